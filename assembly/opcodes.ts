@@ -1,0 +1,504 @@
+/**
+ * The one list of operations and of the words of their records, read by the engine (AssemblyScript) and by the planner (TypeScript).
+ *
+ * A program is a table of records of `Rec.Words` 32-bit words. Words 0–3 are the same for every operation, the rest are named by the
+ * enum that the operation's comment gives. A word holds an address (bytes), an integer, or a float32 (marked f32).
+ *
+ * Legend of shapes: B images, H, W, C channels as stored (padded), T time steps of one call, P = B·H·W pixels, N output channels as stored.
+ * Tensors are [B][H][W][T][C] float32 (currents), [B][H][W][C] float32 (means, gradients in rate mode), or [plane][B][H][W][C] bytes
+ * (spike masks: bit t & 7 of plane t >> 3).
+ */
+
+export enum Rec {
+  Op = 0,
+  /** The number of independent units of work. It depends on shapes alone, never on the number of workers. */
+  Units = 1,
+  /** Non-zero: the record runs only at the steps t whose bit is set in the control word `Control.StepMask`. */
+  Condition = 2,
+  /** Index of the layer that the record belongs to, for error messages. */
+  Layer = 3,
+  /** Words of a record. */
+  Words = 64,
+  /** Bytes of a record. */
+  Bytes = 256,
+}
+
+/** Byte offsets in the control block, the first bytes of memory. Words that workers write sit on their own 64-byte lines. */
+export enum Control {
+  /** Barrier: number of barriers passed. */
+  Epoch = 64,
+  /** Barrier: workers that arrived. */
+  Arrived = 128,
+  /** 0, or why the run has to end: a `Fault`. */
+  Poison = 192,
+  /** Index of the record that worker 0 runs. */
+  Progress = 256,
+  /** Address of the images that this run reads, as [B][H][W][T][C] float32 (T only for frames). */
+  Input = 320,
+  /** Address of this run's labels, i32 [B]. */
+  Target = 324,
+  /** Number of valid images in the batch; those behind them are padding and count nowhere. */
+  Valid = 328,
+  /** f32: learning rate. */
+  LearningRate = 332,
+  /** f32: momentum. */
+  Momentum = 336,
+  /** f32: weight decay of weights. */
+  Decay = 340,
+  /** f32: weight decay of biases and of normalisation parameters. */
+  DecayOther = 344,
+  /** Non-zero: Nesterov momentum. */
+  Nesterov = 348,
+  /** Steps at which records with a condition run: bit t. */
+  StepMask = 352,
+  /** Seed of the run's random numbers (dropout). */
+  Seed = 356,
+  /** f32 [1]: the loss of the last run. */
+  Loss = 384,
+  /** i32: correct predictions of the last run. */
+  Correct = 388,
+  /** Bytes of the control block. */
+  Bytes = 512,
+}
+
+export enum Fault {
+  None = 0,
+  Aborted = 1,
+  TimedOut = 2,
+  Trapped = 3,
+}
+
+/** Every operation. Behind each its units and the enum of its words. */
+export enum Op {
+  /** Nothing. */
+  None = 0,
+  // Convolution; a linear layer is one whose kernel covers its whole input.
+  /** Dense forward: Out = In ∗ Weight + Bias; unit = RowsPerUnit rows (pixel, t) of Out. ConvWord. */
+  ConvDense = 1,
+  /** Lists of active neurons by spike pattern, for one group of 4 steps; unit = RowsPerUnit rows of output pixels. ConvWord. */
+  SpikeLists = 2,
+  /** Forward on those lists; unit = (chunk of pixels, block of output channels). ConvWord. */
+  SpikeConv = 3,
+  /** Weight transposed for the input gradient: [InC/8][tap][OutC][8]; unit = one block of 8 input channels. ConvWord. */
+  TransposeWeight = 4,
+  /** Out = gradient of the input, from Delta; unit = RowsPerUnit rows within one stride class. ConvWord. */
+  ConvInputGradient = 5,
+  /** Out = gradient of the weight in the weight's layout; unit = (split of rows, block of k). ConvWord. */
+  ConvWeightGradient = 6,
+  /** Out = Σ over splits of Partial; unit = block of k. ConvWord. */
+  ReduceSplits = 7,
+  /** Out = Σ over rows of Delta, bias gradient; unit = 16 channels. ConvWord. */
+  BiasGradient = 8,
+  WinogradInputTransform = 9,
+  WinogradInputGradient = 10,
+  WinogradWeightTransform = 11,
+  WinogradWeightGradient = 12,
+  /** Weight gradient from lists of active neurons. */
+  ListWeightGradient = 13,
+
+  // Normalisation.
+  /** Partial sums of a chunk of rows; unit = chunk. NormWord. */
+  NormStatistics = 20,
+  /** Mean, inverse deviation, scale and shift; running statistics; one unit. NormWord. */
+  NormFinish = 21,
+  /** Scale and shift from the running statistics; one unit. NormWord. */
+  NormEvaluate = 22,
+  /** Partial sums of δ and δ·x̂ of a chunk of rows; unit = chunk. NormWord. */
+  NormBackwardReduce = 23,
+  /** Gradients of weight and bias, coefficients; one unit. NormWord. */
+  NormBackwardFinish = 24,
+  /** Gradient of the input; unit = chunk of rows. NormWord. */
+  NormBackwardApply = 25,
+
+  // Neurons.
+  /** Charge, fire, reset over T, with rate and eligibility; unit = chunk of pixels. NeuronWord. */
+  Neuron = 30,
+  /** Rate: δ = (Σ contributions) ⊙ eligibility; unit = chunk of pixels. NeuronBackWord. */
+  NeuronBackwardRate = 31,
+  /** Through time, membrane potentials computed again; unit = chunk of pixels. NeuronWord and the words behind it. */
+  NeuronBackwardTime = 32,
+  /** δ = (Σ contributions) ⊙ h' at one step (online methods). */
+  NeuronBackwardOnline = 33,
+
+  // Between them.
+  /** A sum of terms (currents with affine maps, pooled spikes) written out as floats; unit = chunk of pixels. MaterialiseWord. */
+  Materialise = 40,
+  /** Max pooling of spikes: OR of masks; unit = chunk of pixels. */
+  MaxPool = 41,
+  /** Mean over T of a float tensor; unit = chunk of pixels. */
+  TimeMean = 42,
+  /** Sum of gradient contributions; unit = chunk of pixels. NeuronBackWord. */
+  GradientSum = 43,
+  /** Spikes of the neurons that dropout keeps. */
+  Dropout = 44,
+  /** Presynaptic trace (OTTT): â = λ â + s. */
+  Trace = 45,
+  /** Scaled weight standardisation. */
+  WeightStandardise = 46,
+  WeightStandardiseBackward = 47,
+
+  // Ends.
+  /** Cross entropy of the time-mean output; one unit. LossWord. */
+  CrossEntropy = 50,
+  /** SGD; unit = chunk of the parameters. SgdWord. */
+  Sgd = 51,
+  /** Time mean of the output (evaluation). */
+  Readout = 52,
+}
+
+/** Words of convolution records. Sizes are of stored (padded) tensors. */
+export enum ConvWord {
+  Out = 4,
+  In = 5,
+  /** [N / BlockWidth][KRows][BlockWidth] float32, row k = (ky·KernelW + kx)·InC + c; rows from KernelH·KernelW·InC on are zero. */
+  Weight = 6,
+  /** float32 [N], or 0. */
+  Bias = 7,
+  /** Gradient of the output, [B][OutH][OutW][T][N]. */
+  Delta = 8,
+  Images = 9,
+  /** Rows per pixel of Out (forward) or Delta (backward). */
+  T = 10,
+  InH = 11,
+  InW = 12,
+  InC = 13,
+  OutH = 14,
+  OutW = 15,
+  /** N, a multiple of BlockWidth. */
+  OutC = 16,
+  /** Output channels of a block of Weight: 4, 8, 16 or 32. */
+  BlockWidth = 17,
+  /** Rows of a block of Weight: KernelH·KernelW·InC + 1, rounded up to a multiple of 4. */
+  KRows = 18,
+  KernelH = 19,
+  KernelW = 20,
+  StrideH = 21,
+  StrideW = 22,
+  PadH = 23,
+  PadW = 24,
+  /** Bytes from one pixel of In to the next. */
+  InPixelBytes = 25,
+  /** Bytes from one step of In to the next; 0 when In is the same at every step. */
+  InStepBytes = 26,
+  /** Bytes added to In for each step of a loop over t outside (step mode s). */
+  InLoopBytes = 27,
+  /** Non-zero: In is the address of a word that holds the address. */
+  InIndirect = 28,
+  /** Address of zeros, at least InC and OutC floats. */
+  Zeros = 29,
+  /** Rows (pixel, t) or output-pixel rows of one unit: see the operation. */
+  RowsPerUnit = 30,
+  /** Weight gradient: parts into which the rows are split, and their partial results [split][KRows·OutC]. */
+  Splits = 31,
+  Partial = 32,
+  /** Weight gradient: k of one unit, a multiple of 4. */
+  KPerUnit = 33,
+  /** f32: factor of the result. */
+  Scale = 34,
+  /** Transposed weight for the input gradient (TransposeWeight's output). */
+  Transposed = 35,
+  /** Non-zero: add to Out instead of writing it (online methods). */
+  Accumulate = 36,
+
+  // Spikes: the input is Scale · Σ over sources of pooled spikes.
+  /** Table of SourceCount entries of 8 bytes: address of masks, address of counts. */
+  Sources = 40,
+  SourceCount = 41,
+  /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC). */
+  PlaneBytes = 42,
+  /** Size of the sources before pooling; InH and InW are the size after it. */
+  SourceH = 43,
+  SourceW = 44,
+  PoolKernelH = 45,
+  PoolKernelW = 46,
+  PoolStrideH = 47,
+  PoolStrideW = 48,
+  PoolPadH = 49,
+  PoolPadW = 50,
+  /** Group of 4 steps: 4·Group … of the T. */
+  Group = 51,
+  /** Lists of u16 k, ListBytes for each output pixel. */
+  Lists = 52,
+  ListBytes = 53,
+  /** u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its end is the next index. */
+  ListPointers = 54,
+  PixelsPerUnit = 55,
+  /** Tables of the list builder. */
+  Tables = 56,
+  /** Winograd and list kernels: addresses of shared scratch. */
+  Scratch = 57,
+  Scratch2 = 58,
+}
+
+/** Words of normalisation records. Statistics have `Groups` rows: 1, or T when each step has its own (step mode s). */
+export enum NormWord {
+  /** Float tensor [rows][C]; row r belongs to group r % Groups. */
+  In = 4,
+  Rows = 5,
+  C = 6,
+  Groups = 7,
+  RowsPerUnit = 8,
+  /** [units][Groups][2][C] float32. */
+  Partial = 9,
+  /** Parameters, float32 [C]; 0 when not affine. */
+  Weight = 10,
+  Bias = 11,
+  RunningMean = 12,
+  RunningVar = 13,
+  /** Results for the batch, float32 [Groups][C]. */
+  Mean = 14,
+  InvStd = 15,
+  /** y = Scale·x + Shift, float32 [Groups][C]. */
+  Scale = 16,
+  Shift = 17,
+  /** f32 */
+  Epsilon = 18,
+  /** f32: PyTorch's momentum of the running statistics. */
+  Momentum = 19,
+  /** How often each row stands for itself: T for a static tensor, else 1 (for the unbiased variance). */
+  Repeats = 20,
+  /** Backward: δ [rows][C]; in the rate method rows = pixels. */
+  Delta = 21,
+  /** Backward: x̂ [rows][C] (0: x̂ is (In − Mean)·InvStd). */
+  Xhat = 22,
+  /** Backward: gradient of the input [rows][C]; may be Delta. */
+  Out = 23,
+  WeightGradient = 24,
+  BiasGradient = 25,
+  /** Coefficients a, b, c: dx = a·δ − b − c·x̂; float32 [Groups][3][C]. */
+  Coefficients = 26,
+  /** Loop over t outside (step mode s): float32 [C], running mean over t of InvStd for the backward pass, 0 otherwise. */
+  MeanInvStd = 27,
+  /** Loop over t outside: its number of steps. */
+  TotalSteps = 28,
+  /** Real rows of Delta that are not padding = Rows; kept apart for chunks. */
+  Units = 29,
+  /** Non-zero: add to the parameter gradients instead of writing them (online methods); cleared at t = 0 by the planner's choice. */
+  Accumulate = 30,
+}
+
+/** Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset (METHOD: charge, fire, reset). */
+export enum NeuronWord {
+  Masks = 4,
+  PlaneBytes = 5,
+  /** Spikes of each neuron over all steps, one byte [P][C]. */
+  Counts = 6,
+  /** Eligibility float32 [P][C], or 0 (not wanted). */
+  Eligibility = 7,
+  /** u32 [units]: spikes of each unit, over all steps so far. */
+  CountPartials = 8,
+  Pixels = 9,
+  C = 10,
+  PixelsPerUnit = 11,
+  /** Steps of one call. */
+  T = 12,
+  /** f32: λ = 1 − 1/τ. */
+  Lambda = 13,
+  /** f32: κ, 1 or 1/τ (decayInput). */
+  Kappa = 14,
+  /** f32: v0. */
+  Rest = 15,
+  /** f32: θ. */
+  Threshold = 16,
+  /** 0 soft, 1 hard. */
+  HardReset = 17,
+  Detach = 18,
+  /** A `Surrogate`. */
+  Surrogate = 19,
+  /** f32 */
+  Alpha = 20,
+
+  // Term A of the input: float tensor with y = scale·x + shift.
+  A = 21,
+  /** Bytes between pixels and between steps (0: the same at every step). */
+  APixelBytes = 22,
+  AStepBytes = 23,
+  /** float32 [Groups][C]; 0: identity. */
+  AScale = 24,
+  AShift = 25,
+  /** For x̂; 0 when no x̂ is wanted. */
+  AMean = 26,
+  AInvStd = 27,
+  /** x̂'s time mean, float32 [P][C], or 0. */
+  AXhat = 28,
+  /** Bytes between the groups of scale, shift, mean, invStd for consecutive steps; 0: one group. */
+  AGroupBytes = 29,
+
+  // Term B, 0 when absent.
+  B = 30,
+  BPixelBytes = 31,
+  BStepBytes = 32,
+  BScale = 33,
+  BShift = 34,
+  BMean = 35,
+  BInvStd = 36,
+  BXhat = 37,
+  BGroupBytes = 38,
+
+  // Term S: spikes (identity shortcut), 0 when absent.
+  S = 39,
+  SPlaneBytes = 40,
+  /** f32 */
+  SScale = 41,
+
+  // Loop over t outside (step mode s): state kept between calls. 0: a call starts from v0.
+  V = 42,
+  /** ρ, float32 [P][C]; 0 when it is the same for every neuron. */
+  Rho = 43,
+  /** Steps over which means run: T of the whole pass. */
+  TotalSteps = 44,
+  /** Address of PLIF's parameter w, λ = 1 − σ(w); 0: λ is constant. */
+  Learnable = 45,
+
+  // Backward through time.
+  /** δI [P][T][C]. */
+  Delta = 46,
+  Contributions = 47,
+  ContributionCount = 48,
+  /** Height and width of the neuron's tensor. */
+  H = 49,
+  W = 50,
+  /** f32 [units]: partial sums of the gradient of w (PLIF). */
+  LearnablePartials = 51,
+  /** Online methods: h'(u_t) [P][C] written forward, 0 otherwise. */
+  SurrogateOut = 52,
+}
+
+export enum NeuronBackWord {
+  /** Float tensor [P][T][C]. */
+  Out = 4,
+  /** Factor [P][C] (eligibility, or h' at one step), or 0. */
+  Factor = 5,
+  Contributions = 6,
+  ContributionCount = 7,
+  Pixels = 8,
+  H = 9,
+  W = 10,
+  C = 11,
+  PixelsPerUnit = 12,
+  /** Rows per pixel: 1 in the rate method. */
+  T = 13,
+}
+
+/**
+ * A gradient that arrives at a tensor [B][H][W][T][C] from one consumer that saw it pooled:
+ * g[b][y][x] += Scale · Σ over windows (oy, ox) that hold (y, x) of Address[b][oy][ox].
+ */
+export enum ContributionWord {
+  Address = 0,
+  /** Size of the gradient tensor. */
+  OutH = 1,
+  OutW = 2,
+  KernelH = 3,
+  KernelW = 4,
+  StrideH = 5,
+  StrideW = 6,
+  PadH = 7,
+  PadW = 8,
+  /** f32 */
+  Scale = 9,
+  /** Bytes between steps of Address; 0: the same gradient at every step. */
+  StepBytes = 10,
+  /** Bytes between pixels of Address. */
+  PixelBytes = 11,
+  /** Max pooling: address of the chosen window positions (u8 [b][oy][ox][C]), else 0: the gradient goes to the chosen pixel alone. */
+  Choice = 12,
+  Words = 16,
+  Bytes = 64,
+}
+
+export enum MaterialiseWord {
+  /** [P][T][C] float32. */
+  Out = 4,
+  Images = 5,
+  H = 6,
+  W = 7,
+  C = 8,
+  T = 9,
+  PixelsPerUnit = 10,
+  /** Table of terms (`TermWord`). */
+  Terms = 11,
+  TermCount = 12,
+  /** 0: spikes at each step; 1: time means (counts / T, mean of floats over their steps). */
+  Mean = 13,
+  /** Steps over which counts run. */
+  TotalSteps = 14,
+}
+
+/** One term of a materialised sum. */
+export enum TermWord {
+  /** 0: float tensor, 1: spikes. */
+  Kind = 0,
+  /** Float data, or masks. */
+  Address = 1,
+  Counts = 2,
+  PlaneBytes = 3,
+  PixelBytes = 4,
+  /** Bytes between steps; 0: the same at every step. */
+  StepBytes = 5,
+  /** Steps that a float term has (1: static). */
+  Steps = 6,
+  ScaleVector = 7,
+  ShiftVector = 8,
+  GroupBytes = 9,
+  /** f32 */
+  Scale = 10,
+  SourceH = 11,
+  SourceW = 12,
+  KernelH = 13,
+  KernelW = 14,
+  StrideH = 15,
+  StrideW = 16,
+  PadH = 17,
+  PadW = 18,
+  Indirect = 19,
+  Words = 32,
+  Bytes = 128,
+}
+
+export enum LossWord {
+  /** Output of the last layer [B][T][C] float32. */
+  Logits = 4,
+  Images = 5,
+  T = 6,
+  /** Stored and real number of classes. */
+  C = 7,
+  Classes = 8,
+  /** Time mean [B][C], written at the last step. */
+  Output = 9,
+  /** Gradient of the output [B][C], or 0. In rate mode divided by TotalSteps. */
+  Delta = 10,
+  /** f32: factor of the gradient: 1/B, or 1/(B·T). */
+  GradientScale = 11,
+  TotalSteps = 12,
+  /** Per-image loss f32 [B], prediction i32 [B]. */
+  Losses = 13,
+  Predictions = 14,
+  /** Bytes between steps of Logits (0: static). */
+  StepBytes = 15,
+  /** f32: weight of the mean squared error of softmax against one-hot targets, 0 for plain cross entropy (online methods 0.05). */
+  MseWeight = 16,
+  /** Non-zero: the loss is of the instantaneous output at every step (online methods). */
+  Instantaneous = 17,
+}
+
+export enum SgdWord {
+  Parameters = 4,
+  Gradients = 5,
+  Velocities = 6,
+  /** Floats, a multiple of 16. */
+  Count = 7,
+  PerUnit = 8,
+  /** 0: weights' decay, 1: the other's. */
+  Group = 9,
+}
+
+export enum Surrogate {
+  Sigmoid = 0,
+  Atan = 1,
+  Triangle = 2,
+  Rectangle = 3,
+  FastSigmoid = 4,
+  PiecewiseExp = 5,
+  Erf = 6,
+}
