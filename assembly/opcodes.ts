@@ -95,6 +95,8 @@ export enum Op {
   WinogradWeightGradient = 12,
   /** Weight gradient from lists of active neurons. */
   ListWeightGradient = 13,
+  /** Lists of active neurons and grids of δ for ListWeightGradient. */
+  RateLists = 14,
 
   // Normalisation.
   /** Partial sums of a chunk of rows; unit = chunk. NormWord. */
@@ -123,19 +125,28 @@ export enum Op {
   // Between them.
   /** A sum of terms (currents with affine maps, pooled spikes) written out as floats; unit = chunk of pixels. MaterialiseWord. */
   Materialise = 40,
-  /** Max pooling of spikes: OR of masks; unit = chunk of pixels. */
+  /** Max pooling of spikes: OR of masks; unit = chunk of pixels. PoolWord. */
   MaxPool = 41,
-  /** Mean over T of a float tensor; unit = chunk of pixels. */
-  TimeMean = 42,
+  /** Sum over T of a gradient; unit = chunk of pixels. PoolWord. */
+  TimeSum = 42,
   /** Sum of gradient contributions; unit = chunk of pixels. NeuronBackWord. */
   GradientSum = 43,
-  /** Spikes of the neurons that dropout keeps. */
+  /** Spikes of the neurons that dropout keeps; unit = chunk of pixels. PoolWord. */
   Dropout = 44,
-  /** Presynaptic trace (OTTT): â = λ â + s. */
+  /** Presynaptic trace (OTTT): Out = λ Out + In; unit = chunk of pixels. PoolWord. */
   Trace = 45,
-  /** Scaled weight standardisation. */
+  /** Scaled weight standardisation; unit = block of output channels. StandardiseWord. */
   WeightStandardise = 46,
+  /** Its gradient; unit = block of output channels. StandardiseWord. */
   WeightStandardiseBackward = 47,
+  /** Gradient of max pooling, to the chosen positions; unit = chunk of source pixels. PoolWord. */
+  MaxPoolBackward = 48,
+  /** Gradient behind dropout; unit = chunk of pixels. PoolWord. */
+  DropoutBackward = 49,
+  /** Images floats of Out become 0; unit = PixelsPerUnit floats. PoolWord. */
+  Clear = 53,
+  /** Out[0] = Σ In[0 … Images − 1], in order; one unit. PoolWord. */
+  SumScalars = 54,
 
   // Ends.
   /** Cross entropy of the time-mean output; one unit. LossWord. */
@@ -204,7 +215,7 @@ export enum ConvWord {
   /** Table of SourceCount entries of 8 bytes: address of masks, address of counts. */
   Sources = 40,
   SourceCount = 41,
-  /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC). */
+  /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC); Winograd: bytes between planes of transformed tiles. */
   PlaneBytes = 42,
   /** Size of the sources before pooling; InH and InW are the size after it. */
   SourceH = 43,
@@ -228,6 +239,11 @@ export enum ConvWord {
   /** Winograd and list kernels: addresses of shared scratch. */
   Scratch = 57,
   Scratch2 = 58,
+  /** Weight gradient by Winograd: input and output channels of one unit. */
+  InCPerUnit = 59,
+  OutCPerUnit = 60,
+  /** Non-zero: 7 lists of neurons by pairs of steps instead of 15 by the whole pattern. */
+  PairLists = 61,
 }
 
 /** Words of normalisation records. Statistics have `Groups` rows: 1, or T when each step has its own (step mode s). */
@@ -452,6 +468,8 @@ export enum TermWord {
   PadH = 17,
   PadW = 18,
   Indirect = 19,
+  /** Channels that the term has (fewer than C when it is the unpadded input). */
+  Channels = 20,
   Words = 32,
   Bytes = 128,
 }
@@ -501,4 +519,62 @@ export enum Surrogate {
   FastSigmoid = 4,
   PiecewiseExp = 5,
   Erf = 6,
+}
+
+/** Words of max pooling, dropout, traces and sums over time. */
+export enum PoolWord {
+  /** Masks (forward) or floats [P][T][C] (gradients, traces). */
+  Out = 4,
+  /** Counts u8 [P][C]. */
+  OutCounts = 5,
+  /** Chosen window position u8 [P][C] (rate) or [P][T][C] (through time), or 0. */
+  Choice = 6,
+  In = 7,
+  InCounts = 8,
+  OutPlaneBytes = 9,
+  InPlaneBytes = 10,
+  /** Steps of one call. */
+  T = 11,
+  Images = 12,
+  /** Size of the pooled tensor, C and size of the source. */
+  H = 13,
+  W = 14,
+  C = 15,
+  SourceH = 16,
+  SourceW = 17,
+  KernelH = 18,
+  KernelW = 19,
+  StrideH = 20,
+  StrideW = 21,
+  PadH = 22,
+  PadW = 23,
+  PixelsPerUnit = 24,
+  /** f32: probability of dropping, or the leak λ of a trace. */
+  Factor = 25,
+  /** Stream of random numbers. */
+  Stream = 26,
+  /** Non-zero: choose at each step (through time) and not by the rate. */
+  ChoicePerStep = 27,
+  /** Non-zero: t is the step of an outer loop, counts add up over it. */
+  Loop = 28,
+}
+
+/** w' = gain · (w − mean) / √(var · fanIn + ε) over the inputs of each output channel (Qiao et al. 2019; Brock et al. 2021, as in OTTT's code). */
+export enum StandardiseWord {
+  Weight = 4,
+  Out = 5,
+  /** float32 [N], or 0. */
+  Gain = 6,
+  Taps = 7,
+  /** Stored and real input channels. */
+  InC = 8,
+  RealC = 9,
+  OutC = 10,
+  BlockWidth = 11,
+  KRows = 12,
+  /** f32 */
+  Epsilon = 13,
+  /** Backward: gradient of w' (overwritten by that of w), gradient of the gain or 0. */
+  Gradient = 14,
+  GainGradient = 15,
 }

@@ -1,0 +1,471 @@
+/**
+ * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col by panels of four rows, never the whole matrix):
+ * forward, gradient of the input, gradient of the weight and bias. Any kernel, stride and padding. A linear layer is a convolution whose kernel covers its
+ * whole input. Spikes have their own forward (spikes.ts); 3×3 kernels of stride 1 have a faster backward (winograd.ts). What stands here is the reference.
+ *
+ *   Out[b][oy][ox][t][n] = Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] · W[k(ky,kx,c)][n]
+ */
+
+import { check } from './check'
+import { ConvWord } from './opcodes'
+import { KC, micro, microAdd, microNarrow, MR, packRows } from './matmul'
+
+// @ts-ignore: decorator
+@inline
+function word(rec: usize, index: i32): i32 {
+  return load<i32>(rec + (<usize>index << 2))
+}
+
+// @ts-ignore: decorator
+@inline
+function address(rec: usize, index: i32): usize {
+  return <usize>load<u32>(rec + (<usize>index << 2))
+}
+
+/** Address of In at step t of an outer loop. */
+// @ts-ignore: decorator
+@inline
+function inputOf(rec: usize, t: i32): usize {
+  let input = address(rec, ConvWord.In)
+  if (word(rec, ConvWord.InIndirect)) input = <usize>load<u32>(input)
+  return input + <usize>(t * word(rec, ConvWord.InLoopBytes))
+}
+
+/** Columns of one tile row of W or Wᵀ: writes or adds 4 × `width` (8 or 4). */
+// @ts-ignore: decorator
+@inline
+function tile(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32, add: bool): void {
+  if (add) microAdd(c, ldc, a, b, ldb, k)
+  else micro(c, ldc, a, b, ldb, k)
+}
+
+/** Adds a 4 × `columns` tile to rows of Out of which `rows` exist. */
+function addTile(dst: usize, ldc: usize, src: usize, rows: i32, columns: i32, add: bool): void {
+  for (let i = 0; i < rows; i++) {
+    let d = dst + ldc * <usize>i
+    let s = src + (<usize>i << 5)
+    for (let j = 0; j < columns; j += 4) {
+      const x = v128.load(s)
+      v128.store(d, add ? f32x4.add(x, v128.load(d)) : x)
+      d += 16
+      s += 16
+    }
+  }
+}
+
+/**
+ * Dense forward. unit = RowsPerUnit rows of Out (pixel-major, then t), RowsPerUnit a multiple of 4. Writes.
+ * Worker scratch: 128 + RowsPerUnit · (16 + 4 · kc) bytes with kc = what `panelDepth` gives.
+ */
+export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const input = inputOf(rec, t)
+  const T = word(rec, ConvWord.T)
+  const rowsAll = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * T
+  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+  const first = unit * rowsPerUnit
+  const rows = min(rowsPerUnit, rowsAll - first)
+  const inC = word(rec, ConvWord.InC)
+  const inW = word(rec, ConvWord.InW)
+  const inH = word(rec, ConvWord.InH)
+  const outW = word(rec, ConvWord.OutW)
+  const outH = word(rec, ConvWord.OutH)
+  const N = word(rec, ConvWord.OutC)
+  const pixelBytes = address(rec, ConvWord.InPixelBytes)
+  const zeros = address(rec, ConvWord.Zeros)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const K = word(rec, ConvWord.KernelH) * kernelW * inC
+  check(rows > 0)
+
+  // Where each row's window starts: image base, y, x.
+  const origins = scratch + 128
+  for (let i = 0; i < rowsPerUnit; i++) {
+    const row = first + min(i, rows - 1)
+    const pixel = row / T
+    const ox = pixel % outW
+    const line = pixel / outW
+    const o = origins + (<usize>i << 4)
+    store<u32>(o, <u32>(input + <usize>(line / outH * inH * inW) * pixelBytes + <usize>(row - pixel * T) * address(rec, ConvWord.InStepBytes)))
+    store<i32>(o, (line % outH) * word(rec, ConvWord.StrideH) - word(rec, ConvWord.PadH), 4)
+    store<i32>(o, ox * word(rec, ConvWord.StrideW) - word(rec, ConvWord.PadW), 8)
+  }
+  const panels = origins + (<usize>rowsPerUnit << 4)
+  const out = address(rec, ConvWord.Out) + <usize>first * (<usize>N << 2)
+  const ldc = <usize>N << 2
+
+  // Depth by depth: gather panels of four rows, then multiply them with every block of W.
+  for (let k0 = 0; k0 < K; k0 += KC) {
+    const kc = min(KC, K - k0)
+    for (let i = 0; i < rows; i += MR) {
+      let dst = panels + (<usize>(i * kc) << 2)
+      let k = k0
+      while (k < k0 + kc) {
+        const tap = k / inC
+        const c = k - tap * inC
+        const count = min(inC - c, k0 + kc - k)
+        const ky = tap / kernelW
+        const kx = tap - ky * kernelW
+        const offset = <usize>c << 2
+        const o = origins + (<usize>i << 4)
+        packRows(
+          dst,
+          source(o, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          source(o + 16, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          source(o + 32, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          source(o + 48, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          count,
+        )
+        dst += <usize>count << 4
+        k += count
+      }
+    }
+    multiplyBlocks(out, ldc, rows, panels, kc, address(rec, ConvWord.Weight) , k0, word(rec, ConvWord.KRows), N, word(rec, ConvWord.BlockWidth), k0 > 0, scratch)
+  }
+  const bias = address(rec, ConvWord.Bias)
+  if (bias) addBias(out, bias, rows, N)
+}
+
+/** Pointer to the C floats under tap (ky, kx) of the row whose origin is o, or to zeros outside. */
+// @ts-ignore: decorator
+@inline
+function source(o: usize, ky: i32, kx: i32, inH: i32, inW: i32, pixelBytes: usize, zeros: usize): usize {
+  const y = load<i32>(o, 4) + ky
+  const x = load<i32>(o, 8) + kx
+  if (<u32>y >= <u32>inH || <u32>x >= <u32>inW) return zeros
+  return <usize>load<u32>(o) + <usize>(y * inW + x) * pixelBytes
+}
+
+/** out[rows][N] (+)= panels · W over depth k0 … k0 + kc, W in blocks [N/width][kRows][width]. Rows beyond the last stay untouched. */
+function multiplyBlocks(out: usize, ldc: usize, rows: i32, panels: usize, kc: i32, weight: usize, k0: i32, kRows: i32, N: i32, width: i32, add: bool, edge: usize): void {
+  const ldb = <usize>width << 2
+  const columns = min(8, width)
+  for (let n = 0; n < N; n += columns) {
+    const block = n / width
+    const b = weight + (<usize>(block * kRows + k0) * <usize>width + <usize>(n - block * width) << 2)
+    const c = out + (<usize>n << 2)
+    for (let i = 0; i < rows; i += MR) {
+      const a = panels + (<usize>(i * kc) << 2)
+      const d = c + ldc * <usize>i
+      if (columns == 8 && i + MR <= rows) tile(d, ldc, a, b, ldb, kc, add)
+      else {
+        if (columns == 8) micro(edge, 32, a, b, ldb, kc)
+        else microNarrow(edge, 32, a, b, ldb, kc)
+        addTile(d, ldc, edge, min(MR, rows - i), columns, add)
+      }
+    }
+  }
+}
+
+function addBias(out: usize, bias: usize, rows: i32, N: i32): void {
+  for (let i = 0; i < rows; i++)
+    for (let j: usize = 0; j < <usize>N << 2; j += 16) {
+      v128.store(out, f32x4.add(v128.load(out), v128.load(bias + j)))
+      out += 16
+    }
+}
+
+/**
+ * Transposed = Wᵀ in blocks of 8 input channels: [InC/8][tap][OutC][8] (the last block has zeros behind InC). unit = one block. Writes.
+ */
+export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const inC = word(rec, ConvWord.InC)
+  const N = word(rec, ConvWord.OutC)
+  const width = word(rec, ConvWord.BlockWidth)
+  const kRows = word(rec, ConvWord.KRows)
+  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+  const weight = address(rec, ConvWord.Weight)
+  const c0 = unit * 8
+  const count = min(8, inC - c0)
+  let dst = address(rec, ConvWord.Transposed) + (<usize>(unit * taps * N) << 5)
+  for (let tap = 0; tap < taps; tap++) {
+    for (let block = 0; block < N / width; block++) {
+      const src = weight + (<usize>(block * kRows + tap * inC + c0) * <usize>width << 2)
+      for (let n: usize = 0; n < <usize>width << 2; n += 4) {
+        for (let c = 0; c < 8; c++) store<f32>(dst + (<usize>c << 2), c < count ? load<f32>(src + n + <usize>(c * width << 2)) : 0)
+        dst += 32
+      }
+    }
+  }
+}
+
+/** Pixels of one axis of the input in stride class q: q, q + s, q + 2s … < size. */
+// @ts-ignore: decorator
+@inline
+function classSize(size: i32, stride: i32, q: i32): i32 {
+  return size > q ? (size - q + stride - 1) / stride : 0
+}
+
+/**
+ * Gradient of the input: dX[b][y][x][t][c] = Σ_{ky,kx,n} δ[b][(y+ph−ky)/sh][(x+pw−kx)/sw][t][n] · W[k(ky,kx,c)][n], over the taps whose division is exact.
+ * Input pixels fall into sh·sw stride classes that share their taps, so no product with a zero is computed for strides above 1.
+ * unit = RowsPerUnit rows (pixel of the class, t) of one class; classes one after the other. Writes (Accumulate: adds).
+ * Worker scratch: 128 + RowsPerUnit · (16 + 4 · OutC) bytes.
+ */
+export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const T = word(rec, ConvWord.T)
+  const B = word(rec, ConvWord.Images)
+  const inH = word(rec, ConvWord.InH)
+  const inW = word(rec, ConvWord.InW)
+  const inC = word(rec, ConvWord.InC)
+  const outH = word(rec, ConvWord.OutH)
+  const outW = word(rec, ConvWord.OutW)
+  const N = word(rec, ConvWord.OutC)
+  const sh = word(rec, ConvWord.StrideH)
+  const sw = word(rec, ConvWord.StrideW)
+  const kernelH = word(rec, ConvWord.KernelH)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+  const delta = address(rec, ConvWord.Delta)
+  const zeros = address(rec, ConvWord.Zeros)
+  const out = address(rec, ConvWord.Out)
+
+  // Which class, and which of its rows.
+  let qy = 0, qx = 0, ch = 0, cw = 0, rowsAll = 0
+  for (let q = 0; q < sh * sw; q++) {
+    qy = q / sw
+    qx = q % sw
+    ch = classSize(inH, sh, qy)
+    cw = classSize(inW, sw, qx)
+    rowsAll = B * ch * cw * T
+    const units = (rowsAll + rowsPerUnit - 1) / rowsPerUnit
+    if (unit < units) break
+    unit -= units
+  }
+  const first = unit * rowsPerUnit
+  const rows = min(rowsPerUnit, rowsAll - first)
+  check(rows > 0)
+  const origins = scratch + 128
+  for (let i = 0; i < rowsPerUnit; i++) {
+    const row = first + min(i, rows - 1)
+    const pixel = row / T
+    const step = row - pixel * T
+    const line = pixel / cw
+    const y = line % ch * sh + qy
+    const x = pixel % cw * sw + qx
+    const image = line / ch
+    const o = origins + (<usize>i << 4)
+    store<u32>(o, <u32>(delta + (<usize>(image * outH * outW * T + step) * <usize>N << 2)))
+    store<i32>(o, y + word(rec, ConvWord.PadH), 4)
+    store<i32>(o, x + word(rec, ConvWord.PadW), 8)
+    store<u32>(o, <u32>(out + (<usize>(((image * inH + y) * inW + x) * T + step) * <usize>inC << 2)), 12)
+  }
+  const panels = origins + (<usize>rowsPerUnit << 4)
+  const pixelBytes = <usize>(N * T) << 2
+  const taps = kernelH * kernelW
+  let add: bool = word(rec, ConvWord.Accumulate) != 0
+  let any: bool = add
+  for (let ky = 0; ky < kernelH; ky++) {
+    if ((qy + word(rec, ConvWord.PadH) - ky) % sh != 0) continue
+    for (let kx = 0; kx < kernelW; kx++) {
+      if ((qx + word(rec, ConvWord.PadW) - kx) % sw != 0) continue
+      for (let i = 0; i < rows; i += MR) {
+        const o = origins + (<usize>i << 4)
+        packRows(
+          panels + (<usize>(i * N) << 2),
+          deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
+          deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
+          deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
+          deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
+          N,
+        )
+      }
+      for (let c = 0; c < inC; c += 8) {
+        const b = address(rec, ConvWord.Transposed) + (<usize>(((c >> 3) * taps + ky * kernelW + kx) * N) << 5)
+        for (let i = 0; i < rows; i += MR) {
+          // Rows of a class are not evenly spaced: through a tile in scratch.
+          micro(scratch, 32, panels + (<usize>(i * N) << 2), b, 32, N)
+          const o = origins + (<usize>i << 4)
+          const n = min(MR, rows - i)
+          for (let r = 0; r < n; r++)
+            addTile(<usize>load<u32>(o + (<usize>r << 4), 12) + (<usize>c << 2), 0, scratch + (<usize>r << 5), 1, min(8, inC - c), add)
+        }
+      }
+      add = true
+      any = true
+    }
+  }
+  if (!any) for (let i = 0; i < rows; i++) memory.fill(<usize>load<u32>(origins + (<usize>i << 4), 12), 0, <usize>inC << 2)
+}
+
+// @ts-ignore: decorator
+@inline
+function deltaSource(o: usize, ky: i32, kx: i32, sh: i32, sw: i32, outH: i32, outW: i32, pixelBytes: usize, zeros: usize): usize {
+  const y = load<i32>(o, 4) - ky
+  const x = load<i32>(o, 8) - kx
+  if (y < 0 || x < 0) return zeros
+  const oy = y / sh
+  const ox = x / sw
+  if (oy >= outH || ox >= outW) return zeros
+  return <usize>load<u32>(o) + <usize>(oy * outW + ox) * pixelBytes
+}
+
+/** Rows gathered at a time by the weight gradient. */
+const ROWS: i32 = 128
+
+/**
+ * Gradient of the weight: dW[k][n] = Scale · Σ_rows In[row under tap of k][c of k] · δ[row][n], rows = (pixel of Out, t). In has T steps like Delta.
+ * unit = (split of the rows, block of KPerUnit k). With one split Out is written (Accumulate: added to), with more Partial is, to be summed by `reduceSplits`.
+ * Worker scratch: 128 + 128 · (16 + 4 · KPerUnit + 4 · ceil8(OutC)) + 4 · KPerUnit · ceil8(OutC) bytes.
+ */
+export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const input = inputOf(rec, t)
+  const T = word(rec, ConvWord.T)
+  const inC = word(rec, ConvWord.InC)
+  const inH = word(rec, ConvWord.InH)
+  const inW = word(rec, ConvWord.InW)
+  const outH = word(rec, ConvWord.OutH)
+  const outW = word(rec, ConvWord.OutW)
+  const N = word(rec, ConvWord.OutC)
+  const NP = (N + 7) & ~7
+  const width = word(rec, ConvWord.BlockWidth)
+  const kRows = word(rec, ConvWord.KRows)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const K = word(rec, ConvWord.KernelH) * kernelW * inC
+  const splits = word(rec, ConvWord.Splits)
+  const kPerUnit = word(rec, ConvWord.KPerUnit)
+  const pixelBytes = address(rec, ConvWord.InPixelBytes)
+  const stepBytes = address(rec, ConvWord.InStepBytes)
+  const delta = address(rec, ConvWord.Delta)
+
+  const kBlocks = (kRows + kPerUnit - 1) / kPerUnit
+  const split = unit / kBlocks
+  const k0 = (unit - split * kBlocks) * kPerUnit
+  const kn = min(kPerUnit, kRows - k0)
+  const rowsAll = word(rec, ConvWord.Images) * outH * outW * T
+  const perSplit = (rowsAll + splits - 1) / splits
+  const rowEnd = min(rowsAll, (split + 1) * perSplit)
+
+  const origins = scratch + 128
+  const pa = origins + (<usize>ROWS << 4)
+  const pb = pa + (<usize>(ROWS * kPerUnit) << 2)
+  const sums = pb + (<usize>(ROWS * NP) << 2)
+  const lds = <usize>NP << 2
+  memory.fill(sums, 0, <usize>(kn * NP) << 2)
+
+  for (let first = split * perSplit; first < rowEnd; first += ROWS) {
+    const rows = min(ROWS, rowEnd - first)
+    for (let i = 0; i < rows; i++) {
+      const row = first + i
+      const pixel = row / T
+      const line = pixel / outW
+      const o = origins + (<usize>i << 4)
+      store<u32>(o, <u32>(input + <usize>(line / outH * inH * inW) * pixelBytes + <usize>(row - pixel * T) * stepBytes))
+      store<i32>(o, (line % outH) * word(rec, ConvWord.StrideH) - word(rec, ConvWord.PadH), 4)
+      store<i32>(o, (pixel % outW) * word(rec, ConvWord.StrideW) - word(rec, ConvWord.PadW), 8)
+    }
+    // δ in panels [NP/8][rows][8].
+    for (let n = 0; n < N; n += 8) {
+      let src = delta + (<usize>(first * N + n) << 2)
+      let dst = pb + (<usize>(n * rows) << 2)
+      const whole = n + 8 <= N
+      for (let i = 0; i < rows; i++) {
+        v128.store(dst, v128.load(src))
+        v128.store(dst, whole ? v128.load(src, 16) : f32x4.splat(0), 16)
+        src += <usize>N << 2
+        dst += 32
+      }
+    }
+    // In under the taps in panels [kn/4][rows][4].
+    for (let k = 0; k < kn; k += 4) gather(pa + (<usize>(k * rows) << 2), origins, rows, k0 + k, K, inC, kernelW, inH, inW, pixelBytes)
+    for (let n = 0; n < NP; n += 8)
+      for (let k = 0; k < kn; k += 4) microAdd(sums + lds * <usize>k + (<usize>n << 2), lds, pa + (<usize>(k * rows) << 2), pb + (<usize>(n * rows) << 2), 32, rows)
+  }
+
+  const scale = f32x4.splat(load<f32>(rec + (<usize>ConvWord.Scale << 2)))
+  const add = splits == 1 && word(rec, ConvWord.Accumulate) != 0
+  const base = splits == 1 ? address(rec, ConvWord.Out) : address(rec, ConvWord.Partial) + (<usize>(split * kRows * N) << 2)
+  for (let block = 0; block < N / width; block++)
+    for (let k = 0; k < kn; k++) {
+      let s = sums + lds * <usize>k + (<usize>(block * width) << 2)
+      let d = base + (<usize>(block * kRows + k0 + k) * <usize>width << 2)
+      for (let j = 0; j < width; j += 4) {
+        const x = f32x4.mul(v128.load(s), scale)
+        v128.store(d, add ? f32x4.add(x, v128.load(d)) : x)
+        s += 16
+        d += 16
+      }
+    }
+}
+
+/** dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥ K). */
+function gather(dst: usize, origins: usize, rows: i32, k: i32, K: i32, inC: i32, kernelW: i32, inH: i32, inW: i32, pixelBytes: usize): void {
+  const tap = k / inC
+  const c = k - tap * inC
+  if (k + 4 <= K && c + 4 <= inC) {
+    const ky = tap / kernelW
+    const kx = tap - ky * kernelW
+    const offset = <usize>c << 2
+    for (let i = 0; i < rows; i++) {
+      const y = load<i32>(origins, 4) + ky
+      const x = load<i32>(origins, 8) + kx
+      if (<u32>y < <u32>inH && <u32>x < <u32>inW) v128.store(dst, v128.load(<usize>load<u32>(origins) + <usize>(y * inW + x) * pixelBytes + offset))
+      else v128.store(dst, f32x4.splat(0))
+      origins += 16
+      dst += 16
+    }
+    return
+  }
+  // Groups of four k that cross taps (channel counts that are no multiple of 4) or end behind K.
+  for (let j = 0; j < 4; j++) {
+    const kk = k + j
+    const tapOf = kk / inC
+    const ky = tapOf / kernelW
+    const kx = tapOf - ky * kernelW
+    const offset = <usize>(kk - tapOf * inC) << 2
+    let o = origins
+    let d = dst + (<usize>j << 2)
+    for (let i = 0; i < rows; i++) {
+      const y = load<i32>(o, 4) + ky
+      const x = load<i32>(o, 8) + kx
+      const inside = kk < K && <u32>y < <u32>inH && <u32>x < <u32>inW
+      store<f32>(d, inside ? load<f32>(<usize>load<u32>(o) + <usize>(y * inW + x) * pixelBytes + offset) : 0)
+      o += 16
+      d += 16
+    }
+  }
+}
+
+/** Out = Σ over splits of Partial, in the order of the splits. unit = KPerUnit·OutC floats (a multiple of 4). Accumulate: adds. */
+export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const splits = word(rec, ConvWord.Splits)
+  const total = word(rec, ConvWord.KRows) * word(rec, ConvWord.OutC)
+  const per = word(rec, ConvWord.KPerUnit) * word(rec, ConvWord.OutC)
+  const first = unit * per
+  const count = min(per, total - first)
+  const stride = <usize>total << 2
+  const add = word(rec, ConvWord.Accumulate) != 0
+  let src = address(rec, ConvWord.Partial) + (<usize>first << 2)
+  let dst = address(rec, ConvWord.Out) + (<usize>first << 2)
+  for (let i = 0; i < count; i += 4) {
+    let sum = add ? v128.load(dst) : f32x4.splat(0)
+    let s = src
+    for (let j = 0; j < splits; j++) {
+      sum = f32x4.add(sum, v128.load(s))
+      s += stride
+    }
+    v128.store(dst, sum)
+    src += 16
+    dst += 16
+  }
+}
+
+/** Out[n] = Σ over rows of Delta[row][n]. unit = 16 channels. Writes (Accumulate: adds). Sums of 64 rows are added up, to keep their error small. */
+export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const N = word(rec, ConvWord.OutC)
+  const rows = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)
+  const end = min(N, unit * 16 + 16)
+  for (let n = unit * 16; n < end; n += 4) {
+    let p = address(rec, ConvWord.Delta) + (<usize>n << 2)
+    const out = address(rec, ConvWord.Out) + (<usize>n << 2)
+    let total = word(rec, ConvWord.Accumulate) ? v128.load(out) : f32x4.splat(0)
+    for (let row = 0; row < rows; row += 64) {
+      let sum = f32x4.splat(0)
+      const count = min(64, rows - row)
+      for (let i = 0; i < count; i++) {
+        sum = f32x4.add(sum, v128.load(p))
+        p += <usize>N << 2
+      }
+      total = f32x4.add(total, sum)
+    }
+    v128.store(out, total)
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Matrix products on packed panels (after Goto and van de Geijn, ACM TOMS 2008): the micro kernel computes a 4×8 tile from
+ *
+ *   a: panel [k][4]     four rows of A, one k behind the other
+ *   b: panel [k][8]     eight columns of B, `ldb` bytes from one k to the next
+ *
+ * NN, NT and TN differ in how panels are packed alone. Convolutions (conv.ts) pack their own panels and share the micro kernel.
+ */
+
+import { check } from './check'
+
+/** Rows and columns of the micro kernel's tile. */
+export const MR: i32 = 4
+export const NR: i32 = 8
+/** Depth of a packed panel: 256 · 8 floats of B are 8 KiB, a quarter of a small first-level cache. */
+export const KC: i32 = 256
+/** Rows of A packed at a time. */
+const MC: i32 = 128
+
+/** c[4][8] = Σ_k a[k][0..3]ᵀ b[k][0..7]. k ≥ 1; ldc, ldb in bytes. */
+export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  do {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    let s = v128.load32_splat(a)
+    c00 = f32x4.add(c00, f32x4.mul(s, b0))
+    c01 = f32x4.add(c01, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 4)
+    c10 = f32x4.add(c10, f32x4.mul(s, b0))
+    c11 = f32x4.add(c11, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 8)
+    c20 = f32x4.add(c20, f32x4.mul(s, b0))
+    c21 = f32x4.add(c21, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 12)
+    c30 = f32x4.add(c30, f32x4.mul(s, b0))
+    c31 = f32x4.add(c31, f32x4.mul(s, b1))
+    a += 16
+    b += ldb
+  } while (--k)
+  v128.store(c, c00)
+  v128.store(c, c01, 16)
+  c += ldc
+  v128.store(c, c10)
+  v128.store(c, c11, 16)
+  c += ldc
+  v128.store(c, c20)
+  v128.store(c, c21, 16)
+  c += ldc
+  v128.store(c, c30)
+  v128.store(c, c31, 16)
+}
+
+/** c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]. */
+export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
+  const d1 = c + ldc
+  const d2 = d1 + ldc
+  const d3 = d2 + ldc
+  let c00 = v128.load(c), c01 = v128.load(c, 16), c10 = v128.load(d1), c11 = v128.load(d1, 16)
+  let c20 = v128.load(d2), c21 = v128.load(d2, 16), c30 = v128.load(d3), c31 = v128.load(d3, 16)
+  do {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    let s = v128.load32_splat(a)
+    c00 = f32x4.add(c00, f32x4.mul(s, b0))
+    c01 = f32x4.add(c01, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 4)
+    c10 = f32x4.add(c10, f32x4.mul(s, b0))
+    c11 = f32x4.add(c11, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 8)
+    c20 = f32x4.add(c20, f32x4.mul(s, b0))
+    c21 = f32x4.add(c21, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 12)
+    c30 = f32x4.add(c30, f32x4.mul(s, b0))
+    c31 = f32x4.add(c31, f32x4.mul(s, b1))
+    a += 16
+    b += ldb
+  } while (--k)
+  v128.store(c, c00)
+  v128.store(c, c01, 16)
+  v128.store(d1, c10)
+  v128.store(d1, c11, 16)
+  v128.store(d2, c20)
+  v128.store(d2, c21, 16)
+  v128.store(d3, c30)
+  v128.store(d3, c31, 16)
+}
+
+/** c[4][4] = Σ_k a[k][0..3]ᵀ b[k][0..3]: for tensors of 4 channels. */
+export function microNarrow(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0
+  do {
+    const b0 = v128.load(b)
+    c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a), b0))
+    c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a, 4), b0))
+    c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a, 8), b0))
+    c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a, 12), b0))
+    a += 16
+    b += ldb
+  } while (--k)
+  v128.store(c, c0)
+  v128.store(c + ldc, c1)
+  c += ldc << 1
+  v128.store(c, c2)
+  v128.store(c + ldc, c3)
+}
+
+/** dst[k][4] = four rows of `count` floats, interleaved. The rows may be the same. count ≥ 1. */
+export function packRows(dst: usize, p0: usize, p1: usize, p2: usize, p3: usize, count: i32): void {
+  let n = count >> 2
+  while (n > 0) {
+    const x0 = v128.load(p0)
+    const x1 = v128.load(p1)
+    const x2 = v128.load(p2)
+    const x3 = v128.load(p3)
+    const lo01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5)
+    const hi01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7)
+    const lo23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
+    const hi23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7)
+    v128.store(dst, i64x2.shuffle(lo01, lo23, 0, 2))
+    v128.store(dst, i64x2.shuffle(lo01, lo23, 1, 3), 16)
+    v128.store(dst, i64x2.shuffle(hi01, hi23, 0, 2), 32)
+    v128.store(dst, i64x2.shuffle(hi01, hi23, 1, 3), 48)
+    p0 += 16
+    p1 += 16
+    p2 += 16
+    p3 += 16
+    dst += 64
+    n--
+  }
+  n = count & 3
+  while (n > 0) {
+    store<f32>(dst, load<f32>(p0))
+    store<f32>(dst, load<f32>(p1), 4)
+    store<f32>(dst, load<f32>(p2), 8)
+    store<f32>(dst, load<f32>(p3), 12)
+    p0 += 4
+    p1 += 4
+    p2 += 4
+    p3 += 4
+    dst += 16
+    n--
+  }
+}
+
+/** Computes one tile of which `rows` × `columns` are wanted; `tile` is scratch of 128 bytes for tiles at the edge. */
+// @ts-ignore: decorator
+@inline
+export function edgeTile(c: usize, ldc: usize, rows: i32, columns: i32, add: bool, a: usize, b: usize, ldb: usize, k: i32, tile: usize): void {
+  if (rows == MR && columns == NR) {
+    if (add) microAdd(c, ldc, a, b, ldb, k)
+    else micro(c, ldc, a, b, ldb, k)
+  } else {
+    micro(tile, 32, a, b, ldb, k)
+    for (let i = 0; i < rows; i++) {
+      const d = c + ldc * <usize>i
+      const s = tile + (<usize>i << 5)
+      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(d + (j << 2), (add ? load<f32>(d + (j << 2)) : 0) + load<f32>(s + (j << 2)))
+    }
+  }
+}
+
+/** Packs `rows` (1–4, the rest zero) × k of a matrix with element strides rs, cs (in bytes) to [k][4]. */
+function packPanel4(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32): void {
+  if (rows == 4 && cs == 4) {
+    packRows(dst, src, src + rs, src + 2 * rs, src + 3 * rs, k)
+    return
+  }
+  for (let p = 0; p < k; p++) {
+    if (rows == 4 && rs == 4) v128.store(dst, v128.load(src))
+    else for (let i: usize = 0; i < 4; i++) store<f32>(dst + (i << 2), <i32>i < rows ? load<f32>(src + i * rs) : 0)
+    src += cs
+    dst += 16
+  }
+}
+
+/** Packs k × `columns` (1–8, the rest zero) to [k][8]; element strides rs between k, cs between columns (in bytes). */
+function packPanel8(dst: usize, src: usize, rs: usize, cs: usize, columns: i32, k: i32): void {
+  if (columns == 8 && rs == 4) {
+    // Columns are contiguous in k: two transposed halves.
+    for (let p = 0; p < k; p++) {
+      let s = src
+      for (let j: usize = 0; j < 32; j += 4) {
+        store<f32>(dst + j, load<f32>(s))
+        s += cs
+      }
+      src += 4
+      dst += 32
+    }
+    return
+  }
+  for (let p = 0; p < k; p++) {
+    if (columns == 8 && cs == 4) {
+      v128.store(dst, v128.load(src))
+      v128.store(dst, v128.load(src, 16), 16)
+    } else for (let j: usize = 0; j < 8; j++) store<f32>(dst + (j << 2), <i32>j < columns ? load<f32>(src + j * cs) : 0)
+    src += rs
+    dst += 32
+  }
+}
+
+/** c[m][n] = a · b with element strides in bytes; scratch: `matmulScratch` bytes. */
+function product(c: usize, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bcs: usize, m: i32, n: i32, k: i32, scratch: usize): void {
+  check(m > 0 && n > 0 && k > 0)
+  const ldc = <usize>n << 2
+  const tile = scratch
+  const pa = scratch + 128
+  const pb = pa + <usize>(MC * KC * 4)
+  for (let k0 = 0; k0 < k; k0 += KC) {
+    const kc = min(KC, k - k0)
+    for (let j = 0; j < n; j += NR)
+      packPanel8(pb + <usize>(j * kc * 4), b + <usize>k0 * brs + <usize>j * bcs, brs, bcs, min(NR, n - j), kc)
+    for (let i0 = 0; i0 < m; i0 += MC) {
+      const mc = min(MC, m - i0)
+      for (let i = 0; i < mc; i += MR)
+        packPanel4(pa + <usize>(i * kc * 4), a + <usize>(i0 + i) * ars + <usize>k0 * acs, ars, acs, min(MR, mc - i), kc)
+      for (let j = 0; j < n; j += NR) {
+        const panel = pb + <usize>(j * kc * 4)
+        for (let i = 0; i < mc; i += MR)
+          edgeTile(c + <usize>(i0 + i) * ldc + (<usize>j << 2), ldc, min(MR, mc - i), min(NR, n - j), k0 > 0, pa + <usize>(i * kc * 4), panel, 32, kc, tile)
+      }
+    }
+  }
+}
+
+/** Scratch bytes of the products below for n columns. */
+export function matmulScratch(n: i32): i32 {
+  return 128 + MC * KC * 4 + ((n + 7) & ~7) * KC * 4
+}
+
+/** c[m][n] = a[m][k] · b[k][n]. Writes. Operands must not overlap c. */
+export function matmulNN(c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, scratch: usize): void {
+  product(c, a, <usize>k << 2, 4, b, <usize>n << 2, 4, m, n, k, scratch)
+}
+
+/** c[m][n] = a[m][k] · b[n][k]ᵀ. Writes. */
+export function matmulNT(c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, scratch: usize): void {
+  product(c, a, <usize>k << 2, 4, b, 4, <usize>k << 2, m, n, k, scratch)
+}
+
+/** c[m][n] = a[k][m]ᵀ · b[k][n]. Writes. */
+export function matmulTN(c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, scratch: usize): void {
+  product(c, a, 4, <usize>m << 2, b, <usize>n << 2, 4, m, n, k, scratch)
+}

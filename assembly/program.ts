@@ -1,0 +1,145 @@
+/**
+ * The interpreter: every worker runs the same program at the same time, takes units of each record from a shared counter, and meets the others at a barrier
+ * behind each record.
+ *
+ *   program: u32 sections | u32 address of the counters | u32 0 | u32 0 | sections × { u32 first record, u32 records, u32 repeats, u32 index of the first }
+ *
+ * A section runs its records `repeats` times with t = 0, 1, … (the loop over T of step mode s).
+ */
+
+import { biasGradient, convDense, convInputGradient, convWeightGradient, reduceSplits, transposeWeight } from './conv'
+import { listWeightGradient, rateLists } from './list-gradient'
+import { crossEntropy, readout } from './loss'
+import { materialise } from './activity'
+import { clear, dropout, dropoutBackward, maxPool, maxPoolBackward, sumScalars, timeSum, trace } from './pool'
+import { neuron, neuronBackwardRate, neuronBackwardTime } from './neuron'
+import { normBackwardApply, normBackwardFinish, normBackwardReduce, normEvaluate, normFinish, normStatistics } from './norm'
+import { Control, Fault, Op, Rec } from './opcodes'
+import { sgd } from './optimizer'
+import { spikeConv, spikeLists } from './spikes'
+import { weightStandardise, weightStandardiseBackward } from './standardise'
+import { winogradInputGradient, winogradInputTransform, winogradWeightGradient, winogradWeightTransform } from './winograd'
+
+/** Runs one unit of a record. */
+export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  switch (load<i32>(rec)) {
+    case Op.None: break
+    case Op.ConvDense: convDense(rec, unit, t, scratch); break
+    case Op.SpikeLists: spikeLists(rec, unit, t, scratch); break
+    case Op.SpikeConv: spikeConv(rec, unit, t, scratch); break
+    case Op.TransposeWeight: transposeWeight(rec, unit, t, scratch); break
+    case Op.ConvInputGradient: convInputGradient(rec, unit, t, scratch); break
+    case Op.ConvWeightGradient: convWeightGradient(rec, unit, t, scratch); break
+    case Op.ReduceSplits: reduceSplits(rec, unit, t, scratch); break
+    case Op.BiasGradient: biasGradient(rec, unit, t, scratch); break
+    case Op.WinogradInputTransform: winogradInputTransform(rec, unit, t, scratch); break
+    case Op.WinogradInputGradient: winogradInputGradient(rec, unit, t, scratch); break
+    case Op.WinogradWeightTransform: winogradWeightTransform(rec, unit, t, scratch); break
+    case Op.WinogradWeightGradient: winogradWeightGradient(rec, unit, t, scratch); break
+    case Op.ListWeightGradient: listWeightGradient(rec, unit, t, scratch); break
+    case Op.RateLists: rateLists(rec, unit, t, scratch); break
+    case Op.NormStatistics: normStatistics(rec, unit, t, scratch); break
+    case Op.NormFinish: normFinish(rec, unit, t, scratch); break
+    case Op.NormEvaluate: normEvaluate(rec, unit, t, scratch); break
+    case Op.NormBackwardReduce: normBackwardReduce(rec, unit, t, scratch); break
+    case Op.NormBackwardFinish: normBackwardFinish(rec, unit, t, scratch); break
+    case Op.NormBackwardApply: normBackwardApply(rec, unit, t, scratch); break
+    case Op.Neuron: neuron(rec, unit, t, scratch); break
+    case Op.NeuronBackwardRate:
+    case Op.NeuronBackwardOnline:
+    case Op.GradientSum: neuronBackwardRate(rec, unit, t, scratch); break
+    case Op.NeuronBackwardTime: neuronBackwardTime(rec, unit, t, scratch); break
+    case Op.Materialise: materialise(rec, unit, t, scratch); break
+    case Op.MaxPool: maxPool(rec, unit, t, scratch); break
+    case Op.TimeSum: timeSum(rec, unit, t, scratch); break
+    case Op.MaxPoolBackward: maxPoolBackward(rec, unit, t, scratch); break
+    case Op.DropoutBackward: dropoutBackward(rec, unit, t, scratch); break
+    case Op.Dropout: dropout(rec, unit, t, scratch); break
+    case Op.Trace: trace(rec, unit, t, scratch); break
+    case Op.WeightStandardise: weightStandardise(rec, unit, t, scratch); break
+    case Op.WeightStandardiseBackward: weightStandardiseBackward(rec, unit, t, scratch); break
+    case Op.Clear: clear(rec, unit, t, scratch); break
+    case Op.SumScalars: sumScalars(rec, unit, t, scratch); break
+    case Op.CrossEntropy: crossEntropy(rec, unit, t, scratch); break
+    case Op.Readout: readout(rec, unit, t, scratch); break
+    case Op.Sgd: sgd(rec, unit, t, scratch); break
+    default: unreachable()
+  }
+}
+
+/**
+ * Runs a program. Returns a `Fault` (None when all went well). Worker 0 notes the record it is at in Control.Progress.
+ * scratch: this worker's scratch. spins: how often to look at the epoch before sleeping. timeout: milliseconds that a barrier waits at most.
+ */
+export function run(program: usize, worker: i32, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
+  const sections = load<i32>(program)
+  const counters = <usize>load<u32>(program, 4)
+  let section = program + 16
+  for (let s = 0; s < sections; s++) {
+    const records = load<i32>(section, 4)
+    const repeats = load<i32>(section, 8)
+    const index = load<i32>(section, 12)
+    for (let t = 0; t < repeats; t++) {
+      let rec = <usize>load<u32>(section)
+      for (let i = 0; i < records; i++) {
+        const condition = load<i32>(rec, Rec.Condition << 2)
+        if (condition == 0 || (load<u32>(Control.StepMask) >> t) & 1) {
+          if (worker == 0) store<i32>(Control.Progress, index + i)
+          const fault = runRecord(rec, t, counters + (<usize>(index + i) << 2), workers, scratch, spins, timeout)
+          if (fault != Fault.None) return fault
+        }
+        rec += Rec.Bytes
+      }
+    }
+    section += 16
+  }
+  return Fault.None
+}
+
+function runRecord(rec: usize, t: i32, counter: usize, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
+  const units = load<i32>(rec, Rec.Units << 2)
+  if (workers == 1) {
+    for (let unit = 0; unit < units; unit++) execute(rec, unit, t, scratch)
+    return Fault.None
+  }
+  if (ASC_FEATURE_THREADS) {
+    for (;;) {
+      const unit = atomic.add<i32>(counter, 1)
+      if (unit >= units) break
+      execute(rec, unit, t, scratch)
+    }
+    return barrier(counter, workers, spins, timeout)
+  }
+  unreachable()
+  return Fault.Trapped
+}
+
+/**
+ * Waits until all workers have arrived. The last one resets the record's counter while nobody reads it, then opens the barrier by moving the epoch, whose
+ * sequentially consistent store makes all work before it visible. A poison word ends the wait with an error, and so does the time-out.
+ */
+function barrier(counter: usize, workers: i32, spins: i32, timeout: i32): i32 {
+  const epoch = atomic.load<i32>(Control.Epoch)
+  if (atomic.add<i32>(Control.Arrived, 1) == workers - 1) {
+    store<i32>(counter, 0)
+    atomic.store<i32>(Control.Arrived, 0)
+    atomic.store<i32>(Control.Epoch, epoch + 1)
+    atomic.notify(Control.Epoch, -1)
+  } else {
+    let left = spins
+    while (left > 0 && atomic.load<i32>(Control.Epoch) == epoch) left--
+    let waited = 0
+    while (atomic.load<i32>(Control.Epoch) == epoch) {
+      if (atomic.load<i32>(Control.Poison) != Fault.None) return Fault.Aborted
+      if (waited >= timeout) {
+        atomic.store<i32>(Control.Poison, Fault.TimedOut)
+        atomic.notify(Control.Epoch, -1)
+        return Fault.TimedOut
+      }
+      // Short waits, so that a poison word written without a notification is seen too.
+      atomic.wait<i32>(Control.Epoch, epoch, 100_000_000)
+      waited += 100
+    }
+  }
+  return atomic.load<i32>(Control.Poison) != Fault.None ? Fault.Aborted : Fault.None
+}

@@ -1,0 +1,98 @@
+/** Batches of a data set, gathered into arrays of the caller. */
+import { checkInteger } from './check.js'
+import type { Dataset, ReadContext } from './dataset.js'
+import { permutation } from './random.js'
+
+export interface BatchesOptions {
+  /** Images of a batch. */
+  readonly batchSize: number
+  /** True: a new random order in each epoch, and the data set augments if it can. False (default): the order of the data set, as it is. */
+  readonly training?: boolean
+  /** Integer from 0 to 2³² − 1; default 0. With the epoch it decides order and augmentation. */
+  readonly seed?: number
+  /** Leaves out the last batch of an epoch if it is not full; default false. */
+  readonly dropLast?: boolean
+}
+
+/**
+ * The batches of one epoch after another. `fill` depends on the epoch and the batch index alone: a training loop may fill one batch
+ * ahead, skip, or resume anywhere.
+ *
+ * ```ts
+ * const batches = new Batches(train, { batchSize: 64, training: true, seed: 0 })
+ * for (let epoch = 0; epoch < 3; epoch++) {
+ *   batches.startEpoch(epoch)
+ *   for (let batch = 0; batch < batches.length; batch++) {
+ *     const count = batches.fill(batch, images, labels)
+ *   }
+ * }
+ * ```
+ */
+export class Batches {
+  /** Number of batches of an epoch. */
+  readonly length: number
+  readonly batchSize: number
+  private readonly sampleSize: number
+  private readonly training: boolean
+  private readonly seed: number
+  private readonly sample: Float32Array
+  private order: Uint32Array | undefined
+  private context: ReadContext | undefined
+
+  /** Starts at epoch 0. */
+  constructor(
+    readonly dataset: Dataset,
+    options: BatchesOptions,
+  ) {
+    const { batchSize, training = false, seed = 0, dropLast = false } = options
+    checkInteger('batches.batchSize', batchSize, 1)
+    checkInteger('batches.seed', seed, 0, 2 ** 32 - 1)
+    this.batchSize = batchSize
+    this.training = training
+    this.seed = seed
+    this.sampleSize = dataset.shape[0] * dataset.shape[1] * dataset.shape[2]
+    this.sample = new Float32Array(this.sampleSize)
+    this.length = dropLast ? Math.floor(dataset.length / batchSize) : Math.ceil(dataset.length / batchSize)
+    if (this.length === 0) {
+      const got = `${batchSize} for the ${dataset.length} samples of "${dataset.name}"`
+      throw new Error(
+        `batches.batchSize must leave at least one batch, got ${got}; make it smaller${dropLast ? ' or set dropLast to false' : ''}`,
+      )
+    }
+    this.startEpoch(0)
+  }
+
+  /** Goes to the order of `epoch` (an integer >= 0). */
+  startEpoch(epoch: number): void {
+    checkInteger('batches.startEpoch: epoch', epoch, 0)
+    if (!this.training) return
+    this.order = permutation(this.dataset.length, this.seed, epoch)
+    this.context = { seed: this.seed, epoch }
+  }
+
+  /**
+   * Gathers batch `batchIndex` of the epoch.
+   *
+   * @param images [B][H][W][C], normalised; what lies behind the last sample of the data set is set to 0
+   * @param labels [B]; likewise
+   * @returns the number of samples: B, or less for the last batch
+   */
+  fill(batchIndex: number, images: Float32Array, labels: Int32Array): number {
+    const { batchSize, sampleSize, sample, order, context, dataset } = this
+    checkInteger('batches.fill: batchIndex', batchIndex, 0, this.length - 1)
+    if (images.length < batchSize * sampleSize || labels.length < batchSize) {
+      const needed = `${batchSize * sampleSize} values and ${batchSize} labels`
+      throw new RangeError(`batches.fill: images and labels must have room for ${needed}, got ${images.length} and ${labels.length}`)
+    }
+    const begin = batchIndex * batchSize
+    const count = Math.min(batchSize, dataset.length - begin)
+    for (let i = 0; i < count; i++) {
+      // By way of an array of one sample: a view into `images` would be a new object for each sample.
+      labels[i] = dataset.read(order ? order[begin + i] : begin + i, sample, context)
+      images.set(sample, i * sampleSize)
+    }
+    images.fill(0, count * sampleSize, batchSize * sampleSize)
+    labels.fill(0, count, batchSize)
+    return count
+  }
+}

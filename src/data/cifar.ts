@@ -1,0 +1,135 @@
+/** CIFAR-10 and CIFAR-100 from a folder or from the archive as downloaded. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { kindOfPath, readFileClear, unpack } from '../io/files.js'
+import { readTar } from '../io/tar.js'
+import { parseCifar, parseClassNames } from './cifarformat.js'
+import type { Dataset, Normalization, Split } from './dataset.js'
+import { fromBytes } from './dataset.js'
+
+interface Flavour {
+  readonly title: string
+  /** Folder in the archive, and archive beside which one may find it. */
+  readonly folder: string
+  readonly archive: string
+  readonly labelBytes: 1 | 2
+  readonly classes: number
+  readonly trainFiles: RegExp
+  readonly testFile: string
+  readonly namesFile: string
+  readonly normalization: Normalization
+  /** What a folder must hold, for error messages. */
+  readonly needs: string
+}
+
+const CIFAR10: Flavour = {
+  title: 'CIFAR-10',
+  folder: 'cifar-10-batches-bin',
+  archive: 'cifar-10-binary.tar.gz',
+  labelBytes: 1,
+  classes: 10,
+  trainFiles: /^data_batch_[1-5]\.bin$/,
+  testFile: 'test_batch.bin',
+  namesFile: 'batches.meta.txt',
+  normalization: { scale: 255, mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] },
+  needs: 'test_batch.bin and at least one of data_batch_1.bin … data_batch_5.bin',
+}
+
+const CIFAR100: Flavour = {
+  title: 'CIFAR-100',
+  folder: 'cifar-100-binary',
+  archive: 'cifar-100-binary.tar.gz',
+  labelBytes: 2,
+  classes: 100,
+  trainFiles: /^train\.bin$/,
+  testFile: 'test.bin',
+  namesFile: 'fine_label_names.txt',
+  normalization: { scale: 255, mean: [0.5071, 0.4867, 0.4408], std: [0.2675, 0.2565, 0.2761] },
+  needs: 'train.bin and test.bin',
+}
+
+/**
+ * CIFAR-10, binary version: images of 32×32 in colour, normalised with mean (0.4914, 0.4822, 0.4465) and standard deviation
+ * (0.2023, 0.1994, 0.2010).
+ *
+ * The training set is made of those files `data_batch_1.bin` … `data_batch_5.bin` that are there, in this order: at least one. The test
+ * set is `test_batch.bin`, which must be there. Class names are read from `batches.meta.txt` if it is there.
+ *
+ * @param path the archive `cifar-10-binary.tar.gz` (packed or not), the folder with the files, or a folder that holds either
+ * @throws Error that names the file that is missing or damaged, and how
+ */
+export function cifar10(path: string): Promise<Split> {
+  return readSplit(path, CIFAR10)
+}
+
+/**
+ * CIFAR-100, binary version, with the 100 fine labels: images of 32×32 in colour, normalised with mean (0.5071, 0.4867, 0.4408) and
+ * standard deviation (0.2675, 0.2565, 0.2761). `train.bin` and `test.bin` must be there; class names are read from `fine_label_names.txt` if it is.
+ *
+ * @param path the archive `cifar-100-binary.tar.gz` (packed or not), the folder with the files, or a folder that holds either
+ * @throws Error that names the file that is missing or damaged, and how
+ */
+export function cifar100(path: string): Promise<Split> {
+  return readSplit(path, CIFAR100)
+}
+
+async function readSplit(path: string, flavour: Flavour): Promise<Split> {
+  const { title, labelBytes, classes, namesFile, testFile } = flavour
+  const { files, where } = await findFiles(path, flavour)
+  const trainNames = [...files.keys()].filter((name) => flavour.trainFiles.test(name)).sort()
+  if (trainNames.length === 0 || !files.has(testFile)) {
+    const got = [...files.keys()].join(', ') || 'none of them'
+    throw new Error(`${where}: must hold ${flavour.needs} of ${title}, binary version, got ${got}`)
+  }
+  const names = files.get(namesFile)
+  const classNames = names && parseClassNames(names, classes, join(where, namesFile))
+  const toDataset = (part: string, sources: readonly string[]): Dataset => {
+    const records = sources.map((source) => parseCifar(files.get(source)!, labelBytes, classes, join(where, source)))
+    return fromBytes({
+      name: `${title} ${part}`,
+      images: concatenate(records.map(({ images }) => images)),
+      labels: concatenate(records.map(({ labels }) => labels)),
+      shape: [3, 32, 32],
+      classes,
+      classNames,
+      normalization: flavour.normalization,
+    })
+  }
+  return { train: toDataset('train', trainNames), test: toDataset('test', [testFile]) }
+}
+
+/** The files of the data set that are there, by name without folder, and where they were found. */
+async function findFiles(path: string, flavour: Flavour): Promise<{ files: Map<string, Uint8Array>; where: string }> {
+  const { title, folder, archive } = flavour
+  const kind = await kindOfPath(path)
+  if (kind === undefined)
+    throw new Error(`${title} must be a folder or an archive, got "${path}", which does not exist; download ${archive}`)
+  const files = new Map<string, Uint8Array>()
+  if (kind === 'folder') {
+    if ((await kindOfPath(join(path, folder))) === 'folder') return findFiles(join(path, folder), flavour)
+    for (const name of await readdir(path)) {
+      if (isWanted(name, flavour)) files.set(name, await readFileClear(join(path, name), `${title} file`))
+    }
+    if (files.size === 0 && (await kindOfPath(join(path, archive))) === 'file') return findFiles(join(path, archive), flavour)
+    return { files, where: path }
+  }
+  for (const [member, bytes] of readTar(await unpack(await readFileClear(path, `${title} archive`), path), path)) {
+    const name = member.slice(member.lastIndexOf('/') + 1)
+    if (isWanted(name, flavour)) files.set(name, bytes)
+  }
+  return { files, where: path }
+}
+
+function isWanted(name: string, { trainFiles, testFile, namesFile }: Flavour): boolean {
+  return trainFiles.test(name) || name === testFile || name === namesFile
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    out.set(part, offset)
+    offset += part.length
+  }
+  return out
+}

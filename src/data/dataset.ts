@@ -1,0 +1,235 @@
+/** What a training loop needs of a data set, and data sets from arrays in memory. */
+import { checkInteger } from './check.js'
+
+export interface Dataset {
+  /** For people and error messages, for example `CIFAR-10 train`. */
+  readonly name: string
+  /** Number of samples. */
+  readonly length: number
+  /** [C, H, W] */
+  readonly shape: readonly [channels: number, height: number, width: number]
+  /** Number of classes; labels are 0 … classes − 1. */
+  readonly classes: number
+  readonly classNames?: readonly string[]
+  /** The samples as bytes, for augmentation; absent if the data is not made of bytes. */
+  readonly pixels?: PixelSource
+  /**
+   * Writes sample `index`, normalised, into `out` ([H][W][C], C·H·W numbers) and returns its label. The same arguments always give the
+   * same numbers.
+   *
+   * @param context present in training: asks a data set that augments to do so, with random numbers that depend on it and on `index` alone
+   */
+  read(index: number, out: Float32Array, context?: ReadContext): number
+}
+
+export interface ReadContext {
+  /** Integer from 0 to 2³² − 1. */
+  readonly seed: number
+  /** Integer >= 0. */
+  readonly epoch: number
+}
+
+export interface Split {
+  readonly train: Dataset
+  readonly test: Dataset
+}
+
+/** value = (byte / scale − mean[c]) / std[c] */
+export interface Normalization {
+  /** The byte that stands for 1: 255 for ordinary images. */
+  readonly scale: number
+  /** Per channel, of byte / scale. */
+  readonly mean: readonly number[]
+  /** Per channel, of byte / scale. */
+  readonly std: readonly number[]
+}
+
+export interface PixelSource {
+  readonly normalization: Normalization
+  /** Writes sample `index` as bytes into `out` ([H][W][C]) and returns its label. */
+  read(index: number, out: Uint8Array): number
+}
+
+interface Description {
+  readonly name?: string
+  /** [C, H, W] */
+  readonly shape: readonly [channels: number, height: number, width: number]
+  readonly classes: number
+  readonly classNames?: readonly string[]
+}
+
+export interface ArraysOptions extends Description {
+  /** [N][C][H][W], already normalised; it is copied. */
+  readonly images: Float32Array
+  /** N integers in 0 … classes − 1; copied. */
+  readonly labels: ArrayLike<number>
+}
+
+export interface BytesOptions extends Description {
+  /** [N][H][W][C]; it is not copied and must not change. */
+  readonly images: Uint8Array
+  /** N integers in 0 … classes − 1; copied. */
+  readonly labels: ArrayLike<number>
+  readonly normalization: Normalization
+}
+
+/**
+ * A data set from float images in memory, in the order of most other libraries (NCHW).
+ *
+ * @throws Error if sizes do not fit together or a label is out of range
+ */
+export function fromArrays(options: ArraysOptions): Dataset {
+  const { images, shape, classes, classNames, name = 'arrays' } = options
+  const labels = checkDescription(name, options)
+  const [channels, height, width] = shape
+  const size = channels * height * width
+  const samples = new Float32Array(images.length)
+  for (let n = 0, o = 0; n < labels.length; n++) {
+    for (let p = 0; p < height * width; p++) for (let c = 0; c < channels; c++) samples[o++] = images[n * size + c * height * width + p]
+  }
+  return {
+    name,
+    length: labels.length,
+    shape,
+    classes,
+    classNames,
+    read(index, out) {
+      checkRead(name, index, labels.length, out.length, size)
+      const begin = index * size
+      for (let i = 0; i < size; i++) out[i] = samples[begin + i]
+      return labels[index]
+    },
+  }
+}
+
+/**
+ * A data set from byte images in memory, normalised by table when read.
+ *
+ * @throws Error if sizes do not fit together or a label is out of range
+ */
+export function fromBytes(options: BytesOptions): Dataset {
+  const { images, shape, classes, classNames, normalization, name = 'bytes' } = options
+  const labels = checkDescription(name, options)
+  const [channels, height, width] = shape
+  const size = channels * height * width
+  const table = normalizationTable(normalization, channels)
+  return {
+    name,
+    length: labels.length,
+    shape,
+    classes,
+    classNames,
+    read(index, out) {
+      checkRead(name, index, labels.length, out.length, size)
+      normalize(out, images, index * size, size, table, channels)
+      return labels[index]
+    },
+    pixels: {
+      normalization,
+      read(index, out) {
+        checkRead(name, index, labels.length, out.length, size)
+        const begin = index * size
+        for (let i = 0; i < size; i++) out[i] = images[begin + i]
+        return labels[index]
+      },
+    },
+  }
+}
+
+/** The first `limit` samples of a data set (all, if it has no more). Whether the classes are balanced among them is up to its order. */
+export function subset(dataset: Dataset, limit: number): Dataset {
+  checkInteger('subset.limit', limit, 1)
+  if (limit >= dataset.length) return dataset
+  const { name, shape, classes, classNames, pixels } = dataset
+  return {
+    name,
+    length: limit,
+    shape,
+    classes,
+    classNames,
+    read(index, out, context) {
+      checkIndex(name, index, limit)
+      return dataset.read(index, out, context)
+    },
+    pixels: pixels && {
+      normalization: pixels.normalization,
+      read(index, out) {
+        checkIndex(name, index, limit)
+        return pixels.read(index, out)
+      },
+    },
+  }
+}
+
+/**
+ * Labels as integers of 32 bits.
+ *
+ * @param name what error messages call the labels
+ * @throws Error that names the first label that is not an integer in 0 … classes − 1
+ */
+export function checkLabels(name: string, labels: ArrayLike<number>, classes: number): Int32Array {
+  const out = new Int32Array(labels.length)
+  for (let i = 0; i < labels.length; i++) {
+    const label = labels[i]
+    if (!(Number.isInteger(label) && label >= 0 && label < classes)) {
+      throw new Error(`${name}: labels must be integers from 0 to ${classes - 1}, got ${label} at index ${i}`)
+    }
+    out[i] = label
+  }
+  return out
+}
+
+/** The normalised value of each byte: float32 [C][256]. */
+export function normalizationTable({ scale, mean, std }: Normalization, channels: number): Float32Array {
+  if (mean.length !== channels || std.length !== channels) {
+    throw new Error(
+      `normalization.mean and .std must have one number for each of the ${channels} channels, got ${mean.length} and ${std.length}`,
+    )
+  }
+  const table = new Float32Array(channels * 256)
+  for (let c = 0; c < channels; c++) {
+    if (!(std[c] > 0))
+      throw new Error(`normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out channels that are constant`)
+    for (let value = 0; value < 256; value++) table[c * 256 + value] = (value / scale - mean[c]) / std[c]
+  }
+  return table
+}
+
+/** out[i] = table[i mod channels][bytes[begin + i]] for i in 0 … size − 1; `size` is a multiple of `channels`. */
+export function normalize(out: Float32Array, bytes: Uint8Array, begin: number, size: number, table: Float32Array, channels: number): void {
+  if (channels === 3) {
+    for (let i = 0; i < size; i += 3) {
+      out[i] = table[bytes[begin + i]]
+      out[i + 1] = table[256 + bytes[begin + i + 1]]
+      out[i + 2] = table[512 + bytes[begin + i + 2]]
+    }
+    return
+  }
+  for (let i = 0; i < size; i += channels) {
+    for (let c = 0; c < channels; c++) out[i + c] = table[c * 256 + bytes[begin + i + c]]
+  }
+}
+
+function checkDescription(name: string, { images, labels, shape, classes, classNames }: ArraysOptions | BytesOptions): Int32Array {
+  if (shape.length !== 3) throw new Error(`${name}: shape must be [channels, height, width], got [${shape.join(', ')}]`)
+  for (const size of shape) checkInteger(`${name}: shape`, size, 1)
+  checkInteger(`${name}: classes`, classes, 1)
+  const size = shape[0] * shape[1] * shape[2]
+  if (images.length !== labels.length * size) {
+    const expected = `${labels.length} labels × ${shape.join(' × ')} = ${labels.length * size} values`
+    throw new Error(`${name}: images must have ${expected}, got ${images.length}; check shape and labels`)
+  }
+  if (classNames && classNames.length !== classes) {
+    throw new Error(`${name}: classNames must have ${classes} names, got ${classNames.length}; name every class or none`)
+  }
+  return checkLabels(name, labels, classes)
+}
+
+function checkIndex(name: string, index: number, length: number): void {
+  if (!(index >= 0 && index < length)) throw new RangeError(`${name}: index must be from 0 to ${length - 1}, got ${index}`)
+}
+
+function checkRead(name: string, index: number, length: number, room: number, size: number): void {
+  checkIndex(name, index, length)
+  if (room < size) throw new RangeError(`${name}: out must have room for ${size} values, got ${room}`)
+}

@@ -1,0 +1,133 @@
+/** Files in Node: atomic writing, and reading with messages that say what is missing. */
+import { randomBytes } from 'node:crypto'
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+
+const gunzipAsync = promisify(gunzip)
+
+/** More than any data set here unpacks to; a damaged or hostile archive stops there instead of filling the memory. */
+const UNPACKED_LIMIT = 1 << 30
+
+/**
+ * Writes a file so that a crash at any moment leaves either the old content or the new, never a part: temporary file in the same folder,
+ * fsync, rename.
+ *
+ * @throws Error that names `path` if the folder is missing or not writable, or the disk is full; the temporary file is removed
+ */
+export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
+  const folder = dirname(path)
+  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+  try {
+    const file = await open(temporary, 'wx')
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    // Fails as well where no file could be made; the first error is the one to tell.
+    await rm(temporary, { force: true }).catch(() => undefined)
+    throw new Error(`${path}: the file could not be written: ${explainWrite(error, folder)}`, { cause: error })
+  }
+  await syncFolder(folder)
+}
+
+/**
+ * Reads a whole file.
+ *
+ * @param what what the file is to the user, for example `checkpoint` or `MNIST training images`
+ * @throws Error such as `checkpoint must be a file, got "runs/a.safetensors": the folder "runs" does not exist`
+ */
+export async function readFileClear(path: string, what: string): Promise<Uint8Array> {
+  try {
+    return plain(await readFile(path))
+  } catch (error) {
+    throw new Error(`${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`, { cause: error })
+  }
+}
+
+/** What is at a path; `undefined` if there is nothing. */
+export async function kindOfPath(path: string): Promise<'file' | 'folder' | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'file'
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The content of a file that may be compressed with gzip (judged by its first two bytes, not by its name).
+ *
+ * @param name what error messages call the file
+ * @throws Error if the gzip stream is damaged or unpacks to more than 1 GiB
+ */
+export async function unpack(bytes: Uint8Array, name: string): Promise<Uint8Array> {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes
+  try {
+    return plain(await gunzipAsync(bytes, { maxOutputLength: UNPACKED_LIMIT }))
+  } catch (error) {
+    throw new Error(
+      `${name}: must be valid gzip of at most ${UNPACKED_LIMIT} bytes, got an error: ${(error as Error).message}; download it again`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/** The same bytes as a plain array: the `slice` of a Buffer would not copy. */
+function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+/** Makes the rename itself durable. Some platforms cannot open a folder: there the operating system decides when. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } catch {
+    // The file is complete either way.
+  }
+}
+
+async function explainRead(error: unknown, path: string): Promise<string> {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT': {
+      const folder = dirname(path)
+      return (await kindOfPath(folder)) === 'folder' ? 'there is no such file in the folder' : `the folder "${folder}" does not exist`
+    }
+    case 'EISDIR':
+      return 'it is a folder; name a file in it'
+    case 'EACCES':
+      return 'reading it is not permitted; change its permissions'
+    default:
+      return (error as Error).message
+  }
+}
+
+function explainWrite(error: unknown, folder: string): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return `the folder "${folder}" does not exist; make it first`
+    case 'ENOTDIR':
+      return `"${folder}" is not a folder; choose another path`
+    case 'EISDIR':
+    case 'ENOTEMPTY':
+      return 'there is a folder of that name; choose another path'
+    case 'EACCES':
+    case 'EROFS':
+      return `writing in "${folder}" is not permitted; choose another folder or change its permissions`
+    case 'ENOSPC':
+      return 'the disk is full; free some space'
+    default:
+      return (error as Error).message
+  }
+}

@@ -1,0 +1,514 @@
+/** A compiled network: memory, programs and threads, and what a user does with them. */
+
+import { Control } from '../assembly/opcodes.js'
+import type { Dataset } from './data/dataset.js'
+import { Purpose, RandomStream } from './data/random.js'
+import { expect, SpikewasmError } from './errors.js'
+import type { Module } from './nn/containers.js'
+import { initialValues } from './nn/init.js'
+import { type Graph, trace } from './nn/trace.js'
+import { pack, storedChannels, unpack } from './plan/layout.js'
+import { makePlan, type MethodOptions, type Plan, type PlanOptions, type ProgramName, type RateProbe } from './plan/plan.js'
+import { summarize } from './plan/summary.js'
+import { type Executor, localExecutor } from './runtime/executor.js'
+import { loadEngine } from './runtime/load.js'
+import { availableParallelism } from './runtime/processors.js'
+import { evaluate, type Evaluation } from './train/evaluate.js'
+import { type FitOptions, fit, type History } from './train/fit.js'
+import { type Sgd, sgd } from './train/optimizer.js'
+
+export interface CompileOptions extends MethodOptions {
+  /** [channels, height, width] of one sample. */
+  input: readonly [number, number, number]
+  /** T, default 4. */
+  timeSteps?: number
+  /** B, default 64. */
+  batchSize?: number
+  /** Worker threads; 1 (the default) spawns nothing and runs on the calling thread. */
+  threads?: number
+  /** Seed of initialisation, shuffling, dropout and augmentation; default 0. */
+  seed?: number
+  /** Inputs differ from step to step, [T, B, C, H, W] instead of [B, C, H, W]; default false. */
+  frames?: boolean
+  /** Keep rates and eligibilities readable by `activity` after a step (more memory); default false. */
+  inspect?: boolean
+  /** 'debug' runs the build with assertions; default 'release'. */
+  engine?: 'release' | 'debug'
+}
+
+export interface NamedTensor {
+  /** PyTorch's shape. */
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+export type StateDict = Record<string, NamedTensor>
+
+export interface StepResult {
+  /** Mean cross entropy of the batch. */
+  readonly loss: number
+  readonly correct: number
+  readonly count: number
+}
+
+export interface Prediction {
+  /** Time mean of the last layer's output, [n, classes]. */
+  readonly logits: Float32Array
+  /** Index of the largest logit of each sample. */
+  readonly classes: Int32Array
+}
+
+const MAX_BYTES = 2 ** 32
+
+type Settings = Required<Pick<CompileOptions, 'timeSteps' | 'batchSize' | 'threads' | 'seed' | 'frames' | 'inspect' | 'engine'>>
+
+/**
+ * Plans, allocates and initialises a network.
+ * @throws SpikewasmError for wrong options or shapes (naming the layer), and when the model does not fit in memory (saying how much it needs and the largest
+ *   batch that fits).
+ */
+export async function compile(network: Module, options: CompileOptions): Promise<Model> {
+  const known = ['input', 'timeSteps', 'batchSize', 'threads', 'seed', 'frames', 'inspect', 'engine', 'method', 'stepMode', 'update', 'mseWeight', 'backwardSteps']
+  for (const key of Object.keys(options)) expect(known.includes(key), () => `compile.${key} is not an option; known are ${known.join(', ')}`)
+  const integer = (name: string, value: number, min: number, max: number): number => {
+    expect(Number.isInteger(value) && value >= min && value <= max, () => `compile.${name} must be an integer from ${min} to ${max}, got ${value}`)
+    return value
+  }
+  const settings: Settings = {
+    timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, 255),
+    batchSize: integer('batchSize', options.batchSize ?? 64, 1, 1 << 20),
+    threads: integer('threads', options.threads ?? 1, 1, 256),
+    seed: integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1),
+    frames: options.frames ?? false,
+    inspect: options.inspect ?? false,
+    engine: options.engine ?? 'release',
+  }
+  expect(settings.engine === 'release' || settings.engine === 'debug', () => `compile.engine must be 'release' or 'debug', got ${JSON.stringify(settings.engine)}`)
+  const graph = trace(network, options.input)
+  const model = new Model(graph, options.input, settings)
+  await model.prepare(methodOptions(options, settings.timeSteps))
+  return model
+}
+
+/** Checks and completes a method's options. */
+function methodOptions(options: MethodOptions, timeSteps: number): Required<MethodOptions> {
+  const { method = 'rate' } = options
+  const online = method === 'ottt' || method === 'sltt'
+  const { stepMode = online ? 's' : 'm', update = 'afterwards', mseWeight = 0.05, backwardSteps = timeSteps } = options
+  expect(['rate', 'bptt', 'ottt', 'sltt'].includes(method), () => `method must be rate, bptt, ottt or sltt, got ${JSON.stringify(method)}`)
+  expect(stepMode === 'm' || stepMode === 's', () => `stepMode must be 'm' or 's', got ${JSON.stringify(stepMode)}`)
+  expect(!online || stepMode === 's', () => `stepMode must be 's' with method ${method} (it learns step by step), got 'm'`)
+  expect(update === 'afterwards' || update === 'everyStep', () => `update must be 'afterwards' or 'everyStep', got ${JSON.stringify(update)}`)
+  expect(mseWeight >= 0 && mseWeight <= 1, () => `mseWeight must lie in 0…1, got ${mseWeight}`)
+  expect(
+    Number.isInteger(backwardSteps) && backwardSteps >= 1 && backwardSteps <= timeSteps,
+    () => `backwardSteps must be an integer from 1 to timeSteps (${timeSteps}), got ${backwardSteps}`,
+  )
+  expect(backwardSteps === timeSteps || method === 'sltt', () => `backwardSteps is an option of method sltt, got it with ${method}`)
+  expect(!online || timeSteps <= 32, () => `timeSteps must be at most 32 with method ${method}, got ${timeSteps}`)
+  return { method, stepMode, update, mseWeight, backwardSteps }
+}
+
+export class Model {
+  private plan!: Plan
+  private memory!: WebAssembly.Memory
+  private executor!: Executor
+  private view!: DataView
+  private failure: Error | undefined
+  private disposed = false
+  private busy = false
+  private steps = 0
+  private lastRates: readonly RateProbe[] = []
+  /** Optimizer that `trainStep` uses; `fit` sets it. */
+  optimizer: Sgd = sgd()
+
+  /** Use `compile`. */
+  constructor(
+    private readonly graph: Graph,
+    readonly input: readonly [number, number, number],
+    private readonly settings: Settings,
+  ) {}
+
+  get timeSteps(): number {
+    return this.settings.timeSteps
+  }
+  get batchSize(): number {
+    return this.settings.batchSize
+  }
+  get threads(): number {
+    return this.settings.threads
+  }
+  get seed(): number {
+    return this.settings.seed
+  }
+  /** Number of classes: the last layer's outputs. */
+  get classes(): number {
+    return this.graph.nodes[this.graph.output].shape[0]
+  }
+  get method(): PlanOptions['method'] {
+    return this.plan.options.method
+  }
+  get stepMode(): PlanOptions['stepMode'] {
+    return this.plan.options.stepMode
+  }
+  /** Number of trained parameters. */
+  get parameterCount(): number {
+    return this.plan.parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
+  }
+  /** Bytes of memory by purpose. */
+  get memoryUse(): Plan['memory'] {
+    return this.plan.memory
+  }
+
+  /** Makes the plan for a method, moving parameters and statistics along when there was another. Used by `compile` and `fit`. */
+  async prepare(options: MethodOptions): Promise<void> {
+    const complete = methodOptions(options, this.settings.timeSteps)
+    if (this.plan && (Object.keys(complete) as (keyof MethodOptions)[]).every((key) => this.plan.options[key] === complete[key])) return
+    const planOptions: PlanOptions = { ...this.settings, ...complete, graph: this.graph, input: this.input }
+    const plan = makePlan(planOptions, this.settings.threads)
+    const memory = this.allocate(plan)
+    const { threads, engine } = this.settings
+    const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
+    const previous = this.plan ? { state: this.stateDict(), executor: this.executor } : undefined
+    new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
+    this.plan = plan
+    this.memory = memory
+    this.view = new DataView(memory.buffer)
+    this.executor = threads > 1 ? (await import('./runtime/pool.js')).poolExecutor(module, memory, threads) : localExecutor(module, memory)
+    if (previous) {
+      this.loadStateDict(previous.state)
+      await previous.executor.dispose()
+    } else this.initialise()
+  }
+
+  private allocate(plan: Plan): WebAssembly.Memory {
+    const { total } = plan.memory
+    const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
+    const shared = this.settings.threads > 1 || this.settings.engine === 'debug'
+    const refuse = (why: string, limit: number): never => {
+      const largest = this.largestBatch(plan.options, limit)
+      const [name, bytes] = plan.buffers.reduce<[string, number]>((best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best), ['', 0])
+      throw new SpikewasmError(
+        `the model needs ${gib(total)} of memory for batchSize ${plan.options.batchSize} (its largest buffer, ${name}: ${gib(bytes)}), ${why}; ` +
+          (largest > 0 ? `the largest batch that fits is ${largest}` : 'not even a batch of 1 fits: make the network or the input smaller'),
+      )
+    }
+    if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)
+    const pages = Math.ceil(total / 65536)
+    try {
+      return new WebAssembly.Memory(shared ? { initial: pages, maximum: pages, shared } : { initial: pages })
+    } catch {
+      return refuse('more than this machine gives', total * 0.75)
+    }
+  }
+
+  /** Largest batch whose plan stays within a limit; 0 when none does. */
+  private largestBatch(options: PlanOptions, limit: number): number {
+    let [low, high] = [0, options.batchSize]
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if (makePlan({ ...options, batchSize: middle }, this.settings.threads).memory.total <= limit) low = middle
+      else high = middle
+    }
+    return low
+  }
+
+  private floats(address: number, count: number): Float32Array {
+    return new Float32Array(this.memory.buffer, address, count)
+  }
+
+  private initialise(): void {
+    this.plan.parameters.forEach((parameter, i) => {
+      pack(parameter.layout, initialValues(this.graph, parameter, this.settings.seed, i), this.stored(this.plan.named.parameters.address, parameter))
+    })
+    for (const statistic of this.plan.statistics)
+      if (statistic.role === 'running_var') this.stored(this.plan.named.statistics.address, statistic).fill(1, 0, statistic.layout.shape[0])
+  }
+
+  private stored(base: number, { offset, layout }: { offset: number; layout: { stored: number } }): Float32Array {
+    return this.floats(base + offset, layout.stored)
+  }
+
+  /** Throws unless the model can run. */
+  private ready(): void {
+    if (this.disposed) throw new SpikewasmError('the model was disposed; compile the network again')
+    if (this.failure) throw new SpikewasmError(`the model stopped working (${this.failure.message}); its parameters can still be saved: save them and compile again`)
+    if (this.busy) throw new SpikewasmError('the model is running; wait for the call before (await) before the next one')
+  }
+
+  /** Images (NHWC or NHWTC) and labels of one of the two input slots, to be filled before `runSlot`. */
+  slot(index: 0 | 1): { images: Float32Array; labels: Int32Array } {
+    const { images, labels } = this.plan.named
+    const size = this.input.reduce((a, b) => a * b, 1) * this.batchSize * (this.settings.frames ? this.timeSteps : 1)
+    return { images: this.floats(images[index].address, size), labels: new Int32Array(this.memory.buffer, labels[index].address, this.batchSize) }
+  }
+
+  /** Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step. */
+  async runSlot(program: ProgramName, index: 0 | 1, valid: number, learningRate = this.optimizer.lr): Promise<StepResult> {
+    this.ready()
+    const { plan, view, optimizer } = this
+    const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
+    set(Control.Input, plan.named.images[index].address)
+    set(Control.Target, plan.named.labels[index].address)
+    set(Control.Valid, valid)
+    view.setFloat32(Control.LearningRate, learningRate, true)
+    view.setFloat32(Control.Momentum, optimizer.momentum, true)
+    view.setFloat32(Control.Decay, optimizer.weightDecay, true)
+    view.setFloat32(Control.DecayOther, optimizer.decay === 'all' ? optimizer.weightDecay : 0, true)
+    set(Control.Nesterov, optimizer.nesterov ? 1 : 0)
+    const stream = new RandomStream(Purpose.Dropout)
+    stream.start(this.seed, 0, this.steps)
+    set(Control.Seed, stream.next())
+    set(Control.StepMask, this.stepMask())
+    this.busy = true
+    try {
+      await this.executor.run({
+        program: plan.programs[program],
+        workers: this.threads,
+        scratch: plan.workerScratchAt,
+        scratchBytes: plan.workerScratch,
+        spins: this.threads <= availableParallelism() ? 20000 : 0,
+        timeoutMs: 60_000,
+      })
+    } catch (error) {
+      const layer = this.graph.nodes[plan.recordLayers[program][view.getUint32(Control.Progress, true)] ?? 0]
+      const cause = error instanceof Error ? error.message : String(error)
+      this.failure = new Error(`a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`, { cause: error })
+      throw this.failure
+    } finally {
+      this.busy = false
+    }
+    if (program !== 'evaluate') this.steps++
+    this.lastRates = program === 'evaluate' ? plan.rates.evaluate : plan.rates.train
+    return { loss: view.getFloat32(Control.Loss, true), correct: view.getInt32(Control.Correct, true), count: valid }
+  }
+
+  /** SLTT-K: K random steps of T; otherwise all. */
+  private stepMask(): number {
+    const { backwardSteps } = this.plan.options
+    const all = this.timeSteps >= 32 ? 0xffffffff : 2 ** this.timeSteps - 1
+    if (backwardSteps === this.timeSteps) return all
+    const stream = new RandomStream(Purpose.Steps)
+    stream.start(this.seed, 0, this.steps)
+    const order = Array.from({ length: this.timeSteps }, (_, t) => t)
+    let mask = 0
+    for (let k = 0; k < backwardSteps; k++) mask |= 1 << (order.splice(stream.below(order.length), 1)[0] as number)
+    return mask >>> 0
+  }
+
+  /** Copies a batch in PyTorch's layout into a slot. */
+  private fillSlot(index: 0 | 1, x: Float32Array, labels: ArrayLike<number> | undefined, count: number): void {
+    const [C, H, W] = this.input
+    const T = this.settings.frames ? this.timeSteps : 1
+    const B = this.batchSize
+    const slot = this.slot(index)
+    for (let t = 0; t < T; t++)
+      for (let b = 0; b < count; b++)
+        for (let c = 0; c < C; c++)
+          for (let p = 0; p < H * W; p++) slot.images[((b * H * W + p) * T + t) * C + c] = x[((t * count + b) * C + c) * H * W + p]
+    const size = C * H * W * T
+    for (let b = count; b < B; b++) slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
+    for (let b = 0; b < B; b++) slot.labels[b] = labels && b < count ? labels[b] : 0
+  }
+
+  private checkBatch(x: Float32Array, count: number): void {
+    const [C, H, W] = this.input
+    const T = this.settings.frames ? this.timeSteps : 1
+    expect(
+      x.length === T * count * C * H * W,
+      () => `x must hold ${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} = ${T * count * C * H * W} numbers, got ${x.length}`,
+    )
+  }
+
+  private checkLabels(y: ArrayLike<number>, count: number): void {
+    expect(y.length === count, () => `y must hold one label for each of the ${count} images, got ${y.length}`)
+    for (let i = 0; i < y.length; i++)
+      expect(Number.isInteger(y[i]) && y[i] >= 0 && y[i] < this.classes, () => `labels must be integers from 0 to ${this.classes - 1}, got ${y[i]} at index ${i}`)
+  }
+
+  /**
+   * One training step: forward, backward and, unless `update` is false, the optimizer (`model.optimizer`).
+   * @param x float32 [B, C, H, W], or [T, B, C, H, W] with `frames`; B must be the batch size.
+   * @param y B labels.
+   * @throws SpikewasmError for wrong sizes or labels; Error when a worker fails.
+   */
+  async trainStep(x: Float32Array, y: ArrayLike<number>, options: { update?: boolean; lr?: number } = {}): Promise<StepResult> {
+    this.ready()
+    this.checkBatch(x, this.batchSize)
+    this.checkLabels(y, this.batchSize)
+    this.fillSlot(0, x, y, this.batchSize)
+    return this.runSlot(options.update === false ? 'gradients' : 'train', 0, this.batchSize, options.lr)
+  }
+
+  /** Gradients of the last training step by parameter name, in PyTorch's layouts. */
+  gradients(): StateDict {
+    const out: StateDict = {}
+    for (const p of this.plan.parameters) out[p.name] = { shape: p.layout.shape, data: unpack(p.layout, this.stored(this.plan.named.gradients.address, p)) }
+    return out
+  }
+
+  /** Time-mean output of the last run, [B, classes]. */
+  output(): Float32Array {
+    const width = storedChannels(this.classes)
+    const all = this.floats(this.plan.named.output.address, this.batchSize * width)
+    const result = new Float32Array(this.batchSize * this.classes)
+    for (let b = 0; b < this.batchSize; b++) for (let c = 0; c < this.classes; c++) result[b * this.classes + c] = all[b * width + c]
+    return result
+  }
+
+  /**
+   * Outputs for any number of samples.
+   * @param x float32 [n, C, H, W] ([T, n, C, H, W] with `frames`, n at most the batch size).
+   * @throws SpikewasmError when the length is no multiple of a sample's.
+   */
+  async predict(x: Float32Array): Promise<Prediction> {
+    this.ready()
+    const [C, H, W] = this.input
+    const size = C * H * W * (this.settings.frames ? this.timeSteps : 1)
+    const n = x.length / size
+    expect(Number.isInteger(n) && n > 0, () => `x must hold samples of [${this.input.join(', ')}] = ${size} numbers each, got ${x.length}`)
+    expect(!this.settings.frames || n <= this.batchSize, () => `x must hold at most batchSize (${this.batchSize}) samples of frames, got ${n}`)
+    const logits = new Float32Array(n * this.classes)
+    const classes = new Int32Array(n)
+    for (let first = 0; first < n; first += this.batchSize) {
+      const count = Math.min(this.batchSize, n - first)
+      this.fillSlot(0, x.subarray(first * size, (first + count) * size), undefined, count)
+      await this.runSlot('evaluate', 0, count)
+      logits.set(this.output().subarray(0, count * this.classes), first * this.classes)
+      classes.set(this.predictions().subarray(0, count), first)
+    }
+    return { logits, classes }
+  }
+
+  /** Predicted classes of the last run. */
+  private predictions(): Int32Array {
+    return new Int32Array(this.memory.buffer, this.plan.named.predictions.address, this.batchSize)
+  }
+
+  /** Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name. */
+  firingRates(): Record<string, number> {
+    const rates: Record<string, number> = {}
+    for (const { name, partials, units, neurons } of this.lastRates) {
+      const sums = new Uint32Array(this.memory.buffer, partials.address, units)
+      rates[name] = sums.reduce((a, b) => a + b, 0) / (neurons * this.batchSize * this.timeSteps)
+    }
+    return rates
+  }
+
+  /**
+   * Rate and eligibility of a neuron layer after a training step, [B, C, H, W]; needs `inspect: true` at compilation.
+   * @throws SpikewasmError for an unknown layer or without `inspect`.
+   */
+  activity(name: string): { rate: Float32Array; eligibility: Float32Array | undefined } {
+    expect(this.settings.inspect, () => 'activity needs compile({ inspect: true })')
+    const probe = this.plan.rates.train.find((p) => p.name === name)
+    if (!probe) throw new SpikewasmError(`activity: no neuron layer ${JSON.stringify(name)}; there are ${this.plan.rates.train.map((p) => p.name).join(', ')}`)
+    const [C, H, W] = probe.shape
+    const total = this.batchSize * H * W * probe.stored
+    const counts = new Uint8Array(this.memory.buffer, probe.counts.address, total)
+    const eligibility = probe.eligibility && this.floats(probe.eligibility.address, total)
+    const reorder = (source: ArrayLike<number>, factor: number): Float32Array => {
+      const out = new Float32Array(this.batchSize * C * H * W)
+      for (let b = 0; b < this.batchSize; b++)
+        for (let c = 0; c < C; c++)
+          for (let p = 0; p < H * W; p++) out[(b * C + c) * H * W + p] = source[(b * H * W + p) * probe.stored + c] * factor
+      return out
+    }
+    return { rate: reorder(counts, 1 / this.timeSteps), eligibility: eligibility && reorder(eligibility, 1) }
+  }
+
+  /** Parameters and running statistics by PyTorch's names and in its layouts; copies. */
+  stateDict(): StateDict {
+    const out: StateDict = {}
+    for (const p of this.plan.parameters) out[p.name] = { shape: p.layout.shape, data: unpack(p.layout, this.stored(this.plan.named.parameters.address, p)) }
+    for (const s of this.plan.statistics) out[s.name] = { shape: s.layout.shape, data: unpack(s.layout, this.stored(this.plan.named.statistics.address, s)) }
+    return out
+  }
+
+  /**
+   * Takes parameters and running statistics over. `num_batches_tracked` of PyTorch's is ignored.
+   * @throws SpikewasmError that lists missing, unexpected and mis-shaped names, or a value that is not finite; nothing is changed then.
+   */
+  loadStateDict(state: StateDict): void {
+    const entries = [
+      ...this.plan.parameters.map((p) => ({ ...p, base: this.plan.named.parameters.address })),
+      ...this.plan.statistics.map((s) => ({ ...s, base: this.plan.named.statistics.address })),
+    ]
+    const names = new Set(entries.map((e) => e.name))
+    const missing = entries.filter((e) => !(e.name in state)).map((e) => e.name)
+    const unexpected = Object.keys(state).filter((name) => !names.has(name) && !name.endsWith('num_batches_tracked'))
+    const same = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((n, i) => n === b[i])
+    const misshaped = entries
+      .filter((e) => e.name in state && !same(state[e.name].shape, e.layout.shape))
+      .map((e) => `${e.name} (expected [${e.layout.shape.join(', ')}], got [${state[e.name].shape.join(', ')}])`)
+    const problems = [
+      missing.length > 0 ? `missing: ${missing.join(', ')}` : '',
+      unexpected.length > 0 ? `unexpected: ${unexpected.join(', ')}` : '',
+      misshaped.length > 0 ? `of another shape: ${misshaped.join(', ')}` : '',
+    ].filter((s) => s !== '')
+    if (problems.length > 0) throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
+    for (const { name } of entries) {
+      const at = state[name].data.findIndex((v) => !Number.isFinite(v))
+      expect(at < 0, () => `the state dict holds ${state[name].data[at]} in ${name} at index ${at}; expected finite numbers`)
+    }
+    for (const e of entries) pack(e.layout, state[e.name].data, this.stored(e.base, e))
+  }
+
+  /** Writes parameters and running statistics as safetensors, atomically. @throws SpikewasmError when the file cannot be written. */
+  async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
+    const { serializeSafetensors } = await import('./io/safetensors.js')
+    const { writeFileAtomic } = await import('./io/files.js')
+    const tensors = Object.fromEntries(Object.entries(this.stateDict()).map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }]))
+    await writeFileAtomic(path, serializeSafetensors(tensors, { format: 'pt', ...metadata }))
+  }
+
+  /** Reads what `save`, or PyTorch by safetensors, has written. @throws SpikewasmError for files or names that don't match. */
+  async load(path: string): Promise<void> {
+    const { parseSafetensors, toFloat32 } = await import('./io/safetensors.js')
+    const { readFileClear } = await import('./io/files.js')
+    const { tensors } = parseSafetensors(await readFileClear(path, 'weights'), path)
+    this.loadStateDict(Object.fromEntries([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }])))
+  }
+
+  /** Trains on a data set. See `FitOptions`. @throws SpikewasmError for data or options that don't match, and when the loss is not a number. */
+  fit(data: Dataset, options: FitOptions): Promise<History> {
+    return fit(this, data, options)
+  }
+
+  /** Loss, accuracy and firing rates on a data set. @throws SpikewasmError when the data does not match the model. */
+  evaluate(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Evaluation> {
+    return evaluate(this, data, options)
+  }
+
+  /** Forgets the optimizer's momentum. */
+  resetOptimizer(): void {
+    const { velocities } = this.plan.named
+    this.floats(velocities.address, velocities.bytes / 4).fill(0)
+  }
+
+  /** The first layer that holds a number that is not finite, for messages. */
+  locateNonFinite(slot: 0 | 1): string {
+    if (this.slot(slot).images.some((v) => !Number.isFinite(v))) return 'the input'
+    for (const p of this.plan.parameters)
+      if (this.stored(this.plan.named.parameters.address, p).some((v) => !Number.isFinite(v))) return `layer ${this.layerName(p.node)} (parameter ${p.name})`
+    for (const s of this.plan.statistics)
+      if (this.stored(this.plan.named.statistics.address, s).some((v) => !Number.isFinite(v))) return `layer ${this.layerName(s.node)} (${s.name})`
+    return `layer ${this.layerName(this.graph.output)} (its output)`
+  }
+
+  private layerName(index: number): string {
+    const node = this.graph.nodes[index]
+    return node.name || node.kind
+  }
+
+  /** A table of layers, output shapes, parameters, and memory by purpose. */
+  summary(): string {
+    return summarize(this.graph, this.plan)
+  }
+
+  /** Ends all threads. The model cannot be used afterwards. */
+  async dispose(): Promise<void> {
+    if (this.disposed) return
+    this.disposed = true
+    await this.executor.dispose()
+  }
+}

@@ -1,0 +1,78 @@
+/** Containers: chains of layers, and blocks whose forward function is written out and traced once. */
+
+import { SpikewasmError } from '../errors.js'
+import { type CompileOptions, compile, type Model } from '../model.js'
+import type { Layer } from './layers.js'
+
+/** A tensor while a network is traced: its shape alone is known. */
+export interface Value {
+  /** [C, H, W] per sample and step. */
+  readonly shape: readonly [number, number, number]
+  /** Whether `flatten` was applied: then C·H·W features. */
+  readonly flat: boolean
+  /** Index of the node that makes it. */
+  readonly node: number
+}
+
+/** A child module, to be called in a block's forward function. */
+export type Apply = (x: Value) => Value
+
+/** What a block's forward function may do besides calling its children. */
+export interface Ops {
+  /** Sum of two or more values of one shape: of currents (ResNet) or of spikes (SEW). */
+  add(...values: Value[]): Value
+}
+
+export interface Block {
+  readonly kind: 'block'
+  readonly children: Readonly<Record<string, Module>>
+  readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value
+  /** Plans, allocates and initialises the network; see `compile`. */
+  compile(options: CompileOptions): Promise<Model>
+}
+
+export type Module = Layer | Block
+
+function make(children: Block['children'], forward: Block['forward']): Block {
+  const made: Block = { kind: 'block', children, forward, compile: (options) => compile(made, options) }
+  return made
+}
+
+function checkName(name: string): void {
+  if (name === '' || name.includes('.')) throw new SpikewasmError(`a child's name must not be empty or contain a dot, got ${JSON.stringify(name)}`)
+}
+
+/**
+ * A chain. Children are named 0, 1, … as in PyTorch's Sequential, or by the keys of an object: `sequential({ conv1: conv2d(…), act: lif() })`.
+ * @throws SpikewasmError when there is no layer, or a name holds a dot.
+ */
+export function sequential(...layers: Module[] | [Readonly<Record<string, Module>>]): Block {
+  const first = layers[0]
+  const children: Record<string, Module> = {}
+  if (layers.length === 1 && first !== undefined && !('kind' in first && typeof first.kind === 'string')) Object.assign(children, first)
+  else (layers as Module[]).forEach((layer, i) => void (children[i] = layer))
+  const names = Object.keys(children)
+  names.forEach(checkName)
+  return make(children, (m, x) => names.reduce((value, name) => m[name](value), x))
+}
+
+/**
+ * A block that is not a chain. Its forward function is called once, to learn how the children are wired:
+ *
+ *     block({ conv1, bn1, spike1, conv2, bn2, shortcut, spike2 }, (m, x, { add }) =>
+ *       m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))))
+ *
+ * The children's names become part of the parameters' names (`conv1.weight`).
+ */
+export function block<const C extends Record<string, Module>>(
+  children: C,
+  forward: (children: { [K in keyof C]: Apply }, x: Value, ops: Ops) => Value,
+): Block {
+  Object.keys(children).forEach(checkName)
+  return make(children, forward as Block['forward'])
+}
+
+/** main(x) + shortcut(x); the shortcut is the identity unless given. Children `main` and `shortcut`. */
+export function residual(main: Module, shortcut: Module = { kind: 'identity' }): Block {
+  return block({ main, shortcut }, (m, x, { add }) => add(m.main(x), m.shortcut(x)))
+}

@@ -1,0 +1,296 @@
+/** The backward pass: the forward pass's items, last first. Every gradient is a tensor with one row per pixel (rate, online) or one for each step (through time). */
+
+import { ContributionWord, NeuronBackWord, NeuronWord, NormWord, Op, PoolWord } from '../../assembly/opcodes.js'
+import type { Context } from './context.js'
+import { type DenseInput, emitBiasGradient, emitInputGradient, emitMaterialise, emitWeightGradient, plainFloat } from './convolution.js'
+import { denseInput, type Forward, type Item, normRows, perUnit, standardiseWords } from './forward.js'
+import { blockWidth, storedChannels } from './layout.js'
+import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
+import { type Contribution, type FloatTensor, gradientOf, isIdentity, noPool, type Shape, type Term } from './tensors.js'
+
+export class BackwardPlanner {
+  /** Gradients add up over the steps of an online method. */
+  private readonly accumulate: boolean
+  /** Standardised weights whose gradient is complete only behind the loop over t. */
+  readonly standardised: Extract<Item, { kind: 'conv' }>[] = []
+
+  constructor(
+    private readonly context: Context,
+    private readonly forward: Forward,
+  ) {
+    this.accumulate = context.online && context.options.update === 'afterwards'
+  }
+
+  run(): void {
+    for (const item of this.forward.items.slice().reverse()) {
+      this.context.builder.layer = item.node.index
+      switch (item.kind) {
+        case 'loss':
+          this.loss(item)
+          break
+        case 'conv':
+          this.conv(item)
+          break
+        case 'norm':
+          this.norm(item)
+          break
+        case 'neuron':
+          this.neuron(item)
+          break
+        case 'materialise':
+          this.materialise(item)
+          break
+        case 'maxPool':
+          this.maxPool(item)
+          break
+        case 'dropout':
+          this.dropout(item)
+          break
+        default:
+          item satisfies never
+      }
+    }
+  }
+
+  /** Gradient of the weight from that of the standardised one. */
+  emitStandardised(item: Extract<Item, { kind: 'conv' }>): void {
+    const { builder } = this.context
+    builder.emit(Op.WeightStandardiseBackward, item.geometry.outC / blockWidth(item.node.shape[0]), standardiseWords(this.context, item.node, item.layer, item.geometry, 0))
+  }
+
+  /** Rows per pixel of a float tensor's gradient. */
+  private stepsOf(tensor: FloatTensor): number {
+    return this.context.options.method === 'bptt' ? tensor.steps : 1
+  }
+
+  private tensor(name: string, shape: Shape, steps: number, stored = storedChannels(shape[0])): Buffer {
+    return this.context.builder.buffer(name, this.context.options.batchSize * shape[1] * shape[2] * steps * stored * 4)
+  }
+
+  private contributionTable(contributions: readonly Contribution[], stored: number): Words {
+    return {
+      [NeuronBackWord.Contributions]: {
+        table: contributions.map((c) => ({
+          [ContributionWord.Address]: ref(c.buffer),
+          [ContributionWord.OutH]: c.outH,
+          [ContributionWord.OutW]: c.outW,
+          [ContributionWord.KernelH]: c.pool.kernel[0],
+          [ContributionWord.KernelW]: c.pool.kernel[1],
+          [ContributionWord.StrideH]: c.pool.stride[0],
+          [ContributionWord.StrideW]: c.pool.stride[1],
+          [ContributionWord.PadH]: c.pool.padding[0],
+          [ContributionWord.PadW]: c.pool.padding[1],
+          [ContributionWord.Scale]: f32(c.scale),
+          [ContributionWord.StepBytes]: c.steps > 1 ? stored * 4 : 0,
+          [ContributionWord.PixelBytes]: c.steps * stored * 4,
+        })),
+        entryBytes: ContributionWord.Bytes,
+      },
+      [NeuronBackWord.ContributionCount]: contributions.length,
+    }
+  }
+
+  /** Sum of contributions, times a factor per neuron. */
+  private sum(op: Op, name: string, contributions: readonly Contribution[], shape: Shape, steps: number, stored: number, factor: Buffer | undefined): Buffer {
+    const out = this.tensor(name, shape, steps, stored)
+    const pixels = this.context.options.batchSize * shape[1] * shape[2]
+    const pixelsPerUnit = perUnit(pixels, stored * steps)
+    this.context.builder.emit(op, Math.ceil(pixels / pixelsPerUnit), {
+      [NeuronBackWord.Out]: ref(out),
+      [NeuronBackWord.Factor]: factor ? ref(factor) : 0,
+      ...this.contributionTable(contributions, stored),
+      [NeuronBackWord.Pixels]: pixels,
+      [NeuronBackWord.H]: shape[1],
+      [NeuronBackWord.W]: shape[2],
+      [NeuronBackWord.C]: stored,
+      [NeuronBackWord.PixelsPerUnit]: pixelsPerUnit,
+      [NeuronBackWord.T]: steps,
+    })
+    return out
+  }
+
+  /** One buffer that holds a tensor's gradient with `steps` rows per pixel: the single contribution itself where that is possible. */
+  private resolve(name: string, contributions: readonly Contribution[], shape: Shape, steps: number, stored = storedChannels(shape[0])): Buffer {
+    const [first] = contributions
+    if (contributions.length === 1 && isIdentity(first.pool) && first.scale === 1 && first.steps === steps) return first.buffer
+    const rows = Math.max(steps, ...contributions.map((c) => c.steps))
+    const summed = this.sum(Op.GradientSum, `${name} gradient`, contributions, shape, rows, stored, undefined)
+    if (rows === steps) return summed
+    const out = this.tensor(`${name} gradient over time`, shape, steps, stored)
+    const pixels = this.context.options.batchSize * shape[1] * shape[2]
+    const pixelsPerUnit = perUnit(pixels, stored * rows)
+    this.context.builder.emit(Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
+      [PoolWord.Out]: ref(out),
+      [PoolWord.In]: ref(summed),
+      [PoolWord.T]: rows,
+      [PoolWord.Images]: this.context.options.batchSize,
+      [PoolWord.H]: shape[1],
+      [PoolWord.W]: shape[2],
+      [PoolWord.C]: stored,
+      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+    })
+    return out
+  }
+
+  /** Hands a gradient of an expression on to its terms. */
+  private distribute(terms: readonly Term[], buffer: Buffer, steps: number, shape: Shape): void {
+    for (const term of terms) {
+      if (term.tensor.kind === 'float' && term.tensor.input) continue
+      gradientOf(term).push({ buffer, steps, outH: shape[1], outW: shape[2], pool: term.pool, scale: term.scale })
+    }
+  }
+
+  private loss({ logits, delta }: Extract<Item, { kind: 'loss' }>): void {
+    if (!delta) return
+    // Every step's output has its share of the time mean.
+    const scale = 1 / this.stepsOf(logits)
+    logits.gradient.push({ buffer: delta, steps: 1, outH: 1, outW: 1, pool: noPool, scale })
+  }
+
+  private conv(item: Extract<Item, { kind: 'conv' }>): void {
+    const { builder, buffers } = this.context
+    const { node, geometry, output, input } = item
+    if (output.gradient.length === 0) return
+    const steps = this.stepsOf(output)
+    const delta = this.resolve(output.name, output.gradient, output.shape, steps, output.stored)
+    const weightGradient = this.context.gradient(node.index, 'weight') as Reference
+    emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
+    const bias = this.context.gradient(node.index, 'bias')
+    if (bias) emitBiasGradient(builder, geometry, steps, delta, bias, this.accumulate)
+    if (item.layer.standardise) {
+      if (this.accumulate) this.standardised.push(item)
+      else this.emitStandardised(item)
+    }
+    if (input.terms.every((term) => term.tensor.kind === 'float' && term.tensor.input)) return
+    const out = this.tensor(`${node.name} input gradient`, input.shape, steps, geometry.inC)
+    emitInputGradient(builder, geometry, steps, delta, item.weight, out, buffers.zeros, node.name)
+    this.distribute(input.terms, out, steps, input.shape)
+  }
+
+  /** What the weight's gradient multiplies with: the presynaptic rate, the spikes of each step, or a trace. */
+  private weightInput({ node, source, geometry, trace }: Extract<Item, { kind: 'conv' }>, steps: number): DenseInput {
+    const { builder, options } = this.context
+    const through = options.method === 'bptt'
+    const plain = plainFloat(source)
+    const row = geometry.inC * 4
+    if (trace) return { address: ref(trace), indirect: false, pixelBytes: row, stepBytes: 0, loopBytes: 0, meanSteps: 1 }
+    if (plain) {
+      const input = denseInput(this.context, plain)
+      const needsMean = options.method === 'rate' && input.meanSteps > 1
+      if (!needsMean) return input
+    }
+    const mean = options.method === 'rate'
+    const written = this.tensor(`${node.name} presynaptic activity`, source.shape, steps, geometry.inC)
+    emitMaterialise(builder, source, options.batchSize, steps, options.timeSteps, mean, written, geometry.inC, (tensor) => denseInput(this.context, tensor))
+    return { address: ref(written), indirect: false, pixelBytes: steps * row, stepBytes: through && steps > 1 ? row : 0, loopBytes: 0, meanSteps: 1 }
+  }
+
+  private norm({ node, norm }: Extract<Item, { kind: 'norm' }>): void {
+    const { builder, options } = this.context
+    if (norm.gradient.length === 0) return
+    const { tensor, groups } = norm
+    const steps = this.stepsOf(tensor)
+    const delta = this.resolve(norm.name, norm.gradient, tensor.shape, steps, tensor.stored)
+    const rows = options.batchSize * tensor.shape[1] * tensor.shape[2] * steps
+    const rowsPerUnit = normRows(rows, tensor.stored, groups)
+    const units = Math.ceil(rows / rowsPerUnit)
+    const out = this.tensor(`${norm.name} input gradient`, tensor.shape, steps, tensor.stored)
+    const words: Words = {
+      [NormWord.In]: ref(tensor.buffer as Buffer),
+      [NormWord.Rows]: rows,
+      [NormWord.C]: tensor.stored,
+      [NormWord.Groups]: groups,
+      [NormWord.RowsPerUnit]: rowsPerUnit,
+      [NormWord.Units]: units,
+      [NormWord.Partial]: ref(builder.buffer(`${norm.name} partial sums`, units * groups * 2 * tensor.stored * 4)),
+      [NormWord.Weight]: this.context.parameter(node.index, 'norm.weight'),
+      [NormWord.Bias]: this.context.parameter(node.index, 'norm.bias'),
+      [NormWord.Mean]: ref(norm.mean),
+      [NormWord.InvStd]: ref(norm.invStd),
+      [NormWord.Delta]: ref(delta),
+      [NormWord.Xhat]: norm.xhat ? ref(norm.xhat) : 0,
+      [NormWord.Out]: ref(out),
+      [NormWord.WeightGradient]: this.context.gradient(node.index, 'norm.weight'),
+      [NormWord.BiasGradient]: this.context.gradient(node.index, 'norm.bias'),
+      [NormWord.Coefficients]: ref(builder.buffer(`${norm.name} coefficients`, groups * 3 * tensor.stored * 4)),
+      [NormWord.MeanInvStd]: norm.meanInvStd ? ref(norm.meanInvStd) : 0,
+      [NormWord.TotalSteps]: options.timeSteps,
+      [NormWord.Accumulate]: this.accumulate ? 1 : 0,
+    }
+    // The rate method reads x̂ alone; without this the currents would have to be kept.
+    if (norm.xhat) delete (words as Record<number, unknown>)[NormWord.In]
+    builder.emit(Op.NormBackwardReduce, units, words)
+    builder.emit(Op.NormBackwardFinish, 1, words)
+    builder.emit(Op.NormBackwardApply, units, words)
+    tensor.gradient.push({ buffer: out, steps, outH: tensor.shape[1], outW: tensor.shape[2], pool: noPool, scale: 1 })
+  }
+
+  private neuron(item: Extract<Item, { kind: 'neuron' }>): void {
+    const { builder, options, gradientSteps } = this.context
+    const { node, output, input } = item
+    if (output.gradient.length === 0) return
+    if (options.method !== 'bptt') {
+      const [op, factor] = options.method === 'rate' ? [Op.NeuronBackwardRate, item.eligibility] : [Op.NeuronBackwardOnline, item.surrogate]
+      const delta = this.sum(op, `${node.name} current gradient`, output.gradient, output.shape, 1, output.stored, factor)
+      this.distribute(input.terms, delta, 1, input.shape)
+      return
+    }
+    const delta = this.tensor(`${node.name} current gradient`, output.shape, gradientSteps, output.stored)
+    const units = Math.ceil((item.words[NeuronWord.Pixels] as number) / (item.words[NeuronWord.PixelsPerUnit] as number))
+    const table = this.contributionTable(output.gradient, output.stored)
+    const partials = item.layer.learnable ? builder.buffer(`${node.name} tau gradient`, units * 4) : undefined
+    builder.emit(
+      Op.NeuronBackwardTime,
+      units,
+      {
+        ...item.words,
+        [NeuronWord.Delta]: ref(delta),
+        [NeuronWord.Contributions]: table[NeuronBackWord.Contributions],
+        [NeuronWord.ContributionCount]: table[NeuronBackWord.ContributionCount],
+        [NeuronWord.LearnablePartials]: partials ? ref(partials) : 0,
+      },
+      64 * (gradientSteps + 8) * 8 + gradientSteps * output.stored * 8,
+    )
+    if (partials)
+      builder.emit(Op.SumScalars, 1, { [PoolWord.Out]: this.context.gradient(node.index, 'w'), [PoolWord.In]: ref(partials), [PoolWord.Images]: units })
+    this.distribute(input.terms, delta, gradientSteps, input.shape)
+  }
+
+  private materialise({ output, input }: Extract<Item, { kind: 'materialise' }>): void {
+    if (output.gradient.length === 0) return
+    const steps = this.stepsOf(output)
+    this.distribute(input.terms, this.resolve(output.name, output.gradient, output.shape, steps, output.stored), steps, output.shape)
+  }
+
+  private maxPool({ input, output, choice, words, node }: Extract<Item, { kind: 'maxPool' }>): void {
+    const { builder, options, gradientSteps } = this.context
+    if (output.gradient.length === 0 || !choice) return
+    const delta = this.resolve(output.name, output.gradient, output.shape, gradientSteps, output.stored)
+    const out = this.tensor(`${node.name} input gradient`, input.shape, gradientSteps, input.stored)
+    const pixels = options.batchSize * input.shape[1] * input.shape[2]
+    const pixelsPerUnit = perUnit(pixels, input.stored * gradientSteps)
+    builder.emit(Op.MaxPoolBackward, Math.ceil(pixels / pixelsPerUnit), {
+      ...words,
+      [PoolWord.Out]: ref(out),
+      [PoolWord.In]: ref(delta),
+      [PoolWord.Choice]: ref(choice),
+      [PoolWord.T]: gradientSteps,
+      [PoolWord.H]: input.shape[1],
+      [PoolWord.W]: input.shape[2],
+      [PoolWord.SourceH]: output.shape[1],
+      [PoolWord.SourceW]: output.shape[2],
+      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+    })
+    input.gradient.push({ buffer: out, steps: gradientSteps, outH: input.shape[1], outW: input.shape[2], pool: noPool, scale: 1 })
+  }
+
+  private dropout({ input, output, words, node }: Extract<Item, { kind: 'dropout' }>): void {
+    const { builder, gradientSteps } = this.context
+    if (output.gradient.length === 0) return
+    const delta = this.resolve(output.name, output.gradient, output.shape, gradientSteps, output.stored)
+    const out = this.tensor(`${node.name} input gradient`, input.shape, gradientSteps, input.stored)
+    const units = Math.ceil((this.context.options.batchSize * input.shape[1] * input.shape[2]) / (words[PoolWord.PixelsPerUnit] as number))
+    builder.emit(Op.DropoutBackward, units, { ...words, [PoolWord.Out]: ref(out), [PoolWord.In]: ref(delta), [PoolWord.T]: gradientSteps })
+    input.gradient.push({ buffer: out, steps: gradientSteps, outH: input.shape[1], outW: input.shape[2], pool: noPool, scale: 1 })
+  }
+}

@@ -1,0 +1,354 @@
+/** Which kernels run a convolution, and their records. A linear layer is a convolution whose kernel covers its whole input. */
+
+import { ConvWord, MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
+import type { Conv2d, Linear, Pair } from '../nn/layers.js'
+import { blockWidth, storedChannels, weightRows } from './layout.js'
+import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
+import { spikeGeometry, spikeListsFit } from './spike-geometry.js'
+import type { Expression, FloatTensor, Pool, Shape, SpikeTensor, Term } from './tensors.js'
+import { noPool, samePool } from './tensors.js'
+import { type WinogradPlan, winogradApplies, winogradInputPlan, winogradPays, winogradWeightPlan } from './winograd-geometry.js'
+
+/** Sizes of one convolution; channels as stored, except that the model's input keeps its own. */
+export interface Geometry {
+  readonly images: number
+  readonly inShape: Shape
+  readonly inC: number
+  readonly outShape: Shape
+  readonly outC: number
+  readonly kernel: Pair
+  readonly stride: Pair
+  readonly padding: Pair
+}
+
+export function geometryOf(layer: Conv2d | Linear, input: Shape, inC: number, output: Shape, images: number): Geometry {
+  const shared = { images, inShape: input, inC, outShape: output, outC: storedChannels(output[0]) }
+  if (layer.kind === 'linear') return { ...shared, kernel: [input[1], input[2]], stride: [1, 1], padding: [0, 0] }
+  return { ...shared, kernel: layer.kernelSize, stride: layer.stride, padding: layer.padding }
+}
+
+export const taps = (g: Geometry): number => g.kernel[0] * g.kernel[1]
+const pixelsOf = (g: Geometry): number => g.images * g.outShape[1] * g.outShape[2]
+const kRowsOf = (g: Geometry): number => weightRows(taps(g), g.inC)
+const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
+
+/** Words that every convolution record has. */
+function shapeWords(g: Geometry, steps: number): Words {
+  return {
+    [ConvWord.Images]: g.images,
+    [ConvWord.T]: steps,
+    [ConvWord.InH]: g.inShape[1],
+    [ConvWord.InW]: g.inShape[2],
+    [ConvWord.InC]: g.inC,
+    [ConvWord.OutH]: g.outShape[1],
+    [ConvWord.OutW]: g.outShape[2],
+    [ConvWord.OutC]: g.outC,
+    [ConvWord.BlockWidth]: blockWidth(g.outShape[0]),
+    [ConvWord.KRows]: kRowsOf(g),
+    [ConvWord.KernelH]: g.kernel[0],
+    [ConvWord.KernelW]: g.kernel[1],
+    [ConvWord.StrideH]: g.stride[0],
+    [ConvWord.StrideW]: g.stride[1],
+    [ConvWord.PadH]: g.padding[0],
+    [ConvWord.PadW]: g.padding[1],
+  }
+}
+
+/** Where a dense kernel reads its input. */
+export interface DenseInput {
+  readonly address: Reference | number
+  /** The address is of a word that holds it. */
+  readonly indirect: boolean
+  readonly pixelBytes: number
+  readonly stepBytes: number
+  /** Bytes between steps of a loop over t outside. */
+  readonly loopBytes: number
+  /** Steps over which a time mean runs. */
+  readonly meanSteps: number
+}
+
+function inputWords(input: DenseInput): Words {
+  return {
+    [ConvWord.In]: input.address,
+    [ConvWord.InIndirect]: input.indirect ? 1 : 0,
+    [ConvWord.InPixelBytes]: input.pixelBytes,
+    [ConvWord.InStepBytes]: input.stepBytes,
+    [ConvWord.InLoopBytes]: input.loopBytes,
+  }
+}
+
+/** Rows of one unit of the dense kernels: enough to pay for reading the weight. */
+const DENSE_ROWS = 64
+
+export function emitDense(b: ProgramBuilder, g: Geometry, steps: number, input: DenseInput, out: Buffer, weight: Reference, bias: Reference | 0, zeros: Buffer): void {
+  const rows = pixelsOf(g) * steps
+  b.emit(
+    Op.ConvDense,
+    Math.ceil(rows / DENSE_ROWS),
+    {
+      ...shapeWords(g, steps),
+      ...inputWords(input),
+      [ConvWord.Out]: ref(out),
+      [ConvWord.Weight]: weight,
+      [ConvWord.Bias]: bias,
+      [ConvWord.Zeros]: ref(zeros),
+      [ConvWord.RowsPerUnit]: DENSE_ROWS,
+    },
+    128 + DENSE_ROWS * (16 + 4 * 256),
+  )
+}
+
+/** The spike tensors of an expression that the event-driven kernel can read as they are: same shape, pooling and scale; undefined when it is something else. */
+export function spikeSources(expression: Expression): { sources: SpikeTensor[]; pool: Pool; scale: number } | undefined {
+  const [first] = expression.terms
+  const sources: SpikeTensor[] = []
+  for (const { tensor, pool, scale } of expression.terms) {
+    if (tensor.kind !== 'spikes' || !samePool(pool, first.pool) || scale !== first.scale) return undefined
+    sources.push(tensor)
+  }
+  return { sources, pool: first.pool, scale: first.scale }
+}
+
+/** Whether the event-driven kernel can run this convolution. */
+export function spikesFit(g: Geometry): boolean {
+  return spikeListsFit({ kernelH: g.kernel[0], kernelW: g.kernel[1], inC: g.inC })
+}
+
+export function emitSpikes(
+  b: ProgramBuilder,
+  g: Geometry,
+  steps: number,
+  spikes: { sources: SpikeTensor[]; pool: Pool; scale: number },
+  out: Buffer,
+  weight: Reference,
+  bias: Reference | 0,
+  name: string,
+): void {
+  const { sources, pool, scale } = spikes
+  const [, sourceH, sourceW] = sources[0].shape
+  const planeBytes = g.images * sourceH * sourceW * g.inC
+  const geometry = spikeGeometry({
+    images: g.images,
+    timeSteps: steps,
+    inH: g.inShape[1],
+    inW: g.inShape[2],
+    inC: g.inC,
+    outH: g.outShape[1],
+    outW: g.outShape[2],
+    outC: g.outC,
+    blockWidth: blockWidth(g.outShape[0]),
+    kernelH: g.kernel[0],
+    kernelW: g.kernel[1],
+    strideH: g.stride[0],
+    sourceCount: sources.length,
+    poolKernelH: pool.kernel[0],
+    poolKernelW: pool.kernel[1],
+  })
+  const lists = b.buffer(`${name} lists`, geometry.listsBytes)
+  const pointers = b.buffer(`${name} list pointers`, geometry.listPointersBytes)
+  const words: Words = {
+    ...shapeWords(g, steps),
+    [ConvWord.Out]: ref(out),
+    [ConvWord.Weight]: weight,
+    [ConvWord.Bias]: bias,
+    [ConvWord.Scale]: f32(scale),
+    [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks), 1: ref(s.counts) })), entryBytes: 8 },
+    [ConvWord.SourceCount]: sources.length,
+    [ConvWord.PlaneBytes]: planeBytes,
+    [ConvWord.SourceH]: sourceH,
+    [ConvWord.SourceW]: sourceW,
+    [ConvWord.PoolKernelH]: pool.kernel[0],
+    [ConvWord.PoolKernelW]: pool.kernel[1],
+    [ConvWord.PoolStrideH]: pool.stride[0],
+    [ConvWord.PoolStrideW]: pool.stride[1],
+    [ConvWord.PoolPadH]: pool.padding[0],
+    [ConvWord.PoolPadW]: pool.padding[1],
+    [ConvWord.Lists]: ref(lists),
+    [ConvWord.ListBytes]: geometry.listBytes,
+    [ConvWord.ListPointers]: ref(pointers),
+    [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
+    [ConvWord.PixelsPerUnit]: geometry.pixelsPerUnit,
+    [ConvWord.PairLists]: geometry.pairLists ? 1 : 0,
+  }
+  for (let group = 0; group * 4 < steps; group++) {
+    b.emit(Op.SpikeLists, geometry.listUnits, { ...words, [ConvWord.Group]: group }, geometry.listScratchBytes)
+    b.emit(Op.SpikeConv, geometry.convUnits, { ...words, [ConvWord.Group]: group }, geometry.convScratchBytes)
+  }
+}
+
+function winogradShape(g: Geometry) {
+  return { images: g.images, height: g.inShape[1], width: g.inShape[2], inC: g.inC, outC: g.outC, blockWidth: blockWidth(g.outShape[0]) }
+}
+
+/** Whether the backward pass of a convolution runs by Winograd: 3×3 of stride 1 and sizes for which it pays; one row per pixel. */
+export function usesWinograd(g: Geometry, steps: number): boolean {
+  const kernel = { kernelH: g.kernel[0], kernelW: g.kernel[1], strideH: g.stride[0], strideW: g.stride[1], padH: g.padding[0], padW: g.padding[1] }
+  return steps === 1 && g.inC % 4 === 0 && winogradApplies(kernel) && winogradPays(winogradShape(g))
+}
+
+/** The two records of each pass; `addresses` gives the words that hold addresses for a pass that starts at an image. */
+function emitWinograd(b: ProgramBuilder, plan: WinogradPlan, name: string, addresses: (firstImage: number) => Words, accumulate = false): void {
+  const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
+  for (const { firstImage, transform, gradient } of plan.passes) {
+    const words = { ...addresses(firstImage), [ConvWord.Scratch]: ref(scratch) }
+    b.emit(transform.op, transform.units, { ...transform.words, ...words }, plan.workerBytes)
+    b.emit(gradient.op, gradient.units, { ...gradient.words, ...words, ...(accumulate ? { [ConvWord.Accumulate]: 1 } : {}) }, plan.workerBytes)
+  }
+}
+
+/** Gradient of the input, [B][InH][InW][steps][inC], from `delta` [B][OutH][OutW][steps][outC]. Writes. */
+export function emitInputGradient(b: ProgramBuilder, g: Geometry, steps: number, delta: Buffer, weight: Reference, out: Buffer, zeros: Buffer, name: string): void {
+  if (usesWinograd(g, steps)) {
+    const inBytes = g.inShape[1] * g.inShape[2] * g.inC * 4
+    const outBytes = g.outShape[1] * g.outShape[2] * g.outC * 4
+    emitWinograd(b, winogradInputPlan(winogradShape(g)), name, (image) => ({
+      [ConvWord.Out]: ref(out, image * inBytes),
+      [ConvWord.Delta]: ref(delta, image * outBytes),
+      [ConvWord.Weight]: weight,
+    }))
+    return
+  }
+  const transposed = b.buffer(`${name} transposed weight`, up(g.inC, 8) * taps(g) * g.outC * 4)
+  const words = { ...shapeWords(g, steps), [ConvWord.Weight]: weight, [ConvWord.Transposed]: ref(transposed) }
+  b.emit(Op.TransposeWeight, Math.ceil(g.inC / 8), words)
+  let units = 0
+  for (let qy = 0; qy < g.stride[0]; qy++)
+    for (let qx = 0; qx < g.stride[1]; qx++)
+      units += Math.ceil((g.images * steps * classSize(g.inShape[1], g.stride[0], qy) * classSize(g.inShape[2], g.stride[1], qx)) / DENSE_ROWS)
+  b.emit(
+    Op.ConvInputGradient,
+    units,
+    { ...words, [ConvWord.Out]: ref(out), [ConvWord.Delta]: ref(delta), [ConvWord.Zeros]: ref(zeros), [ConvWord.RowsPerUnit]: DENSE_ROWS },
+    128 + DENSE_ROWS * (16 + 4 * g.outC),
+  )
+}
+
+/** Pixels of one axis in a stride class. */
+function classSize(size: number, stride: number, q: number): number {
+  return size > q ? Math.ceil((size - q) / stride) : 0
+}
+
+/** Units that the weight gradient should have, so that several workers find work. */
+const GRADIENT_UNITS = 32
+/** k of one unit of the weight gradient. */
+const GRADIENT_K = 64
+
+/** Gradient of the weight in the weight's layout. `accumulate` adds to it (online methods). */
+export function emitWeightGradient(b: ProgramBuilder, g: Geometry, steps: number, input: DenseInput, delta: Buffer, out: Reference, accumulate: boolean, name: string): void {
+  if (usesWinograd(g, steps) && !input.indirect && typeof input.address === 'object') {
+    const { buffer } = input.address
+    const inBytes = g.inShape[1] * g.inShape[2] * g.inC * 4
+    const outBytes = g.outShape[1] * g.outShape[2] * g.outC * 4
+    const words = (image: number): Words => ({
+      [ConvWord.Out]: out,
+      [ConvWord.In]: ref(buffer, image * inBytes),
+      [ConvWord.Delta]: ref(delta, image * outBytes),
+      [ConvWord.Scale]: f32(1),
+    })
+    emitWinograd(b, winogradWeightPlan(winogradShape(g)), name, words, accumulate)
+    return
+  }
+  const rows = pixelsOf(g) * steps
+  const kRows = kRowsOf(g)
+  const kPerUnit = Math.min(GRADIENT_K, kRows)
+  const kBlocks = Math.ceil(kRows / kPerUnit)
+  const splits = Math.max(1, Math.min(Math.ceil(GRADIENT_UNITS / kBlocks), Math.floor(rows / 512)))
+  const partial = splits > 1 ? b.buffer(`${name} partial sums`, splits * kRows * g.outC * 4) : undefined
+  const words: Words = {
+    ...shapeWords(g, steps),
+    ...inputWords(input),
+    [ConvWord.Out]: out,
+    [ConvWord.Delta]: ref(delta),
+    [ConvWord.Splits]: splits,
+    [ConvWord.Partial]: partial ? ref(partial) : 0,
+    [ConvWord.KPerUnit]: kPerUnit,
+    [ConvWord.Scale]: f32(1),
+    [ConvWord.Accumulate]: accumulate ? 1 : 0,
+  }
+  const columns = up(g.outC, 8)
+  b.emit(Op.ConvWeightGradient, splits * kBlocks, words, 128 + 128 * (16 + 4 * kPerUnit + 4 * columns) + 4 * kPerUnit * columns)
+  if (splits > 1) b.emit(Op.ReduceSplits, kBlocks, words)
+}
+
+export function emitBiasGradient(b: ProgramBuilder, g: Geometry, steps: number, delta: Buffer, out: Reference, accumulate: boolean): void {
+  b.emit(Op.BiasGradient, Math.ceil(g.outC / 16), {
+    ...shapeWords(g, steps),
+    [ConvWord.Delta]: ref(delta),
+    [ConvWord.Out]: out,
+    [ConvWord.Accumulate]: accumulate ? 1 : 0,
+  })
+}
+
+/** Writes an expression out as floats [B][H][W][steps][stored]; `mean`: its time mean, one row per pixel. */
+export function emitMaterialise(
+  b: ProgramBuilder,
+  expression: Expression,
+  images: number,
+  steps: number,
+  totalSteps: number,
+  mean: boolean,
+  out: Buffer,
+  stored: number,
+  input: (tensor: FloatTensor) => DenseInput,
+): void {
+  const [, h, w] = expression.shape
+  const pixels = images * h * w
+  const perUnit = Math.max(1, Math.min(pixels, Math.ceil(8192 / stored)))
+  b.emit(Op.Materialise, Math.ceil(pixels / perUnit), {
+    [MaterialiseWord.Out]: ref(out),
+    [MaterialiseWord.Images]: images,
+    [MaterialiseWord.H]: h,
+    [MaterialiseWord.W]: w,
+    [MaterialiseWord.C]: stored,
+    [MaterialiseWord.T]: steps,
+    [MaterialiseWord.PixelsPerUnit]: perUnit,
+    [MaterialiseWord.Terms]: { table: expression.terms.map((term) => termWords(term, images, input)), entryBytes: TermWord.Bytes },
+    [MaterialiseWord.TermCount]: expression.terms.length,
+    [MaterialiseWord.Mean]: mean ? 1 : 0,
+    [MaterialiseWord.TotalSteps]: totalSteps,
+  })
+}
+
+function termWords(term: Term, images: number, input: (tensor: FloatTensor) => DenseInput): Words {
+  const { tensor, norm, pool } = term
+  const shared: Words = {
+    [TermWord.Scale]: f32(term.scale),
+    [TermWord.SourceH]: tensor.shape[1],
+    [TermWord.SourceW]: tensor.shape[2],
+    [TermWord.KernelH]: pool.kernel[0],
+    [TermWord.KernelW]: pool.kernel[1],
+    [TermWord.StrideH]: pool.stride[0],
+    [TermWord.StrideW]: pool.stride[1],
+    [TermWord.PadH]: pool.padding[0],
+    [TermWord.PadW]: pool.padding[1],
+    [TermWord.Channels]: tensor.stored,
+  }
+  if (tensor.kind === 'spikes')
+    return {
+      ...shared,
+      [TermWord.Kind]: 1,
+      [TermWord.Address]: ref(tensor.masks),
+      [TermWord.Counts]: ref(tensor.counts),
+      [TermWord.PlaneBytes]: images * tensor.shape[1] * tensor.shape[2] * tensor.stored,
+    }
+  const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps } = input(tensor)
+  return {
+    ...shared,
+    [TermWord.Kind]: 0,
+    [TermWord.Address]: address,
+    [TermWord.Indirect]: indirect ? 1 : 0,
+    [TermWord.PixelBytes]: pixelBytes,
+    [TermWord.StepBytes]: stepBytes || loopBytes,
+    [TermWord.Steps]: meanSteps,
+    [TermWord.ScaleVector]: norm ? ref(norm.scale) : 0,
+    [TermWord.ShiftVector]: norm ? ref(norm.shift) : 0,
+    [TermWord.GroupBytes]: norm && norm.groups > 1 ? tensor.stored * 4 : 0,
+  }
+}
+
+/** A single unscaled, unpooled float tensor: what a dense kernel can read without writing anything out. */
+export function plainFloat(expression: Expression): FloatTensor | undefined {
+  const [term] = expression.terms
+  if (expression.terms.length !== 1 || term.tensor.kind !== 'float' || term.norm || term.scale !== 1 || !samePool(term.pool, noPool)) return undefined
+  return term.tensor
+}

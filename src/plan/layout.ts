@@ -1,0 +1,68 @@
+/**
+ * How tensors are stored. Activations: [B][H][W][T][C'], channels padded to C' so that they come in whole vectors and weight blocks; the input keeps its channels
+ * as they are. Weights: [N'/block][kRows][block], row k = (ky·kernelW + kx)·C' + c, at least one zero row at the end.
+ */
+
+const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
+
+/** Output channels of one block of a weight: the widest of 32, 16, 8, 4 that wastes little. */
+export function blockWidth(channels: number): number {
+  if (channels <= 4) return 4
+  if (channels <= 8) return 8
+  if (channels <= 16) return 16
+  return up(channels, 32) <= 1.15 * up(channels, 16) ? 32 : 16
+}
+
+/** Channels as stored. */
+export function storedChannels(channels: number): number {
+  return up(channels, blockWidth(channels))
+}
+
+/** Rows of a weight block: one or more zero rows behind the last tap. */
+export function weightRows(taps: number, storedInput: number): number {
+  return up(taps * storedInput + 1, 4)
+}
+
+/** A parameter as PyTorch names and shapes it, and how its elements lie in the arena. */
+export interface ParameterLayout {
+  /** PyTorch's shape. */
+  readonly shape: readonly number[]
+  /** Floats stored. */
+  readonly stored: number
+  /** Stored index of each element in PyTorch's order. */
+  index(element: number): number
+}
+
+/** A weight [out, in, kh, kw] (or [out, in·kh·kw] of a linear layer over a flattened image) in blocks. */
+export function weightLayout(shape: readonly number[], out: number, inputs: number, taps: number, storedInput: number): ParameterLayout {
+  const width = blockWidth(out)
+  const rows = weightRows(taps, storedInput)
+  return {
+    shape,
+    stored: (storedChannels(out) / width) * rows * width,
+    index(element) {
+      const tap = element % taps
+      const rest = Math.floor(element / taps)
+      const c = rest % inputs
+      const n = Math.floor(rest / inputs)
+      return (Math.floor(n / width) * rows + tap * storedInput + c) * width + (n % width)
+    },
+  }
+}
+
+/** A vector over channels, or a scalar. */
+export function vectorLayout(shape: readonly number[], channels: number): ParameterLayout {
+  return { shape, stored: storedChannels(channels), index: (element) => element }
+}
+
+/** Copies PyTorch's order into storage. */
+export function pack(layout: ParameterLayout, values: ArrayLike<number>, stored: Float32Array): void {
+  for (let i = 0; i < values.length; i++) stored[layout.index(i)] = values[i]
+}
+
+/** Copies storage into PyTorch's order. */
+export function unpack(layout: ParameterLayout, stored: Float32Array): Float32Array {
+  const values = new Float32Array(layout.shape.reduce((a, b) => a * b, 1))
+  for (let i = 0; i < values.length; i++) values[i] = stored[layout.index(i)]
+  return values
+}

@@ -1,0 +1,133 @@
+/**
+ * Sizes of the event-driven convolution (Op.SpikeLists, Op.SpikeConv): buffers, scratch and units, from shapes alone, so that the
+ * results are the same for any number of workers. The layouts are drawn in assembly/spikes.ts.
+ */
+
+/** A convolution on spikes. Channels are as stored; a linear layer has a kernel as large as its input and an output of 1 × 1. */
+export interface SpikeShape {
+  images: number
+  /** Steps of one call, T. */
+  timeSteps: number
+  /** The input after pooling. */
+  inH: number
+  inW: number
+  inC: number
+  outH: number
+  outW: number
+  outC: number
+  /** Output channels of a block of the weight: 4, 8, 16 or 32. */
+  blockWidth: number
+  kernelH: number
+  kernelW: number
+  strideH: number
+  /** Spike tensors that are added. */
+  sourceCount: number
+  /** Pooling window in front of the convolution; 1 × 1 for none. */
+  poolKernelH: number
+  poolKernelW: number
+}
+
+/** What the planner allocates and writes into the records of one group of steps. */
+export interface SpikeGeometry {
+  /** Word PairLists. */
+  pairLists: boolean
+  /** Word ListBytes: bytes of the lists of one output pixel, a multiple of 64. */
+  listBytes: number
+  /** Size of the buffer Lists. Groups may share it when each group's SpikeConv follows its SpikeLists. */
+  listsBytes: number
+  /** Size of the buffer ListPointers. */
+  listPointersBytes: number
+  /** Word RowsPerUnit, units and per-worker scratch of SpikeLists. */
+  rowsPerUnit: number
+  listUnits: number
+  listScratchBytes: number
+  /** Word PixelsPerUnit, units and per-worker scratch of SpikeConv. */
+  pixelsPerUnit: number
+  convUnits: number
+  convScratchBytes: number
+}
+
+/** Units that a record should have: four for each of 16 workers. */
+const WANTED_UNITS = 64
+/** Pixels for which it pays to bring a block of the weight into the cache. */
+const MIN_PIXELS_PER_UNIT = 16
+/**
+ * Entries of a field up to which 7 lists are faster than 15, for blocks of 16 and 32 channels: at 288 (3×3 kernel, 32 channels) by
+ * 0–25 %, at 576 no longer. Narrow blocks have less to add for each entry and gain more from fewer lists:
+ * twice as many entries for blocks of 8, four times for 4.
+ */
+const MAX_PAIR_ENTRIES = 320
+
+const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
+
+/** How often one neuron of the virtual input can stand for a spike: once for each source and position of the pooling window. */
+const perNeuron = (shape: SpikeShape): number => shape.sourceCount * shape.poolKernelH * shape.poolKernelW
+
+/** The most entries of all lists of one output pixel, when each neuron stands in one list. */
+const fieldEntries = (shape: SpikeShape): number => shape.kernelH * shape.kernelW * shape.inC * perNeuron(shape)
+
+/** Whether 16 bits can number the weight rows of a field and the zero row behind them. If not, the convolution has to run dense. */
+export function spikeListsFit(shape: Pick<SpikeShape, 'kernelH' | 'kernelW' | 'inC'>): boolean {
+  return shape.kernelH * shape.kernelW * shape.inC + 1 <= 65535
+}
+
+/** Whether neurons are listed by pairs of steps (7 lists) rather than by the whole pattern (15). With 2 steps both are the same 3 lists. */
+export function usesPairLists(shape: SpikeShape): boolean {
+  const narrow = Math.max(1, 16 / shape.blockWidth)
+  return shape.timeSteps > 2 && fieldEntries(shape) <= MAX_PAIR_ENTRIES * narrow
+}
+
+/** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 16 bytes that copies may overrun. */
+export function spikeListBytes(shape: SpikeShape): number {
+  const entries = fieldEntries(shape) * (usesPairLists(shape) ? 2 : 1)
+  return roundUp(entries * 2 + 15 * 2 + 16, 64)
+}
+
+/** Per-worker scratch of SpikeLists: pointers, and the lists of kernelH rows of the virtual input. */
+export function spikeListsScratchBytes(shape: SpikeShape): number {
+  const list = roundUp(shape.inW * shape.inC * perNeuron(shape) * 2 + 16, 64)
+  return 128 + roundUp(shape.kernelH * 4, 64) + shape.kernelH * ((shape.inW + 1) * 64 + 15 * list)
+}
+
+/** Per-worker scratch of SpikeConv: the sums of 16 patterns and the bias of a block. */
+export function spikeConvScratchBytes(blockWidth: number): number {
+  return 17 * 4 * blockWidth
+}
+
+/**
+ * Rows (image, y) of output pixels of one unit of SpikeLists: enough units, but not so short that the rows of the input which
+ * neighbouring units both list outweigh their own.
+ */
+export function spikeRowsPerUnit(shape: SpikeShape): number {
+  const rows = shape.images * shape.outH
+  const shared = Math.max(0, shape.kernelH - shape.strideH)
+  const worthwhile = Math.min(shape.outH, Math.ceil((2 * shared) / shape.strideH))
+  return Math.min(rows, Math.max(1, worthwhile, Math.ceil(rows / WANTED_UNITS)))
+}
+
+/** Output pixels of one unit of SpikeConv. */
+export function spikePixelsPerUnit(shape: SpikeShape): number {
+  const pixels = shape.images * shape.outH * shape.outW
+  const chunks = Math.ceil(WANTED_UNITS / (shape.outC / shape.blockWidth))
+  return Math.min(pixels, Math.max(MIN_PIXELS_PER_UNIT, Math.ceil(pixels / chunks)))
+}
+
+/** Everything that the planner needs for the two operations. */
+export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
+  const pixels = shape.images * shape.outH * shape.outW
+  const listBytes = spikeListBytes(shape)
+  const rowsPerUnit = spikeRowsPerUnit(shape)
+  const pixelsPerUnit = spikePixelsPerUnit(shape)
+  return {
+    pairLists: usesPairLists(shape),
+    listBytes,
+    listsBytes: pixels * listBytes,
+    listPointersBytes: pixels * 64,
+    rowsPerUnit,
+    listUnits: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
+    listScratchBytes: spikeListsScratchBytes(shape),
+    pixelsPerUnit,
+    convUnits: Math.ceil(pixels / pixelsPerUnit) * (shape.outC / shape.blockWidth),
+    convScratchBytes: spikeConvScratchBytes(shape.blockWidth),
+  }
+}

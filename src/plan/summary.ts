@@ -1,0 +1,46 @@
+/** The text of `model.summary()`. */
+
+import type { Graph } from '../nn/trace.js'
+import type { Plan } from './plan.js'
+
+export function summarize(graph: Graph, plan: Plan): string {
+  const { options, parameters, memory } = plan
+  const rows = graph.nodes
+    .filter((node) => node.kind !== 'input')
+    .map((node) => [
+      node.name || '(network)',
+      node.kind,
+      node.flat ? `[${node.shape[0] * node.shape[1] * node.shape[2]}]` : `[${node.shape.join(', ')}]`,
+      count(parameters.filter((p) => p.node === node.index).reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)),
+    ])
+  const total = parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
+  const lines = [
+    table([['layer', 'kind', 'output', 'parameters'], ...rows]),
+    `parameters ${count(total)}; input [${options.input.join(', ')}], batch ${options.batchSize}, T ${options.timeSteps}, method ${options.method} ${options.stepMode}`,
+    '',
+    table([
+      ['memory', 'MiB'],
+      ['parameters', mib(memory.parameters)],
+      ['gradients', mib(memory.gradients)],
+      ['optimizer', mib(memory.optimizer)],
+      ['running statistics, outputs', mib(memory.statistics)],
+      ['input', mib(memory.input)],
+      ['kept for backward', mib(memory.kept)],
+      ['activations and scratch, kept included', mib(memory.scratch)],
+      ['scratch of workers', mib(memory.workers)],
+      ['program', mib(memory.program)],
+      ['total', mib(memory.total)],
+    ]),
+  ]
+  return lines.join('\n')
+}
+
+const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(2)
+const count = (n: number): string => n.toLocaleString('en-US')
+
+/** Columns padded to their widest cell; the last one right-aligned. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))
+  const line = (row: readonly string[]): string => row.map((cell, i) => (i === row.length - 1 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ')
+  return [line(rows[0]), widths.map((w) => '─'.repeat(w)).join('  '), ...rows.slice(1).map(line)].join('\n')
+}

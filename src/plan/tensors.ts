@@ -1,0 +1,96 @@
+/** What flows between layers while a plan is made: stored tensors, and sums of them that are not written out unless somebody needs it. */
+
+import type { BatchNorm2d, Pair } from '../nn/layers.js'
+import type { Buffer } from './program.js'
+
+export type Shape = readonly [number, number, number]
+
+/** A window that slides over a tensor; kernel 1, stride 1, padding 0 is none. */
+export interface Pool {
+  readonly kernel: Pair
+  readonly stride: Pair
+  readonly padding: Pair
+}
+export const noPool: Pool = { kernel: [1, 1], stride: [1, 1], padding: [0, 0] }
+
+export function isIdentity(pool: Pool): boolean {
+  return [...pool.kernel, ...pool.stride].every((n) => n === 1) && pool.padding.every((n) => n === 0)
+}
+
+export function samePool(a: Pool, b: Pool): boolean {
+  return [...a.kernel, ...a.stride, ...a.padding].every((n, i) => n === [...b.kernel, ...b.stride, ...b.padding][i])
+}
+
+/** A gradient that a consumer hands back, seen through the pooling that the consumer saw the tensor through. */
+export interface Contribution {
+  /** [B][OutH][OutW][steps][C] */
+  readonly buffer: Buffer
+  readonly steps: number
+  readonly outH: number
+  readonly outW: number
+  readonly pool: Pool
+  readonly scale: number
+}
+
+/** A float tensor [B][H][W][steps][stored]; steps is 1 when it is the same at every step. */
+export interface FloatTensor {
+  readonly kind: 'float'
+  readonly name: string
+  readonly shape: Shape
+  /** Channels as stored. */
+  readonly stored: number
+  readonly steps: number
+  /** The model's input: read through a pointer, no gradient wanted. */
+  readonly input: boolean
+  readonly buffer?: Buffer
+  readonly gradient: Contribution[]
+}
+
+/** Spikes: masks [plane][B][H][W][stored] and counts [B][H][W][stored]. */
+export interface SpikeTensor {
+  readonly kind: 'spikes'
+  readonly name: string
+  readonly shape: Shape
+  readonly stored: number
+  readonly masks: Buffer
+  readonly counts: Buffer
+  /** Leak of the neurons that made them, for traces. */
+  readonly lambda: number
+  readonly gradient: Contribution[]
+}
+
+/** A normalisation whose affine map is applied by whoever reads it. */
+export interface Norm {
+  readonly name: string
+  readonly layer: BatchNorm2d
+  readonly tensor: FloatTensor
+  /** Statistics for each step of a call apart (1: over all steps). */
+  readonly groups: number
+  readonly scale: Buffer
+  readonly shift: Buffer
+  readonly mean: Buffer
+  readonly invStd: Buffer
+  readonly meanInvStd?: Buffer
+  /** Time mean of x̂, once a consumer has written it. */
+  xhat?: Buffer
+  readonly gradient: Contribution[]
+}
+
+/** scale · pooled (tensor, or its normalised values). */
+export interface Term {
+  readonly tensor: FloatTensor | SpikeTensor
+  readonly norm?: Norm
+  readonly pool: Pool
+  readonly scale: number
+}
+
+/** A sum of terms of one shape. */
+export interface Expression {
+  readonly terms: readonly Term[]
+  readonly shape: Shape
+}
+
+/** Where a gradient of a term goes. */
+export function gradientOf(term: Term): Contribution[] {
+  return (term.norm ?? term.tensor).gradient
+}

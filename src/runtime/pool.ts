@@ -1,0 +1,47 @@
+/** Worker threads over one shared memory (Node). */
+
+import { Piscina } from 'piscina'
+import { Control, Fault } from '../../assembly/opcodes.js'
+import type { Executor } from './executor.js'
+import type { WorkerSetup, WorkerTask } from './worker.js'
+
+/** One worker a thread, one task for each worker and program. */
+export function poolExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number): Executor {
+  const setup: WorkerSetup = { module, memory }
+  const pool = new Piscina<WorkerTask, number>({
+    filename: new URL('./worker.js', import.meta.url).href,
+    minThreads: threads,
+    maxThreads: threads,
+    concurrentTasksPerWorker: 1,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    workerData: setup,
+  })
+  const control = new Int32Array(memory.buffer)
+  // Whoever fails first makes the others leave their barriers within 0.1 s.
+  const poison = (): void => {
+    Atomics.compareExchange(control, Control.Poison / 4, Fault.None, Fault.Aborted)
+    Atomics.notify(control, Control.Epoch / 4)
+  }
+  let disposed: Promise<void> | undefined
+  return {
+    async run(run) {
+      const tasks = Array.from({ length: threads }, (_, worker) =>
+        pool.run({ ...run, worker }).catch((error: unknown) => {
+          poison()
+          throw error
+        }),
+      )
+      const results = await Promise.allSettled(tasks)
+      const failed = results.find((result) => result.status === 'rejected')
+      if (failed) throw failed.reason
+      if (results.some((result) => result.status === 'fulfilled' && result.value === Fault.TimedOut))
+        throw new Error(`a worker did not reach a barrier within ${run.timeoutMs / 1000} s`)
+      if (results.some((result) => result.status === 'fulfilled' && result.value !== Fault.None)) throw new Error('another worker failed')
+    },
+    dispose() {
+      poison()
+      disposed ??= pool.destroy()
+      return disposed
+    },
+  }
+}

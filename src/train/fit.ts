@@ -1,0 +1,169 @@
+/** The training loop: batches prepared one ahead, one message to the workers a step. */
+
+import { Batches } from '../data/batches.js'
+import type { Dataset } from '../data/dataset.js'
+import { expect, SpikewasmError } from '../errors.js'
+import type { Model } from '../model.js'
+import type { MethodOptions } from '../plan/plan.js'
+import { checkDataset, fillBatch } from './evaluate.js'
+import { constant, type Schedule, type Sgd, sgd } from './optimizer.js'
+
+export interface StepInfo {
+  /** From 0. */
+  readonly epoch: number
+  readonly epochs: number
+  /** From 0 within the epoch. */
+  readonly step: number
+  readonly steps: number
+  readonly loss: number
+  /** Of the epoch so far. */
+  readonly meanLoss: number
+  readonly meanAccuracy: number
+  readonly milliseconds: number
+}
+
+export interface EpochRecord {
+  /** From 1. */
+  readonly epoch: number
+  readonly trainLoss: number
+  /** While training, 0…1. */
+  readonly trainAccuracy: number
+  readonly testLoss?: number
+  readonly testAccuracy?: number
+  readonly learningRate: number
+  /** Median over the epoch's steps, waiting for data included. */
+  readonly stepMs: number
+  /** Milliseconds that steps waited for their data, summed over the epoch. */
+  readonly dataWaitMs: number
+  readonly samplesPerSecond: number
+  /** Spikes per neuron and step by layer, mean over the epoch, 0…1. */
+  readonly firingRates: Record<string, number>
+}
+
+export interface History {
+  readonly epochs: EpochRecord[]
+  /** Whether the signal ended training before its time. */
+  readonly aborted: boolean
+}
+
+export interface FitOptions extends MethodOptions {
+  /** Passes over the data; default 1. */
+  epochs?: number
+  /** Default `sgd()`. */
+  optimizer?: Sgd
+  /** Factor of the learning rate by epoch; default constant. */
+  schedule?: Schedule
+  /** Evaluated after each epoch. */
+  validation?: Dataset
+  onStep?: (info: StepInfo) => void
+  onEpoch?: (record: EpochRecord) => void | Promise<void>
+  /** Training ends after the running step; `fit` then returns with `aborted: true`. */
+  signal?: AbortSignal
+}
+
+const known = ['epochs', 'optimizer', 'schedule', 'validation', 'onStep', 'onEpoch', 'signal', 'method', 'stepMode', 'update', 'mseWeight', 'backwardSteps']
+
+/** Time for callbacks, timers and signals between two steps that run on this thread. */
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+export async function fit(model: Model, data: Dataset, options: FitOptions = {}): Promise<History> {
+  for (const key of Object.keys(options)) expect(known.includes(key), () => `fit.${key} is not an option; known are ${known.join(', ')}`)
+  const { epochs = 1, optimizer = sgd(), schedule = constant(), validation, signal } = options
+  expect(Number.isInteger(epochs) && epochs >= 1, () => `fit.epochs must be an integer ≥ 1, got ${epochs}`)
+  checkDataset(model, data)
+  if (validation) checkDataset(model, validation)
+  expect(
+    data.length >= model.batchSize,
+    () => `the data ${data.name} has ${data.length} samples, fewer than one batch of ${model.batchSize}; compile with a smaller batchSize`,
+  )
+  const method: MethodOptions = {}
+  for (const key of ['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps'] as const) if (options[key] !== undefined) Object.assign(method, { [key]: options[key] })
+  if (Object.keys(method).length > 0) await model.prepare({ method: model.method, ...(method.method === undefined ? { stepMode: model.stepMode } : {}), ...method })
+  model.optimizer = optimizer
+  model.resetOptimizer()
+
+  const batches = new Batches(data, { batchSize: model.batchSize, training: true, seed: model.seed, dropLast: true })
+  const records: EpochRecord[] = []
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    if (signal?.aborted) break
+    const learningRate = optimizer.lr * schedule(epoch, epochs)
+    batches.startEpoch(epoch)
+    const times: number[] = []
+    const rates: Record<string, number> = {}
+    let [lossSum, correct, seen, dataWaitMs] = [0, 0, 0, 0]
+    const began = performance.now()
+    let start = began
+    fillBatch(model, batches, 0, 0)
+    dataWaitMs += performance.now() - start
+    for (let step = 0; step < batches.length && !signal?.aborted; step++) {
+      const running = model.runSlot('train', (step & 1) as 0 | 1, model.batchSize, learningRate)
+      if (step + 1 < batches.length) {
+        const before = performance.now()
+        let failed: unknown
+        try {
+          fillBatch(model, batches, step + 1, ((step + 1) & 1) as 0 | 1)
+        } catch (error) {
+          failed = error
+        }
+        // With workers this happens while they compute; alone it is time of its own.
+        if (model.threads === 1) dataWaitMs += performance.now() - before
+        if (failed !== undefined) {
+          await running
+          throw failed
+        }
+      }
+      const { loss, correct: right, count } = await running
+      if (!Number.isFinite(loss))
+        throw new SpikewasmError(
+          `the loss is ${loss} at step ${step + 1} of epoch ${epoch + 1}; the first value that is not finite is in ${model.locateNonFinite((step & 1) as 0 | 1)}. ` +
+            'The parameters are those before this step; a lower learning rate or normalised input helps',
+        )
+      lossSum += loss
+      correct += right
+      seen += count
+      for (const [name, rate] of Object.entries(model.firingRates())) rates[name] = (rates[name] ?? 0) + rate
+      const now = performance.now()
+      times.push(now - start)
+      start = now
+      options.onStep?.({
+        epoch,
+        epochs,
+        step,
+        steps: batches.length,
+        loss,
+        meanLoss: lossSum / times.length,
+        meanAccuracy: correct / seen,
+        milliseconds: times[times.length - 1],
+      })
+      if (model.threads === 1) await breathe()
+    }
+    if (times.length === 0) break
+    const seconds = (performance.now() - began) / 1000
+    for (const name of Object.keys(rates)) rates[name] /= times.length
+    const record: EpochRecord = {
+      epoch: epoch + 1,
+      trainLoss: lossSum / times.length,
+      trainAccuracy: correct / seen,
+      learningRate,
+      stepMs: median(times),
+      dataWaitMs,
+      samplesPerSecond: seen / seconds,
+      firingRates: rates,
+      ...(validation && !signal?.aborted ? await validate(model, validation) : {}),
+    }
+    records.push(record)
+    await options.onEpoch?.(record)
+  }
+  return { epochs: records, aborted: signal?.aborted ?? false }
+}
+
+async function validate(model: Model, data: Dataset): Promise<{ testLoss: number; testAccuracy: number }> {
+  const { loss, accuracy } = await model.evaluate(data)
+  return { testLoss: loss, testAccuracy: accuracy }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.slice().sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}

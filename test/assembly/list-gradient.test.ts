@@ -1,0 +1,222 @@
+/** Weight gradients from lists of active neurons against sums in float64, with memory of exactly the planned size, units in any order. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { ConvWord } from '../../assembly/opcodes.js'
+import {
+  type ListGradientRecord,
+  type ListGradientShape,
+  listGradientApplies,
+  listGradientPays,
+  listGradientPlan,
+} from '../../src/plan/list-gradient-geometry.js'
+import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+
+const TOLERANCE = 2e-6
+const seed = Number(process.env.SPIKEWASM_TEST_SEED ?? Date.now() % 100000)
+
+type Random = () => number
+const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
+const normal = (random: Random): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+const kRows = (s: ListGradientShape): number => Math.ceil((s.kernelH * s.kernelW * s.inC + 1) / 4) * 4
+const name = (s: ListGradientShape): string => `${JSON.stringify(s)} seed=${seed}`
+
+function convolution(
+  images: number,
+  size: [number, number],
+  inC: number,
+  outC: number,
+  kernel: [number, number],
+  stride: [number, number],
+  pad: [number, number],
+  blockWidth: number,
+  maxCount: number,
+): ListGradientShape {
+  return {
+    images,
+    inH: size[0],
+    inW: size[1],
+    inC,
+    outC,
+    kernelH: kernel[0],
+    kernelW: kernel[1],
+    strideH: stride[0],
+    strideW: stride[1],
+    padH: pad[0],
+    padW: pad[1],
+    outH: Math.floor((size[0] + 2 * pad[0] - kernel[0]) / stride[0]) + 1,
+    outW: Math.floor((size[1] + 2 * pad[1] - kernel[1]) / stride[1]) + 1,
+    blockWidth,
+    maxCount,
+  }
+}
+
+function shapes(random: Random): ListGradientShape[] {
+  const list = [
+    convolution(1, [1, 1], 4, 4, [3, 3], [1, 1], [1, 1], 4, 1),
+    convolution(3, [8, 8], 20, 24, [3, 3], [1, 1], [1, 1], 8, 4),
+    convolution(2, [9, 8], 12, 32, [3, 3], [2, 2], [1, 1], 32, 4),
+    convolution(5, [8, 7], 8, 16, [1, 1], [2, 2], [0, 0], 16, 6),
+    convolution(2, [7, 9], 40, 20, [4, 3], [3, 2], [0, 2], 4, 10),
+    convolution(7, [4, 4], 4, 16, [4, 4], [1, 1], [0, 0], 16, 2),
+    convolution(3, [28, 28], 4, 8, [5, 5], [1, 1], [2, 2], 8, 4),
+  ]
+  while (list.length < 20) {
+    const blockWidth = [4, 8, 16, 32][integer(random, 0, 3)]!
+    const shape = convolution(
+      integer(random, 1, 5),
+      [integer(random, 1, 12), integer(random, 1, 12)],
+      4 * integer(random, 1, 10),
+      blockWidth * integer(random, 1, Math.max(1, 40 / blockWidth)),
+      [integer(random, 1, 5), integer(random, 1, 5)],
+      [integer(random, 1, 3), integer(random, 1, 3)],
+      [integer(random, 0, 3), integer(random, 0, 3)],
+      blockWidth,
+      integer(random, 1, 12),
+    )
+    if (shape.outH > 0 && shape.outW > 0) list.push(shape)
+  }
+  return list
+}
+
+interface Case {
+  shape: ListGradientShape
+  counts: Uint8Array
+  delta: Float32Array
+}
+
+function makeCase(shape: ListGradientShape, random: Random, active = random()): Case {
+  return {
+    shape,
+    counts: Uint8Array.from({ length: shape.images * shape.inH * shape.inW * shape.inC }, () =>
+      random() < active ? integer(random, 1, shape.maxCount) : 0,
+    ),
+    delta: Float32Array.from({ length: shape.images * shape.outH * shape.outW * shape.outC }, () => normal(random)),
+  }
+}
+
+function reference({ shape: s, counts, delta }: Case): Float64Array {
+  const out = new Float64Array(s.outC * kRows(s))
+  for (let b = 0; b < s.images; b++)
+    for (let oy = 0; oy < s.outH; oy++)
+      for (let ox = 0; ox < s.outW; ox++)
+        for (let ky = 0; ky < s.kernelH; ky++)
+          for (let kx = 0; kx < s.kernelW; kx++) {
+            const y = oy * s.strideH + ky - s.padH
+            const x = ox * s.strideW + kx - s.padW
+            if (y < 0 || y >= s.inH || x < 0 || x >= s.inW) continue
+            for (let c = 0; c < s.inC; c++) {
+              const rate = counts[((b * s.inH + y) * s.inW + x) * s.inC + c]! / s.maxCount
+              const row = (ky * s.kernelW + kx) * s.inC + c
+              if (rate > 0)
+                for (let n = 0; n < s.outC; n++)
+                  out[(Math.floor(n / s.blockWidth) * kRows(s) + row) * s.blockWidth + (n % s.blockWidth)]! +=
+                    rate * delta[((b * s.outH + oy) * s.outW + ox) * s.outC + n]!
+            }
+          }
+  return out
+}
+
+function run(engine: TestEngine, data: Case, order: (units: number) => number[], initial?: Float32Array): Float32Array {
+  engine.reset()
+  const { shape } = data
+  const plan = listGradientPlan(shape)
+  const size = shape.outC * kRows(shape)
+  const addresses: Words = {
+    [ConvWord.In]: engine.putBytes(data.counts),
+    [ConvWord.Delta]: engine.putFloats(data.delta),
+    [ConvWord.Scratch]: engine.alloc(plan.gridBytes),
+    [ConvWord.Lists]: engine.alloc(plan.listBytes),
+    [ConvWord.ListPointers]: engine.alloc(plan.pointerBytes),
+    [ConvWord.Scale]: f32(1 / shape.maxCount),
+    [ConvWord.Accumulate]: initial ? 1 : 0,
+  }
+  const out = initial ? engine.putFloats(initial) : engine.alloc(size * 4)
+  const scratch = [engine.alloc(plan.workerBytes), engine.alloc(plan.workerBytes)]
+  const runRecord = (record: ListGradientRecord): void => {
+    const address = engine.record(record.op, record.units, { ...record.words, ...addresses, [ConvWord.Out]: out })
+    for (const [i, unit] of order(record.units).entries()) engine.exports.execute(address, unit, 0, scratch[i % 2]!)
+  }
+  runRecord(plan.lists)
+  runRecord(plan.gradient)
+  engine.checkGuards(name(shape))
+  return engine.floats(out, size).slice()
+}
+
+function compare(data: Case, got: Float32Array): void {
+  const expected = reference(data)
+  let error = 0
+  let total = 0
+  for (let i = 0; i < expected.length; i++) {
+    error += (got[i]! - expected[i]!) ** 2
+    total += expected[i]! ** 2
+  }
+  assert.ok(Math.sqrt(error) <= TOLERANCE * Math.sqrt(total), `relative error ${Math.sqrt(error / total)}, ${name(data.shape)}`)
+}
+
+const inOrder = (units: number): number[] => Array.from({ length: units }, (_, i) => i)
+const shuffled =
+  (random: Random) =>
+  (units: number): number[] => {
+    const order = inOrder(units)
+    for (let i = units - 1; i > 0; i--) {
+      const j = integer(random, 0, i)
+      ;[order[i], order[j]] = [order[j]!, order[i]!]
+    }
+    return order
+  }
+
+for (const variant of variants) {
+  test(`${variant}: weight gradient from lists equals the sum in float64 (seed ${seed})`, () => {
+    const random = testRandom(seed)
+    const engine = new TestEngine(variant)
+    for (const shape of shapes(random)) {
+      const data = makeCase(shape, random)
+      const got = run(engine, data, inOrder)
+      compare(data, got)
+      assert.equal(run(engine, data, shuffled(random)), got, `bits do not depend on the order of units, ${name(shape)}`)
+      const rows = kRows(shape)
+      for (let block = 0; block < shape.outC / shape.blockWidth; block++)
+        for (let i = shape.kernelH * shape.kernelW * shape.inC * shape.blockWidth; i < rows * shape.blockWidth; i++)
+          assert.is(got[block * rows * shape.blockWidth + i], 0, `rows behind the kernel are zero, ${name(shape)}`)
+    }
+  })
+
+  test(`${variant}: it accumulates, and silence and full activity are no special cases (seed ${seed})`, () => {
+    const random = testRandom(seed + 1)
+    const engine = new TestEngine(variant)
+    // Rows of more than 255 active pixels: counts of a row do not fit a byte.
+    const shape = convolution(3, [2, 600], 12, 20, [3, 3], [1, 1], [1, 1], 4, 1)
+    const initial = Float32Array.from({ length: shape.outC * kRows(shape) }, (_, i) => (i % 7) - 3)
+    for (let i = 0; i < initial.length; i++) if (Math.floor(i / 4) % kRows(shape) >= 9 * shape.inC) initial[i] = 0
+    assert.equal(run(engine, makeCase(shape, random, 0), inOrder, initial), initial, `silence adds nothing seed=${seed}`)
+    const full = makeCase(shape, random, 1)
+    const written = run(engine, full, inOrder)
+    compare(full, written)
+    assert.equal(
+      run(engine, full, inOrder, initial),
+      initial.map((value, i) => value + written[i]!),
+      `seed=${seed}`,
+    )
+  })
+}
+
+test('images whose pixels outrun a list entry of 16 bits are refused', () => {
+  assert.ok(listGradientApplies(convolution(1, [224, 224], 4, 4, [3, 3], [1, 1], [1, 1], 4, 4)))
+  assert.not.ok(listGradientApplies(convolution(1, [256, 256], 4, 4, [3, 3], [1, 1], [1, 1], 4, 4)))
+  assert.not.ok(listGradientApplies(convolution(1, [8, 8], 4, 4, [3, 3], [1, 1], [1, 1], 4, 256)))
+})
+
+test('lists pay when few neurons fire and the kernel has several taps', () => {
+  const shape = convolution(16, [32, 32], 64, 64, [3, 3], [1, 1], [1, 1], 32, 4)
+  assert.ok(listGradientPays(shape, 0.1, true))
+  assert.not.ok(listGradientPays(shape, 0.3, true))
+  assert.ok(listGradientPays(shape, 0.3, false))
+  assert.not.ok(listGradientPays({ ...shape, kernelH: 1, kernelW: 1 }, 0.1, false))
+})
+
+test('a layer of 64 channels has units for 16 workers', () => {
+  const { lists, gradient } = listGradientPlan(convolution(16, [32, 32], 64, 64, [3, 3], [1, 1], [1, 1], 32, 4))
+  assert.ok(lists.units >= 32 && gradient.units >= 32)
+})
+
+test.run()

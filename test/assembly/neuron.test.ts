@@ -1,0 +1,560 @@
+/** Neuron kernels against the official code's numbers and a float64 reference written straight from the equations. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { ContributionWord, NeuronBackWord, NeuronWord, Op, Surrogate } from '../../assembly/opcodes.js'
+import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { readFixture } from '../support/safetensors.js'
+
+const KINDS = ['Sigmoid', 'Atan', 'Triangle', 'Rectangle', 'FastSigmoid', 'PiecewiseExp', 'Erf'] as const
+
+/** h'(x), METHOD's table. */
+function surrogate(kind: Surrogate, alpha: number, x: number): number {
+  const z = Math.abs(alpha * x)
+  switch (kind) {
+    case Surrogate.Sigmoid: {
+      const e = Math.exp(-z)
+      return (alpha * e) / (1 + e) ** 2
+    }
+    case Surrogate.Atan:
+      return alpha / 2 / (1 + ((Math.PI / 2) * alpha * x) ** 2)
+    case Surrogate.Triangle:
+      return Math.max(0, alpha - alpha * z)
+    case Surrogate.Rectangle:
+      return Math.abs(x) < 1 / (2 * alpha) ? alpha : 0
+    case Surrogate.FastSigmoid:
+      return 1 / (1 + z) ** 2
+    case Surrogate.PiecewiseExp:
+      return (alpha / 2) * Math.exp(-z)
+    case Surrogate.Erf:
+      return (alpha / Math.sqrt(Math.PI)) * Math.exp(-((alpha * x) ** 2))
+  }
+}
+
+const none: Words = {}
+
+interface Dynamics {
+  lambda: number
+  kappa: number
+  rest: number
+  theta: number
+  hard: boolean
+  detach: boolean
+  kind: Surrogate
+  alpha: number
+}
+
+/** One neuron over its currents: everything that the kernels give, in float64. */
+function simulate(d: Dynamics, current: number[], spikeGradient?: number[]) {
+  const u: number[] = []
+  const s: number[] = []
+  const h: number[] = []
+  const before: number[] = []
+  const kept: number[] = []
+  let v = d.rest
+  let rho = 1
+  let eligibility = 0
+  let margin = Number.POSITIVE_INFINITY
+  for (const i of current) {
+    before.push(v)
+    const ut = d.lambda * v + (1 - d.lambda) * d.rest + d.kappa * i
+    const st = ut >= d.theta ? 1 : 0
+    const ht = surrogate(d.kind, d.alpha, ut - d.theta)
+    const slope = d.hard ? 1 - st - (d.detach ? 0 : (ut - d.rest) * ht) : 1 - (d.detach ? 0 : d.theta * ht)
+    eligibility += ht * rho * d.kappa
+    rho = 1 + d.lambda * rho * slope
+    v = d.hard ? (st ? d.rest : ut) : ut - d.theta * st
+    margin = Math.min(margin, Math.abs(ut - d.theta))
+    if (d.kind === Surrogate.Rectangle) margin = Math.min(margin, Math.abs(Math.abs(ut - d.theta) - 1 / (2 * d.alpha)))
+    u.push(ut)
+    s.push(st)
+    h.push(ht)
+    kept.push(slope)
+  }
+  const delta: number[] = []
+  let gain = 0
+  if (spikeGradient) {
+    let later = 0
+    for (let t = current.length - 1; t >= 0; t--) {
+      later = spikeGradient[t]! * h[t]! + later * d.lambda * kept[t]!
+      delta[t] = d.kappa * later
+      gain += later * ((d.kappa === 1 ? 0 : current[t]!) - (before[t]! - d.rest))
+    }
+  }
+  return { u, s, h, rho, v, eligibility: eligibility / current.length, margin, delta, gain }
+}
+
+function dynamicsWords(d: Dynamics): Words {
+  return {
+    [NeuronWord.Lambda]: f32(d.lambda),
+    [NeuronWord.Kappa]: f32(d.kappa),
+    [NeuronWord.Rest]: f32(d.rest),
+    [NeuronWord.Threshold]: f32(d.theta),
+    [NeuronWord.HardReset]: Number(d.hard),
+    [NeuronWord.Detach]: Number(d.detach),
+    [NeuronWord.Surrogate]: d.kind,
+    [NeuronWord.Alpha]: f32(d.alpha),
+  }
+}
+
+function close(actual: number, expected: number, tolerance: number, message: string): void {
+  if (!(Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected)))) assert.unreachable(`${message}: got ${actual}, expected ${expected}`)
+}
+
+/** Scratch of the largest case below, with guards. */
+const scratchBytes = (T: number, C: number): number => 16 * T + 4 * Math.max(2048, (2 * T + 1) * C)
+
+function randomDynamics(random: () => number): Dynamics {
+  const hard = random() < 0.4
+  const fround = Math.fround
+  return {
+    lambda: fround(0.1 + 0.8 * random()),
+    kappa: random() < 0.6 ? 1 : fround(0.2 + 0.7 * random()),
+    rest: hard && random() < 0.5 ? fround(random() - 0.6) : 0,
+    theta: random() < 0.5 ? 1 : fround(0.5 + random()),
+    hard,
+    detach: random() < 0.6,
+    kind: Math.floor(random() * 7),
+    alpha: fround(1 + 3 * random()),
+  }
+}
+
+interface Term {
+  address: number
+  value(pixel: number, t: number, c: number): number
+  normalised(pixel: number, t: number, c: number): number
+  words: [data: number, pixelBytes: number, stepBytes: number, scale: number, shift: number, mean: number, invStd: number, groupBytes: number]
+  xhat: number
+}
+
+/** A float term with random data; affine, static and grouped at will. */
+function randomTerm(engine: TestEngine, random: () => number, P: number, T: number, C: number, options: { plain?: boolean; loop?: boolean } = {}): Term {
+  const still = random() < 0.25
+  const affine = options.plain === true || random() < 0.6
+  const groups = affine && options.plain !== true && random() < 0.5 ? T : 1
+  const rows = still ? 1 : T
+  const signed = (scale: number, offset = 0) => Array.from({ length: groups * C }, () => Math.fround(offset + scale * (random() - 0.5)))
+  const data = Array.from({ length: P * rows * C }, () => Math.fround((random() + random() + random() - 0.9) * 1.5))
+  const scale = signed(0.5, 1)
+  const shift = signed(0.4)
+  const mean = signed(1)
+  const invStd = signed(0.5, 1)
+  // In a loop over t outside the data stand as [t][P][C], otherwise [P][t][C].
+  const at = (p: number, t: number, c: number) => (options.loop ? ((still ? 0 : t) * P + p) * C + c : (p * rows + (still ? 0 : t)) * C + c)
+  const row = (t: number) => (groups === 1 ? 0 : t) * C
+  const address = engine.putFloats(data)
+  return {
+    address,
+    value: (p, t, c) => (affine ? data[at(p, t, c)]! * scale[row(t) + c]! + shift[row(t) + c]! : data[at(p, t, c)]!),
+    normalised: (p, t, c) => (data[at(p, t, c)]! - mean[row(t) + c]!) * invStd[row(t) + c]!,
+    words: [
+      address,
+      (options.loop ? 1 : rows) * C * 4,
+      still ? 0 : options.loop ? P * C * 4 : C * 4,
+      affine ? engine.putFloats(scale) : 0,
+      affine ? engine.putFloats(shift) : 0,
+      engine.putFloats(mean),
+      engine.putFloats(invStd),
+      groups === 1 ? 0 : C * 4,
+    ],
+    xhat: random() < 0.7 ? engine.alloc(P * C * 4) : 0,
+  }
+}
+
+/** The words of a term at step t of a loop outside (t = 0 also without one). */
+function termWords(term: Term, first: NeuronWord, t = 0, loop = false): Words {
+  const [data, pixelBytes, stepBytes, scale, shift, mean, invStd, groupBytes] = term.words
+  const moved = (address: number) => (loop && address ? address + t * groupBytes : address)
+  return {
+    [first]: loop ? data + t * stepBytes : data,
+    [first + 1]: pixelBytes,
+    [first + 2]: loop ? 0 : stepBytes,
+    [first + 3]: moved(scale),
+    [first + 4]: moved(shift),
+    [first + 5]: moved(mean),
+    [first + 6]: moved(invStd),
+    [first + 7]: term.xhat,
+    [first + 8]: loop ? 0 : groupBytes,
+  }
+}
+
+for (const variant of variants) {
+  for (const name of ['lif-leak02-soft-detach', 'lif-leak02-soft', 'lif-leak02-hard', 'lif-leak05-soft-detach', 'lif-leak05-soft', 'lif-leak05-hard']) {
+    test(`${variant} neuron ${name} equals the official code, steps inside and outside, and through time`, () => {
+      const engine = new TestEngine(variant)
+      const { metadata, tensor } = readFixture(name)
+      const { shape, values } = tensor('input')
+      const [T, P, C] = shape as [number, number, number]
+      const d: Dynamics = {
+        lambda: Number(metadata.leak),
+        kappa: 1,
+        rest: 0,
+        theta: Number(metadata.v_threshold),
+        hard: metadata.v_reset !== 'null',
+        detach: metadata.detach_reset === 'true',
+        kind: Surrogate.Sigmoid,
+        alpha: Number(metadata.alpha),
+      }
+      const rows = (from: Float32Array) => Array.from({ length: P * T * C }, (_, i) => from[((Math.floor(i / C) % T) * P + Math.floor(i / C / T)) * C + (i % C)]!)
+      const scratch = engine.alloc(scratchBytes(T, C))
+      const [masks, counts, eligibility, partials, v, rho] = [P * C, P * C, P * C * 4, 8, P * C * 4, P * C * 4].map((n) => engine.alloc(n)) as [number, number, number, number, number, number]
+      const common: Words = {
+        ...dynamicsWords(d),
+        [NeuronWord.Masks]: masks,
+        [NeuronWord.PlaneBytes]: P * C,
+        [NeuronWord.Counts]: counts,
+        [NeuronWord.Eligibility]: eligibility,
+        [NeuronWord.CountPartials]: partials,
+        [NeuronWord.Pixels]: P,
+        [NeuronWord.C]: C,
+        [NeuronWord.PixelsPerUnit]: 3,
+        [NeuronWord.TotalSteps]: T,
+      }
+      const terms: Words = { [NeuronWord.A]: engine.putFloats(rows(values)), [NeuronWord.APixelBytes]: T * C * 4, [NeuronWord.AStepBytes]: C * 4 }
+      const spikes = tensor('bptt.spikes').values
+      const check = (mode: string) => {
+        const rate = tensor('rate.mean').values
+        const expected = tensor('rate.eligibility').values
+        for (let i = 0; i < P * C; i++) {
+          assert.is(engine.bytes(counts, P * C)[i], Math.round(rate[i]! * T), `${mode} count ${i}`)
+          close(engine.floats(eligibility, P * C)[i]!, expected[i]!, 1e-5, `${mode} eligibility ${i}`)
+        }
+        const total = engine.ints(partials, 2)
+        assert.is(total[0]! + total[1]!, spikes.reduce((a, b) => a + b, 0), `${mode} spikes of the units`)
+        engine.checkGuards(mode)
+      }
+
+      engine.run(engine.record(Op.Neuron, 2, { ...common, ...terms, [NeuronWord.T]: T }), scratch)
+      check('inside')
+      for (let t = 0; t < T; t++)
+        for (let i = 0; i < P * C; i++) assert.is((engine.bytes(masks, P * C)[i]! >> t) & 1, spikes[t * P * C + i], `spike t=${t} neuron ${i}`)
+
+      const input = engine.putFloats(values)
+      const step = engine.record(Op.Neuron, 2, { ...common, [NeuronWord.APixelBytes]: C * 4, [NeuronWord.T]: 1, [NeuronWord.V]: v, [NeuronWord.Rho]: d.hard || !d.detach ? rho : 0 })
+      for (let t = 0; t < T; t++) {
+        engine.writeWords(step, { [NeuronWord.A]: input + t * P * C * 4 })
+        engine.run(step, scratch, t)
+        for (let i = 0; i < P * C; i++) assert.is(engine.bytes(masks, P * C)[i], spikes[t * P * C + i], `step t=${t} neuron ${i}`)
+      }
+      check('outside')
+      const last = tensor('v.last').values
+      for (let i = 0; i < P * C; i++) close(engine.floats(v, P * C)[i]!, last[i]!, 1e-5, `v ${i}`)
+
+      const delta = engine.alloc(P * T * C * 4)
+      const contribution = putContributions(engine, [{ address: engine.putFloats(rows(tensor('bptt.grad_output').values)), stepBytes: C * 4, pixelBytes: T * C * 4 }], P, 1)
+      engine.run(
+        engine.record(Op.NeuronBackwardTime, 2, {
+          ...common,
+          ...terms,
+          [NeuronWord.T]: T,
+          [NeuronWord.H]: P,
+          [NeuronWord.W]: 1,
+          [NeuronWord.Delta]: delta,
+          [NeuronWord.Contributions]: contribution,
+          [NeuronWord.ContributionCount]: 1,
+        }),
+        scratch,
+      )
+      rows(tensor('bptt.grad_input').values).forEach((expected, i) => {
+        close(engine.floats(delta, P * T * C)[i]!, expected, 1e-5, `through time ${i}`)
+      })
+      engine.checkGuards('through time')
+    })
+  }
+
+  test(`${variant} neuron surrogates are right to 1e-6 of their maximum`, () => {
+    const engine = new TestEngine(variant)
+    const random = testRandom(11)
+    for (const kind of KINDS.keys()) {
+      for (const alpha of [1, 2, 4, 25]) {
+        const C = 4096
+        const x = Array.from({ length: C }, (_, i) => Math.fround(1 + (i < 3 ? [0, 1e30, -1e4][i]! : ((random() - 0.5) * 12) / alpha * (i % 3 ? 1 : 8))))
+        const h = engine.alloc(C * 4)
+        engine.run(
+          engine.record(Op.Neuron, 1, {
+            ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta: 1, hard: false, detach: true, kind, alpha }),
+            [NeuronWord.Masks]: engine.alloc(C),
+            [NeuronWord.PlaneBytes]: C,
+            [NeuronWord.Counts]: engine.alloc(C),
+            [NeuronWord.CountPartials]: engine.alloc(4),
+            [NeuronWord.Pixels]: 1,
+            [NeuronWord.C]: C,
+            [NeuronWord.PixelsPerUnit]: 1,
+            [NeuronWord.T]: 1,
+            [NeuronWord.TotalSteps]: 1,
+            [NeuronWord.A]: engine.putFloats(x),
+            [NeuronWord.V]: engine.alloc(C * 4),
+            [NeuronWord.SurrogateOut]: h,
+          }),
+          engine.alloc(scratchBytes(1, C)),
+        )
+        const maximum = surrogate(kind, alpha, 0)
+        for (let i = 0; i < C; i++) {
+          // x − θ rounds as the kernel's does; the border of the rectangle is not a number to compare at.
+          const distance = Math.fround(x[i]! - 1)
+          if (kind === Surrogate.Rectangle && Math.abs(Math.abs(distance) * 2 * alpha - 1) < 1e-6) continue
+          const error = Math.abs(engine.floats(h, C)[i]! - surrogate(kind, alpha, distance)) / maximum
+          assert.ok(error <= 1e-6, `${KINDS[kind]} α=${alpha} x=${distance}: error ${error}`)
+        }
+        engine.checkGuards()
+        engine.reset()
+      }
+    }
+  })
+
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = testRandom(seed * 7919)
+    const loop = seed % 3 === 0
+    // A third of the cases takes the loops of the usual layer.
+    const plain = seed % 3 === 1
+    const P = 1 + Math.floor(random() * 23)
+    const C = 4 * (1 + Math.floor(random() * 13))
+    const T = 1 + Math.floor(random() * 17)
+    test(`${variant} neuron P=${P} C=${C} T=${T} ${loop ? 'steps outside' : plain ? 'plain' : 'general'} equals the reference (seed ${seed})`, () => {
+      const engine = new TestEngine(variant)
+      const d = randomDynamics(random)
+      if (plain) Object.assign(d, { kappa: 1, rest: 0, hard: false, detach: true })
+      const ownTrace = d.hard || !d.detach
+      const learnable = random() < 0.25 ? Math.fround(random() * 2 - 1) : undefined
+      if (learnable !== undefined) {
+        const sigma = 1 / (1 + Math.exp(-learnable))
+        d.lambda = 1 - sigma
+        if (d.kappa !== 1) d.kappa = sigma
+      }
+      const a = randomTerm(engine, random, P, T, C, { plain, loop })
+      const b = random() < 0.4 ? randomTerm(engine, random, P, T, C, { plain, loop }) : undefined
+      const planes = Math.ceil(T / 8)
+      const spikes = random() < 0.4 && !(plain && b) ? Array.from({ length: T * P * C }, () => (random() < 0.3 ? 1 : 0)) : undefined
+      const spikeScale = Math.fround(0.3 + random())
+      const source = spikes ? engine.alloc((loop ? T : planes) * P * C, 0) : 0
+      spikes?.forEach((s, i) => {
+        const t = Math.floor(i / P / C)
+        if (loop) engine.bytes(source, T * P * C)[i] = s
+        else engine.bytes(source, planes * P * C)[(t >> 3) * P * C + (i % (P * C))]! |= s << (t & 7)
+      })
+      const learn = random() < 0.8
+      const perUnit = 1 + Math.floor(random() * P)
+      const units = Math.ceil(P / perUnit)
+      const masks = engine.alloc((loop ? 1 : planes) * P * C)
+      const counts = engine.alloc(P * C)
+      const partials = engine.alloc(units * 4)
+      const [eligibility, surrogateOut, v, rho] = [learn, loop && random() < 0.7, loop, loop && ownTrace && learn].map((wanted) =>
+        wanted ? engine.alloc(P * C * 4) : 0,
+      ) as [number, number, number, number]
+      const words: Words = {
+        ...dynamicsWords(d),
+        // A learnable leak comes from its parameter, and not from the word.
+        ...(learnable === undefined ? none : { [NeuronWord.Lambda]: f32(9), [NeuronWord.Learnable]: engine.putFloats([learnable]) }),
+        [NeuronWord.Masks]: masks,
+        [NeuronWord.PlaneBytes]: P * C,
+        [NeuronWord.Counts]: counts,
+        [NeuronWord.Eligibility]: eligibility,
+        [NeuronWord.CountPartials]: partials,
+        [NeuronWord.Pixels]: P,
+        [NeuronWord.C]: C,
+        [NeuronWord.PixelsPerUnit]: perUnit,
+        [NeuronWord.T]: loop ? 1 : T,
+        [NeuronWord.TotalSteps]: T,
+        [NeuronWord.S]: source,
+        [NeuronWord.SPlaneBytes]: P * C,
+        [NeuronWord.SScale]: f32(spikeScale),
+        [NeuronWord.V]: v,
+        [NeuronWord.Rho]: rho,
+        [NeuronWord.SurrogateOut]: surrogateOut,
+      }
+      const record = engine.record(Op.Neuron, units, { ...words, ...termWords(a, NeuronWord.A), ...(b ? termWords(b, NeuronWord.B) : none) })
+      const scratch = engine.alloc(scratchBytes(T, C))
+
+      const current = (p: number, c: number) =>
+        Array.from({ length: T }, (_, t) => a.value(p, t, c) + (b?.value(p, t, c) ?? 0) + (spikes ? spikes[(t * P + p) * C + c]! * spikeScale : 0))
+      const reference = Array.from({ length: P * C }, (_, i) => simulate(d, current(Math.floor(i / C), i % C)))
+      const sure = reference.map(({ margin }) => margin > 2e-5)
+      assert.ok(sure.filter((x) => !x).length <= 2 + 0.02 * P * C, 'nearly all neurons stay clear of the threshold')
+      const usedInSum = (term: Term) => (learn || loop || !plain ? term.xhat : 0)
+
+      if (loop) {
+        for (let t = 0; t < T; t++) {
+          engine.writeWords(record, { ...termWords(a, NeuronWord.A, t, true), ...(b ? termWords(b, NeuronWord.B, t, true) : none), ...(source ? { [NeuronWord.S]: source + t * P * C } : none) })
+          engine.run(record, scratch, t)
+          reference.forEach((r, i) => {
+            if (!sure[i]) return
+            assert.is(engine.bytes(masks, P * C)[i], r.s[t], `spike t=${t} neuron ${i}`)
+            if (surrogateOut) close(engine.floats(surrogateOut, P * C)[i]!, r.h[t]! * d.kappa, 3e-5, `h' t=${t} neuron ${i}`)
+          })
+        }
+        reference.forEach((r, i) => {
+          if (sure[i]) close(engine.floats(v, P * C)[i]!, r.v, 1e-5, `v ${i}`)
+          if (sure[i] && rho) close(engine.floats(rho, P * C)[i]!, r.rho, 1e-4, `ρ ${i}`)
+        })
+      } else {
+        engine.run(record, scratch)
+        reference.forEach((r, i) => {
+          if (!sure[i]) return
+          for (let t = 0; t < planes * 8; t++)
+            assert.is((engine.bytes(masks, planes * P * C)[(t >> 3) * P * C + i]! >> (t & 7)) & 1, r.s[t] ?? 0, `spike t=${t} neuron ${i}`)
+        })
+      }
+      reference.forEach((r, i) => {
+        if (!sure[i]) return
+        assert.is(engine.bytes(counts, P * C)[i], r.s.reduce((x, y) => x + y, 0), `count ${i}`)
+        if (learn) close(engine.floats(eligibility, P * C)[i]!, r.eligibility, 1e-4, `eligibility ${i}`)
+      })
+      for (const term of [a, b]) {
+        if (!term || !usedInSum(term)) continue
+        for (let i = 0; i < P * C; i++) {
+          let mean = 0
+          for (let t = 0; t < T; t++) mean += term.normalised(Math.floor(i / C), t, i % C) / T
+          close(engine.floats(term.xhat, P * C)[i]!, mean, 1e-5, `x̂ ${i}`)
+        }
+      }
+      for (let unit = 0; unit < units; unit++) {
+        const part = engine.bytes(counts, P * C).slice(unit * perUnit * C, (unit + 1) * perUnit * C)
+        assert.is(engine.ints(partials, units)[unit], part.reduce((x, y) => x + y, 0), `spikes of unit ${unit}`)
+      }
+      engine.checkGuards()
+
+      if (loop) return
+      const gradient = Array.from({ length: P * T * C }, () => Math.fround(random() - 0.5))
+      const delta = engine.alloc(P * T * C * 4)
+      const learned = engine.alloc(units * 4)
+      const contributions = putContributions(engine, [{ address: engine.putFloats(gradient), stepBytes: C * 4, pixelBytes: T * C * 4, scale: 0.5 }], P, 1)
+      engine.run(
+        engine.record(Op.NeuronBackwardTime, units, {
+          ...words,
+          ...termWords(a, NeuronWord.A),
+          ...(b ? termWords(b, NeuronWord.B) : none),
+          [NeuronWord.Delta]: delta,
+          [NeuronWord.H]: P,
+          [NeuronWord.W]: 1,
+          [NeuronWord.Contributions]: contributions,
+          [NeuronWord.ContributionCount]: 1,
+          [NeuronWord.LearnablePartials]: learned,
+        }),
+        scratch,
+      )
+      const gains = new Array<number>(units).fill(0)
+      const surePixels = new Array<boolean>(units).fill(true)
+      for (let i = 0; i < P * C; i++) {
+        const p = Math.floor(i / C)
+        const unit = Math.floor(p / perUnit)
+        const arriving = Array.from({ length: T }, (_, t) => gradient[(p * T + t) * C + (i % C)]! * 0.5)
+        const r = simulate(d, current(p, i % C), arriving)
+        gains[unit]! += r.gain
+        surePixels[unit] &&= sure[i]!
+        if (sure[i]) r.delta.forEach((x, t) => close(engine.floats(delta, P * T * C)[(p * T + t) * C + (i % C)]!, x, 1e-4, `δI t=${t} neuron ${i}`))
+      }
+      if (learnable !== undefined)
+        gains.forEach((gain, unit) => {
+          const expected = gain * d.lambda * (1 - d.lambda)
+          if (surePixels[unit]) close(engine.floats(learned, units)[unit]!, expected, 2e-4, `∂L/∂w of unit ${unit}`)
+        })
+      engine.checkGuards('through time')
+    })
+  }
+
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = testRandom(seed * 104729)
+    const pick = (from: number, to: number) => from + Math.floor(random() * (to - from + 1))
+    const [B, H, W, C] = [pick(1, 3), pick(1, 7), pick(1, 7), 4 * pick(1, 13)]
+    const T = random() < 0.5 ? 1 : pick(2, 5)
+    test(`${variant} neuronBackwardRate B=${B} H=${H} W=${W} C=${C} T=${T} gathers every contribution (seed ${seed})`, () => {
+      const engine = new TestEngine(variant)
+      const P = B * H * W
+      const expected = new Float64Array(P * T * C)
+      const list = Array.from({ length: pick(0, 3) }, () => {
+        const pooled = random() < 0.6
+        const [kernelH, kernelW] = pooled ? [pick(1, 3), pick(1, 3)] : [1, 1]
+        const [strideH, strideW] = pooled ? [pick(1, 3), pick(1, 3)] : [1, 1]
+        const [padH, padW] = pooled ? [pick(0, Math.floor(kernelH / 2)), pick(0, Math.floor(kernelW / 2))] : [0, 0]
+        const outH = Math.max(1, Math.floor((H + 2 * padH - kernelH) / strideH) + 1)
+        const outW = Math.max(1, Math.floor((W + 2 * padW - kernelW) / strideW) + 1)
+        const still = random() < 0.3
+        const steps = still ? 1 : T
+        const scale = Math.fround(random() + 0.2)
+        const gradient = Array.from({ length: B * outH * outW * steps * C }, () => Math.fround(random() - 0.5))
+        const choice = pooled && random() < 0.4 ? Array.from({ length: B * outH * outW * C }, () => pick(0, kernelH * kernelW - 1)) : undefined
+        for (let image = 0; image < B; image++)
+          for (let oy = 0; oy < outH; oy++)
+            for (let ox = 0; ox < outW; ox++)
+              for (let k = 0; k < kernelH * kernelW; k++) {
+                const y = oy * strideH - padH + Math.floor(k / kernelW)
+                const x = ox * strideW - padW + (k % kernelW)
+                if (y < 0 || y >= H || x < 0 || x >= W) continue
+                const window = (image * outH + oy) * outW + ox
+                for (let t = 0; t < T; t++)
+                  for (let c = 0; c < C; c++)
+                    if (!choice || choice[window * C + c] === k)
+                      expected[(((image * H + y) * W + x) * T + t) * C + c]! += scale * gradient[(window * steps + (still ? 0 : t)) * C + c]!
+              }
+        return {
+          ...{ address: engine.putFloats(gradient), outH, outW, kernelH, kernelW, strideH, strideW, padH, padW, scale },
+          ...{ stepBytes: still ? 0 : C * 4, pixelBytes: steps * C * 4, choice: choice ? engine.putBytes(choice) : 0 },
+        }
+      })
+      const factor = random() < 0.6 ? Array.from({ length: P * C }, () => Math.fround(random())) : undefined
+      const out = engine.alloc(P * T * C * 4)
+      const perUnit = pick(1, P)
+      const op = factor ? Op.NeuronBackwardRate : Op.GradientSum
+      engine.run(
+        engine.record(op, Math.ceil(P / perUnit), {
+          [NeuronBackWord.Out]: out,
+          [NeuronBackWord.Factor]: factor ? engine.putFloats(factor) : 0,
+          [NeuronBackWord.Contributions]: putContributions(engine, list, H, W),
+          [NeuronBackWord.ContributionCount]: list.length,
+          [NeuronBackWord.Pixels]: P,
+          [NeuronBackWord.H]: H,
+          [NeuronBackWord.W]: W,
+          [NeuronBackWord.C]: C,
+          [NeuronBackWord.PixelsPerUnit]: perUnit,
+          [NeuronBackWord.T]: T,
+        }),
+        engine.alloc(16),
+      )
+      expected.forEach((sum, i) => {
+        const value = sum * (factor ? factor[Math.floor(i / C / T) * C + (i % C)]! : 1)
+        close(engine.floats(out, P * T * C)[i]!, value, 1e-6, `element ${i}`)
+      })
+      engine.checkGuards()
+    })
+  }
+}
+
+interface Contribution {
+  address: number
+  stepBytes: number
+  pixelBytes: number
+  scale?: number
+  outH?: number
+  outW?: number
+  kernelH?: number
+  kernelW?: number
+  strideH?: number
+  strideW?: number
+  padH?: number
+  padW?: number
+  choice?: number
+}
+
+/** Table of contributions to a tensor of height H and width W; not pooled unless they say otherwise. */
+function putContributions(engine: TestEngine, list: Contribution[], H: number, W: number): number {
+  const table = engine.alloc(Math.max(1, list.length) * ContributionWord.Bytes, 0)
+  list.forEach((c, i) => {
+    engine.writeWords(table + i * ContributionWord.Bytes, {
+      [ContributionWord.Address]: c.address,
+      [ContributionWord.OutH]: c.outH ?? H,
+      [ContributionWord.OutW]: c.outW ?? W,
+      [ContributionWord.KernelH]: c.kernelH ?? 1,
+      [ContributionWord.KernelW]: c.kernelW ?? 1,
+      [ContributionWord.StrideH]: c.strideH ?? 1,
+      [ContributionWord.StrideW]: c.strideW ?? 1,
+      [ContributionWord.PadH]: c.padH ?? 0,
+      [ContributionWord.PadW]: c.padW ?? 0,
+      [ContributionWord.Scale]: f32(c.scale ?? 1),
+      [ContributionWord.StepBytes]: c.stepBytes,
+      [ContributionWord.PixelBytes]: c.pixelBytes,
+      [ContributionWord.Choice]: c.choice ?? 0,
+    })
+  })
+  return table
+}
+
+test.run()

@@ -1,0 +1,336 @@
+/** Event-driven convolution against a naive loop: the lists entry by entry, the currents by value. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { ConvWord, Op } from '../../assembly/opcodes.js'
+import { type SpikeGeometry, type SpikeShape, spikeGeometry, spikeListsFit } from '../../src/plan/spike-geometry.js'
+import { f32, TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
+
+/** Word of the record: non-zero asks for 7 lists. */
+
+
+interface Case extends SpikeShape {
+  padH: number
+  padW: number
+  strideW: number
+  sourceH: number
+  sourceW: number
+  poolStrideH: number
+  poolStrideW: number
+  poolPadH: number
+  poolPadW: number
+  /** Part of the masks that are not silent. */
+  active: number
+  bias: boolean
+  scale: number
+}
+
+/** A convolution; what is not given is a 3×3 kernel over 5×6 pixels, padded, without pooling. Output sizes follow. */
+function makeCase(options: Partial<Case>): Case {
+  const shape: Case = {
+    images: 2,
+    timeSteps: 4,
+    inH: 5,
+    inW: 6,
+    inC: 8,
+    outH: 0,
+    outW: 0,
+    outC: 16,
+    blockWidth: 16,
+    kernelH: 3,
+    kernelW: 3,
+    strideH: 1,
+    strideW: 1,
+    padH: 1,
+    padW: 1,
+    sourceCount: 1,
+    sourceH: 0,
+    sourceW: 0,
+    poolKernelH: 1,
+    poolKernelW: 1,
+    poolStrideH: 1,
+    poolStrideW: 1,
+    poolPadH: 0,
+    poolPadW: 0,
+    active: 0.4,
+    bias: true,
+    scale: 1,
+    ...options,
+  }
+  // The largest source that pools to the input, so that some of its last rows may lie in no window.
+  shape.sourceH ||= shape.inH * shape.poolStrideH + shape.poolKernelH - 1 - 2 * shape.poolPadH
+  shape.sourceW ||= shape.inW * shape.poolStrideW + shape.poolKernelW - 1 - 2 * shape.poolPadW
+  shape.outH = Math.floor((shape.inH + 2 * shape.padH - shape.kernelH) / shape.strideH) + 1
+  shape.outW = Math.floor((shape.inW + 2 * shape.padW - shape.kernelW) / shape.strideW) + 1
+  return shape
+}
+
+/** A fully connected layer on inH × inW × inC spikes. */
+const linear = (options: Partial<Case> & { inH: number; inW: number }): Case =>
+  makeCase({ kernelH: options.inH, kernelW: options.inW, padH: 0, padW: 0, ...options })
+
+/** Calls visit(k, mask) for each neuron of each source in the field of an output pixel; mask has one bit a step. */
+function visitField(c: Case, sources: Uint8Array[], pixel: number, visit: (k: number, mask: number) => void): void {
+  const image = Math.floor(pixel / (c.outH * c.outW))
+  const oy = Math.floor(pixel / c.outW) % c.outH
+  const ox = pixel % c.outW
+  const plane = c.images * c.sourceH * c.sourceW * c.inC
+  for (let ky = 0; ky < c.kernelH; ky++) {
+    const y = oy * c.strideH - c.padH + ky
+    if (y < 0 || y >= c.inH) continue
+    for (let kx = 0; kx < c.kernelW; kx++) {
+      const x = ox * c.strideW - c.padW + kx
+      if (x < 0 || x >= c.inW) continue
+      for (let py = 0; py < c.poolKernelH; py++) {
+        const sy = y * c.poolStrideH - c.poolPadH + py
+        if (sy < 0 || sy >= c.sourceH) continue
+        for (let px = 0; px < c.poolKernelW; px++) {
+          const sx = x * c.poolStrideW - c.poolPadW + px
+          if (sx < 0 || sx >= c.sourceW) continue
+          for (const masks of sources)
+            for (let channel = 0; channel < c.inC; channel++) {
+              const at = ((image * c.sourceH + sy) * c.sourceW + sx) * c.inC + channel
+              visit((ky * c.kernelW + kx) * c.inC + channel, masks[at] | ((masks[plane + at] ?? 0) << 8))
+            }
+        }
+      }
+    }
+  }
+}
+
+/** The lists that a pattern stands in. */
+function listsOf(pattern: number, pairs: boolean): number[] {
+  if (!pairs || pattern === 15) return pattern === 0 ? [] : [pattern]
+  return [pattern & 3, pattern & 12].filter((part) => part !== 0)
+}
+
+function checkLists(
+  engine: TestEngine,
+  c: Case,
+  g: SpikeGeometry,
+  sources: Uint8Array[],
+  group: number,
+  at: number,
+  lists: number,
+  message: string,
+): void {
+  const steps = (1 << Math.min(4, c.timeSteps - 4 * group)) - 1
+  const zeroRow = c.kernelH * c.kernelW * c.inC
+  const u16 = new Uint16Array(engine.memory.buffer)
+  for (let pixel = 0; pixel < c.images * c.outH * c.outW; pixel++) {
+    const want: number[][] = Array.from({ length: 16 }, () => [])
+    visitField(c, sources, pixel, (k, mask) => {
+      for (const p of listsOf((mask >> (4 * group)) & steps, g.pairLists)) want[p].push(k)
+    })
+    const pointers = new Uint32Array(engine.memory.buffer, at + pixel * 64, 16)
+    assert.is(pointers[0], lists + pixel * g.listBytes, `start of pixel ${pixel}, ${message}`)
+    assert.ok(pointers[15] <= lists + (pixel + 1) * g.listBytes, `end of pixel ${pixel}, ${message}`)
+    for (let p = 1; p < 16; p++) {
+      const got = Array.from(u16.subarray(pointers[p - 1] / 2, pointers[p] / 2))
+      assert.is(got.length % 2, 0, `length of list ${p} of pixel ${pixel}, ${message}`)
+      if (want[p].length % 2 === 1) assert.is(got.pop(), zeroRow, `padding of list ${p} of pixel ${pixel}, ${message}`)
+      const sorted = want[p].sort((a, b) => a - b)
+      assert.equal(
+        got.sort((a, b) => a - b),
+        sorted,
+        `list ${p} of pixel ${pixel}, ${message}`,
+      )
+    }
+  }
+}
+
+/** Runs both operations for every group and compares them with the naive loop. */
+function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<SpikeGeometry> = {}): void {
+  const message = `seed ${seed} ${variant} ${JSON.stringify({ ...c, ...geometry })}`
+  const random = testRandom(seed)
+  const engine = new TestEngine(variant, 400)
+  const g = { ...spikeGeometry(c), ...geometry }
+  const pixels = c.images * c.outH * c.outW
+  const planeBytes = c.images * c.sourceH * c.sourceW * c.inC
+  const planes = Math.ceil(c.timeSteps / 8)
+  // Bits of steps that do not exist are set as well: they must be cut off.
+  const sources = Array.from({ length: c.sourceCount }, () =>
+    Uint8Array.from({ length: planes * planeBytes }, () => (random() < c.active ? (c.active === 1 ? 255 : Math.floor(random() * 256)) : 0)),
+  )
+  // Multiples of 1/4 in a small range: sums are exact in any order, and a wrong row cannot hide in a tolerance.
+  const value = (): number => Math.floor(random() * 65 - 32) / 4
+  const K = c.kernelH * c.kernelW * c.inC
+  const kRows = Math.ceil((K + 1) / 4) * 4
+  const weight = new Float32Array(kRows * c.outC)
+  const weightAt = (k: number, n: number): number => (Math.floor(n / c.blockWidth) * kRows + k) * c.blockWidth + (n % c.blockWidth)
+  for (let k = 0; k < K; k++) for (let n = 0; n < c.outC; n++) weight[weightAt(k, n)] = value()
+  const bias = Float32Array.from({ length: c.outC }, value)
+
+  const table = new Int32Array(2 * c.sourceCount)
+  for (const [i, masks] of sources.entries()) table[2 * i] = engine.putBytes(masks)
+  const out = engine.alloc(pixels * c.timeSteps * c.outC * 4)
+  const lists = engine.alloc(g.listsBytes)
+  const pointers = engine.alloc(g.listPointersBytes)
+  const words = {
+    [ConvWord.Out]: out,
+    [ConvWord.Weight]: engine.putFloats(weight),
+    [ConvWord.Bias]: c.bias ? engine.putFloats(bias) : 0,
+    [ConvWord.Images]: c.images,
+    [ConvWord.T]: c.timeSteps,
+    [ConvWord.InH]: c.inH,
+    [ConvWord.InW]: c.inW,
+    [ConvWord.InC]: c.inC,
+    [ConvWord.OutH]: c.outH,
+    [ConvWord.OutW]: c.outW,
+    [ConvWord.OutC]: c.outC,
+    [ConvWord.BlockWidth]: c.blockWidth,
+    [ConvWord.KRows]: kRows,
+    [ConvWord.KernelH]: c.kernelH,
+    [ConvWord.KernelW]: c.kernelW,
+    [ConvWord.StrideH]: c.strideH,
+    [ConvWord.StrideW]: c.strideW,
+    [ConvWord.PadH]: c.padH,
+    [ConvWord.PadW]: c.padW,
+    [ConvWord.RowsPerUnit]: g.rowsPerUnit,
+    [ConvWord.Scale]: f32(c.scale),
+    [ConvWord.Sources]: engine.putInts(table),
+    [ConvWord.SourceCount]: c.sourceCount,
+    [ConvWord.PlaneBytes]: planeBytes,
+    [ConvWord.SourceH]: c.sourceH,
+    [ConvWord.SourceW]: c.sourceW,
+    [ConvWord.PoolKernelH]: c.poolKernelH,
+    [ConvWord.PoolKernelW]: c.poolKernelW,
+    [ConvWord.PoolStrideH]: c.poolStrideH,
+    [ConvWord.PoolStrideW]: c.poolStrideW,
+    [ConvWord.PoolPadH]: c.poolPadH,
+    [ConvWord.PoolPadW]: c.poolPadW,
+    [ConvWord.Lists]: lists,
+    [ConvWord.ListBytes]: g.listBytes,
+    [ConvWord.ListPointers]: pointers,
+    [ConvWord.PixelsPerUnit]: g.pixelsPerUnit,
+    [ConvWord.PairLists]: g.pairLists ? 1 : 0,
+  }
+  const listScratch = engine.alloc(g.listScratchBytes)
+  const convScratch = engine.alloc(g.convScratchBytes)
+  for (let group = 0; group < Math.ceil(c.timeSteps / 4); group++) {
+    engine.run(engine.record(Op.SpikeLists, g.listUnits, { ...words, [ConvWord.Group]: group }), listScratch)
+    checkLists(engine, c, g, sources, group, pointers, lists, message)
+    engine.run(engine.record(Op.SpikeConv, g.convUnits, { ...words, [ConvWord.Group]: group }), convScratch)
+  }
+  engine.checkGuards(message)
+
+  const got = engine.floats(out, pixels * c.timeSteps * c.outC)
+  const want = new Float64Array(c.timeSteps * c.outC)
+  for (let pixel = 0; pixel < pixels; pixel++) {
+    want.fill(0)
+    visitField(c, sources, pixel, (k, mask) => {
+      for (let t = 0; t < c.timeSteps; t++)
+        if ((mask >> t) & 1) for (let n = 0; n < c.outC; n++) want[t * c.outC + n] += weight[weightAt(k, n)]
+    })
+    for (const [i, sum] of want.entries())
+      assert.is(
+        got[pixel * want.length + i],
+        Math.fround(sum * c.scale + (c.bias ? bias[i % c.outC] : 0)),
+        `pixel ${pixel} t·N + n ${i}, ${message}`,
+      )
+  }
+}
+
+for (const variant of variants) {
+  test(`spikes ${variant} kernels, strides and paddings`, () => {
+    let seed = 100
+    for (const kernel of [1, 2, 3, 4, 5])
+      for (const stride of [1, 2, 3])
+        for (const pad of [0, 1, 2])
+          checkCase(variant, makeCase({ kernelH: kernel, kernelW: kernel, strideH: stride, strideW: stride, padH: pad, padW: pad }), seed++)
+  })
+
+  test(`spikes ${variant} kernels that are not square`, () => {
+    checkCase(variant, makeCase({ kernelH: 1, kernelW: 4, strideH: 2, strideW: 1, padH: 0, padW: 2 }), 151)
+    checkCase(variant, makeCase({ kernelH: 5, kernelW: 2, strideH: 1, strideW: 3, padH: 2, padW: 0 }), 152)
+  })
+
+  test(`spikes ${variant} T = 1 … 16, every group`, () => {
+    for (let T = 1; T <= 16; T++)
+      for (const pairLists of [true, false])
+        checkCase(variant, makeCase({ timeSteps: T, inH: 4, inW: 3, images: 1, inC: pairLists ? 12 : 48 }), 200 + T)
+  })
+
+  test(`spikes ${variant} input channels and widths of blocks`, () => {
+    let seed = 300
+    for (const inC of [4, 8, 12, 16, 20, 32, 48, 64, 84, 132])
+      for (const blockWidth of [4, 8, 16, 32])
+        for (const blocks of [1, 3]) checkCase(variant, makeCase({ inC, blockWidth, outC: blocks * blockWidth, inH: 3, inW: 4 }), seed++)
+  })
+
+  test(`spikes ${variant} linear layers`, () => {
+    checkCase(variant, linear({ inH: 1, inW: 1, inC: 36, outC: 12, blockWidth: 4, images: 7 }), 401)
+    checkCase(variant, linear({ inH: 7, inW: 7, inC: 32, outC: 32, blockWidth: 32, images: 5 }), 402)
+    checkCase(variant, linear({ inH: 3, inW: 5, inC: 20, outC: 16, blockWidth: 8, images: 70, timeSteps: 2 }), 403)
+  })
+
+  test(`spikes ${variant} the longest field that 16 bits can number`, () => {
+    const c = linear({ inH: 2, inW: 3, inC: 10920, outC: 4, blockWidth: 4, images: 1, active: 0.2 })
+    assert.ok(spikeListsFit(c))
+    assert.not.ok(spikeListsFit({ ...c, inC: 10924 }))
+    checkCase(variant, c, 451)
+  })
+
+  test(`spikes ${variant} pooling and sums of sources`, () => {
+    let seed = 500
+    const half = { poolKernelH: 2, poolKernelW: 2, poolStrideH: 2, poolStrideW: 2, scale: 0.25 }
+    const overlapping = { poolKernelH: 3, poolKernelW: 3, poolStrideH: 2, poolStrideW: 2 }
+    const padded = { ...overlapping, poolPadH: 1, poolPadW: 1 }
+    const uneven = { poolKernelH: 1, poolKernelW: 3, poolStrideH: 2, poolStrideW: 1, poolPadH: 0, poolPadW: 1, scale: 0.5 }
+    for (const pool of [half, overlapping, padded, uneven, {}])
+      for (const sourceCount of [1, 2, 3])
+        for (const inC of [4, 12, 32]) checkCase(variant, makeCase({ ...pool, sourceCount, inC, inH: 3, inW: 4, timeSteps: 5 }), seed++)
+    checkCase(variant, linear({ ...half, inH: 3, inW: 3, inC: 8, sourceCount: 2 }), seed)
+  })
+
+  test(`spikes ${variant} all silent, all firing`, () => {
+    for (const active of [0, 1])
+      for (const options of [{ inC: 12 }, { inC: 48 }, { inC: 4, sourceCount: 3, timeSteps: 7 }, { inC: 20, bias: false, scale: 0.5 }])
+        checkCase(variant, makeCase({ ...options, active }), 600)
+  })
+
+  test(`spikes ${variant} random shapes and units`, () => {
+    for (let seed = 700; seed < 740; seed++) {
+      const random = testRandom(seed)
+      const upTo = (n: number): number => 1 + Math.floor(random() * n)
+      const blockWidth = 2 << upTo(4)
+      const c = makeCase({
+        images: upTo(3),
+        timeSteps: upTo(9),
+        inH: 4 + upTo(5),
+        inW: 4 + upTo(5),
+        inC: 4 * upTo(6),
+        blockWidth,
+        outC: blockWidth * upTo(2),
+        kernelH: upTo(5),
+        kernelW: upTo(5),
+        strideH: upTo(3),
+        strideW: upTo(3),
+        padH: upTo(3) - 1,
+        padW: upTo(3) - 1,
+        sourceCount: upTo(2),
+        active: random(),
+        bias: random() < 0.5,
+        scale: 2 ** -upTo(2),
+      })
+      const rowsPerUnit = upTo(c.images * c.outH)
+      const pixels = c.images * c.outH * c.outW
+      const pixelsPerUnit = upTo(pixels)
+      checkCase(variant, c, seed, {
+        rowsPerUnit,
+        listUnits: Math.ceil((c.images * c.outH) / rowsPerUnit),
+        pixelsPerUnit,
+        convUnits: (Math.ceil(pixels / pixelsPerUnit) * c.outC) / c.blockWidth,
+      })
+    }
+  })
+}
+
+test('spikeGeometry: a large layer has enough units for 16 workers, a small one no empty ones', () => {
+  const large = spikeGeometry(makeCase({ images: 16, inH: 32, inW: 32, inC: 64, outC: 64, blockWidth: 32 }))
+  assert.ok(large.listUnits >= 32 && large.convUnits >= 64, JSON.stringify(large))
+  const small = spikeGeometry(linear({ inH: 1, inW: 1, inC: 4, outC: 4, blockWidth: 4, images: 1 }))
+  assert.is(small.listUnits, 1)
+  assert.is(small.convUnits, 1)
+})
+
+test.run()

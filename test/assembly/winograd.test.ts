@@ -1,0 +1,331 @@
+/** Winograd's gradients against sums in float64, with scratch of exactly the planned size and units in any order. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { ConvWord, Op, Rec } from '../../assembly/opcodes.js'
+import {
+  WINOGRAD_BUDGET_BYTES,
+  type WinogradPlan,
+  type WinogradRecord,
+  type WinogradShape,
+  winogradApplies,
+  winogradInputPlan,
+  winogradPays,
+  winogradWeightPlan,
+} from '../../src/plan/winograd-geometry.js'
+import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+
+const TOLERANCE = 1e-5
+const SCALE = 0.375
+const seed = Number(process.env.SPIKEWASM_TEST_SEED ?? Date.now() % 100000)
+
+type Random = () => number
+const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
+const normal = (random: Random): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+const kRows = (shape: WinogradShape): number => Math.ceil((9 * shape.inC + 1) / 4) * 4
+
+/** Fixed shapes: one pixel, one tile, tails in every size; then random ones. */
+function shapes(random: Random): WinogradShape[] {
+  const list: WinogradShape[] = [
+    { images: 1, height: 1, width: 1, inC: 4, outC: 4, blockWidth: 4 },
+    { images: 3, height: 4, width: 4, inC: 12, outC: 8, blockWidth: 8 },
+    { images: 2, height: 5, width: 3, inC: 20, outC: 12, blockWidth: 4 },
+    { images: 17, height: 4, width: 4, inC: 36, outC: 48, blockWidth: 16 },
+    { images: 2, height: 24, width: 27, inC: 8, outC: 32, blockWidth: 32 },
+  ]
+  for (let i = 0; i < 12; i++) {
+    const blockWidth = [4, 8, 16, 32][integer(random, 0, 3)]!
+    list.push({
+      images: integer(random, 1, 4),
+      height: integer(random, 1, 13),
+      width: integer(random, 1, 13),
+      inC: 4 * integer(random, 1, 11),
+      outC: blockWidth * integer(random, 1, Math.max(1, 44 / blockWidth)),
+      blockWidth,
+    })
+  }
+  return list
+}
+
+const shapeName = (s: WinogradShape): string =>
+  `B=${s.images} H=${s.height} W=${s.width} C=${s.inC} N=${s.outC} block=${s.blockWidth} seed=${seed}`
+
+/** Index of W[n][c][tap] in the weight's layout. */
+function weightIndex(shape: WinogradShape, n: number, c: number, tap: number): number {
+  const { blockWidth, inC } = shape
+  return (Math.floor(n / blockWidth) * kRows(shape) + tap * inC + c) * blockWidth + (n % blockWidth)
+}
+
+/** Calls `visit` with indices of pixels of one kernel tap: output (b, y, x) and input (b, y + ky − 1, x + kx − 1), both inside. */
+function forTaps(shape: WinogradShape, visit: (tap: number, output: number, input: number) => void): void {
+  const { images, height, width } = shape
+  for (let b = 0; b < images; b++)
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++)
+        for (let tap = 0; tap < 9; tap++) {
+          const iy = y + Math.floor(tap / 3) - 1
+          const ix = x + (tap % 3) - 1
+          if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue
+          visit(tap, (b * height + y) * width + x, (b * height + iy) * width + ix)
+        }
+}
+
+function referenceInputGradient(shape: WinogradShape, delta: Float32Array, weight: Float32Array): Float64Array {
+  const { inC, outC } = shape
+  const out = new Float64Array(shape.images * shape.height * shape.width * inC)
+  forTaps(shape, (tap, output, input) => {
+    for (let c = 0; c < inC; c++)
+      for (let n = 0; n < outC; n++) out[input * inC + c]! += delta[output * outC + n]! * weight[weightIndex(shape, n, c, tap)]!
+  })
+  return out
+}
+
+function referenceWeightGradient(shape: WinogradShape, delta: Float32Array, rate: Float32Array): Float64Array {
+  const { inC, outC } = shape
+  const out = new Float64Array(outC * kRows(shape))
+  forTaps(shape, (tap, output, input) => {
+    for (let c = 0; c < inC; c++)
+      for (let n = 0; n < outC; n++) out[weightIndex(shape, n, c, tap)]! += SCALE * delta[output * outC + n]! * rate[input * inC + c]!
+  })
+  return out
+}
+
+function relativeError(got: Float32Array, expected: Float64Array): number {
+  let error = 0
+  let size = 0
+  for (let i = 0; i < expected.length; i++) {
+    error += (got[i]! - expected[i]!) ** 2
+    size += expected[i]! ** 2
+  }
+  return Math.sqrt(error / (size || 1))
+}
+
+function shuffled(count: number, random: Random): number[] {
+  const order = Array.from({ length: count }, (_, i) => i)
+  for (let i = count - 1; i > 0; i--) {
+    const j = integer(random, 0, i)
+    ;[order[i], order[j]] = [order[j]!, order[i]!]
+  }
+  return order
+}
+
+interface Case {
+  shape: WinogradShape
+  delta: Float32Array
+  rate: Float32Array
+  weight: Float32Array
+}
+
+function makeCase(shape: WinogradShape, random: Random): Case {
+  const pixels = shape.images * shape.height * shape.width
+  const delta = Float32Array.from({ length: pixels * shape.outC }, () => normal(random))
+  const rate = Float32Array.from({ length: pixels * shape.inC }, () => (random() < 0.6 ? 0 : integer(random, 1, 4) / 4))
+  const weight = new Float32Array(shape.outC * kRows(shape))
+  for (let n = 0; n < shape.outC; n++)
+    for (let c = 0; c < shape.inC; c++) for (let tap = 0; tap < 9; tap++) weight[weightIndex(shape, n, c, tap)] = normal(random) * 0.2
+  return { shape, delta, rate, weight }
+}
+
+/** Runs every pass of a plan with two workers' scratch, units in the given order, and returns a copy of the result. */
+function runPlan(
+  engine: TestEngine,
+  plan: WinogradPlan,
+  data: Case,
+  kind: 'input' | 'weight',
+  order: (units: number) => number[],
+  initial?: Float32Array,
+): Float32Array {
+  engine.reset()
+  const { shape } = data
+  const pixels = shape.height * shape.width
+  const delta = engine.putFloats(data.delta)
+  const input = engine.putFloats(data.rate)
+  const weight = engine.putFloats(data.weight)
+  const outputs = kind === 'input' ? data.rate.length : data.weight.length
+  const out = initial ? engine.putFloats(initial) : engine.alloc(outputs * 4)
+  const shared = engine.alloc(plan.sharedBytes)
+  const scratch = [engine.alloc(plan.workerBytes), engine.alloc(plan.workerBytes)]
+  const run = (record: WinogradRecord, firstImage: number): void => {
+    const words: Words = {
+      ...record.words,
+      [ConvWord.Delta]: delta + firstImage * pixels * shape.outC * 4,
+      [ConvWord.In]: input + firstImage * pixels * shape.inC * 4,
+      [ConvWord.Weight]: weight,
+      [ConvWord.Out]: out + (kind === 'input' ? firstImage * pixels * shape.inC * 4 : 0),
+      [ConvWord.Scratch]: shared,
+      [ConvWord.Scale]: f32(SCALE),
+    }
+    if (initial) words[ConvWord.Accumulate] = 1
+    const address = engine.record(record.op, record.units, words)
+    for (const [i, unit] of order(record.units).entries()) engine.exports.execute(address, unit, 0, scratch[i % 2]!)
+  }
+  for (const pass of plan.passes) {
+    run(pass.transform, pass.firstImage)
+    run(pass.gradient, pass.firstImage)
+  }
+  engine.checkGuards(`${kind} ${shapeName(shape)}`)
+  for (const [name, at, values] of [
+    ['delta', delta, data.delta],
+    ['in', input, data.rate],
+    ['weight', weight, data.weight],
+  ] as const)
+    assert.equal(engine.floats(at, values.length), values, `${name} is only read, ${shapeName(shape)}`)
+  return engine.floats(out, outputs).slice()
+}
+
+const inOrder = (units: number): number[] => Array.from({ length: units }, (_, i) => i)
+
+/** Runs `plan` again with its passes as small as one or a few images, as a large batch would. */
+function inPasses(plan: (shape: WinogradShape) => WinogradPlan, shape: WinogradShape, size: number): WinogradPlan {
+  const whole = plan({ ...shape, images: size })
+  const passes = []
+  for (let firstImage = 0; firstImage < shape.images; firstImage += size) {
+    const pass = plan({ ...shape, images: Math.min(size, shape.images - firstImage) }).passes[0]!
+    if (firstImage > 0) pass.gradient.words[ConvWord.Accumulate] = 1
+    passes.push({ ...pass, firstImage })
+  }
+  return { ...whole, passes }
+}
+
+for (const variant of variants) {
+  test(`${variant}: input gradient equals the sum in float64 (seed ${seed})`, () => {
+    const random = testRandom(seed)
+    const engine = new TestEngine(variant)
+    for (const shape of shapes(random)) {
+      const data = makeCase(shape, random)
+      const plan = winogradInputPlan(shape)
+      const got = runPlan(engine, plan, data, 'input', inOrder)
+      const error = relativeError(got, referenceInputGradient(shape, data.delta, data.weight))
+      assert.ok(error < TOLERANCE, `relative error ${error}, ${shapeName(shape)}`)
+      const again = runPlan(engine, plan, data, 'input', (units) => shuffled(units, random))
+      assert.equal(again, got, `bits do not depend on the order of units, ${shapeName(shape)}`)
+    }
+  })
+
+  test(`${variant}: weight gradient equals the sum in float64 (seed ${seed})`, () => {
+    const random = testRandom(seed + 1)
+    const engine = new TestEngine(variant)
+    for (const shape of shapes(random)) {
+      const data = makeCase(shape, random)
+      const plan = winogradWeightPlan(shape)
+      const expected = referenceWeightGradient(shape, data.delta, data.rate)
+      const got = runPlan(engine, plan, data, 'weight', inOrder)
+      const error = relativeError(got, expected)
+      assert.ok(error < TOLERANCE, `relative error ${error}, ${shapeName(shape)}`)
+      const again = runPlan(engine, plan, data, 'weight', (units) => shuffled(units, random))
+      assert.equal(again, got, `bits do not depend on the order of units, ${shapeName(shape)}`)
+      const rows = kRows(shape)
+      for (let block = 0; block < shape.outC / shape.blockWidth; block++)
+        for (let i = 9 * shape.inC * shape.blockWidth; i < rows * shape.blockWidth; i++)
+          assert.is(got[block * rows * shape.blockWidth + i], 0, `rows behind the kernel are zero, ${shapeName(shape)}`)
+    }
+  })
+
+  test(`${variant}: weight gradient accumulates (seed ${seed})`, () => {
+    const random = testRandom(seed + 2)
+    const engine = new TestEngine(variant)
+    const shape = { images: 3, height: 7, width: 6, inC: 12, outC: 40, blockWidth: 8 }
+    const data = makeCase(shape, random)
+    const plan = winogradWeightPlan(shape)
+    const written = runPlan(engine, plan, data, 'weight', inOrder)
+    const added = runPlan(engine, plan, data, 'weight', inOrder, data.weight)
+    for (let i = 0; i < added.length; i++) assert.is(added[i], Math.fround(written[i]! + data.weight[i]!), `element ${i} seed=${seed}`)
+  })
+
+  test(`${variant}: passes over groups of images give the same gradients (seed ${seed})`, () => {
+    const random = testRandom(seed + 3)
+    const engine = new TestEngine(variant)
+    const shape = { images: 5, height: 6, width: 9, inC: 16, outC: 20, blockWidth: 4 }
+    const data = makeCase(shape, random)
+    for (const size of [1, 2, 4]) {
+      const input = runPlan(engine, inPasses(winogradInputPlan, shape, size), data, 'input', inOrder)
+      assert.ok(
+        relativeError(input, referenceInputGradient(shape, data.delta, data.weight)) < TOLERANCE,
+        `input, ${size} images seed=${seed}`,
+      )
+      const weight = runPlan(engine, inPasses(winogradWeightPlan, shape, size), data, 'weight', inOrder)
+      assert.ok(
+        relativeError(weight, referenceWeightGradient(shape, data.delta, data.rate)) < TOLERANCE,
+        `weight, ${size} images seed=${seed}`,
+      )
+    }
+  })
+
+  test(`${variant}: a layer of 512 channels keeps its accuracy (seed ${seed})`, () => {
+    const random = testRandom(seed + 4)
+    const engine = new TestEngine(variant)
+    const shape = { images: 2, height: 4, width: 4, inC: 256, outC: 512, blockWidth: 32 }
+    const data = makeCase(shape, random)
+    const input = relativeError(
+      runPlan(engine, winogradInputPlan(shape), data, 'input', inOrder),
+      referenceInputGradient(shape, data.delta, data.weight),
+    )
+    assert.ok(input < TOLERANCE, `input, relative error ${input} seed=${seed}`)
+    const weight = relativeError(
+      runPlan(engine, winogradWeightPlan(shape), data, 'weight', inOrder),
+      referenceWeightGradient(shape, data.delta, data.rate),
+    )
+    assert.ok(weight < TOLERANCE, `weight, relative error ${weight} seed=${seed}`)
+  })
+}
+
+test('large batches run in passes that cover every image once, within the budget', () => {
+  const shape = { images: 131, height: 32, width: 32, inC: 64, outC: 64, blockWidth: 32 }
+  for (const plan of [winogradInputPlan(shape), winogradWeightPlan(shape)]) {
+    assert.ok(plan.passes.length > 1)
+    assert.ok(plan.sharedBytes < WINOGRAD_BUDGET_BYTES * 1.01, `${plan.sharedBytes} bytes`)
+    let next = 0
+    for (const pass of plan.passes) {
+      assert.is(pass.firstImage, next)
+      assert.is(pass.transform.words[ConvWord.Images], pass.images)
+      assert.is(pass.gradient.words[ConvWord.Images], pass.images)
+      next += pass.images
+    }
+    assert.is(next, shape.images)
+  }
+  const weightPasses = winogradWeightPlan(shape).passes
+  assert.equal(
+    weightPasses.map((pass) => pass.gradient.words[ConvWord.Accumulate]),
+    weightPasses.map((_, i) => (i > 0 ? 1 : 0)),
+  )
+})
+
+test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
+  for (const [channels, size] of [
+    [64, 32],
+    [128, 16],
+    [256, 8],
+    [512, 4],
+  ] as const) {
+    const shape = { images: 16, height: size, width: size, inC: channels, outC: channels, blockWidth: 32 }
+    assert.ok(winogradPays(shape))
+    for (const plan of [winogradInputPlan(shape), winogradWeightPlan(shape)])
+      for (const { gradient } of plan.passes) assert.ok(gradient.units >= 32, `${Op[gradient.op]} C=${channels}: ${gradient.units} units`)
+  }
+})
+
+test('winograd is for 3×3 kernels with stride 1 and padding 1 on images that fill their tiles', () => {
+  const kernel = { kernelH: 3, kernelW: 3, strideH: 1, strideW: 1, padH: 1, padW: 1 }
+  assert.ok(winogradApplies(kernel))
+  for (const [key, value] of [
+    ['kernelH', 1],
+    ['kernelW', 5],
+    ['strideH', 2],
+    ['strideW', 2],
+    ['padH', 0],
+    ['padW', 2],
+  ] as const)
+    assert.not.ok(winogradApplies({ ...kernel, [key]: value }), key)
+  const shape = { images: 4, height: 8, width: 8, inC: 64, outC: 64, blockWidth: 32 }
+  assert.ok(winogradPays(shape))
+  assert.not.ok(winogradPays({ ...shape, height: 1, width: 1 }))
+  assert.not.ok(winogradPays({ ...shape, inC: 4 }))
+})
+
+test('a record fits its words', () => {
+  for (const plan of [winogradInputPlan, winogradWeightPlan]) {
+    const [pass] = plan({ images: 1, height: 4, width: 4, inC: 4, outC: 4, blockWidth: 4 }).passes
+    for (const word of Object.keys(pass!.gradient.words)) assert.ok(Number(word) >= 4 && Number(word) < Rec.Words)
+  }
+})
+
+test.run()

@@ -1,0 +1,165 @@
+import fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { augment, blacken, cifarAugmentation, shift } from '../../src/data/augment.js'
+import { type Dataset, fromArrays, fromBytes } from '../../src/data/dataset.js'
+import { messageOf } from '../io/temporary.js'
+
+const side = fc.integer({ min: 1, max: 9 })
+const sizes = fc.record({ height: side, width: side, channels: fc.integer({ min: 1, max: 4 }) })
+
+/** Images without the value 0, so that what augmentation blackens shows. Normalised values are bytes. */
+function makeDataset(n: number, [channels, height, width]: readonly [number, number, number], scale = 255): Dataset {
+  const images = Uint8Array.from({ length: n * channels * height * width }, (_, i) => 1 + ((i * 7919) % 251))
+  const normalization = { scale, mean: new Array<number>(channels).fill(0), std: new Array<number>(channels).fill(1 / scale) }
+  return fromBytes({
+    images,
+    labels: Array.from({ length: n }, (_, i) => i % 5),
+    shape: [channels, height, width],
+    classes: 5,
+    normalization,
+  })
+}
+
+function read(dataset: Dataset, index: number, seed: number, epoch: number): number[] {
+  const out = new Float32Array(dataset.shape[0] * dataset.shape[1] * dataset.shape[2]).fill(-1)
+  const label = dataset.read(index, out, { seed, epoch })
+  return [label, ...Array.from(out, Math.round)]
+}
+
+test('shift: every pixel is the input at its place, black outside', () => {
+  fc.assert(
+    fc.property(sizes, fc.integer({ min: -10, max: 10 }), fc.integer({ min: -10, max: 10 }), fc.boolean(), (size, dx, dy, mirror) => {
+      const { height, width, channels } = size
+      const input = Uint8Array.from({ length: height * width * channels }, (_, i) => 1 + (i % 255))
+      const out = new Uint8Array(input.length).fill(77)
+      shift(out, input, size, dx, dy, mirror)
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++)
+          for (let c = 0; c < channels; c++) {
+            const fromX = (mirror ? width - 1 - x : x) + dx
+            const inside = fromX >= 0 && fromX < width && y + dy >= 0 && y + dy < height
+            assert.is(out[(y * width + x) * channels + c], inside ? input[((y + dy) * width + fromX) * channels + c] : 0)
+          }
+    }),
+  )
+})
+
+test('shift: mirrored twice, an image is itself', () => {
+  fc.assert(
+    fc.property(sizes, (size) => {
+      const input = Uint8Array.from({ length: size.height * size.width * size.channels }, (_, i) => i)
+      const once = new Uint8Array(input.length)
+      const twice = new Uint8Array(input.length)
+      shift(once, input, size, 0, 0, true)
+      shift(twice, once, size, 0, 0, true)
+      assert.equal(twice, input)
+    }),
+  )
+})
+
+test('blacken: the square and nothing else', () => {
+  fc.assert(
+    fc.property(sizes, fc.nat(8), fc.nat(8), fc.nat(12), (size, px, py, length) => {
+      const { height, width, channels } = size
+      const x0 = px % width
+      const y0 = py % height
+      const image = new Uint8Array(height * width * channels).fill(9)
+      blacken(image, size, x0, y0, length)
+      const half = Math.floor(length / 2)
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++)
+          for (let c = 0; c < channels; c++) {
+            const inside = x >= x0 - half && x < x0 + half && y >= y0 - half && y < y0 + half
+            assert.is(image[(y * width + x) * channels + c], inside ? 0 : 9)
+          }
+    }),
+  )
+})
+
+test('augment: results depend on seed, epoch and index, not on what was read before', () => {
+  const plain = makeDataset(40, [3, 11, 10])
+  const options = { ...cifarAugmentation, cutout: 4 }
+  const once = augment(plain, options)
+  const again = augment(plain, options)
+  fc.assert(
+    fc.property(fc.nat(2 ** 32 - 1), fc.nat(300), fc.nat(39), fc.nat(39), (seed, epoch, index, other) => {
+      read(again, other, seed, epoch)
+      assert.equal(read(once, index, seed, epoch), read(again, index, seed, epoch))
+    }),
+  )
+  const variants = new Set(Array.from({ length: 20 }, (_, epoch) => read(once, 7, 1, epoch).join()))
+  assert.ok(variants.size > 15, `${variants.size} different images in 20 epochs`)
+})
+
+test('augment: without a context, and without options, the images are those of the data set', () => {
+  const plain = makeDataset(9, [3, 5, 4])
+  const augmented = augment(plain, cifarAugmentation)
+  const expected = new Float32Array(60)
+  const out = new Float32Array(60)
+  for (let i = 0; i < 9; i++) {
+    const label = plain.read(i, expected)
+    assert.is(augmented.read(i, out), label)
+    assert.equal(out, expected)
+    assert.equal(read(augment(plain, {}), i, 5, 6), [label, ...Array.from(expected, Math.round)])
+  }
+})
+
+test('augment: crop reaches every offset, flip is a fair coin, cutout reaches every place', () => {
+  const [height, width, pad] = [6, 7, 2]
+  const dataset = makeDataset(1, [1, height, width])
+  const bytes = new Uint8Array(height * width)
+  dataset.pixels!.read(0, bytes)
+  const size = { height, width, channels: 1 }
+  const offsets = new Map<string, [number, number]>()
+  const out = new Uint8Array(bytes.length)
+  for (let dy = -pad; dy <= pad; dy++)
+    for (let dx = -pad; dx <= pad; dx++) {
+      shift(out, bytes, size, dx, dy, false)
+      offsets.set(out.join(), [dx, dy])
+    }
+  const cropped = augment(dataset, { crop: pad })
+  const counts = new Map<string, number>()
+  for (let epoch = 0; epoch < 5000; epoch++) {
+    const key = read(cropped, 0, 1, epoch).slice(1).join()
+    assert.ok(offsets.has(key), `epoch ${epoch}: the image is no crop`)
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  assert.is(counts.size, 25)
+  const chi = [...counts.values()].reduce((total, count) => total + (count - 200) ** 2 / 200, 0)
+  assert.ok(chi < 65, `chi-square ${chi} at 24 degrees of freedom`)
+
+  const flipped = augment(dataset, { flip: true })
+  let flips = 0
+  for (let epoch = 0; epoch < 2000; epoch++) if (read(flipped, 0, 1, epoch)[1] !== bytes[0]) flips++
+  assert.ok(Math.abs(flips - 1000) < 150, `${flips} of 2000 flipped`)
+
+  const cut = augment(dataset, { cutout: 2 })
+  const places = new Set<string>()
+  for (let epoch = 0; epoch < 1000; epoch++) {
+    const pixels = read(cut, 0, 1, epoch).slice(1)
+    places.add(pixels.map((value) => (value === 0 ? 0 : 1)).join(''))
+    assert.equal(
+      pixels.filter((value) => value !== 0).every((value) => bytes.includes(value)),
+      true,
+    )
+  }
+  assert.is(places.size, height * width)
+})
+
+test('augment: says what it cannot do', async () => {
+  const floats = fromArrays({ images: new Float32Array(4), labels: [0], shape: [1, 2, 2], classes: 1 })
+  assert.match(
+    await messageOf(() => augment(floats, {})),
+    /dataset must hold byte images, got "arrays" without any; make it with fromBytes/,
+  )
+  const dataset = makeDataset(1, [3, 4, 4])
+  assert.match(await messageOf(() => augment(dataset, { crop: -1 })), /augment\.crop must be an integer >= 0, got -1/)
+  assert.match(await messageOf(() => augment(dataset, { cutout: 1.5 })), /augment\.cutout must be an integer >= 0, got 1\.5/)
+  assert.match(await messageOf(() => augment(makeDataset(1, [2, 4, 4]), { autoAugment: true })), /autoAugment must be false .*2 channels/)
+  assert.match(await messageOf(() => augment(makeDataset(1, [1, 4, 4], 16), { autoAugment: true })), /autoAugment must be false .*0 … 16/)
+  const context = { seed: 0, epoch: 0 }
+  assert.match(await messageOf(() => augment(dataset, {}).read(0, new Float32Array(47), context)), /room for 48 values, got 47/)
+})
+
+test.run()

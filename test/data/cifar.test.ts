@@ -1,0 +1,142 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { createTar } from 'nanotar'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { cifar10, cifar100 } from '../../src/data/cifar.js'
+import { parseCifar } from '../../src/data/cifarformat.js'
+import type { Dataset } from '../../src/data/dataset.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+
+const value = (label: number, c: number, y: number, x: number): number => (7 * label + 100 * c + 3 * y + x) % 256
+
+/** Records whose pixels tell where they belong. */
+function records(labels: readonly number[], labelBytes: 1 | 2): Uint8Array {
+  const bytes: number[] = []
+  for (const label of labels) {
+    if (labelBytes === 2) bytes.push(label % 20)
+    bytes.push(label)
+    for (let c = 0; c < 3; c++) for (let y = 0; y < 32; y++) for (let x = 0; x < 32; x++) bytes.push(value(label, c, y, x))
+  }
+  return Uint8Array.from(bytes)
+}
+
+const names10 = new TextEncoder().encode('airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n')
+const files10: Record<string, Uint8Array> = {
+  'data_batch_2.bin': records([3], 1),
+  'data_batch_1.bin': records([9, 0], 1),
+  'test_batch.bin': records([5], 1),
+  'batches.meta.txt': names10,
+  'readme.html': new Uint8Array([1]),
+}
+
+async function writeFiles(folder: string, files: Record<string, Uint8Array>): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes)
+}
+
+function tar(folder: string, files: Record<string, Uint8Array>): Uint8Array {
+  return createTar([{ name: `${folder}/` }, ...Object.entries(files).map(([name, data]) => ({ name: `${folder}/${name}`, data }))])
+}
+
+function checkImages(dataset: Dataset, labels: readonly number[]): void {
+  assert.equal([dataset.length, dataset.shape], [labels.length, [3, 32, 32]])
+  const pixels = new Uint8Array(3072)
+  for (const [i, label] of labels.entries()) {
+    assert.is(dataset.pixels!.read(i, pixels), label)
+    for (let y = 0; y < 32; y++)
+      for (let x = 0; x < 32; x++)
+        for (let c = 0; c < 3; c++) assert.is(pixels[(y * 32 + x) * 3 + c], value(label, c, y, x), `image ${i} at ${y}, ${x}, ${c}`)
+  }
+}
+
+test('cifar10: folder, folder above, archive beside, archive packed and unpacked', () =>
+  withFolder(async (folder) => {
+    await writeFiles(join(folder, 'a', 'cifar-10-batches-bin'), files10)
+    await writeFiles(join(folder, 'b'), { 'cifar-10-binary.tar.gz': gzipSync(tar('cifar-10-batches-bin', files10)) })
+    await writeFile(join(folder, 'c.tar'), tar('./cifar-10-batches-bin', files10))
+    const places = ['a', 'a/cifar-10-batches-bin', 'b', 'b/cifar-10-binary.tar.gz', 'c.tar']
+    for (const place of places) {
+      const { train, test } = await cifar10(join(folder, place))
+      // Batch 1 comes before batch 2 in whatever order they are stored.
+      checkImages(train, [9, 0, 3])
+      checkImages(test, [5])
+      assert.is(train.classNames![9], 'truck', place)
+    }
+  }))
+
+test('cifar10: normalised per channel', () =>
+  withFolder(async (folder) => {
+    await writeFiles(folder, files10)
+    const out = new Float32Array(3072)
+    const { test } = await cifar10(folder)
+    assert.is(test.read(0, out), 5)
+    const expected = [
+      [0.4914, 0.2023],
+      [0.4822, 0.1994],
+      [0.4465, 0.201],
+    ].map(([mean, std], c) => (value(5, c, 0, 1) / 255 - mean) / std)
+    for (const [c, number] of expected.entries())
+      assert.ok(Math.abs(out[3 + c] - number) < 1e-6, `channel ${c}: ${out[3 + c]}, not ${number}`)
+  }))
+
+test('cifar100: the fine label counts, names are optional', () =>
+  withFolder(async (folder) => {
+    await writeFiles(folder, { 'train.bin': records([99, 21], 2), 'test.bin': records([0], 2) })
+    const { train, test } = await cifar100(folder)
+    checkImages(train, [99, 21])
+    checkImages(test, [0])
+    assert.equal([train.classes, train.classNames], [100, undefined])
+  }))
+
+test('cifar: says what is missing or damaged', () =>
+  withFolder(async (folder) => {
+    assert.match(
+      await messageOf(() => cifar10(join(folder, 'no'))),
+      /^CIFAR-10 must be a folder or an archive, got ".*no", which does not exist; download/,
+    )
+    assert.match(
+      await messageOf(() => cifar10(folder)),
+      /must hold test_batch\.bin and at least one of data_batch_1\.bin .*, got none of them/,
+    )
+    await writeFiles(folder, { 'test_batch.bin': records([5], 1) })
+    assert.match(await messageOf(() => cifar10(folder)), /got test_batch\.bin/)
+    await writeFiles(folder, { 'data_batch_1.bin': records([1], 1).subarray(1) })
+    assert.match(
+      await messageOf(() => cifar10(folder)),
+      /data_batch_1\.bin: size must be a multiple of 3073 bytes and not 0, got 3072 bytes/,
+    )
+    await writeFiles(folder, { 'data_batch_1.bin': records([10], 1) })
+    assert.match(await messageOf(() => cifar10(folder)), /data_batch_1\.bin: labels must be integers from 0 to 9, got 10 at index 0/)
+    await writeFiles(folder, { ...files10, 'batches.meta.txt': new TextEncoder().encode('one\ntwo\n') })
+    assert.match(await messageOf(() => cifar10(folder)), /batches\.meta\.txt: must have 10 lines, got 2/)
+    await writeFile(join(folder, 'x.tar.gz'), gzipSync(tar('a', files10)).subarray(0, 200))
+    assert.match(await messageOf(() => cifar10(join(folder, 'x.tar.gz'))), /x\.tar\.gz: must be valid gzip/)
+    await writeFile(join(folder, 'x.zip'), 'PK and so on, long enough for a header'.padEnd(1024))
+    assert.match(await messageOf(() => cifar10(join(folder, 'x.zip'))), /x\.zip: must be a tar archive/)
+  }))
+
+test('cifar: a damaged archive is read or rejected with its name', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'fuzz.tar')
+    const whole = tar('cifar-10-batches-bin', files10)
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }), fc.nat(), async (changes, cut) => {
+        const bytes = whole.slice(0, whole.length - (cut % 2 ? cut % whole.length : 0))
+        for (const [at, byte] of changes) bytes[at % bytes.length] = byte
+        await writeFile(path, bytes)
+        await cifar10(path).catch((error: unknown) => {
+          assert.ok(error instanceof Error && error.message.startsWith(path), String(error))
+        })
+      }),
+    )
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 50 }), fc.constantFrom(1 as const, 2 as const), (bytes, labelBytes) => {
+        assert.throws(() => parseCifar(bytes, labelBytes, 10, 'fuzz.bin'), /^fuzz\.bin: size must be/)
+      }),
+    )
+  }))
+
+test.run()
