@@ -59,35 +59,25 @@ function addTile(dst: usize, ldc: usize, src: usize, rows: i32, columns: i32, ad
  */
 export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
-  const T = word(rec, ConvWord.T)
-  const rowsAll = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * T
+  const rowsAll = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)
   const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
   const first = unit * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - first)
   const inC = word(rec, ConvWord.InC)
   const inW = word(rec, ConvWord.InW)
   const inH = word(rec, ConvWord.InH)
-  const outW = word(rec, ConvWord.OutW)
-  const outH = word(rec, ConvWord.OutH)
   const N = word(rec, ConvWord.OutC)
   const pixelBytes = address(rec, ConvWord.InPixelBytes)
   const zeros = address(rec, ConvWord.Zeros)
   const kernelW = word(rec, ConvWord.KernelW)
   const K = word(rec, ConvWord.KernelH) * kernelW * inC
+  const contiguous = pixelBytes == <usize>inC << 2
   check(rows > 0)
 
-  // Where each row's window starts: image base, y, x.
   const origins = scratch + 128
-  for (let i = 0; i < rowsPerUnit; i++) {
-    const row = first + min(i, rows - 1)
-    const pixel = row / T
-    const ox = pixel % outW
-    const line = pixel / outW
-    const o = origins + (<usize>i << 4)
-    store<u32>(o, <u32>(input + <usize>(line / outH * inH * inW) * pixelBytes + <usize>(row - pixel * T) * address(rec, ConvWord.InStepBytes)))
-    store<i32>(o, (line % outH) * word(rec, ConvWord.StrideH) - word(rec, ConvWord.PadH), 4)
-    store<i32>(o, ox * word(rec, ConvWord.StrideW) - word(rec, ConvWord.PadW), 8)
-  }
+  fillOrigins(rec, origins, first, rows, input)
+  // A unit's last group of four may be incomplete: its missing rows repeat the last one.
+  for (let i = rows; i & 3; i++) memory.copy(origins + (<usize>i << 4), origins + (<usize>(rows - 1) << 4), 16)
   const panels = origins + (<usize>rowsPerUnit << 4)
   const out = address(rec, ConvWord.Out) + <usize>first * (<usize>N << 2)
   const ldc = <usize>N << 2
@@ -97,15 +87,18 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
     const kc = min(KC, K - k0)
     for (let i = 0; i < rows; i += MR) {
       let dst = panels + (<usize>(i * kc) << 2)
+      const o = origins + (<usize>i << 4)
+      // Away from the sides the taps of one kernel row lie behind each other in memory.
+      const wide = contiguous && inside(o, kernelW, inW) && inside(o + 16, kernelW, inW) && inside(o + 32, kernelW, inW) && inside(o + 48, kernelW, inW)
+      const runLength = wide ? kernelW * inC : inC
       let k = k0
       while (k < k0 + kc) {
-        const tap = k / inC
-        const c = k - tap * inC
-        const count = min(inC - c, k0 + kc - k)
-        const ky = tap / kernelW
-        const kx = tap - ky * kernelW
+        const run = k / runLength
+        const c = k - run * runLength
+        const count = min(runLength - c, k0 + kc - k)
+        const ky = wide ? run : run / kernelW
+        const kx = wide ? 0 : run - ky * kernelW
         const offset = <usize>c << 2
-        const o = origins + (<usize>i << 4)
         packRows(
           dst,
           source(o, ky, kx, inH, inW, pixelBytes, zeros) + offset,
@@ -122,6 +115,50 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   }
   const bias = address(rec, ConvWord.Bias)
   if (bias) addBias(out, bias, rows, N)
+}
+
+/** For rows (pixel, t) of Out from `first` on: address of the image at the step, y and x where the window starts; 16 bytes each. */
+function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, input: usize): void {
+  const T = word(rec, ConvWord.T)
+  const outH = word(rec, ConvWord.OutH)
+  const outW = word(rec, ConvWord.OutW)
+  const strideH = word(rec, ConvWord.StrideH)
+  const strideW = word(rec, ConvWord.StrideW)
+  const padH = word(rec, ConvWord.PadH)
+  const padW = word(rec, ConvWord.PadW)
+  const stepBytes = address(rec, ConvWord.InStepBytes)
+  const imageBytes = <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
+  const pixel = first / T
+  let step = first - pixel * T
+  let ox = pixel % outW
+  const line = pixel / outW
+  let oy = line % outH
+  let image = input + <usize>(line / outH) * imageBytes
+  // Counted on rather than divided anew: divisions took as long as the products of a small layer.
+  for (let i = 0; i < rows; i++) {
+    store<u32>(origins, <u32>(image + <usize>step * stepBytes))
+    store<i32>(origins, oy * strideH - padH, 4)
+    store<i32>(origins, ox * strideW - padW, 8)
+    origins += 16
+    if (++step == T) {
+      step = 0
+      if (++ox == outW) {
+        ox = 0
+        if (++oy == outH) {
+          oy = 0
+          image += imageBytes
+        }
+      }
+    }
+  }
+}
+
+/** Whether the window of the row whose origin is o lies between the left and the right side. */
+// @ts-ignore: decorator
+@inline
+function inside(o: usize, kernelW: i32, inW: i32): bool {
+  const x = load<i32>(o, 8)
+  return x >= 0 && x + kernelW <= inW
 }
 
 /** Pointer to the C floats under tap (ky, kx) of the row whose origin is o, or to zeros outside. */
@@ -308,12 +345,9 @@ const ROWS: i32 = 128
  */
 export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
-  const T = word(rec, ConvWord.T)
   const inC = word(rec, ConvWord.InC)
   const inH = word(rec, ConvWord.InH)
   const inW = word(rec, ConvWord.InW)
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
   const N = word(rec, ConvWord.OutC)
   const NP = (N + 7) & ~7
   const width = word(rec, ConvWord.BlockWidth)
@@ -323,14 +357,13 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   const splits = word(rec, ConvWord.Splits)
   const kPerUnit = word(rec, ConvWord.KPerUnit)
   const pixelBytes = address(rec, ConvWord.InPixelBytes)
-  const stepBytes = address(rec, ConvWord.InStepBytes)
   const delta = address(rec, ConvWord.Delta)
 
   const kBlocks = (kRows + kPerUnit - 1) / kPerUnit
   const split = unit / kBlocks
   const k0 = (unit - split * kBlocks) * kPerUnit
   const kn = min(kPerUnit, kRows - k0)
-  const rowsAll = word(rec, ConvWord.Images) * outH * outW * T
+  const rowsAll = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)
   const perSplit = (rowsAll + splits - 1) / splits
   const rowEnd = min(rowsAll, (split + 1) * perSplit)
 
@@ -343,15 +376,7 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
 
   for (let first = split * perSplit; first < rowEnd; first += ROWS) {
     const rows = min(ROWS, rowEnd - first)
-    for (let i = 0; i < rows; i++) {
-      const row = first + i
-      const pixel = row / T
-      const line = pixel / outW
-      const o = origins + (<usize>i << 4)
-      store<u32>(o, <u32>(input + <usize>(line / outH * inH * inW) * pixelBytes + <usize>(row - pixel * T) * stepBytes))
-      store<i32>(o, (line % outH) * word(rec, ConvWord.StrideH) - word(rec, ConvWord.PadH), 4)
-      store<i32>(o, (pixel % outW) * word(rec, ConvWord.StrideW) - word(rec, ConvWord.PadW), 8)
-    }
+    fillOrigins(rec, origins, first, rows, input)
     // δ in panels [NP/8][rows][8].
     for (let n = 0; n < N; n += 8) {
       let src = delta + (<usize>(first * N + n) << 2)
@@ -365,7 +390,8 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
       }
     }
     // In under the taps in panels [kn/4][rows][4].
-    for (let k = 0; k < kn; k += 4) gather(pa + (<usize>(k * rows) << 2), origins, rows, k0 + k, K, inC, kernelW, inH, inW, pixelBytes)
+    if (inC & 3) gatherNarrow(pa, origins, rows, k0, kn, K, inC, kernelW, inH, inW, pixelBytes)
+    else for (let k = 0; k < kn; k += 4) gather(pa + (<usize>(k * rows) << 2), origins, rows, k0 + k, K, inC, kernelW, inH, inW, pixelBytes)
     for (let n = 0; n < NP; n += 8)
       for (let k = 0; k < kn; k += 4) microAdd(sums + lds * <usize>k + (<usize>n << 2), lds, pa + (<usize>(k * rows) << 2), pb + (<usize>(n * rows) << 2), 32, rows)
   }
@@ -386,41 +412,70 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
     }
 }
 
-/** dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥ K). */
+/** dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥ K). inC is a multiple of 4: the four share their tap. */
 function gather(dst: usize, origins: usize, rows: i32, k: i32, K: i32, inC: i32, kernelW: i32, inH: i32, inW: i32, pixelBytes: usize): void {
-  const tap = k / inC
-  const c = k - tap * inC
-  if (k + 4 <= K && c + 4 <= inC) {
-    const ky = tap / kernelW
-    const kx = tap - ky * kernelW
-    const offset = <usize>c << 2
-    for (let i = 0; i < rows; i++) {
-      const y = load<i32>(origins, 4) + ky
-      const x = load<i32>(origins, 8) + kx
-      if (<u32>y < <u32>inH && <u32>x < <u32>inW) v128.store(dst, v128.load(<usize>load<u32>(origins) + <usize>(y * inW + x) * pixelBytes + offset))
-      else v128.store(dst, f32x4.splat(0))
-      origins += 16
-      dst += 16
-    }
+  if (k >= K) {
+    memory.fill(dst, 0, <usize>rows << 4)
     return
   }
-  // Groups of four k that cross taps (channel counts that are no multiple of 4) or end behind K.
-  for (let j = 0; j < 4; j++) {
-    const kk = k + j
-    const tapOf = kk / inC
-    const ky = tapOf / kernelW
-    const kx = tapOf - ky * kernelW
-    const offset = <usize>(kk - tapOf * inC) << 2
-    let o = origins
-    let d = dst + (<usize>j << 2)
-    for (let i = 0; i < rows; i++) {
-      const y = load<i32>(o, 4) + ky
-      const x = load<i32>(o, 8) + kx
-      const inside = kk < K && <u32>y < <u32>inH && <u32>x < <u32>inW
-      store<f32>(d, inside ? load<f32>(<usize>load<u32>(o) + <usize>(y * inW + x) * pixelBytes + offset) : 0)
-      o += 16
-      d += 16
+  const tap = k / inC
+  const ky = tap / kernelW
+  const kx = tap - ky * kernelW
+  const offset = <usize>(k - tap * inC) << 2
+  for (let i = 0; i < rows; i++) {
+    const y = load<i32>(origins, 4) + ky
+    const x = load<i32>(origins, 8) + kx
+    if (<u32>y < <u32>inH && <u32>x < <u32>inW) v128.store(dst, v128.load(<usize>load<u32>(origins) + <usize>(y * inW + x) * pixelBytes + offset))
+    else v128.store(dst, f32x4.splat(0))
+    origins += 16
+    dst += 16
+  }
+}
+
+/** The same for any number of channels, all panels of a unit: dst[kn/4][rows][4] from k0 on, a row at a time. */
+function gatherNarrow(dst: usize, origins: usize, rows: i32, k0: i32, kn: i32, K: i32, inC: i32, kernelW: i32, inH: i32, inW: i32, pixelBytes: usize): void {
+  const firstTap = k0 / inC
+  const firstC = k0 - firstTap * inC
+  const next = (<usize>rows << 4) - 16
+  const contiguous = pixelBytes == <usize>inC << 2 && firstC == 0 && firstTap % kernelW == 0
+  const real = min(kn, K - k0)
+  for (let i = 0; i < rows; i++) {
+    const base = <usize>load<u32>(origins)
+    const y0 = load<i32>(origins, 4)
+    const x0 = load<i32>(origins, 8)
+    let ky = firstTap / kernelW
+    let kx = firstTap - ky * kernelW
+    let c = firstC
+    let d = dst
+    let k = 0
+    // Away from the sides a kernel row is one run.
+    const wide = contiguous && x0 >= 0 && x0 + kernelW <= inW
+    while (k < real) {
+      const y = y0 + ky
+      const x = x0 + kx
+      const count = min(wide ? kernelW * inC : inC - c, real - k)
+      const present = <u32>y < <u32>inH && <u32>x < <u32>inW
+      let src = base + <usize>(y * inW + x) * pixelBytes + (<usize>c << 2)
+      for (let j = 0; j < count; j++) {
+        store<f32>(d, present ? load<f32>(src) : 0)
+        src += 4
+        d += 4
+        if ((++k & 3) == 0) d += next
+      }
+      c = 0
+      if (wide) ky++
+      else if (++kx == kernelW) {
+        kx = 0
+        ky++
+      }
     }
+    while (k < kn) {
+      store<f32>(d, 0)
+      d += 4
+      if ((++k & 3) == 0) d += next
+    }
+    origins += 16
+    dst += 16
   }
 }
 

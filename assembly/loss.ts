@@ -5,7 +5,8 @@
  *   loss      ℓ = (1 − m)·cross entropy(softmax) + m·mean over classes of (logit − onehot)², m = MseWeight
  *   gradient  ((1 − m)·(softmax − onehot) + m·2·(logit − onehot)/Classes) · GradientScale · Images/valid
  *
- * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of it is scalar code in float64: it is small.
+ * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of it is scalar code in float64, since
+ * there is little of it.
  */
 import { Control, LossWord } from './opcodes'
 import { exponential, logarithm } from './surrogate'
@@ -29,9 +30,9 @@ export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): voi
   for (let image = 0; image < images; image++) {
     const logits = instantaneous ? <usize>load<u32>(rec, LossWord.Logits * 4) + <usize>image * imageBytes(rec) : outputOf(rec, image)
     const gradient = delta ? delta + ((<usize>image * channels) << 2) : 0
-    const at = losses + (<usize>image << 2)
+    const at = losses + ((<usize>image) << 2)
     if (image < valid) {
-      const target = load<u32>(<usize>load<u32>(Control.Target) + (<usize>image << 2))
+      const target = load<u32>(<usize>load<u32>(Control.Target) + ((<usize>image) << 2))
       const loss = imageLoss(rec, logits, target, gradient, valid) * share
       const before = instantaneous && t > 0 ? <f64>load<f32>(at) : 0
       store<f32>(at, <f32>(before + loss))
@@ -56,7 +57,7 @@ function isLast(rec: usize, t: i32): bool {
 /** Bytes between images of Logits. */
 function imageBytes(rec: usize): usize {
   const stepBytes = <usize>load<u32>(rec, LossWord.StepBytes * 4)
-  return stepBytes ? stepBytes * load<u32>(rec, LossWord.T * 4) : <usize>load<u32>(rec, LossWord.C * 4) << 2
+  return stepBytes ? stepBytes * load<u32>(rec, LossWord.T * 4) : (<usize>load<u32>(rec, LossWord.C * 4)) << 2
 }
 
 function outputOf(rec: usize, image: i32): usize {
@@ -97,19 +98,19 @@ function imageLoss(rec: usize, logits: usize, target: u32, gradient: usize, vali
     squares += distance * distance
   }
   if (gradient) {
-    const scale = <f64>load<f32>(rec, LossWord.GradientScale * 4) * <f64>load<u32>(rec, LossWord.Images * 4) / <f64>valid
+    const scale = (<f64>load<f32>(rec, LossWord.GradientScale * 4) * <f64>load<u32>(rec, LossWord.Images * 4)) / <f64>valid
     for (let c: usize = 0; c < channels; c++) {
       let g: f64 = 0
       if (c < classes) {
         const logit = <f64>load<f32>(logits + (c << 2))
         const onehot: f64 = c == target ? 1 : 0
-        g = (1 - m) * (exponential(logit - highest) / sum - onehot) + m * 2 * (logit - onehot) / <f64>classes
+        g = (1 - m) * (exponential(logit - highest) / sum - onehot) + (m * 2 * (logit - onehot)) / <f64>classes
       }
       store<f32>(gradient + (c << 2), <f32>(g * scale))
     }
   }
-  const entropy = logarithm(sum) + highest - <f64>load<f32>(logits + (<usize>target << 2))
-  return (1 - m) * entropy + m * squares / <f64>classes
+  const entropy = logarithm(sum) + highest - <f64>load<f32>(logits + ((<usize>target) << 2))
+  return (1 - m) * entropy + (m * squares) / <f64>classes
 }
 
 /** Predictions [B] = the class of the greatest output, the first of equals. */
@@ -122,7 +123,7 @@ function predict(rec: usize): void {
     for (let c: usize = 1; c < classes; c++) {
       if (load<f32>(output + (c << 2)) > load<f32>(output + (best << 2))) best = c
     }
-    store<u32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + (<usize>image << 2), <u32>best)
+    store<u32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + ((<usize>image) << 2), <u32>best)
   }
 }
 
@@ -132,7 +133,7 @@ function summarise(rec: usize, valid: i32): void {
   let sum: f64 = 0
   let correct = 0
   for (let image = 0; image < valid; image++) {
-    const at = <usize>image << 2
+    const at = (<usize>image) << 2
     sum += <f64>load<f32>(<usize>load<u32>(rec, LossWord.Losses * 4) + at)
     if (load<i32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + at) == load<i32>(<usize>load<u32>(Control.Target) + at)) correct++
   }

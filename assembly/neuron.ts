@@ -16,6 +16,9 @@
 import { ContributionWord, NeuronBackWord, NeuronWord, Surrogate } from './opcodes'
 import { logistic, surrogateScale, surrogateSlope, surrogateTimes } from './surrogate'
 
+/** The words of term B follow those of term A in the same order: a term is read through A's words at rec, or at rec + TERM_B. */
+const TERM_B: usize = (NeuronWord.B - NeuronWord.A) * 4
+
 /**
  * Forward over T steps, or, where word V is set, one step t of a loop outside that keeps its state in V and Rho.
  *
@@ -25,7 +28,8 @@ import { logistic, surrogateScale, surrogateSlope, surrogateTimes } from './surr
  *
  * Step strides count the steps of this call. Outputs alias nothing. Scratch: 16·T + 4·max(2048, (2·T + 1)·C) bytes.
  *
- * Charge and fire run first and leave u in scratch, the surrogate runs over it afterwards: together they need more registers than there are.
+ * Charge and fire run first and leave u in scratch, the surrogate runs over it afterwards: together they would need more registers than
+ * there are.
  */
 export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)
@@ -35,7 +39,9 @@ export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const kappa = inputGain(rec)
   const rows = scratch + <usize>load<u32>(rec, NeuronWord.T * 4) * 16
   eligibilityWeights(rec, scratch, t, lambda, kappa)
-  let spikes = isPlain(rec, kappa) ? runPlain(rec, first, end, scratch, rows, lambda) : runGeneral(rec, first, end, t, scratch, rows, lambda, kappa)
+  let spikes = isPlain(rec, kappa)
+    ? runPlain(rec, first, end, scratch, rows, lambda)
+    : runGeneral(rec, first, end, t, scratch, rows, lambda, kappa)
   const partial = <usize>load<u32>(rec, NeuronWord.CountPartials * 4) + (<usize>unit << 2)
   if (load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0) spikes += load<u32>(partial)
   store<u32>(partial, spikes)
@@ -188,9 +194,8 @@ function plainBody(rec: usize, first: u32, end: u32, potentials: usize, lambdaVa
       v128.store32_lane(<usize>load<u32>(rec, NeuronWord.Counts * 4) + row + c, packBytes(count), 0)
       total = i32x4.add(total, count)
       if (learn) {
-        const out = (row << 2) + bytes
-        storeNormalisedMean(load<u32>(rec, NeuronWord.AXhat * 4), load<u32>(rec, NeuronWord.AMean * 4), load<u32>(rec, NeuronWord.AInvStd * 4), out, bytes, sumA, steps)
-        if (hasB) storeNormalisedMean(load<u32>(rec, NeuronWord.BXhat * 4), load<u32>(rec, NeuronWord.BMean * 4), load<u32>(rec, NeuronWord.BInvStd * 4), out, bytes, sumB, steps)
+        storeNormalisedMean(rec, (row << 2) + bytes, bytes, sumA, steps)
+        if (hasB) storeNormalisedMean(rec + TERM_B, (row << 2) + bytes, bytes, sumB, steps)
       }
     }
     if (learn) potentials += <usize>steps * rowBytes
@@ -198,13 +203,15 @@ function plainBody(rec: usize, first: u32, end: u32, potentials: usize, lambdaVa
   return sumLanes(total)
 }
 
-/** x̂[out] = (sum/steps − mean)·invStd, when x̂ is wanted. */
+/** x̂[at] = (sum/steps − mean)·invStd of a term, when it is wanted. */
 // @ts-ignore: decorator
 @inline
-function storeNormalisedMean(xhat: u32, mean: u32, invStd: u32, out: usize, channel: usize, sum: v128, steps: u32): void {
+function storeNormalisedMean(term: usize, at: usize, channel: usize, sum: v128, steps: u32): void {
+  const xhat = <usize>load<u32>(term, NeuronWord.AXhat * 4)
   if (!xhat) return
-  const average = f32x4.mul(sum, f32x4.splat(1 / <f32>steps))
-  v128.store(<usize>xhat + out, f32x4.mul(f32x4.sub(average, v128.load(<usize>mean + channel)), v128.load(<usize>invStd + channel)))
+  const mean = v128.load(<usize>load<u32>(term, NeuronWord.AMean * 4) + channel)
+  const invStd = v128.load(<usize>load<u32>(term, NeuronWord.AInvStd * 4) + channel)
+  v128.store(xhat + at, f32x4.mul(f32x4.sub(f32x4.mul(sum, f32x4.splat(1 / <f32>steps)), mean), invStd))
 }
 
 /** Evaluation, term A. */
@@ -236,9 +243,13 @@ export function neuronLearnS(rec: usize, first: u32, end: u32, potentials: usize
 
 /** Does the sum of the terms stay the same over the steps of a call? Then it is one row. */
 function isConstant(rec: usize): bool {
-  return (load<u32>(rec, NeuronWord.AStepBytes * 4) | load<u32>(rec, NeuronWord.AGroupBytes * 4)) == 0
-    && (load<u32>(rec, NeuronWord.B * 4) == 0 || (load<u32>(rec, NeuronWord.BStepBytes * 4) | load<u32>(rec, NeuronWord.BGroupBytes * 4)) == 0)
-    && load<u32>(rec, NeuronWord.S * 4) == 0
+  return isStatic(rec) && (load<u32>(rec, NeuronWord.B * 4) == 0 || isStatic(rec + TERM_B)) && load<u32>(rec, NeuronWord.S * 4) == 0
+}
+
+// @ts-ignore: decorator
+@inline
+function isStatic(term: usize): bool {
+  return (load<u32>(term, NeuronWord.AStepBytes * 4) | load<u32>(term, NeuronWord.AGroupBytes * 4)) == 0
 }
 
 /** Is term A alone and unchanged the current, so that it can be read in place? */
@@ -252,20 +263,13 @@ function sumTerms(rec: usize, pixel: u32, out: usize): void {
   const channels = <usize>load<u32>(rec, NeuronWord.C * 4)
   const rowBytes = channels << 2
   const steps: u32 = isConstant(rec) ? 1 : load<u32>(rec, NeuronWord.T * 4)
-  const a = <usize>load<u32>(rec, NeuronWord.A * 4)
-  const b = <usize>load<u32>(rec, NeuronWord.B * 4)
+  const hasA = load<u32>(rec, NeuronWord.A * 4) != 0
+  const hasB = load<u32>(rec, NeuronWord.B * 4) != 0
   const s = <usize>load<u32>(rec, NeuronWord.S * 4)
   for (let step: u32 = 0; step < steps; step++) {
-    if (a) {
-      addTerm(out, a + <usize>pixel * load<u32>(rec, NeuronWord.APixelBytes * 4) + <usize>step * load<u32>(rec, NeuronWord.AStepBytes * 4), rowBytes,
-        load<u32>(rec, NeuronWord.AScale * 4), load<u32>(rec, NeuronWord.AShift * 4), <usize>step * load<u32>(rec, NeuronWord.AGroupBytes * 4), false)
-    } else {
-      memory.fill(out, 0, rowBytes)
-    }
-    if (b) {
-      addTerm(out, b + <usize>pixel * load<u32>(rec, NeuronWord.BPixelBytes * 4) + <usize>step * load<u32>(rec, NeuronWord.BStepBytes * 4), rowBytes,
-        load<u32>(rec, NeuronWord.BScale * 4), load<u32>(rec, NeuronWord.BShift * 4), <usize>step * load<u32>(rec, NeuronWord.BGroupBytes * 4), true)
-    }
+    if (hasA) addTerm(rec, out, pixel, step, rowBytes, false)
+    else memory.fill(out, 0, rowBytes)
+    if (hasB) addTerm(rec + TERM_B, out, pixel, step, rowBytes, true)
     if (s) {
       const masks = s + <usize>(step >> 3) * load<u32>(rec, NeuronWord.SPlaneBytes * 4) + <usize>pixel * channels
       neuronRowSpikes(out, masks, rowBytes, step & 7, load<f32>(rec, NeuronWord.SScale * 4))
@@ -274,11 +278,23 @@ function sumTerms(rec: usize, pixel: u32, out: usize): void {
   }
 }
 
-/** out [C] (+)= one row of a float term; scale and shift at group, or the identity. */
-function addTerm(out: usize, x: usize, rowBytes: usize, scale: u32, shift: u32, group: usize, add: bool): void {
-  if (scale) {
-    if (add) neuronRowAffineAdd(out, x, rowBytes, <usize>scale + group, <usize>shift + group)
-    else neuronRowAffine(out, x, rowBytes, <usize>scale + group, <usize>shift + group)
+/** Address of a float term at a pixel and step. */
+// @ts-ignore: decorator
+@inline
+function termRow(term: usize, pixel: u32, step: u32): usize {
+  return <usize>load<u32>(term, NeuronWord.A * 4) + <usize>pixel * load<u32>(term, NeuronWord.APixelBytes * 4)
+    + <usize>step * load<u32>(term, NeuronWord.AStepBytes * 4)
+}
+
+/** out [C] (+)= one row of a float term through its affine map, or as it is. */
+function addTerm(term: usize, out: usize, pixel: u32, step: u32, rowBytes: usize, add: bool): void {
+  const x = termRow(term, pixel, step)
+  if (load<u32>(term, NeuronWord.AScale * 4)) {
+    const group = <usize>step * load<u32>(term, NeuronWord.AGroupBytes * 4)
+    const scale = <usize>load<u32>(term, NeuronWord.AScale * 4) + group
+    const shift = <usize>load<u32>(term, NeuronWord.AShift * 4) + group
+    if (add) neuronRowAffineAdd(out, x, rowBytes, scale, shift)
+    else neuronRowAffine(out, x, rowBytes, scale, shift)
   } else if (add) {
     neuronRowScaledAdd(out, x, rowBytes, 1)
   } else {
@@ -311,42 +327,29 @@ export function neuronRowSpikes(out: usize, masks: usize, rowBytes: usize, bit: 
   }
 }
 
-/** x̂ of the terms that want one, at one pixel. */
-function normalisedMeans(rec: usize, pixel: u32, t: i32): void {
-  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) * 4
+/** x̂ [C] of a term at one pixel, when it is wanted: = or, at steps t > 0 of a loop outside, += Σ over the call's steps. */
+function normalisedMean(rec: usize, term: usize, pixel: u32, t: i32): void {
+  if (!load<u32>(term, NeuronWord.A * 4) || !load<u32>(term, NeuronWord.AXhat * 4)) return
+  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
   const steps = load<u32>(rec, NeuronWord.T * 4)
-  const out = <usize>pixel * rowBytes
   const weight: f32 = 1 / <f32>load<u32>(rec, NeuronWord.TotalSteps * 4)
-  const accumulate = load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0
-  const aXhat = <usize>load<u32>(rec, NeuronWord.AXhat * 4)
-  if (aXhat) {
-    const x = <usize>load<u32>(rec, NeuronWord.A * 4) + <usize>pixel * load<u32>(rec, NeuronWord.APixelBytes * 4)
-    normalisedMean(aXhat + out, x, rowBytes, steps, load<u32>(rec, NeuronWord.AStepBytes * 4), load<u32>(rec, NeuronWord.AMean * 4),
-      load<u32>(rec, NeuronWord.AInvStd * 4), load<u32>(rec, NeuronWord.AGroupBytes * 4), weight, accumulate)
-  }
-  const bXhat = <usize>load<u32>(rec, NeuronWord.BXhat * 4)
-  if (bXhat && load<u32>(rec, NeuronWord.B * 4)) {
-    const x = <usize>load<u32>(rec, NeuronWord.B * 4) + <usize>pixel * load<u32>(rec, NeuronWord.BPixelBytes * 4)
-    normalisedMean(bXhat + out, x, rowBytes, steps, load<u32>(rec, NeuronWord.BStepBytes * 4), load<u32>(rec, NeuronWord.BMean * 4),
-      load<u32>(rec, NeuronWord.BInvStd * 4), load<u32>(rec, NeuronWord.BGroupBytes * 4), weight, accumulate)
-  }
-}
-
-/** x̂ [C] (+)= weight · Σ over steps of (x − mean)·invStd. */
-function normalisedMean(xhat: usize, x: usize, rowBytes: usize, steps: u32, stepBytes: u32, mean: u32, invStd: u32, groupBytes: u32, weight: f32, accumulate: bool): void {
+  const resume = load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0
+  const xhat = <usize>load<u32>(term, NeuronWord.AXhat * 4) + <usize>pixel * rowBytes
   for (let step: u32 = 0; step < steps; step++) {
-    const group = <usize>step * groupBytes
-    neuronRowNormalised(xhat, x + <usize>step * stepBytes, rowBytes, <usize>mean + group, <usize>invStd + group, weight, accumulate || step > 0)
+    const group = <usize>step * load<u32>(term, NeuronWord.AGroupBytes * 4)
+    const mean = <usize>load<u32>(term, NeuronWord.AMean * 4) + group
+    const invStd = <usize>load<u32>(term, NeuronWord.AInvStd * 4) + group
+    neuronRowNormalised(xhat, termRow(term, pixel, step), rowBytes, mean, invStd, weight, resume || step > 0)
   }
 }
 
-/** xhat [C] = or += weight·(x − mean)·invStd. */
-export function neuronRowNormalised(xhat: usize, x: usize, rowBytes: usize, mean: usize, invStd: usize, weight: f32, accumulate: bool): void {
+/** out [C] = or += weight·(x − mean)·invStd. */
+export function neuronRowNormalised(out: usize, x: usize, bytes: usize, mean: usize, invStd: usize, weight: f32, accumulate: bool): void {
   const w = f32x4.splat(weight)
   const keep = i32x4.splat(accumulate ? -1 : 0)
-  for (let i: usize = 0; i < rowBytes; i += 16) {
+  for (let i: usize = 0; i < bytes; i += 16) {
     const y = f32x4.mul(f32x4.mul(f32x4.sub(v128.load(x + i), v128.load(mean + i)), v128.load(invStd + i)), w)
-    v128.store(xhat + i, f32x4.add(v128.and(v128.load(xhat + i), keep), y))
+    v128.store(out + i, f32x4.add(v128.and(v128.load(out + i), keep), y))
   }
 }
 
@@ -363,7 +366,8 @@ function runGeneral(rec: usize, first: u32, end: u32, t: i32, weights: usize, po
   for (let pixel = first; pixel < end; pixel++) {
     const current = currents(rec, pixel, potentials)
     spikes += neuronFire(rec, pixel, current, currentStep(rec), potentials, t, lambda, kappa)
-    normalisedMeans(rec, pixel, t)
+    normalisedMean(rec, rec, pixel, t)
+    normalisedMean(rec, rec + TERM_B, pixel, t)
     if (needsDerivatives) {
       const derivatives = potentials + <usize>steps * rowBytes
       surrogateAs(kind, rec, derivatives, potentials)
@@ -376,11 +380,15 @@ function runGeneral(rec: usize, first: u32, end: u32, t: i32, weights: usize, po
   return spikes
 }
 
-/** Address of a pixel's currents, [T][C] or one row when they are constant: term A itself, or their sum, in the place of the potentials if that is safe. */
+/**
+ * Address of a pixel's currents, [T][C] or, when they are constant, one row: term A itself, or the sum of the terms, which the potentials
+ * may overwrite.
+ */
 function currents(rec: usize, pixel: u32, potentials: usize): usize {
-  if (isDirect(rec)) return <usize>load<u32>(rec, NeuronWord.A * 4) + <usize>pixel * load<u32>(rec, NeuronWord.APixelBytes * 4)
-  // One row that serves every step must not be overwritten by the first potential.
-  const rows = isConstant(rec) ? potentials + ((<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2) : potentials
+  if (isDirect(rec)) return termRow(rec, pixel, 0)
+  let rows = potentials
+  // One row that serves every step stands behind the potentials, where the first of them does not overwrite it.
+  if (isConstant(rec)) rows += (<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2
   sumTerms(rec, pixel, rows)
   return rows
 }
@@ -402,7 +410,9 @@ function resetPotential(hard: bool, fired: v128, u: v128, theta: v128, rest: v12
  * One pixel on its currents [T][C] (stepBytes 0: the same row at every step). Returns its spikes. Writes (=) masks and potentials [T][C],
  * which may be the currents; counts = or, at steps t > 0 of a loop outside, +=; V is read (t > 0) and written when there is one.
  */
-export function neuronFire(rec: usize, pixel: u32, current: usize, stepBytes: usize, potentials: usize, t: i32, lambdaValue: f32, kappaValue: f32): u32 {
+export function neuronFire(
+  rec: usize, pixel: u32, current: usize, stepBytes: usize, potentials: usize, t: i32, lambdaValue: f32, kappaValue: f32,
+): u32 {
   const channels = <usize>load<u32>(rec, NeuronWord.C * 4)
   const rowBytes = channels << 2
   const row = <usize>pixel * channels
@@ -470,7 +480,9 @@ function resetDerivative(hard: bool, detach: bool, fired: v128, u: v128, h: v128
  * From potentials and derivatives h' [T][C] of one pixel: SurrogateOut = κ h' of the last step, and, where ρ differs between neurons, the
  * eligibility = or, at steps t > 0 of a loop outside, += (then Rho is read when t > 0, and written).
  */
-export function neuronTrace(rec: usize, pixel: u32, potentials: usize, derivatives: usize, t: i32, lambdaValue: f32, kappaValue: f32): void {
+export function neuronTrace(
+  rec: usize, pixel: u32, potentials: usize, derivatives: usize, t: i32, lambdaValue: f32, kappaValue: f32,
+): void {
   const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const lambda = f32x4.splat(lambdaValue)
@@ -481,7 +493,7 @@ export function neuronTrace(rec: usize, pixel: u32, potentials: usize, derivativ
   const theta = f32x4.splat(load<f32>(rec, NeuronWord.Threshold * 4))
   const hard = load<u32>(rec, NeuronWord.HardReset * 4) != 0
   const detach = load<u32>(rec, NeuronWord.Detach * 4) != 0
-  const eligibility = hasCommonTrace(rec) ? 0 : <usize>load<u32>(rec, NeuronWord.Eligibility * 4)
+  const eligibility: usize = hasCommonTrace(rec) ? 0 : <usize>load<u32>(rec, NeuronWord.Eligibility * 4)
   const surrogateOut = <usize>load<u32>(rec, NeuronWord.SurrogateOut * 4)
   const resume = load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0
   const traces = <usize>load<u32>(rec, NeuronWord.Rho * 4)
@@ -555,15 +567,15 @@ function surrogateBody(kind: i32, rec: usize, out: usize, potentials: usize): vo
 }
 
 /** The eligibility loop of a kind. */
-function eligibilityAs(kind: i32, rec: usize, out: usize, potentials: usize, pixels: u32, weights: usize, accumulate: bool): void {
+function eligibilityAs(kind: i32, rec: usize, out: usize, u: usize, pixels: u32, weights: usize, accumulate: bool): void {
   switch (kind) {
-    case Surrogate.Sigmoid: neuronEligibilitySigmoid(rec, out, potentials, pixels, weights, accumulate); break
-    case Surrogate.Atan: neuronEligibilityAtan(rec, out, potentials, pixels, weights, accumulate); break
-    case Surrogate.Triangle: neuronEligibilityTriangle(rec, out, potentials, pixels, weights, accumulate); break
-    case Surrogate.Rectangle: neuronEligibilityRectangle(rec, out, potentials, pixels, weights, accumulate); break
-    case Surrogate.FastSigmoid: neuronEligibilityFastSigmoid(rec, out, potentials, pixels, weights, accumulate); break
-    case Surrogate.PiecewiseExp: neuronEligibilityPiecewiseExp(rec, out, potentials, pixels, weights, accumulate); break
-    case Surrogate.Erf: neuronEligibilityErf(rec, out, potentials, pixels, weights, accumulate); break
+    case Surrogate.Sigmoid: neuronEligibilitySigmoid(rec, out, u, pixels, weights, accumulate); break
+    case Surrogate.Atan: neuronEligibilityAtan(rec, out, u, pixels, weights, accumulate); break
+    case Surrogate.Triangle: neuronEligibilityTriangle(rec, out, u, pixels, weights, accumulate); break
+    case Surrogate.Rectangle: neuronEligibilityRectangle(rec, out, u, pixels, weights, accumulate); break
+    case Surrogate.FastSigmoid: neuronEligibilityFastSigmoid(rec, out, u, pixels, weights, accumulate); break
+    case Surrogate.PiecewiseExp: neuronEligibilityPiecewiseExp(rec, out, u, pixels, weights, accumulate); break
+    case Surrogate.Erf: neuronEligibilityErf(rec, out, u, pixels, weights, accumulate); break
     default: unreachable()
   }
 }
@@ -582,44 +594,44 @@ function surrogateAs(kind: i32, rec: usize, out: usize, potentials: usize): void
   }
 }
 
-export function neuronEligibilitySigmoid(rec: usize, out: usize, potentials: usize, pixels: u32, weights: usize, accumulate: bool): void {
-  eligibilityBody(Surrogate.Sigmoid, rec, out, potentials, pixels, weights, accumulate)
+export function neuronEligibilitySigmoid(rec: usize, out: usize, u: usize, pixels: u32, weights: usize, accumulate: bool): void {
+  eligibilityBody(Surrogate.Sigmoid, rec, out, u, pixels, weights, accumulate)
 }
 export function neuronSurrogateSigmoid(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Sigmoid, rec, out, potentials)
 }
-export function neuronEligibilityAtan(rec: usize, out: usize, potentials: usize, pixels: u32, weights: usize, accumulate: bool): void {
-  eligibilityBody(Surrogate.Atan, rec, out, potentials, pixels, weights, accumulate)
+export function neuronEligibilityAtan(rec: usize, out: usize, u: usize, pixels: u32, weights: usize, accumulate: bool): void {
+  eligibilityBody(Surrogate.Atan, rec, out, u, pixels, weights, accumulate)
 }
 export function neuronSurrogateAtan(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Atan, rec, out, potentials)
 }
-export function neuronEligibilityTriangle(rec: usize, out: usize, potentials: usize, pixels: u32, weights: usize, accumulate: bool): void {
-  eligibilityBody(Surrogate.Triangle, rec, out, potentials, pixels, weights, accumulate)
+export function neuronEligibilityTriangle(rec: usize, out: usize, u: usize, pixels: u32, weights: usize, accumulate: bool): void {
+  eligibilityBody(Surrogate.Triangle, rec, out, u, pixels, weights, accumulate)
 }
 export function neuronSurrogateTriangle(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Triangle, rec, out, potentials)
 }
-export function neuronEligibilityRectangle(rec: usize, out: usize, potentials: usize, pixels: u32, weights: usize, accumulate: bool): void {
-  eligibilityBody(Surrogate.Rectangle, rec, out, potentials, pixels, weights, accumulate)
+export function neuronEligibilityRectangle(rec: usize, out: usize, u: usize, pixels: u32, weights: usize, accumulate: bool): void {
+  eligibilityBody(Surrogate.Rectangle, rec, out, u, pixels, weights, accumulate)
 }
 export function neuronSurrogateRectangle(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Rectangle, rec, out, potentials)
 }
-export function neuronEligibilityFastSigmoid(rec: usize, out: usize, potentials: usize, pixels: u32, weights: usize, accumulate: bool): void {
-  eligibilityBody(Surrogate.FastSigmoid, rec, out, potentials, pixels, weights, accumulate)
+export function neuronEligibilityFastSigmoid(rec: usize, out: usize, u: usize, pixels: u32, weights: usize, accumulate: bool): void {
+  eligibilityBody(Surrogate.FastSigmoid, rec, out, u, pixels, weights, accumulate)
 }
 export function neuronSurrogateFastSigmoid(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.FastSigmoid, rec, out, potentials)
 }
-export function neuronEligibilityPiecewiseExp(rec: usize, out: usize, potentials: usize, pixels: u32, weights: usize, accumulate: bool): void {
-  eligibilityBody(Surrogate.PiecewiseExp, rec, out, potentials, pixels, weights, accumulate)
+export function neuronEligibilityPiecewiseExp(rec: usize, out: usize, u: usize, pixels: u32, weights: usize, accumulate: bool): void {
+  eligibilityBody(Surrogate.PiecewiseExp, rec, out, u, pixels, weights, accumulate)
 }
 export function neuronSurrogatePiecewiseExp(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.PiecewiseExp, rec, out, potentials)
 }
-export function neuronEligibilityErf(rec: usize, out: usize, potentials: usize, pixels: u32, weights: usize, accumulate: bool): void {
-  eligibilityBody(Surrogate.Erf, rec, out, potentials, pixels, weights, accumulate)
+export function neuronEligibilityErf(rec: usize, out: usize, u: usize, pixels: u32, weights: usize, accumulate: bool): void {
+  eligibilityBody(Surrogate.Erf, rec, out, u, pixels, weights, accumulate)
 }
 export function neuronSurrogateErf(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Erf, rec, out, potentials)
@@ -669,7 +681,8 @@ export function neuronBackwardRate(rec: usize, unit: i32, t: i32, scratch: usize
     neuronRowProduct(out + offset, g, <usize>(end - first) * rowBytes, factor + offset, load<f32>(table, ContributionWord.Scale * 4))
     return
   }
-  gather(out + <usize>first * pixelBytes, first, end, table, count, load<u32>(rec, NeuronBackWord.H * 4), load<u32>(rec, NeuronBackWord.W * 4), <u32>steps, rowBytes)
+  gather(out + <usize>first * pixelBytes, first, end, table, count,
+    load<u32>(rec, NeuronBackWord.H * 4), load<u32>(rec, NeuronBackWord.W * 4), <u32>steps, rowBytes)
   if (!factor) return
   for (let pixel = first; pixel < end; pixel++) {
     for (let step: usize = 0; step < steps; step++) {
@@ -732,6 +745,7 @@ function gatherPixel(out: usize, contribution: usize, image: u32, y: u32, x: u32
   const strideH = load<i32>(contribution, ContributionWord.StrideH * 4)
   const strideW = load<i32>(contribution, ContributionWord.StrideW * 4)
   const scale = load<f32>(contribution, ContributionWord.Scale * 4)
+  const address = <usize>load<u32>(contribution, ContributionWord.Address * 4)
   const stepBytes = <usize>load<u32>(contribution, ContributionWord.StepBytes * 4)
   const choice = <usize>load<u32>(contribution, ContributionWord.Choice * 4)
   const top = <i32>y + load<i32>(contribution, ContributionWord.PadH * 4)
@@ -744,7 +758,7 @@ function gatherPixel(out: usize, contribution: usize, image: u32, y: u32, x: u32
   for (let oy = oyBegin; oy < oyEnd; oy++) {
     for (let ox = oxBegin; ox < oxEnd; ox++) {
       const window = <usize>((<i32>image * outH + oy) * outW + ox)
-      const g = <usize>load<u32>(contribution, ContributionWord.Address * 4) + window * load<u32>(contribution, ContributionWord.PixelBytes * 4)
+      const g = address + window * load<u32>(contribution, ContributionWord.PixelBytes * 4)
       const position = (top - oy * strideH) * kernelW + left - ox * strideW
       for (let step: usize = 0; step < <usize>steps; step++) {
         const row = out + step * rowBytes
@@ -857,7 +871,9 @@ export function neuronCharge(rec: usize, current: usize, stepBytes: usize, poten
 }
 
 /** delta [T][C]: ∂L/∂s becomes κ ∂L/∂u, at one pixel; sums [4] += the learnable parameter's part. */
-export function neuronBack(rec: usize, delta: usize, potentials: usize, derivatives: usize, sums: usize, lambdaValue: f32, kappaValue: f32): void {
+export function neuronBack(
+  rec: usize, delta: usize, potentials: usize, derivatives: usize, sums: usize, lambdaValue: f32, kappaValue: f32,
+): void {
   const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const lambda = f32x4.splat(lambdaValue)

@@ -192,7 +192,11 @@ export function normBackwardReduce(rec: usize, unit: i32, t: i32, scratch: usize
     const start = <usize>firstOfChunk(rec, unit, group) * rowBytes
     const delta = <usize>load<u32>(rec, NormWord.Delta * 4) + start
     const sums = partialOf(rec, unit, group)
-    for (let c: usize = 0; c < rowBytes; c += 16) {
+    let c: usize = 0
+    if (xhat) {
+      for (; c + 64 <= rowBytes; c += 64) normProducts16(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
+    }
+    for (; c < rowBytes; c += 16) {
       if (xhat) {
         normProducts(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
       } else {
@@ -202,6 +206,37 @@ export function normBackwardReduce(rec: usize, unit: i32, t: i32, scratch: usize
       }
     }
   }
+}
+
+/** 16 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
+export function normProducts16(sums: usize, products: usize, delta: usize, xhat: usize, count: u32, step: usize): void {
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0
+  let q0 = s0, q1 = s0, q2 = s0, q3 = s0
+  while (count) {
+    const d0 = v128.load(delta)
+    const d1 = v128.load(delta, 16)
+    const d2 = v128.load(delta, 32)
+    const d3 = v128.load(delta, 48)
+    s0 = f32x4.add(s0, d0)
+    s1 = f32x4.add(s1, d1)
+    s2 = f32x4.add(s2, d2)
+    s3 = f32x4.add(s3, d3)
+    q0 = f32x4.add(q0, f32x4.mul(d0, v128.load(xhat)))
+    q1 = f32x4.add(q1, f32x4.mul(d1, v128.load(xhat, 16)))
+    q2 = f32x4.add(q2, f32x4.mul(d2, v128.load(xhat, 32)))
+    q3 = f32x4.add(q3, f32x4.mul(d3, v128.load(xhat, 48)))
+    delta += step
+    xhat += step
+    count--
+  }
+  v128.store(sums, s0)
+  v128.store(sums, s1, 16)
+  v128.store(sums, s2, 32)
+  v128.store(sums, s3, 48)
+  v128.store(products, q0)
+  v128.store(products, q1, 16)
+  v128.store(products, q2, 32)
+  v128.store(products, q3, 48)
 }
 
 /** 4 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
@@ -220,7 +255,9 @@ export function normProducts(sums: usize, products: usize, delta: usize, xhat: u
 }
 
 /** The same with x̂ = (x − mean)·invStd. */
-export function normCentredProducts(sums: usize, products: usize, delta: usize, x: usize, mean: usize, invStd: usize, count: u32, step: usize): void {
+export function normCentredProducts(
+  sums: usize, products: usize, delta: usize, x: usize, mean: usize, invStd: usize, count: u32, step: usize,
+): void {
   const m = v128.load(mean)
   let s = f32x4.splat(0), q = s
   while (count) {
@@ -306,7 +343,9 @@ export function normApply(out: usize, delta: usize, xhat: usize, coefficients: u
 }
 
 /** One row with x̂ = (x − mean)·invStd. */
-export function normApplyCentred(out: usize, delta: usize, x: usize, coefficients: usize, rowBytes: usize, mean: usize, invStd: usize): void {
+export function normApplyCentred(
+  out: usize, delta: usize, x: usize, coefficients: usize, rowBytes: usize, mean: usize, invStd: usize,
+): void {
   const b = coefficients + rowBytes
   const c = b + rowBytes
   for (let i: usize = 0; i < rowBytes; i += 16) {

@@ -11,14 +11,30 @@ export function sgd(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const first = <u32>unit * perUnit
   const end = min(first + perUnit, load<u32>(rec, SgdWord.Count * 4))
   if (first >= end || !isFinite(load<f32>(Control.Loss))) return
-  const offset = <usize>first << 2
+  const offset = (<usize>first) << 2
   const decay = load<u32>(rec, SgdWord.Group * 4) ? load<f32>(Control.DecayOther) : load<f32>(Control.Decay)
-  sgdRange(<usize>load<u32>(rec, SgdWord.Parameters * 4) + offset, <usize>load<u32>(rec, SgdWord.Velocities * 4) + offset,
-    <usize>load<u32>(rec, SgdWord.Gradients * 4) + offset, <usize>(end - first) << 2, load<f32>(Control.LearningRate),
-    load<f32>(Control.Momentum), decay, load<u32>(Control.Nesterov) != 0)
+  sgdRange(
+    <usize>load<u32>(rec, SgdWord.Parameters * 4) + offset,
+    <usize>load<u32>(rec, SgdWord.Velocities * 4) + offset,
+    <usize>load<u32>(rec, SgdWord.Gradients * 4) + offset,
+    (<usize>(end - first)) << 2,
+    load<f32>(Control.LearningRate),
+    load<f32>(Control.Momentum),
+    decay,
+    load<u32>(Control.Nesterov) != 0,
+  )
 }
 
-export function sgdRange(parameters: usize, velocities: usize, gradients: usize, bytes: usize, rate: f32, momentum: f32, decay: f32, nesterov: bool): void {
+export function sgdRange(
+  parameters: usize,
+  velocities: usize,
+  gradients: usize,
+  bytes: usize,
+  rate: f32,
+  momentum: f32,
+  decay: f32,
+  nesterov: bool,
+): void {
   const r = f32x4.splat(rate)
   const m = f32x4.splat(momentum)
   const d = f32x4.splat(decay)

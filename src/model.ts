@@ -14,7 +14,7 @@ import { type Executor, localExecutor } from './runtime/executor.js'
 import { loadEngine } from './runtime/load.js'
 import { availableParallelism } from './runtime/processors.js'
 import { evaluate, type Evaluation } from './train/evaluate.js'
-import { type FitOptions, fit, type History } from './train/fit.js'
+import { type FitOptions, fit, type History, median } from './train/fit.js'
 import { type Sgd, sgd } from './train/optimizer.js'
 
 export interface CompileOptions extends MethodOptions {
@@ -477,6 +477,19 @@ export class Model {
   /** Loss, accuracy and firing rates on a data set. @throws SpikewasmError when the data does not match the model. */
   evaluate(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Evaluation> {
     return evaluate(this, data, options)
+  }
+
+  /**
+   * Times every operation of a training step on this thread, with the batch of the last `trainStep`; the parameters change as by that step.
+   * @returns median milliseconds of each operation over `repeats` runs, in the order of the program, by layer name.
+   */
+  async profile(repeats = 5): Promise<{ op: string; layer: string; milliseconds: number }[]> {
+    this.ready()
+    const { profileProgram } = await import('./runtime/profile.js')
+    const { threads, engine } = this.settings
+    const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
+    const runs = Array.from({ length: repeats }, () => profileProgram(module, this.memory, this.plan.programs.train, this.plan.workerScratchAt))
+    return runs[0].map(({ op, layer }, i) => ({ op, layer: this.layerName(layer), milliseconds: median(runs.map((run) => run[i].milliseconds)) }))
   }
 
   /** Forgets the optimizer's momentum. */

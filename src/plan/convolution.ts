@@ -27,6 +27,15 @@ export function geometryOf(layer: Conv2d | Linear, input: Shape, inC: number, ou
   return { ...shared, kernel: layer.kernelSize, stride: layer.stride, padding: layer.padding }
 }
 
+/**
+ * A linear layer over an image as one over features, which is how it lies in memory when there is one row per pixel: the kernels then see one tap instead of H·W.
+ */
+function flat(g: Geometry, steps: number): Geometry {
+  const covers = g.outShape[1] === 1 && g.outShape[2] === 1 && g.kernel[0] === g.inShape[1] && g.kernel[1] === g.inShape[2] && g.padding[0] === 0 && g.padding[1] === 0
+  if (!covers || steps > 1) return g
+  return { ...g, inC: taps(g) * g.inC, inShape: [taps(g) * g.inC, 1, 1], kernel: [1, 1] }
+}
+
 export const taps = (g: Geometry): number => g.kernel[0] * g.kernel[1]
 const pixelsOf = (g: Geometry): number => g.images * g.outShape[1] * g.outShape[2]
 const kRowsOf = (g: Geometry): number => weightRows(taps(g), g.inC)
@@ -81,6 +90,10 @@ function inputWords(input: DenseInput): Words {
 const DENSE_ROWS = 64
 
 export function emitDense(b: ProgramBuilder, g: Geometry, steps: number, input: DenseInput, out: Buffer, weight: Reference, bias: Reference | 0, zeros: Buffer): void {
+  // The rows of a dense input lie one step behind the other in each pixel, unless there is one step.
+  const pixelBytes = input.pixelBytes * (taps(g) / taps(flat(g, steps)))
+  g = flat(g, steps)
+  input = { ...input, pixelBytes }
   const rows = pixelsOf(g) * steps
   b.emit(
     Op.ConvDense,
@@ -208,6 +221,7 @@ export function emitInputGradient(b: ProgramBuilder, g: Geometry, steps: number,
     }))
     return
   }
+  g = flat(g, steps)
   const transposed = b.buffer(`${name} transposed weight`, up(g.inC, 8) * taps(g) * g.outC * 4)
   const words = { ...shapeWords(g, steps), [ConvWord.Weight]: weight, [ConvWord.Transposed]: ref(transposed) }
   b.emit(Op.TransposeWeight, Math.ceil(g.inC / 8), words)
@@ -248,6 +262,9 @@ export function emitWeightGradient(b: ProgramBuilder, g: Geometry, steps: number
     emitWinograd(b, winogradWeightPlan(winogradShape(g)), name, words, accumulate)
     return
   }
+  const pixelBytes = input.pixelBytes * (taps(g) / taps(flat(g, steps)))
+  g = flat(g, steps)
+  input = { ...input, pixelBytes }
   const rows = pixelsOf(g) * steps
   const kRows = kRowsOf(g)
   const kPerUnit = Math.min(GRADIENT_K, kRows)

@@ -119,13 +119,20 @@ function isInput(graph: Graph, index: number): boolean {
   return node.kind === 'input' || ((node.kind === 'flatten' || node.kind === 'identity') && isInput(graph, node.inputs[0]))
 }
 
+/** Pixels of a node that a kernel behind it may read in one run. */
+function zeroPixels(graph: Graph, { index }: { index: number }): number {
+  const kernels = graph.nodes.filter((n) => n.inputs.includes(index)).map(({ layer }) => (layer?.kind === 'conv2d' ? layer.kernelSize[1] : 1))
+  return Math.max(1, ...kernels)
+}
+
 /** Everything about a model's memory and programs, for a number of workers. */
 export function makePlan(options: PlanOptions, workers: number): Plan {
   const { graph, batchSize, timeSteps, input } = options
   const { parameters, statistics, parameterFloats, decayFloats, statisticFloats } = collectState(graph)
   const b = new ProgramBuilder()
   const classes = storedChannels(graph.nodes[graph.output].shape[0])
-  const pixels = Math.max(...graph.nodes.map((node) => storedChannels(node.shape[0])))
+  // Stands for rows outside an image: as long as what a kernel reads at once, a kernel row or a flattened image of channels.
+  const pixels = Math.max(...graph.nodes.map((node) => storedChannels(node.shape[0]) * zeroPixels(graph, node)))
   const imageBytes = batchSize * input[0] * input[1] * input[2] * (options.frames ? timeSteps : 1) * 4
   const buffers = {
     parameters: b.buffer('parameters', parameterFloats * 4, 'parameters'),

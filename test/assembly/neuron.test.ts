@@ -97,7 +97,8 @@ function dynamicsWords(d: Dynamics): Words {
 }
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
-  if (!(Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected)))) assert.unreachable(`${message}: got ${actual}, expected ${expected}`)
+  if (!(Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected))))
+    assert.unreachable(`${message}: got ${actual}, expected ${expected}`)
 }
 
 /** Scratch of the largest case below, with guards. */
@@ -122,15 +123,31 @@ interface Term {
   address: number
   value(pixel: number, t: number, c: number): number
   normalised(pixel: number, t: number, c: number): number
-  words: [data: number, pixelBytes: number, stepBytes: number, scale: number, shift: number, mean: number, invStd: number, groupBytes: number]
+  words: [
+    data: number,
+    pixelBytes: number,
+    stepBytes: number,
+    scale: number,
+    shift: number,
+    mean: number,
+    invStd: number,
+    groupBytes: number,
+  ]
   xhat: number
 }
 
 /** A float term with random data; affine, static and grouped at will. */
-function randomTerm(engine: TestEngine, random: () => number, P: number, T: number, C: number, options: { plain?: boolean; loop?: boolean } = {}): Term {
-  const still = random() < 0.25
-  const affine = options.plain === true || random() < 0.6
-  const groups = affine && options.plain !== true && random() < 0.5 ? T : 1
+function randomTerm(
+  engine: TestEngine,
+  random: () => number,
+  P: number,
+  T: number,
+  C: number,
+  options: { plain: boolean; loop: boolean; still: boolean },
+): Term {
+  const still = options.still || random() < 0.25
+  const affine = options.plain || random() < 0.6
+  const groups = affine && !options.plain && !options.still && random() < 0.5 ? T : 1
   const rows = still ? 1 : T
   const signed = (scale: number, offset = 0) => Array.from({ length: groups * C }, () => Math.fround(offset + scale * (random() - 0.5)))
   const data = Array.from({ length: P * rows * C }, () => Math.fround((random() + random() + random() - 0.9) * 1.5))
@@ -178,7 +195,14 @@ function termWords(term: Term, first: NeuronWord, t = 0, loop = false): Words {
 }
 
 for (const variant of variants) {
-  for (const name of ['lif-leak02-soft-detach', 'lif-leak02-soft', 'lif-leak02-hard', 'lif-leak05-soft-detach', 'lif-leak05-soft', 'lif-leak05-hard']) {
+  for (const name of [
+    'lif-leak02-soft-detach',
+    'lif-leak02-soft',
+    'lif-leak02-hard',
+    'lif-leak05-soft-detach',
+    'lif-leak05-soft',
+    'lif-leak05-hard',
+  ]) {
     test(`${variant} neuron ${name} equals the official code, steps inside and outside, and through time`, () => {
       const engine = new TestEngine(variant)
       const { metadata, tensor } = readFixture(name)
@@ -194,9 +218,12 @@ for (const variant of variants) {
         kind: Surrogate.Sigmoid,
         alpha: Number(metadata.alpha),
       }
-      const rows = (from: Float32Array) => Array.from({ length: P * T * C }, (_, i) => from[((Math.floor(i / C) % T) * P + Math.floor(i / C / T)) * C + (i % C)]!)
+      const rows = (from: Float32Array) =>
+        Array.from({ length: P * T * C }, (_, i) => from[((Math.floor(i / C) % T) * P + Math.floor(i / C / T)) * C + (i % C)]!)
       const scratch = engine.alloc(scratchBytes(T, C))
-      const [masks, counts, eligibility, partials, v, rho] = [P * C, P * C, P * C * 4, 8, P * C * 4, P * C * 4].map((n) => engine.alloc(n)) as [number, number, number, number, number, number]
+      const [masks, counts, eligibility, partials, v, rho] = [P * C, P * C, P * C * 4, 8, P * C * 4, P * C * 4].map((n) =>
+        engine.alloc(n),
+      ) as [number, number, number, number, number, number]
       const common: Words = {
         ...dynamicsWords(d),
         [NeuronWord.Masks]: masks,
@@ -209,7 +236,11 @@ for (const variant of variants) {
         [NeuronWord.PixelsPerUnit]: 3,
         [NeuronWord.TotalSteps]: T,
       }
-      const terms: Words = { [NeuronWord.A]: engine.putFloats(rows(values)), [NeuronWord.APixelBytes]: T * C * 4, [NeuronWord.AStepBytes]: C * 4 }
+      const terms: Words = {
+        [NeuronWord.A]: engine.putFloats(rows(values)),
+        [NeuronWord.APixelBytes]: T * C * 4,
+        [NeuronWord.AStepBytes]: C * 4,
+      }
       const spikes = tensor('bptt.spikes').values
       const check = (mode: string) => {
         const rate = tensor('rate.mean').values
@@ -219,17 +250,28 @@ for (const variant of variants) {
           close(engine.floats(eligibility, P * C)[i]!, expected[i]!, 1e-5, `${mode} eligibility ${i}`)
         }
         const total = engine.ints(partials, 2)
-        assert.is(total[0]! + total[1]!, spikes.reduce((a, b) => a + b, 0), `${mode} spikes of the units`)
+        assert.is(
+          total[0]! + total[1]!,
+          spikes.reduce((a, b) => a + b, 0),
+          `${mode} spikes of the units`,
+        )
         engine.checkGuards(mode)
       }
 
       engine.run(engine.record(Op.Neuron, 2, { ...common, ...terms, [NeuronWord.T]: T }), scratch)
       check('inside')
       for (let t = 0; t < T; t++)
-        for (let i = 0; i < P * C; i++) assert.is((engine.bytes(masks, P * C)[i]! >> t) & 1, spikes[t * P * C + i], `spike t=${t} neuron ${i}`)
+        for (let i = 0; i < P * C; i++)
+          assert.is((engine.bytes(masks, P * C)[i]! >> t) & 1, spikes[t * P * C + i], `spike t=${t} neuron ${i}`)
 
       const input = engine.putFloats(values)
-      const step = engine.record(Op.Neuron, 2, { ...common, [NeuronWord.APixelBytes]: C * 4, [NeuronWord.T]: 1, [NeuronWord.V]: v, [NeuronWord.Rho]: d.hard || !d.detach ? rho : 0 })
+      const step = engine.record(Op.Neuron, 2, {
+        ...common,
+        [NeuronWord.APixelBytes]: C * 4,
+        [NeuronWord.T]: 1,
+        [NeuronWord.V]: v,
+        [NeuronWord.Rho]: d.hard || !d.detach ? rho : 0,
+      })
       for (let t = 0; t < T; t++) {
         engine.writeWords(step, { [NeuronWord.A]: input + t * P * C * 4 })
         engine.run(step, scratch, t)
@@ -240,7 +282,12 @@ for (const variant of variants) {
       for (let i = 0; i < P * C; i++) close(engine.floats(v, P * C)[i]!, last[i]!, 1e-5, `v ${i}`)
 
       const delta = engine.alloc(P * T * C * 4)
-      const contribution = putContributions(engine, [{ address: engine.putFloats(rows(tensor('bptt.grad_output').values)), stepBytes: C * 4, pixelBytes: T * C * 4 }], P, 1)
+      const contribution = putContributions(
+        engine,
+        [{ address: engine.putFloats(rows(tensor('bptt.grad_output').values)), stepBytes: C * 4, pixelBytes: T * C * 4 }],
+        P,
+        1,
+      )
       engine.run(
         engine.record(Op.NeuronBackwardTime, 2, {
           ...common,
@@ -267,7 +314,9 @@ for (const variant of variants) {
     for (const kind of KINDS.keys()) {
       for (const alpha of [1, 2, 4, 25]) {
         const C = 4096
-        const x = Array.from({ length: C }, (_, i) => Math.fround(1 + (i < 3 ? [0, 1e30, -1e4][i]! : ((random() - 0.5) * 12) / alpha * (i % 3 ? 1 : 8))))
+        const x = Array.from({ length: C }, (_, i) =>
+          Math.fround(1 + (i < 3 ? [0, 1e30, -1e4][i]! : (((random() - 0.5) * 12) / alpha) * (i % 3 ? 1 : 8))),
+        )
         const h = engine.alloc(C * 4)
         engine.run(
           engine.record(Op.Neuron, 1, {
@@ -306,10 +355,13 @@ for (const variant of variants) {
     const loop = seed % 3 === 0
     // A third of the cases takes the loops of the usual layer.
     const plain = seed % 3 === 1
+    // Some have the same current at every step.
+    const still = seed % 5 === 0
     const P = 1 + Math.floor(random() * 23)
     const C = 4 * (1 + Math.floor(random() * 13))
     const T = 1 + Math.floor(random() * 17)
-    test(`${variant} neuron P=${P} C=${C} T=${T} ${loop ? 'steps outside' : plain ? 'plain' : 'general'} equals the reference (seed ${seed})`, () => {
+    const way = loop ? 'steps outside' : plain ? 'plain' : 'general'
+    test(`${variant} neuron P=${P} C=${C} T=${T} ${way} equals the reference (seed ${seed})`, () => {
       const engine = new TestEngine(variant)
       const d = randomDynamics(random)
       if (plain) Object.assign(d, { kappa: 1, rest: 0, hard: false, detach: true })
@@ -320,10 +372,11 @@ for (const variant of variants) {
         d.lambda = 1 - sigma
         if (d.kappa !== 1) d.kappa = sigma
       }
-      const a = randomTerm(engine, random, P, T, C, { plain, loop })
-      const b = random() < 0.4 ? randomTerm(engine, random, P, T, C, { plain, loop }) : undefined
+      const a = randomTerm(engine, random, P, T, C, { plain, loop, still })
+      const b = random() < 0.4 ? randomTerm(engine, random, P, T, C, { plain, loop, still }) : undefined
       const planes = Math.ceil(T / 8)
-      const spikes = random() < 0.4 && !(plain && b) ? Array.from({ length: T * P * C }, () => (random() < 0.3 ? 1 : 0)) : undefined
+      const spikes =
+        random() < 0.4 && !still && !(plain && b) ? Array.from({ length: T * P * C }, () => (random() < 0.3 ? 1 : 0)) : undefined
       const spikeScale = Math.fround(0.3 + random())
       const source = spikes ? engine.alloc((loop ? T : planes) * P * C, 0) : 0
       spikes?.forEach((s, i) => {
@@ -361,11 +414,18 @@ for (const variant of variants) {
         [NeuronWord.Rho]: rho,
         [NeuronWord.SurrogateOut]: surrogateOut,
       }
-      const record = engine.record(Op.Neuron, units, { ...words, ...termWords(a, NeuronWord.A), ...(b ? termWords(b, NeuronWord.B) : none) })
+      const record = engine.record(Op.Neuron, units, {
+        ...words,
+        ...termWords(a, NeuronWord.A),
+        ...(b ? termWords(b, NeuronWord.B) : none),
+      })
       const scratch = engine.alloc(scratchBytes(T, C))
 
       const current = (p: number, c: number) =>
-        Array.from({ length: T }, (_, t) => a.value(p, t, c) + (b?.value(p, t, c) ?? 0) + (spikes ? spikes[(t * P + p) * C + c]! * spikeScale : 0))
+        Array.from(
+          { length: T },
+          (_, t) => a.value(p, t, c) + (b?.value(p, t, c) ?? 0) + (spikes ? spikes[(t * P + p) * C + c]! * spikeScale : 0),
+        )
       const reference = Array.from({ length: P * C }, (_, i) => simulate(d, current(Math.floor(i / C), i % C)))
       const sure = reference.map(({ margin }) => margin > 2e-5)
       assert.ok(sure.filter((x) => !x).length <= 2 + 0.02 * P * C, 'nearly all neurons stay clear of the threshold')
@@ -373,7 +433,11 @@ for (const variant of variants) {
 
       if (loop) {
         for (let t = 0; t < T; t++) {
-          engine.writeWords(record, { ...termWords(a, NeuronWord.A, t, true), ...(b ? termWords(b, NeuronWord.B, t, true) : none), ...(source ? { [NeuronWord.S]: source + t * P * C } : none) })
+          engine.writeWords(record, {
+            ...termWords(a, NeuronWord.A, t, true),
+            ...(b ? termWords(b, NeuronWord.B, t, true) : none),
+            ...(source ? { [NeuronWord.S]: source + t * P * C } : none),
+          })
           engine.run(record, scratch, t)
           reference.forEach((r, i) => {
             if (!sure[i]) return
@@ -395,7 +459,11 @@ for (const variant of variants) {
       }
       reference.forEach((r, i) => {
         if (!sure[i]) return
-        assert.is(engine.bytes(counts, P * C)[i], r.s.reduce((x, y) => x + y, 0), `count ${i}`)
+        assert.is(
+          engine.bytes(counts, P * C)[i],
+          r.s.reduce((x, y) => x + y, 0),
+          `count ${i}`,
+        )
         if (learn) close(engine.floats(eligibility, P * C)[i]!, r.eligibility, 1e-4, `eligibility ${i}`)
       })
       for (const term of [a, b]) {
@@ -408,7 +476,11 @@ for (const variant of variants) {
       }
       for (let unit = 0; unit < units; unit++) {
         const part = engine.bytes(counts, P * C).slice(unit * perUnit * C, (unit + 1) * perUnit * C)
-        assert.is(engine.ints(partials, units)[unit], part.reduce((x, y) => x + y, 0), `spikes of unit ${unit}`)
+        assert.is(
+          engine.ints(partials, units)[unit],
+          part.reduce((x, y) => x + y, 0),
+          `spikes of unit ${unit}`,
+        )
       }
       engine.checkGuards()
 
@@ -416,7 +488,12 @@ for (const variant of variants) {
       const gradient = Array.from({ length: P * T * C }, () => Math.fround(random() - 0.5))
       const delta = engine.alloc(P * T * C * 4)
       const learned = engine.alloc(units * 4)
-      const contributions = putContributions(engine, [{ address: engine.putFloats(gradient), stepBytes: C * 4, pixelBytes: T * C * 4, scale: 0.5 }], P, 1)
+      const contributions = putContributions(
+        engine,
+        [{ address: engine.putFloats(gradient), stepBytes: C * 4, pixelBytes: T * C * 4, scale: 0.5 }],
+        P,
+        1,
+      )
       engine.run(
         engine.record(Op.NeuronBackwardTime, units, {
           ...words,
@@ -440,7 +517,10 @@ for (const variant of variants) {
         const r = simulate(d, current(p, i % C), arriving)
         gains[unit]! += r.gain
         surePixels[unit] &&= sure[i]!
-        if (sure[i]) r.delta.forEach((x, t) => close(engine.floats(delta, P * T * C)[(p * T + t) * C + (i % C)]!, x, 1e-4, `δI t=${t} neuron ${i}`))
+        if (sure[i])
+          r.delta.forEach((x, t) => {
+            close(engine.floats(delta, P * T * C)[(p * T + t) * C + (i % C)]!, x, 1e-4, `δI t=${t} neuron ${i}`)
+          })
       }
       if (learnable !== undefined)
         gains.forEach((gain, unit) => {
@@ -448,6 +528,35 @@ for (const variant of variants) {
           if (surePixels[unit]) close(engine.floats(learned, units)[unit]!, expected, 2e-4, `∂L/∂w of unit ${unit}`)
         })
       engine.checkGuards('through time')
+    })
+  }
+
+  for (const way of ['plain', 'general']) {
+    test(`${variant} neuron ${way} fires at the threshold itself`, () => {
+      const engine = new TestEngine(variant)
+      const masks = engine.alloc(4)
+      const affine =
+        way === 'plain'
+          ? { [NeuronWord.AScale]: engine.putFloats([1, 1, 1, 1]), [NeuronWord.AShift]: engine.putFloats([0, 0, 0, 0]) }
+          : none
+      engine.run(
+        engine.record(Op.Neuron, 1, {
+          ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta: 1, hard: false, detach: true, kind: Surrogate.Sigmoid, alpha: 4 }),
+          ...affine,
+          [NeuronWord.Masks]: masks,
+          [NeuronWord.Counts]: engine.alloc(4),
+          [NeuronWord.CountPartials]: engine.alloc(4),
+          [NeuronWord.Pixels]: 1,
+          [NeuronWord.C]: 4,
+          [NeuronWord.PixelsPerUnit]: 1,
+          [NeuronWord.T]: 1,
+          [NeuronWord.TotalSteps]: 1,
+          [NeuronWord.A]: engine.putFloats([1, Math.fround(1 - 2 ** -24), 2, -1]),
+        }),
+        engine.alloc(scratchBytes(1, 4)),
+      )
+      assert.equal(Array.from(engine.bytes(masks, 4)), [1, 0, 1, 0])
+      engine.checkGuards()
     })
   }
 
@@ -471,7 +580,8 @@ for (const variant of variants) {
         const steps = still ? 1 : T
         const scale = Math.fround(random() + 0.2)
         const gradient = Array.from({ length: B * outH * outW * steps * C }, () => Math.fround(random() - 0.5))
-        const choice = pooled && random() < 0.4 ? Array.from({ length: B * outH * outW * C }, () => pick(0, kernelH * kernelW - 1)) : undefined
+        const choice =
+          pooled && random() < 0.4 ? Array.from({ length: B * outH * outW * C }, () => pick(0, kernelH * kernelW - 1)) : undefined
         for (let image = 0; image < B; image++)
           for (let oy = 0; oy < outH; oy++)
             for (let ox = 0; ox < outW; ox++)
@@ -483,7 +593,8 @@ for (const variant of variants) {
                 for (let t = 0; t < T; t++)
                   for (let c = 0; c < C; c++)
                     if (!choice || choice[window * C + c] === k)
-                      expected[(((image * H + y) * W + x) * T + t) * C + c]! += scale * gradient[(window * steps + (still ? 0 : t)) * C + c]!
+                      expected[(((image * H + y) * W + x) * T + t) * C + c]! +=
+                        scale * gradient[(window * steps + (still ? 0 : t)) * C + c]!
               }
         return {
           ...{ address: engine.putFloats(gradient), outH, outW, kernelH, kernelW, strideH, strideW, padH, padW, scale },

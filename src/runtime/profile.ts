@@ -1,0 +1,29 @@
+/** Where a program's time goes: its records run one by one on this thread, each timed. */
+
+import { Op, Rec } from '../../assembly/opcodes.js'
+
+export interface RecordTime {
+  readonly op: string
+  /** Index of the layer in the graph. */
+  readonly layer: number
+  readonly milliseconds: number
+}
+
+/** Runs a whole program once. Results are the same as those of an ordinary run. */
+export function profileProgram(module: WebAssembly.Module, memory: WebAssembly.Memory, program: number, scratch: number): RecordTime[] {
+  const execute = new WebAssembly.Instance(module, { env: { memory } }).exports.execute as (record: number, unit: number, t: number, scratch: number) => void
+  const words = new DataView(memory.buffer)
+  const word = (address: number): number => words.getUint32(address, true)
+  const times: RecordTime[] = []
+  for (let s = 0; s < word(program); s++) {
+    const section = program + 16 + 16 * s
+    for (let t = 0; t < word(section + 8); t++)
+      for (let i = 0; i < word(section + 4); i++) {
+        const record = word(section) + i * Rec.Bytes
+        const start = performance.now()
+        for (let unit = 0; unit < word(record + Rec.Units * 4); unit++) execute(record, unit, t, scratch)
+        times.push({ op: Op[word(record)], layer: word(record + Rec.Layer * 4), milliseconds: performance.now() - start })
+      }
+  }
+  return times
+}

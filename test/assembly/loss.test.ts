@@ -1,0 +1,184 @@
+/** Loss and readout against a float64 reference whose gradient is taken by finite differences. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Control, LossWord, Op } from '../../assembly/opcodes.js'
+import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+
+function close(actual: number, expected: number, tolerance: number, message: string): void {
+  if (!(Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected))))
+    assert.unreachable(`${message}: got ${actual}, expected ${expected}`)
+}
+
+/** (1 − m)·cross entropy + m·mean squared distance to the one-hot target, of one image. */
+function reference(logits: number[], target: number, m: number): number {
+  const highest = Math.max(...logits)
+  const entropy = Math.log(logits.reduce((sum, x) => sum + Math.exp(x - highest), 0)) + highest - logits[target]!
+  const squares = logits.reduce((sum, x, c) => sum + (x - Number(c === target)) ** 2, 0)
+  return (1 - m) * entropy + (m * squares) / logits.length
+}
+
+function gradient(logits: number[], target: number, m: number): number[] {
+  return logits.map((x, c) => {
+    const moved = (by: number) => reference(logits.with(c, x + by), target, m)
+    return (moved(1e-5) - moved(-1e-5)) / 2e-5
+  })
+}
+
+const argmax = (values: number[]): number => values.indexOf(Math.max(...values))
+
+for (const variant of variants) {
+  for (let seed = 1; seed <= 30; seed++) {
+    const random = testRandom(seed * 6131)
+    const pick = (from: number, to: number) => from + Math.floor(random() * (to - from + 1))
+    const [B, T, classes] = [pick(1, 9), pick(1, 6), pick(2, 13)]
+    const C = Math.ceil(classes / 4) * 4 + 4 * pick(0, 1)
+    const mode = (['inside', 'outside', 'static', 'instantaneous'] as const)[seed % 4]!
+    test(`${variant} crossEntropy B=${B} T=${T} classes=${classes} of ${C} ${mode} equals the reference (seed ${seed})`, () => {
+      const engine = new TestEngine(variant)
+      const valid = pick(1, B)
+      const m = mode === 'instantaneous' ? Math.fround(0.05) : random() < 0.7 ? 0 : Math.fround(0.3)
+      const spread = random() < 0.2 ? 200 : 4
+      const steps = mode === 'static' ? 1 : T
+      // Padded classes hold a huge value that must count nowhere. Halves make ties likely.
+      const logits = Array.from({ length: B * steps * C }, (_, i) =>
+        i % C >= classes ? 1e9 : Math.round((random() - 0.5) * 2 * spread * 2) / 2,
+      )
+      const targets = Array.from({ length: B }, (_, b) => (b < valid ? pick(0, classes - 1) : -7))
+      const at = (b: number, t: number) => logits.slice((b * steps + (mode === 'static' ? 0 : t)) * C).slice(0, classes)
+      const mean = (b: number) =>
+        Array.from({ length: classes }, (_, c) => Array.from({ length: T }, (_, t) => at(b, t)[c]! / T).reduce((x, y) => x + y, 0))
+      const scale = Math.fround(1 / (B * T))
+      const outer = mode === 'outside' || mode === 'instantaneous'
+      const [output, losses, predictions, delta] = [B * C * 4, B * 4, B * 4, B * C * 4].map((n) => engine.alloc(n)) as [
+        number,
+        number,
+        number,
+        number,
+      ]
+      const words: Words = {
+        [LossWord.Logits]: engine.putFloats(logits),
+        [LossWord.Images]: B,
+        [LossWord.T]: outer ? 1 : T,
+        [LossWord.C]: C,
+        [LossWord.Classes]: classes,
+        [LossWord.Output]: output,
+        [LossWord.Delta]: delta,
+        [LossWord.GradientScale]: f32(scale),
+        [LossWord.TotalSteps]: T,
+        [LossWord.Losses]: losses,
+        [LossWord.Predictions]: predictions,
+        [LossWord.StepBytes]: mode === 'static' ? 0 : C * 4,
+        [LossWord.MseWeight]: f32(m),
+        [LossWord.Instantaneous]: Number(mode === 'instantaneous'),
+      }
+      engine.writeWords(0, { [Control.Target / 4]: engine.putInts(targets), [Control.Valid / 4]: valid })
+      const record = engine.record(Op.CrossEntropy, 1, words)
+      const checkGradient = (logitsOf: (b: number) => number[], when: string) => {
+        for (let b = 0; b < B; b++) {
+          const expected = b < valid ? gradient(logitsOf(b), targets[b]!, m) : []
+          for (let c = 0; c < C; c++)
+            close(
+              engine.floats(delta, B * C)[b * C + c]!,
+              ((expected[c] ?? 0) * scale * B) / valid,
+              1e-6,
+              `gradient ${when} image ${b} class ${c}`,
+            )
+        }
+      }
+      if (outer) {
+        // Each step finds its own logits at the record's address, as the last layer would leave them.
+        const step = engine.alloc(B * C * 4)
+        engine.writeWords(record, { [LossWord.Logits]: step })
+        for (let t = 0; t < T; t++) {
+          for (let b = 0; b < B; b++) engine.floats(step, B * C).set(logits.slice((b * T + t) * C, (b * T + t + 1) * C), b * C)
+          engine.run(record, 0, t)
+          if (mode === 'instantaneous') checkGradient((b) => at(b, t), `at step ${t}`)
+        }
+      } else {
+        engine.run(record, 0)
+      }
+      if (mode !== 'instantaneous') checkGradient(mean, 'of the mean')
+
+      const lossOf = (b: number) =>
+        mode === 'instantaneous'
+          ? Array.from({ length: T }, (_, t) => reference(at(b, t), targets[b]!, m) / T).reduce((x, y) => x + y, 0)
+          : reference(mean(b), targets[b]!, m)
+      let total = 0
+      let correct = 0
+      for (let b = 0; b < B; b++) {
+        const expected = mean(b)
+        expected.forEach((x, c) => {
+          close(engine.floats(output, B * C)[b * C + c]!, x, 1e-6, `output ${b} ${c}`)
+        })
+        const stored = Array.from(engine.floats(output, B * C).slice(b * C, b * C + classes))
+        assert.is(engine.ints(predictions, B)[b], argmax(stored), `prediction ${b}`)
+        close(engine.floats(losses, B)[b]!, b < valid ? lossOf(b) : 0, 2e-5, `loss ${b}`)
+        if (b >= valid) continue
+        total += lossOf(b)
+        if (argmax(stored) === targets[b]) correct++
+      }
+      close(engine.floats(Control.Loss, 1)[0]!, total / valid, 2e-5, 'mean loss')
+      assert.is(engine.ints(Control.Correct, 1)[0], correct, 'correct predictions')
+      engine.checkGuards()
+    })
+
+    test(`${variant} readout B=${B} T=${T} classes=${classes} of ${C} equals the time mean (seed ${seed})`, () => {
+      const engine = new TestEngine(variant)
+      const logits = Array.from({ length: B * T * C }, (_, i) => (i % C >= classes ? 1e9 : Math.round(random() * 6)))
+      const [output, predictions] = [engine.alloc(B * C * 4), engine.alloc(B * 4)]
+      engine.run(
+        engine.record(Op.Readout, 1, {
+          [LossWord.Logits]: engine.putFloats(logits),
+          [LossWord.Images]: B,
+          [LossWord.T]: T,
+          [LossWord.C]: C,
+          [LossWord.Classes]: classes,
+          [LossWord.Output]: output,
+          [LossWord.TotalSteps]: T,
+          [LossWord.Predictions]: predictions,
+          [LossWord.StepBytes]: C * 4,
+        }),
+        0,
+      )
+      for (let b = 0; b < B; b++) {
+        // Sums of small integers are exact, so that ties are ties.
+        const sums = Array.from({ length: classes }, (_, c) =>
+          Array.from({ length: T }, (_, t) => logits[(b * T + t) * C + c]!).reduce((x, y) => x + y, 0),
+        )
+        sums.forEach((x, c) => {
+          close(engine.floats(output, B * C)[b * C + c]!, x / T, 1e-6, `output ${b} ${c}`)
+        })
+        assert.is(engine.ints(predictions, B)[b], argmax(sums), `prediction ${b}, the first of equals`)
+      }
+      engine.checkGuards()
+    })
+  }
+
+  test(`${variant} crossEntropy without a valid image gives zeros`, () => {
+    const engine = new TestEngine(variant)
+    const delta = engine.alloc(16)
+    engine.writeWords(0, { [Control.Target / 4]: engine.putInts([0]), [Control.Valid / 4]: 0 })
+    engine.run(
+      engine.record(Op.CrossEntropy, 1, {
+        [LossWord.Logits]: engine.putFloats([1, 2, 0, 0]),
+        [LossWord.Images]: 1,
+        [LossWord.T]: 1,
+        [LossWord.C]: 4,
+        [LossWord.Classes]: 2,
+        [LossWord.Output]: engine.alloc(16),
+        [LossWord.Delta]: delta,
+        [LossWord.GradientScale]: f32(1),
+        [LossWord.TotalSteps]: 1,
+        [LossWord.Losses]: engine.alloc(4),
+        [LossWord.Predictions]: engine.alloc(4),
+        [LossWord.StepBytes]: 16,
+      }),
+      0,
+    )
+    assert.equal(Array.from(engine.floats(delta, 4)), [0, 0, 0, 0])
+    assert.is(engine.floats(Control.Loss, 1)[0], 0)
+    engine.checkGuards()
+  })
+}
+
+test.run()

@@ -1,0 +1,96 @@
+/**
+ * Matrix products against sums in float64. Operands are small integers, whose sums float32 holds exactly: results must be equal, whatever the order of the sums.
+ * Memory and scratch have exactly the documented sizes.
+ */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { TestEngine, testRandom, variants } from '../support/engine.js'
+
+const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
+const NAN = 0xff
+
+type Random = () => number
+const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
+const one = <V>(random: Random, values: readonly V[]): V => values[integer(random, 0, values.length - 1)]
+const range = (low: number, high: number): number[] => Array.from({ length: high - low + 1 }, (_, i) => low + i)
+
+/** Below, equal to, multiples of and just above the tiles: 4 × 8 of the micro kernel, 128 rows and a depth of 256 of the packed panels. */
+const SIDES = [...range(1, 20), ...range(127, 130)]
+const DEPTHS = [...range(1, 20), ...range(127, 130), ...range(255, 260), 512, 513]
+
+/** Strides of a and b in elements: a[i·ar + p·ac], b[p·br + j·bc]. */
+const products = {
+  matmulNN: (m: number, n: number, k: number) => ({ ar: k, ac: 1, br: n, bc: 1 }),
+  matmulNT: (m: number, _n: number, k: number) => ({ ar: k, ac: 1, br: 1, bc: k }),
+  matmulTN: (m: number, n: number, _k: number) => ({ ar: 1, ac: m, br: n, bc: 1 }),
+}
+type Product = keyof typeof products
+
+function reference(product: Product, a: ArrayLike<number>, b: ArrayLike<number>, m: number, n: number, k: number): Float64Array {
+  const { ar, ac, br, bc } = products[product](m, n, k)
+  const c = new Float64Array(m * n)
+  for (let i = 0; i < m; i++)
+    for (let j = 0; j < n; j++) {
+      let sum = 0
+      for (let p = 0; p < k; p++) sum += a[i * ar + p * ac] * b[p * br + j * bc]
+      c[i * n + j] = sum
+    }
+  return c
+}
+
+function run(engine: TestEngine, product: Product, a: ArrayLike<number>, b: ArrayLike<number>, m: number, n: number, k: number): Float32Array {
+  engine.reset()
+  const c = engine.alloc(m * n * 4, NAN)
+  const scratch = engine.alloc(engine.exports.matmulScratch(n), NAN)
+  engine.exports[product](c, engine.putFloats(a), engine.putFloats(b), m, n, k, scratch)
+  engine.checkGuards(`${product} m=${m} n=${n} k=${k}`)
+  return engine.floats(c, m * n).slice()
+}
+
+for (const variant of variants) {
+  const engine = new TestEngine(variant)
+
+  for (const product of Object.keys(products) as Product[]) {
+    test(`${variant} ${product} equals the sums at and around every tile size (seed ${base})`, () => {
+      const random = testRandom(base + 1)
+      const sizes = [
+        ...SIDES.map((m) => [m, one(random, SIDES), one(random, DEPTHS)]),
+        ...SIDES.map((n) => [one(random, SIDES), n, one(random, DEPTHS)]),
+        ...DEPTHS.map((k) => [one(random, SIDES), one(random, SIDES), k]),
+        [257, 17, 5],
+        [130, 9, 513],
+        [1, 1, 1],
+      ]
+      for (const [m, n, k] of sizes) {
+        const a = Array.from({ length: m * k }, () => integer(random, -8, 8))
+        const b = Array.from({ length: k * n }, () => integer(random, -8, 8))
+        const expected = reference(product, a, b, m, n, k)
+        const actual = run(engine, product, a, b, m, n, k)
+        for (let i = 0; i < m * n; i++)
+          if (actual[i] !== expected[i])
+            assert.unreachable(`m=${m} n=${n} k=${k} row ${Math.floor(i / n)} column ${i % n}: got ${actual[i]}, expected ${expected[i]}`)
+      }
+    })
+
+    test(`${variant} ${product} rounds as float32 sums do, and always the same way (seed ${base})`, () => {
+      const random = testRandom(base + 2)
+      const [m, n, k] = [integer(random, 5, 40), integer(random, 9, 40), integer(random, 257, 700)]
+      const a = Float32Array.from({ length: m * k }, () => random() - 0.5)
+      const b = Float32Array.from({ length: k * n }, () => random() - 0.5)
+      const actual = run(engine, product, a, b, m, n, k)
+      const expected = reference(product, a, b, m, n, k)
+      const size = reference(product, a.map(Math.abs), b.map(Math.abs), m, n, k)
+      for (let i = 0; i < m * n; i++) {
+        const error = Math.abs(actual[i] - expected[i]) / size[i]
+        assert.ok(error < 1e-6, `m=${m} n=${n} k=${k} element ${i}: error ${error} of the sum of sizes`)
+      }
+      assert.equal(run(engine, product, a, b, m, n, k), actual)
+    })
+  }
+
+  test(`${variant} matmulScratch holds the panels`, () => {
+    for (const n of [1, 7, 8, 9, 130]) assert.is(engine.exports.matmulScratch(n), 128 + 4 * 256 * (128 + Math.ceil(n / 8) * 8))
+  })
+}
+
+test.run()

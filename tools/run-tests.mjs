@@ -1,0 +1,63 @@
+// Runs every test/**/*.test.ts from build/, each file in a process of its own, one after the other. Arguments select files whose path contains one of them.
+// Ends with the line "N passed, N failed"; a file that does not load, ends early or hangs counts as one failure.
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+const TIMEOUT_MS = 300_000
+
+/** Paths below the folder, sorted. */
+function filesBelow(folder) {
+  return readdirSync(folder, { recursive: true })
+    .map((name) => join(folder, name))
+    .sort()
+}
+
+/** Runs one built file and resolves with its counts. */
+function runFile(file) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.setEncoding('utf8')
+    child.stdout.on('data', (text) => {
+      output += text
+      process.stdout.write(text)
+    })
+    let hung = false
+    const timer = setTimeout(() => {
+      hung = true
+      child.kill('SIGKILL')
+    }, TIMEOUT_MS)
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      const total = Number(output.match(/^ *Total: +(\d+)/m)?.[1] ?? 0)
+      const passed = Number(output.match(/^ *Passed: +(\d+)/m)?.[1] ?? 0)
+      let failed = total - passed
+      if (failed === 0 && (code !== 0 || total === 0)) {
+        failed = 1
+        const why = hung ? `did not end within ${TIMEOUT_MS / 1000} s` : signal ? `ended by ${signal}` : total === 0 ? 'ran no test' : `exit code ${code}`
+        console.log(`  FAIL  ${file}: ${why}`)
+      }
+      resolve({ passed, failed })
+    })
+  })
+}
+
+const wanted = process.argv.slice(2)
+const sources = filesBelow('test').filter((path) => path.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => path.includes(part))))
+let [passed, failed] = [0, 0]
+for (const source of sources) {
+  const file = join('build', source.replace(/\.ts$/, '.js'))
+  console.log(`\n${source}`)
+  if (!existsSync(file)) {
+    console.log(`  FAIL  ${file} does not exist; run "npm run build" first`)
+    failed++
+    continue
+  }
+  const counts = await runFile(file)
+  passed += counts.passed
+  failed += counts.failed
+}
+if (passed + failed === 0) console.log(`no test matches ${JSON.stringify(wanted)}`)
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0
+console.log(`${passed} passed, ${failed} failed`)
