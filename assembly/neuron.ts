@@ -69,6 +69,7 @@ function isPlain(rec: usize, kappa: f32): bool {
     && affineA && (b == 0 || affineB && load<u32>(rec, NeuronWord.S * 4) == 0)
     && (load<u32>(rec, NeuronWord.V * 4) | load<u32>(rec, NeuronWord.SurrogateOut * 4)) == 0
     && load<u32>(rec, NeuronWord.T * 4) == load<u32>(rec, NeuronWord.TotalSteps * 4)
+    && (load<u32>(rec, NeuronWord.Eligibility * 4) != 0 || (load<u32>(rec, NeuronWord.AXhat * 4) | load<u32>(rec, NeuronWord.BXhat * 4)) == 0)
 }
 
 /** With a soft, detached reset ρ_t is the same for every neuron. */

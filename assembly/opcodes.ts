@@ -494,7 +494,7 @@ export enum LossWord {
   Predictions = 14,
   /** Bytes between steps of Logits (0: static). */
   StepBytes = 15,
-  /** f32: weight of the mean squared error of softmax against one-hot targets, 0 for plain cross entropy (online methods 0.05). */
+  /** f32: weight of the mean squared error of the logits against one-hot targets, 0 for plain cross entropy (online methods 0.05). */
   MseWeight = 16,
   /** Non-zero: the loss is of the instantaneous output at every step (online methods). */
   Instantaneous = 17,

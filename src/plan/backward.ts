@@ -249,7 +249,7 @@ export class BackwardPlanner {
         [NeuronWord.ContributionCount]: table[NeuronBackWord.ContributionCount],
         [NeuronWord.LearnablePartials]: partials ? ref(partials) : 0,
       },
-      64 * (gradientSteps + 8) * 8 + gradientSteps * output.stored * 8,
+      16 + 4 * (2 * gradientSteps + 1) * output.stored,
     )
     if (partials)
       builder.emit(Op.SumScalars, 1, { [PoolWord.Out]: this.context.gradient(node.index, 'w'), [PoolWord.In]: ref(partials), [PoolWord.Images]: units })

@@ -61,6 +61,9 @@ const surrogates = {
   erf: Surrogate.Erf,
 } as const
 
+/** Worker scratch of the neuron kernel: weights of the steps, and the potentials of a block of pixels. */
+const neuronScratch = (steps: number, stored: number): number => 16 * steps + 4 * Math.max(2048, (2 * steps + 1) * stored)
+
 export const perUnit = (elements: number, width: number): number => Math.max(1, Math.min(elements, Math.ceil(8192 / width)))
 
 /** Rows of one unit of the normalisation kernels, a multiple of the groups. */
@@ -286,7 +289,7 @@ export class ForwardPlanner {
     const counts = this.context.builder.buffer(`${norm.name} unused counts`, pixels * stored)
     const units = Math.ceil(pixels / perUnit(pixels, stored))
     const partials = this.context.builder.buffer(`${norm.name} unused sums`, units * 4)
-    this.context.builder.emit(Op.Neuron, units, {
+    const words: Words = {
       ...this.neuronShape(shape, stored, perUnit(pixels, stored)),
       [NeuronWord.Masks]: ref(silent.masks),
       [NeuronWord.Counts]: ref(counts),
@@ -297,7 +300,8 @@ export class ForwardPlanner {
       [NeuronWord.Detach]: 1,
       [NeuronWord.V]: this.context.outer ? ref(this.stateBuffer(`${norm.name} unused potential`, pixels * stored * 4)) : 0,
       ...this.floatTermWords({ tensor: norm.tensor, norm, pool: noPool, scale: 1 }, NeuronWord.A, true),
-    })
+    }
+    this.context.builder.emit(Op.Neuron, units, words, neuronScratch(this.context.callSteps, stored))
   }
 
   private neuronShape(shape: Expression['shape'], stored: number, pixelsPerUnit: number): Words {
@@ -420,7 +424,7 @@ export class ForwardPlanner {
       [NeuronWord.Learnable]: layer.learnable ? this.context.parameter(node.index, 'w') : 0,
       [NeuronWord.SurrogateOut]: surrogate ? ref(surrogate) : 0,
     }
-    builder.emit(Op.Neuron, units, words, 64 * (callSteps + 8) * 8)
+    builder.emit(Op.Neuron, units, words, neuronScratch(callSteps, stored))
     this.items.push({ kind: 'neuron', node, layer, output, input, eligibility, surrogate, words })
     this.rates.push({ name: node.name, partials, units, neurons: node.shape[0] * node.shape[1] * node.shape[2], counts: output.counts, eligibility, shape: node.shape, stored })
     return { shape: node.shape, terms: [term(output)] }

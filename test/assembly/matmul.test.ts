@@ -20,9 +20,9 @@ const DEPTHS = [...range(1, 20), ...range(127, 130), ...range(255, 260), 512, 51
 
 /** Strides of a and b in elements: a[i·ar + p·ac], b[p·br + j·bc]. */
 const products = {
-  matmulNN: (m: number, n: number, k: number) => ({ ar: k, ac: 1, br: n, bc: 1 }),
-  matmulNT: (m: number, _n: number, k: number) => ({ ar: k, ac: 1, br: 1, bc: k }),
-  matmulTN: (m: number, n: number, _k: number) => ({ ar: 1, ac: m, br: n, bc: 1 }),
+  matmulNN: (_m: number, n: number, k: number) => ({ ar: k, ac: 1, br: n, bc: 1 }),
+  matmulNT: (_m: number, _n: number, k: number) => ({ ar: k, ac: 1, br: 1, bc: k }),
+  matmulTN: (m: number, n: number) => ({ ar: 1, ac: m, br: n, bc: 1 }),
 }
 type Product = keyof typeof products
 

@@ -143,7 +143,7 @@ function randomTerm(
   P: number,
   T: number,
   C: number,
-  options: { plain: boolean; loop: boolean; still: boolean },
+  options: { plain: boolean; loop: boolean; still: boolean; xhat: number },
 ): Term {
   const still = options.still || random() < 0.25
   const affine = options.plain || random() < 0.6
@@ -173,7 +173,7 @@ function randomTerm(
       engine.putFloats(invStd),
       groups === 1 ? 0 : C * 4,
     ],
-    xhat: random() < 0.7 ? engine.alloc(P * C * 4) : 0,
+    xhat: random() < options.xhat ? engine.alloc(P * C * 4) : 0,
   }
 }
 
@@ -372,8 +372,10 @@ for (const variant of variants) {
         d.lambda = 1 - sigma
         if (d.kappa !== 1) d.kappa = sigma
       }
-      const a = randomTerm(engine, random, P, T, C, { plain, loop, still })
-      const b = random() < 0.4 ? randomTerm(engine, random, P, T, C, { plain, loop, still }) : undefined
+      // Without a backward pass there is seldom a wish for x̂ either.
+      const learn = random() < 0.65
+      const a = randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 })
+      const b = random() < 0.4 ? randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 }) : undefined
       const planes = Math.ceil(T / 8)
       const spikes =
         random() < 0.4 && !still && !(plain && b) ? Array.from({ length: T * P * C }, () => (random() < 0.3 ? 1 : 0)) : undefined
@@ -384,7 +386,6 @@ for (const variant of variants) {
         if (loop) engine.bytes(source, T * P * C)[i] = s
         else engine.bytes(source, planes * P * C)[(t >> 3) * P * C + (i % (P * C))]! |= s << (t & 7)
       })
-      const learn = random() < 0.8
       const perUnit = 1 + Math.floor(random() * P)
       const units = Math.ceil(P / perUnit)
       const masks = engine.alloc((loop ? 1 : planes) * P * C)
@@ -429,7 +430,6 @@ for (const variant of variants) {
       const reference = Array.from({ length: P * C }, (_, i) => simulate(d, current(Math.floor(i / C), i % C)))
       const sure = reference.map(({ margin }) => margin > 2e-5)
       assert.ok(sure.filter((x) => !x).length <= 2 + 0.02 * P * C, 'nearly all neurons stay clear of the threshold')
-      const usedInSum = (term: Term) => (learn || loop || !plain ? term.xhat : 0)
 
       if (loop) {
         for (let t = 0; t < T; t++) {
@@ -467,7 +467,7 @@ for (const variant of variants) {
         if (learn) close(engine.floats(eligibility, P * C)[i]!, r.eligibility, 1e-4, `eligibility ${i}`)
       })
       for (const term of [a, b]) {
-        if (!term || !usedInSum(term)) continue
+        if (!term?.xhat) continue
         for (let i = 0; i < P * C; i++) {
           let mean = 0
           for (let t = 0; t < T; t++) mean += term.normalised(Math.floor(i / C), t, i % C) / T

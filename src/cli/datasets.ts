@@ -1,0 +1,95 @@
+/** Data sets by name, with what each is trained with unless options say otherwise. */
+
+import { availableParallelism } from 'node:os'
+import { type AugmentOptions, augment, cifarAugmentation, type Dataset, datasets as loaders, type Split, subset } from '../data/index.js'
+import { SpikewasmError } from '../errors.js'
+import { withFiles } from './mistakes.js'
+
+interface Entry {
+  /** What `--data` names; absent for data in the package. */
+  readonly source?: string
+  readonly load: (path: string) => Split | Promise<Split>
+  /** [C, H, W] of the data set as published, for `info`. */
+  readonly shape: readonly [number, number, number]
+  readonly classes: number
+  /** What `--augment` does; absent where it is not offered. */
+  readonly augmentation?: AugmentOptions
+  readonly defaults: Defaults
+}
+
+interface Defaults {
+  readonly epochs: number
+  readonly batchSize: number
+  readonly lr: number
+  readonly weightDecay: number
+  /** At most so many threads pay. */
+  readonly threads: number
+}
+
+const idxFiles = 'the folder with train-images-idx3-ubyte.gz and its three companions'
+const mnistLike = { source: idxFiles, shape: [1, 28, 28], classes: 10, defaults: { epochs: 3, batchSize: 64, lr: 0.1, weightDecay: 5e-4, threads: 256 } } as const
+const cifarLike = {
+  shape: [3, 32, 32],
+  augmentation: cifarAugmentation,
+  defaults: { epochs: 20, batchSize: 128, lr: 0.1, weightDecay: 5e-4, threads: 256 },
+} as const
+
+export const datasets = {
+  digits: {
+    load: () => loaders.digits(),
+    shape: [1, 8, 8],
+    classes: 10,
+    defaults: { epochs: 30, batchSize: 32, lr: 0.2, weightDecay: 5e-4, threads: 2 },
+  },
+  mnist: { ...mnistLike, load: loaders.mnist },
+  'fashion-mnist': { ...mnistLike, load: loaders.fashionMnist },
+  cifar10: { ...cifarLike, source: 'cifar-10-binary.tar.gz or its folder', classes: 10, load: loaders.cifar10 },
+  cifar100: { ...cifarLike, source: 'cifar-100-binary.tar.gz or its folder', classes: 100, load: loaders.cifar100 },
+} satisfies Record<string, Entry>
+
+export type DatasetName = keyof typeof datasets
+
+export const datasetNames = Object.keys(datasets) as DatasetName[]
+
+/** A default of every data set, for --help: `digits 30, mnist 3, …`. */
+export function describeDefault(key: keyof Defaults): string {
+  return datasetNames.map((name) => `${name} ${datasets[name].defaults[key]}`).join(', ')
+}
+
+/** Threads unless --threads says otherwise. */
+export function defaultThreads(name: DatasetName): number {
+  return Math.min(datasets[name].defaults.threads, availableParallelism())
+}
+
+export interface DataArguments {
+  readonly dataset: DatasetName
+  /** Path that `--data` gives. */
+  readonly data?: string
+  readonly limitTrain?: number
+  readonly limitTest?: number
+  readonly augment?: boolean
+}
+
+/**
+ * Loads a data set as options say.
+ *
+ * @throws SpikewasmError when `--data` is missing or superfluous, files are missing or damaged, or augmentation is not offered
+ */
+export async function loadData({ dataset: name, data, limitTrain, limitTest, augment: augmented }: DataArguments): Promise<Split> {
+  const entry: Entry = datasets[name]
+  if (entry.source !== undefined && data === undefined) throw new SpikewasmError(`--data must be ${entry.source} for --dataset ${name}, got none`)
+  if (entry.source === undefined && data !== undefined)
+    throw new SpikewasmError(`--data must be left out for --dataset ${name}, which comes with the package, got ${JSON.stringify(data)}; name another data set with --dataset`)
+  if (augmented && !entry.augmentation) throw new SpikewasmError(`--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`)
+  return withFiles(async () => {
+    const { train, test } = await entry.load(data ?? '')
+    const limited = (part: Dataset, limit: number | undefined): Dataset => (limit === undefined ? part : subset(part, limit))
+    const training = limited(train, limitTrain)
+    return { train: augmented && entry.augmentation ? augment(training, entry.augmentation) : training, test: limited(test, limitTest) }
+  })
+}
+
+/** Names of the data sets that `--augment` is for. */
+export function augmentable(): string[] {
+  return datasetNames.filter((name) => 'augmentation' in datasets[name])
+}

@@ -1,0 +1,100 @@
+/** `spikewasm eval` */
+
+import { Command, Option } from 'commander'
+import { SpikewasmError } from '../errors.js'
+import { compile } from '../model.js'
+import { type ModelName, models } from '../models/registry.js'
+import { type DataArguments, type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
+import { withFiles } from './mistakes.js'
+import { named, numeric, shared } from './options.js'
+import { keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
+import { readRunOptions, weightsOf } from './run-folder.js'
+
+interface EvalArguments {
+  readonly run?: string
+  readonly weights?: string
+  readonly dataset?: DatasetName
+  readonly data?: string
+  readonly model?: ModelName
+  readonly timeSteps?: number
+  readonly tau?: number
+  readonly split: 'test' | 'train'
+  readonly limitTrain?: number
+  readonly limitTest?: number
+  readonly batchSize?: number
+  readonly threads?: number
+  readonly json: boolean
+}
+
+export function evalCommand(command: Command): Command {
+  // What a run's folder says is the default here, so the shared options lose theirs.
+  const fromRun = (option: Option): Option => {
+    const preset = option.defaultValue as string | number
+    option.default(undefined)
+    option.description += ` (default: the run's, without --run ${preset})`
+    return option
+  }
+  return command
+    .description("Test trained weights: those of a run's folder, or a safetensors file with the options that rebuild its network.")
+    .addOption(new Option('--run <folder>', 'folder that train --out has written'))
+    .addOption(new Option('--weights <file>', 'safetensors file, with --model, --dataset, --time-steps and --tau as in training'))
+    .addOption(fromRun(shared.dataset()))
+    .addOption(shared.data())
+    .addOption(fromRun(shared.model()))
+    .addOption(fromRun(shared.timeSteps()))
+    .addOption(fromRun(shared.tau()))
+    .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
+    .addOption(shared.limitTrain())
+    .addOption(shared.limitTest())
+    .addOption(numeric('--batch-size <n>', "samples at a time (default: the run's, without --run 64)"))
+    .addOption(shared.threads())
+    .addOption(shared.json())
+    .action((args: EvalArguments) => evaluate(args))
+}
+
+async function evaluate(args: EvalArguments): Promise<void> {
+  if ((args.run === undefined) === (args.weights === undefined))
+    throw new SpikewasmError(`--run <folder> or --weights <file> must be given, got ${args.run === undefined ? 'neither' : 'both; leave one out'}`)
+  const run = args.run === undefined ? undefined : await readRunOptions(args.run)
+  const weights = args.run === undefined ? args.weights! : weightsOf(args.run)
+  const dataset = args.dataset ?? run?.dataset ?? 'digits'
+  // Another data set than the run's is another path and another number of samples too.
+  const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
+  const { split, data = source.data, limitTrain = source.limitTrain, limitTest = source.limitTest } = args
+  const part = (await loadData({ dataset, data, limitTrain, limitTest }))[split]
+
+  const name = args.model ?? run?.model ?? 'cnn'
+  const input = run?.input ?? part.shape
+  const classes = run?.classes ?? datasets[dataset].classes
+  const model = await compile(models[name](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 }), {
+    input,
+    method: run?.method,
+    stepMode: run?.stepMode,
+    timeSteps: args.timeSteps ?? run?.timeSteps ?? 4,
+    batchSize: args.batchSize ?? run?.batchSize ?? 64,
+    threads: args.threads ?? defaultThreads(dataset),
+  })
+  try {
+    await withFiles(() => model.load(weights))
+    const began = performance.now()
+    const { accuracy, loss, count, firingRates } = await model.evaluate(part)
+    const samplesPerSecond = count / ((performance.now() - began) / 1000)
+    const { threads, timeSteps, method, parameterCount: parameters } = model
+    if (args.json) {
+      const result = { [`${split}Accuracy`]: accuracy, [`${split}Loss`]: loss, samples: count, samplesPerSecond, peakMemoryMB: peakMemoryMB(), firingRates }
+      printJson({ final: true, ...result, dataset, model: name, split, threads, timeSteps, method, parameters })
+      return
+    }
+    const rows: [string, string][] = [
+      [`${split} accuracy`, percent(accuracy)],
+      [`${split} loss`, loss.toFixed(4)],
+      ['samples', String(count)],
+      ['speed', `${Math.round(samplesPerSecond)} samples/s`],
+      ['peak memory', `${peakMemoryMB().toFixed(0)} MB`],
+      ...rateRows(firingRates),
+    ]
+    process.stdout.write(`${name} on ${part.name}\n${keyValueTable(rows)}\n`)
+  } finally {
+    await model.dispose()
+  }
+}

@@ -1,0 +1,54 @@
+/** Options that commands share: how each is written, documented and read. Ranges are checked by the library. */
+
+import { Option } from 'commander'
+import { SpikewasmError } from '../errors.js'
+import { modelNames } from '../models/registry.js'
+import { datasetNames, datasets } from './datasets.js'
+
+/** An option with a number. */
+export function numeric(flags: string, description: string, preset?: number): Option {
+  const option = new Option(flags, description).argParser((text) => {
+    const value = Number(text)
+    if (text.trim() === '' || Number.isNaN(value)) throw new SpikewasmError(`${option.long} must be a number, got ${JSON.stringify(text)}`)
+    return value
+  })
+  return preset === undefined ? option : option.default(preset)
+}
+
+/** An option that counts something: an integer ≥ 1. */
+export function counting(flags: string, description: string): Option {
+  const option = new Option(flags, description).argParser((text) => {
+    const value = Number(text)
+    if (!Number.isSafeInteger(value) || value < 1) throw new SpikewasmError(`${option.long} must be an integer ≥ 1, got ${JSON.stringify(text)}`)
+    return value
+  })
+  return option
+}
+
+/** An option that takes one of some names. */
+export function named(flags: string, description: string, names: readonly string[], preset?: string): Option {
+  // `choices` documents them in --help; the parser says what is wrong in our words.
+  const option = new Option(flags, description).choices(names).argParser((text) => {
+    if (!names.includes(text)) throw new SpikewasmError(`${option.long} must be one of ${names.join(', ')}, got ${JSON.stringify(text)}`)
+    return text
+  })
+  return preset === undefined ? option : option.default(preset)
+}
+
+const sources = datasetNames.flatMap((name) => ('source' in datasets[name] ? [`${name}: ${datasets[name].source}`] : []))
+
+/** Fresh options each time: a commander Option belongs to one command. */
+export const shared = {
+  dataset: (): Option => named('--dataset <name>', 'data set', datasetNames, 'digits'),
+  data: (): Option => new Option('--data <path>', `where the data set is (${sources.join('; ')}; digits come with the package)`),
+  model: (): Option => named('--model <name>', 'network', modelNames, 'cnn'),
+  method: (): Option => named('--method <name>', 'how gradients are computed', ['rate', 'bptt', 'ottt', 'sltt'], 'rate'),
+  stepMode: (): Option =>
+    named('--step-mode <mode>', 'loop over time inside each layer (m) or around the network (s) (default: m for rate and bptt, s for ottt and sltt)', ['m', 's']),
+  timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
+  tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),
+  threads: (): Option => numeric('--threads <n>', 'worker threads (default: all processors, at most 2 for digits)'),
+  limitTrain: (): Option => counting('--limit-train <n>', 'only the first n training samples (default: all)'),
+  limitTest: (): Option => counting('--limit-test <n>', 'only the first n test samples (default: all)'),
+  json: (): Option => new Option('--json', 'JSON on standard output, one object a line').default(false),
+}

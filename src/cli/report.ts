@@ -1,0 +1,174 @@
+/** What a person or a program sees while a network is trained. */
+
+import { SingleBar } from 'cli-progress'
+import Table from 'cli-table3'
+import type { EpochRecord, StepInfo } from '../train/fit.js'
+
+/** The last JSON line of `train`. */
+export interface TrainSummary {
+  readonly final: true
+  /** 0…1; null when training was stopped before the last weights were tested. */
+  readonly testAccuracy: number | null
+  readonly testLoss: number | null
+  /** Of the last epoch; null when there was no step. */
+  readonly trainLoss: number | null
+  readonly trainAccuracy: number | null
+  /** Median over all steps. */
+  readonly stepMs: number | null
+  readonly samplesPerSecond: number | null
+  readonly peakMemoryMB: number
+  /** Spikes per neuron and step by layer, 0…1, of the last epoch. */
+  readonly firingRates: Record<string, number>
+  readonly dataset: string
+  readonly model: string
+  readonly parameters: number
+  readonly method: string
+  readonly stepMode: string
+  readonly timeSteps: number
+  readonly batchSize: number
+  readonly threads: number
+  readonly seed: number
+  readonly epochs: number
+  /** Whether Ctrl-C ended training before its time. */
+  readonly aborted: boolean
+  /** Folder with the files; null without --out. */
+  readonly out: string | null
+}
+
+export interface Reporter {
+  step(info: StepInfo): void
+  epoch(record: EpochRecord): void
+  /** Takes the progress bar away, so that others can write. */
+  pause(): void
+  summary(summary: TrainSummary): void
+}
+
+/** One JSON object a line. */
+export function jsonReporter(): Reporter {
+  return {
+    step() {},
+    epoch: printJson,
+    pause() {},
+    summary: printJson,
+  }
+}
+
+export function printJson(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+/**
+ * Lines and a table, and a progress bar where standard error is a terminal.
+ *
+ * @param rates firing rates of the last step by layer
+ */
+export function humanReporter(epochs: number, rates: () => Record<string, number>): Reporter {
+  const bar = process.stderr.isTTY ? progressBar(rates) : undefined
+  return {
+    step: (info) => bar?.step(info),
+    epoch(record) {
+      bar?.stop()
+      process.stdout.write(`${epochLine(record, epochs)}\n`)
+    },
+    pause: () => bar?.stop(),
+    summary: (summary) => void process.stdout.write(`${summaryTable(summary)}\n`),
+  }
+}
+
+/** More often than this only costs time. */
+const REDRAW_MS = 100
+
+function progressBar(rates: () => Record<string, number>): { step(info: StepInfo): void; stop(): void } {
+  const bar = new SingleBar({
+    format: 'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy {accuracy}  {ms} ms/step  rates {rates}',
+    barsize: 20,
+    clearOnComplete: true,
+    hideCursor: true,
+    // Ctrl-C is handled by the command, which lets the step finish first.
+    gracefulExit: false,
+    stream: process.stderr,
+  })
+  const began = performance.now()
+  let drawn = Number.NEGATIVE_INFINITY
+  return {
+    step({ epoch, epochs, step, steps, meanLoss, meanAccuracy, milliseconds }) {
+      const now = performance.now()
+      if (now - drawn < REDRAW_MS) return
+      drawn = now
+      // Time so far holds data and validation as well, so the estimate does too.
+      const done = epoch * steps + step + 1
+      const payload = {
+        epoch: `${epoch + 1}/${epochs}`,
+        left: duration(((now - began) / done) * (epochs * steps - done)),
+        loss: meanLoss.toFixed(4),
+        accuracy: percent(meanAccuracy),
+        ms: milliseconds.toFixed(1),
+        rates: rateList(rates()),
+      }
+      if (bar.isActive) bar.update(step + 1, payload)
+      else bar.start(steps, step + 1, payload)
+    },
+    stop: () => bar.stop(),
+  }
+}
+
+/** One epoch in one line. */
+export function epochLine(record: EpochRecord, epochs: number): string {
+  const { epoch, trainLoss, trainAccuracy, testAccuracy, samplesPerSecond, firingRates } = record
+  return [
+    `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`,
+    `loss ${trainLoss.toFixed(4)}`,
+    `train ${percent(trainAccuracy)}`,
+    ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}`]),
+    `${Math.round(samplesPerSecond)} samples/s`,
+    `rates ${rateList(firingRates)}`,
+  ].join('  ')
+}
+
+function summaryTable(summary: TrainSummary): string {
+  const { testAccuracy, trainLoss, stepMs, samplesPerSecond, peakMemoryMB, firingRates } = summary
+  const known = (value: number | null, show: (value: number) => string): string => (value === null ? 'unknown' : show(value))
+  return keyValueTable([
+    ['test accuracy', known(testAccuracy, percent)],
+    ['train loss', known(trainLoss, (loss) => loss.toFixed(4))],
+    ['median step', known(stepMs, (ms) => `${ms.toFixed(2)} ms`)],
+    ['speed', known(samplesPerSecond, (speed) => `${Math.round(speed)} samples/s`)],
+    ['peak memory', `${peakMemoryMB.toFixed(0)} MB`],
+    ...rateRows(firingRates),
+  ])
+}
+
+/** A table of two columns. */
+export function keyValueTable(rows: readonly (readonly [string, string])[]): string {
+  const table = new Table({ style: { head: [], border: [], compact: true }, colAligns: ['left', 'right'] })
+  table.push(...rows.map(([key, value]) => [key, value]))
+  return table.toString()
+}
+
+/** A row a layer. */
+export function rateRows(firingRates: Record<string, number>): [string, string][] {
+  return Object.entries(firingRates).map(([layer, rate]) => [`firing rate, layer ${layer}`, rate.toFixed(4)])
+}
+
+/** 0.9746 → `97.46 %` */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(2)} %`
+}
+
+/** The most that the process has held in memory so far, in MB of 2²⁰ bytes. */
+export function peakMemoryMB(): number {
+  return process.resourceUsage().maxRSS / 1024
+}
+
+const rateList = (rates: Record<string, number>): string =>
+  Object.values(rates)
+    .map((rate) => rate.toFixed(2))
+    .join(' ')
+
+/** 83000 → `1:23`, 3723000 → `1:02:03` */
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000)
+  const two = (n: number): string => String(n).padStart(2, '0')
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
+}

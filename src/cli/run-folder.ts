@@ -1,0 +1,106 @@
+/** The folder that `train --out` writes: weights.safetensors, options.json, history.json. */
+
+import { mkdir, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { SpikewasmError } from '../errors.js'
+import { readFileClear, writeFileAtomic } from '../io/files.js'
+import type { Model } from '../model.js'
+import { modelNames } from '../models/registry.js'
+import type { EpochRecord } from '../train/fit.js'
+import { datasetNames } from './datasets.js'
+import { withFiles } from './mistakes.js'
+
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
+
+/** What it takes to build a run's model and data again, and what it was trained with. */
+const runOptions = v.object({
+  /** Of the package that wrote the folder. */
+  version: v.string(),
+  model: v.picklist(modelNames),
+  dataset: v.picklist(datasetNames),
+  data: v.optional(v.string()),
+  limitTrain: v.optional(positive),
+  limitTest: v.optional(positive),
+  augment: v.boolean(),
+  /** [C, H, W] */
+  input: v.tuple([positive, positive, positive]),
+  classes: positive,
+  timeSteps: positive,
+  tau: v.number(),
+  method: v.picklist(['rate', 'bptt', 'ottt', 'sltt']),
+  stepMode: v.picklist(['m', 's']),
+  update: v.picklist(['afterwards', 'everyStep']),
+  backwardSteps: positive,
+  epochs: positive,
+  batchSize: positive,
+  lr: v.number(),
+  momentum: v.number(),
+  weightDecay: v.number(),
+  schedule: v.picklist(['cosine', 'constant']),
+  seed: v.number(),
+  threads: positive,
+  load: v.optional(v.string()),
+})
+
+export type RunOptions = v.InferOutput<typeof runOptions>
+
+const files = { weights: 'weights.safetensors', options: 'options.json', history: 'history.json' }
+
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)
+
+/**
+ * Makes the folder if need be and tries to write in it, before hours of training go by.
+ *
+ * @returns whether the folder is new
+ * @throws SpikewasmError when it cannot be made or written
+ */
+export async function openRunFolder(folder: string): Promise<boolean> {
+  let made: string | undefined
+  try {
+    made = await mkdir(folder, { recursive: true })
+    const probe = join(folder, '.probe')
+    await writeFileAtomic(probe, new Uint8Array())
+    await rm(probe)
+  } catch (error) {
+    throw new SpikewasmError(`--out must be a folder that can be written, got ${JSON.stringify(folder)}: ${(error as Error).message}`, { cause: error })
+  }
+  return made !== undefined
+}
+
+/** Removes a folder that `openRunFolder` made if nothing was written to it. */
+export async function removeIfEmpty(folder: string): Promise<void> {
+  await rmdir(folder).catch(() => undefined)
+}
+
+/** Writes the three files, each atomically. @throws SpikewasmError when one cannot be written. */
+export async function writeRun(folder: string, model: Model, options: RunOptions, history: { epochs: readonly EpochRecord[]; aborted: boolean }): Promise<void> {
+  await withFiles(async () => {
+    await writeFileAtomic(join(folder, files.options), json(options))
+    await model.save(weightsOf(folder))
+    await writeFileAtomic(join(folder, files.history), json(history))
+  })
+}
+
+/** The weights of a run. */
+export function weightsOf(folder: string): string {
+  return join(folder, files.weights)
+}
+
+/** @throws SpikewasmError when the file is missing or does not hold a run's options. */
+export async function readRunOptions(folder: string): Promise<RunOptions> {
+  const path = join(folder, files.options)
+  const bytes = await withFiles(() => readFileClear(path, "--run's options"))
+  const refuse = (why: string): never => {
+    throw new SpikewasmError(`${path}: must hold the options of a run, ${why}; give the folder of a train --out, or --weights and --model instead`)
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes))
+  } catch (error) {
+    return refuse(`got no JSON (${(error as Error).message})`)
+  }
+  const { success, output, issues } = v.safeParse(runOptions, value)
+  if (success) return output
+  return refuse(`got ${v.getDotPath(issues[0]) ?? 'something else'}: ${issues[0].message}`)
+}

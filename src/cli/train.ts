@@ -1,0 +1,207 @@
+/** `spikewasm train` */
+
+import { resolve } from 'node:path'
+import { Command, Option } from 'commander'
+import type { Split } from '../data/index.js'
+import { compile, type Model } from '../model.js'
+import { type ModelName, models } from '../models/registry.js'
+import type { Method, StepMode } from '../plan/plan.js'
+import { type EpochRecord, median } from '../train/fit.js'
+import { constant, cosine, sgd } from '../train/optimizer.js'
+import { augmentable, type DataArguments, datasets, defaultThreads, describeDefault, loadData } from './datasets.js'
+import { listenForInterrupt } from './interrupt.js'
+import { withFiles } from './mistakes.js'
+import { counting, named, numeric, shared } from './options.js'
+import { humanReporter, jsonReporter, peakMemoryMB, type Reporter, type TrainSummary } from './report.js'
+import { openRunFolder, type RunOptions, removeIfEmpty, writeRun } from './run-folder.js'
+import { packageVersion } from './version.js'
+
+interface TrainArguments extends DataArguments {
+  readonly model: ModelName
+  readonly method: Method
+  readonly stepMode?: StepMode
+  readonly update: 'afterwards' | 'everyStep'
+  readonly backwardSteps?: number
+  readonly timeSteps: number
+  readonly tau: number
+  readonly epochs?: number
+  readonly batchSize?: number
+  readonly lr?: number
+  readonly momentum: number
+  readonly weightDecay?: number
+  readonly schedule: 'cosine' | 'constant'
+  readonly threads?: number
+  readonly seed: number
+  readonly load?: string
+  readonly out?: string
+  readonly json: boolean
+}
+
+export function trainCommand(command: Command): Command {
+  return command
+    .description('Train a network and test it after each epoch. Without options: the digits that come with the package.')
+    .addOption(shared.dataset())
+    .addOption(shared.data())
+    .addOption(shared.model())
+    .addOption(shared.method())
+    .addOption(shared.stepMode())
+    .addOption(named('--update <when>', 'ottt, sltt: one optimizer step after all time steps or one for each', ['afterwards', 'everyStep'], 'afterwards'))
+    .addOption(numeric('--backward-steps <K>', 'sltt: backpropagate at K random time steps (default: all)'))
+    .addOption(shared.timeSteps())
+    .addOption(shared.tau())
+    .addOption(numeric('--epochs <n>', `passes over the training data (default: ${describeDefault('epochs')})`))
+    .addOption(numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`))
+    .addOption(numeric('--lr <rate>', `learning rate (default: ${describeDefault('lr')})`))
+    .addOption(numeric('--momentum <share>', 'momentum of SGD', 0.9))
+    .addOption(numeric('--weight-decay <rate>', `L2 decay of the weights of convolutions and linear layers (default: ${describeDefault('weightDecay')})`))
+    .addOption(named('--schedule <name>', 'learning rate over the epochs', ['cosine', 'constant'], 'cosine'))
+    .addOption(shared.threads())
+    .addOption(numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0))
+    .addOption(shared.limitTrain())
+    .addOption(shared.limitTest())
+    .addOption(new Option('--augment', `crop, flip, AutoAugment and Cutout, for ${augmentable().join(' and ')}`).default(false))
+    .addOption(new Option('--load <file>', 'start from the weights in a safetensors file'))
+    .addOption(new Option('--out <folder>', 'write weights.safetensors, options.json and history.json after each epoch'))
+    .addOption(shared.json())
+    .action((args: TrainArguments) => train(args))
+}
+
+async function train(args: TrainArguments): Promise<void> {
+  const complete = { ...datasets[args.dataset].defaults, threads: defaultThreads(args.dataset), ...args }
+  const { lr, momentum, weightDecay, tau } = complete
+  const optimizer = sgd({ lr, momentum, weightDecay, decay: 'weights' })
+  const data = await loadData(args)
+  const { method, stepMode, update, backwardSteps, timeSteps, batchSize, threads, seed } = complete
+  const { shape: input, classes } = data.train
+  const network = models[args.model](input, classes, { tau })
+  const model = await compile(network, { input, method, stepMode, update, backwardSteps, timeSteps, batchSize, threads, seed })
+  try {
+    if (args.load !== undefined) await withFiles(() => model.load(args.load!))
+    const options: RunOptions = {
+      version: packageVersion(),
+      model: args.model,
+      dataset: args.dataset,
+      data: args.data && resolve(args.data),
+      limitTrain: args.limitTrain,
+      limitTest: args.limitTest,
+      augment: args.augment ?? false,
+      input: [...input],
+      classes,
+      timeSteps,
+      tau,
+      method,
+      stepMode: model.stepMode,
+      update,
+      backwardSteps: backwardSteps ?? timeSteps,
+      epochs: complete.epochs,
+      batchSize,
+      lr,
+      momentum,
+      weightDecay,
+      schedule: args.schedule,
+      seed,
+      threads,
+      load: args.load,
+    }
+    const folderIsNew = args.out !== undefined && (await openRunFolder(args.out))
+    try {
+      await run(model, data, optimizer, options, args)
+    } finally {
+      if (args.out !== undefined && folderIsNew) await removeIfEmpty(args.out)
+    }
+  } finally {
+    await model.dispose()
+  }
+}
+
+async function run(model: Model, data: Split, optimizer: ReturnType<typeof sgd>, options: RunOptions, { out, json }: TrainArguments): Promise<void> {
+  const { epochs, schedule } = options
+  const reporter = json ? jsonReporter() : humanReporter(epochs, () => model.firingRates())
+  if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
+  const interrupt = listenForInterrupt(() => {
+    reporter.pause()
+    process.stderr.write('stopping after this step; Ctrl-C again ends at once, without saving\n')
+  })
+  const records: EpochRecord[] = []
+  const stepTimes: number[] = []
+  try {
+    const { aborted } = await model.fit(data.train, {
+      epochs,
+      optimizer,
+      schedule: schedule === 'cosine' ? cosine() : constant(),
+      validation: data.test,
+      signal: interrupt.signal,
+      onStep(info) {
+        stepTimes.push(info.milliseconds)
+        reporter.step(info)
+      },
+      async onEpoch(record) {
+        records.push(record)
+        reporter.epoch(record)
+        if (out !== undefined && !interrupt.signal.aborted) await writeRun(out, model, options, { epochs: records, aborted: false })
+      },
+    })
+    // Ctrl-C in the last validation came too late to stop anything.
+    const stopped = aborted && !(records.length === epochs && records[epochs - 1].testAccuracy !== undefined)
+    if (aborted && out !== undefined) await writeRun(out, model, options, { epochs: records, aborted: stopped })
+    finish(reporter, summarize(model, options, records, stepTimes, stopped, out), json)
+    if (stopped) process.exitCode = 130
+  } finally {
+    reporter.pause()
+    interrupt.release()
+  }
+}
+
+function describe(model: Model, { train, test }: Split, { dataset, model: name, batchSize, epochs }: RunOptions): string {
+  const count = (n: number): string => n.toLocaleString('en-US')
+  return [
+    `${dataset}: ${count(train.length)} training and ${count(test.length)} test samples of [${train.shape.join(', ')}]`,
+    `${name}: ${count(model.parameterCount)} parameters; method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ${epochs} epochs, ${model.threads} threads`,
+  ].join('\n')
+}
+
+function summarize(
+  model: Model,
+  options: RunOptions,
+  records: readonly EpochRecord[],
+  stepTimes: readonly number[],
+  aborted: boolean,
+  out: string | undefined,
+): TrainSummary {
+  const last = records.at(-1)
+  const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
+  const { dataset, model: name, method, stepMode, timeSteps, batchSize, threads, seed, epochs } = options
+  return {
+    final: true,
+    testAccuracy: last?.testAccuracy ?? null,
+    testLoss: last?.testLoss ?? null,
+    trainLoss: last?.trainLoss ?? null,
+    trainAccuracy: last?.trainAccuracy ?? null,
+    stepMs: last ? median(stepTimes) : null,
+    samplesPerSecond: last ? (stepTimes.length * batchSize) / seconds : null,
+    peakMemoryMB: peakMemoryMB(),
+    firingRates: last?.firingRates ?? {},
+    dataset,
+    model: name,
+    parameters: model.parameterCount,
+    method,
+    stepMode,
+    timeSteps,
+    batchSize,
+    threads,
+    seed,
+    epochs,
+    aborted,
+    out: out ?? null,
+  }
+}
+
+/** Says how it ended, and where the files are: on standard error where standard output is for JSON. */
+function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void {
+  reporter.summary(summary)
+  const { aborted, out } = summary
+  const where =
+    out !== null ? `saved weights, options and history in ${resolve(out)}` : aborted ? 'nothing was saved; give --out <folder> to keep the weights' : undefined
+  const text = [aborted ? 'stopped before the end' : undefined, where].filter((part) => part !== undefined).join('; ')
+  if (text !== '') (json ? process.stderr : process.stdout).write(`${text}\n`)
+}

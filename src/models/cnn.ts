@@ -1,0 +1,27 @@
+/** A small convolutional network: seconds of training on digits, minutes on MNIST. */
+
+import { type Block, sequential } from '../nn/containers.js'
+import { avgPool2d, batchNorm2d, conv2d, flatten, lif, linear, type NeuronOptions } from '../nn/layers.js'
+
+/**
+ * Two times 3×3 convolution – BatchNorm – LIF – 2×2 average pooling, with 16 and 32 channels; then flatten – linear.
+ *
+ * @param input [C, H, W] of one sample, at least 4×4
+ * @throws SpikewasmError when a size or a neuron's option is out of range
+ */
+export function cnn(input: readonly [number, number, number], classes: number, neuron: NeuronOptions = {}): Block {
+  const [C, H, W] = input
+  const pooledTwice = (size: number): number => Math.floor(Math.floor(size / 2) / 2)
+  return sequential(
+    conv2d(C, 16, 3, { padding: 1, bias: false }), // [16, H, W]
+    batchNorm2d(16),
+    lif(neuron),
+    avgPool2d(2), // [16, ⌊H/2⌋, ⌊W/2⌋]
+    conv2d(16, 32, 3, { padding: 1, bias: false }),
+    batchNorm2d(32),
+    lif(neuron),
+    avgPool2d(2), // [32, ⌊⌊H/2⌋/2⌋, ⌊⌊W/2⌋/2⌋]
+    flatten(),
+    linear(32 * pooledTwice(H) * pooledTwice(W), classes),
+  )
+}

@@ -1,0 +1,578 @@
+/**
+ * The methods by their definitions, in float64 and as slowly as they read: chains of conv2d, linear, batchNorm2d, neurons, avgPool2d, scale and flatten. Every
+ * gradient is written out by hand for every step; nothing here shares code or memory layout with the engine.
+ *
+ * A tensor is one Float64Array [B][C][H][W]; over time it is an array of T of them.
+ */
+import type { AvgPool2d, BatchNorm2d, Conv2d, Layer, Linear, Method, Neuron, StateDict, StepMode } from '../../src/index.js'
+
+export interface ReferenceOptions {
+  method: Method
+  stepMode?: StepMode
+  timeSteps: number
+  batch: number
+  /** [C, H, W] */
+  input: readonly [number, number, number]
+  frames?: boolean
+  /** Online methods. */
+  mseWeight?: number
+  update?: 'afterwards' | 'everyStep'
+  /** Online methods: the steps that are backpropagated; all by default. */
+  backwardSteps?: readonly number[]
+  /** For update 'everyStep'. */
+  sgd?: { lr: number; momentum: number; weightDecay: number }
+}
+
+export interface ReferenceResult {
+  loss: number
+  /** [B][classes], time mean. */
+  output: Float64Array
+  /** By parameter name. */
+  gradients: Record<string, Float64Array>
+  /** Parameters and running statistics after the step; parameters move with 'everyStep' alone. */
+  state: Record<string, Float64Array>
+  /** Firing rate of each neuron layer, by name. */
+  rates: Record<string, Float64Array>
+  eligibilities: Record<string, Float64Array>
+  /** Smallest |u − θ| of any neuron: how much room there is before a rounding error flips a spike. */
+  margin: number
+}
+
+type Tensor = Float64Array
+type Shape = readonly [number, number, number]
+
+const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+const zerosLike = (x: Tensor): Tensor => new Float64Array(x.length)
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
+
+function mean(steps: readonly Tensor[]): Tensor {
+  return steps[0].map((_, i) => steps.reduce((sum, x) => sum + x[i], 0) / steps.length)
+}
+
+/** h'(x). */
+export function surrogateDerivative(neuron: Neuron, x: number): number {
+  const a = neuron.alpha
+  switch (neuron.surrogate) {
+    case 'sigmoid':
+      return a * sigmoid(a * x) * (1 - sigmoid(a * x))
+    case 'atan':
+      return a / 2 / (1 + ((Math.PI * a * x) / 2) ** 2)
+    case 'triangle':
+      return Math.max(0, a - a * a * Math.abs(x))
+    case 'rectangle':
+      return Math.abs(x) < 1 / (2 * a) ? a : 0
+    case 'fastSigmoid':
+      return 1 / (1 + a * Math.abs(x)) ** 2
+    case 'piecewiseExp':
+      return (a / 2) * Math.exp(-a * Math.abs(x))
+    case 'erf':
+      return (a / Math.sqrt(Math.PI)) * Math.exp(-a * a * x * x)
+  }
+}
+
+/** What a linear map and its adjoints need to know of its windows. */
+interface Windows {
+  kernelSize: readonly [number, number]
+  stride: readonly [number, number]
+  padding: readonly [number, number]
+}
+
+/** Calls visit(output pixel, input pixel, tap) for every tap that does not read padding. */
+function eachTap({ kernelSize, stride, padding }: Windows, from: Shape, to: Shape, visit: (out: number, input: number, tap: number) => void): void {
+  for (let oy = 0; oy < to[1]; oy++)
+    for (let ox = 0; ox < to[2]; ox++)
+      for (let ky = 0; ky < kernelSize[0]; ky++)
+        for (let kx = 0; kx < kernelSize[1]; kx++) {
+          const [y, x] = [oy * stride[0] + ky - padding[0], ox * stride[1] + kx - padding[1]]
+          if (y >= 0 && y < from[1] && x >= 0 && x < from[2]) visit(oy * to[2] + ox, y * from[2] + x, ky * kernelSize[1] + kx)
+        }
+}
+
+/** A layer of the chain with its place and the state that it keeps between steps. */
+interface Node {
+  layer: Layer
+  name: string
+  from: Shape
+  to: Shape
+}
+
+function outputShape(layer: Layer, [c, h, w]: Shape): Shape {
+  switch (layer.kind) {
+    case 'linear':
+      return [layer.outFeatures, 1, 1]
+    case 'conv2d':
+    case 'avgPool2d': {
+      const size = (n: number, i: 0 | 1): number => Math.floor((n + 2 * layer.padding[i] - layer.kernelSize[i]) / layer.stride[i]) + 1
+      return [layer.kind === 'conv2d' ? layer.outChannels : c, size(h, 0), size(w, 1)]
+    }
+    default:
+      return [c, h, w]
+  }
+}
+
+/** The windows of a convolution; a linear layer is one whose window is its whole input. */
+function windowsOf(layer: Conv2d | Linear, from: Shape): Windows {
+  return layer.kind === 'conv2d' ? layer : { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
+}
+
+class Reference {
+  readonly nodes: Node[] = []
+  readonly state: Record<string, Float64Array>
+  readonly gradients: Record<string, Float64Array> = {}
+  readonly rates: Record<string, Float64Array> = {}
+  readonly eligibilities: Record<string, Float64Array> = {}
+  margin = Number.POSITIVE_INFINITY
+
+  constructor(
+    layers: readonly Layer[],
+    state: StateDict,
+    private readonly options: ReferenceOptions,
+  ) {
+    this.state = Object.fromEntries(Object.entries(state).map(([name, { data }]) => [name, Float64Array.from(data)]))
+    let shape: Shape = options.input
+    layers.forEach((layer, i) => {
+      const to = outputShape(layer, shape)
+      this.nodes.push({ layer, name: String(i), from: shape, to })
+      shape = to
+    })
+    this.clearGradients()
+  }
+
+  clearGradients(): void {
+    for (const [name, values] of Object.entries(this.state)) if (!name.includes('running_')) this.gradients[name] = zerosLike(values)
+  }
+
+  private add(name: string, index: number, value: number): void {
+    this.gradients[name][index] += value
+  }
+
+  // Convolution and linear layers.
+
+  /** The weight that multiplies: the parameter, or its standardised form gain·(w − μ)/√(F·var + 1e-4). */
+  private weight({ layer, name }: Node): Tensor {
+    const weight = this.state[`${name}.weight`]
+    const { standardise } = layer as Conv2d | Linear
+    if (!standardise) return weight
+    const gain = this.state[`${name}.gain`]
+    const fanIn = weight.length / gain.length
+    return weight.map((w, i) => {
+      const { mu, s } = this.standardisation(weight, Math.floor(i / fanIn), fanIn)
+      return gain[Math.floor(i / fanIn)] * (w - mu) * s
+    })
+  }
+
+  private standardisation(weight: Tensor, n: number, fanIn: number): { mu: number; s: number } {
+    const row = weight.subarray(n * fanIn, (n + 1) * fanIn)
+    const mu = row.reduce((a, b) => a + b, 0) / fanIn
+    const variance = row.reduce((sum, w) => sum + (w - mu) ** 2, 0) / (fanIn - 1)
+    return { mu, s: 1 / Math.sqrt(fanIn * variance + 1e-4) }
+  }
+
+  convForward(node: Node, x: Tensor): Tensor {
+    const { layer, name, from, to } = node
+    const weight = this.weight(node)
+    const bias = this.state[`${name}.bias`]
+    const windows = windowsOf(layer as Conv2d, from)
+    const [pixels, outPixels, taps] = [from[1] * from[2], to[1] * to[2], product(windows.kernelSize)]
+    const out = new Float64Array(this.options.batch * product(to))
+    for (let b = 0; b < this.options.batch; b++)
+      for (let n = 0; n < to[0]; n++) {
+        if (bias) out.fill(bias[n], (b * to[0] + n) * outPixels, (b * to[0] + n + 1) * outPixels)
+        for (let c = 0; c < from[0]; c++)
+          eachTap(windows, from, to, (o, i, tap) => {
+            out[(b * to[0] + n) * outPixels + o] += weight[(n * from[0] + c) * taps + tap] * x[(b * from[0] + c) * pixels + i]
+          })
+      }
+    return out
+  }
+
+  /** Adds the gradients of weight and bias and returns that of the input. `x`: what the weight's gradient multiplies with. */
+  convBackward(node: Node, x: Tensor, delta: Tensor): Tensor {
+    const { layer, name, from, to } = node
+    const weight = this.weight(node)
+    const windows = windowsOf(layer as Conv2d, from)
+    const [pixels, outPixels, taps] = [from[1] * from[2], to[1] * to[2], product(windows.kernelSize)]
+    const gradient = zerosLike(weight)
+    const out = new Float64Array(this.options.batch * product(from))
+    for (let b = 0; b < this.options.batch; b++)
+      for (let n = 0; n < to[0]; n++) {
+        for (let c = 0; c < from[0]; c++)
+          eachTap(windows, from, to, (o, i, tap) => {
+            const d = delta[(b * to[0] + n) * outPixels + o]
+            gradient[(n * from[0] + c) * taps + tap] += d * x[(b * from[0] + c) * pixels + i]
+            out[(b * from[0] + c) * pixels + i] += d * weight[(n * from[0] + c) * taps + tap]
+          })
+        if (this.state[`${name}.bias`]) for (let o = 0; o < outPixels; o++) this.add(`${name}.bias`, n, delta[(b * to[0] + n) * outPixels + o])
+      }
+    this.addWeightGradient(node, gradient)
+    return out
+  }
+
+  /** Through the standardisation, where there is one, by the chain rule term by term. */
+  private addWeightGradient({ layer, name }: Node, gradient: Tensor): void {
+    const raw = this.state[`${name}.weight`]
+    if (!(layer as Conv2d).standardise) {
+      gradient.forEach((g, i) => void this.add(`${name}.weight`, i, g))
+      return
+    }
+    const gain = this.state[`${name}.gain`]
+    const fanIn = raw.length / gain.length
+    gain.forEach((g, n) => {
+      const { mu, s } = this.standardisation(raw, n, fanIn)
+      for (let i = n * fanIn; i < (n + 1) * fanIn; i++) {
+        this.add(`${name}.gain`, n, gradient[i] * (raw[i] - mu) * s)
+        for (let j = n * fanIn; j < (n + 1) * fanIn; j++) {
+          const dCentred = (i === j ? 1 : 0) - 1 / fanIn
+          const dScale = -(s ** 3) * (fanIn / (fanIn - 1)) * (raw[j] - mu)
+          this.add(`${name}.weight`, j, gradient[i] * g * (dCentred * s + (raw[i] - mu) * dScale))
+        }
+      }
+    })
+  }
+
+  poolForward({ layer, from, to }: Node, x: Tensor): Tensor {
+    const out = new Float64Array(this.options.batch * product(to))
+    this.eachPoolTap(layer as AvgPool2d, from, to, (o, i, share) => void (out[o] += x[i] * share))
+    return out
+  }
+
+  poolBackward({ layer, from, to }: Node, delta: Tensor): Tensor {
+    const out = new Float64Array(this.options.batch * product(from))
+    this.eachPoolTap(layer as AvgPool2d, from, to, (o, i, share) => void (out[i] += delta[o] * share))
+    return out
+  }
+
+  private eachPoolTap(layer: AvgPool2d, from: Shape, to: Shape, visit: (out: number, input: number, share: number) => void): void {
+    for (let plane = 0; plane < this.options.batch * from[0]; plane++)
+      eachTap(layer, from, to, (o, i) => visit(plane * to[1] * to[2] + o, plane * from[1] * from[2] + i, 1 / product(layer.kernelSize)))
+  }
+
+  // Batch normalisation over a group of steps.
+
+  /** Channel of an element. */
+  private channel({ to }: Node, i: number): number {
+    return Math.floor(i / (to[1] * to[2])) % to[0]
+  }
+
+  /** Mean and 1/√(σ² + ε) over a group of steps; moves the running statistics. */
+  private statistics(node: Node, steps: readonly Tensor[]): { mu: Float64Array; invStd: Float64Array } {
+    const layer = node.layer as BatchNorm2d
+    const count = (steps.length * steps[0].length) / layer.channels
+    const mu = new Float64Array(layer.channels)
+    const variance = new Float64Array(layer.channels)
+    for (const x of steps) x.forEach((v, i) => void (mu[this.channel(node, i)] += v / count))
+    for (const x of steps) x.forEach((v, i) => void (variance[this.channel(node, i)] += (v - mu[this.channel(node, i)]) ** 2 / count))
+    const [runningMean, runningVar] = [this.state[`${node.name}.running_mean`], this.state[`${node.name}.running_var`]]
+    for (let c = 0; c < layer.channels; c++) {
+      runningMean[c] += layer.momentum * (mu[c] - runningMean[c])
+      runningVar[c] += layer.momentum * ((variance[c] * count) / Math.max(1, count - 1) - runningVar[c])
+    }
+    return { mu, invStd: variance.map((v) => 1 / Math.sqrt(v + layer.eps)) }
+  }
+
+  normForward(node: Node, steps: readonly Tensor[]): { out: Tensor[]; xhat: Tensor[]; invStd: Float64Array } {
+    const { mu, invStd } = this.statistics(node, steps)
+    const [gamma, beta] = [this.state[`${node.name}.weight`], this.state[`${node.name}.bias`]]
+    const xhat = steps.map((x) => x.map((v, i) => (v - mu[this.channel(node, i)]) * invStd[this.channel(node, i)]))
+    return { out: xhat.map((x) => x.map((v, i) => gamma[this.channel(node, i)] * v + beta[this.channel(node, i)])), xhat, invStd }
+  }
+
+  /** ∂L/∂x = γ·invStd·(δ − mean δ − x̂·mean(δ x̂)), the means over everything that is given. */
+  normBackward(node: Node, xhat: readonly Tensor[], invStd: Float64Array, deltas: readonly Tensor[]): Tensor[] {
+    const { channels } = node.layer as BatchNorm2d
+    const gamma = this.state[`${node.name}.weight`]
+    const count = (deltas.length * deltas[0].length) / channels
+    const [sum, sumX] = [new Float64Array(channels), new Float64Array(channels)]
+    deltas.forEach((delta, t) => {
+      delta.forEach((d, i) => {
+        sum[this.channel(node, i)] += d
+        sumX[this.channel(node, i)] += d * xhat[t][i]
+      })
+    })
+    for (let c = 0; c < channels; c++) {
+      this.add(`${node.name}.weight`, c, sumX[c])
+      this.add(`${node.name}.bias`, c, sum[c])
+    }
+    return deltas.map((delta, t) =>
+      delta.map((d, i) => {
+        const c = this.channel(node, i)
+        return gamma[c] * invStd[c] * (d - sum[c] / count - (xhat[t][i] * sumX[c]) / count)
+      }),
+    )
+  }
+
+  // Neurons.
+
+  /** λ and κ. */
+  private leak({ layer, name }: Node): { lambda: number; kappa: number; inverseTau: number } {
+    const { tau, decayInput, learnable } = layer as Neuron
+    const inverseTau = learnable ? sigmoid(this.state[`${name}.w`][0]) : 1 / tau
+    return { lambda: 1 - inverseTau, kappa: decayInput ? inverseTau : 1, inverseTau }
+  }
+
+  /** One step; `v` is updated in place. */
+  fire(node: Node, current: Tensor, v: Tensor): { u: Tensor; s: Tensor } {
+    const neuron = node.layer as Neuron
+    const { lambda, kappa } = this.leak(node)
+    const rest = neuron.vReset ?? 0
+    const u = current.map((x, i) => lambda * v[i] + (1 - lambda) * rest + kappa * x)
+    const s = u.map((x) => (x >= neuron.vThreshold ? 1 : 0))
+    u.forEach((x, i) => {
+      this.margin = Math.min(this.margin, Math.abs(x - neuron.vThreshold))
+      v[i] = neuron.vReset === null ? x - neuron.vThreshold * s[i] : s[i] ? rest : x
+    })
+    return { u, s }
+  }
+
+  rest(node: Node): Tensor {
+    return new Float64Array(this.options.batch * product(node.to)).fill((node.layer as Neuron).vReset ?? 0)
+  }
+
+  slope(node: Node, u: number): number {
+    const neuron = node.layer as Neuron
+    return surrogateDerivative(neuron, u - neuron.vThreshold)
+  }
+
+  /** ∂v_t/∂u_t. */
+  private resetSlope(node: Node, u: number, s: number): number {
+    const { vReset, vThreshold, detachReset } = node.layer as Neuron
+    if (vReset === null) return detachReset ? 1 : 1 - vThreshold * this.slope(node, u)
+    return 1 - s - (detachReset ? 0 : (u - vReset) * this.slope(node, u))
+  }
+
+  /** g = 1/T Σ_t κ h'(u_t) ρ_t. */
+  eligibility(node: Node, u: readonly Tensor[], s: readonly Tensor[]): Tensor {
+    const { lambda, kappa } = this.leak(node)
+    return u[0].map((_, i) => {
+      let [rho, sum] = [1, 0]
+      u.forEach((potential, t) => {
+        sum += kappa * this.slope(node, potential[i]) * rho
+        rho = 1 + lambda * rho * this.resetSlope(node, potential[i], s[t][i])
+      })
+      return sum / u.length
+    })
+  }
+
+  /** The ordinary gradient through time; adds that of a learnable τ. */
+  fireBackward(node: Node, currents: readonly Tensor[], u: readonly Tensor[], s: readonly Tensor[], deltas: readonly Tensor[]): Tensor[] {
+    const { lambda, kappa, inverseTau } = this.leak(node)
+    const { vReset, vThreshold, learnable, decayInput } = node.layer as Neuron
+    const rest = vReset ?? 0
+    const out = currents.map(zerosLike)
+    for (let i = 0; i < u[0].length; i++) {
+      let carried = 0
+      for (let t = u.length - 1; t >= 0; t--) {
+        const d = deltas[t][i] * this.slope(node, u[t][i]) + carried * this.resetSlope(node, u[t][i], s[t][i])
+        out[t][i] = kappa * d
+        carried = lambda * d
+        if (!learnable) continue
+        const before = t === 0 ? rest : vReset === null ? u[t - 1][i] - vThreshold * s[t - 1][i] : s[t - 1][i] ? vReset : u[t - 1][i]
+        const dInverseTau = -(before - rest) + (decayInput ? currents[t][i] : 0)
+        this.add(`${node.name}.w`, 0, d * dInverseTau * inverseTau * (1 - inverseTau))
+      }
+    }
+    return out
+  }
+
+  // Loss.
+
+  /** ((1 − m)·CE + m·MSE) per image, averaged over the batch, and its gradient, both times `share`. */
+  loss(logits: Tensor, target: readonly number[], m: number, share: number): { loss: number; delta: Tensor } {
+    const { batch } = this.options
+    const classes = logits.length / batch
+    const delta = zerosLike(logits)
+    let loss = 0
+    for (let b = 0; b < batch; b++) {
+      const row = logits.subarray(b * classes, (b + 1) * classes)
+      const highest = Math.max(...row)
+      const sum = row.reduce((a, z) => a + Math.exp(z - highest), 0)
+      row.forEach((z, c) => {
+        const hot = c === target[b] ? 1 : 0
+        const p = Math.exp(z - highest) / sum
+        if (hot) loss -= ((1 - m) * (z - highest - Math.log(sum)) * share) / batch
+        loss += ((m * (z - hot) ** 2) / classes / batch) * share
+        delta[b * classes + c] = (((1 - m) * (p - hot) + (m * 2 * (z - hot)) / classes) * share) / batch
+      })
+    }
+    return { loss, delta }
+  }
+}
+
+/** Layers whose steps do not see each other. */
+function forwardStep(r: Reference, node: Node, x: Tensor): Tensor {
+  const { layer } = node
+  switch (layer.kind) {
+    case 'conv2d':
+    case 'linear':
+      return r.convForward(node, x)
+    case 'avgPool2d':
+      return r.poolForward(node, x)
+    case 'scale':
+      return x.map((v) => v * layer.factor)
+    case 'flatten':
+      return x
+    default:
+      throw new Error(`the reference knows no ${layer.kind}`)
+  }
+}
+
+function backwardStep(r: Reference, node: Node, x: Tensor, delta: Tensor): Tensor {
+  const { layer } = node
+  switch (layer.kind) {
+    case 'conv2d':
+    case 'linear':
+      return r.convBackward(node, x, delta)
+    case 'avgPool2d':
+      return r.poolBackward(node, delta)
+    case 'scale':
+      return delta.map((v) => v * layer.factor)
+    default:
+      return delta
+  }
+}
+
+/** What one layer leaves behind for its backward pass. */
+interface Kept {
+  inputs: Tensor[]
+  u: Tensor[]
+  s: Tensor[]
+  groups: { xhat: Tensor[]; invStd: Float64Array }[]
+}
+
+/** Rate-based backpropagation and BPTT: layer by layer, each over all T steps. */
+function layerwise(r: Reference, frames: readonly Tensor[], target: readonly number[], options: ReferenceOptions): Pick<ReferenceResult, 'loss' | 'output'> {
+  const T = options.timeSteps
+  const records: Kept[] = []
+  let steps = frames.slice()
+  for (const node of r.nodes) {
+    const record: Kept = { inputs: steps, u: [], s: [], groups: [] }
+    records.push(record)
+    if (node.layer.kind === 'neuron') {
+      const v = r.rest(node)
+      for (const current of steps) {
+        const { u, s } = r.fire(node, current, v)
+        record.u.push(u)
+        record.s.push(s)
+      }
+      steps = record.s
+      r.rates[node.name] = mean(steps)
+      r.eligibilities[node.name] = r.eligibility(node, record.u, record.s)
+    } else if (node.layer.kind === 'batchNorm2d') {
+      const groups = options.stepMode === 's' ? steps.map((x) => [x]) : [steps]
+      steps = groups.flatMap((group) => {
+        const { out, xhat, invStd } = r.normForward(node, group)
+        record.groups.push({ xhat, invStd })
+        return out
+      })
+    } else steps = steps.map((x) => forwardStep(r, node, x))
+  }
+  const output = mean(steps)
+  const rate = options.method === 'rate'
+  const { loss, delta } = r.loss(output, target, 0, 1)
+  // Rate: one gradient of means, by the paper divided by T. BPTT: every step's output has 1/T of the mean's.
+  let deltas = Array.from({ length: rate ? 1 : T }, () => delta.map((d) => d / T))
+  for (let i = r.nodes.length - 1; i >= 0; i--) {
+    const node = r.nodes[i]
+    const { inputs, u, s, groups } = records[i]
+    if (node.layer.kind === 'neuron') {
+      deltas = rate ? [deltas[0].map((d, k) => d * r.eligibilities[node.name][k])] : r.fireBackward(node, inputs, u, s, deltas)
+    } else if (node.layer.kind === 'batchNorm2d') {
+      if (rate) {
+        const invStd = groups[0].invStd.map((_, c) => groups.reduce((sum, g) => sum + g.invStd[c], 0) / groups.length)
+        deltas = r.normBackward(node, [mean(groups.flatMap((g) => g.xhat))], invStd, deltas)
+      } else if (groups.length === 1) deltas = r.normBackward(node, groups[0].xhat, groups[0].invStd, deltas)
+      else deltas = deltas.map((d, t) => r.normBackward(node, groups[t].xhat, groups[t].invStd, [d])[0])
+    } else deltas = deltas.map((d, t) => backwardStep(r, node, rate ? mean(inputs) : inputs[t], d))
+  }
+  return { loss, output }
+}
+
+/** OTTT and SLTT: step by step, each backpropagated through space alone. */
+function online(r: Reference, frames: readonly Tensor[], target: readonly number[], options: ReferenceOptions): Pick<ReferenceResult, 'loss' | 'output'> {
+  const { timeSteps: T, mseWeight = 0.05, backwardSteps, update, method } = options
+  const potentials = r.nodes.map((node) => (node.layer.kind === 'neuron' ? r.rest(node) : undefined))
+  const traces: (Tensor | undefined)[] = r.nodes.map(() => undefined)
+  const velocities = Object.fromEntries(Object.entries(r.gradients).map(([name, g]) => [name, zerosLike(g)]))
+  const outputs: Tensor[] = []
+  const spikes: Record<string, Tensor[]> = {}
+  let total = 0
+  for (let t = 0; t < T; t++) {
+    const records: { x: Tensor; u?: Tensor; xhat?: Tensor[]; invStd?: Float64Array }[] = []
+    let x = frames[t]
+    let lambda: number | undefined
+    r.nodes.forEach((node, i) => {
+      const { layer } = node
+      const record: (typeof records)[number] = { x }
+      records.push(record)
+      if (layer.kind === 'neuron') {
+        const { u, s } = r.fire(node, x, potentials[i] as Tensor)
+        record.u = u
+        x = s
+        spikes[node.name] = [...(spikes[node.name] ?? []), s]
+        lambda = 1 - 1 / layer.tau
+      } else if (layer.kind === 'batchNorm2d') {
+        const { out, xhat, invStd } = r.normForward(node, [x])
+        record.xhat = xhat
+        record.invStd = invStd
+        x = out[0]
+      } else {
+        // Behind the first neurons: â_t = λ â_{t−1} + s_t, with their λ.
+        const decay = lambda
+        if (method === 'ottt' && decay !== undefined && (layer.kind === 'conv2d' || layer.kind === 'linear')) {
+          const before = traces[i]
+          record.x = x.map((v, k) => v + (before ? decay * before[k] : 0))
+          traces[i] = record.x
+        }
+        x = forwardStep(r, node, x)
+      }
+    })
+    outputs.push(x)
+    const { loss, delta } = r.loss(x, target, mseWeight, 1 / T)
+    total += loss
+    if (backwardSteps && !backwardSteps.includes(t)) continue
+    if (update === 'everyStep') r.clearGradients()
+    let d = delta
+    for (let i = r.nodes.length - 1; i >= 0; i--) {
+      const node = r.nodes[i]
+      const { x: input, u, xhat, invStd } = records[i]
+      if (node.layer.kind === 'neuron') {
+        const kappa = node.layer.decayInput ? 1 / node.layer.tau : 1
+        d = d.map((v, k) => v * kappa * r.slope(node, (u as Tensor)[k]))
+      } else if (node.layer.kind === 'batchNorm2d') d = r.normBackward(node, xhat as Tensor[], invStd as Float64Array, [d])[0]
+      else d = backwardStep(r, node, input, d)
+    }
+    if (update === 'everyStep') applySgd(r.state, r.gradients, velocities, options.sgd ?? { lr: 0.1, momentum: 0.9, weightDecay: 0 })
+  }
+  for (const [name, steps] of Object.entries(spikes)) r.rates[name] = mean(steps)
+  return { loss: total, output: mean(outputs) }
+}
+
+/** PyTorch's SGD: g ← g + decay·p; v ← momentum·v + g; p ← p − lr·(v, or g + momentum·v with Nesterov). */
+export function applySgd(
+  parameters: Record<string, Float64Array>,
+  gradients: Record<string, ArrayLike<number>>,
+  velocities: Record<string, Float64Array>,
+  options: { lr: number; momentum: number; weightDecay: number; nesterov?: boolean; decays?: (name: string) => boolean },
+): void {
+  const { lr, momentum, weightDecay, nesterov = false, decays = () => true } = options
+  for (const name of Object.keys(gradients))
+    for (let i = 0; i < gradients[name].length; i++) {
+      const g = gradients[name][i] + (decays(name) ? weightDecay : 0) * parameters[name][i]
+      velocities[name][i] = momentum * velocities[name][i] + g
+      parameters[name][i] -= lr * (nesterov ? g + momentum * velocities[name][i] : velocities[name][i])
+    }
+}
+
+/**
+ * One training step of a chain `sequential(...layers)`.
+ * @param x [B, C, H, W], or [T, B, C, H, W] with `frames`.
+ */
+export function referenceStep(layers: readonly Layer[], state: StateDict, x: ArrayLike<number>, target: readonly number[], options: ReferenceOptions): ReferenceResult {
+  const r = new Reference(layers, state, options)
+  const size = options.batch * product(options.input)
+  const all = Float64Array.from(x)
+  const frames = Array.from({ length: options.timeSteps }, (_, t) => (options.frames ? all.subarray(t * size, (t + 1) * size) : all.subarray(0, size)))
+  const { loss, output } = (options.method === 'rate' || options.method === 'bptt' ? layerwise : online)(r, frames, target, options)
+  const { gradients, rates, eligibilities, margin } = r
+  return { loss, output, gradients, state: r.state, rates, eligibilities, margin }
+}
