@@ -9,6 +9,7 @@ import { initialValues } from './nn/init.js'
 import { type Graph, trace } from './nn/trace.js'
 import { pack, storedChannels, unpack } from './plan/layout.js'
 import { makePlan, type MethodOptions, type Plan, type PlanOptions, type ProgramName, type RateProbe } from './plan/plan.js'
+import type { Phase } from './plan/program.js'
 import { summarize } from './plan/summary.js'
 import { type Executor, localExecutor } from './runtime/executor.js'
 import { loadEngine } from './runtime/load.js'
@@ -416,6 +417,49 @@ export class Model {
     return { rate: reorder(counts, 1 / this.timeSteps), eligibility: eligibility && reorder(eligibility, 1) }
   }
 
+  /**
+   * Firing rate of each neuron layer at each step of the last run, T numbers by layer name; needs `inspect: true` and a method whose loop over T is inside the
+   * layers (step mode m).
+   * @throws SpikewasmError otherwise.
+   */
+  stepRates(): Record<string, number[]> {
+    expect(this.settings.inspect && this.stepMode === 'm', () => "stepRates needs compile({ inspect: true }) and stepMode 'm'")
+    const out: Record<string, number[]> = {}
+    for (const { name, masks, neurons, shape, stored } of this.lastRates) {
+      const plane = this.batchSize * shape[1] * shape[2] * stored
+      out[name] = Array.from({ length: this.timeSteps }, (_, t) => {
+        const bits = new Uint8Array(this.memory.buffer, masks.address + (t >> 3) * plane, plane)
+        let sum = 0
+        for (let i = 0; i < plane; i++) sum += (bits[i] >> (t & 7)) & 1
+        return sum / (neurons * this.batchSize)
+      })
+    }
+    return out
+  }
+
+  /**
+   * What the paper measures while training through time (sec. 4.2 there), for the last training step: `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ];
+   * `a2` by weight, the cosine of E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
+   * @throws SpikewasmError otherwise.
+   */
+  diagnostics(): { a1: Record<string, number>; a2: Record<string, number> } {
+    expect(this.settings.inspect && this.method === 'bptt', () => "diagnostics needs compile({ inspect: true, method: 'bptt' })")
+    const a1: Record<string, number> = {}
+    const a2: Record<string, number> = {}
+    for (const { name, spikeGradient, currentGradient, eligibility, shape, stored } of this.plan.probes.neurons) {
+      const count = this.batchSize * shape[1] * shape[2] * stored
+      const [spikes, currents, g] = [spikeGradient, currentGradient, eligibility].map((b) => this.floats(b.address, count))
+      // Σ_t δI_t = Σ_t δs_t κ_t: the sums over time differ from means by a factor alone.
+      a1[name] = cosineOf(currents, spikes.map((value, i) => value * g[i]))
+    }
+    for (const { node, gradient } of this.plan.probes.weights) {
+      const parameter = this.plan.parameters.find((p) => p.node === node && p.role === 'weight')
+      if (!parameter) continue
+      a2[parameter.name] = cosineOf(this.stored(this.plan.named.gradients.address, parameter), this.floats(gradient.address, parameter.layout.stored))
+    }
+    return { a1, a2 }
+  }
+
   /** Parameters and running statistics by PyTorch's names and in its layouts; copies. */
   stateDict(): StateDict {
     const out: StateDict = {}
@@ -483,13 +527,18 @@ export class Model {
    * Times every operation of a training step on this thread, with the batch of the last `trainStep`; the parameters change as by that step.
    * @returns median milliseconds of each operation over `repeats` runs, in the order of the program, by layer name.
    */
-  async profile(repeats = 5): Promise<{ op: string; layer: string; milliseconds: number }[]> {
+  async profile(repeats = 5): Promise<{ op: string; layer: string; phase: Phase; milliseconds: number }[]> {
     this.ready()
     const { profileProgram } = await import('./runtime/profile.js')
     const { threads, engine } = this.settings
     const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
     const runs = Array.from({ length: repeats }, () => profileProgram(module, this.memory, this.plan.programs.train, this.plan.workerScratchAt))
-    return runs[0].map(({ op, layer }, i) => ({ op, layer: this.layerName(layer), milliseconds: median(runs.map((run) => run[i].milliseconds)) }))
+    return runs[0].map(({ op, layer, record }, i) => ({
+      op,
+      layer: this.layerName(layer),
+      phase: this.plan.recordPhases[record],
+      milliseconds: median(runs.map((run) => run[i].milliseconds)),
+    }))
   }
 
   /** Forgets the optimizer's momentum. */
@@ -524,4 +573,15 @@ export class Model {
     this.disposed = true
     await this.executor.dispose()
   }
+}
+
+/** Cosine of two vectors; NaN when one is zero. */
+export function cosineOf(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [ab, aa, bb] = [0, 0, 0]
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i] * b[i]
+    aa += a[i] * a[i]
+    bb += b[i] * b[i]
+  }
+  return ab / Math.sqrt(aa * bb)
 }

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 import { type AugmentOptions, augment, cifarAugmentation, type Dataset, datasets as loaders, type Split, subset } from '../data/index.js'
-import { SpikewasmError } from '../errors.js'
+import { expect } from '../errors.js'
 import { withFiles } from './mistakes.js'
 
 interface Entry {
@@ -15,6 +15,8 @@ interface Entry {
   /** What `--augment` does; absent where it is not offered. */
   readonly augmentation?: AugmentOptions
   readonly defaults: Defaults
+  /** More threads than this do not pay; absent where all processors do. */
+  readonly maxThreads?: number
 }
 
 interface Defaults {
@@ -22,16 +24,19 @@ interface Defaults {
   readonly batchSize: number
   readonly lr: number
   readonly weightDecay: number
-  /** At most so many threads pay. */
-  readonly threads: number
 }
 
 const idxFiles = 'the folder with train-images-idx3-ubyte.gz and its three companions'
-const mnistLike = { source: idxFiles, shape: [1, 28, 28], classes: 10, defaults: { epochs: 3, batchSize: 64, lr: 0.1, weightDecay: 5e-4, threads: 256 } } as const
+const mnistLike = {
+  source: idxFiles,
+  shape: [1, 28, 28],
+  classes: 10,
+  defaults: { epochs: 3, batchSize: 64, lr: 0.1, weightDecay: 5e-4 },
+} as const
 const cifarLike = {
   shape: [3, 32, 32],
   augmentation: cifarAugmentation,
-  defaults: { epochs: 20, batchSize: 128, lr: 0.1, weightDecay: 5e-4, threads: 256 },
+  defaults: { epochs: 20, batchSize: 128, lr: 0.1, weightDecay: 5e-4 },
 } as const
 
 export const datasets = {
@@ -39,7 +44,8 @@ export const datasets = {
     load: () => loaders.digits(),
     shape: [1, 8, 8],
     classes: 10,
-    defaults: { epochs: 30, batchSize: 32, lr: 0.2, weightDecay: 5e-4, threads: 2 },
+    defaults: { epochs: 30, batchSize: 32, lr: 0.2, weightDecay: 5e-4 },
+    maxThreads: 2,
   },
   mnist: { ...mnistLike, load: loaders.mnist },
   'fashion-mnist': { ...mnistLike, load: loaders.fashionMnist },
@@ -58,7 +64,8 @@ export function describeDefault(key: keyof Defaults): string {
 
 /** Threads unless --threads says otherwise. */
 export function defaultThreads(name: DatasetName): number {
-  return Math.min(datasets[name].defaults.threads, availableParallelism())
+  const { maxThreads = Number.POSITIVE_INFINITY }: Entry = datasets[name]
+  return Math.min(maxThreads, availableParallelism())
 }
 
 export interface DataArguments {
@@ -77,10 +84,12 @@ export interface DataArguments {
  */
 export async function loadData({ dataset: name, data, limitTrain, limitTest, augment: augmented }: DataArguments): Promise<Split> {
   const entry: Entry = datasets[name]
-  if (entry.source !== undefined && data === undefined) throw new SpikewasmError(`--data must be ${entry.source} for --dataset ${name}, got none`)
-  if (entry.source === undefined && data !== undefined)
-    throw new SpikewasmError(`--data must be left out for --dataset ${name}, which comes with the package, got ${JSON.stringify(data)}; name another data set with --dataset`)
-  if (augmented && !entry.augmentation) throw new SpikewasmError(`--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`)
+  expect(entry.source === undefined || data !== undefined, () => `--data must be ${entry.source} for --dataset ${name}, got none`)
+  expect(
+    entry.source !== undefined || data === undefined,
+    () => `--data must be left out for --dataset ${name}, which comes with the package, got ${JSON.stringify(data)}; name its data set with --dataset`,
+  )
+  expect(!augmented || entry.augmentation !== undefined, () => `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`)
   return withFiles(async () => {
     const { train, test } = await entry.load(data ?? '')
     const limited = (part: Dataset, limit: number | undefined): Dataset => (limit === undefined ? part : subset(part, limit))

@@ -1,13 +1,13 @@
 /** `spikewasm eval` */
 
-import { Command, Option } from 'commander'
-import { SpikewasmError } from '../errors.js'
+import { type Command, Option } from 'commander'
+import { expect } from '../errors.js'
 import { compile } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { type DataArguments, type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { named, numeric, shared } from './options.js'
-import { keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
+import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
 import { readRunOptions, weightsOf } from './run-folder.js'
 
 interface EvalArguments {
@@ -53,8 +53,10 @@ export function evalCommand(command: Command): Command {
 }
 
 async function evaluate(args: EvalArguments): Promise<void> {
-  if ((args.run === undefined) === (args.weights === undefined))
-    throw new SpikewasmError(`--run <folder> or --weights <file> must be given, got ${args.run === undefined ? 'neither' : 'both; leave one out'}`)
+  expect(
+    (args.run === undefined) !== (args.weights === undefined),
+    () => `either --run <folder> or --weights <file> must be given, got ${args.run === undefined ? 'neither' : 'both; leave one out'}`,
+  )
   const run = args.run === undefined ? undefined : await readRunOptions(args.run)
   const weights = args.run === undefined ? args.weights! : weightsOf(args.run)
   const dataset = args.dataset ?? run?.dataset ?? 'digits'
@@ -87,7 +89,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
     }
     const rows: [string, string][] = [
       [`${split} accuracy`, percent(accuracy)],
-      [`${split} loss`, loss.toFixed(4)],
+      [`${split} loss`, decimal(loss)],
       ['samples', String(count)],
       ['speed', `${Math.round(samplesPerSecond)} samples/s`],
       ['peak memory', `${peakMemoryMB().toFixed(0)} MB`],

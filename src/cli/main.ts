@@ -38,11 +38,13 @@ function complain(error: unknown): number {
   if (error instanceof CommanderError) {
     // Asking for help or for the version ends here as well.
     if (error.exitCode === 0 || error.code === 'commander.help') return error.exitCode
-    process.stderr.write(`spikewasm: ${error.message.replace(/^error: /, '')}; spikewasm --help and spikewasm <command> --help list what there is\n`)
+    const message = error.message.replace(/^error: /, '').replace('\n', ' ').replace(/\.$/, '')
+    process.stderr.write(`spikewasm: ${message}; see spikewasm --help and spikewasm <command> --help\n`)
     return 1
   }
   if (error instanceof SpikewasmError) {
-    const flags = program.commands.flatMap((command) => command.options.map((option) => option.long ?? ''))
+    const command = program.commands.find((candidate) => candidate.name() === program.args[0])
+    const flags = command?.options.map((option) => option.long ?? '') ?? []
     process.stderr.write(`spikewasm: ${inFlags(error.message, flags)}\n`)
     return 1
   }

@@ -23,7 +23,7 @@ export async function withFiles<T>(body: () => T | Promise<T>): Promise<T> {
  * @param flags the command's options, for example `--batch-size`
  */
 export function inFlags(message: string, flags: readonly string[]): string {
-  return message.replace(/^(?:(?:compile|fit|sgd|lif)\.)?([a-zA-Z]+)(?= must )/, (name, property: string) => {
+  return message.replace(/^(?:(?:compile|fit|sgd|lif)\.)?([a-zA-Z]+)(?= (?:must|is) )/, (name, property: string) => {
     const flag = `--${property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     return flags.includes(flag) ? flag : name
   })

@@ -100,7 +100,7 @@ function progressBar(rates: () => Record<string, number>): { step(info: StepInfo
       const payload = {
         epoch: `${epoch + 1}/${epochs}`,
         left: duration(((now - began) / done) * (epochs * steps - done)),
-        loss: meanLoss.toFixed(4),
+        loss: decimal(meanLoss),
         accuracy: percent(meanAccuracy),
         ms: milliseconds.toFixed(1),
         rates: rateList(rates()),
@@ -117,7 +117,7 @@ export function epochLine(record: EpochRecord, epochs: number): string {
   const { epoch, trainLoss, trainAccuracy, testAccuracy, samplesPerSecond, firingRates } = record
   return [
     `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`,
-    `loss ${trainLoss.toFixed(4)}`,
+    `loss ${decimal(trainLoss)}`,
     `train ${percent(trainAccuracy)}`,
     ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}`]),
     `${Math.round(samplesPerSecond)} samples/s`,
@@ -130,7 +130,7 @@ function summaryTable(summary: TrainSummary): string {
   const known = (value: number | null, show: (value: number) => string): string => (value === null ? 'unknown' : show(value))
   return keyValueTable([
     ['test accuracy', known(testAccuracy, percent)],
-    ['train loss', known(trainLoss, (loss) => loss.toFixed(4))],
+    ['train loss', known(trainLoss, decimal)],
     ['median step', known(stepMs, (ms) => `${ms.toFixed(2)} ms`)],
     ['speed', known(samplesPerSecond, (speed) => `${Math.round(speed)} samples/s`)],
     ['peak memory', `${peakMemoryMB.toFixed(0)} MB`],
@@ -153,6 +153,11 @@ export function rateRows(firingRates: Record<string, number>): [string, string][
 /** 0.9746 → `97.46 %` */
 export function percent(share: number): string {
   return `${(100 * share).toFixed(2)} %`
+}
+
+/** Four places; diverged losses in scientific notation. */
+export function decimal(value: number): string {
+  return Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3)
 }
 
 /** The most that the process has held in memory so far, in MB of 2²⁰ bytes. */

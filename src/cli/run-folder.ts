@@ -1,10 +1,10 @@
 /** The folder that `train --out` writes: weights.safetensors, options.json, history.json. */
 
 import { mkdir, rm, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { SpikewasmError } from '../errors.js'
-import { readFileClear, writeFileAtomic } from '../io/files.js'
+import { kindOfPath, readFileClear, writeFileAtomic } from '../io/files.js'
 import type { Model } from '../model.js'
 import { modelNames } from '../models/registry.js'
 import type { EpochRecord } from '../train/fit.js'
@@ -52,25 +52,36 @@ const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.st
 /**
  * Makes the folder if need be and tries to write in it, before hours of training go by.
  *
- * @returns whether the folder is new
- * @throws SpikewasmError when it cannot be made or written
+ * @returns the folders that were made, outermost first, for `removeIfEmpty`
+ * @throws SpikewasmError when it cannot be made or written; nothing is left behind then
  */
-export async function openRunFolder(folder: string): Promise<boolean> {
-  let made: string | undefined
+export async function openRunFolder(folder: string): Promise<readonly string[]> {
+  const made: string[] = []
   try {
-    made = await mkdir(folder, { recursive: true })
+    await makeFolder(resolve(folder), made)
     const probe = join(folder, '.probe')
     await writeFileAtomic(probe, new Uint8Array())
     await rm(probe)
   } catch (error) {
+    await removeIfEmpty(made)
     throw new SpikewasmError(`--out must be a folder that can be written, got ${JSON.stringify(folder)}: ${(error as Error).message}`, { cause: error })
   }
-  return made !== undefined
+  return made
 }
 
-/** Removes a folder that `openRunFolder` made if nothing was written to it. */
-export async function removeIfEmpty(folder: string): Promise<void> {
-  await rmdir(folder).catch(() => undefined)
+/** Makes a folder and those above it. (mkdir's own `recursive` never returns where the system denies a folder with ENOENT, as /proc does.) */
+async function makeFolder(path: string, made: string[]): Promise<void> {
+  const kind = await kindOfPath(path)
+  if (kind === 'folder') return
+  if (kind === 'file') throw new Error(`"${path}" is a file; choose another path`)
+  await makeFolder(dirname(path), made)
+  await mkdir(path)
+  made.push(path)
+}
+
+/** Removes the folders that `openRunFolder` made, as far as nothing was written to them. */
+export async function removeIfEmpty(made: readonly string[]): Promise<void> {
+  for (const path of made.toReversed()) await rmdir(path).catch(() => undefined)
 }
 
 /** Writes the three files, each atomically. @throws SpikewasmError when one cannot be written. */

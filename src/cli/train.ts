@@ -1,8 +1,9 @@
 /** `spikewasm train` */
 
 import { resolve } from 'node:path'
-import { Command, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Split } from '../data/index.js'
+import { expect } from '../errors.js'
 import { compile, type Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import type { Method, StepMode } from '../plan/plan.js'
@@ -49,7 +50,7 @@ export function trainCommand(command: Command): Command {
     .addOption(numeric('--backward-steps <K>', 'sltt: backpropagate at K random time steps (default: all)'))
     .addOption(shared.timeSteps())
     .addOption(shared.tau())
-    .addOption(numeric('--epochs <n>', `passes over the training data (default: ${describeDefault('epochs')})`))
+    .addOption(counting('--epochs <n>', `passes over the training data (default: ${describeDefault('epochs')})`))
     .addOption(numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`))
     .addOption(numeric('--lr <rate>', `learning rate (default: ${describeDefault('lr')})`))
     .addOption(numeric('--momentum <share>', 'momentum of SGD', 0.9))
@@ -67,15 +68,18 @@ export function trainCommand(command: Command): Command {
 }
 
 async function train(args: TrainArguments): Promise<void> {
-  const complete = { ...datasets[args.dataset].defaults, threads: defaultThreads(args.dataset), ...args }
-  const { lr, momentum, weightDecay, tau } = complete
+  const { defaults } = datasets[args.dataset]
+  const { lr = defaults.lr, momentum, weightDecay = defaults.weightDecay } = args
   const optimizer = sgd({ lr, momentum, weightDecay, decay: 'weights' })
   const data = await loadData(args)
-  const { method, stepMode, update, backwardSteps, timeSteps, batchSize, threads, seed } = complete
+  const samples = data.train.length
+  const { epochs = defaults.epochs, batchSize = Math.min(defaults.batchSize, samples), threads = defaultThreads(args.dataset) } = args
+  const { tau, method, stepMode, update, backwardSteps, timeSteps, seed } = args
   const { shape: input, classes } = data.train
   const network = models[args.model](input, classes, { tau })
   const model = await compile(network, { input, method, stepMode, update, backwardSteps, timeSteps, batchSize, threads, seed })
   try {
+    expect(batchSize <= samples, () => `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`)
     if (args.load !== undefined) await withFiles(() => model.load(args.load!))
     const options: RunOptions = {
       version: packageVersion(),
@@ -93,7 +97,7 @@ async function train(args: TrainArguments): Promise<void> {
       stepMode: model.stepMode,
       update,
       backwardSteps: backwardSteps ?? timeSteps,
-      epochs: complete.epochs,
+      epochs,
       batchSize,
       lr,
       momentum,
@@ -103,11 +107,11 @@ async function train(args: TrainArguments): Promise<void> {
       threads,
       load: args.load,
     }
-    const folderIsNew = args.out !== undefined && (await openRunFolder(args.out))
+    const made = args.out === undefined ? [] : await openRunFolder(args.out)
     try {
       await run(model, data, optimizer, options, args)
     } finally {
-      if (args.out !== undefined && folderIsNew) await removeIfEmpty(args.out)
+      await removeIfEmpty(made)
     }
   } finally {
     await model.dispose()
@@ -152,11 +156,13 @@ async function run(model: Model, data: Split, optimizer: ReturnType<typeof sgd>,
   }
 }
 
+/** Two lines to start with: the data, and what is trained how. */
 function describe(model: Model, { train, test }: Split, { dataset, model: name, batchSize, epochs }: RunOptions): string {
-  const count = (n: number): string => n.toLocaleString('en-US')
+  const count = (n: number, what: string): string => `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
+  const how = `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
   return [
-    `${dataset}: ${count(train.length)} training and ${count(test.length)} test samples of [${train.shape.join(', ')}]`,
-    `${name}: ${count(model.parameterCount)} parameters; method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ${epochs} epochs, ${model.threads} threads`,
+    `${dataset}: ${count(train.length, 'training sample')} and ${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
+    `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
   ].join('\n')
 }
 

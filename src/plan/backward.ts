@@ -8,7 +8,25 @@ import { blockWidth, storedChannels } from './layout.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
 import { type Contribution, type FloatTensor, gradientOf, isIdentity, noPool, type Shape, type Term } from './tensors.js'
 
+/** Sums over time of ∂L/∂s and ∂L/∂I of a neuron layer, [P][stored], beside its eligibility (through time, with `inspect`). */
+export interface NeuronProbe {
+  readonly name: string
+  readonly spikeGradient: Buffer
+  readonly currentGradient: Buffer
+  readonly eligibility: Buffer
+  readonly shape: Shape
+  readonly stored: number
+}
+
+/** A weight's gradient from time means: mean ∂L/∂I times presynaptic rate, in the weight's layout (through time, with `inspect`). */
+export interface WeightProbe {
+  readonly node: number
+  readonly gradient: Buffer
+}
+
 export class BackwardPlanner {
+  readonly neuronProbes: NeuronProbe[] = []
+  readonly weightProbes: WeightProbe[] = []
   /** Gradients add up over the steps of an online method. */
   private readonly accumulate: boolean
   /** Standardised weights whose gradient is complete only behind the loop over t. */
@@ -116,12 +134,17 @@ export class BackwardPlanner {
     const rows = Math.max(steps, ...contributions.map((c) => c.steps))
     const summed = this.sum(Op.GradientSum, `${name} gradient`, contributions, shape, rows, stored, undefined)
     if (rows === steps) return summed
-    const out = this.tensor(`${name} gradient over time`, shape, steps, stored)
+    return this.timeSum(`${name} gradient over time`, summed, shape, rows, stored)
+  }
+
+  /** Σ over the steps of a gradient. */
+  private timeSum(name: string, input: Buffer, shape: Shape, rows: number, stored: number, persistent = false): Buffer {
+    const out = this.context.builder.buffer(name, this.context.options.batchSize * shape[1] * shape[2] * stored * 4, 'scratch', persistent)
     const pixels = this.context.options.batchSize * shape[1] * shape[2]
     const pixelsPerUnit = perUnit(pixels, stored * rows)
     this.context.builder.emit(Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
       [PoolWord.Out]: ref(out),
-      [PoolWord.In]: ref(summed),
+      [PoolWord.In]: ref(input),
       [PoolWord.T]: rows,
       [PoolWord.Images]: this.context.options.batchSize,
       [PoolWord.H]: shape[1],
@@ -155,6 +178,7 @@ export class BackwardPlanner {
     const delta = this.resolve(output.name, output.gradient, output.shape, steps, output.stored)
     const weightGradient = this.context.gradient(node.index, 'weight') as Reference
     emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
+    if (this.context.options.inspect && this.context.options.method === 'bptt' && steps > 1) this.probeWeight(item, delta, steps)
     const bias = this.context.gradient(node.index, 'bias')
     if (bias) emitBiasGradient(builder, geometry, steps, delta, bias, this.accumulate)
     if (item.layer.standardise) {
@@ -165,6 +189,19 @@ export class BackwardPlanner {
     const out = this.tensor(`${node.name} input gradient`, input.shape, steps, geometry.inC)
     emitInputGradient(builder, geometry, steps, delta, item.weight, out, buffers.zeros, node.name)
     this.distribute(input.terms, out, steps, input.shape)
+  }
+
+  private probeWeight({ node, source, output, geometry }: Extract<Item, { kind: 'conv' }>, delta: Buffer, steps: number): void {
+    const { builder, options } = this.context
+    const parameter = this.context.parameters.find((p) => p.node === node.index && p.role === 'weight')
+    if (!parameter) return
+    const mean = this.timeSum(`${node.name} gradient over time`, delta, output.shape, steps, output.stored)
+    const rate = this.tensor(`${node.name} presynaptic rate`, source.shape, 1, geometry.inC)
+    emitMaterialise(builder, source, options.batchSize, 1, options.timeSteps, true, rate, geometry.inC, (tensor) => denseInput(this.context, tensor))
+    const gradient = builder.buffer(`${node.name} gradient of means`, parameter.layout.stored * 4, 'scratch', true)
+    const input: DenseInput = { address: ref(rate), indirect: false, pixelBytes: geometry.inC * 4, stepBytes: 0, loopBytes: 0, meanSteps: 1 }
+    emitWeightGradient(builder, geometry, 1, input, mean, ref(gradient), false, `${node.name} means`)
+    this.weightProbes.push({ node: node.index, gradient })
   }
 
   /** What the weight's gradient multiplies with: the presynaptic rate, the spikes of each step, or a trace. */
@@ -254,6 +291,21 @@ export class BackwardPlanner {
     if (partials)
       builder.emit(Op.SumScalars, 1, { [PoolWord.Out]: this.context.gradient(node.index, 'w'), [PoolWord.In]: ref(partials), [PoolWord.Images]: units })
     this.distribute(input.terms, delta, gradientSteps, input.shape)
+    if (options.inspect && item.eligibility) this.probeNeuron(item, delta, item.eligibility)
+  }
+
+  private probeNeuron({ node, output }: Extract<Item, { kind: 'neuron' }>, delta: Buffer, eligibility: Buffer): void {
+    const { shape, stored } = output
+    const steps = this.context.gradientSteps
+    const spikes = this.sum(Op.GradientSum, `${node.name} spike gradient`, output.gradient, shape, steps, stored, undefined)
+    this.neuronProbes.push({
+      name: node.name,
+      spikeGradient: this.timeSum(`${node.name} spike gradient over time`, spikes, shape, steps, stored, true),
+      currentGradient: this.timeSum(`${node.name} current gradient over time`, delta, shape, steps, stored, true),
+      eligibility,
+      shape,
+      stored,
+    })
   }
 
   private materialise({ output, input }: Extract<Item, { kind: 'materialise' }>): void {

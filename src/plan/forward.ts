@@ -41,6 +41,7 @@ export interface RateProbe {
   /** Neurons of one image. */
   readonly neurons: number
   readonly counts: Buffer
+  readonly masks: Buffer
   readonly eligibility?: Buffer
   readonly shape: readonly [number, number, number]
   readonly stored: number
@@ -366,7 +367,7 @@ export class ForwardPlanner {
     const { builder, options, callSteps, outer } = this.context
     const stored = storedChannels(shape[0])
     const neurons = options.batchSize * shape[1] * shape[2] * stored
-    const masks = builder.buffer(`${name} masks`, neurons * Math.ceil(callSteps / 8))
+    const masks = builder.buffer(`${name} masks`, neurons * Math.ceil(callSteps / 8), 'scratch', options.inspect)
     const counts = builder.buffer(`${name} counts`, neurons, 'kept', outer || options.inspect)
     return { kind: 'spikes', name, shape, stored, masks, counts, lambda, gradient: [] }
   }
@@ -393,7 +394,7 @@ export class ForwardPlanner {
     const units = Math.ceil(pixels / pixelsPerUnit)
     const partials = builder.buffer(`${node.name} spike counts`, units * 4, 'statistics')
     const rateTraining = this.training && options.method === 'rate'
-    const eligibility = rateTraining ? builder.buffer(`${node.name} eligibility`, pixels * stored * 4, 'kept', outer || options.inspect) : undefined
+    const eligibility = rateTraining || (this.training && options.inspect && options.method === 'bptt') ? builder.buffer(`${node.name} eligibility`, pixels * stored * 4, 'kept', outer || options.inspect) : undefined
     const surrogate = this.training && online ? builder.buffer(`${node.name} surrogate`, pixels * stored * 4) : undefined
     const constantRho = layer.vReset === null && layer.detachReset
     const words: Words = {
@@ -426,7 +427,7 @@ export class ForwardPlanner {
     }
     builder.emit(Op.Neuron, units, words, neuronScratch(callSteps, stored))
     this.items.push({ kind: 'neuron', node, layer, output, input, eligibility, surrogate, words })
-    this.rates.push({ name: node.name, partials, units, neurons: node.shape[0] * node.shape[1] * node.shape[2], counts: output.counts, eligibility, shape: node.shape, stored })
+    this.rates.push({ name: node.name, partials, units, neurons: node.shape[0] * node.shape[1] * node.shape[2], counts: output.counts, masks: output.masks, eligibility, shape: node.shape, stored })
     return { shape: node.shape, terms: [term(output)] }
   }
 

@@ -3,12 +3,12 @@
 import { Control, Op, PoolWord, SgdWord } from '../../assembly/opcodes.js'
 import { expect } from '../errors.js'
 import type { Graph } from '../nn/trace.js'
-import { BackwardPlanner } from './backward.js'
+import { BackwardPlanner, type NeuronProbe, type WeightProbe } from './backward.js'
 import { Context, type Parameter, type PlanOptions, type Statistic } from './context.js'
 import { ForwardPlanner, type RateProbe } from './forward.js'
 import { storedChannels, vectorLayout, weightLayout } from './layout.js'
 import { assignAddresses } from './memory.js'
-import { type Buffer, type Encoded, encode, encodedSize, ProgramBuilder, type Purpose, ref } from './program.js'
+import { type Buffer, type Encoded, encode, encodedSize, type Phase, ProgramBuilder, type Purpose, ref } from './program.js'
 
 export type { Method, MethodOptions, Parameter, PlanOptions, Statistic, StepMode } from './context.js'
 export type { RateProbe } from './forward.js'
@@ -39,6 +39,9 @@ export interface Plan {
   readonly encodedAt: number
   /** Name of the layer of each record, by program: for messages. */
   readonly recordLayers: Readonly<Record<ProgramName, readonly number[]>>
+  readonly recordPhases: readonly Phase[]
+  /** What `diagnostics` reads; empty unless the method is bptt and `inspect` was asked for. */
+  readonly probes: { readonly neurons: readonly NeuronProbe[]; readonly weights: readonly WeightProbe[] }
   /** Bytes of scratch for one worker, and where the workers' scratch starts. */
   readonly workerScratch: number
   readonly workerScratchAt: number
@@ -149,6 +152,7 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const context = new Context(options, b, parameters, statistics, buffers)
 
   const emitUpdate = (): void => {
+    b.phase = 'update'
     for (const [group, from, count] of [
       [0, 0, decayFloats],
       [1, decayFloats, parameterFloats - decayFloats],
@@ -177,9 +181,11 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const forwardEnd = b.now
   if (context.outer && !context.online) b.startSection(1)
   if (context.online) b.setConditional(true)
+  b.phase = 'backward'
   const backward = new BackwardPlanner(context, forward)
   backward.run()
   if (context.online && options.update === 'everyStep') emitUpdate()
+  b.phase = 'backward'
   b.startSection(1)
   for (const item of backward.standardised) backward.emitStandardised(item)
   const beforeUpdate = b.programs[0].sections.length
@@ -219,6 +225,8 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
       gradients: layersOf(programs[1]),
       evaluate: layersOf(programs[2]),
     },
+    recordPhases: train.sections.flatMap((section) => section.records.map((r) => r.phase)),
+    probes: { neurons: backward.neuronProbes, weights: backward.weightProbes },
     workerScratch,
     workerScratchAt: end,
     memory: {

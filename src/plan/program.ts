@@ -38,12 +38,16 @@ export interface Data {
 export type WordValue = number | Float | Reference | Table | Data
 export type Words = { readonly [word: number]: WordValue | undefined }
 
+/** What part of a training step a record belongs to. */
+export type Phase = 'forward' | 'backward' | 'update'
+
 export interface PlannedRecord {
   readonly op: Op
   readonly units: number
   readonly words: Words
   /** Index into the graph's nodes, for messages. */
   readonly layer: number
+  readonly phase: Phase
   /** Runs only at the steps of the step mask. */
   readonly conditional: boolean
   /** Worker scratch of one unit. */
@@ -84,8 +88,9 @@ export class ProgramBuilder {
   private clock = 0
   private section!: Section
   private conditional = false
-  /** The loop that is being emitted: buffers that live across its iterations must outlast it. */
+  /** Layer and phase of the records to come. */
   layer = 0
+  phase: Phase = 'forward'
 
   buffer(name: string, bytes: number, purpose: Purpose = 'scratch', persistent = purpose !== 'scratch' && purpose !== 'kept'): Buffer {
     const buffer: Buffer = { name, bytes: Math.max(64, Math.ceil(bytes / 64) * 64), purpose, persistent, first: Number.POSITIVE_INFINITY, last: -1, address: 0 }
@@ -94,6 +99,7 @@ export class ProgramBuilder {
   }
 
   program(name: string): void {
+    this.phase = 'forward'
     this.programs.push({ name, sections: [] })
     this.startSection(1)
   }
@@ -117,7 +123,7 @@ export class ProgramBuilder {
   emit(op: Op, units: number, words: Words, scratch = 0): void {
     for (const buffer of buffersOf(words)) this.touch(buffer)
     this.clock++
-    this.section.records.push({ op, units, words, layer: this.layer, conditional: this.conditional, scratch })
+    this.section.records.push({ op, units, words, layer: this.layer, phase: this.phase, conditional: this.conditional, scratch })
   }
 
   /** Extends a buffer's life to now. */

@@ -6,6 +6,8 @@ export interface RecordTime {
   readonly op: string
   /** Index of the layer in the graph. */
   readonly layer: number
+  /** Index in the program. */
+  readonly record: number
   readonly milliseconds: number
 }
 
@@ -22,7 +24,7 @@ export function profileProgram(module: WebAssembly.Module, memory: WebAssembly.M
         const record = word(section) + i * Rec.Bytes
         const start = performance.now()
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++) execute(record, unit, t, scratch)
-        times.push({ op: Op[word(record)], layer: word(record + Rec.Layer * 4), milliseconds: performance.now() - start })
+        times.push({ op: Op[word(record)], layer: word(record + Rec.Layer * 4), record: word(section + 12) + i, milliseconds: performance.now() - start })
       }
   }
   return times

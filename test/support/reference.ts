@@ -470,7 +470,7 @@ function layerwise(r: Reference, frames: readonly Tensor[], target: readonly num
   const rate = options.method === 'rate'
   const { loss, delta } = r.loss(output, target, 0, 1)
   // Rate: one gradient of means, by the paper divided by T. BPTT: every step's output has 1/T of the mean's.
-  let deltas = Array.from({ length: rate ? 1 : T }, () => delta.map((d) => d / T))
+  let deltas: Tensor[] = Array.from({ length: rate ? 1 : T }, () => delta.map((d) => d / T))
   for (let i = r.nodes.length - 1; i >= 0; i--) {
     const node = r.nodes[i]
     const { inputs, u, s, groups } = records[i]
