@@ -2,7 +2,7 @@
 
 import { ContributionWord, NeuronBackWord, NeuronWord, NormWord, Op, PoolWord } from '../../assembly/opcodes.js'
 import type { Context } from './context.js'
-import { type DenseInput, emitBiasGradient, emitInputGradient, emitMaterialise, emitWeightGradient, plainFloat } from './convolution.js'
+import { type DenseInput, emitBiasGradient, emitInputGradient, emitListGradient, emitMaterialise, emitWeightGradient, listSource, plainFloat } from './convolution.js'
 import { denseInput, type Forward, type Item, normRows, perUnit, standardiseWords } from './forward.js'
 import { blockWidth, storedChannels } from './layout.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
@@ -171,13 +171,15 @@ export class BackwardPlanner {
   }
 
   private conv(item: Extract<Item, { kind: 'conv' }>): void {
-    const { builder, buffers } = this.context
+    const { builder, buffers, options } = this.context
     const { node, geometry, output, input } = item
     if (output.gradient.length === 0) return
     const steps = this.stepsOf(output)
     const delta = this.resolve(output.name, output.gradient, output.shape, steps, output.stored)
     const weightGradient = this.context.gradient(node.index, 'weight') as Reference
-    emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
+    const lists = options.method === 'rate' ? listSource(geometry, item.source, options.timeSteps) : undefined
+    if (lists) emitListGradient(builder, geometry, options.timeSteps, lists, delta, weightGradient, node.name)
+    else emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
     if (this.context.options.inspect && this.context.options.method === 'bptt' && steps > 1) this.probeWeight(item, delta, steps)
     const bias = this.context.gradient(node.index, 'bias')
     if (bias) emitBiasGradient(builder, geometry, steps, delta, bias, this.accumulate)

@@ -3,6 +3,7 @@
 import { ConvWord, MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
 import type { Conv2d, Linear, Pair } from '../nn/layers.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
+import { type ListGradientShape, listGradientPays, listGradientPlan } from './list-gradient-geometry.js'
 import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
 import { spikeGeometry, spikeListsFit } from './spike-geometry.js'
 import type { Expression, FloatTensor, Pool, Shape, SpikeTensor, Term } from './tensors.js'
@@ -246,6 +247,53 @@ function classSize(size: number, stride: number, q: number): number {
 const GRADIENT_UNITS = 32
 /** k of one unit of the weight gradient. */
 const GRADIENT_K = 64
+
+function listShape(g: Geometry, maxCount: number): ListGradientShape {
+  return {
+    images: g.images,
+    inH: g.inShape[1],
+    inW: g.inShape[2],
+    inC: g.inC,
+    outH: g.outShape[1],
+    outW: g.outShape[2],
+    outC: g.outC,
+    kernelH: g.kernel[0],
+    kernelW: g.kernel[1],
+    strideH: g.stride[0],
+    strideW: g.stride[1],
+    padH: g.padding[0],
+    padW: g.padding[1],
+    blockWidth: blockWidth(g.outShape[0]),
+    maxCount,
+  }
+}
+
+/**
+ * The spikes whose counts the list kernel can read for the weight's gradient, one row per pixel; undefined where other kernels do better: Winograd's, or direct
+ * ones on kernels of few taps, which do not earn back what lists cost.
+ */
+export function listSource(g: Geometry, source: Expression, totalSteps: number): { tensor: SpikeTensor; scale: number } | undefined {
+  const spikes = spikeSources(source)
+  if (!spikes || spikes.sources.length !== 1 || !samePool(spikes.pool, noPool) || usesWinograd(g, 1)) return undefined
+  // Firing rates of trained networks leave half of the neurons silent; at that density lists are still ahead of direct products.
+  if (!listGradientPays(listShape(g, totalSteps), 0.45, false)) return undefined
+  return { tensor: spikes.sources[0], scale: spikes.scale }
+}
+
+/** Gradient of the weight from lists of the neurons that fired. */
+export function emitListGradient(b: ProgramBuilder, g: Geometry, totalSteps: number, { tensor, scale }: { tensor: SpikeTensor; scale: number }, delta: Buffer, out: Reference, name: string): void {
+  const plan = listGradientPlan(listShape(g, totalSteps))
+  const words: Words = {
+    [ConvWord.In]: ref(tensor.counts),
+    [ConvWord.Delta]: ref(delta),
+    [ConvWord.Out]: out,
+    [ConvWord.Scale]: f32(scale / totalSteps),
+    [ConvWord.Scratch]: ref(b.buffer(`${name} grids`, plan.gridBytes)),
+    [ConvWord.Lists]: ref(b.buffer(`${name} rate lists`, plan.listBytes)),
+    [ConvWord.ListPointers]: ref(b.buffer(`${name} rate list pointers`, plan.pointerBytes)),
+  }
+  for (const { op, units, words: shape } of [plan.lists, plan.gradient]) b.emit(op, units, { ...shape, ...words }, plan.workerBytes)
+}
 
 /** Gradient of the weight in the weight's layout. `accumulate` adds to it (online methods). */
 export function emitWeightGradient(b: ProgramBuilder, g: Geometry, steps: number, input: DenseInput, delta: Buffer, out: Reference, accumulate: boolean, name: string): void {

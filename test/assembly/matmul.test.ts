@@ -38,7 +38,15 @@ function reference(product: Product, a: ArrayLike<number>, b: ArrayLike<number>,
   return c
 }
 
-function run(engine: TestEngine, product: Product, a: ArrayLike<number>, b: ArrayLike<number>, m: number, n: number, k: number): Float32Array {
+function run(
+  engine: TestEngine,
+  product: Product,
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  m: number,
+  n: number,
+  k: number,
+): Float32Array {
   engine.reset()
   const c = engine.alloc(m * n * 4, NAN)
   const scratch = engine.alloc(engine.exports.matmulScratch(n), NAN)

@@ -18,7 +18,10 @@ const reference = (seed: number, stream: number, index: bigint): bigint =>
 /** Within five standard deviations of a fair count. */
 function fair(count: number, trials: number, probability: number, message: string): void {
   const sigma = Math.sqrt(trials * probability * (1 - probability))
-  assert.ok(Math.abs(count - trials * probability) < 5 * sigma, `${message}: ${count} of ${trials}, expected ${trials * probability} ± ${sigma}`)
+  assert.ok(
+    Math.abs(count - trials * probability) < 5 * sigma,
+    `${message}: ${count} of ${trials}, expected ${trials * probability} ± ${sigma}`,
+  )
 }
 
 for (const variant of variants) {

@@ -16,9 +16,9 @@ import {
   scale,
   sgd,
 } from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
 import { type Case, checkCase, checkGradients, compileCase, makeCase, stepOnEngine } from '../support/case.js'
 import { expectClose, norm, relativeError } from '../support/measure.js'
-import { messageOf } from '../support/message.js'
 import { referenceStep } from '../support/reference.js'
 
 const seed = Number(process.env.SEED ?? 23)

@@ -1,0 +1,192 @@
+/** Workers that die, kernels that trap, models that are disposed of or used twice at once. */
+import { spawn } from 'node:child_process'
+import type { Worker } from 'node:worker_threads'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Op, Rec } from '../../assembly/opcodes.js'
+import { batchNorm2d, type CompileOptions, conv2d, flatten, lif, linear, type Model, SpikewasmError, sequential } from '../../src/index.js'
+import type { Plan } from '../../src/plan/plan.js'
+import { messageOf } from '../io/temporary.js'
+import { expectSameBits, labels, uniform } from '../support/measure.js'
+
+const input = [3, 16, 16] as const
+
+// Node tells of every worker that starts, whoever starts it.
+const workers: Worker[] = []
+process.on('worker', (worker) => void workers.push(worker))
+
+function compileSmall(options: Partial<CompileOptions> = {}, channels = 8): Promise<Model> {
+  const net = sequential({
+    conv1: conv2d(3, channels, 3, { padding: 1 }),
+    bn1: batchNorm2d(channels),
+    fire: lif(),
+    flat: flatten(),
+    last: linear(channels * 256, 10),
+  })
+  return net.compile({ input, batchSize: 4, timeSteps: 4, ...options })
+}
+
+function batchFor(model: Model): [Float32Array, number[]] {
+  return [uniform(model.batchSize * 768, 1, 7), labels(model.batchSize, 10, 7)]
+}
+
+/** The model's memory and plan, to damage them. */
+function inside(model: Model): { memory: WebAssembly.Memory; plan: Plan } {
+  return model as unknown as { memory: WebAssembly.Memory; plan: Plan }
+}
+
+/** Rejects when a promise takes longer than a failure may. */
+function soon<T>(promise: Promise<T>, seconds = 10): Promise<T> {
+  let timer: NodeJS.Timeout
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing happened for ${seconds} s`)), seconds * 1000)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+/** After a failure: clear errors, readable parameters, and an end. */
+async function expectBroken(model: Model, before: ReturnType<Model['stateDict']>): Promise<void> {
+  const [x, y] = batchFor(model)
+  for (const call of [() => model.trainStep(x, y), () => model.predict(x)])
+    assert.match(await messageOf(() => soon(call())), /the model stopped working \(.*can still be saved: save them and compile again/s)
+  assert.equal(Object.keys(model.stateDict()), Object.keys(before))
+  await soon(model.dispose())
+}
+
+test('a worker that dies while a step runs: the step rejects soon, later calls say so, parameters stay readable', async () => {
+  workers.length = 0
+  // Large enough that the step still runs when the worker is ended.
+  const model = await compileSmall({ threads: 2, batchSize: 256 }, 64)
+  const [x, y] = batchFor(model)
+  await soon(model.trainStep(x, y))
+  const before = model.stateDict()
+  assert.is(workers.length, 2)
+  const running = model.trainStep(x, y)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  const ended = workers[1].terminate()
+  assert.match(await messageOf(() => soon(running)), /a worker failed at layer /)
+  await ended
+  await expectBroken(model, before)
+})
+
+for (const threads of [1, 2])
+  for (const engine of ['release', 'debug'] as const)
+    test(`a kernel that traps, threads=${threads} engine=${engine}: the step rejects with the layer's name`, async () => {
+      const model = await compileSmall({ threads, engine })
+      const [x, y] = batchFor(model)
+      await model.trainStep(x, y)
+      const before = model.stateDict()
+      const { memory, plan } = inside(model)
+      // The first neuron record of the training program becomes an operation that does not exist.
+      const words = new DataView(memory.buffer)
+      const section = plan.programs.train + 16
+      let record = words.getUint32(section, true)
+      while (words.getUint32(record, true) !== Op.Neuron) record += Rec.Bytes
+      words.setUint32(record, 9999, true)
+      assert.match(await messageOf(() => soon(model.trainStep(x, y))), /a worker failed at layer fire \(neuron\): .*unreachable/)
+      expectSameBits('parameters after the failure', without(before, 'running'), without(model.stateDict(), 'running'))
+      await expectBroken(model, before)
+    })
+
+function without(state: ReturnType<Model['stateDict']>, part: string): ReturnType<Model['stateDict']> {
+  return Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes(part)))
+}
+
+test('a worker that dies between two steps: the next step works or fails with a clear message, but does not hang', async () => {
+  workers.length = 0
+  const model = await compileSmall({ threads: 2 })
+  const [x, y] = batchFor(model)
+  await model.trainStep(x, y)
+  await workers[0].terminate()
+  const outcome = await soon(model.trainStep(x, y)).then(
+    () => 'worked',
+    (error: Error) => error.message,
+  )
+  assert.match(outcome, /^worked$|a worker failed at layer /)
+  await soon(model.dispose())
+})
+
+test('a disposed model: every run says so; disposing of it again does nothing', async () => {
+  for (const threads of [1, 2]) {
+    const model = await compileSmall({ threads })
+    const [x, y] = batchFor(model)
+    await model.dispose()
+    await model.dispose()
+    for (const call of [() => model.trainStep(x, y), () => model.predict(x), () => model.profile(1)])
+      assert.match(await messageOf(call), /^the model was disposed; compile the network again$/)
+  }
+})
+
+test('a second call while one is running is refused, and the first one ends as ever', async () => {
+  for (const threads of [1, 2]) {
+    const [alone, model] = [await compileSmall({ threads }), await compileSmall({ threads })]
+    const [x, y] = batchFor(model)
+    await alone.trainStep(x, y)
+    const first = model.trainStep(x, y)
+    for (const call of [() => model.trainStep(x.map((v) => -v), y), () => model.predict(x)]) assert.match(await messageOf(call), /the model is running; wait for the call before \(await\)/)
+    await first
+    expectSameBits('parameters', alone.stateDict(), model.stateDict())
+    await model.trainStep(x, y)
+    await alone.dispose()
+    await model.dispose()
+  }
+})
+
+test('disposing of a model while a step runs ends soon', async () => {
+  const model = await compileSmall({ threads: 2, batchSize: 128 }, 32)
+  const [x, y] = batchFor(model)
+  const running = model.trainStep(x, y).then(
+    () => 'ended',
+    (error: Error) => error.message,
+  )
+  await soon(model.dispose())
+  assert.match(await soon(running), /ended|a worker failed|aborted|terminat/i)
+})
+
+/** Runs a module in a process of its own and resolves with its exit code and output; rejects when it does not end. */
+function runChild(body: string, seconds: number): Promise<{ code: number | null; output: string }> {
+  const index = new URL('../../src/index.js', import.meta.url).href
+  const child = spawn(process.execPath, ['--input-type=module', '-e', `import * as s from ${JSON.stringify(index)}\n${body}`], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  child.stdout.on('data', (text) => void (output += text))
+  child.stderr.on('data', (text) => void (output += text))
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(new Error(`the process did not end within ${seconds} s; it printed ${output}`))
+    }, seconds * 1000)
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      resolve({ code, output })
+    })
+  })
+}
+
+const program = (threads: number, end: string): string => `
+  const net = s.sequential(s.flatten(), s.linear(12, 8), s.lif(), s.linear(8, 3))
+  const model = await net.compile({ input: [3, 2, 2], batchSize: 2, threads: ${threads} })
+  const { loss } = await model.trainStep(new Float32Array(24).fill(0.5), [0, 1])
+  ${end}
+  console.log('loss', loss)`
+
+for (const threads of [1, 2])
+  test(`threads=${threads}: after dispose the process ends by itself`, async () => {
+    const { code, output } = await runChild(program(threads, 'await model.dispose()'), 15)
+    assert.is(code, 0, output)
+    assert.match(output, /^loss \d/)
+  })
+
+test('an error of the user is a SpikewasmError, which a program can tell from others', async () => {
+  const model = await compileSmall()
+  try {
+    await model.trainStep(new Float32Array(3), [0])
+    assert.unreachable('wrong sizes are refused')
+  } catch (error) {
+    assert.instance(error, SpikewasmError)
+  }
+  await model.dispose()
+})
+
+test.run()

@@ -1,0 +1,75 @@
+/** The same bits for any number of threads, and for the same seed. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  dropout,
+  flatten,
+  lif,
+  linear,
+  maxPool2d,
+  type StateDict,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { expectSameBits, firstDifference, labels, uniform } from '../support/measure.js'
+
+const input = [3, 11, 9] as const
+const batchSize = 7
+
+const network = () =>
+  sequential(
+    conv2d(3, 17, 3, { padding: 1 }),
+    batchNorm2d(17),
+    lif(),
+    maxPool2d(2),
+    conv2d(17, 33, 3, { padding: 1, bias: false }),
+    batchNorm2d(33),
+    lif(),
+    dropout(0.3),
+    avgPool2d(2),
+    flatten(),
+    linear(132, 10),
+  )
+
+async function trainFive(options: Partial<CompileOptions>, seed = 5): Promise<StateDict> {
+  const model = await network().compile({ input, batchSize, timeSteps: 4, seed, ...options })
+  model.optimizer = sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4 })
+  const size = input.reduce((a, b) => a * b, 1)
+  for (let step = 0; step < 5; step++) {
+    // Batches of other values each: a stale buffer would show.
+    await model.trainStep(uniform(batchSize * size, 2, 100 + step), labels(batchSize, 10, step))
+  }
+  const state = model.stateDict()
+  await model.dispose()
+  return state
+}
+
+const cases: Partial<CompileOptions>[] = [
+  { method: 'rate', stepMode: 'm' },
+  { method: 'rate', stepMode: 's' },
+  { method: 'bptt', stepMode: 'm' },
+  { method: 'bptt', stepMode: 's' },
+  { method: 'ottt', update: 'everyStep' },
+  { method: 'sltt', backwardSteps: 2 },
+]
+
+for (const options of cases)
+  test(`${JSON.stringify(options)}: 1, 2, 3 and 4 threads give the same bits`, async () => {
+    const one = await trainFive({ ...options, threads: 1 })
+    for (const threads of [2, 3, 4]) expectSameBits(`1 and ${threads} threads`, one, await trainFive({ ...options, threads }))
+  })
+
+test('the same seed gives the same bits, another seed others, in every weight matrix', async () => {
+  const first = await trainFive({ threads: 2 })
+  expectSameBits('two runs', first, await trainFive({ threads: 2 }))
+  const other = await trainFive({ threads: 2 }, 6)
+  for (const name of Object.keys(first).filter((n) => first[n].shape.length > 1)) {
+    assert.ok(firstDifference({ [name]: first[name] }, { [name]: other[name] }) !== undefined, `${name} differs between seeds`)
+  }
+})
+
+test.run()
