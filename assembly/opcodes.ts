@@ -195,7 +195,7 @@ export enum ConvWord {
   InLoopBytes = 27,
   /** Non-zero: In is the address of a word that holds the address. */
   InIndirect = 28,
-  /** Address of zeros, at least InC and OutC floats. */
+  /** Address of zeros, at least KernelW·InC and OutC floats. */
   Zeros = 29,
   /** Rows (pixel, t) or output-pixel rows of one unit: see the operation. */
   RowsPerUnit = 30,

@@ -107,7 +107,6 @@ export function maxPoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): 
     memory.fill(out, 0, <usize>(T * C) << 2)
     for (let oy = max(0, (y - kernelH + strideH) / strideH); oy < pooledH && oy * strideH <= y; oy++)
       for (let ox = max(0, (x - kernelW + strideW) / strideW); ox < pooledW && ox * strideW <= x; ox++) {
-        if (y - oy * strideH >= kernelH || x - ox * strideW >= kernelW) continue
         const position = (y - oy * strideH) * kernelW + x - ox * strideW
         const pooled = (image * pooledH + oy) * pooledW + ox
         for (let step = 0; step < T; step++) {

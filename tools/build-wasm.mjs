@@ -1,4 +1,4 @@
-// Compiles assembly/ into the engine's modules. One source; asconfig.json says how the variants differ.
+// Compiles assembly/ into the engine's modules (one source; asconfig.json says how the variants differ) and what the benchmarks compare them with.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path'
 const require = createRequire(import.meta.url)
 const asc = join(dirname(require.resolve('assemblyscript/package.json')), 'bin/asc.js')
 mkdirSync('build/wasm', { recursive: true })
-for (const target of ['release', 'threads', 'debug']) {
-  const { status } = spawnSync(process.execPath, [asc, 'assembly/index.ts', '--target', target], { stdio: 'inherit' })
+const engine = 'assembly/index.ts'
+for (const [target, source] of Object.entries({ release: engine, threads: engine, debug: engine, bench: 'bench/assembly/peak.ts' })) {
+  const { status } = spawnSync(process.execPath, [asc, source, '--target', target], { stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
 }

@@ -57,9 +57,21 @@ export type DatasetName = keyof typeof datasets
 
 export const datasetNames = Object.keys(datasets) as DatasetName[]
 
-/** A default of every data set, for --help: `digits 30, mnist 3, …`. */
+/** A default, for --help: `digits 30, mnist 3, …`, or one number where all agree. */
 export function describeDefault(key: keyof Defaults): string {
+  const values = new Set(datasetNames.map((name) => datasets[name].defaults[key]))
+  if (values.size === 1) return String([...values][0])
   return datasetNames.map((name) => `${name} ${datasets[name].defaults[key]}`).join(', ')
+}
+
+/** What `--data` names, for --help, with the data sets it is for in brackets. */
+export function describeSources(): string {
+  const users = new Map<string, DatasetName[]>()
+  for (const name of datasetNames) {
+    const { source }: Entry = datasets[name]
+    if (source !== undefined) users.set(source, [...(users.get(source) ?? []), name])
+  }
+  return [...users].map(([source, names]) => `${source} (${names.join(', ')})`).join('; ')
 }
 
 /** Threads unless --threads says otherwise. */
@@ -87,9 +99,13 @@ export async function loadData({ dataset: name, data, limitTrain, limitTest, aug
   expect(entry.source === undefined || data !== undefined, () => `--data must be ${entry.source} for --dataset ${name}, got none`)
   expect(
     entry.source !== undefined || data === undefined,
-    () => `--data must be left out for --dataset ${name}, which comes with the package, got ${JSON.stringify(data)}; name its data set with --dataset`,
+    () =>
+      `--data must be left out for --dataset ${name}, which comes with the package, got ${JSON.stringify(data)}; name its data set with --dataset`,
   )
-  expect(!augmented || entry.augmentation !== undefined, () => `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`)
+  expect(
+    !augmented || entry.augmentation !== undefined,
+    () => `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`,
+  )
   return withFiles(async () => {
     const { train, test } = await entry.load(data ?? '')
     const limited = (part: Dataset, limit: number | undefined): Dataset => (limit === undefined ? part : subset(part, limit))

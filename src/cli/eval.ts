@@ -83,7 +83,14 @@ async function evaluate(args: EvalArguments): Promise<void> {
     const samplesPerSecond = count / ((performance.now() - began) / 1000)
     const { threads, timeSteps, method, parameterCount: parameters } = model
     if (args.json) {
-      const result = { [`${split}Accuracy`]: accuracy, [`${split}Loss`]: loss, samples: count, samplesPerSecond, peakMemoryMB: peakMemoryMB(), firingRates }
+      const result = {
+        [`${split}Accuracy`]: accuracy,
+        [`${split}Loss`]: loss,
+        samples: count,
+        samplesPerSecond,
+        peakMemoryMB: peakMemoryMB(),
+        firingRates,
+      }
       printJson({ final: true, ...result, dataset, model: name, split, threads, timeSteps, method, parameters })
       return
     }

@@ -38,7 +38,10 @@ function complain(error: unknown): number {
   if (error instanceof CommanderError) {
     // Asking for help or for the version ends here as well.
     if (error.exitCode === 0 || error.code === 'commander.help') return error.exitCode
-    const message = error.message.replace(/^error: /, '').replace('\n', ' ').replace(/\.$/, '')
+    const message = error.message
+      .replace(/^error: /, '')
+      .replace('\n', ' ')
+      .replace(/\.$/, '')
     process.stderr.write(`spikewasm: ${message}; see spikewasm --help and spikewasm <command> --help\n`)
     return 1
   }
@@ -49,6 +52,8 @@ function complain(error: unknown): number {
     return 1
   }
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-  process.stderr.write(`spikewasm ${packageVersion()}: this is a fault of the program; please report it with the command you ran and the lines above\n`)
+  process.stderr.write(
+    `spikewasm ${packageVersion()}: this is a fault of the program; please report it with the command you ran and the lines above\n`,
+  )
   return 1
 }

@@ -12,7 +12,8 @@ export async function withFiles<T>(body: () => T | Promise<T>): Promise<T> {
   try {
     return await body()
   } catch (error) {
-    if (error instanceof Error && (error.constructor === Error || 'code' in error)) throw new SpikewasmError(error.message, { cause: error })
+    if (error instanceof Error && (error.constructor === Error || 'code' in error))
+      throw new SpikewasmError(error.message, { cause: error })
     throw error
   }
 }

@@ -3,7 +3,7 @@
 import { Option } from 'commander'
 import { SpikewasmError } from '../errors.js'
 import { modelNames } from '../models/registry.js'
-import { datasetNames, datasets } from './datasets.js'
+import { datasetNames, describeSources } from './datasets.js'
 
 /** An option with a number. */
 export function numeric(flags: string, description: string, preset?: number): Option {
@@ -19,7 +19,8 @@ export function numeric(flags: string, description: string, preset?: number): Op
 export function counting(flags: string, description: string): Option {
   const option = new Option(flags, description).argParser((text) => {
     const value = Number(text)
-    if (!Number.isSafeInteger(value) || value < 1) throw new SpikewasmError(`${option.long} must be an integer ≥ 1, got ${JSON.stringify(text)}`)
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new SpikewasmError(`${option.long} must be an integer ≥ 1, got ${JSON.stringify(text)}`)
     return value
   })
   return option
@@ -35,16 +36,18 @@ export function named(flags: string, description: string, names: readonly string
   return preset === undefined ? option : option.default(preset)
 }
 
-const sources = datasetNames.flatMap((name) => ('source' in datasets[name] ? [`${name}: ${datasets[name].source}`] : []))
-
 /** Fresh options each time: a commander Option belongs to one command. */
 export const shared = {
   dataset: (): Option => named('--dataset <name>', 'data set', datasetNames, 'digits'),
-  data: (): Option => new Option('--data <path>', `where the data set is (${sources.join('; ')}; digits come with the package)`),
+  data: (): Option => new Option('--data <path>', `where the data set is: ${describeSources()}; digits come with the package`),
   model: (): Option => named('--model <name>', 'network', modelNames, 'cnn'),
   method: (): Option => named('--method <name>', 'how gradients are computed', ['rate', 'bptt', 'ottt', 'sltt'], 'rate'),
   stepMode: (): Option =>
-    named('--step-mode <mode>', 'loop over time inside each layer (m) or around the network (s) (default: m for rate and bptt, s for ottt and sltt)', ['m', 's']),
+    named(
+      '--step-mode <mode>',
+      'loop over time inside each layer (m) or around the network (s) (default: m for rate and bptt, s for ottt and sltt)',
+      ['m', 's'],
+    ),
   timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
   tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),
   threads: (): Option => numeric('--threads <n>', 'worker threads (default: all processors, at most 2 for digits)'),

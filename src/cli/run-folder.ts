@@ -64,7 +64,9 @@ export async function openRunFolder(folder: string): Promise<readonly string[]> 
     await rm(probe)
   } catch (error) {
     await removeIfEmpty(made)
-    throw new SpikewasmError(`--out must be a folder that can be written, got ${JSON.stringify(folder)}: ${(error as Error).message}`, { cause: error })
+    throw new SpikewasmError(`--out must be a folder that can be written, got ${JSON.stringify(folder)}: ${(error as Error).message}`, {
+      cause: error,
+    })
   }
   return made
 }
@@ -85,7 +87,12 @@ export async function removeIfEmpty(made: readonly string[]): Promise<void> {
 }
 
 /** Writes the three files, each atomically. @throws SpikewasmError when one cannot be written. */
-export async function writeRun(folder: string, model: Model, options: RunOptions, history: { epochs: readonly EpochRecord[]; aborted: boolean }): Promise<void> {
+export async function writeRun(
+  folder: string,
+  model: Model,
+  options: RunOptions,
+  history: { epochs: readonly EpochRecord[]; aborted: boolean },
+): Promise<void> {
   await withFiles(async () => {
     await writeFileAtomic(join(folder, files.options), json(options))
     await model.save(weightsOf(folder))
@@ -103,7 +110,9 @@ export async function readRunOptions(folder: string): Promise<RunOptions> {
   const path = join(folder, files.options)
   const bytes = await withFiles(() => readFileClear(path, "--run's options"))
   const refuse = (why: string): never => {
-    throw new SpikewasmError(`${path}: must hold the options of a run, ${why}; give the folder of a train --out, or --weights and --model instead`)
+    throw new SpikewasmError(
+      `${path}: must hold the options of a run, ${why}; give the folder of a train --out, or --weights and --model instead`,
+    )
   }
   let value: unknown
   try {

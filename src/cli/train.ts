@@ -46,7 +46,14 @@ export function trainCommand(command: Command): Command {
     .addOption(shared.model())
     .addOption(shared.method())
     .addOption(shared.stepMode())
-    .addOption(named('--update <when>', 'ottt, sltt: one optimizer step after all time steps or one for each', ['afterwards', 'everyStep'], 'afterwards'))
+    .addOption(
+      named(
+        '--update <when>',
+        'ottt, sltt: one optimizer step after all time steps or one for each',
+        ['afterwards', 'everyStep'],
+        'afterwards',
+      ),
+    )
     .addOption(numeric('--backward-steps <K>', 'sltt: backpropagate at K random time steps (default: all)'))
     .addOption(shared.timeSteps())
     .addOption(shared.tau())
@@ -54,7 +61,12 @@ export function trainCommand(command: Command): Command {
     .addOption(numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`))
     .addOption(numeric('--lr <rate>', `learning rate (default: ${describeDefault('lr')})`))
     .addOption(numeric('--momentum <share>', 'momentum of SGD', 0.9))
-    .addOption(numeric('--weight-decay <rate>', `L2 decay of the weights of convolutions and linear layers (default: ${describeDefault('weightDecay')})`))
+    .addOption(
+      numeric(
+        '--weight-decay <rate>',
+        `L2 decay of the weights of convolutions and linear layers (default: ${describeDefault('weightDecay')})`,
+      ),
+    )
     .addOption(named('--schedule <name>', 'learning rate over the epochs', ['cosine', 'constant'], 'cosine'))
     .addOption(shared.threads())
     .addOption(numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0))
@@ -118,7 +130,13 @@ async function train(args: TrainArguments): Promise<void> {
   }
 }
 
-async function run(model: Model, data: Split, optimizer: ReturnType<typeof sgd>, options: RunOptions, { out, json }: TrainArguments): Promise<void> {
+async function run(
+  model: Model,
+  data: Split,
+  optimizer: ReturnType<typeof sgd>,
+  options: RunOptions,
+  { out, json }: TrainArguments,
+): Promise<void> {
   const { epochs, schedule } = options
   const reporter = json ? jsonReporter() : humanReporter(epochs, () => model.firingRates())
   if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
@@ -207,7 +225,11 @@ function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void 
   reporter.summary(summary)
   const { aborted, out } = summary
   const where =
-    out !== null ? `saved weights, options and history in ${resolve(out)}` : aborted ? 'nothing was saved; give --out <folder> to keep the weights' : undefined
+    out !== null
+      ? `saved weights, options and history in ${resolve(out)}`
+      : aborted
+        ? 'nothing was saved; give --out <folder> to keep the weights'
+        : undefined
   const text = [aborted ? 'stopped before the end' : undefined, where].filter((part) => part !== undefined).join('; ')
   if (text !== '') (json ? process.stderr : process.stdout).write(`${text}\n`)
 }

@@ -1,4 +1,5 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
+import { SpikewasmError } from '../errors.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
 import { checkInteger } from './check.js'
 import type { Dataset } from './dataset.js'
@@ -24,19 +25,19 @@ export const cifarAugmentation: AugmentOptions = { crop: 4, flip: true, autoAugm
  * A data set whose `read` augments when it is given a context (in training) and is that of `dataset` otherwise. The random numbers depend
  * on (seed, epoch, index) alone, so that epochs repeat for any number of threads and any order.
  *
- * @throws Error if `dataset` has no bytes to augment or an option is out of range
+ * @throws SpikewasmError if `dataset` has no bytes to augment or an option is out of range
  */
 export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   const { pixels, name, length, shape, classes, classNames } = dataset
   const { crop = 0, flip = false, cutout = 0 } = options
   const [channels, height, width] = shape
   if (!pixels)
-    throw new Error(`augment: dataset must hold byte images, got "${name}" without any; make it with fromBytes and augment it once`)
+    throw new SpikewasmError(`augment: dataset must hold byte images, got "${name}" without any; make it with fromBytes and augment it once`)
   checkInteger('augment.crop', crop, 0)
   checkInteger('augment.cutout', cutout, 0)
   if (options.autoAugment && (pixels.normalization.scale !== 255 || (channels !== 1 && channels !== 3))) {
     const got = `"${name}" with ${channels} channels of 0 … ${pixels.normalization.scale}`
-    throw new Error(`augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, got true for ${got}; leave it out`)
+    throw new SpikewasmError(`augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, got true for ${got}; leave it out`)
   }
   const size: ImageSize = { height, width, channels }
   const table = normalizationTable(pixels.normalization, channels)

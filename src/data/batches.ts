@@ -1,4 +1,5 @@
 /** Batches of a data set, gathered into arrays of the caller. */
+import { SpikewasmError } from '../errors.js'
 import { checkInteger } from './check.js'
 import type { Dataset, ReadContext } from './dataset.js'
 import { permutation } from './random.js'
@@ -55,7 +56,7 @@ export class Batches {
     this.length = dropLast ? Math.floor(dataset.length / batchSize) : Math.ceil(dataset.length / batchSize)
     if (this.length === 0) {
       const got = `${batchSize} for the ${dataset.length} samples of "${dataset.name}"`
-      throw new Error(
+      throw new SpikewasmError(
         `batches.batchSize must leave at least one batch, got ${got}; make it smaller${dropLast ? ' or set dropLast to false' : ''}`,
       )
     }

@@ -1,4 +1,5 @@
 /** CIFAR-10 and CIFAR-100 from a folder or from the archive as downloaded. */
+import { SpikewasmError } from '../errors.js'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
@@ -56,7 +57,7 @@ const CIFAR100: Flavour = {
  * set is `test_batch.bin`, which must be there. Class names are read from `batches.meta.txt` if it is there.
  *
  * @param path the archive `cifar-10-binary.tar.gz` (packed or not), the folder with the files, or a folder that holds either
- * @throws Error that names the file that is missing or damaged, and how
+ * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
 export function cifar10(path: string): Promise<Split> {
   return readSplit(path, CIFAR10)
@@ -67,7 +68,7 @@ export function cifar10(path: string): Promise<Split> {
  * standard deviation (0.2675, 0.2565, 0.2761). `train.bin` and `test.bin` must be there; class names are read from `fine_label_names.txt` if it is.
  *
  * @param path the archive `cifar-100-binary.tar.gz` (packed or not), the folder with the files, or a folder that holds either
- * @throws Error that names the file that is missing or damaged, and how
+ * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
 export function cifar100(path: string): Promise<Split> {
   return readSplit(path, CIFAR100)
@@ -79,7 +80,7 @@ async function readSplit(path: string, flavour: Flavour): Promise<Split> {
   const trainNames = [...files.keys()].filter((name) => flavour.trainFiles.test(name)).sort()
   if (trainNames.length === 0 || !files.has(testFile)) {
     const got = [...files.keys()].join(', ') || 'none of them'
-    throw new Error(`${where}: must hold ${flavour.needs} of ${title}, binary version, got ${got}`)
+    throw new SpikewasmError(`${where}: must hold ${flavour.needs} of ${title}, binary version, got ${got}`)
   }
   const names = files.get(namesFile)
   const classNames = names && parseClassNames(names, classes, join(where, namesFile))
@@ -103,7 +104,7 @@ async function findFiles(path: string, flavour: Flavour): Promise<{ files: Map<s
   const { title, folder, archive } = flavour
   const kind = await kindOfPath(path)
   if (kind === undefined)
-    throw new Error(`${title} must be a folder or an archive, got "${path}", which does not exist; download ${archive}`)
+    throw new SpikewasmError(`${title} must be a folder or an archive, got "${path}", which does not exist; download ${archive}`)
   const files = new Map<string, Uint8Array>()
   if (kind === 'folder') {
     if ((await kindOfPath(join(path, folder))) === 'folder') return findFiles(join(path, folder), flavour)

@@ -6,6 +6,7 @@
  * CIFAR-100: coarse label, fine label| 1024 red | 1024 green | 1024 blue
  * ```
  */
+import { SpikewasmError } from '../errors.js'
 import { checkLabels } from './dataset.js'
 
 const PIXELS = 32 * 32
@@ -23,13 +24,13 @@ export interface CifarRecords {
  *
  * @param labelBytes 1 for CIFAR-10; 2 for CIFAR-100, of which the second counts
  * @param name what error messages call the file
- * @throws Error that names the file if its size or a label is wrong
+ * @throws SpikewasmError that names the file if its size or a label is wrong
  */
 export function parseCifar(bytes: Uint8Array, labelBytes: 1 | 2, classes: number, name: string): CifarRecords {
   const recordBytes = labelBytes + CHANNELS * PIXELS
   if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
     const got = `${bytes.length} bytes`
-    throw new Error(
+    throw new SpikewasmError(
       `${name}: size must be a multiple of ${recordBytes} bytes and not 0, got ${got}; is it truncated, or another distribution?`,
     )
   }
@@ -53,7 +54,7 @@ export function parseCifar(bytes: Uint8Array, labelBytes: 1 | 2, classes: number
  * Class names, one a line; empty lines at the end do not count.
  *
  * @param name what error messages call the file
- * @throws Error if there are not exactly `classes` names
+ * @throws SpikewasmError if there are not exactly `classes` names
  */
 export function parseClassNames(bytes: Uint8Array, classes: number, name: string): string[] {
   const names = new TextDecoder()
@@ -61,6 +62,6 @@ export function parseClassNames(bytes: Uint8Array, classes: number, name: string
     .trim()
     .split(/\s*\n\s*/)
   if (names.length !== classes)
-    throw new Error(`${name}: must have ${classes} lines, got ${names.length}; delete the file to do without names`)
+    throw new SpikewasmError(`${name}: must have ${classes} lines, got ${names.length}; delete the file to do without names`)
   return names
 }

@@ -1,4 +1,5 @@
 /** What a training loop needs of a data set, and data sets from arrays in memory. */
+import { SpikewasmError } from '../errors.js'
 import { checkInteger } from './check.js'
 
 export interface Dataset {
@@ -76,7 +77,7 @@ export interface BytesOptions extends Description {
 /**
  * A data set from float images in memory, in the order of most other libraries (NCHW).
  *
- * @throws Error if sizes do not fit together or a label is out of range
+ * @throws SpikewasmError if sizes do not fit together or a label is out of range
  */
 export function fromArrays(options: ArraysOptions): Dataset {
   const { images, shape, classes, classNames, name = 'arrays' } = options
@@ -105,7 +106,7 @@ export function fromArrays(options: ArraysOptions): Dataset {
 /**
  * A data set from byte images in memory, normalised by table when read.
  *
- * @throws Error if sizes do not fit together or a label is out of range
+ * @throws SpikewasmError if sizes do not fit together or a label is out of range
  */
 export function fromBytes(options: BytesOptions): Dataset {
   const { images, shape, classes, classNames, normalization, name = 'bytes' } = options
@@ -165,14 +166,14 @@ export function subset(dataset: Dataset, limit: number): Dataset {
  * Labels as integers of 32 bits.
  *
  * @param name what error messages call the labels
- * @throws Error that names the first label that is not an integer in 0 … classes − 1
+ * @throws SpikewasmError that names the first label that is not an integer in 0 … classes − 1
  */
 export function checkLabels(name: string, labels: ArrayLike<number>, classes: number): Int32Array {
   const out = new Int32Array(labels.length)
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]
     if (!(Number.isInteger(label) && label >= 0 && label < classes)) {
-      throw new Error(`${name}: labels must be integers from 0 to ${classes - 1}, got ${label} at index ${i}`)
+      throw new SpikewasmError(`${name}: labels must be integers from 0 to ${classes - 1}, got ${label} at index ${i}`)
     }
     out[i] = label
   }
@@ -182,14 +183,14 @@ export function checkLabels(name: string, labels: ArrayLike<number>, classes: nu
 /** The normalised value of each byte: float32 [C][256]. */
 export function normalizationTable({ scale, mean, std }: Normalization, channels: number): Float32Array {
   if (mean.length !== channels || std.length !== channels) {
-    throw new Error(
+    throw new SpikewasmError(
       `normalization.mean and .std must have one number for each of the ${channels} channels, got ${mean.length} and ${std.length}`,
     )
   }
   const table = new Float32Array(channels * 256)
   for (let c = 0; c < channels; c++) {
     if (!(std[c] > 0))
-      throw new Error(`normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out channels that are constant`)
+      throw new SpikewasmError(`normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out channels that are constant`)
     for (let value = 0; value < 256; value++) table[c * 256 + value] = (value / scale - mean[c]) / std[c]
   }
   return table
@@ -211,16 +212,16 @@ export function normalize(out: Float32Array, bytes: Uint8Array, begin: number, s
 }
 
 function checkDescription(name: string, { images, labels, shape, classes, classNames }: ArraysOptions | BytesOptions): Int32Array {
-  if (shape.length !== 3) throw new Error(`${name}: shape must be [channels, height, width], got [${shape.join(', ')}]`)
+  if (shape.length !== 3) throw new SpikewasmError(`${name}: shape must be [channels, height, width], got [${shape.join(', ')}]`)
   for (const size of shape) checkInteger(`${name}: shape`, size, 1)
   checkInteger(`${name}: classes`, classes, 1)
   const size = shape[0] * shape[1] * shape[2]
   if (images.length !== labels.length * size) {
     const expected = `${labels.length} labels × ${shape.join(' × ')} = ${labels.length * size} values`
-    throw new Error(`${name}: images must have ${expected}, got ${images.length}; check shape and labels`)
+    throw new SpikewasmError(`${name}: images must have ${expected}, got ${images.length}; check shape and labels`)
   }
   if (classNames && classNames.length !== classes) {
-    throw new Error(`${name}: classNames must have ${classes} names, got ${classNames.length}; name every class or none`)
+    throw new SpikewasmError(`${name}: classNames must have ${classes} names, got ${classNames.length}; name every class or none`)
   }
   return checkLabels(name, labels, classes)
 }

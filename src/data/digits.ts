@@ -1,4 +1,5 @@
 /** The handwritten digits that come with the package. */
+import { SpikewasmError } from '../errors.js'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
@@ -24,7 +25,7 @@ export function digits(): Split {
   try {
     text = gunzipSync(readFileSync(path)).toString('latin1')
   } catch (error) {
-    throw new Error(`digits: must be in the package at "${path}", got ${(error as Error).message}; install the package again`, {
+    throw new SpikewasmError(`digits: must be in the package at "${path}", got ${(error as Error).message}; install the package again`, {
       cause: error,
     })
   }
@@ -35,7 +36,7 @@ export function digits(): Split {
     const label = numbers.pop()!
     const valid = numbers.length === SIDE * SIDE && numbers.every((value) => Number.isInteger(value) && value >= 0 && value <= 16)
     if (!valid || !(label in seen)) {
-      throw new Error(`${path}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got "${line}"; install the package again`)
+      throw new SpikewasmError(`${path}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got "${line}"; install the package again`)
     }
     const part = ++seen[label] % 5 === 0 ? parts.test : parts.train
     part.images.push(...numbers)

@@ -5,6 +5,7 @@
  * 0 0 type rank | rank sizes, u32 big-endian | elements, row-major
  * ```
  */
+import { SpikewasmError } from '../errors.js'
 
 const UNSIGNED_BYTE = 0x08
 
@@ -19,7 +20,7 @@ export interface IdxArray {
  *
  * @param rank number of dimensions: 3 for images [N, H, W], 1 for labels
  * @param name what error messages call the file, usually its path
- * @throws Error that names the file and what is wrong in it
+ * @throws SpikewasmError that names the file and what is wrong in it
  */
 export function parseIdx(bytes: Uint8Array, rank: number, name: string): IdxArray {
   const header = 4 + 4 * rank
@@ -40,5 +41,5 @@ export function parseIdx(bytes: Uint8Array, rank: number, name: string): IdxArra
 }
 
 function fail(name: string, rule: string, got: string): never {
-  throw new Error(`${name}: ${rule}, got ${got}`)
+  throw new SpikewasmError(`${name}: ${rule}, got ${got}`)
 }

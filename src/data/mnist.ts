@@ -1,4 +1,5 @@
 /** MNIST and Fashion-MNIST from a folder with the four IDX files. */
+import { SpikewasmError } from '../errors.js'
 import { join } from 'node:path'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import type { Dataset, Split } from './dataset.js'
@@ -19,7 +20,7 @@ interface Flavour {
  *
  * @param folder holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
  *   as it is or with `.gz`
- * @throws Error that names the file that is missing or damaged, and how
+ * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
 export function mnist(folder: string): Promise<Split> {
   return readSplit(folder, { title: 'MNIST', mean: 0.1307, std: 0.3081 })
@@ -29,7 +30,7 @@ export function mnist(folder: string): Promise<Split> {
  * Fashion-MNIST: 60,000 + 10,000 images of 28×28, normalised with mean 0.2860 and standard deviation 0.3530.
  *
  * @param folder as for {@link mnist}
- * @throws Error that names the file that is missing or damaged, and how
+ * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
 export function fashionMnist(folder: string): Promise<Split> {
   const classNames = ['T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot']
@@ -39,14 +40,14 @@ export function fashionMnist(folder: string): Promise<Split> {
 async function readSplit(folder: string, flavour: Flavour): Promise<Split> {
   const { title } = flavour
   if ((await kindOfPath(folder)) !== 'folder') {
-    throw new Error(
+    throw new SpikewasmError(
       `${title} folder must exist, got "${folder}"; give the folder that holds train-images-idx3-ubyte.gz and its three companions`,
     )
   }
   const train = await readPart(folder, 'train', `${title} train`, flavour)
   const test = await readPart(folder, 't10k', `${title} test`, flavour)
   if (train.shape.join() !== test.shape.join()) {
-    throw new Error(
+    throw new SpikewasmError(
       `${folder}: test images must be as large as the training images, got ${test.shape.join('×')} and ${train.shape.join('×')}`,
     )
   }
@@ -58,7 +59,7 @@ async function readPart(folder: string, prefix: string, name: string, { mean, st
   const labels = await readIdx(join(folder, `${prefix}-labels-idx1-ubyte`), 1, `${name} labels`)
   const [count, height, width] = images.shape
   if (labels.shape[0] !== count) {
-    throw new Error(
+    throw new SpikewasmError(
       `${labels.path}: must have as many labels as there are images, ${count}, got ${labels.shape[0]}; are the files of one data set?`,
     )
   }

@@ -1,4 +1,5 @@
 /** Files in Node: atomic writing, and reading with messages that say what is missing. */
+import { SpikewasmError } from '../errors.js'
 import { randomBytes } from 'node:crypto'
 import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -14,7 +15,7 @@ const UNPACKED_LIMIT = 1 << 30
  * Writes a file so that a crash at any moment leaves either the old content or the new, never a part: temporary file in the same folder,
  * fsync, rename.
  *
- * @throws Error that names `path` if the folder is missing or not writable, or the disk is full; the temporary file is removed
+ * @throws SpikewasmError that names `path` if the folder is missing or not writable, or the disk is full; the temporary file is removed
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
   const folder = dirname(path)
@@ -31,7 +32,7 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
   } catch (error) {
     // Fails as well where no file could be made; the first error is the one to tell.
     await rm(temporary, { force: true }).catch(() => undefined)
-    throw new Error(`${path}: the file could not be written: ${explainWrite(error, folder)}`, { cause: error })
+    throw new SpikewasmError(`${path}: the file could not be written: ${explainWrite(error, folder)}`, { cause: error })
   }
   await syncFolder(folder)
 }
@@ -40,13 +41,13 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
  * Reads a whole file.
  *
  * @param what what the file is to the user, for example `checkpoint` or `MNIST training images`
- * @throws Error such as `checkpoint must be a file, got "runs/a.safetensors": the folder "runs" does not exist`
+ * @throws SpikewasmError such as `checkpoint must be a file, got "runs/a.safetensors": the folder "runs" does not exist`
  */
 export async function readFileClear(path: string, what: string): Promise<Uint8Array> {
   try {
     return plain(await readFile(path))
   } catch (error) {
-    throw new Error(`${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`, { cause: error })
+    throw new SpikewasmError(`${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`, { cause: error })
   }
 }
 
@@ -63,14 +64,14 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
  * The content of a file that may be compressed with gzip (judged by its first two bytes, not by its name).
  *
  * @param name what error messages call the file
- * @throws Error if the gzip stream is damaged or unpacks to more than 1 GiB
+ * @throws SpikewasmError if the gzip stream is damaged or unpacks to more than 1 GiB
  */
 export async function unpack(bytes: Uint8Array, name: string): Promise<Uint8Array> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes
   try {
     return plain(await gunzipAsync(bytes, { maxOutputLength: UNPACKED_LIMIT }))
   } catch (error) {
-    throw new Error(
+    throw new SpikewasmError(
       `${name}: must be valid gzip of at most ${UNPACKED_LIMIT} bytes, got an error: ${(error as Error).message}; download it again`,
       {
         cause: error,

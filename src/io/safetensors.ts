@@ -8,6 +8,7 @@
  * ```
  * Offsets count from 8 + N. All numbers are little-endian, as is every platform that runs WebAssembly in practice.
  */
+import { SpikewasmError } from '../errors.js'
 
 /** Header limit of the reference implementation, in bytes. */
 const HEADER_LIMIT = 100_000_000
@@ -72,7 +73,7 @@ interface Entry {
  *
  * @param bytes the whole file
  * @param name what error messages call the file, usually its path
- * @throws Error that names the file, the tensor, what was expected and what came, if anything is out of order
+ * @throws SpikewasmError that names the file, the tensor, what was expected and what came, if anything is out of order
  */
 export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): TensorFile {
   const { text, dataStart } = readHeader(bytes, name)
@@ -99,7 +100,7 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): 
  *
  * @param tensors arrays by name; `data` must hold exactly the product of `shape` elements
  * @param metadata strings by name, stored under `__metadata__`; left out when empty
- * @throws Error that names the tensor whose name, shape or data is wrong
+ * @throws SpikewasmError that names the tensor whose name, shape or data is wrong
  */
 export function serializeSafetensors(
   tensors: ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>,
@@ -113,7 +114,7 @@ export function serializeSafetensors(
   if (keys.length > 0) {
     for (const key of keys) {
       if (typeof metadata[key] !== 'string') {
-        throw new Error(`safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; convert it with JSON.stringify`)
+        throw new SpikewasmError(`safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; convert it with JSON.stringify`)
       }
     }
     items.push(`"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`)
@@ -131,7 +132,7 @@ export function serializeSafetensors(
   const json = new TextEncoder().encode(`{${items.join(',')}}`)
   const headerBytes = Math.ceil(json.length / 8) * 8
   if (headerBytes > HEADER_LIMIT) {
-    throw new Error(
+    throw new SpikewasmError(
       `safetensors: the header must be at most ${HEADER_LIMIT} bytes, got ${headerBytes}; store fewer tensors or less metadata`,
     )
   }
@@ -300,17 +301,17 @@ function checkContiguous(entries: readonly Entry[], dataBytes: number, file: str
 }
 
 function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
-  if (name === '__metadata__') throw new Error('safetensors: a tensor must not be named "__metadata__", got one; give it another name')
+  if (name === '__metadata__') throw new SpikewasmError('safetensors: a tensor must not be named "__metadata__", got one; give it another name')
   if (!DTYPES.includes(dtype)) {
-    throw new Error(`safetensors: tensor ${show(name)} dtype must be one of ${DTYPES.join(', ')}, got ${show(dtype)}`)
+    throw new SpikewasmError(`safetensors: tensor ${show(name)} dtype must be one of ${DTYPES.join(', ')}, got ${show(dtype)}`)
   }
   if (!(data instanceof CONSTRUCTORS[dtype])) {
-    throw new Error(
+    throw new SpikewasmError(
       `safetensors: tensor ${show(name)} of type ${dtype} must hold a ${CONSTRUCTORS[dtype].name}, got ${Object(data).constructor.name}`,
     )
   }
   if (!shape.every(isCount) || countElements(shape) !== data.length) {
-    throw new Error(`safetensors: tensor ${show(name)} shape must have a product of ${data.length} elements, got [${shape.join(', ')}]`)
+    throw new SpikewasmError(`safetensors: tensor ${show(name)} shape must have a product of ${data.length} elements, got [${shape.join(', ')}]`)
   }
 }
 
@@ -346,5 +347,5 @@ function show(value: unknown): string {
 }
 
 function fail(file: string, rule: string, got: string): never {
-  throw new Error(`${file}: ${rule}, got ${got}`)
+  throw new SpikewasmError(`${file}: ${rule}, got ${got}`)
 }

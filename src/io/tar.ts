@@ -1,4 +1,5 @@
 /** Regular files of a tar archive, on bytes alone. */
+import { SpikewasmError } from '../errors.js'
 import { parseTar } from 'nanotar'
 
 const BLOCK = 512
@@ -7,7 +8,7 @@ const BLOCK = 512
  * The regular files of an uncompressed tar archive, by name. The arrays are views of `bytes` or of a copy.
  *
  * @param name what error messages call the archive
- * @throws Error that names the archive if a header is damaged or a member does not fit
+ * @throws SpikewasmError that names the archive if a header is damaged or a member does not fit
  */
 export function readTar(bytes: Uint8Array, name: string): Map<string, Uint8Array> {
   checkHeaders(bytes, name)
@@ -24,16 +25,16 @@ function checkHeaders(bytes: Uint8Array, name: string): void {
   while (offset + BLOCK <= bytes.length && bytes[offset] !== 0) {
     const size = readOctal(bytes, offset + 124, 12)
     if (readOctal(bytes, offset + 148, 8) !== headerSum(bytes, offset)) {
-      throw new Error(`${name}: must be a tar archive, got a wrong header sum at byte ${offset}; download it again`)
+      throw new SpikewasmError(`${name}: must be a tar archive, got a wrong header sum at byte ${offset}; download it again`)
     }
     if (Number.isNaN(size) || offset + BLOCK + size > bytes.length) {
-      throw new Error(
+      throw new SpikewasmError(
         `${name}: a member must fit in the archive of ${bytes.length} bytes, got ${size} bytes at byte ${offset}; download it again`,
       )
     }
     offset += BLOCK + Math.ceil(size / BLOCK) * BLOCK
   }
-  if (offset === 0) throw new Error(`${name}: must be a tar archive with at least one member, got ${bytes.length} bytes without a header`)
+  if (offset === 0) throw new SpikewasmError(`${name}: must be a tar archive with at least one member, got ${bytes.length} bytes without a header`)
 }
 
 /** Octal digits between spaces and a NUL; NaN if there is anything else, such as a sign. */

@@ -119,11 +119,13 @@ export interface ConvOptions {
  * @throws SpikewasmError when a size is not a positive integer.
  */
 export function conv2d(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}): Conv2d {
+  const [kernelH, kernelW] = pair('conv2d.kernelSize', kernelSize, 1)
+  expect(!options.standardise || inChannels * kernelH * kernelW > 1, () => 'conv2d.standardise needs more than one input for each output')
   return {
     kind: 'conv2d',
     inChannels: count('conv2d.inChannels', inChannels),
     outChannels: count('conv2d.outChannels', outChannels),
-    kernelSize: pair('conv2d.kernelSize', kernelSize, 1),
+    kernelSize: [kernelH, kernelW],
     stride: pair('conv2d.stride', options.stride ?? 1, 1),
     padding: pair('conv2d.padding', options.padding ?? 0, 0),
     bias: options.bias ?? true,
@@ -137,6 +139,7 @@ export function conv2d(inChannels: number, outChannels: number, kernelSize: Size
  * @throws SpikewasmError when a size is not a positive integer.
  */
 export function linear(inFeatures: number, outFeatures: number, options: Pick<ConvOptions, 'bias' | 'standardise' | 'init'> = {}): Linear {
+  expect(!options.standardise || inFeatures > 1, () => 'linear.standardise needs more than one input for each output')
   return {
     kind: 'linear',
     inFeatures: count('linear.inFeatures', inFeatures),

@@ -30,10 +30,11 @@ export function geometryOf(layer: Conv2d | Linear, input: Shape, inC: number, ou
 
 /**
  * A linear layer over an image as one over features, which is how it lies in memory when there is one row per pixel: the kernels then see one tap instead of H·W.
+ * `pixelBytes`: bytes between the input's pixels, whose channels must follow each other.
  */
-function flat(g: Geometry, steps: number): Geometry {
+function flat(g: Geometry, steps: number, pixelBytes = g.inC * 4): Geometry {
   const covers = g.outShape[1] === 1 && g.outShape[2] === 1 && g.kernel[0] === g.inShape[1] && g.kernel[1] === g.inShape[2] && g.padding[0] === 0 && g.padding[1] === 0
-  if (!covers || steps > 1) return g
+  if (!covers || steps > 1 || pixelBytes !== g.inC * 4) return g
   return { ...g, inC: taps(g) * g.inC, inShape: [taps(g) * g.inC, 1, 1], kernel: [1, 1] }
 }
 
@@ -92,9 +93,9 @@ const DENSE_ROWS = 64
 
 export function emitDense(b: ProgramBuilder, g: Geometry, steps: number, input: DenseInput, out: Buffer, weight: Reference, bias: Reference | 0, zeros: Buffer): void {
   // The rows of a dense input lie one step behind the other in each pixel, unless there is one step.
-  const pixelBytes = input.pixelBytes * (taps(g) / taps(flat(g, steps)))
-  g = flat(g, steps)
-  input = { ...input, pixelBytes }
+  const features = flat(g, steps, input.pixelBytes)
+  input = { ...input, pixelBytes: input.pixelBytes * (taps(g) / taps(features)) }
+  g = features
   const rows = pixelsOf(g) * steps
   b.emit(
     Op.ConvDense,
@@ -310,9 +311,9 @@ export function emitWeightGradient(b: ProgramBuilder, g: Geometry, steps: number
     emitWinograd(b, winogradWeightPlan(winogradShape(g)), name, words, accumulate)
     return
   }
-  const pixelBytes = input.pixelBytes * (taps(g) / taps(flat(g, steps)))
-  g = flat(g, steps)
-  input = { ...input, pixelBytes }
+  const features = flat(g, steps, input.pixelBytes)
+  input = { ...input, pixelBytes: input.pixelBytes * (taps(g) / taps(features)) }
+  g = features
   const rows = pixelsOf(g) * steps
   const kRows = kRowsOf(g)
   const kPerUnit = Math.min(GRADIENT_K, kRows)

@@ -40,12 +40,13 @@ export async function evaluate(model: Model, data: Dataset, options: { signal?: 
   const firingRates: Record<string, number> = {}
   let next = fillBatch(model, batches, 0, 0)
   for (let batch = 0; batch < batches.length; batch++) {
+    if (model.threads === 1) await breathe()
     options.signal?.throwIfAborted()
     const running = model.runSlot('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.
-    const following = batch + 1 < batches.length ? prepare(model, batches, batch + 1) : 0
+    const following = fillAhead(model, batches, batch + 1, running)
     const result = await running
-    next = following
+    next = await following
     loss += result.loss * result.count
     correct += result.correct
     count += result.count
@@ -54,7 +55,16 @@ export async function evaluate(model: Model, data: Dataset, options: { signal?: 
   return { loss: loss / count, accuracy: correct / count, firingRates, count }
 }
 
-/** A failure while filling must not leave a running step behind: it is thrown after it. */
-function prepare(model: Model, batches: Batches, batch: number): number {
-  return fillBatch(model, batches, batch, (batch & 1) as 0 | 1)
+/** Fills the next batch, if there is one, beside a running step; a failure is thrown when that step has ended, so that nothing runs on unnoticed. */
+export async function fillAhead(model: Model, batches: Batches, batch: number, running: Promise<unknown>): Promise<number> {
+  if (batch >= batches.length) return 0
+  try {
+    return fillBatch(model, batches, batch, (batch & 1) as 0 | 1)
+  } catch (error) {
+    await running
+    throw error
+  }
 }
+
+/** Time for callbacks, timers and signals between two steps that run on this thread. */
+export const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

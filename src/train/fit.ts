@@ -5,7 +5,7 @@ import type { Dataset } from '../data/dataset.js'
 import { expect, SpikewasmError } from '../errors.js'
 import type { Model } from '../model.js'
 import type { MethodOptions } from '../plan/plan.js'
-import { checkDataset, fillBatch } from './evaluate.js'
+import { breathe, checkDataset, fillAhead, fillBatch } from './evaluate.js'
 import { constant, type Schedule, type Sgd, sgd } from './optimizer.js'
 
 export interface StepInfo {
@@ -63,9 +63,6 @@ export interface FitOptions extends MethodOptions {
 
 const known = ['epochs', 'optimizer', 'schedule', 'validation', 'onStep', 'onEpoch', 'signal', 'method', 'stepMode', 'update', 'mseWeight', 'backwardSteps']
 
-/** Time for callbacks, timers and signals between two steps that run on this thread. */
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
 export async function fit(model: Model, data: Dataset, options: FitOptions = {}): Promise<History> {
   for (const key of Object.keys(options)) expect(known.includes(key), () => `fit.${key} is not an option; known are ${known.join(', ')}`)
   const { epochs = 1, optimizer = sgd(), schedule = constant(), validation, signal } = options
@@ -97,22 +94,12 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
     dataWaitMs += performance.now() - start
     for (let step = 0; step < batches.length && !signal?.aborted; step++) {
       const running = model.runSlot('train', (step & 1) as 0 | 1, model.batchSize, learningRate)
-      if (step + 1 < batches.length) {
-        const before = performance.now()
-        let failed: unknown
-        try {
-          fillBatch(model, batches, step + 1, ((step + 1) & 1) as 0 | 1)
-        } catch (error) {
-          failed = error
-        }
-        // With workers this happens while they compute; alone it is time of its own.
-        if (model.threads === 1) dataWaitMs += performance.now() - before
-        if (failed !== undefined) {
-          await running
-          throw failed
-        }
-      }
+      const before = performance.now()
+      const ahead = fillAhead(model, batches, step + 1, running)
+      // With workers this happens while they compute; alone it is time of its own.
+      if (model.threads === 1) dataWaitMs += performance.now() - before
       const { loss, correct: right, count } = await running
+      await ahead
       if (!Number.isFinite(loss))
         throw new SpikewasmError(
           `the loss is ${loss} at step ${step + 1} of epoch ${epoch + 1}; the first value that is not finite is in ${model.locateNonFinite((step & 1) as 0 | 1)}. ` +
@@ -149,7 +136,7 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       dataWaitMs,
       samplesPerSecond: seen / seconds,
       firingRates: rates,
-      ...(validation && !signal?.aborted ? await validate(model, validation) : {}),
+      ...(validation && !signal?.aborted ? await validate(model, validation, signal) : {}),
     }
     records.push(record)
     await options.onEpoch?.(record)
@@ -157,9 +144,15 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
   return { epochs: records, aborted: signal?.aborted ?? false }
 }
 
-async function validate(model: Model, data: Dataset): Promise<{ testLoss: number; testAccuracy: number }> {
-  const { loss, accuracy } = await model.evaluate(data)
-  return { testLoss: loss, testAccuracy: accuracy }
+/** Nothing when the signal ends it. */
+async function validate(model: Model, data: Dataset, signal: AbortSignal | undefined): Promise<{ testLoss?: number; testAccuracy?: number }> {
+  try {
+    const { loss, accuracy } = await model.evaluate(data, { signal })
+    return { testLoss: loss, testAccuracy: accuracy }
+  } catch (error) {
+    if (signal?.aborted) return {}
+    throw error
+  }
 }
 
 export function median(values: readonly number[]): number {

@@ -346,6 +346,33 @@ const kernels: { name: string; channels: number[]; run: Run; reference: (s: Shap
 
 for (const variant of variants) {
   const engine = new TestEngine(variant)
+
+  for (let seed = base; seed < base + 10; seed++) {
+    const random = testRandom(seed * 7919 + kernels.length)
+    const shape = makeShape(random, seed, WHOLE_VECTORS)
+    test(`${variant} transposeWeight ${describe(shape)} fills the last block with zeros (seed ${seed})`, () => {
+      engine.reset()
+      const { inC, outC, kernelH, kernelW } = shape
+      const taps = kernelH * kernelW
+      const { weight } = makeData(shape, random, true)
+      const blocks = Math.ceil(inC / 8)
+      const count = blocks * taps * outC * 8
+      const transposed = engine.alloc(count * 4, NAN)
+      const words = { ...shapeWords(shape), [ConvWord.Weight]: engine.putFloats(weight), [ConvWord.Transposed]: transposed }
+      execute(engine, Op.TransposeWeight, blocks, words, 0, ascending)
+      engine.checkGuards(`seed ${seed}`)
+      const actual = engine.floats(transposed, count)
+      for (let c = 0; c < blocks * 8; c++)
+        for (let tap = 0; tap < taps; tap++)
+          for (let n = 0; n < outC; n++)
+            assert.is(
+              actual[((Math.floor(c / 8) * taps + tap) * outC + n) * 8 + (c % 8)],
+              c < inC ? weight[weightIndex(shape, tap * inC + c, n)] : 0,
+              `channel ${c} tap ${tap} output ${n} seed ${seed}`,
+            )
+    })
+  }
+
   for (const [index, { name, channels, run, reference }] of kernels.entries())
     for (let seed = base; seed < base + CASES; seed++) {
       const random = testRandom(seed * 7919 + index)

@@ -263,6 +263,11 @@ for (const variant of variants) {
     return { pixels, C, T, units: Math.ceil(pixels / perUnit), words, title: `${images}×${H}×${W}×${C} T=${T}` }
   }
 
+  const random64 = engine.exports.random64 as unknown as (seed: number, stream: number, index: bigint) => bigint
+  /** A neuron's uniform random number: the upper 24 bits. */
+  const uniform = (seed: number, stream: number, neuron: number): number =>
+    Number(BigInt.asUintN(64, random64(seed, stream, BigInt(neuron))) >> 40n) / 2 ** 24
+
   /** Which neurons dropout keeps, from a run on neurons that always spike; checks that all planes and counts agree. */
   const keptBy = (size: ReturnType<typeof makePixels>, p: number, seed: number, stream: number): boolean[] => {
     engine.reset()
@@ -306,12 +311,18 @@ for (const variant of variants) {
     const random = testRandom(seed * 4421 + 2)
     const size = makePixels(random)
     const { pixels, C, T, units, words, title } = size
-    const p = Math.fround(random())
     const [runSeed, stream] = [Math.floor(random() * 2 ** 32), integer(random, 0, 9)]
+    // Now and then exactly the number of a neuron, which is kept.
+    const p = seed % 2 ? Math.fround(random()) : uniform(runSeed, stream, integer(random, 0, pixels * C - 1))
 
     test(`${variant} dropout ${title} drops the same neurons at every step and backward (seed ${seed})`, () => {
       const kept = keptBy(size, p, runSeed, stream)
-      equal(keptBy(size, p, runSeed, stream).map(Number), kept.map(Number), 'again')
+      equal(
+        kept.map(Number),
+        kept.map((_, i) => Number(uniform(runSeed, stream, i) >= p)),
+        `kept seed ${seed}`,
+      )
+      equal(keptBy(size, p, runSeed, stream).map(Number), kept.map(Number), `again seed ${seed}`)
       engine.reset()
       const count = pixels * C
       const spikes = masksOf(

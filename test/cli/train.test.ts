@@ -1,0 +1,168 @@
+import { access, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { withFolder } from '../io/temporary.js'
+import { parseLines, run, tiny } from './command.js'
+
+const seed = Math.floor(Math.random() * 5)
+
+test(`train without options: digits beyond 97.5 % (seed ${seed})`, async () => {
+  const { code, stdout, stderr } = await run(['train', '--seed', String(seed), '--json'])
+  assert.is(code, 0, stderr)
+  const final = parseLines(stdout).at(-1)!
+  assert.equal([final.dataset, final.model, final.timeSteps, final.seed], ['digits', 'cnn', 4, seed])
+  assert.ok((final.testAccuracy as number) >= 0.975, `test accuracy ${final.testAccuracy}`)
+})
+
+test('train --json: one object an epoch and the final one, with the numbers of the contract', async () => {
+  const { code, stdout, stderr } = await run(['train', ...tiny, '--epochs', '2', '--time-steps', '3', '--json'])
+  assert.is(code, 0, stderr)
+  assert.is(stderr, '')
+  const lines = parseLines(stdout)
+  assert.equal([lines.length, ...lines.map(({ epoch, final }) => epoch ?? final)], [3, 1, 2, true])
+  for (const line of lines.slice(0, 2)) {
+    for (const key of ['trainLoss', 'trainAccuracy', 'testLoss', 'testAccuracy', 'stepMs', 'samplesPerSecond'])
+      assert.type(line[key], 'number', key)
+  }
+  const final = lines[2]
+  for (const key of ['testAccuracy', 'trainLoss', 'stepMs', 'samplesPerSecond', 'peakMemoryMB', 'parameters']) {
+    assert.ok(Number.isFinite(final[key]), `${key} is ${final[key]}`)
+  }
+  assert.is(final.testAccuracy, lines[1].testAccuracy)
+  assert.is(final.trainLoss, lines[1].trainLoss)
+  assert.ok((final.peakMemoryMB as number) > 20, `peakMemoryMB ${final.peakMemoryMB}`)
+  const rates = Object.values(final.firingRates as Record<string, number>)
+  assert.ok(rates.length === 2 && rates.every((rate) => rate > 0 && rate < 1), `rates ${rates}`)
+  // 1·16·9 + 2·16, 16·32·9 + 2·32, 32·2·2·10 + 10
+  assert.equal(
+    [final.parameters, final.timeSteps, final.threads, final.method, final.aborted, final.out],
+    [6138, 3, 1, 'rate', false, null],
+  )
+})
+
+test('train: a person sees a line an epoch and a table, and no bar without a terminal', async () => {
+  const { code, stdout, stderr } = await run(['train', ...tiny, '--epochs', '2'])
+  assert.is(code, 0, stderr)
+  assert.is(stderr, '')
+  assert.match(stdout, /96 training samples and 71 test samples/)
+  assert.match(
+    stdout,
+    /epoch 1\/2 {2}loss \d+\.\d{4} {2}train \d+\.\d\d % {2}test \d+\.\d\d % {2}\d+ samples\/s {2}rates 0\.\d\d 0\.\d\d\n/,
+  )
+  for (const row of ['test accuracy', 'median step', 'peak memory', 'firing rate, layer 2', 'firing rate, layer 6'])
+    assert.match(stdout, row)
+})
+
+test('train: every method and step mode runs', async () => {
+  const variants = [
+    ['--method', 'rate', '--step-mode', 's'],
+    ['--method', 'bptt'],
+    ['--method', 'ottt', '--model', 'mlp', '--tau', '2', '--update', 'everyStep'],
+    ['--method', 'sltt', '--model', 'mlp', '--backward-steps', '2', '--schedule', 'constant'],
+  ]
+  for (const variant of variants) {
+    const { code, stdout, stderr } = await run(['train', ...tiny, ...variant, '--json'])
+    assert.is(code, 0, `${variant.join(' ')}: ${stderr}`)
+    const final = parseLines(stdout).at(-1)!
+    assert.is(final.method, variant[1])
+    assert.is(final.stepMode, variant.includes('bptt') ? 'm' : 's')
+  }
+})
+
+test('train: threads do not change the numbers, seeds do', async () => {
+  const losses: unknown[] = []
+  for (const args of [
+    ['--threads', '1'],
+    ['--threads', '2'],
+    ['--threads', '2', '--seed', '1'],
+  ]) {
+    losses.push(parseLines((await run(['train', ...tiny, ...args, '--json'])).stdout).at(-1)!.trainLoss)
+  }
+  assert.is(losses[0], losses[1])
+  assert.is.not(losses[0], losses[2])
+})
+
+test('train: a batch is never larger than a small training set unless asked for', async () => {
+  const { code, stdout, stderr } = await run(['train', ...tiny, '--limit-train', '7', '--json'])
+  assert.is(code, 0, stderr)
+  assert.is(parseLines(stdout).at(-1)!.batchSize, 7)
+})
+
+test('train --out: weights, options and history; eval gives the same numbers', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'runs', 'first')
+    const options = ['--model', 'mlp', '--tau', '1.5', '--time-steps', '5', '--epochs', '2', '--seed', '3']
+    const trained = await run(['train', ...tiny, ...options, '--out', out, '--json'])
+    assert.is(trained.code, 0, trained.stderr)
+    assert.match(trained.stderr, `saved weights, options and history in ${out}`)
+    assert.equal((await readdir(out)).sort(), ['history.json', 'options.json', 'weights.safetensors'])
+    const lines = parseLines(trained.stdout)
+    const final = lines.at(-1)!
+
+    const history = JSON.parse(await readFile(join(out, 'history.json'), 'utf8'))
+    assert.equal(history, { epochs: lines.slice(0, -1), aborted: false })
+    const saved = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
+    assert.equal(
+      [saved.model, saved.dataset, saved.input, saved.tau, saved.seed, saved.stepMode],
+      ['mlp', 'digits', [1, 8, 8], 1.5, 3, 'm'],
+    )
+
+    const fromRun = await run(['eval', '--run', out, '--json'])
+    assert.is(fromRun.code, 0, fromRun.stderr)
+    const [evaluated] = parseLines(fromRun.stdout)
+    assert.equal(
+      [evaluated.final, evaluated.samples, evaluated.testAccuracy, evaluated.testLoss],
+      [true, 71, final.testAccuracy, final.testLoss],
+    )
+
+    const rebuild = ['--model', 'mlp', '--tau', '1.5', '--time-steps', '5', '--limit-test', '71', '--batch-size', '32']
+    const fromWeights = await run(['eval', '--weights', join(out, 'weights.safetensors'), ...rebuild, '--json'])
+    assert.is(fromWeights.code, 0, fromWeights.stderr)
+    assert.is(parseLines(fromWeights.stdout)[0].testLoss, final.testLoss)
+
+    const onTrain = await run(['eval', '--run', out, '--split', 'train'])
+    assert.is(onTrain.code, 0, onTrain.stderr)
+    assert.match(onTrain.stdout, /train accuracy.*%/)
+    assert.match(onTrain.stdout, /samples +│ +96 /)
+  }))
+
+test('train --load: starts from the weights', () =>
+  withFolder(async (folder) => {
+    assert.is((await run(['train', '--epochs', '3', '--threads', '1', '--out', folder])).code, 0)
+    const weights = join(folder, 'weights.safetensors')
+    const { code, stdout, stderr } = await run(['train', ...tiny, '--lr', '0', '--load', weights, '--json'])
+    assert.is(code, 0, stderr)
+    const accuracy = parseLines(stdout).at(-1)!.trainAccuracy as number
+    assert.ok(accuracy > 0.8, `training accuracy of loaded weights is ${accuracy}`)
+  }))
+
+test('train --augment: CIFAR-10 images change', () =>
+  withFolder(async (folder) => {
+    // Records of a label and 3·32·32 bytes.
+    const records = (n: number): Uint8Array => Uint8Array.from({ length: n * 3073 }, (_, i) => (i % 3073 === 0 ? i % 10 : (i * 31) % 251))
+    await writeFile(join(folder, 'data_batch_1.bin'), records(24))
+    await writeFile(join(folder, 'test_batch.bin'), records(5))
+    const finals: Record<string, unknown>[] = []
+    for (const option of [[], ['--augment']]) {
+      const args = ['--dataset', 'cifar10', '--data', folder, '--epochs', '1', '--threads', '1', '--lr', '0', ...option]
+      const { code, stdout, stderr } = await run(['train', ...args, '--json'])
+      assert.is(code, 0, stderr)
+      finals.push(parseLines(stdout).at(-1)!)
+    }
+    assert.is.not(finals[0].trainLoss, finals[1].trainLoss)
+  }))
+
+test('train --out: a run that fails leaves no folder behind', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'a', 'b')
+    assert.is((await run(['train', '--lr', '1e38', '--epochs', '1', '--out', out])).code, 1)
+    assert.ok(
+      await access(join(folder, 'a')).then(
+        () => false,
+        () => true,
+      ),
+    )
+  }))
+
+test.run()

@@ -1,0 +1,293 @@
+/** `fit` and `evaluate`: history, callbacks, aborting, validation, and what goes wrong. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  cosine,
+  type EpochRecord,
+  type FitOptions,
+  flatten,
+  fromArrays,
+  lif,
+  linear,
+  type Model,
+  type StepInfo,
+  sequential,
+  sgd,
+  stepDecay,
+} from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+import { expectSameBits, firstDifference } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
+  const net = sequential({
+    conv1: conv2d(2, 9, 3, { padding: 1 }),
+    bn1: batchNorm2d(9),
+    fire: lif(),
+    pool: avgPool2d(2),
+    flat: flatten(),
+    last: linear(54, toyClasses),
+  })
+  return net.compile({ input: toyShape, batchSize: 16, timeSteps: 3, ...options })
+}
+
+const train = toy(100, 1).data
+const validation = toy(45, 2).data
+
+for (const [method, threads] of [
+  ['rate', 1],
+  ['bptt', 2],
+  ['ottt', 1],
+  ['sltt', 2],
+] as const)
+  test(`${method} threads=${threads}: learns; history and callbacks tell what happened`, async () => {
+    const model = await compileToy({ threads })
+    const steps: StepInfo[] = []
+    const seen: EpochRecord[] = []
+    const history = await model.fit(train, {
+      epochs: 4,
+      method,
+      optimizer: sgd({ lr: 0.1 }),
+      schedule: cosine(),
+      validation,
+      onStep: (info) => void steps.push(info),
+      onEpoch: async (record) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        seen.push(record)
+      },
+    })
+    assert.is(model.method, method)
+    assert.is(history.aborted, false)
+    assert.equal(seen, history.epochs)
+    assert.equal(history.epochs.map((e) => e.epoch), [1, 2, 3, 4])
+    // 100 samples in batches of 16: the last four of each epoch's order are left out.
+    assert.equal(
+      steps.map((s) => [s.epoch, s.step, s.steps, s.epochs]),
+      Array.from({ length: 24 }, (_, i) => [Math.floor(i / 6), i % 6, 6, 4]),
+    )
+    history.epochs.forEach((record, i) => {
+      const own = steps.filter((s) => s.epoch === i)
+      const mean = own.reduce((sum, s) => sum + s.loss, 0) / own.length
+      assert.ok(Math.abs(record.trainLoss - mean) < 1e-6, 'the mean of the steps')
+      assert.ok(Math.abs(own[5].meanLoss - mean) < 1e-6 && own[5].meanAccuracy === record.trainAccuracy)
+      assert.ok(Math.abs(record.learningRate - (0.1 * (1 + Math.cos((Math.PI * i) / 4))) / 2) < 1e-9, 'the schedule')
+      assert.ok(record.stepMs > 0 && record.samplesPerSecond > 0 && record.dataWaitMs >= 0)
+      assert.equal(Object.keys(record.firingRates), ['fire'])
+      assert.ok(record.firingRates.fire > 0.01 && record.firingRates.fire < 0.99, `rate ${record.firingRates.fire}`)
+      assert.ok(record.testLoss !== undefined && record.testAccuracy !== undefined)
+    })
+    const last = history.epochs[3]
+    assert.ok(last.trainLoss < 0.7 * history.epochs[0].trainLoss, `loss from ${history.epochs[0].trainLoss} to ${last.trainLoss}`)
+    assert.ok((last.testAccuracy ?? 0) > 0.8, `accuracy ${last.testAccuracy}`)
+    const { loss, accuracy } = await model.evaluate(validation)
+    assert.equal([loss, accuracy], [last.testLoss, last.testAccuracy])
+    await model.dispose()
+  })
+
+test('the same seed gives the same bits with and without threads, another seed another order', async () => {
+  const run = async (options: Partial<CompileOptions>) => {
+    const model = await compileToy(options)
+    await model.fit(train, { epochs: 2 })
+    const state = model.stateDict()
+    await model.dispose()
+    return state
+  }
+  const first = await run({ seed: 3 })
+  expectSameBits('1 and 2 threads', first, await run({ seed: 3, threads: 2 }))
+  assert.ok(firstDifference(first, await run({ seed: 4 })) !== undefined)
+})
+
+for (const threads of [1, 2])
+  test(`threads=${threads}: an AbortSignal ends fit after the running step; the weights can be used`, async () => {
+    const model = await compileToy({ threads })
+    const before = model.stateDict()
+    const controller = new AbortController()
+    let steps = 0
+    const history = await model.fit(train, {
+      epochs: 5,
+      validation,
+      signal: controller.signal,
+      onStep: ({ epoch, step }) => {
+        steps++
+        if (epoch === 1 && step === 2) controller.abort()
+      },
+    })
+    assert.is(steps, 9)
+    assert.is(history.aborted, true)
+    assert.is(history.epochs.length, 2, 'the epoch that was cut short is in the history')
+    assert.is(history.epochs[0].testLoss !== undefined, true)
+    assert.is(history.epochs[1].testLoss, undefined, 'and is not validated')
+    const after = model.stateDict()
+    assert.ok(firstDifference(before, after) !== undefined, 'it had learned')
+    for (const { data } of Object.values(after)) assert.ok(data.every(Number.isFinite))
+    assert.is((await model.evaluate(validation)).count, 45)
+    const again = await model.fit(train, { epochs: 1, signal: AbortSignal.abort() })
+    assert.equal(again, { epochs: [], aborted: true })
+    expectSameBits('parameters', after, model.stateDict())
+    await model.dispose()
+  })
+
+test('timers run while fit does, also without threads', async () => {
+  const model = await compileToy()
+  let ticks = 0
+  const timer = setInterval(() => void ticks++, 0)
+  await model.fit(train, { epochs: 3 })
+  clearInterval(timer)
+  assert.ok(ticks > 3, `${ticks} ticks`)
+  await model.dispose()
+})
+
+test('fit takes parameters along when it changes the method', async () => {
+  const model = await compileToy({ threads: 2 })
+  await model.fit(train, { epochs: 1 })
+  const before = model.stateDict()
+  await model.fit(train, { epochs: 1, method: 'bptt', stepMode: 's', optimizer: sgd({ lr: 0 }) })
+  assert.equal([model.method, model.stepMode], ['bptt', 's'])
+  const parameters = (state: typeof before) => Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
+  expectSameBits('parameters', parameters(before), parameters(model.stateDict()))
+  await model.dispose()
+})
+
+// Evaluation and prediction.
+
+for (const threads of [1, 2])
+  test(`threads=${threads}: evaluate with a partial last batch equals one sample at a time`, async () => {
+    const { data, images, labels } = toy(21, 5)
+    const model = await compileToy({ threads, batchSize: 8 })
+    await model.fit(train, { epochs: 1 })
+    const { loss, accuracy, count, firingRates } = await model.evaluate(data)
+    const single = await compileToy({ batchSize: 1 })
+    single.loadStateDict(model.stateDict())
+    let [lossSum, correct] = [0, 0]
+    for (let n = 0; n < 21; n++) {
+      const { logits, classes } = await single.predict(images.subarray(n * 60, (n + 1) * 60))
+      const highest = Math.max(...logits)
+      lossSum += Math.log(logits.reduce((sum, z) => sum + Math.exp(z - highest), 0)) + highest - logits[labels[n]]
+      if (classes[0] === labels[n]) correct++
+    }
+    assert.is(count, 21)
+    assert.is(accuracy, correct / 21)
+    assert.ok(Math.abs(loss - lossSum / 21) < 1e-5 * loss, `${loss}, one by one ${lossSum / 21}`)
+    assert.ok(firingRates.fire > 0)
+    await model.dispose()
+    await single.dispose()
+  })
+
+test('predict: any number of samples, the same logits in any batch', async () => {
+  const { images } = toy(13, 6)
+  const model = await compileToy({ batchSize: 4 })
+  const all = await model.predict(images)
+  assert.is(all.logits.length, 13 * toyClasses)
+  assert.is(all.classes.length, 13)
+  for (const n of [1, 3, 4, 5, 13]) {
+    const some = await model.predict(images.subarray(0, n * 60))
+    assert.equal(some.logits, all.logits.subarray(0, n * toyClasses), `n=${n}`)
+    assert.equal(some.classes, all.classes.subarray(0, n), `n=${n}`)
+  }
+  for (let n = 0; n < 13; n++) {
+    const row = all.logits.subarray(n * toyClasses, (n + 1) * toyClasses)
+    assert.is(all.classes[n], row.indexOf(Math.max(...row)))
+  }
+  assert.match(await messageOf(() => model.predict(images.subarray(1))), /x must hold samples of \[2, 6, 5\] = 60 numbers each, got 779/)
+  assert.match(await messageOf(() => model.predict(new Float32Array(0))), /x must hold samples of .*, got 0/)
+  await model.dispose()
+  const frames = await compileToy({ batchSize: 4, frames: true })
+  assert.is((await frames.predict(new Float32Array(3 * 2 * 60))).classes.length, 2)
+  assert.match(await messageOf(() => frames.predict(new Float32Array(3 * 5 * 60))), /at most batchSize \(4\) samples of frames, got 5/)
+  await frames.dispose()
+})
+
+test('evaluate and predict change nothing', async () => {
+  const model = await compileToy()
+  await model.fit(train, { epochs: 1 })
+  const before = model.stateDict()
+  await model.evaluate(validation)
+  await model.predict(toy(5, 9).images)
+  expectSameBits('state', before, model.stateDict())
+  await model.dispose()
+})
+
+// What goes wrong.
+
+for (const options of [{ threads: 1 }, { threads: 2 }, { method: 'bptt' }, { method: 'ottt', update: 'everyStep' }] as Partial<CompileOptions>[])
+  test(`${JSON.stringify(options)}: a loss that is no number names step and layer and leaves the parameters of before the step`, async () => {
+    const { images, labels } = toy(64, 3)
+    images[60 * 40 + 7] = Number.NaN
+    const data = fromArrays({ name: 'broken', images, labels, shape: toyShape, classes: toyClasses })
+    const model = await compileToy(options)
+    let steps = 0
+    let before = model.stateDict()
+    const message = await messageOf(() =>
+      model.fit(data, {
+        onStep: () => {
+          steps++
+          before = model.stateDict()
+        },
+      }),
+    )
+    assert.match(message, new RegExp(`^the loss is NaN at step ${steps + 1} of epoch 1; the first value that is not finite is in the input\\.`))
+    assert.match(message, /The parameters are those before this step; a lower learning rate/)
+    const parameters = (state: typeof before) => Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
+    expectSameBits('parameters', parameters(before), parameters(model.stateDict()))
+    await model.dispose()
+  })
+
+test('a learning rate that is far too high ends in an error that names a layer, with finite parameters', async () => {
+  const model = await compileToy()
+  const message = await messageOf(() => model.fit(train, { epochs: 50, optimizer: sgd({ lr: 1e37, momentum: 0 }) }))
+  assert.match(message, /^the loss is (NaN|Infinity) at step \d+ of epoch \d+; the first value that is not finite is in layer (conv1|bn1|last) \(/)
+  await model.dispose()
+})
+
+const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
+  [{ epoch: 3 }, /^fit\.epoch is not an option; known are epochs, optimizer/],
+  [{ epochs: 0 }, /^fit\.epochs must be an integer ≥ 1, got 0/],
+  [{ epochs: 1.5 }, /^fit\.epochs must be an integer ≥ 1, got 1\.5/],
+  [{ method: 'adam' }, /method must be rate, bptt, ottt or sltt, got "adam"/],
+  [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
+  [{ validation: fromArrays({ images: new Float32Array(27), labels: [0], shape: [3, 3, 3], classes: 2 }) }, /the data arrays has samples of \[3, 3, 3\].*input \[2, 6, 5\]/],
+]
+for (const [options, expected] of wrongFits)
+  test(`fit(${Object.keys(options)}) with a mistake: ${expected.source.slice(0, 40)}`, async () => {
+    const model = await compileToy()
+    const before = model.stateDict()
+    assert.match(await messageOf(() => model.fit(train, options as FitOptions)), expected)
+    expectSameBits('state', before, model.stateDict())
+    await model.fit(train, { epochs: 1 })
+    await model.dispose()
+  })
+
+test('fit and evaluate with data that does not match the model say what does not', async () => {
+  const model = await compileToy()
+  const wide = fromArrays({ name: 'wide', images: new Float32Array(20 * 60), labels: new Array(20).fill(0), shape: [2, 5, 6], classes: 4 })
+  const many = fromArrays({ name: 'many', images: new Float32Array(20 * 60), labels: new Array(20).fill(0), shape: toyShape, classes: 5 })
+  for (const run of [(d: typeof wide) => model.fit(d, {}), (d: typeof wide) => model.evaluate(d)]) {
+    assert.match(await messageOf(() => run(wide)), /the data wide has samples of \[2, 5, 6\], the model was compiled for input \[2, 6, 5\]/)
+    assert.match(await messageOf(() => run(many)), /the data many has 5 classes, the model's last layer gives 4/)
+  }
+  assert.match(await messageOf(() => model.fit(toy(15, 1).data, {})), /has 15 samples, fewer than one batch of 16; compile with a smaller batchSize/)
+  await model.dispose()
+})
+
+test('a data set that fails to read ends fit with its own error, and the model goes on', async () => {
+  for (const threads of [1, 2]) {
+    const model = await compileToy({ threads })
+    let reads = 0
+    const failing = {
+      ...train,
+      read: (index: number, out: Float32Array) => {
+        if (++reads > 40) throw new Error('the disk is gone')
+        return train.read(index, out)
+      },
+    }
+    assert.is(await messageOf(() => model.fit(failing, {})), 'the disk is gone')
+    await model.fit(train, { epochs: 1, schedule: stepDecay(1) })
+    await model.dispose()
+  }
+})
+
+test.run()

@@ -1,0 +1,84 @@
+/** SGD against its rule in float64, and the schedules. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { batchNorm2d, constant, conv2d, cosine, flatten, lif, linear, type SgdOptions, sequential, sgd, stepDecay } from '../../src/index.js'
+import { expectClose, labels, uniform } from '../support/measure.js'
+import { applySgd } from '../support/reference.js'
+
+const cases: SgdOptions[] = [
+  { lr: 0.1 },
+  { lr: 0.05, momentum: 0 },
+  { lr: 0.1, weightDecay: 0.1 },
+  { lr: 0.1, weightDecay: 0.1, decay: 'weights' },
+  { lr: 0.1, momentum: 0.8, nesterov: true },
+  { lr: 0.1, momentum: 0.8, nesterov: true, weightDecay: 0.1, decay: 'weights' },
+]
+
+for (const options of cases)
+  test(`sgd ${JSON.stringify(options)}: four steps follow PyTorch's rule`, async () => {
+    const net = sequential(conv2d(3, 17, 3, { bias: true }), batchNorm2d(17), lif(), flatten(), linear(17 * 6, 5))
+    const model = await net.compile({ input: [3, 4, 5], batchSize: 6 })
+    model.optimizer = sgd(options)
+    const { momentum, weightDecay, nesterov } = model.optimizer
+    const parameters = Object.fromEntries(Object.entries(model.stateDict()).map(([name, { data }]) => [name, Float64Array.from(data)]))
+    const velocities = Object.fromEntries(Object.entries(parameters).map(([name, data]) => [name, new Float64Array(data.length)]))
+    for (let step = 0; step < 4; step++) {
+      // Another rate at the third step, as by a schedule.
+      const lr = step === 2 ? 0.01 : (options.lr ?? 0.1)
+      await model.trainStep(uniform(6 * 60, 2, step), labels(6, 5, step), { lr })
+      const gradients = Object.fromEntries(Object.entries(model.gradients()).map(([name, { data }]) => [name, data]))
+      const decays = (name: string): boolean => options.decay !== 'weights' || name === '0.weight' || name === '4.weight'
+      applySgd(parameters, gradients, velocities, { lr, momentum, weightDecay, nesterov, decays })
+      const state = model.stateDict()
+      for (const name of Object.keys(gradients)) expectClose(`${name} after step ${step + 1}`, state[name].data, parameters[name], 1e-6)
+    }
+    model.resetOptimizer()
+    const before = model.stateDict()
+    await model.trainStep(uniform(6 * 60, 2, 9), labels(6, 5, 9), { lr: 0.01 })
+    const [first, after] = [model.gradients()['0.weight'].data, model.stateDict()['0.weight'].data]
+    const expected = before['0.weight'].data.map((p, i) => p - 0.01 * (nesterov ? 1 + momentum : 1) * (first[i] + weightDecay * p))
+    expectClose('a step without momentum after resetOptimizer', after, expected, 1e-6)
+    await model.dispose()
+  })
+
+test('update: false leaves parameters and momentum alone, and gives the same gradients', async () => {
+  const net = sequential(flatten(), linear(60, 20), lif(), linear(20, 5))
+  const model = await net.compile({ input: [3, 4, 5], batchSize: 6 })
+  const [x, y] = [uniform(360, 2, 1), labels(6, 5, 1)]
+  const before = model.stateDict()
+  const dry = await model.trainStep(x, y, { update: false })
+  const gradients = model.gradients()
+  assert.equal(model.stateDict(), before)
+  const wet = await model.trainStep(x, y)
+  assert.equal(wet, dry)
+  assert.equal(model.gradients(), gradients)
+  assert.not.equal(model.stateDict(), before)
+  await model.dispose()
+})
+
+test('schedules', () => {
+  const epochs = [0, 1, 2, 5, 9]
+  const close = (a: number, b: number): boolean => Math.abs(a - b) < 1e-12
+  for (const e of epochs) {
+    assert.ok(close(cosine()(e, 10), 0.5 * (1 + Math.cos((e / 10) * Math.PI))), `cosine at ${e}`)
+    assert.is(constant()(e, 10), 1)
+  }
+  assert.is(cosine()(0, 10), 1)
+  assert.ok(close(cosine()(5, 10), 0.5))
+  assert.equal([0, 1, 2, 3, 4, 5].map((e) => stepDecay(2, 4)(e, 6)), [1, 1, 0.25, 0.25, 0.0625, 0.0625])
+  assert.ok(close(stepDecay(30)(60, 90), 0.01))
+})
+
+const mistakes: [() => unknown, RegExp][] = [
+  [() => sgd({ lr: -1 }), /^sgd\.lr must be ≥ 0, got -1/],
+  [() => sgd({ lr: Number.NaN }), /^sgd\.lr must be ≥ 0, got NaN/],
+  [() => sgd({ momentum: 1 }), /^sgd\.momentum must lie in 0…1 \(1 excluded\), got 1/],
+  [() => sgd({ weightDecay: -0.1 }), /^sgd\.weightDecay must be ≥ 0, got -0\.1/],
+  [() => sgd({ nesterov: true, momentum: 0 }), /^sgd\.nesterov needs a momentum > 0/],
+  [() => sgd({ decay: 'some' as 'all' }), /^sgd\.decay must be 'all' or 'weights', got "some"/],
+  [() => stepDecay(0), /^stepDecay\.every must be an integer ≥ 1, got 0/],
+  [() => stepDecay(3, 0.5), /^stepDecay\.factor must be ≥ 1, got 0\.5/],
+]
+for (const [make, expected] of mistakes) test(`error ${expected.source}`, () => assert.throws(make, expected))
+
+test.run()
