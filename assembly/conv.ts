@@ -91,13 +91,14 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
       // Away from the sides the taps of one kernel row lie behind each other in memory.
       const wide = contiguous && inside(o, kernelW, inW) && inside(o + 16, kernelW, inW) && inside(o + 32, kernelW, inW) && inside(o + 48, kernelW, inW)
       const runLength = wide ? kernelW * inC : inC
+      const firstRun = k0 == 0 ? 0 : k0 / runLength
+      // Kernel row, column and channel at depth k0; counted on from run to run.
+      let ky = firstRun / (wide ? 1 : kernelW)
+      let kx = wide ? 0 : firstRun - ky * kernelW
+      let c = k0 - firstRun * runLength
       let k = k0
       while (k < k0 + kc) {
-        const run = k / runLength
-        const c = k - run * runLength
         const count = min(runLength - c, k0 + kc - k)
-        const ky = wide ? run : run / kernelW
-        const kx = wide ? 0 : run - ky * kernelW
         const offset = <usize>c << 2
         packRows(
           dst,
@@ -109,6 +110,11 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
         )
         dst += <usize>count << 4
         k += count
+        c = 0
+        if (wide || ++kx == kernelW) {
+          kx = 0
+          ky++
+        }
       }
     }
     multiplyBlocks(out, ldc, rows, panels, kc, address(rec, ConvWord.Weight) , k0, word(rec, ConvWord.KRows), N, word(rec, ConvWord.BlockWidth), k0 > 0, scratch)

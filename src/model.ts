@@ -3,7 +3,7 @@
 import { Control } from '../assembly/opcodes.js'
 import type { Dataset } from './data/dataset.js'
 import { Purpose, RandomStream } from './data/random.js'
-import { expect, SpikewasmError } from './errors.js'
+import { expect, expectFinite, SpikewasmError } from './errors.js'
 import type { Module } from './nn/containers.js'
 import { initialValues } from './nn/init.js'
 import { type Graph, trace } from './nn/trace.js'
@@ -307,6 +307,7 @@ export class Model {
         for (let c = 0; c < C; c++)
           for (let p = 0; p < H * W; p++) slot.images[((b * H * W + p) * T + t) * C + c] = x[((t * count + b) * C + c) * H * W + p]
     const size = C * H * W * T
+    expectFinite('x', slot.images, size, count)
     for (let b = count; b < B; b++) slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
     for (let b = 0; b < B; b++) slot.labels[b] = labels && b < count ? labels[b] : 0
   }
@@ -484,10 +485,15 @@ export class Model {
     const misshaped = entries
       .filter((e) => e.name in state && !same(state[e.name].shape, e.layout.shape))
       .map((e) => `${e.name} (expected [${e.layout.shape.join(', ')}], got [${state[e.name].shape.join(', ')}])`)
+    const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+    const incomplete = entries
+      .filter((e) => e.name in state && same(state[e.name].shape, e.layout.shape) && state[e.name].data.length !== length(e.layout.shape))
+      .map((e) => `${e.name} (expected ${length(e.layout.shape)} numbers, got ${state[e.name].data.length})`)
     const problems = [
       missing.length > 0 ? `missing: ${missing.join(', ')}` : '',
       unexpected.length > 0 ? `unexpected: ${unexpected.join(', ')}` : '',
       misshaped.length > 0 ? `of another shape: ${misshaped.join(', ')}` : '',
+      incomplete.length > 0 ? `of another length than their shape says: ${incomplete.join(', ')}` : '',
     ].filter((s) => s !== '')
     if (problems.length > 0) throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
     for (const { name } of entries) {
@@ -550,11 +556,16 @@ export class Model {
   /** The first layer that holds a number that is not finite, for messages. */
   locateNonFinite(slot: 0 | 1): string {
     if (this.slot(slot).images.some((v) => !Number.isFinite(v))) return 'the input'
+    return this.nonFiniteState() ?? `layer ${this.layerName(this.graph.output)} (its output)`
+  }
+
+  /** The first layer with a parameter or running statistic that is not finite, for messages. */
+  nonFiniteState(): string | undefined {
     for (const p of this.plan.parameters)
       if (this.stored(this.plan.named.parameters.address, p).some((v) => !Number.isFinite(v))) return `layer ${this.layerName(p.node)} (parameter ${p.name})`
     for (const s of this.plan.statistics)
       if (this.stored(this.plan.named.statistics.address, s).some((v) => !Number.isFinite(v))) return `layer ${this.layerName(s.node)} (${s.name})`
-    return `layer ${this.layerName(this.graph.output)} (its output)`
+    return undefined
   }
 
   private layerName(index: number): string {

@@ -2,7 +2,7 @@
 
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { expect } from '../errors.js'
+import { expect, expectFinite } from '../errors.js'
 import type { Model } from '../model.js'
 
 export interface Evaluation {
@@ -29,6 +29,7 @@ export function fillBatch(model: Model, batches: Batches, batch: number, slot: 0
   const { images, labels } = model.slot(slot)
   const count = batches.fill(batch, images, labels)
   const size = images.length / labels.length
+  expectFinite(`the data ${batches.dataset.name}, batch ${batch + 1},`, images, size, count)
   for (let b = count; b < labels.length; b++) images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
   return count
 }

@@ -33,7 +33,7 @@ export interface EpochRecord {
   readonly learningRate: number
   /** Median over the epoch's steps, waiting for data included. */
   readonly stepMs: number
-  /** Milliseconds that steps waited for their data, summed over the epoch. */
+  /** Milliseconds that steps waited for their data at most, summed over the epoch. */
   readonly dataWaitMs: number
   readonly samplesPerSecond: number
   /** Spikes per neuron and step by layer, mean over the epoch, 0…1. */
@@ -62,6 +62,9 @@ export interface FitOptions extends MethodOptions {
 }
 
 const known = ['epochs', 'optimizer', 'schedule', 'validation', 'onStep', 'onEpoch', 'signal', 'method', 'stepMode', 'update', 'mseWeight', 'backwardSteps']
+
+/** A step that resolves faster than this after the next batch was ready may have been waiting for it. */
+const ALREADY_DONE_MS = 0.1
 
 export async function fit(model: Model, data: Dataset, options: FitOptions = {}): Promise<History> {
   for (const key of Object.keys(options)) expect(known.includes(key), () => `fit.${key} is not an option; known are ${known.join(', ')}`)
@@ -96,9 +99,10 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       const running = model.runSlot('train', (step & 1) as 0 | 1, model.batchSize, learningRate)
       const before = performance.now()
       const ahead = fillAhead(model, batches, step + 1, running)
-      // With workers this happens while they compute; alone it is time of its own.
-      if (model.threads === 1) dataWaitMs += performance.now() - before
+      const filled = performance.now()
       const { loss, correct: right, count } = await running
+      // Alone, filling is time of its own. With workers it happens while they compute, unless they had finished before it had: then count all of it.
+      if (model.threads === 1 || performance.now() - filled < ALREADY_DONE_MS) dataWaitMs += filled - before
       await ahead
       if (!Number.isFinite(loss))
         throw new SpikewasmError(
@@ -125,6 +129,9 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       if (model.threads === 1) await breathe()
     }
     if (times.length === 0) break
+    const broken = model.nonFiniteState()
+    if (broken !== undefined)
+      throw new SpikewasmError(`after epoch ${epoch + 1} a number that is not finite is in ${broken}; load earlier parameters and use a lower learning rate`)
     const seconds = (performance.now() - began) / 1000
     for (const name of Object.keys(rates)) rates[name] /= times.length
     const record: EpochRecord = {

@@ -47,7 +47,8 @@ function soon<T>(promise: Promise<T>, seconds = 10): Promise<T> {
 /** After a failure: clear errors, readable parameters, and an end. */
 async function expectBroken(model: Model, before: ReturnType<Model['stateDict']>): Promise<void> {
   const [x, y] = batchFor(model)
-  for (const call of [() => model.trainStep(x, y), () => model.predict(x)])
+  const calls: (() => Promise<unknown>)[] = [() => model.trainStep(x, y), () => model.predict(x)]
+  for (const call of calls)
     assert.match(await messageOf(() => soon(call())), /the model stopped working \(.*can still be saved: save them and compile again/s)
   assert.equal(Object.keys(model.stateDict()), Object.keys(before))
   await soon(model.dispose())
@@ -123,7 +124,9 @@ test('a second call while one is running is refused, and the first one ends as e
     const [x, y] = batchFor(model)
     await alone.trainStep(x, y)
     const first = model.trainStep(x, y)
-    for (const call of [() => model.trainStep(x.map((v) => -v), y), () => model.predict(x)]) assert.match(await messageOf(call), /the model is running; wait for the call before \(await\)/)
+    // Both before the first one can end.
+    const refused = [messageOf(() => model.trainStep(x.map((v) => -v), y)), messageOf(() => model.predict(x))]
+    for (const message of await Promise.all(refused)) assert.match(message, /the model is running; wait for the call before \(await\)/)
     await first
     expectSameBits('parameters', alone.stateDict(), model.stateDict())
     await model.trainStep(x, y)

@@ -131,13 +131,18 @@ for (const threads of [1, 2])
     await model.dispose()
   })
 
-test('timers run while fit does, also without threads', async () => {
+test('the event loop turns while fit runs, also without threads', async () => {
   const model = await compileToy()
   let ticks = 0
-  const timer = setInterval(() => void ticks++, 0)
+  let next: NodeJS.Immediate | undefined
+  const tick = (): void => {
+    ticks++
+    next = setImmediate(tick)
+  }
+  tick()
   await model.fit(train, { epochs: 3 })
-  clearInterval(timer)
-  assert.ok(ticks > 3, `${ticks} ticks`)
+  clearImmediate(next)
+  assert.ok(ticks >= 10, `${ticks} turns of the event loop in 18 steps`)
   await model.dispose()
 })
 
@@ -215,24 +220,39 @@ test('evaluate and predict change nothing', async () => {
 
 for (const options of [{ threads: 1 }, { threads: 2 }, { method: 'bptt' }, { method: 'ottt', update: 'everyStep' }] as Partial<CompileOptions>[])
   test(`${JSON.stringify(options)}: a loss that is no number names step and layer and leaves the parameters of before the step`, async () => {
-    const { images, labels } = toy(64, 3)
-    images[60 * 40 + 7] = Number.NaN
-    const data = fromArrays({ name: 'broken', images, labels, shape: toyShape, classes: toyClasses })
     const model = await compileToy(options)
-    let steps = 0
     let before = model.stateDict()
     const message = await messageOf(() =>
-      model.fit(data, {
-        onStep: () => {
-          steps++
+      model.fit(train, {
+        epochs: 2,
+        onStep: ({ epoch, step }) => {
+          if (epoch !== 1 || step !== 2) return
+          // Finite weights, but sums of them are not.
           before = model.stateDict()
+          before['last.weight'].data.fill(3e38)
+          model.loadStateDict(before)
         },
       }),
     )
-    assert.match(message, new RegExp(`^the loss is NaN at step ${steps + 1} of epoch 1; the first value that is not finite is in the input\\.`))
+    assert.match(message, /^the loss is (NaN|Infinity) at step 4 of epoch 2; the first value that is not finite is in layer last \(its output\)\./)
     assert.match(message, /The parameters are those before this step; a lower learning rate/)
     const parameters = (state: typeof before) => Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
     expectSameBits('parameters', parameters(before), parameters(model.stateDict()))
+    await model.dispose()
+  })
+
+for (const threads of [1, 2])
+  test(`threads=${threads}: a sample that is no number is refused before it reaches the weights`, async () => {
+    const { images, labels } = toy(64, 3)
+    images[60 * 40 + 7] = Number.NaN
+    const data = fromArrays({ name: 'broken', images, labels, shape: toyShape, classes: toyClasses })
+    const model = await compileToy({ threads })
+    assert.match(await messageOf(() => model.fit(data, {})), /^the data broken, batch \d, must hold finite numbers, got NaN in image \d+ of the batch; repair or leave out/)
+    assert.match(await messageOf(() => model.evaluate(data)), /^the data broken, batch 3, must hold finite numbers, got NaN in image 8 of the batch/)
+    assert.match(await messageOf(() => model.predict(images)), /^x must hold finite numbers, got NaN in image 8 of the batch/)
+    assert.match(await messageOf(() => model.trainStep(images.subarray(60 * 40, 60 * 56), labels.slice(0, 16))), /^x must hold finite numbers, got NaN in image 0/)
+    for (const [name, { data: values }] of Object.entries(model.stateDict())) assert.ok(values.every(Number.isFinite), name)
+    await model.fit(train, {})
     await model.dispose()
   })
 

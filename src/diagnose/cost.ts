@@ -1,0 +1,47 @@
+/** Time and memory of a training step. */
+
+import type { Model } from '../model.js'
+import { median } from '../train/fit.js'
+import type { Cost } from './diagnosis.js'
+
+/** WebAssembly starts in a slow tier, so every kernel runs this long before it is timed. */
+const WARM_UP_MS = 250
+/** About how long each of the two measurements goes on. */
+const MEASURE_MS = 250
+
+/**
+ * Times training steps at learning rate 0, so that the network and its firing rates stay what they are.
+ *
+ * @param fill writes a batch into a slot
+ */
+export async function measureCost(model: Model, fill: (slot: ReturnType<Model['slot']>) => void): Promise<Omit<Cost, 'method' | 'timeSteps'>> {
+  fill(model.slot(0))
+  const step = (): Promise<unknown> => model.runSlot('train', 0, model.batchSize, 0)
+  await timeRepeated(step, WARM_UP_MS)
+  const stepMs = median(await timeRepeated(step, MEASURE_MS))
+  const [first] = await timeRepeated(() => model.profile(1), 0)
+  const phases = { forward: 0, backward: 0, update: 0 }
+  const repeats = Math.round(Math.min(51, Math.max(5, MEASURE_MS / first)))
+  for (const { phase, milliseconds } of await model.profile(repeats)) phases[phase] += milliseconds
+  const { kept, total } = model.memoryUse
+  return {
+    forwardMs: phases.forward,
+    backwardMs: phases.backward,
+    updateMs: phases.update,
+    stepMs,
+    keptBytes: kept,
+    totalBytes: total,
+  }
+}
+
+/** Milliseconds of each run, for about so long and at least three times. */
+async function timeRepeated(body: () => Promise<unknown>, milliseconds: number): Promise<number[]> {
+  const times: number[] = []
+  const end = performance.now() + milliseconds
+  while (times.length < 3 || performance.now() < end) {
+    const start = performance.now()
+    await body()
+    times.push(performance.now() - start)
+  }
+  return times
+}

@@ -1,0 +1,97 @@
+/** What `diagnose` finds, as plain data: the contract of diagnose.json. */
+
+import type { MethodOptions } from '../plan/plan.js'
+
+/** Methods whose cost is measured, by the names that users give. */
+export const variants = {
+  'rate-m': { method: 'rate', stepMode: 'm' },
+  'rate-s': { method: 'rate', stepMode: 's' },
+  bptt: { method: 'bptt', stepMode: 'm' },
+  ottt: { method: 'ottt', stepMode: 's' },
+  sltt: { method: 'sltt', stepMode: 's' },
+} as const satisfies Record<string, MethodOptions>
+
+export type Variant = keyof typeof variants
+
+export const variantNames = Object.keys(variants) as Variant[]
+
+/** −1…1; null where a vector is zero, as where nothing spikes. */
+export type Cosine = number | null
+
+/** What was diagnosed. */
+export interface Setup {
+  readonly network: string
+  readonly dataset: string
+  /** [C, H, W] */
+  readonly input: readonly number[]
+  readonly parameters: number
+  readonly batchSize: number
+  /** Optimizer steps of BPTT for each T. */
+  readonly steps: number
+  readonly learningRate: number
+  /** Batches that each cosine and rate is the mean of. */
+  readonly probes: number
+  readonly timeSteps: readonly number[]
+  readonly methods: readonly Variant[]
+  readonly threads: number
+  readonly seed: number
+  /** Layers that appear below, in the order of the network, as `lif 2` or `conv2d layer1.conv1`, by name. */
+  readonly layers: Readonly<Record<string, string>>
+}
+
+/** The paper's assumptions at one moment of training. */
+export interface Point {
+  /** Optimizer steps before it. */
+  readonly step: number
+  /** Cosine of E[δs κ] and E[δs] E[κ], by neuron layer. */
+  readonly a1: Readonly<Record<string, Cosine>>
+  /** Cosine of E[δI s] and E[δI] E[s], by layer with weights whose input are spikes. */
+  readonly a2: Readonly<Record<string, Cosine>>
+  /** Cosine of the rate gradient and the BPTT gradient of the weights, by layer. */
+  readonly a3: Readonly<Record<string, Cosine>>
+}
+
+/** The rate gradient of one parameter against that of BPTT. */
+export interface GradientMatch {
+  readonly parameter: string
+  readonly cosine: Cosine
+  /** Norm of T times the rate gradient (whose loss is divided by T) over that of the BPTT gradient; null where that is zero. */
+  readonly normRatio: number | null
+}
+
+/** A network trained with BPTT for one T. */
+export interface TrainingDiagnosis {
+  readonly timeSteps: number
+  /** Start, between and end of training. */
+  readonly points: readonly Point[]
+  /** At the end, every parameter in the order of the network. */
+  readonly gradients: readonly GradientMatch[]
+  /** At the end: spikes per neuron, 0…1, at each of the T steps, by neuron layer. */
+  readonly firingRates: Readonly<Record<string, readonly number[]>>
+  /** At the end, 0…1. */
+  readonly testAccuracy: number
+}
+
+/** Time and memory of one training step. */
+export interface Cost {
+  readonly method: Variant
+  readonly timeSteps: number
+  /** Median milliseconds on one thread. */
+  readonly forwardMs: number
+  readonly backwardMs: number
+  readonly updateMs: number
+  /** Median milliseconds of a whole step with `setup.threads`. */
+  readonly stepMs: number
+  /** Written by the forward pass and read by the backward pass. */
+  readonly keptBytes: number
+  /** All memory of the model. */
+  readonly totalBytes: number
+}
+
+export interface Diagnosis {
+  readonly setup: Setup
+  /** By T, in the order of `setup.timeSteps`. */
+  readonly training: readonly TrainingDiagnosis[]
+  /** By method, then T, in the orders of `setup`. */
+  readonly costs: readonly Cost[]
+}

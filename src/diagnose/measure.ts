@@ -1,0 +1,175 @@
+/** Measures what the paper claims about rate-based backpropagation, on a network and data set of the user's. */
+
+import { Batches } from '../data/batches.js'
+import type { Dataset, Split } from '../data/dataset.js'
+import { expect } from '../errors.js'
+import { type CompileOptions, compile, type Model } from '../model.js'
+import type { Module } from '../nn/containers.js'
+import { trace } from '../nn/trace.js'
+import { checkDataset } from '../train/evaluate.js'
+import { cosine, type Sgd, sgd } from '../train/optimizer.js'
+import { measureCost } from './cost.js'
+import { type Cost, type Diagnosis, type Point, type TrainingDiagnosis, type Variant, variantNames, variants } from './diagnosis.js'
+import { layerOf, type Probe, probe } from './probe.js'
+
+export interface DiagnoseOptions {
+  /** Makes the network; called once for each model that is compiled. */
+  readonly network: () => Module
+  readonly data: Split
+  /** Name of the network in reports; default 'network'. */
+  readonly name?: string
+  /** T, each an integer 1…255 (1…32 with online methods); default 1, 2, 4, 8, 16. */
+  readonly timeSteps?: readonly number[]
+  /** Methods whose cost is measured; default all. */
+  readonly methods?: readonly Variant[]
+  /** Default 32. */
+  readonly batchSize?: number
+  /** Optimizer steps of BPTT for each T; default 200. */
+  readonly steps?: number
+  /** Of the training with BPTT; its rate goes from `lr` to 0 along half a cosine. Default `sgd({ momentum: 0.9 })`. */
+  readonly optimizer?: Sgd
+  /** Worker threads; default 1. */
+  readonly threads?: number
+  readonly seed?: number
+  /** Called with what is being done now. */
+  readonly onProgress?: (message: string) => void
+}
+
+/** Batches that each cosine is the mean of. */
+const PROBES = 4
+/** Measurements while training, at equal distances from start to end. */
+const POINTS = 6
+
+/**
+ * For each T: trains the network with BPTT and measures on the way the paper's three assumptions (A1, A2, A3), then compares the rate gradient with that of BPTT
+ * for every parameter, and takes firing rates; then measures time and memory of each method on the trained network. Dropout is off while gradients are
+ * compared.
+ *
+ * @throws SpikewasmError for options out of range, data that do not match the network, and where a model does not fit in memory: before training starts.
+ */
+export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
+  const { network, data, name = 'network', timeSteps = [1, 2, 4, 8, 16], methods = variantNames, batchSize = 32, steps = 200 } = options
+  const { optimizer = sgd(), threads = 1, seed = 0, onProgress = () => undefined } = options
+  expect(timeSteps.length > 0 && new Set(timeSteps).size === timeSteps.length, () => `diagnose.timeSteps must be different integers, got [${timeSteps.join(', ')}]`)
+  for (const method of methods) expect(variantNames.includes(method), () => `diagnose.methods must be among ${variantNames.join(', ')}, got ${JSON.stringify(method)}`)
+  expect(Number.isInteger(steps) && steps >= 1, () => `diagnose.steps must be an integer ≥ 1, got ${steps}`)
+  expect(
+    data.train.length >= batchSize,
+    () => `diagnose.batchSize must be at most the number of training samples, ${data.train.length}, got ${batchSize}`,
+  )
+  const input = data.train.shape
+  const build = (T: number, method: Variant, more: Partial<CompileOptions> = {}): Promise<Model> =>
+    compile(more.inspect === undefined ? network() : withoutDropout(network()), { input, batchSize, threads, seed, timeSteps: T, ...variants[method], ...more })
+
+  // What does not fit in memory shall fail now, and not after minutes of training.
+  let parameters = 0
+  for (const T of timeSteps)
+    for (const [method, inspect] of [...methods.map((m) => [m] as const), ['bptt', true] as const])
+      await using(build(T, method, { inspect }), async (model) => {
+        checkDataset(model, data.train)
+        checkDataset(model, data.test)
+        parameters = model.parameterCount
+      })
+
+  const training: TrainingDiagnosis[] = []
+  const costs: Cost[] = []
+  for (const T of timeSteps) {
+    const batches = stream(data.train, batchSize, seed)
+    await using(build(T, 'bptt', { inspect: true }), async (bptt) => {
+      await using(build(T, 'rate-m', { inspect: false }), async (rate) => {
+        training.push(await train(bptt, rate, batches, data.test, steps, optimizer, (message) => onProgress(`T ${T}: ${message}`)))
+      })
+      for (const method of methods) {
+        onProgress(`T ${T}: time of ${method}`)
+        await using(build(T, method), async (model) => {
+          model.loadStateDict(bptt.stateDict())
+          costs.push({ method, timeSteps: T, ...(await measureCost(model, (slot) => batches(0, slot))) })
+        })
+      }
+    })
+  }
+  costs.sort((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method))
+  return {
+    setup: {
+      network: name,
+      dataset: data.train.name,
+      input,
+      parameters,
+      batchSize,
+      steps,
+      learningRate: optimizer.lr,
+      probes: PROBES,
+      timeSteps,
+      methods,
+      threads,
+      seed,
+      layers: layerTitles(network(), input, training[0]),
+    },
+    training,
+    costs,
+  }
+}
+
+/** Trains with BPTT and measures on the way. */
+async function train(
+  bptt: Model,
+  rate: Model,
+  fill: (batch: number, slot: ReturnType<Model['slot']>) => void,
+  test: Dataset,
+  steps: number,
+  optimizer: Sgd,
+  onProgress: (message: string) => void,
+): Promise<TrainingDiagnosis> {
+  const points: Point[] = []
+  const measured = new Set(Array.from({ length: POINTS }, (_, i) => Math.round((i * steps) / (POINTS - 1))))
+  const schedule = cosine()
+  bptt.optimizer = optimizer
+  let last: Probe | undefined
+  for (let step = 0; step <= steps; step++) {
+    if (measured.has(step)) {
+      onProgress(`step ${step} of ${steps} with BPTT`)
+      last = await probe(bptt, rate, (batch, slot) => fill(step + batch, slot), PROBES)
+      points.push({ step, a1: last.a1, a2: last.a2, a3: last.a3 })
+    }
+    if (step === steps) break
+    fill(step, bptt.slot(0))
+    await bptt.runSlot('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
+  }
+  const { gradients, firingRates } = last!
+  const { accuracy: testAccuracy } = await bptt.evaluate(test)
+  return { timeSteps: bptt.timeSteps, points, gradients, firingRates, testAccuracy }
+}
+
+/** Full batches without end, in a new order each epoch. */
+function stream(data: Dataset, batchSize: number, seed: number): (batch: number, slot: ReturnType<Model['slot']>) => void {
+  const batches = new Batches(data, { batchSize, training: true, seed, dropLast: true })
+  return (batch, { images, labels }) => {
+    batches.startEpoch(Math.floor(batch / batches.length))
+    batches.fill(batch % batches.length, images, labels)
+  }
+}
+
+/** Random zeros, drawn anew at each run, would make two gradients differ that are to be compared. */
+function withoutDropout(module: Module): Module {
+  if (module.kind === 'dropout') return { kind: 'identity' }
+  if (module.kind !== 'block') return module
+  const children = Object.fromEntries(Object.entries(module.children).map(([name, child]) => [name, withoutDropout(child)]))
+  return { ...module, children }
+}
+
+/** `2` → `lif 2`, for the layers that a diagnosis names. */
+function layerTitles(network: Module, input: readonly [number, number, number], { points: [{ a1, a3 }], gradients }: TrainingDiagnosis): Record<string, string> {
+  const named = new Set([...Object.keys(a1), ...Object.keys(a3), ...gradients.map(({ parameter }) => layerOf(parameter))])
+  const titles: Record<string, string> = {}
+  for (const { name, kind } of trace(network, input).nodes) if (named.has(name)) titles[name] = `${kind === 'neuron' ? 'neurons' : kind} ${name}`
+  return titles
+}
+
+async function using(compiled: Promise<Model>, body: (model: Model) => Promise<void>): Promise<void> {
+  const model = await compiled
+  try {
+    await body(model)
+  } finally {
+    await model.dispose()
+  }
+}

@@ -1,0 +1,81 @@
+/** Compares gradients on batches that BPTT is about to train on: the paper's assumptions, and the firing rates of the same passes. */
+
+import { cosineOf, type Model, type StateDict } from '../model.js'
+import type { Cosine, GradientMatch, Point } from './diagnosis.js'
+
+export interface Probe extends Omit<Point, 'step'> {
+  readonly gradients: readonly GradientMatch[]
+  readonly firingRates: Readonly<Record<string, readonly number[]>>
+}
+
+/**
+ * Takes every measure as the mean over batches. Parameters stay as they are.
+ *
+ * @param bptt compiled with method bptt and `inspect`
+ * @param rate the same network compiled with method rate for the same T and batch size; gets the state of `bptt`
+ * @param fill writes batch i into a slot
+ */
+export async function probe(
+  bptt: Model,
+  rate: Model,
+  fill: (batch: number, slot: ReturnType<Model['slot']>) => void,
+  batches: number,
+): Promise<Probe> {
+  rate.loadStateDict(bptt.stateDict())
+  const [a1, a2, cosines, ratios] = [means(), means(), means(), means()]
+  const rates: Record<string, number[]> = {}
+  for (let batch = 0; batch < batches; batch++) {
+    for (const model of [bptt, rate]) {
+      fill(batch, model.slot(0))
+      await model.runSlot('gradients', 0, model.batchSize)
+    }
+    const assumptions = bptt.diagnostics()
+    for (const [layer, cosine] of Object.entries(assumptions.a1)) a1.add(layer, cosine)
+    for (const [weight, cosine] of Object.entries(assumptions.a2)) a2.add(layerOf(weight), cosine)
+    const reference: StateDict = bptt.gradients()
+    for (const [name, { data }] of Object.entries(rate.gradients())) {
+      cosines.add(name, cosineOf(data, reference[name].data))
+      ratios.add(name, (bptt.timeSteps * norm(data)) / norm(reference[name].data))
+    }
+    for (const [layer, steps] of Object.entries(bptt.stepRates())) {
+      rates[layer] ??= steps.map(() => 0)
+      for (let t = 0; t < steps.length; t++) rates[layer][t] += steps[t] / batches
+    }
+  }
+  const [cosine, normRatio] = [cosines.read(), ratios.read()]
+  const names = Object.keys(cosine)
+  return {
+    a1: a1.read(),
+    a2: a2.read(),
+    a3: Object.fromEntries(names.filter((name) => isWeight(name, bptt)).map((name) => [layerOf(name), cosine[name]])),
+    gradients: names.map((parameter) => ({ parameter, cosine: cosine[parameter], normRatio: normRatio[parameter] })),
+    firingRates: rates,
+  }
+}
+
+/** Weights of convolutions and linear layers; those of a normalisation are vectors. */
+function isWeight(name: string, model: Model): boolean {
+  return name.endsWith('weight') && model.gradients()[name].shape.length > 1
+}
+
+/** `layer1.conv.weight` → `layer1.conv` */
+export function layerOf(parameter: string): string {
+  return parameter.slice(0, Math.max(0, parameter.lastIndexOf('.')))
+}
+
+const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
+
+/** Means by name; values that are not finite (zero vectors have no direction) don't count. */
+function means(): { add(name: string, value: number): void; read(): Record<string, Cosine> } {
+  const sums = new Map<string, { sum: number; count: number }>()
+  return {
+    add(name, value) {
+      const entry = sums.get(name) ?? { sum: 0, count: 0 }
+      sums.set(name, entry)
+      if (!Number.isFinite(value)) return
+      entry.sum += value
+      entry.count++
+    },
+    read: () => Object.fromEntries([...sums].map(([name, { sum, count }]) => [name, count === 0 ? null : sum / count])),
+  }
+}

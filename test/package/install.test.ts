@@ -1,0 +1,106 @@
+/** The packed package in a project of its own: installs without native code or scripts, trains, has types and a command. */
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const run = promisify(execFile)
+/** `npm test` hands settings of this package on to child processes; they are not the new project's. */
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_') || name.toLowerCase() === 'npm_config_registry'))
+
+let folder = ''
+let project = ''
+let packed: string[] = []
+
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spikewasm-package-'))
+  project = join(folder, 'project')
+  await mkdir(project)
+  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }))
+  // build/ exists: the tests run from it.
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: root, env })
+  const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }]
+  packed = files.map((file) => file.path)
+  await run('npm', ['install', '--omit=optional', '--no-audit', '--no-fund', join(folder, filename)], { cwd: project, env, timeout: 120_000 })
+})
+
+test.after(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** Paths of all files below a folder, with their sizes. */
+async function filesBelow(path: string): Promise<{ path: string; bytes: number }[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  return Promise.all(files.map(async (file) => ({ path: file, bytes: (await stat(file)).size })))
+}
+
+test('the package holds the built code, the engines and the digits, and neither tests nor sources', () => {
+  for (const path of ['package.json', 'LICENSE', 'build/src/index.js', 'build/src/index.d.ts', 'build/assembly/opcodes.js', 'data/digits.csv.gz'])
+    assert.ok(packed.includes(path), path)
+  for (const engine of ['engine', 'engine-threads', 'engine-debug']) assert.ok(packed.includes(`build/wasm/${engine}.wasm`), engine)
+  assert.equal(packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)), [])
+})
+
+test('node_modules: no native code, no install scripts, under 30 MB', async () => {
+  const files = await filesBelow(join(project, 'node_modules'))
+  assert.ok(files.length > 50, `${files.length} files`)
+  assert.equal(files.filter(({ path }) => path.endsWith('.node')).map(({ path }) => path), [])
+  const withScripts: string[] = []
+  for (const { path } of files.filter((file) => file.path.endsWith('package.json'))) {
+    const { scripts = {} } = JSON.parse(await readFile(path, 'utf8')) as { scripts?: Record<string, string> }
+    if (['preinstall', 'install', 'postinstall'].some((name) => name in scripts)) withScripts.push(path)
+  }
+  assert.equal(withScripts, [])
+  const megabytes = files.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6
+  assert.ok(megabytes < 30, `${megabytes} MB`)
+})
+
+test('exports: the entry and its types exist', async () => {
+  const home = join(project, 'node_modules/spikewasm')
+  const { exports, types, bin } = JSON.parse(await readFile(join(home, 'package.json'), 'utf8')) as {
+    exports: { '.': { types: string; default: string } }
+    types: string
+    bin: { spikewasm: string }
+  }
+  for (const path of [exports['.'].types, exports['.'].default, types, bin.spikewasm]) assert.ok(existsSync(join(home, path)), path)
+})
+
+test('a program trains through the package, with and without threads, to the same bits, saves, and ends', async () => {
+  await writeFile(
+    join(project, 'train.js'),
+    `import { avgPool2d, batchNorm2d, conv2d, digits, flatten, lif, linear, sequential, sgd } from 'spikewasm'
+const { train } = digits()
+const sums = []
+for (const threads of [1, 2]) {
+  const net = sequential(conv2d(1, 8, 3, { padding: 1 }), batchNorm2d(8), lif(), avgPool2d(2), flatten(), linear(128, 10))
+  const model = await net.compile({ input: [1, 8, 8], batchSize: 64, threads })
+  const { epochs } = await model.fit(train, { epochs: 2, optimizer: sgd({ lr: 0.1 }) })
+  sums.push(Object.values(model.stateDict()).flatMap(({ data }) => [...data]).join())
+  await model.save('digits.safetensors')
+  console.log(JSON.stringify({ losses: epochs.map((e) => e.trainLoss), accuracy: epochs[1].trainAccuracy }))
+  await model.dispose()
+}
+console.log(sums[0] === sums[1] ? 'same bits' : 'different bits')
+`,
+  )
+  const { stdout } = await run(process.execPath, ['train.js'], { cwd: project, env, timeout: 60_000 })
+  const lines = stdout.trim().split('\n')
+  assert.is(lines[2], 'same bits')
+  const { losses, accuracy } = JSON.parse(lines[0]) as { losses: number[]; accuracy: number }
+  assert.ok(losses[1] < losses[0] && accuracy > 0.7, lines[0])
+  assert.ok(existsSync(join(project, 'digits.safetensors')))
+})
+
+test('the command runs', async () => {
+  const { stdout } = await run(join(project, 'node_modules/.bin/spikewasm'), ['info'], { cwd: project, env, timeout: 60_000 })
+  assert.match(stdout, /spikewasm/i)
+})
+
+test.run()
