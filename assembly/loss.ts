@@ -41,7 +41,8 @@ export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): voi
       if (gradient) memory.fill(gradient, 0, channels << 2)
     }
   }
-  if (last) summarise(rec, valid)
+  // At every step of an online method, since its updates look at the loss.
+  summarise(rec, valid)
 }
 
 /** Output [B][C] and, at the last step, Predictions, without a loss (evaluation). One unit. Scratch: none. */

@@ -31,7 +31,7 @@ export enum Control {
   Arrived = 128,
   /** 0, or why the run has to end: a `Fault`. */
   Poison = 192,
-  /** Index of the record that worker 0 runs. */
+  /** Index of the record that the workers run. */
   Progress = 256,
   /** Address of the images that this run reads, as [B][H][W][T][C] float32 (T only for frames). */
   Input = 320,
@@ -212,7 +212,7 @@ export enum ConvWord {
   Accumulate = 36,
 
   // Spikes: the input is Scale · Σ over sources of pooled spikes.
-  /** Table of SourceCount entries of 8 bytes: address of masks, address of counts. */
+  /** Table of SourceCount entries of 8 bytes: address of masks, 0. */
   Sources = 40,
   SourceCount = 41,
   /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC); Winograd: bytes between planes of transformed tiles. */
@@ -244,6 +244,8 @@ export enum ConvWord {
   OutCPerUnit = 60,
   /** Non-zero: 7 lists of neurons by pairs of steps instead of 15 by the whole pattern. */
   PairLists = 61,
+  /** Forward on spikes: blocks of output channels that one unit sums side by side. */
+  BlocksPerUnit = 62,
 }
 
 /** Words of normalisation records. Statistics have `Groups` rows: 1, or T when each step has its own (step mode s). */

@@ -68,7 +68,7 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /**
- * Runs a program. Returns a `Fault` (None when all went well). Worker 0 notes the record it is at in Control.Progress.
+ * Runs a program. Returns a `Fault` (None when all went well). Control.Progress tells the record they are at.
  * scratch: this worker's scratch. spins: how often to look at the epoch before sleeping. timeout: milliseconds that a barrier waits at most.
  */
 export function run(program: usize, worker: i32, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
@@ -84,7 +84,8 @@ export function run(program: usize, worker: i32, workers: i32, scratch: usize, s
       for (let i = 0; i < records; i++) {
         const condition = load<i32>(rec, Rec.Condition << 2)
         if (condition == 0 || (load<u32>(Control.StepMask) >> t) & 1) {
-          if (worker == 0) store<i32>(Control.Progress, index + i)
+          // Every worker is at the same record, so they all write the same.
+          store<i32>(Control.Progress, index + i)
           const fault = runRecord(rec, t, counters + (<usize>(index + i) << 2), workers, scratch, spins, timeout)
           if (fault != Fault.None) return fault
         }

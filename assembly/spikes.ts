@@ -408,6 +408,21 @@ export function sumRows4(sum: usize, rows: usize, list: usize, end: usize): void
   v128.store(sum, f32x4.add(s0, r0))
 }
 
+/**
+ * sums[p] = sum of the rows in list p, for `blocks` blocks of output channels whose rows lie blockBytes apart and whose sums setBytes apart; written.
+ * sums float32 [16][width]. Block beside block, since the processor then foresees how long the second loop over the same list is.
+ */
+// @ts-ignore: decorator
+@inline
+function sumLists(sums: usize, setBytes: usize, rows: usize, blockBytes: usize, blocks: i32, width: i32, pointers: usize, p: i32): void {
+  let left = blocks
+  do {
+    sumList(sums, rows, width, pointers, p)
+    sums += setBytes
+    rows += blockBytes
+  } while (--left)
+}
+
 /** sums[p] = sum of the rows in list p, one list, written. sums float32 [16][width]. */
 // @ts-ignore: decorator
 @inline
@@ -513,10 +528,10 @@ export function combineFew(out: usize, outStep: usize, sums: usize, bytes: usize
  *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n] + Bias[n]
  * Out float32 [B·OutH·OutW][T][OutC]: written. Weight float32 [OutC / BlockWidth][KRows][BlockWidth] with a zero row KernelH·KernelW·InC;
  * Bias float32 [OutC] or 0; lists as Op.SpikeLists leaves them. No aliasing.
- * unit = block·⌈pixels / PixelsPerUnit⌉ + chunk: consecutive units read the same block of Weight, which stays in the cache.
- * Scratch: 17·4·BlockWidth bytes (`spikeConvScratchBytes`).
+ * unit = group of BlocksPerUnit blocks·⌈pixels / PixelsPerUnit⌉ + chunk: consecutive units read the same blocks of Weight, which stay in the cache.
+ * Scratch: 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`).
  *
- *   scratch: sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth]
+ *   scratch: BlocksPerUnit × { sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth] }
  */
 export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const steps = stepsOf(rec)
@@ -525,45 +540,66 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
   const perUnit = word(rec, ConvWord.PixelsPerUnit)
   const chunks = (pixels + perUnit - 1) / perUnit
-  const block = unit / chunks
-  const first = (unit - block * chunks) * perUnit
+  const group = unit / chunks
+  const block = group * word(rec, ConvWord.BlocksPerUnit)
+  const blocks = min(word(rec, ConvWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
+  const first = (unit - group * chunks) * perUnit
   const last = min(first + perUnit, pixels)
-  check(steps > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
+  check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
 
-  const rows = address(rec, ConvWord.Weight) + <usize>(block * word(rec, ConvWord.KRows)) * bytes
+  const blockBytes = <usize>word(rec, ConvWord.KRows) * bytes
+  const rows = address(rec, ConvWord.Weight) + <usize>block * blockBytes
   const outStep = address(rec, ConvWord.OutC) << 2
   const outPixel = outStep * address(rec, ConvWord.T)
   const scale = load<f32>(rec + ConvWord.Scale * 4)
   const pairs = word(rec, ConvWord.PairLists) != 0
-  const bias = scratch + 16 * bytes
-  if (address(rec, ConvWord.Bias) != 0) memory.copy(bias, address(rec, ConvWord.Bias) + <usize>block * bytes, bytes)
-  else memory.fill(bias, 0, bytes)
+  const setBytes = 17 * bytes
+  for (let j: usize = 0; j < <usize>blocks; j++) {
+    const bias = scratch + j * setBytes + 16 * bytes
+    if (address(rec, ConvWord.Bias) != 0) memory.copy(bias, address(rec, ConvWord.Bias) + (<usize>block + j) * bytes, bytes)
+    else memory.fill(bias, 0, bytes)
+  }
 
   let pointers = address(rec, ConvWord.ListPointers) + <usize>first * POINTERS
   let out =
     address(rec, ConvWord.Out) + <usize>first * outPixel + <usize>word(rec, ConvWord.Group) * 4 * outStep + <usize>block * bytes
   for (let pixel = first; pixel < last; pixel++) {
-    if (load<u32>(pointers) == load<u32>(pointers, 60)) {
-      let o = out
-      for (let bit = 1; bit <= steps; bit += bit) {
-        memory.copy(o, bias, bytes)
-        o += outStep
-      }
+    const silent = load<u32>(pointers) == load<u32>(pointers, 60)
+    if (silent) {
+      // Nothing to sum: the biases alone.
     } else if (steps < 15) {
-      for (let p = 1; p <= steps; p++) sumList(scratch, rows, width, pointers, p)
-      combineFew(out, outStep, scratch, bytes, scale, bias, steps)
+      for (let p = 1; p <= steps; p++) sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, p)
     } else if (pairs) {
       for (let p = 1; p < 4; p++) {
-        sumList(scratch, rows, width, pointers, p)
-        sumList(scratch, rows, width, pointers, p << 2)
+        sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, p)
+        sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, p << 2)
       }
-      sumList(scratch, rows, width, pointers, 15)
-      combine7(out, outStep, scratch, bytes, scale, bias)
+      sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, 15)
     } else {
-      for (let p = 1; p < 16; p++) sumList(scratch, rows, width, pointers, p)
-      combine15(out, outStep, scratch, bytes, scale, bias)
+      for (let p = 1; p < 16; p++) sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, p)
+    }
+    let sums = scratch
+    let o = out
+    for (let j = 0; j < blocks; j++) {
+      const bias = sums + 16 * bytes
+      if (silent) copySteps(o, outStep, bias, bytes, steps)
+      else if (steps < 15) combineFew(o, outStep, sums, bytes, scale, bias, steps)
+      else if (pairs) combine7(o, outStep, sums, bytes, scale, bias)
+      else combine15(o, outStep, sums, bytes, scale, bias)
+      sums += setBytes
+      o += bytes
     }
     pointers += POINTERS
     out += outPixel
+  }
+}
+
+/** out[step][…] = row, for each of the steps (1, 3, 7 or 15: one to four). */
+// @ts-ignore: decorator
+@inline
+function copySteps(out: usize, outStep: usize, row: usize, bytes: usize, steps: i32): void {
+  for (let bit = 1; bit <= steps; bit += bit) {
+    memory.copy(out, row, bytes)
+    out += outStep
   }
 }

@@ -35,7 +35,13 @@ function runFile(file) {
       let failed = total - passed
       if (failed === 0 && (code !== 0 || total === 0)) {
         failed = 1
-        const why = hung ? `did not end within ${TIMEOUT_MS / 1000} s` : signal ? `ended by ${signal}` : total === 0 ? 'ran no test' : `exit code ${code}`
+        const why = hung
+          ? `did not end within ${TIMEOUT_MS / 1000} s`
+          : signal
+            ? `ended by ${signal}`
+            : total === 0
+              ? 'ran no test'
+              : `exit code ${code}`
         console.log(`  FAIL  ${file}: ${why}`)
       }
       resolve({ passed, failed })
@@ -44,7 +50,9 @@ function runFile(file) {
 }
 
 const wanted = process.argv.slice(2)
-const sources = filesBelow('test').filter((path) => path.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => path.includes(part))))
+const sources = filesBelow('test').filter(
+  (path) => path.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => path.includes(part))),
+)
 let [passed, failed] = [0, 0]
 for (const source of sources) {
   const file = join('build', source.replace(/\.ts$/, '.js'))

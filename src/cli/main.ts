@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { SpikewasmError } from '../errors.js'
+import { diagnoseCommand } from './diagnose.js'
 import { evalCommand } from './eval.js'
 import { infoCommand } from './info.js'
 import { inFlags } from './mistakes.js'
@@ -20,6 +21,7 @@ const program = new Command('spikewasm')
 trainCommand(program.command('train'))
 evalCommand(program.command('eval'))
 infoCommand(program.command('info'))
+diagnoseCommand(program.command('diagnose'))
 
 /** Whoever reads our output may leave early, as `head` does. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -3,7 +3,7 @@
 import { Batches } from '../data/batches.js'
 import type { Dataset, Split } from '../data/dataset.js'
 import { expect } from '../errors.js'
-import { type CompileOptions, compile, type Model } from '../model.js'
+import { compile, type Model } from '../model.js'
 import type { Module } from '../nn/containers.js'
 import { trace } from '../nn/trace.js'
 import { checkDataset } from '../train/evaluate.js'
@@ -50,44 +50,53 @@ const POINTS = 6
 export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const { network, data, name = 'network', timeSteps = [1, 2, 4, 8, 16], methods = variantNames, batchSize = 32, steps = 200 } = options
   const { optimizer = sgd(), threads = 1, seed = 0, onProgress = () => undefined } = options
-  expect(timeSteps.length > 0 && new Set(timeSteps).size === timeSteps.length, () => `diagnose.timeSteps must be different integers, got [${timeSteps.join(', ')}]`)
-  for (const method of methods) expect(variantNames.includes(method), () => `diagnose.methods must be among ${variantNames.join(', ')}, got ${JSON.stringify(method)}`)
+  const different = (list: readonly unknown[]): boolean => list.length > 0 && new Set(list).size === list.length
+  expect(different(timeSteps), () => `diagnose.timeSteps must be one or more different integers, got [${timeSteps.join(', ')}]`)
+  expect(
+    different(methods) && methods.every((method) => variantNames.includes(method)),
+    () => `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, got [${methods.join(', ')}]`,
+  )
   expect(Number.isInteger(steps) && steps >= 1, () => `diagnose.steps must be an integer ≥ 1, got ${steps}`)
   expect(
-    data.train.length >= batchSize,
+    batchSize <= data.train.length,
     () => `diagnose.batchSize must be at most the number of training samples, ${data.train.length}, got ${batchSize}`,
   )
   const input = data.train.shape
-  const build = (T: number, method: Variant, more: Partial<CompileOptions> = {}): Promise<Model> =>
-    compile(more.inspect === undefined ? network() : withoutDropout(network()), { input, batchSize, threads, seed, timeSteps: T, ...variants[method], ...more })
+  const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
+    compile(module, { input, batchSize, threads, seed, timeSteps: T, inspect, ...variants[method] })
+  const buildReference = (T: number): Promise<Model> => build(withoutDropout(network()), T, 'bptt', true)
+  const buildCompared = (T: number): Promise<Model> => build(withoutDropout(network()), T, 'rate-m')
+  const buildTimed = (T: number, method: Variant): Promise<Model> => build(network(), T, method)
 
   // What does not fit in memory shall fail now, and not after minutes of training.
   let parameters = 0
-  for (const T of timeSteps)
-    for (const [method, inspect] of [...methods.map((m) => [m] as const), ['bptt', true] as const])
-      await using(build(T, method, { inspect }), async (model) => {
-        checkDataset(model, data.train)
-        checkDataset(model, data.test)
-        parameters = model.parameterCount
-      })
+  const check = (model: Model): void => {
+    checkDataset(model, data.train)
+    checkDataset(model, data.test)
+    parameters = model.parameterCount
+  }
+  for (const T of timeSteps) {
+    await using(buildReference(T), check)
+    for (const method of methods) await using(buildTimed(T, method), check)
+  }
 
   const training: TrainingDiagnosis[] = []
   const costs: Cost[] = []
-  for (const T of timeSteps) {
-    const batches = stream(data.train, batchSize, seed)
-    await using(build(T, 'bptt', { inspect: true }), async (bptt) => {
-      await using(build(T, 'rate-m', { inspect: false }), async (rate) => {
-        training.push(await train(bptt, rate, batches, data.test, steps, optimizer, (message) => onProgress(`T ${T}: ${message}`)))
+  const fill = stream(data.train, batchSize, seed)
+  for (const T of timeSteps)
+    await using(buildReference(T), async (bptt) => {
+      await using(buildCompared(T), async (rate) => {
+        training.push(await train({ bptt, rate, fill, test: data.test, steps, optimizer, onProgress }))
       })
+      const state = bptt.stateDict()
       for (const method of methods) {
         onProgress(`T ${T}: time of ${method}`)
-        await using(build(T, method), async (model) => {
-          model.loadStateDict(bptt.stateDict())
-          costs.push({ method, timeSteps: T, ...(await measureCost(model, (slot) => batches(0, slot))) })
+        await using(buildTimed(T, method), async (model) => {
+          model.loadStateDict(state)
+          costs.push({ method, timeSteps: T, ...(await measureCost(model, (slot) => fill(0, slot))) })
         })
       }
     })
-  }
   costs.sort((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method))
   return {
     setup: {
@@ -110,16 +119,18 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   }
 }
 
+interface Training {
+  readonly bptt: Model
+  readonly rate: Model
+  readonly fill: Fill
+  readonly test: Dataset
+  readonly steps: number
+  readonly optimizer: Sgd
+  readonly onProgress: (message: string) => void
+}
+
 /** Trains with BPTT and measures on the way. */
-async function train(
-  bptt: Model,
-  rate: Model,
-  fill: (batch: number, slot: ReturnType<Model['slot']>) => void,
-  test: Dataset,
-  steps: number,
-  optimizer: Sgd,
-  onProgress: (message: string) => void,
-): Promise<TrainingDiagnosis> {
+async function train({ bptt, rate, fill, test, steps, optimizer, onProgress }: Training): Promise<TrainingDiagnosis> {
   const points: Point[] = []
   const measured = new Set(Array.from({ length: POINTS }, (_, i) => Math.round((i * steps) / (POINTS - 1))))
   const schedule = cosine()
@@ -127,7 +138,7 @@ async function train(
   let last: Probe | undefined
   for (let step = 0; step <= steps; step++) {
     if (measured.has(step)) {
-      onProgress(`step ${step} of ${steps} with BPTT`)
+      onProgress(`T ${bptt.timeSteps}: step ${step} of ${steps} with BPTT`)
       last = await probe(bptt, rate, (batch, slot) => fill(step + batch, slot), PROBES)
       points.push({ step, a1: last.a1, a2: last.a2, a3: last.a3 })
     }
@@ -140,8 +151,11 @@ async function train(
   return { timeSteps: bptt.timeSteps, points, gradients, firingRates, testAccuracy }
 }
 
+/** Writes a batch, counted over all epochs, into a slot. */
+type Fill = (batch: number, slot: ReturnType<Model['slot']>) => void
+
 /** Full batches without end, in a new order each epoch. */
-function stream(data: Dataset, batchSize: number, seed: number): (batch: number, slot: ReturnType<Model['slot']>) => void {
+function stream(data: Dataset, batchSize: number, seed: number): Fill {
   const batches = new Batches(data, { batchSize, training: true, seed, dropLast: true })
   return (batch, { images, labels }) => {
     batches.startEpoch(Math.floor(batch / batches.length))
@@ -165,7 +179,7 @@ function layerTitles(network: Module, input: readonly [number, number, number], 
   return titles
 }
 
-async function using(compiled: Promise<Model>, body: (model: Model) => Promise<void>): Promise<void> {
+async function using(compiled: Promise<Model>, body: (model: Model) => void | Promise<void>): Promise<void> {
   const model = await compiled
   try {
     await body(model)

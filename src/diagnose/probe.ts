@@ -1,6 +1,6 @@
 /** Compares gradients on batches that BPTT is about to train on: the paper's assumptions, and the firing rates of the same passes. */
 
-import { cosineOf, type Model, type StateDict } from '../model.js'
+import { cosineOf, type Model } from '../model.js'
 import type { Cosine, GradientMatch, Point } from './diagnosis.js'
 
 export interface Probe extends Omit<Point, 'step'> {
@@ -24,6 +24,7 @@ export async function probe(
   rate.loadStateDict(bptt.stateDict())
   const [a1, a2, cosines, ratios] = [means(), means(), means(), means()]
   const rates: Record<string, number[]> = {}
+  const weights = new Set<string>()
   for (let batch = 0; batch < batches; batch++) {
     for (const model of [bptt, rate]) {
       fill(batch, model.slot(0))
@@ -32,8 +33,10 @@ export async function probe(
     const assumptions = bptt.diagnostics()
     for (const [layer, cosine] of Object.entries(assumptions.a1)) a1.add(layer, cosine)
     for (const [weight, cosine] of Object.entries(assumptions.a2)) a2.add(layerOf(weight), cosine)
-    const reference: StateDict = bptt.gradients()
-    for (const [name, { data }] of Object.entries(rate.gradients())) {
+    const reference = bptt.gradients()
+    for (const [name, { data, shape }] of Object.entries(rate.gradients())) {
+      // Those of a normalisation are vectors.
+      if (name.endsWith('weight') && shape.length > 1) weights.add(name)
       cosines.add(name, cosineOf(data, reference[name].data))
       ratios.add(name, (bptt.timeSteps * norm(data)) / norm(reference[name].data))
     }
@@ -47,15 +50,10 @@ export async function probe(
   return {
     a1: a1.read(),
     a2: a2.read(),
-    a3: Object.fromEntries(names.filter((name) => isWeight(name, bptt)).map((name) => [layerOf(name), cosine[name]])),
+    a3: Object.fromEntries([...weights].map((name) => [layerOf(name), cosine[name]])),
     gradients: names.map((parameter) => ({ parameter, cosine: cosine[parameter], normRatio: normRatio[parameter] })),
     firingRates: rates,
   }
-}
-
-/** Weights of convolutions and linear layers; those of a normalisation are vectors. */
-function isWeight(name: string, model: Model): boolean {
-  return name.endsWith('weight') && model.gradients()[name].shape.length > 1
 }
 
 /** `layer1.conv.weight` → `layer1.conv` */

@@ -4,6 +4,10 @@ import type { Module } from '../nn/containers.js'
 import type { NeuronOptions } from '../nn/layers.js'
 import { cnn } from './cnn.js'
 import { mlp } from './mlp.js'
+import { preactResnet34 } from './preact.js'
+import { resnet18, resnet19 } from './resnet.js'
+import { sewResnet34 } from './sew.js'
+import { vgg11, vgg13, vggsnn } from './vgg.js'
 
 /** Makes a network for samples of [C, H, W] with so many classes; `neuron` applies to all its neurons. */
 export type ModelFactory = (input: readonly [number, number, number], classes: number, neuron?: NeuronOptions) => Module
@@ -11,6 +15,13 @@ export type ModelFactory = (input: readonly [number, number, number], classes: n
 export const models = {
   mlp,
   cnn,
+  vgg11: ([inChannels], classes, neuron) => vgg11({ inChannels, classes, neuron }),
+  vgg13: ([inChannels], classes, neuron) => vgg13({ inChannels, classes, neuron }),
+  vggsnn: ([inChannels, imageSize], classes, neuron) => vggsnn({ inChannels, classes, neuron, imageSize }),
+  resnet18: ([inChannels], classes, neuron) => resnet18({ inChannels, classes, neuron }),
+  resnet19: ([inChannels], classes, neuron) => resnet19({ inChannels, classes, neuron }),
+  sewResnet34: ([inChannels], classes, neuron) => sewResnet34({ inChannels, classes, neuron }),
+  preactResnet34: ([inChannels], classes, neuron) => preactResnet34({ inChannels, classes, neuron }),
 } satisfies Record<string, ModelFactory>
 
 export type ModelName = keyof typeof models

@@ -14,7 +14,7 @@ export function initialValues(graph: Graph, parameter: { node: number; role: str
   if (parameter.role === 'w' && layer.kind === 'neuron') return values.fill(-Math.log(layer.tau - 1))
   if (layer.kind !== 'conv2d' && layer.kind !== 'linear') return values
   const stream = new RandomStream(Purpose.Init)
-  if (layer.init !== 'default') {
+  if (layer.init !== 'default' && (parameter.role === 'weight' || layer.init.bias !== 'default')) {
     if (parameter.role === 'bias') return values
     for (let i = 0; i < values.length; i++) {
       stream.start(seed, position, i)

@@ -6,8 +6,11 @@ import { expect, SpikewasmError } from '../errors.js'
 export type Size = number | readonly [number, number]
 export type Pair = readonly [number, number]
 
-/** How a weight starts: PyTorch's default, uniform in ±1/√fanIn, or normal with mean 0. */
-export type Init = 'default' | { normal: number }
+/**
+ * How a layer starts: PyTorch's default, weight and bias uniform in ±1/√fanIn; or the weight normal with mean 0 and this standard deviation, the bias 0 unless
+ * it is to start as PyTorch's default.
+ */
+export type Init = 'default' | { normal: number; bias?: 'zeros' | 'default' }
 
 export interface Conv2d {
   readonly kind: 'conv2d'

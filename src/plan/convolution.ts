@@ -184,6 +184,7 @@ export function emitSpikes(
     [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
     [ConvWord.PixelsPerUnit]: geometry.pixelsPerUnit,
     [ConvWord.PairLists]: geometry.pairLists ? 1 : 0,
+    [ConvWord.BlocksPerUnit]: geometry.blocksPerUnit,
   }
   for (let group = 0; group * 4 < steps; group++) {
     b.emit(Op.SpikeLists, geometry.listUnits, { ...words, [ConvWord.Group]: group }, geometry.listScratchBytes)
@@ -284,6 +285,8 @@ export function listSource(g: Geometry, source: Expression, totalSteps: number):
 /** Gradient of the weight from lists of the neurons that fired. */
 export function emitListGradient(b: ProgramBuilder, g: Geometry, totalSteps: number, { tensor, scale }: { tensor: SpikeTensor; scale: number }, delta: Buffer, out: Reference, name: string): void {
   const plan = listGradientPlan(listShape(g, totalSteps))
+  // Room for 16 counts, so that memory is the same for every T up to 16.
+  const room = listGradientPlan(listShape(g, Math.max(16, totalSteps)))
   const words: Words = {
     [ConvWord.In]: ref(tensor.counts),
     [ConvWord.Delta]: ref(delta),
@@ -291,9 +294,9 @@ export function emitListGradient(b: ProgramBuilder, g: Geometry, totalSteps: num
     [ConvWord.Scale]: f32(scale / totalSteps),
     [ConvWord.Scratch]: ref(b.buffer(`${name} grids`, plan.gridBytes)),
     [ConvWord.Lists]: ref(b.buffer(`${name} rate lists`, plan.listBytes)),
-    [ConvWord.ListPointers]: ref(b.buffer(`${name} rate list pointers`, plan.pointerBytes)),
+    [ConvWord.ListPointers]: ref(b.buffer(`${name} rate list pointers`, room.pointerBytes)),
   }
-  for (const { op, units, words: shape } of [plan.lists, plan.gradient]) b.emit(op, units, { ...shape, ...words }, plan.workerBytes)
+  for (const { op, units, words: shape } of [plan.lists, plan.gradient]) b.emit(op, units, { ...shape, ...words }, room.workerBytes)
 }
 
 /** Gradient of the weight in the weight's layout. `accumulate` adds to it (online methods). */
@@ -368,14 +371,14 @@ export function emitMaterialise(
     [MaterialiseWord.C]: stored,
     [MaterialiseWord.T]: steps,
     [MaterialiseWord.PixelsPerUnit]: perUnit,
-    [MaterialiseWord.Terms]: { table: expression.terms.map((term) => termWords(term, images, input)), entryBytes: TermWord.Bytes },
+    [MaterialiseWord.Terms]: { table: expression.terms.map((term) => termWords(term, images, mean, input)), entryBytes: TermWord.Bytes },
     [MaterialiseWord.TermCount]: expression.terms.length,
     [MaterialiseWord.Mean]: mean ? 1 : 0,
     [MaterialiseWord.TotalSteps]: totalSteps,
   })
 }
 
-function termWords(term: Term, images: number, input: (tensor: FloatTensor) => DenseInput): Words {
+function termWords(term: Term, images: number, mean: boolean, input: (tensor: FloatTensor) => DenseInput): Words {
   const { tensor, norm, pool } = term
   const shared: Words = {
     [TermWord.Scale]: f32(term.scale),
@@ -393,8 +396,9 @@ function termWords(term: Term, images: number, input: (tensor: FloatTensor) => D
     return {
       ...shared,
       [TermWord.Kind]: 1,
-      [TermWord.Address]: ref(tensor.masks),
-      [TermWord.Counts]: ref(tensor.counts),
+      // A mean reads counts alone: masks need not outlive the forward pass for it.
+      [TermWord.Address]: mean ? 0 : ref(tensor.masks),
+      [TermWord.Counts]: mean ? ref(tensor.counts) : 0,
       [TermWord.PlaneBytes]: images * tensor.shape[1] * tensor.shape[2] * tensor.stored,
     }
   const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps } = input(tensor)

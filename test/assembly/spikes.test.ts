@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ConvWord, Op } from '../../assembly/opcodes.js'
-import { type SpikeGeometry, type SpikeShape, spikeGeometry, spikeListsFit } from '../../src/plan/spike-geometry.js'
+import { type SpikeGeometry, type SpikeShape, spikeConvScratchBytes, spikeGeometry, spikeListsFit } from '../../src/plan/spike-geometry.js'
 import { f32, TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
 
 /** Word of the record: non-zero asks for 7 lists. */
@@ -202,6 +202,7 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
     [ConvWord.ListBytes]: g.listBytes,
     [ConvWord.ListPointers]: pointers,
     [ConvWord.PixelsPerUnit]: g.pixelsPerUnit,
+    [ConvWord.BlocksPerUnit]: g.blocksPerUnit,
     [ConvWord.PairLists]: g.pairLists ? 1 : 0,
   }
   const listScratch = engine.alloc(g.listScratchBytes)
@@ -300,7 +301,7 @@ for (const variant of variants) {
         inW: 4 + upTo(5),
         inC: 4 * upTo(6),
         blockWidth,
-        outC: blockWidth * upTo(2),
+        outC: blockWidth * upTo(3),
         kernelH: upTo(5),
         kernelW: upTo(5),
         strideH: upTo(3),
@@ -315,11 +316,14 @@ for (const variant of variants) {
       const rowsPerUnit = upTo(c.images * c.outH)
       const pixels = c.images * c.outH * c.outW
       const pixelsPerUnit = upTo(pixels)
+      const blocksPerUnit = upTo(3)
       checkCase(variant, c, seed, {
         rowsPerUnit,
         listUnits: Math.ceil((c.images * c.outH) / rowsPerUnit),
         pixelsPerUnit,
-        convUnits: (Math.ceil(pixels / pixelsPerUnit) * c.outC) / c.blockWidth,
+        blocksPerUnit,
+        convUnits: Math.ceil(pixels / pixelsPerUnit) * Math.ceil(c.outC / c.blockWidth / blocksPerUnit),
+        convScratchBytes: spikeConvScratchBytes(c.blockWidth, blocksPerUnit),
       })
     }
   })

@@ -134,7 +134,8 @@ function readGolden(file: string) {
     if (!tensor) throw new Error(`${file} has no ${name}`)
     return toFloat32(tensor)
   }
-  const names = (prefix: string): string[] => [...tensors.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length))
+  const names = (prefix: string): string[] =>
+    [...tensors.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length))
   const before: StateDict = Object.fromEntries(
     names('before.').map((name) => [name, { shape: tensors.get(`before.${name}`)?.shape ?? [], data: values(`before.${name}`) }]),
   )
@@ -221,8 +222,16 @@ for (const file of files) {
 }
 
 test('there is a fixture for every network, both methods and both step modes', () => {
-  for (const name of Object.keys(networks)) assert.ok(files.some((file) => networkName(file) === name), name)
-  for (const part of ['-rate-m-', '-rate-s-', '-bptt-m-', '-bptt-s-']) assert.ok(files.some((file) => file.includes(part)), part)
+  for (const name of Object.keys(networks))
+    assert.ok(
+      files.some((file) => networkName(file) === name),
+      name,
+    )
+  for (const part of ['-rate-m-', '-rate-s-', '-bptt-m-', '-bptt-s-'])
+    assert.ok(
+      files.some((file) => file.includes(part)),
+      part,
+    )
 })
 
 test.run()

@@ -39,7 +39,12 @@ test('constant input, one linear layer before one LIF: the rate gradient is the 
     for (const stepMode of ['m', 's'] as const) {
       const rate = await gradientsOf(c, { method: 'rate', stepMode })
       for (const name of Object.keys(bptt))
-        expectClose(`T=${timeSteps} ${stepMode} ${name} seed=${c.seed}`, rate[name].data.map((g) => g * timeSteps), bptt[name].data, 1e-5)
+        expectClose(
+          `T=${timeSteps} ${stepMode} ${name} seed=${c.seed}`,
+          rate[name].data.map((g) => g * timeSteps),
+          bptt[name].data,
+          1e-5,
+        )
       assert.ok(norm(bptt['1.weight'].data) > 1e-3, 'the gradient is not zero')
     }
   }
@@ -65,7 +70,8 @@ for (const [name, layers] of [
     const first = await gradientsOf(c, { method: 'rate', stepMode: 'm' })
     checkGradients(`rate m seed=${c.seed}`, c, first, c.reference.gradients, 1e-4)
     const expected = Object.fromEntries(Object.entries(first).map(([key, { data }]) => [key, data]))
-    for (const options of others) checkGradients(`${JSON.stringify(options)} seed=${c.seed}`, c, await gradientsOf(c, options), expected, 1e-5)
+    for (const options of others)
+      checkGradients(`${JSON.stringify(options)} seed=${c.seed}`, c, await gradientsOf(c, options), expected, 1e-5)
   })
 
 // Online methods. OTTT's networks: τ = 2, standardised weights, 2.74 behind each neuron.
@@ -82,7 +88,11 @@ const ottt = (options: NeuronOptions = { tau: 2 }): Layer[] => [
   linear(17 * 3, 4),
 ]
 
-const neurons: readonly NeuronOptions[] = [{ tau: 2 }, { tau: 3, vReset: 0 }, { tau: 2, decayInput: true, vThreshold: 0.4, surrogate: 'atan' }]
+const neurons: readonly NeuronOptions[] = [
+  { tau: 2 },
+  { tau: 3, vReset: 0 },
+  { tau: 2, decayInput: true, vThreshold: 0.4, surrogate: 'atan' },
+]
 
 for (const method of ['ottt', 'sltt'] as const)
   for (const neuron of neurons)
@@ -118,7 +128,9 @@ for (const method of ['ottt', 'sltt'] as const)
         const expected = c.reference.state[name].slice()
         // 'everyStep' moved the reference's parameters already; a first step from rest has no momentum.
         if (update === 'afterwards')
-          c.reference.gradients[name].forEach((g, i) => void (expected[i] -= options.lr * (g + options.weightDecay * expected[i])))
+          c.reference.gradients[name].forEach((g, i) => {
+            expected[i] -= options.lr * (g + options.weightDecay * expected[i])
+          })
         const moved = (now: ArrayLike<number>): Float64Array => Float64Array.from(now, (v, i) => v - c.state[name].data[i])
         expectClose(`movement of ${name} seed=${c.seed}`, moved(state[name].data), moved(expected), 1e-3)
       }

@@ -53,7 +53,16 @@ const geometries: readonly Geometry[] = [
   {
     name: '5→33→1 7×5 pools without batch norm',
     input: [5, 7, 5],
-    layers: [conv2d(5, 33, 3, { padding: 1 }), lif(), avgPool2d(2), conv2d(33, 1, 1), lif(), avgPool2d([3, 2], { stride: 1 }), flatten(), linear(1, 3)],
+    layers: [
+      conv2d(5, 33, 3, { padding: 1 }),
+      lif(),
+      avgPool2d(2),
+      conv2d(33, 1, 1),
+      lif(),
+      avgPool2d([3, 2], { stride: 1 }),
+      flatten(),
+      linear(1, 3),
+    ],
   },
   {
     name: '2→17→17 6×5 pool with padding, 5×5 kernel',
@@ -120,10 +129,24 @@ for (const [method, stepMode] of methods)
 
 // Neurons.
 
-const chain = (neuron: () => Layer): Layer[] => [conv2d(2, 5, 3, { padding: 1 }), neuron(), avgPool2d(2), conv2d(5, 6, 2), neuron(), flatten(), linear(12, 3)]
+const chain = (neuron: () => Layer): Layer[] => [
+  conv2d(2, 5, 3, { padding: 1 }),
+  neuron(),
+  avgPool2d(2),
+  conv2d(5, 6, 2),
+  neuron(),
+  flatten(),
+  linear(12, 3),
+]
 const input = [2, 4, 6] as const
 
-const resets: readonly NeuronOptions[] = [{}, { detachReset: false }, { vReset: 0 }, { vReset: 0, detachReset: false }, { vReset: -0.3, detachReset: false }]
+const resets: readonly NeuronOptions[] = [
+  {},
+  { detachReset: false },
+  { vReset: 0 },
+  { vReset: 0, detachReset: false },
+  { vReset: -0.3, detachReset: false },
+]
 for (const reset of resets)
   for (const decayInput of [false, true])
     for (const [method, stepMode] of methods)
@@ -133,11 +156,23 @@ for (const reset of resets)
         await checkCase('lif', await makeCase(chain(neuron), { input, timeSteps: 5, batchSize: 3, method, stepMode, frames: true }, seed))
       })
 
-for (const surrogate of ['sigmoid', 'atan', 'triangle', 'rectangle', 'fastSigmoid', 'piecewiseExp', 'erf'] as const satisfies readonly SurrogateName[])
+for (const surrogate of [
+  'sigmoid',
+  'atan',
+  'triangle',
+  'rectangle',
+  'fastSigmoid',
+  'piecewiseExp',
+  'erf',
+] as const satisfies readonly SurrogateName[])
   for (const [method, stepMode] of methods)
     test(`surrogate ${surrogate} ${method} ${stepMode}`, async () => {
       for (const options of [{ surrogate }, { surrogate, alpha: 1.7, detachReset: false }]) {
-        const c = await makeCase(chain(() => lif(options)), { input, timeSteps: 4, batchSize: 2, method, stepMode }, seed)
+        const c = await makeCase(
+          chain(() => lif(options)),
+          { input, timeSteps: 4, batchSize: 2, method, stepMode },
+          seed,
+        )
         await checkCase(JSON.stringify(options), c)
       }
     })
@@ -147,12 +182,21 @@ for (const [method, stepMode] of methods)
     for (const options of [{}, { vReset: 0.1 }, { detachReset: false }])
       await checkCase(
         JSON.stringify(options),
-        await makeCase(chain(() => integrateAndFire(options)), { input, timeSteps: 4, batchSize: 3, method, stepMode }, seed),
+        await makeCase(
+          chain(() => integrateAndFire(options)),
+          { input, timeSteps: 4, batchSize: 3, method, stepMode },
+          seed,
+        ),
       )
   })
 
 for (const stepMode of ['m', 's'] as const)
-  for (const options of [{}, { decayInput: true, vThreshold: 0.4 }, { vReset: 0.1, detachReset: false }, { decayInput: true, vReset: -0.2, vThreshold: 0.3 }])
+  for (const options of [
+    {},
+    { decayInput: true, vThreshold: 0.4 },
+    { vReset: 0.1, detachReset: false },
+    { decayInput: true, vReset: -0.2, vThreshold: 0.3 },
+  ])
     test(`plif ${JSON.stringify(options)} bptt ${stepMode}`, async () => {
       const layers = [conv2d(2, 5, 3), batchNorm2d(5), plif(options), flatten(), linear(40, 6), plif(options), linear(6, 3)]
       await checkCase('plif', await makeCase(layers, { input, timeSteps: 5, batchSize: 3, method: 'bptt', stepMode, frames: true }, seed))
@@ -174,10 +218,21 @@ test('reference: gradients of the smooth parts equal finite differences', () => 
     ['4.bias', [3]],
   ]
   const state: StateDict = Object.fromEntries(
-    sizes.map(([name, shape], i) => [name, { shape, data: uniform(shape.reduce((a, b) => a * b, 1), 1, seed + i) }]),
+    sizes.map(([name, shape], i) => [
+      name,
+      {
+        shape,
+        data: uniform(
+          shape.reduce((a, b) => a * b, 1),
+          1,
+          seed + i,
+        ),
+      },
+    ]),
   )
   const x = uniform(2 * 2 * 12, 1, seed)
-  const at = (): ReferenceResult => referenceStep(layers, state, x, [0, 2], { timeSteps: 2, batch: 2, input: [1, 3, 4], frames: true, method: 'bptt' })
+  const at = (): ReferenceResult =>
+    referenceStep(layers, state, x, [0, 2], { timeSteps: 2, batch: 2, input: [1, 3, 4], frames: true, method: 'bptt' })
   const { gradients } = at()
   for (const name of Object.keys(gradients)) {
     const { data } = state[name]
@@ -190,7 +245,10 @@ test('reference: gradients of the smooth parts equal finite differences', () => 
     const minus = at().loss
     data[index] = value
     const slope = (plus - minus) / (2 * h)
-    assert.ok(Math.abs(slope - gradients[name][index]) < 1e-4, `${name}[${index}]: ${gradients[name][index]}, finite difference ${slope} seed=${seed}`)
+    assert.ok(
+      Math.abs(slope - gradients[name][index]) < 1e-4,
+      `${name}[${index}]: ${gradients[name][index]}, finite difference ${slope} seed=${seed}`,
+    )
   }
 })
 

@@ -12,7 +12,9 @@ import * as assert from 'uvu/assert'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const run = promisify(execFile)
 /** `npm test` hands settings of this package on to child processes; they are not the new project's. */
-const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_') || name.toLowerCase() === 'npm_config_registry'))
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_') || name.toLowerCase() === 'npm_config_registry'),
+)
 
 let folder = ''
 let project = ''
@@ -27,7 +29,11 @@ test.before(async () => {
   const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: root, env })
   const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }]
   packed = files.map((file) => file.path)
-  await run('npm', ['install', '--omit=optional', '--no-audit', '--no-fund', join(folder, filename)], { cwd: project, env, timeout: 120_000 })
+  await run('npm', ['install', '--omit=optional', '--no-audit', '--no-fund', join(folder, filename)], {
+    cwd: project,
+    env,
+    timeout: 120_000,
+  })
 })
 
 test.after(async () => {
@@ -42,16 +48,29 @@ async function filesBelow(path: string): Promise<{ path: string; bytes: number }
 }
 
 test('the package holds the built code, the engines and the digits, and neither tests nor sources', () => {
-  for (const path of ['package.json', 'LICENSE', 'build/src/index.js', 'build/src/index.d.ts', 'build/assembly/opcodes.js', 'data/digits.csv.gz'])
+  for (const path of [
+    'package.json',
+    'LICENSE',
+    'build/src/index.js',
+    'build/src/index.d.ts',
+    'build/assembly/opcodes.js',
+    'data/digits.csv.gz',
+  ])
     assert.ok(packed.includes(path), path)
   for (const engine of ['engine', 'engine-threads', 'engine-debug']) assert.ok(packed.includes(`build/wasm/${engine}.wasm`), engine)
-  assert.equal(packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)), [])
+  assert.equal(
+    packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)),
+    [],
+  )
 })
 
 test('node_modules: no native code, no install scripts, under 30 MB', async () => {
   const files = await filesBelow(join(project, 'node_modules'))
   assert.ok(files.length > 50, `${files.length} files`)
-  assert.equal(files.filter(({ path }) => path.endsWith('.node')).map(({ path }) => path), [])
+  assert.equal(
+    files.filter(({ path }) => path.endsWith('.node')).map(({ path }) => path),
+    [],
+  )
   const withScripts: string[] = []
   for (const { path } of files.filter((file) => file.path.endsWith('package.json'))) {
     const { scripts = {} } = JSON.parse(await readFile(path, 'utf8')) as { scripts?: Record<string, string> }
@@ -75,8 +94,8 @@ test('exports: the entry and its types exist', async () => {
 test('a program trains through the package, with and without threads, to the same bits, saves, and ends', async () => {
   await writeFile(
     join(project, 'train.js'),
-    `import { avgPool2d, batchNorm2d, conv2d, digits, flatten, lif, linear, sequential, sgd } from 'spikewasm'
-const { train } = digits()
+    `import { avgPool2d, batchNorm2d, conv2d, datasets, flatten, lif, linear, sequential, sgd } from 'spikewasm'
+const { train } = datasets.digits()
 const sums = []
 for (const threads of [1, 2]) {
   const net = sequential(conv2d(1, 8, 3, { padding: 1 }), batchNorm2d(8), lif(), avgPool2d(2), flatten(), linear(128, 10))

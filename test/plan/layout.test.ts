@@ -57,7 +57,10 @@ test('vectors: pack and unpack are inverse, and scalars are one number', () => {
     const stored = new Float32Array(layout.stored)
     pack(layout, values, stored)
     assert.equal(unpack(layout, stored), values)
-    assert.ok(stored.subarray(n).every((v) => v === 0), 'padding stays zero')
+    assert.ok(
+      stored.subarray(n).every((v) => v === 0),
+      'padding stays zero',
+    )
   }
   assert.is(unpack(vectorLayout([], 1), Float32Array.of(2, 0, 0, 0)).length, 1)
 })
@@ -75,7 +78,10 @@ test('summary: layers with shapes and parameters, totals, memory by purpose', as
   const lines = model.summary().split('\n')
   const row = (...cells: string[]): void => {
     const pattern = new RegExp(`^${cells.map((c) => c.replace(/[[\].()]/g, '\\$&')).join(' +')}$`)
-    assert.ok(lines.some((line) => pattern.test(line)), `no row ${cells.join(' | ')} in\n${lines.join('\n')}`)
+    assert.ok(
+      lines.some((line) => pattern.test(line)),
+      `no row ${cells.join(' | ')} in\n${lines.join('\n')}`,
+    )
   }
   row('first', 'conv2d', '[17, 6, 6]', '476')
   row('norm', 'batchNorm2d', '[17, 6, 6]', '34')

@@ -67,7 +67,16 @@ const cnn = (): Block =>
 
 const networks: Record<string, Block> = {
   cnn: cnn(),
-  'cnn of odd sizes': sequential(conv2d(3, 5, [3, 2], { stride: 2 }), lif(), maxPool2d(2), dropout(), conv2d(5, 33, 2), lif(), flatten(), linear(66, 3)),
+  'cnn of odd sizes': sequential(
+    conv2d(3, 5, [3, 2], { stride: 2 }),
+    lif(),
+    maxPool2d(2),
+    dropout(),
+    conv2d(5, 33, 2),
+    lif(),
+    flatten(),
+    linear(66, 3),
+  ),
   'scaled, standardised': sequential(conv2d(3, 17, 3, { standardise: true }), lif(), scale(2.74), avgPool2d(2), flatten(), linear(425, 7)),
   residual: sequential(
     conv2d(3, 16, 3, { padding: 1 }),
@@ -75,7 +84,11 @@ const networks: Record<string, Block> = {
     lif(),
     residual(sequential(conv2d(16, 16, 3, { padding: 1 }), batchNorm2d(16), lif())),
     block(
-      { main: sequential(conv2d(16, 40, 3, { padding: 1, stride: 2 }), batchNorm2d(40)), side: sequential(conv2d(16, 40, 1, { stride: 2 }), batchNorm2d(40)), out: lif() },
+      {
+        main: sequential(conv2d(16, 40, 3, { padding: 1, stride: 2 }), batchNorm2d(40)),
+        side: sequential(conv2d(16, 40, 1, { stride: 2 }), batchNorm2d(40)),
+        out: lif(),
+      },
       (m, x, { add }) => m.out(add(m.main(x), m.side(x))),
     ),
     adaptiveAvgPool2d(1),
@@ -169,9 +182,11 @@ test('assignAddresses: random lifetimes never overlap and share memory', () => {
     const used = buffers.filter((b) => b.persistent || b.last >= 0)
     for (const b of used) assert.ok(b.address >= base && b.address + b.bytes <= end, `${b.name} lies within, round ${round} seed=${seed}`)
     // Not less than what is alive at the busiest moment, and less than everything side by side once there are many.
-    const alive = (t: number): number => used.filter((b) => b.persistent || (b.first <= t && t <= b.last)).reduce((sum, b) => sum + b.bytes, 0)
+    const alive = (t: number): number =>
+      used.filter((b) => b.persistent || (b.first <= t && t <= b.last)).reduce((sum, b) => sum + b.bytes, 0)
     assert.ok(end - base >= Math.max(0, ...Array.from({ length: 60 }, (_, t) => alive(t))))
-    if (used.length > 30) assert.ok(end - base < used.reduce((sum, b) => sum + b.bytes + 64, 0), `memory is shared, round ${round} seed=${seed}`)
+    if (used.length > 30)
+      assert.ok(end - base < used.reduce((sum, b) => sum + b.bytes + 64, 0), `memory is shared, round ${round} seed=${seed}`)
   }
 })
 

@@ -125,7 +125,15 @@ test('a second call while one is running is refused, and the first one ends as e
     await alone.trainStep(x, y)
     const first = model.trainStep(x, y)
     // Both before the first one can end.
-    const refused = [messageOf(() => model.trainStep(x.map((v) => -v), y)), messageOf(() => model.predict(x))]
+    const refused = [
+      messageOf(() =>
+        model.trainStep(
+          x.map((v) => -v),
+          y,
+        ),
+      ),
+      messageOf(() => model.predict(x)),
+    ]
     for (const message of await Promise.all(refused)) assert.match(message, /the model is running; wait for the call before \(await\)/)
     await first
     expectSameBits('parameters', alone.stateDict(), model.stateDict())
@@ -153,8 +161,12 @@ function runChild(body: string, seconds: number): Promise<{ code: number | null;
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
-  child.stdout.on('data', (text) => void (output += text))
-  child.stderr.on('data', (text) => void (output += text))
+  child.stdout.on('data', (text) => {
+    output += text
+  })
+  child.stderr.on('data', (text) => {
+    output += text
+  })
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL')

@@ -78,7 +78,12 @@ interface Windows {
 }
 
 /** Calls visit(output pixel, input pixel, tap) for every tap that does not read padding. */
-function eachTap({ kernelSize, stride, padding }: Windows, from: Shape, to: Shape, visit: (out: number, input: number, tap: number) => void): void {
+function eachTap(
+  { kernelSize, stride, padding }: Windows,
+  from: Shape,
+  to: Shape,
+  visit: (out: number, input: number, tap: number) => void,
+): void {
   for (let oy = 0; oy < to[1]; oy++)
     for (let ox = 0; ox < to[2]; ox++)
       for (let ky = 0; ky < kernelSize[0]; ky++)
@@ -202,7 +207,8 @@ class Reference {
             gradient[(n * from[0] + c) * taps + tap] += d * x[(b * from[0] + c) * pixels + i]
             out[(b * from[0] + c) * pixels + i] += d * weight[(n * from[0] + c) * taps + tap]
           })
-        if (this.state[`${name}.bias`]) for (let o = 0; o < outPixels; o++) this.add(`${name}.bias`, n, delta[(b * to[0] + n) * outPixels + o])
+        if (this.state[`${name}.bias`])
+          for (let o = 0; o < outPixels; o++) this.add(`${name}.bias`, n, delta[(b * to[0] + n) * outPixels + o])
       }
     this.addWeightGradient(node, gradient)
     return out
@@ -232,13 +238,17 @@ class Reference {
 
   poolForward({ layer, from, to }: Node, x: Tensor): Tensor {
     const out = new Float64Array(this.options.batch * product(to))
-    this.eachPoolTap(layer as AvgPool2d, from, to, (o, i, share) => void (out[o] += x[i] * share))
+    this.eachPoolTap(layer as AvgPool2d, from, to, (o, i, share) => {
+      out[o] += x[i] * share
+    })
     return out
   }
 
   poolBackward({ layer, from, to }: Node, delta: Tensor): Tensor {
     const out = new Float64Array(this.options.batch * product(from))
-    this.eachPoolTap(layer as AvgPool2d, from, to, (o, i, share) => void (out[i] += delta[o] * share))
+    this.eachPoolTap(layer as AvgPool2d, from, to, (o, i, share) => {
+      out[i] += delta[o] * share
+    })
     return out
   }
 
@@ -260,8 +270,14 @@ class Reference {
     const count = (steps.length * steps[0].length) / layer.channels
     const mu = new Float64Array(layer.channels)
     const variance = new Float64Array(layer.channels)
-    for (const x of steps) x.forEach((v, i) => void (mu[this.channel(node, i)] += v / count))
-    for (const x of steps) x.forEach((v, i) => void (variance[this.channel(node, i)] += (v - mu[this.channel(node, i)]) ** 2 / count))
+    for (const x of steps)
+      x.forEach((v, i) => {
+        mu[this.channel(node, i)] += v / count
+      })
+    for (const x of steps)
+      x.forEach((v, i) => {
+        variance[this.channel(node, i)] += (v - mu[this.channel(node, i)]) ** 2 / count
+      })
     const [runningMean, runningVar] = [this.state[`${node.name}.running_mean`], this.state[`${node.name}.running_var`]]
     for (let c = 0; c < layer.channels; c++) {
       runningMean[c] += layer.momentum * (mu[c] - runningMean[c])
@@ -440,7 +456,12 @@ interface Kept {
 }
 
 /** Rate-based backpropagation and BPTT: layer by layer, each over all T steps. */
-function layerwise(r: Reference, frames: readonly Tensor[], target: readonly number[], options: ReferenceOptions): Pick<ReferenceResult, 'loss' | 'output'> {
+function layerwise(
+  r: Reference,
+  frames: readonly Tensor[],
+  target: readonly number[],
+  options: ReferenceOptions,
+): Pick<ReferenceResult, 'loss' | 'output'> {
   const T = options.timeSteps
   const records: Kept[] = []
   let steps = frames.slice()
@@ -488,7 +509,12 @@ function layerwise(r: Reference, frames: readonly Tensor[], target: readonly num
 }
 
 /** OTTT and SLTT: step by step, each backpropagated through space alone. */
-function online(r: Reference, frames: readonly Tensor[], target: readonly number[], options: ReferenceOptions): Pick<ReferenceResult, 'loss' | 'output'> {
+function online(
+  r: Reference,
+  frames: readonly Tensor[],
+  target: readonly number[],
+  options: ReferenceOptions,
+): Pick<ReferenceResult, 'loss' | 'output'> {
   const { timeSteps: T, mseWeight = 0.05, backwardSteps, update, method } = options
   const potentials = r.nodes.map((node) => (node.layer.kind === 'neuron' ? r.rest(node) : undefined))
   const traces: (Tensor | undefined)[] = r.nodes.map(() => undefined)
@@ -567,11 +593,19 @@ export function applySgd(
  * One training step of a chain `sequential(...layers)`.
  * @param x [B, C, H, W], or [T, B, C, H, W] with `frames`.
  */
-export function referenceStep(layers: readonly Layer[], state: StateDict, x: ArrayLike<number>, target: readonly number[], options: ReferenceOptions): ReferenceResult {
+export function referenceStep(
+  layers: readonly Layer[],
+  state: StateDict,
+  x: ArrayLike<number>,
+  target: readonly number[],
+  options: ReferenceOptions,
+): ReferenceResult {
   const r = new Reference(layers, state, options)
   const size = options.batch * product(options.input)
   const all = Float64Array.from(x)
-  const frames = Array.from({ length: options.timeSteps }, (_, t) => (options.frames ? all.subarray(t * size, (t + 1) * size) : all.subarray(0, size)))
+  const frames = Array.from({ length: options.timeSteps }, (_, t) =>
+    options.frames ? all.subarray(t * size, (t + 1) * size) : all.subarray(0, size),
+  )
   const { loss, output } = (options.method === 'rate' || options.method === 'bptt' ? layerwise : online)(r, frames, target, options)
   const { gradients, rates, eligibilities, margin } = r
   return { loss, output, gradients, state: r.state, rates, eligibilities, margin }

@@ -63,7 +63,10 @@ for (const [method, threads] of [
     assert.is(model.method, method)
     assert.is(history.aborted, false)
     assert.equal(seen, history.epochs)
-    assert.equal(history.epochs.map((e) => e.epoch), [1, 2, 3, 4])
+    assert.equal(
+      history.epochs.map((e) => e.epoch),
+      [1, 2, 3, 4],
+    )
     // 100 samples in batches of 16: the last four of each epoch's order are left out.
     assert.equal(
       steps.map((s) => [s.epoch, s.step, s.steps, s.epochs]),
@@ -218,7 +221,12 @@ test('evaluate and predict change nothing', async () => {
 
 // What goes wrong.
 
-for (const options of [{ threads: 1 }, { threads: 2 }, { method: 'bptt' }, { method: 'ottt', update: 'everyStep' }] as Partial<CompileOptions>[])
+for (const options of [
+  { threads: 1 },
+  { threads: 2 },
+  { method: 'bptt' },
+  { method: 'ottt', update: 'everyStep' },
+] as Partial<CompileOptions>[])
   test(`${JSON.stringify(options)}: a loss that is no number names step and layer and leaves the parameters of before the step`, async () => {
     const model = await compileToy(options)
     let before = model.stateDict()
@@ -234,7 +242,10 @@ for (const options of [{ threads: 1 }, { threads: 2 }, { method: 'bptt' }, { met
         },
       }),
     )
-    assert.match(message, /^the loss is (NaN|Infinity) at step 4 of epoch 2; the first value that is not finite is in layer last \(its output\)\./)
+    assert.match(
+      message,
+      /^the loss is (NaN|Infinity) at step 4 of epoch 2; the first value that is not finite is in layer last \(its output\)\./,
+    )
     assert.match(message, /The parameters are those before this step; a lower learning rate/)
     const parameters = (state: typeof before) => Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
     expectSameBits('parameters', parameters(before), parameters(model.stateDict()))
@@ -247,10 +258,19 @@ for (const threads of [1, 2])
     images[60 * 40 + 7] = Number.NaN
     const data = fromArrays({ name: 'broken', images, labels, shape: toyShape, classes: toyClasses })
     const model = await compileToy({ threads })
-    assert.match(await messageOf(() => model.fit(data, {})), /^the data broken, batch \d, must hold finite numbers, got NaN in image \d+ of the batch; repair or leave out/)
-    assert.match(await messageOf(() => model.evaluate(data)), /^the data broken, batch 3, must hold finite numbers, got NaN in image 8 of the batch/)
+    assert.match(
+      await messageOf(() => model.fit(data, {})),
+      /^the data broken, batch \d, must hold finite numbers, got NaN in image \d+ of the batch; repair or leave out/,
+    )
+    assert.match(
+      await messageOf(() => model.evaluate(data)),
+      /^the data broken, batch 3, must hold finite numbers, got NaN in image 8 of the batch/,
+    )
     assert.match(await messageOf(() => model.predict(images)), /^x must hold finite numbers, got NaN in image 8 of the batch/)
-    assert.match(await messageOf(() => model.trainStep(images.subarray(60 * 40, 60 * 56), labels.slice(0, 16))), /^x must hold finite numbers, got NaN in image 0/)
+    assert.match(
+      await messageOf(() => model.trainStep(images.subarray(60 * 40, 60 * 56), labels.slice(0, 16))),
+      /^x must hold finite numbers, got NaN in image 0/,
+    )
     for (const [name, { data: values }] of Object.entries(model.stateDict())) assert.ok(values.every(Number.isFinite), name)
     await model.fit(train, {})
     await model.dispose()
@@ -259,7 +279,10 @@ for (const threads of [1, 2])
 test('a learning rate that is far too high ends in an error that names a layer, with finite parameters', async () => {
   const model = await compileToy()
   const message = await messageOf(() => model.fit(train, { epochs: 50, optimizer: sgd({ lr: 1e37, momentum: 0 }) }))
-  assert.match(message, /^the loss is (NaN|Infinity) at step \d+ of epoch \d+; the first value that is not finite is in layer (conv1|bn1|last) \(/)
+  assert.match(
+    message,
+    /^the loss is (NaN|Infinity) at step \d+ of epoch \d+; the first value that is not finite is in layer (conv1|bn1|last) \(/,
+  )
   await model.dispose()
 })
 
@@ -269,7 +292,10 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
   [{ epochs: 1.5 }, /^fit\.epochs must be an integer ≥ 1, got 1\.5/],
   [{ method: 'adam' }, /method must be rate, bptt, ottt or sltt, got "adam"/],
   [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
-  [{ validation: fromArrays({ images: new Float32Array(27), labels: [0], shape: [3, 3, 3], classes: 2 }) }, /the data arrays has samples of \[3, 3, 3\].*input \[2, 6, 5\]/],
+  [
+    { validation: fromArrays({ images: new Float32Array(27), labels: [0], shape: [3, 3, 3], classes: 2 }) },
+    /the data arrays has samples of \[3, 3, 3\].*input \[2, 6, 5\]/,
+  ],
 ]
 for (const [options, expected] of wrongFits)
   test(`fit(${Object.keys(options)}) with a mistake: ${expected.source.slice(0, 40)}`, async () => {
@@ -289,7 +315,10 @@ test('fit and evaluate with data that does not match the model say what does not
     assert.match(await messageOf(() => run(wide)), /the data wide has samples of \[2, 5, 6\], the model was compiled for input \[2, 6, 5\]/)
     assert.match(await messageOf(() => run(many)), /the data many has 5 classes, the model's last layer gives 4/)
   }
-  assert.match(await messageOf(() => model.fit(toy(15, 1).data, {})), /has 15 samples, fewer than one batch of 16; compile with a smaller batchSize/)
+  assert.match(
+    await messageOf(() => model.fit(toy(15, 1).data, {})),
+    /has 15 samples, fewer than one batch of 16; compile with a smaller batchSize/,
+  )
   await model.dispose()
 })
 

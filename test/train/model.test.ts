@@ -60,7 +60,10 @@ test("state dict: PyTorch's names and shapes; copies, not views", async () => {
   const model = await compileIt()
   const state = model.stateDict()
   assert.equal(Object.fromEntries(Object.entries(state).map(([name, { shape }]) => [name, shape])), names)
-  assert.is(model.parameterCount, Object.entries(names).reduce((n, [k, s]) => n + (k.includes('running') ? 0 : s.reduce((a, b) => a * b, 1)), 0))
+  assert.is(
+    model.parameterCount,
+    Object.entries(names).reduce((n, [k, s]) => n + (k.includes('running') ? 0 : s.reduce((a, b) => a * b, 1)), 0),
+  )
   state['head.bias'].data.fill(99)
   assert.not.equal(model.stateDict()['head.bias'].data[0], 99)
   await model.dispose()
@@ -77,7 +80,10 @@ test('initialisation: uniform in ±1/√fanIn, normalisations at one and zero, �
   ] as const) {
     const { data } = state[name]
     const bound = 1 / Math.sqrt(fanIn)
-    assert.ok(data.every((v) => Math.abs(v) <= bound), name)
+    assert.ok(
+      data.every((v) => Math.abs(v) <= bound),
+      name,
+    )
     if (data.length < 100) continue
     const [mean, square] = [data.reduce((a, b) => a + b, 0) / data.length, data.reduce((a, b) => a + b * b, 0) / data.length]
     assert.ok(Math.abs(mean) < 0.2 * bound && Math.abs(square / (bound ** 2 / 3) - 1) < 0.2, `${name}: mean ${mean}, mean square ${square}`)
@@ -89,7 +95,10 @@ test('initialisation: uniform in ±1/√fanIn, normalisations at one and zero, �
     ['running_var', 1],
   ] as const)
     for (const name of Object.keys(names).filter((n) => n.endsWith(part) && names[n].length === 1 && !n.startsWith('head')))
-      assert.ok(state[name].data.every((v) => v === value), name)
+      assert.ok(
+        state[name].data.every((v) => v === value),
+        name,
+      )
   assert.ok(Math.abs(1 / (1 + Math.exp(-state['layer1.main.2.w'].data[0])) - 1 / 2) < 1e-6, 'τ = 2')
   await model.dispose()
 })
@@ -124,7 +133,10 @@ test('load: messages for files that are missing, broken or of another network', 
     assert.match(await messageOf(() => model.load(join(folder, 'broken.safetensors'))), /broken\.safetensors/)
     const small = await compile(sequential(flatten(), linear(105, 5)), { input, batchSize: 1 })
     await small.save(join(folder, 'small.safetensors'))
-    assert.match(await messageOf(() => model.load(join(folder, 'small.safetensors'))), /does not match the network; missing: stem\.0\.weight/)
+    assert.match(
+      await messageOf(() => model.load(join(folder, 'small.safetensors'))),
+      /does not match the network; missing: stem\.0\.weight/,
+    )
     assert.match(await messageOf(() => model.save(join(folder, 'no', 'such', 'folder', 'x.safetensors'))), /x\.safetensors/)
     expectSameBits('state', before, model.stateDict())
     await small.dispose()
@@ -135,11 +147,18 @@ test('load: messages for files that are missing, broken or of another network', 
 test('loadStateDict: lists all that is missing, unexpected or of another shape, and changes nothing', async () => {
   const model = await compileIt()
   const before = model.stateDict()
-  const wrong: StateDict = { ...model.stateDict(), 'head.scale': { shape: [1], data: Float32Array.of(1) }, 'stem.0.weight': { shape: [17, 27], data: new Float32Array(459) } }
+  const wrong: StateDict = {
+    ...model.stateDict(),
+    'head.scale': { shape: [1], data: Float32Array.of(1) },
+    'stem.0.weight': { shape: [17, 27], data: new Float32Array(459) },
+  }
   delete wrong['head.bias']
   delete wrong['stem.1.running_var']
   const message = await messageOf(() => model.loadStateDict(wrong))
-  assert.match(message, /missing: head\.bias, stem\.1\.running_var; unexpected: head\.scale; of another shape: stem\.0\.weight \(expected \[17, 3, 3, 3\], got \[17, 27\]\)/)
+  assert.match(
+    message,
+    /missing: head\.bias, stem\.1\.running_var; unexpected: head\.scale; of another shape: stem\.0\.weight \(expected \[17, 3, 3, 3\], got \[17, 27\]\)/,
+  )
   const infinite = model.stateDict()
   infinite['stem.0.bias'].data.fill(5)
   infinite['head.bias'].data[3] = Number.NaN
@@ -195,9 +214,19 @@ for (const [options, expected] of wrongOptions)
   })
 
 test('a batch that is too large: the message says how much it needs and the largest batch that fits, which does', async () => {
-  const net = sequential(conv2d(3, 32, 3, { padding: 1 }), batchNorm2d(32), lif(), conv2d(32, 32, 3, { padding: 1 }), lif(), flatten(), linear(32 * 1024, 10))
+  const net = sequential(
+    conv2d(3, 32, 3, { padding: 1 }),
+    batchNorm2d(32),
+    lif(),
+    conv2d(32, 32, 3, { padding: 1 }),
+    lif(),
+    flatten(),
+    linear(32 * 1024, 10),
+  )
   const message = await messageOf(() => net.compile({ input: [3, 32, 32], batchSize: 100_000 }))
-  const found = message.match(/^the model needs ([\d.]+) GiB of memory for batchSize 100000 \(its largest buffer, .+: [\d.]+ GiB\), .*; the largest batch that fits is (\d+)$/)
+  const found = message.match(
+    /^the model needs ([\d.]+) GiB of memory for batchSize 100000 \(its largest buffer, .+: [\d.]+ GiB\), .*; the largest batch that fits is (\d+)$/,
+  )
   assert.ok(found, message)
   const plan = (batchSize: number) =>
     makePlan(

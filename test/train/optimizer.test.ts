@@ -1,7 +1,19 @@
 /** SGD against its rule in float64, and the schedules. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { batchNorm2d, constant, conv2d, cosine, flatten, lif, linear, type SgdOptions, sequential, sgd, stepDecay } from '../../src/index.js'
+import {
+  batchNorm2d,
+  constant,
+  conv2d,
+  cosine,
+  flatten,
+  lif,
+  linear,
+  type SgdOptions,
+  sequential,
+  sgd,
+  stepDecay,
+} from '../../src/index.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { applySgd } from '../support/reference.js'
 
@@ -65,7 +77,10 @@ test('schedules', () => {
   }
   assert.is(cosine()(0, 10), 1)
   assert.ok(close(cosine()(5, 10), 0.5))
-  assert.equal([0, 1, 2, 3, 4, 5].map((e) => stepDecay(2, 4)(e, 6)), [1, 1, 0.25, 0.25, 0.0625, 0.0625])
+  assert.equal(
+    [0, 1, 2, 3, 4, 5].map((e) => stepDecay(2, 4)(e, 6)),
+    [1, 1, 0.25, 0.25, 0.0625, 0.0625],
+  )
   assert.ok(close(stepDecay(30)(60, 90), 0.01))
 })
 

@@ -1,0 +1,265 @@
+/** Convolutions: forward on spikes and dense, gradients of the input and of the weight, by the kernels and units that the planner chooses. */
+import {
+  type DenseInput,
+  emitDense,
+  emitInputGradient,
+  emitListGradient,
+  emitSpikes,
+  emitWeightGradient,
+  type Geometry,
+  usesWinograd,
+} from '../src/plan/convolution.js'
+import { blockWidth, weightRows } from '../src/plan/layout.js'
+import { type Buffer, type ProgramBuilder, ref } from '../src/plan/program.js'
+import { noPool, type SpikeTensor } from '../src/plan/tensors.js'
+import { type KernelResult, KernelTable } from './kernel-report.js'
+import { type Budget, measure } from './measure.js'
+import * as naive from './naive.js'
+import { peakGflops } from './peak.js'
+import type { Report } from './report.js'
+import { makeRig, type Rig } from './rig.js'
+import { denseFlops, describeShape, type LayerShape, outSize, paddingOf } from './shapes.js'
+import { fillNormal, makeSpikes, type Spikes } from './spikes.js'
+
+/** Steps of the kernels that run over time. */
+export const T = 4
+/** Multiplications and additions of one call of a naive loop: enough to be timed, few enough not to be waited for. */
+const NAIVE_FLOPS = 2e7
+
+function geometryOf(s: LayerShape, images: number): Geometry {
+  const [pad, out] = [paddingOf(s), outSize(s)]
+  return {
+    images,
+    inShape: [s.inC, s.inH, s.inH],
+    inC: s.inC,
+    outShape: [s.outC, out, out],
+    outC: s.outC,
+    kernel: [s.kernel, s.kernel],
+    stride: [s.stride, s.stride],
+    padding: [pad, pad],
+  }
+}
+
+/** The buffers that a convolution reads and writes; every record touches some of them. */
+class Tensors {
+  readonly weight: Buffer
+  readonly weightGradient: Buffer
+  readonly zeros: Buffer
+
+  constructor(
+    private readonly b: ProgramBuilder,
+    private readonly g: Geometry,
+  ) {
+    const bytes = g.outC * weightRows(g.kernel[0] * g.kernel[1], g.inC) * 4
+    this.weight = b.buffer('weight', bytes, 'parameters')
+    this.weightGradient = b.buffer('weight gradient', bytes, 'gradients')
+    this.zeros = b.buffer('zeros', 4 * Math.max(g.kernel[1] * g.inC, g.outC), 'statistics')
+  }
+
+  input(name: string, rows: number): Buffer {
+    return this.b.buffer(name, this.g.images * this.g.inShape[1] * this.g.inShape[2] * rows * this.g.inC * 4, 'input')
+  }
+  output(name: string, rows: number): Buffer {
+    return this.b.buffer(name, this.g.images * this.g.outShape[1] * this.g.outShape[2] * rows * this.g.outC * 4, 'input')
+  }
+  spikes(): SpikeTensor {
+    const { g, b } = this
+    const neurons = g.images * g.inShape[1] * g.inShape[2] * g.inC
+    const masks = b.buffer('masks', neurons, 'input')
+    const counts = b.buffer('counts', neurons, 'input')
+    return { kind: 'spikes', name: 'spikes', shape: g.inShape, stored: g.inC, masks, counts, lambda: 0.2, gradient: [] }
+  }
+  fillWeight(rig: Rig<unknown>): void {
+    const { g } = this
+    const width = blockWidth(g.outShape[0])
+    const kRows = weightRows(g.kernel[0] * g.kernel[1], g.inC)
+    const used = g.kernel[0] * g.kernel[1] * g.inC
+    const floats = rig.floats(this.weight)
+    fillNormal(floats, 3)
+    for (let block = 0; block < g.outC / width; block++) floats.fill(0, (block * kRows + used) * width, (block + 1) * kRows * width)
+  }
+}
+
+const dense = (buffer: Buffer, inC: number, rows: number): DenseInput => ({
+  address: ref(buffer),
+  indirect: false,
+  pixelBytes: rows * inC * 4,
+  stepBytes: rows > 1 ? inC * 4 : 0,
+  loopBytes: 0,
+  meanSteps: 1,
+})
+
+const densityOf = ({ rate, active }: Spikes): string => `rate ${rate.toFixed(2)}, active ${active.toFixed(2)}`
+
+interface Case {
+  readonly kernel: string
+  readonly density: string
+  /** Rows per pixel. */
+  readonly rows: number
+  readonly naive: keyof NaiveSpeeds
+  rig(): Rig<unknown>
+}
+
+interface NaiveSpeeds {
+  readonly forward: number
+  readonly inputGradient: number
+  readonly weightGradient: number
+}
+
+/** GFLOP/s of the naive loops, on as many rows of one image as they get through. */
+function naiveSpeeds(s: LayerShape, budget: Budget): NaiveSpeeds {
+  const shape: naive.ConvShape = {
+    inC: s.inC,
+    inH: s.inH,
+    outC: s.outC,
+    outH: outSize(s),
+    kernel: s.kernel,
+    stride: s.stride,
+    pad: paddingOf(s),
+  }
+  const rows = Math.max(1, Math.min(shape.outH, Math.round((shape.outH * NAIVE_FLOPS) / denseFlops(s, 1))))
+  const work = (denseFlops(s, 1) * rows) / shape.outH / 1e6
+  const [input, output, weight] = [s.inH ** 2 * s.inC, shape.outH ** 2 * s.outC, s.kernel ** 2 * s.inC * s.outC].map(
+    (n) => new Float32Array(n),
+  )
+  for (const [i, floats] of [input, output, weight].entries()) fillNormal(floats, i + 1)
+  const speed = (call: () => void): number => work / measure(call, budget).median
+  return {
+    forward: speed(() => naive.convForward(shape, rows, output, input, weight)),
+    inputGradient: speed(() => naive.convInputGradient(shape, rows, input, output, weight)),
+    weightGradient: speed(() => naive.convWeightGradient(shape, rows, weight, output, input)),
+  }
+}
+
+function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[] {
+  const g = geometryOf(s, images)
+  const neurons = images * s.inH ** 2 * s.inC
+  const cases: Case[] = []
+  const spikes = rates.map((rate) => makeSpikes(neurons, T, rate, 7))
+  const set = (rig: Rig<unknown>, tensor: SpikeTensor, values: Spikes): void => {
+    rig.bytes(tensor.masks).set(values.masks)
+    rig.bytes(tensor.counts).set(values.counts)
+  }
+
+  for (const values of spikes)
+    cases.push({
+      kernel: 'forward, spikes',
+      density: densityOf(values),
+      rows: T,
+      naive: 'forward',
+      rig() {
+        const rig = makeRig((b) => {
+          const t = new Tensors(b, g)
+          const tensor = t.spikes()
+          emitSpikes(b, g, T, { sources: [tensor], pool: noPool, scale: 1 }, t.output('out', T), ref(t.weight), 0, 'conv')
+          return { t, tensor }
+        })
+        rig.made.t.fillWeight(rig)
+        set(rig, rig.made.tensor, values)
+        return rig
+      },
+    })
+
+  const floatCase = (
+    kernel: string,
+    rows: number,
+    loop: Case['naive'],
+    emit: (b: ProgramBuilder, t: Tensors, input: Buffer, output: Buffer) => void,
+  ): Case => ({
+    kernel,
+    density: '',
+    rows,
+    naive: loop,
+    rig() {
+      const rig = makeRig((b) => {
+        const t = new Tensors(b, g)
+        const [input, output] = [t.input('input', rows), t.output('output', rows)]
+        emit(b, t, input, output)
+        return { t, input, output }
+      })
+      rig.made.t.fillWeight(rig)
+      fillNormal(rig.floats(rig.made.input), 1)
+      fillNormal(rig.floats(rig.made.output), 2)
+      return rig
+    },
+  })
+  const inputGradient =
+    (rows: number): Parameters<typeof floatCase>[3] =>
+    (b, t, input, output) =>
+      emitInputGradient(b, g, rows, output, ref(t.weight), input, t.zeros, 'conv')
+  const weightGradient =
+    (rows: number): Parameters<typeof floatCase>[3] =>
+    (b, t, input, output) =>
+      emitWeightGradient(b, g, rows, dense(input, g.inC, rows), output, ref(t.weightGradient), false, 'conv')
+  const winograd = usesWinograd(g, 1)
+  cases.push(
+    floatCase('forward, dense', T, 'forward', (b, t, input, output) =>
+      emitDense(b, g, T, dense(input, g.inC, T), output, ref(t.weight), 0, t.zeros),
+    ),
+  )
+  cases.push(floatCase(`input gradient, ${winograd ? 'Winograd' : 'direct'}`, 1, 'inputGradient', inputGradient(1)))
+  // Gradients through time have a row for each step, for which the planner takes the direct kernels.
+  if (winograd) cases.push(floatCase('input gradient, direct', T, 'inputGradient', inputGradient(T)))
+  cases.push(floatCase(`weight gradient, ${winograd ? 'Winograd' : 'direct'}`, 1, 'weightGradient', weightGradient(1)))
+  if (winograd) cases.push(floatCase('weight gradient, direct', T, 'weightGradient', weightGradient(T)))
+
+  for (const values of spikes)
+    cases.push({
+      kernel: 'weight gradient, lists',
+      density: densityOf(values),
+      rows: 1,
+      naive: 'weightGradient',
+      rig() {
+        const rig = makeRig((b) => {
+          const t = new Tensors(b, g)
+          const [tensor, delta] = [t.spikes(), t.output('delta', 1)]
+          emitListGradient(b, g, T, { tensor, scale: 1 }, delta, ref(t.weightGradient), 'conv')
+          return { tensor, delta }
+        })
+        set(rig, rig.made.tensor, values)
+        fillNormal(rig.floats(rig.made.delta), 2)
+        return rig
+      },
+    })
+  return cases
+}
+
+/** Measures every kernel on every shape; `densities` are rates of spikes. */
+export function benchConvolutions(
+  shapes: readonly LayerShape[],
+  images: number,
+  densities: readonly number[],
+  budget: Budget,
+  label: string,
+  progress: (text: string) => void,
+): { report: Report; results: KernelResult[] } {
+  const notes = [
+    `${images} images, T = ${T}. Speed counts the operations of the dense convolution, over all ${T} steps where a kernel has a row for each of them (forward, direct gradients of BPTT).`,
+    'rate: spikes per neuron and step; active: neurons that fire at least once. Lists are built within the time. More than 100 % of the peak means operations left out.',
+  ]
+  const table = new KernelTable('Convolutions', notes, 'convolution', label)
+  const results: KernelResult[] = []
+  for (const s of shapes) {
+    const speeds = naiveSpeeds(s, budget)
+    for (const c of casesOf(s, images, densities)) {
+      progress(`${c.kernel} ${describeShape(s)} ${c.density}`)
+      const rig = c.rig()
+      const timing = measure(() => rig.run(), budget)
+      const shape = `${describeShape(s)} (${s.network})`
+      const work = denseFlops(s, images * c.rows) / 1e9
+      results.push(
+        table.add({
+          kernel: c.kernel,
+          shape,
+          density: c.density,
+          timing,
+          work,
+          unit: 'GFLOP/s',
+          peak: peakGflops(),
+          naive: speeds[c.naive],
+        }),
+      )
+    }
+  }
+  return { report: table.report(), results }
+}

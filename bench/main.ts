@@ -1,0 +1,64 @@
+/** npm run bench: kernels, training steps, memory and, when asked for, other libraries. */
+import { writeFileSync } from 'node:fs'
+import { extname } from 'node:path'
+import { SpikewasmError } from '../src/errors.js'
+import { describeMachine, machineLabel } from './machine.js'
+import { type BenchOptions, parseOptions, type Section, usage } from './options.js'
+import { addReport, emptyReport, type Report, toMarkdown, toText } from './report.js'
+
+const progress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+}
+
+async function runSection(section: Section, options: BenchOptions, label: string): Promise<Report> {
+  switch (section) {
+    case 'kernels':
+      return (await import('./kernels.js')).benchKernels(options.quick, label, progress)
+    case 'steps':
+      return (await import('./steps.js')).benchSteps(options, label, progress)
+    case 'memory':
+      return (await import('./memory.js')).benchMemory(options, label, progress)
+    case 'peers':
+      return (await import('./peers.js')).benchPeers(options.quick, label, progress)
+    default:
+      section satisfies never
+      throw new Error('unknown section')
+  }
+}
+
+/** bench.json → bench.bigger.json */
+const biggerName = (path: string): string => path.slice(0, path.length - extname(path).length) + '.bigger' + extname(path)
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2))
+  if (options.help) return void process.stdout.write(usage)
+  const machine = [
+    ...describeMachine(),
+    `${options.quick ? 'Quick run: too short for figures to quote. ' : ''}Threads: up to ${options.threads}.`,
+  ]
+  console.log(`${machine.join('\n')}\n`)
+  const report = emptyReport()
+  for (const section of options.sections) {
+    const part = await runSection(section, options, machineLabel())
+    progress('')
+    for (const table of part.tables) console.log(toText(table))
+    addReport(report, part)
+  }
+  const write = (path: string, text: string): void => {
+    writeFileSync(path, text)
+    console.log(`wrote ${path}`)
+  }
+  if (options.json !== undefined) {
+    write(options.json, `${JSON.stringify(report.smallerIsBetter, null, 2)}\n`)
+    write(biggerName(options.json), `${JSON.stringify(report.biggerIsBetter, null, 2)}\n`)
+  }
+  if (options.markdown !== undefined) write(options.markdown, `${machine.join('\\\n')}\n\n${report.tables.map(toMarkdown).join('\n')}`)
+}
+
+try {
+  await main()
+} catch (error) {
+  // A mistake of the user's needs no stack trace.
+  console.error(error instanceof SpikewasmError ? error.message : error)
+  process.exitCode = 1
+}

@@ -1,0 +1,16 @@
+/** One configuration in a process of its own: a few training steps, then one line of JSON with its peak memory. `none` loads the package and nothing else. */
+import { compileNetwork, describeMethod, makeBatch, methods } from './networks.js'
+
+const [, , name, method, timeSteps, threads] = process.argv
+let planned = 0
+if (name !== 'none') {
+  const choice = methods.find((m) => describeMethod(m) === method)
+  if (!choice) throw new Error(`no method is called ${method}`)
+  const model = await compileNetwork(name, choice, Number(timeSteps), Number(threads))
+  const { x, y } = makeBatch(model.batchSize)
+  for (let i = 0; i < 3; i++) await model.trainStep(x, y, { lr: 0 })
+  planned = model.memoryUse.total
+  await model.dispose()
+}
+// maxRSS is in KiB.
+console.log(JSON.stringify({ rss: process.resourceUsage().maxRSS * 1024, planned }))

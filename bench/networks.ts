@@ -1,0 +1,52 @@
+/** Networks of the step and memory benchmarks, by the names of the registry, on images of CIFAR's shape. */
+import { expect } from '../src/errors.js'
+import type { Model } from '../src/model.js'
+import { compile } from '../src/model.js'
+import { type ModelFactory, modelNames, models } from '../src/models/registry.js'
+import type { Method, StepMode } from '../src/plan/context.js'
+import { fillNormal, randomNumbers } from './spikes.js'
+
+export const input = [3, 32, 32] as const
+export const classes = 10
+/** What is measured when no model is named, as far as the registry has it. */
+const DEFAULT_MODELS = ['cnn', 'resnet18', 'vgg11']
+
+export interface MethodChoice {
+  readonly method: Method
+  readonly stepMode: StepMode
+}
+export const methods: readonly MethodChoice[] = [
+  { method: 'rate', stepMode: 'm' },
+  { method: 'rate', stepMode: 's' },
+  { method: 'bptt', stepMode: 'm' },
+  { method: 'ottt', stepMode: 's' },
+  { method: 'sltt', stepMode: 's' },
+]
+export const describeMethod = ({ method, stepMode }: MethodChoice): string =>
+  method === 'rate' || method === 'bptt' ? `${method} ${stepMode}` : method
+
+/** Names to run, and a note about those that this version does not have. @throws SpikewasmError for an unknown name. */
+export function chooseModels(name: string | undefined, isQuick: boolean): { names: string[]; missing: string[] } {
+  const known: readonly string[] = modelNames
+  if (name !== undefined) {
+    expect(known.includes(name), () => `bench.model must be one of ${known.join(', ')}, got ${JSON.stringify(name)}`)
+    return { names: [name], missing: [] }
+  }
+  const wanted = isQuick ? ['cnn'] : DEFAULT_MODELS
+  return { names: wanted.filter((n) => known.includes(n)), missing: wanted.filter((n) => !known.includes(n)) }
+}
+
+export const batchOf = (name: string): number => (name === 'cnn' || name === 'mlp' ? 64 : 16)
+
+export function compileNetwork(name: string, choice: MethodChoice, timeSteps: number, threads: number): Promise<Model> {
+  const factory = (models as Record<string, ModelFactory>)[name]
+  return compile(factory(input, classes), { input, ...choice, timeSteps, threads, batchSize: batchOf(name), seed: 0 })
+}
+
+/** One batch of noise and labels, always the same. */
+export function makeBatch(size: number): { x: Float32Array; y: number[] } {
+  const x = new Float32Array(size * input[0] * input[1] * input[2])
+  fillNormal(x, 1)
+  const random = randomNumbers(2)
+  return { x, y: Array.from({ length: size }, () => Math.floor(random() * classes)) }
+}

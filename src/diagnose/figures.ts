@@ -1,0 +1,319 @@
+/** A diagnosis as figures for Plotly: plain data, without Plotly. */
+
+import type { Cosine, Diagnosis, Point, Variant } from './diagnosis.js'
+import { comparable, growthOf, mean, mebibytes, spread } from './report.js'
+
+export interface Figure {
+  readonly id: string
+  readonly title: string
+  /** What it shows, and what the paper claims. */
+  readonly caption: string
+  readonly data: readonly object[]
+  readonly layout: { readonly height: number }
+}
+
+/** One line in one panel. */
+interface Line {
+  readonly name: string
+  readonly x: readonly (number | string)[]
+  readonly y: readonly Cosine[]
+  readonly color: string
+  readonly symbol?: string
+  readonly dash?: 'solid' | 'dot'
+  readonly mode?: 'lines+markers' | 'markers' | 'lines'
+  /** Lines of one group share a place in the legend; default: the name. */
+  readonly group?: string
+  /** Kept out of the legend. */
+  readonly silent?: boolean
+}
+
+interface Panel {
+  readonly title: string
+  readonly lines: readonly Line[]
+  /** Ticks of x where not every number is one. */
+  readonly ticks?: readonly number[]
+}
+
+interface Axes {
+  readonly x: string
+  readonly y: string
+  readonly logX?: boolean
+  /** Default: what the values need. */
+  readonly yRange?: readonly [number, number]
+}
+
+/** Pixels: of one row of panels, and around all. */
+const ROW = 250
+const MARGIN = { l: 64, r: 168, t: 36, b: 56 }
+/** Between panels, for titles and tick labels. */
+const GAP = { x: 62, y: 84 }
+const WIDTH = 1080
+
+/** Panels in rows of so many, with one legend; the rightmost column and the lowest row carry no more than the others, so that each can be read alone. */
+function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data: object[]; layout: { height: number } } {
+  const rows = Math.ceil(panels.length / columns)
+  const inner = { width: WIDTH - MARGIN.l - MARGIN.r, height: rows * ROW + (rows - 1) * GAP.y }
+  const width = (inner.width - (columns - 1) * GAP.x) / columns
+  const layout: Record<string, unknown> & { height: number } = {
+    height: inner.height + MARGIN.t + MARGIN.b,
+    margin: MARGIN,
+    font: { family: 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif', size: 12, color: '#222' },
+    paper_bgcolor: '#fff',
+    plot_bgcolor: '#fff',
+    hovermode: 'closest',
+    legend: { x: 1, xanchor: 'left', y: 1, yanchor: 'top', xshift: 12, tracegroupgap: 2, bgcolor: '#fff' },
+    annotations: panels.map(({ title }, i) => ({
+      text: `<b>${escapeText(title)}</b>`,
+      showarrow: false,
+      xref: `x${suffix(i)} domain`,
+      yref: `y${suffix(i)} domain`,
+      x: 0,
+      y: 1,
+      yshift: 4,
+      xanchor: 'left',
+      yanchor: 'bottom',
+      font: { size: 13 },
+    })),
+  }
+  const data: object[] = []
+  const named = new Set<string>()
+  panels.forEach(({ lines, ticks }, i) => {
+    const [column, row] = [i % columns, Math.floor(i / columns)]
+    const left = (column * (width + GAP.x)) / inner.width
+    const bottom = 1 - (row * (ROW + GAP.y) + ROW) / inner.height
+    const line = { showline: true, linecolor: '#888', gridcolor: '#e8e8e8', zeroline: false, ticks: 'outside', tickcolor: '#888' }
+    layout[`xaxis${suffix(i)}`] = {
+      ...line,
+      anchor: `y${suffix(i)}`,
+      domain: [left, left + width / inner.width],
+      title: { text: axes.x, standoff: 6 },
+      ...(axes.logX && { type: 'log' }),
+      ...(ticks && { tickvals: ticks, ticktext: ticks.map(String) }),
+    }
+    layout[`yaxis${suffix(i)}`] = {
+      ...line,
+      anchor: `x${suffix(i)}`,
+      domain: [bottom, bottom + ROW / inner.height],
+      // Once a row: the panels of a row have one unit.
+      ...(column === 0 && { title: { text: axes.y, standoff: 8 } }),
+      ...(axes.yRange ? { range: axes.yRange } : { rangemode: 'tozero' }),
+    }
+    for (const { name, x, y, color, symbol = 'circle', dash = 'solid', mode = 'lines+markers', group = name, silent = false } of lines) {
+      data.push({
+        type: 'scatter',
+        name,
+        x,
+        y: y.map((value) => (value === null ? null : Number(value.toPrecision(5)))),
+        mode,
+        xaxis: `x${suffix(i)}`,
+        yaxis: `y${suffix(i)}`,
+        legendgroup: group,
+        showlegend: !silent && !named.has(group),
+        line: { color, width: dash === 'dot' ? 1.2 : 1.8, dash },
+        marker: { color, symbol, size: mode === 'markers' ? 8 : 6 },
+        ...(silent && { hoverinfo: 'skip' }),
+      })
+      if (!silent) named.add(group)
+    }
+  })
+  return { data, layout }
+}
+
+/** Plotly counts axes from `x`, `x2`, … */
+const suffix = (index: number): string => (index === 0 ? '' : String(index + 1))
+
+/** Plotly reads text as a kind of HTML. */
+const escapeText = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+
+/** Dark violet to green, without the yellow that white paper swallows. */
+const RAMP = ['#440154', '#3b528b', '#21918c', '#5ec962'].map((hex) => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)))
+
+/** A colour for item `index` of `count` that have an order. */
+function ordered(index: number, count: number): string {
+  const at = count < 2 ? 0 : (index / (count - 1)) * (RAMP.length - 1)
+  const low = Math.min(Math.floor(at), RAMP.length - 2)
+  const channels = RAMP[low].map((value, c) => Math.round(value + (RAMP[low + 1][c] - value) * (at - low)))
+  return `rgb(${channels.join(', ')})`
+}
+
+const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'star', 'hexagon']
+
+/** Colours that the colour-blind tell apart. */
+const METHODS: Record<Variant, { color: string; symbol: string }> = {
+  'rate-m': { color: '#0072b2', symbol: 'circle' },
+  'rate-s': { color: '#56b4e9', symbol: 'square' },
+  bptt: { color: '#d55e00', symbol: 'diamond' },
+  ottt: { color: '#009e73', symbol: 'triangle-up' },
+  sltt: { color: '#cc79a7', symbol: 'cross' },
+}
+
+const ASSUMPTIONS = [
+  { key: 'a1', title: 'A1 by neuron layer' },
+  { key: 'a2', title: 'A2 by weights' },
+  { key: 'a3', title: 'A3 by weights' },
+] as const
+
+/** All figures, in the order of the page. */
+export function figures(diagnosis: Diagnosis): Figure[] {
+  return [overTime(diagnosis), whileTraining(diagnosis), gradients(diagnosis), times(diagnosis), memory(diagnosis), rates(diagnosis)]
+}
+
+function overTime(diagnosis: Diagnosis): Figure {
+  const compared = comparable(diagnosis)
+  const T = compared.map(({ timeSteps }) => timeSteps)
+  const panels = ASSUMPTIONS.map(({ key, title }) => ({
+    title,
+    ticks: T,
+    lines: layerLines(diagnosis, key, (layer) => ({ x: T, y: compared.map(({ points }) => points[points.length - 1][key][layer] ?? null) })),
+  }))
+  const ends = compared.map(({ points }) => points[points.length - 1])
+  return {
+    id: 'assumptions',
+    title: '(a) The paper’s assumptions over T, at the end of training with BPTT',
+    caption:
+      'Cosines of the two sides of each assumption: A1 and A2 say that errors are independent in time of the neuron’s response κ and of the incoming spikes s; A3, that the rate gradient points where that of BPTT does. ' +
+      `The paper reports values near 1 for all three. ${zoomNote(ends)}`,
+    ...arrange(panels, 3, { x: 'time steps T', y: 'cosine', logX: true, yRange: cosineRange(ends) }),
+  }
+}
+
+function whileTraining(diagnosis: Diagnosis): Figure {
+  const chosen = spread(comparable(diagnosis), 4)
+  const panels = ASSUMPTIONS.flatMap(({ key, title }) =>
+    chosen.map(({ timeSteps, points }) => ({
+      title: `${title.slice(0, 2)}, T ${timeSteps}`,
+      lines: layerLines(diagnosis, key, (layer) => ({ x: points.map(({ step }) => step), y: points.map((point) => point[key][layer] ?? null) })),
+    })),
+  )
+  const all = chosen.flatMap(({ points }) => points)
+  return {
+    id: 'training',
+    title: '(a) The paper’s assumptions while training with BPTT',
+    caption: `The same cosines from the first to the last optimizer step: the paper claims that the assumptions hold all through training, not for trained networks alone. ${zoomNote(all)}`,
+    ...arrange(panels, chosen.length, { x: 'optimizer step', y: 'cosine', yRange: cosineRange(all) }),
+  }
+}
+
+function gradients(diagnosis: Diagnosis): Figure {
+  const compared = comparable(diagnosis)
+  const lines = (key: 'cosine' | 'normRatio'): Line[] =>
+    compared.map(({ timeSteps, gradients: list }, i) => ({
+      name: `T ${timeSteps}`,
+      x: list.map(({ parameter }) => parameter),
+      y: list.map((match) => match[key]),
+      mode: 'markers',
+      ...look(i, compared.length),
+    }))
+  const values = compared.flatMap(({ gradients: list }) => list.flatMap(({ cosine, normRatio }) => [cosine, normRatio])).filter((v) => v !== null)
+  const [low, high] = [Math.min(1, ...values), Math.max(1, ...values)]
+  const pad = Math.max(0.005, (high - low) * 0.08)
+  return {
+    id: 'gradients',
+    title: '(b) Rate gradient against BPTT gradient, by parameter, at the end of training',
+    caption:
+      'Direction (cosine) and length (norm of T times the rate gradient over the norm of the BPTT gradient); the paper derives that both tend to 1 where its assumptions hold. ' +
+      `The vertical axes start at ${(low - pad).toFixed(3)}.`,
+    ...arrange(
+      [
+        { title: 'cosine', lines: lines('cosine') },
+        { title: 'ratio of norms', lines: lines('normRatio') },
+      ],
+      1,
+      { x: 'parameter', y: 'rate against BPTT', yRange: [low - pad, high + pad] },
+    ),
+  }
+}
+
+function times(diagnosis: Diagnosis): Figure {
+  const rate = growthOf(diagnosis.costs, 'rate-m', 'backwardMs')
+  const bptt = growthOf(diagnosis.costs, 'bptt', 'backwardMs')
+  const measured = rate && bptt ? ` Measured from T ${rate.from} to ${rate.to}: × ${rate.factor.toFixed(2)} for rate-m, × ${bptt.factor.toFixed(2)} for bptt.` : ''
+  return {
+    id: 'time',
+    title: '(c) Time of a training step over T',
+    caption: `Medians on one thread, batch ${diagnosis.setup.batchSize}. The paper claims that the backward pass of rate-based backpropagation costs the same whatever T is, where that of BPTT and of the online methods grows linearly.${measured}`,
+    ...arrange([costPanel(diagnosis, 'forward pass', (c) => c.forwardMs), costPanel(diagnosis, 'backward pass', (c) => c.backwardMs)], 2, {
+      x: 'time steps T',
+      y: 'milliseconds',
+    }),
+  }
+}
+
+function memory(diagnosis: Diagnosis): Figure {
+  return {
+    id: 'memory',
+    title: '(c) Memory of a training step over T',
+    caption:
+      'Left, what the forward pass keeps for the backward pass; right, all memory of the model, parameters and working buffers included. The paper claims O(1) in T for rate-based backpropagation against O(T) for BPTT; ' +
+      'rate-m keeps one byte of spikes per neuron for every 8 time steps, hence its small step above T 8, and its working buffers hold the currents of all T steps of one layer, where rate-s holds one.',
+    ...arrange(
+      [
+        costPanel(diagnosis, 'kept for the backward pass', (c) => mebibytes(c.keptBytes)),
+        costPanel(diagnosis, 'all memory', (c) => mebibytes(c.totalBytes)),
+      ],
+      2,
+      { x: 'time steps T', y: 'MiB' },
+    ),
+  }
+}
+
+function costPanel({ costs, setup }: Diagnosis, title: string, value: (cost: Diagnosis['costs'][number]) => number): Panel {
+  const lines = setup.methods.map((method) => {
+    const ours = costs.filter((cost) => cost.method === method)
+    return { name: method, x: ours.map(({ timeSteps }) => timeSteps), y: ours.map(value), ...METHODS[method] }
+  })
+  return { title, lines, ticks: setup.timeSteps }
+}
+
+function rates({ training, setup }: Diagnosis): Figure {
+  const layers = Object.keys(training[0].firingRates)
+  const panels = layers.map((layer) => ({
+    title: setup.layers[layer],
+    lines: training.flatMap(({ timeSteps, firingRates }, i): Line[] => {
+      const x = Array.from({ length: timeSteps }, (_, t) => t + 1)
+      const style = { name: `T ${timeSteps}`, x, ...look(i, training.length) }
+      const average = mean(firingRates[layer])
+      return [
+        { ...style, y: firingRates[layer] },
+        ...(timeSteps > 1 ? [{ ...style, y: x.map(() => average), mode: 'lines' as const, dash: 'dot' as const, silent: true }] : []),
+      ]
+    }),
+  }))
+  return {
+    id: 'rates',
+    title: '(d) Firing rate by layer and time step, at the end of training',
+    caption:
+      'Share of a layer’s neurons that fire at each time step; dotted, the mean over time, which is all that the rate-based backward pass knows. The closer a line stays to its mean, the less that leaves out; the paper builds on information being coded in rates.',
+    ...arrange(panels, Math.min(layers.length, layers.length > 4 ? 4 : 2), { x: 'time step t', y: 'spikes per neuron' }),
+  }
+}
+
+/** A line a layer; layers of one depth have one colour in all panels. */
+function layerLines(
+  { setup, training }: Diagnosis,
+  key: 'a1' | 'a2' | 'a3',
+  values: (layer: string) => { x: readonly number[]; y: readonly Cosine[] },
+): Line[] {
+  const { a1, a3 } = training[0].points[0]
+  const order = Object.keys(key === 'a1' ? a1 : a3)
+  const shown = new Set(training.flatMap(({ points }) => Object.keys(points[0][key])))
+  return order.flatMap((layer, i) => (shown.has(layer) ? [{ name: setup.layers[layer], ...values(layer), ...look(i, Object.keys(a3).length) }] : []))
+}
+
+const look = (index: number, count: number): { color: string; symbol: string } => ({
+  color: ordered(index, count),
+  symbol: SYMBOLS[index % SYMBOLS.length],
+})
+
+function cosinesOf(points: readonly Point[]): number[] {
+  return points.flatMap(({ a1, a2, a3 }) => [a1, a2, a3].flatMap((group) => Object.values(group))).filter((value) => value !== null)
+}
+
+/** Down to the lowest cosine, and 1 a little below the upper edge. */
+function cosineRange(points: readonly Point[]): [number, number] {
+  const span = Math.max(0.005, 1 - Math.min(1, ...cosinesOf(points)))
+  return [1 - span * 1.1, 1 + span * 0.1]
+}
+
+const zoomNote = (points: readonly Point[]): string => `The vertical axes are zoomed: they start at ${cosineRange(points)[0].toFixed(3)}.`
+

@@ -1,0 +1,150 @@
+/** A diagnosis for people and programs: tables as plain data, and JSON. */
+
+import type { Cost, Diagnosis, TrainingDiagnosis, Variant } from './diagnosis.js'
+
+export interface Table {
+  readonly title: string
+  readonly head: readonly string[]
+  /** The first cell of a row names it, the others are numbers. */
+  readonly rows: readonly (readonly string[])[]
+}
+
+/** Where the diagnosis was made. */
+export interface Origin {
+  /** Of the package. */
+  readonly version: string
+  readonly node: string
+  readonly processor: string
+  readonly cores: number
+}
+
+/** Six digits are more than any of the measurements is good for. */
+export function toJson(diagnosis: Diagnosis, origin: Origin, space?: number): string {
+  const round = (_key: string, value: unknown): unknown => (typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value)
+  return JSON.stringify({ ...origin, ...diagnosis }, round, space)
+}
+
+/** All tables, in the order of the page. */
+export function tables(diagnosis: Diagnosis): Table[] {
+  return [claimTable(diagnosis), ...assumptionTables(diagnosis), gradientTable(diagnosis), costTable(diagnosis), rateTable(diagnosis)]
+}
+
+/** What the paper claims, beside what was measured. */
+export function claimTable(diagnosis: Diagnosis): Table {
+  const compared = comparable(diagnosis)
+  const lowest = (which: 'a1' | 'a2' | 'a3'): string =>
+    compared.map(({ timeSteps, points }) => `${show(minimum(Object.values(points[points.length - 1][which])), 4)} (T ${timeSteps})`).join(', ')
+  const rows = [
+    ['A1: spikes’ error and neuron’s response are independent in time: cosine near 1', `lowest layer ${lowest('a1')}`],
+    ['A2: current’s error and incoming spikes are independent in time: cosine near 1', `lowest layer ${lowest('a2')}`],
+    ['A3: the rate gradient points where that of BPTT does: cosine near 1', `lowest layer ${lowest('a3')}`],
+    ...growthRow(diagnosis, 'rate-m', 'keptBytes', 'rate-m: bytes kept for the backward pass don’t grow with T'),
+    ...growthRow(diagnosis, 'bptt', 'keptBytes', 'bptt: bytes kept grow linearly with T'),
+    ...growthRow(diagnosis, 'rate-s', 'totalBytes', 'rate-s: total memory does not grow with T'),
+    ...growthRow(diagnosis, 'rate-m', 'backwardMs', 'rate-m: backward time does not grow with T'),
+    ...growthRow(diagnosis, 'bptt', 'backwardMs', 'bptt: backward time grows linearly with T'),
+  ]
+  return { title: 'What the paper claims, and what was measured', head: ['claim', 'measured'], rows }
+}
+
+function growthRow({ costs }: Diagnosis, method: Variant, key: 'keptBytes' | 'totalBytes' | 'backwardMs', claim: string): [string, string][] {
+  const growth = growthOf(costs, method, key)
+  if (growth === undefined) return []
+  const { from, to, factor } = growth
+  return [[claim, `× ${factor.toFixed(2)} from T ${from} to ${to}`]]
+}
+
+/** How a cost grows from the least T ≥ 2 to the greatest; undefined where that is one T. */
+export function growthOf(
+  costs: readonly Cost[],
+  method: Variant,
+  key: 'keptBytes' | 'totalBytes' | 'forwardMs' | 'backwardMs',
+): { from: number; to: number; factor: number } | undefined {
+  const ours = costs.filter((cost) => cost.method === method && cost.timeSteps >= 2).sort((a, b) => a.timeSteps - b.timeSteps)
+  if (ours.length < 2) return undefined
+  const [first, last] = [ours[0], ours[ours.length - 1]]
+  return { from: first.timeSteps, to: last.timeSteps, factor: last[key] / first[key] }
+}
+
+function assumptionTables(diagnosis: Diagnosis): Table[] {
+  const { setup } = diagnosis
+  const compared = comparable(diagnosis)
+  const titles = {
+    a1: 'A1 at the end of training: cosine of E[δs κ] and E[δs] E[κ]',
+    a2: 'A2 at the end of training: cosine of E[δI s] and E[δI] E[s]',
+    a3: 'A3 at the end of training: cosine of the rate gradient and the BPTT gradient',
+  }
+  return (['a1', 'a2', 'a3'] as const).map((which) => ({
+    title: titles[which],
+    head: ['layer', ...compared.map(({ timeSteps }) => `T ${timeSteps}`)],
+    rows: Object.keys(compared[0].points[0][which]).map((layer) => [
+      setup.layers[layer],
+      ...compared.map(({ points }) => show(points[points.length - 1][which][layer], 4)),
+    ]),
+  }))
+}
+
+function gradientTable(diagnosis: Diagnosis): Table {
+  const compared = comparable(diagnosis)
+  return {
+    title: 'Rate gradient against BPTT gradient: cosine (ratio of norms)',
+    head: ['parameter', ...compared.map(({ timeSteps }) => `T ${timeSteps}`)],
+    rows: compared[0].gradients.map(({ parameter }, i) => [
+      parameter,
+      ...compared.map(({ gradients }) => `${show(gradients[i].cosine, 4)} (${show(gradients[i].normRatio, 3)})`),
+    ]),
+  }
+}
+
+export function costTable({ costs, setup }: Diagnosis): Table {
+  const threads = `${setup.threads} thread${setup.threads === 1 ? '' : 's'}`
+  return {
+    title: 'Time and memory of a training step',
+    head: ['method', 'T', 'forward ms', 'backward ms', `step ms, ${threads}`, 'kept MiB', 'total MiB'],
+    rows: costs.map(({ method, timeSteps, forwardMs, backwardMs, stepMs, keptBytes, totalBytes }) => [
+      method,
+      String(timeSteps),
+      ...[forwardMs, backwardMs, stepMs, mebibytes(keptBytes), mebibytes(totalBytes)].map(threeDigits),
+    ]),
+  }
+}
+
+/** Of the greatest T; many steps make a wide table, so some are left out. */
+function rateTable({ training, setup }: Diagnosis): Table {
+  const { timeSteps, firingRates } = training.reduce((best, t) => (t.timeSteps > best.timeSteps ? t : best))
+  const steps = spread(
+    Array.from({ length: timeSteps }, (_, t) => t),
+    8,
+  )
+  return {
+    title: `Firing rate by layer and time step, T ${timeSteps}`,
+    head: ['layer', ...steps.map((t) => `t ${t + 1}`), 'mean'],
+    rows: Object.entries(firingRates).map(([layer, rates]) => [setup.layers[layer], ...steps.map((t) => rates[t].toFixed(3)), mean(rates).toFixed(3)]),
+  }
+}
+
+/** With one time step rate and BPTT gradient are the same thing: nothing to compare, unless there is nothing else. */
+export function comparable({ training }: Diagnosis): readonly TrainingDiagnosis[] {
+  const several = training.filter(({ timeSteps }) => timeSteps > 1)
+  return several.length > 0 ? several : training
+}
+
+/** So many of a list's items, first and last among them, at about equal distances. */
+export function spread<T>(items: readonly T[], count: number): T[] {
+  if (items.length <= count) return [...items]
+  return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))])
+}
+
+export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+export const mebibytes = (bytes: number): number => bytes / 2 ** 20
+
+function minimum(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null)
+  return known.length === 0 ? null : Math.min(...known)
+}
+
+const show = (value: number | null, digits: number): string => (value === null ? '–' : value.toFixed(digits))
+
+/** 0.2171, 12.3, 1234 */
+const threeDigits = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))

@@ -1,0 +1,7 @@
+/** The networks of the paper, as its code defines them: names, shapes, initialisation. */
+
+export type { NetworkOptions } from './options.js'
+export { preactResnet34 } from './preact.js'
+export { resnet18, resnet19 } from './resnet.js'
+export { sewResnet34 } from './sew.js'
+export { type VggsnnOptions, vgg11, vgg13, vggsnn } from './vgg.js'

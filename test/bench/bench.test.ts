@@ -1,0 +1,104 @@
+/** The benchmarks run and write what continuous-benchmark actions read; figures are checked for sense alone, never for speed. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { makeSpikes } from '../../bench/spikes.js'
+
+const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
+const run = (...args: string[]) => spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
+
+interface Entry {
+  name: string
+  unit: string
+  value: number
+  range?: string
+  extra?: string
+}
+
+/** Reads a file and checks the form of its entries. */
+function readEntries(path: string, units: readonly string[]): Entry[] {
+  const entries = JSON.parse(readFileSync(path, 'utf8')) as Entry[]
+  assert.ok(Array.isArray(entries) && entries.length > 0, `${path} must hold entries`)
+  for (const entry of entries) {
+    assert.ok(typeof entry.name === 'string' && entry.name.length > 0, JSON.stringify(entry))
+    assert.ok(units.includes(entry.unit), `unit of ${entry.name}: ${entry.unit}`)
+    assert.ok(Number.isFinite(entry.value) && entry.value > 0, `value of ${entry.name}: ${entry.value}`)
+    for (const field of [entry.range, entry.extra]) assert.ok(field === undefined || typeof field === 'string', `texts of ${entry.name}`)
+    assert.ok(
+      Object.keys(entry).every((key) => ['name', 'unit', 'value', 'range', 'extra'].includes(key)),
+      `fields of ${entry.name}: ${Object.keys(entry)}`,
+    )
+  }
+  const names = entries.map(({ name }) => name)
+  assert.is(new Set(names).size, names.length, 'names must be unique, an action compares by them')
+  return entries
+}
+
+test('--quick --only kernels writes tables and both kinds of entries', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  try {
+    const [json, markdown] = [join(folder, 'out.json'), join(folder, 'out.md')]
+    const { status, stdout, stderr } = run('--quick', '--only', 'kernels', '--json', json, '--markdown', markdown)
+    assert.is(status, 0, stderr)
+    const times = readEntries(json, ['ms'])
+    const rates = readEntries(join(folder, 'out.bigger.json'), ['GFLOP/s', 'GB/s'])
+    for (const part of ['matmul | NN', 'matmul | NT', 'matmul | TN', 'forward, dense', 'Winograd', 'neuron A+S', 'norm backward', 'sgd'])
+      assert.ok(
+        times.some(({ name }) => name.includes(part)),
+        `an entry of ${part}`,
+      )
+    assert.ok(
+      rates.some(({ name }) => name.startsWith('peak')),
+      'the peak',
+    )
+    const spikes = times.filter(({ name }) => /forward, spikes|, lists|neuron/.test(name))
+    assert.ok(spikes.length > 0 && spikes.every(({ name }) => /rate 0\.\d\d/.test(name)), 'every figure of spikes names their rate')
+    for (const { name, extra } of times) assert.match(extra ?? '', /first call .* cold tier .*\n(.*\n)*1 thread\nNode /, name)
+    for (const text of [stdout, readFileSync(markdown, 'utf8')])
+      for (const word of ['Node', 'V8', 'processors', 'density', 'of peak', '× naive JS', 'spread', 'first ms', 'cold ms'])
+        assert.ok(text.includes(word), word)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('mistakes in options are one line that names the option', () => {
+  for (const [args, message] of [
+    [['--only', 'kernel'], /^bench\.only must be one of kernels, steps, memory, peers, got "kernel"\n$/],
+    [['--threads', '0'], /^bench\.threads must be an integer from 1 to 256, got 0\n$/],
+    [['--model', 'lenet', '--only', 'steps'], /^bench\.model must be one of .*cnn.*, got "lenet"\n$/],
+    [['--fast'], /^bench: .*--fast.*--help/],
+  ] as const) {
+    const { status, stderr } = run(...args)
+    assert.is(status, 1, args.join(' '))
+    assert.match(stderr, message)
+  }
+})
+
+test('spikes have the rate that was asked for, and masks and counts agree (seeds 1–6)', () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const T = [1, 3, 4, 7, 8, 4][seed - 1]
+    const wanted = [0.05, 0.1, 0.2, 0.4, 0.2, 0.1][seed - 1]
+    const { masks, counts, rate, active } = makeSpikes(20_001, T, wanted, seed)
+    assert.ok(Math.abs(rate - wanted) < 0.02, `seed ${seed}: rate ${rate}, wanted ${wanted}`)
+    let [sum, firing] = [0, 0]
+    masks.forEach((mask, i) => {
+      let bits = 0
+      for (let t = 0; t < 8; t++) bits += (mask >> t) & 1
+      assert.is(bits, counts[i], `seed ${seed}: neuron ${i}`)
+      assert.is(mask >> T, 0, `seed ${seed}: neuron ${i} fires behind T`)
+      sum += bits
+      firing += bits > 0 ? 1 : 0
+    })
+    assert.is(rate, sum / (masks.length * T), `seed ${seed}`)
+    assert.is(active, firing / masks.length, `seed ${seed}`)
+    // Neurons keep their ways: fewer fire at all than if steps were independent.
+    if (T > 1) assert.ok(active < 1 - (1 - rate) ** T - 0.01, `seed ${seed}: active ${active} of rate ${rate}`)
+  }
+})
+
+test.run()
