@@ -1,5 +1,6 @@
 /** Exports only. Hot leaf functions are exported by their files as well, so that the optimiser keeps them apart (V8 tiers up whole functions). */
 export * from './activity'
+export * from './choose'
 export * from './conv'
 export * from './list-gradient'
 export * from './loss'

@@ -13,7 +13,7 @@ export enum Rec {
   Op = 0,
   /** The number of independent units of work. It depends on shapes alone, never on the number of workers. */
   Units = 1,
-  /** Non-zero: the record runs only at the steps t whose bit is set in the control word `Control.StepMask`. */
+  /** 0: the record runs. 1: only at the steps t whose bit is set in the control word `Control.StepMask`. Else the address of a u32: only when that is not 0. */
   Condition = 2,
   /** Index of the layer that the record belongs to, for error messages. */
   Layer = 3,
@@ -155,6 +155,8 @@ export enum Op {
   Sgd = 51,
   /** Time mean of the output (evaluation). */
   Readout = 52,
+  /** Chooses between kernels by how many spikes there are; one unit. ChooseWord. */
+  Choose = 55,
 }
 
 /** Words of convolution records. Sizes are of stored (padded) tensors. */
@@ -511,6 +513,16 @@ export enum SgdWord {
   PerUnit = 8,
   /** 0: weights' decay, 1: the other's. */
   Group = 9,
+}
+
+/** Flags for `Rec.Condition`: few spikes, or many. */
+export enum ChooseWord {
+  /** u32 [2]: 1, 0 when the sources have at most Limit spikes, else 0, 1. */
+  Out = 4,
+  /** Table of SourceCount entries of 8 bytes: address of spike sums u32 (`NeuronWord.CountPartials`), their number. */
+  Sources = 5,
+  SourceCount = 6,
+  Limit = 7,
 }
 
 export enum Surrogate {

@@ -7,6 +7,7 @@
  * A section runs its records `repeats` times with t = 0, 1, … (the loop over T of step mode s).
  */
 
+import { choose } from './choose'
 import { biasGradient, convDense, convInputGradient, convWeightGradient, reduceSplits, transposeWeight } from './conv'
 import { listWeightGradient, rateLists } from './list-gradient'
 import { crossEntropy, readout } from './loss'
@@ -60,6 +61,7 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.WeightStandardiseBackward: weightStandardiseBackward(rec, unit, t, scratch); break
     case Op.Clear: clear(rec, unit, t, scratch); break
     case Op.SumScalars: sumScalars(rec, unit, t, scratch); break
+    case Op.Choose: choose(rec, unit, t, scratch); break
     case Op.CrossEntropy: crossEntropy(rec, unit, t, scratch); break
     case Op.Readout: readout(rec, unit, t, scratch); break
     case Op.Sgd: sgd(rec, unit, t, scratch); break
@@ -82,8 +84,7 @@ export function run(program: usize, worker: i32, workers: i32, scratch: usize, s
     for (let t = 0; t < repeats; t++) {
       let rec = <usize>load<u32>(section)
       for (let i = 0; i < records; i++) {
-        const condition = load<i32>(rec, Rec.Condition << 2)
-        if (condition == 0 || (load<u32>(Control.StepMask) >> t) & 1) {
+        if (isWanted(load<u32>(rec, Rec.Condition << 2), t)) {
           // Every worker is at the same record, so they all write the same.
           store<i32>(Control.Progress, index + i)
           const fault = runRecord(rec, t, counters + (<usize>(index + i) << 2), workers, scratch, spins, timeout)
@@ -95,6 +96,15 @@ export function run(program: usize, worker: i32, workers: i32, scratch: usize, s
     section += 16
   }
   return Fault.None
+}
+
+/** What `Rec.Condition` says at step t. Every worker reads the same, since the flags were written before the last barrier. */
+// @ts-ignore: decorator
+@inline
+function isWanted(condition: u32, t: i32): bool {
+  if (condition == 0) return true
+  if (condition == 1) return ((load<u32>(Control.StepMask) >> t) & 1) != 0
+  return load<u32>(<usize>condition) != 0
 }
 
 function runRecord(rec: usize, t: i32, counter: usize, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {

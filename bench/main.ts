@@ -27,7 +27,7 @@ async function runSection(section: Section, options: BenchOptions, label: string
 }
 
 /** bench.json → bench.bigger.json */
-const biggerName = (path: string): string => path.slice(0, path.length - extname(path).length) + '.bigger' + extname(path)
+const biggerName = (path: string): string => `${path.slice(0, path.length - extname(path).length)}.bigger${extname(path)}`
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2))

@@ -8,7 +8,7 @@ if (name !== 'none') {
   if (!choice) throw new Error(`no method is called ${method}`)
   const model = await compileNetwork(name, choice, Number(timeSteps), Number(threads))
   const { x, y } = makeBatch(model.batchSize)
-  for (let i = 0; i < 3; i++) await model.trainStep(x, y, { lr: 0 })
+  for (let i = 0; i < 2; i++) await model.trainStep(x, y, { lr: 0 })
   planned = model.memoryUse.total
   await model.dispose()
 }

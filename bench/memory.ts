@@ -40,7 +40,7 @@ export async function benchMemory(options: BenchOptions, label: string, progress
     report.tables.push({
       title: `Peak memory: ${name}, batch ${batchOf(name)}, ${options.threads} ${options.threads === 1 ? 'thread' : 'threads'}`,
       notes: [
-        `Largest resident set of a process that compiles and trains for 3 steps; a process with the package alone takes ${mib(empty)} MiB. planned: what the plan asks of WebAssembly.`,
+        `Largest resident set of a process that compiles and trains for 2 steps; a process with the package alone takes ${mib(empty)} MiB. planned: what the plan asks of WebAssembly.`,
       ],
       head: ['method', 'T', 'peak MiB', 'above empty', 'planned MiB'],
       rows,

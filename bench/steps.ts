@@ -18,7 +18,7 @@ const PRETRAINING_STEPS = 30
 
 const budgets: Record<'quick' | 'thorough', Budget> = {
   quick: { warmupMs: 60, measureMs: 60, minCalls: 3 },
-  thorough: { warmupMs: 500, measureMs: 1000, minCalls: 5 },
+  thorough: { warmupMs: 500, measureMs: 1000, minCalls: 3 },
 }
 
 interface Configuration {
@@ -50,7 +50,7 @@ async function measureSteps(model: Model, budget: Budget, quick: boolean): Promi
   const { x, y } = makeBatch(model.batchSize)
   const timing = await measureAsync(() => model.trainStep(x, y, { lr: 0 }), budget)
   const rates = Object.values(model.firingRates())
-  const profile = await model.profile(quick ? 2 : 7)
+  const profile = await model.profile(quick ? 2 : 3)
   return { timing, kernelMs: profile.reduce((sum, { milliseconds }) => sum + milliseconds, 0), rates }
 }
 
@@ -129,7 +129,7 @@ export async function benchSteps(options: BenchOptions, label: string, progress:
       notes: [
         'A step is trainStep: reordering the batch, forward, backward, update. gain: median step of one thread over this one, and the same of the fastest steps',
         '(steadier where others use the machine too).',
-        'kernels: sum of model.profile(), on one thread. outside: share of a step that is not kernels; with N threads at most that much, since kernels need at least their sum / N; below 0 is noise.',
+        'kernels: sum of model.profile(), on one thread. outside: share of a step that is not kernels; with N threads at most that much, since kernels need at least their sum / N; below 0: less than timing each record costs.',
         'rate: spikes per neuron and step, mean of the layers (lowest–highest).',
         ...missing.map((other) => `${other} is not in this version's registry and was left out.`),
       ],

@@ -15,14 +15,12 @@ export interface Figure {
 /** One line in one panel. */
 interface Line {
   readonly name: string
-  readonly x: readonly (number | string)[]
+  readonly x: readonly number[]
   readonly y: readonly Cosine[]
   readonly color: string
   readonly symbol?: string
   readonly dash?: 'solid' | 'dot'
   readonly mode?: 'lines+markers' | 'markers' | 'lines'
-  /** Lines of one group share a place in the legend; default: the name. */
-  readonly group?: string
   /** Kept out of the legend. */
   readonly silent?: boolean
 }
@@ -30,16 +28,16 @@ interface Line {
 interface Panel {
   readonly title: string
   readonly lines: readonly Line[]
-  /** Ticks of x where not every number is one. */
-  readonly ticks?: readonly number[]
+  /** Ticks of x, with their texts, where they are not just numbers. */
+  readonly ticks?: { readonly at: readonly number[]; readonly text: readonly string[] }
+  /** Default: from 0 to what the values need. */
+  readonly yRange?: readonly [number, number]
 }
 
 interface Axes {
   readonly x: string
   readonly y: string
   readonly logX?: boolean
-  /** Default: what the values need. */
-  readonly yRange?: readonly [number, number]
 }
 
 /** Pixels: of one row of panels, and around all. */
@@ -49,7 +47,7 @@ const MARGIN = { l: 64, r: 168, t: 36, b: 56 }
 const GAP = { x: 62, y: 84 }
 const WIDTH = 1080
 
-/** Panels in rows of so many, with one legend; the rightmost column and the lowest row carry no more than the others, so that each can be read alone. */
+/** Panels in rows of so many, with one legend. */
 function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data: object[]; layout: { height: number } } {
   const rows = Math.ceil(panels.length / columns)
   const inner = { width: WIDTH - MARGIN.l - MARGIN.r, height: rows * ROW + (rows - 1) * GAP.y }
@@ -77,7 +75,7 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
   }
   const data: object[] = []
   const named = new Set<string>()
-  panels.forEach(({ lines, ticks }, i) => {
+  panels.forEach(({ lines, ticks, yRange }, i) => {
     const [column, row] = [i % columns, Math.floor(i / columns)]
     const left = (column * (width + GAP.x)) / inner.width
     const bottom = 1 - (row * (ROW + GAP.y) + ROW) / inner.height
@@ -88,7 +86,7 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
       domain: [left, left + width / inner.width],
       title: { text: axes.x, standoff: 6 },
       ...(axes.logX && { type: 'log' }),
-      ...(ticks && { tickvals: ticks, ticktext: ticks.map(String) }),
+      ...(ticks && { tickvals: ticks.at, ticktext: ticks.text }),
     }
     layout[`yaxis${suffix(i)}`] = {
       ...line,
@@ -96,9 +94,9 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
       domain: [bottom, bottom + ROW / inner.height],
       // Once a row: the panels of a row have one unit.
       ...(column === 0 && { title: { text: axes.y, standoff: 8 } }),
-      ...(axes.yRange ? { range: axes.yRange } : { rangemode: 'tozero' }),
+      ...(yRange ? { range: yRange } : { rangemode: 'tozero' }),
     }
-    for (const { name, x, y, color, symbol = 'circle', dash = 'solid', mode = 'lines+markers', group = name, silent = false } of lines) {
+    for (const { name, x, y, color, symbol = 'circle', dash = 'solid', mode = 'lines+markers', silent = false } of lines) {
       data.push({
         type: 'scatter',
         name,
@@ -107,13 +105,14 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
         mode,
         xaxis: `x${suffix(i)}`,
         yaxis: `y${suffix(i)}`,
-        legendgroup: group,
-        showlegend: !silent && !named.has(group),
+        legendgroup: name,
+        showlegend: !silent && !named.has(name),
         line: { color, width: dash === 'dot' ? 1.2 : 1.8, dash },
-        marker: { color, symbol, size: mode === 'markers' ? 8 : 6 },
+        // Open symbols lie over others that have the same values.
+        marker: { color, symbol, size: symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6, line: { width: 1.5 } },
         ...(silent && { hoverinfo: 'skip' }),
       })
-      if (!silent) named.add(group)
+      if (!silent) named.add(name)
     }
   })
   return { data, layout }
@@ -141,10 +140,10 @@ const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'st
 /** Colours that the colour-blind tell apart. */
 const METHODS: Record<Variant, { color: string; symbol: string }> = {
   'rate-m': { color: '#0072b2', symbol: 'circle' },
-  'rate-s': { color: '#56b4e9', symbol: 'square' },
-  bptt: { color: '#d55e00', symbol: 'diamond' },
+  'rate-s': { color: '#56b4e9', symbol: 'square-open' },
+  bptt: { color: '#d55e00', symbol: 'star' },
   ottt: { color: '#009e73', symbol: 'triangle-up' },
-  sltt: { color: '#cc79a7', symbol: 'cross' },
+  sltt: { color: '#cc79a7', symbol: 'diamond-open' },
 }
 
 const ASSUMPTIONS = [
@@ -161,73 +160,75 @@ export function figures(diagnosis: Diagnosis): Figure[] {
 function overTime(diagnosis: Diagnosis): Figure {
   const compared = comparable(diagnosis)
   const T = compared.map(({ timeSteps }) => timeSteps)
+  const ends = compared.map(({ points }) => points[points.length - 1])
   const panels = ASSUMPTIONS.map(({ key, title }) => ({
     title,
-    ticks: T,
+    ticks: numberTicks(T),
+    yRange: cosineRange(ends),
     lines: layerLines(diagnosis, key, (layer) => ({ x: T, y: compared.map(({ points }) => points[points.length - 1][key][layer] ?? null) })),
   }))
-  const ends = compared.map(({ points }) => points[points.length - 1])
   return {
     id: 'assumptions',
     title: '(a) The paper’s assumptions over T, at the end of training with BPTT',
     caption:
       'Cosines of the two sides of each assumption: A1 and A2 say that errors are independent in time of the neuron’s response κ and of the incoming spikes s; A3, that the rate gradient points where that of BPTT does. ' +
-      `The paper reports values near 1 for all three. ${zoomNote(ends)}`,
-    ...arrange(panels, 3, { x: 'time steps T', y: 'cosine', logX: true, yRange: cosineRange(ends) }),
+      `The method rests on all three being near 1. ${zoomNote(ends)}`,
+    ...arrange(panels, 3, { x: 'time steps T', y: 'cosine', logX: true }),
   }
 }
 
 function whileTraining(diagnosis: Diagnosis): Figure {
   const chosen = spread(comparable(diagnosis), 4)
+  const all = chosen.flatMap(({ points }) => points)
   const panels = ASSUMPTIONS.flatMap(({ key, title }) =>
     chosen.map(({ timeSteps, points }) => ({
+      yRange: cosineRange(all),
       title: `${title.slice(0, 2)}, T ${timeSteps}`,
       lines: layerLines(diagnosis, key, (layer) => ({ x: points.map(({ step }) => step), y: points.map((point) => point[key][layer] ?? null) })),
     })),
   )
-  const all = chosen.flatMap(({ points }) => points)
   return {
     id: 'training',
     title: '(a) The paper’s assumptions while training with BPTT',
-    caption: `The same cosines from the first to the last optimizer step: the paper claims that the assumptions hold all through training, not for trained networks alone. ${zoomNote(all)}`,
-    ...arrange(panels, chosen.length, { x: 'optimizer step', y: 'cosine', yRange: cosineRange(all) }),
+    caption: `The same cosines from the first to the last optimizer step: the assumptions must hold all through training, not for trained networks alone. ${zoomNote(all)}`,
+    ...arrange(panels, chosen.length, { x: 'optimizer step', y: 'cosine' }),
   }
 }
 
 function gradients(diagnosis: Diagnosis): Figure {
   const compared = comparable(diagnosis)
-  const lines = (key: 'cosine' | 'normRatio'): Line[] =>
-    compared.map(({ timeSteps, gradients: list }, i) => ({
-      name: `T ${timeSteps}`,
-      x: list.map(({ parameter }) => parameter),
-      y: list.map((match) => match[key]),
-      mode: 'markers',
-      ...look(i, compared.length),
-    }))
-  const values = compared.flatMap(({ gradients: list }) => list.flatMap(({ cosine, normRatio }) => [cosine, normRatio])).filter((v) => v !== null)
-  const [low, high] = [Math.min(1, ...values), Math.max(1, ...values)]
-  const pad = Math.max(0.005, (high - low) * 0.08)
+  const parameters = compared[0].gradients.map(({ parameter }) => parameter)
+  const panel = (title: string, key: 'cosine' | 'normRatio'): Panel => {
+    const values = compared.flatMap(({ gradients: list }) => list.map((match) => match[key])).filter((value) => value !== null)
+    const [low, high] = [Math.min(1, ...values), Math.max(1, ...values)]
+    const pad = Math.max(0.001, (high - low) * 0.12)
+    const lines = compared.map(({ timeSteps, gradients: list }, i): Line => {
+      // The values of one parameter stand side by side.
+      const shift = ((i + 0.5) / compared.length - 0.5) * 0.6
+      return {
+        name: `T ${timeSteps}`,
+        x: list.map((_, at) => at + shift),
+        y: list.map((match) => match[key]),
+        mode: 'markers',
+        ...look(i, compared.length),
+      }
+    })
+    return { title, lines, ticks: { at: parameters.map((_, at) => at), text: parameters }, yRange: [low - pad, high + pad] }
+  }
   return {
     id: 'gradients',
     title: '(b) Rate gradient against BPTT gradient, by parameter, at the end of training',
     caption:
-      'Direction (cosine) and length (norm of T times the rate gradient over the norm of the BPTT gradient); the paper derives that both tend to 1 where its assumptions hold. ' +
-      `The vertical axes start at ${(low - pad).toFixed(3)}.`,
-    ...arrange(
-      [
-        { title: 'cosine', lines: lines('cosine') },
-        { title: 'ratio of norms', lines: lines('normRatio') },
-      ],
-      1,
-      { x: 'parameter', y: 'rate against BPTT', yRange: [low - pad, high + pad] },
-    ),
+      'Above, direction: cosine of the two gradients. Below, length: norm of T times the rate gradient (the paper divides its loss by T) over the norm of the BPTT gradient. ' +
+      'Where the assumptions hold exactly both are 1, as for the last layer. Each vertical axis is zoomed to its values.',
+    ...arrange([panel('cosine', 'cosine'), panel('ratio of norms', 'normRatio')], 1, { x: 'parameter', y: 'rate against BPTT' }),
   }
 }
 
 function times(diagnosis: Diagnosis): Figure {
   const rate = growthOf(diagnosis.costs, 'rate-m', 'backwardMs')
   const bptt = growthOf(diagnosis.costs, 'bptt', 'backwardMs')
-  const measured = rate && bptt ? ` Measured from T ${rate.from} to ${rate.to}: × ${rate.factor.toFixed(2)} for rate-m, × ${bptt.factor.toFixed(2)} for bptt.` : ''
+  const measured = rate && bptt ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: × ${rate.factor.toFixed(2)} for rate-m, × ${bptt.factor.toFixed(2)} for bptt.` : ''
   return {
     id: 'time',
     title: '(c) Time of a training step over T',
@@ -262,7 +263,7 @@ function costPanel({ costs, setup }: Diagnosis, title: string, value: (cost: Dia
     const ours = costs.filter((cost) => cost.method === method)
     return { name: method, x: ours.map(({ timeSteps }) => timeSteps), y: ours.map(value), ...METHODS[method] }
   })
-  return { title, lines, ticks: setup.timeSteps }
+  return { title, lines, ticks: numberTicks(setup.timeSteps) }
 }
 
 function rates({ training, setup }: Diagnosis): Figure {
@@ -288,16 +289,18 @@ function rates({ training, setup }: Diagnosis): Figure {
   }
 }
 
-/** A line a layer; layers of one depth have one colour in all panels. */
+const numberTicks = (numbers: readonly number[]): Panel['ticks'] => ({ at: numbers, text: numbers.map(String) })
+
+/** A line a layer; a layer has one colour in all panels. */
 function layerLines(
   { setup, training }: Diagnosis,
   key: 'a1' | 'a2' | 'a3',
   values: (layer: string) => { x: readonly number[]; y: readonly Cosine[] },
 ): Line[] {
   const { a1, a3 } = training[0].points[0]
-  const order = Object.keys(key === 'a1' ? a1 : a3)
+  const layers = Object.keys(setup.layers).filter((layer) => layer in a1 || layer in a3)
   const shown = new Set(training.flatMap(({ points }) => Object.keys(points[0][key])))
-  return order.flatMap((layer, i) => (shown.has(layer) ? [{ name: setup.layers[layer], ...values(layer), ...look(i, Object.keys(a3).length) }] : []))
+  return layers.flatMap((layer, i) => (shown.has(layer) ? [{ name: setup.layers[layer], ...values(layer), ...look(i, layers.length) }] : []))
 }
 
 const look = (index: number, count: number): { color: string; symbol: string } => ({

@@ -77,7 +77,7 @@ const embed = (json: string): string => json.replaceAll('<', '\\u003c')
 
 const DRAW = `
 for (const { id, data, layout } of JSON.parse(document.getElementById('figures').textContent))
-  Plotly.newPlot(id, data, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ['select2d', 'lasso2d'] })
+  Plotly.newPlot(id, data, layout, { displaylogo: false, displayModeBar: 'hover', responsive: true, modeBarButtonsToRemove: ['select2d', 'lasso2d'] })
 `
 
 const STYLE = `

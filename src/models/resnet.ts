@@ -24,7 +24,13 @@ function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOpt
 }
 
 /** A stem of channels[0] and one stage of blocks for each of `channels`; every stage but the first halves the image. */
-function resnet(inChannels: number, channels: readonly number[], blocks: readonly number[], classifier: Block, neuron?: NeuronOptions): Block {
+function resnet(
+  inChannels: number,
+  channels: readonly number[],
+  blocks: readonly number[],
+  classifier: Block,
+  neuron?: NeuronOptions,
+): Block {
   const stages: Record<string, Block> = {}
   let from = channels[0]
   channels.forEach((to, i) => {

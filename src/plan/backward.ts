@@ -1,6 +1,7 @@
 /** The backward pass: the forward pass's items, last first. Every gradient is a tensor with one row per pixel (rate, online) or one for each step (through time). */
 
 import { ContributionWord, NeuronBackWord, NeuronWord, NormWord, Op, PoolWord } from '../../assembly/opcodes.js'
+import { chooseBySpikes, spikesForLists } from './choice.js'
 import type { Context } from './context.js'
 import { type DenseInput, emitBiasGradient, emitInputGradient, emitListGradient, emitMaterialise, emitWeightGradient, listSource, plainFloat } from './convolution.js'
 import { denseInput, type Forward, type Item, normRows, perUnit, standardiseWords } from './forward.js'
@@ -178,8 +179,12 @@ export class BackwardPlanner {
     const delta = this.resolve(output.name, output.gradient, output.shape, steps, output.stored)
     const weightGradient = this.context.gradient(node.index, 'weight') as Reference
     const lists = options.method === 'rate' ? listSource(geometry, item.source, options.timeSteps) : undefined
-    if (lists) emitListGradient(builder, geometry, options.timeSteps, lists, delta, weightGradient, node.name)
-    else emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
+    const products = (): void => emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
+    const choice = lists && chooseBySpikes(builder, [lists.tensor], spikesForLists(geometry, lists.tensor, options.timeSteps, lists.active), node.name)
+    if (lists && choice) {
+      builder.when(choice.few, () => emitListGradient(builder, geometry, options.timeSteps, lists, delta, weightGradient, node.name))
+      builder.when(choice.many, products)
+    } else products()
     if (this.context.options.inspect && this.context.options.method === 'bptt' && steps > 1) this.probeWeight(item, delta, steps)
     const bias = this.context.gradient(node.index, 'bias')
     if (bias) emitBiasGradient(builder, geometry, steps, delta, bias, this.accumulate)

@@ -271,15 +271,15 @@ function listShape(g: Geometry, maxCount: number): ListGradientShape {
 }
 
 /**
- * The spikes whose counts the list kernel can read for the weight's gradient, one row per pixel; undefined where other kernels do better: Winograd's, or direct
- * ones on kernels of few taps, which do not earn back what lists cost.
+ * The spikes whose counts the list kernel can read for the weight's gradient, and the fraction of active neurons up to which it is the fastest: a fifth where
+ * Winograd's kernels are the alternative, a half where it is direct products. Undefined where it never is, as with kernels of few taps.
  */
-export function listSource(g: Geometry, source: Expression, totalSteps: number): { tensor: SpikeTensor; scale: number } | undefined {
+export function listSource(g: Geometry, source: Expression, totalSteps: number): { tensor: SpikeTensor; scale: number; active: number } | undefined {
   const spikes = spikeSources(source)
-  if (!spikes || spikes.sources.length !== 1 || !samePool(spikes.pool, noPool) || usesWinograd(g, 1)) return undefined
-  // Firing rates of trained networks leave half of the neurons silent; at that density lists are still ahead of direct products.
-  if (!listGradientPays(listShape(g, totalSteps), 0.45, false)) return undefined
-  return { tensor: spikes.sources[0], scale: spikes.scale }
+  if (!spikes || spikes.sources.length !== 1 || !samePool(spikes.pool, noPool)) return undefined
+  const winograd = usesWinograd(g, 1)
+  if (!listGradientPays(listShape(g, totalSteps), 0, winograd)) return undefined
+  return { tensor: spikes.sources[0], scale: spikes.scale, active: winograd ? 0.2 : 0.5 }
 }
 
 /** Gradient of the weight from lists of the neurons that fired. */

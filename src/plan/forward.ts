@@ -5,6 +5,7 @@ import { expect } from '../errors.js'
 import type { BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Neuron, Pair } from '../nn/layers.js'
 import type { GraphNode } from '../nn/trace.js'
 import type { Context } from './context.js'
+import { chooseBySpikes, spikesForDense } from './choice.js'
 import { type DenseInput, emitDense, emitMaterialise, emitSpikes, type Geometry, geometryOf, plainFloat, spikeSources, spikesFit } from './convolution.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
@@ -167,7 +168,7 @@ export class ForwardPlanner {
   }
 
   private conv(node: GraphNode, layer: Conv2d | Linear, x: Expression): Expression {
-    const { builder, options, callSteps, buffers } = this.context
+    const { builder, options, callSteps, buffers, outer } = this.context
     const spikes = spikeSources(x)
     let dense = plainFloat(x)
     const inC = dense ? dense.stored : storedChannels(x.shape[0])
@@ -178,7 +179,18 @@ export class ForwardPlanner {
     let output: FloatTensor & { buffer: Buffer }
     if (spikes && spikesFit(geometry)) {
       output = this.floatTensor(`${node.name} current`, node.shape, callSteps)
-      emitSpikes(builder, geometry, callSteps, spikes, output.buffer, weight, bias, node.name)
+      const event = (): void => emitSpikes(builder, geometry, callSteps, spikes, output.buffer, weight, bias, node.name)
+      const limit = spikesForDense(geometry, callSteps, spikes, outer ? options.timeSteps : 1)
+      const choice = chooseBySpikes(builder, spikes.sources, limit, node.name)
+      if (!choice) event()
+      else {
+        builder.when(choice.few, event)
+        builder.when(choice.many, () => {
+          const written = this.floatTensor(`${node.name} spikes written out`, x.shape, callSteps)
+          emitMaterialise(builder, x, options.batchSize, callSteps, options.timeSteps, false, written.buffer, written.stored, this.dense)
+          emitDense(builder, geometry, callSteps, this.dense(written), output.buffer, weight, bias, buffers.zeros)
+        })
+      }
     } else {
       if (!dense) {
         dense = this.materialise(node, x)
@@ -363,13 +375,13 @@ export class ForwardPlanner {
     return this.context.builder.buffer(name, bytes, 'kept', true)
   }
 
-  private spikeTensor(name: string, shape: Expression['shape'], lambda: number): SpikeTensor {
+  private spikeTensor(name: string, shape: Expression['shape'], lambda: number, sums?: SpikeTensor['sums']): SpikeTensor {
     const { builder, options, callSteps, outer } = this.context
     const stored = storedChannels(shape[0])
     const neurons = options.batchSize * shape[1] * shape[2] * stored
     const masks = builder.buffer(`${name} masks`, neurons * Math.ceil(callSteps / 8), 'scratch', options.inspect)
     const counts = builder.buffer(`${name} counts`, neurons, 'kept', outer || options.inspect)
-    return { kind: 'spikes', name, shape, stored, masks, counts, lambda, gradient: [] }
+    return { kind: 'spikes', name, shape, stored, masks, counts, sums, lambda, gradient: [] }
   }
 
   private neuron(node: GraphNode, layer: Neuron, x: Expression): Expression {
@@ -388,11 +400,11 @@ export class ForwardPlanner {
       input = { shape: x.shape, terms: [term(this.materialise(node, x))] }
       ;[floats, spikes] = split(input.terms)
     }
-    const output = this.spikeTensor(node.name, node.shape, 1 - 1 / layer.tau)
     const pixels = options.batchSize * node.shape[1] * node.shape[2]
     const pixelsPerUnit = perUnit(pixels, stored)
     const units = Math.ceil(pixels / pixelsPerUnit)
     const partials = builder.buffer(`${node.name} spike counts`, units * 4, 'statistics')
+    const output = this.spikeTensor(node.name, node.shape, 1 - 1 / layer.tau, { buffer: partials, units })
     const rateTraining = this.training && options.method === 'rate'
     const eligibility = rateTraining || (this.training && options.inspect && options.method === 'bptt') ? builder.buffer(`${node.name} eligibility`, pixels * stored * 4, 'kept', outer || options.inspect) : undefined
     const surrogate = this.training && online ? builder.buffer(`${node.name} surrogate`, pixels * stored * 4) : undefined

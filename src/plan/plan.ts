@@ -180,7 +180,7 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const forward = new ForwardPlanner(context, true).run()
   const forwardEnd = b.now
   if (context.outer && !context.online) b.startSection(1)
-  if (context.online) b.setConditional(true)
+  if (context.online) b.setCondition('stepMask')
   b.phase = 'backward'
   const backward = new BackwardPlanner(context, forward)
   backward.run()

@@ -41,6 +41,8 @@ export type Words = { readonly [word: number]: WordValue | undefined }
 /** What part of a training step a record belongs to. */
 export type Phase = 'forward' | 'backward' | 'update'
 
+export type Condition = 'always' | 'stepMask' | Reference
+
 export interface PlannedRecord {
   readonly op: Op
   readonly units: number
@@ -48,8 +50,8 @@ export interface PlannedRecord {
   /** Index into the graph's nodes, for messages. */
   readonly layer: number
   readonly phase: Phase
-  /** Runs only at the steps of the step mask. */
-  readonly conditional: boolean
+  /** Always, at the steps of the step mask, or when the u32 referred to is not 0. */
+  readonly condition: Condition
   /** Worker scratch of one unit. */
   readonly scratch: number
 }
@@ -87,7 +89,7 @@ export class ProgramBuilder {
   readonly programs: PlannedProgram[] = []
   private clock = 0
   private section!: Section
-  private conditional = false
+  private condition: Condition = 'always'
   /** Layer and phase of the records to come. */
   layer = 0
   phase: Phase = 'forward'
@@ -104,15 +106,23 @@ export class ProgramBuilder {
     this.startSection(1)
   }
 
-  startSection(repeats: number, conditional = false): void {
+  startSection(repeats: number): void {
     this.section = { records: [], repeats }
-    this.conditional = conditional
+    this.condition = 'always'
     this.programs[this.programs.length - 1].sections.push(this.section)
   }
 
-  /** From here on records of the section run only at the steps of the step mask. */
-  setConditional(conditional: boolean): void {
-    this.conditional = conditional
+  /** From here on records of the section run on this condition. */
+  setCondition(condition: Condition): void {
+    this.condition = condition
+  }
+
+  /** Emits what runs on a condition of its own, and goes back to the section's. */
+  when(condition: Reference, emit: () => void): void {
+    const before = this.condition
+    this.condition = condition
+    emit()
+    this.condition = before
   }
 
   /** Position in time, to mark where the forward pass ends. */
@@ -122,8 +132,9 @@ export class ProgramBuilder {
 
   emit(op: Op, units: number, words: Words, scratch = 0): void {
     for (const buffer of buffersOf(words)) this.touch(buffer)
+    if (typeof this.condition === 'object') this.touch(this.condition.buffer)
     this.clock++
-    this.section.records.push({ op, units, words, layer: this.layer, phase: this.phase, conditional: this.conditional, scratch })
+    this.section.records.push({ op, units, words, layer: this.layer, phase: this.phase, condition: this.condition, scratch })
   }
 
   /** Extends a buffer's life to now. */
@@ -192,7 +203,7 @@ export function encode(programs: readonly PlannedProgram[], base: number, measur
           ...record.words,
           [Rec.Op]: record.op,
           [Rec.Units]: record.units,
-          [Rec.Condition]: record.conditional ? 1 : 0,
+          [Rec.Condition]: record.condition === 'always' ? 0 : record.condition === 'stepMask' ? 1 : record.condition,
           [Rec.Layer]: record.layer,
         })
       })

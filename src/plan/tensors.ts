@@ -54,6 +54,8 @@ export interface SpikeTensor {
   readonly stored: number
   readonly masks: Buffer
   readonly counts: Buffer
+  /** Sums of its spikes by units, when neurons made it: what kernels are chosen by. */
+  readonly sums?: { readonly buffer: Buffer; readonly units: number }
   /** Leak of the neurons that made them, for traces. */
   readonly lambda: number
   readonly gradient: Contribution[]

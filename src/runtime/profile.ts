@@ -1,6 +1,6 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
-import { Op, Rec } from '../../assembly/opcodes.js'
+import { Control, Op, Rec } from '../../assembly/opcodes.js'
 
 export interface RecordTime {
   readonly op: string
@@ -22,6 +22,9 @@ export function profileProgram(module: WebAssembly.Module, memory: WebAssembly.M
     for (let t = 0; t < word(section + 8); t++)
       for (let i = 0; i < word(section + 4); i++) {
         const record = word(section) + i * Rec.Bytes
+        const condition = word(record + Rec.Condition * 4)
+        if (condition === 1 && ((word(Control.StepMask) >>> t) & 1) === 0) continue
+        if (condition > 1 && word(condition) === 0) continue
         const start = performance.now()
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++) execute(record, unit, t, scratch)
         times.push({ op: Op[word(record)], layer: word(record + Rec.Layer * 4), record: word(section + 12) + i, milliseconds: performance.now() - start })

@@ -91,7 +91,10 @@ test('wrong options say what is allowed', () => {
   for (const [name, make] of Object.entries({ vgg11, vgg13, vggsnn, resnet18, resnet19, sewResnet34, preactResnet34 })) {
     assert.throws(() => make({ classes: 0 }), new RegExp(`^${name}\\.classes must be an integer ≥ 1, got 0$`))
     assert.throws(() => make({ inChannels: 1.5 }), new RegExp(`^${name}\\.inChannels must be an integer ≥ 1, got 1.5$`))
-    assert.throws(() => make({ width: 3 } as object), new RegExp(`^${name}\\.width is not an option; known are inChannels, classes, neuron`))
+    assert.throws(
+      () => make({ width: 3 } as object),
+      new RegExp(`^${name}\\.width is not an option; known are inChannels, classes, neuron`),
+    )
     assert.throws(() => make({ neuron: { tau: 1 } }), /lif\.tau must be > 1, got 1/)
   }
   assert.throws(() => vggsnn({ imageSize: 40 }), /vggsnn\.imageSize must be 32 or a multiple of 24, got 40/)

@@ -1,7 +1,7 @@
 /** The networks under test: how each is made, an input that it accepts, and the list of its names in the official code. */
 import { readFileSync } from 'node:fs'
-import type { NetworkOptions } from '../../src/models/options.js'
 import { preactResnet34, resnet18, resnet19, sewResnet34, vgg11, vgg13, vggsnn } from '../../src/models/index.js'
+import type { NetworkOptions } from '../../src/models/options.js'
 import type { Block } from '../../src/nn/containers.js'
 
 type Size = readonly [number, number, number]
@@ -20,8 +20,20 @@ export interface Network {
 export const networks: readonly Network[] = [
   { name: 'vgg11', make: vgg11, input: [3, 32, 32], small: [3, 16, 16], parameters: 11001354 },
   { name: 'vgg13', make: vgg13, input: [3, 32, 32], small: [3, 16, 16], parameters: 9416010 },
-  { name: 'vggsnnCifar', make: (options) => vggsnn({ ...options, imageSize: 32 }), input: [3, 32, 32], small: [3, 32, 32], parameters: 9272074 },
-  { name: 'vggsnnDvs', make: (options) => vggsnn({ inChannels: 2, ...options }), input: [2, 48, 48], small: [2, 48, 48], parameters: 9271498 },
+  {
+    name: 'vggsnnCifar',
+    make: (options) => vggsnn({ ...options, imageSize: 32 }),
+    input: [3, 32, 32],
+    small: [3, 32, 32],
+    parameters: 9272074,
+  },
+  {
+    name: 'vggsnnDvs',
+    make: (options) => vggsnn({ inChannels: 2, ...options }),
+    input: [2, 48, 48],
+    small: [2, 48, 48],
+    parameters: 9271498,
+  },
   { name: 'resnet18', make: resnet18, input: [3, 32, 32], small: [3, 8, 8], parameters: 11173962 },
   { name: 'resnet19', make: resnet19, input: [3, 32, 32], small: [3, 8, 8], parameters: 12697994 },
   { name: 'sewResnet34', make: sewResnet34, input: [3, 224, 224], small: [3, 32, 32], parameters: 21806184 },

@@ -59,12 +59,17 @@ for (const { name, make, small } of networks) {
       }
       const x = uniform(BATCH * product(small), -2, 2, random)
       const y = Array.from({ length: BATCH }, () => Math.floor(CLASSES * random()))
-      for (const options of [{ method: 'rate', stepMode: 'm' }, { method: 'rate', stepMode: 's' }, { method: 'bptt', stepMode: 'm' }] as const) {
+      for (const options of [
+        { method: 'rate', stepMode: 'm' },
+        { method: 'rate', stepMode: 's' },
+        { method: 'bptt', stepMode: 'm' },
+      ] as const) {
         await model.prepare(options)
         const where = `${name} ${options.method} ${options.stepMode} seed=${seed}`
         const { loss } = await model.trainStep(x, y, { update: false })
         assert.ok(Number.isFinite(loss) && loss > 0, `${where}: loss ${loss}`)
-        for (const [layer, rate] of Object.entries(model.firingRates())) assert.ok(rate > 0 && rate < 1, `${where}: ${layer} fires with rate ${rate}`)
+        for (const [layer, rate] of Object.entries(model.firingRates()))
+          assert.ok(rate > 0 && rate < 1, `${where}: ${layer} fires with rate ${rate}`)
         // A bias before a normalisation has a true gradient of 0, and rounding errors instead.
         for (const [key, { data }] of Object.entries(model.gradients())) {
           const norm = Math.sqrt(data.reduce((sum, v) => sum + v * v, 0))
@@ -73,7 +78,8 @@ for (const { name, make, small } of networks) {
       }
       await model.trainStep(x, y, { lr: 0.1 })
       for (const [key, { data }] of Object.entries(model.stateDict()))
-        if (!key.endsWith('bias')) assert.is.not(firstDifference(data, state[key].data), -1, `${name}: ${key} does not change (seed ${seed})`)
+        if (!key.endsWith('bias'))
+          assert.is.not(firstDifference(data, state[key].data), -1, `${name}: ${key} does not change (seed ${seed})`)
     } finally {
       await model.dispose()
     }
