@@ -127,6 +127,8 @@ export enum Op {
   Materialise = 40,
   /** Max pooling of spikes: OR of masks; unit = chunk of pixels. PoolWord. */
   MaxPool = 41,
+  /** Max pooling of floats [P][T][C]; unit = chunk of pixels. PoolWord. */
+  MaxPoolFloats = 56,
   /** Sum over T of a gradient; unit = chunk of pixels. PoolWord. */
   TimeSum = 42,
   /** Sum of gradient contributions; unit = chunk of pixels. NeuronBackWord. */
@@ -544,6 +546,7 @@ export enum PoolWord {
   /** Chosen window position u8 [P][C] (rate) or [P][T][C] (through time), or 0. */
   Choice = 6,
   In = 7,
+  /** Of floats: float32 [source pixels][C] whose largest value decides the choice; 0: In itself. */
   InCounts = 8,
   OutPlaneBytes = 9,
   InPlaneBytes = 10,

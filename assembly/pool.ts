@@ -1,4 +1,4 @@
-/** Spikes through max pooling and dropout, forward beside backward; presynaptic traces; sums over time. */
+/** Max pooling, and spikes through dropout, forward beside backward; presynaptic traces; sums over time. */
 
 import { Control, PoolWord } from './opcodes'
 import { random64 } from './random'
@@ -78,6 +78,55 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
         store<u8>(choice + <usize>((pixel * choices + step) * C + c), position)
       }
     }
+  }
+}
+
+/**
+ * Out[pixel][T][C] = the largest In[source pixel][T][C] of the window, the part inside the image. Choice, the position in the window that the gradient goes to:
+ * of the largest value, the first on ties, at each step of its own, or once by InCounts float32 [source pixel][C] (a sum over time). Writes.
+ */
+export function maxPoolFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const C = <usize>word(rec, PoolWord.C)
+  const H = word(rec, PoolWord.H)
+  const W = word(rec, PoolWord.W)
+  const T = <usize>word(rec, PoolWord.T)
+  const sourceH = word(rec, PoolWord.SourceH)
+  const sourceW = word(rec, PoolWord.SourceW)
+  const kernelW = word(rec, PoolWord.KernelW)
+  const choice = address(rec, PoolWord.Choice)
+  const chooser = address(rec, PoolWord.InCounts)
+  const row = C << 2
+  const end = endOf(rec, unit)
+  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++) {
+    const line = pixel / W
+    const y0 = line % H * word(rec, PoolWord.StrideH) - word(rec, PoolWord.PadH)
+    const x0 = pixel % W * word(rec, PoolWord.StrideW) - word(rec, PoolWord.PadW)
+    const yEnd = min(sourceH, y0 + word(rec, PoolWord.KernelH))
+    const xEnd = min(sourceW, x0 + kernelW)
+    const image = <usize>(line / H * sourceH * sourceW)
+    const first = address(rec, PoolWord.In) + image * T * row
+    for (let step: usize = 0; step < T; step++) {
+      const at = (<usize>pixel * T + step) * C
+      windowMax(address(rec, PoolWord.Out) + (at << 2), choice && !chooser ? choice + at : 0, first + step * row, T * row, C, y0, x0, yEnd, xEnd, sourceW, kernelW)
+    }
+    if (choice && chooser) windowMax(0, choice + <usize>pixel * C, chooser + image * row, row, C, y0, x0, yEnd, xEnd, sourceW, kernelW)
+  }
+}
+
+/** One window: largest values float32 [C] and their positions u8 [C], either of them unless its address is 0. source: the image's first pixel. */
+function windowMax(out: usize, choice: usize, source: usize, pixelBytes: usize, C: usize, y0: i32, x0: i32, yEnd: i32, xEnd: i32, sourceW: i32, kernelW: i32): void {
+  for (let c: usize = 0; c < C; c += 4) {
+    let largest = f32x4.splat(-Infinity)
+    let position = i32x4.splat(0)
+    for (let y = max(0, y0); y < yEnd; y++)
+      for (let x = max(0, x0); x < xEnd; x++) {
+        const value = v128.load(source + <usize>(y * sourceW + x) * pixelBytes + (c << 2))
+        const larger = f32x4.gt(value, largest)
+        largest = v128.bitselect(value, largest, larger)
+        position = v128.bitselect(i32x4.splat((y - y0) * kernelW + x - x0), position, larger)
+      }
+    if (out) v128.store(out + (c << 2), largest)
+    if (choice) store<u32>(choice + c, i32x4.extract_lane(i8x16.shuffle(position, position, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12), 0))
   }
 }
 

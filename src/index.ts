@@ -3,6 +3,7 @@
 export * from './data/index.js'
 export { SpikewasmError } from './errors.js'
 export { type CompileOptions, compile, Model, type NamedTensor, type Prediction, type StateDict, type StepResult } from './model.js'
+export * from './models/index.js'
 export * from './nn/containers.js'
 export * from './nn/layers.js'
 export type { MemoryUse, Method, MethodOptions, StepMode } from './plan/plan.js'

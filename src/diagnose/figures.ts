@@ -21,6 +21,8 @@ interface Line {
   readonly symbol?: string
   readonly dash?: 'solid' | 'dot'
   readonly mode?: 'lines+markers' | 'markers' | 'lines'
+  /** Place in the legend: the least is first; default 1000, where lines appear in their order. */
+  readonly rank?: number
   /** Kept out of the legend. */
   readonly silent?: boolean
 }
@@ -59,7 +61,7 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
     paper_bgcolor: '#fff',
     plot_bgcolor: '#fff',
     hovermode: 'closest',
-    legend: { x: 1, xanchor: 'left', y: 1, yanchor: 'top', xshift: 12, tracegroupgap: 2, bgcolor: '#fff' },
+    legend: { x: 1.015, xanchor: 'left', y: 1, yanchor: 'top', tracegroupgap: 2 },
     annotations: panels.map(({ title }, i) => ({
       text: `<b>${escapeText(title)}</b>`,
       showarrow: false,
@@ -96,7 +98,7 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
       ...(column === 0 && { title: { text: axes.y, standoff: 8 } }),
       ...(yRange ? { range: yRange } : { rangemode: 'tozero' }),
     }
-    for (const { name, x, y, color, symbol = 'circle', dash = 'solid', mode = 'lines+markers', silent = false } of lines) {
+    for (const { name, x, y, color, symbol = 'circle', dash = 'solid', mode = 'lines+markers', rank = 1000, silent = false } of lines) {
       data.push({
         type: 'scatter',
         name,
@@ -106,10 +108,11 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
         xaxis: `x${suffix(i)}`,
         yaxis: `y${suffix(i)}`,
         legendgroup: name,
+        legendrank: rank,
         showlegend: !silent && !named.has(name),
         line: { color, width: dash === 'dot' ? 1.2 : 1.8, dash },
         // Open symbols lie over others that have the same values.
-        marker: { color, symbol, size: symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6, line: { width: 1.5 } },
+        marker: { color, symbol, size: symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6, line: { color, width: 1.5 } },
         ...(silent && { hoverinfo: 'skip' }),
       })
       if (!silent) named.add(name)
@@ -179,10 +182,9 @@ function overTime(diagnosis: Diagnosis): Figure {
 
 function whileTraining(diagnosis: Diagnosis): Figure {
   const chosen = spread(comparable(diagnosis), 4)
-  const all = chosen.flatMap(({ points }) => points)
   const panels = ASSUMPTIONS.flatMap(({ key, title }) =>
     chosen.map(({ timeSteps, points }) => ({
-      yRange: cosineRange(all),
+      yRange: cosineRange(chosen.flatMap((training) => training.points.map((point) => ({ [key]: point[key] })))),
       title: `${title.slice(0, 2)}, T ${timeSteps}`,
       lines: layerLines(diagnosis, key, (layer) => ({ x: points.map(({ step }) => step), y: points.map((point) => point[key][layer] ?? null) })),
     })),
@@ -190,7 +192,7 @@ function whileTraining(diagnosis: Diagnosis): Figure {
   return {
     id: 'training',
     title: '(a) The paper’s assumptions while training with BPTT',
-    caption: `The same cosines from the first to the last optimizer step: the assumptions must hold all through training, not for trained networks alone. ${zoomNote(all)}`,
+    caption: 'The same cosines from the first to the last optimizer step: the assumptions must hold all through training, not for trained networks alone. The vertical axes of each row are zoomed to its values.',
     ...arrange(panels, chosen.length, { x: 'optimizer step', y: 'cosine' }),
   }
 }
@@ -300,7 +302,7 @@ function layerLines(
   const { a1, a3 } = training[0].points[0]
   const layers = Object.keys(setup.layers).filter((layer) => layer in a1 || layer in a3)
   const shown = new Set(training.flatMap(({ points }) => Object.keys(points[0][key])))
-  return layers.flatMap((layer, i) => (shown.has(layer) ? [{ name: setup.layers[layer], ...values(layer), ...look(i, layers.length) }] : []))
+  return layers.flatMap((layer, i) => (shown.has(layer) ? [{ name: setup.layers[layer], rank: i, ...values(layer), ...look(i, layers.length) }] : []))
 }
 
 const look = (index: number, count: number): { color: string; symbol: string } => ({
@@ -308,15 +310,11 @@ const look = (index: number, count: number): { color: string; symbol: string } =
   symbol: SYMBOLS[index % SYMBOLS.length],
 })
 
-function cosinesOf(points: readonly Point[]): number[] {
-  return points.flatMap(({ a1, a2, a3 }) => [a1, a2, a3].flatMap((group) => Object.values(group))).filter((value) => value !== null)
-}
-
 /** Down to the lowest cosine, and 1 a little below the upper edge. */
-function cosineRange(points: readonly Point[]): [number, number] {
-  const span = Math.max(0.005, 1 - Math.min(1, ...cosinesOf(points)))
+function cosineRange(points: readonly Partial<Pick<Point, 'a1' | 'a2' | 'a3'>>[]): [number, number] {
+  const cosines = points.flatMap(({ a1, a2, a3 }) => [a1, a2, a3].flatMap((group) => Object.values(group ?? {}))).filter((value) => value !== null)
+  const span = Math.max(0.001, 1 - Math.min(1, ...cosines))
   return [1 - span * 1.1, 1 + span * 0.1]
 }
 
 const zoomNote = (points: readonly Point[]): string => `The vertical axes are zoomed: they start at ${cosineRange(points)[0].toFixed(3)}.`
-

@@ -62,11 +62,12 @@ ${rows.map((row) => cells('td', row)).join('\n')}
 
 function describe({ setup, training }: Diagnosis): string {
   const { network, dataset, parameters, batchSize, steps, learningRate, probes, seed } = setup
-  const accuracies = training.map(({ timeSteps, testAccuracy }) => `${(100 * testAccuracy).toFixed(1)} % (T ${timeSteps})`)
+  const accuracies = training.map(({ testAccuracy }) => (100 * testAccuracy).toFixed(1))
+  const T = training.map(({ timeSteps }) => timeSteps)
   return [
     `Network ${network} with ${parameters.toLocaleString('en-US')} parameters on ${dataset}.`,
     `For each T it was trained with BPTT for ${steps} steps of ${batchSize} samples (SGD, learning rate ${learningRate} to 0 along a cosine, seed ${seed}),`,
-    `to a test accuracy of ${accuracies.join(', ')}. Each cosine is the mean over ${probes} training batches.`,
+    `to a test accuracy of ${accuracies.join(', ')} % for T ${T.join(', ')}. Each cosine is the mean over ${probes} training batches.`,
   ].join(' ')
 }
 

@@ -33,7 +33,7 @@ export function tables(diagnosis: Diagnosis): Table[] {
 export function claimTable(diagnosis: Diagnosis): Table {
   const compared = comparable(diagnosis)
   const lowest = (which: 'a1' | 'a2' | 'a3'): string =>
-    `lowest layer ${compared.map(({ timeSteps, points }) => `${show(minimum(Object.values(points[points.length - 1][which])), 4)} (T ${timeSteps})`).join(', ')}`
+    `lowest layer ${compared.map(({ points }) => show(minimum(Object.values(points[points.length - 1][which])), 4)).join(', ')} for T ${compared.map(({ timeSteps }) => timeSteps).join(', ')}`
   const rows: [string, string][] = [
     ['A1: the spikes’ error is independent in time of the neuron’s response, cosine near 1', lowest('a1')],
     ['A2: the current’s error is independent in time of the incoming spikes, cosine near 1', lowest('a2')],
@@ -43,7 +43,7 @@ export function claimTable(diagnosis: Diagnosis): Table {
     const found = growthOf(diagnosis.costs, method, key)
     if (found) rows.push([claim, `${show(found.first[key])} at T ${found.first.timeSteps}, ${show(found.last[key])} at T ${found.last.timeSteps}: × ${found.factor.toFixed(2)}`])
   }
-  growth('rate-m', 'keptBytes', 'rate-m: what is kept for the backward pass does not grow with T, except for spikes of 1 bit a step', showBytes)
+  growth('rate-m', 'keptBytes', 'rate-m: what is kept for the backward pass grows with T by one bit a spike alone', showBytes)
   growth('bptt', 'keptBytes', 'bptt: what is kept for the backward pass grows by the same for each step', showBytes)
   growth('rate-s', 'totalBytes', 'rate-s: all memory together does not grow with T', showBytes)
   growth('rate-m', 'backwardMs', 'rate-m: the time of the backward pass does not grow with T', showMs)

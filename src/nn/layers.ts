@@ -235,7 +235,10 @@ export function avgPool2d(kernelSize: Size, options: PoolOptions = {}): AvgPool2
   return { kind: 'avgPool2d', ...pooling('avgPool2d', kernelSize, options) }
 }
 
-/** Max pooling of spikes: a window spikes when any of its neurons does. Only behind neurons. @throws SpikewasmError when a size is wrong. */
+/**
+ * Max pooling, of a neuron layer's spikes (a window spikes when any of its neurons does) or of currents. In the rate method the gradient goes to the highest rate
+ * or mean current, the first on ties. @throws SpikewasmError when a size is wrong.
+ */
 export function maxPool2d(kernelSize: Size, options: PoolOptions = {}): MaxPool2d {
   return { kind: 'maxPool2d', ...pooling('maxPool2d', kernelSize, options) }
 }

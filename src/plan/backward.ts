@@ -322,8 +322,9 @@ export class BackwardPlanner {
   }
 
   private maxPool({ input, output, choice, words, node }: Extract<Item, { kind: 'maxPool' }>): void {
-    const { builder, options, gradientSteps } = this.context
+    const { builder, options } = this.context
     if (output.gradient.length === 0 || !choice) return
+    const gradientSteps = input.kind === 'float' ? this.stepsOf(input) : this.context.gradientSteps
     const delta = this.resolve(output.name, output.gradient, output.shape, gradientSteps, output.stored)
     const out = this.tensor(`${node.name} input gradient`, input.shape, gradientSteps, input.stored)
     const pixels = options.batchSize * input.shape[1] * input.shape[2]

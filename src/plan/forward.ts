@@ -30,7 +30,7 @@ export type Item =
   | { kind: 'norm'; node: GraphNode; norm: Norm }
   | { kind: 'neuron'; node: GraphNode; layer: Neuron; output: SpikeTensor; input: Expression; eligibility?: Buffer; surrogate?: Buffer; words: Words }
   | { kind: 'materialise'; input: Expression; output: FloatTensor; node: GraphNode }
-  | { kind: 'maxPool'; node: GraphNode; input: SpikeTensor; output: SpikeTensor; choice?: Buffer; words: Words }
+  | { kind: 'maxPool'; node: GraphNode; input: SpikeTensor | FloatTensor; output: SpikeTensor | FloatTensor; choice?: Buffer; words: Words }
   | { kind: 'dropout'; node: GraphNode; input: SpikeTensor; output: SpikeTensor; words: Words }
   | { kind: 'loss'; logits: FloatTensor; delta?: Buffer; node: GraphNode }
 
@@ -462,6 +462,7 @@ export class ForwardPlanner {
   }
 
   private maxPool(node: GraphNode, layer: MaxPool2d, x: Expression): Expression {
+    if (x.terms.every((t) => t.tensor.kind === 'float')) return this.maxPoolFloats(node, layer, x)
     const { builder, options, callSteps, outer, gradientSteps } = this.context
     const { tensor, scale } = this.spikesOnly(node, x)
     expect(scale > 0, () => `${node.name} (maxPool2d): spikes scaled by ${scale} have no maximum that is a spike; use a positive scale`)
@@ -495,6 +496,63 @@ export class ForwardPlanner {
     })
     this.items.push({ kind: 'maxPool', node, input: tensor, output, choice, words })
     return { shape: node.shape, terms: [{ ...term(output), scale }] }
+  }
+
+  /** Of currents: in the rate method the gradient goes where the time mean is largest. */
+  private maxPoolFloats(node: GraphNode, layer: MaxPool2d, x: Expression): Expression {
+    const { builder, options, outer } = this.context
+    const plain = plainFloat(x)
+    const tensor = plain && !plain.input ? plain : this.materialise(node, x)
+    const { steps, stored } = tensor
+    const rate = options.method === 'rate'
+    const output = this.floatTensor(node.name, node.shape, steps)
+    const pixels = options.batchSize * node.shape[1] * node.shape[2]
+    const choice = this.training ? builder.buffer(`${node.name} choice`, pixels * stored * (rate ? 1 : steps), 'kept') : undefined
+    const chooser = this.training && rate && (outer || steps > 1) ? this.timeSum(node, tensor) : undefined
+    const words: Words = {
+      ...windowWords(layer),
+      [PoolWord.Images]: options.batchSize,
+      [PoolWord.C]: stored,
+      [PoolWord.ChoicePerStep]: rate ? 0 : 1,
+    }
+    const pixelsPerUnit = perUnit(pixels, stored * steps)
+    builder.emit(Op.MaxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
+      ...words,
+      [PoolWord.Out]: ref(output.buffer),
+      [PoolWord.Choice]: choice ? ref(choice) : 0,
+      [PoolWord.In]: ref(tensor.buffer as Buffer),
+      [PoolWord.InCounts]: chooser ? ref(chooser) : 0,
+      [PoolWord.T]: steps,
+      [PoolWord.H]: node.shape[1],
+      [PoolWord.W]: node.shape[2],
+      [PoolWord.SourceH]: tensor.shape[1],
+      [PoolWord.SourceW]: tensor.shape[2],
+      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+    })
+    this.items.push({ kind: 'maxPool', node, input: tensor, output, choice, words })
+    return { shape: node.shape, terms: [term(output)] }
+  }
+
+  /** Sum of a tensor over its steps, in an outer loop over those so far: [P][C]. */
+  private timeSum(node: GraphNode, tensor: FloatTensor): Buffer {
+    const { builder, options, outer } = this.context
+    const [, h, w] = tensor.shape
+    const pixels = options.batchSize * h * w
+    const bytes = pixels * tensor.stored * 4
+    const out = outer ? this.stateBuffer(`${node.name} sum over time`, bytes) : builder.buffer(`${node.name} sum over time`, bytes)
+    const pixelsPerUnit = perUnit(pixels, tensor.stored * tensor.steps)
+    builder.emit(outer ? Op.Trace : Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
+      [PoolWord.Out]: ref(out),
+      [PoolWord.In]: ref(tensor.buffer as Buffer),
+      [PoolWord.T]: tensor.steps,
+      [PoolWord.Images]: options.batchSize,
+      [PoolWord.H]: h,
+      [PoolWord.W]: w,
+      [PoolWord.C]: tensor.stored,
+      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+      [PoolWord.Factor]: f32(1),
+    })
+    return out
   }
 
   private dropout(node: GraphNode, layer: Dropout, x: Expression): Expression {
