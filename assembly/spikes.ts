@@ -553,7 +553,7 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outPixel = outStep * address(rec, ConvWord.T)
   const scale = load<f32>(rec + ConvWord.Scale * 4)
   const pairs = word(rec, ConvWord.PairLists) != 0
-  const setBytes = 17 * bytes
+  const setBytes: usize = 17 * bytes
   for (let j: usize = 0; j < <usize>blocks; j++) {
     const bias = scratch + j * setBytes + 16 * bytes
     if (address(rec, ConvWord.Bias) != 0) memory.copy(bias, address(rec, ConvWord.Bias) + (<usize>block + j) * bytes, bytes)

@@ -14,6 +14,9 @@ export function expect(condition: boolean, message: () => string): asserts condi
  */
 export function expectFinite(what: string, images: Float32Array, size: number, count: number): void {
   for (let i = 0; i < size * count; i++) {
-    if (!Number.isFinite(images[i])) throw new SpikewasmError(`${what} must hold finite numbers, got ${images[i]} in image ${Math.floor(i / size)} of the batch; repair or leave out that image`)
+    if (!Number.isFinite(images[i]))
+      throw new SpikewasmError(
+        `${what} must hold finite numbers, got ${images[i]} in image ${Math.floor(i / size)} of the batch; repair or leave out that image`,
+      )
   }
 }

@@ -8,13 +8,13 @@ import type { Module } from './nn/containers.js'
 import { initialValues } from './nn/init.js'
 import { type Graph, trace } from './nn/trace.js'
 import { pack, storedChannels, unpack } from './plan/layout.js'
-import { makePlan, type MethodOptions, type Plan, type PlanOptions, type ProgramName, type RateProbe } from './plan/plan.js'
+import { type MethodOptions, makePlan, type Plan, type PlanOptions, type ProgramName, type RateProbe } from './plan/plan.js'
 import type { Phase } from './plan/program.js'
 import { summarize } from './plan/summary.js'
 import { type Executor, localExecutor } from './runtime/executor.js'
 import { loadEngine } from './runtime/load.js'
 import { availableParallelism } from './runtime/processors.js'
-import { evaluate, type Evaluation } from './train/evaluate.js'
+import { type Evaluation, evaluate } from './train/evaluate.js'
 import { type FitOptions, fit, type History, median } from './train/fit.js'
 import { type Sgd, sgd } from './train/optimizer.js'
 
@@ -68,10 +68,28 @@ type Settings = Required<Pick<CompileOptions, 'timeSteps' | 'batchSize' | 'threa
  *   batch that fits).
  */
 export async function compile(network: Module, options: CompileOptions): Promise<Model> {
-  const known = ['input', 'timeSteps', 'batchSize', 'threads', 'seed', 'frames', 'inspect', 'engine', 'method', 'stepMode', 'update', 'mseWeight', 'backwardSteps']
-  for (const key of Object.keys(options)) expect(known.includes(key), () => `compile.${key} is not an option; known are ${known.join(', ')}`)
+  const known = [
+    'input',
+    'timeSteps',
+    'batchSize',
+    'threads',
+    'seed',
+    'frames',
+    'inspect',
+    'engine',
+    'method',
+    'stepMode',
+    'update',
+    'mseWeight',
+    'backwardSteps',
+  ]
+  for (const key of Object.keys(options))
+    expect(known.includes(key), () => `compile.${key} is not an option; known are ${known.join(', ')}`)
   const integer = (name: string, value: number, min: number, max: number): number => {
-    expect(Number.isInteger(value) && value >= min && value <= max, () => `compile.${name} must be an integer from ${min} to ${max}, got ${value}`)
+    expect(
+      Number.isInteger(value) && value >= min && value <= max,
+      () => `compile.${name} must be an integer from ${min} to ${max}, got ${value}`,
+    )
     return value
   }
   const settings: Settings = {
@@ -83,7 +101,10 @@ export async function compile(network: Module, options: CompileOptions): Promise
     inspect: options.inspect ?? false,
     engine: options.engine ?? 'release',
   }
-  expect(settings.engine === 'release' || settings.engine === 'debug', () => `compile.engine must be 'release' or 'debug', got ${JSON.stringify(settings.engine)}`)
+  expect(
+    settings.engine === 'release' || settings.engine === 'debug',
+    () => `compile.engine must be 'release' or 'debug', got ${JSON.stringify(settings.engine)}`,
+  )
   const graph = trace(network, options.input)
   const model = new Model(graph, options.input, settings)
   await model.prepare(methodOptions(options, settings.timeSteps))
@@ -98,7 +119,10 @@ function methodOptions(options: MethodOptions, timeSteps: number): Required<Meth
   expect(['rate', 'bptt', 'ottt', 'sltt'].includes(method), () => `method must be rate, bptt, ottt or sltt, got ${JSON.stringify(method)}`)
   expect(stepMode === 'm' || stepMode === 's', () => `stepMode must be 'm' or 's', got ${JSON.stringify(stepMode)}`)
   expect(!online || stepMode === 's', () => `stepMode must be 's' with method ${method} (it learns step by step), got 'm'`)
-  expect(update === 'afterwards' || update === 'everyStep', () => `update must be 'afterwards' or 'everyStep', got ${JSON.stringify(update)}`)
+  expect(
+    update === 'afterwards' || update === 'everyStep',
+    () => `update must be 'afterwards' or 'everyStep', got ${JSON.stringify(update)}`,
+  )
   expect(mseWeight >= 0 && mseWeight <= 1, () => `mseWeight must lie in 0…1, got ${mseWeight}`)
   expect(
     Number.isInteger(backwardSteps) && backwardSteps >= 1 && backwardSteps <= timeSteps,
@@ -219,7 +243,11 @@ export class Model {
 
   private initialise(): void {
     this.plan.parameters.forEach((parameter, i) => {
-      pack(parameter.layout, initialValues(this.graph, parameter, this.settings.seed, i), this.stored(this.plan.named.parameters.address, parameter))
+      pack(
+        parameter.layout,
+        initialValues(this.graph, parameter, this.settings.seed, i),
+        this.stored(this.plan.named.parameters.address, parameter),
+      )
     })
     for (const statistic of this.plan.statistics)
       if (statistic.role === 'running_var') this.stored(this.plan.named.statistics.address, statistic).fill(1, 0, statistic.layout.shape[0])
@@ -232,7 +260,10 @@ export class Model {
   /** Throws unless the model can run. */
   private ready(): void {
     if (this.disposed) throw new SpikewasmError('the model was disposed; compile the network again')
-    if (this.failure) throw new SpikewasmError(`the model stopped working (${this.failure.message}); its parameters can still be saved: save them and compile again`)
+    if (this.failure)
+      throw new SpikewasmError(
+        `the model stopped working (${this.failure.message}); its parameters can still be saved: save them and compile again`,
+      )
     if (this.busy) throw new SpikewasmError('the model is running; wait for the call before (await) before the next one')
   }
 
@@ -240,7 +271,10 @@ export class Model {
   slot(index: 0 | 1): { images: Float32Array; labels: Int32Array } {
     const { images, labels } = this.plan.named
     const size = this.input.reduce((a, b) => a * b, 1) * this.batchSize * (this.settings.frames ? this.timeSteps : 1)
-    return { images: this.floats(images[index].address, size), labels: new Int32Array(this.memory.buffer, labels[index].address, this.batchSize) }
+    return {
+      images: this.floats(images[index].address, size),
+      labels: new Int32Array(this.memory.buffer, labels[index].address, this.batchSize),
+    }
   }
 
   /** Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step. */
@@ -273,7 +307,9 @@ export class Model {
     } catch (error) {
       const layer = this.graph.nodes[plan.recordLayers[program][view.getUint32(Control.Progress, true)] ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
-      this.failure = new Error(`a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`, { cause: error })
+      this.failure = new Error(`a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`, {
+        cause: error,
+      })
       throw this.failure
     } finally {
       this.busy = false
@@ -317,14 +353,18 @@ export class Model {
     const T = this.settings.frames ? this.timeSteps : 1
     expect(
       x.length === T * count * C * H * W,
-      () => `x must hold ${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} = ${T * count * C * H * W} numbers, got ${x.length}`,
+      () =>
+        `x must hold ${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} = ${T * count * C * H * W} numbers, got ${x.length}`,
     )
   }
 
   private checkLabels(y: ArrayLike<number>, count: number): void {
     expect(y.length === count, () => `y must hold one label for each of the ${count} images, got ${y.length}`)
     for (let i = 0; i < y.length; i++)
-      expect(Number.isInteger(y[i]) && y[i] >= 0 && y[i] < this.classes, () => `labels must be integers from 0 to ${this.classes - 1}, got ${y[i]} at index ${i}`)
+      expect(
+        Number.isInteger(y[i]) && y[i] >= 0 && y[i] < this.classes,
+        () => `labels must be integers from 0 to ${this.classes - 1}, got ${y[i]} at index ${i}`,
+      )
   }
 
   /**
@@ -344,7 +384,8 @@ export class Model {
   /** Gradients of the last training step by parameter name, in PyTorch's layouts. */
   gradients(): StateDict {
     const out: StateDict = {}
-    for (const p of this.plan.parameters) out[p.name] = { shape: p.layout.shape, data: unpack(p.layout, this.stored(this.plan.named.gradients.address, p)) }
+    for (const p of this.plan.parameters)
+      out[p.name] = { shape: p.layout.shape, data: unpack(p.layout, this.stored(this.plan.named.gradients.address, p)) }
     return out
   }
 
@@ -368,7 +409,10 @@ export class Model {
     const size = C * H * W * (this.settings.frames ? this.timeSteps : 1)
     const n = x.length / size
     expect(Number.isInteger(n) && n > 0, () => `x must hold samples of [${this.input.join(', ')}] = ${size} numbers each, got ${x.length}`)
-    expect(!this.settings.frames || n <= this.batchSize, () => `x must hold at most batchSize (${this.batchSize}) samples of frames, got ${n}`)
+    expect(
+      !this.settings.frames || n <= this.batchSize,
+      () => `x must hold at most batchSize (${this.batchSize}) samples of frames, got ${n}`,
+    )
     const logits = new Float32Array(n * this.classes)
     const classes = new Int32Array(n)
     for (let first = 0; first < n; first += this.batchSize) {
@@ -403,7 +447,10 @@ export class Model {
   activity(name: string): { rate: Float32Array; eligibility: Float32Array | undefined } {
     expect(this.settings.inspect, () => 'activity needs compile({ inspect: true })')
     const probe = this.plan.rates.train.find((p) => p.name === name)
-    if (!probe) throw new SpikewasmError(`activity: no neuron layer ${JSON.stringify(name)}; there are ${this.plan.rates.train.map((p) => p.name).join(', ')}`)
+    if (!probe)
+      throw new SpikewasmError(
+        `activity: no neuron layer ${JSON.stringify(name)}; there are ${this.plan.rates.train.map((p) => p.name).join(', ')}`,
+      )
     const [C, H, W] = probe.shape
     const total = this.batchSize * H * W * probe.stored
     const counts = new Uint8Array(this.memory.buffer, probe.counts.address, total)
@@ -451,12 +498,18 @@ export class Model {
       const count = this.batchSize * shape[1] * shape[2] * stored
       const [spikes, currents, g] = [spikeGradient, currentGradient, eligibility].map((b) => this.floats(b.address, count))
       // Σ_t δI_t = Σ_t δs_t κ_t: the sums over time differ from means by a factor alone.
-      a1[name] = cosineOf(currents, spikes.map((value, i) => value * g[i]))
+      a1[name] = cosineOf(
+        currents,
+        spikes.map((value, i) => value * g[i]),
+      )
     }
     for (const { node, gradient } of this.plan.probes.weights) {
       const parameter = this.plan.parameters.find((p) => p.node === node && p.role === 'weight')
       if (!parameter) continue
-      a2[parameter.name] = cosineOf(this.stored(this.plan.named.gradients.address, parameter), this.floats(gradient.address, parameter.layout.stored))
+      a2[parameter.name] = cosineOf(
+        this.stored(this.plan.named.gradients.address, parameter),
+        this.floats(gradient.address, parameter.layout.stored),
+      )
     }
     return { a1, a2 }
   }
@@ -464,8 +517,10 @@ export class Model {
   /** Parameters and running statistics by PyTorch's names and in its layouts; copies. */
   stateDict(): StateDict {
     const out: StateDict = {}
-    for (const p of this.plan.parameters) out[p.name] = { shape: p.layout.shape, data: unpack(p.layout, this.stored(this.plan.named.parameters.address, p)) }
-    for (const s of this.plan.statistics) out[s.name] = { shape: s.layout.shape, data: unpack(s.layout, this.stored(this.plan.named.statistics.address, s)) }
+    for (const p of this.plan.parameters)
+      out[p.name] = { shape: p.layout.shape, data: unpack(p.layout, this.stored(this.plan.named.parameters.address, p)) }
+    for (const s of this.plan.statistics)
+      out[s.name] = { shape: s.layout.shape, data: unpack(s.layout, this.stored(this.plan.named.statistics.address, s)) }
     return out
   }
 
@@ -507,7 +562,9 @@ export class Model {
   async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
     const { serializeSafetensors } = await import('./io/safetensors.js')
     const { writeFileAtomic } = await import('./io/files.js')
-    const tensors = Object.fromEntries(Object.entries(this.stateDict()).map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }]))
+    const tensors = Object.fromEntries(
+      Object.entries(this.stateDict()).map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }]),
+    )
     await writeFileAtomic(path, serializeSafetensors(tensors, { format: 'pt', ...metadata }))
   }
 
@@ -538,7 +595,9 @@ export class Model {
     const { profileProgram } = await import('./runtime/profile.js')
     const { threads, engine } = this.settings
     const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
-    const runs = Array.from({ length: repeats }, () => profileProgram(module, this.memory, this.plan.programs.train, this.plan.workerScratchAt))
+    const runs = Array.from({ length: repeats }, () =>
+      profileProgram(module, this.memory, this.plan.programs.train, this.plan.workerScratchAt),
+    )
     return runs[0].map(({ op, layer, record }, i) => ({
       op,
       layer: this.layerName(layer),
@@ -562,9 +621,11 @@ export class Model {
   /** The first layer with a parameter or running statistic that is not finite, for messages. */
   nonFiniteState(): string | undefined {
     for (const p of this.plan.parameters)
-      if (this.stored(this.plan.named.parameters.address, p).some((v) => !Number.isFinite(v))) return `layer ${this.layerName(p.node)} (parameter ${p.name})`
+      if (this.stored(this.plan.named.parameters.address, p).some((v) => !Number.isFinite(v)))
+        return `layer ${this.layerName(p.node)} (parameter ${p.name})`
     for (const s of this.plan.statistics)
-      if (this.stored(this.plan.named.statistics.address, s).some((v) => !Number.isFinite(v))) return `layer ${this.layerName(s.node)} (${s.name})`
+      if (this.stored(this.plan.named.statistics.address, s).some((v) => !Number.isFinite(v)))
+        return `layer ${this.layerName(s.node)} (${s.name})`
     return undefined
   }
 

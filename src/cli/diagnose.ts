@@ -42,10 +42,14 @@ export function diagnoseCommand(command: Command): Command {
     .addOption(shared.data())
     .addOption(shared.model())
     .addOption(
-      new Option('--time-steps <list>', 'time steps to compare, separated by commas').argParser(integers).default([1, 2, 4, 8, 16], '1,2,4,8,16'),
+      new Option('--time-steps <list>', 'time steps to compare, separated by commas')
+        .argParser(integers)
+        .default([1, 2, 4, 8, 16], '1,2,4,8,16'),
     )
     .addOption(
-      new Option('--methods <list>', 'methods whose time and memory is measured').argParser(methodList).default(variantNames, variantNames.join(',')),
+      new Option('--methods <list>', 'methods whose time and memory is measured')
+        .argParser(methodList)
+        .default(variantNames, variantNames.join(',')),
     )
     .addOption(shared.tau())
     .addOption(counting('--steps <n>', 'optimizer steps of BPTT for each T').default(200))
@@ -108,7 +112,8 @@ async function run(args: DiagnoseArguments): Promise<void> {
     else process.stdout.write(`${tables(diagnosis).map(draw).join('\n\n')}\n`)
     const note = `wrote ${written.map((path) => resolve(path)).join(' and ')}\n`
     ;(json ? process.stderr : process.stdout).write(note)
-    if (written.length === 1) process.stderr.write(`no page with plots was written: it needs Plotly; run npm install ${plotlyPackage} and diagnose again\n`)
+    if (written.length === 1)
+      process.stderr.write(`no page with plots was written: it needs Plotly; run npm install ${plotlyPackage} and diagnose again\n`)
   } finally {
     progress.clear()
     await removeIfEmpty(made)

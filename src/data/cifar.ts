@@ -1,7 +1,8 @@
 /** CIFAR-10 and CIFAR-100 from a folder or from the archive as downloaded. */
-import { SpikewasmError } from '../errors.js'
+
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import { readTar } from '../io/tar.js'
 import { parseCifar, parseClassNames } from './cifarformat.js'

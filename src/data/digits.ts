@@ -1,8 +1,9 @@
 /** The handwritten digits that come with the package. */
-import { SpikewasmError } from '../errors.js'
+
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
+import { SpikewasmError } from '../errors.js'
 import type { Dataset, Normalization, Split } from './dataset.js'
 import { fromBytes } from './dataset.js'
 
@@ -36,7 +37,9 @@ export function digits(): Split {
     const label = numbers.pop()!
     const valid = numbers.length === SIDE * SIDE && numbers.every((value) => Number.isInteger(value) && value >= 0 && value <= 16)
     if (!valid || !(label in seen)) {
-      throw new SpikewasmError(`${path}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got "${line}"; install the package again`)
+      throw new SpikewasmError(
+        `${path}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got "${line}"; install the package again`,
+      )
     }
     const part = ++seen[label] % 5 === 0 ? parts.test : parts.train
     part.images.push(...numbers)

@@ -1,6 +1,7 @@
 /** MNIST and Fashion-MNIST from a folder with the four IDX files. */
-import { SpikewasmError } from '../errors.js'
+
 import { join } from 'node:path'
+import { SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import type { Dataset, Split } from './dataset.js'
 import { checkLabels, fromBytes } from './dataset.js'

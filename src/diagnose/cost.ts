@@ -14,7 +14,10 @@ const MEASURE_MS = 250
  *
  * @param fill writes a batch into a slot
  */
-export async function measureCost(model: Model, fill: (slot: ReturnType<Model['slot']>) => void): Promise<Omit<Cost, 'method' | 'timeSteps'>> {
+export async function measureCost(
+  model: Model,
+  fill: (slot: ReturnType<Model['slot']>) => void,
+): Promise<Omit<Cost, 'method' | 'timeSteps'>> {
   fill(model.slot(0))
   const step = (): Promise<unknown> => model.runSlot('train', 0, model.batchSize, 0)
   await timeRepeated(step, WARM_UP_MS)

@@ -42,9 +42,10 @@ interface Axes {
   readonly logX?: boolean
 }
 
-/** Pixels: of one row of panels, and around all. */
+/** Pixels: of a row of panels at least, of a line of the legend, and around all. */
 const ROW = 250
-const MARGIN = { l: 64, r: 168, t: 36, b: 56 }
+const LEGEND_LINE = 22
+const MARGIN = { l: 76, r: 168, t: 36, b: 56 }
 /** Between panels, for titles and tick labels. */
 const GAP = { x: 62, y: 84 }
 const WIDTH = 1080
@@ -52,11 +53,15 @@ const WIDTH = 1080
 /** Panels in rows of so many, with one legend. */
 function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data: object[]; layout: { height: number } } {
   const rows = Math.ceil(panels.length / columns)
-  const inner = { width: WIDTH - MARGIN.l - MARGIN.r, height: rows * ROW + (rows - 1) * GAP.y }
-  const width = (inner.width - (columns - 1) * GAP.x) / columns
+  const names = new Set(panels.flatMap(({ lines }) => lines.filter(({ silent }) => !silent).map(({ name }) => name)))
+  const room = labelRoom(panels)
+  const gap = { x: GAP.x, y: GAP.y + room }
+  const panelHeight = Math.max(ROW, (names.size * LEGEND_LINE - (rows - 1) * gap.y) / rows)
+  const inner = { width: WIDTH - MARGIN.l - MARGIN.r, height: rows * panelHeight + (rows - 1) * gap.y }
+  const width = (inner.width - (columns - 1) * gap.x) / columns
   const layout: Record<string, unknown> & { height: number } = {
-    height: inner.height + MARGIN.t + MARGIN.b,
-    margin: MARGIN,
+    height: inner.height + MARGIN.t + MARGIN.b + room,
+    margin: { ...MARGIN, b: MARGIN.b + room },
     font: { family: 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif', size: 12, color: '#222' },
     paper_bgcolor: '#fff',
     plot_bgcolor: '#fff',
@@ -79,8 +84,8 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
   const named = new Set<string>()
   panels.forEach(({ lines, ticks, yRange }, i) => {
     const [column, row] = [i % columns, Math.floor(i / columns)]
-    const left = (column * (width + GAP.x)) / inner.width
-    const bottom = 1 - (row * (ROW + GAP.y) + ROW) / inner.height
+    const left = (column * (width + gap.x)) / inner.width
+    const bottom = 1 - (row * (panelHeight + gap.y) + panelHeight) / inner.height
     const line = { showline: true, linecolor: '#888', gridcolor: '#e8e8e8', zeroline: false, ticks: 'outside', tickcolor: '#888' }
     layout[`xaxis${suffix(i)}`] = {
       ...line,
@@ -88,12 +93,12 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
       domain: [left, left + width / inner.width],
       title: { text: axes.x, standoff: 6 },
       ...(axes.logX && { type: 'log' }),
-      ...(ticks && { tickvals: ticks.at, ticktext: ticks.text }),
+      ...(ticks && { tickvals: ticks.at, ticktext: ticks.text, ...(room > 0 && { tickangle: -90, tickfont: { size: 10 } }) }),
     }
     layout[`yaxis${suffix(i)}`] = {
       ...line,
       anchor: `x${suffix(i)}`,
-      domain: [bottom, bottom + ROW / inner.height],
+      domain: [bottom, bottom + panelHeight / inner.height],
       // Once a row: the panels of a row have one unit.
       ...(column === 0 && { title: { text: axes.y, standoff: 8 } }),
       ...(yRange ? { range: yRange } : { rangemode: 'tozero' }),
@@ -119,6 +124,13 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
     }
   })
   return { data, layout }
+}
+
+/** Pixels that tick labels need below a panel because they stand upright; 0 where they have room side by side. */
+function labelRoom(panels: readonly Panel[]): number {
+  const labels = panels.flatMap(({ ticks }) => ticks?.text ?? [])
+  const longest = Math.max(0, ...labels.map((label) => label.length))
+  return panels.some(({ ticks }) => (ticks?.text.length ?? 0) > 12) ? longest * 6 : 0
 }
 
 /** Plotly counts axes from `x`, `x2`, … */
@@ -168,7 +180,10 @@ function overTime(diagnosis: Diagnosis): Figure {
     title,
     ticks: numberTicks(T),
     yRange: cosineRange(ends),
-    lines: layerLines(diagnosis, key, (layer) => ({ x: T, y: compared.map(({ points }) => points[points.length - 1][key][layer] ?? null) })),
+    lines: layerLines(diagnosis, key, (layer) => ({
+      x: T,
+      y: compared.map(({ points }) => points[points.length - 1][key][layer] ?? null),
+    })),
   }))
   return {
     id: 'assumptions',
@@ -186,13 +201,17 @@ function whileTraining(diagnosis: Diagnosis): Figure {
     chosen.map(({ timeSteps, points }) => ({
       yRange: cosineRange(chosen.flatMap((training) => training.points.map((point) => ({ [key]: point[key] })))),
       title: `${title.slice(0, 2)}, T ${timeSteps}`,
-      lines: layerLines(diagnosis, key, (layer) => ({ x: points.map(({ step }) => step), y: points.map((point) => point[key][layer] ?? null) })),
+      lines: layerLines(diagnosis, key, (layer) => ({
+        x: points.map(({ step }) => step),
+        y: points.map((point) => point[key][layer] ?? null),
+      })),
     })),
   )
   return {
     id: 'training',
     title: '(a) The paper’s assumptions while training with BPTT',
-    caption: 'The same cosines from the first to the last optimizer step: the assumptions must hold all through training, not for trained networks alone. The vertical axes of each row are zoomed to its values.',
+    caption:
+      'The same cosines from the first to the last optimizer step: the assumptions must hold all through training, not for trained networks alone. The vertical axes of each row are zoomed to its values.',
     ...arrange(panels, chosen.length, { x: 'optimizer step', y: 'cosine' }),
   }
 }
@@ -230,7 +249,10 @@ function gradients(diagnosis: Diagnosis): Figure {
 function times(diagnosis: Diagnosis): Figure {
   const rate = growthOf(diagnosis.costs, 'rate-m', 'backwardMs')
   const bptt = growthOf(diagnosis.costs, 'bptt', 'backwardMs')
-  const measured = rate && bptt ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: × ${rate.factor.toFixed(2)} for rate-m, × ${bptt.factor.toFixed(2)} for bptt.` : ''
+  const measured =
+    rate && bptt
+      ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: ×\u00a0${rate.factor.toFixed(2)} for rate-m, ×\u00a0${bptt.factor.toFixed(2)} for bptt.`
+      : ''
   return {
     id: 'time',
     title: '(c) Time of a training step over T',
@@ -302,7 +324,9 @@ function layerLines(
   const { a1, a3 } = training[0].points[0]
   const layers = Object.keys(setup.layers).filter((layer) => layer in a1 || layer in a3)
   const shown = new Set(training.flatMap(({ points }) => Object.keys(points[0][key])))
-  return layers.flatMap((layer, i) => (shown.has(layer) ? [{ name: setup.layers[layer], rank: i, ...values(layer), ...look(i, layers.length) }] : []))
+  return layers.flatMap((layer, i) =>
+    shown.has(layer) ? [{ name: setup.layers[layer], rank: i, ...values(layer), ...look(i, layers.length) }] : [],
+  )
 }
 
 const look = (index: number, count: number): { color: string; symbol: string } => ({
@@ -312,7 +336,9 @@ const look = (index: number, count: number): { color: string; symbol: string } =
 
 /** Down to the lowest cosine, and 1 a little below the upper edge. */
 function cosineRange(points: readonly Partial<Pick<Point, 'a1' | 'a2' | 'a3'>>[]): [number, number] {
-  const cosines = points.flatMap(({ a1, a2, a3 }) => [a1, a2, a3].flatMap((group) => Object.values(group ?? {}))).filter((value) => value !== null)
+  const cosines = points
+    .flatMap(({ a1, a2, a3 }) => [a1, a2, a3].flatMap((group) => Object.values(group ?? {})))
+    .filter((value) => value !== null)
   const span = Math.max(0.001, 1 - Math.min(1, ...cosines))
   return [1 - span * 1.1, 1 + span * 0.1]
 }

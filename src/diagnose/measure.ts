@@ -172,10 +172,15 @@ function withoutDropout(module: Module): Module {
 }
 
 /** `2` → `lif 2`, for the layers that a diagnosis names. */
-function layerTitles(network: Module, input: readonly [number, number, number], { points: [{ a1, a3 }], gradients }: TrainingDiagnosis): Record<string, string> {
+function layerTitles(
+  network: Module,
+  input: readonly [number, number, number],
+  { points: [{ a1, a3 }], gradients }: TrainingDiagnosis,
+): Record<string, string> {
   const named = new Set([...Object.keys(a1), ...Object.keys(a3), ...gradients.map(({ parameter }) => layerOf(parameter))])
   const titles: Record<string, string> = {}
-  for (const { name, kind } of trace(network, input).nodes) if (named.has(name)) titles[name] = `${kind === 'neuron' ? 'neurons' : kind} ${name}`
+  for (const { name, kind } of trace(network, input).nodes)
+    if (named.has(name)) titles[name] = `${kind === 'neuron' ? 'neurons' : kind} ${name}`
   return titles
 }
 

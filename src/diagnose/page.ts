@@ -18,17 +18,17 @@ export function page(diagnosis: Diagnosis, origin: Origin, plotly: string): stri
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
 <meta name="viewport" content="width=1120">
-<title>${escape(`spikewasm diagnose: ${setup.network} on ${setup.dataset}`)}</title>
+<title>${escapeHtml(`spikewasm diagnose: ${setup.network} on ${setup.dataset}`)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
 <h1>How well does rate-based backpropagation stand in for BPTT?</h1>
-<p class="lead">${escape(describe(diagnosis))}</p>
+<p class="lead">${escapeHtml(describe(diagnosis))}</p>
 ${table(claimTable(diagnosis))}
 <noscript><p>The plots need JavaScript.</p></noscript>
 ${sections.join('\n')}
-<footer>${escape(`spikewasm ${origin.version}, Node ${origin.node}, ${origin.processor}, ${origin.cores} cores. Method and claims: Yu et al., NeurIPS 2024, arXiv 2410.11488.`)}</footer>
+<footer>${escapeHtml(`spikewasm ${origin.version}, Node ${origin.node}, ${origin.processor}, ${origin.cores} cores. Method and claims: Yu et al., NeurIPS 2024, arXiv 2410.11488.`)}</footer>
 </main>
 <script type="application/json" id="diagnosis">${embed(toJson(diagnosis, origin))}</script>
 <script type="application/json" id="figures">${embed(JSON.stringify(all.map(({ id, data, layout }) => ({ id, data, layout }))))}</script>
@@ -41,17 +41,18 @@ ${sections.join('\n')}
 
 function section({ id, title, caption, layout }: Figure, more: string): string {
   return `<section>
-<h2>${escape(title)}</h2>
+<h2>${escapeHtml(title)}</h2>
 <div class="plot" id="${id}" style="height: ${layout.height}px"></div>
-<p class="caption">${escape(caption)}</p>
+<p class="caption">${escapeHtml(caption)}</p>
 ${more}</section>`
 }
 
 function table({ title, head, rows }: Table): string {
-  const cells = (tag: string, row: readonly string[]): string => `<tr>${row.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`
+  const cells = (tag: string, row: readonly string[]): string =>
+    `<tr>${row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`
   const [first] = head
   return `<table class="${first === 'claim' ? 'text' : 'numbers'}">
-<caption>${escape(title)}</caption>
+<caption>${escapeHtml(title)}</caption>
 <thead>${cells('th', head)}</thead>
 <tbody>
 ${rows.map((row) => cells('td', row)).join('\n')}
@@ -71,7 +72,8 @@ function describe({ setup, training }: Diagnosis): string {
   ].join(' ')
 }
 
-const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+const escapeHtml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
 /** JSON inside a script element must not end it. */
 const embed = (json: string): string => json.replaceAll('<', '\\u003c')
@@ -95,9 +97,10 @@ th, td { padding: 3px 14px 3px 0; border-bottom: 1px solid #e4e4e4; vertical-ali
 th { text-align: left; font-weight: 600; border-bottom-color: #888; }
 .numbers th:not(:first-child), .numbers td:not(:first-child) { text-align: right; padding: 3px 0 3px 26px; font-variant-numeric: tabular-nums; }
 footer { margin-top: 32px; padding-top: 12px; border-top: 1px solid #ddd; color: #666; font-size: 13px; }
-@page { size: A4 landscape; margin: 8mm; }
+@page { size: A4; margin: 10mm; }
 @media print {
-  main { padding: 0; }
+  /* 1080 pixels on 190 mm of paper. */
+  main { padding: 0; zoom: 0.66; }
   section, table { break-inside: avoid; }
   h2 { break-after: avoid; border: 0; }
   .modebar { display: none; }

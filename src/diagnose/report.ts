@@ -20,7 +20,8 @@ export interface Origin {
 
 /** Six digits are more than any of the measurements is good for. */
 export function toJson(diagnosis: Diagnosis, origin: Origin, space?: number): string {
-  const round = (_key: string, value: unknown): unknown => (typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value)
+  const round = (_key: string, value: unknown): unknown =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
   return JSON.stringify({ ...origin, ...diagnosis }, round, space)
 }
 
@@ -41,9 +42,13 @@ export function claimTable(diagnosis: Diagnosis): Table {
   ]
   const growth = (method: Variant, key: CostKey, claim: string, show: (value: number) => string): void => {
     const found = growthOf(diagnosis.costs, method, key)
-    if (found) rows.push([claim, `${show(found.first[key])} at T ${found.first.timeSteps}, ${show(found.last[key])} at T ${found.last.timeSteps}: × ${found.factor.toFixed(2)}`])
+    if (found)
+      rows.push([
+        claim,
+        `${show(found.first[key])} at T ${found.first.timeSteps}, ${show(found.last[key])} at T ${found.last.timeSteps}: ×\u00a0${found.factor.toFixed(2)}`,
+      ])
   }
-  growth('rate-m', 'keptBytes', 'rate-m: what is kept for the backward pass grows with T by one bit a spike alone', showBytes)
+  growth('rate-m', 'keptBytes', 'rate-m: what is kept for the backward pass grows by one bit a neuron and step alone', showBytes)
   growth('bptt', 'keptBytes', 'bptt: what is kept for the backward pass grows by the same for each step', showBytes)
   growth('rate-s', 'totalBytes', 'rate-s: all memory together does not grow with T', showBytes)
   growth('rate-m', 'backwardMs', 'rate-m: the time of the backward pass does not grow with T', showMs)
@@ -114,7 +119,11 @@ function rateTable({ training, setup }: Diagnosis): Table {
   return {
     title: `Firing rate by layer and time step, T ${timeSteps}`,
     head: ['layer', ...steps.map((t) => `t ${t + 1}`), 'mean'],
-    rows: Object.entries(firingRates).map(([layer, rates]) => [setup.layers[layer], ...steps.map((t) => rates[t].toFixed(3)), mean(rates).toFixed(3)]),
+    rows: Object.entries(firingRates).map(([layer, rates]) => [
+      setup.layers[layer],
+      ...steps.map((t) => rates[t].toFixed(3)),
+      mean(rates).toFixed(3),
+    ]),
   }
 }
 

@@ -1,10 +1,11 @@
 /** Files in Node: atomic writing, and reading with messages that say what is missing. */
-import { SpikewasmError } from '../errors.js'
+
 import { randomBytes } from 'node:crypto'
 import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import { SpikewasmError } from '../errors.js'
 
 const gunzipAsync = promisify(gunzip)
 

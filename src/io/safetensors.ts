@@ -114,7 +114,9 @@ export function serializeSafetensors(
   if (keys.length > 0) {
     for (const key of keys) {
       if (typeof metadata[key] !== 'string') {
-        throw new SpikewasmError(`safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; convert it with JSON.stringify`)
+        throw new SpikewasmError(
+          `safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; convert it with JSON.stringify`,
+        )
       }
     }
     items.push(`"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`)
@@ -301,7 +303,8 @@ function checkContiguous(entries: readonly Entry[], dataBytes: number, file: str
 }
 
 function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
-  if (name === '__metadata__') throw new SpikewasmError('safetensors: a tensor must not be named "__metadata__", got one; give it another name')
+  if (name === '__metadata__')
+    throw new SpikewasmError('safetensors: a tensor must not be named "__metadata__", got one; give it another name')
   if (!DTYPES.includes(dtype)) {
     throw new SpikewasmError(`safetensors: tensor ${show(name)} dtype must be one of ${DTYPES.join(', ')}, got ${show(dtype)}`)
   }
@@ -311,7 +314,9 @@ function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
     )
   }
   if (!shape.every(isCount) || countElements(shape) !== data.length) {
-    throw new SpikewasmError(`safetensors: tensor ${show(name)} shape must have a product of ${data.length} elements, got [${shape.join(', ')}]`)
+    throw new SpikewasmError(
+      `safetensors: tensor ${show(name)} shape must have a product of ${data.length} elements, got [${shape.join(', ')}]`,
+    )
   }
 }
 

@@ -1,6 +1,7 @@
 /** Regular files of a tar archive, on bytes alone. */
-import { SpikewasmError } from '../errors.js'
+
 import { parseTar } from 'nanotar'
+import { SpikewasmError } from '../errors.js'
 
 const BLOCK = 512
 
@@ -34,7 +35,8 @@ function checkHeaders(bytes: Uint8Array, name: string): void {
     }
     offset += BLOCK + Math.ceil(size / BLOCK) * BLOCK
   }
-  if (offset === 0) throw new SpikewasmError(`${name}: must be a tar archive with at least one member, got ${bytes.length} bytes without a header`)
+  if (offset === 0)
+    throw new SpikewasmError(`${name}: must be a tar archive with at least one member, got ${bytes.length} bytes without a header`)
 }
 
 /** Octal digits between spaces and a NUL; NaN if there is anything else, such as a sign. */

@@ -39,7 +39,8 @@ function make(children: Block['children'], forward: Block['forward']): Block {
 }
 
 function checkName(name: string): void {
-  if (name === '' || name.includes('.')) throw new SpikewasmError(`a child's name must not be empty or contain a dot, got ${JSON.stringify(name)}`)
+  if (name === '' || name.includes('.'))
+    throw new SpikewasmError(`a child's name must not be empty or contain a dot, got ${JSON.stringify(name)}`)
 }
 
 /**
@@ -47,10 +48,9 @@ function checkName(name: string): void {
  * @throws SpikewasmError when there is no layer, or a name holds a dot.
  */
 export function sequential(...layers: Module[] | [Readonly<Record<string, Module>>]): Block {
-  const first = layers[0]
-  const children: Record<string, Module> = {}
-  if (layers.length === 1 && first !== undefined && !('kind' in first && typeof first.kind === 'string')) Object.assign(children, first)
-  else (layers as Module[]).forEach((layer, i) => void (children[i] = layer))
+  const [first] = layers
+  const named = layers.length === 1 && !('kind' in first && typeof first.kind === 'string')
+  const children = Object.fromEntries(Object.entries(named ? first : layers)) as Record<string, Module>
   const names = Object.keys(children)
   names.forEach(checkName)
   return make(children, (m, x) => names.reduce((value, name) => m[name](value), x))

@@ -4,7 +4,12 @@ import { Purpose, RandomStream } from '../data/random.js'
 import type { Graph } from './trace.js'
 
 /** The initial values of a parameter in PyTorch's order. `position`: its place in the network. */
-export function initialValues(graph: Graph, parameter: { node: number; role: string; layout: { shape: readonly number[] } }, seed: number, position: number): Float32Array {
+export function initialValues(
+  graph: Graph,
+  parameter: { node: number; role: string; layout: { shape: readonly number[] } },
+  seed: number,
+  position: number,
+): Float32Array {
   const { layer } = graph.nodes[parameter.node]
   const { shape } = parameter.layout
   const values = new Float32Array(shape.reduce((a, b) => a * b, 1))

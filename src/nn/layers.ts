@@ -88,7 +88,18 @@ export interface Identity {
   readonly kind: 'identity'
 }
 
-export type Layer = Conv2d | Linear | BatchNorm2d | Neuron | AvgPool2d | MaxPool2d | AdaptiveAvgPool2d | Flatten | Dropout | Scale | Identity
+export type Layer =
+  | Conv2d
+  | Linear
+  | BatchNorm2d
+  | Neuron
+  | AvgPool2d
+  | MaxPool2d
+  | AdaptiveAvgPool2d
+  | Flatten
+  | Dropout
+  | Scale
+  | Identity
 
 function pair(name: string, value: Size, minimum: number): Pair {
   const [a, b] = typeof value === 'number' ? [value, value] : value
@@ -165,7 +176,15 @@ export function batchNorm2d(channels: number, options: { eps?: number; momentum?
   return { kind: 'batchNorm2d', channels: count('batchNorm2d.channels', channels), eps, momentum }
 }
 
-const defaultAlpha: Record<SurrogateName, number> = { sigmoid: 4, atan: 2, triangle: 1, rectangle: 1, fastSigmoid: 25, piecewiseExp: 1, erf: 2 }
+const defaultAlpha: Record<SurrogateName, number> = {
+  sigmoid: 4,
+  atan: 2,
+  triangle: 1,
+  rectangle: 1,
+  fastSigmoid: 25,
+  piecewiseExp: 1,
+  erf: 2,
+}
 
 export interface NeuronOptions {
   /** Membrane time constant in steps, > 1; default 1.25 (leak λ = 1 − 1/τ = 0.2, the paper's). */
@@ -191,7 +210,10 @@ function neuron(name: string, tau: number, learnable: boolean, options: NeuronOp
   const alpha = options.alpha ?? defaultAlpha[surrogate]
   expect(tau > 1, () => `${name}.tau must be > 1, got ${tau}`)
   expect(Number.isFinite(vThreshold) && vThreshold > 0, () => `${name}.vThreshold must be > 0, got ${vThreshold}`)
-  expect(vReset === null || (Number.isFinite(vReset) && vReset < vThreshold), () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${vReset}`)
+  expect(
+    vReset === null || (Number.isFinite(vReset) && vReset < vThreshold),
+    () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${vReset}`,
+  )
   expect(alpha > 0, () => `${name}.alpha must be > 0, got ${alpha}`)
   return { kind: 'neuron', tau, decayInput, vThreshold, vReset, detachReset, surrogate, alpha, learnable }
 }
@@ -226,7 +248,10 @@ export interface PoolOptions {
 function pooling(name: string, kernelSize: Size, options: PoolOptions): { kernelSize: Pair; stride: Pair; padding: Pair } {
   const kernel = pair(`${name}.kernelSize`, kernelSize, 1)
   const padding = pair(`${name}.padding`, options.padding ?? 0, 0)
-  expect(padding[0] * 2 <= kernel[0] && padding[1] * 2 <= kernel[1], () => `${name}.padding must be at most half the kernel (${kernel}), got ${padding}`)
+  expect(
+    padding[0] * 2 <= kernel[0] && padding[1] * 2 <= kernel[1],
+    () => `${name}.padding must be at most half the kernel (${kernel}), got ${padding}`,
+  )
   return { kernelSize: kernel, stride: pair(`${name}.stride`, options.stride ?? kernelSize, 1), padding }
 }
 

@@ -21,7 +21,8 @@ export interface Graph {
   readonly output: number
 }
 
-const show = (value: Value): string => (value.flat ? `[${value.shape[0] * value.shape[1] * value.shape[2]}]` : `[${value.shape.join(', ')}]`)
+const show = (value: Value): string =>
+  value.flat ? `[${value.shape[0] * value.shape[1] * value.shape[2]}]` : `[${value.shape.join(', ')}]`
 
 /**
  * @param input [C, H, W] of one sample.
@@ -57,10 +58,16 @@ export function trace(network: Module, input: readonly [number, number, number])
         })
     }
     return (x) => {
-      const hasParameters = module.kind === 'conv2d' || module.kind === 'linear' || module.kind === 'batchNorm2d' || (module.kind === 'neuron' && module.learnable)
+      const hasParameters =
+        module.kind === 'conv2d' ||
+        module.kind === 'linear' ||
+        module.kind === 'batchNorm2d' ||
+        (module.kind === 'neuron' && module.learnable)
       const earlier = visited.get(module)
       if (hasParameters && earlier !== undefined && earlier === name)
-        throw new SpikewasmError(`${name} (${module.kind}) is called twice; shared parameters are not supported: make a layer for each call`)
+        throw new SpikewasmError(
+          `${name} (${module.kind}) is called twice; shared parameters are not supported: make a layer for each call`,
+        )
       visited.set(module, name)
       const [shape, flat] = infer(module, name, x)
       return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
@@ -84,7 +91,10 @@ function infer(layer: Layer, name: string, x: Value): [Shape, boolean] {
     }
     case 'linear':
       expect(x.flat || (h === 1 && w === 1), () => `${where}: expects features, got the image ${show(x)}; put flatten() before it`)
-      expect(c * h * w === layer.inFeatures, () => `${where}: expects ${layer.inFeatures} features, got ${c * h * w} (from [${x.shape.join(', ')}])`)
+      expect(
+        c * h * w === layer.inFeatures,
+        () => `${where}: expects ${layer.inFeatures} features, got ${c * h * w} (from [${x.shape.join(', ')}])`,
+      )
       return [[layer.outFeatures, 1, 1], true]
     case 'batchNorm2d':
       expect(c === layer.channels && !(x.flat && h * w > 1), () => `${where}: expects ${layer.channels} channels, got ${show(x)}`)
@@ -113,7 +123,10 @@ function infer(layer: Layer, name: string, x: Value): [Shape, boolean] {
 
 function windows(where: string, x: Value, kernel: Pair, stride: Pair, padding: Pair): Pair {
   const [, h, w] = x.shape
-  const out: Pair = [Math.floor((h + 2 * padding[0] - kernel[0]) / stride[0]) + 1, Math.floor((w + 2 * padding[1] - kernel[1]) / stride[1]) + 1]
+  const out: Pair = [
+    Math.floor((h + 2 * padding[0] - kernel[0]) / stride[0]) + 1,
+    Math.floor((w + 2 * padding[1] - kernel[1]) / stride[1]) + 1,
+  ]
   expect(out[0] >= 1 && out[1] >= 1, () => `${where}: its kernel ${kernel.join('×')} is larger than the padded input of ${show(x)}`)
   return out
 }

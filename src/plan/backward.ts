@@ -3,7 +3,16 @@
 import { ContributionWord, NeuronBackWord, NeuronWord, NormWord, Op, PoolWord } from '../../assembly/opcodes.js'
 import { chooseBySpikes, spikesForLists } from './choice.js'
 import type { Context } from './context.js'
-import { type DenseInput, emitBiasGradient, emitInputGradient, emitListGradient, emitMaterialise, emitWeightGradient, listSource, plainFloat } from './convolution.js'
+import {
+  type DenseInput,
+  emitBiasGradient,
+  emitInputGradient,
+  emitListGradient,
+  emitMaterialise,
+  emitWeightGradient,
+  listSource,
+  plainFloat,
+} from './convolution.js'
 import { denseInput, type Forward, type Item, normRows, perUnit, standardiseWords } from './forward.js'
 import { blockWidth, storedChannels } from './layout.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
@@ -74,7 +83,11 @@ export class BackwardPlanner {
   /** Gradient of the weight from that of the standardised one. */
   emitStandardised(item: Extract<Item, { kind: 'conv' }>): void {
     const { builder } = this.context
-    builder.emit(Op.WeightStandardiseBackward, item.geometry.outC / blockWidth(item.node.shape[0]), standardiseWords(this.context, item.node, item.layer, item.geometry, 0))
+    builder.emit(
+      Op.WeightStandardiseBackward,
+      item.geometry.outC / blockWidth(item.node.shape[0]),
+      standardiseWords(this.context, item.node, item.layer, item.geometry, 0),
+    )
   }
 
   /** Rows per pixel of a float tensor's gradient. */
@@ -110,7 +123,15 @@ export class BackwardPlanner {
   }
 
   /** Sum of contributions, times a factor per neuron. */
-  private sum(op: Op, name: string, contributions: readonly Contribution[], shape: Shape, steps: number, stored: number, factor: Buffer | undefined): Buffer {
+  private sum(
+    op: Op,
+    name: string,
+    contributions: readonly Contribution[],
+    shape: Shape,
+    steps: number,
+    stored: number,
+    factor: Buffer | undefined,
+  ): Buffer {
     const out = this.tensor(name, shape, steps, stored)
     const pixels = this.context.options.batchSize * shape[1] * shape[2]
     const pixelsPerUnit = perUnit(pixels, stored * steps)
@@ -129,7 +150,13 @@ export class BackwardPlanner {
   }
 
   /** One buffer that holds a tensor's gradient with `steps` rows per pixel: the single contribution itself where that is possible. */
-  private resolve(name: string, contributions: readonly Contribution[], shape: Shape, steps: number, stored = storedChannels(shape[0])): Buffer {
+  private resolve(
+    name: string,
+    contributions: readonly Contribution[],
+    shape: Shape,
+    steps: number,
+    stored = storedChannels(shape[0]),
+  ): Buffer {
     const [first] = contributions
     if (contributions.length === 1 && isIdentity(first.pool) && first.scale === 1 && first.steps === steps) return first.buffer
     const rows = Math.max(steps, ...contributions.map((c) => c.steps))
@@ -179,8 +206,10 @@ export class BackwardPlanner {
     const delta = this.resolve(output.name, output.gradient, output.shape, steps, output.stored)
     const weightGradient = this.context.gradient(node.index, 'weight') as Reference
     const lists = options.method === 'rate' ? listSource(geometry, item.source, options.timeSteps) : undefined
-    const products = (): void => emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
-    const choice = lists && chooseBySpikes(builder, [lists.tensor], spikesForLists(geometry, lists.tensor, options.timeSteps, lists.active), node.name)
+    const products = (): void =>
+      emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
+    const choice =
+      lists && chooseBySpikes(builder, [lists.tensor], spikesForLists(geometry, lists.tensor, options.timeSteps, lists.active), node.name)
     if (lists && choice) {
       builder.when(choice.few, () => emitListGradient(builder, geometry, options.timeSteps, lists, delta, weightGradient, node.name))
       builder.when(choice.many, products)
@@ -204,9 +233,18 @@ export class BackwardPlanner {
     if (!parameter) return
     const mean = this.timeSum(`${node.name} gradient over time`, delta, output.shape, steps, output.stored)
     const rate = this.tensor(`${node.name} presynaptic rate`, source.shape, 1, geometry.inC)
-    emitMaterialise(builder, source, options.batchSize, 1, options.timeSteps, true, rate, geometry.inC, (tensor) => denseInput(this.context, tensor))
+    emitMaterialise(builder, source, options.batchSize, 1, options.timeSteps, true, rate, geometry.inC, (tensor) =>
+      denseInput(this.context, tensor),
+    )
     const gradient = builder.buffer(`${node.name} gradient of means`, parameter.layout.stored * 4, 'scratch', true)
-    const input: DenseInput = { address: ref(rate), indirect: false, pixelBytes: geometry.inC * 4, stepBytes: 0, loopBytes: 0, meanSteps: 1 }
+    const input: DenseInput = {
+      address: ref(rate),
+      indirect: false,
+      pixelBytes: geometry.inC * 4,
+      stepBytes: 0,
+      loopBytes: 0,
+      meanSteps: 1,
+    }
     emitWeightGradient(builder, geometry, 1, input, mean, ref(gradient), false, `${node.name} means`)
     this.weightProbes.push({ node: node.index, gradient })
   }
@@ -225,8 +263,17 @@ export class BackwardPlanner {
     }
     const mean = options.method === 'rate'
     const written = this.tensor(`${node.name} presynaptic activity`, source.shape, steps, geometry.inC)
-    emitMaterialise(builder, source, options.batchSize, steps, options.timeSteps, mean, written, geometry.inC, (tensor) => denseInput(this.context, tensor))
-    return { address: ref(written), indirect: false, pixelBytes: steps * row, stepBytes: through && steps > 1 ? row : 0, loopBytes: 0, meanSteps: 1 }
+    emitMaterialise(builder, source, options.batchSize, steps, options.timeSteps, mean, written, geometry.inC, (tensor) =>
+      denseInput(this.context, tensor),
+    )
+    return {
+      address: ref(written),
+      indirect: false,
+      pixelBytes: steps * row,
+      stepBytes: through && steps > 1 ? row : 0,
+      loopBytes: 0,
+      meanSteps: 1,
+    }
   }
 
   private norm({ node, norm }: Extract<Item, { kind: 'norm' }>): void {
@@ -296,7 +343,11 @@ export class BackwardPlanner {
       16 + 4 * (2 * gradientSteps + 1) * output.stored,
     )
     if (partials)
-      builder.emit(Op.SumScalars, 1, { [PoolWord.Out]: this.context.gradient(node.index, 'w'), [PoolWord.In]: ref(partials), [PoolWord.Images]: units })
+      builder.emit(Op.SumScalars, 1, {
+        [PoolWord.Out]: this.context.gradient(node.index, 'w'),
+        [PoolWord.In]: ref(partials),
+        [PoolWord.Images]: units,
+      })
     this.distribute(input.terms, delta, gradientSteps, input.shape)
     if (options.inspect && item.eligibility) this.probeNeuron(item, delta, item.eligibility)
   }

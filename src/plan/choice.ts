@@ -25,12 +25,18 @@ const activeAt = (rate: number, steps: number): number => Math.min(1, rate * (1 
  * at four steps a neuron that always fires costs one addition a weight where the dense kernel needs four products.
  * @param pastSteps steps over which spike counts run when the loop over t is outside (they add up over it).
  */
-export function spikesForDense(g: Geometry, steps: number, spikes: { sources: readonly SpikeTensor[]; pool: Pool }, pastSteps: number): number {
+export function spikesForDense(
+  g: Geometry,
+  steps: number,
+  spikes: { sources: readonly SpikeTensor[]; pool: Pool },
+  pastSteps: number,
+): number {
   const inputs = g.kernel[0] * g.kernel[1] * g.inC
   const seen = spikes.sources.length * spikes.pool.kernel[0] * spikes.pool.kernel[1]
   const groups = Math.ceil(steps / 4)
   const dense = DENSE_CYCLES * inputs * steps
-  const event = (rate: number): number => groups * (EVENT_CYCLES * inputs * seen * activeAt(rate, steps) + LIST_CYCLES * (2 ** Math.min(4, steps) - 1))
+  const event = (rate: number): number =>
+    groups * (EVENT_CYCLES * inputs * seen * activeAt(rate, steps) + LIST_CYCLES * (2 ** Math.min(4, steps) - 1))
   // Counts of an outer loop add up from step to step; what one step has is not known there.
   if (event(1) <= dense || pastSteps > 1) return Number.POSITIVE_INFINITY
   let [low, high] = [0, 1]
@@ -47,14 +53,21 @@ export function spikesForLists(g: Geometry, source: SpikeTensor, totalSteps: num
   return Math.floor((active / ACTIVE_PER_RATE) * neurons(g, [source]) * totalSteps)
 }
 
-const neurons = (g: Geometry, sources: readonly SpikeTensor[]): number => sources.reduce((sum, { shape }) => sum + g.images * shape[0] * shape[1] * shape[2], 0)
+const neurons = (g: Geometry, sources: readonly SpikeTensor[]): number =>
+  sources.reduce((sum, { shape }) => sum + g.images * shape[0] * shape[1] * shape[2], 0)
 
 /** Emits the choice; undefined when there is none (an infinite limit, or sources whose spikes nobody counts). */
-export function chooseBySpikes(b: ProgramBuilder, sources: readonly SpikeTensor[], limit: number, name: string): { few: Reference; many: Reference } | undefined {
+export function chooseBySpikes(
+  b: ProgramBuilder,
+  sources: readonly SpikeTensor[],
+  limit: number,
+  name: string,
+): { few: Reference; many: Reference } | undefined {
   if (!Number.isFinite(limit)) return undefined
   const table = sources.flatMap(({ sums }) => (sums ? [{ 0: ref(sums.buffer), 1: sums.units }] : []))
   if (table.length < sources.length) return undefined
-  const flags = b.buffer(`${name} choice of kernel`, 8)
+  // Persistent: a skipped record has no barrier behind it, so a slower worker may read its flag when the others are already past it.
+  const flags = b.buffer(`${name} choice of kernel`, 8, 'scratch', true)
   b.emit(Op.Choose, 1, {
     [ChooseWord.Out]: ref(flags),
     [ChooseWord.Sources]: { table, entryBytes: 8 },

@@ -33,7 +33,13 @@ export function geometryOf(layer: Conv2d | Linear, input: Shape, inC: number, ou
  * `pixelBytes`: bytes between the input's pixels, whose channels must follow each other.
  */
 function flat(g: Geometry, steps: number, pixelBytes = g.inC * 4): Geometry {
-  const covers = g.outShape[1] === 1 && g.outShape[2] === 1 && g.kernel[0] === g.inShape[1] && g.kernel[1] === g.inShape[2] && g.padding[0] === 0 && g.padding[1] === 0
+  const covers =
+    g.outShape[1] === 1 &&
+    g.outShape[2] === 1 &&
+    g.kernel[0] === g.inShape[1] &&
+    g.kernel[1] === g.inShape[2] &&
+    g.padding[0] === 0 &&
+    g.padding[1] === 0
   if (!covers || steps > 1 || pixelBytes !== g.inC * 4) return g
   return { ...g, inC: taps(g) * g.inC, inShape: [taps(g) * g.inC, 1, 1], kernel: [1, 1] }
 }
@@ -91,7 +97,16 @@ function inputWords(input: DenseInput): Words {
 /** Rows of one unit of the dense kernels: enough to pay for reading the weight. */
 const DENSE_ROWS = 64
 
-export function emitDense(b: ProgramBuilder, g: Geometry, steps: number, input: DenseInput, out: Buffer, weight: Reference, bias: Reference | 0, zeros: Buffer): void {
+export function emitDense(
+  b: ProgramBuilder,
+  g: Geometry,
+  steps: number,
+  input: DenseInput,
+  out: Buffer,
+  weight: Reference,
+  bias: Reference | 0,
+  zeros: Buffer,
+): void {
   // The rows of a dense input lie one step behind the other in each pixel, unless there is one step.
   const features = flat(g, steps, input.pixelBytes)
   input = { ...input, pixelBytes: input.pixelBytes * (taps(g) / taps(features)) }
@@ -198,22 +213,49 @@ function winogradShape(g: Geometry) {
 
 /** Whether the backward pass of a convolution runs by Winograd: 3×3 of stride 1 and sizes for which it pays; one row per pixel. */
 export function usesWinograd(g: Geometry, steps: number): boolean {
-  const kernel = { kernelH: g.kernel[0], kernelW: g.kernel[1], strideH: g.stride[0], strideW: g.stride[1], padH: g.padding[0], padW: g.padding[1] }
+  const kernel = {
+    kernelH: g.kernel[0],
+    kernelW: g.kernel[1],
+    strideH: g.stride[0],
+    strideW: g.stride[1],
+    padH: g.padding[0],
+    padW: g.padding[1],
+  }
   return steps === 1 && g.inC % 4 === 0 && winogradApplies(kernel) && winogradPays(winogradShape(g))
 }
 
 /** The two records of each pass; `addresses` gives the words that hold addresses for a pass that starts at an image. */
-function emitWinograd(b: ProgramBuilder, plan: WinogradPlan, name: string, addresses: (firstImage: number) => Words, accumulate = false): void {
+function emitWinograd(
+  b: ProgramBuilder,
+  plan: WinogradPlan,
+  name: string,
+  addresses: (firstImage: number) => Words,
+  accumulate = false,
+): void {
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
   for (const { firstImage, transform, gradient } of plan.passes) {
     const words = { ...addresses(firstImage), [ConvWord.Scratch]: ref(scratch) }
     b.emit(transform.op, transform.units, { ...transform.words, ...words }, plan.workerBytes)
-    b.emit(gradient.op, gradient.units, { ...gradient.words, ...words, ...(accumulate ? { [ConvWord.Accumulate]: 1 } : {}) }, plan.workerBytes)
+    b.emit(
+      gradient.op,
+      gradient.units,
+      { ...gradient.words, ...words, ...(accumulate ? { [ConvWord.Accumulate]: 1 } : {}) },
+      plan.workerBytes,
+    )
   }
 }
 
 /** Gradient of the input, [B][InH][InW][steps][inC], from `delta` [B][OutH][OutW][steps][outC]. Writes. */
-export function emitInputGradient(b: ProgramBuilder, g: Geometry, steps: number, delta: Buffer, weight: Reference, out: Buffer, zeros: Buffer, name: string): void {
+export function emitInputGradient(
+  b: ProgramBuilder,
+  g: Geometry,
+  steps: number,
+  delta: Buffer,
+  weight: Reference,
+  out: Buffer,
+  zeros: Buffer,
+  name: string,
+): void {
   if (usesWinograd(g, steps)) {
     const inBytes = g.inShape[1] * g.inShape[2] * g.inC * 4
     const outBytes = g.outShape[1] * g.outShape[2] * g.outC * 4
@@ -231,7 +273,9 @@ export function emitInputGradient(b: ProgramBuilder, g: Geometry, steps: number,
   let units = 0
   for (let qy = 0; qy < g.stride[0]; qy++)
     for (let qx = 0; qx < g.stride[1]; qx++)
-      units += Math.ceil((g.images * steps * classSize(g.inShape[1], g.stride[0], qy) * classSize(g.inShape[2], g.stride[1], qx)) / DENSE_ROWS)
+      units += Math.ceil(
+        (g.images * steps * classSize(g.inShape[1], g.stride[0], qy) * classSize(g.inShape[2], g.stride[1], qx)) / DENSE_ROWS,
+      )
   b.emit(
     Op.ConvInputGradient,
     units,
@@ -274,16 +318,28 @@ function listShape(g: Geometry, maxCount: number): ListGradientShape {
  * The spikes whose counts the list kernel can read for the weight's gradient, and the fraction of active neurons up to which it is the fastest: a fifth where
  * Winograd's kernels are the alternative, a half where it is direct products. Undefined where it never is, as with kernels of few taps.
  */
-export function listSource(g: Geometry, source: Expression, totalSteps: number): { tensor: SpikeTensor; scale: number; active: number } | undefined {
+export function listSource(
+  g: Geometry,
+  source: Expression,
+  totalSteps: number,
+): { tensor: SpikeTensor; scale: number; active: number } | undefined {
   const spikes = spikeSources(source)
-  if (!spikes || spikes.sources.length !== 1 || !samePool(spikes.pool, noPool)) return undefined
+  if (spikes?.sources.length !== 1 || !samePool(spikes.pool, noPool)) return undefined
   const winograd = usesWinograd(g, 1)
   if (!listGradientPays(listShape(g, totalSteps), 0, winograd)) return undefined
   return { tensor: spikes.sources[0], scale: spikes.scale, active: winograd ? 0.2 : 0.5 }
 }
 
 /** Gradient of the weight from lists of the neurons that fired. */
-export function emitListGradient(b: ProgramBuilder, g: Geometry, totalSteps: number, { tensor, scale }: { tensor: SpikeTensor; scale: number }, delta: Buffer, out: Reference, name: string): void {
+export function emitListGradient(
+  b: ProgramBuilder,
+  g: Geometry,
+  totalSteps: number,
+  { tensor, scale }: { tensor: SpikeTensor; scale: number },
+  delta: Buffer,
+  out: Reference,
+  name: string,
+): void {
   const plan = listGradientPlan(listShape(g, totalSteps))
   // Room for 16 counts, so that memory is the same for every T up to 16.
   const room = listGradientPlan(listShape(g, Math.max(16, totalSteps)))
@@ -300,7 +356,16 @@ export function emitListGradient(b: ProgramBuilder, g: Geometry, totalSteps: num
 }
 
 /** Gradient of the weight in the weight's layout. `accumulate` adds to it (online methods). */
-export function emitWeightGradient(b: ProgramBuilder, g: Geometry, steps: number, input: DenseInput, delta: Buffer, out: Reference, accumulate: boolean, name: string): void {
+export function emitWeightGradient(
+  b: ProgramBuilder,
+  g: Geometry,
+  steps: number,
+  input: DenseInput,
+  delta: Buffer,
+  out: Reference,
+  accumulate: boolean,
+  name: string,
+): void {
   if (usesWinograd(g, steps) && !input.indirect && typeof input.address === 'object') {
     const { buffer } = input.address
     const inBytes = g.inShape[1] * g.inShape[2] * g.inC * 4
@@ -419,6 +484,7 @@ function termWords(term: Term, images: number, mean: boolean, input: (tensor: Fl
 /** A single unscaled, unpooled float tensor: what a dense kernel can read without writing anything out. */
 export function plainFloat(expression: Expression): FloatTensor | undefined {
   const [term] = expression.terms
-  if (expression.terms.length !== 1 || term.tensor.kind !== 'float' || term.norm || term.scale !== 1 || !samePool(term.pool, noPool)) return undefined
+  if (expression.terms.length !== 1 || term.tensor.kind !== 'float' || term.norm || term.scale !== 1 || !samePool(term.pool, noPool))
+    return undefined
   return term.tensor
 }

@@ -4,9 +4,19 @@ import { Control, LossWord, NeuronWord, NormWord, Op, PoolWord, StandardiseWord,
 import { expect } from '../errors.js'
 import type { BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Neuron, Pair } from '../nn/layers.js'
 import type { GraphNode } from '../nn/trace.js'
-import type { Context } from './context.js'
 import { chooseBySpikes, spikesForDense } from './choice.js'
-import { type DenseInput, emitDense, emitMaterialise, emitSpikes, type Geometry, geometryOf, plainFloat, spikeSources, spikesFit } from './convolution.js'
+import type { Context } from './context.js'
+import {
+  type DenseInput,
+  emitDense,
+  emitMaterialise,
+  emitSpikes,
+  type Geometry,
+  geometryOf,
+  plainFloat,
+  spikeSources,
+  spikesFit,
+} from './convolution.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
 import { type Expression, type FloatTensor, isIdentity, type Norm, noPool, type Pool, type SpikeTensor, type Term } from './tensors.js'
@@ -28,7 +38,16 @@ export type Item =
       trace?: Buffer
     }
   | { kind: 'norm'; node: GraphNode; norm: Norm }
-  | { kind: 'neuron'; node: GraphNode; layer: Neuron; output: SpikeTensor; input: Expression; eligibility?: Buffer; surrogate?: Buffer; words: Words }
+  | {
+      kind: 'neuron'
+      node: GraphNode
+      layer: Neuron
+      output: SpikeTensor
+      input: Expression
+      eligibility?: Buffer
+      surrogate?: Buffer
+      words: Words
+    }
   | { kind: 'materialise'; input: Expression; output: FloatTensor; node: GraphNode }
   | { kind: 'maxPool'; node: GraphNode; input: SpikeTensor | FloatTensor; output: SpikeTensor | FloatTensor; choice?: Buffer; words: Words }
   | { kind: 'dropout'; node: GraphNode; input: SpikeTensor; output: SpikeTensor; words: Words }
@@ -98,7 +117,10 @@ export class ForwardPlanner {
     for (const node of graph.nodes) {
       if (!needed.has(node.index)) continue
       this.context.builder.layer = node.index
-      this.values[node.index] = this.lower(node, node.inputs.map((i) => this.values[i]))
+      this.values[node.index] = this.lower(
+        node,
+        node.inputs.map((i) => this.values[i]),
+      )
     }
     this.loss(graph.nodes[graph.output])
     return { items: this.items, rates: this.rates }
@@ -130,7 +152,13 @@ export class ForwardPlanner {
         return this.training && layer.p > 0 ? this.dropout(node, layer, x) : { ...x, shape: node.shape }
       case 'scale':
         // A normalised term's factor cannot be folded into the affine map of whoever reads it: write it out.
-        return { shape: node.shape, terms: (x.terms.some((t) => t.norm) ? [term(this.materialise(node, x))] : x.terms).map((t) => ({ ...t, scale: t.scale * layer.factor })) }
+        return {
+          shape: node.shape,
+          terms: (x.terms.some((t) => t.norm) ? [term(this.materialise(node, x))] : x.terms).map((t) => ({
+            ...t,
+            scale: t.scale * layer.factor,
+          })),
+        }
       case 'flatten':
       case 'identity':
         return { ...x, shape: node.shape }
@@ -159,7 +187,9 @@ export class ForwardPlanner {
   /** Writes an expression out, steps as its terms need. */
   private materialise(node: GraphNode, input: Expression): FloatTensor {
     const { builder, options, callSteps } = this.context
-    const steps = Math.max(...input.terms.map((t) => (t.tensor.kind === 'spikes' ? callSteps : t.norm && t.norm.groups > 1 ? callSteps : t.tensor.steps)))
+    const steps = Math.max(
+      ...input.terms.map((t) => (t.tensor.kind === 'spikes' ? callSteps : t.norm && t.norm.groups > 1 ? callSteps : t.tensor.steps)),
+    )
     const output = this.floatTensor(`${node.name} sum`, input.shape, steps)
     for (const t of input.terms) if (t.norm && !t.norm.xhat && this.training && options.method === 'rate') this.averageNormalised(t.norm)
     emitMaterialise(builder, input, options.batchSize, steps, options.timeSteps, false, output.buffer, output.stored, this.dense)
@@ -243,7 +273,8 @@ export class ForwardPlanner {
     const { builder, options, callSteps, outer } = this.context
     const tensor = plainFloat(x) && !plainFloat(x)?.input ? (plainFloat(x) as FloatTensor) : this.materialise(node, x)
     const groups = this.training && options.method === 'bptt' && options.stepMode === 's' ? callSteps : 1
-    const vector = (name: string, kept = false): Buffer => builder.buffer(`${node.name} ${name}`, groups * tensor.stored * 4, kept ? 'kept' : 'scratch')
+    const vector = (name: string, kept = false): Buffer =>
+      builder.buffer(`${node.name} ${name}`, groups * tensor.stored * 4, kept ? 'kept' : 'scratch')
     const norm: Norm = {
       name: node.name,
       layer,
@@ -253,7 +284,10 @@ export class ForwardPlanner {
       shift: vector('shift', this.training),
       mean: vector('mean', this.training),
       invStd: vector('inverse deviation', this.training),
-      meanInvStd: this.training && outer && options.method === 'rate' ? builder.buffer(`${node.name} mean inverse deviation`, tensor.stored * 4, 'kept', true) : undefined,
+      meanInvStd:
+        this.training && outer && options.method === 'rate'
+          ? builder.buffer(`${node.name} mean inverse deviation`, tensor.stored * 4, 'kept', true)
+          : undefined,
       gradient: [],
     }
     const rows = options.batchSize * node.shape[1] * node.shape[2] * tensor.steps
@@ -298,7 +332,9 @@ export class ForwardPlanner {
   private averageNormalised(norm: Norm): void {
     const { stored, shape } = norm.tensor
     const pixels = this.context.options.batchSize * shape[1] * shape[2]
-    const silent = { masks: this.context.builder.buffer(`${norm.name} unused masks`, pixels * stored * Math.ceil(this.context.callSteps / 8)) }
+    const silent = {
+      masks: this.context.builder.buffer(`${norm.name} unused masks`, pixels * stored * Math.ceil(this.context.callSteps / 8)),
+    }
     const counts = this.context.builder.buffer(`${norm.name} unused counts`, pixels * stored)
     const units = Math.ceil(pixels / perUnit(pixels, stored))
     const partials = this.context.builder.buffer(`${norm.name} unused sums`, units * 4)
@@ -392,8 +428,12 @@ export class ForwardPlanner {
     )
     const stored = storedChannels(node.shape[0])
     // At most two float tensors and one spike tensor are read as they are.
-    const plain = (t: Term): boolean => isIdentity(t.pool) && (t.tensor.kind === 'spikes' || (t.scale === 1 && !t.tensor.input && t.tensor.stored === stored))
-    const split = (terms: readonly Term[]): [Term[], Term[]] => [terms.filter((t) => t.tensor.kind === 'float'), terms.filter((t) => t.tensor.kind === 'spikes')]
+    const plain = (t: Term): boolean =>
+      isIdentity(t.pool) && (t.tensor.kind === 'spikes' || (t.scale === 1 && !t.tensor.input && t.tensor.stored === stored))
+    const split = (terms: readonly Term[]): [Term[], Term[]] => [
+      terms.filter((t) => t.tensor.kind === 'float'),
+      terms.filter((t) => t.tensor.kind === 'spikes'),
+    ]
     let input = x
     let [floats, spikes] = split(x.terms)
     if (!x.terms.every(plain) || floats.length < 1 || floats.length > 2 || spikes.length > 1) {
@@ -406,7 +446,10 @@ export class ForwardPlanner {
     const partials = builder.buffer(`${node.name} spike counts`, units * 4, 'statistics')
     const output = this.spikeTensor(node.name, node.shape, 1 - 1 / layer.tau, { buffer: partials, units })
     const rateTraining = this.training && options.method === 'rate'
-    const eligibility = rateTraining || (this.training && options.inspect && options.method === 'bptt') ? builder.buffer(`${node.name} eligibility`, pixels * stored * 4, 'kept', outer || options.inspect) : undefined
+    const eligibility =
+      rateTraining || (this.training && options.inspect && options.method === 'bptt')
+        ? builder.buffer(`${node.name} eligibility`, pixels * stored * 4, 'kept', outer || options.inspect)
+        : undefined
     const surrogate = this.training && online ? builder.buffer(`${node.name} surrogate`, pixels * stored * 4) : undefined
     const constantRho = layer.vReset === null && layer.detachReset
     const words: Words = {
@@ -439,7 +482,17 @@ export class ForwardPlanner {
     }
     builder.emit(Op.Neuron, units, words, neuronScratch(callSteps, stored))
     this.items.push({ kind: 'neuron', node, layer, output, input, eligibility, surrogate, words })
-    this.rates.push({ name: node.name, partials, units, neurons: node.shape[0] * node.shape[1] * node.shape[2], counts: output.counts, masks: output.masks, eligibility, shape: node.shape, stored })
+    this.rates.push({
+      name: node.name,
+      partials,
+      units,
+      neurons: node.shape[0] * node.shape[1] * node.shape[2],
+      counts: output.counts,
+      masks: output.masks,
+      eligibility,
+      shape: node.shape,
+      stored,
+    })
     return { shape: node.shape, terms: [term(output)] }
   }
 
@@ -469,7 +522,9 @@ export class ForwardPlanner {
     const output = this.spikeTensor(node.name, node.shape, tensor.lambda)
     const pixels = options.batchSize * node.shape[1] * node.shape[2]
     const perStep = options.method !== 'rate'
-    const choice = this.training ? builder.buffer(`${node.name} choice`, pixels * tensor.stored * (perStep ? gradientSteps : 1), 'kept') : undefined
+    const choice = this.training
+      ? builder.buffer(`${node.name} choice`, pixels * tensor.stored * (perStep ? gradientSteps : 1), 'kept')
+      : undefined
     const words: Words = {
       ...windowWords(layer),
       [PoolWord.Images]: options.batchSize,
@@ -588,7 +643,10 @@ export class ForwardPlanner {
     const { builder, options, buffers, callSteps, online } = this.context
     const x = this.values[node.index]
     const plain = plainFloat(x)
-    expect(node.shape[1] === 1 && node.shape[2] === 1, () => `${node.name || 'network'}: the last layer must give one value per class, got [${node.shape.join(', ')}]`)
+    expect(
+      node.shape[1] === 1 && node.shape[2] === 1,
+      () => `${node.name || 'network'}: the last layer must give one value per class, got [${node.shape.join(', ')}]`,
+    )
     const logits = plain && !plain.input ? plain : this.materialise(node, x)
     const classes = node.shape[0]
     const delta = this.training ? builder.buffer('gradient of the output', options.batchSize * logits.stored * 4) : undefined
@@ -632,7 +690,14 @@ export function denseInput(context: Context, tensor: FloatTensor): DenseInput {
   const { options, outer } = context
   const row = tensor.stored * 4
   if (!tensor.input)
-    return { address: ref(tensor.buffer as Buffer), indirect: false, pixelBytes: tensor.steps * row, stepBytes: tensor.steps > 1 ? row : 0, loopBytes: 0, meanSteps: tensor.steps }
+    return {
+      address: ref(tensor.buffer as Buffer),
+      indirect: false,
+      pixelBytes: tensor.steps * row,
+      stepBytes: tensor.steps > 1 ? row : 0,
+      loopBytes: 0,
+      meanSteps: tensor.steps,
+    }
   const stored = options.frames ? options.timeSteps : 1
   return {
     address: Control.Input,

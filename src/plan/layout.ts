@@ -23,14 +23,14 @@ export function weightRows(taps: number, storedInput: number): number {
   return up(taps * storedInput + 1, 4)
 }
 
-/** A parameter as PyTorch names and shapes it, and how its elements lie in the arena. */
+/** A parameter as PyTorch shapes it, and how its elements lie in the arena. */
 export interface ParameterLayout {
   /** PyTorch's shape. */
   readonly shape: readonly number[]
   /** Floats stored. */
   readonly stored: number
-  /** Stored index of each element in PyTorch's order. */
-  index(element: number): number
+  /** Calls back with the index of each element in PyTorch's order and its stored index. */
+  each(visit: (element: number, stored: number) => void): void
 }
 
 /** A weight [out, in, kh, kw] (or [out, in·kh·kw] of a linear layer over a flattened image) in blocks. */
@@ -40,29 +40,39 @@ export function weightLayout(shape: readonly number[], out: number, inputs: numb
   return {
     shape,
     stored: (storedChannels(out) / width) * rows * width,
-    index(element) {
-      const tap = element % taps
-      const rest = Math.floor(element / taps)
-      const c = rest % inputs
-      const n = Math.floor(rest / inputs)
-      return (Math.floor(n / width) * rows + tap * storedInput + c) * width + (n % width)
+    each(visit) {
+      let element = 0
+      for (let n = 0; n < out; n++) {
+        const column = Math.floor(n / width) * rows * width + (n % width)
+        for (let c = 0; c < inputs; c++) for (let tap = 0; tap < taps; tap++) visit(element++, column + (tap * storedInput + c) * width)
+      }
     },
   }
 }
 
 /** A vector over channels, or a scalar. */
 export function vectorLayout(shape: readonly number[], channels: number): ParameterLayout {
-  return { shape, stored: storedChannels(channels), index: (element) => element }
+  return {
+    shape,
+    stored: storedChannels(channels),
+    each(visit) {
+      for (let i = 0; i < channels; i++) visit(i, i)
+    },
+  }
 }
 
 /** Copies PyTorch's order into storage. */
 export function pack(layout: ParameterLayout, values: ArrayLike<number>, stored: Float32Array): void {
-  for (let i = 0; i < values.length; i++) stored[layout.index(i)] = values[i]
+  layout.each((element, at) => {
+    stored[at] = values[element]
+  })
 }
 
 /** Copies storage into PyTorch's order. */
 export function unpack(layout: ParameterLayout, stored: Float32Array): Float32Array {
   const values = new Float32Array(layout.shape.reduce((a, b) => a * b, 1))
-  for (let i = 0; i < values.length; i++) values[i] = stored[layout.index(i)]
+  layout.each((element, at) => {
+    values[element] = stored[at]
+  })
   return values
 }

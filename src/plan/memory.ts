@@ -42,7 +42,8 @@ export function overlaps(buffers: readonly Buffer[]): string[] {
     for (let j = i + 1; j < used.length; j++) {
       const [a, b] = [used[i], used[j]]
       const inTime = a.persistent || b.persistent || (a.first <= b.last && b.first <= a.last)
-      if (inTime && a.address < b.address + b.bytes && b.address < a.address + a.bytes) found.push(`${a.name} and ${b.name} share memory while both are in use`)
+      if (inTime && a.address < b.address + b.bytes && b.address < a.address + a.bytes)
+        found.push(`${a.name} and ${b.name} share memory while both are in use`)
     }
   return found
 }

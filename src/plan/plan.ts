@@ -67,7 +67,13 @@ export interface MemoryUse {
 const UPDATE_FLOATS = 16384
 
 /** Parameters and running statistics of a graph, weights first, in the order of the layers. */
-export function collectState(graph: Graph): { parameters: Parameter[]; statistics: Statistic[]; parameterFloats: number; decayFloats: number; statisticFloats: number } {
+export function collectState(graph: Graph): {
+  parameters: Parameter[]
+  statistics: Statistic[]
+  parameterFloats: number
+  decayFloats: number
+  statisticFloats: number
+} {
   const found: Omit<Parameter, 'offset'>[] = []
   const statistics: Statistic[] = []
   let statisticFloats = 0
@@ -85,7 +91,8 @@ export function collectState(graph: Graph): { parameters: Parameter[]; statistic
       const source = graph.nodes[node.inputs[0]]
       const [c, h, w] = source.shape
       const stored = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
-      const [out, inputs, taps] = layer.kind === 'conv2d' ? [layer.outChannels, c, layer.kernelSize[0] * layer.kernelSize[1]] : [layer.outFeatures, c, h * w]
+      const [out, inputs, taps] =
+        layer.kind === 'conv2d' ? [layer.outChannels, c, layer.kernelSize[0] * layer.kernelSize[1]] : [layer.outFeatures, c, h * w]
       const shape = layer.kind === 'conv2d' ? [out, inputs, ...layer.kernelSize] : [out, inputs * taps]
       add('weight', 'weight', weightLayout(shape, out, inputs, taps, stored), true)
       if (layer.standardise) add('gain', 'gain', vectorLayout(layer.kind === 'conv2d' ? [out, 1, 1, 1] : [out, 1], out), false)
@@ -124,7 +131,9 @@ function isInput(graph: Graph, index: number): boolean {
 
 /** Pixels of a node that a kernel behind it may read in one run. */
 function zeroPixels(graph: Graph, { index }: { index: number }): number {
-  const kernels = graph.nodes.filter((n) => n.inputs.includes(index)).map(({ layer }) => (layer?.kind === 'conv2d' ? layer.kernelSize[1] : 1))
+  const kernels = graph.nodes
+    .filter((n) => n.inputs.includes(index))
+    .map(({ layer }) => (layer?.kind === 'conv2d' ? layer.kernelSize[1] : 1))
   return Math.max(1, ...kernels)
 }
 
@@ -191,7 +200,9 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const beforeUpdate = b.programs[0].sections.length
   b.startSection(1)
   if (!(context.online && options.update === 'everyStep')) emitUpdate()
-  const kept = b.buffers.filter((x) => (x.purpose === 'kept' && x.first < forwardEnd) || (x.purpose === 'scratch' && x.first < forwardEnd && x.last >= forwardEnd))
+  const kept = b.buffers.filter(
+    (x) => (x.purpose === 'kept' && x.first < forwardEnd) || (x.purpose === 'scratch' && x.first < forwardEnd && x.last >= forwardEnd),
+  )
 
   b.program('evaluate')
   if (context.outer) b.startSection(timeSteps)
@@ -247,4 +258,3 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
 function layersOf(program: { sections: readonly { records: readonly { layer: number }[] }[] }): number[] {
   return program.sections.flatMap((s) => s.records.map((r) => r.layer))
 }
-

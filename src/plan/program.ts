@@ -1,6 +1,6 @@
 /** A program while it is planned: buffers with a purpose and a lifetime, records that read and write them, sections that repeat. */
 
-import { Op, Rec } from '../../assembly/opcodes.js'
+import { type Op, Rec } from '../../assembly/opcodes.js'
 
 /** What memory is for, as `model.summary()` groups it. */
 export type Purpose = 'parameters' | 'gradients' | 'optimizer' | 'statistics' | 'input' | 'kept' | 'scratch'
@@ -95,7 +95,15 @@ export class ProgramBuilder {
   phase: Phase = 'forward'
 
   buffer(name: string, bytes: number, purpose: Purpose = 'scratch', persistent = purpose !== 'scratch' && purpose !== 'kept'): Buffer {
-    const buffer: Buffer = { name, bytes: Math.max(64, Math.ceil(bytes / 64) * 64), purpose, persistent, first: Number.POSITIVE_INFINITY, last: -1, address: 0 }
+    const buffer: Buffer = {
+      name,
+      bytes: Math.max(64, Math.ceil(bytes / 64) * 64),
+      purpose,
+      persistent,
+      first: Number.POSITIVE_INFINITY,
+      last: -1,
+      address: 0,
+    }
     this.buffers.push(buffer)
     return buffer
   }

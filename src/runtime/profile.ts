@@ -13,7 +13,12 @@ export interface RecordTime {
 
 /** Runs a whole program once. Results are the same as those of an ordinary run. */
 export function profileProgram(module: WebAssembly.Module, memory: WebAssembly.Memory, program: number, scratch: number): RecordTime[] {
-  const execute = new WebAssembly.Instance(module, { env: { memory } }).exports.execute as (record: number, unit: number, t: number, scratch: number) => void
+  const execute = new WebAssembly.Instance(module, { env: { memory } }).exports.execute as (
+    record: number,
+    unit: number,
+    t: number,
+    scratch: number,
+  ) => void
   const words = new DataView(memory.buffer)
   const word = (address: number): number => words.getUint32(address, true)
   const times: RecordTime[] = []
@@ -27,7 +32,12 @@ export function profileProgram(module: WebAssembly.Module, memory: WebAssembly.M
         if (condition > 1 && word(condition) === 0) continue
         const start = performance.now()
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++) execute(record, unit, t, scratch)
-        times.push({ op: Op[word(record)], layer: word(record + Rec.Layer * 4), record: word(section + 12) + i, milliseconds: performance.now() - start })
+        times.push({
+          op: Op[word(record)],
+          layer: word(record + Rec.Layer * 4),
+          record: word(section + 12) + i,
+          milliseconds: performance.now() - start,
+        })
       }
   }
   return times

@@ -21,7 +21,10 @@ export function checkDataset(model: Model, data: Dataset): void {
     data.shape.every((n, i) => n === model.input[i]),
     () => `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was compiled for input [${model.input.join(', ')}]`,
   )
-  expect(data.classes <= model.classes, () => `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${model.classes}`)
+  expect(
+    data.classes <= model.classes,
+    () => `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${model.classes}`,
+  )
 }
 
 /** Fills a slot with a batch; what is left of it is filled with repeats, so that firing rates stay meaningful. Returns the number of samples. */

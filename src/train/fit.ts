@@ -61,7 +61,20 @@ export interface FitOptions extends MethodOptions {
   signal?: AbortSignal
 }
 
-const known = ['epochs', 'optimizer', 'schedule', 'validation', 'onStep', 'onEpoch', 'signal', 'method', 'stepMode', 'update', 'mseWeight', 'backwardSteps']
+const known = [
+  'epochs',
+  'optimizer',
+  'schedule',
+  'validation',
+  'onStep',
+  'onEpoch',
+  'signal',
+  'method',
+  'stepMode',
+  'update',
+  'mseWeight',
+  'backwardSteps',
+]
 
 /** A step that resolves faster than this after the next batch was ready may have been waiting for it. */
 const ALREADY_DONE_MS = 0.1
@@ -77,8 +90,10 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
     () => `the data ${data.name} has ${data.length} samples, fewer than one batch of ${model.batchSize}; compile with a smaller batchSize`,
   )
   const method: MethodOptions = {}
-  for (const key of ['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps'] as const) if (options[key] !== undefined) Object.assign(method, { [key]: options[key] })
-  if (Object.keys(method).length > 0) await model.prepare({ method: model.method, ...(method.method === undefined ? { stepMode: model.stepMode } : {}), ...method })
+  for (const key of ['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps'] as const)
+    if (options[key] !== undefined) Object.assign(method, { [key]: options[key] })
+  if (Object.keys(method).length > 0)
+    await model.prepare({ method: model.method, ...(method.method === undefined ? { stepMode: model.stepMode } : {}), ...method })
   model.optimizer = optimizer
   model.resetOptimizer()
 
@@ -131,7 +146,9 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
     if (times.length === 0) break
     const broken = model.nonFiniteState()
     if (broken !== undefined)
-      throw new SpikewasmError(`after epoch ${epoch + 1} a number that is not finite is in ${broken}; load earlier parameters and use a lower learning rate`)
+      throw new SpikewasmError(
+        `after epoch ${epoch + 1} a number that is not finite is in ${broken}; load earlier parameters and use a lower learning rate`,
+      )
     const seconds = (performance.now() - began) / 1000
     for (const name of Object.keys(rates)) rates[name] /= times.length
     const record: EpochRecord = {
@@ -152,7 +169,11 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
 }
 
 /** Nothing when the signal ends it. */
-async function validate(model: Model, data: Dataset, signal: AbortSignal | undefined): Promise<{ testLoss?: number; testAccuracy?: number }> {
+async function validate(
+  model: Model,
+  data: Dataset,
+  signal: AbortSignal | undefined,
+): Promise<{ testLoss?: number; testAccuracy?: number }> {
   try {
     const { loss, accuracy } = await model.evaluate(data, { signal })
     return { testLoss: loss, testAccuracy: accuracy }

@@ -7,7 +7,6 @@ import { f32, TestEngine, testRandom, type Variant, variants } from '../support/
 
 /** Word of the record: non-zero asks for 7 lists. */
 
-
 interface Case extends SpikeShape {
   padH: number
   padW: number

@@ -57,7 +57,8 @@ export class TestEngine {
   checkGuards(message = ''): void {
     const u8 = new Uint8Array(this.memory.buffer)
     for (const guard of this.guards)
-      for (let i = 0; i < GUARD; i++) if (u8[guard + i] !== GUARD_BYTE) throw new Error(`a guard byte at ${guard + i} was overwritten ${message}`)
+      for (let i = 0; i < GUARD; i++)
+        if (u8[guard + i] !== GUARD_BYTE) throw new Error(`a guard byte at ${guard + i} was overwritten ${message}`)
   }
 
   floats(address: number, count: number): Float32Array {
