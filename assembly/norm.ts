@@ -7,7 +7,7 @@
  * Rows are cut into chunks; each chunk writes its partial sums [Groups][2][C] in float32, and one unit adds them in order in float64.
  * Statistics are taken of x − x[first row of the group], so that a mean far from 0 does not cancel away the variance.
  */
-import { NormWord } from './opcodes'
+import { Control, NormWord, Rec } from './opcodes'
 
 /** Partial [unit][Groups][2][C] = Σ d and Σ d² with d = x − x[first row of the group]. Unit = chunk of rows. Scratch: none. */
 export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -139,8 +139,11 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
       store<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + at, <f32>mean)
       store<f32>(<usize>load<u32>(rec, NormWord.InvStd * 4) + at, <f32>invStd)
       storeAffine(rec, at, c, mean, invStd)
-      if (runningMean) move(runningMean + (c << 2), momentum, mean)
-      if (runningVar) move(runningVar + (c << 2), momentum, variance * unbias)
+      if (!isFinite(<f32>(variance * unbias))) store<u32>(Control.NonFinite, 2 + load<u32>(rec, Rec.Layer * 4))
+      else {
+        if (runningMean) move(runningMean + (c << 2), momentum, mean)
+        if (runningVar) move(runningVar + (c << 2), momentum, variance * unbias)
+      }
       if (meanInvStd) {
         const share = invStd / <f64>load<u32>(rec, NormWord.TotalSteps * 4)
         const before = t == 0 && group == 0 ? 0 : <f64>load<f32>(meanInvStd + (c << 2))

@@ -57,6 +57,11 @@ export enum Control {
   Loss = 384,
   /** i32: correct predictions of the last run. */
   Correct = 388,
+  /**
+   * 1 when the update left parameters as they were, because it would have made them infinite or not a number; 2 + `Rec.Layer` when a batch's variance is not finite and
+   * the running statistics were left as they were; else 0.
+   */
+  NonFinite = 392,
   /** Bytes of the control block. */
   Bytes = 512,
 }

@@ -4,7 +4,7 @@ import { Control, SgdWord } from './opcodes'
 /**
  * g = Gradients + decay·p;  v = momentum·v + g;  p −= rate·(Nesterov ? g + momentum·v : v). Parameters and Velocities change in place.
  * Rate, momentum, decay and Nesterov come from the control block. Unit = PerUnit floats, a multiple of 4. Scratch: none.
- * Nothing changes when the loss is not finite, so that the parameters before a failed step are not lost.
+ * Nothing changes when the loss is not finite, and no parameter whose new value would not be (Control.NonFinite tells): a failed step must not lose what was learnt.
  */
 export function sgd(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, SgdWord.PerUnit * 4)
@@ -41,12 +41,20 @@ export function sgdRange(
   // The direction is ahead·g + along·v, one formula for both kinds.
   const ahead = f32x4.splat(nesterov ? 1 : 0)
   const along = f32x4.splat(nesterov ? momentum : 1)
+  const zero = f32x4.splat(0)
+  let finite = i32x4.splat(-1)
   for (let i: usize = 0; i < bytes; i += 16) {
     const p = v128.load(parameters + i)
+    const before = v128.load(velocities + i)
     const g = f32x4.add(v128.load(gradients + i), f32x4.mul(d, p))
-    const v = f32x4.add(f32x4.mul(m, v128.load(velocities + i)), g)
-    v128.store(velocities + i, v)
+    const v = f32x4.add(f32x4.mul(m, before), g)
     const direction = f32x4.add(f32x4.mul(ahead, g), f32x4.mul(along, v))
-    v128.store(parameters + i, f32x4.sub(p, f32x4.mul(r, direction)))
+    const next = f32x4.sub(p, f32x4.mul(r, direction))
+    // x·0 is 0 for finite x alone; v is finite when the step is, unless the rate is 0.
+    const good = f32x4.eq(f32x4.add(f32x4.mul(next, zero), f32x4.mul(v, zero)), zero)
+    finite = v128.and(finite, good)
+    v128.store(velocities + i, v128.bitselect(v, before, good))
+    v128.store(parameters + i, v128.bitselect(next, p, good))
   }
+  if (!i32x4.all_true(finite)) store<u32>(Control.NonFinite, 1)
 }

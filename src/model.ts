@@ -294,6 +294,7 @@ export class Model {
     stream.start(this.seed, 0, this.steps)
     set(Control.Seed, stream.next())
     set(Control.StepMask, this.stepMask())
+    set(Control.NonFinite, 0)
     this.busy = true
     try {
       await this.executor.run({
@@ -371,14 +372,17 @@ export class Model {
    * One training step: forward, backward and, unless `update` is false, the optimizer (`model.optimizer`).
    * @param x float32 [B, C, H, W], or [T, B, C, H, W] with `frames`; B must be the batch size.
    * @param y B labels.
-   * @throws SpikewasmError for wrong sizes or labels; Error when a worker fails.
+   * @throws SpikewasmError for wrong sizes or labels and when the loss or a gradient is not finite; Error when a worker fails.
    */
   async trainStep(x: Float32Array, y: ArrayLike<number>, options: { update?: boolean; lr?: number } = {}): Promise<StepResult> {
     this.ready()
     this.checkBatch(x, this.batchSize)
     this.checkLabels(y, this.batchSize)
     this.fillSlot(0, x, y, this.batchSize)
-    return this.runSlot(options.update === false ? 'gradients' : 'train', 0, this.batchSize, options.lr)
+    const result = await this.runSlot(options.update === false ? 'gradients' : 'train', 0, this.batchSize, options.lr)
+    const problem = this.nonFinite(0)
+    if (problem !== undefined) throw new SpikewasmError(problem)
+    return result
   }
 
   /** Gradients of the last training step by parameter name, in PyTorch's layouts. */
@@ -612,21 +616,32 @@ export class Model {
     this.floats(velocities.address, velocities.bytes / 4).fill(0)
   }
 
-  /** The first layer that holds a number that is not finite, for messages. */
-  locateNonFinite(slot: 0 | 1): string {
-    if (this.slot(slot).images.some((v) => !Number.isFinite(v))) return 'the input'
-    return this.nonFiniteState() ?? `layer ${this.layerName(this.graph.output)} (its output)`
+  /**
+   * What went wrong in a training step whose loss or gradient is not finite, naming the first layer where it shows; undefined when all is well. The engine has left
+   * such parameters as they were.
+   */
+  nonFinite(slot: 0 | 1): string | undefined {
+    const loss = this.view.getFloat32(Control.Loss, true)
+    const lossIsFinite = Number.isFinite(loss)
+    const flag = this.view.getUint32(Control.NonFinite, true)
+    if (lossIsFinite && flag === 0) return undefined
+    const what = lossIsFinite ? (flag > 1 ? 'the variance of a batch is not finite' : 'a gradient is not finite') : `the loss is ${loss}`
+    const where = flag > 1 ? `layer ${this.layerName(flag - 2)} (${this.graph.nodes[flag - 2].kind})` : this.locateNonFinite(slot)
+    return `${what}; it shows first in ${where}. The parameters are those before this step; a lower learning rate or normalised input helps`
   }
 
-  /** The first layer with a parameter or running statistic that is not finite, for messages. */
-  nonFiniteState(): string | undefined {
+  private locateNonFinite(slot: 0 | 1): string {
+    const broken = (values: Float32Array): boolean => values.some((v) => !Number.isFinite(v))
+    const { parameters, gradients, statistics } = this.plan.named
+    if (broken(this.slot(slot).images)) return 'the input'
     for (const p of this.plan.parameters)
-      if (this.stored(this.plan.named.parameters.address, p).some((v) => !Number.isFinite(v)))
-        return `layer ${this.layerName(p.node)} (parameter ${p.name})`
-    for (const s of this.plan.statistics)
-      if (this.stored(this.plan.named.statistics.address, s).some((v) => !Number.isFinite(v)))
-        return `layer ${this.layerName(s.node)} (${s.name})`
-    return undefined
+      for (const [what, { address }] of [
+        ['parameter', parameters],
+        ['gradient of', gradients],
+      ] as const)
+        if (broken(this.stored(address, p))) return `layer ${this.layerName(p.node)} (${what} ${p.name})`
+    for (const s of this.plan.statistics) if (broken(this.stored(statistics.address, s))) return `layer ${this.layerName(s.node)} (${s.name})`
+    return `layer ${this.layerName(this.graph.output)} (its output, or a step too large for float32)`
   }
 
   private layerName(index: number): string {

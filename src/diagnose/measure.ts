@@ -45,7 +45,8 @@ const POINTS = 6
  * for every parameter, and takes firing rates; then measures time and memory of each method on the trained network. Dropout is off while gradients are
  * compared.
  *
- * @throws SpikewasmError for options out of range, data that do not match the network, and where a model does not fit in memory: before training starts.
+ * @throws SpikewasmError before training starts for options out of range, data that do not match the network, and a model that does not fit in memory; later
+ *   when the loss is not a number.
  */
 export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const { network, data, name = 'network', timeSteps = [1, 2, 4, 8, 16], methods = variantNames, batchSize = 32, steps = 200 } = options
@@ -144,7 +145,11 @@ async function train({ bptt, rate, fill, test, steps, optimizer, onProgress }: T
     }
     if (step === steps) break
     fill(step, bptt.slot(0))
-    await bptt.runSlot('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
+    const { loss } = await bptt.runSlot('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
+    expect(
+      Number.isFinite(loss),
+      () => `the loss must stay finite, got ${loss} after ${step} steps with BPTT at T ${bptt.timeSteps}: give a lower learning rate`,
+    )
   }
   const { gradients, firingRates } = last!
   const { accuracy: testAccuracy } = await bptt.evaluate(test)

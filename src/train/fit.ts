@@ -119,11 +119,8 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       // Alone, filling is time of its own. With workers it happens while they compute, unless they had finished before it had: then count all of it.
       if (model.threads === 1 || performance.now() - filled < ALREADY_DONE_MS) dataWaitMs += filled - before
       await ahead
-      if (!Number.isFinite(loss))
-        throw new SpikewasmError(
-          `the loss is ${loss} at step ${step + 1} of epoch ${epoch + 1}; the first value that is not finite is in ${model.locateNonFinite((step & 1) as 0 | 1)}. ` +
-            'The parameters are those before this step; a lower learning rate or normalised input helps',
-        )
+      const problem = model.nonFinite((step & 1) as 0 | 1)
+      if (problem !== undefined) throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
       lossSum += loss
       correct += right
       seen += count
@@ -144,11 +141,6 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       if (model.threads === 1) await breathe()
     }
     if (times.length === 0) break
-    const broken = model.nonFiniteState()
-    if (broken !== undefined)
-      throw new SpikewasmError(
-        `after epoch ${epoch + 1} a number that is not finite is in ${broken}; load earlier parameters and use a lower learning rate`,
-      )
     const seconds = (performance.now() - began) / 1000
     for (const name of Object.keys(rates)) rates[name] /= times.length
     const record: EpochRecord = {

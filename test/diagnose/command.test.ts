@@ -1,0 +1,119 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Diagnosis } from '../../src/diagnose/diagnosis.js'
+import { main, parseLines, run } from '../cli/command.js'
+import { withFolder } from '../io/temporary.js'
+
+const quick = ['diagnose', '--time-steps', '4,2', '--methods', 'bptt,rate-m', '--steps', '5', '--batch-size', '16', '--threads', '1']
+const few = ['--limit-train', '48', '--limit-test', '20']
+
+test('diagnose: tables, JSON and a page that loads nothing', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'new', 'folder')
+    const { code, stdout, stderr } = await run([...quick, ...few, '--out', out])
+    assert.equal([code, stderr], [0, ''])
+    for (const title of [
+      'What the paper claims',
+      'A1 at the end',
+      'A2 at the end',
+      'A3 at the end',
+      'Rate gradient against',
+      'Time and memory',
+      'Firing rate',
+    ])
+      assert.match(stdout, title)
+    assert.match(stdout, `wrote ${join(out, 'diagnose.json')} and ${join(out, 'diagnose.html')}\n`)
+    assert.equal((await readdir(out)).sort(), ['diagnose.html', 'diagnose.json'])
+
+    const json = await readFile(join(out, 'diagnose.json'), 'utf8')
+    const { setup, training, costs } = JSON.parse(json) as Diagnosis
+    assert.equal([setup.network, setup.batchSize, setup.steps, setup.threads], ['cnn', 16, 5, 1])
+    assert.equal(setup.timeSteps, [2, 4])
+    assert.equal(
+      training.map(({ timeSteps, points }) => [timeSteps, points[points.length - 1].step]),
+      [
+        [2, 5],
+        [4, 5],
+      ],
+    )
+    assert.equal(
+      costs.map(({ method, timeSteps }) => [method, timeSteps]),
+      [
+        ['rate-m', 2],
+        ['rate-m', 4],
+        ['bptt', 2],
+        ['bptt', 4],
+      ],
+    )
+
+    const html = await readFile(join(out, 'diagnose.html'), 'utf8')
+    assert.not.match(html, /<(script|link|img|iframe)\b[^>]*\b(src|href)\s*=/i)
+    assert.match(html, "default-src 'none'")
+    assert.match(html, 'plotly.js')
+    assert.ok(html.length > 500_000, 'Plotly is in the page')
+    assert.equal(JSON.parse(html.match(/id="diagnosis">(.*?)<\/script>/s)![1]), JSON.parse(json))
+  }))
+
+test('diagnose --json: one line', () =>
+  withFolder(async (out) => {
+    const { code, stdout, stderr } = await run([...quick, ...few, '--json', '--out', out])
+    assert.is(code, 0, stderr)
+    const lines = parseLines(stdout)
+    assert.is(lines.length, 1)
+    assert.equal(lines[0], JSON.parse(await readFile(join(out, 'diagnose.json'), 'utf8')))
+  }))
+
+test('diagnose without Plotly: tables and JSON, and what to install', () =>
+  withFolder(async (folder) => {
+    const hide = join(folder, 'hide.cjs')
+    await writeFile(
+      hide,
+      `const Module = require('node:module')
+const resolve = Module._resolveFilename
+Module._resolveFilename = function (request, ...rest) {
+  return resolve.call(this, request.startsWith('plotly') ? './missing-' + request : request, ...rest)
+}`,
+    )
+    const out = join(folder, 'out')
+    const { code, stdout, stderr } = await run(['--require', hide, main, ...quick, ...few, '--out', out], { node: true })
+    assert.is(code, 0, stderr)
+    assert.match(stdout, 'Time and memory')
+    assert.match(
+      stderr,
+      /^no page with plots was written: it needs Plotly; run npm install plotly\.js-basic-dist-min and diagnose again\n$/,
+    )
+    assert.equal(await readdir(out), ['diagnose.json'])
+  }))
+
+const wrong: [args: string, message: string][] = [
+  ['--time-steps 2,x', '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "2,x"'],
+  ['--time-steps 4,4', '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "4,4"'],
+  ['--time-steps 2,,4', '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "2,,4"'],
+  ['--time-steps 33', '--time-steps must be at most 32 with method ottt, got 33'],
+  ['--methods rate', '--methods must be some of rate-m, rate-s, bptt, ottt, sltt, separated by commas, got "rate"'],
+  ['--steps 0', '--steps must be an integer ≥ 1, got "0"'],
+  ['--limit-train 8 --batch-size 9', '--batch-size must be at most the number of training samples, 8, got 9'],
+  ['--threads 0', '--threads must be an integer from 1 to 256, got 0'],
+  ['--tau 1', '--tau must be > 1, got 1'],
+]
+
+for (const [args, message] of wrong)
+  test(`diagnose ${args}: one line, and no folder is left`, () =>
+    withFolder(async (folder) => {
+      const { code, stdout, stderr } = await run(['diagnose', ...args.split(' '), '--out', join(folder, 'out')])
+      assert.equal([code, stdout, stderr], [1, '', `spikewasm: ${message}\n`])
+      assert.equal(await readdir(folder), [])
+    }))
+
+test('diagnose --out: a file is refused before anything is measured', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'file')
+    await writeFile(out, '')
+    const { code, stderr } = await run(['diagnose', '--out', out])
+    assert.is(code, 1)
+    assert.match(stderr, /^spikewasm: --out must be a folder that can be written, got [^\n]+\n$/)
+  }))
+
+test.run()

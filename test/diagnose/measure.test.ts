@@ -1,0 +1,197 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Batches, datasets } from '../../src/data/index.js'
+import type { Cost, Diagnosis, Variant } from '../../src/diagnose/diagnosis.js'
+import { type DiagnoseOptions, diagnose } from '../../src/diagnose/measure.js'
+import { growthOf } from '../../src/diagnose/report.js'
+import { compile, cosineOf } from '../../src/model.js'
+import { type Block, sequential } from '../../src/nn/containers.js'
+import { avgPool2d, batchNorm2d, conv2d, dropout, flatten, lif, linear, type NeuronOptions } from '../../src/nn/layers.js'
+import { storedChannels } from '../../src/plan/layout.js'
+import { sgd } from '../../src/train/optimizer.js'
+import { messageOf } from '../io/temporary.js'
+
+const data = datasets.digits()
+
+/** Convolutions are 0 and 4, neurons 2 and 6, the last linear layer 10; odd channel counts. */
+const net = (neuron: NeuronOptions = {}): Block =>
+  sequential(
+    conv2d(1, 9, 3, { padding: 1, bias: false }),
+    batchNorm2d(9),
+    lif(neuron),
+    avgPool2d(2),
+    conv2d(9, 7, 3, { padding: 1, bias: false }),
+    batchNorm2d(7),
+    lif(neuron),
+    dropout(0.5),
+    avgPool2d(2),
+    flatten(),
+    linear(28, 10),
+  )
+
+const seed = 20241031
+const common = { network: () => net(), data, seed, batchSize: 29, optimizer: sgd({ lr: 0.1 }) }
+const where = `seed ${seed}`
+
+let trained: Promise<Diagnosis> | undefined
+/** One run for all tests. */
+const run = (): Promise<Diagnosis> => {
+  trained ??= diagnose({ ...common, timeSteps: [2, 4, 8, 16], methods: ['rate-m', 'rate-s', 'bptt'], steps: 90 })
+  return trained
+}
+const costsOf = async (method: Variant): Promise<Cost[]> => (await run()).costs.filter((cost) => cost.method === method)
+const mean = (values: readonly (number | null)[]): number =>
+  values.reduce<number>((sum, value) => sum + (value ?? Number.NaN), 0) / values.length
+
+test('A3 on a trained net: cosine > 0.9 in every layer at T 4, and higher at T 16 than at T 2', async () => {
+  const { training } = await run()
+  const a3 = training.map(({ points }) => points[points.length - 1].a3)
+  assert.ok(training[1].testAccuracy > 0.9, `trained: ${training[1].testAccuracy}, ${where}`)
+  assert.equal(Object.keys(a3[1]), ['0', '4', '10'])
+  for (const [layer, cosine] of Object.entries(a3[1])) assert.ok(cosine !== null && cosine > 0.9, `layer ${layer}: ${cosine}, ${where}`)
+  const [first, last] = [mean(Object.values(a3[0])), mean(Object.values(a3[3]))]
+  assert.ok(last > first, `${first} → ${last}, ${where}`)
+})
+
+test('A1 and A2 on a trained net; points from the first step to the last', async () => {
+  for (const { timeSteps, points } of (await run()).training) {
+    assert.equal(
+      points.map(({ step }) => step),
+      [0, 18, 36, 54, 72, 90],
+    )
+    const { a1, a2 } = points[points.length - 1]
+    assert.equal(
+      [Object.keys(a1), Object.keys(a2)],
+      [
+        ['2', '6'],
+        ['4', '10'],
+      ],
+    )
+    for (const cosine of [...Object.values(a1), ...Object.values(a2)])
+      assert.ok(cosine !== null && cosine > 0.9 && cosine < 1.00001, `T ${timeSteps}: ${cosine}, ${where}`)
+  }
+})
+
+test('the last layer: its error is the same at all steps, so that rate and BPTT gradient are equal but for the factor T', async () => {
+  for (const { timeSteps, gradients } of (await run()).training)
+    for (const { parameter, cosine, normRatio } of gradients.filter(({ parameter }) => parameter.startsWith('10.'))) {
+      assert.ok(Math.abs((cosine ?? 0) - 1) < 1e-5, `T ${timeSteps} ${parameter}: cosine ${cosine}, ${where}`)
+      assert.ok(Math.abs((normRatio ?? 0) - 1) < 1e-4, `T ${timeSteps} ${parameter}: ratio ${normRatio}, ${where}`)
+    }
+})
+
+test('A3 and rates before the first step are those of the models themselves', async () => {
+  const { training, setup } = await run()
+  const [T, batchSize] = [4, common.batchSize]
+  const options = { input: data.train.shape, timeSteps: T, batchSize, seed }
+  const { children } = net()
+  const plain = sequential({ ...children, 7: { kind: 'identity' } })
+  const bptt = await compile(plain, { ...options, method: 'bptt', inspect: true })
+  const rate = await compile(plain, { ...options, method: 'rate' })
+  const batches = new Batches(data.train, { batchSize, training: true, seed, dropLast: true })
+  const sums: Record<string, number> = {}
+  for (let batch = 0; batch < setup.probes; batch++) {
+    for (const model of [bptt, rate]) {
+      const { images, labels } = model.slot(0)
+      batches.fill(batch, images, labels)
+      await model.runSlot('gradients', 0, batchSize)
+    }
+    for (const layer of ['0', '4', '10']) {
+      const [a, b] = [bptt, rate].map((model) => model.gradients()[`${layer}.weight`].data)
+      sums[layer] = (sums[layer] ?? 0) + cosineOf(a, b)
+    }
+  }
+  const found = training.find(({ timeSteps }) => timeSteps === T)!
+  for (const [layer, cosine] of Object.entries(found.points[0].a3))
+    assert.ok(Math.abs(cosine! - sums[layer] / setup.probes) < 1e-9, `layer ${layer}: ${cosine}, ${where}`)
+  assert.ok(Object.values(found.points[0].a3).some((cosine) => cosine! < 0.99999))
+  await Promise.all([bptt.dispose(), rate.dispose()])
+})
+
+test('firing rates: one a step and neuron layer', async () => {
+  for (const { timeSteps, firingRates } of (await run()).training) {
+    assert.equal(Object.keys(firingRates), ['2', '6'])
+    for (const rates of Object.values(firingRates)) {
+      assert.is(rates.length, timeSteps)
+      for (const rate of rates) assert.ok(rate > 0.01 && rate < 0.9, `T ${timeSteps}: ${rates}, ${where}`)
+    }
+  }
+})
+
+test('memory over T: rate-m keeps the same up to its spikes, BPTT the same more for each step, rate-s is constant in all', async () => {
+  const kept = async (method: Variant): Promise<number[]> => (await costsOf(method)).map(({ keptBytes }) => keptBytes)
+  // Above T 8 spikes take a second byte: neurons are 8×8 of 9 channels and 4×4 of 7.
+  const secondByte = common.batchSize * (64 * storedChannels(9) + 16 * storedChannels(7))
+  const [two, four, eight, sixteen] = await kept('rate-m')
+  assert.equal([four, eight, sixteen], [two, two, two + secondByte])
+  const bptt = await kept('bptt')
+  const step = (bptt[1] - bptt[0]) / 2
+  assert.ok(step > 0)
+  assert.equal(bptt, [bptt[0], bptt[0] + 2 * step, bptt[0] + 6 * step, bptt[0] + 14 * step + secondByte])
+  const total = (await costsOf('rate-s')).map(({ totalBytes }) => totalBytes)
+  assert.is(new Set(total).size, 1, `rate-s: ${total}`)
+})
+
+test('time over T: the backward pass of rate-m is constant, that of BPTT is not', async () => {
+  const { costs } = await run()
+  const [rate, bptt] = (['rate-m', 'bptt'] as const).map((method) => growthOf(costs, method, 'backwardMs')!)
+  // Wide bounds: others may use the machine meanwhile.
+  assert.ok(rate.factor < 1.6, `rate-m, T 16 against T 2: ${rate.factor}`)
+  assert.ok(bptt.factor > 3, `bptt, T 16 against T 2: ${bptt.factor}`)
+  for (const { forwardMs, backwardMs, updateMs, stepMs } of costs) assert.ok(Math.min(forwardMs, backwardMs, updateMs, stepMs) > 0)
+})
+
+test('order and setup', async () => {
+  const { setup, costs } = await run()
+  assert.equal(
+    costs.map(({ method, timeSteps }) => `${method} ${timeSteps}`),
+    ['rate-m', 'rate-s', 'bptt'].flatMap((method) => [2, 4, 8, 16].map((T) => `${method} ${T}`)),
+  )
+  assert.equal(Object.values(setup.layers), [
+    'conv2d 0',
+    'batchNorm2d 1',
+    'neurons 2',
+    'conv2d 4',
+    'batchNorm2d 5',
+    'neurons 6',
+    'linear 10',
+  ])
+  // 9·9 + 2·9 + 7·9·9 + 2·7 + 28·10 + 10
+  assert.is(setup.parameters, 970)
+})
+
+test('T 1: rate and BPTT gradient are the same, with dropout out of the way', async () => {
+  const { training } = await diagnose({ ...common, timeSteps: [1], methods: ['rate-m'], steps: 3 })
+  for (const { parameter, cosine, normRatio } of training[0].gradients) {
+    assert.ok(Math.abs((cosine ?? 0) - 1) < 1e-5, `${parameter}: ${cosine}, ${where}`)
+    assert.ok(Math.abs((normRatio ?? 0) - 1) < 1e-4, `${parameter}: ${normRatio}, ${where}`)
+  }
+})
+
+test('nothing spikes: cosines without a direction are null, not NaN', async () => {
+  const network = (): Block => net({ vThreshold: 1e4 })
+  const { training } = await diagnose({ ...common, network, timeSteps: [2], methods: ['rate-m'], steps: 1 })
+  assert.is(training[0].points[0].a3['0'], null)
+  assert.equal(Object.values(training[0].firingRates), [
+    [0, 0],
+    [0, 0],
+  ])
+})
+
+const wrong: [options: Partial<DiagnoseOptions>, message: RegExp][] = [
+  [{ timeSteps: [] }, /^diagnose\.timeSteps must be one or more different integers, got \[\]$/],
+  [{ timeSteps: [2, 2] }, /^diagnose\.timeSteps must be one or more different integers, got \[2, 2\]$/],
+  [{ timeSteps: [2, 0] }, /timeSteps must be an integer from 1 to 255, got 0$/],
+  [{ timeSteps: [33], methods: ['sltt'] }, /^timeSteps must be at most 32 with method sltt, got 33$/],
+  [{ methods: [] }, /^diagnose\.methods must be one or more of rate-m, rate-s, bptt, ottt, sltt, each once, got \[\]$/],
+  [{ methods: ['rate' as Variant] }, /^diagnose\.methods must be .* got \[rate\]$/],
+  [{ steps: 0 }, /^diagnose\.steps must be an integer ≥ 1, got 0$/],
+  [{ batchSize: 1443 }, /^diagnose\.batchSize must be at most the number of training samples, 1442, got 1443$/],
+]
+
+for (const [options, message] of wrong)
+  test(`refuses ${JSON.stringify(options)}`, async () => {
+    assert.match(await messageOf(() => diagnose({ ...common, steps: 1, ...options })), message)
+  })
+
+test.run()
