@@ -15,7 +15,9 @@ export const NR: i32 = 8
 /** Depth of a packed panel: 256 · 8 floats of B are 8 KiB, a quarter of a small first-level cache. */
 export const KC: i32 = 256
 /** Rows of A packed at a time. */
-const MC: i32 = 128
+const MC: i32 = 130
+/** Scratch of one 5×8 tile, whole cache lines. */
+const EDGE_BYTES: usize = 192
 
 /** c[4][8] = Σ_k a[k][0..3]ᵀ b[k][0..7]. k ≥ 1; ldc, ldb in bytes. */
 export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
@@ -143,50 +145,155 @@ export function packRows(dst: usize, p0: usize, p1: usize, p2: usize, p3: usize,
   }
 }
 
-/** Computes one tile of which `rows` × `columns` are wanted; `tile` is scratch of 128 bytes for tiles at the edge. */
-// @ts-ignore: decorator
-@inline
-export function edgeTile(c: usize, ldc: usize, rows: i32, columns: i32, add: bool, a: usize, b: usize, ldb: usize, k: i32, tile: usize): void {
-  if (rows == MR && columns == NR) {
-    if (add) microAdd(c, ldc, a, b, ldb, k)
-    else micro(c, ldc, a, b, ldb, k)
-  } else {
-    micro(tile, 32, a, b, ldb, k)
-    for (let i = 0; i < rows; i++) {
-      const d = c + ldc * <usize>i
-      const s = tile + (<usize>i << 5)
-      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(d + (j << 2), (add ? load<f32>(d + (j << 2)) : 0) + load<f32>(s + (j << 2)))
-    }
+/**
+ * c[5][8] = Σ_k a[k][0..4]ᵀ b[k][0..7], a packed to 20 bytes a step, b to 32. Five rows use two loads for ten products where four rows need them for eight: the
+ * products of whole matrices gain a tenth. The form of the loop matters: V8 unrolls others and spills the sums.
+ */
+export function microTall(c: usize, ldc: usize, a: usize, b: usize, k: i32): void {
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00, c40 = c00, c41 = c00
+  for (let left = k; left > 0; left--) {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    let s = v128.load32_splat(a)
+    c00 = f32x4.add(c00, f32x4.mul(s, b0))
+    c01 = f32x4.add(c01, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 4)
+    c10 = f32x4.add(c10, f32x4.mul(s, b0))
+    c11 = f32x4.add(c11, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 8)
+    c20 = f32x4.add(c20, f32x4.mul(s, b0))
+    c21 = f32x4.add(c21, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 12)
+    c30 = f32x4.add(c30, f32x4.mul(s, b0))
+    c31 = f32x4.add(c31, f32x4.mul(s, b1))
+    s = v128.load32_splat(a, 16)
+    c40 = f32x4.add(c40, f32x4.mul(s, b0))
+    c41 = f32x4.add(c41, f32x4.mul(s, b1))
+    a += 20
+    b += 32
+  }
+  v128.store(c, c00)
+  v128.store(c, c01, 16)
+  c += ldc
+  v128.store(c, c10)
+  v128.store(c, c11, 16)
+  c += ldc
+  v128.store(c, c20)
+  v128.store(c, c21, 16)
+  c += ldc
+  v128.store(c, c30)
+  v128.store(c, c31, 16)
+  c += ldc
+  v128.store(c, c40)
+  v128.store(c, c41, 16)
+}
+
+/** c[5][8] += tile[5][8]. Apart from the products, whose registers it would take. */
+export function addTall(c: usize, ldc: usize, tile: usize): void {
+  for (let i = 0; i < 5; i++) {
+    v128.store(c, f32x4.add(v128.load(c), v128.load(tile)))
+    v128.store(c, f32x4.add(v128.load(c, 16), v128.load(tile, 16)), 16)
+    c += ldc
+    tile += 32
   }
 }
 
-/** Packs `rows` (1–4, the rest zero) × k of a matrix with element strides rs, cs (in bytes) to [k][4]. */
-function packPanel4(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32): void {
-  if (rows == 4 && cs == 4) {
-    packRows(dst, src, src + rs, src + 2 * rs, src + 3 * rs, k)
+/** Rows of a panel of A in a product of matrices. */
+const TALL: i32 = 5
+
+/** dst[k][5] = five rows of `count` floats, interleaved. */
+export function packTall(dst: usize, p0: usize, rs: usize, count: i32): void {
+  const p1 = p0 + rs
+  const p2 = p1 + rs
+  const p3 = p2 + rs
+  const p4 = p3 + rs
+  let i: usize = 0
+  for (let n = count >> 2; n > 0; n--) {
+    const x0 = v128.load(p0 + i)
+    const x1 = v128.load(p1 + i)
+    const x2 = v128.load(p2 + i)
+    const x3 = v128.load(p3 + i)
+    const x4 = v128.load(p4 + i)
+    const lo01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5)
+    const hi01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7)
+    const lo23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
+    const hi23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7)
+    v128.store(dst, i64x2.shuffle(lo01, lo23, 0, 2))
+    v128.store32_lane(dst, x4, 0, 16)
+    v128.store(dst, i64x2.shuffle(lo01, lo23, 1, 3), 20)
+    v128.store32_lane(dst, x4, 1, 36)
+    v128.store(dst, i64x2.shuffle(hi01, hi23, 0, 2), 40)
+    v128.store32_lane(dst, x4, 2, 56)
+    v128.store(dst, i64x2.shuffle(hi01, hi23, 1, 3), 60)
+    v128.store32_lane(dst, x4, 3, 76)
+    i += 16
+    dst += 80
+  }
+  for (let n = count & 3; n > 0; n--) {
+    store<f32>(dst, load<f32>(p0 + i))
+    store<f32>(dst, load<f32>(p1 + i), 4)
+    store<f32>(dst, load<f32>(p2 + i), 8)
+    store<f32>(dst, load<f32>(p3 + i), 12)
+    store<f32>(dst, load<f32>(p4 + i), 16)
+    i += 4
+    dst += 20
+  }
+}
+
+/** Packs `rows` (1–5, the rest zero) × k of a matrix with element strides rs, cs (in bytes) to [k][5]. */
+function packPanelA(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32): void {
+  if (rows == TALL && cs == 4) {
+    packTall(dst, src, rs, k)
     return
   }
   for (let p = 0; p < k; p++) {
-    if (rows == 4 && rs == 4) v128.store(dst, v128.load(src))
-    else for (let i: usize = 0; i < 4; i++) store<f32>(dst + (i << 2), <i32>i < rows ? load<f32>(src + i * rs) : 0)
+    if (rows == TALL && rs == 4) {
+      v128.store(dst, v128.load(src))
+      store<f32>(dst, load<f32>(src, 16), 16)
+    } else for (let i: usize = 0; i < <usize>TALL; i++) store<f32>(dst + (i << 2), <i32>i < rows ? load<f32>(src + i * rs) : 0)
     src += cs
-    dst += 16
+    dst += 20
+  }
+}
+
+/** dst[k][4 of 8] = four contiguous columns, cs bytes apart. */
+export function packHalf(dst: usize, p0: usize, cs: usize, count: i32): void {
+  const p1 = p0 + cs
+  const p2 = p1 + cs
+  const p3 = p2 + cs
+  let i: usize = 0
+  for (let n = count >> 2; n > 0; n--) {
+    const x0 = v128.load(p0 + i)
+    const x1 = v128.load(p1 + i)
+    const x2 = v128.load(p2 + i)
+    const x3 = v128.load(p3 + i)
+    const lo01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5)
+    const hi01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7)
+    const lo23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
+    const hi23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7)
+    v128.store(dst, i64x2.shuffle(lo01, lo23, 0, 2))
+    v128.store(dst, i64x2.shuffle(lo01, lo23, 1, 3), 32)
+    v128.store(dst, i64x2.shuffle(hi01, hi23, 0, 2), 64)
+    v128.store(dst, i64x2.shuffle(hi01, hi23, 1, 3), 96)
+    i += 16
+    dst += 128
+  }
+  for (let n = count & 3; n > 0; n--) {
+    store<f32>(dst, load<f32>(p0 + i))
+    store<f32>(dst, load<f32>(p1 + i), 4)
+    store<f32>(dst, load<f32>(p2 + i), 8)
+    store<f32>(dst, load<f32>(p3 + i), 12)
+    i += 4
+    dst += 32
   }
 }
 
 /** Packs k × `columns` (1–8, the rest zero) to [k][8]; element strides rs between k, cs between columns (in bytes). */
 function packPanel8(dst: usize, src: usize, rs: usize, cs: usize, columns: i32, k: i32): void {
   if (columns == 8 && rs == 4) {
-    // Columns are contiguous in k: two transposed halves.
-    for (let p = 0; p < k; p++) {
-      let s = src
-      for (let j: usize = 0; j < 32; j += 4) {
-        store<f32>(dst + j, load<f32>(s))
-        s += cs
-      }
-      src += 4
-      dst += 32
-    }
+    // Columns are contiguous in k: two transposed halves of four, 32 bytes from step to step.
+    packHalf(dst, src, cs, k)
+    packHalf(dst + 16, src + 4 * cs, cs, k)
     return
   }
   for (let p = 0; p < k; p++) {
@@ -203,8 +310,8 @@ function packPanel8(dst: usize, src: usize, rs: usize, cs: usize, columns: i32, 
 function product(c: usize, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bcs: usize, m: i32, n: i32, k: i32, scratch: usize): void {
   check(m > 0 && n > 0 && k > 0)
   const ldc = <usize>n << 2
-  const tile = scratch
-  const pa = scratch + 128
+  const edge = scratch
+  const pa = scratch + EDGE_BYTES
   const pb = pa + <usize>(MC * KC * 4)
   for (let k0 = 0; k0 < k; k0 += KC) {
     const kc = min(KC, k - k0)
@@ -212,20 +319,40 @@ function product(c: usize, a: usize, ars: usize, acs: usize, b: usize, brs: usiz
       packPanel8(pb + <usize>(j * kc * 4), b + <usize>k0 * brs + <usize>j * bcs, brs, bcs, min(NR, n - j), kc)
     for (let i0 = 0; i0 < m; i0 += MC) {
       const mc = min(MC, m - i0)
-      for (let i = 0; i < mc; i += MR)
-        packPanel4(pa + <usize>(i * kc * 4), a + <usize>(i0 + i) * ars + <usize>k0 * acs, ars, acs, min(MR, mc - i), kc)
+      for (let i = 0; i < mc; i += TALL)
+        packPanelA(pa + <usize>(i * kc * 4), a + <usize>(i0 + i) * ars + <usize>k0 * acs, ars, acs, min(TALL, mc - i), kc)
       for (let j = 0; j < n; j += NR) {
         const panel = pb + <usize>(j * kc * 4)
-        for (let i = 0; i < mc; i += MR)
-          edgeTile(c + <usize>(i0 + i) * ldc + (<usize>j << 2), ldc, min(MR, mc - i), min(NR, n - j), k0 > 0, pa + <usize>(i * kc * 4), panel, 32, kc, tile)
+        const columns = min(NR, n - j)
+        for (let i = 0; i < mc; i += TALL) {
+          const to = c + <usize>(i0 + i) * ldc + (<usize>j << 2)
+          const from = pa + <usize>(i * kc * 4)
+          const rows = min(TALL, mc - i)
+          const whole = rows == TALL && columns == NR
+          if (whole && k0 == 0) microTall(to, ldc, from, panel, kc)
+          else {
+            microTall(edge, 32, from, panel, kc)
+            if (whole) addTall(to, ldc, edge)
+            else storeEdge(to, ldc, edge, rows, columns, k0 > 0)
+          }
+        }
       }
     }
   }
 }
 
+/** The part of a 5×8 tile that lies inside c: written, or added. */
+function storeEdge(c: usize, ldc: usize, tile: usize, rows: i32, columns: i32, add: bool): void {
+  for (let i = 0; i < rows; i++) {
+    for (let j: usize = 0; j < <usize>columns << 2; j += 4) store<f32>(c + j, (add ? load<f32>(c + j) : 0) + load<f32>(tile + j))
+    c += ldc
+    tile += 32
+  }
+}
+
 /** Scratch bytes of the products below for n columns. */
 export function matmulScratch(n: i32): i32 {
-  return 128 + MC * KC * 4 + ((n + 7) & ~7) * KC * 4
+  return <i32>EDGE_BYTES + MC * KC * 4 + ((n + 7) & ~7) * KC * 4
 }
 
 /** c[m][n] = a[m][k] · b[k][n]. Writes. Operands must not overlap c. */

@@ -97,7 +97,7 @@ for (const variant of variants) {
   }
 
   test(`${variant} matmulScratch holds the panels`, () => {
-    for (const n of [1, 7, 8, 9, 130]) assert.is(engine.exports.matmulScratch(n), 128 + 4 * 256 * (128 + Math.ceil(n / 8) * 8))
+    for (const n of [1, 7, 8, 9, 130]) assert.is(engine.exports.matmulScratch(n), 192 + 4 * 256 * (130 + Math.ceil(n / 8) * 8))
   })
 }
 
