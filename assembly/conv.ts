@@ -8,7 +8,7 @@
 
 import { check } from './check'
 import { ConvWord } from './opcodes'
-import { KC, micro, microAdd, microNarrow, MR, packRows } from './matmul'
+import { addTile, EDGE_BYTES, KC, micro, microAdd, microNarrow, MR, packRows } from './matmul'
 
 // @ts-ignore: decorator
 @inline
@@ -31,16 +31,8 @@ function inputOf(rec: usize, t: i32): usize {
   return input + <usize>(t * word(rec, ConvWord.InLoopBytes))
 }
 
-/** Columns of one tile row of W or Wᵀ: writes or adds 4 × `width` (8 or 4). */
-// @ts-ignore: decorator
-@inline
-function tile(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32, add: bool): void {
-  if (add) microAdd(c, ldc, a, b, ldb, k)
-  else micro(c, ldc, a, b, ldb, k)
-}
-
-/** Adds a 4 × `columns` tile to rows of Out of which `rows` exist. */
-function addTile(dst: usize, ldc: usize, src: usize, rows: i32, columns: i32, add: bool): void {
+/** Writes or adds the `rows` × `columns` of a tile (32 bytes a row) that exist. */
+function storeTile(dst: usize, ldc: usize, src: usize, rows: i32, columns: i32, add: bool): void {
   for (let i = 0; i < rows; i++) {
     let d = dst + ldc * <usize>i
     let s = src + (<usize>i << 5)
@@ -54,8 +46,8 @@ function addTile(dst: usize, ldc: usize, src: usize, rows: i32, columns: i32, ad
 }
 
 /**
- * Dense forward. unit = RowsPerUnit rows of Out (pixel-major, then t), RowsPerUnit a multiple of 4. Writes.
- * Worker scratch: 128 + RowsPerUnit · (16 + 4 · kc) bytes with kc = what `panelDepth` gives.
+ * Dense forward. unit = RowsPerUnit rows of Out (pixel-major, then t), RowsPerUnit a multiple of 5. Writes.
+ * Worker scratch: 192 + RowsPerUnit · (16 + 4 · 256) bytes.
  */
 export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
@@ -74,22 +66,22 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const contiguous = pixelBytes == <usize>inC << 2
   check(rows > 0)
 
-  const origins = scratch + 128
+  const origins = scratch + EDGE_BYTES
   fillOrigins(rec, origins, first, rows, input)
-  // A unit's last group of four may be incomplete: its missing rows repeat the last one.
-  for (let i = rows; i & 3; i++) memory.copy(origins + (<usize>i << 4), origins + (<usize>(rows - 1) << 4), 16)
+  // A unit's last group of five may be incomplete: its missing rows repeat the last one.
+  for (let i = rows; i % MR; i++) memory.copy(origins + (<usize>i << 4), origins + (<usize>(rows - 1) << 4), 16)
   const panels = origins + (<usize>rowsPerUnit << 4)
   const out = address(rec, ConvWord.Out) + <usize>first * (<usize>N << 2)
   const ldc = <usize>N << 2
 
-  // Depth by depth: gather panels of four rows, then multiply them with every block of W.
+  // Depth by depth: gather panels of five rows, then multiply them with every block of W.
   for (let k0 = 0; k0 < K; k0 += KC) {
     const kc = min(KC, K - k0)
     for (let i = 0; i < rows; i += MR) {
       let dst = panels + (<usize>(i * kc) << 2)
       const o = origins + (<usize>i << 4)
       // Away from the sides the taps of one kernel row lie behind each other in memory.
-      const wide = contiguous && inside(o, kernelW, inW) && inside(o + 16, kernelW, inW) && inside(o + 32, kernelW, inW) && inside(o + 48, kernelW, inW)
+      const wide = contiguous && inside(o, kernelW, inW) && inside(o + 16, kernelW, inW) && inside(o + 32, kernelW, inW) && inside(o + 48, kernelW, inW) && inside(o + 64, kernelW, inW)
       const runLength = wide ? kernelW * inC : inC
       const firstRun = k0 == 0 ? 0 : k0 / runLength
       // Kernel row, column and channel at depth k0; counted on from run to run.
@@ -106,9 +98,10 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
           source(o + 16, ky, kx, inH, inW, pixelBytes, zeros) + offset,
           source(o + 32, ky, kx, inH, inW, pixelBytes, zeros) + offset,
           source(o + 48, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          source(o + 64, ky, kx, inH, inW, pixelBytes, zeros) + offset,
           count,
         )
-        dst += <usize>count << 4
+        dst += <usize>(count * MR) << 2
         k += count
         c = 0
         if (wide || ++kx == kernelW) {
@@ -188,11 +181,13 @@ function multiplyBlocks(out: usize, ldc: usize, rows: i32, panels: usize, kc: i3
     for (let i = 0; i < rows; i += MR) {
       const a = panels + (<usize>(i * kc) << 2)
       const d = c + ldc * <usize>i
-      if (columns == 8 && i + MR <= rows) tile(d, ldc, a, b, ldb, kc, add)
+      const whole = columns == 8 && i + MR <= rows
+      if (whole && !add) micro(d, ldc, a, b, ldb, kc)
       else {
         if (columns == 8) micro(edge, 32, a, b, ldb, kc)
-        else microNarrow(edge, 32, a, b, ldb, kc)
-        addTile(d, ldc, edge, min(MR, rows - i), columns, add)
+        else microNarrow(edge, a, b, ldb, kc)
+        if (whole) addTile(d, ldc, edge)
+        else storeTile(d, ldc, edge, min(MR, rows - i), columns, add)
       }
     }
   }
@@ -241,7 +236,7 @@ function classSize(size: i32, stride: i32, q: i32): i32 {
  * Gradient of the input: dX[b][y][x][t][c] = Σ_{ky,kx,n} δ[b][(y+ph−ky)/sh][(x+pw−kx)/sw][t][n] · W[k(ky,kx,c)][n], over the taps whose division is exact.
  * Input pixels fall into sh·sw stride classes that share their taps, so no product with a zero is computed for strides above 1.
  * unit = RowsPerUnit rows (pixel of the class, t) of one class; classes one after the other. Writes (Accumulate: adds).
- * Worker scratch: 128 + RowsPerUnit · (16 + 4 · OutC) bytes.
+ * Worker scratch: 192 + RowsPerUnit · (16 + 4 · OutC) bytes, RowsPerUnit a multiple of 5.
  */
 export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const T = word(rec, ConvWord.T)
@@ -276,7 +271,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const first = unit * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - first)
   check(rows > 0)
-  const origins = scratch + 128
+  const origins = scratch + EDGE_BYTES
   for (let i = 0; i < rowsPerUnit; i++) {
     const row = first + min(i, rows - 1)
     const pixel = row / T
@@ -308,6 +303,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
           deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
           deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
           deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
+          deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
           N,
         )
       }
@@ -319,7 +315,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
           const o = origins + (<usize>i << 4)
           const n = min(MR, rows - i)
           for (let r = 0; r < n; r++)
-            addTile(<usize>load<u32>(o + (<usize>r << 4), 12) + (<usize>c << 2), 0, scratch + (<usize>r << 5), 1, min(8, inC - c), add)
+            storeTile(<usize>load<u32>(o + (<usize>r << 4), 12) + (<usize>c << 2), 0, scratch + (<usize>r << 5), 1, min(8, inC - c), add)
         }
       }
       add = true

@@ -1,59 +1,25 @@
 /**
- * Matrix products on packed panels (after Goto and van de Geijn, ACM TOMS 2008): the micro kernel computes a 4×8 tile from
+ * Matrix products on packed panels (after Goto and van de Geijn, ACM TOMS 2008): the micro kernel computes a 5×8 tile from
  *
- *   a: panel [k][4]     four rows of A, one k behind the other
+ *   a: panel [k][5]     five rows of A, one k behind the other
  *   b: panel [k][8]     eight columns of B, `ldb` bytes from one k to the next
  *
- * NN, NT and TN differ in how panels are packed alone. Convolutions (conv.ts) pack their own panels and share the micro kernel.
+ * NN, NT and TN differ in how panels are packed alone. Convolutions (conv.ts) pack their own panels and share the micro kernels.
  */
 
 import { check } from './check'
 
 /** Rows and columns of the micro kernel's tile. */
-export const MR: i32 = 4
+export const MR: i32 = 5
 export const NR: i32 = 8
 /** Depth of a packed panel: 256 · 8 floats of B are 8 KiB, a quarter of a small first-level cache. */
 export const KC: i32 = 256
 /** Rows of A packed at a time. */
 const MC: i32 = 130
 /** Scratch of one 5×8 tile, whole cache lines. */
-const EDGE_BYTES: usize = 192
+export const EDGE_BYTES: usize = 192
 
-/** c[4][8] = Σ_k a[k][0..3]ᵀ b[k][0..7]. k ≥ 1; ldc, ldb in bytes. */
-export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
-  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
-  do {
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(a)
-    c00 = f32x4.add(c00, f32x4.mul(s, b0))
-    c01 = f32x4.add(c01, f32x4.mul(s, b1))
-    s = v128.load32_splat(a, 4)
-    c10 = f32x4.add(c10, f32x4.mul(s, b0))
-    c11 = f32x4.add(c11, f32x4.mul(s, b1))
-    s = v128.load32_splat(a, 8)
-    c20 = f32x4.add(c20, f32x4.mul(s, b0))
-    c21 = f32x4.add(c21, f32x4.mul(s, b1))
-    s = v128.load32_splat(a, 12)
-    c30 = f32x4.add(c30, f32x4.mul(s, b0))
-    c31 = f32x4.add(c31, f32x4.mul(s, b1))
-    a += 16
-    b += ldb
-  } while (--k)
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  c += ldc
-  v128.store(c, c10)
-  v128.store(c, c11, 16)
-  c += ldc
-  v128.store(c, c20)
-  v128.store(c, c21, 16)
-  c += ldc
-  v128.store(c, c30)
-  v128.store(c, c31, 16)
-}
-
-/** c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]. */
+/** c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]: for panels whose rows come in whole vectors, as those of a weight's gradient. */
 export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
   const d1 = c + ldc
   const d2 = d1 + ldc
@@ -88,68 +54,11 @@ export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k
   v128.store(d3, c31, 16)
 }
 
-/** c[4][4] = Σ_k a[k][0..3]ᵀ b[k][0..3]: for tensors of 4 channels. */
-export function microNarrow(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
-  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0
-  do {
-    const b0 = v128.load(b)
-    c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a), b0))
-    c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a, 4), b0))
-    c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a, 8), b0))
-    c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a, 12), b0))
-    a += 16
-    b += ldb
-  } while (--k)
-  v128.store(c, c0)
-  v128.store(c + ldc, c1)
-  c += ldc << 1
-  v128.store(c, c2)
-  v128.store(c + ldc, c3)
-}
-
-/** dst[k][4] = four rows of `count` floats, interleaved. The rows may be the same. count ≥ 1. */
-export function packRows(dst: usize, p0: usize, p1: usize, p2: usize, p3: usize, count: i32): void {
-  let n = count >> 2
-  while (n > 0) {
-    const x0 = v128.load(p0)
-    const x1 = v128.load(p1)
-    const x2 = v128.load(p2)
-    const x3 = v128.load(p3)
-    const lo01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5)
-    const hi01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7)
-    const lo23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
-    const hi23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7)
-    v128.store(dst, i64x2.shuffle(lo01, lo23, 0, 2))
-    v128.store(dst, i64x2.shuffle(lo01, lo23, 1, 3), 16)
-    v128.store(dst, i64x2.shuffle(hi01, hi23, 0, 2), 32)
-    v128.store(dst, i64x2.shuffle(hi01, hi23, 1, 3), 48)
-    p0 += 16
-    p1 += 16
-    p2 += 16
-    p3 += 16
-    dst += 64
-    n--
-  }
-  n = count & 3
-  while (n > 0) {
-    store<f32>(dst, load<f32>(p0))
-    store<f32>(dst, load<f32>(p1), 4)
-    store<f32>(dst, load<f32>(p2), 8)
-    store<f32>(dst, load<f32>(p3), 12)
-    p0 += 4
-    p1 += 4
-    p2 += 4
-    p3 += 4
-    dst += 16
-    n--
-  }
-}
-
 /**
- * c[5][8] = Σ_k a[k][0..4]ᵀ b[k][0..7], a packed to 20 bytes a step, b to 32. Five rows use two loads for ten products where four rows need them for eight: the
- * products of whole matrices gain a tenth. The form of the loop matters: V8 unrolls others and spills the sums.
+ * c[5][8] = Σ_k a[k][0..4]ᵀ b[k][0..7], a packed to 20 bytes a step, ldb bytes between steps of b. Five rows use two loads for ten products where four rows need
+ * them for eight, which gains a tenth. The form of the loop matters: V8 unrolls others and spills the sums.
  */
-export function microTall(c: usize, ldc: usize, a: usize, b: usize, k: i32): void {
+export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00, c40 = c00, c41 = c00
   for (let left = k; left > 0; left--) {
     const b0 = v128.load(b)
@@ -170,7 +79,7 @@ export function microTall(c: usize, ldc: usize, a: usize, b: usize, k: i32): voi
     c40 = f32x4.add(c40, f32x4.mul(s, b0))
     c41 = f32x4.add(c41, f32x4.mul(s, b1))
     a += 20
-    b += 32
+    b += ldb
   }
   v128.store(c, c00)
   v128.store(c, c01, 16)
@@ -188,8 +97,28 @@ export function microTall(c: usize, ldc: usize, a: usize, b: usize, k: i32): voi
   v128.store(c, c41, 16)
 }
 
+/** c[5][4] = Σ_k a[k][0..4]ᵀ b[k][0..3], rows of c 32 bytes apart: for tensors of 4 channels. */
+export function microNarrow(c: usize, a: usize, b: usize, ldb: usize, k: i32): void {
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0
+  for (let left = k; left > 0; left--) {
+    const b0 = v128.load(b)
+    c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a), b0))
+    c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a, 4), b0))
+    c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a, 8), b0))
+    c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a, 12), b0))
+    c4 = f32x4.add(c4, f32x4.mul(v128.load32_splat(a, 16), b0))
+    a += 20
+    b += ldb
+  }
+  v128.store(c, c0)
+  v128.store(c, c1, 32)
+  v128.store(c, c2, 64)
+  v128.store(c, c3, 96)
+  v128.store(c, c4, 128)
+}
+
 /** c[5][8] += tile[5][8]. Apart from the products, whose registers it would take. */
-export function addTall(c: usize, ldc: usize, tile: usize): void {
+export function addTile(c: usize, ldc: usize, tile: usize): void {
   for (let i = 0; i < 5; i++) {
     v128.store(c, f32x4.add(v128.load(c), v128.load(tile)))
     v128.store(c, f32x4.add(v128.load(c, 16), v128.load(tile, 16)), 16)
@@ -198,15 +127,8 @@ export function addTall(c: usize, ldc: usize, tile: usize): void {
   }
 }
 
-/** Rows of a panel of A in a product of matrices. */
-const TALL: i32 = 5
-
-/** dst[k][5] = five rows of `count` floats, interleaved. */
-export function packTall(dst: usize, p0: usize, rs: usize, count: i32): void {
-  const p1 = p0 + rs
-  const p2 = p1 + rs
-  const p3 = p2 + rs
-  const p4 = p3 + rs
+/** dst[k][5] = five rows of `count` floats, interleaved. Rows may be the same. */
+export function packRows(dst: usize, p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, count: i32): void {
   let i: usize = 0
   for (let n = count >> 2; n > 0; n--) {
     const x0 = v128.load(p0 + i)
@@ -242,15 +164,15 @@ export function packTall(dst: usize, p0: usize, rs: usize, count: i32): void {
 
 /** Packs `rows` (1–5, the rest zero) × k of a matrix with element strides rs, cs (in bytes) to [k][5]. */
 function packPanelA(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32): void {
-  if (rows == TALL && cs == 4) {
-    packTall(dst, src, rs, k)
+  if (rows == MR && cs == 4) {
+    packRows(dst, src, src + rs, src + 2 * rs, src + 3 * rs, src + 4 * rs, k)
     return
   }
   for (let p = 0; p < k; p++) {
-    if (rows == TALL && rs == 4) {
+    if (rows == MR && rs == 4) {
       v128.store(dst, v128.load(src))
       store<f32>(dst, load<f32>(src, 16), 16)
-    } else for (let i: usize = 0; i < <usize>TALL; i++) store<f32>(dst + (i << 2), <i32>i < rows ? load<f32>(src + i * rs) : 0)
+    } else for (let i: usize = 0; i < <usize>MR; i++) store<f32>(dst + (i << 2), <i32>i < rows ? load<f32>(src + i * rs) : 0)
     src += cs
     dst += 20
   }
@@ -319,20 +241,20 @@ function product(c: usize, a: usize, ars: usize, acs: usize, b: usize, brs: usiz
       packPanel8(pb + <usize>(j * kc * 4), b + <usize>k0 * brs + <usize>j * bcs, brs, bcs, min(NR, n - j), kc)
     for (let i0 = 0; i0 < m; i0 += MC) {
       const mc = min(MC, m - i0)
-      for (let i = 0; i < mc; i += TALL)
-        packPanelA(pa + <usize>(i * kc * 4), a + <usize>(i0 + i) * ars + <usize>k0 * acs, ars, acs, min(TALL, mc - i), kc)
+      for (let i = 0; i < mc; i += MR)
+        packPanelA(pa + <usize>(i * kc * 4), a + <usize>(i0 + i) * ars + <usize>k0 * acs, ars, acs, min(MR, mc - i), kc)
       for (let j = 0; j < n; j += NR) {
         const panel = pb + <usize>(j * kc * 4)
         const columns = min(NR, n - j)
-        for (let i = 0; i < mc; i += TALL) {
+        for (let i = 0; i < mc; i += MR) {
           const to = c + <usize>(i0 + i) * ldc + (<usize>j << 2)
           const from = pa + <usize>(i * kc * 4)
-          const rows = min(TALL, mc - i)
-          const whole = rows == TALL && columns == NR
-          if (whole && k0 == 0) microTall(to, ldc, from, panel, kc)
+          const rows = min(MR, mc - i)
+          const whole = rows == MR && columns == NR
+          if (whole && k0 == 0) micro(to, ldc, from, panel, 32, kc)
           else {
-            microTall(edge, 32, from, panel, kc)
-            if (whole) addTall(to, ldc, edge)
+            micro(edge, 32, from, panel, 32, kc)
+            if (whole) addTile(to, ldc, edge)
             else storeEdge(to, ldc, edge, rows, columns, k0 > 0)
           }
         }

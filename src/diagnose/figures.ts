@@ -269,8 +269,8 @@ function memory(diagnosis: Diagnosis): Figure {
     id: 'memory',
     title: '(c) Memory of a training step over T',
     caption:
-      'Left, what the forward pass keeps for the backward pass; right, all memory of the model, parameters and working buffers included. The paper claims O(1) in T for rate-based backpropagation against O(T) for BPTT; ' +
-      'rate-m keeps one byte of spikes per neuron for every 8 time steps, hence its small step above T 8, and its working buffers hold the currents of all T steps of one layer, where rate-s holds one.',
+      'Left, what the forward pass keeps for the backward pass; right, all memory of the model, parameters and working buffers included. The paper claims O(1) in T for rate-based backpropagation against O(T) for BPTT. ' +
+      'All memory of rate-m still grows, since its working buffers hold the currents of all T steps of one layer, where rate-s holds one step.',
     ...arrange(
       [
         costPanel(diagnosis, 'kept for the backward pass', (c) => mebibytes(c.keptBytes)),

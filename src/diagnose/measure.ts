@@ -2,7 +2,7 @@
 
 import { Batches } from '../data/batches.js'
 import type { Dataset, Split } from '../data/dataset.js'
-import { expect } from '../errors.js'
+import { expect, SpikewasmError } from '../errors.js'
 import { compile, type Model } from '../model.js'
 import type { Module } from '../nn/containers.js'
 import { trace } from '../nn/trace.js'
@@ -46,7 +46,7 @@ const POINTS = 6
  * compared.
  *
  * @throws SpikewasmError before training starts for options out of range, data that do not match the network, and a model that does not fit in memory; later
- *   when the loss is not a number.
+ *   when a loss or gradient is not finite.
  */
 export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const { network, data, name = 'network', timeSteps = [1, 2, 4, 8, 16], methods = variantNames, batchSize = 32, steps = 200 } = options
@@ -145,11 +145,9 @@ async function train({ bptt, rate, fill, test, steps, optimizer, onProgress }: T
     }
     if (step === steps) break
     fill(step, bptt.slot(0))
-    const { loss } = await bptt.runSlot('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
-    expect(
-      Number.isFinite(loss),
-      () => `the loss must stay finite, got ${loss} after ${step} steps with BPTT at T ${bptt.timeSteps}: give a lower learning rate`,
-    )
+    await bptt.runSlot('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
+    const problem = bptt.nonFinite(0)
+    if (problem !== undefined) throw new SpikewasmError(`BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`)
   }
   const { gradients, firingRates } = last!
   const { accuracy: testAccuracy } = await bptt.evaluate(test)

@@ -48,7 +48,7 @@ export function claimTable(diagnosis: Diagnosis): Table {
         `${show(found.first[key])} at T ${found.first.timeSteps}, ${show(found.last[key])} at T ${found.last.timeSteps}: ×\u00a0${found.factor.toFixed(2)}`,
       ])
   }
-  growth('rate-m', 'keptBytes', 'rate-m: what is kept for the backward pass grows by one bit a neuron and step alone', showBytes)
+  growth('rate-m', 'keptBytes', 'rate-m: what is kept for the backward pass does not grow with T', showBytes)
   growth('bptt', 'keptBytes', 'bptt: what is kept for the backward pass grows by the same for each step', showBytes)
   growth('rate-s', 'totalBytes', 'rate-s: all memory together does not grow with T', showBytes)
   growth('rate-m', 'backwardMs', 'rate-m: the time of the backward pass does not grow with T', showMs)

@@ -94,8 +94,10 @@ function inputWords(input: DenseInput): Words {
   }
 }
 
-/** Rows of one unit of the dense kernels: enough to pay for reading the weight. */
-const DENSE_ROWS = 64
+/** Rows of one unit of the dense kernels: enough to pay for reading the weight; a multiple of the five rows of a tile. */
+const DENSE_ROWS = 60
+/** Scratch of one tile. */
+const TILE_BYTES = 192
 
 export function emitDense(
   b: ProgramBuilder,
@@ -124,7 +126,7 @@ export function emitDense(
       [ConvWord.Zeros]: ref(zeros),
       [ConvWord.RowsPerUnit]: DENSE_ROWS,
     },
-    128 + DENSE_ROWS * (16 + 4 * 256),
+    TILE_BYTES + DENSE_ROWS * (16 + 4 * 256),
   )
 }
 
@@ -280,7 +282,7 @@ export function emitInputGradient(
     Op.ConvInputGradient,
     units,
     { ...words, [ConvWord.Out]: ref(out), [ConvWord.Delta]: ref(delta), [ConvWord.Zeros]: ref(zeros), [ConvWord.RowsPerUnit]: DENSE_ROWS },
-    128 + DENSE_ROWS * (16 + 4 * g.outC),
+    TILE_BYTES + DENSE_ROWS * (16 + 4 * g.outC),
   )
 }
 

@@ -91,7 +91,7 @@ function makeShape(random: Random, seed: number, channels: readonly number[]): S
       padH,
       padW,
       bias: random() < 0.5,
-      rowsPerUnit: 4 * integer(random, 1, 20),
+      rowsPerUnit: 5 * integer(random, 1, 16),
       splits: one(random, [1, 1, 2, 3, 7]),
       kPerUnit: 4 * integer(random, 1, 20),
       accumulate: random() < 0.3,
@@ -261,7 +261,7 @@ const runForward: Run = (engine, s, data, order) => {
     [ConvWord.RowsPerUnit]: s.rowsPerUnit,
   }
   const depth = Math.min(DEPTH, s.kernelH * s.kernelW * s.inC)
-  execute(engine, Op.ConvDense, Math.ceil(outRows(s) / s.rowsPerUnit), words, 128 + s.rowsPerUnit * (16 + 4 * depth), order, s.t)
+  execute(engine, Op.ConvDense, Math.ceil(outRows(s) / s.rowsPerUnit), words, 192 + s.rowsPerUnit * (16 + 4 * depth), order, s.t)
   return engine.floats(out, count)
 }
 
@@ -284,7 +284,7 @@ const runInputGradient: Run = (engine, s, data, order) => {
   for (let y = 0; y < Math.min(s.strideH, s.inH); y++)
     for (let x = 0; x < Math.min(s.strideW, s.inW); x++)
       units += Math.ceil((s.images * s.T * Math.ceil((s.inH - y) / s.strideH) * Math.ceil((s.inW - x) / s.strideW)) / s.rowsPerUnit)
-  execute(engine, Op.ConvInputGradient, units, words, 128 + s.rowsPerUnit * (16 + 4 * s.outC), order)
+  execute(engine, Op.ConvInputGradient, units, words, 192 + s.rowsPerUnit * (16 + 4 * s.outC), order)
   return engine.floats(out, count)
 }
 
