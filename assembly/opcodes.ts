@@ -243,11 +243,8 @@ export enum ConvWord {
   /** u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its end is the next index. */
   ListPointers = 54,
   PixelsPerUnit = 55,
-  /** Tables of the list builder. */
-  Tables = 56,
-  /** Winograd and list kernels: addresses of shared scratch. */
+  /** Winograd and list kernels: address of shared scratch. */
   Scratch = 57,
-  Scratch2 = 58,
   /** Weight gradient by Winograd: input and output channels of one unit. */
   InCPerUnit = 59,
   OutCPerUnit = 60,

@@ -564,12 +564,9 @@ export class Model {
 
   /** Writes parameters and running statistics as safetensors, atomically. @throws SpikewasmError when the file cannot be written. */
   async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
-    const { serializeSafetensors } = await import('./io/safetensors.js')
+    const { serializeState } = await import('./io/state.js')
     const { writeFileAtomic } = await import('./io/files.js')
-    const tensors = Object.fromEntries(
-      Object.entries(this.stateDict()).map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }]),
-    )
-    await writeFileAtomic(path, serializeSafetensors(tensors, { format: 'pt', ...metadata }))
+    await writeFileAtomic(path, serializeState(this.stateDict(), metadata))
   }
 
   /** Reads what `save`, or PyTorch by safetensors, has written. @throws SpikewasmError for files or names that don't match. */

@@ -4,7 +4,8 @@ import { mkdir, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { SpikewasmError } from '../errors.js'
-import { kindOfPath, readFileClear, writeFileAtomic } from '../io/files.js'
+import { kindOfPath, readFileClear, writeFileAtomic, writeFilesAtomic } from '../io/files.js'
+import { serializeState } from '../io/state.js'
 import type { Model } from '../model.js'
 import { modelNames } from '../models/registry.js'
 import type { EpochRecord } from '../train/fit.js'
@@ -86,7 +87,7 @@ export async function removeIfEmpty(made: readonly string[]): Promise<void> {
   for (const path of made.toReversed()) await rmdir(path).catch(() => undefined)
 }
 
-/** Writes the three files, each atomically. @throws SpikewasmError when one cannot be written. */
+/** Writes the three files, all or none. @throws SpikewasmError when one cannot be written. */
 export async function writeRun(
   folder: string,
   model: Model,
@@ -94,9 +95,11 @@ export async function writeRun(
   history: { epochs: readonly EpochRecord[]; aborted: boolean },
 ): Promise<void> {
   await withFiles(async () => {
-    await writeFileAtomic(join(folder, files.options), json(options))
-    await model.save(weightsOf(folder))
-    await writeFileAtomic(join(folder, files.history), json(history))
+    await writeFilesAtomic([
+      { path: weightsOf(folder), bytes: serializeState(model.stateDict()) },
+      { path: join(folder, files.history), bytes: json(history) },
+      { path: join(folder, files.options), bytes: json(options) },
+    ])
   })
 }
 

@@ -18,24 +18,42 @@ const UNPACKED_LIMIT = 1 << 30
  *
  * @throws SpikewasmError that names `path` if the folder is missing or not writable, or the disk is full; the temporary file is removed
  */
-export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
-  const folder = dirname(path)
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+export function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
+  return writeFilesAtomic([{ path, bytes }])
+}
+
+/**
+ * The same for files that belong together: none is renamed before all are written, so that a full disk leaves the old ones as they were.
+ *
+ * @throws SpikewasmError that names the file that could not be written; the temporary files are removed
+ */
+export async function writeFilesAtomic(files: ReadonlyArray<{ readonly path: string; readonly bytes: Uint8Array }>): Promise<void> {
+  const written: { path: string; temporary: string }[] = []
+  const remaining = (): Promise<unknown> =>
+    Promise.all(written.map(({ temporary }) => rm(temporary, { force: true }).catch(() => undefined)))
+  let current = ''
   try {
-    const file = await open(temporary, 'wx')
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
+    for (const { path, bytes } of files) {
+      current = path
+      const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+      written.push({ path, temporary })
+      const file = await open(temporary, 'wx')
+      try {
+        await file.writeFile(bytes)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
     }
-    await rename(temporary, path)
+    for (const { path, temporary } of written) {
+      current = path
+      await rename(temporary, path)
+    }
   } catch (error) {
-    // Fails as well where no file could be made; the first error is the one to tell.
-    await rm(temporary, { force: true }).catch(() => undefined)
-    throw new SpikewasmError(`${path}: the file could not be written: ${explainWrite(error, folder)}`, { cause: error })
+    await remaining()
+    throw new SpikewasmError(`${current}: the file could not be written: ${explainWrite(error, dirname(current))}`, { cause: error })
   }
-  await syncFolder(folder)
+  for (const folder of new Set(files.map(({ path }) => dirname(path)))) await syncFolder(folder)
 }
 
 /**

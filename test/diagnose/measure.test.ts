@@ -10,7 +10,7 @@ import { avgPool2d, batchNorm2d, conv2d, dropout, flatten, lif, linear, type Neu
 import { sgd } from '../../src/train/optimizer.js'
 import { messageOf } from '../io/temporary.js'
 
-const data = datasets.digits()
+const data = await datasets.digits()
 
 /** Convolutions are 0 and 4, neurons 2 and 6, the last linear layer 10; odd channel counts. */
 const net = (neuron: NeuronOptions = {}): Block =>

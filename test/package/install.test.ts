@@ -95,7 +95,7 @@ test('a program trains through the package, with and without threads, to the sam
   await writeFile(
     join(project, 'train.js'),
     `import { avgPool2d, batchNorm2d, conv2d, datasets, flatten, lif, linear, sequential, sgd } from 'spikewasm'
-const { train } = datasets.digits()
+const { train } = await datasets.digits()
 const sums = []
 for (const threads of [1, 2]) {
   const net = sequential(conv2d(1, 8, 3, { padding: 1 }), batchNorm2d(8), lif(), avgPool2d(2), flatten(), linear(128, 10))
