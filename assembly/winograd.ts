@@ -293,8 +293,7 @@ export function winogradOuter4(c: usize, ldc: usize, a: usize, b0: usize, b1: us
   let c10 = c00, c11 = c00
   let c20 = c00, c21 = c00
   let c30 = c00, c31 = c00
-  const end = a + (<usize>k << 4)
-  do {
+  for (; k > 0; k--) {
     const v0 = v128.load(b0)
     const v1 = v128.load(b1)
     let s = v128.load32_splat(a)
@@ -312,7 +311,7 @@ export function winogradOuter4(c: usize, ldc: usize, a: usize, b0: usize, b1: us
     a += VECTOR_BYTES
     b0 += VECTOR_BYTES
     b1 += VECTOR_BYTES
-  } while (a < end)
+  }
   v128.store(c, c00)
   v128.store(c, c01, 16)
   c += ldc
