@@ -3,10 +3,10 @@
 import { Control } from '../assembly/opcodes.js'
 import type { Dataset } from './data/dataset.js'
 import { Purpose, RandomStream } from './data/random.js'
-import { expect, expectFinite, SpikewasmError } from './errors.js'
+import { checkBoolean, checkOptions, describe, expect, expectFinite, SpikewasmError } from './errors.js'
 import type { Module } from './nn/containers.js'
 import { initialValues } from './nn/init.js'
-import { type Graph, trace } from './nn/trace.js'
+import { checkModule, type Graph, trace } from './nn/trace.js'
 import { pack, storedChannels, unpack } from './plan/layout.js'
 import { type MethodOptions, makePlan, type Plan, type PlanOptions, type ProgramName, type RateProbe } from './plan/plan.js'
 import type { Phase } from './plan/program.js'
@@ -14,9 +14,10 @@ import { summarize } from './plan/summary.js'
 import { type Executor, localExecutor } from './runtime/executor.js'
 import { loadEngine } from './runtime/load.js'
 import { availableParallelism } from './runtime/processors.js'
-import { type Evaluation, evaluate } from './train/evaluate.js'
+import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
 import { type FitOptions, fit, type History, median } from './train/fit.js'
-import { type Sgd, sgd } from './train/optimizer.js'
+import { Lock } from './train/lock.js'
+import { checkOptimizer, checkRate, type Sgd, sgd } from './train/optimizer.js'
 
 export interface CompileOptions extends MethodOptions {
   /** [channels, height, width] of one sample. */
@@ -37,18 +38,38 @@ export interface CompileOptions extends MethodOptions {
   engine?: 'release' | 'debug'
 }
 
+/** A parameter, its gradient, or a running statistic. */
 export interface NamedTensor {
   /** PyTorch's shape. */
   readonly shape: readonly number[]
   readonly data: Float32Array
 }
+/** Tensors by PyTorch's names, for example `conv1.weight`. */
 export type StateDict = Record<string, NamedTensor>
 
+/** What a step tells of its batch, with the parameters from before it. */
 export interface StepResult {
   /** Mean cross entropy of the batch. */
   readonly loss: number
+  /** Images whose largest output is that of their label. */
   readonly correct: number
+  /** Images of the batch. */
   readonly count: number
+}
+
+export interface StepOptions {
+  /** false: forward and backward alone, parameters and momentum stay as they are; default true. */
+  update?: boolean
+  /** Learning rate of this step, ≥ 0; default `model.optimizer.lr`. */
+  lr?: number
+}
+
+/** One of the two places for a batch in the model's memory; views. */
+export interface Slot {
+  /** [B][H][W][C], or [B][H][W][T][C] with `frames`. */
+  readonly images: Float32Array
+  /** [B] */
+  readonly labels: Int32Array
 }
 
 export interface Prediction {
@@ -68,7 +89,8 @@ type Settings = Required<Pick<CompileOptions, 'timeSteps' | 'batchSize' | 'threa
  *   batch that fits).
  */
 export async function compile(network: Module, options: CompileOptions): Promise<Model> {
-  const known = [
+  checkModule('compile: the network', network)
+  checkOptions('compile', options, [
     'input',
     'timeSteps',
     'batchSize',
@@ -82,13 +104,11 @@ export async function compile(network: Module, options: CompileOptions): Promise
     'update',
     'mseWeight',
     'backwardSteps',
-  ]
-  for (const key of Object.keys(options))
-    expect(known.includes(key), () => `compile.${key} is not an option; known are ${known.join(', ')}`)
+  ])
   const integer = (name: string, value: number, min: number, max: number): number => {
     expect(
       Number.isInteger(value) && value >= min && value <= max,
-      () => `compile.${name} must be an integer from ${min} to ${max}, got ${value}`,
+      () => `compile.${name} must be an integer from ${min} to ${max}, got ${describe(value)}`,
     )
     return value
   }
@@ -97,17 +117,17 @@ export async function compile(network: Module, options: CompileOptions): Promise
     batchSize: integer('batchSize', options.batchSize ?? 64, 1, 1 << 20),
     threads: integer('threads', options.threads ?? 1, 1, 256),
     seed: integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1),
-    frames: options.frames ?? false,
-    inspect: options.inspect ?? false,
+    frames: checkBoolean('compile.frames', options.frames, false),
+    inspect: checkBoolean('compile.inspect', options.inspect, false),
     engine: options.engine ?? 'release',
   }
   expect(
     settings.engine === 'release' || settings.engine === 'debug',
-    () => `compile.engine must be 'release' or 'debug', got ${JSON.stringify(settings.engine)}`,
+    () => `compile.engine must be 'release' or 'debug', got ${describe(settings.engine)}`,
   )
   const graph = trace(network, options.input)
   const model = new Model(graph, options.input, settings)
-  await model.prepare(methodOptions(options, settings.timeSteps))
+  await model.replan(methodOptions(options, settings.timeSteps))
   return model
 }
 
@@ -116,23 +136,27 @@ function methodOptions(options: MethodOptions, timeSteps: number): Required<Meth
   const { method = 'rate' } = options
   const online = method === 'ottt' || method === 'sltt'
   const { stepMode = online ? 's' : 'm', update = 'afterwards', mseWeight = 0.05, backwardSteps = timeSteps } = options
-  expect(['rate', 'bptt', 'ottt', 'sltt'].includes(method), () => `method must be rate, bptt, ottt or sltt, got ${JSON.stringify(method)}`)
-  expect(stepMode === 'm' || stepMode === 's', () => `stepMode must be 'm' or 's', got ${JSON.stringify(stepMode)}`)
+  expect(['rate', 'bptt', 'ottt', 'sltt'].includes(method), () => `method must be rate, bptt, ottt or sltt, got ${describe(method)}`)
+  expect(stepMode === 'm' || stepMode === 's', () => `stepMode must be 'm' or 's', got ${describe(stepMode)}`)
   expect(!online || stepMode === 's', () => `stepMode must be 's' with method ${method} (it learns step by step), got 'm'`)
-  expect(
-    update === 'afterwards' || update === 'everyStep',
-    () => `update must be 'afterwards' or 'everyStep', got ${JSON.stringify(update)}`,
-  )
-  expect(mseWeight >= 0 && mseWeight <= 1, () => `mseWeight must lie in 0…1, got ${mseWeight}`)
+  expect(update === 'afterwards' || update === 'everyStep', () => `update must be 'afterwards' or 'everyStep', got ${describe(update)}`)
+  expect(Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1, () => `mseWeight must lie in 0…1, got ${describe(mseWeight)}`)
   expect(
     Number.isInteger(backwardSteps) && backwardSteps >= 1 && backwardSteps <= timeSteps,
-    () => `backwardSteps must be an integer from 1 to timeSteps (${timeSteps}), got ${backwardSteps}`,
+    () => `backwardSteps must be an integer from 1 to timeSteps (${timeSteps}), got ${describe(backwardSteps)}`,
   )
   expect(backwardSteps === timeSteps || method === 'sltt', () => `backwardSteps is an option of method sltt, got it with ${method}`)
   expect(!online || timeSteps <= 32, () => `timeSteps must be at most 32 with method ${method}, got ${timeSteps}`)
   return { method, stepMode, update, mseWeight, backwardSteps }
 }
 
+/**
+ * A network with its memory, programs and threads, made by `compile`.
+ *
+ * Operations (`fit`, `evaluate`, `predict`, `trainStep`, `profile`, `load`, `loadStateDict`, `resetOptimizer`) run one at a time: another one is refused, before
+ * it has changed anything, until the promise of the first one is settled. Callbacks of `fit` may call some, see `FitOptions`. What only reads (`stateDict`, `save`,
+ * `gradients`, `output`, `firingRates`, …) may be called at any time; while a step runs on threads it may see parameters that are partly those of before the step.
+ */
 export class Model {
   private plan!: Plan
   private memory!: WebAssembly.Memory
@@ -140,38 +164,50 @@ export class Model {
   private view!: DataView
   private failure: Error | undefined
   private disposed = false
-  private busy = false
   private steps = 0
   private lastRates: readonly RateProbe[] = []
+  /** @internal Held by the operation that runs. */
+  readonly lock = new Lock()
   /** Optimizer that `trainStep` uses; `fit` sets it. */
   optimizer: Sgd = sgd()
 
   /** Use `compile`. */
   constructor(
     private readonly graph: Graph,
+    /** [channels, height, width] of one sample. */
     readonly input: readonly [number, number, number],
     private readonly settings: Settings,
   ) {}
 
+  /** T, the steps for which each sample is presented. */
   get timeSteps(): number {
     return this.settings.timeSteps
   }
+  /** B, the samples of a training step. */
   get batchSize(): number {
     return this.settings.batchSize
   }
+  /** Worker threads; 1 stands for the calling thread. */
   get threads(): number {
     return this.settings.threads
   }
+  /** Seed of initialisation, shuffling, dropout and augmentation. */
   get seed(): number {
     return this.settings.seed
+  }
+  /** Whether inputs differ from step to step, [T, B, C, H, W]. */
+  get frames(): boolean {
+    return this.settings.frames
   }
   /** Number of classes: the last layer's outputs. */
   get classes(): number {
     return this.graph.nodes[this.graph.output].shape[0]
   }
+  /** Training method: that of `compile`, or of the last `fit` that named one. */
   get method(): PlanOptions['method'] {
     return this.plan.options.method
   }
+  /** 'm': each layer handles all steps at once; 's': the whole network, one step after another. */
   get stepMode(): PlanOptions['stepMode'] {
     return this.plan.options.stepMode
   }
@@ -184,8 +220,13 @@ export class Model {
     return this.plan.memory
   }
 
-  /** Makes the plan for a method, moving parameters and statistics along when there was another. Used by `compile` and `fit`. */
-  async prepare(options: MethodOptions): Promise<void> {
+  /** @internal Changes the method; parameters and statistics stay, momentum is forgotten. @throws SpikewasmError for options that don't match */
+  prepare(options: MethodOptions): Promise<void> {
+    return this.alone(() => this.replan(options), false)
+  }
+
+  /** @internal Makes the plan for a method, moving parameters and statistics along when there was another. Whoever calls it holds the lock. */
+  async replan(options: MethodOptions): Promise<void> {
     const complete = methodOptions(options, this.settings.timeSteps)
     if (this.plan && (Object.keys(complete) as (keyof MethodOptions)[]).every((key) => this.plan.options[key] === complete[key])) return
     const planOptions: PlanOptions = { ...this.settings, ...complete, graph: this.graph, input: this.input }
@@ -193,14 +234,18 @@ export class Model {
     const memory = this.allocate(plan)
     const { threads, engine } = this.settings
     const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
+    const { poolExecutor } = threads > 1 ? await import('./runtime/pool.js') : {}
+    // Meanwhile somebody may have disposed of the model: nobody would end new threads.
+    this.checkAlive()
     const previous = this.plan ? { state: this.stateDict(), executor: this.executor } : undefined
     new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
     this.plan = plan
     this.memory = memory
     this.view = new DataView(memory.buffer)
-    this.executor = threads > 1 ? (await import('./runtime/pool.js')).poolExecutor(module, memory, threads) : localExecutor(module, memory)
+    this.executor = poolExecutor ? poolExecutor(module, memory, threads) : localExecutor(module, memory)
+    this.lastRates = []
     if (previous) {
-      this.loadStateDict(previous.state)
+      this.takeState(previous.state)
       await previous.executor.dispose()
     } else this.initialise()
   }
@@ -258,17 +303,22 @@ export class Model {
   }
 
   /** Throws unless the model can run. */
-  private ready(): void {
+  private checkAlive(): void {
     if (this.disposed) throw new SpikewasmError('the model was disposed; compile the network again')
     if (this.failure)
       throw new SpikewasmError(
         `the model stopped working (${this.failure.message}); its parameters can still be saved: save them and compile again`,
       )
-    if (this.busy) throw new SpikewasmError('the model is running; wait for the call before (await) before the next one')
   }
 
-  /** Images (NHWC or NHWTC) and labels of one of the two input slots, to be filled before `runSlot`. */
-  slot(index: 0 | 1): { images: Float32Array; labels: Int32Array } {
+  /** Runs an operation, or refuses before it has touched anything. `nested`: `fit` allows it in its `onEpoch`. */
+  private async alone<T>(operation: () => Promise<T>, nested = true): Promise<T> {
+    this.checkAlive()
+    return this.lock.hold(operation, nested)
+  }
+
+  /** @internal One of the two input slots, to be filled before `runSlot`. Whoever calls it holds the lock. */
+  slot(index: 0 | 1): Slot {
     const { images, labels } = this.plan.named
     const size = this.input.reduce((a, b) => a * b, 1) * this.batchSize * (this.settings.frames ? this.timeSteps : 1)
     return {
@@ -277,9 +327,9 @@ export class Model {
     }
   }
 
-  /** Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step. */
+  /** @internal Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step. Whoever calls it holds the lock. */
   async runSlot(program: ProgramName, index: 0 | 1, valid: number, learningRate = this.optimizer.lr): Promise<StepResult> {
-    this.ready()
+    this.checkAlive()
     const { plan, view, optimizer } = this
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
     set(Control.Input, plan.named.images[index].address)
@@ -295,7 +345,6 @@ export class Model {
     set(Control.Seed, stream.next())
     set(Control.StepMask, this.stepMask())
     set(Control.NonFinite, 0)
-    this.busy = true
     try {
       await this.executor.run({
         program: plan.programs[program],
@@ -306,14 +355,14 @@ export class Model {
         timeoutMs: 60_000,
       })
     } catch (error) {
+      // Disposing of a model ends its threads wherever they are.
+      if (this.disposed) this.checkAlive()
       const layer = this.graph.nodes[plan.recordLayers[program][view.getUint32(Control.Progress, true)] ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
       this.failure = new Error(`a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`, {
         cause: error,
       })
       throw this.failure
-    } finally {
-      this.busy = false
     }
     if (program !== 'evaluate') this.steps++
     this.lastRates = program === 'evaluate' ? plan.rates.evaluate : plan.rates.train
@@ -352,6 +401,7 @@ export class Model {
   private checkBatch(x: Float32Array, count: number): void {
     const [C, H, W] = this.input
     const T = this.settings.frames ? this.timeSteps : 1
+    expectNumbers('x', x)
     expect(
       x.length === T * count * C * H * W,
       () =>
@@ -360,11 +410,12 @@ export class Model {
   }
 
   private checkLabels(y: ArrayLike<number>, count: number): void {
+    expect(typeof y?.length === 'number', () => `y must be an array of labels, got ${describe(y)}`)
     expect(y.length === count, () => `y must hold one label for each of the ${count} images, got ${y.length}`)
     for (let i = 0; i < y.length; i++)
       expect(
         Number.isInteger(y[i]) && y[i] >= 0 && y[i] < this.classes,
-        () => `labels must be integers from 0 to ${this.classes - 1}, got ${y[i]} at index ${i}`,
+        () => `labels must be integers from 0 to ${this.classes - 1}, got ${describe(y[i])} at index ${i}`,
       )
   }
 
@@ -372,20 +423,26 @@ export class Model {
    * One training step: forward, backward and, unless `update` is false, the optimizer (`model.optimizer`).
    * @param x float32 [B, C, H, W], or [T, B, C, H, W] with `frames`; B must be the batch size.
    * @param y B labels.
-   * @throws SpikewasmError for wrong sizes or labels and when the loss or a gradient is not finite; Error when a worker fails.
+   * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is not finite; Error when a worker fails.
    */
-  async trainStep(x: Float32Array, y: ArrayLike<number>, options: { update?: boolean; lr?: number } = {}): Promise<StepResult> {
-    this.ready()
-    this.checkBatch(x, this.batchSize)
-    this.checkLabels(y, this.batchSize)
-    this.fillSlot(0, x, y, this.batchSize)
-    const result = await this.runSlot(options.update === false ? 'gradients' : 'train', 0, this.batchSize, options.lr)
-    const problem = this.nonFinite(0)
-    if (problem !== undefined) throw new SpikewasmError(problem)
-    return result
+  trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
+    return this.alone(async () => {
+      checkOptions('trainStep', options, ['update', 'lr'])
+      const program = checkBoolean('trainStep.update', options.update, true) ? 'train' : 'gradients'
+      checkOptimizer('model.optimizer', this.optimizer)
+      const { lr = this.optimizer.lr } = options
+      checkRate('trainStep.lr', lr)
+      this.checkBatch(x, this.batchSize)
+      this.checkLabels(y, this.batchSize)
+      this.fillSlot(0, x, y, this.batchSize)
+      const result = await this.runSlot(program, 0, this.batchSize, lr)
+      const problem = this.nonFinite(0, program)
+      if (problem !== undefined) throw new SpikewasmError(problem)
+      return result
+    })
   }
 
-  /** Gradients of the last training step by parameter name, in PyTorch's layouts. */
+  /** Gradients of the last training step by parameter name, in PyTorch's shapes (`conv2d` weight [out, in, kh, kw], `linear` weight [out, in], …); copies. */
   gradients(): StateDict {
     const out: StateDict = {}
     for (const p of this.plan.parameters)
@@ -407,26 +464,31 @@ export class Model {
    * @param x float32 [n, C, H, W] ([T, n, C, H, W] with `frames`, n at most the batch size).
    * @throws SpikewasmError when the length is no multiple of a sample's.
    */
-  async predict(x: Float32Array): Promise<Prediction> {
-    this.ready()
-    const [C, H, W] = this.input
-    const size = C * H * W * (this.settings.frames ? this.timeSteps : 1)
-    const n = x.length / size
-    expect(Number.isInteger(n) && n > 0, () => `x must hold samples of [${this.input.join(', ')}] = ${size} numbers each, got ${x.length}`)
-    expect(
-      !this.settings.frames || n <= this.batchSize,
-      () => `x must hold at most batchSize (${this.batchSize}) samples of frames, got ${n}`,
-    )
-    const logits = new Float32Array(n * this.classes)
-    const classes = new Int32Array(n)
-    for (let first = 0; first < n; first += this.batchSize) {
-      const count = Math.min(this.batchSize, n - first)
-      this.fillSlot(0, x.subarray(first * size, (first + count) * size), undefined, count)
-      await this.runSlot('evaluate', 0, count)
-      logits.set(this.output().subarray(0, count * this.classes), first * this.classes)
-      classes.set(this.predictions().subarray(0, count), first)
-    }
-    return { logits, classes }
+  predict(x: Float32Array): Promise<Prediction> {
+    return this.alone(async () => {
+      expectNumbers('x', x)
+      const [C, H, W] = this.input
+      const size = C * H * W * (this.settings.frames ? this.timeSteps : 1)
+      const n = x.length / size
+      expect(
+        Number.isInteger(n) && n > 0,
+        () => `x must hold samples of [${this.input.join(', ')}] = ${size} numbers each, got ${x.length}`,
+      )
+      expect(
+        !this.settings.frames || n <= this.batchSize,
+        () => `x must hold at most batchSize (${this.batchSize}) samples of frames, got ${n}`,
+      )
+      const logits = new Float32Array(n * this.classes)
+      const classes = new Int32Array(n)
+      for (let first = 0; first < n; first += this.batchSize) {
+        const count = Math.min(this.batchSize, n - first)
+        this.fillSlot(0, x.subarray(first * size, (first + count) * size), undefined, count)
+        await this.runSlot('evaluate', 0, count)
+        logits.set(this.output().subarray(0, count * this.classes), first * this.classes)
+        classes.set(this.predictions().subarray(0, count), first)
+      }
+      return { logits, classes }
+    })
   }
 
   /** Predicted classes of the last run. */
@@ -434,7 +496,7 @@ export class Model {
     return new Int32Array(this.memory.buffer, this.plan.named.predictions.address, this.batchSize)
   }
 
-  /** Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name. */
+  /** Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name; empty before the first one. */
   firingRates(): Record<string, number> {
     const rates: Record<string, number> = {}
     for (const { name, partials, units, neurons } of this.lastRates) {
@@ -530,9 +592,24 @@ export class Model {
 
   /**
    * Takes parameters and running statistics over. `num_batches_tracked` of PyTorch's is ignored.
-   * @throws SpikewasmError that lists missing, unexpected and mis-shaped names, or a value that is not finite; nothing is changed then.
+   * @throws SpikewasmError that lists missing, unexpected and mis-shaped names, or a value that is not finite, and while the model runs; nothing is changed then.
    */
   loadStateDict(state: StateDict): void {
+    this.checkAlive()
+    this.lock.checkIdle()
+    this.takeState(state)
+  }
+
+  private takeState(state: StateDict): void {
+    expect(
+      typeof state === 'object' && state !== null && !Array.isArray(state),
+      () => `the state dict must be an object of { shape, data } by name, as stateDict() gives it, got ${describe(state)}`,
+    )
+    for (const [name, entry] of Object.entries(state))
+      expect(
+        typeof entry?.shape?.every === 'function' && typeof entry.data?.findIndex === 'function',
+        () => `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ${describe(entry)}`,
+      )
     const entries = [
       ...this.plan.parameters.map((p) => ({ ...p, base: this.plan.named.parameters.address })),
       ...this.plan.statistics.map((s) => ({ ...s, base: this.plan.named.statistics.address })),
@@ -570,61 +647,78 @@ export class Model {
   }
 
   /** Reads what `save`, or PyTorch by safetensors, has written. @throws SpikewasmError for files or names that don't match. */
-  async load(path: string): Promise<void> {
-    const { parseSafetensors, toFloat32 } = await import('./io/safetensors.js')
-    const { readFileClear } = await import('./io/files.js')
-    const { tensors } = parseSafetensors(await readFileClear(path, 'weights'), path)
-    this.loadStateDict(Object.fromEntries([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }])))
+  load(path: string): Promise<void> {
+    return this.alone(async () => {
+      const { parseSafetensors, toFloat32 } = await import('./io/safetensors.js')
+      const { readFileClear } = await import('./io/files.js')
+      const { tensors } = parseSafetensors(await readFileClear(path, 'weights'), path)
+      this.takeState(Object.fromEntries([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }])))
+    })
   }
 
-  /** Trains on a data set. See `FitOptions`. @throws SpikewasmError for data or options that don't match, and when the loss is not a number. */
-  fit(data: Dataset, options: FitOptions): Promise<History> {
-    return fit(this, data, options)
+  /** Trains on a data set. See `FitOptions`. @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not finite. */
+  fit(data: Dataset, options: FitOptions = {}): Promise<History> {
+    return this.alone(() => fit(this, data, options), false)
   }
 
-  /** Loss, accuracy and firing rates on a data set. @throws SpikewasmError when the data does not match the model. */
-  evaluate(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Evaluation> {
-    return evaluate(this, data, options)
+  /**
+   * Loss, accuracy and firing rates on a data set.
+   * @throws SpikewasmError when the data or an option does not match; the signal's reason when it aborts.
+   */
+  evaluate(data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+    return this.alone(() => evaluate(this, data, options))
   }
 
   /**
    * Times every operation of a training step on this thread, with the batch of the last `trainStep`; the parameters change as by that step.
    * @returns median milliseconds of each operation over `repeats` runs, in the order of the program, by layer name.
    */
-  async profile(repeats = 5): Promise<{ op: string; layer: string; phase: Phase; milliseconds: number }[]> {
-    this.ready()
-    const { profileProgram } = await import('./runtime/profile.js')
-    const { threads, engine } = this.settings
-    const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
-    const runs = Array.from({ length: repeats }, () =>
-      profileProgram(module, this.memory, this.plan.programs.train, this.plan.workerScratchAt),
-    )
-    return runs[0].map(({ op, layer, record }, i) => ({
-      op,
-      layer: this.layerName(layer),
-      phase: this.plan.recordPhases[record],
-      milliseconds: median(runs.map((run) => run[i].milliseconds)),
-    }))
+  profile(repeats = 5): Promise<{ op: string; layer: string; phase: Phase; milliseconds: number }[]> {
+    return this.alone(async () => {
+      expect(Number.isInteger(repeats) && repeats >= 1, () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`)
+      const { profileProgram } = await import('./runtime/profile.js')
+      const { threads, engine } = this.settings
+      const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
+      const runs = Array.from({ length: repeats }, () =>
+        profileProgram(module, this.memory, this.plan.programs.train, this.plan.workerScratchAt),
+      )
+      return runs[0].map(({ op, layer, record }, i) => ({
+        op,
+        layer: this.layerName(layer),
+        phase: this.plan.recordPhases[record],
+        milliseconds: median(runs.map((run) => run[i].milliseconds)),
+      }))
+    })
   }
 
-  /** Forgets the optimizer's momentum. */
+  /** Forgets the optimizer's momentum. @throws SpikewasmError while the model runs */
   resetOptimizer(): void {
+    this.checkAlive()
+    this.lock.checkIdle()
+    this.clearMomentum()
+  }
+
+  /** @internal Whoever calls it holds the lock. */
+  clearMomentum(): void {
     const { velocities } = this.plan.named
     this.floats(velocities.address, velocities.bytes / 4).fill(0)
   }
 
-  /**
-   * What went wrong in a training step whose loss or gradient is not finite, naming the first layer where it shows; undefined when all is well. The engine has left
-   * such parameters as they were.
-   */
-  nonFinite(slot: 0 | 1): string | undefined {
+  /** @internal What went wrong in the last training step if its loss or a gradient is not finite, naming the first layer where it shows; else undefined. */
+  nonFinite(slot: 0 | 1, program: ProgramName = 'train'): string | undefined {
     const loss = this.view.getFloat32(Control.Loss, true)
     const lossIsFinite = Number.isFinite(loss)
     const flag = this.view.getUint32(Control.NonFinite, true)
     if (lossIsFinite && flag === 0) return undefined
     const what = lossIsFinite ? (flag > 1 ? 'the variance of a batch is not finite' : 'a gradient is not finite') : `the loss is ${loss}`
     const where = flag > 1 ? `layer ${this.layerName(flag - 2)} (${this.graph.nodes[flag - 2].kind})` : this.locateNonFinite(slot)
-    return `${what}; it shows first in ${where}. The parameters are those before this step; a lower learning rate or normalised input helps`
+    // The optimizer does nothing when the loss is not finite; but updates at every step come before the loss is known.
+    const untouched = program === 'gradients' || (!lossIsFinite && this.plan.options.update === 'afterwards')
+    const statistics = this.plan.statistics.length > 0
+    const left = untouched
+      ? `The parameters are those before this step${statistics ? ', running statistics may hold it' : ''}`
+      : `Parameters${statistics ? ' and running statistics' : ''} whose new value would not be finite were left as they were, others may hold this step`
+    return `${what}; it shows first in ${where}. ${left}; a lower learning rate or normalised input helps`
   }
 
   private locateNonFinite(slot: 0 | 1): string {
@@ -637,7 +731,8 @@ export class Model {
         ['gradient of', gradients],
       ] as const)
         if (broken(this.stored(address, p))) return `layer ${this.layerName(p.node)} (${what} ${p.name})`
-    for (const s of this.plan.statistics) if (broken(this.stored(statistics.address, s))) return `layer ${this.layerName(s.node)} (${s.name})`
+    for (const s of this.plan.statistics)
+      if (broken(this.stored(statistics.address, s))) return `layer ${this.layerName(s.node)} (${s.name})`
     return `layer ${this.layerName(this.graph.output)} (its output, or a step too large for float32)`
   }
 
@@ -651,12 +746,17 @@ export class Model {
     return summarize(this.graph, this.plan)
   }
 
-  /** Ends all threads. The model cannot be used afterwards. */
+  /** Ends all threads, and with them what runs, which then rejects. The model cannot be used afterwards, only read. */
   async dispose(): Promise<void> {
     if (this.disposed) return
     this.disposed = true
     await this.executor.dispose()
   }
+}
+
+/** @throws SpikewasmError for what is no typed array of numbers */
+function expectNumbers(name: string, x: Float32Array): void {
+  expect(ArrayBuffer.isView(x) && 'subarray' in x, () => `${name} must be a Float32Array, got ${describe(x)}`)
 }
 
 /** Cosine of two vectors; NaN when one is zero. */

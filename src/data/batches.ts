@@ -1,5 +1,5 @@
 /** Batches of a data set, gathered into arrays of the caller. */
-import { SpikewasmError } from '../errors.js'
+import { checkBoolean, checkOptions, describe, SpikewasmError } from '../errors.js'
 import { checkInteger } from './check.js'
 import type { Dataset, ReadContext } from './dataset.js'
 import { permutation } from './random.js'
@@ -40,16 +40,20 @@ export class Batches {
   private order: Uint32Array | undefined
   private context: ReadContext | undefined
 
-  /** Starts at epoch 0. */
+  /** Starts at epoch 0. @throws SpikewasmError when an option is wrong or leaves no batch */
   constructor(
     readonly dataset: Dataset,
     options: BatchesOptions,
   ) {
-    const { batchSize, training = false, seed = 0, dropLast = false } = options
+    checkOptions('batches', options, ['batchSize', 'training', 'seed', 'dropLast'])
+    const { batchSize, seed = 0 } = options
+    const dropLast = checkBoolean('batches.dropLast', options.dropLast, false)
+    checkInteger(`the data ${dataset.name}: classes`, dataset.classes, 1)
+    checkInteger(`the data ${dataset.name}: length`, dataset.length, 0)
     checkInteger('batches.batchSize', batchSize, 1)
     checkInteger('batches.seed', seed, 0, 2 ** 32 - 1)
     this.batchSize = batchSize
-    this.training = training
+    this.training = checkBoolean('batches.training', options.training, false)
     this.seed = seed
     this.sampleSize = dataset.shape[0] * dataset.shape[1] * dataset.shape[2]
     this.sample = new Float32Array(this.sampleSize)
@@ -77,6 +81,7 @@ export class Batches {
    * @param images [B][H][W][C], normalised; what lies behind the last sample of the data set is set to 0
    * @param labels [B]; likewise
    * @returns the number of samples: B, or less for the last batch
+   * @throws SpikewasmError when the data set gives a label that is not an integer in 0 … classes − 1
    */
   fill(batchIndex: number, images: Float32Array, labels: Int32Array): number {
     const { batchSize, sampleSize, sample, order, context, dataset } = this
@@ -89,7 +94,14 @@ export class Batches {
     const count = Math.min(batchSize, dataset.length - begin)
     for (let i = 0; i < count; i++) {
       // By way of an array of one sample: a view into `images` would be a new object for each sample.
-      labels[i] = dataset.read(order ? order[begin + i] : begin + i, sample, context)
+      const index = order ? order[begin + i] : begin + i
+      const label = dataset.read(index, sample, context)
+      // Before an array of integers hides it.
+      if (!(Number.isInteger(label) && label >= 0 && label < dataset.classes)) {
+        const range = `labels must be integers from 0 to ${dataset.classes - 1}`
+        throw new SpikewasmError(`the data ${dataset.name}: ${range}, got ${describe(label)} at index ${index}`)
+      }
+      labels[i] = label
       images.set(sample, i * sampleSize)
     }
     images.fill(0, count * sampleSize, batchSize * sampleSize)

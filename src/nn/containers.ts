@@ -1,8 +1,9 @@
 /** Containers: chains of layers, and blocks whose forward function is written out and traced once. */
 
-import { SpikewasmError } from '../errors.js'
+import { describe, expect } from '../errors.js'
 import { type CompileOptions, compile, type Model } from '../model.js'
 import type { Layer } from './layers.js'
+import { checkModule, isModule } from './trace.js'
 
 /** A tensor while a network is traced: its shape alone is known. */
 export interface Value {
@@ -23,9 +24,12 @@ export interface Ops {
   add(...values: Value[]): Value
 }
 
+/** What `sequential`, `block` and `residual` make. */
 export interface Block {
   readonly kind: 'block'
+  /** By name. */
   readonly children: Readonly<Record<string, Module>>
+  /** How the children are wired. */
   readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value
   /** Plans, allocates and initialises the network; see `compile`. */
   compile(options: CompileOptions): Promise<Model>
@@ -33,27 +37,26 @@ export interface Block {
 
 export type Module = Layer | Block
 
-function make(children: Block['children'], forward: Block['forward']): Block {
+function make(name: string, children: Block['children'], forward: Block['forward']): Block {
+  for (const [key, child] of Object.entries(children)) {
+    expect(key !== '' && !key.includes('.'), () => `a child's name must not be empty or contain a dot, got ${JSON.stringify(key)}`)
+    checkModule(`${name}.${key}`, child)
+  }
   const made: Block = { kind: 'block', children, forward, compile: (options) => compile(made, options) }
   return made
 }
 
-function checkName(name: string): void {
-  if (name === '' || name.includes('.'))
-    throw new SpikewasmError(`a child's name must not be empty or contain a dot, got ${JSON.stringify(name)}`)
-}
-
 /**
  * A chain. Children are named 0, 1, … as in PyTorch's Sequential, or by the keys of an object: `sequential({ conv1: conv2d(…), act: lif() })`.
- * @throws SpikewasmError when there is no layer, or a name holds a dot.
+ * @throws SpikewasmError when there is no layer, something is no layer, or a name holds a dot.
  */
 export function sequential(...layers: Module[] | [Readonly<Record<string, Module>>]): Block {
   const [first] = layers
-  const named = layers.length === 1 && !('kind' in first && typeof first.kind === 'string')
+  const named = layers.length === 1 && typeof first === 'object' && first !== null && !isModule(first)
   const children = Object.fromEntries(Object.entries(named ? first : layers)) as Record<string, Module>
   const names = Object.keys(children)
-  names.forEach(checkName)
-  return make(children, (m, x) => names.reduce((value, name) => m[name](value), x))
+  expect(names.length > 0, () => 'sequential needs at least one layer, got none')
+  return make('sequential', children, (m, x) => names.reduce((value, name) => m[name](value), x))
 }
 
 /**
@@ -63,16 +66,21 @@ export function sequential(...layers: Module[] | [Readonly<Record<string, Module
  *       m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))))
  *
  * The children's names become part of the parameters' names (`conv1.weight`).
+ * @throws SpikewasmError when a child is no layer or block, or its name holds a dot.
  */
 export function block<const C extends Record<string, Module>>(
   children: C,
   forward: (children: { [K in keyof C]: Apply }, x: Value, ops: Ops) => Value,
 ): Block {
-  Object.keys(children).forEach(checkName)
-  return make(children, forward as Block['forward'])
+  expect(
+    typeof children === 'object' && children !== null,
+    () => `block needs an object of children and a forward function, got ${describe(children)}`,
+  )
+  expect(typeof forward === 'function', () => `block's second argument must be its forward function, got ${describe(forward)}`)
+  return make('block', children, forward as Block['forward'])
 }
 
-/** main(x) + shortcut(x); the shortcut is the identity unless given. Children `main` and `shortcut`. */
+/** main(x) + shortcut(x); the shortcut is the identity unless given. Children `main` and `shortcut`. @throws SpikewasmError when one is no layer or block. */
 export function residual(main: Module, shortcut: Module = { kind: 'identity' }): Block {
-  return block({ main, shortcut }, (m, x, { add }) => add(m.main(x), m.shortcut(x)))
+  return make('residual', { main, shortcut }, (m, x, { add }) => add(m.main(x), m.shortcut(x)))
 }

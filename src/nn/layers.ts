@@ -1,9 +1,10 @@
 /** Layers as plain data. A factory checks its options; shapes are checked when a model is traced (`trace.ts`). */
 
-import { expect, SpikewasmError } from '../errors.js'
+import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
 
 /** Height and width, or one number for both. */
 export type Size = number | readonly [number, number]
+/** Height and width. */
 export type Pair = readonly [number, number]
 
 /**
@@ -12,78 +13,102 @@ export type Pair = readonly [number, number]
  */
 export type Init = 'default' | { normal: number; bias?: 'zeros' | 'default' }
 
+/** What `conv2d` makes; fields as in `ConvOptions`, completed. */
 export interface Conv2d {
   readonly kind: 'conv2d'
   readonly inChannels: number
   readonly outChannels: number
   readonly kernelSize: Pair
   readonly stride: Pair
+  /** Zeros added on every side. */
   readonly padding: Pair
   readonly bias: boolean
+  /** Whether weights are standardised and scaled by a learnable gain. */
   readonly standardise: boolean
   readonly init: Init
 }
 
+/** What `linear` makes. */
 export interface Linear {
   readonly kind: 'linear'
   readonly inFeatures: number
   readonly outFeatures: number
   readonly bias: boolean
+  /** Whether weights are standardised and scaled by a learnable gain. */
   readonly standardise: boolean
   readonly init: Init
 }
 
+/** What `batchNorm2d` makes. */
 export interface BatchNorm2d {
   readonly kind: 'batchNorm2d'
   readonly channels: number
+  /** Added to the variance. */
   readonly eps: number
+  /** Share of a batch in the running statistics. */
   readonly momentum: number
 }
 
+/** Functions that stand in for the derivative of a spike. */
 export type SurrogateName = 'sigmoid' | 'atan' | 'triangle' | 'rectangle' | 'fastSigmoid' | 'piecewiseExp' | 'erf'
 
+/** What `lif`, `integrateAndFire` and `plif` make. */
 export interface Neuron {
   readonly kind: 'neuron'
   /** Membrane time constant in steps; Infinity for an integrate-and-fire neuron. */
   readonly tau: number
+  /** Whether the input is divided by τ as well. */
   readonly decayInput: boolean
+  /** Potential from which on a neuron spikes. */
   readonly vThreshold: number
   /** Potential after a spike (hard reset), or null: the threshold is subtracted (soft reset). */
   readonly vReset: number | null
+  /** Whether no gradient passes the reset's spike. */
   readonly detachReset: boolean
   readonly surrogate: SurrogateName
+  /** Sharpness of the surrogate. */
   readonly alpha: number
   /** τ is a parameter (PLIF). */
   readonly learnable: boolean
 }
 
+/** What `avgPool2d` makes. */
 export interface AvgPool2d {
   readonly kind: 'avgPool2d'
   readonly kernelSize: Pair
   readonly stride: Pair
+  /** Zeros added on every side. */
   readonly padding: Pair
 }
+/** What `maxPool2d` makes. */
 export interface MaxPool2d {
   readonly kind: 'maxPool2d'
   readonly kernelSize: Pair
   readonly stride: Pair
+  /** Places added on every side that are never the largest. */
   readonly padding: Pair
 }
+/** What `adaptiveAvgPool2d` makes. */
 export interface AdaptiveAvgPool2d {
   readonly kind: 'adaptiveAvgPool2d'
   readonly outputSize: Pair
 }
+/** What `flatten` makes. */
 export interface Flatten {
   readonly kind: 'flatten'
 }
+/** What `dropout` makes. */
 export interface Dropout {
   readonly kind: 'dropout'
+  /** Probability of a neuron to be silenced. */
   readonly p: number
 }
+/** What `scale` makes. */
 export interface Scale {
   readonly kind: 'scale'
   readonly factor: number
 }
+/** What `identity` makes. */
 export interface Identity {
   readonly kind: 'identity'
 }
@@ -102,77 +127,107 @@ export type Layer =
   | Identity
 
 function pair(name: string, value: Size, minimum: number): Pair {
-  const [a, b] = typeof value === 'number' ? [value, value] : value
+  const both: readonly number[] = typeof value === 'number' ? [value, value] : value
   expect(
-    Number.isInteger(a) && Number.isInteger(b) && a >= minimum && b >= minimum,
-    () => `${name} must be an integer ≥ ${minimum} or a pair of them, got ${JSON.stringify(value)}`,
+    Array.isArray(both) && both.length === 2 && both.every((n) => Number.isInteger(n) && n >= minimum),
+    () => `${name} must be an integer ≥ ${minimum} or a pair of them, got ${describe(value)}`,
   )
-  return [a, b]
+  return [both[0], both[1]]
 }
 
 function count(name: string, value: number): number {
-  expect(Number.isInteger(value) && value >= 1, () => `${name} must be an integer ≥ 1, got ${value}`)
+  expect(Number.isInteger(value) && value >= 1, () => `${name} must be an integer ≥ 1, got ${describe(value)}`)
   return value
 }
 
-export interface ConvOptions {
-  /** Default 1. */
-  stride?: Size
-  /** Zeros added on every side; default 0. */
-  padding?: Size
+const weightOptions = ['bias', 'standardise', 'init']
+
+/** What convolutions and linear layers have in common. `inputs`: of one output. */
+function weights(name: string, inputs: number, options: LinearOptions): { bias: boolean; standardise: boolean; init: Init } {
+  const { init = 'default' } = options
+  if (init !== 'default') {
+    const rule = `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or 'default' }`
+    expect(
+      typeof init === 'object' && init !== null && Number.isFinite(init.normal) && init.normal >= 0,
+      () => `${rule}, got ${describe(init)}`,
+    )
+    checkOptions(`${name}.init`, init, ['normal', 'bias'])
+    expect(init.bias === undefined || init.bias === 'zeros' || init.bias === 'default', () => `${rule}, got ${describe(init)}`)
+  }
+  const standardise = checkBoolean(`${name}.standardise`, options.standardise, false)
+  expect(!standardise || inputs > 1, () => `${name}.standardise needs more than one input for each output`)
+  return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
+}
+
+export interface LinearOptions {
   /** Default true, as in PyTorch. */
   bias?: boolean
   /** Scaled weight standardisation with a learnable gain (OTTT's networks); default false. */
   standardise?: boolean
+  /** Where weight and bias start; default 'default', PyTorch's. */
   init?: Init
+}
+
+export interface ConvOptions extends LinearOptions {
+  /** Default 1. */
+  stride?: Size
+  /** Zeros added on every side; default 0. */
+  padding?: Size
 }
 
 /**
  * 2-D convolution (cross-correlation, as PyTorch's): [C, H, W] → [outChannels, H', W'], H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1.
  * Parameters `weight` [out, in, kh, kw] and `bias` [out].
- * @throws SpikewasmError when a size is not a positive integer.
+ * @throws SpikewasmError when a size is not a positive integer or an option is unknown.
  */
 export function conv2d(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}): Conv2d {
-  const [kernelH, kernelW] = pair('conv2d.kernelSize', kernelSize, 1)
-  expect(!options.standardise || inChannels * kernelH * kernelW > 1, () => 'conv2d.standardise needs more than one input for each output')
+  checkOptions('conv2d', options, ['stride', 'padding', ...weightOptions])
+  const kernel = pair('conv2d.kernelSize', kernelSize, 1)
   return {
     kind: 'conv2d',
     inChannels: count('conv2d.inChannels', inChannels),
     outChannels: count('conv2d.outChannels', outChannels),
-    kernelSize: [kernelH, kernelW],
+    kernelSize: kernel,
     stride: pair('conv2d.stride', options.stride ?? 1, 1),
     padding: pair('conv2d.padding', options.padding ?? 0, 0),
-    bias: options.bias ?? true,
-    standardise: options.standardise ?? false,
-    init: options.init ?? 'default',
+    ...weights('conv2d', inChannels * kernel[0] * kernel[1], options),
   }
 }
 
 /**
  * Fully connected layer: [inFeatures] → [outFeatures]; parameters `weight` [out, in] and `bias` [out]. Put `flatten()` before it.
- * @throws SpikewasmError when a size is not a positive integer.
+ * @throws SpikewasmError when a size is not a positive integer or an option is unknown.
  */
-export function linear(inFeatures: number, outFeatures: number, options: Pick<ConvOptions, 'bias' | 'standardise' | 'init'> = {}): Linear {
-  expect(!options.standardise || inFeatures > 1, () => 'linear.standardise needs more than one input for each output')
+export function linear(inFeatures: number, outFeatures: number, options: LinearOptions = {}): Linear {
+  checkOptions('linear', options, weightOptions)
   return {
     kind: 'linear',
     inFeatures: count('linear.inFeatures', inFeatures),
     outFeatures: count('linear.outFeatures', outFeatures),
-    bias: options.bias ?? true,
-    standardise: options.standardise ?? false,
-    init: options.init ?? 'default',
+    ...weights('linear', inFeatures, options),
   }
+}
+
+export interface BatchNormOptions {
+  /** Added to the variance; default 1e-5. */
+  eps?: number
+  /** Share of a batch in the running statistics, 0…1; default 0.1. */
+  momentum?: number
 }
 
 /**
  * Batch normalisation over batch, height, width and, in step mode m, time (METHOD: tdBN without the scale). Parameters `weight`, `bias`, running statistics
  * `running_mean`, `running_var`, all [channels].
- * @throws SpikewasmError when an option is out of range.
+ * @throws SpikewasmError when an option is unknown or out of range.
  */
-export function batchNorm2d(channels: number, options: { eps?: number; momentum?: number } = {}): BatchNorm2d {
+export function batchNorm2d(channels: number, options: BatchNormOptions = {}): BatchNorm2d {
+  checkOptions('batchNorm2d', options, ['eps', 'momentum'])
   const { eps = 1e-5, momentum = 0.1 } = options
-  expect(eps > 0, () => `batchNorm2d.eps must be > 0, got ${eps}`)
-  expect(momentum >= 0 && momentum <= 1, () => `batchNorm2d.momentum must lie in 0…1, got ${momentum}`)
+  expect(Number.isFinite(eps) && eps > 0, () => `batchNorm2d.eps must be > 0, got ${describe(eps)}`)
+  expect(
+    Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
+    () => `batchNorm2d.momentum must lie in 0…1, got ${describe(momentum)}`,
+  )
   return { kind: 'batchNorm2d', channels: count('batchNorm2d.channels', channels), eps, momentum }
 }
 
@@ -203,49 +258,62 @@ export interface NeuronOptions {
   alpha?: number
 }
 
+const fixedTauOptions = ['vThreshold', 'vReset', 'detachReset', 'surrogate', 'alpha']
+const neuronOptions = ['tau', 'decayInput', ...fixedTauOptions]
+
 function neuron(name: string, tau: number, learnable: boolean, options: NeuronOptions): Neuron {
-  const { decayInput = false, vThreshold = 1, vReset = null, detachReset = true, surrogate = 'sigmoid' } = options
-  if (!(surrogate in defaultAlpha))
-    throw new SpikewasmError(`${name}.surrogate must be one of ${Object.keys(defaultAlpha).join(', ')}, got ${JSON.stringify(surrogate)}`)
-  const alpha = options.alpha ?? defaultAlpha[surrogate]
-  expect(tau > 1, () => `${name}.tau must be > 1, got ${tau}`)
-  expect(Number.isFinite(vThreshold) && vThreshold > 0, () => `${name}.vThreshold must be > 0, got ${vThreshold}`)
+  const { vThreshold = 1, vReset = null, surrogate = 'sigmoid' } = options
+  const surrogates = Object.keys(defaultAlpha)
+  expect(surrogates.includes(surrogate), () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`)
+  const { alpha = defaultAlpha[surrogate] } = options
+  expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
+  expect(!learnable || tau < Number.POSITIVE_INFINITY, () => `${name}.tau must be finite, got ${tau}; use integrateAndFire()`)
+  expect(Number.isFinite(vThreshold) && vThreshold > 0, () => `${name}.vThreshold must be > 0, got ${describe(vThreshold)}`)
   expect(
     vReset === null || (Number.isFinite(vReset) && vReset < vThreshold),
-    () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${vReset}`,
+    () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
   )
-  expect(alpha > 0, () => `${name}.alpha must be > 0, got ${alpha}`)
+  expect(Number.isFinite(alpha) && alpha > 0, () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`)
+  const decayInput = checkBoolean(`${name}.decayInput`, options.decayInput, false)
+  const detachReset = checkBoolean(`${name}.detachReset`, options.detachReset, true)
   return { kind: 'neuron', tau, decayInput, vThreshold, vReset, detachReset, surrogate, alpha, learnable }
 }
 
 /**
  * Leaky integrate-and-fire neurons, any shape. u = v − (v − v0)/τ + I; spike when u ≥ vThreshold; reset. Defaults are the paper's.
- * @throws SpikewasmError when an option is out of range.
+ * @throws SpikewasmError when an option is unknown or out of range.
  */
 export function lif(options: NeuronOptions = {}): Neuron {
-  return neuron('lif', options.tau ?? 1.25, false, options)
+  checkOptions('lif', options, neuronOptions)
+  const { tau = 1.25 } = options
+  return neuron('lif', tau, false, options)
 }
 
-/** Integrate-and-fire neurons: no leak. @throws SpikewasmError when an option is out of range. */
+/** Integrate-and-fire neurons: no leak. @throws SpikewasmError when an option is unknown or out of range. */
 export function integrateAndFire(options: Omit<NeuronOptions, 'tau' | 'decayInput'> = {}): Neuron {
-  return neuron('integrateAndFire', Number.POSITIVE_INFINITY, false, { ...options, decayInput: false })
+  checkOptions('integrateAndFire', options, fixedTauOptions)
+  return neuron('integrateAndFire', Number.POSITIVE_INFINITY, false, options)
 }
 
 /**
  * LIF neurons with a learnable time constant, 1/τ = σ(w), one parameter `w` a layer (Fang et al. 2021); `tau` is where it starts. Method bptt only.
- * @throws SpikewasmError when an option is out of range.
+ * @throws SpikewasmError when an option is unknown or out of range.
  */
 export function plif(options: NeuronOptions = {}): Neuron {
-  return neuron('plif', options.tau ?? 2, true, options)
+  checkOptions('plif', options, neuronOptions)
+  const { tau = 2 } = options
+  return neuron('plif', tau, true, options)
 }
 
 export interface PoolOptions {
   /** Default: the kernel's size. */
   stride?: Size
+  /** Added on every side, at most half the kernel; default 0. */
   padding?: Size
 }
 
 function pooling(name: string, kernelSize: Size, options: PoolOptions): { kernelSize: Pair; stride: Pair; padding: Pair } {
+  checkOptions(name, options, ['stride', 'padding'])
   const kernel = pair(`${name}.kernelSize`, kernelSize, 1)
   const padding = pair(`${name}.padding`, options.padding ?? 0, 0)
   expect(
@@ -278,15 +346,18 @@ export function flatten(): Flatten {
   return { kind: 'flatten' }
 }
 
-/** Silences each neuron with probability p in training, the same ones at every step, and scales the others by 1/(1 − p). Only behind neurons. */
+/**
+ * Silences each neuron with probability p in training, the same ones at every step, and scales the others by 1/(1 − p). Only behind neurons.
+ * @throws SpikewasmError when p is out of range.
+ */
 export function dropout(p = 0.5): Dropout {
-  expect(p >= 0 && p < 1, () => `dropout.p must lie in 0…1 (1 excluded), got ${p}`)
+  expect(Number.isFinite(p) && p >= 0 && p < 1, () => `dropout.p must lie in 0…1 (1 excluded), got ${describe(p)}`)
   return { kind: 'dropout', p }
 }
 
-/** Multiplies by a constant (OTTT's networks scale spikes by 2.74). */
+/** Multiplies by a constant (OTTT's networks scale spikes by 2.74). @throws SpikewasmError when it is 0 or not finite. */
 export function scale(factor: number): Scale {
-  expect(Number.isFinite(factor) && factor !== 0, () => `scale.factor must be a finite number other than 0, got ${factor}`)
+  expect(Number.isFinite(factor) && factor !== 0, () => `scale.factor must be a finite number other than 0, got ${describe(factor)}`)
   return { kind: 'scale', factor }
 }
 

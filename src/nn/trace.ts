@@ -1,6 +1,6 @@
 /** Calls a network once with symbolic values: checks every shape and returns the graph that the planner compiles. */
 
-import { expect, SpikewasmError } from '../errors.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
 import type { Apply, Module, Value } from './containers.js'
 import type { Layer, Pair } from './layers.js'
 
@@ -21,17 +21,34 @@ export interface Graph {
   readonly output: number
 }
 
+/** Whether a value is a layer or a block. */
+export const isModule = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'kind' in value && typeof value.kind === 'string'
+
+/** @throws SpikewasmError unless `value` is a layer or a block */
+export function checkModule(name: string, value: Module): void {
+  expect(
+    isModule(value),
+    () =>
+      `${name} must be a layer or a block, got ${describe(value)}` +
+      (typeof value === 'function' ? '; call it, as in lif() instead of lif' : ''),
+  )
+}
+
 const show = (value: Value): string =>
   value.flat ? `[${value.shape[0] * value.shape[1] * value.shape[2]}]` : `[${value.shape.join(', ')}]`
+
+const isValue = (value: unknown): boolean => typeof value === 'object' && value !== null && 'node' in value && 'shape' in value
 
 /**
  * @param input [C, H, W] of one sample.
  * @throws SpikewasmError naming the layer, the shape it expects and the one that came.
  */
 export function trace(network: Module, input: readonly [number, number, number]): Graph {
+  checkModule('the network', network)
   expect(
-    input.length === 3 && input.every((n) => Number.isInteger(n) && n >= 1),
-    () => `compile.input must be [channels, height, width], got ${JSON.stringify(input)}`,
+    Array.isArray(input) && input.length === 3 && input.every((n) => Number.isInteger(n) && n >= 1),
+    () => `compile.input must be [channels, height, width], got ${describe(input)}`,
   )
   const nodes: GraphNode[] = []
   const push = (node: Omit<GraphNode, 'index'>): Value => {
@@ -44,29 +61,41 @@ export function trace(network: Module, input: readonly [number, number, number])
     if (module.kind === 'block') {
       const children: Record<string, Apply> = {}
       for (const [key, child] of Object.entries(module.children)) children[key] = apply(child, name === '' ? key : `${name}.${key}`)
-      return (x) =>
-        module.forward(children, x, {
-          add: (...values) => {
-            expect(values.length >= 2, () => `${name || 'network'}: add needs two or more values`)
-            for (const value of values)
-              expect(
-                value.flat === values[0].flat && value.shape.every((n, i) => n === values[0].shape[i]),
-                () => `${name || 'network'}: add needs values of one shape, got ${values.map(show).join(' and ')}`,
-              )
-            return push({ kind: 'add', name, inputs: values.map((v) => v.node), shape: values[0].shape, flat: values[0].flat })
-          },
-        })
+      const where = name || 'network'
+      const add = (...values: Value[]): Value => {
+        expect(values.length >= 2, () => `${where}: add needs two or more values`)
+        for (const value of values) {
+          expect(isValue(value), () => `${where}: add needs values that the children gave, got ${describe(value)}`)
+          expect(
+            value.flat === values[0].flat && value.shape.every((n, i) => n === values[0].shape[i]),
+            () => `${where}: add needs values of one shape, got ${values.map(show).join(' and ')}`,
+          )
+        }
+        return push({ kind: 'add', name, inputs: values.map((v) => v.node), shape: values[0].shape, flat: values[0].flat })
+      }
+      return (x) => {
+        const result = module.forward(children, x, { add })
+        expect(
+          isValue(result),
+          () =>
+            `${where}: the forward function of a block must return what a child or add gave, got ${describe(result)}; is a return missing?`,
+        )
+        return result
+      }
     }
     return (x) => {
+      expect(isValue(x), () => `${name} (${module.kind}) must be called with the value that it takes in, got ${describe(x)}`)
       const hasParameters =
         module.kind === 'conv2d' ||
         module.kind === 'linear' ||
         module.kind === 'batchNorm2d' ||
         (module.kind === 'neuron' && module.learnable)
       const earlier = visited.get(module)
-      if (hasParameters && earlier !== undefined && earlier === name)
+      if (hasParameters && earlier !== undefined)
         throw new SpikewasmError(
-          `${name} (${module.kind}) is called twice; shared parameters are not supported: make a layer for each call`,
+          earlier === name
+            ? `${name} (${module.kind}) is called twice; shared parameters are not supported: make a layer for each call`
+            : `${earlier} and ${name} are the same ${module.kind} layer; shared parameters are not supported: make a layer for each place`,
         )
       visited.set(module, name)
       const [shape, flat] = infer(module, name, x)

@@ -2,9 +2,10 @@
 
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { expect, expectFinite } from '../errors.js'
+import { checkOptions, describe, expect, expectFinite } from '../errors.js'
 import type { Model } from '../model.js'
 
+/** What `evaluate` finds out. */
 export interface Evaluation {
   /** Mean cross entropy. */
   readonly loss: number
@@ -12,11 +13,26 @@ export interface Evaluation {
   readonly accuracy: number
   /** Spikes per neuron and step by layer, 0…1. */
   readonly firingRates: Record<string, number>
+  /** Samples. */
   readonly count: number
 }
 
-/** @throws SpikewasmError when the data's shape or classes do not match the model's. */
+export interface EvaluateOptions {
+  /** Evaluation ends before the next batch; `evaluate` then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** @throws SpikewasmError when the data is no data set, or its shape or classes do not match the model's. */
 export function checkDataset(model: Model, data: Dataset): void {
+  expect(
+    typeof data?.read === 'function' && data.shape?.length === 3,
+    () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,
+  )
+  expect(
+    !model.frames,
+    () =>
+      `the model was compiled with frames, but the data ${data.name} gives one image [C, H, W] a sample; compile without frames, or use trainStep and predict`,
+  )
   expect(
     data.shape.every((n, i) => n === model.input[i]),
     () => `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was compiled for input [${model.input.join(', ')}]`,
@@ -24,6 +40,14 @@ export function checkDataset(model: Model, data: Dataset): void {
   expect(
     data.classes <= model.classes,
     () => `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${model.classes}`,
+  )
+}
+
+/** @throws SpikewasmError for what is no signal, for example its controller, which would never abort */
+export function checkSignal(name: string, signal: AbortSignal | undefined): void {
+  expect(
+    signal === undefined || typeof signal?.throwIfAborted === 'function',
+    () => `${name} must be an AbortSignal, such as controller.signal, got ${describe(signal)}`,
   )
 }
 
@@ -37,7 +61,10 @@ export function fillBatch(model: Model, batches: Batches, batch: number, slot: 0
   return count
 }
 
-export async function evaluate(model: Model, data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Evaluation> {
+/** Whoever calls it holds the model's lock. */
+export async function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+  checkOptions('evaluate', options, ['signal'])
+  checkSignal('evaluate.signal', options.signal)
   checkDataset(model, data)
   const batches = new Batches(data, { batchSize: model.batchSize })
   let [loss, correct, count] = [0, 0, 0]
@@ -48,9 +75,8 @@ export async function evaluate(model: Model, data: Dataset, options: { signal?: 
     options.signal?.throwIfAborted()
     const running = model.runSlot('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.
-    const following = fillAhead(model, batches, batch + 1, running)
-    const result = await running
-    next = await following
+    const [result, following] = await Promise.all([running, fillAhead(model, batches, batch + 1, running)])
+    next = following
     loss += result.loss * result.count
     correct += result.correct
     count += result.count
@@ -71,4 +97,18 @@ export async function fillAhead(model: Model, batches: Batches, batch: number, r
 }
 
 /** Time for callbacks, timers and signals between two steps that run on this thread. */
-export const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    if (globalThis.setImmediate !== undefined) {
+      globalThis.setImmediate(resolve)
+      return
+    }
+    // In browsers: a timer would wait for 4 ms each time.
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(undefined)
+  })
+}

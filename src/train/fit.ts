@@ -2,45 +2,59 @@
 
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
 import type { Model } from '../model.js'
 import type { MethodOptions } from '../plan/plan.js'
-import { breathe, checkDataset, fillAhead, fillBatch } from './evaluate.js'
-import { constant, type Schedule, type Sgd, sgd } from './optimizer.js'
+import { breathe, checkDataset, checkSignal, evaluate, fillAhead, fillBatch } from './evaluate.js'
+import { checkOptimizer, checkRate, constant, type Schedule, type Sgd, sgd } from './optimizer.js'
 
+/** A training step, as `onStep` hears of it. */
 export interface StepInfo {
   /** From 0. */
   readonly epoch: number
+  /** Epochs in all. */
   readonly epochs: number
   /** From 0 within the epoch. */
   readonly step: number
+  /** Steps of an epoch. */
   readonly steps: number
+  /** Mean cross entropy of the batch. */
   readonly loss: number
   /** Of the epoch so far. */
   readonly meanLoss: number
+  /** Of the epoch so far, 0…1. */
   readonly meanAccuracy: number
+  /** Of this step, waiting for data included. */
   readonly milliseconds: number
 }
 
+/** An epoch, as `onEpoch` hears of it. */
 export interface EpochRecord {
   /** From 1. */
   readonly epoch: number
+  /** Mean cross entropy while training. */
   readonly trainLoss: number
   /** While training, 0…1. */
   readonly trainAccuracy: number
+  /** Mean cross entropy on the validation data; absent without them or when the signal ended it. */
   readonly testLoss?: number
+  /** 0…1, likewise. */
   readonly testAccuracy?: number
+  /** The optimizer's, times the schedule's factor. */
   readonly learningRate: number
   /** Median over the epoch's steps, waiting for data included. */
   readonly stepMs: number
   /** Milliseconds that steps waited for their data at most, summed over the epoch. */
   readonly dataWaitMs: number
+  /** Training samples by the time of the epoch without validation. */
   readonly samplesPerSecond: number
   /** Spikes per neuron and step by layer, mean over the epoch, 0…1. */
   readonly firingRates: Record<string, number>
 }
 
+/** What `fit` leaves behind. */
 export interface History {
+  /** One record an epoch, the last one shorter if the signal ended it. */
   readonly epochs: EpochRecord[]
   /** Whether the signal ended training before its time. */
   readonly aborted: boolean
@@ -55,7 +69,12 @@ export interface FitOptions extends MethodOptions {
   schedule?: Schedule
   /** Evaluated after each epoch. */
   validation?: Dataset
+  /**
+   * Called after each step. It may read the model (`stateDict`, `save`, `gradients`, `firingRates`, …) and, before it returns, call `loadStateDict` or
+   * `resetOptimizer`; other operations are refused, since the next batch is already in place.
+   */
   onStep?: (info: StepInfo) => void
+  /** Called, and waited for, after each epoch and its validation. It may call every operation of the model but `fit`. */
   onEpoch?: (record: EpochRecord) => void | Promise<void>
   /** Training ends after the running step; `fit` then returns with `aborted: true`. */
   signal?: AbortSignal
@@ -79,10 +98,18 @@ const known = [
 /** A step that resolves faster than this after the next batch was ready may have been waiting for it. */
 const ALREADY_DONE_MS = 0.1
 
+/** Whoever calls it holds the model's lock. */
 export async function fit(model: Model, data: Dataset, options: FitOptions = {}): Promise<History> {
-  for (const key of Object.keys(options)) expect(known.includes(key), () => `fit.${key} is not an option; known are ${known.join(', ')}`)
+  checkOptions('fit', options, known)
   const { epochs = 1, optimizer = sgd(), schedule = constant(), validation, signal } = options
   expect(Number.isInteger(epochs) && epochs >= 1, () => `fit.epochs must be an integer ≥ 1, got ${epochs}`)
+  checkOptimizer('fit.optimizer', optimizer)
+  checkSignal('fit.signal', signal)
+  for (const key of ['schedule', 'onStep', 'onEpoch'] as const)
+    expect(
+      options[key] === undefined || typeof options[key] === 'function',
+      () => `fit.${key} must be a function, got ${describe(options[key])}`,
+    )
   checkDataset(model, data)
   if (validation) checkDataset(model, validation)
   expect(
@@ -93,15 +120,19 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
   for (const key of ['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps'] as const)
     if (options[key] !== undefined) Object.assign(method, { [key]: options[key] })
   if (Object.keys(method).length > 0)
-    await model.prepare({ method: model.method, ...(method.method === undefined ? { stepMode: model.stepMode } : {}), ...method })
+    await model.replan({ method: model.method, ...(method.method === undefined ? { stepMode: model.stepMode } : {}), ...method })
   model.optimizer = optimizer
-  model.resetOptimizer()
+  model.clearMomentum()
 
   const batches = new Batches(data, { batchSize: model.batchSize, training: true, seed: model.seed, dropLast: true })
   const records: EpochRecord[] = []
   for (let epoch = 0; epoch < epochs; epoch++) {
     if (signal?.aborted) break
-    const learningRate = optimizer.lr * schedule(epoch, epochs)
+    const factor = schedule(epoch, epochs)
+    expect(typeof factor !== 'function', () => 'fit.schedule must give a number, got a function; call its maker: cosine(), not cosine')
+    checkRate(`fit.schedule(${epoch}, ${epochs})`, factor)
+    const learningRate = optimizer.lr * factor
+    checkRate('fit.optimizer.lr times the factor of fit.schedule', learningRate)
     batches.startEpoch(epoch)
     const times: number[] = []
     const rates: Record<string, number> = {}
@@ -115,10 +146,9 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       const before = performance.now()
       const ahead = fillAhead(model, batches, step + 1, running)
       const filled = performance.now()
-      const { loss, correct: right, count } = await running
+      const [{ loss, correct: right, count }] = await Promise.all([running, ahead])
       // Alone, filling is time of its own. With workers it happens while they compute, unless they had finished before it had: then count all of it.
       if (model.threads === 1 || performance.now() - filled < ALREADY_DONE_MS) dataWaitMs += filled - before
-      await ahead
       const problem = model.nonFinite((step & 1) as 0 | 1)
       if (problem !== undefined) throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
       lossSum += loss
@@ -128,7 +158,7 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       const now = performance.now()
       times.push(now - start)
       start = now
-      options.onStep?.({
+      const info: StepInfo = {
         epoch,
         epochs,
         step,
@@ -137,7 +167,8 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
         meanLoss: lossSum / times.length,
         meanAccuracy: correct / seen,
         milliseconds: times[times.length - 1],
-      })
+      }
+      model.lock.pause(() => options.onStep?.(info))
       if (model.threads === 1) await breathe()
     }
     if (times.length === 0) break
@@ -155,7 +186,7 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       ...(validation && !signal?.aborted ? await validate(model, validation, signal) : {}),
     }
     records.push(record)
-    await options.onEpoch?.(record)
+    await model.lock.lend(() => options.onEpoch?.(record))
   }
   return { epochs: records, aborted: signal?.aborted ?? false }
 }
@@ -167,7 +198,7 @@ async function validate(
   signal: AbortSignal | undefined,
 ): Promise<{ testLoss?: number; testAccuracy?: number }> {
   try {
-    const { loss, accuracy } = await model.evaluate(data, { signal })
+    const { loss, accuracy } = await evaluate(model, data, { signal })
     return { testLoss: loss, testAccuracy: accuracy }
   } catch (error) {
     if (signal?.aborted) return {}

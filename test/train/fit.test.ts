@@ -7,6 +7,7 @@ import {
   type CompileOptions,
   conv2d,
   cosine,
+  type Dataset,
   type EpochRecord,
   type FitOptions,
   flatten,
@@ -246,7 +247,12 @@ for (const options of [
       message,
       /^step 4 of epoch 2: (the loss is (NaN|Infinity)|a gradient is not finite|the variance of a batch is not finite); it shows first in layer (conv1|bn1|last) \(/,
     )
-    assert.match(message, /The parameters are those before this step; a lower learning rate/)
+    // Updates at every step come before the loss is known.
+    const left =
+      options.update === 'everyStep'
+        ? 'Parameters and running statistics whose new value would not be finite were left as they were, others may hold this step'
+        : 'The parameters are those before this step, running statistics may hold it'
+    assert.ok(message.endsWith(`${left}; a lower learning rate or normalised input helps`), message)
     const parameters = (state: typeof before) => Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
     expectSameBits('parameters', parameters(before), parameters(model.stateDict()))
     await model.dispose()
@@ -290,6 +296,21 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
   [{ epoch: 3 }, /^fit\.epoch is not an option; known are epochs, optimizer/],
   [{ epochs: 0 }, /^fit\.epochs must be an integer ≥ 1, got 0/],
   [{ epochs: 1.5 }, /^fit\.epochs must be an integer ≥ 1, got 1\.5/],
+  [{ optimizer: { lr: 0.1 } }, /^fit\.optimizer must be made by sgd, as in sgd\(\{ lr: 0\.1 \}\), got \{"lr":0\.1\}$/],
+  [{ optimizer: { ...sgd(), momentum: undefined } }, /^fit\.optimizer must be made by sgd/],
+  [{ optimizer: { ...sgd(), lr: Number.NaN } }, /^sgd\.lr must be ≥ 0, got NaN$/],
+  [{ optimizer: sgd }, /^fit\.optimizer must be made by sgd, .* got the function sgd$/],
+  [{ schedule: cosine }, /^fit\.schedule must give a number, got a function; call its maker: cosine\(\), not cosine$/],
+  [{ schedule: 0.5 }, /^fit\.schedule must be a function, got 0\.5$/],
+  [{ schedule: () => Number.NaN }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got NaN$/],
+  [{ schedule: () => -1 }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got -1$/],
+  [
+    { schedule: () => 1e30, optimizer: sgd({ lr: 1e30 }) },
+    /^fit\.optimizer\.lr times the factor of fit\.schedule must be a finite number ≥ 0, got 1/,
+  ],
+  [{ onEpoch: 3 }, /^fit\.onEpoch must be a function, got 3$/],
+  [{ onStep: 'log' }, /^fit\.onStep must be a function, got "log"$/],
+  [{ signal: new AbortController() }, /^fit\.signal must be an AbortSignal, such as controller\.signal, got \{\}$/],
   [{ method: 'adam' }, /method must be rate, bptt, ottt or sltt, got "adam"/],
   [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
   [
@@ -315,12 +336,49 @@ test('fit and evaluate with data that does not match the model say what does not
     assert.match(await messageOf(() => run(wide)), /the data wide has samples of \[2, 5, 6\], the model was compiled for input \[2, 6, 5\]/)
     assert.match(await messageOf(() => run(many)), /the data many has 5 classes, the model's last layer gives 4/)
   }
+  for (const nothing of [undefined, train.read, { shape: [2, 6, 5] }] as unknown as Dataset[])
+    for (const run of [() => model.fit(nothing), () => model.evaluate(nothing)])
+      assert.match(
+        await messageOf(run),
+        /^the data must be a data set, from fromArrays for example, got (undefined|the function read|\{"shape)/,
+      )
+  const misspelt = { sginal: undefined } as { signal?: AbortSignal }
+  assert.is(await messageOf(() => model.evaluate(train, misspelt)), 'evaluate.sginal is not an option; known are signal')
   assert.match(
     await messageOf(() => model.fit(toy(15, 1).data, {})),
     /has 15 samples, fewer than one batch of 16; compile with a smaller batchSize/,
   )
   await model.dispose()
 })
+
+test('a model compiled with frames refuses data sets, which have no frames', async () => {
+  const model = await compileToy({ frames: true })
+  for (const run of [() => model.fit(train), () => model.evaluate(train)])
+    assert.is(
+      await messageOf(run),
+      'the model was compiled with frames, but the data toy gives one image [C, H, W] a sample; compile without frames, or use trainStep and predict',
+    )
+  await model.dispose()
+})
+
+for (const threads of [1, 2])
+  for (const label of [4, 1000, 1e8, -1, 1.5, Number.NaN, undefined, '1'])
+    test(`threads=${threads}: a data set that gives ${JSON.stringify(label)} as label of 4 classes is refused`, async () => {
+      const model = await compileToy({ threads })
+      const before = model.stateDict()
+      const read = (index: number, out: Float32Array): number => {
+        const own = train.read(index, out)
+        return index < 90 ? own : (label as number)
+      }
+      const data = { ...train, read }
+      const expected = `the data toy: labels must be integers from 0 to 3, got ${typeof label === 'string' ? '"1"' : label} at index 9`
+      assert.is((await messageOf(() => model.evaluate(data))).slice(0, expected.length), expected)
+      expectSameBits('state', before, model.stateDict())
+      assert.is((await messageOf(() => model.fit(data))).slice(0, expected.length), expected)
+      await model.fit(train)
+      for (const [name, { data: values }] of Object.entries(model.stateDict())) assert.ok(values.every(Number.isFinite), name)
+      await model.dispose()
+    })
 
 test('a data set that fails to read ends fit with its own error, and the model goes on', async () => {
   for (const threads of [1, 2]) {

@@ -15,10 +15,13 @@ import {
   type Module,
   plif,
   residual,
+  type Sgd,
   type StateDict,
   sequential,
+  sgd,
 } from '../../src/index.js'
 import { parseSafetensors } from '../../src/io/safetensors.js'
+import type { StepOptions } from '../../src/model.js'
 import { trace } from '../../src/nn/trace.js'
 import { makePlan } from '../../src/plan/plan.js'
 import { messageOf, withFolder } from '../io/temporary.js'
@@ -168,6 +171,70 @@ test('loadStateDict: lists all that is missing, unexpected or of another shape, 
   assert.match(await messageOf(() => model.loadStateDict(short)), /head\.bias.*5.*4/)
   expectSameBits('state', before, model.stateDict())
   model.loadStateDict({ ...before, 'stem.1.num_batches_tracked': { shape: [], data: Float32Array.of(7) } })
+  await model.dispose()
+})
+
+test('loadStateDict: what is no state dict', async () => {
+  const model = await compileIt()
+  const state = model.stateDict()
+  for (const [value, expected] of [
+    [null, /^the state dict must be an object of \{ shape, data \} by name, as stateDict\(\) gives it, got null$/],
+    ['weights.safetensors', /^the state dict must be an object of .* got "weights\.safetensors"$/],
+    [{ ...state, 'head.bias': undefined }, /^the state dict's head\.bias must be \{ shape: numbers, data: Float32Array \}, got undefined$/],
+    [{ ...state, 'head.bias': new Float32Array(5) }, /^the state dict's head\.bias must be .* got Float32Array$/],
+    [{ ...state, 'head.bias': { shape: [5] } }, /^the state dict's head\.bias must be .* got \{"shape":\[5\]\}$/],
+  ] as const)
+    assert.match(await messageOf(() => model.loadStateDict(value as unknown as StateDict)), expected)
+  expectSameBits('state', state, model.stateDict())
+  await model.dispose()
+})
+
+test('trainStep: options and optimizers that are none', async () => {
+  const model = await compileIt()
+  const before = model.stateDict()
+  const [x, y] = [uniform(4 * 105, 1, 1), [0, 1, 2, 3]]
+  for (const [options, expected] of [
+    [{ updat: false }, 'trainStep.updat is not an option; known are update, lr'],
+    [{ update: 0 }, 'trainStep.update must be true or false, got 0'],
+    [{ lr: Number.NaN }, 'trainStep.lr must be a finite number ≥ 0, got NaN'],
+    [{ lr: -0.1 }, 'trainStep.lr must be a finite number ≥ 0, got -0.1'],
+    [{ lr: 1e39 }, 'trainStep.lr must be a finite number ≥ 0, got 1e+39'],
+    [{ lr: '0.1' }, 'trainStep.lr must be a finite number ≥ 0, got "0.1"'],
+    [0.1, "trainStep's options must be an object with any of update, lr, got 0.1"],
+  ] as const)
+    assert.is(await messageOf(() => model.trainStep(x, y, options as StepOptions)), expected)
+  model.optimizer = { lr: 0.1 } as Sgd
+  assert.is(await messageOf(() => model.trainStep(x, y)), 'model.optimizer must be made by sgd, as in sgd({ lr: 0.1 }), got {"lr":0.1}')
+  model.optimizer = sgd()
+  assert.match(await messageOf(() => model.trainStep([...x] as unknown as Float32Array, y)), /^x must be a Float32Array, got \[/)
+  assert.is(await messageOf(() => model.predict(undefined as unknown as Float32Array)), 'x must be a Float32Array, got undefined')
+  assert.is(await messageOf(() => model.trainStep(x, undefined as unknown as number[])), 'y must be an array of labels, got undefined')
+  assert.is(await messageOf(() => model.profile(0)), 'profile.repeats must be an integer ≥ 1, got 0')
+  expectSameBits('state', before, model.stateDict())
+  await model.dispose()
+})
+
+test('a step too large for float32 leaves the parameters that it would ruin, and says that it made the others', async () => {
+  const model = await compile(sequential(flatten(), linear(6, 2)), { input: [1, 2, 3], batchSize: 4, timeSteps: 2 })
+  const zeros = Object.fromEntries(Object.entries(model.stateDict()).map(([name, t]) => [name, { ...t, data: t.data.map(() => 0) }]))
+  model.loadStateDict(zeros)
+  // Both outputs are 0, so that the gradient is ±1/4 of each feature: 250 for the first one.
+  const x = Float32Array.from({ length: 24 }, (_, i) => (i % 6 === 0 ? 1000 : 1))
+  model.optimizer = sgd({ momentum: 0 })
+  const message = await messageOf(() => model.trainStep(x, [0, 0, 0, 1], { lr: 1e37 }))
+  assert.match(message, /^a gradient is not finite; it shows first in layer 1 /)
+  assert.match(message, /\. Parameters whose new value would not be finite were left as they were, others may hold this step; a lower/)
+  model.stateDict()['1.weight'].data.forEach((w, i) => {
+    assert.is(w === 0, i % 6 === 0, `weight ${i} is ${w}`)
+  })
+  zeros['1.weight'].data.fill(3e38)
+  model.loadStateDict(zeros)
+  for (const update of [true, false])
+    assert.match(
+      await messageOf(() => model.trainStep(x, [0, 0, 0, 1], { update })),
+      /^the loss is (NaN|Infinity); .*\. The parameters are those before this step; a lower learning rate/,
+    )
+  assert.equal(model.stateDict(), zeros)
   await model.dispose()
 })
 

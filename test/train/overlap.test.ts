@@ -1,0 +1,214 @@
+/** Operations on one model at the same time: all but the first are refused and change nothing; what callbacks of `fit` may call. */
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { batchNorm2d, type CompileOptions, conv2d, dropout, flatten, lif, linear, type Model, sequential, sgd } from '../../src/index.js'
+import { breathe } from '../../src/train/evaluate.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { expectSameBits } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6))
+const train = toy(48, seed).data
+const other = toy(21, seed + 1)
+const batch = toy(8, seed + 2)
+const refused = /^the model is running; wait for the call before \(await\) before the next one/
+
+function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
+  const net = sequential(
+    conv2d(2, 9, 3, { padding: 1 }),
+    batchNorm2d(9),
+    lif(),
+    dropout(0.2),
+    flatten(),
+    linear(270, 17),
+    lif(),
+    linear(17, toyClasses),
+  )
+  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
+}
+
+const operations: Record<string, (model: Model) => unknown> = {
+  fit: (model) => model.fit(train, { optimizer: sgd({ lr: 0.3, momentum: 0.5 }) }),
+  'fit by another method': (model) => model.fit(train, { method: 'bptt' }),
+  evaluate: (model) => model.evaluate(other.data),
+  predict: (model) => model.predict(other.images),
+  trainStep: (model) => model.trainStep(batch.images, batch.labels),
+  profile: (model) => model.profile(1),
+  prepare: (model) => model.prepare({ method: 'bptt' }),
+  load: (model) => model.load('/there/is/no/such/file'),
+  loadStateDict: (model) =>
+    model.loadStateDict(Object.fromEntries(Object.entries(model.stateDict()).map(([k, t]) => [k, { ...t, data: t.data.map(() => 0) }]))),
+  resetOptimizer: (model) => model.resetOptimizer(),
+}
+
+/** What a model is after an operation that nothing disturbed: its result, its state and what the momentum does to a step. */
+async function outcome(options: Partial<CompileOptions>, run: (model: Model) => Promise<unknown>) {
+  const model = await compileToy(options)
+  await model.trainStep(batch.images, batch.labels)
+  const result = await run(model)
+  const { method, optimizer } = model
+  const state = model.stateDict()
+  await model.trainStep(batch.images, batch.labels)
+  const after = model.stateDict()
+  await model.dispose()
+  return { result, method, optimizer, state, after }
+}
+
+for (const threads of [1, 2])
+  for (const first of ['fit', 'evaluate', 'predict', 'trainStep'])
+    test(`threads=${threads}: while ${first} runs, every operation is refused and changes nothing (seed ${seed})`, async () => {
+      const run = operations[first] as (model: Model) => Promise<Record<string, unknown>>
+      const alone = await outcome({ threads }, run)
+      const disturbed = await outcome({ threads }, async (model) => {
+        let ended = false
+        const running = run(model).finally(() => {
+          ended = true
+        })
+        for (let turn = 0; turn < 4 && !ended; turn++) {
+          const messages = Object.entries(operations).map(
+            async ([name, operation]) => [name, await messageOf(() => operation(model))] as const,
+          )
+          for (const [name, message] of await Promise.all(messages)) assert.match(message, refused, `${name} at turn ${turn}`)
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        return running
+      })
+      if (first === 'fit') {
+        const losses = (o: typeof alone) => (o.result as { epochs: { trainLoss: number }[] }).epochs.map((e) => e.trainLoss)
+        assert.equal(losses(disturbed), losses(alone))
+      } else assert.equal(disturbed.result, alone.result)
+      assert.is(disturbed.method, 'rate')
+      assert.equal(disturbed.optimizer, alone.optimizer)
+      expectSameBits(`state seed=${seed}`, alone.state, disturbed.state)
+      expectSameBits(`state after another step seed=${seed}`, alone.after, disturbed.after)
+    })
+
+for (const threads of [1, 2])
+  test(`threads=${threads}: onEpoch may call what it awaits, and training goes on as without (seed ${seed})`, async () => {
+    await withFolder(async (folder) => {
+      const [plain, model] = [await compileToy({ threads }), await compileToy({ threads })]
+      await plain.fit(train, { epochs: 3 })
+      const results: unknown[] = []
+      let late: Promise<unknown> | undefined
+      await model.fit(train, {
+        epochs: 3,
+        onEpoch: async ({ epoch }) => {
+          const evaluation = await model.evaluate(other.data)
+          results.push(
+            (await model.predict(other.images)).classes.filter((c, i) => c === other.labels[i]).length / 21 - evaluation.accuracy,
+          )
+          await model.save(join(folder, 'weights.safetensors'))
+          await model.load(join(folder, 'weights.safetensors'))
+          for (const name of ['fit', 'prepare']) assert.match(await messageOf(() => operations[name](model)), refused, name)
+          // What is not awaited ends before the next epoch begins.
+          if (epoch === 2) late = model.evaluate(other.data).then((found) => assert.equal(found, evaluation))
+        },
+      })
+      await late
+      assert.equal(results, [0, 0, 0])
+      expectSameBits(`state seed=${seed}`, plain.stateDict(), model.stateDict())
+      await plain.dispose()
+      await model.dispose()
+    })
+  })
+
+for (const threads of [1, 2])
+  test(`threads=${threads}: onStep may read, and set parameters before it returns, but run nothing (seed ${seed})`, async () => {
+    const [plain, model] = [await compileToy({ threads }), await compileToy({ threads })]
+    await plain.fit(train, { epochs: 1 })
+    const messages: Promise<string>[] = []
+    await model.fit(train, {
+      epochs: 1,
+      onStep: ({ step }) => {
+        if (step === 2) model.loadStateDict(model.stateDict())
+        assert.ok(model.firingRates()['2'] > 0)
+        assert.is(Object.keys(model.gradients()).length, 8)
+        for (const name of ['fit', 'evaluate', 'predict', 'trainStep', 'load']) messages.push(messageOf(() => operations[name](model)))
+        // Later it is no pause any more.
+        if (step === 3) messages.push(messageOf(async () => operations.loadStateDict(await Promise.resolve(model))))
+      },
+    })
+    for (const message of await Promise.all(messages)) assert.match(message, refused)
+    assert.is(messages.length, 6 * 5 + 1)
+    expectSameBits(`state seed=${seed}`, plain.stateDict(), model.stateDict())
+    await plain.dispose()
+    await model.dispose()
+  })
+
+test('an operation or a callback that fails leaves the model free', async () => {
+  const model = await compileToy()
+  const fail = (): never => {
+    throw new Error('no more')
+  }
+  for (const call of [
+    () => model.fit(train, { onStep: fail }),
+    () => model.fit(train, { onEpoch: fail }),
+    () => model.fit(train, { schedule: fail }),
+    () => model.evaluate({ ...train, read: fail }),
+  ]) {
+    assert.is(await messageOf(call), 'no more')
+    await model.predict(other.images)
+    model.resetOptimizer()
+  }
+  await model.dispose()
+})
+
+for (const threads of [1, 2])
+  for (const operation of ['fit', 'evaluate'])
+    test(`threads=${threads}: disposing of the model ends ${operation} with a message that says so`, async () => {
+      const model = await compileToy({ threads })
+      let reads = 0
+      const read = (index: number, out: Float32Array): number => {
+        if (reads++ === 20) void model.dispose()
+        return train.read(index, out)
+      }
+      const data = { ...train, read }
+      const message = await messageOf(() => (operation === 'fit' ? model.fit(data, { epochs: 9 }) : model.evaluate(data)))
+      assert.is(message, 'the model was disposed; compile the network again')
+      assert.is(await messageOf(() => model.loadStateDict(model.stateDict())), message)
+    })
+
+test('disposing of the model while fit changes the method leaves no threads behind', async () => {
+  const threads: Promise<unknown>[] = []
+  const count = (worker: Worker): void => void threads.push(once(worker, 'exit'))
+  process.on('worker', count)
+  const model = await compileToy({ threads: 2 })
+  const running = messageOf(() => model.fit(train, { method: 'bptt' }))
+  await model.dispose()
+  assert.is(await running, 'the model was disposed; compile the network again')
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('worker', count)
+  assert.is(threads.length, 2)
+  await Promise.all(threads)
+})
+
+test('after a change of the method there are no firing rates until something runs', async () => {
+  const model = await compileToy()
+  await model.trainStep(batch.images, batch.labels)
+  assert.equal(Object.keys(model.firingRates()), ['2', '6'])
+  await model.prepare({ method: 'bptt', stepMode: 's' })
+  assert.equal(model.firingRates(), {})
+  await model.dispose()
+})
+
+test('a pause between two steps lets timers run, in browsers too', async () => {
+  const { setImmediate: own } = globalThis
+  for (const immediate of [own, undefined]) {
+    Object.assign(globalThis, { setImmediate: immediate })
+    try {
+      let ticked = false
+      setTimeout(() => {
+        ticked = true
+      }, 0)
+      for (let i = 0; i < 1e5 && !ticked; i++) await breathe()
+      assert.ok(ticked)
+    } finally {
+      Object.assign(globalThis, { setImmediate: own })
+    }
+  }
+})
+
+test.run()
