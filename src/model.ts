@@ -164,6 +164,9 @@ export class Model {
   private view!: DataView
   private failure: Error | undefined
   private disposed = false
+  private ended: Promise<void> | undefined
+  /** Settled when the last step has ended, well or not. */
+  private stepEnded: Promise<unknown> = Promise.resolve()
   private steps = 0
   private lastRates: readonly RateProbe[] = []
   /** @internal Held by the operation that runs. */
@@ -346,7 +349,7 @@ export class Model {
     set(Control.StepMask, this.stepMask())
     set(Control.NonFinite, 0)
     try {
-      await this.executor.run({
+      const running = this.executor.run({
         program: plan.programs[program],
         workers: this.threads,
         scratch: plan.workerScratchAt,
@@ -354,9 +357,9 @@ export class Model {
         spins: this.threads <= availableParallelism() ? 20000 : 0,
         timeoutMs: 60_000,
       })
+      this.stepEnded = running.catch(() => undefined)
+      await running
     } catch (error) {
-      // Disposing of a model ends its threads wherever they are.
-      if (this.disposed) this.checkAlive()
       const layer = this.graph.nodes[plan.recordLayers[program][view.getUint32(Control.Progress, true)] ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
       this.failure = new Error(`a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`, {
@@ -746,11 +749,12 @@ export class Model {
     return summarize(this.graph, this.plan)
   }
 
-  /** Ends all threads, and with them what runs, which then rejects. The model cannot be used afterwards, only read. */
-  async dispose(): Promise<void> {
-    if (this.disposed) return
+  /** Ends all threads when the running step, if any, has ended; an operation with more steps then rejects. The model cannot be used afterwards, only read. */
+  dispose(): Promise<void> {
     this.disposed = true
-    await this.executor.dispose()
+    // Not amid a step: what a worker says when its pool is gone would be an error that nobody can catch.
+    this.ended ??= this.stepEnded.then(() => this.executor.dispose())
+    return this.ended
   }
 }
 
