@@ -148,8 +148,8 @@ export enum Op {
   WeightStandardiseBackward = 47,
   /** Gradient of max pooling, to the chosen positions; unit = chunk of source pixels. PoolWord. */
   MaxPoolBackward = 48,
-  /** Gradient behind dropout; unit = chunk of pixels. PoolWord. */
-  DropoutBackward = 49,
+  /** Dropout of floats, and the gradient behind any dropout; unit = chunk of pixels. PoolWord. */
+  DropoutFloats = 49,
   /** Images floats of Out become 0; unit = PixelsPerUnit floats. PoolWord. */
   Clear = 53,
   /** Out[0] = Σ In[0 … Images − 1], in order; one unit. PoolWord. */

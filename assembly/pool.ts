@@ -191,7 +191,7 @@ export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /** Out[P][T][C] = In of the kept neurons, 0 for the others. In and Out may be the same. Writes. */
-export function dropoutBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
+export function dropoutFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = word(rec, PoolWord.C)
   const T = word(rec, PoolWord.T)
   const end = endOf(rec, unit)

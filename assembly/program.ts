@@ -12,7 +12,7 @@ import { biasGradient, convDense, convInputGradient, convWeightGradient, reduceS
 import { listWeightGradient, rateLists } from './list-gradient'
 import { crossEntropy, readout } from './loss'
 import { materialise } from './activity'
-import { clear, dropout, dropoutBackward, maxPool, maxPoolBackward, maxPoolFloats, sumScalars, timeSum, trace } from './pool'
+import { clear, dropout, dropoutFloats, maxPool, maxPoolBackward, maxPoolFloats, sumScalars, timeSum, trace } from './pool'
 import { neuron, neuronBackwardRate, neuronBackwardTime } from './neuron'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce, normEvaluate, normFinish, normStatistics } from './norm'
 import { Control, Fault, Op, Rec } from './opcodes'
@@ -55,7 +55,7 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.MaxPoolFloats: maxPoolFloats(rec, unit, t, scratch); break
     case Op.TimeSum: timeSum(rec, unit, t, scratch); break
     case Op.MaxPoolBackward: maxPoolBackward(rec, unit, t, scratch); break
-    case Op.DropoutBackward: dropoutBackward(rec, unit, t, scratch); break
+    case Op.DropoutFloats: dropoutFloats(rec, unit, t, scratch); break
     case Op.Dropout: dropout(rec, unit, t, scratch); break
     case Op.Trace: trace(rec, unit, t, scratch); break
     case Op.WeightStandardise: weightStandardise(rec, unit, t, scratch); break

@@ -159,10 +159,16 @@ export class BackwardPlanner {
   ): Buffer {
     const [first] = contributions
     if (contributions.length === 1 && isIdentity(first.pool) && first.scale === 1 && first.steps === steps) return first.buffer
-    const rows = Math.max(steps, ...contributions.map((c) => c.steps))
-    const summed = this.sum(Op.GradientSum, `${name} gradient`, contributions, shape, rows, stored, undefined)
-    if (rows === steps) return summed
-    return this.timeSum(`${name} gradient over time`, summed, shape, rows, stored)
+    if (steps === 1 && contributions.some((c) => c.steps > 1)) {
+      // Gradients at each step are summed over time; those with one row are sums over time already.
+      const each = contributions.filter((c) => c.steps > 1)
+      const rows = each[0].steps
+      const atEachStep = this.resolve(name, each, shape, rows, stored)
+      const buffer = this.timeSum(`${name} gradient over time`, atEachStep, shape, rows, stored)
+      const summed: Contribution = { buffer, steps: 1, outH: shape[1], outW: shape[2], pool: noPool, scale: 1 }
+      return this.resolve(name, [...contributions.filter((c) => c.steps === 1), summed], shape, 1, stored)
+    }
+    return this.sum(Op.GradientSum, `${name} gradient`, contributions, shape, steps, stored, undefined)
   }
 
   /** Σ over the steps of a gradient. */
@@ -250,12 +256,22 @@ export class BackwardPlanner {
   }
 
   /** What the weight's gradient multiplies with: the presynaptic rate, the spikes of each step, or a trace. */
-  private weightInput({ node, source, geometry, trace }: Extract<Item, { kind: 'conv' }>, steps: number): DenseInput {
+  private weightInput({ node, source, geometry, trace, inputSum }: Extract<Item, { kind: 'conv' }>, steps: number): DenseInput {
     const { builder, options } = this.context
     const through = options.method === 'bptt'
     const plain = plainFloat(source)
     const row = geometry.inC * 4
     if (trace) return { address: ref(trace), indirect: false, pixelBytes: row, stepBytes: 0, loopBytes: 0, meanSteps: 1 }
+    if (inputSum)
+      return {
+        address: ref(inputSum),
+        indirect: false,
+        pixelBytes: row,
+        stepBytes: 0,
+        loopBytes: 0,
+        meanSteps: 1,
+        scale: 1 / options.timeSteps,
+      }
     if (plain) {
       const input = denseInput(this.context, plain)
       const needsMean = options.method === 'rate' && input.meanSteps > 1
@@ -396,12 +412,17 @@ export class BackwardPlanner {
   }
 
   private dropout({ input, output, words, node }: Extract<Item, { kind: 'dropout' }>): void {
-    const { builder, gradientSteps } = this.context
     if (output.gradient.length === 0) return
-    const delta = this.resolve(output.name, output.gradient, output.shape, gradientSteps, output.stored)
-    const out = this.tensor(`${node.name} input gradient`, input.shape, gradientSteps, input.stored)
+    const steps = output.kind === 'float' ? this.stepsOf(output) : this.context.gradientSteps
+    const delta = this.resolve(output.name, output.gradient, output.shape, steps, output.stored)
+    const out = this.tensor(`${node.name} input gradient`, input.shape, steps, input.stored)
     const units = Math.ceil((this.context.options.batchSize * input.shape[1] * input.shape[2]) / (words[PoolWord.PixelsPerUnit] as number))
-    builder.emit(Op.DropoutBackward, units, { ...words, [PoolWord.Out]: ref(out), [PoolWord.In]: ref(delta), [PoolWord.T]: gradientSteps })
-    input.gradient.push({ buffer: out, steps: gradientSteps, outH: input.shape[1], outW: input.shape[2], pool: noPool, scale: 1 })
+    this.context.builder.emit(Op.DropoutFloats, units, {
+      ...words,
+      [PoolWord.Out]: ref(out),
+      [PoolWord.In]: ref(delta),
+      [PoolWord.T]: steps,
+    })
+    input.gradient.push({ buffer: out, steps, outH: input.shape[1], outW: input.shape[2], pool: noPool, scale: 1 })
   }
 }

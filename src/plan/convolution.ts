@@ -82,6 +82,8 @@ export interface DenseInput {
   readonly loopBytes: number
   /** Steps over which a time mean runs. */
   readonly meanSteps: number
+  /** Factor of what is read, for the weight's gradient; default 1. */
+  readonly scale?: number
 }
 
 function inputWords(input: DenseInput): Words {
@@ -368,6 +370,7 @@ export function emitWeightGradient(
   accumulate: boolean,
   name: string,
 ): void {
+  const { scale = 1 } = input
   if (usesWinograd(g, steps) && !input.indirect && typeof input.address === 'object') {
     const { buffer } = input.address
     const inBytes = g.inShape[1] * g.inShape[2] * g.inC * 4
@@ -376,7 +379,7 @@ export function emitWeightGradient(
       [ConvWord.Out]: out,
       [ConvWord.In]: ref(buffer, image * inBytes),
       [ConvWord.Delta]: ref(delta, image * outBytes),
-      [ConvWord.Scale]: f32(1),
+      [ConvWord.Scale]: f32(scale),
     })
     emitWinograd(b, winogradWeightPlan(winogradShape(g)), name, words, accumulate)
     return
@@ -398,7 +401,7 @@ export function emitWeightGradient(
     [ConvWord.Splits]: splits,
     [ConvWord.Partial]: partial ? ref(partial) : 0,
     [ConvWord.KPerUnit]: kPerUnit,
-    [ConvWord.Scale]: f32(1),
+    [ConvWord.Scale]: f32(scale),
     [ConvWord.Accumulate]: accumulate ? 1 : 0,
   }
   const columns = up(g.outC, 8)

@@ -36,6 +36,8 @@ export type Item =
       weight: Reference
       /** Presynaptic trace (OTTT), kept from step to step. */
       trace?: Buffer
+      /** Sum of the input over the steps of a loop outside (rate s), where nothing else tells its time mean. */
+      inputSum?: Buffer
     }
   | { kind: 'norm'; node: GraphNode; norm: Norm }
   | {
@@ -50,7 +52,7 @@ export type Item =
     }
   | { kind: 'materialise'; input: Expression; output: FloatTensor; node: GraphNode }
   | { kind: 'maxPool'; node: GraphNode; input: SpikeTensor | FloatTensor; output: SpikeTensor | FloatTensor; choice?: Buffer; words: Words }
-  | { kind: 'dropout'; node: GraphNode; input: SpikeTensor; output: SpikeTensor; words: Words }
+  | { kind: 'dropout'; node: GraphNode; input: SpikeTensor | FloatTensor; output: SpikeTensor | FloatTensor; words: Words }
   | { kind: 'loss'; logits: FloatTensor; delta?: Buffer; node: GraphNode }
 
 /** Spikes of one neuron layer, summed by units. */
@@ -229,9 +231,11 @@ export class ForwardPlanner {
       output = this.floatTensor(`${node.name} current`, node.shape, dense.steps)
       emitDense(builder, geometry, dense.steps, this.dense(dense), output.buffer, weight, bias, buffers.zeros)
     }
-    let trace: Buffer | undefined
-    if (this.training && options.method === 'ottt' && spikes) trace = this.trace(node, input, spikes.sources[0].lambda, geometry)
-    this.items.push({ kind: 'conv', node, layer, geometry, input, source: x, output, weight, trace })
+    const trace = this.training && options.method === 'ottt' ? this.trace(node, x, geometry) : undefined
+    // Counts give the time mean of spikes and the input is all there, but a current is gone when the loop over t outside goes on.
+    const passing = outer && options.method === 'rate' && dense && x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
+    const inputSum = this.training && passing && dense ? this.timeSum(node, dense) : undefined
+    this.items.push({ kind: 'conv', node, layer, geometry, input, source: x, output, weight, trace, inputSum })
     return { shape: node.shape, terms: [term(output)] }
   }
 
@@ -248,9 +252,23 @@ export class ForwardPlanner {
     return ref(out)
   }
 
-  private trace(node: GraphNode, input: Expression, lambda: number, geometry: Geometry): Buffer {
+  /** Trace of a layer's input; none for the first layer, which reads the raw frame. */
+  private trace(node: GraphNode, input: Expression, geometry: Geometry): Buffer | undefined {
     const { builder, options } = this.context
     const [, h, w] = input.shape
+    const spikes = input.terms.flatMap(({ tensor }) => (tensor.kind === 'spikes' ? [tensor] : []))
+    if (input.terms.every(({ tensor }) => tensor.kind === 'float' && tensor.input)) return undefined
+    expect(
+      spikes.length === input.terms.length,
+      () =>
+        `${node.name} (${node.kind}): method 'ottt' traces the spikes that a layer reads, this one reads currents; put a neuron layer before it or use 'sltt'`,
+    )
+    const [{ lambda }] = spikes
+    expect(
+      spikes.every((tensor) => tensor.lambda === lambda),
+      () =>
+        `${node.name} (${node.kind}): method 'ottt' needs one tau for all neurons whose spikes a layer adds up; give them the same tau or use 'sltt'`,
+    )
     const bytes = options.batchSize * h * w * geometry.inC * 4
     const now = builder.buffer(`${node.name} presynaptic spikes`, bytes)
     emitMaterialise(builder, input, options.batchSize, 1, options.timeSteps, false, now, geometry.inC, this.dense)
@@ -504,21 +522,13 @@ export class ForwardPlanner {
     return { shape: node.shape, terms: terms.map((t) => ({ ...t, pool, scale: t.scale * factor })) }
   }
 
-  /** The spike tensor that an expression is, for operations on spikes alone. */
-  private spikesOnly(node: GraphNode, x: Expression): { tensor: SpikeTensor; scale: number } {
-    const [t] = x.terms
-    expect(
-      x.terms.length === 1 && t.tensor.kind === 'spikes' && isIdentity(t.pool),
-      () => `${node.name} (${node.kind}): works on the spikes of a neuron layer; put it right behind lif()`,
-    )
-    return { tensor: t.tensor as SpikeTensor, scale: t.scale }
-  }
-
   private maxPool(node: GraphNode, layer: MaxPool2d, x: Expression): Expression {
-    if (x.terms.every((t) => t.tensor.kind === 'float')) return this.maxPoolFloats(node, layer, x)
+    // One layer's spikes stay spikes; anything else is pooled as the sum that it is.
+    const [only] = x.terms
+    if (x.terms.length > 1 || only.tensor.kind === 'float' || !isIdentity(only.pool) || only.scale <= 0)
+      return this.maxPoolFloats(node, layer, x)
     const { builder, options, callSteps, outer, gradientSteps } = this.context
-    const { tensor, scale } = this.spikesOnly(node, x)
-    expect(scale > 0, () => `${node.name} (maxPool2d): spikes scaled by ${scale} have no maximum that is a spike; use a positive scale`)
+    const { tensor, scale } = only
     const output = this.spikeTensor(node.name, node.shape, tensor.lambda)
     const pixels = options.batchSize * node.shape[1] * node.shape[2]
     const perStep = options.method !== 'rate'
@@ -611,8 +621,10 @@ export class ForwardPlanner {
   }
 
   private dropout(node: GraphNode, layer: Dropout, x: Expression): Expression {
+    const [only] = x.terms
+    if (x.terms.length > 1 || only.tensor.kind === 'float' || !isIdentity(only.pool)) return this.dropoutFloats(node, layer, x)
     const { builder, options, callSteps } = this.context
-    const { tensor, scale } = this.spikesOnly(node, x)
+    const { tensor, scale } = only
     const output = this.spikeTensor(node.name, tensor.shape, tensor.lambda)
     const pixels = options.batchSize * tensor.shape[1] * tensor.shape[2]
     const pixelsPerUnit = perUnit(pixels, tensor.stored)
@@ -637,6 +649,34 @@ export class ForwardPlanner {
     })
     this.items.push({ kind: 'dropout', node, input: tensor, output, words })
     return { shape: node.shape, terms: [{ ...term(output), scale: scale / (1 - layer.p) }] }
+  }
+
+  /** Dropout of anything that is not one layer's spikes: written out, its values zeroed. */
+  private dropoutFloats(node: GraphNode, layer: Dropout, x: Expression): Expression {
+    const { builder, options } = this.context
+    const plain = plainFloat(x)
+    const input = plain && !plain.input ? plain : this.materialise(node, x)
+    const output = this.floatTensor(node.name, input.shape, input.steps)
+    const [, h, w] = input.shape
+    const pixels = options.batchSize * h * w
+    const pixelsPerUnit = perUnit(pixels, input.stored * input.steps)
+    const words: Words = {
+      [PoolWord.Images]: options.batchSize,
+      [PoolWord.H]: h,
+      [PoolWord.W]: w,
+      [PoolWord.C]: input.stored,
+      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+      [PoolWord.Factor]: f32(layer.p),
+      [PoolWord.Stream]: ++this.stream,
+    }
+    builder.emit(Op.DropoutFloats, Math.ceil(pixels / pixelsPerUnit), {
+      ...words,
+      [PoolWord.Out]: ref(output.buffer),
+      [PoolWord.In]: ref(input.buffer as Buffer),
+      [PoolWord.T]: input.steps,
+    })
+    this.items.push({ kind: 'dropout', node, input, output, words })
+    return { shape: node.shape, terms: [{ ...term(output), scale: 1 / (1 - layer.p) }] }
   }
 
   private loss(node: GraphNode): void {

@@ -197,7 +197,6 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   b.phase = 'backward'
   b.startSection(1)
   for (const item of backward.standardised) backward.emitStandardised(item)
-  const beforeUpdate = b.programs[0].sections.length
   b.startSection(1)
   if (!(context.online && options.update === 'everyStep')) emitUpdate()
   const kept = b.buffers.filter(
@@ -209,7 +208,14 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const evaluation = new ForwardPlanner(context, false).run()
 
   const [train, evaluate] = b.programs
-  const programs = [train, { name: 'gradients', sections: train.sections.slice(0, beforeUpdate) }, evaluate]
+  const programs = [
+    train,
+    {
+      name: 'gradients',
+      sections: train.sections.map(({ records, repeats }) => ({ records: records.filter((r) => r.phase !== 'update'), repeats })),
+    },
+    evaluate,
+  ]
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
   const size = encodedSize(programs)

@@ -358,7 +358,7 @@ for (const variant of variants) {
       const input = engine.putFloats(gradient)
       // Out may be In.
       const out = random() < 0.5 ? input : engine.alloc(gradient.byteLength, NAN)
-      const record = engine.record(Op.DropoutBackward, units, {
+      const record = engine.record(Op.DropoutFloats, units, {
         ...words,
         [PoolWord.Out]: out,
         [PoolWord.In]: input,

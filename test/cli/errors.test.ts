@@ -82,7 +82,10 @@ test('a loss that is not a number names step and layer, and leaves what was save
     const before = await readFile(weights)
     const { code, stderr } = await run(['train', '--lr', '1e38', '--epochs', '1', '--out', folder])
     assert.is(code, 1)
-    assert.match(stderr, /^spikewasm: step \d+ of epoch 1: (the loss is (NaN|Infinity)|a gradient is not finite|the variance of a batch is not finite); it shows first in layer \S+ .*\n$/)
+    assert.match(
+      stderr,
+      /^spikewasm: step \d+ of epoch 1: (the loss is (NaN|Infinity)|a gradient is not finite|the variance of a batch is not finite); it shows first in layer \S+ .*\n$/,
+    )
     assert.ok(before.equals(await readFile(weights)))
     assert.is((await run(['eval', '--run', folder])).code, 0)
   }))

@@ -95,6 +95,22 @@ const geometries: readonly Geometry[] = [
     ],
   },
   {
+    name: 'currents behind currents: conv–conv, pool–pool, linear–linear',
+    input: [2, 6, 5],
+    layers: [
+      conv2d(2, 5, 3, { padding: 1 }),
+      conv2d(5, 9, 3, { padding: 1 }),
+      lif(),
+      avgPool2d(2),
+      avgPool2d([3, 2]),
+      conv2d(9, 6, 1),
+      lif(),
+      flatten(),
+      linear(6, 7),
+      linear(7, 3),
+    ],
+  },
+  {
     name: '3×4×1 linear 17–33',
     input: [3, 4, 1],
     layers: [flatten(), linear(12, 17), lif(), linear(17, 33, { bias: false }), lif(), linear(33, 3)],
