@@ -2,7 +2,16 @@
 
 export * from './data/index.js'
 export { SpikewasmError } from './errors.js'
-export { type CompileOptions, compile, Model, type NamedTensor, type Prediction, type StateDict, type StepOptions, type StepResult } from './model.js'
+export {
+  type CompileOptions,
+  compile,
+  Model,
+  type NamedTensor,
+  type Prediction,
+  type StateDict,
+  type StepOptions,
+  type StepResult,
+} from './model.js'
 export * from './models/index.js'
 export * from './nn/containers.js'
 export * from './nn/layers.js'

@@ -27,12 +27,22 @@ const y = labels(B, 4, seed)
 /** Preactivation: the stream is a current, which neurons, a projection and the next sum read. */
 const preact = (c: number, n: number): Module =>
   block(
-    { spike1: lif({ vThreshold: 0.3 }), conv1: conv2d(c, n, 3, { padding: 1 }), spike2: lif({ vThreshold: 0.3 }), conv2: conv2d(n, n, 3, { padding: 1 }), down: conv2d(c, n, 1) },
+    {
+      spike1: lif({ vThreshold: 0.3 }),
+      conv1: conv2d(c, n, 3, { padding: 1 }),
+      spike2: lif({ vThreshold: 0.3 }),
+      conv2: conv2d(n, n, 3, { padding: 1 }),
+      down: conv2d(c, n, 1),
+    },
     (m, v, { add }) => add(m.conv2(m.spike2(m.conv1(m.spike1(v)))), m.down(v)),
   )
 const sew = (c: number): Module =>
-  block({ a: sequential(conv2d(c, c, 3, { padding: 1 }), lif({ vThreshold: 0.2 })), b: sequential(conv2d(c, c, 3, { padding: 1 }), lif({ vThreshold: 0.2 })) }, (m, v, { add }) =>
-    add(m.b(m.a(v)), v),
+  block(
+    {
+      a: sequential(conv2d(c, c, 3, { padding: 1 }), lif({ vThreshold: 0.2 })),
+      b: sequential(conv2d(c, c, 3, { padding: 1 }), lif({ vThreshold: 0.2 })),
+    },
+    (m, v, { add }) => add(m.b(m.a(v)), v),
   )
 
 const networks: Record<string, Module> = {
