@@ -655,7 +655,11 @@ export class Model {
       const { parseSafetensors, toFloat32 } = await import('./io/safetensors.js')
       const { readFileClear } = await import('./io/files.js')
       const { tensors } = parseSafetensors(await readFileClear(path, 'weights'), path)
-      this.takeState(Object.fromEntries([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }])))
+      try {
+        this.takeState(Object.fromEntries([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }])))
+      } catch (error) {
+        throw error instanceof SpikewasmError ? new SpikewasmError(`${path}: ${error.message}`, { cause: error }) : error
+      }
     })
   }
 
