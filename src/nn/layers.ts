@@ -266,10 +266,7 @@ function neuron(name: string, tau: number, learnable: boolean, options: NeuronOp
   const surrogates = Object.keys(defaultAlpha)
   expect(surrogates.includes(surrogate), () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`)
   const { alpha = defaultAlpha[surrogate] } = options
-  expect(
-    typeof tau === 'number' && tau > 1 && !(learnable && tau === Number.POSITIVE_INFINITY),
-    () => `${name}.tau must be > 1${learnable ? ' and finite' : ''}, got ${describe(tau)}`,
-  )
+  expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
   expect(!learnable || tau < Number.POSITIVE_INFINITY, () => `${name}.tau must be finite, got ${tau}; use integrateAndFire()`)
   expect(Number.isFinite(vThreshold) && vThreshold > 0, () => `${name}.vThreshold must be > 0, got ${describe(vThreshold)}`)
   expect(
