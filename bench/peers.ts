@@ -12,9 +12,9 @@ import { denseFlops, describeShape, type LayerShape, layerShapes, quickShapes } 
 const folder = fileURLToPath(new URL('../../bench/peers/', import.meta.url))
 const RATE = 0.2
 
-/** What run.mjs writes for one library, kind of work and shape. */
+/** What run.mjs writes for one product, kind of work and shape. */
 interface PeerResult {
-  readonly library: string
+  readonly product: string
   readonly work: string
   readonly shape?: LayerShape
   readonly first?: number
@@ -83,21 +83,21 @@ export function benchPeers(isQuick: boolean, label: string, progress: (text: str
       ])
     for (const r of result.filter(({ shape }) => shape !== undefined && describeShape(shape) === describeShape(s))) {
       if (r.median === undefined) {
-        rows.push([describeShape(s), r.work, r.library, 'cannot', '', '', ''])
+        rows.push([describeShape(s), r.work, r.product, 'cannot', '', '', ''])
         continue
       }
       const gflops = denseFlops(s, r.work.startsWith('forward') ? images * T : images) / 1e6 / r.median
       rows.push([
         describeShape(s),
         r.work,
-        r.library,
+        r.product,
         digits(r.median),
         deviation(r.spread ?? 0),
         digits(gflops),
         digits(r.first ?? Number.NaN),
       ])
       const entry = {
-        name: `peer | ${r.library} | ${r.work} | ${describeShape(s)}`,
+        name: `peer | ${r.product} | ${r.work} | ${describeShape(s)}`,
         range: deviation(r.spread ?? 0),
         extra: [`first call ${digits(r.first ?? Number.NaN)} ms, ${r.samples} samples`, 'dense', '1 thread', label].join('\n'),
       }
@@ -105,8 +105,8 @@ export function benchPeers(isQuick: boolean, label: string, progress: (text: str
       report.biggerIsBetter.push({ ...entry, unit: 'GFLOP/s', value: gflops })
     }
   }
-  for (const library of ['tfjs-backend-wasm', 'onnxruntime-web']) rows.push(['network', 'training step', library, 'cannot', '', '', ''])
-  const reasons = new Set(result.filter((r) => r.cannot !== undefined).map((r) => `${r.library} cannot do ${r.work}: ${r.cannot}`))
+  for (const product of ['tfjs-backend-wasm', 'onnxruntime-web']) rows.push(['network', 'training step', product, 'cannot', '', '', ''])
+  const reasons = new Set(result.filter((r) => r.cannot !== undefined).map((r) => `${r.product} cannot do ${r.work}: ${r.cannot}`))
   report.tables.push({
     title: `Other libraries: ${Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
@@ -116,7 +116,7 @@ export function benchPeers(isQuick: boolean, label: string, progress: (text: str
       ...reasons,
       'A training step needs gradients of weights: tfjs-backend-wasm has no kernel for those of convolutions, onnxruntime-web only infers.',
     ],
-    head: ['shape', 'work', 'library', 'ms', 'spread', 'GFLOP/s', 'first ms'],
+    head: ['shape', 'work', 'product', 'ms', 'spread', 'GFLOP/s', 'first ms'],
     rows,
   })
   return report

@@ -1,5 +1,5 @@
 // What other WebAssembly libraries do with the same convolutions, on one thread. Reads { shapes, forwardImages, gradientImages,
-// warmupMs, measureMs } as JSON from its argument; the last line that it writes is JSON: versions, and for each library and shape milliseconds, or why it
+// warmupMs, measureMs } as JSON from its argument; the last line that it writes is JSON: versions, and for each product and shape milliseconds, or why it
 // cannot do the work.
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -39,11 +39,11 @@ const reason = (error) =>
     .split('\n')[0]
     .slice(0, 160)
 
-async function attempt(result, library, work, shape, call) {
+async function attempt(result, product, work, shape, call) {
   try {
-    result.push({ library, work, shape, ...(await time(call)) })
+    result.push({ product, work, shape, ...(await time(call)) })
   } catch (error) {
-    result.push({ library, work, shape, cannot: reason(error) })
+    result.push({ product, work, shape, cannot: reason(error) })
   }
 }
 
@@ -54,14 +54,14 @@ async function tensorflow(result) {
   setThreadsCount(1)
   await tf.setBackend('wasm')
   await tf.ready()
-  const library = 'tfjs-backend-wasm'
+  const product = 'tfjs-backend-wasm'
   for (const s of shapes) {
     const out = s.inH / s.stride
     const many = tf.tensor4d(noise(forwardImages * s.inH * s.inH * s.inC), [forwardImages, s.inH, s.inH, s.inC])
     const x = many.slice(0, gradientImages)
     const w = tf.tensor4d(noise(s.kernel * s.kernel * s.inC * s.outC), [s.kernel, s.kernel, s.inC, s.outC])
     const dy = tf.tensor4d(noise(gradientImages * out * out * s.outC), [gradientImages, out, out, s.outC])
-    const timed = (work, make) => attempt(result, library, work, s, () => make().dispose())
+    const timed = (work, make) => attempt(result, product, work, s, () => make().dispose())
     // Kernels run when they are called, on memory of the backend: nothing has to be read back.
     await timed('forward, dense', () => tf.conv2d(many, w, s.stride, 'same'))
     await timed('input gradient', () => tf.conv2dTranspose(dy, w, x.shape, s.stride, 'same'))
@@ -76,7 +76,7 @@ async function onnx(result) {
   ort.env.wasm.numThreads = 1
   ort.env.logLevel = 'error'
   ort.env.wasm.wasmPaths = pathToFileURL(join(dirname(require.resolve('onnxruntime-web')), '/')).href
-  const library = 'onnxruntime-web'
+  const product = 'onnxruntime-web'
   for (const s of shapes) {
     const out = s.inH / s.stride
     const dims = { x: [forwardImages, s.inC, s.inH, s.inH], w: [s.outC, s.inC, s.kernel, s.kernel], y: [forwardImages, s.outC, out, out] }
@@ -85,24 +85,24 @@ async function onnx(result) {
     try {
       session = await ort.InferenceSession.create(new Uint8Array(model), { executionProviders: ['wasm'] })
     } catch (error) {
-      result.push({ library, work: 'forward, dense', shape: s, cannot: reason(error) })
+      result.push({ product, work: 'forward, dense', shape: s, cannot: reason(error) })
       continue
     }
     const x = new ort.Tensor('float32', noise(forwardImages * s.inC * s.inH * s.inH), dims.x)
-    await attempt(result, library, 'forward, dense', s, () => session.run({ x }))
+    await attempt(result, product, 'forward, dense', s, () => session.run({ x }))
     await session.release()
   }
 }
 
 const result = []
-for (const [library, run] of [
+for (const [product, run] of [
   ['tfjs-backend-wasm', tensorflow],
   ['onnxruntime-web', onnx],
 ]) {
   try {
     await run(result)
   } catch (error) {
-    result.push({ library, work: 'everything', cannot: reason(error) })
+    result.push({ product, work: 'everything', cannot: reason(error) })
   }
 }
 const versions = Object.fromEntries(['@tensorflow/tfjs-backend-wasm', 'onnxruntime-web'].map((name) => [name, version(name)]))
