@@ -9,6 +9,9 @@ export const variants = {
   bptt: { method: 'bptt', stepMode: 'm' },
   ottt: { method: 'ottt', stepMode: 's' },
   sltt: { method: 'sltt', stepMode: 's' },
+  'bptt-s': { method: 'bptt', stepMode: 's' },
+  'ottt-o': { method: 'ottt', stepMode: 's', update: 'everyStep' },
+  'sltt-1': { method: 'sltt', stepMode: 's', backwardSteps: 1 },
 } as const satisfies Record<string, MethodOptions>
 
 export type Variant = keyof typeof variants

@@ -189,7 +189,10 @@ const wrong: [options: Partial<DiagnoseOptions>, message: RegExp][] = [
   [{ timeSteps: [2, 2] }, /^diagnose\.timeSteps must be one or more different integers, got \[2, 2\]$/],
   [{ timeSteps: [2, 0] }, /timeSteps must be an integer from 1 to 255, got 0$/],
   [{ timeSteps: [33], methods: ['sltt'] }, /^timeSteps must be at most 32 with method sltt, got 33$/],
-  [{ methods: [] }, /^diagnose\.methods must be one or more of rate-m, rate-s, bptt, ottt, sltt, each once, got \[\]$/],
+  [
+    { methods: [] },
+    /^diagnose\.methods must be one or more of rate-m, rate-s, bptt, ottt, sltt, bptt-s, ottt-o, sltt-1, each once, got \[\]$/,
+  ],
   [{ methods: ['rate' as Variant] }, /^diagnose\.methods must be .* got \[rate\]$/],
   [{ steps: 0 }, /^diagnose\.steps must be an integer ≥ 1, got 0$/],
   [{ batchSize: 1443 }, /^diagnose\.batchSize must be at most the number of training samples, 1442, got 1443$/],
