@@ -1,18 +1,7 @@
 /** Tensors between layers written out as floats: sums of currents and of pooled spikes, and their time means. */
 
+import { address, word } from './record'
 import { MaterialiseWord, TermWord } from './opcodes'
-
-// @ts-ignore: decorator
-@inline
-function word(rec: usize, index: i32): i32 {
-  return load<i32>(rec + (<usize>index << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function address(rec: usize, index: i32): usize {
-  return <usize>load<u32>(rec + (<usize>index << 2))
-}
 
 /**
  * Out[b][y][x][t][c] = Σ over terms of Scale · (float tensor, affine per channel) or Scale · Σ over the pooling window of spikes.

@@ -6,21 +6,10 @@
  *   Out[b][oy][ox][t][n] = Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] · W[k(ky,kx,c)][n]
  */
 
+import { address, word } from './record'
 import { check } from './check'
 import { ConvWord } from './opcodes'
 import { addTile, EDGE_BYTES, KC, micro, microAdd, microNarrow, MR, packRows } from './matmul'
-
-// @ts-ignore: decorator
-@inline
-function word(rec: usize, index: i32): i32 {
-  return load<i32>(rec + (<usize>index << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function address(rec: usize, index: i32): usize {
-  return <usize>load<u32>(rec + (<usize>index << 2))
-}
 
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator

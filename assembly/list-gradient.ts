@@ -22,6 +22,7 @@
  *
  * Sizes and words come from src/plan/list-gradient-geometry.ts.
  */
+import { address, word } from './record'
 import { check } from './check'
 import { ConvWord } from './opcodes'
 
@@ -30,18 +31,6 @@ const BLOCK: i32 = 16
 const BLOCK_BYTES: usize = 64
 /** Input channels of one unit of lists. */
 const LIST_CHANNELS: i32 = 16
-
-// @ts-ignore: decorator
-@inline
-function word(rec: usize, index: i32): i32 {
-  return load<i32>(rec + (<usize>index << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function address(rec: usize, index: i32): usize {
-  return <usize>load<u32>(rec + (<usize>index << 2))
-}
 
 /** Zeros before the first row (column) of a grid. */
 // @ts-ignore: decorator

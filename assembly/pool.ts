@@ -1,19 +1,8 @@
 /** Max pooling, and spikes through dropout, forward beside backward; presynaptic traces; sums over time. */
 
+import { address, word } from './record'
 import { Control, PoolWord } from './opcodes'
 import { random64 } from './random'
-
-// @ts-ignore: decorator
-@inline
-function word(rec: usize, index: i32): i32 {
-  return load<i32>(rec + (<usize>index << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function address(rec: usize, index: i32): usize {
-  return <usize>load<u32>(rec + (<usize>index << 2))
-}
 
 /** First and end of a unit's pixels. */
 // @ts-ignore: decorator

@@ -11,6 +11,7 @@
  * other than 15 is split into its spikes in steps 0–1 and those in steps 2–3, and the neuron stands in the lists of both parts. The rule
  * "list p counts at the steps in p" holds for both kinds of lists.
  */
+import { address, word } from './record'
 import { check } from './check'
 import { ConvWord } from './opcodes'
 
@@ -22,18 +23,6 @@ const PAIR_PATTERNS: i32 = 0b1001000100011110
 
 /** Patterns of a group and the unused pattern 0: 16 words of 4 bytes in every table of pointers. */
 const POINTERS: usize = 64
-
-// @ts-ignore: decorator
-@inline
-function word(rec: usize, index: i32): i32 {
-  return load<i32>(rec + (<usize>index << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function address(rec: usize, index: i32): usize {
-  return <usize>load<u32>(rec + (<usize>index << 2))
-}
 
 // @ts-ignore: decorator
 @inline

@@ -7,19 +7,8 @@
  * Sums run in float64 over k in order. Rows of padded input channels stay zero.
  */
 
+import { address, word } from './record'
 import { StandardiseWord } from './opcodes'
-
-// @ts-ignore: decorator
-@inline
-function word(rec: usize, index: i32): i32 {
-  return load<i32>(rec + (<usize>index << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function address(rec: usize, index: i32): usize {
-  return <usize>load<u32>(rec + (<usize>index << 2))
-}
 
 /** Writes Out. unit = one block of output channels. */
 export function weightStandardise(rec: usize, unit: i32, t: i32, scratch: usize): void {

@@ -13,6 +13,7 @@
  *
  * The sizes of scratch, and the words of the records, come from src/plan/winograd-geometry.ts.
  */
+import { address, word } from './record'
 import { check } from './check'
 import { ConvWord } from './opcodes'
 
@@ -25,18 +26,6 @@ const PLANES: usize = 36
 const TRANSFORM_BYTES: usize = 576
 /** Keeps the planes of per-worker scratch apart in the cache. */
 const PLANE_PADDING: usize = 192
-
-// @ts-ignore: decorator
-@inline
-function word(rec: usize, index: i32): i32 {
-  return load<i32>(rec + (<usize>index << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function address(rec: usize, index: i32): usize {
-  return <usize>load<u32>(rec + (<usize>index << 2))
-}
 
 // @ts-ignore: decorator
 @inline
