@@ -94,36 +94,90 @@ function tile(x0: v128, x1: v128, x2: v128, x3: v128, dst: usize, to: usize): vo
   v128.store(dst + to * 5, x3)
 }
 
+/** Aᵀ, 6 → 4, written to four addresses. */
+// @ts-ignore: decorator
+@inline
+function output(x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, d0: usize, d1: usize, d2: usize, d3: usize): void {
+  const s1 = f32x4.add(x1, x2)
+  const t1 = f32x4.sub(x1, x2)
+  const s2 = f32x4.add(x3, x4)
+  const t2 = f32x4.sub(x3, x4)
+  v128.store(d0, f32x4.add(f32x4.add(x0, s1), s2))
+  v128.store(d1, f32x4.add(t1, times(2, t2)))
+  v128.store(d2, f32x4.add(s1, times(4, s2)))
+  v128.store(d3, f32x4.add(f32x4.add(t1, times(8, t2)), x5))
+}
+
+/** A'ᵀ, 6 → 3, written to three addresses; with `last` times `factor`, and with `add` too +=. */
+// @ts-ignore: decorator
+@inline
+function taps(
+  x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, last: bool, factor: v128, add: bool, d0: usize, d1: usize, d2: usize,
+): void {
+  const s1 = f32x4.add(x1, x2)
+  const s2 = f32x4.add(x3, x4)
+  let y0 = f32x4.add(f32x4.add(x0, s1), s2)
+  let y1 = f32x4.add(f32x4.sub(x1, x2), times(2, f32x4.sub(x3, x4)))
+  let y2 = f32x4.add(f32x4.add(s1, times(4, s2)), x5)
+  if (last) {
+    y0 = f32x4.mul(factor, y0)
+    y1 = f32x4.mul(factor, y1)
+    y2 = f32x4.mul(factor, y2)
+  }
+  if (last && add) {
+    y0 = f32x4.add(v128.load(d0), y0)
+    y1 = f32x4.add(v128.load(d1), y1)
+    y2 = f32x4.add(v128.load(d2), y2)
+  }
+  v128.store(d0, y0)
+  v128.store(d1, y1)
+  v128.store(d2, y2)
+}
+
 // --- Transforms of a tensor's tiles: down the columns into `line`, then along its rows. ---
 
 /**
- * Bᵀ x B: six rows of six pixels, whose addresses stand in `rows` (u32), → 36 planes at `dst`, for `vectors` times four channels. Columns `from` … `to` − 1
- * are read, the others are those that the caller left in `line` [6][6]. Behind each `group` of vectors `dst` jumps.
+ * One tile, `vectors` times four channels: six rows of six pixels by Bᵀ (`halo`) or four rows of four by G', whose addresses stand in `rows` (u32), → 36
+ * planes at `dst`. Columns `from` … `to` − 1 are read, the others are those that the caller left in `line` [6 rows][6 or 4]. Behind each `group` of
+ * vectors `dst` jumps.
  */
-export function winogradPatch(
-  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize,
+// @ts-ignore: decorator
+@inline
+function transformTile(
+  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize, halo: bool,
 ): void {
   const r0 = <usize>load<u32>(rows)
   const r1 = <usize>load<u32>(rows, 4)
   const r2 = <usize>load<u32>(rows, 8)
   const r3 = <usize>load<u32>(rows, 12)
-  const r4 = <usize>load<u32>(rows, 16)
-  const r5 = <usize>load<u32>(rows, 20)
+  const r4 = halo ? <usize>load<u32>(rows, 16) : 0
+  const r5 = halo ? <usize>load<u32>(rows, 20) : 0
+  const pitch: usize = halo ? 96 : 64
   const first = line + from * VECTOR_BYTES
   const last = line + to * VECTOR_BYTES
-  const end = line + TRANSFORM_BYTES
+  const end = line + 6 * pitch
   const plane6 = plane * 6
   let at = from * pixel
   let left = group
   for (; vectors > 0; vectors--) {
     let o = at
     for (let l = first; l < last; l += VECTOR_BYTES) {
-      patch(v128.load(r0 + o), v128.load(r1 + o), v128.load(r2 + o), v128.load(r3 + o), v128.load(r4 + o), v128.load(r5 + o), l, 96)
+      const x0 = v128.load(r0 + o)
+      const x1 = v128.load(r1 + o)
+      const x2 = v128.load(r2 + o)
+      const x3 = v128.load(r3 + o)
+      if (halo) patch(x0, x1, x2, x3, v128.load(r4 + o), v128.load(r5 + o), l, pitch)
+      else tile(x0, x1, x2, x3, l, pitch)
       o += pixel
     }
     let d = dst
-    for (let l = line; l < end; l += 96) {
-      patch(v128.load(l), v128.load(l, 16), v128.load(l, 32), v128.load(l, 48), v128.load(l, 64), v128.load(l, 80), d, plane)
+    for (let l = line; l < end; l += pitch) {
+      const x0 = v128.load(l)
+      const x1 = v128.load(l, 16)
+      const x2 = v128.load(l, 32)
+      const x3 = v128.load(l, 48)
+      if (halo) patch(x0, x1, x2, x3, v128.load(l, 64), v128.load(l, 80), d, plane)
+      else tile(x0, x1, x2, x3, d, plane)
       d += plane6
     }
     at += VECTOR_BYTES
@@ -135,38 +189,18 @@ export function winogradPatch(
   }
 }
 
-/** G' x G'ᵀ: the same for four rows of four pixels; `line` [6][4]. */
+/** Bᵀ x B, see transformTile. */
+export function winogradPatch(
+  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize,
+): void {
+  transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, true)
+}
+
+/** G' x G'ᵀ, see transformTile. */
 export function winogradTile(
   dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize,
 ): void {
-  const r0 = <usize>load<u32>(rows)
-  const r1 = <usize>load<u32>(rows, 4)
-  const r2 = <usize>load<u32>(rows, 8)
-  const r3 = <usize>load<u32>(rows, 12)
-  const first = line + from * VECTOR_BYTES
-  const last = line + to * VECTOR_BYTES
-  const end = line + 384
-  const plane6 = plane * 6
-  let at = from * pixel
-  let left = group
-  for (; vectors > 0; vectors--) {
-    let o = at
-    for (let l = first; l < last; l += VECTOR_BYTES) {
-      tile(v128.load(r0 + o), v128.load(r1 + o), v128.load(r2 + o), v128.load(r3 + o), l, 64)
-      o += pixel
-    }
-    let d = dst
-    for (let l = line; l < end; l += 64) {
-      tile(v128.load(l), v128.load(l, 16), v128.load(l, 32), v128.load(l, 48), d, plane)
-      d += plane6
-    }
-    at += VECTOR_BYTES
-    dst += VECTOR_BYTES
-    if (--left == 0) {
-      left = group
-      dst += jump
-    }
-  }
+  transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, false)
 }
 
 /** Zeros to `bytes` (a multiple of 16) at `dst`. */
@@ -258,34 +292,17 @@ export function winogradOutput(rows: usize, columns: i32, pixel: usize, src: usi
   for (; vectors > 0; vectors--) {
     let p = src
     for (let l = line; l < end; l += 64) {
-      const x1 = v128.load(p + plane)
-      const x2 = v128.load(p + plane * 2)
-      const x3 = v128.load(p + plane * 3)
-      const x4 = v128.load(p + plane * 4)
-      const s1 = f32x4.add(x1, x2)
-      const d1 = f32x4.sub(x1, x2)
-      const s2 = f32x4.add(x3, x4)
-      const d2 = f32x4.sub(x3, x4)
-      v128.store(l, f32x4.add(f32x4.add(v128.load(p), s1), s2))
-      v128.store(l, f32x4.add(d1, times(2, d2)), 16)
-      v128.store(l, f32x4.add(s1, times(4, s2)), 32)
-      v128.store(l, f32x4.add(f32x4.add(d1, times(8, d2)), v128.load(p + plane * 5)), 48)
+      output(
+        v128.load(p), v128.load(p + plane), v128.load(p + plane * 2), v128.load(p + plane * 3), v128.load(p + plane * 4), v128.load(p + plane * 5),
+        l, l + 16, l + 32, l + 48,
+      )
       p += plane6
     }
     let o: usize = 0
     for (let l = line; l < last; l += VECTOR_BYTES) {
-      const x1 = v128.load(l, 64)
-      const x2 = v128.load(l, 128)
-      const x3 = v128.load(l, 192)
-      const x4 = v128.load(l, 256)
-      const s1 = f32x4.add(x1, x2)
-      const d1 = f32x4.sub(x1, x2)
-      const s2 = f32x4.add(x3, x4)
-      const d2 = f32x4.sub(x3, x4)
-      v128.store(r0 + o, f32x4.add(f32x4.add(v128.load(l), s1), s2))
-      v128.store(r1 + o, f32x4.add(d1, times(2, d2)))
-      v128.store(r2 + o, f32x4.add(s1, times(4, s2)))
-      v128.store(r3 + o, f32x4.add(f32x4.add(d1, times(8, d2)), v128.load(l, 320)))
+      output(
+        v128.load(l), v128.load(l, 64), v128.load(l, 128), v128.load(l, 192), v128.load(l, 256), v128.load(l, 320), r0 + o, r1 + o, r2 + o, r3 + o,
+      )
       o += pixel
     }
     r0 += VECTOR_BYTES
@@ -309,36 +326,18 @@ export function winogradGradient(
   for (; vectors > 0; vectors--) {
     let p = src
     for (let l = line; l < end; l += 48) {
-      const x1 = v128.load(p + plane)
-      const x2 = v128.load(p + plane * 2)
-      const x3 = v128.load(p + plane * 3)
-      const x4 = v128.load(p + plane * 4)
-      const s1 = f32x4.add(x1, x2)
-      const s2 = f32x4.add(x3, x4)
-      v128.store(l, f32x4.add(f32x4.add(v128.load(p), s1), s2))
-      v128.store(l, f32x4.add(f32x4.sub(x1, x2), times(2, f32x4.sub(x3, x4))), 16)
-      v128.store(l, f32x4.add(f32x4.add(s1, times(4, s2)), v128.load(p + plane * 5)), 32)
+      taps(
+        v128.load(p), v128.load(p + plane), v128.load(p + plane * 2), v128.load(p + plane * 3), v128.load(p + plane * 4), v128.load(p + plane * 5),
+        false, factor, add, l, l + 16, l + 32,
+      )
       p += plane6
     }
     let d = dst
     for (let l = line; l < line + 48; l += VECTOR_BYTES) {
-      const x1 = v128.load(l, 48)
-      const x2 = v128.load(l, 96)
-      const x3 = v128.load(l, 144)
-      const x4 = v128.load(l, 192)
-      const s1 = f32x4.add(x1, x2)
-      const s2 = f32x4.add(x3, x4)
-      let y0 = f32x4.mul(factor, f32x4.add(f32x4.add(v128.load(l), s1), s2))
-      let y1 = f32x4.mul(factor, f32x4.add(f32x4.sub(x1, x2), times(2, f32x4.sub(x3, x4))))
-      let y2 = f32x4.mul(factor, f32x4.add(f32x4.add(s1, times(4, s2)), v128.load(l, 240)))
-      if (add) {
-        y0 = f32x4.add(v128.load(d), y0)
-        y1 = f32x4.add(v128.load(d + tap * 3), y1)
-        y2 = f32x4.add(v128.load(d + tap * 6), y2)
-      }
-      v128.store(d, y0)
-      v128.store(d + tap * 3, y1)
-      v128.store(d + tap * 6, y2)
+      taps(
+        v128.load(l), v128.load(l, 48), v128.load(l, 96), v128.load(l, 144), v128.load(l, 192), v128.load(l, 240), true, factor, add,
+        d, d + tap * 3, d + tap * 6,
+      )
       d += tap
     }
     src += VECTOR_BYTES
@@ -355,11 +354,14 @@ function madd(sum: v128, a: v128, b: v128): v128 {
 }
 
 /**
- * c[i][8] = Σ_k a[i][k] b[k][8], with `add` +=, for i = 0 … `count`, rounded up to a multiple of 4; rows of a are CHUNK_BYTES apart.
- * Four rows at a time: V8 keeps these eight sums in registers and loads all operands ahead of the products. The loop over rows stands here because calls
- * would cost a twentieth.
+ * c[i][8] = Σ_k a(i, k) b[k][8], with `add` +=, for i = 0 … `count`, rounded up to a multiple of 4. a(i, k) is `step` bytes behind a(i, k − 1), and 4
+ * (Layout: u32) or CHUNK_BYTES (u64) behind a(i − 1, k), which the compiler must know; rows of b are `ldb` bytes apart, those of c `ldc`. Four rows at a
+ * time: V8 keeps these eight sums in registers and loads all operands ahead of the products. The loop over rows stands here because calls cost a twentieth.
  */
-export function winogradProduct(c: usize, a: usize, b: usize, k: i32, count: i32, add: bool): void {
+// @ts-ignore: decorator
+@inline
+function product<Layout>(c: usize, ldc: usize, a: usize, step: usize, b: usize, ldb: usize, k: i32, count: i32, add: bool): void {
+  const row: usize = sizeof<Layout>() == 4 ? 4 : CHUNK_BYTES
   for (; count > 0; count -= 4) {
     let p = a
     let q = b
@@ -367,69 +369,20 @@ export function winogradProduct(c: usize, a: usize, b: usize, k: i32, count: i32
     for (let left = k; left > 0; left--) {
       const b0 = v128.load(q)
       const b1 = v128.load(q, 16)
-      let s = v128.load32_splat(p, 3 * CHUNK_BYTES)
+      let s = v128.load32_splat(p, 3 * row)
       c31 = madd(c31, s, b1)
       c30 = madd(c30, s, b0)
-      s = v128.load32_splat(p, 2 * CHUNK_BYTES)
+      s = v128.load32_splat(p, 2 * row)
       c21 = madd(c21, s, b1)
       c20 = madd(c20, s, b0)
-      s = v128.load32_splat(p, CHUNK_BYTES)
+      s = v128.load32_splat(p, row)
       c11 = madd(c11, s, b1)
       c10 = madd(c10, s, b0)
       s = v128.load32_splat(p)
       c01 = madd(c01, s, b1)
       c00 = madd(c00, s, b0)
-      p += 4
-      q += BLOCK_BYTES
-    }
-    if (add) {
-      c00 = f32x4.add(c00, v128.load(c))
-      c01 = f32x4.add(c01, v128.load(c, 16))
-      c10 = f32x4.add(c10, v128.load(c, 32))
-      c11 = f32x4.add(c11, v128.load(c, 48))
-      c20 = f32x4.add(c20, v128.load(c, 64))
-      c21 = f32x4.add(c21, v128.load(c, 80))
-      c30 = f32x4.add(c30, v128.load(c, 96))
-      c31 = f32x4.add(c31, v128.load(c, 112))
-    }
-    v128.store(c, c00)
-    v128.store(c, c01, 16)
-    v128.store(c, c10, 32)
-    v128.store(c, c11, 48)
-    v128.store(c, c20, 64)
-    v128.store(c, c21, 80)
-    v128.store(c, c30, 96)
-    v128.store(c, c31, 112)
-    c += 4 * BLOCK_BYTES
-    a += 4 * CHUNK_BYTES
-  }
-}
-
-/**
- * c[i][8] = Σ_k a[k][i] b[k][8], with `add` +=, for i = 0 … `count`, rounded up to a multiple of 4; rows of a and b are GROUP_BYTES apart, those of c `ldc`.
- */
-export function winogradOuter(c: usize, ldc: usize, a: usize, b: usize, k: i32, count: i32, add: bool): void {
-  for (; count > 0; count -= 4) {
-    let p = a
-    let q = b
-    let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
-    for (let left = k; left > 0; left--) {
-      const b0 = v128.load(q)
-      const b1 = v128.load(q, 16)
-      let s = v128.load32_splat(p, 12)
-      c31 = madd(c31, s, b1)
-      c30 = madd(c30, s, b0)
-      s = v128.load32_splat(p, 8)
-      c21 = madd(c21, s, b1)
-      c20 = madd(c20, s, b0)
-      s = v128.load32_splat(p, 4)
-      c11 = madd(c11, s, b1)
-      c10 = madd(c10, s, b0)
-      s = v128.load32_splat(p)
-      c01 = madd(c01, s, b1)
-      c00 = madd(c00, s, b0)
-      p += GROUP_BYTES
-      q += GROUP_BYTES
+      p += step
+      q += ldb
     }
     const d1 = c + ldc
     const d2 = d1 + ldc
@@ -453,8 +406,18 @@ export function winogradOuter(c: usize, ldc: usize, a: usize, b: usize, k: i32, 
     v128.store(d3, c30)
     v128.store(d3, c31, 16)
     c = d3 + ldc
-    a += VECTOR_BYTES
+    a += 4 * row
   }
+}
+
+/** c[count][8] = or += a[count][k] b[k][8]; rows of a are CHUNK_BYTES apart. */
+export function winogradProduct(c: usize, a: usize, b: usize, k: i32, count: i32, add: bool): void {
+  product<u64>(c, BLOCK_BYTES, a, 4, b, BLOCK_BYTES, k, count, add)
+}
+
+/** c[count][8] = or += a[k][count]ᵀ b[k][8]; rows of a and b are GROUP_BYTES apart, those of c `ldc`. */
+export function winogradOuter(c: usize, ldc: usize, a: usize, b: usize, k: i32, count: i32, add: bool): void {
+  product<u32>(c, ldc, a, GROUP_BYTES, b, GROUP_BYTES, k, count, add)
 }
 
 /**
