@@ -103,7 +103,7 @@ export enum Op {
   /** Out = gradient of the weight; unit = (input channels, output channels). ConvWord. */
   WinogradWeightGradient = 12,
   /** Kernels for the input gradient; unit = (8 input channels, block of output channels). ConvWord. */
-  WinogradKernelTransform = 15,
+  WinogradKernelTransform = 17,
   /** Weight gradient from lists of active neurons. */
   ListWeightGradient = 13,
   /** Lists of active neurons and grids of δ for ListWeightGradient. */

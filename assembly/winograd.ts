@@ -259,19 +259,34 @@ function transformRow(
 
 // --- Transforms of kernels and results. ---
 
-/** 3×3 vectors at `src`, `count` times → 36 planes at `dst`. `line`: TRANSFORM_BYTES. */
-export function winogradKernel(dst: usize, plane: usize, src: usize, count: i32, line: usize): void {
-  const end = line + 288
+/** 3×3 vectors at `src`, `count` times → 36 planes at `dst`. */
+export function winogradKernel(dst: usize, plane: usize, src: usize, count: i32): void {
   const plane6 = plane * 6
   for (; count > 0; count--) {
-    kernel(v128.load(src), v128.load(src, 48), v128.load(src, 96), line, 48)
-    kernel(v128.load(src, 16), v128.load(src, 64), v128.load(src, 112), line + 16, 48)
-    kernel(v128.load(src, 32), v128.load(src, 80), v128.load(src, 128), line + 32, 48)
     let d = dst
-    for (let l = line; l < end; l += 48) {
-      kernel(v128.load(l), v128.load(l, 16), v128.load(l, 32), d, plane)
-      d += plane6
-    }
+    kernel(times(0.25, v128.load(src)), times(0.25, v128.load(src, 16)), times(0.25, v128.load(src, 32)), d, plane)
+    d += plane6
+    let e0 = times(-1.0 / 6.0, f32x4.add(v128.load(src), v128.load(src, 96)))
+    let e1 = times(-1.0 / 6.0, f32x4.add(v128.load(src, 16), v128.load(src, 112)))
+    let e2 = times(-1.0 / 6.0, f32x4.add(v128.load(src, 32), v128.load(src, 128)))
+    let o0 = times(-1.0 / 6.0, v128.load(src, 48))
+    let o1 = times(-1.0 / 6.0, v128.load(src, 64))
+    let o2 = times(-1.0 / 6.0, v128.load(src, 80))
+    kernel(f32x4.add(e0, o0), f32x4.add(e1, o1), f32x4.add(e2, o2), d, plane)
+    d += plane6
+    kernel(f32x4.sub(e0, o0), f32x4.sub(e1, o1), f32x4.sub(e2, o2), d, plane)
+    d += plane6
+    e0 = f32x4.add(times(1.0 / 24.0, v128.load(src)), times(1.0 / 6.0, v128.load(src, 96)))
+    e1 = f32x4.add(times(1.0 / 24.0, v128.load(src, 16)), times(1.0 / 6.0, v128.load(src, 112)))
+    e2 = f32x4.add(times(1.0 / 24.0, v128.load(src, 32)), times(1.0 / 6.0, v128.load(src, 128)))
+    o0 = times(1.0 / 12.0, v128.load(src, 48))
+    o1 = times(1.0 / 12.0, v128.load(src, 64))
+    o2 = times(1.0 / 12.0, v128.load(src, 80))
+    kernel(f32x4.add(e0, o0), f32x4.add(e1, o1), f32x4.add(e2, o2), d, plane)
+    d += plane6
+    kernel(f32x4.sub(e0, o0), f32x4.sub(e1, o1), f32x4.sub(e2, o2), d, plane)
+    d += plane6
+    kernel(v128.load(src, 96), v128.load(src, 112), v128.load(src, 128), d, plane)
     src += 144
     dst += VECTOR_BYTES
   }
@@ -476,7 +491,7 @@ function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32
 function transformKernels(u: usize, plane: usize, src: usize, c: i32, cs: i32, width: i32, scratch: usize): void {
   const turned = scratch + TRANSFORM_BYTES
   turnWeights(turned, src, <usize>(cs * width) << 2, width, min(2, (cs - c) >> 2))
-  winogradKernel(u, plane, turned, width * 2, scratch)
+  winogradKernel(u, plane, turned, width * 2)
 }
 
 /**
