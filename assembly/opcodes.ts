@@ -237,7 +237,7 @@ export enum ConvWord {
   PoolPadW = 50,
   /** Group of 4 steps: 4·Group … of the T. */
   Group = 51,
-  /** Lists of u16 k, ListBytes for each output pixel. */
+  /** Lists of entries; ListBytes: the most that one output pixel can have. */
   Lists = 52,
   ListBytes = 53,
   /** u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its end is the next index. */
@@ -252,6 +252,8 @@ export enum ConvWord {
   PairLists = 61,
   /** Forward on spikes: blocks of output channels that one unit sums side by side. */
   BlocksPerUnit = 62,
+  /** Non-zero: entries are u16 k, u16 factor instead of u16 k. */
+  WeightedLists = 63,
 }
 
 /** Words of normalisation records. Statistics have `Groups` rows: 1, or T when each step has its own (step mode s). */

@@ -203,6 +203,7 @@ export function emitSpikes(
     [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
     [ConvWord.PixelsPerUnit]: geometry.pixelsPerUnit,
     [ConvWord.PairLists]: geometry.pairLists ? 1 : 0,
+    [ConvWord.WeightedLists]: geometry.weightedLists ? 1 : 0,
     [ConvWord.BlocksPerUnit]: geometry.blocksPerUnit,
   }
   for (let group = 0; group * 4 < steps; group++) {

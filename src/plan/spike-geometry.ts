@@ -31,6 +31,8 @@ export interface SpikeShape {
 export interface SpikeGeometry {
   /** Word PairLists. */
   pairLists: boolean
+  /** Word WeightedLists. */
+  weightedLists: boolean
   /** Word ListBytes: bytes of the lists of one output pixel, a multiple of 64. */
   listBytes: number
   /** Size of the buffer Lists. Groups may share it when each group's SpikeConv follows its SpikeLists. */
@@ -65,11 +67,16 @@ const MAX_PAIRED_ROWS = 1600
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
-/** How often one neuron of the virtual input can stand for a spike: once for each source and position of the pooling window. */
-const perNeuron = (shape: SpikeShape): number => shape.sourceCount * shape.poolKernelH * shape.poolKernelW
+/** Neurons that one input sums: one for each source and position of the pooling window. */
+const neuronsPerInput = (shape: SpikeShape): number => shape.sourceCount * shape.poolKernelH * shape.poolKernelW
 
-/** The most entries of all lists of one output pixel, when each neuron stands in one list. */
-const fieldEntries = (shape: SpikeShape): number => shape.kernelH * shape.kernelW * shape.inC * perNeuron(shape)
+/** Inputs of one output pixel. */
+const fieldInputs = (shape: SpikeShape): number => shape.kernelH * shape.kernelW * shape.inC
+
+/** Whether an entry of the lists carries a factor: where inputs are sums, of no more spikes than a byte can count. */
+export function usesWeightedLists(shape: SpikeShape): boolean {
+  return neuronsPerInput(shape) > 1 && neuronsPerInput(shape) <= 255
+}
 
 /** Whether 16 bits can number the weight rows of a field and the zero row behind them. If not, the convolution has to run dense. */
 export function spikeListsFit(shape: Pick<SpikeShape, 'kernelH' | 'kernelW' | 'inC'>): boolean {
@@ -79,19 +86,22 @@ export function spikeListsFit(shape: Pick<SpikeShape, 'kernelH' | 'kernelW' | 'i
 /** Whether neurons are listed by pairs of steps (7 lists) rather than by the whole pattern (15). With 2 steps both are the same 3 lists. */
 export function usesPairLists(shape: SpikeShape): boolean {
   const narrow = Math.max(1, 16 / shape.blockWidth)
-  return shape.timeSteps > 2 && fieldEntries(shape) <= MAX_PAIR_ENTRIES * narrow
+  const perInput = usesWeightedLists(shape) ? 1 : neuronsPerInput(shape)
+  return shape.timeSteps > 2 && fieldInputs(shape) * perInput <= MAX_PAIR_ENTRIES * narrow
 }
 
 /** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 16 bytes that copies may overrun. */
 export function spikeListBytes(shape: SpikeShape): number {
-  const entries = fieldEntries(shape) * (usesPairLists(shape) ? 2 : 1)
-  return roundUp(entries * 2 + 15 * 2 + 16, 64)
+  const weighted = usesWeightedLists(shape)
+  const perInput = weighted ? 4 : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
+  return roundUp((fieldInputs(shape) * perInput + 15) * (weighted ? 4 : 2) + 16, 64)
 }
 
 /** Per-worker scratch of SpikeLists: pointers, and the lists of kernelH rows of the virtual input. */
 export function spikeListsScratchBytes(shape: SpikeShape): number {
-  const list = roundUp(shape.inW * shape.inC * perNeuron(shape) * 2 + 16, 64)
-  return 128 + roundUp(shape.kernelH * 4, 64) + shape.kernelH * ((shape.inW + 1) * 64 + 15 * list)
+  const perInput = usesWeightedLists(shape) ? 4 : neuronsPerInput(shape) * 2
+  const list = roundUp(shape.inW * shape.inC * perInput + 16, 64)
+  return 192 + roundUp(shape.kernelH * 4, 64) + shape.kernelH * ((shape.inW + 1) * 64 + 15 * list)
 }
 
 /**
@@ -137,6 +147,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
   const pixelsPerUnit = spikePixelsPerUnit(shape)
   return {
     pairLists: usesPairLists(shape),
+    weightedLists: usesWeightedLists(shape),
     listBytes,
     listsBytes: pixels * listBytes,
     listPointersBytes: pixels * 64,
