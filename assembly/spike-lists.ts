@@ -243,7 +243,7 @@ function rowCapacity(rec: usize): usize {
   const weighted = word(rec, ConvWord.WeightedLists) != 0
   const perInput = weighted ? 1 : word(rec, ConvWord.SourceCount) * word(rec, ConvWord.PoolKernelH) * word(rec, ConvWord.PoolKernelW)
   const entries = <usize>(word(rec, ConvWord.InW) * word(rec, ConvWord.InC) * perInput)
-  return (entries * entryBytes(rec) + 16 + 63) & ~(<usize>63)
+  return (entries * entryBytes(rec) + 32 + 63) & ~(<usize>63)
 }
 
 // @ts-ignore: decorator
@@ -338,7 +338,7 @@ function copyPointers(to: usize, from: usize): void {
  * pointers u32 [16] and lists: written. rows u32 [rowCount]: addresses of the rows of the field, a row's starts are [InW + 1][16].
  * used: bit p set for the lists to join, the others are empty. fromX, toX: pixels of the row inside the field.
  * offset + i·rowStep: what turns k of an entry of row i into the field's, mod 2^16. zeroRow: k of a padding entry. lists: a multiple of two entries.
- * Writes up to 16 bytes behind the last list. Returns the end of the last list.
+ * Writes up to 32 bytes behind the last list, and reads as many behind a piece. Returns the end of the last list.
  */
 export function joinRows(
   pointers: usize,
@@ -368,12 +368,14 @@ export function joinRows(
       const bytes = <usize>load<u32>(starts + to) - entry
       const end = out + bytes
       const add = weighted ? i32x4.splat(shift & 0xffff) : i16x8.splat(<i16>shift)
-      // Most pieces have at most 8 entries: the first copy needs no test, and what it copies too much is overwritten by the next piece.
-      do {
+      // Most pieces fit in 32 bytes: they need no test, and what is copied too much is overwritten by the next piece.
+      v128.store(out, i16x8.add(v128.load(entry), add))
+      v128.store(out, i16x8.add(v128.load(entry, 16), add), 16)
+      while ((out += 32) < end) {
+        entry += 32
         v128.store(out, i16x8.add(v128.load(entry), add))
-        entry += 16
-        out += 16
-      } while (out < end)
+        v128.store(out, i16x8.add(v128.load(entry, 16), add), 16)
+      }
       out = end
       shift += rowStep
     }
@@ -390,7 +392,7 @@ export function joinRows(
  * with multiplicity (plain) or a factor (weighted), and padded to an even number of entries by the zero row k = KernelH·KernelW·InC.
  * Lists: written, those of a unit's pixels one behind the other, with room for ListBytes a pixel; ListPointers u32 [output pixel][16]: written.
  * Masks u8 [plane][B][SourceH][SourceW][InC]. Reads up to 12 bytes behind a mask tensor when InC is no multiple of 16; they count for nothing.
- * Scratch: 192 + 64·⌈KernelH / 16⌉ + KernelH·(64·(InW + 1) + 15·L) bytes, with L = 64·⌈(InW·InC·e + 16) / 64⌉ bytes of a list and e bytes of the entries
+ * Scratch: 192 + 64·⌈KernelH / 16⌉ + KernelH·(64·(InW + 1) + 15·L) bytes, with L = 64·⌈(InW·InC·e + 32) / 64⌉ bytes of a list and e bytes of the entries
  * that one input can have in it: 2·SourceCount·PoolKernelH·PoolKernelW, or 4 in weighted lists (`spikeListsScratchBytes`).
  *
  *   scratch: ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [KernelH] | ring of KernelH virtual rows, row y in slot y mod KernelH
@@ -443,7 +445,7 @@ export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void 
       const fromX = clamp(left, 0, inW)
       const toX = clamp(left + kernelW, 0, inW)
       const end = joinRows(pointers, lists, fieldRows, toY - fromY, used, fromX, toX, offset, rowStep, zeroRow, weighted)
-      check(end + 16 <= lists + listBytes)
+      check(end + 32 <= lists + listBytes)
       pointers += POINTERS
       lists = end
     }

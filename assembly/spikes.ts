@@ -52,16 +52,12 @@ export function sumRows32(sum: usize, rows: usize, list: usize, end: usize): voi
   v128.store(sum, s7, 112)
 }
 
-/** The same for blocks of 16. Even and odd entries have sums of their own, to hide the latency of the additions; so below. */
+/** The same for blocks of 16. Eight sums would hide the latency of the additions better, but V8 then moves all loads ahead of them and spills one. */
 export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
   let s2 = s0
   let s3 = s0
-  let r0 = s0
-  let r1 = s0
-  let r2 = s0
-  let r3 = s0
   for (; list < end; list += 4) {
     const a = rows + (<usize>load<u16>(list) << 6)
     s0 = f32x4.add(s0, v128.load(a))
@@ -69,18 +65,18 @@ export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): voi
     s2 = f32x4.add(s2, v128.load(a, 32))
     s3 = f32x4.add(s3, v128.load(a, 48))
     const b = rows + (<usize>load<u16>(list, 2) << 6)
-    r0 = f32x4.add(r0, v128.load(b))
-    r1 = f32x4.add(r1, v128.load(b, 16))
-    r2 = f32x4.add(r2, v128.load(b, 32))
-    r3 = f32x4.add(r3, v128.load(b, 48))
+    s0 = f32x4.add(s0, v128.load(b))
+    s1 = f32x4.add(s1, v128.load(b, 16))
+    s2 = f32x4.add(s2, v128.load(b, 32))
+    s3 = f32x4.add(s3, v128.load(b, 48))
   }
-  v128.store(sum, f32x4.add(s0, r0))
-  v128.store(sum, f32x4.add(s1, r1), 16)
-  v128.store(sum, f32x4.add(s2, r2), 32)
-  v128.store(sum, f32x4.add(s3, r3), 48)
+  v128.store(sum, s0)
+  v128.store(sum, s1, 16)
+  v128.store(sum, s2, 32)
+  v128.store(sum, s3, 48)
 }
 
-/** The same for blocks of 8. */
+/** The same for blocks of 8. Even and odd entries have sums of their own, to hide the latency of the additions; so below. */
 export function sumRows8(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -171,10 +167,6 @@ export function sumTimes16(sum: usize, rows: usize, list: usize, end: usize): vo
   let s1 = s0
   let s2 = s0
   let s3 = s0
-  let r0 = s0
-  let r1 = s0
-  let r2 = s0
-  let r3 = s0
   for (; list < end; list += 8) {
     const a = rows + (<usize>load<u16>(list) << 6)
     const n = factorOf(list)
@@ -184,15 +176,15 @@ export function sumTimes16(sum: usize, rows: usize, list: usize, end: usize): vo
     s3 = addTimes(s3, n, v128.load(a, 48))
     const b = rows + (<usize>load<u16>(list, 4) << 6)
     const m = factorOf(list + 4)
-    r0 = addTimes(r0, m, v128.load(b))
-    r1 = addTimes(r1, m, v128.load(b, 16))
-    r2 = addTimes(r2, m, v128.load(b, 32))
-    r3 = addTimes(r3, m, v128.load(b, 48))
+    s0 = addTimes(s0, m, v128.load(b))
+    s1 = addTimes(s1, m, v128.load(b, 16))
+    s2 = addTimes(s2, m, v128.load(b, 32))
+    s3 = addTimes(s3, m, v128.load(b, 48))
   }
-  v128.store(sum, f32x4.add(s0, r0))
-  v128.store(sum, f32x4.add(s1, r1), 16)
-  v128.store(sum, f32x4.add(s2, r2), 32)
-  v128.store(sum, f32x4.add(s3, r3), 48)
+  v128.store(sum, s0)
+  v128.store(sum, s1, 16)
+  v128.store(sum, s2, 32)
+  v128.store(sum, s3, 48)
 }
 
 /** The same for blocks of 8. */

@@ -90,17 +90,17 @@ export function usesPairLists(shape: SpikeShape): boolean {
   return shape.timeSteps > 2 && fieldInputs(shape) * perInput <= MAX_PAIR_ENTRIES * narrow
 }
 
-/** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 16 bytes that copies may overrun. */
+/** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 32 bytes that copies may overrun. */
 export function spikeListBytes(shape: SpikeShape): number {
   const weighted = usesWeightedLists(shape)
   const perInput = weighted ? 4 : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
-  return roundUp((fieldInputs(shape) * perInput + 15) * (weighted ? 4 : 2) + 16, 64)
+  return roundUp((fieldInputs(shape) * perInput + 15) * (weighted ? 4 : 2) + 32, 64)
 }
 
 /** Per-worker scratch of SpikeLists: pointers, and the lists of kernelH rows of the virtual input. */
 export function spikeListsScratchBytes(shape: SpikeShape): number {
   const perInput = usesWeightedLists(shape) ? 4 : neuronsPerInput(shape) * 2
-  const list = roundUp(shape.inW * shape.inC * perInput + 16, 64)
+  const list = roundUp(shape.inW * shape.inC * perInput + 32, 64)
   return 192 + roundUp(shape.kernelH * 4, 64) + shape.kernelH * ((shape.inW + 1) * 64 + 15 * list)
 }
 
