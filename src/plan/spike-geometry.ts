@@ -73,9 +73,14 @@ const neuronsPerInput = (shape: SpikeShape): number => shape.sourceCount * shape
 /** Inputs of one output pixel. */
 const fieldInputs = (shape: SpikeShape): number => shape.kernelH * shape.kernelW * shape.inC
 
-/** Whether an entry of the lists carries a factor: where inputs are sums, of no more spikes than a byte can count. */
+/** Whether an input that sums so many neurons is listed with a factor: where it is a sum, of no more spikes than a byte can count. */
+export function countsFitFactors(neurons: number): boolean {
+  return neurons > 1 && neurons <= 255
+}
+
+/** Whether an entry of the lists carries a factor. */
 export function usesWeightedLists(shape: SpikeShape): boolean {
-  return neuronsPerInput(shape) > 1 && neuronsPerInput(shape) <= 255
+  return countsFitFactors(neuronsPerInput(shape))
 }
 
 /** Whether 16 bits can number the weight rows of a field and the zero row behind them. If not, the convolution has to run dense. */
@@ -83,11 +88,15 @@ export function spikeListsFit(shape: Pick<SpikeShape, 'kernelH' | 'kernelW' | 'i
   return shape.kernelH * shape.kernelW * shape.inC + 1 <= 65535
 }
 
+/** Whether a field of so many entries is faster with 7 lists than with 15. */
+export function pairListsPay(entries: number, blockWidth: number): boolean {
+  return entries <= MAX_PAIR_ENTRIES * Math.max(1, 16 / blockWidth)
+}
+
 /** Whether neurons are listed by pairs of steps (7 lists) rather than by the whole pattern (15). With 2 steps both are the same 3 lists. */
 export function usesPairLists(shape: SpikeShape): boolean {
-  const narrow = Math.max(1, 16 / shape.blockWidth)
   const perInput = usesWeightedLists(shape) ? 1 : neuronsPerInput(shape)
-  return shape.timeSteps > 2 && fieldInputs(shape) * perInput <= MAX_PAIR_ENTRIES * narrow
+  return shape.timeSteps > 2 && pairListsPay(fieldInputs(shape) * perInput, shape.blockWidth)
 }
 
 /** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 32 bytes that copies may overrun. */
