@@ -219,6 +219,12 @@ export enum ConvWord {
   Transposed = 35,
   /** Non-zero: add to Out instead of writing it (online methods). */
   Accumulate = 36,
+  /**
+   * Forward on spikes: moments of Out for a BatchNorm (norm.ts), float32 [slots][4][OutC], or 0. A slot is MomentPixels pixels and a group of steps:
+   * slot = Group·⌈pixels / MomentPixels⌉ + pixel / MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
+   */
+  Moments = 37,
+  MomentPixels = 38,
 
   // Spikes: the input is Scale · Σ over sources of pooled spikes.
   /** Table of SourceCount entries of 8 bytes: address of masks, 0. */
@@ -264,7 +270,7 @@ export enum NormWord {
   C = 6,
   Groups = 7,
   RowsPerUnit = 8,
-  /** [units][Groups][2][C] float32. */
+  /** float32, forward [Units][Groups][4][C], backward [Units][Groups][2][C]: see norm.ts. */
   Partial = 9,
   /** Parameters, float32 [C]; 0 when not affine. */
   Weight = 10,
@@ -297,7 +303,7 @@ export enum NormWord {
   MeanInvStd = 27,
   /** Loop over t outside: its number of steps. */
   TotalSteps = 28,
-  /** Real rows of Delta that are not padding = Rows; kept apart for chunks. */
+  /** Chunks that have partial sums. */
   Units = 29,
   /** Non-zero: add to the parameter gradients instead of writing them (online methods); cleared at t = 0 by the planner's choice. */
   Accumulate = 30,

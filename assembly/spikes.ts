@@ -6,6 +6,7 @@
  */
 import { address, word } from './record'
 import { check } from './check'
+import { addMoments, addMoments4, startMoments } from './norm'
 import { ConvWord } from './opcodes'
 import { POINTERS, stepsOf } from './spike-lists'
 
@@ -344,6 +345,7 @@ export function combineFew(out: usize, outStep: usize, sums: usize, bytes: usize
  * Out float32 [B·OutH·OutW][T][OutC]: written. Weight float32 [OutC / BlockWidth][KRows][BlockWidth] with a zero row KernelH·KernelW·InC;
  * Bias float32 [OutC] or 0; lists as Op.SpikeLists leaves them. No aliasing.
  * unit = group of BlocksPerUnit blocks·⌈pixels / PixelsPerUnit⌉ + chunk: consecutive units read the same blocks of Weight, which stay in the cache.
+ * Moments, where wanted, are written as well: of each slot's pixels at the steps of the group.
  * Scratch: 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`).
  *
  *   scratch: BlocksPerUnit × { sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth] }
@@ -363,7 +365,7 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
 
   const blockBytes = <usize>word(rec, ConvWord.KRows) * bytes
-  const rows = address(rec, ConvWord.Weight) + <usize>block * blockBytes
+  const weight = address(rec, ConvWord.Weight) + <usize>block * blockBytes
   const outStep = address(rec, ConvWord.OutC) << 2
   const outPixel = outStep * address(rec, ConvWord.T)
   const scale = load<f32>(rec + ConvWord.Scale * 4)
@@ -379,20 +381,29 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   let pointers = address(rec, ConvWord.ListPointers) + <usize>first * POINTERS
   let out =
     address(rec, ConvWord.Out) + <usize>first * outPixel + <usize>word(rec, ConvWord.Group) * 4 * outStep + <usize>block * bytes
+  const hasMoments = word(rec, ConvWord.Moments) != 0
+  const momentPixels = hasMoments ? word(rec, ConvWord.MomentPixels) : 1
+  const momentBytes = outStep * 4
+  let moments =
+    address(rec, ConvWord.Moments) + <usize>(word(rec, ConvWord.Group) * ((pixels + momentPixels - 1) / momentPixels) + first / momentPixels) * momentBytes
+  moments += <usize>block * bytes
+  check(!hasMoments || first % momentPixels == 0)
+  const rows = popcnt(steps)
+  let leftOfSlot = momentPixels
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
     if (silent) {
       // Nothing to sum: the biases alone.
     } else if (steps < 15) {
-      for (let p = 1; p <= steps; p++) sumLists(scratch, setBytes, rows, blockBytes, blocks, width, weighted, pointers, p)
+      for (let p = 1; p <= steps; p++) sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
     } else if (pairs) {
       for (let p = 1; p < 4; p++) {
-        sumLists(scratch, setBytes, rows, blockBytes, blocks, width, weighted, pointers, p)
-        sumLists(scratch, setBytes, rows, blockBytes, blocks, width, weighted, pointers, p << 2)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p << 2)
       }
-      sumLists(scratch, setBytes, rows, blockBytes, blocks, width, weighted, pointers, 15)
+      sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, 15)
     } else {
-      for (let p = 1; p < 16; p++) sumLists(scratch, setBytes, rows, blockBytes, blocks, width, weighted, pointers, p)
+      for (let p = 1; p < 16; p++) sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
     }
     let sums = scratch
     let o = out
@@ -402,8 +413,18 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
       else if (steps < 15) combineFew(o, outStep, sums, bytes, scale, bias, steps)
       else if (pairs) combine7(o, outStep, sums, bytes, scale, bias)
       else combine15(o, outStep, sums, bytes, scale, bias)
+      if (hasMoments) {
+        const m = moments + <usize>j * bytes
+        if (leftOfSlot == momentPixels) startMoments(m, outStep, o, bytes, min(momentPixels, last - pixel) * rows)
+        if (rows == 4) addMoments4(m, outStep, o, bytes)
+        else addMoments(m, outStep, o, bytes, rows)
+      }
       sums += setBytes
       o += bytes
+    }
+    if (--leftOfSlot == 0) {
+      leftOfSlot = momentPixels
+      moments += momentBytes
     }
     pointers += POINTERS
     out += outPixel

@@ -148,6 +148,7 @@ export function spikesFit(g: Geometry): boolean {
   return spikeListsFit({ kernelH: g.kernel[0], kernelW: g.kernel[1], inC: g.inC })
 }
 
+/** @param withMoments have the moments of the output written for a BatchNorm; returns where. */
 export function emitSpikes(
   b: ProgramBuilder,
   g: Geometry,
@@ -157,7 +158,8 @@ export function emitSpikes(
   weight: Reference,
   bias: Reference | 0,
   name: string,
-): void {
+  withMoments = false,
+): FloatTensor['moments'] {
   const { sources, pool, scale } = spikes
   const [, sourceH, sourceW] = sources[0].shape
   const planeBytes = g.images * sourceH * sourceW * g.inC
@@ -180,6 +182,7 @@ export function emitSpikes(
   })
   const lists = b.buffer(`${name} lists`, geometry.listsBytes)
   const pointers = b.buffer(`${name} list pointers`, geometry.listPointersBytes)
+  const moments = withMoments ? b.buffer(`${name} moments`, geometry.momentSlots * 4 * g.outC * 4) : undefined
   const words: Words = {
     ...shapeWords(g, steps),
     [ConvWord.Out]: ref(out),
@@ -205,11 +208,14 @@ export function emitSpikes(
     [ConvWord.PairLists]: geometry.pairLists ? 1 : 0,
     [ConvWord.WeightedLists]: geometry.weightedLists ? 1 : 0,
     [ConvWord.BlocksPerUnit]: geometry.blocksPerUnit,
+    [ConvWord.Moments]: moments ? ref(moments) : 0,
+    [ConvWord.MomentPixels]: geometry.momentPixels,
   }
   for (let group = 0; group * 4 < steps; group++) {
     b.emit(Op.SpikeLists, geometry.listUnits, { ...words, [ConvWord.Group]: group }, geometry.listScratchBytes)
     b.emit(Op.SpikeConv, geometry.convUnits, { ...words, [ConvWord.Group]: group }, geometry.convScratchBytes)
   }
+  return moments && { buffer: moments, units: geometry.momentSlots }
 }
 
 function winogradShape(g: Geometry) {

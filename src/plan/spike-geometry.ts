@@ -49,6 +49,9 @@ export interface SpikeGeometry {
   pixelsPerUnit: number
   convUnits: number
   convScratchBytes: number
+  /** Word MomentPixels, and slots of the buffer Moments, each of 16·outC bytes. */
+  momentPixels: number
+  momentSlots: number
 }
 
 /** Units that a record should have: four for each of 16 workers. */
@@ -141,11 +144,15 @@ export function spikeRowsPerUnit(shape: SpikeShape): number {
 /** Groups of blocks that units of SpikeConv share. */
 const blockGroups = (shape: SpikeShape): number => Math.ceil(shape.outC / shape.blockWidth / spikeBlocksPerUnit(shape))
 
-/** Output pixels of one unit of SpikeConv. */
+/** The most pixels whose moments are summed in float32: 256 rows, as in the statistics of other layers. */
+const MOMENT_PIXELS = 64
+
+/** Output pixels of one unit of SpikeConv; whole slots of moments. */
 export function spikePixelsPerUnit(shape: SpikeShape): number {
   const pixels = shape.images * shape.outH * shape.outW
   const chunks = Math.ceil(WANTED_UNITS / blockGroups(shape))
-  return Math.min(pixels, Math.max(MIN_PIXELS_PER_UNIT, Math.ceil(pixels / chunks)))
+  const perUnit = Math.max(MIN_PIXELS_PER_UNIT, Math.ceil(pixels / chunks))
+  return Math.min(pixels, perUnit > MOMENT_PIXELS ? roundUp(perUnit, MOMENT_PIXELS) : perUnit)
 }
 
 /** Everything that the planner needs for the two operations. */
@@ -154,6 +161,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
   const listBytes = spikeListBytes(shape)
   const rowsPerUnit = spikeRowsPerUnit(shape)
   const pixelsPerUnit = spikePixelsPerUnit(shape)
+  const momentPixels = Math.min(MOMENT_PIXELS, pixelsPerUnit)
   return {
     pairLists: usesPairLists(shape),
     weightedLists: usesWeightedLists(shape),
@@ -167,5 +175,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
     blocksPerUnit: spikeBlocksPerUnit(shape),
     convUnits: Math.ceil(pixels / pixelsPerUnit) * blockGroups(shape),
     convScratchBytes: spikeConvScratchBytes(shape.blockWidth, spikeBlocksPerUnit(shape)),
+    momentPixels,
+    momentSlots: Math.ceil(shape.timeSteps / 4) * Math.ceil(pixels / momentPixels),
   }
 }

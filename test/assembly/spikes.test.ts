@@ -178,6 +178,34 @@ function checkLists(
   }
 }
 
+/** Moments of each slot against sums in float64 over the output. */
+function checkMoments(c: Case, g: SpikeGeometry, out: Float32Array, moments: Float32Array, message: string): void {
+  const pixels = c.images * c.outH * c.outW
+  const perGroup = Math.ceil(pixels / g.momentPixels)
+  for (let slot = 0; slot < g.momentSlots; slot++) {
+    const firstStep = 4 * Math.floor(slot / perGroup)
+    const firstPixel = (slot % perGroup) * g.momentPixels
+    const lastPixel = Math.min(pixels, firstPixel + g.momentPixels)
+    const steps = Math.min(4, c.timeSteps - firstStep)
+    for (let n = 0; n < c.outC; n++) {
+      const [rows, base, sum, squares] = [0, 1, 2, 3].map((row) => moments[(slot * 4 + row) * c.outC + n]!)
+      const first = out[(firstPixel * c.timeSteps + firstStep) * c.outC + n]
+      let [wantSum, wantSquares, size] = [0, 0, 0]
+      for (let pixel = firstPixel; pixel < lastPixel; pixel++)
+        for (let t = firstStep; t < firstStep + steps; t++) {
+          const d = out[(pixel * c.timeSteps + t) * c.outC + n]! - first!
+          wantSum += d
+          size += Math.abs(d)
+          wantSquares += d * d
+        }
+      assert.is(rows, (lastPixel - firstPixel) * steps, `rows of slot ${slot} channel ${n}, ${message}`)
+      assert.is(base, first, `row of slot ${slot} channel ${n}, ${message}`)
+      assert.ok(Math.abs(sum! - wantSum) <= 1e-5 * size, `sum of slot ${slot} channel ${n}: ${sum}, ${wantSum}, ${message}`)
+      assert.ok(Math.abs(squares! - wantSquares) <= 1e-5 * wantSquares, `squares of slot ${slot} channel ${n}, ${message}`)
+    }
+  }
+}
+
 /** Runs both operations for every group and compares them with the naive loop. */
 function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<SpikeGeometry> = {}): void {
   const message = `seed ${seed} ${variant} ${JSON.stringify({ ...c, ...geometry })}`
@@ -205,6 +233,7 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
   const out = engine.alloc(pixels * c.timeSteps * c.outC * 4)
   const lists = engine.alloc(g.listsBytes)
   const pointers = engine.alloc(g.listPointersBytes)
+  const moments = engine.alloc(g.momentSlots * 4 * c.outC * 4)
   const words = {
     [ConvWord.Out]: out,
     [ConvWord.Weight]: engine.putFloats(weight),
@@ -245,6 +274,8 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
     [ConvWord.BlocksPerUnit]: g.blocksPerUnit,
     [ConvWord.PairLists]: g.pairLists ? 1 : 0,
     [ConvWord.WeightedLists]: g.weightedLists ? 1 : 0,
+    [ConvWord.Moments]: seed % 3 === 0 ? 0 : moments,
+    [ConvWord.MomentPixels]: g.momentPixels,
   }
   const listScratch = engine.alloc(g.listScratchBytes)
   const convScratch = engine.alloc(g.convScratchBytes)
@@ -256,6 +287,7 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
   engine.checkGuards(message)
 
   const got = engine.floats(out, pixels * c.timeSteps * c.outC)
+  if (seed % 3 !== 0) checkMoments(c, g, got, engine.floats(moments, g.momentSlots * 4 * c.outC), message)
   const want = new Float64Array(c.timeSteps * c.outC)
   for (let pixel = 0; pixel < pixels; pixel++) {
     want.fill(0)
@@ -388,12 +420,15 @@ for (const variant of variants) {
       })
       const rowsPerUnit = upTo(c.images * c.outH)
       const pixels = c.images * c.outH * c.outW
-      const pixelsPerUnit = upTo(pixels)
+      const momentPixels = upTo(Math.min(6, pixels))
+      const pixelsPerUnit = Math.min(pixels, momentPixels * upTo(Math.ceil(pixels / momentPixels)))
       const blocksPerUnit = upTo(3)
       checkCase(variant, c, seed, {
         rowsPerUnit,
         listUnits: Math.ceil((c.images * c.outH) / rowsPerUnit),
         pixelsPerUnit,
+        momentPixels,
+        momentSlots: Math.ceil(c.timeSteps / 4) * Math.ceil(pixels / momentPixels),
         blocksPerUnit,
         convUnits: Math.ceil(pixels / pixelsPerUnit) * Math.ceil(c.outC / c.blockWidth / blocksPerUnit),
         convScratchBytes: spikeConvScratchBytes(c.blockWidth, blocksPerUnit),
@@ -401,6 +436,22 @@ for (const variant of variants) {
     }
   })
 }
+
+test('spikeGeometry: units of whole slots of moments', () => {
+  for (const [images, inH] of [
+    [1, 3],
+    [7, 5],
+    [3, 14],
+    [16, 32],
+    [33, 19],
+  ] as const) {
+    const c = makeCase({ images, inH, inW: inH })
+    const { pixelsPerUnit, momentPixels, momentSlots, convUnits } = spikeGeometry(c)
+    const pixels = images * inH * inH
+    assert.ok(momentPixels <= 64 && (pixelsPerUnit % momentPixels === 0 || convUnits === 1), JSON.stringify(c))
+    assert.is(momentSlots, Math.ceil(pixels / momentPixels))
+  }
+})
 
 test('spikeGeometry: a large layer has enough units for 16 workers, a small one no empty ones', () => {
   const large = spikeGeometry(makeCase({ images: 16, inH: 32, inW: 32, inC: 64, outC: 64, blockWidth: 32 }))
