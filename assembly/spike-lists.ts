@@ -11,7 +11,7 @@
  *   plain      u16 k. Inputs are neurons, or sums of so many that bytes could not count them; a neuron stands in the list of its pattern.
  *   weighted   u16 k, u16 n (`WeightedLists`). Inputs are sums of up to 255 spikes a step, over a pooling window or several sources. What an input sums
  *              to, c_0 … c_3, is taken apart into patterns with factors n: the steps that have spikes, as often as all of them have, then what is left,
- *              until nothing is. Neighbours fire alike, so that a 2×2 window is a third as many entries as its neurons.
+ *              until nothing is. Neighbours fire alike, so that a 2×2 window makes half as many entries as its neurons.
  */
 import { address, word } from './record'
 import { check } from './check'
