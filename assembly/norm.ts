@@ -176,25 +176,55 @@ function sumChunks(rec: usize, group: u32, index: usize): f64 {
   return sum
 }
 
-/** Σ x of one channel of a group. */
-function sumOfMoments(at: usize, stride: usize, step: usize, units: u32): f64 {
-  let sum: f64 = 0
-  for (; units; units--) {
-    sum += <f64>load<f32>(at) * <f64>load<f32>(at + stride) + <f64>load<f32>(at + 2 * stride)
-    at += step
-  }
-  return sum
+/** Lanes 0 and 1, and lanes 2 and 3, in double precision. */
+// @ts-ignore: decorator
+@inline
+function low(x: v128): v128 {
+  return f64x2.promote_low_f32x4(x)
+}
+// @ts-ignore: decorator
+@inline
+function high(x: v128): v128 {
+  return f64x2.promote_low_f32x4(i64x2.shuffle(x, x, 1, 0))
 }
 
-/** Σ (x − mean)² of one channel of a group. */
-function squaresOfMoments(at: usize, stride: usize, step: usize, units: u32, mean: f64): f64 {
-  let sum: f64 = 0
-  for (; units; units--) {
-    const shift = <f64>load<f32>(at + stride) - mean
-    sum += <f64>load<f32>(at + 3 * stride) + shift * (2 * <f64>load<f32>(at + 2 * stride) + <f64>load<f32>(at) * shift)
+/**
+ * From the moments of `units` chunks, `step` bytes apart, of four neighbouring channels: out f64 [2][4] = mean, Σ (x − mean)². moments: of the first chunk and
+ * channel, its rows `stride` apart.
+ */
+export function combineMoments(out: usize, moments: usize, stride: usize, step: usize, units: u32, rows: f64): void {
+  let sum0 = f64x2.splat(0), sum1 = sum0
+  let at = moments
+  for (let left = units; left; left--) {
+    const n = f64x2.splat(<f64>load<f32>(at))
+    const base = v128.load(at + stride)
+    const sums = v128.load(at + 2 * stride)
+    sum0 = f64x2.add(sum0, f64x2.add(f64x2.mul(n, low(base)), low(sums)))
+    sum1 = f64x2.add(sum1, f64x2.add(f64x2.mul(n, high(base)), high(sums)))
     at += step
   }
-  return sum
+  const mean0 = f64x2.div(sum0, f64x2.splat(rows))
+  const mean1 = f64x2.div(sum1, f64x2.splat(rows))
+  v128.store(out, mean0)
+  v128.store(out, mean1, 16)
+  // Σ (x − mean)² of a chunk about its base b: Σ d² + (b − mean)(2 Σ d + n (b − mean)).
+  let square0 = f64x2.splat(0), square1 = square0
+  at = moments
+  for (let left = units; left; left--) {
+    const n = f64x2.splat(<f64>load<f32>(at))
+    const base = v128.load(at + stride)
+    const sums = v128.load(at + 2 * stride)
+    const squares = v128.load(at + 3 * stride)
+    const shift0 = f64x2.sub(low(base), mean0)
+    const shift1 = f64x2.sub(high(base), mean1)
+    const twice0 = f64x2.add(low(sums), low(sums))
+    const twice1 = f64x2.add(high(sums), high(sums))
+    square0 = f64x2.add(square0, f64x2.add(low(squares), f64x2.mul(shift0, f64x2.add(twice0, f64x2.mul(n, shift0)))))
+    square1 = f64x2.add(square1, f64x2.add(high(squares), f64x2.mul(shift1, f64x2.add(twice1, f64x2.mul(n, shift1)))))
+    at += step
+  }
+  v128.store(out, square0, 32)
+  v128.store(out, square1, 48)
 }
 
 /** A parameter [C] that may be absent. */
@@ -206,7 +236,7 @@ function parameterAt(address: u32, c: usize, otherwise: f64): f64 {
 
 /**
  * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean, RunningVar [C], where present, move once for each group, in
- * order, with the unbiased variance. MeanInvStd [C], where present, += InvStd/TotalSteps (= at t = 0). Unit = 32 channels. Scratch: none.
+ * order, with the unbiased variance. MeanInvStd [C], where present, += InvStd/TotalSteps (= at t = 0). Unit = 32 channels. Scratch: 64 bytes.
  */
 export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const channels = <usize>load<u32>(rec, NormWord.C * 4)
@@ -227,8 +257,10 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
     const moments = partialOf(rec, 0, group, MOMENT_ROWS)
     for (let c = <usize>unit * FINISH_CHANNELS; c < end; c++) {
       const at = (<usize>group * channels + c) << 2
-      const mean = sumOfMoments(moments + (c << 2), stride, step, units) / rows
-      const variance = max<f64>(0, squaresOfMoments(moments + (c << 2), stride, step, units, mean) / rows)
+      const lane = (c & 3) << 3
+      if (lane == 0) combineMoments(scratch, moments + (c << 2), stride, step, units, rows)
+      const mean = load<f64>(scratch + lane)
+      const variance = max<f64>(0, load<f64>(scratch + lane, 32) / rows)
       const invStd = 1 / Math.sqrt(variance + epsilon)
       store<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + at, <f32>mean)
       store<f32>(<usize>load<u32>(rec, NormWord.InvStd * 4) + at, <f32>invStd)

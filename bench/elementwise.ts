@@ -139,7 +139,7 @@ function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
       b.emit(Op.NormBackwardApply, units, words)
     } else {
       b.emit(Op.NormStatistics, units, words)
-      b.emit(Op.NormFinish, Math.ceil(C / 32), words)
+      b.emit(Op.NormFinish, Math.ceil(C / 32), words, 64)
     }
     return [weight, invStd, backward ? delta : input, xhat]
   })

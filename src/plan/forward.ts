@@ -354,7 +354,7 @@ export class ForwardPlanner {
         [NormWord.MeanInvStd]: norm.meanInvStd ? ref(norm.meanInvStd) : 0,
       }
       if (!tensor.moments) builder.emit(Op.NormStatistics, units, statistics)
-      builder.emit(Op.NormFinish, Math.ceil(tensor.stored / 32), statistics)
+      builder.emit(Op.NormFinish, Math.ceil(tensor.stored / 32), statistics, 64)
       this.items.push({ kind: 'norm', node, norm })
     }
     return { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }

@@ -96,7 +96,8 @@ for (const variant of variants) {
         [NormWord.MeanInvStd]: meanInvStd,
         [NormWord.TotalSteps]: 2 * groups,
       })
-      engine.run(finish, 0, 0)
+      const scratch = engine.alloc(64)
+      engine.run(finish, scratch, 0)
       const expected = forward(x, weight, bias, rows, C, groups)
       const read = (address: number) => engine.floats(address, groups * C)
       const [moved, movedVar] = [before.slice(0, C), before.slice(C)]
@@ -123,7 +124,7 @@ for (const variant of variants) {
         close(engine.floats(runningVar, C)[c]!, movedVar[c]!, 1e-5, `running variance ${c}`)
         close(engine.floats(meanInvStd, C)[c]! / inverse[c]!, 1, 1e-5, `mean inverse deviation ${c}`)
       })
-      engine.run(finish, 0, 1)
+      engine.run(finish, scratch, 1)
       inverse.forEach((i, c) => {
         close(engine.floats(meanInvStd, C)[c]! / (2 * i), 1, 1e-5, `mean inverse deviation after two steps ${c}`)
       })
@@ -146,7 +147,7 @@ for (const variant of variants) {
       const loss = (values: number[], w: number[], b: number[]) =>
         forward(values, w, b, rows, C, groups).reduce((sum, y, i) => sum + y * delta[i]!, 0)
       engine.run(engine.record(Op.NormStatistics, units, words), 0)
-      engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), 0)
+      engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), engine.alloc(64))
       const given = random() < 0.5
       const xhat = given ? Array.from(forward(x, new Array<number>(C).fill(1), new Array<number>(C).fill(0), rows, C, groups)) : undefined
       const accumulate = random() < 0.5
@@ -252,7 +253,7 @@ for (const variant of variants) {
       [NormWord.Repeats]: 1,
     }
     engine.run(engine.record(Op.NormStatistics, 10, words), 0)
-    engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), 0)
+    engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), engine.alloc(64))
     for (let c = 0; c < C; c++)
       close(engine.floats(invStd, C)[c]! * Math.sqrt(statistics(x, rows, C, 1, 0, c).variance), 1, 1e-5, `channel ${c}`)
   })
