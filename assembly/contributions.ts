@@ -1,5 +1,4 @@
 /** Gradients that arrive at a tensor from its consumers, each through a pooling window (`ContributionWord`), summed. */
-import { widenBytes } from './lanes'
 import { ContributionWord } from './opcodes'
 
 /** Is the contribution the tensor itself, [P][T][C], so that rows can be taken together? */
@@ -14,7 +13,6 @@ function isUnpooled(contribution: usize): bool {
   return load<u32>(contribution, ContributionWord.KernelH * 4) == 1 && load<u32>(contribution, ContributionWord.KernelW * 4) == 1
     && load<u32>(contribution, ContributionWord.StrideH * 4) == 1 && load<u32>(contribution, ContributionWord.StrideW * 4) == 1
     && (load<u32>(contribution, ContributionWord.PadH * 4) | load<u32>(contribution, ContributionWord.PadW * 4)) == 0
-    && load<u32>(contribution, ContributionWord.Choice * 4) == 0
 }
 
 /** out [end − first][T][C] = the sum of the contributions at pixels first … end − 1. */
@@ -57,7 +55,6 @@ function gatherPixel(out: usize, contribution: usize, image: u32, y: u32, x: u32
   const scale = load<f32>(contribution, ContributionWord.Scale * 4)
   const address = <usize>load<u32>(contribution, ContributionWord.Address * 4)
   const stepBytes = <usize>load<u32>(contribution, ContributionWord.StepBytes * 4)
-  const choice = <usize>load<u32>(contribution, ContributionWord.Choice * 4)
   const top = <i32>y + load<i32>(contribution, ContributionWord.PadH * 4)
   const left = <i32>x + load<i32>(contribution, ContributionWord.PadW * 4)
   // Windows (oy, ox) with oy·stride ≤ y + pad < oy·stride + kernel.
@@ -69,12 +66,10 @@ function gatherPixel(out: usize, contribution: usize, image: u32, y: u32, x: u32
     for (let ox = oxBegin; ox < oxEnd; ox++) {
       const window = <usize>((<i32>image * outH + oy) * outW + ox)
       const g = address + window * load<u32>(contribution, ContributionWord.PixelBytes * 4)
-      const position = (top - oy * strideH) * kernelW + left - ox * strideW
       for (let step: usize = 0; step < <usize>steps; step++) {
         const row = out + step * rowBytes
         const source = g + step * stepBytes
-        if (choice) neuronRowChosen(row, source, rowBytes, choice + window * (rowBytes >> 2), position, scale, written)
-        else if (written) neuronRowScaledAdd(row, source, rowBytes, scale)
+        if (written) neuronRowScaledAdd(row, source, rowBytes, scale)
         else neuronRowScaled(row, source, rowBytes, scale)
       }
       written = true
@@ -99,15 +94,4 @@ export function neuronRowScaledAdd(out: usize, g: usize, bytes: usize, scale: f3
 export function neuronRowProduct(out: usize, g: usize, bytes: usize, factor: usize, scale: f32): void {
   const s = f32x4.splat(scale)
   for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, f32x4.mul(f32x4.mul(v128.load(g + i), s), v128.load(factor + i)))
-}
-
-/** out = or += scale·g where choice (bytes) is the position, elsewhere 0. */
-export function neuronRowChosen(out: usize, g: usize, bytes: usize, choice: usize, position: i32, scale: f32, accumulate: bool): void {
-  const s = f32x4.splat(scale)
-  const wanted = i32x4.splat(position)
-  const keep = i32x4.splat(accumulate ? -1 : 0)
-  for (let i: usize = 0; i < bytes; i += 16) {
-    const chosen = v128.and(i32x4.eq(widenBytes(choice + (i >> 2)), wanted), f32x4.mul(v128.load(g + i), s))
-    v128.store(out + i, f32x4.add(v128.and(v128.load(out + i), keep), chosen))
-  }
 }

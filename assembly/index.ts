@@ -2,7 +2,7 @@
 export * from './activity'
 export * from './choose'
 export * from './conv'
-export { neuronRowChosen, neuronRowProduct, neuronRowScaled, neuronRowScaledAdd } from './contributions'
+export { neuronRowProduct, neuronRowScaled, neuronRowScaledAdd } from './contributions'
 export * from './list-gradient'
 export * from './loss'
 export * from './matmul'

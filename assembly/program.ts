@@ -10,7 +10,7 @@
 import { choose } from './choose'
 import { biasGradient, convDense, convInputGradient, convWeightGradient, reduceSplits, transposeWeight } from './conv'
 import { listWeightGradient, rateLists } from './list-gradient'
-import { crossEntropy, readout } from './loss'
+import { crossEntropy } from './loss'
 import { materialise } from './activity'
 import { clear, dropout, dropoutFloats, maxPool, maxPoolBackward, maxPoolFloats, sumScalars, timeSum, trace } from './pool'
 import { neuron } from './neuron'
@@ -66,7 +66,6 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.SumScalars: sumScalars(rec, unit, t, scratch); break
     case Op.Choose: choose(rec, unit, t, scratch); break
     case Op.CrossEntropy: crossEntropy(rec, unit, t, scratch); break
-    case Op.Readout: readout(rec, unit, t, scratch); break
     case Op.Sgd: sgd(rec, unit, t, scratch); break
     default: unreachable()
   }
