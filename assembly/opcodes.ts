@@ -160,8 +160,6 @@ export enum Op {
   CrossEntropy = 50,
   /** SGD; unit = chunk of the parameters. SgdWord. */
   Sgd = 51,
-  /** Time mean of the output (evaluation). */
-  Readout = 52,
   /** Chooses between kernels by how many spikes there are; one unit. ChooseWord. */
   Choose = 55,
 }
@@ -433,8 +431,6 @@ export enum ContributionWord {
   StepBytes = 10,
   /** Bytes between pixels of Address. */
   PixelBytes = 11,
-  /** Max pooling: address of the chosen window positions (u8 [b][oy][ox][C]), else 0: the gradient goes to the chosen pixel alone. */
-  Choice = 12,
   Words = 16,
   Bytes = 64,
 }

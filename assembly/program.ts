@@ -10,10 +10,12 @@
 import { choose } from './choose'
 import { biasGradient, convDense, convInputGradient, convWeightGradient, reduceSplits, transposeWeight } from './conv'
 import { listWeightGradient, rateLists } from './list-gradient'
-import { crossEntropy, readout } from './loss'
+import { crossEntropy } from './loss'
 import { materialise } from './activity'
 import { clear, dropout, dropoutFloats, maxPool, maxPoolBackward, maxPoolFloats, sumScalars, timeSum, trace } from './pool'
-import { neuron, neuronBackwardRate, neuronBackwardTime } from './neuron'
+import { neuron } from './neuron'
+import { neuronBackwardRate } from './neuron-rate'
+import { neuronBackwardTime } from './neuron-time'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce, normEvaluate, normFinish, normStatistics } from './norm'
 import { Control, Fault, Op, Rec } from './opcodes'
 import { sgd } from './optimizer'
@@ -65,7 +67,6 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.SumScalars: sumScalars(rec, unit, t, scratch); break
     case Op.Choose: choose(rec, unit, t, scratch); break
     case Op.CrossEntropy: crossEntropy(rec, unit, t, scratch); break
-    case Op.Readout: readout(rec, unit, t, scratch); break
     case Op.Sgd: sgd(rec, unit, t, scratch); break
     default: unreachable()
   }
