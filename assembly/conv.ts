@@ -214,6 +214,9 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
   }
 }
 
+/** Pixels of a stride class up to which images, not pixels, follow each other. */
+const SMALL_PIXELS: i32 = 16
+
 /** Pixels of one axis of the input in stride class q: q, q + s, q + 2s … < size. */
 // @ts-ignore: decorator
 @inline
@@ -223,7 +226,8 @@ function classSize(size: i32, stride: i32, q: i32): i32 {
 
 /**
  * Gradient of the input: dX[b][y][x][t][c] = Σ_{ky,kx,n} δ[b][(y+ph−ky)/sh][(x+pw−kx)/sw][t][n] · W[k(ky,kx,c)][n], over the taps whose division is exact.
- * Input pixels fall into sh·sw stride classes that share their taps, so no product with a zero is computed for strides above 1.
+ * Input pixels fall into sh·sw stride classes that share their taps, so no product with a zero is computed for strides above 1. Small images are taken
+ * pixel by pixel, all images of one behind each other: rows side by side then lack the same taps, and their products are left out (at 2×2, five of nine).
  * unit = RowsPerUnit rows (pixel of the class, t) of one class; classes one after the other. Writes (Accumulate: adds).
  * Worker scratch: 192 + RowsPerUnit · (16 + 4 · OutC) bytes, RowsPerUnit a multiple of 5.
  */
@@ -244,6 +248,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const delta = address(rec, ConvWord.Delta)
   const zeros = address(rec, ConvWord.Zeros)
   const out = address(rec, ConvWord.Out)
+  const accumulate = word(rec, ConvWord.Accumulate) != 0
 
   // Which class, and which of its rows.
   let qy = 0, qx = 0, ch = 0, cw = 0, rowsAll = 0
@@ -261,14 +266,15 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const rows = min(rowsPerUnit, rowsAll - first)
   check(rows > 0)
   const origins = scratch + EDGE_BYTES
+  const isSmall = ch * cw <= SMALL_PIXELS
   for (let i = 0; i < rowsPerUnit; i++) {
     const row = first + min(i, rows - 1)
-    const pixel = row / T
-    const step = row - pixel * T
-    const line = pixel / cw
-    const y = line % ch * sh + qy
+    const at = row / T
+    const step = row - at * T
+    const image = isSmall ? at % B : at / (ch * cw)
+    const pixel = isSmall ? at / B : at % (ch * cw)
+    const y = pixel / cw * sh + qy
     const x = pixel % cw * sw + qx
-    const image = line / ch
     const o = origins + (<usize>i << 4)
     store<u32>(o, <u32>(delta + (<usize>(image * outH * outW * T + step) * <usize>N << 2)))
     store<i32>(o, y + word(rec, ConvWord.PadH), 4)
@@ -278,27 +284,32 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const panels = origins + (<usize>rowsPerUnit << 4)
   const pixelBytes = <usize>(N * T) << 2
   const taps = kernelH * kernelW
-  let add: bool = word(rec, ConvWord.Accumulate) != 0
-  let any: bool = add
+  // Bit i: the i-th five rows hold a value.
+  let written: u64 = accumulate ? -1 : 0
+  check(rows <= 64 * MR)
   for (let ky = 0; ky < kernelH; ky++) {
     if ((qy + word(rec, ConvWord.PadH) - ky) % sh != 0) continue
     for (let kx = 0; kx < kernelW; kx++) {
       if ((qx + word(rec, ConvWord.PadW) - kx) % sw != 0) continue
+      // The same for the rows that this tap reaches.
+      let reached: u64 = 0
       for (let i = 0; i < rows; i += MR) {
         const o = origins + (<usize>i << 4)
-        packRows(
-          panels + (<usize>(i * N) << 2),
-          deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          N,
-        )
+        const s0 = deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s1 = deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s2 = deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s3 = deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s4 = deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        if (s0 == zeros && s1 == zeros && s2 == zeros && s3 == zeros && s4 == zeros) continue
+        packRows(panels + (<usize>(i * N) << 2), s0, s1, s2, s3, s4, N)
+        reached |= <u64>1 << (i / MR)
       }
+      if (reached == 0) continue
       for (let c = 0; c < inC; c += 8) {
         const b = address(rec, ConvWord.Transposed) + (<usize>(((c >> 3) * taps + ky * kernelW + kx) * N) << 5)
         for (let i = 0; i < rows; i += MR) {
+          if (((reached >> (i / MR)) & 1) == 0) continue
+          const add = ((written >> (i / MR)) & 1) != 0
           // Rows of a class are not evenly spaced: through a tile in scratch.
           micro(scratch, 32, panels + (<usize>(i * N) << 2), b, 32, N)
           const o = origins + (<usize>i << 4)
@@ -307,11 +318,11 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
             storeTile(<usize>load<u32>(o + (<usize>r << 4), 12) + (<usize>c << 2), 0, scratch + (<usize>r << 5), 1, min(8, inC - c), add)
         }
       }
-      add = true
-      any = true
+      written |= reached
     }
   }
-  if (!any) for (let i = 0; i < rows; i++) memory.fill(<usize>load<u32>(origins + (<usize>i << 4), 12), 0, <usize>inC << 2)
+  for (let i = 0; i < rows; i++)
+    if (((written >> (i / MR)) & 1) == 0) memory.fill(<usize>load<u32>(origins + (<usize>i << 4), 12), 0, <usize>inC << 2)
 }
 
 // @ts-ignore: decorator
