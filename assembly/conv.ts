@@ -342,6 +342,7 @@ const ROWS: i32 = 128
 
 /**
  * Gradient of the weight: dW[k][n] = Scale · Σ_rows In[row under tap of k][c of k] · δ[row][n], rows = (pixel of Out, t). In has T steps like Delta.
+ * A block of k with one tap leaves out the rows that the tap does not reach (of 2×2 pixels, five in nine).
  * unit = (split of the rows, block of KPerUnit k). With one split Out is written (Accumulate: added to), with more Partial is, to be summed by `reduceSplits`.
  * Worker scratch: 128 + 128 · (16 + 4 · KPerUnit + 4 · ceil8(OutC)) + 4 · KPerUnit · ceil8(OutC) bytes.
  */
@@ -377,17 +378,24 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   memory.fill(sums, 0, <usize>(kn * NP) << 2)
 
   for (let first = split * perSplit; first < rowEnd; first += ROWS) {
-    const rows = min(ROWS, rowEnd - first)
+    let rows = min(ROWS, rowEnd - first)
     fillOrigins(rec, origins, first, rows, input)
+    for (let i = 0; i < rows; i++) store<u32>(origins + (<usize>i << 4), <u32>(delta + (<usize>((first + i) * N) << 2)), 12)
+    if (k0 < K && (k0 + kn - 1) / inC == k0 / inC) {
+      const tap = k0 / inC
+      rows = keepReached(origins, rows, tap / kernelW, tap % kernelW, inH, inW)
+      if (rows == 0) continue
+    }
     // δ in panels [NP/8][rows][8].
     for (let n = 0; n < N; n += 8) {
-      let src = delta + (<usize>(first * N + n) << 2)
+      let origin = origins
       let dst = pb + (<usize>(n * rows) << 2)
       const whole = n + 8 <= N
       for (let i = 0; i < rows; i++) {
+        const src = <usize>load<u32>(origin, 12) + (<usize>n << 2)
         v128.store(dst, v128.load(src))
         v128.store(dst, whole ? v128.load(src, 16) : f32x4.splat(0), 16)
-        src += <usize>N << 2
+        origin += 16
         dst += 32
       }
     }
@@ -412,6 +420,20 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
         d += 16
       }
     }
+}
+
+/** Moves the origins whose tap (ky, kx) lies in the image to the front, in their order; returns how many there are. */
+function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW: i32): i32 {
+  let kept = 0
+  let from = origins
+  for (let i = 0; i < rows; i++) {
+    v128.store(origins + (<usize>kept << 4), v128.load(from))
+    const y = load<i32>(from, 4) + ky
+    const x = load<i32>(from, 8) + kx
+    if (<u32>y < <u32>inH && <u32>x < <u32>inW) kept++
+    from += 16
+  }
+  return kept
 }
 
 /** dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥ K). inC is a multiple of 4: the four share their tap. */
