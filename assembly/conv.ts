@@ -531,20 +531,46 @@ export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): voi
 export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const N = word(rec, ConvWord.OutC)
   const rows = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)
-  const end = min(N, unit * 16 + 16)
-  for (let n = unit * 16; n < end; n += 4) {
-    let p = address(rec, ConvWord.Delta) + (<usize>n << 2)
-    const out = address(rec, ConvWord.Out) + (<usize>n << 2)
-    let total = word(rec, ConvWord.Accumulate) ? v128.load(out) : f32x4.splat(0)
-    for (let row = 0; row < rows; row += 64) {
-      let sum = f32x4.splat(0)
-      const count = min(64, rows - row)
-      for (let i = 0; i < count; i++) {
-        sum = f32x4.add(sum, v128.load(p))
-        p += <usize>N << 2
-      }
-      total = f32x4.add(total, sum)
-    }
-    v128.store(out, total)
+  const accumulate = word(rec, ConvWord.Accumulate) != 0
+  const first = unit * 16
+  const delta = address(rec, ConvWord.Delta) + (<usize>first << 2)
+  const out = address(rec, ConvWord.Out) + (<usize>first << 2)
+  const bytes = <usize>min(16, N - first) << 2
+  const rowBytes = <usize>N << 2
+  if (!accumulate) memory.fill(out, 0, bytes)
+  for (let row = 0; row < rows; row += 64) {
+    const at = delta + <usize>row * rowBytes
+    const count = min(64, rows - row)
+    if (bytes == 64) addRows16(out, at, rowBytes, count)
+    else for (let c: usize = 0; c < bytes; c += 16) addRows4(out + c, at + c, rowBytes, count)
   }
+}
+
+/** out[16] += Σ over rows x[16], `stride` bytes apart. */
+export function addRows16(out: usize, x: usize, stride: usize, rows: i32): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  for (; rows; rows--) {
+    s0 = f32x4.add(s0, v128.load(x))
+    s1 = f32x4.add(s1, v128.load(x, 16))
+    s2 = f32x4.add(s2, v128.load(x, 32))
+    s3 = f32x4.add(s3, v128.load(x, 48))
+    x += stride
+  }
+  v128.store(out, f32x4.add(v128.load(out), s0))
+  v128.store(out, f32x4.add(v128.load(out, 16), s1), 16)
+  v128.store(out, f32x4.add(v128.load(out, 32), s2), 32)
+  v128.store(out, f32x4.add(v128.load(out, 48), s3), 48)
+}
+
+/** The same for 4 columns. */
+export function addRows4(out: usize, x: usize, stride: usize, rows: i32): void {
+  let s = f32x4.splat(0)
+  for (; rows; rows--) {
+    s = f32x4.add(s, v128.load(x))
+    x += stride
+  }
+  v128.store(out, f32x4.add(v128.load(out), s))
 }
