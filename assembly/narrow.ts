@@ -18,6 +18,9 @@ import { address, word } from './record'
 /** Bytes of Out or Delta over which all channels and k go before the next: they stay in the first-level cache. */
 const CHUNK_BYTES: i32 = 16384
 
+/** Rows of Delta further apart than this fall on few cache sets: the weight gradient copies them first. */
+const PACK_BYTES: usize = 1024
+
 /** Pixels of such a chunk, a multiple of five. */
 function chunkPixels(pixelBytes: i32): i32 {
   return min(48, max(8, CHUNK_BYTES / 5 / pixelBytes)) * 5
@@ -246,7 +249,8 @@ export function narrowTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize
 /**
  * Gradient of the weight, as `convWeightGradient`. OutC is a multiple of 8. Blocks of RowsPerUnit rows of one image of Delta are summed one by one and added up.
  * unit = one of Splits parts of the blocks. With one split Out is written (Accumulate: added to), with more Partial is, to be summed by `reduceSplits`.
- * Worker scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K − 192 bytes, K5 = K rounded up to a multiple of 5.
+ * Worker scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K − 192 bytes, K5 = K rounded up to a multiple of 5, and where T · OutC > 256
+ * max(16384, 160 · OutC) bytes more.
  */
 export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outH = word(rec, ConvWord.OutH)
@@ -262,7 +266,8 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
   const input = inputOf(rec, t)
   const lds = <usize>N << 2
   const ldb = <usize>T * lds
-  const perChunk = chunkPixels(<i32>ldb)
+  const pack = ldb > PACK_BYTES
+  const perChunk = chunkPixels(<i32>(pack ? lds : ldb))
   const perImage = (outH + rowsPerUnit - 1) / rowsPerUnit
   const blocks = word(rec, ConvWord.Images) * perImage
   const perSplit = (blocks + splits - 1) / splits
@@ -274,7 +279,8 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
   const taps = scratch
   const sums = taps + <usize>(tiles * 20)
   const totals = sums + <usize>(tiles * 5) * lds
-  const row = totals + <usize>kRows * lds
+  const packed = totals + <usize>kRows * lds
+  const row = packed + (pack ? <usize>perChunk * lds : 0)
   const planes = row + (rowBytes(rec) << 1)
   fillTaps(rec, taps, planes)
   for (let k = K; k < tiles * 5; k++) store<u32>(taps + (<usize>k << 2), <u32>planes)
@@ -290,9 +296,15 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
       const delta = address(rec, ConvWord.Delta) + <usize>((b * outH + first) * outW) * ldb + <usize>step * lds
       for (let p = 0; p < pixels; p += perChunk) {
         const count = min(perChunk, pixels - p)
-        for (let n: usize = 0; n < lds; n += 32)
-          for (let k = 0; k < K; k += 5)
-            narrowGradientTile(sums + <usize>k * lds + n, lds, taps + (<usize>k << 2), <usize>p << 2, delta + <usize>p * ldb + n, ldb, count)
+        const d = delta + <usize>p * ldb
+        // δ in panels [N/8][count][8], or where it lies.
+        if (pack) for (let i = 0; i < count; i++) scatterEights(packed + (<usize>i << 5), <usize>count << 5, d + <usize>i * ldb, N >> 3)
+        const step8 = pack ? <usize>count << 5 : 32
+        for (let n = 0; n < N; n += 8) {
+          const b = (pack ? packed : d) + <usize>(n >> 3) * step8
+          const c = sums + (<usize>n << 2)
+          for (let k = 0; k < K; k += 5) narrowGradientTile(c + <usize>k * lds, lds, taps + (<usize>k << 2), <usize>p << 2, b, pack ? 32 : ldb, count)
+        }
       }
     }
     addFloats(totals, sums, K * N)
@@ -351,6 +363,16 @@ export function narrowGradientTile(c: usize, ldc: usize, taps: usize, x: usize, 
   v128.store(d3, c31, 16)
   v128.store(d4, c40)
   v128.store(d4, c41, 16)
+}
+
+/** Copies so many times eight floats, to places `step` bytes apart. */
+export function scatterEights(dst: usize, step: usize, src: usize, count: i32): void {
+  for (let left = count; left > 0; left--) {
+    v128.store(dst, v128.load(src))
+    v128.store(dst, v128.load(src, 16), 16)
+    dst += step
+    src += 32
+  }
 }
 
 /** dst[i] += src[i], count a multiple of 4. */

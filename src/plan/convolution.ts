@@ -139,7 +139,7 @@ export function emitDense(
     [ConvWord.Zeros]: ref(zeros),
   }
   if (narrowForwardPays(narrowShape(g))) {
-    const { rows, blocks, forwardBytes } = narrowPlan(narrowShape(g))
+    const { rows, blocks, forwardBytes } = narrowPlan(narrowShape(g), steps)
     b.emit(Op.ConvNarrow, blocks, { ...words, [ConvWord.RowsPerUnit]: rows }, forwardBytes)
     return
   }
@@ -408,7 +408,7 @@ export function emitWeightGradient(
   const kRows = kRowsOf(g)
   const kPerUnit = Math.min(GRADIENT_K, kRows)
   const kBlocks = Math.ceil(kRows / kPerUnit)
-  const narrow = narrowGradientPays(narrowShape(g)) ? narrowPlan(narrowShape(g)) : undefined
+  const narrow = narrowGradientPays(narrowShape(g)) ? narrowPlan(narrowShape(g), steps) : undefined
   const most = Math.floor((pixelsOf(g) * steps) / 512)
   const splits = narrow
     ? evenSplits(narrow.blocks, Math.max(1, Math.min(GRADIENT_UNITS, most)))

@@ -23,8 +23,9 @@ export interface NarrowPlan {
   gradientBytes: number
 }
 
-/** A block's copied rows of the input stay in the second-level cache. */
+/** A block's copied rows of the input, and the sums of a weight gradient, stay in the second-level cache. */
 const COPY_BYTES = 256 * 1024
+const SUM_FLOATS = 32 * 1024
 /** Blocks that there should be, so that several workers find work. */
 const ENOUGH_BLOCKS = 32
 
@@ -46,17 +47,18 @@ function copyPays(s: NarrowShape): boolean {
 
 /** Whether the forward kernel beats `convDense`, whose inner loop is better and whose gathering counts the less the more channels it serves. */
 export function narrowForwardPays(s: NarrowShape): boolean {
-  return copyPays(s) && s.inC * s.outC * Math.max(s.strideH, s.strideW) <= 192
+  return copyPays(s) && s.inC <= 4 && s.inC * s.outC * Math.max(s.strideH, s.strideW) <= 192
 }
 
 /** Whether the weight gradient beats `convWeightGradient`. Winograd's is faster still. */
 export function narrowGradientPays(s: NarrowShape): boolean {
-  return copyPays(s)
+  return copyPays(s) && s.kernelH * s.kernelW * s.inC * s.outC <= SUM_FLOATS
 }
 
 const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
 
-export function narrowPlan(s: NarrowShape): NarrowPlan {
+/** @param steps rows per pixel of Delta. */
+export function narrowPlan(s: NarrowShape, steps: number): NarrowPlan {
   const halo = haloOf(s)
   const forWorkers = Math.ceil(s.outH / Math.ceil(ENOUGH_BLOCKS / s.images))
   const limit = Math.min(Math.max(1, mostRows(s)), Math.max(1, forWorkers, 4 * halo))
@@ -67,10 +69,11 @@ export function narrowPlan(s: NarrowShape): NarrowPlan {
   const planeBytes = 4 * (planeFloats % 32 === 0 ? planeFloats + 16 : planeFloats)
   const copyBytes = 8 * Math.min(s.strideW, s.kernelW) * s.inC * columns + planesOf(s) * planeBytes + 16
   const tiled = up(k, 5)
+  const packedBytes = steps * s.outC > 256 ? Math.max(16384, 160 * s.outC) : 0
   return {
     rows,
     blocks: s.images * Math.ceil(s.outH / rows),
     forwardBytes: 192 + 4 * k + copyBytes,
-    gradientBytes: 4 * (tiled + (tiled + up(k + 1, 4)) * s.outC) + copyBytes,
+    gradientBytes: 4 * (tiled + (tiled + up(k + 1, 4)) * s.outC) + packedBytes + copyBytes,
   }
 }
