@@ -1,7 +1,8 @@
 /**
  * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col by panels of four rows, never the whole matrix):
  * forward, gradient of the input, gradient of the weight and bias. Any kernel, stride and padding. A linear layer is a convolution whose kernel covers its
- * whole input. Spikes have their own forward (spikes.ts); 3×3 kernels of stride 1 have a faster backward (winograd.ts). What stands here is the reference.
+ * whole input. Spikes have their own forward (spikes.ts), inputs of few channels a faster forward and weight gradient (narrow.ts), 3×3 kernels of stride 1 a
+ * faster backward (winograd.ts). What stands here is the reference.
  *
  *   Out[b][oy][ox][t][n] = Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] · W[k(ky,kx,c)][n]
  */
@@ -14,7 +15,7 @@ import { addTile, EDGE_BYTES, KC, micro, microAdd, microNarrow, MR, packRows } f
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator
 @inline
-function inputOf(rec: usize, t: i32): usize {
+export function inputOf(rec: usize, t: i32): usize {
   let input = address(rec, ConvWord.In)
   if (word(rec, ConvWord.InIndirect)) input = <usize>load<u32>(input)
   return input + <usize>(t * word(rec, ConvWord.InLoopBytes))
@@ -353,7 +354,6 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   const inW = word(rec, ConvWord.InW)
   const N = word(rec, ConvWord.OutC)
   const NP = (N + 7) & ~7
-  const width = word(rec, ConvWord.BlockWidth)
   const kRows = word(rec, ConvWord.KRows)
   const kernelW = word(rec, ConvWord.KernelW)
   const K = word(rec, ConvWord.KernelH) * kernelW * inC
@@ -406,6 +406,15 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
       for (let k = 0; k < kn; k += 4) microAdd(sums + lds * <usize>k + (<usize>n << 2), lds, pa + (<usize>(k * rows) << 2), pb + (<usize>(n * rows) << 2), 32, rows)
   }
 
+  storeGradient(rec, split, k0, kn, sums, lds)
+}
+
+/** Rows k0 … k0 + kn of a weight gradient: Scale · sums[kn][lds bytes] to the split's part of Partial, or with one split to Out (Accumulate: added). */
+export function storeGradient(rec: usize, split: i32, k0: i32, kn: i32, sums: usize, lds: usize): void {
+  const N = word(rec, ConvWord.OutC)
+  const width = word(rec, ConvWord.BlockWidth)
+  const kRows = word(rec, ConvWord.KRows)
+  const splits = word(rec, ConvWord.Splits)
   const scale = f32x4.splat(load<f32>(rec + (<usize>ConvWord.Scale << 2)))
   const add = splits == 1 && word(rec, ConvWord.Accumulate) != 0
   const base = splits == 1 ? address(rec, ConvWord.Out) : address(rec, ConvWord.Partial) + (<usize>(split * kRows * N) << 2)

@@ -6,6 +6,7 @@ export { neuronRowProduct, neuronRowScaled, neuronRowScaledAdd } from './contrib
 export * from './list-gradient'
 export * from './loss'
 export * from './matmul'
+export * from './narrow'
 export { neuron } from './neuron'
 export { neuronFire, neuronRowAffine, neuronRowAffineAdd, neuronRowNormalised, neuronRowSpikes, neuronTrace } from './neuron-general'
 export { neuronLearn, neuronLearnB, neuronLearnS, neuronPlain, neuronPlainB, neuronPlainS } from './neuron-plain'

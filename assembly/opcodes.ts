@@ -102,6 +102,10 @@ export enum Op {
   ListWeightGradient = 13,
   /** Lists of active neurons and grids of δ for ListWeightGradient. */
   RateLists = 14,
+  /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. ConvWord. */
+  ConvNarrow = 15,
+  /** ConvWeightGradient for few input channels; unit = split of the images, whose blocks are of RowsPerUnit rows of Delta. ConvWord. */
+  NarrowWeightGradient = 16,
 
   // Normalisation.
   /** Partial sums of a chunk of rows; unit = chunk. NormWord. */

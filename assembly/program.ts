@@ -13,6 +13,7 @@ import { listWeightGradient, rateLists } from './list-gradient'
 import { crossEntropy } from './loss'
 import { materialise } from './activity'
 import { clear, dropout, dropoutFloats, maxPool, maxPoolBackward, maxPoolFloats, sumScalars, timeSum, trace } from './pool'
+import { convNarrow, narrowWeightGradient } from './narrow'
 import { neuron } from './neuron'
 import { neuronBackwardRate } from './neuron-rate'
 import { neuronBackwardTime } from './neuron-time'
@@ -42,6 +43,8 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.WinogradWeightGradient: winogradWeightGradient(rec, unit, t, scratch); break
     case Op.ListWeightGradient: listWeightGradient(rec, unit, t, scratch); break
     case Op.RateLists: rateLists(rec, unit, t, scratch); break
+    case Op.ConvNarrow: convNarrow(rec, unit, t, scratch); break
+    case Op.NarrowWeightGradient: narrowWeightGradient(rec, unit, t, scratch); break
     case Op.NormStatistics: normStatistics(rec, unit, t, scratch); break
     case Op.NormFinish: normFinish(rec, unit, t, scratch); break
     case Op.NormEvaluate: normEvaluate(rec, unit, t, scratch); break

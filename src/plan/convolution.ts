@@ -4,6 +4,7 @@ import { ConvWord, MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.
 import type { Conv2d, Linear, Pair } from '../nn/layers.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
 import { type ListGradientShape, listGradientPays, listGradientPlan } from './list-gradient-geometry.js'
+import { type NarrowShape, narrowForwardPays, narrowGradientPays, narrowPlan } from './narrow-geometry.js'
 import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
 import { spikeGeometry, spikeListsFit } from './spike-geometry.js'
 import type { Expression, FloatTensor, Pool, Shape, SpikeTensor, Term } from './tensors.js'
@@ -101,6 +102,20 @@ const DENSE_ROWS = 60
 /** Scratch of one tile. */
 const TILE_BYTES = 192
 
+function narrowShape(g: Geometry): NarrowShape {
+  return {
+    images: g.images,
+    inC: g.inC,
+    outH: g.outShape[1],
+    outW: g.outShape[2],
+    outC: g.outC,
+    kernelH: g.kernel[0],
+    kernelW: g.kernel[1],
+    strideH: g.stride[0],
+    strideW: g.stride[1],
+  }
+}
+
 export function emitDense(
   b: ProgramBuilder,
   g: Geometry,
@@ -115,21 +130,21 @@ export function emitDense(
   const features = flat(g, steps, input.pixelBytes)
   input = { ...input, pixelBytes: input.pixelBytes * (taps(g) / taps(features)) }
   g = features
-  const rows = pixelsOf(g) * steps
-  b.emit(
-    Op.ConvDense,
-    Math.ceil(rows / DENSE_ROWS),
-    {
-      ...shapeWords(g, steps),
-      ...inputWords(input),
-      [ConvWord.Out]: ref(out),
-      [ConvWord.Weight]: weight,
-      [ConvWord.Bias]: bias,
-      [ConvWord.Zeros]: ref(zeros),
-      [ConvWord.RowsPerUnit]: DENSE_ROWS,
-    },
-    TILE_BYTES + DENSE_ROWS * (16 + 4 * 256),
-  )
+  const words: Words = {
+    ...shapeWords(g, steps),
+    ...inputWords(input),
+    [ConvWord.Out]: ref(out),
+    [ConvWord.Weight]: weight,
+    [ConvWord.Bias]: bias,
+    [ConvWord.Zeros]: ref(zeros),
+  }
+  if (narrowForwardPays(narrowShape(g))) {
+    const { rows, blocks, forwardBytes } = narrowPlan(narrowShape(g), steps)
+    b.emit(Op.ConvNarrow, blocks, { ...words, [ConvWord.RowsPerUnit]: rows }, forwardBytes)
+    return
+  }
+  const units = Math.ceil((pixelsOf(g) * steps) / DENSE_ROWS)
+  b.emit(Op.ConvDense, units, { ...words, [ConvWord.RowsPerUnit]: DENSE_ROWS }, TILE_BYTES + DENSE_ROWS * (16 + 4 * 256))
 }
 
 /** The spike tensors of an expression that the event-driven kernel can read as they are: same shape, pooling and scale; undefined when it is something else. */
@@ -305,6 +320,9 @@ const GRADIENT_UNITS = 32
 /** k of one unit of the weight gradient. */
 const GRADIENT_K = 64
 
+/** At most `most` parts of so many blocks, all of which have some. */
+const evenSplits = (blocks: number, most: number): number => Math.ceil(blocks / Math.ceil(blocks / most))
+
 function listShape(g: Geometry, maxCount: number): ListGradientShape {
   return {
     images: g.images,
@@ -394,11 +412,14 @@ export function emitWeightGradient(
   const features = flat(g, steps, input.pixelBytes)
   input = { ...input, pixelBytes: input.pixelBytes * (taps(g) / taps(features)) }
   g = features
-  const rows = pixelsOf(g) * steps
   const kRows = kRowsOf(g)
   const kPerUnit = Math.min(GRADIENT_K, kRows)
   const kBlocks = Math.ceil(kRows / kPerUnit)
-  const splits = Math.max(1, Math.min(Math.ceil(GRADIENT_UNITS / kBlocks), Math.floor(rows / 512)))
+  const narrow = narrowGradientPays(narrowShape(g)) ? narrowPlan(narrowShape(g), steps) : undefined
+  const most = Math.floor((pixelsOf(g) * steps) / 512)
+  const splits = narrow
+    ? evenSplits(narrow.blocks, Math.max(1, Math.min(GRADIENT_UNITS, most)))
+    : Math.max(1, Math.min(Math.ceil(GRADIENT_UNITS / kBlocks), most))
   const partial = splits > 1 ? b.buffer(`${name} partial sums`, splits * kRows * g.outC * 4) : undefined
   const words: Words = {
     ...shapeWords(g, steps),
@@ -412,7 +433,8 @@ export function emitWeightGradient(
     [ConvWord.Accumulate]: accumulate ? 1 : 0,
   }
   const columns = up(g.outC, 8)
-  b.emit(Op.ConvWeightGradient, splits * kBlocks, words, 128 + 128 * (16 + 4 * kPerUnit + 4 * columns) + 4 * kPerUnit * columns)
+  if (narrow) b.emit(Op.NarrowWeightGradient, splits, { ...words, [ConvWord.RowsPerUnit]: narrow.rows }, narrow.gradientBytes)
+  else b.emit(Op.ConvWeightGradient, splits * kBlocks, words, 128 + 128 * (16 + 4 * kPerUnit + 4 * columns) + 4 * kPerUnit * columns)
   if (splits > 1) b.emit(Op.ReduceSplits, kBlocks, words)
 }
 
