@@ -1,7 +1,8 @@
 /**
  * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col by panels of four rows, never the whole matrix):
  * forward, gradient of the input, gradient of the weight and bias. Any kernel, stride and padding. A linear layer is a convolution whose kernel covers its
- * whole input. Spikes have their own forward (spikes.ts); 3×3 kernels of stride 1 have a faster backward (winograd.ts). What stands here is the reference.
+ * whole input. Spikes have their own forward (spikes.ts), inputs of few channels a faster forward and weight gradient (narrow.ts), 3×3 kernels of stride 1 a
+ * faster backward (winograd.ts). What stands here is the reference.
  *
  *   Out[b][oy][ox][t][n] = Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] · W[k(ky,kx,c)][n]
  */
@@ -14,7 +15,7 @@ import { addTile, EDGE_BYTES, KC, micro, microAdd, microNarrow, MR, packRows } f
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator
 @inline
-function inputOf(rec: usize, t: i32): usize {
+export function inputOf(rec: usize, t: i32): usize {
   let input = address(rec, ConvWord.In)
   if (word(rec, ConvWord.InIndirect)) input = <usize>load<u32>(input)
   return input + <usize>(t * word(rec, ConvWord.InLoopBytes))
@@ -214,6 +215,9 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
   }
 }
 
+/** Pixels of a stride class up to which images, not pixels, follow each other. */
+const SMALL_PIXELS: i32 = 16
+
 /** Pixels of one axis of the input in stride class q: q, q + s, q + 2s … < size. */
 // @ts-ignore: decorator
 @inline
@@ -223,7 +227,8 @@ function classSize(size: i32, stride: i32, q: i32): i32 {
 
 /**
  * Gradient of the input: dX[b][y][x][t][c] = Σ_{ky,kx,n} δ[b][(y+ph−ky)/sh][(x+pw−kx)/sw][t][n] · W[k(ky,kx,c)][n], over the taps whose division is exact.
- * Input pixels fall into sh·sw stride classes that share their taps, so no product with a zero is computed for strides above 1.
+ * Input pixels fall into sh·sw stride classes that share their taps, so no product with a zero is computed for strides above 1. Small images are taken
+ * pixel by pixel, all images of one behind each other: rows side by side then lack the same taps, and their products are left out (at 2×2, five of nine).
  * unit = RowsPerUnit rows (pixel of the class, t) of one class; classes one after the other. Writes (Accumulate: adds).
  * Worker scratch: 192 + RowsPerUnit · (16 + 4 · OutC) bytes, RowsPerUnit a multiple of 5.
  */
@@ -244,6 +249,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const delta = address(rec, ConvWord.Delta)
   const zeros = address(rec, ConvWord.Zeros)
   const out = address(rec, ConvWord.Out)
+  const accumulate = word(rec, ConvWord.Accumulate) != 0
 
   // Which class, and which of its rows.
   let qy = 0, qx = 0, ch = 0, cw = 0, rowsAll = 0
@@ -261,14 +267,15 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const rows = min(rowsPerUnit, rowsAll - first)
   check(rows > 0)
   const origins = scratch + EDGE_BYTES
+  const isSmall = ch * cw <= SMALL_PIXELS
   for (let i = 0; i < rowsPerUnit; i++) {
     const row = first + min(i, rows - 1)
-    const pixel = row / T
-    const step = row - pixel * T
-    const line = pixel / cw
-    const y = line % ch * sh + qy
+    const at = row / T
+    const step = row - at * T
+    const image = isSmall ? at % B : at / (ch * cw)
+    const pixel = isSmall ? at / B : at % (ch * cw)
+    const y = pixel / cw * sh + qy
     const x = pixel % cw * sw + qx
-    const image = line / ch
     const o = origins + (<usize>i << 4)
     store<u32>(o, <u32>(delta + (<usize>(image * outH * outW * T + step) * <usize>N << 2)))
     store<i32>(o, y + word(rec, ConvWord.PadH), 4)
@@ -278,27 +285,32 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const panels = origins + (<usize>rowsPerUnit << 4)
   const pixelBytes = <usize>(N * T) << 2
   const taps = kernelH * kernelW
-  let add: bool = word(rec, ConvWord.Accumulate) != 0
-  let any: bool = add
+  // Bit i: the i-th five rows hold a value.
+  let written: u64 = accumulate ? -1 : 0
+  check(rows <= 64 * MR)
   for (let ky = 0; ky < kernelH; ky++) {
     if ((qy + word(rec, ConvWord.PadH) - ky) % sh != 0) continue
     for (let kx = 0; kx < kernelW; kx++) {
       if ((qx + word(rec, ConvWord.PadW) - kx) % sw != 0) continue
+      // The same for the rows that this tap reaches.
+      let reached: u64 = 0
       for (let i = 0; i < rows; i += MR) {
         const o = origins + (<usize>i << 4)
-        packRows(
-          panels + (<usize>(i * N) << 2),
-          deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros),
-          N,
-        )
+        const s0 = deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s1 = deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s2 = deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s3 = deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s4 = deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        if (s0 == zeros && s1 == zeros && s2 == zeros && s3 == zeros && s4 == zeros) continue
+        packRows(panels + (<usize>(i * N) << 2), s0, s1, s2, s3, s4, N)
+        reached |= <u64>1 << (i / MR)
       }
+      if (reached == 0) continue
       for (let c = 0; c < inC; c += 8) {
         const b = address(rec, ConvWord.Transposed) + (<usize>(((c >> 3) * taps + ky * kernelW + kx) * N) << 5)
         for (let i = 0; i < rows; i += MR) {
+          if (((reached >> (i / MR)) & 1) == 0) continue
+          const add = ((written >> (i / MR)) & 1) != 0
           // Rows of a class are not evenly spaced: through a tile in scratch.
           micro(scratch, 32, panels + (<usize>(i * N) << 2), b, 32, N)
           const o = origins + (<usize>i << 4)
@@ -307,11 +319,11 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
             storeTile(<usize>load<u32>(o + (<usize>r << 4), 12) + (<usize>c << 2), 0, scratch + (<usize>r << 5), 1, min(8, inC - c), add)
         }
       }
-      add = true
-      any = true
+      written |= reached
     }
   }
-  if (!any) for (let i = 0; i < rows; i++) memory.fill(<usize>load<u32>(origins + (<usize>i << 4), 12), 0, <usize>inC << 2)
+  for (let i = 0; i < rows; i++)
+    if (((written >> (i / MR)) & 1) == 0) memory.fill(<usize>load<u32>(origins + (<usize>i << 4), 12), 0, <usize>inC << 2)
 }
 
 // @ts-ignore: decorator
@@ -331,6 +343,7 @@ const ROWS: i32 = 128
 
 /**
  * Gradient of the weight: dW[k][n] = Scale · Σ_rows In[row under tap of k][c of k] · δ[row][n], rows = (pixel of Out, t). In has T steps like Delta.
+ * A block of k with one tap leaves out the rows that the tap does not reach (of 2×2 pixels, five in nine).
  * unit = (split of the rows, block of KPerUnit k). With one split Out is written (Accumulate: added to), with more Partial is, to be summed by `reduceSplits`.
  * Worker scratch: 128 + 128 · (16 + 4 · KPerUnit + 4 · ceil8(OutC)) + 4 · KPerUnit · ceil8(OutC) bytes.
  */
@@ -341,7 +354,6 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   const inW = word(rec, ConvWord.InW)
   const N = word(rec, ConvWord.OutC)
   const NP = (N + 7) & ~7
-  const width = word(rec, ConvWord.BlockWidth)
   const kRows = word(rec, ConvWord.KRows)
   const kernelW = word(rec, ConvWord.KernelW)
   const K = word(rec, ConvWord.KernelH) * kernelW * inC
@@ -366,17 +378,24 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   memory.fill(sums, 0, <usize>(kn * NP) << 2)
 
   for (let first = split * perSplit; first < rowEnd; first += ROWS) {
-    const rows = min(ROWS, rowEnd - first)
+    let rows = min(ROWS, rowEnd - first)
     fillOrigins(rec, origins, first, rows, input)
+    for (let i = 0; i < rows; i++) store<u32>(origins + (<usize>i << 4), <u32>(delta + (<usize>((first + i) * N) << 2)), 12)
+    if (k0 < K && (k0 + kn - 1) / inC == k0 / inC) {
+      const tap = k0 / inC
+      rows = keepReached(origins, rows, tap / kernelW, tap % kernelW, inH, inW)
+      if (rows == 0) continue
+    }
     // δ in panels [NP/8][rows][8].
     for (let n = 0; n < N; n += 8) {
-      let src = delta + (<usize>(first * N + n) << 2)
+      let origin = origins
       let dst = pb + (<usize>(n * rows) << 2)
       const whole = n + 8 <= N
       for (let i = 0; i < rows; i++) {
+        const src = <usize>load<u32>(origin, 12) + (<usize>n << 2)
         v128.store(dst, v128.load(src))
         v128.store(dst, whole ? v128.load(src, 16) : f32x4.splat(0), 16)
-        src += <usize>N << 2
+        origin += 16
         dst += 32
       }
     }
@@ -387,6 +406,15 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
       for (let k = 0; k < kn; k += 4) microAdd(sums + lds * <usize>k + (<usize>n << 2), lds, pa + (<usize>(k * rows) << 2), pb + (<usize>(n * rows) << 2), 32, rows)
   }
 
+  storeGradient(rec, split, k0, kn, sums, lds)
+}
+
+/** Rows k0 … k0 + kn of a weight gradient: Scale · sums[kn][lds bytes] to the split's part of Partial, or with one split to Out (Accumulate: added). */
+export function storeGradient(rec: usize, split: i32, k0: i32, kn: i32, sums: usize, lds: usize): void {
+  const N = word(rec, ConvWord.OutC)
+  const width = word(rec, ConvWord.BlockWidth)
+  const kRows = word(rec, ConvWord.KRows)
+  const splits = word(rec, ConvWord.Splits)
   const scale = f32x4.splat(load<f32>(rec + (<usize>ConvWord.Scale << 2)))
   const add = splits == 1 && word(rec, ConvWord.Accumulate) != 0
   const base = splits == 1 ? address(rec, ConvWord.Out) : address(rec, ConvWord.Partial) + (<usize>(split * kRows * N) << 2)
@@ -401,6 +429,20 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
         d += 16
       }
     }
+}
+
+/** Moves the origins whose tap (ky, kx) lies in the image to the front, in their order; returns how many there are. */
+function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW: i32): i32 {
+  let kept = 0
+  let from = origins
+  for (let i = 0; i < rows; i++) {
+    v128.store(origins + (<usize>kept << 4), v128.load(from))
+    const y = load<i32>(from, 4) + ky
+    const x = load<i32>(from, 8) + kx
+    if (<u32>y < <u32>inH && <u32>x < <u32>inW) kept++
+    from += 16
+  }
+  return kept
 }
 
 /** dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥ K). inC is a multiple of 4: the four share their tap. */
@@ -498,20 +540,46 @@ export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): voi
 export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const N = word(rec, ConvWord.OutC)
   const rows = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)
-  const end = min(N, unit * 16 + 16)
-  for (let n = unit * 16; n < end; n += 4) {
-    let p = address(rec, ConvWord.Delta) + (<usize>n << 2)
-    const out = address(rec, ConvWord.Out) + (<usize>n << 2)
-    let total = word(rec, ConvWord.Accumulate) ? v128.load(out) : f32x4.splat(0)
-    for (let row = 0; row < rows; row += 64) {
-      let sum = f32x4.splat(0)
-      const count = min(64, rows - row)
-      for (let i = 0; i < count; i++) {
-        sum = f32x4.add(sum, v128.load(p))
-        p += <usize>N << 2
-      }
-      total = f32x4.add(total, sum)
-    }
-    v128.store(out, total)
+  const accumulate = word(rec, ConvWord.Accumulate) != 0
+  const first = unit * 16
+  const delta = address(rec, ConvWord.Delta) + (<usize>first << 2)
+  const out = address(rec, ConvWord.Out) + (<usize>first << 2)
+  const bytes = <usize>min(16, N - first) << 2
+  const rowBytes = <usize>N << 2
+  if (!accumulate) memory.fill(out, 0, bytes)
+  for (let row = 0; row < rows; row += 64) {
+    const at = delta + <usize>row * rowBytes
+    const count = min(64, rows - row)
+    if (bytes == 64) addRows16(out, at, rowBytes, count)
+    else for (let c: usize = 0; c < bytes; c += 16) addRows4(out + c, at + c, rowBytes, count)
   }
+}
+
+/** out[16] += Σ over rows x[16], `stride` bytes apart. */
+export function addRows16(out: usize, x: usize, stride: usize, rows: i32): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  for (; rows; rows--) {
+    s0 = f32x4.add(s0, v128.load(x))
+    s1 = f32x4.add(s1, v128.load(x, 16))
+    s2 = f32x4.add(s2, v128.load(x, 32))
+    s3 = f32x4.add(s3, v128.load(x, 48))
+    x += stride
+  }
+  v128.store(out, f32x4.add(v128.load(out), s0))
+  v128.store(out, f32x4.add(v128.load(out, 16), s1), 16)
+  v128.store(out, f32x4.add(v128.load(out, 32), s2), 32)
+  v128.store(out, f32x4.add(v128.load(out, 48), s3), 48)
+}
+
+/** The same for 4 columns. */
+export function addRows4(out: usize, x: usize, stride: usize, rows: i32): void {
+  let s = f32x4.splat(0)
+  for (; rows; rows--) {
+    s = f32x4.add(s, v128.load(x))
+    x += stride
+  }
+  v128.store(out, f32x4.add(v128.load(out), s))
 }

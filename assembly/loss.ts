@@ -45,12 +45,6 @@ export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): voi
   summarise(rec, valid)
 }
 
-/** Output [B][C] and, at the last step, Predictions, without a loss (evaluation). One unit. Scratch: none. */
-export function readout(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  accumulateOutput(rec, t)
-  if (isLast(rec, t)) predict(rec)
-}
-
 function isLast(rec: usize, t: i32): bool {
   return t + load<i32>(rec, LossWord.T * 4) >= load<i32>(rec, LossWord.TotalSteps * 4)
 }

@@ -4,12 +4,20 @@
  *   forward   μ = mean x,  σ² = mean (x − μ)²,  y = Scale·x + Shift = weight·(x − μ)/√(σ² + ε) + bias    (y is computed by its readers)
  *   backward  dx = a·δ − b − c·x̂,  a = weight/√(σ² + ε),  b = a·mean δ,  c = a·mean (δ·x̂)
  *
- * Rows are cut into chunks; each chunk writes its partial sums [Groups][2][C] in float32, and one unit adds them in order in float64.
- * Statistics are taken of x − x[first row of the group], so that a mean far from 0 does not cancel away the variance.
+ * Rows are cut into chunks; each chunk writes its partial sums in float32, and they are added up in order in float64.
+ * Statistics are taken of x − a row of the chunk, so that a mean far from 0 does not cancel away the variance. A convolution on spikes
+ * writes them itself (`startMoments`, `addMoments`), while its output is in the cache.
  */
 import { Control, NormWord, Rec } from './opcodes'
 
-/** Partial [unit][Groups][2][C] = Σ d and Σ d² with d = x − x[first row of the group]. Unit = chunk of rows. Scratch: none. */
+/** Rows of the forward's partial sums: how many rows of x they cover, x0, Σ d and Σ d² with d = x − x0; of the backward's: Σ δ, Σ δ·x̂. */
+const MOMENT_ROWS: u32 = 4
+const PRODUCT_ROWS: u32 = 2
+
+/** Channels of one unit of the operations that finish. */
+const FINISH_CHANNELS: usize = 32
+
+/** Partial [unit][Groups][4][C] = moments of the rows of each group. Unit = chunk of rows. Scratch: none. */
 export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const rowBytes = <usize>load<u32>(rec, NormWord.C * 4) << 2
   const groups = load<u32>(rec, NormWord.Groups * 4)
@@ -17,12 +25,73 @@ export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): v
   for (let group: u32 = 0; group < groups; group++) {
     const count = rowsOfChunk(rec, unit, group)
     const start = x + <usize>firstOfChunk(rec, unit, group) * rowBytes
-    const base = x + <usize>group * rowBytes
-    const sums = partialOf(rec, unit, group)
+    const moments = partialOf(rec, unit, group, MOMENT_ROWS)
+    if (count == 0) {
+      memory.fill(moments, 0, rowBytes << 2)
+      continue
+    }
+    startMoments(moments, rowBytes, start, rowBytes, count)
+    const sums = moments + (rowBytes << 1)
     const step = <usize>groups * rowBytes
     let c: usize = 0
-    for (; c + 64 <= rowBytes; c += 64) normSums16(sums + c, sums + rowBytes + c, start + c, base + c, count, step)
-    for (; c < rowBytes; c += 16) normSums4(sums + c, sums + rowBytes + c, start + c, base + c, count, step)
+    for (; c + 64 <= rowBytes; c += 64) normSums16(sums + c, sums + rowBytes + c, start + c, start + c, count, step)
+    for (; c < rowBytes; c += 16) normSums4(sums + c, sums + rowBytes + c, start + c, start + c, count, step)
+  }
+}
+
+/** Moments [4][…], rows `stride` apart, of `bytes` of channels: = count, the row x, 0, 0. */
+export function startMoments(moments: usize, stride: usize, x: usize, bytes: usize, count: u32): void {
+  const n = f32x4.splat(<f32>count)
+  const zero = f32x4.splat(0)
+  for (let c: usize = 0; c < bytes; c += 16) {
+    let at = moments + c
+    v128.store(at, n)
+    v128.store((at += stride), v128.load(x + c))
+    v128.store((at += stride), zero)
+    v128.store((at += stride), zero)
+  }
+}
+
+/** Adds 4 rows of x, which lie `stride` apart as those of the moments do. */
+export function addMoments4(moments: usize, stride: usize, x: usize, bytes: usize): void {
+  const end = x + bytes
+  for (; x < end; x += 16) {
+    const base = moments + stride
+    const x0 = v128.load(base)
+    const sums = base + stride
+    const squares = sums + stride
+    let row = x
+    const d0 = f32x4.sub(v128.load(row), x0)
+    const d1 = f32x4.sub(v128.load((row += stride)), x0)
+    const d2 = f32x4.sub(v128.load((row += stride)), x0)
+    const d3 = f32x4.sub(v128.load(row + stride), x0)
+    v128.store(sums, f32x4.add(v128.load(sums), f32x4.add(f32x4.add(d0, d1), f32x4.add(d2, d3))))
+    const low = f32x4.add(f32x4.mul(d0, d0), f32x4.mul(d1, d1))
+    const high = f32x4.add(f32x4.mul(d2, d2), f32x4.mul(d3, d3))
+    v128.store(squares, f32x4.add(v128.load(squares), f32x4.add(low, high)))
+    moments += 16
+  }
+}
+
+/** The same for any number of rows. */
+export function addMoments(moments: usize, stride: usize, x: usize, bytes: usize, rows: i32): void {
+  for (let c: usize = 0; c < bytes; c += 16) {
+    const base = moments + stride
+    const x0 = v128.load(base)
+    const sums = base + stride
+    const squares = sums + stride
+    let sum = v128.load(sums)
+    let square = v128.load(squares)
+    let row = x + c
+    for (let left = rows; left; left--) {
+      const d = f32x4.sub(v128.load(row), x0)
+      sum = f32x4.add(sum, d)
+      square = f32x4.add(square, f32x4.mul(d, d))
+      row += stride
+    }
+    v128.store(sums, sum)
+    v128.store(squares, square)
+    moments += 16
   }
 }
 
@@ -42,10 +111,10 @@ function rowsOfChunk(rec: usize, unit: i32, group: u32): u32 {
   return first < end ? (end - first + groups - 1) / groups : 0
 }
 
-/** Address of the sums [2][C] of a chunk and group. */
-function partialOf(rec: usize, unit: u32, group: u32): usize {
+/** Address of the partial sums [rows][C] of a chunk and group. */
+function partialOf(rec: usize, unit: u32, group: u32, rows: u32): usize {
   const index = <usize>unit * load<u32>(rec, NormWord.Groups * 4) + group
-  return <usize>load<u32>(rec, NormWord.Partial * 4) + ((index * load<u32>(rec, NormWord.C * 4)) << 3)
+  return <usize>load<u32>(rec, NormWord.Partial * 4) + ((index * load<u32>(rec, NormWord.C * 4) * rows) << 2)
 }
 
 /** 16 channels: sums = Σ d, squares = Σ d² over count rows. */
@@ -94,17 +163,68 @@ export function normSums4(sums: usize, squares: usize, x: usize, base: usize, co
   v128.store(squares, q)
 }
 
-/** Σ over chunks, in order, of one float of their partial sums. */
+/** Σ over chunks, in order, of one float of the backward's partial sums. */
 function sumChunks(rec: usize, group: u32, index: usize): f64 {
   const units = load<u32>(rec, NormWord.Units * 4)
-  const step = (<usize>load<u32>(rec, NormWord.Groups * 4) * load<u32>(rec, NormWord.C * 4)) << 3
-  let at = partialOf(rec, 0, group) + (index << 2)
+  const step = (<usize>load<u32>(rec, NormWord.Groups * 4) * load<u32>(rec, NormWord.C * 4) * PRODUCT_ROWS) << 2
+  let at = partialOf(rec, 0, group, PRODUCT_ROWS) + (index << 2)
   let sum: f64 = 0
   for (let unit: u32 = 0; unit < units; unit++) {
     sum += <f64>load<f32>(at)
     at += step
   }
   return sum
+}
+
+/** Lanes 0 and 1, and lanes 2 and 3, in double precision. */
+// @ts-ignore: decorator
+@inline
+function low(x: v128): v128 {
+  return f64x2.promote_low_f32x4(x)
+}
+// @ts-ignore: decorator
+@inline
+function high(x: v128): v128 {
+  return f64x2.promote_low_f32x4(i64x2.shuffle(x, x, 1, 0))
+}
+
+/**
+ * From the moments of `units` chunks, `step` bytes apart, of four neighbouring channels: out f64 [2][4] = mean, Σ (x − mean)². moments: of the first chunk and
+ * channel, its rows `stride` apart.
+ */
+export function combineMoments(out: usize, moments: usize, stride: usize, step: usize, units: u32, rows: f64): void {
+  let sum0 = f64x2.splat(0), sum1 = sum0
+  let at = moments
+  for (let left = units; left; left--) {
+    const n = f64x2.splat(<f64>load<f32>(at))
+    const base = v128.load(at + stride)
+    const sums = v128.load(at + 2 * stride)
+    sum0 = f64x2.add(sum0, f64x2.add(f64x2.mul(n, low(base)), low(sums)))
+    sum1 = f64x2.add(sum1, f64x2.add(f64x2.mul(n, high(base)), high(sums)))
+    at += step
+  }
+  const mean0 = f64x2.div(sum0, f64x2.splat(rows))
+  const mean1 = f64x2.div(sum1, f64x2.splat(rows))
+  v128.store(out, mean0)
+  v128.store(out, mean1, 16)
+  // Σ (x − mean)² of a chunk about its base b: Σ d² + (b − mean)(2 Σ d + n (b − mean)).
+  let square0 = f64x2.splat(0), square1 = square0
+  at = moments
+  for (let left = units; left; left--) {
+    const n = f64x2.splat(<f64>load<f32>(at))
+    const base = v128.load(at + stride)
+    const sums = v128.load(at + 2 * stride)
+    const squares = v128.load(at + 3 * stride)
+    const shift0 = f64x2.sub(low(base), mean0)
+    const shift1 = f64x2.sub(high(base), mean1)
+    const twice0 = f64x2.add(low(sums), low(sums))
+    const twice1 = f64x2.add(high(sums), high(sums))
+    square0 = f64x2.add(square0, f64x2.add(low(squares), f64x2.mul(shift0, f64x2.add(twice0, f64x2.mul(n, shift0)))))
+    square1 = f64x2.add(square1, f64x2.add(high(squares), f64x2.mul(shift1, f64x2.add(twice1, f64x2.mul(n, shift1)))))
+    at += step
+  }
+  v128.store(out, square0, 32)
+  v128.store(out, square1, 48)
 }
 
 /** A parameter [C] that may be absent. */
@@ -116,7 +236,7 @@ function parameterAt(address: u32, c: usize, otherwise: f64): f64 {
 
 /**
  * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean, RunningVar [C], where present, move once for each group, in
- * order, with the unbiased variance. MeanInvStd [C], where present, += InvStd/TotalSteps (= at t = 0). One unit. Scratch: none.
+ * order, with the unbiased variance. MeanInvStd [C], where present, += InvStd/TotalSteps (= at t = 0). Unit = 32 channels. Scratch: 64 bytes.
  */
 export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const channels = <usize>load<u32>(rec, NormWord.C * 4)
@@ -129,12 +249,18 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const runningMean = <usize>load<u32>(rec, NormWord.RunningMean * 4)
   const runningVar = <usize>load<u32>(rec, NormWord.RunningVar * 4)
   const meanInvStd = <usize>load<u32>(rec, NormWord.MeanInvStd * 4)
+  const units = load<u32>(rec, NormWord.Units * 4)
+  const stride = channels << 2
+  const step = <usize>groups * stride * MOMENT_ROWS
+  const end = min((<usize>unit + 1) * FINISH_CHANNELS, channels)
   for (let group: u32 = 0; group < groups; group++) {
-    for (let c: usize = 0; c < channels; c++) {
+    const moments = partialOf(rec, 0, group, MOMENT_ROWS)
+    for (let c = <usize>unit * FINISH_CHANNELS; c < end; c++) {
       const at = (<usize>group * channels + c) << 2
-      const shifted = sumChunks(rec, group, c) / rows
-      const mean = <f64>load<f32>(<usize>load<u32>(rec, NormWord.In * 4) + at) + shifted
-      const variance = max<f64>(0, sumChunks(rec, group, channels + c) / rows - shifted * shifted)
+      const lane = (c & 3) << 3
+      if (lane == 0) combineMoments(scratch, moments + (c << 2), stride, step, units, rows)
+      const mean = load<f64>(scratch + lane)
+      const variance = max<f64>(0, load<f64>(scratch + lane, 32) / rows)
       const invStd = 1 / Math.sqrt(variance + epsilon)
       store<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + at, <f32>mean)
       store<f32>(<usize>load<u32>(rec, NormWord.InvStd * 4) + at, <f32>invStd)
@@ -194,7 +320,7 @@ export function normBackwardReduce(rec: usize, unit: i32, t: i32, scratch: usize
     const count = rowsOfChunk(rec, unit, group)
     const start = <usize>firstOfChunk(rec, unit, group) * rowBytes
     const delta = <usize>load<u32>(rec, NormWord.Delta * 4) + start
-    const sums = partialOf(rec, unit, group)
+    const sums = partialOf(rec, unit, group, PRODUCT_ROWS)
     let c: usize = 0
     if (xhat) {
       for (; c + 64 <= rowBytes; c += 64) normProducts16(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)

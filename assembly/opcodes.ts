@@ -108,6 +108,10 @@ export enum Op {
   ListWeightGradient = 13,
   /** Lists of active neurons and grids of δ for ListWeightGradient. */
   RateLists = 14,
+  /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. ConvWord. */
+  ConvNarrow = 15,
+  /** ConvWeightGradient for few input channels; unit = split of the images, whose blocks are of RowsPerUnit rows of Delta. ConvWord. */
+  NarrowWeightGradient = 16,
 
   // Normalisation.
   /** Partial sums of a chunk of rows; unit = chunk. NormWord. */
@@ -166,8 +170,6 @@ export enum Op {
   CrossEntropy = 50,
   /** SGD; unit = chunk of the parameters. SgdWord. */
   Sgd = 51,
-  /** Time mean of the output (evaluation). */
-  Readout = 52,
   /** Chooses between kernels by how many spikes there are; one unit. ChooseWord. */
   Choose = 55,
 }
@@ -225,6 +227,12 @@ export enum ConvWord {
   Transposed = 35,
   /** Non-zero: add to Out instead of writing it (online methods). */
   Accumulate = 36,
+  /**
+   * Forward on spikes: moments of Out for a BatchNorm (norm.ts), float32 [slots][4][OutC], or 0. A slot is MomentPixels pixels and a group of steps:
+   * slot = Group·⌈pixels / MomentPixels⌉ + pixel / MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
+   */
+  Moments = 37,
+  MomentPixels = 38,
 
   // Spikes: the input is Scale · Σ over sources of pooled spikes.
   /** Table of SourceCount entries of 8 bytes: address of masks, 0. */
@@ -243,7 +251,7 @@ export enum ConvWord {
   PoolPadW = 50,
   /** Group of 4 steps: 4·Group … of the T. */
   Group = 51,
-  /** Lists of u16 k, ListBytes for each output pixel. */
+  /** Lists of entries; ListBytes: the most that one output pixel can have. */
   Lists = 52,
   ListBytes = 53,
   /** u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its end is the next index. */
@@ -260,6 +268,8 @@ export enum ConvWord {
   PairLists = 61,
   /** Forward on spikes: blocks of output channels that one unit sums side by side. */
   BlocksPerUnit = 62,
+  /** Non-zero: entries are u16 k, u16 factor instead of u16 k. */
+  WeightedLists = 63,
 }
 
 /** Words of normalisation records. Statistics have `Groups` rows: 1, or T when each step has its own (step mode s). */
@@ -270,7 +280,7 @@ export enum NormWord {
   C = 6,
   Groups = 7,
   RowsPerUnit = 8,
-  /** [units][Groups][2][C] float32. */
+  /** float32, forward [Units][Groups][4][C], backward [Units][Groups][2][C]: see norm.ts. */
   Partial = 9,
   /** Parameters, float32 [C]; 0 when not affine. */
   Weight = 10,
@@ -303,7 +313,7 @@ export enum NormWord {
   MeanInvStd = 27,
   /** Loop over t outside: its number of steps. */
   TotalSteps = 28,
-  /** Real rows of Delta that are not padding = Rows; kept apart for chunks. */
+  /** Chunks that have partial sums. */
   Units = 29,
   /** Non-zero: add to the parameter gradients instead of writing them (online methods); cleared at t = 0 by the planner's choice. */
   Accumulate = 30,
@@ -433,8 +443,6 @@ export enum ContributionWord {
   StepBytes = 10,
   /** Bytes between pixels of Address. */
   PixelBytes = 11,
-  /** Max pooling: address of the chosen window positions (u8 [b][oy][ox][C]), else 0: the gradient goes to the chosen pixel alone. */
-  Choice = 12,
   Words = 16,
   Bytes = 64,
 }

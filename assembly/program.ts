@@ -10,14 +10,18 @@
 import { choose } from './choose'
 import { biasGradient, convDense, convInputGradient, convWeightGradient, reduceSplits, transposeWeight } from './conv'
 import { listWeightGradient, rateLists } from './list-gradient'
-import { crossEntropy, readout } from './loss'
+import { crossEntropy } from './loss'
 import { materialise } from './activity'
 import { clear, dropout, dropoutFloats, maxPool, maxPoolBackward, maxPoolFloats, sumScalars, timeSum, trace } from './pool'
-import { neuron, neuronBackwardRate, neuronBackwardTime } from './neuron'
+import { convNarrow, narrowWeightGradient } from './narrow'
+import { neuron } from './neuron'
+import { neuronBackwardRate } from './neuron-rate'
+import { neuronBackwardTime } from './neuron-time'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce, normEvaluate, normFinish, normStatistics } from './norm'
 import { Control, Fault, Op, Rec } from './opcodes'
 import { sgd } from './optimizer'
-import { spikeConv, spikeLists } from './spikes'
+import { spikeLists } from './spike-lists'
+import { spikeConv } from './spikes'
 import { weightStandardise, weightStandardiseBackward } from './standardise'
 import { winogradInputGradient, winogradInputTransform, winogradKernelTransform, winogradWeightGradient, winogradWeightTransform } from './winograd'
 
@@ -40,6 +44,8 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.WinogradKernelTransform: winogradKernelTransform(rec, unit, t, scratch); break
     case Op.ListWeightGradient: listWeightGradient(rec, unit, t, scratch); break
     case Op.RateLists: rateLists(rec, unit, t, scratch); break
+    case Op.ConvNarrow: convNarrow(rec, unit, t, scratch); break
+    case Op.NarrowWeightGradient: narrowWeightGradient(rec, unit, t, scratch); break
     case Op.NormStatistics: normStatistics(rec, unit, t, scratch); break
     case Op.NormFinish: normFinish(rec, unit, t, scratch); break
     case Op.NormEvaluate: normEvaluate(rec, unit, t, scratch); break
@@ -65,7 +71,6 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.SumScalars: sumScalars(rec, unit, t, scratch); break
     case Op.Choose: choose(rec, unit, t, scratch); break
     case Op.CrossEntropy: crossEntropy(rec, unit, t, scratch); break
-    case Op.Readout: readout(rec, unit, t, scratch); break
     case Op.Sgd: sgd(rec, unit, t, scratch); break
     default: unreachable()
   }

@@ -1,301 +1,14 @@
 /**
- * Event-driven forward convolution: additions of weight rows for the neurons that fire, and no multiplication inside.
+ * Event-driven forward convolution: additions of weight rows for the neurons that fire.
  *
- * A neuron's *pattern* is its spikes in a group of 4 steps, one bit a step. Neurons of one pattern add the same weights to the same
- * steps, so their rows are summed once and the sum is added to each of those steps. Two operations:
- *
- *   spikeLists   masks of the receptive fields → for each output pixel and pattern the list of active k = (ky·KernelW + kx)·InC + c
- *   spikeConv    for each output pixel, block of channels and pattern the sum of the rows k of Weight; the sums combined into Out
- *
- * Where few weight rows belong to a field, 15 lists are too short to be worth their loops. `PairLists` then asks for 7: a pattern
- * other than 15 is split into its spikes in steps 0–1 and those in steps 2–3, and the neuron stands in the lists of both parts. The rule
- * "list p counts at the steps in p" holds for both kinds of lists.
+ * Neurons of one pattern (spike-lists.ts) add the same weights to the same steps, so their rows are summed once and the sum is added to each of those
+ * steps. Inputs that are sums (weighted lists) multiply the row by a small integer; others are not multiplied at all.
  */
 import { address, word } from './record'
 import { check } from './check'
+import { addMoments, addMoments4, startMoments } from './norm'
 import { ConvWord } from './opcodes'
-
-/** Word of the record: non-zero asks for 7 lists. */
-
-
-/** Bit p: with pair lists, list p is in use: 1, 2, 3 for steps 0–1, 4, 8, 12 for steps 2–3, and 15. */
-const PAIR_PATTERNS: i32 = 0b1001000100011110
-
-/** Patterns of a group and the unused pattern 0: 16 words of 4 bytes in every table of pointers. */
-const POINTERS: usize = 64
-
-// @ts-ignore: decorator
-@inline
-function clamp(value: i32, low: i32, high: i32): i32 {
-  return min(max(value, low), high)
-}
-
-/** Spikes that exist in a group, as a pattern: 15, or fewer bits at the end of T. */
-// @ts-ignore: decorator
-@inline
-function stepsOf(rec: usize): i32 {
-  return (1 << min(4, word(rec, ConvWord.T) - 4 * word(rec, ConvWord.Group))) - 1
-}
-
-// ---------------------------------------------------------------------------------------------------------------------------- lists
-
-/** Bit i: byte i has a bit in common with `firing`. */
-// @ts-ignore: decorator
-@inline
-function active16(masks: usize, firing: v128): u64 {
-  return <u64>(<u32>i8x16.bitmask(i8x16.ne(v128.and(v128.load(masks), firing), i8x16.splat(0))))
-}
-
-/** Bit i: neuron i of the next `count` (or 64) has a spike in the group. Reads whole 16 bytes. */
-// @ts-ignore: decorator
-@inline
-function active64(masks: usize, firing: v128, count: i32): u64 {
-  let active = active16(masks, firing)
-  if (count > 16) active |= active16(masks + 16, firing) << 16
-  if (count > 32) active |= active16(masks + 32, firing) << 32
-  if (count > 48) active |= active16(masks + 48, firing) << 48
-  return count < 64 ? active & (((<u64>1) << count) - 1) : active
-}
-
-// @ts-ignore: decorator
-@inline
-function append(ends: usize, pattern: u32, entry: i32): void {
-  const slot = ends + (<usize>pattern << 2)
-  const end = load<u32>(slot)
-  store<u16>(<usize>end, entry)
-  store<u32>(slot, end + 2)
-}
-
-/**
- * Appends first + c to the list of the pattern of neuron c, for c = 0 … count − 1.
- * ends u32 [16]: in/out, where the list of each pattern ends; masks u8 [count]; pattern = (mask >> shift) & steps, 0 stands in no list.
- */
-export function appendPatterns(ends: usize, masks: usize, count: i32, shift: i32, steps: i32, first: i32): void {
-  const firing = i8x16.splat(<i8>(steps << shift))
-  for (; count > 0; count -= 64) {
-    let active = active64(masks, firing, count)
-    while (active != 0) {
-      const i = <i32>ctz(active)
-      active &= active - 1
-      append(ends, (load<u8>(masks + <usize>i) >> shift) & steps, first + i)
-    }
-    masks += 64
-    first += 64
-  }
-}
-
-/** The same for 7 lists: 15, else the parts of the pattern in steps 0–1 and 2–3; ends[0] takes what belongs to an empty part. */
-export function appendPairs(ends: usize, masks: usize, count: i32, shift: i32, steps: i32, first: i32): void {
-  const firing = i8x16.splat(<i8>(steps << shift))
-  const waste = load<u32>(ends)
-  for (; count > 0; count -= 64) {
-    let active = active64(masks, firing, count)
-    while (active != 0) {
-      const i = <i32>ctz(active)
-      active &= active - 1
-      const pattern: u32 = (load<u8>(masks + <usize>i) >> shift) & steps
-      const whole = pattern == 15
-      append(ends, select<u32>(15, pattern & 3, whole), first + i)
-      append(ends, select<u32>(0, pattern & 12, whole), first + i)
-      store<u32>(ends, waste)
-    }
-    masks += 64
-    first += 64
-  }
-}
-
-/** Where the lists of one virtual row lie: starts u32 [InW + 1][16], then 15 lists of `capacity` bytes. */
-// @ts-ignore: decorator
-@inline
-function rowCapacity(rec: usize): usize {
-  const perNeuron = word(rec, ConvWord.SourceCount) * word(rec, ConvWord.PoolKernelH) * word(rec, ConvWord.PoolKernelW)
-  const entries = <usize>(word(rec, ConvWord.InW) * word(rec, ConvWord.InC) * perNeuron)
-  return (entries * 2 + 16 + 63) & ~(<usize>63)
-}
-
-// @ts-ignore: decorator
-@inline
-function rowBytes(rec: usize): usize {
-  return <usize>(word(rec, ConvWord.InW) + 1) * POINTERS + 15 * rowCapacity(rec)
-}
-
-/**
- * Lists of one row of the virtual input, entry = x·InC + c mod 2^16, in the order of x.
- * row: written, starts u32 [InW + 1][16] (of pattern p in pixel x at [x][p]; pixel x ends where x + 1 starts), then the 15 lists.
- * ends u32 [16]: scratch, and 2 bytes behind it for waste.
- */
-function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void {
-  const width = word(rec, ConvWord.InW)
-  const channels = word(rec, ConvWord.InC)
-  const group = word(rec, ConvWord.Group)
-  const plane = <usize>(group >> 1) * address(rec, ConvWord.PlaneBytes)
-  const shift = (group & 1) << 2
-  const steps = stepsOf(rec)
-  const pairs = word(rec, ConvWord.PairLists) != 0
-  const sources = address(rec, ConvWord.Sources)
-  const sourcesEnd = sources + (<usize>word(rec, ConvWord.SourceCount) << 3)
-  const sourceH = word(rec, ConvWord.SourceH)
-  const sourceW = word(rec, ConvWord.SourceW)
-  const firstY = y * word(rec, ConvWord.PoolStrideH) - word(rec, ConvWord.PoolPadH)
-  const fromY = max(firstY, 0)
-  const toY = min(firstY + word(rec, ConvWord.PoolKernelH), sourceH)
-  const poolW = word(rec, ConvWord.PoolKernelW)
-  const strideW = word(rec, ConvWord.PoolStrideW)
-  const padW = word(rec, ConvWord.PoolPadW)
-  const capacity = rowCapacity(rec)
-
-  let list = row + <usize>(width + 1) * POINTERS
-  store<u32>(ends, <u32>(ends + POINTERS))
-  for (let p: usize = 1; p < 16; p++) {
-    store<u32>(ends + (p << 2), <u32>list)
-    list += capacity
-  }
-  let starts = row
-  for (let x = 0; x < width; x++) {
-    copyPointers(starts, ends)
-    starts += POINTERS
-    const firstX = x * strideW - padW
-    const fromX = max(firstX, 0)
-    const toX = min(firstX + poolW, sourceW)
-    for (let source = sources; source < sourcesEnd; source += 8) {
-      for (let sy = fromY; sy < toY; sy++) {
-        let masks = <usize>load<u32>(source) + plane + <usize>(((image * sourceH + sy) * sourceW + fromX) * channels)
-        for (let sx = fromX; sx < toX; sx++) {
-          if (pairs) appendPairs(ends, masks, channels, shift, steps, x * channels)
-          else appendPatterns(ends, masks, channels, shift, steps, x * channels)
-          masks += <usize>channels
-        }
-      }
-    }
-  }
-  copyPointers(starts, ends)
-}
-
-// @ts-ignore: decorator
-@inline
-function copyPointers(to: usize, from: usize): void {
-  v128.store(to, v128.load(from))
-  v128.store(to, v128.load(from, 16), 16)
-  v128.store(to, v128.load(from, 32), 32)
-  v128.store(to, v128.load(from, 48), 48)
-}
-
-/**
- * Lists of one output pixel: for each pattern the entries of KernelW pixels in each row of the field, one row after the other.
- * pointers u32 [16] and lists: written. rows u32 [rowCount]: addresses of the rows of the field, a row's starts are [InW + 1][16].
- * used: bit p set for the lists to join, the others are empty. fromX, toX: pixels of the row inside the field.
- * offset + i·rowStep: what turns an entry of row i into its k, mod 2^16. zeroRow: k of a padding entry.
- * Writes up to 16 bytes behind the last list. Returns the end of the last list.
- */
-export function joinRows(
-  pointers: usize,
-  lists: usize,
-  rows: usize,
-  rowCount: i32,
-  used: i32,
-  fromX: i32,
-  toX: i32,
-  offset: i32,
-  rowStep: i32,
-  zeroRow: i32,
-): usize {
-  const rowsEnd = rows + (<usize>rowCount << 2)
-  const from = <usize>fromX * POINTERS
-  const to = <usize>toX * POINTERS
-  let out = lists
-  for (let p = 1; p < 16; p++) {
-    store<u32>(pointers, <u32>out)
-    pointers += 4
-    if (((used >> p) & 1) == 0) continue
-    let shift = offset
-    for (let row = rows; row < rowsEnd; row += 4) {
-      const starts = <usize>load<u32>(row) + (<usize>p << 2)
-      let entry = <usize>load<u32>(starts + from)
-      const bytes = <usize>load<u32>(starts + to) - entry
-      const end = out + bytes
-      const add = i16x8.splat(<i16>shift)
-      // Most pieces have at most 8 entries: the first copy needs no test, and what it copies too much is overwritten by the next piece.
-      do {
-        v128.store(out, i16x8.add(v128.load(entry), add))
-        entry += 16
-        out += 16
-      } while (out < end)
-      out = end
-      shift += rowStep
-    }
-    store<u16>(out, zeroRow)
-    out += out & 2
-  }
-  store<u32>(pointers, <u32>out)
-  return out
-}
-
-/**
- * Op.SpikeLists. For each output pixel of the unit's rows (row = image·OutH + oy) and each pattern p of a group of up to 4 steps
- *   list p = { k = (ky·KernelW + kx)·InC + c : the input neuron there has pattern p }
- * with multiplicity, and padded to an even number of entries by the zero row k = KernelH·KernelW·InC. With PairLists: see above.
- * Lists u16 [output pixel][ListBytes / 2] and ListPointers u32 [output pixel][16]: written. Masks u8 [plane][B][SourceH][SourceW][InC].
- * Reads up to 12 bytes behind a mask tensor when InC is no multiple of 16; they count for nothing.
- * Scratch: 128 + 64·⌈KernelH / 16⌉ + KernelH·(64·(InW + 1) + 15·L) bytes, with the bytes of a list
- * L = 64·⌈(2·InW·InC·SourceCount·PoolKernelH·PoolKernelW + 16) / 64⌉ (`spikeListsScratchBytes`).
- *
- *   scratch: ends u32 [16], waste | rows of the field u32 [KernelH] | ring of KernelH virtual rows, row y in slot y mod KernelH
- */
-export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const inH = word(rec, ConvWord.InH)
-  const inW = word(rec, ConvWord.InW)
-  const channels = word(rec, ConvWord.InC)
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const strideH = word(rec, ConvWord.StrideH)
-  const strideW = word(rec, ConvWord.StrideW)
-  const padH = word(rec, ConvWord.PadH)
-  const padW = word(rec, ConvWord.PadW)
-  const listBytes = address(rec, ConvWord.ListBytes)
-  const steps = stepsOf(rec)
-  const used = ((2 << steps) - 1) & (word(rec, ConvWord.PairLists) != 0 ? PAIR_PATTERNS : -2)
-  const zeroRow = kernelH * kernelW * channels
-  const rowStep = kernelW * channels
-  check(steps > 0 && (channels & 3) == 0 && zeroRow < 65535)
-
-  const fieldRows = scratch + 2 * POINTERS
-  const ring = fieldRows + ((<usize>(kernelH << 2) + 63) & ~(<usize>63))
-  const ringBytes = rowBytes(rec)
-
-  const first = unit * word(rec, ConvWord.RowsPerUnit)
-  const last = min(first + word(rec, ConvWord.RowsPerUnit), word(rec, ConvWord.Images) * outH)
-  let pointers = address(rec, ConvWord.ListPointers) + <usize>(first * outW) * POINTERS
-  let lists = address(rec, ConvWord.Lists) + <usize>(first * outW) * listBytes
-  // Rows below `built` of this image are in the ring, as far as they are still needed.
-  let built = 0
-  for (let row = first; row < last; row++) {
-    const image = row / outH
-    const oy = row - image * outH
-    const top = oy * strideH - padH
-    const fromY = clamp(top, 0, inH)
-    const toY = clamp(top + kernelH, 0, inH)
-    if (row == first || oy == 0) built = 0
-    for (let y = max(built, fromY); y < toY; y++) listRow(rec, image, y, ring + <usize>(y % kernelH) * ringBytes, scratch)
-    built = max(built, toY)
-    for (let y = fromY; y < toY; y++) {
-      store<u32>(fieldRows + (<usize>(y - fromY) << 2), <u32>(ring + <usize>(y % kernelH) * ringBytes))
-    }
-    for (let ox = 0; ox < outW; ox++) {
-      const left = ox * strideW - padW
-      const offset = (fromY - top) * rowStep - left * channels
-      const fromX = clamp(left, 0, inW)
-      const toX = clamp(left + kernelW, 0, inW)
-      const end = joinRows(pointers, lists, fieldRows, toY - fromY, used, fromX, toX, offset, rowStep, zeroRow)
-      check(end + 16 <= lists + listBytes)
-      pointers += POINTERS
-      lists += listBytes
-    }
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------- convolution
+import { POINTERS, stepsOf } from './spike-lists'
 
 /**
  * sum[32] = Σ over the entries k of a list of rows[k][32], written. rows float32 [KRows][32]; list … end: an even number of u16.
@@ -340,16 +53,12 @@ export function sumRows32(sum: usize, rows: usize, list: usize, end: usize): voi
   v128.store(sum, s7, 112)
 }
 
-/** The same for blocks of 16. Even and odd entries have sums of their own, to hide the latency of the additions; so below. */
+/** The same for blocks of 16. Eight sums would hide the latency of the additions better, but V8 then moves all loads ahead of them and spills one. */
 export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
   let s2 = s0
   let s3 = s0
-  let r0 = s0
-  let r1 = s0
-  let r2 = s0
-  let r3 = s0
   for (; list < end; list += 4) {
     const a = rows + (<usize>load<u16>(list) << 6)
     s0 = f32x4.add(s0, v128.load(a))
@@ -357,18 +66,18 @@ export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): voi
     s2 = f32x4.add(s2, v128.load(a, 32))
     s3 = f32x4.add(s3, v128.load(a, 48))
     const b = rows + (<usize>load<u16>(list, 2) << 6)
-    r0 = f32x4.add(r0, v128.load(b))
-    r1 = f32x4.add(r1, v128.load(b, 16))
-    r2 = f32x4.add(r2, v128.load(b, 32))
-    r3 = f32x4.add(r3, v128.load(b, 48))
+    s0 = f32x4.add(s0, v128.load(b))
+    s1 = f32x4.add(s1, v128.load(b, 16))
+    s2 = f32x4.add(s2, v128.load(b, 32))
+    s3 = f32x4.add(s3, v128.load(b, 48))
   }
-  v128.store(sum, f32x4.add(s0, r0))
-  v128.store(sum, f32x4.add(s1, r1), 16)
-  v128.store(sum, f32x4.add(s2, r2), 32)
-  v128.store(sum, f32x4.add(s3, r3), 48)
+  v128.store(sum, s0)
+  v128.store(sum, s1, 16)
+  v128.store(sum, s2, 32)
+  v128.store(sum, s3, 48)
 }
 
-/** The same for blocks of 8. */
+/** The same for blocks of 8. Even and odd entries have sums of their own, to hide the latency of the additions; so below. */
 export function sumRows8(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -397,16 +106,129 @@ export function sumRows4(sum: usize, rows: usize, list: usize, end: usize): void
   v128.store(sum, f32x4.add(s0, r0))
 }
 
+/** The factor of a weighted entry in all lanes. */
+// @ts-ignore: decorator
+@inline
+function factorOf(entry: usize): v128 {
+  return f32x4.convert_i32x4_s(i32x4.shr_u(v128.load32_splat(entry), 16))
+}
+
+/** s + factor·row. */
+// @ts-ignore: decorator
+@inline
+function addTimes(s: v128, factor: v128, row: v128): v128 {
+  return f32x4.add(s, f32x4.mul(factor, row))
+}
+
+/** sum[32] = Σ over the entries (k, n) of a weighted list of n·rows[k][32], written; otherwise as `sumRows32`. */
+export function sumTimes32(sum: usize, rows: usize, list: usize, end: usize): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  let s4 = s0
+  let s5 = s0
+  let s6 = s0
+  let s7 = s0
+  for (; list < end; list += 8) {
+    const a = rows + (<usize>load<u16>(list) << 7)
+    const n = factorOf(list)
+    s0 = addTimes(s0, n, v128.load(a))
+    s1 = addTimes(s1, n, v128.load(a, 16))
+    s2 = addTimes(s2, n, v128.load(a, 32))
+    s3 = addTimes(s3, n, v128.load(a, 48))
+    s4 = addTimes(s4, n, v128.load(a, 64))
+    s5 = addTimes(s5, n, v128.load(a, 80))
+    s6 = addTimes(s6, n, v128.load(a, 96))
+    s7 = addTimes(s7, n, v128.load(a, 112))
+    const b = rows + (<usize>load<u16>(list, 4) << 7)
+    const m = factorOf(list + 4)
+    s0 = addTimes(s0, m, v128.load(b))
+    s1 = addTimes(s1, m, v128.load(b, 16))
+    s2 = addTimes(s2, m, v128.load(b, 32))
+    s3 = addTimes(s3, m, v128.load(b, 48))
+    s4 = addTimes(s4, m, v128.load(b, 64))
+    s5 = addTimes(s5, m, v128.load(b, 80))
+    s6 = addTimes(s6, m, v128.load(b, 96))
+    s7 = addTimes(s7, m, v128.load(b, 112))
+  }
+  v128.store(sum, s0)
+  v128.store(sum, s1, 16)
+  v128.store(sum, s2, 32)
+  v128.store(sum, s3, 48)
+  v128.store(sum, s4, 64)
+  v128.store(sum, s5, 80)
+  v128.store(sum, s6, 96)
+  v128.store(sum, s7, 112)
+}
+
+/** The same for blocks of 16. */
+export function sumTimes16(sum: usize, rows: usize, list: usize, end: usize): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  for (; list < end; list += 8) {
+    const a = rows + (<usize>load<u16>(list) << 6)
+    const n = factorOf(list)
+    s0 = addTimes(s0, n, v128.load(a))
+    s1 = addTimes(s1, n, v128.load(a, 16))
+    s2 = addTimes(s2, n, v128.load(a, 32))
+    s3 = addTimes(s3, n, v128.load(a, 48))
+    const b = rows + (<usize>load<u16>(list, 4) << 6)
+    const m = factorOf(list + 4)
+    s0 = addTimes(s0, m, v128.load(b))
+    s1 = addTimes(s1, m, v128.load(b, 16))
+    s2 = addTimes(s2, m, v128.load(b, 32))
+    s3 = addTimes(s3, m, v128.load(b, 48))
+  }
+  v128.store(sum, s0)
+  v128.store(sum, s1, 16)
+  v128.store(sum, s2, 32)
+  v128.store(sum, s3, 48)
+}
+
+/** The same for blocks of 8. */
+export function sumTimes8(sum: usize, rows: usize, list: usize, end: usize): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let r0 = s0
+  let r1 = s0
+  for (; list < end; list += 8) {
+    const a = rows + (<usize>load<u16>(list) << 5)
+    const n = factorOf(list)
+    s0 = addTimes(s0, n, v128.load(a))
+    s1 = addTimes(s1, n, v128.load(a, 16))
+    const b = rows + (<usize>load<u16>(list, 4) << 5)
+    const m = factorOf(list + 4)
+    r0 = addTimes(r0, m, v128.load(b))
+    r1 = addTimes(r1, m, v128.load(b, 16))
+  }
+  v128.store(sum, f32x4.add(s0, r0))
+  v128.store(sum, f32x4.add(s1, r1), 16)
+}
+
+/** The same for blocks of 4. */
+export function sumTimes4(sum: usize, rows: usize, list: usize, end: usize): void {
+  let s0 = f32x4.splat(0)
+  let r0 = s0
+  for (; list < end; list += 8) {
+    s0 = addTimes(s0, factorOf(list), v128.load(rows + (<usize>load<u16>(list) << 4)))
+    r0 = addTimes(r0, factorOf(list + 4), v128.load(rows + (<usize>load<u16>(list, 4) << 4)))
+  }
+  v128.store(sum, f32x4.add(s0, r0))
+}
+
 /**
  * sums[p] = sum of the rows in list p, for `blocks` blocks of output channels whose rows lie blockBytes apart and whose sums setBytes apart; written.
  * sums float32 [16][width]. Block beside block, since the processor then foresees how long the second loop over the same list is.
  */
 // @ts-ignore: decorator
 @inline
-function sumLists(sums: usize, setBytes: usize, rows: usize, blockBytes: usize, blocks: i32, width: i32, pointers: usize, p: i32): void {
+function sumLists(sums: usize, setBytes: usize, rows: usize, blockBytes: usize, blocks: i32, width: i32, weighted: bool, pointers: usize, p: i32): void {
   let left = blocks
   do {
-    sumList(sums, rows, width, pointers, p)
+    sumList(sums, rows, width, weighted, pointers, p)
     sums += setBytes
     rows += blockBytes
   } while (--left)
@@ -415,11 +237,16 @@ function sumLists(sums: usize, setBytes: usize, rows: usize, blockBytes: usize, 
 /** sums[p] = sum of the rows in list p, one list, written. sums float32 [16][width]. */
 // @ts-ignore: decorator
 @inline
-function sumList(sums: usize, rows: usize, width: i32, pointers: usize, p: i32): void {
+function sumList(sums: usize, rows: usize, width: i32, weighted: bool, pointers: usize, p: i32): void {
   const sum = sums + <usize>(p * width << 2)
   const list = <usize>load<u32>(pointers + (<usize>p << 2) - 4)
   const end = <usize>load<u32>(pointers + (<usize>p << 2))
-  if (width == 32) sumRows32(sum, rows, list, end)
+  if (weighted) {
+    if (width == 32) sumTimes32(sum, rows, list, end)
+    else if (width == 16) sumTimes16(sum, rows, list, end)
+    else if (width == 8) sumTimes8(sum, rows, list, end)
+    else sumTimes4(sum, rows, list, end)
+  } else if (width == 32) sumRows32(sum, rows, list, end)
   else if (width == 16) sumRows16(sum, rows, list, end)
   else if (width == 8) sumRows8(sum, rows, list, end)
   else sumRows4(sum, rows, list, end)
@@ -514,10 +341,11 @@ export function combineFew(out: usize, outStep: usize, sums: usize, bytes: usize
 
 /**
  * Op.SpikeConv. For the steps t of the group alone
- *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n] + Bias[n]
+ *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n] + Bias[n]      (weighted: factor · Weight[k][n])
  * Out float32 [B·OutH·OutW][T][OutC]: written. Weight float32 [OutC / BlockWidth][KRows][BlockWidth] with a zero row KernelH·KernelW·InC;
  * Bias float32 [OutC] or 0; lists as Op.SpikeLists leaves them. No aliasing.
  * unit = group of BlocksPerUnit blocks·⌈pixels / PixelsPerUnit⌉ + chunk: consecutive units read the same blocks of Weight, which stay in the cache.
+ * Moments, where wanted, are written as well: of each slot's pixels at the steps of the group.
  * Scratch: 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`).
  *
  *   scratch: BlocksPerUnit × { sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth] }
@@ -537,11 +365,12 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
 
   const blockBytes = <usize>word(rec, ConvWord.KRows) * bytes
-  const rows = address(rec, ConvWord.Weight) + <usize>block * blockBytes
+  const weight = address(rec, ConvWord.Weight) + <usize>block * blockBytes
   const outStep = address(rec, ConvWord.OutC) << 2
   const outPixel = outStep * address(rec, ConvWord.T)
   const scale = load<f32>(rec + ConvWord.Scale * 4)
   const pairs = word(rec, ConvWord.PairLists) != 0
+  const weighted = word(rec, ConvWord.WeightedLists) != 0
   const setBytes: usize = 17 * bytes
   for (let j: usize = 0; j < <usize>blocks; j++) {
     const bias = scratch + j * setBytes + 16 * bytes
@@ -552,20 +381,29 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   let pointers = address(rec, ConvWord.ListPointers) + <usize>first * POINTERS
   let out =
     address(rec, ConvWord.Out) + <usize>first * outPixel + <usize>word(rec, ConvWord.Group) * 4 * outStep + <usize>block * bytes
+  const hasMoments = word(rec, ConvWord.Moments) != 0
+  const momentPixels = hasMoments ? word(rec, ConvWord.MomentPixels) : 1
+  const momentBytes = outStep * 4
+  let moments =
+    address(rec, ConvWord.Moments) + <usize>(word(rec, ConvWord.Group) * ((pixels + momentPixels - 1) / momentPixels) + first / momentPixels) * momentBytes
+  moments += <usize>block * bytes
+  check(!hasMoments || first % momentPixels == 0)
+  const rows = popcnt(steps)
+  let leftOfSlot = momentPixels
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
     if (silent) {
       // Nothing to sum: the biases alone.
     } else if (steps < 15) {
-      for (let p = 1; p <= steps; p++) sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, p)
+      for (let p = 1; p <= steps; p++) sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
     } else if (pairs) {
       for (let p = 1; p < 4; p++) {
-        sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, p)
-        sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, p << 2)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p << 2)
       }
-      sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, 15)
+      sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, 15)
     } else {
-      for (let p = 1; p < 16; p++) sumLists(scratch, setBytes, rows, blockBytes, blocks, width, pointers, p)
+      for (let p = 1; p < 16; p++) sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
     }
     let sums = scratch
     let o = out
@@ -575,8 +413,18 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
       else if (steps < 15) combineFew(o, outStep, sums, bytes, scale, bias, steps)
       else if (pairs) combine7(o, outStep, sums, bytes, scale, bias)
       else combine15(o, outStep, sums, bytes, scale, bias)
+      if (hasMoments) {
+        const m = moments + <usize>j * bytes
+        if (leftOfSlot == momentPixels) startMoments(m, outStep, o, bytes, min(momentPixels, last - pixel) * rows)
+        if (rows == 4) addMoments4(m, outStep, o, bytes)
+        else addMoments(m, outStep, o, bytes, rows)
+      }
       sums += setBytes
       o += bytes
+    }
+    if (--leftOfSlot == 0) {
+      leftOfSlot = momentPixels
+      moments += momentBytes
     }
     pointers += POINTERS
     out += outPixel

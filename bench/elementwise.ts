@@ -116,7 +116,7 @@ function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
       [NormWord.Groups]: 1,
       [NormWord.RowsPerUnit]: rowsPerUnit,
       [NormWord.Units]: units,
-      [NormWord.Partial]: ref(float('partial', units * 2 * C)),
+      [NormWord.Partial]: ref(float('partial', units * 4 * C)),
       [NormWord.Weight]: ref(weight),
       [NormWord.Bias]: ref(bias),
       [NormWord.RunningMean]: ref(runningMean),
@@ -139,7 +139,7 @@ function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
       b.emit(Op.NormBackwardApply, units, words)
     } else {
       b.emit(Op.NormStatistics, units, words)
-      b.emit(Op.NormFinish, 1, words)
+      b.emit(Op.NormFinish, Math.ceil(C / 32), words, 64)
     }
     return [weight, invStd, backward ? delta : input, xhat]
   })

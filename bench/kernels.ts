@@ -5,7 +5,7 @@ import { benchMatmuls } from './matmuls.js'
 import { quick, thorough } from './measure.js'
 import { peakGflops } from './peak.js'
 import { addReport, digits, emptyReport, type Report } from './report.js'
-import { layerShapes, quickShapes } from './shapes.js'
+import { firstLayers, layerShapes, quickShapes } from './shapes.js'
 
 const RATES = [0.05, 0.1, 0.2, 0.4]
 const QUICK_RATES = [0.1, 0.4]
@@ -22,10 +22,8 @@ export function benchKernels(isQuick: boolean, label: string, progress: (text: s
     [16, 512, '512 @4'],
   ] as const
   addReport(report, benchMatmuls(isQuick ? [128, 256] : [128, 256, 512, 1024], budget, label, progress))
-  addReport(
-    report,
-    benchConvolutions(isQuick ? quickShapes : layerShapes, images, isQuick ? QUICK_RATES : RATES, budget, label, progress).report,
-  )
+  const shapes = isQuick ? [...firstLayers.slice(0, 1), ...quickShapes] : [...firstLayers, ...layerShapes]
+  addReport(report, benchConvolutions(shapes, images, isQuick ? QUICK_RATES : RATES, budget, label, progress).report)
   const tensors = (isQuick ? sizes.slice(1, 2) : sizes).map(([pixels, C, name]) => ({ pixels: pixels * images, C, name }))
   addReport(report, benchElementwise(tensors, isQuick ? 2 ** 18 : 11_173_888, budget, label, progress))
   const peak = peakGflops()

@@ -5,7 +5,7 @@ import { Bench } from 'tinybench'
 export interface Timing {
   /** The first call: compilation, cold caches, memory touched for the first time. */
   readonly first: number
-  /** Median of the three calls behind it, while V8 may still be optimising. */
+  /** Median of the three calls behind it (one where calls are long), while V8 may still be optimising. */
   readonly cold: number
   /** Steady state, behind the warm-up: median, fastest, and median absolute deviation in percent of the median. */
   readonly median: number
@@ -32,7 +32,7 @@ export function medianOf(values: readonly number[]): number {
 
 function bench(budget: Budget): Bench {
   return new Bench({
-    warmup: true,
+    warmup: budget.warmupMs > 0,
     warmupTime: budget.warmupMs,
     // Four calls are behind it already.
     warmupIterations: 1,
@@ -63,14 +63,18 @@ export function measure(call: () => void, budget: Budget): Timing {
   return timing(first, next, b)
 }
 
+/** A call that takes longer has been optimised within itself, by the time it ends: it is repeated less often. */
+const LONG_MS = 1500
+
 export async function measureAsync(call: () => Promise<unknown>, budget: Budget): Promise<Timing> {
   const next: number[] = []
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 4 && (i < 2 || next[1] < LONG_MS); i++) {
     const start = performance.now()
     await call()
     next.push(performance.now() - start)
   }
-  const b = bench(budget)
+  const isLong = next[1] >= LONG_MS
+  const b = bench(isLong ? { warmupMs: 0, measureMs: 0, minCalls: 2 } : budget)
   b.add('call', async () => void (await call()))
   await b.run()
   return timing(next[0], next.slice(1), b)

@@ -1,8 +1,8 @@
-/** Convolutions of the paper's networks on CIFAR images, each shape once. */
+/** Convolutions of the paper's networks on CIFAR images, each shape once, and of others' first layers. */
 
 export interface LayerShape {
   /** Where it occurs. */
-  readonly network: 'ResNet-18' | 'VGG-11'
+  readonly network: 'ResNet-18' | 'VGG-11' | 'cnn'
   readonly inC: number
   readonly inH: number
   readonly outC: number
@@ -34,6 +34,13 @@ export const layerShapes: readonly LayerShape[] = [
   shape('VGG-11', 128, 8, 256),
   shape('VGG-11', 256, 4, 512),
   shape('VGG-11', 512, 2, 512),
+]
+
+/** First layers, which read an image. */
+export const firstLayers: readonly LayerShape[] = [
+  shape('cnn', 1, 28, 16),
+  shape('VGG-11', 3, 32, 64),
+  shape('ResNet-18', 3, 224, 64, 7, 2),
 ]
 
 /** Two of them with few operations, for a quick look. */

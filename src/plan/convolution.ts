@@ -4,6 +4,7 @@ import { ConvWord, MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.
 import type { Conv2d, Linear, Pair } from '../nn/layers.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
 import { type ListGradientShape, listGradientPays, listGradientPlan } from './list-gradient-geometry.js'
+import { type NarrowShape, narrowForwardPays, narrowGradientPays, narrowPlan } from './narrow-geometry.js'
 import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
 import { spikeGeometry, spikeListsFit } from './spike-geometry.js'
 import type { Expression, FloatTensor, Pool, Shape, SpikeTensor, Term } from './tensors.js'
@@ -101,6 +102,20 @@ const DENSE_ROWS = 60
 /** Scratch of one tile. */
 const TILE_BYTES = 192
 
+function narrowShape(g: Geometry): NarrowShape {
+  return {
+    images: g.images,
+    inC: g.inC,
+    outH: g.outShape[1],
+    outW: g.outShape[2],
+    outC: g.outC,
+    kernelH: g.kernel[0],
+    kernelW: g.kernel[1],
+    strideH: g.stride[0],
+    strideW: g.stride[1],
+  }
+}
+
 export function emitDense(
   b: ProgramBuilder,
   g: Geometry,
@@ -115,21 +130,21 @@ export function emitDense(
   const features = flat(g, steps, input.pixelBytes)
   input = { ...input, pixelBytes: input.pixelBytes * (taps(g) / taps(features)) }
   g = features
-  const rows = pixelsOf(g) * steps
-  b.emit(
-    Op.ConvDense,
-    Math.ceil(rows / DENSE_ROWS),
-    {
-      ...shapeWords(g, steps),
-      ...inputWords(input),
-      [ConvWord.Out]: ref(out),
-      [ConvWord.Weight]: weight,
-      [ConvWord.Bias]: bias,
-      [ConvWord.Zeros]: ref(zeros),
-      [ConvWord.RowsPerUnit]: DENSE_ROWS,
-    },
-    TILE_BYTES + DENSE_ROWS * (16 + 4 * 256),
-  )
+  const words: Words = {
+    ...shapeWords(g, steps),
+    ...inputWords(input),
+    [ConvWord.Out]: ref(out),
+    [ConvWord.Weight]: weight,
+    [ConvWord.Bias]: bias,
+    [ConvWord.Zeros]: ref(zeros),
+  }
+  if (narrowForwardPays(narrowShape(g))) {
+    const { rows, blocks, forwardBytes } = narrowPlan(narrowShape(g), steps)
+    b.emit(Op.ConvNarrow, blocks, { ...words, [ConvWord.RowsPerUnit]: rows }, forwardBytes)
+    return
+  }
+  const units = Math.ceil((pixelsOf(g) * steps) / DENSE_ROWS)
+  b.emit(Op.ConvDense, units, { ...words, [ConvWord.RowsPerUnit]: DENSE_ROWS }, TILE_BYTES + DENSE_ROWS * (16 + 4 * 256))
 }
 
 /** The spike tensors of an expression that the event-driven kernel can read as they are: same shape, pooling and scale; undefined when it is something else. */
@@ -148,6 +163,7 @@ export function spikesFit(g: Geometry): boolean {
   return spikeListsFit({ kernelH: g.kernel[0], kernelW: g.kernel[1], inC: g.inC })
 }
 
+/** @param withMoments have the moments of the output written for a BatchNorm; returns where. */
 export function emitSpikes(
   b: ProgramBuilder,
   g: Geometry,
@@ -157,7 +173,8 @@ export function emitSpikes(
   weight: Reference,
   bias: Reference | 0,
   name: string,
-): void {
+  withMoments = false,
+): FloatTensor['moments'] {
   const { sources, pool, scale } = spikes
   const [, sourceH, sourceW] = sources[0].shape
   const planeBytes = g.images * sourceH * sourceW * g.inC
@@ -180,6 +197,7 @@ export function emitSpikes(
   })
   const lists = b.buffer(`${name} lists`, geometry.listsBytes)
   const pointers = b.buffer(`${name} list pointers`, geometry.listPointersBytes)
+  const moments = withMoments ? b.buffer(`${name} moments`, geometry.momentSlots * 4 * g.outC * 4) : undefined
   const words: Words = {
     ...shapeWords(g, steps),
     [ConvWord.Out]: ref(out),
@@ -203,12 +221,16 @@ export function emitSpikes(
     [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
     [ConvWord.PixelsPerUnit]: geometry.pixelsPerUnit,
     [ConvWord.PairLists]: geometry.pairLists ? 1 : 0,
+    [ConvWord.WeightedLists]: geometry.weightedLists ? 1 : 0,
     [ConvWord.BlocksPerUnit]: geometry.blocksPerUnit,
+    [ConvWord.Moments]: moments ? ref(moments) : 0,
+    [ConvWord.MomentPixels]: geometry.momentPixels,
   }
   for (let group = 0; group * 4 < steps; group++) {
     b.emit(Op.SpikeLists, geometry.listUnits, { ...words, [ConvWord.Group]: group }, geometry.listScratchBytes)
     b.emit(Op.SpikeConv, geometry.convUnits, { ...words, [ConvWord.Group]: group }, geometry.convScratchBytes)
   }
+  return moments && { buffer: moments, units: geometry.momentSlots }
 }
 
 function winogradShape(g: Geometry) {
@@ -292,6 +314,9 @@ function classSize(size: number, stride: number, q: number): number {
 const GRADIENT_UNITS = 32
 /** k of one unit of the weight gradient. */
 const GRADIENT_K = 64
+
+/** At most `most` parts of so many blocks, all of which have some. */
+const evenSplits = (blocks: number, most: number): number => Math.ceil(blocks / Math.ceil(blocks / most))
 
 function listShape(g: Geometry, maxCount: number): ListGradientShape {
   return {
@@ -382,11 +407,14 @@ export function emitWeightGradient(
   const features = flat(g, steps, input.pixelBytes)
   input = { ...input, pixelBytes: input.pixelBytes * (taps(g) / taps(features)) }
   g = features
-  const rows = pixelsOf(g) * steps
   const kRows = kRowsOf(g)
   const kPerUnit = Math.min(GRADIENT_K, kRows)
   const kBlocks = Math.ceil(kRows / kPerUnit)
-  const splits = Math.max(1, Math.min(Math.ceil(GRADIENT_UNITS / kBlocks), Math.floor(rows / 512)))
+  const narrow = narrowGradientPays(narrowShape(g)) ? narrowPlan(narrowShape(g), steps) : undefined
+  const most = Math.floor((pixelsOf(g) * steps) / 512)
+  const splits = narrow
+    ? evenSplits(narrow.blocks, Math.max(1, Math.min(GRADIENT_UNITS, most)))
+    : Math.max(1, Math.min(Math.ceil(GRADIENT_UNITS / kBlocks), most))
   const partial = splits > 1 ? b.buffer(`${name} partial sums`, splits * kRows * g.outC * 4) : undefined
   const words: Words = {
     ...shapeWords(g, steps),
@@ -400,7 +428,8 @@ export function emitWeightGradient(
     [ConvWord.Accumulate]: accumulate ? 1 : 0,
   }
   const columns = up(g.outC, 8)
-  b.emit(Op.ConvWeightGradient, splits * kBlocks, words, 128 + 128 * (16 + 4 * kPerUnit + 4 * columns) + 4 * kPerUnit * columns)
+  if (narrow) b.emit(Op.NarrowWeightGradient, splits, { ...words, [ConvWord.RowsPerUnit]: narrow.rows }, narrow.gradientBytes)
+  else b.emit(Op.ConvWeightGradient, splits * kBlocks, words, 128 + 128 * (16 + 4 * kPerUnit + 4 * columns) + 4 * kPerUnit * columns)
   if (splits > 1) b.emit(Op.ReduceSplits, kBlocks, words)
 }
 

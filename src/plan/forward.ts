@@ -210,17 +210,19 @@ export class ForwardPlanner {
     let input = x
     let output: FloatTensor & { buffer: Buffer }
     if (spikes && spikesFit(geometry)) {
-      output = this.floatTensor(`${node.name} current`, node.shape, callSteps)
-      const event = (): void => emitSpikes(builder, geometry, callSteps, spikes, output.buffer, weight, bias, node.name)
+      const current = this.floatTensor(`${node.name} current`, node.shape, callSteps)
+      output = current
+      const event = (withMoments: boolean): FloatTensor['moments'] =>
+        emitSpikes(builder, geometry, callSteps, spikes, current.buffer, weight, bias, node.name, withMoments)
       const limit = spikesForDense(geometry, callSteps, spikes, outer ? options.timeSteps : 1)
       const choice = chooseBySpikes(builder, spikes.sources, limit, node.name)
-      if (!choice) event()
+      if (!choice) output = { ...current, moments: event(this.wantsMoments(node)) }
       else {
-        builder.when(choice.few, event)
+        builder.when(choice.few, () => void event(false))
         builder.when(choice.many, () => {
           const written = this.floatTensor(`${node.name} spikes written out`, x.shape, callSteps)
           emitMaterialise(builder, x, options.batchSize, callSteps, options.timeSteps, false, written.buffer, written.stored, this.dense)
-          emitDense(builder, geometry, callSteps, this.dense(written), output.buffer, weight, bias, buffers.zeros)
+          emitDense(builder, geometry, callSteps, this.dense(written), current.buffer, weight, bias, buffers.zeros)
         })
       }
     } else {
@@ -237,6 +239,18 @@ export class ForwardPlanner {
     const inputSum = this.training && passing && dense ? this.timeSum(node, dense) : undefined
     this.items.push({ kind: 'conv', node, layer, geometry, input, source: x, output, weight, trace, inputSum })
     return { shape: node.shape, terms: [term(output)] }
+  }
+
+  /** Groups of rows that have batch statistics of their own: one, or one a step. */
+  private normGroups(): number {
+    const { options, callSteps } = this.context
+    return this.training && options.method === 'bptt' && options.stepMode === 's' ? callSteps : 1
+  }
+
+  /** Whether a BatchNorm reads a node's output and takes its statistics over all rows together. */
+  private wantsMoments(node: GraphNode): boolean {
+    const isRead = this.context.options.graph.nodes.some(({ kind, inputs }) => kind === 'batchNorm2d' && inputs.includes(node.index))
+    return isRead && this.training && this.normGroups() === 1
   }
 
   /** The weight as the kernels read it: the parameter, or its standardised copy. */
@@ -290,7 +304,7 @@ export class ForwardPlanner {
   private norm(node: GraphNode, layer: BatchNorm2d, x: Expression): Expression {
     const { builder, options, callSteps, outer } = this.context
     const tensor = plainFloat(x) && !plainFloat(x)?.input ? (plainFloat(x) as FloatTensor) : this.materialise(node, x)
-    const groups = this.training && options.method === 'bptt' && options.stepMode === 's' ? callSteps : 1
+    const groups = this.normGroups()
     const vector = (name: string, kept = false): Buffer =>
       builder.buffer(`${node.name} ${name}`, groups * tensor.stored * 4, kept ? 'kept' : 'scratch')
     const norm: Norm = {
@@ -330,8 +344,8 @@ export class ForwardPlanner {
     if (!this.training) builder.emit(Op.NormEvaluate, 1, words)
     else {
       const rowsPerUnit = normRows(rows, tensor.stored, groups)
-      const units = Math.ceil(rows / rowsPerUnit)
-      const partial = builder.buffer(`${node.name} partial sums`, units * groups * 2 * tensor.stored * 4)
+      const units = tensor.moments?.units ?? Math.ceil(rows / rowsPerUnit)
+      const partial = tensor.moments?.buffer ?? builder.buffer(`${node.name} partial sums`, units * groups * 4 * tensor.stored * 4)
       const statistics: Words = {
         ...words,
         [NormWord.RowsPerUnit]: rowsPerUnit,
@@ -339,8 +353,8 @@ export class ForwardPlanner {
         [NormWord.Partial]: ref(partial),
         [NormWord.MeanInvStd]: norm.meanInvStd ? ref(norm.meanInvStd) : 0,
       }
-      builder.emit(Op.NormStatistics, units, statistics)
-      builder.emit(Op.NormFinish, 1, statistics)
+      if (!tensor.moments) builder.emit(Op.NormStatistics, units, statistics)
+      builder.emit(Op.NormFinish, Math.ceil(tensor.stored / 32), statistics, 64)
       this.items.push({ kind: 'norm', node, norm })
     }
     return { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }

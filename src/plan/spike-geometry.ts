@@ -31,6 +31,8 @@ export interface SpikeShape {
 export interface SpikeGeometry {
   /** Word PairLists. */
   pairLists: boolean
+  /** Word WeightedLists. */
+  weightedLists: boolean
   /** Word ListBytes: bytes of the lists of one output pixel, a multiple of 64. */
   listBytes: number
   /** Size of the buffer Lists. Groups may share it when each group's SpikeConv follows its SpikeLists. */
@@ -47,6 +49,9 @@ export interface SpikeGeometry {
   pixelsPerUnit: number
   convUnits: number
   convScratchBytes: number
+  /** Word MomentPixels, and slots of the buffer Moments, each of 16·outC bytes. */
+  momentPixels: number
+  momentSlots: number
 }
 
 /** Units that a record should have: four for each of 16 workers. */
@@ -65,33 +70,50 @@ const MAX_PAIRED_ROWS = 1600
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
-/** How often one neuron of the virtual input can stand for a spike: once for each source and position of the pooling window. */
-const perNeuron = (shape: SpikeShape): number => shape.sourceCount * shape.poolKernelH * shape.poolKernelW
+/** Neurons that one input sums: one for each source and position of the pooling window. */
+const neuronsPerInput = (shape: SpikeShape): number => shape.sourceCount * shape.poolKernelH * shape.poolKernelW
 
-/** The most entries of all lists of one output pixel, when each neuron stands in one list. */
-const fieldEntries = (shape: SpikeShape): number => shape.kernelH * shape.kernelW * shape.inC * perNeuron(shape)
+/** Inputs of one output pixel. */
+const fieldInputs = (shape: SpikeShape): number => shape.kernelH * shape.kernelW * shape.inC
+
+/** Whether an input that sums so many neurons is listed with a factor: where it is a sum, of no more spikes than a byte can count. */
+export function countsFitFactors(neurons: number): boolean {
+  return neurons > 1 && neurons <= 255
+}
+
+/** Whether an entry of the lists carries a factor. */
+export function usesWeightedLists(shape: SpikeShape): boolean {
+  return countsFitFactors(neuronsPerInput(shape))
+}
 
 /** Whether 16 bits can number the weight rows of a field and the zero row behind them. If not, the convolution has to run dense. */
 export function spikeListsFit(shape: Pick<SpikeShape, 'kernelH' | 'kernelW' | 'inC'>): boolean {
   return shape.kernelH * shape.kernelW * shape.inC + 1 <= 65535
 }
 
-/** Whether neurons are listed by pairs of steps (7 lists) rather than by the whole pattern (15). With 2 steps both are the same 3 lists. */
-export function usesPairLists(shape: SpikeShape): boolean {
-  const narrow = Math.max(1, 16 / shape.blockWidth)
-  return shape.timeSteps > 2 && fieldEntries(shape) <= MAX_PAIR_ENTRIES * narrow
+/** Whether a field of so many entries is faster with 7 lists than with 15. */
+export function pairListsPay(entries: number, blockWidth: number): boolean {
+  return entries <= MAX_PAIR_ENTRIES * Math.max(1, 16 / blockWidth)
 }
 
-/** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 16 bytes that copies may overrun. */
+/** Whether neurons are listed by pairs of steps (7 lists) rather than by the whole pattern (15). With 2 steps both are the same 3 lists. */
+export function usesPairLists(shape: SpikeShape): boolean {
+  const perInput = usesWeightedLists(shape) ? 1 : neuronsPerInput(shape)
+  return shape.timeSteps > 2 && pairListsPay(fieldInputs(shape) * perInput, shape.blockWidth)
+}
+
+/** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 32 bytes that copies may overrun. */
 export function spikeListBytes(shape: SpikeShape): number {
-  const entries = fieldEntries(shape) * (usesPairLists(shape) ? 2 : 1)
-  return roundUp(entries * 2 + 15 * 2 + 16, 64)
+  const weighted = usesWeightedLists(shape)
+  const perInput = weighted ? 4 : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
+  return roundUp((fieldInputs(shape) * perInput + 15) * (weighted ? 4 : 2) + 32, 64)
 }
 
 /** Per-worker scratch of SpikeLists: pointers, and the lists of kernelH rows of the virtual input. */
 export function spikeListsScratchBytes(shape: SpikeShape): number {
-  const list = roundUp(shape.inW * shape.inC * perNeuron(shape) * 2 + 16, 64)
-  return 128 + roundUp(shape.kernelH * 4, 64) + shape.kernelH * ((shape.inW + 1) * 64 + 15 * list)
+  const perInput = usesWeightedLists(shape) ? 4 : neuronsPerInput(shape) * 2
+  const list = roundUp(shape.inW * shape.inC * perInput + 32, 64)
+  return 192 + roundUp(shape.kernelH * 4, 64) + shape.kernelH * ((shape.inW + 1) * 64 + 15 * list)
 }
 
 /**
@@ -122,11 +144,15 @@ export function spikeRowsPerUnit(shape: SpikeShape): number {
 /** Groups of blocks that units of SpikeConv share. */
 const blockGroups = (shape: SpikeShape): number => Math.ceil(shape.outC / shape.blockWidth / spikeBlocksPerUnit(shape))
 
-/** Output pixels of one unit of SpikeConv. */
+/** The most pixels whose moments are summed in float32: 256 rows, as in the statistics of other layers. */
+const MOMENT_PIXELS = 64
+
+/** Output pixels of one unit of SpikeConv; whole slots of moments. */
 export function spikePixelsPerUnit(shape: SpikeShape): number {
   const pixels = shape.images * shape.outH * shape.outW
   const chunks = Math.ceil(WANTED_UNITS / blockGroups(shape))
-  return Math.min(pixels, Math.max(MIN_PIXELS_PER_UNIT, Math.ceil(pixels / chunks)))
+  const perUnit = Math.max(MIN_PIXELS_PER_UNIT, Math.ceil(pixels / chunks))
+  return Math.min(pixels, perUnit > MOMENT_PIXELS ? roundUp(perUnit, MOMENT_PIXELS) : perUnit)
 }
 
 /** Everything that the planner needs for the two operations. */
@@ -135,8 +161,10 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
   const listBytes = spikeListBytes(shape)
   const rowsPerUnit = spikeRowsPerUnit(shape)
   const pixelsPerUnit = spikePixelsPerUnit(shape)
+  const momentPixels = Math.min(MOMENT_PIXELS, pixelsPerUnit)
   return {
     pairLists: usesPairLists(shape),
+    weightedLists: usesWeightedLists(shape),
     listBytes,
     listsBytes: pixels * listBytes,
     listPointersBytes: pixels * 64,
@@ -147,5 +175,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
     blocksPerUnit: spikeBlocksPerUnit(shape),
     convUnits: Math.ceil(pixels / pixelsPerUnit) * blockGroups(shape),
     convScratchBytes: spikeConvScratchBytes(shape.blockWidth, spikeBlocksPerUnit(shape)),
+    momentPixels,
+    momentSlots: Math.ceil(shape.timeSteps / 4) * Math.ceil(pixels / momentPixels),
   }
 }

@@ -43,6 +43,8 @@ export interface FloatTensor {
   /** The model's input: read through a pointer, no gradient wanted. */
   readonly input: boolean
   readonly buffer?: Buffer
+  /** Partial sums for a BatchNorm, [units][4][stored], when the tensor's kernel has written them. */
+  readonly moments?: { readonly buffer: Buffer; readonly units: number }
   readonly gradient: Contribution[]
 }
 

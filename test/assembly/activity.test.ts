@@ -226,4 +226,49 @@ for (const variant of variants) {
   }
 }
 
+for (const variant of variants)
+  test(`${variant} materialise: means of the largest counts over windows of 255, 256, 257 and more neurons`, () => {
+    for (const [h, w] of [
+      [15, 17],
+      [16, 16],
+      [1, 257],
+      [2, 129],
+      [17, 16],
+    ] as const)
+      for (const C of [4, 8, 20]) {
+        const engine = new TestEngine(variant)
+        const counts = engine.putBytes(new Uint8Array(h * w * C).fill(255))
+        const term = engine.alloc(TermWord.Bytes, 0)
+        engine.writeWords(term, {
+          [TermWord.Kind]: 1,
+          [TermWord.Counts]: counts,
+          [TermWord.Scale]: f32(1 / (h * w)),
+          [TermWord.SourceH]: h,
+          [TermWord.SourceW]: w,
+          [TermWord.KernelH]: h,
+          [TermWord.KernelW]: w,
+          [TermWord.StrideH]: h,
+          [TermWord.StrideW]: w,
+          [TermWord.Channels]: C,
+        })
+        const out = engine.alloc(C * 4, NAN)
+        const words = {
+          [MaterialiseWord.Out]: out,
+          [MaterialiseWord.Images]: 1,
+          [MaterialiseWord.H]: 1,
+          [MaterialiseWord.W]: 1,
+          [MaterialiseWord.C]: C,
+          [MaterialiseWord.T]: 255,
+          [MaterialiseWord.PixelsPerUnit]: 1,
+          [MaterialiseWord.Terms]: term,
+          [MaterialiseWord.TermCount]: 1,
+          [MaterialiseWord.Mean]: 1,
+          [MaterialiseWord.TotalSteps]: 255,
+        }
+        engine.run(engine.record(Op.Materialise, 1, words), engine.alloc(0))
+        engine.checkGuards()
+        for (const mean of engine.floats(out, C)) assert.ok(Math.abs(mean - 1) < 1e-5, `${h}×${w}×${C}: ${mean}`)
+      }
+  })
+
 test.run()

@@ -59,18 +59,20 @@ const inFloats = (s: Shape): number => s.images * s.inH * s.inW * s.loops * inpu
 const weightIndex = (s: Shape, k: number, n: number): number =>
   (Math.floor(n / s.blockWidth) * kRowsOf(s) + k) * s.blockWidth + (n % s.blockWidth)
 
-/** Any convolution; every fifth one is a linear layer, whose kernel covers its whole input. */
+/** Any convolution; every fifth one is a linear layer, whose kernel covers its whole input, every fifth has many small images. */
 function makeShape(random: Random, seed: number, channels: readonly number[]): Shape {
   for (;;) {
     const linear = seed % 5 === 0
     const blockWidth = one(random, [4, 8, 16, 32])
-    const [inH, inW] = [integer(random, 1, linear ? 5 : 10), integer(random, 1, linear ? 5 : 10)]
+    const small = seed % 5 === 1
+    const most = linear ? 5 : small ? 3 : 10
+    const [inH, inW] = [integer(random, 1, most), integer(random, 1, most)]
     const [kernelH, kernelW] = linear ? [inH, inW] : [integer(random, 1, 5), integer(random, 1, 5)]
     const [strideH, strideW] = linear ? [1, 1] : [integer(random, 1, 3), integer(random, 1, 3)]
     const [padH, padW] = linear ? [0, 0] : [integer(random, 0, 2), integer(random, 0, 2)]
     const loops = one(random, [1, 1, 3])
     const shape: Shape = {
-      images: integer(random, 1, linear ? 70 : 3),
+      images: integer(random, 1, linear ? 70 : small ? 30 : 3),
       T: integer(random, 1, 5),
       fixed: random() < 0.4,
       loops,

@@ -580,8 +580,6 @@ for (const variant of variants) {
         const steps = still ? 1 : T
         const scale = Math.fround(random() + 0.2)
         const gradient = Array.from({ length: B * outH * outW * steps * C }, () => Math.fround(random() - 0.5))
-        const choice =
-          pooled && random() < 0.4 ? Array.from({ length: B * outH * outW * C }, () => pick(0, kernelH * kernelW - 1)) : undefined
         for (let image = 0; image < B; image++)
           for (let oy = 0; oy < outH; oy++)
             for (let ox = 0; ox < outW; ox++)
@@ -592,13 +590,11 @@ for (const variant of variants) {
                 const window = (image * outH + oy) * outW + ox
                 for (let t = 0; t < T; t++)
                   for (let c = 0; c < C; c++)
-                    if (!choice || choice[window * C + c] === k)
-                      expected[(((image * H + y) * W + x) * T + t) * C + c]! +=
-                        scale * gradient[(window * steps + (still ? 0 : t)) * C + c]!
+                    expected[(((image * H + y) * W + x) * T + t) * C + c]! += scale * gradient[(window * steps + (still ? 0 : t)) * C + c]!
               }
         return {
           ...{ address: engine.putFloats(gradient), outH, outW, kernelH, kernelW, strideH, strideW, padH, padW, scale },
-          ...{ stepBytes: still ? 0 : C * 4, pixelBytes: steps * C * 4, choice: choice ? engine.putBytes(choice) : 0 },
+          ...{ stepBytes: still ? 0 : C * 4, pixelBytes: steps * C * 4 },
         }
       })
       const factor = random() < 0.6 ? Array.from({ length: P * C }, () => Math.fround(random())) : undefined
@@ -642,7 +638,6 @@ interface Contribution {
   strideW?: number
   padH?: number
   padW?: number
-  choice?: number
 }
 
 /** Table of contributions to a tensor of height H and width W; not pooled unless they say otherwise. */
@@ -662,7 +657,6 @@ function putContributions(engine: TestEngine, list: Contribution[], H: number, W
       [ContributionWord.Scale]: f32(c.scale ?? 1),
       [ContributionWord.StepBytes]: c.stepBytes,
       [ContributionWord.PixelBytes]: c.pixelBytes,
-      [ContributionWord.Choice]: c.choice ?? 0,
     })
   })
   return table

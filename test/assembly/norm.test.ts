@@ -66,7 +66,7 @@ for (const variant of variants) {
         [NormWord.Groups]: groups,
         [NormWord.RowsPerUnit]: perUnit,
         [NormWord.Units]: units,
-        [NormWord.Partial]: engine.alloc(units * groups * 2 * C * 4),
+        [NormWord.Partial]: engine.alloc(units * groups * 4 * C * 4),
         [NormWord.Weight]: affine ? engine.putFloats(weight) : 0,
         [NormWord.Bias]: affine ? engine.putFloats(bias) : 0,
         [NormWord.Mean]: mean,
@@ -91,8 +91,13 @@ for (const variant of variants) {
       const meanInvStd = engine.alloc(C * 4)
       const all = { ...words, [NormWord.Repeats]: repeats, [NormWord.RunningMean]: runningMean, [NormWord.RunningVar]: runningVar }
       engine.run(engine.record(Op.NormStatistics, units, all), 0)
-      const finish = engine.record(Op.NormFinish, 1, { ...all, [NormWord.MeanInvStd]: meanInvStd, [NormWord.TotalSteps]: 2 * groups })
-      engine.run(finish, 0, 0)
+      const finish = engine.record(Op.NormFinish, Math.ceil(C / 32), {
+        ...all,
+        [NormWord.MeanInvStd]: meanInvStd,
+        [NormWord.TotalSteps]: 2 * groups,
+      })
+      const scratch = engine.alloc(64)
+      engine.run(finish, scratch, 0)
       const expected = forward(x, weight, bias, rows, C, groups)
       const read = (address: number) => engine.floats(address, groups * C)
       const [moved, movedVar] = [before.slice(0, C), before.slice(C)]
@@ -119,7 +124,7 @@ for (const variant of variants) {
         close(engine.floats(runningVar, C)[c]!, movedVar[c]!, 1e-5, `running variance ${c}`)
         close(engine.floats(meanInvStd, C)[c]! / inverse[c]!, 1, 1e-5, `mean inverse deviation ${c}`)
       })
-      engine.run(finish, 0, 1)
+      engine.run(finish, scratch, 1)
       inverse.forEach((i, c) => {
         close(engine.floats(meanInvStd, C)[c]! / (2 * i), 1, 1e-5, `mean inverse deviation after two steps ${c}`)
       })
@@ -142,7 +147,7 @@ for (const variant of variants) {
       const loss = (values: number[], w: number[], b: number[]) =>
         forward(values, w, b, rows, C, groups).reduce((sum, y, i) => sum + y * delta[i]!, 0)
       engine.run(engine.record(Op.NormStatistics, units, words), 0)
-      engine.run(engine.record(Op.NormFinish, 1, words), 0)
+      engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), engine.alloc(64))
       const given = random() < 0.5
       const xhat = given ? Array.from(forward(x, new Array<number>(C).fill(1), new Array<number>(C).fill(0), rows, C, groups)) : undefined
       const accumulate = random() < 0.5
@@ -240,7 +245,7 @@ for (const variant of variants) {
       [NormWord.Groups]: 1,
       [NormWord.RowsPerUnit]: 100,
       [NormWord.Units]: 10,
-      [NormWord.Partial]: engine.alloc(10 * 2 * C * 4),
+      [NormWord.Partial]: engine.alloc(10 * 4 * C * 4),
       [NormWord.Mean]: engine.alloc(C * 4),
       [NormWord.InvStd]: invStd,
       [NormWord.Scale]: engine.alloc(C * 4),
@@ -248,7 +253,7 @@ for (const variant of variants) {
       [NormWord.Repeats]: 1,
     }
     engine.run(engine.record(Op.NormStatistics, 10, words), 0)
-    engine.run(engine.record(Op.NormFinish, 1, words), 0)
+    engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), engine.alloc(64))
     for (let c = 0; c < C; c++)
       close(engine.floats(invStd, C)[c]! * Math.sqrt(statistics(x, rows, C, 1, 0, c).variance), 1, 1e-5, `channel ${c}`)
   })

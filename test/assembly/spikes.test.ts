@@ -5,8 +5,6 @@ import { ConvWord, Op } from '../../assembly/opcodes.js'
 import { type SpikeGeometry, type SpikeShape, spikeConvScratchBytes, spikeGeometry, spikeListsFit } from '../../src/plan/spike-geometry.js'
 import { f32, TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
 
-/** Word of the record: non-zero asks for 7 lists. */
-
 interface Case extends SpikeShape {
   padH: number
   padW: number
@@ -96,10 +94,30 @@ function visitField(c: Case, sources: Uint8Array[], pixel: number, visit: (k: nu
   }
 }
 
-/** The lists that a pattern stands in. */
+/** The plain lists that a pattern stands in. */
 function listsOf(pattern: number, pairs: boolean): number[] {
   if (!pairs || pattern === 15) return pattern === 0 ? [] : [pattern]
   return [pattern & 3, pattern & 12].filter((part) => part !== 0)
+}
+
+/** Steps of 4 that each input's entries count at, per k, after a look at how many entries it has: patterns of a list are its steps. */
+function countsOfLists(
+  u16: Uint16Array,
+  pointers: Uint32Array,
+  weighted: boolean,
+  zeroRow: number,
+): Map<number, { counts: number[]; entries: number }> {
+  const inputs = new Map<number, { counts: number[]; entries: number }>()
+  for (let p = 1; p < 16; p++)
+    for (let at = pointers[p - 1] / 2; at < pointers[p] / 2; at += weighted ? 2 : 1) {
+      const k = u16[at]
+      if (k === zeroRow) continue
+      const input = inputs.get(k) ?? { counts: [0, 0, 0, 0], entries: 0 }
+      inputs.set(k, input)
+      input.entries++
+      for (let t = 0; t < 4; t++) if ((p >> t) & 1) input.counts[t] += weighted ? u16[at + 1] : 1
+    }
+  return inputs
 }
 
 function checkLists(
@@ -115,14 +133,37 @@ function checkLists(
   const steps = (1 << Math.min(4, c.timeSteps - 4 * group)) - 1
   const zeroRow = c.kernelH * c.kernelW * c.inC
   const u16 = new Uint16Array(engine.memory.buffer)
+  const perUnit = g.rowsPerUnit * c.outW
   for (let pixel = 0; pixel < c.images * c.outH * c.outW; pixel++) {
+    const pointers = new Uint32Array(engine.memory.buffer, at + pixel * 64, 16)
+    // A unit's lists follow each other.
+    const start = pixel % perUnit === 0 ? lists + pixel * g.listBytes : new Uint32Array(engine.memory.buffer, at + pixel * 64 - 4, 1)[0]
+    assert.is(pointers[0], start, `start of pixel ${pixel}, ${message}`)
+    assert.ok(pointers[15] <= start + g.listBytes, `end of pixel ${pixel}, ${message}`)
+    if (g.weightedLists) {
+      const want = new Map<number, number[]>()
+      visitField(c, sources, pixel, (k, mask) => {
+        const pattern = (mask >> (4 * group)) & steps
+        if (pattern === 0) return
+        const counts = want.get(k) ?? [0, 0, 0, 0]
+        want.set(k, counts)
+        for (let t = 0; t < 4; t++) counts[t] += (pattern >> t) & 1
+      })
+      const got = countsOfLists(u16, pointers, true, zeroRow)
+      assert.is(got.size, want.size, `inputs of pixel ${pixel}, ${message}`)
+      for (const [k, counts] of want) {
+        assert.equal(got.get(k)?.counts, counts, `input ${k} of pixel ${pixel}, ${message}`)
+        // As few entries as there are different counts (15 lists), or at most two a pair of steps (7 lists).
+        const different = new Set(counts.filter((n) => n > 0)).size
+        assert.ok(got.get(k)!.entries <= (g.pairLists ? 4 : different), `entries of input ${k} of pixel ${pixel}, ${message}`)
+      }
+      for (let p = 1; p < 16; p++) assert.is((pointers[p] - pointers[p - 1]) % 8, 0, `length of list ${p} of pixel ${pixel}, ${message}`)
+      continue
+    }
     const want: number[][] = Array.from({ length: 16 }, () => [])
     visitField(c, sources, pixel, (k, mask) => {
       for (const p of listsOf((mask >> (4 * group)) & steps, g.pairLists)) want[p].push(k)
     })
-    const pointers = new Uint32Array(engine.memory.buffer, at + pixel * 64, 16)
-    assert.is(pointers[0], lists + pixel * g.listBytes, `start of pixel ${pixel}, ${message}`)
-    assert.ok(pointers[15] <= lists + (pixel + 1) * g.listBytes, `end of pixel ${pixel}, ${message}`)
     for (let p = 1; p < 16; p++) {
       const got = Array.from(u16.subarray(pointers[p - 1] / 2, pointers[p] / 2))
       assert.is(got.length % 2, 0, `length of list ${p} of pixel ${pixel}, ${message}`)
@@ -133,6 +174,34 @@ function checkLists(
         sorted,
         `list ${p} of pixel ${pixel}, ${message}`,
       )
+    }
+  }
+}
+
+/** Moments of each slot against sums in float64 over the output. */
+function checkMoments(c: Case, g: SpikeGeometry, out: Float32Array, moments: Float32Array, message: string): void {
+  const pixels = c.images * c.outH * c.outW
+  const perGroup = Math.ceil(pixels / g.momentPixels)
+  for (let slot = 0; slot < g.momentSlots; slot++) {
+    const firstStep = 4 * Math.floor(slot / perGroup)
+    const firstPixel = (slot % perGroup) * g.momentPixels
+    const lastPixel = Math.min(pixels, firstPixel + g.momentPixels)
+    const steps = Math.min(4, c.timeSteps - firstStep)
+    for (let n = 0; n < c.outC; n++) {
+      const [rows, base, sum, squares] = [0, 1, 2, 3].map((row) => moments[(slot * 4 + row) * c.outC + n]!)
+      const first = out[(firstPixel * c.timeSteps + firstStep) * c.outC + n]
+      let [wantSum, wantSquares, size] = [0, 0, 0]
+      for (let pixel = firstPixel; pixel < lastPixel; pixel++)
+        for (let t = firstStep; t < firstStep + steps; t++) {
+          const d = out[(pixel * c.timeSteps + t) * c.outC + n]! - first!
+          wantSum += d
+          size += Math.abs(d)
+          wantSquares += d * d
+        }
+      assert.is(rows, (lastPixel - firstPixel) * steps, `rows of slot ${slot} channel ${n}, ${message}`)
+      assert.is(base, first, `row of slot ${slot} channel ${n}, ${message}`)
+      assert.ok(Math.abs(sum! - wantSum) <= 1e-5 * size, `sum of slot ${slot} channel ${n}: ${sum}, ${wantSum}, ${message}`)
+      assert.ok(Math.abs(squares! - wantSquares) <= 1e-5 * wantSquares, `squares of slot ${slot} channel ${n}, ${message}`)
     }
   }
 }
@@ -164,6 +233,7 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
   const out = engine.alloc(pixels * c.timeSteps * c.outC * 4)
   const lists = engine.alloc(g.listsBytes)
   const pointers = engine.alloc(g.listPointersBytes)
+  const moments = engine.alloc(g.momentSlots * 4 * c.outC * 4)
   const words = {
     [ConvWord.Out]: out,
     [ConvWord.Weight]: engine.putFloats(weight),
@@ -203,6 +273,9 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
     [ConvWord.PixelsPerUnit]: g.pixelsPerUnit,
     [ConvWord.BlocksPerUnit]: g.blocksPerUnit,
     [ConvWord.PairLists]: g.pairLists ? 1 : 0,
+    [ConvWord.WeightedLists]: g.weightedLists ? 1 : 0,
+    [ConvWord.Moments]: seed % 3 === 0 ? 0 : moments,
+    [ConvWord.MomentPixels]: g.momentPixels,
   }
   const listScratch = engine.alloc(g.listScratchBytes)
   const convScratch = engine.alloc(g.convScratchBytes)
@@ -214,6 +287,7 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
   engine.checkGuards(message)
 
   const got = engine.floats(out, pixels * c.timeSteps * c.outC)
+  if (seed % 3 !== 0) checkMoments(c, g, got, engine.floats(moments, g.momentSlots * 4 * c.outC), message)
   const want = new Float64Array(c.timeSteps * c.outC)
   for (let pixel = 0; pixel < pixels; pixel++) {
     want.fill(0)
@@ -282,6 +356,38 @@ for (const variant of variants) {
     checkCase(variant, linear({ ...half, inH: 3, inW: 3, inC: 8, sourceCount: 2 }), seed)
   })
 
+  test(`spikes ${variant} sums of up to 255 spikes are weighted, of more are plain`, () => {
+    const wide = { inH: 1, inW: 1, inC: 4, outC: 4, blockWidth: 4, images: 1, timeSteps: 6 }
+    const window = (h: number, w: number) => ({ poolKernelH: h, poolKernelW: w, poolStrideH: h, poolStrideW: w })
+    for (const active of [1, 0.6]) {
+      const largest = linear({ ...wide, ...window(17, 15), active })
+      assert.ok(spikeGeometry(largest).weightedLists)
+      checkCase(variant, largest, 561)
+      const larger = linear({ ...wide, ...window(16, 16), active })
+      assert.not.ok(spikeGeometry(larger).weightedLists)
+      checkCase(variant, larger, 562)
+    }
+    assert.not.ok(spikeGeometry(makeCase({})).weightedLists)
+  })
+
+  test(`spikes ${variant} weighted lists: 7 and 15, blocks of every width`, () => {
+    let seed = 570
+    for (const pairLists of [true, false])
+      for (const blockWidth of [4, 8, 16, 32])
+        for (const inC of [4, 20, 32]) {
+          const c = makeCase({
+            sourceCount: 3,
+            poolKernelW: 2,
+            poolStrideW: 2,
+            inC,
+            blockWidth,
+            outC: 2 * blockWidth,
+            timeSteps: 1 + (seed % 9),
+          })
+          checkCase(variant, c, seed++, { pairLists })
+        }
+  })
+
   test(`spikes ${variant} all silent, all firing`, () => {
     for (const active of [0, 1])
       for (const options of [{ inC: 12 }, { inC: 48 }, { inC: 4, sourceCount: 3, timeSteps: 7 }, { inC: 20, bias: false, scale: 0.5 }])
@@ -314,12 +420,15 @@ for (const variant of variants) {
       })
       const rowsPerUnit = upTo(c.images * c.outH)
       const pixels = c.images * c.outH * c.outW
-      const pixelsPerUnit = upTo(pixels)
+      const momentPixels = upTo(Math.min(6, pixels))
+      const pixelsPerUnit = Math.min(pixels, momentPixels * upTo(Math.ceil(pixels / momentPixels)))
       const blocksPerUnit = upTo(3)
       checkCase(variant, c, seed, {
         rowsPerUnit,
         listUnits: Math.ceil((c.images * c.outH) / rowsPerUnit),
         pixelsPerUnit,
+        momentPixels,
+        momentSlots: Math.ceil(c.timeSteps / 4) * Math.ceil(pixels / momentPixels),
         blocksPerUnit,
         convUnits: Math.ceil(pixels / pixelsPerUnit) * Math.ceil(c.outC / c.blockWidth / blocksPerUnit),
         convScratchBytes: spikeConvScratchBytes(c.blockWidth, blocksPerUnit),
@@ -327,6 +436,22 @@ for (const variant of variants) {
     }
   })
 }
+
+test('spikeGeometry: units of whole slots of moments', () => {
+  for (const [images, inH] of [
+    [1, 3],
+    [7, 5],
+    [3, 14],
+    [16, 32],
+    [33, 19],
+  ] as const) {
+    const c = makeCase({ images, inH, inW: inH })
+    const { pixelsPerUnit, momentPixels, momentSlots, convUnits } = spikeGeometry(c)
+    const pixels = images * inH * inH
+    assert.ok(momentPixels <= 64 && (pixelsPerUnit % momentPixels === 0 || convUnits === 1), JSON.stringify(c))
+    assert.is(momentSlots, Math.ceil(pixels / momentPixels))
+  }
+})
 
 test('spikeGeometry: a large layer has enough units for 16 workers, a small one no empty ones', () => {
   const large = spikeGeometry(makeCase({ images: 16, inH: 32, inW: 32, inC: 64, outC: 64, blockWidth: 32 }))
