@@ -94,10 +94,16 @@ export enum Op {
   ReduceSplits = 7,
   /** Out = Σ over rows of Delta, bias gradient; unit = 16 channels. ConvWord. */
   BiasGradient = 8,
+  /** Tiles of Delta for the input gradient; unit = one tile row. ConvWord. */
   WinogradInputTransform = 9,
+  /** Out = gradient of the input; unit = tile rows, or (tile rows, 8 input channels). ConvWord. */
   WinogradInputGradient = 10,
+  /** Tiles of In and Delta for the weight gradient; unit = one tile row of either. ConvWord. */
   WinogradWeightTransform = 11,
+  /** Out = gradient of the weight; unit = (input channels, output channels). ConvWord. */
   WinogradWeightGradient = 12,
+  /** Kernels for the input gradient; unit = (8 input channels, block of output channels). ConvWord. */
+  WinogradKernelTransform = 17,
   /** Weight gradient from lists of active neurons. */
   ListWeightGradient = 13,
   /** Lists of active neurons and grids of δ for ListWeightGradient. */
@@ -251,6 +257,8 @@ export enum ConvWord {
   /** u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its end is the next index. */
   ListPointers = 54,
   PixelsPerUnit = 55,
+  /** Input gradient by Winograd: non-zero when the kernels are transformed by a record of their own, and the tiles by each unit. */
+  KernelFirst = 56,
   /** Winograd and list kernels: address of shared scratch. */
   Scratch = 57,
   /** Weight gradient by Winograd: input and output channels of one unit. */

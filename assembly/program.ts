@@ -23,7 +23,7 @@ import { sgd } from './optimizer'
 import { spikeLists } from './spike-lists'
 import { spikeConv } from './spikes'
 import { weightStandardise, weightStandardiseBackward } from './standardise'
-import { winogradInputGradient, winogradInputTransform, winogradWeightGradient, winogradWeightTransform } from './winograd'
+import { winogradInputGradient, winogradInputTransform, winogradKernelTransform, winogradWeightGradient, winogradWeightTransform } from './winograd'
 
 /** Runs one unit of a record. */
 export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -41,6 +41,7 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.WinogradInputGradient: winogradInputGradient(rec, unit, t, scratch); break
     case Op.WinogradWeightTransform: winogradWeightTransform(rec, unit, t, scratch); break
     case Op.WinogradWeightGradient: winogradWeightGradient(rec, unit, t, scratch); break
+    case Op.WinogradKernelTransform: winogradKernelTransform(rec, unit, t, scratch); break
     case Op.ListWeightGradient: listWeightGradient(rec, unit, t, scratch); break
     case Op.RateLists: rateLists(rec, unit, t, scratch); break
     case Op.ConvNarrow: convNarrow(rec, unit, t, scratch); break

@@ -3,7 +3,7 @@
  * over 4×4 tiles of pixels and need a quarter of the multiplications. Source: Lavin & Gray, CVPR 2016 (arXiv 1509.09308), with the
  * interpolation points 0, ±1, ±2, ∞.
  *
- * Legend: a tile is 4×4 pixels of an image, tiles of an image run in rows, S = tiles of all images of the record; tiles that hang over
+ * Legend: a tile is 4×4 pixels of an image, tiles of an image run in tile rows, S = tiles of all images of the record; tiles that hang over
  * the right or lower edge read zeros there and write nothing there. A patch is the 6×6 pixels from one pixel above and left of a tile.
  * A plane is one of the 36 values (6×6) that a transformed tile has; PlaneBytes lie between two planes, and must not be a multiple
  * of a power of two from 4096 on, or all 36 fall on the same cache lines.
@@ -17,15 +17,26 @@ import { address, word } from './record'
 import { check } from './check'
 import { ConvWord } from './opcodes'
 
-/** Floats of one vector, and of a block of the input gradient. */
 const VECTOR_BYTES: usize = 16
+/** Columns of a product, input channels of a block of the input gradient, and the bytes of their floats. */
 const BLOCK: i32 = 8
 const BLOCK_BYTES: usize = 32
+/** Channels of a group of the weight gradient, and the bytes of their floats. */
+const GROUP: i32 = 16
+const GROUP_BYTES: usize = 64
+/** Tiles over which the weight gradient sums at a time: two groups of so many stay in the first cache. */
+const DEPTH: i32 = 256
+/** Output channels of a chunk of the input gradient. Rows of a chunk are so far apart whatever it holds, since the product wants a constant. */
+const CHUNK: i32 = 128
+const CHUNK_BYTES: usize = 512
 const PLANES: usize = 36
-/** One tile of 6×6 vectors between the two passes of a transform. */
+/** 6×6 vectors between the two passes of a transform. */
 const TRANSFORM_BYTES: usize = 576
-/** Keeps the planes of per-worker scratch apart in the cache. */
+/** Keeps planes and blocks apart in the cache. */
 const PLANE_PADDING: usize = 192
+const PADDING: usize = 64
+/** Room for the addresses of the six rows of a patch. */
+const ROWS_BYTES: usize = 64
 
 // @ts-ignore: decorator
 @inline
@@ -33,37 +44,28 @@ function times(k: f32, x: v128): v128 {
   return f32x4.mul(f32x4.splat(k), x)
 }
 
-// --- Transforms of one line: `src` and `dst` are stepped by `from` and `to` bytes; vectors hold four channels. ---
+// --- Transforms of one line, written `to` bytes apart; vectors hold four channels. ---
 
 /** Bᵀ, 6 → 6. */
 // @ts-ignore: decorator
 @inline
-function patchLine(src: usize, from: usize, dst: usize, to: usize): void {
-  const x0 = v128.load(src)
-  const x1 = v128.load(src + from)
-  const x2 = v128.load(src + from * 2)
-  const x3 = v128.load(src + from * 3)
-  const x4 = v128.load(src + from * 4)
-  const x5 = v128.load(src + from * 5)
+function patch(x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, dst: usize, to: usize): void {
   const p = f32x4.sub(x4, times(4, x2))
   const q = f32x4.sub(x3, times(4, x1))
   const r = f32x4.sub(x4, x2)
   const s = times(2, f32x4.sub(x3, x1))
-  v128.store(dst, f32x4.add(f32x4.sub(times(4, x0), times(5, x2)), x4))
+  v128.store(dst, f32x4.add(times(4, f32x4.sub(x0, x2)), r))
   v128.store(dst + to, f32x4.add(p, q))
   v128.store(dst + to * 2, f32x4.sub(p, q))
   v128.store(dst + to * 3, f32x4.add(r, s))
   v128.store(dst + to * 4, f32x4.sub(r, s))
-  v128.store(dst + to * 5, f32x4.add(f32x4.sub(times(4, x1), times(5, x3)), x5))
+  v128.store(dst + to * 5, f32x4.sub(f32x4.sub(x5, x3), times(2, s)))
 }
 
 /** G, 3 → 6. */
 // @ts-ignore: decorator
 @inline
-function weightLine(src: usize, from: usize, dst: usize, to: usize): void {
-  const x0 = v128.load(src)
-  const x1 = v128.load(src + from)
-  const x2 = v128.load(src + from * 2)
+function kernel(x0: v128, x1: v128, x2: v128, dst: usize, to: usize): void {
   const even1 = times(-1.0 / 6.0, f32x4.add(x0, x2))
   const odd1 = times(-1.0 / 6.0, x1)
   const even2 = f32x4.add(times(1.0 / 24.0, x0), times(1.0 / 6.0, x2))
@@ -79,11 +81,7 @@ function weightLine(src: usize, from: usize, dst: usize, to: usize): void {
 /** G', 4 → 6. */
 // @ts-ignore: decorator
 @inline
-function tileLine(src: usize, from: usize, dst: usize, to: usize): void {
-  const x0 = v128.load(src)
-  const x1 = v128.load(src + from)
-  const x2 = v128.load(src + from * 2)
-  const x3 = v128.load(src + from * 3)
+function tile(x0: v128, x1: v128, x2: v128, x3: v128, dst: usize, to: usize): void {
   const even1 = times(-1.0 / 6.0, f32x4.add(x0, x2))
   const odd1 = times(-1.0 / 6.0, f32x4.add(x1, x3))
   const even2 = f32x4.add(times(1.0 / 24.0, x0), times(1.0 / 6.0, x2))
@@ -96,81 +94,270 @@ function tileLine(src: usize, from: usize, dst: usize, to: usize): void {
   v128.store(dst + to * 5, x3)
 }
 
-/** Aᵀ, 6 → 4. */
+/** Aᵀ, 6 → 4, written to four addresses. */
 // @ts-ignore: decorator
 @inline
-function outputLine(src: usize, from: usize, dst: usize, to: usize): void {
-  const x1 = v128.load(src + from)
-  const x2 = v128.load(src + from * 2)
-  const x3 = v128.load(src + from * 3)
-  const x4 = v128.load(src + from * 4)
+function output(x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, d0: usize, d1: usize, d2: usize, d3: usize): void {
   const s1 = f32x4.add(x1, x2)
-  const d1 = f32x4.sub(x1, x2)
+  const t1 = f32x4.sub(x1, x2)
   const s2 = f32x4.add(x3, x4)
-  const d2 = f32x4.sub(x3, x4)
-  v128.store(dst, f32x4.add(f32x4.add(v128.load(src), s1), s2))
-  v128.store(dst + to, f32x4.add(d1, times(2, d2)))
-  v128.store(dst + to * 2, f32x4.add(s1, times(4, s2)))
-  v128.store(dst + to * 3, f32x4.add(f32x4.add(d1, times(8, d2)), v128.load(src + from * 5)))
+  const t2 = f32x4.sub(x3, x4)
+  v128.store(d0, f32x4.add(f32x4.add(x0, s1), s2))
+  v128.store(d1, f32x4.add(t1, times(2, t2)))
+  v128.store(d2, f32x4.add(s1, times(4, s2)))
+  v128.store(d3, f32x4.add(f32x4.add(t1, times(8, t2)), x5))
 }
 
-/** A'ᵀ, 6 → 3. */
+/** A'ᵀ, 6 → 3, written to three addresses; with `last` times `factor`, and with `add` too +=. */
 // @ts-ignore: decorator
 @inline
-function gradientLine(src: usize, from: usize, dst: usize, to: usize): void {
-  const x1 = v128.load(src + from)
-  const x2 = v128.load(src + from * 2)
-  const x3 = v128.load(src + from * 3)
-  const x4 = v128.load(src + from * 4)
+function taps(
+  x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, last: bool, factor: v128, add: bool, d0: usize, d1: usize, d2: usize,
+): void {
   const s1 = f32x4.add(x1, x2)
   const s2 = f32x4.add(x3, x4)
-  v128.store(dst, f32x4.add(f32x4.add(v128.load(src), s1), s2))
-  v128.store(dst + to, f32x4.add(f32x4.sub(x1, x2), times(2, f32x4.sub(x3, x4))))
-  v128.store(dst + to * 2, f32x4.add(f32x4.add(s1, times(4, s2)), v128.load(src + from * 5)))
+  let y0 = f32x4.add(f32x4.add(x0, s1), s2)
+  let y1 = f32x4.add(f32x4.sub(x1, x2), times(2, f32x4.sub(x3, x4)))
+  let y2 = f32x4.add(f32x4.add(s1, times(4, s2)), x5)
+  if (last) {
+    y0 = f32x4.mul(factor, y0)
+    y1 = f32x4.mul(factor, y1)
+    y2 = f32x4.mul(factor, y2)
+  }
+  if (last && add) {
+    y0 = f32x4.add(v128.load(d0), y0)
+    y1 = f32x4.add(v128.load(d1), y1)
+    y2 = f32x4.add(v128.load(d2), y2)
+  }
+  v128.store(d0, y0)
+  v128.store(d1, y1)
+  v128.store(d2, y2)
 }
 
-// --- Transforms of tiles: first down the columns into `line` (6×6 vectors), then along the rows. ---
+// --- Transforms of a tensor's tiles: down the columns into `line`, then along its rows. ---
 
-/** 6×6 pixels at `src` → 36 planes at `dst`, for `vectors` times four channels; `dst` moves by `step` bytes for each vector. */
+/**
+ * One tile, `vectors` times four channels: six rows of six pixels by Bᵀ (`halo`) or four rows of four by G', whose addresses stand in `rows` (u32), → 36
+ * planes at `dst`. Columns `from` … `to` − 1 are read, the others are those that the caller left in `line` [6 rows][6 or 4]. Behind each `group` of
+ * vectors `dst` jumps.
+ */
+// @ts-ignore: decorator
+@inline
+function transformTile(
+  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize, halo: bool,
+): void {
+  const r0 = <usize>load<u32>(rows)
+  const r1 = <usize>load<u32>(rows, 4)
+  const r2 = <usize>load<u32>(rows, 8)
+  const r3 = <usize>load<u32>(rows, 12)
+  const r4 = halo ? <usize>load<u32>(rows, 16) : 0
+  const r5 = halo ? <usize>load<u32>(rows, 20) : 0
+  const pitch: usize = halo ? 96 : 64
+  const first = line + from * VECTOR_BYTES
+  const last = line + to * VECTOR_BYTES
+  const end = line + 6 * pitch
+  const plane6 = plane * 6
+  let at = from * pixel
+  let left = group
+  for (; vectors > 0; vectors--) {
+    let o = at
+    for (let l = first; l < last; l += VECTOR_BYTES) {
+      const x0 = v128.load(r0 + o)
+      const x1 = v128.load(r1 + o)
+      const x2 = v128.load(r2 + o)
+      const x3 = v128.load(r3 + o)
+      if (halo) patch(x0, x1, x2, x3, v128.load(r4 + o), v128.load(r5 + o), l, pitch)
+      else tile(x0, x1, x2, x3, l, pitch)
+      o += pixel
+    }
+    let d = dst
+    for (let l = line; l < end; l += pitch) {
+      const x0 = v128.load(l)
+      const x1 = v128.load(l, 16)
+      const x2 = v128.load(l, 32)
+      const x3 = v128.load(l, 48)
+      if (halo) patch(x0, x1, x2, x3, v128.load(l, 64), v128.load(l, 80), d, plane)
+      else tile(x0, x1, x2, x3, d, plane)
+      d += plane6
+    }
+    at += VECTOR_BYTES
+    dst += VECTOR_BYTES
+    if (--left == 0) {
+      left = group
+      dst += jump
+    }
+  }
+}
+
+/** Bᵀ x B, see transformTile. */
 export function winogradPatch(
-  dst: usize, step: usize, plane: usize, src: usize, row: usize, pixel: usize, vectors: i32, line: usize,
+  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize,
 ): void {
-  do {
-    for (let x: usize = 0; x < 6; x++) patchLine(src + x * pixel, row, line + x * 16, 96)
-    for (let y: usize = 0; y < 6; y++) patchLine(line + y * 96, 16, dst + y * 6 * plane, plane)
-    src += VECTOR_BYTES
-    dst += step
-  } while (--vectors)
+  transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, true)
 }
 
-/** 4×4 pixels at `src` → 36 planes at `dst`, for `vectors` times four channels; `dst` moves by `step` bytes for each vector. */
+/** G' x G'ᵀ, see transformTile. */
 export function winogradTile(
-  dst: usize, step: usize, plane: usize, src: usize, row: usize, pixel: usize, vectors: i32, line: usize,
+  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize,
 ): void {
-  do {
-    for (let x: usize = 0; x < 4; x++) tileLine(src + x * pixel, row, line + x * 16, 64)
-    for (let y: usize = 0; y < 6; y++) tileLine(line + y * 64, 16, dst + y * 6 * plane, plane)
+  transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, false)
+}
+
+/** Zeros to `bytes` (a multiple of 16) at `dst`. */
+function clear(dst: usize, bytes: usize): void {
+  for (const end = dst + bytes; dst < end; dst += VECTOR_BYTES) v128.store(dst, f32x4.splat(0))
+}
+
+/**
+ * Reads a word of each cache line of `bytes` at `p`, which soon will be read or written in another order: lines come faster when they are asked for in
+ * order. `sink` gets a word that keeps the loop alive.
+ */
+export function winogradTouch(p: usize, bytes: usize, sink: usize): void {
+  let sum: u32 = 0
+  for (const end = p + bytes; p < end; p += 64) sum += load<u32>(p)
+  store<u32>(sink, sum)
+}
+
+/**
+ * Transforms the tiles of one tile row of a tensor [B][H][W][channels] into planes: with `halo` their 6×6 patches by Bᵀ, without their 4×4 pixels by
+ * G'. In each plane the channels stand in groups: those of the row's tile i in group j at dst + i·16·group + j·step bytes.
+ * Scratch: 576 + 64 bytes, then six pixels.
+ */
+function transformRow(
+  dst: usize, group: i32, step: usize, plane: usize, tensor: usize, h: i32, w: i32, channels: i32, halo: bool, row: i32, scratch: usize,
+): void {
+  const down = (h + 3) >> 2
+  const image = row / down
+  const margin = i32(halo)
+  const size = halo ? 6 : 4
+  const y = (row - image * down) * 4 - margin
+  const pixel = <usize>channels << 2
+  const rowBytes = pixel * <usize>w
+  const line = scratch
+  const rows = line + TRANSFORM_BYTES
+  const zeros = rows + ROWS_BYTES
+  const first = tensor + <usize>(image * h + y) * rowBytes
+  const groupBytes = <usize>group * VECTOR_BYTES
+  if (y < 0 || y + size > h) clear(zeros, pixel * 6)
+  const top = max(0, y)
+  winogradTouch(tensor + <usize>(image * h + top) * rowBytes, <usize>(min(h, y + size) - top) * rowBytes, line)
+  for (let x = -margin; x + margin < w; x += 4) {
+    for (let k = 0; k < size; k++) {
+      const inside = <u32>(y + k) < <u32>h
+      store<u32>(rows + (<usize>k << 2), <u32>(inside ? first + <usize>k * rowBytes + <usize>x * pixel : zeros))
+    }
+    const from = max(0, -x)
+    const to = min(size, w - x)
+    for (let i = 0; i < size; i++) {
+      if (i < from || i >= to) for (let j = 0; j < 6; j++) v128.store(line + (<usize>(j * size + i) << 4), f32x4.splat(0))
+    }
+    if (halo) winogradPatch(dst, group, step - groupBytes, plane, rows, from, to, pixel, channels >> 2, line)
+    else winogradTile(dst, group, step - groupBytes, plane, rows, from, to, pixel, channels >> 2, line)
+    dst += groupBytes
+  }
+}
+
+// --- Transforms of kernels and results. ---
+
+/** 3×3 vectors at `src`, `count` times → 36 planes at `dst`. */
+export function winogradKernel(dst: usize, plane: usize, src: usize, count: i32): void {
+  const plane6 = plane * 6
+  for (; count > 0; count--) {
+    let d = dst
+    kernel(times(0.25, v128.load(src)), times(0.25, v128.load(src, 16)), times(0.25, v128.load(src, 32)), d, plane)
+    d += plane6
+    let e0 = times(-1.0 / 6.0, f32x4.add(v128.load(src), v128.load(src, 96)))
+    let e1 = times(-1.0 / 6.0, f32x4.add(v128.load(src, 16), v128.load(src, 112)))
+    let e2 = times(-1.0 / 6.0, f32x4.add(v128.load(src, 32), v128.load(src, 128)))
+    let o0 = times(-1.0 / 6.0, v128.load(src, 48))
+    let o1 = times(-1.0 / 6.0, v128.load(src, 64))
+    let o2 = times(-1.0 / 6.0, v128.load(src, 80))
+    kernel(f32x4.add(e0, o0), f32x4.add(e1, o1), f32x4.add(e2, o2), d, plane)
+    d += plane6
+    kernel(f32x4.sub(e0, o0), f32x4.sub(e1, o1), f32x4.sub(e2, o2), d, plane)
+    d += plane6
+    e0 = f32x4.add(times(1.0 / 24.0, v128.load(src)), times(1.0 / 6.0, v128.load(src, 96)))
+    e1 = f32x4.add(times(1.0 / 24.0, v128.load(src, 16)), times(1.0 / 6.0, v128.load(src, 112)))
+    e2 = f32x4.add(times(1.0 / 24.0, v128.load(src, 32)), times(1.0 / 6.0, v128.load(src, 128)))
+    o0 = times(1.0 / 12.0, v128.load(src, 48))
+    o1 = times(1.0 / 12.0, v128.load(src, 64))
+    o2 = times(1.0 / 12.0, v128.load(src, 80))
+    kernel(f32x4.add(e0, o0), f32x4.add(e1, o1), f32x4.add(e2, o2), d, plane)
+    d += plane6
+    kernel(f32x4.sub(e0, o0), f32x4.sub(e1, o1), f32x4.sub(e2, o2), d, plane)
+    d += plane6
+    kernel(v128.load(src, 96), v128.load(src, 112), v128.load(src, 128), d, plane)
+    src += 144
+    dst += VECTOR_BYTES
+  }
+}
+
+/**
+ * Aᵀ M A: 36 planes at `src` → 4×4 pixels, `vectors` times four channels. `rows`: addresses of the four rows of pixels, as u32; `columns` of each are
+ * written. `line`: TRANSFORM_BYTES.
+ */
+export function winogradOutput(rows: usize, columns: i32, pixel: usize, src: usize, plane: usize, vectors: i32, line: usize): void {
+  let r0 = <usize>load<u32>(rows)
+  let r1 = <usize>load<u32>(rows, 4)
+  let r2 = <usize>load<u32>(rows, 8)
+  let r3 = <usize>load<u32>(rows, 12)
+  const plane6 = plane * 6
+  const end = line + 384
+  const last = line + (<usize>columns << 4)
+  for (; vectors > 0; vectors--) {
+    let p = src
+    for (let l = line; l < end; l += 64) {
+      output(
+        v128.load(p), v128.load(p + plane), v128.load(p + plane * 2), v128.load(p + plane * 3), v128.load(p + plane * 4), v128.load(p + plane * 5),
+        l, l + 16, l + 32, l + 48,
+      )
+      p += plane6
+    }
+    let o: usize = 0
+    for (let l = line; l < last; l += VECTOR_BYTES) {
+      output(
+        v128.load(l), v128.load(l, 64), v128.load(l, 128), v128.load(l, 192), v128.load(l, 256), v128.load(l, 320), r0 + o, r1 + o, r2 + o, r3 + o,
+      )
+      o += pixel
+    }
+    r0 += VECTOR_BYTES
+    r1 += VECTOR_BYTES
+    r2 += VECTOR_BYTES
+    r3 += VECTOR_BYTES
     src += VECTOR_BYTES
-    dst += step
-  } while (--vectors)
+  }
 }
 
-/** 3×3 vectors at `src` → 36 planes at `dst`. */
-export function winogradWeight(dst: usize, plane: usize, src: usize, line: usize): void {
-  for (let x: usize = 0; x < 3; x++) weightLine(src + x * 16, 48, line + x * 16, 48)
-  for (let y: usize = 0; y < 6; y++) weightLine(line + y * 48, 16, dst + y * 6 * plane, plane)
-}
-
-/** 36 planes at `src` → 4×4 pixels at `dst`. */
-export function winogradOutput(dst: usize, row: usize, pixel: usize, src: usize, plane: usize, line: usize): void {
-  for (let y: usize = 0; y < 6; y++) outputLine(src + y * 6 * plane, plane, line + y * 64, 16)
-  for (let x: usize = 0; x < 4; x++) outputLine(line + x * 16, 64, dst + x * pixel, row)
-}
-
-/** 36 planes at `src` → 3×3 vectors at `dst`. */
-export function winogradGradient(dst: usize, src: usize, plane: usize, line: usize): void {
-  for (let y: usize = 0; y < 6; y++) gradientLine(src + y * 6 * plane, plane, line + y * 48, 16)
-  for (let x: usize = 0; x < 3; x++) gradientLine(line + x * 16, 48, dst + x * 16, 48)
+/**
+ * scale · Aᵀ M A': 36 planes at `src` → 3×3 taps at `dst`, `tap` bytes apart, `vectors` times four channels; = or with `add` +=.
+ * `line`: TRANSFORM_BYTES.
+ */
+export function winogradGradient(
+  dst: usize, tap: usize, src: usize, plane: usize, scale: f32, add: bool, vectors: i32, line: usize,
+): void {
+  const factor = f32x4.splat(scale)
+  const plane6 = plane * 6
+  const end = line + 288
+  for (; vectors > 0; vectors--) {
+    let p = src
+    for (let l = line; l < end; l += 48) {
+      taps(
+        v128.load(p), v128.load(p + plane), v128.load(p + plane * 2), v128.load(p + plane * 3), v128.load(p + plane * 4), v128.load(p + plane * 5),
+        false, factor, add, l, l + 16, l + 32,
+      )
+      p += plane6
+    }
+    let d = dst
+    for (let l = line; l < line + 48; l += VECTOR_BYTES) {
+      taps(
+        v128.load(l), v128.load(l, 48), v128.load(l, 96), v128.load(l, 144), v128.load(l, 192), v128.load(l, 240), true, factor, add,
+        d, d + tap * 3, d + tap * 6,
+      )
+      d += tap
+    }
+    src += VECTOR_BYTES
+    dst += VECTOR_BYTES
+  }
 }
 
 // --- Matrix products: one loop each, all sums in registers. ---
@@ -181,225 +368,88 @@ function madd(sum: v128, a: v128, b: v128): v128 {
   return f32x4.add(sum, f32x4.mul(a, b))
 }
 
-/** c[5][8] = Σ_k a[5][k] b[k][8]; rows of a and c are `lda` and `ldc` bytes apart. */
-export function winogradProduct5(c: usize, ldc: usize, a0: usize, lda: usize, b: usize, k: i32): void {
-  let a1 = a0 + lda
-  let a2 = a1 + lda
-  let a3 = a2 + lda
-  let a4 = a3 + lda
-  let c00 = f32x4.splat(0), c01 = c00
-  let c10 = c00, c11 = c00
-  let c20 = c00, c21 = c00
-  let c30 = c00, c31 = c00
-  let c40 = c00, c41 = c00
-  for (; k > 0; k--) {
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(a0)
-    c00 = madd(c00, s, b0)
-    c01 = madd(c01, s, b1)
-    s = v128.load32_splat(a1)
-    c10 = madd(c10, s, b0)
-    c11 = madd(c11, s, b1)
-    s = v128.load32_splat(a2)
-    c20 = madd(c20, s, b0)
-    c21 = madd(c21, s, b1)
-    s = v128.load32_splat(a3)
-    c30 = madd(c30, s, b0)
-    c31 = madd(c31, s, b1)
-    s = v128.load32_splat(a4)
-    c40 = madd(c40, s, b0)
-    c41 = madd(c41, s, b1)
-    a0 += 4
-    a1 += 4
-    a2 += 4
-    a3 += 4
-    a4 += 4
-    b += BLOCK_BYTES
-  }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  c += ldc
-  v128.store(c, c10)
-  v128.store(c, c11, 16)
-  c += ldc
-  v128.store(c, c20)
-  v128.store(c, c21, 16)
-  c += ldc
-  v128.store(c, c30)
-  v128.store(c, c31, 16)
-  c += ldc
-  v128.store(c, c40)
-  v128.store(c, c41, 16)
-}
-
-/** c[4][8] = Σ_k a[4][k] b[k][8]; rows of a and c are `lda` and `ldc` bytes apart. */
-export function winogradProduct4(c: usize, ldc: usize, a0: usize, lda: usize, b: usize, k: i32): void {
-  let a1 = a0 + lda
-  let a2 = a1 + lda
-  let a3 = a2 + lda
-  let c00 = f32x4.splat(0), c01 = c00
-  let c10 = c00, c11 = c00
-  let c20 = c00, c21 = c00
-  let c30 = c00, c31 = c00
-  for (; k > 0; k--) {
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(a0)
-    c00 = madd(c00, s, b0)
-    c01 = madd(c01, s, b1)
-    s = v128.load32_splat(a1)
-    c10 = madd(c10, s, b0)
-    c11 = madd(c11, s, b1)
-    s = v128.load32_splat(a2)
-    c20 = madd(c20, s, b0)
-    c21 = madd(c21, s, b1)
-    s = v128.load32_splat(a3)
-    c30 = madd(c30, s, b0)
-    c31 = madd(c31, s, b1)
-    a0 += 4
-    a1 += 4
-    a2 += 4
-    a3 += 4
-    b += BLOCK_BYTES
-  }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  c += ldc
-  v128.store(c, c10)
-  v128.store(c, c11, 16)
-  c += ldc
-  v128.store(c, c20)
-  v128.store(c, c21, 16)
-  c += ldc
-  v128.store(c, c30)
-  v128.store(c, c31, 16)
-}
-
-/** c[4][8] = Σ_k a[k][4] (b0[k][4], b1[k][4]); rows of c are `ldc` bytes apart. */
-export function winogradOuter4(c: usize, ldc: usize, a: usize, b0: usize, b1: usize, k: i32): void {
-  let c00 = f32x4.splat(0), c01 = c00
-  let c10 = c00, c11 = c00
-  let c20 = c00, c21 = c00
-  let c30 = c00, c31 = c00
-  for (; k > 0; k--) {
-    const v0 = v128.load(b0)
-    const v1 = v128.load(b1)
-    let s = v128.load32_splat(a)
-    c00 = madd(c00, s, v0)
-    c01 = madd(c01, s, v1)
-    s = v128.load32_splat(a, 4)
-    c10 = madd(c10, s, v0)
-    c11 = madd(c11, s, v1)
-    s = v128.load32_splat(a, 8)
-    c20 = madd(c20, s, v0)
-    c21 = madd(c21, s, v1)
-    s = v128.load32_splat(a, 12)
-    c30 = madd(c30, s, v0)
-    c31 = madd(c31, s, v1)
-    a += VECTOR_BYTES
-    b0 += VECTOR_BYTES
-    b1 += VECTOR_BYTES
-  }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  c += ldc
-  v128.store(c, c10)
-  v128.store(c, c11, 16)
-  c += ldc
-  v128.store(c, c20)
-  v128.store(c, c21, 16)
-  c += ldc
-  v128.store(c, c30)
-  v128.store(c, c31, 16)
-}
-
-// --- Edges. ---
-
-/** Copies `bytes` (a multiple of 16) from `src`, or zeros when it is 0. */
-// @ts-ignore: decorator
-@inline
-function copyVectors(dst: usize, src: usize, bytes: usize): void {
-  const end = dst + bytes
-  if (src == 0) {
-    do {
-      v128.store(dst, f32x4.splat(0))
-      dst += VECTOR_BYTES
-    } while (dst < end)
-  } else {
-    do {
-      v128.store(dst, v128.load(src))
-      src += VECTOR_BYTES
-      dst += VECTOR_BYTES
-    } while (dst < end)
-  }
-}
-
-/** Copies size×size pixels from (y, x) of an image, which may lie outside of it, to `dst` [size][size][pixel bytes]; outside are zeros. */
-export function winogradCopy(dst: usize, image: usize, h: i32, w: i32, y: i32, x: i32, size: i32, pixel: usize): void {
-  for (let i = y; i < y + size; i++) {
-    for (let j = x; j < x + size; j++) {
-      const inside = i >= 0 && i < h && j >= 0 && j < w
-      copyVectors(dst, inside ? image + <usize>(i * w + j) * pixel : 0, pixel)
-      dst += pixel
-    }
-  }
-}
-
 /**
- * Transforms tiles begin … end − 1 of a tensor [B][H][W][channels] into planes; tile s, channels 4v … go to
- * dst + v·step + s·tileBytes in each plane. With `halo` the 6×6 patch of the tile by Bᵀ, without the 4×4 pixels of the tile by G'.
- * Scratch: TRANSFORM_BYTES, then 36 (16) pixels.
+ * c[i][8] = Σ_k a(i, k) b[k][8], with `add` +=, for i = 0 … `count`, rounded up to a multiple of 4. a(i, k) is `step` bytes behind a(i, k − 1), and 4
+ * (Layout: u32) or CHUNK_BYTES (u64) behind a(i − 1, k), which the compiler must know; rows of b are `ldb` bytes apart, those of c `ldc`. Four rows at a
+ * time: V8 keeps these eight sums in registers and loads all operands ahead of the products. The loop over rows stands here because calls cost a twentieth.
  */
 // @ts-ignore: decorator
 @inline
-function transformTiles(
-  dst: usize, step: usize, tileBytes: usize, plane: usize, tensor: usize, h: i32, w: i32, channels: i32, halo: bool,
-  begin: i32, end: i32, scratch: usize,
-): void {
-  const across = (w + 3) >> 2
-  const tiles = ((h + 3) >> 2) * across
-  const pixel = <usize>channels << 2
-  const row = pixel * <usize>w
-  const size = halo ? 6 : 4
-  const copy = scratch + TRANSFORM_BYTES
-  dst += <usize>begin * tileBytes
-  for (let s = begin; s < end; s++) {
-    const b = s / tiles
-    const tile = s - b * tiles
-    const ty = tile / across
-    const y = ty * 4 - i32(halo)
-    const x = (tile - ty * across) * 4 - i32(halo)
-    const image = tensor + <usize>(b * h) * row
-    let src = image + <usize>y * row + <usize>x * pixel
-    let rowBytes = row
-    if (y < 0 || x < 0 || y + size > h || x + size > w) {
-      winogradCopy(copy, image, h, w, y, x, size, pixel)
-      src = copy
-      rowBytes = pixel * <usize>size
+function product<Layout>(c: usize, ldc: usize, a: usize, step: usize, b: usize, ldb: usize, k: i32, count: i32, add: bool): void {
+  const row: usize = sizeof<Layout>() == 4 ? 4 : CHUNK_BYTES
+  for (; count > 0; count -= 4) {
+    let p = a
+    let q = b
+    let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+    for (let left = k; left > 0; left--) {
+      const b0 = v128.load(q)
+      const b1 = v128.load(q, 16)
+      let s = v128.load32_splat(p, 3 * row)
+      c31 = madd(c31, s, b1)
+      c30 = madd(c30, s, b0)
+      s = v128.load32_splat(p, 2 * row)
+      c21 = madd(c21, s, b1)
+      c20 = madd(c20, s, b0)
+      s = v128.load32_splat(p, row)
+      c11 = madd(c11, s, b1)
+      c10 = madd(c10, s, b0)
+      s = v128.load32_splat(p)
+      c01 = madd(c01, s, b1)
+      c00 = madd(c00, s, b0)
+      p += step
+      q += ldb
     }
-    if (halo) winogradPatch(dst, step, plane, src, rowBytes, pixel, channels >> 2, scratch)
-    else winogradTile(dst, step, plane, src, rowBytes, pixel, channels >> 2, scratch)
-    dst += tileBytes
+    const d1 = c + ldc
+    const d2 = d1 + ldc
+    const d3 = d2 + ldc
+    if (add) {
+      c00 = f32x4.add(c00, v128.load(c))
+      c01 = f32x4.add(c01, v128.load(c, 16))
+      c10 = f32x4.add(c10, v128.load(d1))
+      c11 = f32x4.add(c11, v128.load(d1, 16))
+      c20 = f32x4.add(c20, v128.load(d2))
+      c21 = f32x4.add(c21, v128.load(d2, 16))
+      c30 = f32x4.add(c30, v128.load(d3))
+      c31 = f32x4.add(c31, v128.load(d3, 16))
+    }
+    v128.store(c, c00)
+    v128.store(c, c01, 16)
+    v128.store(d1, c10)
+    v128.store(d1, c11, 16)
+    v128.store(d2, c20)
+    v128.store(d2, c21, 16)
+    v128.store(d3, c30)
+    v128.store(d3, c31, 16)
+    c = d3 + ldc
+    a += 4 * row
   }
+}
+
+/** c[count][8] = or += a[count][k] b[k][8]; rows of a are CHUNK_BYTES apart. */
+export function winogradProduct(c: usize, a: usize, b: usize, k: i32, count: i32, add: bool): void {
+  product<u64>(c, BLOCK_BYTES, a, 4, b, BLOCK_BYTES, k, count, add)
+}
+
+/** c[count][8] = or += a[k][count]ᵀ b[k][8]; rows of a and b are GROUP_BYTES apart, those of c `ldc`. */
+export function winogradOuter(c: usize, ldc: usize, a: usize, b: usize, k: i32, count: i32, add: bool): void {
+  product<u32>(c, ldc, a, GROUP_BYTES, b, GROUP_BYTES, k, count, add)
 }
 
 /**
  * V = Bᵀ δ B, to be read by the input gradient.
- * Delta [B][H][W][N] → Scratch [36 planes][S][N] (=); unit = RowsPerUnit tiles.
- * Worker scratch: 576 + 36·4·N bytes.
+ * Delta [B][H][W][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128] (=); what is behind N and S stays as it is. Unit = one tile row.
+ * Worker scratch: 640 + 24·N bytes.
  */
 export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
   const w = word(rec, ConvWord.InW)
   const n = word(rec, ConvWord.OutC)
-  const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * ((w + 3) >> 2)
-  const begin = unit * word(rec, ConvWord.RowsPerUnit)
-  const end = min(begin + word(rec, ConvWord.RowsPerUnit), total)
-  check(begin < end && (n & 3) == 0)
-  transformTiles(
-    address(rec, ConvWord.Scratch), VECTOR_BYTES, <usize>n << 2, address(rec, ConvWord.PlaneBytes),
-    address(rec, ConvWord.Delta), h, w, n, true, begin, end, scratch,
+  const across = (w + 3) >> 2
+  const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * across
+  check((n & 3) == 0)
+  transformRow(
+    address(rec, ConvWord.Scratch) + <usize>(unit * across) * CHUNK_BYTES, CHUNK >> 2, <usize>(total + 3) * CHUNK_BYTES,
+    address(rec, ConvWord.PlaneBytes), address(rec, ConvWord.Delta), h, w, n, true, unit, scratch,
   )
 }
 
@@ -434,141 +484,192 @@ function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32
 }
 
 /**
- * U = G W Gᵀ of the rotated kernels of input channels c … c + 7: Weight → `u` [36 planes][N][8] (=).
- * Lanes from C on stay as they are: the caller drops what comes of them. Scratch `turned`: 288·BlockWidth bytes.
+ * U = G W Gᵀ of the rotated kernels of input channels c … c + 7 and one block of output channels: `src`, at the first of the channels in the block of
+ * the weight → `u` [36 planes][8 channels apart] (=). What is behind C is left to chance: the caller drops what comes of it.
+ * Scratch: TRANSFORM_BYTES, then 288·BlockWidth.
  */
-function transformWeights(
-  u: usize, plane: usize, weight: usize, c: i32, cs: i32, n: i32, width: i32, rows: i32, turned: usize, line: usize,
-): void {
-  const rowBytes = <usize>width << 2
-  const halves = min(2, (cs - c) >> 2)
-  let src = weight + <usize>c * rowBytes
-  for (let block = 0; block < n; block += width) {
-    turnWeights(turned, src, <usize>cs * rowBytes, width, halves)
-    for (let i: usize = 0; i < <usize>width; i++) {
-      for (let half: usize = 0; half < <usize>halves; half++) {
-        winogradWeight(u + half * VECTOR_BYTES, plane, turned + i * 288 + half * 144, line)
-      }
-      u += BLOCK_BYTES
-    }
-    src += <usize>rows * rowBytes
-  }
+function transformKernels(u: usize, plane: usize, src: usize, c: i32, cs: i32, width: i32, scratch: usize): void {
+  const turned = scratch + TRANSFORM_BYTES
+  turnWeights(turned, src, <usize>(cs * width) << 2, width, min(2, (cs - c) >> 2))
+  winogradKernel(u, plane, turned, width * 2)
 }
 
 /**
- * dX[b, y, x, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, n] · W[n, c, ky, kx].
- * Scratch [36 planes][S][N], Weight → Out [B][H][W][C] (=); unit = (RowsPerUnit tiles, 8 input channels), channels run faster.
- * Up to 3 rows behind the S of a plane are read and dropped: a plane holds S + 3.
- * Worker scratch: 36·(32·N + 192) + 36·(32·(RowsPerUnit + 3) + 192) + 576 + 256 + 288·BlockWidth bytes.
+ * U = G W Gᵀ of the rotated kernels, to be read by the input gradient.
+ * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8] (=). Unit = (8 input channels, BlockWidth output channels), output channels run faster.
+ * Worker scratch: 576 + 288·BlockWidth bytes.
+ */
+export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const cs = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const width = word(rec, ConvWord.BlockWidth)
+  const blocks = n / width
+  const block = unit % blocks
+  const c = unit / blocks * BLOCK
+  const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
+  transformKernels(
+    address(rec, ConvWord.Scratch) + <usize>(unit / blocks) * plane * PLANES + <usize>(block * width) * BLOCK_BYTES, plane,
+    address(rec, ConvWord.Weight) + (<usize>((block * word(rec, ConvWord.KRows) + c) * width) << 2), c, cs, width, scratch,
+  )
+}
+
+/**
+ * dX[b, y, x, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, n] · W[n, c, ky, kx]  → Out [B][H][W][C] (=). Scratch has one of the factors.
+ * KernelFirst = 1: the kernels (of WinogradKernelTransform). Unit = RowsPerUnit tile rows, which it transforms itself, and all channels.
+ * KernelFirst = 0: the tiles (of WinogradInputTransform). Unit = (RowsPerUnit tile rows, 8 input channels), whose kernels it transforms itself; channels
+ * run faster.
+ * Up to 3 tiles behind the last of a unit are read and what comes of them is dropped.
+ * Worker scratch, with P = RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4:
+ *   36·(32·P + 192) + 16·C + 640, then KernelFirst ? 36·(512·⌈N/128⌉·P + 192) + 640 + 24·N : 36·(32·N + 192) + 576 + 288·BlockWidth.
  */
 export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
   const w = word(rec, ConvWord.InW)
   const cs = word(rec, ConvWord.InC)
   const n = word(rec, ConvWord.OutC)
-  const perUnit = word(rec, ConvWord.RowsPerUnit)
+  const width = word(rec, ConvWord.BlockWidth)
+  const kernelFirst = word(rec, ConvWord.KernelFirst) != 0
   const across = (w + 3) >> 2
-  const tiles = ((h + 3) >> 2) * across
+  const down = (h + 3) >> 2
+  const rowsAll = word(rec, ConvWord.Images) * down
+  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
   const blocks = (cs + BLOCK - 1) / BLOCK
-  const c = (unit % blocks) * BLOCK
-  const begin = (unit / blocks) * perUnit
-  const count = min(perUnit, word(rec, ConvWord.Images) * tiles - begin)
-  check(count > 0)
+  const firstRow = (kernelFirst ? unit : unit / blocks) * rowsPerUnit
+  const rows = min(rowsPerUnit, rowsAll - firstRow)
+  const firstBlock = kernelFirst ? 0 : unit % blocks
+  const lastBlock = kernelFirst ? blocks : firstBlock + 1
+  const room = <usize>((rowsPerUnit * across + 3) & ~3)
+  const chunks = (n + CHUNK - 1) / CHUNK
+  check(rows > 0)
 
+  const pixel = <usize>cs << 2
+  const mPlane = room * BLOCK_BYTES + PLANE_PADDING
   const uPlane = <usize>n * BLOCK_BYTES + PLANE_PADDING
-  const mPlane = <usize>(perUnit + 3) * BLOCK_BYTES + PLANE_PADDING
-  const u = scratch
-  const m = u + uPlane * PLANES
-  const line = m + mPlane * PLANES
-  const edge = line + TRANSFORM_BYTES
-  transformWeights(
-    u, uPlane, address(rec, ConvWord.Weight), c, cs, n, word(rec, ConvWord.BlockWidth), word(rec, ConvWord.KRows), edge + 256, line,
-  )
+  const m = scratch
+  const nowhere = m + mPlane * PLANES
+  const targets = nowhere + pixel * 4
+  const line = targets + ROWS_BYTES
+  const own = line + TRANSFORM_BYTES
 
-  // count = 5·fives + 4·fours where that is possible, else it is rounded up to a multiple of 4.
-  const rowBytes = <usize>n << 2
-  const fours = (5 - count % 5) % 5
-  const fives = fours * 4 <= count ? (count - fours * 4) / 5 : 0
-  const vPlane = address(rec, ConvWord.PlaneBytes)
-  const v = address(rec, ConvWord.Scratch) + <usize>begin * rowBytes
-  for (let plane: usize = 0; plane < PLANES; plane++) {
-    const b = u + plane * uPlane
-    let a = v + plane * vPlane
-    let out = m + plane * mPlane
-    let row = 0
-    for (; row < fives * 5; row += 5) {
-      winogradProduct5(out, BLOCK_BYTES, a, rowBytes, b, n)
-      a += rowBytes * 5
-      out += BLOCK_BYTES * 5
+  let v = address(rec, ConvWord.Scratch)
+  let vPlane = address(rec, ConvWord.PlaneBytes)
+  let vChunk = <usize>(rowsAll * across + 3) * CHUNK_BYTES
+  let u = own
+  if (kernelFirst) {
+    u = v
+    v = own
+    vChunk = room * CHUNK_BYTES
+    vPlane = vChunk * <usize>chunks + PLANE_PADDING
+    const delta = address(rec, ConvWord.Delta)
+    for (let i = 0; i < rows; i++) {
+      const dst = v + <usize>(i * across) * CHUNK_BYTES
+      transformRow(dst, CHUNK >> 2, vChunk, vPlane, delta, h, w, n, true, firstRow + i, own + vPlane * PLANES)
     }
-    for (; row < count; row += 4) {
-      winogradProduct4(out, BLOCK_BYTES, a, rowBytes, b, n)
-      a += rowBytes * 4
-      out += BLOCK_BYTES * 4
+  } else {
+    v += <usize>(firstRow * across) * CHUNK_BYTES
+    const c = firstBlock * BLOCK
+    const work = own + uPlane * PLANES
+    for (let i = 0; i < n; i += width) {
+      const src = address(rec, ConvWord.Weight) + (<usize>((i * word(rec, ConvWord.KRows)) + c * width) << 2)
+      for (let tap = 0; tap < 9; tap++) winogradTouch(src + (<usize>(tap * cs * width) << 2), <usize>(min(BLOCK, cs - c) * width) << 2, work)
+      transformKernels(u + <usize>i * BLOCK_BYTES, uPlane, src, c, cs, width, work)
     }
   }
 
-  const pixel = <usize>cs << 2
-  const imageRow = pixel * <usize>w
-  for (let half = c; half < min(c + BLOCK, cs); half += 4) {
-    const channel = address(rec, ConvWord.Out) + (<usize>half << 2)
-    let src = m + (<usize>(half - c) << 2)
-    for (let s = begin; s < begin + count; s++) {
-      const b = s / tiles
-      const tile = s - b * tiles
-      const y = (tile / across) * 4
-      const x = (tile % across) * 4
-      const dst = channel + <usize>(b * h + y) * imageRow + <usize>x * pixel
-      if (y + 4 <= h && x + 4 <= w) {
-        winogradOutput(dst, imageRow, pixel, src, mPlane, line)
-      } else {
-        winogradOutput(edge, 64, 16, src, mPlane, line)
-        for (let i = 0; i < min(4, h - y); i++) {
-          for (let j = 0; j < min(4, w - x); j++) {
-            v128.store(dst + <usize>i * imageRow + <usize>j * pixel, v128.load(edge + (<usize>(i * 4 + j) << 4)))
-          }
-        }
+  for (let block = firstBlock; block < lastBlock; block++) {
+    for (let plane: usize = 0; plane < PLANES; plane++) {
+      for (let k = 0; k < chunks; k++) {
+        winogradProduct(
+          m + plane * mPlane, v + plane * vPlane + <usize>k * vChunk, u + plane * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES,
+          min(CHUNK, n - k * CHUNK), rows * across, k > 0,
+        )
       }
-      src += BLOCK_BYTES
+    }
+    u += uPlane * PLANES
+
+    const c = block * BLOCK
+    let src = m
+    for (let i = 0; i < rows; i++) {
+      const image = (firstRow + i) / down
+      const y = (firstRow + i - image * down) * 4
+      const first = address(rec, ConvWord.Out) + <usize>((image * h + y) * w) * pixel
+      if (kernelFirst && block == 0) winogradTouch(first, <usize>(min(4, h - y) * w) * pixel, line)
+      for (let x = 0; x < w; x += 4) {
+        for (let k = 0; k < 4; k++) {
+          store<u32>(targets + (<usize>k << 2), <u32>(y + k < h ? first + <usize>(k * w + x) * pixel + (<usize>c << 2) : nowhere))
+        }
+        winogradOutput(targets, min(4, w - x), pixel, src, mPlane, min(2, (cs - c) >> 2), line)
+        src += BLOCK_BYTES
+      }
     }
   }
 }
 
+/** Bytes from one group of channels to the next in a plane of the weight gradient. */
+// @ts-ignore: decorator
+@inline
+function groupStep(total: i32): usize {
+  return <usize>total * GROUP_BYTES + PADDING
+}
+
 /**
- * The two factors of the weight gradient, Bᵀ r B and G' δ G'ᵀ, with vectors of four channels apart so that products read them in order.
- * In [B][H][W][C], Delta [B][H][W][N] → Scratch [36 planes][C/4 + N/4][S'][4] (=), S' = S rounded up to a multiple of 4.
- * Unit = RowsPerUnit tiles (a multiple of 4) of In, then as many units of Delta.
- * Worker scratch: 576 + 4·max(36·C, 16·N) bytes.
+ * The two factors of the weight gradient, Bᵀ r B and G' δ G'ᵀ, in groups of channels that its products read in order.
+ * In [B][H][W][C], Delta [B][H][W][N] → Scratch [36 planes][⌈C/16⌉ + ⌈N/16⌉ groups][S][16] (=), 64 bytes behind each group; what is behind C and N stays
+ * as it is. Unit = one tile row of In, then as many of Delta.
+ * Worker scratch: 640 + 24·max(C, N) bytes.
  */
 export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
   const w = word(rec, ConvWord.InW)
   const cs = word(rec, ConvWord.InC)
   const n = word(rec, ConvWord.OutC)
-  const perUnit = word(rec, ConvWord.RowsPerUnit)
-  const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * ((w + 3) >> 2)
-  const units = (total + perUnit - 1) / perUnit
-  const step = <usize>((total + 3) & ~3) << 4
+  const across = (w + 3) >> 2
+  const rows = word(rec, ConvWord.Images) * ((h + 3) >> 2)
   const plane = address(rec, ConvWord.PlaneBytes)
-  const dst = address(rec, ConvWord.Scratch)
-  const second = unit >= units
-  const begin = (second ? unit - units : unit) * perUnit
-  const end = min(begin + perUnit, total)
-  check(begin < end)
-  if (second) {
-    const behind = dst + <usize>(cs >> 2) * step
-    transformTiles(behind, step, VECTOR_BYTES, plane, address(rec, ConvWord.Delta), h, w, n, false, begin, end, scratch)
+  const step = groupStep(rows * across)
+  let dst = address(rec, ConvWord.Scratch)
+  if (unit < rows) {
+    dst += <usize>(unit * across) * GROUP_BYTES
+    transformRow(dst, GROUP >> 2, step, plane, address(rec, ConvWord.In), h, w, cs, true, unit, scratch)
   } else {
-    transformTiles(dst, step, VECTOR_BYTES, plane, address(rec, ConvWord.In), h, w, cs, true, begin, end, scratch)
+    unit -= rows
+    dst += <usize>((cs + GROUP - 1) / GROUP) * step + <usize>(unit * across) * GROUP_BYTES
+    transformRow(dst, GROUP >> 2, step, plane, address(rec, ConvWord.Delta), h, w, n, false, unit, scratch)
   }
 }
 
 /**
- * dW[n, c, ky, kx] = Scale · Σ_{b, y, x} δ[b, y, x, n] · r[b, y + ky − 1, x + kx − 1, c].
- * Scratch (of WinogradWeightTransform) → Out in the weight's layout [N/BlockWidth][KRows][BlockWidth], = or with Accumulate +=; the rows
- * from 9·C on become zero. Unit = (InCPerUnit input channels, OutCPerUnit output channels), output channels run faster; the sum runs
- * over the tiles in order.
- * Worker scratch: 36·(4·InCPerUnit·OutCPerUnit + 192) + 576 + 144 bytes; InCPerUnit is a multiple of 4, OutCPerUnit of 8.
+ * m[plane][c][n] = or += Σ_s left[plane][s][c] right[plane][s][n] for `cs` × `ns` channels from c0 and n0 on and `total` tiles, whose groups of 16 channels
+ * are `step` bytes apart; rows of m have nPerUnit floats.
+ */
+function multiplyGroups(
+  m: usize, mPlane: usize, nPerUnit: i32, left: usize, right: usize, plane: usize, step: usize, c0: i32, cs: i32, n0: i32, ns: i32, total: i32, add: bool,
+): void {
+  const mRow = <usize>nPerUnit << 2
+  for (let p: usize = 0; p < PLANES; p++) {
+    for (let first = 0; first < total; first += DEPTH) {
+      const from = p * plane + <usize>first * GROUP_BYTES
+      for (let c = c0; c < c0 + cs; c += GROUP) {
+        const a = left + from + <usize>(c / GROUP) * step + (<usize>(c % GROUP) << 2)
+        for (let n = n0; n < n0 + ns; n += BLOCK) {
+          const b = right + from + <usize>(n / GROUP) * step + (<usize>(n % GROUP) << 2)
+          const out = m + p * mPlane + <usize>(c - c0) * mRow + (<usize>(n - n0) << 2)
+          winogradOuter(out, mRow, a, b, min(DEPTH, total - first), min(GROUP, c0 + cs - c), add || first > 0)
+        }
+      }
+    }
+  }
+}
+
+/**
+ * dW[n, c, ky, kx] = Scale · Σ_{b, y, x} δ[b, y, x, n] · r[b, y + ky − 1, x + kx − 1, c], in the weight's layout [N/BlockWidth][KRows][BlockWidth]; the
+ * rows from 9·C on become zero. The sum runs over the tiles in order.
+ * Splits = 0: Scratch (of WinogradWeightTransform) → Out, = or with Accumulate +=. Unit = (InCPerUnit input channels, OutCPerUnit output channels), output
+ * channels run faster.
+ * Splits > 0, for few channels: In, Delta → Partial [Splits][KRows·N] (=), to be summed by `reduceSplits`. Unit = one of Splits runs of tile rows, all
+ * channels; transforms RowsPerUnit tile rows at a time; InCPerUnit ≥ C, OutCPerUnit ≥ N.
+ * Worker scratch: 36·(4·InCPerUnit·OutCPerUnit + 192) + 576 bytes, with Splits also 36·(64·G·(P + 1) + 192) + 640 + 24·max(C, N), G = ⌈C/16⌉ + ⌈N/16⌉,
+ * P = RowsPerUnit·⌈W/4⌉; InCPerUnit is 4, 8 or a multiple of 16, OutCPerUnit a multiple of 8.
  */
 export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -577,56 +678,65 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
   const n = word(rec, ConvWord.OutC)
   const cPerUnit = word(rec, ConvWord.InCPerUnit)
   const nPerUnit = word(rec, ConvWord.OutCPerUnit)
-  const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * ((w + 3) >> 2)
-  const step = <usize>((total + 3) & ~3) << 4
-  const nUnits = (n + nPerUnit - 1) / nPerUnit
-  const c0 = (unit / nUnits) * cPerUnit
-  const n0 = (unit % nUnits) * nPerUnit
+  const splits = word(rec, ConvWord.Splits)
+  const across = (w + 3) >> 2
+  const rowsAll = word(rec, ConvWord.Images) * ((h + 3) >> 2)
+  const nUnits = splits ? 1 : (n + nPerUnit - 1) / nPerUnit
+  const c0 = splits ? 0 : (unit / nUnits) * cPerUnit
+  const n0 = splits ? 0 : (unit % nUnits) * nPerUnit
   const cCount = min(cPerUnit, cs - c0)
   const nCount = min(nPerUnit, n - n0)
   check(cCount > 0 && nCount > 0 && (cPerUnit & 3) == 0 && (nPerUnit & 7) == 0)
 
-  const plane = address(rec, ConvWord.PlaneBytes)
   const mRow = <usize>nPerUnit << 2
   const mPlane = mRow * <usize>cPerUnit + PLANE_PADDING
   const m = scratch
   const line = m + mPlane * PLANES
-  const result = line + TRANSFORM_BYTES
-  let a = address(rec, ConvWord.Scratch) + <usize>(c0 >> 2) * step
-  let b = address(rec, ConvWord.Scratch) + <usize>((cs + n0) >> 2) * step
-  let out = m
-  for (let p: usize = 0; p < PLANES; p++) {
-    for (let i = 0; i < nCount; i += BLOCK) {
-      const b0 = b + <usize>(i >> 2) * step
-      // The second half of a last block of four stands for nothing and is dropped below.
-      const b1 = i + 4 < nCount ? b0 + step : b0
-      for (let j = 0; j < cCount; j += 4) {
-        winogradOuter4(out + <usize>j * mRow + (<usize>i << 2), mRow, a + <usize>(j >> 2) * step, b0, b1, total)
+  const leftGroups = <usize>((cs + GROUP - 1) / GROUP)
+  let out = address(rec, ConvWord.Out)
+  if (splits) {
+    const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+    const step = groupStep(rowsPerUnit * across)
+    const plane = (leftGroups + <usize>((n + GROUP - 1) / GROUP)) * step + PLANE_PADDING
+    const left = line + TRANSFORM_BYTES
+    const right = left + leftGroups * step
+    const work = left + plane * PLANES
+    const first = <i32>(<i64>rowsAll * unit / splits)
+    const last = <i32>(<i64>rowsAll * (unit + 1) / splits)
+    for (let row = first; row < last; row += rowsPerUnit) {
+      const rows = min(rowsPerUnit, last - row)
+      for (let i = 0; i < rows; i++) {
+        const at = <usize>(i * across) * GROUP_BYTES
+        transformRow(left + at, GROUP >> 2, step, plane, address(rec, ConvWord.In), h, w, cs, true, row + i, work)
+        transformRow(right + at, GROUP >> 2, step, plane, address(rec, ConvWord.Delta), h, w, n, false, row + i, work)
       }
+      multiplyGroups(m, mPlane, nPerUnit, left, right, plane, step, c0, cCount, n0, nCount, rows * across, row > first)
     }
-    a += plane
-    b += plane
-    out += mPlane
+    out = address(rec, ConvWord.Partial) + <usize>(unit * word(rec, ConvWord.KRows)) * (<usize>n << 2)
+  } else {
+    const step = groupStep(rowsAll * across)
+    const left = address(rec, ConvWord.Scratch)
+    multiplyGroups(
+      m, mPlane, nPerUnit, left, left + leftGroups * step, address(rec, ConvWord.PlaneBytes), step, c0, cCount, n0, nCount, rowsAll * across, false,
+    )
   }
 
   const width = word(rec, ConvWord.BlockWidth)
   const rows = word(rec, ConvWord.KRows)
   const rowBytes = <usize>width << 2
-  const scale = f32x4.splat(load<f32>(rec, ConvWord.Scale * 4))
-  const accumulate = word(rec, ConvWord.Accumulate) != 0
-  for (let i = 0; i < nCount; i += 4) {
-    const block = address(rec, ConvWord.Out) + <usize>(((n0 + i) / width) * rows) * rowBytes + (<usize>((n0 + i) % width) << 2)
+  const scale = load<f32>(rec, ConvWord.Scale * 4)
+  const accumulate = !splits && word(rec, ConvWord.Accumulate) != 0
+  const run = min(width, nPerUnit)
+  for (let i = 0; i < nCount; i += run) {
+    const block = out + <usize>((n0 + i) / width * rows) * rowBytes + (<usize>((n0 + i) % width) << 2)
     for (let j = 0; j < cCount; j++) {
-      winogradGradient(result, m + <usize>j * mRow + (<usize>i << 2), mPlane, line)
-      let dst = block + <usize>(c0 + j) * rowBytes
-      for (let tap: usize = 0; tap < 9; tap++) {
-        const value = f32x4.mul(scale, v128.load(result + tap * 16))
-        v128.store(dst, accumulate ? f32x4.add(v128.load(dst), value) : value)
-        dst += <usize>cs * rowBytes
-      }
+      winogradGradient(
+        block + <usize>(c0 + j) * rowBytes, <usize>cs * rowBytes, m + <usize>j * mRow + (<usize>i << 2), mPlane, scale, accumulate,
+        min(run, nCount - i) >> 2, line,
+      )
     }
     if (c0 + cCount == cs) {
-      for (let k = 9 * cs; k < rows; k++) v128.store(block + <usize>k * rowBytes, f32x4.splat(0))
+      for (let k = 9 * cs; k < rows; k++) clear(block + <usize>k * rowBytes, <usize>min(run, nCount - i) << 2)
     }
   }
 }

@@ -259,15 +259,10 @@ function emitWinograd(
   accumulate = false,
 ): void {
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
-  for (const { firstImage, transform, gradient } of plan.passes) {
-    const words = { ...addresses(firstImage), [ConvWord.Scratch]: ref(scratch) }
-    b.emit(transform.op, transform.units, { ...transform.words, ...words }, plan.workerBytes)
-    b.emit(
-      gradient.op,
-      gradient.units,
-      { ...gradient.words, ...words, ...(accumulate ? { [ConvWord.Accumulate]: 1 } : {}) },
-      plan.workerBytes,
-    )
+  for (const { firstImage, records } of plan.passes) {
+    const words = { ...addresses(firstImage), [ConvWord.Scratch]: ref(scratch), [ConvWord.Partial]: ref(scratch) }
+    for (const [i, { op, units, words: shape }] of records.entries())
+      b.emit(op, units, { ...shape, ...words, ...(accumulate && i === 1 ? { [ConvWord.Accumulate]: 1 } : {}) }, plan.workerBytes)
   }
 }
 

@@ -23,7 +23,10 @@ const integer = (random: Random, low: number, high: number): number => low + Mat
 const normal = (random: Random): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 const kRows = (shape: WinogradShape): number => Math.ceil((9 * shape.inC + 1) / 4) * 4
 
-/** Fixed shapes: one pixel, one tile, tails in every size; then random ones. */
+/**
+ * Fixed shapes: one pixel, one tile, tails in every size; kernels first and units with tiles of their own, more than a chunk of channels, both ways; more
+ * tiles than a product sums at a time; then random ones.
+ */
 function shapes(random: Random): WinogradShape[] {
   const list: WinogradShape[] = [
     { images: 1, height: 1, width: 1, inC: 4, outC: 4, blockWidth: 4 },
@@ -31,6 +34,11 @@ function shapes(random: Random): WinogradShape[] {
     { images: 2, height: 5, width: 3, inC: 20, outC: 12, blockWidth: 4 },
     { images: 17, height: 4, width: 4, inC: 36, outC: 48, blockWidth: 16 },
     { images: 2, height: 24, width: 27, inC: 8, outC: 32, blockWidth: 32 },
+    { images: 11, height: 29, width: 26, inC: 12, outC: 20, blockWidth: 4 },
+    { images: 70, height: 3, width: 13, inC: 20, outC: 8, blockWidth: 8 },
+    { images: 7, height: 13, width: 14, inC: 12, outC: 136, blockWidth: 8 },
+    { images: 3, height: 5, width: 6, inC: 20, outC: 132, blockWidth: 4 },
+    { images: 1, height: 67, width: 66, inC: 8, outC: 160, blockWidth: 32 },
   ]
   for (let i = 0; i < 12; i++) {
     const blockWidth = [4, 8, 16, 32][integer(random, 0, 3)]!
@@ -144,7 +152,7 @@ function runPlan(
   const out = initial ? engine.putFloats(initial) : engine.alloc(outputs * 4)
   const shared = engine.alloc(plan.sharedBytes)
   const scratch = [engine.alloc(plan.workerBytes), engine.alloc(plan.workerBytes)]
-  const run = (record: WinogradRecord, firstImage: number): void => {
+  const run = (record: WinogradRecord, firstImage: number, accumulate: boolean): void => {
     const words: Words = {
       ...record.words,
       [ConvWord.Delta]: delta + firstImage * pixels * shape.outC * 4,
@@ -152,15 +160,17 @@ function runPlan(
       [ConvWord.Weight]: weight,
       [ConvWord.Out]: out + (kind === 'input' ? firstImage * pixels * shape.inC * 4 : 0),
       [ConvWord.Scratch]: shared,
+      [ConvWord.Partial]: shared,
       [ConvWord.Scale]: f32(SCALE),
     }
-    if (initial) words[ConvWord.Accumulate] = 1
+    if (accumulate) words[ConvWord.Accumulate] = 1
     const address = engine.record(record.op, record.units, words)
     for (const [i, unit] of order(record.units).entries()) engine.exports.execute(address, unit, 0, scratch[i % 2]!)
   }
   for (const pass of plan.passes) {
-    run(pass.transform, pass.firstImage)
-    run(pass.gradient, pass.firstImage)
+    const [first, second] = pass.records
+    run(first, pass.firstImage, false)
+    run(second, pass.firstImage, initial !== undefined)
   }
   engine.checkGuards(`${kind} ${shapeName(shape)}`)
   for (const [name, at, values] of [
@@ -180,7 +190,7 @@ function inPasses(plan: (shape: WinogradShape) => WinogradPlan, shape: WinogradS
   const passes = []
   for (let firstImage = 0; firstImage < shape.images; firstImage += size) {
     const pass = plan({ ...shape, images: Math.min(size, shape.images - firstImage) }).passes[0]!
-    if (firstImage > 0) pass.gradient.words[ConvWord.Accumulate] = 1
+    if (firstImage > 0) pass.records[1].words[ConvWord.Accumulate] = 1
     passes.push({ ...pass, firstImage })
   }
   return { ...whole, passes }
@@ -223,12 +233,20 @@ for (const variant of variants) {
   test(`${variant}: weight gradient accumulates (seed ${seed})`, () => {
     const random = testRandom(seed + 2)
     const engine = new TestEngine(variant)
-    const shape = { images: 3, height: 7, width: 6, inC: 12, outC: 40, blockWidth: 8 }
-    const data = makeCase(shape, random)
-    const plan = winogradWeightPlan(shape)
-    const written = runPlan(engine, plan, data, 'weight', inOrder)
-    const added = runPlan(engine, plan, data, 'weight', inOrder, data.weight)
-    for (let i = 0; i < added.length; i++) assert.is(added[i], Math.fround(written[i]! + data.weight[i]!), `element ${i} seed=${seed}`)
+    for (const shape of [
+      { images: 3, height: 7, width: 6, inC: 12, outC: 40, blockWidth: 8 },
+      { images: 40, height: 15, width: 9, inC: 8, outC: 12, blockWidth: 4 },
+    ]) {
+      const data = makeCase(shape, random)
+      const plan = winogradWeightPlan(shape)
+      const written = runPlan(engine, plan, data, 'weight', inOrder)
+      const added = runPlan(engine, plan, data, 'weight', inOrder, data.weight)
+      const most = Math.max(...written.map(Math.abs))
+      for (let i = 0; i < added.length; i++) {
+        const error = Math.abs(added[i]! - (written[i]! + data.weight[i]!))
+        assert.ok(error < 1e-6 * most, `element ${i} ${shapeName(shape)}`)
+      }
+    }
   })
 
   test(`${variant}: passes over groups of images give the same gradients (seed ${seed})`, () => {
@@ -269,24 +287,33 @@ for (const variant of variants) {
 }
 
 test('large batches run in passes that cover every image once, within the budget', () => {
-  const shape = { images: 131, height: 32, width: 32, inC: 64, outC: 64, blockWidth: 32 }
+  const shape = { images: 431, height: 8, width: 8, inC: 256, outC: 256, blockWidth: 32 }
   for (const plan of [winogradInputPlan(shape), winogradWeightPlan(shape)]) {
     assert.ok(plan.passes.length > 1)
     assert.ok(plan.sharedBytes < WINOGRAD_BUDGET_BYTES * 1.01, `${plan.sharedBytes} bytes`)
     let next = 0
     for (const pass of plan.passes) {
       assert.is(pass.firstImage, next)
-      assert.is(pass.transform.words[ConvWord.Images], pass.images)
-      assert.is(pass.gradient.words[ConvWord.Images], pass.images)
+      for (const { words } of pass.records) assert.is(words[ConvWord.Images], pass.images)
       next += pass.images
     }
     assert.is(next, shape.images)
   }
   const weightPasses = winogradWeightPlan(shape).passes
   assert.equal(
-    weightPasses.map((pass) => pass.gradient.words[ConvWord.Accumulate]),
+    weightPasses.map(({ records }) => records[1].words[ConvWord.Accumulate]),
     weightPasses.map((_, i) => (i > 0 ? 1 : 0)),
   )
+})
+
+test('layers of few channels have tiles in each unit, layers of few tiles have kernels there', () => {
+  const ops = (plan: WinogradPlan): string[] => plan.passes.flatMap(({ records }) => records.map(({ op }) => Op[op]))
+  const few = { images: 64, height: 14, width: 14, inC: 16, outC: 32, blockWidth: 32 }
+  assert.equal(ops(winogradInputPlan(few)), ['WinogradKernelTransform', 'WinogradInputGradient'])
+  assert.equal(ops(winogradWeightPlan(few)), ['WinogradWeightGradient', 'ReduceSplits'])
+  const many = { images: 16, height: 4, width: 4, inC: 512, outC: 512, blockWidth: 32 }
+  assert.equal(ops(winogradInputPlan(many)), ['WinogradInputTransform', 'WinogradInputGradient'])
+  assert.equal(ops(winogradWeightPlan(many)), ['WinogradWeightTransform', 'WinogradWeightGradient'])
 })
 
 test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
@@ -299,7 +326,8 @@ test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
     const shape = { images: 16, height: size, width: size, inC: channels, outC: channels, blockWidth: 32 }
     assert.ok(winogradPays(shape))
     for (const plan of [winogradInputPlan(shape), winogradWeightPlan(shape)])
-      for (const { gradient } of plan.passes) assert.ok(gradient.units >= 32, `${Op[gradient.op]} C=${channels}: ${gradient.units} units`)
+      for (const { records } of plan.passes)
+        assert.ok(records[1].units >= 32, `${Op[records[1].op]} C=${channels}: ${records[1].units} units`)
   }
 })
 
@@ -324,7 +352,7 @@ test('winograd is for 3×3 kernels with stride 1 and padding 1 on images that fi
 test('a record fits its words', () => {
   for (const plan of [winogradInputPlan, winogradWeightPlan]) {
     const [pass] = plan({ images: 1, height: 4, width: 4, inC: 4, outC: 4, blockWidth: 4 }).passes
-    for (const word of Object.keys(pass!.gradient.words)) assert.ok(Number(word) >= 4 && Number(word) < Rec.Words)
+    for (const word of Object.keys(pass!.records[1].words)) assert.ok(Number(word) >= 4 && Number(word) < Rec.Words)
   }
 })
 
