@@ -9,23 +9,16 @@ export * from './matmul'
 export * from './narrow'
 export { neuron } from './neuron'
 export { neuronFire, neuronRowAffine, neuronRowAffineAdd, neuronRowNormalised, neuronRowSpikes, neuronTrace } from './neuron-general'
-export { neuronLearn, neuronLearnB, neuronLearnS, neuronPlain, neuronPlainB, neuronPlainS } from './neuron-plain'
+export {
+  neuronLearn1, neuronLearn2, neuronLearn4, neuronLearnB1, neuronLearnB2, neuronLearnB4, neuronLearnS1, neuronLearnS2, neuronLearnS4,
+  neuronLearnStill1, neuronLearnStill2, neuronLearnStill4,
+} from './neuron-learn'
+export { neuronPlain, neuronPlainB, neuronPlainS } from './neuron-plain'
 export * from './neuron-rate'
 export {
-  neuronEligibilityAtan,
-  neuronEligibilityErf,
-  neuronEligibilityFastSigmoid,
-  neuronEligibilityPiecewiseExp,
-  neuronEligibilityRectangle,
-  neuronEligibilitySigmoid,
-  neuronEligibilityTriangle,
-  neuronSurrogateAtan,
-  neuronSurrogateErf,
-  neuronSurrogateFastSigmoid,
-  neuronSurrogatePiecewiseExp,
-  neuronSurrogateRectangle,
-  neuronSurrogateSigmoid,
-  neuronSurrogateTriangle,
+  neuronAtan, neuronErf, neuronFastSigmoid, neuronPiecewiseExp, neuronRectangle, neuronSigmoid1, neuronSigmoid2, neuronSigmoid4,
+  neuronSurrogateAtan, neuronSurrogateErf, neuronSurrogateFastSigmoid, neuronSurrogatePiecewiseExp, neuronSurrogateRectangle,
+  neuronSurrogateSigmoid, neuronSurrogateTriangle, neuronTriangle,
 } from './neuron-surrogate'
 export * from './neuron-time'
 export * from './norm'

@@ -19,10 +19,15 @@ export function inputGain(rec: usize): f32 {
 }
 
 /** With a soft, detached reset ρ_t is the same for every neuron. */
-// @ts-ignore: decorator
-@inline
 export function hasCommonTrace(rec: usize): bool {
   return load<u32>(rec, NeuronWord.HardReset * 4) == 0 && load<u32>(rec, NeuronWord.Detach * 4) != 0
+}
+
+/** That ρ at step t (0, 1, …). */
+export function traceAt(t: u32, lambda: f32): f32 {
+  let rho: f32 = 1
+  for (; t > 0; t--) rho = 1 + lambda * rho
+  return rho
 }
 
 /** v_t from u_t. */

@@ -1,8 +1,8 @@
 /** Neurons of every kind: one pixel's input currents are summed into scratch, then the neurons run on them. */
 import { neuronRowScaledAdd } from './contributions'
 import { packBytes, sumLanes, widenBytes } from './lanes'
-import { hasCommonTrace, resetDerivative, resetPotential, TERM_B } from './neuron-dynamics'
-import { eligibilityAs, surrogateAs } from './neuron-surrogate'
+import { hasCommonTrace, resetDerivative, resetPotential, TERM_B, traceAt } from './neuron-dynamics'
+import { surrogate } from './neuron-surrogate'
 import { NeuronWord } from './opcodes'
 
 /** Does the sum of the terms stay the same over the steps of a call? Then it is one row. */
@@ -118,28 +118,20 @@ export function neuronRowNormalised(out: usize, x: usize, bytes: usize, mean: us
 }
 
 /** Pixels first … end − 1, one at a time; returns their spikes. */
-export function runGeneral(rec: usize, first: u32, end: u32, t: i32, weights: usize, potentials: usize, lambda: f32, kappa: f32): u32 {
-  const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
-  const steps = load<u32>(rec, NeuronWord.T * 4)
-  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
-  const eligibility = <usize>load<u32>(rec, NeuronWord.Eligibility * 4)
-  const accumulate = load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0
-  const common = hasCommonTrace(rec)
-  const needsDerivatives = load<u32>(rec, NeuronWord.SurrogateOut * 4) != 0 || (eligibility != 0 && !common)
+export function runGeneral(rec: usize, first: u32, end: u32, t: i32, potentials: usize, lambda: f32, kappa: f32): u32 {
+  const derivatives = potentials + ((<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2)
+  const needsDerivatives = (load<u32>(rec, NeuronWord.SurrogateOut * 4) | load<u32>(rec, NeuronWord.Eligibility * 4)) != 0
+  // Where ρ differs between neurons it is 1 at the first step, and then read from Rho.
+  const rho: f32 = hasCommonTrace(rec) ? traceAt(t, lambda) : 1
   let spikes: u32 = 0
   for (let pixel = first; pixel < end; pixel++) {
     const current = currents(rec, pixel, potentials)
     spikes += neuronFire(rec, pixel, current, currentStep(rec), potentials, t, lambda, kappa)
     normalisedMean(rec, rec, pixel, t)
     normalisedMean(rec, rec + TERM_B, pixel, t)
-    if (needsDerivatives) {
-      const derivatives = potentials + <usize>steps * rowBytes
-      surrogateAs(kind, rec, derivatives, potentials)
-      neuronTrace(rec, pixel, potentials, derivatives, t, lambda, kappa)
-    }
-    if (eligibility && common) {
-      eligibilityAs(kind, rec, eligibility + <usize>pixel * rowBytes, potentials, 1, weights, accumulate)
-    }
+    if (!needsDerivatives) continue
+    surrogate(rec, derivatives, potentials)
+    neuronTrace(rec, pixel, potentials, derivatives, t, rho, lambda, kappa)
   }
   return spikes
 }
@@ -222,11 +214,11 @@ export function neuronFire(
 }
 
 /**
- * From potentials and derivatives h' [T][C] of one pixel: SurrogateOut = κ h' of the last step, and, where ρ differs between neurons, the
- * eligibility = or, at steps t > 0 of a loop outside, += (then Rho is read when t > 0, and written).
+ * From potentials and derivatives h' [T][C] of one pixel: SurrogateOut = κ h' of the last step; eligibility = or, at steps t > 0 of a loop
+ * outside, +=, from ρ of the first step, which is read from Rho when there is one and t > 0. Rho is written.
  */
 export function neuronTrace(
-  rec: usize, pixel: u32, potentials: usize, derivatives: usize, t: i32, lambdaValue: f32, kappaValue: f32,
+  rec: usize, pixel: u32, potentials: usize, derivatives: usize, t: i32, rhoValue: f32, lambdaValue: f32, kappaValue: f32,
 ): void {
   const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
   const steps = load<u32>(rec, NeuronWord.T * 4)
@@ -238,13 +230,13 @@ export function neuronTrace(
   const theta = f32x4.splat(load<f32>(rec, NeuronWord.Threshold * 4))
   const hard = load<u32>(rec, NeuronWord.HardReset * 4) != 0
   const detach = load<u32>(rec, NeuronWord.Detach * 4) != 0
-  const eligibility: usize = hasCommonTrace(rec) ? 0 : <usize>load<u32>(rec, NeuronWord.Eligibility * 4)
+  const eligibility = <usize>load<u32>(rec, NeuronWord.Eligibility * 4)
   const surrogateOut = <usize>load<u32>(rec, NeuronWord.SurrogateOut * 4)
   const resume = load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0
   const traces = <usize>load<u32>(rec, NeuronWord.Rho * 4)
   for (let c: usize = 0; c < rowBytes; c += 16) {
     const at = <usize>pixel * rowBytes + c
-    let rho = resume && traces ? v128.load(traces + at) : one
+    let rho = resume && traces ? v128.load(traces + at) : f32x4.splat(rhoValue)
     let sum = f32x4.splat(0)
     let h = sum
     let potential = potentials + c

@@ -2,7 +2,7 @@
 import { gather } from './contributions'
 import { inputGain, leak, resetDerivative, resetPotential } from './neuron-dynamics'
 import { currents, currentStep } from './neuron-general'
-import { surrogateAs } from './neuron-surrogate'
+import { surrogate } from './neuron-surrogate'
 import { NeuronWord } from './opcodes'
 import { logistic } from './surrogate'
 
@@ -23,7 +23,6 @@ export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
   const pixelBytes = <usize>steps * rowBytes
-  const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
   const lambda = leak(rec)
   const kappa = inputGain(rec)
   let delta = <usize>load<u32>(rec, NeuronWord.Delta * 4) + <usize>first * pixelBytes
@@ -36,7 +35,7 @@ export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize
   v128.store(sums, f32x4.splat(0))
   for (let pixel = first; pixel < end; pixel++) {
     neuronCharge(rec, currents(rec, pixel, potentials), currentStep(rec), potentials, lambda, kappa)
-    surrogateAs(kind, rec, derivatives, potentials)
+    surrogate(rec, derivatives, potentials)
     neuronBack(rec, delta, potentials, derivatives, sums, lambda, kappa)
     delta += pixelBytes
   }

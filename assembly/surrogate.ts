@@ -56,11 +56,10 @@ export function surrogateSlope(kind: i32, alpha: f32): f32 {
   }
 }
 
-/** factor · shape(slope · x) in each lane. */
+/** factor · shape(z) in each lane. */
 // @ts-ignore: decorator
 @inline
-export function surrogateTimes(kind: i32, factor: v128, x: v128, slope: v128): v128 {
-  const z = f32x4.mul(x, slope)
+export function surrogateTimes(kind: i32, factor: v128, z: v128): v128 {
   if (kind == Surrogate.Sigmoid) {
     let y = f32x4.mul(z, z)
     y = f32x4.mul(y, f32x4.add(y, f32x4.splat(COSH_A)))

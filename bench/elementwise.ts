@@ -1,6 +1,6 @@
 /** Passes over tensors: neurons, normalisation, optimizer. They move more than they compute, so a copy of as many bytes is what they are held against. */
 import { Control, NeuronWord, NormWord, Op, SgdWord, Surrogate } from '../assembly/opcodes.js'
-import { normRows, perUnit } from '../src/plan/forward.js'
+import { neuronScratch, normRows, perUnit } from '../src/plan/forward.js'
 import { type Buffer, f32, type ProgramBuilder, ref, type Words } from '../src/plan/program.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'
@@ -75,7 +75,7 @@ function neuronRig(
       ...(terms === 'A+B' ? term(NeuronWord.B) : {}),
       ...(terms === 'A+S' ? { [NeuronWord.S]: ref(spikes), [NeuronWord.SPlaneBytes]: size, [NeuronWord.SScale]: f32(1) } : {}),
     }
-    b.emit(Op.Neuron, Math.ceil(pixels / units), words, 16 * T + 4 * Math.max(2048, (2 * T + 1) * C))
+    b.emit(Op.Neuron, Math.ceil(pixels / units), words, neuronScratch(T, C))
     return { words, floats, spikes, partials, masks }
   })
   rig.made.floats.forEach((buffer, i) => {

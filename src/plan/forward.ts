@@ -84,8 +84,9 @@ const surrogates = {
   erf: Surrogate.Erf,
 } as const
 
-/** Worker scratch of the neuron kernel: weights of the steps, and the potentials of a block of pixels. */
-const neuronScratch = (steps: number, stored: number): number => 16 * steps + 4 * Math.max(2048, (2 * steps + 1) * stored)
+/** Worker scratch of the neuron kernel: vectors of the steps and of the channels, and the potentials of a block of pixels. */
+export const neuronScratch = (steps: number, stored: number): number =>
+  128 + 32 * steps + 28 * stored + 4 * Math.max(2048, (2 * steps + 1) * stored)
 
 export const perUnit = (elements: number, width: number): number => Math.max(1, Math.min(elements, Math.ceil(8192 / width)))
 

@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ContributionWord, NeuronBackWord, NeuronWord, Op, Surrogate } from '../../assembly/opcodes.js'
+import { neuronScratch } from '../../src/plan/forward.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 import { readFixture } from '../support/safetensors.js'
 
@@ -101,9 +102,6 @@ function close(actual: number, expected: number, tolerance: number, message: str
     assert.unreachable(`${message}: got ${actual}, expected ${expected}`)
 }
 
-/** Scratch of the largest case below, with guards. */
-const scratchBytes = (T: number, C: number): number => 16 * T + 4 * Math.max(2048, (2 * T + 1) * C)
-
 function randomDynamics(random: () => number): Dynamics {
   const hard = random() < 0.4
   const fround = Math.fround
@@ -194,6 +192,40 @@ function termWords(term: Term, first: NeuronWord, t = 0, loop = false): Words {
   }
 }
 
+interface NeuronCase {
+  seed: number
+  random: () => number
+  /** Steps outside. */
+  loop: boolean
+  /** What the loops of the usual layer take. */
+  plain: boolean
+  /** The same current at every step. */
+  still: boolean
+  P: number
+  C: number
+  T: number
+  /** Terms of a case with eligibility; otherwise they are drawn, and so is the wish for eligibility. */
+  terms?: 'A' | 'still A' | 'A+B' | 'A+S'
+}
+
+/** Neurons of all kinds at random, then the usual layer in training: every number of steps that its loops put together, several blocks. */
+function neuronCases(): NeuronCase[] {
+  const cases: NeuronCase[] = []
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = testRandom(seed * 7919)
+    const [P, C, T] = [1 + Math.floor(random() * 23), 4 * (1 + Math.floor(random() * 13)), 1 + Math.floor(random() * 17)]
+    cases.push({ seed, random, loop: seed % 3 === 0, plain: seed % 3 === 1, still: seed % 5 === 0, P, C, T })
+  }
+  for (const terms of ['A', 'still A', 'A+B', 'A+S'] as const)
+    for (let T = 1; T <= 9; T++) {
+      const seed = 100 + cases.length
+      const C = [4, 12, 16, 20, 52, 132][(T + cases.length) % 6]!
+      const P = 2 * Math.ceil(2048 / T / C) + 1
+      cases.push({ seed, random: testRandom(seed * 7919), loop: false, plain: true, still: terms === 'still A', P, C, T, terms })
+    }
+  return cases
+}
+
 for (const variant of variants) {
   for (const name of [
     'lif-leak02-soft-detach',
@@ -220,7 +252,7 @@ for (const variant of variants) {
       }
       const rows = (from: Float32Array) =>
         Array.from({ length: P * T * C }, (_, i) => from[((Math.floor(i / C) % T) * P + Math.floor(i / C / T)) * C + (i % C)]!)
-      const scratch = engine.alloc(scratchBytes(T, C))
+      const scratch = engine.alloc(neuronScratch(T, C))
       const [masks, counts, eligibility, partials, v, rho] = [P * C, P * C, P * C * 4, 8, P * C * 4, P * C * 4].map((n) =>
         engine.alloc(n),
       ) as [number, number, number, number, number, number]
@@ -308,59 +340,55 @@ for (const variant of variants) {
     })
   }
 
-  test(`${variant} neuron surrogates are right to 1e-6 of their maximum`, () => {
-    const engine = new TestEngine(variant)
-    const random = testRandom(11)
-    for (const kind of KINDS.keys()) {
-      for (const alpha of [1, 2, 4, 25]) {
-        const C = 4096
-        const x = Array.from({ length: C }, (_, i) =>
-          Math.fround(1 + (i < 3 ? [0, 1e30, -1e4][i]! : (((random() - 0.5) * 12) / alpha) * (i % 3 ? 1 : 8))),
-        )
-        const h = engine.alloc(C * 4)
-        engine.run(
-          engine.record(Op.Neuron, 1, {
-            ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta: 1, hard: false, detach: true, kind, alpha }),
-            [NeuronWord.Masks]: engine.alloc(C),
-            [NeuronWord.PlaneBytes]: C,
-            [NeuronWord.Counts]: engine.alloc(C),
-            [NeuronWord.CountPartials]: engine.alloc(4),
-            [NeuronWord.Pixels]: 1,
-            [NeuronWord.C]: C,
-            [NeuronWord.PixelsPerUnit]: 1,
-            [NeuronWord.T]: 1,
-            [NeuronWord.TotalSteps]: 1,
-            [NeuronWord.A]: engine.putFloats(x),
-            [NeuronWord.V]: engine.alloc(C * 4),
-            [NeuronWord.SurrogateOut]: h,
-          }),
-          engine.alloc(scratchBytes(1, C)),
-        )
-        const maximum = surrogate(kind, alpha, 0)
-        for (let i = 0; i < C; i++) {
-          // x − θ rounds as the kernel's does; the border of the rectangle is not a number to compare at.
-          const distance = Math.fround(x[i]! - 1)
-          if (kind === Surrogate.Rectangle && Math.abs(Math.abs(distance) * 2 * alpha - 1) < 1e-6) continue
-          const error = Math.abs(engine.floats(h, C)[i]! - surrogate(kind, alpha, distance)) / maximum
-          assert.ok(error <= 1e-6, `${KINDS[kind]} α=${alpha} x=${distance}: error ${error}`)
+  // Of hard resets the kernel subtracts θ, of soft ones slope·θ, which loses digits where θ is much greater than 1/slope.
+  for (const [hard, theta] of [
+    [true, 1],
+    [false, 2 ** -7],
+  ] as const)
+    test(`${variant} neuron surrogates ${hard ? 'with hard' : 'with soft'} reset are right to 1e-6 of their maximum`, () => {
+      const engine = new TestEngine(variant)
+      const random = testRandom(11)
+      for (const kind of KINDS.keys()) {
+        for (const alpha of [1, 2, 4, 25]) {
+          const C = 4096
+          const x = Array.from({ length: C }, (_, i) =>
+            Math.fround(theta + (i < 3 ? [0, 1e30, -1e4][i]! : (((random() - 0.5) * 12) / alpha) * (i % 3 ? 1 : 8))),
+          )
+          const h = engine.alloc(C * 4)
+          engine.run(
+            engine.record(Op.Neuron, 1, {
+              ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta, hard, detach: true, kind, alpha }),
+              [NeuronWord.Masks]: engine.alloc(C),
+              [NeuronWord.PlaneBytes]: C,
+              [NeuronWord.Counts]: engine.alloc(C),
+              [NeuronWord.CountPartials]: engine.alloc(4),
+              [NeuronWord.Pixels]: 1,
+              [NeuronWord.C]: C,
+              [NeuronWord.PixelsPerUnit]: 1,
+              [NeuronWord.T]: 1,
+              [NeuronWord.TotalSteps]: 1,
+              [NeuronWord.A]: engine.putFloats(x),
+              [NeuronWord.V]: engine.alloc(C * 4),
+              [NeuronWord.SurrogateOut]: h,
+            }),
+            engine.alloc(neuronScratch(1, C)),
+          )
+          const maximum = surrogate(kind, alpha, 0)
+          for (let i = 0; i < C; i++) {
+            // x − θ rounds as the kernel's does; the border of the rectangle is not a number to compare at.
+            const distance = Math.fround(x[i]! - theta)
+            if (kind === Surrogate.Rectangle && Math.abs(Math.abs(distance) * 2 * alpha - 1) < 1e-6) continue
+            const error = Math.abs(engine.floats(h, C)[i]! - surrogate(kind, alpha, distance)) / maximum
+            assert.ok(error <= 1e-6, `${KINDS[kind]} α=${alpha} x=${distance}: error ${error}`)
+          }
+          engine.checkGuards()
+          engine.reset()
         }
-        engine.checkGuards()
-        engine.reset()
       }
-    }
-  })
+    })
 
-  for (let seed = 1; seed <= 60; seed++) {
-    const random = testRandom(seed * 7919)
-    const loop = seed % 3 === 0
-    // A third of the cases takes the loops of the usual layer.
-    const plain = seed % 3 === 1
-    // Some have the same current at every step.
-    const still = seed % 5 === 0
-    const P = 1 + Math.floor(random() * 23)
-    const C = 4 * (1 + Math.floor(random() * 13))
-    const T = 1 + Math.floor(random() * 17)
-    const way = loop ? 'steps outside' : plain ? 'plain' : 'general'
+  for (const { seed, random, loop, plain, still, P, C, T, terms } of neuronCases()) {
+    const way = terms ?? (loop ? 'steps outside' : plain ? 'plain' : 'general')
     test(`${variant} neuron P=${P} C=${C} T=${T} ${way} equals the reference (seed ${seed})`, () => {
       const engine = new TestEngine(variant)
       const d = randomDynamics(random)
@@ -373,12 +401,15 @@ for (const variant of variants) {
         if (d.kappa !== 1) d.kappa = sigma
       }
       // Without a backward pass there is seldom a wish for x̂ either.
-      const learn = random() < 0.65
+      const learn = terms !== undefined || random() < 0.65
       const a = randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 })
-      const b = random() < 0.4 ? randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 }) : undefined
+      const b = (terms ? terms === 'A+B' : random() < 0.4)
+        ? randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 })
+        : undefined
       const planes = Math.ceil(T / 8)
-      const spikes =
-        random() < 0.4 && !still && !(plain && b) ? Array.from({ length: T * P * C }, () => (random() < 0.3 ? 1 : 0)) : undefined
+      const spikes = (terms ? terms === 'A+S' : random() < 0.4 && !still && !(plain && b))
+        ? Array.from({ length: T * P * C }, () => (random() < 0.3 ? 1 : 0))
+        : undefined
       const spikeScale = Math.fround(0.3 + random())
       const source = spikes ? engine.alloc((loop ? T : planes) * P * C, 0) : 0
       spikes?.forEach((s, i) => {
@@ -420,7 +451,7 @@ for (const variant of variants) {
         ...termWords(a, NeuronWord.A),
         ...(b ? termWords(b, NeuronWord.B) : none),
       })
-      const scratch = engine.alloc(scratchBytes(T, C))
+      const scratch = engine.alloc(neuronScratch(T, C))
 
       const current = (p: number, c: number) =>
         Array.from(
@@ -531,12 +562,12 @@ for (const variant of variants) {
     })
   }
 
-  for (const way of ['plain', 'general']) {
+  for (const way of ['plain', 'general', 'learn']) {
     test(`${variant} neuron ${way} fires at the threshold itself`, () => {
       const engine = new TestEngine(variant)
       const masks = engine.alloc(4)
       const affine =
-        way === 'plain'
+        way !== 'general'
           ? { [NeuronWord.AScale]: engine.putFloats([1, 1, 1, 1]), [NeuronWord.AShift]: engine.putFloats([0, 0, 0, 0]) }
           : none
       engine.run(
@@ -544,6 +575,7 @@ for (const variant of variants) {
           ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta: 1, hard: false, detach: true, kind: Surrogate.Sigmoid, alpha: 4 }),
           ...affine,
           [NeuronWord.Masks]: masks,
+          [NeuronWord.Eligibility]: way === 'learn' ? engine.alloc(16) : 0,
           [NeuronWord.Counts]: engine.alloc(4),
           [NeuronWord.CountPartials]: engine.alloc(4),
           [NeuronWord.Pixels]: 1,
@@ -551,9 +583,9 @@ for (const variant of variants) {
           [NeuronWord.PixelsPerUnit]: 1,
           [NeuronWord.T]: 1,
           [NeuronWord.TotalSteps]: 1,
-          [NeuronWord.A]: engine.putFloats([1, Math.fround(1 - 2 ** -24), 2, -1]),
+          [NeuronWord.A]: engine.putFloats([1, Math.fround(1 - (way === 'learn' ? 2 ** -22 : 2 ** -24)), 2, -1]),
         }),
-        engine.alloc(scratchBytes(1, 4)),
+        engine.alloc(neuronScratch(1, 4)),
       )
       assert.equal(Array.from(engine.bytes(masks, 4)), [1, 0, 1, 0])
       engine.checkGuards()
