@@ -10,7 +10,7 @@
 import { address, word } from './record'
 import { check } from './check'
 import { ConvWord } from './opcodes'
-import { addTile, EDGE_BYTES, KC, micro, microAdd, microNarrow, MR, packRows } from './matmul'
+import { addTile, EDGE_BYTES, KC, micro, microAdd, microNarrow, MR, packHalf, packRows } from './matmul'
 
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator
@@ -204,12 +204,19 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
   const c0 = unit * 8
   const count = min(8, inC - c0)
   let dst = address(rec, ConvWord.Transposed) + (<usize>(unit * taps * N) << 5)
+  const row = <usize>width << 2
   for (let tap = 0; tap < taps; tap++) {
     for (let block = 0; block < N / width; block++) {
-      const src = weight + (<usize>(block * kRows + tap * inC + c0) * <usize>width << 2)
-      for (let n: usize = 0; n < <usize>width << 2; n += 4) {
-        for (let c = 0; c < 8; c++) store<f32>(dst + (<usize>c << 2), c < count ? load<f32>(src + n + <usize>(c * width << 2)) : 0)
-        dst += 32
+      const src = weight + <usize>(block * kRows + tap * inC + c0) * row
+      if (count == 8) {
+        packHalf(dst, src, row, width)
+        packHalf(dst + 16, src + 4 * row, row, width)
+        dst += row << 3
+      } else {
+        for (let n: usize = 0; n < row; n += 4) {
+          for (let c = 0; c < 8; c++) store<f32>(dst + (<usize>c << 2), c < count ? load<f32>(src + n + <usize>c * row) : 0)
+          dst += 32
+        }
       }
     }
   }
