@@ -339,7 +339,7 @@ function listShape(g: Geometry, maxCount: number): ListGradientShape {
 }
 
 /**
- * The spikes whose counts the list kernel can read for the weight's gradient, and the fraction of active neurons up to which it is the fastest: a fifth where
+ * The spikes whose counts the list kernel can read for the weight's gradient, and the fraction of active neurons up to which it is the fastest: a sixth where
  * Winograd's kernels are the alternative, a half where it is direct products. Undefined where it never is, as with kernels of few taps.
  */
 export function listSource(
@@ -351,7 +351,7 @@ export function listSource(
   if (spikes?.sources.length !== 1 || !samePool(spikes.pool, noPool)) return undefined
   const winograd = usesWinograd(g, 1)
   if (!listGradientPays(listShape(g, totalSteps), 0, winograd)) return undefined
-  return { tensor: spikes.sources[0], scale: spikes.scale, active: winograd ? 0.2 : 0.5 }
+  return { tensor: spikes.sources[0], scale: spikes.scale, active: winograd ? 0.16 : 0.5 }
 }
 
 /** Gradient of the weight from lists of the neurons that fired. */

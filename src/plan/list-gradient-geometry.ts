@@ -62,11 +62,11 @@ export function listGradientApplies(shape: ListGradientShape): boolean {
 
 /**
  * Whether lists beat the other kernels when the fraction `active` of the neurons fires at least once: they cost as much as there are active
- * neurons, Winograd's kernels (`winograd`: they are the alternative) as much as a fifth of them, direct kernels as much as a half. A kernel
+ * neurons, Winograd's kernels (`winograd`: they are the alternative) as much as a sixth of them, direct kernels as much as a half. A kernel
  * of few taps does not earn back what its lists cost.
  */
 export function listGradientPays(shape: ListGradientShape, active: number, winograd: boolean): boolean {
-  return listGradientApplies(shape) && shape.kernelH * shape.kernelW >= 4 && active < (winograd ? 0.2 : 0.5)
+  return listGradientApplies(shape) && shape.kernelH * shape.kernelW >= 4 && active < (winograd ? 0.16 : 0.5)
 }
 
 /** The plan for a shape to which lists apply. */
