@@ -2,13 +2,13 @@
 export * from './activity'
 export * from './choose'
 export * from './conv'
-export { neuronRowProduct, neuronRowScaled, neuronRowScaledAdd } from './contributions'
+export { gradientAdd, gradientAddTimes, gradientPair, gradientScaled, gradientTimes } from './contributions'
 export * from './list-gradient'
 export * from './loss'
 export * from './matmul'
 export * from './narrow'
 export { neuron } from './neuron'
-export { neuronFire, neuronRowAffine, neuronRowAffineAdd, neuronRowNormalised, neuronRowSpikes, neuronTrace } from './neuron-general'
+export { neuronFire, neuronRowAdd, neuronRowAffine, neuronRowAffineAdd, neuronRowNormalised, neuronRowSpikes, neuronTrace } from './neuron-general'
 export {
   neuronLearn1, neuronLearn2, neuronLearn4, neuronLearnB1, neuronLearnB2, neuronLearnB4, neuronLearnS1, neuronLearnS2, neuronLearnS4,
   neuronLearnStill1, neuronLearnStill2, neuronLearnStill4,

@@ -1,5 +1,4 @@
 /** Neurons of every kind: one pixel's input currents are summed into scratch, then the neurons run on them. */
-import { neuronRowScaledAdd } from './contributions'
 import { packBytes, sumLanes, widenBytes } from './lanes'
 import { hasCommonTrace, resetDerivative, resetPotential, TERM_B, traceAt } from './neuron-dynamics'
 import { surrogate } from './neuron-surrogate'
@@ -60,10 +59,15 @@ function addTerm(term: usize, out: usize, pixel: u32, step: u32, rowBytes: usize
     if (add) neuronRowAffineAdd(out, x, rowBytes, scale, shift)
     else neuronRowAffine(out, x, rowBytes, scale, shift)
   } else if (add) {
-    neuronRowScaledAdd(out, x, rowBytes, 1)
+    neuronRowAdd(out, x, rowBytes)
   } else {
     memory.copy(out, x, rowBytes)
   }
+}
+
+/** out [C] += x. */
+export function neuronRowAdd(out: usize, x: usize, rowBytes: usize): void {
+  for (let i: usize = 0; i < rowBytes; i += 16) v128.store(out + i, f32x4.add(v128.load(out + i), v128.load(x + i)))
 }
 
 /** out [C] = scale·x + shift. */

@@ -26,7 +26,7 @@ export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize
   const lambda = leak(rec)
   const kappa = inputGain(rec)
   let delta = <usize>load<u32>(rec, NeuronWord.Delta * 4) + <usize>first * pixelBytes
-  gather(delta, first, end, load<u32>(rec, NeuronWord.Contributions * 4), load<u32>(rec, NeuronWord.ContributionCount * 4),
+  gather(delta, 0, first, end, load<u32>(rec, NeuronWord.Contributions * 4), load<u32>(rec, NeuronWord.ContributionCount * 4),
     load<u32>(rec, NeuronWord.H * 4), load<u32>(rec, NeuronWord.W * 4), steps, rowBytes)
 
   const sums = scratch

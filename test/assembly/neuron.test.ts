@@ -205,10 +205,13 @@ interface NeuronCase {
   C: number
   T: number
   /** Terms of a case with eligibility; otherwise they are drawn, and so is the wish for eligibility. */
-  terms?: 'A' | 'still A' | 'A+B' | 'A+S'
+  terms?: 'A' | 'still A' | 'A+B' | 'A+S' | 'A+B+S'
 }
 
-/** Neurons of all kinds at random, then the usual layer in training: every number of steps that its loops put together, several blocks. */
+/**
+ * Neurons of all kinds at random, then the usual layer in training: every number of steps that its loops put together, several blocks; three
+ * terms, which it leaves to others; and steps outside.
+ */
 function neuronCases(): NeuronCase[] {
   const cases: NeuronCase[] = []
   for (let seed = 1; seed <= 60; seed++) {
@@ -216,12 +219,13 @@ function neuronCases(): NeuronCase[] {
     const [P, C, T] = [1 + Math.floor(random() * 23), 4 * (1 + Math.floor(random() * 13)), 1 + Math.floor(random() * 17)]
     cases.push({ seed, random, loop: seed % 3 === 0, plain: seed % 3 === 1, still: seed % 5 === 0, P, C, T })
   }
-  for (const terms of ['A', 'still A', 'A+B', 'A+S'] as const)
-    for (let T = 1; T <= 9; T++) {
+  for (const terms of ['A', 'still A', 'A+B', 'A+S', 'A+B+S'] as const)
+    for (let T = 1; T <= 13; T++) {
       const seed = 100 + cases.length
+      const loop = T > 9
       const C = [4, 12, 16, 20, 52, 132][(T + cases.length) % 6]!
-      const P = 2 * Math.ceil(2048 / T / C) + 1
-      cases.push({ seed, random: testRandom(seed * 7919), loop: false, plain: true, still: terms === 'still A', P, C, T, terms })
+      const P = 2 * Math.ceil(2048 / (loop ? 1 : T) / C) + 1
+      cases.push({ seed, random: testRandom(seed * 7919), loop, plain: true, still: terms === 'still A', P, C, T, terms })
     }
   return cases
 }
@@ -388,7 +392,7 @@ for (const variant of variants) {
     })
 
   for (const { seed, random, loop, plain, still, P, C, T, terms } of neuronCases()) {
-    const way = terms ?? (loop ? 'steps outside' : plain ? 'plain' : 'general')
+    const way = [terms ?? (plain ? 'plain' : 'general'), ...(loop ? ['steps outside'] : [])].join(', ')
     test(`${variant} neuron P=${P} C=${C} T=${T} ${way} equals the reference (seed ${seed})`, () => {
       const engine = new TestEngine(variant)
       const d = randomDynamics(random)
@@ -403,11 +407,11 @@ for (const variant of variants) {
       // Without a backward pass there is seldom a wish for x̂ either.
       const learn = terms !== undefined || random() < 0.65
       const a = randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 })
-      const b = (terms ? terms === 'A+B' : random() < 0.4)
+      const b = (terms ? terms.startsWith('A+B') : random() < 0.4)
         ? randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 })
         : undefined
       const planes = Math.ceil(T / 8)
-      const spikes = (terms ? terms === 'A+S' : random() < 0.4 && !still && !(plain && b))
+      const spikes = (terms ? terms.endsWith('+S') : random() < 0.4 && !still && !(plain && b))
         ? Array.from({ length: T * P * C }, () => (random() < 0.3 ? 1 : 0))
         : undefined
       const spikeScale = Math.fround(0.3 + random())
@@ -592,8 +596,10 @@ for (const variant of variants) {
     })
   }
 
-  for (let seed = 1; seed <= 40; seed++) {
+  for (let seed = 1; seed <= 110; seed++) {
     const random = testRandom(seed * 104729)
+    // The usual consumers: windows side by side, or none.
+    const tiled = seed > 40
     const pick = (from: number, to: number) => from + Math.floor(random() * (to - from + 1))
     const [B, H, W, C] = [pick(1, 3), pick(1, 7), pick(1, 7), 4 * pick(1, 13)]
     const T = random() < 0.5 ? 1 : pick(2, 5)
@@ -601,14 +607,14 @@ for (const variant of variants) {
       const engine = new TestEngine(variant)
       const P = B * H * W
       const expected = new Float64Array(P * T * C)
-      const list = Array.from({ length: pick(0, 3) }, () => {
-        const pooled = random() < 0.6
+      const list = Array.from({ length: pick(tiled ? 1 : 0, 3) }, () => {
+        const pooled = random() < (tiled ? 0.4 : 0.6)
         const [kernelH, kernelW] = pooled ? [pick(1, 3), pick(1, 3)] : [1, 1]
-        const [strideH, strideW] = pooled ? [pick(1, 3), pick(1, 3)] : [1, 1]
-        const [padH, padW] = pooled ? [pick(0, Math.floor(kernelH / 2)), pick(0, Math.floor(kernelW / 2))] : [0, 0]
+        const [strideH, strideW] = pooled && !tiled ? [pick(1, 3), pick(1, 3)] : [kernelH, kernelW]
+        const [padH, padW] = pooled && !tiled ? [pick(0, Math.floor(kernelH / 2)), pick(0, Math.floor(kernelW / 2))] : [0, 0]
         const outH = Math.max(1, Math.floor((H + 2 * padH - kernelH) / strideH) + 1)
         const outW = Math.max(1, Math.floor((W + 2 * padW - kernelW) / strideW) + 1)
-        const still = random() < 0.3
+        const still = random() < (tiled ? 0.1 : 0.3)
         const steps = still ? 1 : T
         const scale = Math.fround(random() + 0.2)
         const gradient = Array.from({ length: B * outH * outW * steps * C }, () => Math.fround(random() - 0.5))
@@ -630,7 +636,10 @@ for (const variant of variants) {
         }
       })
       const factor = random() < 0.6 ? Array.from({ length: P * C }, () => Math.fround(random())) : undefined
-      const out = engine.alloc(P * T * C * 4)
+      const [one] = list
+      const inPlace =
+        one?.kernelH === 1 && one.kernelW === 1 && one.strideH === 1 && one.strideW === 1 && one.stepBytes > 0 && random() < 0.5
+      const out = inPlace ? one.address : engine.alloc(P * T * C * 4)
       const perUnit = pick(1, P)
       const op = factor ? Op.NeuronBackwardRate : Op.GradientSum
       engine.run(
