@@ -1,14 +1,14 @@
 /**
  * The usual neuron with eligibility or h': soft detached reset, v0 = 0, two terms at most.
  *
- * The state of a neuron is z = slope·(u − θ), the argument of its surrogate. With scale' = slope·κ·scale and shift' = slope·(κ·shift − θ),
- * computed once a unit, neither threshold nor slope nor κ cost an operation at a step:
+ * The state of a neuron is z = u − θ, the argument of its surrogate. With scale' = κ·scale and shift' = κ·shift − θ, computed once a unit,
+ * neither threshold nor κ cost an operation at a step:
  *
- *   charge  z_t = scale'·x_t + shift' + r_t,  r_1 = λ·slope·v
+ *   charge  z_t = scale'·x_t + shift' + r_t,  r_1 = λ·v
  *   fire    s_t = 1 if z_t ≥ 0
- *   reset   r_{t+1} = λ z_t + (s_t ? 0 : λ·slope·θ)
+ *   reset   r_{t+1} = λ z_t + (s_t ? 0 : λ·θ)
  *
- * so that where u is within rounding of θ a spike may differ from those of the other kernels.
+ * Ties fire as everywhere; where u rounds to one side of θ or the other a spike may differ from those of the other kernels, which round u.
  *
  * Pixels run in blocks whose z stay in the first-level cache. Charge and fire leave z there, then the surrogates run over it: in one loop
  * the chain from step to step and the divisions would wait for each other. The loops write out the 4, 2 or 1 steps that they take at a
@@ -26,10 +26,11 @@ import { surrogateScale, surrogateSlope } from './surrogate'
 const BLOCK_FLOATS: u32 = 2048
 
 /**
- * Bytes of the head: vectors λ, λ·slope·θ, slope·κ·SScale, θ, slope·λ, 1/slope, weight of h' (SurrogateOut); and for each loop the
+ * Bytes of the head: vectors λ, λ·θ, κ·SScale, θ, slope, (unused), weight of h' (SurrogateOut); and for each loop the
  * addresses of the first of its marks, of its masks and arriving spikes (their plane), and of the channels.
  */
 const HEAD: usize = 128
+const SLOPE: usize = 64
 const DERIVATIVE: usize = 96
 const LOOP: usize = 112
 /** Bytes of a vector of channels: scale', shift', and scale and shift that make x̂ of Σ_t x_t. */
@@ -64,11 +65,13 @@ export function runLearn(rec: usize, first: u32, end: u32, t0: u32, scratch: usi
     if (eligibility) {
       for (let t: u32 = 0; t < steps; t += stepsAtOnce(steps - t)) {
         const z = states + (<usize>t << 4)
-        addSurrogates(kind, stepsAtOnce(steps - t), eligibility + at, z, stateBytes, pixels * vectors, weights + (<usize>t << 4), t0 + t > 0)
+        const n = stepsAtOnce(steps - t)
+        addSurrogates(kind, n, eligibility + at, z, stateBytes, pixels * vectors, weights + (<usize>t << 4), scratch + SLOPE, t0 + t > 0)
       }
     }
     if (derivative) {
-      addSurrogates(kind, 1, derivative + at, states + stateBytes - 16, stateBytes, pixels * vectors, scratch + DERIVATIVE, false)
+      const z = states + stateBytes - 16
+      addSurrogates(kind, 1, derivative + at, z, stateBytes, pixels * vectors, scratch + DERIVATIVE, scratch + SLOPE, false)
     }
   }
   return spikes
@@ -87,13 +90,11 @@ function prepare(rec: usize, head: usize, weights: usize, channels: usize, t0: u
   const alpha = load<f32>(rec, NeuronWord.Alpha * 4)
   const theta = load<f32>(rec, NeuronWord.Threshold * 4)
   const steps = load<u32>(rec, NeuronWord.T * 4)
-  const slope = surrogateSlope(kind, alpha)
   v128.store(head, f32x4.splat(lambda))
-  v128.store(head, f32x4.splat(lambda * slope * theta), 16)
-  v128.store(head, f32x4.splat(slope * kappa * load<f32>(rec, NeuronWord.SScale * 4)), 32)
+  v128.store(head, f32x4.splat(lambda * theta), 16)
+  v128.store(head, f32x4.splat(kappa * load<f32>(rec, NeuronWord.SScale * 4)), 32)
   v128.store(head, f32x4.splat(theta), 48)
-  v128.store(head, f32x4.splat(lambda * slope), 64)
-  v128.store(head, f32x4.splat(1 / slope), 80)
+  v128.store(head, f32x4.splat(surrogateSlope(kind, alpha)), SLOPE)
   v128.store(head, f32x4.splat(kappa * surrogateScale(kind, alpha)), DERIVATIVE)
 
   const factor = kappa * surrogateScale(kind, alpha) / <f32>load<u32>(rec, NeuronWord.TotalSteps * 4)
@@ -112,11 +113,11 @@ function prepare(rec: usize, head: usize, weights: usize, channels: usize, t0: u
     let shift = shiftOf(rec, c)
     if (hasB) shift = f32x4.add(shift, shiftOf(rec + TERM_B, c))
     shift = f32x4.sub(f32x4.mul(shift, f32x4.splat(kappa)), f32x4.splat(theta))
-    v128.store(channels, f32x4.mul(scaleOf(rec, c), f32x4.splat(slope * kappa)))
-    v128.store(channels, f32x4.mul(shift, f32x4.splat(slope)), 16)
+    v128.store(channels, f32x4.mul(scaleOf(rec, c), f32x4.splat(kappa)))
+    v128.store(channels, shift, 16)
     prepareNormalised(rec, rec, channels + 32, c)
     if (hasB) {
-      v128.store(channels, f32x4.mul(scaleOf(rec + TERM_B, c), f32x4.splat(slope * kappa)), 64)
+      v128.store(channels, f32x4.mul(scaleOf(rec + TERM_B, c), f32x4.splat(kappa)), 64)
       prepareNormalised(rec, rec + TERM_B, channels + 80, c)
     }
     channels += hasB ? CHANNEL_B : CHANNEL_A
@@ -218,7 +219,7 @@ function chargeBody(
       let current = sumTerms(a, b, arriving, mark, scale, shift, scaleB, scaleS, hasB, hasS)
       let state = current
       if (step) state = f32x4.add(current, remaining(v128.load(z - 16), lambda, lambdaTheta))
-      else if (n == 1 && v && t) state = f32x4.add(current, f32x4.mul(v128.load(v + (at << 2)), v128.load(head, 64)))
+      else if (n == 1 && v && t) state = f32x4.add(current, f32x4.mul(v128.load(v + (at << 2)), lambda))
       v128.store(z, state)
       let spikes = v128.and(firing(state), mark)
       if (n > 1) {
@@ -242,7 +243,7 @@ function chargeBody(
       }
       if (n == 1 && v) {
         const kept = v128.andnot(v128.load(head, 48), firing(state))
-        v128.store(v + (at << 2), f32x4.add(f32x4.mul(state, v128.load(head, 80)), kept))
+        v128.store(v + (at << 2), f32x4.add(state, kept))
       }
       // Four bytes of masks, four of counts.
       const bytes = i8x16.shuffle(spikes, spikes, 0, 4, 8, 12, 2, 6, 10, 14, 0, 4, 8, 12, 2, 6, 10, 14)

@@ -3,26 +3,26 @@ import { NeuronWord, Surrogate } from './opcodes'
 import { surrogateScale, surrogateSlope, surrogateTimes } from './surrogate'
 
 /**
- * out [count][4] = or += Σ over n steps of weights [n][4] · shape(z), z [count][n][4] with stateBytes between vectors; n: 4, 2 or 1.
+ * out [count][4] = or += Σ over n steps of weights [n][4] · shape(slope [4] · z), z [count][n][4] with stateBytes between vectors; n: 4, 2 or 1.
  * The sigmoid has loops for each n, the other kinds take the steps one by one.
  */
 export function addSurrogates(
-  kind: i32, n: u32, out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool,
+  kind: i32, n: u32, out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool,
 ): void {
   if (kind == Surrogate.Sigmoid) {
-    if (n == 4) neuronSigmoid4(out, z, stateBytes, count, weights, add)
-    else if (n == 2) neuronSigmoid2(out, z, stateBytes, count, weights, add)
-    else neuronSigmoid1(out, z, stateBytes, count, weights, add)
+    if (n == 4) neuronSigmoid4(out, z, stateBytes, count, weights, slope, add)
+    else if (n == 2) neuronSigmoid2(out, z, stateBytes, count, weights, slope, add)
+    else neuronSigmoid1(out, z, stateBytes, count, weights, slope, add)
     return
   }
   for (; n; n--) {
     switch (kind) {
-      case Surrogate.Atan: neuronAtan(out, z, stateBytes, count, weights, add); break
-      case Surrogate.Triangle: neuronTriangle(out, z, stateBytes, count, weights, add); break
-      case Surrogate.Rectangle: neuronRectangle(out, z, stateBytes, count, weights, add); break
-      case Surrogate.FastSigmoid: neuronFastSigmoid(out, z, stateBytes, count, weights, add); break
-      case Surrogate.PiecewiseExp: neuronPiecewiseExp(out, z, stateBytes, count, weights, add); break
-      case Surrogate.Erf: neuronErf(out, z, stateBytes, count, weights, add); break
+      case Surrogate.Atan: neuronAtan(out, z, stateBytes, count, weights, slope, add); break
+      case Surrogate.Triangle: neuronTriangle(out, z, stateBytes, count, weights, slope, add); break
+      case Surrogate.Rectangle: neuronRectangle(out, z, stateBytes, count, weights, slope, add); break
+      case Surrogate.FastSigmoid: neuronFastSigmoid(out, z, stateBytes, count, weights, slope, add); break
+      case Surrogate.PiecewiseExp: neuronPiecewiseExp(out, z, stateBytes, count, weights, slope, add); break
+      case Surrogate.Erf: neuronErf(out, z, stateBytes, count, weights, slope, add); break
       default: unreachable()
     }
     z += 16
@@ -33,14 +33,14 @@ export function addSurrogates(
 
 // @ts-ignore: decorator
 @inline
-function addSurrogatesBody(kind: i32, n: i32, out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
+function addSurrogatesBody(kind: i32, n: i32, out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
   const keep = i32x4.splat(add ? -1 : 0)
   for (; count; count--) {
-    let sum = f32x4.add(v128.and(v128.load(out), keep), surrogateTimes(kind, v128.load(weights), v128.load(z)))
-    if (n > 1) sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 16), v128.load(z, 16)))
+    let sum = f32x4.add(v128.and(v128.load(out), keep), surrogateTimes(kind, v128.load(weights), f32x4.mul(v128.load(z), v128.load(slope))))
+    if (n > 1) sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 16), f32x4.mul(v128.load(z, 16), v128.load(slope))))
     if (n > 2) {
-      sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 32), v128.load(z, 32)))
-      sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 48), v128.load(z, 48)))
+      sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 32), f32x4.mul(v128.load(z, 32), v128.load(slope))))
+      sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 48), f32x4.mul(v128.load(z, 48), v128.load(slope))))
     }
     v128.store(out, sum)
     out += 16
@@ -48,32 +48,32 @@ function addSurrogatesBody(kind: i32, n: i32, out: usize, z: usize, stateBytes: 
   }
 }
 
-export function neuronSigmoid4(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.Sigmoid, 4, out, z, stateBytes, count, weights, add)
+export function neuronSigmoid4(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.Sigmoid, 4, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronSigmoid2(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.Sigmoid, 2, out, z, stateBytes, count, weights, add)
+export function neuronSigmoid2(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.Sigmoid, 2, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronSigmoid1(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.Sigmoid, 1, out, z, stateBytes, count, weights, add)
+export function neuronSigmoid1(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.Sigmoid, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronAtan(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.Atan, 1, out, z, stateBytes, count, weights, add)
+export function neuronAtan(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.Atan, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronTriangle(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.Triangle, 1, out, z, stateBytes, count, weights, add)
+export function neuronTriangle(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.Triangle, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronRectangle(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.Rectangle, 1, out, z, stateBytes, count, weights, add)
+export function neuronRectangle(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.Rectangle, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronFastSigmoid(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.FastSigmoid, 1, out, z, stateBytes, count, weights, add)
+export function neuronFastSigmoid(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.FastSigmoid, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronPiecewiseExp(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.PiecewiseExp, 1, out, z, stateBytes, count, weights, add)
+export function neuronPiecewiseExp(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.PiecewiseExp, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronErf(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, add: bool): void {
-  addSurrogatesBody(Surrogate.Erf, 1, out, z, stateBytes, count, weights, add)
+export function neuronErf(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+  addSurrogatesBody(Surrogate.Erf, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
 /** out [T][C] = h'(u − θ) of the record's kind, at one pixel. */

@@ -5,7 +5,7 @@
  *   fire    s_t = 1 if u_t ≥ θ
  *   reset   v_t = u_t − θ s_t (soft), or v0 where s_t (hard)
  *
- * A neuron is one channel of one pixel. Four neighbouring channels run together, over all T steps, with their state in registers.
+ * A neuron is one channel of one pixel. Four neighbouring channels run together, with their state in registers over four steps (neuron-learn.ts) or all T.
  *
  *   masks, counts      bytes [P][C], masks with one plane for each 8 steps
  *   terms A, B         float32 [P][T][C] with pixel and step strides; scale, shift, mean, invStd [groups][C]
@@ -51,13 +51,11 @@ function isUsual(rec: usize): bool {
     && (load<u32>(rec, NeuronWord.B * 4) == 0 || load<u32>(rec, NeuronWord.S * 4) == 0)
     && (load<u32>(rec, NeuronWord.AGroupBytes * 4) | load<u32>(rec, NeuronWord.BGroupBytes * 4)) == 0
     && (load<u32>(rec, NeuronWord.V * 4) == 0 || load<u32>(rec, NeuronWord.T * 4) == 1)
-    && isModerate(load<f32>(rec, NeuronWord.Alpha * 4)) && isModerate(load<f32>(rec, NeuronWord.Threshold * 4))
+    && load<f32>(rec, NeuronWord.Threshold * 4) <= HIGHEST_THRESHOLD
 }
 
-/** May a state be multiplied with it without losing it? */
-function isModerate(x: f32): bool {
-  return x > 1e-12 && x < 1e12
-}
+/** Above, u − θ would lose digits of u. */
+const HIGHEST_THRESHOLD: f32 = 4
 
 /** Are spikes alone wanted, of κ = 1 and terms with affine maps, at all steps? */
 function isPlain(rec: usize, kappa: f32): bool {

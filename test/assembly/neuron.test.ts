@@ -344,12 +344,13 @@ for (const variant of variants) {
     })
   }
 
-  // Of hard resets the kernel subtracts θ, of soft ones slope·θ, which loses digits where θ is much greater than 1/slope.
   for (const [hard, theta] of [
     [true, 1],
+    [false, 1],
     [false, 2 ** -7],
+    [false, 10],
   ] as const)
-    test(`${variant} neuron surrogates ${hard ? 'with hard' : 'with soft'} reset are right to 1e-6 of their maximum`, () => {
+    test(`${variant} neuron surrogates ${hard ? 'with hard' : 'with soft'} reset, θ = ${theta} are right to 1e-6 of their maximum`, () => {
       const engine = new TestEngine(variant)
       const random = testRandom(11)
       for (const kind of KINDS.keys()) {
@@ -587,7 +588,7 @@ for (const variant of variants) {
           [NeuronWord.PixelsPerUnit]: 1,
           [NeuronWord.T]: 1,
           [NeuronWord.TotalSteps]: 1,
-          [NeuronWord.A]: engine.putFloats([1, Math.fround(1 - (way === 'learn' ? 2 ** -22 : 2 ** -24)), 2, -1]),
+          [NeuronWord.A]: engine.putFloats([1, Math.fround(1 - 2 ** -24), 2, -1]),
         }),
         engine.alloc(neuronScratch(1, 4)),
       )
