@@ -1,5 +1,5 @@
 /**
- * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col by panels of four rows, never the whole matrix):
+ * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col by panels of five rows, never the whole matrix):
  * forward, gradient of the input, gradient of the weight and bias. Any kernel, stride and padding. A linear layer is a convolution whose kernel covers its
  * whole input. Spikes have their own forward (spikes.ts), inputs of few channels a faster forward and weight gradient (narrow.ts), 3×3 kernels of stride 1 a
  * faster backward (winograd.ts). What stands here is the reference.

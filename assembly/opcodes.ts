@@ -82,7 +82,7 @@ export enum Op {
   ConvDense = 1,
   /** Lists of active neurons by spike pattern, for one group of 4 steps; unit = RowsPerUnit rows of output pixels. ConvWord. */
   SpikeLists = 2,
-  /** Forward on those lists; unit = (chunk of pixels, block of output channels). ConvWord. */
+  /** Forward on those lists; unit = (BlocksPerUnit blocks of output channels, chunk of pixels). ConvWord. */
   SpikeConv = 3,
   /** Weight transposed for the input gradient: [InC/8][tap][OutC][8]; unit = one block of 8 input channels. ConvWord. */
   TransposeWeight = 4,
@@ -104,9 +104,9 @@ export enum Op {
   WinogradWeightGradient = 12,
   /** Kernels for the input gradient; unit = (8 input channels, block of output channels). ConvWord. */
   WinogradKernelTransform = 17,
-  /** Weight gradient from lists of active neurons. */
+  /** Weight gradient from lists of active neurons; units: list-gradient.ts. ConvWord. */
   ListWeightGradient = 13,
-  /** Lists of active neurons and grids of δ for ListWeightGradient. */
+  /** Lists of active neurons and grids of δ for ListWeightGradient; units: list-gradient.ts. ConvWord. */
   RateLists = 14,
   /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. ConvWord. */
   ConvNarrow = 15,
@@ -235,7 +235,7 @@ export enum ConvWord {
   MomentPixels = 38,
 
   // Spikes: the input is Scale · Σ over sources of pooled spikes.
-  /** Table of SourceCount entries of 8 bytes: address of masks, 0. */
+  /** Table of SourceCount entries of 8 bytes: address of masks, unused. */
   Sources = 40,
   SourceCount = 41,
   /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC); Winograd: bytes between planes of transformed tiles. */

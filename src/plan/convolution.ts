@@ -204,7 +204,7 @@ export function emitSpikes(
     [ConvWord.Weight]: weight,
     [ConvWord.Bias]: bias,
     [ConvWord.Scale]: f32(scale),
-    [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks), 1: ref(s.counts) })), entryBytes: 8 },
+    [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks) })), entryBytes: 8 },
     [ConvWord.SourceCount]: sources.length,
     [ConvWord.PlaneBytes]: planeBytes,
     [ConvWord.SourceH]: sourceH,

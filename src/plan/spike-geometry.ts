@@ -1,6 +1,6 @@
 /**
  * Sizes of the event-driven convolution (Op.SpikeLists, Op.SpikeConv): buffers, scratch and units, from shapes alone, so that the
- * results are the same for any number of workers. The layouts are drawn in assembly/spikes.ts.
+ * results are the same for any number of workers. The layouts are drawn in assembly/spike-lists.ts.
  */
 
 /** A convolution on spikes. Channels are as stored; a linear layer has a kernel as large as its input and an output of 1 × 1. */
@@ -102,10 +102,19 @@ export function usesPairLists(shape: SpikeShape): boolean {
   return shape.timeSteps > 2 && pairListsPay(fieldInputs(shape) * perInput, shape.blockWidth)
 }
 
+/**
+ * The most entries that one input can have in the weighted lists of a group: each uses up the spikes of at least one step; and the input sums so many neurons, to
+ * which 7 lists can add one entry (2, 1, 1, 2 of two neurons is 1 at all steps, then one step of each pair).
+ */
+function weightedEntries(shape: SpikeShape): number {
+  const neurons = neuronsPerInput(shape) + (usesPairLists(shape) ? 1 : 0)
+  return Math.min(4, shape.timeSteps, neurons)
+}
+
 /** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 32 bytes that copies may overrun. */
 export function spikeListBytes(shape: SpikeShape): number {
   const weighted = usesWeightedLists(shape)
-  const perInput = weighted ? 4 : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
+  const perInput = weighted ? weightedEntries(shape) : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
   return roundUp((fieldInputs(shape) * perInput + 15) * (weighted ? 4 : 2) + 32, 64)
 }
 
