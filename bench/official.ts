@@ -43,6 +43,9 @@ function chooseRows({ model, quick }: BenchOptions): readonly Row[] {
 const TRAINING_STEPS = 10
 const LEARNING_RATE = 0.02
 
+/** Share of the processors that others took from which on a row is not to be trusted. */
+const DISTURBED = 0.1
+
 interface Budget {
   readonly minSteps: number
   readonly seconds: number
@@ -142,6 +145,7 @@ export async function benchOfficial(options: BenchOptions, label: string, progre
     const bestRatio = ours.best / theirs.best
     const mean = ours.rates.reduce((a, b) => a + b, 0) / ours.rates.length
     const density = `${mean.toFixed(2)} (${Math.min(...ours.rates).toFixed(2)}–${Math.max(...ours.rates).toFixed(2)})`
+    const others = `${percent(ours.others)}${ours.others > DISTURBED ? ', disturbed' : ''}`
     const peak = await ownPeakMiB(row, threads)
     cells.push([
       `${model} [${row.input.join(', ')}]`,
@@ -155,7 +159,7 @@ export async function benchOfficial(options: BenchOptions, label: string, progre
       bestRatio.toFixed(2),
       `${deviation(ours.spread)}, ${deviation(theirs.spread)}`,
       `${digits(ours.before)}, ${digits(ours.after)}`,
-      percent(ours.others),
+      others,
       density,
       peak === undefined ? '' : digits(peak),
       peak === undefined ? '' : digits(theirs.residentMiB),
@@ -179,7 +183,7 @@ export async function benchOfficial(options: BenchOptions, label: string, progre
       name: `${name} | ratio`,
       unit: 'ours / theirs',
       value: ratio,
-      extra: `fastest ${bestRatio.toFixed(3)}, other processes ${percent(ours.others)}\n${label}`,
+      extra: `fastest ${bestRatio.toFixed(3)}, other processes ${others}\n${label}`,
     })
     if (peak !== undefined)
       for (const [who, value] of [
@@ -193,7 +197,7 @@ export async function benchOfficial(options: BenchOptions, label: string, progre
     notes: [
       `Forward, backward and SGD on one batch of noise, the same for both; ${TRAINING_STEPS} steps that train, then at least ${budget.minSteps} timed ones at learning rate 0. Ours: rate m. against: method of theirs, step mode m.`,
       'ms: median. ratio: ours / theirs, of the medians and of the fastest steps. spread: of ours and theirs.',
-      'before, after: ours before and behind theirs. others: share of the processors that other processes took meanwhile, the largest of the three; above a few percent the row says little.',
+      'before, after: ours before and behind theirs. others: share of the processors that other processes took meanwhile, the largest of the three; what is marked as disturbed says little.',
       "rate: our spikes per neuron and step, mean of the layers (lowest–highest); theirs is dense. MiB: largest resident set, each in a process of its own; ours after a process with the package alone has about 50, theirs with PyTorch's libraries.",
     ],
     head: [
