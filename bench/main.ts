@@ -1,4 +1,4 @@
-/** npm run bench: kernels, training steps, memory and, when asked for, other libraries. */
+/** npm run bench: kernels, training steps, memory and, when asked for, other libraries and the paper's own code. */
 import { writeFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import { SpikewasmError } from '../src/errors.js'
@@ -20,6 +20,10 @@ async function runSection(section: Section, options: BenchOptions, label: string
       return (await import('./memory.js')).benchMemory(options, label, progress)
     case 'peers':
       return (await import('./peers.js')).benchPeers(options.quick, label, progress)
+    case 'official':
+      return (await import('./official.js')).benchOfficial(options, label, progress)
+    case 'agreement':
+      return (await import('./agreement.js')).compareOfficial(options, label, progress)
     default:
       section satisfies never
       throw new Error('unknown section')

@@ -11,7 +11,13 @@ const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
 const TIME_STEPS = [1, 2, 4, 8, 16]
 const QUICK_TIME_STEPS = [4]
 
-async function peak(name: string, method: string, timeSteps: number, threads: number): Promise<{ rss: number; planned: number }> {
+/** Bytes: largest resident set of a process that trains the network, and what its plan asks for. */
+export async function peakMemory(
+  name: string,
+  method: string,
+  timeSteps: number,
+  threads: number,
+): Promise<{ rss: number; planned: number }> {
   const { stdout } = await execute(process.execPath, [child, name, method, String(timeSteps), String(threads)])
   return JSON.parse(stdout) as { rss: number; planned: number }
 }
@@ -21,14 +27,14 @@ const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
 export async function benchMemory(options: BenchOptions, label: string, progress: (text: string) => void): Promise<Report> {
   const report = emptyReport()
   const { names } = chooseModels(options.model, options.quick)
-  const { rss: empty } = await peak('none', '', 0, 1)
+  const { rss: empty } = await peakMemory('none', '', 0, 1)
   for (const name of names) {
     const rows: string[][] = []
     for (const choice of options.quick ? methods.filter(({ stepMode }) => stepMode === 'm') : methods)
       for (const timeSteps of options.quick ? QUICK_TIME_STEPS : TIME_STEPS) {
         const method = describeMethod(choice)
         progress(`memory ${name} ${method} T=${timeSteps}`)
-        const { rss, planned } = await peak(name, method, timeSteps, options.threads)
+        const { rss, planned } = await peakMemory(name, method, timeSteps, options.threads)
         rows.push([method, String(timeSteps), mib(rss), mib(rss - empty), mib(planned)])
         report.smallerIsBetter.push({
           name: `memory | ${name} | ${method} | T ${timeSteps} | batch ${batchOf(name)} | threads ${options.threads}`,

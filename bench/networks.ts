@@ -1,4 +1,4 @@
-/** Networks of the step and memory benchmarks, by the names of the registry, on images of CIFAR's shape. */
+/** Networks of the benchmarks, by the names of the registry, on images of CIFAR's shape unless said otherwise. */
 import { expect } from '../src/errors.js'
 import type { Model } from '../src/model.js'
 import { compile } from '../src/model.js'
@@ -6,7 +6,9 @@ import { type ModelFactory, modelNames, models } from '../src/models/registry.js
 import type { Method, StepMode } from '../src/plan/context.js'
 import { fillNormal, randomNumbers } from './spikes.js'
 
-export const input = [3, 32, 32] as const
+type Shape = readonly [number, number, number]
+
+export const input: Shape = [3, 32, 32]
 export const classes = 10
 /** What is measured when no model is named, as far as the registry has it. */
 const DEFAULT_MODELS = ['cnn', 'resnet18', 'vgg11']
@@ -38,14 +40,26 @@ export function chooseModels(name: string | undefined, isQuick: boolean): { name
 
 export const batchOf = (name: string): number => (name === 'cnn' || name === 'mlp' ? 64 : 16)
 
-export function compileNetwork(name: string, choice: MethodChoice, timeSteps: number, threads: number): Promise<Model> {
+interface NetworkShape {
+  readonly input?: Shape
+  readonly batchSize?: number
+  readonly inspect?: boolean
+}
+
+export function compileNetwork(
+  name: string,
+  choice: MethodChoice,
+  timeSteps: number,
+  threads: number,
+  { input: shape = input, batchSize = batchOf(name), inspect }: NetworkShape = {},
+): Promise<Model> {
   const factory = (models as Record<string, ModelFactory>)[name]
-  return compile(factory(input, classes), { input, ...choice, timeSteps, threads, batchSize: batchOf(name), seed: 0 })
+  return compile(factory(shape, classes), { input: shape, ...choice, timeSteps, threads, batchSize, inspect, seed: 0 })
 }
 
 /** One batch of noise and labels, always the same. */
-export function makeBatch(size: number): { x: Float32Array; y: number[] } {
-  const x = new Float32Array(size * input[0] * input[1] * input[2])
+export function makeBatch(size: number, [C, H, W] = input): { x: Float32Array; y: number[] } {
+  const x = new Float32Array(size * C * H * W)
   fillNormal(x, 1)
   const random = randomNumbers(2)
   return { x, y: Array.from({ length: size }, () => Math.floor(random() * classes)) }

@@ -4,16 +4,24 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { expect } from '../src/errors.js'
 
-export const sections = ['kernels', 'steps', 'memory', 'peers'] as const
+export const sections = ['kernels', 'steps', 'memory', 'peers', 'official', 'agreement'] as const
 export type Section = (typeof sections)[number]
 
 export interface BenchOptions {
   readonly sections: readonly Section[]
   readonly quick: boolean
-  /** Undefined: the default choice, see steps.ts. */
+  /** Undefined: the default choice, see steps.ts, official.ts and agreement.ts. */
   readonly model: string | undefined
   /** Largest number of threads. */
   readonly threads: number
+  /** Checkouts of the paper's code and of SpikingJelly, and the Python that runs them. */
+  readonly official: string | undefined
+  readonly spikingjelly: string | undefined
+  readonly python: string
+  /** Least number of timed steps beside the official code; undefined: 10, or 3 in a quick run. */
+  readonly steps: number | undefined
+  /** T of the comparison with the official code's numbers. */
+  readonly timeSteps: number
   readonly json: string | undefined
   readonly markdown: string | undefined
   readonly help: boolean
@@ -22,9 +30,16 @@ export interface BenchOptions {
 export const usage = `Usage: npm run bench -- [options]
 
   --quick            seconds instead of minutes: small shapes, few calls
-  --only SECTION     ${sections.join(', ')} (default: all but peers)
+  --only SECTION     ${sections.join(', ')} (default: kernels, steps, memory)
   --peers            tfjs-backend-wasm and onnxruntime-web too; installs them in bench/peers when they are missing
-  --model NAME       network of steps and memory, over all methods, T and threads (default: all that there are, on a selection of these)
+  --official DIR --spikingjelly DIR [--python COMMAND]
+                     checkouts of the paper's PyTorch code and of SpikingJelly, and the Python that has PyTorch (default: python3), for
+                     --only official: training steps beside those of that code, on the same batch and cores
+                     --only agreement: spikes, output, loss and gradients of whole networks against that code's
+  --model NAME       network of steps and memory, over all methods, T and threads (default: all that there are, on a selection of these);
+                     of official and agreement
+  --steps N          least number of timed steps of official (default: 10, quick: 3)
+  --time-steps T     steps that agreement presents an image for (default: 4)
   --threads N        largest number of threads (default: processors, at most 4)
   --json FILE        times and sizes for github-action-benchmark (customSmallerIsBetter);
                      rates go to the same name with .bigger before its ending (customBiggerIsBetter)
@@ -35,20 +50,41 @@ export const usage = `Usage: npm run bench -- [options]
 export function parseOptions(args: readonly string[]): BenchOptions {
   const flag = { type: 'boolean' } as const
   const text = { type: 'string' } as const
-  const config = { quick: flag, peers: flag, help: flag, only: text, model: text, threads: text, json: text, markdown: text }
+  const config = {
+    quick: flag,
+    peers: flag,
+    help: flag,
+    only: text,
+    model: text,
+    threads: text,
+    official: text,
+    spikingjelly: text,
+    python: text,
+    steps: text,
+    'time-steps': text,
+    json: text,
+    markdown: text,
+  }
   const { values } = parse()
-  const { quick = false, peers = false, help = false, only, model } = values
+  const { quick = false, peers = false, help = false, only, model, official, spikingjelly, python = 'python3', json, markdown } = values
   expect(
     only === undefined || (sections as readonly string[]).includes(only),
     () => `bench.only must be one of ${sections.join(', ')}, got ${JSON.stringify(only)}`,
   )
-  const threads = values.threads === undefined ? Math.min(4, availableParallelism()) : Number(values.threads)
-  expect(
-    Number.isInteger(threads) && threads >= 1 && threads <= 256,
-    () => `bench.threads must be an integer from 1 to 256, got ${values.threads}`,
-  )
-  const chosen = only === undefined ? sections.filter((section) => section !== 'peers' || peers) : [only as Section]
-  return { sections: chosen, quick, model, threads, json: values.json, markdown: values.markdown, help }
+  const threads = integer('threads', 256) ?? Math.min(4, availableParallelism())
+  const steps = integer('steps', 10_000)
+  const timeSteps = integer('time-steps', 255) ?? 4
+  const byDefault = sections.filter((section) => (section === 'peers' ? peers : section !== 'official' && section !== 'agreement'))
+  const chosen = only === undefined ? byDefault : [only as Section]
+  return { sections: chosen, quick, model, threads, official, spikingjelly, python, steps, timeSteps, json, markdown, help }
+
+  function integer(name: 'threads' | 'steps' | 'time-steps', max: number): number | undefined {
+    const given = values[name]
+    if (given === undefined) return undefined
+    const value = Number(given)
+    expect(Number.isInteger(value) && value >= 1 && value <= max, () => `bench.${name} must be an integer from 1 to ${max}, got ${given}`)
+    return value
+  }
 
   function parse() {
     try {

@@ -1,11 +1,12 @@
 /** The benchmarks run and write what continuous-benchmark actions read; figures are checked for sense alone, never for speed. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { parseOptions } from '../../bench/options.js'
 import { makeSpikes } from '../../bench/spikes.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
@@ -68,14 +69,65 @@ test('--quick --only kernels writes tables and both kinds of entries', () => {
 
 test('mistakes in options are one line that names the option', () => {
   for (const [args, message] of [
-    [['--only', 'kernel'], /^bench\.only must be one of kernels, steps, memory, peers, got "kernel"\n$/],
+    [['--only', 'kernel'], /^bench\.only must be one of kernels, steps, memory, peers, official, agreement, got "kernel"\n$/],
     [['--threads', '0'], /^bench\.threads must be an integer from 1 to 256, got 0\n$/],
+    [['--steps', '0'], /^bench\.steps must be an integer from 1 to 10000, got 0\n$/],
+    [['--time-steps', '2.5'], /^bench\.time-steps must be an integer from 1 to 255, got 2\.5\n$/],
     [['--model', 'lenet', '--only', 'steps'], /^bench\.model must be one of .*cnn.*, got "lenet"\n$/],
     [['--fast'], /^bench: .*--fast.*--help/],
   ] as const) {
     const { status, stderr } = run(...args)
     assert.is(status, 1, args.join(' '))
     assert.match(stderr, message)
+  }
+})
+
+test('options of the comparison with the official code', () => {
+  const plain = parseOptions([])
+  assert.equal(plain.sections, ['kernels', 'steps', 'memory'])
+  assert.equal(
+    [plain.official, plain.spikingjelly, plain.python, plain.steps, plain.timeSteps],
+    [undefined, undefined, 'python3', undefined, 4],
+  )
+  assert.equal(parseOptions(['--peers']).sections, ['kernels', 'steps', 'memory', 'peers'])
+  for (const section of ['official', 'agreement'] as const) {
+    const given = parseOptions(
+      `--only ${section} --official a --spikingjelly b --python c --model vgg11 --threads 1 --steps 3 --time-steps 6 --quick`.split(' '),
+    )
+    assert.equal(given.sections, [section])
+    assert.equal([given.official, given.spikingjelly, given.python, given.model], ['a', 'b', 'c', 'vgg11'])
+    assert.equal([given.threads, given.steps, given.timeSteps, given.quick], [1, 3, 6, true])
+  }
+})
+
+test('the comparison with the official code says what is missing', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  try {
+    // Folders that look like the checkouts.
+    const [official, spikingjelly] = [join(folder, 'official'), join(folder, 'jelly')]
+    mkdirSync(join(official, 'model'), { recursive: true })
+    writeFileSync(join(official, 'model/model_setting.py'), '')
+    mkdirSync(join(spikingjelly, 'spikingjelly/activation_based'), { recursive: true })
+    const folders =
+      /must be checkouts of the paper's code and of SpikingJelly 0\.0\.0\.0\.14, got .*; get them with\n {2}git clone .*\n {2}git clone .*\n$/
+    const both = ['--official', official, '--spikingjelly', spikingjelly]
+    for (const section of ['official', 'agreement'])
+      for (const [args, message] of [
+        [[], folders],
+        [['--official', official], folders],
+        [['--official', spikingjelly, '--spikingjelly', official], folders],
+        [[...both, '--model', 'mlp'], /^bench\.model must be one of cnn, .*preactResnet34 for the official code, got "mlp"\n$/],
+        [
+          [...both, '--python', join(folder, 'nothing')],
+          /^bench\.python: .*nothing could not run the official code: .*ENOENT; .*PyTorch.*--python/,
+        ],
+      ] as const) {
+        const { status, stderr } = run('--only', section, ...args)
+        assert.is(status, 1, `${section} ${args}`)
+        assert.match(stderr, message, `${section} ${args}`)
+      }
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 })
 

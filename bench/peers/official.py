@@ -1,0 +1,194 @@
+"""Drives the paper's official PyTorch code on the CPU, for `npm run bench` and to train beside it. The last line of the output is JSON.
+
+  official.py check      nothing: are PyTorch and the two checkouts usable?
+  official.py step       times training steps on a batch from standard input: float32 images, then int32 labels
+  official.py agreement  writes to --out (safetensors) a fresh network's state, a batch of noise and what a rate-based step makes of it
+  official.py train      trains on the files in --data: Fashion-MNIST (IDX) with --input 1 28 28, else CIFAR-10 (binary); one line an epoch
+"""
+import argparse, glob, gzip, json, math, resource, statistics, struct, sys, time
+
+
+def read_options():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('command', choices=['check', 'step', 'agreement', 'train'])
+    p.add_argument('--official', required=True, help='checkout of github.com/Tab-ct/rate-based-backpropagation')
+    p.add_argument('--spikingjelly', required=True, help='checkout of github.com/fangwei123456/spikingjelly, 0.0.0.0.14')
+    p.add_argument('--model', default='resnet18')
+    p.add_argument('--method', choices=['rate', 'bptt'], default='rate')
+    p.add_argument('--input', type=int, nargs=3, default=[3, 32, 32], help='channels, height, width')
+    for name, default in dict(time_steps=4, batch=16, threads=2, seed=0, training_steps=10, min_steps=5, epochs=3, limit_train=0, limit_test=0).items():
+        p.add_argument('--' + name.replace('_', '-'), type=int, default=default)
+    p.add_argument('--seconds', type=float, default=1, help='least time to measure')
+    p.add_argument('--lr', type=float, default=0.1)
+    p.add_argument('--out')
+    p.add_argument('--data')
+    return p.parse_args()
+
+
+o = read_options()
+sys.path[:0] = [o.spikingjelly, o.official]
+try:
+    import numpy as np, torch, torch.nn as nn
+    from spikingjelly.activation_based import functional
+    from model import preact_resnet, resnet, sew_resnet, vgg
+    from model.layer import CustomEvaluator, LIFLayer, ReadOut
+    from model.model_setting import bptt_model_setting, rate_model_setting
+except ImportError as error:
+    sys.exit(f'{error}; the official code needs PyTorch and what SpikingJelly imports')
+
+
+class Cnn(nn.Sequential):
+    """`cnn` of this project, of the official code's parts."""
+
+    def __init__(self, num_classes, **neuron):
+        channels, height, width = o.input
+        features = 32 * (height // 4) * (width // 4)
+        super().__init__(nn.Conv2d(channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), LIFLayer(**neuron), nn.AvgPool2d(2),
+                         nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), LIFLayer(**neuron), nn.AvgPool2d(2),
+                         nn.Flatten(), nn.Linear(features, num_classes))
+        self.layers = len(self)
+        self.readout = ReadOut()
+
+    def forward(self, x):
+        for i in range(self.layers):
+            x = self[i](x)
+        return self.readout(x)
+
+
+def make_network():
+    """The network as the paper trains it: tau 1.25, threshold 1, soft reset, detached; step mode m."""
+    torch.manual_seed(o.seed)
+    neuron = dict(v_reset=None, thresh=1.0, decay=torch.tensor(math.log(0.2 / 0.8)), detach_reset=True, rate_flag=o.method == 'rate')
+    makers = dict(cnn=Cnn, vgg11=vgg.vgg11, vgg13=vgg.vgg13, vggsnn=vgg.vggsnn_cifar, resnet18=resnet.resnet18, resnet19=resnet.resnet19,
+                  sewResnet34=sew_resnet.sew_resnet34, preactResnet34=preact_resnet.preact_resnet34)
+    net = makers[o.model](num_classes=10, **neuron)
+    (rate_model_setting if o.method == 'rate' else bptt_model_setting)(net, time_step=o.time_steps, step_mode='m')
+    return net
+
+
+def forward(net, x):
+    functional.reset_net(net)
+    return net(x.expand(o.time_steps, *x.shape).reshape(-1, *x.shape[1:]))
+
+
+def make_optimizer(net, weight_decay=0.0):
+    """SGD that decays weights and spares biases and normalisation, as the official main.py does."""
+    weights, others = [[p for p in net.parameters() if (p.dim() > 1) == is_weight] for is_weight in (True, False)]
+    return torch.optim.SGD([dict(params=weights, weight_decay=weight_decay), dict(params=others, weight_decay=0)], lr=o.lr, momentum=0.9)
+
+
+def train_step(net, evaluator, optimizer, x, y):
+    optimizer.zero_grad()
+    loss = evaluator(forward(net, x), y)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def step(net, evaluator):
+    """Milliseconds of a step: after some that train, at learning rate 0."""
+    raw = sys.stdin.buffer.read()
+    labels_at = 4 * o.batch * math.prod(o.input)
+    x = torch.from_numpy(np.frombuffer(raw[:labels_at], np.float32).copy()).view(o.batch, *o.input)
+    y = torch.from_numpy(np.frombuffer(raw[labels_at:], np.int32).astype(np.int64))
+    net.train()
+    optimizer = make_optimizer(net)
+    for _ in range(o.training_steps):
+        train_step(net, evaluator, optimizer, x, y)
+    for group in optimizer.param_groups:
+        group['lr'] = 0.0
+    times = []
+    while len(times) < o.min_steps or sum(times) < 1000 * o.seconds:
+        start = time.perf_counter()
+        train_step(net, evaluator, optimizer, x, y)
+        times.append(1000 * (time.perf_counter() - start))
+    median = statistics.median(times)
+    spread = 100 * statistics.median(abs(t - median) for t in times) / median
+    return dict(median=median, best=min(times), spread=spread, samples=len(times))
+
+
+def use_of_machine():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return dict(processorMs=1000 * (used.ru_utime + used.ru_stime), residentMiB=used.ru_maxrss / (2 ** 20 if sys.platform == 'darwin' else 2 ** 10))
+
+
+def save(path, tensors):
+    """Safetensors: length of the header, header as JSON, data."""
+    header, data, at = {}, [], 0
+    for name, tensor in tensors.items():
+        raw = tensor.detach().contiguous().numpy().tobytes()
+        dtype = {torch.float32: 'F32', torch.int64: 'I64', torch.uint8: 'U8'}[tensor.dtype]
+        header[name] = dict(dtype=dtype, shape=list(tensor.shape), data_offsets=[at, at + len(raw)])
+        data.append(raw)
+        at += len(raw)
+    text = json.dumps(header).encode()
+    text += b' ' * (-len(text) % 8)
+    with open(path, 'wb') as file:
+        file.write(struct.pack('<Q', len(text)) + text + b''.join(data))
+
+
+def agreement(net, evaluator):
+    """before.*: state, count.*: spikes of each neuron over all steps, eligibility.*, grad.*: gradients."""
+    tensors = {f'before.{name}': value.clone() for name, value in net.state_dict().items() if not name.endswith('num_batches_tracked')}
+    x, y = torch.randn(o.batch, *o.input), torch.randint(0, 10, (o.batch,))
+    net.train()
+    output = forward(net, x)
+    # Now, for the backward hook forgets them.
+    for name, layer in net.named_modules():
+        if isinstance(layer, LIFLayer):
+            tensors[f'count.{name}'] = (layer.out_spikes_mean * o.time_steps).round().to(torch.uint8)
+            tensors[f'eligibility.{name}'] = layer.elig
+    loss = evaluator(output, y)
+    loss.backward()
+    tensors.update({f'grad.{name}': p.grad for name, p in net.named_parameters()}, input=x, target=y, output=output)
+    save(o.out, tensors)
+    return dict(loss=loss.item())
+
+
+def read_idx(part):
+    def idx(name):
+        raw = gzip.open(f'{o.data}/{name}-ubyte.gz').read()
+        dims = [int.from_bytes(raw[4 + 4 * i:8 + 4 * i], 'big') for i in range(raw[3])]
+        return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(dims).copy())
+    return idx(f'{part}-images-idx3').unsqueeze(1), idx(f'{part}-labels-idx1').long()
+
+
+def read_cifar10(pattern):
+    raw = b''.join(open(name, 'rb').read() for name in sorted(glob.glob(f'{o.data}/{pattern}')))
+    rows = torch.from_numpy(np.frombuffer(raw, np.uint8).reshape(-1, 3073).copy())
+    return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].long()
+
+
+def train(net, evaluator):
+    """As `spikewasm train` does by default: its normalisation, cosine schedule, weight decay 5e-4, no augmentation."""
+    if o.input[0] == 3:
+        parts, mean, deviation = [read_cifar10('data_batch_*.bin'), read_cifar10('test_batch.bin')], [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.201]
+    else:
+        parts, mean, deviation = [read_idx('train'), read_idx('t10k')], [0.286], [0.353]
+    (images, labels), (test_images, test_labels) = [(x[:n or None], y[:n or None]) for (x, y), n in zip(parts, (o.limit_train, o.limit_test))]
+    mean, deviation = [torch.tensor(v).view(-1, 1, 1) for v in (mean, deviation)]
+    normalise = lambda x: (x.float() / 255 - mean) / deviation
+    optimizer = make_optimizer(net, 5e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=o.epochs)
+    for epoch in range(1, o.epochs + 1):
+        net.train()
+        order, losses = torch.randperm(len(images)), []
+        for i in range(0, len(images) - o.batch + 1, o.batch):
+            batch = order[i:i + o.batch]
+            losses.append(train_step(net, evaluator, optimizer, normalise(images[batch]), labels[batch]))
+        schedule.step()
+        net.eval()
+        with torch.no_grad():
+            correct = sum((forward(net, normalise(test_images[i:i + 500])).argmax(1) == test_labels[i:i + 500]).sum().item()
+                          for i in range(0, len(test_images), 500))
+        result = dict(epoch=epoch, trainLoss=statistics.mean(losses), testAccuracy=correct / len(test_images))
+        print(json.dumps(result), flush=True)
+    return result
+
+
+torch.set_num_threads(o.threads)
+result = dict(torch=torch.__version__)
+if o.command != 'check':
+    run = dict(step=step, agreement=agreement, train=train)[o.command]
+    result.update(run(make_network(), CustomEvaluator(nn.CrossEntropyLoss(), o.method, o.time_steps)), **use_of_machine())
+print(json.dumps(result))
