@@ -13,6 +13,7 @@
  *   piecewiseExp   α/2          α·log2 e        2^−|z|
  *   erf            α/√π         α·√(log2 e)     2^−z²
  *
+ * What is not a number stays so, whatever the kind: a step that overflowed is then reported, not lost.
  * `kind` has to be a constant at every call of `surrogateTimes`: the branches then fold away.
  */
 import { Surrogate } from './opcodes'
@@ -69,8 +70,8 @@ export function surrogateTimes(kind: i32, factor: v128, z: v128): v128 {
     return f32x4.div(factor, f32x4.mul(p, p))
   }
   if (kind == Surrogate.Atan) return f32x4.div(factor, f32x4.add(f32x4.splat(1), f32x4.mul(z, z)))
-  if (kind == Surrogate.Triangle) return f32x4.mul(factor, f32x4.pmax(f32x4.splat(0), f32x4.sub(f32x4.splat(1), f32x4.abs(z))))
-  if (kind == Surrogate.Rectangle) return v128.and(factor, f32x4.lt(f32x4.abs(z), f32x4.splat(1)))
+  if (kind == Surrogate.Triangle) return f32x4.mul(factor, f32x4.pmax(f32x4.sub(f32x4.splat(1), f32x4.abs(z)), f32x4.splat(0)))
+  if (kind == Surrogate.Rectangle) return v128.or(v128.and(factor, f32x4.lt(f32x4.abs(z), f32x4.splat(1))), f32x4.ne(z, z))
   if (kind == Surrogate.FastSigmoid) {
     const p = f32x4.add(f32x4.splat(1), f32x4.abs(z))
     return f32x4.div(factor, f32x4.mul(p, p))

@@ -392,6 +392,43 @@ for (const variant of variants) {
       }
     })
 
+  for (const [T, theta, hard] of [
+    [1, 1, false],
+    [4, 1, false],
+    [7, 1, false],
+    [4, 10, false],
+    [4, 1, true],
+  ] as const)
+    test(`${variant} neuron: a current that is not a number shows in the eligibility, ${T} steps, θ = ${theta}, ${hard ? 'hard' : 'soft'} reset`, () => {
+      for (const kind of KINDS.keys()) {
+        const engine = new TestEngine(variant)
+        const C = 8
+        const currents = Array.from({ length: T * C }, (_, i) => (i % C === 5 && i < C ? Number.NaN : 0.3))
+        const eligibility = engine.alloc(C * 4)
+        engine.run(
+          engine.record(Op.Neuron, 1, {
+            ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta, hard, detach: true, kind, alpha: 2 }),
+            [NeuronWord.Masks]: engine.alloc(C),
+            [NeuronWord.PlaneBytes]: C,
+            [NeuronWord.Counts]: engine.alloc(C),
+            [NeuronWord.CountPartials]: engine.alloc(4),
+            [NeuronWord.Pixels]: 1,
+            [NeuronWord.C]: C,
+            [NeuronWord.PixelsPerUnit]: 1,
+            [NeuronWord.T]: T,
+            [NeuronWord.TotalSteps]: T,
+            [NeuronWord.A]: engine.putFloats(currents),
+            [NeuronWord.Eligibility]: eligibility,
+          }),
+          engine.alloc(neuronScratch(T, C)),
+        )
+        engine.floats(eligibility, C).forEach((e, i) => {
+          assert.is(Number.isNaN(e), i === 5, `${KINDS[kind]} neuron ${i}: ${e}`)
+        })
+        engine.checkGuards()
+      }
+    })
+
   for (const { seed, random, loop, plain, still, P, C, T, terms } of neuronCases()) {
     const way = [terms ?? (plain ? 'plain' : 'general'), ...(loop ? ['steps outside'] : [])].join(', ')
     test(`${variant} neuron P=${P} C=${C} T=${T} ${way} equals the reference (seed ${seed})`, () => {

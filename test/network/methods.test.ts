@@ -7,6 +7,7 @@ import {
   type CompileOptions,
   conv2d,
   flatten,
+  integrateAndFire,
   type Layer,
   lif,
   linear,
@@ -14,6 +15,7 @@ import {
   plif,
   type StateDict,
   scale,
+  sequential,
   sgd,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
@@ -73,6 +75,34 @@ for (const [name, layers] of [
     for (const options of others)
       checkGradients(`${JSON.stringify(options)} seed=${c.seed}`, c, await gradientsOf(c, options), expected, 1e-5)
   })
+
+test('ties fire, in training and in inference: what reaches the threshold exactly counts as a spike', async () => {
+  const timeSteps = 8
+  for (const vThreshold of [1, 0.25, 4, 16])
+    for (const vReset of [null, 0])
+      for (const [method, stepMode] of [
+        ['rate', 'm'],
+        ['rate', 's'],
+        ['bptt', 'm'],
+        ['bptt', 's'],
+        ['sltt', 's'],
+      ] as const) {
+        // Powers of two: sums are exact. Neuron i reaches the threshold at every 2^i-th step.
+        const inputs = [1, 1 / 2, 1 / 4, 1 / 8].map((fraction) => fraction * vThreshold)
+        const net = sequential(linear(4, 4, { bias: false }), integrateAndFire({ vThreshold, vReset }), linear(4, 2))
+        const model = await net.compile({ input: [4, 1, 1], timeSteps, batchSize: 1, threads: 1, method, stepMode })
+        const state = model.stateDict()
+        state['0.weight'].data.set([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1])
+        await model.loadStateDict(state)
+        await model.trainStep(Float32Array.from(inputs), Int32Array.of(0), { lr: 0 })
+        const training = model.firingRates()
+        await model.predict(Float32Array.from(inputs))
+        const what = `${method} ${stepMode}, θ = ${vThreshold}, ${vReset === null ? 'soft' : 'hard'} reset`
+        assert.equal(Object.values(training), [15 / 32], `training, ${what}`)
+        assert.equal(model.firingRates(), training, `inference, ${what}`)
+        await model.dispose()
+      }
+})
 
 // Online methods. OTTT's networks: τ = 2, standardised weights, 2.74 behind each neuron.
 
