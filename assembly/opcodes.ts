@@ -10,6 +10,7 @@
  */
 
 export enum Rec {
+  /** u16: the operation; the u16 behind it: equal parts of the units, each of which runs through the images. Workers have their share of each part. */
   Op = 0,
   /** The number of independent units of work. It depends on shapes alone, never on the number of workers. */
   Units = 1,
@@ -84,6 +85,8 @@ export enum Op {
   SpikeLists = 2,
   /** Forward on those lists; unit = (BlocksPerUnit blocks of output channels, chunk of pixels). ConvWord. */
   SpikeConv = 3,
+  /** Both for a few rows of output pixels, without lists in memory; unit = RowsPerUnit rows. ConvWord. */
+  SpikeForward = 18,
   /** Weight transposed for the input gradient: [InC/8][tap][OutC][8]; unit = one block of 8 input channels. ConvWord. */
   TransposeWeight = 4,
   /** Out = gradient of the input, from Delta; unit = RowsPerUnit rows within one stride class. ConvWord. */

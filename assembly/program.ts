@@ -1,8 +1,8 @@
 /**
- * The interpreter: every worker runs the same program at the same time, takes units of each record from a shared counter, and meets the others at a barrier
- * behind each record.
+ * The interpreter: every worker runs the same program at the same time, takes its units of each record and then some of the others', and meets them at a
+ * barrier behind each record.
  *
- *   program: u32 sections | u32 address of the counters | u32 0 | u32 0 | sections × { u32 first record, u32 records, u32 repeats, u32 index of the first }
+ *   program: u32 sections | u32 address of the counters, one for each worker | u32 0 | u32 0 | sections × { u32 first record, u32 records, u32 repeats, u32 index of the first }
  *
  * A section runs its records `repeats` times with t = 0, 1, … (the loop over T of step mode s).
  */
@@ -21,17 +21,21 @@ import { normBackwardApply, normBackwardFinish, normBackwardReduce, normEvaluate
 import { Control, Fault, Op, Rec } from './opcodes'
 import { sgd } from './optimizer'
 import { spikeLists } from './spike-lists'
-import { spikeConv } from './spikes'
+import { spikeConv, spikeForward } from './spikes'
 import { weightStandardise, weightStandardiseBackward } from './standardise'
 import { winogradInputGradient, winogradInputTransform, winogradKernelTransform, winogradWeightGradient, winogradWeightTransform } from './winograd'
 
+/** Each worker counts its units on a cache line of its own. */
+const COUNTER_BYTES: usize = 64
+
 /** Runs one unit of a record. */
 export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  switch (load<i32>(rec)) {
+  switch (<i32>load<u16>(rec)) {
     case Op.None: break
     case Op.ConvDense: convDense(rec, unit, t, scratch); break
     case Op.SpikeLists: spikeLists(rec, unit, t, scratch); break
     case Op.SpikeConv: spikeConv(rec, unit, t, scratch); break
+    case Op.SpikeForward: spikeForward(rec, unit, t, scratch); break
     case Op.TransposeWeight: transposeWeight(rec, unit, t, scratch); break
     case Op.ConvInputGradient: convInputGradient(rec, unit, t, scratch); break
     case Op.ConvWeightGradient: convWeightGradient(rec, unit, t, scratch); break
@@ -94,7 +98,7 @@ export function run(program: usize, worker: i32, workers: i32, scratch: usize, s
         if (isWanted(load<u32>(rec, Rec.Condition << 2), t)) {
           // Every worker is at the same record, so they all write the same.
           store<i32>(Control.Progress, index + i)
-          const fault = runRecord(rec, t, counters + (<usize>(index + i) << 2), workers, scratch, spins, timeout)
+          const fault = runRecord(rec, t, counters, worker, workers, scratch, spins, timeout)
           if (fault != Fault.None) return fault
         }
         rec += Rec.Bytes
@@ -114,19 +118,40 @@ function isWanted(condition: u32, t: i32): bool {
   return load<u32>(<usize>condition) != 0
 }
 
-function runRecord(rec: usize, t: i32, counter: usize, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
+/** Where the units of a worker begin. */
+// @ts-ignore: decorator
+@inline
+function share(units: i32, worker: i32, workers: i32): i32 {
+  return <i32>(<i64>units * worker / workers)
+}
+
+/**
+ * Units are the workers' in equal shares, each in one piece: the first worker has the first images in most records, and finds what it wrote in its own cache.
+ * Who is done with its own takes from the next one's.
+ */
+function runRecord(rec: usize, t: i32, counters: usize, worker: i32, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
   const units = load<i32>(rec, Rec.Units << 2)
   if (workers == 1) {
     for (let unit = 0; unit < units; unit++) execute(rec, unit, t, scratch)
     return Fault.None
   }
   if (ASC_FEATURE_THREADS) {
-    for (;;) {
-      const unit = atomic.add<i32>(counter, 1)
-      if (unit >= units) break
-      execute(rec, unit, t, scratch)
+    const groups = <i32>load<u16>(rec, 2)
+    const inGroup = units / groups
+    let owner = worker
+    for (let left = workers; left; left--) {
+      const first = share(inGroup, owner, workers)
+      const count = share(inGroup, owner + 1, workers) - first
+      const counter = counters + <usize>owner * COUNTER_BYTES
+      for (;;) {
+        const taken = atomic.add<i32>(counter, 1)
+        if (taken >= count * groups) break
+        const group = taken / count
+        execute(rec, group * inGroup + first + taken - group * count, t, scratch)
+      }
+      if (++owner == workers) owner = 0
     }
-    return barrier(counter, workers, spins, timeout)
+    return barrier(counters, workers, spins, timeout)
   }
   unreachable()
   return Fault.Trapped
@@ -136,10 +161,10 @@ function runRecord(rec: usize, t: i32, counter: usize, workers: i32, scratch: us
  * Waits until all workers have arrived. The last one resets the record's counter while nobody reads it, then opens the barrier by moving the epoch, whose
  * sequentially consistent store makes all work before it visible. A poison word ends the wait with an error, and so does the time-out.
  */
-function barrier(counter: usize, workers: i32, spins: i32, timeout: i32): i32 {
+function barrier(counters: usize, workers: i32, spins: i32, timeout: i32): i32 {
   const epoch = atomic.load<i32>(Control.Epoch)
   if (atomic.add<i32>(Control.Arrived, 1) == workers - 1) {
-    store<i32>(counter, 0)
+    for (let i = 0; i < workers; i++) store<i32>(counters + <usize>i * COUNTER_BYTES, 0)
     atomic.store<i32>(Control.Arrived, 0)
     atomic.store<i32>(Control.Epoch, epoch + 1)
     atomic.notify(Control.Epoch, -1)

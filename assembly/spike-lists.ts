@@ -398,6 +398,22 @@ export function joinRows(
  *   scratch: ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [KernelH] | ring of KernelH virtual rows, row y in slot y mod KernelH
  */
 export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const outW = word(rec, ConvWord.OutW)
+  const first = unit * word(rec, ConvWord.RowsPerUnit)
+  const last = min(first + word(rec, ConvWord.RowsPerUnit), word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
+  const pointers = address(rec, ConvWord.ListPointers) + <usize>(first * outW) * POINTERS
+  const lists = address(rec, ConvWord.Lists) + <usize>(first * outW) * address(rec, ConvWord.ListBytes)
+  listsOfRows(rec, first, last, pointers, lists, scratch)
+}
+
+/** Bytes of scratch that `listsOfRows` needs, a multiple of 64. */
+export function listScratch(rec: usize): usize {
+  const kernelH = address(rec, ConvWord.KernelH)
+  return 3 * POINTERS + (((kernelH << 2) + 63) & ~(<usize>63)) + kernelH * rowBytes(rec)
+}
+
+/** Lists of the rows first … last − 1 of output pixels: their lists, one behind the other, and their pointers [pixel][16]. */
+export function listsOfRows(rec: usize, first: i32, last: i32, pointers: usize, lists: usize, scratch: usize): void {
   const outH = word(rec, ConvWord.OutH)
   const outW = word(rec, ConvWord.OutW)
   const inH = word(rec, ConvWord.InH)
@@ -421,10 +437,6 @@ export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const ring = fieldRows + ((<usize>(kernelH << 2) + 63) & ~(<usize>63))
   const ringBytes = rowBytes(rec)
 
-  const first = unit * word(rec, ConvWord.RowsPerUnit)
-  const last = min(first + word(rec, ConvWord.RowsPerUnit), word(rec, ConvWord.Images) * outH)
-  let pointers = address(rec, ConvWord.ListPointers) + <usize>(first * outW) * POINTERS
-  let lists = address(rec, ConvWord.Lists) + <usize>(first * outW) * listBytes
   // Rows below `built` of this image are in the ring, as far as they are still needed.
   let built = 0
   for (let row = first; row < last; row++) {

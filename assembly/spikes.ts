@@ -8,7 +8,7 @@ import { address, word } from './record'
 import { check } from './check'
 import { addMoments, addMoments4, startMoments } from './norm'
 import { ConvWord } from './opcodes'
-import { POINTERS, stepsOf } from './spike-lists'
+import { listScratch, listsOfRows, POINTERS, stepsOf } from './spike-lists'
 
 /**
  * sum[32] = Σ over the entries k of a list of rows[k][32], written. rows float32 [KRows][32]; list … end: an even number of u16.
@@ -351,17 +351,43 @@ export function combineFew(out: usize, outStep: usize, sums: usize, bytes: usize
  *   scratch: BlocksPerUnit × { sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth] }
  */
 export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const steps = stepsOf(rec)
-  const width = word(rec, ConvWord.BlockWidth)
-  const bytes = <usize>width << 2
   const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
   const perUnit = word(rec, ConvWord.PixelsPerUnit)
   const chunks = (pixels + perUnit - 1) / perUnit
   const group = unit / chunks
-  const block = group * word(rec, ConvWord.BlocksPerUnit)
-  const blocks = min(word(rec, ConvWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
   const first = (unit - group * chunks) * perUnit
-  const last = min(first + perUnit, pixels)
+  const pointers = address(rec, ConvWord.ListPointers) + <usize>first * POINTERS
+  sumPixels(rec, first, min(first + perUnit, pixels), group * word(rec, ConvWord.BlocksPerUnit), pointers, scratch)
+}
+
+/**
+ * Op.SpikeForward. SpikeLists and SpikeConv in one, for layers whose weights stay in a near cache: unit = RowsPerUnit rows of output pixels, whose lists the
+ * worker alone sees. They stay in its cache, and there is no buffer for those of all pixels. Lists and ListPointers are not read.
+ * RowsPerUnit·OutW is a multiple of MomentPixels.
+ * Scratch: 64·OutW·RowsPerUnit more than ListBytes·OutW·RowsPerUnit and the scratch of both, each rounded up to 64 (`spikeForwardScratchBytes`).
+ *
+ *   scratch: scratch of SpikeLists | of SpikeConv | pointers u32 [pixel][16] | lists
+ */
+export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const outW = word(rec, ConvWord.OutW)
+  const rows = word(rec, ConvWord.RowsPerUnit)
+  const first = unit * rows
+  const last = min(first + rows, word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
+  const perUnit = word(rec, ConvWord.BlocksPerUnit)
+  const sums = scratch + listScratch(rec)
+  const pointers = sums + ((17 * (address(rec, ConvWord.BlockWidth) << 2) * <usize>perUnit + 63) & ~(<usize>63))
+  listsOfRows(rec, first, last, pointers, pointers + <usize>(rows * outW) * POINTERS, scratch)
+  const blocks = word(rec, ConvWord.OutC) / word(rec, ConvWord.BlockWidth)
+  for (let block = 0; block < blocks; block += perUnit) sumPixels(rec, first * outW, last * outW, block, pointers, sums)
+}
+
+/** Out of the pixels first … last − 1 for up to BlocksPerUnit blocks from `block` on, and their moments. pointers u32 [pixel][16] of the first. */
+function sumPixels(rec: usize, first: i32, last: i32, block: i32, pointers: usize, scratch: usize): void {
+  const steps = stepsOf(rec)
+  const width = word(rec, ConvWord.BlockWidth)
+  const bytes = <usize>width << 2
+  const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
+  const blocks = min(word(rec, ConvWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
 
   const blockBytes = <usize>word(rec, ConvWord.KRows) * bytes
@@ -378,7 +404,6 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
     else memory.fill(bias, 0, bytes)
   }
 
-  let pointers = address(rec, ConvWord.ListPointers) + <usize>first * POINTERS
   let out =
     address(rec, ConvWord.Out) + <usize>first * outPixel + <usize>word(rec, ConvWord.Group) * 4 * outStep + <usize>block * bytes
   const hasMoments = word(rec, ConvWord.Moments) != 0

@@ -48,8 +48,8 @@ export function makeRig<V>(build: (b: ProgramBuilder) => V): Rig<V> {
   const scratchBytes = Math.max(64, ...b.programs[0].sections.flatMap((section) => section.records.map((record) => record.scratch)))
   const base = Control.Bytes + 64
   const programAt = Math.ceil(assignAddresses(b.buffers, base) / 64) * 64
-  const scratch = programAt + encodedSize(b.programs) + 64
-  const { bytes, programs } = encode(b.programs, programAt)
+  const scratch = programAt + encodedSize(b.programs, 1) + 64
+  const { bytes, programs } = encode(b.programs, 1, programAt)
   reserve(scratch + scratchBytes + 64)
   new Uint8Array(memory.buffer, 0, scratch + scratchBytes).fill(0)
   new Uint8Array(memory.buffer).set(bytes, programAt)

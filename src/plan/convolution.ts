@@ -6,7 +6,15 @@ import { blockWidth, storedChannels, weightRows } from './layout.js'
 import { type ListGradientShape, listGradientPays, listGradientPlan } from './list-gradient-geometry.js'
 import { type NarrowShape, narrowForwardPays, narrowGradientPays, narrowPlan } from './narrow-geometry.js'
 import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
-import { spikeGeometry, spikeListsFit } from './spike-geometry.js'
+import {
+  spikeBlocksPerUnit,
+  spikeForwardGeometry,
+  spikeListBytes,
+  spikeListsFit,
+  spikePasses,
+  usesPairLists,
+  usesWeightedLists,
+} from './spike-geometry.js'
 import type { Expression, FloatTensor, Pool, Shape, SpikeTensor, Term } from './tensors.js'
 import { noPool, samePool } from './tensors.js'
 import { type WinogradPlan, winogradApplies, winogradInputPlan, winogradPays, winogradWeightPlan } from './winograd-geometry.js'
@@ -177,8 +185,7 @@ export function emitSpikes(
 ): FloatTensor['moments'] {
   const { sources, pool, scale } = spikes
   const [, sourceH, sourceW] = sources[0].shape
-  const planeBytes = g.images * sourceH * sourceW * g.inC
-  const geometry = spikeGeometry({
+  const shape = {
     images: g.images,
     timeSteps: steps,
     inH: g.inShape[1],
@@ -194,10 +201,13 @@ export function emitSpikes(
     sourceCount: sources.length,
     poolKernelH: pool.kernel[0],
     poolKernelW: pool.kernel[1],
-  })
-  const lists = b.buffer(`${name} lists`, geometry.listsBytes)
-  const pointers = b.buffer(`${name} list pointers`, geometry.listPointersBytes)
-  const moments = withMoments ? b.buffer(`${name} moments`, geometry.momentSlots * 4 * g.outC * 4) : undefined
+  }
+  const rowWise = spikeForwardGeometry(shape)
+  const passes = spikePasses(shape)
+  const units = rowWise?.momentSlots ?? passes.reduce((sum, { geometry }) => sum + geometry.momentSlots, 0)
+  const slotBytes = 4 * g.outC * 4
+  const moments = withMoments ? b.buffer(`${name} moments`, units * slotBytes) : undefined
+  const maskBytes = sourceH * sourceW * g.inC
   const words: Words = {
     ...shapeWords(g, steps),
     [ConvWord.Out]: ref(out),
@@ -206,7 +216,7 @@ export function emitSpikes(
     [ConvWord.Scale]: f32(scale),
     [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks) })), entryBytes: 8 },
     [ConvWord.SourceCount]: sources.length,
-    [ConvWord.PlaneBytes]: planeBytes,
+    [ConvWord.PlaneBytes]: g.images * maskBytes,
     [ConvWord.SourceH]: sourceH,
     [ConvWord.SourceW]: sourceW,
     [ConvWord.PoolKernelH]: pool.kernel[0],
@@ -215,22 +225,44 @@ export function emitSpikes(
     [ConvWord.PoolStrideW]: pool.stride[1],
     [ConvWord.PoolPadH]: pool.padding[0],
     [ConvWord.PoolPadW]: pool.padding[1],
-    [ConvWord.Lists]: ref(lists),
-    [ConvWord.ListBytes]: geometry.listBytes,
-    [ConvWord.ListPointers]: ref(pointers),
-    [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
-    [ConvWord.PixelsPerUnit]: geometry.pixelsPerUnit,
-    [ConvWord.PairLists]: geometry.pairLists ? 1 : 0,
-    [ConvWord.WeightedLists]: geometry.weightedLists ? 1 : 0,
-    [ConvWord.BlocksPerUnit]: geometry.blocksPerUnit,
-    [ConvWord.Moments]: moments ? ref(moments) : 0,
-    [ConvWord.MomentPixels]: geometry.momentPixels,
+    [ConvWord.ListBytes]: spikeListBytes(shape),
+    [ConvWord.PairLists]: usesPairLists(shape) ? 1 : 0,
+    [ConvWord.WeightedLists]: usesWeightedLists(shape) ? 1 : 0,
+    [ConvWord.BlocksPerUnit]: spikeBlocksPerUnit(shape),
   }
-  for (let group = 0; group * 4 < steps; group++) {
-    b.emit(Op.SpikeLists, geometry.listUnits, { ...words, [ConvWord.Group]: group }, geometry.listScratchBytes)
-    b.emit(Op.SpikeConv, geometry.convUnits, { ...words, [ConvWord.Group]: group }, geometry.convScratchBytes)
+  const groups = Array.from({ length: Math.ceil(steps / 4) }, (_, group) => ({ ...words, [ConvWord.Group]: group }))
+  if (rowWise) {
+    const rows: Words = {
+      [ConvWord.RowsPerUnit]: rowWise.rowsPerUnit,
+      [ConvWord.Moments]: moments ? ref(moments) : 0,
+      [ConvWord.MomentPixels]: rowWise.momentPixels,
+    }
+    for (const group of groups) b.emit(Op.SpikeForward, rowWise.units, { ...group, ...rows }, rowWise.scratchBytes)
+  } else {
+    const lists = b.buffer(`${name} lists`, passes[0].geometry.listsBytes)
+    const pointers = b.buffer(`${name} list pointers`, passes[0].geometry.listPointersBytes)
+    const outBytes = g.outShape[1] * g.outShape[2] * steps * g.outC * 4
+    let slot = 0
+    for (const { firstImage, shape: part, geometry } of passes) {
+      const pass: Words = {
+        [ConvWord.Images]: part.images,
+        [ConvWord.Out]: ref(out, firstImage * outBytes),
+        [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks, firstImage * maskBytes) })), entryBytes: 8 },
+        [ConvWord.Lists]: ref(lists),
+        [ConvWord.ListPointers]: ref(pointers),
+        [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
+        [ConvWord.PixelsPerUnit]: geometry.pixelsPerUnit,
+        [ConvWord.Moments]: moments ? ref(moments, slot * slotBytes) : 0,
+        [ConvWord.MomentPixels]: geometry.momentPixels,
+      }
+      for (const group of groups) {
+        b.emit(Op.SpikeLists, geometry.listUnits, { ...group, ...pass }, geometry.listScratchBytes)
+        b.emit(Op.SpikeConv, geometry.convUnits, { ...group, ...pass }, geometry.convScratchBytes, geometry.convGroups)
+      }
+      slot += geometry.momentSlots
+    }
   }
-  return moments && { buffer: moments, units: geometry.momentSlots }
+  return moments && { buffer: moments, units }
 }
 
 function winogradShape(g: Geometry) {
@@ -261,8 +293,8 @@ function emitWinograd(
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
   for (const { firstImage, records } of plan.passes) {
     const words = { ...addresses(firstImage), [ConvWord.Scratch]: ref(scratch), [ConvWord.Partial]: ref(scratch) }
-    for (const [i, { op, units, words: shape }] of records.entries())
-      b.emit(op, units, { ...shape, ...words, ...(accumulate && i === 1 ? { [ConvWord.Accumulate]: 1 } : {}) }, plan.workerBytes)
+    for (const [i, { op, units, groups, words: shape }] of records.entries())
+      b.emit(op, units, { ...shape, ...words, ...(accumulate && i === 1 ? { [ConvWord.Accumulate]: 1 } : {}) }, plan.workerBytes, groups)
   }
 }
 

@@ -218,10 +218,10 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   ]
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
-  const size = encodedSize(programs)
+  const size = encodedSize(programs, workers)
   const base = Math.ceil((encodedAt + size) / 64) * 64 + 64
   const end = assignAddresses(used, base)
-  const encoded = encode(programs, encodedAt)
+  const encoded = encode(programs, workers, encodedAt)
   const records = programs.flatMap((p) => p.sections.flatMap((s) => s.records))
   const workerScratch = Math.ceil(Math.max(64, ...records.map((r) => r.scratch)) / 64) * 64 + 64
   const total = end + workerScratch * workers + 64

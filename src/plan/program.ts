@@ -46,6 +46,8 @@ export type Condition = 'always' | 'stepMask' | Reference
 export interface PlannedRecord {
   readonly op: Op
   readonly units: number
+  /** Equal parts of the units, each of which runs through the images: workers have their share of each. */
+  readonly groups: number
   readonly words: Words
   /** Index into the graph's nodes, for messages. */
   readonly layer: number
@@ -138,11 +140,12 @@ export class ProgramBuilder {
     return this.clock
   }
 
-  emit(op: Op, units: number, words: Words, scratch = 0): void {
+  /** @param scratch bytes for each worker */
+  emit(op: Op, units: number, words: Words, scratch = 0, groups = 1): void {
     for (const buffer of buffersOf(words)) this.touch(buffer)
     if (typeof this.condition === 'object') this.touch(this.condition.buffer)
     this.clock++
-    this.section.records.push({ op, units, words, layer: this.layer, phase: this.phase, condition: this.condition, scratch })
+    this.section.records.push({ op, units, groups, words, layer: this.layer, phase: this.phase, condition: this.condition, scratch })
   }
 
   /** Extends a buffer's life to now. */
@@ -161,12 +164,12 @@ export interface Encoded {
 }
 
 /** Bytes that `encode` needs. */
-export function encodedSize(programs: readonly PlannedProgram[]): number {
-  return encode(programs, 0, true).bytes.length
+export function encodedSize(programs: readonly PlannedProgram[], workers: number): number {
+  return encode(programs, workers, 0, true).bytes.length
 }
 
 /** Writes programs, their counters and constants for a base address. Every buffer must have its address. */
-export function encode(programs: readonly PlannedProgram[], base: number, measure = false): Encoded {
+export function encode(programs: readonly PlannedProgram[], workers: number, base: number, measure = false): Encoded {
   let size = 0
   const chunks: { at: number; bytes: Uint8Array }[] = []
   const reserve = (bytes: Uint8Array): number => {
@@ -195,12 +198,11 @@ export function encode(programs: readonly PlannedProgram[], base: number, measur
   }
   const addresses: number[] = []
   for (const program of programs) {
-    const count = program.sections.reduce((sum, section) => sum + section.records.length, 0)
     const header = new Uint8Array(16 + 16 * program.sections.length)
     const view = new DataView(header.buffer)
     addresses.push(reserve(header))
     view.setUint32(0, program.sections.length, true)
-    view.setUint32(4, reserve(new Uint8Array(count * 4)), true)
+    view.setUint32(4, reserve(new Uint8Array(workers * 64)), true)
     let index = 0
     program.sections.forEach((section, i) => {
       const records = new Uint8Array(Math.max(1, section.records.length) * Rec.Bytes)
@@ -209,7 +211,7 @@ export function encode(programs: readonly PlannedProgram[], base: number, measur
         const at = j * Rec.Bytes
         writeWords(recordView, at, {
           ...record.words,
-          [Rec.Op]: record.op,
+          [Rec.Op]: record.op | (record.groups << 16),
           [Rec.Units]: record.units,
           [Rec.Condition]: record.condition === 'always' ? 0 : record.condition === 'stepMask' ? 1 : record.condition,
           [Rec.Layer]: record.layer,

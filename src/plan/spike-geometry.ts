@@ -1,7 +1,8 @@
 /**
- * Sizes of the event-driven convolution (Op.SpikeLists, Op.SpikeConv): buffers, scratch and units, from shapes alone, so that the
+ * Sizes of the event-driven convolution (Op.SpikeLists and Op.SpikeConv, or Op.SpikeForward): buffers, scratch and units, from shapes alone, so that the
  * results are the same for any number of workers. The layouts are drawn in assembly/spike-lists.ts.
  */
+import { splitImages } from './passes.js'
 
 /** A convolution on spikes. Channels are as stored; a linear layer has a kernel as large as its input and an output of 1 × 1. */
 export interface SpikeShape {
@@ -48,11 +49,34 @@ export interface SpikeGeometry {
   /** Word PixelsPerUnit, units and per-worker scratch of SpikeConv. */
   pixelsPerUnit: number
   convUnits: number
+  /** Groups of blocks, each with units for all pixels. */
+  convGroups: number
   convScratchBytes: number
   /** Word MomentPixels, and slots of the buffer Moments, each of 16·outC bytes. */
   momentPixels: number
   momentSlots: number
 }
+
+/** Some of the images, whose lists are used before those of the next pass take their place. */
+export interface SpikePass {
+  firstImage: number
+  geometry: SpikeGeometry
+  /** The shape with this pass's images. */
+  shape: SpikeShape
+}
+
+/** The same for Op.SpikeForward, which does both for a few rows at a time. */
+export interface SpikeForwardGeometry {
+  /** Word RowsPerUnit, units and per-worker scratch. */
+  rowsPerUnit: number
+  units: number
+  scratchBytes: number
+  momentPixels: number
+  momentSlots: number
+}
+
+/** Bytes of the lists of a pass, if it has more than one image. */
+const MAX_LIST_BYTES = 16 * 2 ** 20
 
 /** Units that a record should have: four for each of 16 workers. */
 const WANTED_UNITS = 64
@@ -67,6 +91,13 @@ const MAX_PAIR_ENTRIES = 320
 
 /** Rows of a block of the weight up to which two blocks are summed side by side: 1152 rows gain 4 %, 2304 lose 8 %. */
 const MAX_PAIRED_ROWS = 1600
+
+/**
+ * Bytes of a weight up to which units of rows, each of which reads all of it, are as fast as units of blocks: with the lists of a unit it should fit the second-level
+ * cache. Below LEAST_FORWARD_UNITS of them there is too little for several workers.
+ */
+const MAX_FORWARD_WEIGHT = 640 * 1024
+const LEAST_FORWARD_UNITS = 16
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
@@ -183,8 +214,48 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
     pixelsPerUnit,
     blocksPerUnit: spikeBlocksPerUnit(shape),
     convUnits: Math.ceil(pixels / pixelsPerUnit) * blockGroups(shape),
+    convGroups: blockGroups(shape),
     convScratchBytes: spikeConvScratchBytes(shape.blockWidth, spikeBlocksPerUnit(shape)),
     momentPixels,
     momentSlots: Math.ceil(shape.timeSteps / 4) * Math.ceil(pixels / momentPixels),
+  }
+}
+
+/** Passes of Op.SpikeLists and Op.SpikeConv over the images, as equal as can be, the first the largest. */
+export function spikePasses(shape: SpikeShape): SpikePass[] {
+  const imageBytes = shape.outH * shape.outW * spikeListBytes(shape)
+  return splitImages(shape.images, imageBytes, MAX_LIST_BYTES).map(({ firstImage, images }) => {
+    const part = { ...shape, images }
+    return { firstImage, shape: part, geometry: spikeGeometry(part) }
+  })
+}
+
+/** The largest divisor of `value` up to `most`. */
+function divisorUpTo(most: number, value: number): number {
+  let divisor = Math.min(most, value)
+  while (value % divisor !== 0) divisor--
+  return divisor
+}
+
+/** Per-worker scratch of SpikeForward. */
+export function spikeForwardScratchBytes(shape: SpikeShape, rowsPerUnit: number, blocksPerUnit: number): number {
+  const sums = roundUp(spikeConvScratchBytes(shape.blockWidth, blocksPerUnit), 64)
+  return spikeListsScratchBytes(shape) + sums + rowsPerUnit * shape.outW * (64 + spikeListBytes(shape))
+}
+
+/** What SpikeForward needs; undefined where the two operations are better. */
+export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | undefined {
+  const rows = shape.images * shape.outH
+  const rowsPerUnit = spikeRowsPerUnit(shape)
+  const units = Math.ceil(rows / rowsPerUnit)
+  const momentPixels = divisorUpTo(MOMENT_PIXELS, rowsPerUnit * shape.outW)
+  const weightBytes = fieldInputs(shape) * shape.outC * 4
+  if (weightBytes > MAX_FORWARD_WEIGHT || units < LEAST_FORWARD_UNITS || momentPixels < MIN_PIXELS_PER_UNIT) return undefined
+  return {
+    rowsPerUnit,
+    units,
+    scratchBytes: spikeForwardScratchBytes(shape, rowsPerUnit, spikeBlocksPerUnit(shape)),
+    momentPixels,
+    momentSlots: Math.ceil(shape.timeSteps / 4) * Math.ceil((rows * shape.outW) / momentPixels),
   }
 }

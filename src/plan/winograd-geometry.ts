@@ -1,5 +1,6 @@
 /** Sizes, units and record words of the Winograd kernels (assembly/winograd.ts), as functions of shapes alone. */
 import { ConvWord, Op } from '../../assembly/opcodes.js'
+import { splitImages } from './passes.js'
 
 /**
  * Shared scratch that one pass of the input gradient may use when its tiles are transformed first. Larger batches run in passes over groups of images, one
@@ -63,6 +64,8 @@ export interface WinogradShape {
 export interface WinogradRecord {
   op: Op
   units: number
+  /** Parts of the units, each of which runs through the images; 1 where it is not given. */
+  groups?: number
   words: { [word: number]: number }
 }
 
@@ -229,7 +232,7 @@ function sharedTilesPlan(shape: WinogradShape): WinogradPlan {
         firstImage,
         images,
         records: [
-          { op: Op.WinogradWeightTransform, units: (2 * images * tiles) / ceilDivide(shape.width, 4), words },
+          { op: Op.WinogradWeightTransform, units: (2 * images * tiles) / ceilDivide(shape.width, 4), groups: 2, words },
           { op: Op.WinogradWeightGradient, units: unitsOf(block), words: gradientWords },
         ],
       }
@@ -253,13 +256,4 @@ function shapeWords(shape: WinogradShape, images: number): { [word: number]: num
     [ConvWord.BlockWidth]: shape.blockWidth,
     [ConvWord.KRows]: roundUp(9 * shape.inC + 1, 4),
   }
-}
-
-/** Groups of images of nearly equal size within the budget; the first is the largest. */
-function splitImages(images: number, imageBytes: number, budgetBytes: number): { firstImage: number; images: number }[] {
-  const most = Math.max(1, Math.floor(budgetBytes / imageBytes))
-  const size = ceilDivide(images, ceilDivide(images, most))
-  const groups: { firstImage: number; images: number }[] = []
-  for (let firstImage = 0; firstImage < images; firstImage += size) groups.push({ firstImage, images: Math.min(size, images - firstImage) })
-  return groups
 }

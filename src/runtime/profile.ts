@@ -33,7 +33,7 @@ export function profileProgram(module: WebAssembly.Module, memory: WebAssembly.M
         const start = performance.now()
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++) execute(record, unit, t, scratch)
         times.push({
-          op: Op[word(record)],
+          op: Op[word(record) & 0xffff],
           layer: word(record + Rec.Layer * 4),
           record: word(section + 12) + i,
           milliseconds: performance.now() - start,

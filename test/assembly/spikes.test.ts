@@ -2,8 +2,16 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ConvWord, Op } from '../../assembly/opcodes.js'
-import { type SpikeGeometry, type SpikeShape, spikeConvScratchBytes, spikeGeometry, spikeListsFit } from '../../src/plan/spike-geometry.js'
-import { f32, TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
+import {
+  type SpikeGeometry,
+  type SpikeShape,
+  spikeConvScratchBytes,
+  spikeForwardGeometry,
+  spikeForwardScratchBytes,
+  spikeGeometry,
+  spikeListsFit,
+} from '../../src/plan/spike-geometry.js'
+import { f32, TestEngine, testRandom, type Variant, variants, type Words } from '../support/engine.js'
 
 interface Case extends SpikeShape {
   padH: number
@@ -288,6 +296,7 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
 
   const got = engine.floats(out, pixels * c.timeSteps * c.outC)
   if (seed % 3 !== 0) checkMoments(c, g, got, engine.floats(moments, g.momentSlots * 4 * c.outC), message)
+  checkRowWise(engine, c, g, words, got, message)
   const want = new Float64Array(c.timeSteps * c.outC)
   for (let pixel = 0; pixel < pixels; pixel++) {
     want.fill(0)
@@ -302,6 +311,33 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
         `pixel ${pixel} t·N + n ${i}, ${message}`,
       )
   }
+}
+
+/** The same by Op.SpikeForward, bit for bit; moments of slots that divide its units. */
+function checkRowWise(engine: TestEngine, c: Case, g: SpikeGeometry, words: Words, expected: Float32Array, message: string): void {
+  const pixels = c.images * c.outH * c.outW
+  const out = engine.alloc(expected.length * 4)
+  const momentPixels = [4, 3, 2, 1].find((size) => (g.rowsPerUnit * c.outW) % size === 0)!
+  const momentSlots = Math.ceil(c.timeSteps / 4) * Math.ceil(pixels / momentPixels)
+  const moments = engine.alloc(momentSlots * 4 * c.outC * 4)
+  const scratch = engine.alloc(spikeForwardScratchBytes(c, g.rowsPerUnit, g.blocksPerUnit))
+  for (let group = 0; group < Math.ceil(c.timeSteps / 4); group++)
+    engine.run(
+      engine.record(Op.SpikeForward, g.listUnits, {
+        ...words,
+        [ConvWord.Group]: group,
+        [ConvWord.Out]: out,
+        [ConvWord.Lists]: 0,
+        [ConvWord.ListPointers]: 0,
+        [ConvWord.Moments]: words[ConvWord.Moments] ? moments : 0,
+        [ConvWord.MomentPixels]: momentPixels,
+      }),
+      scratch,
+    )
+  engine.checkGuards(`by rows, ${message}`)
+  assert.equal(engine.floats(out, expected.length), expected, `by rows, ${message}`)
+  if (words[ConvWord.Moments])
+    checkMoments(c, { ...g, momentPixels, momentSlots }, expected, engine.floats(moments, momentSlots * 4 * c.outC), `by rows, ${message}`)
 }
 
 for (const variant of variants) {
@@ -451,6 +487,25 @@ test('spikeGeometry: units of whole slots of moments', () => {
     assert.ok(momentPixels <= 64 && (pixelsPerUnit % momentPixels === 0 || convUnits === 1), JSON.stringify(c))
     assert.is(momentSlots, Math.ceil(pixels / momentPixels))
   }
+})
+
+test('spikeForwardGeometry: whole slots of moments, and only where the weight is small and the units are many', () => {
+  const shape = (options: Partial<Case>): Case => makeCase({ images: 16, inH: 32, inW: 32, inC: 64, outC: 64, blockWidth: 32, ...options })
+  for (const [images, inH, inW] of [
+    [16, 32, 32],
+    [64, 14, 14],
+    [5, 17, 23],
+    [9, 40, 96],
+  ] as const) {
+    const geometry = spikeForwardGeometry(shape({ images, inH, inW }))
+    assert.ok(geometry, `${images} ${inH} ${inW}`)
+    assert.ok(geometry.momentPixels <= 64 && (geometry.rowsPerUnit * inW) % geometry.momentPixels === 0)
+    assert.ok(geometry.units * geometry.rowsPerUnit >= images * inH && (geometry.units - 1) * geometry.rowsPerUnit < images * inH)
+    assert.is(geometry.momentSlots, Math.ceil((images * inH * inW) / geometry.momentPixels))
+  }
+  assert.not.ok(spikeForwardGeometry(shape({ inC: 256, outC: 256 })), 'a large weight')
+  assert.not.ok(spikeForwardGeometry(shape({ images: 1 })), 'few rows')
+  assert.not.ok(spikeForwardGeometry(shape({ images: 9, inW: 97 })), 'no slots of moments')
 })
 
 test('spikeGeometry: a large layer has enough units for 16 workers, a small one no empty ones', () => {

@@ -82,8 +82,8 @@ for (const threads of [1, 2])
       const words = new DataView(memory.buffer)
       const section = plan.programs.train + 16
       let record = words.getUint32(section, true)
-      while (words.getUint32(record, true) !== Op.Neuron) record += Rec.Bytes
-      words.setUint32(record, 9999, true)
+      while (words.getUint16(record, true) !== Op.Neuron) record += Rec.Bytes
+      words.setUint16(record, 9999, true)
       assert.match(await messageOf(() => soon(model.trainStep(x, y))), /a worker failed at layer fire \(neuron\): .*unreachable/)
       expectSameBits('parameters after the failure', without(before, 'running'), without(model.stateDict(), 'running'))
       await expectBroken(model, before)
