@@ -10,22 +10,63 @@ const GAP = 64
  * their whole life (greedy by size: Pisarchyk and Lee, arXiv 2001.03288).
  */
 export function assignAddresses(buffers: readonly Buffer[], base: number): number {
+  const next = placePersistent(buffers, base)
+  return placeShared(buffers, next, (buffer, other) => other.last < buffer.first || other.first > buffer.last)
+}
+
+/**
+ * The same for several workers, as far as it takes no more than `budget` bytes behind the persistent buffers; where it would, `assignAddresses`. Buffers of one
+ * program (the records before or from `secondProgram` on) share memory only when they are of equal size, and then all of it. So each byte stays with the
+ * worker whose images it holds, and in that worker's cache. Otherwise lines would move between caches at every reuse, which costs a small network on processors
+ * without a common cache a quarter of its step.
+ */
+export function assignAddressesByWorker(buffers: readonly Buffer[], base: number, secondProgram: number, budget: number): number {
+  const next = placePersistent(buffers, base)
+  const program = (buffer: Buffer): number => (buffer.first >= secondProgram ? 1 : 0)
+  const apart = (buffer: Buffer, other: Buffer): boolean => other.last < buffer.first || other.first > buffer.last
+  const end = placeShared(
+    buffers,
+    next,
+    (buffer, other) => apart(buffer, other) && program(buffer) !== program(other),
+    (buffer, other) => apart(buffer, other) && buffer.bytes === other.bytes,
+  )
+  return end - next <= budget ? end : assignAddresses(buffers, base)
+}
+
+function placePersistent(buffers: readonly Buffer[], base: number): number {
   let next = base
   for (const buffer of buffers) {
     if (!buffer.persistent) continue
     buffer.address = next
     next += buffer.bytes + GAP
   }
+  return next
+}
+
+type Relation = (buffer: Buffer, other: Buffer) => boolean
+
+/** @param mayOverlap whether two buffers may overlap in any way; @param mayCoincide whether they may if they have the same address, which is then preferred */
+function placeShared(buffers: readonly Buffer[], base: number, mayOverlap: Relation, mayCoincide: Relation = () => false): number {
   const placed: Buffer[] = []
-  let end = next
+  let end = base
   const shared = buffers.filter((buffer) => !buffer.persistent && buffer.last >= 0)
   for (const buffer of shared.slice().sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {
-    let at = next
-    for (const other of placed) {
-      if (other.last < buffer.first || other.first > buffer.last) continue
-      if (at + buffer.bytes + GAP <= other.address) break
-      at = Math.max(at, other.address + other.bytes + GAP)
-    }
+    const fits = (at: number): boolean =>
+      placed.every(
+        (other) =>
+          at + buffer.bytes + GAP <= other.address ||
+          other.address + other.bytes + GAP <= at ||
+          mayOverlap(buffer, other) ||
+          (at === other.address && mayCoincide(buffer, other)),
+      )
+    const same = placed.find((other) => mayCoincide(buffer, other) && fits(other.address))
+    let at = same?.address ?? base
+    if (!same)
+      for (const other of placed) {
+        if (mayOverlap(buffer, other)) continue
+        if (at + buffer.bytes + GAP <= other.address) break
+        at = Math.max(at, other.address + other.bytes + GAP)
+      }
     buffer.address = at
     end = Math.max(end, at + buffer.bytes + GAP)
     placed.push(buffer)

@@ -7,7 +7,7 @@ import { BackwardPlanner, type NeuronProbe, type WeightProbe } from './backward.
 import { Context, type Parameter, type PlanOptions, type Statistic } from './context.js'
 import { ForwardPlanner, type RateProbe } from './forward.js'
 import { storedChannels, vectorLayout, weightLayout } from './layout.js'
-import { assignAddresses } from './memory.js'
+import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import { type Buffer, type Encoded, encode, encodedSize, type Phase, ProgramBuilder, type Purpose, ref } from './program.js'
 
 export type { Method, MethodOptions, Parameter, PlanOptions, Statistic, StepMode } from './context.js'
@@ -137,6 +137,9 @@ function zeroPixels(graph: Graph, { index }: { index: number }): number {
   return Math.max(1, ...kernels)
 }
 
+/** Memory of buffers up to which workers have theirs to themselves (`assignAddressesByWorker`): about what stays in the last cache from one use to the next. */
+const OWN_MEMORY_BYTES = 32 * 2 ** 20
+
 /** Everything about a model's memory and programs, for a number of workers. */
 export function makePlan(options: PlanOptions, workers: number): Plan {
   const { graph, batchSize, timeSteps, input } = options
@@ -204,6 +207,7 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   )
 
   b.program('evaluate')
+  const evaluateFrom = b.now
   if (context.outer) b.startSection(timeSteps)
   const evaluation = new ForwardPlanner(context, false).run()
 
@@ -220,7 +224,7 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const encodedAt = Control.Bytes
   const size = encodedSize(programs, workers)
   const base = Math.ceil((encodedAt + size) / 64) * 64 + 64
-  const end = assignAddresses(used, base)
+  const end = workers > 1 ? assignAddressesByWorker(used, base, evaluateFrom, OWN_MEMORY_BYTES) : assignAddresses(used, base)
   const encoded = encode(programs, workers, encodedAt)
   const records = programs.flatMap((p) => p.sections.flatMap((s) => s.records))
   const workerScratch = Math.ceil(Math.max(64, ...records.map((r) => r.scratch)) / 64) * 64 + 64

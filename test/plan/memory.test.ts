@@ -20,7 +20,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { trace } from '../../src/nn/trace.js'
-import { assignAddresses, overlaps } from '../../src/plan/memory.js'
+import { assignAddresses, assignAddressesByWorker, overlaps } from '../../src/plan/memory.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { Buffer } from '../../src/plan/program.js'
 import { testRandom } from '../support/engine.js'
@@ -188,6 +188,40 @@ test('assignAddresses: random lifetimes never overlap and share memory', () => {
     if (used.length > 30)
       assert.ok(end - base < used.reduce((sum, b) => sum + b.bytes + 64, 0), `memory is shared, round ${round} seed=${seed}`)
   }
+})
+
+test('assignAddressesByWorker: within a program buffers share all of their memory or none, as far as the budget goes', () => {
+  const random = testRandom(seed)
+  let [coincide, across, compact] = [0, 0, 0]
+  for (let round = 0; round < 200; round++) {
+    const buffers = randomBuffers(random, 1 + Math.floor(random() * 60)).map((b) => ({ ...b, bytes: 64 * Math.ceil(b.bytes / 1024) }))
+    const [base, second] = [6400, 25]
+    const persistent = buffers.reduce((sum, b) => sum + (b.persistent ? b.bytes + 64 : 0), 0)
+    const end = assignAddressesByWorker(buffers, base, second, Number.POSITIVE_INFINITY)
+    assert.equal(overlaps(buffers), [], `round ${round} seed=${seed}`)
+    const used = buffers.filter((b) => !b.persistent && b.last >= 0)
+    for (const b of used) assert.ok(b.address >= base + persistent && b.address + b.bytes <= end, `${b.name}, round ${round} seed=${seed}`)
+    for (const [i, a] of used.entries())
+      for (const b of used.slice(0, i)) {
+        if (a.address >= b.address + b.bytes || b.address >= a.address + a.bytes) continue
+        if (a.first >= second !== b.first >= second) across++
+        else {
+          coincide++
+          assert.ok(a.address === b.address && a.bytes === b.bytes, `${a.name} and ${b.name}, round ${round} seed=${seed}`)
+        }
+      }
+    const bytes = end - base - persistent
+    assert.is(assignAddressesByWorker(buffers, base, second, bytes), end)
+    const smaller = assignAddresses(
+      buffers.map((b) => ({ ...b })),
+      base,
+    )
+    if (bytes > 0)
+      assert.is(assignAddressesByWorker(buffers, base, second, bytes - 1), smaller, `over the budget, round ${round} seed=${seed}`)
+    assert.equal(overlaps(buffers), [], `over the budget, round ${round} seed=${seed}`)
+    if (smaller < end) compact++
+  }
+  assert.ok(coincide > 100 && across > 100 && compact > 20, `${coincide} coincide, ${across} across programs, ${compact} take more memory`)
 })
 
 test('overlaps: finds what overlaps in memory and in time, and nothing else', () => {
