@@ -1,10 +1,12 @@
 /** npm run bench: kernels, training steps, memory and, when asked for, other libraries and the paper's own code. */
 import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { SpikewasmError } from '../src/errors.js'
 import { describeMachine, machineLabel } from './machine.js'
 import { type BenchOptions, parseOptions, type Section, usage } from './options.js'
 import { addReport, emptyReport, type Report, toMarkdown, toText } from './report.js'
+import { measureRoundTrip } from './round-trip.js'
 
 const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
@@ -36,9 +38,11 @@ const biggerName = (path: string): string => `${path.slice(0, path.length - extn
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2))
   if (options.help) return void process.stdout.write(usage)
+  const roundTrip =
+    availableParallelism() > 1 ? `Two threads hand a cache line to and fro in ${Math.round(await measureRoundTrip())} ns. ` : ''
   const machine = [
     ...describeMachine(),
-    `${options.quick ? 'Quick run: too short for figures to quote. ' : ''}Threads: up to ${options.threads}.`,
+    `${options.quick ? 'Quick run: too short for figures to quote. ' : ''}${roundTrip}Threads: up to ${options.threads}.`,
   ]
   console.log(`${machine.join('\n')}\n`)
   const report = emptyReport()

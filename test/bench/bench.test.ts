@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseOptions } from '../../bench/options.js'
+import { measureRoundTrip } from '../../bench/round-trip.js'
 import { makeSpikes } from '../../bench/spikes.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
@@ -19,6 +20,11 @@ interface Entry {
   range?: string
   extra?: string
 }
+
+test('round trip: a finite time, and the worker ends', async () => {
+  const ns = await measureRoundTrip()
+  assert.ok(Number.isFinite(ns) && ns > 0, `${ns}`)
+})
 
 /** Reads a file and checks the form of its entries. */
 function readEntries(path: string, units: readonly string[]): Entry[] {
