@@ -105,8 +105,10 @@ function inputWords(input: DenseInput): Words {
   }
 }
 
-/** Rows of one unit of the dense kernels: enough to pay for reading the weight; a multiple of the five rows of a tile. */
+/** The most rows of one unit of the dense kernels: enough to pay for reading the weight. */
 const DENSE_ROWS = 60
+/** Rows of one unit: equal units, as far as the five rows of a tile allow. */
+const denseRows = (rows: number): number => up(Math.ceil(rows / Math.ceil(rows / DENSE_ROWS)), 5)
 /** Scratch of one tile. */
 const TILE_BYTES = 192
 
@@ -151,8 +153,9 @@ export function emitDense(
     b.emit(Op.ConvNarrow, blocks, { ...words, [ConvWord.RowsPerUnit]: rows }, forwardBytes)
     return
   }
-  const units = Math.ceil((pixelsOf(g) * steps) / DENSE_ROWS)
-  b.emit(Op.ConvDense, units, { ...words, [ConvWord.RowsPerUnit]: DENSE_ROWS }, TILE_BYTES + DENSE_ROWS * (16 + 4 * 256))
+  const rows = pixelsOf(g) * steps
+  const perUnit = denseRows(rows)
+  b.emit(Op.ConvDense, Math.ceil(rows / perUnit), { ...words, [ConvWord.RowsPerUnit]: perUnit }, TILE_BYTES + DENSE_ROWS * (16 + 4 * 256))
 }
 
 /** The spike tensors of an expression that the event-driven kernel can read as they are: same shape, pooling and scale; undefined when it is something else. */
@@ -323,16 +326,15 @@ export function emitInputGradient(
   const transposed = b.buffer(`${name} transposed weight`, up(g.inC, 8) * taps(g) * g.outC * 4)
   const words = { ...shapeWords(g, steps), [ConvWord.Weight]: weight, [ConvWord.Transposed]: ref(transposed) }
   b.emit(Op.TransposeWeight, Math.ceil(g.inC / 8), words)
-  let units = 0
+  const classRows: number[] = []
   for (let qy = 0; qy < g.stride[0]; qy++)
     for (let qx = 0; qx < g.stride[1]; qx++)
-      units += Math.ceil(
-        (g.images * steps * classSize(g.inShape[1], g.stride[0], qy) * classSize(g.inShape[2], g.stride[1], qx)) / DENSE_ROWS,
-      )
+      classRows.push(g.images * steps * classSize(g.inShape[1], g.stride[0], qy) * classSize(g.inShape[2], g.stride[1], qx))
+  const perUnit = denseRows(Math.max(...classRows))
   b.emit(
     Op.ConvInputGradient,
-    units,
-    { ...words, [ConvWord.Out]: ref(out), [ConvWord.Delta]: ref(delta), [ConvWord.Zeros]: ref(zeros), [ConvWord.RowsPerUnit]: DENSE_ROWS },
+    classRows.reduce((units, rows) => units + Math.ceil(rows / perUnit), 0),
+    { ...words, [ConvWord.Out]: ref(out), [ConvWord.Delta]: ref(delta), [ConvWord.Zeros]: ref(zeros), [ConvWord.RowsPerUnit]: perUnit },
     TILE_BYTES + DENSE_ROWS * (16 + 4 * g.outC),
   )
 }
