@@ -10,7 +10,7 @@
  */
 
 export enum Rec {
-  /** u16: the operation; the u16 behind it: equal parts of the units, each of which runs through the images. Workers have their share of each part. */
+  /** u16: the operation; the u16 behind it: into how many equal parts the units go. Workers have their share of each part. */
   Op = 0,
   /** The number of independent units of work. It depends on shapes alone, never on the number of workers. */
   Units = 1,
@@ -22,6 +22,12 @@ export enum Rec {
   Words = 64,
   /** Bytes of a record. */
   Bytes = 256,
+}
+
+/** How many of its units of a record a worker has begun, u32: one for each worker. */
+export enum Counter {
+  /** From one to the next: a cache line. */
+  Bytes = 64,
 }
 
 /** Byte offsets in the control block, the first bytes of memory. Words that workers write sit on their own 64-byte lines. */

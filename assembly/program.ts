@@ -18,15 +18,12 @@ import { neuron } from './neuron'
 import { neuronBackwardRate } from './neuron-rate'
 import { neuronBackwardTime } from './neuron-time'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce, normEvaluate, normFinish, normStatistics } from './norm'
-import { Control, Fault, Op, Rec } from './opcodes'
+import { Control, Counter, Fault, Op, Rec } from './opcodes'
 import { sgd } from './optimizer'
 import { spikeLists } from './spike-lists'
 import { spikeConv, spikeForward } from './spikes'
 import { weightStandardise, weightStandardiseBackward } from './standardise'
 import { winogradInputGradient, winogradInputTransform, winogradKernelTransform, winogradWeightGradient, winogradWeightTransform } from './winograd'
-
-/** Each worker counts its units on a cache line of its own. */
-const COUNTER_BYTES: usize = 64
 
 /** Runs one unit of a record. */
 export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -126,8 +123,8 @@ function share(units: i32, worker: i32, workers: i32): i32 {
 }
 
 /**
- * Units are the workers' in equal shares, each in one piece: the first worker has the first images in most records, and finds what it wrote in its own cache.
- * Who is done with its own takes from the next one's.
+ * Units are the workers' in equal shares, each in one piece (of each group of units): the first worker has the first images in most records, and finds what it
+ * wrote in its own cache. Who is done with its own takes from the next one's.
  */
 function runRecord(rec: usize, t: i32, counters: usize, worker: i32, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
   const units = load<i32>(rec, Rec.Units << 2)
@@ -142,7 +139,7 @@ function runRecord(rec: usize, t: i32, counters: usize, worker: i32, workers: i3
     for (let left = workers; left; left--) {
       const first = share(inGroup, owner, workers)
       const count = share(inGroup, owner + 1, workers) - first
-      const counter = counters + <usize>owner * COUNTER_BYTES
+      const counter = counters + <usize>owner * Counter.Bytes
       for (;;) {
         const taken = atomic.add<i32>(counter, 1)
         if (taken >= count * groups) break
@@ -158,13 +155,13 @@ function runRecord(rec: usize, t: i32, counters: usize, worker: i32, workers: i3
 }
 
 /**
- * Waits until all workers have arrived. The last one resets the record's counter while nobody reads it, then opens the barrier by moving the epoch, whose
+ * Waits until all workers have arrived. The last one resets the counters while nobody reads them, then opens the barrier by moving the epoch, whose
  * sequentially consistent store makes all work before it visible. A poison word ends the wait with an error, and so does the time-out.
  */
 function barrier(counters: usize, workers: i32, spins: i32, timeout: i32): i32 {
   const epoch = atomic.load<i32>(Control.Epoch)
   if (atomic.add<i32>(Control.Arrived, 1) == workers - 1) {
-    for (let i = 0; i < workers; i++) store<i32>(counters + <usize>i * COUNTER_BYTES, 0)
+    for (let i = 0; i < workers; i++) store<i32>(counters + <usize>i * Counter.Bytes, 0)
     atomic.store<i32>(Control.Arrived, 0)
     atomic.store<i32>(Control.Epoch, epoch + 1)
     atomic.notify(Control.Epoch, -1)

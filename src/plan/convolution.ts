@@ -6,15 +6,7 @@ import { blockWidth, storedChannels, weightRows } from './layout.js'
 import { type ListGradientShape, listGradientPays, listGradientPlan } from './list-gradient-geometry.js'
 import { type NarrowShape, narrowForwardPays, narrowGradientPays, narrowPlan } from './narrow-geometry.js'
 import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
-import {
-  spikeBlocksPerUnit,
-  spikeForwardGeometry,
-  spikeListBytes,
-  spikeListsFit,
-  spikePasses,
-  usesPairLists,
-  usesWeightedLists,
-} from './spike-geometry.js'
+import { spikeForwardGeometry, spikeListsFit, spikePasses } from './spike-geometry.js'
 import type { Expression, FloatTensor, Pool, Shape, SpikeTensor, Term } from './tensors.js'
 import { noPool, samePool } from './tensors.js'
 import { type WinogradPlan, winogradApplies, winogradInputPlan, winogradPays, winogradWeightPlan } from './winograd-geometry.js'
@@ -207,6 +199,7 @@ export function emitSpikes(
   }
   const rowWise = spikeForwardGeometry(shape)
   const passes = spikePasses(shape)
+  const { listBytes, pairLists, weightedLists, blocksPerUnit } = passes[0].geometry
   const units = rowWise?.momentSlots ?? passes.reduce((sum, { geometry }) => sum + geometry.momentSlots, 0)
   const slotBytes = 4 * g.outC * 4
   const moments = withMoments ? b.buffer(`${name} moments`, units * slotBytes) : undefined
@@ -228,10 +221,10 @@ export function emitSpikes(
     [ConvWord.PoolStrideW]: pool.stride[1],
     [ConvWord.PoolPadH]: pool.padding[0],
     [ConvWord.PoolPadW]: pool.padding[1],
-    [ConvWord.ListBytes]: spikeListBytes(shape),
-    [ConvWord.PairLists]: usesPairLists(shape) ? 1 : 0,
-    [ConvWord.WeightedLists]: usesWeightedLists(shape) ? 1 : 0,
-    [ConvWord.BlocksPerUnit]: spikeBlocksPerUnit(shape),
+    [ConvWord.ListBytes]: listBytes,
+    [ConvWord.PairLists]: pairLists ? 1 : 0,
+    [ConvWord.WeightedLists]: weightedLists ? 1 : 0,
+    [ConvWord.BlocksPerUnit]: blocksPerUnit,
   }
   const groups = Array.from({ length: Math.ceil(steps / 4) }, (_, group) => ({ ...words, [ConvWord.Group]: group }))
   if (rowWise) {

@@ -5,11 +5,10 @@ export interface ImageGroup {
   images: number
 }
 
-/** Groups of nearly equal size within the budget, or of one image each; the first is the largest. */
+/** As few groups as the budget allows, with sizes that differ by one image at most; groups of one image may exceed it. The first is as large as any. */
 export function splitImages(images: number, imageBytes: number, budgetBytes: number): ImageGroup[] {
   const most = Math.max(1, Math.floor(budgetBytes / imageBytes))
-  const size = Math.ceil(images / Math.ceil(images / most))
-  const groups: ImageGroup[] = []
-  for (let firstImage = 0; firstImage < images; firstImage += size) groups.push({ firstImage, images: Math.min(size, images - firstImage) })
-  return groups
+  const count = Math.ceil(images / most)
+  const start = (group: number): number => Math.ceil((images * group) / count)
+  return Array.from({ length: count }, (_, group) => ({ firstImage: start(group), images: start(group + 1) - start(group) }))
 }

@@ -1,6 +1,6 @@
 /** A program while it is planned: buffers with a purpose and a lifetime, records that read and write them, sections that repeat. */
 
-import { type Op, Rec } from '../../assembly/opcodes.js'
+import { Counter, Op, Rec } from '../../assembly/opcodes.js'
 
 /** What memory is for, as `model.summary()` groups it. */
 export type Purpose = 'parameters' | 'gradients' | 'optimizer' | 'statistics' | 'input' | 'kept' | 'scratch'
@@ -46,7 +46,7 @@ export type Condition = 'always' | 'stepMask' | Reference
 export interface PlannedRecord {
   readonly op: Op
   readonly units: number
-  /** Equal parts of the units, each of which runs through the images: workers have their share of each. */
+  /** Equal parts of the units, each of which runs through the images (or whatever the units are): workers have their share of each. */
   readonly groups: number
   readonly words: Words
   /** Index into the graph's nodes, for messages. */
@@ -142,6 +142,7 @@ export class ProgramBuilder {
 
   /** @param scratch bytes for each worker */
   emit(op: Op, units: number, words: Words, scratch = 0, groups = 1): void {
+    if (units % groups !== 0 || groups > 0xffff) throw new Error(`${Op[op]}: ${units} units cannot be ${groups} equal groups`)
     for (const buffer of buffersOf(words)) this.touch(buffer)
     if (typeof this.condition === 'object') this.touch(this.condition.buffer)
     this.clock++
@@ -155,7 +156,7 @@ export class ProgramBuilder {
   }
 }
 
-/** Bytes of the constants (tables, data) of all records and of the programs themselves, each aligned to 64 bytes. */
+/** Programs, the workers' counters, and the constants (tables, data) of all records, each aligned to 64 bytes. */
 export interface Encoded {
   /** Bytes to write at the base address. */
   readonly bytes: Uint8Array
@@ -202,7 +203,7 @@ export function encode(programs: readonly PlannedProgram[], workers: number, bas
     const view = new DataView(header.buffer)
     addresses.push(reserve(header))
     view.setUint32(0, program.sections.length, true)
-    view.setUint32(4, reserve(new Uint8Array(workers * 64)), true)
+    view.setUint32(4, reserve(new Uint8Array(workers * Counter.Bytes)), true)
     let index = 0
     program.sections.forEach((section, i) => {
       const records = new Uint8Array(Math.max(1, section.records.length) * Rec.Bytes)

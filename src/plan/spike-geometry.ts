@@ -28,7 +28,7 @@ export interface SpikeShape {
   poolKernelW: number
 }
 
-/** What the planner allocates and writes into the records of one group of steps. */
+/** What the planner allocates and writes into the records of one group of steps. Words that both ways to run a layer need do not depend on the images. */
 export interface SpikeGeometry {
   /** Word PairLists. */
   pairLists: boolean
@@ -78,7 +78,7 @@ export interface SpikeForwardGeometry {
 /** Bytes of the lists of a pass, if it has more than one image. */
 const MAX_LIST_BYTES = 16 * 2 ** 20
 
-/** Units that a record should have: four for each of 16 workers. */
+/** Units that a record of the whole batch should have: four for each of 16 workers. */
 const WANTED_UNITS = 64
 /** Pixels for which it pays to bring a block of the weight into the cache. */
 const MIN_PIXELS_PER_UNIT = 16
@@ -93,11 +93,14 @@ const MAX_PAIR_ENTRIES = 320
 const MAX_PAIRED_ROWS = 1600
 
 /**
- * Bytes of a weight up to which units of rows, each of which reads all of it, are as fast as units of blocks: with the lists of a unit it should fit the second-level
- * cache. Below LEAST_FORWARD_UNITS of them there is too little for several workers.
+ * Bytes of a weight up to which units of rows, each of which reads all of it, are as fast as units of blocks: with the lists of a unit, of which about a third is
+ * in use, it should fit the second-level cache. With fewer than LEAST_FORWARD_UNITS units there is too little for several workers.
  */
 const MAX_FORWARD_WEIGHT = 640 * 1024
+const MAX_FORWARD_LISTS = 384 * 1024
 const LEAST_FORWARD_UNITS = 16
+/** Slots of moments of fewer pixels take too much memory and time. */
+const LEAST_MOMENT_PIXELS = 16
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
@@ -176,9 +179,12 @@ export function spikeConvScratchBytes(blockWidth: number, blocksPerUnit: number)
  */
 export function spikeRowsPerUnit(shape: SpikeShape): number {
   const rows = shape.images * shape.outH
+  return Math.min(rows, Math.max(worthwhileRows(shape), Math.ceil(rows / WANTED_UNITS)))
+}
+
+function worthwhileRows(shape: SpikeShape): number {
   const shared = Math.max(0, shape.kernelH - shape.strideH)
-  const worthwhile = Math.min(shape.outH, Math.ceil((2 * shared) / shape.strideH))
-  return Math.min(rows, Math.max(1, worthwhile, Math.ceil(rows / WANTED_UNITS)))
+  return Math.max(1, Math.min(shape.outH, Math.ceil((2 * shared) / shape.strideH)))
 }
 
 /** Groups of blocks that units of SpikeConv share. */
@@ -221,7 +227,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
   }
 }
 
-/** Passes of Op.SpikeLists and Op.SpikeConv over the images, as equal as can be, the first the largest. */
+/** Passes of Op.SpikeLists and Op.SpikeConv over the images; the first is as large as any. */
 export function spikePasses(shape: SpikeShape): SpikePass[] {
   const imageBytes = shape.outH * shape.outW * spikeListBytes(shape)
   return splitImages(shape.images, imageBytes, MAX_LIST_BYTES).map(({ firstImage, images }) => {
@@ -243,14 +249,25 @@ export function spikeForwardScratchBytes(shape: SpikeShape, rowsPerUnit: number,
   return spikeListsScratchBytes(shape) + sums + rowsPerUnit * shape.outW * (64 + spikeListBytes(shape))
 }
 
+/** Rows of a unit of SpikeForward: few enough that their lists stay in the cache, and those near that number which have the largest slots of moments. */
+function forwardRowsPerUnit(shape: SpikeShape): number {
+  const least = worthwhileRows(shape)
+  const fitting = Math.floor(MAX_FORWARD_LISTS / (shape.outW * (64 + spikeListBytes(shape))))
+  const most = Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape)))
+  const slot = (rows: number): number => divisorUpTo(MOMENT_PIXELS, rows * shape.outW)
+  let best = most
+  for (let rows = most - 1; rows >= Math.max(least, most / 2); rows--) if (slot(rows) > slot(best)) best = rows
+  return best
+}
+
 /** What SpikeForward needs; undefined where the two operations are better. */
 export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | undefined {
   const rows = shape.images * shape.outH
-  const rowsPerUnit = spikeRowsPerUnit(shape)
+  const rowsPerUnit = forwardRowsPerUnit(shape)
   const units = Math.ceil(rows / rowsPerUnit)
   const momentPixels = divisorUpTo(MOMENT_PIXELS, rowsPerUnit * shape.outW)
   const weightBytes = fieldInputs(shape) * shape.outC * 4
-  if (weightBytes > MAX_FORWARD_WEIGHT || units < LEAST_FORWARD_UNITS || momentPixels < MIN_PIXELS_PER_UNIT) return undefined
+  if (weightBytes > MAX_FORWARD_WEIGHT || units < LEAST_FORWARD_UNITS || momentPixels < LEAST_MOMENT_PIXELS) return undefined
   return {
     rowsPerUnit,
     units,

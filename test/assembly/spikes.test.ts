@@ -503,6 +503,10 @@ test('spikeForwardGeometry: whole slots of moments, and only where the weight is
     assert.ok(geometry.units * geometry.rowsPerUnit >= images * inH && (geometry.units - 1) * geometry.rowsPerUnit < images * inH)
     assert.is(geometry.momentSlots, Math.ceil((images * inH * inW) / geometry.momentPixels))
   }
+  for (const images of [16, 32, 64, 96])
+    for (const inH of [7, 11, 13, 14, 16]) assert.ok(spikeForwardGeometry(shape({ images, inH, inW: inH })))
+  const scratch = [64, 256, 1024].map((images) => spikeForwardGeometry(shape({ images, poolKernelH: 2, poolKernelW: 2 }))!.scratchBytes)
+  assert.ok(scratch[0]! < 2 ** 21 && scratch[1] === scratch[0] && scratch[2] === scratch[0], `does not grow with the batch: ${scratch}`)
   assert.not.ok(spikeForwardGeometry(shape({ inC: 256, outC: 256 })), 'a large weight')
   assert.not.ok(spikeForwardGeometry(shape({ images: 1 })), 'few rows')
   assert.not.ok(spikeForwardGeometry(shape({ images: 9, inW: 97 })), 'no slots of moments')

@@ -63,6 +63,60 @@ for (const options of cases)
     for (const threads of [2, 3, 4]) expectSameBits(`1 and ${threads} threads`, one, await trainFive({ ...options, threads }))
   })
 
+// Layers with enough rows for SpikeForward, and with lists that take several passes, the last of fewer images; T = 6 has a group of fewer steps.
+for (const [name, images, shape, layers, op, least] of [
+  [
+    'by rows',
+    16,
+    [3, 9, 11],
+    [
+      conv2d(3, 12, 3, { padding: 1 }),
+      batchNorm2d(12),
+      lif(),
+      conv2d(12, 20, 3, { padding: 1 }),
+      batchNorm2d(20),
+      lif(),
+      flatten(),
+      linear(1980, 10),
+    ],
+    'SpikeForward',
+    2,
+  ],
+  [
+    'in passes',
+    37,
+    [3, 25, 26],
+    [conv2d(3, 256, 3, { stride: 2 }), batchNorm2d(256), lif(), conv2d(256, 160, 3), batchNorm2d(160), lif(), flatten(), linear(16000, 10)],
+    'SpikeLists',
+    6,
+  ],
+] as const)
+  test(`forward on spikes ${name}: 1, 2 and 3 threads give the same bits, inference those of single images`, async () => {
+    const size = shape.reduce((a, b) => a * b, 1)
+    const states: StateDict[] = []
+    for (const threads of [1, 2, 3]) {
+      const model = await sequential(...layers).compile({ input: shape, batchSize: images, timeSteps: 6, seed: 3, threads })
+      for (let step = 0; step < 2; step++) await model.trainStep(uniform(images * size, 2, 200 + step), labels(images, 10, step))
+      states.push(model.stateDict())
+      if (threads === 1) {
+        const records = (await model.profile(1)).filter((record) => record.op === op)
+        assert.ok(records.length >= least, `${records.length} records of ${op}`)
+        // Image by image there is one pass, and lists are written out: the same sums in the same order.
+        await model.loadStateDict(states[0])
+        const x = uniform(images * size, 2, 300)
+        const { logits } = await model.predict(x)
+        const single = await sequential(...layers).compile({ input: shape, batchSize: 1, timeSteps: 6, seed: 3, threads: 1 })
+        await single.loadStateDict(states[0])
+        for (let i = 0; i < images; i++)
+          assert.equal((await single.predict(x.slice(i * size, (i + 1) * size))).logits, logits.slice(i * 10, (i + 1) * 10), `image ${i}`)
+        await single.dispose()
+      }
+      await model.dispose()
+    }
+    expectSameBits('1 and 2 threads', states[0], states[1])
+    expectSameBits('1 and 3 threads', states[0], states[2])
+  })
+
 test('the same seed gives the same bits, another seed others, in every weight matrix', async () => {
   const first = await trainFive({ threads: 2 })
   expectSameBits('two runs', first, await trainFive({ threads: 2 }))
