@@ -19,17 +19,33 @@ const MC: i32 = 130
 /** Scratch of one 5×8 tile, whole cache lines. */
 export const EDGE_BYTES: usize = 192
 
-/** c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]: for panels whose rows come in whole vectors, as those of a weight's gradient. */
+/** c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]: for panels whose rows come in whole vectors, as those of a weight's gradient. In the form of `micro`. */
 export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
   const d1 = c + ldc
   const d2 = d1 + ldc
   const d3 = d2 + ldc
   let c00 = v128.load(c), c01 = v128.load(c, 16), c10 = v128.load(d1), c11 = v128.load(d1, 16)
   let c20 = v128.load(d2), c21 = v128.load(d2, 16), c30 = v128.load(d3), c31 = v128.load(d3, 16)
-  do {
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(a)
+  let b0 = v128.load(b)
+  let b1 = v128.load(b, 16)
+  let s = v128.load32_splat(a)
+  c00 = f32x4.add(c00, f32x4.mul(s, b0))
+  c01 = f32x4.add(c01, f32x4.mul(s, b1))
+  s = v128.load32_splat(a, 4)
+  c10 = f32x4.add(c10, f32x4.mul(s, b0))
+  c11 = f32x4.add(c11, f32x4.mul(s, b1))
+  s = v128.load32_splat(a, 8)
+  c20 = f32x4.add(c20, f32x4.mul(s, b0))
+  c21 = f32x4.add(c21, f32x4.mul(s, b1))
+  s = v128.load32_splat(a, 12)
+  c30 = f32x4.add(c30, f32x4.mul(s, b0))
+  c31 = f32x4.add(c31, f32x4.mul(s, b1))
+  for (let left = k - 1; left > 0; left--) {
+    a += 16
+    b += ldb
+    b0 = v128.load(b)
+    b1 = v128.load(b, 16)
+    s = v128.load32_splat(a)
     c00 = f32x4.add(c00, f32x4.mul(s, b0))
     c01 = f32x4.add(c01, f32x4.mul(s, b1))
     s = v128.load32_splat(a, 4)
@@ -41,9 +57,7 @@ export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k
     s = v128.load32_splat(a, 12)
     c30 = f32x4.add(c30, f32x4.mul(s, b0))
     c31 = f32x4.add(c31, f32x4.mul(s, b1))
-    a += 16
-    b += ldb
-  } while (--k)
+  }
   v128.store(c, c00)
   v128.store(c, c01, 16)
   v128.store(d1, c10)
@@ -56,14 +70,34 @@ export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k
 
 /**
  * c[5][8] = Σ_k a[k][0..4]ᵀ b[k][0..7], a packed to 20 bytes a step, ldb bytes between steps of b. Five rows use two loads for ten products where four rows need
- * them for eight, which gains a tenth. The form of the loop matters: V8 unrolls others and spills the sums.
+ * them for eight, which gains a tenth. The form of the loop matters: V8 unrolls others and spills the sums. The first step
+ * stands ahead of it, because V8 adds the offset of a splatting load (unlike that of others) to an address of its own, and keeps that in a register only when it has a use outside the
+ * loop: 1.07 times as fast on a core that starts six instructions a cycle. k ≥ 1.
  */
 export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
-  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00, c40 = c00, c41 = c00
-  for (let left = k; left > 0; left--) {
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(a)
+  let b0 = v128.load(b)
+  let b1 = v128.load(b, 16)
+  let s = v128.load32_splat(a)
+  let c00 = f32x4.mul(s, b0)
+  let c01 = f32x4.mul(s, b1)
+  s = v128.load32_splat(a, 4)
+  let c10 = f32x4.mul(s, b0)
+  let c11 = f32x4.mul(s, b1)
+  s = v128.load32_splat(a, 8)
+  let c20 = f32x4.mul(s, b0)
+  let c21 = f32x4.mul(s, b1)
+  s = v128.load32_splat(a, 12)
+  let c30 = f32x4.mul(s, b0)
+  let c31 = f32x4.mul(s, b1)
+  s = v128.load32_splat(a, 16)
+  let c40 = f32x4.mul(s, b0)
+  let c41 = f32x4.mul(s, b1)
+  for (let left = k - 1; left > 0; left--) {
+    a += 20
+    b += ldb
+    b0 = v128.load(b)
+    b1 = v128.load(b, 16)
+    s = v128.load32_splat(a)
     c00 = f32x4.add(c00, f32x4.mul(s, b0))
     c01 = f32x4.add(c01, f32x4.mul(s, b1))
     s = v128.load32_splat(a, 4)
@@ -78,8 +112,6 @@ export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i
     s = v128.load32_splat(a, 16)
     c40 = f32x4.add(c40, f32x4.mul(s, b0))
     c41 = f32x4.add(c41, f32x4.mul(s, b1))
-    a += 20
-    b += ldb
   }
   v128.store(c, c00)
   v128.store(c, c01, 16)
@@ -97,18 +129,23 @@ export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i
   v128.store(c, c41, 16)
 }
 
-/** c[5][4] = Σ_k a[k][0..4]ᵀ b[k][0..3], rows of c 32 bytes apart: for tensors of 4 channels. */
+/** c[5][4] = Σ_k a[k][0..4]ᵀ b[k][0..3], rows of c 32 bytes apart: for tensors of 4 channels. In the form of `micro`. */
 export function microNarrow(c: usize, a: usize, b: usize, ldb: usize, k: i32): void {
-  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0
-  for (let left = k; left > 0; left--) {
-    const b0 = v128.load(b)
+  let b0 = v128.load(b)
+  let c0 = f32x4.mul(v128.load32_splat(a), b0)
+  let c1 = f32x4.mul(v128.load32_splat(a, 4), b0)
+  let c2 = f32x4.mul(v128.load32_splat(a, 8), b0)
+  let c3 = f32x4.mul(v128.load32_splat(a, 12), b0)
+  let c4 = f32x4.mul(v128.load32_splat(a, 16), b0)
+  for (let left = k - 1; left > 0; left--) {
+    a += 20
+    b += ldb
+    b0 = v128.load(b)
     c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a), b0))
     c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a, 4), b0))
     c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a, 8), b0))
     c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a, 12), b0))
     c4 = f32x4.add(c4, f32x4.mul(v128.load32_splat(a, 16), b0))
-    a += 20
-    b += ldb
   }
   v128.store(c, c0)
   v128.store(c, c1, 32)

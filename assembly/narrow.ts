@@ -208,11 +208,31 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
 /** c[5][8] = start[8] + Σ_k (float at taps[k] + x + 4·row) · b[k][0..7], ldb bytes between steps of b. In the form of `micro`, for its reason. */
 export function narrowTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize, ldb: usize, start: usize, k: i32): void {
   let c00 = v128.load(start), c01 = v128.load(start, 16), c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01, c40 = c00, c41 = c01
-  for (let left = k; left > 0; left--) {
-    const a = <usize>load<u32>(taps) + x
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(a)
+  let a = <usize>load<u32>(taps) + x
+  let b0 = v128.load(b)
+  let b1 = v128.load(b, 16)
+  let s = v128.load32_splat(a)
+  c00 = f32x4.add(c00, f32x4.mul(s, b0))
+  c01 = f32x4.add(c01, f32x4.mul(s, b1))
+  s = v128.load32_splat(a, 4)
+  c10 = f32x4.add(c10, f32x4.mul(s, b0))
+  c11 = f32x4.add(c11, f32x4.mul(s, b1))
+  s = v128.load32_splat(a, 8)
+  c20 = f32x4.add(c20, f32x4.mul(s, b0))
+  c21 = f32x4.add(c21, f32x4.mul(s, b1))
+  s = v128.load32_splat(a, 12)
+  c30 = f32x4.add(c30, f32x4.mul(s, b0))
+  c31 = f32x4.add(c31, f32x4.mul(s, b1))
+  s = v128.load32_splat(a, 16)
+  c40 = f32x4.add(c40, f32x4.mul(s, b0))
+  c41 = f32x4.add(c41, f32x4.mul(s, b1))
+  for (let left = k - 1; left > 0; left--) {
+    taps += 4
+    b += ldb
+    a = <usize>load<u32>(taps) + x
+    b0 = v128.load(b)
+    b1 = v128.load(b, 16)
+    s = v128.load32_splat(a)
     c00 = f32x4.add(c00, f32x4.mul(s, b0))
     c01 = f32x4.add(c01, f32x4.mul(s, b1))
     s = v128.load32_splat(a, 4)
@@ -227,8 +247,6 @@ export function narrowTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize
     s = v128.load32_splat(a, 16)
     c40 = f32x4.add(c40, f32x4.mul(s, b0))
     c41 = f32x4.add(c41, f32x4.mul(s, b1))
-    taps += 4
-    b += ldb
   }
   v128.store(c, c00)
   v128.store(c, c01, 16)
