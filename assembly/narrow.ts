@@ -226,7 +226,8 @@ export function narrowTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize
   s = v128.load32_splat(a, 16)
   c40 = f32x4.add(c40, f32x4.mul(s, b0))
   c41 = f32x4.add(c41, f32x4.mul(s, b1))
-  for (let left = k - 1; left > 0; left--) {
+  const last = taps + (<usize>(k - 1) << 2)
+  while (taps != last) {
     taps += 4
     b += ldb
     a = <usize>load<u32>(taps) + x

@@ -394,7 +394,8 @@ function product<Layout>(c: usize, ldc: usize, a: usize, step: usize, b: usize, 
     s = v128.load32_splat(p, 3 * row)
     let c30 = f32x4.mul(s, b0)
     let c31 = f32x4.mul(s, b1)
-    for (let left = k - 1; left > 0; left--) {
+    const last = p + <usize>(k - 1) * step
+    while (p != last) {
       p += step
       q += ldb
       b0 = v128.load(q)
