@@ -202,33 +202,40 @@ export function packRows(dst: usize, p0: usize, p1: usize, p2: usize, p3: usize,
   }
 }
 
-/** dst[k][5] = k × `rows` (1–5) elements, strides rs between rows and cs between k. What stands behind fewer rows is any row: no one reads what comes of it. */
-function packPanelA(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32): void {
+/**
+ * Panels [k][5] of `rows` rows of A, one behind the other; strides rs between rows and cs between k. What stands behind the last row is a row again, or
+ * zeros: no one reads what comes of it.
+ */
+function packA(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32): void {
+  const panel = <usize>k * 20
   if (cs == 4) {
     const last = src + <usize>(rows - 1) * rs
-    packRows(dst, src, min(src + rs, last), min(src + 2 * rs, last), min(src + 3 * rs, last), min(src + 4 * rs, last), k)
+    for (; src <= last; src += 5 * rs) {
+      packRows(dst, src, min(src + rs, last), min(src + 2 * rs, last), min(src + 3 * rs, last), min(src + 4 * rs, last), k)
+      dst += panel
+    }
     return
   }
-  // Contiguous rows are copied whole, fewer rows with what lies behind them, where that is some of the next k.
-  const whole = rs == 4 ? (rows == MR ? k : max(0, k - 1 - 20 / <i32>cs)) : 0
-  copyFives(dst, src, cs, whole)
-  dst += <usize>whole * 20
-  src += <usize>whole * cs
-  for (let left = k - whole; left > 0; left--) {
-    for (let i: usize = 0; i < <usize>MR; i++) store<f32>(dst + (i << 2), load<f32>(src + min(i, <usize>(rows - 1)) * rs))
+  const whole = rows / MR
+  const up = (rows + MR - 1) / MR * MR
+  for (let p = 0; p < k; p++) {
+    if (rs == 4) spreadFives(dst, panel, src, whole)
+    else for (let i = 0; i < whole * MR; i++) store<f32>(dst + <usize>(i / MR) * panel + <usize>(i % MR << 2), load<f32>(src + <usize>i * rs))
+    const edge = dst + <usize>whole * panel
+    for (let i = whole * MR; i < up; i++) store<f32>(edge + <usize>(i - whole * MR << 2), i < rows ? load<f32>(src + <usize>i * rs) : 0)
     src += cs
     dst += 20
   }
 }
 
-/** dst[count][5] = five floats at src, then at every `step` bytes behind it. */
-export function copyFives(dst: usize, src: usize, step: usize, count: i32): void {
-  const end = dst + <usize>count * 20
-  while (dst != end) {
+/** Fives of contiguous floats to places `step` bytes apart. */
+export function spreadFives(dst: usize, step: usize, src: usize, count: i32): void {
+  const end = src + <usize>count * 20
+  while (src != end) {
     v128.store(dst, v128.load(src))
     store<f32>(dst, load<f32>(src, 16), 16)
-    src += step
-    dst += 20
+    src += 20
+    dst += step
   }
 }
 
@@ -295,8 +302,7 @@ function product(c: usize, a: usize, ars: usize, acs: usize, b: usize, brs: usiz
       packPanel8(pb + <usize>(j * kc * 4), b + <usize>k0 * brs + <usize>j * bcs, brs, bcs, min(NR, n - j), kc)
     for (let i0 = 0; i0 < m; i0 += MC) {
       const mc = min(MC, m - i0)
-      for (let i = 0; i < mc; i += MR)
-        packPanelA(pa + <usize>(i * kc * 4), a + <usize>(i0 + i) * ars + <usize>k0 * acs, ars, acs, min(MR, mc - i), kc)
+      packA(pa, a + <usize>i0 * ars + <usize>k0 * acs, ars, acs, mc, kc)
       for (let j = 0; j < n; j += NR) {
         const panel = pb + <usize>(j * kc * 4)
         const columns = min(NR, n - j)
