@@ -11,7 +11,7 @@
 
 import { check } from './check'
 import { inputOf, storeGradient } from './conv'
-import { EDGE_BYTES } from './matmul'
+import { EDGE_BYTES, tile } from './matmul'
 import { ConvWord } from './opcodes'
 import { address, word } from './record'
 
@@ -205,64 +205,9 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
   }
 }
 
-/** c[5][8] = start[8] + Σ_k (float at taps[k] + x + 4·row) · b[k][0..7], ldb bytes between steps of b. In the form of `micro`, for its reason. */
+/** c[5][8] = start[8] + Σ_k (float at taps[k] + x + 4·row) · b[k][0..7], ldb bytes between steps of b. */
 export function narrowTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize, ldb: usize, start: usize, k: i32): void {
-  let c00 = v128.load(start), c01 = v128.load(start, 16), c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01, c40 = c00, c41 = c01
-  let a = <usize>load<u32>(taps) + x
-  let b0 = v128.load(b)
-  let b1 = v128.load(b, 16)
-  let s = v128.load32_splat(a)
-  c00 = f32x4.add(c00, f32x4.mul(s, b0))
-  c01 = f32x4.add(c01, f32x4.mul(s, b1))
-  s = v128.load32_splat(a, 4)
-  c10 = f32x4.add(c10, f32x4.mul(s, b0))
-  c11 = f32x4.add(c11, f32x4.mul(s, b1))
-  s = v128.load32_splat(a, 8)
-  c20 = f32x4.add(c20, f32x4.mul(s, b0))
-  c21 = f32x4.add(c21, f32x4.mul(s, b1))
-  s = v128.load32_splat(a, 12)
-  c30 = f32x4.add(c30, f32x4.mul(s, b0))
-  c31 = f32x4.add(c31, f32x4.mul(s, b1))
-  s = v128.load32_splat(a, 16)
-  c40 = f32x4.add(c40, f32x4.mul(s, b0))
-  c41 = f32x4.add(c41, f32x4.mul(s, b1))
-  const last = taps + (<usize>(k - 1) << 2)
-  while (taps != last) {
-    taps += 4
-    b += ldb
-    a = <usize>load<u32>(taps) + x
-    b0 = v128.load(b)
-    b1 = v128.load(b, 16)
-    s = v128.load32_splat(a)
-    c00 = f32x4.add(c00, f32x4.mul(s, b0))
-    c01 = f32x4.add(c01, f32x4.mul(s, b1))
-    s = v128.load32_splat(a, 4)
-    c10 = f32x4.add(c10, f32x4.mul(s, b0))
-    c11 = f32x4.add(c11, f32x4.mul(s, b1))
-    s = v128.load32_splat(a, 8)
-    c20 = f32x4.add(c20, f32x4.mul(s, b0))
-    c21 = f32x4.add(c21, f32x4.mul(s, b1))
-    s = v128.load32_splat(a, 12)
-    c30 = f32x4.add(c30, f32x4.mul(s, b0))
-    c31 = f32x4.add(c31, f32x4.mul(s, b1))
-    s = v128.load32_splat(a, 16)
-    c40 = f32x4.add(c40, f32x4.mul(s, b0))
-    c41 = f32x4.add(c41, f32x4.mul(s, b1))
-  }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  c += ldc
-  v128.store(c, c10)
-  v128.store(c, c11, 16)
-  c += ldc
-  v128.store(c, c20)
-  v128.store(c, c21, 16)
-  c += ldc
-  v128.store(c, c30)
-  v128.store(c, c31, 16)
-  c += ldc
-  v128.store(c, c40)
-  v128.store(c, c41, 16)
+  tile(true, c, ldc, taps, x, b, ldb, start, k)
 }
 
 /**

@@ -371,7 +371,7 @@ function madd(sum: v128, a: v128, b: v128): v128 {
 /**
  * c[i][8] = Σ_k a(i, k) b[k][8], with `add` +=, for i = 0 … `count`, rounded up to a multiple of 4. a(i, k) is `step` bytes behind a(i, k − 1), and 4
  * (Layout: u32) or CHUNK_BYTES (u64) behind a(i − 1, k), which the compiler must know; rows of b are `ldb` bytes apart, those of c `ldc`. Four rows at a
- * time: V8 keeps these eight sums in registers. The first step stands ahead of the loop as in `micro`. The loop over rows stands here because calls cost a twentieth.
+ * time: V8 keeps these eight sums in registers. Pointers move at the top of the loop, as in matmul.ts. The loop over rows stands here because calls cost a twentieth.
  */
 // @ts-ignore: decorator
 @inline
@@ -380,27 +380,16 @@ function product<Layout>(c: usize, ldc: usize, a: usize, step: usize, b: usize, 
   for (; count > 0; count -= 4) {
     let p = a
     let q = b
-    let b0 = v128.load(q)
-    let b1 = v128.load(q, 16)
-    let s = v128.load32_splat(p)
-    let c00 = f32x4.mul(s, b0)
-    let c01 = f32x4.mul(s, b1)
-    s = v128.load32_splat(p, row)
-    let c10 = f32x4.mul(s, b0)
-    let c11 = f32x4.mul(s, b1)
-    s = v128.load32_splat(p, 2 * row)
-    let c20 = f32x4.mul(s, b0)
-    let c21 = f32x4.mul(s, b1)
-    s = v128.load32_splat(p, 3 * row)
-    let c30 = f32x4.mul(s, b0)
-    let c31 = f32x4.mul(s, b1)
-    const last = p + <usize>(k - 1) * step
+    let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+    p -= step
+    q -= ldb
+    const last = p + <usize>k * step
     while (p != last) {
       p += step
       q += ldb
-      b0 = v128.load(q)
-      b1 = v128.load(q, 16)
-      s = v128.load32_splat(p)
+      const b0 = v128.load(q)
+      const b1 = v128.load(q, 16)
+      let s = v128.load32_splat(p)
       c00 = madd(c00, s, b0)
       c01 = madd(c01, s, b1)
       s = v128.load32_splat(p, row)
