@@ -230,6 +230,19 @@ function neuronCases(): NeuronCase[] {
   return cases
 }
 
+/** Words of a record for one pixel and up to 8 steps, with buffers for what it writes. */
+const onePixel = (engine: TestEngine, T: number, C: number): Words => ({
+  [NeuronWord.Masks]: engine.alloc(C),
+  [NeuronWord.PlaneBytes]: C,
+  [NeuronWord.Counts]: engine.alloc(C),
+  [NeuronWord.CountPartials]: engine.alloc(4),
+  [NeuronWord.Pixels]: 1,
+  [NeuronWord.C]: C,
+  [NeuronWord.PixelsPerUnit]: 1,
+  [NeuronWord.T]: T,
+  [NeuronWord.TotalSteps]: T,
+})
+
 for (const variant of variants) {
   for (const name of [
     'lif-leak02-soft-detach',
@@ -363,15 +376,7 @@ for (const variant of variants) {
           engine.run(
             engine.record(Op.Neuron, 1, {
               ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta, hard, detach: true, kind, alpha }),
-              [NeuronWord.Masks]: engine.alloc(C),
-              [NeuronWord.PlaneBytes]: C,
-              [NeuronWord.Counts]: engine.alloc(C),
-              [NeuronWord.CountPartials]: engine.alloc(4),
-              [NeuronWord.Pixels]: 1,
-              [NeuronWord.C]: C,
-              [NeuronWord.PixelsPerUnit]: 1,
-              [NeuronWord.T]: 1,
-              [NeuronWord.TotalSteps]: 1,
+              ...onePixel(engine, 1, C),
               [NeuronWord.A]: engine.putFloats(x),
               [NeuronWord.V]: engine.alloc(C * 4),
               [NeuronWord.SurrogateOut]: h,
@@ -408,15 +413,7 @@ for (const variant of variants) {
         engine.run(
           engine.record(Op.Neuron, 1, {
             ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta, hard, detach: true, kind, alpha: 2 }),
-            [NeuronWord.Masks]: engine.alloc(C),
-            [NeuronWord.PlaneBytes]: C,
-            [NeuronWord.Counts]: engine.alloc(C),
-            [NeuronWord.CountPartials]: engine.alloc(4),
-            [NeuronWord.Pixels]: 1,
-            [NeuronWord.C]: C,
-            [NeuronWord.PixelsPerUnit]: 1,
-            [NeuronWord.T]: T,
-            [NeuronWord.TotalSteps]: T,
+            ...onePixel(engine, T, C),
             [NeuronWord.A]: engine.putFloats(currents),
             [NeuronWord.Eligibility]: eligibility,
           }),
