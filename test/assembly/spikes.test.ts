@@ -335,6 +335,11 @@ function checkRowWise(engine: TestEngine, c: Case, g: SpikeGeometry, words: Word
       scratch,
     )
   engine.checkGuards(`by rows, ${message}`)
+  // Lists seldom need all of their room, so that guard bytes alone would not show an error in the layout of the scratch.
+  const lists = engine.exports.listScratch(engine.record(Op.SpikeForward, 1, words))
+  const sums = Math.ceil((17 * 4 * c.blockWidth * g.blocksPerUnit) / 64) * 64
+  const rows = g.rowsPerUnit * c.outW * (64 + g.listBytes)
+  assert.is(spikeForwardScratchBytes(c, g.rowsPerUnit, g.blocksPerUnit), lists + sums + rows, `scratch by rows, ${message}`)
   assert.equal(engine.floats(out, expected.length), expected, `by rows, ${message}`)
   if (words[ConvWord.Moments])
     checkMoments(c, { ...g, momentPixels, momentSlots }, expected, engine.floats(moments, momentSlots * 4 * c.outC), `by rows, ${message}`)

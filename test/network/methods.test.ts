@@ -104,6 +104,24 @@ test('ties fire, in training and in inference: what reaches the threshold exactl
       }
 })
 
+test('ties fire behind a normalisation too', async () => {
+  for (const timeSteps of [4, 8])
+    for (const vThreshold of [0.25, 1, 4]) {
+      const inputs = [1, 1 / 2, 1 / 4, 1 / 8].map((fraction) => fraction * vThreshold)
+      const net = sequential(conv2d(4, 4, 1, { bias: false }), batchNorm2d(4), integrateAndFire({ vThreshold }), flatten(), linear(4, 2))
+      const model = await net.compile({ input: [4, 1, 1], timeSteps, batchSize: 1, threads: 1 })
+      const state = model.stateDict()
+      state['0.weight'].data.set([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1])
+      // With ε = 1e-5 the scale is 1: sums are exact.
+      state['1.running_var'].data.fill(1 - 1e-5)
+      await model.loadStateDict(state)
+      await model.predict(Float32Array.from(inputs))
+      const expected = inputs.reduce((sum, x) => sum + Math.floor((x / vThreshold) * timeSteps), 0) / (4 * timeSteps)
+      assert.equal(Object.values(model.firingRates()), [expected], `T = ${timeSteps}, θ = ${vThreshold}`)
+      await model.dispose()
+    }
+})
+
 // Online methods. OTTT's networks: τ = 2, standardised weights, 2.74 behind each neuron.
 
 const ottt = (options: NeuronOptions = { tau: 2 }): Layer[] => [

@@ -1,51 +1,70 @@
 /** How workers share units: each runs once, whatever the numbers of units, groups and workers. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, Op, PoolWord } from '../../assembly/opcodes.js'
+import { Control, Fault, Op, PoolWord } from '../../assembly/opcodes.js'
 import { assignAddresses } from '../../src/plan/memory.js'
 import { type Buffer, encode, encodedSize, f32, ProgramBuilder, ref } from '../../src/plan/program.js'
+import type { EngineExports } from '../../src/runtime/executor.js'
 import { loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
 
 const CHANNELS = 4
 const REPEATS = 6
 
+/** A program that counts how often each unit of many records runs, in memory of its own. */
+function countingProgram(workers: number) {
+  const b = new ProgramBuilder()
+  b.program('count')
+  b.startSection(REPEATS)
+  const cases: { units: number; groups: number; out: Buffer }[] = []
+  const one = b.buffer('one', 100 * CHANNELS * 4, 'scratch', true)
+  for (const groups of [1, 2, 3])
+    for (const units of [32, 0, 1, 2, 3, 4, 7].map((n) => n * groups)) {
+      const out = b.buffer(`${units} in ${groups}`, Math.max(1, units) * CHANNELS * 4, 'scratch', true)
+      // out = 1 at step 0, out + 1 at the others: a unit that ran twice or not at all shows.
+      const words = { [PoolWord.Out]: ref(out), [PoolWord.In]: ref(one), [PoolWord.Factor]: f32(1) }
+      const shape = { [PoolWord.Images]: units, [PoolWord.H]: 1, [PoolWord.W]: 1, [PoolWord.C]: CHANNELS, [PoolWord.PixelsPerUnit]: 1 }
+      b.emit(Op.Trace, units, { ...words, ...shape }, 0, groups)
+      cases.push({ units, groups, out })
+    }
+  const base = Control.Bytes + 64
+  const programAt = Math.ceil(assignAddresses(b.buffers, base) / 64) * 64
+  const scratch = programAt + encodedSize(b.programs, workers)
+  const { bytes, programs } = encode(b.programs, workers, programAt)
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true })
+  assert.ok(scratch + 64 * workers <= memory.buffer.byteLength)
+  new Uint8Array(memory.buffer).set(bytes, programAt)
+  new Float32Array(memory.buffer, one.address, one.bytes / 4).fill(1)
+  const counts = ({ out, units }: (typeof cases)[number]) => new Float32Array(memory.buffer, out.address, units * CHANNELS)
+  return { memory, program: programs[0], scratch, cases, counts }
+}
+
 for (const workers of [2, 3, 5])
   test(`${workers} workers run every unit once`, async () => {
-    const b = new ProgramBuilder()
-    b.program('count')
-    b.startSection(REPEATS)
-    const cases: { units: number; groups: number; out: Buffer }[] = []
-    const one = b.buffer('one', 100 * CHANNELS * 4, 'scratch', true)
-    for (const groups of [1, 2, 3])
-      for (const units of [0, 1, 2, 3, 4, 7, 32].map((n) => n * groups)) {
-        const out = b.buffer(`${units} in ${groups}`, Math.max(1, units) * CHANNELS * 4, 'scratch', true)
-        // out = 1 at step 0, out + 1 at the others: a unit that ran twice or not at all shows.
-        const words = { [PoolWord.Out]: ref(out), [PoolWord.In]: ref(one), [PoolWord.Factor]: f32(1) }
-        const shape = { [PoolWord.Images]: units, [PoolWord.H]: 1, [PoolWord.W]: 1, [PoolWord.C]: CHANNELS, [PoolWord.PixelsPerUnit]: 1 }
-        b.emit(Op.Trace, units, { ...words, ...shape }, 0, groups)
-        cases.push({ units, groups, out })
-      }
-    const base = Control.Bytes + 64
-    const programAt = Math.ceil(assignAddresses(b.buffers, base) / 64) * 64
-    const scratch = programAt + encodedSize(b.programs, workers)
-    const { bytes, programs } = encode(b.programs, workers, programAt)
-    const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true })
-    assert.ok(scratch + 64 * workers <= memory.buffer.byteLength)
-    new Uint8Array(memory.buffer).set(bytes, programAt)
-    new Float32Array(memory.buffer, one.address, one.bytes / 4).fill(1)
+    const { memory, program, scratch, cases, counts } = countingProgram(workers)
     const pool = poolExecutor(await loadEngine('engine-threads'), memory, workers)
     for (let round = 0; round < 20; round++) {
-      await pool.run({ program: programs[0], workers, scratch, scratchBytes: 64, spins: 100, timeoutMs: 60_000 })
-      for (const { units, groups, out } of cases)
+      await pool.run({ program, workers, scratch, scratchBytes: 64, spins: 100, timeoutMs: 60_000 })
+      for (const c of cases)
         assert.equal(
-          new Float32Array(memory.buffer, out.address, units * CHANNELS),
-          new Float32Array(units * CHANNELS).fill(REPEATS),
-          `${units} units in ${groups} groups, round ${round}`,
+          counts(c),
+          new Float32Array(c.units * CHANNELS).fill(REPEATS),
+          `${c.units} units in ${c.groups} groups, round ${round}`,
         )
     }
     await pool.dispose()
   })
+
+test('a worker whose fellows are late does their units, and then waits for them', async () => {
+  for (const worker of [0, 1, 2]) {
+    const { memory, program, scratch, cases, counts } = countingProgram(3)
+    const { run } = new WebAssembly.Instance(await loadEngine('engine-threads'), { env: { memory } }).exports as unknown as EngineExports
+    assert.is(run(program, worker, 3, scratch, 0, 100), Fault.TimedOut)
+    const [first, ...others] = cases
+    assert.equal(counts(first), new Float32Array(first.units * CHANNELS).fill(1), `worker ${worker}`)
+    for (const c of others) assert.equal(counts(c), new Float32Array(c.units * CHANNELS), 'not beyond the barrier')
+  }
+})
 
 test('units that are no equal groups are a mistake of the planner', () => {
   const b = new ProgramBuilder()
