@@ -10,7 +10,8 @@
  */
 
 import { check } from './check'
-import { inputOf, storeGradient } from './conv'
+import { inputOf } from './conv'
+import { storeGradient } from './conv-weight'
 import { EDGE_BYTES, tile } from './matmul'
 import { ConvWord } from './opcodes'
 import { address, word } from './record'

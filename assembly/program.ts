@@ -8,7 +8,9 @@
  */
 
 import { choose } from './choose'
-import { biasGradient, convDense, convInputGradient, convWeightGradient, reduceSplits, transposeWeight } from './conv'
+import { convDense } from './conv'
+import { convInputGradient, transposeWeight } from './conv-input'
+import { biasGradient, convWeightGradient, reduceSplits } from './conv-weight'
 import { listWeightGradient, rateLists } from './list-gradient'
 import { crossEntropy } from './loss'
 import { materialise } from './activity'
@@ -23,7 +25,8 @@ import { sgd } from './optimizer'
 import { spikeLists } from './spike-lists'
 import { spikeConv, spikeForward } from './spikes'
 import { weightStandardise, weightStandardiseBackward } from './standardise'
-import { winogradInputGradient, winogradInputTransform, winogradKernelTransform, winogradWeightGradient, winogradWeightTransform } from './winograd'
+import { winogradInputGradient, winogradInputTransform, winogradKernelTransform } from './winograd-input'
+import { winogradWeightGradient, winogradWeightTransform } from './winograd-weight'
 
 /** Runs one unit of a record. */
 export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {

@@ -4,13 +4,13 @@ import {
   emitDense,
   emitInputGradient,
   emitListGradient,
-  emitSpikes,
   emitWeightGradient,
   type Geometry,
   usesWinograd,
 } from '../src/plan/convolution.js'
 import { blockWidth, weightRows } from '../src/plan/layout.js'
 import { type Buffer, type ProgramBuilder, ref } from '../src/plan/program.js'
+import { emitSpikes } from '../src/plan/spike-convolution.js'
 import { noPool, type SpikeTensor } from '../src/plan/tensors.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'

@@ -3,18 +3,10 @@
 import { ContributionWord, NeuronBackWord, NeuronWord, NormWord, Op, PoolWord } from '../../assembly/opcodes.js'
 import { chooseBySpikes, spikesForLists } from './choice.js'
 import type { Context } from './context.js'
-import {
-  type DenseInput,
-  emitBiasGradient,
-  emitInputGradient,
-  emitListGradient,
-  emitMaterialise,
-  emitWeightGradient,
-  listSource,
-  plainFloat,
-} from './convolution.js'
+import { type DenseInput, emitBiasGradient, emitInputGradient, emitListGradient, emitWeightGradient, listSource } from './convolution.js'
 import { denseInput, type Forward, type Item, normRows, perUnit, standardiseWords } from './forward.js'
 import { blockWidth, storedChannels } from './layout.js'
+import { emitMaterialise, plainFloat } from './materialise.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
 import { type Contribution, type FloatTensor, gradientOf, isIdentity, noPool, type Shape, type Term } from './tensors.js'
 

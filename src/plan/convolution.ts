@@ -1,14 +1,13 @@
-/** Which kernels run a convolution, and their records. A linear layer is a convolution whose kernel covers its whole input. */
+/** Which dense kernels run a convolution and its gradients, and their records; spikes have spike-convolution.ts. A linear layer is a convolution whose kernel covers its whole input. */
 
-import { ConvWord, MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
+import { ConvWord, Op } from '../../assembly/opcodes.js'
 import type { Conv2d, Linear, Pair } from '../nn/layers.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
 import { type ListGradientShape, listGradientPays, listGradientPlan } from './list-gradient-geometry.js'
+import { spikeSources } from './materialise.js'
 import { type NarrowShape, narrowForwardPays, narrowGradientPays, narrowPlan } from './narrow-geometry.js'
 import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
-import { spikeForwardGeometry, spikeListsFit, spikePasses } from './spike-geometry.js'
-import type { Expression, FloatTensor, Pool, Shape, SpikeTensor, Term } from './tensors.js'
-import { noPool, samePool } from './tensors.js'
+import { type Expression, noPool, type Shape, type SpikeTensor, samePool } from './tensors.js'
 import { type WinogradPlan, winogradApplies, winogradInputPlan, winogradPays, winogradWeightPlan } from './winograd-geometry.js'
 
 /** Sizes of one convolution; channels as stored, except that the model's input keeps its own. */
@@ -51,7 +50,7 @@ const kRowsOf = (g: Geometry): number => weightRows(taps(g), g.inC)
 const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
 
 /** Words that every convolution record has. */
-function shapeWords(g: Geometry, steps: number): Words {
+export function shapeWords(g: Geometry, steps: number): Words {
   return {
     [ConvWord.Images]: g.images,
     [ConvWord.T]: steps,
@@ -148,117 +147,6 @@ export function emitDense(
   const rows = pixelsOf(g) * steps
   const perUnit = denseRows(rows)
   b.emit(Op.ConvDense, Math.ceil(rows / perUnit), { ...words, [ConvWord.RowsPerUnit]: perUnit }, TILE_BYTES + DENSE_ROWS * (16 + 4 * 256))
-}
-
-/** The spike tensors of an expression that the event-driven kernel can read as they are: same shape, pooling and scale; undefined when it is something else. */
-export function spikeSources(expression: Expression): { sources: SpikeTensor[]; pool: Pool; scale: number } | undefined {
-  const [first] = expression.terms
-  const sources: SpikeTensor[] = []
-  for (const { tensor, pool, scale } of expression.terms) {
-    if (tensor.kind !== 'spikes' || !samePool(pool, first.pool) || scale !== first.scale) return undefined
-    sources.push(tensor)
-  }
-  return { sources, pool: first.pool, scale: first.scale }
-}
-
-/** Whether the event-driven kernel can run this convolution. */
-export function spikesFit(g: Geometry): boolean {
-  return spikeListsFit({ kernelH: g.kernel[0], kernelW: g.kernel[1], inC: g.inC })
-}
-
-/** @param withMoments have the moments of the output written for a BatchNorm; returns where. */
-export function emitSpikes(
-  b: ProgramBuilder,
-  g: Geometry,
-  steps: number,
-  spikes: { sources: SpikeTensor[]; pool: Pool; scale: number },
-  out: Buffer,
-  weight: Reference,
-  bias: Reference | 0,
-  name: string,
-  withMoments = false,
-): FloatTensor['moments'] {
-  const { sources, pool, scale } = spikes
-  const [, sourceH, sourceW] = sources[0].shape
-  const shape = {
-    images: g.images,
-    timeSteps: steps,
-    inH: g.inShape[1],
-    inW: g.inShape[2],
-    inC: g.inC,
-    outH: g.outShape[1],
-    outW: g.outShape[2],
-    outC: g.outC,
-    blockWidth: blockWidth(g.outShape[0]),
-    kernelH: g.kernel[0],
-    kernelW: g.kernel[1],
-    strideH: g.stride[0],
-    sourceCount: sources.length,
-    poolKernelH: pool.kernel[0],
-    poolKernelW: pool.kernel[1],
-  }
-  const rowWise = spikeForwardGeometry(shape)
-  const passes = spikePasses(shape)
-  const { listBytes, pairLists, weightedLists, blocksPerUnit } = passes[0].geometry
-  const units = rowWise?.momentSlots ?? passes.reduce((sum, { geometry }) => sum + geometry.momentSlots, 0)
-  const slotBytes = 4 * g.outC * 4
-  const moments = withMoments ? b.buffer(`${name} moments`, units * slotBytes) : undefined
-  const maskBytes = sourceH * sourceW * g.inC
-  const words: Words = {
-    ...shapeWords(g, steps),
-    [ConvWord.Out]: ref(out),
-    [ConvWord.Weight]: weight,
-    [ConvWord.Bias]: bias,
-    [ConvWord.Scale]: f32(scale),
-    [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks) })), entryBytes: 8 },
-    [ConvWord.SourceCount]: sources.length,
-    [ConvWord.PlaneBytes]: g.images * maskBytes,
-    [ConvWord.SourceH]: sourceH,
-    [ConvWord.SourceW]: sourceW,
-    [ConvWord.PoolKernelH]: pool.kernel[0],
-    [ConvWord.PoolKernelW]: pool.kernel[1],
-    [ConvWord.PoolStrideH]: pool.stride[0],
-    [ConvWord.PoolStrideW]: pool.stride[1],
-    [ConvWord.PoolPadH]: pool.padding[0],
-    [ConvWord.PoolPadW]: pool.padding[1],
-    [ConvWord.ListBytes]: listBytes,
-    [ConvWord.PairLists]: pairLists ? 1 : 0,
-    [ConvWord.WeightedLists]: weightedLists ? 1 : 0,
-    [ConvWord.BlocksPerUnit]: blocksPerUnit,
-  }
-  const groups = Array.from({ length: Math.ceil(steps / 4) }, (_, group) => ({ ...words, [ConvWord.Group]: group }))
-  if (rowWise) {
-    const rows: Words = {
-      [ConvWord.RowsPerUnit]: rowWise.rowsPerUnit,
-      [ConvWord.Moments]: moments ? ref(moments) : 0,
-      [ConvWord.MomentPixels]: rowWise.momentPixels,
-    }
-    for (const group of groups) b.emit(Op.SpikeForward, rowWise.units, { ...group, ...rows }, rowWise.scratchBytes)
-  } else {
-    const lists = b.buffer(`${name} lists`, passes[0].geometry.listsBytes)
-    const pointers = b.buffer(`${name} list pointers`, passes[0].geometry.listPointersBytes)
-    const outBytes = g.outShape[1] * g.outShape[2] * steps * g.outC * 4
-    let slot = 0
-    for (const { firstImage, shape: part, geometry } of passes) {
-      const pass: Words = {
-        [ConvWord.Images]: part.images,
-        [ConvWord.Out]: ref(out, firstImage * outBytes),
-        [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks, firstImage * maskBytes) })), entryBytes: 8 },
-        [ConvWord.Lists]: ref(lists),
-        [ConvWord.ListPointers]: ref(pointers),
-        [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
-        [ConvWord.PixelsPerUnit]: geometry.pixelsPerUnit,
-        [ConvWord.Moments]: moments ? ref(moments, slot * slotBytes) : 0,
-        [ConvWord.MomentPixels]: geometry.momentPixels,
-      }
-      for (const group of groups) {
-        b.emit(Op.SpikeLists, geometry.listUnits, { ...group, ...pass }, geometry.listScratchBytes)
-        b.emit(Op.SpikeConv, geometry.convUnits, { ...group, ...pass }, geometry.convScratchBytes, geometry.convGroups)
-      }
-      slot += geometry.momentSlots
-    }
-  }
-  return moments && { buffer: moments, units }
 }
 
 function winogradShape(g: Geometry) {
@@ -467,80 +355,4 @@ export function emitBiasGradient(b: ProgramBuilder, g: Geometry, steps: number, 
     [ConvWord.Out]: out,
     [ConvWord.Accumulate]: accumulate ? 1 : 0,
   })
-}
-
-/** Writes an expression out as floats [B][H][W][steps][stored]; `mean`: its time mean, one row per pixel. */
-export function emitMaterialise(
-  b: ProgramBuilder,
-  expression: Expression,
-  images: number,
-  steps: number,
-  totalSteps: number,
-  mean: boolean,
-  out: Buffer,
-  stored: number,
-  input: (tensor: FloatTensor) => DenseInput,
-): void {
-  const [, h, w] = expression.shape
-  const pixels = images * h * w
-  const perUnit = Math.max(1, Math.min(pixels, Math.ceil(8192 / stored)))
-  b.emit(Op.Materialise, Math.ceil(pixels / perUnit), {
-    [MaterialiseWord.Out]: ref(out),
-    [MaterialiseWord.Images]: images,
-    [MaterialiseWord.H]: h,
-    [MaterialiseWord.W]: w,
-    [MaterialiseWord.C]: stored,
-    [MaterialiseWord.T]: steps,
-    [MaterialiseWord.PixelsPerUnit]: perUnit,
-    [MaterialiseWord.Terms]: { table: expression.terms.map((term) => termWords(term, images, mean, input)), entryBytes: TermWord.Bytes },
-    [MaterialiseWord.TermCount]: expression.terms.length,
-    [MaterialiseWord.Mean]: mean ? 1 : 0,
-    [MaterialiseWord.TotalSteps]: totalSteps,
-  })
-}
-
-function termWords(term: Term, images: number, mean: boolean, input: (tensor: FloatTensor) => DenseInput): Words {
-  const { tensor, norm, pool } = term
-  const shared: Words = {
-    [TermWord.Scale]: f32(term.scale),
-    [TermWord.SourceH]: tensor.shape[1],
-    [TermWord.SourceW]: tensor.shape[2],
-    [TermWord.KernelH]: pool.kernel[0],
-    [TermWord.KernelW]: pool.kernel[1],
-    [TermWord.StrideH]: pool.stride[0],
-    [TermWord.StrideW]: pool.stride[1],
-    [TermWord.PadH]: pool.padding[0],
-    [TermWord.PadW]: pool.padding[1],
-    [TermWord.Channels]: tensor.stored,
-  }
-  if (tensor.kind === 'spikes')
-    return {
-      ...shared,
-      [TermWord.Kind]: 1,
-      // A mean reads counts alone: masks need not outlive the forward pass for it.
-      [TermWord.Address]: mean ? 0 : ref(tensor.masks),
-      [TermWord.Counts]: mean ? ref(tensor.counts) : 0,
-      [TermWord.PlaneBytes]: images * tensor.shape[1] * tensor.shape[2] * tensor.stored,
-    }
-  const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps } = input(tensor)
-  return {
-    ...shared,
-    [TermWord.Kind]: 0,
-    [TermWord.Address]: address,
-    [TermWord.Indirect]: indirect ? 1 : 0,
-    [TermWord.PixelBytes]: pixelBytes,
-    [TermWord.StepBytes]: stepBytes || loopBytes,
-    [TermWord.Steps]: meanSteps,
-    [TermWord.ScaleVector]: norm ? ref(norm.scale) : 0,
-    [TermWord.ShiftVector]: norm ? ref(norm.shift) : 0,
-    [TermWord.GroupBytes]: norm && norm.groups > 1 ? tensor.stored * 4 : 0,
-  }
-}
-
-/** A single unscaled, unpooled float tensor: what a dense kernel can read without writing anything out. */
-export function plainFloat(expression: Expression): FloatTensor | undefined {
-  const [term] = expression.terms
-  if (expression.terms.length !== 1 || term.tensor.kind !== 'float' || term.norm || term.scale !== 1 || !samePool(term.pool, noPool))
-    return undefined
-  return term.tensor
 }

@@ -6,19 +6,11 @@ import type { BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Neuron, Pair } fr
 import type { GraphNode } from '../nn/trace.js'
 import { chooseBySpikes, spikesForDense } from './choice.js'
 import type { Context } from './context.js'
-import {
-  type DenseInput,
-  emitDense,
-  emitMaterialise,
-  emitSpikes,
-  type Geometry,
-  geometryOf,
-  plainFloat,
-  spikeSources,
-  spikesFit,
-} from './convolution.js'
+import { type DenseInput, emitDense, type Geometry, geometryOf } from './convolution.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
+import { emitMaterialise, plainFloat, spikeSources } from './materialise.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
+import { emitSpikes, spikesFit } from './spike-convolution.js'
 import { type Expression, type FloatTensor, isIdentity, type Norm, noPool, type Pool, type SpikeTensor, type Term } from './tensors.js'
 
 /** What the backward pass goes through, last item first. */

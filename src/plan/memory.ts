@@ -21,7 +21,10 @@ export function assignAddresses(buffers: readonly Buffer[], base: number): numbe
  * without a common cache a quarter of its step.
  */
 export function assignAddressesByWorker(buffers: readonly Buffer[], base: number, secondProgram: number, budget: number): number {
+  const compact = assignAddresses(buffers, base)
   const next = placePersistent(buffers, base)
+  // Far over the budget: no need to try.
+  if (compact - next > 2 * budget) return compact
   const program = (buffer: Buffer): number => (buffer.first >= secondProgram ? 1 : 0)
   const apart = (buffer: Buffer, other: Buffer): boolean => other.last < buffer.first || other.first > buffer.last
   const end = placeShared(

@@ -1,0 +1,108 @@
+/** Event-driven forward convolution: what it can read, and its records. */
+
+import { ConvWord, Op } from '../../assembly/opcodes.js'
+import { type Geometry, shapeWords } from './convolution.js'
+import { blockWidth } from './layout.js'
+import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
+import { spikeForwardGeometry, spikeListsFit, spikePasses } from './spike-geometry.js'
+import type { FloatTensor, Pool, SpikeTensor } from './tensors.js'
+
+/** Whether the event-driven kernel can run this convolution. */
+export function spikesFit(g: Geometry): boolean {
+  return spikeListsFit({ kernelH: g.kernel[0], kernelW: g.kernel[1], inC: g.inC })
+}
+
+/** @param withMoments have the moments of the output written for a BatchNorm; returns where. */
+export function emitSpikes(
+  b: ProgramBuilder,
+  g: Geometry,
+  steps: number,
+  spikes: { sources: SpikeTensor[]; pool: Pool; scale: number },
+  out: Buffer,
+  weight: Reference,
+  bias: Reference | 0,
+  name: string,
+  withMoments = false,
+): FloatTensor['moments'] {
+  const { sources, pool, scale } = spikes
+  const [, sourceH, sourceW] = sources[0].shape
+  const shape = {
+    images: g.images,
+    timeSteps: steps,
+    inH: g.inShape[1],
+    inW: g.inShape[2],
+    inC: g.inC,
+    outH: g.outShape[1],
+    outW: g.outShape[2],
+    outC: g.outC,
+    blockWidth: blockWidth(g.outShape[0]),
+    kernelH: g.kernel[0],
+    kernelW: g.kernel[1],
+    strideH: g.stride[0],
+    sourceCount: sources.length,
+    poolKernelH: pool.kernel[0],
+    poolKernelW: pool.kernel[1],
+  }
+  const rowWise = spikeForwardGeometry(shape)
+  const passes = spikePasses(shape)
+  const { listBytes, pairLists, weightedLists, blocksPerUnit } = passes[0].geometry
+  const units = rowWise?.momentSlots ?? passes.reduce((sum, { geometry }) => sum + geometry.momentSlots, 0)
+  const slotBytes = 4 * g.outC * 4
+  const moments = withMoments ? b.buffer(`${name} moments`, units * slotBytes) : undefined
+  const maskBytes = sourceH * sourceW * g.inC
+  const words: Words = {
+    ...shapeWords(g, steps),
+    [ConvWord.Out]: ref(out),
+    [ConvWord.Weight]: weight,
+    [ConvWord.Bias]: bias,
+    [ConvWord.Scale]: f32(scale),
+    [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks) })), entryBytes: 8 },
+    [ConvWord.SourceCount]: sources.length,
+    [ConvWord.PlaneBytes]: g.images * maskBytes,
+    [ConvWord.SourceH]: sourceH,
+    [ConvWord.SourceW]: sourceW,
+    [ConvWord.PoolKernelH]: pool.kernel[0],
+    [ConvWord.PoolKernelW]: pool.kernel[1],
+    [ConvWord.PoolStrideH]: pool.stride[0],
+    [ConvWord.PoolStrideW]: pool.stride[1],
+    [ConvWord.PoolPadH]: pool.padding[0],
+    [ConvWord.PoolPadW]: pool.padding[1],
+    [ConvWord.ListBytes]: listBytes,
+    [ConvWord.PairLists]: pairLists ? 1 : 0,
+    [ConvWord.WeightedLists]: weightedLists ? 1 : 0,
+    [ConvWord.BlocksPerUnit]: blocksPerUnit,
+  }
+  const groups = Array.from({ length: Math.ceil(steps / 4) }, (_, group) => ({ ...words, [ConvWord.Group]: group }))
+  if (rowWise) {
+    const rows: Words = {
+      [ConvWord.RowsPerUnit]: rowWise.rowsPerUnit,
+      [ConvWord.Moments]: moments ? ref(moments) : 0,
+      [ConvWord.MomentPixels]: rowWise.momentPixels,
+    }
+    for (const group of groups) b.emit(Op.SpikeForward, rowWise.units, { ...group, ...rows }, rowWise.scratchBytes)
+  } else {
+    const lists = b.buffer(`${name} lists`, passes[0].geometry.listsBytes)
+    const pointers = b.buffer(`${name} list pointers`, passes[0].geometry.listPointersBytes)
+    const outBytes = g.outShape[1] * g.outShape[2] * steps * g.outC * 4
+    let slot = 0
+    for (const { firstImage, shape: part, geometry } of passes) {
+      const pass: Words = {
+        [ConvWord.Images]: part.images,
+        [ConvWord.Out]: ref(out, firstImage * outBytes),
+        [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks, firstImage * maskBytes) })), entryBytes: 8 },
+        [ConvWord.Lists]: ref(lists),
+        [ConvWord.ListPointers]: ref(pointers),
+        [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
+        [ConvWord.PixelsPerUnit]: geometry.pixelsPerUnit,
+        [ConvWord.Moments]: moments ? ref(moments, slot * slotBytes) : 0,
+        [ConvWord.MomentPixels]: geometry.momentPixels,
+      }
+      for (const group of groups) {
+        b.emit(Op.SpikeLists, geometry.listUnits, { ...group, ...pass }, geometry.listScratchBytes)
+        b.emit(Op.SpikeConv, geometry.convUnits, { ...group, ...pass }, geometry.convScratchBytes, geometry.convGroups)
+      }
+      slot += geometry.momentSlots
+    }
+  }
+  return moments && { buffer: moments, units }
+}
