@@ -1,11 +1,15 @@
-/** Tensors between layers written out as floats: sums of currents and of pooled spikes, and their time means. */
+/**
+ * Tensors between layers written out as floats: sums of currents and of pooled spikes, and their
+ * time means.
+ */
 
 import { address, word } from './record'
 import { MaterialiseWord, TermWord } from './opcodes'
 
 /**
- * Out[b][y][x][t][c] = Σ over terms of Scale · (float tensor, affine per channel) or Scale · Σ over the pooling window of spikes.
- * Mean: one row per pixel, the time mean of the same. unit = PixelsPerUnit pixels. Writes. t selects the step of an outer loop for the input.
+ * Out[b][y][x][t][c] = Σ over terms of Scale · (float tensor, affine per channel) or Scale · Σ over
+ * the pooling window of spikes. Mean: one row per pixel, the time mean of the same. unit =
+ * PixelsPerUnit pixels. Writes. t selects the step of an outer loop for the input.
  */
 export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = word(rec, MaterialiseWord.C)
@@ -47,7 +51,10 @@ export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void
 /** The most bytes that 16 bits can add up. */
 const MOST_COUNTS: i32 = 257
 
-/** out[c] = (or, when it is written, +=) one term at pixel (y, x) of an image, summed over its pooling window. Returns whether out is written now. */
+/**
+ * out[c] = (or, when it is written, +=) one term at pixel (y, x) of an image, summed over its
+ * pooling window. Returns whether out is written now.
+ */
 function addWindow(
   out: usize, term: usize, image: i32, y: i32, x: i32, step: i32, mean: bool, total: f32, C: i32, t: i32, written: bool,
 ): bool {
@@ -120,7 +127,10 @@ export function addAffineRow(out: usize, x: usize, bytes: usize, scale: usize, s
   }
 }
 
-/** out[channels] = or += scale · Σ over a window of counts u8, pixels `channels` and rows `rowBytes` apart; at most 257 of them. channels: a multiple of 4. */
+/**
+ * out[channels] = or += scale · Σ over a window of counts u8, pixels `channels` and rows `rowBytes`
+ * apart; at most 257 of them. channels: a multiple of 4.
+ */
 export function addCountWindow(out: usize, counts: usize, rows: i32, columns: i32, channels: usize, rowBytes: usize, scale: f32, add: bool): void {
   const s = f32x4.splat(scale)
   const wide = channels & ~(<usize>7)

@@ -1,4 +1,7 @@
-/** Asserts of the debug build: it is the one that is compiled with optimizeLevel 1. Without messages, since the engine holds no static data. */
+/**
+ * Asserts of the debug build: it is the one that is compiled with optimizeLevel 1. Without
+ * messages, since the engine holds no static data.
+ */
 
 // @ts-ignore: decorator
 @inline

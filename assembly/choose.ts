@@ -1,4 +1,7 @@
-/** Which of two kernels runs, decided by the spikes of this very step: exact integers, so that the choice repeats for any number of workers. */
+/**
+ * Which of two kernels runs, decided by the spikes of this very step: exact integers, so that the
+ * choice repeats for any number of workers.
+ */
 
 import { ChooseWord } from './opcodes'
 

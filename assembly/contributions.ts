@@ -1,12 +1,18 @@
-/** Gradients that arrive at a tensor from its consumers, each through a pooling window (`ContributionWord`), summed. */
+/**
+ * Gradients that arrive at a tensor from its consumers, each through a pooling window
+ * (`ContributionWord`), summed.
+ */
 import { ContributionWord } from './opcodes'
 
-/** Bytes of out that several contributions are added to one after the other, so that it stays in the first-level cache. */
+/**
+ * Bytes of out that several contributions are added to one after the other, so that it stays in the
+ * first-level cache.
+ */
 const RUN_BYTES: usize = 8192
 
 /**
- * out [end − first][T][C] = (Σ contributions at pixels first … end − 1) ⊙ factor [end − first][C] (0: 1). out may be the first
- * contribution's own rows when that one is not pooled.
+ * out [end − first][T][C] = (Σ contributions at pixels first … end − 1) ⊙ factor [end − first][C]
+ * (0: 1). out may be the first contribution's own rows when that one is not pooled.
  */
 export function gather(
   out: usize, factor: usize, first: u32, end: u32, table: usize, count: u32, height: u32, width: u32, steps: u32, rowBytes: usize,
@@ -39,13 +45,18 @@ export function gather(
   }
 }
 
-/** Do the steps of a pixel stand behind each other, as in out, so that they can be taken together? */
+/**
+ * Do the steps of a pixel stand behind each other, as in out, so that they can be taken together?
+ */
 function hasSteps(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
   return <usize>load<u32>(contribution, ContributionWord.PixelBytes * 4) == pixelBytes
     && (pixelBytes == rowBytes || <usize>load<u32>(contribution, ContributionWord.StepBytes * 4) == rowBytes)
 }
 
-/** Does each pixel lie in one window at most, the windows one beside the other from the first pixel on? */
+/**
+ * Does each pixel lie in one window at most, the windows one beside the other from the first pixel
+ * on?
+ */
 function isTiled(contribution: usize): bool {
   return load<u32>(contribution, ContributionWord.KernelH * 4) == load<u32>(contribution, ContributionWord.StrideH * 4)
     && load<u32>(contribution, ContributionWord.KernelW * 4) == load<u32>(contribution, ContributionWord.StrideW * 4)
@@ -68,7 +79,10 @@ function addBoth(out: usize, factor: usize, first: u32, end: u32, table: usize, 
   gradientPair(out, g, h, factor, <usize>(end - first) * rowBytes, scaleG, scaleH)
 }
 
-/** out [pixels][T][C] = or += one contribution, then ⊙= factor [pixels][C] (0: 1; T = 1); the pixels lie in a row, unless nothing is pooled. */
+/**
+ * out [pixels][T][C] = or += one contribution, then ⊙= factor [pixels][C] (0: 1; T = 1); the pixels
+ * lie in a row, unless nothing is pooled.
+ */
 function addRun(
   contribution: usize, out: usize, factor: usize, pixel: u32, pixels: u32, height: u32, width: u32, steps: u32, rowBytes: usize, add: bool,
 ): void {
@@ -156,7 +170,8 @@ function multiplyRows(out: usize, factor: usize, pixels: u32, steps: u32, rowByt
   }
 }
 
-// Leaves. bytes: of a pixel. g moves on by one window behind every `kernel` pixels; the first pixel is number `phase` of its window.
+// Leaves. bytes: of a pixel. g moves on by one window behind every `kernel` pixels; the first pixel
+// is number `phase` of its window.
 
 // @ts-ignore: decorator
 @inline

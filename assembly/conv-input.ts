@@ -1,4 +1,7 @@
-/** Dense gradient of a convolution's input: the reference, and what runs where Winograd does not apply. */
+/**
+ * Dense gradient of a convolution's input: the reference, and what runs where Winograd does not
+ * apply.
+ */
 import { check } from './check'
 import { storeTile } from './conv'
 import { EDGE_BYTES, micro, MR, packHalf, packRows } from './matmul'
@@ -6,7 +9,8 @@ import { ConvWord } from './opcodes'
 import { address, word } from './record'
 
 /**
- * Transposed = Wᵀ in blocks of 8 input channels: [InC/8][tap][OutC][8] (the last block has zeros behind InC). unit = one block. Writes.
+ * Transposed = Wᵀ in blocks of 8 input channels: [InC/8][tap][OutC][8] (the last block has zeros
+ * behind InC). unit = one block. Writes.
  */
 export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const inC = word(rec, ConvWord.InC)
@@ -47,10 +51,12 @@ function classSize(size: i32, stride: i32, q: i32): i32 {
 }
 
 /**
- * Gradient of the input: dX[b][y][x][t][c] = Σ_{ky,kx,n} δ[b][(y+ph−ky)/sh][(x+pw−kx)/sw][t][n] · W[k(ky,kx,c)][n], over the taps whose division is exact.
- * Input pixels fall into sh·sw stride classes that share their taps, so no product with a zero is computed for strides above 1. Small images are taken
- * pixel by pixel, all images of one behind each other: rows side by side then lack the same taps, and their products are left out (at 2×2, five of nine).
- * unit = RowsPerUnit rows (pixel of the class, t) of one class; classes one after the other. Writes (Accumulate: adds).
+ * Gradient of the input: dX[b][y][x][t][c] = Σ_{ky,kx,n} δ[b][(y+ph−ky)/sh][(x+pw−kx)/sw][t][n] ·
+ * W[k(ky,kx,c)][n], over the taps whose division is exact. Input pixels fall into sh·sw stride
+ * classes that share their taps, so no product with a zero is computed for strides above 1. Small
+ * images are taken pixel by pixel, all images of one behind each other: rows side by side then lack
+ * the same taps, and their products are left out (at 2×2, five of nine). unit = RowsPerUnit rows
+ * (pixel of the class, t) of one class; classes one after the other. Writes (Accumulate: adds).
  * Worker scratch: 192 + RowsPerUnit · (16 + 4 · OutC) bytes, RowsPerUnit a multiple of 5.
  */
 export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {

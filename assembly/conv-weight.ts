@@ -8,10 +8,12 @@ import { address, word } from './record'
 const ROWS: i32 = 128
 
 /**
- * Gradient of the weight: dW[k][n] = Scale · Σ_rows In[row under tap of k][c of k] · δ[row][n], rows = (pixel of Out, t). In has T steps like Delta.
- * A block of k with one tap leaves out the rows that the tap does not reach (of 2×2 pixels, five in nine).
- * unit = (split of the rows, block of KPerUnit k). With one split Out is written (Accumulate: added to), with more Partial is, to be summed by `reduceSplits`.
- * Worker scratch: 128 + 128 · (16 + 4 · KPerUnit + 4 · ceil8(OutC)) + 4 · KPerUnit · ceil8(OutC) bytes.
+ * Gradient of the weight: dW[k][n] = Scale · Σ_rows In[row under tap of k][c of k] · δ[row][n],
+ * rows = (pixel of Out, t). In has T steps like Delta. A block of k with one tap leaves out the
+ * rows that the tap does not reach (of 2×2 pixels, five in nine). unit = (split of the rows, block
+ * of KPerUnit k). With one split Out is written (Accumulate: added to), with more Partial is, to be
+ * summed by `reduceSplits`. Worker scratch: 128 + 128 · (16 + 4 · KPerUnit + 4 · ceil8(OutC)) + 4 ·
+ * KPerUnit · ceil8(OutC) bytes.
  */
 export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
@@ -75,7 +77,10 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   storeGradient(rec, split, k0, kn, sums, lds)
 }
 
-/** Rows k0 … k0 + kn of a weight gradient: Scale · sums[kn][lds bytes] to the split's part of Partial, or with one split to Out (Accumulate: added). */
+/**
+ * Rows k0 … k0 + kn of a weight gradient: Scale · sums[kn][lds bytes] to the split's part of
+ * Partial, or with one split to Out (Accumulate: added).
+ */
 export function storeGradient(rec: usize, split: i32, k0: i32, kn: i32, sums: usize, lds: usize): void {
   const N = word(rec, ConvWord.OutC)
   const width = word(rec, ConvWord.BlockWidth)
@@ -97,7 +102,10 @@ export function storeGradient(rec: usize, split: i32, k0: i32, kn: i32, sums: us
     }
 }
 
-/** Moves the origins whose tap (ky, kx) lies in the image to the front, in their order; returns how many there are. */
+/**
+ * Moves the origins whose tap (ky, kx) lies in the image to the front, in their order; returns how
+ * many there are.
+ */
 function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW: i32): i32 {
   let kept = 0
   let from = origins
@@ -111,7 +119,10 @@ function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW:
   return kept
 }
 
-/** dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥ K). inC is a multiple of 4: the four share their tap. */
+/**
+ * dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥
+ * K). inC is a multiple of 4: the four share their tap.
+ */
 function gather(dst: usize, origins: usize, rows: i32, k: i32, K: i32, inC: i32, kernelW: i32, inH: i32, inW: i32, pixelBytes: usize): void {
   if (k >= K) {
     memory.fill(dst, 0, <usize>rows << 4)
@@ -131,7 +142,10 @@ function gather(dst: usize, origins: usize, rows: i32, k: i32, K: i32, inC: i32,
   }
 }
 
-/** The same for any number of channels, all panels of a unit: dst[kn/4][rows][4] from k0 on, a row at a time. */
+/**
+ * The same for any number of channels, all panels of a unit: dst[kn/4][rows][4] from k0 on, a row
+ * at a time.
+ */
 function gatherNarrow(dst: usize, origins: usize, rows: i32, k0: i32, kn: i32, K: i32, inC: i32, kernelW: i32, inH: i32, inW: i32, pixelBytes: usize): void {
   const firstTap = k0 / inC
   const firstC = k0 - firstTap * inC
@@ -178,7 +192,10 @@ function gatherNarrow(dst: usize, origins: usize, rows: i32, k0: i32, kn: i32, K
   }
 }
 
-/** Out = Σ over splits of Partial, in the order of the splits. unit = KPerUnit·OutC floats (a multiple of 4). Accumulate: adds. */
+/**
+ * Out = Σ over splits of Partial, in the order of the splits. unit = KPerUnit·OutC floats (a
+ * multiple of 4). Accumulate: adds.
+ */
 export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const splits = word(rec, ConvWord.Splits)
   const total = word(rec, ConvWord.KRows) * word(rec, ConvWord.OutC)
@@ -202,7 +219,10 @@ export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): voi
   }
 }
 
-/** Out[n] = Σ over rows of Delta[row][n]. unit = 16 channels. Writes (Accumulate: adds). Sums of 64 rows are added up, to keep their error small. */
+/**
+ * Out[n] = Σ over rows of Delta[row][n]. unit = 16 channels. Writes (Accumulate: adds). Sums of 64
+ * rows are added up, to keep their error small.
+ */
 export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const N = word(rec, ConvWord.OutC)
   const rows = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)

@@ -1,10 +1,13 @@
 /**
- * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col by panels of five rows, never the whole matrix):
- * forward here, gradient of the input in conv-input.ts, of the weight and bias in conv-weight.ts. Any kernel, stride and padding. A linear layer is a convolution whose kernel covers its
- * whole input. Spikes have their own forward (spikes.ts), inputs of few channels a faster forward and weight gradient (narrow.ts), 3×3 kernels of stride 1 a
- * faster backward (winograd.ts). What stands here is the reference.
+ * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col by panels of five
+ * rows, never the whole matrix): forward here, gradient of the input in conv-input.ts, of the
+ * weight and bias in conv-weight.ts. Any kernel, stride and padding. A linear layer is a
+ * convolution whose kernel covers its whole input. Spikes have their own forward (spikes.ts),
+ * inputs of few channels a faster forward and weight gradient (narrow.ts), 3×3 kernels of stride 1
+ * a faster backward (winograd.ts). What stands here is the reference.
  *
- *   Out[b][oy][ox][t][n] = Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] · W[k(ky,kx,c)][n]
+ *   Out[b][oy][ox][t][n] = Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] ·
+ *   W[k(ky,kx,c)][n]
  */
 
 import { check } from './check'
@@ -36,8 +39,8 @@ export function storeTile(dst: usize, ldc: usize, src: usize, rows: i32, columns
 }
 
 /**
- * Dense forward. unit = RowsPerUnit rows of Out (pixel-major, then t), RowsPerUnit a multiple of 5. Writes.
- * Worker scratch: 192 + RowsPerUnit · (16 + 4 · 256) bytes.
+ * Dense forward. unit = RowsPerUnit rows of Out (pixel-major, then t), RowsPerUnit a multiple of 5.
+ * Writes. Worker scratch: 192 + RowsPerUnit · (16 + 4 · 256) bytes.
  */
 export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
@@ -106,7 +109,10 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   if (bias) addBias(out, bias, rows, N)
 }
 
-/** For rows (pixel, t) of Out from `first` on: address of the image at the step, y and x where the window starts; 16 bytes each. */
+/**
+ * For rows (pixel, t) of Out from `first` on: address of the image at the step, y and x where the
+ * window starts; 16 bytes each.
+ */
 export function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, input: usize): void {
   const T = word(rec, ConvWord.T)
   const outH = word(rec, ConvWord.OutH)
@@ -160,7 +166,10 @@ function source(o: usize, ky: i32, kx: i32, inH: i32, inW: i32, pixelBytes: usiz
   return <usize>load<u32>(o) + <usize>(y * inW + x) * pixelBytes
 }
 
-/** out[rows][N] (+)= panels · W over depth k0 … k0 + kc, W in blocks [N/width][kRows][width]. Rows beyond the last stay untouched. */
+/**
+ * out[rows][N] (+)= panels · W over depth k0 … k0 + kc, W in blocks [N/width][kRows][width]. Rows
+ * beyond the last stay untouched.
+ */
 function multiplyBlocks(out: usize, ldc: usize, rows: i32, panels: usize, kc: i32, weight: usize, k0: i32, kRows: i32, N: i32, width: i32, add: bool, edge: usize): void {
   const ldb = <usize>width << 2
   const columns = min(8, width)

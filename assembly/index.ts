@@ -1,4 +1,7 @@
-/** Exports only. Hot leaf functions are exported by their files as well, so that the optimiser keeps them apart (V8 tiers up whole functions). */
+/**
+ * Exports only. Hot leaf functions are exported by their files as well, so that the optimiser keeps
+ * them apart (V8 tiers up whole functions).
+ */
 export * from './activity'
 export * from './choose'
 export { convDense } from './conv'

@@ -1,24 +1,31 @@
 /**
- * Weight gradient of a convolution whose inputs are spikes: only neurons that fired contribute, and they add rows of δ without multiplying.
+ * Weight gradient of a convolution whose inputs are spikes: only neurons that fired contribute, and
+ * they add rows of δ without multiplying.
  *
- *   dW[n, c, ky, kx] = Scale · Σ_b Σ_{y, x} count[b, y, x, c] · δ[b, (y + PadH − ky) / StrideH, (x + PadW − kx) / StrideW, n]
+ *   dW[n, c, ky, kx] = Scale · Σ_b Σ_{y, x} count[b, y, x, c] · δ[b, (y + PadH − ky) / StrideH, (x
+ *   + PadW − kx) / StrideW, n]
  *
- * over the pixels for which both divisions leave no remainder. `count` is the spikes of a neuron over all steps, 0 … T, as bytes
- * [B][H][W][C] (so Scale is 1/T for a gradient with respect to rates). Any kernel, stride and padding.
+ * over the pixels for which both divisions leave no remainder. `count` is the spikes of a neuron
+ * over all steps, 0 … T, as bytes [B][H][W][C] (so Scale is 1/T for a gradient with respect to
+ * rates). Any kernel, stride and padding.
  *
  * Images are taken in groups of RowsPerUnit. Two records, one behind the other:
  *
- *   RateLists            counts → for each (group, phase, c) the list of pixels where the neuron fired, most spikes first, and
- *                        δ → grids [group][N/16][image of the group][GridH][GridW][16], with margins of zeros
+ *   RateLists counts → for each (group, phase, c) the list of pixels where the neuron fired, most
+ *   spikes first, and
+ *                        δ → grids [group][N/16][image of the group][GridH][GridW][16], with
+ *                        margins of zeros
  *   ListWeightGradient   sums of the grids over the lists
  *
- * A phase is (y mod StrideH, x mod StrideW): all pixels of a phase meet the same taps. Pixel (y, x) has index
- * (image · GridH + Top + y / StrideH) · GridW + Left + x / StrideW in its list, and the tap only adds a constant to it. Pixels that
- * fired k times are summed once and counted k times: sum those of T spikes, add the sum to the result, sum those of T − 1 on top, add, …
+ * A phase is (y mod StrideH, x mod StrideW): all pixels of a phase meet the same taps. Pixel (y, x)
+ * has index (image · GridH + Top + y / StrideH) · GridW + Left + x / StrideW in its list, and the
+ * tap only adds a constant to it. Pixels that fired k times are summed once and counted k times:
+ * sum those of T spikes, add the sum to the result, sum those of T − 1 on top, add, …
  *
- *   Lists         u16 [group][C][pixels of a full group], the phases of a channel one behind the other
- *   ListPointers  u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the last word is the end
- *   Scratch       the grids; a group of fewer images leaves the rest of its grid as it is
+ *   Lists u16 [group][C][pixels of a full group], the phases of a channel one behind the other
+ *   ListPointers u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the
+ *   last word is the end Scratch the grids; a group of fewer images leaves the rest of its grid as
+ *   it is
  *
  * Sizes and words come from src/plan/list-gradient-geometry.ts.
  */
@@ -39,14 +46,19 @@ function margin(kernel: i32, stride: i32, pad: i32): i32 {
   return max(0, kernel - 1 - pad) / stride
 }
 
-/** Rows (columns) of a grid: its margin, then whatever an input pixel or an output pixel reaches. */
+/**
+ * Rows (columns) of a grid: its margin, then whatever an input pixel or an output pixel reaches.
+ */
 // @ts-ignore: decorator
 @inline
 function gridSize(input: i32, output: i32, kernel: i32, stride: i32, pad: i32): i32 {
   return margin(kernel, stride, pad) + max(output, (input + stride - 1) / stride + (pad + stride - 1) / stride)
 }
 
-/** totals[16] (u16) += how many of at most 255 pixels hold the count k, for 16 channels; pixels are `step` bytes apart. */
+/**
+ * totals[16] (u16) += how many of at most 255 pixels hold the count k, for 16 channels; pixels are
+ * `step` bytes apart.
+ */
 export function listCount(totals: usize, counts: usize, step: usize, pixels: i32, k: i32): void {
   const wanted = i8x16.splat(<i8>k)
   let found = i8x16.splat(0)
@@ -59,8 +71,9 @@ export function listCount(totals: usize, counts: usize, step: usize, pixels: i32
 }
 
 /**
- * Writes the index of each pixel into the lists of its neurons that fired, and moves the lists' heads on. `heads` is u32 [16][T], T spikes
- * first; `lanes` is the mask of the channels that exist; the first pixel has the index `index`.
+ * Writes the index of each pixel into the lists of its neurons that fired, and moves the lists'
+ * heads on. `heads` is u32 [16][T], T spikes first; `lanes` is the mask of the channels that exist;
+ * the first pixel has the index `index`.
  */
 export function listFill(heads: usize, counts: usize, step: usize, pixels: i32, index: i32, t: i32, lanes: i32): void {
   do {
@@ -78,7 +91,10 @@ export function listFill(heads: usize, counts: usize, step: usize, pixels: i32, 
   } while (--pixels)
 }
 
-/** Copies δ of one group of images and 16 channels (fewer at the end: zeros) into its grid, margins included. */
+/**
+ * Copies δ of one group of images and 16 channels (fewer at the end: zeros) into its grid, margins
+ * included.
+ */
 function fillGrid(
   grid: usize, delta: usize, images: i32, h: i32, w: i32, n: i32, n0: i32, top: i32, left: i32, gridH: i32, gridW: i32,
 ): void {
@@ -102,9 +118,9 @@ function fillGrid(
 }
 
 /**
- * In (counts u8), Delta → Lists, ListPointers, Scratch (=). Units: (group, 16 input channels) for the lists, then (group, 16 output
- * channels) for the grids, channels run faster. Counts are read 16 at a time, so up to 12 bytes behind In.
- * Worker scratch: 96·T·StrideH·StrideW bytes.
+ * In (counts u8), Delta → Lists, ListPointers, Scratch (=). Units: (group, 16 input channels) for
+ * the lists, then (group, 16 output channels) for the grids, channels run faster. Counts are read
+ * 16 at a time, so up to 12 bytes behind In. Worker scratch: 96·T·StrideH·StrideW bytes.
  */
 export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -192,7 +208,10 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   }
 }
 
-/** out[16] += Σ_{k = T … 1} k · Σ_{pixels of k spikes} grid[pixel][16]; `pointers` are the T + 1 of one channel. */
+/**
+ * out[16] += Σ_{k = T … 1} k · Σ_{pixels of k spikes} grid[pixel][16]; `pointers` are the T + 1 of
+ * one channel.
+ */
 export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -225,9 +244,10 @@ export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void 
 }
 
 /**
- * Lists, ListPointers, Scratch → Out in the weight's layout [N/BlockWidth][KRows][BlockWidth], = or with Accumulate +=; the rows behind the
- * kernel become zero. Unit = (16 output channels, InCPerUnit input channels), input channels run faster; the sum runs over groups in order.
- * Worker scratch: 64·InCPerUnit·KernelH·KernelW bytes.
+ * Lists, ListPointers, Scratch → Out in the weight's layout [N/BlockWidth][KRows][BlockWidth], = or
+ * with Accumulate +=; the rows behind the kernel become zero. Unit = (16 output channels,
+ * InCPerUnit input channels), input channels run faster; the sum runs over groups in order. Worker
+ * scratch: 64·InCPerUnit·KernelH·KernelW bytes.
  */
 export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: usize): void {
   const cs = word(rec, ConvWord.InC)
@@ -257,7 +277,8 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
     const grid = address(rec, ConvWord.Scratch) + <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
     let out = scratch
     for (let ky = 0; ky < kernelH; ky++) {
-      // The phase whose pixels meet this tap, and how far their output is from them in the grid. The added stride keeps % positive.
+      // The phase whose pixels meet this tap, and how far their output is from them in the grid.
+      // The added stride keeps % positive.
       const phaseY = (ky - padH % strideH + strideH) % strideH
       const moveY = (phaseY + padH - ky) / strideH
       for (let kx = 0; kx < kernelW; kx++) {

@@ -1,20 +1,22 @@
 /**
  * Ends of the network: time mean of the output, predictions, and the loss with its gradient.
  *
- *   logits    float32 [B][T][C], of which the first Classes of C are real (static: [B][C], the same at every step)
- *   loss      ℓ = (1 − m)·cross entropy(softmax) + m·mean over classes of (logit − onehot)², m = MseWeight
- *   gradient  ((1 − m)·(softmax − onehot) + m·2·(logit − onehot)/Classes) · GradientScale · Images/valid
+ *   logits float32 [B][T][C], of which the first Classes of C are real (static: [B][C], the same at
+ *   every step) loss ℓ = (1 − m)·cross entropy(softmax) + m·mean over classes of (logit − onehot)²,
+ *   m = MseWeight gradient ((1 − m)·(softmax − onehot) + m·2·(logit − onehot)/Classes) ·
+ *   GradientScale · Images/valid
  *
- * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of it is scalar code in float64, since
- * there is little of it.
+ * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of
+ * it is scalar code in float64, since there is little of it.
  */
 import { Control, LossWord } from './opcodes'
 import { exponential, logarithm } from './surrogate'
 
 /**
- * Output [B][C] = or, at t > 0, += the call's share of the time mean. At the last step: Predictions, Control.Correct, Control.Loss, and of
- * the mean output Losses and Delta (=). With Instantaneous the loss is that of each step's own output: Delta = at every step, Losses are
- * the mean over the steps. One unit. Scratch: none.
+ * Output [B][C] = or, at t > 0, += the call's share of the time mean. At the last step:
+ * Predictions, Control.Correct, Control.Loss, and of the mean output Losses and Delta (=). With
+ * Instantaneous the loss is that of each step's own output: Delta = at every step, Losses are the
+ * mean over the steps. One unit. Scratch: none.
  */
 export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): void {
   accumulateOutput(rec, t)

@@ -1,10 +1,12 @@
 /**
- * Matrix products on packed panels (after Goto and van de Geijn, ACM TOMS 2008): the micro kernel computes a 5×8 tile from
+ * Matrix products on packed panels (after Goto and van de Geijn, ACM TOMS 2008): the micro kernel
+ * computes a 5×8 tile from
  *
  *   a: panel [k][5]     five rows of A, one k behind the other
  *   b: panel [k][8]     eight columns of B, `ldb` bytes from one k to the next
  *
- * NN, NT and TN differ in how panels are packed alone. Convolutions (conv.ts) pack their own panels and share the micro kernels.
+ * NN, NT and TN differ in how panels are packed alone. Convolutions (conv.ts) pack their own panels
+ * and share the micro kernels.
  */
 
 import { check } from './check'
@@ -12,14 +14,19 @@ import { check } from './check'
 /** Rows and columns of the micro kernel's tile. */
 export const MR: i32 = 5
 export const NR: i32 = 8
-/** Depth of a packed panel: 256 · 8 floats of B are 8 KiB, a quarter of a small first-level cache. */
+/**
+ * Depth of a packed panel: 256 · 8 floats of B are 8 KiB, a quarter of a small first-level cache.
+ */
 export const KC: i32 = 256
 /** Rows of A packed at a time. */
 const MC: i32 = 130
 /** Scratch of one 5×8 tile, whole cache lines. */
 export const EDGE_BYTES: usize = 192
 
-/** c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]: for panels whose rows come in whole vectors, as those of a weight's gradient. */
+/**
+ * c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]: for panels whose rows come in whole vectors, as those of a
+ * weight's gradient.
+ */
 export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
   const d1 = c + ldc
   const d2 = d1 + ldc
@@ -58,8 +65,9 @@ export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k
 }
 
 /**
- * c[5][8] = Σ_k a[k][0..4]ᵀ b[k][0..7], a packed to 20 bytes a step, ldb bytes between steps of b. Five rows use two loads for ten products where four rows need
- * them for eight, which gains a tenth.
+ * c[5][8] = Σ_k a[k][0..4]ᵀ b[k][0..7], a packed to 20 bytes a step, ldb bytes between steps of b.
+ * Five rows use two loads for ten products where four rows need them for eight, which gains a
+ * tenth.
  */
 export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
   tile(false, c, ldc, a, 0, b, ldb, 0, k)
@@ -76,11 +84,14 @@ function keepAddresses(p: usize): void {
 }
 
 /**
- * The one body of 5×8 tiles: `micro`, and with `indirect` (a constant) start[8] + Σ_k (five floats at the address a[k], plus x)ᵀ b[k][0..7].
+ * The one body of 5×8 tiles: `micro`, and with `indirect` (a constant) start[8] + Σ_k (five floats
+ * at the address a[k], plus x)ᵀ b[k][0..7].
  *
- * The form of the loop matters: V8 unrolls others and spills the sums. It adds the offset of a splatting load, unlike that of others, to an address of its own, and
- * does so anew in each step unless the address has a use outside the loop: `keepAddresses`. Pointers that move at the top of the
- * loop and end it save instructions as well: 1.15 times as fast on a core that starts six in a cycle.
+ * The form of the loop matters: V8 unrolls others and spills the sums. It adds the offset of a
+ * splatting load, unlike that of others, to an address of its own, and does so anew in each step
+ * unless the address has a use outside the loop: `keepAddresses`. Pointers that move at the top of
+ * the loop and end it save instructions as well: 1.15 times as fast on a core that starts six in a
+ * cycle.
  */
 // @ts-ignore: decorator
 @inline
@@ -201,8 +212,9 @@ export function packRows(dst: usize, p0: usize, p1: usize, p2: usize, p3: usize,
 }
 
 /**
- * Panels [k][5] of `rows` rows of A, one behind the other; strides rs between rows and cs between k, one of which is 4. What stands behind the last row is a row again, or
- * zeros: no one reads what comes of it.
+ * Panels [k][5] of `rows` rows of A, one behind the other; strides rs between rows and cs between
+ * k, one of which is 4. What stands behind the last row is a row again, or zeros: no one reads what
+ * comes of it.
  */
 function packA(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32): void {
   const panel = <usize>k * 20
@@ -268,7 +280,10 @@ export function packHalf(dst: usize, p0: usize, cs: usize, count: i32): void {
   }
 }
 
-/** Packs k × `columns` (1–8, the rest zero) to [k][8]; element strides rs between k, cs between columns (in bytes). */
+/**
+ * Packs k × `columns` (1–8, the rest zero) to [k][8]; element strides rs between k, cs between
+ * columns (in bytes).
+ */
 function packPanel8(dst: usize, src: usize, rs: usize, cs: usize, columns: i32, k: i32): void {
   if (columns == 8 && rs == 4) {
     // Columns are contiguous in k: two transposed halves of four, 32 bytes from step to step.

@@ -1,12 +1,16 @@
 /**
- * Convolutions of few input channels, such as a network's first: conv.ts would spend most of its time gathering taps. Here the rows of In that some rows of Out
- * see are copied once for each kernel column, such that a tap of consecutive output pixels lies in consecutive floats, across the ends of rows too. For the rows
- * of one image and step from `first` on:
+ * Convolutions of few input channels, such as a network's first: conv.ts would spend most of its
+ * time gathering taps. Here the rows of In that some rows of Out see are copied once for each
+ * kernel column, such that a tap of consecutive output pixels lies in consecutive floats, across
+ * the ends of rows too. For the rows of one image and step from `first` on:
  *
- *   plane[f][kx][c][q][ox] = In[first·sh − ph + q·sh + f][ox·sw − pw + kx][c]     f < min(sh, KernelH), q < rows + ⌊(KernelH − 1)/sh⌋, zero outside the image
+ *   plane[f][kx][c][q][ox] = In[first·sh − ph + q·sh + f][ox·sw − pw + kx][c] f < min(sh, KernelH),
+ *   q < rows + ⌊(KernelH − 1)/sh⌋, zero outside the image
  *
- * Tap (ky, kx, c) of output pixel p, counted from the first, is the float ⌊ky/sh⌋·OutW + p of plane[ky mod sh][kx][c]: one address for each k, and p behind it.
- * Forward and weight gradient are tiles of five pixels, or five k, and eight channels that read those floats and the weight, or δ, where they lie.
+ * Tap (ky, kx, c) of output pixel p, counted from the first, is the float ⌊ky/sh⌋·OutW + p of
+ * plane[ky mod sh][kx][c]: one address for each k, and p behind it. Forward and weight gradient are
+ * tiles of five pixels, or five k, and eight channels that read those floats and the weight, or δ,
+ * where they lie.
  */
 
 import { check } from './check'
@@ -16,10 +20,16 @@ import { EDGE_BYTES, tile } from './matmul'
 import { ConvWord } from './opcodes'
 import { address, word } from './record'
 
-/** Bytes of Out or Delta over which all channels and k go before the next: they stay in the first-level cache. */
+/**
+ * Bytes of Out or Delta over which all channels and k go before the next: they stay in the
+ * first-level cache.
+ */
 const CHUNK_BYTES: i32 = 16384
 
-/** Rows of Delta further apart than this fall on few cache sets: the weight gradient copies them first. */
+/**
+ * Rows of Delta further apart than this fall on few cache sets: the weight gradient copies them
+ * first.
+ */
 const PACK_BYTES: usize = 1024
 
 /** Pixels of such a chunk, a multiple of five. */
@@ -27,7 +37,10 @@ function chunkPixels(pixelBytes: i32): i32 {
   return min(48, max(8, CHUNK_BYTES / 5 / pixelBytes)) * 5
 }
 
-/** Floats of a plane. An odd number of cache lines: the taps of a pixel, one in each plane, must not all fall on the same set. */
+/**
+ * Floats of a plane. An odd number of cache lines: the taps of a pixel, one in each plane, must not
+ * all fall on the same set.
+ */
 // @ts-ignore: decorator
 @inline
 function planeFloats(rec: usize): i32 {
@@ -64,7 +77,10 @@ function fillTaps(rec: usize, taps: usize, planes: usize): void {
   }
 }
 
-/** Fills the planes for `rows` rows of Out from `first` on. image: address of the image at its step; row: scratch for two rows of In (`rowBytes`). */
+/**
+ * Fills the planes for `rows` rows of Out from `first` on. image: address of the image at its step;
+ * row: scratch for two rows of In (`rowBytes`).
+ */
 function copyPlanes(rec: usize, planes: usize, row: usize, image: usize, first: i32, rows: i32): void {
   const inC = word(rec, ConvWord.InC)
   const inH = word(rec, ConvWord.InH)
@@ -80,7 +96,8 @@ function copyPlanes(rec: usize, planes: usize, row: usize, image: usize, first: 
   const planeBytes = <usize>planeFloats(rec) << 2
   const columns = phaseFloats(rec)
   const phases = min(sw, kernelW)
-  // One row of In at a time, padded and divided into channels and phases; the second stays zero, for rows outside the image.
+  // One row of In at a time, padded and divided into channels and phases; the second stays zero,
+  // for rows outside the image.
   const blank = row + rowBytes(rec)
   memory.fill(row, 0, rowBytes(rec) << 1)
   const y0 = first * sh - word(rec, ConvWord.PadH)
@@ -118,7 +135,10 @@ function copyPlanes(rec: usize, planes: usize, row: usize, image: usize, first: 
   }
 }
 
-/** dst[i] = src[i], i < count; none when count is negative. For short runs, where memory.copy costs its call. */
+/**
+ * dst[i] = src[i], i < count; none when count is negative. For short runs, where memory.copy costs
+ * its call.
+ */
 export function copyFloats(dst: usize, src: usize, count: i32): void {
   let left = count
   for (; left >= 4; left -= 4) {
@@ -143,9 +163,10 @@ export function gatherFloats(dst: usize, src: usize, step: usize, count: i32): v
 }
 
 /**
- * Forward, as `convDense`. OutC is a multiple of 8. unit = RowsPerUnit rows of one image of Out. Writes.
- * Worker scratch: 192 + 4 · K + 8 · min(StrideW, KernelW) · InC · (OutW + ⌊(KernelW − 1)/StrideW⌋) + 4 · min(StrideH, KernelH) · KernelW · InC · F + 16 bytes,
- * K = KernelH·KernelW·InC, F = (RowsPerUnit + ⌊(KernelH − 1)/StrideH⌋) · OutW rounded up to an odd multiple of 16.
+ * Forward, as `convDense`. OutC is a multiple of 8. unit = RowsPerUnit rows of one image of Out.
+ * Writes. Worker scratch: 192 + 4 · K + 8 · min(StrideW, KernelW) · InC · (OutW + ⌊(KernelW −
+ * 1)/StrideW⌋) + 4 · min(StrideH, KernelH) · KernelW · InC · F + 16 bytes, K = KernelH·KernelW·InC,
+ * F = (RowsPerUnit + ⌊(KernelH − 1)/StrideH⌋) · OutW rounded up to an odd multiple of 16.
  */
 export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outH = word(rec, ConvWord.OutH)
@@ -206,16 +227,21 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
   }
 }
 
-/** c[5][8] = start[8] + Σ_k (float at taps[k] + x + 4·row) · b[k][0..7], ldb bytes between steps of b. */
+/**
+ * c[5][8] = start[8] + Σ_k (float at taps[k] + x + 4·row) · b[k][0..7], ldb bytes between steps of
+ * b.
+ */
 export function narrowTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize, ldb: usize, start: usize, k: i32): void {
   tile(true, c, ldc, taps, x, b, ldb, start, k)
 }
 
 /**
- * Gradient of the weight, as `convWeightGradient`. OutC is a multiple of 8. Blocks of RowsPerUnit rows of one image of Delta are summed one by one and added up.
- * unit = one of Splits parts of the blocks. With one split Out is written (Accumulate: added to), with more Partial is, to be summed by `reduceSplits`.
- * Worker scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K − 192 bytes, K5 = K rounded up to a multiple of 5, and where T · OutC > 256
- * max(16384, 160 · OutC) bytes more.
+ * Gradient of the weight, as `convWeightGradient`. OutC is a multiple of 8. Blocks of RowsPerUnit
+ * rows of one image of Delta are summed one by one and added up. unit = one of Splits parts of the
+ * blocks. With one split Out is written (Accumulate: added to), with more Partial is, to be summed
+ * by `reduceSplits`. Worker scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K
+ * − 192 bytes, K5 = K rounded up to a multiple of 5, and where T · OutC > 256 max(16384, 160 ·
+ * OutC) bytes more.
  */
 export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outH = word(rec, ConvWord.OutH)
@@ -278,8 +304,9 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
 }
 
 /**
- * c[5][8] += Σ_p (float at taps[row] + x + 4·p) · b[p][0..7], ldb bytes between pixels of b. The sums start from c and are stored as they are, first to last: V8
- * orders the products by what uses them behind the loop, and with sums added to c there it loads every factor first and spills.
+ * c[5][8] += Σ_p (float at taps[row] + x + 4·p) · b[p][0..7], ldb bytes between pixels of b. The
+ * sums start from c and are stored as they are, first to last: V8 orders the products by what uses
+ * them behind the loop, and with sums added to c there it loads every factor first and spills.
  */
 export function narrowGradientTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize, ldb: usize, count: i32): void {
   const d1 = c + ldc

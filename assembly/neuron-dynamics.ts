@@ -2,7 +2,10 @@
 import { NeuronWord } from './opcodes'
 import { logistic } from './surrogate'
 
-/** The words of term B follow those of term A in the same order: a term is read through A's words at rec, or at rec + TERM_B. */
+/**
+ * The words of term B follow those of term A in the same order: a term is read through A's words at
+ * rec, or at rec + TERM_B.
+ */
 export const TERM_B: usize = (NeuronWord.B - NeuronWord.A) * 4
 
 /** λ: the word, or 1 − σ(w) of a learnable w. */

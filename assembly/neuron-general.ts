@@ -1,4 +1,7 @@
-/** Neurons of every kind: one pixel's input currents are summed into scratch, then the neurons run on them. */
+/**
+ * Neurons of every kind: one pixel's input currents are summed into scratch, then the neurons run
+ * on them.
+ */
 import { packBytes, sumLanes, widenBytes } from './lanes'
 import { hasCommonTrace, resetDerivative, resetPotential, TERM_B, traceAt } from './neuron-dynamics'
 import { surrogate } from './neuron-surrogate'
@@ -95,7 +98,10 @@ export function neuronRowSpikes(out: usize, masks: usize, rowBytes: usize, bit: 
   }
 }
 
-/** x̂ [C] of a term at one pixel, when it is wanted: = or, at steps t > 0 of a loop outside, += Σ over the call's steps. */
+/**
+ * x̂ [C] of a term at one pixel, when it is wanted: = or, at steps t > 0 of a loop outside, += Σ
+ * over the call's steps.
+ */
 function normalisedMean(rec: usize, term: usize, pixel: u32, t: i32): void {
   if (!load<u32>(term, NeuronWord.A * 4) || !load<u32>(term, NeuronWord.AXhat * 4)) return
   const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
@@ -141,13 +147,14 @@ export function runGeneral(rec: usize, first: u32, end: u32, t: i32, potentials:
 }
 
 /**
- * Address of a pixel's currents, [T][C] or, when they are constant, one row: term A itself, or the sum of the terms, which the potentials
- * may overwrite.
+ * Address of a pixel's currents, [T][C] or, when they are constant, one row: term A itself, or the
+ * sum of the terms, which the potentials may overwrite.
  */
 export function currents(rec: usize, pixel: u32, potentials: usize): usize {
   if (isDirect(rec)) return termRow(rec, pixel, 0)
   let rows = potentials
-  // One row that serves every step stands behind the potentials, where the first of them does not overwrite it.
+  // One row that serves every step stands behind the potentials, where the first of them does not
+  // overwrite it.
   if (isConstant(rec)) rows += (<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2
   sumTerms(rec, pixel, rows)
   return rows
@@ -160,8 +167,9 @@ export function currentStep(rec: usize): usize {
 }
 
 /**
- * One pixel on its currents [T][C] (stepBytes 0: the same row at every step). Returns its spikes. Writes (=) masks and potentials [T][C],
- * which may be the currents; counts = or, at steps t > 0 of a loop outside, +=; V is read (t > 0) and written when there is one.
+ * One pixel on its currents [T][C] (stepBytes 0: the same row at every step). Returns its spikes.
+ * Writes (=) masks and potentials [T][C], which may be the currents; counts = or, at steps t > 0 of
+ * a loop outside, +=; V is read (t > 0) and written when there is one.
  */
 export function neuronFire(
   rec: usize, pixel: u32, current: usize, stepBytes: usize, potentials: usize, t: i32, lambdaValue: f32, kappaValue: f32,
@@ -218,8 +226,9 @@ export function neuronFire(
 }
 
 /**
- * From potentials and derivatives h' [T][C] of one pixel: SurrogateOut = κ h' of the last step; eligibility = or, at steps t > 0 of a loop
- * outside, +=, from ρ of the first step, which is read from Rho when there is one and t > 0. Rho is written.
+ * From potentials and derivatives h' [T][C] of one pixel: SurrogateOut = κ h' of the last step;
+ * eligibility = or, at steps t > 0 of a loop outside, +=, from ρ of the first step, which is read
+ * from Rho when there is one and t > 0. Rho is written.
  */
 export function neuronTrace(
   rec: usize, pixel: u32, potentials: usize, derivatives: usize, t: i32, rhoValue: f32, lambdaValue: f32, kappaValue: f32,

@@ -1,20 +1,24 @@
 /**
  * The usual neuron with eligibility or h': soft detached reset, v0 = 0, two terms at most.
  *
- * The state of a neuron is z = u − θ, the argument of its surrogate. With scale' = κ·scale and shift' = κ·shift − θ, computed once a unit,
- * neither threshold nor κ cost an operation at a step:
+ * The state of a neuron is z = u − θ, the argument of its surrogate. With scale' = κ·scale and
+ * shift' = κ·shift − θ, computed once a unit, neither threshold nor κ cost an operation at a step:
  *
  *   charge  z_t = scale'·x_t + shift' + r_t,  r_1 = λ·v
  *   fire    s_t = 1 if z_t ≥ 0
  *   reset   r_{t+1} = λ z_t + (s_t ? 0 : λ·θ)
  *
- * Ties fire as everywhere; where u rounds to one side of θ or the other a spike may differ from those of the other kernels, which round u.
+ * Ties fire as everywhere; where u rounds to one side of θ or the other a spike may differ from
+ * those of the other kernels, which round u.
  *
- * Pixels run in blocks whose z stay in the first-level cache. Charge and fire leave z there, then the surrogates run over it: in one loop
- * the chain from step to step and the divisions would wait for each other. The loops write out the 4, 2 or 1 steps that they take at a
- * time; what is the same for all their turns they load from memory, since V8 computes it again at each turn otherwise.
+ * Pixels run in blocks whose z stay in the first-level cache. Charge and fire leave z there, then
+ * the surrogates run over it: in one loop the chain from step to step and the divisions would wait
+ * for each other. The loops write out the 4, 2 or 1 steps that they take at a time; what is the
+ * same for all their turns they load from memory, since V8 computes it again at each turn
+ * otherwise.
  *
- * Scratch, in vectors of 4 floats: head | weights [T] | marks [T] | channels [C/4] | z [pixels][C/4][T].
+ * Scratch, in vectors of 4 floats: head | weights [T] | marks [T] | channels [C/4] | z
+ * [pixels][C/4][T].
  */
 import { sumLanes, widenBytes } from './lanes'
 import { TERM_B, traceAt } from './neuron-dynamics'
@@ -26,8 +30,9 @@ import { surrogateScale, surrogateSlope } from './surrogate'
 const BLOCK_FLOATS: u32 = 2048
 
 /**
- * Bytes of the head: vectors λ, λ·θ, κ·SScale, θ, slope, (unused), weight of h' (SurrogateOut); and for each loop the
- * addresses of the first of its marks, of its masks and arriving spikes (their plane), and of the channels.
+ * Bytes of the head: vectors λ, λ·θ, κ·SScale, θ, slope, (unused), weight of h' (SurrogateOut); and
+ * for each loop the addresses of the first of its marks, of its masks and arriving spikes (their
+ * plane), and of the channels.
  */
 const HEAD: usize = 128
 const SLOPE: usize = 64
@@ -141,8 +146,8 @@ function isStill(rec: usize): bool {
 }
 
 /**
- * out = scale and shift that make the call's part of x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd of Σ_t x_t, or of x itself when the input is
- * still.
+ * out = scale and shift that make the call's part of x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd of
+ * Σ_t x_t, or of x itself when the input is still.
  */
 function prepareNormalised(rec: usize, term: usize, out: usize, c: usize): void {
   if (!load<u32>(term, NeuronWord.AXhat * 4)) return
@@ -155,8 +160,8 @@ function prepareNormalised(rec: usize, term: usize, out: usize, c: usize): void 
 }
 
 /**
- * n steps from t on, which is `step` within the call, at pixels first … first + pixels − 1; z: of the first pixel, at step t. Returns the
- * spikes.
+ * n steps from t on, which is `step` within the call, at pixels first … first + pixels − 1; z: of
+ * the first pixel, at step t. Returns the spikes.
  */
 function charge(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, n: u32, z: usize): u32 {
   const plane = step >> 3
@@ -296,7 +301,9 @@ function remaining(z: v128, lambda: v128, lambdaTheta: v128): v128 {
   return f32x4.add(f32x4.mul(z, lambda), v128.andnot(lambdaTheta, firing(z)))
 }
 
-/** out [4] = or, at t > 0, += the part of n steps in x̂. x is loaded again, since registers are few. */
+/**
+ * out [4] = or, at t > 0, += the part of n steps in x̂. x is loaded again, since registers are few.
+ */
 // @ts-ignore: decorator
 @inline
 function addNormalised(out: usize, x: usize, stepBytes: usize, channel: usize, t: u32, step: u32, n: i32, still: bool): void {

@@ -1,4 +1,7 @@
-/** The usual layer where spikes alone are wanted: soft detached reset, κ = 1, v0 = 0, terms with affine maps, which are summed in the loop itself. */
+/**
+ * The usual layer where spikes alone are wanted: soft detached reset, κ = 1, v0 = 0, terms with
+ * affine maps, which are summed in the loop itself.
+ */
 import { packBytes, sumLanes, widenBytes } from './lanes'
 import { NeuronWord } from './opcodes'
 

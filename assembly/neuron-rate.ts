@@ -3,9 +3,9 @@ import { gather } from './contributions'
 import { NeuronBackWord } from './opcodes'
 
 /**
- * Backward without a time axis: Out [P][T][C] = (Σ contributions) ⊙ Factor [P][C] (0: 1). Also serves the online methods, with h' at one
- * step as the factor, and plain sums of gradients. Out may be the first contribution's own tensor when that one is not pooled.
- * Scratch: none.
+ * Backward without a time axis: Out [P][T][C] = (Σ contributions) ⊙ Factor [P][C] (0: 1). Also
+ * serves the online methods, with h' at one step as the factor, and plain sums of gradients. Out
+ * may be the first contribution's own tensor when that one is not pooled. Scratch: none.
  */
 export function neuronBackwardRate(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronBackWord.PixelsPerUnit * 4)

@@ -3,8 +3,9 @@ import { NeuronWord, Surrogate } from './opcodes'
 import { surrogateScale, surrogateSlope, surrogateTimes } from './surrogate'
 
 /**
- * out [count][4] = or += Σ over n steps of weights [n][4] · shape(slope [4] · z), z [count][n][4] with stateBytes between vectors; n: 4, 2 or 1.
- * The sigmoid has loops for each n, the other kinds take the steps one by one.
+ * out [count][4] = or += Σ over n steps of weights [n][4] · shape(slope [4] · z), z [count][n][4]
+ * with stateBytes between vectors; n: 4, 2 or 1. The sigmoid has loops for each n, the other kinds
+ * take the steps one by one.
  */
 export function addSurrogates(
   kind: i32, n: u32, out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool,

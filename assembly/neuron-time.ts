@@ -7,14 +7,15 @@ import { NeuronWord } from './opcodes'
 import { logistic } from './surrogate'
 
 /**
- * Backward through time. Membrane potentials are computed again from the terms, then, from the last step to the first,
+ * Backward through time. Membrane potentials are computed again from the terms, then, from the last
+ * step to the first,
  *
  *   ∂L/∂u_t = ∂L/∂s_t h'(u_t − θ) + λ ∂L/∂u_{t+1} ∂v_t/∂u_t
  *   Delta [P][T][C] = κ ∂L/∂u_t
  *   LearnablePartials [units] = Σ over the unit's neurons and t of ∂L/∂w, where w is learnable
  *
- * ∂L/∂s_t is the sum of the contributions (rows [P][T][C]). Delta may be the first contribution's own tensor when that one is not pooled.
- * Scratch: 16 + 4·(2·T + 1)·C bytes.
+ * ∂L/∂s_t is the sum of the contributions (rows [P][T][C]). Delta may be the first contribution's
+ * own tensor when that one is not pooled. Scratch: 16 + 4·(2·T + 1)·C bytes.
  */
 export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)
@@ -73,7 +74,9 @@ export function neuronCharge(rec: usize, current: usize, stepBytes: usize, poten
   }
 }
 
-/** delta [T][C]: ∂L/∂s becomes κ ∂L/∂u, at one pixel; sums [4] += the learnable parameter's part. */
+/**
+ * delta [T][C]: ∂L/∂s becomes κ ∂L/∂u, at one pixel; sums [4] += the learnable parameter's part.
+ */
 export function neuronBack(
   rec: usize, delta: usize, potentials: usize, derivatives: usize, sums: usize, lambdaValue: f32, kappaValue: f32,
 ): void {

@@ -1,18 +1,20 @@
 /**
- * Leaky integrate-and-fire neurons, forward with rate and eligibility (METHOD: LIF neuron, rate-based backpropagation).
+ * Leaky integrate-and-fire neurons, forward with rate and eligibility (METHOD: LIF neuron,
+ * rate-based backpropagation).
  *
  *   charge  u_t = λ v_{t−1} + (1 − λ) v0 + κ I_t
  *   fire    s_t = 1 if u_t ≥ θ
  *   reset   v_t = u_t − θ s_t (soft), or v0 where s_t (hard)
  *
- * A neuron is one channel of one pixel. Four neighbouring channels run together, with their state in registers over four steps (neuron-learn.ts) or all T.
+ * A neuron is one channel of one pixel. Four neighbouring channels run together, with their state
+ * in registers over four steps (neuron-learn.ts) or all T.
  *
  *   masks, counts      bytes [P][C], masks with one plane for each 8 steps
- *   terms A, B         float32 [P][T][C] with pixel and step strides; scale, shift, mean, invStd [groups][C]
- *   eligibility, x̂, v, ρ, h'   float32 [P][C]
+ *   terms A, B float32 [P][T][C] with pixel and step strides; scale, shift, mean, invStd
+ *   [groups][C] eligibility, x̂, v, ρ, h' float32 [P][C]
  *
- * The usual neurons run in `neuron-learn.ts`, or in `neuron-plain.ts` where spikes alone are wanted, all others in `neuron-general.ts`;
- * backward are `neuron-rate.ts` and `neuron-time.ts`.
+ * The usual neurons run in `neuron-learn.ts`, or in `neuron-plain.ts` where spikes alone are
+ * wanted, all others in `neuron-general.ts`; backward are `neuron-rate.ts` and `neuron-time.ts`.
  */
 import { hasCommonTrace, inputGain, leak } from './neuron-dynamics'
 import { runGeneral } from './neuron-general'
@@ -21,13 +23,15 @@ import { runPlain } from './neuron-plain'
 import { NeuronWord } from './opcodes'
 
 /**
- * Forward over T steps, or, where word V is set, one step t of a loop outside that keeps its state in V and Rho.
+ * Forward over T steps, or, where word V is set, one step t of a loop outside that keeps its state
+ * in V and Rho.
  *
  *   masks, counts, eligibility, x̂ =    (at steps t > 0 of a loop outside all but masks +=)
  *   eligibility g = κ/TotalSteps Σ_t h'(u_t − θ) ρ_t,  ρ_1 = 1,  ρ_{t+1} = 1 + λ ρ_t ∂v_t/∂u_t
  *   x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd
  *
- * Step strides count the steps of this call. Outputs alias nothing. Scratch: 128 + 32·T + 28·C + 4·max(2048, (2·T + 1)·C) bytes.
+ * Step strides count the steps of this call. Outputs alias nothing. Scratch: 128 + 32·T + 28·C +
+ * 4·max(2048, (2·T + 1)·C) bytes.
  */
 export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)

@@ -1,23 +1,32 @@
 /**
- * Batch normalisation over rows [rows][C], where row r belongs to group r % Groups (one group, or one for each time step).
+ * Batch normalisation over rows [rows][C], where row r belongs to group r % Groups (one group, or
+ * one for each time step).
  *
- *   forward   μ = mean x,  σ² = mean (x − μ)²,  y = Scale·x + Shift = weight·(x − μ)/√(σ² + ε) + bias    (y is computed by its readers)
- *   backward  dx = a·δ − b − c·x̂,  a = weight/√(σ² + ε),  b = a·mean δ,  c = a·mean (δ·x̂)
+ *   forward μ = mean x, σ² = mean (x − μ)², y = Scale·x + Shift = weight·(x − μ)/√(σ² + ε) + bias
+ *   (y is computed by its readers) backward dx = a·δ − b − c·x̂, a = weight/√(σ² + ε), b = a·mean
+ *   δ, c = a·mean (δ·x̂)
  *
- * Rows are cut into chunks; each chunk writes its partial sums in float32, and they are added up in order in float64.
- * Statistics are taken of x − a row of the chunk, so that a mean far from 0 does not cancel away the variance. A convolution on spikes
- * writes them itself (`startMoments`, `addMoments`), while its output is in the cache.
+ * Rows are cut into chunks; each chunk writes its partial sums in float32, and they are added up in
+ * order in float64. Statistics are taken of x − a row of the chunk, so that a mean far from 0 does
+ * not cancel away the variance. A convolution on spikes writes them itself (`startMoments`,
+ * `addMoments`), while its output is in the cache.
  */
 import { Control, NormWord, Rec } from './opcodes'
 
-/** Rows of the forward's partial sums: how many rows of x they cover, x0, Σ d and Σ d² with d = x − x0; of the backward's: Σ δ, Σ δ·x̂. */
+/**
+ * Rows of the forward's partial sums: how many rows of x they cover, x0, Σ d and Σ d² with d = x −
+ * x0; of the backward's: Σ δ, Σ δ·x̂.
+ */
 const MOMENT_ROWS: u32 = 4
 const PRODUCT_ROWS: u32 = 2
 
 /** Channels of one unit of the operations that finish. */
 const FINISH_CHANNELS: usize = 32
 
-/** Partial [unit][Groups][4][C] = moments of the rows of each group. Unit = chunk of rows. Scratch: none. */
+/**
+ * Partial [unit][Groups][4][C] = moments of the rows of each group. Unit = chunk of rows. Scratch:
+ * none.
+ */
 export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const rowBytes = <usize>load<u32>(rec, NormWord.C * 4) << 2
   const groups = load<u32>(rec, NormWord.Groups * 4)
@@ -189,8 +198,8 @@ function high(x: v128): v128 {
 }
 
 /**
- * From the moments of `units` chunks, `step` bytes apart, of four neighbouring channels: out f64 [2][4] = mean, Σ (x − mean)². moments: of the first chunk and
- * channel, its rows `stride` apart.
+ * From the moments of `units` chunks, `step` bytes apart, of four neighbouring channels: out f64
+ * [2][4] = mean, Σ (x − mean)². moments: of the first chunk and channel, its rows `stride` apart.
  */
 export function combineMoments(out: usize, moments: usize, stride: usize, step: usize, units: u32, rows: f64): void {
   let sum0 = f64x2.splat(0), sum1 = sum0
@@ -235,8 +244,9 @@ function parameterAt(address: u32, c: usize, otherwise: f64): f64 {
 }
 
 /**
- * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean, RunningVar [C], where present, move once for each group, in
- * order, with the unbiased variance. MeanInvStd [C], where present, += InvStd/TotalSteps (= at t = 0). Unit = 32 channels. Scratch: 64 bytes.
+ * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean, RunningVar [C],
+ * where present, move once for each group, in order, with the unbiased variance. MeanInvStd [C],
+ * where present, += InvStd/TotalSteps (= at t = 0). Unit = 32 channels. Scratch: 64 bytes.
  */
 export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const channels = <usize>load<u32>(rec, NormWord.C * 4)
@@ -296,7 +306,10 @@ function move(address: usize, momentum: f64, value: f64): void {
   store<f32>(address, <f32>((1 - momentum) * <f64>load<f32>(address) + momentum * value))
 }
 
-/** Scale, Shift [Groups][C] = from RunningMean and RunningVar, the same for every group. One unit. Scratch: none. */
+/**
+ * Scale, Shift [Groups][C] = from RunningMean and RunningVar, the same for every group. One unit.
+ * Scratch: none.
+ */
 export function normEvaluate(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const channels = <usize>load<u32>(rec, NormWord.C * 4)
   const groups = load<u32>(rec, NormWord.Groups * 4)
@@ -402,8 +415,9 @@ export function normCentredProducts(
 }
 
 /**
- * Coefficients a, b, c [Groups][3][C] = from the partial sums; WeightGradient, BiasGradient [C], where present, = (or, with Accumulate, +=)
- * Σ δ·x̂ and Σ δ over all groups. MeanInvStd, where present, takes the place of InvStd. One unit. Scratch: none.
+ * Coefficients a, b, c [Groups][3][C] = from the partial sums; WeightGradient, BiasGradient [C],
+ * where present, = (or, with Accumulate, +=) Σ δ·x̂ and Σ δ over all groups. MeanInvStd, where
+ * present, takes the place of InvStd. One unit. Scratch: none.
  */
 export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const channels = <usize>load<u32>(rec, NormWord.C * 4)

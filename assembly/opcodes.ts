@@ -1,20 +1,32 @@
 /**
- * The one list of operations and of the words of their records, read by the engine (AssemblyScript) and by the planner (TypeScript).
+ * The one list of operations and of the words of their records, read by the engine (AssemblyScript)
+ * and by the planner (TypeScript).
  *
- * A program is a table of records of `Rec.Words` 32-bit words. Words 0–3 are the same for every operation, the rest are named by the
- * enum that the operation's comment gives. A word holds an address (bytes), an integer, or a float32 (marked f32).
+ * A program is a table of records of `Rec.Words` 32-bit words. Words 0–3 are the same for every
+ * operation, the rest are named by the enum that the operation's comment gives. A word holds an
+ * address (bytes), an integer, or a float32 (marked f32).
  *
- * Legend of shapes: B images, H, W, C channels as stored (padded), T time steps of one call, P = B·H·W pixels, N output channels as stored.
- * Tensors are [B][H][W][T][C] float32 (currents), [B][H][W][C] float32 (means, gradients in rate mode), or [plane][B][H][W][C] bytes
- * (spike masks: bit t & 7 of plane t >> 3).
+ * Legend of shapes: B images, H, W, C channels as stored (padded), T time steps of one call, P =
+ * B·H·W pixels, N output channels as stored. Tensors are [B][H][W][T][C] float32 (currents),
+ * [B][H][W][C] float32 (means, gradients in rate mode), or [plane][B][H][W][C] bytes (spike masks:
+ * bit t & 7 of plane t >> 3).
  */
 
 export enum Rec {
-  /** u16: the operation; the u16 behind it: into how many equal parts the units go. Workers have their share of each part. */
+  /**
+   * u16: the operation; the u16 behind it: into how many equal parts the units go. Workers have
+   * their share of each part.
+   */
   Op = 0,
-  /** The number of independent units of work. It depends on shapes alone, never on the number of workers. */
+  /**
+   * The number of independent units of work. It depends on shapes alone, never on the number of
+   * workers.
+   */
   Units = 1,
-  /** 0: the record runs. 1: only at the steps t whose bit is set in the control word `Control.StepMask`. Else the address of a u32: only when that is not 0. */
+  /**
+   * 0: the record runs. 1: only at the steps t whose bit is set in the control word
+   * `Control.StepMask`. Else the address of a u32: only when that is not 0.
+   */
   Condition = 2,
   /** Index of the layer that the record belongs to, for error messages. */
   Layer = 3,
@@ -30,7 +42,10 @@ export enum Counter {
   Bytes = 64,
 }
 
-/** Byte offsets in the control block, the first bytes of memory. Words that workers write sit on their own 64-byte lines. */
+/**
+ * Byte offsets in the control block, the first bytes of memory. Words that workers write sit on
+ * their own 64-byte lines.
+ */
 export enum Control {
   /** Barrier: number of barriers passed. */
   Epoch = 64,
@@ -65,8 +80,9 @@ export enum Control {
   /** i32: correct predictions of the last run. */
   Correct = 388,
   /**
-   * 1 when the update left parameters as they were, because it would have made them infinite or not a number; 2 + `Rec.Layer` when a batch's variance is not finite and
-   * the running statistics were left as they were; else 0.
+   * 1 when the update left parameters as they were, because it would have made them infinite or not
+   * a number; 2 + `Rec.Layer` when a batch's variance is not finite and the running statistics were
+   * left as they were; else 0.
    */
   NonFinite = 392,
   /** Bytes of the control block. */
@@ -85,19 +101,39 @@ export enum Op {
   /** Nothing. */
   None = 0,
   // Convolution; a linear layer is one whose kernel covers its whole input.
-  /** Dense forward: Out = In ∗ Weight + Bias; unit = RowsPerUnit rows (pixel, t) of Out. ConvWord. */
+  /**
+   * Dense forward: Out = In ∗ Weight + Bias; unit = RowsPerUnit rows (pixel, t) of Out. ConvWord.
+   */
   ConvDense = 1,
-  /** Lists of active neurons by spike pattern, for one group of 4 steps; unit = RowsPerUnit rows of output pixels. ConvWord. */
+  /**
+   * Lists of active neurons by spike pattern, for one group of 4 steps; unit = RowsPerUnit rows of
+   * output pixels. ConvWord.
+   */
   SpikeLists = 2,
-  /** Forward on those lists; unit = (BlocksPerUnit blocks of output channels, chunk of pixels). ConvWord. */
+  /**
+   * Forward on those lists; unit = (BlocksPerUnit blocks of output channels, chunk of pixels).
+   * ConvWord.
+   */
   SpikeConv = 3,
-  /** Both for a few rows of output pixels, without lists in memory; unit = RowsPerUnit rows. ConvWord. */
+  /**
+   * Both for a few rows of output pixels, without lists in memory; unit = RowsPerUnit rows.
+   * ConvWord.
+   */
   SpikeForward = 18,
-  /** Weight transposed for the input gradient: [InC/8][tap][OutC][8]; unit = one block of 8 input channels. ConvWord. */
+  /**
+   * Weight transposed for the input gradient: [InC/8][tap][OutC][8]; unit = one block of 8 input
+   * channels. ConvWord.
+   */
   TransposeWeight = 4,
-  /** Out = gradient of the input, from Delta; unit = RowsPerUnit rows within one stride class. ConvWord. */
+  /**
+   * Out = gradient of the input, from Delta; unit = RowsPerUnit rows within one stride class.
+   * ConvWord.
+   */
   ConvInputGradient = 5,
-  /** Out = gradient of the weight in the weight's layout; unit = (split of rows, block of k). ConvWord. */
+  /**
+   * Out = gradient of the weight in the weight's layout; unit = (split of rows, block of k).
+   * ConvWord.
+   */
   ConvWeightGradient = 6,
   /** Out = Σ over splits of Partial; unit = block of k. ConvWord. */
   ReduceSplits = 7,
@@ -111,15 +147,23 @@ export enum Op {
   WinogradWeightTransform = 11,
   /** Out = gradient of the weight; unit = (input channels, output channels). ConvWord. */
   WinogradWeightGradient = 12,
-  /** Kernels for the input gradient; unit = (8 input channels, block of output channels). ConvWord. */
+  /**
+   * Kernels for the input gradient; unit = (8 input channels, block of output channels). ConvWord.
+   */
   WinogradKernelTransform = 17,
   /** Weight gradient from lists of active neurons; units: list-gradient.ts. ConvWord. */
   ListWeightGradient = 13,
-  /** Lists of active neurons and grids of δ for ListWeightGradient; units: list-gradient.ts. ConvWord. */
+  /**
+   * Lists of active neurons and grids of δ for ListWeightGradient; units: list-gradient.ts.
+   * ConvWord.
+   */
   RateLists = 14,
   /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. ConvWord. */
   ConvNarrow = 15,
-  /** ConvWeightGradient for few input channels; unit = split of the images, whose blocks are of RowsPerUnit rows of Delta. ConvWord. */
+  /**
+   * ConvWeightGradient for few input channels; unit = split of the images, whose blocks are of
+   * RowsPerUnit rows of Delta. ConvWord.
+   */
   NarrowWeightGradient = 16,
 
   // Normalisation.
@@ -141,13 +185,19 @@ export enum Op {
   Neuron = 30,
   /** Rate: δ = (Σ contributions) ⊙ eligibility; unit = chunk of pixels. NeuronBackWord. */
   NeuronBackwardRate = 31,
-  /** Through time, membrane potentials computed again; unit = chunk of pixels. NeuronWord and the words behind it. */
+  /**
+   * Through time, membrane potentials computed again; unit = chunk of pixels. NeuronWord and the
+   * words behind it.
+   */
   NeuronBackwardTime = 32,
   /** δ = (Σ contributions) ⊙ h' at one step (online methods). */
   NeuronBackwardOnline = 33,
 
   // Between them.
-  /** A sum of terms (currents with affine maps, pooled spikes) written out as floats; unit = chunk of pixels. MaterialiseWord. */
+  /**
+   * A sum of terms (currents with affine maps, pooled spikes) written out as floats; unit = chunk
+   * of pixels. MaterialiseWord.
+   */
   Materialise = 40,
   /** Max pooling of spikes: OR of masks; unit = chunk of pixels. PoolWord. */
   MaxPool = 41,
@@ -187,7 +237,10 @@ export enum Op {
 export enum ConvWord {
   Out = 4,
   In = 5,
-  /** [N / BlockWidth][KRows][BlockWidth] float32, row k = (ky·KernelW + kx)·InC + c; rows from KernelH·KernelW·InC on are zero. */
+  /**
+   * [N / BlockWidth][KRows][BlockWidth] float32, row k = (ky·KernelW + kx)·InC + c; rows from
+   * KernelH·KernelW·InC on are zero.
+   */
   Weight = 6,
   /** float32 [N], or 0. */
   Bias = 7,
@@ -225,7 +278,10 @@ export enum ConvWord {
   Zeros = 29,
   /** Rows (pixel, t) or output-pixel rows of one unit: see the operation. */
   RowsPerUnit = 30,
-  /** Weight gradient: parts into which the rows are split, and their partial results [split][KRows·OutC]. */
+  /**
+   * Weight gradient: parts into which the rows are split, and their partial results
+   * [split][KRows·OutC].
+   */
   Splits = 31,
   Partial = 32,
   /** Weight gradient: k of one unit, a multiple of 4. */
@@ -237,8 +293,9 @@ export enum ConvWord {
   /** Non-zero: add to Out instead of writing it (online methods). */
   Accumulate = 36,
   /**
-   * Forward on spikes: moments of Out for a BatchNorm (norm.ts), float32 [slots][4][OutC], or 0. A slot is MomentPixels pixels and a group of steps:
-   * slot = Group·⌈pixels / MomentPixels⌉ + pixel / MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
+   * Forward on spikes: moments of Out for a BatchNorm (norm.ts), float32 [slots][4][OutC], or 0. A
+   * slot is MomentPixels pixels and a group of steps: slot = Group·⌈pixels / MomentPixels⌉ + pixel
+   * / MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
    */
   Moments = 37,
   MomentPixels = 38,
@@ -247,7 +304,10 @@ export enum ConvWord {
   /** Table of SourceCount entries of 8 bytes: address of masks, unused. */
   Sources = 40,
   SourceCount = 41,
-  /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC); Winograd: bytes between planes of transformed tiles. */
+  /**
+   * Bytes from one plane of masks to the next (B·SourceH·SourceW·InC); Winograd: bytes between
+   * planes of transformed tiles.
+   */
   PlaneBytes = 42,
   /** Size of the sources before pooling; InH and InW are the size after it. */
   SourceH = 43,
@@ -263,10 +323,16 @@ export enum ConvWord {
   /** Lists of entries; ListBytes: the most that one output pixel can have. */
   Lists = 52,
   ListBytes = 53,
-  /** u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its end is the next index. */
+  /**
+   * u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its
+   * end is the next index.
+   */
   ListPointers = 54,
   PixelsPerUnit = 55,
-  /** Input gradient by Winograd: non-zero when the kernels are transformed by a record of their own, and the tiles by each unit. */
+  /**
+   * Input gradient by Winograd: non-zero when the kernels are transformed by a record of their own,
+   * and the tiles by each unit.
+   */
   KernelFirst = 56,
   /** Winograd and list kernels: address of shared scratch. */
   Scratch = 57,
@@ -281,7 +347,10 @@ export enum ConvWord {
   WeightedLists = 63,
 }
 
-/** Words of normalisation records. Statistics have `Groups` rows: 1, or T when each step has its own (step mode s). */
+/**
+ * Words of normalisation records. Statistics have `Groups` rows: 1, or T when each step has its own
+ * (step mode s).
+ */
 export enum NormWord {
   /** Float tensor [rows][C]; row r belongs to group r % Groups. */
   In = 4,
@@ -306,7 +375,10 @@ export enum NormWord {
   Epsilon = 18,
   /** f32: PyTorch's momentum of the running statistics. */
   Momentum = 19,
-  /** How often each row stands for itself: T for a static tensor, else 1 (for the unbiased variance). */
+  /**
+   * How often each row stands for itself: T for a static tensor, else 1 (for the unbiased
+   * variance).
+   */
   Repeats = 20,
   /** Backward: δ [rows][C]; in the rate method rows = pixels. */
   Delta = 21,
@@ -318,17 +390,26 @@ export enum NormWord {
   BiasGradient = 25,
   /** Coefficients a, b, c: dx = a·δ − b − c·x̂; float32 [Groups][3][C]. */
   Coefficients = 26,
-  /** Loop over t outside (step mode s): float32 [C], running mean over t of InvStd for the backward pass, 0 otherwise. */
+  /**
+   * Loop over t outside (step mode s): float32 [C], running mean over t of InvStd for the backward
+   * pass, 0 otherwise.
+   */
   MeanInvStd = 27,
   /** Loop over t outside: its number of steps. */
   TotalSteps = 28,
   /** Chunks that have partial sums. */
   Units = 29,
-  /** Non-zero: add to the parameter gradients instead of writing them (online methods); cleared at t = 0 by the planner's choice. */
+  /**
+   * Non-zero: add to the parameter gradients instead of writing them (online methods); cleared at t
+   * = 0 by the planner's choice.
+   */
   Accumulate = 30,
 }
 
-/** Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset (METHOD: charge, fire, reset). */
+/**
+ * Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset (METHOD: charge, fire,
+ * reset).
+ */
 export enum NeuronWord {
   Masks = 4,
   PlaneBytes = 5,
@@ -527,7 +608,10 @@ export enum LossWord {
   Predictions = 14,
   /** Bytes between steps of Logits (0: static). */
   StepBytes = 15,
-  /** f32: weight of the mean squared error of the logits against one-hot targets, 0 for plain cross entropy (online methods 0.05). */
+  /**
+   * f32: weight of the mean squared error of the logits against one-hot targets, 0 for plain cross
+   * entropy (online methods 0.05).
+   */
   MseWeight = 16,
   /** Non-zero: the loss is of the instantaneous output at every step (online methods). */
   Instantaneous = 17,
@@ -548,7 +632,10 @@ export enum SgdWord {
 export enum ChooseWord {
   /** u32 [2]: 1, 0 when the sources have at most Limit spikes, else 0, 1. */
   Out = 4,
-  /** Table of SourceCount entries of 8 bytes: address of spike sums u32 (`NeuronWord.CountPartials`), their number. */
+  /**
+   * Table of SourceCount entries of 8 bytes: address of spike sums u32
+   * (`NeuronWord.CountPartials`), their number.
+   */
   Sources = 5,
   SourceCount = 6,
   Limit = 7,
@@ -603,7 +690,10 @@ export enum PoolWord {
   Loop = 28,
 }
 
-/** w' = gain · (w − mean) / √(var · fanIn + ε) over the inputs of each output channel (Qiao et al. 2019; Brock et al. 2021, as in OTTT's code). */
+/**
+ * w' = gain · (w − mean) / √(var · fanIn + ε) over the inputs of each output channel (Qiao et al.
+ * 2019; Brock et al. 2021, as in OTTT's code).
+ */
 export enum StandardiseWord {
   Weight = 4,
   Out = 5,

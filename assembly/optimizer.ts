@@ -2,9 +2,11 @@
 import { Control, SgdWord } from './opcodes'
 
 /**
- * g = Gradients + decay·p;  v = momentum·v + g;  p −= rate·(Nesterov ? g + momentum·v : v). Parameters and Velocities change in place.
- * Rate, momentum, decay and Nesterov come from the control block. Unit = PerUnit floats, a multiple of 4. Scratch: none.
- * Nothing changes when the loss is not finite, and no parameter whose new value would not be (Control.NonFinite tells): a failed step must not lose what was learnt.
+ * g = Gradients + decay·p; v = momentum·v + g; p −= rate·(Nesterov ? g + momentum·v : v).
+ * Parameters and Velocities change in place. Rate, momentum, decay and Nesterov come from the
+ * control block. Unit = PerUnit floats, a multiple of 4. Scratch: none. Nothing changes when the
+ * loss is not finite, and no parameter whose new value would not be (Control.NonFinite tells): a
+ * failed step must not lose what was learnt.
  */
 export function sgd(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, SgdWord.PerUnit * 4)

@@ -1,4 +1,7 @@
-/** Max pooling, and spikes through dropout, forward beside backward; presynaptic traces; sums over time. */
+/**
+ * Max pooling, and spikes through dropout, forward beside backward; presynaptic traces; sums over
+ * time.
+ */
 
 import { address, word } from './record'
 import { Control, PoolWord } from './opcodes'
@@ -12,9 +15,11 @@ function endOf(rec: usize, unit: i32): i32 {
 }
 
 /**
- * A pooled neuron spikes when any neuron of its window does: Out = OR of masks. OutCounts its spikes (added up over an outer loop).
- * Choice, the position in the window that the gradient goes to: the first with the highest rate so far, or at each step the first that spikes
- * (ChoicePerStep, the convention of PyTorch's max pooling); window positions outside the image count as never chosen. Writes.
+ * A pooled neuron spikes when any neuron of its window does: Out = OR of masks. OutCounts its
+ * spikes (added up over an outer loop). Choice, the position in the window that the gradient goes
+ * to: the first with the highest rate so far, or at each step the first that spikes (ChoicePerStep,
+ * the convention of PyTorch's max pooling); window positions outside the image count as never
+ * chosen. Writes.
  */
 export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = word(rec, PoolWord.C)
@@ -71,8 +76,10 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /**
- * Out[pixel][T][C] = the largest In[source pixel][T][C] of the window, the part inside the image. Choice, the position in the window that the gradient goes to:
- * of the largest value, the first on ties, at each step of its own, or once by InCounts float32 [source pixel][C] (a sum over time). Writes.
+ * Out[pixel][T][C] = the largest In[source pixel][T][C] of the window, the part inside the image.
+ * Choice, the position in the window that the gradient goes to: of the largest value, the first on
+ * ties, at each step of its own, or once by InCounts float32 [source pixel][C] (a sum over time).
+ * Writes.
  */
 export function maxPoolFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>word(rec, PoolWord.C)
@@ -102,7 +109,10 @@ export function maxPoolFloats(rec: usize, unit: i32, t: i32, scratch: usize): vo
   }
 }
 
-/** One window: largest values float32 [C] and their positions u8 [C], either of them unless its address is 0. source: the image's first pixel. */
+/**
+ * One window: largest values float32 [C] and their positions u8 [C], either of them unless its
+ * address is 0. source: the image's first pixel.
+ */
 function windowMax(out: usize, choice: usize, source: usize, pixelBytes: usize, C: usize, y0: i32, x0: i32, yEnd: i32, xEnd: i32, sourceW: i32, kernelW: i32): void {
   for (let c: usize = 0; c < C; c += 4) {
     let largest = f32x4.splat(-Infinity)
@@ -120,8 +130,9 @@ function windowMax(out: usize, choice: usize, source: usize, pixelBytes: usize, 
 }
 
 /**
- * Out[source pixel][T][C] = Σ over windows that hold the pixel and chose it of In[window][T][C]. unit = PixelsPerUnit source pixels. Writes.
- * Here H, W are the source's size and SourceH, SourceW the pooled one's.
+ * Out[source pixel][T][C] = Σ over windows that hold the pixel and chose it of In[window][T][C].
+ * unit = PixelsPerUnit source pixels. Writes. Here H, W are the source's size and SourceH, SourceW
+ * the pooled one's.
  */
 export function maxPoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = word(rec, PoolWord.C)
@@ -158,7 +169,10 @@ export function maxPoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): 
   }
 }
 
-/** Whether dropout keeps neuron `index` of the batch: the same at every step, in the backward pass and on every worker. */
+/**
+ * Whether dropout keeps neuron `index` of the batch: the same at every step, in the backward pass
+ * and on every worker.
+ */
 // @ts-ignore: decorator
 @inline
 function kept(rec: usize, index: usize): bool {
@@ -166,7 +180,10 @@ function kept(rec: usize, index: usize): bool {
   return uniform >= load<f32>(rec + (<usize>PoolWord.Factor << 2))
 }
 
-/** Spikes of the kept neurons; the factor 1/(1 − p) is the planner's, on the consumer's scale. Writes. */
+/**
+ * Spikes of the kept neurons; the factor 1/(1 − p) is the planner's, on the consumer's scale.
+ * Writes.
+ */
 export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>word(rec, PoolWord.C)
   const planes = (word(rec, PoolWord.T) + 7) >> 3
@@ -194,7 +211,10 @@ export function dropoutFloats(rec: usize, unit: i32, t: i32, scratch: usize): vo
     }
 }
 
-/** Out[P][C] = λ Out + In at step t of an outer loop (t = 0: Out = In), the presynaptic trace of OTTT (Xiao et al. 2022, eq. 8). */
+/**
+ * Out[P][C] = λ Out + In at step t of an outer loop (t = 0: Out = In), the presynaptic trace of
+ * OTTT (Xiao et al. 2022, eq. 8).
+ */
 export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>word(rec, PoolWord.C) << 2
   const lambda = f32x4.splat(load<f32>(rec + (<usize>PoolWord.Factor << 2)))
@@ -206,7 +226,9 @@ export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
   }
 }
 
-/** Out[P][C] = Σ_t In[P][T][C]: the gradient of a current that is the same at every step. Writes. */
+/**
+ * Out[P][C] = Σ_t In[P][T][C]: the gradient of a current that is the same at every step. Writes.
+ */
 export function timeSum(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>word(rec, PoolWord.C) << 2
   const T = word(rec, PoolWord.T)

@@ -1,8 +1,9 @@
 /**
- * The interpreter: every worker runs the same program at the same time, takes its units of each record and then some of the others', and meets them at a
- * barrier behind each record.
+ * The interpreter: every worker runs the same program at the same time, takes its units of each
+ * record and then some of the others', and meets them at a barrier behind each record.
  *
- *   program: u32 sections | u32 address of the counters, one for each worker | u32 0 | u32 0 | sections × { u32 first record, u32 records, u32 repeats, u32 index of the first }
+ *   program: u32 sections | u32 address of the counters, one for each worker | u32 0 | u32 0 |
+ *   sections × { u32 first record, u32 records, u32 repeats, u32 index of the first }
  *
  * A section runs its records `repeats` times with t = 0, 1, … (the loop over T of step mode s).
  */
@@ -81,8 +82,9 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /**
- * Runs a program. Returns a `Fault` (None when all went well). Control.Progress tells the record they are at.
- * scratch: this worker's scratch. spins: how often to look at the epoch before sleeping. timeout: milliseconds that a barrier waits at most.
+ * Runs a program. Returns a `Fault` (None when all went well). Control.Progress tells the record
+ * they are at. scratch: this worker's scratch. spins: how often to look at the epoch before
+ * sleeping. timeout: milliseconds that a barrier waits at most.
  */
 export function run(program: usize, worker: i32, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
   const sections = load<i32>(program)
@@ -109,7 +111,10 @@ export function run(program: usize, worker: i32, workers: i32, scratch: usize, s
   return Fault.None
 }
 
-/** What `Rec.Condition` says at step t. Every worker reads the same, since the flags were written before the last barrier. */
+/**
+ * What `Rec.Condition` says at step t. Every worker reads the same, since the flags were written
+ * before the last barrier.
+ */
 // @ts-ignore: decorator
 @inline
 function isWanted(condition: u32, t: i32): bool {
@@ -126,8 +131,9 @@ function share(units: i32, worker: i32, workers: i32): i32 {
 }
 
 /**
- * Units are the workers' in equal shares, each in one piece (of each group of units): the first worker has the first images in most records, and finds what it
- * wrote in its own cache. Who is done with its own takes from the next one's.
+ * Units are the workers' in equal shares, each in one piece (of each group of units): the first
+ * worker has the first images in most records, and finds what it wrote in its own cache. Who is
+ * done with its own takes from the next one's.
  */
 function runRecord(rec: usize, t: i32, counters: usize, worker: i32, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
   const units = load<i32>(rec, Rec.Units << 2)
@@ -158,8 +164,9 @@ function runRecord(rec: usize, t: i32, counters: usize, worker: i32, workers: i3
 }
 
 /**
- * Waits until all workers have arrived. The last one resets the counters while nobody reads them, then opens the barrier by moving the epoch, whose
- * sequentially consistent store makes all work before it visible. A poison word ends the wait with an error, and so does the time-out.
+ * Waits until all workers have arrived. The last one resets the counters while nobody reads them,
+ * then opens the barrier by moving the epoch, whose sequentially consistent store makes all work
+ * before it visible. A poison word ends the wait with an error, and so does the time-out.
  */
 function barrier(counters: usize, workers: i32, spins: i32, timeout: i32): i32 {
   const epoch = atomic.load<i32>(Control.Epoch)

@@ -1,6 +1,7 @@
 /**
- * Counter-based random numbers: the value at (seed, stream, index) depends on these three alone, so any worker may compute any of them.
- * Source: the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) over a counter.
+ * Counter-based random numbers: the value at (seed, stream, index) depends on these three alone, so
+ * any worker may compute any of them. Source: the finaliser of SplitMix64 (Steele, Lea, Flood,
+ * OOPSLA 2014) over a counter.
  */
 
 /** 64 random bits at a counter. */

@@ -1,17 +1,22 @@
 /**
  * Lists of the neurons that fire, for the event-driven convolution (spikes.ts).
  *
- * A neuron's *pattern* is its spikes in a group of 4 steps, one bit a step. For each output pixel and pattern p there is one list of those inputs
- * k = (ky·KernelW + kx)·InC + c of its field that spike at the steps in p. Where few weight rows belong to a field, 15 lists are too short to be worth
- * their loops: `PairLists` asks for 7, the spikes in steps 0–1 (lists 1, 2, 3), those in steps 2–3 (4, 8, 12), and 15 for all four. The rule "list p
- * counts at the steps in p" holds for both.
+ * A neuron's *pattern* is its spikes in a group of 4 steps, one bit a step. For each output pixel
+ * and pattern p there is one list of those inputs k = (ky·KernelW + kx)·InC + c of its field that
+ * spike at the steps in p. Where few weight rows belong to a field, 15 lists are too short to be
+ * worth their loops: `PairLists` asks for 7, the spikes in steps 0–1 (lists 1, 2, 3), those in
+ * steps 2–3 (4, 8, 12), and 15 for all four. The rule "list p counts at the steps in p" holds for
+ * both.
  *
  * Two kinds of entries:
  *
- *   plain      u16 k. Inputs are neurons, or sums of so many that bytes could not count them; a neuron stands in the list of its pattern.
- *   weighted   u16 k, u16 n (`WeightedLists`). Inputs are sums of up to 255 spikes a step, over a pooling window or several sources. What an input sums
- *              to, c_0 … c_3, is taken apart into patterns with factors n: the steps that have spikes, as often as all of them have, then what is left,
- *              until nothing is. Neighbours fire alike, so that a 2×2 window makes half as many entries as its neurons.
+ *   plain u16 k. Inputs are neurons, or sums of so many that bytes could not count them; a neuron
+ *   stands in the list of its pattern. weighted u16 k, u16 n (`WeightedLists`). Inputs are sums of
+ *   up to 255 spikes a step, over a pooling window or several sources. What an input sums
+ *              to, c_0 … c_3, is taken apart into patterns with factors n: the steps that have
+ *              spikes, as often as all of them have, then what is left, until nothing is.
+ *              Neighbours fire alike, so that a 2×2 window makes half as many entries as its
+ *              neurons.
  */
 import { address, word } from './record'
 import { check } from './check'
@@ -65,7 +70,8 @@ function append(ends: usize, pattern: u32, entry: i32): void {
 
 /**
  * Appends first + c to the list of the pattern of neuron c, for c = 0 … count − 1.
- * ends u32 [16]: in/out, where the list of each pattern ends; masks u8 [count]; pattern = (mask >> shift) & steps, 0 stands in no list.
+ * ends u32 [16]: in/out, where the list of each pattern ends; masks u8 [count]; pattern = (mask >>
+ * shift) & steps, 0 stands in no list.
  */
 export function appendPatterns(ends: usize, masks: usize, count: i32, shift: i32, steps: i32, first: i32): void {
   const firing = i8x16.splat(<i8>(steps << shift))
@@ -81,7 +87,10 @@ export function appendPatterns(ends: usize, masks: usize, count: i32, shift: i32
   }
 }
 
-/** The same for 7 lists: 15, else the parts of the pattern in steps 0–1 and 2–3; ends[0] takes what belongs to an empty part. */
+/**
+ * The same for 7 lists: 15, else the parts of the pattern in steps 0–1 and 2–3; ends[0] takes what
+ * belongs to an empty part.
+ */
 export function appendPairs(ends: usize, masks: usize, count: i32, shift: i32, steps: i32, first: i32): void {
   const firing = i8x16.splat(<i8>(steps << shift))
   const waste = load<u32>(ends)
@@ -102,8 +111,8 @@ export function appendPairs(ends: usize, masks: usize, count: i32, shift: i32, s
 }
 
 /**
- * counts u8 [4][16] += spikes at each step of a group, of 16 neighbouring channels, over a window of masks.
- * masks: of the first channel and pixel, pixels `channels` and rows `rowBytes` apart.
+ * counts u8 [4][16] += spikes at each step of a group, of 16 neighbouring channels, over a window
+ * of masks. masks: of the first channel and pixel, pixels `channels` and rows `rowBytes` apart.
  */
 export function countWindow(counts: usize, masks: usize, rows: i32, columns: i32, channels: usize, rowBytes: usize, shift: i32, steps: i32): void {
   const firing = i8x16.splat(<i8>(steps << shift))
@@ -133,7 +142,10 @@ export function countWindow(counts: usize, masks: usize, rows: i32, columns: i32
   v128.store(counts, n3, 48)
 }
 
-/** Appends (first + i, factors[i]) to the list whose end stands at `slot`, for the bits i of `active`, of which there is one. factors u8 [16]. */
+/**
+ * Appends (first + i, factors[i]) to the list whose end stands at `slot`, for the bits i of
+ * `active`, of which there is one. factors u8 [16].
+ */
 export function appendFactors(slot: usize, active: i32, factors: usize, first: i32): void {
   let end = <usize>load<u32>(slot)
   for (; active; active &= active - 1) {
@@ -163,7 +175,8 @@ function appendWhere(ends: usize, pattern: usize, factors: v128, valid: i32, spa
 
 /**
  * Appends what the inputs first … first + 15 sum to, for the bits of `valid`, to 7 weighted lists.
- * counts u8 [4][16]: spikes at each step. spare: 16 bytes. An input makes at most 4 entries, in different lists.
+ * counts u8 [4][16]: spikes at each step. spare: 16 bytes. An input makes at most 4 entries, in
+ * different lists.
  */
 export function appendPairCounts(ends: usize, counts: usize, valid: i32, spare: usize, first: i32): void {
   let n0 = v128.load(counts)
@@ -236,7 +249,10 @@ function entryBytes(rec: usize): usize {
   return word(rec, ConvWord.WeightedLists) != 0 ? 4 : 2
 }
 
-/** Where the lists of one virtual row lie: starts u32 [InW + 1][16], then 15 lists of `capacity` bytes. */
+/**
+ * Where the lists of one virtual row lie: starts u32 [InW + 1][16], then 15 lists of `capacity`
+ * bytes.
+ */
 // @ts-ignore: decorator
 @inline
 function rowCapacity(rec: usize): usize {
@@ -254,8 +270,9 @@ function rowBytes(rec: usize): usize {
 
 /**
  * Lists of one row of the virtual input (after pooling), k = x·InC + c mod 2^16, in the order of x.
- * row: written, starts u32 [InW + 1][16] (of pattern p in pixel x at [x][p]; pixel x ends where x + 1 starts), then the 15 lists.
- * ends u32 [16]: scratch, and 128 bytes behind it: waste, or counts u8 [4][16] | 32 bytes.
+ * row: written, starts u32 [InW + 1][16] (of pattern p in pixel x at [x][p]; pixel x ends where x +
+ * 1 starts), then the 15 lists. ends u32 [16]: scratch, and 128 bytes behind it: waste, or counts
+ * u8 [4][16] | 32 bytes.
  */
 function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void {
   const width = word(rec, ConvWord.InW)
@@ -334,11 +351,13 @@ function copyPointers(to: usize, from: usize): void {
 }
 
 /**
- * Lists of one output pixel: for each pattern the entries of KernelW pixels in each row of the field, one row after the other.
- * pointers u32 [16] and lists: written. rows u32 [rowCount]: addresses of the rows of the field, a row's starts are [InW + 1][16].
- * used: bit p set for the lists to join, the others are empty. fromX, toX: pixels of the row inside the field.
- * offset + i·rowStep: what turns k of an entry of row i into the field's, mod 2^16. zeroRow: k of a padding entry. lists: a multiple of two entries.
- * Writes up to 32 bytes behind the last list, and reads as many behind a piece. Returns the end of the last list.
+ * Lists of one output pixel: for each pattern the entries of KernelW pixels in each row of the
+ * field, one row after the other. pointers u32 [16] and lists: written. rows u32 [rowCount]:
+ * addresses of the rows of the field, a row's starts are [InW + 1][16]. used: bit p set for the
+ * lists to join, the others are empty. fromX, toX: pixels of the row inside the field. offset +
+ * i·rowStep: what turns k of an entry of row i into the field's, mod 2^16. zeroRow: k of a padding
+ * entry. lists: a multiple of two entries. Writes up to 32 bytes behind the last list, and reads as
+ * many behind a piece. Returns the end of the last list.
  */
 export function joinRows(
   pointers: usize,
@@ -368,7 +387,8 @@ export function joinRows(
       const bytes = <usize>load<u32>(starts + to) - entry
       const end = out + bytes
       const add = weighted ? i32x4.splat(shift & 0xffff) : i16x8.splat(<i16>shift)
-      // Most pieces fit in 32 bytes: they need no test, and what is copied too much is overwritten by the next piece.
+      // Most pieces fit in 32 bytes: they need no test, and what is copied too much is overwritten
+      // by the next piece.
       v128.store(out, i16x8.add(v128.load(entry), add))
       v128.store(out, i16x8.add(v128.load(entry, 16), add), 16)
       while ((out += 32) < end) {
@@ -387,15 +407,20 @@ export function joinRows(
 }
 
 /**
- * Op.SpikeLists. For each output pixel of the unit's rows (row = image·OutH + oy) and each pattern p of a group of up to 4 steps
+ * Op.SpikeLists. For each output pixel of the unit's rows (row = image·OutH + oy) and each pattern
+ * p of a group of up to 4 steps
  *   list p = { k = (ky·KernelW + kx)·InC + c : the input there has pattern p }
- * with multiplicity (plain) or a factor (weighted), and padded to an even number of entries by the zero row k = KernelH·KernelW·InC.
- * Lists: written, those of a unit's pixels one behind the other, with room for ListBytes a pixel; ListPointers u32 [output pixel][16]: written.
- * Masks u8 [plane][B][SourceH][SourceW][InC]. Reads up to 12 bytes behind a mask tensor when InC is no multiple of 16; they count for nothing.
- * Scratch: 192 + 64·⌈KernelH / 16⌉ + KernelH·(64·(InW + 1) + 15·L) bytes, with L = 64·⌈(InW·InC·e + 32) / 64⌉ bytes of a list and e bytes of the entries
- * that one input can have in it: 2·SourceCount·PoolKernelH·PoolKernelW, or 4 in weighted lists (`spikeListsScratchBytes`).
+ * with multiplicity (plain) or a factor (weighted), and padded to an even number of entries by the
+ * zero row k = KernelH·KernelW·InC. Lists: written, those of a unit's pixels one behind the other,
+ * with room for ListBytes a pixel; ListPointers u32 [output pixel][16]: written. Masks u8
+ * [plane][B][SourceH][SourceW][InC]. Reads up to 12 bytes behind a mask tensor when InC is no
+ * multiple of 16; they count for nothing. Scratch: 192 + 64·⌈KernelH / 16⌉ + KernelH·(64·(InW + 1)
+ * + 15·L) bytes, with L = 64·⌈(InW·InC·e + 32) / 64⌉ bytes of a list and e bytes of the entries
+ * that one input can have in it: 2·SourceCount·PoolKernelH·PoolKernelW, or 4 in weighted lists
+ * (`spikeListsScratchBytes`).
  *
- *   scratch: ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [KernelH] | ring of KernelH virtual rows, row y in slot y mod KernelH
+ *   scratch: ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [KernelH] |
+ *   ring of KernelH virtual rows, row y in slot y mod KernelH
  */
 export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outW = word(rec, ConvWord.OutW)
@@ -412,7 +437,10 @@ export function listScratch(rec: usize): usize {
   return 3 * POINTERS + (((kernelH << 2) + 63) & ~(<usize>63)) + kernelH * rowBytes(rec)
 }
 
-/** Lists of the rows first … last − 1 of output pixels: their lists, one behind the other, and their pointers [pixel][16]. */
+/**
+ * Lists of the rows first … last − 1 of output pixels: their lists, one behind the other, and their
+ * pointers [pixel][16].
+ */
 export function listsOfRows(rec: usize, first: i32, last: i32, pointers: usize, lists: usize, scratch: usize): void {
   const outH = word(rec, ConvWord.OutH)
   const outW = word(rec, ConvWord.OutW)

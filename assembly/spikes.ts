@@ -1,8 +1,9 @@
 /**
  * Event-driven forward convolution: additions of weight rows for the neurons that fire.
  *
- * Neurons of one pattern (spike-lists.ts) add the same weights to the same steps, so their rows are summed once and the sum is added to each of those
- * steps. Inputs that are sums (weighted lists) multiply the row by a small integer; others are not multiplied at all.
+ * Neurons of one pattern (spike-lists.ts) add the same weights to the same steps, so their rows are
+ * summed once and the sum is added to each of those steps. Inputs that are sums (weighted lists)
+ * multiply the row by a small integer; others are not multiplied at all.
  */
 import { address, word } from './record'
 import { check } from './check'
@@ -11,8 +12,9 @@ import { ConvWord } from './opcodes'
 import { listScratch, listsOfRows, POINTERS, stepsOf } from './spike-lists'
 
 /**
- * sum[32] = Σ over the entries k of a list of rows[k][32], written. rows float32 [KRows][32]; list … end: an even number of u16.
- * This and its narrower siblings are the hot loops: each a function of its own, one loop and no remainder, or V8 spills the sums.
+ * sum[32] = Σ over the entries k of a list of rows[k][32], written. rows float32 [KRows][32]; list
+ * … end: an even number of u16. This and its narrower siblings are the hot loops: each a function
+ * of its own, one loop and no remainder, or V8 spills the sums.
  */
 export function sumRows32(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
@@ -53,7 +55,10 @@ export function sumRows32(sum: usize, rows: usize, list: usize, end: usize): voi
   v128.store(sum, s7, 112)
 }
 
-/** The same for blocks of 16. Eight sums would hide the latency of the additions better, but V8 then moves all loads ahead of them and spills one. */
+/**
+ * The same for blocks of 16. Eight sums would hide the latency of the additions better, but V8 then
+ * moves all loads ahead of them and spills one.
+ */
 export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -77,7 +82,10 @@ export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): voi
   v128.store(sum, s3, 48)
 }
 
-/** The same for blocks of 8. Even and odd entries have sums of their own, to hide the latency of the additions; so below. */
+/**
+ * The same for blocks of 8. Even and odd entries have sums of their own, to hide the latency of the
+ * additions; so below.
+ */
 export function sumRows8(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -120,7 +128,10 @@ function addTimes(s: v128, factor: v128, row: v128): v128 {
   return f32x4.add(s, f32x4.mul(factor, row))
 }
 
-/** sum[32] = Σ over the entries (k, n) of a weighted list of n·rows[k][32], written; otherwise as `sumRows32`. */
+/**
+ * sum[32] = Σ over the entries (k, n) of a weighted list of n·rows[k][32], written; otherwise as
+ * `sumRows32`.
+ */
 export function sumTimes32(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -220,8 +231,9 @@ export function sumTimes4(sum: usize, rows: usize, list: usize, end: usize): voi
 }
 
 /**
- * sums[p] = sum of the rows in list p, for `blocks` blocks of output channels whose rows lie blockBytes apart and whose sums setBytes apart; written.
- * sums float32 [16][width]. Block beside block, since the processor then foresees how long the second loop over the same list is.
+ * sums[p] = sum of the rows in list p, for `blocks` blocks of output channels whose rows lie
+ * blockBytes apart and whose sums setBytes apart; written. sums float32 [16][width]. Block beside
+ * block, since the processor then foresees how long the second loop over the same list is.
  */
 // @ts-ignore: decorator
 @inline
@@ -265,8 +277,9 @@ function sum4(a: v128, b: v128, c: v128, d: v128): v128 {
 }
 
 /**
- * out[t] = scale · Σ over the patterns p with bit t of sums[p] + bias for the 4 steps of a whole group, written.
- * out: 4 rows of `bytes`, outStep apart; sums float32 [16][bytes / 4]; bias float32 [bytes / 4]. No aliasing.
+ * out[t] = scale · Σ over the patterns p with bit t of sums[p] + bias for the 4 steps of a whole
+ * group, written. out: 4 rows of `bytes`, outStep apart; sums float32 [16][bytes / 4]; bias float32
+ * [bytes / 4]. No aliasing.
  */
 export function combine15(out: usize, outStep: usize, sums: usize, bytes: usize, scale: f32, bias: usize): void {
   const end = sums + bytes
@@ -321,7 +334,10 @@ export function combine7(out: usize, outStep: usize, sums: usize, bytes: usize, 
   }
 }
 
-/** The same for a group of fewer than 4 steps: `steps` is 1, 3 or 7, and also the number of lists, whatever their kind. */
+/**
+ * The same for a group of fewer than 4 steps: `steps` is 1, 3 or 7, and also the number of lists,
+ * whatever their kind.
+ */
 export function combineFew(out: usize, outStep: usize, sums: usize, bytes: usize, scale: f32, bias: usize, steps: i32): void {
   const end = sums + bytes
   const factor = f32x4.splat(scale)
@@ -341,14 +357,17 @@ export function combineFew(out: usize, outStep: usize, sums: usize, bytes: usize
 
 /**
  * Op.SpikeConv. For the steps t of the group alone
- *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n] + Bias[n]      (weighted: factor · Weight[k][n])
- * Out float32 [B·OutH·OutW][T][OutC]: written. Weight float32 [OutC / BlockWidth][KRows][BlockWidth] with a zero row KernelH·KernelW·InC;
- * Bias float32 [OutC] or 0; lists as Op.SpikeLists leaves them. No aliasing.
- * unit = group of BlocksPerUnit blocks·⌈pixels / PixelsPerUnit⌉ + chunk: consecutive units read the same blocks of Weight, which stay in the cache.
- * Moments, where wanted, are written as well: of each slot's pixels at the steps of the group.
- * Scratch: 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`).
+ *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n] +
+ *   Bias[n] (weighted: factor · Weight[k][n])
+ * Out float32 [B·OutH·OutW][T][OutC]: written. Weight float32 [OutC /
+ * BlockWidth][KRows][BlockWidth] with a zero row KernelH·KernelW·InC; Bias float32 [OutC] or 0;
+ * lists as Op.SpikeLists leaves them. No aliasing. unit = group of BlocksPerUnit blocks·⌈pixels /
+ * PixelsPerUnit⌉ + chunk: consecutive units read the same blocks of Weight, which stay in the
+ * cache. Moments, where wanted, are written as well: of each slot's pixels at the steps of the
+ * group. Scratch: 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`).
  *
- *   scratch: BlocksPerUnit × { sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth] }
+ *   scratch: BlocksPerUnit × { sums float32 [16][BlockWidth] (row 0 unused) | bias float32
+ *   [BlockWidth] }
  */
 export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
@@ -361,10 +380,12 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /**
- * Op.SpikeForward. SpikeLists and SpikeConv in one, for layers whose weights stay in a near cache: unit = RowsPerUnit rows of output pixels, whose lists the
- * worker alone sees. They stay in its cache, and there is no buffer for those of all pixels. Lists and ListPointers are not read.
- * RowsPerUnit·OutW is a multiple of MomentPixels.
- * Scratch: 64·OutW·RowsPerUnit more than ListBytes·OutW·RowsPerUnit and the scratch of both, each rounded up to 64 (`spikeForwardScratchBytes`).
+ * Op.SpikeForward. SpikeLists and SpikeConv in one, for layers whose weights stay in a near cache:
+ * unit = RowsPerUnit rows of output pixels, whose lists the worker alone sees. They stay in its
+ * cache, and there is no buffer for those of all pixels. Lists and ListPointers are not read.
+ * RowsPerUnit·OutW is a multiple of MomentPixels. Scratch: 64·OutW·RowsPerUnit more than
+ * ListBytes·OutW·RowsPerUnit and the scratch of both, each rounded up to 64
+ * (`spikeForwardScratchBytes`).
  *
  *   scratch: scratch of SpikeLists | of SpikeConv | pointers u32 [pixel][16] | lists
  */
@@ -381,7 +402,10 @@ export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): voi
   for (let block = 0; block < blocks; block += perUnit) sumPixels(rec, first * outW, last * outW, block, pointers, sums)
 }
 
-/** Out of the pixels first … last − 1 for up to BlocksPerUnit blocks from `block` on, and their moments. pointers u32 [pixel][16] of the first. */
+/**
+ * Out of the pixels first … last − 1 for up to BlocksPerUnit blocks from `block` on, and their
+ * moments. pointers u32 [pixel][16] of the first.
+ */
 function sumPixels(rec: usize, first: i32, last: i32, block: i32, pointers: usize, scratch: usize): void {
   const steps = stepsOf(rec)
   const width = word(rec, ConvWord.BlockWidth)

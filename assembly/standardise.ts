@@ -1,8 +1,9 @@
 /**
- * Scaled weight standardisation, forward beside backward: over the F real inputs of each output channel
+ * Scaled weight standardisation, forward beside backward: over the F real inputs of each output
+ * channel
  *
  *   w' = gain · (w − μ) · s,   s = (F·var + ε)^−½,   var = Σ (w − μ)² / (F − 1)
- *   dw = gain · s · (d − mean d − (w − μ) · s² · F/(F − 1) · Σ d (w − μ)),   dgain = s · Σ d (w − μ)
+ *   dw = gain · s · (d − mean d − (w − μ) · s² · F/(F − 1) · Σ d (w − μ)), dgain = s · Σ d (w − μ)
  *
  * Sums run in float64 over k in order. Rows of padded input channels stay zero.
  */
@@ -20,7 +21,9 @@ export function weightStandardise(rec: usize, unit: i32, t: i32, scratch: usize)
   for (let j = 0; j < width; j++) channel(rec, base + (<usize>j << 2), unit * width + j, false)
 }
 
-/** Gradient → gradient of w, in place; GainGradient written. unit = one block of output channels. */
+/**
+ * Gradient → gradient of w, in place; GainGradient written. unit = one block of output channels.
+ */
 export function weightStandardiseBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const width = word(rec, StandardiseWord.BlockWidth)
   const base = <usize>(unit * word(rec, StandardiseWord.KRows) * width) << 2

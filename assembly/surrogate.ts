@@ -1,8 +1,10 @@
 /**
- * Surrogate derivatives h'(x) of the firing function at x = u − θ (METHOD: surrogates), four at a time.
+ * Surrogate derivatives h'(x) of the firing function at x = u − θ (METHOD: surrogates), four at a
+ * time.
  *
- * h'(x) = surrogateScale(kind, α) · shape(surrogateSlope(kind, α) · x). The caller computes scale and slope once and folds what it
- * multiplies with anyway into `factor`, so that one division gives factor · shape:
+ * h'(x) = surrogateScale(kind, α) · shape(surrogateSlope(kind, α) · x). The caller computes scale
+ * and slope once and folds what it multiplies with anyway into `factor`, so that one division gives
+ * factor · shape:
  *
  *   kind           scale        slope           shape(z)
  *   sigmoid        α/4          α·COSH_SLOPE    1/cosh²(z/(2·COSH_SLOPE)), from products (below)
@@ -13,16 +15,17 @@
  *   piecewiseExp   α/2          α·log2 e        2^−|z|
  *   erf            α/√π         α·√(log2 e)     2^−z²
  *
- * What is not a number stays so, whatever the kind: a step that overflowed is then reported, not lost.
- * `kind` has to be a constant at every call of `surrogateTimes`: the branches then fold away.
+ * What is not a number stays so, whatever the kind: a step that overflowed is then reported, not
+ * lost. `kind` has to be a constant at every call of `surrogateTimes`: the branches then fold away.
  */
 import { Surrogate } from './opcodes'
 
 /**
- * cosh(x/2) − 1 ≈ y₃ from y₀ = (COSH_SLOPE·x)², y₁ = y₀(y₀ + a), y₂ = y₁(y₁ + b), y₃ = y₂(y₂ + c), as y ↦ 2y(y + 2) leads from
- * cosh(x) − 1 to cosh(2x) − 1: four products make degree 16. 1/(1 + y₃)² is within 3.6e-7 of 1/cosh²(x/2), and within 5.4e-7 in
- * float32, since all numbers are positive: nothing cancels, nothing has to be clamped, and the result falls to 0 for every large x. Found by
- * linear programming on the error of the result.
+ * cosh(x/2) − 1 ≈ y₃ from y₀ = (COSH_SLOPE·x)², y₁ = y₀(y₀ + a), y₂ = y₁(y₁ + b), y₃ = y₂(y₂ + c),
+ * as y ↦ 2y(y + 2) leads from cosh(x) − 1 to cosh(2x) − 1: four products make degree 16. 1/(1 +
+ * y₃)² is within 3.6e-7 of 1/cosh²(x/2), and within 5.4e-7 in float32, since all numbers are
+ * positive: nothing cancels, nothing has to be clamped, and the result falls to 0 for every large
+ * x. Found by linear programming on the error of the result.
  */
 const COSH_SLOPE: f64 = 0.066837804
 const COSH_A: f32 = 2.8197235
@@ -84,7 +87,8 @@ export function surrogateTimes(kind: i32, factor: v128, z: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function exp2Negative(y: v128): v128 {
-  // Adding 1.5·2^23 leaves the nearest integer in the low bits, from where it moves to the exponent.
+  // Adding 1.5·2^23 leaves the nearest integer in the low bits, from where it moves to the
+  // exponent.
   const magic = f32x4.splat(12582912)
   const bounded = f32x4.pmax(y, f32x4.splat(-125))
   const shifted = f32x4.add(bounded, magic)
@@ -97,7 +101,10 @@ function exp2Negative(y: v128): v128 {
   return i32x4.add(p, i32x4.shl(shifted, 23))
 }
 
-/** e^x to about one unit in the last place; the standard library's needs a table in static data. Beyond ±708 it saturates. */
+/**
+ * e^x to about one unit in the last place; the standard library's needs a table in static data.
+ * Beyond ±708 it saturates.
+ */
 export function exponential(x: f64): f64 {
   if (x != x) return x
   if (x > 708) x = 708

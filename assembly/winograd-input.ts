@@ -8,8 +8,8 @@ import { transformRow, winogradKernel, winogradOutput, winogradTouch } from './w
 
 /**
  * V = Bᵀ δ B, to be read by the input gradient.
- * Delta [B][H][W][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128] (=); what is behind N and S stays as it is. Unit = one tile row.
- * Worker scratch: 640 + 24·N bytes.
+ * Delta [B][H][W][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128] (=); what is behind N and S
+ * stays as it is. Unit = one tile row. Worker scratch: 640 + 24·N bytes.
  */
 export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -26,7 +26,8 @@ export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: u
 
 /**
  * Kernels of 8 input channels × one block of output channels, transposed and rotated by 180°:
- * `src` [9 taps][C][width], at the first of the 8 channels → `dst` [width][2 halves][9 taps][4] (=). `tap` is the bytes of one tap.
+ * `src` [9 taps][C][width], at the first of the 8 channels → `dst` [width][2 halves][9 taps][4]
+ * (=). `tap` is the bytes of one tap.
  */
 function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32): void {
   const row = <usize>width << 2
@@ -55,9 +56,10 @@ function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32
 }
 
 /**
- * U = G W Gᵀ of the rotated kernels of input channels c … c + 7 and one block of output channels: `src`, at the first of the channels in the block of
- * the weight → `u` [36 planes][8 channels apart] (=). What is behind C is left to chance: the caller drops what comes of it.
- * Scratch: TRANSFORM_BYTES, then 288·BlockWidth.
+ * U = G W Gᵀ of the rotated kernels of input channels c … c + 7 and one block of output channels:
+ * `src`, at the first of the channels in the block of the weight → `u` [36 planes][8 channels
+ * apart] (=). What is behind C is left to chance: the caller drops what comes of it. Scratch:
+ * TRANSFORM_BYTES, then 288·BlockWidth.
  */
 function transformKernels(u: usize, plane: usize, src: usize, c: i32, cs: i32, width: i32, scratch: usize): void {
   const turned = scratch + TRANSFORM_BYTES
@@ -67,8 +69,8 @@ function transformKernels(u: usize, plane: usize, src: usize, c: i32, cs: i32, w
 
 /**
  * U = G W Gᵀ of the rotated kernels, to be read by the input gradient.
- * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8] (=). Unit = (8 input channels, BlockWidth output channels), output channels run faster.
- * Worker scratch: 576 + 288·BlockWidth bytes.
+ * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8] (=). Unit = (8 input channels, BlockWidth output
+ * channels), output channels run faster. Worker scratch: 576 + 288·BlockWidth bytes.
  */
 export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const cs = word(rec, ConvWord.InC)
@@ -85,13 +87,15 @@ export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: 
 }
 
 /**
- * dX[b, y, x, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, n] · W[n, c, ky, kx]  → Out [B][H][W][C] (=). Scratch has one of the factors.
- * KernelFirst = 1: the kernels (of WinogradKernelTransform). Unit = RowsPerUnit tile rows, which it transforms itself, and all channels.
- * KernelFirst = 0: the tiles (of WinogradInputTransform). Unit = (RowsPerUnit tile rows, 8 input channels), whose kernels it transforms itself; channels
- * run faster.
- * Up to 3 tiles behind the last of a unit are read and what comes of them is dropped.
- * Worker scratch, with P = RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4:
- *   36·(32·P + 192) + 16·C + 640, then KernelFirst ? 36·(512·⌈N/128⌉·P + 192) + 640 + 24·N : 36·(32·N + 192) + 576 + 288·BlockWidth.
+ * dX[b, y, x, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, n] · W[n, c, ky, kx] → Out
+ * [B][H][W][C] (=). Scratch has one of the factors. KernelFirst = 1: the kernels (of
+ * WinogradKernelTransform). Unit = RowsPerUnit tile rows, which it transforms itself, and all
+ * channels. KernelFirst = 0: the tiles (of WinogradInputTransform). Unit = (RowsPerUnit tile rows,
+ * 8 input channels), whose kernels it transforms itself; channels run faster. Up to 3 tiles behind
+ * the last of a unit are read and what comes of them is dropped. Worker scratch, with P =
+ * RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4:
+ *   36·(32·P + 192) + 16·C + 640, then KernelFirst ? 36·(512·⌈N/128⌉·P + 192) + 640 + 24·N :
+ *   36·(32·N + 192) + 576 + 288·BlockWidth.
  */
 export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)

@@ -8,9 +8,11 @@ function madd(sum: v128, a: v128, b: v128): v128 {
 }
 
 /**
- * c[i][8] = Σ_k a(i, k) b[k][8], with `add` +=, for i = 0 … `count`, rounded up to a multiple of 4. a(i, k) is `step` bytes behind a(i, k − 1), and 4
- * (Layout: u32) or CHUNK_BYTES (u64) behind a(i − 1, k), which the compiler must know; rows of b are `ldb` bytes apart, those of c `ldc`. Four rows at a
- * time: V8 keeps these eight sums in registers. Pointers move at the top of the loop, as in matmul.ts. The loop over rows stands here because calls cost a twentieth.
+ * c[i][8] = Σ_k a(i, k) b[k][8], with `add` +=, for i = 0 … `count`, rounded up to a multiple of 4.
+ * a(i, k) is `step` bytes behind a(i, k − 1), and 4 (Layout: u32) or CHUNK_BYTES (u64) behind a(i −
+ * 1, k), which the compiler must know; rows of b are `ldb` bytes apart, those of c `ldc`. Four rows
+ * at a time: V8 keeps these eight sums in registers. Pointers move at the top of the loop, as in
+ * matmul.ts. The loop over rows stands here because calls cost a twentieth.
  */
 // @ts-ignore: decorator
 @inline
@@ -72,7 +74,10 @@ export function winogradProduct(c: usize, a: usize, b: usize, k: i32, count: i32
   product<u64>(c, BLOCK_BYTES, a, 4, b, BLOCK_BYTES, k, count, add)
 }
 
-/** c[count][8] = or += a[k][count]ᵀ b[k][8]; rows of a and b are GROUP_BYTES apart, those of c `ldc`. */
+/**
+ * c[count][8] = or += a[k][count]ᵀ b[k][8]; rows of a and b are GROUP_BYTES apart, those of c
+ * `ldc`.
+ */
 export function winogradOuter(c: usize, ldc: usize, a: usize, b: usize, k: i32, count: i32, add: bool): void {
   product<u32>(c, ldc, a, GROUP_BYTES, b, GROUP_BYTES, k, count, add)
 }

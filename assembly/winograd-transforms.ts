@@ -1,4 +1,7 @@
-/** Winograd's transforms of tiles, kernels and results; the equations and names stand in winograd.ts. */
+/**
+ * Winograd's transforms of tiles, kernels and results; the equations and names stand in
+ * winograd.ts.
+ */
 import { ROWS_BYTES, TRANSFORM_BYTES, VECTOR_BYTES } from './winograd'
 
 // @ts-ignore: decorator
@@ -100,9 +103,10 @@ function taps(
 // --- Transforms of a tensor's tiles: down the columns into `line`, then along its rows. ---
 
 /**
- * One tile, `vectors` times four channels: six rows of six pixels by Bᵀ (`halo`) or four rows of four by G', whose addresses stand in `rows` (u32), → 36
- * planes at `dst`. Columns `from` … `to` − 1 are read, the others are those that the caller left in `line` [6 rows][6 or 4]. Behind each `group` of
- * vectors `dst` jumps.
+ * One tile, `vectors` times four channels: six rows of six pixels by Bᵀ (`halo`) or four rows of
+ * four by G', whose addresses stand in `rows` (u32), → 36 planes at `dst`. Columns `from` … `to` −
+ * 1 are read, the others are those that the caller left in `line` [6 rows][6 or 4]. Behind each
+ * `group` of vectors `dst` jumps.
  */
 // @ts-ignore: decorator
 @inline
@@ -172,8 +176,9 @@ export function clear(dst: usize, bytes: usize): void {
 }
 
 /**
- * Reads a word of each cache line of `bytes` at `p`, which soon will be read or written in another order: lines come faster when they are asked for in
- * order. `sink` gets a word that keeps the loop alive.
+ * Reads a word of each cache line of `bytes` at `p`, which soon will be read or written in another
+ * order: lines come faster when they are asked for in order. `sink` gets a word that keeps the loop
+ * alive.
  */
 export function winogradTouch(p: usize, bytes: usize, sink: usize): void {
   let sum: u32 = 0
@@ -182,9 +187,10 @@ export function winogradTouch(p: usize, bytes: usize, sink: usize): void {
 }
 
 /**
- * Transforms the tiles of one tile row of a tensor [B][H][W][channels] into planes: with `halo` their 6×6 patches by Bᵀ, without their 4×4 pixels by
- * G'. In each plane the channels stand in groups: those of the row's tile i in group j at dst + i·16·group + j·step bytes.
- * Scratch: 576 + 64 bytes, then six pixels.
+ * Transforms the tiles of one tile row of a tensor [B][H][W][channels] into planes: with `halo`
+ * their 6×6 patches by Bᵀ, without their 4×4 pixels by G'. In each plane the channels stand in
+ * groups: those of the row's tile i in group j at dst + i·16·group + j·step bytes. Scratch: 576 +
+ * 64 bytes, then six pixels.
  */
 export function transformRow(
   dst: usize, group: i32, step: usize, plane: usize, tensor: usize, h: i32, w: i32, channels: i32, halo: bool, row: i32, scratch: usize,
@@ -256,8 +262,8 @@ export function winogradKernel(dst: usize, plane: usize, src: usize, count: i32)
 }
 
 /**
- * Aᵀ M A: 36 planes at `src` → 4×4 pixels, `vectors` times four channels. `rows`: addresses of the four rows of pixels, as u32; `columns` of each are
- * written. `line`: TRANSFORM_BYTES.
+ * Aᵀ M A: 36 planes at `src` → 4×4 pixels, `vectors` times four channels. `rows`: addresses of the
+ * four rows of pixels, as u32; `columns` of each are written. `line`: TRANSFORM_BYTES.
  */
 export function winogradOutput(rows: usize, columns: i32, pixel: usize, src: usize, plane: usize, vectors: i32, line: usize): void {
   let r0 = <usize>load<u32>(rows)
@@ -292,8 +298,8 @@ export function winogradOutput(rows: usize, columns: i32, pixel: usize, src: usi
 }
 
 /**
- * scale · Aᵀ M A': 36 planes at `src` → 3×3 taps at `dst`, `tap` bytes apart, `vectors` times four channels; = or with `add` +=.
- * `line`: TRANSFORM_BYTES.
+ * scale · Aᵀ M A': 36 planes at `src` → 3×3 taps at `dst`, `tap` bytes apart, `vectors` times four
+ * channels; = or with `add` +=. `line`: TRANSFORM_BYTES.
  */
 export function winogradGradient(
   dst: usize, tap: usize, src: usize, plane: usize, scale: f32, add: bool, vectors: i32, line: usize,

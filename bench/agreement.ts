@@ -1,4 +1,7 @@
-/** Whole networks at full size against the paper's official PyTorch code: one rate-based step from its state on its batch. */
+/**
+ * Whole networks at full size against the paper's official PyTorch code: one rate-based step from
+ * its state on its batch.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,9 +14,15 @@ import { emptyReport, type Report } from './report.js'
 
 const DEFAULT_MODELS = ['vgg11', 'resnet18']
 const BATCH = 4
-/** A flipped spike spreads, so that nothing can be said about gradients: the comparison is repeated from another seed, this often. */
+/**
+ * A flipped spike spreads, so that nothing can be said about gradients: the comparison is repeated
+ * from another seed, this often.
+ */
 const SEEDS = 3
-/** Below this share of the gradient of its layer's weight a gradient is rounding noise: a bias in front of a normalisation, which subtracts it. */
+/**
+ * Below this share of the gradient of its layer's weight a gradient is rounding noise: a bias in
+ * front of a normalisation, which subtracts it.
+ */
 const VANISHING = 1e-5
 
 const MAX_POOLING =
@@ -34,9 +43,14 @@ function readGolden(path: string, loss: number): Golden {
   const { tensors } = parseSafetensors(readFileSync(path), path)
   const tensor = (name: string) => tensors.get(name)!
   const names = (prefix: string): string[] =>
-    [...tensors.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length))
+    [...tensors.keys()]
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => key.slice(prefix.length))
   const values = (name: string): Float32Array => toFloat32(tensor(name))
-  const before = names('before.').map((name) => [name, { shape: tensor(`before.${name}`).shape, data: values(`before.${name}`) }])
+  const before = names('before.').map((name) => [
+    name,
+    { shape: tensor(`before.${name}`).shape, data: values(`before.${name}`) },
+  ])
   return { loss, names, values, before: Object.fromEntries(before) }
 }
 
@@ -44,11 +58,15 @@ const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, v) 
 
 /** max |a − b| / max |b| */
 function largestDifference(a: Float32Array, b: Float32Array): number {
-  const largest = (values: Float32Array): number => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
+  const largest = (values: Float32Array): number =>
+    values.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
   return largest(a.map((v, i) => v - b[i])) / largest(b)
 }
 
-/** The gradient that is least parallel to theirs, and the largest of those that are rounding noise in both, as a share of the gradient of its layer's weight. */
+/**
+ * The gradient that is least parallel to theirs, and the largest of those that are rounding noise
+ * in both, as a share of the gradient of its layer's weight.
+ */
 function compareGradients(model: Model, { names, values }: Golden) {
   const gradients = model.gradients()
   let worst = { parameter: '', distance: 0 }
@@ -72,8 +90,9 @@ function compareGradients(model: Model, { names, values }: Golden) {
 }
 
 /**
- * Neurons whose number of spikes differs, of how many, and the first layer with a flipped spike. A spike can also come a step later, where the number stays; the
- * potentials of the steps behind it, and so the eligibility, tell.
+ * Neurons whose number of spikes differs, of how many, and the first layer with a flipped spike. A
+ * spike can also come a step later, where the number stays; the potentials of the steps behind it,
+ * and so the eligibility, tell.
  */
 function compareSpikes(model: Model, { names, values }: Golden) {
   let [different, neurons, first] = [0, 0, '']
@@ -82,7 +101,9 @@ function compareSpikes(model: Model, { names, values }: Golden) {
     const counts = values(`count.${layer}`)
     const theirs = values(`eligibility.${layer}`)
     const isOther = (i: number): boolean => counts[i] !== Math.round(rate[i] * model.timeSteps)
-    const flipped = counts.filter((_, i) => isOther(i) || Math.abs(eligibility![i] - theirs[i]) > MOVED).length
+    const flipped = counts.filter(
+      (_, i) => isOther(i) || Math.abs(eligibility![i] - theirs[i]) > MOVED,
+    ).length
     if (first === '' && flipped > 0) first = `${flipped} in ${layer}`
     different += counts.filter((_, i) => isOther(i)).length
     neurons += counts.length
@@ -94,13 +115,20 @@ async function compareOne(name: string, seed: number, options: BenchOptions) {
   const folder = mkdtempSync(join(tmpdir(), 'agreement-'))
   const out = join(folder, 'step.safetensors')
   const { timeSteps, threads } = options
-  const model = await compileNetwork(name, methods[0], timeSteps, threads, { batchSize: BATCH, inspect: true })
+  const model = await compileNetwork(name, methods[0], timeSteps, threads, {
+    batchSize: BATCH,
+    inspect: true,
+  })
   try {
     const settings = { model: name, input, batch: BATCH, 'time-steps': timeSteps, seed, out }
     const { loss: theirLoss } = runOfficial<{ loss: number }>(options, 'agreement', settings)
     const golden = readGolden(out, theirLoss)
     model.loadStateDict(golden.before)
-    const { loss } = await model.trainStep(golden.values('input'), Array.from(golden.values('target')), { update: false })
+    const { loss } = await model.trainStep(
+      golden.values('input'),
+      Array.from(golden.values('target')),
+      { update: false },
+    )
     return {
       output: largestDifference(model.output(), golden.values('output')),
       loss: Math.abs(loss - theirLoss) / theirLoss,
@@ -113,11 +141,18 @@ async function compareOne(name: string, seed: number, options: BenchOptions) {
   }
 }
 
-export async function compareOfficial(options: BenchOptions, label: string, progress: (text: string) => void): Promise<Report> {
+export async function compareOfficial(
+  options: BenchOptions,
+  label: string,
+  progress: (text: string) => void,
+): Promise<Report> {
   const torch = checkOfficial(options)
   const report = emptyReport()
   const rows: string[][] = []
-  const models = options.model === undefined ? DEFAULT_MODELS.slice(0, options.quick ? 1 : undefined) : [options.model]
+  const models =
+    options.model === undefined
+      ? DEFAULT_MODELS.slice(0, options.quick ? 1 : undefined)
+      : [options.model]
   for (const name of models) {
     for (let [seed, flipped] = [0, true]; flipped && seed < SEEDS; seed++) {
       progress(`agreement ${name} seed ${seed}`)

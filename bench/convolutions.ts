@@ -1,4 +1,7 @@
-/** Convolutions: forward on spikes and dense, gradients of the input and of the weight, by the kernels and units that the planner chooses. */
+/**
+ * Convolutions: forward on spikes and dense, gradients of the input and of the weight, by the
+ * kernels and units that the planner chooses.
+ */
 import {
   type DenseInput,
   emitDense,
@@ -23,7 +26,10 @@ import { fillNormal, makeSpikes, type Spikes } from './spikes.js'
 
 /** Steps of the kernels that run over time. */
 export const T = 4
-/** Multiplications and additions of one call of a naive loop: enough to be timed, few enough not to be waited for. */
+/**
+ * Multiplications and additions of one call of a naive loop: enough to be timed, few enough not to
+ * be waited for.
+ */
 const NAIVE_FLOPS = 2e7
 
 function geometryOf(s: LayerShape, images: number): Geometry {
@@ -57,17 +63,34 @@ class Tensors {
   }
 
   input(name: string, rows: number): Buffer {
-    return this.b.buffer(name, this.g.images * this.g.inShape[1] * this.g.inShape[2] * rows * this.g.inC * 4, 'input')
+    return this.b.buffer(
+      name,
+      this.g.images * this.g.inShape[1] * this.g.inShape[2] * rows * this.g.inC * 4,
+      'input',
+    )
   }
   output(name: string, rows: number): Buffer {
-    return this.b.buffer(name, this.g.images * this.g.outShape[1] * this.g.outShape[2] * rows * this.g.outC * 4, 'input')
+    return this.b.buffer(
+      name,
+      this.g.images * this.g.outShape[1] * this.g.outShape[2] * rows * this.g.outC * 4,
+      'input',
+    )
   }
   spikes(): SpikeTensor {
     const { g, b } = this
     const neurons = g.images * g.inShape[1] * g.inShape[2] * g.inC
     const masks = b.buffer('masks', neurons, 'input')
     const counts = b.buffer('counts', neurons, 'input')
-    return { kind: 'spikes', name: 'spikes', shape: g.inShape, stored: g.inC, masks, counts, lambda: 0.2, gradient: [] }
+    return {
+      kind: 'spikes',
+      name: 'spikes',
+      shape: g.inShape,
+      stored: g.inC,
+      masks,
+      counts,
+      lambda: 0.2,
+      gradient: [],
+    }
   }
   fillWeight(rig: Rig<unknown>): void {
     const { g } = this
@@ -76,7 +99,8 @@ class Tensors {
     const used = g.kernel[0] * g.kernel[1] * g.inC
     const floats = rig.floats(this.weight)
     fillNormal(floats, 3)
-    for (let block = 0; block < g.outC / width; block++) floats.fill(0, (block * kRows + used) * width, (block + 1) * kRows * width)
+    for (let block = 0; block < g.outC / width; block++)
+      floats.fill(0, (block * kRows + used) * width, (block + 1) * kRows * width)
   }
 }
 
@@ -89,7 +113,8 @@ const dense = (buffer: Buffer, inC: number, rows: number): DenseInput => ({
   meanSteps: 1,
 })
 
-const densityOf = ({ rate, active }: Spikes): string => `rate ${rate.toFixed(2)}, active ${active.toFixed(2)}`
+const densityOf = ({ rate, active }: Spikes): string =>
+  `rate ${rate.toFixed(2)}, active ${active.toFixed(2)}`
 
 interface Case {
   readonly kernel: string
@@ -117,11 +142,16 @@ function naiveSpeeds(s: LayerShape, budget: Budget): NaiveSpeeds {
     stride: s.stride,
     pad: paddingOf(s),
   }
-  const rows = Math.max(1, Math.min(shape.outH, Math.round((shape.outH * NAIVE_FLOPS) / denseFlops(s, 1))))
-  const work = (denseFlops(s, 1) * rows) / shape.outH / 1e6
-  const [input, output, weight] = [s.inH ** 2 * s.inC, shape.outH ** 2 * s.outC, s.kernel ** 2 * s.inC * s.outC].map(
-    (n) => new Float32Array(n),
+  const rows = Math.max(
+    1,
+    Math.min(shape.outH, Math.round((shape.outH * NAIVE_FLOPS) / denseFlops(s, 1))),
   )
+  const work = (denseFlops(s, 1) * rows) / shape.outH / 1e6
+  const [input, output, weight] = [
+    s.inH ** 2 * s.inC,
+    shape.outH ** 2 * s.outC,
+    s.kernel ** 2 * s.inC * s.outC,
+  ].map((n) => new Float32Array(n))
   for (const [i, floats] of [input, output, weight].entries()) fillNormal(floats, i + 1)
   const speed = (call: () => void): number => work / measure(call, budget).median
   return {
@@ -153,7 +183,16 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
         const rig = makeRig((b) => {
           const t = new Tensors(b, g)
           const tensor = t.spikes()
-          emitSpikes(b, g, T, { sources: [tensor], pool: noPool, scale: 1 }, t.output('out', T), ref(t.weight), 0, 'conv')
+          emitSpikes(
+            b,
+            g,
+            T,
+            { sources: [tensor], pool: noPool, scale: 1 },
+            t.output('out', T),
+            ref(t.weight),
+            0,
+            'conv',
+          )
           return { t, tensor }
         })
         rig.made.t.fillWeight(rig)
@@ -192,18 +231,45 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
   const weightGradient =
     (rows: number): Parameters<typeof floatCase>[3] =>
     (b, t, input, output) =>
-      emitWeightGradient(b, g, rows, dense(input, g.inC, rows), output, ref(t.weightGradient), false, 'conv')
+      emitWeightGradient(
+        b,
+        g,
+        rows,
+        dense(input, g.inC, rows),
+        output,
+        ref(t.weightGradient),
+        false,
+        'conv',
+      )
   const winograd = usesWinograd(g, 1)
   cases.push(
     floatCase('forward, dense', T, 'forward', (b, t, input, output) =>
       emitDense(b, g, T, dense(input, g.inC, T), output, ref(t.weight), 0, t.zeros),
     ),
   )
-  if (!image) cases.push(floatCase(`input gradient, ${winograd ? 'Winograd' : 'direct'}`, 1, 'inputGradient', inputGradient(1)))
-  // Gradients through time have a row for each step, for which the planner takes the direct kernels.
-  if (winograd) cases.push(floatCase('input gradient, direct', T, 'inputGradient', inputGradient(T)))
-  cases.push(floatCase(`weight gradient, ${winograd ? 'Winograd' : 'direct'}`, 1, 'weightGradient', weightGradient(1)))
-  if (winograd) cases.push(floatCase('weight gradient, direct', T, 'weightGradient', weightGradient(T)))
+  if (!image)
+    cases.push(
+      floatCase(
+        `input gradient, ${winograd ? 'Winograd' : 'direct'}`,
+        1,
+        'inputGradient',
+        inputGradient(1),
+      ),
+    )
+  // Gradients through time have a row for each step, for which the planner takes the direct
+  // kernels.
+  if (winograd)
+    cases.push(floatCase('input gradient, direct', T, 'inputGradient', inputGradient(T)))
+  cases.push(
+    floatCase(
+      `weight gradient, ${winograd ? 'Winograd' : 'direct'}`,
+      1,
+      'weightGradient',
+      weightGradient(1),
+    ),
+  )
+  if (winograd)
+    cases.push(floatCase('weight gradient, direct', T, 'weightGradient', weightGradient(T)))
 
   for (const values of spikes)
     cases.push({

@@ -1,4 +1,7 @@
-/** Passes over tensors: neurons, normalisation, optimizer. They move more than they compute, so a copy of as many bytes is what they are held against. */
+/**
+ * Passes over tensors: neurons, normalisation, optimizer. They move more than they compute, so a
+ * copy of as many bytes is what they are held against.
+ */
 import { Control, NeuronWord, NormWord, Op, SgdWord, Surrogate } from '../assembly/opcodes.js'
 import { neuronScratch, normRows, perUnit } from '../src/plan/forward.js'
 import { type Buffer, f32, type ProgramBuilder, ref, type Words } from '../src/plan/program.js'
@@ -24,7 +27,10 @@ interface Size {
 
 type Terms = 'A' | 'A+S' | 'A+B'
 
-/** Neurons of the rate method in training: masks, counts, eligibility and the normalised mean of each float term. */
+/**
+ * Neurons of the rate method in training: masks, counts, eligibility and the normalised mean of
+ * each float term.
+ */
 function neuronRig(
   { pixels, C }: Size,
   terms: Terms,
@@ -33,11 +39,15 @@ function neuronRig(
     const size = pixels * C
     const units = perUnit(pixels, C)
     const float = (name: string, count: number): Buffer => b.buffer(name, 4 * count, 'input')
-    const [masks, counts, spikes] = ['masks', 'counts', 'shortcut'].map((name) => b.buffer(name, size, 'input'))
+    const [masks, counts, spikes] = ['masks', 'counts', 'shortcut'].map((name) =>
+      b.buffer(name, size, 'input'),
+    )
     const partials = float('partials', Math.ceil(pixels / units))
     const floats: Buffer[] = []
     const term = (first: NeuronWord.A | NeuronWord.B): Words => {
-      const [current, scale, shift, mean, invStd, xhat] = [size * T, C, C, C, C, size].map((count, i) => float(`term ${first} ${i}`, count))
+      const [current, scale, shift, mean, invStd, xhat] = [size * T, C, C, C, C, size].map(
+        (count, i) => float(`term ${first} ${i}`, count),
+      )
       floats.push(current, scale, shift, mean, invStd)
       // Both terms have their words in the same order, except that A has its group behind x̂.
       const isA = first === NeuronWord.A
@@ -73,7 +83,13 @@ function neuronRig(
       [NeuronWord.Alpha]: f32(4),
       ...term(NeuronWord.A),
       ...(terms === 'A+B' ? term(NeuronWord.B) : {}),
-      ...(terms === 'A+S' ? { [NeuronWord.S]: ref(spikes), [NeuronWord.SPlaneBytes]: size, [NeuronWord.SScale]: f32(1) } : {}),
+      ...(terms === 'A+S'
+        ? {
+            [NeuronWord.S]: ref(spikes),
+            [NeuronWord.SPlaneBytes]: size,
+            [NeuronWord.SScale]: f32(1),
+          }
+        : {}),
     }
     b.emit(Op.Neuron, Math.ceil(pixels / units), words, neuronScratch(T, C))
     return { words, floats, spikes, partials, masks }
@@ -84,7 +100,8 @@ function neuronRig(
     if (i % 5 === 0) fillNormal(values, i + 1)
     else values.fill(i % 5 === 1 || i % 5 === 4 ? 1 : 0)
   })
-  if (terms === 'A+S') rig.bytes(rig.made.spikes).set(makeSpikes(pixels * C, T, SHORTCUT_RATE, 7).masks)
+  if (terms === 'A+S')
+    rig.bytes(rig.made.spikes).set(makeSpikes(pixels * C, T, SHORTCUT_RATE, 7).masks)
   return rig
 }
 
@@ -95,18 +112,31 @@ function rateOf(rig: ReturnType<typeof neuronRig>, { pixels, C }: Size): number 
   return sums.reduce((a, b) => a + b, 0) / (pixels * C * T)
 }
 
-/** The three records of the normalisation's backward pass, or the two of its statistics over T steps. */
+/**
+ * The three records of the normalisation's backward pass, or the two of its statistics over T
+ * steps.
+ */
 function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
   const rig = makeRig((b: ProgramBuilder) => {
     const rows = backward ? pixels : pixels * T
     const rowsPerUnit = normRows(rows, C, 1)
     const units = Math.ceil(rows / rowsPerUnit)
     const float = (name: string, count: number): Buffer => b.buffer(name, 4 * count, 'input')
-    const [weight, bias, mean, invStd, scale, shift, runningMean, runningVar, weightGradient, biasGradient] = Array.from(
-      { length: 10 },
-      (_, i) => float(`vector ${i}`, C),
+    const [
+      weight,
+      bias,
+      mean,
+      invStd,
+      scale,
+      shift,
+      runningMean,
+      runningVar,
+      weightGradient,
+      biasGradient,
+    ] = Array.from({ length: 10 }, (_, i) => float(`vector ${i}`, C))
+    const [input, xhat, delta, out] = ['input', 'xhat', 'delta', 'out'].map((name) =>
+      float(name, rows * C),
     )
-    const [input, xhat, delta, out] = ['input', 'xhat', 'delta', 'out'].map((name) => float(name, rows * C))
     const words: Words = {
       ...(backward
         ? { [NormWord.Delta]: ref(delta), [NormWord.Xhat]: ref(xhat), [NormWord.Out]: ref(out) }
@@ -154,7 +184,9 @@ function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
 function sgdRig(count: number): Rig<Buffer[]> {
   const perUnit = 16384
   const rig = makeRig((b) => {
-    const [parameters, velocities, gradients] = ['parameters', 'velocities', 'gradients'].map((name) => b.buffer(name, 4 * count, 'input'))
+    const [parameters, velocities, gradients] = ['parameters', 'velocities', 'gradients'].map(
+      (name) => b.buffer(name, 4 * count, 'input'),
+    )
     b.emit(Op.Sgd, Math.ceil(count / perUnit), {
       [SgdWord.Parameters]: ref(parameters),
       [SgdWord.Velocities]: ref(velocities),
@@ -175,7 +207,12 @@ function sgdRig(count: number): Rig<Buffer[]> {
 }
 
 /** Elements a millisecond of the naive loops. */
-function naiveRates(budget: Budget): { neuron: number; statistics: number; backward: number; sgd: number } {
+function naiveRates(budget: Budget): {
+  neuron: number
+  statistics: number
+  backward: number
+  sgd: number
+} {
   const C = 64
   const n = NAIVE_ELEMENTS
   const values = (count: number, seed: number): Float32Array => {
@@ -184,7 +221,12 @@ function naiveRates(budget: Budget): { neuron: number; statistics: number; backw
     return floats
   }
   const [current, a, b, c] = [values(n * T, 1), values(n, 2), values(n, 3), values(n, 4)]
-  const [ones, zeros, masks, sums] = [new Float32Array(C).fill(1), new Float32Array(C), new Uint8Array(n), new Float64Array(2 * C)]
+  const [ones, zeros, masks, sums] = [
+    new Float32Array(C).fill(1),
+    new Float32Array(C),
+    new Uint8Array(n),
+    new Float64Array(2 * C),
+  ]
   return {
     neuron: n / measure(() => naive.neuron(masks, a, current, ones, zeros, T), budget).median,
     statistics: (n * T) / measure(() => naive.normStatistics(sums, current, C), budget).median,
@@ -251,6 +293,14 @@ export function benchElementwise(
     // δ and x̂ are read twice, the result is written.
     add('norm backward', size.name, '', normRig(size, true), elements, 20, naives.backward)
   }
-  add('sgd', `${(parameters / 1e6).toFixed(1)} M parameters`, '', sgdRig(parameters), parameters, 20, naives.sgd)
+  add(
+    'sgd',
+    `${(parameters / 1e6).toFixed(1)} M parameters`,
+    '',
+    sgdRig(parameters),
+    parameters,
+    20,
+    naives.sgd,
+  )
   return table.report()
 }

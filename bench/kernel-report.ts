@@ -21,8 +21,12 @@ export const speed = ({ work, timing }: KernelResult): number => (1000 * work) /
 const LEGEND =
   'ms: median call behind a warm-up; of peak: by the median call (by the fastest); first: the first call; cold: the three behind it, while V8 optimises.'
 
-/** Share of the peak, of the median call and, in brackets, of the fastest: what the kernel reaches when nobody else uses the processor. */
-const share = (r: KernelResult): string => `${percent(speed(r) / r.peak)} (${percent((1000 * r.work) / r.timing.best / r.peak)})`
+/**
+ * Share of the peak, of the median call and, in brackets, of the fastest: what the kernel reaches
+ * when nobody else uses the processor.
+ */
+const share = (r: KernelResult): string =>
+  `${percent(speed(r) / r.peak)} (${percent((1000 * r.work) / r.timing.best / r.peak)})`
 
 export class KernelTable {
   private readonly results: KernelResult[] = []
@@ -67,7 +71,9 @@ export class KernelTable {
     ])
     report.tables.push({ title: this.title, notes: [...this.notes, LEGEND], head, rows })
     for (const r of this.results) {
-      const name = [this.group, r.kernel, r.shape, r.density].filter((part) => part !== '').join(' | ')
+      const name = [this.group, r.kernel, r.shape, r.density]
+        .filter((part) => part !== '')
+        .join(' | ')
       const extra = [
         `${share(r)} of the peak ${digits(r.peak)} ${r.unit}`,
         r.naive === undefined ? '' : `${digits(speed(r) / r.naive)} × naive JavaScript`,

@@ -10,7 +10,11 @@ import { firstLayers, layerShapes, quickShapes } from './shapes.js'
 const RATES = [0.05, 0.1, 0.2, 0.4]
 const QUICK_RATES = [0.1, 0.4]
 
-export function benchKernels(isQuick: boolean, label: string, progress: (text: string) => void): Report {
+export function benchKernels(
+  isQuick: boolean,
+  label: string,
+  progress: (text: string) => void,
+): Report {
   const budget = isQuick ? quick : thorough
   const images = isQuick ? 4 : 16
   const report = emptyReport()
@@ -21,11 +25,27 @@ export function benchKernels(isQuick: boolean, label: string, progress: (text: s
     [64, 256, '256 @8'],
     [16, 512, '512 @4'],
   ] as const
-  addReport(report, benchMatmuls(isQuick ? [128, 256] : [128, 256, 512, 1024], budget, label, progress))
-  const shapes = isQuick ? [...firstLayers.slice(0, 1), ...quickShapes] : [...firstLayers, ...layerShapes]
-  addReport(report, benchConvolutions(shapes, images, isQuick ? QUICK_RATES : RATES, budget, label, progress).report)
-  const tensors = (isQuick ? sizes.slice(1, 2) : sizes).map(([pixels, C, name]) => ({ pixels: pixels * images, C, name }))
-  addReport(report, benchElementwise(tensors, isQuick ? 2 ** 18 : 11_173_888, budget, label, progress))
+  addReport(
+    report,
+    benchMatmuls(isQuick ? [128, 256] : [128, 256, 512, 1024], budget, label, progress),
+  )
+  const shapes = isQuick
+    ? [...firstLayers.slice(0, 1), ...quickShapes]
+    : [...firstLayers, ...layerShapes]
+  addReport(
+    report,
+    benchConvolutions(shapes, images, isQuick ? QUICK_RATES : RATES, budget, label, progress)
+      .report,
+  )
+  const tensors = (isQuick ? sizes.slice(1, 2) : sizes).map(([pixels, C, name]) => ({
+    pixels: pixels * images,
+    C,
+    name,
+  }))
+  addReport(
+    report,
+    benchElementwise(tensors, isQuick ? 2 ** 18 : 11_173_888, budget, label, progress),
+  )
   const peak = peakGflops()
   report.tables.unshift({
     title: 'Peak',
@@ -35,6 +55,11 @@ export function benchKernels(isQuick: boolean, label: string, progress: (text: s
     head: ['measure', 'GFLOP/s'],
     rows: [['multiply and add', digits(peak)]],
   })
-  report.biggerIsBetter.push({ name: 'peak | multiply and add', unit: 'GFLOP/s', value: peak, extra: `1 thread\n${label}` })
+  report.biggerIsBetter.push({
+    name: 'peak | multiply and add',
+    unit: 'GFLOP/s',
+    value: peak,
+    extra: `1 thread\n${label}`,
+  })
   return report
 }

@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+const { version } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { version: string }
 
 /** Lines for the head of a report: date, versions, processor, load. */
 export function describeMachine(): string[] {
@@ -11,7 +13,10 @@ export function describeMachine(): string[] {
     `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, spikewasm ${version}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
     `${process.platform} ${process.arch}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} processors, load ${load.toFixed(2)} at the start`,
   ]
-  if (load > 0.5) lines.push('The machine was not idle: expect wider spreads and lower figures than it can reach.')
+  if (load > 0.5)
+    lines.push(
+      'The machine was not idle: expect wider spreads and lower figures than it can reach.',
+    )
   return lines
 }
 

@@ -1,4 +1,7 @@
-/** npm run bench: kernels, training steps, memory and, when asked for, other libraries and the paper's own code. */
+/**
+ * npm run bench: kernels, training steps, memory and, when asked for, other libraries and the
+ * paper's own code.
+ */
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
@@ -33,13 +36,16 @@ async function runSection(section: Section, options: BenchOptions, label: string
 }
 
 /** bench.json → bench.bigger.json */
-const biggerName = (path: string): string => `${path.slice(0, path.length - extname(path).length)}.bigger${extname(path)}`
+const biggerName = (path: string): string =>
+  `${path.slice(0, path.length - extname(path).length)}.bigger${extname(path)}`
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2))
   if (options.help) return void process.stdout.write(usage)
   const roundTrip =
-    availableParallelism() > 1 ? `Two threads hand a cache line to and fro in ${Math.round(await measureRoundTrip())} ns. ` : ''
+    availableParallelism() > 1
+      ? `Two threads hand a cache line to and fro in ${Math.round(await measureRoundTrip())} ns. `
+      : ''
   const machine = [
     ...describeMachine(),
     `${options.quick ? 'Quick run: too short for figures to quote. ' : ''}${roundTrip}Threads: up to ${options.threads}.`,
@@ -60,7 +66,11 @@ async function main(): Promise<void> {
     write(options.json, `${JSON.stringify(report.smallerIsBetter, null, 2)}\n`)
     write(biggerName(options.json), `${JSON.stringify(report.biggerIsBetter, null, 2)}\n`)
   }
-  if (options.markdown !== undefined) write(options.markdown, `${machine.join('\\\n')}\n\n${report.tables.map(toMarkdown).join('\n')}`)
+  if (options.markdown !== undefined)
+    write(
+      options.markdown,
+      `${machine.join('\\\n')}\n\n${report.tables.map(toMarkdown).join('\n')}`,
+    )
 }
 
 try {

@@ -1,4 +1,7 @@
-/** Matrix products on operands that are packed within the time, as linear layers and direct convolutions use them. */
+/**
+ * Matrix products on operands that are packed within the time, as linear layers and direct
+ * convolutions use them.
+ */
 import { KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'
 import * as naive from './naive.js'
@@ -11,7 +14,12 @@ import { fillNormal } from './spikes.js'
 const NAIVE_MAX = 256
 
 /** C = A·B, A·Bᵀ and Aᵀ·B of square matrices. */
-export function benchMatmuls(sizes: readonly number[], budget: Budget, label: string, progress: (text: string) => void): Report {
+export function benchMatmuls(
+  sizes: readonly number[],
+  budget: Budget,
+  label: string,
+  progress: (text: string) => void,
+): Report {
   const notes = ['NN: A·B, NT: A·Bᵀ, TN: Aᵀ·B, all [n][n] float32, row-major.']
   const table = new KernelTable('Matrix products', notes, 'matmul', label)
   let naiveSpeed = 0

@@ -1,13 +1,21 @@
-/** Times of one call: the first, the next few in V8's first tier, and the steady state, never mixed. */
+/**
+ * Times of one call: the first, the next few in V8's first tier, and the steady state, never mixed.
+ */
 import { Bench } from 'tinybench'
 
 /** Milliseconds of a call. */
 export interface Timing {
   /** The first call: compilation, cold caches, memory touched for the first time. */
   readonly first: number
-  /** Median of the three calls behind it (one where calls are long), while V8 may still be optimising. */
+  /**
+   * Median of the three calls behind it (one where calls are long), while V8 may still be
+   * optimising.
+   */
   readonly cold: number
-  /** Steady state, behind the warm-up: median, fastest, and median absolute deviation in percent of the median. */
+  /**
+   * Steady state, behind the warm-up: median, fastest, and median absolute deviation in percent of
+   * the median.
+   */
   readonly median: number
   readonly best: number
   readonly spread: number
@@ -46,7 +54,14 @@ function timing(first: number, next: readonly number[], { tasks }: Bench): Timin
   const { result } = tasks[0]
   if (!('latency' in result)) throw new Error(`the benchmark ended as ${result.state}`)
   const { p50, min, mad, samplesCount } = result.latency
-  return { first, cold: medianOf(next), median: p50, best: min, spread: (100 * mad) / p50, samples: samplesCount }
+  return {
+    first,
+    cold: medianOf(next),
+    median: p50,
+    best: min,
+    spread: (100 * mad) / p50,
+    samples: samplesCount,
+  }
 }
 
 /** Times a function that has never run in this form. */
@@ -63,7 +78,10 @@ export function measure(call: () => void, budget: Budget): Timing {
   return timing(first, next, b)
 }
 
-/** A call that takes longer has been optimised within itself, by the time it ends: it is repeated less often. */
+/**
+ * A call that takes longer has been optimised within itself, by the time it ends: it is repeated
+ * less often.
+ */
 const LONG_MS = 1500
 
 export async function measureAsync(call: () => Promise<unknown>, budget: Budget): Promise<Timing> {

@@ -1,4 +1,7 @@
-/** One configuration in a process of its own: a few training steps, then one line of JSON with its peak memory. `none` loads the package and nothing else. */
+/**
+ * One configuration in a process of its own: a few training steps, then one line of JSON with its
+ * peak memory. `none` loads the package and nothing else.
+ */
 import { compileNetwork, describeMethod, makeBatch, methods } from './networks.js'
 
 const [, , name, method, timeSteps, threads] = process.argv

@@ -1,4 +1,7 @@
-/** Peak memory of training, each configuration in a process of its own: what one leaves behind must not count for the next. */
+/**
+ * Peak memory of training, each configuration in a process of its own: what one leaves behind must
+ * not count for the next.
+ */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -18,19 +21,31 @@ export async function peakMemory(
   timeSteps: number,
   threads: number,
 ): Promise<{ rss: number; planned: number }> {
-  const { stdout } = await execute(process.execPath, [child, name, method, String(timeSteps), String(threads)])
+  const { stdout } = await execute(process.execPath, [
+    child,
+    name,
+    method,
+    String(timeSteps),
+    String(threads),
+  ])
   return JSON.parse(stdout) as { rss: number; planned: number }
 }
 
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
 
-export async function benchMemory(options: BenchOptions, label: string, progress: (text: string) => void): Promise<Report> {
+export async function benchMemory(
+  options: BenchOptions,
+  label: string,
+  progress: (text: string) => void,
+): Promise<Report> {
   const report = emptyReport()
   const { names } = chooseModels(options.model, options.quick)
   const { rss: empty } = await peakMemory('none', '', 0, 1)
   for (const name of names) {
     const rows: string[][] = []
-    for (const choice of options.quick ? methods.filter(({ stepMode }) => stepMode === 'm') : methods)
+    for (const choice of options.quick
+      ? methods.filter(({ stepMode }) => stepMode === 'm')
+      : methods)
       for (const timeSteps of options.quick ? QUICK_TIME_STEPS : TIME_STEPS) {
         const method = describeMethod(choice)
         progress(`memory ${name} ${method} T=${timeSteps}`)

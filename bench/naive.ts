@@ -1,4 +1,7 @@
-/** The same work in plain JavaScript loops over typed arrays, as a first version would be written. All tensors are NHWC, weights [k][N]. */
+/**
+ * The same work in plain JavaScript loops over typed arrays, as a first version would be written.
+ * All tensors are NHWC, weights [k][N].
+ */
 
 export interface ConvShape {
   readonly inC: number
@@ -10,8 +13,15 @@ export interface ConvShape {
   readonly pad: number
 }
 
-/** Calls back for every tap of the first `rows` rows of the output: offsets of the input pixel, the output pixel and the tap's weights. */
-function eachTap(s: ConvShape, rows: number, visit: (input: number, output: number, weight: number) => void): void {
+/**
+ * Calls back for every tap of the first `rows` rows of the output: offsets of the input pixel, the
+ * output pixel and the tap's weights.
+ */
+function eachTap(
+  s: ConvShape,
+  rows: number,
+  visit: (input: number, output: number, weight: number) => void,
+): void {
   for (let oy = 0; oy < rows; oy++)
     for (let ox = 0; ox < s.outH; ox++)
       for (let ky = 0; ky < s.kernel; ky++)
@@ -19,12 +29,22 @@ function eachTap(s: ConvShape, rows: number, visit: (input: number, output: numb
           const y = oy * s.stride - s.pad + ky
           const x = ox * s.stride - s.pad + kx
           if (y >= 0 && y < s.inH && x >= 0 && x < s.inH)
-            visit((y * s.inH + x) * s.inC, (oy * s.outH + ox) * s.outC, (ky * s.kernel + kx) * s.inC * s.outC)
+            visit(
+              (y * s.inH + x) * s.inC,
+              (oy * s.outH + ox) * s.outC,
+              (ky * s.kernel + kx) * s.inC * s.outC,
+            )
         }
 }
 
 /** Out += In ∗ W. */
-export function convForward(s: ConvShape, rows: number, out: Float32Array, input: Float32Array, weight: Float32Array): void {
+export function convForward(
+  s: ConvShape,
+  rows: number,
+  out: Float32Array,
+  input: Float32Array,
+  weight: Float32Array,
+): void {
   const { inC, outC } = s
   eachTap(s, rows, (i, o, w) => {
     for (let c = 0; c < inC; c++) {
@@ -35,7 +55,13 @@ export function convForward(s: ConvShape, rows: number, out: Float32Array, input
 }
 
 /** dIn += δ ∗ Wᵀ. */
-export function convInputGradient(s: ConvShape, rows: number, out: Float32Array, delta: Float32Array, weight: Float32Array): void {
+export function convInputGradient(
+  s: ConvShape,
+  rows: number,
+  out: Float32Array,
+  delta: Float32Array,
+  weight: Float32Array,
+): void {
   const { inC, outC } = s
   eachTap(s, rows, (i, o, w) => {
     for (let c = 0; c < inC; c++) {
@@ -47,7 +73,13 @@ export function convInputGradient(s: ConvShape, rows: number, out: Float32Array,
 }
 
 /** dW += Inᵀ δ. */
-export function convWeightGradient(s: ConvShape, rows: number, out: Float32Array, delta: Float32Array, input: Float32Array): void {
+export function convWeightGradient(
+  s: ConvShape,
+  rows: number,
+  out: Float32Array,
+  delta: Float32Array,
+  input: Float32Array,
+): void {
   const { inC, outC } = s
   eachTap(s, rows, (i, o, w) => {
     for (let c = 0; c < inC; c++) {
@@ -58,7 +90,14 @@ export function convWeightGradient(s: ConvShape, rows: number, out: Float32Array
 }
 
 /** C = A·B, [m][k] · [k][n]. */
-export function matmul(c: Float32Array, a: Float32Array, b: Float32Array, m: number, n: number, k: number): void {
+export function matmul(
+  c: Float32Array,
+  a: Float32Array,
+  b: Float32Array,
+  m: number,
+  n: number,
+  k: number,
+): void {
   for (let i = 0; i < m; i++)
     for (let j = 0; j < n; j++) {
       let sum = 0
@@ -67,7 +106,10 @@ export function matmul(c: Float32Array, a: Float32Array, b: Float32Array, m: num
     }
 }
 
-/** LIF over T steps of [P][T][C] with scale and shift, rates and eligibilities of the sigmoid surrogate (λ = 0.2, θ = 1, α = 4, soft reset). */
+/**
+ * LIF over T steps of [P][T][C] with scale and shift, rates and eligibilities of the sigmoid
+ * surrogate (λ = 0.2, θ = 1, α = 4, soft reset).
+ */
 export function neuron(
   out: Uint8Array,
   eligibility: Float32Array,
@@ -104,7 +146,13 @@ export function normStatistics(sums: Float64Array, x: Float32Array, C: number): 
 }
 
 /** dx = γ/σ (δ − mean δ − x̂ mean(δ x̂)). */
-export function normBackward(out: Float32Array, delta: Float32Array, xhat: Float32Array, sums: Float64Array, factor: Float32Array): void {
+export function normBackward(
+  out: Float32Array,
+  delta: Float32Array,
+  xhat: Float32Array,
+  sums: Float64Array,
+  factor: Float32Array,
+): void {
   const C = factor.length
   sums.fill(0)
   for (let i = 0; i < delta.length; i++) {
@@ -119,7 +167,11 @@ export function normBackward(out: Float32Array, delta: Float32Array, xhat: Float
 }
 
 /** SGD with momentum and weight decay. */
-export function sgd(parameters: Float32Array, velocities: Float32Array, gradients: Float32Array): void {
+export function sgd(
+  parameters: Float32Array,
+  velocities: Float32Array,
+  gradients: Float32Array,
+): void {
   for (let i = 0; i < parameters.length; i++) {
     velocities[i] = 0.9 * velocities[i] + gradients[i] + 5e-4 * parameters[i]
     parameters[i] -= 0.1 * velocities[i]

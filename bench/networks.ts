@@ -1,4 +1,7 @@
-/** Networks of the benchmarks, by the names of the registry, on images of CIFAR's shape unless said otherwise. */
+/**
+ * Networks of the benchmarks, by the names of the registry, on images of CIFAR's shape unless said
+ * otherwise.
+ */
 import { expect } from '../src/errors.js'
 import type { Model } from '../src/model.js'
 import { compile } from '../src/model.js'
@@ -27,15 +30,27 @@ export const methods: readonly MethodChoice[] = [
 export const describeMethod = ({ method, stepMode }: MethodChoice): string =>
   method === 'rate' || method === 'bptt' ? `${method} ${stepMode}` : method
 
-/** Names to run, and a note about those that this version does not have. @throws SpikewasmError for an unknown name. */
-export function chooseModels(name: string | undefined, isQuick: boolean): { names: string[]; missing: string[] } {
+/**
+ * Names to run, and a note about those that this version does not have.
+ * @throws SpikewasmError for an unknown name.
+ */
+export function chooseModels(
+  name: string | undefined,
+  isQuick: boolean,
+): { names: string[]; missing: string[] } {
   const known: readonly string[] = modelNames
   if (name !== undefined) {
-    expect(known.includes(name), () => `bench.model must be one of ${known.join(', ')}, got ${JSON.stringify(name)}`)
+    expect(
+      known.includes(name),
+      () => `bench.model must be one of ${known.join(', ')}, got ${JSON.stringify(name)}`,
+    )
     return { names: [name], missing: [] }
   }
   const wanted = isQuick ? ['cnn'] : DEFAULT_MODELS
-  return { names: wanted.filter((n) => known.includes(n)), missing: wanted.filter((n) => !known.includes(n)) }
+  return {
+    names: wanted.filter((n) => known.includes(n)),
+    missing: wanted.filter((n) => !known.includes(n)),
+  }
 }
 
 export const batchOf = (name: string): number => (name === 'cnn' || name === 'mlp' ? 64 : 16)
@@ -54,7 +69,15 @@ export function compileNetwork(
   { input: shape = input, batchSize = batchOf(name), inspect }: NetworkShape = {},
 ): Promise<Model> {
   const factory = (models as Record<string, ModelFactory>)[name]
-  return compile(factory(shape, classes), { input: shape, ...choice, timeSteps, threads, batchSize, inspect, seed: 0 })
+  return compile(factory(shape, classes), {
+    input: shape,
+    ...choice,
+    timeSteps,
+    threads,
+    batchSize,
+    inspect,
+    seed: 0,
+  })
 }
 
 /** One batch of noise and labels, always the same. */

@@ -9,17 +9,29 @@ import type { BenchOptions } from './options.js'
 const script = fileURLToPath(new URL('../../bench/peers/official.py', import.meta.url))
 
 /** Networks that it has, by our names; `cnn` is put together from its parts. */
-const networks = ['cnn', 'vgg11', 'vgg13', 'vggsnn', 'resnet18', 'resnet19', 'sewResnet34', 'preactResnet34']
+const networks = [
+  'cnn',
+  'vgg11',
+  'vgg13',
+  'vggsnn',
+  'resnet18',
+  'resnet19',
+  'sewResnet34',
+  'preactResnet34',
+]
 
 /**
  * @returns the version of PyTorch
- * @throws SpikewasmError that says what the two folders are and where they come from, names a model that the code does not have, or says why Python cannot run it
+ * @throws SpikewasmError that says what the two folders are and where they come from, names a model
+ *   that the code does not have, or says why Python cannot run it
  */
 export function checkOfficial(options: BenchOptions): string {
   const { official, spikingjelly, model } = options
-  const holds = (folder: string | undefined, file: string): boolean => folder !== undefined && existsSync(join(folder, file))
+  const holds = (folder: string | undefined, file: string): boolean =>
+    folder !== undefined && existsSync(join(folder, file))
   expect(
-    holds(official, 'model/model_setting.py') && holds(spikingjelly, 'spikingjelly/activation_based'),
+    holds(official, 'model/model_setting.py') &&
+      holds(spikingjelly, 'spikingjelly/activation_based'),
     () =>
       `bench.official and bench.spikingjelly must be checkouts of the paper's code and of SpikingJelly 0.0.0.0.14, got ${official ?? 'none'} and ${spikingjelly ?? 'none'}; get them with
   git clone https://github.com/Tab-ct/rate-based-backpropagation
@@ -27,7 +39,8 @@ export function checkOfficial(options: BenchOptions): string {
   )
   expect(
     model === undefined || networks.includes(model),
-    () => `bench.model must be one of ${networks.join(', ')} for the official code, got ${JSON.stringify(model)}`,
+    () =>
+      `bench.model must be one of ${networks.join(', ')} for the official code, got ${JSON.stringify(model)}`,
   )
   return runOfficial<{ torch: string }>(options, 'check').torch
 }
@@ -46,14 +59,17 @@ export function runOfficial<Result>(
   settings: Readonly<Record<string, string | number | readonly number[]>> = {},
   stdin: Uint8Array = new Uint8Array(),
 ): Result {
-  const named = Object.entries({ official, spikingjelly, threads, ...settings }).flatMap(([name, value]) => [
-    `--${name}`,
-    ...[value].flat().map(String),
-  ])
-  const { status, stdout, stderr, error } = spawnSync(python, ['-W', 'ignore', script, command, ...named], {
-    input: stdin,
-    encoding: 'utf8',
-  })
+  const named = Object.entries({ official, spikingjelly, threads, ...settings }).flatMap(
+    ([name, value]) => [`--${name}`, ...[value].flat().map(String)],
+  )
+  const { status, stdout, stderr, error } = spawnSync(
+    python,
+    ['-W', 'ignore', script, command, ...named],
+    {
+      input: stdin,
+      encoding: 'utf8',
+    },
+  )
   if (error !== undefined || status !== 0)
     throw new SpikewasmError(
       `bench.python: ${python} could not run the official code: ${error?.message ?? stderr.trim().split('\n').at(-1)}; ` +

@@ -1,6 +1,8 @@
 /**
- * Training steps beside those of the paper's official PyTorch code: the same batch, the same number of threads, one after the other in the order ours, theirs,
- * ours. What other processes took of the machine meanwhile is told too: their threads wait for each other often, so that a busy machine slows them more than ours.
+ * Training steps beside those of the paper's official PyTorch code: the same batch, the same number
+ * of threads, one after the other in the order ours, theirs, ours. What other processes took of the
+ * machine meanwhile is told too: their threads wait for each other often, so that a busy machine
+ * slows them more than ours.
  */
 import type { Model } from '../src/model.js'
 import { medianOf } from './measure.js'
@@ -34,12 +36,17 @@ const rows: readonly Row[] = [
 function chooseRows({ model, quick }: BenchOptions): readonly Row[] {
   if (model !== undefined) {
     const known = rows.filter((row) => row.model === model)
-    return known.length > 0 ? known : [{ model, input, batch: batchOf(model), timeSteps: 4, method: 'rate' }]
+    return known.length > 0
+      ? known
+      : [{ model, input, batch: batchOf(model), timeSteps: 4, method: 'rate' }]
   }
   return quick ? [rows[0], ...rows.filter((row) => row.model === 'cnn')] : rows
 }
 
-/** Steps that train before time is taken, as the script does by default: firing rates are no longer those of fresh weights. */
+/**
+ * Steps that train before time is taken, as the script does by default: firing rates are no longer
+ * those of fresh weights.
+ */
 const TRAINING_STEPS = 10
 const LEARNING_RATE = 0.02
 
@@ -52,11 +59,20 @@ interface Budget {
 }
 
 /** Milliseconds of steps at learning rate 0, which leaves weights and firing rates as they are. */
-async function timeSteps(model: Model, x: Float32Array, y: number[], { minSteps, seconds }: Budget): Promise<number[]> {
+async function timeSteps(
+  model: Model,
+  x: Float32Array,
+  y: number[],
+  { minSteps, seconds }: Budget,
+): Promise<number[]> {
   const times: number[] = []
   // One for the caches.
   await model.trainStep(x, y, { lr: 0 })
-  for (let total = 0; times.length < minSteps || total < 1000 * seconds; total += times[times.length - 1]) {
+  for (
+    let total = 0;
+    times.length < minSteps || total < 1000 * seconds;
+    total += times[times.length - 1]
+  ) {
     const start = performance.now()
     await model.trainStep(x, y, { lr: 0 })
     times.push(performance.now() - start)
@@ -79,7 +95,10 @@ interface OfficialStep {
 async function measureRow(row: Row, options: BenchOptions, budget: Budget) {
   const { model: name, input, batch, timeSteps: T, method } = row
   const { x, y } = makeBatch(batch, input)
-  const model = await compileNetwork(name, methods[0], T, options.threads, { input, batchSize: batch })
+  const model = await compileNetwork(name, methods[0], T, options.threads, {
+    input,
+    batchSize: batch,
+  })
   try {
     for (let i = 0; i < TRAINING_STEPS; i++) await model.trainStep(x, y, { lr: LEARNING_RATE })
     let others = watchOthers()
@@ -125,15 +144,25 @@ async function measureRow(row: Row, options: BenchOptions, budget: Budget) {
 }
 
 /** Peak of ours in a process of its own, for the shape that memory-child.ts trains. */
-async function ownPeakMiB({ model, batch, input: shape, timeSteps: T }: Row, threads: number): Promise<number | undefined> {
+async function ownPeakMiB(
+  { model, batch, input: shape, timeSteps: T }: Row,
+  threads: number,
+): Promise<number | undefined> {
   if (model === 'cnn' || batch !== batchOf(model) || shape !== input) return undefined
   return (await peakMemory(model, describeMethod(methods[0]), T, threads)).rss / 2 ** 20
 }
 
-export async function benchOfficial(options: BenchOptions, label: string, progress: (text: string) => void): Promise<Report> {
+export async function benchOfficial(
+  options: BenchOptions,
+  label: string,
+  progress: (text: string) => void,
+): Promise<Report> {
   const torch = checkOfficial(options)
   const report = emptyReport()
-  const budget = { minSteps: options.steps ?? (options.quick ? 3 : 10), seconds: options.quick ? 0.3 : 2 }
+  const budget = {
+    minSteps: options.steps ?? (options.quick ? 3 : 10),
+    seconds: options.quick ? 0.3 : 2,
+  }
   const cells: string[][] = []
   for (const row of chooseRows(options)) {
     const { model, batch, timeSteps: T, method } = row
@@ -167,7 +196,12 @@ export async function benchOfficial(options: BenchOptions, label: string, progre
     const name = `official | ${model} | T ${T} | batch ${batch} | threads ${threads} | against ${method}`
     const time = (
       who: string,
-      { median, best, spread, samples }: Pick<OfficialStep, 'median' | 'best' | 'spread' | 'samples'>,
+      {
+        median,
+        best,
+        spread,
+        samples,
+      }: Pick<OfficialStep, 'median' | 'best' | 'spread' | 'samples'>,
       about: string,
     ): void =>
       void report.smallerIsBetter.push({
@@ -177,7 +211,11 @@ export async function benchOfficial(options: BenchOptions, label: string, progre
         range: deviation(spread),
         extra: [`fastest ${digits(best)} ms, ${samples} samples`, about, label].join('\n'),
       })
-    time('spikewasm', ours, `rate ${density}; before the other's ${digits(ours.before)} ms, after ${digits(ours.after)} ms`)
+    time(
+      'spikewasm',
+      ours,
+      `rate ${density}; before the other's ${digits(ours.before)} ms, after ${digits(ours.after)} ms`,
+    )
     time('official code', theirs, `PyTorch ${torch}`)
     report.smallerIsBetter.push({
       name: `${name} | ratio`,
@@ -190,7 +228,12 @@ export async function benchOfficial(options: BenchOptions, label: string, progre
         ['spikewasm', peak],
         ['official code', theirs.residentMiB],
       ] as const)
-        report.smallerIsBetter.push({ name: `${name} | ${who}, peak memory`, unit: 'MiB', value: Math.round(value), extra: label })
+        report.smallerIsBetter.push({
+          name: `${name} | ${who}, peak memory`,
+          unit: 'MiB',
+          value: Math.round(value),
+          extra: label,
+        })
   }
   report.tables.push({
     title: `Training steps beside the official code on PyTorch ${torch}`,

@@ -66,7 +66,18 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     markdown: text,
   }
   const { values } = parse()
-  const { quick = false, peers = false, help = false, only, model, official, spikingjelly, python = 'python3', json, markdown } = values
+  const {
+    quick = false,
+    peers = false,
+    help = false,
+    only,
+    model,
+    official,
+    spikingjelly,
+    python = 'python3',
+    json,
+    markdown,
+  } = values
   expect(
     only === undefined || (sections as readonly string[]).includes(only),
     () => `bench.only must be one of ${sections.join(', ')}, got ${JSON.stringify(only)}`,
@@ -74,15 +85,33 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const threads = integer('threads', 256) ?? Math.min(4, availableParallelism())
   const steps = integer('steps', 10_000)
   const timeSteps = integer('time-steps', 255) ?? 4
-  const byDefault = sections.filter((section) => (section === 'peers' ? peers : section !== 'official' && section !== 'agreement'))
+  const byDefault = sections.filter((section) =>
+    section === 'peers' ? peers : section !== 'official' && section !== 'agreement',
+  )
   const chosen = only === undefined ? byDefault : [only as Section]
-  return { sections: chosen, quick, model, threads, official, spikingjelly, python, steps, timeSteps, json, markdown, help }
+  return {
+    sections: chosen,
+    quick,
+    model,
+    threads,
+    official,
+    spikingjelly,
+    python,
+    steps,
+    timeSteps,
+    json,
+    markdown,
+    help,
+  }
 
   function integer(name: 'threads' | 'steps' | 'time-steps', max: number): number | undefined {
     const given = values[name]
     if (given === undefined) return undefined
     const value = Number(given)
-    expect(Number.isInteger(value) && value >= 1 && value <= max, () => `bench.${name} must be an integer from 1 to ${max}, got ${given}`)
+    expect(
+      Number.isInteger(value) && value >= 1 && value <= max,
+      () => `bench.${name} must be an integer from 1 to ${max}, got ${given}`,
+    )
     return value
   }
 
@@ -90,7 +119,11 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     try {
       return parseArgs({ args: [...args], options: config })
     } catch (error) {
-      expect(false, () => `bench: ${error instanceof Error ? error.message : String(error)}; run it with --help for the options`)
+      expect(
+        false,
+        () =>
+          `bench: ${error instanceof Error ? error.message : String(error)}; run it with --help for the options`,
+      )
     }
   }
 }

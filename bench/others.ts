@@ -2,11 +2,13 @@
 import { cpus } from 'node:os'
 
 /** Milliseconds that all processors together have worked, for whomever. */
-const busyMs = (): number => cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
+const busyMs = (): number =>
+  cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
 
 /**
  * Starts to watch.
- * @returns a function that says which share of the processors others took since then, 0…1; `childMs`: processor time of children of ours meanwhile
+ * @returns a function that says which share of the processors others took since then, 0…1;
+ *   `childMs`: processor time of children of ours meanwhile
  */
 export function watchOthers(): (childMs?: number) => number {
   const [start, busy, own] = [performance.now(), busyMs(), process.cpuUsage()]

@@ -1,4 +1,7 @@
-/** Other WebAssembly libraries on the same convolutions, in a process of their own; they live in bench/peers and are installed there on demand. */
+/**
+ * Other WebAssembly libraries on the same convolutions, in a process of their own; they live in
+ * bench/peers and are installed there on demand.
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -28,11 +31,15 @@ interface PeerResult {
 function install(progress: (text: string) => void): void {
   if (existsSync(`${folder}node_modules`)) return
   progress('npm install in bench/peers')
-  const { status, stderr, error } = spawnSync('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], {
-    cwd: folder,
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-  })
+  const { status, stderr, error } = spawnSync(
+    'npm',
+    ['install', '--no-package-lock', '--no-audit', '--no-fund'],
+    {
+      cwd: folder,
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    },
+  )
   if (status !== 0)
     throw new SpikewasmError(
       `bench.peers needs the packages of bench/peers, but npm install failed there: ${(error?.message ?? stderr).trim()}; run it by hand or leave --peers out`,
@@ -40,16 +47,30 @@ function install(progress: (text: string) => void): void {
 }
 
 function runPeers(settings: object): { versions: Record<string, string>; result: PeerResult[] } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['run.mjs', JSON.stringify(settings)], {
-    cwd: folder,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26,
-  })
-  if (status !== 0) throw new SpikewasmError(`bench/peers/run.mjs failed; delete bench/peers/node_modules and try again\n${stderr}`)
-  return JSON.parse(stdout.trim().split('\n').at(-1) as string) as { versions: Record<string, string>; result: PeerResult[] }
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['run.mjs', JSON.stringify(settings)],
+    {
+      cwd: folder,
+      encoding: 'utf8',
+      maxBuffer: 2 ** 26,
+    },
+  )
+  if (status !== 0)
+    throw new SpikewasmError(
+      `bench/peers/run.mjs failed; delete bench/peers/node_modules and try again\n${stderr}`,
+    )
+  return JSON.parse(stdout.trim().split('\n').at(-1) as string) as {
+    versions: Record<string, string>
+    result: PeerResult[]
+  }
 }
 
-export function benchPeers(isQuick: boolean, label: string, progress: (text: string) => void): Report {
+export function benchPeers(
+  isQuick: boolean,
+  label: string,
+  progress: (text: string) => void,
+): Report {
   install(progress)
   const budget = isQuick ? quick : thorough
   const images = isQuick ? 4 : 16
@@ -64,9 +85,12 @@ export function benchPeers(isQuick: boolean, label: string, progress: (text: str
     measureMs: budget.measureMs,
   })
 
-  // Direct kernels stand beside Winograd's for gradients through time, which the others have no counterpart of.
+  // Direct kernels stand beside Winograd's for gradients through time, which the others have no
+  // counterpart of.
   const comparable = own.filter(
-    (r) => !r.kernel.endsWith('direct') || !own.some((o) => o.shape === r.shape && o.kernel === r.kernel.replace('direct', 'Winograd')),
+    (r) =>
+      !r.kernel.endsWith('direct') ||
+      !own.some((o) => o.shape === r.shape && o.kernel === r.kernel.replace('direct', 'Winograd')),
   )
   const report = emptyReport()
   const rows: string[][] = []
@@ -81,12 +105,15 @@ export function benchPeers(isQuick: boolean, label: string, progress: (text: str
         digits(speed(r)),
         digits(r.timing.first),
       ])
-    for (const r of result.filter(({ shape }) => shape !== undefined && describeShape(shape) === describeShape(s))) {
+    for (const r of result.filter(
+      ({ shape }) => shape !== undefined && describeShape(shape) === describeShape(s),
+    )) {
       if (r.median === undefined) {
         rows.push([describeShape(s), r.work, r.product, 'cannot', '', '', ''])
         continue
       }
-      const gflops = denseFlops(s, r.work.startsWith('forward') ? images * T : images) / 1e6 / r.median
+      const gflops =
+        denseFlops(s, r.work.startsWith('forward') ? images * T : images) / 1e6 / r.median
       rows.push([
         describeShape(s),
         r.work,
@@ -99,14 +126,24 @@ export function benchPeers(isQuick: boolean, label: string, progress: (text: str
       const entry = {
         name: `peer | ${r.product} | ${r.work} | ${describeShape(s)}`,
         range: deviation(r.spread ?? 0),
-        extra: [`first call ${digits(r.first ?? Number.NaN)} ms, ${r.samples} samples`, 'dense', '1 thread', label].join('\n'),
+        extra: [
+          `first call ${digits(r.first ?? Number.NaN)} ms, ${r.samples} samples`,
+          'dense',
+          '1 thread',
+          label,
+        ].join('\n'),
       }
       report.smallerIsBetter.push({ ...entry, unit: 'ms', value: r.median })
       report.biggerIsBetter.push({ ...entry, unit: 'GFLOP/s', value: gflops })
     }
   }
-  for (const product of ['tfjs-backend-wasm', 'onnxruntime-web']) rows.push(['network', 'training step', product, 'cannot', '', '', ''])
-  const reasons = new Set(result.filter((r) => r.cannot !== undefined).map((r) => `${r.product} cannot do ${r.work}: ${r.cannot}`))
+  for (const product of ['tfjs-backend-wasm', 'onnxruntime-web'])
+    rows.push(['network', 'training step', product, 'cannot', '', '', ''])
+  const reasons = new Set(
+    result
+      .filter((r) => r.cannot !== undefined)
+      .map((r) => `${r.product} cannot do ${r.work}: ${r.cannot}`),
+  )
   report.tables.push({
     title: `Other libraries: ${Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)

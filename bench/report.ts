@@ -9,7 +9,10 @@ export interface ResultTable {
   readonly rows: readonly (readonly string[])[]
 }
 
-/** An entry as github-action-benchmark reads it (tools customSmallerIsBetter and customBiggerIsBetter). */
+/**
+ * An entry as github-action-benchmark reads it (tools customSmallerIsBetter and
+ * customBiggerIsBetter).
+ */
 export interface Entry {
   readonly name: string
   readonly unit: string
@@ -45,19 +48,32 @@ export function digits(value: number): string {
         ? value.toFixed(2)
         : value.toFixed(3)
 }
-export const percent = (fraction: number): string => (Number.isFinite(fraction) ? `${(100 * fraction).toFixed(0)} %` : '–')
+export const percent = (fraction: number): string =>
+  Number.isFinite(fraction) ? `${(100 * fraction).toFixed(0)} %` : '–'
 export const deviation = (spread: number): string => `± ${spread.toFixed(1)} %`
 
 export function toText({ title, notes, head, rows }: ResultTable): string {
   const plain = { head: [], border: [], compact: true }
-  const table = new Table({ head: [...head], style: plain, colAligns: head.map((_, i) => (i === 0 ? 'left' : 'right')) })
+  const table = new Table({
+    head: [...head],
+    style: plain,
+    colAligns: head.map((_, i) => (i === 0 ? 'left' : 'right')),
+  })
   for (const row of rows) table.push([...row])
   return [title, ...notes, table.toString(), ''].join('\n')
 }
 
 export function toMarkdown({ title, notes, head, rows }: ResultTable): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [`### ${title}`, '', ...notes, '', line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line), ''].join(
-    '\n',
-  )
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [
+    `### ${title}`,
+    '',
+    ...notes,
+    '',
+    line(head),
+    line(head.map((_, i) => (i === 0 ? '---' : '---:'))),
+    ...rows.map(line),
+    '',
+  ].join('\n')
 }

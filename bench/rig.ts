@@ -1,6 +1,6 @@
 /**
- * A few records in a memory of their own: what the planner emits for one layer, run as the engine runs it on one thread, by an instance that V8 has not
- * optimised yet.
+ * A few records in a memory of their own: what the planner emits for one layer, run as the engine
+ * runs it on one thread, by an instance that V8 has not optimised yet.
  */
 import { readFileSync } from 'node:fs'
 import { Control } from '../assembly/opcodes.js'
@@ -17,13 +17,17 @@ let copies = 0
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 /**
- * The engine as if it were loaded for the first time: V8 shares optimised code between modules of equal bytes, and a custom section makes them differ.
+ * The engine as if it were loaded for the first time: V8 shares optimised code between modules of
+ * equal bytes, and a custom section makes them differ.
  */
 export function freshEngine(): WebAssembly.Instance {
   const name = utf8('case')
   const number = utf8(String(copies++).padStart(8, '0'))
   const section = [0, 1 + name.length + number.length, name.length, ...name, ...number]
-  return new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from([...engine, ...section])), { env: { memory } })
+  return new WebAssembly.Instance(
+    new WebAssembly.Module(Uint8Array.from([...engine, ...section])),
+    { env: { memory } },
+  )
 }
 
 function reserve(bytes: number): void {
@@ -45,7 +49,10 @@ export function makeRig<V>(build: (b: ProgramBuilder) => V): Rig<V> {
   const b = new ProgramBuilder()
   b.program('case')
   const made = build(b)
-  const scratchBytes = Math.max(64, ...b.programs[0].sections.flatMap((section) => section.records.map((record) => record.scratch)))
+  const scratchBytes = Math.max(
+    64,
+    ...b.programs[0].sections.flatMap((section) => section.records.map((record) => record.scratch)),
+  )
   const base = Control.Bytes + 64
   const programAt = Math.ceil(assignAddresses(b.buffers, base) / 64) * 64
   const scratch = programAt + encodedSize(b.programs, 1) + 64
@@ -62,7 +69,10 @@ export function makeRig<V>(build: (b: ProgramBuilder) => V): Rig<V> {
   }
 }
 
-/** A function of the engine on plain memory: addresses of ranges of so many bytes, 64-byte aligned, and its exports. */
+/**
+ * A function of the engine on plain memory: addresses of ranges of so many bytes, 64-byte aligned,
+ * and its exports.
+ */
 export function makeCalls(sizes: readonly number[]): {
   addresses: number[]
   exports: Record<string, (...args: number[]) => number>
@@ -76,5 +86,9 @@ export function makeCalls(sizes: readonly number[]): {
   })
   reserve(next)
   const exports = freshEngine().exports as unknown as Record<string, (...args: number[]) => number>
-  return { addresses, exports, floats: (index) => new Float32Array(memory.buffer, addresses[index], sizes[index] / 4) }
+  return {
+    addresses,
+    exports,
+    floats: (index) => new Float32Array(memory.buffer, addresses[index], sizes[index] / 4),
+  }
 }

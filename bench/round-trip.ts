@@ -1,4 +1,7 @@
-/** How long two threads take to hand one cache line to and fro: it says whether the processors they run on share a cache, which a virtual machine may change at any time. */
+/**
+ * How long two threads take to hand one cache line to and fro: it says whether the processors they
+ * run on share a cache, which a virtual machine may change at any time.
+ */
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 
 const ROUNDS = 5
@@ -7,12 +10,16 @@ const ROUND_MS = 20
 const READY = 16
 const END = -1
 
-/** Nanoseconds of a round trip, the fastest of a few rounds. Where threads have to share a processor it is as long as they wait for it. */
+/**
+ * Nanoseconds of a round trip, the fastest of a few rounds. Where threads have to share a processor
+ * it is as long as they wait for it.
+ */
 export async function measureRoundTrip(): Promise<number> {
   const words = new Int32Array(new SharedArrayBuffer(128))
   const worker = new Worker(new URL(import.meta.url), { workerData: words })
   const failed = new Promise<never>((_, reject) => worker.once('error', reject))
-  while (Atomics.load(words, READY) === 0) await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 2))])
+  while (Atomics.load(words, READY) === 0)
+    await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 2))])
   let turn = 0
   const times: number[] = []
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,4 +1,7 @@
-/** Convolutions of the paper's networks on CIFAR images, each shape once, and of others' first layers. */
+/**
+ * Convolutions of the paper's networks on CIFAR images, each shape once, and of others' first
+ * layers.
+ */
 
 export interface LayerShape {
   /** Where it occurs. */
@@ -10,7 +13,14 @@ export interface LayerShape {
   readonly stride: number
 }
 
-const shape = (network: LayerShape['network'], inC: number, inH: number, outC: number, kernel = 3, stride = 1): LayerShape => ({
+const shape = (
+  network: LayerShape['network'],
+  inC: number,
+  inH: number,
+  outC: number,
+  kernel = 3,
+  stride = 1,
+): LayerShape => ({
   network,
   inC,
   inH,

@@ -1,4 +1,7 @@
-/** Spikes as trained networks make them: neurons differ and keep their ways over the steps of an image, so that few of them make most of the spikes. */
+/**
+ * Spikes as trained networks make them: neurons differ and keep their ways over the steps of an
+ * image, so that few of them make most of the spikes.
+ */
 
 /** Uniform numbers in 0…1 (mulberry32). */
 export function randomNumbers(seed: number): () => number {
@@ -38,7 +41,10 @@ export interface Spikes {
 const CONSTANT = 0.8
 const LEAK = 0.2
 
-/** LIF neurons (λ = 0.2, θ = 1, soft reset) under a normal drive whose larger part is constant in time. T ≤ 8. */
+/**
+ * LIF neurons (λ = 0.2, θ = 1, soft reset) under a normal drive whose larger part is constant in
+ * time. T ≤ 8.
+ */
 function fire(neurons: number, T: number, mean: number, seed: number): Spikes {
   const normal = normalNumbers(seed)
   const masks = new Uint8Array(neurons)

@@ -1,13 +1,24 @@
 /**
- * Training steps: every method over T and threads, how much of a step is spent outside kernels, and what a second thread gains.
+ * Training steps: every method over T and threads, how much of a step is spent outside kernels, and
+ * what a second thread gains.
  *
- * Outside kernels means reordering the batch, dispatch, barriers, and workers that wait for others. With one thread it is the step minus the sum of
- * `model.profile()`. With N threads the kernels need at least that sum / N, if they divide perfectly and do not disturb each other; so what is left over is
- * an upper bound of the time outside, and of the whole loss to imbalance and shared caches.
+ * Outside kernels means reordering the batch, dispatch, barriers, and workers that wait for others.
+ * With one thread it is the step minus the sum of `model.profile()`. With N threads the kernels
+ * need at least that sum / N, if they divide perfectly and do not disturb each other; so what is
+ * left over is an upper bound of the time outside, and of the whole loss to imbalance and shared
+ * caches.
  */
 import type { Model, StateDict } from '../src/model.js'
 import { type Budget, measureAsync, type Timing } from './measure.js'
-import { batchOf, chooseModels, compileNetwork, describeMethod, type MethodChoice, makeBatch, methods } from './networks.js'
+import {
+  batchOf,
+  chooseModels,
+  compileNetwork,
+  describeMethod,
+  type MethodChoice,
+  makeBatch,
+  methods,
+} from './networks.js'
 import type { BenchOptions } from './options.js'
 import { deviation, digits, emptyReport, percent, type Report } from './report.js'
 
@@ -26,12 +37,18 @@ interface Configuration {
   readonly timeSteps: number
 }
 
-/** All of methods × T for one named model; else all methods at T = 4, and rate m and bptt m at every T. */
+/**
+ * All of methods × T for one named model; else all methods at T = 4, and rate m and bptt m at every
+ * T.
+ */
 function configurations({ model, quick }: BenchOptions): Configuration[] {
   const all = methods.flatMap((choice) => TIME_STEPS.map((timeSteps) => ({ choice, timeSteps })))
   if (quick) return all.filter(({ timeSteps }) => timeSteps === USUAL_TIME_STEPS)
   if (model !== undefined) return all
-  return all.filter(({ choice, timeSteps }) => timeSteps === USUAL_TIME_STEPS || (choice.stepMode === 'm' && choice.method !== 'ottt'))
+  return all.filter(
+    ({ choice, timeSteps }) =>
+      timeSteps === USUAL_TIME_STEPS || (choice.stepMode === 'm' && choice.method !== 'ottt'),
+  )
 }
 
 interface StepResult {
@@ -51,7 +68,11 @@ async function measureSteps(model: Model, budget: Budget, quick: boolean): Promi
   const timing = await measureAsync(() => model.trainStep(x, y, { lr: 0 }), budget)
   const rates = Object.values(model.firingRates())
   const profile = await model.profile(quick ? 2 : 3)
-  return { timing, kernelMs: profile.reduce((sum, { milliseconds }) => sum + milliseconds, 0), rates }
+  return {
+    timing,
+    kernelMs: profile.reduce((sum, { milliseconds }) => sum + milliseconds, 0),
+    rates,
+  }
 }
 
 /** Threads to measure: 1, 2, 4, … and the largest. */
@@ -69,26 +90,36 @@ async function withModel<V>(model: Model, use: (model: Model) => Promise<V>): Pr
   }
 }
 
-export async function benchSteps(options: BenchOptions, label: string, progress: (text: string) => void): Promise<Report> {
+export async function benchSteps(
+  options: BenchOptions,
+  label: string,
+  progress: (text: string) => void,
+): Promise<Report> {
   const report = emptyReport()
   const budget = options.quick ? budgets.quick : budgets.thorough
   const { names, missing } = chooseModels(options.model, options.quick)
   for (const name of names) {
     const B = batchOf(name)
     progress(`${name}: training first`)
-    const state: StateDict = await withModel(await compileNetwork(name, methods[0], USUAL_TIME_STEPS, options.threads), async (model) => {
-      await train(model, options.quick ? 5 : PRETRAINING_STEPS)
-      return model.stateDict()
-    })
+    const state: StateDict = await withModel(
+      await compileNetwork(name, methods[0], USUAL_TIME_STEPS, options.threads),
+      async (model) => {
+        await train(model, options.quick ? 5 : PRETRAINING_STEPS)
+        return model.stateDict()
+      },
+    )
     const rows: string[][] = []
     for (const { choice, timeSteps } of configurations(options)) {
       let single: Timing | undefined
       for (const threads of threadCounts(options.threads)) {
         progress(`${name} ${describeMethod(choice)} T=${timeSteps} threads=${threads}`)
-        const { timing, kernelMs, rates } = await withModel(await compileNetwork(name, choice, timeSteps, threads), async (model) => {
-          model.loadStateDict(state)
-          return measureSteps(model, budget, options.quick)
-        })
+        const { timing, kernelMs, rates } = await withModel(
+          await compileNetwork(name, choice, timeSteps, threads),
+          async (model) => {
+            model.loadStateDict(state)
+            return measureSteps(model, budget, options.quick)
+          },
+        )
         const step = timing.median
         single ??= timing
         const outside = 1 - kernelMs / threads / step

@@ -1,4 +1,7 @@
-/** A mistake of the user's: wrong option, shape or file. Its message is meant to be read as it stands, without a stack trace. */
+/**
+ * A mistake of the user's: wrong option, shape or file. Its message is meant to be read as it
+ * stands, without a stack trace.
+ */
 export class SpikewasmError extends Error {
   override name = 'SpikewasmError'
 }
@@ -12,7 +15,8 @@ export function expect(condition: boolean, message: () => string): asserts condi
 export function describe(value: unknown): string {
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
   if (ArrayBuffer.isView(value)) return value.constructor.name
-  if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return String(value)
+  if (typeof value !== 'string' && (typeof value !== 'object' || value === null))
+    return String(value)
   try {
     const text = JSON.stringify(value)
     return text.length > 100 ? `${text.slice(0, 100)}…` : text
@@ -22,30 +26,47 @@ export function describe(value: unknown): string {
 }
 
 /**
- * Throws a `SpikewasmError` unless `options` is an object whose keys are all known: a misspelt option would be ignored without a word.
+ * Throws a `SpikewasmError` unless `options` is an object whose keys are all known: a misspelt
+ * option would be ignored without a word.
  *
  * @param name what the options are of, for example `conv2d`
  */
 export function checkOptions(name: string, options: unknown, known: readonly string[]): void {
   expect(
     typeof options === 'object' && options !== null && !Array.isArray(options),
-    () => `${name}'s options must be an object with any of ${known.join(', ')}, got ${describe(options)}`,
+    () =>
+      `${name}'s options must be an object with any of ${known.join(', ')}, got ${describe(options)}`,
   )
   for (const key of Object.keys(options))
-    expect(known.includes(key), () => `${name}.${key} is not an option; known are ${known.join(', ')}`)
+    expect(
+      known.includes(key),
+      () => `${name}.${key} is not an option; known are ${known.join(', ')}`,
+    )
 }
 
-/** @returns `value`, or `fallback` when it is absent. @throws SpikewasmError when it is something else than true or false: 'no' would count as true */
+/**
+ * @returns `value`, or `fallback` when it is absent.
+ * @throws SpikewasmError when it is something else than true or false: 'no' would count as true
+ */
 export function checkBoolean(name: string, value: boolean | undefined, fallback: boolean): boolean {
-  expect(value === undefined || typeof value === 'boolean', () => `${name} must be true or false, got ${describe(value)}`)
+  expect(
+    value === undefined || typeof value === 'boolean',
+    () => `${name} must be true or false, got ${describe(value)}`,
+  )
   return value ?? fallback
 }
 
 /**
- * Throws a `SpikewasmError` when one of the first `count` images of `size` numbers each holds a number that is not finite. A neuron whose potential is NaN merely
- * never spikes, so that the loss would not show it while the gradients ruin the weights.
+ * Throws a `SpikewasmError` when one of the first `count` images of `size` numbers each holds a
+ * number that is not finite. A neuron whose potential is NaN merely never spikes, so that the loss
+ * would not show it while the gradients ruin the weights.
  */
-export function expectFinite(what: string, images: Float32Array, size: number, count: number): void {
+export function expectFinite(
+  what: string,
+  images: Float32Array,
+  size: number,
+  count: number,
+): void {
   for (let i = 0; i < size * count; i++) {
     if (!Number.isFinite(images[i]))
       throw new SpikewasmError(

@@ -18,4 +18,12 @@ export * from './nn/layers.js'
 export type { MemoryUse, Method, MethodOptions, StepMode } from './plan/plan.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
 export type { EpochRecord, FitOptions, History, StepInfo } from './train/fit.js'
-export { constant, cosine, type Schedule, type Sgd, type SgdOptions, sgd, stepDecay } from './train/optimizer.js'
+export {
+  constant,
+  cosine,
+  type Schedule,
+  type Sgd,
+  type SgdOptions,
+  sgd,
+  stepDecay,
+} from './train/optimizer.js'

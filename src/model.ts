@@ -3,12 +3,26 @@
 import { Control } from '../assembly/opcodes.js'
 import type { Dataset } from './data/dataset.js'
 import { Purpose, RandomStream } from './data/random.js'
-import { checkBoolean, checkOptions, describe, expect, expectFinite, SpikewasmError } from './errors.js'
+import {
+  checkBoolean,
+  checkOptions,
+  describe,
+  expect,
+  expectFinite,
+  SpikewasmError,
+} from './errors.js'
 import type { Module } from './nn/containers.js'
 import { initialValues } from './nn/init.js'
 import { checkModule, type Graph, trace } from './nn/trace.js'
 import { pack, storedChannels, unpack } from './plan/layout.js'
-import { type MethodOptions, makePlan, type Plan, type PlanOptions, type ProgramName, type RateProbe } from './plan/plan.js'
+import {
+  type MethodOptions,
+  makePlan,
+  type Plan,
+  type PlanOptions,
+  type ProgramName,
+  type RateProbe,
+} from './plan/plan.js'
 import type { Phase } from './plan/program.js'
 import { summarize } from './plan/summary.js'
 import { type Executor, localExecutor } from './runtime/executor.js'
@@ -32,7 +46,9 @@ export interface CompileOptions extends MethodOptions {
   seed?: number
   /** Inputs differ from step to step, [T, B, C, H, W] instead of [B, C, H, W]; default false. */
   frames?: boolean
-  /** Keep rates and eligibilities readable by `activity` after a step (more memory); default false. */
+  /**
+   * Keep rates and eligibilities readable by `activity` after a step (more memory); default false.
+   */
   inspect?: boolean
   /** 'debug' runs the build with assertions; default 'release'. */
   engine?: 'release' | 'debug'
@@ -81,12 +97,17 @@ export interface Prediction {
 
 const MAX_BYTES = 2 ** 32
 
-type Settings = Required<Pick<CompileOptions, 'timeSteps' | 'batchSize' | 'threads' | 'seed' | 'frames' | 'inspect' | 'engine'>>
+type Settings = Required<
+  Pick<
+    CompileOptions,
+    'timeSteps' | 'batchSize' | 'threads' | 'seed' | 'frames' | 'inspect' | 'engine'
+  >
+>
 
 /**
  * Plans, allocates and initialises a network.
- * @throws SpikewasmError for wrong options or shapes (naming the layer), and when the model does not fit in memory (saying how much it needs and the largest
- *   batch that fits).
+ * @throws SpikewasmError for wrong options or shapes (naming the layer), and when the model does
+ *   not fit in memory (saying how much it needs and the largest batch that fits).
  */
 export async function compile(network: Module, options: CompileOptions): Promise<Model> {
   checkModule('compile: the network', network)
@@ -135,27 +156,57 @@ export async function compile(network: Module, options: CompileOptions): Promise
 function methodOptions(options: MethodOptions, timeSteps: number): Required<MethodOptions> {
   const { method = 'rate' } = options
   const online = method === 'ottt' || method === 'sltt'
-  const { stepMode = online ? 's' : 'm', update = 'afterwards', mseWeight = 0.05, backwardSteps = timeSteps } = options
-  expect(['rate', 'bptt', 'ottt', 'sltt'].includes(method), () => `method must be rate, bptt, ottt or sltt, got ${describe(method)}`)
-  expect(stepMode === 'm' || stepMode === 's', () => `stepMode must be 'm' or 's', got ${describe(stepMode)}`)
-  expect(!online || stepMode === 's', () => `stepMode must be 's' with method ${method} (it learns step by step), got 'm'`)
-  expect(update === 'afterwards' || update === 'everyStep', () => `update must be 'afterwards' or 'everyStep', got ${describe(update)}`)
-  expect(Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1, () => `mseWeight must lie in 0…1, got ${describe(mseWeight)}`)
+  const {
+    stepMode = online ? 's' : 'm',
+    update = 'afterwards',
+    mseWeight = 0.05,
+    backwardSteps = timeSteps,
+  } = options
+  expect(
+    ['rate', 'bptt', 'ottt', 'sltt'].includes(method),
+    () => `method must be rate, bptt, ottt or sltt, got ${describe(method)}`,
+  )
+  expect(
+    stepMode === 'm' || stepMode === 's',
+    () => `stepMode must be 'm' or 's', got ${describe(stepMode)}`,
+  )
+  expect(
+    !online || stepMode === 's',
+    () => `stepMode must be 's' with method ${method} (it learns step by step), got 'm'`,
+  )
+  expect(
+    update === 'afterwards' || update === 'everyStep',
+    () => `update must be 'afterwards' or 'everyStep', got ${describe(update)}`,
+  )
+  expect(
+    Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1,
+    () => `mseWeight must lie in 0…1, got ${describe(mseWeight)}`,
+  )
   expect(
     Number.isInteger(backwardSteps) && backwardSteps >= 1 && backwardSteps <= timeSteps,
-    () => `backwardSteps must be an integer from 1 to timeSteps (${timeSteps}), got ${describe(backwardSteps)}`,
+    () =>
+      `backwardSteps must be an integer from 1 to timeSteps (${timeSteps}), got ${describe(backwardSteps)}`,
   )
-  expect(backwardSteps === timeSteps || method === 'sltt', () => `backwardSteps is an option of method sltt, got it with ${method}`)
-  expect(!online || timeSteps <= 32, () => `timeSteps must be at most 32 with method ${method}, got ${timeSteps}`)
+  expect(
+    backwardSteps === timeSteps || method === 'sltt',
+    () => `backwardSteps is an option of method sltt, got it with ${method}`,
+  )
+  expect(
+    !online || timeSteps <= 32,
+    () => `timeSteps must be at most 32 with method ${method}, got ${timeSteps}`,
+  )
   return { method, stepMode, update, mseWeight, backwardSteps }
 }
 
 /**
  * A network with its memory, programs and threads, made by `compile`.
  *
- * Operations (`fit`, `evaluate`, `predict`, `trainStep`, `profile`, `load`, `loadStateDict`, `resetOptimizer`) run one at a time: another one is refused, before
- * it has changed anything, until the promise of the first one is settled. Callbacks of `fit` may call some, see `FitOptions`. What only reads (`stateDict`, `save`,
- * `gradients`, `output`, `firingRates`, …) may be called at any time; while a step runs on threads it may see parameters that are partly those of before the step.
+ * Operations (`fit`, `evaluate`, `predict`, `trainStep`, `profile`, `load`, `loadStateDict`,
+ * `resetOptimizer`) run one at a time: another one is refused, before it has changed anything,
+ * until the promise of the first one is settled. Callbacks of `fit` may call some, see
+ * `FitOptions`. What only reads (`stateDict`, `save`, `gradients`, `output`, `firingRates`, …) may
+ * be called at any time; while a step runs on threads it may see parameters that are partly those
+ * of before the step.
  */
 export class Model {
   private plan!: Plan
@@ -216,27 +267,49 @@ export class Model {
   }
   /** Number of trained parameters. */
   get parameterCount(): number {
-    return this.plan.parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
+    return this.plan.parameters.reduce(
+      (sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1),
+      0,
+    )
   }
   /** Bytes of memory by purpose. */
   get memoryUse(): Plan['memory'] {
     return this.plan.memory
   }
 
-  /** @internal Changes the method; parameters and statistics stay, momentum is forgotten. @throws SpikewasmError for options that don't match */
+  /**
+   * @internal Changes the method; parameters and statistics stay, momentum is forgotten.
+   * @throws SpikewasmError for options that don't match
+   */
   prepare(options: MethodOptions): Promise<void> {
     return this.alone(() => this.replan(options), false)
   }
 
-  /** @internal Makes the plan for a method, moving parameters and statistics along when there was another. Whoever calls it holds the lock. */
+  /**
+   * @internal Makes the plan for a method, moving parameters and statistics along when there was
+   *   another. Whoever calls it holds the lock.
+   */
   async replan(options: MethodOptions): Promise<void> {
     const complete = methodOptions(options, this.settings.timeSteps)
-    if (this.plan && (Object.keys(complete) as (keyof MethodOptions)[]).every((key) => this.plan.options[key] === complete[key])) return
-    const planOptions: PlanOptions = { ...this.settings, ...complete, graph: this.graph, input: this.input }
+    if (
+      this.plan &&
+      (Object.keys(complete) as (keyof MethodOptions)[]).every(
+        (key) => this.plan.options[key] === complete[key],
+      )
+    )
+      return
+    const planOptions: PlanOptions = {
+      ...this.settings,
+      ...complete,
+      graph: this.graph,
+      input: this.input,
+    }
     const plan = makePlan(planOptions, this.settings.threads)
     const memory = this.allocate(plan)
     const { threads, engine } = this.settings
-    const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
+    const module = await loadEngine(
+      engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine',
+    )
     const { poolExecutor } = threads > 1 ? await import('./runtime/pool.js') : {}
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     this.checkAlive()
@@ -245,7 +318,9 @@ export class Model {
     this.plan = plan
     this.memory = memory
     this.view = new DataView(memory.buffer)
-    this.executor = poolExecutor ? poolExecutor(module, memory, threads) : localExecutor(module, memory)
+    this.executor = poolExecutor
+      ? poolExecutor(module, memory, threads)
+      : localExecutor(module, memory)
     this.lastRates = []
     if (previous) {
       this.takeState(previous.state)
@@ -259,16 +334,23 @@ export class Model {
     const shared = this.settings.threads > 1 || this.settings.engine === 'debug'
     const refuse = (why: string, limit: number): never => {
       const largest = this.largestBatch(plan.options, limit)
-      const [name, bytes] = plan.buffers.reduce<[string, number]>((best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best), ['', 0])
+      const [name, bytes] = plan.buffers.reduce<[string, number]>(
+        (best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best),
+        ['', 0],
+      )
       throw new SpikewasmError(
         `the model needs ${gib(total)} of memory for batchSize ${plan.options.batchSize} (its largest buffer, ${name}: ${gib(bytes)}), ${why}; ` +
-          (largest > 0 ? `the largest batch that fits is ${largest}` : 'not even a batch of 1 fits: make the network or the input smaller'),
+          (largest > 0
+            ? `the largest batch that fits is ${largest}`
+            : 'not even a batch of 1 fits: make the network or the input smaller'),
       )
     }
     if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)
     const pages = Math.ceil(total / 65536)
     try {
-      return new WebAssembly.Memory(shared ? { initial: pages, maximum: pages, shared } : { initial: pages })
+      return new WebAssembly.Memory(
+        shared ? { initial: pages, maximum: pages, shared } : { initial: pages },
+      )
     } catch {
       return refuse('more than this machine gives', total * 0.75)
     }
@@ -279,7 +361,8 @@ export class Model {
     let [low, high] = [0, options.batchSize]
     while (high - low > 1) {
       const middle = (low + high) >> 1
-      if (makePlan({ ...options, batchSize: middle }, this.settings.threads).memory.total <= limit) low = middle
+      if (makePlan({ ...options, batchSize: middle }, this.settings.threads).memory.total <= limit)
+        low = middle
       else high = middle
     }
     return low
@@ -298,10 +381,18 @@ export class Model {
       )
     })
     for (const statistic of this.plan.statistics)
-      if (statistic.role === 'running_var') this.stored(this.plan.named.statistics.address, statistic).fill(1, 0, statistic.layout.shape[0])
+      if (statistic.role === 'running_var')
+        this.stored(this.plan.named.statistics.address, statistic).fill(
+          1,
+          0,
+          statistic.layout.shape[0],
+        )
   }
 
-  private stored(base: number, { offset, layout }: { offset: number; layout: { stored: number } }): Float32Array {
+  private stored(
+    base: number,
+    { offset, layout }: { offset: number; layout: { stored: number } },
+  ): Float32Array {
     return this.floats(base + offset, layout.stored)
   }
 
@@ -314,24 +405,41 @@ export class Model {
       )
   }
 
-  /** Runs an operation, or refuses before it has touched anything. `nested`: `fit` allows it in its `onEpoch`. */
+  /**
+   * Runs an operation, or refuses before it has touched anything. `nested`: `fit` allows it in its
+   * `onEpoch`.
+   */
   private async alone<T>(operation: () => Promise<T>, nested = true): Promise<T> {
     this.checkAlive()
     return this.lock.hold(operation, nested)
   }
 
-  /** @internal One of the two input slots, to be filled before `runSlot`. Whoever calls it holds the lock. */
+  /**
+   * @internal One of the two input slots, to be filled before `runSlot`. Whoever calls it holds the
+   *   lock.
+   */
   slot(index: 0 | 1): Slot {
     const { images, labels } = this.plan.named
-    const size = this.input.reduce((a, b) => a * b, 1) * this.batchSize * (this.settings.frames ? this.timeSteps : 1)
+    const size =
+      this.input.reduce((a, b) => a * b, 1) *
+      this.batchSize *
+      (this.settings.frames ? this.timeSteps : 1)
     return {
       images: this.floats(images[index].address, size),
       labels: new Int32Array(this.memory.buffer, labels[index].address, this.batchSize),
     }
   }
 
-  /** @internal Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step. Whoever calls it holds the lock. */
-  async runSlot(program: ProgramName, index: 0 | 1, valid: number, learningRate = this.optimizer.lr): Promise<StepResult> {
+  /**
+   * @internal Runs a program on a filled slot. `valid`: images that count; `learningRate` of this
+   *   step. Whoever calls it holds the lock.
+   */
+  async runSlot(
+    program: ProgramName,
+    index: 0 | 1,
+    valid: number,
+    learningRate = this.optimizer.lr,
+  ): Promise<StepResult> {
     this.checkAlive()
     const { plan, view, optimizer } = this
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
@@ -360,16 +468,24 @@ export class Model {
       this.stepEnded = running.catch(() => undefined)
       await running
     } catch (error) {
-      const layer = this.graph.nodes[plan.recordLayers[program][view.getUint32(Control.Progress, true)] ?? 0]
+      const layer =
+        this.graph.nodes[plan.recordLayers[program][view.getUint32(Control.Progress, true)] ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
-      this.failure = new Error(`a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`, {
-        cause: error,
-      })
+      this.failure = new Error(
+        `a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`,
+        {
+          cause: error,
+        },
+      )
       throw this.failure
     }
     if (program !== 'evaluate') this.steps++
     this.lastRates = program === 'evaluate' ? plan.rates.evaluate : plan.rates.train
-    return { loss: view.getFloat32(Control.Loss, true), correct: view.getInt32(Control.Correct, true), count: valid }
+    return {
+      loss: view.getFloat32(Control.Loss, true),
+      correct: view.getInt32(Control.Correct, true),
+      count: valid,
+    }
   }
 
   /** SLTT-K: K random steps of T; otherwise all. */
@@ -381,12 +497,18 @@ export class Model {
     stream.start(this.seed, 0, this.steps)
     const order = Array.from({ length: this.timeSteps }, (_, t) => t)
     let mask = 0
-    for (let k = 0; k < backwardSteps; k++) mask |= 1 << (order.splice(stream.below(order.length), 1)[0] as number)
+    for (let k = 0; k < backwardSteps; k++)
+      mask |= 1 << (order.splice(stream.below(order.length), 1)[0] as number)
     return mask >>> 0
   }
 
   /** Copies a batch in PyTorch's layout into a slot. */
-  private fillSlot(index: 0 | 1, x: Float32Array, labels: ArrayLike<number> | undefined, count: number): void {
+  private fillSlot(
+    index: 0 | 1,
+    x: Float32Array,
+    labels: ArrayLike<number> | undefined,
+    count: number,
+  ): void {
     const [C, H, W] = this.input
     const T = this.settings.frames ? this.timeSteps : 1
     const B = this.batchSize
@@ -394,10 +516,13 @@ export class Model {
     for (let t = 0; t < T; t++)
       for (let b = 0; b < count; b++)
         for (let c = 0; c < C; c++)
-          for (let p = 0; p < H * W; p++) slot.images[((b * H * W + p) * T + t) * C + c] = x[((t * count + b) * C + c) * H * W + p]
+          for (let p = 0; p < H * W; p++)
+            slot.images[((b * H * W + p) * T + t) * C + c] =
+              x[((t * count + b) * C + c) * H * W + p]
     const size = C * H * W * T
     expectFinite('x', slot.images, size, count)
-    for (let b = count; b < B; b++) slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
+    for (let b = count; b < B; b++)
+      slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
     for (let b = 0; b < B; b++) slot.labels[b] = labels && b < count ? labels[b] : 0
   }
 
@@ -414,19 +539,25 @@ export class Model {
 
   private checkLabels(y: ArrayLike<number>, count: number): void {
     expect(typeof y?.length === 'number', () => `y must be an array of labels, got ${describe(y)}`)
-    expect(y.length === count, () => `y must hold one label for each of the ${count} images, got ${y.length}`)
+    expect(
+      y.length === count,
+      () => `y must hold one label for each of the ${count} images, got ${y.length}`,
+    )
     for (let i = 0; i < y.length; i++)
       expect(
         Number.isInteger(y[i]) && y[i] >= 0 && y[i] < this.classes,
-        () => `labels must be integers from 0 to ${this.classes - 1}, got ${describe(y[i])} at index ${i}`,
+        () =>
+          `labels must be integers from 0 to ${this.classes - 1}, got ${describe(y[i])} at index ${i}`,
       )
   }
 
   /**
-   * One training step: forward, backward and, unless `update` is false, the optimizer (`model.optimizer`).
+   * One training step: forward, backward and, unless `update` is false, the optimizer
+   * (`model.optimizer`).
    * @param x float32 [B, C, H, W], or [T, B, C, H, W] with `frames`; B must be the batch size.
    * @param y B labels.
-   * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is not finite; Error when a worker fails.
+   * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is
+   *   not finite; Error when a worker fails.
    */
   trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
     return this.alone(async () => {
@@ -445,11 +576,17 @@ export class Model {
     })
   }
 
-  /** Gradients of the last training step by parameter name, in PyTorch's shapes (`conv2d` weight [out, in, kh, kw], `linear` weight [out, in], …); copies. */
+  /**
+   * Gradients of the last training step by parameter name, in PyTorch's shapes (`conv2d` weight
+   * [out, in, kh, kw], `linear` weight [out, in], …); copies.
+   */
   gradients(): StateDict {
     const out: StateDict = {}
     for (const p of this.plan.parameters)
-      out[p.name] = { shape: p.layout.shape, data: unpack(p.layout, this.stored(this.plan.named.gradients.address, p)) }
+      out[p.name] = {
+        shape: p.layout.shape,
+        data: unpack(p.layout, this.stored(this.plan.named.gradients.address, p)),
+      }
     return out
   }
 
@@ -458,7 +595,8 @@ export class Model {
     const width = storedChannels(this.classes)
     const all = this.floats(this.plan.named.output.address, this.batchSize * width)
     const result = new Float32Array(this.batchSize * this.classes)
-    for (let b = 0; b < this.batchSize; b++) for (let c = 0; c < this.classes; c++) result[b * this.classes + c] = all[b * width + c]
+    for (let b = 0; b < this.batchSize; b++)
+      for (let c = 0; c < this.classes; c++) result[b * this.classes + c] = all[b * width + c]
     return result
   }
 
@@ -475,7 +613,8 @@ export class Model {
       const n = x.length / size
       expect(
         Number.isInteger(n) && n > 0,
-        () => `x must hold samples of [${this.input.join(', ')}] = ${size} numbers each, got ${x.length}`,
+        () =>
+          `x must hold samples of [${this.input.join(', ')}] = ${size} numbers each, got ${x.length}`,
       )
       expect(
         !this.settings.frames || n <= this.batchSize,
@@ -499,7 +638,10 @@ export class Model {
     return new Int32Array(this.memory.buffer, this.plan.named.predictions.address, this.batchSize)
   }
 
-  /** Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name; empty before the first one. */
+  /**
+   * Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name; empty
+   * before the first one.
+   */
   firingRates(): Record<string, number> {
     const rates: Record<string, number> = {}
     for (const { name, partials, units, neurons } of this.lastRates) {
@@ -510,7 +652,8 @@ export class Model {
   }
 
   /**
-   * Rate and eligibility of a neuron layer after a training step, [B, C, H, W]; needs `inspect: true` at compilation.
+   * Rate and eligibility of a neuron layer after a training step, [B, C, H, W]; needs `inspect:
+   * true` at compilation.
    * @throws SpikewasmError for an unknown layer or without `inspect`.
    */
   activity(name: string): { rate: Float32Array; eligibility: Float32Array | undefined } {
@@ -528,19 +671,26 @@ export class Model {
       const out = new Float32Array(this.batchSize * C * H * W)
       for (let b = 0; b < this.batchSize; b++)
         for (let c = 0; c < C; c++)
-          for (let p = 0; p < H * W; p++) out[(b * C + c) * H * W + p] = source[(b * H * W + p) * probe.stored + c] * factor
+          for (let p = 0; p < H * W; p++)
+            out[(b * C + c) * H * W + p] = source[(b * H * W + p) * probe.stored + c] * factor
       return out
     }
-    return { rate: reorder(counts, 1 / this.timeSteps), eligibility: eligibility && reorder(eligibility, 1) }
+    return {
+      rate: reorder(counts, 1 / this.timeSteps),
+      eligibility: eligibility && reorder(eligibility, 1),
+    }
   }
 
   /**
-   * Firing rate of each neuron layer at each step of the last run, T numbers by layer name; needs `inspect: true` and a method whose loop over T is inside the
-   * layers (step mode m).
+   * Firing rate of each neuron layer at each step of the last run, T numbers by layer name; needs
+   * `inspect: true` and a method whose loop over T is inside the layers (step mode m).
    * @throws SpikewasmError otherwise.
    */
   stepRates(): Record<string, number[]> {
-    expect(this.settings.inspect && this.stepMode === 'm', () => "stepRates needs compile({ inspect: true }) and stepMode 'm'")
+    expect(
+      this.settings.inspect && this.stepMode === 'm',
+      () => "stepRates needs compile({ inspect: true }) and stepMode 'm'",
+    )
     const out: Record<string, number[]> = {}
     for (const { name, masks, neurons, shape, stored } of this.lastRates) {
       const plane = this.batchSize * shape[1] * shape[2] * stored
@@ -555,17 +705,24 @@ export class Model {
   }
 
   /**
-   * What the paper measures while training through time (sec. 4.2 there), for the last training step: `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ];
-   * `a2` by weight, the cosine of E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
+   * What the paper measures while training through time (sec. 4.2 there), for the last training
+   * step: `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight, the cosine of
+   * E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
    * @throws SpikewasmError otherwise.
    */
   diagnostics(): { a1: Record<string, number>; a2: Record<string, number> } {
-    expect(this.settings.inspect && this.method === 'bptt', () => "diagnostics needs compile({ inspect: true, method: 'bptt' })")
+    expect(
+      this.settings.inspect && this.method === 'bptt',
+      () => "diagnostics needs compile({ inspect: true, method: 'bptt' })",
+    )
     const a1: Record<string, number> = {}
     const a2: Record<string, number> = {}
-    for (const { name, spikeGradient, currentGradient, eligibility, shape, stored } of this.plan.probes.neurons) {
+    for (const { name, spikeGradient, currentGradient, eligibility, shape, stored } of this.plan
+      .probes.neurons) {
       const count = this.batchSize * shape[1] * shape[2] * stored
-      const [spikes, currents, g] = [spikeGradient, currentGradient, eligibility].map((b) => this.floats(b.address, count))
+      const [spikes, currents, g] = [spikeGradient, currentGradient, eligibility].map((b) =>
+        this.floats(b.address, count),
+      )
       // Σ_t δI_t = Σ_t δs_t κ_t: the sums over time differ from means by a factor alone.
       a1[name] = cosineOf(
         currents,
@@ -587,15 +744,22 @@ export class Model {
   stateDict(): StateDict {
     const out: StateDict = {}
     for (const p of this.plan.parameters)
-      out[p.name] = { shape: p.layout.shape, data: unpack(p.layout, this.stored(this.plan.named.parameters.address, p)) }
+      out[p.name] = {
+        shape: p.layout.shape,
+        data: unpack(p.layout, this.stored(this.plan.named.parameters.address, p)),
+      }
     for (const s of this.plan.statistics)
-      out[s.name] = { shape: s.layout.shape, data: unpack(s.layout, this.stored(this.plan.named.statistics.address, s)) }
+      out[s.name] = {
+        shape: s.layout.shape,
+        data: unpack(s.layout, this.stored(this.plan.named.statistics.address, s)),
+      }
     return out
   }
 
   /**
    * Takes parameters and running statistics over. `num_batches_tracked` of PyTorch's is ignored.
-   * @throws SpikewasmError that lists missing, unexpected and mis-shaped names, or a value that is not finite, and while the model runs; nothing is changed then.
+   * @throws SpikewasmError that lists missing, unexpected and mis-shaped names, or a value that is
+   *   not finite, and while the model runs; nothing is changed then.
    */
   loadStateDict(state: StateDict): void {
     this.checkAlive()
@@ -606,12 +770,14 @@ export class Model {
   private takeState(state: StateDict): void {
     expect(
       typeof state === 'object' && state !== null && !Array.isArray(state),
-      () => `the state dict must be an object of { shape, data } by name, as stateDict() gives it, got ${describe(state)}`,
+      () =>
+        `the state dict must be an object of { shape, data } by name, as stateDict() gives it, got ${describe(state)}`,
     )
     for (const [name, entry] of Object.entries(state))
       expect(
         typeof entry?.shape?.every === 'function' && typeof entry.data?.findIndex === 'function',
-        () => `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ${describe(entry)}`,
+        () =>
+          `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ${describe(entry)}`,
       )
     const entries = [
       ...this.plan.parameters.map((p) => ({ ...p, base: this.plan.named.parameters.address })),
@@ -619,73 +785,123 @@ export class Model {
     ]
     const names = new Set(entries.map((e) => e.name))
     const missing = entries.filter((e) => !(e.name in state)).map((e) => e.name)
-    const unexpected = Object.keys(state).filter((name) => !names.has(name) && !name.endsWith('num_batches_tracked'))
-    const same = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((n, i) => n === b[i])
+    const unexpected = Object.keys(state).filter(
+      (name) => !names.has(name) && !name.endsWith('num_batches_tracked'),
+    )
+    const same = (a: readonly number[], b: readonly number[]): boolean =>
+      a.length === b.length && a.every((n, i) => n === b[i])
     const misshaped = entries
       .filter((e) => e.name in state && !same(state[e.name].shape, e.layout.shape))
-      .map((e) => `${e.name} (expected [${e.layout.shape.join(', ')}], got [${state[e.name].shape.join(', ')}])`)
+      .map(
+        (e) =>
+          `${e.name} (expected [${e.layout.shape.join(', ')}], got [${state[e.name].shape.join(', ')}])`,
+      )
     const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
     const incomplete = entries
-      .filter((e) => e.name in state && same(state[e.name].shape, e.layout.shape) && state[e.name].data.length !== length(e.layout.shape))
-      .map((e) => `${e.name} (expected ${length(e.layout.shape)} numbers, got ${state[e.name].data.length})`)
+      .filter(
+        (e) =>
+          e.name in state &&
+          same(state[e.name].shape, e.layout.shape) &&
+          state[e.name].data.length !== length(e.layout.shape),
+      )
+      .map(
+        (e) =>
+          `${e.name} (expected ${length(e.layout.shape)} numbers, got ${state[e.name].data.length})`,
+      )
     const problems = [
       missing.length > 0 ? `missing: ${missing.join(', ')}` : '',
       unexpected.length > 0 ? `unexpected: ${unexpected.join(', ')}` : '',
       misshaped.length > 0 ? `of another shape: ${misshaped.join(', ')}` : '',
-      incomplete.length > 0 ? `of another length than their shape says: ${incomplete.join(', ')}` : '',
+      incomplete.length > 0
+        ? `of another length than their shape says: ${incomplete.join(', ')}`
+        : '',
     ].filter((s) => s !== '')
-    if (problems.length > 0) throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
+    if (problems.length > 0)
+      throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
     for (const { name } of entries) {
       const at = state[name].data.findIndex((v) => !Number.isFinite(v))
-      expect(at < 0, () => `the state dict holds ${state[name].data[at]} in ${name} at index ${at}; expected finite numbers`)
+      expect(
+        at < 0,
+        () =>
+          `the state dict holds ${state[name].data[at]} in ${name} at index ${at}; expected finite numbers`,
+      )
     }
     for (const e of entries) pack(e.layout, state[e.name].data, this.stored(e.base, e))
   }
 
-  /** Writes parameters and running statistics as safetensors, atomically. @throws SpikewasmError when the file cannot be written. */
+  /**
+   * Writes parameters and running statistics as safetensors, atomically.
+   * @throws SpikewasmError when the file cannot be written.
+   */
   async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
     const { serializeState } = await import('./io/state.js')
     const { writeFileAtomic } = await import('./io/files.js')
     await writeFileAtomic(path, serializeState(this.stateDict(), metadata))
   }
 
-  /** Reads what `save`, or PyTorch by safetensors, has written. @throws SpikewasmError for files or names that don't match. */
+  /**
+   * Reads what `save`, or PyTorch by safetensors, has written.
+   * @throws SpikewasmError for files or names that don't match.
+   */
   load(path: string): Promise<void> {
     return this.alone(async () => {
       const { parseSafetensors, toFloat32 } = await import('./io/safetensors.js')
       const { readFileClear } = await import('./io/files.js')
       const { tensors } = parseSafetensors(await readFileClear(path, 'weights'), path)
       try {
-        this.takeState(Object.fromEntries([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }])))
+        this.takeState(
+          Object.fromEntries(
+            [...tensors].map(([name, tensor]) => [
+              name,
+              { shape: tensor.shape, data: toFloat32(tensor) },
+            ]),
+          ),
+        )
       } catch (error) {
-        throw error instanceof SpikewasmError ? new SpikewasmError(`${path}: ${error.message}`, { cause: error }) : error
+        throw error instanceof SpikewasmError
+          ? new SpikewasmError(`${path}: ${error.message}`, { cause: error })
+          : error
       }
     })
   }
 
-  /** Trains on a data set. See `FitOptions`. @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not finite. */
+  /**
+   * Trains on a data set. See `FitOptions`.
+   * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
+   *   finite.
+   */
   fit(data: Dataset, options: FitOptions = {}): Promise<History> {
     return this.alone(() => fit(this, data, options), false)
   }
 
   /**
    * Loss, accuracy and firing rates on a data set.
-   * @throws SpikewasmError when the data or an option does not match; the signal's reason when it aborts.
+   * @throws SpikewasmError when the data or an option does not match; the signal's reason when it
+   *   aborts.
    */
   evaluate(data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
     return this.alone(() => evaluate(this, data, options))
   }
 
   /**
-   * Times every operation of a training step on this thread, with the batch of the last `trainStep`; the parameters change as by that step.
-   * @returns median milliseconds of each operation over `repeats` runs, in the order of the program, by layer name.
+   * Times every operation of a training step on this thread, with the batch of the last
+   * `trainStep`; the parameters change as by that step.
+   * @returns median milliseconds of each operation over `repeats` runs, in the order of the
+   *   program, by layer name.
    */
-  profile(repeats = 5): Promise<{ op: string; layer: string; phase: Phase; milliseconds: number }[]> {
+  profile(
+    repeats = 5,
+  ): Promise<{ op: string; layer: string; phase: Phase; milliseconds: number }[]> {
     return this.alone(async () => {
-      expect(Number.isInteger(repeats) && repeats >= 1, () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`)
+      expect(
+        Number.isInteger(repeats) && repeats >= 1,
+        () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
+      )
       const { profileProgram } = await import('./runtime/profile.js')
       const { threads, engine } = this.settings
-      const module = await loadEngine(engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine')
+      const module = await loadEngine(
+        engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine',
+      )
       const runs = Array.from({ length: repeats }, () =>
         profileProgram(module, this.memory, this.plan.programs.train, this.plan.workerScratchAt),
       )
@@ -711,16 +927,28 @@ export class Model {
     this.floats(velocities.address, velocities.bytes / 4).fill(0)
   }
 
-  /** @internal What went wrong in the last training step if its loss or a gradient is not finite, naming the first layer where it shows; else undefined. */
+  /**
+   * @internal What went wrong in the last training step if its loss or a gradient is not finite,
+   *   naming the first layer where it shows; else undefined.
+   */
   nonFinite(slot: 0 | 1, program: ProgramName = 'train'): string | undefined {
     const loss = this.view.getFloat32(Control.Loss, true)
     const lossIsFinite = Number.isFinite(loss)
     const flag = this.view.getUint32(Control.NonFinite, true)
     if (lossIsFinite && flag === 0) return undefined
-    const what = lossIsFinite ? (flag > 1 ? 'the variance of a batch is not finite' : 'a gradient is not finite') : `the loss is ${loss}`
-    const where = flag > 1 ? `layer ${this.layerName(flag - 2)} (${this.graph.nodes[flag - 2].kind})` : this.locateNonFinite(slot)
-    // The optimizer does nothing when the loss is not finite; but updates at every step come before the loss is known.
-    const untouched = program === 'gradients' || (!lossIsFinite && this.plan.options.update === 'afterwards')
+    const what = lossIsFinite
+      ? flag > 1
+        ? 'the variance of a batch is not finite'
+        : 'a gradient is not finite'
+      : `the loss is ${loss}`
+    const where =
+      flag > 1
+        ? `layer ${this.layerName(flag - 2)} (${this.graph.nodes[flag - 2].kind})`
+        : this.locateNonFinite(slot)
+    // The optimizer does nothing when the loss is not finite; but updates at every step come before
+    // the loss is known.
+    const untouched =
+      program === 'gradients' || (!lossIsFinite && this.plan.options.update === 'afterwards')
     const statistics = this.plan.statistics.length > 0
     const left = untouched
       ? `The parameters are those before this step${statistics ? ', running statistics may hold it' : ''}`
@@ -737,9 +965,11 @@ export class Model {
         ['parameter', parameters],
         ['gradient of', gradients],
       ] as const)
-        if (broken(this.stored(address, p))) return `layer ${this.layerName(p.node)} (${what} ${p.name})`
+        if (broken(this.stored(address, p)))
+          return `layer ${this.layerName(p.node)} (${what} ${p.name})`
     for (const s of this.plan.statistics)
-      if (broken(this.stored(statistics.address, s))) return `layer ${this.layerName(s.node)} (${s.name})`
+      if (broken(this.stored(statistics.address, s)))
+        return `layer ${this.layerName(s.node)} (${s.name})`
     return `layer ${this.layerName(this.graph.output)} (its output, or a step too large for float32)`
   }
 
@@ -753,10 +983,14 @@ export class Model {
     return summarize(this.graph, this.plan)
   }
 
-  /** Ends all threads when the running step, if any, has ended; an operation with more steps then rejects. The model cannot be used afterwards, only read. */
+  /**
+   * Ends all threads when the running step, if any, has ended; an operation with more steps then
+   * rejects. The model cannot be used afterwards, only read.
+   */
   dispose(): Promise<void> {
     this.disposed = true
-    // Not amid a step: what a worker says when its pool is gone would be an error that nobody can catch.
+    // Not amid a step: what a worker says when its pool is gone would be an error that nobody can
+    // catch.
     this.ended ??= this.stepEnded.then(() => this.executor.dispose())
     return this.ended
   }
@@ -764,7 +998,10 @@ export class Model {
 
 /** @throws SpikewasmError for what is no typed array of numbers */
 function expectNumbers(name: string, x: Float32Array): void {
-  expect(ArrayBuffer.isView(x) && 'subarray' in x, () => `${name} must be a Float32Array, got ${describe(x)}`)
+  expect(
+    ArrayBuffer.isView(x) && 'subarray' in x,
+    () => `${name} must be a Float32Array, got ${describe(x)}`,
+  )
 }
 
 /** Cosine of two vectors; NaN when one is zero. */

@@ -1,5 +1,6 @@
-// Runs every test/**/*.test.ts from build/, each file in a process of its own, one after the other. Arguments select files whose path contains one of them.
-// Ends with the line "N passed, N failed"; a file that does not load, ends early or hangs counts as one failure.
+// Runs every test/**/*.test.ts from build/, each file in a process of its own, one after the other.
+// Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
+// a file that does not load, ends early or hangs counts as one failure.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -51,7 +52,9 @@ function runFile(file) {
 
 const wanted = process.argv.slice(2)
 const sources = filesBelow('test').filter(
-  (path) => path.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => path.includes(part))),
+  (path) =>
+    path.endsWith('.test.ts') &&
+    (wanted.length === 0 || wanted.some((part) => path.includes(part))),
 )
 let [passed, failed] = [0, 0]
 for (const source of sources) {

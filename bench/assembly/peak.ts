@@ -1,11 +1,13 @@
 /**
- * What this machine gives a WebAssembly program at best: multiplications and additions without memory, and copies without arithmetic.
+ * What this machine gives a WebAssembly program at best: multiplications and additions without
+ * memory, and copies without arithmetic.
  */
 
 /**
- * Twelve independent chains x ← x·s + t in registers, 96 operations of float32 a round. A multiplication and the addition behind it take about six cycles
- * and a core starts two of each in a cycle, so that twelve chains keep it busy; with the constants they fill the 14 vector registers that V8 hands out.
- * s just below 1 and a small t keep the values normal.
+ * Twelve independent chains x ← x·s + t in registers, 96 operations of float32 a round. A
+ * multiplication and the addition behind it take about six cycles and a core starts two of each in
+ * a cycle, so that twelve chains keep it busy; with the constants they fill the 14 vector registers
+ * that V8 hands out. s just below 1 and a small t keep the values normal.
  */
 export function multiplyAdd(rounds: i32, s: f32, t: f32): f32 {
   const vs = f32x4.splat(s)
@@ -42,7 +44,12 @@ export function multiplyAdd(rounds: i32, s: f32, t: f32): f32 {
 /** Keeps the chains alive: without a use of their ends they would be removed. */
 function sum(a: v128, b: v128, c: v128, d: v128, e: v128, f: v128): f32 {
   const v = f32x4.add(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)), f32x4.add(e, f))
-  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3)
+  return (
+    f32x4.extract_lane(v, 0) +
+    f32x4.extract_lane(v, 1) +
+    f32x4.extract_lane(v, 2) +
+    f32x4.extract_lane(v, 3)
+  )
 }
 
 /** dst[0 … bytes − 1] = src[…] in vectors; bytes a multiple of 64, the ranges apart. Writes. */

@@ -1,7 +1,15 @@
 /** Data sets by name, with what each is trained with unless options say otherwise. */
 
 import { availableParallelism } from 'node:os'
-import { type AugmentOptions, augment, cifarAugmentation, type Dataset, datasets as loaders, type Split, subset } from '../data/index.js'
+import {
+  type AugmentOptions,
+  augment,
+  cifarAugmentation,
+  type Dataset,
+  datasets as loaders,
+  type Split,
+  subset,
+} from '../data/index.js'
 import { expect } from '../errors.js'
 import { withFiles } from './mistakes.js'
 
@@ -49,8 +57,18 @@ export const datasets = {
   },
   mnist: { ...mnistLike, load: loaders.mnist },
   'fashion-mnist': { ...mnistLike, load: loaders.fashionMnist },
-  cifar10: { ...cifarLike, source: 'cifar-10-binary.tar.gz or its folder', classes: 10, load: loaders.cifar10 },
-  cifar100: { ...cifarLike, source: 'cifar-100-binary.tar.gz or its folder', classes: 100, load: loaders.cifar100 },
+  cifar10: {
+    ...cifarLike,
+    source: 'cifar-10-binary.tar.gz or its folder',
+    classes: 10,
+    load: loaders.cifar10,
+  },
+  cifar100: {
+    ...cifarLike,
+    source: 'cifar-100-binary.tar.gz or its folder',
+    classes: 100,
+    load: loaders.cifar100,
+  },
 } satisfies Record<string, Entry>
 
 export type DatasetName = keyof typeof datasets
@@ -92,11 +110,21 @@ export interface DataArguments {
 /**
  * Loads a data set as options say.
  *
- * @throws SpikewasmError when `--data` is missing or superfluous, files are missing or damaged, or augmentation is not offered
+ * @throws SpikewasmError when `--data` is missing or superfluous, files are missing or damaged, or
+ *   augmentation is not offered
  */
-export async function loadData({ dataset: name, data, limitTrain, limitTest, augment: augmented }: DataArguments): Promise<Split> {
+export async function loadData({
+  dataset: name,
+  data,
+  limitTrain,
+  limitTest,
+  augment: augmented,
+}: DataArguments): Promise<Split> {
   const entry: Entry = datasets[name]
-  expect(entry.source === undefined || data !== undefined, () => `--data must be ${entry.source} for --dataset ${name}, got none`)
+  expect(
+    entry.source === undefined || data !== undefined,
+    () => `--data must be ${entry.source} for --dataset ${name}, got none`,
+  )
   expect(
     entry.source !== undefined || data === undefined,
     () =>
@@ -104,13 +132,18 @@ export async function loadData({ dataset: name, data, limitTrain, limitTest, aug
   )
   expect(
     !augmented || entry.augmentation !== undefined,
-    () => `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`,
+    () =>
+      `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`,
   )
   return withFiles(async () => {
     const { train, test } = await entry.load(data ?? '')
-    const limited = (part: Dataset, limit: number | undefined): Dataset => (limit === undefined ? part : subset(part, limit))
+    const limited = (part: Dataset, limit: number | undefined): Dataset =>
+      limit === undefined ? part : subset(part, limit)
     const training = limited(train, limitTrain)
-    return { train: augmented && entry.augmentation ? augment(training, entry.augmentation) : training, test: limited(test, limitTest) }
+    return {
+      train: augmented && entry.augmentation ? augment(training, entry.augmentation) : training,
+      test: limited(test, limitTest),
+    }
   })
 }
 

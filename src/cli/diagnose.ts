@@ -13,7 +13,13 @@ import { expect } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 import { type ModelName, models } from '../models/registry.js'
 import { sgd } from '../train/optimizer.js'
-import { type DataArguments, datasets, defaultThreads, describeDefault, loadData } from './datasets.js'
+import {
+  type DataArguments,
+  datasets,
+  defaultThreads,
+  describeDefault,
+  loadData,
+} from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { counting, numeric, shared } from './options.js'
 import { openRunFolder, removeIfEmpty } from './run-folder.js'
@@ -53,8 +59,15 @@ export function diagnoseCommand(command: Command): Command {
     )
     .addOption(shared.tau())
     .addOption(counting('--steps <n>', 'optimizer steps of BPTT for each T').default(200))
-    .addOption(counting('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`))
-    .addOption(numeric('--lr <rate>', `learning rate at the start (default: ${describeDefault('lr')})`))
+    .addOption(
+      counting(
+        '--batch-size <n>',
+        `samples in one step (default: ${describeDefault('batchSize')})`,
+      ),
+    )
+    .addOption(
+      numeric('--lr <rate>', `learning rate at the start (default: ${describeDefault('lr')})`),
+    )
     .addOption(shared.threads())
     .addOption(numeric('--seed <n>', 'seed of initial weights and order of the data', 0))
     .addOption(shared.limitTrain())
@@ -67,8 +80,10 @@ export function diagnoseCommand(command: Command): Command {
 function integers(text: string): number[] {
   const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)))
   expect(
-    values.every((value) => Number.isInteger(value) && value >= 1 && value <= 255) && new Set(values).size === values.length,
-    () => `--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got ${JSON.stringify(text)}`,
+    values.every((value) => Number.isInteger(value) && value >= 1 && value <= 255) &&
+      new Set(values).size === values.length,
+    () =>
+      `--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got ${JSON.stringify(text)}`,
   )
   return values.sort((a, b) => a - b)
 }
@@ -77,7 +92,8 @@ function methodList(text: string): Variant[] {
   const names = text.split(',').map((part) => part.trim())
   expect(
     names.every((name) => (variantNames as string[]).includes(name)),
-    () => `--methods must be some of ${variantNames.join(', ')}, separated by commas, got ${JSON.stringify(text)}`,
+    () =>
+      `--methods must be some of ${variantNames.join(', ')}, separated by commas, got ${JSON.stringify(text)}`,
   )
   return variantNames.filter((name) => names.includes(name))
 }
@@ -87,8 +103,16 @@ async function run(args: DiagnoseArguments): Promise<void> {
   const { defaults } = datasets[dataset]
   const data = await loadData(args)
   const samples = data.train.length
-  const { batchSize = Math.min(defaults.batchSize, samples), lr = defaults.lr, threads = defaultThreads(dataset) } = args
-  expect(batchSize <= samples, () => `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`)
+  const {
+    batchSize = Math.min(defaults.batchSize, samples),
+    lr = defaults.lr,
+    threads = defaultThreads(dataset),
+  } = args
+  expect(
+    batchSize <= samples,
+    () =>
+      `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`,
+  )
   const made = await openRunFolder(out)
   const progress = progressLine(!json && process.stderr.isTTY)
   try {
@@ -113,7 +137,9 @@ async function run(args: DiagnoseArguments): Promise<void> {
     const note = `wrote ${written.map((path) => resolve(path)).join(' and ')}\n`
     ;(json ? process.stderr : process.stdout).write(note)
     if (written.length === 1)
-      process.stderr.write(`no page with plots was written: it needs Plotly; run npm install ${plotlyPackage} and diagnose again\n`)
+      process.stderr.write(
+        `no page with plots was written: it needs Plotly; run npm install ${plotlyPackage} and diagnose again\n`,
+      )
   } finally {
     progress.clear()
     await removeIfEmpty(made)

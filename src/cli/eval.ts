@@ -4,7 +4,13 @@ import { type Command, Option } from 'commander'
 import { expect } from '../errors.js'
 import { compile } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
-import { type DataArguments, type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
+import {
+  type DataArguments,
+  type DatasetName,
+  datasets,
+  defaultThreads,
+  loadData,
+} from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { named, numeric, shared } from './options.js'
 import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
@@ -35,9 +41,16 @@ export function evalCommand(command: Command): Command {
     return option
   }
   return command
-    .description("Test trained weights: those of a run's folder, or a safetensors file with the options that rebuild its network.")
+    .description(
+      "Test trained weights: those of a run's folder, or a safetensors file with the options that rebuild its network.",
+    )
     .addOption(new Option('--run <folder>', 'folder that train --out has written'))
-    .addOption(new Option('--weights <file>', 'safetensors file, with --model, --dataset, --time-steps and --tau as in training'))
+    .addOption(
+      new Option(
+        '--weights <file>',
+        'safetensors file, with --model, --dataset, --time-steps and --tau as in training',
+      ),
+    )
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
     .addOption(fromRun(shared.model()))
@@ -46,7 +59,9 @@ export function evalCommand(command: Command): Command {
     .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
     .addOption(shared.limitTrain())
     .addOption(shared.limitTest())
-    .addOption(numeric('--batch-size <n>', "samples at a time (default: the run's, without --run 64)"))
+    .addOption(
+      numeric('--batch-size <n>', "samples at a time (default: the run's, without --run 64)"),
+    )
     .addOption(shared.threads())
     .addOption(shared.json())
     .action((args: EvalArguments) => evaluate(args))
@@ -55,14 +70,20 @@ export function evalCommand(command: Command): Command {
 async function evaluate(args: EvalArguments): Promise<void> {
   expect(
     (args.run === undefined) !== (args.weights === undefined),
-    () => `either --run <folder> or --weights <file> must be given, got ${args.run === undefined ? 'neither' : 'both; leave one out'}`,
+    () =>
+      `either --run <folder> or --weights <file> must be given, got ${args.run === undefined ? 'neither' : 'both; leave one out'}`,
   )
   const run = args.run === undefined ? undefined : await readRunOptions(args.run)
   const weights = args.run === undefined ? args.weights! : weightsOf(args.run)
   const dataset = args.dataset ?? run?.dataset ?? 'digits'
   // Another data set than the run's is another path and another number of samples too.
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
-  const { split, data = source.data, limitTrain = source.limitTrain, limitTest = source.limitTest } = args
+  const {
+    split,
+    data = source.data,
+    limitTrain = source.limitTrain,
+    limitTest = source.limitTest,
+  } = args
   const part = (await loadData({ dataset, data, limitTrain, limitTest }))[split]
 
   const name = args.model ?? run?.model ?? 'cnn'
@@ -91,7 +112,17 @@ async function evaluate(args: EvalArguments): Promise<void> {
         peakMemoryMB: peakMemoryMB(),
         firingRates,
       }
-      printJson({ final: true, ...result, dataset, model: name, split, threads, timeSteps, method, parameters })
+      printJson({
+        final: true,
+        ...result,
+        dataset,
+        model: name,
+        split,
+        threads,
+        timeSteps,
+        method,
+        parameters,
+      })
       return
     }
     const rows: [string, string][] = [

@@ -27,10 +27,14 @@ export function infoCommand(command: Command): Command {
   const model = shared.model().default(undefined)
   model.description = 'network to plan: shows its layers, parameters and memory'
   return command
-    .description('Show version, machine and what it supports; with --model, the layers, parameters and memory of a network.')
+    .description(
+      'Show version, machine and what it supports; with --model, the layers, parameters and memory of a network.',
+    )
     .addOption(model)
     .addOption(shared.dataset())
-    .addOption(numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`))
+    .addOption(
+      numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
+    )
     .addOption(shared.timeSteps())
     .addOption(shared.tau())
     .addOption(shared.method())
@@ -68,11 +72,21 @@ async function info(args: InfoArguments): Promise<void> {
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-async function planModel(name: ModelName, args: InfoArguments): Promise<{ summary: string; facts: object }> {
+async function planModel(
+  name: ModelName,
+  args: InfoArguments,
+): Promise<{ summary: string; facts: object }> {
   const { dataset, timeSteps, tau, method, stepMode, threads = defaultThreads(dataset) } = args
   const { shape: input, classes, defaults } = datasets[dataset]
   const batchSize = args.batchSize ?? defaults.batchSize
-  const model = await compile(models[name](input, classes, { tau }), { input, timeSteps, batchSize, method, stepMode, threads })
+  const model = await compile(models[name](input, classes, { tau }), {
+    input,
+    timeSteps,
+    batchSize,
+    method,
+    stepMode,
+    threads,
+  })
   try {
     const facts = {
       name,

@@ -7,7 +7,10 @@ export interface Interrupt {
   release(): void
 }
 
-/** A Ctrl-C sooner than this after the first is the same one: `npm start` hands on the signal that the terminal has sent already. */
+/**
+ * A Ctrl-C sooner than this after the first is the same one: `npm start` hands on the signal that
+ * the terminal has sent already.
+ */
 const SAME_SIGNAL_MS = 500
 
 /** The first Ctrl-C asks to stop and calls `onRequest`; the second ends the process at once. */

@@ -44,7 +44,9 @@ function complain(error: unknown): number {
       .replace(/^error: /, '')
       .replace('\n', ' ')
       .replace(/\.$/, '')
-    process.stderr.write(`spikewasm: ${message}; see spikewasm --help and spikewasm <command> --help\n`)
+    process.stderr.write(
+      `spikewasm: ${message}; see spikewasm --help and spikewasm <command> --help\n`,
+    )
     return 1
   }
   if (error instanceof SpikewasmError) {

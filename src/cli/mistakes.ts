@@ -1,10 +1,14 @@
-/** Telling a user's mistake, which deserves one line, from a fault of the program, which deserves a stack trace. */
+/**
+ * Telling a user's mistake, which deserves one line, from a fault of the program, which deserves a
+ * stack trace.
+ */
 
 import { SpikewasmError } from '../errors.js'
 
 /**
- * Runs code that reads or writes the user's files. Readers and data sets throw a plain Error for what is wrong with a file, and the operating system one with a
- * code: both are for the user. Others (TypeError, RangeError) are faults of ours and stay what they are.
+ * Runs code that reads or writes the user's files. Readers and data sets throw a plain Error for
+ * what is wrong with a file, and the operating system one with a code: both are for the user.
+ * Others (TypeError, RangeError) are faults of ours and stay what they are.
  *
  * @throws SpikewasmError with the message of such an Error
  */
@@ -19,13 +23,17 @@ export async function withFiles<T>(body: () => T | Promise<T>): Promise<T> {
 }
 
 /**
- * A message of the library in the words of the command line: `compile.batchSize must be …` → `--batch-size must be …`, where there is such an option.
+ * A message of the library in the words of the command line: `compile.batchSize must be …` →
+ * `--batch-size must be …`, where there is such an option.
  *
  * @param flags the command's options, for example `--batch-size`
  */
 export function inFlags(message: string, flags: readonly string[]): string {
-  return message.replace(/^(?:(?:compile|fit|sgd|lif)\.)?([a-zA-Z]+)(?= (?:must|is) )/, (name, property: string) => {
-    const flag = `--${property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-    return flags.includes(flag) ? flag : name
-  })
+  return message.replace(
+    /^(?:(?:compile|fit|sgd|lif)\.)?([a-zA-Z]+)(?= (?:must|is) )/,
+    (name, property: string) => {
+      const flag = `--${property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+      return flags.includes(flag) ? flag : name
+    },
+  )
 }

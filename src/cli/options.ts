@@ -1,4 +1,7 @@
-/** Options that commands share: how each is written, documented and read. Ranges are checked by the library. */
+/**
+ * Options that commands share: how each is written, documented and read. Ranges are checked by the
+ * library.
+ */
 
 import { Option } from 'commander'
 import { SpikewasmError } from '../errors.js'
@@ -9,7 +12,8 @@ import { datasetNames, describeSources } from './datasets.js'
 export function numeric(flags: string, description: string, preset?: number): Option {
   const option = new Option(flags, description).argParser((text) => {
     const value = Number(text)
-    if (text.trim() === '' || Number.isNaN(value)) throw new SpikewasmError(`${option.long} must be a number, got ${JSON.stringify(text)}`)
+    if (text.trim() === '' || Number.isNaN(value))
+      throw new SpikewasmError(`${option.long} must be a number, got ${JSON.stringify(text)}`)
     return value
   })
   return preset === undefined ? option : option.default(preset)
@@ -27,10 +31,18 @@ export function counting(flags: string, description: string): Option {
 }
 
 /** An option that takes one of some names. */
-export function named(flags: string, description: string, names: readonly string[], preset?: string): Option {
+export function named(
+  flags: string,
+  description: string,
+  names: readonly string[],
+  preset?: string,
+): Option {
   // `choices` documents them in --help; the parser says what is wrong in our words.
   const option = new Option(flags, description).choices(names).argParser((text) => {
-    if (!names.includes(text)) throw new SpikewasmError(`${option.long} must be one of ${names.join(', ')}, got ${JSON.stringify(text)}`)
+    if (!names.includes(text))
+      throw new SpikewasmError(
+        `${option.long} must be one of ${names.join(', ')}, got ${JSON.stringify(text)}`,
+      )
     return text
   })
   return preset === undefined ? option : option.default(preset)
@@ -39,9 +51,19 @@ export function named(flags: string, description: string, names: readonly string
 /** Fresh options each time: a commander Option belongs to one command. */
 export const shared = {
   dataset: (): Option => named('--dataset <name>', 'data set', datasetNames, 'digits'),
-  data: (): Option => new Option('--data <path>', `where the data set is: ${describeSources()}; digits come with the package`),
+  data: (): Option =>
+    new Option(
+      '--data <path>',
+      `where the data set is: ${describeSources()}; digits come with the package`,
+    ),
   model: (): Option => named('--model <name>', 'network', modelNames, 'cnn'),
-  method: (): Option => named('--method <name>', 'how gradients are computed', ['rate', 'bptt', 'ottt', 'sltt'], 'rate'),
+  method: (): Option =>
+    named(
+      '--method <name>',
+      'how gradients are computed',
+      ['rate', 'bptt', 'ottt', 'sltt'],
+      'rate',
+    ),
   stepMode: (): Option =>
     named(
       '--step-mode <mode>',
@@ -50,8 +72,12 @@ export const shared = {
     ),
   timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
   tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),
-  threads: (): Option => numeric('--threads <n>', 'worker threads (default: all processors, at most 2 for digits)'),
-  limitTrain: (): Option => counting('--limit-train <n>', 'only the first n training samples (default: all)'),
-  limitTest: (): Option => counting('--limit-test <n>', 'only the first n test samples (default: all)'),
-  json: (): Option => new Option('--json', 'JSON on standard output, one object a line').default(false),
+  threads: (): Option =>
+    numeric('--threads <n>', 'worker threads (default: all processors, at most 2 for digits)'),
+  limitTrain: (): Option =>
+    counting('--limit-train <n>', 'only the first n training samples (default: all)'),
+  limitTest: (): Option =>
+    counting('--limit-test <n>', 'only the first n test samples (default: all)'),
+  json: (): Option =>
+    new Option('--json', 'JSON on standard output, one object a line').default(false),
 }

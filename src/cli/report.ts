@@ -78,9 +78,13 @@ export function humanReporter(epochs: number, rates: () => Record<string, number
 /** More often than this only costs time. */
 const REDRAW_MS = 100
 
-function progressBar(rates: () => Record<string, number>): { step(info: StepInfo): void; stop(): void } {
+function progressBar(rates: () => Record<string, number>): {
+  step(info: StepInfo): void
+  stop(): void
+} {
   const bar = new SingleBar({
-    format: 'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy {accuracy}  {ms} ms/step  rates {rates}',
+    format:
+      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy {accuracy}  {ms} ms/step  rates {rates}',
     barsize: 20,
     clearOnComplete: true,
     hideCursor: true,
@@ -127,7 +131,8 @@ export function epochLine(record: EpochRecord, epochs: number): string {
 
 function summaryTable(summary: TrainSummary): string {
   const { testAccuracy, trainLoss, stepMs, samplesPerSecond, peakMemoryMB, firingRates } = summary
-  const known = (value: number | null, show: (value: number) => string): string => (value === null ? 'unknown' : show(value))
+  const known = (value: number | null, show: (value: number) => string): string =>
+    value === null ? 'unknown' : show(value)
   return keyValueTable([
     ['test accuracy', known(testAccuracy, percent)],
     ['train loss', known(trainLoss, decimal)],
@@ -140,14 +145,20 @@ function summaryTable(summary: TrainSummary): string {
 
 /** A table of two columns. */
 export function keyValueTable(rows: readonly (readonly [string, string])[]): string {
-  const table = new Table({ style: { head: [], border: [], compact: true }, colAligns: ['left', 'right'] })
+  const table = new Table({
+    style: { head: [], border: [], compact: true },
+    colAligns: ['left', 'right'],
+  })
   table.push(...rows.map(([key, value]) => [key, value]))
   return table.toString()
 }
 
 /** A row a layer. */
 export function rateRows(firingRates: Record<string, number>): [string, string][] {
-  return Object.entries(firingRates).map(([layer, rate]) => [`firing rate, layer ${layer}`, rate.toFixed(4)])
+  return Object.entries(firingRates).map(([layer, rate]) => [
+    `firing rate, layer ${layer}`,
+    rate.toFixed(4),
+  ])
 }
 
 /** 0.9746 → `97.46 %` */

@@ -48,7 +48,8 @@ export type RunOptions = v.InferOutput<typeof runOptions>
 
 const files = { weights: 'weights.safetensors', options: 'options.json', history: 'history.json' }
 
-const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)
+const json = (value: unknown): Uint8Array =>
+  new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)
 
 /**
  * Makes the folder if need be and tries to write in it, before hours of training go by.
@@ -65,14 +66,20 @@ export async function openRunFolder(folder: string): Promise<readonly string[]> 
     await rm(probe)
   } catch (error) {
     await removeIfEmpty(made)
-    throw new SpikewasmError(`--out must be a folder that can be written, got ${JSON.stringify(folder)}: ${(error as Error).message}`, {
-      cause: error,
-    })
+    throw new SpikewasmError(
+      `--out must be a folder that can be written, got ${JSON.stringify(folder)}: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
   }
   return made
 }
 
-/** Makes a folder and those above it. (mkdir's own `recursive` never returns where the system denies a folder with ENOENT, as /proc does.) */
+/**
+ * Makes a folder and those above it. (mkdir's own `recursive` never returns where the system denies
+ * a folder with ENOENT, as /proc does.)
+ */
 async function makeFolder(path: string, made: string[]): Promise<void> {
   const kind = await kindOfPath(path)
   if (kind === 'folder') return

@@ -9,11 +9,24 @@ import { type ModelName, models } from '../models/registry.js'
 import type { Method, StepMode } from '../plan/plan.js'
 import { type EpochRecord, median } from '../train/fit.js'
 import { constant, cosine, sgd } from '../train/optimizer.js'
-import { augmentable, type DataArguments, datasets, defaultThreads, describeDefault, loadData } from './datasets.js'
+import {
+  augmentable,
+  type DataArguments,
+  datasets,
+  defaultThreads,
+  describeDefault,
+  loadData,
+} from './datasets.js'
 import { listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
 import { counting, named, numeric, shared } from './options.js'
-import { humanReporter, jsonReporter, peakMemoryMB, type Reporter, type TrainSummary } from './report.js'
+import {
+  humanReporter,
+  jsonReporter,
+  peakMemoryMB,
+  type Reporter,
+  type TrainSummary,
+} from './report.js'
 import { openRunFolder, type RunOptions, removeIfEmpty, writeRun } from './run-folder.js'
 import { packageVersion } from './version.js'
 
@@ -40,7 +53,9 @@ interface TrainArguments extends DataArguments {
 
 export function trainCommand(command: Command): Command {
   return command
-    .description('Train a network and test it after each epoch. Without options: the digits that come with the package.')
+    .description(
+      'Train a network and test it after each epoch. Without options: the digits that come with the package.',
+    )
     .addOption(shared.dataset())
     .addOption(shared.data())
     .addOption(shared.model())
@@ -54,11 +69,20 @@ export function trainCommand(command: Command): Command {
         'afterwards',
       ),
     )
-    .addOption(numeric('--backward-steps <K>', 'sltt: backpropagate at K random time steps (default: all)'))
+    .addOption(
+      numeric('--backward-steps <K>', 'sltt: backpropagate at K random time steps (default: all)'),
+    )
     .addOption(shared.timeSteps())
     .addOption(shared.tau())
-    .addOption(counting('--epochs <n>', `passes over the training data (default: ${describeDefault('epochs')})`))
-    .addOption(numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`))
+    .addOption(
+      counting(
+        '--epochs <n>',
+        `passes over the training data (default: ${describeDefault('epochs')})`,
+      ),
+    )
+    .addOption(
+      numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
+    )
     .addOption(numeric('--lr <rate>', `learning rate (default: ${describeDefault('lr')})`))
     .addOption(numeric('--momentum <share>', 'momentum of SGD', 0.9))
     .addOption(
@@ -67,14 +91,28 @@ export function trainCommand(command: Command): Command {
         `L2 decay of the weights of convolutions and linear layers (default: ${describeDefault('weightDecay')})`,
       ),
     )
-    .addOption(named('--schedule <name>', 'learning rate over the epochs', ['cosine', 'constant'], 'cosine'))
+    .addOption(
+      named('--schedule <name>', 'learning rate over the epochs', ['cosine', 'constant'], 'cosine'),
+    )
     .addOption(shared.threads())
-    .addOption(numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0))
+    .addOption(
+      numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0),
+    )
     .addOption(shared.limitTrain())
     .addOption(shared.limitTest())
-    .addOption(new Option('--augment', `crop, flip, AutoAugment and Cutout, for ${augmentable().join(' and ')}`).default(false))
+    .addOption(
+      new Option(
+        '--augment',
+        `crop, flip, AutoAugment and Cutout, for ${augmentable().join(' and ')}`,
+      ).default(false),
+    )
     .addOption(new Option('--load <file>', 'start from the weights in a safetensors file'))
-    .addOption(new Option('--out <folder>', 'write weights.safetensors, options.json and history.json after each epoch'))
+    .addOption(
+      new Option(
+        '--out <folder>',
+        'write weights.safetensors, options.json and history.json after each epoch',
+      ),
+    )
     .addOption(shared.json())
     .action((args: TrainArguments) => train(args))
 }
@@ -85,13 +123,31 @@ async function train(args: TrainArguments): Promise<void> {
   const optimizer = sgd({ lr, momentum, weightDecay, decay: 'weights' })
   const data = await loadData(args)
   const samples = data.train.length
-  const { epochs = defaults.epochs, batchSize = Math.min(defaults.batchSize, samples), threads = defaultThreads(args.dataset) } = args
+  const {
+    epochs = defaults.epochs,
+    batchSize = Math.min(defaults.batchSize, samples),
+    threads = defaultThreads(args.dataset),
+  } = args
   const { tau, method, stepMode, update, backwardSteps, timeSteps, seed } = args
   const { shape: input, classes } = data.train
   const network = models[args.model](input, classes, { tau })
-  const model = await compile(network, { input, method, stepMode, update, backwardSteps, timeSteps, batchSize, threads, seed })
+  const model = await compile(network, {
+    input,
+    method,
+    stepMode,
+    update,
+    backwardSteps,
+    timeSteps,
+    batchSize,
+    threads,
+    seed,
+  })
   try {
-    expect(batchSize <= samples, () => `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`)
+    expect(
+      batchSize <= samples,
+      () =>
+        `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`,
+    )
     if (args.load !== undefined) await withFiles(() => model.load(args.load!))
     const options: RunOptions = {
       version: packageVersion(),
@@ -160,12 +216,15 @@ async function run(
       async onEpoch(record) {
         records.push(record)
         reporter.epoch(record)
-        if (out !== undefined && !interrupt.signal.aborted) await writeRun(out, model, options, { epochs: records, aborted: false })
+        if (out !== undefined && !interrupt.signal.aborted)
+          await writeRun(out, model, options, { epochs: records, aborted: false })
       },
     })
     // Ctrl-C in the last validation came too late to stop anything.
-    const stopped = aborted && !(records.length === epochs && records[epochs - 1].testAccuracy !== undefined)
-    if (aborted && out !== undefined) await writeRun(out, model, options, { epochs: records, aborted: stopped })
+    const stopped =
+      aborted && !(records.length === epochs && records[epochs - 1].testAccuracy !== undefined)
+    if (aborted && out !== undefined)
+      await writeRun(out, model, options, { epochs: records, aborted: stopped })
     finish(reporter, summarize(model, options, records, stepTimes, stopped, out), json)
     if (stopped) process.exitCode = 130
   } finally {
@@ -175,8 +234,13 @@ async function run(
 }
 
 /** Two lines to start with: the data, and what is trained how. */
-function describe(model: Model, { train, test }: Split, { dataset, model: name, batchSize, epochs }: RunOptions): string {
-  const count = (n: number, what: string): string => `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
+function describe(
+  model: Model,
+  { train, test }: Split,
+  { dataset, model: name, batchSize, epochs }: RunOptions,
+): string {
+  const count = (n: number, what: string): string =>
+    `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
   const how = `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
   return [
     `${dataset}: ${count(train.length, 'training sample')} and ${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
@@ -194,7 +258,17 @@ function summarize(
 ): TrainSummary {
   const last = records.at(-1)
   const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
-  const { dataset, model: name, method, stepMode, timeSteps, batchSize, threads, seed, epochs } = options
+  const {
+    dataset,
+    model: name,
+    method,
+    stepMode,
+    timeSteps,
+    batchSize,
+    threads,
+    seed,
+    epochs,
+  } = options
   return {
     final: true,
     testAccuracy: last?.testAccuracy ?? null,
@@ -220,7 +294,9 @@ function summarize(
   }
 }
 
-/** Says how it ended, and where the files are: on standard error where standard output is for JSON. */
+/**
+ * Says how it ended, and where the files are: on standard error where standard output is for JSON.
+ */
 function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void {
   reporter.summary(summary)
   const { aborted, out } = summary
@@ -230,6 +306,8 @@ function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void 
       : aborted
         ? 'nothing was saved; give --out <folder> to keep the weights'
         : undefined
-  const text = [aborted ? 'stopped before the end' : undefined, where].filter((part) => part !== undefined).join('; ')
+  const text = [aborted ? 'stopped before the end' : undefined, where]
+    .filter((part) => part !== undefined)
+    .join('; ')
   if (text !== '') (json ? process.stderr : process.stdout).write(`${text}\n`)
 }

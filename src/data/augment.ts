@@ -8,22 +8,36 @@ import { Purpose, RandomStream } from './random.js'
 
 /** The steps, applied in this order. Each is off unless asked for. */
 export interface AugmentOptions {
-  /** Pads with this many black pixels on each side and crops the original size at a random place. */
+  /**
+   * Pads with this many black pixels on each side and crops the original size at a random place.
+   */
   readonly crop?: number
   /** Mirrors left and right with probability 1/2. */
   readonly flip?: boolean
-  /** AutoAugment with the policy for CIFAR-10, as in Pillow. For images of 1 or 3 channels whose bytes span 0 … 255. */
+  /**
+   * AutoAugment with the policy for CIFAR-10, as in Pillow. For images of 1 or 3 channels whose
+   * bytes span 0 … 255.
+   */
   readonly autoAugment?: boolean
-  /** Blackens a square with this side, in pixels, around a random pixel; it may hang over the edge. An odd side counts as one less. */
+  /**
+   * Blackens a square with this side, in pixels, around a random pixel; it may hang over the edge.
+   * An odd side counts as one less.
+   */
   readonly cutout?: number
 }
 
 /** What the paper on rate-based backpropagation trains with on CIFAR-10 and CIFAR-100. */
-export const cifarAugmentation: AugmentOptions = { crop: 4, flip: true, autoAugment: true, cutout: 16 }
+export const cifarAugmentation: AugmentOptions = {
+  crop: 4,
+  flip: true,
+  autoAugment: true,
+  cutout: 16,
+}
 
 /**
- * A data set whose `read` augments when it is given a context (in training) and is that of `dataset` otherwise. The random numbers depend
- * on (seed, epoch, index) alone, so that epochs repeat for any number of threads and any order.
+ * A data set whose `read` augments when it is given a context (in training) and is that of
+ * `dataset` otherwise. The random numbers depend on (seed, epoch, index) alone, so that epochs
+ * repeat for any number of threads and any order.
  *
  * @throws SpikewasmError if `dataset` has no bytes to augment or an option is out of range
  */
@@ -37,7 +51,10 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     )
   checkInteger('augment.crop', crop, 0)
   checkInteger('augment.cutout', cutout, 0)
-  if (options.autoAugment && (pixels.normalization.scale !== 255 || (channels !== 1 && channels !== 3))) {
+  if (
+    options.autoAugment &&
+    (pixels.normalization.scale !== 255 || (channels !== 1 && channels !== 3))
+  ) {
     const got = `"${name}" with ${channels} channels of 0 … ${pixels.normalization.scale}`
     throw new SpikewasmError(
       `augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, got true for ${got}; leave it out`,
@@ -57,7 +74,10 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     classNames,
     read(index, out, context) {
       if (!context) return dataset.read(index, out)
-      if (out.length < bufferA.length) throw new RangeError(`${name}: out must have room for ${bufferA.length} values, got ${out.length}`)
+      if (out.length < bufferA.length)
+        throw new RangeError(
+          `${name}: out must have room for ${bufferA.length} values, got ${out.length}`,
+        )
       const label = pixels.read(index, bufferA)
       random.start(context.seed, context.epoch, index)
       let image: Uint8Array = bufferA
@@ -78,8 +98,8 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
 }
 
 /**
- * out(x, y) = input(x' + dx, y + dy) with x' = x, or width − 1 − x if `mirror`; 0 outside of the image. Crop and flip in one pass: the
- * window is cut out first and mirrored then.
+ * out(x, y) = input(x' + dx, y + dy) with x' = x, or width − 1 − x if `mirror`; 0 outside of the
+ * image. Crop and flip in one pass: the window is cut out first and mirrored then.
  */
 export function shift(
   out: Uint8Array,
@@ -101,11 +121,21 @@ export function shift(
   }
 }
 
-/** Sets the pixels of x − ⌊side/2⌋ … x + ⌊side/2⌋ − 1, and of y alike, to 0, as far as they are in the image. */
-export function blacken(image: Uint8Array, { height, width, channels }: ImageSize, x: number, y: number, side: number): void {
+/**
+ * Sets the pixels of x − ⌊side/2⌋ … x + ⌊side/2⌋ − 1, and of y alike, to 0, as far as they are in
+ * the image.
+ */
+export function blacken(
+  image: Uint8Array,
+  { height, width, channels }: ImageSize,
+  x: number,
+  y: number,
+  side: number,
+): void {
   const half = side >> 1
   const left = Math.max(x - half, 0) * channels
   const right = Math.min(x + half, width) * channels
   const bottom = Math.min(y + half, height)
-  for (let row = Math.max(y - half, 0); row < bottom; row++) image.fill(0, row * width * channels + left, row * width * channels + right)
+  for (let row = Math.max(y - half, 0); row < bottom; row++)
+    image.fill(0, row * width * channels + left, row * width * channels + right)
 }

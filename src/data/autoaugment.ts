@@ -1,9 +1,10 @@
 /**
- * AutoAugment with the policy found on CIFAR-10 (Cubuk et al., arXiv 1805.09501, table 7), on byte images [H][W][C] of 1 or 3 channels.
+ * AutoAugment with the policy found on CIFAR-10 (Cubuk et al., arXiv 1805.09501, table 7), on byte
+ * images [H][W][C] of 1 or 3 channels.
  *
- * The paper's policy names operations of the Python image library Pillow, so each function here computes what Pillow does, to the bit.
- * Each reads `input`, writes (=) all of `out`, which must be another array, and allocates nothing. Background that a geometric operation
- * uncovers is grey.
+ * The paper's policy names operations of the Python image library Pillow, so each function here
+ * computes what Pillow does, to the bit. Each reads `input`, writes (=) all of `out`, which must be
+ * another array, and allocates nothing. Background that a geometric operation uncovers is grey.
  */
 import type { RandomStream } from './random.js'
 
@@ -18,7 +19,13 @@ export interface ImageSize {
 }
 
 /** out(x, y) = input(x + dx, y + dy), by whole pixels. */
-export function translate(out: Uint8Array, input: Uint8Array, { height, width, channels }: ImageSize, dx: number, dy: number): void {
+export function translate(
+  out: Uint8Array,
+  input: Uint8Array,
+  { height, width, channels }: ImageSize,
+  dx: number,
+  dy: number,
+): void {
   let o = 0
   for (let y = 0; y < height; y++) {
     const row = y + dy
@@ -32,10 +39,16 @@ export function translate(out: Uint8Array, input: Uint8Array, { height, width, c
 }
 
 /**
- * Bicubic interpolation (a = −1) along a line of pixels whose edges repeat: its elements are input[base + step · i], i = 0 … last, and
- * `position` is in units of i.
+ * Bicubic interpolation (a = −1) along a line of pixels whose edges repeat: its elements are
+ * input[base + step · i], i = 0 … last, and `position` is in units of i.
  */
-function interpolate(input: Uint8Array, base: number, step: number, last: number, position: number): number {
+function interpolate(
+  input: Uint8Array,
+  base: number,
+  step: number,
+  last: number,
+  position: number,
+): number {
   const cell = Math.floor(position)
   const d = position - cell
   const a = input[base + step * Math.min(Math.max(cell - 1, 0), last)]
@@ -47,35 +60,57 @@ function interpolate(input: Uint8Array, base: number, step: number, last: number
 }
 
 /** out(x, y) = input(x + amount · y, y) with pixel centres at half integers, bicubic. */
-export function shearX(out: Uint8Array, input: Uint8Array, { height, width, channels }: ImageSize, amount: number): void {
+export function shearX(
+  out: Uint8Array,
+  input: Uint8Array,
+  { height, width, channels }: ImageSize,
+  amount: number,
+): void {
   let o = 0
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const position = x + 0.5 + amount * (y + 0.5)
       const inside = position >= 0 && position < width
       for (let c = 0; c < channels; c++) {
-        out[o++] = inside ? interpolate(input, y * width * channels + c, channels, width - 1, position - 0.5) : FILL
+        out[o++] = inside
+          ? interpolate(input, y * width * channels + c, channels, width - 1, position - 0.5)
+          : FILL
       }
     }
   }
 }
 
 /** out(x, y) = input(x, y + amount · x) with pixel centres at half integers, bicubic. */
-export function shearY(out: Uint8Array, input: Uint8Array, { height, width, channels }: ImageSize, amount: number): void {
+export function shearY(
+  out: Uint8Array,
+  input: Uint8Array,
+  { height, width, channels }: ImageSize,
+  amount: number,
+): void {
   let o = 0
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const position = amount * (x + 0.5) + (y + 0.5)
       const inside = position >= 0 && position < height
       for (let c = 0; c < channels; c++) {
-        out[o++] = inside ? interpolate(input, x * channels + c, width * channels, height - 1, position - 0.5) : FILL
+        out[o++] = inside
+          ? interpolate(input, x * channels + c, width * channels, height - 1, position - 0.5)
+          : FILL
       }
     }
   }
 }
 
-/** Rotation about the centre by `degrees`, counter-clockwise as seen, nearest neighbour in 16.16 fixed point. */
-export function rotate(out: Uint8Array, input: Uint8Array, { height, width, channels }: ImageSize, degrees: number): void {
+/**
+ * Rotation about the centre by `degrees`, counter-clockwise as seen, nearest neighbour in 16.16
+ * fixed point.
+ */
+export function rotate(
+  out: Uint8Array,
+  input: Uint8Array,
+  { height, width, channels }: ImageSize,
+  degrees: number,
+): void {
   const angle = (-degrees * Math.PI) / 180
   const cos = Math.cos(angle)
   const sin = Math.sin(angle)
@@ -109,7 +144,10 @@ function fixed(value: number): number {
   return Math.floor(value * 65536 + 0.5)
 }
 
-/** from + factor · (value − from) in float32, cut to a byte: towards `from` for factors below 1, away from it above. */
+/**
+ * from + factor · (value − from) in float32, cut to a byte: towards `from` for factors below 1,
+ * away from it above.
+ */
 function blend(from: number, value: number, factor: number): number {
   const mixed = Math.fround(from + Math.fround(factor * (value - from)))
   return mixed <= 0 ? 0 : mixed >= 255 ? 255 : Math.trunc(mixed)
@@ -117,11 +155,18 @@ function blend(from: number, value: number, factor: number): number {
 
 /** Luma of the pixel at `at`: ITU-R 601 in 16-bit fixed point. */
 function grey(input: Uint8Array, at: number, channels: number): number {
-  return channels === 1 ? input[at] : (19595 * input[at] + 38470 * input[at + 1] + 7471 * input[at + 2] + 0x8000) >> 16
+  return channels === 1
+    ? input[at]
+    : (19595 * input[at] + 38470 * input[at + 1] + 7471 * input[at + 2] + 0x8000) >> 16
 }
 
 /** Saturation: each pixel is blended with its grey value; factor 1 changes nothing. */
-export function color(out: Uint8Array, input: Uint8Array, { channels }: ImageSize, factor: number): void {
+export function color(
+  out: Uint8Array,
+  input: Uint8Array,
+  { channels }: ImageSize,
+  factor: number,
+): void {
   const f = Math.fround(factor)
   for (let i = 0; i < input.length; i += channels) {
     const luma = grey(input, i, channels)
@@ -130,7 +175,12 @@ export function color(out: Uint8Array, input: Uint8Array, { channels }: ImageSiz
 }
 
 /** Blend with the image's mean grey value; factor 1 changes nothing. */
-export function contrast(out: Uint8Array, input: Uint8Array, { channels }: ImageSize, factor: number): void {
+export function contrast(
+  out: Uint8Array,
+  input: Uint8Array,
+  { channels }: ImageSize,
+  factor: number,
+): void {
   let sum = 0
   for (let i = 0; i < input.length; i += channels) sum += grey(input, i, channels)
   const mean = Math.floor((sum * channels) / input.length + 0.5)
@@ -140,14 +190,27 @@ export function contrast(out: Uint8Array, input: Uint8Array, { channels }: Image
 }
 
 /** Blend with black; factor 1 changes nothing. */
-export function brightness(out: Uint8Array, input: Uint8Array, _size: ImageSize, factor: number): void {
+export function brightness(
+  out: Uint8Array,
+  input: Uint8Array,
+  _size: ImageSize,
+  factor: number,
+): void {
   const f = Math.fround(factor)
   for (let v = 0; v < 256; v++) lut[v] = blend(0, v, f)
   for (let i = 0; i < input.length; i++) out[i] = lut[input[i]]
 }
 
-/** Blend with the image smoothed by the kernel [1 1 1; 1 5 1; 1 1 1] / 13, its border left as it is; factor 1 changes nothing. */
-export function sharpness(out: Uint8Array, input: Uint8Array, { height, width, channels }: ImageSize, factor: number): void {
+/**
+ * Blend with the image smoothed by the kernel [1 1 1; 1 5 1; 1 1 1] / 13, its border left as it is;
+ * factor 1 changes nothing.
+ */
+export function sharpness(
+  out: Uint8Array,
+  input: Uint8Array,
+  { height, width, channels }: ImageSize,
+  factor: number,
+): void {
   const f = Math.fround(factor)
   const row = width * channels
   out.set(input)
@@ -164,13 +227,23 @@ export function sharpness(out: Uint8Array, input: Uint8Array, { height, width, c
 }
 
 /** Keeps the upper `bits` bits. */
-export function posterize(out: Uint8Array, input: Uint8Array, _size: ImageSize, bits: number): void {
+export function posterize(
+  out: Uint8Array,
+  input: Uint8Array,
+  _size: ImageSize,
+  bits: number,
+): void {
   const mask = 256 - (1 << (8 - bits))
   for (let i = 0; i < input.length; i++) out[i] = input[i] & mask
 }
 
 /** Inverts the values at or above `threshold`. */
-export function solarize(out: Uint8Array, input: Uint8Array, _size: ImageSize, threshold: number): void {
+export function solarize(
+  out: Uint8Array,
+  input: Uint8Array,
+  _size: ImageSize,
+  threshold: number,
+): void {
   for (let i = 0; i < input.length; i++) out[i] = input[i] < threshold ? input[i] : 255 - input[i]
 }
 
@@ -189,7 +262,8 @@ export function autocontrast(out: Uint8Array, input: Uint8Array, { channels }: I
     }
     const scale = high > low ? 255 / (high - low) : 1
     const offset = high > low ? -low * scale : 0
-    for (let v = low; v <= high; v++) lut[v] = Math.min(Math.max(Math.trunc(v * scale + offset), 0), 255)
+    for (let v = low; v <= high; v++)
+      lut[v] = Math.min(Math.max(Math.trunc(v * scale + offset), 0), 255)
     for (let i = c; i < input.length; i += channels) out[i] = lut[input[i]]
   }
 }
@@ -203,7 +277,8 @@ export function equalize(out: Uint8Array, input: Uint8Array, { channels }: Image
       histogram[input[i]]++
       highest = Math.max(highest, input[i])
     }
-    // Pixels below the highest value, shared out over 255 steps: 0 if there are too few to shift anything.
+    // Pixels below the highest value, shared out over 255 steps: 0 if there are too few to shift
+    // anything.
     const step = Math.floor((input.length / channels - histogram[highest]) / 255)
     let count = step >> 1
     for (let v = 0; v <= highest; v++) {
@@ -231,8 +306,10 @@ export const operations = {
   translateY: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
     translate(out, input, size, 0, wholePixels(s, level, size.height)),
   // Always counter-clockwise, as in the code of the paper on rate-based backpropagation.
-  rotate: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number) => rotate(out, input, size, (30 * level) / 9),
-  color: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) => color(out, input, size, 1 + s * 0.1 * level),
+  rotate: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number) =>
+    rotate(out, input, size, (30 * level) / 9),
+  color: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
+    color(out, input, size, 1 + s * 0.1 * level),
   contrast: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
     contrast(out, input, size, 1 + s * 0.1 * level),
   brightness: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
@@ -241,8 +318,10 @@ export const operations = {
     sharpness(out, input, size, 1 + s * 0.1 * level),
   posterize: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number) =>
     posterize(out, input, size, Math.round(8 - (4 * level) / 9)),
-  solarize: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number) => solarize(out, input, size, 256 - (256 * level) / 9),
-  autocontrast: (out: Uint8Array, input: Uint8Array, size: ImageSize) => autocontrast(out, input, size),
+  solarize: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number) =>
+    solarize(out, input, size, 256 - (256 * level) / 9),
+  autocontrast: (out: Uint8Array, input: Uint8Array, size: ImageSize) =>
+    autocontrast(out, input, size),
   equalize: (out: Uint8Array, input: Uint8Array, size: ImageSize) => equalize(out, input, size),
   invert: (out: Uint8Array, input: Uint8Array) => invert(out, input),
 }
@@ -254,7 +333,10 @@ function wholePixels(sign: number, level: number, side: number): number {
 
 type Step = readonly [operation: Operation, probability: number, level: number]
 
-/** The 25 sub-policies: one is chosen per image, its two steps are applied in turn with their probabilities. */
+/**
+ * The 25 sub-policies: one is chosen per image, its two steps are applied in turn with their
+ * probabilities.
+ */
 // biome-ignore format: one sub-policy a line
 const POLICY: readonly (readonly [Step, Step])[] = [
   [['invert', 0.1, 7], ['contrast', 0.2, 6]],
@@ -291,7 +373,12 @@ const POLICY: readonly (readonly [Step, Step])[] = [
  * @param scratch as long as the image; overwritten
  * @returns the one of the two arrays that holds the result
  */
-export function autoAugment(image: Uint8Array, scratch: Uint8Array, size: ImageSize, random: RandomStream): Uint8Array {
+export function autoAugment(
+  image: Uint8Array,
+  scratch: Uint8Array,
+  size: ImageSize,
+  random: RandomStream,
+): Uint8Array {
   const steps = POLICY[random.below(POLICY.length)]
   let from = image
   let to = scratch

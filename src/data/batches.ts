@@ -7,7 +7,10 @@ import { permutation } from './random.js'
 export interface BatchesOptions {
   /** Images of a batch. */
   readonly batchSize: number
-  /** True: a new random order in each epoch, and the data set augments if it can. False (default): the order of the data set, as it is. */
+  /**
+   * True: a new random order in each epoch, and the data set augments if it can. False (default):
+   * the order of the data set, as it is.
+   */
   readonly training?: boolean
   /** Integer from 0 to 2³² − 1; default 0. With the epoch it decides order and augmentation. */
   readonly seed?: number
@@ -16,8 +19,8 @@ export interface BatchesOptions {
 }
 
 /**
- * The batches of one epoch after another. `fill` depends on the epoch and the batch index alone: a training loop may fill one batch
- * ahead, skip, or resume anywhere.
+ * The batches of one epoch after another. `fill` depends on the epoch and the batch index alone: a
+ * training loop may fill one batch ahead, skip, or resume anywhere.
  *
  * ```ts
  * const batches = new Batches(train, { batchSize: 64, training: true, seed: 0 })
@@ -57,7 +60,9 @@ export class Batches {
     this.seed = seed
     this.sampleSize = dataset.shape[0] * dataset.shape[1] * dataset.shape[2]
     this.sample = new Float32Array(this.sampleSize)
-    this.length = dropLast ? Math.floor(dataset.length / batchSize) : Math.ceil(dataset.length / batchSize)
+    this.length = dropLast
+      ? Math.floor(dataset.length / batchSize)
+      : Math.ceil(dataset.length / batchSize)
     if (this.length === 0) {
       const got = `${batchSize} for the ${dataset.length} samples of "${dataset.name}"`
       throw new SpikewasmError(
@@ -78,28 +83,35 @@ export class Batches {
   /**
    * Gathers batch `batchIndex` of the epoch.
    *
-   * @param images [B][H][W][C], normalised; what lies behind the last sample of the data set is set to 0
+   * @param images [B][H][W][C], normalised; what lies behind the last sample of the data set is set
+   *   to 0
    * @param labels [B]; likewise
    * @returns the number of samples: B, or less for the last batch
-   * @throws SpikewasmError when the data set gives a label that is not an integer in 0 … classes − 1
+   * @throws SpikewasmError when the data set gives a label that is not an integer in 0 … classes −
+   *   1
    */
   fill(batchIndex: number, images: Float32Array, labels: Int32Array): number {
     const { batchSize, sampleSize, sample, order, context, dataset } = this
     checkInteger('batches.fill: batchIndex', batchIndex, 0, this.length - 1)
     if (images.length < batchSize * sampleSize || labels.length < batchSize) {
       const needed = `${batchSize * sampleSize} values and ${batchSize} labels`
-      throw new RangeError(`batches.fill: images and labels must have room for ${needed}, got ${images.length} and ${labels.length}`)
+      throw new RangeError(
+        `batches.fill: images and labels must have room for ${needed}, got ${images.length} and ${labels.length}`,
+      )
     }
     const begin = batchIndex * batchSize
     const count = Math.min(batchSize, dataset.length - begin)
     for (let i = 0; i < count; i++) {
-      // By way of an array of one sample: a view into `images` would be a new object for each sample.
+      // By way of an array of one sample: a view into `images` would be a new object for each
+      // sample.
       const index = order ? order[begin + i] : begin + i
       const label = dataset.read(index, sample, context)
       // Before an array of integers hides it.
       if (!(Number.isInteger(label) && label >= 0 && label < dataset.classes)) {
         const range = `labels must be integers from 0 to ${dataset.classes - 1}`
-        throw new SpikewasmError(`the data ${dataset.name}: ${range}, got ${describe(label)} at index ${index}`)
+        throw new SpikewasmError(
+          `the data ${dataset.name}: ${range}, got ${describe(label)} at index ${index}`,
+        )
       }
       labels[i] = label
       images.set(sample, i * sampleSize)

@@ -51,13 +51,15 @@ const CIFAR100: Flavour = {
 }
 
 /**
- * CIFAR-10, binary version: images of 32×32 in colour, normalised with mean (0.4914, 0.4822, 0.4465) and standard deviation
- * (0.2023, 0.1994, 0.2010).
+ * CIFAR-10, binary version: images of 32×32 in colour, normalised with mean (0.4914, 0.4822,
+ * 0.4465) and standard deviation (0.2023, 0.1994, 0.2010).
  *
- * The training set is made of those files `data_batch_1.bin` … `data_batch_5.bin` that are there, in this order: at least one. The test
- * set is `test_batch.bin`, which must be there. Class names are read from `batches.meta.txt` if it is there.
+ * The training set is made of those files `data_batch_1.bin` … `data_batch_5.bin` that are there,
+ * in this order: at least one. The test set is `test_batch.bin`, which must be there. Class names
+ * are read from `batches.meta.txt` if it is there.
  *
- * @param path the archive `cifar-10-binary.tar.gz` (packed or not), the folder with the files, or a folder that holds either
+ * @param path the archive `cifar-10-binary.tar.gz` (packed or not), the folder with the files, or a
+ *   folder that holds either
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
 export function cifar10(path: string): Promise<Split> {
@@ -65,10 +67,12 @@ export function cifar10(path: string): Promise<Split> {
 }
 
 /**
- * CIFAR-100, binary version, with the 100 fine labels: images of 32×32 in colour, normalised with mean (0.5071, 0.4867, 0.4408) and
- * standard deviation (0.2675, 0.2565, 0.2761). `train.bin` and `test.bin` must be there; class names are read from `fine_label_names.txt` if it is.
+ * CIFAR-100, binary version, with the 100 fine labels: images of 32×32 in colour, normalised with
+ * mean (0.5071, 0.4867, 0.4408) and standard deviation (0.2675, 0.2565, 0.2761). `train.bin` and
+ * `test.bin` must be there; class names are read from `fine_label_names.txt` if it is.
  *
- * @param path the archive `cifar-100-binary.tar.gz` (packed or not), the folder with the files, or a folder that holds either
+ * @param path the archive `cifar-100-binary.tar.gz` (packed or not), the folder with the files, or
+ *   a folder that holds either
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
 export function cifar100(path: string): Promise<Split> {
@@ -81,12 +85,16 @@ async function readSplit(path: string, flavour: Flavour): Promise<Split> {
   const trainNames = [...files.keys()].filter((name) => flavour.trainFiles.test(name)).sort()
   if (trainNames.length === 0 || !files.has(testFile)) {
     const got = [...files.keys()].join(', ') || 'none of them'
-    throw new SpikewasmError(`${where}: must hold ${flavour.needs} of ${title}, binary version, got ${got}`)
+    throw new SpikewasmError(
+      `${where}: must hold ${flavour.needs} of ${title}, binary version, got ${got}`,
+    )
   }
   const names = files.get(namesFile)
   const classNames = names && parseClassNames(names, classes, join(where, namesFile))
   const toDataset = (part: string, sources: readonly string[]): Dataset => {
-    const records = sources.map((source) => parseCifar(files.get(source)!, labelBytes, classes, join(where, source)))
+    const records = sources.map((source) =>
+      parseCifar(files.get(source)!, labelBytes, classes, join(where, source)),
+    )
     return fromBytes({
       name: `${title} ${part}`,
       images: concatenate(records.map(({ images }) => images)),
@@ -101,21 +109,32 @@ async function readSplit(path: string, flavour: Flavour): Promise<Split> {
 }
 
 /** The files of the data set that are there, by name without folder, and where they were found. */
-async function findFiles(path: string, flavour: Flavour): Promise<{ files: Map<string, Uint8Array>; where: string }> {
+async function findFiles(
+  path: string,
+  flavour: Flavour,
+): Promise<{ files: Map<string, Uint8Array>; where: string }> {
   const { title, folder, archive } = flavour
   const kind = await kindOfPath(path)
   if (kind === undefined)
-    throw new SpikewasmError(`${title} must be a folder or an archive, got "${path}", which does not exist; download ${archive}`)
+    throw new SpikewasmError(
+      `${title} must be a folder or an archive, got "${path}", which does not exist; download ${archive}`,
+    )
   const files = new Map<string, Uint8Array>()
   if (kind === 'folder') {
-    if ((await kindOfPath(join(path, folder))) === 'folder') return findFiles(join(path, folder), flavour)
+    if ((await kindOfPath(join(path, folder))) === 'folder')
+      return findFiles(join(path, folder), flavour)
     for (const name of await readdir(path)) {
-      if (isWanted(name, flavour)) files.set(name, await readFileClear(join(path, name), `${title} file`))
+      if (isWanted(name, flavour))
+        files.set(name, await readFileClear(join(path, name), `${title} file`))
     }
-    if (files.size === 0 && (await kindOfPath(join(path, archive))) === 'file') return findFiles(join(path, archive), flavour)
+    if (files.size === 0 && (await kindOfPath(join(path, archive))) === 'file')
+      return findFiles(join(path, archive), flavour)
     return { files, where: path }
   }
-  for (const [member, bytes] of readTar(await unpack(await readFileClear(path, `${title} archive`), path), path)) {
+  for (const [member, bytes] of readTar(
+    await unpack(await readFileClear(path, `${title} archive`), path),
+    path,
+  )) {
     const name = member.slice(member.lastIndexOf('/') + 1)
     if (isWanted(name, flavour)) files.set(name, bytes)
   }

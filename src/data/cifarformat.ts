@@ -1,5 +1,6 @@
 /**
- * The binary distribution of CIFAR-10 and CIFAR-100, on bytes alone. A file is a sequence of records:
+ * The binary distribution of CIFAR-10 and CIFAR-100, on bytes alone. A file is a sequence of
+ * records:
  *
  * ```
  * CIFAR-10:  label                   | 1024 red | 1024 green | 1024 blue     each plane [32][32]
@@ -26,7 +27,12 @@ export interface CifarRecords {
  * @param name what error messages call the file
  * @throws SpikewasmError that names the file if its size or a label is wrong
  */
-export function parseCifar(bytes: Uint8Array, labelBytes: 1 | 2, classes: number, name: string): CifarRecords {
+export function parseCifar(
+  bytes: Uint8Array,
+  labelBytes: 1 | 2,
+  classes: number,
+  name: string,
+): CifarRecords {
   const recordBytes = labelBytes + CHANNELS * PIXELS
   if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
     const got = `${bytes.length} bytes`
@@ -62,6 +68,8 @@ export function parseClassNames(bytes: Uint8Array, classes: number, name: string
     .trim()
     .split(/\s*\n\s*/)
   if (names.length !== classes)
-    throw new SpikewasmError(`${name}: must have ${classes} lines, got ${names.length}; delete the file to do without names`)
+    throw new SpikewasmError(
+      `${name}: must have ${classes} lines, got ${names.length}; delete the file to do without names`,
+    )
   return names
 }

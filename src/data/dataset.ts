@@ -15,10 +15,11 @@ export interface Dataset {
   /** The samples as bytes, for augmentation; absent if the data is not made of bytes. */
   readonly pixels?: PixelSource
   /**
-   * Writes sample `index`, normalised, into `out` ([H][W][C], C·H·W numbers) and returns its label. The same arguments always give the
-   * same numbers.
+   * Writes sample `index`, normalised, into `out` ([H][W][C], C·H·W numbers) and returns its label.
+   * The same arguments always give the same numbers.
    *
-   * @param context present in training: asks a data set that augments to do so, with random numbers that depend on it and on `index` alone
+   * @param context present in training: asks a data set that augments to do so, with random numbers
+   *   that depend on it and on `index` alone
    */
   read(index: number, out: Float32Array, context?: ReadContext): number
 }
@@ -86,7 +87,8 @@ export function fromArrays(options: ArraysOptions): Dataset {
   const size = channels * height * width
   const samples = new Float32Array(images.length)
   for (let n = 0, o = 0; n < labels.length; n++) {
-    for (let p = 0; p < height * width; p++) for (let c = 0; c < channels; c++) samples[o++] = images[n * size + c * height * width + p]
+    for (let p = 0; p < height * width; p++)
+      for (let c = 0; c < channels; c++) samples[o++] = images[n * size + c * height * width + p]
   }
   return {
     name,
@@ -137,7 +139,10 @@ export function fromBytes(options: BytesOptions): Dataset {
   }
 }
 
-/** The first `limit` samples of a data set (all, if it has no more). Whether the classes are balanced among them is up to its order. */
+/**
+ * The first `limit` samples of a data set (all, if it has no more). Whether the classes are
+ * balanced among them is up to its order.
+ */
 export function subset(dataset: Dataset, limit: number): Dataset {
   checkInteger('subset.limit', limit, 1)
   if (limit >= dataset.length) return dataset
@@ -173,7 +178,9 @@ export function checkLabels(name: string, labels: ArrayLike<number>, classes: nu
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]
     if (!(Number.isInteger(label) && label >= 0 && label < classes)) {
-      throw new SpikewasmError(`${name}: labels must be integers from 0 to ${classes - 1}, got ${label} at index ${i}`)
+      throw new SpikewasmError(
+        `${name}: labels must be integers from 0 to ${classes - 1}, got ${label} at index ${i}`,
+      )
     }
     out[i] = label
   }
@@ -181,7 +188,10 @@ export function checkLabels(name: string, labels: ArrayLike<number>, classes: nu
 }
 
 /** The normalised value of each byte: float32 [C][256]. */
-export function normalizationTable({ scale, mean, std }: Normalization, channels: number): Float32Array {
+export function normalizationTable(
+  { scale, mean, std }: Normalization,
+  channels: number,
+): Float32Array {
   if (mean.length !== channels || std.length !== channels) {
     throw new SpikewasmError(
       `normalization.mean and .std must have one number for each of the ${channels} channels, got ${mean.length} and ${std.length}`,
@@ -190,14 +200,27 @@ export function normalizationTable({ scale, mean, std }: Normalization, channels
   const table = new Float32Array(channels * 256)
   for (let c = 0; c < channels; c++) {
     if (!(std[c] > 0))
-      throw new SpikewasmError(`normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out channels that are constant`)
-    for (let value = 0; value < 256; value++) table[c * 256 + value] = (value / scale - mean[c]) / std[c]
+      throw new SpikewasmError(
+        `normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out channels that are constant`,
+      )
+    for (let value = 0; value < 256; value++)
+      table[c * 256 + value] = (value / scale - mean[c]) / std[c]
   }
   return table
 }
 
-/** out[i] = table[i mod channels][bytes[begin + i]] for i in 0 … size − 1; `size` is a multiple of `channels`. */
-export function normalize(out: Float32Array, bytes: Uint8Array, begin: number, size: number, table: Float32Array, channels: number): void {
+/**
+ * out[i] = table[i mod channels][bytes[begin + i]] for i in 0 … size − 1; `size` is a multiple of
+ * `channels`.
+ */
+export function normalize(
+  out: Float32Array,
+  bytes: Uint8Array,
+  begin: number,
+  size: number,
+  table: Float32Array,
+  channels: number,
+): void {
   if (channels === 3) {
     for (let i = 0; i < size; i += 3) {
       out[i] = table[bytes[begin + i]]
@@ -211,26 +234,38 @@ export function normalize(out: Float32Array, bytes: Uint8Array, begin: number, s
   }
 }
 
-function checkDescription(name: string, { images, labels, shape, classes, classNames }: ArraysOptions | BytesOptions): Int32Array {
-  if (shape.length !== 3) throw new SpikewasmError(`${name}: shape must be [channels, height, width], got [${shape.join(', ')}]`)
+function checkDescription(
+  name: string,
+  { images, labels, shape, classes, classNames }: ArraysOptions | BytesOptions,
+): Int32Array {
+  if (shape.length !== 3)
+    throw new SpikewasmError(
+      `${name}: shape must be [channels, height, width], got [${shape.join(', ')}]`,
+    )
   for (const size of shape) checkInteger(`${name}: shape`, size, 1)
   checkInteger(`${name}: classes`, classes, 1)
   const size = shape[0] * shape[1] * shape[2]
   if (images.length !== labels.length * size) {
     const expected = `${labels.length} labels × ${shape.join(' × ')} = ${labels.length * size} values`
-    throw new SpikewasmError(`${name}: images must have ${expected}, got ${images.length}; check shape and labels`)
+    throw new SpikewasmError(
+      `${name}: images must have ${expected}, got ${images.length}; check shape and labels`,
+    )
   }
   if (classNames && classNames.length !== classes) {
-    throw new SpikewasmError(`${name}: classNames must have ${classes} names, got ${classNames.length}; name every class or none`)
+    throw new SpikewasmError(
+      `${name}: classNames must have ${classes} names, got ${classNames.length}; name every class or none`,
+    )
   }
   return checkLabels(name, labels, classes)
 }
 
 function checkIndex(name: string, index: number, length: number): void {
-  if (!(index >= 0 && index < length)) throw new RangeError(`${name}: index must be from 0 to ${length - 1}, got ${index}`)
+  if (!(index >= 0 && index < length))
+    throw new RangeError(`${name}: index must be from 0 to ${length - 1}, got ${index}`)
 }
 
 function checkRead(name: string, index: number, length: number, room: number, size: number): void {
   checkIndex(name, index, length)
-  if (room < size) throw new RangeError(`${name}: out must have room for ${size} values, got ${room}`)
+  if (room < size)
+    throw new RangeError(`${name}: out must have room for ${size} values, got ${room}`)
 }

@@ -14,11 +14,13 @@ const CLASSES = 10
 export const digitsNormalization: Normalization = { scale: 16, mean: [0.3051], std: [0.3762] }
 
 /**
- * UCI *Optical Recognition of Handwritten Digits*, the 1,797 images of 8×8 grey values 0 … 16 (CC BY 4.0), read from the package.
+ * UCI *Optical Recognition of Handwritten Digits*, the 1,797 images of 8×8 grey values 0 … 16 (CC
+ * BY 4.0), read from the package.
  *
- * The split is fixed and keeps the classes balanced: of the images of each digit, in the order of the file, every fifth (the 5th, 10th, …)
- * is for testing. That makes 1,442 for training and 355 for testing. (Every fifth line of the whole file would not do: long runs
- * of it count 0, 1, 2, … 9.) Values are normalised as (x / 16 − mean) / std.
+ * The split is fixed and keeps the classes balanced: of the images of each digit, in the order of
+ * the file, every fifth (the 5th, 10th, …) is for testing. That makes 1,442 for training and 355
+ * for testing. (Every fifth line of the whole file would not do: long runs of it count 0, 1, 2, …
+ * 9.) Values are normalised as (x / 16 − mean) / std.
  */
 export function digits(): Split {
   const path = fileURLToPath(new URL('../../../data/digits.csv.gz', import.meta.url))
@@ -26,16 +28,24 @@ export function digits(): Split {
   try {
     text = gunzipSync(readFileSync(path)).toString('latin1')
   } catch (error) {
-    throw new SpikewasmError(`digits: must be in the package at "${path}", got ${(error as Error).message}; install the package again`, {
-      cause: error,
-    })
+    throw new SpikewasmError(
+      `digits: must be in the package at "${path}", got ${(error as Error).message}; install the package again`,
+      {
+        cause: error,
+      },
+    )
   }
-  const parts = { train: { images: [] as number[], labels: [] as number[] }, test: { images: [] as number[], labels: [] as number[] } }
+  const parts = {
+    train: { images: [] as number[], labels: [] as number[] },
+    test: { images: [] as number[], labels: [] as number[] },
+  }
   const seen = new Array<number>(CLASSES).fill(0)
   for (const [index, line] of text.trimEnd().split('\n').entries()) {
     const numbers = line.split(',').map(Number)
     const label = numbers.pop()!
-    const valid = numbers.length === SIDE * SIDE && numbers.every((value) => Number.isInteger(value) && value >= 0 && value <= 16)
+    const valid =
+      numbers.length === SIDE * SIDE &&
+      numbers.every((value) => Number.isInteger(value) && value >= 0 && value <= 16)
     if (!valid || !(label in seen)) {
       throw new SpikewasmError(
         `${path}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got "${line}"; install the package again`,
@@ -45,10 +55,16 @@ export function digits(): Split {
     part.images.push(...numbers)
     part.labels.push(label)
   }
-  return { train: toDataset('digits train', parts.train), test: toDataset('digits test', parts.test) }
+  return {
+    train: toDataset('digits train', parts.train),
+    test: toDataset('digits test', parts.test),
+  }
 }
 
-function toDataset(name: string, { images, labels }: { images: number[]; labels: number[] }): Dataset {
+function toDataset(
+  name: string,
+  { images, labels }: { images: number[]; labels: number[] },
+): Dataset {
   return fromBytes({
     name,
     images: Uint8Array.from(images),

@@ -24,17 +24,35 @@ export interface IdxArray {
  */
 export function parseIdx(bytes: Uint8Array, rank: number, name: string): IdxArray {
   const header = 4 + 4 * rank
-  if (bytes.length < 4) fail(name, 'must start with 4 bytes 0 0 type rank', `a file of ${bytes.length} bytes; it is truncated`)
-  if (bytes[0] !== 0 || bytes[1] !== 0) fail(name, 'must start with two bytes 0', `${bytes[0]} ${bytes[1]}; is it an IDX file?`)
-  if (bytes[2] !== UNSIGNED_BYTE) fail(name, 'type must be 8 (unsigned byte)', `${bytes[2]}; is it another data set?`)
-  if (bytes[3] !== rank) fail(name, `must have ${rank} dimensions`, `${bytes[3]}; are images and labels mixed up?`)
-  if (bytes.length < header) fail(name, `must have a header of ${header} bytes`, `a file of ${bytes.length} bytes; it is truncated`)
+  if (bytes.length < 4)
+    fail(
+      name,
+      'must start with 4 bytes 0 0 type rank',
+      `a file of ${bytes.length} bytes; it is truncated`,
+    )
+  if (bytes[0] !== 0 || bytes[1] !== 0)
+    fail(name, 'must start with two bytes 0', `${bytes[0]} ${bytes[1]}; is it an IDX file?`)
+  if (bytes[2] !== UNSIGNED_BYTE)
+    fail(name, 'type must be 8 (unsigned byte)', `${bytes[2]}; is it another data set?`)
+  if (bytes[3] !== rank)
+    fail(name, `must have ${rank} dimensions`, `${bytes[3]}; are images and labels mixed up?`)
+  if (bytes.length < header)
+    fail(
+      name,
+      `must have a header of ${header} bytes`,
+      `a file of ${bytes.length} bytes; it is truncated`,
+    )
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i))
   const count = shape.reduce((product, size) => product * size, 1)
   if (count !== bytes.length - header) {
-    const why = count > bytes.length - header ? 'it is truncated' : 'there is something behind the data'
-    fail(name, `must hold ${shape.join(' × ')} = ${count} bytes of data`, `${bytes.length - header}; ${why}, download it again`)
+    const why =
+      count > bytes.length - header ? 'it is truncated' : 'there is something behind the data'
+    fail(
+      name,
+      `must hold ${shape.join(' × ')} = ${count} bytes of data`,
+      `${bytes.length - header}; ${why}, download it again`,
+    )
   }
   if (count === 0) fail(name, 'must hold at least one element', `${shape.join(' × ')}`)
   return { shape, data: bytes.subarray(header) }

@@ -17,10 +17,11 @@ interface Flavour {
 }
 
 /**
- * MNIST: 60,000 + 10,000 images of 28×28 handwritten digits, normalised with mean 0.1307 and standard deviation 0.3081.
+ * MNIST: 60,000 + 10,000 images of 28×28 handwritten digits, normalised with mean 0.1307 and
+ * standard deviation 0.3081.
  *
- * @param folder holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
- *   as it is or with `.gz`
+ * @param folder holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+ *   `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each as it is or with `.gz`
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
 export function mnist(folder: string): Promise<Split> {
@@ -28,13 +29,25 @@ export function mnist(folder: string): Promise<Split> {
 }
 
 /**
- * Fashion-MNIST: 60,000 + 10,000 images of 28×28, normalised with mean 0.2860 and standard deviation 0.3530.
+ * Fashion-MNIST: 60,000 + 10,000 images of 28×28, normalised with mean 0.2860 and standard
+ * deviation 0.3530.
  *
  * @param folder as for {@link mnist}
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
 export function fashionMnist(folder: string): Promise<Split> {
-  const classNames = ['T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot']
+  const classNames = [
+    'T-shirt/top',
+    'Trouser',
+    'Pullover',
+    'Dress',
+    'Coat',
+    'Sandal',
+    'Shirt',
+    'Sneaker',
+    'Bag',
+    'Ankle boot',
+  ]
   return readSplit(folder, { title: 'Fashion-MNIST', mean: 0.286, std: 0.353, classNames })
 }
 
@@ -55,7 +68,12 @@ async function readSplit(folder: string, flavour: Flavour): Promise<Split> {
   return { train, test }
 }
 
-async function readPart(folder: string, prefix: string, name: string, { mean, std, classNames }: Flavour): Promise<Dataset> {
+async function readPart(
+  folder: string,
+  prefix: string,
+  name: string,
+  { mean, std, classNames }: Flavour,
+): Promise<Dataset> {
   const images = await readIdx(join(folder, `${prefix}-images-idx3-ubyte`), 3, `${name} images`)
   const labels = await readIdx(join(folder, `${prefix}-labels-idx1-ubyte`), 1, `${name} labels`)
   const [count, height, width] = images.shape
@@ -78,8 +96,15 @@ async function readPart(folder: string, prefix: string, name: string, { mean, st
 }
 
 /** Reads `path`, or `path`.gz if there is no such file. */
-async function readIdx(path: string, rank: number, what: string): Promise<{ shape: readonly number[]; data: Uint8Array; path: string }> {
-  const found = (await kindOfPath(path)) === 'file' || (await kindOfPath(`${path}.gz`)) === undefined ? path : `${path}.gz`
+async function readIdx(
+  path: string,
+  rank: number,
+  what: string,
+): Promise<{ shape: readonly number[]; data: Uint8Array; path: string }> {
+  const found =
+    (await kindOfPath(path)) === 'file' || (await kindOfPath(`${path}.gz`)) === undefined
+      ? path
+      : `${path}.gz`
   const bytes = await unpack(await readFileClear(found, `${what} (plain or .gz)`), found)
   return { ...parseIdx(bytes, rank, found), path: found }
 }

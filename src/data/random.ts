@@ -1,9 +1,11 @@
 /**
- * Random numbers as a pure function of (seed, epoch, index, purpose, draw): no state is carried from one sample to the next, so results
- * repeat for any number of threads, any order of the samples and after a resumed run.
+ * Random numbers as a pure function of (seed, epoch, index, purpose, draw): no state is carried
+ * from one sample to the next, so results repeat for any number of threads, any order of the
+ * samples and after a resumed run.
  *
- * The function is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC 2011):
- * key = (seed, epoch), counter = (index, purpose · 2²⁴ + draw). One evaluation gives two 32-bit words.
+ * The function is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw, *Parallel random
+ * numbers: as easy as 1, 2, 3*, SC 2011): key = (seed, epoch), counter = (index, purpose · 2²⁴ +
+ * draw). One evaluation gives two 32-bit words.
  */
 import { checkInteger } from './check.js'
 
@@ -16,7 +18,9 @@ export enum Purpose {
   Steps = 4,
 }
 
-/** A stream of numbers for one sample. One object serves all samples: `start` costs no allocation. */
+/**
+ * A stream of numbers for one sample. One object serves all samples: `start` costs no allocation.
+ */
 export class RandomStream {
   private seed = 0
   private epoch = 0

@@ -10,7 +10,8 @@ const WARM_UP_MS = 250
 const MEASURE_MS = 250
 
 /**
- * Times training steps at learning rate 0, so that the network and its firing rates stay what they are.
+ * Times training steps at learning rate 0, so that the network and its firing rates stay what they
+ * are.
  *
  * @param fill writes a batch into a slot
  */

@@ -38,7 +38,10 @@ export interface Setup {
   readonly methods: readonly Variant[]
   readonly threads: number
   readonly seed: number
-  /** Layers that appear below, in the order of the network, as `lif 2` or `conv2d layer1.conv1`, by name. */
+  /**
+   * Layers that appear below, in the order of the network, as `lif 2` or `conv2d layer1.conv1`, by
+   * name.
+   */
   readonly layers: Readonly<Record<string, string>>
 }
 
@@ -58,7 +61,10 @@ export interface Point {
 export interface GradientMatch {
   readonly parameter: string
   readonly cosine: Cosine
-  /** Norm of T times the rate gradient (whose loss is divided by T) over that of the BPTT gradient; null where that is zero. */
+  /**
+   * Norm of T times the rate gradient (whose loss is divided by T) over that of the BPTT gradient;
+   * null where that is zero.
+   */
   readonly normRatio: number | null
 }
 

@@ -51,18 +51,31 @@ const GAP = { x: 62, y: 84 }
 const WIDTH = 1080
 
 /** Panels in rows of so many, with one legend. */
-function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data: object[]; layout: { height: number } } {
+function arrange(
+  panels: readonly Panel[],
+  columns: number,
+  axes: Axes,
+): { data: object[]; layout: { height: number } } {
   const rows = Math.ceil(panels.length / columns)
-  const names = new Set(panels.flatMap(({ lines }) => lines.filter(({ silent }) => !silent).map(({ name }) => name)))
+  const names = new Set(
+    panels.flatMap(({ lines }) => lines.filter(({ silent }) => !silent).map(({ name }) => name)),
+  )
   const room = labelRoom(panels)
   const gap = { x: GAP.x, y: GAP.y + room }
   const panelHeight = Math.max(ROW, (names.size * LEGEND_LINE - (rows - 1) * gap.y) / rows)
-  const inner = { width: WIDTH - MARGIN.l - MARGIN.r, height: rows * panelHeight + (rows - 1) * gap.y }
+  const inner = {
+    width: WIDTH - MARGIN.l - MARGIN.r,
+    height: rows * panelHeight + (rows - 1) * gap.y,
+  }
   const width = (inner.width - (columns - 1) * gap.x) / columns
   const layout: Record<string, unknown> & { height: number } = {
     height: inner.height + MARGIN.t + MARGIN.b + room,
     margin: { ...MARGIN, b: MARGIN.b + room },
-    font: { family: 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif', size: 12, color: '#222' },
+    font: {
+      family: 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif',
+      size: 12,
+      color: '#222',
+    },
     paper_bgcolor: '#fff',
     plot_bgcolor: '#fff',
     hovermode: 'closest',
@@ -86,14 +99,25 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
     const [column, row] = [i % columns, Math.floor(i / columns)]
     const left = (column * (width + gap.x)) / inner.width
     const bottom = 1 - (row * (panelHeight + gap.y) + panelHeight) / inner.height
-    const line = { showline: true, linecolor: '#888', gridcolor: '#e8e8e8', zeroline: false, ticks: 'outside', tickcolor: '#888' }
+    const line = {
+      showline: true,
+      linecolor: '#888',
+      gridcolor: '#e8e8e8',
+      zeroline: false,
+      ticks: 'outside',
+      tickcolor: '#888',
+    }
     layout[`xaxis${suffix(i)}`] = {
       ...line,
       anchor: `y${suffix(i)}`,
       domain: [left, left + width / inner.width],
       title: { text: axes.x, standoff: 6 },
       ...(axes.logX && { type: 'log' }),
-      ...(ticks && { tickvals: ticks.at, ticktext: ticks.text, ...(room > 0 && { tickangle: -90, tickfont: { size: 10 } }) }),
+      ...(ticks && {
+        tickvals: ticks.at,
+        ticktext: ticks.text,
+        ...(room > 0 && { tickangle: -90, tickfont: { size: 10 } }),
+      }),
     }
     layout[`yaxis${suffix(i)}`] = {
       ...line,
@@ -103,7 +127,17 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
       ...(column === 0 && { title: { text: axes.y, standoff: 8 } }),
       ...(yRange ? { range: yRange } : { rangemode: 'tozero' }),
     }
-    for (const { name, x, y, color, symbol = 'circle', dash = 'solid', mode = 'lines+markers', rank = 1000, silent = false } of lines) {
+    for (const {
+      name,
+      x,
+      y,
+      color,
+      symbol = 'circle',
+      dash = 'solid',
+      mode = 'lines+markers',
+      rank = 1000,
+      silent = false,
+    } of lines) {
       data.push({
         type: 'scatter',
         name,
@@ -117,7 +151,12 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
         showlegend: !silent && !named.has(name),
         line: { color, width: dash === 'dot' ? 1.2 : 1.8, dash },
         // Open symbols lie over others that have the same values.
-        marker: { color, symbol, size: symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6, line: { color, width: 1.5 } },
+        marker: {
+          color,
+          symbol,
+          size: symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6,
+          line: { color, width: 1.5 },
+        },
         ...(silent && { hoverinfo: 'skip' }),
       })
       if (!silent) named.add(name)
@@ -126,7 +165,10 @@ function arrange(panels: readonly Panel[], columns: number, axes: Axes): { data:
   return { data, layout }
 }
 
-/** Pixels that tick labels need below a panel because they stand upright; 0 where they have room side by side. */
+/**
+ * Pixels that tick labels need below a panel because they stand upright; 0 where they have room
+ * side by side.
+ */
 function labelRoom(panels: readonly Panel[]): number {
   const labels = panels.flatMap(({ ticks }) => ticks?.text ?? [])
   const longest = Math.max(0, ...labels.map((label) => label.length))
@@ -140,13 +182,17 @@ const suffix = (index: number): string => (index === 0 ? '' : String(index + 1))
 const escapeText = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
 /** Dark violet to green, without the yellow that white paper swallows. */
-const RAMP = ['#440154', '#3b528b', '#21918c', '#5ec962'].map((hex) => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)))
+const RAMP = ['#440154', '#3b528b', '#21918c', '#5ec962'].map((hex) =>
+  [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)),
+)
 
 /** A colour for item `index` of `count` that have an order. */
 function ordered(index: number, count: number): string {
   const at = count < 2 ? 0 : (index / (count - 1)) * (RAMP.length - 1)
   const low = Math.min(Math.floor(at), RAMP.length - 2)
-  const channels = RAMP[low].map((value, c) => Math.round(value + (RAMP[low + 1][c] - value) * (at - low)))
+  const channels = RAMP[low].map((value, c) =>
+    Math.round(value + (RAMP[low + 1][c] - value) * (at - low)),
+  )
   return `rgb(${channels.join(', ')})`
 }
 
@@ -172,7 +218,14 @@ const ASSUMPTIONS = [
 
 /** All figures, in the order of the page. */
 export function figures(diagnosis: Diagnosis): Figure[] {
-  return [overTime(diagnosis), whileTraining(diagnosis), gradients(diagnosis), times(diagnosis), memory(diagnosis), rates(diagnosis)]
+  return [
+    overTime(diagnosis),
+    whileTraining(diagnosis),
+    gradients(diagnosis),
+    times(diagnosis),
+    memory(diagnosis),
+    rates(diagnosis),
+  ]
 }
 
 function overTime(diagnosis: Diagnosis): Figure {
@@ -202,7 +255,9 @@ function whileTraining(diagnosis: Diagnosis): Figure {
   const chosen = spread(comparable(diagnosis), 4)
   const panels = ASSUMPTIONS.flatMap(({ key, title }) =>
     chosen.map(({ timeSteps, points }) => ({
-      yRange: cosineRange(chosen.flatMap((training) => training.points.map((point) => ({ [key]: point[key] })))),
+      yRange: cosineRange(
+        chosen.flatMap((training) => training.points.map((point) => ({ [key]: point[key] }))),
+      ),
       title: `${title.slice(0, 2)}, T ${timeSteps}`,
       lines: layerLines(diagnosis, key, (layer) => ({
         x: points.map(({ step }) => step),
@@ -223,7 +278,9 @@ function gradients(diagnosis: Diagnosis): Figure {
   const compared = comparable(diagnosis)
   const parameters = compared[0].gradients.map(({ parameter }) => parameter)
   const panel = (title: string, key: 'cosine' | 'normRatio'): Panel => {
-    const values = compared.flatMap(({ gradients: list }) => list.map((match) => match[key])).filter((value) => value !== null)
+    const values = compared
+      .flatMap(({ gradients: list }) => list.map((match) => match[key]))
+      .filter((value) => value !== null)
     const [low, high] = [Math.min(1, ...values), Math.max(1, ...values)]
     const pad = Math.max(0.001, (high - low) * 0.12)
     const lines = compared.map(({ timeSteps, gradients: list }, i): Line => {
@@ -237,7 +294,12 @@ function gradients(diagnosis: Diagnosis): Figure {
         ...look(i, compared.length),
       }
     })
-    return { title, lines, ticks: { at: parameters.map((_, at) => at), text: parameters }, yRange: [low - pad, high + pad] }
+    return {
+      title,
+      lines,
+      ticks: { at: parameters.map((_, at) => at), text: parameters },
+      yRange: [low - pad, high + pad],
+    }
   }
   return {
     id: 'gradients',
@@ -245,7 +307,10 @@ function gradients(diagnosis: Diagnosis): Figure {
     caption:
       'Above, direction: cosine of the two gradients. Below, length: norm of T times the rate gradient (the paper divides its loss by T) over the norm of the BPTT gradient. ' +
       'Where the assumptions hold exactly both are 1, as for the last layer. Each vertical axis is zoomed to its values.',
-    ...arrange([panel('cosine', 'cosine'), panel('ratio of norms', 'normRatio')], 1, { x: 'parameter', y: 'rate against BPTT' }),
+    ...arrange([panel('cosine', 'cosine'), panel('ratio of norms', 'normRatio')], 1, {
+      x: 'parameter',
+      y: 'rate against BPTT',
+    }),
   }
 }
 
@@ -260,10 +325,17 @@ function times(diagnosis: Diagnosis): Figure {
     id: 'time',
     title: '(c) Time of a training step over T',
     caption: `Medians on one thread, batch ${diagnosis.setup.batchSize}. The paper claims that the backward pass of rate-based backpropagation costs the same whatever T is, where that of BPTT and of the online methods grows linearly.${measured}`,
-    ...arrange([costPanel(diagnosis, 'forward pass', (c) => c.forwardMs), costPanel(diagnosis, 'backward pass', (c) => c.backwardMs)], 2, {
-      x: 'time steps T',
-      y: 'milliseconds',
-    }),
+    ...arrange(
+      [
+        costPanel(diagnosis, 'forward pass', (c) => c.forwardMs),
+        costPanel(diagnosis, 'backward pass', (c) => c.backwardMs),
+      ],
+      2,
+      {
+        x: 'time steps T',
+        y: 'milliseconds',
+      },
+    ),
   }
 }
 
@@ -285,10 +357,19 @@ function memory(diagnosis: Diagnosis): Figure {
   }
 }
 
-function costPanel({ costs, setup }: Diagnosis, title: string, value: (cost: Diagnosis['costs'][number]) => number): Panel {
+function costPanel(
+  { costs, setup }: Diagnosis,
+  title: string,
+  value: (cost: Diagnosis['costs'][number]) => number,
+): Panel {
   const lines = setup.methods.map((method) => {
     const ours = costs.filter((cost) => cost.method === method)
-    return { name: method, x: ours.map(({ timeSteps }) => timeSteps), y: ours.map(value), ...METHODS[method] }
+    return {
+      name: method,
+      x: ours.map(({ timeSteps }) => timeSteps),
+      y: ours.map(value),
+      ...METHODS[method],
+    }
   })
   return { title, lines, ticks: numberTicks(setup.timeSteps) }
 }
@@ -303,7 +384,17 @@ function rates({ training, setup }: Diagnosis): Figure {
       const average = mean(firingRates[layer])
       return [
         { ...style, y: firingRates[layer] },
-        ...(timeSteps > 1 ? [{ ...style, y: x.map(() => average), mode: 'lines' as const, dash: 'dot' as const, silent: true }] : []),
+        ...(timeSteps > 1
+          ? [
+              {
+                ...style,
+                y: x.map(() => average),
+                mode: 'lines' as const,
+                dash: 'dot' as const,
+                silent: true,
+              },
+            ]
+          : []),
       ]
     }),
   }))
@@ -312,11 +403,17 @@ function rates({ training, setup }: Diagnosis): Figure {
     title: '(d) Firing rate by layer and time step, at the end of training',
     caption:
       'Share of a layer’s neurons that fire at each time step; dotted, the mean over time, which is all that the rate-based backward pass knows. The closer a line stays to its mean, the less that leaves out; the paper builds on information being coded in rates.',
-    ...arrange(panels, Math.min(layers.length, layers.length > 4 ? 4 : 2), { x: 'time step t', y: 'spikes per neuron' }),
+    ...arrange(panels, Math.min(layers.length, layers.length > 4 ? 4 : 2), {
+      x: 'time step t',
+      y: 'spikes per neuron',
+    }),
   }
 }
 
-const numberTicks = (numbers: readonly number[]): Panel['ticks'] => ({ at: numbers, text: numbers.map(String) })
+const numberTicks = (numbers: readonly number[]): Panel['ticks'] => ({
+  at: numbers,
+  text: numbers.map(String),
+})
 
 /** A line a layer; a layer has one colour in all panels. */
 function layerLines(
@@ -328,7 +425,9 @@ function layerLines(
   const layers = Object.keys(setup.layers).filter((layer) => layer in a1 || layer in a3)
   const shown = new Set(training.flatMap(({ points }) => Object.keys(points[0][key])))
   return layers.flatMap((layer, i) =>
-    shown.has(layer) ? [{ name: setup.layers[layer], rank: i, ...values(layer), ...look(i, layers.length) }] : [],
+    shown.has(layer)
+      ? [{ name: setup.layers[layer], rank: i, ...values(layer), ...look(i, layers.length) }]
+      : [],
   )
 }
 
@@ -338,7 +437,9 @@ const look = (index: number, count: number): { color: string; symbol: string } =
 })
 
 /** Down to the lowest cosine, and 1 a little below the upper edge. */
-function cosineRange(points: readonly Partial<Pick<Point, 'a1' | 'a2' | 'a3'>>[]): [number, number] {
+function cosineRange(
+  points: readonly Partial<Pick<Point, 'a1' | 'a2' | 'a3'>>[],
+): [number, number] {
   const cosines = points
     .flatMap(({ a1, a2, a3 }) => [a1, a2, a3].flatMap((group) => Object.values(group ?? {})))
     .filter((value) => value !== null)
@@ -346,4 +447,5 @@ function cosineRange(points: readonly Partial<Pick<Point, 'a1' | 'a2' | 'a3'>>[]
   return [1 - span * 1.1, 1 + span * 0.1]
 }
 
-const zoomNote = (points: readonly Point[]): string => `The vertical axes are zoomed: they start at ${cosineRange(points)[0].toFixed(3)}.`
+const zoomNote = (points: readonly Point[]): string =>
+  `The vertical axes are zoomed: they start at ${cosineRange(points)[0].toFixed(3)}.`

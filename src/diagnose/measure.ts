@@ -1,4 +1,7 @@
-/** Measures what the paper claims about rate-based backpropagation, on a network and data set of the user's. */
+/**
+ * Measures what the paper claims about rate-based backpropagation, on a network and data set of the
+ * user's.
+ */
 
 import { Batches } from '../data/batches.js'
 import type { Dataset, Split } from '../data/dataset.js'
@@ -9,7 +12,15 @@ import { trace } from '../nn/trace.js'
 import { checkDataset } from '../train/evaluate.js'
 import { cosine, type Sgd, sgd } from '../train/optimizer.js'
 import { measureCost } from './cost.js'
-import { type Cost, type Diagnosis, type Point, type TrainingDiagnosis, type Variant, variantNames, variants } from './diagnosis.js'
+import {
+  type Cost,
+  type Diagnosis,
+  type Point,
+  type TrainingDiagnosis,
+  type Variant,
+  variantNames,
+  variants,
+} from './diagnosis.js'
 import { layerOf, type Probe, probe } from './probe.js'
 
 export interface DiagnoseOptions {
@@ -26,7 +37,10 @@ export interface DiagnoseOptions {
   readonly batchSize?: number
   /** Optimizer steps of BPTT for each T; default 200. */
   readonly steps?: number
-  /** Of the training with BPTT; its rate goes from `lr` to 0 along half a cosine. Default `sgd({ momentum: 0.9 })`. */
+  /**
+   * Of the training with BPTT; its rate goes from `lr` to 0 along half a cosine. Default `sgd({
+   * momentum: 0.9 })`.
+   */
   readonly optimizer?: Sgd
   /** Worker threads; default 1. */
   readonly threads?: number
@@ -41,31 +55,52 @@ const PROBES = 4
 const POINTS = 6
 
 /**
- * For each T: trains the network with BPTT and measures on the way the paper's three assumptions (A1, A2, A3), then compares the rate gradient with that of BPTT
- * for every parameter, and takes firing rates; then measures time and memory of each method on the trained network. Dropout is off while gradients are
- * compared.
+ * For each T: trains the network with BPTT and measures on the way the paper's three assumptions
+ * (A1, A2, A3), then compares the rate gradient with that of BPTT for every parameter, and takes
+ * firing rates; then measures time and memory of each method on the trained network. Dropout is off
+ * while gradients are compared.
  *
- * @throws SpikewasmError before training starts for options out of range, data that do not match the network, and a model that does not fit in memory; later
- *   when a loss or gradient is not finite.
+ * @throws SpikewasmError before training starts for options out of range, data that do not match
+ *   the network, and a model that does not fit in memory; later when a loss or gradient is not
+ *   finite.
  */
 export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
-  const { network, data, name = 'network', timeSteps = [1, 2, 4, 8, 16], methods = variantNames, batchSize = 32, steps = 200 } = options
+  const {
+    network,
+    data,
+    name = 'network',
+    timeSteps = [1, 2, 4, 8, 16],
+    methods = variantNames,
+    batchSize = 32,
+    steps = 200,
+  } = options
   const { optimizer = sgd(), threads = 1, seed = 0, onProgress = () => undefined } = options
-  const different = (list: readonly unknown[]): boolean => list.length > 0 && new Set(list).size === list.length
-  expect(different(timeSteps), () => `diagnose.timeSteps must be one or more different integers, got [${timeSteps.join(', ')}]`)
+  const different = (list: readonly unknown[]): boolean =>
+    list.length > 0 && new Set(list).size === list.length
+  expect(
+    different(timeSteps),
+    () =>
+      `diagnose.timeSteps must be one or more different integers, got [${timeSteps.join(', ')}]`,
+  )
   expect(
     different(methods) && methods.every((method) => variantNames.includes(method)),
-    () => `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, got [${methods.join(', ')}]`,
+    () =>
+      `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, got [${methods.join(', ')}]`,
   )
-  expect(Number.isInteger(steps) && steps >= 1, () => `diagnose.steps must be an integer ≥ 1, got ${steps}`)
+  expect(
+    Number.isInteger(steps) && steps >= 1,
+    () => `diagnose.steps must be an integer ≥ 1, got ${steps}`,
+  )
   expect(
     batchSize <= data.train.length,
-    () => `diagnose.batchSize must be at most the number of training samples, ${data.train.length}, got ${batchSize}`,
+    () =>
+      `diagnose.batchSize must be at most the number of training samples, ${data.train.length}, got ${batchSize}`,
   )
   const input = data.train.shape
   const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
     compile(module, { input, batchSize, threads, seed, timeSteps: T, inspect, ...variants[method] })
-  const buildReference = (T: number): Promise<Model> => build(withoutDropout(network()), T, 'bptt', true)
+  const buildReference = (T: number): Promise<Model> =>
+    build(withoutDropout(network()), T, 'bptt', true)
   const buildCompared = (T: number): Promise<Model> => build(withoutDropout(network()), T, 'rate-m')
   const buildTimed = (T: number, method: Variant): Promise<Model> => build(network(), T, method)
 
@@ -87,14 +122,20 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   for (const T of timeSteps)
     await using(buildReference(T), async (bptt) => {
       await using(buildCompared(T), async (rate) => {
-        training.push(await train({ bptt, rate, fill, test: data.test, steps, optimizer, onProgress }))
+        training.push(
+          await train({ bptt, rate, fill, test: data.test, steps, optimizer, onProgress }),
+        )
       })
       const state = bptt.stateDict()
       for (const method of methods) {
         onProgress(`T ${T}: time of ${method}`)
         await using(buildTimed(T, method), async (model) => {
           model.loadStateDict(state)
-          costs.push({ method, timeSteps: T, ...(await measureCost(model, (slot) => fill(0, slot))) })
+          costs.push({
+            method,
+            timeSteps: T,
+            ...(await measureCost(model, (slot) => fill(0, slot))),
+          })
         })
       }
     })
@@ -131,9 +172,19 @@ interface Training {
 }
 
 /** Trains with BPTT and measures on the way. */
-async function train({ bptt, rate, fill, test, steps, optimizer, onProgress }: Training): Promise<TrainingDiagnosis> {
+async function train({
+  bptt,
+  rate,
+  fill,
+  test,
+  steps,
+  optimizer,
+  onProgress,
+}: Training): Promise<TrainingDiagnosis> {
   const points: Point[] = []
-  const measured = new Set(Array.from({ length: POINTS }, (_, i) => Math.round((i * steps) / (POINTS - 1))))
+  const measured = new Set(
+    Array.from({ length: POINTS }, (_, i) => Math.round((i * steps) / (POINTS - 1))),
+  )
   const schedule = cosine()
   bptt.optimizer = optimizer
   let last: Probe | undefined
@@ -147,7 +198,10 @@ async function train({ bptt, rate, fill, test, steps, optimizer, onProgress }: T
     fill(step, bptt.slot(0))
     await bptt.runSlot('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
     const problem = bptt.nonFinite(0)
-    if (problem !== undefined) throw new SpikewasmError(`BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`)
+    if (problem !== undefined)
+      throw new SpikewasmError(
+        `BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`,
+      )
   }
   const { gradients, firingRates } = last!
   const { accuracy: testAccuracy } = await bptt.evaluate(test)
@@ -166,11 +220,15 @@ function stream(data: Dataset, batchSize: number, seed: number): Fill {
   }
 }
 
-/** Random zeros, drawn anew at each run, would make two gradients differ that are to be compared. */
+/**
+ * Random zeros, drawn anew at each run, would make two gradients differ that are to be compared.
+ */
 function withoutDropout(module: Module): Module {
   if (module.kind === 'dropout') return { kind: 'identity' }
   if (module.kind !== 'block') return module
-  const children = Object.fromEntries(Object.entries(module.children).map(([name, child]) => [name, withoutDropout(child)]))
+  const children = Object.fromEntries(
+    Object.entries(module.children).map(([name, child]) => [name, withoutDropout(child)]),
+  )
   return { ...module, children }
 }
 
@@ -180,14 +238,21 @@ function layerTitles(
   input: readonly [number, number, number],
   { points: [{ a1, a3 }], gradients }: TrainingDiagnosis,
 ): Record<string, string> {
-  const named = new Set([...Object.keys(a1), ...Object.keys(a3), ...gradients.map(({ parameter }) => layerOf(parameter))])
+  const named = new Set([
+    ...Object.keys(a1),
+    ...Object.keys(a3),
+    ...gradients.map(({ parameter }) => layerOf(parameter)),
+  ])
   const titles: Record<string, string> = {}
   for (const { name, kind } of trace(network, input).nodes)
     if (named.has(name)) titles[name] = `${kind === 'neuron' ? 'neurons' : kind} ${name}`
   return titles
 }
 
-async function using(compiled: Promise<Model>, body: (model: Model) => void | Promise<void>): Promise<void> {
+async function using(
+  compiled: Promise<Model>,
+  body: (model: Model) => void | Promise<void>,
+): Promise<void> {
   const model = await compiled
   try {
     await body(model)

@@ -11,7 +11,9 @@ import { claimTable, costTable, type Origin, type Table, toJson } from './report
 export function page(diagnosis: Diagnosis, origin: Origin, plotly: string): string {
   const { setup } = diagnosis
   const all = figures(diagnosis)
-  const sections = all.map((figure) => section(figure, figure.id === 'memory' ? table(costTable(diagnosis)) : ''))
+  const sections = all.map((figure) =>
+    section(figure, figure.id === 'memory' ? table(costTable(diagnosis)) : ''),
+  )
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -73,7 +75,11 @@ function describe({ setup, training }: Diagnosis): string {
 }
 
 const escapeHtml = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
 
 /** JSON inside a script element must not end it. */
 const embed = (json: string): string => json.replaceAll('<', '\\u003c')

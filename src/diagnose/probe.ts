@@ -1,4 +1,7 @@
-/** Compares gradients on batches that BPTT is about to train on: the paper's assumptions, and the firing rates of the same passes. */
+/**
+ * Compares gradients on batches that BPTT is about to train on: the paper's assumptions, and the
+ * firing rates of the same passes.
+ */
 
 import { cosineOf, type Model } from '../model.js'
 import type { Cosine, GradientMatch, Point } from './diagnosis.js'
@@ -12,7 +15,8 @@ export interface Probe extends Omit<Point, 'step'> {
  * Takes every measure as the mean over batches. Parameters stay as they are.
  *
  * @param bptt compiled with method bptt and `inspect`
- * @param rate the same network compiled with method rate for the same T and batch size; gets the state of `bptt`
+ * @param rate the same network compiled with method rate for the same T and batch size; gets the
+ *   state of `bptt`
  * @param fill writes batch i into a slot
  */
 export async function probe(
@@ -51,7 +55,11 @@ export async function probe(
     a1: a1.read(),
     a2: a2.read(),
     a3: Object.fromEntries([...weights].map((name) => [layerOf(name), cosine[name]])),
-    gradients: names.map((parameter) => ({ parameter, cosine: cosine[parameter], normRatio: normRatio[parameter] })),
+    gradients: names.map((parameter) => ({
+      parameter,
+      cosine: cosine[parameter],
+      normRatio: normRatio[parameter],
+    })),
     firingRates: rates,
   }
 }
@@ -61,7 +69,8 @@ export function layerOf(parameter: string): string {
   return parameter.slice(0, Math.max(0, parameter.lastIndexOf('.')))
 }
 
-const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
+const norm = (values: Float32Array): number =>
+  Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
 
 /** Means by name; values that are not finite (zero vectors have no direction) don't count. */
 function means(): { add(name: string, value: number): void; read(): Record<string, Cosine> } {
@@ -74,6 +83,9 @@ function means(): { add(name: string, value: number): void; read(): Record<strin
       entry.sum += value
       entry.count++
     },
-    read: () => Object.fromEntries([...sums].map(([name, { sum, count }]) => [name, count === 0 ? null : sum / count])),
+    read: () =>
+      Object.fromEntries(
+        [...sums].map(([name, { sum, count }]) => [name, count === 0 ? null : sum / count]),
+      ),
   }
 }

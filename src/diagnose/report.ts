@@ -27,7 +27,13 @@ export function toJson(diagnosis: Diagnosis, origin: Origin, space?: number): st
 
 /** All tables, in the order of the page. */
 export function tables(diagnosis: Diagnosis): Table[] {
-  return [claimTable(diagnosis), ...assumptionTables(diagnosis), gradientTable(diagnosis), costTable(diagnosis), rateTable(diagnosis)]
+  return [
+    claimTable(diagnosis),
+    ...assumptionTables(diagnosis),
+    gradientTable(diagnosis),
+    costTable(diagnosis),
+    rateTable(diagnosis),
+  ]
 }
 
 /** What the paper claims, beside what was measured. */
@@ -36,11 +42,22 @@ export function claimTable(diagnosis: Diagnosis): Table {
   const lowest = (which: 'a1' | 'a2' | 'a3'): string =>
     `lowest layer ${compared.map(({ points }) => show(minimum(Object.values(points[points.length - 1][which])), 4)).join(', ')} for T ${compared.map(({ timeSteps }) => timeSteps).join(', ')}`
   const rows: [string, string][] = [
-    ['A1: the spikes’ error is independent in time of the neuron’s response, cosine near 1', lowest('a1')],
-    ['A2: the current’s error is independent in time of the incoming spikes, cosine near 1', lowest('a2')],
+    [
+      'A1: the spikes’ error is independent in time of the neuron’s response, cosine near 1',
+      lowest('a1'),
+    ],
+    [
+      'A2: the current’s error is independent in time of the incoming spikes, cosine near 1',
+      lowest('a2'),
+    ],
     ['A3: the rate gradient points where that of BPTT does, cosine near 1', lowest('a3')],
   ]
-  const growth = (method: Variant, key: CostKey, claim: string, show: (value: number) => string): void => {
+  const growth = (
+    method: Variant,
+    key: CostKey,
+    claim: string,
+    show: (value: number) => string,
+  ): void => {
     const found = growthOf(diagnosis.costs, method, key)
     if (found)
       rows.push([
@@ -48,19 +65,47 @@ export function claimTable(diagnosis: Diagnosis): Table {
         `${show(found.first[key])} at T ${found.first.timeSteps}, ${show(found.last[key])} at T ${found.last.timeSteps}: ×\u00a0${found.factor.toFixed(2)}`,
       ])
   }
-  growth('rate-m', 'keptBytes', 'rate-m: what is kept for the backward pass does not grow with T', showBytes)
-  growth('bptt', 'keptBytes', 'bptt: what is kept for the backward pass grows by the same for each step', showBytes)
+  growth(
+    'rate-m',
+    'keptBytes',
+    'rate-m: what is kept for the backward pass does not grow with T',
+    showBytes,
+  )
+  growth(
+    'bptt',
+    'keptBytes',
+    'bptt: what is kept for the backward pass grows by the same for each step',
+    showBytes,
+  )
   growth('rate-s', 'totalBytes', 'rate-s: all memory together does not grow with T', showBytes)
-  growth('rate-m', 'backwardMs', 'rate-m: the time of the backward pass does not grow with T', showMs)
+  growth(
+    'rate-m',
+    'backwardMs',
+    'rate-m: the time of the backward pass does not grow with T',
+    showMs,
+  )
   growth('bptt', 'backwardMs', 'bptt: the time of the backward pass grows with T', showMs)
-  return { title: 'What the paper claims, and what was measured', head: ['claim', 'measured'], rows }
+  return {
+    title: 'What the paper claims, and what was measured',
+    head: ['claim', 'measured'],
+    rows,
+  }
 }
 
 type CostKey = 'keptBytes' | 'totalBytes' | 'backwardMs'
 
-/** A method's cost at the least T ≥ 2 and at the greatest, and the factor between them; undefined where that is one T. */
-export function growthOf(costs: readonly Cost[], method: Variant, key: CostKey): { first: Cost; last: Cost; factor: number } | undefined {
-  const ours = costs.filter((cost) => cost.method === method && cost.timeSteps >= 2).sort((a, b) => a.timeSteps - b.timeSteps)
+/**
+ * A method's cost at the least T ≥ 2 and at the greatest, and the factor between them; undefined
+ * where that is one T.
+ */
+export function growthOf(
+  costs: readonly Cost[],
+  method: Variant,
+  key: CostKey,
+): { first: Cost; last: Cost; factor: number } | undefined {
+  const ours = costs
+    .filter((cost) => cost.method === method && cost.timeSteps >= 2)
+    .sort((a, b) => a.timeSteps - b.timeSteps)
   if (ours.length < 2) return undefined
   const [first, last] = [ours[0], ours[ours.length - 1]]
   return { first, last, factor: last[key] / first[key] }
@@ -91,7 +136,9 @@ function gradientTable(diagnosis: Diagnosis): Table {
     head: ['parameter', ...compared.map(({ timeSteps }) => `T ${timeSteps}`)],
     rows: compared[0].gradients.map(({ parameter }, i) => [
       parameter,
-      ...compared.map(({ gradients }) => `${show(gradients[i].cosine, 4)} (${show(gradients[i].normRatio, 3)})`),
+      ...compared.map(
+        ({ gradients }) => `${show(gradients[i].cosine, 4)} (${show(gradients[i].normRatio, 3)})`,
+      ),
     ]),
   }
 }
@@ -100,18 +147,32 @@ export function costTable({ costs, setup }: Diagnosis): Table {
   const threads = `${setup.threads} thread${setup.threads === 1 ? '' : 's'}`
   return {
     title: 'Time and memory of a training step',
-    head: ['method', 'T', 'forward ms', 'backward ms', `step ms, ${threads}`, 'kept MiB', 'total MiB'],
-    rows: costs.map(({ method, timeSteps, forwardMs, backwardMs, stepMs, keptBytes, totalBytes }) => [
-      method,
-      String(timeSteps),
-      ...[forwardMs, backwardMs, stepMs, mebibytes(keptBytes), mebibytes(totalBytes)].map(threeDigits),
-    ]),
+    head: [
+      'method',
+      'T',
+      'forward ms',
+      'backward ms',
+      `step ms, ${threads}`,
+      'kept MiB',
+      'total MiB',
+    ],
+    rows: costs.map(
+      ({ method, timeSteps, forwardMs, backwardMs, stepMs, keptBytes, totalBytes }) => [
+        method,
+        String(timeSteps),
+        ...[forwardMs, backwardMs, stepMs, mebibytes(keptBytes), mebibytes(totalBytes)].map(
+          threeDigits,
+        ),
+      ],
+    ),
   }
 }
 
 /** Of the greatest T; many steps make a wide table, so some are left out. */
 function rateTable({ training, setup }: Diagnosis): Table {
-  const { timeSteps, firingRates } = training.reduce((best, t) => (t.timeSteps > best.timeSteps ? t : best))
+  const { timeSteps, firingRates } = training.reduce((best, t) =>
+    t.timeSteps > best.timeSteps ? t : best,
+  )
   const steps = spread(
     Array.from({ length: timeSteps }, (_, t) => t),
     8,
@@ -127,7 +188,10 @@ function rateTable({ training, setup }: Diagnosis): Table {
   }
 }
 
-/** With one time step rate and BPTT gradient are the same thing: nothing to compare, unless there is nothing else. */
+/**
+ * With one time step rate and BPTT gradient are the same thing: nothing to compare, unless there is
+ * nothing else.
+ */
 export function comparable({ training }: Diagnosis): readonly TrainingDiagnosis[] {
   const several = training.filter(({ timeSteps }) => timeSteps > 1)
   return several.length > 0 ? several : training
@@ -136,10 +200,14 @@ export function comparable({ training }: Diagnosis): readonly TrainingDiagnosis[
 /** So many of a list's items, first and last among them, at about equal distances. */
 export function spread<T>(items: readonly T[], count: number): T[] {
   if (items.length <= count) return [...items]
-  return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))])
+  return Array.from(
+    { length: count },
+    (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))],
+  )
 }
 
-export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
 
 export const mebibytes = (bytes: number): number => bytes / 2 ** 20
 
@@ -148,11 +216,13 @@ function minimum(values: readonly (number | null)[]): number | null {
   return known.length === 0 ? null : Math.min(...known)
 }
 
-const show = (value: number | null, digits: number): string => (value === null ? '–' : value.toFixed(digits))
+const show = (value: number | null, digits: number): string =>
+  value === null ? '–' : value.toFixed(digits)
 
 const showBytes = (bytes: number): string => `${threeDigits(mebibytes(bytes))} MiB`
 
 const showMs = (ms: number): string => `${threeDigits(ms)} ms`
 
 /** 0.217, 12.3, 1234 */
-const threeDigits = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
+const threeDigits = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value.toPrecision(3)

@@ -9,33 +9,46 @@ import { SpikewasmError } from '../errors.js'
 
 const gunzipAsync = promisify(gunzip)
 
-/** More than any data set here unpacks to; a damaged or hostile archive stops there instead of filling the memory. */
+/**
+ * More than any data set here unpacks to; a damaged or hostile archive stops there instead of
+ * filling the memory.
+ */
 const UNPACKED_LIMIT = 1 << 30
 
 /**
- * Writes a file so that a crash at any moment leaves either the old content or the new, never a part: temporary file in the same folder,
- * fsync, rename.
+ * Writes a file so that a crash at any moment leaves either the old content or the new, never a
+ * part: temporary file in the same folder, fsync, rename.
  *
- * @throws SpikewasmError that names `path` if the folder is missing or not writable, or the disk is full; the temporary file is removed
+ * @throws SpikewasmError that names `path` if the folder is missing or not writable, or the disk is
+ *   full; the temporary file is removed
  */
 export function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
   return writeFilesAtomic([{ path, bytes }])
 }
 
 /**
- * The same for files that belong together: none is renamed before all are written, so that a full disk leaves the old ones as they were.
+ * The same for files that belong together: none is renamed before all are written, so that a full
+ * disk leaves the old ones as they were.
  *
- * @throws SpikewasmError that names the file that could not be written; the temporary files are removed
+ * @throws SpikewasmError that names the file that could not be written; the temporary files are
+ *   removed
  */
-export async function writeFilesAtomic(files: ReadonlyArray<{ readonly path: string; readonly bytes: Uint8Array }>): Promise<void> {
+export async function writeFilesAtomic(
+  files: ReadonlyArray<{ readonly path: string; readonly bytes: Uint8Array }>,
+): Promise<void> {
   const written: { path: string; temporary: string }[] = []
   const remaining = (): Promise<unknown> =>
-    Promise.all(written.map(({ temporary }) => rm(temporary, { force: true }).catch(() => undefined)))
+    Promise.all(
+      written.map(({ temporary }) => rm(temporary, { force: true }).catch(() => undefined)),
+    )
   let current = ''
   try {
     for (const { path, bytes } of files) {
       current = path
-      const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+      const temporary = join(
+        dirname(path),
+        `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`,
+      )
       written.push({ path, temporary })
       const file = await open(temporary, 'wx')
       try {
@@ -51,7 +64,10 @@ export async function writeFilesAtomic(files: ReadonlyArray<{ readonly path: str
     }
   } catch (error) {
     await remaining()
-    throw new SpikewasmError(`${current}: the file could not be written: ${explainWrite(error, dirname(current))}`, { cause: error })
+    throw new SpikewasmError(
+      `${current}: the file could not be written: ${explainWrite(error, dirname(current))}`,
+      { cause: error },
+    )
   }
   for (const folder of new Set(files.map(({ path }) => dirname(path)))) await syncFolder(folder)
 }
@@ -60,13 +76,17 @@ export async function writeFilesAtomic(files: ReadonlyArray<{ readonly path: str
  * Reads a whole file.
  *
  * @param what what the file is to the user, for example `checkpoint` or `MNIST training images`
- * @throws SpikewasmError such as `checkpoint must be a file, got "runs/a.safetensors": the folder "runs" does not exist`
+ * @throws SpikewasmError such as `checkpoint must be a file, got "runs/a.safetensors": the folder
+ *   "runs" does not exist`
  */
 export async function readFileClear(path: string, what: string): Promise<Uint8Array> {
   try {
     return plain(await readFile(path))
   } catch (error) {
-    throw new SpikewasmError(`${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`, { cause: error })
+    throw new SpikewasmError(
+      `${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`,
+      { cause: error },
+    )
   }
 }
 
@@ -80,7 +100,8 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
 }
 
 /**
- * The content of a file that may be compressed with gzip (judged by its first two bytes, not by its name).
+ * The content of a file that may be compressed with gzip (judged by its first two bytes, not by its
+ * name).
  *
  * @param name what error messages call the file
  * @throws SpikewasmError if the gzip stream is damaged or unpacks to more than 1 GiB
@@ -104,7 +125,10 @@ function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-/** Makes the rename itself durable. Some platforms cannot open a folder: there the operating system decides when. */
+/**
+ * Makes the rename itself durable. Some platforms cannot open a folder: there the operating system
+ * decides when.
+ */
 async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r')
@@ -122,7 +146,9 @@ async function explainRead(error: unknown, path: string): Promise<string> {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT': {
       const folder = dirname(path)
-      return (await kindOfPath(folder)) === 'folder' ? 'there is no such file in the folder' : `the folder "${folder}" does not exist`
+      return (await kindOfPath(folder)) === 'folder'
+        ? 'there is no such file in the folder'
+        : `the folder "${folder}" does not exist`
     }
     case 'EISDIR':
       return 'it is a folder; name a file in it'

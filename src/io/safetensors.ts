@@ -1,12 +1,15 @@
 /**
- * Reading and writing the safetensors format, on bytes alone (no Node module: a browser can import this file).
+ * Reading and writing the safetensors format, on bytes alone (no Node module: a browser can import
+ * this file).
  *
  * ```
  * byte 0          8                    8 + N               end
  *      | N: u64 LE | N bytes of JSON    | data, no holes    |
- *                    {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …, "__metadata__": {…}}
+ *                    {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …,
+ *                    "__metadata__": {…}}
  * ```
- * Offsets count from 8 + N. All numbers are little-endian, as is every platform that runs WebAssembly in practice.
+ * Offsets count from 8 + N. All numbers are little-endian, as is every platform that runs
+ * WebAssembly in practice.
  */
 import { SpikewasmError } from '../errors.js'
 
@@ -33,15 +36,27 @@ interface TensorArrays {
 
 export type Dtype = keyof TensorArrays
 
-/** An n-dimensional array in row-major order; `data` holds the product of `shape` elements. A scalar has the shape `[]`. */
-export type Tensor = { [D in Dtype]: { readonly dtype: D; readonly shape: readonly number[]; readonly data: TensorArrays[D] } }[Dtype]
+/**
+ * An n-dimensional array in row-major order; `data` holds the product of `shape` elements. A scalar
+ * has the shape `[]`.
+ */
+export type Tensor = {
+  [D in Dtype]: {
+    readonly dtype: D
+    readonly shape: readonly number[]
+    readonly data: TensorArrays[D]
+  }
+}[Dtype]
 
 export interface TensorFile {
   readonly tensors: Map<string, Tensor>
   readonly metadata: Record<string, string>
 }
 
-/** In the order of the reference implementation: it writes tensors by descending place here, then by name, so that all are aligned. */
+/**
+ * In the order of the reference implementation: it writes tensors by descending place here, then by
+ * name, so that all are aligned.
+ */
 const CONSTRUCTORS = {
   BOOL: Uint8Array,
   U8: Uint8Array,
@@ -73,7 +88,8 @@ interface Entry {
  *
  * @param bytes the whole file
  * @param name what error messages call the file, usually its path
- * @throws SpikewasmError that names the file, the tensor, what was expected and what came, if anything is out of order
+ * @throws SpikewasmError that names the file, the tensor, what was expected and what came, if
+ *   anything is out of order
  */
 export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): TensorFile {
   const { text, dataStart } = readHeader(bytes, name)
@@ -96,7 +112,8 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): 
 }
 
 /**
- * Writes a safetensors file. The same tensors and metadata give the same bytes in whatever order they come.
+ * Writes a safetensors file. The same tensors and metadata give the same bytes in whatever order
+ * they come.
  *
  * @param tensors arrays by name; `data` must hold exactly the product of `shape` elements
  * @param metadata strings by name, stored under `__metadata__`; left out when empty
@@ -106,8 +123,12 @@ export function serializeSafetensors(
   tensors: ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const list = tensors instanceof Map ? [...tensors] : Object.entries(tensors as Record<string, Tensor>)
-  list.sort(([nameA, a], [nameB, b]) => DTYPES.indexOf(b.dtype) - DTYPES.indexOf(a.dtype) || compareCodePoints(nameA, nameB))
+  const list =
+    tensors instanceof Map ? [...tensors] : Object.entries(tensors as Record<string, Tensor>)
+  list.sort(
+    ([nameA, a], [nameB, b]) =>
+      DTYPES.indexOf(b.dtype) - DTYPES.indexOf(a.dtype) || compareCodePoints(nameA, nameB),
+  )
 
   const items: string[] = []
   const keys = Object.keys(metadata).sort(compareCodePoints)
@@ -119,7 +140,9 @@ export function serializeSafetensors(
         )
       }
     }
-    items.push(`"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`)
+    items.push(
+      `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`,
+    )
   }
   let dataBytes = 0
   for (const [name, tensor] of list) {
@@ -151,8 +174,8 @@ export function serializeSafetensors(
 }
 
 /**
- * The elements as float32, in the tensor's order. F32 data is returned as it is; every other type is converted into a new array
- * (64-bit values are rounded; BOOL gives 0 and 1).
+ * The elements as float32, in the tensor's order. F32 data is returned as it is; every other type
+ * is converted into a new array (64-bit values are rounded; BOOL gives 0 and 1).
  */
 export function toFloat32(tensor: Tensor): Float32Array {
   switch (tensor.dtype) {
@@ -190,16 +213,27 @@ function halfToFloat(bits: number): number {
 
 /** The JSON text of the header and the byte at which the data starts. */
 function readHeader(bytes: Uint8Array, name: string): { text: string; dataStart: number } {
-  if (bytes.length < 8) fail(name, 'must start with a header length of 8 bytes', `a file of ${bytes.length} bytes`)
+  if (bytes.length < 8)
+    fail(name, 'must start with a header length of 8 bytes', `a file of ${bytes.length} bytes`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const headerBytes = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true)
   if (headerBytes > HEADER_LIMIT)
-    fail(name, `header length must be at most ${HEADER_LIMIT} bytes`, `${headerBytes}; is it a safetensors file?`)
+    fail(
+      name,
+      `header length must be at most ${HEADER_LIMIT} bytes`,
+      `${headerBytes}; is it a safetensors file?`,
+    )
   if (headerBytes > bytes.length - 8) {
-    fail(name, `header of ${headerBytes} bytes must fit in the file`, `${bytes.length - 8} bytes after the length; the file is truncated`)
+    fail(
+      name,
+      `header of ${headerBytes} bytes must fit in the file`,
+      `${bytes.length - 8} bytes after the length; the file is truncated`,
+    )
   }
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(8, 8 + headerBytes))
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+      bytes.subarray(8, 8 + headerBytes),
+    )
     return { text, dataStart: 8 + headerBytes }
   } catch {
     fail(name, 'header must be UTF-8', 'other bytes')
@@ -215,13 +249,14 @@ function parseHeader(text: string, name: string): Record<string, unknown> {
     fail(name, 'header must be valid JSON', `an error: ${(error as Error).message}`)
   }
   const duplicate = findDuplicateKey(text)
-  if (duplicate !== undefined) fail(name, 'header must have each name once', `${show(duplicate)} twice`)
+  if (duplicate !== undefined)
+    fail(name, 'header must have each name once', `${show(duplicate)} twice`)
   return header as Record<string, unknown>
 }
 
 /**
- * The first key that an object of the valid JSON `text` has twice, at any depth: JSON.parse would silently take the last one, which
- * lets two readers see different tensors in one file.
+ * The first key that an object of the valid JSON `text` has twice, at any depth: JSON.parse would
+ * silently take the last one, which lets two readers see different tensors in one file.
  */
 function findDuplicateKey(text: string): string | undefined {
   const open: (Set<string> | null)[] = []
@@ -259,32 +294,44 @@ function findDuplicateKey(text: string): string | undefined {
 function checkMetadata(value: unknown, name: string): Record<string, string> {
   if (!isObject(value)) fail(name, '__metadata__ must be an object of strings', show(value))
   for (const [key, item] of Object.entries(value)) {
-    if (typeof item !== 'string') fail(name, `__metadata__ ${show(key)} must be a string`, show(item))
+    if (typeof item !== 'string')
+      fail(name, `__metadata__ ${show(key)} must be a string`, show(item))
   }
   return value as Record<string, string>
 }
 
 function checkEntry(key: string, value: unknown, dataBytes: number, file: string): Entry {
   const tensor = `tensor ${show(key)}`
-  if (!isObject(value)) fail(file, `${tensor} must be an object {dtype, shape, data_offsets}`, show(value))
+  if (!isObject(value))
+    fail(file, `${tensor} must be an object {dtype, shape, data_offsets}`, show(value))
   for (const field of Object.keys(value)) {
     if (field !== 'dtype' && field !== 'shape' && field !== 'data_offsets') {
       fail(file, `${tensor} must have the fields dtype, shape, data_offsets alone`, show(field))
     }
   }
   const { dtype, shape, data_offsets: offsets } = value
-  if (!DTYPES.includes(dtype as Dtype)) fail(file, `${tensor} dtype must be one of ${DTYPES.join(', ')}`, show(dtype))
-  if (!Array.isArray(shape) || !shape.every(isCount)) fail(file, `${tensor} shape must be an array of integers >= 0`, show(shape))
+  if (!DTYPES.includes(dtype as Dtype))
+    fail(file, `${tensor} dtype must be one of ${DTYPES.join(', ')}`, show(dtype))
+  if (!Array.isArray(shape) || !shape.every(isCount))
+    fail(file, `${tensor} shape must be an array of integers >= 0`, show(shape))
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     fail(file, `${tensor} data_offsets must be two integers >= 0`, show(offsets))
   }
   const [begin, end] = offsets as [number, number]
   if (begin > end || end > dataBytes) {
-    fail(file, `${tensor} data_offsets must be ordered and within the ${dataBytes} bytes of data`, `[${begin}, ${end}]`)
+    fail(
+      file,
+      `${tensor} data_offsets must be ordered and within the ${dataBytes} bytes of data`,
+      `[${begin}, ${end}]`,
+    )
   }
   const expected = countElements(shape) * CONSTRUCTORS[dtype as Dtype].BYTES_PER_ELEMENT
   if (expected !== end - begin) {
-    fail(file, `${tensor} of type ${String(dtype)} and shape [${shape.join(', ')}] must have ${expected} bytes`, `${end - begin}`)
+    fail(
+      file,
+      `${tensor} of type ${String(dtype)} and shape [${shape.join(', ')}] must have ${expected} bytes`,
+      `${end - begin}`,
+    )
   }
   return { name: key, dtype: dtype as Dtype, shape, begin, end }
 }
@@ -292,21 +339,36 @@ function checkEntry(key: string, value: unknown, dataBytes: number, file: string
 /** Every byte of the data belongs to exactly one tensor, so that nothing can hide in the file. */
 function checkContiguous(entries: readonly Entry[], dataBytes: number, file: string): void {
   let covered = 0
-  for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
+  for (const { name, begin, end } of [...entries].sort(
+    (a, b) => a.begin - b.begin || a.end - b.end,
+  )) {
     if (begin !== covered) {
       const why = begin < covered ? 'it overlaps the tensor before it' : 'there is a hole before it'
-      fail(file, `tensor ${show(name)} must start at byte ${covered} of the data`, `${begin}: ${why}`)
+      fail(
+        file,
+        `tensor ${show(name)} must start at byte ${covered} of the data`,
+        `${begin}: ${why}`,
+      )
     }
     covered = end
   }
-  if (covered !== dataBytes) fail(file, `tensors must cover the ${dataBytes} bytes of data`, `${covered} bytes; the rest is unused`)
+  if (covered !== dataBytes)
+    fail(
+      file,
+      `tensors must cover the ${dataBytes} bytes of data`,
+      `${covered} bytes; the rest is unused`,
+    )
 }
 
 function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
   if (name === '__metadata__')
-    throw new SpikewasmError('safetensors: a tensor must not be named "__metadata__", got one; give it another name')
+    throw new SpikewasmError(
+      'safetensors: a tensor must not be named "__metadata__", got one; give it another name',
+    )
   if (!DTYPES.includes(dtype)) {
-    throw new SpikewasmError(`safetensors: tensor ${show(name)} dtype must be one of ${DTYPES.join(', ')}, got ${show(dtype)}`)
+    throw new SpikewasmError(
+      `safetensors: tensor ${show(name)} dtype must be one of ${DTYPES.join(', ')}, got ${show(dtype)}`,
+    )
   }
   if (!(data instanceof CONSTRUCTORS[dtype])) {
     throw new SpikewasmError(
@@ -326,11 +388,15 @@ function countElements(shape: readonly number[]): number {
   return count
 }
 
-/** Order of UTF-8 bytes, which is how the reference implementation sorts names; `<` on strings compares UTF-16 units. */
+/**
+ * Order of UTF-8 bytes, which is how the reference implementation sorts names; `<` on strings
+ * compares UTF-16 units.
+ */
 function compareCodePoints(a: string, b: string): number {
   const left = Array.from(a, (char) => char.codePointAt(0)!)
   const right = Array.from(b, (char) => char.codePointAt(0)!)
-  for (let i = 0; i < Math.min(left.length, right.length); i++) if (left[i] !== right[i]) return left[i] - right[i]
+  for (let i = 0; i < Math.min(left.length, right.length); i++)
+    if (left[i] !== right[i]) return left[i] - right[i]
   return left.length - right.length
 }
 
@@ -342,7 +408,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** A value of the header as an error message shows it: quoted, on one line, cut when long or nested. */
+/**
+ * A value of the header as an error message shows it: quoted, on one line, cut when long or nested.
+ */
 function show(value: unknown): string {
   if (Array.isArray(value))
     return `[${value.slice(0, 8).map((item) => (typeof item === 'object' ? '…' : show(item)))}${value.length > 8 ? ',…' : ''}]`

@@ -6,7 +6,8 @@ import { SpikewasmError } from '../errors.js'
 const BLOCK = 512
 
 /**
- * The regular files of an uncompressed tar archive, by name. The arrays are views of `bytes` or of a copy.
+ * The regular files of an uncompressed tar archive, by name. The arrays are views of `bytes` or of
+ * a copy.
  *
  * @param name what error messages call the archive
  * @throws SpikewasmError that names the archive if a header is damaged or a member does not fit
@@ -14,9 +15,13 @@ const BLOCK = 512
 export function readTar(bytes: Uint8Array, name: string): Map<string, Uint8Array> {
   checkHeaders(bytes, name)
   // nanotar reads the whole ArrayBuffer, whatever part of it the array covers.
-  const whole = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
+  const whole =
+    bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength
+      ? bytes
+      : new Uint8Array(bytes)
   const files = new Map<string, Uint8Array>()
-  for (const { name: path, type, data } of parseTar(whole)) if (type === 'file') files.set(path, data ?? new Uint8Array(0))
+  for (const { name: path, type, data } of parseTar(whole))
+    if (type === 'file') files.set(path, data ?? new Uint8Array(0))
   return files
 }
 
@@ -26,7 +31,9 @@ function checkHeaders(bytes: Uint8Array, name: string): void {
   while (offset + BLOCK <= bytes.length && bytes[offset] !== 0) {
     const size = readOctal(bytes, offset + 124, 12)
     if (readOctal(bytes, offset + 148, 8) !== headerSum(bytes, offset)) {
-      throw new SpikewasmError(`${name}: must be a tar archive, got a wrong header sum at byte ${offset}; download it again`)
+      throw new SpikewasmError(
+        `${name}: must be a tar archive, got a wrong header sum at byte ${offset}; download it again`,
+      )
     }
     if (Number.isNaN(size) || offset + BLOCK + size > bytes.length) {
       throw new SpikewasmError(
@@ -36,7 +43,9 @@ function checkHeaders(bytes: Uint8Array, name: string): void {
     offset += BLOCK + Math.ceil(size / BLOCK) * BLOCK
   }
   if (offset === 0)
-    throw new SpikewasmError(`${name}: must be a tar archive with at least one member, got ${bytes.length} bytes without a header`)
+    throw new SpikewasmError(
+      `${name}: must be a tar archive with at least one member, got ${bytes.length} bytes without a header`,
+    )
 }
 
 /** Octal digits between spaces and a NUL; NaN if there is anything else, such as a sign. */

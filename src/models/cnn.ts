@@ -1,15 +1,28 @@
 /** A small convolutional network: seconds of training on digits, minutes on MNIST. */
 
 import { type Block, sequential } from '../nn/containers.js'
-import { avgPool2d, batchNorm2d, conv2d, flatten, lif, linear, type NeuronOptions } from '../nn/layers.js'
+import {
+  avgPool2d,
+  batchNorm2d,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  type NeuronOptions,
+} from '../nn/layers.js'
 
 /**
- * Two times 3×3 convolution – BatchNorm – LIF – 2×2 average pooling, with 16 and 32 channels; then flatten – linear.
+ * Two times 3×3 convolution – BatchNorm – LIF – 2×2 average pooling, with 16 and 32 channels; then
+ * flatten – linear.
  *
  * @param input [C, H, W] of one sample, at least 4×4
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
-export function cnn(input: readonly [number, number, number], classes: number, neuron: NeuronOptions = {}): Block {
+export function cnn(
+  input: readonly [number, number, number],
+  classes: number,
+  neuron: NeuronOptions = {},
+): Block {
   const [C, H, W] = input
   const pooledTwice = (size: number): number => Math.floor(Math.floor(size / 2) / 2)
   return sequential(

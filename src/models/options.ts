@@ -12,13 +12,26 @@ export interface NetworkOptions {
   neuron?: NeuronOptions
 }
 
-/** @throws SpikewasmError for an unknown option, or one that is not a positive integer where one is needed. */
-export function checkNetwork(name: string, options: NetworkOptions, known: readonly string[] = []): void {
+/**
+ * @throws SpikewasmError for an unknown option, or one that is not a positive integer where one is
+ *   needed.
+ */
+export function checkNetwork(
+  name: string,
+  options: NetworkOptions,
+  known: readonly string[] = [],
+): void {
   const names = ['inChannels', 'classes', 'neuron', ...known]
   for (const key of Object.keys(options))
-    expect(names.includes(key), () => `${name}.${key} is not an option; known are ${names.join(', ')}`)
+    expect(
+      names.includes(key),
+      () => `${name}.${key} is not an option; known are ${names.join(', ')}`,
+    )
   for (const key of ['inChannels', 'classes'] as const) {
     const value = options[key]
-    expect(value === undefined || (Number.isInteger(value) && value >= 1), () => `${name}.${key} must be an integer ≥ 1, got ${value}`)
+    expect(
+      value === undefined || (Number.isInteger(value) && value >= 1),
+      () => `${name}.${key} must be an integer ≥ 1, got ${value}`,
+    )
   }
 }

@@ -1,7 +1,19 @@
-/** Pre-activation ResNet (He et al. 2016; Hu et al. 2021) of spiking neurons: blocks add currents to a stream of currents that no neuron interrupts. */
+/**
+ * Pre-activation ResNet (He et al. 2016; Hu et al. 2021) of spiking neurons: blocks add currents to
+ * a stream of currents that no neuron interrupts.
+ */
 
 import { type Block, block, sequential } from '../nn/containers.js'
-import { adaptiveAvgPool2d, batchNorm2d, flatten, identity, lif, linear, maxPool2d, type NeuronOptions } from '../nn/layers.js'
+import {
+  adaptiveAvgPool2d,
+  batchNorm2d,
+  flatten,
+  identity,
+  lif,
+  linear,
+  maxPool2d,
+  type NeuronOptions,
+} from '../nn/layers.js'
 import { heConv, resnet34Stages } from './imagenet.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 
@@ -14,7 +26,10 @@ function preactBlock(from: number, to: number, stride: number, neuron?: NeuronOp
     sn2: lif(neuron),
     conv2: heConv(to, to, 3),
     bn2: batchNorm2d(to),
-    downsample: stride === 1 && from === to ? identity() : sequential(heConv(from, to, 1, stride), batchNorm2d(to)),
+    downsample:
+      stride === 1 && from === to
+        ? identity()
+        : sequential(heConv(from, to, 1, stride), batchNorm2d(to)),
   }
   return block(children, (m, x, { add }) => {
     const inner = m.sn2(m.bn1(m.conv1(m.sn1(x))))
@@ -23,7 +38,8 @@ function preactBlock(from: number, to: number, stride: number, neuron?: NeuronOp
 }
 
 /**
- * PreAct-ResNet-34 of the paper: 21.8 million parameters. Input [inChannels, H, W] with H and W multiples of 32 (ImageNet: 224×224); 1000 classes by default.
+ * PreAct-ResNet-34 of the paper: 21.8 million parameters. Input [inChannels, H, W] with H and W
+ * multiples of 32 (ImageNet: 224×224); 1000 classes by default.
  * @throws SpikewasmError when an option is wrong.
  */
 export function preactResnet34(options: NetworkOptions = {}): Block {

@@ -9,19 +9,28 @@ import { resnet18, resnet19 } from './resnet.js'
 import { sewResnet34 } from './sew.js'
 import { vgg11, vgg13, vggsnn } from './vgg.js'
 
-/** Makes a network for samples of [C, H, W] with so many classes; `neuron` applies to all its neurons. */
-export type ModelFactory = (input: readonly [number, number, number], classes: number, neuron?: NeuronOptions) => Module
+/**
+ * Makes a network for samples of [C, H, W] with so many classes; `neuron` applies to all its
+ * neurons.
+ */
+export type ModelFactory = (
+  input: readonly [number, number, number],
+  classes: number,
+  neuron?: NeuronOptions,
+) => Module
 
 export const models = {
   mlp,
   cnn,
   vgg11: ([inChannels], classes, neuron) => vgg11({ inChannels, classes, neuron }),
   vgg13: ([inChannels], classes, neuron) => vgg13({ inChannels, classes, neuron }),
-  vggsnn: ([inChannels, imageSize], classes, neuron) => vggsnn({ inChannels, classes, neuron, imageSize }),
+  vggsnn: ([inChannels, imageSize], classes, neuron) =>
+    vggsnn({ inChannels, classes, neuron, imageSize }),
   resnet18: ([inChannels], classes, neuron) => resnet18({ inChannels, classes, neuron }),
   resnet19: ([inChannels], classes, neuron) => resnet19({ inChannels, classes, neuron }),
   sewResnet34: ([inChannels], classes, neuron) => sewResnet34({ inChannels, classes, neuron }),
-  preactResnet34: ([inChannels], classes, neuron) => preactResnet34({ inChannels, classes, neuron }),
+  preactResnet34: ([inChannels], classes, neuron) =>
+    preactResnet34({ inChannels, classes, neuron }),
 } satisfies Record<string, ModelFactory>
 
 export type ModelName = keyof typeof models

@@ -1,10 +1,24 @@
-/** ResNets (He et al. 2016) of spiking neurons for CIFAR, with the parameter names of the paper's code: the currents of a block and of its shortcut are added. */
+/**
+ * ResNets (He et al. 2016) of spiking neurons for CIFAR, with the parameter names of the paper's
+ * code: the currents of a block and of its shortcut are added.
+ */
 
 import { type Block, block, sequential } from '../nn/containers.js'
-import { adaptiveAvgPool2d, batchNorm2d, type Conv2d, conv2d, flatten, identity, lif, linear, type NeuronOptions } from '../nn/layers.js'
+import {
+  adaptiveAvgPool2d,
+  batchNorm2d,
+  type Conv2d,
+  conv2d,
+  flatten,
+  identity,
+  lif,
+  linear,
+  type NeuronOptions,
+} from '../nn/layers.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 
-const conv3x3 = (from: number, to: number, stride = 1): Conv2d => conv2d(from, to, 3, { stride, padding: 1, bias: false })
+const conv3x3 = (from: number, to: number, stride = 1): Conv2d =>
+  conv2d(from, to, 3, { stride, padding: 1, bias: false })
 
 /** [from, H, W] → [to, H / stride, W / stride]. */
 function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
@@ -14,7 +28,10 @@ function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOpt
     spike1: lif(neuron),
     conv2: conv3x3(to, to),
     bn2: batchNorm2d(to),
-    shortcut: stride === 1 && from === to ? identity() : sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to)),
+    shortcut:
+      stride === 1 && from === to
+        ? identity()
+        : sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to)),
     spike2: lif(neuron),
   }
   return block(children, (m, x, { add }) => {
@@ -23,7 +40,10 @@ function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOpt
   })
 }
 
-/** A stem of channels[0] and one stage of blocks for each of `channels`; every stage but the first halves the image. */
+/**
+ * A stem of channels[0] and one stage of blocks for each of `channels`; every stage but the first
+ * halves the image.
+ */
 function resnet(
   inChannels: number,
   channels: readonly number[],
@@ -55,16 +75,28 @@ function resnet(
 export function resnet18(options: NetworkOptions = {}): Block {
   checkNetwork('resnet18', options)
   const { inChannels = 3, classes = 10, neuron } = options
-  return resnet(inChannels, [64, 128, 256, 512], [2, 2, 2, 2], sequential(linear(512, classes)), neuron)
+  return resnet(
+    inChannels,
+    [64, 128, 256, 512],
+    [2, 2, 2, 2],
+    sequential(linear(512, classes)),
+    neuron,
+  )
 }
 
 /**
- * ResNet-19 of the paper: wider, with three stages and a hidden layer of 256 in the classifier; 12.7 million parameters.
- * Input [inChannels, H, W] (CIFAR: 32×32).
+ * ResNet-19 of the paper: wider, with three stages and a hidden layer of 256 in the classifier;
+ * 12.7 million parameters. Input [inChannels, H, W] (CIFAR: 32×32).
  * @throws SpikewasmError when an option is wrong.
  */
 export function resnet19(options: NetworkOptions = {}): Block {
   checkNetwork('resnet19', options)
   const { inChannels = 3, classes = 10, neuron } = options
-  return resnet(inChannels, [128, 256, 512], [3, 3, 2], sequential(linear(512, 256), lif(neuron), linear(256, classes)), neuron)
+  return resnet(
+    inChannels,
+    [128, 256, 512],
+    [3, 3, 2],
+    sequential(linear(512, 256), lif(neuron), linear(256, classes)),
+    neuron,
+  )
 }

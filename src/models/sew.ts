@@ -1,11 +1,29 @@
-/** SEW-ResNet (Fang et al. 2021): the spikes of a block and of its shortcut are added, so that a layer's input can be 0, 1, 2, … */
+/**
+ * SEW-ResNet (Fang et al. 2021): the spikes of a block and of its shortcut are added, so that a
+ * layer's input can be 0, 1, 2, …
+ */
 
 import { type Block, block, sequential } from '../nn/containers.js'
-import { adaptiveAvgPool2d, batchNorm2d, flatten, identity, lif, linear, maxPool2d, type NeuronOptions } from '../nn/layers.js'
+import {
+  adaptiveAvgPool2d,
+  batchNorm2d,
+  flatten,
+  identity,
+  lif,
+  linear,
+  maxPool2d,
+  type NeuronOptions,
+} from '../nn/layers.js'
 import { heConv, resnet34Stages } from './imagenet.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 
-function convNeuron(from: number, to: number, kernelSize: number, stride: number, neuron?: NeuronOptions): Block {
+function convNeuron(
+  from: number,
+  to: number,
+  kernelSize: number,
+  stride: number,
+  neuron?: NeuronOptions,
+): Block {
   return sequential(heConv(from, to, kernelSize, stride), batchNorm2d(to), lif(neuron))
 }
 
@@ -20,7 +38,8 @@ function sewBlock(from: number, to: number, stride: number, neuron?: NeuronOptio
 }
 
 /**
- * SEW-ResNet-34 of the paper: 21.8 million parameters. Input [inChannels, H, W] with H and W multiples of 32 (ImageNet: 224×224); 1000 classes by default.
+ * SEW-ResNet-34 of the paper: 21.8 million parameters. Input [inChannels, H, W] with H and W
+ * multiples of 32 (ImageNet: 224×224); 1000 classes by default.
  * @throws SpikewasmError when an option is wrong.
  */
 export function sewResnet34(options: NetworkOptions = {}): Block {

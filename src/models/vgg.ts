@@ -1,8 +1,20 @@
-/** VGG networks (Simonyan and Zisserman 2015) of spiking neurons, with the parameter names of the paper's code: `feature.N`, `classifier.N`. */
+/**
+ * VGG networks (Simonyan and Zisserman 2015) of spiking neurons, with the parameter names of the
+ * paper's code: `feature.N`, `classifier.N`.
+ */
 
 import { expect } from '../errors.js'
 import { type Block, type Module, sequential } from '../nn/containers.js'
-import { adaptiveAvgPool2d, avgPool2d, batchNorm2d, conv2d, flatten, lif, linear, type NeuronOptions } from '../nn/layers.js'
+import {
+  adaptiveAvgPool2d,
+  avgPool2d,
+  batchNorm2d,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  type NeuronOptions,
+} from '../nn/layers.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 
 /** Channels of a convolution with normalisation and neurons, or a pooling layer. */
@@ -13,7 +25,13 @@ const init = { normal: 0.5 }
 
 const pool = (): Module => avgPool2d(2)
 
-function vgg(features: readonly Feature[], outputs: number, inChannels: number, classes: number, neuron?: NeuronOptions): Block {
+function vgg(
+  features: readonly Feature[],
+  outputs: number,
+  inChannels: number,
+  classes: number,
+  neuron?: NeuronOptions,
+): Block {
   let channels = inChannels
   const layers = features.flatMap((feature): Module[] => {
     if (typeof feature !== 'number') return [feature]
@@ -21,39 +39,78 @@ function vgg(features: readonly Feature[], outputs: number, inChannels: number, 
     channels = feature
     return [conv, batchNorm2d(feature), lif(neuron)]
   })
-  return sequential({ feature: sequential(...layers), flatten: flatten(), classifier: sequential(linear(outputs, classes, { init })) })
+  return sequential({
+    feature: sequential(...layers),
+    flatten: flatten(),
+    classifier: sequential(linear(outputs, classes, { init })),
+  })
 }
 
 /**
- * VGG-11 of the paper: 8 convolutions, 1 linear layer; 11.0 million parameters. Input [inChannels, H, W] with H and W at least 16 (CIFAR: 32).
+ * VGG-11 of the paper: 8 convolutions, 1 linear layer; 11.0 million parameters. Input [inChannels,
+ * H, W] with H and W at least 16 (CIFAR: 32).
  * @throws SpikewasmError when an option is wrong.
  */
 export function vgg11(options: NetworkOptions = {}): Block {
   checkNetwork('vgg11', options)
   const { inChannels = 3, classes = 10, neuron } = options
-  const features = [64, pool(), 128, 256, pool(), 512, 512, pool(), 512, pool(), 512, 512, adaptiveAvgPool2d(1)]
+  const features = [
+    64,
+    pool(),
+    128,
+    256,
+    pool(),
+    512,
+    512,
+    pool(),
+    512,
+    pool(),
+    512,
+    512,
+    adaptiveAvgPool2d(1),
+  ]
   return vgg(features, 512, inChannels, classes, neuron)
 }
 
 /**
- * VGG-13 of the paper's code: 10 convolutions, 1 linear layer; 9.4 million parameters. Input [inChannels, H, W] with H and W at least 16 (CIFAR: 32).
+ * VGG-13 of the paper's code: 10 convolutions, 1 linear layer; 9.4 million parameters. Input
+ * [inChannels, H, W] with H and W at least 16 (CIFAR: 32).
  * @throws SpikewasmError when an option is wrong.
  */
 export function vgg13(options: NetworkOptions = {}): Block {
   checkNetwork('vgg13', options)
   const { inChannels = 3, classes = 10, neuron } = options
-  const features = [64, 64, pool(), 128, 128, pool(), 256, 256, pool(), 512, 512, 512, pool(), 512, adaptiveAvgPool2d(1)]
+  const features = [
+    64,
+    64,
+    pool(),
+    128,
+    128,
+    pool(),
+    256,
+    256,
+    pool(),
+    512,
+    512,
+    512,
+    pool(),
+    512,
+    adaptiveAvgPool2d(1),
+  ]
   return vgg(features, 512, inChannels, classes, neuron)
 }
 
 export interface VggsnnOptions extends NetworkOptions {
-  /** Height and width of the input: 48 (the default, event cameras: CIFAR10-DVS has 2 channels) or 32 (CIFAR), or another multiple of 24. */
+  /**
+   * Height and width of the input: 48 (the default, event cameras: CIFAR10-DVS has 2 channels) or
+   * 32 (CIFAR), or another multiple of 24.
+   */
   imageSize?: number
 }
 
 /**
- * VGGSNN of the paper: 8 convolutions, 1 linear layer over 3×3 pixels, for event cameras and for CIFAR; both have the same 9.3 million parameters.
- * Input [inChannels, imageSize, imageSize].
+ * VGGSNN of the paper: 8 convolutions, 1 linear layer over 3×3 pixels, for event cameras and for
+ * CIFAR; both have the same 9.3 million parameters. Input [inChannels, imageSize, imageSize].
  * @throws SpikewasmError when an option is wrong.
  */
 export function vggsnn(options: VggsnnOptions = {}): Block {
@@ -61,9 +118,11 @@ export function vggsnn(options: VggsnnOptions = {}): Block {
   const { inChannels = 3, classes = 10, neuron, imageSize = 48 } = options
   expect(
     imageSize === 32 || (Number.isInteger(imageSize) && imageSize > 0 && imageSize % 24 === 0),
-    () => `vggsnn.imageSize must be 32 or a multiple of 24, got ${imageSize}; resize the images or build the network with sequential()`,
+    () =>
+      `vggsnn.imageSize must be 32 or a multiple of 24, got ${imageSize}; resize the images or build the network with sequential()`,
   )
-  // Three poolings leave an eighth. PyTorch's adaptive pooling from 4×4 to 3×3 takes windows of 2×2 that overlap.
+  // Three poolings leave an eighth. PyTorch's adaptive pooling from 4×4 to 3×3 takes windows of 2×2
+  // that overlap.
   const last = imageSize === 32 ? avgPool2d(2, { stride: 1 }) : adaptiveAvgPool2d(3)
   const features = [64, 128, pool(), 256, 256, pool(), 512, 512, pool(), 512, 512, last]
   return vgg(features, 512 * 3 * 3, inChannels, classes, neuron)

@@ -1,4 +1,6 @@
-/** Containers: chains of layers, and blocks whose forward function is written out and traced once. */
+/**
+ * Containers: chains of layers, and blocks whose forward function is written out and traced once.
+ */
 
 import { describe, expect } from '../errors.js'
 import { type CompileOptions, compile, type Model } from '../model.js'
@@ -39,28 +41,42 @@ export type Module = Layer | Block
 
 function make(name: string, children: Block['children'], forward: Block['forward']): Block {
   for (const [key, child] of Object.entries(children)) {
-    expect(key !== '' && !key.includes('.'), () => `a child's name must not be empty or contain a dot, got ${JSON.stringify(key)}`)
+    expect(
+      key !== '' && !key.includes('.'),
+      () => `a child's name must not be empty or contain a dot, got ${JSON.stringify(key)}`,
+    )
     checkModule(`${name}.${key}`, child)
   }
-  const made: Block = { kind: 'block', children, forward, compile: (options) => compile(made, options) }
+  const made: Block = {
+    kind: 'block',
+    children,
+    forward,
+    compile: (options) => compile(made, options),
+  }
   return made
 }
 
 /**
- * A chain. Children are named 0, 1, … as in PyTorch's Sequential, or by the keys of an object: `sequential({ conv1: conv2d(…), act: lif() })`.
+ * A chain. Children are named 0, 1, … as in PyTorch's Sequential, or by the keys of an object:
+ * `sequential({ conv1: conv2d(…), act: lif() })`.
  * @throws SpikewasmError when there is no layer, something is no layer, or a name holds a dot.
  */
 export function sequential(...layers: Module[] | [Readonly<Record<string, Module>>]): Block {
   const [first] = layers
-  const named = layers.length === 1 && typeof first === 'object' && first !== null && !isModule(first)
-  const children = Object.fromEntries(Object.entries(named ? first : layers)) as Record<string, Module>
+  const named =
+    layers.length === 1 && typeof first === 'object' && first !== null && !isModule(first)
+  const children = Object.fromEntries(Object.entries(named ? first : layers)) as Record<
+    string,
+    Module
+  >
   const names = Object.keys(children)
   expect(names.length > 0, () => 'sequential needs at least one layer, got none')
   return make('sequential', children, (m, x) => names.reduce((value, name) => m[name](value), x))
 }
 
 /**
- * A block that is not a chain. Its forward function is called once, to learn how the children are wired:
+ * A block that is not a chain. Its forward function is called once, to learn how the children are
+ * wired:
  *
  *     block({ conv1, bn1, spike1, conv2, bn2, shortcut, spike2 }, (m, x, { add }) =>
  *       m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))))
@@ -76,11 +92,17 @@ export function block<const C extends Record<string, Module>>(
     typeof children === 'object' && children !== null,
     () => `block needs an object of children and a forward function, got ${describe(children)}`,
   )
-  expect(typeof forward === 'function', () => `block's second argument must be its forward function, got ${describe(forward)}`)
+  expect(
+    typeof forward === 'function',
+    () => `block's second argument must be its forward function, got ${describe(forward)}`,
+  )
   return make('block', children, forward as Block['forward'])
 }
 
-/** main(x) + shortcut(x); the shortcut is the identity unless given. Children `main` and `shortcut`. @throws SpikewasmError when one is no layer or block. */
+/**
+ * main(x) + shortcut(x); the shortcut is the identity unless given. Children `main` and `shortcut`.
+ * @throws SpikewasmError when one is no layer or block.
+ */
 export function residual(main: Module, shortcut: Module = { kind: 'identity' }): Block {
   return make('residual', { main, shortcut }, (m, x, { add }) => add(m.main(x), m.shortcut(x)))
 }

@@ -1,4 +1,7 @@
-/** Layers as plain data. A factory checks its options; shapes are checked when a model is traced (`trace.ts`). */
+/**
+ * Layers as plain data. A factory checks its options; shapes are checked when a model is traced
+ * (`trace.ts`).
+ */
 
 import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
 
@@ -8,8 +11,8 @@ export type Size = number | readonly [number, number]
 export type Pair = readonly [number, number]
 
 /**
- * How a layer starts: PyTorch's default, weight and bias uniform in ±1/√fanIn; or the weight normal with mean 0 and this standard deviation, the bias 0 unless
- * it is to start as PyTorch's default.
+ * How a layer starts: PyTorch's default, weight and bias uniform in ±1/√fanIn; or the weight normal
+ * with mean 0 and this standard deviation, the bias 0 unless it is to start as PyTorch's default.
  */
 export type Init = 'default' | { normal: number; bias?: 'zeros' | 'default' }
 
@@ -50,7 +53,14 @@ export interface BatchNorm2d {
 }
 
 /** Functions that stand in for the derivative of a spike. */
-export type SurrogateName = 'sigmoid' | 'atan' | 'triangle' | 'rectangle' | 'fastSigmoid' | 'piecewiseExp' | 'erf'
+export type SurrogateName =
+  | 'sigmoid'
+  | 'atan'
+  | 'triangle'
+  | 'rectangle'
+  | 'fastSigmoid'
+  | 'piecewiseExp'
+  | 'erf'
 
 /** What `lif`, `integrateAndFire` and `plif` make. */
 export interface Neuron {
@@ -129,21 +139,30 @@ export type Layer =
 function pair(name: string, value: Size, minimum: number): Pair {
   const both: readonly number[] = typeof value === 'number' ? [value, value] : value
   expect(
-    Array.isArray(both) && both.length === 2 && both.every((n) => Number.isInteger(n) && n >= minimum),
+    Array.isArray(both) &&
+      both.length === 2 &&
+      both.every((n) => Number.isInteger(n) && n >= minimum),
     () => `${name} must be an integer ≥ ${minimum} or a pair of them, got ${describe(value)}`,
   )
   return [both[0], both[1]]
 }
 
 function count(name: string, value: number): number {
-  expect(Number.isInteger(value) && value >= 1, () => `${name} must be an integer ≥ 1, got ${describe(value)}`)
+  expect(
+    Number.isInteger(value) && value >= 1,
+    () => `${name} must be an integer ≥ 1, got ${describe(value)}`,
+  )
   return value
 }
 
 const weightOptions = ['bias', 'standardise', 'init']
 
 /** What convolutions and linear layers have in common. `inputs`: of one output. */
-function weights(name: string, inputs: number, options: LinearOptions): { bias: boolean; standardise: boolean; init: Init } {
+function weights(
+  name: string,
+  inputs: number,
+  options: LinearOptions,
+): { bias: boolean; standardise: boolean; init: Init } {
   const { init = 'default' } = options
   if (init !== 'default') {
     const rule = `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or 'default' }`
@@ -152,10 +171,16 @@ function weights(name: string, inputs: number, options: LinearOptions): { bias: 
       () => `${rule}, got ${describe(init)}`,
     )
     checkOptions(`${name}.init`, init, ['normal', 'bias'])
-    expect(init.bias === undefined || init.bias === 'zeros' || init.bias === 'default', () => `${rule}, got ${describe(init)}`)
+    expect(
+      init.bias === undefined || init.bias === 'zeros' || init.bias === 'default',
+      () => `${rule}, got ${describe(init)}`,
+    )
   }
   const standardise = checkBoolean(`${name}.standardise`, options.standardise, false)
-  expect(!standardise || inputs > 1, () => `${name}.standardise needs more than one input for each output`)
+  expect(
+    !standardise || inputs > 1,
+    () => `${name}.standardise needs more than one input for each output`,
+  )
   return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
 }
 
@@ -176,11 +201,16 @@ export interface ConvOptions extends LinearOptions {
 }
 
 /**
- * 2-D convolution (cross-correlation, as PyTorch's): [C, H, W] → [outChannels, H', W'], H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1.
- * Parameters `weight` [out, in, kh, kw] and `bias` [out].
+ * 2-D convolution (cross-correlation, as PyTorch's): [C, H, W] → [outChannels, H', W'], H' = ⌊(H +
+ * 2·padding − kernel) / stride⌋ + 1. Parameters `weight` [out, in, kh, kw] and `bias` [out].
  * @throws SpikewasmError when a size is not a positive integer or an option is unknown.
  */
-export function conv2d(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}): Conv2d {
+export function conv2d(
+  inChannels: number,
+  outChannels: number,
+  kernelSize: Size,
+  options: ConvOptions = {},
+): Conv2d {
   checkOptions('conv2d', options, ['stride', 'padding', ...weightOptions])
   const kernel = pair('conv2d.kernelSize', kernelSize, 1)
   return {
@@ -195,10 +225,15 @@ export function conv2d(inChannels: number, outChannels: number, kernelSize: Size
 }
 
 /**
- * Fully connected layer: [inFeatures] → [outFeatures]; parameters `weight` [out, in] and `bias` [out]. Put `flatten()` before it.
+ * Fully connected layer: [inFeatures] → [outFeatures]; parameters `weight` [out, in] and `bias`
+ * [out]. Put `flatten()` before it.
  * @throws SpikewasmError when a size is not a positive integer or an option is unknown.
  */
-export function linear(inFeatures: number, outFeatures: number, options: LinearOptions = {}): Linear {
+export function linear(
+  inFeatures: number,
+  outFeatures: number,
+  options: LinearOptions = {},
+): Linear {
   checkOptions('linear', options, weightOptions)
   return {
     kind: 'linear',
@@ -216,8 +251,9 @@ export interface BatchNormOptions {
 }
 
 /**
- * Batch normalisation over batch, height, width and, in step mode m, time (METHOD: tdBN without the scale). Parameters `weight`, `bias`, running statistics
- * `running_mean`, `running_var`, all [channels].
+ * Batch normalisation over batch, height, width and, in step mode m, time (METHOD: tdBN without the
+ * scale). Parameters `weight`, `bias`, running statistics `running_mean`, `running_var`, all
+ * [channels].
  * @throws SpikewasmError when an option is unknown or out of range.
  */
 export function batchNorm2d(channels: number, options: BatchNormOptions = {}): BatchNorm2d {
@@ -264,23 +300,46 @@ const neuronOptions = ['tau', 'decayInput', ...fixedTauOptions]
 function neuron(name: string, tau: number, learnable: boolean, options: NeuronOptions): Neuron {
   const { vThreshold = 1, vReset = null, surrogate = 'sigmoid' } = options
   const surrogates = Object.keys(defaultAlpha)
-  expect(surrogates.includes(surrogate), () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`)
+  expect(
+    surrogates.includes(surrogate),
+    () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`,
+  )
   const { alpha = defaultAlpha[surrogate] } = options
   expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
-  expect(!learnable || tau < Number.POSITIVE_INFINITY, () => `${name}.tau must be finite, got ${tau}; use integrateAndFire()`)
-  expect(Number.isFinite(vThreshold) && vThreshold > 0, () => `${name}.vThreshold must be > 0, got ${describe(vThreshold)}`)
+  expect(
+    !learnable || tau < Number.POSITIVE_INFINITY,
+    () => `${name}.tau must be finite, got ${tau}; use integrateAndFire()`,
+  )
+  expect(
+    Number.isFinite(vThreshold) && vThreshold > 0,
+    () => `${name}.vThreshold must be > 0, got ${describe(vThreshold)}`,
+  )
   expect(
     vReset === null || (Number.isFinite(vReset) && vReset < vThreshold),
     () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
   )
-  expect(Number.isFinite(alpha) && alpha > 0, () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`)
+  expect(
+    Number.isFinite(alpha) && alpha > 0,
+    () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`,
+  )
   const decayInput = checkBoolean(`${name}.decayInput`, options.decayInput, false)
   const detachReset = checkBoolean(`${name}.detachReset`, options.detachReset, true)
-  return { kind: 'neuron', tau, decayInput, vThreshold, vReset, detachReset, surrogate, alpha, learnable }
+  return {
+    kind: 'neuron',
+    tau,
+    decayInput,
+    vThreshold,
+    vReset,
+    detachReset,
+    surrogate,
+    alpha,
+    learnable,
+  }
 }
 
 /**
- * Leaky integrate-and-fire neurons, any shape. u = v − (v − v0)/τ + I; spike when u ≥ vThreshold; reset. Defaults are the paper's.
+ * Leaky integrate-and-fire neurons, any shape. u = v − (v − v0)/τ + I; spike when u ≥ vThreshold;
+ * reset. Defaults are the paper's.
  * @throws SpikewasmError when an option is unknown or out of range.
  */
 export function lif(options: NeuronOptions = {}): Neuron {
@@ -289,14 +348,18 @@ export function lif(options: NeuronOptions = {}): Neuron {
   return neuron('lif', tau, false, options)
 }
 
-/** Integrate-and-fire neurons: no leak. @throws SpikewasmError when an option is unknown or out of range. */
+/**
+ * Integrate-and-fire neurons: no leak.
+ * @throws SpikewasmError when an option is unknown or out of range.
+ */
 export function integrateAndFire(options: Omit<NeuronOptions, 'tau' | 'decayInput'> = {}): Neuron {
   checkOptions('integrateAndFire', options, fixedTauOptions)
   return neuron('integrateAndFire', Number.POSITIVE_INFINITY, false, options)
 }
 
 /**
- * LIF neurons with a learnable time constant, 1/τ = σ(w), one parameter `w` a layer (Fang et al. 2021); `tau` is where it starts. Method bptt only.
+ * LIF neurons with a learnable time constant, 1/τ = σ(w), one parameter `w` a layer (Fang et al.
+ * 2021); `tau` is where it starts. Method bptt only.
  * @throws SpikewasmError when an option is unknown or out of range.
  */
 export function plif(options: NeuronOptions = {}): Neuron {
@@ -312,7 +375,11 @@ export interface PoolOptions {
   padding?: Size
 }
 
-function pooling(name: string, kernelSize: Size, options: PoolOptions): { kernelSize: Pair; stride: Pair; padding: Pair } {
+function pooling(
+  name: string,
+  kernelSize: Size,
+  options: PoolOptions,
+): { kernelSize: Pair; stride: Pair; padding: Pair } {
   checkOptions(name, options, ['stride', 'padding'])
   const kernel = pair(`${name}.kernelSize`, kernelSize, 1)
   const padding = pair(`${name}.padding`, options.padding ?? 0, 0)
@@ -320,25 +387,39 @@ function pooling(name: string, kernelSize: Size, options: PoolOptions): { kernel
     padding[0] * 2 <= kernel[0] && padding[1] * 2 <= kernel[1],
     () => `${name}.padding must be at most half the kernel (${kernel}), got ${padding}`,
   )
-  return { kernelSize: kernel, stride: pair(`${name}.stride`, options.stride ?? kernelSize, 1), padding }
+  return {
+    kernelSize: kernel,
+    stride: pair(`${name}.stride`, options.stride ?? kernelSize, 1),
+    padding,
+  }
 }
 
-/** Mean over windows; padded zeros count (PyTorch's default). Pooled spikes stay event-driven. @throws SpikewasmError when a size is wrong. */
+/**
+ * Mean over windows; padded zeros count (PyTorch's default). Pooled spikes stay event-driven.
+ * @throws SpikewasmError when a size is wrong.
+ */
 export function avgPool2d(kernelSize: Size, options: PoolOptions = {}): AvgPool2d {
   return { kind: 'avgPool2d', ...pooling('avgPool2d', kernelSize, options) }
 }
 
 /**
- * Max pooling, of a neuron layer's spikes (a window spikes when any of its neurons does) or of currents. In the rate method the gradient goes to the highest rate
- * or mean current, the first on ties. @throws SpikewasmError when a size is wrong.
+ * Max pooling, of a neuron layer's spikes (a window spikes when any of its neurons does) or of
+ * currents. In the rate method the gradient goes to the highest rate or mean current, the first on
+ * ties. @throws SpikewasmError when a size is wrong.
  */
 export function maxPool2d(kernelSize: Size, options: PoolOptions = {}): MaxPool2d {
   return { kind: 'maxPool2d', ...pooling('maxPool2d', kernelSize, options) }
 }
 
-/** Mean over equal windows so that the output has `outputSize`, which must divide the input's. @throws SpikewasmError when a size is wrong. */
+/**
+ * Mean over equal windows so that the output has `outputSize`, which must divide the input's.
+ * @throws SpikewasmError when a size is wrong.
+ */
 export function adaptiveAvgPool2d(outputSize: Size): AdaptiveAvgPool2d {
-  return { kind: 'adaptiveAvgPool2d', outputSize: pair('adaptiveAvgPool2d.outputSize', outputSize, 1) }
+  return {
+    kind: 'adaptiveAvgPool2d',
+    outputSize: pair('adaptiveAvgPool2d.outputSize', outputSize, 1),
+  }
 }
 
 /** [C, H, W] → [C·H·W], in PyTorch's order. */
@@ -347,17 +428,27 @@ export function flatten(): Flatten {
 }
 
 /**
- * Silences each neuron with probability p in training, the same ones at every step, and scales the others by 1/(1 − p). Only behind neurons.
+ * Silences each neuron with probability p in training, the same ones at every step, and scales the
+ * others by 1/(1 − p). Only behind neurons.
  * @throws SpikewasmError when p is out of range.
  */
 export function dropout(p = 0.5): Dropout {
-  expect(Number.isFinite(p) && p >= 0 && p < 1, () => `dropout.p must lie in 0…1 (1 excluded), got ${describe(p)}`)
+  expect(
+    Number.isFinite(p) && p >= 0 && p < 1,
+    () => `dropout.p must lie in 0…1 (1 excluded), got ${describe(p)}`,
+  )
   return { kind: 'dropout', p }
 }
 
-/** Multiplies by a constant (OTTT's networks scale spikes by 2.74). @throws SpikewasmError when it is 0 or not finite. */
+/**
+ * Multiplies by a constant (OTTT's networks scale spikes by 2.74).
+ * @throws SpikewasmError when it is 0 or not finite.
+ */
 export function scale(factor: number): Scale {
-  expect(Number.isFinite(factor) && factor !== 0, () => `scale.factor must be a finite number other than 0, got ${describe(factor)}`)
+  expect(
+    Number.isFinite(factor) && factor !== 0,
+    () => `scale.factor must be a finite number other than 0, got ${describe(factor)}`,
+  )
   return { kind: 'scale', factor }
 }
 

@@ -1,4 +1,7 @@
-/** Calls a network once with symbolic values: checks every shape and returns the graph that the planner compiles. */
+/**
+ * Calls a network once with symbolic values: checks every shape and returns the graph that the
+ * planner compiles.
+ */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
 import type { Apply, Module, Value } from './containers.js'
@@ -36,9 +39,12 @@ export function checkModule(name: string, value: Module): void {
 }
 
 const show = (value: Value): string =>
-  value.flat ? `[${value.shape[0] * value.shape[1] * value.shape[2]}]` : `[${value.shape.join(', ')}]`
+  value.flat
+    ? `[${value.shape[0] * value.shape[1] * value.shape[2]}]`
+    : `[${value.shape.join(', ')}]`
 
-const isValue = (value: unknown): boolean => typeof value === 'object' && value !== null && 'node' in value && 'shape' in value
+const isValue = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'node' in value && 'shape' in value
 
 /**
  * @param input [C, H, W] of one sample.
@@ -60,18 +66,28 @@ export function trace(network: Module, input: readonly [number, number, number])
   const apply = (module: Module, name: string): Apply => {
     if (module.kind === 'block') {
       const children: Record<string, Apply> = {}
-      for (const [key, child] of Object.entries(module.children)) children[key] = apply(child, name === '' ? key : `${name}.${key}`)
+      for (const [key, child] of Object.entries(module.children))
+        children[key] = apply(child, name === '' ? key : `${name}.${key}`)
       const where = name || 'network'
       const add = (...values: Value[]): Value => {
         expect(values.length >= 2, () => `${where}: add needs two or more values`)
         for (const value of values) {
-          expect(isValue(value), () => `${where}: add needs values that the children gave, got ${describe(value)}`)
+          expect(
+            isValue(value),
+            () => `${where}: add needs values that the children gave, got ${describe(value)}`,
+          )
           expect(
             value.flat === values[0].flat && value.shape.every((n, i) => n === values[0].shape[i]),
             () => `${where}: add needs values of one shape, got ${values.map(show).join(' and ')}`,
           )
         }
-        return push({ kind: 'add', name, inputs: values.map((v) => v.node), shape: values[0].shape, flat: values[0].flat })
+        return push({
+          kind: 'add',
+          name,
+          inputs: values.map((v) => v.node),
+          shape: values[0].shape,
+          flat: values[0].flat,
+        })
       }
       return (x) => {
         const result = module.forward(children, x, { add })
@@ -84,7 +100,11 @@ export function trace(network: Module, input: readonly [number, number, number])
       }
     }
     return (x) => {
-      expect(isValue(x), () => `${name} (${module.kind}) must be called with the value that it takes in, got ${describe(x)}`)
+      expect(
+        isValue(x),
+        () =>
+          `${name} (${module.kind}) must be called with the value that it takes in, got ${describe(x)}`,
+      )
       const hasParameters =
         module.kind === 'conv2d' ||
         module.kind === 'linear' ||
@@ -114,19 +134,36 @@ function infer(layer: Layer, name: string, x: Value): [Shape, boolean] {
   const [c, h, w] = x.shape
   switch (layer.kind) {
     case 'conv2d': {
-      expect(!x.flat, () => `${where}: expects an image [C, H, W], got the flat ${show(x)}; remove the flatten() before it`)
-      expect(c === layer.inChannels, () => `${where}: expects ${layer.inChannels} input channels, got ${c} (input ${show(x)})`)
-      return [[layer.outChannels, ...windows(where, x, layer.kernelSize, layer.stride, layer.padding)], false]
+      expect(
+        !x.flat,
+        () =>
+          `${where}: expects an image [C, H, W], got the flat ${show(x)}; remove the flatten() before it`,
+      )
+      expect(
+        c === layer.inChannels,
+        () => `${where}: expects ${layer.inChannels} input channels, got ${c} (input ${show(x)})`,
+      )
+      return [
+        [layer.outChannels, ...windows(where, x, layer.kernelSize, layer.stride, layer.padding)],
+        false,
+      ]
     }
     case 'linear':
-      expect(x.flat || (h === 1 && w === 1), () => `${where}: expects features, got the image ${show(x)}; put flatten() before it`)
+      expect(
+        x.flat || (h === 1 && w === 1),
+        () => `${where}: expects features, got the image ${show(x)}; put flatten() before it`,
+      )
       expect(
         c * h * w === layer.inFeatures,
-        () => `${where}: expects ${layer.inFeatures} features, got ${c * h * w} (from [${x.shape.join(', ')}])`,
+        () =>
+          `${where}: expects ${layer.inFeatures} features, got ${c * h * w} (from [${x.shape.join(', ')}])`,
       )
       return [[layer.outFeatures, 1, 1], true]
     case 'batchNorm2d':
-      expect(c === layer.channels && !(x.flat && h * w > 1), () => `${where}: expects ${layer.channels} channels, got ${show(x)}`)
+      expect(
+        c === layer.channels && !(x.flat && h * w > 1),
+        () => `${where}: expects ${layer.channels} channels, got ${show(x)}`,
+      )
       return [x.shape, x.flat]
     case 'avgPool2d':
     case 'maxPool2d':
@@ -134,7 +171,10 @@ function infer(layer: Layer, name: string, x: Value): [Shape, boolean] {
       return [[c, ...windows(where, x, layer.kernelSize, layer.stride, layer.padding)], false]
     case 'adaptiveAvgPool2d': {
       const [oh, ow] = layer.outputSize
-      expect(!x.flat && h % oh === 0 && w % ow === 0, () => `${where}: its output ${oh}×${ow} must divide the input ${show(x)}`)
+      expect(
+        !x.flat && h % oh === 0 && w % ow === 0,
+        () => `${where}: its output ${oh}×${ow} must divide the input ${show(x)}`,
+      )
       return [[c, oh, ow], false]
     }
     case 'flatten':
@@ -156,6 +196,9 @@ function windows(where: string, x: Value, kernel: Pair, stride: Pair, padding: P
     Math.floor((h + 2 * padding[0] - kernel[0]) / stride[0]) + 1,
     Math.floor((w + 2 * padding[1] - kernel[1]) / stride[1]) + 1,
   ]
-  expect(out[0] >= 1 && out[1] >= 1, () => `${where}: its kernel ${kernel.join('×')} is larger than the padded input of ${show(x)}`)
+  expect(
+    out[0] >= 1 && out[1] >= 1,
+    () => `${where}: its kernel ${kernel.join('×')} is larger than the padded input of ${show(x)}`,
+  )
   return out
 }

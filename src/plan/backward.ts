@@ -1,16 +1,51 @@
-/** The backward pass: the forward pass's items, last first. Every gradient is a tensor with one row per pixel (rate, online) or one for each step (through time). */
+/**
+ * The backward pass: the forward pass's items, last first. Every gradient is a tensor with one row
+ * per pixel (rate, online) or one for each step (through time).
+ */
 
-import { ContributionWord, NeuronBackWord, NeuronWord, NormWord, Op, PoolWord } from '../../assembly/opcodes.js'
+import {
+  ContributionWord,
+  NeuronBackWord,
+  NeuronWord,
+  NormWord,
+  Op,
+  PoolWord,
+} from '../../assembly/opcodes.js'
 import { chooseBySpikes, spikesForLists } from './choice.js'
 import type { Context } from './context.js'
-import { type DenseInput, emitBiasGradient, emitInputGradient, emitListGradient, emitWeightGradient, listSource } from './convolution.js'
-import { denseInput, type Forward, type Item, normRows, perUnit, standardiseWords } from './forward.js'
+import {
+  type DenseInput,
+  emitBiasGradient,
+  emitInputGradient,
+  emitListGradient,
+  emitWeightGradient,
+  listSource,
+} from './convolution.js'
+import {
+  denseInput,
+  type Forward,
+  type Item,
+  normRows,
+  perUnit,
+  standardiseWords,
+} from './forward.js'
 import { blockWidth, storedChannels } from './layout.js'
 import { emitMaterialise, plainFloat } from './materialise.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
-import { type Contribution, type FloatTensor, gradientOf, isIdentity, noPool, type Shape, type Term } from './tensors.js'
+import {
+  type Contribution,
+  type FloatTensor,
+  gradientOf,
+  isIdentity,
+  noPool,
+  type Shape,
+  type Term,
+} from './tensors.js'
 
-/** Sums over time of ∂L/∂s and ∂L/∂I of a neuron layer, [P][stored], beside its eligibility (through time, with `inspect`). */
+/**
+ * Sums over time of ∂L/∂s and ∂L/∂I of a neuron layer, [P][stored], beside its eligibility (through
+ * time, with `inspect`).
+ */
 export interface NeuronProbe {
   readonly name: string
   readonly spikeGradient: Buffer
@@ -20,7 +55,10 @@ export interface NeuronProbe {
   readonly stored: number
 }
 
-/** A weight's gradient from time means: mean ∂L/∂I times presynaptic rate, in the weight's layout (through time, with `inspect`). */
+/**
+ * A weight's gradient from time means: mean ∂L/∂I times presynaptic rate, in the weight's layout
+ * (through time, with `inspect`).
+ */
 export interface WeightProbe {
   readonly node: number
   readonly gradient: Buffer
@@ -87,8 +125,16 @@ export class BackwardPlanner {
     return this.context.options.method === 'bptt' ? tensor.steps : 1
   }
 
-  private tensor(name: string, shape: Shape, steps: number, stored = storedChannels(shape[0])): Buffer {
-    return this.context.builder.buffer(name, this.context.options.batchSize * shape[1] * shape[2] * steps * stored * 4)
+  private tensor(
+    name: string,
+    shape: Shape,
+    steps: number,
+    stored = storedChannels(shape[0]),
+  ): Buffer {
+    return this.context.builder.buffer(
+      name,
+      this.context.options.batchSize * shape[1] * shape[2] * steps * stored * 4,
+    )
   }
 
   private contributionTable(contributions: readonly Contribution[], stored: number): Words {
@@ -141,7 +187,10 @@ export class BackwardPlanner {
     return out
   }
 
-  /** One buffer that holds a tensor's gradient with `steps` rows per pixel: the single contribution itself where that is possible. */
+  /**
+   * One buffer that holds a tensor's gradient with `steps` rows per pixel: the single contribution
+   * itself where that is possible.
+   */
   private resolve(
     name: string,
     contributions: readonly Contribution[],
@@ -150,22 +199,61 @@ export class BackwardPlanner {
     stored = storedChannels(shape[0]),
   ): Buffer {
     const [first] = contributions
-    if (contributions.length === 1 && isIdentity(first.pool) && first.scale === 1 && first.steps === steps) return first.buffer
+    if (
+      contributions.length === 1 &&
+      isIdentity(first.pool) &&
+      first.scale === 1 &&
+      first.steps === steps
+    )
+      return first.buffer
     if (steps === 1 && contributions.some((c) => c.steps > 1)) {
       // Gradients at each step are summed over time; those with one row are sums over time already.
       const each = contributions.filter((c) => c.steps > 1)
       const rows = each[0].steps
       const atEachStep = this.resolve(name, each, shape, rows, stored)
       const buffer = this.timeSum(`${name} gradient over time`, atEachStep, shape, rows, stored)
-      const summed: Contribution = { buffer, steps: 1, outH: shape[1], outW: shape[2], pool: noPool, scale: 1 }
-      return this.resolve(name, [...contributions.filter((c) => c.steps === 1), summed], shape, 1, stored)
+      const summed: Contribution = {
+        buffer,
+        steps: 1,
+        outH: shape[1],
+        outW: shape[2],
+        pool: noPool,
+        scale: 1,
+      }
+      return this.resolve(
+        name,
+        [...contributions.filter((c) => c.steps === 1), summed],
+        shape,
+        1,
+        stored,
+      )
     }
-    return this.sum(Op.GradientSum, `${name} gradient`, contributions, shape, steps, stored, undefined)
+    return this.sum(
+      Op.GradientSum,
+      `${name} gradient`,
+      contributions,
+      shape,
+      steps,
+      stored,
+      undefined,
+    )
   }
 
   /** Σ over the steps of a gradient. */
-  private timeSum(name: string, input: Buffer, shape: Shape, rows: number, stored: number, persistent = false): Buffer {
-    const out = this.context.builder.buffer(name, this.context.options.batchSize * shape[1] * shape[2] * stored * 4, 'scratch', persistent)
+  private timeSum(
+    name: string,
+    input: Buffer,
+    shape: Shape,
+    rows: number,
+    stored: number,
+    persistent = false,
+  ): Buffer {
+    const out = this.context.builder.buffer(
+      name,
+      this.context.options.batchSize * shape[1] * shape[2] * stored * 4,
+      'scratch',
+      persistent,
+    )
     const pixels = this.context.options.batchSize * shape[1] * shape[2]
     const pixelsPerUnit = perUnit(pixels, stored * rows)
     this.context.builder.emit(Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
@@ -185,7 +273,14 @@ export class BackwardPlanner {
   private distribute(terms: readonly Term[], buffer: Buffer, steps: number, shape: Shape): void {
     for (const term of terms) {
       if (term.tensor.kind === 'float' && term.tensor.input) continue
-      gradientOf(term).push({ buffer, steps, outH: shape[1], outW: shape[2], pool: term.pool, scale: term.scale })
+      gradientOf(term).push({
+        buffer,
+        steps,
+        outH: shape[1],
+        outW: shape[2],
+        pool: term.pool,
+        scale: term.scale,
+      })
     }
   }
 
@@ -203,16 +298,43 @@ export class BackwardPlanner {
     const steps = this.stepsOf(output)
     const delta = this.resolve(output.name, output.gradient, output.shape, steps, output.stored)
     const weightGradient = this.context.gradient(node.index, 'weight') as Reference
-    const lists = options.method === 'rate' ? listSource(geometry, item.source, options.timeSteps) : undefined
+    const lists =
+      options.method === 'rate' ? listSource(geometry, item.source, options.timeSteps) : undefined
     const products = (): void =>
-      emitWeightGradient(builder, geometry, steps, this.weightInput(item, steps), delta, weightGradient, this.accumulate, node.name)
+      emitWeightGradient(
+        builder,
+        geometry,
+        steps,
+        this.weightInput(item, steps),
+        delta,
+        weightGradient,
+        this.accumulate,
+        node.name,
+      )
     const choice =
-      lists && chooseBySpikes(builder, [lists.tensor], spikesForLists(geometry, lists.tensor, options.timeSteps, lists.active), node.name)
+      lists &&
+      chooseBySpikes(
+        builder,
+        [lists.tensor],
+        spikesForLists(geometry, lists.tensor, options.timeSteps, lists.active),
+        node.name,
+      )
     if (lists && choice) {
-      builder.when(choice.few, () => emitListGradient(builder, geometry, options.timeSteps, lists, delta, weightGradient, node.name))
+      builder.when(choice.few, () =>
+        emitListGradient(
+          builder,
+          geometry,
+          options.timeSteps,
+          lists,
+          delta,
+          weightGradient,
+          node.name,
+        ),
+      )
       builder.when(choice.many, products)
     } else products()
-    if (this.context.options.inspect && this.context.options.method === 'bptt' && steps > 1) this.probeWeight(item, delta, steps)
+    if (this.context.options.inspect && this.context.options.method === 'bptt' && steps > 1)
+      this.probeWeight(item, delta, steps)
     const bias = this.context.gradient(node.index, 'bias')
     if (bias) emitBiasGradient(builder, geometry, steps, delta, bias, this.accumulate)
     if (item.layer.standardise) {
@@ -225,16 +347,41 @@ export class BackwardPlanner {
     this.distribute(input.terms, out, steps, input.shape)
   }
 
-  private probeWeight({ node, source, output, geometry }: Extract<Item, { kind: 'conv' }>, delta: Buffer, steps: number): void {
+  private probeWeight(
+    { node, source, output, geometry }: Extract<Item, { kind: 'conv' }>,
+    delta: Buffer,
+    steps: number,
+  ): void {
     const { builder, options } = this.context
-    const parameter = this.context.parameters.find((p) => p.node === node.index && p.role === 'weight')
-    if (!parameter) return
-    const mean = this.timeSum(`${node.name} gradient over time`, delta, output.shape, steps, output.stored)
-    const rate = this.tensor(`${node.name} presynaptic rate`, source.shape, 1, geometry.inC)
-    emitMaterialise(builder, source, options.batchSize, 1, options.timeSteps, true, rate, geometry.inC, (tensor) =>
-      denseInput(this.context, tensor),
+    const parameter = this.context.parameters.find(
+      (p) => p.node === node.index && p.role === 'weight',
     )
-    const gradient = builder.buffer(`${node.name} gradient of means`, parameter.layout.stored * 4, 'scratch', true)
+    if (!parameter) return
+    const mean = this.timeSum(
+      `${node.name} gradient over time`,
+      delta,
+      output.shape,
+      steps,
+      output.stored,
+    )
+    const rate = this.tensor(`${node.name} presynaptic rate`, source.shape, 1, geometry.inC)
+    emitMaterialise(
+      builder,
+      source,
+      options.batchSize,
+      1,
+      options.timeSteps,
+      true,
+      rate,
+      geometry.inC,
+      (tensor) => denseInput(this.context, tensor),
+    )
+    const gradient = builder.buffer(
+      `${node.name} gradient of means`,
+      parameter.layout.stored * 4,
+      'scratch',
+      true,
+    )
     const input: DenseInput = {
       address: ref(rate),
       indirect: false,
@@ -243,17 +390,40 @@ export class BackwardPlanner {
       loopBytes: 0,
       meanSteps: 1,
     }
-    emitWeightGradient(builder, geometry, 1, input, mean, ref(gradient), false, `${node.name} means`)
+    emitWeightGradient(
+      builder,
+      geometry,
+      1,
+      input,
+      mean,
+      ref(gradient),
+      false,
+      `${node.name} means`,
+    )
     this.weightProbes.push({ node: node.index, gradient })
   }
 
-  /** What the weight's gradient multiplies with: the presynaptic rate, the spikes of each step, or a trace. */
-  private weightInput({ node, source, geometry, trace, inputSum }: Extract<Item, { kind: 'conv' }>, steps: number): DenseInput {
+  /**
+   * What the weight's gradient multiplies with: the presynaptic rate, the spikes of each step, or a
+   * trace.
+   */
+  private weightInput(
+    { node, source, geometry, trace, inputSum }: Extract<Item, { kind: 'conv' }>,
+    steps: number,
+  ): DenseInput {
     const { builder, options } = this.context
     const through = options.method === 'bptt'
     const plain = plainFloat(source)
     const row = geometry.inC * 4
-    if (trace) return { address: ref(trace), indirect: false, pixelBytes: row, stepBytes: 0, loopBytes: 0, meanSteps: 1 }
+    if (trace)
+      return {
+        address: ref(trace),
+        indirect: false,
+        pixelBytes: row,
+        stepBytes: 0,
+        loopBytes: 0,
+        meanSteps: 1,
+      }
     if (inputSum)
       return {
         address: ref(inputSum),
@@ -270,9 +440,22 @@ export class BackwardPlanner {
       if (!needsMean) return input
     }
     const mean = options.method === 'rate'
-    const written = this.tensor(`${node.name} presynaptic activity`, source.shape, steps, geometry.inC)
-    emitMaterialise(builder, source, options.batchSize, steps, options.timeSteps, mean, written, geometry.inC, (tensor) =>
-      denseInput(this.context, tensor),
+    const written = this.tensor(
+      `${node.name} presynaptic activity`,
+      source.shape,
+      steps,
+      geometry.inC,
+    )
+    emitMaterialise(
+      builder,
+      source,
+      options.batchSize,
+      steps,
+      options.timeSteps,
+      mean,
+      written,
+      geometry.inC,
+      (tensor) => denseInput(this.context, tensor),
     )
     return {
       address: ref(written),
@@ -301,7 +484,9 @@ export class BackwardPlanner {
       [NormWord.Groups]: groups,
       [NormWord.RowsPerUnit]: rowsPerUnit,
       [NormWord.Units]: units,
-      [NormWord.Partial]: ref(builder.buffer(`${norm.name} partial sums`, units * groups * 2 * tensor.stored * 4)),
+      [NormWord.Partial]: ref(
+        builder.buffer(`${norm.name} partial sums`, units * groups * 2 * tensor.stored * 4),
+      ),
       [NormWord.Weight]: this.context.parameter(node.index, 'norm.weight'),
       [NormWord.Bias]: this.context.parameter(node.index, 'norm.bias'),
       [NormWord.Mean]: ref(norm.mean),
@@ -311,7 +496,9 @@ export class BackwardPlanner {
       [NormWord.Out]: ref(out),
       [NormWord.WeightGradient]: this.context.gradient(node.index, 'norm.weight'),
       [NormWord.BiasGradient]: this.context.gradient(node.index, 'norm.bias'),
-      [NormWord.Coefficients]: ref(builder.buffer(`${norm.name} coefficients`, groups * 3 * tensor.stored * 4)),
+      [NormWord.Coefficients]: ref(
+        builder.buffer(`${norm.name} coefficients`, groups * 3 * tensor.stored * 4),
+      ),
       [NormWord.MeanInvStd]: norm.meanInvStd ? ref(norm.meanInvStd) : 0,
       [NormWord.TotalSteps]: options.timeSteps,
       [NormWord.Accumulate]: this.accumulate ? 1 : 0,
@@ -321,7 +508,14 @@ export class BackwardPlanner {
     builder.emit(Op.NormBackwardReduce, units, words)
     builder.emit(Op.NormBackwardFinish, 1, words)
     builder.emit(Op.NormBackwardApply, units, words)
-    tensor.gradient.push({ buffer: out, steps, outH: tensor.shape[1], outW: tensor.shape[2], pool: noPool, scale: 1 })
+    tensor.gradient.push({
+      buffer: out,
+      steps,
+      outH: tensor.shape[1],
+      outW: tensor.shape[2],
+      pool: noPool,
+      scale: 1,
+    })
   }
 
   private neuron(item: Extract<Item, { kind: 'neuron' }>): void {
@@ -329,15 +523,35 @@ export class BackwardPlanner {
     const { node, output, input } = item
     if (output.gradient.length === 0) return
     if (options.method !== 'bptt') {
-      const [op, factor] = options.method === 'rate' ? [Op.NeuronBackwardRate, item.eligibility] : [Op.NeuronBackwardOnline, item.surrogate]
-      const delta = this.sum(op, `${node.name} current gradient`, output.gradient, output.shape, 1, output.stored, factor)
+      const [op, factor] =
+        options.method === 'rate'
+          ? [Op.NeuronBackwardRate, item.eligibility]
+          : [Op.NeuronBackwardOnline, item.surrogate]
+      const delta = this.sum(
+        op,
+        `${node.name} current gradient`,
+        output.gradient,
+        output.shape,
+        1,
+        output.stored,
+        factor,
+      )
       this.distribute(input.terms, delta, 1, input.shape)
       return
     }
-    const delta = this.tensor(`${node.name} current gradient`, output.shape, gradientSteps, output.stored)
-    const units = Math.ceil((item.words[NeuronWord.Pixels] as number) / (item.words[NeuronWord.PixelsPerUnit] as number))
+    const delta = this.tensor(
+      `${node.name} current gradient`,
+      output.shape,
+      gradientSteps,
+      output.stored,
+    )
+    const units = Math.ceil(
+      (item.words[NeuronWord.Pixels] as number) / (item.words[NeuronWord.PixelsPerUnit] as number),
+    )
     const table = this.contributionTable(output.gradient, output.stored)
-    const partials = item.layer.learnable ? builder.buffer(`${node.name} tau gradient`, units * 4) : undefined
+    const partials = item.layer.learnable
+      ? builder.buffer(`${node.name} tau gradient`, units * 4)
+      : undefined
     builder.emit(
       Op.NeuronBackwardTime,
       units,
@@ -360,14 +574,40 @@ export class BackwardPlanner {
     if (options.inspect && item.eligibility) this.probeNeuron(item, delta, item.eligibility)
   }
 
-  private probeNeuron({ node, output }: Extract<Item, { kind: 'neuron' }>, delta: Buffer, eligibility: Buffer): void {
+  private probeNeuron(
+    { node, output }: Extract<Item, { kind: 'neuron' }>,
+    delta: Buffer,
+    eligibility: Buffer,
+  ): void {
     const { shape, stored } = output
     const steps = this.context.gradientSteps
-    const spikes = this.sum(Op.GradientSum, `${node.name} spike gradient`, output.gradient, shape, steps, stored, undefined)
+    const spikes = this.sum(
+      Op.GradientSum,
+      `${node.name} spike gradient`,
+      output.gradient,
+      shape,
+      steps,
+      stored,
+      undefined,
+    )
     this.neuronProbes.push({
       name: node.name,
-      spikeGradient: this.timeSum(`${node.name} spike gradient over time`, spikes, shape, steps, stored, true),
-      currentGradient: this.timeSum(`${node.name} current gradient over time`, delta, shape, steps, stored, true),
+      spikeGradient: this.timeSum(
+        `${node.name} spike gradient over time`,
+        spikes,
+        shape,
+        steps,
+        stored,
+        true,
+      ),
+      currentGradient: this.timeSum(
+        `${node.name} current gradient over time`,
+        delta,
+        shape,
+        steps,
+        stored,
+        true,
+      ),
       eligibility,
       shape,
       stored,
@@ -377,14 +617,31 @@ export class BackwardPlanner {
   private materialise({ output, input }: Extract<Item, { kind: 'materialise' }>): void {
     if (output.gradient.length === 0) return
     const steps = this.stepsOf(output)
-    this.distribute(input.terms, this.resolve(output.name, output.gradient, output.shape, steps, output.stored), steps, output.shape)
+    this.distribute(
+      input.terms,
+      this.resolve(output.name, output.gradient, output.shape, steps, output.stored),
+      steps,
+      output.shape,
+    )
   }
 
-  private maxPool({ input, output, choice, words, node }: Extract<Item, { kind: 'maxPool' }>): void {
+  private maxPool({
+    input,
+    output,
+    choice,
+    words,
+    node,
+  }: Extract<Item, { kind: 'maxPool' }>): void {
     const { builder, options } = this.context
     if (output.gradient.length === 0 || !choice) return
     const gradientSteps = input.kind === 'float' ? this.stepsOf(input) : this.context.gradientSteps
-    const delta = this.resolve(output.name, output.gradient, output.shape, gradientSteps, output.stored)
+    const delta = this.resolve(
+      output.name,
+      output.gradient,
+      output.shape,
+      gradientSteps,
+      output.stored,
+    )
     const out = this.tensor(`${node.name} input gradient`, input.shape, gradientSteps, input.stored)
     const pixels = options.batchSize * input.shape[1] * input.shape[2]
     const pixelsPerUnit = perUnit(pixels, input.stored * gradientSteps)
@@ -400,7 +657,14 @@ export class BackwardPlanner {
       [PoolWord.SourceW]: output.shape[2],
       [PoolWord.PixelsPerUnit]: pixelsPerUnit,
     })
-    input.gradient.push({ buffer: out, steps: gradientSteps, outH: input.shape[1], outW: input.shape[2], pool: noPool, scale: 1 })
+    input.gradient.push({
+      buffer: out,
+      steps: gradientSteps,
+      outH: input.shape[1],
+      outW: input.shape[2],
+      pool: noPool,
+      scale: 1,
+    })
   }
 
   private dropout({ input, output, words, node }: Extract<Item, { kind: 'dropout' }>): void {
@@ -408,13 +672,23 @@ export class BackwardPlanner {
     const steps = output.kind === 'float' ? this.stepsOf(output) : this.context.gradientSteps
     const delta = this.resolve(output.name, output.gradient, output.shape, steps, output.stored)
     const out = this.tensor(`${node.name} input gradient`, input.shape, steps, input.stored)
-    const units = Math.ceil((this.context.options.batchSize * input.shape[1] * input.shape[2]) / (words[PoolWord.PixelsPerUnit] as number))
+    const units = Math.ceil(
+      (this.context.options.batchSize * input.shape[1] * input.shape[2]) /
+        (words[PoolWord.PixelsPerUnit] as number),
+    )
     this.context.builder.emit(Op.DropoutFloats, units, {
       ...words,
       [PoolWord.Out]: ref(out),
       [PoolWord.In]: ref(delta),
       [PoolWord.T]: steps,
     })
-    input.gradient.push({ buffer: out, steps, outH: input.shape[1], outW: input.shape[2], pool: noPool, scale: 1 })
+    input.gradient.push({
+      buffer: out,
+      steps,
+      outH: input.shape[1],
+      outW: input.shape[2],
+      pool: noPool,
+      scale: 1,
+    })
   }
 }

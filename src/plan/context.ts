@@ -9,13 +9,25 @@ export type Method = 'rate' | 'bptt' | 'ottt' | 'sltt'
 export type StepMode = 'm' | 's'
 
 export interface MethodOptions {
-  /** rate: rate-based backpropagation (the paper's). bptt: the ordinary gradient through time. ottt, sltt: online through space. Default 'rate'. */
+  /**
+   * rate: rate-based backpropagation (the paper's). bptt: the ordinary gradient through time. ottt,
+   * sltt: online through space. Default 'rate'.
+   */
   method?: Method
-  /** m: the loop over T is inside each layer. s: it is outside the network. Default 'm' ('s' for ottt and sltt, which know no other). */
+  /**
+   * m: the loop over T is inside each layer. s: it is outside the network. Default 'm' ('s' for
+   * ottt and sltt, which know no other).
+   */
   stepMode?: StepMode
-  /** Online methods: one optimizer step after all T steps, or one at each step. Default 'afterwards'. */
+  /**
+   * Online methods: one optimizer step after all T steps, or one at each step. Default
+   * 'afterwards'.
+   */
   update?: 'afterwards' | 'everyStep'
-  /** Online methods: weight m of the loss (1 − m)·cross entropy + m·mean squared error. Default 0.05. */
+  /**
+   * Online methods: weight m of the loss (1 − m)·cross entropy + m·mean squared error. Default
+   * 0.05.
+   */
   mseWeight?: number
   /** sltt: backpropagate at this many random steps only (SLTT-K). Default: all. */
   backwardSteps?: number
@@ -85,7 +97,10 @@ export class Context {
     this.gradientSteps = options.method === 'bptt' ? options.timeSteps : 1
   }
 
-  private find(node: number, role: Parameter['role'] | Statistic['role']): Parameter | Statistic | undefined {
+  private find(
+    node: number,
+    role: Parameter['role'] | Statistic['role'],
+  ): Parameter | Statistic | undefined {
     return [...this.parameters, ...this.statistics].find((p) => p.node === node && p.role === role)
   }
 

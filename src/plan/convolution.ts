@@ -1,14 +1,39 @@
-/** Which dense kernels run a convolution and its gradients, and their records; spikes have spike-convolution.ts. A linear layer is a convolution whose kernel covers its whole input. */
+/**
+ * Which dense kernels run a convolution and its gradients, and their records; spikes have
+ * spike-convolution.ts. A linear layer is a convolution whose kernel covers its whole input.
+ */
 
 import { ConvWord, Op } from '../../assembly/opcodes.js'
 import type { Conv2d, Linear, Pair } from '../nn/layers.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
-import { type ListGradientShape, listGradientPays, listGradientPlan } from './list-gradient-geometry.js'
+import {
+  type ListGradientShape,
+  listGradientPays,
+  listGradientPlan,
+} from './list-gradient-geometry.js'
 import { spikeSources } from './materialise.js'
-import { type NarrowShape, narrowForwardPays, narrowGradientPays, narrowPlan } from './narrow-geometry.js'
-import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
+import {
+  type NarrowShape,
+  narrowForwardPays,
+  narrowGradientPays,
+  narrowPlan,
+} from './narrow-geometry.js'
+import {
+  type Buffer,
+  f32,
+  type ProgramBuilder,
+  type Reference,
+  ref,
+  type Words,
+} from './program.js'
 import { type Expression, noPool, type Shape, type SpikeTensor, samePool } from './tensors.js'
-import { type WinogradPlan, winogradApplies, winogradInputPlan, winogradPays, winogradWeightPlan } from './winograd-geometry.js'
+import {
+  type WinogradPlan,
+  winogradApplies,
+  winogradInputPlan,
+  winogradPays,
+  winogradWeightPlan,
+} from './winograd-geometry.js'
 
 /** Sizes of one convolution; channels as stored, except that the model's input keeps its own. */
 export interface Geometry {
@@ -22,15 +47,23 @@ export interface Geometry {
   readonly padding: Pair
 }
 
-export function geometryOf(layer: Conv2d | Linear, input: Shape, inC: number, output: Shape, images: number): Geometry {
+export function geometryOf(
+  layer: Conv2d | Linear,
+  input: Shape,
+  inC: number,
+  output: Shape,
+  images: number,
+): Geometry {
   const shared = { images, inShape: input, inC, outShape: output, outC: storedChannels(output[0]) }
-  if (layer.kind === 'linear') return { ...shared, kernel: [input[1], input[2]], stride: [1, 1], padding: [0, 0] }
+  if (layer.kind === 'linear')
+    return { ...shared, kernel: [input[1], input[2]], stride: [1, 1], padding: [0, 0] }
   return { ...shared, kernel: layer.kernelSize, stride: layer.stride, padding: layer.padding }
 }
 
 /**
- * A linear layer over an image as one over features, which is how it lies in memory when there is one row per pixel: the kernels then see one tap instead of H·W.
- * `pixelBytes`: bytes between the input's pixels, whose channels must follow each other.
+ * A linear layer over an image as one over features, which is how it lies in memory when there is
+ * one row per pixel: the kernels then see one tap instead of H·W. `pixelBytes`: bytes between the
+ * input's pixels, whose channels must follow each other.
  */
 function flat(g: Geometry, steps: number, pixelBytes = g.inC * 4): Geometry {
   const covers =
@@ -127,7 +160,8 @@ export function emitDense(
   bias: Reference | 0,
   zeros: Buffer,
 ): void {
-  // The rows of a dense input lie one step behind the other in each pixel, unless there is one step.
+  // The rows of a dense input lie one step behind the other in each pixel, unless there is one
+  // step.
   const features = flat(g, steps, input.pixelBytes)
   input = { ...input, pixelBytes: input.pixelBytes * (taps(g) / taps(features)) }
   g = features
@@ -146,14 +180,29 @@ export function emitDense(
   }
   const rows = pixelsOf(g) * steps
   const perUnit = denseRows(rows)
-  b.emit(Op.ConvDense, Math.ceil(rows / perUnit), { ...words, [ConvWord.RowsPerUnit]: perUnit }, TILE_BYTES + DENSE_ROWS * (16 + 4 * 256))
+  b.emit(
+    Op.ConvDense,
+    Math.ceil(rows / perUnit),
+    { ...words, [ConvWord.RowsPerUnit]: perUnit },
+    TILE_BYTES + DENSE_ROWS * (16 + 4 * 256),
+  )
 }
 
 function winogradShape(g: Geometry) {
-  return { images: g.images, height: g.inShape[1], width: g.inShape[2], inC: g.inC, outC: g.outC, blockWidth: blockWidth(g.outShape[0]) }
+  return {
+    images: g.images,
+    height: g.inShape[1],
+    width: g.inShape[2],
+    inC: g.inC,
+    outC: g.outC,
+    blockWidth: blockWidth(g.outShape[0]),
+  }
 }
 
-/** Whether the backward pass of a convolution runs by Winograd: 3×3 of stride 1 and sizes for which it pays; one row per pixel. */
+/**
+ * Whether the backward pass of a convolution runs by Winograd: 3×3 of stride 1 and sizes for which
+ * it pays; one row per pixel.
+ */
 export function usesWinograd(g: Geometry, steps: number): boolean {
   const kernel = {
     kernelH: g.kernel[0],
@@ -166,7 +215,10 @@ export function usesWinograd(g: Geometry, steps: number): boolean {
   return steps === 1 && g.inC % 4 === 0 && winogradApplies(kernel) && winogradPays(winogradShape(g))
 }
 
-/** The two records of each pass; `addresses` gives the words that hold addresses for a pass that starts at an image. */
+/**
+ * The two records of each pass; `addresses` gives the words that hold addresses for a pass that
+ * starts at an image.
+ */
 function emitWinograd(
   b: ProgramBuilder,
   plan: WinogradPlan,
@@ -176,13 +228,26 @@ function emitWinograd(
 ): void {
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
   for (const { firstImage, records } of plan.passes) {
-    const words = { ...addresses(firstImage), [ConvWord.Scratch]: ref(scratch), [ConvWord.Partial]: ref(scratch) }
+    const words = {
+      ...addresses(firstImage),
+      [ConvWord.Scratch]: ref(scratch),
+      [ConvWord.Partial]: ref(scratch),
+    }
     for (const [i, { op, units, groups, words: shape }] of records.entries())
-      b.emit(op, units, { ...shape, ...words, ...(accumulate && i === 1 ? { [ConvWord.Accumulate]: 1 } : {}) }, plan.workerBytes, groups)
+      b.emit(
+        op,
+        units,
+        { ...shape, ...words, ...(accumulate && i === 1 ? { [ConvWord.Accumulate]: 1 } : {}) },
+        plan.workerBytes,
+        groups,
+      )
   }
 }
 
-/** Gradient of the input, [B][InH][InW][steps][inC], from `delta` [B][OutH][OutW][steps][outC]. Writes. */
+/**
+ * Gradient of the input, [B][InH][InW][steps][inC], from `delta` [B][OutH][OutW][steps][outC].
+ * Writes.
+ */
 export function emitInputGradient(
   b: ProgramBuilder,
   g: Geometry,
@@ -205,17 +270,32 @@ export function emitInputGradient(
   }
   g = flat(g, steps)
   const transposed = b.buffer(`${name} transposed weight`, up(g.inC, 8) * taps(g) * g.outC * 4)
-  const words = { ...shapeWords(g, steps), [ConvWord.Weight]: weight, [ConvWord.Transposed]: ref(transposed) }
+  const words = {
+    ...shapeWords(g, steps),
+    [ConvWord.Weight]: weight,
+    [ConvWord.Transposed]: ref(transposed),
+  }
   b.emit(Op.TransposeWeight, Math.ceil(g.inC / 8), words)
   const classRows: number[] = []
   for (let qy = 0; qy < g.stride[0]; qy++)
     for (let qx = 0; qx < g.stride[1]; qx++)
-      classRows.push(g.images * steps * classSize(g.inShape[1], g.stride[0], qy) * classSize(g.inShape[2], g.stride[1], qx))
+      classRows.push(
+        g.images *
+          steps *
+          classSize(g.inShape[1], g.stride[0], qy) *
+          classSize(g.inShape[2], g.stride[1], qx),
+      )
   const perUnit = denseRows(Math.max(...classRows))
   b.emit(
     Op.ConvInputGradient,
     classRows.reduce((units, rows) => units + Math.ceil(rows / perUnit), 0),
-    { ...words, [ConvWord.Out]: ref(out), [ConvWord.Delta]: ref(delta), [ConvWord.Zeros]: ref(zeros), [ConvWord.RowsPerUnit]: perUnit },
+    {
+      ...words,
+      [ConvWord.Out]: ref(out),
+      [ConvWord.Delta]: ref(delta),
+      [ConvWord.Zeros]: ref(zeros),
+      [ConvWord.RowsPerUnit]: perUnit,
+    },
     TILE_BYTES + DENSE_ROWS * (16 + 4 * g.outC),
   )
 }
@@ -231,7 +311,8 @@ const GRADIENT_UNITS = 32
 const GRADIENT_K = 64
 
 /** At most `most` parts of so many blocks, all of which have some. */
-const evenSplits = (blocks: number, most: number): number => Math.ceil(blocks / Math.ceil(blocks / most))
+const evenSplits = (blocks: number, most: number): number =>
+  Math.ceil(blocks / Math.ceil(blocks / most))
 
 function listShape(g: Geometry, maxCount: number): ListGradientShape {
   return {
@@ -254,8 +335,10 @@ function listShape(g: Geometry, maxCount: number): ListGradientShape {
 }
 
 /**
- * The spikes whose counts the list kernel can read for the weight's gradient, and the fraction of active neurons up to which it is the fastest: a sixth where
- * Winograd's kernels are the alternative, a half where it is direct products. Undefined where it never is, as with kernels of few taps.
+ * The spikes whose counts the list kernel can read for the weight's gradient, and the fraction of
+ * active neurons up to which it is the fastest: a sixth where Winograd's kernels are the
+ * alternative, a half where it is direct products. Undefined where it never is, as with kernels of
+ * few taps.
  */
 export function listSource(
   g: Geometry,
@@ -291,7 +374,8 @@ export function emitListGradient(
     [ConvWord.Lists]: ref(b.buffer(`${name} rate lists`, plan.listBytes)),
     [ConvWord.ListPointers]: ref(b.buffer(`${name} rate list pointers`, room.pointerBytes)),
   }
-  for (const { op, units, words: shape } of [plan.lists, plan.gradient]) b.emit(op, units, { ...shape, ...words }, room.workerBytes)
+  for (const { op, units, words: shape } of [plan.lists, plan.gradient])
+    b.emit(op, units, { ...shape, ...words }, room.workerBytes)
 }
 
 /** Gradient of the weight in the weight's layout. `accumulate` adds to it (online methods). */
@@ -330,7 +414,8 @@ export function emitWeightGradient(
   const splits = narrow
     ? evenSplits(narrow.blocks, Math.max(1, Math.min(GRADIENT_UNITS, most)))
     : Math.max(1, Math.min(Math.ceil(GRADIENT_UNITS / kBlocks), most))
-  const partial = splits > 1 ? b.buffer(`${name} partial sums`, splits * kRows * g.outC * 4) : undefined
+  const partial =
+    splits > 1 ? b.buffer(`${name} partial sums`, splits * kRows * g.outC * 4) : undefined
   const words: Words = {
     ...shapeWords(g, steps),
     ...inputWords(input),
@@ -343,12 +428,31 @@ export function emitWeightGradient(
     [ConvWord.Accumulate]: accumulate ? 1 : 0,
   }
   const columns = up(g.outC, 8)
-  if (narrow) b.emit(Op.NarrowWeightGradient, splits, { ...words, [ConvWord.RowsPerUnit]: narrow.rows }, narrow.gradientBytes)
-  else b.emit(Op.ConvWeightGradient, splits * kBlocks, words, 128 + 128 * (16 + 4 * kPerUnit + 4 * columns) + 4 * kPerUnit * columns)
+  if (narrow)
+    b.emit(
+      Op.NarrowWeightGradient,
+      splits,
+      { ...words, [ConvWord.RowsPerUnit]: narrow.rows },
+      narrow.gradientBytes,
+    )
+  else
+    b.emit(
+      Op.ConvWeightGradient,
+      splits * kBlocks,
+      words,
+      128 + 128 * (16 + 4 * kPerUnit + 4 * columns) + 4 * kPerUnit * columns,
+    )
   if (splits > 1) b.emit(Op.ReduceSplits, kBlocks, words)
 }
 
-export function emitBiasGradient(b: ProgramBuilder, g: Geometry, steps: number, delta: Buffer, out: Reference, accumulate: boolean): void {
+export function emitBiasGradient(
+  b: ProgramBuilder,
+  g: Geometry,
+  steps: number,
+  delta: Buffer,
+  out: Reference,
+  accumulate: boolean,
+): void {
   b.emit(Op.BiasGradient, Math.ceil(g.outC / 16), {
     ...shapeWords(g, steps),
     [ConvWord.Delta]: ref(delta),

@@ -1,6 +1,15 @@
 /** The forward pass: graph → records, and the items from which the backward pass is derived. */
 
-import { Control, LossWord, NeuronWord, NormWord, Op, PoolWord, StandardiseWord, Surrogate } from '../../assembly/opcodes.js'
+import {
+  Control,
+  LossWord,
+  NeuronWord,
+  NormWord,
+  Op,
+  PoolWord,
+  StandardiseWord,
+  Surrogate,
+} from '../../assembly/opcodes.js'
 import { expect } from '../errors.js'
 import type { BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Neuron, Pair } from '../nn/layers.js'
 import type { GraphNode } from '../nn/trace.js'
@@ -11,7 +20,16 @@ import { blockWidth, storedChannels, weightRows } from './layout.js'
 import { emitMaterialise, plainFloat, spikeSources } from './materialise.js'
 import { type Buffer, f32, type Reference, ref, type Words } from './program.js'
 import { emitSpikes, spikesFit } from './spike-convolution.js'
-import { type Expression, type FloatTensor, isIdentity, type Norm, noPool, type Pool, type SpikeTensor, type Term } from './tensors.js'
+import {
+  type Expression,
+  type FloatTensor,
+  isIdentity,
+  type Norm,
+  noPool,
+  type Pool,
+  type SpikeTensor,
+  type Term,
+} from './tensors.js'
 
 /** What the backward pass goes through, last item first. */
 export type Item =
@@ -28,7 +46,10 @@ export type Item =
       weight: Reference
       /** Presynaptic trace (OTTT), kept from step to step. */
       trace?: Buffer
-      /** Sum of the input over the steps of a loop outside (rate s), where nothing else tells its time mean. */
+      /**
+       * Sum of the input over the steps of a loop outside (rate s), where nothing else tells its
+       * time mean.
+       */
       inputSum?: Buffer
     }
   | { kind: 'norm'; node: GraphNode; norm: Norm }
@@ -43,8 +64,21 @@ export type Item =
       words: Words
     }
   | { kind: 'materialise'; input: Expression; output: FloatTensor; node: GraphNode }
-  | { kind: 'maxPool'; node: GraphNode; input: SpikeTensor | FloatTensor; output: SpikeTensor | FloatTensor; choice?: Buffer; words: Words }
-  | { kind: 'dropout'; node: GraphNode; input: SpikeTensor | FloatTensor; output: SpikeTensor | FloatTensor; words: Words }
+  | {
+      kind: 'maxPool'
+      node: GraphNode
+      input: SpikeTensor | FloatTensor
+      output: SpikeTensor | FloatTensor
+      choice?: Buffer
+      words: Words
+    }
+  | {
+      kind: 'dropout'
+      node: GraphNode
+      input: SpikeTensor | FloatTensor
+      output: SpikeTensor | FloatTensor
+      words: Words
+    }
   | { kind: 'loss'; logits: FloatTensor; delta?: Buffer; node: GraphNode }
 
 /** Spikes of one neuron layer, summed by units. */
@@ -76,11 +110,15 @@ const surrogates = {
   erf: Surrogate.Erf,
 } as const
 
-/** Worker scratch of the neuron kernel: vectors of the steps and of the channels, and the potentials of a block of pixels. */
+/**
+ * Worker scratch of the neuron kernel: vectors of the steps and of the channels, and the potentials
+ * of a block of pixels.
+ */
 export const neuronScratch = (steps: number, stored: number): number =>
   128 + 32 * steps + 28 * stored + 4 * Math.max(2048, (2 * steps + 1) * stored)
 
-export const perUnit = (elements: number, width: number): number => Math.max(1, Math.min(elements, Math.ceil(8192 / width)))
+export const perUnit = (elements: number, width: number): number =>
+  Math.max(1, Math.min(elements, Math.ceil(8192 / width)))
 
 /** Rows of one unit of the normalisation kernels, a multiple of the groups. */
 export function normRows(rows: number, stored: number, groups: number): number {
@@ -138,21 +176,29 @@ export class ForwardPlanner {
       case 'avgPool2d':
         return this.pool(node, x, layer)
       case 'adaptiveAvgPool2d': {
-        const kernelSize: Pair = [x.shape[1] / layer.outputSize[0], x.shape[2] / layer.outputSize[1]]
+        const kernelSize: Pair = [
+          x.shape[1] / layer.outputSize[0],
+          x.shape[2] / layer.outputSize[1],
+        ]
         return this.pool(node, x, { kernelSize, stride: kernelSize, padding: [0, 0] })
       }
       case 'maxPool2d':
         return this.maxPool(node, layer, x)
       case 'dropout':
-        return this.training && layer.p > 0 ? this.dropout(node, layer, x) : { ...x, shape: node.shape }
+        return this.training && layer.p > 0
+          ? this.dropout(node, layer, x)
+          : { ...x, shape: node.shape }
       case 'scale':
-        // A normalised term's factor cannot be folded into the affine map of whoever reads it: write it out.
+        // A normalised term's factor cannot be folded into the affine map of whoever reads it:
+        // write it out.
         return {
           shape: node.shape,
-          terms: (x.terms.some((t) => t.norm) ? [term(this.materialise(node, x))] : x.terms).map((t) => ({
-            ...t,
-            scale: t.scale * layer.factor,
-          })),
+          terms: (x.terms.some((t) => t.norm) ? [term(this.materialise(node, x))] : x.terms).map(
+            (t) => ({
+              ...t,
+              scale: t.scale * layer.factor,
+            }),
+          ),
         }
       case 'flatten':
       case 'identity':
@@ -165,29 +211,69 @@ export class ForwardPlanner {
 
   private inputTensor(node: GraphNode): FloatTensor {
     const { frames, method, stepMode } = this.context.options
-    // Statistics of single steps (bptt s) need a current for each step, even where all are the same.
+    // Statistics of single steps (bptt s) need a current for each step, even where all are the
+    // same.
     const steps = frames || (method === 'bptt' && stepMode === 's') ? this.context.callSteps : 1
-    return { kind: 'float', name: 'input', shape: node.shape, stored: node.shape[0], steps, input: true, gradient: [] }
+    return {
+      kind: 'float',
+      name: 'input',
+      shape: node.shape,
+      stored: node.shape[0],
+      steps,
+      input: true,
+      gradient: [],
+    }
   }
 
   /** How dense kernels read a float tensor. */
   readonly dense = (tensor: FloatTensor): DenseInput => denseInput(this.context, tensor)
 
-  private floatTensor(name: string, shape: Expression['shape'], steps: number): FloatTensor & { buffer: Buffer } {
+  private floatTensor(
+    name: string,
+    shape: Expression['shape'],
+    steps: number,
+  ): FloatTensor & { buffer: Buffer } {
     const stored = storedChannels(shape[0])
     const bytes = this.context.options.batchSize * shape[1] * shape[2] * steps * stored * 4
-    return { kind: 'float', name, shape, stored, steps, input: false, buffer: this.context.builder.buffer(name, bytes), gradient: [] }
+    return {
+      kind: 'float',
+      name,
+      shape,
+      stored,
+      steps,
+      input: false,
+      buffer: this.context.builder.buffer(name, bytes),
+      gradient: [],
+    }
   }
 
   /** Writes an expression out, steps as its terms need. */
   private materialise(node: GraphNode, input: Expression): FloatTensor {
     const { builder, options, callSteps } = this.context
     const steps = Math.max(
-      ...input.terms.map((t) => (t.tensor.kind === 'spikes' ? callSteps : t.norm && t.norm.groups > 1 ? callSteps : t.tensor.steps)),
+      ...input.terms.map((t) =>
+        t.tensor.kind === 'spikes'
+          ? callSteps
+          : t.norm && t.norm.groups > 1
+            ? callSteps
+            : t.tensor.steps,
+      ),
     )
     const output = this.floatTensor(`${node.name} sum`, input.shape, steps)
-    for (const t of input.terms) if (t.norm && !t.norm.xhat && this.training && options.method === 'rate') this.averageNormalised(t.norm)
-    emitMaterialise(builder, input, options.batchSize, steps, options.timeSteps, false, output.buffer, output.stored, this.dense)
+    for (const t of input.terms)
+      if (t.norm && !t.norm.xhat && this.training && options.method === 'rate')
+        this.averageNormalised(t.norm)
+    emitMaterialise(
+      builder,
+      input,
+      options.batchSize,
+      steps,
+      options.timeSteps,
+      false,
+      output.buffer,
+      output.stored,
+      this.dense,
+    )
     this.items.push({ kind: 'materialise', input, output, node })
     return output
   }
@@ -206,7 +292,17 @@ export class ForwardPlanner {
       const current = this.floatTensor(`${node.name} current`, node.shape, callSteps)
       output = current
       const event = (withMoments: boolean): FloatTensor['moments'] =>
-        emitSpikes(builder, geometry, callSteps, spikes, current.buffer, weight, bias, node.name, withMoments)
+        emitSpikes(
+          builder,
+          geometry,
+          callSteps,
+          spikes,
+          current.buffer,
+          weight,
+          bias,
+          node.name,
+          withMoments,
+        )
       const limit = spikesForDense(geometry, callSteps, spikes, outer ? options.timeSteps : 1)
       const choice = chooseBySpikes(builder, spikes.sources, limit, node.name)
       if (!choice) output = { ...current, moments: event(this.wantsMoments(node)) }
@@ -214,8 +310,27 @@ export class ForwardPlanner {
         builder.when(choice.few, () => void event(false))
         builder.when(choice.many, () => {
           const written = this.floatTensor(`${node.name} spikes written out`, x.shape, callSteps)
-          emitMaterialise(builder, x, options.batchSize, callSteps, options.timeSteps, false, written.buffer, written.stored, this.dense)
-          emitDense(builder, geometry, callSteps, this.dense(written), current.buffer, weight, bias, buffers.zeros)
+          emitMaterialise(
+            builder,
+            x,
+            options.batchSize,
+            callSteps,
+            options.timeSteps,
+            false,
+            written.buffer,
+            written.stored,
+            this.dense,
+          )
+          emitDense(
+            builder,
+            geometry,
+            callSteps,
+            this.dense(written),
+            current.buffer,
+            weight,
+            bias,
+            buffers.zeros,
+          )
         })
       }
     } else {
@@ -224,13 +339,39 @@ export class ForwardPlanner {
         input = { shape: x.shape, terms: [term(dense)] }
       }
       output = this.floatTensor(`${node.name} current`, node.shape, dense.steps)
-      emitDense(builder, geometry, dense.steps, this.dense(dense), output.buffer, weight, bias, buffers.zeros)
+      emitDense(
+        builder,
+        geometry,
+        dense.steps,
+        this.dense(dense),
+        output.buffer,
+        weight,
+        bias,
+        buffers.zeros,
+      )
     }
-    const trace = this.training && options.method === 'ottt' ? this.trace(node, x, geometry) : undefined
-    // Counts give the time mean of spikes and the input is all there, but a current is gone when the loop over t outside goes on.
-    const passing = outer && options.method === 'rate' && dense && x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
+    const trace =
+      this.training && options.method === 'ottt' ? this.trace(node, x, geometry) : undefined
+    // Counts give the time mean of spikes and the input is all there, but a current is gone when
+    // the loop over t outside goes on.
+    const passing =
+      outer &&
+      options.method === 'rate' &&
+      dense &&
+      x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
     const inputSum = this.training && passing && dense ? this.timeSum(node, dense) : undefined
-    this.items.push({ kind: 'conv', node, layer, geometry, input, source: x, output, weight, trace, inputSum })
+    this.items.push({
+      kind: 'conv',
+      node,
+      layer,
+      geometry,
+      input,
+      source: x,
+      output,
+      weight,
+      trace,
+      inputSum,
+    })
     return { shape: node.shape, terms: [term(output)] }
   }
 
@@ -242,7 +383,9 @@ export class ForwardPlanner {
 
   /** Whether a BatchNorm reads a node's output and takes its statistics over all rows together. */
   private wantsMoments(node: GraphNode): boolean {
-    const isRead = this.context.options.graph.nodes.some(({ kind, inputs }) => kind === 'batchNorm2d' && inputs.includes(node.index))
+    const isRead = this.context.options.graph.nodes.some(
+      ({ kind, inputs }) => kind === 'batchNorm2d' && inputs.includes(node.index),
+    )
     return isRead && this.training && this.normGroups() === 1
   }
 
@@ -255,7 +398,11 @@ export class ForwardPlanner {
     const width = blockWidth(node.shape[0])
     const kRows = weightRows(kernel[0] * kernel[1], inC)
     const out = builder.buffer(`${node.name} standardised weight`, outC * kRows * 4)
-    builder.emit(Op.WeightStandardise, outC / width, standardiseWords(this.context, node, layer, geometry, ref(out)))
+    builder.emit(
+      Op.WeightStandardise,
+      outC / width,
+      standardiseWords(this.context, node, layer, geometry, ref(out)),
+    )
     return ref(out)
   }
 
@@ -278,7 +425,17 @@ export class ForwardPlanner {
     )
     const bytes = options.batchSize * h * w * geometry.inC * 4
     const now = builder.buffer(`${node.name} presynaptic spikes`, bytes)
-    emitMaterialise(builder, input, options.batchSize, 1, options.timeSteps, false, now, geometry.inC, this.dense)
+    emitMaterialise(
+      builder,
+      input,
+      options.batchSize,
+      1,
+      options.timeSteps,
+      false,
+      now,
+      geometry.inC,
+      this.dense,
+    )
     const trace = builder.buffer(`${node.name} trace`, bytes, 'kept', true)
     const pixels = perUnit(options.batchSize * h * w, geometry.inC)
     builder.emit(Op.Trace, Math.ceil((options.batchSize * h * w) / pixels), {
@@ -296,7 +453,10 @@ export class ForwardPlanner {
 
   private norm(node: GraphNode, layer: BatchNorm2d, x: Expression): Expression {
     const { builder, options, callSteps, outer } = this.context
-    const tensor = plainFloat(x) && !plainFloat(x)?.input ? (plainFloat(x) as FloatTensor) : this.materialise(node, x)
+    const tensor =
+      plainFloat(x) && !plainFloat(x)?.input
+        ? (plainFloat(x) as FloatTensor)
+        : this.materialise(node, x)
     const groups = this.normGroups()
     const vector = (name: string, kept = false): Buffer =>
       builder.buffer(`${node.name} ${name}`, groups * tensor.stored * 4, kept ? 'kept' : 'scratch')
@@ -338,7 +498,9 @@ export class ForwardPlanner {
     else {
       const rowsPerUnit = normRows(rows, tensor.stored, groups)
       const units = tensor.moments?.units ?? Math.ceil(rows / rowsPerUnit)
-      const partial = tensor.moments?.buffer ?? builder.buffer(`${node.name} partial sums`, units * groups * 4 * tensor.stored * 4)
+      const partial =
+        tensor.moments?.buffer ??
+        builder.buffer(`${node.name} partial sums`, units * groups * 4 * tensor.stored * 4)
       const statistics: Words = {
         ...words,
         [NormWord.RowsPerUnit]: rowsPerUnit,
@@ -353,12 +515,18 @@ export class ForwardPlanner {
     return { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
   }
 
-  /** Time mean of x̂ for a normalisation that no neuron reads directly: neurons that never fire average it. */
+  /**
+   * Time mean of x̂ for a normalisation that no neuron reads directly: neurons that never fire
+   * average it.
+   */
   private averageNormalised(norm: Norm): void {
     const { stored, shape } = norm.tensor
     const pixels = this.context.options.batchSize * shape[1] * shape[2]
     const silent = {
-      masks: this.context.builder.buffer(`${norm.name} unused masks`, pixels * stored * Math.ceil(this.context.callSteps / 8)),
+      masks: this.context.builder.buffer(
+        `${norm.name} unused masks`,
+        pixels * stored * Math.ceil(this.context.callSteps / 8),
+      ),
     }
     const counts = this.context.builder.buffer(`${norm.name} unused counts`, pixels * stored)
     const units = Math.ceil(pixels / perUnit(pixels, stored))
@@ -372,10 +540,21 @@ export class ForwardPlanner {
       [NeuronWord.Kappa]: f32(1),
       [NeuronWord.Alpha]: f32(1),
       [NeuronWord.Detach]: 1,
-      [NeuronWord.V]: this.context.outer ? ref(this.stateBuffer(`${norm.name} unused potential`, pixels * stored * 4)) : 0,
-      ...this.floatTermWords({ tensor: norm.tensor, norm, pool: noPool, scale: 1 }, NeuronWord.A, true),
+      [NeuronWord.V]: this.context.outer
+        ? ref(this.stateBuffer(`${norm.name} unused potential`, pixels * stored * 4))
+        : 0,
+      ...this.floatTermWords(
+        { tensor: norm.tensor, norm, pool: noPool, scale: 1 },
+        NeuronWord.A,
+        true,
+      ),
     }
-    this.context.builder.emit(Op.Neuron, units, words, neuronScratch(this.context.callSteps, stored))
+    this.context.builder.emit(
+      Op.Neuron,
+      units,
+      words,
+      neuronScratch(this.context.callSteps, stored),
+    )
   }
 
   private neuronShape(shape: Expression['shape'], stored: number, pixelsPerUnit: number): Words {
@@ -393,7 +572,10 @@ export class ForwardPlanner {
     }
   }
 
-  /** Words of term A or B; wantXhat: have the time mean of x̂ written for the rate method's backward pass. */
+  /**
+   * Words of term A or B; wantXhat: have the time mean of x̂ written for the rate method's backward
+   * pass.
+   */
   private floatTermWords(t: Term, base: NeuronWord.A | NeuronWord.B, wantXhat: boolean): Words {
     const tensor = t.tensor as FloatTensor
     const { norm } = t
@@ -402,7 +584,12 @@ export class ForwardPlanner {
     if (norm && wantXhat && !norm.xhat) {
       const pixels = this.context.options.batchSize * tensor.shape[1] * tensor.shape[2]
       // In an outer loop it is added to from step to step.
-      xhat = this.context.builder.buffer(`${norm.name} normalised mean`, pixels * tensor.stored * 4, 'kept', this.context.outer)
+      xhat = this.context.builder.buffer(
+        `${norm.name} normalised mean`,
+        pixels * tensor.stored * 4,
+        'kept',
+        this.context.outer,
+      )
       norm.xhat = xhat
     }
     if (base === NeuronWord.B) {
@@ -436,11 +623,21 @@ export class ForwardPlanner {
     return this.context.builder.buffer(name, bytes, 'kept', true)
   }
 
-  private spikeTensor(name: string, shape: Expression['shape'], lambda: number, sums?: SpikeTensor['sums']): SpikeTensor {
+  private spikeTensor(
+    name: string,
+    shape: Expression['shape'],
+    lambda: number,
+    sums?: SpikeTensor['sums'],
+  ): SpikeTensor {
     const { builder, options, callSteps, outer } = this.context
     const stored = storedChannels(shape[0])
     const neurons = options.batchSize * shape[1] * shape[2] * stored
-    const masks = builder.buffer(`${name} masks`, neurons * Math.ceil(callSteps / 8), 'scratch', options.inspect)
+    const masks = builder.buffer(
+      `${name} masks`,
+      neurons * Math.ceil(callSteps / 8),
+      'scratch',
+      options.inspect,
+    )
     const counts = builder.buffer(`${name} counts`, neurons, 'kept', outer || options.inspect)
     return { kind: 'spikes', name, shape, stored, masks, counts, sums, lambda, gradient: [] }
   }
@@ -449,12 +646,15 @@ export class ForwardPlanner {
     const { builder, options, callSteps, outer, online } = this.context
     expect(
       !layer.learnable || !this.training || options.method === 'bptt',
-      () => `${node.name} (plif): its learnable tau needs method 'bptt', got '${options.method}'; use lif() with this method`,
+      () =>
+        `${node.name} (plif): its learnable tau needs method 'bptt', got '${options.method}'; use lif() with this method`,
     )
     const stored = storedChannels(node.shape[0])
     // At most two float tensors and one spike tensor are read as they are.
     const plain = (t: Term): boolean =>
-      isIdentity(t.pool) && (t.tensor.kind === 'spikes' || (t.scale === 1 && !t.tensor.input && t.tensor.stored === stored))
+      isIdentity(t.pool) &&
+      (t.tensor.kind === 'spikes' ||
+        (t.scale === 1 && !t.tensor.input && t.tensor.stored === stored))
     const split = (terms: readonly Term[]): [Term[], Term[]] => [
       terms.filter((t) => t.tensor.kind === 'float'),
       terms.filter((t) => t.tensor.kind === 'spikes'),
@@ -469,13 +669,24 @@ export class ForwardPlanner {
     const pixelsPerUnit = perUnit(pixels, stored)
     const units = Math.ceil(pixels / pixelsPerUnit)
     const partials = builder.buffer(`${node.name} spike counts`, units * 4, 'statistics')
-    const output = this.spikeTensor(node.name, node.shape, 1 - 1 / layer.tau, { buffer: partials, units })
+    const output = this.spikeTensor(node.name, node.shape, 1 - 1 / layer.tau, {
+      buffer: partials,
+      units,
+    })
     const rateTraining = this.training && options.method === 'rate'
     const eligibility =
       rateTraining || (this.training && options.inspect && options.method === 'bptt')
-        ? builder.buffer(`${node.name} eligibility`, pixels * stored * 4, 'kept', outer || options.inspect)
+        ? builder.buffer(
+            `${node.name} eligibility`,
+            pixels * stored * 4,
+            'kept',
+            outer || options.inspect,
+          )
         : undefined
-    const surrogate = this.training && online ? builder.buffer(`${node.name} surrogate`, pixels * stored * 4) : undefined
+    const surrogate =
+      this.training && online
+        ? builder.buffer(`${node.name} surrogate`, pixels * stored * 4)
+        : undefined
     const constantRho = layer.vReset === null && layer.detachReset
     const words: Words = {
       ...this.neuronShape(node.shape, stored, pixelsPerUnit),
@@ -500,8 +711,13 @@ export class ForwardPlanner {
             [NeuronWord.SScale]: f32(spikes[0].scale),
           }
         : {}),
-      [NeuronWord.V]: outer ? ref(this.stateBuffer(`${node.name} potential`, pixels * stored * 4)) : 0,
-      [NeuronWord.Rho]: outer && rateTraining && !constantRho ? ref(this.stateBuffer(`${node.name} rho`, pixels * stored * 4)) : 0,
+      [NeuronWord.V]: outer
+        ? ref(this.stateBuffer(`${node.name} potential`, pixels * stored * 4))
+        : 0,
+      [NeuronWord.Rho]:
+        outer && rateTraining && !constantRho
+          ? ref(this.stateBuffer(`${node.name} rho`, pixels * stored * 4))
+          : 0,
       [NeuronWord.Learnable]: layer.learnable ? this.context.parameter(node.index, 'w') : 0,
       [NeuronWord.SurrogateOut]: surrogate ? ref(surrogate) : 0,
     }
@@ -521,18 +737,29 @@ export class ForwardPlanner {
     return { shape: node.shape, terms: [term(output)] }
   }
 
-  private pool(node: GraphNode, x: Expression, layer: { kernelSize: Pair; stride: Pair; padding: Pair }): Expression {
+  private pool(
+    node: GraphNode,
+    x: Expression,
+    layer: { kernelSize: Pair; stride: Pair; padding: Pair },
+  ): Expression {
     const pool: Pool = { kernel: layer.kernelSize, stride: layer.stride, padding: layer.padding }
     const factor = 1 / (layer.kernelSize[0] * layer.kernelSize[1])
     // Pooling of pooled or normalised values is written out first.
-    const terms = x.terms.every((t) => isIdentity(t.pool) && !t.norm) ? x.terms : [term(this.materialise(node, x))]
+    const terms = x.terms.every((t) => isIdentity(t.pool) && !t.norm)
+      ? x.terms
+      : [term(this.materialise(node, x))]
     return { shape: node.shape, terms: terms.map((t) => ({ ...t, pool, scale: t.scale * factor })) }
   }
 
   private maxPool(node: GraphNode, layer: MaxPool2d, x: Expression): Expression {
     // One layer's spikes stay spikes; anything else is pooled as the sum that it is.
     const [only] = x.terms
-    if (x.terms.length > 1 || only.tensor.kind === 'float' || !isIdentity(only.pool) || only.scale <= 0)
+    if (
+      x.terms.length > 1 ||
+      only.tensor.kind === 'float' ||
+      !isIdentity(only.pool) ||
+      only.scale <= 0
+    )
       return this.maxPoolFloats(node, layer, x)
     const { builder, options, callSteps, outer, gradientSteps } = this.context
     const { tensor, scale } = only
@@ -540,7 +767,11 @@ export class ForwardPlanner {
     const pixels = options.batchSize * node.shape[1] * node.shape[2]
     const perStep = options.method !== 'rate'
     const choice = this.training
-      ? builder.buffer(`${node.name} choice`, pixels * tensor.stored * (perStep ? gradientSteps : 1), 'kept')
+      ? builder.buffer(
+          `${node.name} choice`,
+          pixels * tensor.stored * (perStep ? gradientSteps : 1),
+          'kept',
+        )
       : undefined
     const words: Words = {
       ...windowWords(layer),
@@ -557,7 +788,8 @@ export class ForwardPlanner {
       [PoolWord.In]: ref(tensor.masks),
       [PoolWord.InCounts]: ref(tensor.counts),
       [PoolWord.OutPlaneBytes]: pixels * tensor.stored,
-      [PoolWord.InPlaneBytes]: options.batchSize * tensor.shape[1] * tensor.shape[2] * tensor.stored,
+      [PoolWord.InPlaneBytes]:
+        options.batchSize * tensor.shape[1] * tensor.shape[2] * tensor.stored,
       [PoolWord.T]: callSteps,
       [PoolWord.H]: node.shape[1],
       [PoolWord.W]: node.shape[2],
@@ -579,8 +811,11 @@ export class ForwardPlanner {
     const rate = options.method === 'rate'
     const output = this.floatTensor(node.name, node.shape, steps)
     const pixels = options.batchSize * node.shape[1] * node.shape[2]
-    const choice = this.training ? builder.buffer(`${node.name} choice`, pixels * stored * (rate ? 1 : steps), 'kept') : undefined
-    const chooser = this.training && rate && (outer || steps > 1) ? this.timeSum(node, tensor) : undefined
+    const choice = this.training
+      ? builder.buffer(`${node.name} choice`, pixels * stored * (rate ? 1 : steps), 'kept')
+      : undefined
+    const chooser =
+      this.training && rate && (outer || steps > 1) ? this.timeSum(node, tensor) : undefined
     const words: Words = {
       ...windowWords(layer),
       [PoolWord.Images]: options.batchSize,
@@ -611,7 +846,9 @@ export class ForwardPlanner {
     const [, h, w] = tensor.shape
     const pixels = options.batchSize * h * w
     const bytes = pixels * tensor.stored * 4
-    const out = outer ? this.stateBuffer(`${node.name} sum over time`, bytes) : builder.buffer(`${node.name} sum over time`, bytes)
+    const out = outer
+      ? this.stateBuffer(`${node.name} sum over time`, bytes)
+      : builder.buffer(`${node.name} sum over time`, bytes)
     const pixelsPerUnit = perUnit(pixels, tensor.stored * tensor.steps)
     builder.emit(outer ? Op.Trace : Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
       [PoolWord.Out]: ref(out),
@@ -629,7 +866,8 @@ export class ForwardPlanner {
 
   private dropout(node: GraphNode, layer: Dropout, x: Expression): Expression {
     const [only] = x.terms
-    if (x.terms.length > 1 || only.tensor.kind === 'float' || !isIdentity(only.pool)) return this.dropoutFloats(node, layer, x)
+    if (x.terms.length > 1 || only.tensor.kind === 'float' || !isIdentity(only.pool))
+      return this.dropoutFloats(node, layer, x)
     const { builder, options, callSteps } = this.context
     const { tensor, scale } = only
     const output = this.spikeTensor(node.name, tensor.shape, tensor.lambda)
@@ -692,11 +930,14 @@ export class ForwardPlanner {
     const plain = plainFloat(x)
     expect(
       node.shape[1] === 1 && node.shape[2] === 1,
-      () => `${node.name || 'network'}: the last layer must give one value per class, got [${node.shape.join(', ')}]`,
+      () =>
+        `${node.name || 'network'}: the last layer must give one value per class, got [${node.shape.join(', ')}]`,
     )
     const logits = plain && !plain.input ? plain : this.materialise(node, x)
     const classes = node.shape[0]
-    const delta = this.training ? builder.buffer('gradient of the output', options.batchSize * logits.stored * 4) : undefined
+    const delta = this.training
+      ? builder.buffer('gradient of the output', options.batchSize * logits.stored * 4)
+      : undefined
     const scale = 1 / options.batchSize / (options.method === 'bptt' ? 1 : options.timeSteps)
     builder.emit(Op.CrossEntropy, 1, {
       [LossWord.Logits]: ref(logits.buffer as Buffer),
@@ -756,7 +997,13 @@ export function denseInput(context: Context, tensor: FloatTensor): DenseInput {
   }
 }
 
-export function standardiseWords(context: Context, node: GraphNode, layer: Conv2d | Linear, geometry: Geometry, out: Reference | 0): Words {
+export function standardiseWords(
+  context: Context,
+  node: GraphNode,
+  layer: Conv2d | Linear,
+  geometry: Geometry,
+  out: Reference | 0,
+): Words {
   const taps = geometry.kernel[0] * geometry.kernel[1]
   return {
     [StandardiseWord.Weight]: context.parameter(node.index, 'weight'),

@@ -1,6 +1,7 @@
 /**
- * How tensors are stored. Activations: [B][H][W][T][C'], channels padded to C' so that they come in whole vectors and weight blocks; the input keeps its channels
- * as they are. Weights: [N'/block][kRows][block], row k = (ky·kernelW + kx)·C' + c, at least one zero row at the end.
+ * How tensors are stored. Activations: [B][H][W][T][C'], channels padded to C' so that they come in
+ * whole vectors and weight blocks; the input keeps its channels as they are. Weights:
+ * [N'/block][kRows][block], row k = (ky·kernelW + kx)·C' + c, at least one zero row at the end.
  */
 
 const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
@@ -33,8 +34,17 @@ export interface ParameterLayout {
   each(visit: (element: number, stored: number) => void): void
 }
 
-/** A weight [out, in, kh, kw] (or [out, in·kh·kw] of a linear layer over a flattened image) in blocks. */
-export function weightLayout(shape: readonly number[], out: number, inputs: number, taps: number, storedInput: number): ParameterLayout {
+/**
+ * A weight [out, in, kh, kw] (or [out, in·kh·kw] of a linear layer over a flattened image) in
+ * blocks.
+ */
+export function weightLayout(
+  shape: readonly number[],
+  out: number,
+  inputs: number,
+  taps: number,
+  storedInput: number,
+): ParameterLayout {
   const width = blockWidth(out)
   const rows = weightRows(taps, storedInput)
   return {
@@ -44,7 +54,9 @@ export function weightLayout(shape: readonly number[], out: number, inputs: numb
       let element = 0
       for (let n = 0; n < out; n++) {
         const column = Math.floor(n / width) * rows * width + (n % width)
-        for (let c = 0; c < inputs; c++) for (let tap = 0; tap < taps; tap++) visit(element++, column + (tap * storedInput + c) * width)
+        for (let c = 0; c < inputs; c++)
+          for (let tap = 0; tap < taps; tap++)
+            visit(element++, column + (tap * storedInput + c) * width)
       }
     },
   }
@@ -62,7 +74,11 @@ export function vectorLayout(shape: readonly number[], channels: number): Parame
 }
 
 /** Copies PyTorch's order into storage. */
-export function pack(layout: ParameterLayout, values: ArrayLike<number>, stored: Float32Array): void {
+export function pack(
+  layout: ParameterLayout,
+  values: ArrayLike<number>,
+  stored: Float32Array,
+): void {
   layout.each((element, at) => {
     stored[at] = values[element]
   })

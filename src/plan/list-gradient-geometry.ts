@@ -1,15 +1,27 @@
-/** Sizes, units and record words of the weight gradient from lists of active neurons (assembly/list-gradient.ts), from shapes alone. */
+/**
+ * Sizes, units and record words of the weight gradient from lists of active neurons
+ * (assembly/list-gradient.ts), from shapes alone.
+ */
 import { ConvWord, Op } from '../../assembly/opcodes.js'
 
-/** Bytes of δ of one group of images and 16 channels: it stays in the second-level cache while its lists are summed. */
+/**
+ * Bytes of δ of one group of images and 16 channels: it stays in the second-level cache while its
+ * lists are summed.
+ */
 const GRID_BYTES = 96 * 1024
 const GRID_CHANNELS = 16
 const LIST_CHANNELS = 16
-/** Input channels of one unit, largest first; a smaller size is taken until there are units for 16 workers. */
+/**
+ * Input channels of one unit, largest first; a smaller size is taken until there are units for 16
+ * workers.
+ */
 const CHANNELS_PER_UNIT = [32, 16, 8, 4] as const
 const ENOUGH_UNITS = 32
 
-/** A convolution over spike counts; channels as stored (multiples of 4, outC a multiple of blockWidth). */
+/**
+ * A convolution over spike counts; channels as stored (multiples of 4, outC a multiple of
+ * blockWidth).
+ */
 export interface ListGradientShape {
   images: number
   inH: number
@@ -36,7 +48,10 @@ export interface ListGradientRecord {
   words: { [word: number]: number }
 }
 
-/** Two records, one behind the other, without their addresses. `ConvWord.Scale` and `Accumulate` are the planner's to set. */
+/**
+ * Two records, one behind the other, without their addresses. `ConvWord.Scale` and `Accumulate` are
+ * the planner's to set.
+ */
 export interface ListGradientPlan {
   /** Bytes of `ConvWord.Scratch`, `Lists` and `ListPointers`. */
   gridBytes: number
@@ -48,8 +63,15 @@ export interface ListGradientPlan {
   gradient: ListGradientRecord
 }
 
-const gridSize = (input: number, output: number, kernel: number, stride: number, pad: number): number =>
-  Math.floor(Math.max(0, kernel - 1 - pad) / stride) + Math.max(output, Math.ceil(input / stride) + Math.ceil(pad / stride))
+const gridSize = (
+  input: number,
+  output: number,
+  kernel: number,
+  stride: number,
+  pad: number,
+): number =>
+  Math.floor(Math.max(0, kernel - 1 - pad) / stride) +
+  Math.max(output, Math.ceil(input / stride) + Math.ceil(pad / stride))
 
 const gridPixels = (shape: ListGradientShape): number =>
   gridSize(shape.inH, shape.outH, shape.kernelH, shape.strideH, shape.padH) *
@@ -61,12 +83,21 @@ export function listGradientApplies(shape: ListGradientShape): boolean {
 }
 
 /**
- * Whether lists beat the other kernels when the fraction `active` of the neurons fires at least once: they cost as much as there are active
- * neurons, Winograd's kernels (`winograd`: they are the alternative) as much as a sixth of them, direct kernels as much as a half. A kernel
- * of few taps does not earn back what its lists cost.
+ * Whether lists beat the other kernels when the fraction `active` of the neurons fires at least
+ * once: they cost as much as there are active neurons, Winograd's kernels (`winograd`: they are the
+ * alternative) as much as a sixth of them, direct kernels as much as a half. A kernel of few taps
+ * does not earn back what its lists cost.
  */
-export function listGradientPays(shape: ListGradientShape, active: number, winograd: boolean): boolean {
-  return listGradientApplies(shape) && shape.kernelH * shape.kernelW >= 4 && active < (winograd ? 0.16 : 0.5)
+export function listGradientPays(
+  shape: ListGradientShape,
+  active: number,
+  winograd: boolean,
+): boolean {
+  return (
+    listGradientApplies(shape) &&
+    shape.kernelH * shape.kernelW >= 4 &&
+    active < (winograd ? 0.16 : 0.5)
+  )
 }
 
 /** The plan for a shape to which lists apply. */
@@ -79,7 +110,8 @@ export function listGradientPlan(shape: ListGradientShape): ListGradientPlan {
   const gridBlocks = Math.ceil(outC / GRID_CHANNELS)
   const phases = shape.strideH * shape.strideW
   const unitsOf = (size: number): number => gridBlocks * Math.ceil(inC / size)
-  const perUnit = CHANNELS_PER_UNIT.find((size) => unitsOf(size) >= ENOUGH_UNITS) ?? CHANNELS_PER_UNIT.at(-1)!
+  const perUnit =
+    CHANNELS_PER_UNIT.find((size) => unitsOf(size) >= ENOUGH_UNITS) ?? CHANNELS_PER_UNIT.at(-1)!
   const words = {
     [ConvWord.Images]: images,
     [ConvWord.T]: maxCount,
@@ -104,8 +136,15 @@ export function listGradientPlan(shape: ListGradientShape): ListGradientPlan {
     gridBytes: groups * gridBlocks * perGroup * imagePixels * GRID_CHANNELS * 4,
     listBytes: groups * inC * perGroup * shape.inH * shape.inW * 2,
     pointerBytes: groups * phases * inC * (maxCount + 1) * 4,
-    workerBytes: Math.max(6 * LIST_CHANNELS * maxCount * phases, 64 * perUnit * shape.kernelH * shape.kernelW),
-    lists: { op: Op.RateLists, units: groups * (Math.ceil(inC / LIST_CHANNELS) + gridBlocks), words },
+    workerBytes: Math.max(
+      6 * LIST_CHANNELS * maxCount * phases,
+      64 * perUnit * shape.kernelH * shape.kernelW,
+    ),
+    lists: {
+      op: Op.RateLists,
+      units: groups * (Math.ceil(inC / LIST_CHANNELS) + gridBlocks),
+      words,
+    },
     gradient: { op: Op.ListWeightGradient, units: unitsOf(perUnit), words },
   }
 }

@@ -3,9 +3,20 @@
 import { MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
 import type { DenseInput } from './convolution.js'
 import { type Buffer, f32, type ProgramBuilder, ref, type Words } from './program.js'
-import { type Expression, type FloatTensor, noPool, type Pool, type SpikeTensor, samePool, type Term } from './tensors.js'
+import {
+  type Expression,
+  type FloatTensor,
+  noPool,
+  type Pool,
+  type SpikeTensor,
+  samePool,
+  type Term,
+} from './tensors.js'
 
-/** Writes an expression out as floats [B][H][W][steps][stored]; `mean`: its time mean, one row per pixel. */
+/**
+ * Writes an expression out as floats [B][H][W][steps][stored]; `mean`: its time mean, one row per
+ * pixel.
+ */
 export function emitMaterialise(
   b: ProgramBuilder,
   expression: Expression,
@@ -28,14 +39,22 @@ export function emitMaterialise(
     [MaterialiseWord.C]: stored,
     [MaterialiseWord.T]: steps,
     [MaterialiseWord.PixelsPerUnit]: perUnit,
-    [MaterialiseWord.Terms]: { table: expression.terms.map((term) => termWords(term, images, mean, input)), entryBytes: TermWord.Bytes },
+    [MaterialiseWord.Terms]: {
+      table: expression.terms.map((term) => termWords(term, images, mean, input)),
+      entryBytes: TermWord.Bytes,
+    },
     [MaterialiseWord.TermCount]: expression.terms.length,
     [MaterialiseWord.Mean]: mean ? 1 : 0,
     [MaterialiseWord.TotalSteps]: totalSteps,
   })
 }
 
-function termWords(term: Term, images: number, mean: boolean, input: (tensor: FloatTensor) => DenseInput): Words {
+function termWords(
+  term: Term,
+  images: number,
+  mean: boolean,
+  input: (tensor: FloatTensor) => DenseInput,
+): Words {
   const { tensor, norm, pool } = term
   const shared: Words = {
     [TermWord.Scale]: f32(term.scale),
@@ -73,20 +92,35 @@ function termWords(term: Term, images: number, mean: boolean, input: (tensor: Fl
   }
 }
 
-/** A single unscaled, unpooled float tensor: what a dense kernel can read without writing anything out. */
+/**
+ * A single unscaled, unpooled float tensor: what a dense kernel can read without writing anything
+ * out.
+ */
 export function plainFloat(expression: Expression): FloatTensor | undefined {
   const [term] = expression.terms
-  if (expression.terms.length !== 1 || term.tensor.kind !== 'float' || term.norm || term.scale !== 1 || !samePool(term.pool, noPool))
+  if (
+    expression.terms.length !== 1 ||
+    term.tensor.kind !== 'float' ||
+    term.norm ||
+    term.scale !== 1 ||
+    !samePool(term.pool, noPool)
+  )
     return undefined
   return term.tensor
 }
 
-/** The spike tensors of an expression that the event-driven kernel can read as they are: same shape, pooling and scale; undefined when it is something else. */
-export function spikeSources(expression: Expression): { sources: SpikeTensor[]; pool: Pool; scale: number } | undefined {
+/**
+ * The spike tensors of an expression that the event-driven kernel can read as they are: same shape,
+ * pooling and scale; undefined when it is something else.
+ */
+export function spikeSources(
+  expression: Expression,
+): { sources: SpikeTensor[]; pool: Pool; scale: number } | undefined {
   const [first] = expression.terms
   const sources: SpikeTensor[] = []
   for (const { tensor, pool, scale } of expression.terms) {
-    if (tensor.kind !== 'spikes' || !samePool(pool, first.pool) || scale !== first.scale) return undefined
+    if (tensor.kind !== 'spikes' || !samePool(pool, first.pool) || scale !== first.scale)
+      return undefined
     sources.push(tensor)
   }
   return { sources, pool: first.pool, scale: first.scale }

@@ -2,31 +2,47 @@
 
 import type { Buffer } from './program.js'
 
-/** Distance in bytes between neighbouring buffers: one cache line, so that vector reads past an end stay inside memory that is nobody's. */
+/**
+ * Distance in bytes between neighbouring buffers: one cache line, so that vector reads past an end
+ * stay inside memory that is nobody's.
+ */
 const GAP = 64
 
 /**
- * Gives every used buffer an address ≥ base and returns the end. Persistent buffers come first; the others, largest first, take the lowest gap that is free during
- * their whole life (greedy by size: Pisarchyk and Lee, arXiv 2001.03288).
+ * Gives every used buffer an address ≥ base and returns the end. Persistent buffers come first; the
+ * others, largest first, take the lowest gap that is free during their whole life (greedy by size:
+ * Pisarchyk and Lee, arXiv 2001.03288).
  */
 export function assignAddresses(buffers: readonly Buffer[], base: number): number {
   const next = placePersistent(buffers, base)
-  return placeShared(buffers, next, (buffer, other) => other.last < buffer.first || other.first > buffer.last)
+  return placeShared(
+    buffers,
+    next,
+    (buffer, other) => other.last < buffer.first || other.first > buffer.last,
+  )
 }
 
 /**
- * The same for several workers, as far as it takes no more than `budget` bytes behind the persistent buffers; where it would, `assignAddresses`. Buffers of one
- * program (the records before or from `secondProgram` on) share memory only when they are of equal size, and then all of it. So each byte stays with the
- * worker whose images it holds, and in that worker's cache. Otherwise lines would move between caches at every reuse, which costs a small network on processors
- * without a common cache a quarter of its step.
+ * The same for several workers, as far as it takes no more than `budget` bytes behind the
+ * persistent buffers; where it would, `assignAddresses`. Buffers of one program (the records before
+ * or from `secondProgram` on) share memory only when they are of equal size, and then all of it. So
+ * each byte stays with the worker whose images it holds, and in that worker's cache. Otherwise
+ * lines would move between caches at every reuse, which costs a small network on processors without
+ * a common cache a quarter of its step.
  */
-export function assignAddressesByWorker(buffers: readonly Buffer[], base: number, secondProgram: number, budget: number): number {
+export function assignAddressesByWorker(
+  buffers: readonly Buffer[],
+  base: number,
+  secondProgram: number,
+  budget: number,
+): number {
   const compact = assignAddresses(buffers, base)
   const next = placePersistent(buffers, base)
   // Far over the budget: no need to try.
   if (compact - next > 2 * budget) return compact
   const program = (buffer: Buffer): number => (buffer.first >= secondProgram ? 1 : 0)
-  const apart = (buffer: Buffer, other: Buffer): boolean => other.last < buffer.first || other.first > buffer.last
+  const apart = (buffer: Buffer, other: Buffer): boolean =>
+    other.last < buffer.first || other.first > buffer.last
   const end = placeShared(
     buffers,
     next,
@@ -48,8 +64,16 @@ function placePersistent(buffers: readonly Buffer[], base: number): number {
 
 type Relation = (buffer: Buffer, other: Buffer) => boolean
 
-/** @param mayOverlap whether two buffers may overlap in any way; @param mayCoincide whether they may if they have the same address, which is then preferred */
-function placeShared(buffers: readonly Buffer[], base: number, mayOverlap: Relation, mayCoincide: Relation = () => false): number {
+/**
+ * @param mayOverlap whether two buffers may overlap in any way;
+ * @param mayCoincide whether they may if they have the same address, which is then preferred
+ */
+function placeShared(
+  buffers: readonly Buffer[],
+  base: number,
+  mayOverlap: Relation,
+  mayCoincide: Relation = () => false,
+): number {
   const placed: Buffer[] = []
   let end = base
   const shared = buffers.filter((buffer) => !buffer.persistent && buffer.last >= 0)

@@ -1,4 +1,7 @@
-/** Graph + method → a plan: parameters, buffers with addresses, programs. Plain data; nothing is allocated here. */
+/**
+ * Graph + method → a plan: parameters, buffers with addresses, programs. Plain data; nothing is
+ * allocated here.
+ */
 
 import { Control, Op, PoolWord, SgdWord } from '../../assembly/opcodes.js'
 import { expect } from '../errors.js'
@@ -8,9 +11,25 @@ import { Context, type Parameter, type PlanOptions, type Statistic } from './con
 import { ForwardPlanner, type RateProbe } from './forward.js'
 import { storedChannels, vectorLayout, weightLayout } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
-import { type Buffer, type Encoded, encode, encodedSize, type Phase, ProgramBuilder, type Purpose, ref } from './program.js'
+import {
+  type Buffer,
+  type Encoded,
+  encode,
+  encodedSize,
+  type Phase,
+  ProgramBuilder,
+  type Purpose,
+  ref,
+} from './program.js'
 
-export type { Method, MethodOptions, Parameter, PlanOptions, Statistic, StepMode } from './context.js'
+export type {
+  Method,
+  MethodOptions,
+  Parameter,
+  PlanOptions,
+  Statistic,
+  StepMode,
+} from './context.js'
 export type { RateProbe } from './forward.js'
 
 export type ProgramName = 'train' | 'gradients' | 'evaluate'
@@ -41,7 +60,10 @@ export interface Plan {
   readonly recordLayers: Readonly<Record<ProgramName, readonly number[]>>
   readonly recordPhases: readonly Phase[]
   /** What `diagnostics` reads; empty unless the method is bptt and `inspect` was asked for. */
-  readonly probes: { readonly neurons: readonly NeuronProbe[]; readonly weights: readonly WeightProbe[] }
+  readonly probes: {
+    readonly neurons: readonly NeuronProbe[]
+    readonly weights: readonly WeightProbe[]
+  }
   /** Bytes of scratch for one worker, and where the workers' scratch starts. */
   readonly workerScratch: number
   readonly workerScratchAt: number
@@ -82,8 +104,17 @@ export function collectState(graph: Graph): {
     const { layer, index, name } = node
     if (!layer) continue
     const prefix = name === '' ? '' : `${name}.`
-    const add = (role: Parameter['role'], suffix: string, layout: Parameter['layout'], decays: boolean): void => {
-      expect(!names.has(prefix + suffix), () => `${name} (${layer.kind}) is called more than once; make a layer of its own for each call`)
+    const add = (
+      role: Parameter['role'],
+      suffix: string,
+      layout: Parameter['layout'],
+      decays: boolean,
+    ): void => {
+      expect(
+        !names.has(prefix + suffix),
+        () =>
+          `${name} (${layer.kind}) is called more than once; make a layer of its own for each call`,
+      )
       names.add(prefix + suffix)
       found.push({ name: prefix + suffix, layout, decays, node: index, role })
     }
@@ -92,17 +123,32 @@ export function collectState(graph: Graph): {
       const [c, h, w] = source.shape
       const stored = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
       const [out, inputs, taps] =
-        layer.kind === 'conv2d' ? [layer.outChannels, c, layer.kernelSize[0] * layer.kernelSize[1]] : [layer.outFeatures, c, h * w]
-      const shape = layer.kind === 'conv2d' ? [out, inputs, ...layer.kernelSize] : [out, inputs * taps]
+        layer.kind === 'conv2d'
+          ? [layer.outChannels, c, layer.kernelSize[0] * layer.kernelSize[1]]
+          : [layer.outFeatures, c, h * w]
+      const shape =
+        layer.kind === 'conv2d' ? [out, inputs, ...layer.kernelSize] : [out, inputs * taps]
       add('weight', 'weight', weightLayout(shape, out, inputs, taps, stored), true)
-      if (layer.standardise) add('gain', 'gain', vectorLayout(layer.kind === 'conv2d' ? [out, 1, 1, 1] : [out, 1], out), false)
+      if (layer.standardise)
+        add(
+          'gain',
+          'gain',
+          vectorLayout(layer.kind === 'conv2d' ? [out, 1, 1, 1] : [out, 1], out),
+          false,
+        )
       if (layer.bias) add('bias', 'bias', vectorLayout([out], out), false)
     } else if (layer.kind === 'batchNorm2d') {
       const layout = vectorLayout([layer.channels], layer.channels)
       add('norm.weight', 'weight', layout, false)
       add('norm.bias', 'bias', layout, false)
       for (const role of ['running_mean', 'running_var'] as const) {
-        statistics.push({ name: `${prefix}${role}`, layout, offset: statisticFloats * 4, node: index, role })
+        statistics.push({
+          name: `${prefix}${role}`,
+          layout,
+          offset: statisticFloats * 4,
+          node: index,
+          role,
+        })
         statisticFloats += Math.ceil(layout.stored / 16) * 16
       }
     } else if (layer.kind === 'neuron' && layer.learnable) add('w', 'w', vectorLayout([], 1), false)
@@ -119,14 +165,19 @@ export function collectState(graph: Graph): {
     if (decays) decayFloats = floats
   }
   // In the order of the network, as PyTorch lists them.
-  parameters.sort((a, b) => found.findIndex((p) => p.name === a.name) - found.findIndex((p) => p.name === b.name))
+  parameters.sort(
+    (a, b) => found.findIndex((p) => p.name === a.name) - found.findIndex((p) => p.name === b.name),
+  )
   return { parameters, statistics, parameterFloats: floats, decayFloats, statisticFloats }
 }
 
 /** Whether a node is the input image itself, or a view of it that dense kernels read as it is. */
 function isInput(graph: Graph, index: number): boolean {
   const node = graph.nodes[index]
-  return node.kind === 'input' || ((node.kind === 'flatten' || node.kind === 'identity') && isInput(graph, node.inputs[0]))
+  return (
+    node.kind === 'input' ||
+    ((node.kind === 'flatten' || node.kind === 'identity') && isInput(graph, node.inputs[0]))
+  )
 }
 
 /** Pixels of a node that a kernel behind it may read in one run. */
@@ -137,18 +188,26 @@ function zeroPixels(graph: Graph, { index }: { index: number }): number {
   return Math.max(1, ...kernels)
 }
 
-/** Memory of buffers up to which workers have theirs to themselves (`assignAddressesByWorker`): about what stays in the last cache from one use to the next. */
+/**
+ * Memory of buffers up to which workers have theirs to themselves (`assignAddressesByWorker`):
+ * about what stays in the last cache from one use to the next.
+ */
 const OWN_MEMORY_BYTES = 32 * 2 ** 20
 
 /** Everything about a model's memory and programs, for a number of workers. */
 export function makePlan(options: PlanOptions, workers: number): Plan {
   const { graph, batchSize, timeSteps, input } = options
-  const { parameters, statistics, parameterFloats, decayFloats, statisticFloats } = collectState(graph)
+  const { parameters, statistics, parameterFloats, decayFloats, statisticFloats } =
+    collectState(graph)
   const b = new ProgramBuilder()
   const classes = storedChannels(graph.nodes[graph.output].shape[0])
-  // Stands for rows outside an image: as long as what a kernel reads at once, a kernel row or a flattened image of channels.
-  const pixels = Math.max(...graph.nodes.map((node) => storedChannels(node.shape[0]) * zeroPixels(graph, node)))
-  const imageBytes = batchSize * input[0] * input[1] * input[2] * (options.frames ? timeSteps : 1) * 4
+  // Stands for rows outside an image: as long as what a kernel reads at once, a kernel row or a
+  // flattened image of channels.
+  const pixels = Math.max(
+    ...graph.nodes.map((node) => storedChannels(node.shape[0]) * zeroPixels(graph, node)),
+  )
+  const imageBytes =
+    batchSize * input[0] * input[1] * input[2] * (options.frames ? timeSteps : 1) * 4
   const buffers = {
     parameters: b.buffer('parameters', parameterFloats * 4, 'parameters'),
     gradients: b.buffer('gradients', parameterFloats * 4, 'gradients'),
@@ -203,7 +262,9 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   b.startSection(1)
   if (!(context.online && options.update === 'everyStep')) emitUpdate()
   const kept = b.buffers.filter(
-    (x) => (x.purpose === 'kept' && x.first < forwardEnd) || (x.purpose === 'scratch' && x.first < forwardEnd && x.last >= forwardEnd),
+    (x) =>
+      (x.purpose === 'kept' && x.first < forwardEnd) ||
+      (x.purpose === 'scratch' && x.first < forwardEnd && x.last >= forwardEnd),
   )
 
   b.program('evaluate')
@@ -216,7 +277,10 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
     train,
     {
       name: 'gradients',
-      sections: train.sections.map(({ records, repeats }) => ({ records: records.filter((r) => r.phase !== 'update'), repeats })),
+      sections: train.sections.map(({ records, repeats }) => ({
+        records: records.filter((r) => r.phase !== 'update'),
+        repeats,
+      })),
     },
     evaluate,
   ]
@@ -224,12 +288,16 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const encodedAt = Control.Bytes
   const size = encodedSize(programs, workers)
   const base = Math.ceil((encodedAt + size) / 64) * 64 + 64
-  const end = workers > 1 ? assignAddressesByWorker(used, base, evaluateFrom, OWN_MEMORY_BYTES) : assignAddresses(used, base)
+  const end =
+    workers > 1
+      ? assignAddressesByWorker(used, base, evaluateFrom, OWN_MEMORY_BYTES)
+      : assignAddresses(used, base)
   const encoded = encode(programs, workers, encodedAt)
   const records = programs.flatMap((p) => p.sections.flatMap((s) => s.records))
   const workerScratch = Math.ceil(Math.max(64, ...records.map((r) => r.scratch)) / 64) * 64 + 64
   const total = end + workerScratch * workers + 64
-  const sum = (purpose: Purpose): number => used.filter((x) => x.purpose === purpose && x.persistent).reduce((n, x) => n + x.bytes, 0)
+  const sum = (purpose: Purpose): number =>
+    used.filter((x) => x.purpose === purpose && x.persistent).reduce((n, x) => n + x.bytes, 0)
   const persistent = used.filter((x) => x.persistent).reduce((n, x) => n + x.bytes + 64, 0)
   return {
     options,
@@ -238,7 +306,11 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
     buffers: used,
     named: { ...buffers, images, labels },
     rates: { train: forward.rates, evaluate: evaluation.rates },
-    programs: { train: encoded.programs[0], gradients: encoded.programs[1], evaluate: encoded.programs[2] },
+    programs: {
+      train: encoded.programs[0],
+      gradients: encoded.programs[1],
+      evaluate: encoded.programs[2],
+    },
     encoded,
     encodedAt,
     recordLayers: {
@@ -265,6 +337,8 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   }
 }
 
-function layersOf(program: { sections: readonly { records: readonly { layer: number }[] }[] }): number[] {
+function layersOf(program: {
+  sections: readonly { records: readonly { layer: number }[] }[]
+}): number[] {
   return program.sections.flatMap((s) => s.records.map((r) => r.layer))
 }

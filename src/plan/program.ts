@@ -1,9 +1,19 @@
-/** A program while it is planned: buffers with a purpose and a lifetime, records that read and write them, sections that repeat. */
+/**
+ * A program while it is planned: buffers with a purpose and a lifetime, records that read and write
+ * them, sections that repeat.
+ */
 
 import { Counter, Op, Rec } from '../../assembly/opcodes.js'
 
 /** What memory is for, as `model.summary()` groups it. */
-export type Purpose = 'parameters' | 'gradients' | 'optimizer' | 'statistics' | 'input' | 'kept' | 'scratch'
+export type Purpose =
+  | 'parameters'
+  | 'gradients'
+  | 'optimizer'
+  | 'statistics'
+  | 'input'
+  | 'kept'
+  | 'scratch'
 
 export interface Buffer {
   readonly name: string
@@ -46,7 +56,10 @@ export type Condition = 'always' | 'stepMask' | Reference
 export interface PlannedRecord {
   readonly op: Op
   readonly units: number
-  /** Equal parts of the units, each of which runs through the images (or whatever the units are): workers have their share of each. */
+  /**
+   * Equal parts of the units, each of which runs through the images (or whatever the units are):
+   * workers have their share of each.
+   */
   readonly groups: number
   readonly words: Words
   /** Index into the graph's nodes, for messages. */
@@ -85,7 +98,10 @@ export function* buffersOf(words: Words): Generator<Buffer> {
   }
 }
 
-/** Collects buffers and programs; records' lifetimes follow from the order in which they are emitted. */
+/**
+ * Collects buffers and programs; records' lifetimes follow from the order in which they are
+ * emitted.
+ */
 export class ProgramBuilder {
   readonly buffers: Buffer[] = []
   readonly programs: PlannedProgram[] = []
@@ -96,7 +112,12 @@ export class ProgramBuilder {
   layer = 0
   phase: Phase = 'forward'
 
-  buffer(name: string, bytes: number, purpose: Purpose = 'scratch', persistent = purpose !== 'scratch' && purpose !== 'kept'): Buffer {
+  buffer(
+    name: string,
+    bytes: number,
+    purpose: Purpose = 'scratch',
+    persistent = purpose !== 'scratch' && purpose !== 'kept',
+  ): Buffer {
     const buffer: Buffer = {
       name,
       bytes: Math.max(64, Math.ceil(bytes / 64) * 64),
@@ -142,11 +163,21 @@ export class ProgramBuilder {
 
   /** @param scratch bytes for each worker */
   emit(op: Op, units: number, words: Words, scratch = 0, groups = 1): void {
-    if (units % groups !== 0 || groups > 0xffff) throw new Error(`${Op[op]}: ${units} units cannot be ${groups} equal groups`)
+    if (units % groups !== 0 || groups > 0xffff)
+      throw new Error(`${Op[op]}: ${units} units cannot be ${groups} equal groups`)
     for (const buffer of buffersOf(words)) this.touch(buffer)
     if (typeof this.condition === 'object') this.touch(this.condition.buffer)
     this.clock++
-    this.section.records.push({ op, units, groups, words, layer: this.layer, phase: this.phase, condition: this.condition, scratch })
+    this.section.records.push({
+      op,
+      units,
+      groups,
+      words,
+      layer: this.layer,
+      phase: this.phase,
+      condition: this.condition,
+      scratch,
+    })
   }
 
   /** Extends a buffer's life to now. */
@@ -156,7 +187,10 @@ export class ProgramBuilder {
   }
 }
 
-/** Programs, the workers' counters, and the constants (tables, data) of all records, each aligned to 64 bytes. */
+/**
+ * Programs, the workers' counters, and the constants (tables, data) of all records, each aligned to
+ * 64 bytes.
+ */
 export interface Encoded {
   /** Bytes to write at the base address. */
   readonly bytes: Uint8Array
@@ -169,8 +203,16 @@ export function encodedSize(programs: readonly PlannedProgram[], workers: number
   return encode(programs, workers, 0, true).bytes.length
 }
 
-/** Writes programs, their counters and constants for a base address. Every buffer must have its address. */
-export function encode(programs: readonly PlannedProgram[], workers: number, base: number, measure = false): Encoded {
+/**
+ * Writes programs, their counters and constants for a base address. Every buffer must have its
+ * address.
+ */
+export function encode(
+  programs: readonly PlannedProgram[],
+  workers: number,
+  base: number,
+  measure = false,
+): Encoded {
   let size = 0
   const chunks: { at: number; bytes: Uint8Array }[] = []
   const reserve = (bytes: Uint8Array): number => {
@@ -186,7 +228,8 @@ export function encode(programs: readonly PlannedProgram[], workers: number, bas
       if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
       else if ('f32' in value) view.setFloat32(offset, value.f32, true)
       else if (isReference(value)) {
-        if (!measure && value.buffer.address === 0) throw new Error(`buffer ${value.buffer.name} has no address`)
+        if (!measure && value.buffer.address === 0)
+          throw new Error(`buffer ${value.buffer.name} has no address`)
         view.setUint32(offset, value.buffer.address + value.offset, true)
       } else if ('data' in value) view.setUint32(offset, reserve(value.data), true)
       else {
@@ -214,7 +257,12 @@ export function encode(programs: readonly PlannedProgram[], workers: number, bas
           ...record.words,
           [Rec.Op]: record.op | (record.groups << 16),
           [Rec.Units]: record.units,
-          [Rec.Condition]: record.condition === 'always' ? 0 : record.condition === 'stepMask' ? 1 : record.condition,
+          [Rec.Condition]:
+            record.condition === 'always'
+              ? 0
+              : record.condition === 'stepMask'
+                ? 1
+                : record.condition,
           [Rec.Layer]: record.layer,
         })
       })

@@ -3,7 +3,14 @@
 import { ConvWord, Op } from '../../assembly/opcodes.js'
 import { type Geometry, shapeWords } from './convolution.js'
 import { blockWidth } from './layout.js'
-import { type Buffer, f32, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
+import {
+  type Buffer,
+  f32,
+  type ProgramBuilder,
+  type Reference,
+  ref,
+  type Words,
+} from './program.js'
 import { spikeForwardGeometry, spikeListsFit, spikePasses } from './spike-geometry.js'
 import type { FloatTensor, Pool, SpikeTensor } from './tensors.js'
 
@@ -46,7 +53,8 @@ export function emitSpikes(
   const rowWise = spikeForwardGeometry(shape)
   const passes = spikePasses(shape)
   const { listBytes, pairLists, weightedLists, blocksPerUnit } = passes[0].geometry
-  const units = rowWise?.momentSlots ?? passes.reduce((sum, { geometry }) => sum + geometry.momentSlots, 0)
+  const units =
+    rowWise?.momentSlots ?? passes.reduce((sum, { geometry }) => sum + geometry.momentSlots, 0)
   const slotBytes = 4 * g.outC * 4
   const moments = withMoments ? b.buffer(`${name} moments`, units * slotBytes) : undefined
   const maskBytes = sourceH * sourceW * g.inC
@@ -72,14 +80,18 @@ export function emitSpikes(
     [ConvWord.WeightedLists]: weightedLists ? 1 : 0,
     [ConvWord.BlocksPerUnit]: blocksPerUnit,
   }
-  const groups = Array.from({ length: Math.ceil(steps / 4) }, (_, group) => ({ ...words, [ConvWord.Group]: group }))
+  const groups = Array.from({ length: Math.ceil(steps / 4) }, (_, group) => ({
+    ...words,
+    [ConvWord.Group]: group,
+  }))
   if (rowWise) {
     const rows: Words = {
       [ConvWord.RowsPerUnit]: rowWise.rowsPerUnit,
       [ConvWord.Moments]: moments ? ref(moments) : 0,
       [ConvWord.MomentPixels]: rowWise.momentPixels,
     }
-    for (const group of groups) b.emit(Op.SpikeForward, rowWise.units, { ...group, ...rows }, rowWise.scratchBytes)
+    for (const group of groups)
+      b.emit(Op.SpikeForward, rowWise.units, { ...group, ...rows }, rowWise.scratchBytes)
   } else {
     const lists = b.buffer(`${name} lists`, passes[0].geometry.listsBytes)
     const pointers = b.buffer(`${name} list pointers`, passes[0].geometry.listPointersBytes)
@@ -89,7 +101,10 @@ export function emitSpikes(
       const pass: Words = {
         [ConvWord.Images]: part.images,
         [ConvWord.Out]: ref(out, firstImage * outBytes),
-        [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks, firstImage * maskBytes) })), entryBytes: 8 },
+        [ConvWord.Sources]: {
+          table: sources.map((s) => ({ 0: ref(s.masks, firstImage * maskBytes) })),
+          entryBytes: 8,
+        },
         [ConvWord.Lists]: ref(lists),
         [ConvWord.ListPointers]: ref(pointers),
         [ConvWord.RowsPerUnit]: geometry.rowsPerUnit,
@@ -99,7 +114,13 @@ export function emitSpikes(
       }
       for (const group of groups) {
         b.emit(Op.SpikeLists, geometry.listUnits, { ...group, ...pass }, geometry.listScratchBytes)
-        b.emit(Op.SpikeConv, geometry.convUnits, { ...group, ...pass }, geometry.convScratchBytes, geometry.convGroups)
+        b.emit(
+          Op.SpikeConv,
+          geometry.convUnits,
+          { ...group, ...pass },
+          geometry.convScratchBytes,
+          geometry.convGroups,
+        )
       }
       slot += geometry.momentSlots
     }

@@ -1,10 +1,14 @@
 /**
- * Sizes of the event-driven convolution (Op.SpikeLists and Op.SpikeConv, or Op.SpikeForward): buffers, scratch and units, from shapes alone, so that the
- * results are the same for any number of workers. The layouts are drawn in assembly/spike-lists.ts.
+ * Sizes of the event-driven convolution (Op.SpikeLists and Op.SpikeConv, or Op.SpikeForward):
+ * buffers, scratch and units, from shapes alone, so that the results are the same for any number of
+ * workers. The layouts are drawn in assembly/spike-lists.ts.
  */
 import { splitImages } from './passes.js'
 
-/** A convolution on spikes. Channels are as stored; a linear layer has a kernel as large as its input and an output of 1 × 1. */
+/**
+ * A convolution on spikes. Channels are as stored; a linear layer has a kernel as large as its
+ * input and an output of 1 × 1.
+ */
 export interface SpikeShape {
   images: number
   /** Steps of one call, T. */
@@ -28,7 +32,10 @@ export interface SpikeShape {
   poolKernelW: number
 }
 
-/** What the planner allocates and writes into the records of one group of steps. Words that both ways to run a layer need do not depend on the images. */
+/**
+ * What the planner allocates and writes into the records of one group of steps. Words that both
+ * ways to run a layer need do not depend on the images.
+ */
 export interface SpikeGeometry {
   /** Word PairLists. */
   pairLists: boolean
@@ -36,7 +43,10 @@ export interface SpikeGeometry {
   weightedLists: boolean
   /** Word ListBytes: bytes of the lists of one output pixel, a multiple of 64. */
   listBytes: number
-  /** Size of the buffer Lists. Groups may share it when each group's SpikeConv follows its SpikeLists. */
+  /**
+   * Size of the buffer Lists. Groups may share it when each group's SpikeConv follows its
+   * SpikeLists.
+   */
   listsBytes: number
   /** Size of the buffer ListPointers. */
   listPointersBytes: number
@@ -83,18 +93,24 @@ const WANTED_UNITS = 64
 /** Pixels for which it pays to bring a block of the weight into the cache. */
 const MIN_PIXELS_PER_UNIT = 16
 /**
- * Entries of a field up to which 7 lists are faster than 15, for blocks of 16 and 32 channels: at 288 (3×3 kernel, 32 channels) by
- * 0–25 %, at 576 no longer. Narrow blocks have less to add for each entry and gain more from fewer lists:
- * twice as many entries for blocks of 8, four times for 4.
+ * Entries of a field up to which 7 lists are faster than 15, for blocks of 16 and 32 channels: at
+ * 288 (3×3 kernel, 32 channels) by 0–25 %, at 576 no longer. Narrow blocks have less to add for
+ * each entry and gain more from fewer lists: twice as many entries for blocks of 8, four times for
+ * 4.
  */
 const MAX_PAIR_ENTRIES = 320
 
-/** Rows of a block of the weight up to which two blocks are summed side by side: 1152 rows gain 4 %, 2304 lose 8 %. */
+/**
+ * Rows of a block of the weight up to which two blocks are summed side by side: 1152 rows gain 4 %,
+ * 2304 lose 8 %.
+ */
 const MAX_PAIRED_ROWS = 1600
 
 /**
- * Bytes of a weight up to which units of rows, each of which reads all of it, are as fast as units of blocks: with the lists of a unit, of which about a third is
- * in use, it should fit the second-level cache. With fewer than LEAST_FORWARD_UNITS units there is too little for several workers.
+ * Bytes of a weight up to which units of rows, each of which reads all of it, are as fast as units
+ * of blocks: with the lists of a unit, of which about a third is in use, it should fit the
+ * second-level cache. With fewer than LEAST_FORWARD_UNITS units there is too little for several
+ * workers.
  */
 const MAX_FORWARD_WEIGHT = 640 * 1024
 const MAX_FORWARD_LISTS = 384 * 1024
@@ -105,12 +121,16 @@ const LEAST_MOMENT_PIXELS = 16
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
 /** Neurons that one input sums: one for each source and position of the pooling window. */
-const neuronsPerInput = (shape: SpikeShape): number => shape.sourceCount * shape.poolKernelH * shape.poolKernelW
+const neuronsPerInput = (shape: SpikeShape): number =>
+  shape.sourceCount * shape.poolKernelH * shape.poolKernelW
 
 /** Inputs of one output pixel. */
 const fieldInputs = (shape: SpikeShape): number => shape.kernelH * shape.kernelW * shape.inC
 
-/** Whether an input that sums so many neurons is listed with a factor: where it is a sum, of no more spikes than a byte can count. */
+/**
+ * Whether an input that sums so many neurons is listed with a factor: where it is a sum, of no more
+ * spikes than a byte can count.
+ */
 export function countsFitFactors(neurons: number): boolean {
   return neurons > 1 && neurons <= 255
 }
@@ -120,7 +140,10 @@ export function usesWeightedLists(shape: SpikeShape): boolean {
   return countsFitFactors(neuronsPerInput(shape))
 }
 
-/** Whether 16 bits can number the weight rows of a field and the zero row behind them. If not, the convolution has to run dense. */
+/**
+ * Whether 16 bits can number the weight rows of a field and the zero row behind them. If not, the
+ * convolution has to run dense.
+ */
 export function spikeListsFit(shape: Pick<SpikeShape, 'kernelH' | 'kernelW' | 'inC'>): boolean {
   return shape.kernelH * shape.kernelW * shape.inC + 1 <= 65535
 }
@@ -130,29 +153,40 @@ export function pairListsPay(entries: number, blockWidth: number): boolean {
   return entries <= MAX_PAIR_ENTRIES * Math.max(1, 16 / blockWidth)
 }
 
-/** Whether neurons are listed by pairs of steps (7 lists) rather than by the whole pattern (15). With 2 steps both are the same 3 lists. */
+/**
+ * Whether neurons are listed by pairs of steps (7 lists) rather than by the whole pattern (15).
+ * With 2 steps both are the same 3 lists.
+ */
 export function usesPairLists(shape: SpikeShape): boolean {
   const perInput = usesWeightedLists(shape) ? 1 : neuronsPerInput(shape)
   return shape.timeSteps > 2 && pairListsPay(fieldInputs(shape) * perInput, shape.blockWidth)
 }
 
 /**
- * The most entries that one input can have in the weighted lists of a group: each uses up the spikes of at least one step; and the input sums so many neurons, to
- * which 7 lists can add one entry (2, 1, 1, 2 of two neurons is 1 at all steps, then one step of each pair).
+ * The most entries that one input can have in the weighted lists of a group: each uses up the
+ * spikes of at least one step; and the input sums so many neurons, to which 7 lists can add one
+ * entry (2, 1, 1, 2 of two neurons is 1 at all steps, then one step of each pair).
  */
 function weightedEntries(shape: SpikeShape): number {
   const neurons = neuronsPerInput(shape) + (usesPairLists(shape) ? 1 : 0)
   return Math.min(4, shape.timeSteps, neurons)
 }
 
-/** Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 32 bytes that copies may overrun. */
+/**
+ * Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 32
+ * bytes that copies may overrun.
+ */
 export function spikeListBytes(shape: SpikeShape): number {
   const weighted = usesWeightedLists(shape)
-  const perInput = weighted ? weightedEntries(shape) : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
+  const perInput = weighted
+    ? weightedEntries(shape)
+    : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
   return roundUp((fieldInputs(shape) * perInput + 15) * (weighted ? 4 : 2) + 32, 64)
 }
 
-/** Per-worker scratch of SpikeLists: pointers, and the lists of kernelH rows of the virtual input. */
+/**
+ * Per-worker scratch of SpikeLists: pointers, and the lists of kernelH rows of the virtual input.
+ */
 export function spikeListsScratchBytes(shape: SpikeShape): number {
   const perInput = usesWeightedLists(shape) ? 4 : neuronsPerInput(shape) * 2
   const list = roundUp(shape.inW * shape.inC * perInput + 32, 64)
@@ -160,8 +194,9 @@ export function spikeListsScratchBytes(shape: SpikeShape): number {
 }
 
 /**
- * Blocks of output channels that SpikeConv sums side by side. Two where lists are short: the end of each loop over a list is then foreseen for the second block
- * (C = 64: 1.3 × as fast). Where two blocks of the weight no longer fit the second-level cache beside each other, one.
+ * Blocks of output channels that SpikeConv sums side by side. Two where lists are short: the end of
+ * each loop over a list is then foreseen for the second block (C = 64: 1.3 × as fast). Where two
+ * blocks of the weight no longer fit the second-level cache beside each other, one.
  */
 export function spikeBlocksPerUnit(shape: SpikeShape): number {
   const rows = shape.kernelH * shape.kernelW * shape.inC
@@ -174,8 +209,8 @@ export function spikeConvScratchBytes(blockWidth: number, blocksPerUnit: number)
 }
 
 /**
- * Rows (image, y) of output pixels of one unit of SpikeLists: enough units, but not so short that the rows of the input which
- * neighbouring units both list outweigh their own.
+ * Rows (image, y) of output pixels of one unit of SpikeLists: enough units, but not so short that
+ * the rows of the input which neighbouring units both list outweigh their own.
  */
 export function spikeRowsPerUnit(shape: SpikeShape): number {
   const rows = shape.images * shape.outH
@@ -188,9 +223,13 @@ function worthwhileRows(shape: SpikeShape): number {
 }
 
 /** Groups of blocks that units of SpikeConv share. */
-const blockGroups = (shape: SpikeShape): number => Math.ceil(shape.outC / shape.blockWidth / spikeBlocksPerUnit(shape))
+const blockGroups = (shape: SpikeShape): number =>
+  Math.ceil(shape.outC / shape.blockWidth / spikeBlocksPerUnit(shape))
 
-/** The most pixels whose moments are summed in float32: 256 rows, as in the statistics of other layers. */
+/**
+ * The most pixels whose moments are summed in float32: 256 rows, as in the statistics of other
+ * layers.
+ */
 const MOMENT_PIXELS = 64
 
 /** Output pixels of one unit of SpikeConv; whole slots of moments. */
@@ -244,19 +283,29 @@ function divisorUpTo(most: number, value: number): number {
 }
 
 /** Per-worker scratch of SpikeForward. */
-export function spikeForwardScratchBytes(shape: SpikeShape, rowsPerUnit: number, blocksPerUnit: number): number {
+export function spikeForwardScratchBytes(
+  shape: SpikeShape,
+  rowsPerUnit: number,
+  blocksPerUnit: number,
+): number {
   const sums = roundUp(spikeConvScratchBytes(shape.blockWidth, blocksPerUnit), 64)
-  return spikeListsScratchBytes(shape) + sums + rowsPerUnit * shape.outW * (64 + spikeListBytes(shape))
+  return (
+    spikeListsScratchBytes(shape) + sums + rowsPerUnit * shape.outW * (64 + spikeListBytes(shape))
+  )
 }
 
-/** Rows of a unit of SpikeForward: few enough that their lists stay in the cache, and those near that number which have the largest slots of moments. */
+/**
+ * Rows of a unit of SpikeForward: few enough that their lists stay in the cache, and those near
+ * that number which have the largest slots of moments.
+ */
 function forwardRowsPerUnit(shape: SpikeShape): number {
   const least = worthwhileRows(shape)
   const fitting = Math.floor(MAX_FORWARD_LISTS / (shape.outW * (64 + spikeListBytes(shape))))
   const most = Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape)))
   const slot = (rows: number): number => divisorUpTo(MOMENT_PIXELS, rows * shape.outW)
   let best = most
-  for (let rows = most - 1; rows >= Math.max(least, most / 2); rows--) if (slot(rows) > slot(best)) best = rows
+  for (let rows = most - 1; rows >= Math.max(least, most / 2); rows--)
+    if (slot(rows) > slot(best)) best = rows
   return best
 }
 
@@ -267,7 +316,12 @@ export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | 
   const units = Math.ceil(rows / rowsPerUnit)
   const momentPixels = divisorUpTo(MOMENT_PIXELS, rowsPerUnit * shape.outW)
   const weightBytes = fieldInputs(shape) * shape.outC * 4
-  if (weightBytes > MAX_FORWARD_WEIGHT || units < LEAST_FORWARD_UNITS || momentPixels < LEAST_MOMENT_PIXELS) return undefined
+  if (
+    weightBytes > MAX_FORWARD_WEIGHT ||
+    units < LEAST_FORWARD_UNITS ||
+    momentPixels < LEAST_MOMENT_PIXELS
+  )
+    return undefined
   return {
     rowsPerUnit,
     units,

@@ -10,8 +10,14 @@ export function summarize(graph: Graph, plan: Plan): string {
     .map((node) => [
       node.name || '(network)',
       node.kind,
-      node.flat ? `[${node.shape[0] * node.shape[1] * node.shape[2]}]` : `[${node.shape.join(', ')}]`,
-      count(parameters.filter((p) => p.node === node.index).reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)),
+      node.flat
+        ? `[${node.shape[0] * node.shape[1] * node.shape[2]}]`
+        : `[${node.shape.join(', ')}]`,
+      count(
+        parameters
+          .filter((p) => p.node === node.index)
+          .reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0),
+      ),
     ])
   const total = parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
   const lines = [
@@ -42,6 +48,12 @@ const count = (n: number): string => n.toLocaleString('en-US')
 function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))
   const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (i === row.length - 1 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ')
-  return [line(rows[0]), widths.map((w) => '─'.repeat(w)).join('  '), ...rows.slice(1).map(line)].join('\n')
+    row
+      .map((cell, i) => (i === row.length - 1 ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+      .join('  ')
+  return [
+    line(rows[0]),
+    widths.map((w) => '─'.repeat(w)).join('  '),
+    ...rows.slice(1).map(line),
+  ].join('\n')
 }

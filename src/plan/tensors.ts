@@ -1,4 +1,7 @@
-/** What flows between layers while a plan is made: stored tensors, and sums of them that are not written out unless somebody needs it. */
+/**
+ * What flows between layers while a plan is made: stored tensors, and sums of them that are not
+ * written out unless somebody needs it.
+ */
 
 import type { BatchNorm2d, Pair } from '../nn/layers.js'
 import type { Buffer } from './program.js'
@@ -14,14 +17,21 @@ export interface Pool {
 export const noPool: Pool = { kernel: [1, 1], stride: [1, 1], padding: [0, 0] }
 
 export function isIdentity(pool: Pool): boolean {
-  return [...pool.kernel, ...pool.stride].every((n) => n === 1) && pool.padding.every((n) => n === 0)
+  return (
+    [...pool.kernel, ...pool.stride].every((n) => n === 1) && pool.padding.every((n) => n === 0)
+  )
 }
 
 export function samePool(a: Pool, b: Pool): boolean {
-  return [...a.kernel, ...a.stride, ...a.padding].every((n, i) => n === [...b.kernel, ...b.stride, ...b.padding][i])
+  return [...a.kernel, ...a.stride, ...a.padding].every(
+    (n, i) => n === [...b.kernel, ...b.stride, ...b.padding][i],
+  )
 }
 
-/** A gradient that a consumer hands back, seen through the pooling that the consumer saw the tensor through. */
+/**
+ * A gradient that a consumer hands back, seen through the pooling that the consumer saw the tensor
+ * through.
+ */
 export interface Contribution {
   /** [B][OutH][OutW][steps][C] */
   readonly buffer: Buffer
@@ -43,7 +53,9 @@ export interface FloatTensor {
   /** The model's input: read through a pointer, no gradient wanted. */
   readonly input: boolean
   readonly buffer?: Buffer
-  /** Partial sums for a BatchNorm, [units][4][stored], when the tensor's kernel has written them. */
+  /**
+   * Partial sums for a BatchNorm, [units][4][stored], when the tensor's kernel has written them.
+   */
   readonly moments?: { readonly buffer: Buffer; readonly units: number }
   readonly gradient: Contribution[]
 }

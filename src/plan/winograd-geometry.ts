@@ -1,21 +1,36 @@
-/** Sizes, units and record words of the Winograd kernels (assembly/winograd.ts), as functions of shapes alone. */
+/**
+ * Sizes, units and record words of the Winograd kernels (assembly/winograd.ts), as functions of
+ * shapes alone.
+ */
 import { ConvWord, Op } from '../../assembly/opcodes.js'
 import { splitImages } from './passes.js'
 
 /**
- * Shared scratch that one pass of the input gradient may use when its tiles are transformed first. Larger batches run in passes over groups of images, one
- * after the other: that bounds memory. One image is never divided, so a huge one may exceed it.
+ * Shared scratch that one pass of the input gradient may use when its tiles are transformed first.
+ * Larger batches run in passes over groups of images, one after the other: that bounds memory. One
+ * image is never divided, so a huge one may exceed it.
  */
 export const WINOGRAD_BUDGET_BYTES = 12 * 2 ** 20
-/** The same for the weight gradient, small enough for a near cache as far as that leaves LEAST_TILES to a pass. */
+/**
+ * The same for the weight gradient, small enough for a near cache as far as that leaves LEAST_TILES
+ * to a pass.
+ */
 const WEIGHT_BUDGET_BYTES = 4 * 2 ** 20
-/** Tiles of a pass of the weight gradient, at least, if there are as many: products over few tiles cost more. */
+/**
+ * Tiles of a pass of the weight gradient, at least, if there are as many: products over few tiles
+ * cost more.
+ */
 const LEAST_TILES = 128
-/** Kernels that are transformed once for all units: what each unit reads of them for its tiles should come from a near cache. */
+/**
+ * Kernels that are transformed once for all units: what each unit reads of them for its tiles
+ * should come from a near cache.
+ */
 const KERNEL_BUDGET_BYTES = 3 * 2 ** 20
 
 const PLANES = 36
-/** Keeps planes apart in the cache: sizes that are powers of two would put all 36 on the same lines. */
+/**
+ * Keeps planes apart in the cache: sizes that are powers of two would put all 36 on the same lines.
+ */
 const PLANE_PADDING = 192
 /** Behind a group of channels of the weight gradient, for the same reason. */
 const GROUP_PADDING = 64
@@ -24,7 +39,10 @@ const TRANSFORM_BYTES = 576
 /** Bytes of a chunk of up to 128 output channels in a transformed tile of the input gradient. */
 const CHUNK_BYTES = 512
 const CHUNK = 128
-/** Channels of In and of Delta of one unit of the weight gradient, largest first: small blocks read the transformed tiles more often. */
+/**
+ * Channels of In and of Delta of one unit of the weight gradient, largest first: small blocks read
+ * the transformed tiles more often.
+ */
 const CHANNELS_PER_UNIT = [
   [32, 64],
   [32, 32],
@@ -36,11 +54,20 @@ const CHANNELS_PER_UNIT = [
 ] as const
 /** Tiles of a unit of the input gradient when it transforms its own kernels. */
 const TILES_PER_UNIT = 64
-/** Tiles of a unit of the input gradient when it transforms its own tiles; half as many, if there are too few units. */
+/**
+ * Tiles of a unit of the input gradient when it transforms its own tiles; half as many, if there
+ * are too few units.
+ */
 const OWN_TILES = 16
-/** Tiles that a unit of the weight gradient transforms at a time, and half of those of a unit, when it transforms its own tiles. */
+/**
+ * Tiles that a unit of the weight gradient transforms at a time, and half of those of a unit, when
+ * it transforms its own tiles.
+ */
 const SPLIT_TILES = 32
-/** Sums and tiles of a unit of the weight gradient that transforms its own: they must stay in the second cache. */
+/**
+ * Sums and tiles of a unit of the weight gradient that transforms its own: they must stay in the
+ * second cache.
+ */
 const OWN_BUDGET_BYTES = 768 * 2 ** 10
 /** Units below which the weight gradient is divided by channels instead of by tiles. */
 const LEAST_SPLITS = 8
@@ -49,7 +76,10 @@ const REDUCE_ROWS = 16
 /** Units below which a smaller size is taken, so that 16 workers have something to do. */
 const ENOUGH_UNITS = 32
 
-/** A convolution 3×3, stride 1, padding 1; channels as stored (multiples of 4, outC a multiple of blockWidth). */
+/**
+ * A convolution 3×3, stride 1, padding 1; channels as stored (multiples of 4, outC a multiple of
+ * blockWidth).
+ */
 export interface WinogradShape {
   images: number
   height: number
@@ -70,8 +100,9 @@ export interface WinogradRecord {
 }
 
 /**
- * Two records, one behind the other, for the images firstImage … firstImage + images − 1: the planner adds `firstImage` images to the
- * addresses of In, Delta and (input gradient) Out. The first writes shared scratch, the second reads it and writes Out.
+ * Two records, one behind the other, for the images firstImage … firstImage + images − 1: the
+ * planner adds `firstImage` images to the addresses of In, Delta and (input gradient) Out. The
+ * first writes shared scratch, the second reads it and writes Out.
  */
 export interface WinogradPass {
   firstImage: number
@@ -80,7 +111,9 @@ export interface WinogradPass {
 }
 
 export interface WinogradPlan {
-  /** Bytes of shared scratch (`ConvWord.Scratch` and `ConvWord.Partial`); all passes use the same. */
+  /**
+   * Bytes of shared scratch (`ConvWord.Scratch` and `ConvWord.Partial`); all passes use the same.
+   */
   sharedBytes: number
   /** Bytes of scratch that each worker needs. */
   workerBytes: number
@@ -99,24 +132,34 @@ export interface KernelShape {
 
 const ceilDivide = (a: number, b: number): number => Math.ceil(a / b)
 const roundUp = (a: number, to: number): number => Math.ceil(a / to) * to
-const tilesOfImage = (shape: WinogradShape): number => ceilDivide(shape.height, 4) * ceilDivide(shape.width, 4)
+const tilesOfImage = (shape: WinogradShape): number =>
+  ceilDivide(shape.height, 4) * ceilDivide(shape.width, 4)
 
 /** Whether the kernels can run the convolution at all. */
 export function winogradApplies(kernel: KernelShape): boolean {
   return (
-    kernel.kernelH === 3 && kernel.kernelW === 3 && kernel.strideH === 1 && kernel.strideW === 1 && kernel.padH === 1 && kernel.padW === 1
+    kernel.kernelH === 3 &&
+    kernel.kernelW === 3 &&
+    kernel.strideH === 1 &&
+    kernel.strideW === 1 &&
+    kernel.padH === 1 &&
+    kernel.padW === 1
   )
 }
 
-/** Whether they beat the direct kernels: enough channels to pay for the transforms, and tiles that are mostly image. */
+/**
+ * Whether they beat the direct kernels: enough channels to pay for the transforms, and tiles that
+ * are mostly image.
+ */
 export function winogradPays(shape: WinogradShape): boolean {
   const used = (shape.height * shape.width) / (16 * tilesOfImage(shape))
   return Math.min(shape.inC, shape.outC) >= 8 && used >= 0.36
 }
 
 /**
- * Input gradient: one record transforms one factor, the other transforms the other factor for each unit, multiplies and transforms the products into `Out`.
- * Kernels come first where each unit has all of them and they are few; else tiles do.
+ * Input gradient: one record transforms one factor, the other transforms the other factor for each
+ * unit, multiplies and transforms the products into `Out`. Kernels come first where each unit has
+ * all of them and they are few; else tiles do.
  */
 export function winogradInputPlan(shape: WinogradShape): WinogradPlan {
   const { images, inC, outC, blockWidth } = shape
@@ -126,17 +169,26 @@ export function winogradInputPlan(shape: WinogradShape): WinogradPlan {
   const tileBytes = PLANES * chunks * CHUNK_BYTES
   const kernelBytes = PLANES * (32 * outC + PLANE_PADDING)
   const kernelScratch = TRANSFORM_BYTES + 288 * blockWidth
-  const kernelFirst = blocks * kernelBytes <= KERNEL_BUDGET_BYTES && images * down * across >= 4 * OWN_TILES
+  const kernelFirst =
+    blocks * kernelBytes <= KERNEL_BUDGET_BYTES && images * down * across >= 4 * OWN_TILES
 
   const rowsPerUnit = kernelFirst
-    ? Math.max(ceilDivide(OWN_TILES / 2, across), Math.min(ceilDivide(OWN_TILES, across), Math.floor((images * down) / ENOUGH_UNITS)))
+    ? Math.max(
+        ceilDivide(OWN_TILES / 2, across),
+        Math.min(ceilDivide(OWN_TILES, across), Math.floor((images * down) / ENOUGH_UNITS)),
+      )
     : Math.min(images * down, ceilDivide(TILES_PER_UNIT, across))
   const room = roundUp(rowsPerUnit * across, 4)
   const productBytes = PLANES * (32 * room + PLANE_PADDING) + 16 * inC + 64 + TRANSFORM_BYTES
-  const ownBytes = kernelFirst ? room * tileBytes + PLANES * PLANE_PADDING + rowScratch(outC) : kernelBytes + kernelScratch
+  const ownBytes = kernelFirst
+    ? room * tileBytes + PLANES * PLANE_PADDING + rowScratch(outC)
+    : kernelBytes + kernelScratch
 
-  const groups = kernelFirst ? [{ firstImage: 0, images }] : splitImages(images, across * down * tileBytes, WINOGRAD_BUDGET_BYTES)
-  const planeBytes = (count: number): number => chunks * (count * across * down + 3) * CHUNK_BYTES + PLANE_PADDING
+  const groups = kernelFirst
+    ? [{ firstImage: 0, images }]
+    : splitImages(images, across * down * tileBytes, WINOGRAD_BUDGET_BYTES)
+  const planeBytes = (count: number): number =>
+    chunks * (count * across * down + 3) * CHUNK_BYTES + PLANE_PADDING
   return {
     sharedBytes: kernelFirst ? blocks * kernelBytes : PLANES * planeBytes(groups[0]!.images),
     workerBytes: Math.max(productBytes + ownBytes, kernelFirst ? kernelScratch : rowScratch(outC)),
@@ -154,7 +206,11 @@ export function winogradInputPlan(shape: WinogradShape): WinogradPlan {
           kernelFirst
             ? { op: Op.WinogradKernelTransform, units: blocks * (outC / blockWidth), words }
             : { op: Op.WinogradInputTransform, units: count * down, words },
-          { op: Op.WinogradInputGradient, units: ceilDivide(count * down, rowsPerUnit) * (kernelFirst ? 1 : blocks), words },
+          {
+            op: Op.WinogradInputGradient,
+            units: ceilDivide(count * down, rowsPerUnit) * (kernelFirst ? 1 : blocks),
+            words,
+          },
         ],
       }
     }),
@@ -162,9 +218,10 @@ export function winogradInputPlan(shape: WinogradShape): WinogradPlan {
 }
 
 /**
- * Weight gradient. With few channels each unit transforms its own tiles of `In` and `Delta` and sums over them, and the units' sums are added up. Else tiles
- * are transformed first, then products and inverse transform follow for blocks of channels; the first pass writes, the others accumulate. `ConvWord.Scale`
- * is the planner's to set.
+ * Weight gradient. With few channels each unit transforms its own tiles of `In` and `Delta` and
+ * sums over them, and the units' sums are added up. Else tiles are transformed first, then products
+ * and inverse transform follow for blocks of channels; the first pass writes, the others
+ * accumulate. `ConvWord.Scale` is the planner's to set.
  */
 export function winogradWeightPlan(shape: WinogradShape): WinogradPlan {
   return ownTilesPlan(shape) ?? sharedTilesPlan(shape)
@@ -211,10 +268,17 @@ function sharedTilesPlan(shape: WinogradShape): WinogradPlan {
   const tiles = tilesOfImage(shape)
   const channelGroups = ceilDivide(inC, 16) + ceilDivide(outC, 16)
   const imageBytes = PLANES * channelGroups * tiles * 64
-  const planeBytes = (images: number): number => channelGroups * (images * tiles * 64 + GROUP_PADDING) + PLANE_PADDING
-  const groups = splitImages(shape.images, imageBytes, Math.max(WEIGHT_BUDGET_BYTES, imageBytes * ceilDivide(LEAST_TILES, tiles)))
-  const unitsOf = ([inBlock, outBlock]: readonly [number, number]): number => ceilDivide(inC, inBlock) * ceilDivide(outC, outBlock)
-  const block = CHANNELS_PER_UNIT.find((size) => unitsOf(size) >= ENOUGH_UNITS) ?? CHANNELS_PER_UNIT.at(-1)!
+  const planeBytes = (images: number): number =>
+    channelGroups * (images * tiles * 64 + GROUP_PADDING) + PLANE_PADDING
+  const groups = splitImages(
+    shape.images,
+    imageBytes,
+    Math.max(WEIGHT_BUDGET_BYTES, imageBytes * ceilDivide(LEAST_TILES, tiles)),
+  )
+  const unitsOf = ([inBlock, outBlock]: readonly [number, number]): number =>
+    ceilDivide(inC, inBlock) * ceilDivide(outC, outBlock)
+  const block =
+    CHANNELS_PER_UNIT.find((size) => unitsOf(size) >= ENOUGH_UNITS) ?? CHANNELS_PER_UNIT.at(-1)!
   const [inBlock, outBlock] = block
   const productBytes = PLANES * (4 * inBlock * outBlock + PLANE_PADDING) + TRANSFORM_BYTES
   return {
@@ -232,7 +296,12 @@ function sharedTilesPlan(shape: WinogradShape): WinogradPlan {
         firstImage,
         images,
         records: [
-          { op: Op.WinogradWeightTransform, units: (2 * images * tiles) / ceilDivide(shape.width, 4), groups: 2, words },
+          {
+            op: Op.WinogradWeightTransform,
+            units: (2 * images * tiles) / ceilDivide(shape.width, 4),
+            groups: 2,
+            words,
+          },
           { op: Op.WinogradWeightGradient, units: unitsOf(block), words: gradientWords },
         ],
       }

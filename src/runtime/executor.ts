@@ -1,4 +1,7 @@
-/** Who runs programs: this thread, or a pool of workers that all run the same program over one shared memory. */
+/**
+ * Who runs programs: this thread, or a pool of workers that all run the same program over one
+ * shared memory.
+ */
 
 /** Arguments of the engine's `run` besides the worker's number. */
 export interface RunArguments {
@@ -11,11 +14,21 @@ export interface RunArguments {
 }
 
 export interface EngineExports {
-  run(program: number, worker: number, workers: number, scratch: number, spins: number, timeoutMs: number): number
+  run(
+    program: number,
+    worker: number,
+    workers: number,
+    scratch: number,
+    spins: number,
+    timeoutMs: number,
+  ): number
 }
 
 export interface Executor {
-  /** Runs a program to its end; rejects when a kernel traps or a worker dies, and is then of no use any more. */
+  /**
+   * Runs a program to its end; rejects when a kernel traps or a worker dies, and is then of no use
+   * any more.
+   */
   run(run: RunArguments): Promise<void>
   /** Ends all threads. */
   dispose(): Promise<void>
@@ -23,7 +36,8 @@ export interface Executor {
 
 /** Runs programs on this thread. */
 export function localExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory): Executor {
-  const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as EngineExports
+  const exports = new WebAssembly.Instance(module, { env: { memory } })
+    .exports as unknown as EngineExports
   return {
     async run({ program, scratch }) {
       exports.run(program, 0, 1, scratch, 0, 0)

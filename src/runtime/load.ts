@@ -1,4 +1,7 @@
-/** Finds and compiles the engine's modules, in Node (from the package's files) or in a page (fetched beside this file). */
+/**
+ * Finds and compiles the engine's modules, in Node (from the package's files) or in a page (fetched
+ * beside this file).
+ */
 
 export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
 

@@ -6,7 +6,11 @@ import type { Executor } from './executor.js'
 import type { WorkerSetup, WorkerTask } from './worker.js'
 
 /** One worker a thread, one task for each worker and program. */
-export function poolExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number): Executor {
+export function poolExecutor(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  threads: number,
+): Executor {
   const setup: WorkerSetup = { module, memory }
   const pool = new Piscina<WorkerTask, number>({
     filename: new URL('./worker.js', import.meta.url).href,
@@ -34,9 +38,12 @@ export function poolExecutor(module: WebAssembly.Module, memory: WebAssembly.Mem
       const results = await Promise.allSettled(tasks)
       const failed = results.find((result) => result.status === 'rejected')
       if (failed) throw failed.reason
-      if (results.some((result) => result.status === 'fulfilled' && result.value === Fault.TimedOut))
+      if (
+        results.some((result) => result.status === 'fulfilled' && result.value === Fault.TimedOut)
+      )
         throw new Error(`a worker did not reach a barrier within ${run.timeoutMs / 1000} s`)
-      if (results.some((result) => result.status === 'fulfilled' && result.value !== Fault.None)) throw new Error('another worker failed')
+      if (results.some((result) => result.status === 'fulfilled' && result.value !== Fault.None))
+        throw new Error('another worker failed')
     },
     dispose() {
       poison()

@@ -4,4 +4,5 @@ export function availableParallelism(): number {
 }
 
 let nodeParallelism = 1
-if (typeof process !== 'undefined' && process.versions?.node) nodeParallelism = (await import('node:os')).availableParallelism()
+if (typeof process !== 'undefined' && process.versions?.node)
+  nodeParallelism = (await import('node:os')).availableParallelism()

@@ -12,7 +12,12 @@ export interface RecordTime {
 }
 
 /** Runs a whole program once. Results are the same as those of an ordinary run. */
-export function profileProgram(module: WebAssembly.Module, memory: WebAssembly.Memory, program: number, scratch: number): RecordTime[] {
+export function profileProgram(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  program: number,
+  scratch: number,
+): RecordTime[] {
   const execute = new WebAssembly.Instance(module, { env: { memory } }).exports.execute as (
     record: number,
     unit: number,
@@ -31,7 +36,8 @@ export function profileProgram(module: WebAssembly.Module, memory: WebAssembly.M
         if (condition === 1 && ((word(Control.StepMask) >>> t) & 1) === 0) continue
         if (condition > 1 && word(condition) === 0) continue
         const start = performance.now()
-        for (let unit = 0; unit < word(record + Rec.Units * 4); unit++) execute(record, unit, t, scratch)
+        for (let unit = 0; unit < word(record + Rec.Units * 4); unit++)
+          execute(record, unit, t, scratch)
         times.push({
           op: Op[word(record) & 0xffff],
           layer: word(record + Rec.Layer * 4),

@@ -1,4 +1,7 @@
-/** A worker of the pool: one instance of the engine over the shared memory, one call for each program that it runs together with the others. */
+/**
+ * A worker of the pool: one instance of the engine over the shared memory, one call for each
+ * program that it runs together with the others.
+ */
 
 import { workerData } from 'node:worker_threads'
 import { Control, Fault } from '../../assembly/opcodes.js'
@@ -15,11 +18,23 @@ export interface WorkerTask extends RunArguments {
 
 // Piscina hands its users' workerData on as the last element of its own.
 const setup = (Array.isArray(workerData) ? workerData.at(-1) : workerData) as WorkerSetup
-const exports = new WebAssembly.Instance(setup.module, { env: { memory: setup.memory } }).exports as unknown as EngineExports
+const exports = new WebAssembly.Instance(setup.module, { env: { memory: setup.memory } })
+  .exports as unknown as EngineExports
 const control = new Int32Array(setup.memory.buffer)
 
-/** @returns the engine's `Fault`. A trap poisons the run, so that the others leave their barriers, and is thrown on. */
-export default function runTask({ program, worker, workers, scratch, scratchBytes, spins, timeoutMs }: WorkerTask): number {
+/**
+ * @returns the engine's `Fault`. A trap poisons the run, so that the others leave their barriers,
+ *   and is thrown on.
+ */
+export default function runTask({
+  program,
+  worker,
+  workers,
+  scratch,
+  scratchBytes,
+  spins,
+  timeoutMs,
+}: WorkerTask): number {
   try {
     return exports.run(program, worker, workers, scratch + worker * scratchBytes, spins, timeoutMs)
   } catch (error) {

@@ -22,7 +22,10 @@ export interface EvaluateOptions {
   signal?: AbortSignal
 }
 
-/** @throws SpikewasmError when the data is no data set, or its shape or classes do not match the model's. */
+/**
+ * @throws SpikewasmError when the data is no data set, or its shape or classes do not match the
+ *   model's.
+ */
 export function checkDataset(model: Model, data: Dataset): void {
   expect(
     typeof data?.read === 'function' && data.shape?.length === 3,
@@ -35,15 +38,19 @@ export function checkDataset(model: Model, data: Dataset): void {
   )
   expect(
     data.shape.every((n, i) => n === model.input[i]),
-    () => `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was compiled for input [${model.input.join(', ')}]`,
+    () =>
+      `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was compiled for input [${model.input.join(', ')}]`,
   )
   expect(
     data.classes <= model.classes,
-    () => `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${model.classes}`,
+    () =>
+      `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${model.classes}`,
   )
 }
 
-/** @throws SpikewasmError for what is no signal, for example its controller, which would never abort */
+/**
+ * @throws SpikewasmError for what is no signal, for example its controller, which would never abort
+ */
 export function checkSignal(name: string, signal: AbortSignal | undefined): void {
   expect(
     signal === undefined || typeof signal?.throwIfAborted === 'function',
@@ -51,18 +58,26 @@ export function checkSignal(name: string, signal: AbortSignal | undefined): void
   )
 }
 
-/** Fills a slot with a batch; what is left of it is filled with repeats, so that firing rates stay meaningful. Returns the number of samples. */
+/**
+ * Fills a slot with a batch; what is left of it is filled with repeats, so that firing rates stay
+ * meaningful. Returns the number of samples.
+ */
 export function fillBatch(model: Model, batches: Batches, batch: number, slot: 0 | 1): number {
   const { images, labels } = model.slot(slot)
   const count = batches.fill(batch, images, labels)
   const size = images.length / labels.length
   expectFinite(`the data ${batches.dataset.name}, batch ${batch + 1},`, images, size, count)
-  for (let b = count; b < labels.length; b++) images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
+  for (let b = count; b < labels.length; b++)
+    images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
   return count
 }
 
 /** Whoever calls it holds the model's lock. */
-export async function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate(
+  model: Model,
+  data: Dataset,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
   checkOptions('evaluate', options, ['signal'])
   checkSignal('evaluate.signal', options.signal)
   checkDataset(model, data)
@@ -75,18 +90,30 @@ export async function evaluate(model: Model, data: Dataset, options: EvaluateOpt
     options.signal?.throwIfAborted()
     const running = model.runSlot('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.
-    const [result, following] = await Promise.all([running, fillAhead(model, batches, batch + 1, running)])
+    const [result, following] = await Promise.all([
+      running,
+      fillAhead(model, batches, batch + 1, running),
+    ])
     next = following
     loss += result.loss * result.count
     correct += result.correct
     count += result.count
-    for (const [name, rate] of Object.entries(model.firingRates())) firingRates[name] = (firingRates[name] ?? 0) + rate / batches.length
+    for (const [name, rate] of Object.entries(model.firingRates()))
+      firingRates[name] = (firingRates[name] ?? 0) + rate / batches.length
   }
   return { loss: loss / count, accuracy: correct / count, firingRates, count }
 }
 
-/** Fills the next batch, if there is one, beside a running step; a failure is thrown when that step has ended, so that nothing runs on unnoticed. */
-export async function fillAhead(model: Model, batches: Batches, batch: number, running: Promise<unknown>): Promise<number> {
+/**
+ * Fills the next batch, if there is one, beside a running step; a failure is thrown when that step
+ * has ended, so that nothing runs on unnoticed.
+ */
+export async function fillAhead(
+  model: Model,
+  batches: Batches,
+  batch: number,
+  running: Promise<unknown>,
+): Promise<number> {
   if (batch >= batches.length) return 0
   try {
     return fillBatch(model, batches, batch, (batch & 1) as 0 | 1)

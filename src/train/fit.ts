@@ -70,11 +70,15 @@ export interface FitOptions extends MethodOptions {
   /** Evaluated after each epoch. */
   validation?: Dataset
   /**
-   * Called after each step. It may read the model (`stateDict`, `save`, `gradients`, `firingRates`, …) and, before it returns, call `loadStateDict` or
-   * `resetOptimizer`; other operations are refused, since the next batch is already in place.
+   * Called after each step. It may read the model (`stateDict`, `save`, `gradients`, `firingRates`,
+   * …) and, before it returns, call `loadStateDict` or `resetOptimizer`; other operations are
+   * refused, since the next batch is already in place.
    */
   onStep?: (info: StepInfo) => void
-  /** Called, and waited for, after each epoch and its validation. It may call every operation of the model but `fit`. */
+  /**
+   * Called, and waited for, after each epoch and its validation. It may call every operation of the
+   * model but `fit`.
+   */
   onEpoch?: (record: EpochRecord) => void | Promise<void>
   /** Training ends after the running step; `fit` then returns with `aborted: true`. */
   signal?: AbortSignal
@@ -95,14 +99,20 @@ const known = [
   'backwardSteps',
 ]
 
-/** A step that resolves faster than this after the next batch was ready may have been waiting for it. */
+/**
+ * A step that resolves faster than this after the next batch was ready may have been waiting for
+ * it.
+ */
 const ALREADY_DONE_MS = 0.1
 
 /** Whoever calls it holds the model's lock. */
 export async function fit(model: Model, data: Dataset, options: FitOptions = {}): Promise<History> {
   checkOptions('fit', options, known)
   const { epochs = 1, optimizer = sgd(), schedule = constant(), validation, signal } = options
-  expect(Number.isInteger(epochs) && epochs >= 1, () => `fit.epochs must be an integer ≥ 1, got ${epochs}`)
+  expect(
+    Number.isInteger(epochs) && epochs >= 1,
+    () => `fit.epochs must be an integer ≥ 1, got ${epochs}`,
+  )
   checkOptimizer('fit.optimizer', optimizer)
   checkSignal('fit.signal', signal)
   for (const key of ['schedule', 'onStep', 'onEpoch'] as const)
@@ -114,22 +124,35 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
   if (validation) checkDataset(model, validation)
   expect(
     data.length >= model.batchSize,
-    () => `the data ${data.name} has ${data.length} samples, fewer than one batch of ${model.batchSize}; compile with a smaller batchSize`,
+    () =>
+      `the data ${data.name} has ${data.length} samples, fewer than one batch of ${model.batchSize}; compile with a smaller batchSize`,
   )
   const method: MethodOptions = {}
   for (const key of ['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps'] as const)
     if (options[key] !== undefined) Object.assign(method, { [key]: options[key] })
   if (Object.keys(method).length > 0)
-    await model.replan({ method: model.method, ...(method.method === undefined ? { stepMode: model.stepMode } : {}), ...method })
+    await model.replan({
+      method: model.method,
+      ...(method.method === undefined ? { stepMode: model.stepMode } : {}),
+      ...method,
+    })
   model.optimizer = optimizer
   model.clearMomentum()
 
-  const batches = new Batches(data, { batchSize: model.batchSize, training: true, seed: model.seed, dropLast: true })
+  const batches = new Batches(data, {
+    batchSize: model.batchSize,
+    training: true,
+    seed: model.seed,
+    dropLast: true,
+  })
   const records: EpochRecord[] = []
   for (let epoch = 0; epoch < epochs; epoch++) {
     if (signal?.aborted) break
     const factor = schedule(epoch, epochs)
-    expect(typeof factor !== 'function', () => 'fit.schedule must give a number, got a function; call its maker: cosine(), not cosine')
+    expect(
+      typeof factor !== 'function',
+      () => 'fit.schedule must give a number, got a function; call its maker: cosine(), not cosine',
+    )
     checkRate(`fit.schedule(${epoch}, ${epochs})`, factor)
     const learningRate = optimizer.lr * factor
     checkRate('fit.optimizer.lr times the factor of fit.schedule', learningRate)
@@ -147,14 +170,18 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       const ahead = fillAhead(model, batches, step + 1, running)
       const filled = performance.now()
       const [{ loss, correct: right, count }] = await Promise.all([running, ahead])
-      // Alone, filling is time of its own. With workers it happens while they compute, unless they had finished before it had: then count all of it.
-      if (model.threads === 1 || performance.now() - filled < ALREADY_DONE_MS) dataWaitMs += filled - before
+      // Alone, filling is time of its own. With workers it happens while they compute, unless they
+      // had finished before it had: then count all of it.
+      if (model.threads === 1 || performance.now() - filled < ALREADY_DONE_MS)
+        dataWaitMs += filled - before
       const problem = model.nonFinite((step & 1) as 0 | 1)
-      if (problem !== undefined) throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
+      if (problem !== undefined)
+        throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
       lossSum += loss
       correct += right
       seen += count
-      for (const [name, rate] of Object.entries(model.firingRates())) rates[name] = (rates[name] ?? 0) + rate
+      for (const [name, rate] of Object.entries(model.firingRates()))
+        rates[name] = (rates[name] ?? 0) + rate
       const now = performance.now()
       times.push(now - start)
       start = now

@@ -1,4 +1,7 @@
-/** One operation at a time on a model: its two input slots, its program and its parameters serve one of them. */
+/**
+ * One operation at a time on a model: its two input slots, its program and its parameters serve one
+ * of them.
+ */
 
 import { SpikewasmError } from '../errors.js'
 
@@ -25,12 +28,18 @@ export class Lock {
     }
   }
 
-  /** For changes that end before they return: nothing may run, but the holder may have paused. @throws SpikewasmError otherwise */
+  /**
+   * For changes that end before they return: nothing may run, but the holder may have paused.
+   * @throws SpikewasmError otherwise
+   */
   checkIdle(): void {
     if (this.held && !this.paused) refuse()
   }
 
-  /** Runs a callback of the holder's between two of its steps: only what `checkIdle` allows may be called. */
+  /**
+   * Runs a callback of the holder's between two of its steps: only what `checkIdle` allows may be
+   * called.
+   */
   pause(callback: () => void): void {
     this.paused = true
     try {
@@ -40,7 +49,10 @@ export class Lock {
     }
   }
 
-  /** Runs a callback that may hold the lock itself, and goes on when nobody holds it any more: an operation that the callback did not await ends first. */
+  /**
+   * Runs a callback that may hold the lock itself, and goes on when nobody holds it any more: an
+   * operation that the callback did not await ends first.
+   */
   async lend(callback: () => void | Promise<void>): Promise<void> {
     this.held = false
     this.lent = true

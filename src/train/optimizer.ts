@@ -26,14 +26,18 @@ export interface SgdOptions {
   weightDecay?: number
   /** Default false. */
   nesterov?: boolean
-  /** What decays: 'all' parameters (PyTorch's default, also ours), or 'weights' of convolutions and linear layers alone (the paper's recipe for CIFAR). */
+  /**
+   * What decays: 'all' parameters (PyTorch's default, also ours), or 'weights' of convolutions and
+   * linear layers alone (the paper's recipe for CIFAR).
+   */
   decay?: 'all' | 'weights'
 }
 
 const fields = ['lr', 'momentum', 'weightDecay', 'nesterov', 'decay']
 
 /**
- * Stochastic gradient descent with momentum, PyTorch's rule: g ← g + decay·p; v ← momentum·v + g; p ← p − lr·v.
+ * Stochastic gradient descent with momentum, PyTorch's rule: g ← g + decay·p; v ← momentum·v + g; p
+ * ← p − lr·v.
  * @throws SpikewasmError when an option is unknown or out of range.
  */
 export function sgd(options: SgdOptions = {}): Sgd {
@@ -47,7 +51,10 @@ export function sgd(options: SgdOptions = {}): Sgd {
   )
   expect(isRate(weightDecay), () => `sgd.weightDecay must be ≥ 0, got ${describe(weightDecay)}`)
   expect(!nesterov || momentum > 0, () => 'sgd.nesterov needs a momentum > 0')
-  expect(decay === 'all' || decay === 'weights', () => `sgd.decay must be 'all' or 'weights', got ${describe(decay)}`)
+  expect(
+    decay === 'all' || decay === 'weights',
+    () => `sgd.decay must be 'all' or 'weights', got ${describe(decay)}`,
+  )
   return { kind: 'sgd', lr, momentum, weightDecay, nesterov, decay }
 }
 
@@ -61,10 +68,15 @@ export function checkRate(name: string, value: number): void {
   expect(isRate(value), () => `${name} must be a finite number ≥ 0, got ${describe(value)}`)
 }
 
-/** @throws SpikewasmError unless `optimizer` is complete: one without momentum, say, would be taken for one with NaN */
+/**
+ * @throws SpikewasmError unless `optimizer` is complete: one without momentum, say, would be taken
+ *   for one with NaN
+ */
 export function checkOptimizer(name: string, optimizer: Sgd): void {
   expect(
-    typeof optimizer === 'object' && optimizer?.kind === 'sgd' && fields.every((field) => optimizer[field as keyof Sgd] !== undefined),
+    typeof optimizer === 'object' &&
+      optimizer?.kind === 'sgd' &&
+      fields.every((field) => optimizer[field as keyof Sgd] !== undefined),
     () => `${name} must be made by sgd, as in sgd({ lr: 0.1 }), got ${describe(optimizer)}`,
   )
   const { kind, ...options } = optimizer
@@ -74,7 +86,10 @@ export function checkOptimizer(name: string, optimizer: Sgd): void {
 /** Factor of the learning rate in an epoch (from 0) of so many. */
 export type Schedule = (epoch: number, epochs: number) => number
 
-/** From 1 to 0 along half a cosine, stepped once an epoch (PyTorch's CosineAnnealingLR with T_max = epochs). */
+/**
+ * From 1 to 0 along half a cosine, stepped once an epoch (PyTorch's CosineAnnealingLR with T_max =
+ * epochs).
+ */
 export function cosine(): Schedule {
   return (epoch, epochs) => (1 + Math.cos((Math.PI * epoch) / epochs)) / 2
 }
@@ -84,9 +99,18 @@ export function constant(): Schedule {
   return () => 1
 }
 
-/** Divided by `factor` every `every` epochs. @throws SpikewasmError when an option is out of range. */
+/**
+ * Divided by `factor` every `every` epochs.
+ * @throws SpikewasmError when an option is out of range.
+ */
 export function stepDecay(every: number, factor = 10): Schedule {
-  expect(Number.isInteger(every) && every >= 1, () => `stepDecay.every must be an integer ≥ 1, got ${every}`)
-  expect(Number.isFinite(factor) && factor >= 1, () => `stepDecay.factor must be ≥ 1, got ${factor}`)
+  expect(
+    Number.isInteger(every) && every >= 1,
+    () => `stepDecay.every must be an integer ≥ 1, got ${every}`,
+  )
+  expect(
+    Number.isFinite(factor) && factor >= 1,
+    () => `stepDecay.factor must be ≥ 1, got ${factor}`,
+  )
   return (epoch) => factor ** -Math.floor(epoch / every)
 }

@@ -1,4 +1,6 @@
-/** Sums of currents and pooled spikes written out as floats, and their time means, against float64. */
+/**
+ * Sums of currents and pooled spikes written out as floats, and their time means, against float64.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
@@ -9,8 +11,10 @@ const CASES = 60
 const NAN = 0xff
 
 type Random = () => number
-const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V => values[integer(random, 0, values.length - 1)]
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const one = <V>(random: Random, values: readonly V[]): V =>
+  values[integer(random, 0, values.length - 1)]
 
 interface Shape {
   images: number
@@ -19,7 +23,9 @@ interface Shape {
   C: number
   /** Rows per pixel of one call: 1 for a time mean and in a loop over t outside. */
   T: number
-  /** each: a row for every step; loop: step t of a loop outside; mean: the time mean of all steps. */
+  /**
+   * each: a row for every step; loop: step t of a loop outside; mean: the time mean of all steps.
+   */
   mode: 'each' | 'loop' | 'mean'
   totalSteps: number
   t: number
@@ -41,7 +47,8 @@ interface Term {
   value(pixel: number, step: number, c: number): number
 }
 
-const out = (size: number, kernel: number, stride: number, pad: number): number => Math.floor((size + 2 * pad - kernel) / stride) + 1
+const out = (size: number, kernel: number, stride: number, pad: number): number =>
+  Math.floor((size + 2 * pad - kernel) / stride) + 1
 
 /** A pooling window that gives H × W, or none. */
 function makeWindow(random: Random, { H, W }: Shape): Window {
@@ -83,7 +90,8 @@ function makeSpikes(engine: TestEngine, random: Random, s: Shape): Term {
   const planeBytes = neurons + one(random, [0, 64])
   const masks = new Uint8Array((planes - 1) * planeBytes + neurons)
   const counts = new Uint8Array(neurons)
-  const spike = (neuron: number, step: number): number => (masks[(step >> 3) * planeBytes + neuron] >> (step & 7)) & 1
+  const spike = (neuron: number, step: number): number =>
+    (masks[(step >> 3) * planeBytes + neuron] >> (step & 7)) & 1
   for (let neuron = 0; neuron < neurons; neuron++)
     for (let step = 0; step < steps; step++)
       if (random() < 0.3) {
@@ -144,7 +152,14 @@ function makeFloats(engine: TestEngine, random: Random, s: Shape): Term {
 }
 
 /** The sum at one output element and step, and the sum of its parts' sizes. */
-function sumAt(terms: readonly Term[], b: number, y: number, x: number, step: number, c: number): [number, number] {
+function sumAt(
+  terms: readonly Term[],
+  b: number,
+  y: number,
+  x: number,
+  step: number,
+  c: number,
+): [number, number] {
   let sum = 0
   let size = 0
   for (const { window, scale, value } of terms)
@@ -181,9 +196,12 @@ for (const variant of variants) {
     const { images, H, W, C, T } = shape
     test(`${variant} materialise ${mode} ${images}×${H}×${W}×${C} T=${totalSteps} of ${kinds.join(' + ')} equals the sum (seed ${seed})`, () => {
       engine.reset()
-      const terms = kinds.map((kind) => (kind === 'spikes' ? makeSpikes : makeFloats)(engine, random, shape))
+      const terms = kinds.map((kind) =>
+        (kind === 'spikes' ? makeSpikes : makeFloats)(engine, random, shape),
+      )
       const table = engine.alloc(count * TermWord.Bytes, 0)
-      for (const [i, { words }] of terms.entries()) engine.writeWords(table + i * TermWord.Bytes, words)
+      for (const [i, { words }] of terms.entries())
+        engine.writeWords(table + i * TermWord.Bytes, words)
       const pixels = images * H * W
       const pixelsPerUnit = integer(random, 1, pixels)
       const result = engine.alloc(pixels * T * C * 4, NAN)
@@ -210,7 +228,10 @@ for (const variant of variants) {
         const row = Math.floor(i / C)
         const pixel = Math.floor(row / T)
         const [b, y, x] = [Math.floor(pixel / (H * W)), Math.floor(pixel / W) % H, pixel % W]
-        const steps = mode === 'mean' ? Array.from({ length: totalSteps }, (_, t) => t) : [mode === 'loop' ? shape.t : row % T]
+        const steps =
+          mode === 'mean'
+            ? Array.from({ length: totalSteps }, (_, t) => t)
+            : [mode === 'loop' ? shape.t : row % T]
         let expected = 0
         let size = 0
         for (const step of steps) {
@@ -267,7 +288,8 @@ for (const variant of variants)
         }
         engine.run(engine.record(Op.Materialise, 1, words), engine.alloc(0))
         engine.checkGuards()
-        for (const mean of engine.floats(out, C)) assert.ok(Math.abs(mean - 1) < 1e-5, `${h}×${w}×${C}: ${mean}`)
+        for (const mean of engine.floats(out, C))
+          assert.ok(Math.abs(mean - 1) < 1e-5, `${h}×${w}×${C}: ${mean}`)
       }
   })
 

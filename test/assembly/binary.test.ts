@@ -1,6 +1,7 @@
 /**
- * What workers rely on in the built modules, read from their bytes: several instances share one memory, so a module must bring no data of its own, keep no state
- * outside memory, and need nothing but memory.
+ * What workers rely on in the built modules, read from their bytes: several instances share one
+ * memory, so a module must bring no data of its own, keep no state outside memory, and need nothing
+ * but memory.
  */
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
@@ -53,7 +54,15 @@ function parse(bytes: Uint8Array): Module {
       else throw new Error(`opcode ${opcode} at byte ${at - 1} in an initialiser`)
     }
   }
-  const module: Module = { imports: [], memories: [], globals: [], exports: [], start: false, dataSegments: 0, dataCount: 0 }
+  const module: Module = {
+    imports: [],
+    memories: [],
+    globals: [],
+    exports: [],
+    start: false,
+    dataSegments: 0,
+    dataCount: 0,
+  }
   const mutable = (): void => {
     at++
     module.globals.push(bytes[at++] === 1)
@@ -95,7 +104,11 @@ function parse(bytes: Uint8Array): Module {
       module.dataCount = unsigned()
     },
   }
-  assert.equal([...bytes.subarray(0, 8)], [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], 'magic number and version 1')
+  assert.equal(
+    [...bytes.subarray(0, 8)],
+    [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    'magic number and version 1',
+  )
   at = 8
   while (at < bytes.length) {
     const id = bytes[at++]
@@ -118,7 +131,22 @@ test('the parser sees what must not be there', () => {
     ...HEADER,
     ...section(1, 1, 0x60, 0, 0),
     ...section(2, 2, 1, 0x61, 1, 0x62, 0, 0, 1, 0x61, 1, 0x6d, 2, 3, 1, 0x80, 0x80, 4),
-    ...section(6, 2, 0x7f, 1, 0x41, 0x80, 0x01, 0x0b, 0x7b, 0, 0xfd, 12, ...new Array(16).fill(0x0b), 0x0b),
+    ...section(
+      6,
+      2,
+      0x7f,
+      1,
+      0x41,
+      0x80,
+      0x01,
+      0x0b,
+      0x7b,
+      0,
+      0xfd,
+      12,
+      ...new Array(16).fill(0x0b),
+      0x0b,
+    ),
     ...section(7, 1, 1, 0x63, 0, 0),
     ...section(8, 0),
     ...section(12, 1),
@@ -149,7 +177,8 @@ for (const [name, shared] of [
     assert.not(module.start, 'start function')
     assert.equal(module.imports, ['env.memory'])
     assert.is((module.memories[0] & 2) !== 0, shared, 'shared memory')
-    for (const wanted of ['run', 'execute']) assert.ok(module.exports.includes(wanted), `export ${wanted}`)
+    for (const wanted of ['run', 'execute'])
+      assert.ok(module.exports.includes(wanted), `export ${wanted}`)
   })
 }
 

@@ -1,6 +1,8 @@
 /**
- * Dense convolution against sums in float64: forward, gradient of the input, of the weight and of the bias. Values are small integers, whose sums float32 holds
- * exactly: results must be equal, whatever the order of the sums. Memory and scratch have exactly the documented sizes and start as NaN.
+ * Dense convolution against sums in float64: forward, gradient of the input, of the weight and of
+ * the bias. Values are small integers, whose sums float32 holds exactly: results must be equal,
+ * whatever the order of the sums. Memory and scratch have exactly the documented sizes and start as
+ * NaN.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -10,13 +12,18 @@ import { f32, TestEngine, testRandom, variants, type Words } from '../support/en
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 60
 const NAN = 0xff
-/** Rows that the weight gradient gathers at a time, and depth of the forward's panels: see the kernels' headers. */
+/**
+ * Rows that the weight gradient gathers at a time, and depth of the forward's panels: see the
+ * kernels' headers.
+ */
 const GRADIENT_ROWS = 128
 const DEPTH = 256
 
 type Random = () => number
-const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V => values[integer(random, 0, values.length - 1)]
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const one = <V>(random: Random, values: readonly V[]): V =>
+  values[integer(random, 0, values.length - 1)]
 const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
 
 interface Shape {
@@ -59,7 +66,10 @@ const inFloats = (s: Shape): number => s.images * s.inH * s.inW * s.loops * inpu
 const weightIndex = (s: Shape, k: number, n: number): number =>
   (Math.floor(n / s.blockWidth) * kRowsOf(s) + k) * s.blockWidth + (n % s.blockWidth)
 
-/** Any convolution; every fifth one is a linear layer, whose kernel covers its whole input, every fifth has many small images. */
+/**
+ * Any convolution; every fifth one is a linear layer, whose kernel covers its whole input, every
+ * fifth has many small images.
+ */
 function makeShape(random: Random, seed: number, channels: readonly number[]): Shape {
   for (;;) {
     const linear = seed % 5 === 0
@@ -116,10 +126,12 @@ interface Data {
 
 /** Integers of a size, or fractions whose sums depend on their order. */
 function makeData(s: Shape, random: Random, fractions: boolean): Data {
-  const value = (size: number): number => (fractions ? (random() - 0.5) * size : integer(random, -size, size))
+  const value = (size: number): number =>
+    fractions ? (random() - 0.5) * size : integer(random, -size, size)
   const values = (length: number, size: number) => Float32Array.from({ length }, () => value(size))
   const weight = new Float32Array(kRowsOf(s) * s.outC)
-  for (let k = 0; k < s.kernelH * s.kernelW * s.inC; k++) for (let n = 0; n < s.outC; n++) weight[weightIndex(s, k, n)] = value(4)
+  for (let k = 0; k < s.kernelH * s.kernelW * s.inC; k++)
+    for (let n = 0; n < s.outC; n++) weight[weightIndex(s, k, n)] = value(4)
   return {
     input: values(inFloats(s), 4).map((x, i) => (i % inRow(s) < s.inC ? x : Number.NaN)),
     weight,
@@ -129,8 +141,14 @@ function makeData(s: Shape, random: Random, fractions: boolean): Data {
   }
 }
 
-/** Calls back for every product of the convolution: row of Out, place of the input in In, pixel of the input, step, row of the weight for channel 0. */
-function eachTap(s: Shape, visit: (row: number, input: number, pixel: number, step: number, k: number) => void): void {
+/**
+ * Calls back for every product of the convolution: row of Out, place of the input in In, pixel of
+ * the input, step, row of the weight for channel 0.
+ */
+function eachTap(
+  s: Shape,
+  visit: (row: number, input: number, pixel: number, step: number, k: number) => void,
+): void {
   const steps = inputSteps(s)
   for (let b = 0; b < s.images; b++)
     for (let oy = 0; oy < s.outH; oy++)
@@ -143,16 +161,25 @@ function eachTap(s: Shape, visit: (row: number, input: number, pixel: number, st
             const pixel = (b * s.inH + y) * s.inW + x
             for (let step = 0; step < s.T; step++) {
               const input = ((pixel * s.loops + s.t) * steps + (s.fixed ? 0 : step)) * inRow(s)
-              visit(((b * s.outH + oy) * s.outW + ox) * s.T + step, input, pixel, step, (ky * s.kernelW + kx) * s.inC)
+              visit(
+                ((b * s.outH + oy) * s.outW + ox) * s.T + step,
+                input,
+                pixel,
+                step,
+                (ky * s.kernelW + kx) * s.inC,
+              )
             }
           }
 }
 
 function forwardReference(s: Shape, { input, weight, bias }: Data): Float64Array {
-  const out = Float64Array.from({ length: outRows(s) * s.outC }, (_, i) => (s.bias ? bias[i % s.outC] : 0))
+  const out = Float64Array.from({ length: outRows(s) * s.outC }, (_, i) =>
+    s.bias ? bias[i % s.outC] : 0,
+  )
   eachTap(s, (row, from, _pixel, _step, k) => {
     for (let c = 0; c < s.inC; c++)
-      for (let n = 0; n < s.outC; n++) out[row * s.outC + n] += input[from + c] * weight[weightIndex(s, k + c, n)]
+      for (let n = 0; n < s.outC; n++)
+        out[row * s.outC + n] += input[from + c] * weight[weightIndex(s, k + c, n)]
   })
   return out
 }
@@ -162,17 +189,24 @@ function inputGradientReference(s: Shape, { weight, delta, before }: Data): Floa
   const out = Float64Array.from({ length }, (_, i) => (s.accumulate ? before[i] : 0))
   eachTap(s, (row, _input, pixel, step, k) => {
     for (let c = 0; c < s.inC; c++)
-      for (let n = 0; n < s.outC; n++) out[(pixel * s.T + step) * s.inC + c] += delta[row * s.outC + n] * weight[weightIndex(s, k + c, n)]
+      for (let n = 0; n < s.outC; n++)
+        out[(pixel * s.T + step) * s.inC + c] +=
+          delta[row * s.outC + n] * weight[weightIndex(s, k + c, n)]
   })
   return out
 }
 
 /** In the weight's layout, zero in the rows behind the last tap. */
-function weightGradientReference(s: Shape, { input, delta, before }: Data, scale: number): Float64Array {
+function weightGradientReference(
+  s: Shape,
+  { input, delta, before }: Data,
+  scale: number,
+): Float64Array {
   const out = new Float64Array(kRowsOf(s) * s.outC)
   eachTap(s, (row, from, _pixel, _step, k) => {
     for (let c = 0; c < s.inC; c++)
-      for (let n = 0; n < s.outC; n++) out[weightIndex(s, k + c, n)] += scale * input[from + c] * delta[row * s.outC + n]
+      for (let n = 0; n < s.outC; n++)
+        out[weightIndex(s, k + c, n)] += scale * input[from + c] * delta[row * s.outC + n]
   })
   return s.accumulate ? out.map((x, i) => x + before[i]) : out
 }
@@ -210,7 +244,10 @@ function inputWords(engine: TestEngine, s: Shape, data: Data): Words {
   }
 }
 
-/** As many zeros as a kernel may read at once, a kernel row of In or a row of Delta, and NaN behind them. */
+/**
+ * As many zeros as a kernel may read at once, a kernel row of In or a row of Delta, and NaN behind
+ * them.
+ */
 function putZeros(engine: TestEngine, s: Shape): number {
   const count = Math.max(s.kernelW * s.inC, s.outC)
   const address = engine.alloc(count * 4 + 256, NAN)
@@ -232,7 +269,15 @@ const shuffled =
   }
 
 /** Runs every unit of a record with scratch that holds garbage. */
-function execute(engine: TestEngine, op: Op, units: number, words: Words, scratchBytes: number, order: Order, t = 0): void {
+function execute(
+  engine: TestEngine,
+  op: Op,
+  units: number,
+  words: Words,
+  scratchBytes: number,
+  order: Order,
+  t = 0,
+): void {
   const record = engine.record(op, units, words)
   const scratch = engine.alloc(scratchBytes, NAN)
   for (const unit of order(units)) {
@@ -263,7 +308,15 @@ const runForward: Run = (engine, s, data, order) => {
     [ConvWord.RowsPerUnit]: s.rowsPerUnit,
   }
   const depth = Math.min(DEPTH, s.kernelH * s.kernelW * s.inC)
-  execute(engine, Op.ConvDense, Math.ceil(outRows(s) / s.rowsPerUnit), words, 192 + s.rowsPerUnit * (16 + 4 * depth), order, s.t)
+  execute(
+    engine,
+    Op.ConvDense,
+    Math.ceil(outRows(s) / s.rowsPerUnit),
+    words,
+    192 + s.rowsPerUnit * (16 + 4 * depth),
+    order,
+    s.t,
+  )
   return engine.floats(out, count)
 }
 
@@ -285,8 +338,18 @@ const runInputGradient: Run = (engine, s, data, order) => {
   let units = 0
   for (let y = 0; y < Math.min(s.strideH, s.inH); y++)
     for (let x = 0; x < Math.min(s.strideW, s.inW); x++)
-      units += Math.ceil((s.images * s.T * Math.ceil((s.inH - y) / s.strideH) * Math.ceil((s.inW - x) / s.strideW)) / s.rowsPerUnit)
-  execute(engine, Op.ConvInputGradient, units, words, 192 + s.rowsPerUnit * (16 + 4 * s.outC), order)
+      units += Math.ceil(
+        (s.images * s.T * Math.ceil((s.inH - y) / s.strideH) * Math.ceil((s.inW - x) / s.strideW)) /
+          s.rowsPerUnit,
+      )
+  execute(
+    engine,
+    Op.ConvInputGradient,
+    units,
+    words,
+    192 + s.rowsPerUnit * (16 + 4 * s.outC),
+    order,
+  )
   return engine.floats(out, count)
 }
 
@@ -308,7 +371,8 @@ const runWeightGradient: Run = (engine, s, data, order) => {
   }
   const blocks = Math.ceil(kRows / s.kPerUnit)
   const columns = up(s.outC, 8)
-  const scratch = 128 + GRADIENT_ROWS * (16 + 4 * s.kPerUnit + 4 * columns) + 4 * s.kPerUnit * columns
+  const scratch =
+    128 + GRADIENT_ROWS * (16 + 4 * s.kPerUnit + 4 * columns) + 4 * s.kPerUnit * columns
   execute(engine, Op.ConvWeightGradient, s.splits * blocks, words, scratch, order, s.t)
   if (s.splits > 1) execute(engine, Op.ReduceSplits, blocks, words, 0, order)
   return engine.floats(out, kRows * s.outC)
@@ -334,9 +398,19 @@ function biasGradientReference(s: Shape, { delta, before }: Data): Float64Array 
 
 const ANY = [1, 3, 4, 6, 12, 20]
 const WHOLE_VECTORS = [4, 8, 12, 20]
-const kernels: { name: string; channels: number[]; run: Run; reference: (s: Shape, data: Data) => Float64Array }[] = [
+const kernels: {
+  name: string
+  channels: number[]
+  run: Run
+  reference: (s: Shape, data: Data) => Float64Array
+}[] = [
   { name: 'convDense', channels: ANY, run: runForward, reference: forwardReference },
-  { name: 'convInputGradient', channels: WHOLE_VECTORS, run: runInputGradient, reference: inputGradientReference },
+  {
+    name: 'convInputGradient',
+    channels: WHOLE_VECTORS,
+    run: runInputGradient,
+    reference: inputGradientReference,
+  },
   {
     name: 'convWeightGradient',
     channels: ANY,
@@ -360,7 +434,11 @@ for (const variant of variants) {
       const blocks = Math.ceil(inC / 8)
       const count = blocks * taps * outC * 8
       const transposed = engine.alloc(count * 4, NAN)
-      const words = { ...shapeWords(shape), [ConvWord.Weight]: engine.putFloats(weight), [ConvWord.Transposed]: transposed }
+      const words = {
+        ...shapeWords(shape),
+        [ConvWord.Weight]: engine.putFloats(weight),
+        [ConvWord.Transposed]: transposed,
+      }
       execute(engine, Op.TransposeWeight, blocks, words, 0, ascending)
       engine.checkGuards(`seed ${seed}`)
       const actual = engine.floats(transposed, count)
@@ -391,13 +469,17 @@ for (const variant of variants) {
         const expected = reference(shape, integers)
         const actual = evaluate(integers, ascending)
         for (let i = 0; i < expected.length; i++)
-          if (actual[i] !== expected[i]) assert.unreachable(`element ${i}: got ${actual[i]}, expected ${expected[i]} (${message})`)
+          if (actual[i] !== expected[i])
+            assert.unreachable(
+              `element ${i}: got ${actual[i]}, expected ${expected[i]} (${message})`,
+            )
 
         const fractions = makeData(shape, random, true)
         const inOrder = new Uint32Array(evaluate(fractions, ascending).buffer)
         const mixed = new Uint32Array(evaluate(fractions, shuffled(random)).buffer)
         for (let i = 0; i < inOrder.length; i++)
-          if (inOrder[i] !== mixed[i]) assert.unreachable(`element ${i} depends on the order of the units (${message})`)
+          if (inOrder[i] !== mixed[i])
+            assert.unreachable(`element ${i} depends on the order of the units (${message})`)
       })
     }
 }

@@ -1,4 +1,7 @@
-/** Weight gradients from lists of active neurons against sums in float64, with memory of exactly the planned size, units in any order. */
+/**
+ * Weight gradients from lists of active neurons against sums in float64, with memory of exactly the
+ * planned size, units in any order.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ConvWord } from '../../assembly/opcodes.js'
@@ -15,9 +18,12 @@ const TOLERANCE = 2e-6
 const seed = Number(process.env.SPIKEWASM_TEST_SEED ?? Date.now() % 100000)
 
 type Random = () => number
-const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
-const normal = (random: Random): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
-const kRows = (s: ListGradientShape): number => Math.ceil((s.kernelH * s.kernelW * s.inC + 1) / 4) * 4
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const normal = (random: Random): number =>
+  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+const kRows = (s: ListGradientShape): number =>
+  Math.ceil((s.kernelH * s.kernelW * s.inC + 1) / 4) * 4
 const name = (s: ListGradientShape): string => `${JSON.stringify(s)} seed=${seed}`
 
 function convolution(
@@ -90,7 +96,9 @@ function makeCase(shape: ListGradientShape, random: Random, active = random()): 
     counts: Uint8Array.from({ length: shape.images * shape.inH * shape.inW * shape.inC }, () =>
       random() < active ? integer(random, 1, shape.maxCount) : 0,
     ),
-    delta: Float32Array.from({ length: shape.images * shape.outH * shape.outW * shape.outC }, () => normal(random)),
+    delta: Float32Array.from({ length: shape.images * shape.outH * shape.outW * shape.outC }, () =>
+      normal(random),
+    ),
   }
 }
 
@@ -109,14 +117,21 @@ function reference({ shape: s, counts, delta }: Case): Float64Array {
               const row = (ky * s.kernelW + kx) * s.inC + c
               if (rate > 0)
                 for (let n = 0; n < s.outC; n++)
-                  out[(Math.floor(n / s.blockWidth) * kRows(s) + row) * s.blockWidth + (n % s.blockWidth)]! +=
-                    rate * delta[((b * s.outH + oy) * s.outW + ox) * s.outC + n]!
+                  out[
+                    (Math.floor(n / s.blockWidth) * kRows(s) + row) * s.blockWidth +
+                      (n % s.blockWidth)
+                  ]! += rate * delta[((b * s.outH + oy) * s.outW + ox) * s.outC + n]!
             }
           }
   return out
 }
 
-function run(engine: TestEngine, data: Case, order: (units: number) => number[], initial?: Float32Array): Float32Array {
+function run(
+  engine: TestEngine,
+  data: Case,
+  order: (units: number) => number[],
+  initial?: Float32Array,
+): Float32Array {
   engine.reset()
   const { shape } = data
   const plan = listGradientPlan(shape)
@@ -133,8 +148,13 @@ function run(engine: TestEngine, data: Case, order: (units: number) => number[],
   const out = initial ? engine.putFloats(initial) : engine.alloc(size * 4)
   const scratch = [engine.alloc(plan.workerBytes), engine.alloc(plan.workerBytes)]
   const runRecord = (record: ListGradientRecord): void => {
-    const address = engine.record(record.op, record.units, { ...record.words, ...addresses, [ConvWord.Out]: out })
-    for (const [i, unit] of order(record.units).entries()) engine.exports.execute(address, unit, 0, scratch[i % 2]!)
+    const address = engine.record(record.op, record.units, {
+      ...record.words,
+      ...addresses,
+      [ConvWord.Out]: out,
+    })
+    for (const [i, unit] of order(record.units).entries())
+      engine.exports.execute(address, unit, 0, scratch[i % 2]!)
   }
   runRecord(plan.lists)
   runRecord(plan.gradient)
@@ -150,7 +170,10 @@ function compare(data: Case, got: Float32Array): void {
     error += (got[i]! - expected[i]!) ** 2
     total += expected[i]! ** 2
   }
-  assert.ok(Math.sqrt(error) <= TOLERANCE * Math.sqrt(total), `relative error ${Math.sqrt(error / total)}, ${name(data.shape)}`)
+  assert.ok(
+    Math.sqrt(error) <= TOLERANCE * Math.sqrt(total),
+    `relative error ${Math.sqrt(error / total)}, ${name(data.shape)}`,
+  )
 }
 
 const inOrder = (units: number): number[] => Array.from({ length: units }, (_, i) => i)
@@ -173,11 +196,23 @@ for (const variant of variants) {
       const data = makeCase(shape, random)
       const got = run(engine, data, inOrder)
       compare(data, got)
-      assert.equal(run(engine, data, shuffled(random)), got, `bits do not depend on the order of units, ${name(shape)}`)
+      assert.equal(
+        run(engine, data, shuffled(random)),
+        got,
+        `bits do not depend on the order of units, ${name(shape)}`,
+      )
       const rows = kRows(shape)
       for (let block = 0; block < shape.outC / shape.blockWidth; block++)
-        for (let i = shape.kernelH * shape.kernelW * shape.inC * shape.blockWidth; i < rows * shape.blockWidth; i++)
-          assert.is(got[block * rows * shape.blockWidth + i], 0, `rows behind the kernel are zero, ${name(shape)}`)
+        for (
+          let i = shape.kernelH * shape.kernelW * shape.inC * shape.blockWidth;
+          i < rows * shape.blockWidth;
+          i++
+        )
+          assert.is(
+            got[block * rows * shape.blockWidth + i],
+            0,
+            `rows behind the kernel are zero, ${name(shape)}`,
+          )
     }
   })
 
@@ -187,8 +222,13 @@ for (const variant of variants) {
     // Rows of more than 255 active pixels: counts of a row do not fit a byte.
     const shape = convolution(3, [2, 600], 12, 20, [3, 3], [1, 1], [1, 1], 4, 1)
     const initial = Float32Array.from({ length: shape.outC * kRows(shape) }, (_, i) => (i % 7) - 3)
-    for (let i = 0; i < initial.length; i++) if (Math.floor(i / 4) % kRows(shape) >= 9 * shape.inC) initial[i] = 0
-    assert.equal(run(engine, makeCase(shape, random, 0), inOrder, initial), initial, `silence adds nothing seed=${seed}`)
+    for (let i = 0; i < initial.length; i++)
+      if (Math.floor(i / 4) % kRows(shape) >= 9 * shape.inC) initial[i] = 0
+    assert.equal(
+      run(engine, makeCase(shape, random, 0), inOrder, initial),
+      initial,
+      `silence adds nothing seed=${seed}`,
+    )
     const full = makeCase(shape, random, 1)
     const written = run(engine, full, inOrder)
     compare(full, written)
@@ -215,7 +255,9 @@ test('lists pay when few neurons fire and the kernel has several taps', () => {
 })
 
 test('a layer of 64 channels has units for 16 workers', () => {
-  const { lists, gradient } = listGradientPlan(convolution(16, [32, 32], 64, 64, [3, 3], [1, 1], [1, 1], 32, 4))
+  const { lists, gradient } = listGradientPlan(
+    convolution(16, [32, 32], 64, 64, [3, 3], [1, 1], [1, 1], 32, 4),
+  )
   assert.ok(lists.units >= 32 && gradient.units >= 32)
 })
 

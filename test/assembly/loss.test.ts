@@ -12,7 +12,8 @@ function close(actual: number, expected: number, tolerance: number, message: str
 /** (1 − m)·cross entropy + m·mean squared distance to the one-hot target, of one image. */
 function reference(logits: number[], target: number, m: number): number {
   const highest = Math.max(...logits)
-  const entropy = Math.log(logits.reduce((sum, x) => sum + Math.exp(x - highest), 0)) + highest - logits[target]!
+  const entropy =
+    Math.log(logits.reduce((sum, x) => sum + Math.exp(x - highest), 0)) + highest - logits[target]!
   const squares = logits.reduce((sum, x, c) => sum + (x - Number(c === target)) ** 2, 0)
   return (1 - m) * entropy + (m * squares) / logits.length
 }
@@ -44,17 +45,17 @@ for (const variant of variants) {
         i % C >= classes ? 1e9 : Math.round((random() - 0.5) * 2 * spread * 2) / 2,
       )
       const targets = Array.from({ length: B }, (_, b) => (b < valid ? pick(0, classes - 1) : -7))
-      const at = (b: number, t: number) => logits.slice((b * steps + (mode === 'static' ? 0 : t)) * C).slice(0, classes)
+      const at = (b: number, t: number) =>
+        logits.slice((b * steps + (mode === 'static' ? 0 : t)) * C).slice(0, classes)
       const mean = (b: number) =>
-        Array.from({ length: classes }, (_, c) => Array.from({ length: T }, (_, t) => at(b, t)[c]! / T).reduce((x, y) => x + y, 0))
+        Array.from({ length: classes }, (_, c) =>
+          Array.from({ length: T }, (_, t) => at(b, t)[c]! / T).reduce((x, y) => x + y, 0),
+        )
       const scale = Math.fround(1 / (B * T))
       const outer = mode === 'outside' || mode === 'instantaneous'
-      const [output, losses, predictions, delta] = [B * C * 4, B * 4, B * 4, B * C * 4].map((n) => engine.alloc(n)) as [
-        number,
-        number,
-        number,
-        number,
-      ]
+      const [output, losses, predictions, delta] = [B * C * 4, B * 4, B * 4, B * C * 4].map((n) =>
+        engine.alloc(n),
+      ) as [number, number, number, number]
       const words: Words = {
         [LossWord.Logits]: engine.putFloats(logits),
         [LossWord.Images]: B,
@@ -71,7 +72,10 @@ for (const variant of variants) {
         [LossWord.MseWeight]: f32(m),
         [LossWord.Instantaneous]: Number(mode === 'instantaneous'),
       }
-      engine.writeWords(0, { [Control.Target / 4]: engine.putInts(targets), [Control.Valid / 4]: valid })
+      engine.writeWords(0, {
+        [Control.Target / 4]: engine.putInts(targets),
+        [Control.Valid / 4]: valid,
+      })
       const record = engine.record(Op.CrossEntropy, 1, words)
       const checkGradient = (logitsOf: (b: number) => number[], when: string) => {
         for (let b = 0; b < B; b++) {
@@ -86,11 +90,15 @@ for (const variant of variants) {
         }
       }
       if (outer) {
-        // Each step finds its own logits at the record's address, as the last layer would leave them.
+        // Each step finds its own logits at the record's address, as the last layer would leave
+        // them.
         const step = engine.alloc(B * C * 4)
         engine.writeWords(record, { [LossWord.Logits]: step })
         for (let t = 0; t < T; t++) {
-          for (let b = 0; b < B; b++) engine.floats(step, B * C).set(logits.slice((b * T + t) * C, (b * T + t + 1) * C), b * C)
+          for (let b = 0; b < B; b++)
+            engine
+              .floats(step, B * C)
+              .set(logits.slice((b * T + t) * C, (b * T + t + 1) * C), b * C)
           engine.run(record, 0, t)
           if (mode === 'instantaneous') checkGradient((b) => at(b, t), `at step ${t}`)
         }
@@ -101,7 +109,10 @@ for (const variant of variants) {
 
       const lossOf = (b: number) =>
         mode === 'instantaneous'
-          ? Array.from({ length: T }, (_, t) => reference(at(b, t), targets[b]!, m) / T).reduce((x, y) => x + y, 0)
+          ? Array.from({ length: T }, (_, t) => reference(at(b, t), targets[b]!, m) / T).reduce(
+              (x, y) => x + y,
+              0,
+            )
           : reference(mean(b), targets[b]!, m)
       let total = 0
       let correct = 0

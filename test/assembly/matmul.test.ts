@@ -1,6 +1,7 @@
 /**
- * Matrix products against sums in float64. Operands are small integers, whose sums float32 holds exactly: results must be equal, whatever the order of the sums.
- * Memory and scratch have exactly the documented sizes.
+ * Matrix products against sums in float64. Operands are small integers, whose sums float32 holds
+ * exactly: results must be equal, whatever the order of the sums. Memory and scratch have exactly
+ * the documented sizes.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -10,11 +11,17 @@ const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const NAN = 0xff
 
 type Random = () => number
-const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V => values[integer(random, 0, values.length - 1)]
-const range = (low: number, high: number): number[] => Array.from({ length: high - low + 1 }, (_, i) => low + i)
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const one = <V>(random: Random, values: readonly V[]): V =>
+  values[integer(random, 0, values.length - 1)]
+const range = (low: number, high: number): number[] =>
+  Array.from({ length: high - low + 1 }, (_, i) => low + i)
 
-/** Below, equal to, multiples of and just above the tiles: 4 × 8 of the micro kernel, 128 rows and a depth of 256 of the packed panels. */
+/**
+ * Below, equal to, multiples of and just above the tiles: 4 × 8 of the micro kernel, 128 rows and a
+ * depth of 256 of the packed panels.
+ */
 const SIDES = [...range(1, 20), ...range(127, 130)]
 const DEPTHS = [...range(1, 20), ...range(127, 130), ...range(255, 260), 512, 513]
 
@@ -26,7 +33,14 @@ const products = {
 }
 type Product = keyof typeof products
 
-function reference(product: Product, a: ArrayLike<number>, b: ArrayLike<number>, m: number, n: number, k: number): Float64Array {
+function reference(
+  product: Product,
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  m: number,
+  n: number,
+  k: number,
+): Float64Array {
   const { ar, ac, br, bc } = products[product](m, n, k)
   const c = new Float64Array(m * n)
   for (let i = 0; i < m; i++)
@@ -76,7 +90,9 @@ for (const variant of variants) {
         const actual = run(engine, product, a, b, m, n, k)
         for (let i = 0; i < m * n; i++)
           if (actual[i] !== expected[i])
-            assert.unreachable(`m=${m} n=${n} k=${k} row ${Math.floor(i / n)} column ${i % n}: got ${actual[i]}, expected ${expected[i]}`)
+            assert.unreachable(
+              `m=${m} n=${n} k=${k} row ${Math.floor(i / n)} column ${i % n}: got ${actual[i]}, expected ${expected[i]}`,
+            )
       }
     })
 
@@ -90,14 +106,18 @@ for (const variant of variants) {
       const size = reference(product, a.map(Math.abs), b.map(Math.abs), m, n, k)
       for (let i = 0; i < m * n; i++) {
         const error = Math.abs(actual[i] - expected[i]) / size[i]
-        assert.ok(error < 1e-6, `m=${m} n=${n} k=${k} element ${i}: error ${error} of the sum of sizes`)
+        assert.ok(
+          error < 1e-6,
+          `m=${m} n=${n} k=${k} element ${i}: error ${error} of the sum of sizes`,
+        )
       }
       assert.equal(run(engine, product, a, b, m, n, k), actual)
     })
   }
 
   test(`${variant} matmulScratch holds the panels`, () => {
-    for (const n of [1, 7, 8, 9, 130]) assert.is(engine.exports.matmulScratch(n), 192 + 4 * 256 * (130 + Math.ceil(n / 8) * 8))
+    for (const n of [1, 7, 8, 9, 130])
+      assert.is(engine.exports.matmulScratch(n), 192 + 4 * 256 * (130 + Math.ceil(n / 8) * 8))
   })
 }
 

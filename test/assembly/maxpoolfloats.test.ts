@@ -1,8 +1,20 @@
-/** Max pooling of currents: the kernel against loops over plain arrays, and what a network makes of it. Small integers make ties frequent. */
+/**
+ * Max pooling of currents: the kernel against loops over plain arrays, and what a network makes of
+ * it. Small integers make ties frequent.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Op, PoolWord } from '../../assembly/opcodes.js'
-import { conv2d, flatten, lif, linear, type MethodOptions, maxPool2d, type StateDict, sequential } from '../../src/index.js'
+import {
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  type MethodOptions,
+  maxPool2d,
+  type StateDict,
+  sequential,
+} from '../../src/index.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
@@ -12,10 +24,19 @@ for (const variant of variants) {
   for (let seed = base; seed < base + 40; seed++) {
     const random = testRandom(seed * 7129 + 3)
     const pick = (low: number, high: number) => low + Math.floor(random() * (high - low + 1))
-    const [images, sourceH, sourceW, C, T] = [pick(1, 3), pick(2, 9), pick(2, 9), 4 * pick(1, 5), pick(1, 6)]
+    const [images, sourceH, sourceW, C, T] = [
+      pick(1, 3),
+      pick(2, 9),
+      pick(2, 9),
+      4 * pick(1, 5),
+      pick(1, 6),
+    ]
     const [kernelH, kernelW, strideH, strideW] = [pick(1, 3), pick(1, 3), pick(1, 3), pick(1, 3)]
     const [padH, padW] = [pick(0, kernelH >> 1), pick(0, kernelW >> 1)]
-    const [H, W] = [Math.floor((sourceH + 2 * padH - kernelH) / strideH) + 1, Math.floor((sourceW + 2 * padW - kernelW) / strideW) + 1]
+    const [H, W] = [
+      Math.floor((sourceH + 2 * padH - kernelH) / strideH) + 1,
+      Math.floor((sourceW + 2 * padW - kernelW) / strideW) + 1,
+    ]
     if (H < 1 || W < 1) continue
     const mode = (['by step', 'by sum', 'none'] as const)[seed % 3]
     const title = `${images}×${sourceH}×${sourceW}×${C} T=${T} window ${kernelH}×${kernelW} stride ${strideH}×${strideW} padding ${padH}×${padW}`
@@ -65,14 +86,25 @@ for (const variant of variants) {
           }
         return best
       }
-      const [values, positions] = [engine.floats(out, pixels * T * C), engine.bytes(choice, mode === 'none' ? 0 : pixels * choices * C)]
+      const [values, positions] = [
+        engine.floats(out, pixels * T * C),
+        engine.bytes(choice, mode === 'none' ? 0 : pixels * choices * C),
+      ]
       for (let pixel = 0; pixel < pixels; pixel++)
         for (let c = 0; c < C; c++) {
           for (let step = 0; step < T; step++) {
             const [largest, position] = window(pixel, (p) => source[(p * T + step) * C + c])
-            assert.is(values[(pixel * T + step) * C + c], largest, `pixel ${pixel} step ${step} channel ${c} seed ${seed}`)
+            assert.is(
+              values[(pixel * T + step) * C + c],
+              largest,
+              `pixel ${pixel} step ${step} channel ${c} seed ${seed}`,
+            )
             if (mode === 'by step')
-              assert.is(positions[(pixel * T + step) * C + c], position, `choice, pixel ${pixel} step ${step} channel ${c} seed ${seed}`)
+              assert.is(
+                positions[(pixel * T + step) * C + c],
+                position,
+                `choice, pixel ${pixel} step ${step} channel ${c} seed ${seed}`,
+              )
           }
           if (mode === 'by sum')
             assert.is(
@@ -86,7 +118,10 @@ for (const variant of variants) {
 }
 
 /** Gradients of a network with pooled currents, in front of and behind neurons. */
-async function gradients(options: MethodOptions & { timeSteps: number; frames: boolean }, seed: number): Promise<StateDict> {
+async function gradients(
+  options: MethodOptions & { timeSteps: number; frames: boolean },
+  seed: number,
+): Promise<StateDict> {
   const random = testRandom(seed)
   const batch = 3
   const net = sequential(
@@ -103,7 +138,10 @@ async function gradients(options: MethodOptions & { timeSteps: number; frames: b
   const state = model.stateDict()
   for (const { data } of Object.values(state)) data.set(data.map((v) => 3 * v))
   model.loadStateDict(state)
-  const x = Float32Array.from({ length: batch * 144 * (options.frames ? options.timeSteps : 1) }, () => 2 * random() - 0.5)
+  const x = Float32Array.from(
+    { length: batch * 144 * (options.frames ? options.timeSteps : 1) },
+    () => 2 * random() - 0.5,
+  )
   await model.trainStep(x, [0, 3, 1], { update: false })
   const rates = Object.values(model.firingRates())
   assert.ok(
@@ -117,21 +155,32 @@ async function gradients(options: MethodOptions & { timeSteps: number; frames: b
 
 function close(actual: StateDict, expected: StateDict, factor: number, message: string): void {
   for (const name of Object.keys(expected)) {
-    const distance = Math.hypot(...actual[name].data.map((v, i) => v * factor - expected[name].data[i]))
+    const distance = Math.hypot(
+      ...actual[name].data.map((v, i) => v * factor - expected[name].data[i]),
+    )
     const size = Math.hypot(...expected[name].data)
-    assert.ok(size > 0 && distance <= 1e-4 * size, `${message} ${name}: ${distance} away of ${size}`)
+    assert.ok(
+      size > 0 && distance <= 1e-4 * size,
+      `${message} ${name}: ${distance} away of ${size}`,
+    )
   }
 }
 
 for (let seed = base; seed < base + 3; seed++) {
   test(`pooled currents, T = 1: rate m, rate s and bptt agree (seed ${seed})`, async () => {
     const bptt = await gradients({ method: 'bptt', timeSteps: 1, frames: false }, seed)
-    for (const stepMode of ['m', 's'] as const) close(await gradients({ stepMode, timeSteps: 1, frames: false }, seed), bptt, 1, stepMode)
+    for (const stepMode of ['m', 's'] as const)
+      close(await gradients({ stepMode, timeSteps: 1, frames: false }, seed), bptt, 1, stepMode)
   })
 
   test(`pooled currents of frames: rate m and rate s choose by the same mean (seed ${seed})`, async () => {
     const options = { timeSteps: 5, frames: true }
-    close(await gradients({ stepMode: 's', ...options }, seed), await gradients({ stepMode: 'm', ...options }, seed), 1, 's against m')
+    close(
+      await gradients({ stepMode: 's', ...options }, seed),
+      await gradients({ stepMode: 'm', ...options }, seed),
+      1,
+      's against m',
+    )
   })
 }
 

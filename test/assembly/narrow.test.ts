@@ -1,13 +1,19 @@
 /**
- * Convolutions of few input channels against sums in float64. Small integers, whose sums float32 holds exactly, must give equal results, fractions results
- * within a relative root mean square of 1e-5, bit for bit the same in any order of units. Memory and scratch have exactly the documented sizes and start as NaN.
+ * Convolutions of few input channels against sums in float64. Small integers, whose sums float32
+ * holds exactly, must give equal results, fractions results within a relative root mean square of
+ * 1e-5, bit for bit the same in any order of units. Memory and scratch have exactly the documented
+ * sizes and start as NaN.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ConvWord, Op } from '../../assembly/opcodes.js'
 import { emitDense, emitWeightGradient, type Geometry } from '../../src/plan/convolution.js'
 import { weightRows } from '../../src/plan/layout.js'
-import { narrowForwardPays, narrowGradientPays, narrowPlan } from '../../src/plan/narrow-geometry.js'
+import {
+  narrowForwardPays,
+  narrowGradientPays,
+  narrowPlan,
+} from '../../src/plan/narrow-geometry.js'
 import { ProgramBuilder, ref } from '../../src/plan/program.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 
@@ -18,8 +24,10 @@ const TOLERANCE = 1e-5
 const SCALE = 0.5
 
 type Random = () => number
-const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V => values[integer(random, 0, values.length - 1)]
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const one = <V>(random: Random, values: readonly V[]): V =>
+  values[integer(random, 0, values.length - 1)]
 
 interface Shape {
   images: number
@@ -115,10 +123,13 @@ interface Data {
 
 /** Integers of a size, or fractions. Inputs have a mean, as images do. */
 function makeData(s: Shape, random: Random, fractions: boolean): Data {
-  const value = (size: number): number => (fractions ? (random() - 0.5) * size : integer(random, -size, size))
-  const values = (length: number, size: number): Float32Array => Float32Array.from({ length }, () => value(size))
+  const value = (size: number): number =>
+    fractions ? (random() - 0.5) * size : integer(random, -size, size)
+  const values = (length: number, size: number): Float32Array =>
+    Float32Array.from({ length }, () => value(size))
   const weight = new Float32Array(kRowsOf(s) * s.outC)
-  for (let k = 0; k < kOf(s); k++) for (let n = 0; n < s.outC; n++) weight[weightIndex(s, k, n)] = value(4)
+  for (let k = 0; k < kOf(s); k++)
+    for (let n = 0; n < s.outC; n++) weight[weightIndex(s, k, n)] = value(4)
   const inFloats = s.images * s.inH * s.inW * s.loops * inputSteps(s) * inRow(s)
   return {
     input: values(inFloats, 4).map((x, i) => (i % inRow(s) < s.inC ? x + 1 : Number.NaN)),
@@ -129,7 +140,10 @@ function makeData(s: Shape, random: Random, fractions: boolean): Data {
   }
 }
 
-/** Calls back for every tap that lies inside an image: row of Out, place in In of channel 0, row of the weight for it. */
+/**
+ * Calls back for every tap that lies inside an image: row of Out, place in In of channel 0, row of
+ * the weight for it.
+ */
 function eachTap(s: Shape, visit: (row: number, input: number, k: number) => void): void {
   for (let b = 0; b < s.images; b++)
     for (let oy = 0; oy < s.outH; oy++)
@@ -140,17 +154,27 @@ function eachTap(s: Shape, visit: (row: number, input: number, k: number) => voi
             const x = ox * s.strideW - s.padW + kx
             if (y < 0 || y >= s.inH || x < 0 || x >= s.inW) continue
             for (let step = 0; step < s.T; step++) {
-              const input = ((((b * s.inH + y) * s.inW + x) * s.loops + s.t) * inputSteps(s) + (s.fixed ? 0 : step)) * inRow(s)
-              visit(((b * s.outH + oy) * s.outW + ox) * s.T + step, input, (ky * s.kernelW + kx) * s.inC)
+              const input =
+                ((((b * s.inH + y) * s.inW + x) * s.loops + s.t) * inputSteps(s) +
+                  (s.fixed ? 0 : step)) *
+                inRow(s)
+              visit(
+                ((b * s.outH + oy) * s.outW + ox) * s.T + step,
+                input,
+                (ky * s.kernelW + kx) * s.inC,
+              )
             }
           }
 }
 
 function forwardReference(s: Shape, { input, weight, bias }: Data): Float64Array {
-  const out = Float64Array.from({ length: outRows(s) * s.outC }, (_, i) => (s.bias ? bias[i % s.outC] : 0))
+  const out = Float64Array.from({ length: outRows(s) * s.outC }, (_, i) =>
+    s.bias ? bias[i % s.outC] : 0,
+  )
   eachTap(s, (row, from, k) => {
     for (let c = 0; c < s.inC; c++)
-      for (let n = 0; n < s.outC; n++) out[row * s.outC + n] += input[from + c] * weight[weightIndex(s, k + c, n)]
+      for (let n = 0; n < s.outC; n++)
+        out[row * s.outC + n] += input[from + c] * weight[weightIndex(s, k + c, n)]
   })
   return out
 }
@@ -160,7 +184,8 @@ function gradientReference(s: Shape, { input, delta, before }: Data): Float64Arr
   const out = new Float64Array(kRowsOf(s) * s.outC)
   eachTap(s, (row, from, k) => {
     for (let c = 0; c < s.inC; c++)
-      for (let n = 0; n < s.outC; n++) out[weightIndex(s, k + c, n)] += SCALE * input[from + c] * delta[row * s.outC + n]
+      for (let n = 0; n < s.outC; n++)
+        out[weightIndex(s, k + c, n)] += SCALE * input[from + c] * delta[row * s.outC + n]
   })
   return s.accumulate ? out.map((x, i) => x + before[i]) : out
 }
@@ -199,7 +224,11 @@ function copyBytes(s: Shape): number {
   const columns = s.outW + Math.floor((s.kernelW - 1) / s.strideW)
   let lines = Math.ceil(((s.rowsPerUnit + Math.floor((s.kernelH - 1) / s.strideH)) * s.outW) / 16)
   if (lines % 2 === 0) lines++
-  return 8 * Math.min(s.strideW, s.kernelW) * s.inC * columns + 4 * Math.min(s.strideH, s.kernelH) * s.kernelW * s.inC * lines * 16 + 16
+  return (
+    8 * Math.min(s.strideW, s.kernelW) * s.inC * columns +
+    4 * Math.min(s.strideH, s.kernelH) * s.kernelW * s.inC * lines * 16 +
+    16
+  )
 }
 const forwardBytes = (s: Shape): number => 192 + 4 * kOf(s) + copyBytes(s)
 function gradientBytes(s: Shape): number {
@@ -222,7 +251,15 @@ const shuffled =
   }
 
 /** Runs every unit of a record with scratch that holds garbage. */
-function execute(engine: TestEngine, op: Op, units: number, words: Words, scratchBytes: number, order: Order, t: number): void {
+function execute(
+  engine: TestEngine,
+  op: Op,
+  units: number,
+  words: Words,
+  scratchBytes: number,
+  order: Order,
+  t: number,
+): void {
   const record = engine.record(op, units, words)
   const scratch = engine.alloc(scratchBytes, NAN)
   for (const unit of order(units)) {
@@ -262,7 +299,8 @@ const runGradient: Run = (engine, s, data, order) => {
     [ConvWord.Accumulate]: s.accumulate ? 1 : 0,
   }
   execute(engine, Op.NarrowWeightGradient, s.splits, words, gradientBytes(s), order, s.t)
-  if (s.splits > 1) execute(engine, Op.ReduceSplits, Math.ceil(kRowsOf(s) / 8), words, 0, order, s.t)
+  if (s.splits > 1)
+    execute(engine, Op.ReduceSplits, Math.ceil(kRowsOf(s) / 8), words, 0, order, s.t)
   return engine.floats(out, count)
 }
 
@@ -283,7 +321,13 @@ const kernels: { name: string; run: Run; reference: (s: Shape, data: Data) => Fl
 
 for (const variant of variants) {
   const engine = new TestEngine(variant)
-  const evaluate = (run: Run, s: Shape, data: Data, order: Order, message: string): Float32Array => {
+  const evaluate = (
+    run: Run,
+    s: Shape,
+    data: Data,
+    order: Order,
+    message: string,
+  ): Float32Array => {
     engine.reset()
     const result = run(engine, s, data, order)
     engine.checkGuards(message)
@@ -300,26 +344,55 @@ for (const variant of variants) {
         const expected = reference(shape, integers)
         const actual = evaluate(run, shape, integers, ascending, message)
         for (let i = 0; i < expected.length; i++)
-          if (actual[i] !== expected[i]) assert.unreachable(`element ${i}: got ${actual[i]}, expected ${expected[i]} (${message})`)
+          if (actual[i] !== expected[i])
+            assert.unreachable(
+              `element ${i}: got ${actual[i]}, expected ${expected[i]} (${message})`,
+            )
 
         const fractions = makeData(shape, random, true)
         const inOrder = evaluate(run, shape, fractions, ascending, message)
         const error = relativeError(inOrder, reference(shape, fractions))
         assert.ok(error <= TOLERANCE, `relative error ${error} (${message})`)
-        const mixed = new Uint32Array(evaluate(run, shape, fractions, shuffled(random), message).buffer)
+        const mixed = new Uint32Array(
+          evaluate(run, shape, fractions, shuffled(random), message).buffer,
+        )
         for (const [i, bits] of new Uint32Array(inOrder.buffer).entries())
-          if (bits !== mixed[i]) assert.unreachable(`element ${i} depends on the order of the units (${message})`)
+          if (bits !== mixed[i])
+            assert.unreachable(`element ${i} depends on the order of the units (${message})`)
       })
     }
 
     test(`${variant} ${name} sums many pixels with a relative error below ${TOLERANCE}`, () => {
       const random = testRandom(5)
-      const size = { inH: 112, inW: 112, outH: 56, outW: 56, kernelH: 7, kernelW: 7, strideH: 2, strideW: 2, padH: 3, padW: 3 }
+      const size = {
+        inH: 112,
+        inW: 112,
+        outH: 56,
+        outW: 56,
+        kernelH: 7,
+        kernelW: 7,
+        strideH: 2,
+        strideW: 2,
+        padH: 3,
+        padW: 3,
+      }
       const steps = { T: 1, fixed: false, loops: 1, t: 0, gap: 0, indirect: false }
-      const rest = { images: 6, inC: 1, outC: 8, blockWidth: 8, bias: true, rowsPerUnit: 56, splits: 1, accumulate: false }
+      const rest = {
+        images: 6,
+        inC: 1,
+        outC: 8,
+        blockWidth: 8,
+        bias: true,
+        rowsPerUnit: 56,
+        splits: 1,
+        accumulate: false,
+      }
       const shape: Shape = { ...size, ...steps, ...rest }
       const data = makeData(shape, random, true)
-      const error = relativeError(evaluate(run, shape, data, ascending, name), reference(shape, data))
+      const error = relativeError(
+        evaluate(run, shape, data, ascending, name),
+        reference(shape, data),
+      )
       assert.ok(error <= TOLERANCE, `relative error ${error}`)
     })
   }
@@ -363,10 +436,22 @@ function emitted(inC: number, size: number, outC: number, kernel: number, stride
   const b = new ProgramBuilder()
   b.program('test')
   const [pad, out] = [(kernel - 1) / 2, Math.ceil(size / stride)]
-  const shapes = { inShape: [inC, size, size], outShape: [outC, out, out], kernel: [kernel, kernel], stride: [stride, stride] } as const
+  const shapes = {
+    inShape: [inC, size, size],
+    outShape: [outC, out, out],
+    kernel: [kernel, kernel],
+    stride: [stride, stride],
+  } as const
   const g: Geometry = { images: 16, inC, outC, padding: [pad, pad], ...shapes }
   const tensor = b.buffer('tensor', 64)
-  const input = { address: ref(tensor), indirect: false, pixelBytes: inC * 4, stepBytes: 0, loopBytes: 0, meanSteps: 1 }
+  const input = {
+    address: ref(tensor),
+    indirect: false,
+    pixelBytes: inC * 4,
+    stepBytes: 0,
+    loopBytes: 0,
+    meanSteps: 1,
+  }
   emitDense(b, g, 1, input, tensor, ref(tensor), 0, tensor)
   emitWeightGradient(b, g, 1, input, tensor, ref(tensor), false, 'test')
   return b.programs[0].sections[0].records.map(({ op }) => Op[op])

@@ -1,12 +1,29 @@
-/** Neuron kernels against the official code's numbers and a float64 reference written straight from the equations. */
+/**
+ * Neuron kernels against the official code's numbers and a float64 reference written straight from
+ * the equations.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ContributionWord, NeuronBackWord, NeuronWord, Op, Surrogate } from '../../assembly/opcodes.js'
+import {
+  ContributionWord,
+  NeuronBackWord,
+  NeuronWord,
+  Op,
+  Surrogate,
+} from '../../assembly/opcodes.js'
 import { neuronScratch } from '../../src/plan/forward.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 import { readFixture } from '../support/safetensors.js'
 
-const KINDS = ['Sigmoid', 'Atan', 'Triangle', 'Rectangle', 'FastSigmoid', 'PiecewiseExp', 'Erf'] as const
+const KINDS = [
+  'Sigmoid',
+  'Atan',
+  'Triangle',
+  'Rectangle',
+  'FastSigmoid',
+  'PiecewiseExp',
+  'Erf',
+] as const
 
 /** h'(x), METHOD's table. */
 function surrogate(kind: Surrogate, alpha: number, x: number): number {
@@ -60,12 +77,15 @@ function simulate(d: Dynamics, current: number[], spikeGradient?: number[]) {
     const ut = d.lambda * v + (1 - d.lambda) * d.rest + d.kappa * i
     const st = ut >= d.theta ? 1 : 0
     const ht = surrogate(d.kind, d.alpha, ut - d.theta)
-    const slope = d.hard ? 1 - st - (d.detach ? 0 : (ut - d.rest) * ht) : 1 - (d.detach ? 0 : d.theta * ht)
+    const slope = d.hard
+      ? 1 - st - (d.detach ? 0 : (ut - d.rest) * ht)
+      : 1 - (d.detach ? 0 : d.theta * ht)
     eligibility += ht * rho * d.kappa
     rho = 1 + d.lambda * rho * slope
     v = d.hard ? (st ? d.rest : ut) : ut - d.theta * st
     margin = Math.min(margin, Math.abs(ut - d.theta))
-    if (d.kind === Surrogate.Rectangle) margin = Math.min(margin, Math.abs(Math.abs(ut - d.theta) - 1 / (2 * d.alpha)))
+    if (d.kind === Surrogate.Rectangle)
+      margin = Math.min(margin, Math.abs(Math.abs(ut - d.theta) - 1 / (2 * d.alpha)))
     u.push(ut)
     s.push(st)
     h.push(ht)
@@ -147,19 +167,24 @@ function randomTerm(
   const affine = options.plain || random() < 0.6
   const groups = affine && !options.plain && !options.still && random() < 0.5 ? T : 1
   const rows = still ? 1 : T
-  const signed = (scale: number, offset = 0) => Array.from({ length: groups * C }, () => Math.fround(offset + scale * (random() - 0.5)))
-  const data = Array.from({ length: P * rows * C }, () => Math.fround((random() + random() + random() - 0.9) * 1.5))
+  const signed = (scale: number, offset = 0) =>
+    Array.from({ length: groups * C }, () => Math.fround(offset + scale * (random() - 0.5)))
+  const data = Array.from({ length: P * rows * C }, () =>
+    Math.fround((random() + random() + random() - 0.9) * 1.5),
+  )
   const scale = signed(0.5, 1)
   const shift = signed(0.4)
   const mean = signed(1)
   const invStd = signed(0.5, 1)
   // In a loop over t outside the data stand as [t][P][C], otherwise [P][t][C].
-  const at = (p: number, t: number, c: number) => (options.loop ? ((still ? 0 : t) * P + p) * C + c : (p * rows + (still ? 0 : t)) * C + c)
+  const at = (p: number, t: number, c: number) =>
+    options.loop ? ((still ? 0 : t) * P + p) * C + c : (p * rows + (still ? 0 : t)) * C + c
   const row = (t: number) => (groups === 1 ? 0 : t) * C
   const address = engine.putFloats(data)
   return {
     address,
-    value: (p, t, c) => (affine ? data[at(p, t, c)]! * scale[row(t) + c]! + shift[row(t) + c]! : data[at(p, t, c)]!),
+    value: (p, t, c) =>
+      affine ? data[at(p, t, c)]! * scale[row(t) + c]! + shift[row(t) + c]! : data[at(p, t, c)]!,
     normalised: (p, t, c) => (data[at(p, t, c)]! - mean[row(t) + c]!) * invStd[row(t) + c]!,
     words: [
       address,
@@ -204,20 +229,35 @@ interface NeuronCase {
   P: number
   C: number
   T: number
-  /** Terms of a case with eligibility; otherwise they are drawn, and so is the wish for eligibility. */
+  /**
+   * Terms of a case with eligibility; otherwise they are drawn, and so is the wish for eligibility.
+   */
   terms?: 'A' | 'still A' | 'A+B' | 'A+S' | 'A+B+S'
 }
 
 /**
- * Neurons of all kinds at random, then the usual layer in training: every number of steps that its loops put together, several blocks; three
- * terms, which it leaves to others; and steps outside.
+ * Neurons of all kinds at random, then the usual layer in training: every number of steps that its
+ * loops put together, several blocks; three terms, which it leaves to others; and steps outside.
  */
 function neuronCases(): NeuronCase[] {
   const cases: NeuronCase[] = []
   for (let seed = 1; seed <= 60; seed++) {
     const random = testRandom(seed * 7919)
-    const [P, C, T] = [1 + Math.floor(random() * 23), 4 * (1 + Math.floor(random() * 13)), 1 + Math.floor(random() * 17)]
-    cases.push({ seed, random, loop: seed % 3 === 0, plain: seed % 3 === 1, still: seed % 5 === 0, P, C, T })
+    const [P, C, T] = [
+      1 + Math.floor(random() * 23),
+      4 * (1 + Math.floor(random() * 13)),
+      1 + Math.floor(random() * 17),
+    ]
+    cases.push({
+      seed,
+      random,
+      loop: seed % 3 === 0,
+      plain: seed % 3 === 1,
+      still: seed % 5 === 0,
+      P,
+      C,
+      T,
+    })
   }
   for (const terms of ['A', 'still A', 'A+B', 'A+S', 'A+B+S'] as const)
     for (let T = 1; T <= 13; T++) {
@@ -225,7 +265,17 @@ function neuronCases(): NeuronCase[] {
       const loop = T > 9
       const C = [4, 12, 16, 20, 52, 132][(T + cases.length) % 6]!
       const P = 2 * Math.ceil(2048 / (loop ? 1 : T) / C) + 1
-      cases.push({ seed, random: testRandom(seed * 7919), loop, plain: true, still: terms === 'still A', P, C, T, terms })
+      cases.push({
+        seed,
+        random: testRandom(seed * 7919),
+        loop,
+        plain: true,
+        still: terms === 'still A',
+        P,
+        C,
+        T,
+        terms,
+      })
     }
   return cases
 }
@@ -268,11 +318,19 @@ for (const variant of variants) {
         alpha: Number(metadata.alpha),
       }
       const rows = (from: Float32Array) =>
-        Array.from({ length: P * T * C }, (_, i) => from[((Math.floor(i / C) % T) * P + Math.floor(i / C / T)) * C + (i % C)]!)
+        Array.from(
+          { length: P * T * C },
+          (_, i) => from[((Math.floor(i / C) % T) * P + Math.floor(i / C / T)) * C + (i % C)]!,
+        )
       const scratch = engine.alloc(neuronScratch(T, C))
-      const [masks, counts, eligibility, partials, v, rho] = [P * C, P * C, P * C * 4, 8, P * C * 4, P * C * 4].map((n) =>
-        engine.alloc(n),
-      ) as [number, number, number, number, number, number]
+      const [masks, counts, eligibility, partials, v, rho] = [
+        P * C,
+        P * C,
+        P * C * 4,
+        8,
+        P * C * 4,
+        P * C * 4,
+      ].map((n) => engine.alloc(n)) as [number, number, number, number, number, number]
       const common: Words = {
         ...dynamicsWords(d),
         [NeuronWord.Masks]: masks,
@@ -296,7 +354,12 @@ for (const variant of variants) {
         const expected = tensor('rate.eligibility').values
         for (let i = 0; i < P * C; i++) {
           assert.is(engine.bytes(counts, P * C)[i], Math.round(rate[i]! * T), `${mode} count ${i}`)
-          close(engine.floats(eligibility, P * C)[i]!, expected[i]!, 1e-5, `${mode} eligibility ${i}`)
+          close(
+            engine.floats(eligibility, P * C)[i]!,
+            expected[i]!,
+            1e-5,
+            `${mode} eligibility ${i}`,
+          )
         }
         const total = engine.ints(partials, 2)
         assert.is(
@@ -311,7 +374,11 @@ for (const variant of variants) {
       check('inside')
       for (let t = 0; t < T; t++)
         for (let i = 0; i < P * C; i++)
-          assert.is((engine.bytes(masks, P * C)[i]! >> t) & 1, spikes[t * P * C + i], `spike t=${t} neuron ${i}`)
+          assert.is(
+            (engine.bytes(masks, P * C)[i]! >> t) & 1,
+            spikes[t * P * C + i],
+            `spike t=${t} neuron ${i}`,
+          )
 
       const input = engine.putFloats(values)
       const step = engine.record(Op.Neuron, 2, {
@@ -324,7 +391,8 @@ for (const variant of variants) {
       for (let t = 0; t < T; t++) {
         engine.writeWords(step, { [NeuronWord.A]: input + t * P * C * 4 })
         engine.run(step, scratch, t)
-        for (let i = 0; i < P * C; i++) assert.is(engine.bytes(masks, P * C)[i], spikes[t * P * C + i], `step t=${t} neuron ${i}`)
+        for (let i = 0; i < P * C; i++)
+          assert.is(engine.bytes(masks, P * C)[i], spikes[t * P * C + i], `step t=${t} neuron ${i}`)
       }
       check('outside')
       const last = tensor('v.last').values
@@ -333,7 +401,13 @@ for (const variant of variants) {
       const delta = engine.alloc(P * T * C * 4)
       const contribution = putContributions(
         engine,
-        [{ address: engine.putFloats(rows(tensor('bptt.grad_output').values)), stepBytes: C * 4, pixelBytes: T * C * 4 }],
+        [
+          {
+            address: engine.putFloats(rows(tensor('bptt.grad_output').values)),
+            stepBytes: C * 4,
+            pixelBytes: T * C * 4,
+          },
+        ],
         P,
         1,
       )
@@ -370,12 +444,24 @@ for (const variant of variants) {
         for (const alpha of [1, 2, 4, 25]) {
           const C = 4096
           const x = Array.from({ length: C }, (_, i) =>
-            Math.fround(theta + (i < 3 ? [0, 1e30, -1e4][i]! : (((random() - 0.5) * 12) / alpha) * (i % 3 ? 1 : 8))),
+            Math.fround(
+              theta +
+                (i < 3 ? [0, 1e30, -1e4][i]! : (((random() - 0.5) * 12) / alpha) * (i % 3 ? 1 : 8)),
+            ),
           )
           const h = engine.alloc(C * 4)
           engine.run(
             engine.record(Op.Neuron, 1, {
-              ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta, hard, detach: true, kind, alpha }),
+              ...dynamicsWords({
+                lambda: 0.2,
+                kappa: 1,
+                rest: 0,
+                theta,
+                hard,
+                detach: true,
+                kind,
+                alpha,
+              }),
               ...onePixel(engine, 1, C),
               [NeuronWord.A]: engine.putFloats(x),
               [NeuronWord.V]: engine.alloc(C * 4),
@@ -385,10 +471,13 @@ for (const variant of variants) {
           )
           const maximum = surrogate(kind, alpha, 0)
           for (let i = 0; i < C; i++) {
-            // x − θ rounds as the kernel's does; the border of the rectangle is not a number to compare at.
+            // x − θ rounds as the kernel's does; the border of the rectangle is not a number to
+            // compare at.
             const distance = Math.fround(x[i]! - theta)
-            if (kind === Surrogate.Rectangle && Math.abs(Math.abs(distance) * 2 * alpha - 1) < 1e-6) continue
-            const error = Math.abs(engine.floats(h, C)[i]! - surrogate(kind, alpha, distance)) / maximum
+            if (kind === Surrogate.Rectangle && Math.abs(Math.abs(distance) * 2 * alpha - 1) < 1e-6)
+              continue
+            const error =
+              Math.abs(engine.floats(h, C)[i]! - surrogate(kind, alpha, distance)) / maximum
             assert.ok(error <= 1e-6, `${KINDS[kind]} α=${alpha} x=${distance}: error ${error}`)
           }
           engine.checkGuards()
@@ -408,11 +497,22 @@ for (const variant of variants) {
       for (const kind of KINDS.keys()) {
         const engine = new TestEngine(variant)
         const C = 8
-        const currents = Array.from({ length: T * C }, (_, i) => (i % C === 5 && i < C ? Number.NaN : 0.3))
+        const currents = Array.from({ length: T * C }, (_, i) =>
+          i % C === 5 && i < C ? Number.NaN : 0.3,
+        )
         const eligibility = engine.alloc(C * 4)
         engine.run(
           engine.record(Op.Neuron, 1, {
-            ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta, hard, detach: true, kind, alpha: 2 }),
+            ...dynamicsWords({
+              lambda: 0.2,
+              kappa: 1,
+              rest: 0,
+              theta,
+              hard,
+              detach: true,
+              kind,
+              alpha: 2,
+            }),
             ...onePixel(engine, T, C),
             [NeuronWord.A]: engine.putFloats(currents),
             [NeuronWord.Eligibility]: eligibility,
@@ -427,7 +527,9 @@ for (const variant of variants) {
     })
 
   for (const { seed, random, loop, plain, still, P, C, T, terms } of neuronCases()) {
-    const way = [terms ?? (plain ? 'plain' : 'general'), ...(loop ? ['steps outside'] : [])].join(', ')
+    const way = [terms ?? (plain ? 'plain' : 'general'), ...(loop ? ['steps outside'] : [])].join(
+      ', ',
+    )
     test(`${variant} neuron P=${P} C=${C} T=${T} ${way} equals the reference (seed ${seed})`, () => {
       const engine = new TestEngine(variant)
       const d = randomDynamics(random)
@@ -461,13 +563,18 @@ for (const variant of variants) {
       const masks = engine.alloc((loop ? 1 : planes) * P * C)
       const counts = engine.alloc(P * C)
       const partials = engine.alloc(units * 4)
-      const [eligibility, surrogateOut, v, rho] = [learn, loop && random() < 0.7, loop, loop && ownTrace && learn].map((wanted) =>
-        wanted ? engine.alloc(P * C * 4) : 0,
-      ) as [number, number, number, number]
+      const [eligibility, surrogateOut, v, rho] = [
+        learn,
+        loop && random() < 0.7,
+        loop,
+        loop && ownTrace && learn,
+      ].map((wanted) => (wanted ? engine.alloc(P * C * 4) : 0)) as [number, number, number, number]
       const words: Words = {
         ...dynamicsWords(d),
         // A learnable leak comes from its parameter, and not from the word.
-        ...(learnable === undefined ? none : { [NeuronWord.Lambda]: f32(9), [NeuronWord.Learnable]: engine.putFloats([learnable]) }),
+        ...(learnable === undefined
+          ? none
+          : { [NeuronWord.Lambda]: f32(9), [NeuronWord.Learnable]: engine.putFloats([learnable]) }),
         [NeuronWord.Masks]: masks,
         [NeuronWord.PlaneBytes]: P * C,
         [NeuronWord.Counts]: counts,
@@ -495,11 +602,19 @@ for (const variant of variants) {
       const current = (p: number, c: number) =>
         Array.from(
           { length: T },
-          (_, t) => a.value(p, t, c) + (b?.value(p, t, c) ?? 0) + (spikes ? spikes[(t * P + p) * C + c]! * spikeScale : 0),
+          (_, t) =>
+            a.value(p, t, c) +
+            (b?.value(p, t, c) ?? 0) +
+            (spikes ? spikes[(t * P + p) * C + c]! * spikeScale : 0),
         )
-      const reference = Array.from({ length: P * C }, (_, i) => simulate(d, current(Math.floor(i / C), i % C)))
+      const reference = Array.from({ length: P * C }, (_, i) =>
+        simulate(d, current(Math.floor(i / C), i % C)),
+      )
       const sure = reference.map(({ margin }) => margin > 2e-5)
-      assert.ok(sure.filter((x) => !x).length <= 2 + 0.02 * P * C, 'nearly all neurons stay clear of the threshold')
+      assert.ok(
+        sure.filter((x) => !x).length <= 2 + 0.02 * P * C,
+        'nearly all neurons stay clear of the threshold',
+      )
 
       if (loop) {
         for (let t = 0; t < T; t++) {
@@ -512,7 +627,13 @@ for (const variant of variants) {
           reference.forEach((r, i) => {
             if (!sure[i]) return
             assert.is(engine.bytes(masks, P * C)[i], r.s[t], `spike t=${t} neuron ${i}`)
-            if (surrogateOut) close(engine.floats(surrogateOut, P * C)[i]!, r.h[t]! * d.kappa, 3e-5, `h' t=${t} neuron ${i}`)
+            if (surrogateOut)
+              close(
+                engine.floats(surrogateOut, P * C)[i]!,
+                r.h[t]! * d.kappa,
+                3e-5,
+                `h' t=${t} neuron ${i}`,
+              )
           })
         }
         reference.forEach((r, i) => {
@@ -524,7 +645,11 @@ for (const variant of variants) {
         reference.forEach((r, i) => {
           if (!sure[i]) return
           for (let t = 0; t < planes * 8; t++)
-            assert.is((engine.bytes(masks, planes * P * C)[(t >> 3) * P * C + i]! >> (t & 7)) & 1, r.s[t] ?? 0, `spike t=${t} neuron ${i}`)
+            assert.is(
+              (engine.bytes(masks, planes * P * C)[(t >> 3) * P * C + i]! >> (t & 7)) & 1,
+              r.s[t] ?? 0,
+              `spike t=${t} neuron ${i}`,
+            )
         })
       }
       reference.forEach((r, i) => {
@@ -534,7 +659,8 @@ for (const variant of variants) {
           r.s.reduce((x, y) => x + y, 0),
           `count ${i}`,
         )
-        if (learn) close(engine.floats(eligibility, P * C)[i]!, r.eligibility, 1e-4, `eligibility ${i}`)
+        if (learn)
+          close(engine.floats(eligibility, P * C)[i]!, r.eligibility, 1e-4, `eligibility ${i}`)
       })
       for (const term of [a, b]) {
         if (!term?.xhat) continue
@@ -560,7 +686,14 @@ for (const variant of variants) {
       const learned = engine.alloc(units * 4)
       const contributions = putContributions(
         engine,
-        [{ address: engine.putFloats(gradient), stepBytes: C * 4, pixelBytes: T * C * 4, scale: 0.5 }],
+        [
+          {
+            address: engine.putFloats(gradient),
+            stepBytes: C * 4,
+            pixelBytes: T * C * 4,
+            scale: 0.5,
+          },
+        ],
         P,
         1,
       )
@@ -583,19 +716,28 @@ for (const variant of variants) {
       for (let i = 0; i < P * C; i++) {
         const p = Math.floor(i / C)
         const unit = Math.floor(p / perUnit)
-        const arriving = Array.from({ length: T }, (_, t) => gradient[(p * T + t) * C + (i % C)]! * 0.5)
+        const arriving = Array.from(
+          { length: T },
+          (_, t) => gradient[(p * T + t) * C + (i % C)]! * 0.5,
+        )
         const r = simulate(d, current(p, i % C), arriving)
         gains[unit]! += r.gain
         surePixels[unit] &&= sure[i]!
         if (sure[i])
           r.delta.forEach((x, t) => {
-            close(engine.floats(delta, P * T * C)[(p * T + t) * C + (i % C)]!, x, 1e-4, `δI t=${t} neuron ${i}`)
+            close(
+              engine.floats(delta, P * T * C)[(p * T + t) * C + (i % C)]!,
+              x,
+              1e-4,
+              `δI t=${t} neuron ${i}`,
+            )
           })
       }
       if (learnable !== undefined)
         gains.forEach((gain, unit) => {
           const expected = gain * d.lambda * (1 - d.lambda)
-          if (surePixels[unit]) close(engine.floats(learned, units)[unit]!, expected, 2e-4, `∂L/∂w of unit ${unit}`)
+          if (surePixels[unit])
+            close(engine.floats(learned, units)[unit]!, expected, 2e-4, `∂L/∂w of unit ${unit}`)
         })
       engine.checkGuards('through time')
     })
@@ -607,11 +749,23 @@ for (const variant of variants) {
       const masks = engine.alloc(4)
       const affine =
         way !== 'general'
-          ? { [NeuronWord.AScale]: engine.putFloats([1, 1, 1, 1]), [NeuronWord.AShift]: engine.putFloats([0, 0, 0, 0]) }
+          ? {
+              [NeuronWord.AScale]: engine.putFloats([1, 1, 1, 1]),
+              [NeuronWord.AShift]: engine.putFloats([0, 0, 0, 0]),
+            }
           : none
       engine.run(
         engine.record(Op.Neuron, 1, {
-          ...dynamicsWords({ lambda: 0.2, kappa: 1, rest: 0, theta: 1, hard: false, detach: true, kind: Surrogate.Sigmoid, alpha: 4 }),
+          ...dynamicsWords({
+            lambda: 0.2,
+            kappa: 1,
+            rest: 0,
+            theta: 1,
+            hard: false,
+            detach: true,
+            kind: Surrogate.Sigmoid,
+            alpha: 4,
+          }),
           ...affine,
           [NeuronWord.Masks]: masks,
           [NeuronWord.Eligibility]: way === 'learn' ? engine.alloc(16) : 0,
@@ -646,13 +800,18 @@ for (const variant of variants) {
         const pooled = random() < (tiled ? 0.4 : 0.6)
         const [kernelH, kernelW] = pooled ? [pick(1, 3), pick(1, 3)] : [1, 1]
         const [strideH, strideW] = pooled && !tiled ? [pick(1, 3), pick(1, 3)] : [kernelH, kernelW]
-        const [padH, padW] = pooled && !tiled ? [pick(0, Math.floor(kernelH / 2)), pick(0, Math.floor(kernelW / 2))] : [0, 0]
+        const [padH, padW] =
+          pooled && !tiled
+            ? [pick(0, Math.floor(kernelH / 2)), pick(0, Math.floor(kernelW / 2))]
+            : [0, 0]
         const outH = Math.max(1, Math.floor((H + 2 * padH - kernelH) / strideH) + 1)
         const outW = Math.max(1, Math.floor((W + 2 * padW - kernelW) / strideW) + 1)
         const still = random() < (tiled ? 0.1 : 0.3)
         const steps = still ? 1 : T
         const scale = Math.fround(random() + 0.2)
-        const gradient = Array.from({ length: B * outH * outW * steps * C }, () => Math.fround(random() - 0.5))
+        const gradient = Array.from({ length: B * outH * outW * steps * C }, () =>
+          Math.fround(random() - 0.5),
+        )
         for (let image = 0; image < B; image++)
           for (let oy = 0; oy < outH; oy++)
             for (let ox = 0; ox < outW; ox++)
@@ -663,17 +822,35 @@ for (const variant of variants) {
                 const window = (image * outH + oy) * outW + ox
                 for (let t = 0; t < T; t++)
                   for (let c = 0; c < C; c++)
-                    expected[(((image * H + y) * W + x) * T + t) * C + c]! += scale * gradient[(window * steps + (still ? 0 : t)) * C + c]!
+                    expected[(((image * H + y) * W + x) * T + t) * C + c]! +=
+                      scale * gradient[(window * steps + (still ? 0 : t)) * C + c]!
               }
         return {
-          ...{ address: engine.putFloats(gradient), outH, outW, kernelH, kernelW, strideH, strideW, padH, padW, scale },
+          ...{
+            address: engine.putFloats(gradient),
+            outH,
+            outW,
+            kernelH,
+            kernelW,
+            strideH,
+            strideW,
+            padH,
+            padW,
+            scale,
+          },
           ...{ stepBytes: still ? 0 : C * 4, pixelBytes: steps * C * 4 },
         }
       })
-      const factor = random() < 0.6 ? Array.from({ length: P * C }, () => Math.fround(random())) : undefined
+      const factor =
+        random() < 0.6 ? Array.from({ length: P * C }, () => Math.fround(random())) : undefined
       const [one] = list
       const inPlace =
-        one?.kernelH === 1 && one.kernelW === 1 && one.strideH === 1 && one.strideW === 1 && one.stepBytes > 0 && random() < 0.5
+        one?.kernelH === 1 &&
+        one.kernelW === 1 &&
+        one.strideH === 1 &&
+        one.strideW === 1 &&
+        one.stepBytes > 0 &&
+        random() < 0.5
       const out = inPlace ? one.address : engine.alloc(P * T * C * 4)
       const perUnit = pick(1, P)
       const op = factor ? Op.NeuronBackwardRate : Op.GradientSum
@@ -716,7 +893,9 @@ interface Contribution {
   padW?: number
 }
 
-/** Table of contributions to a tensor of height H and width W; not pooled unless they say otherwise. */
+/**
+ * Table of contributions to a tensor of height H and width W; not pooled unless they say otherwise.
+ */
 function putContributions(engine: TestEngine, list: Contribution[], H: number, W: number): number {
   const table = engine.alloc(Math.max(1, list.length) * ContributionWord.Bytes, 0)
   list.forEach((c, i) => {

@@ -1,4 +1,6 @@
-/** Normalisation kernels against float64 references and, for the backward pass, finite differences. */
+/**
+ * Normalisation kernels against float64 references and, for the backward pass, finite differences.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NormWord, Op } from '../../assembly/opcodes.js'
@@ -13,7 +15,14 @@ const EPSILON = Math.fround(1e-5)
 const MOMENTUM = Math.fround(0.1)
 
 /** Mean and biased variance of one channel of one group, in float64. */
-function statistics(x: ArrayLike<number>, rows: number, C: number, groups: number, group: number, c: number) {
+function statistics(
+  x: ArrayLike<number>,
+  rows: number,
+  C: number,
+  groups: number,
+  group: number,
+  c: number,
+) {
   const n = rows / groups
   let mean = 0
   for (let r = group; r < rows; r += groups) mean += x[r * C + c]! / n
@@ -36,7 +45,8 @@ function forward(
     for (let c = 0; c < C; c++) {
       const { mean, variance } = statistics(x, rows, C, groups, group, c)
       for (let r = group; r < rows; r += groups)
-        y[r * C + c] = (weight[c]! * (x[r * C + c]! - mean)) / Math.sqrt(variance + EPSILON) + bias[c]!
+        y[r * C + c] =
+          (weight[c]! * (x[r * C + c]! - mean)) / Math.sqrt(variance + EPSILON) + bias[c]!
     }
   return y
 }
@@ -55,10 +65,21 @@ for (const variant of variants) {
 
     const arrange = () => {
       const engine = new TestEngine(variant)
-      const x = Array.from({ length: rows * C }, (_, i) => (i % C >= C - padded ? 0 : Math.fround(random() * 3 - 1 + (i % C))))
-      const weight = Array.from({ length: C }, (_, c) => (c >= C - padded ? 0 : affine ? Math.fround(random() + 0.5) : 1))
-      const bias = Array.from({ length: C }, (_, c) => (c >= C - padded || !affine ? 0 : Math.fround(random() - 0.5)))
-      const [mean, invStd, scale, shift] = [0, 0, 0, 0].map(() => engine.alloc(groups * C * 4)) as [number, number, number, number]
+      const x = Array.from({ length: rows * C }, (_, i) =>
+        i % C >= C - padded ? 0 : Math.fround(random() * 3 - 1 + (i % C)),
+      )
+      const weight = Array.from({ length: C }, (_, c) =>
+        c >= C - padded ? 0 : affine ? Math.fround(random() + 0.5) : 1,
+      )
+      const bias = Array.from({ length: C }, (_, c) =>
+        c >= C - padded || !affine ? 0 : Math.fround(random() - 0.5),
+      )
+      const [mean, invStd, scale, shift] = [0, 0, 0, 0].map(() => engine.alloc(groups * C * 4)) as [
+        number,
+        number,
+        number,
+        number,
+      ]
       const words: Words = {
         [NormWord.In]: engine.putFloats(x),
         [NormWord.Rows]: rows,
@@ -89,7 +110,12 @@ for (const variant of variants) {
       const runningMean = engine.putFloats(before.slice(0, C))
       const runningVar = engine.putFloats(before.slice(C))
       const meanInvStd = engine.alloc(C * 4)
-      const all = { ...words, [NormWord.Repeats]: repeats, [NormWord.RunningMean]: runningMean, [NormWord.RunningVar]: runningVar }
+      const all = {
+        ...words,
+        [NormWord.Repeats]: repeats,
+        [NormWord.RunningMean]: runningMean,
+        [NormWord.RunningVar]: runningVar,
+      }
       engine.run(engine.record(Op.NormStatistics, units, all), 0)
       const finish = engine.record(Op.NormFinish, Math.ceil(C / 32), {
         ...all,
@@ -108,25 +134,44 @@ for (const variant of variants) {
           const at = group * C + c
           const s = statistics(x, rows, C, groups, group, c)
           close(read(mean)[at]!, s.mean, 1e-6, `mean ${at}`)
-          close(read(invStd)[at]! * Math.sqrt(s.variance + EPSILON), 1, 3e-6, `inverse deviation ${at}`)
+          close(
+            read(invStd)[at]! * Math.sqrt(s.variance + EPSILON),
+            1,
+            3e-6,
+            `inverse deviation ${at}`,
+          )
           moved[c] = (1 - MOMENTUM) * moved[c]! + MOMENTUM * s.mean
           movedVar[c] = (1 - MOMENTUM) * movedVar[c]! + (MOMENTUM * s.variance * n) / (n - 1)
           inverse[c]! += 1 / Math.sqrt(s.variance + EPSILON) / (2 * groups)
           if (c >= C - padded)
-            assert.ok(read(scale)[at] === (affine ? 0 : read(invStd)[at]) && read(shift)[at] === 0, `padded channel ${c}`)
+            assert.ok(
+              read(scale)[at] === (affine ? 0 : read(invStd)[at]) && read(shift)[at] === 0,
+              `padded channel ${c}`,
+            )
         }
       expected.forEach((y, i) => {
         const at = (Math.floor(i / C) % groups) * C + (i % C)
-        if (i % C < C - padded) close(x[i]! * read(scale)[at]! + read(shift)[at]!, y, 1e-4, `y ${i}`)
+        if (i % C < C - padded)
+          close(x[i]! * read(scale)[at]! + read(shift)[at]!, y, 1e-4, `y ${i}`)
       })
       moved.forEach((m, c) => {
         close(engine.floats(runningMean, C)[c]!, m, 1e-6, `running mean ${c}`)
         close(engine.floats(runningVar, C)[c]!, movedVar[c]!, 1e-5, `running variance ${c}`)
-        close(engine.floats(meanInvStd, C)[c]! / inverse[c]!, 1, 1e-5, `mean inverse deviation ${c}`)
+        close(
+          engine.floats(meanInvStd, C)[c]! / inverse[c]!,
+          1,
+          1e-5,
+          `mean inverse deviation ${c}`,
+        )
       })
       engine.run(finish, scratch, 1)
       inverse.forEach((i, c) => {
-        close(engine.floats(meanInvStd, C)[c]! / (2 * i), 1, 1e-5, `mean inverse deviation after two steps ${c}`)
+        close(
+          engine.floats(meanInvStd, C)[c]! / (2 * i),
+          1,
+          1e-5,
+          `mean inverse deviation after two steps ${c}`,
+        )
       })
 
       engine.floats(runningMean, C).set(moved)
@@ -135,8 +180,10 @@ for (const variant of variants) {
       for (let at = 0; at < groups * C; at++) {
         const c = at % C
         const factor = weight[c]! / Math.sqrt(movedVar[c]! + EPSILON)
-        if (affine || c < C - padded) close(read(scale)[at]!, factor, 1e-6, `evaluation scale ${at}`)
-        if (affine || c < C - padded) close(read(shift)[at]!, bias[c]! - moved[c]! * factor, 1e-6, `evaluation shift ${at}`)
+        if (affine || c < C - padded)
+          close(read(scale)[at]!, factor, 1e-6, `evaluation scale ${at}`)
+        if (affine || c < C - padded)
+          close(read(shift)[at]!, bias[c]! - moved[c]! * factor, 1e-6, `evaluation shift ${at}`)
       }
       engine.checkGuards()
     })
@@ -149,7 +196,11 @@ for (const variant of variants) {
       engine.run(engine.record(Op.NormStatistics, units, words), 0)
       engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), engine.alloc(64))
       const given = random() < 0.5
-      const xhat = given ? Array.from(forward(x, new Array<number>(C).fill(1), new Array<number>(C).fill(0), rows, C, groups)) : undefined
+      const xhat = given
+        ? Array.from(
+            forward(x, new Array<number>(C).fill(1), new Array<number>(C).fill(0), rows, C, groups),
+          )
+        : undefined
       const accumulate = random() < 0.5
       const start = Array.from({ length: C }, () => Math.fround(random()))
       const weightGradient = engine.putFloats(start)
@@ -181,14 +232,27 @@ for (const variant of variants) {
       const f = () => loss(x, weight, bias)
       for (let k = 0; k < 12; k++) {
         const i = pick(0, rows * C - 1)
-        // A padded channel that has no weight of its own has no variance either, and nobody reads its gradient.
-        if (i % C < C - padded) close(engine.floats(inPlace, rows * C)[i]!, difference(x, i, f), 2e-4, `dx ${i}`)
-        else if (affine) assert.is(Math.abs(engine.floats(inPlace, rows * C)[i]!), 0, `dx of padding ${i}`)
+        // A padded channel that has no weight of its own has no variance either, and nobody reads
+        // its gradient.
+        if (i % C < C - padded)
+          close(engine.floats(inPlace, rows * C)[i]!, difference(x, i, f), 2e-4, `dx ${i}`)
+        else if (affine)
+          assert.is(Math.abs(engine.floats(inPlace, rows * C)[i]!), 0, `dx of padding ${i}`)
         const c = i % C
         if (c >= C - padded) continue
         const offset = accumulate ? start[c]! : 0
-        close(engine.floats(weightGradient, C)[c]!, offset + difference(weight, c, f), 1e-4, `weight gradient ${c}`)
-        close(engine.floats(biasGradient, C)[c]!, offset + difference(bias, c, f), 1e-4, `bias gradient ${c}`)
+        close(
+          engine.floats(weightGradient, C)[c]!,
+          offset + difference(weight, c, f),
+          1e-4,
+          `weight gradient ${c}`,
+        )
+        close(
+          engine.floats(biasGradient, C)[c]!,
+          offset + difference(bias, c, f),
+          1e-4,
+          `bias gradient ${c}`,
+        )
       }
       assert.ok(engine.floats(inPlace, rows * C).every(Number.isFinite), 'every gradient is finite')
       engine.checkGuards()
@@ -200,7 +264,12 @@ for (const variant of variants) {
     const random = testRandom(5)
     const [rows, C] = [7, 8]
     const values = (n: number) => Array.from({ length: n }, () => Math.fround(random() + 0.25))
-    const [delta, xhat, weight, inverse] = [values(rows * C), values(rows * C), values(C), values(C)]
+    const [delta, xhat, weight, inverse] = [
+      values(rows * C),
+      values(rows * C),
+      values(C),
+      values(C),
+    ]
     const out = engine.alloc(rows * C * 4)
     const words: Words = {
       [NormWord.Rows]: rows,
@@ -227,7 +296,12 @@ for (const variant of variants) {
         mean += delta[r * C + c]! / rows
         product += (delta[r * C + c]! * xhat[r * C + c]!) / rows
       }
-      close(engine.floats(out, rows * C)[i]!, weight[c]! * inverse[c]! * (delta[i]! - mean - xhat[i]! * product), 1e-5, `dx ${i}`)
+      close(
+        engine.floats(out, rows * C)[i]!,
+        weight[c]! * inverse[c]! * (delta[i]! - mean - xhat[i]! * product),
+        1e-5,
+        `dx ${i}`,
+      )
     }
     engine.checkGuards()
   })
@@ -255,7 +329,12 @@ for (const variant of variants) {
     engine.run(engine.record(Op.NormStatistics, 10, words), 0)
     engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), engine.alloc(64))
     for (let c = 0; c < C; c++)
-      close(engine.floats(invStd, C)[c]! * Math.sqrt(statistics(x, rows, C, 1, 0, c).variance), 1, 1e-5, `channel ${c}`)
+      close(
+        engine.floats(invStd, C)[c]! * Math.sqrt(statistics(x, rows, C, 1, 0, c).variance),
+        1,
+        1e-5,
+        `channel ${c}`,
+      )
   })
 }
 

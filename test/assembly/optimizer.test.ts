@@ -16,8 +16,16 @@ for (const variant of variants) {
       const engine = new TestEngine(variant)
       const values = () => Array.from({ length: count }, () => Math.fround(random() - 0.5))
       const [p, v] = [values(), new Array<number>(count).fill(0)]
-      const [parameters, velocities, gradients] = [engine.putFloats(p), engine.putFloats(v), engine.alloc(count * 4)]
-      const [momentum, ...decays] = [random() < 0.2 ? 0 : 0.9, 0.05, 0.01].map(Math.fround) as [number, number, number]
+      const [parameters, velocities, gradients] = [
+        engine.putFloats(p),
+        engine.putFloats(v),
+        engine.alloc(count * 4),
+      ]
+      const [momentum, ...decays] = [random() < 0.2 ? 0 : 0.9, 0.05, 0.01].map(Math.fround) as [
+        number,
+        number,
+        number,
+      ]
       const record = engine.record(Op.Sgd, Math.ceil(count / perUnit), {
         [SgdWord.Parameters]: parameters,
         [SgdWord.Gradients]: gradients,
@@ -42,8 +50,14 @@ for (const variant of variants) {
           const g = raw + decays[group]! * p[i]!
           v[i] = momentum * v[i]! + g
           p[i]! -= rate * (nesterov ? g + momentum * v[i]! : v[i]!)
-          assert.ok(Math.abs(engine.floats(parameters, count)[i]! - p[i]!) < 3e-6, `parameter ${i} after step ${step}`)
-          assert.ok(Math.abs(engine.floats(velocities, count)[i]! - v[i]!) < 3e-6, `velocity ${i} after step ${step}`)
+          assert.ok(
+            Math.abs(engine.floats(parameters, count)[i]! - p[i]!) < 3e-6,
+            `parameter ${i} after step ${step}`,
+          )
+          assert.ok(
+            Math.abs(engine.floats(velocities, count)[i]! - v[i]!) < 3e-6,
+            `velocity ${i} after step ${step}`,
+          )
         })
       }
       engine.checkGuards()

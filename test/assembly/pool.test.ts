@@ -1,4 +1,7 @@
-/** Max pooling, dropout, traces and sums against loops over plain arrays. Gradients are small integers, whose sums are exact: results must be equal. */
+/**
+ * Max pooling, dropout, traces and sums against loops over plain arrays. Gradients are small
+ * integers, whose sums are exact: results must be equal.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control, Op, PoolWord } from '../../assembly/opcodes.js'
@@ -9,8 +12,10 @@ const CASES = 40
 const NAN = 0xff
 
 type Random = () => number
-const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V => values[integer(random, 0, values.length - 1)]
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const one = <V>(random: Random, values: readonly V[]): V =>
+  values[integer(random, 0, values.length - 1)]
 
 interface Shape {
   images: number
@@ -95,7 +100,8 @@ function windowOf(s: Shape, pooled: number): [number, number][] {
   for (let ky = 0; ky < s.kernelH; ky++)
     for (let kx = 0; kx < s.kernelW; kx++) {
       const [y, x] = [y0 + ky, x0 + kx]
-      if (y >= 0 && y < s.sourceH && x >= 0 && x < s.sourceW) list.push([ky * s.kernelW + kx, (image * s.sourceH + y) * s.sourceW + x])
+      if (y >= 0 && y < s.sourceH && x >= 0 && x < s.sourceW)
+        list.push([ky * s.kernelW + kx, (image * s.sourceH + y) * s.sourceW + x])
     }
   return list
 }
@@ -107,23 +113,29 @@ function masksOf(spikes: readonly (readonly number[])[], planeBytes: number): Ui
   const steps = spikes[0].length
   const masks = new Uint8Array((Math.ceil(steps / 8) - 1) * planeBytes + spikes.length)
   for (const [neuron, train] of spikes.entries())
-    for (const [step, spike] of train.entries()) masks[(step >> 3) * planeBytes + neuron] |= spike << (step & 7)
+    for (const [step, spike] of train.entries())
+      masks[(step >> 3) * planeBytes + neuron] |= spike << (step & 7)
   return masks
 }
 
 function equal(actual: ArrayLike<number>, expected: ArrayLike<number>, message: string): void {
   for (let i = 0; i < expected.length; i++)
-    if (actual[i] !== expected[i]) assert.unreachable(`${message}, element ${i}: got ${actual[i]}, expected ${expected[i]}`)
+    if (actual[i] !== expected[i])
+      assert.unreachable(`${message}, element ${i}: got ${actual[i]}, expected ${expected[i]}`)
 }
 
-/** Position in its window that each pooled neuron chose, [pooled][steps of the choice][C], for spikes [neuron][step] seen so far. */
+/**
+ * Position in its window that each pooled neuron chose, [pooled][steps of the choice][C], for
+ * spikes [neuron][step] seen so far.
+ */
 function choices(s: Shape, spikes: readonly (readonly number[])[]): Uint8Array {
   const rows = s.perStep ? s.T : 1
   const list = new Uint8Array(s.images * s.H * s.W * rows * s.C)
   for (let pooled = 0; pooled < s.images * s.H * s.W; pooled++)
     for (let row = 0; row < rows; row++)
       for (let c = 0; c < s.C; c++) {
-        const value = (pixel: number) => (s.perStep ? spikes[pixel * s.C + c][row] : sum(spikes[pixel * s.C + c]))
+        const value = (pixel: number) =>
+          s.perStep ? spikes[pixel * s.C + c][row] : sum(spikes[pixel * s.C + c])
         const candidates = windowOf(s, pooled)
         const highest = Math.max(...candidates.map(([, pixel]) => value(pixel)))
         const chosen = candidates.find(([, pixel]) => value(pixel) === highest)
@@ -145,12 +157,17 @@ for (const variant of variants) {
     test(`${variant} maxPool ${describe(s)} ORs spikes and chooses the most active (seed ${seed})`, () => {
       engine.reset()
       const steps = s.T * s.loops
-      const spikes = Array.from({ length: sources * s.C }, () => Array.from({ length: steps }, () => Number(random() < rate)))
+      const spikes = Array.from({ length: sources * s.C }, () =>
+        Array.from({ length: steps }, () => Number(random() < rate)),
+      )
       const gap = one(random, [0, 64])
       const [inPlane, outPlane] = [sources * s.C + gap, pixels * s.C + gap]
       const planes = Math.ceil(s.T / 8)
       const outBytes = (planes - 1) * outPlane + pixels * s.C
-      const [masks, counts] = [engine.alloc((planes - 1) * inPlane + sources * s.C), engine.alloc(sources * s.C)]
+      const [masks, counts] = [
+        engine.alloc((planes - 1) * inPlane + sources * s.C),
+        engine.alloc(sources * s.C),
+      ]
       const [out, outCounts] = [engine.alloc(outBytes), engine.alloc(pixels * s.C)]
       const choiceCount = pixels * s.C * (s.perStep ? s.T : 1)
       const choice = random() < 0.8 ? engine.alloc(choiceCount) : 0
@@ -171,7 +188,12 @@ for (const variant of variants) {
       })
       const pooled = Array.from({ length: pixels * s.C }, (_, i) =>
         Array.from({ length: steps }, (_, step) =>
-          Math.max(0, ...windowOf(s, Math.floor(i / s.C)).map(([, pixel]) => spikes[pixel * s.C + (i % s.C)][step])),
+          Math.max(
+            0,
+            ...windowOf(s, Math.floor(i / s.C)).map(
+              ([, pixel]) => spikes[pixel * s.C + (i % s.C)][step],
+            ),
+          ),
         ),
       )
       for (let t = 0; t < s.loops; t++) {
@@ -211,7 +233,9 @@ for (const variant of variants) {
 
     test(`${variant} maxPoolBackward ${describe(s)} gives the chosen their gradient (seed ${seed})`, () => {
       engine.reset()
-      const spikes = Array.from({ length: sources * s.C }, () => Array.from({ length: s.T }, () => Number(random() < rate)))
+      const spikes = Array.from({ length: sources * s.C }, () =>
+        Array.from({ length: s.T }, () => Number(random() < rate)),
+      )
       const choice = choices(s, spikes)
       const gradient = Array.from({ length: pixels * s.T * s.C }, () => integer(random, -9, 9))
       const expected = new Float64Array(sources * s.T * s.C)
@@ -220,7 +244,8 @@ for (const variant of variants) {
           for (let step = 0; step < s.T; step++)
             for (let c = 0; c < s.C; c++)
               if (choice[(s.perStep ? pooled * s.T + step : pooled) * s.C + c] === position)
-                expected[(pixel * s.T + step) * s.C + c] += gradient[(pooled * s.T + step) * s.C + c]
+                expected[(pixel * s.T + step) * s.C + c] +=
+                  gradient[(pooled * s.T + step) * s.C + c]
       const out = engine.alloc(expected.length * 4, NAN)
       const perUnit = integer(random, 1, sources)
       const record = engine.record(Op.MaxPoolBackward, Math.ceil(sources / perUnit), {
@@ -260,16 +285,35 @@ for (const variant of variants) {
       [PoolWord.T]: T,
       [PoolWord.PixelsPerUnit]: perUnit,
     }
-    return { pixels, C, T, units: Math.ceil(pixels / perUnit), words, title: `${images}×${H}×${W}×${C} T=${T}` }
+    return {
+      pixels,
+      C,
+      T,
+      units: Math.ceil(pixels / perUnit),
+      words,
+      title: `${images}×${H}×${W}×${C} T=${T}`,
+    }
   }
 
-  const random64 = engine.exports.random64 as unknown as (seed: number, stream: number, index: bigint) => bigint
+  const random64 = engine.exports.random64 as unknown as (
+    seed: number,
+    stream: number,
+    index: bigint,
+  ) => bigint
   /** A neuron's uniform random number: the upper 24 bits. */
   const uniform = (seed: number, stream: number, neuron: number): number =>
     Number(BigInt.asUintN(64, random64(seed, stream, BigInt(neuron))) >> 40n) / 2 ** 24
 
-  /** Which neurons dropout keeps, from a run on neurons that always spike; checks that all planes and counts agree. */
-  const keptBy = (size: ReturnType<typeof makePixels>, p: number, seed: number, stream: number): boolean[] => {
+  /**
+   * Which neurons dropout keeps, from a run on neurons that always spike; checks that all planes
+   * and counts agree.
+   */
+  const keptBy = (
+    size: ReturnType<typeof makePixels>,
+    p: number,
+    seed: number,
+    stream: number,
+  ): boolean[] => {
     engine.reset()
     engine.ints(Control.Seed, 1)[0] = seed
     const { pixels, C, T, units, words } = size
@@ -313,7 +357,10 @@ for (const variant of variants) {
     const { pixels, C, T, units, words, title } = size
     const [runSeed, stream] = [Math.floor(random() * 2 ** 32), integer(random, 0, 9)]
     // Now and then exactly the number of a neuron, which is kept.
-    const p = seed % 2 ? Math.fround(random()) : uniform(runSeed, stream, integer(random, 0, pixels * C - 1))
+    const p =
+      seed % 2
+        ? Math.fround(random())
+        : uniform(runSeed, stream, integer(random, 0, pixels * C - 1))
 
     test(`${variant} dropout ${title} drops the same neurons at every step and backward (seed ${seed})`, () => {
       const kept = keptBy(size, p, runSeed, stream)
@@ -381,7 +428,14 @@ for (const variant of variants) {
       const expected = new Float64Array(pixels * C)
       for (const [i, x] of input.entries()) expected[Math.floor(i / (T * C)) * C + (i % C)] += x
       const out = engine.alloc(pixels * C * 4, NAN)
-      engine.run(engine.record(Op.TimeSum, units, { ...words, [PoolWord.Out]: out, [PoolWord.In]: engine.putFloats(input) }), noScratch())
+      engine.run(
+        engine.record(Op.TimeSum, units, {
+          ...words,
+          [PoolWord.Out]: out,
+          [PoolWord.In]: engine.putFloats(input),
+        }),
+        noScratch(),
+      )
       engine.checkGuards(`seed ${seed}`)
       equal(engine.floats(out, pixels * C), expected, `seed ${seed}`)
     })
@@ -391,7 +445,12 @@ for (const variant of variants) {
       const lambda = Math.fround(random())
       const count = pixels * C
       const [out, input] = [engine.alloc(count * 4, NAN), engine.alloc(count * 4)]
-      const record = engine.record(Op.Trace, units, { ...words, [PoolWord.Out]: out, [PoolWord.In]: input, [PoolWord.Factor]: f32(lambda) })
+      const record = engine.record(Op.Trace, units, {
+        ...words,
+        [PoolWord.Out]: out,
+        [PoolWord.In]: input,
+        [PoolWord.Factor]: f32(lambda),
+      })
       const expected = new Float32Array(count)
       for (let t = 0; t < 4; t++) {
         const now = Float32Array.from({ length: count }, () => random() - 0.5)
@@ -425,7 +484,11 @@ for (const variant of variants) {
       const values = seed % 2 ? small : [1e9, ...small, -1e9]
       const out = engine.alloc(4, NAN)
       engine.run(
-        engine.record(Op.SumScalars, 1, { [PoolWord.Out]: out, [PoolWord.In]: engine.putFloats(values), [PoolWord.Images]: values.length }),
+        engine.record(Op.SumScalars, 1, {
+          [PoolWord.Out]: out,
+          [PoolWord.In]: engine.putFloats(values),
+          [PoolWord.Images]: values.length,
+        }),
         noScratch(),
       )
       engine.checkGuards(`seed ${seed}`)
@@ -457,13 +520,19 @@ for (const variant of variants) {
       const sigma = Math.sqrt(count * p * (1 - p))
       for (const kept of runs) {
         const dropped = kept.filter((keep) => !keep).length
-        assert.ok(Math.abs(dropped - count * p) <= 5 * sigma, `p=${p}: ${dropped} of ${count} dropped`)
+        assert.ok(
+          Math.abs(dropped - count * p) <= 5 * sigma,
+          `p=${p}: ${dropped} of ${count} dropped`,
+        )
       }
       // Independent draws agree on p² + (1 − p)² of the neurons.
       const agree = p * p + (1 - p) * (1 - p)
       for (const other of runs.slice(1)) {
         const same = runs[0].filter((keep, i) => keep === other[i]).length
-        assert.ok(Math.abs(same - count * agree) <= 5 * Math.sqrt(count * agree * (1 - agree)), `p=${p}: ${same} of ${count} agree`)
+        assert.ok(
+          Math.abs(same - count * agree) <= 5 * Math.sqrt(count * agree * (1 - agree)),
+          `p=${p}: ${same} of ${count} agree`,
+        )
       }
     }
   })

@@ -13,7 +13,14 @@ function mix(z: bigint): bigint {
 }
 
 const reference = (seed: number, stream: number, index: bigint): bigint =>
-  mix(mix(u64(((BigInt(seed) << 32n) | BigInt(stream)) * 0x9e3779b97f4a7c15n + (index + 1n) * 0xd1342543de82ef95n)))
+  mix(
+    mix(
+      u64(
+        ((BigInt(seed) << 32n) | BigInt(stream)) * 0x9e3779b97f4a7c15n +
+          (index + 1n) * 0xd1342543de82ef95n,
+      ),
+    ),
+  )
 
 /** Within five standard deviations of a fair count. */
 function fair(count: number, trials: number, probability: number, message: string): void {
@@ -26,8 +33,13 @@ function fair(count: number, trials: number, probability: number, message: strin
 
 for (const variant of variants) {
   const { exports } = new TestEngine(variant, 1)
-  const random64 = exports.random64 as unknown as (seed: number, stream: number, index: bigint) => bigint
-  const draw = (seed: number, stream: number, index: bigint): bigint => u64(random64(seed, stream, index))
+  const random64 = exports.random64 as unknown as (
+    seed: number,
+    stream: number,
+    index: bigint,
+  ) => bigint
+  const draw = (seed: number, stream: number, index: bigint): bigint =>
+    u64(random64(seed, stream, index))
 
   test(`${variant} random64 equals the big integers`, () => {
     const random = testRandom(17)
@@ -39,9 +51,14 @@ for (const variant of variants) {
       [0xffffffff, 0xffffffff, 0xffffffffffffffffn],
       [0x80000000, 0x7fffffff, 0x8000000000000000n],
     ]
-    while (cases.length < 500) cases.push([word(), word(), (BigInt(word()) << 32n) | BigInt(word())])
+    while (cases.length < 500)
+      cases.push([word(), word(), (BigInt(word()) << 32n) | BigInt(word())])
     for (const [seed, stream, index] of cases)
-      assert.is(draw(seed, stream, index), reference(seed, stream, index), `seed ${seed} stream ${stream} index ${index}`)
+      assert.is(
+        draw(seed, stream, index),
+        reference(seed, stream, index),
+        `seed ${seed} stream ${stream} index ${index}`,
+      )
   })
 
   test(`${variant} random64 is uniform over consecutive indices, streams and seeds`, () => {
@@ -64,9 +81,12 @@ for (const variant of variants) {
         buckets[Number(value >> 60n)]++
         previous = value
       }
-      for (const [bit, count] of ones.entries()) fair(count, trials, 1 / 2, `ones at bit ${bit} over ${what}`)
-      for (const [bit, count] of same.entries()) fair(count, trials, 1 / 2, `bit ${bit} unchanged from one ${what} to the next`)
-      for (const [bucket, count] of buckets.entries()) fair(count, trials, 1 / 16, `sixteenth ${bucket} over ${what}`)
+      for (const [bit, count] of ones.entries())
+        fair(count, trials, 1 / 2, `ones at bit ${bit} over ${what}`)
+      for (const [bit, count] of same.entries())
+        fair(count, trials, 1 / 2, `bit ${bit} unchanged from one ${what} to the next`)
+      for (const [bucket, count] of buckets.entries())
+        fair(count, trials, 1 / 16, `sixteenth ${bucket} over ${what}`)
     }
   })
 }

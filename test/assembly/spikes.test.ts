@@ -1,4 +1,6 @@
-/** Event-driven convolution against a naive loop: the lists entry by entry, the currents by value. */
+/**
+ * Event-driven convolution against a naive loop: the lists entry by entry, the currents by value.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ConvWord, Op } from '../../assembly/opcodes.js'
@@ -11,7 +13,14 @@ import {
   spikeGeometry,
   spikeListsFit,
 } from '../../src/plan/spike-geometry.js'
-import { f32, TestEngine, testRandom, type Variant, variants, type Words } from '../support/engine.js'
+import {
+  f32,
+  TestEngine,
+  testRandom,
+  type Variant,
+  variants,
+  type Words,
+} from '../support/engine.js'
 
 interface Case extends SpikeShape {
   padH: number
@@ -29,7 +38,10 @@ interface Case extends SpikeShape {
   scale: number
 }
 
-/** A convolution; what is not given is a 3×3 kernel over 5×6 pixels, padded, without pooling. Output sizes follow. */
+/**
+ * A convolution; what is not given is a 3×3 kernel over 5×6 pixels, padded, without pooling. Output
+ * sizes follow.
+ */
 function makeCase(options: Partial<Case>): Case {
   const shape: Case = {
     images: 2,
@@ -73,8 +85,16 @@ function makeCase(options: Partial<Case>): Case {
 const linear = (options: Partial<Case> & { inH: number; inW: number }): Case =>
   makeCase({ kernelH: options.inH, kernelW: options.inW, padH: 0, padW: 0, ...options })
 
-/** Calls visit(k, mask) for each neuron of each source in the field of an output pixel; mask has one bit a step. */
-function visitField(c: Case, sources: Uint8Array[], pixel: number, visit: (k: number, mask: number) => void): void {
+/**
+ * Calls visit(k, mask) for each neuron of each source in the field of an output pixel; mask has one
+ * bit a step.
+ */
+function visitField(
+  c: Case,
+  sources: Uint8Array[],
+  pixel: number,
+  visit: (k: number, mask: number) => void,
+): void {
   const image = Math.floor(pixel / (c.outH * c.outW))
   const oy = Math.floor(pixel / c.outW) % c.outH
   const ox = pixel % c.outW
@@ -94,7 +114,10 @@ function visitField(c: Case, sources: Uint8Array[], pixel: number, visit: (k: nu
           for (const masks of sources)
             for (let channel = 0; channel < c.inC; channel++) {
               const at = ((image * c.sourceH + sy) * c.sourceW + sx) * c.inC + channel
-              visit((ky * c.kernelW + kx) * c.inC + channel, masks[at] | ((masks[plane + at] ?? 0) << 8))
+              visit(
+                (ky * c.kernelW + kx) * c.inC + channel,
+                masks[at] | ((masks[plane + at] ?? 0) << 8),
+              )
             }
         }
       }
@@ -108,7 +131,10 @@ function listsOf(pattern: number, pairs: boolean): number[] {
   return [pattern & 3, pattern & 12].filter((part) => part !== 0)
 }
 
-/** Steps of 4 that each input's entries count at, per k, after a look at how many entries it has: patterns of a list are its steps. */
+/**
+ * Steps of 4 that each input's entries count at, per k, after a look at how many entries it has:
+ * patterns of a list are its steps.
+ */
 function countsOfLists(
   u16: Uint16Array,
   pointers: Uint32Array,
@@ -145,7 +171,10 @@ function checkLists(
   for (let pixel = 0; pixel < c.images * c.outH * c.outW; pixel++) {
     const pointers = new Uint32Array(engine.memory.buffer, at + pixel * 64, 16)
     // A unit's lists follow each other.
-    const start = pixel % perUnit === 0 ? lists + pixel * g.listBytes : new Uint32Array(engine.memory.buffer, at + pixel * 64 - 4, 1)[0]
+    const start =
+      pixel % perUnit === 0
+        ? lists + pixel * g.listBytes
+        : new Uint32Array(engine.memory.buffer, at + pixel * 64 - 4, 1)[0]
     assert.is(pointers[0], start, `start of pixel ${pixel}, ${message}`)
     assert.ok(pointers[15] <= start + g.listBytes, `end of pixel ${pixel}, ${message}`)
     if (g.weightedLists) {
@@ -161,11 +190,20 @@ function checkLists(
       assert.is(got.size, want.size, `inputs of pixel ${pixel}, ${message}`)
       for (const [k, counts] of want) {
         assert.equal(got.get(k)?.counts, counts, `input ${k} of pixel ${pixel}, ${message}`)
-        // As few entries as there are different counts (15 lists), or at most two a pair of steps (7 lists).
+        // As few entries as there are different counts (15 lists), or at most two a pair of steps
+        // (7 lists).
         const different = new Set(counts.filter((n) => n > 0)).size
-        assert.ok(got.get(k)!.entries <= (g.pairLists ? 4 : different), `entries of input ${k} of pixel ${pixel}, ${message}`)
+        assert.ok(
+          got.get(k)!.entries <= (g.pairLists ? 4 : different),
+          `entries of input ${k} of pixel ${pixel}, ${message}`,
+        )
       }
-      for (let p = 1; p < 16; p++) assert.is((pointers[p] - pointers[p - 1]) % 8, 0, `length of list ${p} of pixel ${pixel}, ${message}`)
+      for (let p = 1; p < 16; p++)
+        assert.is(
+          (pointers[p] - pointers[p - 1]) % 8,
+          0,
+          `length of list ${p} of pixel ${pixel}, ${message}`,
+        )
       continue
     }
     const want: number[][] = Array.from({ length: 16 }, () => [])
@@ -175,7 +213,8 @@ function checkLists(
     for (let p = 1; p < 16; p++) {
       const got = Array.from(u16.subarray(pointers[p - 1] / 2, pointers[p] / 2))
       assert.is(got.length % 2, 0, `length of list ${p} of pixel ${pixel}, ${message}`)
-      if (want[p].length % 2 === 1) assert.is(got.pop(), zeroRow, `padding of list ${p} of pixel ${pixel}, ${message}`)
+      if (want[p].length % 2 === 1)
+        assert.is(got.pop(), zeroRow, `padding of list ${p} of pixel ${pixel}, ${message}`)
       const sorted = want[p].sort((a, b) => a - b)
       assert.equal(
         got.sort((a, b) => a - b),
@@ -187,7 +226,13 @@ function checkLists(
 }
 
 /** Moments of each slot against sums in float64 over the output. */
-function checkMoments(c: Case, g: SpikeGeometry, out: Float32Array, moments: Float32Array, message: string): void {
+function checkMoments(
+  c: Case,
+  g: SpikeGeometry,
+  out: Float32Array,
+  moments: Float32Array,
+  message: string,
+): void {
   const pixels = c.images * c.outH * c.outW
   const perGroup = Math.ceil(pixels / g.momentPixels)
   for (let slot = 0; slot < g.momentSlots; slot++) {
@@ -196,7 +241,9 @@ function checkMoments(c: Case, g: SpikeGeometry, out: Float32Array, moments: Flo
     const lastPixel = Math.min(pixels, firstPixel + g.momentPixels)
     const steps = Math.min(4, c.timeSteps - firstStep)
     for (let n = 0; n < c.outC; n++) {
-      const [rows, base, sum, squares] = [0, 1, 2, 3].map((row) => moments[(slot * 4 + row) * c.outC + n]!)
+      const [rows, base, sum, squares] = [0, 1, 2, 3].map(
+        (row) => moments[(slot * 4 + row) * c.outC + n]!,
+      )
       const first = out[(firstPixel * c.timeSteps + firstStep) * c.outC + n]
       let [wantSum, wantSquares, size] = [0, 0, 0]
       for (let pixel = firstPixel; pixel < lastPixel; pixel++)
@@ -206,16 +253,31 @@ function checkMoments(c: Case, g: SpikeGeometry, out: Float32Array, moments: Flo
           size += Math.abs(d)
           wantSquares += d * d
         }
-      assert.is(rows, (lastPixel - firstPixel) * steps, `rows of slot ${slot} channel ${n}, ${message}`)
+      assert.is(
+        rows,
+        (lastPixel - firstPixel) * steps,
+        `rows of slot ${slot} channel ${n}, ${message}`,
+      )
       assert.is(base, first, `row of slot ${slot} channel ${n}, ${message}`)
-      assert.ok(Math.abs(sum! - wantSum) <= 1e-5 * size, `sum of slot ${slot} channel ${n}: ${sum}, ${wantSum}, ${message}`)
-      assert.ok(Math.abs(squares! - wantSquares) <= 1e-5 * wantSquares, `squares of slot ${slot} channel ${n}, ${message}`)
+      assert.ok(
+        Math.abs(sum! - wantSum) <= 1e-5 * size,
+        `sum of slot ${slot} channel ${n}: ${sum}, ${wantSum}, ${message}`,
+      )
+      assert.ok(
+        Math.abs(squares! - wantSquares) <= 1e-5 * wantSquares,
+        `squares of slot ${slot} channel ${n}, ${message}`,
+      )
     }
   }
 }
 
 /** Runs both operations for every group and compares them with the naive loop. */
-function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<SpikeGeometry> = {}): void {
+function checkCase(
+  variant: Variant,
+  c: Case,
+  seed: number,
+  geometry: Partial<SpikeGeometry> = {},
+): void {
   const message = `seed ${seed} ${variant} ${JSON.stringify({ ...c, ...geometry })}`
   const random = testRandom(seed)
   const engine = new TestEngine(variant, 400)
@@ -225,14 +287,18 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
   const planes = Math.ceil(c.timeSteps / 8)
   // Bits of steps that do not exist are set as well: they must be cut off.
   const sources = Array.from({ length: c.sourceCount }, () =>
-    Uint8Array.from({ length: planes * planeBytes }, () => (random() < c.active ? (c.active === 1 ? 255 : Math.floor(random() * 256)) : 0)),
+    Uint8Array.from({ length: planes * planeBytes }, () =>
+      random() < c.active ? (c.active === 1 ? 255 : Math.floor(random() * 256)) : 0,
+    ),
   )
-  // Multiples of 1/4 in a small range: sums are exact in any order, and a wrong row cannot hide in a tolerance.
+  // Multiples of 1/4 in a small range: sums are exact in any order, and a wrong row cannot hide in
+  // a tolerance.
   const value = (): number => Math.floor(random() * 65 - 32) / 4
   const K = c.kernelH * c.kernelW * c.inC
   const kRows = Math.ceil((K + 1) / 4) * 4
   const weight = new Float32Array(kRows * c.outC)
-  const weightAt = (k: number, n: number): number => (Math.floor(n / c.blockWidth) * kRows + k) * c.blockWidth + (n % c.blockWidth)
+  const weightAt = (k: number, n: number): number =>
+    (Math.floor(n / c.blockWidth) * kRows + k) * c.blockWidth + (n % c.blockWidth)
   for (let k = 0; k < K; k++) for (let n = 0; n < c.outC; n++) weight[weightAt(k, n)] = value()
   const bias = Float32Array.from({ length: c.outC }, value)
 
@@ -288,21 +354,29 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
   const listScratch = engine.alloc(g.listScratchBytes)
   const convScratch = engine.alloc(g.convScratchBytes)
   for (let group = 0; group < Math.ceil(c.timeSteps / 4); group++) {
-    engine.run(engine.record(Op.SpikeLists, g.listUnits, { ...words, [ConvWord.Group]: group }), listScratch)
+    engine.run(
+      engine.record(Op.SpikeLists, g.listUnits, { ...words, [ConvWord.Group]: group }),
+      listScratch,
+    )
     checkLists(engine, c, g, sources, group, pointers, lists, message)
-    engine.run(engine.record(Op.SpikeConv, g.convUnits, { ...words, [ConvWord.Group]: group }), convScratch)
+    engine.run(
+      engine.record(Op.SpikeConv, g.convUnits, { ...words, [ConvWord.Group]: group }),
+      convScratch,
+    )
   }
   engine.checkGuards(message)
 
   const got = engine.floats(out, pixels * c.timeSteps * c.outC)
-  if (seed % 3 !== 0) checkMoments(c, g, got, engine.floats(moments, g.momentSlots * 4 * c.outC), message)
+  if (seed % 3 !== 0)
+    checkMoments(c, g, got, engine.floats(moments, g.momentSlots * 4 * c.outC), message)
   checkRowWise(engine, c, g, words, got, message)
   const want = new Float64Array(c.timeSteps * c.outC)
   for (let pixel = 0; pixel < pixels; pixel++) {
     want.fill(0)
     visitField(c, sources, pixel, (k, mask) => {
       for (let t = 0; t < c.timeSteps; t++)
-        if ((mask >> t) & 1) for (let n = 0; n < c.outC; n++) want[t * c.outC + n] += weight[weightAt(k, n)]
+        if ((mask >> t) & 1)
+          for (let n = 0; n < c.outC; n++) want[t * c.outC + n] += weight[weightAt(k, n)]
     })
     for (const [i, sum] of want.entries())
       assert.is(
@@ -314,7 +388,14 @@ function checkCase(variant: Variant, c: Case, seed: number, geometry: Partial<Sp
 }
 
 /** The same by Op.SpikeForward, bit for bit; moments of slots that divide its units. */
-function checkRowWise(engine: TestEngine, c: Case, g: SpikeGeometry, words: Words, expected: Float32Array, message: string): void {
+function checkRowWise(
+  engine: TestEngine,
+  c: Case,
+  g: SpikeGeometry,
+  words: Words,
+  expected: Float32Array,
+  message: string,
+): void {
   const pixels = c.images * c.outH * c.outW
   const out = engine.alloc(expected.length * 4)
   const momentPixels = [4, 3, 2, 1].find((size) => (g.rowsPerUnit * c.outW) % size === 0)!
@@ -335,14 +416,25 @@ function checkRowWise(engine: TestEngine, c: Case, g: SpikeGeometry, words: Word
       scratch,
     )
   engine.checkGuards(`by rows, ${message}`)
-  // Lists seldom need all of their room, so that guard bytes alone would not show an error in the layout of the scratch.
+  // Lists seldom need all of their room, so that guard bytes alone would not show an error in the
+  // layout of the scratch.
   const lists = engine.exports.listScratch(engine.record(Op.SpikeForward, 1, words))
   const sums = Math.ceil((17 * 4 * c.blockWidth * g.blocksPerUnit) / 64) * 64
   const rows = g.rowsPerUnit * c.outW * (64 + g.listBytes)
-  assert.is(spikeForwardScratchBytes(c, g.rowsPerUnit, g.blocksPerUnit), lists + sums + rows, `scratch by rows, ${message}`)
+  assert.is(
+    spikeForwardScratchBytes(c, g.rowsPerUnit, g.blocksPerUnit),
+    lists + sums + rows,
+    `scratch by rows, ${message}`,
+  )
   assert.equal(engine.floats(out, expected.length), expected, `by rows, ${message}`)
   if (words[ConvWord.Moments])
-    checkMoments(c, { ...g, momentPixels, momentSlots }, expected, engine.floats(moments, momentSlots * 4 * c.outC), `by rows, ${message}`)
+    checkMoments(
+      c,
+      { ...g, momentPixels, momentSlots },
+      expected,
+      engine.floats(moments, momentSlots * 4 * c.outC),
+      `by rows, ${message}`,
+    )
 }
 
 for (const variant of variants) {
@@ -351,31 +443,67 @@ for (const variant of variants) {
     for (const kernel of [1, 2, 3, 4, 5])
       for (const stride of [1, 2, 3])
         for (const pad of [0, 1, 2])
-          checkCase(variant, makeCase({ kernelH: kernel, kernelW: kernel, strideH: stride, strideW: stride, padH: pad, padW: pad }), seed++)
+          checkCase(
+            variant,
+            makeCase({
+              kernelH: kernel,
+              kernelW: kernel,
+              strideH: stride,
+              strideW: stride,
+              padH: pad,
+              padW: pad,
+            }),
+            seed++,
+          )
   })
 
   test(`spikes ${variant} kernels that are not square`, () => {
-    checkCase(variant, makeCase({ kernelH: 1, kernelW: 4, strideH: 2, strideW: 1, padH: 0, padW: 2 }), 151)
-    checkCase(variant, makeCase({ kernelH: 5, kernelW: 2, strideH: 1, strideW: 3, padH: 2, padW: 0 }), 152)
+    checkCase(
+      variant,
+      makeCase({ kernelH: 1, kernelW: 4, strideH: 2, strideW: 1, padH: 0, padW: 2 }),
+      151,
+    )
+    checkCase(
+      variant,
+      makeCase({ kernelH: 5, kernelW: 2, strideH: 1, strideW: 3, padH: 2, padW: 0 }),
+      152,
+    )
   })
 
   test(`spikes ${variant} T = 1 … 16, every group`, () => {
     for (let T = 1; T <= 16; T++)
       for (const pairLists of [true, false])
-        checkCase(variant, makeCase({ timeSteps: T, inH: 4, inW: 3, images: 1, inC: pairLists ? 12 : 48 }), 200 + T)
+        checkCase(
+          variant,
+          makeCase({ timeSteps: T, inH: 4, inW: 3, images: 1, inC: pairLists ? 12 : 48 }),
+          200 + T,
+        )
   })
 
   test(`spikes ${variant} input channels and widths of blocks`, () => {
     let seed = 300
     for (const inC of [4, 8, 12, 16, 20, 32, 48, 64, 84, 132])
       for (const blockWidth of [4, 8, 16, 32])
-        for (const blocks of [1, 3]) checkCase(variant, makeCase({ inC, blockWidth, outC: blocks * blockWidth, inH: 3, inW: 4 }), seed++)
+        for (const blocks of [1, 3])
+          checkCase(
+            variant,
+            makeCase({ inC, blockWidth, outC: blocks * blockWidth, inH: 3, inW: 4 }),
+            seed++,
+          )
   })
 
   test(`spikes ${variant} linear layers`, () => {
     checkCase(variant, linear({ inH: 1, inW: 1, inC: 36, outC: 12, blockWidth: 4, images: 7 }), 401)
-    checkCase(variant, linear({ inH: 7, inW: 7, inC: 32, outC: 32, blockWidth: 32, images: 5 }), 402)
-    checkCase(variant, linear({ inH: 3, inW: 5, inC: 20, outC: 16, blockWidth: 8, images: 70, timeSteps: 2 }), 403)
+    checkCase(
+      variant,
+      linear({ inH: 7, inW: 7, inC: 32, outC: 32, blockWidth: 32, images: 5 }),
+      402,
+    )
+    checkCase(
+      variant,
+      linear({ inH: 3, inW: 5, inC: 20, outC: 16, blockWidth: 8, images: 70, timeSteps: 2 }),
+      403,
+    )
   })
 
   test(`spikes ${variant} the longest field that 16 bits can number`, () => {
@@ -390,16 +518,34 @@ for (const variant of variants) {
     const half = { poolKernelH: 2, poolKernelW: 2, poolStrideH: 2, poolStrideW: 2, scale: 0.25 }
     const overlapping = { poolKernelH: 3, poolKernelW: 3, poolStrideH: 2, poolStrideW: 2 }
     const padded = { ...overlapping, poolPadH: 1, poolPadW: 1 }
-    const uneven = { poolKernelH: 1, poolKernelW: 3, poolStrideH: 2, poolStrideW: 1, poolPadH: 0, poolPadW: 1, scale: 0.5 }
+    const uneven = {
+      poolKernelH: 1,
+      poolKernelW: 3,
+      poolStrideH: 2,
+      poolStrideW: 1,
+      poolPadH: 0,
+      poolPadW: 1,
+      scale: 0.5,
+    }
     for (const pool of [half, overlapping, padded, uneven, {}])
       for (const sourceCount of [1, 2, 3])
-        for (const inC of [4, 12, 32]) checkCase(variant, makeCase({ ...pool, sourceCount, inC, inH: 3, inW: 4, timeSteps: 5 }), seed++)
+        for (const inC of [4, 12, 32])
+          checkCase(
+            variant,
+            makeCase({ ...pool, sourceCount, inC, inH: 3, inW: 4, timeSteps: 5 }),
+            seed++,
+          )
     checkCase(variant, linear({ ...half, inH: 3, inW: 3, inC: 8, sourceCount: 2 }), seed)
   })
 
   test(`spikes ${variant} sums of up to 255 spikes are weighted, of more are plain`, () => {
     const wide = { inH: 1, inW: 1, inC: 4, outC: 4, blockWidth: 4, images: 1, timeSteps: 6 }
-    const window = (h: number, w: number) => ({ poolKernelH: h, poolKernelW: w, poolStrideH: h, poolStrideW: w })
+    const window = (h: number, w: number) => ({
+      poolKernelH: h,
+      poolKernelW: w,
+      poolStrideH: h,
+      poolStrideW: w,
+    })
     for (const active of [1, 0.6]) {
       const largest = linear({ ...wide, ...window(17, 15), active })
       assert.ok(spikeGeometry(largest).weightedLists)
@@ -431,7 +577,12 @@ for (const variant of variants) {
 
   test(`spikes ${variant} all silent, all firing`, () => {
     for (const active of [0, 1])
-      for (const options of [{ inC: 12 }, { inC: 48 }, { inC: 4, sourceCount: 3, timeSteps: 7 }, { inC: 20, bias: false, scale: 0.5 }])
+      for (const options of [
+        { inC: 12 },
+        { inC: 48 },
+        { inC: 4, sourceCount: 3, timeSteps: 7 },
+        { inC: 20, bias: false, scale: 0.5 },
+      ])
         checkCase(variant, makeCase({ ...options, active }), 600)
   })
 
@@ -471,7 +622,8 @@ for (const variant of variants) {
         momentPixels,
         momentSlots: Math.ceil(c.timeSteps / 4) * Math.ceil(pixels / momentPixels),
         blocksPerUnit,
-        convUnits: Math.ceil(pixels / pixelsPerUnit) * Math.ceil(c.outC / c.blockWidth / blocksPerUnit),
+        convUnits:
+          Math.ceil(pixels / pixelsPerUnit) * Math.ceil(c.outC / c.blockWidth / blocksPerUnit),
         convScratchBytes: spikeConvScratchBytes(c.blockWidth, blocksPerUnit),
       })
     }
@@ -489,13 +641,17 @@ test('spikeGeometry: units of whole slots of moments', () => {
     const c = makeCase({ images, inH, inW: inH })
     const { pixelsPerUnit, momentPixels, momentSlots, convUnits } = spikeGeometry(c)
     const pixels = images * inH * inH
-    assert.ok(momentPixels <= 64 && (pixelsPerUnit % momentPixels === 0 || convUnits === 1), JSON.stringify(c))
+    assert.ok(
+      momentPixels <= 64 && (pixelsPerUnit % momentPixels === 0 || convUnits === 1),
+      JSON.stringify(c),
+    )
     assert.is(momentSlots, Math.ceil(pixels / momentPixels))
   }
 })
 
 test('spikeForwardGeometry: whole slots of moments, and only where the weight is small and the units are many', () => {
-  const shape = (options: Partial<Case>): Case => makeCase({ images: 16, inH: 32, inW: 32, inC: 64, outC: 64, blockWidth: 32, ...options })
+  const shape = (options: Partial<Case>): Case =>
+    makeCase({ images: 16, inH: 32, inW: 32, inC: 64, outC: 64, blockWidth: 32, ...options })
   for (const [images, inH, inW] of [
     [16, 32, 32],
     [64, 14, 14],
@@ -504,21 +660,35 @@ test('spikeForwardGeometry: whole slots of moments, and only where the weight is
   ] as const) {
     const geometry = spikeForwardGeometry(shape({ images, inH, inW }))
     assert.ok(geometry, `${images} ${inH} ${inW}`)
-    assert.ok(geometry.momentPixels <= 64 && (geometry.rowsPerUnit * inW) % geometry.momentPixels === 0)
-    assert.ok(geometry.units * geometry.rowsPerUnit >= images * inH && (geometry.units - 1) * geometry.rowsPerUnit < images * inH)
+    assert.ok(
+      geometry.momentPixels <= 64 && (geometry.rowsPerUnit * inW) % geometry.momentPixels === 0,
+    )
+    assert.ok(
+      geometry.units * geometry.rowsPerUnit >= images * inH &&
+        (geometry.units - 1) * geometry.rowsPerUnit < images * inH,
+    )
     assert.is(geometry.momentSlots, Math.ceil((images * inH * inW) / geometry.momentPixels))
   }
   for (const images of [16, 32, 64, 96])
-    for (const inH of [7, 11, 13, 14, 16]) assert.ok(spikeForwardGeometry(shape({ images, inH, inW: inH })))
-  const scratch = [64, 256, 1024].map((images) => spikeForwardGeometry(shape({ images, poolKernelH: 2, poolKernelW: 2 }))!.scratchBytes)
-  assert.ok(scratch[0]! < 2 ** 21 && scratch[1] === scratch[0] && scratch[2] === scratch[0], `does not grow with the batch: ${scratch}`)
+    for (const inH of [7, 11, 13, 14, 16])
+      assert.ok(spikeForwardGeometry(shape({ images, inH, inW: inH })))
+  const scratch = [64, 256, 1024].map(
+    (images) =>
+      spikeForwardGeometry(shape({ images, poolKernelH: 2, poolKernelW: 2 }))!.scratchBytes,
+  )
+  assert.ok(
+    scratch[0]! < 2 ** 21 && scratch[1] === scratch[0] && scratch[2] === scratch[0],
+    `does not grow with the batch: ${scratch}`,
+  )
   assert.not.ok(spikeForwardGeometry(shape({ inC: 256, outC: 256 })), 'a large weight')
   assert.not.ok(spikeForwardGeometry(shape({ images: 1 })), 'few rows')
   assert.not.ok(spikeForwardGeometry(shape({ images: 9, inW: 97 })), 'no slots of moments')
 })
 
 test('spikeGeometry: a large layer has enough units for 16 workers, a small one no empty ones', () => {
-  const large = spikeGeometry(makeCase({ images: 16, inH: 32, inW: 32, inC: 64, outC: 64, blockWidth: 32 }))
+  const large = spikeGeometry(
+    makeCase({ images: 16, inH: 32, inW: 32, inC: 64, outC: 64, blockWidth: 32 }),
+  )
   assert.ok(large.listUnits >= 32 && large.convUnits >= 64, JSON.stringify(large))
   const small = spikeGeometry(linear({ inH: 1, inW: 1, inC: 4, outC: 4, blockWidth: 4, images: 1 }))
   assert.is(small.listUnits, 1)

@@ -1,4 +1,6 @@
-/** Scaled weight standardisation against float64, its gradient against finite differences of that. */
+/**
+ * Scaled weight standardisation against float64, its gradient against finite differences of that.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Op, StandardiseWord } from '../../assembly/opcodes.js'
@@ -10,7 +12,8 @@ const NAN = 0xff
 const EPSILON = Math.fround(1e-4)
 
 type Random = () => number
-const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
   if (!(Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected))))
@@ -40,7 +43,10 @@ for (const variant of variants) {
     const count = kRows * outC
     const index = (n: number, tap: number, c: number): number =>
       (Math.floor(n / blockWidth) * kRows + tap * inC + c) * blockWidth + (n % blockWidth)
-    const inputs = Array.from({ length: taps * realC }, (_, i) => [Math.floor(i / realC), i % realC])
+    const inputs = Array.from({ length: taps * realC }, (_, i) => [
+      Math.floor(i / realC),
+      i % realC,
+    ])
 
     const arrange = () => {
       engine.reset()
@@ -68,28 +74,41 @@ for (const variant of variants) {
         [StandardiseWord.KRows]: kRows,
         [StandardiseWord.Epsilon]: f32(EPSILON),
       }
-      const channel = (data: Float32Array, n: number): number[] => inputs.map(([tap, c]) => data[index(n, tap, c)])
-      return { weight, gradient, gain, words, channel, gainOf: (n: number) => (withGain ? gain[n] : 1) }
+      const channel = (data: Float32Array, n: number): number[] =>
+        inputs.map(([tap, c]) => data[index(n, tap, c)])
+      return {
+        weight,
+        gradient,
+        gain,
+        words,
+        channel,
+        gainOf: (n: number) => (withGain ? gain[n] : 1),
+      }
     }
 
     /** Everything that is no weight of a real channel stays zero. */
     const checkPadding = (data: Float32Array, message: string) => {
       const real = new Set<number>()
       for (let n = 0; n < outC; n++) for (const [tap, c] of inputs) real.add(index(n, tap, c))
-      for (let i = 0; i < count; i++) if (!real.has(i)) assert.is(data[i], 0, `padding at ${i} ${message}`)
+      for (let i = 0; i < count; i++)
+        if (!real.has(i)) assert.is(data[i], 0, `padding at ${i} ${message}`)
     }
     const title = `taps=${taps} C=${realC} of ${inC} N=${outC} in blocks of ${blockWidth}`
 
     test(`${variant} weightStandardise ${title} equals the formula (seed ${seed})`, () => {
       const { weight, words, channel, gainOf } = arrange()
       const out = engine.alloc(count * 4, NAN)
-      const record = engine.record(Op.WeightStandardise, outC / blockWidth, { ...words, [StandardiseWord.Out]: out })
+      const record = engine.record(Op.WeightStandardise, outC / blockWidth, {
+        ...words,
+        [StandardiseWord.Out]: out,
+      })
       engine.run(record, engine.alloc(0))
       engine.checkGuards(`seed ${seed}`)
       const actual = engine.floats(out, count)
       for (let n = 0; n < outC; n++) {
         const expected = standardise(channel(weight, n), gainOf(n))
-        for (const [i, x] of channel(actual, n).entries()) close(x, expected[i], 1e-6, `channel ${n} input ${i} seed ${seed}`)
+        for (const [i, x] of channel(actual, n).entries())
+          close(x, expected[i], 1e-6, `channel ${n} input ${i} seed ${seed}`)
       }
       checkPadding(actual, `seed ${seed}`)
     })
@@ -111,7 +130,8 @@ for (const variant of variants) {
       for (let n = 0; n < outC; n++) {
         const w = channel(weight, n)
         const d = channel(gradient, n)
-        const loss = (values: readonly number[], gain: number) => standardise(values, gain).reduce((sum, x, i) => sum + x * d[i], 0)
+        const loss = (values: readonly number[], gain: number) =>
+          standardise(values, gain).reduce((sum, x, i) => sum + x * d[i], 0)
         const difference = (at: (step: number) => number) => (at(1e-5) - at(-1e-5)) / 2e-5
         for (const [i, x] of channel(actual, n).entries())
           close(

@@ -1,4 +1,7 @@
-/** Winograd's gradients against sums in float64, with scratch of exactly the planned size and units in any order. */
+/**
+ * Winograd's gradients against sums in float64, with scratch of exactly the planned size and units
+ * in any order.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ConvWord, Op, Rec } from '../../assembly/opcodes.js'
@@ -19,13 +22,16 @@ const SCALE = 0.375
 const seed = Number(process.env.SPIKEWASM_TEST_SEED ?? Date.now() % 100000)
 
 type Random = () => number
-const integer = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
-const normal = (random: Random): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const normal = (random: Random): number =>
+  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 const kRows = (shape: WinogradShape): number => Math.ceil((9 * shape.inC + 1) / 4) * 4
 
 /**
- * Fixed shapes: one pixel, one tile, tails in every size; kernels first and units with tiles of their own, more than a chunk of channels, both ways; more
- * tiles than a product sums at a time; then random ones.
+ * Fixed shapes: one pixel, one tile, tails in every size; kernels first and units with tiles of
+ * their own, more than a chunk of channels, both ways; more tiles than a product sums at a time;
+ * then random ones.
  */
 function shapes(random: Random): WinogradShape[] {
   const list: WinogradShape[] = [
@@ -63,8 +69,14 @@ function weightIndex(shape: WinogradShape, n: number, c: number, tap: number): n
   return (Math.floor(n / blockWidth) * kRows(shape) + tap * inC + c) * blockWidth + (n % blockWidth)
 }
 
-/** Calls `visit` with indices of pixels of one kernel tap: output (b, y, x) and input (b, y + ky − 1, x + kx − 1), both inside. */
-function forTaps(shape: WinogradShape, visit: (tap: number, output: number, input: number) => void): void {
+/**
+ * Calls `visit` with indices of pixels of one kernel tap: output (b, y, x) and input (b, y + ky −
+ * 1, x + kx − 1), both inside.
+ */
+function forTaps(
+  shape: WinogradShape,
+  visit: (tap: number, output: number, input: number) => void,
+): void {
   const { images, height, width } = shape
   for (let b = 0; b < images; b++)
     for (let y = 0; y < height; y++)
@@ -77,22 +89,33 @@ function forTaps(shape: WinogradShape, visit: (tap: number, output: number, inpu
         }
 }
 
-function referenceInputGradient(shape: WinogradShape, delta: Float32Array, weight: Float32Array): Float64Array {
+function referenceInputGradient(
+  shape: WinogradShape,
+  delta: Float32Array,
+  weight: Float32Array,
+): Float64Array {
   const { inC, outC } = shape
   const out = new Float64Array(shape.images * shape.height * shape.width * inC)
   forTaps(shape, (tap, output, input) => {
     for (let c = 0; c < inC; c++)
-      for (let n = 0; n < outC; n++) out[input * inC + c]! += delta[output * outC + n]! * weight[weightIndex(shape, n, c, tap)]!
+      for (let n = 0; n < outC; n++)
+        out[input * inC + c]! += delta[output * outC + n]! * weight[weightIndex(shape, n, c, tap)]!
   })
   return out
 }
 
-function referenceWeightGradient(shape: WinogradShape, delta: Float32Array, rate: Float32Array): Float64Array {
+function referenceWeightGradient(
+  shape: WinogradShape,
+  delta: Float32Array,
+  rate: Float32Array,
+): Float64Array {
   const { inC, outC } = shape
   const out = new Float64Array(outC * kRows(shape))
   forTaps(shape, (tap, output, input) => {
     for (let c = 0; c < inC; c++)
-      for (let n = 0; n < outC; n++) out[weightIndex(shape, n, c, tap)]! += SCALE * delta[output * outC + n]! * rate[input * inC + c]!
+      for (let n = 0; n < outC; n++)
+        out[weightIndex(shape, n, c, tap)]! +=
+          SCALE * delta[output * outC + n]! * rate[input * inC + c]!
   })
   return out
 }
@@ -126,14 +149,20 @@ interface Case {
 function makeCase(shape: WinogradShape, random: Random): Case {
   const pixels = shape.images * shape.height * shape.width
   const delta = Float32Array.from({ length: pixels * shape.outC }, () => normal(random))
-  const rate = Float32Array.from({ length: pixels * shape.inC }, () => (random() < 0.6 ? 0 : integer(random, 1, 4) / 4))
+  const rate = Float32Array.from({ length: pixels * shape.inC }, () =>
+    random() < 0.6 ? 0 : integer(random, 1, 4) / 4,
+  )
   const weight = new Float32Array(shape.outC * kRows(shape))
   for (let n = 0; n < shape.outC; n++)
-    for (let c = 0; c < shape.inC; c++) for (let tap = 0; tap < 9; tap++) weight[weightIndex(shape, n, c, tap)] = normal(random) * 0.2
+    for (let c = 0; c < shape.inC; c++)
+      for (let tap = 0; tap < 9; tap++) weight[weightIndex(shape, n, c, tap)] = normal(random) * 0.2
   return { shape, delta, rate, weight }
 }
 
-/** Runs every pass of a plan with two workers' scratch, units in the given order, and returns a copy of the result. */
+/**
+ * Runs every pass of a plan with two workers' scratch, units in the given order, and returns a copy
+ * of the result.
+ */
 function runPlan(
   engine: TestEngine,
   plan: WinogradPlan,
@@ -165,7 +194,8 @@ function runPlan(
     }
     if (accumulate) words[ConvWord.Accumulate] = 1
     const address = engine.record(record.op, record.units, words)
-    for (const [i, unit] of order(record.units).entries()) engine.exports.execute(address, unit, 0, scratch[i % 2]!)
+    for (const [i, unit] of order(record.units).entries())
+      engine.exports.execute(address, unit, 0, scratch[i % 2]!)
   }
   for (const pass of plan.passes) {
     const [first, second] = pass.records
@@ -178,14 +208,22 @@ function runPlan(
     ['in', input, data.rate],
     ['weight', weight, data.weight],
   ] as const)
-    assert.equal(engine.floats(at, values.length), values, `${name} is only read, ${shapeName(shape)}`)
+    assert.equal(
+      engine.floats(at, values.length),
+      values,
+      `${name} is only read, ${shapeName(shape)}`,
+    )
   return engine.floats(out, outputs).slice()
 }
 
 const inOrder = (units: number): number[] => Array.from({ length: units }, (_, i) => i)
 
 /** Runs `plan` again with its passes as small as one or a few images, as a large batch would. */
-function inPasses(plan: (shape: WinogradShape) => WinogradPlan, shape: WinogradShape, size: number): WinogradPlan {
+function inPasses(
+  plan: (shape: WinogradShape) => WinogradPlan,
+  shape: WinogradShape,
+  size: number,
+): WinogradPlan {
   const whole = plan({ ...shape, images: size })
   const passes = []
   for (let firstImage = 0; firstImage < shape.images; firstImage += size) {
@@ -226,7 +264,11 @@ for (const variant of variants) {
       const rows = kRows(shape)
       for (let block = 0; block < shape.outC / shape.blockWidth; block++)
         for (let i = 9 * shape.inC * shape.blockWidth; i < rows * shape.blockWidth; i++)
-          assert.is(got[block * rows * shape.blockWidth + i], 0, `rows behind the kernel are zero, ${shapeName(shape)}`)
+          assert.is(
+            got[block * rows * shape.blockWidth + i],
+            0,
+            `rows behind the kernel are zero, ${shapeName(shape)}`,
+          )
     }
   })
 
@@ -255,12 +297,24 @@ for (const variant of variants) {
     const shape = { images: 5, height: 6, width: 9, inC: 16, outC: 20, blockWidth: 4 }
     const data = makeCase(shape, random)
     for (const size of [1, 2, 4]) {
-      const input = runPlan(engine, inPasses(winogradInputPlan, shape, size), data, 'input', inOrder)
+      const input = runPlan(
+        engine,
+        inPasses(winogradInputPlan, shape, size),
+        data,
+        'input',
+        inOrder,
+      )
       assert.ok(
         relativeError(input, referenceInputGradient(shape, data.delta, data.weight)) < TOLERANCE,
         `input, ${size} images seed=${seed}`,
       )
-      const weight = runPlan(engine, inPasses(winogradWeightPlan, shape, size), data, 'weight', inOrder)
+      const weight = runPlan(
+        engine,
+        inPasses(winogradWeightPlan, shape, size),
+        data,
+        'weight',
+        inOrder,
+      )
       assert.ok(
         relativeError(weight, referenceWeightGradient(shape, data.delta, data.rate)) < TOLERANCE,
         `weight, ${size} images seed=${seed}`,
@@ -307,7 +361,8 @@ test('large batches run in passes that cover every image once, within the budget
 })
 
 test('layers of few channels have tiles in each unit, layers of few tiles have kernels there', () => {
-  const ops = (plan: WinogradPlan): string[] => plan.passes.flatMap(({ records }) => records.map(({ op }) => Op[op]))
+  const ops = (plan: WinogradPlan): string[] =>
+    plan.passes.flatMap(({ records }) => records.map(({ op }) => Op[op]))
   const few = { images: 64, height: 14, width: 14, inC: 16, outC: 32, blockWidth: 32 }
   assert.equal(ops(winogradInputPlan(few)), ['WinogradKernelTransform', 'WinogradInputGradient'])
   assert.equal(ops(winogradWeightPlan(few)), ['WinogradWeightGradient', 'ReduceSplits'])
@@ -323,11 +378,21 @@ test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
     [256, 8],
     [512, 4],
   ] as const) {
-    const shape = { images: 16, height: size, width: size, inC: channels, outC: channels, blockWidth: 32 }
+    const shape = {
+      images: 16,
+      height: size,
+      width: size,
+      inC: channels,
+      outC: channels,
+      blockWidth: 32,
+    }
     assert.ok(winogradPays(shape))
     for (const plan of [winogradInputPlan(shape), winogradWeightPlan(shape)])
       for (const { records } of plan.passes)
-        assert.ok(records[1].units >= 32, `${Op[records[1].op]} C=${channels}: ${records[1].units} units`)
+        assert.ok(
+          records[1].units >= 32,
+          `${Op[records[1].op]} C=${channels}: ${records[1].units} units`,
+        )
   }
 })
 
@@ -352,7 +417,8 @@ test('winograd is for 3×3 kernels with stride 1 and padding 1 on images that fi
 test('a record fits its words', () => {
   for (const plan of [winogradInputPlan, winogradWeightPlan]) {
     const [pass] = plan({ images: 1, height: 4, width: 4, inC: 4, outC: 4, blockWidth: 4 }).passes
-    for (const word of Object.keys(pass!.records[1].words)) assert.ok(Number(word) >= 4 && Number(word) < Rec.Words)
+    for (const word of Object.keys(pass!.records[1].words))
+      assert.ok(Number(word) >= 4 && Number(word) < Rec.Words)
   }
 })
 

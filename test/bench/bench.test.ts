@@ -1,4 +1,7 @@
-/** The benchmarks run and write what continuous-benchmark actions read; figures are checked for sense alone, never for speed. */
+/**
+ * The benchmarks run and write what continuous-benchmark actions read; figures are checked for
+ * sense alone, never for speed.
+ */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +14,8 @@ import { measureRoundTrip } from '../../bench/round-trip.js'
 import { makeSpikes } from '../../bench/spikes.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
-const run = (...args: string[]) => spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
+const run = (...args: string[]) =>
+  spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
 
 interface Entry {
   name: string
@@ -33,8 +37,12 @@ function readEntries(path: string, units: readonly string[]): Entry[] {
   for (const entry of entries) {
     assert.ok(typeof entry.name === 'string' && entry.name.length > 0, JSON.stringify(entry))
     assert.ok(units.includes(entry.unit), `unit of ${entry.name}: ${entry.unit}`)
-    assert.ok(Number.isFinite(entry.value) && entry.value > 0, `value of ${entry.name}: ${entry.value}`)
-    for (const field of [entry.range, entry.extra]) assert.ok(field === undefined || typeof field === 'string', `texts of ${entry.name}`)
+    assert.ok(
+      Number.isFinite(entry.value) && entry.value > 0,
+      `value of ${entry.name}: ${entry.value}`,
+    )
+    for (const field of [entry.range, entry.extra])
+      assert.ok(field === undefined || typeof field === 'string', `texts of ${entry.name}`)
     assert.ok(
       Object.keys(entry).every((key) => ['name', 'unit', 'value', 'range', 'extra'].includes(key)),
       `fields of ${entry.name}: ${Object.keys(entry)}`,
@@ -49,11 +57,28 @@ test('--quick --only kernels writes tables and both kinds of entries', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   try {
     const [json, markdown] = [join(folder, 'out.json'), join(folder, 'out.md')]
-    const { status, stdout, stderr } = run('--quick', '--only', 'kernels', '--json', json, '--markdown', markdown)
+    const { status, stdout, stderr } = run(
+      '--quick',
+      '--only',
+      'kernels',
+      '--json',
+      json,
+      '--markdown',
+      markdown,
+    )
     assert.is(status, 0, stderr)
     const times = readEntries(json, ['ms'])
     const rates = readEntries(join(folder, 'out.bigger.json'), ['GFLOP/s', 'GB/s'])
-    for (const part of ['matmul | NN', 'matmul | NT', 'matmul | TN', 'forward, dense', 'Winograd', 'neuron A+S', 'norm backward', 'sgd'])
+    for (const part of [
+      'matmul | NN',
+      'matmul | NT',
+      'matmul | TN',
+      'forward, dense',
+      'Winograd',
+      'neuron A+S',
+      'norm backward',
+      'sgd',
+    ])
       assert.ok(
         times.some(({ name }) => name.includes(part)),
         `an entry of ${part}`,
@@ -63,10 +88,24 @@ test('--quick --only kernels writes tables and both kinds of entries', () => {
       'the peak',
     )
     const spikes = times.filter(({ name }) => /forward, spikes|, lists|neuron/.test(name))
-    assert.ok(spikes.length > 0 && spikes.every(({ name }) => /rate 0\.\d\d/.test(name)), 'every figure of spikes names their rate')
-    for (const { name, extra } of times) assert.match(extra ?? '', /first call .* cold tier .*\n(.*\n)*1 thread\nNode /, name)
+    assert.ok(
+      spikes.length > 0 && spikes.every(({ name }) => /rate 0\.\d\d/.test(name)),
+      'every figure of spikes names their rate',
+    )
+    for (const { name, extra } of times)
+      assert.match(extra ?? '', /first call .* cold tier .*\n(.*\n)*1 thread\nNode /, name)
     for (const text of [stdout, readFileSync(markdown, 'utf8')])
-      for (const word of ['Node', 'V8', 'processors', 'density', 'of peak', '× naive JS', 'spread', 'first ms', 'cold ms'])
+      for (const word of [
+        'Node',
+        'V8',
+        'processors',
+        'density',
+        'of peak',
+        '× naive JS',
+        'spread',
+        'first ms',
+        'cold ms',
+      ])
         assert.ok(text.includes(word), word)
   } finally {
     rmSync(folder, { recursive: true })
@@ -75,11 +114,17 @@ test('--quick --only kernels writes tables and both kinds of entries', () => {
 
 test('mistakes in options are one line that names the option', () => {
   for (const [args, message] of [
-    [['--only', 'kernel'], /^bench\.only must be one of kernels, steps, memory, peers, official, agreement, got "kernel"\n$/],
+    [
+      ['--only', 'kernel'],
+      /^bench\.only must be one of kernels, steps, memory, peers, official, agreement, got "kernel"\n$/,
+    ],
     [['--threads', '0'], /^bench\.threads must be an integer from 1 to 256, got 0\n$/],
     [['--steps', '0'], /^bench\.steps must be an integer from 1 to 10000, got 0\n$/],
     [['--time-steps', '2.5'], /^bench\.time-steps must be an integer from 1 to 255, got 2\.5\n$/],
-    [['--model', 'lenet', '--only', 'steps'], /^bench\.model must be one of .*cnn.*, got "lenet"\n$/],
+    [
+      ['--model', 'lenet', '--only', 'steps'],
+      /^bench\.model must be one of .*cnn.*, got "lenet"\n$/,
+    ],
     [['--fast'], /^bench: .*--fast.*--help/],
   ] as const) {
     const { status, stderr } = run(...args)
@@ -98,10 +143,15 @@ test('options of the comparison with the official code', () => {
   assert.equal(parseOptions(['--peers']).sections, ['kernels', 'steps', 'memory', 'peers'])
   for (const section of ['official', 'agreement'] as const) {
     const given = parseOptions(
-      `--only ${section} --official a --spikingjelly b --python c --model vgg11 --threads 1 --steps 3 --time-steps 6 --quick`.split(' '),
+      `--only ${section} --official a --spikingjelly b --python c --model vgg11 --threads 1 --steps 3 --time-steps 6 --quick`.split(
+        ' ',
+      ),
     )
     assert.equal(given.sections, [section])
-    assert.equal([given.official, given.spikingjelly, given.python, given.model], ['a', 'b', 'c', 'vgg11'])
+    assert.equal(
+      [given.official, given.spikingjelly, given.python, given.model],
+      ['a', 'b', 'c', 'vgg11'],
+    )
     assert.equal([given.threads, given.steps, given.timeSteps, given.quick], [1, 3, 6, true])
   }
 })
@@ -122,7 +172,10 @@ test('the comparison with the official code says what is missing', () => {
         [[], folders],
         [['--official', official], folders],
         [['--official', spikingjelly, '--spikingjelly', official], folders],
-        [[...both, '--model', 'mlp'], /^bench\.model must be one of cnn, .*preactResnet34 for the official code, got "mlp"\n$/],
+        [
+          [...both, '--model', 'mlp'],
+          /^bench\.model must be one of cnn, .*preactResnet34 for the official code, got "mlp"\n$/,
+        ],
         [
           [...both, '--python', join(folder, 'nothing')],
           /^bench\.python: .*nothing could not run the official code: .*ENOENT; .*PyTorch.*--python/,
@@ -155,7 +208,11 @@ test('spikes have the rate that was asked for, and masks and counts agree (seeds
     assert.is(rate, sum / (masks.length * T), `seed ${seed}`)
     assert.is(active, firing / masks.length, `seed ${seed}`)
     // Neurons keep their ways: fewer fire at all than if steps were independent.
-    if (T > 1) assert.ok(active < 1 - (1 - rate) ** T - 0.01, `seed ${seed}: active ${active} of rate ${rate}`)
+    if (T > 1)
+      assert.ok(
+        active < 1 - (1 - rate) ** T - 0.01,
+        `seed ${seed}: active ${active} of rate ${rate}`,
+      )
   }
 })
 

@@ -18,9 +18,14 @@ export interface Options {
   readonly node?: boolean
 }
 
-export function run(args: readonly string[], { onOutput, node = false }: Options = {}): Promise<Result> {
+export function run(
+  args: readonly string[],
+  { onOutput, node = false }: Options = {},
+): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, node ? args : [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, node ? args : [main, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text

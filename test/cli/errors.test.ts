@@ -27,8 +27,14 @@ const cases: [args: string, message: RegExp][] = [
   ['train --epochs 0', /--epochs must be an integer ≥ 1, got "0"/],
   ['train --batch-size 0', /--batch-size must be an integer from 1 to \d+, got 0/],
   ['train --batch-size 1.5', /--batch-size must be an integer from 1 to \d+, got 1\.5/],
-  ['train --batch-size 2000', /--batch-size must be at most the number of training samples, 1442, got 2000/],
-  ['train --batch-size 1000000', /needs [\d.]+ GiB of memory for batchSize 1000000 .* the largest batch that fits is \d+/],
+  [
+    'train --batch-size 2000',
+    /--batch-size must be at most the number of training samples, 1442, got 2000/,
+  ],
+  [
+    'train --batch-size 1000000',
+    /needs [\d.]+ GiB of memory for batchSize 1000000 .* the largest batch that fits is \d+/,
+  ],
   ['train --time-steps 0', /--time-steps must be an integer from 1 to 255, got 0/],
   ['train --threads 0', /--threads must be an integer from 1 to 256, got 0/],
   ['train --seed -1', /--seed must be an integer from 0 to 4294967295, got -1/],
@@ -41,19 +47,37 @@ const cases: [args: string, message: RegExp][] = [
   ['train --step-mode x', /--step-mode must be one of m, s, got "x"/],
   ['train --step-mode m --method ottt --model mlp', /--step-mode must be 's' with method ottt/],
   ['train --backward-steps 2', /--backward-steps is an option of method sltt/],
-  ['train --backward-steps 9 --method sltt', /--backward-steps must be an integer from 1 to timeSteps \(4\), got 9/],
+  [
+    'train --backward-steps 9 --method sltt',
+    /--backward-steps must be an integer from 1 to timeSteps \(4\), got 9/,
+  ],
   ['train --schedule step', /--schedule must be one of cosine, constant, got "step"/],
   ['train --update never', /--update must be one of afterwards, everyStep, got "never"/],
-  ['train --augment', /--augment must be left out for --dataset digits; it is for cifar10 and cifar100/],
+  [
+    'train --augment',
+    /--augment must be left out for --dataset digits; it is for cifar10 and cifar100/,
+  ],
   ['train --data here', /--data must be left out for --dataset digits, .* got "here"/],
   ['train --dataset mnist', /--data must be the folder with .* for --dataset mnist, got none/],
   ['train --dataset mnist --data /missing', /MNIST folder must exist, got "\/missing"/],
-  ['train --dataset cifar10 --data /missing', /CIFAR-10 must be a folder or an archive, got "\/missing", which does not exist/],
-  ['train --load /missing/w.safetensors', /weights must be a readable file, got .*the folder "\/missing" does not exist/],
+  [
+    'train --dataset cifar10 --data /missing',
+    /CIFAR-10 must be a folder or an archive, got "\/missing", which does not exist/,
+  ],
+  [
+    'train --load /missing/w.safetensors',
+    /weights must be a readable file, got .*the folder "\/missing" does not exist/,
+  ],
   ['eval', /either --run <folder> or --weights <file> must be given, got neither/],
   ['eval --run a --weights b', /got both; leave one out/],
-  ['eval --run /missing', /--run's options must be a readable file, got "\/missing\/options\.json"/],
-  ['eval --weights /missing.safetensors', /weights must be a readable file, got "\/missing\.safetensors"/],
+  [
+    'eval --run /missing',
+    /--run's options must be a readable file, got "\/missing\/options\.json"/,
+  ],
+  [
+    'eval --weights /missing.safetensors',
+    /weights must be a readable file, got "\/missing\.safetensors"/,
+  ],
   ['info --time-steps 1000 --model cnn', /--time-steps must be an integer from 1 to 255, got 1000/],
 ]
 
@@ -71,7 +95,10 @@ test('a folder for --out that cannot be written is refused before training', () 
     await writeFile(file, 'content')
     const { code, stdout, stderr } = await run(['train', ...tiny, '--out', join(file, 'run')])
     assert.equal([code, stdout], [1, ''])
-    assert.match(stderr, /^spikewasm: --out must be a folder that can be written, got .*is a file; choose another path\n$/)
+    assert.match(
+      stderr,
+      /^spikewasm: --out must be a folder that can be written, got .*is a file; choose another path\n$/,
+    )
     assert.is(await readFile(file, 'utf8'), 'content')
   }))
 
@@ -99,15 +126,24 @@ test('weights that are damaged or of another network are refused', () =>
       ['eval', '--run', folder, '--model', 'mlp'],
       /state dict does not match the network; missing: 3\.weight, .*unexpected: 0\.weight/,
     )
-    await refuses(['train', '--model', 'mlp', '--load', weights], /state dict does not match the network/)
+    await refuses(
+      ['train', '--model', 'mlp', '--load', weights],
+      /state dict does not match the network/,
+    )
     for (const length of [0, 5, 100, bytes.length >> 1, bytes.length - 1]) {
       await writeFile(weights, bytes.subarray(0, length))
       await refuses(['eval', '--run', folder], /weights\.safetensors/)
     }
     await writeFile(join(folder, 'options.json'), '{"version": "0.1.0", "model": "cnn"')
-    await refuses(['eval', '--run', folder], /options\.json: must hold the options of a run, got no JSON/)
+    await refuses(
+      ['eval', '--run', folder],
+      /options\.json: must hold the options of a run, got no JSON/,
+    )
     await writeFile(join(folder, 'options.json'), '{"version": "0.1.0", "model": "transformer"}')
-    await refuses(['eval', '--run', folder], /options\.json: must hold the options of a run, got model: /)
+    await refuses(
+      ['eval', '--run', folder],
+      /options\.json: must hold the options of a run, got model: /,
+    )
   }))
 
 /** An IDX file: bytes of the given shape. */
@@ -121,7 +157,11 @@ function idx(shape: readonly number[], fill: (i: number) => number): Uint8Array 
   return bytes
 }
 
-async function writeMnist(folder: string, side: number, label: (i: number) => number): Promise<void> {
+async function writeMnist(
+  folder: string,
+  side: number,
+  label: (i: number) => number,
+): Promise<void> {
   await mkdir(folder, { recursive: true })
   for (const [part, n] of [
     ['train', 40],
@@ -141,13 +181,19 @@ test('labels out of range and images of another shape are refused', () =>
     await writeMnist(good, 11, (i) => i % 10)
     await writeMnist(bad, 11, (i) => (i === 13 ? 77 : i % 10))
     const train = ['train', '--dataset', 'mnist', '--epochs', '1', '--threads', '1']
-    await refuses([...train, '--data', bad], /labels must be integers from 0 to 9, got 77 at index 13/)
+    await refuses(
+      [...train, '--data', bad],
+      /labels must be integers from 0 to 9, got 77 at index 13/,
+    )
 
     const out = join(folder, 'run')
     const { code, stderr } = await run([...train, '--data', good, '--out', out])
     assert.is(code, 0, stderr)
     assert.is((await run(['eval', '--run', out])).code, 0, 'the run knows where its data is')
-    await refuses(['eval', '--run', out, '--dataset', 'digits'], /samples of \[1, 8, 8\], the model was compiled for input \[1, 11, 11\]/)
+    await refuses(
+      ['eval', '--run', out, '--dataset', 'digits'],
+      /samples of \[1, 8, 8\], the model was compiled for input \[1, 11, 11\]/,
+    )
   }))
 
 test.run()

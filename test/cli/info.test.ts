@@ -4,11 +4,14 @@ import * as assert from 'uvu/assert'
 import { modelNames } from '../../src/models/registry.js'
 import { parseLines, run } from './command.js'
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+const { version } = JSON.parse(
+  readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+) as { version: string }
 
 const trainOptions =
   'dataset data model method step-mode update backward-steps time-steps tau epochs batch-size lr momentum weight-decay schedule threads seed limit-train limit-test augment load out json'
-const evalOptions = 'run weights dataset data model time-steps tau split limit-train limit-test batch-size threads json'
+const evalOptions =
+  'run weights dataset data model time-steps tau split limit-train limit-test batch-size threads json'
 const infoOptions = 'model dataset batch-size time-steps tau method step-mode threads json'
 
 test('--help: every option of every command, and the networks by name', async () => {
@@ -19,7 +22,8 @@ test('--help: every option of every command, and the networks by name', async ()
   ]) {
     const { code, stdout, stderr } = await run([command, '--help'])
     assert.equal([code, stderr], [0, ''])
-    for (const option of options.split(' ')) assert.match(stdout, new RegExp(`\\n  --${option} `), `${command} --${option}`)
+    for (const option of options.split(' '))
+      assert.match(stdout, new RegExp(`\\n  --${option} `), `${command} --${option}`)
     for (const name of modelNames) assert.match(stdout, `"${name}"`)
   }
   const { code, stdout } = await run(['--help'])
@@ -37,18 +41,37 @@ test('info: machine and support', async () => {
   assert.match(text.stdout, `Node         ${process.versions.node}\n`)
   assert.match(text.stdout, /WebAssembly {2}SIMD yes, threads yes/)
   const [facts] = parseLines((await run(['info', '--json'])).stdout)
-  assert.equal([facts.version, facts.node, facts.simd, facts.threads], [version, process.versions.node, true, true])
+  assert.equal(
+    [facts.version, facts.node, facts.simd, facts.threads],
+    [version, process.versions.node, true, true],
+  )
   assert.is(facts.model, undefined)
 })
 
 test('info --model: layers and memory', async () => {
-  const options = ['--model', 'cnn', '--dataset', 'cifar10', '--batch-size', '3', '--time-steps', '6', '--method', 'bptt']
+  const options = [
+    '--model',
+    'cnn',
+    '--dataset',
+    'cifar10',
+    '--batch-size',
+    '3',
+    '--time-steps',
+    '6',
+    '--method',
+    'bptt',
+  ]
   const { code, stdout, stderr } = await run(['info', ...options])
   assert.is(code, 0, stderr)
   assert.match(stdout, /input \[3, 32, 32\], batch 3, T 6, method bptt m/)
-  const [{ model }] = parseLines((await run(['info', ...options, '--json'])).stdout) as { model: Record<string, unknown> }[]
+  const [{ model }] = parseLines((await run(['info', ...options, '--json'])).stdout) as {
+    model: Record<string, unknown>
+  }[]
   // 3·16·9 + 2·16, 16·32·9 + 2·32, 32·8·8·10 + 10
-  assert.equal([model.parameters, model.batchSize, model.timeSteps, model.method], [25626, 3, 6, 'bptt'])
+  assert.equal(
+    [model.parameters, model.batchSize, model.timeSteps, model.method],
+    [25626, 3, 6, 'bptt'],
+  )
   assert.ok((model.memoryBytes as { total: number }).total > 3 * 3 * 32 * 32 * 4)
 })
 

@@ -12,16 +12,22 @@ for (const threads of ['1', '2']) {
   test(`Ctrl-C threads=${threads}: stops, saves what eval can read, says where, exits with 130`, () =>
     withFolder(async (folder) => {
       let sent = false
-      const { code, stdout, stderr } = await run([...long, '--threads', threads, '--out', folder, '--json'], {
-        onOutput(text, interrupt) {
-          if (sent || text.split('\n').length < 3) return
-          sent = true
-          interrupt()
+      const { code, stdout, stderr } = await run(
+        [...long, '--threads', threads, '--out', folder, '--json'],
+        {
+          onOutput(text, interrupt) {
+            if (sent || text.split('\n').length < 3) return
+            sent = true
+            interrupt()
+          },
         },
-      })
+      )
       assert.is(code, 130, stderr)
       assert.match(stderr, 'stopping after this step')
-      assert.match(stderr, `stopped before the end; saved weights, options and history in ${folder}`)
+      assert.match(
+        stderr,
+        `stopped before the end; saved weights, options and history in ${folder}`,
+      )
       const lines = parseLines(stdout)
       assert.equal([lines.at(-1)!.final, lines.at(-1)!.aborted], [true, true])
       const history = JSON.parse(await readFile(join(folder, 'history.json'), 'utf8'))
@@ -40,7 +46,10 @@ test('Ctrl-C without --out: says that nothing was saved and how to keep it', asy
     },
   })
   assert.is(code, 130)
-  assert.match(stdout, 'stopped before the end; nothing was saved; give --out <folder> to keep the weights')
+  assert.match(
+    stdout,
+    'stopped before the end; nothing was saved; give --out <folder> to keep the weights',
+  )
 })
 
 /** A process that interrupts itself, waits, and interrupts itself again. */

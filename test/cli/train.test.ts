@@ -11,22 +11,47 @@ test(`train without options: digits beyond 97.5 % (seed ${seed})`, async () => {
   const { code, stdout, stderr } = await run(['train', '--seed', String(seed), '--json'])
   assert.is(code, 0, stderr)
   const final = parseLines(stdout).at(-1)!
-  assert.equal([final.dataset, final.model, final.timeSteps, final.seed], ['digits', 'cnn', 4, seed])
+  assert.equal(
+    [final.dataset, final.model, final.timeSteps, final.seed],
+    ['digits', 'cnn', 4, seed],
+  )
   assert.ok((final.testAccuracy as number) >= 0.975, `test accuracy ${final.testAccuracy}`)
 })
 
 test('train --json: one object an epoch and the final one, with the numbers of the contract', async () => {
-  const { code, stdout, stderr } = await run(['train', ...tiny, '--epochs', '2', '--time-steps', '3', '--json'])
+  const { code, stdout, stderr } = await run([
+    'train',
+    ...tiny,
+    '--epochs',
+    '2',
+    '--time-steps',
+    '3',
+    '--json',
+  ])
   assert.is(code, 0, stderr)
   assert.is(stderr, '')
   const lines = parseLines(stdout)
   assert.equal([lines.length, ...lines.map(({ epoch, final }) => epoch ?? final)], [3, 1, 2, true])
   for (const line of lines.slice(0, 2)) {
-    for (const key of ['trainLoss', 'trainAccuracy', 'testLoss', 'testAccuracy', 'stepMs', 'samplesPerSecond'])
+    for (const key of [
+      'trainLoss',
+      'trainAccuracy',
+      'testLoss',
+      'testAccuracy',
+      'stepMs',
+      'samplesPerSecond',
+    ])
       assert.type(line[key], 'number', key)
   }
   const final = lines[2]
-  for (const key of ['testAccuracy', 'trainLoss', 'stepMs', 'samplesPerSecond', 'peakMemoryMB', 'parameters']) {
+  for (const key of [
+    'testAccuracy',
+    'trainLoss',
+    'stepMs',
+    'samplesPerSecond',
+    'peakMemoryMB',
+    'parameters',
+  ]) {
     assert.ok(Number.isFinite(final[key]), `${key} is ${final[key]}`)
   }
   assert.is(final.testAccuracy, lines[1].testAccuracy)
@@ -50,7 +75,13 @@ test('train: a person sees a line an epoch and a table, and no bar without a ter
     stdout,
     /epoch 1\/2 {2}loss \d+\.\d{4} {2}train \d+\.\d\d % {2}test \d+\.\d\d % {2}\d+ samples\/s {2}rates 0\.\d\d 0\.\d\d\n/,
   )
-  for (const row of ['test accuracy', 'median step', 'peak memory', 'firing rate, layer 2', 'firing rate, layer 6'])
+  for (const row of [
+    'test accuracy',
+    'median step',
+    'peak memory',
+    'firing rate, layer 2',
+    'firing rate, layer 6',
+  ])
     assert.match(stdout, row)
 })
 
@@ -77,7 +108,9 @@ test('train: threads do not change the numbers, seeds do', async () => {
     ['--threads', '2'],
     ['--threads', '2', '--seed', '1'],
   ]) {
-    losses.push(parseLines((await run(['train', ...tiny, ...args, '--json'])).stdout).at(-1)!.trainLoss)
+    losses.push(
+      parseLines((await run(['train', ...tiny, ...args, '--json'])).stdout).at(-1)!.trainLoss,
+    )
   }
   assert.is(losses[0], losses[1])
   assert.is.not(losses[0], losses[2])
@@ -92,11 +125,26 @@ test('train: a batch is never larger than a small training set unless asked for'
 test('train --out: weights, options and history; eval gives the same numbers', () =>
   withFolder(async (folder) => {
     const out = join(folder, 'runs', 'first')
-    const options = ['--model', 'mlp', '--tau', '1.5', '--time-steps', '5', '--epochs', '2', '--seed', '3']
+    const options = [
+      '--model',
+      'mlp',
+      '--tau',
+      '1.5',
+      '--time-steps',
+      '5',
+      '--epochs',
+      '2',
+      '--seed',
+      '3',
+    ]
     const trained = await run(['train', ...tiny, ...options, '--out', out, '--json'])
     assert.is(trained.code, 0, trained.stderr)
     assert.match(trained.stderr, `saved weights, options and history in ${out}`)
-    assert.equal((await readdir(out)).sort(), ['history.json', 'options.json', 'weights.safetensors'])
+    assert.equal((await readdir(out)).sort(), [
+      'history.json',
+      'options.json',
+      'weights.safetensors',
+    ])
     const lines = parseLines(trained.stdout)
     const final = lines.at(-1)!
 
@@ -116,8 +164,25 @@ test('train --out: weights, options and history; eval gives the same numbers', (
       [true, 71, final.testAccuracy, final.testLoss],
     )
 
-    const rebuild = ['--model', 'mlp', '--tau', '1.5', '--time-steps', '5', '--limit-test', '71', '--batch-size', '32']
-    const fromWeights = await run(['eval', '--weights', join(out, 'weights.safetensors'), ...rebuild, '--json'])
+    const rebuild = [
+      '--model',
+      'mlp',
+      '--tau',
+      '1.5',
+      '--time-steps',
+      '5',
+      '--limit-test',
+      '71',
+      '--batch-size',
+      '32',
+    ]
+    const fromWeights = await run([
+      'eval',
+      '--weights',
+      join(out, 'weights.safetensors'),
+      ...rebuild,
+      '--json',
+    ])
     assert.is(fromWeights.code, 0, fromWeights.stderr)
     assert.is(parseLines(fromWeights.stdout)[0].testLoss, final.testLoss)
 
@@ -131,7 +196,15 @@ test('train --load: starts from the weights', () =>
   withFolder(async (folder) => {
     assert.is((await run(['train', '--epochs', '3', '--threads', '1', '--out', folder])).code, 0)
     const weights = join(folder, 'weights.safetensors')
-    const { code, stdout, stderr } = await run(['train', ...tiny, '--lr', '0', '--load', weights, '--json'])
+    const { code, stdout, stderr } = await run([
+      'train',
+      ...tiny,
+      '--lr',
+      '0',
+      '--load',
+      weights,
+      '--json',
+    ])
     assert.is(code, 0, stderr)
     const accuracy = parseLines(stdout).at(-1)!.trainAccuracy as number
     assert.ok(accuracy > 0.8, `training accuracy of loaded weights is ${accuracy}`)
@@ -140,12 +213,25 @@ test('train --load: starts from the weights', () =>
 test('train --augment: CIFAR-10 images change', () =>
   withFolder(async (folder) => {
     // Records of a label and 3·32·32 bytes.
-    const records = (n: number): Uint8Array => Uint8Array.from({ length: n * 3073 }, (_, i) => (i % 3073 === 0 ? i % 10 : (i * 31) % 251))
+    const records = (n: number): Uint8Array =>
+      Uint8Array.from({ length: n * 3073 }, (_, i) => (i % 3073 === 0 ? i % 10 : (i * 31) % 251))
     await writeFile(join(folder, 'data_batch_1.bin'), records(24))
     await writeFile(join(folder, 'test_batch.bin'), records(5))
     const finals: Record<string, unknown>[] = []
     for (const option of [[], ['--augment']]) {
-      const args = ['--dataset', 'cifar10', '--data', folder, '--epochs', '1', '--threads', '1', '--lr', '0', ...option]
+      const args = [
+        '--dataset',
+        'cifar10',
+        '--data',
+        folder,
+        '--epochs',
+        '1',
+        '--threads',
+        '1',
+        '--lr',
+        '0',
+        ...option,
+      ]
       const { code, stdout, stderr } = await run(['train', ...args, '--json'])
       assert.is(code, 0, stderr)
       finals.push(parseLines(stdout).at(-1)!)

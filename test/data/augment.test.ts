@@ -8,10 +8,24 @@ import { messageOf } from '../io/temporary.js'
 const side = fc.integer({ min: 1, max: 9 })
 const sizes = fc.record({ height: side, width: side, channels: fc.integer({ min: 1, max: 4 }) })
 
-/** Images without the value 0, so that what augmentation blackens shows. Normalised values are bytes. */
-function makeDataset(n: number, [channels, height, width]: readonly [number, number, number], scale = 255): Dataset {
-  const images = Uint8Array.from({ length: n * channels * height * width }, (_, i) => 1 + ((i * 7919) % 251))
-  const normalization = { scale, mean: new Array<number>(channels).fill(0), std: new Array<number>(channels).fill(1 / scale) }
+/**
+ * Images without the value 0, so that what augmentation blackens shows. Normalised values are
+ * bytes.
+ */
+function makeDataset(
+  n: number,
+  [channels, height, width]: readonly [number, number, number],
+  scale = 255,
+): Dataset {
+  const images = Uint8Array.from(
+    { length: n * channels * height * width },
+    (_, i) => 1 + ((i * 7919) % 251),
+  )
+  const normalization = {
+    scale,
+    mean: new Array<number>(channels).fill(0),
+    std: new Array<number>(channels).fill(1 / scale),
+  }
   return fromBytes({
     images,
     labels: Array.from({ length: n }, (_, i) => i % 5),
@@ -29,26 +43,41 @@ function read(dataset: Dataset, index: number, seed: number, epoch: number): num
 
 test('shift: every pixel is the input at its place, black outside', () => {
   fc.assert(
-    fc.property(sizes, fc.integer({ min: -10, max: 10 }), fc.integer({ min: -10, max: 10 }), fc.boolean(), (size, dx, dy, mirror) => {
-      const { height, width, channels } = size
-      const input = Uint8Array.from({ length: height * width * channels }, (_, i) => 1 + (i % 255))
-      const out = new Uint8Array(input.length).fill(77)
-      shift(out, input, size, dx, dy, mirror)
-      for (let y = 0; y < height; y++)
-        for (let x = 0; x < width; x++)
-          for (let c = 0; c < channels; c++) {
-            const fromX = (mirror ? width - 1 - x : x) + dx
-            const inside = fromX >= 0 && fromX < width && y + dy >= 0 && y + dy < height
-            assert.is(out[(y * width + x) * channels + c], inside ? input[((y + dy) * width + fromX) * channels + c] : 0)
-          }
-    }),
+    fc.property(
+      sizes,
+      fc.integer({ min: -10, max: 10 }),
+      fc.integer({ min: -10, max: 10 }),
+      fc.boolean(),
+      (size, dx, dy, mirror) => {
+        const { height, width, channels } = size
+        const input = Uint8Array.from(
+          { length: height * width * channels },
+          (_, i) => 1 + (i % 255),
+        )
+        const out = new Uint8Array(input.length).fill(77)
+        shift(out, input, size, dx, dy, mirror)
+        for (let y = 0; y < height; y++)
+          for (let x = 0; x < width; x++)
+            for (let c = 0; c < channels; c++) {
+              const fromX = (mirror ? width - 1 - x : x) + dx
+              const inside = fromX >= 0 && fromX < width && y + dy >= 0 && y + dy < height
+              assert.is(
+                out[(y * width + x) * channels + c],
+                inside ? input[((y + dy) * width + fromX) * channels + c] : 0,
+              )
+            }
+      },
+    ),
   )
 })
 
 test('shift: mirrored twice, an image is itself', () => {
   fc.assert(
     fc.property(sizes, (size) => {
-      const input = Uint8Array.from({ length: size.height * size.width * size.channels }, (_, i) => i)
+      const input = Uint8Array.from(
+        { length: size.height * size.width * size.channels },
+        (_, i) => i,
+      )
       const once = new Uint8Array(input.length)
       const twice = new Uint8Array(input.length)
       shift(once, input, size, 0, 0, true)
@@ -83,10 +112,16 @@ test('augment: results depend on seed, epoch and index, not on what was read bef
   const once = augment(plain, options)
   const again = augment(plain, options)
   fc.assert(
-    fc.property(fc.nat(2 ** 32 - 1), fc.nat(300), fc.nat(39), fc.nat(39), (seed, epoch, index, other) => {
-      read(again, other, seed, epoch)
-      assert.equal(read(once, index, seed, epoch), read(again, index, seed, epoch))
-    }),
+    fc.property(
+      fc.nat(2 ** 32 - 1),
+      fc.nat(300),
+      fc.nat(39),
+      fc.nat(39),
+      (seed, epoch, index, other) => {
+        read(again, other, seed, epoch)
+        assert.equal(read(once, index, seed, epoch), read(again, index, seed, epoch))
+      },
+    ),
   )
   const variants = new Set(Array.from({ length: 20 }, (_, epoch) => read(once, 7, 1, epoch).join()))
   assert.ok(variants.size > 15, `${variants.size} different images in 20 epochs`)
@@ -148,18 +183,38 @@ test('augment: crop reaches every offset, flip is a fair coin, cutout reaches ev
 })
 
 test('augment: says what it cannot do', async () => {
-  const floats = fromArrays({ images: new Float32Array(4), labels: [0], shape: [1, 2, 2], classes: 1 })
+  const floats = fromArrays({
+    images: new Float32Array(4),
+    labels: [0],
+    shape: [1, 2, 2],
+    classes: 1,
+  })
   assert.match(
     await messageOf(() => augment(floats, {})),
     /dataset must hold byte images, got "arrays" without any; make it with fromBytes/,
   )
   const dataset = makeDataset(1, [3, 4, 4])
-  assert.match(await messageOf(() => augment(dataset, { crop: -1 })), /augment\.crop must be an integer >= 0, got -1/)
-  assert.match(await messageOf(() => augment(dataset, { cutout: 1.5 })), /augment\.cutout must be an integer >= 0, got 1\.5/)
-  assert.match(await messageOf(() => augment(makeDataset(1, [2, 4, 4]), { autoAugment: true })), /autoAugment must be false .*2 channels/)
-  assert.match(await messageOf(() => augment(makeDataset(1, [1, 4, 4], 16), { autoAugment: true })), /autoAugment must be false .*0 … 16/)
+  assert.match(
+    await messageOf(() => augment(dataset, { crop: -1 })),
+    /augment\.crop must be an integer >= 0, got -1/,
+  )
+  assert.match(
+    await messageOf(() => augment(dataset, { cutout: 1.5 })),
+    /augment\.cutout must be an integer >= 0, got 1\.5/,
+  )
+  assert.match(
+    await messageOf(() => augment(makeDataset(1, [2, 4, 4]), { autoAugment: true })),
+    /autoAugment must be false .*2 channels/,
+  )
+  assert.match(
+    await messageOf(() => augment(makeDataset(1, [1, 4, 4], 16), { autoAugment: true })),
+    /autoAugment must be false .*0 … 16/,
+  )
   const context = { seed: 0, epoch: 0 }
-  assert.match(await messageOf(() => augment(dataset, {}).read(0, new Float32Array(47), context)), /room for 48 values, got 47/)
+  assert.match(
+    await messageOf(() => augment(dataset, {}).read(0, new Float32Array(47), context)),
+    /room for 48 values, got 47/,
+  )
 })
 
 test.run()

@@ -26,7 +26,12 @@ import { Purpose, RandomStream } from '../../src/data/random.js'
 type Kernel = (out: Uint8Array, input: Uint8Array, size: ImageSize, amount: number) => void
 
 /** The result of an operation on an image given by its pixels, row by row. */
-function apply(kernel: Kernel, pixels: readonly number[], [height, width, channels]: readonly number[], amount = 0): number[] {
+function apply(
+  kernel: Kernel,
+  pixels: readonly number[],
+  [height, width, channels]: readonly number[],
+  amount = 0,
+): number[] {
   const out = new Uint8Array(pixels.length).fill(77)
   kernel(out, Uint8Array.from(pixels), { height, width, channels }, amount)
   return [...out]
@@ -64,11 +69,15 @@ test('sharpness: known values, border kept', () => {
 })
 
 test('autocontrast: each channel is stretched, a constant one kept', () => {
-  assert.equal(apply(autocontrast, [50, 7, 100, 7, 150, 7, 60, 7], [2, 2, 2]), [0, 7, 127, 7, 255, 7, 25, 7])
+  assert.equal(
+    apply(autocontrast, [50, 7, 100, 7, 150, 7, 60, 7], [2, 2, 2]),
+    [0, 7, 127, 7, 255, 7, 25, 7],
+  )
 })
 
 test('equalize: known values', () => {
-  // 765 pixels of values 3 (510 times) and 200 (255 times): step = 510 / 255 = 2, table[3] = 1 / 2 = 0, table[200] = 511 / 2 = 255.
+  // 765 pixels of values 3 (510 times) and 200 (255 times): step = 510 / 255 = 2, table[3] = 1 / 2
+  // = 0, table[200] = 511 / 2 = 255.
   const pixels = Array.from({ length: 765 }, (_, i) => (i % 3 === 0 ? 200 : 3))
   assert.equal(
     apply(equalize, pixels, [15, 51, 1]),
@@ -96,10 +105,13 @@ test('rotate: by 0 nothing moves, by 90 degrees counter-clockwise the right colu
 })
 
 test('shear: rows and columns are interpolated by the cubic with a = −1', () => {
-  // The amount 1 shifts the first row by half a pixel: (−1 · 0 + 5 · 0 + 5 · 0 − 1 · 80) / 8 = −10, cut to 0, then 40, 90.
-  // The last is outside.
+  // The amount 1 shifts the first row by half a pixel: (−1 · 0 + 5 · 0 + 5 · 0 − 1 · 80) / 8 = −10,
+  // cut to 0, then 40, 90. The last is outside.
   assert.equal(apply(shearX, [0, 0, 80, 80], [1, 4, 1], 1), [0, 40, 90, 128])
-  assert.equal(apply(shearY, [0, 0, 80, 80], [4, 1, 1], 1), apply(shearX, [0, 0, 80, 80], [1, 4, 1], 1))
+  assert.equal(
+    apply(shearY, [0, 0, 80, 80], [4, 1, 1], 1),
+    apply(shearX, [0, 0, 80, 80], [1, 4, 1], 1),
+  )
   assert.equal(apply(shearX, [1, 2, 3, 4], [2, 2, 1], 0), [1, 2, 3, 4])
 })
 
@@ -112,7 +124,10 @@ const images: [height: number, width: number, channels: number, smooth: boolean]
   [28, 28, 1, true],
 ]
 
-/** The start of the SHA-256 of what Pillow 11.1 makes of each of the images, at the levels 0 … 9 and for each the signs −1 and +1. */
+/**
+ * The start of the SHA-256 of what Pillow 11.1 makes of each of the images, at the levels 0 … 9 and
+ * for each the signs −1 and +1.
+ */
 const pillow: Record<Operation, readonly [string, string, string, string]> = {
   shearX: ['27604b513370', '1bde8b0611a6', '6b293cb1fb42', 'bab651062436'],
   shearY: ['73d2a54c5784', '7f4823cf374a', 'cb3574106ba8', '8c3b7aaf11c0'],
@@ -130,13 +145,22 @@ const pillow: Record<Operation, readonly [string, string, string, string]> = {
   invert: ['2a0452980aa6', 'c88966c01cb6', '06f8d68a1794', '990022b2387e'],
 }
 
-function makeImage(seed: number, [height, width, channels, smooth]: (typeof images)[number]): Uint8Array {
+function makeImage(
+  seed: number,
+  [height, width, channels, smooth]: (typeof images)[number],
+): Uint8Array {
   const out = new Uint8Array(height * width * channels)
   let state = seed
   for (let i = 0; i < out.length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     const pixel = Math.floor(i / channels)
-    out[i] = smooth ? 40 + (state >>> 27) + 3 * Math.floor(pixel / width) + 2 * (pixel % width) + 5 * (i % channels) : state >>> 24
+    out[i] = smooth
+      ? 40 +
+        (state >>> 27) +
+        3 * Math.floor(pixel / width) +
+        2 * (pixel % width) +
+        5 * (i % channels)
+      : state >>> 24
   }
   return out
 }
@@ -197,7 +221,12 @@ test('autoAugment: most images change, some stay, and results differ', () => {
   for (let index = 0; index < 1000; index++) {
     const copy = image.slice()
     random.start(0, 0, index)
-    const result = autoAugment(copy, new Uint8Array(image.length), { height: 32, width: 32, channels: 3 }, random)
+    const result = autoAugment(
+      copy,
+      new Uint8Array(image.length),
+      { height: 32, width: 32, channels: 3 },
+      random,
+    )
     if (Buffer.compare(result, image) === 0) kept++
     seen.add(createHash('sha256').update(result).digest('hex'))
   }

@@ -5,10 +5,21 @@ import { Batches, type BatchesOptions } from '../../src/data/batches.js'
 import { type Dataset, fromArrays, type ReadContext } from '../../src/data/dataset.js'
 import { messageOf } from '../io/temporary.js'
 
-/** Images of two pixels, index + 1 and −(index + 1), so that what lies in a batch tells where it came from. */
+/**
+ * Images of two pixels, index + 1 and −(index + 1), so that what lies in a batch tells where it
+ * came from.
+ */
 function makeDataset(n: number): Dataset {
-  const images = Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? -1 : 1) * (Math.floor(i / 2) + 1))
-  return fromArrays({ images, labels: Array.from({ length: n }, (_, i) => i % 7), shape: [1, 1, 2], classes: 7 })
+  const images = Float32Array.from(
+    { length: 2 * n },
+    (_, i) => (i % 2 ? -1 : 1) * (Math.floor(i / 2) + 1),
+  )
+  return fromArrays({
+    images,
+    labels: Array.from({ length: n }, (_, i) => i % 7),
+    shape: [1, 1, 2],
+    classes: 7,
+  })
 }
 
 /** Indices of one batch, after a check that images, labels and padding are right. */
@@ -27,7 +38,8 @@ function indices(batches: Batches, batch: number): number[] {
   return out
 }
 
-const all = (batches: Batches): number[] => Array.from({ length: batches.length }, (_, i) => indices(batches, i)).flat()
+const all = (batches: Batches): number[] =>
+  Array.from({ length: batches.length }, (_, i) => indices(batches, i)).flat()
 
 test('batches: each sample once, in order or shuffled; the last batch may be short or left out', () => {
   fc.assert(
@@ -53,7 +65,10 @@ test('batches: each sample once, in order or shuffled; the last batch may be sho
         shuffled.startEpoch(epoch + 1)
         if (n > 20) assert.not.equal(all(shuffled), once)
         shuffled.startEpoch(epoch)
-        assert.equal(indices(shuffled, shuffled.length - 1), once.slice((shuffled.length - 1) * batchSize))
+        assert.equal(
+          indices(shuffled, shuffled.length - 1),
+          once.slice((shuffled.length - 1) * batchSize),
+        )
         if (n < batchSize) return
         const dropping = new Batches(dataset, { batchSize, training: true, seed, dropLast: true })
         dropping.startEpoch(epoch)
@@ -88,7 +103,8 @@ test('batches: a label that is not one of the classes is refused with data set, 
     const dataset = {
       ...base,
       name: 'own',
-      read: (index: number, out: Float32Array) => (index === 3 ? label : base.read(index, out)) as number,
+      read: (index: number, out: Float32Array) =>
+        (index === 3 ? label : base.read(index, out)) as number,
     }
     const batches = new Batches(dataset, { batchSize: 2 })
     assert.is(batches.fill(0, images, labels), 2)
@@ -98,22 +114,37 @@ test('batches: a label that is not one of the classes is refused with data set, 
     )
   }
   const endless = { ...base, classes: Number.NaN }
-  assert.match(await messageOf(() => new Batches(endless, { batchSize: 2 })), /^the data arrays: classes must be an integer >= 1, got NaN/)
+  assert.match(
+    await messageOf(() => new Batches(endless, { batchSize: 2 })),
+    /^the data arrays: classes must be an integer >= 1, got NaN/,
+  )
 })
 
 test('batches: options that are unknown or of another type', async () => {
   for (const [options, expected] of [
-    [{ batchsize: 2 }, 'batches.batchsize is not an option; known are batchSize, training, seed, dropLast'],
+    [
+      { batchsize: 2 },
+      'batches.batchsize is not an option; known are batchSize, training, seed, dropLast',
+    ],
     [{ batchSize: 2, training: 1 }, 'batches.training must be true or false, got 1'],
     [{ batchSize: 2, dropLast: 'no' }, 'batches.dropLast must be true or false, got "no"'],
-    [3, "batches's options must be an object with any of batchSize, training, seed, dropLast, got 3"],
+    [
+      3,
+      "batches's options must be an object with any of batchSize, training, seed, dropLast, got 3",
+    ],
   ] as const)
-    assert.is(await messageOf(() => new Batches(makeDataset(5), options as unknown as BatchesOptions)), expected)
+    assert.is(
+      await messageOf(() => new Batches(makeDataset(5), options as unknown as BatchesOptions)),
+      expected,
+    )
 })
 
 test('batches: say what does not fit', async () => {
   const dataset = makeDataset(5)
-  assert.is(await messageOf(() => new Batches(dataset, { batchSize: 0 })), 'batches.batchSize must be an integer >= 1, got 0')
+  assert.is(
+    await messageOf(() => new Batches(dataset, { batchSize: 0 })),
+    'batches.batchSize must be an integer >= 1, got 0',
+  )
   assert.match(
     await messageOf(() => new Batches(dataset, { batchSize: 1, seed: -1 })),
     /batches\.seed must be an integer from 0 to 4294967295, got -1/,
@@ -124,10 +155,19 @@ test('batches: say what does not fit', async () => {
   )
   const batches = new Batches(dataset, { batchSize: 2 })
   const [images, labels] = [new Float32Array(4), new Int32Array(2)]
-  assert.match(await messageOf(() => batches.fill(3, images, labels)), /batchIndex must be an integer from 0 to 2, got 3/)
-  assert.match(await messageOf(() => batches.fill(0, images.subarray(1), labels)), /room for 4 values and 2 labels, got 3 and 2/)
+  assert.match(
+    await messageOf(() => batches.fill(3, images, labels)),
+    /batchIndex must be an integer from 0 to 2, got 3/,
+  )
+  assert.match(
+    await messageOf(() => batches.fill(0, images.subarray(1), labels)),
+    /room for 4 values and 2 labels, got 3 and 2/,
+  )
   assert.match(await messageOf(() => batches.fill(0, images, labels.subarray(1))), /got 4 and 1/)
-  assert.match(await messageOf(() => batches.startEpoch(-1)), /epoch must be an integer >= 0, got -1/)
+  assert.match(
+    await messageOf(() => batches.startEpoch(-1)),
+    /epoch must be an integer >= 0, got -1/,
+  )
 })
 
 test.run()

@@ -10,7 +10,8 @@ import { parseCifar } from '../../src/data/cifarformat.js'
 import type { Dataset } from '../../src/data/dataset.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 
-const value = (label: number, c: number, y: number, x: number): number => (7 * label + 100 * c + 3 * y + x) % 256
+const value = (label: number, c: number, y: number, x: number): number =>
+  (7 * label + 100 * c + 3 * y + x) % 256
 
 /** Records whose pixels tell where they belong. */
 function records(labels: readonly number[], labelBytes: 1 | 2): Uint8Array {
@@ -18,12 +19,15 @@ function records(labels: readonly number[], labelBytes: 1 | 2): Uint8Array {
   for (const label of labels) {
     if (labelBytes === 2) bytes.push(label % 20)
     bytes.push(label)
-    for (let c = 0; c < 3; c++) for (let y = 0; y < 32; y++) for (let x = 0; x < 32; x++) bytes.push(value(label, c, y, x))
+    for (let c = 0; c < 3; c++)
+      for (let y = 0; y < 32; y++) for (let x = 0; x < 32; x++) bytes.push(value(label, c, y, x))
   }
   return Uint8Array.from(bytes)
 }
 
-const names10 = new TextEncoder().encode('airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n')
+const names10 = new TextEncoder().encode(
+  'airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n',
+)
 const files10: Record<string, Uint8Array> = {
   'data_batch_2.bin': records([3], 1),
   'data_batch_1.bin': records([9, 0], 1),
@@ -38,7 +42,10 @@ async function writeFiles(folder: string, files: Record<string, Uint8Array>): Pr
 }
 
 function tar(folder: string, files: Record<string, Uint8Array>): Uint8Array {
-  return createTar([{ name: `${folder}/` }, ...Object.entries(files).map(([name, data]) => ({ name: `${folder}/${name}`, data }))])
+  return createTar([
+    { name: `${folder}/` },
+    ...Object.entries(files).map(([name, data]) => ({ name: `${folder}/${name}`, data })),
+  ])
 }
 
 function checkImages(dataset: Dataset, labels: readonly number[]): void {
@@ -48,14 +55,21 @@ function checkImages(dataset: Dataset, labels: readonly number[]): void {
     assert.is(dataset.pixels!.read(i, pixels), label)
     for (let y = 0; y < 32; y++)
       for (let x = 0; x < 32; x++)
-        for (let c = 0; c < 3; c++) assert.is(pixels[(y * 32 + x) * 3 + c], value(label, c, y, x), `image ${i} at ${y}, ${x}, ${c}`)
+        for (let c = 0; c < 3; c++)
+          assert.is(
+            pixels[(y * 32 + x) * 3 + c],
+            value(label, c, y, x),
+            `image ${i} at ${y}, ${x}, ${c}`,
+          )
   }
 }
 
 test('cifar10: folder, folder above, archive beside, archive packed and unpacked', () =>
   withFolder(async (folder) => {
     await writeFiles(join(folder, 'a', 'cifar-10-batches-bin'), files10)
-    await writeFiles(join(folder, 'b'), { 'cifar-10-binary.tar.gz': gzipSync(tar('cifar-10-batches-bin', files10)) })
+    await writeFiles(join(folder, 'b'), {
+      'cifar-10-binary.tar.gz': gzipSync(tar('cifar-10-batches-bin', files10)),
+    })
     await writeFile(join(folder, 'c.tar'), tar('./cifar-10-batches-bin', files10))
     const places = ['a', 'a/cifar-10-batches-bin', 'b', 'b/cifar-10-binary.tar.gz', 'c.tar']
     for (const place of places) {
@@ -109,13 +123,28 @@ test('cifar: says what is missing or damaged', () =>
       /data_batch_1\.bin: size must be a multiple of 3073 bytes and not 0, got 3072 bytes/,
     )
     await writeFiles(folder, { 'data_batch_1.bin': records([10], 1) })
-    assert.match(await messageOf(() => cifar10(folder)), /data_batch_1\.bin: labels must be integers from 0 to 9, got 10 at index 0/)
-    await writeFiles(folder, { ...files10, 'batches.meta.txt': new TextEncoder().encode('one\ntwo\n') })
-    assert.match(await messageOf(() => cifar10(folder)), /batches\.meta\.txt: must have 10 lines, got 2/)
+    assert.match(
+      await messageOf(() => cifar10(folder)),
+      /data_batch_1\.bin: labels must be integers from 0 to 9, got 10 at index 0/,
+    )
+    await writeFiles(folder, {
+      ...files10,
+      'batches.meta.txt': new TextEncoder().encode('one\ntwo\n'),
+    })
+    assert.match(
+      await messageOf(() => cifar10(folder)),
+      /batches\.meta\.txt: must have 10 lines, got 2/,
+    )
     await writeFile(join(folder, 'x.tar.gz'), gzipSync(tar('a', files10)).subarray(0, 200))
-    assert.match(await messageOf(() => cifar10(join(folder, 'x.tar.gz'))), /x\.tar\.gz: must be valid gzip/)
+    assert.match(
+      await messageOf(() => cifar10(join(folder, 'x.tar.gz'))),
+      /x\.tar\.gz: must be valid gzip/,
+    )
     await writeFile(join(folder, 'x.zip'), 'PK and so on, long enough for a header'.padEnd(1024))
-    assert.match(await messageOf(() => cifar10(join(folder, 'x.zip'))), /x\.zip: must be a tar archive/)
+    assert.match(
+      await messageOf(() => cifar10(join(folder, 'x.zip'))),
+      /x\.zip: must be a tar archive/,
+    )
   }))
 
 test('cifar: a damaged archive is read or rejected with its name', () =>
@@ -123,19 +152,30 @@ test('cifar: a damaged archive is read or rejected with its name', () =>
     const path = join(folder, 'fuzz.tar')
     const whole = tar('cifar-10-batches-bin', files10)
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }), fc.nat(), async (changes, cut) => {
-        const bytes = whole.slice(0, whole.length - (cut % 2 ? cut % whole.length : 0))
-        for (const [at, byte] of changes) bytes[at % bytes.length] = byte
-        await writeFile(path, bytes)
-        await cifar10(path).catch((error: unknown) => {
-          assert.ok(error instanceof Error && error.message.startsWith(path), String(error))
-        })
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+        fc.nat(),
+        async (changes, cut) => {
+          const bytes = whole.slice(0, whole.length - (cut % 2 ? cut % whole.length : 0))
+          for (const [at, byte] of changes) bytes[at % bytes.length] = byte
+          await writeFile(path, bytes)
+          await cifar10(path).catch((error: unknown) => {
+            assert.ok(error instanceof Error && error.message.startsWith(path), String(error))
+          })
+        },
+      ),
     )
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 50 }), fc.constantFrom(1 as const, 2 as const), (bytes, labelBytes) => {
-        assert.throws(() => parseCifar(bytes, labelBytes, 10, 'fuzz.bin'), /^fuzz\.bin: size must be/)
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 50 }),
+        fc.constantFrom(1 as const, 2 as const),
+        (bytes, labelBytes) => {
+          assert.throws(
+            () => parseCifar(bytes, labelBytes, 10, 'fuzz.bin'),
+            /^fuzz\.bin: size must be/,
+          )
+        },
+      ),
     )
   }))
 

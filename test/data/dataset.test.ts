@@ -23,7 +23,9 @@ test('fromArrays: NCHW becomes HWC', () => {
       for (let i = 0; i < n; i++) {
         assert.is(dataset.read(i, out), labels[i])
         for (let y = 0; y < h; y++)
-          for (let x = 0; x < w; x++) for (let k = 0; k < c; k++) assert.is(out[(y * w + x) * c + k], copy[((i * c + k) * h + y) * w + x])
+          for (let x = 0; x < w; x++)
+            for (let k = 0; k < c; k++)
+              assert.is(out[(y * w + x) * c + k], copy[((i * c + k) * h + y) * w + x])
       }
     }),
   )
@@ -36,7 +38,13 @@ test('fromBytes: values are (byte / scale − mean) / std of their channel, and 
       const mean = Array.from({ length: c }, (_, k) => 0.1 * (k + 1))
       const std = Array.from({ length: c }, (_, k) => 0.2 + k)
       const normalization = { scale: 16, mean, std }
-      const dataset = fromBytes({ images, labels: new Uint8Array(n).fill(1), shape: [c, h, w], classes: 2, normalization })
+      const dataset = fromBytes({
+        images,
+        labels: new Uint8Array(n).fill(1),
+        shape: [c, h, w],
+        classes: 2,
+        normalization,
+      })
       const size = c * h * w
       const out = new Float32Array(size)
       const bytes = new Uint8Array(size)
@@ -66,37 +74,72 @@ const four = (): ReturnType<typeof fromBytes> =>
 test('subset: the first samples, and no other', async () => {
   const part = subset(four(), 3)
   const out = new Float32Array(1)
-  assert.equal([part.length, part.classes, part.classNames, part.shape], [3, 2, ['a', 'b'], [1, 1, 1]])
+  assert.equal(
+    [part.length, part.classes, part.classNames, part.shape],
+    [3, 2, ['a', 'b'], [1, 1, 1]],
+  )
   assert.equal([part.read(2, out), out[0]], [1, 3])
   const byte = new Uint8Array(1)
   assert.equal([part.pixels!.read(2, byte), byte[0]], [1, 30])
   assert.is(await messageOf(() => part.read(3, out)), 'four: index must be from 0 to 2, got 3')
-  assert.is(await messageOf(() => part.pixels!.read(3, byte)), 'four: index must be from 0 to 2, got 3')
+  assert.is(
+    await messageOf(() => part.pixels!.read(3, byte)),
+    'four: index must be from 0 to 2, got 3',
+  )
   assert.is(subset(four(), 9).length, 4)
   assert.is(await messageOf(() => subset(four(), 0)), 'subset.limit must be an integer >= 1, got 0')
 })
 
 test('data sets: say what does not fit', async () => {
-  const base = { images: new Float32Array(8), labels: [0, 1], shape: [1, 2, 2] as const, classes: 2 }
-  const reject = (change: object): Promise<string> => messageOf(() => fromArrays({ ...base, ...change }))
-  assert.is(await reject({ labels: [0, 2] }), 'arrays: labels must be integers from 0 to 1, got 2 at index 1')
+  const base = {
+    images: new Float32Array(8),
+    labels: [0, 1],
+    shape: [1, 2, 2] as const,
+    classes: 2,
+  }
+  const reject = (change: object): Promise<string> =>
+    messageOf(() => fromArrays({ ...base, ...change }))
+  assert.is(
+    await reject({ labels: [0, 2] }),
+    'arrays: labels must be integers from 0 to 1, got 2 at index 1',
+  )
   assert.match(await reject({ labels: [-1, 0] }), /got -1 at index 0/)
   assert.match(await reject({ labels: [0.5, 0] }), /got 0\.5 at index 0/)
   assert.match(await reject({ labels: [NaN, 0] }), /got NaN at index 0/)
-  assert.match(await reject({ labels: [0] }), /images must have 1 labels × 1 × 2 × 2 = 4 values, got 8/)
-  assert.match(await reject({ shape: [1, 2] }), /shape must be \[channels, height, width\], got \[1, 2\]/)
+  assert.match(
+    await reject({ labels: [0] }),
+    /images must have 1 labels × 1 × 2 × 2 = 4 values, got 8/,
+  )
+  assert.match(
+    await reject({ shape: [1, 2] }),
+    /shape must be \[channels, height, width\], got \[1, 2\]/,
+  )
   assert.match(await reject({ shape: [1, 0, 2] }), /shape must be an integer >= 1, got 0/)
   assert.match(await reject({ classes: 0 }), /classes must be/)
   assert.match(await reject({ classNames: ['a'] }), /classNames must have 2 names, got 1/)
   const out = new Float32Array(4)
-  for (const index of [-1, 2, NaN]) assert.match(await messageOf(() => fromArrays(base).read(index, out)), /index must be from 0 to 1/)
-  assert.match(await messageOf(() => fromArrays(base).read(0, new Float32Array(3))), /out must have room for 4 values, got 3/)
+  for (const index of [-1, 2, NaN])
+    assert.match(
+      await messageOf(() => fromArrays(base).read(index, out)),
+      /index must be from 0 to 1/,
+    )
+  assert.match(
+    await messageOf(() => fromArrays(base).read(0, new Float32Array(3))),
+    /out must have room for 4 values, got 3/,
+  )
   const bytes = { ...base, images: new Uint8Array(8) }
   assert.match(
-    await messageOf(() => fromBytes({ ...bytes, normalization: { scale: 255, mean: [0, 0], std: [1] } })),
+    await messageOf(() =>
+      fromBytes({ ...bytes, normalization: { scale: 255, mean: [0, 0], std: [1] } }),
+    ),
     /one number for each of the 1 channels/,
   )
-  assert.match(await messageOf(() => fromBytes({ ...bytes, normalization: { scale: 255, mean: [0], std: [0] } })), /std must be > 0, got 0/)
+  assert.match(
+    await messageOf(() =>
+      fromBytes({ ...bytes, normalization: { scale: 255, mean: [0], std: [0] } }),
+    ),
+    /std must be > 0, got 0/,
+  )
 })
 
 test.run()

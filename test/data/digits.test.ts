@@ -16,7 +16,11 @@ test('digits: 1,442 for training and 355 for testing, classes balanced', () => {
   const trainCounts = countLabels(train)
   const testCounts = countLabels(test)
   for (let digit = 0; digit < 10; digit++) {
-    assert.is(testCounts[digit], Math.floor((trainCounts[digit] + testCounts[digit]) / 5), `digit ${digit}`)
+    assert.is(
+      testCounts[digit],
+      Math.floor((trainCounts[digit] + testCounts[digit]) / 5),
+      `digit ${digit}`,
+    )
   }
 })
 
@@ -41,10 +45,16 @@ test('digits: mean and deviation in the source are those of the training part', 
   const count = train.length * 64
   const mean = sum / count
   assert.is(digitsNormalization.mean[0].toFixed(4), mean.toFixed(4))
-  assert.is(digitsNormalization.std[0].toFixed(4), Math.sqrt(squares / count - mean * mean).toFixed(4))
+  assert.is(
+    digitsNormalization.std[0].toFixed(4),
+    Math.sqrt(squares / count - mean * mean).toFixed(4),
+  )
   const out = new Float32Array(64)
   train.read(0, out)
-  assert.is(out[2], Math.fround((5 / 16 - digitsNormalization.mean[0]) / digitsNormalization.std[0]))
+  assert.is(
+    out[2],
+    Math.fround((5 / 16 - digitsNormalization.mean[0]) / digitsNormalization.std[0]),
+  )
 })
 
 test.run()

@@ -14,7 +14,10 @@ test('random: the words are those of Threefry-2x32-20', () => {
   // Recorded runs rest on how seed, epoch, index and purpose are laid out in key and counter.
   const augment = new RandomStream(Purpose.Augment)
   augment.start(1, 2, 3)
-  assert.equal([augment.next(), augment.next(), augment.next()], [0x6d6372bf, 0xdb48b023, 0x2d692b27])
+  assert.equal(
+    [augment.next(), augment.next(), augment.next()],
+    [0x6d6372bf, 0xdb48b023, 0x2d692b27],
+  )
 })
 
 test('random: a stream depends on seed, epoch, index and purpose, and on nothing else', () => {
@@ -56,7 +59,10 @@ test('random: below, uniform and sign are even (chi-square at seeds 0 … 19)', 
     const chi = counts.reduce((total, count) => total + (count - 1000) ** 2 / 1000, 0)
     assert.ok(chi < 40, `seed ${seed}: chi-square ${chi} at 8 degrees of freedom`)
     assert.ok(Math.abs(signs) < 5 * Math.sqrt(9000), `seed ${seed}: signs ${signs}`)
-    assert.ok(Math.abs(sum / 9000 - 0.5) < 5 * Math.sqrt(1 / 12 / 9000), `seed ${seed}: mean ${sum / 9000}`)
+    assert.ok(
+      Math.abs(sum / 9000 - 0.5) < 5 * Math.sqrt(1 / 12 / 9000),
+      `seed ${seed}: mean ${sum / 9000}`,
+    )
   }
 })
 
@@ -88,9 +94,18 @@ test('permutation: all orders of 4 are equally likely', () => {
 })
 
 test('permutation: rejects what is out of range', async () => {
-  assert.is(await messageOf(() => permutation(-1, 0, 0)), 'permutation.n must be an integer from 0 to 4294967295, got -1')
-  assert.match(await messageOf(() => permutation(3, 0.5, 0)), /permutation\.seed must be .*, got 0\.5/)
-  assert.match(await messageOf(() => permutation(3, 0, -1)), /permutation\.epoch must be an integer >= 0, got -1/)
+  assert.is(
+    await messageOf(() => permutation(-1, 0, 0)),
+    'permutation.n must be an integer from 0 to 4294967295, got -1',
+  )
+  assert.match(
+    await messageOf(() => permutation(3, 0.5, 0)),
+    /permutation\.seed must be .*, got 0\.5/,
+  )
+  assert.match(
+    await messageOf(() => permutation(3, 0, -1)),
+    /permutation\.epoch must be an integer >= 0, got -1/,
+  )
 })
 
 test.run()

@@ -6,7 +6,19 @@ import type { Diagnosis } from '../../src/diagnose/diagnosis.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { withFolder } from '../io/temporary.js'
 
-const quick = ['diagnose', '--time-steps', '4,2', '--methods', 'bptt,rate-m', '--steps', '5', '--batch-size', '16', '--threads', '1']
+const quick = [
+  'diagnose',
+  '--time-steps',
+  '4,2',
+  '--methods',
+  'bptt,rate-m',
+  '--steps',
+  '5',
+  '--batch-size',
+  '16',
+  '--threads',
+  '1',
+]
 const few = ['--limit-train', '48', '--limit-test', '20']
 
 test('diagnose: tables, JSON and a page that loads nothing', () =>
@@ -77,7 +89,10 @@ Module._resolveFilename = function (request, ...rest) {
 }`,
     )
     const out = join(folder, 'out')
-    const { code, stdout, stderr } = await run(['--require', hide, main, ...quick, ...few, '--out', out], { node: true })
+    const { code, stdout, stderr } = await run(
+      ['--require', hide, main, ...quick, ...few, '--out', out],
+      { node: true },
+    )
     assert.is(code, 0, stderr)
     assert.match(stdout, 'Time and memory')
     assert.match(
@@ -88,13 +103,28 @@ Module._resolveFilename = function (request, ...rest) {
   }))
 
 const wrong: [args: string, message: string][] = [
-  ['--time-steps 2,x', '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "2,x"'],
-  ['--time-steps 4,4', '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "4,4"'],
-  ['--time-steps 2,,4', '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "2,,4"'],
+  [
+    '--time-steps 2,x',
+    '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "2,x"',
+  ],
+  [
+    '--time-steps 4,4',
+    '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "4,4"',
+  ],
+  [
+    '--time-steps 2,,4',
+    '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "2,,4"',
+  ],
   ['--time-steps 33', '--time-steps must be at most 32 with method ottt, got 33'],
-  ['--methods rate', '--methods must be some of rate-m, rate-s, bptt, ottt, sltt, bptt-s, ottt-o, sltt-1, separated by commas, got "rate"'],
+  [
+    '--methods rate',
+    '--methods must be some of rate-m, rate-s, bptt, ottt, sltt, bptt-s, ottt-o, sltt-1, separated by commas, got "rate"',
+  ],
   ['--steps 0', '--steps must be an integer ≥ 1, got "0"'],
-  ['--limit-train 8 --batch-size 9', '--batch-size must be at most the number of training samples, 8, got 9'],
+  [
+    '--limit-train 8 --batch-size 9',
+    '--batch-size must be at most the number of training samples, 8, got 9',
+  ],
   ['--threads 0', '--threads must be an integer from 1 to 256, got 0'],
   ['--tau 1', '--tau must be > 1, got 1'],
 ]
@@ -102,7 +132,12 @@ const wrong: [args: string, message: string][] = [
 for (const [args, message] of wrong)
   test(`diagnose ${args}: one line, and no folder is left`, () =>
     withFolder(async (folder) => {
-      const { code, stdout, stderr } = await run(['diagnose', ...args.split(' '), '--out', join(folder, 'out')])
+      const { code, stdout, stderr } = await run([
+        'diagnose',
+        ...args.split(' '),
+        '--out',
+        join(folder, 'out'),
+      ])
       assert.equal([code, stdout, stderr], [1, '', `spikewasm: ${message}\n`])
       assert.equal(await readdir(folder), [])
     }))

@@ -6,7 +6,16 @@ import { type DiagnoseOptions, diagnose } from '../../src/diagnose/measure.js'
 import { growthOf } from '../../src/diagnose/report.js'
 import { compile, cosineOf } from '../../src/model.js'
 import { type Block, sequential } from '../../src/nn/containers.js'
-import { avgPool2d, batchNorm2d, conv2d, dropout, flatten, lif, linear, type NeuronOptions } from '../../src/nn/layers.js'
+import {
+  avgPool2d,
+  batchNorm2d,
+  conv2d,
+  dropout,
+  flatten,
+  lif,
+  linear,
+  type NeuronOptions,
+} from '../../src/nn/layers.js'
 import { sgd } from '../../src/train/optimizer.js'
 import { messageOf } from '../io/temporary.js'
 
@@ -35,10 +44,16 @@ const where = `seed ${seed}`
 let trained: Promise<Diagnosis> | undefined
 /** One run for all tests. */
 const run = (): Promise<Diagnosis> => {
-  trained ??= diagnose({ ...common, timeSteps: [2, 4, 8, 16], methods: ['rate-m', 'rate-s', 'bptt'], steps: 90 })
+  trained ??= diagnose({
+    ...common,
+    timeSteps: [2, 4, 8, 16],
+    methods: ['rate-m', 'rate-s', 'bptt'],
+    steps: 90,
+  })
   return trained
 }
-const costsOf = async (method: Variant): Promise<Cost[]> => (await run()).costs.filter((cost) => cost.method === method)
+const costsOf = async (method: Variant): Promise<Cost[]> =>
+  (await run()).costs.filter((cost) => cost.method === method)
 const mean = (values: readonly (number | null)[]): number =>
   values.reduce<number>((sum, value) => sum + (value ?? Number.NaN), 0) / values.length
 
@@ -47,7 +62,8 @@ test('A3 on a trained net: cosine > 0.9 in every layer at T 4, and higher at T 1
   const a3 = training.map(({ points }) => points[points.length - 1].a3)
   assert.ok(training[1].testAccuracy > 0.9, `trained: ${training[1].testAccuracy}, ${where}`)
   assert.equal(Object.keys(a3[1]), ['0', '4', '10'])
-  for (const [layer, cosine] of Object.entries(a3[1])) assert.ok(cosine !== null && cosine > 0.9, `layer ${layer}: ${cosine}, ${where}`)
+  for (const [layer, cosine] of Object.entries(a3[1]))
+    assert.ok(cosine !== null && cosine > 0.9, `layer ${layer}: ${cosine}, ${where}`)
   const [first, last] = [mean(Object.values(a3[0])), mean(Object.values(a3[3]))]
   assert.ok(last > first, `${first} → ${last}, ${where}`)
 })
@@ -67,15 +83,26 @@ test('A1 and A2 on a trained net; points from the first step to the last', async
       ],
     )
     for (const cosine of [...Object.values(a1), ...Object.values(a2)])
-      assert.ok(cosine !== null && cosine > 0.9 && cosine < 1.00001, `T ${timeSteps}: ${cosine}, ${where}`)
+      assert.ok(
+        cosine !== null && cosine > 0.9 && cosine < 1.00001,
+        `T ${timeSteps}: ${cosine}, ${where}`,
+      )
   }
 })
 
 test('the last layer: its error is the same at all steps, so that rate and BPTT gradient are equal but for the factor T', async () => {
   for (const { timeSteps, gradients } of (await run()).training)
-    for (const { parameter, cosine, normRatio } of gradients.filter(({ parameter }) => parameter.startsWith('10.'))) {
-      assert.ok(Math.abs((cosine ?? 0) - 1) < 1e-5, `T ${timeSteps} ${parameter}: cosine ${cosine}, ${where}`)
-      assert.ok(Math.abs((normRatio ?? 0) - 1) < 1e-4, `T ${timeSteps} ${parameter}: ratio ${normRatio}, ${where}`)
+    for (const { parameter, cosine, normRatio } of gradients.filter(({ parameter }) =>
+      parameter.startsWith('10.'),
+    )) {
+      assert.ok(
+        Math.abs((cosine ?? 0) - 1) < 1e-5,
+        `T ${timeSteps} ${parameter}: cosine ${cosine}, ${where}`,
+      )
+      assert.ok(
+        Math.abs((normRatio ?? 0) - 1) < 1e-4,
+        `T ${timeSteps} ${parameter}: ratio ${normRatio}, ${where}`,
+      )
     }
 })
 
@@ -102,7 +129,10 @@ test('A3 and rates before the first step are those of the models themselves', as
   }
   const found = training.find(({ timeSteps }) => timeSteps === T)!
   for (const [layer, cosine] of Object.entries(found.points[0].a3))
-    assert.ok(Math.abs(cosine! - sums[layer] / setup.probes) < 1e-9, `layer ${layer}: ${cosine}, ${where}`)
+    assert.ok(
+      Math.abs(cosine! - sums[layer] / setup.probes) < 1e-9,
+      `layer ${layer}: ${cosine}, ${where}`,
+    )
   assert.ok(Object.values(found.points[0].a3).some((cosine) => cosine! < 0.99999))
   await Promise.all([bptt.dispose(), rate.dispose()])
 })
@@ -112,13 +142,15 @@ test('firing rates: one a step and neuron layer', async () => {
     assert.equal(Object.keys(firingRates), ['2', '6'])
     for (const rates of Object.values(firingRates)) {
       assert.is(rates.length, timeSteps)
-      for (const rate of rates) assert.ok(rate > 0.01 && rate < 0.9, `T ${timeSteps}: ${rates}, ${where}`)
+      for (const rate of rates)
+        assert.ok(rate > 0.01 && rate < 0.9, `T ${timeSteps}: ${rates}, ${where}`)
     }
   }
 })
 
 test('memory over T: what rate-m keeps is constant, what BPTT keeps is linear, all that rate-s takes is constant', async () => {
-  const kept = async (method: Variant): Promise<number[]> => (await costsOf(method)).map(({ keptBytes }) => keptBytes)
+  const kept = async (method: Variant): Promise<number[]> =>
+    (await costsOf(method)).map(({ keptBytes }) => keptBytes)
   const rate = await kept('rate-m')
   assert.is(new Set(rate).size, 1, `rate-m: ${rate}`)
   const bptt = await kept('bptt')
@@ -133,11 +165,14 @@ test('memory over T: what rate-m keeps is constant, what BPTT keeps is linear, a
 
 test('time over T: the backward pass of rate-m is constant, that of BPTT is not', async () => {
   const { costs } = await run()
-  const [rate, bptt] = (['rate-m', 'bptt'] as const).map((method) => growthOf(costs, method, 'backwardMs')!)
+  const [rate, bptt] = (['rate-m', 'bptt'] as const).map(
+    (method) => growthOf(costs, method, 'backwardMs')!,
+  )
   // Wide bounds: others may use the machine meanwhile.
   assert.ok(rate.factor < 1.6, `rate-m, T 16 against T 2: ${rate.factor}`)
   assert.ok(bptt.factor > 3, `bptt, T 16 against T 2: ${bptt.factor}`)
-  for (const { forwardMs, backwardMs, updateMs, stepMs } of costs) assert.ok(Math.min(forwardMs, backwardMs, updateMs, stepMs) > 0)
+  for (const { forwardMs, backwardMs, updateMs, stepMs } of costs)
+    assert.ok(Math.min(forwardMs, backwardMs, updateMs, stepMs) > 0)
 })
 
 test('order and setup', async () => {
@@ -169,7 +204,13 @@ test('T 1: rate and BPTT gradient are the same, with dropout out of the way', as
 
 test('nothing spikes: cosines without a direction are null, not NaN', async () => {
   const network = (): Block => net({ vThreshold: 1e4 })
-  const { training } = await diagnose({ ...common, network, timeSteps: [2], methods: ['rate-m'], steps: 1 })
+  const { training } = await diagnose({
+    ...common,
+    network,
+    timeSteps: [2],
+    methods: ['rate-m'],
+    steps: 1,
+  })
   assert.is(training[0].points[0].a3['0'], null)
   assert.equal(Object.values(training[0].firingRates), [
     [0, 0],
@@ -179,23 +220,41 @@ test('nothing spikes: cosines without a direction are null, not NaN', async () =
 
 test('training that diverges: an error that names the step', async () => {
   const message = await messageOf(() =>
-    diagnose({ ...common, optimizer: sgd({ lr: 3e38 }), timeSteps: [2], methods: ['rate-m'], steps: 9 }),
+    diagnose({
+      ...common,
+      optimizer: sgd({ lr: 3e38 }),
+      timeSteps: [2],
+      methods: ['rate-m'],
+      steps: 9,
+    }),
   )
-  assert.match(message, /^BPTT with T 2, step \d of 9: .* a lower learning rate or normalised input helps$/)
+  assert.match(
+    message,
+    /^BPTT with T 2, step \d of 9: .* a lower learning rate or normalised input helps$/,
+  )
 })
 
 const wrong: [options: Partial<DiagnoseOptions>, message: RegExp][] = [
   [{ timeSteps: [] }, /^diagnose\.timeSteps must be one or more different integers, got \[\]$/],
-  [{ timeSteps: [2, 2] }, /^diagnose\.timeSteps must be one or more different integers, got \[2, 2\]$/],
+  [
+    { timeSteps: [2, 2] },
+    /^diagnose\.timeSteps must be one or more different integers, got \[2, 2\]$/,
+  ],
   [{ timeSteps: [2, 0] }, /timeSteps must be an integer from 1 to 255, got 0$/],
-  [{ timeSteps: [33], methods: ['sltt'] }, /^timeSteps must be at most 32 with method sltt, got 33$/],
+  [
+    { timeSteps: [33], methods: ['sltt'] },
+    /^timeSteps must be at most 32 with method sltt, got 33$/,
+  ],
   [
     { methods: [] },
     /^diagnose\.methods must be one or more of rate-m, rate-s, bptt, ottt, sltt, bptt-s, ottt-o, sltt-1, each once, got \[\]$/,
   ],
   [{ methods: ['rate' as Variant] }, /^diagnose\.methods must be .* got \[rate\]$/],
   [{ steps: 0 }, /^diagnose\.steps must be an integer ≥ 1, got 0$/],
-  [{ batchSize: 1443 }, /^diagnose\.batchSize must be at most the number of training samples, 1442, got 1443$/],
+  [
+    { batchSize: 1443 },
+    /^diagnose\.batchSize must be at most the number of training samples, 1442, got 1443$/,
+  ],
 ]
 
 for (const [options, message] of wrong)

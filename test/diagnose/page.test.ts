@@ -10,7 +10,9 @@ const origin = { version: '1.2.3', node: '20.0.0', processor: 'Some <CPU>', core
 
 /** A made-up diagnosis of a network with so many layers. */
 function made({ layers = 3, timeSteps = [1, 2, 12] } = {}): Diagnosis {
-  const [neurons, weights] = [0, 1].map((offset) => Array.from({ length: layers }, (_, i) => `block${i}.${offset}`))
+  const [neurons, weights] = [0, 1].map((offset) =>
+    Array.from({ length: layers }, (_, i) => `block${i}.${offset}`),
+  )
   const cosines = (names: readonly string[], value: Cosine): Record<string, Cosine> =>
     Object.fromEntries(names.map((name, i) => [name, i === 1 ? null : value]))
   return {
@@ -47,7 +49,9 @@ function made({ layers = 3, timeSteps = [1, 2, 12] } = {}): Diagnosis {
         cosine: i === 1 ? null : 0.95,
         normRatio: i === 1 ? null : 1.05,
       })),
-      firingRates: Object.fromEntries(neurons.map((name) => [name, Array.from({ length: T }, (_, t) => 0.2 + 0.01 * t)])),
+      firingRates: Object.fromEntries(
+        neurons.map((name) => [name, Array.from({ length: T }, (_, t) => 0.2 + 0.01 * t)]),
+      ),
       testAccuracy: 0.5,
     })),
     costs: variantNames.flatMap((method) =>
@@ -67,12 +71,22 @@ function made({ layers = 3, timeSteps = [1, 2, 12] } = {}): Diagnosis {
 
 /** Content of a script element. */
 const scriptOf = (html: string, id: string): unknown =>
-  JSON.parse(html.match(new RegExp(`<script type="application/json" id="${id}">(.*?)</script>`, 's'))![1])
+  JSON.parse(
+    html.match(new RegExp(`<script type="application/json" id="${id}">(.*?)</script>`, 's'))![1],
+  )
 
 test('JSON: everything, in six digits', () => {
   const diagnosis = made()
   const parsed = JSON.parse(toJson(diagnosis, origin)) as Diagnosis & typeof origin
-  assert.equal(Object.keys(parsed), ['version', 'node', 'processor', 'cores', 'setup', 'training', 'costs'])
+  assert.equal(Object.keys(parsed), [
+    'version',
+    'node',
+    'processor',
+    'cores',
+    'setup',
+    'training',
+    'costs',
+  ])
   assert.equal(parsed.setup, diagnosis.setup)
   assert.equal(parsed.costs, diagnosis.costs)
   assert.is(parsed.training[0].points[0].a3['block0.1'], 0.913346)
@@ -85,7 +99,10 @@ test('page: self-contained, and what it embeds cannot end its scripts', () => {
   assert.is(html.match(/<\/script/gi)!.length, 4)
   assert.not.match(html, /<[a-z]+ [^>]*(src|href)=/i)
   assert.not.match(html, /@import|url\(/)
-  assert.match(html, `content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"`)
+  assert.match(
+    html,
+    `content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"`,
+  )
   assert.match(html, 'net &lt;/script&gt;&lt;b&gt;&amp;&quot;')
   assert.match(html, 'Some &lt;CPU&gt;')
   assert.equal(scriptOf(html, 'diagnosis'), JSON.parse(toJson(made(), origin)))
@@ -123,22 +140,35 @@ for (const layers of [1, 3, 19])
   test(`figures of ${layers} layers: axes have titles, numbers are finite, each name is in the legend once`, () => {
     for (const { id, data, layout } of figures(made({ layers }))) {
       const traces = data as Trace[]
-      const axes = layout as unknown as Record<string, { title?: { text: string }; domain?: number[] }>
+      const axes = layout as unknown as Record<
+        string,
+        { title?: { text: string }; domain?: number[] }
+      >
       for (const { x, y, xaxis, yaxis } of traces) {
         assert.is(x.length, y.length, id)
         assert.ok(
           [...x, ...y].every((value) => value === null || Number.isFinite(value)),
           id,
         )
-        const [horizontal, vertical] = [axes[xaxis.replace('x', 'xaxis')], axes[yaxis.replace('y', 'yaxis')]]
+        const [horizontal, vertical] = [
+          axes[xaxis.replace('x', 'xaxis')],
+          axes[yaxis.replace('y', 'yaxis')],
+        ]
         assert.ok(horizontal.title!.text.length > 3, `${id}: ${xaxis}`)
         for (const domain of [horizontal.domain!, vertical.domain!])
-          assert.ok(domain[0] > -1e-9 && domain[0] < domain[1] && domain[1] < 1 + 1e-9, `${id}: ${domain}`)
+          assert.ok(
+            domain[0] > -1e-9 && domain[0] < domain[1] && domain[1] < 1 + 1e-9,
+            `${id}: ${domain}`,
+          )
       }
       assert.ok(axes.yaxis.title!.text.length > 2, id)
       const legend = traces.filter(({ showlegend }) => showlegend).map(({ name }) => name)
       assert.equal([...new Set(legend)], legend, id)
-      assert.equal([...new Set(legend)].sort(), [...new Set(traces.map(({ name }) => name))].sort(), id)
+      assert.equal(
+        [...new Set(legend)].sort(),
+        [...new Set(traces.map(({ name }) => name))].sort(),
+        id,
+      )
     }
   })
 

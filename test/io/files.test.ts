@@ -18,7 +18,9 @@ test('writeFileAtomic: writes, replaces and leaves no other file', () =>
 test('writeFileAtomic: writers at the same time leave one whole file', () =>
   withFolder(async (folder) => {
     const path = join(folder, 'a')
-    await Promise.all(Array.from({ length: 8 }, (_, i) => writeFileAtomic(path, new Uint8Array(50_000).fill(i))))
+    await Promise.all(
+      Array.from({ length: 8 }, (_, i) => writeFileAtomic(path, new Uint8Array(50_000).fill(i))),
+    )
     const bytes = await readFile(path)
     assert.is(bytes.length, 50_000)
     assert.ok(bytes.every((byte) => byte === bytes[0]))
@@ -33,9 +35,15 @@ test('writeFileAtomic: says why it failed and removes its temporary file', () =>
       /could not be written: the folder ".*no" does not exist; make it/,
     )
     await mkdir(join(folder, 'taken', 'inside'), { recursive: true })
-    assert.match(await messageOf(() => writeFileAtomic(join(folder, 'taken'), new Uint8Array(1))), /a folder of that name/)
+    assert.match(
+      await messageOf(() => writeFileAtomic(join(folder, 'taken'), new Uint8Array(1))),
+      /a folder of that name/,
+    )
     await writeFile(join(folder, 'file'), '')
-    assert.match(await messageOf(() => writeFileAtomic(join(folder, 'file', 'x'), new Uint8Array(1))), /is not a folder/)
+    assert.match(
+      await messageOf(() => writeFileAtomic(join(folder, 'file', 'x'), new Uint8Array(1))),
+      /is not a folder/,
+    )
     assert.equal((await readdir(folder)).sort(), ['file', 'taken'])
   }))
 
@@ -49,10 +57,17 @@ test('readFileClear: reads a plain array, or says what is missing', () =>
       await messageOf(() => readFileClear(join(folder, 'b'), 'weights')),
       /^weights must be a readable file, got ".*b": there is no such file/,
     )
-    assert.match(await messageOf(() => readFileClear(join(folder, 'no', 'b'), 'weights')), /the folder ".*no" does not exist/)
+    assert.match(
+      await messageOf(() => readFileClear(join(folder, 'no', 'b'), 'weights')),
+      /the folder ".*no" does not exist/,
+    )
     assert.match(await messageOf(() => readFileClear(folder, 'weights')), /it is a folder/)
     assert.equal(
-      [await kindOfPath(folder), await kindOfPath(join(folder, 'a')), await kindOfPath(join(folder, 'b'))],
+      [
+        await kindOfPath(folder),
+        await kindOfPath(join(folder, 'a')),
+        await kindOfPath(join(folder, 'b')),
+      ],
       ['folder', 'file', undefined],
     )
   }))
@@ -61,7 +76,10 @@ test('unpack: gzip is unpacked, anything else kept, damage named', async () => {
   const plain = new Uint8Array([5, 6, 7])
   assert.is(await unpack(plain, 'a'), plain)
   assert.equal([...(await unpack(gzipSync(plain), 'a'))], [5, 6, 7])
-  assert.match(await messageOf(() => unpack(gzipSync(plain).subarray(0, 15), 'a.gz')), /^a\.gz: must be valid gzip/)
+  assert.match(
+    await messageOf(() => unpack(gzipSync(plain).subarray(0, 15), 'a.gz')),
+    /^a\.gz: must be valid gzip/,
+  )
 })
 
 test.run()

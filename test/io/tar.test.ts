@@ -5,13 +5,19 @@ import * as assert from 'uvu/assert'
 import { readTar } from '../../src/io/tar.js'
 import { messageOf } from './temporary.js'
 
-const anyFiles = fc.dictionary(fc.stringMatching(/^[a-z]{1,8}\/[a-z]{1,8}$/), fc.uint8Array({ minLength: 1, maxLength: 1100 }), {
-  minKeys: 1,
-  maxKeys: 4,
-})
+const anyFiles = fc.dictionary(
+  fc.stringMatching(/^[a-z]{1,8}\/[a-z]{1,8}$/),
+  fc.uint8Array({ minLength: 1, maxLength: 1100 }),
+  {
+    minKeys: 1,
+    maxKeys: 4,
+  },
+)
 
 function archive(files: Record<string, Uint8Array>): Uint8Array {
-  const bytes = createTar(Object.entries(files).map(([name, data]) => ({ name, data: new Uint8Array(data) })))
+  const bytes = createTar(
+    Object.entries(files).map(([name, data]) => ({ name, data: new Uint8Array(data) })),
+  )
   // The end mark, two empty blocks, is missing when the members fill the last record.
   const out = new Uint8Array(bytes.length + 1024)
   out.set(bytes)
@@ -34,7 +40,8 @@ test('tar: members are read, also from the middle of a buffer', () => {
       shifted.set(bytes)
       const read = readTar(shifted, 'a.tar')
       assert.equal([...read.keys()].sort(), Object.keys(files).sort())
-      for (const [name, data] of Object.entries(files)) assert.equal([...read.get(name)!], [...data])
+      for (const [name, data] of Object.entries(files))
+        assert.equal([...read.get(name)!], [...data])
     }),
   )
 })
@@ -43,14 +50,27 @@ test('tar: a negative, senseless or too large size is rejected', async () => {
   for (const size of ['-0000002000', 'zzzzzzzzzzz', '77777777777', '00000007777']) {
     const bytes = archive({ 'a/b': new Uint8Array(100) }).subarray(0, 2048)
     setSize(bytes, size)
-    assert.match(await messageOf(() => readTar(bytes, 'a.tar')), /^a\.tar: a member must fit in the archive of 2048 bytes/, size)
+    assert.match(
+      await messageOf(() => readTar(bytes, 'a.tar')),
+      /^a\.tar: a member must fit in the archive of 2048 bytes/,
+      size,
+    )
   }
 })
 
 test('tar: what is no archive is rejected', async () => {
-  assert.match(await messageOf(() => readTar(new Uint8Array(0), 'a.tar')), /^a\.tar: must be a tar archive/)
-  assert.match(await messageOf(() => readTar(new Uint8Array(2048), 'a.tar')), /^a\.tar: must be a tar archive/)
-  assert.match(await messageOf(() => readTar(new Uint8Array(2048).fill(65), 'a.tar')), /^a\.tar: .*header sum/)
+  assert.match(
+    await messageOf(() => readTar(new Uint8Array(0), 'a.tar')),
+    /^a\.tar: must be a tar archive/,
+  )
+  assert.match(
+    await messageOf(() => readTar(new Uint8Array(2048), 'a.tar')),
+    /^a\.tar: must be a tar archive/,
+  )
+  assert.match(
+    await messageOf(() => readTar(new Uint8Array(2048).fill(65), 'a.tar')),
+    /^a\.tar: .*header sum/,
+  )
 })
 
 test('tar: a damaged archive is read or rejected with its name', () => {

@@ -1,6 +1,17 @@
-/** The networks under test: how each is made, an input that it accepts, and the list of its names in the official code. */
+/**
+ * The networks under test: how each is made, an input that it accepts, and the list of its names in
+ * the official code.
+ */
 import { readFileSync } from 'node:fs'
-import { preactResnet34, resnet18, resnet19, sewResnet34, vgg11, vgg13, vggsnn } from '../../src/models/index.js'
+import {
+  preactResnet34,
+  resnet18,
+  resnet19,
+  sewResnet34,
+  vgg11,
+  vgg13,
+  vggsnn,
+} from '../../src/models/index.js'
 import type { NetworkOptions } from '../../src/models/options.js'
 import type { Block } from '../../src/nn/containers.js'
 
@@ -36,11 +47,28 @@ export const networks: readonly Network[] = [
   },
   { name: 'resnet18', make: resnet18, input: [3, 32, 32], small: [3, 8, 8], parameters: 11173962 },
   { name: 'resnet19', make: resnet19, input: [3, 32, 32], small: [3, 8, 8], parameters: 12697994 },
-  { name: 'sewResnet34', make: sewResnet34, input: [3, 224, 224], small: [3, 32, 32], parameters: 21806184 },
-  { name: 'preactResnet34', make: preactResnet34, input: [3, 224, 224], small: [3, 32, 32], parameters: 21806184 },
+  {
+    name: 'sewResnet34',
+    make: sewResnet34,
+    input: [3, 224, 224],
+    small: [3, 32, 32],
+    parameters: 21806184,
+  },
+  {
+    name: 'preactResnet34',
+    make: preactResnet34,
+    input: [3, 224, 224],
+    small: [3, 32, 32],
+    parameters: 21806184,
+  },
 ]
 
-/** Names and shapes of the official network's state dict without `num_batches_tracked`, in its order. */
+/**
+ * Names and shapes of the official network's state dict without `num_batches_tracked`, in its
+ * order.
+ */
 export function officialNames(name: string): Record<string, number[]> {
-  return JSON.parse(readFileSync(new URL(`../../../test/fixtures/names/${name}.json`, import.meta.url), 'utf8'))
+  return JSON.parse(
+    readFileSync(new URL(`../../../test/fixtures/names/${name}.json`, import.meta.url), 'utf8'),
+  )
 }

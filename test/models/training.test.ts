@@ -1,4 +1,7 @@
-/** One step of each of the paper's networks on tiny images by every method that the paper compares, and their state dicts both ways. */
+/**
+ * One step of each of the paper's networks on tiny images by every method that the paper compares,
+ * and their state dicts both ways.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { StateDict } from '../../src/model.js'
@@ -25,20 +28,26 @@ function firstDifference(a: Float32Array, b: Float32Array): number {
 }
 
 /**
- * A state dict as the official code would hand it over, with its bookkeeping. Weights have variance 2 / fanIn and normalisations are near 1, so that every layer
- * spikes and learns.
+ * A state dict as the official code would hand it over, with its bookkeeping. Weights have variance
+ * 2 / fanIn and normalisations are near 1, so that every layer spikes and learns.
  */
 function officialState(name: string, random: () => number): StateDict {
   const state: StateDict = {}
   for (const [key, official] of Object.entries(officialNames(name))) {
     const shape = /^fc\./.test(key) ? [CLASSES, ...official.slice(1)] : official
     const count = product(shape)
-    // No normalisation stands before the hidden neurons of ResNet-19's classifier: a stronger current makes them fire.
+    // No normalisation stands before the hidden neurons of ResNet-19's classifier: a stronger
+    // current makes them fire.
     const bound = Math.sqrt(6 / (count / shape[0])) * (key.startsWith('classifier.0') ? 3 : 1)
     if (shape.length > 1) state[key] = { shape, data: uniform(count, -bound, bound, random) }
-    else if (key.endsWith('weight') || key.endsWith('running_var')) state[key] = { shape, data: uniform(count, 0.7, 1.3, random) }
+    else if (key.endsWith('weight') || key.endsWith('running_var'))
+      state[key] = { shape, data: uniform(count, 0.7, 1.3, random) }
     else state[key] = { shape, data: uniform(count, -0.2, 0.3, random) }
-    if (key.endsWith('running_var')) state[key.replace('running_var', 'num_batches_tracked')] = { shape: [], data: Float32Array.of(7) }
+    if (key.endsWith('running_var'))
+      state[key.replace('running_var', 'num_batches_tracked')] = {
+        shape: [],
+        data: Float32Array.of(7),
+      }
   }
   return state
 }
@@ -47,7 +56,11 @@ for (const { name, make, small } of networks) {
   test(`${name} input=[${small}] T=${STEPS}: state dicts go both ways, every parameter learns by every method (seed ${seed})`, async () => {
     const random = testRandom(seed)
     const state = officialState(name, random)
-    const model = await make({ classes: CLASSES }).compile({ input: small, timeSteps: STEPS, batchSize: BATCH })
+    const model = await make({ classes: CLASSES }).compile({
+      input: small,
+      timeSteps: STEPS,
+      batchSize: BATCH,
+    })
     try {
       const names = Object.keys(state).filter((key) => !key.endsWith('num_batches_tracked'))
       model.loadStateDict(state)
@@ -55,7 +68,11 @@ for (const { name, make, small } of networks) {
       assert.equal(Object.keys(back).sort(), names.sort())
       for (const key of names) {
         assert.equal(back[key].shape, state[key].shape, key)
-        assert.is(firstDifference(back[key].data, state[key].data), -1, `${key} is another (seed ${seed})`)
+        assert.is(
+          firstDifference(back[key].data, state[key].data),
+          -1,
+          `${key} is another (seed ${seed})`,
+        )
       }
       const x = uniform(BATCH * product(small), -2, 2, random)
       const y = Array.from({ length: BATCH }, () => Math.floor(CLASSES * random()))
@@ -73,13 +90,20 @@ for (const { name, make, small } of networks) {
         // A bias before a normalisation has a true gradient of 0, and rounding errors instead.
         for (const [key, { data }] of Object.entries(model.gradients())) {
           const norm = Math.sqrt(data.reduce((sum, v) => sum + v * v, 0))
-          assert.ok(Number.isFinite(norm) && norm > 0, `${where}: the gradient of ${key} has norm ${norm}`)
+          assert.ok(
+            Number.isFinite(norm) && norm > 0,
+            `${where}: the gradient of ${key} has norm ${norm}`,
+          )
         }
       }
       await model.trainStep(x, y, { lr: 0.1 })
       for (const [key, { data }] of Object.entries(model.stateDict()))
         if (!key.endsWith('bias'))
-          assert.is.not(firstDifference(data, state[key].data), -1, `${name}: ${key} does not change (seed ${seed})`)
+          assert.is.not(
+            firstDifference(data, state[key].data),
+            -1,
+            `${name}: ${key} does not change (seed ${seed})`,
+          )
     } finally {
       await model.dispose()
     }

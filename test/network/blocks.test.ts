@@ -1,4 +1,7 @@
-/** Networks that are no chains, and layers between neurons: step modes must agree where there is no normalisation, and gradients must not depend on the path taken. */
+/**
+ * Networks that are no chains, and layers between neurons: step modes must agree where there is no
+ * normalisation, and gradients must not depend on the path taken.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -46,7 +49,14 @@ const sew = (c: number): Module =>
   )
 
 const networks: Record<string, Module> = {
-  preact: sequential(conv2d(2, 5, 3, { padding: 1 }), preact(5, 9), preact(9, 6), avgPool2d([8, 6]), flatten(), linear(6, 4)),
+  preact: sequential(
+    conv2d(2, 5, 3, { padding: 1 }),
+    preact(5, 9),
+    preact(9, 6),
+    avgPool2d([8, 6]),
+    flatten(),
+    linear(6, 4),
+  ),
   'max pooling of currents': sequential(
     conv2d(2, 5, 3, { padding: 1 }),
     maxPool2d(2),
@@ -79,8 +89,18 @@ const networks: Record<string, Module> = {
   ),
 }
 
-async function gradients(network: Module, options: object, state?: StateDict): Promise<{ gradients: StateDict; state: StateDict }> {
-  const model = await sequential({ net: network }).compile({ input, timeSteps: 5, batchSize: B, seed, ...options })
+async function gradients(
+  network: Module,
+  options: object,
+  state?: StateDict,
+): Promise<{ gradients: StateDict; state: StateDict }> {
+  const model = await sequential({ net: network }).compile({
+    input,
+    timeSteps: 5,
+    batchSize: B,
+    seed,
+    ...options,
+  })
   if (state) model.loadStateDict(state)
   await model.trainStep(x, y, { update: false })
   const result = { gradients: model.gradients(), state: model.stateDict() }
@@ -115,7 +135,14 @@ for (const [method, stepMode] of [
 ] as const)
   test(`dropout of pooled spikes ${method} ${stepMode}: a dropped feature has no weight gradient, and p = 0 is the identity`, async () => {
     const net = (drop: Module): Module =>
-      sequential(conv2d(2, 8, 3, { padding: 1 }), lif(), avgPool2d([8, 6]), drop, flatten(), linear(8, 4))
+      sequential(
+        conv2d(2, 8, 3, { padding: 1 }),
+        lif(),
+        avgPool2d([8, 6]),
+        drop,
+        flatten(),
+        linear(8, 4),
+      )
     const plain = await gradients(net(identity()), { method, stepMode })
     const none = await gradients(net(dropout(0)), { method, stepMode }, plain.state)
     expectSameBits('p = 0', plain.gradients, none.gradients)
@@ -136,7 +163,12 @@ for (const [method, stepMode] of [
 for (const method of ['ottt', 'sltt'] as const)
   for (const threads of [1, 2])
     test(`${method} everyStep threads=${threads}: a step without update changes nothing`, async () => {
-      const model = await sequential(conv2d(2, 4, 3), lif({ tau: 2 }), flatten(), linear(4 * 6 * 4, 4)).compile({
+      const model = await sequential(
+        conv2d(2, 4, 3),
+        lif({ tau: 2 }),
+        flatten(),
+        linear(4 * 6 * 4, 4),
+      ).compile({
         input,
         timeSteps: 4,
         batchSize: B,
@@ -167,10 +199,14 @@ test('ottt refuses layers that read currents, and sums of neurons with different
     return 'no error'
   }
   assert.match(
-    await message(sequential(conv2d(2, 3, 3), conv2d(3, 3, 3), lif(), flatten(), linear(3 * 4 * 2, 4))),
+    await message(
+      sequential(conv2d(2, 3, 3), conv2d(3, 3, 3), lif(), flatten(), linear(3 * 4 * 2, 4)),
+    ),
     /^net\.1 \(conv2d\): method 'ottt' traces the spikes/,
   )
-  const mixed = block({ a: lif({ tau: 2 }), b: lif({ tau: 3 }) }, (m, v, { add }) => add(m.a(v), m.b(v)))
+  const mixed = block({ a: lif({ tau: 2 }), b: lif({ tau: 3 }) }, (m, v, { add }) =>
+    add(m.a(v), m.b(v)),
+  )
   assert.match(
     await message(sequential(conv2d(2, 3, 3), mixed, flatten(), linear(3 * 6 * 4, 4))),
     /^net\.3 \(linear\): method 'ottt' needs one tau/,

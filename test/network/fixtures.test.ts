@@ -1,4 +1,7 @@
-/** Whole networks against numbers of the paper's official code (test/fixtures): three SGD steps from the same start on the same batch. */
+/**
+ * Whole networks against numbers of the paper's official code (test/fixtures): three SGD steps from
+ * the same start on the same batch.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -27,7 +30,10 @@ const folder = new URL('../../../test/fixtures/', import.meta.url)
 const LIMIT = 1e-4
 const BATCH = 4
 
-/** Conv biases right before a BatchNorm: it subtracts them, so that their true gradient is zero and the fixtures hold rounding errors. */
+/**
+ * Conv biases right before a BatchNorm: it subtracts them, so that their true gradient is zero and
+ * the fixtures hold rounding errors.
+ */
 const biasBeforeNorm: Record<string, RegExp> = {
   'cnn-bias': /^body\.[04]\.bias$/,
   sew: /(^body\.0|convNeuron[12]\.0|downsample\.0)\.bias$/,
@@ -58,7 +64,10 @@ const basicBlock = (inputs: number, outputs: number, stride: number): Block =>
       spike1: lif(),
       conv2: conv2d(outputs, outputs, 3, { padding: 1, bias: false }),
       bn2: batchNorm2d(outputs),
-      shortcut: stride === 1 ? identity() : sequential(conv2d(inputs, outputs, 1, { stride, bias: false }), batchNorm2d(outputs)),
+      shortcut:
+        stride === 1
+          ? identity()
+          : sequential(conv2d(inputs, outputs, 1, { stride, bias: false }), batchNorm2d(outputs)),
       spike2: lif(),
     },
     (m, x, { add }) => m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))),
@@ -66,15 +75,31 @@ const basicBlock = (inputs: number, outputs: number, stride: number): Block =>
 
 /** SEW-ResNet's basic block: spikes are added. */
 const sewBlock = (inputs: number, outputs: number, stride: number): Block => {
-  const convNeuron1 = sequential(conv2d(inputs, outputs, 3, { padding: 1, stride }), batchNorm2d(outputs), lif())
-  const convNeuron2 = sequential(conv2d(outputs, outputs, 3, { padding: 1 }), batchNorm2d(outputs), lif())
-  if (stride === 1) return block({ convNeuron1, convNeuron2 }, (m, x, { add }) => add(m.convNeuron2(m.convNeuron1(x)), x))
+  const convNeuron1 = sequential(
+    conv2d(inputs, outputs, 3, { padding: 1, stride }),
+    batchNorm2d(outputs),
+    lif(),
+  )
+  const convNeuron2 = sequential(
+    conv2d(outputs, outputs, 3, { padding: 1 }),
+    batchNorm2d(outputs),
+    lif(),
+  )
+  if (stride === 1)
+    return block({ convNeuron1, convNeuron2 }, (m, x, { add }) =>
+      add(m.convNeuron2(m.convNeuron1(x)), x),
+    )
   const downsample = sequential(conv2d(inputs, outputs, 1, { stride }), batchNorm2d(outputs), lif())
-  return block({ convNeuron1, convNeuron2, downsample }, (m, x, { add }) => add(m.convNeuron2(m.convNeuron1(x)), m.downsample(x)))
+  return block({ convNeuron1, convNeuron2, downsample }, (m, x, { add }) =>
+    add(m.convNeuron2(m.convNeuron1(x)), m.downsample(x)),
+  )
 }
 
 const networks: Record<string, () => Block> = {
-  mlp: () => sequential({ body: sequential(flatten(), linear(192, 32), lif(), linear(32, 24), lif(), linear(24, 10)) }),
+  mlp: () =>
+    sequential({
+      body: sequential(flatten(), linear(192, 32), lif(), linear(32, 24), lif(), linear(24, 10)),
+    }),
   cnn: () => cnn(false),
   'cnn-bias': () => cnn(true),
   'cnn-nobn': () =>
@@ -135,9 +160,14 @@ function readGolden(file: string) {
     return toFloat32(tensor)
   }
   const names = (prefix: string): string[] =>
-    [...tensors.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length))
+    [...tensors.keys()]
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => key.slice(prefix.length))
   const before: StateDict = Object.fromEntries(
-    names('before.').map((name) => [name, { shape: tensors.get(`before.${name}`)?.shape ?? [], data: values(`before.${name}`) }]),
+    names('before.').map((name) => [
+      name,
+      { shape: tensors.get(`before.${name}`)?.shape ?? [], data: values(`before.${name}`) },
+    ]),
   )
   const target = Array.from(tensors.get('target')?.data ?? [], Number)
   return { metadata, values, names, before, target }
@@ -152,12 +182,17 @@ function compareFirstStep(model: Model, golden: Golden, vanishing: RegExp | unde
   assert.equal(Object.keys(gradients).sort(), names('grad.').sort(), 'names of the gradients')
   for (const name of names('grad.')) {
     const expected = values(`grad.${name}`)
-    if (!vanishing?.test(name)) expectClose(`gradient of ${name}`, gradients[name].data, expected, LIMIT)
+    if (!vanishing?.test(name))
+      expectClose(`gradient of ${name}`, gradients[name].data, expected, LIMIT)
     else {
-      // Zero but for rounding: measured against the gradient of the layer's weight, which sums the same numbers.
+      // Zero but for rounding: measured against the gradient of the layer's weight, which sums the
+      // same numbers.
       const scale = norm(values(`grad.${name.replace(/bias$/, 'weight')}`))
       const distance = norm(gradients[name].data.map((v, i) => v - expected[i]))
-      assert.ok(distance <= LIMIT * scale, `gradient of ${name}: ${distance} away, ${LIMIT * scale} is allowed`)
+      assert.ok(
+        distance <= LIMIT * scale,
+        `gradient of ${name}: ${distance} away, ${LIMIT * scale} is allowed`,
+      )
     }
   }
   const state = model.stateDict()
@@ -174,7 +209,10 @@ function compareFirstStep(model: Model, golden: Golden, vanishing: RegExp | unde
     const T = Number(metadata.T)
     const counts = (rates: Float32Array): number[] => Array.from(rates, (r) => Math.round(r * T))
     assert.equal(counts(rate), counts(values(`rate.${layer}`)), `spike counts of ${layer}`)
-    assert.ok(relativeError(rate, values(`rate.${layer}`)) < 1e-6, `rates of ${layer} are counts / T`)
+    assert.ok(
+      relativeError(rate, values(`rate.${layer}`)) < 1e-6,
+      `rates of ${layer} are counts / T`,
+    )
     expectClose(`eligibility of ${layer}`, eligibility ?? [], values(`eligibility.${layer}`), LIMIT)
   }
 }
@@ -208,12 +246,22 @@ for (const file of files) {
           assert.ok(losses.length >= 3, 'the fixture holds three steps')
           for (const [step, expected] of losses.entries()) {
             const { loss } = await model.trainStep(values('input'), target)
-            assert.ok(Math.abs(loss - expected) <= LIMIT * Math.abs(expected), `loss of step ${step}: ${loss}, expected ${expected}`)
+            assert.ok(
+              Math.abs(loss - expected) <= LIMIT * Math.abs(expected),
+              `loss of step ${step}: ${loss}, expected ${expected}`,
+            )
             if (step === 0) compareFirstStep(model, golden, biasBeforeNorm[name])
           }
           const after = model.stateDict()
-          for (const parameter of names('after.').filter((n) => !n.endsWith('num_batches_tracked'))) {
-            expectClose(`${parameter} after ${losses.length} steps`, after[parameter].data, values(`after.${parameter}`), LIMIT)
+          for (const parameter of names('after.').filter(
+            (n) => !n.endsWith('num_batches_tracked'),
+          )) {
+            expectClose(
+              `${parameter} after ${losses.length} steps`,
+              after[parameter].data,
+              values(`after.${parameter}`),
+              LIMIT,
+            )
           }
         } finally {
           await model.dispose()

@@ -42,7 +42,10 @@ const mistakes: [() => unknown, string][] = [
   ],
   [() => lif({ tau: wrong('2') }), 'lif.tau must be > 1, got "2"'],
   [() => lif({ tau: Number.NaN }), 'lif.tau must be > 1, got NaN'],
-  [() => lif({ alpha: Number.POSITIVE_INFINITY }), 'lif.alpha must be > 0 and finite, got Infinity'],
+  [
+    () => lif({ alpha: Number.POSITIVE_INFINITY }),
+    'lif.alpha must be > 0 and finite, got Infinity',
+  ],
   [() => lif({ detachReset: wrong('no') }), 'lif.detachReset must be true or false, got "no"'],
   [() => lif({ decayInput: wrong(1) }), 'lif.decayInput must be true or false, got 1'],
   [
@@ -54,29 +57,76 @@ const mistakes: [() => unknown, string][] = [
     'integrateAndFire.tau is not an option; known are vThreshold, vReset, detachReset, surrogate, alpha',
   ],
   [() => plif(wrong({ vReset: '0' })), 'plif.vReset must be null or < vThreshold (1), got "0"'],
-  [() => plif({ tau: Number.POSITIVE_INFINITY }), 'plif.tau must be finite, got Infinity; use integrateAndFire()'],
-  [() => conv2d(1, 2, 3, wrong({ pading: 1 })), 'conv2d.pading is not an option; known are stride, padding, bias, standardise, init'],
-  [() => conv2d(1, 2, 3, wrong(1)), "conv2d's options must be an object with any of stride, padding, bias, standardise, init, got 1"],
-  [() => conv2d(1, 2, wrong(undefined)), 'conv2d.kernelSize must be an integer ≥ 1 or a pair of them, got undefined'],
-  [() => conv2d(1, 2, wrong([3, 3, 3])), 'conv2d.kernelSize must be an integer ≥ 1 or a pair of them, got [3,3,3]'],
+  [
+    () => plif({ tau: Number.POSITIVE_INFINITY }),
+    'plif.tau must be finite, got Infinity; use integrateAndFire()',
+  ],
+  [
+    () => conv2d(1, 2, 3, wrong({ pading: 1 })),
+    'conv2d.pading is not an option; known are stride, padding, bias, standardise, init',
+  ],
+  [
+    () => conv2d(1, 2, 3, wrong(1)),
+    "conv2d's options must be an object with any of stride, padding, bias, standardise, init, got 1",
+  ],
+  [
+    () => conv2d(1, 2, wrong(undefined)),
+    'conv2d.kernelSize must be an integer ≥ 1 or a pair of them, got undefined',
+  ],
+  [
+    () => conv2d(1, 2, wrong([3, 3, 3])),
+    'conv2d.kernelSize must be an integer ≥ 1 or a pair of them, got [3,3,3]',
+  ],
   [() => conv2d(1, 2, 3, { bias: wrong(0) }), 'conv2d.bias must be true or false, got 0'],
-  [() => conv2d(1, 2, 1, { standardise: true }), 'conv2d.standardise needs more than one input for each output'],
+  [
+    () => conv2d(1, 2, 1, { standardise: true }),
+    'conv2d.standardise needs more than one input for each output',
+  ],
   [() => linear(4, wrong('2')), 'linear.outFeatures must be an integer ≥ 1, got "2"'],
-  [() => linear(4, 2, wrong({ stride: 1 })), 'linear.stride is not an option; known are bias, standardise, init'],
-  ...['foo', null, {}, { normal: Number.NaN }, { normal: -1 }, { normal: 1, bias: 'ones' }].map((init): [() => unknown, string] => [
-    () => linear(4, 2, { init: wrong(init) }),
-    `linear.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or 'default' }, got ${JSON.stringify(init)}`,
-  ]),
-  [() => linear(4, 2, { init: wrong({ normal: 1, mean: 2 }) }), 'linear.init.mean is not an option; known are normal, bias'],
-  [() => batchNorm2d(2, wrong({ epsilon: 1 })), 'batchNorm2d.epsilon is not an option; known are eps, momentum'],
-  [() => batchNorm2d(2, { momentum: wrong(null) }), 'batchNorm2d.momentum must lie in 0…1, got null'],
-  [() => batchNorm2d(2, { eps: Number.POSITIVE_INFINITY }), 'batchNorm2d.eps must be > 0, got Infinity'],
-  [() => avgPool2d(2, wrong({ strides: 1 })), 'avgPool2d.strides is not an option; known are stride, padding'],
-  [() => maxPool2d(2, wrong({ dilation: 1 })), 'maxPool2d.dilation is not an option; known are stride, padding'],
-  [() => adaptiveAvgPool2d(wrong(undefined)), 'adaptiveAvgPool2d.outputSize must be an integer ≥ 1 or a pair of them, got undefined'],
+  [
+    () => linear(4, 2, wrong({ stride: 1 })),
+    'linear.stride is not an option; known are bias, standardise, init',
+  ],
+  ...['foo', null, {}, { normal: Number.NaN }, { normal: -1 }, { normal: 1, bias: 'ones' }].map(
+    (init): [() => unknown, string] => [
+      () => linear(4, 2, { init: wrong(init) }),
+      `linear.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or 'default' }, got ${JSON.stringify(init)}`,
+    ],
+  ),
+  [
+    () => linear(4, 2, { init: wrong({ normal: 1, mean: 2 }) }),
+    'linear.init.mean is not an option; known are normal, bias',
+  ],
+  [
+    () => batchNorm2d(2, wrong({ epsilon: 1 })),
+    'batchNorm2d.epsilon is not an option; known are eps, momentum',
+  ],
+  [
+    () => batchNorm2d(2, { momentum: wrong(null) }),
+    'batchNorm2d.momentum must lie in 0…1, got null',
+  ],
+  [
+    () => batchNorm2d(2, { eps: Number.POSITIVE_INFINITY }),
+    'batchNorm2d.eps must be > 0, got Infinity',
+  ],
+  [
+    () => avgPool2d(2, wrong({ strides: 1 })),
+    'avgPool2d.strides is not an option; known are stride, padding',
+  ],
+  [
+    () => maxPool2d(2, wrong({ dilation: 1 })),
+    'maxPool2d.dilation is not an option; known are stride, padding',
+  ],
+  [
+    () => adaptiveAvgPool2d(wrong(undefined)),
+    'adaptiveAvgPool2d.outputSize must be an integer ≥ 1 or a pair of them, got undefined',
+  ],
   [() => dropout(wrong({ p: 0.5 })), 'dropout.p must lie in 0…1 (1 excluded), got {"p":0.5}'],
   [() => scale(wrong('2')), 'scale.factor must be a finite number other than 0, got "2"'],
-  [() => sgd(wrong({ learningRate: 0.1 })), 'sgd.learningRate is not an option; known are lr, momentum, weightDecay, nesterov, decay'],
+  [
+    () => sgd(wrong({ learningRate: 0.1 })),
+    'sgd.learningRate is not an option; known are lr, momentum, weightDecay, nesterov, decay',
+  ],
   [() => sgd({ lr: 1e39 }), 'sgd.lr must be ≥ 0, got 1e+39'],
   [() => sgd({ momentum: wrong('0.9') }), 'sgd.momentum must lie in 0…1 (1 excluded), got "0.9"'],
   [() => sgd({ nesterov: wrong('no') }), 'sgd.nesterov must be true or false, got "no"'],
@@ -88,39 +138,87 @@ const mistakes: [() => unknown, string][] = [
     () => sequential(flatten(), wrong(lif)),
     'sequential.1 must be a layer or a block, got the function lif; call it, as in lif() instead of lif',
   ],
-  [() => sequential(wrong(lif)), 'sequential.0 must be a layer or a block, got the function lif; call it, as in lif() instead of lif'],
+  [
+    () => sequential(wrong(lif)),
+    'sequential.0 must be a layer or a block, got the function lif; call it, as in lif() instead of lif',
+  ],
   [() => sequential({ act: wrong(3) }), 'sequential.act must be a layer or a block, got 3'],
-  [() => sequential({ 'a.b': lif() }), 'a child\'s name must not be empty or contain a dot, got "a.b"'],
-  [() => block(wrong({ main: 1 }), (m, x) => m.main(x)), 'block.main must be a layer or a block, got 1'],
-  [() => block(wrong(null), (_, x) => x), 'block needs an object of children and a forward function, got null'],
-  [() => block({ act: lif() }, wrong(undefined)), "block's second argument must be its forward function, got undefined"],
+  [
+    () => sequential({ 'a.b': lif() }),
+    'a child\'s name must not be empty or contain a dot, got "a.b"',
+  ],
+  [
+    () => block(wrong({ main: 1 }), (m, x) => m.main(x)),
+    'block.main must be a layer or a block, got 1',
+  ],
+  [
+    () => block(wrong(null), (_, x) => x),
+    'block needs an object of children and a forward function, got null',
+  ],
+  [
+    () => block({ act: lif() }, wrong(undefined)),
+    "block's second argument must be its forward function, got undefined",
+  ],
   [() => residual(wrong(undefined)), 'residual.main must be a layer or a block, got undefined'],
-  [() => compile(wrong(undefined), { input: [1, 2, 3] }), 'compile: the network must be a layer or a block, got undefined'],
-  [() => compile(wrong({}), { input: [1, 2, 3] }), 'compile: the network must be a layer or a block, got {}'],
-  [() => compile(flatten(), wrong({})), 'compile.input must be [channels, height, width], got undefined'],
+  [
+    () => compile(wrong(undefined), { input: [1, 2, 3] }),
+    'compile: the network must be a layer or a block, got undefined',
+  ],
+  [
+    () => compile(wrong({}), { input: [1, 2, 3] }),
+    'compile: the network must be a layer or a block, got {}',
+  ],
+  [
+    () => compile(flatten(), wrong({})),
+    'compile.input must be [channels, height, width], got undefined',
+  ],
 ]
-for (const [call, expected] of mistakes) test(`error: ${expected}`, async () => assert.is(await messageOf(call), expected))
+for (const [call, expected] of mistakes)
+  test(`error: ${expected}`, async () => assert.is(await messageOf(call), expected))
 
 test('compile without options names them', async () => {
   const net = sequential(flatten(), linear(6, 2))
   for (const call of [() => compile(net, wrong(undefined)), () => net.compile(wrong(undefined))])
-    assert.match(await messageOf(call), /^compile's options must be an object with any of input, timeSteps, .*, got undefined$/)
+    assert.match(
+      await messageOf(call),
+      /^compile's options must be an object with any of input, timeSteps, .*, got undefined$/,
+    )
 })
 
-const compiled = (net: Module, options: Partial<CompileOptions> = {}) => messageOf(() => compile(net, { input: [1, 2, 3], ...options }))
+const compiled = (net: Module, options: Partial<CompileOptions> = {}) =>
+  messageOf(() => compile(net, { input: [1, 2, 3], ...options }))
 
 test('options of compile that are not true or false', async () => {
-  assert.is(await compiled(flatten(), { frames: wrong('yes') }), 'compile.frames must be true or false, got "yes"')
-  assert.is(await compiled(flatten(), { inspect: wrong(1) }), 'compile.inspect must be true or false, got 1')
-  assert.is(await compiled(flatten(), { timeSteps: wrong('4') }), 'compile.timeSteps must be an integer from 1 to 255, got "4"')
-  assert.is(await compiled(flatten(), { mseWeight: wrong(null) }), 'mseWeight must lie in 0…1, got null')
+  assert.is(
+    await compiled(flatten(), { frames: wrong('yes') }),
+    'compile.frames must be true or false, got "yes"',
+  )
+  assert.is(
+    await compiled(flatten(), { inspect: wrong(1) }),
+    'compile.inspect must be true or false, got 1',
+  )
+  assert.is(
+    await compiled(flatten(), { timeSteps: wrong('4') }),
+    'compile.timeSteps must be an integer from 1 to 255, got "4"',
+  )
+  assert.is(
+    await compiled(flatten(), { mseWeight: wrong(null) }),
+    'mseWeight must lie in 0…1, got null',
+  )
 })
 
 test('a block whose forward function returns or hands on nothing', async () => {
-  const forgot = (forward: Block['forward']): Block => sequential({ flat: flatten(), inner: block({ fc: linear(6, 6) }, wrong(forward)) })
+  const forgot = (forward: Block['forward']): Block =>
+    sequential({ flat: flatten(), inner: block({ fc: linear(6, 6) }, wrong(forward)) })
   const missing = 'the forward function of a block must return what a child or add gave, got'
-  assert.is(await compiled(forgot(wrong(() => undefined))), `inner: ${missing} undefined; is a return missing?`)
-  assert.is(await compiled(forgot(wrong(async (m: Anything, x: Anything) => m.fc(x)))), `inner: ${missing} {}; is a return missing?`)
+  assert.is(
+    await compiled(forgot(wrong(() => undefined))),
+    `inner: ${missing} undefined; is a return missing?`,
+  )
+  assert.is(
+    await compiled(forgot(wrong(async (m: Anything, x: Anything) => m.fc(x)))),
+    `inner: ${missing} {}; is a return missing?`,
+  )
   assert.is(
     await compiled(forgot((m) => m.fc(wrong(undefined)))),
     'inner.fc (linear) must be called with the value that it takes in, got undefined',
@@ -141,9 +239,22 @@ test('a layer with parameters in two places is refused, one without is not', asy
   const act = plif()
   assert.is(await compiled(sequential(act, act), { method: 'bptt' }), expected('0', '1', 'neuron'))
   const twice = block({ fc }, (m, x) => m.fc(m.fc(x)))
-  assert.match(await compiled(sequential({ flat: flatten(), twice })), /^twice\.fc \(linear\) is called twice; shared parameters are not/)
+  assert.match(
+    await compiled(sequential({ flat: flatten(), twice })),
+    /^twice\.fc \(linear\) is called twice; shared parameters are not/,
+  )
   const [fire, pass, flat] = [lif(), identity(), flatten()]
-  const net = sequential(flat, pass, linear(6, 5), fire, pass, linear(5, 4), fire, flat, linear(4, 2))
+  const net = sequential(
+    flat,
+    pass,
+    linear(6, 5),
+    fire,
+    pass,
+    linear(5, 4),
+    fire,
+    flat,
+    linear(4, 2),
+  )
   const model = await net.compile({ input: [1, 2, 3], batchSize: 2 })
   assert.equal(Object.keys(model.firingRates()), [])
   await model.trainStep(new Float32Array(12).fill(1), [0, 1])

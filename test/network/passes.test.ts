@@ -1,4 +1,7 @@
-/** Layers whose lists are built for some images at a time: outputs and statistics of the batch are those of its images. */
+/**
+ * Layers whose lists are built for some images at a time: outputs and statistics of the batch are
+ * those of its images.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { batchNorm2d, conv2d, flatten, lif, linear, sequential } from '../../src/index.js'
@@ -16,17 +19,32 @@ test('splitImages: all images in order, sizes that differ by one at most, no gro
       }
       assert.is(next, images)
       const sizes = groups.map((group) => group.images)
-      assert.ok(Math.min(...sizes) >= 1 && Math.max(...sizes) <= Math.max(1, most), `${images}, ${most}: ${sizes}`)
-      assert.ok(sizes[0] === Math.max(...sizes) && Math.max(...sizes) - Math.min(...sizes) <= 1, `${images}, ${most}: ${sizes}`)
+      assert.ok(
+        Math.min(...sizes) >= 1 && Math.max(...sizes) <= Math.max(1, most),
+        `${images}, ${most}: ${sizes}`,
+      )
+      assert.ok(
+        sizes[0] === Math.max(...sizes) && Math.max(...sizes) - Math.min(...sizes) <= 1,
+        `${images}, ${most}: ${sizes}`,
+      )
       assert.is(groups.length, Math.ceil(images / Math.max(1, Math.floor(most))))
     }
 })
 
 test('statistics of a batch in passes are those of its images, outputs too', async () => {
-  // 97 is prime: no slots of moments divide its rows, so that lists are written out. No normalisation in front: spikes do not depend on the batch.
+  // 97 is prime: no slots of moments divide its rows, so that lists are written out. No
+  // normalisation in front: spikes do not depend on the batch.
   const [images, input] = [59, [2, 20, 99] as const]
   const size = input.reduce((a, b) => a * b, 1)
-  const layers = [conv2d(2, 8, 3, { padding: 1 }), lif(), conv2d(8, 6, 3), batchNorm2d(6), lif(), flatten(), linear(6 * 18 * 97, 3)]
+  const layers = [
+    conv2d(2, 8, 3, { padding: 1 }),
+    lif(),
+    conv2d(8, 6, 3),
+    batchNorm2d(6),
+    lif(),
+    flatten(),
+    linear(6 * 18 * 97, 3),
+  ]
   const options = { input, timeSteps: 6, threads: 1, seed: 4 }
   const whole = await sequential(...layers).compile({ ...options, batchSize: images })
   const single = await sequential(...layers).compile({ ...options, batchSize: 1 })
@@ -37,7 +55,10 @@ test('statistics of a batch in passes are those of its images, outputs too', asy
   await whole.trainStep(x, y, { update: false })
   const trained = whole.stateDict()
   const records = (await whole.profile(1)).filter(({ op }) => op === 'SpikeLists')
-  assert.ok(records.length > 2 * 2, `${records.length} records: several passes of two groups of steps for the second convolution`)
+  assert.ok(
+    records.length > 2 * 2,
+    `${records.length} records: several passes of two groups of steps for the second convolution`,
+  )
   await whole.loadStateDict(state)
   const { logits } = await whole.predict(x)
 
@@ -48,7 +69,11 @@ test('statistics of a batch in passes are those of its images, outputs too', asy
   for (let i = 0; i < images; i++) {
     await single.loadStateDict(state)
     const image = x.slice(i * size, (i + 1) * size)
-    assert.equal((await single.predict(image)).logits, logits.slice(i * 3, (i + 1) * 3), `logits of image ${i}`)
+    assert.equal(
+      (await single.predict(image)).logits,
+      logits.slice(i * 3, (i + 1) * 3),
+      `logits of image ${i}`,
+    )
     await single.trainStep(image, y.slice(i, i + 1), { update: false })
     const { '3.running_mean': mean, '3.running_var': variance } = single.stateDict()
     channels.forEach((channel, c) => {
@@ -60,7 +85,9 @@ test('statistics of a batch in passes are those of its images, outputs too', asy
   }
   const count = images * pixels
   const means = channels.map(({ sum }) => sum / count)
-  const variances = channels.map(({ squares }, c) => (squares - count * means[c] ** 2) / (count - 1))
+  const variances = channels.map(
+    ({ squares }, c) => (squares - count * means[c] ** 2) / (count - 1),
+  )
   expectClose(
     'running mean',
     trained['3.running_mean'].data,

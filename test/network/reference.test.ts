@@ -29,12 +29,24 @@ interface Geometry {
   input: readonly [number, number, number]
 }
 
-/** Channels below, at and above the widths of vectors and blocks; images that are not square; strides, paddings and pools that leave a rest. */
+/**
+ * Channels below, at and above the widths of vectors and blocks; images that are not square;
+ * strides, paddings and pools that leave a rest.
+ */
 const geometries: readonly Geometry[] = [
   {
     name: '1→3→5 5×7 padding 0',
     input: [1, 5, 7],
-    layers: [conv2d(1, 3, 3), batchNorm2d(3), lif(), conv2d(3, 5, [2, 3]), batchNorm2d(5), lif(), flatten(), linear(5 * 2 * 3, 4)],
+    layers: [
+      conv2d(1, 3, 3),
+      batchNorm2d(3),
+      lif(),
+      conv2d(3, 5, [2, 3]),
+      batchNorm2d(5),
+      lif(),
+      flatten(),
+      linear(5 * 2 * 3, 4),
+    ],
   },
   {
     name: '3→17→33 5×7 stride 2',
@@ -113,7 +125,14 @@ const geometries: readonly Geometry[] = [
   {
     name: '3×4×1 linear 17–33',
     input: [3, 4, 1],
-    layers: [flatten(), linear(12, 17), lif(), linear(17, 33, { bias: false }), lif(), linear(33, 3)],
+    layers: [
+      flatten(),
+      linear(12, 17),
+      lif(),
+      linear(17, 33, { bias: false }),
+      lif(),
+      linear(33, 3),
+    ],
   },
 ]
 
@@ -130,7 +149,11 @@ for (const { name, layers, input } of geometries)
       test(`${name} ${method} ${stepMode} frames=${frames}`, async () => {
         const random = testRandom(seed)
         const timeSteps = 2 + Math.floor(random() * 4)
-        const c = await makeCase(layers, { input, timeSteps, batchSize: 3, method, stepMode, frames }, seed)
+        const c = await makeCase(
+          layers,
+          { input, timeSteps, batchSize: 3, method, stepMode, frames },
+          seed,
+        )
         await checkCase(`T=${timeSteps}`, c)
         await checkCase(`T=${timeSteps} debug threads=2`, c, { engine: 'debug', threads: 2 })
       })
@@ -139,7 +162,14 @@ for (const [method, stepMode] of methods)
   test(`T = 9 and 17 (two and three planes of masks) ${method} ${stepMode}`, async () => {
     for (const timeSteps of [9, 17]) {
       const { layers, input } = geometries[0]
-      await checkCase(`T=${timeSteps}`, await makeCase(layers, { input, timeSteps, batchSize: 2, method, stepMode, frames: true }, seed))
+      await checkCase(
+        `T=${timeSteps}`,
+        await makeCase(
+          layers,
+          { input, timeSteps, batchSize: 2, method, stepMode, frames: true },
+          seed,
+        ),
+      )
     }
   })
 
@@ -168,8 +198,16 @@ for (const reset of resets)
     for (const [method, stepMode] of methods)
       test(`lif ${JSON.stringify({ ...reset, decayInput })} ${method} ${stepMode}`, async () => {
         // Input divided by τ needs a lower threshold to fire.
-        const neuron = (): Layer => lif({ tau: 2, vThreshold: decayInput ? 0.5 : 1, ...reset, decayInput })
-        await checkCase('lif', await makeCase(chain(neuron), { input, timeSteps: 5, batchSize: 3, method, stepMode, frames: true }, seed))
+        const neuron = (): Layer =>
+          lif({ tau: 2, vThreshold: decayInput ? 0.5 : 1, ...reset, decayInput })
+        await checkCase(
+          'lif',
+          await makeCase(
+            chain(neuron),
+            { input, timeSteps: 5, batchSize: 3, method, stepMode, frames: true },
+            seed,
+          ),
+        )
       })
 
 for (const surrogate of [
@@ -214,14 +252,35 @@ for (const stepMode of ['m', 's'] as const)
     { decayInput: true, vReset: -0.2, vThreshold: 0.3 },
   ])
     test(`plif ${JSON.stringify(options)} bptt ${stepMode}`, async () => {
-      const layers = [conv2d(2, 5, 3), batchNorm2d(5), plif(options), flatten(), linear(40, 6), plif(options), linear(6, 3)]
-      await checkCase('plif', await makeCase(layers, { input, timeSteps: 5, batchSize: 3, method: 'bptt', stepMode, frames: true }, seed))
+      const layers = [
+        conv2d(2, 5, 3),
+        batchNorm2d(5),
+        plif(options),
+        flatten(),
+        linear(40, 6),
+        plif(options),
+        linear(6, 3),
+      ]
+      await checkCase(
+        'plif',
+        await makeCase(
+          layers,
+          { input, timeSteps: 5, batchSize: 3, method: 'bptt', stepMode, frames: true },
+          seed,
+        ),
+      )
     })
 
 // The reference itself: a network without neurons is smooth and can be differentiated numerically.
 
 test('reference: gradients of the smooth parts equal finite differences', () => {
-  const layers = [conv2d(1, 2, 2, { standardise: true }), batchNorm2d(2), avgPool2d(2, { padding: 1 }), flatten(), linear(8, 3)]
+  const layers = [
+    conv2d(1, 2, 2, { standardise: true }),
+    batchNorm2d(2),
+    avgPool2d(2, { padding: 1 }),
+    flatten(),
+    linear(8, 3),
+  ]
   const sizes: [string, number[]][] = [
     ['0.weight', [2, 1, 2, 2]],
     ['0.gain', [2, 1, 1, 1]],
@@ -248,7 +307,13 @@ test('reference: gradients of the smooth parts equal finite differences', () => 
   )
   const x = uniform(2 * 2 * 12, 1, seed)
   const at = (): ReferenceResult =>
-    referenceStep(layers, state, x, [0, 2], { timeSteps: 2, batch: 2, input: [1, 3, 4], frames: true, method: 'bptt' })
+    referenceStep(layers, state, x, [0, 2], {
+      timeSteps: 2,
+      batch: 2,
+      input: [1, 3, 4],
+      frames: true,
+      method: 'bptt',
+    })
   const { gradients } = at()
   for (const name of Object.keys(gradients)) {
     const { data } = state[name]

@@ -4,14 +4,19 @@ import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
-/** Built files below an entry by static imports and re-exports, and the bare modules that they import. */
+/**
+ * Built files below an entry by static imports and re-exports, and the bare modules that they
+ * import.
+ */
 function staticImports(entry: string): { files: Set<string>; bare: Set<string> } {
   const files = new Set<string>()
   const bare = new Set<string>()
   const visit = (file: string): void => {
     if (files.has(file)) return
     files.add(file)
-    for (const [, from] of readFileSync(file, 'utf8').matchAll(/^(?:import|export)\b(?:[^;'"]*\bfrom)?\s*['"]([^'"]+)['"]/gm)) {
+    for (const [, from] of readFileSync(file, 'utf8').matchAll(
+      /^(?:import|export)\b(?:[^;'"]*\bfrom)?\s*['"]([^'"]+)['"]/gm,
+    )) {
       if (from.startsWith('.')) visit(join(dirname(file), from))
       else bare.add(from)
     }
@@ -31,16 +36,21 @@ test('the entry imports no module statically, least of all one of Node', () => {
 test('no file that the entry loads uses a global of Node without asking whether it is there', () => {
   for (const file of staticImports(entry).files) {
     const source = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
-    for (const [use] of source.matchAll(/(?<!typeof |[.\w])(?:Buffer|__dirname|require|setImmediate)\b(?!')/g))
+    for (const [use] of source.matchAll(
+      /(?<!typeof |[.\w])(?:Buffer|__dirname|require|setImmediate)\b(?!')/g,
+    ))
       assert.unreachable(`${file} uses ${use}`)
-    if (/(?<!typeof )\bprocess\./.test(source)) assert.match(source, /typeof process !== 'undefined'/, file)
+    if (/(?<!typeof )\bprocess\./.test(source))
+      assert.match(source, /typeof process !== 'undefined'/, file)
   }
 })
 
 test('paths in back quotes in the documents exist', () => {
   const root = new URL('../../../', import.meta.url).pathname
   for (const document of ['README.md', 'ARCHITECTURE.md'])
-    for (const [, path] of readFileSync(join(root, document), 'utf8').matchAll(/`((?:src|test|assembly|bench|data|tools)\/[\w./-]+)`/g))
+    for (const [, path] of readFileSync(join(root, document), 'utf8').matchAll(
+      /`((?:src|test|assembly|bench|data|tools)\/[\w./-]+)`/g,
+    ))
       assert.ok(existsSync(join(root, path)), `${document} names ${path}`)
 })
 

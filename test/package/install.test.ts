@@ -1,4 +1,7 @@
-/** The packed package in a project of its own: installs without native code or scripts, trains, has types and a command. */
+/**
+ * The packed package in a project of its own: installs without native code or scripts, trains, has
+ * types and a command.
+ */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
@@ -11,9 +14,14 @@ import * as assert from 'uvu/assert'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const run = promisify(execFile)
-/** `npm test` hands settings of this package on to child processes; they are not the new project's. */
+/**
+ * `npm test` hands settings of this package on to child processes; they are not the new project's.
+ */
 const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_') || name.toLowerCase() === 'npm_config_registry'),
+  Object.entries(process.env).filter(
+    ([name]) =>
+      !name.toLowerCase().startsWith('npm_') || name.toLowerCase() === 'npm_config_registry',
+  ),
 )
 
 let folder = ''
@@ -24,16 +32,29 @@ test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spikewasm-package-'))
   project = join(folder, 'project')
   await mkdir(project)
-  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }))
+  await writeFile(
+    join(project, 'package.json'),
+    JSON.stringify({ name: 'project', private: true, type: 'module' }),
+  )
   // build/ exists: the tests run from it.
-  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: root, env })
-  const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }]
+  const { stdout } = await run(
+    'npm',
+    ['pack', '--ignore-scripts', '--json', '--pack-destination', folder],
+    { cwd: root, env },
+  )
+  const [{ filename, files }] = JSON.parse(stdout) as [
+    { filename: string; files: { path: string }[] },
+  ]
   packed = files.map((file) => file.path)
-  await run('npm', ['install', '--omit=optional', '--no-audit', '--no-fund', join(folder, filename)], {
-    cwd: project,
-    env,
-    timeout: 120_000,
-  })
+  await run(
+    'npm',
+    ['install', '--omit=optional', '--no-audit', '--no-fund', join(folder, filename)],
+    {
+      cwd: project,
+      env,
+      timeout: 120_000,
+    },
+  )
 })
 
 test.after(async () => {
@@ -43,7 +64,9 @@ test.after(async () => {
 /** Paths of all files below a folder, with their sizes. */
 async function filesBelow(path: string): Promise<{ path: string; bytes: number }[]> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
   return Promise.all(files.map(async (file) => ({ path: file, bytes: (await stat(file)).size })))
 }
 
@@ -57,7 +80,8 @@ test('the package holds the built code, the engines and the digits, and neither 
     'data/digits.csv.gz',
   ])
     assert.ok(packed.includes(path), path)
-  for (const engine of ['engine', 'engine-threads', 'engine-debug']) assert.ok(packed.includes(`build/wasm/${engine}.wasm`), engine)
+  for (const engine of ['engine', 'engine-threads', 'engine-debug'])
+    assert.ok(packed.includes(`build/wasm/${engine}.wasm`), engine)
   assert.equal(
     packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)),
     [],
@@ -73,8 +97,11 @@ test('node_modules: no native code, no install scripts, under 30 MB', async () =
   )
   const withScripts: string[] = []
   for (const { path } of files.filter((file) => file.path.endsWith('package.json'))) {
-    const { scripts = {} } = JSON.parse(await readFile(path, 'utf8')) as { scripts?: Record<string, string> }
-    if (['preinstall', 'install', 'postinstall'].some((name) => name in scripts)) withScripts.push(path)
+    const { scripts = {} } = JSON.parse(await readFile(path, 'utf8')) as {
+      scripts?: Record<string, string>
+    }
+    if (['preinstall', 'install', 'postinstall'].some((name) => name in scripts))
+      withScripts.push(path)
   }
   assert.equal(withScripts, [])
   const megabytes = files.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6
@@ -83,12 +110,15 @@ test('node_modules: no native code, no install scripts, under 30 MB', async () =
 
 test('exports: the entry and its types exist', async () => {
   const home = join(project, 'node_modules/spikewasm')
-  const { exports, types, bin } = JSON.parse(await readFile(join(home, 'package.json'), 'utf8')) as {
+  const { exports, types, bin } = JSON.parse(
+    await readFile(join(home, 'package.json'), 'utf8'),
+  ) as {
     exports: { '.': { types: string; default: string } }
     types: string
     bin: { spikewasm: string }
   }
-  for (const path of [exports['.'].types, exports['.'].default, types, bin.spikewasm]) assert.ok(existsSync(join(home, path)), path)
+  for (const path of [exports['.'].types, exports['.'].default, types, bin.spikewasm])
+    assert.ok(existsSync(join(home, path)), path)
 })
 
 test('a program trains through the package, with and without threads, to the same bits, saves, and ends', async () => {
@@ -109,7 +139,11 @@ for (const threads of [1, 2]) {
 console.log(sums[0] === sums[1] ? 'same bits' : 'different bits')
 `,
   )
-  const { stdout } = await run(process.execPath, ['train.js'], { cwd: project, env, timeout: 60_000 })
+  const { stdout } = await run(process.execPath, ['train.js'], {
+    cwd: project,
+    env,
+    timeout: 60_000,
+  })
   const lines = stdout.trim().split('\n')
   assert.is(lines[2], 'same bits')
   const { losses, accuracy } = JSON.parse(lines[0]) as { losses: number[]; accuracy: number }
@@ -118,7 +152,11 @@ console.log(sums[0] === sums[1] ? 'same bits' : 'different bits')
 })
 
 test('the command runs', async () => {
-  const { stdout } = await run(join(project, 'node_modules/.bin/spikewasm'), ['info'], { cwd: project, env, timeout: 60_000 })
+  const { stdout } = await run(join(project, 'node_modules/.bin/spikewasm'), ['info'], {
+    cwd: project,
+    env,
+    timeout: 60_000,
+  })
   assert.match(stdout, /spikewasm/i)
 })
 

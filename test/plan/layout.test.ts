@@ -1,7 +1,15 @@
 /** How parameters lie in memory, and what `summary()` says about a plan. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { avgPool2d, batchNorm2d, conv2d, flatten, lif, linear, sequential } from '../../src/index.js'
+import {
+  avgPool2d,
+  batchNorm2d,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  sequential,
+} from '../../src/index.js'
 import {
   blockWidth,
   type ParameterLayout,
@@ -19,9 +27,17 @@ const seed = Number(process.env.SEED ?? 41)
 
 test('stored channels: whole vectors and whole blocks, at least the real ones', () => {
   for (let n = 1; n <= 300; n++) {
-    assert.ok(storedChannels(n) >= n && storedChannels(n) % blockWidth(n) === 0 && storedChannels(n) % 4 === 0, `n=${n}`)
+    assert.ok(
+      storedChannels(n) >= n &&
+        storedChannels(n) % blockWidth(n) === 0 &&
+        storedChannels(n) % 4 === 0,
+      `n=${n}`,
+    )
     assert.ok([4, 8, 16, 32].includes(blockWidth(n)), `n=${n}`)
-    assert.ok(storedChannels(n) <= Math.max(1.15 * Math.ceil(n / 16) * 16, 2 * n, 4), `n=${n} wastes little`)
+    assert.ok(
+      storedChannels(n) <= Math.max(1.15 * Math.ceil(n / 16) * 16, 2 * n, 4),
+      `n=${n} wastes little`,
+    )
   }
 })
 
@@ -38,7 +54,12 @@ test('weights: pack and unpack are inverse, no two elements share a place, the l
   const random = testRandom(seed)
   for (let round = 0; round < 60; round++) {
     const pick = (values: readonly number[]): number => values[Math.floor(random() * values.length)]
-    const [out, inputs, kh, kw] = [pick([1, 3, 5, 17, 33, 40]), pick([1, 3, 5, 17]), pick([1, 2, 3]), pick([1, 3, 5])]
+    const [out, inputs, kh, kw] = [
+      pick([1, 3, 5, 17, 33, 40]),
+      pick([1, 3, 5, 17]),
+      pick([1, 2, 3]),
+      pick([1, 3, 5]),
+    ]
     const storedInput = random() < 0.5 ? inputs : storedChannels(inputs)
     const where = `[${out}, ${inputs}, ${kh}, ${kw}] seed=${seed}`
     const layout = weightLayout([out, inputs, kh, kw], out, inputs, kh * kw, storedInput)
@@ -52,7 +73,11 @@ test('weights: pack and unpack are inverse, no two elements share a place, the l
     // The zero row that padded lists read.
     const [rows, width] = [weightRows(kh * kw, storedInput), blockWidth(out)]
     for (let block = 0; block < storedChannels(out) / width; block++)
-      for (let n = 0; n < width; n++) assert.not(places.has((block * rows + rows - 1) * width + n), `${where} zero row of block ${block}`)
+      for (let n = 0; n < width; n++)
+        assert.not(
+          places.has((block * rows + rows - 1) * width + n),
+          `${where} zero row of block ${block}`,
+        )
   }
 })
 
@@ -66,7 +91,10 @@ test('weights: element [n][c][ky][kx] lies at [block of n][(ky·kw + kx)·C + c]
     [32, 4, 2, 1],
     [17, 3, 1, 0],
   ])
-    assert.is(places[((n * 5 + c) * 3 + ky) * 2 + kx], (Math.floor(n / width) * rows + (ky * 2 + kx) * 8 + c) * width + (n % width))
+    assert.is(
+      places[((n * 5 + c) * 3 + ky) * 2 + kx],
+      (Math.floor(n / width) * rows + (ky * 2 + kx) * 8 + c) * width + (n % width),
+    )
 })
 
 test('vectors: pack and unpack are inverse, and scalars are one number', () => {

@@ -27,7 +27,12 @@ import { testRandom } from '../support/engine.js'
 
 const seed = Number(process.env.SEED ?? 31)
 
-function plan(network: Block, input: readonly [number, number, number], options: Partial<PlanOptions> = {}, workers = 2): Plan {
+function plan(
+  network: Block,
+  input: readonly [number, number, number],
+  options: Partial<PlanOptions> = {},
+  workers = 2,
+): Plan {
   const timeSteps = options.timeSteps ?? 4
   return makePlan(
     {
@@ -77,7 +82,14 @@ const networks: Record<string, Block> = {
     flatten(),
     linear(66, 3),
   ),
-  'scaled, standardised': sequential(conv2d(3, 17, 3, { standardise: true }), lif(), scale(2.74), avgPool2d(2), flatten(), linear(425, 7)),
+  'scaled, standardised': sequential(
+    conv2d(3, 17, 3, { standardise: true }),
+    lif(),
+    scale(2.74),
+    avgPool2d(2),
+    flatten(),
+    linear(425, 7),
+  ),
   residual: sequential(
     conv2d(3, 16, 3, { padding: 1 }),
     batchNorm2d(16),
@@ -115,15 +127,21 @@ for (const [name, network] of Object.entries(networks))
         assert.ok(made.buffers.length > 20, 'the plan has buffers')
         const end = Math.max(...made.buffers.map((b) => b.address + b.bytes))
         const programEnd = made.encodedAt + made.encoded.bytes.length
-        for (const b of made.buffers) assert.ok(b.address % 64 === 0 && b.address >= programEnd, `${b.name} at ${b.address}`)
+        for (const b of made.buffers)
+          assert.ok(b.address % 64 === 0 && b.address >= programEnd, `${b.name} at ${b.address}`)
         assert.ok(end <= made.workerScratchAt, 'worker scratch lies behind the buffers')
-        assert.ok(made.workerScratchAt + 2 * made.workerScratch <= made.memory.total, 'and within the memory')
+        assert.ok(
+          made.workerScratchAt + 2 * made.workerScratch <= made.memory.total,
+          'and within the memory',
+        )
       }
     })
 
 test('rate m: what is kept for the backward pass does not grow with T', () => {
   for (const [name, network] of Object.entries(networks)) {
-    const kept = [2, 4, 8, 16].map((timeSteps) => plan(network, [3, 12, 12], { timeSteps }).memory.kept)
+    const kept = [2, 4, 8, 16].map(
+      (timeSteps) => plan(network, [3, 12, 12], { timeSteps }).memory.kept,
+    )
     assert.ok(kept[0] > 0)
     assert.equal(new Set(kept).size, 1, `${name}: ${kept}`)
   }
@@ -131,18 +149,24 @@ test('rate m: what is kept for the backward pass does not grow with T', () => {
 
 test('rate s: the whole memory does not grow with T', () => {
   for (const [name, network] of Object.entries(networks)) {
-    const total = [2, 4, 8, 16].map((timeSteps) => plan(network, [3, 12, 12], { timeSteps, stepMode: 's' }).memory.total)
+    const total = [2, 4, 8, 16].map(
+      (timeSteps) => plan(network, [3, 12, 12], { timeSteps, stepMode: 's' }).memory.total,
+    )
     assert.equal(new Set(total).size, 1, `${name}: ${total}`)
   }
 })
 
 test('bptt: what is kept grows in proportion to T', () => {
-  const kept = (timeSteps: number): number => plan(cnn(), [3, 12, 12], { timeSteps, method: 'bptt' }).memory.kept
+  const kept = (timeSteps: number): number =>
+    plan(cnn(), [3, 12, 12], { timeSteps, method: 'bptt' }).memory.kept
   for (const T of [4, 8]) {
     const growth = kept(2 * T) / kept(T)
     assert.ok(growth > 1.7 && growth < 2.1, `from T = ${T} to ${2 * T}: ${growth}`)
   }
-  assert.ok(kept(8) > 2 * plan(cnn(), [3, 12, 12], { timeSteps: 8 }).memory.kept, 'at T = 8 it is more than twice what rate keeps')
+  assert.ok(
+    kept(8) > 2 * plan(cnn(), [3, 12, 12], { timeSteps: 8 }).memory.kept,
+    'at T = 8 it is more than twice what rate keeps',
+  )
 })
 
 test('memory by purpose: positive, and at most the total together', () => {
@@ -180,13 +204,23 @@ test('assignAddresses: random lifetimes never overlap and share memory', () => {
     const end = assignAddresses(buffers, base)
     assert.equal(overlaps(buffers), [], `round ${round} seed=${seed}`)
     const used = buffers.filter((b) => b.persistent || b.last >= 0)
-    for (const b of used) assert.ok(b.address >= base && b.address + b.bytes <= end, `${b.name} lies within, round ${round} seed=${seed}`)
-    // Not less than what is alive at the busiest moment, and less than everything side by side once there are many.
+    for (const b of used)
+      assert.ok(
+        b.address >= base && b.address + b.bytes <= end,
+        `${b.name} lies within, round ${round} seed=${seed}`,
+      )
+    // Not less than what is alive at the busiest moment, and less than everything side by side once
+    // there are many.
     const alive = (t: number): number =>
-      used.filter((b) => b.persistent || (b.first <= t && t <= b.last)).reduce((sum, b) => sum + b.bytes, 0)
+      used
+        .filter((b) => b.persistent || (b.first <= t && t <= b.last))
+        .reduce((sum, b) => sum + b.bytes, 0)
     assert.ok(end - base >= Math.max(0, ...Array.from({ length: 60 }, (_, t) => alive(t))))
     if (used.length > 30)
-      assert.ok(end - base < used.reduce((sum, b) => sum + b.bytes + 64, 0), `memory is shared, round ${round} seed=${seed}`)
+      assert.ok(
+        end - base < used.reduce((sum, b) => sum + b.bytes + 64, 0),
+        `memory is shared, round ${round} seed=${seed}`,
+      )
   }
 })
 
@@ -194,20 +228,30 @@ test('assignAddressesByWorker: within a program buffers share all of their memor
   const random = testRandom(seed)
   let [coincide, across, compact] = [0, 0, 0]
   for (let round = 0; round < 200; round++) {
-    const buffers = randomBuffers(random, 1 + Math.floor(random() * 60)).map((b) => ({ ...b, bytes: 64 * Math.ceil(b.bytes / 1024) }))
+    const buffers = randomBuffers(random, 1 + Math.floor(random() * 60)).map((b) => ({
+      ...b,
+      bytes: 64 * Math.ceil(b.bytes / 1024),
+    }))
     const [base, second] = [6400, 25]
     const persistent = buffers.reduce((sum, b) => sum + (b.persistent ? b.bytes + 64 : 0), 0)
     const end = assignAddressesByWorker(buffers, base, second, Number.POSITIVE_INFINITY)
     assert.equal(overlaps(buffers), [], `round ${round} seed=${seed}`)
     const used = buffers.filter((b) => !b.persistent && b.last >= 0)
-    for (const b of used) assert.ok(b.address >= base + persistent && b.address + b.bytes <= end, `${b.name}, round ${round} seed=${seed}`)
+    for (const b of used)
+      assert.ok(
+        b.address >= base + persistent && b.address + b.bytes <= end,
+        `${b.name}, round ${round} seed=${seed}`,
+      )
     for (const [i, a] of used.entries())
       for (const b of used.slice(0, i)) {
         if (a.address >= b.address + b.bytes || b.address >= a.address + a.bytes) continue
         if (a.first >= second !== b.first >= second) across++
         else {
           coincide++
-          assert.ok(a.address === b.address && a.bytes === b.bytes, `${a.name} and ${b.name}, round ${round} seed=${seed}`)
+          assert.ok(
+            a.address === b.address && a.bytes === b.bytes,
+            `${a.name} and ${b.name}, round ${round} seed=${seed}`,
+          )
         }
       }
     const bytes = end - base - persistent
@@ -217,15 +261,28 @@ test('assignAddressesByWorker: within a program buffers share all of their memor
       base,
     )
     if (bytes > 0)
-      assert.is(assignAddressesByWorker(buffers, base, second, bytes - 1), smaller, `over the budget, round ${round} seed=${seed}`)
+      assert.is(
+        assignAddressesByWorker(buffers, base, second, bytes - 1),
+        smaller,
+        `over the budget, round ${round} seed=${seed}`,
+      )
     assert.equal(overlaps(buffers), [], `over the budget, round ${round} seed=${seed}`)
     if (smaller < end) compact++
   }
-  assert.ok(coincide > 100 && across > 100 && compact > 20, `${coincide} coincide, ${across} across programs, ${compact} take more memory`)
+  assert.ok(
+    coincide > 100 && across > 100 && compact > 20,
+    `${coincide} coincide, ${across} across programs, ${compact} take more memory`,
+  )
 })
 
 test('overlaps: finds what overlaps in memory and in time, and nothing else', () => {
-  const make = (name: string, address: number, first: number, last: number, persistent = false): Buffer => ({
+  const make = (
+    name: string,
+    address: number,
+    first: number,
+    last: number,
+    persistent = false,
+  ): Buffer => ({
     name,
     bytes: 128,
     purpose: 'scratch',
@@ -234,7 +291,9 @@ test('overlaps: finds what overlaps in memory and in time, and nothing else', ()
     last,
     address,
   })
-  assert.equal(overlaps([make('a', 64, 0, 3), make('b', 128, 3, 5)]), ['a and b share memory while both are in use'])
+  assert.equal(overlaps([make('a', 64, 0, 3), make('b', 128, 3, 5)]), [
+    'a and b share memory while both are in use',
+  ])
   assert.equal(overlaps([make('a', 64, 0, 3), make('b', 128, 4, 5)]), [])
   assert.equal(overlaps([make('a', 64, 0, 3), make('b', 192, 3, 5)]), [])
   assert.equal(overlaps([make('a', 64, 0, 0, true), make('b', 64, 9, 9)]).length, 1)

@@ -4,7 +4,17 @@ import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Op, Rec } from '../../assembly/opcodes.js'
-import { batchNorm2d, type CompileOptions, conv2d, flatten, lif, linear, type Model, SpikewasmError, sequential } from '../../src/index.js'
+import {
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  SpikewasmError,
+  sequential,
+} from '../../src/index.js'
 import type { Plan } from '../../src/plan/plan.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
@@ -49,7 +59,10 @@ async function expectBroken(model: Model, before: ReturnType<Model['stateDict']>
   const [x, y] = batchFor(model)
   const calls: (() => Promise<unknown>)[] = [() => model.trainStep(x, y), () => model.predict(x)]
   for (const call of calls)
-    assert.match(await messageOf(() => soon(call())), /the model stopped working \(.*can still be saved: save them and compile again/s)
+    assert.match(
+      await messageOf(() => soon(call())),
+      /the model stopped working \(.*can still be saved: save them and compile again/s,
+    )
   assert.equal(Object.keys(model.stateDict()), Object.keys(before))
   await soon(model.dispose())
 }
@@ -84,12 +97,22 @@ for (const threads of [1, 2])
       let record = words.getUint32(section, true)
       while (words.getUint16(record, true) !== Op.Neuron) record += Rec.Bytes
       words.setUint16(record, 9999, true)
-      assert.match(await messageOf(() => soon(model.trainStep(x, y))), /a worker failed at layer fire \(neuron\): .*unreachable/)
-      expectSameBits('parameters after the failure', without(before, 'running'), without(model.stateDict(), 'running'))
+      assert.match(
+        await messageOf(() => soon(model.trainStep(x, y))),
+        /a worker failed at layer fire \(neuron\): .*unreachable/,
+      )
+      expectSameBits(
+        'parameters after the failure',
+        without(before, 'running'),
+        without(model.stateDict(), 'running'),
+      )
       await expectBroken(model, before)
     })
 
-function without(state: ReturnType<Model['stateDict']>, part: string): ReturnType<Model['stateDict']> {
+function without(
+  state: ReturnType<Model['stateDict']>,
+  part: string,
+): ReturnType<Model['stateDict']> {
   return Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes(part)))
 }
 
@@ -113,7 +136,11 @@ test('a disposed model: every run says so; disposing of it again does nothing', 
     const [x, y] = batchFor(model)
     await model.dispose()
     await model.dispose()
-    for (const call of [() => model.trainStep(x, y), () => model.predict(x), () => model.profile(1)])
+    for (const call of [
+      () => model.trainStep(x, y),
+      () => model.predict(x),
+      () => model.profile(1),
+    ])
       assert.match(await messageOf(call), /^the model was disposed; compile the network again$/)
   }
 })
@@ -134,7 +161,8 @@ test('a second call while one is running is refused, and the first one ends as e
       ),
       messageOf(() => model.predict(x)),
     ]
-    for (const message of await Promise.all(refused)) assert.match(message, /the model is running; wait for the call before \(await\)/)
+    for (const message of await Promise.all(refused))
+      assert.match(message, /the model is running; wait for the call before \(await\)/)
     await first
     expectSameBits('parameters', alone.stateDict(), model.stateDict())
     await model.trainStep(x, y)
@@ -154,12 +182,19 @@ test('disposing of a model while a step runs ends soon', async () => {
   assert.match(await soon(running), /^ended$|^the model was disposed; compile the network again$/)
 })
 
-/** Runs a module in a process of its own and resolves with its exit code and output; rejects when it does not end. */
+/**
+ * Runs a module in a process of its own and resolves with its exit code and output; rejects when it
+ * does not end.
+ */
 function runChild(body: string, seconds: number): Promise<{ code: number | null; output: string }> {
   const index = new URL('../../src/index.js', import.meta.url).href
-  const child = spawn(process.execPath, ['--input-type=module', '-e', `import * as s from ${JSON.stringify(index)}\n${body}`], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    process.execPath,
+    ['--input-type=module', '-e', `import * as s from ${JSON.stringify(index)}\n${body}`],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   let output = ''
   child.stdout.on('data', (text) => {
     output += text

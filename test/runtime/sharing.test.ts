@@ -3,7 +3,14 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control, Fault, Op, PoolWord } from '../../assembly/opcodes.js'
 import { assignAddresses } from '../../src/plan/memory.js'
-import { type Buffer, encode, encodedSize, f32, ProgramBuilder, ref } from '../../src/plan/program.js'
+import {
+  type Buffer,
+  encode,
+  encodedSize,
+  f32,
+  ProgramBuilder,
+  ref,
+} from '../../src/plan/program.js'
 import type { EngineExports } from '../../src/runtime/executor.js'
 import { loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
@@ -20,10 +27,21 @@ function countingProgram(workers: number) {
   const one = b.buffer('one', 100 * CHANNELS * 4, 'scratch', true)
   for (const groups of [1, 2, 3])
     for (const units of [32, 0, 1, 2, 3, 4, 7].map((n) => n * groups)) {
-      const out = b.buffer(`${units} in ${groups}`, Math.max(1, units) * CHANNELS * 4, 'scratch', true)
+      const out = b.buffer(
+        `${units} in ${groups}`,
+        Math.max(1, units) * CHANNELS * 4,
+        'scratch',
+        true,
+      )
       // out = 1 at step 0, out + 1 at the others: a unit that ran twice or not at all shows.
       const words = { [PoolWord.Out]: ref(out), [PoolWord.In]: ref(one), [PoolWord.Factor]: f32(1) }
-      const shape = { [PoolWord.Images]: units, [PoolWord.H]: 1, [PoolWord.W]: 1, [PoolWord.C]: CHANNELS, [PoolWord.PixelsPerUnit]: 1 }
+      const shape = {
+        [PoolWord.Images]: units,
+        [PoolWord.H]: 1,
+        [PoolWord.W]: 1,
+        [PoolWord.C]: CHANNELS,
+        [PoolWord.PixelsPerUnit]: 1,
+      }
       b.emit(Op.Trace, units, { ...words, ...shape }, 0, groups)
       cases.push({ units, groups, out })
     }
@@ -35,7 +53,8 @@ function countingProgram(workers: number) {
   assert.ok(scratch + 64 * workers <= memory.buffer.byteLength)
   new Uint8Array(memory.buffer).set(bytes, programAt)
   new Float32Array(memory.buffer, one.address, one.bytes / 4).fill(1)
-  const counts = ({ out, units }: (typeof cases)[number]) => new Float32Array(memory.buffer, out.address, units * CHANNELS)
+  const counts = ({ out, units }: (typeof cases)[number]) =>
+    new Float32Array(memory.buffer, out.address, units * CHANNELS)
   return { memory, program: programs[0], scratch, cases, counts }
 }
 
@@ -58,11 +77,18 @@ for (const workers of [2, 3, 5])
 test('a worker whose fellows are late does their units, and then waits for them', async () => {
   for (const worker of [0, 1, 2]) {
     const { memory, program, scratch, cases, counts } = countingProgram(3)
-    const { run } = new WebAssembly.Instance(await loadEngine('engine-threads'), { env: { memory } }).exports as unknown as EngineExports
+    const { run } = new WebAssembly.Instance(await loadEngine('engine-threads'), {
+      env: { memory },
+    }).exports as unknown as EngineExports
     assert.is(run(program, worker, 3, scratch, 0, 100), Fault.TimedOut)
     const [first, ...others] = cases
-    assert.equal(counts(first), new Float32Array(first.units * CHANNELS).fill(1), `worker ${worker}`)
-    for (const c of others) assert.equal(counts(c), new Float32Array(c.units * CHANNELS), 'not beyond the barrier')
+    assert.equal(
+      counts(first),
+      new Float32Array(first.units * CHANNELS).fill(1),
+      `worker ${worker}`,
+    )
+    for (const c of others)
+      assert.equal(counts(c), new Float32Array(c.units * CHANNELS), 'not beyond the barrier')
   }
 })
 

@@ -60,10 +60,12 @@ const cases: Partial<CompileOptions>[] = [
 for (const options of cases)
   test(`${JSON.stringify(options)}: 1, 2, 3 and 4 threads give the same bits`, async () => {
     const one = await trainFive({ ...options, threads: 1 })
-    for (const threads of [2, 3, 4]) expectSameBits(`1 and ${threads} threads`, one, await trainFive({ ...options, threads }))
+    for (const threads of [2, 3, 4])
+      expectSameBits(`1 and ${threads} threads`, one, await trainFive({ ...options, threads }))
   })
 
-// Layers with enough rows for SpikeForward, and with lists that take several passes, the last of fewer images; T = 6 has a group of fewer steps.
+// Layers with enough rows for SpikeForward, and with lists that take several passes, the last of
+// fewer images; T = 6 has a group of fewer steps.
 for (const [name, images, shape, layers, op, least] of [
   [
     'by rows',
@@ -86,7 +88,16 @@ for (const [name, images, shape, layers, op, least] of [
     'in passes',
     37,
     [3, 25, 26],
-    [conv2d(3, 256, 3, { stride: 2 }), batchNorm2d(256), lif(), conv2d(256, 160, 3), batchNorm2d(160), lif(), flatten(), linear(16000, 10)],
+    [
+      conv2d(3, 256, 3, { stride: 2 }),
+      batchNorm2d(256),
+      lif(),
+      conv2d(256, 160, 3),
+      batchNorm2d(160),
+      lif(),
+      flatten(),
+      linear(16000, 10),
+    ],
     'SpikeLists',
     6,
   ],
@@ -95,20 +106,38 @@ for (const [name, images, shape, layers, op, least] of [
     const size = shape.reduce((a, b) => a * b, 1)
     const states: StateDict[] = []
     for (const threads of [1, 2, 3]) {
-      const model = await sequential(...layers).compile({ input: shape, batchSize: images, timeSteps: 6, seed: 3, threads })
-      for (let step = 0; step < 2; step++) await model.trainStep(uniform(images * size, 2, 200 + step), labels(images, 10, step))
+      const model = await sequential(...layers).compile({
+        input: shape,
+        batchSize: images,
+        timeSteps: 6,
+        seed: 3,
+        threads,
+      })
+      for (let step = 0; step < 2; step++)
+        await model.trainStep(uniform(images * size, 2, 200 + step), labels(images, 10, step))
       states.push(model.stateDict())
       if (threads === 1) {
         const records = (await model.profile(1)).filter((record) => record.op === op)
         assert.ok(records.length >= least, `${records.length} records of ${op}`)
-        // Image by image there is one pass, and lists are written out: the same sums in the same order.
+        // Image by image there is one pass, and lists are written out: the same sums in the same
+        // order.
         await model.loadStateDict(states[0])
         const x = uniform(images * size, 2, 300)
         const { logits } = await model.predict(x)
-        const single = await sequential(...layers).compile({ input: shape, batchSize: 1, timeSteps: 6, seed: 3, threads: 1 })
+        const single = await sequential(...layers).compile({
+          input: shape,
+          batchSize: 1,
+          timeSteps: 6,
+          seed: 3,
+          threads: 1,
+        })
         await single.loadStateDict(states[0])
         for (let i = 0; i < images; i++)
-          assert.equal((await single.predict(x.slice(i * size, (i + 1) * size))).logits, logits.slice(i * 10, (i + 1) * 10), `image ${i}`)
+          assert.equal(
+            (await single.predict(x.slice(i * size, (i + 1) * size))).logits,
+            logits.slice(i * 10, (i + 1) * 10),
+            `image ${i}`,
+          )
         await single.dispose()
       }
       await model.dispose()
@@ -122,7 +151,10 @@ test('the same seed gives the same bits, another seed others, in every weight ma
   expectSameBits('two runs', first, await trainFive({ threads: 2 }))
   const other = await trainFive({ threads: 2 }, 6)
   for (const name of Object.keys(first).filter((n) => first[n].shape.length > 1)) {
-    assert.ok(firstDifference({ [name]: first[name] }, { [name]: other[name] }) !== undefined, `${name} differs between seeds`)
+    assert.ok(
+      firstDifference({ [name]: first[name] }, { [name]: other[name] }) !== undefined,
+      `${name} differs between seeds`,
+    )
   }
 })
 

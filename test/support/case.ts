@@ -1,5 +1,13 @@
 /** A chain, a batch and the two ways to compute its step: the engine's and the reference's. */
-import { type CompileOptions, type Layer, type Model, type Sgd, type StateDict, type StepResult, sequential } from '../../src/index.js'
+import {
+  type CompileOptions,
+  type Layer,
+  type Model,
+  type Sgd,
+  type StateDict,
+  type StepResult,
+  sequential,
+} from '../../src/index.js'
 import { testRandom } from './engine.js'
 import { expectClose, labels, norm, uniform } from './measure.js'
 import { type ReferenceOptions, type ReferenceResult, referenceStep } from './reference.js'
@@ -18,8 +26,9 @@ export interface Case {
 const MARGIN = 1e-5
 
 /**
- * A batch and parameters that no rounding error changes: the first seed from `seed` on whose membrane potentials keep away from the threshold. Normalisations
- * get weights and biases that make neurons fire.
+ * A batch and parameters that no rounding error changes: the first seed from `seed` on whose
+ * membrane potentials keep away from the threshold. Normalisations get weights and biases that make
+ * neurons fire.
  */
 export async function makeCase(
   layers: readonly Layer[],
@@ -31,7 +40,10 @@ export async function makeCase(
   const initial = model.stateDict()
   const { classes } = model
   await model.dispose()
-  const size = options.batchSize * options.input.reduce((a, b) => a * b, 1) * (options.frames ? options.timeSteps : 1)
+  const size =
+    options.batchSize *
+    options.input.reduce((a, b) => a * b, 1) *
+    (options.frames ? options.timeSteps : 1)
   for (let tried = seed; tried < seed + 100; tried++) {
     const random = testRandom(tried)
     const state: StateDict = {}
@@ -60,7 +72,9 @@ export async function makeCase(
     })
     if (reference.margin >= MARGIN) return { layers, options, state, x, y, seed: tried, reference }
   }
-  throw new Error(`no seed from ${seed} on keeps all potentials ${MARGIN} away from the threshold; use a smaller case`)
+  throw new Error(
+    `no seed from ${seed} on keeps all potentials ${MARGIN} away from the threshold; use a smaller case`,
+  )
 }
 
 export function compileCase(layers: readonly Layer[], options: CompileOptions): Promise<Model> {
@@ -80,8 +94,16 @@ export async function stepOnEngine(
   return { model, result }
 }
 
-/** Compares output, loss, gradients, rates, eligibilities and running statistics with the reference's. */
-export async function checkCase(what: string, c: Case, options: Partial<CompileOptions> = {}, limit = 1e-4): Promise<void> {
+/**
+ * Compares output, loss, gradients, rates, eligibilities and running statistics with the
+ * reference's.
+ */
+export async function checkCase(
+  what: string,
+  c: Case,
+  options: Partial<CompileOptions> = {},
+  limit = 1e-4,
+): Promise<void> {
   const where = `${what} seed=${c.seed}`
   const inspect = options.method === undefined && (c.options.method ?? 'rate') === 'rate'
   const { model, result } = await stepOnEngine(c, { inspect, ...options })
@@ -91,26 +113,44 @@ export async function checkCase(what: string, c: Case, options: Partial<CompileO
     expectClose(`${where} loss`, [result.loss], [reference.loss], limit)
     for (const [name, rate] of Object.entries(model.firingRates())) {
       const expected = reference.rates[name]
-      expectClose(`${where} firing rate of ${name}`, [rate], [expected.reduce((a, b) => a + b, 0) / expected.length], 1e-5)
+      expectClose(
+        `${where} firing rate of ${name}`,
+        [rate],
+        [expected.reduce((a, b) => a + b, 0) / expected.length],
+        1e-5,
+      )
     }
-    if (!Object.values(reference.rates).some((rates) => rates.some((r) => r > 0))) throw new Error(`${where}: nothing spikes`)
+    if (!Object.values(reference.rates).some((rates) => rates.some((r) => r > 0)))
+      throw new Error(`${where}: nothing spikes`)
     if (inspect)
       for (const name of Object.keys(reference.rates)) {
-        expectClose(`${where} rates of ${name}`, model.activity(name).rate, reference.rates[name], 1e-6)
-        expectClose(`${where} eligibility of ${name}`, model.activity(name).eligibility ?? [], reference.eligibilities[name], limit)
+        expectClose(
+          `${where} rates of ${name}`,
+          model.activity(name).rate,
+          reference.rates[name],
+          1e-6,
+        )
+        expectClose(
+          `${where} eligibility of ${name}`,
+          model.activity(name).eligibility ?? [],
+          reference.eligibilities[name],
+          limit,
+        )
       }
     checkGradients(where, c, model.gradients(), reference.gradients, limit)
     const state = model.stateDict()
     for (const name of Object.keys(state))
-      if (name.includes('running_')) expectClose(`${where} ${name}`, state[name].data, reference.state[name], limit)
+      if (name.includes('running_'))
+        expectClose(`${where} ${name}`, state[name].data, reference.state[name], limit)
   } finally {
     await model.dispose()
   }
 }
 
 /**
- * A bias right before a BatchNorm has a true gradient of zero: it is measured against its layer's weight gradient. A learnable τ has one number that sums terms of
- * both signs over the whole layer: most of it may cancel.
+ * A bias right before a BatchNorm has a true gradient of zero: it is measured against its layer's
+ * weight gradient. A learnable τ has one number that sums terms of both signs over the whole layer:
+ * most of it may cancel.
  */
 export function checkGradients(
   where: string,
@@ -125,7 +165,16 @@ export function checkGradients(
     if (role === 'bias' && c.layers[Number(index) + 1]?.kind === 'batchNorm2d') {
       const scale = norm(expected[`${index}.weight`])
       const distance = norm(data.map((v, i) => v - expected[name][i]))
-      if (!(distance <= limit * scale)) throw new Error(`${where} gradient of ${name}: ${distance} away, ${limit * scale} is allowed`)
-    } else expectClose(`${where} gradient of ${name}`, data, expected[name], role === 'w' ? 20 * limit : limit)
+      if (!(distance <= limit * scale))
+        throw new Error(
+          `${where} gradient of ${name}: ${distance} away, ${limit * scale} is allowed`,
+        )
+    } else
+      expectClose(
+        `${where} gradient of ${name}`,
+        data,
+        expected[name],
+        role === 'w' ? 20 * limit : limit,
+      )
   }
 }

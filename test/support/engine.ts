@@ -1,4 +1,7 @@
-/** Runs single records of the engine for kernel tests: an arena with guard bytes around every buffer, and a record writer. */
+/**
+ * Runs single records of the engine for kernel tests: an arena with guard bytes around every
+ * buffer, and a record writer.
+ */
 import { readFileSync } from 'node:fs'
 import { type Op, Rec } from '../../assembly/opcodes.js'
 
@@ -27,12 +30,19 @@ export class TestEngine {
   constructor(variant: Variant = 'engine', pages = 1024) {
     const shared = variant !== 'engine'
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared })
-    const path = process.env.SPIKEWASM_TEST_MODULE ?? new URL(`../../wasm/${variant}.wasm`, import.meta.url).pathname
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { env: { memory: this.memory } })
+    const path =
+      process.env.SPIKEWASM_TEST_MODULE ??
+      new URL(`../../wasm/${variant}.wasm`, import.meta.url).pathname
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), {
+      env: { memory: this.memory },
+    })
     this.exports = instance.exports as unknown as TestEngine['exports']
   }
 
-  /** Reserves bytes with guards on both sides and returns their address; the bytes start as 0xCC garbage, so that a kernel that relies on zeros fails. */
+  /**
+   * Reserves bytes with guards on both sides and returns their address; the bytes start as 0xCC
+   * garbage, so that a kernel that relies on zeros fails.
+   */
   alloc(bytes: number, fill = 0xcc): number {
     const guard = this.next
     const address = guard + GUARD
@@ -43,7 +53,8 @@ export class TestEngine {
     u8.fill(GUARD_BYTE, end, end + GUARD)
     this.guards.push(guard, end)
     this.next = Math.ceil((end + GUARD) / 64) * 64
-    if (this.next > u8.length) throw new Error(`the test needs ${this.next} bytes, it has ${u8.length}`)
+    if (this.next > u8.length)
+      throw new Error(`the test needs ${this.next} bytes, it has ${u8.length}`)
     return address
   }
 
@@ -58,7 +69,8 @@ export class TestEngine {
     const u8 = new Uint8Array(this.memory.buffer)
     for (const guard of this.guards)
       for (let i = 0; i < GUARD; i++)
-        if (u8[guard + i] !== GUARD_BYTE) throw new Error(`a guard byte at ${guard + i} was overwritten ${message}`)
+        if (u8[guard + i] !== GUARD_BYTE)
+          throw new Error(`a guard byte at ${guard + i} was overwritten ${message}`)
   }
 
   floats(address: number, count: number): Float32Array {

@@ -2,7 +2,10 @@
 import type { StateDict } from '../../src/index.js'
 import { testRandom } from './engine.js'
 
-/** ‖value − reference‖ / ‖reference‖; the plain norm of the difference when the reference is zero; NaN for unequal lengths. */
+/**
+ * ‖value − reference‖ / ‖reference‖; the plain norm of the difference when the reference is zero;
+ * NaN for unequal lengths.
+ */
 export function relativeError(value: ArrayLike<number>, reference: ArrayLike<number>): number {
   if (value.length !== reference.length) return Number.NaN
   let [difference, norm] = [0, 0]
@@ -18,9 +21,15 @@ export function norm(values: ArrayLike<number>): number {
 }
 
 /** Throws unless the error is at most `limit`; NaN fails. */
-export function expectClose(what: string, value: ArrayLike<number>, reference: ArrayLike<number>, limit: number): void {
+export function expectClose(
+  what: string,
+  value: ArrayLike<number>,
+  reference: ArrayLike<number>,
+  limit: number,
+): void {
   const error = relativeError(value, reference)
-  if (!(error <= limit)) throw new Error(`${what}: relative error ${error}, at most ${limit} is allowed`)
+  if (!(error <= limit))
+    throw new Error(`${what}: relative error ${error}, at most ${limit} is allowed`)
 }
 
 /** Throws unless both hold the same bits under the same names. */
@@ -32,9 +41,12 @@ export function expectSameBits(what: string, a: StateDict, b: StateDict): void {
 /** Name and index of the first number whose bits differ, or undefined. */
 export function firstDifference(a: StateDict, b: StateDict): string | undefined {
   const names = Object.keys(a)
-  if (names.join() !== Object.keys(b).join()) return `the list of names (${names} and ${Object.keys(b)})`
+  if (names.join() !== Object.keys(b).join())
+    return `the list of names (${names} and ${Object.keys(b)})`
   for (const name of names) {
-    const [x, y] = [a[name].data, b[name].data].map((data) => new Uint32Array(data.buffer, data.byteOffset, data.length))
+    const [x, y] = [a[name].data, b[name].data].map(
+      (data) => new Uint32Array(data.buffer, data.byteOffset, data.length),
+    )
     const at = x.length === y.length ? x.findIndex((bits, i) => bits !== y[i]) : 0
     if (at >= 0) return `${name}[${at}]`
   }

@@ -1,10 +1,21 @@
 /**
- * The methods by their definitions, in float64 and as slowly as they read: chains of conv2d, linear, batchNorm2d, neurons, avgPool2d, scale and flatten. Every
- * gradient is written out by hand for every step; nothing here shares code or memory layout with the engine.
+ * The methods by their definitions, in float64 and as slowly as they read: chains of conv2d,
+ * linear, batchNorm2d, neurons, avgPool2d, scale and flatten. Every gradient is written out by hand
+ * for every step; nothing here shares code or memory layout with the engine.
  *
  * A tensor is one Float64Array [B][C][H][W]; over time it is an array of T of them.
  */
-import type { AvgPool2d, BatchNorm2d, Conv2d, Layer, Linear, Method, Neuron, StateDict, StepMode } from '../../src/index.js'
+import type {
+  AvgPool2d,
+  BatchNorm2d,
+  Conv2d,
+  Layer,
+  Linear,
+  Method,
+  Neuron,
+  StateDict,
+  StepMode,
+} from '../../src/index.js'
 
 export interface ReferenceOptions {
   method: Method
@@ -34,7 +45,9 @@ export interface ReferenceResult {
   /** Firing rate of each neuron layer, by name. */
   rates: Record<string, Float64Array>
   eligibilities: Record<string, Float64Array>
-  /** Smallest |u − θ| of any neuron: how much room there is before a rounding error flips a spike. */
+  /**
+   * Smallest |u − θ| of any neuron: how much room there is before a rounding error flips a spike.
+   */
   margin: number
 }
 
@@ -89,7 +102,8 @@ function eachTap(
       for (let ky = 0; ky < kernelSize[0]; ky++)
         for (let kx = 0; kx < kernelSize[1]; kx++) {
           const [y, x] = [oy * stride[0] + ky - padding[0], ox * stride[1] + kx - padding[1]]
-          if (y >= 0 && y < from[1] && x >= 0 && x < from[2]) visit(oy * to[2] + ox, y * from[2] + x, ky * kernelSize[1] + kx)
+          if (y >= 0 && y < from[1] && x >= 0 && x < from[2])
+            visit(oy * to[2] + ox, y * from[2] + x, ky * kernelSize[1] + kx)
         }
 }
 
@@ -107,7 +121,8 @@ function outputShape(layer: Layer, [c, h, w]: Shape): Shape {
       return [layer.outFeatures, 1, 1]
     case 'conv2d':
     case 'avgPool2d': {
-      const size = (n: number, i: 0 | 1): number => Math.floor((n + 2 * layer.padding[i] - layer.kernelSize[i]) / layer.stride[i]) + 1
+      const size = (n: number, i: 0 | 1): number =>
+        Math.floor((n + 2 * layer.padding[i] - layer.kernelSize[i]) / layer.stride[i]) + 1
       return [layer.kind === 'conv2d' ? layer.outChannels : c, size(h, 0), size(w, 1)]
     }
     default:
@@ -117,7 +132,9 @@ function outputShape(layer: Layer, [c, h, w]: Shape): Shape {
 
 /** The windows of a convolution; a linear layer is one whose window is its whole input. */
 function windowsOf(layer: Conv2d | Linear, from: Shape): Windows {
-  return layer.kind === 'conv2d' ? layer : { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
+  return layer.kind === 'conv2d'
+    ? layer
+    : { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
 }
 
 class Reference {
@@ -133,7 +150,9 @@ class Reference {
     state: StateDict,
     private readonly options: ReferenceOptions,
   ) {
-    this.state = Object.fromEntries(Object.entries(state).map(([name, { data }]) => [name, Float64Array.from(data)]))
+    this.state = Object.fromEntries(
+      Object.entries(state).map(([name, { data }]) => [name, Float64Array.from(data)]),
+    )
     let shape: Shape = options.input
     layers.forEach((layer, i) => {
       const to = outputShape(layer, shape)
@@ -144,7 +163,8 @@ class Reference {
   }
 
   clearGradients(): void {
-    for (const [name, values] of Object.entries(this.state)) if (!name.includes('running_')) this.gradients[name] = zerosLike(values)
+    for (const [name, values] of Object.entries(this.state))
+      if (!name.includes('running_')) this.gradients[name] = zerosLike(values)
   }
 
   private add(name: string, index: number, value: number): void {
@@ -153,7 +173,10 @@ class Reference {
 
   // Convolution and linear layers.
 
-  /** The weight that multiplies: the parameter, or its standardised form gain·(w − μ)/√(F·var + 1e-4). */
+  /**
+   * The weight that multiplies: the parameter, or its standardised form gain·(w − μ)/√(F·var +
+   * 1e-4).
+   */
   private weight({ layer, name }: Node): Tensor {
     const weight = this.state[`${name}.weight`]
     const { standardise } = layer as Conv2d | Linear
@@ -178,25 +201,37 @@ class Reference {
     const weight = this.weight(node)
     const bias = this.state[`${name}.bias`]
     const windows = windowsOf(layer as Conv2d, from)
-    const [pixels, outPixels, taps] = [from[1] * from[2], to[1] * to[2], product(windows.kernelSize)]
+    const [pixels, outPixels, taps] = [
+      from[1] * from[2],
+      to[1] * to[2],
+      product(windows.kernelSize),
+    ]
     const out = new Float64Array(this.options.batch * product(to))
     for (let b = 0; b < this.options.batch; b++)
       for (let n = 0; n < to[0]; n++) {
         if (bias) out.fill(bias[n], (b * to[0] + n) * outPixels, (b * to[0] + n + 1) * outPixels)
         for (let c = 0; c < from[0]; c++)
           eachTap(windows, from, to, (o, i, tap) => {
-            out[(b * to[0] + n) * outPixels + o] += weight[(n * from[0] + c) * taps + tap] * x[(b * from[0] + c) * pixels + i]
+            out[(b * to[0] + n) * outPixels + o] +=
+              weight[(n * from[0] + c) * taps + tap] * x[(b * from[0] + c) * pixels + i]
           })
       }
     return out
   }
 
-  /** Adds the gradients of weight and bias and returns that of the input. `x`: what the weight's gradient multiplies with. */
+  /**
+   * Adds the gradients of weight and bias and returns that of the input. `x`: what the weight's
+   * gradient multiplies with.
+   */
   convBackward(node: Node, x: Tensor, delta: Tensor): Tensor {
     const { layer, name, from, to } = node
     const weight = this.weight(node)
     const windows = windowsOf(layer as Conv2d, from)
-    const [pixels, outPixels, taps] = [from[1] * from[2], to[1] * to[2], product(windows.kernelSize)]
+    const [pixels, outPixels, taps] = [
+      from[1] * from[2],
+      to[1] * to[2],
+      product(windows.kernelSize),
+    ]
     const gradient = zerosLike(weight)
     const out = new Float64Array(this.options.batch * product(from))
     for (let b = 0; b < this.options.batch; b++)
@@ -208,7 +243,8 @@ class Reference {
             out[(b * from[0] + c) * pixels + i] += d * weight[(n * from[0] + c) * taps + tap]
           })
         if (this.state[`${name}.bias`])
-          for (let o = 0; o < outPixels; o++) this.add(`${name}.bias`, n, delta[(b * to[0] + n) * outPixels + o])
+          for (let o = 0; o < outPixels; o++)
+            this.add(`${name}.bias`, n, delta[(b * to[0] + n) * outPixels + o])
       }
     this.addWeightGradient(node, gradient)
     return out
@@ -252,9 +288,20 @@ class Reference {
     return out
   }
 
-  private eachPoolTap(layer: AvgPool2d, from: Shape, to: Shape, visit: (out: number, input: number, share: number) => void): void {
+  private eachPoolTap(
+    layer: AvgPool2d,
+    from: Shape,
+    to: Shape,
+    visit: (out: number, input: number, share: number) => void,
+  ): void {
     for (let plane = 0; plane < this.options.batch * from[0]; plane++)
-      eachTap(layer, from, to, (o, i) => visit(plane * to[1] * to[2] + o, plane * from[1] * from[2] + i, 1 / product(layer.kernelSize)))
+      eachTap(layer, from, to, (o, i) =>
+        visit(
+          plane * to[1] * to[2] + o,
+          plane * from[1] * from[2] + i,
+          1 / product(layer.kernelSize),
+        ),
+      )
   }
 
   // Batch normalisation over a group of steps.
@@ -265,7 +312,10 @@ class Reference {
   }
 
   /** Mean and 1/√(σ² + ε) over a group of steps; moves the running statistics. */
-  private statistics(node: Node, steps: readonly Tensor[]): { mu: Float64Array; invStd: Float64Array } {
+  private statistics(
+    node: Node,
+    steps: readonly Tensor[],
+  ): { mu: Float64Array; invStd: Float64Array } {
     const layer = node.layer as BatchNorm2d
     const count = (steps.length * steps[0].length) / layer.channels
     const mu = new Float64Array(layer.channels)
@@ -278,23 +328,43 @@ class Reference {
       x.forEach((v, i) => {
         variance[this.channel(node, i)] += (v - mu[this.channel(node, i)]) ** 2 / count
       })
-    const [runningMean, runningVar] = [this.state[`${node.name}.running_mean`], this.state[`${node.name}.running_var`]]
+    const [runningMean, runningVar] = [
+      this.state[`${node.name}.running_mean`],
+      this.state[`${node.name}.running_var`],
+    ]
     for (let c = 0; c < layer.channels; c++) {
       runningMean[c] += layer.momentum * (mu[c] - runningMean[c])
-      runningVar[c] += layer.momentum * ((variance[c] * count) / Math.max(1, count - 1) - runningVar[c])
+      runningVar[c] +=
+        layer.momentum * ((variance[c] * count) / Math.max(1, count - 1) - runningVar[c])
     }
     return { mu, invStd: variance.map((v) => 1 / Math.sqrt(v + layer.eps)) }
   }
 
-  normForward(node: Node, steps: readonly Tensor[]): { out: Tensor[]; xhat: Tensor[]; invStd: Float64Array } {
+  normForward(
+    node: Node,
+    steps: readonly Tensor[],
+  ): { out: Tensor[]; xhat: Tensor[]; invStd: Float64Array } {
     const { mu, invStd } = this.statistics(node, steps)
     const [gamma, beta] = [this.state[`${node.name}.weight`], this.state[`${node.name}.bias`]]
-    const xhat = steps.map((x) => x.map((v, i) => (v - mu[this.channel(node, i)]) * invStd[this.channel(node, i)]))
-    return { out: xhat.map((x) => x.map((v, i) => gamma[this.channel(node, i)] * v + beta[this.channel(node, i)])), xhat, invStd }
+    const xhat = steps.map((x) =>
+      x.map((v, i) => (v - mu[this.channel(node, i)]) * invStd[this.channel(node, i)]),
+    )
+    return {
+      out: xhat.map((x) =>
+        x.map((v, i) => gamma[this.channel(node, i)] * v + beta[this.channel(node, i)]),
+      ),
+      xhat,
+      invStd,
+    }
   }
 
   /** ∂L/∂x = γ·invStd·(δ − mean δ − x̂·mean(δ x̂)), the means over everything that is given. */
-  normBackward(node: Node, xhat: readonly Tensor[], invStd: Float64Array, deltas: readonly Tensor[]): Tensor[] {
+  normBackward(
+    node: Node,
+    xhat: readonly Tensor[],
+    invStd: Float64Array,
+    deltas: readonly Tensor[],
+  ): Tensor[] {
     const { channels } = node.layer as BatchNorm2d
     const gamma = this.state[`${node.name}.weight`]
     const count = (deltas.length * deltas[0].length) / channels
@@ -341,7 +411,9 @@ class Reference {
   }
 
   rest(node: Node): Tensor {
-    return new Float64Array(this.options.batch * product(node.to)).fill((node.layer as Neuron).vReset ?? 0)
+    return new Float64Array(this.options.batch * product(node.to)).fill(
+      (node.layer as Neuron).vReset ?? 0,
+    )
   }
 
   slope(node: Node, u: number): number {
@@ -370,7 +442,13 @@ class Reference {
   }
 
   /** The ordinary gradient through time; adds that of a learnable τ. */
-  fireBackward(node: Node, currents: readonly Tensor[], u: readonly Tensor[], s: readonly Tensor[], deltas: readonly Tensor[]): Tensor[] {
+  fireBackward(
+    node: Node,
+    currents: readonly Tensor[],
+    u: readonly Tensor[],
+    s: readonly Tensor[],
+    deltas: readonly Tensor[],
+  ): Tensor[] {
     const { lambda, kappa, inverseTau } = this.leak(node)
     const { vReset, vThreshold, learnable, decayInput } = node.layer as Neuron
     const rest = vReset ?? 0
@@ -378,11 +456,20 @@ class Reference {
     for (let i = 0; i < u[0].length; i++) {
       let carried = 0
       for (let t = u.length - 1; t >= 0; t--) {
-        const d = deltas[t][i] * this.slope(node, u[t][i]) + carried * this.resetSlope(node, u[t][i], s[t][i])
+        const d =
+          deltas[t][i] * this.slope(node, u[t][i]) +
+          carried * this.resetSlope(node, u[t][i], s[t][i])
         out[t][i] = kappa * d
         carried = lambda * d
         if (!learnable) continue
-        const before = t === 0 ? rest : vReset === null ? u[t - 1][i] - vThreshold * s[t - 1][i] : s[t - 1][i] ? vReset : u[t - 1][i]
+        const before =
+          t === 0
+            ? rest
+            : vReset === null
+              ? u[t - 1][i] - vThreshold * s[t - 1][i]
+              : s[t - 1][i]
+                ? vReset
+                : u[t - 1][i]
         const dInverseTau = -(before - rest) + (decayInput ? currents[t][i] : 0)
         this.add(`${node.name}.w`, 0, d * dInverseTau * inverseTau * (1 - inverseTau))
       }
@@ -392,8 +479,15 @@ class Reference {
 
   // Loss.
 
-  /** ((1 − m)·CE + m·MSE) per image, averaged over the batch, and its gradient, both times `share`. */
-  loss(logits: Tensor, target: readonly number[], m: number, share: number): { loss: number; delta: Tensor } {
+  /**
+   * ((1 − m)·CE + m·MSE) per image, averaged over the batch, and its gradient, both times `share`.
+   */
+  loss(
+    logits: Tensor,
+    target: readonly number[],
+    m: number,
+    share: number,
+  ): { loss: number; delta: Tensor } {
     const { batch } = this.options
     const classes = logits.length / batch
     const delta = zerosLike(logits)
@@ -407,7 +501,8 @@ class Reference {
         const p = Math.exp(z - highest) / sum
         if (hot) loss -= ((1 - m) * (z - highest - Math.log(sum)) * share) / batch
         loss += ((m * (z - hot) ** 2) / classes / batch) * share
-        delta[b * classes + c] = (((1 - m) * (p - hot) + (m * 2 * (z - hot)) / classes) * share) / batch
+        delta[b * classes + c] =
+          (((1 - m) * (p - hot) + (m * 2 * (z - hot)) / classes) * share) / batch
       })
     }
     return { loss, delta }
@@ -490,19 +585,28 @@ function layerwise(
   const output = mean(steps)
   const rate = options.method === 'rate'
   const { loss, delta } = r.loss(output, target, 0, 1)
-  // Rate: one gradient of means, by the paper divided by T. BPTT: every step's output has 1/T of the mean's.
+  // Rate: one gradient of means, by the paper divided by T. BPTT: every step's output has 1/T of
+  // the mean's.
   let deltas: Tensor[] = Array.from({ length: rate ? 1 : T }, () => delta.map((d) => d / T))
   for (let i = r.nodes.length - 1; i >= 0; i--) {
     const node = r.nodes[i]
     const { inputs, u, s, groups } = records[i]
     if (node.layer.kind === 'neuron') {
-      deltas = rate ? [deltas[0].map((d, k) => d * r.eligibilities[node.name][k])] : r.fireBackward(node, inputs, u, s, deltas)
+      deltas = rate
+        ? [deltas[0].map((d, k) => d * r.eligibilities[node.name][k])]
+        : r.fireBackward(node, inputs, u, s, deltas)
     } else if (node.layer.kind === 'batchNorm2d') {
       if (rate) {
-        const invStd = groups[0].invStd.map((_, c) => groups.reduce((sum, g) => sum + g.invStd[c], 0) / groups.length)
+        const invStd = groups[0].invStd.map(
+          (_, c) => groups.reduce((sum, g) => sum + g.invStd[c], 0) / groups.length,
+        )
         deltas = r.normBackward(node, [mean(groups.flatMap((g) => g.xhat))], invStd, deltas)
-      } else if (groups.length === 1) deltas = r.normBackward(node, groups[0].xhat, groups[0].invStd, deltas)
-      else deltas = deltas.map((d, t) => r.normBackward(node, groups[t].xhat, groups[t].invStd, [d])[0])
+      } else if (groups.length === 1)
+        deltas = r.normBackward(node, groups[0].xhat, groups[0].invStd, deltas)
+      else
+        deltas = deltas.map(
+          (d, t) => r.normBackward(node, groups[t].xhat, groups[t].invStd, [d])[0],
+        )
     } else deltas = deltas.map((d, t) => backwardStep(r, node, rate ? mean(inputs) : inputs[t], d))
   }
   return { loss, output }
@@ -516,9 +620,13 @@ function online(
   options: ReferenceOptions,
 ): Pick<ReferenceResult, 'loss' | 'output'> {
   const { timeSteps: T, mseWeight = 0.05, backwardSteps, update, method } = options
-  const potentials = r.nodes.map((node) => (node.layer.kind === 'neuron' ? r.rest(node) : undefined))
+  const potentials = r.nodes.map((node) =>
+    node.layer.kind === 'neuron' ? r.rest(node) : undefined,
+  )
   const traces: (Tensor | undefined)[] = r.nodes.map(() => undefined)
-  const velocities = Object.fromEntries(Object.entries(r.gradients).map(([name, g]) => [name, zerosLike(g)]))
+  const velocities = Object.fromEntries(
+    Object.entries(r.gradients).map(([name, g]) => [name, zerosLike(g)]),
+  )
   const outputs: Tensor[] = []
   const spikes: Record<string, Tensor[]> = {}
   let total = 0
@@ -544,7 +652,11 @@ function online(
       } else {
         // Behind the first neurons: â_t = λ â_{t−1} + s_t, with their λ.
         const decay = lambda
-        if (method === 'ottt' && decay !== undefined && (layer.kind === 'conv2d' || layer.kind === 'linear')) {
+        if (
+          method === 'ottt' &&
+          decay !== undefined &&
+          (layer.kind === 'conv2d' || layer.kind === 'linear')
+        ) {
           const before = traces[i]
           record.x = x.map((v, k) => v + (before ? decay * before[k] : 0))
           traces[i] = record.x
@@ -564,28 +676,45 @@ function online(
       if (node.layer.kind === 'neuron') {
         const kappa = node.layer.decayInput ? 1 / node.layer.tau : 1
         d = d.map((v, k) => v * kappa * r.slope(node, (u as Tensor)[k]))
-      } else if (node.layer.kind === 'batchNorm2d') d = r.normBackward(node, xhat as Tensor[], invStd as Float64Array, [d])[0]
+      } else if (node.layer.kind === 'batchNorm2d')
+        d = r.normBackward(node, xhat as Tensor[], invStd as Float64Array, [d])[0]
       else d = backwardStep(r, node, input, d)
     }
-    if (update === 'everyStep') applySgd(r.state, r.gradients, velocities, options.sgd ?? { lr: 0.1, momentum: 0.9, weightDecay: 0 })
+    if (update === 'everyStep')
+      applySgd(
+        r.state,
+        r.gradients,
+        velocities,
+        options.sgd ?? { lr: 0.1, momentum: 0.9, weightDecay: 0 },
+      )
   }
   for (const [name, steps] of Object.entries(spikes)) r.rates[name] = mean(steps)
   return { loss: total, output: mean(outputs) }
 }
 
-/** PyTorch's SGD: g ← g + decay·p; v ← momentum·v + g; p ← p − lr·(v, or g + momentum·v with Nesterov). */
+/**
+ * PyTorch's SGD: g ← g + decay·p; v ← momentum·v + g; p ← p − lr·(v, or g + momentum·v with
+ * Nesterov).
+ */
 export function applySgd(
   parameters: Record<string, Float64Array>,
   gradients: Record<string, ArrayLike<number>>,
   velocities: Record<string, Float64Array>,
-  options: { lr: number; momentum: number; weightDecay: number; nesterov?: boolean; decays?: (name: string) => boolean },
+  options: {
+    lr: number
+    momentum: number
+    weightDecay: number
+    nesterov?: boolean
+    decays?: (name: string) => boolean
+  },
 ): void {
   const { lr, momentum, weightDecay, nesterov = false, decays = () => true } = options
   for (const name of Object.keys(gradients))
     for (let i = 0; i < gradients[name].length; i++) {
       const g = gradients[name][i] + (decays(name) ? weightDecay : 0) * parameters[name][i]
       velocities[name][i] = momentum * velocities[name][i] + g
-      parameters[name][i] -= lr * (nesterov ? g + momentum * velocities[name][i] : velocities[name][i])
+      parameters[name][i] -=
+        lr * (nesterov ? g + momentum * velocities[name][i] : velocities[name][i])
     }
 }
 
@@ -606,7 +735,9 @@ export function referenceStep(
   const frames = Array.from({ length: options.timeSteps }, (_, t) =>
     options.frames ? all.subarray(t * size, (t + 1) * size) : all.subarray(0, size),
   )
-  const { loss, output } = (options.method === 'rate' || options.method === 'bptt' ? layerwise : online)(r, frames, target, options)
+  const { loss, output } = (
+    options.method === 'rate' || options.method === 'bptt' ? layerwise : online
+  )(r, frames, target, options)
   const { gradients, rates, eligibilities, margin } = r
   return { loss, output, gradients, state: r.state, rates, eligibilities, margin }
 }

@@ -20,7 +20,10 @@ export function readFixture(name: string): Fixture {
     metadata: (metadata ?? {}) as unknown as Record<string, string>,
     tensor(key) {
       const entry = tensors[key]
-      if (entry?.dtype !== 'F32') throw new Error(`${name} holds no float32 tensor "${key}", it has ${Object.keys(tensors).join(', ')}`)
+      if (entry?.dtype !== 'F32')
+        throw new Error(
+          `${name} holds no float32 tensor "${key}", it has ${Object.keys(tensors).join(', ')}`,
+        )
       const [begin, end] = entry.data_offsets
       const bytes = new Uint8Array(file.subarray(8 + headerBytes + begin, 8 + headerBytes + end))
       return { shape: entry.shape, values: new Float32Array(bytes.buffer, 0, bytes.length / 4) }

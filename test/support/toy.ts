@@ -1,4 +1,7 @@
-/** A data set that a small network learns within seconds: each class has a pattern, samples add noise to it. */
+/**
+ * A data set that a small network learns within seconds: each class has a pattern, samples add
+ * noise to it.
+ */
 import { type Dataset, fromArrays } from '../../src/index.js'
 import { testRandom } from './engine.js'
 
@@ -21,7 +24,12 @@ export function toy(count: number, seed: number): Toy {
   const labels = Array.from({ length: count }, () => Math.floor(random() * toyClasses))
   const images = new Float32Array(count * size)
   labels.forEach((label, n) => {
-    for (let i = 0; i < size; i++) images[n * size + i] = pattern[label * size + i] + (random() - 0.5)
+    for (let i = 0; i < size; i++)
+      images[n * size + i] = pattern[label * size + i] + (random() - 0.5)
   })
-  return { data: fromArrays({ name: 'toy', images, labels, shape: toyShape, classes: toyClasses }), images, labels }
+  return {
+    data: fromArrays({ name: 'toy', images, labels, shape: toyShape, classes: toyClasses }),
+    images,
+    labels,
+  }
 }

@@ -78,15 +78,26 @@ for (const [method, threads] of [
       const own = steps.filter((s) => s.epoch === i)
       const mean = own.reduce((sum, s) => sum + s.loss, 0) / own.length
       assert.ok(Math.abs(record.trainLoss - mean) < 1e-6, 'the mean of the steps')
-      assert.ok(Math.abs(own[5].meanLoss - mean) < 1e-6 && own[5].meanAccuracy === record.trainAccuracy)
-      assert.ok(Math.abs(record.learningRate - (0.1 * (1 + Math.cos((Math.PI * i) / 4))) / 2) < 1e-9, 'the schedule')
+      assert.ok(
+        Math.abs(own[5].meanLoss - mean) < 1e-6 && own[5].meanAccuracy === record.trainAccuracy,
+      )
+      assert.ok(
+        Math.abs(record.learningRate - (0.1 * (1 + Math.cos((Math.PI * i) / 4))) / 2) < 1e-9,
+        'the schedule',
+      )
       assert.ok(record.stepMs > 0 && record.samplesPerSecond > 0 && record.dataWaitMs >= 0)
       assert.equal(Object.keys(record.firingRates), ['fire'])
-      assert.ok(record.firingRates.fire > 0.01 && record.firingRates.fire < 0.99, `rate ${record.firingRates.fire}`)
+      assert.ok(
+        record.firingRates.fire > 0.01 && record.firingRates.fire < 0.99,
+        `rate ${record.firingRates.fire}`,
+      )
       assert.ok(record.testLoss !== undefined && record.testAccuracy !== undefined)
     })
     const last = history.epochs[3]
-    assert.ok(last.trainLoss < 0.7 * history.epochs[0].trainLoss, `loss from ${history.epochs[0].trainLoss} to ${last.trainLoss}`)
+    assert.ok(
+      last.trainLoss < 0.7 * history.epochs[0].trainLoss,
+      `loss from ${history.epochs[0].trainLoss} to ${last.trainLoss}`,
+    )
     assert.ok((last.testAccuracy ?? 0) > 0.8, `accuracy ${last.testAccuracy}`)
     const { loss, accuracy } = await model.evaluate(validation)
     assert.equal([loss, accuracy], [last.testLoss, last.testAccuracy])
@@ -108,7 +119,14 @@ test('data that takes a while to read is prepared beside the steps, which do not
     },
   }
   const net = sequential(
-    ...[conv2d(1, 32, 3, { padding: 1 }), batchNorm2d(32), lif(), conv2d(32, 32, 3, { padding: 1 }), batchNorm2d(32), lif()],
+    ...[
+      conv2d(1, 32, 3, { padding: 1 }),
+      batchNorm2d(32),
+      lif(),
+      conv2d(32, 32, 3, { padding: 1 }),
+      batchNorm2d(32),
+      lif(),
+    ],
     ...[conv2d(32, 32, 3, { padding: 1 }), batchNorm2d(32), lif(), flatten(), linear(32 * 64, 10)],
   )
   const model = await net.compile({ input: [1, 8, 8], batchSize: 64, threads: 2 })
@@ -118,7 +136,10 @@ test('data that takes a while to read is prepared beside the steps, which do not
   const perBatch = (reading / 3) * (64 / train.length)
   const waited = Math.min(...epochs.map((e) => e.dataWaitMs))
   assert.ok(waited >= 0.5 * perBatch, `the first batch is waited for: ${waited} ms of ${perBatch}`)
-  assert.ok(waited < 0.4 * (reading / 3), `an epoch waited ${waited} ms of ${reading / 3} ms of reading`)
+  assert.ok(
+    waited < 0.4 * (reading / 3),
+    `an epoch waited ${waited} ms of ${reading / 3} ms of reading`,
+  )
 })
 
 test('the same seed gives the same bits with and without threads, another seed another order', async () => {
@@ -185,7 +206,8 @@ test('fit takes parameters along when it changes the method', async () => {
   const before = model.stateDict()
   await model.fit(train, { epochs: 1, method: 'bptt', stepMode: 's', optimizer: sgd({ lr: 0 }) })
   assert.equal([model.method, model.stepMode], ['bptt', 's'])
-  const parameters = (state: typeof before) => Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
+  const parameters = (state: typeof before) =>
+    Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
   expectSameBits('parameters', parameters(before), parameters(model.stateDict()))
   await model.dispose()
 })
@@ -204,7 +226,10 @@ for (const threads of [1, 2])
     for (let n = 0; n < 21; n++) {
       const { logits, classes } = await single.predict(images.subarray(n * 60, (n + 1) * 60))
       const highest = Math.max(...logits)
-      lossSum += Math.log(logits.reduce((sum, z) => sum + Math.exp(z - highest), 0)) + highest - logits[labels[n]]
+      lossSum +=
+        Math.log(logits.reduce((sum, z) => sum + Math.exp(z - highest), 0)) +
+        highest -
+        logits[labels[n]]
       if (classes[0] === labels[n]) correct++
     }
     assert.is(count, 21)
@@ -230,12 +255,21 @@ test('predict: any number of samples, the same logits in any batch', async () =>
     const row = all.logits.subarray(n * toyClasses, (n + 1) * toyClasses)
     assert.is(all.classes[n], row.indexOf(Math.max(...row)))
   }
-  assert.match(await messageOf(() => model.predict(images.subarray(1))), /x must hold samples of \[2, 6, 5\] = 60 numbers each, got 779/)
-  assert.match(await messageOf(() => model.predict(new Float32Array(0))), /x must hold samples of .*, got 0/)
+  assert.match(
+    await messageOf(() => model.predict(images.subarray(1))),
+    /x must hold samples of \[2, 6, 5\] = 60 numbers each, got 779/,
+  )
+  assert.match(
+    await messageOf(() => model.predict(new Float32Array(0))),
+    /x must hold samples of .*, got 0/,
+  )
   await model.dispose()
   const frames = await compileToy({ batchSize: 4, frames: true })
   assert.is((await frames.predict(new Float32Array(3 * 2 * 60))).classes.length, 2)
-  assert.match(await messageOf(() => frames.predict(new Float32Array(3 * 5 * 60))), /at most batchSize \(4\) samples of frames, got 5/)
+  assert.match(
+    await messageOf(() => frames.predict(new Float32Array(3 * 5 * 60))),
+    /at most batchSize \(4\) samples of frames, got 5/,
+  )
   await frames.dispose()
 })
 
@@ -282,7 +316,8 @@ for (const options of [
         ? 'Parameters and running statistics whose new value would not be finite were left as they were, others may hold this step'
         : 'The parameters are those before this step, running statistics may hold it'
     assert.ok(message.endsWith(`${left}; a lower learning rate or normalised input helps`), message)
-    const parameters = (state: typeof before) => Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
+    const parameters = (state: typeof before) =>
+      Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes('running')))
     expectSameBits('parameters', parameters(before), parameters(model.stateDict()))
     await model.dispose()
   })
@@ -291,7 +326,13 @@ for (const threads of [1, 2])
   test(`threads=${threads}: a sample that is no number is refused before it reaches the weights`, async () => {
     const { images, labels } = toy(64, 3)
     images[60 * 40 + 7] = Number.NaN
-    const data = fromArrays({ name: 'broken', images, labels, shape: toyShape, classes: toyClasses })
+    const data = fromArrays({
+      name: 'broken',
+      images,
+      labels,
+      shape: toyShape,
+      classes: toyClasses,
+    })
     const model = await compileToy({ threads })
     assert.match(
       await messageOf(() => model.fit(data, {})),
@@ -301,19 +342,27 @@ for (const threads of [1, 2])
       await messageOf(() => model.evaluate(data)),
       /^the data broken, batch 3, must hold finite numbers, got NaN in image 8 of the batch/,
     )
-    assert.match(await messageOf(() => model.predict(images)), /^x must hold finite numbers, got NaN in image 8 of the batch/)
     assert.match(
-      await messageOf(() => model.trainStep(images.subarray(60 * 40, 60 * 56), labels.slice(0, 16))),
+      await messageOf(() => model.predict(images)),
+      /^x must hold finite numbers, got NaN in image 8 of the batch/,
+    )
+    assert.match(
+      await messageOf(() =>
+        model.trainStep(images.subarray(60 * 40, 60 * 56), labels.slice(0, 16)),
+      ),
       /^x must hold finite numbers, got NaN in image 0/,
     )
-    for (const [name, { data: values }] of Object.entries(model.stateDict())) assert.ok(values.every(Number.isFinite), name)
+    for (const [name, { data: values }] of Object.entries(model.stateDict()))
+      assert.ok(values.every(Number.isFinite), name)
     await model.fit(train, {})
     await model.dispose()
   })
 
 test('a learning rate that is far too high ends in an error that names a layer, with finite parameters', async () => {
   const model = await compileToy()
-  const message = await messageOf(() => model.fit(train, { epochs: 50, optimizer: sgd({ lr: 1e37, momentum: 0 }) }))
+  const message = await messageOf(() =>
+    model.fit(train, { epochs: 50, optimizer: sgd({ lr: 1e37, momentum: 0 }) }),
+  )
   assert.match(
     message,
     /^step \d+ of epoch \d+: (the loss is (NaN|Infinity)|a gradient is not finite|the variance of a batch is not finite); it shows first in layer (conv1|bn1|last) \(/,
@@ -325,11 +374,17 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
   [{ epoch: 3 }, /^fit\.epoch is not an option; known are epochs, optimizer/],
   [{ epochs: 0 }, /^fit\.epochs must be an integer ≥ 1, got 0/],
   [{ epochs: 1.5 }, /^fit\.epochs must be an integer ≥ 1, got 1\.5/],
-  [{ optimizer: { lr: 0.1 } }, /^fit\.optimizer must be made by sgd, as in sgd\(\{ lr: 0\.1 \}\), got \{"lr":0\.1\}$/],
+  [
+    { optimizer: { lr: 0.1 } },
+    /^fit\.optimizer must be made by sgd, as in sgd\(\{ lr: 0\.1 \}\), got \{"lr":0\.1\}$/,
+  ],
   [{ optimizer: { ...sgd(), momentum: undefined } }, /^fit\.optimizer must be made by sgd/],
   [{ optimizer: { ...sgd(), lr: Number.NaN } }, /^sgd\.lr must be ≥ 0, got NaN$/],
   [{ optimizer: sgd }, /^fit\.optimizer must be made by sgd, .* got the function sgd$/],
-  [{ schedule: cosine }, /^fit\.schedule must give a number, got a function; call its maker: cosine\(\), not cosine$/],
+  [
+    { schedule: cosine },
+    /^fit\.schedule must give a number, got a function; call its maker: cosine\(\), not cosine$/,
+  ],
   [{ schedule: 0.5 }, /^fit\.schedule must be a function, got 0\.5$/],
   [{ schedule: () => Number.NaN }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got NaN$/],
   [{ schedule: () => -1 }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got -1$/],
@@ -339,11 +394,21 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
   ],
   [{ onEpoch: 3 }, /^fit\.onEpoch must be a function, got 3$/],
   [{ onStep: 'log' }, /^fit\.onStep must be a function, got "log"$/],
-  [{ signal: new AbortController() }, /^fit\.signal must be an AbortSignal, such as controller\.signal, got \{\}$/],
+  [
+    { signal: new AbortController() },
+    /^fit\.signal must be an AbortSignal, such as controller\.signal, got \{\}$/,
+  ],
   [{ method: 'adam' }, /method must be rate, bptt, ottt or sltt, got "adam"/],
   [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
   [
-    { validation: fromArrays({ images: new Float32Array(27), labels: [0], shape: [3, 3, 3], classes: 2 }) },
+    {
+      validation: fromArrays({
+        images: new Float32Array(27),
+        labels: [0],
+        shape: [3, 3, 3],
+        classes: 2,
+      }),
+    },
     /the data arrays has samples of \[3, 3, 3\].*input \[2, 6, 5\]/,
   ],
 ]
@@ -359,11 +424,29 @@ for (const [options, expected] of wrongFits)
 
 test('fit and evaluate with data that does not match the model say what does not', async () => {
   const model = await compileToy()
-  const wide = fromArrays({ name: 'wide', images: new Float32Array(20 * 60), labels: new Array(20).fill(0), shape: [2, 5, 6], classes: 4 })
-  const many = fromArrays({ name: 'many', images: new Float32Array(20 * 60), labels: new Array(20).fill(0), shape: toyShape, classes: 5 })
+  const wide = fromArrays({
+    name: 'wide',
+    images: new Float32Array(20 * 60),
+    labels: new Array(20).fill(0),
+    shape: [2, 5, 6],
+    classes: 4,
+  })
+  const many = fromArrays({
+    name: 'many',
+    images: new Float32Array(20 * 60),
+    labels: new Array(20).fill(0),
+    shape: toyShape,
+    classes: 5,
+  })
   for (const run of [(d: typeof wide) => model.fit(d, {}), (d: typeof wide) => model.evaluate(d)]) {
-    assert.match(await messageOf(() => run(wide)), /the data wide has samples of \[2, 5, 6\], the model was compiled for input \[2, 6, 5\]/)
-    assert.match(await messageOf(() => run(many)), /the data many has 5 classes, the model's last layer gives 4/)
+    assert.match(
+      await messageOf(() => run(wide)),
+      /the data wide has samples of \[2, 5, 6\], the model was compiled for input \[2, 6, 5\]/,
+    )
+    assert.match(
+      await messageOf(() => run(many)),
+      /the data many has 5 classes, the model's last layer gives 4/,
+    )
   }
   for (const nothing of [undefined, train.read, { shape: [2, 6, 5] }] as unknown as Dataset[])
     for (const run of [() => model.fit(nothing), () => model.evaluate(nothing)])
@@ -372,7 +455,10 @@ test('fit and evaluate with data that does not match the model say what does not
         /^the data must be a data set, from fromArrays for example, got (undefined|the function read|\{"shape)/,
       )
   const misspelt = { sginal: undefined } as { signal?: AbortSignal }
-  assert.is(await messageOf(() => model.evaluate(train, misspelt)), 'evaluate.sginal is not an option; known are signal')
+  assert.is(
+    await messageOf(() => model.evaluate(train, misspelt)),
+    'evaluate.sginal is not an option; known are signal',
+  )
   assert.match(
     await messageOf(() => model.fit(toy(15, 1).data, {})),
     /has 15 samples, fewer than one batch of 16; compile with a smaller batchSize/,
@@ -405,7 +491,8 @@ for (const threads of [1, 2])
       expectSameBits('state', before, model.stateDict())
       assert.is((await messageOf(() => model.fit(data))).slice(0, expected.length), expected)
       await model.fit(train)
-      for (const [name, { data: values }] of Object.entries(model.stateDict())) assert.ok(values.every(Number.isFinite), name)
+      for (const [name, { data: values }] of Object.entries(model.stateDict()))
+        assert.ok(values.every(Number.isFinite), name)
       await model.dispose()
     })
 

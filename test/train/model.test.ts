@@ -1,4 +1,6 @@
-/** Compiling, one step at a time, state dicts and files; and the messages of what users get wrong. */
+/**
+ * Compiling, one step at a time, state dicts and files; and the messages of what users get wrong.
+ */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -31,7 +33,9 @@ const input = [3, 5, 7] as const
 const network = (): Module =>
   sequential({
     stem: sequential(conv2d(3, 17, 3, { padding: 1 }), batchNorm2d(17), lif()),
-    layer1: residual(sequential(conv2d(17, 17, 3, { padding: 1, bias: false }), batchNorm2d(17), plif())),
+    layer1: residual(
+      sequential(conv2d(17, 17, 3, { padding: 1, bias: false }), batchNorm2d(17), plif()),
+    ),
     flat: flatten(),
     head: linear(17 * 35, 5),
   })
@@ -62,10 +66,16 @@ const names: Record<string, number[]> = {
 test("state dict: PyTorch's names and shapes; copies, not views", async () => {
   const model = await compileIt()
   const state = model.stateDict()
-  assert.equal(Object.fromEntries(Object.entries(state).map(([name, { shape }]) => [name, shape])), names)
+  assert.equal(
+    Object.fromEntries(Object.entries(state).map(([name, { shape }]) => [name, shape])),
+    names,
+  )
   assert.is(
     model.parameterCount,
-    Object.entries(names).reduce((n, [k, s]) => n + (k.includes('running') ? 0 : s.reduce((a, b) => a * b, 1)), 0),
+    Object.entries(names).reduce(
+      (n, [k, s]) => n + (k.includes('running') ? 0 : s.reduce((a, b) => a * b, 1)),
+      0,
+    ),
   )
   state['head.bias'].data.fill(99)
   assert.not.equal(model.stateDict()['head.bias'].data[0], 99)
@@ -88,8 +98,14 @@ test('initialisation: uniform in ±1/√fanIn, normalisations at one and zero, �
       name,
     )
     if (data.length < 100) continue
-    const [mean, square] = [data.reduce((a, b) => a + b, 0) / data.length, data.reduce((a, b) => a + b * b, 0) / data.length]
-    assert.ok(Math.abs(mean) < 0.2 * bound && Math.abs(square / (bound ** 2 / 3) - 1) < 0.2, `${name}: mean ${mean}, mean square ${square}`)
+    const [mean, square] = [
+      data.reduce((a, b) => a + b, 0) / data.length,
+      data.reduce((a, b) => a + b * b, 0) / data.length,
+    ]
+    assert.ok(
+      Math.abs(mean) < 0.2 * bound && Math.abs(square / (bound ** 2 / 3) - 1) < 0.2,
+      `${name}: mean ${mean}, mean square ${square}`,
+    )
   }
   for (const [part, value] of [
     ['1.weight', 1],
@@ -97,7 +113,9 @@ test('initialisation: uniform in ±1/√fanIn, normalisations at one and zero, �
     ['running_mean', 0],
     ['running_var', 1],
   ] as const)
-    for (const name of Object.keys(names).filter((n) => n.endsWith(part) && names[n].length === 1 && !n.startsWith('head')))
+    for (const name of Object.keys(names).filter(
+      (n) => n.endsWith(part) && names[n].length === 1 && !n.startsWith('head'),
+    ))
       assert.ok(
         state[name].data.every((v) => v === value),
         name,
@@ -109,11 +127,17 @@ test('initialisation: uniform in ±1/√fanIn, normalisations at one and zero, �
 test('save and load: the same bits, the same steps afterwards', async () => {
   await withFolder(async (folder) => {
     const path = join(folder, 'weights.safetensors')
-    const [model, other] = [await compileIt(), await compileIt({ seed: 9, threads: 2, batchSize: 4 })]
+    const [model, other] = [
+      await compileIt(),
+      await compileIt({ seed: 9, threads: 2, batchSize: 4 }),
+    ]
     await step(model)
     await model.save(path, { note: 'after one step' })
     const { tensors, metadata } = parseSafetensors(await readFile(path), path)
-    assert.equal(Object.fromEntries([...tensors].map(([name, { shape }]) => [name, [...shape]])), names)
+    assert.equal(
+      Object.fromEntries([...tensors].map(([name, { shape }]) => [name, [...shape]])),
+      names,
+    )
     assert.is(metadata.note, 'after one step')
     assert.is(metadata.format, 'pt')
     await other.load(path)
@@ -131,16 +155,25 @@ test('load: messages for files that are missing, broken or of another network', 
   await withFolder(async (folder) => {
     const model = await compileIt()
     const before = model.stateDict()
-    assert.match(await messageOf(() => model.load(join(folder, 'none.safetensors'))), /none\.safetensors/)
+    assert.match(
+      await messageOf(() => model.load(join(folder, 'none.safetensors'))),
+      /none\.safetensors/,
+    )
     await writeFile(join(folder, 'broken.safetensors'), 'this is no such file')
-    assert.match(await messageOf(() => model.load(join(folder, 'broken.safetensors'))), /broken\.safetensors/)
+    assert.match(
+      await messageOf(() => model.load(join(folder, 'broken.safetensors'))),
+      /broken\.safetensors/,
+    )
     const small = await compile(sequential(flatten(), linear(105, 5)), { input, batchSize: 1 })
     await small.save(join(folder, 'small.safetensors'))
     assert.match(
       await messageOf(() => model.load(join(folder, 'small.safetensors'))),
       /does not match the network; missing: stem\.0\.weight/,
     )
-    assert.match(await messageOf(() => model.save(join(folder, 'no', 'such', 'folder', 'x.safetensors'))), /x\.safetensors/)
+    assert.match(
+      await messageOf(() => model.save(join(folder, 'no', 'such', 'folder', 'x.safetensors'))),
+      /x\.safetensors/,
+    )
     expectSameBits('state', before, model.stateDict())
     await small.dispose()
     await model.dispose()
@@ -165,12 +198,18 @@ test('loadStateDict: lists all that is missing, unexpected or of another shape, 
   const infinite = model.stateDict()
   infinite['stem.0.bias'].data.fill(5)
   infinite['head.bias'].data[3] = Number.NaN
-  assert.match(await messageOf(() => model.loadStateDict(infinite)), /holds NaN in head\.bias at index 3/)
+  assert.match(
+    await messageOf(() => model.loadStateDict(infinite)),
+    /holds NaN in head\.bias at index 3/,
+  )
   const short = model.stateDict()
   short['head.bias'] = { shape: [5], data: new Float32Array(4) }
   assert.match(await messageOf(() => model.loadStateDict(short)), /head\.bias.*5.*4/)
   expectSameBits('state', before, model.stateDict())
-  model.loadStateDict({ ...before, 'stem.1.num_batches_tracked': { shape: [], data: Float32Array.of(7) } })
+  model.loadStateDict({
+    ...before,
+    'stem.1.num_batches_tracked': { shape: [], data: Float32Array.of(7) },
+  })
   await model.dispose()
 })
 
@@ -178,13 +217,28 @@ test('loadStateDict: what is no state dict', async () => {
   const model = await compileIt()
   const state = model.stateDict()
   for (const [value, expected] of [
-    [null, /^the state dict must be an object of \{ shape, data \} by name, as stateDict\(\) gives it, got null$/],
+    [
+      null,
+      /^the state dict must be an object of \{ shape, data \} by name, as stateDict\(\) gives it, got null$/,
+    ],
     ['weights.safetensors', /^the state dict must be an object of .* got "weights\.safetensors"$/],
-    [{ ...state, 'head.bias': undefined }, /^the state dict's head\.bias must be \{ shape: numbers, data: Float32Array \}, got undefined$/],
-    [{ ...state, 'head.bias': new Float32Array(5) }, /^the state dict's head\.bias must be .* got Float32Array$/],
-    [{ ...state, 'head.bias': { shape: [5] } }, /^the state dict's head\.bias must be .* got \{"shape":\[5\]\}$/],
+    [
+      { ...state, 'head.bias': undefined },
+      /^the state dict's head\.bias must be \{ shape: numbers, data: Float32Array \}, got undefined$/,
+    ],
+    [
+      { ...state, 'head.bias': new Float32Array(5) },
+      /^the state dict's head\.bias must be .* got Float32Array$/,
+    ],
+    [
+      { ...state, 'head.bias': { shape: [5] } },
+      /^the state dict's head\.bias must be .* got \{"shape":\[5\]\}$/,
+    ],
   ] as const)
-    assert.match(await messageOf(() => model.loadStateDict(value as unknown as StateDict)), expected)
+    assert.match(
+      await messageOf(() => model.loadStateDict(value as unknown as StateDict)),
+      expected,
+    )
   expectSameBits('state', state, model.stateDict())
   await model.dispose()
 })
@@ -204,26 +258,53 @@ test('trainStep: options and optimizers that are none', async () => {
   ] as const)
     assert.is(await messageOf(() => model.trainStep(x, y, options as StepOptions)), expected)
   model.optimizer = { lr: 0.1 } as Sgd
-  assert.is(await messageOf(() => model.trainStep(x, y)), 'model.optimizer must be made by sgd, as in sgd({ lr: 0.1 }), got {"lr":0.1}')
+  assert.is(
+    await messageOf(() => model.trainStep(x, y)),
+    'model.optimizer must be made by sgd, as in sgd({ lr: 0.1 }), got {"lr":0.1}',
+  )
   model.optimizer = sgd()
-  assert.match(await messageOf(() => model.trainStep([...x] as unknown as Float32Array, y)), /^x must be a Float32Array, got \[/)
-  assert.is(await messageOf(() => model.predict(undefined as unknown as Float32Array)), 'x must be a Float32Array, got undefined')
-  assert.is(await messageOf(() => model.trainStep(x, undefined as unknown as number[])), 'y must be an array of labels, got undefined')
-  assert.is(await messageOf(() => model.profile(0)), 'profile.repeats must be an integer ≥ 1, got 0')
+  assert.match(
+    await messageOf(() => model.trainStep([...x] as unknown as Float32Array, y)),
+    /^x must be a Float32Array, got \[/,
+  )
+  assert.is(
+    await messageOf(() => model.predict(undefined as unknown as Float32Array)),
+    'x must be a Float32Array, got undefined',
+  )
+  assert.is(
+    await messageOf(() => model.trainStep(x, undefined as unknown as number[])),
+    'y must be an array of labels, got undefined',
+  )
+  assert.is(
+    await messageOf(() => model.profile(0)),
+    'profile.repeats must be an integer ≥ 1, got 0',
+  )
   expectSameBits('state', before, model.stateDict())
   await model.dispose()
 })
 
 test('a step too large for float32 leaves the parameters that it would ruin, and says that it made the others', async () => {
-  const model = await compile(sequential(flatten(), linear(6, 2)), { input: [1, 2, 3], batchSize: 4, timeSteps: 2 })
-  const zeros = Object.fromEntries(Object.entries(model.stateDict()).map(([name, t]) => [name, { ...t, data: t.data.map(() => 0) }]))
+  const model = await compile(sequential(flatten(), linear(6, 2)), {
+    input: [1, 2, 3],
+    batchSize: 4,
+    timeSteps: 2,
+  })
+  const zeros = Object.fromEntries(
+    Object.entries(model.stateDict()).map(([name, t]) => [
+      name,
+      { ...t, data: t.data.map(() => 0) },
+    ]),
+  )
   model.loadStateDict(zeros)
   // Both outputs are 0, so that the gradient is ±1/4 of each feature: 250 for the first one.
   const x = Float32Array.from({ length: 24 }, (_, i) => (i % 6 === 0 ? 1000 : 1))
   model.optimizer = sgd({ momentum: 0 })
   const message = await messageOf(() => model.trainStep(x, [0, 0, 0, 1], { lr: 1e37 }))
   assert.match(message, /^a gradient is not finite; it shows first in layer 1 /)
-  assert.match(message, /\. Parameters whose new value would not be finite were left as they were, others may hold this step; a lower/)
+  assert.match(
+    message,
+    /\. Parameters whose new value would not be finite were left as they were, others may hold this step; a lower/,
+  )
   model.stateDict()['1.weight'].data.forEach((w, i) => {
     assert.is(w === 0, i % 6 === 0, `weight ${i} is ${w}`)
   })
@@ -243,11 +324,23 @@ test('trainStep: messages for wrong sizes and labels; the model goes on', async 
   const before = model.stateDict()
   const x = uniform(4 * 105, 1, 1)
   for (const [call, expected] of [
-    [() => model.trainStep(x.subarray(1), [0, 1, 2, 3]), /x must hold \[4, 3, 5, 7\] = 420 numbers, got 419/],
+    [
+      () => model.trainStep(x.subarray(1), [0, 1, 2, 3]),
+      /x must hold \[4, 3, 5, 7\] = 420 numbers, got 419/,
+    ],
     [() => model.trainStep(x, [0, 1, 2]), /y must hold one label for each of the 4 images, got 3/],
-    [() => model.trainStep(x, [0, 1, 2, 5]), /labels must be integers from 0 to 4, got 5 at index 3/],
-    [() => model.trainStep(x, [0, -1, 2, 3]), /labels must be integers from 0 to 4, got -1 at index 1/],
-    [() => model.trainStep(x, [0.5, 1, 2, 3]), /labels must be integers from 0 to 4, got 0\.5 at index 0/],
+    [
+      () => model.trainStep(x, [0, 1, 2, 5]),
+      /labels must be integers from 0 to 4, got 5 at index 3/,
+    ],
+    [
+      () => model.trainStep(x, [0, -1, 2, 3]),
+      /labels must be integers from 0 to 4, got -1 at index 1/,
+    ],
+    [
+      () => model.trainStep(x, [0.5, 1, 2, 3]),
+      /labels must be integers from 0 to 4, got 0\.5 at index 0/,
+    ],
     [() => model.activity('stem.2'), /activity needs compile\(\{ inspect: true \}\)/],
   ] as const)
     assert.match(await messageOf(call), expected)
@@ -255,10 +348,16 @@ test('trainStep: messages for wrong sizes and labels; the model goes on', async 
   await step(model)
   await model.dispose()
   const frames = await compileIt({ frames: true })
-  assert.match(await messageOf(() => frames.trainStep(x, [0, 1, 2, 3])), /x must hold \[2, 4, 3, 5, 7\] = 840 numbers, got 420/)
+  assert.match(
+    await messageOf(() => frames.trainStep(x, [0, 1, 2, 3])),
+    /x must hold \[2, 4, 3, 5, 7\] = 840 numbers, got 420/,
+  )
   await frames.dispose()
   const inspected = await compileIt({ inspect: true })
-  assert.match(await messageOf(() => inspected.activity('head')), /no neuron layer "head"; there are stem\.2, layer1\.main\.2/)
+  assert.match(
+    await messageOf(() => inspected.activity('head')),
+    /no neuron layer "head"; there are stem\.2, layer1\.main\.2/,
+  )
   await inspected.dispose()
 })
 
@@ -272,7 +371,10 @@ const wrongOptions: [Partial<CompileOptions> | Record<string, unknown>, RegExp][
   [{ engine: 'fast' }, /^compile\.engine must be 'release' or 'debug', got "fast"/],
   [{ input: [3, 5] }, /^compile\.input must be \[channels, height, width\], got \[3,5\]/],
   [{ input: [3, 5, 0] }, /^compile\.input must be \[channels, height, width\], got \[3,5,0\]/],
-  [{ input: [1, 5, 7] }, /^stem\.0 \(conv2d\): expects 3 input channels, got 1 \(input \[1, 5, 7\]\)/],
+  [
+    { input: [1, 5, 7] },
+    /^stem\.0 \(conv2d\): expects 3 input channels, got 1 \(input \[1, 5, 7\]\)/,
+  ],
   [{ input: [3, 5, 8] }, /^head \(linear\): expects 595 features, got 680/],
 ]
 for (const [options, expected] of wrongOptions)
@@ -315,7 +417,10 @@ test('a batch that is too large: the message says how much it needs and the larg
   const gib = (batchSize: number): number => plan(batchSize).memory.total / 2 ** 30
   const largest = Number(found?.[2])
   assert.is(gib(100_000).toFixed(2), found?.[1])
-  assert.ok(gib(largest) <= 4 && gib(largest + 1) > 4, `${largest} needs ${gib(largest)} GiB, one more ${gib(largest + 1)} GiB`)
+  assert.ok(
+    gib(largest) <= 4 && gib(largest + 1) > 4,
+    `${largest} needs ${gib(largest)} GiB, one more ${gib(largest + 1)} GiB`,
+  )
 })
 
 test.run()

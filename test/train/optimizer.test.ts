@@ -28,27 +28,43 @@ const cases: SgdOptions[] = [
 
 for (const options of cases)
   test(`sgd ${JSON.stringify(options)}: four steps follow PyTorch's rule`, async () => {
-    const net = sequential(conv2d(3, 17, 3, { bias: true }), batchNorm2d(17), lif(), flatten(), linear(17 * 6, 5))
+    const net = sequential(
+      conv2d(3, 17, 3, { bias: true }),
+      batchNorm2d(17),
+      lif(),
+      flatten(),
+      linear(17 * 6, 5),
+    )
     const model = await net.compile({ input: [3, 4, 5], batchSize: 6 })
     model.optimizer = sgd(options)
     const { momentum, weightDecay, nesterov } = model.optimizer
-    const parameters = Object.fromEntries(Object.entries(model.stateDict()).map(([name, { data }]) => [name, Float64Array.from(data)]))
-    const velocities = Object.fromEntries(Object.entries(parameters).map(([name, data]) => [name, new Float64Array(data.length)]))
+    const parameters = Object.fromEntries(
+      Object.entries(model.stateDict()).map(([name, { data }]) => [name, Float64Array.from(data)]),
+    )
+    const velocities = Object.fromEntries(
+      Object.entries(parameters).map(([name, data]) => [name, new Float64Array(data.length)]),
+    )
     for (let step = 0; step < 4; step++) {
       // Another rate at the third step, as by a schedule.
       const lr = step === 2 ? 0.01 : (options.lr ?? 0.1)
       await model.trainStep(uniform(6 * 60, 2, step), labels(6, 5, step), { lr })
-      const gradients = Object.fromEntries(Object.entries(model.gradients()).map(([name, { data }]) => [name, data]))
-      const decays = (name: string): boolean => options.decay !== 'weights' || name === '0.weight' || name === '4.weight'
+      const gradients = Object.fromEntries(
+        Object.entries(model.gradients()).map(([name, { data }]) => [name, data]),
+      )
+      const decays = (name: string): boolean =>
+        options.decay !== 'weights' || name === '0.weight' || name === '4.weight'
       applySgd(parameters, gradients, velocities, { lr, momentum, weightDecay, nesterov, decays })
       const state = model.stateDict()
-      for (const name of Object.keys(gradients)) expectClose(`${name} after step ${step + 1}`, state[name].data, parameters[name], 1e-6)
+      for (const name of Object.keys(gradients))
+        expectClose(`${name} after step ${step + 1}`, state[name].data, parameters[name], 1e-6)
     }
     model.resetOptimizer()
     const before = model.stateDict()
     await model.trainStep(uniform(6 * 60, 2, 9), labels(6, 5, 9), { lr: 0.01 })
     const [first, after] = [model.gradients()['0.weight'].data, model.stateDict()['0.weight'].data]
-    const expected = before['0.weight'].data.map((p, i) => p - 0.01 * (nesterov ? 1 + momentum : 1) * (first[i] + weightDecay * p))
+    const expected = before['0.weight'].data.map(
+      (p, i) => p - 0.01 * (nesterov ? 1 + momentum : 1) * (first[i] + weightDecay * p),
+    )
     expectClose('a step without momentum after resetOptimizer', after, expected, 1e-6)
     await model.dispose()
   })
@@ -94,6 +110,7 @@ const mistakes: [() => unknown, RegExp][] = [
   [() => stepDecay(0), /^stepDecay\.every must be an integer ≥ 1, got 0/],
   [() => stepDecay(3, 0.5), /^stepDecay\.factor must be ≥ 1, got 0\.5/],
 ]
-for (const [make, expected] of mistakes) test(`error ${expected.source}`, () => assert.throws(make, expected))
+for (const [make, expected] of mistakes)
+  test(`error ${expected.source}`, () => assert.throws(make, expected))
 
 test.run()

@@ -1,10 +1,24 @@
-/** Operations on one model at the same time: all but the first are refused and change nothing; what callbacks of `fit` may call. */
+/**
+ * Operations on one model at the same time: all but the first are refused and change nothing; what
+ * callbacks of `fit` may call.
+ */
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { batchNorm2d, type CompileOptions, conv2d, dropout, flatten, lif, linear, type Model, sequential, sgd } from '../../src/index.js'
+import {
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  dropout,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  sequential,
+  sgd,
+} from '../../src/index.js'
 import { breathe } from '../../src/train/evaluate.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
@@ -40,11 +54,18 @@ const operations: Record<string, (model: Model) => unknown> = {
   prepare: (model) => model.prepare({ method: 'bptt' }),
   load: (model) => model.load('/there/is/no/such/file'),
   loadStateDict: (model) =>
-    model.loadStateDict(Object.fromEntries(Object.entries(model.stateDict()).map(([k, t]) => [k, { ...t, data: t.data.map(() => 0) }]))),
+    model.loadStateDict(
+      Object.fromEntries(
+        Object.entries(model.stateDict()).map(([k, t]) => [k, { ...t, data: t.data.map(() => 0) }]),
+      ),
+    ),
   resetOptimizer: (model) => model.resetOptimizer(),
 }
 
-/** What a model is after an operation that nothing disturbed: its result, its state and what the momentum does to a step. */
+/**
+ * What a model is after an operation that nothing disturbed: its result, its state and what the
+ * momentum does to a step.
+ */
 async function outcome(options: Partial<CompileOptions>, run: (model: Model) => Promise<unknown>) {
   const model = await compileToy(options)
   await model.trainStep(batch.images, batch.labels)
@@ -71,13 +92,15 @@ for (const threads of [1, 2])
           const messages = Object.entries(operations).map(
             async ([name, operation]) => [name, await messageOf(() => operation(model))] as const,
           )
-          for (const [name, message] of await Promise.all(messages)) assert.match(message, refused, `${name} at turn ${turn}`)
+          for (const [name, message] of await Promise.all(messages))
+            assert.match(message, refused, `${name} at turn ${turn}`)
           await new Promise((resolve) => setImmediate(resolve))
         }
         return running
       })
       if (first === 'fit') {
-        const losses = (o: typeof alone) => (o.result as { epochs: { trainLoss: number }[] }).epochs.map((e) => e.trainLoss)
+        const losses = (o: typeof alone) =>
+          (o.result as { epochs: { trainLoss: number }[] }).epochs.map((e) => e.trainLoss)
         assert.equal(losses(disturbed), losses(alone))
       } else assert.equal(disturbed.result, alone.result)
       assert.is(disturbed.method, 'rate')
@@ -98,13 +121,18 @@ for (const threads of [1, 2])
         onEpoch: async ({ epoch }) => {
           const evaluation = await model.evaluate(other.data)
           results.push(
-            (await model.predict(other.images)).classes.filter((c, i) => c === other.labels[i]).length / 21 - evaluation.accuracy,
+            (await model.predict(other.images)).classes.filter((c, i) => c === other.labels[i])
+              .length /
+              21 -
+              evaluation.accuracy,
           )
           await model.save(join(folder, 'weights.safetensors'))
           await model.load(join(folder, 'weights.safetensors'))
-          for (const name of ['fit', 'prepare']) assert.match(await messageOf(() => operations[name](model)), refused, name)
+          for (const name of ['fit', 'prepare'])
+            assert.match(await messageOf(() => operations[name](model)), refused, name)
           // What is not awaited ends before the next epoch begins.
-          if (epoch === 2) late = model.evaluate(other.data).then((found) => assert.equal(found, evaluation))
+          if (epoch === 2)
+            late = model.evaluate(other.data).then((found) => assert.equal(found, evaluation))
         },
       })
       await late
@@ -126,9 +154,13 @@ for (const threads of [1, 2])
         if (step === 2) model.loadStateDict(model.stateDict())
         assert.ok(model.firingRates()['2'] > 0)
         assert.is(Object.keys(model.gradients()).length, 8)
-        for (const name of ['fit', 'evaluate', 'predict', 'trainStep', 'load']) messages.push(messageOf(() => operations[name](model)))
+        for (const name of ['fit', 'evaluate', 'predict', 'trainStep', 'load'])
+          messages.push(messageOf(() => operations[name](model)))
         // Later it is no pause any more.
-        if (step === 3) messages.push(messageOf(async () => operations.loadStateDict(await Promise.resolve(model))))
+        if (step === 3)
+          messages.push(
+            messageOf(async () => operations.loadStateDict(await Promise.resolve(model))),
+          )
       },
     })
     for (const message of await Promise.all(messages)) assert.match(message, refused)
@@ -166,7 +198,9 @@ for (const threads of [1, 2])
         return train.read(index, out)
       }
       const data = { ...train, read }
-      const message = await messageOf(() => (operation === 'fit' ? model.fit(data, { epochs: 9 }) : model.evaluate(data)))
+      const message = await messageOf(() =>
+        operation === 'fit' ? model.fit(data, { epochs: 9 }) : model.evaluate(data),
+      )
       assert.is(message, 'the model was disposed; compile the network again')
       assert.is(await messageOf(() => model.loadStateDict(model.stateDict())), message)
     })
