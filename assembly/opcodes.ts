@@ -75,6 +75,11 @@ export enum Control {
   StepMask = 352,
   /** Seed of the run's random numbers (dropout). */
   Seed = 356,
+  /**
+   * u32: step at which the loops over t begin. Above 0 when a program goes on where the one before
+   * has stopped (a stream).
+   */
+  FirstStep = 360,
   /** f32 [1]: the loss of the last run. */
   Loss = 384,
   /** i32: correct predictions of the last run. */

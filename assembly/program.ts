@@ -94,7 +94,8 @@ export function run(program: usize, worker: i32, workers: i32, scratch: usize, s
     const records = load<i32>(section, 4)
     const repeats = load<i32>(section, 8)
     const index = load<i32>(section, 12)
-    for (let t = 0; t < repeats; t++) {
+    const from = load<i32>(Control.FirstStep)
+    for (let t = from; t < from + repeats; t++) {
       let rec = <usize>load<u32>(section)
       for (let i = 0; i < records; i++) {
         if (isWanted(load<u32>(rec, Rec.Condition << 2), t)) {

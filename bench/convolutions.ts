@@ -3,7 +3,6 @@
  * kernels and units that the planner chooses.
  */
 import {
-  type DenseInput,
   emitDense,
   emitInputGradient,
   emitListGradient,
@@ -14,6 +13,7 @@ import {
 import { blockWidth, weightRows } from '../src/plan/layout.js'
 import { type Buffer, type ProgramBuilder, ref } from '../src/plan/program.js'
 import { emitSpikes } from '../src/plan/spike-convolution.js'
+import type { DenseInput } from '../src/plan/tensors.js'
 import { noPool, type SpikeTensor } from '../src/plan/tensors.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'

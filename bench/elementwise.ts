@@ -3,7 +3,9 @@
  * copy of as many bytes is what they are held against.
  */
 import { Control, NeuronWord, NormWord, Op, SgdWord, Surrogate } from '../assembly/opcodes.js'
-import { neuronScratch, normRows, perUnit } from '../src/plan/forward.js'
+import { normRows } from '../src/plan/layers/norm.js'
+import { neuronScratch } from '../src/plan/neuron-record.js'
+import { perUnit } from '../src/plan/pass.js'
 import { type Buffer, f32, type ProgramBuilder, ref, type Words } from '../src/plan/program.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'

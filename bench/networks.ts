@@ -4,9 +4,9 @@
  */
 import { expect } from '../src/errors.js'
 import type { Model } from '../src/model.js'
-import { compile } from '../src/model.js'
 import { type ModelFactory, modelNames, models } from '../src/models/registry.js'
-import type { Method, StepMode } from '../src/plan/context.js'
+import { compile } from '../src/network.js'
+import type { Method, StepMode } from '../src/plan/methods.js'
 import { fillNormal, randomNumbers } from './spikes.js'
 
 type Shape = readonly [number, number, number]

@@ -8,7 +8,8 @@
  * left over is an upper bound of the time outside, and of the whole loss to imbalance and shared
  * caches.
  */
-import type { Model, StateDict } from '../src/model.js'
+import type { Model } from '../src/model.js'
+import type { StateDict } from '../src/runtime/state.js'
 import { type Budget, measureAsync, type Timing } from './measure.js'
 import {
   batchOf,

@@ -1,23 +1,14 @@
 /** spikewasm: spiking neural networks trained in WebAssembly. */
 
+export { type Block, block, residual, sequential } from './containers.js'
 export * from './data/index.js'
 export { SpikewasmError } from './errors.js'
-export {
-  type CompileOptions,
-  compile,
-  Model,
-  type NamedTensor,
-  type Prediction,
-  type StateDict,
-  type StepOptions,
-  type StepResult,
-} from './model.js'
+export { Model, type Prediction, type StepOptions } from './model.js'
 export * from './models/index.js'
-export * from './nn/containers.js'
-export * from './nn/layers.js'
-export type { MemoryUse, Method, MethodOptions, StepMode } from './plan/plan.js'
-export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
-export type { EpochRecord, FitOptions, History, StepInfo } from './train/fit.js'
+export { type CompileOptions, compile } from './network.js'
+export * from './nn/layers/index.js'
+export type { Apply, Composite, Module, Ops } from './nn/module.js'
+export type { Value } from './nn/value.js'
 export {
   constant,
   cosine,
@@ -26,4 +17,9 @@ export {
   type SgdOptions,
   sgd,
   stepDecay,
-} from './train/optimizer.js'
+} from './optimizer.js'
+export type { MemoryUse, Method, MethodOptions, StepMode } from './plan/plan.js'
+export type { StepResult } from './runtime/session.js'
+export type { NamedTensor, StateDict } from './runtime/state.js'
+export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
+export type { EpochRecord, FitOptions, History, StepInfo } from './train/fit.js'

@@ -12,7 +12,7 @@ import { type Origin, tables, toJson } from '../diagnose/report.js'
 import { expect } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 import { type ModelName, models } from '../models/registry.js'
-import { sgd } from '../train/optimizer.js'
+import { sgd } from '../optimizer.js'
 import {
   type DataArguments,
   datasets,

@@ -2,8 +2,8 @@
 
 import { type Command, Option } from 'commander'
 import { expect } from '../errors.js'
-import { compile } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
+import { compile } from '../network.js'
 import {
   type DataArguments,
   type DatasetName,

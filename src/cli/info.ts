@@ -2,8 +2,8 @@
 
 import { availableParallelism, cpus } from 'node:os'
 import type { Command } from 'commander'
-import { compile } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
+import { compile } from '../network.js'
 import type { Method, StepMode } from '../plan/plan.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { type DatasetName, datasets, defaultThreads, describeDefault } from './datasets.js'

@@ -4,11 +4,13 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { Split } from '../data/index.js'
 import { expect } from '../errors.js'
-import { compile, type Model } from '../model.js'
+import { median } from '../median.js'
+import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
+import { compile } from '../network.js'
+import { constant, cosine, sgd } from '../optimizer.js'
 import type { Method, StepMode } from '../plan/plan.js'
-import { type EpochRecord, median } from '../train/fit.js'
-import { constant, cosine, sgd } from '../train/optimizer.js'
+import type { EpochRecord } from '../train/fit.js'
 import {
   augmentable,
   type DataArguments,

@@ -1,10 +1,9 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
-import { SpikewasmError } from '../errors.js'
+import { checkInteger, SpikewasmError } from '../errors.js'
+import { Purpose, RandomStream } from '../random.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
-import { checkInteger } from './check.js'
 import type { Dataset } from './dataset.js'
 import { normalizationTable, normalize } from './dataset.js'
-import { Purpose, RandomStream } from './random.js'
 
 /** The steps, applied in this order. Each is off unless asked for. */
 export interface AugmentOptions {

@@ -6,7 +6,7 @@
  * computes what Pillow does, to the bit. Each reads `input`, writes (=) all of `out`, which must be
  * another array, and allocates nothing. Background that a geometric operation uncovers is grey.
  */
-import type { RandomStream } from './random.js'
+import type { RandomStream } from '../random.js'
 
 /** Grey of uncovered background. */
 const FILL = 128

@@ -1,8 +1,7 @@
 /** Batches of a data set, gathered into arrays of the caller. */
-import { checkBoolean, checkOptions, describe, SpikewasmError } from '../errors.js'
-import { checkInteger } from './check.js'
+import { checkBoolean, checkInteger, checkOptions, describe, SpikewasmError } from '../errors.js'
+import { permutation } from '../random.js'
 import type { Dataset, ReadContext } from './dataset.js'
-import { permutation } from './random.js'
 
 export interface BatchesOptions {
   /** Images of a batch. */

@@ -1,6 +1,5 @@
 /** What a training loop needs of a data set, and data sets from arrays in memory. */
-import { SpikewasmError } from '../errors.js'
-import { checkInteger } from './check.js'
+import { checkInteger, SpikewasmError } from '../errors.js'
 
 export interface Dataset {
   /** For people and error messages, for example `CIFAR-10 train`. */

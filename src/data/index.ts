@@ -28,6 +28,7 @@ export const datasets = {
   cifar100: async (path: string): Promise<Split> => (await import('./cifar.js')).cifar100(path),
 }
 
+export { permutation } from '../random.js'
 export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
 export { Batches, type BatchesOptions } from './batches.js'
 export {
@@ -42,4 +43,3 @@ export {
   type Split,
   subset,
 } from './dataset.js'
-export { permutation } from './random.js'

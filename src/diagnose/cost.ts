@@ -1,7 +1,8 @@
 /** Time and memory of a training step. */
 
+import { median } from '../median.js'
 import type { Model } from '../model.js'
-import { median } from '../train/fit.js'
+import type { Session } from '../runtime/session.js'
 import type { Cost } from './diagnosis.js'
 
 /** WebAssembly starts in a slow tier, so every kernel runs this long before it is timed. */
@@ -17,10 +18,10 @@ const MEASURE_MS = 250
  */
 export async function measureCost(
   model: Model,
-  fill: (slot: ReturnType<Model['slot']>) => void,
+  fill: (slot: ReturnType<Session['slot']>) => void,
 ): Promise<Omit<Cost, 'method' | 'timeSteps'>> {
-  fill(model.slot(0))
-  const step = (): Promise<unknown> => model.runSlot('train', 0, model.batchSize, 0)
+  fill(model.session.slot(0))
+  const step = (): Promise<unknown> => model.session.run('train', 0, model.batchSize, 0)
   await timeRepeated(step, WARM_UP_MS)
   const stepMs = median(await timeRepeated(step, MEASURE_MS))
   const [first] = await timeRepeated(() => model.profile(1), 0)

@@ -6,11 +6,13 @@
 import { Batches } from '../data/batches.js'
 import type { Dataset, Split } from '../data/dataset.js'
 import { expect, SpikewasmError } from '../errors.js'
-import { compile, type Model } from '../model.js'
-import type { Module } from '../nn/containers.js'
-import { trace } from '../nn/trace.js'
+import { trace } from '../graph/trace.js'
+import type { Model } from '../model.js'
+import { compile } from '../network.js'
+import type { Module } from '../nn/module.js'
+import { cosine, type Sgd, sgd } from '../optimizer.js'
+import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
-import { cosine, type Sgd, sgd } from '../train/optimizer.js'
 import { measureCost } from './cost.js'
 import {
   type Cost,
@@ -107,8 +109,8 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   // What does not fit in memory shall fail now, and not after minutes of training.
   let parameters = 0
   const check = (model: Model): void => {
-    checkDataset(model, data.train)
-    checkDataset(model, data.test)
+    checkDataset(model.session, data.train)
+    checkDataset(model.session, data.test)
     parameters = model.parameterCount
   }
   for (const T of timeSteps) {
@@ -195,9 +197,9 @@ async function train({
       points.push({ step, a1: last.a1, a2: last.a2, a3: last.a3 })
     }
     if (step === steps) break
-    fill(step, bptt.slot(0))
-    await bptt.runSlot('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
-    const problem = bptt.nonFinite(0)
+    fill(step, bptt.session.slot(0))
+    await bptt.session.run('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
+    const problem = bptt.session.nonFinite(0)
     if (problem !== undefined)
       throw new SpikewasmError(
         `BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`,
@@ -209,7 +211,7 @@ async function train({
 }
 
 /** Writes a batch, counted over all epochs, into a slot. */
-type Fill = (batch: number, slot: ReturnType<Model['slot']>) => void
+type Fill = (batch: number, slot: ReturnType<Session['slot']>) => void
 
 /** Full batches without end, in a new order each epoch. */
 function stream(data: Dataset, batchSize: number, seed: number): Fill {

@@ -3,7 +3,9 @@
  * firing rates of the same passes.
  */
 
-import { cosineOf, type Model } from '../model.js'
+import type { Model } from '../model.js'
+import type { Session } from '../runtime/session.js'
+import { cosineOf } from '../runtime/views.js'
 import type { Cosine, GradientMatch, Point } from './diagnosis.js'
 
 export interface Probe extends Omit<Point, 'step'> {
@@ -22,7 +24,7 @@ export interface Probe extends Omit<Point, 'step'> {
 export async function probe(
   bptt: Model,
   rate: Model,
-  fill: (batch: number, slot: ReturnType<Model['slot']>) => void,
+  fill: (batch: number, slot: ReturnType<Session['slot']>) => void,
   batches: number,
 ): Promise<Probe> {
   rate.loadStateDict(bptt.stateDict())
@@ -31,8 +33,8 @@ export async function probe(
   const weights = new Set<string>()
   for (let batch = 0; batch < batches; batch++) {
     for (const model of [bptt, rate]) {
-      fill(batch, model.slot(0))
-      await model.runSlot('gradients', 0, model.batchSize)
+      fill(batch, model.session.slot(0))
+      await model.session.run('gradients', 0, model.batchSize)
     }
     const assumptions = bptt.diagnostics()
     for (const [layer, cosine] of Object.entries(assumptions.a1)) a1.add(layer, cosine)

@@ -1,6 +1,6 @@
 /** State dicts as safetensors. */
 
-import type { StateDict } from '../model.js'
+import type { StateDict } from '../runtime/state.js'
 import { serializeSafetensors } from './safetensors.js'
 
 /** A file that PyTorch's safetensors reads as it is. */

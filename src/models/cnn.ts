@@ -1,6 +1,6 @@
 /** A small convolutional network: seconds of training on digits, minutes on MNIST. */
 
-import { type Block, sequential } from '../nn/containers.js'
+import { type Block, sequential } from '../containers.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -9,7 +9,7 @@ import {
   lif,
   linear,
   type NeuronOptions,
-} from '../nn/layers.js'
+} from '../nn/layers/index.js'
 
 /**
  * Two times 3×3 convolution – BatchNorm – LIF – 2×2 average pooling, with 16 and 32 channels; then

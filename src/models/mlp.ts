@@ -1,7 +1,7 @@
 /** A small fully connected network. */
 
-import { type Block, sequential } from '../nn/containers.js'
-import { flatten, lif, linear, type NeuronOptions } from '../nn/layers.js'
+import { type Block, sequential } from '../containers.js'
+import { flatten, lif, linear, type NeuronOptions } from '../nn/layers/index.js'
 
 /**
  * flatten – linear 256 – LIF – linear.

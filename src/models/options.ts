@@ -1,7 +1,7 @@
 /** Options that the networks share. */
 
 import { expect } from '../errors.js'
-import type { NeuronOptions } from '../nn/layers.js'
+import type { NeuronOptions } from '../nn/layers/index.js'
 
 export interface NetworkOptions {
   /** Channels of the input; default 3. */

@@ -3,7 +3,7 @@
  * a stream of currents that no neuron interrupts.
  */
 
-import { type Block, block, sequential } from '../nn/containers.js'
+import { type Block, block, sequential } from '../containers.js'
 import {
   adaptiveAvgPool2d,
   batchNorm2d,
@@ -13,7 +13,7 @@ import {
   linear,
   maxPool2d,
   type NeuronOptions,
-} from '../nn/layers.js'
+} from '../nn/layers/index.js'
 import { heConv, resnet34Stages } from './imagenet.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 

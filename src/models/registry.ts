@@ -1,7 +1,7 @@
 /** Networks by name, for the command line. A new one is one line here. */
 
-import type { Module } from '../nn/containers.js'
-import type { NeuronOptions } from '../nn/layers.js'
+import type { NeuronOptions } from '../nn/layers/index.js'
+import type { Module } from '../nn/module.js'
 import { cnn } from './cnn.js'
 import { mlp } from './mlp.js'
 import { preactResnet34 } from './preact.js'

@@ -3,7 +3,7 @@
  * code: the currents of a block and of its shortcut are added.
  */
 
-import { type Block, block, sequential } from '../nn/containers.js'
+import { type Block, block, sequential } from '../containers.js'
 import {
   adaptiveAvgPool2d,
   batchNorm2d,
@@ -14,7 +14,7 @@ import {
   lif,
   linear,
   type NeuronOptions,
-} from '../nn/layers.js'
+} from '../nn/layers/index.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 
 const conv3x3 = (from: number, to: number, stride = 1): Conv2d =>

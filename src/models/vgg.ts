@@ -3,8 +3,8 @@
  * paper's code: `feature.N`, `classifier.N`.
  */
 
+import { type Block, sequential } from '../containers.js'
 import { expect } from '../errors.js'
-import { type Block, type Module, sequential } from '../nn/containers.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -14,7 +14,8 @@ import {
   lif,
   linear,
   type NeuronOptions,
-} from '../nn/layers.js'
+} from '../nn/layers/index.js'
+import type { Module } from '../nn/module.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 
 /** Channels of a convolution with normalisation and neurons, or a pooling layer. */

@@ -1,37 +1,19 @@
 /** What one plan is made for, and the parameters and statistics that all its programs share. */
 
-import type { Graph } from '../nn/trace.js'
+import type { Graph } from '../graph/trace.js'
+import type { Initial } from '../nn/layers/kind.js'
 import type { ParameterLayout } from './layout.js'
+import { type MethodOptions, type MethodTraits, traitsOf } from './methods.js'
 import type { Buffer, ProgramBuilder, Reference } from './program.js'
 import { ref } from './program.js'
 
-export type Method = 'rate' | 'bptt' | 'ottt' | 'sltt'
-export type StepMode = 'm' | 's'
-
-export interface MethodOptions {
-  /**
-   * rate: rate-based backpropagation (the paper's). bptt: the ordinary gradient through time. ottt,
-   * sltt: online through space. Default 'rate'.
-   */
-  method?: Method
-  /**
-   * m: the loop over T is inside each layer. s: it is outside the network. Default 'm' ('s' for
-   * ottt and sltt, which know no other).
-   */
-  stepMode?: StepMode
-  /**
-   * Online methods: one optimizer step after all T steps, or one at each step. Default
-   * 'afterwards'.
-   */
-  update?: 'afterwards' | 'everyStep'
-  /**
-   * Online methods: weight m of the loss (1 − m)·cross entropy + m·mean squared error. Default
-   * 0.05.
-   */
-  mseWeight?: number
-  /** sltt: backpropagate at this many random steps only (SLTT-K). Default: all. */
-  backwardSteps?: number
-}
+/** What a model is compiled for, and what that takes. */
+export const purposes = {
+  train: { training: true, slots: 2 },
+  inference: { training: false, slots: 1 },
+  stream: { training: false, slots: 1 },
+} as const
+export type Purpose = keyof typeof purposes
 
 export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps'>> {
   readonly graph: Graph
@@ -43,6 +25,8 @@ export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps
   readonly backwardSteps: number
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
+  /** What the model is for; default 'train'. */
+  readonly purpose?: Purpose
 }
 
 export interface Parameter {
@@ -55,7 +39,9 @@ export interface Parameter {
   readonly decays: boolean
   /** Index of the graph's node. */
   readonly node: number
-  readonly role: 'weight' | 'bias' | 'gain' | 'norm.weight' | 'norm.bias' | 'w'
+  /** Its name within the layer. */
+  readonly role: string
+  readonly initial: Initial
 }
 
 /** A running statistic: part of the state dict, not trained. */
@@ -64,10 +50,12 @@ export interface Statistic {
   readonly layout: ParameterLayout
   readonly offset: number
   readonly node: number
-  readonly role: 'running_mean' | 'running_var'
+  readonly role: string
+  readonly initial: number
 }
 
 export class Context {
+  readonly method: MethodTraits
   /** The loop over T is outside the network: a call is one step. */
   readonly outer: boolean
   /** Steps of one call. */
@@ -75,6 +63,8 @@ export class Context {
   /** Rows per pixel of gradients. */
   readonly gradientSteps: number
   readonly online: boolean
+  /** Gradients add up over the steps of an online method. */
+  readonly accumulate: boolean
 
   constructor(
     readonly options: PlanOptions,
@@ -83,7 +73,7 @@ export class Context {
     readonly statistics: readonly Statistic[],
     readonly buffers: {
       readonly parameters: Buffer
-      readonly gradients: Buffer
+      readonly gradients?: Buffer
       readonly statistics: Buffer
       readonly zeros: Buffer
       readonly output: Buffer
@@ -91,10 +81,15 @@ export class Context {
       readonly predictions: Buffer
     },
   ) {
-    this.online = options.method === 'ottt' || options.method === 'sltt'
-    this.outer = this.online || (options.method === 'rate' && options.stepMode === 's')
+    // One step a call, whatever the method.
+    const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
+    this.method =
+      options.purpose === 'stream' ? { ...traitsOf(options), ...streaming } : traitsOf(options)
+    this.online = this.method.backward === 'everyStep'
+    this.outer = this.method.loop === 'network'
     this.callSteps = this.outer ? 1 : options.timeSteps
-    this.gradientSteps = options.method === 'bptt' ? options.timeSteps : 1
+    this.gradientSteps = this.method.rows === 'steps' ? options.timeSteps : 1
+    this.accumulate = this.online && options.update === 'afterwards'
   }
 
   private find(
@@ -111,7 +106,7 @@ export class Context {
 
   gradient(node: number, role: Parameter['role']): Reference | 0 {
     const found = this.find(node, role)
-    return found ? ref(this.buffers.gradients, found.offset) : 0
+    return found && this.buffers.gradients ? ref(this.buffers.gradients, found.offset) : 0
   }
 
   statistic(node: number, role: Statistic['role']): Reference {

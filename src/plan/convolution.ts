@@ -4,7 +4,7 @@
  */
 
 import { ConvWord, Op } from '../../assembly/opcodes.js'
-import type { Conv2d, Linear, Pair } from '../nn/layers.js'
+import type { Conv2d, Linear, Pair } from '../nn/layers/index.js'
 import { blockWidth, storedChannels, weightRows } from './layout.js'
 import {
   type ListGradientShape,
@@ -26,7 +26,16 @@ import {
   ref,
   type Words,
 } from './program.js'
-import { type Expression, noPool, type Shape, type SpikeTensor, samePool } from './tensors.js'
+import { type Fields, wordsOf } from './records/schema.js'
+import { convShape } from './records/spike-forward.js'
+import {
+  type DenseInput,
+  type Expression,
+  noPool,
+  type Shape,
+  type SpikeTensor,
+  samePool,
+} from './tensors.js'
 import {
   type WinogradPlan,
   winogradApplies,
@@ -82,42 +91,27 @@ const pixelsOf = (g: Geometry): number => g.images * g.outShape[1] * g.outShape[
 const kRowsOf = (g: Geometry): number => weightRows(taps(g), g.inC)
 const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
 
-/** Words that every convolution record has. */
-export function shapeWords(g: Geometry, steps: number): Words {
-  return {
-    [ConvWord.Images]: g.images,
-    [ConvWord.T]: steps,
-    [ConvWord.InH]: g.inShape[1],
-    [ConvWord.InW]: g.inShape[2],
-    [ConvWord.InC]: g.inC,
-    [ConvWord.OutH]: g.outShape[1],
-    [ConvWord.OutW]: g.outShape[2],
-    [ConvWord.OutC]: g.outC,
-    [ConvWord.BlockWidth]: blockWidth(g.outShape[0]),
-    [ConvWord.KRows]: kRowsOf(g),
-    [ConvWord.KernelH]: g.kernel[0],
-    [ConvWord.KernelW]: g.kernel[1],
-    [ConvWord.StrideH]: g.stride[0],
-    [ConvWord.StrideW]: g.stride[1],
-    [ConvWord.PadH]: g.padding[0],
-    [ConvWord.PadW]: g.padding[1],
-  }
-}
+/** Sizes that every convolution record has. */
+export const shapeFields = (g: Geometry, steps: number): Fields<typeof convShape> => ({
+  images: g.images,
+  steps,
+  inH: g.inShape[1],
+  inW: g.inShape[2],
+  inC: g.inC,
+  outH: g.outShape[1],
+  outW: g.outShape[2],
+  outC: g.outC,
+  blockWidth: blockWidth(g.outShape[0]),
+  kRows: kRowsOf(g),
+  kernelH: g.kernel[0],
+  kernelW: g.kernel[1],
+  strideH: g.stride[0],
+  strideW: g.stride[1],
+  padH: g.padding[0],
+  padW: g.padding[1],
+})
 
-/** Where a dense kernel reads its input. */
-export interface DenseInput {
-  readonly address: Reference | number
-  /** The address is of a word that holds it. */
-  readonly indirect: boolean
-  readonly pixelBytes: number
-  readonly stepBytes: number
-  /** Bytes between steps of a loop over t outside. */
-  readonly loopBytes: number
-  /** Steps over which a time mean runs. */
-  readonly meanSteps: number
-  /** Factor of what is read, for the weight's gradient; default 1. */
-  readonly scale?: number
-}
+const shapeWords = (g: Geometry, steps: number): Words => wordsOf(convShape, shapeFields(g, steps))
 
 function inputWords(input: DenseInput): Words {
   return {

@@ -1,9 +1,9 @@
 /** Sums of tensors: written out as floats, or read as they are. */
 
 import { MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
-import type { DenseInput } from './convolution.js'
 import { type Buffer, f32, type ProgramBuilder, ref, type Words } from './program.js'
 import {
+  type DenseInput,
   type Expression,
   type FloatTensor,
   noPool,

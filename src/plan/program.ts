@@ -6,7 +6,7 @@
 import { Counter, Op, Rec } from '../../assembly/opcodes.js'
 
 /** What memory is for, as `model.summary()` groups it. */
-export type Purpose =
+export type MemoryKind =
   | 'parameters'
   | 'gradients'
   | 'optimizer'
@@ -18,7 +18,7 @@ export type Purpose =
 export interface Buffer {
   readonly name: string
   readonly bytes: number
-  readonly purpose: Purpose
+  readonly purpose: MemoryKind
   /** Lives from compilation to disposal: read or written by the host, or kept between runs. */
   readonly persistent: boolean
   /** First and last record (over all programs) that touches it. */
@@ -104,6 +104,7 @@ export function* buffersOf(words: Words): Generator<Buffer> {
  */
 export class ProgramBuilder {
   readonly buffers: Buffer[] = []
+  /** In the order in which they were begun. */
   readonly programs: PlannedProgram[] = []
   private clock = 0
   private section!: Section
@@ -115,7 +116,7 @@ export class ProgramBuilder {
   buffer(
     name: string,
     bytes: number,
-    purpose: Purpose = 'scratch',
+    purpose: MemoryKind = 'scratch',
     persistent = purpose !== 'scratch' && purpose !== 'kept',
   ): Buffer {
     const buffer: Buffer = {
@@ -131,10 +132,12 @@ export class ProgramBuilder {
     return buffer
   }
 
-  program(name: string): void {
+  program(name: string): PlannedProgram {
     this.phase = 'forward'
-    this.programs.push({ name, sections: [] })
+    const program = { name, sections: [] }
+    this.programs.push(program)
     this.startSection(1)
+    return program
   }
 
   startSection(repeats: number): void {

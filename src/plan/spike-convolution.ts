@@ -1,16 +1,11 @@
 /** Event-driven forward convolution: what it can read, and its records. */
 
 import { ConvWord, Op } from '../../assembly/opcodes.js'
-import { type Geometry, shapeWords } from './convolution.js'
+import { type Geometry, shapeFields } from './convolution.js'
 import { blockWidth } from './layout.js'
-import {
-  type Buffer,
-  f32,
-  type ProgramBuilder,
-  type Reference,
-  ref,
-  type Words,
-} from './program.js'
+import { type Buffer, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
+import { wordsOf } from './records/schema.js'
+import { spikeForward } from './records/spike-forward.js'
 import { spikeForwardGeometry, spikeListsFit, spikePasses } from './spike-geometry.js'
 import type { FloatTensor, Pool, SpikeTensor } from './tensors.js'
 
@@ -58,40 +53,48 @@ export function emitSpikes(
   const slotBytes = 4 * g.outC * 4
   const moments = withMoments ? b.buffer(`${name} moments`, units * slotBytes) : undefined
   const maskBytes = sourceH * sourceW * g.inC
-  const words: Words = {
-    ...shapeWords(g, steps),
-    [ConvWord.Out]: ref(out),
-    [ConvWord.Weight]: weight,
-    [ConvWord.Bias]: bias,
-    [ConvWord.Scale]: f32(scale),
-    [ConvWord.Sources]: { table: sources.map((s) => ({ 0: ref(s.masks) })), entryBytes: 8 },
-    [ConvWord.SourceCount]: sources.length,
-    [ConvWord.PlaneBytes]: g.images * maskBytes,
-    [ConvWord.SourceH]: sourceH,
-    [ConvWord.SourceW]: sourceW,
-    [ConvWord.PoolKernelH]: pool.kernel[0],
-    [ConvWord.PoolKernelW]: pool.kernel[1],
-    [ConvWord.PoolStrideH]: pool.stride[0],
-    [ConvWord.PoolStrideW]: pool.stride[1],
-    [ConvWord.PoolPadH]: pool.padding[0],
-    [ConvWord.PoolPadW]: pool.padding[1],
-    [ConvWord.ListBytes]: listBytes,
-    [ConvWord.PairLists]: pairLists ? 1 : 0,
-    [ConvWord.WeightedLists]: weightedLists ? 1 : 0,
-    [ConvWord.BlocksPerUnit]: blocksPerUnit,
+  const fields = {
+    ...shapeFields(g, steps),
+    sources: { table: sources.map((s) => ({ 0: ref(s.masks) })), entryBytes: 8 },
+    sourceCount: sources.length,
+    sourceH,
+    sourceW,
+    planeBytes: g.images * maskBytes,
+    scale,
+    poolKernelH: pool.kernel[0],
+    poolKernelW: pool.kernel[1],
+    poolStrideH: pool.stride[0],
+    poolStrideW: pool.stride[1],
+    poolPadH: pool.padding[0],
+    poolPadW: pool.padding[1],
+    weight,
+    bias: bias || undefined,
+    out,
+    listBytes,
+    pairLists,
+    weightedLists,
+    blocksPerUnit,
   }
+  // The records of lists and of sums, not yet by name.
+  const words: Words = wordsOf(spikeForward, {
+    ...fields,
+    group: 0,
+    rowsPerUnit: 0,
+    momentPixels: 0,
+  })
   const groups = Array.from({ length: Math.ceil(steps / 4) }, (_, group) => ({
     ...words,
     [ConvWord.Group]: group,
   }))
   if (rowWise) {
-    const rows: Words = {
-      [ConvWord.RowsPerUnit]: rowWise.rowsPerUnit,
-      [ConvWord.Moments]: moments ? ref(moments) : 0,
-      [ConvWord.MomentPixels]: rowWise.momentPixels,
-    }
-    for (const group of groups)
-      b.emit(Op.SpikeForward, rowWise.units, { ...group, ...rows }, rowWise.scratchBytes)
+    const { units, rowsPerUnit, momentPixels, scratchBytes } = rowWise
+    for (const [group] of groups.entries())
+      b.emit(
+        Op.SpikeForward,
+        units,
+        wordsOf(spikeForward, { ...fields, group, rowsPerUnit, moments, momentPixels }),
+        scratchBytes,
+      )
   } else {
     const lists = b.buffer(`${name} lists`, passes[0].geometry.listsBytes)
     const pointers = b.buffer(`${name} list pointers`, passes[0].geometry.listPointersBytes)

@@ -1,6 +1,6 @@
 /** The text of `model.summary()`. */
 
-import type { Graph } from '../nn/trace.js'
+import type { Graph } from '../graph/trace.js'
 import type { Plan } from './plan.js'
 
 export function summarize(graph: Graph, plan: Plan): string {

@@ -3,8 +3,8 @@
  * written out unless somebody needs it.
  */
 
-import type { BatchNorm2d, Pair } from '../nn/layers.js'
-import type { Buffer } from './program.js'
+import type { Pair } from '../nn/layers/index.js'
+import type { Buffer, Reference } from './program.js'
 
 export type Shape = readonly [number, number, number]
 
@@ -78,7 +78,6 @@ export interface SpikeTensor {
 /** A normalisation whose affine map is applied by whoever reads it. */
 export interface Norm {
   readonly name: string
-  readonly layer: BatchNorm2d
   readonly tensor: FloatTensor
   /** Statistics for each step of a call apart (1: over all steps). */
   readonly groups: number
@@ -86,9 +85,13 @@ export interface Norm {
   readonly shift: Buffer
   readonly mean: Buffer
   readonly invStd: Buffer
-  readonly meanInvStd?: Buffer
-  /** Time mean of x̂, once a consumer has written it. */
-  xhat?: Buffer
+  /**
+   * Where the time mean of x̂ goes, which the backward pass may need: for the first neurons that
+   * ask, which then write it.
+   */
+  claimMean(): Buffer | undefined
+  /** Called by a reader that is not a neuron: has x̂ averaged if nobody has claimed it. */
+  averageUnread(): void
   readonly gradient: Contribution[]
 }
 
@@ -109,4 +112,19 @@ export interface Expression {
 /** Where a gradient of a term goes. */
 export function gradientOf(term: Term): Contribution[] {
   return (term.norm ?? term.tensor).gradient
+}
+
+/** Where a dense kernel reads its input. */
+export interface DenseInput {
+  readonly address: Reference | number
+  /** The address is of a word that holds it. */
+  readonly indirect: boolean
+  readonly pixelBytes: number
+  readonly stepBytes: number
+  /** Bytes between steps of a loop over t outside. */
+  readonly loopBytes: number
+  /** Steps over which a time mean runs. */
+  readonly meanSteps: number
+  /** Factor of what is read, for the weight's gradient; default 1. */
+  readonly scale?: number
 }

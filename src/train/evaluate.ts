@@ -3,7 +3,8 @@
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import { checkOptions, describe, expect, expectFinite } from '../errors.js'
-import type { Model } from '../model.js'
+import type { Session } from '../runtime/session.js'
+import { firingRates } from '../runtime/views.js'
 
 /** What `evaluate` finds out. */
 export interface Evaluation {
@@ -26,25 +27,25 @@ export interface EvaluateOptions {
  * @throws SpikewasmError when the data is no data set, or its shape or classes do not match the
  *   model's.
  */
-export function checkDataset(model: Model, data: Dataset): void {
+export function checkDataset(session: Session, data: Dataset): void {
   expect(
     typeof data?.read === 'function' && data.shape?.length === 3,
     () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,
   )
   expect(
-    !model.frames,
+    !session.frames,
     () =>
       `the model was compiled with frames, but the data ${data.name} gives one image [C, H, W] a sample; compile without frames, or use trainStep and predict`,
   )
   expect(
-    data.shape.every((n, i) => n === model.input[i]),
+    data.shape.every((n, i) => n === session.input[i]),
     () =>
-      `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was compiled for input [${model.input.join(', ')}]`,
+      `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was compiled for input [${session.input.join(', ')}]`,
   )
   expect(
-    data.classes <= model.classes,
+    data.classes <= session.classes,
     () =>
-      `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${model.classes}`,
+      `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${session.classes}`,
   )
 }
 
@@ -62,8 +63,8 @@ export function checkSignal(name: string, signal: AbortSignal | undefined): void
  * Fills a slot with a batch; what is left of it is filled with repeats, so that firing rates stay
  * meaningful. Returns the number of samples.
  */
-export function fillBatch(model: Model, batches: Batches, batch: number, slot: 0 | 1): number {
-  const { images, labels } = model.slot(slot)
+export function fillBatch(session: Session, batches: Batches, batch: number, slot: 0 | 1): number {
+  const { images, labels } = session.slot(slot)
   const count = batches.fill(batch, images, labels)
   const size = images.length / labels.length
   expectFinite(`the data ${batches.dataset.name}, batch ${batch + 1},`, images, size, count)
@@ -74,34 +75,34 @@ export function fillBatch(model: Model, batches: Batches, batch: number, slot: 0
 
 /** Whoever calls it holds the model's lock. */
 export async function evaluate(
-  model: Model,
+  session: Session,
   data: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   checkOptions('evaluate', options, ['signal'])
   checkSignal('evaluate.signal', options.signal)
-  checkDataset(model, data)
-  const batches = new Batches(data, { batchSize: model.batchSize })
+  checkDataset(session, data)
+  const batches = new Batches(data, { batchSize: session.batchSize })
   let [loss, correct, count] = [0, 0, 0]
-  const firingRates: Record<string, number> = {}
-  let next = fillBatch(model, batches, 0, 0)
+  const sums: Record<string, number> = {}
+  let next = fillBatch(session, batches, 0, 0)
   for (let batch = 0; batch < batches.length; batch++) {
-    if (model.threads === 1) await breathe()
+    if (session.threads === 1) await breathe()
     options.signal?.throwIfAborted()
-    const running = model.runSlot('evaluate', (batch & 1) as 0 | 1, next)
+    const running = session.run('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.
     const [result, following] = await Promise.all([
       running,
-      fillAhead(model, batches, batch + 1, running),
+      fillAhead(session, batches, batch + 1, running),
     ])
     next = following
     loss += result.loss * result.count
     correct += result.correct
     count += result.count
-    for (const [name, rate] of Object.entries(model.firingRates()))
-      firingRates[name] = (firingRates[name] ?? 0) + rate / batches.length
+    for (const [name, rate] of Object.entries(firingRates(session, session.lastRates)))
+      sums[name] = (sums[name] ?? 0) + rate / batches.length
   }
-  return { loss: loss / count, accuracy: correct / count, firingRates, count }
+  return { loss: loss / count, accuracy: correct / count, firingRates: sums, count }
 }
 
 /**
@@ -109,14 +110,16 @@ export async function evaluate(
  * has ended, so that nothing runs on unnoticed.
  */
 export async function fillAhead(
-  model: Model,
+  session: Session,
   batches: Batches,
   batch: number,
   running: Promise<unknown>,
 ): Promise<number> {
   if (batch >= batches.length) return 0
+  // With one slot there is nowhere to put it before.
+  if (session.plan.named.images.length === 1) await running
   try {
-    return fillBatch(model, batches, batch, (batch & 1) as 0 | 1)
+    return fillBatch(session, batches, batch, (batch & 1) as 0 | 1)
   } catch (error) {
     await running
     throw error

@@ -3,10 +3,12 @@
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
-import type { Model } from '../model.js'
-import type { MethodOptions } from '../plan/plan.js'
+import { median } from '../median.js'
+import { checkOptimizer, checkRate, constant, type Schedule, type Sgd, sgd } from '../optimizer.js'
+import type { MethodOptions } from '../plan/methods.js'
+import type { Session } from '../runtime/session.js'
+import { firingRates } from '../runtime/views.js'
 import { breathe, checkDataset, checkSignal, evaluate, fillAhead, fillBatch } from './evaluate.js'
-import { checkOptimizer, checkRate, constant, type Schedule, type Sgd, sgd } from './optimizer.js'
 
 /** A training step, as `onStep` hears of it. */
 export interface StepInfo {
@@ -106,7 +108,11 @@ const known = [
 const ALREADY_DONE_MS = 0.1
 
 /** Whoever calls it holds the model's lock. */
-export async function fit(model: Model, data: Dataset, options: FitOptions = {}): Promise<History> {
+export async function fit(
+  session: Session,
+  data: Dataset,
+  options: FitOptions = {},
+): Promise<History> {
   checkOptions('fit', options, known)
   const { epochs = 1, optimizer = sgd(), schedule = constant(), validation, signal } = options
   expect(
@@ -120,29 +126,29 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       options[key] === undefined || typeof options[key] === 'function',
       () => `fit.${key} must be a function, got ${describe(options[key])}`,
     )
-  checkDataset(model, data)
-  if (validation) checkDataset(model, validation)
+  checkDataset(session, data)
+  if (validation) checkDataset(session, validation)
   expect(
-    data.length >= model.batchSize,
+    data.length >= session.batchSize,
     () =>
-      `the data ${data.name} has ${data.length} samples, fewer than one batch of ${model.batchSize}; compile with a smaller batchSize`,
+      `the data ${data.name} has ${data.length} samples, fewer than one batch of ${session.batchSize}; compile with a smaller batchSize`,
   )
   const method: MethodOptions = {}
   for (const key of ['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps'] as const)
     if (options[key] !== undefined) Object.assign(method, { [key]: options[key] })
   if (Object.keys(method).length > 0)
-    await model.replan({
-      method: model.method,
-      ...(method.method === undefined ? { stepMode: model.stepMode } : {}),
+    await session.replan({
+      method: session.plan.options.method,
+      ...(method.method === undefined ? { stepMode: session.plan.options.stepMode } : {}),
       ...method,
     })
-  model.optimizer = optimizer
-  model.clearMomentum()
+  session.optimizer = optimizer
+  session.clearMomentum()
 
   const batches = new Batches(data, {
-    batchSize: model.batchSize,
+    batchSize: session.batchSize,
     training: true,
-    seed: model.seed,
+    seed: session.seed,
     dropLast: true,
   })
   const records: EpochRecord[] = []
@@ -162,25 +168,25 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
     let [lossSum, correct, seen, dataWaitMs] = [0, 0, 0, 0]
     const began = performance.now()
     let start = began
-    fillBatch(model, batches, 0, 0)
+    fillBatch(session, batches, 0, 0)
     dataWaitMs += performance.now() - start
     for (let step = 0; step < batches.length && !signal?.aborted; step++) {
-      const running = model.runSlot('train', (step & 1) as 0 | 1, model.batchSize, learningRate)
+      const running = session.run('train', (step & 1) as 0 | 1, session.batchSize, learningRate)
       const before = performance.now()
-      const ahead = fillAhead(model, batches, step + 1, running)
+      const ahead = fillAhead(session, batches, step + 1, running)
       const filled = performance.now()
       const [{ loss, correct: right, count }] = await Promise.all([running, ahead])
       // Alone, filling is time of its own. With workers it happens while they compute, unless they
       // had finished before it had: then count all of it.
-      if (model.threads === 1 || performance.now() - filled < ALREADY_DONE_MS)
+      if (session.threads === 1 || performance.now() - filled < ALREADY_DONE_MS)
         dataWaitMs += filled - before
-      const problem = model.nonFinite((step & 1) as 0 | 1)
+      const problem = session.nonFinite((step & 1) as 0 | 1)
       if (problem !== undefined)
         throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
       lossSum += loss
       correct += right
       seen += count
-      for (const [name, rate] of Object.entries(model.firingRates()))
+      for (const [name, rate] of Object.entries(firingRates(session, session.lastRates)))
         rates[name] = (rates[name] ?? 0) + rate
       const now = performance.now()
       times.push(now - start)
@@ -195,8 +201,8 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
         meanAccuracy: correct / seen,
         milliseconds: times[times.length - 1],
       }
-      model.lock.pause(() => options.onStep?.(info))
-      if (model.threads === 1) await breathe()
+      session.lock.pause(() => options.onStep?.(info))
+      if (session.threads === 1) await breathe()
     }
     if (times.length === 0) break
     const seconds = (performance.now() - began) / 1000
@@ -210,31 +216,25 @@ export async function fit(model: Model, data: Dataset, options: FitOptions = {})
       dataWaitMs,
       samplesPerSecond: seen / seconds,
       firingRates: rates,
-      ...(validation && !signal?.aborted ? await validate(model, validation, signal) : {}),
+      ...(validation && !signal?.aborted ? await validate(session, validation, signal) : {}),
     }
     records.push(record)
-    await model.lock.lend(() => options.onEpoch?.(record))
+    await session.lock.lend(() => options.onEpoch?.(record))
   }
   return { epochs: records, aborted: signal?.aborted ?? false }
 }
 
 /** Nothing when the signal ends it. */
 async function validate(
-  model: Model,
+  session: Session,
   data: Dataset,
   signal: AbortSignal | undefined,
 ): Promise<{ testLoss?: number; testAccuracy?: number }> {
   try {
-    const { loss, accuracy } = await evaluate(model, data, { signal })
+    const { loss, accuracy } = await evaluate(session, data, { signal })
     return { testLoss: loss, testAccuracy: accuracy }
   } catch (error) {
     if (signal?.aborted) return {}
     throw error
   }
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.slice().sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }

@@ -11,7 +11,7 @@ import {
   Op,
   Surrogate,
 } from '../../assembly/opcodes.js'
-import { neuronScratch } from '../../src/plan/forward.js'
+import { neuronScratch } from '../../src/plan/neuron-record.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 import { readFixture } from '../support/safetensors.js'
 

@@ -1,8 +1,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { inFlags } from '../../src/cli/mistakes.js'
-import { compile } from '../../src/model.js'
 import { models } from '../../src/models/registry.js'
+import { compile } from '../../src/network.js'
 
 const between = (low: number, high: number): number =>
   low + Math.floor(Math.random() * (high - low + 1))

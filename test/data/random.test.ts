@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Purpose, permutation, RandomStream } from '../../src/data/random.js'
+import { Purpose, permutation, RandomStream } from '../../src/random.js'
 import { messageOf } from '../io/temporary.js'
 
 const anySeed = fc.nat(2 ** 32 - 1)

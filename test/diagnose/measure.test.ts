@@ -1,11 +1,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type Block, sequential } from '../../src/containers.js'
 import { Batches, datasets } from '../../src/data/index.js'
 import type { Cost, Diagnosis, Variant } from '../../src/diagnose/diagnosis.js'
 import { type DiagnoseOptions, diagnose } from '../../src/diagnose/measure.js'
 import { growthOf } from '../../src/diagnose/report.js'
-import { compile, cosineOf } from '../../src/model.js'
-import { type Block, sequential } from '../../src/nn/containers.js'
+import { compile } from '../../src/network.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -15,8 +15,9 @@ import {
   lif,
   linear,
   type NeuronOptions,
-} from '../../src/nn/layers.js'
-import { sgd } from '../../src/train/optimizer.js'
+} from '../../src/nn/layers/index.js'
+import { sgd } from '../../src/optimizer.js'
+import { cosineOf } from '../../src/runtime/views.js'
 import { messageOf } from '../io/temporary.js'
 
 const data = await datasets.digits()
@@ -118,9 +119,9 @@ test('A3 and rates before the first step are those of the models themselves', as
   const sums: Record<string, number> = {}
   for (let batch = 0; batch < setup.probes; batch++) {
     for (const model of [bptt, rate]) {
-      const { images, labels } = model.slot(0)
+      const { images, labels } = model.session.slot(0)
       batches.fill(batch, images, labels)
-      await model.runSlot('gradients', 0, batchSize)
+      await model.session.run('gradients', 0, batchSize)
     }
     for (const layer of ['0', '4', '10']) {
       const [a, b] = [bptt, rate].map((model) => model.gradients()[`${layer}.weight`].data)

@@ -4,6 +4,8 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { initialValues } from '../../src/graph/init.js'
+import { trace } from '../../src/graph/trace.js'
 import {
   preactResnet34,
   resnet18,
@@ -14,9 +16,7 @@ import {
   vggsnn,
 } from '../../src/models/index.js'
 import { type ModelFactory, type ModelName, models } from '../../src/models/registry.js'
-import { initialValues } from '../../src/nn/init.js'
-import { trace } from '../../src/nn/trace.js'
-import { collectState } from '../../src/plan/plan.js'
+import { collectState } from '../../src/plan/state.js'
 import { networks, officialNames } from './networks.js'
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
@@ -66,7 +66,7 @@ function initial(
   const { parameters } = collectState(graph)
   return wanted.map((key) => {
     const position = parameters.findIndex((p) => p.name === key)
-    const values = initialValues(graph, parameters[position], 3, position)
+    const values = initialValues(parameters[position], 3, position)
     const mean = values.reduce((a, b) => a + b, 0) / values.length
     const deviation = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length)
     return { deviation, largest: values.reduce((a, b) => Math.max(a, Math.abs(b)), 0) }

@@ -3,6 +3,7 @@
  * the official code.
  */
 import { readFileSync } from 'node:fs'
+import type { Block } from '../../src/containers.js'
 import {
   preactResnet34,
   resnet18,
@@ -13,7 +14,6 @@ import {
   vggsnn,
 } from '../../src/models/index.js'
 import type { NetworkOptions } from '../../src/models/options.js'
-import type { Block } from '../../src/nn/containers.js'
 
 type Size = readonly [number, number, number]
 

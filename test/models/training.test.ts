@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { StateDict } from '../../src/model.js'
+import type { StateDict } from '../../src/runtime/state.js'
 import { testRandom } from '../support/engine.js'
 import { networks, officialNames } from './networks.js'
 

@@ -1,6 +1,7 @@
 /** What plans promise about memory: what grows with T, and that nothing overlaps. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { trace } from '../../src/graph/trace.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -19,7 +20,6 @@ import {
   scale,
   sequential,
 } from '../../src/index.js'
-import { trace } from '../../src/nn/trace.js'
 import { assignAddresses, assignAddressesByWorker, overlaps } from '../../src/plan/memory.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { Buffer } from '../../src/plan/program.js'

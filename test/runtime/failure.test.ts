@@ -42,7 +42,7 @@ function batchFor(model: Model): [Float32Array, number[]] {
 
 /** The model's memory and plan, to damage them. */
 function inside(model: Model): { memory: WebAssembly.Memory; plan: Plan } {
-  return model as unknown as { memory: WebAssembly.Memory; plan: Plan }
+  return model.session as unknown as { memory: WebAssembly.Memory; plan: Plan }
 }
 
 /** Rejects when a promise takes longer than a failure may. */
@@ -93,7 +93,7 @@ for (const threads of [1, 2])
       const { memory, plan } = inside(model)
       // The first neuron record of the training program becomes an operation that does not exist.
       const words = new DataView(memory.buffer)
-      const section = plan.programs.train + 16
+      const section = plan.programs.train!.address + 16
       let record = words.getUint32(section, true)
       while (words.getUint16(record, true) !== Op.Neuron) record += Rec.Bytes
       words.setUint16(record, 9999, true)

@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { trace } from '../../src/graph/trace.js'
 import {
   batchNorm2d,
   type CompileOptions,
@@ -24,7 +25,6 @@ import {
 } from '../../src/index.js'
 import { parseSafetensors } from '../../src/io/safetensors.js'
 import type { StepOptions } from '../../src/model.js'
-import { trace } from '../../src/nn/trace.js'
 import { makePlan } from '../../src/plan/plan.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'

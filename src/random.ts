@@ -7,7 +7,7 @@
  * numbers: as easy as 1, 2, 3*, SC 2011): key = (seed, epoch), counter = (index, purpose · 2²⁴ +
  * draw). One evaluation gives two 32-bit words.
  */
-import { checkInteger } from './check.js'
+import { checkInteger } from './errors.js'
 
 /** Keeps streams apart that have the same seed, epoch and index. */
 export enum Purpose {

@@ -1,6 +1,6 @@
 /** Optimizers and learning-rate schedules, as plain data. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
+import { checkBoolean, checkOptions, describe, expect } from './errors.js'
 
 /** What `sgd` makes; its fields are those of `SgdOptions`, completed. */
 export interface Sgd {

@@ -2,44 +2,26 @@
  * Containers: chains of layers, and blocks whose forward function is written out and traced once.
  */
 
-import { describe, expect } from '../errors.js'
-import { type CompileOptions, compile, type Model } from '../model.js'
-import type { Layer } from './layers.js'
-import { checkModule, isModule } from './trace.js'
+import { describe, expect } from './errors.js'
+import type { Model } from './model.js'
+import { type CompileOptions, compile } from './network.js'
+import {
+  type Apply,
+  type Composite,
+  checkModule,
+  isModule,
+  type Module,
+  type Ops,
+} from './nn/module.js'
+import type { Value } from './nn/value.js'
 
-/** A tensor while a network is traced: its shape alone is known. */
-export interface Value {
-  /** [C, H, W] per sample and step. */
-  readonly shape: readonly [number, number, number]
-  /** Whether `flatten` was applied: then C·H·W features. */
-  readonly flat: boolean
-  /** Index of the node that makes it. */
-  readonly node: number
-}
-
-/** A child module, to be called in a block's forward function. */
-export type Apply = (x: Value) => Value
-
-/** What a block's forward function may do besides calling its children. */
-export interface Ops {
-  /** Sum of two or more values of one shape: of currents (ResNet) or of spikes (SEW). */
-  add(...values: Value[]): Value
-}
-
-/** What `sequential`, `block` and `residual` make. */
-export interface Block {
-  readonly kind: 'block'
-  /** By name. */
-  readonly children: Readonly<Record<string, Module>>
-  /** How the children are wired. */
-  readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value
+/** What `sequential`, `block` and `residual` make: a block that can be compiled. */
+export interface Block extends Composite {
   /** Plans, allocates and initialises the network; see `compile`. */
   compile(options: CompileOptions): Promise<Model>
 }
 
-export type Module = Layer | Block
-
-function make(name: string, children: Block['children'], forward: Block['forward']): Block {
+function make(name: string, children: Composite['children'], forward: Composite['forward']): Block {
   for (const [key, child] of Object.entries(children)) {
     expect(
       key !== '' && !key.includes('.'),
@@ -47,13 +29,15 @@ function make(name: string, children: Block['children'], forward: Block['forward
     )
     checkModule(`${name}.${key}`, child)
   }
-  const made: Block = {
+  return {
     kind: 'block',
     children,
     forward,
-    compile: (options) => compile(made, options),
+    // `this`, not a closure: a copy of a block compiles itself.
+    compile(this: Composite, options) {
+      return compile(this, options)
+    },
   }
-  return made
 }
 
 /**
@@ -96,7 +80,7 @@ export function block<const C extends Record<string, Module>>(
     typeof forward === 'function',
     () => `block's second argument must be its forward function, got ${describe(forward)}`,
   )
-  return make('block', children, forward as Block['forward'])
+  return make('block', children, forward as Composite['forward'])
 }
 
 /**

@@ -4,8 +4,9 @@
  */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
-import type { Apply, Module, Value } from './containers.js'
-import type { Layer, Pair } from './layers.js'
+import { kindOf, type Layer } from '../nn/layers/index.js'
+import { type Apply, checkModule, type Module } from '../nn/module.js'
+import { show, type Value } from '../nn/value.js'
 
 export interface GraphNode {
   readonly index: number
@@ -23,25 +24,6 @@ export interface Graph {
   readonly nodes: readonly GraphNode[]
   readonly output: number
 }
-
-/** Whether a value is a layer or a block. */
-export const isModule = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && 'kind' in value && typeof value.kind === 'string'
-
-/** @throws SpikewasmError unless `value` is a layer or a block */
-export function checkModule(name: string, value: Module): void {
-  expect(
-    isModule(value),
-    () =>
-      `${name} must be a layer or a block, got ${describe(value)}` +
-      (typeof value === 'function' ? '; call it, as in lif() instead of lif' : ''),
-  )
-}
-
-const show = (value: Value): string =>
-  value.flat
-    ? `[${value.shape[0] * value.shape[1] * value.shape[2]}]`
-    : `[${value.shape.join(', ')}]`
 
 const isValue = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'node' in value && 'shape' in value
@@ -105,11 +87,8 @@ export function trace(network: Module, input: readonly [number, number, number])
         () =>
           `${name} (${module.kind}) must be called with the value that it takes in, got ${describe(x)}`,
       )
-      const hasParameters =
-        module.kind === 'conv2d' ||
-        module.kind === 'linear' ||
-        module.kind === 'batchNorm2d' ||
-        (module.kind === 'neuron' && module.learnable)
+      const kind = kindOf(module)
+      const hasParameters = (kind.parameters?.(module, x.shape).length ?? 0) > 0
       const earlier = visited.get(module)
       if (hasParameters && earlier !== undefined)
         throw new SpikewasmError(
@@ -118,87 +97,11 @@ export function trace(network: Module, input: readonly [number, number, number])
             : `${earlier} and ${name} are the same ${module.kind} layer; shared parameters are not supported: make a layer for each place`,
         )
       visited.set(module, name)
-      const [shape, flat] = infer(module, name, x)
+      const [shape, flat] = kind.output(module, x, `${name || 'network'} (${module.kind})`)
       return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
     }
   }
   const start = push({ kind: 'input', name: '', inputs: [], shape: input, flat: false })
   const output = apply(network, '')(start)
   return { nodes, output: output.node }
-}
-
-type Shape = readonly [number, number, number]
-
-function infer(layer: Layer, name: string, x: Value): [Shape, boolean] {
-  const where = `${name || 'network'} (${layer.kind})`
-  const [c, h, w] = x.shape
-  switch (layer.kind) {
-    case 'conv2d': {
-      expect(
-        !x.flat,
-        () =>
-          `${where}: expects an image [C, H, W], got the flat ${show(x)}; remove the flatten() before it`,
-      )
-      expect(
-        c === layer.inChannels,
-        () => `${where}: expects ${layer.inChannels} input channels, got ${c} (input ${show(x)})`,
-      )
-      return [
-        [layer.outChannels, ...windows(where, x, layer.kernelSize, layer.stride, layer.padding)],
-        false,
-      ]
-    }
-    case 'linear':
-      expect(
-        x.flat || (h === 1 && w === 1),
-        () => `${where}: expects features, got the image ${show(x)}; put flatten() before it`,
-      )
-      expect(
-        c * h * w === layer.inFeatures,
-        () =>
-          `${where}: expects ${layer.inFeatures} features, got ${c * h * w} (from [${x.shape.join(', ')}])`,
-      )
-      return [[layer.outFeatures, 1, 1], true]
-    case 'batchNorm2d':
-      expect(
-        c === layer.channels && !(x.flat && h * w > 1),
-        () => `${where}: expects ${layer.channels} channels, got ${show(x)}`,
-      )
-      return [x.shape, x.flat]
-    case 'avgPool2d':
-    case 'maxPool2d':
-      expect(!x.flat, () => `${where}: expects an image [C, H, W], got the flat ${show(x)}`)
-      return [[c, ...windows(where, x, layer.kernelSize, layer.stride, layer.padding)], false]
-    case 'adaptiveAvgPool2d': {
-      const [oh, ow] = layer.outputSize
-      expect(
-        !x.flat && h % oh === 0 && w % ow === 0,
-        () => `${where}: its output ${oh}×${ow} must divide the input ${show(x)}`,
-      )
-      return [[c, oh, ow], false]
-    }
-    case 'flatten':
-      return [x.shape, true]
-    case 'neuron':
-    case 'dropout':
-    case 'scale':
-    case 'identity':
-      return [x.shape, x.flat]
-    default:
-      layer satisfies never
-      throw new SpikewasmError(`unknown layer ${JSON.stringify(layer)}`)
-  }
-}
-
-function windows(where: string, x: Value, kernel: Pair, stride: Pair, padding: Pair): Pair {
-  const [, h, w] = x.shape
-  const out: Pair = [
-    Math.floor((h + 2 * padding[0] - kernel[0]) / stride[0]) + 1,
-    Math.floor((w + 2 * padding[1] - kernel[1]) / stride[1]) + 1,
-  ]
-  expect(
-    out[0] >= 1 && out[1] >= 1,
-    () => `${where}: its kernel ${kernel.join('×')} is larger than the padded input of ${show(x)}`,
-  )
-  return out
 }

@@ -1,0 +1,77 @@
+/** Convolutions. */
+
+import { checkOptions, expect } from '../../errors.js'
+import { show } from '../value.js'
+import { count, expectImage, type LayerKind, type Pair, pair, type Size, windows } from './kind.js'
+import {
+  type Init,
+  type LinearOptions,
+  weightOptions,
+  weightParameters,
+  weights,
+} from './weights.js'
+
+/** What `conv2d` makes; fields as in `ConvOptions`, completed. */
+export interface Conv2d {
+  readonly kind: 'conv2d'
+  readonly inChannels: number
+  readonly outChannels: number
+  readonly kernelSize: Pair
+  readonly stride: Pair
+  /** Zeros added on every side. */
+  readonly padding: Pair
+  readonly bias: boolean
+  /** Whether weights are standardised and scaled by a learnable gain. */
+  readonly standardise: boolean
+  readonly init: Init
+}
+
+export interface ConvOptions extends LinearOptions {
+  /** Default 1. */
+  stride?: Size
+  /** Zeros added on every side; default 0. */
+  padding?: Size
+}
+
+/**
+ * 2-D convolution (cross-correlation, as PyTorch's): [C, H, W] → [outChannels, H', W'], H' = ⌊(H +
+ * 2·padding − kernel) / stride⌋ + 1. Parameters `weight` [out, in, kh, kw] and `bias` [out].
+ * @throws SpikewasmError when a size is not a positive integer or an option is unknown.
+ */
+export function conv2d(
+  inChannels: number,
+  outChannels: number,
+  kernelSize: Size,
+  options: ConvOptions = {},
+): Conv2d {
+  checkOptions('conv2d', options, ['stride', 'padding', ...weightOptions])
+  const kernel = pair('conv2d.kernelSize', kernelSize, 1)
+  return {
+    kind: 'conv2d',
+    inChannels: count('conv2d.inChannels', inChannels),
+    outChannels: count('conv2d.outChannels', outChannels),
+    kernelSize: kernel,
+    stride: pair('conv2d.stride', options.stride ?? 1, 1),
+    padding: pair('conv2d.padding', options.padding ?? 0, 0),
+    ...weights('conv2d', inChannels * kernel[0] * kernel[1], options),
+  }
+}
+
+export const conv2dKind: LayerKind<Conv2d> = {
+  output({ inChannels, outChannels, kernelSize, stride, padding }, x, where) {
+    expectImage(where, x)
+    expect(
+      x.shape[0] === inChannels,
+      () => `${where}: expects ${inChannels} input channels, got ${x.shape[0]} (input ${show(x)})`,
+    )
+    return [[outChannels, ...windows(where, x, kernelSize, stride, padding)], false]
+  },
+  parameters(layer) {
+    const { inChannels, outChannels, kernelSize } = layer
+    return weightParameters(
+      layer,
+      [outChannels, inChannels, ...kernelSize],
+      inChannels * kernelSize[0] * kernelSize[1],
+    )
+  },
+}

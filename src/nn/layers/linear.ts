@@ -1,0 +1,60 @@
+/** Fully connected layers. */
+
+import { checkOptions, expect } from '../../errors.js'
+import { show } from '../value.js'
+import { count, type LayerKind } from './kind.js'
+import {
+  type Init,
+  type LinearOptions,
+  weightOptions,
+  weightParameters,
+  weights,
+} from './weights.js'
+
+/** What `linear` makes. */
+export interface Linear {
+  readonly kind: 'linear'
+  readonly inFeatures: number
+  readonly outFeatures: number
+  readonly bias: boolean
+  /** Whether weights are standardised and scaled by a learnable gain. */
+  readonly standardise: boolean
+  readonly init: Init
+}
+
+/**
+ * Fully connected layer: [inFeatures] → [outFeatures]; parameters `weight` [out, in] and `bias`
+ * [out]. Put `flatten()` before it.
+ * @throws SpikewasmError when a size is not a positive integer or an option is unknown.
+ */
+export function linear(
+  inFeatures: number,
+  outFeatures: number,
+  options: LinearOptions = {},
+): Linear {
+  checkOptions('linear', options, weightOptions)
+  return {
+    kind: 'linear',
+    inFeatures: count('linear.inFeatures', inFeatures),
+    outFeatures: count('linear.outFeatures', outFeatures),
+    ...weights('linear', inFeatures, options),
+  }
+}
+
+export const linearKind: LayerKind<Linear> = {
+  output({ inFeatures, outFeatures }, x, where) {
+    const [c, h, w] = x.shape
+    expect(
+      x.flat || (h === 1 && w === 1),
+      () => `${where}: expects features, got the image ${show(x)}; put flatten() before it`,
+    )
+    expect(
+      c * h * w === inFeatures,
+      () =>
+        `${where}: expects ${inFeatures} features, got ${c * h * w} (from [${x.shape.join(', ')}])`,
+    )
+    return [[outFeatures, 1, 1], true]
+  },
+  parameters: (layer) =>
+    weightParameters(layer, [layer.outFeatures, layer.inFeatures], layer.inFeatures),
+}

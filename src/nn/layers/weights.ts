@@ -1,0 +1,78 @@
+/** What convolutions and linear layers share. */
+
+import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import type { Initial, ParameterSpec } from './kind.js'
+
+/**
+ * How a layer starts: PyTorch's default, weight and bias uniform in ±1/√fanIn; or the weight normal
+ * with mean 0 and this standard deviation, the bias 0 unless it is to start as PyTorch's default.
+ */
+export type Init = 'default' | { normal: number; bias?: 'zeros' | 'default' }
+
+export const weightOptions = ['bias', 'standardise', 'init']
+
+export interface LinearOptions {
+  /** Default true, as in PyTorch. */
+  bias?: boolean
+  /** Scaled weight standardisation with a learnable gain (OTTT's networks); default false. */
+  standardise?: boolean
+  /** Where weight and bias start; default 'default', PyTorch's. */
+  init?: Init
+}
+
+/** What convolutions and linear layers have in common. `inputs`: of one output. */
+export function weights(
+  name: string,
+  inputs: number,
+  options: LinearOptions,
+): { bias: boolean; standardise: boolean; init: Init } {
+  const { init = 'default' } = options
+  if (init !== 'default') {
+    const rule = `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or 'default' }`
+    expect(
+      typeof init === 'object' && init !== null && Number.isFinite(init.normal) && init.normal >= 0,
+      () => `${rule}, got ${describe(init)}`,
+    )
+    checkOptions(`${name}.init`, init, ['normal', 'bias'])
+    expect(
+      init.bias === undefined || init.bias === 'zeros' || init.bias === 'default',
+      () => `${rule}, got ${describe(init)}`,
+    )
+  }
+  const standardise = checkBoolean(`${name}.standardise`, options.standardise, false)
+  expect(
+    !standardise || inputs > 1,
+    () => `${name}.standardise needs more than one input for each output`,
+  )
+  return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
+}
+
+/** @param fan inputs of one output */
+export function weightParameters(
+  {
+    bias,
+    standardise,
+    init,
+  }: { readonly bias: boolean; readonly standardise: boolean; readonly init: Init },
+  shape: readonly number[],
+  fan: number,
+): ParameterSpec[] {
+  // PyTorch's default for weights and biases of both kinds: uniform in ±1/√fan.
+  const standard: Initial = { uniform: 1 / Math.sqrt(fan) }
+  const weight: Initial = init === 'default' ? standard : { normal: init.normal }
+  const start: Initial = init === 'default' || init.bias === 'default' ? standard : 0
+  return [
+    { name: 'weight', shape, decays: true, initial: weight },
+    ...(standardise
+      ? [
+          {
+            name: 'gain',
+            shape: [shape[0], ...shape.slice(1).map(() => 1)],
+            decays: false,
+            initial: 1,
+          },
+        ]
+      : []),
+    ...(bias ? [{ name: 'bias', shape: shape.slice(0, 1), decays: false, initial: start }] : []),
+  ]
+}

@@ -1,0 +1,39 @@
+/** What a network is made of: layers, and blocks of them. */
+
+import { describe, expect } from '../errors.js'
+import type { Layer } from './layers/index.js'
+import type { Value } from './value.js'
+
+/** A child module, to be called in a block's forward function. */
+export type Apply = (x: Value) => Value
+
+/** What a block's forward function may do besides calling its children. */
+export interface Ops {
+  /** Sum of two or more values of one shape: of currents (ResNet) or of spikes (SEW). */
+  add(...values: Value[]): Value
+}
+
+/** Children and how they are wired: plain data. */
+export interface Composite {
+  readonly kind: 'block'
+  /** By name. */
+  readonly children: Readonly<Record<string, Module>>
+  /** How the children are wired. */
+  readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value
+}
+
+export type Module = Layer | Composite
+
+/** Whether a value is a layer or a block. */
+export const isModule = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'kind' in value && typeof value.kind === 'string'
+
+/** @throws SpikewasmError unless `value` is a layer or a block */
+export function checkModule(name: string, value: Module): void {
+  expect(
+    isModule(value),
+    () =>
+      `${name} must be a layer or a block, got ${describe(value)}` +
+      (typeof value === 'function' ? '; call it, as in lif() instead of lif' : ''),
+  )
+}

@@ -1,0 +1,47 @@
+/** A graph, lowered: forward records, and a tape of what runs backward. */
+
+import type { Graph, GraphNode } from '../graph/trace.js'
+import type { Context } from './context.js'
+import { planOf } from './layers/index.js'
+import { lowerLoss } from './layers/loss.js'
+import { type Demand, Pass } from './pass.js'
+import type { Expression } from './tensors.js'
+
+/** @param training whether a backward pass follows */
+export function lowerGraph(context: Context, training: boolean): Pass {
+  const { graph } = context.options
+  const wanted = (node: GraphNode): Demand =>
+    Object.assign(
+      {},
+      ...graph.nodes
+        .filter(({ inputs }) => inputs.includes(node.index))
+        .map((reader) => planOf(reader).wants?.(pass)),
+    )
+  const pass = new Pass(context, training, wanted)
+  const needed = neededNodes(graph)
+  const values: Expression[] = []
+  for (const node of graph.nodes) {
+    if (!needed.has(node.index)) continue
+    context.builder.layer = node.index
+    values[node.index] = planOf(node).lower(
+      pass,
+      node,
+      node.layer,
+      ...node.inputs.map((i) => values[i]),
+    )
+  }
+  lowerLoss(pass, graph.nodes[graph.output], values[graph.output])
+  return pass
+}
+
+/** What the output depends on. */
+function neededNodes(graph: Graph): Set<number> {
+  const needed = new Set<number>()
+  const visit = (index: number): void => {
+    if (needed.has(index)) return
+    needed.add(index)
+    graph.nodes[index].inputs.forEach(visit)
+  }
+  visit(graph.output)
+  return needed
+}

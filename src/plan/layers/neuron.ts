@@ -1,0 +1,231 @@
+/** Spiking neurons: up to two currents and one layer's spikes in, spikes out. */
+
+import { NeuronBackWord, NeuronWord, Op, PoolWord, Surrogate } from '../../../assembly/opcodes.js'
+import { expect } from '../../errors.js'
+import type { GraphNode } from '../../graph/trace.js'
+import type { Neuron, SurrogateName } from '../../nn/layers/index.js'
+import {
+  contributionTable,
+  giveGradient,
+  gradientBuffer,
+  gradientTimeSum,
+  sumGradient,
+} from '../gradients.js'
+import { storedChannels } from '../layout.js'
+import {
+  type NeuronInput,
+  type NeuronRecord,
+  neuronScratch,
+  neuronWords,
+} from '../neuron-record.js'
+import { type Pass, perUnit, term } from '../pass.js'
+import { type Buffer, ref } from '../program.js'
+import {
+  type Expression,
+  type FloatTensor,
+  isIdentity,
+  type SpikeTensor,
+  type Term,
+} from '../tensors.js'
+import type { LayerPlan } from './layer.js'
+import { materialise } from './sum.js'
+
+const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
+  sigmoid: Surrogate.Sigmoid,
+  atan: Surrogate.Atan,
+  triangle: Surrogate.Triangle,
+  rectangle: Surrogate.Rectangle,
+  fastSigmoid: Surrogate.FastSigmoid,
+  piecewiseExp: Surrogate.PiecewiseExp,
+  erf: Surrogate.Erf,
+}
+
+type Inputs = {
+  readonly read: Expression
+  readonly floats: readonly Term[]
+  readonly spikes: readonly Term[]
+}
+
+/**
+ * At most two float tensors and one spike tensor are read as they are; anything else is written out
+ * first.
+ */
+function readable(pass: Pass, node: GraphNode, x: Expression, stored: number): Inputs {
+  const split = (read: Expression): Inputs => ({
+    read,
+    floats: read.terms.filter((t) => t.tensor.kind === 'float'),
+    spikes: read.terms.filter((t) => t.tensor.kind === 'spikes'),
+  })
+  const plain = (t: Term): boolean =>
+    isIdentity(t.pool) &&
+    (t.tensor.kind === 'spikes' || (t.scale === 1 && !t.tensor.input && t.tensor.stored === stored))
+  const { floats, spikes } = split(x)
+  if (x.terms.every(plain) && floats.length >= 1 && floats.length <= 2 && spikes.length <= 1)
+    return split(x)
+  return split({ shape: x.shape, terms: [term(materialise(pass, node, x))] })
+}
+
+export const neuron: LayerPlan<Neuron> = {
+  lower(pass, node, layer, x) {
+    const { b, context, options, training } = pass
+    const { method, outer, callSteps } = context
+    expect(
+      !layer.learnable || !training || method.learnsTau,
+      () =>
+        `${node.name} (plif): its learnable tau needs method 'bptt', got '${options.method}'; use lif() with this method`,
+    )
+    const stored = storedChannels(node.shape[0])
+    const { read, floats, spikes } = readable(pass, node, x, stored)
+    const pixels = pass.images * node.shape[1] * node.shape[2]
+    const pixelsPerUnit = perUnit(pixels, stored)
+    const units = Math.ceil(pixels / pixelsPerUnit)
+    const values = pixels * stored * 4
+    const countPartials = b.buffer(`${node.name} spike counts`, units * 4, 'statistics')
+    const lambda = 1 - 1 / layer.tau
+    const output = pass.spikeTensor(node.name, node.shape, lambda, { buffer: countPartials, units })
+    const eligibility =
+      training && (method.neuron === 'eligibility' || (method.neuron === 'time' && options.inspect))
+        ? b.buffer(`${node.name} eligibility`, values, 'kept', outer || options.inspect)
+        : undefined
+    const surrogateOut =
+      training && method.neuron === 'surrogate'
+        ? b.buffer(`${node.name} surrogate`, values)
+        : undefined
+    const constantRho = layer.vReset === null && layer.detachReset
+    const record: NeuronRecord = {
+      shape: node.shape,
+      stored,
+      pixelsPerUnit,
+      a: inputOf(floats[0]),
+      b: floats[1] && inputOf(floats[1]),
+      spikes: spikes[0] && {
+        masks: (spikes[0].tensor as SpikeTensor).masks,
+        scale: spikes[0].scale,
+      },
+      masks: output.masks,
+      counts: output.counts,
+      countPartials,
+      eligibility,
+      surrogateOut,
+      potential: outer ? pass.stateBuffer(`${node.name} potential`, values) : undefined,
+      rho:
+        outer && training && method.neuron === 'eligibility' && !constantRho
+          ? pass.stateBuffer(`${node.name} rho`, values)
+          : undefined,
+      lambda,
+      kappa: layer.decayInput ? 1 / layer.tau : 1,
+      threshold: layer.vThreshold,
+      reset: layer.vReset,
+      detach: layer.detachReset,
+      surrogate: surrogates[layer.surrogate],
+      alpha: layer.alpha,
+      learnable: layer.learnable ? context.parameter(node.index, 'w') : 0,
+    }
+    const words = neuronWords(pass, record)
+    b.emit(Op.Neuron, units, words, neuronScratch(callSteps, stored))
+    const { masks, counts } = output
+    const neurons = node.shape[0] * node.shape[1] * node.shape[2]
+    pass.rates.push({
+      name: node.name,
+      partials: countPartials,
+      units,
+      neurons,
+      counts,
+      masks,
+      eligibility,
+      shape: node.shape,
+      stored,
+    })
+
+    pass.backward(node, () => {
+      if (output.gradient.length === 0) return
+      const name = `${node.name} current gradient`
+      const steps = context.gradientSteps
+      switch (method.neuron) {
+        case 'eligibility':
+          return giveGradient(
+            read,
+            sumGradient(pass, Op.NeuronBackwardRate, name, output, 1, eligibility),
+            1,
+          )
+        case 'surrogate':
+          return giveGradient(
+            read,
+            sumGradient(pass, Op.NeuronBackwardOnline, name, output, 1, surrogateOut),
+            1,
+          )
+        case 'time': {
+          const delta = gradientBuffer(pass, name, output.shape, steps, stored)
+          const partials = layer.learnable
+            ? b.buffer(`${node.name} tau gradient`, units * 4)
+            : undefined
+          const table = contributionTable(output.gradient, stored)
+          const more = {
+            [NeuronWord.Delta]: ref(delta),
+            [NeuronWord.Contributions]: table[NeuronBackWord.Contributions],
+            [NeuronWord.ContributionCount]: table[NeuronBackWord.ContributionCount],
+            [NeuronWord.LearnablePartials]: partials ? ref(partials) : 0,
+          }
+          b.emit(
+            Op.NeuronBackwardTime,
+            units,
+            { ...words, ...more },
+            16 + 4 * (2 * steps + 1) * stored,
+          )
+          if (partials)
+            b.emit(Op.SumScalars, 1, {
+              [PoolWord.Out]: context.gradient(node.index, 'w'),
+              [PoolWord.In]: ref(partials),
+              [PoolWord.Images]: units,
+            })
+          giveGradient(read, delta, steps)
+          if (options.inspect && eligibility) probe(pass, node, output, delta, eligibility)
+        }
+      }
+    })
+    return { shape: node.shape, terms: [term(output)] }
+  },
+}
+
+const inputOf = ({ tensor, norm }: Term): NeuronInput => ({
+  tensor: tensor as FloatTensor,
+  norm,
+  xhat: norm?.claimMean(),
+})
+
+/** What `diagnostics` compares. */
+function probe(
+  pass: Pass,
+  node: GraphNode,
+  output: SpikeTensor,
+  delta: Buffer,
+  eligibility: Buffer,
+): void {
+  const { shape, stored } = output
+  const steps = pass.context.gradientSteps
+  const spikes = sumGradient(pass, Op.GradientSum, `${node.name} spike gradient`, output, steps)
+  pass.probes.neurons.push({
+    name: node.name,
+    spikeGradient: gradientTimeSum(
+      pass,
+      `${node.name} spike gradient over time`,
+      spikes,
+      shape,
+      steps,
+      stored,
+      true,
+    ),
+    currentGradient: gradientTimeSum(
+      pass,
+      `${node.name} current gradient over time`,
+      delta,
+      shape,
+      steps,
+      stored,
+      true,
+    ),
+    eligibility,
+    shape,
+    stored,
+  })
+}

@@ -1,0 +1,231 @@
+/**
+ * One pass through the graph: what a layer may ask for and use while it is lowered, and the tape of
+ * what runs backward.
+ */
+
+import { Control, Op, PoolWord } from '../../assembly/opcodes.js'
+import type { GraphNode } from '../graph/trace.js'
+import type { Context } from './context.js'
+import { storedChannels } from './layout.js'
+import { emitMaterialise } from './materialise.js'
+import { type Buffer, f32, ref } from './program.js'
+import {
+  type DenseInput,
+  type Expression,
+  type FloatTensor,
+  noPool,
+  type Shape,
+  type SpikeTensor,
+  type Term,
+} from './tensors.js'
+
+/** Spikes of one neuron layer, summed by units. */
+export interface RateProbe {
+  readonly name: string
+  readonly partials: Buffer
+  readonly units: number
+  /** Neurons of one image. */
+  readonly neurons: number
+  readonly counts: Buffer
+  readonly masks: Buffer
+  readonly eligibility?: Buffer
+  readonly shape: readonly [number, number, number]
+  readonly stored: number
+}
+
+/**
+ * Sums over time of ∂L/∂s and ∂L/∂I of a neuron layer, [P][stored], beside its eligibility (through
+ * time, with `inspect`).
+ */
+export interface NeuronProbe {
+  readonly name: string
+  readonly spikeGradient: Buffer
+  readonly currentGradient: Buffer
+  readonly eligibility: Buffer
+  readonly shape: Shape
+  readonly stored: number
+}
+
+/**
+ * A weight's gradient from time means: mean ∂L/∂I times presynaptic rate, in the weight's layout
+ * (through time, with `inspect`).
+ */
+export interface WeightProbe {
+  readonly node: number
+  readonly gradient: Buffer
+}
+
+/** What a reader would have the layer before it write beside its output. */
+export interface Demand {
+  /** Partial sums of a BatchNorm that takes its statistics over all rows together. */
+  readonly moments?: boolean
+}
+
+export type FloatBuffer = FloatTensor & { readonly buffer: Buffer }
+
+export const perUnit = (elements: number, width: number): number =>
+  Math.max(1, Math.min(elements, Math.ceil(8192 / width)))
+
+export const term = (tensor: FloatTensor | SpikeTensor, scale = 1): Term => ({
+  tensor,
+  pool: noPool,
+  scale,
+})
+
+export class Pass {
+  readonly rates: RateProbe[] = []
+  readonly probes: { readonly neurons: NeuronProbe[]; readonly weights: WeightProbe[] } = {
+    neurons: [],
+    weights: [],
+  }
+  private readonly tape: { readonly node: GraphNode; readonly run: () => void }[] = []
+  private readonly last: { readonly node: GraphNode; readonly run: () => void }[] = []
+  private streams = 0
+
+  /** @param training a backward pass follows: batch statistics, eligibilities, dropout. */
+  constructor(
+    readonly context: Context,
+    readonly training: boolean,
+    /** What the readers of each node want of it. */
+    readonly wanted: (node: GraphNode) => Demand,
+  ) {}
+
+  get b() {
+    return this.context.builder
+  }
+  get options() {
+    return this.context.options
+  }
+  get images(): number {
+    return this.context.options.batchSize
+  }
+
+  /** Puts what a layer does backward on the tape; nothing without a backward pass. */
+  backward(node: GraphNode, run: () => void): void {
+    if (this.training) this.tape.push({ node, run })
+  }
+
+  /**
+   * Puts off what needs a whole gradient till behind the loop over t, where a method adds it up
+   * over the steps.
+   */
+  whenComplete(node: GraphNode, run: () => void): void {
+    if (this.context.accumulate) this.last.push({ node, run })
+    else run()
+  }
+
+  /** Emits the backward pass: the tape, last entry first. */
+  rewind(): void {
+    for (const { node, run } of this.tape.reverse()) {
+      this.b.layer = node.index
+      run()
+    }
+  }
+
+  /** Emits what was put off. */
+  complete(): void {
+    for (const { run } of this.last) run()
+  }
+
+  /** Number of a stream of random numbers of its own. */
+  nextStream(): number {
+    return ++this.streams
+  }
+
+  floatTensor(name: string, shape: Shape, steps: number): FloatBuffer {
+    const stored = storedChannels(shape[0])
+    const bytes = this.images * shape[1] * shape[2] * steps * stored * 4
+    return {
+      kind: 'float',
+      name,
+      shape,
+      stored,
+      steps,
+      input: false,
+      buffer: this.b.buffer(name, bytes),
+      gradient: [],
+    }
+  }
+
+  spikeTensor(name: string, shape: Shape, lambda: number, sums?: SpikeTensor['sums']): SpikeTensor {
+    const { callSteps, outer } = this.context
+    const stored = storedChannels(shape[0])
+    const neurons = this.images * shape[1] * shape[2] * stored
+    const masks = this.b.buffer(
+      `${name} masks`,
+      neurons * Math.ceil(callSteps / 8),
+      'scratch',
+      this.options.inspect,
+    )
+    const counts = this.b.buffer(`${name} counts`, neurons, 'kept', outer || this.options.inspect)
+    return { kind: 'spikes', name, shape, stored, masks, counts, sums, lambda, gradient: [] }
+  }
+
+  /** State kept from step to step of an outer loop. */
+  stateBuffer(name: string, bytes: number): Buffer {
+    return this.b.buffer(name, bytes, 'kept', true)
+  }
+
+  /** How dense kernels read a float tensor. */
+  readonly dense = (tensor: FloatTensor): DenseInput => {
+    const { frames, timeSteps } = this.options
+    const row = tensor.stored * 4
+    if (!tensor.input)
+      return {
+        address: ref(tensor.buffer as Buffer),
+        indirect: false,
+        pixelBytes: tensor.steps * row,
+        stepBytes: tensor.steps > 1 ? row : 0,
+        loopBytes: 0,
+        meanSteps: tensor.steps,
+      }
+    const stored = frames ? timeSteps : 1
+    return {
+      address: Control.Input,
+      indirect: true,
+      pixelBytes: stored * row,
+      stepBytes: frames && !this.context.outer ? row : 0,
+      loopBytes: frames && this.context.outer ? row : 0,
+      meanSteps: stored,
+    }
+  }
+
+  /** Writes an expression out, as floats; `mean`: its time mean. */
+  write(input: Expression, steps: number, mean: boolean, out: Buffer, stored: number): void {
+    emitMaterialise(
+      this.b,
+      input,
+      this.images,
+      steps,
+      this.options.timeSteps,
+      mean,
+      out,
+      stored,
+      this.dense,
+    )
+  }
+
+  /** Sum of a tensor over its steps, in an outer loop over those so far: [P][C]. */
+  timeSum(node: GraphNode, tensor: FloatTensor): Buffer {
+    const { outer } = this.context
+    const [, h, w] = tensor.shape
+    const pixels = this.images * h * w
+    const bytes = pixels * tensor.stored * 4
+    const out = outer
+      ? this.stateBuffer(`${node.name} sum over time`, bytes)
+      : this.b.buffer(`${node.name} sum over time`, bytes)
+    const pixelsPerUnit = perUnit(pixels, tensor.stored * tensor.steps)
+    this.b.emit(outer ? Op.Trace : Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
+      [PoolWord.Out]: ref(out),
+      [PoolWord.In]: ref(tensor.buffer as Buffer),
+      [PoolWord.T]: tensor.steps,
+      [PoolWord.Images]: this.images,
+      [PoolWord.H]: h,
+      [PoolWord.W]: w,
+      [PoolWord.C]: tensor.stored,
+      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+      [PoolWord.Factor]: f32(1),
+    })
+    return out
+  }
+}

@@ -1,0 +1,82 @@
+/** A plan as text: each record with its layer, operation, units, and what it reads and writes. */
+
+import { Op } from '../../assembly/opcodes.js'
+import type { Plan, ProgramName } from './plan.js'
+import { type Buffer, buffersOf, type PlannedRecord, type WordValue } from './program.js'
+import { schemas } from './records/index.js'
+
+const size = (bytes: number): string =>
+  bytes >= 2 ** 20
+    ? `${(bytes / 2 ** 20).toFixed(1)}M`
+    : bytes >= 1024
+      ? `${Math.round(bytes / 1024)}K`
+      : `${bytes}B`
+
+const life = ({ first, last, persistent }: Buffer): string =>
+  persistent ? '' : ` ${first}–${last}`
+
+const show = (value: WordValue): string => {
+  if (typeof value === 'number') return String(value)
+  if ('f32' in value) return String(value.f32)
+  if ('buffer' in value) {
+    const { buffer, offset } = value
+    return `${buffer.name}${offset ? `+${size(offset)}` : ''} (${size(buffer.bytes)}${life(buffer)})`
+  }
+  if ('table' in value)
+    return value.table
+      .flatMap((entry) =>
+        [...buffersOf(entry)].map((b) => `${b.name} (${size(b.bytes)}${life(b)})`),
+      )
+      .join(' + ')
+  return `${value.data.length} bytes`
+}
+
+/**
+ * What a record does to memory, and its numbers, as its schema names them; buffers alone where it
+ * has none.
+ */
+function operands({ op, words }: PlannedRecord): string {
+  const schema = schemas[op]
+  if (!schema)
+    return [...new Set(buffersOf(words))].map((b) => show({ buffer: b, offset: 0 })).join(', ')
+  const by = { reads: [] as string[], writes: [] as string[], numbers: [] as string[] }
+  for (const [name, { word, use }] of Object.entries(schema)) {
+    const value = words[word]
+    if (value === undefined || value === 0) continue
+    const kind =
+      use === 'reads' || use === 'table'
+        ? 'reads'
+        : use === 'writes' || use === 'updates'
+          ? 'writes'
+          : 'numbers'
+    by[kind].push(
+      kind === 'numbers'
+        ? `${name} ${show(value)}`
+        : `${name}${use === 'updates' ? '±' : ''}: ${show(value)}`,
+    )
+  }
+  return `${by.reads.join(', ')} → ${by.writes.join(', ')} | ${by.numbers.join(' ')}`
+}
+
+export function printPlan(plan: Plan, only?: ProgramName): string {
+  const { graph } = plan.options
+  const lines: string[] = []
+  for (const [name, program] of Object.entries(plan.programs)) {
+    if (only && only !== name) continue
+    lines.push(`${name}: ${program.records.length} records`)
+    program.records.forEach((record, i) => {
+      const { name: layer, kind } = graph.nodes[record.layer]
+      const when =
+        record.condition === 'always'
+          ? ''
+          : record.condition === 'stepMask'
+            ? ' at masked steps'
+            : ` if ${show(record.condition)}`
+      const units = `${record.units}${record.groups > 1 ? `=${record.groups}×${record.units / record.groups}` : ''}`
+      lines.push(
+        `${String(i).padStart(4)} ${record.phase.padEnd(8)} ${`${layer || '-'} ${kind}`.padEnd(14)} ${Op[record.op].padEnd(20)} ${units.padStart(6)}u ${size(record.scratch).padStart(5)}  ${operands(record)}${when}`,
+      )
+    })
+  }
+  return lines.join('\n')
+}

@@ -1,0 +1,105 @@
+/** The programs that a purpose needs. */
+
+import { Op, PoolWord, SgdWord } from '../../assembly/opcodes.js'
+import type { Context } from './context.js'
+import { lowerGraph } from './graph.js'
+import type { Pass } from './pass.js'
+import { type Buffer, type PlannedProgram, ref } from './program.js'
+import type { State } from './state.js'
+
+export type ProgramName = 'train' | 'gradients' | 'evaluate' | 'stream'
+
+export interface ProgramPlan extends PlannedProgram {
+  readonly name: ProgramName
+  readonly rates: Pass['rates']
+  readonly probes: Pass['probes']
+}
+
+export interface TrainingBuffers {
+  readonly gradients: Buffer
+  readonly velocities: Buffer
+}
+
+const UPDATE_FLOATS = 16384
+
+/**
+ * Forward and backward, with and without the optimizer's step. `keptBytes`: of what the forward
+ * pass keeps for the backward pass.
+ */
+export function trainingPrograms(
+  context: Context,
+  { parameterFloats, decayFloats }: State,
+  buffers: TrainingBuffers & { readonly parameters: Buffer },
+): { programs: ProgramPlan[]; keptBytes: number } {
+  const { builder: b, options, outer, online, accumulate } = context
+  const updatesInLoop = online && options.update === 'everyStep'
+  const emitUpdate = (): void => {
+    b.phase = 'update'
+    for (const [group, from, count] of [
+      [0, 0, decayFloats],
+      [1, decayFloats, parameterFloats - decayFloats],
+    ]) {
+      if (count === 0) continue
+      b.emit(Op.Sgd, Math.ceil(count / UPDATE_FLOATS), {
+        [SgdWord.Parameters]: ref(buffers.parameters, from * 4),
+        [SgdWord.Gradients]: ref(buffers.gradients, from * 4),
+        [SgdWord.Velocities]: ref(buffers.velocities, from * 4),
+        [SgdWord.Count]: count,
+        [SgdWord.PerUnit]: UPDATE_FLOATS,
+        [SgdWord.Group]: group,
+      })
+    }
+  }
+  const { sections } = b.program('train')
+  if (accumulate)
+    b.emit(Op.Clear, Math.ceil(parameterFloats / UPDATE_FLOATS), {
+      [PoolWord.Out]: ref(buffers.gradients),
+      [PoolWord.Images]: parameterFloats,
+      [PoolWord.PixelsPerUnit]: UPDATE_FLOATS,
+    })
+  if (outer) b.startSection(options.timeSteps)
+  const pass = lowerGraph(context, true)
+  const forwardEnd = b.now
+  if (outer && !online) b.startSection(1)
+  if (online) b.setCondition('stepMask')
+  b.phase = 'backward'
+  pass.rewind()
+  if (updatesInLoop) emitUpdate()
+  b.phase = 'backward'
+  b.startSection(1)
+  pass.complete()
+  b.startSection(1)
+  if (!updatesInLoop) emitUpdate()
+  const kept = b.buffers.filter(
+    (x) =>
+      (x.purpose === 'kept' && x.first < forwardEnd) ||
+      (x.purpose === 'scratch' && x.first < forwardEnd && x.last >= forwardEnd),
+  )
+  const withoutUpdate = sections.map(({ records, repeats }) => ({
+    records: records.filter((r) => r.phase !== 'update'),
+    repeats,
+  }))
+  const { rates, probes } = pass
+  return {
+    programs: [
+      { name: 'train', sections, rates, probes },
+      { name: 'gradients', sections: withoutUpdate, rates, probes },
+    ],
+    keptBytes: kept.reduce((n, x) => n + x.bytes, 0),
+  }
+}
+
+/** Forward alone, with running statistics. */
+export function evaluateProgram(context: Context): ProgramPlan {
+  const { sections } = context.builder.program('evaluate')
+  if (context.outer) context.builder.startSection(context.options.timeSteps)
+  const { rates, probes } = lowerGraph(context, false)
+  return { name: 'evaluate', sections, rates, probes }
+}
+
+/** One time step forward; neurons keep their potentials for the next one. */
+export function streamProgram(context: Context): ProgramPlan {
+  const { sections } = context.builder.program('stream')
+  const { rates, probes } = lowerGraph(context, false)
+  return { name: 'stream', sections, rates, probes }
+}

@@ -1,0 +1,79 @@
+/** Parameters and running statistics of a graph: which there are, and where they lie. */
+
+import { expect } from '../errors.js'
+import type { Graph } from '../graph/trace.js'
+import { kindOf } from '../nn/layers/index.js'
+import type { Parameter, Statistic } from './context.js'
+import { planOf } from './layers/index.js'
+import { vectorLayout } from './layout.js'
+
+export interface State {
+  readonly parameters: Parameter[]
+  readonly statistics: Statistic[]
+  readonly parameterFloats: number
+  /** Floats of the weights, which come first and may decay by themselves. */
+  readonly decayFloats: number
+  readonly statisticFloats: number
+}
+
+/** Weights first, in the order of the layers. */
+export function collectState(graph: Graph): State {
+  const found: Omit<Parameter, 'offset'>[] = []
+  const statistics: Statistic[] = []
+  let statisticFloats = 0
+  const names = new Set<string>()
+  for (const node of graph.nodes) {
+    const { layer, index, name } = node
+    if (!layer) continue
+    const prefix = name === '' ? '' : `${name}.`
+    const { parameters, statistics: kept } = kindOf(layer)
+    for (const spec of parameters?.(layer, graph.nodes[node.inputs[0]].shape) ?? []) {
+      expect(
+        !names.has(prefix + spec.name),
+        () =>
+          `${name} (${node.kind}) is called more than once; make a layer of its own for each call`,
+      )
+      names.add(prefix + spec.name)
+      const layout =
+        planOf(node).layout?.(spec, graph, node) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)
+      found.push({
+        name: prefix + spec.name,
+        layout,
+        decays: spec.decays,
+        node: index,
+        role: spec.name,
+        initial: spec.initial,
+      })
+    }
+    for (const { name: role, shape, initial } of kept?.(layer) ?? []) {
+      const layout = vectorLayout(shape, shape[0])
+      statistics.push({
+        name: `${prefix}${role}`,
+        layout,
+        offset: statisticFloats * 4,
+        node: index,
+        role,
+        initial,
+      })
+      statisticFloats += Math.ceil(layout.stored / 16) * 16
+    }
+  }
+  let floats = 0
+  let decayFloats = 0
+  const parameters: Parameter[] = []
+  for (const decays of [true, false]) {
+    for (const parameter of found) {
+      if (parameter.decays !== decays) continue
+      parameters.push({ ...parameter, offset: floats * 4 })
+      floats += Math.ceil(parameter.layout.stored / 16) * 16
+    }
+    if (decays) decayFloats = floats
+  }
+  // In the order of the network, as PyTorch lists them.
+  parameters.sort(
+    (a, b) => found.findIndex((p) => p.name === a.name) - found.findIndex((p) => p.name === b.name),
+  )
+  return { parameters, statistics, parameterFloats: floats, decayFloats, statisticFloats }
+}
+
+/** Whether a node is the input image itself, or a view of it that dense kernels read as it is. */

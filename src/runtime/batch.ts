@@ -1,0 +1,61 @@
+/** A batch in PyTorch’s layout: checked, and copied into a slot. */
+
+import { describe, expect, expectFinite } from '../errors.js'
+import type { Session } from './session.js'
+
+export function checkBatch(session: Session, x: Float32Array, count: number): void {
+  const [C, H, W] = session.input
+  const T = session.settings.frames ? session.timeSteps : 1
+  expectNumbers('x', x)
+  expect(
+    x.length === T * count * C * H * W,
+    () =>
+      `x must hold ${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} = ${T * count * C * H * W} numbers, got ${x.length}`,
+  )
+}
+
+export function checkLabels(session: Session, y: ArrayLike<number>, count: number): void {
+  expect(typeof y?.length === 'number', () => `y must be an array of labels, got ${describe(y)}`)
+  expect(
+    y.length === count,
+    () => `y must hold one label for each of the ${count} images, got ${y.length}`,
+  )
+  for (let i = 0; i < y.length; i++)
+    expect(
+      Number.isInteger(y[i]) && y[i] >= 0 && y[i] < session.classes,
+      () =>
+        `labels must be integers from 0 to ${session.classes - 1}, got ${describe(y[i])} at index ${i}`,
+    )
+}
+
+/** Copies a batch in PyTorch's layout into a slot. */
+export function fillSlot(
+  session: Session,
+  index: 0 | 1,
+  x: Float32Array,
+  labels: ArrayLike<number> | undefined,
+  count: number,
+): void {
+  const [C, H, W] = session.input
+  const T = session.settings.frames ? session.timeSteps : 1
+  const B = session.batchSize
+  const slot = session.slot(index)
+  for (let t = 0; t < T; t++)
+    for (let b = 0; b < count; b++)
+      for (let c = 0; c < C; c++)
+        for (let p = 0; p < H * W; p++)
+          slot.images[((b * H * W + p) * T + t) * C + c] = x[((t * count + b) * C + c) * H * W + p]
+  const size = C * H * W * T
+  expectFinite('x', slot.images, size, count)
+  for (let b = count; b < B; b++)
+    slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
+  for (let b = 0; b < B; b++) slot.labels[b] = labels && b < count ? labels[b] : 0
+}
+
+/** @throws SpikewasmError for what is no typed array of numbers */
+export function expectNumbers(name: string, x: Float32Array): void {
+  expect(
+    ArrayBuffer.isView(x) && 'subarray' in x,
+    () => `${name} must be a Float32Array, got ${describe(x)}`,
+  )
+}

@@ -1,0 +1,340 @@
+/** A compiled network: its plan, the memory that the plan describes, and who runs its programs. */
+
+import { Control } from '../../assembly/opcodes.js'
+import { SpikewasmError } from '../errors.js'
+import { initialValues } from '../graph/init.js'
+import type { Graph } from '../graph/trace.js'
+import { type Sgd, sgd } from '../optimizer.js'
+import { pack } from '../plan/layout.js'
+import { type MethodOptions, methodOptions } from '../plan/methods.js'
+import {
+  makePlan,
+  type Plan,
+  type PlanOptions,
+  type ProgramName,
+  type Purpose,
+  type RateProbe,
+} from '../plan/plan.js'
+import { Purpose as Draw, RandomStream } from '../random.js'
+import { allocate } from './allocate.js'
+import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
+import { type Executor, localExecutor } from './executor.js'
+import { loadEngine } from './load.js'
+import { Lock } from './lock.js'
+import { availableParallelism } from './processors.js'
+import { stateDict, takeState } from './state.js'
+
+/** What a step tells of its batch, with the parameters from before it. */
+export interface StepResult {
+  /** Mean cross entropy of the batch. */
+  readonly loss: number
+  /** Images whose largest output is that of their label. */
+  readonly correct: number
+  /** Images of the batch. */
+  readonly count: number
+}
+
+/** One of the two places for a batch in the model's memory; views. */
+export interface Slot {
+  /** [B][H][W][C], or [B][H][W][T][C] with `frames`. */
+  readonly images: Float32Array
+  /** [B] */
+  readonly labels: Int32Array
+}
+
+export interface Settings {
+  readonly timeSteps: number
+  readonly batchSize: number
+  readonly threads: number
+  readonly seed: number
+  readonly frames: boolean
+  readonly inspect: boolean
+  readonly engine: 'release' | 'debug'
+  readonly purpose: Purpose
+}
+
+export class Session implements Arena {
+  plan!: Plan
+  memory!: WebAssembly.Memory
+  /** Rates of the program that ran last. */
+  lastRates: readonly RateProbe[] = []
+  /** Held by the operation that runs. */
+  readonly lock = new Lock()
+  optimizer: Sgd = sgd()
+  private executor!: Executor
+  private view!: DataView
+  private failure: Error | undefined
+  private disposed = false
+  private ended: Promise<void> | undefined
+  /** Settled when the last step has ended, well or not. */
+  private stepEnded: Promise<unknown> = Promise.resolve()
+  private steps = 0
+  /** Steps since the state of a stream was reset. */
+  streamed = 0
+
+  constructor(
+    readonly graph: Graph,
+    readonly input: readonly [number, number, number],
+    readonly settings: Settings,
+  ) {}
+
+  get timeSteps(): number {
+    return this.settings.timeSteps
+  }
+  get batchSize(): number {
+    return this.settings.batchSize
+  }
+  get threads(): number {
+    return this.settings.threads
+  }
+  get seed(): number {
+    return this.settings.seed
+  }
+  get frames(): boolean {
+    return this.settings.frames
+  }
+  get classes(): number {
+    return this.graph.nodes[this.graph.output].shape[0]
+  }
+  get engine(): Promise<WebAssembly.Module> {
+    const { threads, engine } = this.settings
+    return loadEngine(
+      engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine',
+    )
+  }
+
+  /**
+   * Makes the plan for a method, moving parameters and statistics along when there was another.
+   * Whoever calls it holds the lock.
+   */
+  async replan(options: MethodOptions): Promise<void> {
+    const complete = methodOptions(options, this.settings.timeSteps)
+    if (
+      this.plan &&
+      (Object.keys(complete) as (keyof MethodOptions)[]).every(
+        (key) => this.plan.options[key] === complete[key],
+      )
+    )
+      return
+    const planOptions: PlanOptions = {
+      ...this.settings,
+      ...complete,
+      graph: this.graph,
+      input: this.input,
+    }
+    const plan = makePlan(planOptions, this.settings.threads)
+    const memory = allocate(plan, this.settings)
+    const { threads } = this.settings
+    const module = await this.engine
+    const { poolExecutor } = threads > 1 ? await import('./pool.js') : {}
+    // Meanwhile somebody may have disposed of the model: nobody would end new threads.
+    this.checkAlive()
+    const previous = this.plan ? { state: stateDict(this), executor: this.executor } : undefined
+    new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
+    this.plan = plan
+    this.memory = memory
+    this.view = new DataView(memory.buffer)
+    this.executor = poolExecutor
+      ? poolExecutor(module, memory, threads)
+      : localExecutor(module, memory)
+    this.lastRates = []
+    if (previous) {
+      takeState(this, previous.state)
+      await previous.executor.dispose()
+    } else this.initialise()
+  }
+
+  initialise(): void {
+    this.plan.parameters.forEach((parameter, i) => {
+      pack(
+        parameter.layout,
+        initialValues(parameter, this.settings.seed, i),
+        storedAt(this, this.plan.named.parameters.address, parameter),
+      )
+    })
+    for (const statistic of this.plan.statistics)
+      storedAt(this, this.plan.named.statistics.address, statistic).fill(
+        statistic.initial,
+        0,
+        statistic.layout.shape[0],
+      )
+  }
+
+  /** Throws unless the model can run. */
+  checkAlive(): void {
+    if (this.disposed) throw new SpikewasmError('the model was disposed; compile the network again')
+    if (this.failure)
+      throw new SpikewasmError(
+        `the model stopped working (${this.failure.message}); its parameters can still be saved: save them and compile again`,
+      )
+  }
+
+  /**
+   * Runs an operation, or refuses before it has touched anything. `nested`: `fit` allows it in its
+   * `onEpoch`.
+   */
+  async alone<T>(operation: () => Promise<T>, nested = true): Promise<T> {
+    this.checkAlive()
+    return this.lock.hold(operation, nested)
+  }
+
+  /** One of the two input slots, to be filled before `runSlot`. Whoever calls it holds the lock. */
+  slot(index: 0 | 1): Slot {
+    const { images, labels } = this.plan.named
+    const size =
+      this.input.reduce((a, b) => a * b, 1) *
+      this.batchSize *
+      (this.settings.frames ? this.timeSteps : 1)
+    return {
+      images: floatsAt(this, images[index % images.length].address, size),
+      labels: new Int32Array(
+        this.memory.buffer,
+        labels[index % labels.length].address,
+        this.batchSize,
+      ),
+    }
+  }
+
+  /**
+   * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step.
+   * Whoever calls it holds the lock.
+   */
+  async run(
+    program: ProgramName,
+    index: 0 | 1,
+    valid: number,
+    learningRate = this.optimizer.lr,
+  ): Promise<StepResult> {
+    this.checkAlive()
+    const { plan, view, optimizer } = this
+    const { address, records, rates } = programOf(this, program)
+    const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
+    set(Control.Input, plan.named.images[index % plan.named.images.length].address)
+    set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
+    set(Control.Valid, valid)
+    view.setFloat32(Control.LearningRate, learningRate, true)
+    view.setFloat32(Control.Momentum, optimizer.momentum, true)
+    view.setFloat32(Control.Decay, optimizer.weightDecay, true)
+    view.setFloat32(Control.DecayOther, optimizer.decay === 'all' ? optimizer.weightDecay : 0, true)
+    set(Control.Nesterov, optimizer.nesterov ? 1 : 0)
+    const stream = new RandomStream(Draw.Dropout)
+    stream.start(this.seed, 0, this.steps)
+    set(Control.Seed, stream.next())
+    set(Control.StepMask, this.stepMask())
+    set(Control.NonFinite, 0)
+    set(Control.FirstStep, program === 'stream' ? this.streamed++ : 0)
+    try {
+      const running = this.executor.run({
+        program: address,
+        workers: this.threads,
+        scratch: plan.workerScratchAt,
+        scratchBytes: plan.workerScratch,
+        spins: this.threads <= availableParallelism() ? 20000 : 0,
+        timeoutMs: 60_000,
+      })
+      this.stepEnded = running.catch(() => undefined)
+      await running
+    } catch (error) {
+      const layer = this.graph.nodes[records[view.getUint32(Control.Progress, true)]?.layer ?? 0]
+      const cause = error instanceof Error ? error.message : String(error)
+      this.failure = new Error(
+        `a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`,
+        {
+          cause: error,
+        },
+      )
+      throw this.failure
+    }
+    if (program === 'train' || program === 'gradients') this.steps++
+    this.lastRates = rates
+    return {
+      loss: view.getFloat32(Control.Loss, true),
+      correct: view.getInt32(Control.Correct, true),
+      count: valid,
+    }
+  }
+
+  /** SLTT-K: K random steps of T; otherwise all. */
+  stepMask(): number {
+    const { backwardSteps } = this.plan.options
+    const all = this.timeSteps >= 32 ? 0xffffffff : 2 ** this.timeSteps - 1
+    if (backwardSteps === this.timeSteps) return all
+    const stream = new RandomStream(Draw.Steps)
+    stream.start(this.seed, 0, this.steps)
+    const order = Array.from({ length: this.timeSteps }, (_, t) => t)
+    let mask = 0
+    for (let k = 0; k < backwardSteps; k++)
+      mask |= 1 << (order.splice(stream.below(order.length), 1)[0] as number)
+    return mask >>> 0
+  }
+
+  /** Whoever calls it holds the lock. */
+  clearMomentum(): void {
+    const { velocities } = trainingOf(this)
+    floatsAt(this, velocities.address, velocities.bytes / 4).fill(0)
+  }
+
+  layerName(index: number): string {
+    const node = this.graph.nodes[index]
+    return node.name || node.kind
+  }
+
+  /**
+   * What went wrong in the last training step if its loss or a gradient is not finite, naming the
+   * first layer where it shows; else undefined.
+   */
+  nonFinite(slot: 0 | 1, program: ProgramName = 'train'): string | undefined {
+    const loss = this.view.getFloat32(Control.Loss, true)
+    const lossIsFinite = Number.isFinite(loss)
+    const flag = this.view.getUint32(Control.NonFinite, true)
+    if (lossIsFinite && flag === 0) return undefined
+    const what = lossIsFinite
+      ? flag > 1
+        ? 'the variance of a batch is not finite'
+        : 'a gradient is not finite'
+      : `the loss is ${loss}`
+    const where =
+      flag > 1
+        ? `layer ${this.layerName(flag - 2)} (${this.graph.nodes[flag - 2].kind})`
+        : this.locateNonFinite(slot)
+    // The optimizer does nothing when the loss is not finite; but updates at every step come before
+    // the loss is known.
+    const untouched =
+      program === 'gradients' || (!lossIsFinite && this.plan.options.update === 'afterwards')
+    const statistics = this.plan.statistics.length > 0
+    const left = untouched
+      ? `The parameters are those before this step${statistics ? ', running statistics may hold it' : ''}`
+      : `Parameters${statistics ? ' and running statistics' : ''} whose new value would not be finite were left as they were, others may hold this step`
+    return `${what}; it shows first in ${where}. ${left}; a lower learning rate or normalised input helps`
+  }
+
+  locateNonFinite(slot: 0 | 1): string {
+    const broken = (values: Float32Array): boolean => values.some((v) => !Number.isFinite(v))
+    const { parameters, statistics } = this.plan.named
+    const { gradients } = trainingOf(this)
+    if (broken(this.slot(slot).images)) return 'the input'
+    for (const p of this.plan.parameters)
+      for (const [what, { address }] of [
+        ['parameter', parameters],
+        ['gradient of', gradients],
+      ] as const)
+        if (broken(storedAt(this, address, p)))
+          return `layer ${this.layerName(p.node)} (${what} ${p.name})`
+    for (const s of this.plan.statistics)
+      if (broken(storedAt(this, statistics.address, s)))
+        return `layer ${this.layerName(s.node)} (${s.name})`
+    return `layer ${this.layerName(this.graph.output)} (its output, or a step too large for float32)`
+  }
+
+  /**
+   * Ends all threads when the running step, if any, has ended; an operation with more steps then
+   * rejects. The model cannot be used afterwards, only read.
+   */
+  dispose(): Promise<void> {
+    this.disposed = true
+    // Not amid a step: what a worker says when its pool is gone would be an error that nobody can
+    // catch.
+    this.ended ??= this.stepEnded.then(() => this.executor.dispose())
+    return this.ended
+  }
+}

@@ -1,0 +1,107 @@
+/** Parameters and running statistics by name: out of and into the memory of a arena. */
+
+import { describe, expect, SpikewasmError } from '../errors.js'
+import { pack, unpack } from '../plan/layout.js'
+import { type Arena, storedAt, trainingOf } from './arena.js'
+
+/** A parameter, its gradient, or a running statistic. */
+export interface NamedTensor {
+  /** PyTorch's shape. */
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+/** Tensors by PyTorch's names, for example `conv1.weight`. */
+export type StateDict = Record<string, NamedTensor>
+
+/** Parameters and running statistics by PyTorch's names and in its layouts; copies. */
+export function stateDict(arena: Arena): StateDict {
+  const out: StateDict = {}
+  for (const p of arena.plan.parameters)
+    out[p.name] = {
+      shape: p.layout.shape,
+      data: unpack(p.layout, storedAt(arena, arena.plan.named.parameters.address, p)),
+    }
+  for (const s of arena.plan.statistics)
+    out[s.name] = {
+      shape: s.layout.shape,
+      data: unpack(s.layout, storedAt(arena, arena.plan.named.statistics.address, s)),
+    }
+  return out
+}
+
+export function takeState(arena: Arena, state: StateDict): void {
+  expect(
+    typeof state === 'object' && state !== null && !Array.isArray(state),
+    () =>
+      `the state dict must be an object of { shape, data } by name, as stateDict() gives it, got ${describe(state)}`,
+  )
+  for (const [name, entry] of Object.entries(state))
+    expect(
+      typeof entry?.shape?.every === 'function' && typeof entry.data?.findIndex === 'function',
+      () =>
+        `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ${describe(entry)}`,
+    )
+  const entries = [
+    ...arena.plan.parameters.map((p) => ({ ...p, base: arena.plan.named.parameters.address })),
+    ...arena.plan.statistics.map((s) => ({ ...s, base: arena.plan.named.statistics.address })),
+  ]
+  const names = new Set(entries.map((e) => e.name))
+  const missing = entries.filter((e) => !(e.name in state)).map((e) => e.name)
+  const unexpected = Object.keys(state).filter(
+    (name) => !names.has(name) && !name.endsWith('num_batches_tracked'),
+  )
+  const same = (a: readonly number[], b: readonly number[]): boolean =>
+    a.length === b.length && a.every((n, i) => n === b[i])
+  const misshaped = entries
+    .filter((e) => e.name in state && !same(state[e.name].shape, e.layout.shape))
+    .map(
+      (e) =>
+        `${e.name} (expected [${e.layout.shape.join(', ')}], got [${state[e.name].shape.join(', ')}])`,
+    )
+  const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+  const incomplete = entries
+    .filter(
+      (e) =>
+        e.name in state &&
+        same(state[e.name].shape, e.layout.shape) &&
+        state[e.name].data.length !== length(e.layout.shape),
+    )
+    .map(
+      (e) =>
+        `${e.name} (expected ${length(e.layout.shape)} numbers, got ${state[e.name].data.length})`,
+    )
+  const problems = [
+    missing.length > 0 ? `missing: ${missing.join(', ')}` : '',
+    unexpected.length > 0 ? `unexpected: ${unexpected.join(', ')}` : '',
+    misshaped.length > 0 ? `of another shape: ${misshaped.join(', ')}` : '',
+    incomplete.length > 0
+      ? `of another length than their shape says: ${incomplete.join(', ')}`
+      : '',
+  ].filter((s) => s !== '')
+  if (problems.length > 0)
+    throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
+  for (const { name } of entries) {
+    const at = state[name].data.findIndex((v) => !Number.isFinite(v))
+    expect(
+      at < 0,
+      () =>
+        `the state dict holds ${state[name].data[at]} in ${name} at index ${at}; expected finite numbers`,
+    )
+  }
+  for (const e of entries) pack(e.layout, state[e.name].data, storedAt(arena, e.base, e))
+}
+
+/**
+ * Gradients of the last training step by parameter name, in PyTorch's shapes (`conv2d` weight [out,
+ * in, kh, kw], `linear` weight [out, in], …); copies.
+ */
+export function gradients(arena: Arena): StateDict {
+  const out: StateDict = {}
+  for (const p of arena.plan.parameters)
+    out[p.name] = {
+      shape: p.layout.shape,
+      data: unpack(p.layout, storedAt(arena, trainingOf(arena).gradients.address, p)),
+    }
+  return out
+}

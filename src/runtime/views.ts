@@ -1,0 +1,155 @@
+/** What a program has left in memory: outputs, rates, eligibilities, the measures of the paper. */
+
+import { expect, SpikewasmError } from '../errors.js'
+import { storedChannels } from '../plan/layout.js'
+import type { RateProbe } from '../plan/plan.js'
+import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
+
+/** Time-mean output of the last run, [B, classes]. */
+export function output(arena: Arena): Float32Array {
+  const width = storedChannels(classesOf(arena))
+  const all = floatsAt(arena, arena.plan.named.output.address, arena.plan.options.batchSize * width)
+  const result = new Float32Array(arena.plan.options.batchSize * classesOf(arena))
+  for (let b = 0; b < arena.plan.options.batchSize; b++)
+    for (let c = 0; c < classesOf(arena); c++) result[b * classesOf(arena) + c] = all[b * width + c]
+  return result
+}
+
+/** Predicted classes of the last run. */
+export function predictions(arena: Arena): Int32Array {
+  return new Int32Array(
+    arena.memory.buffer,
+    arena.plan.named.predictions.address,
+    arena.plan.options.batchSize,
+  )
+}
+
+/**
+ * Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name; empty before
+ * the first one.
+ */
+export function firingRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number> {
+  const rates: Record<string, number> = {}
+  for (const { name, partials, units, neurons } of probes) {
+    const sums = new Uint32Array(arena.memory.buffer, partials.address, units)
+    rates[name] =
+      sums.reduce((a, b) => a + b, 0) /
+      (neurons * arena.plan.options.batchSize * arena.plan.options.timeSteps)
+  }
+  return rates
+}
+
+/**
+ * Firing rate of each neuron layer at each step of the last run, T numbers by layer name; needs
+ * `inspect: true` and a method whose loop over T is inside the layers (step mode m).
+ * @throws SpikewasmError otherwise.
+ */
+export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number[]> {
+  expect(
+    arena.plan.options.inspect && arena.plan.options.stepMode === 'm',
+    () => "stepRates needs compile({ inspect: true }) and stepMode 'm'",
+  )
+  const out: Record<string, number[]> = {}
+  for (const { name, masks, neurons, shape, stored } of probes) {
+    const plane = arena.plan.options.batchSize * shape[1] * shape[2] * stored
+    out[name] = Array.from({ length: arena.plan.options.timeSteps }, (_, t) => {
+      const bits = new Uint8Array(arena.memory.buffer, masks.address + (t >> 3) * plane, plane)
+      let sum = 0
+      for (let i = 0; i < plane; i++) sum += (bits[i] >> (t & 7)) & 1
+      return sum / (neurons * arena.plan.options.batchSize)
+    })
+  }
+  return out
+}
+
+/**
+ * What the paper measures while training through time (sec. 4.2 there), for the last training step:
+ * `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight, the cosine of E[δI s]
+ * and E[δI] E[s]. Needs method bptt and `inspect: true`.
+ * @throws SpikewasmError otherwise.
+ */
+export function diagnostics(arena: Arena): {
+  a1: Record<string, number>
+  a2: Record<string, number>
+} {
+  expect(
+    arena.plan.options.inspect && arena.plan.options.method === 'bptt',
+    () => "diagnostics needs compile({ inspect: true, method: 'bptt' })",
+  )
+  const a1: Record<string, number> = {}
+  const a2: Record<string, number> = {}
+  for (const { name, spikeGradient, currentGradient, eligibility, shape, stored } of programOf(
+    arena,
+    'train',
+  ).probes.neurons) {
+    const count = arena.plan.options.batchSize * shape[1] * shape[2] * stored
+    const [spikes, currents, g] = [spikeGradient, currentGradient, eligibility].map((b) =>
+      floatsAt(arena, b.address, count),
+    )
+    // Σ_t δI_t = Σ_t δs_t κ_t: the sums over time differ from means by a factor alone.
+    a1[name] = cosineOf(
+      currents,
+      spikes.map((value, i) => value * g[i]),
+    )
+  }
+  for (const { node, gradient } of programOf(arena, 'train').probes.weights) {
+    const parameter = arena.plan.parameters.find((p) => p.node === node && p.role === 'weight')
+    if (!parameter) continue
+    a2[parameter.name] = cosineOf(
+      storedAt(arena, trainingOf(arena).gradients.address, parameter),
+      floatsAt(arena, gradient.address, parameter.layout.stored),
+    )
+  }
+  return { a1, a2 }
+}
+
+/**
+ * Rate and eligibility of a neuron layer after a training step, [B, C, H, W]; needs `inspect: true`
+ * at compilation.
+ * @throws SpikewasmError for an unknown layer or without `inspect`.
+ */
+export function activity(
+  arena: Arena,
+  name: string,
+): { rate: Float32Array; eligibility: Float32Array | undefined } {
+  expect(arena.plan.options.inspect, () => 'activity needs compile({ inspect: true })')
+  const probe = programOf(arena, 'train').rates.find((p) => p.name === name)
+  if (!probe)
+    throw new SpikewasmError(
+      `activity: no neuron layer ${JSON.stringify(name)}; there are ${programOf(arena, 'train')
+        .rates.map((p) => p.name)
+        .join(', ')}`,
+    )
+  const [C, H, W] = probe.shape
+  const total = arena.plan.options.batchSize * H * W * probe.stored
+  const counts = new Uint8Array(arena.memory.buffer, probe.counts.address, total)
+  const eligibility = probe.eligibility && floatsAt(arena, probe.eligibility.address, total)
+  const reorder = (source: ArrayLike<number>, factor: number): Float32Array => {
+    const out = new Float32Array(arena.plan.options.batchSize * C * H * W)
+    for (let b = 0; b < arena.plan.options.batchSize; b++)
+      for (let c = 0; c < C; c++)
+        for (let p = 0; p < H * W; p++)
+          out[(b * C + c) * H * W + p] = source[(b * H * W + p) * probe.stored + c] * factor
+    return out
+  }
+  return {
+    rate: reorder(counts, 1 / arena.plan.options.timeSteps),
+    eligibility: eligibility && reorder(eligibility, 1),
+  }
+}
+
+/** Cosine of two vectors; NaN when one is zero. */
+export function cosineOf(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [ab, aa, bb] = [0, 0, 0]
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i] * b[i]
+    aa += a[i] * a[i]
+    bb += b[i] * b[i]
+  }
+  return ab / Math.sqrt(aa * bb)
+}
+
+function classesOf({ plan }: Arena): number {
+  const { graph } = plan.options
+  return graph.nodes[graph.output].shape[0]
+}
