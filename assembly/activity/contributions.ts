@@ -15,14 +15,24 @@ const RUN_BYTES: usize = 8192
  * (0: 1). out may be the first contribution's own rows when that one is not pooled.
  */
 export function gather(
-  out: usize, factor: usize, first: u32, end: u32, table: usize, count: u32, height: u32, width: u32, steps: u32, rowBytes: usize,
+  out: usize,
+  factor: usize,
+  first: u32,
+  end: u32,
+  table: usize,
+  count: u32,
+  height: u32,
+  width: u32,
+  steps: u32,
+  rowBytes: usize,
 ): void {
   const pixelBytes = <usize>steps * rowBytes
   const last = count - 1
   // With one row per pixel the last contribution multiplies while it is added.
   const fused = steps == 1 && count > 0
   let flat = true
-  for (let i: u32 = 0; i < count; i++) flat = flat && isContiguous(table + <usize>i * ContributionWord.Bytes, pixelBytes, rowBytes)
+  for (let i: u32 = 0; i < count; i++)
+    flat = flat && isContiguous(table + <usize>i * ContributionWord.Bytes, pixelBytes, rowBytes)
   if (flat && count == 2 && fused && factor) {
     addBoth(out, factor, first, end, table, rowBytes)
     return
@@ -34,7 +44,18 @@ export function gather(
     const pixels = min(flat ? longest : width - x, end - pixel)
     if (count == 0) memory.fill(out, 0, <usize>pixels * pixelBytes)
     for (let i: u32 = 0; i < count; i++) {
-      addRun(table + <usize>i * ContributionWord.Bytes, out, fused && i == last ? factor : 0, pixel, pixels, height, width, steps, rowBytes, i > 0)
+      addRun(
+        table + <usize>i * ContributionWord.Bytes,
+        out,
+        fused && i == last ? factor : 0,
+        pixel,
+        pixels,
+        height,
+        width,
+        steps,
+        rowBytes,
+        i > 0,
+      )
     }
     if (factor) {
       if (!fused) multiplyRows(out, factor, pixels, steps, rowBytes)
@@ -49,8 +70,11 @@ export function gather(
  * Do the steps of a pixel stand behind each other, as in out, so that they can be taken together?
  */
 function hasSteps(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
-  return <usize>load<u32>(contribution, ContributionWord.PixelBytes * 4) == pixelBytes
-    && (pixelBytes == rowBytes || <usize>load<u32>(contribution, ContributionWord.StepBytes * 4) == rowBytes)
+  return (
+    <usize>load<u32>(contribution, ContributionWord.PixelBytes * 4) == pixelBytes &&
+    (pixelBytes == rowBytes ||
+      <usize>load<u32>(contribution, ContributionWord.StepBytes * 4) == rowBytes)
+  )
 }
 
 /**
@@ -58,19 +82,36 @@ function hasSteps(contribution: usize, pixelBytes: usize, rowBytes: usize): bool
  * on?
  */
 function isTiled(contribution: usize): bool {
-  return load<u32>(contribution, ContributionWord.KernelH * 4) == load<u32>(contribution, ContributionWord.StrideH * 4)
-    && load<u32>(contribution, ContributionWord.KernelW * 4) == load<u32>(contribution, ContributionWord.StrideW * 4)
-    && (load<u32>(contribution, ContributionWord.PadH * 4) | load<u32>(contribution, ContributionWord.PadW * 4)) == 0
+  return (
+    load<u32>(contribution, ContributionWord.KernelH * 4) ==
+      load<u32>(contribution, ContributionWord.StrideH * 4) &&
+    load<u32>(contribution, ContributionWord.KernelW * 4) ==
+      load<u32>(contribution, ContributionWord.StrideW * 4) &&
+    (load<u32>(contribution, ContributionWord.PadH * 4) |
+      load<u32>(contribution, ContributionWord.PadW * 4)) ==
+      0
+  )
 }
 
 /** Is the contribution a tensor like out? */
 function isContiguous(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
-  return isTiled(contribution) && hasSteps(contribution, pixelBytes, rowBytes)
-    && load<u32>(contribution, ContributionWord.KernelH * 4) == 1 && load<u32>(contribution, ContributionWord.KernelW * 4) == 1
+  return (
+    isTiled(contribution) &&
+    hasSteps(contribution, pixelBytes, rowBytes) &&
+    load<u32>(contribution, ContributionWord.KernelH * 4) == 1 &&
+    load<u32>(contribution, ContributionWord.KernelW * 4) == 1
+  )
 }
 
 /** Two contributions like out: one pass. */
-function addBoth(out: usize, factor: usize, first: u32, end: u32, table: usize, rowBytes: usize): void {
+function addBoth(
+  out: usize,
+  factor: usize,
+  first: u32,
+  end: u32,
+  table: usize,
+  rowBytes: usize,
+): void {
   const offset = <usize>first * rowBytes
   const g = <usize>load<u32>(table, ContributionWord.Address * 4) + offset
   const h = <usize>load<u32>(table + ContributionWord.Bytes, ContributionWord.Address * 4) + offset
@@ -84,21 +125,41 @@ function addBoth(out: usize, factor: usize, first: u32, end: u32, table: usize, 
  * lie in a row, unless nothing is pooled.
  */
 function addRun(
-  contribution: usize, out: usize, factor: usize, pixel: u32, pixels: u32, height: u32, width: u32, steps: u32, rowBytes: usize, add: bool,
+  contribution: usize,
+  out: usize,
+  factor: usize,
+  pixel: u32,
+  pixels: u32,
+  height: u32,
+  width: u32,
+  steps: u32,
+  rowBytes: usize,
+  add: bool,
 ): void {
   const pixelBytes = <usize>steps * rowBytes
   const scale = load<f32>(contribution, ContributionWord.Scale * 4)
   const address = <usize>load<u32>(contribution, ContributionWord.Address * 4)
   if (isContiguous(contribution, pixelBytes, rowBytes)) {
-    addTiles(out, address + <usize>pixel * pixelBytes, factor, 1, <usize>pixels * pixelBytes, 1, 0, scale, add)
+    addTiles(
+      out,
+      address + <usize>pixel * pixelBytes,
+      factor,
+      1,
+      <usize>pixels * pixelBytes,
+      1,
+      0,
+      scale,
+      add,
+    )
     return
   }
   const x = pixel % width
-  const y = pixel / width % height
+  const y = (pixel / width) % height
   const image = pixel / width / height
   if (!isTiled(contribution) || !hasSteps(contribution, pixelBytes, rowBytes)) {
     if (!add) memory.fill(out, 0, <usize>pixels * pixelBytes)
-    for (let i: u32 = 0; i < pixels; i++) addWindows(contribution, out + <usize>i * pixelBytes, image, y, x + i, steps, rowBytes)
+    for (let i: u32 = 0; i < pixels; i++)
+      addWindows(contribution, out + <usize>i * pixelBytes, image, y, x + i, steps, rowBytes)
     if (factor) gradientTimes(out, out, factor, 1, <usize>pixels * rowBytes, 1, 0, 1)
     return
   }
@@ -121,7 +182,15 @@ function addRun(
 }
 
 function addTiles(
-  out: usize, g: usize, factor: usize, pixels: u32, bytes: usize, kernel: u32, phase: u32, scale: f32, add: bool,
+  out: usize,
+  g: usize,
+  factor: usize,
+  pixels: u32,
+  bytes: usize,
+  kernel: u32,
+  phase: u32,
+  scale: f32,
+  add: bool,
 ): void {
   if (add) {
     if (factor) gradientAddTimes(out, g, factor, pixels, bytes, kernel, phase, scale)
@@ -133,7 +202,15 @@ function addTiles(
 }
 
 /** out [T][C] += one contribution at one pixel. */
-function addWindows(contribution: usize, out: usize, image: u32, y: u32, x: u32, steps: u32, rowBytes: usize): void {
+function addWindows(
+  contribution: usize,
+  out: usize,
+  image: u32,
+  y: u32,
+  x: u32,
+  steps: u32,
+  rowBytes: usize,
+): void {
   const outH = load<i32>(contribution, ContributionWord.OutH * 4)
   const outW = load<i32>(contribution, ContributionWord.OutW * 4)
   const kernelH = load<i32>(contribution, ContributionWord.KernelH * 4)
@@ -154,7 +231,8 @@ function addWindows(contribution: usize, out: usize, image: u32, y: u32, x: u32,
     for (let ox = oxBegin; ox < oxEnd; ox++) {
       const window = <usize>((<i32>image * outH + oy) * outW + ox)
       const g = address + window * load<u32>(contribution, ContributionWord.PixelBytes * 4)
-      for (let step: usize = 0; step < <usize>steps; step++) gradientAdd(out + step * rowBytes, g + step * stepBytes, 1, rowBytes, 1, 0, scale)
+      for (let step: usize = 0; step < <usize>steps; step++)
+        gradientAdd(out + step * rowBytes, g + step * stepBytes, 1, rowBytes, 1, 0, scale)
     }
   }
 }
@@ -176,7 +254,16 @@ function multiplyRows(out: usize, factor: usize, pixels: u32, steps: u32, rowByt
 // @ts-ignore: decorator
 @inline
 function gradientBody(
-  out: usize, g: usize, factor: usize, pixels: u32, bytes: usize, kernel: u32, phase: u32, scale: f32, add: bool, times: bool,
+  out: usize,
+  g: usize,
+  factor: usize,
+  pixels: u32,
+  bytes: usize,
+  kernel: u32,
+  phase: u32,
+  scale: f32,
+  add: bool,
+  times: bool,
 ): void {
   const s = f32x4.splat(scale)
   for (; pixels; pixels--) {
@@ -196,23 +283,65 @@ function gradientBody(
 }
 
 /** out = scale·g; out may be g when the kernel is 1. */
-export function gradientScaled(out: usize, g: usize, pixels: u32, bytes: usize, kernel: u32, phase: u32, scale: f32): void {
+export function gradientScaled(
+  out: usize,
+  g: usize,
+  pixels: u32,
+  bytes: usize,
+  kernel: u32,
+  phase: u32,
+  scale: f32,
+): void {
   gradientBody(out, g, 0, pixels, bytes, kernel, phase, scale, false, false)
 }
 /** out += scale·g. */
-export function gradientAdd(out: usize, g: usize, pixels: u32, bytes: usize, kernel: u32, phase: u32, scale: f32): void {
+export function gradientAdd(
+  out: usize,
+  g: usize,
+  pixels: u32,
+  bytes: usize,
+  kernel: u32,
+  phase: u32,
+  scale: f32,
+): void {
   gradientBody(out, g, 0, pixels, bytes, kernel, phase, scale, true, false)
 }
 /** out = scale·g·factor; out may be g when the kernel is 1. */
-export function gradientTimes(out: usize, g: usize, factor: usize, pixels: u32, bytes: usize, kernel: u32, phase: u32, scale: f32): void {
+export function gradientTimes(
+  out: usize,
+  g: usize,
+  factor: usize,
+  pixels: u32,
+  bytes: usize,
+  kernel: u32,
+  phase: u32,
+  scale: f32,
+): void {
   gradientBody(out, g, factor, pixels, bytes, kernel, phase, scale, false, true)
 }
 /** out = (out + scale·g)·factor. */
-export function gradientAddTimes(out: usize, g: usize, factor: usize, pixels: u32, bytes: usize, kernel: u32, phase: u32, scale: f32): void {
+export function gradientAddTimes(
+  out: usize,
+  g: usize,
+  factor: usize,
+  pixels: u32,
+  bytes: usize,
+  kernel: u32,
+  phase: u32,
+  scale: f32,
+): void {
   gradientBody(out, g, factor, pixels, bytes, kernel, phase, scale, true, true)
 }
 /** out = (scaleG·g + scaleH·h)·factor; out may be g. */
-export function gradientPair(out: usize, g: usize, h: usize, factor: usize, bytes: usize, scaleG: f32, scaleH: f32): void {
+export function gradientPair(
+  out: usize,
+  g: usize,
+  h: usize,
+  factor: usize,
+  bytes: usize,
+  scaleG: f32,
+  scaleH: f32,
+): void {
   const a = f32x4.splat(scaleG)
   const b = f32x4.splat(scaleH)
   for (let i: usize = 0; i < bytes; i += 16) {

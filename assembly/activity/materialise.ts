@@ -20,13 +20,13 @@ export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void
   const pixels = word(rec, MaterialiseWord.Images) * H * W
   const per = word(rec, MaterialiseWord.PixelsPerUnit)
   const end = min(pixels, (unit + 1) * per)
-  const rowBytes = <usize>C << 2
+  const rowBytes = (<usize>C) << 2
   let out = address(rec, MaterialiseWord.Out) + <usize>(unit * per * T) * rowBytes
   const terms = word(rec, MaterialiseWord.TermCount)
   const total = <f32>word(rec, MaterialiseWord.TotalSteps)
   const first = unit * per
   let x = first % W
-  let y = first / W % H
+  let y = (first / W) % H
   let image = first / W / H
   for (let pixel = first; pixel < end; pixel++) {
     for (let step = 0; step < T; step++) {
@@ -56,7 +56,17 @@ const MOST_COUNTS: i32 = 257
  * pooling window. Returns whether out is written now.
  */
 function addWindow(
-  out: usize, term: usize, image: i32, y: i32, x: i32, step: i32, mean: bool, total: f32, C: i32, t: i32, written: bool,
+  out: usize,
+  term: usize,
+  image: i32,
+  y: i32,
+  x: i32,
+  step: i32,
+  mean: bool,
+  total: f32,
+  C: i32,
+  t: i32,
+  written: bool,
 ): bool {
   const sourceH = word(term, TermWord.SourceH)
   const sourceW = word(term, TermWord.SourceW)
@@ -66,26 +76,70 @@ function addWindow(
   const xBegin = max(0, x0)
   const yEnd = min(sourceH, y0 + word(term, TermWord.KernelH))
   const xEnd = min(sourceW, x0 + word(term, TermWord.KernelW))
-  const scale = load<f32>(term + (<usize>TermWord.Scale << 2))
+  const scale = load<f32>(term + ((<usize>TermWord.Scale) << 2))
   const isFloat = word(term, TermWord.Kind) == 0
-  if (mean && !isFloat && yBegin < yEnd && xBegin < xEnd && (yEnd - yBegin) * (xEnd - xBegin) <= MOST_COUNTS) {
-    const counts = address(term, TermWord.Counts) + <usize>((image * sourceH + yBegin) * sourceW + xBegin) * <usize>C
-    addCountWindow(out, counts, yEnd - yBegin, xEnd - xBegin, <usize>C, <usize>(sourceW * C), scale / total, written)
+  if (
+    mean &&
+    !isFloat &&
+    yBegin < yEnd &&
+    xBegin < xEnd &&
+    (yEnd - yBegin) * (xEnd - xBegin) <= MOST_COUNTS
+  ) {
+    const counts =
+      address(term, TermWord.Counts) +
+      <usize>((image * sourceH + yBegin) * sourceW + xBegin) * <usize>C
+    addCountWindow(
+      out,
+      counts,
+      yEnd - yBegin,
+      xEnd - xBegin,
+      <usize>C,
+      <usize>(sourceW * C),
+      scale / total,
+      written,
+    )
     return true
   }
-  if (!written) memory.fill(out, 0, <usize>C << 2)
+  if (!written) memory.fill(out, 0, (<usize>C) << 2)
   for (let sy = yBegin; sy < yEnd; sy++)
     for (let sx = xBegin; sx < xEnd; sx++) {
       const pixel = <usize>((image * sourceH + sy) * sourceW + sx)
       if (isFloat) addFloats(out, term, pixel, step, mean, scale, t)
-      else if (mean) addCountWindow(out, address(term, TermWord.Counts) + pixel * <usize>C, 1, 1, <usize>C, 0, scale / total, true)
-      else addSpikes(out, address(term, TermWord.Address) + <usize>(step >> 3) * address(term, TermWord.PlaneBytes) + pixel * <usize>C, step & 7, scale, C)
+      else if (mean)
+        addCountWindow(
+          out,
+          address(term, TermWord.Counts) + pixel * <usize>C,
+          1,
+          1,
+          <usize>C,
+          0,
+          scale / total,
+          true,
+        )
+      else
+        addSpikes(
+          out,
+          address(term, TermWord.Address) +
+            <usize>(step >> 3) * address(term, TermWord.PlaneBytes) +
+            pixel * <usize>C,
+          step & 7,
+          scale,
+          C,
+        )
     }
   return true
 }
 
 /** Any number of channels: the input image has as many as it has. */
-function addFloats(out: usize, term: usize, pixel: usize, step: i32, mean: bool, scale: f32, t: i32): void {
+function addFloats(
+  out: usize,
+  term: usize,
+  pixel: usize,
+  step: i32,
+  mean: bool,
+  scale: f32,
+  t: i32,
+): void {
   const C = word(term, TermWord.Channels)
   let base = address(term, TermWord.Address)
   if (word(term, TermWord.Indirect)) base = <usize>load<u32>(base)
@@ -100,7 +154,7 @@ function addFloats(out: usize, term: usize, pixel: usize, step: i32, mean: bool,
     const at = mean ? s : step + t
     const src = base + <usize>at * stepBytes
     const group = <usize>at * groupBytes
-    const bytes = <usize>C << 2
+    const bytes = (<usize>C) << 2
     const whole = bytes & ~(<usize>15)
     if (scales) addAffineRow(out, src, whole, scales + group, shifts + group, factor)
     else addRow(out, src, whole, factor)
@@ -115,11 +169,19 @@ function addFloats(out: usize, term: usize, pixel: usize, step: i32, mean: bool,
 /** out += factor · x, `bytes` a multiple of 16. */
 export function addRow(out: usize, x: usize, bytes: usize, factor: f32): void {
   const f = f32x4.splat(factor)
-  for (let c: usize = 0; c < bytes; c += 16) v128.store(out + c, f32x4.add(v128.load(out + c), f32x4.mul(f, v128.load(x + c))))
+  for (let c: usize = 0; c < bytes; c += 16)
+    v128.store(out + c, f32x4.add(v128.load(out + c), f32x4.mul(f, v128.load(x + c))))
 }
 
 /** out += factor · (scale · x + shift), `bytes` a multiple of 16. */
-export function addAffineRow(out: usize, x: usize, bytes: usize, scale: usize, shift: usize, factor: f32): void {
+export function addAffineRow(
+  out: usize,
+  x: usize,
+  bytes: usize,
+  scale: usize,
+  shift: usize,
+  factor: f32,
+): void {
   const f = f32x4.splat(factor)
   for (let c: usize = 0; c < bytes; c += 16) {
     const value = f32x4.add(f32x4.mul(v128.load(x + c), v128.load(scale + c)), v128.load(shift + c))
@@ -131,7 +193,16 @@ export function addAffineRow(out: usize, x: usize, bytes: usize, scale: usize, s
  * out[channels] = or += scale · Σ over a window of counts u8, pixels `channels` and rows `rowBytes`
  * apart; at most 257 of them. channels: a multiple of 4.
  */
-export function addCountWindow(out: usize, counts: usize, rows: i32, columns: i32, channels: usize, rowBytes: usize, scale: f32, add: bool): void {
+export function addCountWindow(
+  out: usize,
+  counts: usize,
+  rows: i32,
+  columns: i32,
+  channels: usize,
+  rowBytes: usize,
+  scale: f32,
+  add: bool,
+): void {
   const s = f32x4.splat(scale)
   const wide = channels & ~(<usize>7)
   let c: usize = 0
@@ -156,7 +227,10 @@ export function addCountWindow(out: usize, counts: usize, rows: i32, columns: i3
     for (let i = rows; i; i--) {
       let pixel = line
       for (let j = columns; j; j--) {
-        sum = i32x4.add(sum, i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(pixel))))
+        sum = i32x4.add(
+          sum,
+          i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(pixel))),
+        )
         pixel += channels
       }
       line += rowBytes

@@ -4,12 +4,12 @@
 // @ts-ignore: decorator
 @inline
 export function word(rec: usize, index: i32): i32 {
-  return load<i32>(rec + (<usize>index << 2))
+  return load<i32>(rec + ((<usize>index) << 2))
 }
 
 /** An address, or a number of bytes. */
 // @ts-ignore: decorator
 @inline
 export function address(rec: usize, index: i32): usize {
-  return <usize>load<u32>(rec + (<usize>index << 2))
+  return <usize>load<u32>(rec + ((<usize>index) << 2))
 }

@@ -11,9 +11,9 @@
  */
 
 import { check } from '../base/check'
-import { addTile, EDGE_BYTES, KC, micro, microNarrow, MR, packRows } from './matmul'
-import { ConvWord } from '../opcodes'
 import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow, packRows } from './matmul'
 
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator
@@ -25,10 +25,17 @@ export function inputOf(rec: usize, t: i32): usize {
 }
 
 /** Writes or adds the `rows` × `columns` of a tile (32 bytes a row) that exist. */
-export function storeTile(dst: usize, ldc: usize, src: usize, rows: i32, columns: i32, add: bool): void {
+export function storeTile(
+  dst: usize,
+  ldc: usize,
+  src: usize,
+  rows: i32,
+  columns: i32,
+  add: bool,
+): void {
   for (let i = 0; i < rows; i++) {
     let d = dst + ldc * <usize>i
-    let s = src + (<usize>i << 5)
+    let s = src + ((<usize>i) << 5)
     for (let j = 0; j < columns; j += 4) {
       const x = v128.load(s)
       v128.store(d, add ? f32x4.add(x, v128.load(d)) : x)
@@ -44,7 +51,11 @@ export function storeTile(dst: usize, ldc: usize, src: usize, rows: i32, columns
  */
 export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
-  const rowsAll = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)
+  const rowsAll =
+    word(rec, ConvWord.Images) *
+    word(rec, ConvWord.OutH) *
+    word(rec, ConvWord.OutW) *
+    word(rec, ConvWord.T)
   const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
   const first = unit * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - first)
@@ -56,25 +67,32 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const zeros = address(rec, ConvWord.Zeros)
   const kernelW = word(rec, ConvWord.KernelW)
   const K = word(rec, ConvWord.KernelH) * kernelW * inC
-  const contiguous = pixelBytes == <usize>inC << 2
+  const contiguous = pixelBytes == (<usize>inC) << 2
   check(rows > 0)
 
   const origins = scratch + EDGE_BYTES
   fillOrigins(rec, origins, first, rows, input)
   // A unit's last group of five may be incomplete: its missing rows repeat the last one.
-  for (let i = rows; i % MR; i++) memory.copy(origins + (<usize>i << 4), origins + (<usize>(rows - 1) << 4), 16)
-  const panels = origins + (<usize>rowsPerUnit << 4)
-  const out = address(rec, ConvWord.Out) + <usize>first * (<usize>N << 2)
-  const ldc = <usize>N << 2
+  for (let i = rows; i % MR; i++)
+    memory.copy(origins + ((<usize>i) << 4), origins + ((<usize>(rows - 1)) << 4), 16)
+  const panels = origins + ((<usize>rowsPerUnit) << 4)
+  const out = address(rec, ConvWord.Out) + <usize>first * ((<usize>N) << 2)
+  const ldc = (<usize>N) << 2
 
   // Depth by depth: gather panels of five rows, then multiply them with every block of W.
   for (let k0 = 0; k0 < K; k0 += KC) {
     const kc = min(KC, K - k0)
     for (let i = 0; i < rows; i += MR) {
-      let dst = panels + (<usize>(i * kc) << 2)
-      const o = origins + (<usize>i << 4)
+      let dst = panels + ((<usize>(i * kc)) << 2)
+      const o = origins + ((<usize>i) << 4)
       // Away from the sides the taps of one kernel row lie behind each other in memory.
-      const wide = contiguous && inside(o, kernelW, inW) && inside(o + 16, kernelW, inW) && inside(o + 32, kernelW, inW) && inside(o + 48, kernelW, inW) && inside(o + 64, kernelW, inW)
+      const wide =
+        contiguous &&
+        inside(o, kernelW, inW) &&
+        inside(o + 16, kernelW, inW) &&
+        inside(o + 32, kernelW, inW) &&
+        inside(o + 48, kernelW, inW) &&
+        inside(o + 64, kernelW, inW)
       const runLength = wide ? kernelW * inC : inC
       const firstRun = k0 == 0 ? 0 : k0 / runLength
       // Kernel row, column and channel at depth k0; counted on from run to run.
@@ -84,7 +102,7 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
       let k = k0
       while (k < k0 + kc) {
         const count = min(runLength - c, k0 + kc - k)
-        const offset = <usize>c << 2
+        const offset = (<usize>c) << 2
         packRows(
           dst,
           source(o, ky, kx, inH, inW, pixelBytes, zeros) + offset,
@@ -94,7 +112,7 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
           source(o + 64, ky, kx, inH, inW, pixelBytes, zeros) + offset,
           count,
         )
-        dst += <usize>(count * MR) << 2
+        dst += (<usize>(count * MR)) << 2
         k += count
         c = 0
         if (wide || ++kx == kernelW) {
@@ -103,7 +121,20 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
         }
       }
     }
-    multiplyBlocks(out, ldc, rows, panels, kc, address(rec, ConvWord.Weight) , k0, word(rec, ConvWord.KRows), N, word(rec, ConvWord.BlockWidth), k0 > 0, scratch)
+    multiplyBlocks(
+      out,
+      ldc,
+      rows,
+      panels,
+      kc,
+      address(rec, ConvWord.Weight),
+      k0,
+      word(rec, ConvWord.KRows),
+      N,
+      word(rec, ConvWord.BlockWidth),
+      k0 > 0,
+      scratch,
+    )
   }
   const bias = address(rec, ConvWord.Bias)
   if (bias) addBias(out, bias, rows, N)
@@ -122,7 +153,8 @@ export function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, i
   const padH = word(rec, ConvWord.PadH)
   const padW = word(rec, ConvWord.PadW)
   const stepBytes = address(rec, ConvWord.InStepBytes)
-  const imageBytes = <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
+  const imageBytes =
+    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
   const pixel = first / T
   let step = first - pixel * T
   let ox = pixel % outW
@@ -159,7 +191,15 @@ function inside(o: usize, kernelW: i32, inW: i32): bool {
 /** Pointer to the C floats under tap (ky, kx) of the row whose origin is o, or to zeros outside. */
 // @ts-ignore: decorator
 @inline
-function source(o: usize, ky: i32, kx: i32, inH: i32, inW: i32, pixelBytes: usize, zeros: usize): usize {
+function source(
+  o: usize,
+  ky: i32,
+  kx: i32,
+  inH: i32,
+  inW: i32,
+  pixelBytes: usize,
+  zeros: usize,
+): usize {
   const y = load<i32>(o, 4) + ky
   const x = load<i32>(o, 8) + kx
   if (<u32>y >= <u32>inH || <u32>x >= <u32>inW) return zeros
@@ -170,15 +210,29 @@ function source(o: usize, ky: i32, kx: i32, inH: i32, inW: i32, pixelBytes: usiz
  * out[rows][N] (+)= panels · W over depth k0 … k0 + kc, W in blocks [N/width][kRows][width]. Rows
  * beyond the last stay untouched.
  */
-function multiplyBlocks(out: usize, ldc: usize, rows: i32, panels: usize, kc: i32, weight: usize, k0: i32, kRows: i32, N: i32, width: i32, add: bool, edge: usize): void {
-  const ldb = <usize>width << 2
+function multiplyBlocks(
+  out: usize,
+  ldc: usize,
+  rows: i32,
+  panels: usize,
+  kc: i32,
+  weight: usize,
+  k0: i32,
+  kRows: i32,
+  N: i32,
+  width: i32,
+  add: bool,
+  edge: usize,
+): void {
+  const ldb = (<usize>width) << 2
   const columns = min(8, width)
   for (let n = 0; n < N; n += columns) {
     const block = n / width
-    const b = weight + (<usize>(block * kRows + k0) * <usize>width + <usize>(n - block * width) << 2)
-    const c = out + (<usize>n << 2)
+    const b =
+      weight + ((<usize>(block * kRows + k0) * <usize>width + <usize>(n - block * width)) << 2)
+    const c = out + ((<usize>n) << 2)
     for (let i = 0; i < rows; i += MR) {
-      const a = panels + (<usize>(i * kc) << 2)
+      const a = panels + ((<usize>(i * kc)) << 2)
       const d = c + ldc * <usize>i
       const whole = columns == 8 && i + MR <= rows
       if (whole && !add) micro(d, ldc, a, b, ldb, kc)
@@ -194,7 +248,7 @@ function multiplyBlocks(out: usize, ldc: usize, rows: i32, panels: usize, kc: i3
 
 function addBias(out: usize, bias: usize, rows: i32, N: i32): void {
   for (let i = 0; i < rows; i++)
-    for (let j: usize = 0; j < <usize>N << 2; j += 16) {
+    for (let j: usize = 0; j < (<usize>N) << 2; j += 16) {
       v128.store(out, f32x4.add(v128.load(out), v128.load(bias + j)))
       out += 16
     }

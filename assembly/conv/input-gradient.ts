@@ -3,10 +3,10 @@
  * apply.
  */
 import { check } from '../base/check'
-import { storeTile } from './forward'
-import { EDGE_BYTES, micro, MR, packHalf, packRows } from './matmul'
-import { ConvWord } from '../opcodes'
 import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+import { storeTile } from './forward'
+import { EDGE_BYTES, MR, micro, packHalf, packRows } from './matmul'
 
 /**
  * Transposed = Wᵀ in blocks of 8 input channels: [InC/8][tap][OutC][8] (the last block has zeros
@@ -21,8 +21,8 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
   const weight = address(rec, ConvWord.Weight)
   const c0 = unit * 8
   const count = min(8, inC - c0)
-  let dst = address(rec, ConvWord.Transposed) + (<usize>(unit * taps * N) << 5)
-  const row = <usize>width << 2
+  let dst = address(rec, ConvWord.Transposed) + ((<usize>(unit * taps * N)) << 5)
+  const row = (<usize>width) << 2
   for (let tap = 0; tap < taps; tap++) {
     for (let block = 0; block < N / width; block++) {
       const src = weight + <usize>(block * kRows + tap * inC + c0) * row
@@ -32,7 +32,8 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
         dst += row << 3
       } else {
         for (let n: usize = 0; n < row; n += 4) {
-          for (let c = 0; c < 8; c++) store<f32>(dst + (<usize>c << 2), c < count ? load<f32>(src + n + <usize>c * row) : 0)
+          for (let c = 0; c < 8; c++)
+            store<f32>(dst + ((<usize>c) << 2), c < count ? load<f32>(src + n + <usize>c * row) : 0)
           dst += 32
         }
       }
@@ -79,7 +80,11 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const accumulate = word(rec, ConvWord.Accumulate) != 0
 
   // Which class, and which of its rows.
-  let qy = 0, qx = 0, ch = 0, cw = 0, rowsAll = 0
+  let qy = 0,
+    qx = 0,
+    ch = 0,
+    cw = 0,
+    rowsAll = 0
   for (let q = 0; q < sh * sw; q++) {
     qy = q / sw
     qx = q % sw
@@ -101,16 +106,20 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
     const step = row - at * T
     const image = isSmall ? at % B : at / (ch * cw)
     const pixel = isSmall ? at / B : at % (ch * cw)
-    const y = pixel / cw * sh + qy
-    const x = pixel % cw * sw + qx
-    const o = origins + (<usize>i << 4)
-    store<u32>(o, <u32>(delta + (<usize>(image * outH * outW * T + step) * <usize>N << 2)))
+    const y = (pixel / cw) * sh + qy
+    const x = (pixel % cw) * sw + qx
+    const o = origins + ((<usize>i) << 4)
+    store<u32>(o, <u32>(delta + ((<usize>(image * outH * outW * T + step) * <usize>N) << 2)))
     store<i32>(o, y + word(rec, ConvWord.PadH), 4)
     store<i32>(o, x + word(rec, ConvWord.PadW), 8)
-    store<u32>(o, <u32>(out + (<usize>(((image * inH + y) * inW + x) * T + step) * <usize>inC << 2)), 12)
+    store<u32>(
+      o,
+      <u32>(out + ((<usize>(((image * inH + y) * inW + x) * T + step) * <usize>inC) << 2)),
+      12,
+    )
   }
-  const panels = origins + (<usize>rowsPerUnit << 4)
-  const pixelBytes = <usize>(N * T) << 2
+  const panels = origins + ((<usize>rowsPerUnit) << 4)
+  const pixelBytes = (<usize>(N * T)) << 2
   const taps = kernelH * kernelW
   // Bit i: the i-th five rows hold a value.
   let written: u64 = accumulate ? -1 : 0
@@ -122,40 +131,60 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
       // The same for the rows that this tap reaches.
       let reached: u64 = 0
       for (let i = 0; i < rows; i += MR) {
-        const o = origins + (<usize>i << 4)
+        const o = origins + ((<usize>i) << 4)
         const s0 = deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
         const s1 = deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
         const s2 = deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
         const s3 = deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
         const s4 = deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
         if (s0 == zeros && s1 == zeros && s2 == zeros && s3 == zeros && s4 == zeros) continue
-        packRows(panels + (<usize>(i * N) << 2), s0, s1, s2, s3, s4, N)
-        reached |= <u64>1 << (i / MR)
+        packRows(panels + ((<usize>(i * N)) << 2), s0, s1, s2, s3, s4, N)
+        reached |= (<u64>1) << (i / MR)
       }
       if (reached == 0) continue
       for (let c = 0; c < inC; c += 8) {
-        const b = address(rec, ConvWord.Transposed) + (<usize>(((c >> 3) * taps + ky * kernelW + kx) * N) << 5)
+        const b =
+          address(rec, ConvWord.Transposed) +
+          ((<usize>(((c >> 3) * taps + ky * kernelW + kx) * N)) << 5)
         for (let i = 0; i < rows; i += MR) {
           if (((reached >> (i / MR)) & 1) == 0) continue
           const add = ((written >> (i / MR)) & 1) != 0
           // Rows of a class are not evenly spaced: through a tile in scratch.
-          micro(scratch, 32, panels + (<usize>(i * N) << 2), b, 32, N)
-          const o = origins + (<usize>i << 4)
+          micro(scratch, 32, panels + ((<usize>(i * N)) << 2), b, 32, N)
+          const o = origins + ((<usize>i) << 4)
           const n = min(MR, rows - i)
           for (let r = 0; r < n; r++)
-            storeTile(<usize>load<u32>(o + (<usize>r << 4), 12) + (<usize>c << 2), 0, scratch + (<usize>r << 5), 1, min(8, inC - c), add)
+            storeTile(
+              <usize>load<u32>(o + ((<usize>r) << 4), 12) + ((<usize>c) << 2),
+              0,
+              scratch + ((<usize>r) << 5),
+              1,
+              min(8, inC - c),
+              add,
+            )
         }
       }
       written |= reached
     }
   }
   for (let i = 0; i < rows; i++)
-    if (((written >> (i / MR)) & 1) == 0) memory.fill(<usize>load<u32>(origins + (<usize>i << 4), 12), 0, <usize>inC << 2)
+    if (((written >> (i / MR)) & 1) == 0)
+      memory.fill(<usize>load<u32>(origins + ((<usize>i) << 4), 12), 0, (<usize>inC) << 2)
 }
 
 // @ts-ignore: decorator
 @inline
-function deltaSource(o: usize, ky: i32, kx: i32, sh: i32, sw: i32, outH: i32, outW: i32, pixelBytes: usize, zeros: usize): usize {
+function deltaSource(
+  o: usize,
+  ky: i32,
+  kx: i32,
+  sh: i32,
+  sw: i32,
+  outH: i32,
+  outW: i32,
+  pixelBytes: usize,
+  zeros: usize,
+): usize {
   const y = load<i32>(o, 4) - ky
   const x = load<i32>(o, 8) - kx
   if (y < 0 || x < 0) return zeros

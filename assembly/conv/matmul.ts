@@ -31,11 +31,17 @@ export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k
   const d1 = c + ldc
   const d2 = d1 + ldc
   const d3 = d2 + ldc
-  let c00 = v128.load(c), c01 = v128.load(c, 16), c10 = v128.load(d1), c11 = v128.load(d1, 16)
-  let c20 = v128.load(d2), c21 = v128.load(d2, 16), c30 = v128.load(d3), c31 = v128.load(d3, 16)
+  let c00 = v128.load(c),
+    c01 = v128.load(c, 16),
+    c10 = v128.load(d1),
+    c11 = v128.load(d1, 16)
+  let c20 = v128.load(d2),
+    c21 = v128.load(d2, 16),
+    c30 = v128.load(d3),
+    c31 = v128.load(d3, 16)
   let p = a - 16
   b -= ldb
-  const last = p + (<usize>k << 4)
+  const last = p + ((<usize>k) << 4)
   while (p != last) {
     p += 16
     b += ldb
@@ -95,9 +101,27 @@ function keepAddresses(p: usize): void {
  */
 // @ts-ignore: decorator
 @inline
-export function tile(indirect: bool, c: usize, ldc: usize, a: usize, x: usize, b: usize, ldb: usize, start: usize, k: i32): void {
-  let c00 = indirect ? v128.load(start) : f32x4.splat(0), c01 = indirect ? v128.load(start, 16) : c00
-  let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01, c40 = c00, c41 = c01
+export function tile(
+  indirect: bool,
+  c: usize,
+  ldc: usize,
+  a: usize,
+  x: usize,
+  b: usize,
+  ldb: usize,
+  start: usize,
+  k: i32,
+): void {
+  let c00 = indirect ? v128.load(start) : f32x4.splat(0),
+    c01 = indirect ? v128.load(start, 16) : c00
+  let c10 = c00,
+    c11 = c01,
+    c20 = c00,
+    c21 = c01,
+    c30 = c00,
+    c31 = c01,
+    c40 = c00,
+    c41 = c01
   const step: usize = indirect ? 4 : 20
   let p = indirect ? <usize>load<u32>(a) + x : a
   keepAddresses(p)
@@ -144,7 +168,11 @@ export function tile(indirect: bool, c: usize, ldc: usize, a: usize, x: usize, b
 
 /** c[5][4] = Σ_k a[k][0..4]ᵀ b[k][0..3], rows of c 32 bytes apart: for tensors of 4 channels. */
 export function microNarrow(c: usize, a: usize, b: usize, ldb: usize, k: i32): void {
-  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0
+  let c0 = f32x4.splat(0),
+    c1 = c0,
+    c2 = c0,
+    c3 = c0,
+    c4 = c0
   keepAddresses(a)
   a -= 20
   b -= ldb
@@ -177,7 +205,15 @@ export function addTile(c: usize, ldc: usize, tile: usize): void {
 }
 
 /** dst[k][5] = five rows of `count` floats, interleaved. Rows may be the same. */
-export function packRows(dst: usize, p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, count: i32): void {
+export function packRows(
+  dst: usize,
+  p0: usize,
+  p1: usize,
+  p2: usize,
+  p3: usize,
+  p4: usize,
+  count: i32,
+): void {
   let i: usize = 0
   for (let n = count >> 2; n > 0; n--) {
     const x0 = v128.load(p0 + i)
@@ -221,17 +257,29 @@ function packA(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32):
   if (cs == 4) {
     const last = src + <usize>(rows - 1) * rs
     for (; src <= last; src += 5 * rs) {
-      packRows(dst, src, min(src + rs, last), min(src + 2 * rs, last), min(src + 3 * rs, last), min(src + 4 * rs, last), k)
+      packRows(
+        dst,
+        src,
+        min(src + rs, last),
+        min(src + 2 * rs, last),
+        min(src + 3 * rs, last),
+        min(src + 4 * rs, last),
+        k,
+      )
       dst += panel
     }
     return
   }
   const whole = rows / MR
-  const up = (rows + MR - 1) / MR * MR
+  const up = ((rows + MR - 1) / MR) * MR
   for (let p = 0; p < k; p++) {
     spreadFives(dst, panel, src, whole)
     const edge = dst + <usize>whole * panel
-    for (let i = whole * MR; i < up; i++) store<f32>(edge + <usize>(i - whole * MR << 2), i < rows ? load<f32>(src + (<usize>i << 2)) : 0)
+    for (let i = whole * MR; i < up; i++)
+      store<f32>(
+        edge + <usize>((i - whole * MR) << 2),
+        i < rows ? load<f32>(src + ((<usize>i) << 2)) : 0,
+      )
     src += cs
     dst += 20
   }
@@ -295,23 +343,44 @@ function packPanel8(dst: usize, src: usize, rs: usize, cs: usize, columns: i32, 
     if (columns == 8 && cs == 4) {
       v128.store(dst, v128.load(src))
       v128.store(dst, v128.load(src, 16), 16)
-    } else for (let j: usize = 0; j < 8; j++) store<f32>(dst + (j << 2), <i32>j < columns ? load<f32>(src + j * cs) : 0)
+    } else
+      for (let j: usize = 0; j < 8; j++)
+        store<f32>(dst + (j << 2), <i32>j < columns ? load<f32>(src + j * cs) : 0)
     src += rs
     dst += 32
   }
 }
 
 /** c[m][n] = a · b with element strides in bytes; scratch: `matmulScratch` bytes. */
-function product(c: usize, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bcs: usize, m: i32, n: i32, k: i32, scratch: usize): void {
+function product(
+  c: usize,
+  a: usize,
+  ars: usize,
+  acs: usize,
+  b: usize,
+  brs: usize,
+  bcs: usize,
+  m: i32,
+  n: i32,
+  k: i32,
+  scratch: usize,
+): void {
   check(m > 0 && n > 0 && k > 0)
-  const ldc = <usize>n << 2
+  const ldc = (<usize>n) << 2
   const edge = scratch
   const pa = scratch + EDGE_BYTES
   const pb = pa + <usize>(MC * KC * 4)
   for (let k0 = 0; k0 < k; k0 += KC) {
     const kc = min(KC, k - k0)
     for (let j = 0; j < n; j += NR)
-      packPanel8(pb + <usize>(j * kc * 4), b + <usize>k0 * brs + <usize>j * bcs, brs, bcs, min(NR, n - j), kc)
+      packPanel8(
+        pb + <usize>(j * kc * 4),
+        b + <usize>k0 * brs + <usize>j * bcs,
+        brs,
+        bcs,
+        min(NR, n - j),
+        kc,
+      )
     for (let i0 = 0; i0 < m; i0 += MC) {
       const mc = min(MC, m - i0)
       packA(pa, a + <usize>i0 * ars + <usize>k0 * acs, ars, acs, mc, kc)
@@ -319,7 +388,7 @@ function product(c: usize, a: usize, ars: usize, acs: usize, b: usize, brs: usiz
         const panel = pb + <usize>(j * kc * 4)
         const columns = min(NR, n - j)
         for (let i = 0; i < mc; i += MR) {
-          const to = c + <usize>(i0 + i) * ldc + (<usize>j << 2)
+          const to = c + <usize>(i0 + i) * ldc + ((<usize>j) << 2)
           const from = pa + <usize>(i * kc * 4)
           const rows = min(MR, mc - i)
           const whole = rows == MR && columns == NR
@@ -338,7 +407,8 @@ function product(c: usize, a: usize, ars: usize, acs: usize, b: usize, brs: usiz
 /** The part of a 5×8 tile that lies inside c: written, or added. */
 function storeEdge(c: usize, ldc: usize, tile: usize, rows: i32, columns: i32, add: bool): void {
   for (let i = 0; i < rows; i++) {
-    for (let j: usize = 0; j < <usize>columns << 2; j += 4) store<f32>(c + j, (add ? load<f32>(c + j) : 0) + load<f32>(tile + j))
+    for (let j: usize = 0; j < (<usize>columns) << 2; j += 4)
+      store<f32>(c + j, (add ? load<f32>(c + j) : 0) + load<f32>(tile + j))
     c += ldc
     tile += 32
   }
@@ -350,16 +420,40 @@ export function matmulScratch(n: i32): i32 {
 }
 
 /** c[m][n] = a[m][k] · b[k][n]. Writes. Operands must not overlap c. */
-export function matmulNN(c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, scratch: usize): void {
-  product(c, a, <usize>k << 2, 4, b, <usize>n << 2, 4, m, n, k, scratch)
+export function matmulNN(
+  c: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  k: i32,
+  scratch: usize,
+): void {
+  product(c, a, (<usize>k) << 2, 4, b, (<usize>n) << 2, 4, m, n, k, scratch)
 }
 
 /** c[m][n] = a[m][k] · b[n][k]ᵀ. Writes. */
-export function matmulNT(c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, scratch: usize): void {
-  product(c, a, <usize>k << 2, 4, b, 4, <usize>k << 2, m, n, k, scratch)
+export function matmulNT(
+  c: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  k: i32,
+  scratch: usize,
+): void {
+  product(c, a, (<usize>k) << 2, 4, b, 4, (<usize>k) << 2, m, n, k, scratch)
 }
 
 /** c[m][n] = a[k][m]ᵀ · b[k][n]. Writes. */
-export function matmulTN(c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, scratch: usize): void {
-  product(c, a, 4, <usize>m << 2, b, <usize>n << 2, 4, m, n, k, scratch)
+export function matmulTN(
+  c: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  k: i32,
+  scratch: usize,
+): void {
+  product(c, a, 4, (<usize>m) << 2, b, (<usize>n) << 2, 4, m, n, k, scratch)
 }

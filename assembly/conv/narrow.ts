@@ -14,11 +14,11 @@
  */
 
 import { check } from '../base/check'
-import { inputOf } from './forward'
-import { storeGradient } from './weight-gradient'
-import { EDGE_BYTES, tile } from './matmul'
-import { ConvWord } from '../opcodes'
 import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+import { inputOf } from './forward'
+import { EDGE_BYTES, tile } from './matmul'
+import { storeGradient } from './weight-gradient'
 
 /**
  * Bytes of Out or Delta over which all channels and k go before the next: they stay in the
@@ -44,7 +44,9 @@ function chunkPixels(pixelBytes: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function planeFloats(rec: usize): i32 {
-  const lines = word(rec, ConvWord.RowsPerUnit) + (word(rec, ConvWord.KernelH) - 1) / word(rec, ConvWord.StrideH)
+  const lines =
+    word(rec, ConvWord.RowsPerUnit) +
+    (word(rec, ConvWord.KernelH) - 1) / word(rec, ConvWord.StrideH)
   return (((lines * word(rec, ConvWord.OutW) + 15) >> 4) | 1) << 4
 }
 
@@ -59,16 +61,25 @@ function phaseFloats(rec: usize): i32 {
 // @ts-ignore: decorator
 @inline
 function rowBytes(rec: usize): usize {
-  return <usize>(min(word(rec, ConvWord.StrideW), word(rec, ConvWord.KernelW)) * word(rec, ConvWord.InC) * phaseFloats(rec)) << 2
+  return (
+    (<usize>(
+      (min(word(rec, ConvWord.StrideW), word(rec, ConvWord.KernelW)) *
+        word(rec, ConvWord.InC) *
+        phaseFloats(rec))
+    )) << 2
+  )
 }
 
 /** taps[k] = address of tap k of the first output pixel. */
 function fillTaps(rec: usize, taps: usize, planes: usize): void {
   const sh = word(rec, ConvWord.StrideH)
   const perRow = word(rec, ConvWord.KernelW) * word(rec, ConvWord.InC)
-  const planeBytes = <usize>planeFloats(rec) << 2
+  const planeBytes = (<usize>planeFloats(rec)) << 2
   for (let ky = 0; ky < word(rec, ConvWord.KernelH); ky++) {
-    let tap = planes + <usize>(ky % sh * perRow) * planeBytes + (<usize>(ky / sh * word(rec, ConvWord.OutW)) << 2)
+    let tap =
+      planes +
+      <usize>((ky % sh) * perRow) * planeBytes +
+      ((<usize>((ky / sh) * word(rec, ConvWord.OutW))) << 2)
     for (let i = 0; i < perRow; i++) {
       store<u32>(taps, <u32>tap)
       taps += 4
@@ -81,7 +92,14 @@ function fillTaps(rec: usize, taps: usize, planes: usize): void {
  * Fills the planes for `rows` rows of Out from `first` on. image: address of the image at its step;
  * row: scratch for two rows of In (`rowBytes`).
  */
-function copyPlanes(rec: usize, planes: usize, row: usize, image: usize, first: i32, rows: i32): void {
+function copyPlanes(
+  rec: usize,
+  planes: usize,
+  row: usize,
+  image: usize,
+  first: i32,
+  rows: i32,
+): void {
   const inC = word(rec, ConvWord.InC)
   const inH = word(rec, ConvWord.InH)
   const inW = word(rec, ConvWord.InW)
@@ -93,7 +111,7 @@ function copyPlanes(rec: usize, planes: usize, row: usize, image: usize, first: 
   const padW = word(rec, ConvWord.PadW)
   const pixelBytes = address(rec, ConvWord.InPixelBytes)
   const columnBytes = <usize>sw * pixelBytes
-  const planeBytes = <usize>planeFloats(rec) << 2
+  const planeBytes = (<usize>planeFloats(rec)) << 2
   const columns = phaseFloats(rec)
   const phases = min(sw, kernelW)
   // One row of In at a time, padded and divided into channels and phases; the second stays zero,
@@ -112,24 +130,25 @@ function copyPlanes(rec: usize, planes: usize, row: usize, image: usize, first: 
         // Column i of the phase is x = i·sw + phase − padW.
         const low = max(0, padW - phase + sw - 1) / sw
         const count = min(columns, max(0, inW + padW - phase + sw - 1) / sw) - low
-        let dst = row + (<usize>(phase * inC * columns + low) << 2)
+        let dst = row + ((<usize>(phase * inC * columns + low)) << 2)
         let src = image + <usize>(y * inW + low * sw + phase - padW) * pixelBytes
         for (let c = 0; c < inC; c++) {
           if (columnBytes == 4) copyFloats(dst, src, count)
           else gatherFloats(dst, src, columnBytes, count)
-          dst += <usize>columns << 2
+          dst += (<usize>columns) << 2
           src += 4
         }
       }
     }
-    let dst = planes + <usize>(f * kernelW * inC) * planeBytes + (<usize>(q * outW) << 2)
+    let dst = planes + <usize>(f * kernelW * inC) * planeBytes + ((<usize>(q * outW)) << 2)
     for (let kx = 0; kx < kernelW; kx++) {
       const shift = kx / sw
-      let src = (present ? row : blank) + (<usize>((kx - shift * sw) * inC * columns + shift) << 2)
+      let src =
+        (present ? row : blank) + ((<usize>((kx - shift * sw) * inC * columns + shift)) << 2)
       for (let c = 0; c < inC; c++) {
         copyFloats(dst, src, outW)
         dst += planeBytes
-        src += <usize>columns << 2
+        src += (<usize>columns) << 2
       }
     }
   }
@@ -186,16 +205,19 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const first = (unit - b * perImage) * rowsPerUnit
   const rows = min(rowsPerUnit, outH - first)
   const pixels = rows * outW
-  const ldb = <usize>width << 2
-  const ldc = <usize>(T * N) << 2
+  const ldb = (<usize>width) << 2
+  const ldc = (<usize>(T * N)) << 2
   const perChunk = chunkPixels(<i32>ldc)
   check(rows > 0 && (N & 7) == 0)
 
   const taps = scratch + EDGE_BYTES
-  const row = taps + (<usize>K << 2)
+  const row = taps + ((<usize>K) << 2)
   const planes = row + (rowBytes(rec) << 1)
   fillTaps(rec, taps, planes)
-  let image = inputOf(rec, t) + <usize>(b * word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
+  let image =
+    inputOf(rec, t) +
+    <usize>(b * word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) *
+      address(rec, ConvWord.InPixelBytes)
   let out = address(rec, ConvWord.Out) + <usize>((b * outH + first) * outW) * ldc
   for (let step = 0; step < T; step++) {
     if (step == 0 || stepBytes) copyPlanes(rec, planes, row, image, first, rows)
@@ -203,16 +225,16 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
       const end = min(p + perChunk, pixels)
       for (let n = 0; n < N; n += 8) {
         const block = n / width
-        const w = weight + (<usize>(block * kRows * width + n - block * width) << 2)
-        const start = initial + (<usize>n << 2)
-        let c = out + <usize>p * ldc + (<usize>n << 2)
+        const w = weight + ((<usize>(block * kRows * width + n - block * width)) << 2)
+        const start = initial + ((<usize>n) << 2)
+        let c = out + <usize>p * ldc + ((<usize>n) << 2)
         let i = p
         for (; i + 5 <= end; i += 5) {
-          narrowTile(c, ldc, taps, <usize>i << 2, w, ldb, start, K)
+          narrowTile(c, ldc, taps, (<usize>i) << 2, w, ldb, start, K)
           c += ldc * 5
         }
         if (i < end) {
-          narrowTile(scratch, 32, taps, <usize>i << 2, w, ldb, start, K)
+          narrowTile(scratch, 32, taps, (<usize>i) << 2, w, ldb, start, K)
           for (let s = scratch; i < end; i++) {
             v128.store(c, v128.load(s))
             v128.store(c, v128.load(s, 16), 16)
@@ -223,7 +245,7 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
       }
     }
     image += stepBytes
-    out += <usize>N << 2
+    out += (<usize>N) << 2
   }
 }
 
@@ -231,7 +253,16 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
  * c[5][8] = start[8] + Σ_k (float at taps[k] + x + 4·row) · b[k][0..7], ldb bytes between steps of
  * b.
  */
-export function narrowTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize, ldb: usize, start: usize, k: i32): void {
+export function narrowTile(
+  c: usize,
+  ldc: usize,
+  taps: usize,
+  x: usize,
+  b: usize,
+  ldb: usize,
+  start: usize,
+  k: i32,
+): void {
   tile(true, c, ldc, taps, x, b, ldb, start, k)
 }
 
@@ -253,9 +284,10 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
   const splits = word(rec, ConvWord.Splits)
   const K = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW) * word(rec, ConvWord.InC)
   const stepBytes = address(rec, ConvWord.InStepBytes)
-  const imageBytes = <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
+  const imageBytes =
+    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
   const input = inputOf(rec, t)
-  const lds = <usize>N << 2
+  const lds = (<usize>N) << 2
   const ldb = <usize>T * lds
   const pack = ldb > PACK_BYTES
   const perChunk = chunkPixels(<i32>(pack ? lds : ldb))
@@ -274,7 +306,7 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
   const row = packed + (pack ? <usize>perChunk * lds : 0)
   const planes = row + (rowBytes(rec) << 1)
   fillTaps(rec, taps, planes)
-  for (let k = K; k < tiles * 5; k++) store<u32>(taps + (<usize>k << 2), <u32>planes)
+  for (let k = K; k < tiles * 5; k++) store<u32>(taps + ((<usize>k) << 2), <u32>planes)
   memory.fill(totals, 0, <usize>kRows * lds)
   for (let block = unit * perSplit; block < end; block++) {
     const b = block / perImage
@@ -283,18 +315,43 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
     const pixels = rows * outW
     memory.fill(sums, 0, <usize>(tiles * 5) * lds)
     for (let step = 0; step < T; step++) {
-      if (step == 0 || stepBytes) copyPlanes(rec, planes, row, input + <usize>b * imageBytes + <usize>step * stepBytes, first, rows)
-      const delta = address(rec, ConvWord.Delta) + <usize>((b * outH + first) * outW) * ldb + <usize>step * lds
+      if (step == 0 || stepBytes)
+        copyPlanes(
+          rec,
+          planes,
+          row,
+          input + <usize>b * imageBytes + <usize>step * stepBytes,
+          first,
+          rows,
+        )
+      const delta =
+        address(rec, ConvWord.Delta) + <usize>((b * outH + first) * outW) * ldb + <usize>step * lds
       for (let p = 0; p < pixels; p += perChunk) {
         const count = min(perChunk, pixels - p)
         const d = delta + <usize>p * ldb
         // δ in panels [N/8][count][8], or where it lies.
-        if (pack) for (let i = 0; i < count; i++) scatterEights(packed + (<usize>i << 5), <usize>count << 5, d + <usize>i * ldb, N >> 3)
-        const step8 = pack ? <usize>count << 5 : 32
+        if (pack)
+          for (let i = 0; i < count; i++)
+            scatterEights(
+              packed + ((<usize>i) << 5),
+              (<usize>count) << 5,
+              d + <usize>i * ldb,
+              N >> 3,
+            )
+        const step8 = pack ? (<usize>count) << 5 : 32
         for (let n = 0; n < N; n += 8) {
           const b = (pack ? packed : d) + <usize>(n >> 3) * step8
-          const c = sums + (<usize>n << 2)
-          for (let k = 0; k < K; k += 5) narrowGradientTile(c + <usize>k * lds, lds, taps + (<usize>k << 2), <usize>p << 2, b, pack ? 32 : ldb, count)
+          const c = sums + ((<usize>n) << 2)
+          for (let k = 0; k < K; k += 5)
+            narrowGradientTile(
+              c + <usize>k * lds,
+              lds,
+              taps + ((<usize>k) << 2),
+              (<usize>p) << 2,
+              b,
+              pack ? 32 : ldb,
+              count,
+            )
         }
       }
     }
@@ -308,13 +365,29 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
  * sums start from c and are stored as they are, first to last: V8 orders the products by what uses
  * them behind the loop, and with sums added to c there it loads every factor first and spills.
  */
-export function narrowGradientTile(c: usize, ldc: usize, taps: usize, x: usize, b: usize, ldb: usize, count: i32): void {
+export function narrowGradientTile(
+  c: usize,
+  ldc: usize,
+  taps: usize,
+  x: usize,
+  b: usize,
+  ldb: usize,
+  count: i32,
+): void {
   const d1 = c + ldc
   const d2 = d1 + ldc
   const d3 = d2 + ldc
   const d4 = d3 + ldc
-  let c00 = v128.load(c), c01 = v128.load(c, 16), c10 = v128.load(d1), c11 = v128.load(d1, 16), c20 = v128.load(d2), c21 = v128.load(d2, 16)
-  let c30 = v128.load(d3), c31 = v128.load(d3, 16), c40 = v128.load(d4), c41 = v128.load(d4, 16)
+  let c00 = v128.load(c),
+    c01 = v128.load(c, 16),
+    c10 = v128.load(d1),
+    c11 = v128.load(d1, 16),
+    c20 = v128.load(d2),
+    c21 = v128.load(d2, 16)
+  let c30 = v128.load(d3),
+    c31 = v128.load(d3, 16),
+    c40 = v128.load(d4),
+    c41 = v128.load(d4, 16)
   let a0 = <usize>load<u32>(taps) + x
   let a1 = <usize>load<u32>(taps, 4) + x
   let a2 = <usize>load<u32>(taps, 8) + x

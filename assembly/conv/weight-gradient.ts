@@ -1,8 +1,9 @@
 /** Dense gradient of a convolution's weight, its sum over splits, and the gradient of the bias. */
+
+import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
 import { fillOrigins, inputOf } from './forward'
 import { microAdd } from './matmul'
-import { ConvWord } from '../opcodes'
-import { address, word } from '../base/record'
 
 /** Rows gathered at a time by the weight gradient. */
 const ROWS: i32 = 128
@@ -34,21 +35,26 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   const split = unit / kBlocks
   const k0 = (unit - split * kBlocks) * kPerUnit
   const kn = min(kPerUnit, kRows - k0)
-  const rowsAll = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)
+  const rowsAll =
+    word(rec, ConvWord.Images) *
+    word(rec, ConvWord.OutH) *
+    word(rec, ConvWord.OutW) *
+    word(rec, ConvWord.T)
   const perSplit = (rowsAll + splits - 1) / splits
   const rowEnd = min(rowsAll, (split + 1) * perSplit)
 
   const origins = scratch + 128
-  const pa = origins + (<usize>ROWS << 4)
-  const pb = pa + (<usize>(ROWS * kPerUnit) << 2)
-  const sums = pb + (<usize>(ROWS * NP) << 2)
-  const lds = <usize>NP << 2
-  memory.fill(sums, 0, <usize>(kn * NP) << 2)
+  const pa = origins + ((<usize>ROWS) << 4)
+  const pb = pa + ((<usize>(ROWS * kPerUnit)) << 2)
+  const sums = pb + ((<usize>(ROWS * NP)) << 2)
+  const lds = (<usize>NP) << 2
+  memory.fill(sums, 0, (<usize>(kn * NP)) << 2)
 
   for (let first = split * perSplit; first < rowEnd; first += ROWS) {
     let rows = min(ROWS, rowEnd - first)
     fillOrigins(rec, origins, first, rows, input)
-    for (let i = 0; i < rows; i++) store<u32>(origins + (<usize>i << 4), <u32>(delta + (<usize>((first + i) * N) << 2)), 12)
+    for (let i = 0; i < rows; i++)
+      store<u32>(origins + ((<usize>i) << 4), <u32>(delta + ((<usize>((first + i) * N)) << 2)), 12)
     if (k0 < K && (k0 + kn - 1) / inC == k0 / inC) {
       const tap = k0 / inC
       rows = keepReached(origins, rows, tap / kernelW, tap % kernelW, inH, inW)
@@ -57,10 +63,10 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
     // δ in panels [NP/8][rows][8].
     for (let n = 0; n < N; n += 8) {
       let origin = origins
-      let dst = pb + (<usize>(n * rows) << 2)
+      let dst = pb + ((<usize>(n * rows)) << 2)
       const whole = n + 8 <= N
       for (let i = 0; i < rows; i++) {
-        const src = <usize>load<u32>(origin, 12) + (<usize>n << 2)
+        const src = <usize>load<u32>(origin, 12) + ((<usize>n) << 2)
         v128.store(dst, v128.load(src))
         v128.store(dst, whole ? v128.load(src, 16) : f32x4.splat(0), 16)
         origin += 16
@@ -69,9 +75,30 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
     }
     // In under the taps in panels [kn/4][rows][4].
     if (inC & 3) gatherNarrow(pa, origins, rows, k0, kn, K, inC, kernelW, inH, inW, pixelBytes)
-    else for (let k = 0; k < kn; k += 4) gather(pa + (<usize>(k * rows) << 2), origins, rows, k0 + k, K, inC, kernelW, inH, inW, pixelBytes)
+    else
+      for (let k = 0; k < kn; k += 4)
+        gather(
+          pa + ((<usize>(k * rows)) << 2),
+          origins,
+          rows,
+          k0 + k,
+          K,
+          inC,
+          kernelW,
+          inH,
+          inW,
+          pixelBytes,
+        )
     for (let n = 0; n < NP; n += 8)
-      for (let k = 0; k < kn; k += 4) microAdd(sums + lds * <usize>k + (<usize>n << 2), lds, pa + (<usize>(k * rows) << 2), pb + (<usize>(n * rows) << 2), 32, rows)
+      for (let k = 0; k < kn; k += 4)
+        microAdd(
+          sums + lds * <usize>k + ((<usize>n) << 2),
+          lds,
+          pa + ((<usize>(k * rows)) << 2),
+          pb + ((<usize>(n * rows)) << 2),
+          32,
+          rows,
+        )
   }
 
   storeGradient(rec, split, k0, kn, sums, lds)
@@ -81,18 +108,28 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
  * Rows k0 … k0 + kn of a weight gradient: Scale · sums[kn][lds bytes] to the split's part of
  * Partial, or with one split to Out (Accumulate: added).
  */
-export function storeGradient(rec: usize, split: i32, k0: i32, kn: i32, sums: usize, lds: usize): void {
+export function storeGradient(
+  rec: usize,
+  split: i32,
+  k0: i32,
+  kn: i32,
+  sums: usize,
+  lds: usize,
+): void {
   const N = word(rec, ConvWord.OutC)
   const width = word(rec, ConvWord.BlockWidth)
   const kRows = word(rec, ConvWord.KRows)
   const splits = word(rec, ConvWord.Splits)
-  const scale = f32x4.splat(load<f32>(rec + (<usize>ConvWord.Scale << 2)))
+  const scale = f32x4.splat(load<f32>(rec + ((<usize>ConvWord.Scale) << 2)))
   const add = splits == 1 && word(rec, ConvWord.Accumulate) != 0
-  const base = splits == 1 ? address(rec, ConvWord.Out) : address(rec, ConvWord.Partial) + (<usize>(split * kRows * N) << 2)
+  const base =
+    splits == 1
+      ? address(rec, ConvWord.Out)
+      : address(rec, ConvWord.Partial) + ((<usize>(split * kRows * N)) << 2)
   for (let block = 0; block < N / width; block++)
     for (let k = 0; k < kn; k++) {
-      let s = sums + lds * <usize>k + (<usize>(block * width) << 2)
-      let d = base + (<usize>(block * kRows + k0 + k) * <usize>width << 2)
+      let s = sums + lds * <usize>k + ((<usize>(block * width)) << 2)
+      let d = base + ((<usize>(block * kRows + k0 + k) * <usize>width) << 2)
       for (let j = 0; j < width; j += 4) {
         const x = f32x4.mul(v128.load(s), scale)
         v128.store(d, add ? f32x4.add(x, v128.load(d)) : x)
@@ -110,7 +147,7 @@ function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW:
   let kept = 0
   let from = origins
   for (let i = 0; i < rows; i++) {
-    v128.store(origins + (<usize>kept << 4), v128.load(from))
+    v128.store(origins + ((<usize>kept) << 4), v128.load(from))
     const y = load<i32>(from, 4) + ky
     const x = load<i32>(from, 8) + kx
     if (<u32>y < <u32>inH && <u32>x < <u32>inW) kept++
@@ -123,19 +160,34 @@ function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW:
  * dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥
  * K). inC is a multiple of 4: the four share their tap.
  */
-function gather(dst: usize, origins: usize, rows: i32, k: i32, K: i32, inC: i32, kernelW: i32, inH: i32, inW: i32, pixelBytes: usize): void {
+function gather(
+  dst: usize,
+  origins: usize,
+  rows: i32,
+  k: i32,
+  K: i32,
+  inC: i32,
+  kernelW: i32,
+  inH: i32,
+  inW: i32,
+  pixelBytes: usize,
+): void {
   if (k >= K) {
-    memory.fill(dst, 0, <usize>rows << 4)
+    memory.fill(dst, 0, (<usize>rows) << 4)
     return
   }
   const tap = k / inC
   const ky = tap / kernelW
   const kx = tap - ky * kernelW
-  const offset = <usize>(k - tap * inC) << 2
+  const offset = (<usize>(k - tap * inC)) << 2
   for (let i = 0; i < rows; i++) {
     const y = load<i32>(origins, 4) + ky
     const x = load<i32>(origins, 8) + kx
-    if (<u32>y < <u32>inH && <u32>x < <u32>inW) v128.store(dst, v128.load(<usize>load<u32>(origins) + <usize>(y * inW + x) * pixelBytes + offset))
+    if (<u32>y < <u32>inH && <u32>x < <u32>inW)
+      v128.store(
+        dst,
+        v128.load(<usize>load<u32>(origins) + <usize>(y * inW + x) * pixelBytes + offset),
+      )
     else v128.store(dst, f32x4.splat(0))
     origins += 16
     dst += 16
@@ -146,11 +198,23 @@ function gather(dst: usize, origins: usize, rows: i32, k: i32, K: i32, inC: i32,
  * The same for any number of channels, all panels of a unit: dst[kn/4][rows][4] from k0 on, a row
  * at a time.
  */
-function gatherNarrow(dst: usize, origins: usize, rows: i32, k0: i32, kn: i32, K: i32, inC: i32, kernelW: i32, inH: i32, inW: i32, pixelBytes: usize): void {
+function gatherNarrow(
+  dst: usize,
+  origins: usize,
+  rows: i32,
+  k0: i32,
+  kn: i32,
+  K: i32,
+  inC: i32,
+  kernelW: i32,
+  inH: i32,
+  inW: i32,
+  pixelBytes: usize,
+): void {
   const firstTap = k0 / inC
   const firstC = k0 - firstTap * inC
-  const next = (<usize>rows << 4) - 16
-  const contiguous = pixelBytes == <usize>inC << 2 && firstC == 0 && firstTap % kernelW == 0
+  const next = ((<usize>rows) << 4) - 16
+  const contiguous = pixelBytes == (<usize>inC) << 2 && firstC == 0 && firstTap % kernelW == 0
   const real = min(kn, K - k0)
   for (let i = 0; i < rows; i++) {
     const base = <usize>load<u32>(origins)
@@ -168,7 +232,7 @@ function gatherNarrow(dst: usize, origins: usize, rows: i32, k0: i32, kn: i32, K
       const x = x0 + kx
       const count = min(wide ? kernelW * inC : inC - c, real - k)
       const present = <u32>y < <u32>inH && <u32>x < <u32>inW
-      let src = base + <usize>(y * inW + x) * pixelBytes + (<usize>c << 2)
+      let src = base + <usize>(y * inW + x) * pixelBytes + ((<usize>c) << 2)
       for (let j = 0; j < count; j++) {
         store<f32>(d, present ? load<f32>(src) : 0)
         src += 4
@@ -202,10 +266,10 @@ export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): voi
   const per = word(rec, ConvWord.KPerUnit) * word(rec, ConvWord.OutC)
   const first = unit * per
   const count = min(per, total - first)
-  const stride = <usize>total << 2
+  const stride = (<usize>total) << 2
   const add = word(rec, ConvWord.Accumulate) != 0
-  let src = address(rec, ConvWord.Partial) + (<usize>first << 2)
-  let dst = address(rec, ConvWord.Out) + (<usize>first << 2)
+  let src = address(rec, ConvWord.Partial) + ((<usize>first) << 2)
+  let dst = address(rec, ConvWord.Out) + ((<usize>first) << 2)
   for (let i = 0; i < count; i += 4) {
     let sum = add ? v128.load(dst) : f32x4.splat(0)
     let s = src
@@ -225,13 +289,17 @@ export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): voi
  */
 export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const N = word(rec, ConvWord.OutC)
-  const rows = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW) * word(rec, ConvWord.T)
+  const rows =
+    word(rec, ConvWord.Images) *
+    word(rec, ConvWord.OutH) *
+    word(rec, ConvWord.OutW) *
+    word(rec, ConvWord.T)
   const accumulate = word(rec, ConvWord.Accumulate) != 0
   const first = unit * 16
-  const delta = address(rec, ConvWord.Delta) + (<usize>first << 2)
-  const out = address(rec, ConvWord.Out) + (<usize>first << 2)
-  const bytes = <usize>min(16, N - first) << 2
-  const rowBytes = <usize>N << 2
+  const delta = address(rec, ConvWord.Delta) + ((<usize>first) << 2)
+  const out = address(rec, ConvWord.Out) + ((<usize>first) << 2)
+  const bytes = (<usize>min(16, N - first)) << 2
+  const rowBytes = (<usize>N) << 2
   if (!accumulate) memory.fill(out, 0, bytes)
   for (let row = 0; row < rows; row += 64) {
     const at = delta + <usize>row * rowBytes

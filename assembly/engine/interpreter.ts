@@ -8,76 +8,183 @@
  * A section runs its records `repeats` times with t = 0, 1, … (the loop over T of step mode s).
  */
 
-import { choose } from './choose'
+import { materialise } from '../activity/materialise'
 import { convDense } from '../conv/forward'
 import { convInputGradient, transposeWeight } from '../conv/input-gradient'
-import { biasGradient, convWeightGradient, reduceSplits } from '../conv/weight-gradient'
-import { listWeightGradient, rateLists } from '../spikes/list-gradient'
-import { crossEntropy } from '../loss/cross-entropy'
-import { materialise } from '../activity/materialise'
-import { clear, dropout, dropoutFloats, maxPool, maxPoolBackward, maxPoolFloats, sumScalars, timeSum, trace } from '../pool/pool'
 import { convNarrow, narrowWeightGradient } from '../conv/narrow'
-import { neuron } from '../neuron/neuron'
+import { biasGradient, convWeightGradient, reduceSplits } from '../conv/weight-gradient'
+import { crossEntropy } from '../loss/cross-entropy'
 import { neuronBackwardRate } from '../neuron/backward-rate'
 import { neuronBackwardTime } from '../neuron/backward-time'
-import { normBackwardApply, normBackwardFinish, normBackwardReduce, normEvaluate, normFinish, normStatistics } from '../norm/norm'
+import { neuron } from '../neuron/neuron'
+import {
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normEvaluate,
+  normFinish,
+  normStatistics,
+} from '../norm/norm'
+import { weightStandardise, weightStandardiseBackward } from '../norm/standardise'
 import { Control, Counter, Fault, Op, Rec } from '../opcodes'
 import { sgd } from '../optimizer/sgd'
-import { spikeLists } from '../spikes/lists'
+import {
+  clear,
+  dropout,
+  dropoutFloats,
+  maxPool,
+  maxPoolBackward,
+  maxPoolFloats,
+  sumScalars,
+  timeSum,
+  trace,
+} from '../pool/pool'
 import { spikeConv, spikeForward } from '../spikes/forward'
-import { weightStandardise, weightStandardiseBackward } from '../norm/standardise'
-import { winogradInputGradient, winogradInputTransform, winogradKernelTransform } from '../winograd/input-gradient'
+import { listWeightGradient, rateLists } from '../spikes/list-gradient'
+import { spikeLists } from '../spikes/lists'
+import {
+  winogradInputGradient,
+  winogradInputTransform,
+  winogradKernelTransform,
+} from '../winograd/input-gradient'
 import { winogradWeightGradient, winogradWeightTransform } from '../winograd/weight-gradient'
+import { choose } from './choose'
 
 /** Runs one unit of a record. */
 export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
   switch (<i32>load<u16>(rec)) {
-    case Op.None: break
-    case Op.ConvDense: convDense(rec, unit, t, scratch); break
-    case Op.SpikeLists: spikeLists(rec, unit, t, scratch); break
-    case Op.SpikeConv: spikeConv(rec, unit, t, scratch); break
-    case Op.SpikeForward: spikeForward(rec, unit, t, scratch); break
-    case Op.TransposeWeight: transposeWeight(rec, unit, t, scratch); break
-    case Op.ConvInputGradient: convInputGradient(rec, unit, t, scratch); break
-    case Op.ConvWeightGradient: convWeightGradient(rec, unit, t, scratch); break
-    case Op.ReduceSplits: reduceSplits(rec, unit, t, scratch); break
-    case Op.BiasGradient: biasGradient(rec, unit, t, scratch); break
-    case Op.WinogradInputTransform: winogradInputTransform(rec, unit, t, scratch); break
-    case Op.WinogradInputGradient: winogradInputGradient(rec, unit, t, scratch); break
-    case Op.WinogradWeightTransform: winogradWeightTransform(rec, unit, t, scratch); break
-    case Op.WinogradWeightGradient: winogradWeightGradient(rec, unit, t, scratch); break
-    case Op.WinogradKernelTransform: winogradKernelTransform(rec, unit, t, scratch); break
-    case Op.ListWeightGradient: listWeightGradient(rec, unit, t, scratch); break
-    case Op.RateLists: rateLists(rec, unit, t, scratch); break
-    case Op.ConvNarrow: convNarrow(rec, unit, t, scratch); break
-    case Op.NarrowWeightGradient: narrowWeightGradient(rec, unit, t, scratch); break
-    case Op.NormStatistics: normStatistics(rec, unit, t, scratch); break
-    case Op.NormFinish: normFinish(rec, unit, t, scratch); break
-    case Op.NormEvaluate: normEvaluate(rec, unit, t, scratch); break
-    case Op.NormBackwardReduce: normBackwardReduce(rec, unit, t, scratch); break
-    case Op.NormBackwardFinish: normBackwardFinish(rec, unit, t, scratch); break
-    case Op.NormBackwardApply: normBackwardApply(rec, unit, t, scratch); break
-    case Op.Neuron: neuron(rec, unit, t, scratch); break
+    case Op.None:
+      break
+    case Op.ConvDense:
+      convDense(rec, unit, t, scratch)
+      break
+    case Op.SpikeLists:
+      spikeLists(rec, unit, t, scratch)
+      break
+    case Op.SpikeConv:
+      spikeConv(rec, unit, t, scratch)
+      break
+    case Op.SpikeForward:
+      spikeForward(rec, unit, t, scratch)
+      break
+    case Op.TransposeWeight:
+      transposeWeight(rec, unit, t, scratch)
+      break
+    case Op.ConvInputGradient:
+      convInputGradient(rec, unit, t, scratch)
+      break
+    case Op.ConvWeightGradient:
+      convWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.ReduceSplits:
+      reduceSplits(rec, unit, t, scratch)
+      break
+    case Op.BiasGradient:
+      biasGradient(rec, unit, t, scratch)
+      break
+    case Op.WinogradInputTransform:
+      winogradInputTransform(rec, unit, t, scratch)
+      break
+    case Op.WinogradInputGradient:
+      winogradInputGradient(rec, unit, t, scratch)
+      break
+    case Op.WinogradWeightTransform:
+      winogradWeightTransform(rec, unit, t, scratch)
+      break
+    case Op.WinogradWeightGradient:
+      winogradWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.WinogradKernelTransform:
+      winogradKernelTransform(rec, unit, t, scratch)
+      break
+    case Op.ListWeightGradient:
+      listWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.RateLists:
+      rateLists(rec, unit, t, scratch)
+      break
+    case Op.ConvNarrow:
+      convNarrow(rec, unit, t, scratch)
+      break
+    case Op.NarrowWeightGradient:
+      narrowWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.NormStatistics:
+      normStatistics(rec, unit, t, scratch)
+      break
+    case Op.NormFinish:
+      normFinish(rec, unit, t, scratch)
+      break
+    case Op.NormEvaluate:
+      normEvaluate(rec, unit, t, scratch)
+      break
+    case Op.NormBackwardReduce:
+      normBackwardReduce(rec, unit, t, scratch)
+      break
+    case Op.NormBackwardFinish:
+      normBackwardFinish(rec, unit, t, scratch)
+      break
+    case Op.NormBackwardApply:
+      normBackwardApply(rec, unit, t, scratch)
+      break
+    case Op.Neuron:
+      neuron(rec, unit, t, scratch)
+      break
     case Op.NeuronBackwardRate:
     case Op.NeuronBackwardOnline:
-    case Op.GradientSum: neuronBackwardRate(rec, unit, t, scratch); break
-    case Op.NeuronBackwardTime: neuronBackwardTime(rec, unit, t, scratch); break
-    case Op.Materialise: materialise(rec, unit, t, scratch); break
-    case Op.MaxPool: maxPool(rec, unit, t, scratch); break
-    case Op.MaxPoolFloats: maxPoolFloats(rec, unit, t, scratch); break
-    case Op.TimeSum: timeSum(rec, unit, t, scratch); break
-    case Op.MaxPoolBackward: maxPoolBackward(rec, unit, t, scratch); break
-    case Op.DropoutFloats: dropoutFloats(rec, unit, t, scratch); break
-    case Op.Dropout: dropout(rec, unit, t, scratch); break
-    case Op.Trace: trace(rec, unit, t, scratch); break
-    case Op.WeightStandardise: weightStandardise(rec, unit, t, scratch); break
-    case Op.WeightStandardiseBackward: weightStandardiseBackward(rec, unit, t, scratch); break
-    case Op.Clear: clear(rec, unit, t, scratch); break
-    case Op.SumScalars: sumScalars(rec, unit, t, scratch); break
-    case Op.Choose: choose(rec, unit, t, scratch); break
-    case Op.CrossEntropy: crossEntropy(rec, unit, t, scratch); break
-    case Op.Sgd: sgd(rec, unit, t, scratch); break
-    default: unreachable()
+    case Op.GradientSum:
+      neuronBackwardRate(rec, unit, t, scratch)
+      break
+    case Op.NeuronBackwardTime:
+      neuronBackwardTime(rec, unit, t, scratch)
+      break
+    case Op.Materialise:
+      materialise(rec, unit, t, scratch)
+      break
+    case Op.MaxPool:
+      maxPool(rec, unit, t, scratch)
+      break
+    case Op.MaxPoolFloats:
+      maxPoolFloats(rec, unit, t, scratch)
+      break
+    case Op.TimeSum:
+      timeSum(rec, unit, t, scratch)
+      break
+    case Op.MaxPoolBackward:
+      maxPoolBackward(rec, unit, t, scratch)
+      break
+    case Op.DropoutFloats:
+      dropoutFloats(rec, unit, t, scratch)
+      break
+    case Op.Dropout:
+      dropout(rec, unit, t, scratch)
+      break
+    case Op.Trace:
+      trace(rec, unit, t, scratch)
+      break
+    case Op.WeightStandardise:
+      weightStandardise(rec, unit, t, scratch)
+      break
+    case Op.WeightStandardiseBackward:
+      weightStandardiseBackward(rec, unit, t, scratch)
+      break
+    case Op.Clear:
+      clear(rec, unit, t, scratch)
+      break
+    case Op.SumScalars:
+      sumScalars(rec, unit, t, scratch)
+      break
+    case Op.Choose:
+      choose(rec, unit, t, scratch)
+      break
+    case Op.CrossEntropy:
+      crossEntropy(rec, unit, t, scratch)
+      break
+    case Op.Sgd:
+      sgd(rec, unit, t, scratch)
+      break
+    default:
+      unreachable()
   }
 }
 
@@ -86,7 +193,14 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
  * they are at. scratch: this worker's scratch. spins: how often to look at the epoch before
  * sleeping. timeout: milliseconds that a barrier waits at most.
  */
-export function run(program: usize, worker: i32, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
+export function run(
+  program: usize,
+  worker: i32,
+  workers: i32,
+  scratch: usize,
+  spins: i32,
+  timeout: i32,
+): i32 {
   const sections = load<i32>(program)
   const counters = <usize>load<u32>(program, 4)
   let section = program + 16
@@ -127,7 +241,7 @@ function isWanted(condition: u32, t: i32): bool {
 // @ts-ignore: decorator
 @inline
 function share(units: i32, worker: i32, workers: i32): i32 {
-  return <i32>(<i64>units * worker / workers)
+  return <i32>((<i64>units * worker) / workers)
 }
 
 /**
@@ -135,7 +249,16 @@ function share(units: i32, worker: i32, workers: i32): i32 {
  * worker has the first images in most records, and finds what it wrote in its own cache. Who is
  * done with its own takes from the next one's.
  */
-function runRecord(rec: usize, t: i32, counters: usize, worker: i32, workers: i32, scratch: usize, spins: i32, timeout: i32): i32 {
+function runRecord(
+  rec: usize,
+  t: i32,
+  counters: usize,
+  worker: i32,
+  workers: i32,
+  scratch: usize,
+  spins: i32,
+  timeout: i32,
+): i32 {
   const units = load<i32>(rec, Rec.Units << 2)
   if (workers == 1) {
     for (let unit = 0; unit < units; unit++) execute(rec, unit, t, scratch)

@@ -9,8 +9,9 @@
  * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of
  * it is scalar code in float64, since there is little of it.
  */
-import { Control, LossWord } from '../opcodes'
+
 import { exponential, logarithm } from '../neuron/surrogate'
+import { Control, LossWord } from '../opcodes'
 
 /**
  * Output [B][C] = or, at t > 0, += the call's share of the time mean. At the last step:
@@ -30,7 +31,9 @@ export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): voi
   const delta = <usize>load<u32>(rec, LossWord.Delta * 4)
   const share = instantaneous ? 1 / <f64>load<u32>(rec, LossWord.TotalSteps * 4) : 1
   for (let image = 0; image < images; image++) {
-    const logits = instantaneous ? <usize>load<u32>(rec, LossWord.Logits * 4) + <usize>image * imageBytes(rec) : outputOf(rec, image)
+    const logits = instantaneous
+      ? <usize>load<u32>(rec, LossWord.Logits * 4) + <usize>image * imageBytes(rec)
+      : outputOf(rec, image)
     const gradient = delta ? delta + ((<usize>image * channels) << 2) : 0
     const at = losses + ((<usize>image) << 2)
     if (image < valid) {
@@ -54,11 +57,16 @@ function isLast(rec: usize, t: i32): bool {
 /** Bytes between images of Logits. */
 function imageBytes(rec: usize): usize {
   const stepBytes = <usize>load<u32>(rec, LossWord.StepBytes * 4)
-  return stepBytes ? stepBytes * load<u32>(rec, LossWord.T * 4) : (<usize>load<u32>(rec, LossWord.C * 4)) << 2
+  return stepBytes
+    ? stepBytes * load<u32>(rec, LossWord.T * 4)
+    : (<usize>load<u32>(rec, LossWord.C * 4)) << 2
 }
 
 function outputOf(rec: usize, image: i32): usize {
-  return <usize>load<u32>(rec, LossWord.Output * 4) + ((<usize>image * load<u32>(rec, LossWord.C * 4)) << 2)
+  return (
+    <usize>load<u32>(rec, LossWord.Output * 4) +
+    ((<usize>image * load<u32>(rec, LossWord.C * 4)) << 2)
+  )
 }
 
 function accumulateOutput(rec: usize, t: i32): void {
@@ -72,7 +80,8 @@ function accumulateOutput(rec: usize, t: i32): void {
     const output = outputOf(rec, image)
     for (let c: usize = 0; c < channels; c++) {
       let sum: f64 = 0
-      for (let step: u32 = 0; step < steps; step++) sum += <f64>load<f32>(logits + <usize>step * stepBytes + (c << 2))
+      for (let step: u32 = 0; step < steps; step++)
+        sum += <f64>load<f32>(logits + <usize>step * stepBytes + (c << 2))
       const before = t > 0 ? <f64>load<f32>(output + (c << 2)) : 0
       store<f32>(output + (c << 2), <f32>(before + sum / total))
     }
@@ -95,13 +104,17 @@ function imageLoss(rec: usize, logits: usize, target: u32, gradient: usize, vali
     squares += distance * distance
   }
   if (gradient) {
-    const scale = (<f64>load<f32>(rec, LossWord.GradientScale * 4) * <f64>load<u32>(rec, LossWord.Images * 4)) / <f64>valid
+    const scale =
+      (<f64>load<f32>(rec, LossWord.GradientScale * 4) * <f64>load<u32>(rec, LossWord.Images * 4)) /
+      <f64>valid
     for (let c: usize = 0; c < channels; c++) {
       let g: f64 = 0
       if (c < classes) {
         const logit = <f64>load<f32>(logits + (c << 2))
         const onehot: f64 = c == target ? 1 : 0
-        g = (1 - m) * (exponential(logit - highest) / sum - onehot) + (m * 2 * (logit - onehot)) / <f64>classes
+        g =
+          (1 - m) * (exponential(logit - highest) / sum - onehot) +
+          (m * 2 * (logit - onehot)) / <f64>classes
       }
       store<f32>(gradient + (c << 2), <f32>(g * scale))
     }
@@ -132,7 +145,11 @@ function summarise(rec: usize, valid: i32): void {
   for (let image = 0; image < valid; image++) {
     const at = (<usize>image) << 2
     sum += <f64>load<f32>(<usize>load<u32>(rec, LossWord.Losses * 4) + at)
-    if (load<i32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + at) == load<i32>(<usize>load<u32>(Control.Target) + at)) correct++
+    if (
+      load<i32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + at) ==
+      load<i32>(<usize>load<u32>(Control.Target) + at)
+    )
+      correct++
   }
   store<f32>(Control.Loss, valid > 0 ? <f32>(sum / <f64>valid) : 0)
   store<i32>(Control.Correct, correct)

@@ -12,10 +12,19 @@ export function neuronBackwardRate(rec: usize, unit: i32, t: i32, scratch: usize
   const first = <u32>unit * perUnit
   const end = min(first + perUnit, load<u32>(rec, NeuronBackWord.Pixels * 4))
   const steps = load<u32>(rec, NeuronBackWord.T * 4)
-  const rowBytes = <usize>load<u32>(rec, NeuronBackWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NeuronBackWord.C * 4)) << 2
   const out = <usize>load<u32>(rec, NeuronBackWord.Out * 4) + <usize>first * steps * rowBytes
   const factor = <usize>load<u32>(rec, NeuronBackWord.Factor * 4)
-  gather(out, factor ? factor + <usize>first * rowBytes : 0, first, end, load<u32>(rec, NeuronBackWord.Contributions * 4),
-    load<u32>(rec, NeuronBackWord.ContributionCount * 4), load<u32>(rec, NeuronBackWord.H * 4), load<u32>(rec, NeuronBackWord.W * 4),
-    steps, rowBytes)
+  gather(
+    out,
+    factor ? factor + <usize>first * rowBytes : 0,
+    first,
+    end,
+    load<u32>(rec, NeuronBackWord.Contributions * 4),
+    load<u32>(rec, NeuronBackWord.ContributionCount * 4),
+    load<u32>(rec, NeuronBackWord.H * 4),
+    load<u32>(rec, NeuronBackWord.W * 4),
+    steps,
+    rowBytes,
+  )
 }

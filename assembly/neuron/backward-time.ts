@@ -1,10 +1,10 @@
 /** Backward through the neurons and through time (METHOD: BPTT). */
 import { gather } from '../activity/contributions'
-import { inputGain, leak, resetDerivative, resetPotential } from './dynamics'
-import { currents, currentStep } from './general'
-import { surrogate } from './surrogate-loops'
 import { NeuronWord } from '../opcodes'
+import { inputGain, leak, resetDerivative, resetPotential } from './dynamics'
+import { currentStep, currents } from './general'
 import { logistic } from './surrogate'
+import { surrogate } from './surrogate-loops'
 
 /**
  * Backward through time. Membrane potentials are computed again from the terms, then, from the last
@@ -22,13 +22,23 @@ export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize
   const first = <u32>unit * perUnit
   const end = min(first + perUnit, load<u32>(rec, NeuronWord.Pixels * 4))
   const steps = load<u32>(rec, NeuronWord.T * 4)
-  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
   const pixelBytes = <usize>steps * rowBytes
   const lambda = leak(rec)
   const kappa = inputGain(rec)
   let delta = <usize>load<u32>(rec, NeuronWord.Delta * 4) + <usize>first * pixelBytes
-  gather(delta, 0, first, end, load<u32>(rec, NeuronWord.Contributions * 4), load<u32>(rec, NeuronWord.ContributionCount * 4),
-    load<u32>(rec, NeuronWord.H * 4), load<u32>(rec, NeuronWord.W * 4), steps, rowBytes)
+  gather(
+    delta,
+    0,
+    first,
+    end,
+    load<u32>(rec, NeuronWord.Contributions * 4),
+    load<u32>(rec, NeuronWord.ContributionCount * 4),
+    load<u32>(rec, NeuronWord.H * 4),
+    load<u32>(rec, NeuronWord.W * 4),
+    steps,
+    rowBytes,
+  )
 
   const sums = scratch
   const potentials = scratch + 16
@@ -44,13 +54,26 @@ export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize
   const parameter = <usize>load<u32>(rec, NeuronWord.Learnable * 4)
   if (!parameter) return
   const sigma = logistic(<f64>load<f32>(parameter))
-  const sum = (<f64>load<f32>(sums) + <f64>load<f32>(sums, 4)) + (<f64>load<f32>(sums, 8) + <f64>load<f32>(sums, 12))
-  store<f32>(<usize>load<u32>(rec, NeuronWord.LearnablePartials * 4) + (<usize>unit << 2), <f32>(sum * sigma * (1 - sigma)))
+  const sum =
+    <f64>load<f32>(sums) +
+    <f64>load<f32>(sums, 4) +
+    (<f64>load<f32>(sums, 8) + <f64>load<f32>(sums, 12))
+  store<f32>(
+    <usize>load<u32>(rec, NeuronWord.LearnablePartials * 4) + ((<usize>unit) << 2),
+    <f32>(sum * sigma * (1 - sigma)),
+  )
 }
 
 /** potentials [T][C] = u_t of one pixel; may be the currents themselves. */
-export function neuronCharge(rec: usize, current: usize, stepBytes: usize, potentials: usize, lambdaValue: f32, kappaValue: f32): void {
-  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
+export function neuronCharge(
+  rec: usize,
+  current: usize,
+  stepBytes: usize,
+  potentials: usize,
+  lambdaValue: f32,
+  kappaValue: f32,
+): void {
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
   const restValue = load<f32>(rec, NeuronWord.Rest * 4)
   const lambda = f32x4.splat(lambdaValue)
   const kappa = f32x4.splat(kappaValue)
@@ -65,7 +88,10 @@ export function neuronCharge(rec: usize, current: usize, stepBytes: usize, poten
     let potential = potentials + c
     let left = steps
     do {
-      const u = f32x4.add(f32x4.add(f32x4.mul(lambda, v), drift), f32x4.mul(kappa, v128.load(source)))
+      const u = f32x4.add(
+        f32x4.add(f32x4.mul(lambda, v), drift),
+        f32x4.mul(kappa, v128.load(source)),
+      )
       v128.store(potential, u)
       v = resetPotential(hard, f32x4.ge(u, theta), u, theta, rest)
       source += stepBytes
@@ -78,9 +104,15 @@ export function neuronCharge(rec: usize, current: usize, stepBytes: usize, poten
  * delta [T][C]: ∂L/∂s becomes κ ∂L/∂u, at one pixel; sums [4] += the learnable parameter's part.
  */
 export function neuronBack(
-  rec: usize, delta: usize, potentials: usize, derivatives: usize, sums: usize, lambdaValue: f32, kappaValue: f32,
+  rec: usize,
+  delta: usize,
+  potentials: usize,
+  derivatives: usize,
+  sums: usize,
+  lambdaValue: f32,
+  kappaValue: f32,
 ): void {
-  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const lambda = f32x4.splat(lambdaValue)
   const kappa = f32x4.splat(kappaValue)
@@ -102,7 +134,10 @@ export function neuronBack(
       const u = v128.load(potential)
       const h = v128.load(derivative)
       const kept = resetDerivative(hard, detach, f32x4.ge(u, theta), u, h, theta, rest)
-      later = f32x4.add(f32x4.mul(v128.load(gradient), h), f32x4.mul(f32x4.mul(later, lambda), kept))
+      later = f32x4.add(
+        f32x4.mul(v128.load(gradient), h),
+        f32x4.mul(f32x4.mul(later, lambda), kept),
+      )
       v128.store(gradient, f32x4.mul(later, kappa))
       potential -= rowBytes
       derivative -= rowBytes

@@ -11,7 +11,9 @@ export const TERM_B: usize = (NeuronWord.B - NeuronWord.A) * 4
 /** λ: the word, or 1 − σ(w) of a learnable w. */
 export function leak(rec: usize): f32 {
   const parameter = <usize>load<u32>(rec, NeuronWord.Learnable * 4)
-  return parameter ? <f32>(1 - logistic(<f64>load<f32>(parameter))) : load<f32>(rec, NeuronWord.Lambda * 4)
+  return parameter
+    ? <f32>(1 - logistic(<f64>load<f32>(parameter)))
+    : load<f32>(rec, NeuronWord.Lambda * 4)
 }
 
 /** κ: 1, or 1/τ with decayInput, which is σ(w) of a learnable w. */
@@ -43,7 +45,15 @@ export function resetPotential(hard: bool, fired: v128, u: v128, theta: v128, re
 /** ∂v_t/∂u_t. */
 // @ts-ignore: decorator
 @inline
-export function resetDerivative(hard: bool, detach: bool, fired: v128, u: v128, h: v128, theta: v128, rest: v128): v128 {
+export function resetDerivative(
+  hard: bool,
+  detach: bool,
+  fired: v128,
+  u: v128,
+  h: v128,
+  theta: v128,
+  rest: v128,
+): v128 {
   const one = f32x4.splat(1)
   if (hard) {
     const kept = v128.andnot(one, fired)

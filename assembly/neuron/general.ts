@@ -3,25 +3,35 @@
  * on them.
  */
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
+import { NeuronWord } from '../opcodes'
 import { hasCommonTrace, resetDerivative, resetPotential, TERM_B, traceAt } from './dynamics'
 import { surrogate } from './surrogate-loops'
-import { NeuronWord } from '../opcodes'
 
 /** Does the sum of the terms stay the same over the steps of a call? Then it is one row. */
 function isConstant(rec: usize): bool {
-  return isStatic(rec) && (load<u32>(rec, NeuronWord.B * 4) == 0 || isStatic(rec + TERM_B)) && load<u32>(rec, NeuronWord.S * 4) == 0
+  return (
+    isStatic(rec) &&
+    (load<u32>(rec, NeuronWord.B * 4) == 0 || isStatic(rec + TERM_B)) &&
+    load<u32>(rec, NeuronWord.S * 4) == 0
+  )
 }
 
 // @ts-ignore: decorator
 @inline
 function isStatic(term: usize): bool {
-  return (load<u32>(term, NeuronWord.AStepBytes * 4) | load<u32>(term, NeuronWord.AGroupBytes * 4)) == 0
+  return (
+    (load<u32>(term, NeuronWord.AStepBytes * 4) | load<u32>(term, NeuronWord.AGroupBytes * 4)) == 0
+  )
 }
 
 /** Is term A alone and unchanged the current, so that it can be read in place? */
 function isDirect(rec: usize): bool {
-  return load<u32>(rec, NeuronWord.A * 4) != 0 && load<u32>(rec, NeuronWord.AScale * 4) == 0 && load<u32>(rec, NeuronWord.B * 4) == 0
-    && load<u32>(rec, NeuronWord.S * 4) == 0
+  return (
+    load<u32>(rec, NeuronWord.A * 4) != 0 &&
+    load<u32>(rec, NeuronWord.AScale * 4) == 0 &&
+    load<u32>(rec, NeuronWord.B * 4) == 0 &&
+    load<u32>(rec, NeuronWord.S * 4) == 0
+  )
 }
 
 /** out [T][C] (or [1][C] when constant) = the sum of the terms at one pixel. */
@@ -37,7 +47,10 @@ function sumTerms(rec: usize, pixel: u32, out: usize): void {
     else memory.fill(out, 0, rowBytes)
     if (hasB) addTerm(rec + TERM_B, out, pixel, step, rowBytes, true)
     if (s) {
-      const masks = s + <usize>(step >> 3) * load<u32>(rec, NeuronWord.SPlaneBytes * 4) + <usize>pixel * channels
+      const masks =
+        s +
+        <usize>(step >> 3) * load<u32>(rec, NeuronWord.SPlaneBytes * 4) +
+        <usize>pixel * channels
       neuronRowSpikes(out, masks, rowBytes, step & 7, load<f32>(rec, NeuronWord.SScale * 4))
     }
     out += rowBytes
@@ -48,8 +61,11 @@ function sumTerms(rec: usize, pixel: u32, out: usize): void {
 // @ts-ignore: decorator
 @inline
 function termRow(term: usize, pixel: u32, step: u32): usize {
-  return <usize>load<u32>(term, NeuronWord.A * 4) + <usize>pixel * load<u32>(term, NeuronWord.APixelBytes * 4)
-    + <usize>step * load<u32>(term, NeuronWord.AStepBytes * 4)
+  return (
+    <usize>load<u32>(term, NeuronWord.A * 4) +
+    <usize>pixel * load<u32>(term, NeuronWord.APixelBytes * 4) +
+    <usize>step * load<u32>(term, NeuronWord.AStepBytes * 4)
+  )
 }
 
 /** out [C] (+)= one row of a float term through its affine map, or as it is. */
@@ -70,18 +86,34 @@ function addTerm(term: usize, out: usize, pixel: u32, step: u32, rowBytes: usize
 
 /** out [C] += x. */
 export function neuronRowAdd(out: usize, x: usize, rowBytes: usize): void {
-  for (let i: usize = 0; i < rowBytes; i += 16) v128.store(out + i, f32x4.add(v128.load(out + i), v128.load(x + i)))
+  for (let i: usize = 0; i < rowBytes; i += 16)
+    v128.store(out + i, f32x4.add(v128.load(out + i), v128.load(x + i)))
 }
 
 /** out [C] = scale·x + shift. */
-export function neuronRowAffine(out: usize, x: usize, rowBytes: usize, scale: usize, shift: usize): void {
+export function neuronRowAffine(
+  out: usize,
+  x: usize,
+  rowBytes: usize,
+  scale: usize,
+  shift: usize,
+): void {
   for (let i: usize = 0; i < rowBytes; i += 16) {
-    v128.store(out + i, f32x4.add(f32x4.mul(v128.load(x + i), v128.load(scale + i)), v128.load(shift + i)))
+    v128.store(
+      out + i,
+      f32x4.add(f32x4.mul(v128.load(x + i), v128.load(scale + i)), v128.load(shift + i)),
+    )
   }
 }
 
 /** out [C] += scale·x + shift. */
-export function neuronRowAffineAdd(out: usize, x: usize, rowBytes: usize, scale: usize, shift: usize): void {
+export function neuronRowAffineAdd(
+  out: usize,
+  x: usize,
+  rowBytes: usize,
+  scale: usize,
+  shift: usize,
+): void {
   for (let i: usize = 0; i < rowBytes; i += 16) {
     const y = f32x4.add(f32x4.mul(v128.load(x + i), v128.load(scale + i)), v128.load(shift + i))
     v128.store(out + i, f32x4.add(v128.load(out + i), y))
@@ -89,7 +121,13 @@ export function neuronRowAffineAdd(out: usize, x: usize, rowBytes: usize, scale:
 }
 
 /** out [C] += scale where the bit of masks [C] is set. */
-export function neuronRowSpikes(out: usize, masks: usize, rowBytes: usize, bit: u32, scale: f32): void {
+export function neuronRowSpikes(
+  out: usize,
+  masks: usize,
+  rowBytes: usize,
+  bit: u32,
+  scale: f32,
+): void {
   const wanted = i32x4.splat(1 << bit)
   const value = f32x4.splat(scale)
   for (let i: usize = 0; i < rowBytes; i += 16) {
@@ -104,7 +142,7 @@ export function neuronRowSpikes(out: usize, masks: usize, rowBytes: usize, bit: 
  */
 function normalisedMean(rec: usize, term: usize, pixel: u32, t: i32): void {
   if (!load<u32>(term, NeuronWord.A * 4) || !load<u32>(term, NeuronWord.AXhat * 4)) return
-  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const weight: f32 = 1 / <f32>load<u32>(rec, NeuronWord.TotalSteps * 4)
   const resume = load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0
@@ -113,24 +151,53 @@ function normalisedMean(rec: usize, term: usize, pixel: u32, t: i32): void {
     const group = <usize>step * load<u32>(term, NeuronWord.AGroupBytes * 4)
     const mean = <usize>load<u32>(term, NeuronWord.AMean * 4) + group
     const invStd = <usize>load<u32>(term, NeuronWord.AInvStd * 4) + group
-    neuronRowNormalised(xhat, termRow(term, pixel, step), rowBytes, mean, invStd, weight, resume || step > 0)
+    neuronRowNormalised(
+      xhat,
+      termRow(term, pixel, step),
+      rowBytes,
+      mean,
+      invStd,
+      weight,
+      resume || step > 0,
+    )
   }
 }
 
 /** out [C] = or += weight·(x − mean)·invStd. */
-export function neuronRowNormalised(out: usize, x: usize, bytes: usize, mean: usize, invStd: usize, weight: f32, accumulate: bool): void {
+export function neuronRowNormalised(
+  out: usize,
+  x: usize,
+  bytes: usize,
+  mean: usize,
+  invStd: usize,
+  weight: f32,
+  accumulate: bool,
+): void {
   const w = f32x4.splat(weight)
   const keep = i32x4.splat(accumulate ? -1 : 0)
   for (let i: usize = 0; i < bytes; i += 16) {
-    const y = f32x4.mul(f32x4.mul(f32x4.sub(v128.load(x + i), v128.load(mean + i)), v128.load(invStd + i)), w)
+    const y = f32x4.mul(
+      f32x4.mul(f32x4.sub(v128.load(x + i), v128.load(mean + i)), v128.load(invStd + i)),
+      w,
+    )
     v128.store(out + i, f32x4.add(v128.and(v128.load(out + i), keep), y))
   }
 }
 
 /** Pixels first … end − 1, one at a time; returns their spikes. */
-export function runGeneral(rec: usize, first: u32, end: u32, t: i32, potentials: usize, lambda: f32, kappa: f32): u32 {
-  const derivatives = potentials + ((<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2)
-  const needsDerivatives = (load<u32>(rec, NeuronWord.SurrogateOut * 4) | load<u32>(rec, NeuronWord.Eligibility * 4)) != 0
+export function runGeneral(
+  rec: usize,
+  first: u32,
+  end: u32,
+  t: i32,
+  potentials: usize,
+  lambda: f32,
+  kappa: f32,
+): u32 {
+  const derivatives =
+    potentials + ((<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2)
+  const needsDerivatives =
+    (load<u32>(rec, NeuronWord.SurrogateOut * 4) | load<u32>(rec, NeuronWord.Eligibility * 4)) != 0
   // Where ρ differs between neurons it is 1 at the first step, and then read from Rho.
   const rho: f32 = hasCommonTrace(rec) ? traceAt(t, lambda) : 1
   let spikes: u32 = 0
@@ -155,7 +222,8 @@ export function currents(rec: usize, pixel: u32, potentials: usize): usize {
   let rows = potentials
   // One row that serves every step stands behind the potentials, where the first of them does not
   // overwrite it.
-  if (isConstant(rec)) rows += (<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2
+  if (isConstant(rec))
+    rows += (<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2
   sumTerms(rec, pixel, rows)
   return rows
 }
@@ -163,7 +231,7 @@ export function currents(rec: usize, pixel: u32, potentials: usize): usize {
 /** Bytes between steps of `currents`. */
 export function currentStep(rec: usize): usize {
   if (isDirect(rec)) return load<u32>(rec, NeuronWord.AStepBytes * 4)
-  return isConstant(rec) ? 0 : <usize>load<u32>(rec, NeuronWord.C * 4) << 2
+  return isConstant(rec) ? 0 : (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
 }
 
 /**
@@ -172,7 +240,14 @@ export function currentStep(rec: usize): usize {
  * a loop outside, +=; V is read (t > 0) and written when there is one.
  */
 export function neuronFire(
-  rec: usize, pixel: u32, current: usize, stepBytes: usize, potentials: usize, t: i32, lambdaValue: f32, kappaValue: f32,
+  rec: usize,
+  pixel: u32,
+  current: usize,
+  stepBytes: usize,
+  potentials: usize,
+  t: i32,
+  lambdaValue: f32,
+  kappaValue: f32,
 ): u32 {
   const channels = <usize>load<u32>(rec, NeuronWord.C * 4)
   const rowBytes = channels << 2
@@ -203,7 +278,10 @@ export function neuronFire(
       let mask = i32x4.splat(0)
       let bit = i32x4.splat(1)
       do {
-        const u = f32x4.add(f32x4.add(f32x4.mul(lambda, v), drift), f32x4.mul(kappa, v128.load(source)))
+        const u = f32x4.add(
+          f32x4.add(f32x4.mul(lambda, v), drift),
+          f32x4.mul(kappa, v128.load(source)),
+        )
         v128.store(potential, u)
         source += stepBytes
         potential += rowBytes
@@ -231,9 +309,16 @@ export function neuronFire(
  * from Rho when there is one and t > 0. Rho is written.
  */
 export function neuronTrace(
-  rec: usize, pixel: u32, potentials: usize, derivatives: usize, t: i32, rhoValue: f32, lambdaValue: f32, kappaValue: f32,
+  rec: usize,
+  pixel: u32,
+  potentials: usize,
+  derivatives: usize,
+  t: i32,
+  rhoValue: f32,
+  lambdaValue: f32,
+  kappaValue: f32,
 ): void {
-  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const lambda = f32x4.splat(lambdaValue)
   const kappa = f32x4.splat(kappaValue)

@@ -21,10 +21,10 @@
  * [pixels][C/4][T].
  */
 import { sumLanes, widenBytes } from '../base/lanes'
-import { TERM_B, traceAt } from './dynamics'
-import { addSurrogates } from './surrogate-loops'
 import { NeuronWord } from '../opcodes'
+import { TERM_B, traceAt } from './dynamics'
 import { surrogateScale, surrogateSlope } from './surrogate'
+import { addSurrogates } from './surrogate-loops'
 
 /** Floats of z that a block of pixels may take, unless one pixel has more. */
 const BLOCK_FLOATS: u32 = 2048
@@ -47,13 +47,21 @@ const CHANNEL_B: usize = 112
 const ONE_SPIKE: u32 = 0x10000
 
 /** Pixels first … end − 1; returns their spikes. Writes what `neuron` writes. */
-export function runLearn(rec: usize, first: u32, end: u32, t0: u32, scratch: usize, lambda: f32, kappa: f32): u32 {
+export function runLearn(
+  rec: usize,
+  first: u32,
+  end: u32,
+  t0: u32,
+  scratch: usize,
+  lambda: f32,
+  kappa: f32,
+): u32 {
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const vectors = load<u32>(rec, NeuronWord.C * 4) >> 2
   const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
   const eligibility = <usize>load<u32>(rec, NeuronWord.Eligibility * 4)
   const derivative = <usize>load<u32>(rec, NeuronWord.SurrogateOut * 4)
-  const stateBytes = <usize>steps << 4
+  const stateBytes = (<usize>steps) << 4
   const weights = scratch + HEAD
   const channels = weights + stateBytes * 2
   store<u32>(scratch + LOOP, channels, 12)
@@ -63,20 +71,49 @@ export function runLearn(rec: usize, first: u32, end: u32, t0: u32, scratch: usi
   for (let pixel = first; pixel < end; pixel += block) {
     const pixels = min(block, end - pixel)
     for (let t: u32 = 0; t < steps; t += stepsAtOnce(steps - t)) {
-      store<u32>(scratch + LOOP, weights + stateBytes + (<usize>t << 4))
-      spikes += charge(rec, scratch, pixel, pixels, t0 + t, t, stepsAtOnce(steps - t), states + (<usize>t << 4))
+      store<u32>(scratch + LOOP, weights + stateBytes + ((<usize>t) << 4))
+      spikes += charge(
+        rec,
+        scratch,
+        pixel,
+        pixels,
+        t0 + t,
+        t,
+        stepsAtOnce(steps - t),
+        states + ((<usize>t) << 4),
+      )
     }
     const at = (<usize>pixel * vectors) << 4
     if (eligibility) {
       for (let t: u32 = 0; t < steps; t += stepsAtOnce(steps - t)) {
-        const z = states + (<usize>t << 4)
+        const z = states + ((<usize>t) << 4)
         const n = stepsAtOnce(steps - t)
-        addSurrogates(kind, n, eligibility + at, z, stateBytes, pixels * vectors, weights + (<usize>t << 4), scratch + SLOPE, t0 + t > 0)
+        addSurrogates(
+          kind,
+          n,
+          eligibility + at,
+          z,
+          stateBytes,
+          pixels * vectors,
+          weights + ((<usize>t) << 4),
+          scratch + SLOPE,
+          t0 + t > 0,
+        )
       }
     }
     if (derivative) {
       const z = states + stateBytes - 16
-      addSurrogates(kind, 1, derivative + at, z, stateBytes, pixels * vectors, scratch + DERIVATIVE, scratch + SLOPE, false)
+      addSurrogates(
+        kind,
+        1,
+        derivative + at,
+        z,
+        stateBytes,
+        pixels * vectors,
+        scratch + DERIVATIVE,
+        scratch + SLOPE,
+        false,
+      )
     }
   }
   return spikes
@@ -90,7 +127,15 @@ function stepsAtOnce(left: u32): u32 {
 }
 
 /** Writes everything in scratch before z; returns where z starts. */
-function prepare(rec: usize, head: usize, weights: usize, channels: usize, t0: u32, lambda: f32, kappa: f32): usize {
+function prepare(
+  rec: usize,
+  head: usize,
+  weights: usize,
+  channels: usize,
+  t0: u32,
+  lambda: f32,
+  kappa: f32,
+): usize {
   const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
   const alpha = load<f32>(rec, NeuronWord.Alpha * 4)
   const theta = load<f32>(rec, NeuronWord.Threshold * 4)
@@ -102,18 +147,19 @@ function prepare(rec: usize, head: usize, weights: usize, channels: usize, t0: u
   v128.store(head, f32x4.splat(surrogateSlope(kind, alpha)), SLOPE)
   v128.store(head, f32x4.splat(kappa * surrogateScale(kind, alpha)), DERIVATIVE)
 
-  const factor = kappa * surrogateScale(kind, alpha) / <f32>load<u32>(rec, NeuronWord.TotalSteps * 4)
-  const marks = weights + (<usize>steps << 4)
+  const factor =
+    (kappa * surrogateScale(kind, alpha)) / <f32>load<u32>(rec, NeuronWord.TotalSteps * 4)
+  const marks = weights + ((<usize>steps) << 4)
   let rho = traceAt(t0, lambda)
   for (let step: u32 = 0; step < steps; step++) {
-    const at = <usize>step << 4
+    const at = (<usize>step) << 4
     v128.store(weights + at, f32x4.splat(factor * rho))
     v128.store(marks + at, i32x4.splat(ONE_SPIKE | (1 << (step & 7))))
     rho = 1 + lambda * rho
   }
 
   const hasB = load<u32>(rec, NeuronWord.B * 4) != 0
-  const rowBytes = <usize>load<u32>(rec, NeuronWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
   for (let c: usize = 0; c < rowBytes; c += 16) {
     let shift = shiftOf(rec, c)
     if (hasB) shift = f32x4.add(shift, shiftOf(rec + TERM_B, c))
@@ -142,7 +188,12 @@ function shiftOf(term: usize, c: usize): v128 {
 
 /** Is the input the same at every step? Then it is read once. */
 function isStill(rec: usize): bool {
-  return (load<u32>(rec, NeuronWord.AStepBytes * 4) | load<u32>(rec, NeuronWord.B * 4) | load<u32>(rec, NeuronWord.S * 4)) == 0
+  return (
+    (load<u32>(rec, NeuronWord.AStepBytes * 4) |
+      load<u32>(rec, NeuronWord.B * 4) |
+      load<u32>(rec, NeuronWord.S * 4)) ==
+    0
+  )
 }
 
 /**
@@ -163,10 +214,27 @@ function prepareNormalised(rec: usize, term: usize, out: usize, c: usize): void 
  * n steps from t on, which is `step` within the call, at pixels first … first + pixels − 1; z: of
  * the first pixel, at step t. Returns the spikes.
  */
-function charge(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, n: u32, z: usize): u32 {
+function charge(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  n: u32,
+  z: usize,
+): u32 {
   const plane = step >> 3
-  store<u32>(head + LOOP, load<u32>(rec, NeuronWord.Masks * 4) + plane * load<u32>(rec, NeuronWord.PlaneBytes * 4), 4)
-  store<u32>(head + LOOP, load<u32>(rec, NeuronWord.S * 4) + plane * load<u32>(rec, NeuronWord.SPlaneBytes * 4), 8)
+  store<u32>(
+    head + LOOP,
+    load<u32>(rec, NeuronWord.Masks * 4) + plane * load<u32>(rec, NeuronWord.PlaneBytes * 4),
+    4,
+  )
+  store<u32>(
+    head + LOOP,
+    load<u32>(rec, NeuronWord.S * 4) + plane * load<u32>(rec, NeuronWord.SPlaneBytes * 4),
+    8,
+  )
   if (isStill(rec)) {
     if (n == 4) return neuronLearnStill4(rec, head, first, pixels, t, step, z)
     if (n == 2) return neuronLearnStill2(rec, head, first, pixels, t, step, z)
@@ -190,7 +258,17 @@ function charge(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: 
 // @ts-ignore: decorator
 @inline
 function chargeBody(
-  rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize, n: i32, hasB: bool, hasS: bool, still: bool,
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+  n: i32,
+  hasB: bool,
+  hasS: bool,
+  still: bool,
 ): u32 {
   const lambda = v128.load(head)
   const lambdaTheta = v128.load(head, 16)
@@ -202,14 +280,20 @@ function chargeBody(
   const aStep = <usize>load<u32>(rec, NeuronWord.AStepBytes * 4)
   const bStep = <usize>load<u32>(rec, NeuronWord.BStepBytes * 4)
   const vectors = load<u32>(rec, NeuronWord.C * 4) >> 2
-  const stateBytes = <usize>load<u32>(rec, NeuronWord.T * 4) << 4
+  const stateBytes = (<usize>load<u32>(rec, NeuronWord.T * 4)) << 4
   const xhatA = <usize>load<u32>(rec, NeuronWord.AXhat * 4)
   const xhatB = <usize>load<u32>(rec, NeuronWord.BXhat * 4)
   const v = <usize>load<u32>(rec, NeuronWord.V * 4)
   const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4)
-  let at = <usize>first * vectors << 2
-  let rowA = <usize>load<u32>(rec, NeuronWord.A * 4) + <usize>first * load<u32>(rec, NeuronWord.APixelBytes * 4) + <usize>step * aStep
-  let rowB = <usize>load<u32>(rec, NeuronWord.B * 4) + <usize>first * load<u32>(rec, NeuronWord.BPixelBytes * 4) + <usize>step * bStep
+  let at = (<usize>first * vectors) << 2
+  let rowA =
+    <usize>load<u32>(rec, NeuronWord.A * 4) +
+    <usize>first * load<u32>(rec, NeuronWord.APixelBytes * 4) +
+    <usize>step * aStep
+  let rowB =
+    <usize>load<u32>(rec, NeuronWord.B * 4) +
+    <usize>first * load<u32>(rec, NeuronWord.BPixelBytes * 4) +
+    <usize>step * bStep
   let total = i32x4.splat(0)
   for (; pixels; pixels--) {
     let a = rowA
@@ -224,24 +308,61 @@ function chargeBody(
       let current = sumTerms(a, b, arriving, mark, scale, shift, scaleB, scaleS, hasB, hasS)
       let state = current
       if (step) state = f32x4.add(current, remaining(v128.load(z - 16), lambda, lambdaTheta))
-      else if (n == 1 && v && t) state = f32x4.add(current, f32x4.mul(v128.load(v + (at << 2)), lambda))
+      else if (n == 1 && v && t)
+        state = f32x4.add(current, f32x4.mul(v128.load(v + (at << 2)), lambda))
       v128.store(z, state)
       let spikes = v128.and(firing(state), mark)
       if (n > 1) {
         mark = v128.load(marks, 16)
-        if (!still) current = sumTerms(a + aStep, b + bStep, arriving, mark, scale, shift, scaleB, scaleS, hasB, hasS)
+        if (!still)
+          current = sumTerms(
+            a + aStep,
+            b + bStep,
+            arriving,
+            mark,
+            scale,
+            shift,
+            scaleB,
+            scaleS,
+            hasB,
+            hasS,
+          )
         state = f32x4.add(current, remaining(state, lambda, lambdaTheta))
         v128.store(z, state, 16)
         spikes = i32x4.add(spikes, v128.and(firing(state), mark))
       }
       if (n > 2) {
         mark = v128.load(marks, 32)
-        if (!still) current = sumTerms(a + 2 * aStep, b + 2 * bStep, arriving, mark, scale, shift, scaleB, scaleS, hasB, hasS)
+        if (!still)
+          current = sumTerms(
+            a + 2 * aStep,
+            b + 2 * bStep,
+            arriving,
+            mark,
+            scale,
+            shift,
+            scaleB,
+            scaleS,
+            hasB,
+            hasS,
+          )
         state = f32x4.add(current, remaining(state, lambda, lambdaTheta))
         v128.store(z, state, 32)
         spikes = i32x4.add(spikes, v128.and(firing(state), mark))
         mark = v128.load(marks, 48)
-        if (!still) current = sumTerms(a + 3 * aStep, b + 3 * bStep, arriving, mark, scale, shift, scaleB, scaleS, hasB, hasS)
+        if (!still)
+          current = sumTerms(
+            a + 3 * aStep,
+            b + 3 * bStep,
+            arriving,
+            mark,
+            scale,
+            shift,
+            scaleB,
+            scaleS,
+            hasB,
+            hasS,
+          )
         state = f32x4.add(current, remaining(state, lambda, lambdaTheta))
         v128.store(z, state, 48)
         spikes = i32x4.add(spikes, v128.and(firing(state), mark))
@@ -251,7 +372,26 @@ function chargeBody(
         v128.store(v + (at << 2), f32x4.add(state, kept))
       }
       // Four bytes of masks, four of counts.
-      const bytes = i8x16.shuffle(spikes, spikes, 0, 4, 8, 12, 2, 6, 10, 14, 0, 4, 8, 12, 2, 6, 10, 14)
+      const bytes = i8x16.shuffle(
+        spikes,
+        spikes,
+        0,
+        4,
+        8,
+        12,
+        2,
+        6,
+        10,
+        14,
+        0,
+        4,
+        8,
+        12,
+        2,
+        6,
+        10,
+        14,
+      )
       if (t) {
         const before: u32 = step & 7 ? load<u32>(masks + at) : 0
         store<u32>(masks + at, before | i32x4.extract_lane(bytes, 0))
@@ -279,12 +419,22 @@ function chargeBody(
 // @ts-ignore: decorator
 @inline
 function sumTerms(
-  a: usize, b: usize, arriving: v128, mark: v128, scale: v128, shift: v128, scaleB: v128, scaleS: v128, hasB: bool, hasS: bool,
+  a: usize,
+  b: usize,
+  arriving: v128,
+  mark: v128,
+  scale: v128,
+  shift: v128,
+  scaleB: v128,
+  scaleS: v128,
+  hasB: bool,
+  hasS: bool,
 ): v128 {
   let sum = f32x4.add(f32x4.mul(v128.load(a), scale), shift)
   if (hasB) sum = f32x4.add(sum, f32x4.mul(v128.load(b), scaleB))
   // Masks are bytes: of a mark they meet its bit alone.
-  if (hasS) sum = f32x4.add(sum, v128.and(i32x4.gt_s(v128.and(arriving, mark), i32x4.splat(0)), scaleS))
+  if (hasS)
+    sum = f32x4.add(sum, v128.and(i32x4.gt_s(v128.and(arriving, mark), i32x4.splat(0)), scaleS))
   return sum
 }
 
@@ -306,11 +456,21 @@ function remaining(z: v128, lambda: v128, lambdaTheta: v128): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function addNormalised(out: usize, x: usize, stepBytes: usize, channel: usize, t: u32, step: u32, n: i32, still: bool): void {
+function addNormalised(
+  out: usize,
+  x: usize,
+  stepBytes: usize,
+  channel: usize,
+  t: u32,
+  step: u32,
+  n: i32,
+  still: bool,
+): void {
   if (still && step) return
   let sum = v128.load(x)
   if (!still && n > 1) sum = f32x4.add(sum, v128.load(x + stepBytes))
-  if (!still && n > 2) sum = f32x4.add(sum, f32x4.add(v128.load(x + 2 * stepBytes), v128.load(x + 3 * stepBytes)))
+  if (!still && n > 2)
+    sum = f32x4.add(sum, f32x4.add(v128.load(x + 2 * stepBytes), v128.load(x + 3 * stepBytes)))
   sum = f32x4.mul(sum, v128.load(channel))
   if (!step) sum = f32x4.add(sum, v128.load(channel, 16))
   if (t) sum = f32x4.add(sum, v128.load(out))
@@ -318,42 +478,138 @@ function addNormalised(out: usize, x: usize, stepBytes: usize, channel: usize, t
 }
 
 /** Term A; 4, 2 or 1 steps. */
-export function neuronLearn4(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearn4(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 4, false, false, false)
 }
-export function neuronLearn2(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearn2(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 2, false, false, false)
 }
-export function neuronLearn1(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearn1(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 1, false, false, false)
 }
 /** Terms A and B; 4, 2 or 1 steps. */
-export function neuronLearnB4(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnB4(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 4, true, false, false)
 }
-export function neuronLearnB2(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnB2(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 2, true, false, false)
 }
-export function neuronLearnB1(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnB1(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 1, true, false, false)
 }
 /** Terms A and S; 4, 2 or 1 steps. */
-export function neuronLearnS4(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnS4(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 4, false, true, false)
 }
-export function neuronLearnS2(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnS2(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 2, false, true, false)
 }
-export function neuronLearnS1(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnS1(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 1, false, true, false)
 }
 /** Term A, the same at every step; 4, 2 or 1 steps. */
-export function neuronLearnStill4(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnStill4(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 4, false, false, true)
 }
-export function neuronLearnStill2(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnStill2(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 2, false, false, true)
 }
-export function neuronLearnStill1(rec: usize, head: usize, first: u32, pixels: u32, t: u32, step: u32, z: usize): u32 {
+export function neuronLearnStill1(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  z: usize,
+): u32 {
   return chargeBody(rec, head, first, pixels, t, step, z, 1, false, false, true)
 }

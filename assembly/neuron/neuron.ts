@@ -16,11 +16,12 @@
  * The usual neurons run in `neuron-learn.ts`, or in `neuron-plain.ts` where spikes alone are
  * wanted, all others in `neuron-general.ts`; backward are `neuron-rate.ts` and `neuron-time.ts`.
  */
+
+import { NeuronWord } from '../opcodes'
 import { hasCommonTrace, inputGain, leak } from './dynamics'
 import { runGeneral } from './general'
 import { runLearn } from './learn'
 import { runPlain } from './plain'
-import { NeuronWord } from '../opcodes'
 
 /**
  * Forward over T steps, or, where word V is set, one step t of a loop outside that keeps its state
@@ -40,22 +41,30 @@ export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const lambda = leak(rec)
   const kappa = inputGain(rec)
   let spikes: u32
-  if (isUsual(rec) && (load<u32>(rec, NeuronWord.Eligibility * 4) | load<u32>(rec, NeuronWord.SurrogateOut * 4)) != 0) {
+  if (
+    isUsual(rec) &&
+    (load<u32>(rec, NeuronWord.Eligibility * 4) | load<u32>(rec, NeuronWord.SurrogateOut * 4)) != 0
+  ) {
     spikes = runLearn(rec, first, end, t, scratch, lambda, kappa)
   } else if (isUsual(rec) && isPlain(rec, kappa)) spikes = runPlain(rec, first, end, lambda)
   else spikes = runGeneral(rec, first, end, t, scratch, lambda, kappa)
-  const partial = <usize>load<u32>(rec, NeuronWord.CountPartials * 4) + (<usize>unit << 2)
+  const partial = <usize>load<u32>(rec, NeuronWord.CountPartials * 4) + ((<usize>unit) << 2)
   if (load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0) spikes += load<u32>(partial)
   store<u32>(partial, spikes)
 }
 
 /** Is it the neuron of the paper, on one or two terms? */
 function isUsual(rec: usize): bool {
-  return hasCommonTrace(rec) && load<f32>(rec, NeuronWord.Rest * 4) == 0 && load<u32>(rec, NeuronWord.A * 4) != 0
-    && (load<u32>(rec, NeuronWord.B * 4) == 0 || load<u32>(rec, NeuronWord.S * 4) == 0)
-    && (load<u32>(rec, NeuronWord.AGroupBytes * 4) | load<u32>(rec, NeuronWord.BGroupBytes * 4)) == 0
-    && (load<u32>(rec, NeuronWord.V * 4) == 0 || load<u32>(rec, NeuronWord.T * 4) == 1)
-    && load<f32>(rec, NeuronWord.Threshold * 4) <= HIGHEST_THRESHOLD
+  return (
+    hasCommonTrace(rec) &&
+    load<f32>(rec, NeuronWord.Rest * 4) == 0 &&
+    load<u32>(rec, NeuronWord.A * 4) != 0 &&
+    (load<u32>(rec, NeuronWord.B * 4) == 0 || load<u32>(rec, NeuronWord.S * 4) == 0) &&
+    (load<u32>(rec, NeuronWord.AGroupBytes * 4) | load<u32>(rec, NeuronWord.BGroupBytes * 4)) ==
+      0 &&
+    (load<u32>(rec, NeuronWord.V * 4) == 0 || load<u32>(rec, NeuronWord.T * 4) == 1) &&
+    load<f32>(rec, NeuronWord.Threshold * 4) <= HIGHEST_THRESHOLD
+  )
 }
 
 /** Above, u − θ would lose digits of u. */
@@ -63,7 +72,13 @@ const HIGHEST_THRESHOLD: f32 = 4
 
 /** Are spikes alone wanted, of κ = 1 and terms with affine maps, at all steps? */
 function isPlain(rec: usize, kappa: f32): bool {
-  return kappa == 1 && load<u32>(rec, NeuronWord.AScale * 4) != 0
-    && (load<u32>(rec, NeuronWord.B * 4) == 0 || load<u32>(rec, NeuronWord.BScale * 4) != 0)
-    && (load<u32>(rec, NeuronWord.V * 4) | load<u32>(rec, NeuronWord.AXhat * 4) | load<u32>(rec, NeuronWord.BXhat * 4)) == 0
+  return (
+    kappa == 1 &&
+    load<u32>(rec, NeuronWord.AScale * 4) != 0 &&
+    (load<u32>(rec, NeuronWord.B * 4) == 0 || load<u32>(rec, NeuronWord.BScale * 4) != 0) &&
+    (load<u32>(rec, NeuronWord.V * 4) |
+      load<u32>(rec, NeuronWord.AXhat * 4) |
+      load<u32>(rec, NeuronWord.BXhat * 4)) ==
+      0
+  )
 }

@@ -8,12 +8,21 @@ import { NeuronWord } from '../opcodes'
 /** Pixels first … end − 1; returns their spikes. Writes (=) masks and counts. */
 export function runPlain(rec: usize, first: u32, end: u32, lambda: f32): u32 {
   if (load<u32>(rec, NeuronWord.B * 4)) return neuronPlainB(rec, first, end, lambda)
-  return load<u32>(rec, NeuronWord.S * 4) ? neuronPlainS(rec, first, end, lambda) : neuronPlain(rec, first, end, lambda)
+  return load<u32>(rec, NeuronWord.S * 4)
+    ? neuronPlainS(rec, first, end, lambda)
+    : neuronPlain(rec, first, end, lambda)
 }
 
 // @ts-ignore: decorator
 @inline
-function plainBody(rec: usize, first: u32, end: u32, lambdaValue: f32, hasB: bool, hasS: bool): u32 {
+function plainBody(
+  rec: usize,
+  first: u32,
+  end: u32,
+  lambdaValue: f32,
+  hasB: bool,
+  hasS: bool,
+): u32 {
   const channels = <usize>load<u32>(rec, NeuronWord.C * 4)
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const lambda = f32x4.splat(lambdaValue)
@@ -30,13 +39,19 @@ function plainBody(rec: usize, first: u32, end: u32, lambdaValue: f32, hasB: boo
       const bytes = c << 2
       const aScale = v128.load(<usize>load<u32>(rec, NeuronWord.AScale * 4) + bytes)
       let shift = v128.load(<usize>load<u32>(rec, NeuronWord.AShift * 4) + bytes)
-      let a = <usize>load<u32>(rec, NeuronWord.A * 4) + <usize>pixel * load<u32>(rec, NeuronWord.APixelBytes * 4) + bytes
+      let a =
+        <usize>load<u32>(rec, NeuronWord.A * 4) +
+        <usize>pixel * load<u32>(rec, NeuronWord.APixelBytes * 4) +
+        bytes
       let b: usize = 0
       let bScale = f32x4.splat(0)
       if (hasB) {
         bScale = v128.load(<usize>load<u32>(rec, NeuronWord.BScale * 4) + bytes)
         shift = f32x4.add(shift, v128.load(<usize>load<u32>(rec, NeuronWord.BShift * 4) + bytes))
-        b = <usize>load<u32>(rec, NeuronWord.B * 4) + <usize>pixel * load<u32>(rec, NeuronWord.BPixelBytes * 4) + bytes
+        b =
+          <usize>load<u32>(rec, NeuronWord.B * 4) +
+          <usize>pixel * load<u32>(rec, NeuronWord.BPixelBytes * 4) +
+          bytes
       }
       let source = hasS ? <usize>load<u32>(rec, NeuronWord.S * 4) + row + c : 0
       let masks = <usize>load<u32>(rec, NeuronWord.Masks * 4) + row + c
@@ -59,7 +74,11 @@ function plainBody(rec: usize, first: u32, end: u32, lambdaValue: f32, hasB: boo
             b += bStep
             current = f32x4.add(current, f32x4.mul(xB, bScale))
           }
-          if (hasS) current = f32x4.add(current, v128.and(i32x4.eq(v128.and(arriving, bit), bit), spikeScale))
+          if (hasS)
+            current = f32x4.add(
+              current,
+              v128.and(i32x4.eq(v128.and(arriving, bit), bit), spikeScale),
+            )
           const u = f32x4.add(f32x4.mul(lambda, v), current)
           const fired = f32x4.ge(u, theta)
           mask = v128.or(mask, v128.and(fired, bit))

@@ -8,7 +8,15 @@ import { surrogateScale, surrogateSlope, surrogateTimes } from './surrogate'
  * take the steps one by one.
  */
 export function addSurrogates(
-  kind: i32, n: u32, out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool,
+  kind: i32,
+  n: u32,
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
 ): void {
   if (kind == Surrogate.Sigmoid) {
     if (n == 4) neuronSigmoid4(out, z, stateBytes, count, weights, slope, add)
@@ -18,13 +26,26 @@ export function addSurrogates(
   }
   for (; n; n--) {
     switch (kind) {
-      case Surrogate.Atan: neuronAtan(out, z, stateBytes, count, weights, slope, add); break
-      case Surrogate.Triangle: neuronTriangle(out, z, stateBytes, count, weights, slope, add); break
-      case Surrogate.Rectangle: neuronRectangle(out, z, stateBytes, count, weights, slope, add); break
-      case Surrogate.FastSigmoid: neuronFastSigmoid(out, z, stateBytes, count, weights, slope, add); break
-      case Surrogate.PiecewiseExp: neuronPiecewiseExp(out, z, stateBytes, count, weights, slope, add); break
-      case Surrogate.Erf: neuronErf(out, z, stateBytes, count, weights, slope, add); break
-      default: unreachable()
+      case Surrogate.Atan:
+        neuronAtan(out, z, stateBytes, count, weights, slope, add)
+        break
+      case Surrogate.Triangle:
+        neuronTriangle(out, z, stateBytes, count, weights, slope, add)
+        break
+      case Surrogate.Rectangle:
+        neuronRectangle(out, z, stateBytes, count, weights, slope, add)
+        break
+      case Surrogate.FastSigmoid:
+        neuronFastSigmoid(out, z, stateBytes, count, weights, slope, add)
+        break
+      case Surrogate.PiecewiseExp:
+        neuronPiecewiseExp(out, z, stateBytes, count, weights, slope, add)
+        break
+      case Surrogate.Erf:
+        neuronErf(out, z, stateBytes, count, weights, slope, add)
+        break
+      default:
+        unreachable()
     }
     z += 16
     weights += 16
@@ -34,14 +55,37 @@ export function addSurrogates(
 
 // @ts-ignore: decorator
 @inline
-function addSurrogatesBody(kind: i32, n: i32, out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+function addSurrogatesBody(
+  kind: i32,
+  n: i32,
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   const keep = i32x4.splat(add ? -1 : 0)
   for (; count; count--) {
-    let sum = f32x4.add(v128.and(v128.load(out), keep), surrogateTimes(kind, v128.load(weights), f32x4.mul(v128.load(z), v128.load(slope))))
-    if (n > 1) sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 16), f32x4.mul(v128.load(z, 16), v128.load(slope))))
+    let sum = f32x4.add(
+      v128.and(v128.load(out), keep),
+      surrogateTimes(kind, v128.load(weights), f32x4.mul(v128.load(z), v128.load(slope))),
+    )
+    if (n > 1)
+      sum = f32x4.add(
+        sum,
+        surrogateTimes(kind, v128.load(weights, 16), f32x4.mul(v128.load(z, 16), v128.load(slope))),
+      )
     if (n > 2) {
-      sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 32), f32x4.mul(v128.load(z, 32), v128.load(slope))))
-      sum = f32x4.add(sum, surrogateTimes(kind, v128.load(weights, 48), f32x4.mul(v128.load(z, 48), v128.load(slope))))
+      sum = f32x4.add(
+        sum,
+        surrogateTimes(kind, v128.load(weights, 32), f32x4.mul(v128.load(z, 32), v128.load(slope))),
+      )
+      sum = f32x4.add(
+        sum,
+        surrogateTimes(kind, v128.load(weights, 48), f32x4.mul(v128.load(z, 48), v128.load(slope))),
+      )
     }
     v128.store(out, sum)
     out += 16
@@ -49,45 +93,132 @@ function addSurrogatesBody(kind: i32, n: i32, out: usize, z: usize, stateBytes: 
   }
 }
 
-export function neuronSigmoid4(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronSigmoid4(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.Sigmoid, 4, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronSigmoid2(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronSigmoid2(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.Sigmoid, 2, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronSigmoid1(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronSigmoid1(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.Sigmoid, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronAtan(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronAtan(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.Atan, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronTriangle(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronTriangle(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.Triangle, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronRectangle(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronRectangle(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.Rectangle, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronFastSigmoid(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronFastSigmoid(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.FastSigmoid, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronPiecewiseExp(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronPiecewiseExp(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.PiecewiseExp, 1, out, z, stateBytes, count, weights, slope, add)
 }
-export function neuronErf(out: usize, z: usize, stateBytes: usize, count: u32, weights: usize, slope: usize, add: bool): void {
+export function neuronErf(
+  out: usize,
+  z: usize,
+  stateBytes: usize,
+  count: u32,
+  weights: usize,
+  slope: usize,
+  add: bool,
+): void {
   addSurrogatesBody(Surrogate.Erf, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
 /** out [T][C] = h'(u − θ) of the record's kind, at one pixel. */
 export function surrogate(rec: usize, out: usize, potentials: usize): void {
   switch (load<i32>(rec, NeuronWord.Surrogate * 4)) {
-    case Surrogate.Sigmoid: neuronSurrogateSigmoid(rec, out, potentials); break
-    case Surrogate.Atan: neuronSurrogateAtan(rec, out, potentials); break
-    case Surrogate.Triangle: neuronSurrogateTriangle(rec, out, potentials); break
-    case Surrogate.Rectangle: neuronSurrogateRectangle(rec, out, potentials); break
-    case Surrogate.FastSigmoid: neuronSurrogateFastSigmoid(rec, out, potentials); break
-    case Surrogate.PiecewiseExp: neuronSurrogatePiecewiseExp(rec, out, potentials); break
-    case Surrogate.Erf: neuronSurrogateErf(rec, out, potentials); break
-    default: unreachable()
+    case Surrogate.Sigmoid:
+      neuronSurrogateSigmoid(rec, out, potentials)
+      break
+    case Surrogate.Atan:
+      neuronSurrogateAtan(rec, out, potentials)
+      break
+    case Surrogate.Triangle:
+      neuronSurrogateTriangle(rec, out, potentials)
+      break
+    case Surrogate.Rectangle:
+      neuronSurrogateRectangle(rec, out, potentials)
+      break
+    case Surrogate.FastSigmoid:
+      neuronSurrogateFastSigmoid(rec, out, potentials)
+      break
+    case Surrogate.PiecewiseExp:
+      neuronSurrogatePiecewiseExp(rec, out, potentials)
+      break
+    case Surrogate.Erf:
+      neuronSurrogateErf(rec, out, potentials)
+      break
+    default:
+      unreachable()
   }
 }
 
@@ -100,7 +231,10 @@ function surrogateBody(kind: i32, rec: usize, out: usize, potentials: usize): vo
   const slope = f32x4.splat(surrogateSlope(kind, alpha))
   const scale = f32x4.splat(surrogateScale(kind, alpha))
   for (let i: usize = 0; i < bytes; i += 16) {
-    v128.store(out + i, surrogateTimes(kind, scale, f32x4.mul(f32x4.sub(v128.load(potentials + i), theta), slope)))
+    v128.store(
+      out + i,
+      surrogateTimes(kind, scale, f32x4.mul(f32x4.sub(v128.load(potentials + i), theta), slope)),
+    )
   }
 }
 

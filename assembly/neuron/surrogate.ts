@@ -32,31 +32,41 @@ const COSH_A: f32 = 2.8197235
 const COSH_B: f32 = 3.5129895
 const COSH_C: f32 = 2.8247537
 
-const LOG2_E: f64 = 1.4426950408889634
 const LN_2_HIGH: f64 = 0.6931471803691238
 const LN_2_LOW: f64 = 1.9082149292705877e-10
 
 /** The factor of the shape. */
 export function surrogateScale(kind: i32, alpha: f32): f32 {
   switch (kind) {
-    case Surrogate.Sigmoid: return alpha * 0.25
+    case Surrogate.Sigmoid:
+      return alpha * 0.25
     case Surrogate.Atan:
-    case Surrogate.PiecewiseExp: return alpha * 0.5
-    case Surrogate.FastSigmoid: return 1
-    case Surrogate.Erf: return <f32>(<f64>alpha * 0.5641895835477563)
-    default: return alpha
+    case Surrogate.PiecewiseExp:
+      return alpha * 0.5
+    case Surrogate.FastSigmoid:
+      return 1
+    case Surrogate.Erf:
+      return <f32>(<f64>alpha * 0.5641895835477563)
+    default:
+      return alpha
   }
 }
 
 /** The factor of x inside the shape. */
 export function surrogateSlope(kind: i32, alpha: f32): f32 {
   switch (kind) {
-    case Surrogate.Sigmoid: return <f32>(<f64>alpha * COSH_SLOPE)
-    case Surrogate.Atan: return <f32>(<f64>alpha * 1.5707963267948966)
-    case Surrogate.Rectangle: return alpha * 2
-    case Surrogate.PiecewiseExp: return <f32>(<f64>alpha * LOG2_E)
-    case Surrogate.Erf: return <f32>(<f64>alpha * Math.sqrt(LOG2_E))
-    default: return alpha
+    case Surrogate.Sigmoid:
+      return <f32>(<f64>alpha * COSH_SLOPE)
+    case Surrogate.Atan:
+      return <f32>(<f64>alpha * 1.5707963267948966)
+    case Surrogate.Rectangle:
+      return alpha * 2
+    case Surrogate.PiecewiseExp:
+      return <f32>(<f64>alpha * Math.LOG2E)
+    case Surrogate.Erf:
+      return <f32>(<f64>alpha * Math.sqrt(Math.LOG2E))
+    default:
+      return alpha
   }
 }
 
@@ -73,13 +83,16 @@ export function surrogateTimes(kind: i32, factor: v128, z: v128): v128 {
     return f32x4.div(factor, f32x4.mul(p, p))
   }
   if (kind == Surrogate.Atan) return f32x4.div(factor, f32x4.add(f32x4.splat(1), f32x4.mul(z, z)))
-  if (kind == Surrogate.Triangle) return f32x4.mul(factor, f32x4.pmax(f32x4.sub(f32x4.splat(1), f32x4.abs(z)), f32x4.splat(0)))
-  if (kind == Surrogate.Rectangle) return v128.or(v128.and(factor, f32x4.lt(f32x4.abs(z), f32x4.splat(1))), f32x4.ne(z, z))
+  if (kind == Surrogate.Triangle)
+    return f32x4.mul(factor, f32x4.pmax(f32x4.sub(f32x4.splat(1), f32x4.abs(z)), f32x4.splat(0)))
+  if (kind == Surrogate.Rectangle)
+    return v128.or(v128.and(factor, f32x4.lt(f32x4.abs(z), f32x4.splat(1))), f32x4.ne(z, z))
   if (kind == Surrogate.FastSigmoid) {
     const p = f32x4.add(f32x4.splat(1), f32x4.abs(z))
     return f32x4.div(factor, f32x4.mul(p, p))
   }
-  if (kind == Surrogate.PiecewiseExp) return f32x4.mul(factor, exp2Negative(f32x4.neg(f32x4.abs(z))))
+  if (kind == Surrogate.PiecewiseExp)
+    return f32x4.mul(factor, exp2Negative(f32x4.neg(f32x4.abs(z))))
   return f32x4.mul(factor, exp2Negative(f32x4.neg(f32x4.mul(z, z))))
 }
 
@@ -106,14 +119,14 @@ function exp2Negative(y: v128): v128 {
  * Beyond ±708 it saturates.
  */
 export function exponential(x: f64): f64 {
-  if (x != x) return x
+  if (isNaN(x)) return x
   if (x > 708) x = 708
   if (x < -708) return 0
-  const n = Math.floor(x * LOG2_E + 0.5)
+  const n = Math.floor(x * Math.LOG2E + 0.5)
   const r = x - n * LN_2_HIGH - n * LN_2_LOW
   // The Taylor series on |r| ≤ ln 2 / 2: its last term is 1e-17.
   let sum: f64 = 1
-  for (let k = 13; k > 0; k--) sum = 1 + sum * r / <f64>k
+  for (let k = 13; k > 0; k--) sum = 1 + (sum * r) / <f64>k
   return sum * reinterpret<f64>((<i64>n + 1023) << 52)
 }
 
@@ -122,7 +135,7 @@ export function logarithm(x: f64): f64 {
   const bits = reinterpret<u64>(x)
   let exponent = <i32>(bits >> 52) - 1023
   let m = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000)
-  if (m > 1.4142135623730951) {
+  if (m > Math.SQRT2) {
     m *= 0.5
     exponent++
   }

@@ -28,7 +28,7 @@ const FINISH_CHANNELS: usize = 32
  * none.
  */
 export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = <usize>load<u32>(rec, NormWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
   const groups = load<u32>(rec, NormWord.Groups * 4)
   const x = <usize>load<u32>(rec, NormWord.In * 4)
   for (let group: u32 = 0; group < groups; group++) {
@@ -43,13 +43,21 @@ export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): v
     const sums = moments + (rowBytes << 1)
     const step = <usize>groups * rowBytes
     let c: usize = 0
-    for (; c + 64 <= rowBytes; c += 64) normSums16(sums + c, sums + rowBytes + c, start + c, start + c, count, step)
-    for (; c < rowBytes; c += 16) normSums4(sums + c, sums + rowBytes + c, start + c, start + c, count, step)
+    for (; c + 64 <= rowBytes; c += 64)
+      normSums16(sums + c, sums + rowBytes + c, start + c, start + c, count, step)
+    for (; c < rowBytes; c += 16)
+      normSums4(sums + c, sums + rowBytes + c, start + c, start + c, count, step)
   }
 }
 
 /** Moments [4][…], rows `stride` apart, of `bytes` of channels: = count, the row x, 0, 0. */
-export function startMoments(moments: usize, stride: usize, x: usize, bytes: usize, count: u32): void {
+export function startMoments(
+  moments: usize,
+  stride: usize,
+  x: usize,
+  bytes: usize,
+  count: u32,
+): void {
   const n = f32x4.splat(<f32>count)
   const zero = f32x4.splat(0)
   for (let c: usize = 0; c < bytes; c += 16) {
@@ -108,7 +116,7 @@ export function addMoments(moments: usize, stride: usize, x: usize, bytes: usize
 function firstOfChunk(rec: usize, unit: i32, group: u32): u32 {
   const groups = load<u32>(rec, NormWord.Groups * 4)
   const start = <u32>unit * load<u32>(rec, NormWord.RowsPerUnit * 4)
-  return start + (group + groups - start % groups) % groups
+  return start + ((group + groups - (start % groups)) % groups)
 }
 
 /** Number of rows of a chunk that belong to the group. */
@@ -123,14 +131,33 @@ function rowsOfChunk(rec: usize, unit: i32, group: u32): u32 {
 /** Address of the partial sums [rows][C] of a chunk and group. */
 function partialOf(rec: usize, unit: u32, group: u32, rows: u32): usize {
   const index = <usize>unit * load<u32>(rec, NormWord.Groups * 4) + group
-  return <usize>load<u32>(rec, NormWord.Partial * 4) + ((index * load<u32>(rec, NormWord.C * 4) * rows) << 2)
+  return (
+    <usize>load<u32>(rec, NormWord.Partial * 4) +
+    ((index * load<u32>(rec, NormWord.C * 4) * rows) << 2)
+  )
 }
 
 /** 16 channels: sums = Σ d, squares = Σ d² over count rows. */
-export function normSums16(sums: usize, squares: usize, x: usize, base: usize, count: u32, step: usize): void {
-  const b0 = v128.load(base), b1 = v128.load(base, 16), b2 = v128.load(base, 32), b3 = v128.load(base, 48)
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0
-  let q0 = s0, q1 = s0, q2 = s0, q3 = s0
+export function normSums16(
+  sums: usize,
+  squares: usize,
+  x: usize,
+  base: usize,
+  count: u32,
+  step: usize,
+): void {
+  const b0 = v128.load(base),
+    b1 = v128.load(base, 16),
+    b2 = v128.load(base, 32),
+    b3 = v128.load(base, 48)
+  let s0 = f32x4.splat(0),
+    s1 = s0,
+    s2 = s0,
+    s3 = s0
+  let q0 = s0,
+    q1 = s0,
+    q2 = s0,
+    q3 = s0
   while (count) {
     const d0 = f32x4.sub(v128.load(x), b0)
     const d1 = f32x4.sub(v128.load(x, 16), b1)
@@ -158,9 +185,17 @@ export function normSums16(sums: usize, squares: usize, x: usize, base: usize, c
 }
 
 /** The same for 4 channels. */
-export function normSums4(sums: usize, squares: usize, x: usize, base: usize, count: u32, step: usize): void {
+export function normSums4(
+  sums: usize,
+  squares: usize,
+  x: usize,
+  base: usize,
+  count: u32,
+  step: usize,
+): void {
   const b = v128.load(base)
-  let s = f32x4.splat(0), q = s
+  let s = f32x4.splat(0),
+    q = s
   while (count) {
     const d = f32x4.sub(v128.load(x), b)
     s = f32x4.add(s, d)
@@ -175,7 +210,9 @@ export function normSums4(sums: usize, squares: usize, x: usize, base: usize, co
 /** Σ over chunks, in order, of one float of the backward's partial sums. */
 function sumChunks(rec: usize, group: u32, index: usize): f64 {
   const units = load<u32>(rec, NormWord.Units * 4)
-  const step = (<usize>load<u32>(rec, NormWord.Groups * 4) * load<u32>(rec, NormWord.C * 4) * PRODUCT_ROWS) << 2
+  const step =
+    (<usize>load<u32>(rec, NormWord.Groups * 4) * load<u32>(rec, NormWord.C * 4) * PRODUCT_ROWS) <<
+    2
   let at = partialOf(rec, 0, group, PRODUCT_ROWS) + (index << 2)
   let sum: f64 = 0
   for (let unit: u32 = 0; unit < units; unit++) {
@@ -201,8 +238,16 @@ function high(x: v128): v128 {
  * From the moments of `units` chunks, `step` bytes apart, of four neighbouring channels: out f64
  * [2][4] = mean, Σ (x − mean)². moments: of the first chunk and channel, its rows `stride` apart.
  */
-export function combineMoments(out: usize, moments: usize, stride: usize, step: usize, units: u32, rows: f64): void {
-  let sum0 = f64x2.splat(0), sum1 = sum0
+export function combineMoments(
+  out: usize,
+  moments: usize,
+  stride: usize,
+  step: usize,
+  units: u32,
+  rows: f64,
+): void {
+  let sum0 = f64x2.splat(0),
+    sum1 = sum0
   let at = moments
   for (let left = units; left; left--) {
     const n = f64x2.splat(<f64>load<f32>(at))
@@ -217,7 +262,8 @@ export function combineMoments(out: usize, moments: usize, stride: usize, step: 
   v128.store(out, mean0)
   v128.store(out, mean1, 16)
   // Σ (x − mean)² of a chunk about its base b: Σ d² + (b − mean)(2 Σ d + n (b − mean)).
-  let square0 = f64x2.splat(0), square1 = square0
+  let square0 = f64x2.splat(0),
+    square1 = square0
   at = moments
   for (let left = units; left; left--) {
     const n = f64x2.splat(<f64>load<f32>(at))
@@ -228,8 +274,14 @@ export function combineMoments(out: usize, moments: usize, stride: usize, step: 
     const shift1 = f64x2.sub(high(base), mean1)
     const twice0 = f64x2.add(low(sums), low(sums))
     const twice1 = f64x2.add(high(sums), high(sums))
-    square0 = f64x2.add(square0, f64x2.add(low(squares), f64x2.mul(shift0, f64x2.add(twice0, f64x2.mul(n, shift0)))))
-    square1 = f64x2.add(square1, f64x2.add(high(squares), f64x2.mul(shift1, f64x2.add(twice1, f64x2.mul(n, shift1)))))
+    square0 = f64x2.add(
+      square0,
+      f64x2.add(low(squares), f64x2.mul(shift0, f64x2.add(twice0, f64x2.mul(n, shift0)))),
+    )
+    square1 = f64x2.add(
+      square1,
+      f64x2.add(high(squares), f64x2.mul(shift1, f64x2.add(twice1, f64x2.mul(n, shift1)))),
+    )
     at += step
   }
   v128.store(out, square0, 32)
@@ -275,7 +327,8 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
       store<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + at, <f32>mean)
       store<f32>(<usize>load<u32>(rec, NormWord.InvStd * 4) + at, <f32>invStd)
       storeAffine(rec, at, c, mean, invStd)
-      if (!isFinite(<f32>(variance * unbias))) store<u32>(Control.NonFinite, 2 + load<u32>(rec, Rec.Layer * 4))
+      if (!isFinite(<f32>(variance * unbias)))
+        store<u32>(Control.NonFinite, 2 + load<u32>(rec, Rec.Layer * 4))
       else {
         if (runningMean) move(runningMean + (c << 2), momentum, mean)
         if (runningVar) move(runningVar + (c << 2), momentum, variance * unbias)
@@ -318,14 +371,20 @@ export function normEvaluate(rec: usize, unit: i32, t: i32, scratch: usize): voi
     for (let c: usize = 0; c < channels; c++) {
       const mean = <f64>load<f32>(<usize>load<u32>(rec, NormWord.RunningMean * 4) + (c << 2))
       const variance = <f64>load<f32>(<usize>load<u32>(rec, NormWord.RunningVar * 4) + (c << 2))
-      storeAffine(rec, (<usize>group * channels + c) << 2, c, mean, 1 / Math.sqrt(variance + epsilon))
+      storeAffine(
+        rec,
+        (<usize>group * channels + c) << 2,
+        c,
+        mean,
+        1 / Math.sqrt(variance + epsilon),
+      )
     }
   }
 }
 
 /** Partial [unit][Groups][2][C] = Σ δ and Σ δ·x̂. Unit = chunk of rows. Scratch: none. */
 export function normBackwardReduce(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = <usize>load<u32>(rec, NormWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
   const groups = load<u32>(rec, NormWord.Groups * 4)
   const step = <usize>groups * rowBytes
   const xhat = <usize>load<u32>(rec, NormWord.Xhat * 4)
@@ -336,24 +395,46 @@ export function normBackwardReduce(rec: usize, unit: i32, t: i32, scratch: usize
     const sums = partialOf(rec, unit, group, PRODUCT_ROWS)
     let c: usize = 0
     if (xhat) {
-      for (; c + 64 <= rowBytes; c += 64) normProducts16(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
+      for (; c + 64 <= rowBytes; c += 64)
+        normProducts16(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
     }
     for (; c < rowBytes; c += 16) {
       if (xhat) {
         normProducts(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
       } else {
         const statistic = <usize>group * rowBytes + c
-        normCentredProducts(sums + c, sums + rowBytes + c, delta + c, <usize>load<u32>(rec, NormWord.In * 4) + start + c,
-          <usize>load<u32>(rec, NormWord.Mean * 4) + statistic, <usize>load<u32>(rec, NormWord.InvStd * 4) + statistic, count, step)
+        normCentredProducts(
+          sums + c,
+          sums + rowBytes + c,
+          delta + c,
+          <usize>load<u32>(rec, NormWord.In * 4) + start + c,
+          <usize>load<u32>(rec, NormWord.Mean * 4) + statistic,
+          <usize>load<u32>(rec, NormWord.InvStd * 4) + statistic,
+          count,
+          step,
+        )
       }
     }
   }
 }
 
 /** 16 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
-export function normProducts16(sums: usize, products: usize, delta: usize, xhat: usize, count: u32, step: usize): void {
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0
-  let q0 = s0, q1 = s0, q2 = s0, q3 = s0
+export function normProducts16(
+  sums: usize,
+  products: usize,
+  delta: usize,
+  xhat: usize,
+  count: u32,
+  step: usize,
+): void {
+  let s0 = f32x4.splat(0),
+    s1 = s0,
+    s2 = s0,
+    s3 = s0
+  let q0 = s0,
+    q1 = s0,
+    q2 = s0,
+    q3 = s0
   while (count) {
     const d0 = v128.load(delta)
     const d1 = v128.load(delta, 16)
@@ -382,8 +463,16 @@ export function normProducts16(sums: usize, products: usize, delta: usize, xhat:
 }
 
 /** 4 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
-export function normProducts(sums: usize, products: usize, delta: usize, xhat: usize, count: u32, step: usize): void {
-  let s = f32x4.splat(0), q = s
+export function normProducts(
+  sums: usize,
+  products: usize,
+  delta: usize,
+  xhat: usize,
+  count: u32,
+  step: usize,
+): void {
+  let s = f32x4.splat(0),
+    q = s
   while (count) {
     const d = v128.load(delta)
     s = f32x4.add(s, d)
@@ -398,10 +487,18 @@ export function normProducts(sums: usize, products: usize, delta: usize, xhat: u
 
 /** The same with x̂ = (x − mean)·invStd. */
 export function normCentredProducts(
-  sums: usize, products: usize, delta: usize, x: usize, mean: usize, invStd: usize, count: u32, step: usize,
+  sums: usize,
+  products: usize,
+  delta: usize,
+  x: usize,
+  mean: usize,
+  invStd: usize,
+  count: u32,
+  step: usize,
 ): void {
   const m = v128.load(mean)
-  let s = f32x4.splat(0), q = s
+  let s = f32x4.splat(0),
+    q = s
   while (count) {
     const d = v128.load(delta)
     s = f32x4.add(s, d)
@@ -433,12 +530,15 @@ export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize
       const product = sumChunks(rec, group, channels + c)
       biasGradient += sum
       weightGradient += product
-      const invStd = meanInvStd ? meanInvStd + (c << 2) : <usize>load<u32>(rec, NormWord.InvStd * 4) + ((<usize>group * channels + c) << 2)
+      const invStd = meanInvStd
+        ? meanInvStd + (c << 2)
+        : <usize>load<u32>(rec, NormWord.InvStd * 4) + ((<usize>group * channels + c) << 2)
       const a = weight * <f64>load<f32>(invStd)
-      const out = <usize>load<u32>(rec, NormWord.Coefficients * 4) + ((<usize>group * 3 * channels + c) << 2)
+      const out =
+        <usize>load<u32>(rec, NormWord.Coefficients * 4) + ((<usize>group * 3 * channels + c) << 2)
       store<f32>(out, <f32>a)
-      store<f32>(out + (channels << 2), <f32>(a * sum / rows))
-      store<f32>(out + (channels << 3), <f32>(a * product / rows))
+      store<f32>(out + (channels << 2), <f32>((a * sum) / rows))
+      store<f32>(out + (channels << 3), <f32>((a * product) / rows))
     }
     storeGradient(rec, load<u32>(rec, NormWord.WeightGradient * 4), c, weightGradient)
     storeGradient(rec, load<u32>(rec, NormWord.BiasGradient * 4), c, biasGradient)
@@ -454,7 +554,7 @@ function storeGradient(rec: usize, gradient: u32, c: usize, value: f64): void {
 
 /** Out [rows][C] = a·δ − b − c·x̂; Out may be Delta. Unit = chunk of rows. Scratch: none. */
 export function normBackwardApply(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = <usize>load<u32>(rec, NormWord.C * 4) << 2
+  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
   const groups = load<u32>(rec, NormWord.Groups * 4)
   const perUnit = load<u32>(rec, NormWord.RowsPerUnit * 4)
   const first = <u32>unit * perUnit
@@ -469,31 +569,56 @@ export function normBackwardApply(rec: usize, unit: i32, t: i32, scratch: usize)
     if (xhat) {
       normApply(out, delta, xhat + at, coefficients, rowBytes)
     } else {
-      normApplyCentred(out, delta, <usize>load<u32>(rec, NormWord.In * 4) + at, coefficients, rowBytes,
-        <usize>load<u32>(rec, NormWord.Mean * 4) + group, <usize>load<u32>(rec, NormWord.InvStd * 4) + group)
+      normApplyCentred(
+        out,
+        delta,
+        <usize>load<u32>(rec, NormWord.In * 4) + at,
+        coefficients,
+        rowBytes,
+        <usize>load<u32>(rec, NormWord.Mean * 4) + group,
+        <usize>load<u32>(rec, NormWord.InvStd * 4) + group,
+      )
     }
   }
 }
 
 /** One row with x̂ given. */
-export function normApply(out: usize, delta: usize, xhat: usize, coefficients: usize, rowBytes: usize): void {
+export function normApply(
+  out: usize,
+  delta: usize,
+  xhat: usize,
+  coefficients: usize,
+  rowBytes: usize,
+): void {
   const b = coefficients + rowBytes
   const c = b + rowBytes
   for (let i: usize = 0; i < rowBytes; i += 16) {
-    const y = f32x4.sub(f32x4.mul(v128.load(coefficients + i), v128.load(delta + i)), v128.load(b + i))
+    const y = f32x4.sub(
+      f32x4.mul(v128.load(coefficients + i), v128.load(delta + i)),
+      v128.load(b + i),
+    )
     v128.store(out + i, f32x4.sub(y, f32x4.mul(v128.load(c + i), v128.load(xhat + i))))
   }
 }
 
 /** One row with x̂ = (x − mean)·invStd. */
 export function normApplyCentred(
-  out: usize, delta: usize, x: usize, coefficients: usize, rowBytes: usize, mean: usize, invStd: usize,
+  out: usize,
+  delta: usize,
+  x: usize,
+  coefficients: usize,
+  rowBytes: usize,
+  mean: usize,
+  invStd: usize,
 ): void {
   const b = coefficients + rowBytes
   const c = b + rowBytes
   for (let i: usize = 0; i < rowBytes; i += 16) {
     const xhat = f32x4.mul(f32x4.sub(v128.load(x + i), v128.load(mean + i)), v128.load(invStd + i))
-    const y = f32x4.sub(f32x4.mul(v128.load(coefficients + i), v128.load(delta + i)), v128.load(b + i))
+    const y = f32x4.sub(
+      f32x4.mul(v128.load(coefficients + i), v128.load(delta + i)),
+      v128.load(b + i),
+    )
     v128.store(out + i, f32x4.sub(y, f32x4.mul(v128.load(c + i), xhat)))
   }
 }

@@ -5,8 +5,9 @@
  * summed once and the sum is added to each of those steps. Inputs that are sums (weighted lists)
  * multiply the row by a small integer; others are not multiplied at all.
  */
-import { address, word } from '../base/record'
+
 import { check } from '../base/check'
+import { address, word } from '../base/record'
 import { addMoments, addMoments4, startMoments } from '../norm/norm'
 import { ConvWord } from '../opcodes'
 import { listScratch, listsOfRows, POINTERS, stepsOf } from './lists'
@@ -26,7 +27,7 @@ export function sumRows32(sum: usize, rows: usize, list: usize, end: usize): voi
   let s6 = s0
   let s7 = s0
   for (; list < end; list += 4) {
-    const a = rows + (<usize>load<u16>(list) << 7)
+    const a = rows + ((<usize>load<u16>(list)) << 7)
     s0 = f32x4.add(s0, v128.load(a))
     s1 = f32x4.add(s1, v128.load(a, 16))
     s2 = f32x4.add(s2, v128.load(a, 32))
@@ -35,7 +36,7 @@ export function sumRows32(sum: usize, rows: usize, list: usize, end: usize): voi
     s5 = f32x4.add(s5, v128.load(a, 80))
     s6 = f32x4.add(s6, v128.load(a, 96))
     s7 = f32x4.add(s7, v128.load(a, 112))
-    const b = rows + (<usize>load<u16>(list, 2) << 7)
+    const b = rows + ((<usize>load<u16>(list, 2)) << 7)
     s0 = f32x4.add(s0, v128.load(b))
     s1 = f32x4.add(s1, v128.load(b, 16))
     s2 = f32x4.add(s2, v128.load(b, 32))
@@ -65,12 +66,12 @@ export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): voi
   let s2 = s0
   let s3 = s0
   for (; list < end; list += 4) {
-    const a = rows + (<usize>load<u16>(list) << 6)
+    const a = rows + ((<usize>load<u16>(list)) << 6)
     s0 = f32x4.add(s0, v128.load(a))
     s1 = f32x4.add(s1, v128.load(a, 16))
     s2 = f32x4.add(s2, v128.load(a, 32))
     s3 = f32x4.add(s3, v128.load(a, 48))
-    const b = rows + (<usize>load<u16>(list, 2) << 6)
+    const b = rows + ((<usize>load<u16>(list, 2)) << 6)
     s0 = f32x4.add(s0, v128.load(b))
     s1 = f32x4.add(s1, v128.load(b, 16))
     s2 = f32x4.add(s2, v128.load(b, 32))
@@ -92,10 +93,10 @@ export function sumRows8(sum: usize, rows: usize, list: usize, end: usize): void
   let r0 = s0
   let r1 = s0
   for (; list < end; list += 4) {
-    const a = rows + (<usize>load<u16>(list) << 5)
+    const a = rows + ((<usize>load<u16>(list)) << 5)
     s0 = f32x4.add(s0, v128.load(a))
     s1 = f32x4.add(s1, v128.load(a, 16))
-    const b = rows + (<usize>load<u16>(list, 2) << 5)
+    const b = rows + ((<usize>load<u16>(list, 2)) << 5)
     r0 = f32x4.add(r0, v128.load(b))
     r1 = f32x4.add(r1, v128.load(b, 16))
   }
@@ -108,8 +109,8 @@ export function sumRows4(sum: usize, rows: usize, list: usize, end: usize): void
   let s0 = f32x4.splat(0)
   let r0 = s0
   for (; list < end; list += 4) {
-    s0 = f32x4.add(s0, v128.load(rows + (<usize>load<u16>(list) << 4)))
-    r0 = f32x4.add(r0, v128.load(rows + (<usize>load<u16>(list, 2) << 4)))
+    s0 = f32x4.add(s0, v128.load(rows + ((<usize>load<u16>(list)) << 4)))
+    r0 = f32x4.add(r0, v128.load(rows + ((<usize>load<u16>(list, 2)) << 4)))
   }
   v128.store(sum, f32x4.add(s0, r0))
 }
@@ -142,7 +143,7 @@ export function sumTimes32(sum: usize, rows: usize, list: usize, end: usize): vo
   let s6 = s0
   let s7 = s0
   for (; list < end; list += 8) {
-    const a = rows + (<usize>load<u16>(list) << 7)
+    const a = rows + ((<usize>load<u16>(list)) << 7)
     const n = factorOf(list)
     s0 = addTimes(s0, n, v128.load(a))
     s1 = addTimes(s1, n, v128.load(a, 16))
@@ -152,7 +153,7 @@ export function sumTimes32(sum: usize, rows: usize, list: usize, end: usize): vo
     s5 = addTimes(s5, n, v128.load(a, 80))
     s6 = addTimes(s6, n, v128.load(a, 96))
     s7 = addTimes(s7, n, v128.load(a, 112))
-    const b = rows + (<usize>load<u16>(list, 4) << 7)
+    const b = rows + ((<usize>load<u16>(list, 4)) << 7)
     const m = factorOf(list + 4)
     s0 = addTimes(s0, m, v128.load(b))
     s1 = addTimes(s1, m, v128.load(b, 16))
@@ -180,13 +181,13 @@ export function sumTimes16(sum: usize, rows: usize, list: usize, end: usize): vo
   let s2 = s0
   let s3 = s0
   for (; list < end; list += 8) {
-    const a = rows + (<usize>load<u16>(list) << 6)
+    const a = rows + ((<usize>load<u16>(list)) << 6)
     const n = factorOf(list)
     s0 = addTimes(s0, n, v128.load(a))
     s1 = addTimes(s1, n, v128.load(a, 16))
     s2 = addTimes(s2, n, v128.load(a, 32))
     s3 = addTimes(s3, n, v128.load(a, 48))
-    const b = rows + (<usize>load<u16>(list, 4) << 6)
+    const b = rows + ((<usize>load<u16>(list, 4)) << 6)
     const m = factorOf(list + 4)
     s0 = addTimes(s0, m, v128.load(b))
     s1 = addTimes(s1, m, v128.load(b, 16))
@@ -206,11 +207,11 @@ export function sumTimes8(sum: usize, rows: usize, list: usize, end: usize): voi
   let r0 = s0
   let r1 = s0
   for (; list < end; list += 8) {
-    const a = rows + (<usize>load<u16>(list) << 5)
+    const a = rows + ((<usize>load<u16>(list)) << 5)
     const n = factorOf(list)
     s0 = addTimes(s0, n, v128.load(a))
     s1 = addTimes(s1, n, v128.load(a, 16))
-    const b = rows + (<usize>load<u16>(list, 4) << 5)
+    const b = rows + ((<usize>load<u16>(list, 4)) << 5)
     const m = factorOf(list + 4)
     r0 = addTimes(r0, m, v128.load(b))
     r1 = addTimes(r1, m, v128.load(b, 16))
@@ -224,8 +225,8 @@ export function sumTimes4(sum: usize, rows: usize, list: usize, end: usize): voi
   let s0 = f32x4.splat(0)
   let r0 = s0
   for (; list < end; list += 8) {
-    s0 = addTimes(s0, factorOf(list), v128.load(rows + (<usize>load<u16>(list) << 4)))
-    r0 = addTimes(r0, factorOf(list + 4), v128.load(rows + (<usize>load<u16>(list, 4) << 4)))
+    s0 = addTimes(s0, factorOf(list), v128.load(rows + ((<usize>load<u16>(list)) << 4)))
+    r0 = addTimes(r0, factorOf(list + 4), v128.load(rows + ((<usize>load<u16>(list, 4)) << 4)))
   }
   v128.store(sum, f32x4.add(s0, r0))
 }
@@ -237,7 +238,17 @@ export function sumTimes4(sum: usize, rows: usize, list: usize, end: usize): voi
  */
 // @ts-ignore: decorator
 @inline
-function sumLists(sums: usize, setBytes: usize, rows: usize, blockBytes: usize, blocks: i32, width: i32, weighted: bool, pointers: usize, p: i32): void {
+function sumLists(
+  sums: usize,
+  setBytes: usize,
+  rows: usize,
+  blockBytes: usize,
+  blocks: i32,
+  width: i32,
+  weighted: bool,
+  pointers: usize,
+  p: i32,
+): void {
   let left = blocks
   do {
     sumList(sums, rows, width, weighted, pointers, p)
@@ -249,10 +260,17 @@ function sumLists(sums: usize, setBytes: usize, rows: usize, blockBytes: usize, 
 /** sums[p] = sum of the rows in list p, one list, written. sums float32 [16][width]. */
 // @ts-ignore: decorator
 @inline
-function sumList(sums: usize, rows: usize, width: i32, weighted: bool, pointers: usize, p: i32): void {
-  const sum = sums + <usize>(p * width << 2)
-  const list = <usize>load<u32>(pointers + (<usize>p << 2) - 4)
-  const end = <usize>load<u32>(pointers + (<usize>p << 2))
+function sumList(
+  sums: usize,
+  rows: usize,
+  width: i32,
+  weighted: bool,
+  pointers: usize,
+  p: i32,
+): void {
+  const sum = sums + <usize>((p * width) << 2)
+  const list = <usize>load<u32>(pointers + ((<usize>p) << 2) - 4)
+  const end = <usize>load<u32>(pointers + ((<usize>p) << 2))
   if (weighted) {
     if (width == 32) sumTimes32(sum, rows, list, end)
     else if (width == 16) sumTimes16(sum, rows, list, end)
@@ -281,7 +299,14 @@ function sum4(a: v128, b: v128, c: v128, d: v128): v128 {
  * group, written. out: 4 rows of `bytes`, outStep apart; sums float32 [16][bytes / 4]; bias float32
  * [bytes / 4]. No aliasing.
  */
-export function combine15(out: usize, outStep: usize, sums: usize, bytes: usize, scale: f32, bias: usize): void {
+export function combine15(
+  out: usize,
+  outStep: usize,
+  sums: usize,
+  bytes: usize,
+  scale: f32,
+  bias: usize,
+): void {
   const end = sums + bytes
   const factor = f32x4.splat(scale)
   for (; sums < end; sums += 16) {
@@ -316,7 +341,14 @@ export function combine15(out: usize, outStep: usize, sums: usize, bytes: usize,
 }
 
 /** The same from the 7 sums of pair lists. */
-export function combine7(out: usize, outStep: usize, sums: usize, bytes: usize, scale: f32, bias: usize): void {
+export function combine7(
+  out: usize,
+  outStep: usize,
+  sums: usize,
+  bytes: usize,
+  scale: f32,
+  bias: usize,
+): void {
   const end = sums + bytes
   const factor = f32x4.splat(scale)
   for (; sums < end; sums += 16) {
@@ -338,7 +370,15 @@ export function combine7(out: usize, outStep: usize, sums: usize, bytes: usize, 
  * The same for a group of fewer than 4 steps: `steps` is 1, 3 or 7, and also the number of lists,
  * whatever their kind.
  */
-export function combineFew(out: usize, outStep: usize, sums: usize, bytes: usize, scale: f32, bias: usize, steps: i32): void {
+export function combineFew(
+  out: usize,
+  outStep: usize,
+  sums: usize,
+  bytes: usize,
+  scale: f32,
+  bias: usize,
+  steps: i32,
+): void {
   const end = sums + bytes
   const factor = f32x4.splat(scale)
   for (; sums < end; sums += 16) {
@@ -348,7 +388,8 @@ export function combineFew(out: usize, outStep: usize, sums: usize, bytes: usize
     out += 16
     for (let bit = 1; bit <= steps; bit += bit) {
       let sum = f32x4.splat(0)
-      for (let p = bit; p <= steps; p++) if (p & bit) sum = f32x4.add(sum, v128.load(sums + <usize>p * bytes))
+      for (let p = bit; p <= steps; p++)
+        if (p & bit) sum = f32x4.add(sum, v128.load(sums + <usize>p * bytes))
       v128.store(o, affine(sum, factor, b))
       o += outStep
     }
@@ -376,7 +417,14 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const group = unit / chunks
   const first = (unit - group * chunks) * perUnit
   const pointers = address(rec, ConvWord.ListPointers) + <usize>first * POINTERS
-  sumPixels(rec, first, min(first + perUnit, pixels), group * word(rec, ConvWord.BlocksPerUnit), pointers, scratch)
+  sumPixels(
+    rec,
+    first,
+    min(first + perUnit, pixels),
+    group * word(rec, ConvWord.BlocksPerUnit),
+    pointers,
+    scratch,
+  )
 }
 
 /**
@@ -396,20 +444,29 @@ export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): voi
   const last = min(first + rows, word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
   const perUnit = word(rec, ConvWord.BlocksPerUnit)
   const sums = scratch + listScratch(rec)
-  const pointers = sums + ((17 * (address(rec, ConvWord.BlockWidth) << 2) * <usize>perUnit + 63) & ~(<usize>63))
+  const pointers =
+    sums + ((17 * (address(rec, ConvWord.BlockWidth) << 2) * <usize>perUnit + 63) & ~(<usize>63))
   listsOfRows(rec, first, last, pointers, pointers + <usize>(rows * outW) * POINTERS, scratch)
   const blocks = word(rec, ConvWord.OutC) / word(rec, ConvWord.BlockWidth)
-  for (let block = 0; block < blocks; block += perUnit) sumPixels(rec, first * outW, last * outW, block, pointers, sums)
+  for (let block = 0; block < blocks; block += perUnit)
+    sumPixels(rec, first * outW, last * outW, block, pointers, sums)
 }
 
 /**
  * Out of the pixels first … last − 1 for up to BlocksPerUnit blocks from `block` on, and their
  * moments. pointers u32 [pixel][16] of the first.
  */
-function sumPixels(rec: usize, first: i32, last: i32, block: i32, pointers: usize, scratch: usize): void {
+function sumPixels(
+  rec: usize,
+  first: i32,
+  last: i32,
+  block: i32,
+  pointers: usize,
+  scratch: usize,
+): void {
   const steps = stepsOf(rec)
   const width = word(rec, ConvWord.BlockWidth)
-  const bytes = <usize>width << 2
+  const bytes = (<usize>width) << 2
   const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
   const blocks = min(word(rec, ConvWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
@@ -424,17 +481,26 @@ function sumPixels(rec: usize, first: i32, last: i32, block: i32, pointers: usiz
   const setBytes: usize = 17 * bytes
   for (let j: usize = 0; j < <usize>blocks; j++) {
     const bias = scratch + j * setBytes + 16 * bytes
-    if (address(rec, ConvWord.Bias) != 0) memory.copy(bias, address(rec, ConvWord.Bias) + (<usize>block + j) * bytes, bytes)
+    if (address(rec, ConvWord.Bias) != 0)
+      memory.copy(bias, address(rec, ConvWord.Bias) + (<usize>block + j) * bytes, bytes)
     else memory.fill(bias, 0, bytes)
   }
 
   let out =
-    address(rec, ConvWord.Out) + <usize>first * outPixel + <usize>word(rec, ConvWord.Group) * 4 * outStep + <usize>block * bytes
+    address(rec, ConvWord.Out) +
+    <usize>first * outPixel +
+    <usize>word(rec, ConvWord.Group) * 4 * outStep +
+    <usize>block * bytes
   const hasMoments = word(rec, ConvWord.Moments) != 0
   const momentPixels = hasMoments ? word(rec, ConvWord.MomentPixels) : 1
   const momentBytes = outStep * 4
   let moments =
-    address(rec, ConvWord.Moments) + <usize>(word(rec, ConvWord.Group) * ((pixels + momentPixels - 1) / momentPixels) + first / momentPixels) * momentBytes
+    address(rec, ConvWord.Moments) +
+    <usize>(
+      (word(rec, ConvWord.Group) * ((pixels + momentPixels - 1) / momentPixels) +
+        first / momentPixels)
+    ) *
+      momentBytes
   moments += <usize>block * bytes
   check(!hasMoments || first % momentPixels == 0)
   const rows = popcnt(steps)
@@ -444,7 +510,8 @@ function sumPixels(rec: usize, first: i32, last: i32, block: i32, pointers: usiz
     if (silent) {
       // Nothing to sum: the biases alone.
     } else if (steps < 15) {
-      for (let p = 1; p <= steps; p++) sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
+      for (let p = 1; p <= steps; p++)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
     } else if (pairs) {
       for (let p = 1; p < 4; p++) {
         sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
@@ -452,7 +519,8 @@ function sumPixels(rec: usize, first: i32, last: i32, block: i32, pointers: usiz
       }
       sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, 15)
     } else {
-      for (let p = 1; p < 16; p++) sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
+      for (let p = 1; p < 16; p++)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
     }
     let sums = scratch
     let o = out
@@ -464,7 +532,8 @@ function sumPixels(rec: usize, first: i32, last: i32, block: i32, pointers: usiz
       else combine15(o, outStep, sums, bytes, scale, bias)
       if (hasMoments) {
         const m = moments + <usize>j * bytes
-        if (leftOfSlot == momentPixels) startMoments(m, outStep, o, bytes, min(momentPixels, last - pixel) * rows)
+        if (leftOfSlot == momentPixels)
+          startMoments(m, outStep, o, bytes, min(momentPixels, last - pixel) * rows)
         if (rows == 4) addMoments4(m, outStep, o, bytes)
         else addMoments(m, outStep, o, bytes, rows)
       }

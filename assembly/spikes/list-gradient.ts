@@ -29,8 +29,9 @@
  *
  * Sizes and words come from src/plan/list-gradient-geometry.ts.
  */
-import { address, word } from '../base/record'
+
 import { check } from '../base/check'
+import { address, word } from '../base/record'
 import { ConvWord } from '../opcodes'
 
 /** Output channels of a grid: one cache line. */
@@ -52,7 +53,10 @@ function margin(kernel: i32, stride: i32, pad: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function gridSize(input: i32, output: i32, kernel: i32, stride: i32, pad: i32): i32 {
-  return margin(kernel, stride, pad) + max(output, (input + stride - 1) / stride + (pad + stride - 1) / stride)
+  return (
+    margin(kernel, stride, pad) +
+    max(output, (input + stride - 1) / stride + (pad + stride - 1) / stride)
+  )
 }
 
 /**
@@ -75,13 +79,22 @@ export function listCount(totals: usize, counts: usize, step: usize, pixels: i32
  * heads on. `heads` is u32 [16][T], T spikes first; `lanes` is the mask of the channels that exist;
  * the first pixel has the index `index`.
  */
-export function listFill(heads: usize, counts: usize, step: usize, pixels: i32, index: i32, t: i32, lanes: i32): void {
+export function listFill(
+  heads: usize,
+  counts: usize,
+  step: usize,
+  pixels: i32,
+  index: i32,
+  t: i32,
+  lanes: i32,
+): void {
   do {
     let active = i8x16.bitmask(i8x16.ne(v128.load(counts), i8x16.splat(0))) & lanes
     while (active) {
       const channel = ctz(active)
       active &= active - 1
-      const head = heads + (<usize>(channel * t + t - <i32>load<u8>(counts + <usize>channel)) << 2)
+      const head =
+        heads + ((<usize>(channel * t + t - <i32>load<u8>(counts + <usize>channel))) << 2)
       const at = <usize>load<u32>(head)
       store<u16>(at, <u16>index)
       store<u32>(head, <u32>at + 2)
@@ -96,19 +109,30 @@ export function listFill(heads: usize, counts: usize, step: usize, pixels: i32, 
  * included.
  */
 function fillGrid(
-  grid: usize, delta: usize, images: i32, h: i32, w: i32, n: i32, n0: i32, top: i32, left: i32, gridH: i32, gridW: i32,
+  grid: usize,
+  delta: usize,
+  images: i32,
+  h: i32,
+  w: i32,
+  n: i32,
+  n0: i32,
+  top: i32,
+  left: i32,
+  gridH: i32,
+  gridW: i32,
 ): void {
   const vectors = <usize>min(4, (n - n0) >> 2)
-  const pixelBytes = <usize>n << 2
+  const pixelBytes = (<usize>n) << 2
   const imageBytes = <usize>(gridH * gridW) * BLOCK_BYTES
-  let src = delta + (<usize>n0 << 2)
+  let src = delta + ((<usize>n0) << 2)
   memory.fill(grid, 0, <usize>images * imageBytes)
   grid += <usize>(top * gridW + left) * BLOCK_BYTES
   for (let image = 0; image < images; image++) {
     for (let y = 0; y < h; y++) {
       let dst = grid + <usize>(y * gridW) * BLOCK_BYTES
       for (let x = 0; x < w; x++) {
-        for (let v: usize = 0; v < vectors; v++) v128.store(dst + (v << 4), v128.load(src + (v << 4)))
+        for (let v: usize = 0; v < vectors; v++)
+          v128.store(dst + (v << 4), v128.load(src + (v << 4)))
         src += pixelBytes
         dst += BLOCK_BYTES
       }
@@ -146,10 +170,24 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
     const gridBlocks = (n + BLOCK - 1) / BLOCK
     const gridUnit = unit - groups * listBlocks
     const group = gridUnit / gridBlocks
-    const grid = address(rec, ConvWord.Scratch) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
-    const delta = address(rec, ConvWord.Delta) + (<usize>(group * perGroup * outH * outW * n) << 2)
+    const grid =
+      address(rec, ConvWord.Scratch) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
+    const delta =
+      address(rec, ConvWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
     const images = min(perGroup, all - group * perGroup)
-    fillGrid(grid, delta, images, outH, outW, n, (gridUnit % gridBlocks) * BLOCK, top, left, gridH, gridW)
+    fillGrid(
+      grid,
+      delta,
+      images,
+      outH,
+      outW,
+      n,
+      (gridUnit % gridBlocks) * BLOCK,
+      top,
+      left,
+      gridH,
+      gridW,
+    )
     return
   }
 
@@ -166,28 +204,36 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   const pixelBytes = <usize>cs * <usize>strideW
   for (let row = 0; row < images * h; row++) {
     for (let x = 0; x < strideW; x++) {
-      const phase = (row % h) % strideH * strideW + x
+      const phase = ((row % h) % strideH) * strideW + x
       let src = counts + <usize>((row * w + x) * cs)
       for (let rest = (w - x + strideW - 1) / strideW; rest > 0; rest -= 255) {
         for (let k = 1; k <= t; k++) {
-          listCount(totals + (<usize>(phase * t + t - k) << 5), src, pixelBytes, min(rest, 255), k)
+          listCount(
+            totals + ((<usize>(phase * t + t - k)) << 5),
+            src,
+            pixelBytes,
+            min(rest, 255),
+            k,
+          )
         }
         src += pixelBytes * 255
       }
     }
   }
-  const capacity = <usize>(perGroup * h * w) << 1
+  const capacity = (<usize>(perGroup * h * w)) << 1
   const lists = address(rec, ConvWord.Lists) + <usize>(group * cs + c0) * capacity
   for (let c = 0; c < channels; c++) {
     let at = <u32>(lists + <usize>c * capacity)
     for (let phase = 0; phase < phases; phase++) {
-      let total = totals + (<usize>(phase * t) << 5) + (<usize>c << 1)
-      let head = scratch + (<usize>((phase * LIST_CHANNELS + c) * t) << 2)
-      let pointer = address(rec, ConvWord.ListPointers) + (<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1)) << 2)
+      let total = totals + ((<usize>(phase * t)) << 5) + ((<usize>c) << 1)
+      let head = scratch + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
+      let pointer =
+        address(rec, ConvWord.ListPointers) +
+        ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
       for (let k = 0; k < t; k++) {
         store<u32>(head, at)
         store<u32>(pointer, at)
-        at += <u32>load<u16>(total) << 1
+        at += (<u32>load<u16>(total)) << 1
         total += 32
         head += 4
         pointer += 4
@@ -201,7 +247,7 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
     const y = row % h
     const index = (image * gridH + top + y / strideH) * gridW + left
     for (let x = 0; x < min(w, strideW); x++) {
-      const heads = scratch + (<usize>((y % strideH * strideW + x) * LIST_CHANNELS * t) << 2)
+      const heads = scratch + ((<usize>(((y % strideH) * strideW + x) * LIST_CHANNELS * t)) << 2)
       const src = counts + <usize>((row * w + x) * cs)
       listFill(heads, src, pixelBytes, (w - x + strideW - 1) / strideW, index, t, lanes)
     }
@@ -226,7 +272,7 @@ export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void 
     pointers += 4
     const end = <usize>load<u32>(pointers)
     for (; at < end; at += 2) {
-      const pixel = grid + (<usize>load<u16>(at) << 6)
+      const pixel = grid + ((<usize>load<u16>(at)) << 6)
       s0 = f32x4.add(s0, v128.load(pixel))
       s1 = f32x4.add(s1, v128.load(pixel, 16))
       s2 = f32x4.add(s2, v128.load(pixel, 32))
@@ -272,17 +318,19 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   check(channels > 0 && nBlock < nBlocks)
 
   memory.fill(scratch, 0, <usize>(kernelH * kernelW * channels) * BLOCK_BYTES)
-  const pointerBytes = <usize>(t + 1) << 2
+  const pointerBytes = (<usize>(t + 1)) << 2
   for (let group = 0; group < groups; group++) {
-    const grid = address(rec, ConvWord.Scratch) + <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
+    const grid =
+      address(rec, ConvWord.Scratch) +
+      <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
     let out = scratch
     for (let ky = 0; ky < kernelH; ky++) {
       // The phase whose pixels meet this tap, and how far their output is from them in the grid.
       // The added stride keeps % positive.
-      const phaseY = (ky - padH % strideH + strideH) % strideH
+      const phaseY = (ky - (padH % strideH) + strideH) % strideH
       const moveY = (phaseY + padH - ky) / strideH
       for (let kx = 0; kx < kernelW; kx++) {
-        const phaseX = (kx - padW % strideW + strideW) % strideW
+        const phaseX = (kx - (padW % strideW) + strideW) % strideW
         const moveX = (phaseX + padW - kx) / strideW
         const moved = grid + <usize>(moveY * gridW + moveX) * BLOCK_BYTES
         const phase = (group * strideH + phaseY) * strideW + phaseX
@@ -299,13 +347,16 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   const taps = kernelH * kernelW
   const width = word(rec, ConvWord.BlockWidth)
   const rows = word(rec, ConvWord.KRows)
-  const rowBytes = <usize>width << 2
+  const rowBytes = (<usize>width) << 2
   const scale = f32x4.splat(load<f32>(rec, ConvWord.Scale * 4))
   const accumulate = word(rec, ConvWord.Accumulate) != 0
   const n0 = nBlock * BLOCK
   for (let i = 0; i < min(BLOCK, n - n0); i += 4) {
-    const block = address(rec, ConvWord.Out) + <usize>(((n0 + i) / width) * rows) * rowBytes + (<usize>((n0 + i) % width) << 2)
-    let src = scratch + (<usize>i << 2)
+    const block =
+      address(rec, ConvWord.Out) +
+      <usize>(((n0 + i) / width) * rows) * rowBytes +
+      ((<usize>((n0 + i) % width)) << 2)
+    let src = scratch + ((<usize>i) << 2)
     for (let tap = 0; tap < taps; tap++) {
       let dst = block + <usize>(tap * cs + c0) * rowBytes
       for (let c = 0; c < channels; c++) {

@@ -18,8 +18,9 @@
  *              Neighbours fire alike, so that a 2×2 window makes half as many entries as its
  *              neurons.
  */
-import { address, word } from '../base/record'
+
 import { check } from '../base/check'
+import { address, word } from '../base/record'
 import { ConvWord } from '../opcodes'
 
 /** Bit p: with pair lists, list p is in use. */
@@ -62,7 +63,7 @@ function active64(masks: usize, firing: v128, count: i32): u64 {
 // @ts-ignore: decorator
 @inline
 function append(ends: usize, pattern: u32, entry: i32): void {
-  const slot = ends + (<usize>pattern << 2)
+  const slot = ends + ((<usize>pattern) << 2)
   const end = load<u32>(slot)
   store<u16>(<usize>end, entry)
   store<u32>(slot, end + 2)
@@ -73,7 +74,14 @@ function append(ends: usize, pattern: u32, entry: i32): void {
  * ends u32 [16]: in/out, where the list of each pattern ends; masks u8 [count]; pattern = (mask >>
  * shift) & steps, 0 stands in no list.
  */
-export function appendPatterns(ends: usize, masks: usize, count: i32, shift: i32, steps: i32, first: i32): void {
+export function appendPatterns(
+  ends: usize,
+  masks: usize,
+  count: i32,
+  shift: i32,
+  steps: i32,
+  first: i32,
+): void {
   const firing = i8x16.splat(<i8>(steps << shift))
   for (; count > 0; count -= 64) {
     let active = active64(masks, firing, count)
@@ -91,7 +99,14 @@ export function appendPatterns(ends: usize, masks: usize, count: i32, shift: i32
  * The same for 7 lists: 15, else the parts of the pattern in steps 0–1 and 2–3; ends[0] takes what
  * belongs to an empty part.
  */
-export function appendPairs(ends: usize, masks: usize, count: i32, shift: i32, steps: i32, first: i32): void {
+export function appendPairs(
+  ends: usize,
+  masks: usize,
+  count: i32,
+  shift: i32,
+  steps: i32,
+  first: i32,
+): void {
   const firing = i8x16.splat(<i8>(steps << shift))
   const waste = load<u32>(ends)
   for (; count > 0; count -= 64) {
@@ -114,12 +129,21 @@ export function appendPairs(ends: usize, masks: usize, count: i32, shift: i32, s
  * counts u8 [4][16] += spikes at each step of a group, of 16 neighbouring channels, over a window
  * of masks. masks: of the first channel and pixel, pixels `channels` and rows `rowBytes` apart.
  */
-export function countWindow(counts: usize, masks: usize, rows: i32, columns: i32, channels: usize, rowBytes: usize, shift: i32, steps: i32): void {
+export function countWindow(
+  counts: usize,
+  masks: usize,
+  rows: i32,
+  columns: i32,
+  channels: usize,
+  rowBytes: usize,
+  shift: i32,
+  steps: i32,
+): void {
   const firing = i8x16.splat(<i8>(steps << shift))
-  const bit0 = i8x16.splat(<i8>(<i32>1 << shift))
-  const bit1 = i8x16.splat(<i8>(<i32>2 << shift))
-  const bit2 = i8x16.splat(<i8>(<i32>4 << shift))
-  const bit3 = i8x16.splat(<i8>(<i32>8 << shift))
+  const bit0 = i8x16.splat(<i8>((<i32>1) << shift))
+  const bit1 = i8x16.splat(<i8>((<i32>2) << shift))
+  const bit2 = i8x16.splat(<i8>((<i32>4) << shift))
+  const bit3 = i8x16.splat(<i8>((<i32>8) << shift))
   let n0 = v128.load(counts)
   let n1 = v128.load(counts, 16)
   let n2 = v128.load(counts, 32)
@@ -150,7 +174,7 @@ export function appendFactors(slot: usize, active: i32, factors: usize, first: i
   let end = <usize>load<u32>(slot)
   for (; active; active &= active - 1) {
     const i = ctz(active)
-    store<u32>(end, ((first + i) & 0xffff) | (<i32>load<u8>(factors + <usize>i) << 16))
+    store<u32>(end, ((first + i) & 0xffff) | ((<i32>load<u8>(factors + <usize>i)) << 16))
     end += 4
   }
   store<u32>(slot, <u32>end)
@@ -165,7 +189,14 @@ function nonZero(bytes: v128): i32 {
 
 // @ts-ignore: decorator
 @inline
-function appendWhere(ends: usize, pattern: usize, factors: v128, valid: i32, spare: usize, first: i32): void {
+function appendWhere(
+  ends: usize,
+  pattern: usize,
+  factors: v128,
+  valid: i32,
+  spare: usize,
+  first: i32,
+): void {
   const active = nonZero(factors) & valid
   if (active) {
     v128.store(spare, factors)
@@ -178,11 +209,17 @@ function appendWhere(ends: usize, pattern: usize, factors: v128, valid: i32, spa
  * counts u8 [4][16]: spikes at each step. spare: 16 bytes. An input makes at most 4 entries, in
  * different lists.
  */
-export function appendPairCounts(ends: usize, counts: usize, valid: i32, spare: usize, first: i32): void {
-  let n0 = v128.load(counts)
-  let n1 = v128.load(counts, 16)
-  let n2 = v128.load(counts, 32)
-  let n3 = v128.load(counts, 48)
+export function appendPairCounts(
+  ends: usize,
+  counts: usize,
+  valid: i32,
+  spare: usize,
+  first: i32,
+): void {
+  const n0 = v128.load(counts)
+  const n1 = v128.load(counts, 16)
+  const n2 = v128.load(counts, 32)
+  const n3 = v128.load(counts, 48)
   if ((nonZero(v128.or(v128.or(n0, n1), v128.or(n2, n3))) & valid) == 0) return
   let low = i8x16.min_u(n0, n1)
   let high = i8x16.min_u(n2, n3)
@@ -215,17 +252,29 @@ function before(n: v128): v128 {
 }
 
 /** The same for 15 weighted lists: spare: 32 bytes. */
-export function appendCounts(ends: usize, counts: usize, valid: i32, spare: usize, first: i32): void {
+export function appendCounts(
+  ends: usize,
+  counts: usize,
+  valid: i32,
+  spare: usize,
+  first: i32,
+): void {
   let n0 = v128.load(counts)
   let n1 = v128.load(counts, 16)
   let n2 = v128.load(counts, 32)
   let n3 = v128.load(counts, 48)
   for (;;) {
-    const patterns = v128.or(v128.or(bitWhere(n0, 1), bitWhere(n1, 2)), v128.or(bitWhere(n2, 4), bitWhere(n3, 8)))
+    const patterns = v128.or(
+      v128.or(bitWhere(n0, 1), bitWhere(n1, 2)),
+      v128.or(bitWhere(n2, 4), bitWhere(n3, 8)),
+    )
     let active = nonZero(patterns) & valid
     if (active == 0) return
     // The steps that have spikes, as often as all of them do.
-    const factor = i8x16.add(i8x16.min_u(i8x16.min_u(before(n0), before(n1)), i8x16.min_u(before(n2), before(n3))), i8x16.splat(1))
+    const factor = i8x16.add(
+      i8x16.min_u(i8x16.min_u(before(n0), before(n1)), i8x16.min_u(before(n2), before(n3))),
+      i8x16.splat(1),
+    )
     n0 = i8x16.sub_sat_u(n0, factor)
     n1 = i8x16.sub_sat_u(n1, factor)
     n2 = i8x16.sub_sat_u(n2, factor)
@@ -234,9 +283,9 @@ export function appendCounts(ends: usize, counts: usize, valid: i32, spare: usiz
     v128.store(spare, factor, 16)
     for (; active; active &= active - 1) {
       const at = spare + <usize>ctz(active)
-      const slot = ends + (<usize>load<u8>(at) << 2)
+      const slot = ends + ((<usize>load<u8>(at)) << 2)
       const end = load<u32>(slot)
-      store<u32>(<usize>end, ((first + ctz(active)) & 0xffff) | (<i32>load<u8>(at, 16) << 16))
+      store<u32>(<usize>end, ((first + ctz(active)) & 0xffff) | ((<i32>load<u8>(at, 16)) << 16))
       store<u32>(slot, end + 4)
     }
   }
@@ -257,7 +306,11 @@ function entryBytes(rec: usize): usize {
 @inline
 function rowCapacity(rec: usize): usize {
   const weighted = word(rec, ConvWord.WeightedLists) != 0
-  const perInput = weighted ? 1 : word(rec, ConvWord.SourceCount) * word(rec, ConvWord.PoolKernelH) * word(rec, ConvWord.PoolKernelW)
+  const perInput = weighted
+    ? 1
+    : word(rec, ConvWord.SourceCount) *
+      word(rec, ConvWord.PoolKernelH) *
+      word(rec, ConvWord.PoolKernelW)
   const entries = <usize>(word(rec, ConvWord.InW) * word(rec, ConvWord.InC) * perInput)
   return (entries * entryBytes(rec) + 32 + 63) & ~(<usize>63)
 }
@@ -284,7 +337,7 @@ function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void 
   const pairs = word(rec, ConvWord.PairLists) != 0
   const weighted = word(rec, ConvWord.WeightedLists) != 0
   const sources = address(rec, ConvWord.Sources)
-  const sourcesEnd = sources + (<usize>word(rec, ConvWord.SourceCount) << 3)
+  const sourcesEnd = sources + ((<usize>word(rec, ConvWord.SourceCount)) << 3)
   const sourceH = word(rec, ConvWord.SourceH)
   const sourceW = word(rec, ConvWord.SourceW)
   const firstY = y * word(rec, ConvWord.PoolStrideH) - word(rec, ConvWord.PoolPadH)
@@ -319,7 +372,16 @@ function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void 
         v128.store(counts, i8x16.splat(0), 48)
         for (let source = sources; source < sourcesEnd; source += 8) {
           const masks = <usize>load<u32>(source) + pixel + <usize>c
-          countWindow(counts, masks, toY - fromY, toX - fromX, channels, <usize>(sourceW * channels), shift, steps)
+          countWindow(
+            counts,
+            masks,
+            toY - fromY,
+            toX - fromX,
+            channels,
+            <usize>(sourceW * channels),
+            shift,
+            steps,
+          )
         }
         const valid = (1 << min(16, channels - c)) - 1
         if (pairs) appendPairCounts(ends, counts, valid, counts + 64, x * channels + c)
@@ -329,7 +391,10 @@ function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void 
     }
     for (let source = sources; source < sourcesEnd; source += 8) {
       for (let sy = fromY; sy < toY; sy++) {
-        let masks = <usize>load<u32>(source) + plane + <usize>(((image * sourceH + sy) * sourceW + fromX) * channels)
+        let masks =
+          <usize>load<u32>(source) +
+          plane +
+          <usize>(((image * sourceH + sy) * sourceW + fromX) * channels)
         for (let sx = fromX; sx < toX; sx++) {
           if (pairs) appendPairs(ends, masks, channels, shift, steps, x * channels)
           else appendPatterns(ends, masks, channels, shift, steps, x * channels)
@@ -372,7 +437,7 @@ export function joinRows(
   zeroRow: i32,
   weighted: bool,
 ): usize {
-  const rowsEnd = rows + (<usize>rowCount << 2)
+  const rowsEnd = rows + ((<usize>rowCount) << 2)
   const from = <usize>fromX * POINTERS
   const to = <usize>toX * POINTERS
   let out = lists
@@ -382,7 +447,7 @@ export function joinRows(
     if (((used >> p) & 1) == 0) continue
     let shift = offset
     for (let row = rows; row < rowsEnd; row += 4) {
-      const starts = <usize>load<u32>(row) + (<usize>p << 2)
+      const starts = <usize>load<u32>(row) + ((<usize>p) << 2)
       let entry = <usize>load<u32>(starts + from)
       const bytes = <usize>load<u32>(starts + to) - entry
       const end = out + bytes
@@ -425,9 +490,13 @@ export function joinRows(
 export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outW = word(rec, ConvWord.OutW)
   const first = unit * word(rec, ConvWord.RowsPerUnit)
-  const last = min(first + word(rec, ConvWord.RowsPerUnit), word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
+  const last = min(
+    first + word(rec, ConvWord.RowsPerUnit),
+    word(rec, ConvWord.Images) * word(rec, ConvWord.OutH),
+  )
   const pointers = address(rec, ConvWord.ListPointers) + <usize>(first * outW) * POINTERS
-  const lists = address(rec, ConvWord.Lists) + <usize>(first * outW) * address(rec, ConvWord.ListBytes)
+  const lists =
+    address(rec, ConvWord.Lists) + <usize>(first * outW) * address(rec, ConvWord.ListBytes)
   listsOfRows(rec, first, last, pointers, lists, scratch)
 }
 
@@ -441,7 +510,14 @@ export function listScratch(rec: usize): usize {
  * Lists of the rows first … last − 1 of output pixels: their lists, one behind the other, and their
  * pointers [pixel][16].
  */
-export function listsOfRows(rec: usize, first: i32, last: i32, pointers: usize, lists: usize, scratch: usize): void {
+export function listsOfRows(
+  rec: usize,
+  first: i32,
+  last: i32,
+  pointers: usize,
+  lists: usize,
+  scratch: usize,
+): void {
   const outH = word(rec, ConvWord.OutH)
   const outW = word(rec, ConvWord.OutW)
   const inH = word(rec, ConvWord.InH)
@@ -474,17 +550,33 @@ export function listsOfRows(rec: usize, first: i32, last: i32, pointers: usize, 
     const fromY = clamp(top, 0, inH)
     const toY = clamp(top + kernelH, 0, inH)
     if (row == first || oy == 0) built = 0
-    for (let y = max(built, fromY); y < toY; y++) listRow(rec, image, y, ring + <usize>(y % kernelH) * ringBytes, scratch)
+    for (let y = max(built, fromY); y < toY; y++)
+      listRow(rec, image, y, ring + <usize>(y % kernelH) * ringBytes, scratch)
     built = max(built, toY)
     for (let y = fromY; y < toY; y++) {
-      store<u32>(fieldRows + (<usize>(y - fromY) << 2), <u32>(ring + <usize>(y % kernelH) * ringBytes))
+      store<u32>(
+        fieldRows + ((<usize>(y - fromY)) << 2),
+        <u32>(ring + <usize>(y % kernelH) * ringBytes),
+      )
     }
     for (let ox = 0; ox < outW; ox++) {
       const left = ox * strideW - padW
       const offset = (fromY - top) * rowStep - left * channels
       const fromX = clamp(left, 0, inW)
       const toX = clamp(left + kernelW, 0, inW)
-      const end = joinRows(pointers, lists, fieldRows, toY - fromY, used, fromX, toX, offset, rowStep, zeroRow, weighted)
+      const end = joinRows(
+        pointers,
+        lists,
+        fieldRows,
+        toY - fromY,
+        used,
+        fromX,
+        toX,
+        offset,
+        rowStep,
+        zeroRow,
+        weighted,
+      )
       check(end + 32 <= lists + listBytes)
       pointers += POINTERS
       lists = end

@@ -1,9 +1,19 @@
 /** Gradient of the input by Winograd (winograd.ts): its operations. */
 import { check } from '../base/check'
-import { ConvWord } from '../opcodes'
 import { address, word } from '../base/record'
-import { BLOCK, BLOCK_BYTES, CHUNK, CHUNK_BYTES, PLANE_PADDING, PLANES, ROWS_BYTES, TRANSFORM_BYTES, VECTOR_BYTES } from './sizes'
+import { ConvWord } from '../opcodes'
 import { winogradProduct } from './products'
+import {
+  BLOCK,
+  BLOCK_BYTES,
+  CHUNK,
+  CHUNK_BYTES,
+  PLANE_PADDING,
+  PLANES,
+  ROWS_BYTES,
+  TRANSFORM_BYTES,
+  VECTOR_BYTES,
+} from './sizes'
 import { transformRow, winogradKernel, winogradOutput, winogradTouch } from './transforms'
 
 /**
@@ -19,8 +29,17 @@ export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: u
   const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * across
   check((n & 3) == 0)
   transformRow(
-    address(rec, ConvWord.Scratch) + <usize>(unit * across) * CHUNK_BYTES, CHUNK >> 2, <usize>(total + 3) * CHUNK_BYTES,
-    address(rec, ConvWord.PlaneBytes), address(rec, ConvWord.Delta), h, w, n, true, unit, scratch,
+    address(rec, ConvWord.Scratch) + <usize>(unit * across) * CHUNK_BYTES,
+    CHUNK >> 2,
+    <usize>(total + 3) * CHUNK_BYTES,
+    address(rec, ConvWord.PlaneBytes),
+    address(rec, ConvWord.Delta),
+    h,
+    w,
+    n,
+    true,
+    unit,
+    scratch,
   )
 }
 
@@ -30,7 +49,7 @@ export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: u
  * (=). `tap` is the bytes of one tap.
  */
 function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32): void {
-  const row = <usize>width << 2
+  const row = (<usize>width) << 2
   for (let i: usize = 0; i < 9; i++) {
     let from = src + (8 - i) * tap
     for (let half = 0; half < halves; half++) {
@@ -61,9 +80,17 @@ function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32
  * apart] (=). What is behind C is left to chance: the caller drops what comes of it. Scratch:
  * TRANSFORM_BYTES, then 288·BlockWidth.
  */
-function transformKernels(u: usize, plane: usize, src: usize, c: i32, cs: i32, width: i32, scratch: usize): void {
+function transformKernels(
+  u: usize,
+  plane: usize,
+  src: usize,
+  c: i32,
+  cs: i32,
+  width: i32,
+  scratch: usize,
+): void {
   const turned = scratch + TRANSFORM_BYTES
-  turnWeights(turned, src, <usize>(cs * width) << 2, width, min(2, (cs - c) >> 2))
+  turnWeights(turned, src, (<usize>(cs * width)) << 2, width, min(2, (cs - c) >> 2))
   winogradKernel(u, plane, turned, width * 2)
 }
 
@@ -78,11 +105,19 @@ export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: 
   const width = word(rec, ConvWord.BlockWidth)
   const blocks = n / width
   const block = unit % blocks
-  const c = unit / blocks * BLOCK
+  const c = (unit / blocks) * BLOCK
   const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
   transformKernels(
-    address(rec, ConvWord.Scratch) + <usize>(unit / blocks) * plane * PLANES + <usize>(block * width) * BLOCK_BYTES, plane,
-    address(rec, ConvWord.Weight) + (<usize>((block * word(rec, ConvWord.KRows) + c) * width) << 2), c, cs, width, scratch,
+    address(rec, ConvWord.Scratch) +
+      <usize>(unit / blocks) * plane * PLANES +
+      <usize>(block * width) * BLOCK_BYTES,
+    plane,
+    address(rec, ConvWord.Weight) +
+      ((<usize>((block * word(rec, ConvWord.KRows) + c) * width)) << 2),
+    c,
+    cs,
+    width,
+    scratch,
   )
 }
 
@@ -117,7 +152,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
   const chunks = (n + CHUNK - 1) / CHUNK
   check(rows > 0)
 
-  const pixel = <usize>cs << 2
+  const pixel = (<usize>cs) << 2
   const mPlane = room * BLOCK_BYTES + PLANE_PADDING
   const uPlane = <usize>n * BLOCK_BYTES + PLANE_PADDING
   const m = scratch
@@ -138,15 +173,33 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
     const delta = address(rec, ConvWord.Delta)
     for (let i = 0; i < rows; i++) {
       const dst = v + <usize>(i * across) * CHUNK_BYTES
-      transformRow(dst, CHUNK >> 2, vChunk, vPlane, delta, h, w, n, true, firstRow + i, own + vPlane * PLANES)
+      transformRow(
+        dst,
+        CHUNK >> 2,
+        vChunk,
+        vPlane,
+        delta,
+        h,
+        w,
+        n,
+        true,
+        firstRow + i,
+        own + vPlane * PLANES,
+      )
     }
   } else {
     v += <usize>(firstRow * across) * CHUNK_BYTES
     const c = firstBlock * BLOCK
     const work = own + uPlane * PLANES
     for (let i = 0; i < n; i += width) {
-      const src = address(rec, ConvWord.Weight) + (<usize>((i * word(rec, ConvWord.KRows)) + c * width) << 2)
-      for (let tap = 0; tap < 9; tap++) winogradTouch(src + (<usize>(tap * cs * width) << 2), <usize>(min(BLOCK, cs - c) * width) << 2, work)
+      const src =
+        address(rec, ConvWord.Weight) + ((<usize>(i * word(rec, ConvWord.KRows) + c * width)) << 2)
+      for (let tap = 0; tap < 9; tap++)
+        winogradTouch(
+          src + ((<usize>(tap * cs * width)) << 2),
+          (<usize>(min(BLOCK, cs - c) * width)) << 2,
+          work,
+        )
       transformKernels(u + <usize>i * BLOCK_BYTES, uPlane, src, c, cs, width, work)
     }
   }
@@ -155,8 +208,12 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
     for (let plane: usize = 0; plane < PLANES; plane++) {
       for (let k = 0; k < chunks; k++) {
         winogradProduct(
-          m + plane * mPlane, v + plane * vPlane + <usize>k * vChunk, u + plane * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES,
-          min(CHUNK, n - k * CHUNK), rows * across, k > 0,
+          m + plane * mPlane,
+          v + plane * vPlane + <usize>k * vChunk,
+          u + plane * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES,
+          min(CHUNK, n - k * CHUNK),
+          rows * across,
+          k > 0,
         )
       }
     }
@@ -171,7 +228,10 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
       if (kernelFirst && block == 0) winogradTouch(first, <usize>(min(4, h - y) * w) * pixel, line)
       for (let x = 0; x < w; x += 4) {
         for (let k = 0; k < 4; k++) {
-          store<u32>(targets + (<usize>k << 2), <u32>(y + k < h ? first + <usize>(k * w + x) * pixel + (<usize>c << 2) : nowhere))
+          store<u32>(
+            targets + ((<usize>k) << 2),
+            <u32>(y + k < h ? first + <usize>(k * w + x) * pixel + ((<usize>c) << 2) : nowhere),
+          )
         }
         winogradOutput(targets, min(4, w - x), pixel, src, mPlane, min(2, (cs - c) >> 2), line)
         src += BLOCK_BYTES

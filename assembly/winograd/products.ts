@@ -16,12 +16,29 @@ function madd(sum: v128, a: v128, b: v128): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function product<Layout>(c: usize, ldc: usize, a: usize, step: usize, b: usize, ldb: usize, k: i32, count: i32, add: bool): void {
+function product<Layout>(
+  c: usize,
+  ldc: usize,
+  a: usize,
+  step: usize,
+  b: usize,
+  ldb: usize,
+  k: i32,
+  count: i32,
+  add: bool,
+): void {
   const row: usize = sizeof<Layout>() == 4 ? 4 : CHUNK_BYTES
   for (; count > 0; count -= 4) {
     let p = a
     let q = b
-    let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+    let c00 = f32x4.splat(0),
+      c01 = c00,
+      c10 = c00,
+      c11 = c00,
+      c20 = c00,
+      c21 = c00,
+      c30 = c00,
+      c31 = c00
     p -= step
     q -= ldb
     const last = p + <usize>k * step
@@ -78,6 +95,14 @@ export function winogradProduct(c: usize, a: usize, b: usize, k: i32, count: i32
  * c[count][8] = or += a[k][count]ᵀ b[k][8]; rows of a and b are GROUP_BYTES apart, those of c
  * `ldc`.
  */
-export function winogradOuter(c: usize, ldc: usize, a: usize, b: usize, k: i32, count: i32, add: bool): void {
+export function winogradOuter(
+  c: usize,
+  ldc: usize,
+  a: usize,
+  b: usize,
+  k: i32,
+  count: i32,
+  add: bool,
+): void {
   product<u32>(c, ldc, a, GROUP_BYTES, b, GROUP_BYTES, k, count, add)
 }

@@ -15,7 +15,16 @@ function times(k: f32, x: v128): v128 {
 /** Bᵀ, 6 → 6. */
 // @ts-ignore: decorator
 @inline
-function patch(x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, dst: usize, to: usize): void {
+function patch(
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+  x4: v128,
+  x5: v128,
+  dst: usize,
+  to: usize,
+): void {
   const p = f32x4.sub(x4, times(4, x2))
   const q = f32x4.sub(x3, times(4, x1))
   const r = f32x4.sub(x4, x2)
@@ -63,7 +72,18 @@ function tile(x0: v128, x1: v128, x2: v128, x3: v128, dst: usize, to: usize): vo
 /** Aᵀ, 6 → 4, written to four addresses. */
 // @ts-ignore: decorator
 @inline
-function output(x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, d0: usize, d1: usize, d2: usize, d3: usize): void {
+function output(
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+  x4: v128,
+  x5: v128,
+  d0: usize,
+  d1: usize,
+  d2: usize,
+  d3: usize,
+): void {
   const s1 = f32x4.add(x1, x2)
   const t1 = f32x4.sub(x1, x2)
   const s2 = f32x4.add(x3, x4)
@@ -78,7 +98,18 @@ function output(x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, d0: 
 // @ts-ignore: decorator
 @inline
 function taps(
-  x0: v128, x1: v128, x2: v128, x3: v128, x4: v128, x5: v128, last: bool, factor: v128, add: bool, d0: usize, d1: usize, d2: usize,
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+  x4: v128,
+  x5: v128,
+  last: bool,
+  factor: v128,
+  add: bool,
+  d0: usize,
+  d1: usize,
+  d2: usize,
 ): void {
   const s1 = f32x4.add(x1, x2)
   const s2 = f32x4.add(x3, x4)
@@ -111,7 +142,17 @@ function taps(
 // @ts-ignore: decorator
 @inline
 function transformTile(
-  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize, halo: bool,
+  dst: usize,
+  group: i32,
+  jump: usize,
+  plane: usize,
+  rows: usize,
+  from: usize,
+  to: usize,
+  pixel: usize,
+  vectors: i32,
+  line: usize,
+  halo: bool,
 ): void {
   const r0 = <usize>load<u32>(rows)
   const r1 = <usize>load<u32>(rows, 4)
@@ -158,14 +199,32 @@ function transformTile(
 
 /** Bᵀ x B, see transformTile. */
 export function winogradPatch(
-  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize,
+  dst: usize,
+  group: i32,
+  jump: usize,
+  plane: usize,
+  rows: usize,
+  from: usize,
+  to: usize,
+  pixel: usize,
+  vectors: i32,
+  line: usize,
 ): void {
   transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, true)
 }
 
 /** G' x G'ᵀ, see transformTile. */
 export function winogradTile(
-  dst: usize, group: i32, jump: usize, plane: usize, rows: usize, from: usize, to: usize, pixel: usize, vectors: i32, line: usize,
+  dst: usize,
+  group: i32,
+  jump: usize,
+  plane: usize,
+  rows: usize,
+  from: usize,
+  to: usize,
+  pixel: usize,
+  vectors: i32,
+  line: usize,
 ): void {
   transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, false)
 }
@@ -193,14 +252,24 @@ export function winogradTouch(p: usize, bytes: usize, sink: usize): void {
  * 64 bytes, then six pixels.
  */
 export function transformRow(
-  dst: usize, group: i32, step: usize, plane: usize, tensor: usize, h: i32, w: i32, channels: i32, halo: bool, row: i32, scratch: usize,
+  dst: usize,
+  group: i32,
+  step: usize,
+  plane: usize,
+  tensor: usize,
+  h: i32,
+  w: i32,
+  channels: i32,
+  halo: bool,
+  row: i32,
+  scratch: usize,
 ): void {
   const down = (h + 3) >> 2
   const image = row / down
   const margin = i32(halo)
   const size = halo ? 6 : 4
   const y = (row - image * down) * 4 - margin
-  const pixel = <usize>channels << 2
+  const pixel = (<usize>channels) << 2
   const rowBytes = pixel * <usize>w
   const line = scratch
   const rows = line + TRANSFORM_BYTES
@@ -209,19 +278,41 @@ export function transformRow(
   const groupBytes = <usize>group * VECTOR_BYTES
   if (y < 0 || y + size > h) clear(zeros, pixel * 6)
   const top = max(0, y)
-  winogradTouch(tensor + <usize>(image * h + top) * rowBytes, <usize>(min(h, y + size) - top) * rowBytes, line)
+  winogradTouch(
+    tensor + <usize>(image * h + top) * rowBytes,
+    <usize>(min(h, y + size) - top) * rowBytes,
+    line,
+  )
   for (let x = -margin; x + margin < w; x += 4) {
     for (let k = 0; k < size; k++) {
       const inside = <u32>(y + k) < <u32>h
-      store<u32>(rows + (<usize>k << 2), <u32>(inside ? first + <usize>k * rowBytes + <usize>x * pixel : zeros))
+      store<u32>(
+        rows + ((<usize>k) << 2),
+        <u32>(inside ? first + <usize>k * rowBytes + <usize>x * pixel : zeros),
+      )
     }
     const from = max(0, -x)
     const to = min(size, w - x)
     for (let i = 0; i < size; i++) {
-      if (i < from || i >= to) for (let j = 0; j < 6; j++) v128.store(line + (<usize>(j * size + i) << 4), f32x4.splat(0))
+      if (i < from || i >= to)
+        for (let j = 0; j < 6; j++)
+          v128.store(line + ((<usize>(j * size + i)) << 4), f32x4.splat(0))
     }
-    if (halo) winogradPatch(dst, group, step - groupBytes, plane, rows, from, to, pixel, channels >> 2, line)
-    else winogradTile(dst, group, step - groupBytes, plane, rows, from, to, pixel, channels >> 2, line)
+    if (halo)
+      winogradPatch(
+        dst,
+        group,
+        step - groupBytes,
+        plane,
+        rows,
+        from,
+        to,
+        pixel,
+        channels >> 2,
+        line,
+      )
+    else
+      winogradTile(dst, group, step - groupBytes, plane, rows, from, to, pixel, channels >> 2, line)
     dst += groupBytes
   }
 }
@@ -233,7 +324,13 @@ export function winogradKernel(dst: usize, plane: usize, src: usize, count: i32)
   const plane6 = plane * 6
   for (; count > 0; count--) {
     let d = dst
-    kernel(times(0.25, v128.load(src)), times(0.25, v128.load(src, 16)), times(0.25, v128.load(src, 32)), d, plane)
+    kernel(
+      times(0.25, v128.load(src)),
+      times(0.25, v128.load(src, 16)),
+      times(0.25, v128.load(src, 32)),
+      d,
+      plane,
+    )
     d += plane6
     let e0 = times(-1.0 / 6.0, f32x4.add(v128.load(src), v128.load(src, 96)))
     let e1 = times(-1.0 / 6.0, f32x4.add(v128.load(src, 16), v128.load(src, 112)))
@@ -265,27 +362,52 @@ export function winogradKernel(dst: usize, plane: usize, src: usize, count: i32)
  * Aᵀ M A: 36 planes at `src` → 4×4 pixels, `vectors` times four channels. `rows`: addresses of the
  * four rows of pixels, as u32; `columns` of each are written. `line`: TRANSFORM_BYTES.
  */
-export function winogradOutput(rows: usize, columns: i32, pixel: usize, src: usize, plane: usize, vectors: i32, line: usize): void {
+export function winogradOutput(
+  rows: usize,
+  columns: i32,
+  pixel: usize,
+  src: usize,
+  plane: usize,
+  vectors: i32,
+  line: usize,
+): void {
   let r0 = <usize>load<u32>(rows)
   let r1 = <usize>load<u32>(rows, 4)
   let r2 = <usize>load<u32>(rows, 8)
   let r3 = <usize>load<u32>(rows, 12)
   const plane6 = plane * 6
   const end = line + 384
-  const last = line + (<usize>columns << 4)
+  const last = line + ((<usize>columns) << 4)
   for (; vectors > 0; vectors--) {
     let p = src
     for (let l = line; l < end; l += 64) {
       output(
-        v128.load(p), v128.load(p + plane), v128.load(p + plane * 2), v128.load(p + plane * 3), v128.load(p + plane * 4), v128.load(p + plane * 5),
-        l, l + 16, l + 32, l + 48,
+        v128.load(p),
+        v128.load(p + plane),
+        v128.load(p + plane * 2),
+        v128.load(p + plane * 3),
+        v128.load(p + plane * 4),
+        v128.load(p + plane * 5),
+        l,
+        l + 16,
+        l + 32,
+        l + 48,
       )
       p += plane6
     }
     let o: usize = 0
     for (let l = line; l < last; l += VECTOR_BYTES) {
       output(
-        v128.load(l), v128.load(l, 64), v128.load(l, 128), v128.load(l, 192), v128.load(l, 256), v128.load(l, 320), r0 + o, r1 + o, r2 + o, r3 + o,
+        v128.load(l),
+        v128.load(l, 64),
+        v128.load(l, 128),
+        v128.load(l, 192),
+        v128.load(l, 256),
+        v128.load(l, 320),
+        r0 + o,
+        r1 + o,
+        r2 + o,
+        r3 + o,
       )
       o += pixel
     }
@@ -302,7 +424,14 @@ export function winogradOutput(rows: usize, columns: i32, pixel: usize, src: usi
  * channels; = or with `add` +=. `line`: TRANSFORM_BYTES.
  */
 export function winogradGradient(
-  dst: usize, tap: usize, src: usize, plane: usize, scale: f32, add: bool, vectors: i32, line: usize,
+  dst: usize,
+  tap: usize,
+  src: usize,
+  plane: usize,
+  scale: f32,
+  add: bool,
+  vectors: i32,
+  line: usize,
 ): void {
   const factor = f32x4.splat(scale)
   const plane6 = plane * 6
@@ -311,16 +440,36 @@ export function winogradGradient(
     let p = src
     for (let l = line; l < end; l += 48) {
       taps(
-        v128.load(p), v128.load(p + plane), v128.load(p + plane * 2), v128.load(p + plane * 3), v128.load(p + plane * 4), v128.load(p + plane * 5),
-        false, factor, add, l, l + 16, l + 32,
+        v128.load(p),
+        v128.load(p + plane),
+        v128.load(p + plane * 2),
+        v128.load(p + plane * 3),
+        v128.load(p + plane * 4),
+        v128.load(p + plane * 5),
+        false,
+        factor,
+        add,
+        l,
+        l + 16,
+        l + 32,
       )
       p += plane6
     }
     let d = dst
     for (let l = line; l < line + 48; l += VECTOR_BYTES) {
       taps(
-        v128.load(l), v128.load(l, 48), v128.load(l, 96), v128.load(l, 144), v128.load(l, 192), v128.load(l, 240), true, factor, add,
-        d, d + tap * 3, d + tap * 6,
+        v128.load(l),
+        v128.load(l, 48),
+        v128.load(l, 96),
+        v128.load(l, 144),
+        v128.load(l, 192),
+        v128.load(l, 240),
+        true,
+        factor,
+        add,
+        d,
+        d + tap * 3,
+        d + tap * 6,
       )
       d += tap
     }

@@ -1,9 +1,18 @@
 /** Gradient of the weight by Winograd (winograd.ts): its operations. */
 import { check } from '../base/check'
-import { ConvWord } from '../opcodes'
 import { address, word } from '../base/record'
-import { BLOCK, DEPTH, GROUP, GROUP_BYTES, PADDING, PLANE_PADDING, PLANES, TRANSFORM_BYTES } from './sizes'
+import { ConvWord } from '../opcodes'
 import { winogradOuter } from './products'
+import {
+  BLOCK,
+  DEPTH,
+  GROUP,
+  GROUP_BYTES,
+  PADDING,
+  PLANE_PADDING,
+  PLANES,
+  TRANSFORM_BYTES,
+} from './sizes'
 import { clear, transformRow, winogradGradient } from './transforms'
 
 /** Bytes from one group of channels to the next in a plane of the weight gradient. */
@@ -31,11 +40,35 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
   let dst = address(rec, ConvWord.Scratch)
   if (unit < rows) {
     dst += <usize>(unit * across) * GROUP_BYTES
-    transformRow(dst, GROUP >> 2, step, plane, address(rec, ConvWord.In), h, w, cs, true, unit, scratch)
+    transformRow(
+      dst,
+      GROUP >> 2,
+      step,
+      plane,
+      address(rec, ConvWord.In),
+      h,
+      w,
+      cs,
+      true,
+      unit,
+      scratch,
+    )
   } else {
     unit -= rows
     dst += <usize>((cs + GROUP - 1) / GROUP) * step + <usize>(unit * across) * GROUP_BYTES
-    transformRow(dst, GROUP >> 2, step, plane, address(rec, ConvWord.Delta), h, w, n, false, unit, scratch)
+    transformRow(
+      dst,
+      GROUP >> 2,
+      step,
+      plane,
+      address(rec, ConvWord.Delta),
+      h,
+      w,
+      n,
+      false,
+      unit,
+      scratch,
+    )
   }
 }
 
@@ -45,18 +78,38 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
  * nPerUnit floats.
  */
 function multiplyGroups(
-  m: usize, mPlane: usize, nPerUnit: i32, left: usize, right: usize, plane: usize, step: usize, c0: i32, cs: i32, n0: i32, ns: i32, total: i32, add: bool,
+  m: usize,
+  mPlane: usize,
+  nPerUnit: i32,
+  left: usize,
+  right: usize,
+  plane: usize,
+  step: usize,
+  c0: i32,
+  cs: i32,
+  n0: i32,
+  ns: i32,
+  total: i32,
+  add: bool,
 ): void {
-  const mRow = <usize>nPerUnit << 2
+  const mRow = (<usize>nPerUnit) << 2
   for (let p: usize = 0; p < PLANES; p++) {
     for (let first = 0; first < total; first += DEPTH) {
       const from = p * plane + <usize>first * GROUP_BYTES
       for (let c = c0; c < c0 + cs; c += GROUP) {
-        const a = left + from + <usize>(c / GROUP) * step + (<usize>(c % GROUP) << 2)
+        const a = left + from + <usize>(c / GROUP) * step + ((<usize>(c % GROUP)) << 2)
         for (let n = n0; n < n0 + ns; n += BLOCK) {
-          const b = right + from + <usize>(n / GROUP) * step + (<usize>(n % GROUP) << 2)
-          const out = m + p * mPlane + <usize>(c - c0) * mRow + (<usize>(n - n0) << 2)
-          winogradOuter(out, mRow, a, b, min(DEPTH, total - first), min(GROUP, c0 + cs - c), add || first > 0)
+          const b = right + from + <usize>(n / GROUP) * step + ((<usize>(n % GROUP)) << 2)
+          const out = m + p * mPlane + <usize>(c - c0) * mRow + ((<usize>(n - n0)) << 2)
+          winogradOuter(
+            out,
+            mRow,
+            a,
+            b,
+            min(DEPTH, total - first),
+            min(GROUP, c0 + cs - c),
+            add || first > 0,
+          )
         }
       }
     }
@@ -92,7 +145,7 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
   const nCount = min(nPerUnit, n - n0)
   check(cCount > 0 && nCount > 0 && (cPerUnit & 3) == 0 && (nPerUnit & 7) == 0)
 
-  const mRow = <usize>nPerUnit << 2
+  const mRow = (<usize>nPerUnit) << 2
   const mPlane = mRow * <usize>cPerUnit + PLANE_PADDING
   const m = scratch
   const line = m + mPlane * PLANES
@@ -105,42 +158,101 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
     const left = line + TRANSFORM_BYTES
     const right = left + leftGroups * step
     const work = left + plane * PLANES
-    const first = <i32>(<i64>rowsAll * unit / splits)
-    const last = <i32>(<i64>rowsAll * (unit + 1) / splits)
+    const first = <i32>((<i64>rowsAll * unit) / splits)
+    const last = <i32>((<i64>rowsAll * (unit + 1)) / splits)
     for (let row = first; row < last; row += rowsPerUnit) {
       const rows = min(rowsPerUnit, last - row)
       for (let i = 0; i < rows; i++) {
         const at = <usize>(i * across) * GROUP_BYTES
-        transformRow(left + at, GROUP >> 2, step, plane, address(rec, ConvWord.In), h, w, cs, true, row + i, work)
-        transformRow(right + at, GROUP >> 2, step, plane, address(rec, ConvWord.Delta), h, w, n, false, row + i, work)
+        transformRow(
+          left + at,
+          GROUP >> 2,
+          step,
+          plane,
+          address(rec, ConvWord.In),
+          h,
+          w,
+          cs,
+          true,
+          row + i,
+          work,
+        )
+        transformRow(
+          right + at,
+          GROUP >> 2,
+          step,
+          plane,
+          address(rec, ConvWord.Delta),
+          h,
+          w,
+          n,
+          false,
+          row + i,
+          work,
+        )
       }
-      multiplyGroups(m, mPlane, nPerUnit, left, right, plane, step, c0, cCount, n0, nCount, rows * across, row > first)
+      multiplyGroups(
+        m,
+        mPlane,
+        nPerUnit,
+        left,
+        right,
+        plane,
+        step,
+        c0,
+        cCount,
+        n0,
+        nCount,
+        rows * across,
+        row > first,
+      )
     }
-    out = address(rec, ConvWord.Partial) + <usize>(unit * word(rec, ConvWord.KRows)) * (<usize>n << 2)
+    out =
+      address(rec, ConvWord.Partial) + <usize>(unit * word(rec, ConvWord.KRows)) * ((<usize>n) << 2)
   } else {
     const step = groupStep(rowsAll * across)
     const left = address(rec, ConvWord.Scratch)
     multiplyGroups(
-      m, mPlane, nPerUnit, left, left + leftGroups * step, address(rec, ConvWord.PlaneBytes), step, c0, cCount, n0, nCount, rowsAll * across, false,
+      m,
+      mPlane,
+      nPerUnit,
+      left,
+      left + leftGroups * step,
+      address(rec, ConvWord.PlaneBytes),
+      step,
+      c0,
+      cCount,
+      n0,
+      nCount,
+      rowsAll * across,
+      false,
     )
   }
 
   const width = word(rec, ConvWord.BlockWidth)
   const rows = word(rec, ConvWord.KRows)
-  const rowBytes = <usize>width << 2
+  const rowBytes = (<usize>width) << 2
   const scale = load<f32>(rec, ConvWord.Scale * 4)
   const accumulate = !splits && word(rec, ConvWord.Accumulate) != 0
   const run = min(width, nPerUnit)
   for (let i = 0; i < nCount; i += run) {
-    const block = out + <usize>((n0 + i) / width * rows) * rowBytes + (<usize>((n0 + i) % width) << 2)
+    const block =
+      out + <usize>(((n0 + i) / width) * rows) * rowBytes + ((<usize>((n0 + i) % width)) << 2)
     for (let j = 0; j < cCount; j++) {
       winogradGradient(
-        block + <usize>(c0 + j) * rowBytes, <usize>cs * rowBytes, m + <usize>j * mRow + (<usize>i << 2), mPlane, scale, accumulate,
-        min(run, nCount - i) >> 2, line,
+        block + <usize>(c0 + j) * rowBytes,
+        <usize>cs * rowBytes,
+        m + <usize>j * mRow + ((<usize>i) << 2),
+        mPlane,
+        scale,
+        accumulate,
+        min(run, nCount - i) >> 2,
+        line,
       )
     }
     if (c0 + cCount == cs) {
-      for (let k = 9 * cs; k < rows; k++) clear(block + <usize>k * rowBytes, <usize>min(run, nCount - i) << 2)
+      for (let k = 9 * cs; k < rows; k++)
+        clear(block + <usize>k * rowBytes, (<usize>min(run, nCount - i)) << 2)
     }
   }
 }
