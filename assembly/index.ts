@@ -10,18 +10,35 @@ export {
   gradientScaled,
   gradientTimes,
 } from './activity/contributions'
-export * from './activity/materialise'
-export * from './base/random'
+export { addAffineRow, addCountWindow, addRow, materialise } from './activity/materialise'
+export { random64 } from './base/random'
 export { convDense } from './conv/forward'
-export * from './conv/input-gradient'
-export * from './conv/matmul'
-export * from './conv/narrow'
-export * from './conv/weight-gradient'
-export * from './engine/choose'
-export { execute, run } from './engine/interpreter'
-export * from './loss/cross-entropy'
-export * from './neuron/backward-rate'
-export * from './neuron/backward-time'
+export { convInputGradient, transposeWeight } from './conv/input-gradient'
+export { matmulNN, matmulNT, matmulScratch, matmulTN } from './conv/matmul'
+export { convNarrow, narrowTile } from './conv/narrow'
+export { copyFloats, gatherFloats } from './conv/narrow-planes'
+export {
+  addFloats,
+  narrowGradientTile,
+  narrowWeightGradient,
+  scatterEights,
+} from './conv/narrow-weight-gradient'
+export { packHalf, packRows, spreadFives } from './conv/pack'
+export { addTile, EDGE_BYTES, KC, MR, micro, microAdd, microNarrow, NR, tile } from './conv/tile'
+export {
+  addRows4,
+  addRows16,
+  biasGradient,
+  convWeightGradient,
+  reduceSplits,
+  storeGradient,
+} from './conv/weight-gradient'
+export { choose } from './engine/choose'
+export { execute } from './engine/execute'
+export { run } from './engine/interpreter'
+export { crossEntropy } from './loss/cross-entropy'
+export { neuronBackwardRate } from './neuron/backward-rate'
+export { neuronBack, neuronBackwardTime, neuronCharge } from './neuron/backward-time'
 export {
   neuronFire,
   neuronRowAdd,
@@ -44,7 +61,7 @@ export {
   neuronLearnStill1,
   neuronLearnStill2,
   neuronLearnStill4,
-} from './neuron/learn'
+} from './neuron/learn-loops'
 export { neuron } from './neuron/neuron'
 export { neuronPlain, neuronPlainB, neuronPlainS } from './neuron/plain'
 export {
@@ -65,14 +82,51 @@ export {
   neuronSurrogateTriangle,
   neuronTriangle,
 } from './neuron/surrogate-loops'
-export * from './norm/norm'
-export * from './norm/standardise'
-export * from './optimizer/sgd'
-export * from './pool/pool'
-export * from './spikes/forward'
-export * from './spikes/list-gradient'
-export * from './spikes/lists'
-export * from './winograd/input-gradient'
+export {
+  normApply,
+  normApplyCentred,
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normCentredProducts,
+  normProducts,
+  normProducts16,
+} from './norm/backward'
+export { normEvaluate, normFinish, normStatistics } from './norm/forward'
+export {
+  addMoments,
+  addMoments4,
+  combineMoments,
+  normSums4,
+  normSums16,
+  startMoments,
+} from './norm/moments'
+export { weightStandardise, weightStandardiseBackward } from './norm/standardise'
+export { sgd, sgdRange } from './optimizer/sgd'
+export { dropout, dropoutFloats } from './pool/dropout'
+export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'
+export { clear, sumScalars, timeSum, trace } from './pool/sums'
+export { combine7, combine15, combineFew } from './spikes/combine'
+export { appendCounts, appendFactors, appendPairCounts, countWindow } from './spikes/counts'
+export { spikeConv, spikeForward } from './spikes/forward'
+export { listCount, listFill, listSum, listWeightGradient, rateLists } from './spikes/list-gradient'
+export { joinRows, listScratch, listsOfRows, POINTERS, spikeLists } from './spikes/lists'
+export { appendPairs, appendPatterns, stepsOf } from './spikes/patterns'
+export {
+  sumRows4,
+  sumRows8,
+  sumRows16,
+  sumRows32,
+  sumTimes4,
+  sumTimes8,
+  sumTimes16,
+  sumTimes32,
+} from './spikes/row-sums'
+export {
+  winogradInputGradient,
+  winogradInputTransform,
+  winogradKernelTransform,
+} from './winograd/input-gradient'
 export { winogradOuter, winogradProduct } from './winograd/products'
 export {
   winogradGradient,
@@ -82,4 +136,4 @@ export {
   winogradTile,
   winogradTouch,
 } from './winograd/transforms'
-export * from './winograd/weight-gradient'
+export { winogradWeightGradient, winogradWeightTransform } from './winograd/weight-gradient'

@@ -2,6 +2,7 @@
  * Gradients that arrive at a tensor from its consumers, each through a pooling window
  * (`ContributionWord`), summed.
  */
+
 import { ContributionWord } from '../opcodes'
 
 /**
@@ -294,6 +295,7 @@ export function gradientScaled(
 ): void {
   gradientBody(out, g, 0, pixels, bytes, kernel, phase, scale, false, false)
 }
+
 /** out += scale·g. */
 export function gradientAdd(
   out: usize,
@@ -306,6 +308,7 @@ export function gradientAdd(
 ): void {
   gradientBody(out, g, 0, pixels, bytes, kernel, phase, scale, true, false)
 }
+
 /** out = scale·g·factor; out may be g when the kernel is 1. */
 export function gradientTimes(
   out: usize,
@@ -319,6 +322,7 @@ export function gradientTimes(
 ): void {
   gradientBody(out, g, factor, pixels, bytes, kernel, phase, scale, false, true)
 }
+
 /** out = (out + scale·g)·factor. */
 export function gradientAddTimes(
   out: usize,
@@ -332,6 +336,7 @@ export function gradientAddTimes(
 ): void {
   gradientBody(out, g, factor, pixels, bytes, kernel, phase, scale, true, true)
 }
+
 /** out = (scaleG·g + scaleH·h)·factor; out may be g. */
 export function gradientPair(
   out: usize,

@@ -13,7 +13,8 @@
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord } from '../opcodes'
-import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow, packRows } from './matmul'
+import { packRows } from './pack'
+import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow } from './tile'
 
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator

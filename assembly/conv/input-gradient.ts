@@ -2,11 +2,13 @@
  * Dense gradient of a convolution's input: the reference, and what runs where Winograd does not
  * apply.
  */
+
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord } from '../opcodes'
 import { storeTile } from './forward'
-import { EDGE_BYTES, MR, micro, packHalf, packRows } from './matmul'
+import { packHalf, packRows } from './pack'
+import { EDGE_BYTES, MR, micro } from './tile'
 
 /**
  * Transposed = Wᵀ in blocks of 8 input channels: [InC/8][tap][OutC][8] (the last block has zeros

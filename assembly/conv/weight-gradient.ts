@@ -3,7 +3,7 @@
 import { address, word } from '../base/record'
 import { ConvWord } from '../opcodes'
 import { fillOrigins, inputOf } from './forward'
-import { microAdd } from './matmul'
+import { microAdd } from './tile'
 
 /** Rows gathered at a time by the weight gradient. */
 const ROWS: i32 = 128

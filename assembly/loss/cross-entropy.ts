@@ -10,7 +10,7 @@
  * it is scalar code in float64, since there is little of it.
  */
 
-import { exponential, logarithm } from '../neuron/surrogate'
+import { exponential, logarithm } from '../base/math'
 import { Control, LossWord } from '../opcodes'
 
 /**

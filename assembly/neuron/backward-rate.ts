@@ -1,4 +1,5 @@
 /** Backward through the neurons without a time axis. */
+
 import { gather } from '../activity/contributions'
 import { NeuronBackWord } from '../opcodes'
 

@@ -1,9 +1,10 @@
 /** Backward through the neurons and through time (METHOD: BPTT). */
+
 import { gather } from '../activity/contributions'
+import { logistic } from '../base/math'
 import { NeuronWord } from '../opcodes'
 import { inputGain, leak, resetDerivative, resetPotential } from './dynamics'
 import { currentStep, currents } from './general'
-import { logistic } from './surrogate'
 import { surrogate } from './surrogate-loops'
 
 /**

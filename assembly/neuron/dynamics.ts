@@ -1,6 +1,7 @@
 /** What all neuron kernels share: constants of a record, and the reset with its derivative. */
+
+import { logistic } from '../base/math'
 import { NeuronWord } from '../opcodes'
-import { logistic } from './surrogate'
 
 /**
  * The words of term B follow those of term A in the same order: a term is read through A's words at

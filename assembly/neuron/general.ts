@@ -2,6 +2,7 @@
  * Neurons of every kind: one pixel's input currents are summed into scratch, then the neurons run
  * on them.
  */
+
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
 import { hasCommonTrace, resetDerivative, resetPotential, TERM_B, traceAt } from './dynamics'

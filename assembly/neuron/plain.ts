@@ -2,6 +2,7 @@
  * The usual layer where spikes alone are wanted: soft detached reset, κ = 1, v0 = 0, terms with
  * affine maps, which are summed in the loop itself.
  */
+
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
 
@@ -101,10 +102,12 @@ function plainBody(
 export function neuronPlain(rec: usize, first: u32, end: u32, lambda: f32): u32 {
   return plainBody(rec, first, end, lambda, false, false)
 }
+
 /** Terms A and B. */
 export function neuronPlainB(rec: usize, first: u32, end: u32, lambda: f32): u32 {
   return plainBody(rec, first, end, lambda, true, false)
 }
+
 /** Terms A and S. */
 export function neuronPlainS(rec: usize, first: u32, end: u32, lambda: f32): u32 {
   return plainBody(rec, first, end, lambda, false, true)

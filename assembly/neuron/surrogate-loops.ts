@@ -1,4 +1,5 @@
 /** Surrogates, one loop for each kind, so that V8 compiles each with its few constants. */
+
 import { NeuronWord, Surrogate } from '../opcodes'
 import { surrogateScale, surrogateSlope, surrogateTimes } from './surrogate'
 
@@ -104,6 +105,7 @@ export function neuronSigmoid4(
 ): void {
   addSurrogatesBody(Surrogate.Sigmoid, 4, out, z, stateBytes, count, weights, slope, add)
 }
+
 export function neuronSigmoid2(
   out: usize,
   z: usize,
@@ -115,6 +117,7 @@ export function neuronSigmoid2(
 ): void {
   addSurrogatesBody(Surrogate.Sigmoid, 2, out, z, stateBytes, count, weights, slope, add)
 }
+
 export function neuronSigmoid1(
   out: usize,
   z: usize,
@@ -126,6 +129,7 @@ export function neuronSigmoid1(
 ): void {
   addSurrogatesBody(Surrogate.Sigmoid, 1, out, z, stateBytes, count, weights, slope, add)
 }
+
 export function neuronAtan(
   out: usize,
   z: usize,
@@ -137,6 +141,7 @@ export function neuronAtan(
 ): void {
   addSurrogatesBody(Surrogate.Atan, 1, out, z, stateBytes, count, weights, slope, add)
 }
+
 export function neuronTriangle(
   out: usize,
   z: usize,
@@ -148,6 +153,7 @@ export function neuronTriangle(
 ): void {
   addSurrogatesBody(Surrogate.Triangle, 1, out, z, stateBytes, count, weights, slope, add)
 }
+
 export function neuronRectangle(
   out: usize,
   z: usize,
@@ -159,6 +165,7 @@ export function neuronRectangle(
 ): void {
   addSurrogatesBody(Surrogate.Rectangle, 1, out, z, stateBytes, count, weights, slope, add)
 }
+
 export function neuronFastSigmoid(
   out: usize,
   z: usize,
@@ -170,6 +177,7 @@ export function neuronFastSigmoid(
 ): void {
   addSurrogatesBody(Surrogate.FastSigmoid, 1, out, z, stateBytes, count, weights, slope, add)
 }
+
 export function neuronPiecewiseExp(
   out: usize,
   z: usize,
@@ -181,6 +189,7 @@ export function neuronPiecewiseExp(
 ): void {
   addSurrogatesBody(Surrogate.PiecewiseExp, 1, out, z, stateBytes, count, weights, slope, add)
 }
+
 export function neuronErf(
   out: usize,
   z: usize,
@@ -241,21 +250,27 @@ function surrogateBody(kind: i32, rec: usize, out: usize, potentials: usize): vo
 export function neuronSurrogateSigmoid(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Sigmoid, rec, out, potentials)
 }
+
 export function neuronSurrogateAtan(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Atan, rec, out, potentials)
 }
+
 export function neuronSurrogateTriangle(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Triangle, rec, out, potentials)
 }
+
 export function neuronSurrogateRectangle(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Rectangle, rec, out, potentials)
 }
+
 export function neuronSurrogateFastSigmoid(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.FastSigmoid, rec, out, potentials)
 }
+
 export function neuronSurrogatePiecewiseExp(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.PiecewiseExp, rec, out, potentials)
 }
+
 export function neuronSurrogateErf(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Erf, rec, out, potentials)
 }

@@ -1,4 +1,5 @@
 /** Stochastic gradient descent with momentum and weight decay, in PyTorch's form. */
+
 import { Control, SgdWord } from '../opcodes'
 
 /**

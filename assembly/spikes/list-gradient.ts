@@ -37,6 +37,7 @@ import { ConvWord } from '../opcodes'
 /** Output channels of a grid: one cache line. */
 const BLOCK: i32 = 16
 const BLOCK_BYTES: usize = 64
+
 /** Input channels of one unit of lists. */
 const LIST_CHANNELS: i32 = 16
 

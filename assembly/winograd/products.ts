@@ -1,4 +1,5 @@
 /** The matrix products between Winograd's transforms: one loop each, all sums in registers. */
+
 import { BLOCK_BYTES, CHUNK_BYTES, GROUP_BYTES } from './sizes'
 
 // @ts-ignore: decorator

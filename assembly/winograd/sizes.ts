@@ -18,20 +18,24 @@
  * the words of the records, come from src/plan/winograd-geometry.ts.
  */
 export const VECTOR_BYTES: usize = 16
+
 /**
  * Columns of a product, input channels of a block of the input gradient, and the bytes of their
  * floats.
  */
 export const BLOCK: i32 = 8
 export const BLOCK_BYTES: usize = 32
+
 /** Channels of a group of the weight gradient, and the bytes of their floats. */
 export const GROUP: i32 = 16
 export const GROUP_BYTES: usize = 64
+
 /**
  * Tiles over which the weight gradient sums at a time: two groups of so many stay in the first
  * cache.
  */
 export const DEPTH: i32 = 256
+
 /**
  * Output channels of a chunk of the input gradient. Rows of a chunk are so far apart whatever it
  * holds, since the product wants a constant.
@@ -39,10 +43,13 @@ export const DEPTH: i32 = 256
 export const CHUNK: i32 = 128
 export const CHUNK_BYTES: usize = 512
 export const PLANES: usize = 36
+
 /** 6×6 vectors between the two passes of a transform. */
 export const TRANSFORM_BYTES: usize = 576
+
 /** Keeps planes and blocks apart in the cache. */
 export const PLANE_PADDING: usize = 192
 export const PADDING: usize = 64
+
 /** Room for the addresses of the six rows of a patch. */
 export const ROWS_BYTES: usize = 64

@@ -1,4 +1,5 @@
 /** Gradient of the weight by Winograd (winograd.ts): its operations. */
+
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord } from '../opcodes'

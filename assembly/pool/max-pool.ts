@@ -1,21 +1,10 @@
 /**
- * Max pooling, and spikes through dropout, forward beside backward; presynaptic traces; sums over
- * time.
+ * Max pooling, forward beside backward.
  */
 
-import { random64 } from '../base/random'
 import { address, word } from '../base/record'
-import { Control, PoolWord } from '../opcodes'
-
-/** First and end of a unit's pixels. */
-// @ts-ignore: decorator
-@inline
-function endOf(rec: usize, unit: i32): i32 {
-  return min(
-    word(rec, PoolWord.Images) * word(rec, PoolWord.H) * word(rec, PoolWord.W),
-    (unit + 1) * word(rec, PoolWord.PixelsPerUnit),
-  )
-}
+import { PoolWord } from '../opcodes'
+import { endOf } from './units'
 
 /**
  * A pooled neuron spikes when any neuron of its window does: Out = OR of masks. OutCounts its
@@ -244,107 +233,4 @@ export function maxPoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): 
         }
       }
   }
-}
-
-/**
- * Whether dropout keeps neuron `index` of the batch: the same at every step, in the backward pass
- * and on every worker.
- */
-// @ts-ignore: decorator
-@inline
-function kept(rec: usize, index: usize): bool {
-  const uniform =
-    <f32>(random64(load<u32>(Control.Seed), word(rec, PoolWord.Stream), <u64>index) >> 40) *
-    (1.0 / 16777216.0)
-  return uniform >= load<f32>(rec + ((<usize>PoolWord.Factor) << 2))
-}
-
-/**
- * Spikes of the kept neurons; the factor 1/(1 − p) is the planner's, on the consumer's scale.
- * Writes.
- */
-export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, PoolWord.C)
-  const planes = (word(rec, PoolWord.T) + 7) >> 3
-  const end = <usize>endOf(rec, unit) * C
-  for (let i = <usize>(unit * word(rec, PoolWord.PixelsPerUnit)) * C; i < end; i++) {
-    const keep: u32 = kept(rec, i) ? 255 : 0
-    for (let plane: usize = 0; plane < <usize>planes; plane++)
-      store<u8>(
-        address(rec, PoolWord.Out) + plane * address(rec, PoolWord.OutPlaneBytes) + i,
-        load<u8>(address(rec, PoolWord.In) + plane * address(rec, PoolWord.InPlaneBytes) + i) &
-          keep,
-      )
-    store<u8>(
-      address(rec, PoolWord.OutCounts) + i,
-      load<u8>(address(rec, PoolWord.InCounts) + i) & keep,
-    )
-  }
-}
-
-/** Out[P][T][C] = In of the kept neurons, 0 for the others. In and Out may be the same. Writes. */
-export function dropoutFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = word(rec, PoolWord.C)
-  const T = word(rec, PoolWord.T)
-  const end = endOf(rec, unit)
-  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++)
-    for (let c = 0; c < C; c++) {
-      const keep = kept(rec, <usize>(pixel * C + c))
-      for (let step = 0; step < T; step++) {
-        const offset = (<usize>((pixel * T + step) * C + c)) << 2
-        store<f32>(
-          address(rec, PoolWord.Out) + offset,
-          keep ? load<f32>(address(rec, PoolWord.In) + offset) : 0,
-        )
-      }
-    }
-}
-
-/**
- * Out[P][C] = λ Out + In at step t of an outer loop (t = 0: Out = In), the presynaptic trace of
- * OTTT (Xiao et al. 2022, eq. 8).
- */
-export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = (<usize>word(rec, PoolWord.C)) << 2
-  const lambda = f32x4.splat(load<f32>(rec + ((<usize>PoolWord.Factor) << 2)))
-  const end = <usize>endOf(rec, unit) * C
-  for (let i = <usize>(unit * word(rec, PoolWord.PixelsPerUnit)) * C; i < end; i += 16) {
-    const x = v128.load(address(rec, PoolWord.In) + i)
-    const out = address(rec, PoolWord.Out) + i
-    v128.store(out, t == 0 ? x : f32x4.add(x, f32x4.mul(lambda, v128.load(out))))
-  }
-}
-
-/**
- * Out[P][C] = Σ_t In[P][T][C]: the gradient of a current that is the same at every step. Writes.
- */
-export function timeSum(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = (<usize>word(rec, PoolWord.C)) << 2
-  const T = word(rec, PoolWord.T)
-  const end = endOf(rec, unit)
-  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++)
-    for (let c: usize = 0; c < C; c += 16) {
-      let src = address(rec, PoolWord.In) + <usize>(pixel * T) * C + c
-      let sum = f32x4.splat(0)
-      for (let step = 0; step < T; step++) {
-        sum = f32x4.add(sum, v128.load(src))
-        src += C
-      }
-      v128.store(address(rec, PoolWord.Out) + <usize>pixel * C + c, sum)
-    }
-}
-
-/** Out[i] = 0 for the unit's PixelsPerUnit of Images floats (a multiple of 4). */
-export function clear(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const per = word(rec, PoolWord.PixelsPerUnit)
-  const count = min(per, word(rec, PoolWord.Images) - unit * per)
-  memory.fill(address(rec, PoolWord.Out) + ((<usize>(unit * per)) << 2), 0, (<usize>count) << 2)
-}
-
-/** Out[0] = Σ In[0 … Images − 1], in order, in float64. One unit. */
-export function sumScalars(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  let sum: f64 = 0
-  for (let i = 0; i < word(rec, PoolWord.Images); i++)
-    sum += load<f32>(address(rec, PoolWord.In) + ((<usize>i) << 2))
-  store<f32>(address(rec, PoolWord.Out), <f32>sum)
 }
