@@ -1,0 +1,156 @@
+/**
+ * Ends of the network: time mean of the output, predictions, and the loss with its gradient.
+ *
+ *   logits float32 [B][T][C], of which the first Classes of C are real (static: [B][C], the same at
+ *   every step) loss ℓ = (1 − m)·cross entropy(softmax) + m·mean over classes of (logit − onehot)²,
+ *   m = MseWeight gradient ((1 − m)·(softmax − onehot) + m·2·(logit − onehot)/Classes) ·
+ *   GradientScale · Images/valid
+ *
+ * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of
+ * it is scalar code in float64, since there is little of it.
+ */
+
+import { exponential, logarithm } from '../base/math'
+import { Control, LossWord } from '../opcodes'
+
+/**
+ * Output [B][C] = or, at t > 0, += the call's share of the time mean. At the last step:
+ * Predictions, Control.Correct, Control.Loss, and of the mean output Losses and Delta (=). With
+ * Instantaneous the loss is that of each step's own output: Delta = at every step, Losses are the
+ * mean over the steps. One unit. Scratch: none.
+ */
+export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  accumulateOutput(rec, t)
+  const instantaneous = load<u32>(rec, LossWord.Instantaneous * 4) != 0
+  const last = isLast(rec, t)
+  if (!instantaneous && !last) return
+  const images = load<i32>(rec, LossWord.Images * 4)
+  const valid = max(0, min(images, load<i32>(Control.Valid)))
+  const channels = <usize>load<u32>(rec, LossWord.C * 4)
+  const losses = <usize>load<u32>(rec, LossWord.Losses * 4)
+  const delta = <usize>load<u32>(rec, LossWord.Delta * 4)
+  const share = instantaneous ? 1 / <f64>load<u32>(rec, LossWord.TotalSteps * 4) : 1
+  for (let image = 0; image < images; image++) {
+    const logits = instantaneous
+      ? <usize>load<u32>(rec, LossWord.Logits * 4) + <usize>image * imageBytes(rec)
+      : outputOf(rec, image)
+    const gradient = delta ? delta + ((<usize>image * channels) << 2) : 0
+    const at = losses + ((<usize>image) << 2)
+    if (image < valid) {
+      const target = load<u32>(<usize>load<u32>(Control.Target) + ((<usize>image) << 2))
+      const loss = imageLoss(rec, logits, target, gradient, valid) * share
+      const before = instantaneous && t > 0 ? <f64>load<f32>(at) : 0
+      store<f32>(at, <f32>(before + loss))
+    } else {
+      store<f32>(at, 0)
+      if (gradient) memory.fill(gradient, 0, channels << 2)
+    }
+  }
+  // At every step of an online method, since its updates look at the loss.
+  summarise(rec, valid)
+}
+
+function isLast(rec: usize, t: i32): bool {
+  return t + load<i32>(rec, LossWord.T * 4) >= load<i32>(rec, LossWord.TotalSteps * 4)
+}
+
+/** Bytes between images of Logits. */
+function imageBytes(rec: usize): usize {
+  const stepBytes = <usize>load<u32>(rec, LossWord.StepBytes * 4)
+  return stepBytes
+    ? stepBytes * load<u32>(rec, LossWord.T * 4)
+    : (<usize>load<u32>(rec, LossWord.C * 4)) << 2
+}
+
+function outputOf(rec: usize, image: i32): usize {
+  return (
+    <usize>load<u32>(rec, LossWord.Output * 4) +
+    ((<usize>image * load<u32>(rec, LossWord.C * 4)) << 2)
+  )
+}
+
+function accumulateOutput(rec: usize, t: i32): void {
+  const images = load<i32>(rec, LossWord.Images * 4)
+  const channels = <usize>load<u32>(rec, LossWord.C * 4)
+  const steps = load<u32>(rec, LossWord.T * 4)
+  const stepBytes = <usize>load<u32>(rec, LossWord.StepBytes * 4)
+  const total = <f64>load<u32>(rec, LossWord.TotalSteps * 4)
+  for (let image = 0; image < images; image++) {
+    const logits = <usize>load<u32>(rec, LossWord.Logits * 4) + <usize>image * imageBytes(rec)
+    const output = outputOf(rec, image)
+    for (let c: usize = 0; c < channels; c++) {
+      let sum: f64 = 0
+      for (let step: u32 = 0; step < steps; step++)
+        sum += <f64>load<f32>(logits + <usize>step * stepBytes + (c << 2))
+      const before = t > 0 ? <f64>load<f32>(output + (c << 2)) : 0
+      store<f32>(output + (c << 2), <f32>(before + sum / total))
+    }
+  }
+}
+
+/** Loss of one image; writes (=) its gradient [C] when there is an address for it. */
+function imageLoss(rec: usize, logits: usize, target: u32, gradient: usize, valid: i32): f64 {
+  const classes = <usize>load<u32>(rec, LossWord.Classes * 4)
+  const channels = <usize>load<u32>(rec, LossWord.C * 4)
+  const m = <f64>load<f32>(rec, LossWord.MseWeight * 4)
+  let highest = <f64>load<f32>(logits)
+  for (let c: usize = 1; c < classes; c++) highest = max(highest, <f64>load<f32>(logits + (c << 2)))
+  let sum: f64 = 0
+  let squares: f64 = 0
+  for (let c: usize = 0; c < classes; c++) {
+    const logit = <f64>load<f32>(logits + (c << 2))
+    const distance = logit - (c == target ? 1 : 0)
+    sum += exponential(logit - highest)
+    squares += distance * distance
+  }
+  if (gradient) {
+    const scale =
+      (<f64>load<f32>(rec, LossWord.GradientScale * 4) * <f64>load<u32>(rec, LossWord.Images * 4)) /
+      <f64>valid
+    for (let c: usize = 0; c < channels; c++) {
+      let g: f64 = 0
+      if (c < classes) {
+        const logit = <f64>load<f32>(logits + (c << 2))
+        const onehot: f64 = c == target ? 1 : 0
+        g =
+          (1 - m) * (exponential(logit - highest) / sum - onehot) +
+          (m * 2 * (logit - onehot)) / <f64>classes
+      }
+      store<f32>(gradient + (c << 2), <f32>(g * scale))
+    }
+  }
+  const entropy = logarithm(sum) + highest - <f64>load<f32>(logits + ((<usize>target) << 2))
+  return (1 - m) * entropy + (m * squares) / <f64>classes
+}
+
+/** Predictions [B] = the class of the greatest output, the first of equals. */
+function predict(rec: usize): void {
+  const images = load<i32>(rec, LossWord.Images * 4)
+  const classes = <usize>load<u32>(rec, LossWord.Classes * 4)
+  for (let image = 0; image < images; image++) {
+    const output = outputOf(rec, image)
+    let best: usize = 0
+    for (let c: usize = 1; c < classes; c++) {
+      if (load<f32>(output + (c << 2)) > load<f32>(output + (best << 2))) best = c
+    }
+    store<u32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + ((<usize>image) << 2), <u32>best)
+  }
+}
+
+/** Control.Loss = mean of Losses, Control.Correct = right predictions, over the valid images. */
+function summarise(rec: usize, valid: i32): void {
+  predict(rec)
+  let sum: f64 = 0
+  let correct = 0
+  for (let image = 0; image < valid; image++) {
+    const at = (<usize>image) << 2
+    sum += <f64>load<f32>(<usize>load<u32>(rec, LossWord.Losses * 4) + at)
+    if (
+      load<i32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + at) ==
+      load<i32>(<usize>load<u32>(Control.Target) + at)
+    )
+      correct++
+  }
+  store<f32>(Control.Loss, valid > 0 ? <f32>(sum / <f64>valid) : 0)
+  store<i32>(Control.Correct, correct)
+}

@@ -1,0 +1,62 @@
+/**
+ * Dropout of spikes and of floats, which is its own backward.
+ */
+
+import { random64 } from '../base/random'
+import { address, word } from '../base/record'
+import { Control, PoolWord } from '../opcodes'
+import { endOf } from './units'
+
+/**
+ * Whether dropout keeps neuron `index` of the batch: the same at every step, in the backward pass
+ * and on every worker.
+ */
+// @ts-ignore: decorator
+@inline
+function kept(rec: usize, index: usize): bool {
+  const uniform =
+    <f32>(random64(load<u32>(Control.Seed), word(rec, PoolWord.Stream), <u64>index) >> 40) *
+    (1.0 / 16777216.0)
+  return uniform >= load<f32>(rec + ((<usize>PoolWord.Factor) << 2))
+}
+
+/**
+ * Spikes of the kept neurons; the factor 1/(1 − p) is the planner's, on the consumer's scale.
+ * Writes.
+ */
+export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const C = <usize>word(rec, PoolWord.C)
+  const planes = (word(rec, PoolWord.T) + 7) >> 3
+  const end = <usize>endOf(rec, unit) * C
+  for (let i = <usize>(unit * word(rec, PoolWord.PixelsPerUnit)) * C; i < end; i++) {
+    const keep: u32 = kept(rec, i) ? 255 : 0
+    for (let plane: usize = 0; plane < <usize>planes; plane++)
+      store<u8>(
+        address(rec, PoolWord.Out) + plane * address(rec, PoolWord.OutPlaneBytes) + i,
+        load<u8>(address(rec, PoolWord.In) + plane * address(rec, PoolWord.InPlaneBytes) + i) &
+          keep,
+      )
+    store<u8>(
+      address(rec, PoolWord.OutCounts) + i,
+      load<u8>(address(rec, PoolWord.InCounts) + i) & keep,
+    )
+  }
+}
+
+/** Out[P][T][C] = In of the kept neurons, 0 for the others. In and Out may be the same. Writes. */
+export function dropoutFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const C = word(rec, PoolWord.C)
+  const T = word(rec, PoolWord.T)
+  const end = endOf(rec, unit)
+  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++)
+    for (let c = 0; c < C; c++) {
+      const keep = kept(rec, <usize>(pixel * C + c))
+      for (let step = 0; step < T; step++) {
+        const offset = (<usize>((pixel * T + step) * C + c)) << 2
+        store<f32>(
+          address(rec, PoolWord.Out) + offset,
+          keep ? load<f32>(address(rec, PoolWord.In) + offset) : 0,
+        )
+      }
+    }
+}
