@@ -4,8 +4,9 @@ import type { Graph } from '../graph/trace.js'
 import type { Initial } from '../nn/layers/kind.js'
 import type { ParameterLayout } from './layout.js'
 import { type MethodOptions, type MethodTraits, traitsOf } from './methods.js'
-import type { Buffer, ProgramBuilder, Reference } from './program.js'
-import { ref } from './program.js'
+import type { ProgramBuilder } from './program.js'
+import type { Buffer, Reference } from './words.js'
+import { ref } from './words.js'
 
 /** What a model is compiled for, and what that takes. */
 export const purposes = {

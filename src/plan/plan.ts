@@ -6,18 +6,11 @@
 import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
+import { type Encoded, encode, encodedSize } from './encode.js'
 import { storedChannels } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import type { Pass, RateProbe } from './pass.js'
-import {
-  type Buffer,
-  type Encoded,
-  encode,
-  encodedSize,
-  type MemoryKind,
-  type PlannedRecord,
-  ProgramBuilder,
-} from './program.js'
+import { type PlannedRecord, ProgramBuilder } from './program.js'
 import {
   evaluateProgram,
   type ProgramName,
@@ -27,6 +20,7 @@ import {
   trainingPrograms,
 } from './programs.js'
 import { collectState } from './state.js'
+import type { Buffer, MemoryKind } from './words.js'
 
 export type { Parameter, PlanOptions, Purpose, Statistic } from './context.js'
 export type { Method, MethodOptions, StepMode } from './methods.js'

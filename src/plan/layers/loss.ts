@@ -6,8 +6,8 @@ import type { GraphNode } from '../../graph/trace.js'
 import { giveTensorGradient, gradientRows } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import type { Pass } from '../pass.js'
-import { type Buffer, f32, ref } from '../program.js'
 import type { Expression } from '../tensors.js'
+import { type Buffer, f32, ref } from '../words.js'
 import { materialise } from './sum.js'
 
 export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
@@ -23,7 +23,7 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
   const delta = pass.training
     ? b.buffer('gradient of the output', images * logits.stored * 4)
     : undefined
-  b.emit(Op.CrossEntropy, 1, {
+  b.emitWords(Op.CrossEntropy, 1, {
     [LossWord.Logits]: ref(logits.buffer as Buffer),
     [LossWord.Images]: images,
     [LossWord.T]: context.callSteps,
