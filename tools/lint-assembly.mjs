@@ -104,9 +104,15 @@ function runBiome() {
     dirname(createRequire(import.meta.url).resolve('@biomejs/biome/package.json')),
     'bin/biome',
   )
-  const options = ['check', '--error-on-warnings', '--max-diagnostics=100', ...(write ? ['--write'] : []), '.']
+  const options = [
+    'check',
+    '--error-on-warnings',
+    '--max-diagnostics=100',
+    ...(write ? ['--write'] : []),
+    'assembly',
+  ]
   const { status, stdout, stderr } = spawnSync(process.execPath, [biome, ...options], {
-    cwd: copy,
+    cwd: build,
     encoding: 'utf8',
   })
   if (write) {
@@ -116,7 +122,7 @@ function runBiome() {
     }
   }
   if (status === 0) return false
-  console.error(`Biome on assembly/ (paths are relative to it):\n${stdout}${stderr}`)
+  console.error(`${stdout}${stderr}`)
   return true
 }
 
@@ -198,7 +204,11 @@ function rankOf(name) {
 function checkOrder(name) {
   const rank = rankOf(name)
   if (rank === undefined) {
-    report(name, 1, 'lies in no folder of the order of imports (FOLDERS in tools/lint-assembly.mjs)')
+    report(
+      name,
+      1,
+      'lies in no folder of the order of imports (FOLDERS in tools/lint-assembly.mjs)',
+    )
     return
   }
   for (const { name: target, line } of imports.get(name)) {
