@@ -126,7 +126,7 @@ function runBiome() {
   return true
 }
 
-/** The text without comments and strings, line by line. */
+/** The lines of a file, with blanks in place of comments. */
 function codeOf(name) {
   const blank = (text) => text.replace(/[^\n]/g, ' ')
   return texts

@@ -24,13 +24,17 @@ export const CHUNK: i32 = 128
 
 /** Bytes between rows of a chunk, however many channels it holds: the product needs a constant. */
 export const CHUNK_BYTES: usize = 512
+
+/** Values of a transformed tile: 6×6. */
 export const PLANES: usize = 36
 
 /** 6×6 vectors between the two passes of a transform. */
 export const TRANSFORM_BYTES: usize = 576
 
-/** Keeps planes and blocks apart in the cache. */
+/** Bytes between planes, which keep them apart in the cache. */
 export const PLANE_PADDING: usize = 192
+
+/** Bytes between groups of channels, which keep them apart in the cache. */
 export const PADDING: usize = 64
 
 /** Room for the addresses of the six rows of a patch. */
