@@ -156,11 +156,11 @@ export enum Op {
    * Kernels for the input gradient; unit = (8 input channels, block of output channels). ConvWord.
    */
   WinogradKernelTransform = 17,
-  /** Weight gradient from lists of active neurons; units: list-gradient.ts. ConvWord. */
+  /** Weight gradient from lists of active neurons; units: spikes/list-gradient.ts. ConvWord. */
   ListWeightGradient = 13,
   /**
-   * Lists of active neurons and grids of δ for ListWeightGradient; units: list-gradient.ts.
-   * ConvWord.
+   * Lists of active neurons and grids of δ for ListWeightGradient; units: see
+   * spikes/list-gradient.ts. ConvWord.
    */
   RateLists = 14,
   /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. ConvWord. */
@@ -298,9 +298,10 @@ export enum ConvWord {
   /** Non-zero: add to Out instead of writing it (online methods). */
   Accumulate = 36,
   /**
-   * Forward on spikes: moments of Out for a BatchNorm (norm.ts), float32 [slots][4][OutC], or 0. A
-   * slot is MomentPixels pixels and a group of steps: slot = Group·⌈pixels / MomentPixels⌉ + pixel
-   * / MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
+   * Forward on spikes: moments of Out for a BatchNorm (norm/moments.ts), float32
+   * [slots][4][OutC], or 0. A slot is MomentPixels pixels and a group of steps: slot =
+   * Group·⌈pixels / MomentPixels⌉ + pixel / MomentPixels. PixelsPerUnit is a multiple of
+   * MomentPixels.
    */
   Moments = 37,
   MomentPixels = 38,
@@ -363,7 +364,7 @@ export enum NormWord {
   C = 6,
   Groups = 7,
   RowsPerUnit = 8,
-  /** float32, forward [Units][Groups][4][C], backward [Units][Groups][2][C]: see norm.ts. */
+  /** float32, forward [Units][Groups][4][C], backward [Units][Groups][2][C]: see norm/chunks.ts. */
   Partial = 9,
   /** Parameters, float32 [C]; 0 when not affine. */
   Weight = 10,
@@ -412,8 +413,7 @@ export enum NormWord {
 }
 
 /**
- * Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset (METHOD: charge, fire,
- * reset).
+ * Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset: see neuron/neuron.ts.
  */
 export enum NeuronWord {
   Masks = 4,

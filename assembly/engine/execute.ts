@@ -1,6 +1,4 @@
-/**
- * The switch over operations.
- */
+/** From an operation's number to its kernel. */
 
 import { materialise } from '../activity/materialise'
 import { convDense } from '../conv/forward'
@@ -31,7 +29,7 @@ import {
 import { winogradWeightGradient, winogradWeightTransform } from '../winograd/weight-gradient'
 import { choose } from './choose'
 
-/** Runs one unit of a record. */
+/** Runs one unit of a record at step t. `scratch` is the worker's own. */
 export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
   switch (<i32>load<u16>(rec)) {
     case Op.None:

@@ -1,10 +1,12 @@
 /**
- * Ends of the network: time mean of the output, predictions, and the loss with its gradient.
+ * The end of a network: mean of the output over time, predictions, and the loss with its gradient.
  *
- *   logits float32 [B][T][C], of which the first Classes of C are real (static: [B][C], the same at
- *   every step) loss ℓ = (1 − m)·cross entropy(softmax) + m·mean over classes of (logit − onehot)²,
- *   m = MseWeight gradient ((1 − m)·(softmax − onehot) + m·2·(logit − onehot)/Classes) ·
- *   GradientScale · Images/valid
+ *   logits    float32 [B][T][C], or [B][C] when they are the same at every step; the first Classes
+ *             of the C channels are real
+ *   loss      ℓ = (1 − m)·cross entropy(softmax) + m·mean over classes of (logit − onehot)²,
+ *             m = MseWeight
+ *   gradient  ((1 − m)·(softmax − onehot) + m·2·(logit − onehot)/Classes)
+ *             · GradientScale · Images/valid
  *
  * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of
  * it is scalar code in float64, since there is little of it.
@@ -14,10 +16,10 @@ import { exponential, logarithm } from '../base/math'
 import { Control, LossWord } from '../opcodes'
 
 /**
- * Output [B][C] = or, at t > 0, += the call's share of the time mean. At the last step:
- * Predictions, Control.Correct, Control.Loss, and of the mean output Losses and Delta (=). With
- * Instantaneous the loss is that of each step's own output: Delta = at every step, Losses are the
- * mean over the steps. One unit. Scratch: none.
+ * Output [B][C] = the call's share of the mean over time, += at t > 0. At the last step it writes
+ * Predictions, Control.Correct, Control.Loss, and from the mean output Losses and Delta. With
+ * Instantaneous the loss is that of each step's own output: Delta is written at every step, and
+ * Losses are the mean over the steps. One unit. Scratch: none.
  */
 export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): void {
   accumulateOutput(rec, t)
@@ -46,7 +48,7 @@ export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): voi
       if (gradient) memory.fill(gradient, 0, channels << 2)
     }
   }
-  // At every step of an online method, since its updates look at the loss.
+  // At every step of an online method, since its updates read the loss.
   summarise(rec, valid)
 }
 
@@ -88,7 +90,7 @@ function accumulateOutput(rec: usize, t: i32): void {
   }
 }
 
-/** Loss of one image; writes (=) its gradient [C] when there is an address for it. */
+/** Returns the loss of one image. Writes its gradient [C] unless that address is 0. */
 function imageLoss(rec: usize, logits: usize, target: u32, gradient: usize, valid: i32): f64 {
   const classes = <usize>load<u32>(rec, LossWord.Classes * 4)
   const channels = <usize>load<u32>(rec, LossWord.C * 4)
