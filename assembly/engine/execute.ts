@@ -7,6 +7,7 @@ import { convNarrow } from '../conv/narrow'
 import { narrowWeightGradient } from '../conv/narrow-weight-gradient'
 import { biasGradient, convWeightGradient, reduceSplits } from '../conv/weight-gradient'
 import { crossEntropy } from '../loss/cross-entropy'
+import { output } from '../loss/output'
 import { neuronBackwardRate } from '../neuron/backward-rate'
 import { neuronBackwardTime } from '../neuron/backward-time'
 import { neuron } from '../neuron/neuron'
@@ -155,6 +156,9 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Choose:
       choose(rec, unit, t, scratch)
+      break
+    case Op.Output:
+      output(rec, unit, t, scratch)
       break
     case Op.CrossEntropy:
       crossEntropy(rec, unit, t, scratch)

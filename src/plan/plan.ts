@@ -3,7 +3,7 @@
  * allocated here.
  */
 
-import { Control } from '../../assembly/opcodes.js'
+import { Control, Op } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
@@ -51,15 +51,20 @@ export interface Plan {
     readonly statistics: Buffer
     readonly zeros: Buffer
     readonly output: Buffer
-    readonly losses: Buffer
+    /** Not in a stream, which has no labels. */
+    readonly losses?: Buffer
     readonly predictions: Buffer
     /** What only training has. */
     readonly training?: TrainingBuffers
-    /** Two slots each where one is filled while the other is read; inference has one. */
+    /** Slots: two where one is filled while the other is read; a stream has one. */
     readonly images: readonly Buffer[]
     readonly labels: readonly Buffer[]
   }
   readonly programs: { readonly [name in ProgramName]?: Program }
+  /** Images of one run. Fewer than the batch where a batch runs in passes. */
+  readonly passImages: number
+  /** Runs that a batch takes. Slots and outputs have room for passes · passImages images. */
+  readonly passes: number
   readonly encoded: Encoded
   readonly encodedAt: number
   /** Bytes of scratch for one worker, and where the workers' scratch starts. */
@@ -98,9 +103,38 @@ function zeroPixels(graph: Graph, { index }: { index: number }): number {
  */
 const OWN_MEMORY_BYTES = 32 * 2 ** 20
 
+/** What one pass may take beside the weights, for each worker: about a second-level cache. */
+const PASS_BYTES = 2 ** 20
+
 /** Everything about a model's memory and programs, for a number of workers. */
 export function makePlan(options: PlanOptions, workers: number): Plan {
-  const { graph, batchSize, timeSteps, input } = options
+  const whole = planRuns(options, options.batchSize, workers)
+  const images = imagesOfPass(whole, workers)
+  return images < options.batchSize ? planRuns(options, images, workers) : whole
+}
+
+/**
+ * Images that run together in inference. A batch whose buffers are larger than the caches takes less
+ * memory in passes, and hardly more time: each pass reads all weights once more, so that its
+ * buffers should not be smaller than they are. Where a kernel is chosen by the spikes of the whole
+ * run (`Choose`), passes could choose another one, and results would differ in rounding.
+ */
+function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
+  const { batchSize, inspect, purpose = 'train' } = options
+  if (!purposes[purpose].passes || inspect) return batchSize
+  if (programs.evaluate?.records.some(({ op }) => op === Op.Choose)) return batchSize
+  const room = Math.max(PASS_BYTES * workers, memory.parameters)
+  if (memory.scratch <= room) return batchSize
+  const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
+  return Math.ceil(batchSize / Math.ceil(batchSize / most))
+}
+
+/** A plan whose runs take so many images. */
+function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
+  const { graph, timeSteps, input } = options
+  const passes = Math.ceil(options.batchSize / passImages)
+  // The last pass may reach beyond the batch.
+  const batchSize = passes * passImages
   const purpose = purposes[options.purpose ?? 'train']
   const state = collectState(graph)
   const { parameters, statistics, parameterFloats, statisticFloats } = state
@@ -125,13 +159,13 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
     statistics: b.buffer('running statistics', statisticFloats * 4, 'statistics'),
     zeros: b.buffer('zeros', pixels * 4, 'statistics'),
     output: b.buffer('output', batchSize * classes * 4, 'statistics'),
-    losses: b.buffer('losses', batchSize * 4, 'statistics'),
+    losses: purpose.stream ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
   }
   const slots = Array.from({ length: purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
-  const context = new Context(options, b, parameters, statistics, {
+  const context = new Context(options, passImages, b, parameters, statistics, {
     ...buffers,
     gradients: training?.gradients,
   })
@@ -144,7 +178,7 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
     kept = keptBytes
   }
   const evaluateFrom = b.now
-  planned.push(options.purpose === 'stream' ? streamProgram(context) : evaluateProgram(context))
+  planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
@@ -175,6 +209,8 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
         { address: encoded.programs[i], records: recordsOf(p), rates: p.rates, probes: p.probes },
       ]),
     ),
+    passImages,
+    passes,
     encoded,
     encodedAt,
     workerScratch,
