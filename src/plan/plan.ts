@@ -103,8 +103,12 @@ function zeroPixels(graph: Graph, { index }: { index: number }): number {
  */
 const OWN_MEMORY_BYTES = 32 * 2 ** 20
 
-/** What one pass may take beside the weights, for each worker: about a second-level cache. */
-const PASS_BYTES = 2 ** 20
+/**
+ * What the buffers of one pass may take: about the workers' second-level caches, or a quarter of the
+ * weights, which each pass reads once more.
+ */
+const passRoom = (parameterBytes: number, workers: number): number =>
+  Math.max(2 ** 21 * workers, parameterBytes / 4)
 
 /** Everything about a model's memory and programs, for a number of workers. */
 export function makePlan(options: PlanOptions, workers: number): Plan {
@@ -115,15 +119,14 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
 
 /**
  * Images that run together in inference. A batch whose buffers are larger than the caches takes less
- * memory in passes, and hardly more time: each pass reads all weights once more, so that its
- * buffers should not be smaller than they are. Where a kernel is chosen by the spikes of the whole
- * run (`Choose`), passes could choose another one, and results would differ in rounding.
+ * memory in passes, and hardly more time. Where a kernel is chosen by the spikes of the whole run
+ * (`Choose`), passes could choose another one, and results would differ in rounding.
  */
 function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
   const { batchSize, inspect, purpose = 'train' } = options
   if (!purposes[purpose].passes || inspect) return batchSize
   if (programs.evaluate?.records.some(({ op }) => op === Op.Choose)) return batchSize
-  const room = Math.max(PASS_BYTES * workers, memory.parameters)
+  const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
   return Math.ceil(batchSize / Math.ceil(batchSize / most))
@@ -184,9 +187,11 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const encodedAt = Control.Bytes
   const size = encodedSize(planned, workers)
   const base = Math.ceil((encodedAt + size) / 64) * 64 + 64
+  // In inference, buffers of their own must not take back what passes save.
+  const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
   const end =
     workers > 1
-      ? assignAddressesByWorker(used, base, evaluateFrom, OWN_MEMORY_BYTES)
+      ? assignAddressesByWorker(used, base, evaluateFrom, ownBytes)
       : assignAddresses(used, base)
   const encoded = encode(planned, workers, encodedAt)
   const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] =>
