@@ -11,7 +11,7 @@ import {
   ProgramBuilder,
   ref,
 } from '../../src/plan/program.js'
-import type { EngineExports } from '../../src/runtime/executor.js'
+import type { EngineExports } from '../../src/runtime/load.js'
 import { loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
 
