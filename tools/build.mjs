@@ -1,7 +1,8 @@
 // Builds what is stale: the engine's modules, the TypeScript and the bundled code of others. Removes
 // built files whose source is gone. build/stamps.json holds hashes of each step's inputs (sources,
 // versions of tools) and outputs; a step is stale when one of them differs.
-// Arguments: wasm, typescript, bundle select steps; --force builds whatever the stamps say.
+// Arguments: wasm, typescript, bundle select steps; --force builds whatever the stamps say;
+// --dry-run only prints what would be done.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -101,18 +102,26 @@ function builtFrom(source, end) {
 
 /** Removes built files that no step writes any more: a moved test would run twice. */
 function removeOrphans(all) {
+  if (!existsSync('build')) return
   const wanted = new Set(all.flatMap(({ outputs }) => outputs))
   for (const folder of readdirSync('build', { withFileTypes: true }))
     if (folder.isDirectory() && folder.name !== 'docs')
       for (const file of filesOf(`build/${folder.name}`))
         if (!wanted.has(file)) {
           console.log(`remove ${file}`)
-          rmSync(file)
+          if (!dryRun) rmSync(file)
         }
 }
 
 const force = process.argv.includes('--force')
-const names = process.argv.slice(2).filter((argument) => argument !== '--force')
+const dryRun = process.argv.includes('--dry-run')
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const kinds = ['wasm', 'typescript', 'bundle']
+for (const name of names)
+  if (!kinds.includes(name)) {
+    console.error(`there is no step ${name}; there are ${kinds.join(', ')}`)
+    process.exit(1)
+  }
 const all = steps()
 const stamps = !force && existsSync(STAMPS) ? readJson(STAMPS) : {}
 for (const { name, inputs, outputs, command, prepare } of all) {
@@ -122,6 +131,7 @@ for (const { name, inputs, outputs, command, prepare } of all) {
   const touched = force || before?.output !== hashOf(outputs)
   if (!touched && before.input === input) continue
   console.log(`build ${name}`)
+  if (dryRun) continue
   mkdirSync('build', { recursive: true })
   if (touched) prepare?.()
   delete stamps[name]
