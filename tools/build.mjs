@@ -1,6 +1,6 @@
-// Builds what is stale: the engine's modules, the TypeScript and the bundled code of others. Removes
-// built files whose source is gone. build/stamps.json holds hashes of each step's inputs (sources,
-// versions of tools) and outputs; a step is stale when one of them differs.
+// Builds what is stale: the engine's modules, the TypeScript and the bundled code of others.
+// Removes built files whose source is gone. build/stamps.json holds hashes of each step's inputs
+// (sources, versions of tools) and outputs; a step is stale when one of them differs.
 // Arguments: wasm, typescript, bundle select steps; --force builds whatever the stamps say;
 // --dry-run only prints what would be done.
 import { spawnSync } from 'node:child_process'

@@ -1,5 +1,5 @@
-// Builds what is stale, then runs every test/**/*.test.ts from build/, each file in a process of its
-// own, one after the other.
+// Builds what is stale, then runs every test/**/*.test.ts from build/, each file in a process of
+// its own, one after the other.
 // Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
 // a file that does not load, ends early or hangs counts as one failure.
 import { spawn, spawnSync } from 'node:child_process'

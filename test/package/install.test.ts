@@ -73,7 +73,7 @@ async function filesBelow(path: string): Promise<{ path: string; bytes: number }
   return Promise.all(files.map(async (file) => ({ path: file, bytes: (await stat(file)).size })))
 }
 
-test('the package holds the built code, the engines and the digits, and neither tests nor sources', () => {
+test('the package holds built code, engines and digits, and neither tests nor sources', () => {
   for (const path of [
     'package.json',
     'LICENSE',
@@ -136,7 +136,7 @@ test('node_modules: no native code, no install scripts, under 6 MB', async () =>
   assert.ok(megabytes < 6, `${megabytes} MB`)
 })
 
-test("others' code is bundled with its licence and needs nothing that is not installed", async () => {
+test("others' code is bundled with its licence and needs only modules of Node", async () => {
   const vendor = join(project, 'node_modules/spikewasm/build/src/runtime/vendor')
   for (const [name, licence] of [
     ['piscina', 'The MIT License'],
@@ -164,19 +164,25 @@ test('exports: the entry and its types exist', async () => {
     assert.ok(existsSync(join(home, path)), path)
 })
 
-test('a program trains through the package, with and without threads, to the same bits, saves, and ends', async () => {
+test('a program trains with and without threads to the same bits, saves, and ends', async () => {
   await writeFile(
     join(project, 'train.js'),
-    `import { avgPool2d, batchNorm2d, conv2d, datasets, flatten, lif, linear, sequential, sgd } from 'spikewasm'
+    `import {
+  avgPool2d, batchNorm2d, conv2d, datasets, flatten, lif, linear, sequential, sgd,
+} from 'spikewasm'
 const { train } = await datasets.digits()
 const sums = []
 for (const threads of [1, 2]) {
-  const net = sequential(conv2d(1, 8, 3, { padding: 1 }), batchNorm2d(8), lif(), avgPool2d(2), flatten(), linear(128, 10))
+  const net = sequential(
+    conv2d(1, 8, 3, { padding: 1 }), batchNorm2d(8), lif(),
+    avgPool2d(2), flatten(), linear(128, 10),
+  )
   const model = await net.compile({ input: [1, 8, 8], batchSize: 64, threads })
   const { epochs } = await model.fit(train, { epochs: 2, optimizer: sgd({ lr: 0.1 }) })
   sums.push(Object.values(model.stateDict()).flatMap(({ data }) => [...data]).join())
   await model.save('digits.safetensors')
-  console.log(JSON.stringify({ losses: epochs.map((e) => e.trainLoss), accuracy: epochs[1].trainAccuracy }))
+  const losses = epochs.map((epoch) => epoch.trainLoss)
+  console.log(JSON.stringify({ losses, accuracy: epochs[1].trainAccuracy }))
   await model.dispose()
 }
 console.log(sums[0] === sums[1] ? 'same bits' : 'different bits')
@@ -199,7 +205,8 @@ test('the types compile without types of anything else', async () => {
     join(project, 'typed.ts'),
     `import { type Model, flatten, linear, sequential, sgd } from 'spikewasm'
 export async function train(): Promise<Model> {
-  const model = await sequential(flatten(), linear(4, 2)).compile({ input: [1, 2, 2], batchSize: 8 })
+  const net = sequential(flatten(), linear(4, 2))
+  const model = await net.compile({ input: [1, 2, 2], batchSize: 8 })
   await model.trainStep(new Float32Array(32), new Int32Array(8))
   return model
 }
