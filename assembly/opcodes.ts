@@ -240,6 +240,18 @@ export enum Op {
   Sgd = 51,
   /** Chooses between kernels by how many spikes there are; one unit. ChooseWord. */
   Choose = 55,
+
+  // Convolution by groups of channels.
+  /** Forward on floats; unit = RowsPerUnit rows of one image of Out. GroupedWord. */
+  GroupedForward = 59,
+  /** Forward on spikes; unit = RowsPerUnit rows of one image of Out. GroupedWord. */
+  GroupedSpikes = 60,
+  /** Weight transposed for the input gradient, in each group; unit = group. GroupedWord. */
+  GroupedTranspose = 61,
+  /** Out = gradient of the input; unit = RowsPerUnit rows of one image of Out. GroupedWord. */
+  GroupedInputGradient = 62,
+  /** Out = gradient of the weight; unit = (split of the rows, group). GroupedWord. */
+  GroupedWeightGradient = 63,
 }
 
 /** Words of convolution records. Sizes are of stored (padded) tensors. */
@@ -738,4 +750,50 @@ export enum StandardiseWord {
   /** Backward: gradient of w' (overwritten by that of w), gradient of the gain or 0. */
   Gradient = 14,
   GainGradient = 15,
+}
+
+/**
+ * Words of convolutions by groups of channels, behind the sizes of `ConvWord`. Group g reads the
+ * channels g·GroupIn … and makes the channels g·GroupOut … of a pixel.
+ */
+export enum GroupedWord {
+  Out = 25,
+  In = 26,
+  /** Non-zero: In is the address of a word that holds the address. */
+  InIndirect = 27,
+  /** Bytes from one pixel of In to the next. */
+  InPixelBytes = 28,
+  /** Bytes from one step of In to the next; 0 when In is the same at every step. */
+  InStepBytes = 29,
+  /** Bytes added to In for each step of a loop over t outside (step mode s). */
+  InLoopBytes = 30,
+  /**
+   * Float32. Depthwise [tap][C], tap = ky·KernelW + kx; otherwise [Groups][tap][GroupIn][R] with R
+   * = GroupOut rounded up to a multiple of 4, and zeros behind GroupOut.
+   */
+  Weight = 31,
+  /** float32 [OutC], or 0. */
+  Bias = 32,
+  /** Gradient of the output, [B][OutH][OutW][T][OutC]. */
+  Delta = 33,
+  /** The weight as the input gradient reads it, [Groups][tap][GroupOut][R'], R' from GroupIn. */
+  Transposed = 34,
+  Groups = 35,
+  /** Channels of one group. */
+  GroupIn = 36,
+  GroupOut = 37,
+  /** Non-zero: each channel is a group of its own, and InC is OutC. */
+  Depthwise = 38,
+  /** Rows of pixels of one unit. */
+  RowsPerUnit = 39,
+  /** Weight gradient: parts of the rows, and their results [split][floats of the weight]. */
+  Splits = 40,
+  Partial = 41,
+  /** f32: factor of the result (weight gradient), or of the input (spikes). */
+  Scale = 42,
+  /** Non-zero: add to Out instead of writing it (online methods). */
+  Accumulate = 43,
+  /** Spikes: masks [plane][B][InH][InW][InC], and bytes between planes. */
+  Masks = 44,
+  PlaneBytes = 45,
 }
