@@ -40,9 +40,8 @@ export {
   groupedForward,
   groupedInputGradient,
   groupedTranspose,
-  groupRows4,
-  groupRows8,
 } from './grouped/forward'
+export { quadRow4, quadRow8, quadTile4, quadTile8 } from './grouped/quads'
 export {
   depthSpikes4,
   depthSpikes8,

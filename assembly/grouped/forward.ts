@@ -9,6 +9,7 @@
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord, GroupedWord } from '../opcodes'
+import { quadRow4, quadRow8, quadTile4, quadTile8 } from './quads'
 import { EDGE, EDGE_BIAS, fillTaps, groupedInput, insideFrom, insideTo, TABLE } from './taps'
 import {
   depthRow4,
@@ -52,6 +53,7 @@ function convolve(rec: usize, unit: i32, back: bool, source: usize, scratch: usi
   const depthwise = word(rec, GroupedWord.Depthwise) != 0
   const depth = depthwise ? 1 : word(rec, back ? GroupedWord.GroupOut : GroupedWord.GroupIn)
   const columns = word(rec, back ? GroupedWord.GroupIn : GroupedWord.GroupOut)
+  const fours = quads(depthwise, depth)
   const weightRow = depthwise ? rowBytes : (<usize>((columns + 3) & ~3)) << 2
 
   const rowsPerUnit = word(rec, GroupedWord.RowsPerUnit)
@@ -74,7 +76,19 @@ function convolve(rec: usize, unit: i32, back: bool, source: usize, scratch: usi
       const high = insideTo(rec, back, q, dx, count)
       for (let j = 0; j < count; ) {
         const n = j == low ? max(1, high - low) : 1
-        const to = fillTaps(rec, table, back, y, q, j, dx, pixelBytes, 4, depth, weightRow)
+        const to = fillTaps(
+          rec,
+          table,
+          back,
+          y,
+          q,
+          j,
+          dx,
+          pixelBytes,
+          fours ? 16 : 4,
+          fours ? depth >> 2 : depth,
+          fours ? weightRow << 2 : weightRow,
+        )
         let d = out + <usize>((q + j * classes) * T) * rowBytes
         let s = source + <usize>j * apart
         j += n
@@ -91,6 +105,13 @@ function convolve(rec: usize, unit: i32, back: bool, source: usize, scratch: usi
     }
     out += <usize>(width * T) * rowBytes
   }
+}
+
+/** Whether an entry of the table stands for four channels of the source. */
+// @ts-ignore: decorator
+@inline
+function quads(depthwise: bool, depth: i32): bool {
+  return !depthwise && (depth & 3) == 0
 }
 
 /** `count` rows of the result, `ldo` bytes apart, that share a table; of x, `ldx` bytes apart. */
@@ -130,6 +151,7 @@ function rows(
   const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
   const stored = (columns + 3) & ~3
   const groupBytes = (<usize>(taps * depth * stored)) << 2
+  const ldw = quads(false, depth) ? (<usize>stored) << 2 : 0
   let weight = address(rec, back ? GroupedWord.Transposed : GroupedWord.Weight)
   for (let g = 0; g < groups; g++) {
     // Whole vectors: what spills over is overwritten by the next group.
@@ -140,13 +162,27 @@ function rows(
       const w = weight + ((<usize>n) << 2)
       const b = bias ? bias + offset : scratch
       if (n + 8 <= stored && at + 8 <= channels) {
-        groupRows8(out + offset, ldo, x, ldx, count, table, end, w, b)
+        groupRows8(out + offset, ldo, x, ldx, count, table, end, w, ldw, b)
         n += 8
         continue
       }
-      if (at + 4 <= channels) groupRows4(out + offset, ldo, x, ldx, count, table, end, w, b)
+      if (at + 4 <= channels) groupRows4(out + offset, ldo, x, ldx, count, table, end, w, ldw, b)
       else
-        edgeRows(out + offset, ldo, x, ldx, count, table, end, w, bias, offset, channels, scratch)
+        edgeRows(
+          out + offset,
+          ldo,
+          x,
+          ldx,
+          count,
+          table,
+          end,
+          w,
+          ldw,
+          bias,
+          offset,
+          channels,
+          scratch,
+        )
       n += 4
     }
     x += (<usize>depth) << 2
@@ -188,7 +224,7 @@ function depthRows(
 }
 
 /** 8 columns of any number of rows; the last tile of four may overlap the one before. */
-export function groupRows8(
+function groupRows8(
   out: usize,
   ldo: usize,
   x: usize,
@@ -197,20 +233,25 @@ export function groupRows8(
   table: usize,
   end: usize,
   w: usize,
+  ldw: usize,
   bias: usize,
 ): void {
-  if (count < 4)
+  if (count < 4) {
     for (let i: usize = 0; i < <usize>count; i++)
-      groupRow8(out + i * ldo, x + i * ldx, table, end, w, bias)
-  else
-    for (let i = 0; i < count; i += 4) {
-      const row = <usize>min(i, count - 4)
-      groupTile8(out + row * ldo, ldo, x + row * ldx, ldx, table, end, w, bias)
-    }
+      if (ldw) quadRow8(out + i * ldo, x + i * ldx, table, end, w, ldw, bias)
+      else groupRow8(out + i * ldo, x + i * ldx, table, end, w, bias)
+    return
+  }
+  for (let i = 0; i < count; i += 4) {
+    const row = <usize>min(i, count - 4)
+    const o = out + row * ldo
+    if (ldw) quadTile8(o, ldo, x + row * ldx, ldx, table, end, w, ldw, bias)
+    else groupTile8(o, ldo, x + row * ldx, ldx, table, end, w, bias)
+  }
 }
 
 /** The same for 4 columns. */
-export function groupRows4(
+function groupRows4(
   out: usize,
   ldo: usize,
   x: usize,
@@ -219,16 +260,21 @@ export function groupRows4(
   table: usize,
   end: usize,
   w: usize,
+  ldw: usize,
   bias: usize,
 ): void {
-  if (count < 4)
+  if (count < 4) {
     for (let i: usize = 0; i < <usize>count; i++)
-      groupRow4(out + i * ldo, x + i * ldx, table, end, w, bias)
-  else
-    for (let i = 0; i < count; i += 4) {
-      const row = <usize>min(i, count - 4)
-      groupTile4(out + row * ldo, ldo, x + row * ldx, ldx, table, end, w, bias)
-    }
+      if (ldw) quadRow4(out + i * ldo, x + i * ldx, table, end, w, ldw, bias)
+      else groupRow4(out + i * ldo, x + i * ldx, table, end, w, bias)
+    return
+  }
+  for (let i = 0; i < count; i += 4) {
+    const row = <usize>min(i, count - 4)
+    const o = out + row * ldo
+    if (ldw) quadTile4(o, ldo, x + row * ldx, ldx, table, end, w, ldw, bias)
+    else groupTile4(o, ldo, x + row * ldx, ldx, table, end, w, bias)
+  }
 }
 
 /** The last 1 to 3 columns of a pixel, for which a vector would reach into the next. */
@@ -241,6 +287,7 @@ function edgeRows(
   table: usize,
   end: usize,
   w: usize,
+  ldw: usize,
   bias: usize,
   offset: usize,
   channels: i32,
@@ -252,7 +299,8 @@ function edgeRows(
   memory.fill(b, 0, 16)
   if (bias) memory.copy(b, bias + offset, bytes)
   for (let i: usize = 0; i < <usize>count; i++) {
-    groupRow4(tile, x + i * ldx, table, end, w, b)
+    if (ldw) quadRow4(tile, x + i * ldx, table, end, w, ldw, b)
+    else groupRow4(tile, x + i * ldx, table, end, w, b)
     memory.copy(out + i * ldo, tile, bytes)
   }
 }

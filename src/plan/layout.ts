@@ -1,7 +1,8 @@
 /**
  * How tensors are stored. Activations: [B][H][W][T][C'], channels padded to C' so that they come in
  * whole vectors and weight blocks; the input keeps its channels as they are. Weights:
- * [N'/block][kRows][block], row k = (ky·kernelW + kx)·C' + c, at least one zero row at the end.
+ * [N'/block][kRows][block], row k = (ky·kernelW + kx)·C' + c, at least one zero row at the end;
+ * those of convolutions by groups are stored by groups, depthwise by taps.
  */
 
 const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
@@ -58,6 +59,50 @@ export function weightLayout(
           for (let tap = 0; tap < taps; tap++)
             visit(element++, column + (tap * storedInput + c) * width)
       }
+    },
+  }
+}
+
+/** Columns of a weight of one group as stored. */
+export const groupColumns = (groupOut: number): number => up(groupOut, 4)
+
+/**
+ * A weight [groups·groupOut, groupIn, kh, kw] by groups: [groups][tap][groupIn][columns], zeros
+ * behind groupOut.
+ */
+export function groupedLayout(
+  shape: readonly number[],
+  groups: number,
+  groupIn: number,
+  taps: number,
+): ParameterLayout {
+  const groupOut = shape[0] / groups
+  const columns = groupColumns(groupOut)
+  return {
+    shape,
+    stored: groups * taps * groupIn * columns,
+    each(visit) {
+      let element = 0
+      for (let g = 0; g < groups; g++)
+        for (let n = 0; n < groupOut; n++)
+          for (let c = 0; c < groupIn; c++)
+            for (let tap = 0; tap < taps; tap++)
+              visit(element++, ((g * taps + tap) * groupIn + c) * columns + n)
+    },
+  }
+}
+
+/** A weight [channels, 1, kh, kw], each channel its own group: [tap][channels as stored]. */
+export function depthwiseLayout(shape: readonly number[], taps: number): ParameterLayout {
+  const [channels] = shape
+  const stored = storedChannels(channels)
+  return {
+    shape,
+    stored: taps * stored,
+    each(visit) {
+      let element = 0
+      for (let c = 0; c < channels; c++)
+        for (let tap = 0; tap < taps; tap++) visit(element++, tap * stored + c)
     },
   }
 }
