@@ -32,14 +32,14 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, ListWord, RateList } from '../opcodes'
 
 /** Output channels of a grid: one cache line. */
-const BLOCK: i32 = 16
-const BLOCK_BYTES: usize = 64
+const BLOCK: i32 = RateList.GridChannels
+const BLOCK_BYTES: usize = RateList.GridBytes
 
 /** Input channels of one unit of lists. */
-const LIST_CHANNELS: i32 = 16
+const LIST_CHANNELS: i32 = RateList.Channels
 
 /** Zeros before the first row (column) of a grid. */
 // @ts-ignore: decorator
@@ -161,20 +161,20 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   const left = margin(word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
   const gridH = gridSize(h, outH, word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
   const gridW = gridSize(w, outW, word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
-  const perGroup = word(rec, ConvWord.RowsPerUnit)
+  const perGroup = word(rec, ListWord.ImagesPerGroup)
   const all = word(rec, ConvWord.Images)
   const groups = (all + perGroup - 1) / perGroup
   const listBlocks = (cs + LIST_CHANNELS - 1) / LIST_CHANNELS
-  check(perGroup * gridH * gridW < 65536)
+  check(perGroup * gridH * gridW < RateList.MostPixels)
 
   if (unit >= groups * listBlocks) {
     const gridBlocks = (n + BLOCK - 1) / BLOCK
     const gridUnit = unit - groups * listBlocks
     const group = gridUnit / gridBlocks
     const grid =
-      address(rec, ConvWord.Scratch) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
+      address(rec, ListWord.Grids) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
     const delta =
-      address(rec, ConvWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
+      address(rec, ListWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
     const images = min(perGroup, all - group * perGroup)
     fillGrid(
       grid,
@@ -201,7 +201,7 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   memory.fill(totals, 0, <usize>(phases * t) * 32)
 
   // First how long each list is, then where it starts, then its entries.
-  const counts = address(rec, ConvWord.In) + <usize>(group * perGroup * h * w * cs + c0)
+  const counts = address(rec, ListWord.Counts) + <usize>(group * perGroup * h * w * cs + c0)
   const pixelBytes = <usize>cs * <usize>strideW
   for (let row = 0; row < images * h; row++) {
     for (let x = 0; x < strideW; x++) {
@@ -222,14 +222,14 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
     }
   }
   const capacity = (<usize>(perGroup * h * w)) << 1
-  const lists = address(rec, ConvWord.Lists) + <usize>(group * cs + c0) * capacity
+  const lists = address(rec, ListWord.Lists) + <usize>(group * cs + c0) * capacity
   for (let c = 0; c < channels; c++) {
     let at = <u32>(lists + <usize>c * capacity)
     for (let phase = 0; phase < phases; phase++) {
       let total = totals + ((<usize>(phase * t)) << 5) + ((<usize>c) << 1)
       let head = scratch + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
       let pointer =
-        address(rec, ConvWord.ListPointers) +
+        address(rec, ListWord.ListPointers) +
         ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
       for (let k = 0; k < t; k++) {
         store<u32>(head, at)
@@ -308,9 +308,9 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   const padW = word(rec, ConvWord.PadW)
   const gridH = gridSize(word(rec, ConvWord.InH), word(rec, ConvWord.OutH), kernelH, strideH, padH)
   const gridW = gridSize(word(rec, ConvWord.InW), word(rec, ConvWord.OutW), kernelW, strideW, padW)
-  const perGroup = word(rec, ConvWord.RowsPerUnit)
+  const perGroup = word(rec, ListWord.ImagesPerGroup)
   const groups = (word(rec, ConvWord.Images) + perGroup - 1) / perGroup
-  const perUnit = word(rec, ConvWord.InCPerUnit)
+  const perUnit = word(rec, ListWord.InCPerUnit)
   const cUnits = (cs + perUnit - 1) / perUnit
   const c0 = (unit % cUnits) * perUnit
   const channels = min(perUnit, cs - c0)
@@ -322,7 +322,7 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   const pointerBytes = (<usize>(t + 1)) << 2
   for (let group = 0; group < groups; group++) {
     const grid =
-      address(rec, ConvWord.Scratch) +
+      address(rec, ListWord.Grids) +
       <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
     let out = scratch
     for (let ky = 0; ky < kernelH; ky++) {
@@ -335,7 +335,7 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
         const moveX = (phaseX + padW - kx) / strideW
         const moved = grid + <usize>(moveY * gridW + moveX) * BLOCK_BYTES
         const phase = (group * strideH + phaseY) * strideW + phaseX
-        let pointers = address(rec, ConvWord.ListPointers) + <usize>(phase * cs + c0) * pointerBytes
+        let pointers = address(rec, ListWord.ListPointers) + <usize>(phase * cs + c0) * pointerBytes
         for (let c = 0; c < channels; c++) {
           listSum(out, moved, pointers, t)
           out += BLOCK_BYTES
@@ -349,12 +349,12 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   const width = word(rec, ConvWord.BlockWidth)
   const rows = word(rec, ConvWord.KRows)
   const rowBytes = (<usize>width) << 2
-  const scale = f32x4.splat(load<f32>(rec, ConvWord.Scale * 4))
-  const accumulate = word(rec, ConvWord.Accumulate) != 0
+  const scale = f32x4.splat(load<f32>(rec, ListWord.Scale * 4))
+  const accumulate = word(rec, ListWord.Accumulate) != 0
   const n0 = nBlock * BLOCK
   for (let i = 0; i < min(BLOCK, n - n0); i += 4) {
     const block =
-      address(rec, ConvWord.Out) +
+      address(rec, ListWord.Out) +
       <usize>(((n0 + i) / width) * rows) * rowBytes +
       ((<usize>((n0 + i) % width)) << 2)
     let src = scratch + ((<usize>i) << 2)

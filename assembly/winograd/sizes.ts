@@ -17,18 +17,20 @@
  * winograd-input.ts, winograd-weight.ts. Here the sizes that they share. The sizes of scratch, and
  * the words of the records, come from src/plan/winograd-geometry.ts.
  */
+import { Winograd } from '../opcodes'
+
 export const VECTOR_BYTES: usize = 16
 
 /**
  * Columns of a product, input channels of a block of the input gradient, and the bytes of their
  * floats.
  */
-export const BLOCK: i32 = 8
-export const BLOCK_BYTES: usize = 32
+export const BLOCK: i32 = Winograd.Block
+export const BLOCK_BYTES: usize = Winograd.BlockBytes
 
 /** Channels of a group of the weight gradient, and the bytes of their floats. */
-export const GROUP: i32 = 16
-export const GROUP_BYTES: usize = 64
+export const GROUP: i32 = Winograd.Group
+export const GROUP_BYTES: usize = Winograd.GroupBytes
 
 /**
  * Tiles over which the weight gradient sums at a time: two groups of so many stay in the first
@@ -40,16 +42,16 @@ export const DEPTH: i32 = 256
  * Output channels of a chunk of the input gradient. Rows of a chunk are so far apart whatever it
  * holds, since the product wants a constant.
  */
-export const CHUNK: i32 = 128
-export const CHUNK_BYTES: usize = 512
-export const PLANES: usize = 36
+export const CHUNK: i32 = Winograd.Chunk
+export const CHUNK_BYTES: usize = Winograd.ChunkBytes
+export const PLANES: usize = Winograd.Planes
 
 /** 6×6 vectors between the two passes of a transform. */
-export const TRANSFORM_BYTES: usize = 576
+export const TRANSFORM_BYTES: usize = Winograd.TransformBytes
 
 /** Keeps planes and blocks apart in the cache. */
-export const PLANE_PADDING: usize = 192
-export const PADDING: usize = 64
+export const PLANE_PADDING: usize = Winograd.PlanePadding
+export const PADDING: usize = Winograd.GroupPadding
 
 /** Room for the addresses of the six rows of a patch. */
-export const ROWS_BYTES: usize = 64
+export const ROWS_BYTES: usize = Winograd.RowsBytes
