@@ -326,10 +326,8 @@ export enum Dense {
   // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
   GradientHeadBytes = 128,
   /** Input channels of a unit of TransposeWeight. */
-  // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
   TransposedChannels = 8,
   /** Channels of a unit of BiasGradient. */
-  // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
   BiasChannels = 16,
 }
 
@@ -472,7 +470,6 @@ export enum Winograd {
   /** 6×6 vectors of four floats between the two passes of a transform. */
   TransformBytes = 576,
   /** Room for the addresses of the six rows of a patch. */
-  // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
   RowsBytes = 64,
   /** Input channels of a block of the input gradient, and the bytes of their floats. */
   Block = 8,
