@@ -8,8 +8,9 @@ import { flat, type Geometry, pixelsOf, roundUp, sizesOf, tapsOf } from './geome
 import { narrowForwardPays, narrowPlan } from './narrow-geometry.js'
 import type { DenseForward, Strategy } from './strategy.js'
 
-/** Rows of a unit, at most; units of whole groups of five rows that are as equal as possible. */
-export const DENSE_ROWS = 160
+/** The most rows of one unit of the dense kernels: enough to pay for reading the weight. */
+export const DENSE_ROWS = 60
+/** Rows of one unit: equal units, as far as the five rows of a tile allow. */
 export const denseRows = (rows: number): number =>
   roundUp(Math.ceil(rows / Math.ceil(rows / DENSE_ROWS)), Dense.TileRows)
 
