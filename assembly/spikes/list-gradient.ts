@@ -9,7 +9,7 @@
  * over all steps, 0 … T, as bytes [B][H][W][C] (so Scale is 1/T for a gradient with respect to
  * rates). Any kernel, stride and padding.
  *
- * Images are taken in groups of RowsPerUnit. Two records, one behind the other:
+ * Images are taken in groups of ImagesPerGroup. Two records, one behind the other:
  *
  *   RateLists counts → for each (group, phase, c) the list of pixels where the neuron fired, most
  *   spikes first, and
@@ -24,10 +24,11 @@
  *
  *   Lists u16 [group][C][pixels of a full group], the phases of a channel one behind the other
  *   ListPointers u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the
- *   last word is the end Scratch the grids; a group of fewer images leaves the rest of its grid as
+ *   last word is the end
+ *   Grids float32 [group][N/16][image][GridH][GridW][16]: a group of fewer images leaves the rest as
  *   it is
  *
- * Sizes and words come from src/plan/list-gradient-geometry.ts.
+ * Sizes and words come from src/plan/convolution/list-geometry.ts.
  */
 
 import { check } from '../base/check'
@@ -143,9 +144,9 @@ function fillGrid(
 }
 
 /**
- * In (counts u8), Delta → Lists, ListPointers, Scratch (=). Units: (group, 16 input channels) for
+ * Counts (u8), Delta → Lists, ListPointers, Grids (=). Units: (group, 16 input channels) for
  * the lists, then (group, 16 output channels) for the grids, channels run faster. Counts are read
- * 16 at a time, so up to 12 bytes behind In. Worker scratch: 96·T·StrideH·StrideW bytes.
+ * 16 at a time, so up to 12 bytes behind Counts. Worker scratch: 96·T·StrideH·StrideW bytes.
  */
 export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -291,7 +292,7 @@ export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void 
 }
 
 /**
- * Lists, ListPointers, Scratch → Out in the weight's layout [N/BlockWidth][KRows][BlockWidth], = or
+ * Lists, ListPointers, Grids → Out in the weight's layout [N/BlockWidth][KRows][BlockWidth], = or
  * with Accumulate +=; the rows behind the kernel become zero. Unit = (16 output channels,
  * InCPerUnit input channels), input channels run faster; the sum runs over groups in order. Worker
  * scratch: 64·InCPerUnit·KernelH·KernelW bytes.

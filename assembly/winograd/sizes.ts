@@ -15,7 +15,7 @@
  *
  * Transforms: winograd-transforms.ts. Products: winograd-products.ts. The operations:
  * winograd-input.ts, winograd-weight.ts. Here the sizes that they share. The sizes of scratch, and
- * the words of the records, come from src/plan/winograd-geometry.ts.
+ * the words of the records, come from src/plan/convolution/winograd-geometry.ts.
  */
 import { Winograd } from '../opcodes'
 
