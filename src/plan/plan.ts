@@ -129,6 +129,8 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
+  // Passes of equal size, if there are some: then each image runs once.
+  for (let images = most; images > most / 2; images--) if (batchSize % images === 0) return images
   return Math.ceil(batchSize / Math.ceil(batchSize / most))
 }
 

@@ -38,8 +38,9 @@ export function fillSlot(
 ): void {
   const [C, H, W] = session.input
   const T = session.settings.frames ? session.timeSteps : 1
-  const B = session.batchSize
   const slot = session.slot(index)
+  // The batch, and what its last pass has room for.
+  const B = slot.labels.length
   for (let t = 0; t < T; t++)
     for (let b = 0; b < count; b++)
       for (let c = 0; c < C; c++)
