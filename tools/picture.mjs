@@ -1,7 +1,8 @@
 // Draws docs/run.svg from a real run: cnn learns the digits that come with the package; then one
 // test digit is shown to it, and which neurons fire at which step is drawn too.
-// Run it with: node tools/picture.mjs (after npm ci; it takes a few seconds)
+// Run it with: node tools/picture.mjs [file] (after npm ci; it takes a few seconds)
 import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import {
   avgPool2d,
   batchNorm2d,
@@ -184,5 +185,6 @@ const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${hei
 ${[...curves(), ...raster()].join('\n')}
 </svg>
 `
-writeFileSync(new URL('../docs/run.svg', import.meta.url), svg)
-console.log(`docs/run.svg: ${svg.length} bytes, accuracy ${accuracies[epochs - 1]}`)
+const path = process.argv[2] ?? fileURLToPath(new URL('../docs/run.svg', import.meta.url))
+writeFileSync(path, svg)
+console.log(`${path}: ${svg.length} bytes, accuracy ${accuracies[epochs - 1]}`)

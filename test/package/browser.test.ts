@@ -1,5 +1,5 @@
 /** What a page would load: nothing that the package's entry imports statically may need Node. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -43,15 +43,6 @@ test('no file that the entry loads uses a global of Node without asking whether 
     if (/(?<!typeof )\bprocess\./.test(source))
       assert.match(source, /typeof process !== 'undefined'/, file)
   }
-})
-
-test('paths in back quotes in the documents exist', () => {
-  const root = new URL('../../../', import.meta.url).pathname
-  for (const document of ['README.md', 'ARCHITECTURE.md'])
-    for (const [, path] of readFileSync(join(root, document), 'utf8').matchAll(
-      /`((?:src|test|assembly|bench|data|tools)\/[\w./-]+)`/g,
-    ))
-      assert.ok(existsSync(join(root, path)), `${document} names ${path}`)
 })
 
 test.run()
