@@ -10,6 +10,7 @@ import type { Phase } from './plan/program.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
 import { checkBatch, checkLabels, expectNumbers, fillSlot } from './runtime/batch.js'
+import { layerName, nonFinite } from './runtime/non-finite.js'
 import type { Session, StepResult } from './runtime/session.js'
 import { gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
 import {
@@ -18,6 +19,7 @@ import {
   firingRates,
   output,
   predictions,
+  spikeCounts,
   stepRates,
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
@@ -35,6 +37,18 @@ export interface Prediction {
   readonly logits: Float32Array
   /** Index of the largest logit of each sample. */
   readonly classes: Int32Array
+}
+
+/** What `step` tells of a stream. */
+export interface StreamStep {
+  /** Steps since `reset`, this one included. */
+  readonly steps: number
+  /** Mean over the steps so far of the last layer's output, [B, classes]. */
+  readonly logits: Float32Array
+  /** Index of the largest of them for each sample, [B]. */
+  readonly classes: Int32Array
+  /** Spikes of each neuron layer since `reset`, of all samples together, by layer name. */
+  readonly spikes: Readonly<Record<string, number>>
 }
 
 export class Model {
@@ -132,7 +146,7 @@ export class Model {
       checkLabels(this.session, y, this.batchSize)
       fillSlot(this.session, 0, x, y, this.batchSize)
       const result = await this.session.run(program, 0, this.batchSize, lr)
-      const problem = this.session.nonFinite(0, program)
+      const problem = nonFinite(this.session, 0, program)
       if (problem !== undefined) throw new SpikewasmError(problem)
       return result
     })
@@ -158,6 +172,7 @@ export class Model {
    */
   predict(x: Float32Array): Promise<Prediction> {
     return this.session.alone(async () => {
+      programOf(this.session, 'evaluate')
       expectNumbers('x', x)
       const [C, H, W] = this.input
       const size = C * H * W * (this.session.frames ? this.timeSteps : 1)
@@ -191,20 +206,36 @@ export class Model {
   }
 
   /**
-   * One time step of a model compiled with purpose 'stream': x [B, C, H, W]; the time-mean output
-   * once T steps have come.
+   * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so far
+   * out. Membrane potentials are kept from call to call until `reset`.
+   *
+   * T steps give the same bits as `predict` of those T frames on a model in step mode 's'. In step
+   * mode 'm' the same numbers are added in another order, and outputs may differ in rounding. A
+   * stream may go on for longer than T.
+   * @param x float32 [B, C, H, W]; B must be the batch size.
+   * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */
-  step(x: Float32Array): Promise<{ readonly steps: number; readonly logits: Float32Array }> {
+  step(x: Float32Array): Promise<StreamStep> {
     return this.session.alone(async () => {
-      checkBatch(this.session, x, this.batchSize)
-      fillSlot(this.session, 0, x, undefined, this.batchSize)
-      await this.session.run('stream', 0, this.batchSize)
-      return { steps: this.session.streamed, logits: output(this.session) }
+      const { session } = this
+      const { rates } = programOf(session, 'stream')
+      checkBatch(session, x, this.batchSize)
+      fillSlot(session, 0, x, undefined, this.batchSize)
+      await session.run('stream', 0, this.batchSize)
+      const steps = session.streamed
+      // The memory holds Σ logits / T: exactly the mean when T steps have come.
+      const logits = output(session).map((sum) => sum * (this.timeSteps / steps))
+      const classes = predictions(session).slice()
+      return { steps, logits, classes, spikes: spikeCounts(session, rates) }
     })
   }
 
-  /** The next `step` is the first of a stream. */
+  /**
+   * The next `step` begins a new stream: neurons are at rest, nothing has been counted.
+   * @throws SpikewasmError unless the model was compiled with purpose 'stream'.
+   */
   reset(): void {
+    programOf(this.session, 'stream')
     this.session.streamed = 0
   }
 
@@ -213,7 +244,7 @@ export class Model {
    * before the first one.
    */
   firingRates(): Record<string, number> {
-    return firingRates(this.session, this.session.lastRates)
+    return firingRates(this.session, this.session.lastRun)
   }
 
   /**
@@ -231,7 +262,7 @@ export class Model {
    * @throws SpikewasmError otherwise.
    */
   stepRates(): Record<string, number[]> {
-    return stepRates(this.session, this.session.lastRates)
+    return stepRates(this.session, this.session.lastRun.probes)
   }
 
   /**
@@ -342,7 +373,7 @@ export class Model {
       )
       return runs[0].map(({ op, layer, record }, i) => ({
         op,
-        layer: this.session.layerName(layer),
+        layer: layerName(this.session, layer),
         phase: program.records[record].phase,
         milliseconds: median(runs.map((run) => run[i].milliseconds)),
       }))

@@ -11,6 +11,7 @@ import type { Model } from '../model.js'
 import { compile } from '../network.js'
 import type { Module } from '../nn/module.js'
 import { cosine, type Sgd, sgd } from '../optimizer.js'
+import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
 import { measureCost } from './cost.js'
@@ -199,7 +200,7 @@ async function train({
     if (step === steps) break
     fill(step, bptt.session.slot(0))
     await bptt.session.run('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
-    const problem = bptt.session.nonFinite(0)
+    const problem = nonFinite(bptt.session, 0)
     if (problem !== undefined)
       throw new SpikewasmError(
         `BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`,

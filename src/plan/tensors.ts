@@ -4,7 +4,7 @@
  */
 
 import type { Pair } from '../nn/layers/index.js'
-import type { Buffer, Reference } from './program.js'
+import type { Buffer, Reference } from './words.js'
 
 export type Shape = readonly [number, number, number]
 

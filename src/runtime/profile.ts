@@ -1,6 +1,7 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
 import { Control, Op, Rec } from '../../assembly/opcodes.js'
+import { instantiateEngine } from './load.js'
 
 export interface RecordTime {
   readonly op: string
@@ -18,12 +19,7 @@ export function profileProgram(
   program: number,
   scratch: number,
 ): RecordTime[] {
-  const execute = new WebAssembly.Instance(module, { env: { memory } }).exports.execute as (
-    record: number,
-    unit: number,
-    t: number,
-    scratch: number,
-  ) => void
+  const { execute } = instantiateEngine(module, memory)
   const words = new DataView(memory.buffer)
   const word = (address: number): number => words.getUint32(address, true)
   const times: RecordTime[] = []

@@ -1,6 +1,7 @@
 /** What a page would load: nothing that the package's entry imports statically may need Node. */
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
@@ -25,7 +26,7 @@ function staticImports(entry: string): { files: Set<string>; bare: Set<string> }
   return { files, bare }
 }
 
-const entry = new URL('../../src/index.js', import.meta.url).pathname
+const entry = fileURLToPath(new URL('../../src/index.js', import.meta.url))
 
 test('the entry imports no module statically, least of all one of Node', () => {
   const { files, bare } = staticImports(entry)
