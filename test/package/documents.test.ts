@@ -11,7 +11,9 @@ import * as assert from 'uvu/assert'
 import { main, run } from '../cli/command.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
-const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+/** A file's text, with line ends that do not depend on the system. */
+const read = (path: string): string =>
+  readFileSync(join(root, path), 'utf8').replaceAll('\r\n', '\n')
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 
 /** Pages that must be there, then those that may be. */
