@@ -39,7 +39,7 @@ test('nothing is built twice', async () => {
 test('what is stale: the step that a changed, new or removed file belongs to', async () => {
   const engines = ['build wasm release', 'build wasm threads', 'build wasm debug']
   for (const [file, stale] of [
-    ['assembly/matmul.ts', [...engines, 'build wasm bench']],
+    ['assembly/conv/matmul.ts', [...engines, 'build wasm bench']],
     ['bench/assembly/peak.ts', ['build wasm bench']],
     ['src/errors.ts', ['build typescript']],
     ['tools/bundle.mjs', ['build bundle']],
