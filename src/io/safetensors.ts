@@ -12,6 +12,7 @@
  * WebAssembly in practice.
  */
 import { SpikewasmError } from '../errors.js'
+import { roundUp } from '../round-up.js'
 
 /** Header limit of the reference implementation, in bytes. */
 const HEADER_LIMIT = 100_000_000
@@ -155,7 +156,7 @@ export function serializeSafetensors(
   }
 
   const json = new TextEncoder().encode(`{${items.join(',')}}`)
-  const headerBytes = Math.ceil(json.length / 8) * 8
+  const headerBytes = roundUp(json.length, 8)
   if (headerBytes > HEADER_LIMIT) {
     throw new SpikewasmError(
       `safetensors: the header must be at most ${HEADER_LIMIT} bytes, got ${headerBytes}; store fewer tensors or less metadata`,

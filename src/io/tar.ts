@@ -2,6 +2,7 @@
 
 import { parseTar } from 'nanotar'
 import { SpikewasmError } from '../errors.js'
+import { roundUp } from '../round-up.js'
 
 const BLOCK = 512
 
@@ -40,7 +41,7 @@ function checkHeaders(bytes: Uint8Array, name: string): void {
         `${name}: a member must fit in the archive of ${bytes.length} bytes, got ${size} bytes at byte ${offset}; download it again`,
       )
     }
-    offset += BLOCK + Math.ceil(size / BLOCK) * BLOCK
+    offset += BLOCK + roundUp(size, BLOCK)
   }
   if (offset === 0)
     throw new SpikewasmError(

@@ -5,6 +5,7 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
+import { roundUp } from '../round-up.js'
 import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
 import { storedChannels } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
@@ -155,7 +156,7 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
   const size = encodedSize(planned, workers)
-  const base = Math.ceil((encodedAt + size) / 64) * 64 + 64
+  const base = roundUp(encodedAt + size, 64) + 64
   const end =
     workers > 1
       ? assignAddressesByWorker(used, base, evaluateFrom, OWN_MEMORY_BYTES)
@@ -164,7 +165,7 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
   const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] =>
     sections.flatMap((s) => s.records)
   const workerScratch =
-    Math.ceil(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)) / 64) * 64 + 64
+    roundUp(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)), 64) + 64
   const total = end + workerScratch * workers + 64
   const sum = (of: MemoryKind): number =>
     used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)

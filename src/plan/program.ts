@@ -4,6 +4,7 @@
  */
 
 import { Counter, Op, Rec } from '../../assembly/opcodes.js'
+import { roundUp } from '../round-up.js'
 
 /** What memory is for, as `model.summary()` groups it. */
 export type MemoryKind =
@@ -121,7 +122,7 @@ export class ProgramBuilder {
   ): Buffer {
     const buffer: Buffer = {
       name,
-      bytes: Math.max(64, Math.ceil(bytes / 64) * 64),
+      bytes: Math.max(64, roundUp(bytes, 64)),
       purpose,
       persistent,
       first: Number.POSITIVE_INFINITY,
@@ -221,7 +222,7 @@ export function encode(
   const reserve = (bytes: Uint8Array): number => {
     const at = size
     chunks.push({ at, bytes })
-    size += Math.ceil(bytes.length / 64) * 64
+    size += roundUp(bytes.length, 64)
     return base + at
   }
   const writeWords = (view: DataView, at: number, words: Words): void => {
