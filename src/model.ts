@@ -2,7 +2,6 @@
 
 import type { Dataset } from './data/dataset.js'
 import { checkBoolean, checkOptions, describe, expect, SpikewasmError } from './errors.js'
-import { median } from './median.js'
 import { checkOptimizer, checkRate, type Sgd } from './optimizer.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
@@ -316,10 +315,14 @@ export class Model {
   }
 
   /**
-   * Times every operation of a training step on this thread, with the batch of the last
-   * `trainStep`; the parameters change as by that step.
-   * @returns median milliseconds of each operation over `repeats` runs, in the order of the
-   *   program, by layer name.
+   * Times every operation of a training step on this thread. It runs the batch of the last training
+   * step `repeats` times again, and each time the parameters change as by that step.
+   * @param repeats runs, an integer ≥ 1; default 5
+   * @returns for each operation that ran, in the order of the program: its name, its layer, the
+   *   part of the step that it belongs to, and the median of its milliseconds. A run in which
+   *   another kernel was chosen in its place counts as 0 ms.
+   * @throws SpikewasmError when `repeats` is out of range, when the last run was no training step,
+   *   and for a model compiled for inference.
    */
   profile(
     repeats = 5,
@@ -329,9 +332,15 @@ export class Model {
         Number.isInteger(repeats) && repeats >= 1,
         () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
       )
-      const { profileProgram } = await import('./runtime/profile.js')
-      const module = await this.session.engine
       const program = programOf(this.session, 'train')
+      expect(
+        this.session.lastRates === program.rates,
+        () =>
+          'profile runs the batch of the last training step again, but the last run was none; ' +
+          'call trainStep or fit right before it',
+      )
+      const { medianTimes, profileProgram } = await import('./runtime/profile.js')
+      const module = await this.session.engine
       const runs = Array.from({ length: repeats }, () =>
         profileProgram(
           module,
@@ -340,11 +349,11 @@ export class Model {
           this.session.plan.workerScratchAt,
         ),
       )
-      return runs[0].map(({ op, layer, record }, i) => ({
+      return medianTimes(runs).map(({ op, layer, record, milliseconds }) => ({
         op,
         layer: this.session.layerName(layer),
         phase: program.records[record].phase,
-        milliseconds: median(runs.map((run) => run[i].milliseconds)),
+        milliseconds,
       }))
     })
   }

@@ -5,7 +5,7 @@ import { trace } from './graph/trace.js'
 import { Model } from './model.js'
 import { checkModule, type Module } from './nn/module.js'
 import { type Purpose, purposes } from './plan/context.js'
-import { type MethodOptions, methodOptions } from './plan/methods.js'
+import { type MethodOptions, methodOptionKeys, methodOptions } from './plan/methods.js'
 import { Session, type Settings } from './runtime/session.js'
 
 export interface CompileOptions extends MethodOptions {
@@ -47,11 +47,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     'frames',
     'inspect',
     'engine',
-    'method',
-    'stepMode',
-    'update',
-    'mseWeight',
-    'backwardSteps',
+    ...methodOptionKeys,
     'purpose',
   ])
   const integer = (name: string, value: number, min: number, max: number): number => {

@@ -11,6 +11,7 @@ import {
   subset,
 } from '../data/index.js'
 import { expect } from '../errors.js'
+import type { Shape } from '../nn/value.js'
 import { withFiles } from './mistakes.js'
 
 interface Entry {
@@ -18,7 +19,7 @@ interface Entry {
   readonly source?: string
   readonly load: (path: string) => Split | Promise<Split>
   /** [C, H, W] of the data set as published, for `info`. */
-  readonly shape: readonly [number, number, number]
+  readonly shape: Shape
   readonly classes: number
   /** What `--augment` does; absent where it is not offered. */
   readonly augmentation?: AugmentOptions

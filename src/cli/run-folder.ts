@@ -8,6 +8,7 @@ import { kindOfPath, readFileClear, writeFileAtomic, writeFilesAtomic } from '..
 import { serializeState } from '../io/state.js'
 import type { Model } from '../model.js'
 import { modelNames } from '../models/registry.js'
+import { methodNames, stepModes, updates } from '../plan/methods.js'
 import type { EpochRecord } from '../train/fit.js'
 import { datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
@@ -29,9 +30,9 @@ const runOptions = v.object({
   classes: positive,
   timeSteps: positive,
   tau: v.number(),
-  method: v.picklist(['rate', 'bptt', 'ottt', 'sltt']),
-  stepMode: v.picklist(['m', 's']),
-  update: v.picklist(['afterwards', 'everyStep']),
+  method: v.picklist(methodNames),
+  stepMode: v.picklist(stepModes),
+  update: v.picklist(updates),
   backwardSteps: positive,
   epochs: positive,
   batchSize: positive,

@@ -9,7 +9,7 @@ import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { constant, cosine, sgd } from '../optimizer.js'
-import type { Method, StepMode } from '../plan/plan.js'
+import type { Method, MethodOptions, StepMode } from '../plan/methods.js'
 import type { EpochRecord } from '../train/fit.js'
 import {
   augmentable,
@@ -36,7 +36,7 @@ interface TrainArguments extends DataArguments {
   readonly model: ModelName
   readonly method: Method
   readonly stepMode?: StepMode
-  readonly update: 'afterwards' | 'everyStep'
+  readonly update: Required<MethodOptions>['update']
   readonly backwardSteps?: number
   readonly timeSteps: number
   readonly tau: number
@@ -63,17 +63,8 @@ export function trainCommand(command: Command): Command {
     .addOption(shared.model())
     .addOption(shared.method())
     .addOption(shared.stepMode())
-    .addOption(
-      named(
-        '--update <when>',
-        'ottt, sltt: one optimizer step after all time steps or one for each',
-        ['afterwards', 'everyStep'],
-        'afterwards',
-      ),
-    )
-    .addOption(
-      numeric('--backward-steps <K>', 'sltt: backpropagate at K random time steps (default: all)'),
-    )
+    .addOption(shared.update())
+    .addOption(shared.backwardSteps())
     .addOption(shared.timeSteps())
     .addOption(shared.tau())
     .addOption(

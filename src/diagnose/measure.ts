@@ -9,7 +9,9 @@ import { expect, SpikewasmError } from '../errors.js'
 import { trace } from '../graph/trace.js'
 import type { Model } from '../model.js'
 import { compile } from '../network.js'
+import { identity, kindOf } from '../nn/layers/index.js'
 import type { Module } from '../nn/module.js'
+import type { Shape } from '../nn/value.js'
 import { cosine, type Sgd, sgd } from '../optimizer.js'
 import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
@@ -102,8 +104,9 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
     compile(module, { input, batchSize, threads, seed, timeSteps: T, inspect, ...variants[method] })
   const buildReference = (T: number): Promise<Model> =>
-    build(withoutDropout(network()), T, 'bptt', true)
-  const buildCompared = (T: number): Promise<Model> => build(withoutDropout(network()), T, 'rate-m')
+    build(withoutRandomness(network()), T, 'bptt', true)
+  const buildCompared = (T: number): Promise<Model> =>
+    build(withoutRandomness(network()), T, 'rate-m')
   const buildTimed = (T: number, method: Variant): Promise<Model> => build(network(), T, method)
 
   // What does not fit in memory shall fail now, and not after minutes of training.
@@ -223,21 +226,21 @@ function stream(data: Dataset, batchSize: number, seed: number): Fill {
 }
 
 /**
- * Random zeros, drawn anew at each run, would make two gradients differ that are to be compared.
+ * The same network with identities in place of dropout. Dropout draws new zeros at each run, and
+ * two gradients that are to be compared would differ for that reason alone.
  */
-function withoutDropout(module: Module): Module {
-  if (module.kind === 'dropout') return { kind: 'identity' }
-  if (module.kind !== 'block') return module
-  const children = Object.fromEntries(
-    Object.entries(module.children).map(([name, child]) => [name, withoutDropout(child)]),
-  )
-  return { ...module, children }
+export function withoutRandomness(module: Module): Module {
+  if (module.kind !== 'block') return kindOf(module).random ? identity() : module
+  const { kind, children, forward } = module
+  const calm = Object.entries(children).map(([name, child]) => [name, withoutRandomness(child)])
+  // Not a copy of the block: nothing that belongs to the old children comes along.
+  return { kind, children: Object.fromEntries(calm), forward }
 }
 
 /** `2` → `lif 2`, for the layers that a diagnosis names. */
 function layerTitles(
   network: Module,
-  input: readonly [number, number, number],
+  input: Shape,
   { points: [{ a1, a3 }], gradients }: TrainingDiagnosis,
 ): Record<string, string> {
   const named = new Set([
@@ -246,8 +249,8 @@ function layerTitles(
     ...gradients.map(({ parameter }) => layerOf(parameter)),
   ])
   const titles: Record<string, string> = {}
-  for (const { name, kind } of trace(network, input).nodes)
-    if (named.has(name)) titles[name] = `${kind === 'neuron' ? 'neurons' : kind} ${name}`
+  for (const { name, layer } of trace(network, input).nodes)
+    if (layer && named.has(name)) titles[name] = `${kindOf(layer).title ?? layer.kind} ${name}`
   return titles
 }
 

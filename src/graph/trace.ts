@@ -6,7 +6,7 @@
 import { describe, expect, SpikewasmError } from '../errors.js'
 import { kindOf, type Layer } from '../nn/layers/index.js'
 import { type Apply, checkModule, type Module } from '../nn/module.js'
-import { show, type Value } from '../nn/value.js'
+import { type Shape, show, type Value } from '../nn/value.js'
 
 export interface GraphNode {
   readonly index: number
@@ -16,7 +16,7 @@ export interface GraphNode {
   readonly layer?: Layer
   readonly inputs: readonly number[]
   /** [C, H, W] */
-  readonly shape: readonly [number, number, number]
+  readonly shape: Shape
   readonly flat: boolean
 }
 
@@ -32,7 +32,7 @@ const isValue = (value: unknown): boolean =>
  * @param input [C, H, W] of one sample.
  * @throws SpikewasmError naming the layer, the shape it expects and the one that came.
  */
-export function trace(network: Module, input: readonly [number, number, number]): Graph {
+export function trace(network: Module, input: Shape): Graph {
   checkModule('the network', network)
   expect(
     Array.isArray(input) && input.length === 3 && input.every((n) => Number.isInteger(n) && n >= 1),

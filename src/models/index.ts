@@ -1,5 +1,7 @@
 /** The networks of the paper, as its code defines them: names, shapes, initialisation. */
 
+export { cnn } from './cnn.js'
+export { mlp } from './mlp.js'
 export type { NetworkOptions } from './options.js'
 export { preactResnet34 } from './preact.js'
 export { resnet18, resnet19 } from './resnet.js'

@@ -7,6 +7,7 @@ import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
 import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
+import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import type { Pass, RateProbe } from './pass.js'
@@ -95,7 +96,7 @@ export interface MemoryUse {
 function zeroPixels(graph: Graph, { index }: { index: number }): number {
   const kernels = graph.nodes
     .filter((n) => n.inputs.includes(index))
-    .map(({ layer }) => (layer?.kind === 'conv2d' ? layer.kernelSize[1] : 1))
+    .map((reader) => planOf(reader).pixels?.(reader.layer) ?? 1)
   return Math.max(1, ...kernels)
 }
 

@@ -1,6 +1,7 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
 import { Control, Op, Rec } from '../../assembly/opcodes.js'
+import { median } from '../median.js'
 
 export interface RecordTime {
   readonly op: string
@@ -8,6 +9,8 @@ export interface RecordTime {
   readonly layer: number
   /** Index in the program. */
   readonly record: number
+  /** How many records stand before it, repetitions and skipped records included. */
+  readonly place: number
   readonly milliseconds: number
 }
 
@@ -27,10 +30,12 @@ export function profileProgram(
   const words = new DataView(memory.buffer)
   const word = (address: number): number => words.getUint32(address, true)
   const times: RecordTime[] = []
+  let place = -1
   for (let s = 0; s < word(program); s++) {
     const section = program + 16 + 16 * s
     for (let t = 0; t < word(section + 8); t++)
       for (let i = 0; i < word(section + 4); i++) {
+        place++
         const record = word(section) + i * Rec.Bytes
         const condition = word(record + Rec.Condition * 4)
         if (condition === 1 && ((word(Control.StepMask) >>> t) & 1) === 0) continue
@@ -42,9 +47,29 @@ export function profileProgram(
           op: Op[word(record) & 0xffff],
           layer: word(record + Rec.Layer * 4),
           record: word(section + 12) + i,
+          place,
           milliseconds: performance.now() - start,
         })
       }
   }
   return times
+}
+
+/**
+ * The median over several runs of each record that ran in any of them, in the order of the program.
+ * A run that skipped a record counts as 0 ms: kernels are chosen by the number of spikes, which may
+ * change from run to run, and the sum over all records should be that of one step.
+ */
+export function medianTimes(runs: readonly (readonly RecordTime[])[]): RecordTime[] {
+  const byPlace = new Map<number, { time: RecordTime; milliseconds: number[] }>()
+  runs.forEach((run, i) => {
+    for (const time of run) {
+      const entry = byPlace.get(time.place) ?? { time, milliseconds: runs.map(() => 0) }
+      entry.milliseconds[i] = time.milliseconds
+      byPlace.set(time.place, entry)
+    }
+  })
+  return [...byPlace.values()]
+    .map(({ time, milliseconds }) => ({ ...time, milliseconds: median(milliseconds) }))
+    .sort((a, b) => a.place - b.place)
 }

@@ -2,6 +2,7 @@
 
 import { expect, SpikewasmError } from '../errors.js'
 import { storedChannels } from '../plan/layout.js'
+import { type MethodTraits, methodsWith, traitsOf } from '../plan/methods.js'
 import type { RateProbe } from '../plan/plan.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 
@@ -46,7 +47,7 @@ export function firingRates(arena: Arena, probes: readonly RateProbe[]): Record<
  */
 export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number[]> {
   expect(
-    arena.plan.options.inspect && arena.plan.options.stepMode === 'm',
+    arena.plan.options.inspect && traitsOf(arena.plan.options).loop === 'layers',
     () => "stepRates needs compile({ inspect: true }) and stepMode 'm'",
   )
   const out: Record<string, number[]> = {}
@@ -62,6 +63,9 @@ export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<st
   return out
 }
 
+/** Whether gradients have a row for each step: what `diagnostics` compares. */
+const hasTime = ({ rows }: MethodTraits): boolean => rows === 'steps'
+
 /**
  * What the paper measures while training through time (sec. 4.2 there), for the last training step:
  * `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight, the cosine of E[δI s]
@@ -73,8 +77,8 @@ export function diagnostics(arena: Arena): {
   a2: Record<string, number>
 } {
   expect(
-    arena.plan.options.inspect && arena.plan.options.method === 'bptt',
-    () => "diagnostics needs compile({ inspect: true, method: 'bptt' })",
+    arena.plan.options.inspect && hasTime(traitsOf(arena.plan.options)),
+    () => `diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`,
   )
   const a1: Record<string, number> = {}
   const a2: Record<string, number> = {}

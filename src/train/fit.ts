@@ -5,7 +5,7 @@ import type { Dataset } from '../data/dataset.js'
 import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
 import { checkOptimizer, checkRate, constant, type Schedule, type Sgd, sgd } from '../optimizer.js'
-import type { MethodOptions } from '../plan/methods.js'
+import { type MethodOptions, methodOptionKeys, pickMethodOptions } from '../plan/methods.js'
 import type { Session } from '../runtime/session.js'
 import { firingRates } from '../runtime/views.js'
 import { breathe, checkDataset, checkSignal, evaluate, fillAhead, fillBatch } from './evaluate.js'
@@ -94,11 +94,7 @@ const known = [
   'onStep',
   'onEpoch',
   'signal',
-  'method',
-  'stepMode',
-  'update',
-  'mseWeight',
-  'backwardSteps',
+  ...methodOptionKeys,
 ]
 
 /**
@@ -133,9 +129,7 @@ export async function fit(
     () =>
       `the data ${data.name} has ${data.length} samples, fewer than one batch of ${session.batchSize}; compile with a smaller batchSize`,
   )
-  const method: MethodOptions = {}
-  for (const key of ['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps'] as const)
-    if (options[key] !== undefined) Object.assign(method, { [key]: options[key] })
+  const method = pickMethodOptions(options)
   if (Object.keys(method).length > 0)
     await session.replan({
       method: session.plan.options.method,

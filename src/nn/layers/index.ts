@@ -12,7 +12,14 @@ import {
   type MaxPool2d,
   windowKind,
 } from './pool.js'
-import { type Dropout, type Flatten, flattenKind, type Identity, type Scale } from './simple.js'
+import {
+  type Dropout,
+  dropoutKind,
+  type Flatten,
+  flattenKind,
+  type Identity,
+  type Scale,
+} from './simple.js'
 
 export { type BatchNorm2d, type BatchNormOptions, batchNorm2d } from './batch-norm.js'
 export { type Conv2d, type ConvOptions, conv2d } from './conv2d.js'
@@ -69,7 +76,7 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   maxPool2d: windowKind,
   adaptiveAvgPool2d: adaptiveAvgPool2dKind,
   flatten: flattenKind,
-  dropout: sameShape,
+  dropout: dropoutKind,
   scale: sameShape,
   identity: sameShape,
 }

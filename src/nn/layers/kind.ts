@@ -39,6 +39,10 @@ export interface LayerKind<L> {
   output(layer: L, x: Value, where: string): readonly [Shape, boolean]
   readonly parameters?: (layer: L, x: Shape) => readonly ParameterSpec[]
   readonly statistics?: (layer: L) => readonly StatisticSpec[]
+  /** Whether it draws random numbers in training, so that two runs differ. */
+  readonly random?: boolean
+  /** What reports call such layers; the kind itself where this is absent. */
+  readonly title?: string
 }
 
 export const sameShape: LayerKind<unknown> = { output: (_layer, x) => [x.shape, x.flat] }

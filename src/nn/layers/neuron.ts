@@ -137,6 +137,7 @@ export function plif(options: NeuronOptions = {}): Neuron {
 
 export const neuronKind: LayerKind<Neuron> = {
   ...sameShape,
+  title: 'neurons',
   // 1/τ = σ(w)
   parameters: ({ learnable, tau }) =>
     learnable ? [{ name: 'w', shape: [], decays: false, initial: -Math.log(tau - 1) }] : [],

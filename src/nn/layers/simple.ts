@@ -1,7 +1,7 @@
 /** Layers without parameters that keep their input’s shape, and flatten. */
 
 import { describe, expect } from '../../errors.js'
-import type { LayerKind } from './kind.js'
+import { type LayerKind, sameShape } from './kind.js'
 
 /** What `flatten` makes. */
 export interface Flatten {
@@ -60,5 +60,7 @@ export function scale(factor: number): Scale {
 export function identity(): Identity {
   return { kind: 'identity' }
 }
+
+export const dropoutKind: LayerKind<Dropout> = { ...sameShape, random: true }
 
 export const flattenKind: LayerKind<Flatten> = { output: (_layer, x) => [x.shape, true] }
