@@ -1,6 +1,8 @@
 /** A diagnosis as figures for Plotly: plain data, without Plotly. */
 
-import type { Cosine, Diagnosis, Point, Variant } from './diagnosis.js'
+import type { Cosine, Diagnosis, Point } from './diagnosis.js'
+import { look, methodLooks } from './looks.js'
+import { arrange, type Line, type Panel } from './panels.js'
 import { comparable, growthOf, mean, mebibytes, spread } from './report.js'
 
 export interface Figure {
@@ -10,204 +12,6 @@ export interface Figure {
   readonly caption: string
   readonly data: readonly object[]
   readonly layout: { readonly height: number }
-}
-
-/** One line in one panel. */
-interface Line {
-  readonly name: string
-  readonly x: readonly number[]
-  readonly y: readonly Cosine[]
-  readonly color: string
-  readonly symbol?: string
-  readonly dash?: 'solid' | 'dot'
-  readonly mode?: 'lines+markers' | 'markers' | 'lines'
-  /** Place in the legend: the least is first; default 1000, where lines appear in their order. */
-  readonly rank?: number
-  /** Kept out of the legend. */
-  readonly silent?: boolean
-}
-
-interface Panel {
-  readonly title: string
-  readonly lines: readonly Line[]
-  /** Ticks of x, with their texts, where they are not just numbers. */
-  readonly ticks?: { readonly at: readonly number[]; readonly text: readonly string[] }
-  /** Default: from 0 to what the values need. */
-  readonly yRange?: readonly [number, number]
-}
-
-interface Axes {
-  readonly x: string
-  readonly y: string
-  readonly logX?: boolean
-}
-
-/** Pixels: of a row of panels at least, of a line of the legend, and around all. */
-const ROW = 250
-const LEGEND_LINE = 22
-const MARGIN = { l: 76, r: 168, t: 36, b: 56 }
-/** Between panels, for titles and tick labels. */
-const GAP = { x: 62, y: 84 }
-const WIDTH = 1080
-
-/** Panels in rows of so many, with one legend. */
-function arrange(
-  panels: readonly Panel[],
-  columns: number,
-  axes: Axes,
-): { data: object[]; layout: { height: number } } {
-  const rows = Math.ceil(panels.length / columns)
-  const names = new Set(
-    panels.flatMap(({ lines }) => lines.filter(({ silent }) => !silent).map(({ name }) => name)),
-  )
-  const room = labelRoom(panels)
-  const gap = { x: GAP.x, y: GAP.y + room }
-  const panelHeight = Math.max(ROW, (names.size * LEGEND_LINE - (rows - 1) * gap.y) / rows)
-  const inner = {
-    width: WIDTH - MARGIN.l - MARGIN.r,
-    height: rows * panelHeight + (rows - 1) * gap.y,
-  }
-  const width = (inner.width - (columns - 1) * gap.x) / columns
-  const layout: Record<string, unknown> & { height: number } = {
-    height: inner.height + MARGIN.t + MARGIN.b + room,
-    margin: { ...MARGIN, b: MARGIN.b + room },
-    font: {
-      family: 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif',
-      size: 12,
-      color: '#222',
-    },
-    paper_bgcolor: '#fff',
-    plot_bgcolor: '#fff',
-    hovermode: 'closest',
-    legend: { x: 1.015, xanchor: 'left', y: 1, yanchor: 'top', tracegroupgap: 2 },
-    annotations: panels.map(({ title }, i) => ({
-      text: `<b>${escapeText(title)}</b>`,
-      showarrow: false,
-      xref: `x${suffix(i)} domain`,
-      yref: `y${suffix(i)} domain`,
-      x: 0,
-      y: 1,
-      yshift: 4,
-      xanchor: 'left',
-      yanchor: 'bottom',
-      font: { size: 13 },
-    })),
-  }
-  const data: object[] = []
-  const named = new Set<string>()
-  panels.forEach(({ lines, ticks, yRange }, i) => {
-    const [column, row] = [i % columns, Math.floor(i / columns)]
-    const left = (column * (width + gap.x)) / inner.width
-    const bottom = 1 - (row * (panelHeight + gap.y) + panelHeight) / inner.height
-    const line = {
-      showline: true,
-      linecolor: '#888',
-      gridcolor: '#e8e8e8',
-      zeroline: false,
-      ticks: 'outside',
-      tickcolor: '#888',
-    }
-    layout[`xaxis${suffix(i)}`] = {
-      ...line,
-      anchor: `y${suffix(i)}`,
-      domain: [left, left + width / inner.width],
-      title: { text: axes.x, standoff: 6 },
-      ...(axes.logX && { type: 'log' }),
-      ...(ticks && {
-        tickvals: ticks.at,
-        ticktext: ticks.text,
-        ...(room > 0 && { tickangle: -90, tickfont: { size: 10 } }),
-      }),
-    }
-    layout[`yaxis${suffix(i)}`] = {
-      ...line,
-      anchor: `x${suffix(i)}`,
-      domain: [bottom, bottom + panelHeight / inner.height],
-      // Once a row: the panels of a row have one unit.
-      ...(column === 0 && { title: { text: axes.y, standoff: 8 } }),
-      ...(yRange ? { range: yRange } : { rangemode: 'tozero' }),
-    }
-    for (const {
-      name,
-      x,
-      y,
-      color,
-      symbol = 'circle',
-      dash = 'solid',
-      mode = 'lines+markers',
-      rank = 1000,
-      silent = false,
-    } of lines) {
-      data.push({
-        type: 'scatter',
-        name,
-        x,
-        y: y.map((value) => (value === null ? null : Number(value.toPrecision(5)))),
-        mode,
-        xaxis: `x${suffix(i)}`,
-        yaxis: `y${suffix(i)}`,
-        legendgroup: name,
-        legendrank: rank,
-        showlegend: !silent && !named.has(name),
-        line: { color, width: dash === 'dot' ? 1.2 : 1.8, dash },
-        // Open symbols lie over others that have the same values.
-        marker: {
-          color,
-          symbol,
-          size: symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6,
-          line: { color, width: 1.5 },
-        },
-        ...(silent && { hoverinfo: 'skip' }),
-      })
-      if (!silent) named.add(name)
-    }
-  })
-  return { data, layout }
-}
-
-/**
- * Pixels that tick labels need below a panel because they stand upright; 0 where they have room
- * side by side.
- */
-function labelRoom(panels: readonly Panel[]): number {
-  const labels = panels.flatMap(({ ticks }) => ticks?.text ?? [])
-  const longest = Math.max(0, ...labels.map((label) => label.length))
-  return panels.some(({ ticks }) => (ticks?.text.length ?? 0) > 12) ? longest * 6 : 0
-}
-
-/** Plotly counts axes from `x`, `x2`, … */
-const suffix = (index: number): string => (index === 0 ? '' : String(index + 1))
-
-/** Plotly reads text as a kind of HTML. */
-const escapeText = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-
-/** Dark violet to green, without the yellow that white paper swallows. */
-const RAMP = ['#440154', '#3b528b', '#21918c', '#5ec962'].map((hex) =>
-  [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)),
-)
-
-/** A colour for item `index` of `count` that have an order. */
-function ordered(index: number, count: number): string {
-  const at = count < 2 ? 0 : (index / (count - 1)) * (RAMP.length - 1)
-  const low = Math.min(Math.floor(at), RAMP.length - 2)
-  const channels = RAMP[low].map((value, c) =>
-    Math.round(value + (RAMP[low + 1][c] - value) * (at - low)),
-  )
-  return `rgb(${channels.join(', ')})`
-}
-
-const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'star', 'hexagon']
-
-/** Colours that the colour-blind tell apart. */
-const METHODS: Record<Variant, { color: string; symbol: string }> = {
-  'rate-m': { color: '#0072b2', symbol: 'circle' },
-  'rate-s': { color: '#56b4e9', symbol: 'square-open' },
-  bptt: { color: '#d55e00', symbol: 'star' },
-  ottt: { color: '#009e73', symbol: 'triangle-up' },
-  sltt: { color: '#cc79a7', symbol: 'diamond-open' },
-  'bptt-s': { color: '#e69f00', symbol: 'star-open' },
-  'ottt-o': { color: '#117733', symbol: 'triangle-down-open' },
-  'sltt-1': { color: '#882255', symbol: 'cross-open' },
 }
 
 const ASSUMPTIONS = [
@@ -368,7 +172,7 @@ function costPanel(
       name: method,
       x: ours.map(({ timeSteps }) => timeSteps),
       y: ours.map(value),
-      ...METHODS[method],
+      ...methodLooks[method],
     }
   })
   return { title, lines, ticks: numberTicks(setup.timeSteps) }
@@ -430,11 +234,6 @@ function layerLines(
       : [],
   )
 }
-
-const look = (index: number, count: number): { color: string; symbol: string } => ({
-  color: ordered(index, count),
-  symbol: SYMBOLS[index % SYMBOLS.length],
-})
 
 /** Down to the lowest cosine, and 1 a little below the upper edge. */
 function cosineRange(
