@@ -35,7 +35,8 @@ export function checkOptions(name: string, options: unknown, known: readonly str
   expect(
     typeof options === 'object' && options !== null && !Array.isArray(options),
     () =>
-      `${name}'s options must be an object with any of ${known.join(', ')}, got ${describe(options)}`,
+      `${name}'s options must be an object with any of ${known.join(', ')}, got ` +
+      `${describe(options)}`,
   )
   for (const key of Object.keys(options))
     expect(
@@ -70,7 +71,8 @@ export function expectFinite(
   for (let i = 0; i < size * count; i++) {
     if (!Number.isFinite(images[i]))
       throw new SpikewasmError(
-        `${what} must hold finite numbers, got ${images[i]} in image ${Math.floor(i / size)} of the batch; repair or leave out that image`,
+        `${what} must hold finite numbers, got ${images[i]} in image ` +
+          `${Math.floor(i / size)} of the batch; repair or leave out that image`,
       )
   }
 }

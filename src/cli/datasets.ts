@@ -129,7 +129,8 @@ export async function loadData({
   expect(
     entry.source !== undefined || data === undefined,
     () =>
-      `--data must be left out for --dataset ${name}, which comes with the package, got ${JSON.stringify(data)}; name its data set with --dataset`,
+      `--data must be left out for --dataset ${name}, which comes with the package, got ` +
+      `${JSON.stringify(data)}; name its data set with --dataset`,
   )
   expect(
     !augmented || entry.augmentation !== undefined,

@@ -57,7 +57,8 @@ function complain(error: unknown): number {
   }
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
   process.stderr.write(
-    `spikewasm ${packageVersion()}: this is a fault of the program; please report it with the command you ran and the lines above\n`,
+    `spikewasm ${packageVersion()}: this is a fault of the program; please report it ` +
+      'with the command you ran and the lines above\n',
   )
   return 1
 }

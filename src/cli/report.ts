@@ -84,7 +84,8 @@ function progressBar(rates: () => Record<string, number>): {
 } {
   const bar = new SingleBar({
     format:
-      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy {accuracy}  {ms} ms/step  rates {rates}',
+      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy ' +
+      '{accuracy}  {ms} ms/step  rates {rates}',
     barsize: 20,
     clearOnComplete: true,
     hideCursor: true,

@@ -68,7 +68,8 @@ export async function openRunFolder(folder: string): Promise<readonly string[]> 
   } catch (error) {
     await removeIfEmpty(made)
     throw new SpikewasmError(
-      `--out must be a folder that can be written, got ${JSON.stringify(folder)}: ${(error as Error).message}`,
+      `--out must be a folder that can be written, got ${JSON.stringify(folder)}: ` +
+        `${(error as Error).message}`,
       {
         cause: error,
       },
@@ -122,7 +123,8 @@ export async function readRunOptions(folder: string): Promise<RunOptions> {
   const bytes = await withFiles(() => readFileClear(path, "--run's options"))
   const refuse = (why: string): never => {
     throw new SpikewasmError(
-      `${path}: must hold the options of a run, ${why}; give the folder of a train --out, or --weights and --model instead`,
+      `${path}: must hold the options of a run, ${why}; give the folder of a train ` +
+        '--out, or --weights and --model instead',
     )
   }
   let value: unknown

@@ -56,7 +56,8 @@ interface TrainArguments extends DataArguments {
 export function trainCommand(command: Command): Command {
   return command
     .description(
-      'Train a network and test it after each epoch. Without options: the digits that come with the package.',
+      'Train a network and test it after each epoch. Without options: the digits that ' +
+        'come with the package.',
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
@@ -81,7 +82,8 @@ export function trainCommand(command: Command): Command {
     .addOption(
       numeric(
         '--weight-decay <rate>',
-        `L2 decay of the weights of convolutions and linear layers (default: ${describeDefault('weightDecay')})`,
+        'L2 decay of the weights of convolutions and linear layers (default: ' +
+          `${describeDefault('weightDecay')})`,
       ),
     )
     .addOption(
@@ -234,9 +236,12 @@ function describe(
 ): string {
   const count = (n: number, what: string): string =>
     `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
-  const how = `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
+  const how =
+    `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ` +
+    `${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
   return [
-    `${dataset}: ${count(train.length, 'training sample')} and ${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
+    `${dataset}: ${count(train.length, 'training sample')} and ` +
+      `${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
     `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
   ].join('\n')
 }

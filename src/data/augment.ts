@@ -46,7 +46,8 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   const [channels, height, width] = shape
   if (!pixels)
     throw new SpikewasmError(
-      `augment: dataset must hold byte images, got "${name}" without any; make it with fromBytes and augment it once`,
+      `augment: dataset must hold byte images, got "${name}" without any; make it with ` +
+        'fromBytes and augment it once',
     )
   checkInteger('augment.crop', crop, 0)
   checkInteger('augment.cutout', cutout, 0)
@@ -56,7 +57,8 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   ) {
     const got = `"${name}" with ${channels} channels of 0 … ${pixels.normalization.scale}`
     throw new SpikewasmError(
-      `augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, got true for ${got}; leave it out`,
+      'augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, ' +
+        `got true for ${got}; leave it out`,
     )
   }
   const size: ImageSize = { height, width, channels }

@@ -65,7 +65,8 @@ export class Batches {
     if (this.length === 0) {
       const got = `${batchSize} for the ${dataset.length} samples of "${dataset.name}"`
       throw new SpikewasmError(
-        `batches.batchSize must leave at least one batch, got ${got}; make it smaller${dropLast ? ' or set dropLast to false' : ''}`,
+        `batches.batchSize must leave at least one batch, got ${got}; make it ` +
+          `smaller${dropLast ? ' or set dropLast to false' : ''}`,
       )
     }
     this.startEpoch(0)
@@ -95,7 +96,8 @@ export class Batches {
     if (images.length < batchSize * sampleSize || labels.length < batchSize) {
       const needed = `${batchSize * sampleSize} values and ${batchSize} labels`
       throw new RangeError(
-        `batches.fill: images and labels must have room for ${needed}, got ${images.length} and ${labels.length}`,
+        `batches.fill: images and labels must have room for ${needed}, got ` +
+          `${images.length} and ${labels.length}`,
       )
     }
     const begin = batchIndex * batchSize

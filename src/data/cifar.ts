@@ -117,7 +117,8 @@ async function findFiles(
   const kind = await kindOfPath(path)
   if (kind === undefined)
     throw new SpikewasmError(
-      `${title} must be a folder or an archive, got "${path}", which does not exist; download ${archive}`,
+      `${title} must be a folder or an archive, got "${path}", which does not exist; ` +
+        `download ${archive}`,
     )
   const files = new Map<string, Uint8Array>()
   if (kind === 'folder') {

@@ -193,14 +193,16 @@ export function normalizationTable(
 ): Float32Array {
   if (mean.length !== channels || std.length !== channels) {
     throw new SpikewasmError(
-      `normalization.mean and .std must have one number for each of the ${channels} channels, got ${mean.length} and ${std.length}`,
+      `normalization.mean and .std must have one number for each of the ${channels} ` +
+        `channels, got ${mean.length} and ${std.length}`,
     )
   }
   const table = new Float32Array(channels * 256)
   for (let c = 0; c < channels; c++) {
     if (!(std[c] > 0))
       throw new SpikewasmError(
-        `normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out channels that are constant`,
+        `normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out ` +
+          'channels that are constant',
       )
     for (let value = 0; value < 256; value++)
       table[c * 256 + value] = (value / scale - mean[c]) / std[c]
@@ -245,14 +247,16 @@ function checkDescription(
   checkInteger(`${name}: classes`, classes, 1)
   const size = shape[0] * shape[1] * shape[2]
   if (images.length !== labels.length * size) {
-    const expected = `${labels.length} labels × ${shape.join(' × ')} = ${labels.length * size} values`
+    const values = labels.length * size
+    const expected = `${labels.length} labels × ${shape.join(' × ')} = ${values} values`
     throw new SpikewasmError(
       `${name}: images must have ${expected}, got ${images.length}; check shape and labels`,
     )
   }
   if (classNames && classNames.length !== classes) {
     throw new SpikewasmError(
-      `${name}: classNames must have ${classes} names, got ${classNames.length}; name every class or none`,
+      `${name}: classNames must have ${classes} names, got ${classNames.length}; name ` +
+        'every class or none',
     )
   }
   return checkLabels(name, labels, classes)

@@ -49,7 +49,9 @@ function overTime(diagnosis: Diagnosis): Figure {
     id: 'assumptions',
     title: '(a) The paper’s assumptions over T, at the end of training with BPTT',
     caption:
-      'Cosines of the two sides of each assumption: A1 and A2 say that errors are independent in time of the neuron’s response κ and of the incoming spikes s; A3, that the rate gradient points where that of BPTT does. ' +
+      'Cosines of the two sides of each assumption: A1 and A2 say that errors are ' +
+      'independent in time of the neuron’s response κ and of the incoming spikes s; A3, ' +
+      'that the rate gradient points where that of BPTT does. ' +
       `The method rests on all three being near 1. ${zoomNote(ends)}`,
     ...arrange(panels, 3, { x: 'time steps T', y: 'cosine', logX: true }),
   }
@@ -73,7 +75,9 @@ function whileTraining(diagnosis: Diagnosis): Figure {
     id: 'training',
     title: '(a) The paper’s assumptions while training with BPTT',
     caption:
-      'The same cosines from the first to the last optimizer step: the assumptions must hold all through training, not for trained networks alone. The vertical axes of each row are zoomed to its values.',
+      'The same cosines from the first to the last optimizer step: the assumptions must ' +
+      'hold all through training, not for trained networks alone. The vertical axes of ' +
+      'each row are zoomed to its values.',
     ...arrange(panels, chosen.length, { x: 'optimizer step', y: 'cosine' }),
   }
 }
@@ -109,8 +113,11 @@ function gradients(diagnosis: Diagnosis): Figure {
     id: 'gradients',
     title: '(b) Rate gradient against BPTT gradient, by parameter, at the end of training',
     caption:
-      'Above, direction: cosine of the two gradients. Below, length: norm of T times the rate gradient (the paper divides its loss by T) over the norm of the BPTT gradient. ' +
-      'Where the assumptions hold exactly both are 1, as for the last layer. Each vertical axis is zoomed to its values.',
+      'Above, direction: cosine of the two gradients. Below, length: norm of T times the ' +
+      'rate gradient (the paper divides its loss by T) over the norm of the BPTT ' +
+      'gradient. ' +
+      'Where the assumptions hold exactly both are 1, as for the last layer. Each ' +
+      'vertical axis is zoomed to its values.',
     ...arrange([panel('cosine', 'cosine'), panel('ratio of norms', 'normRatio')], 1, {
       x: 'parameter',
       y: 'rate against BPTT',
@@ -123,12 +130,17 @@ function times(diagnosis: Diagnosis): Figure {
   const bptt = growthOf(diagnosis.costs, 'bptt', 'backwardMs')
   const measured =
     rate && bptt
-      ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: ×\u00a0${rate.factor.toFixed(2)} for rate-m, ×\u00a0${bptt.factor.toFixed(2)} for bptt.`
+      ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: ` +
+        `×\u00a0${rate.factor.toFixed(2)} for rate-m, ×\u00a0${bptt.factor.toFixed(2)} for ` +
+        'bptt.'
       : ''
   return {
     id: 'time',
     title: '(c) Time of a training step over T',
-    caption: `Medians on one thread, batch ${diagnosis.setup.batchSize}. The paper claims that the backward pass of rate-based backpropagation costs the same whatever T is, where that of BPTT and of the online methods grows linearly.${measured}`,
+    caption:
+      `Medians on one thread, batch ${diagnosis.setup.batchSize}. The paper claims that ` +
+      'the backward pass of rate-based backpropagation costs the same whatever T is, where ' +
+      `that of BPTT and of the online methods grows linearly.${measured}`,
     ...arrange(
       [
         costPanel(diagnosis, 'forward pass', (c) => c.forwardMs),
@@ -148,8 +160,11 @@ function memory(diagnosis: Diagnosis): Figure {
     id: 'memory',
     title: '(c) Memory of a training step over T',
     caption:
-      'Left, what the forward pass keeps for the backward pass; right, all memory of the model, parameters and working buffers included. The paper claims O(1) in T for rate-based backpropagation against O(T) for BPTT. ' +
-      'All memory of rate-m still grows, since its working buffers hold the currents of all T steps of one layer, where rate-s holds one step.',
+      'Left, what the forward pass keeps for the backward pass; right, all memory of the ' +
+      'model, parameters and working buffers included. The paper claims O(1) in T for ' +
+      'rate-based backpropagation against O(T) for BPTT. ' +
+      'All memory of rate-m still grows, since its working buffers hold the currents of ' +
+      'all T steps of one layer, where rate-s holds one step.',
     ...arrange(
       [
         costPanel(diagnosis, 'kept for the backward pass', (c) => mebibytes(c.keptBytes)),
@@ -206,7 +221,10 @@ function rates({ training, setup }: Diagnosis): Figure {
     id: 'rates',
     title: '(d) Firing rate by layer and time step, at the end of training',
     caption:
-      'Share of a layer’s neurons that fire at each time step; dotted, the mean over time, which is all that the rate-based backward pass knows. The closer a line stays to its mean, the less that leaves out; the paper builds on information being coded in rates.',
+      'Share of a layer’s neurons that fire at each time step; dotted, the mean over ' +
+      'time, which is all that the rate-based backward pass knows. The closer a line ' +
+      'stays to its mean, the less that leaves out; the paper builds on information ' +
+      'being coded in rates.',
     ...arrange(panels, Math.min(layers.length, layers.length > 4 ? 4 : 2), {
       x: 'time step t',
       y: 'spikes per neuron',

@@ -89,7 +89,8 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   expect(
     different(methods) && methods.every((method) => variantNames.includes(method)),
     () =>
-      `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, got [${methods.join(', ')}]`,
+      `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, ` +
+      `got [${methods.join(', ')}]`,
   )
   expect(
     Number.isInteger(steps) && steps >= 1,
@@ -98,7 +99,8 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   expect(
     batchSize <= data.train.length,
     () =>
-      `diagnose.batchSize must be at most the number of training samples, ${data.train.length}, got ${batchSize}`,
+      'diagnose.batchSize must be at most the number of training samples, ' +
+      `${data.train.length}, got ${batchSize}`,
   )
   const input = data.train.shape
   const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>

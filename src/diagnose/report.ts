@@ -39,8 +39,12 @@ export function tables(diagnosis: Diagnosis): Table[] {
 /** What the paper claims, beside what was measured. */
 export function claimTable(diagnosis: Diagnosis): Table {
   const compared = comparable(diagnosis)
-  const lowest = (which: 'a1' | 'a2' | 'a3'): string =>
-    `lowest layer ${compared.map(({ points }) => show(minimum(Object.values(points[points.length - 1][which])), 4)).join(', ')} for T ${compared.map(({ timeSteps }) => timeSteps).join(', ')}`
+  const lowest = (which: 'a1' | 'a2' | 'a3'): string => {
+    const ends = compared.map(({ points }) => Object.values(points[points.length - 1][which]))
+    const T = compared.map(({ timeSteps }) => timeSteps)
+    const values = ends.map((cosines) => show(minimum(cosines), 4))
+    return `lowest layer ${values.join(', ')} for T ${T.join(', ')}`
+  }
   const rows: [string, string][] = [
     [
       'A1: the spikes’ error is independent in time of the neuron’s response, cosine near 1',
@@ -62,7 +66,9 @@ export function claimTable(diagnosis: Diagnosis): Table {
     if (found)
       rows.push([
         claim,
-        `${show(found.first[key])} at T ${found.first.timeSteps}, ${show(found.last[key])} at T ${found.last.timeSteps}: ×\u00a0${found.factor.toFixed(2)}`,
+        `${show(found.first[key])} at T ${found.first.timeSteps}, ` +
+          `${show(found.last[key])} at T ${found.last.timeSteps}: ` +
+          `×\u00a0${found.factor.toFixed(2)}`,
       ])
   }
   growth(

@@ -76,7 +76,8 @@ export function trace(network: Module, input: Shape): Graph {
         expect(
           isValue(result),
           () =>
-            `${where}: the forward function of a block must return what a child or add gave, got ${describe(result)}; is a return missing?`,
+            `${where}: the forward function of a block must return what a child or add ` +
+            `gave, got ${describe(result)}; is a return missing?`,
         )
         return result
       }
@@ -85,7 +86,8 @@ export function trace(network: Module, input: Shape): Graph {
       expect(
         isValue(x),
         () =>
-          `${name} (${module.kind}) must be called with the value that it takes in, got ${describe(x)}`,
+          `${name} (${module.kind}) must be called with the value that it takes in, got ` +
+          `${describe(x)}`,
       )
       const kind = kindOf(module)
       const hasParameters = (kind.parameters?.(module, x.shape).length ?? 0) > 0
@@ -93,8 +95,10 @@ export function trace(network: Module, input: Shape): Graph {
       if (hasParameters && earlier !== undefined)
         throw new SpikewasmError(
           earlier === name
-            ? `${name} (${module.kind}) is called twice; shared parameters are not supported: make a layer for each call`
-            : `${earlier} and ${name} are the same ${module.kind} layer; shared parameters are not supported: make a layer for each place`,
+            ? `${name} (${module.kind}) is called twice; shared parameters are not ` +
+                'supported: make a layer for each call'
+            : `${earlier} and ${name} are the same ${module.kind} layer; shared parameters ` +
+                'are not supported: make a layer for each place',
         )
       visited.set(module, name)
       const [shape, flat] = kind.output(module, x, `${name || 'network'} (${module.kind})`)

@@ -112,7 +112,8 @@ export async function unpack(bytes: Uint8Array, name: string): Promise<Uint8Arra
     return plain(await gunzipAsync(bytes, { maxOutputLength: UNPACKED_LIMIT }))
   } catch (error) {
     throw new SpikewasmError(
-      `${name}: must be valid gzip of at most ${UNPACKED_LIMIT} bytes, got an error: ${(error as Error).message}; download it again`,
+      `${name}: must be valid gzip of at most ${UNPACKED_LIMIT} bytes, got an error: ` +
+        `${(error as Error).message}; download it again`,
       {
         cause: error,
       },
@@ -170,7 +171,10 @@ function explainWrite(error: unknown, folder: string): string {
       return 'there is a folder of that name; choose another path'
     case 'EACCES':
     case 'EROFS':
-      return `writing in "${folder}" is not permitted; choose another folder or change its permissions`
+      return (
+        `writing in "${folder}" is not permitted; choose another folder or change its ` +
+        'permissions'
+      )
     case 'ENOSPC':
       return 'the disk is full; free some space'
     default:

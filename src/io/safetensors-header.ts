@@ -136,7 +136,8 @@ export function checkEntry(key: string, value: unknown, dataBytes: number, file:
   if (expected !== end - begin) {
     fail(
       file,
-      `${tensor} of type ${String(dtype)} and shape [${shape.join(', ')}] must have ${expected} bytes`,
+      `${tensor} of type ${String(dtype)} and shape [${shape.join(', ')}] must have ` +
+        `${expected} bytes`,
       `${end - begin}`,
     )
   }
@@ -175,8 +176,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
  * A value of the header as an error message shows it: quoted, on one line, cut when long or nested.
  */
 export function show(value: unknown): string {
-  if (Array.isArray(value))
-    return `[${value.slice(0, 8).map((item) => (typeof item === 'object' ? '…' : show(item)))}${value.length > 8 ? ',…' : ''}]`
+  if (Array.isArray(value)) {
+    const items = value.slice(0, 8).map((item) => (typeof item === 'object' ? '…' : show(item)))
+    return `[${items}${value.length > 8 ? ',…' : ''}]`
+  }
   if (isObject(value)) return 'an object'
   const text = JSON.stringify(value) ?? String(value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text

@@ -85,20 +85,21 @@ export function serializeSafetensors(
     for (const key of keys) {
       if (typeof metadata[key] !== 'string') {
         throw new SpikewasmError(
-          `safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; convert it with JSON.stringify`,
+          `safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; ` +
+            'convert it with JSON.stringify',
         )
       }
     }
-    items.push(
-      `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`,
-    )
+    const pairs = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`)
+    items.push(`"__metadata__":{${pairs.join(',')}}`)
   }
   let dataBytes = 0
   for (const [name, tensor] of list) {
     checkTensor(name, tensor)
     const end = dataBytes + tensor.data.byteLength
     items.push(
-      `${JSON.stringify(name)}:{"dtype":"${tensor.dtype}","shape":${JSON.stringify(tensor.shape)},"data_offsets":[${dataBytes},${end}]}`,
+      `${JSON.stringify(name)}:{"dtype":"${tensor.dtype}",` +
+        `"shape":${JSON.stringify(tensor.shape)},"data_offsets":[${dataBytes},${end}]}`,
     )
     dataBytes = end
   }
@@ -107,7 +108,8 @@ export function serializeSafetensors(
   const headerBytes = roundUp(json.length, 8)
   if (headerBytes > HEADER_LIMIT) {
     throw new SpikewasmError(
-      `safetensors: the header must be at most ${HEADER_LIMIT} bytes, got ${headerBytes}; store fewer tensors or less metadata`,
+      `safetensors: the header must be at most ${HEADER_LIMIT} bytes, got ` +
+        `${headerBytes}; store fewer tensors or less metadata`,
     )
   }
   const out = new Uint8Array(8 + headerBytes + dataBytes)
@@ -129,17 +131,20 @@ function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
     )
   if (!DTYPES.includes(dtype)) {
     throw new SpikewasmError(
-      `safetensors: tensor ${show(name)} dtype must be one of ${DTYPES.join(', ')}, got ${show(dtype)}`,
+      `safetensors: tensor ${show(name)} dtype must be one of ${DTYPES.join(', ')}, got ` +
+        `${show(dtype)}`,
     )
   }
   if (!(data instanceof CONSTRUCTORS[dtype])) {
     throw new SpikewasmError(
-      `safetensors: tensor ${show(name)} of type ${dtype} must hold a ${CONSTRUCTORS[dtype].name}, got ${Object(data).constructor.name}`,
+      `safetensors: tensor ${show(name)} of type ${dtype} must hold a ` +
+        `${CONSTRUCTORS[dtype].name}, got ${Object(data).constructor.name}`,
     )
   }
   if (!shape.every(isCount) || countElements(shape) !== data.length) {
     throw new SpikewasmError(
-      `safetensors: tensor ${show(name)} shape must have a product of ${data.length} elements, got [${shape.join(', ')}]`,
+      `safetensors: tensor ${show(name)} shape must have a product of ${data.length} ` +
+        `elements, got [${shape.join(', ')}]`,
     )
   }
 }

@@ -33,19 +33,22 @@ function checkHeaders(bytes: Uint8Array, name: string): void {
     const size = readOctal(bytes, offset + 124, 12)
     if (readOctal(bytes, offset + 148, 8) !== headerSum(bytes, offset)) {
       throw new SpikewasmError(
-        `${name}: must be a tar archive, got a wrong header sum at byte ${offset}; download it again`,
+        `${name}: must be a tar archive, got a wrong header sum at byte ${offset}; ` +
+          'download it again',
       )
     }
     if (Number.isNaN(size) || offset + BLOCK + size > bytes.length) {
       throw new SpikewasmError(
-        `${name}: a member must fit in the archive of ${bytes.length} bytes, got ${size} bytes at byte ${offset}; download it again`,
+        `${name}: a member must fit in the archive of ${bytes.length} bytes, got ${size} ` +
+          `bytes at byte ${offset}; download it again`,
       )
     }
     offset += BLOCK + roundUp(size, BLOCK)
   }
   if (offset === 0)
     throw new SpikewasmError(
-      `${name}: must be a tar archive with at least one member, got ${bytes.length} bytes without a header`,
+      `${name}: must be a tar archive with at least one member, got ${bytes.length} ` +
+        'bytes without a header',
     )
 }
 

@@ -120,7 +120,8 @@ export function vggsnn(options: VggsnnOptions = {}): Block {
   expect(
     imageSize === 32 || (Number.isInteger(imageSize) && imageSize > 0 && imageSize % 24 === 0),
     () =>
-      `vggsnn.imageSize must be 32 or a multiple of 24, got ${imageSize}; resize the images or build the network with sequential()`,
+      `vggsnn.imageSize must be 32 or a multiple of 24, got ${imageSize}; resize the ` +
+      'images or build the network with sequential()',
   )
   // Three poolings leave an eighth. PyTorch's adaptive pooling from 4×4 to 3×3 takes windows of 2×2
   // that overlap.

@@ -71,6 +71,7 @@ export class Lock {
 
 function refuse(): never {
   throw new SpikewasmError(
-    'the model is running; wait for the call before (await) before the next one. During fit, onEpoch may call what it waits for, except fit',
+    'the model is running; wait for the call before (await) before the next one. During ' +
+      'fit, onEpoch may call what it waits for, except fit',
   )
 }

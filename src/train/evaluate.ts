@@ -35,17 +35,20 @@ export function checkDataset(session: Session, data: Dataset): void {
   expect(
     !session.frames,
     () =>
-      `the model was compiled with frames, but the data ${data.name} gives one image [C, H, W] a sample; compile without frames, or use trainStep and predict`,
+      `the model was compiled with frames, but the data ${data.name} gives one image [C, ` +
+      'H, W] a sample; compile without frames, or use trainStep and predict',
   )
   expect(
     data.shape.every((n, i) => n === session.input[i]),
     () =>
-      `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was compiled for input [${session.input.join(', ')}]`,
+      `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was ` +
+      `compiled for input [${session.input.join(', ')}]`,
   )
   expect(
     data.classes <= session.classes,
     () =>
-      `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${session.classes}`,
+      `the data ${data.name} has ${data.classes} classes, the model's last layer gives ` +
+      `${session.classes}`,
   )
 }
 

@@ -127,7 +127,8 @@ export async function fit(
   expect(
     data.length >= session.batchSize,
     () =>
-      `the data ${data.name} has ${data.length} samples, fewer than one batch of ${session.batchSize}; compile with a smaller batchSize`,
+      `the data ${data.name} has ${data.length} samples, fewer than one batch of ` +
+      `${session.batchSize}; compile with a smaller batchSize`,
   )
   const method = pickMethodOptions(options)
   if (Object.keys(method).length > 0)

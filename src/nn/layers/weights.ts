@@ -28,7 +28,9 @@ export function weights(
 ): { bias: boolean; standardise: boolean; init: Init } {
   const { init = 'default' } = options
   if (init !== 'default') {
-    const rule = `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or 'default' }`
+    const rule =
+      `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
+      "'default' }"
     expect(
       typeof init === 'object' && init !== null && Number.isFinite(init.normal) && init.normal >= 0,
       () => `${rule}, got ${describe(init)}`,
