@@ -19,6 +19,8 @@ export {
   stepDecay,
 } from './optimizer.js'
 export type { MemoryUse, Method, MethodOptions, StepMode } from './plan/plan.js'
+export type { Phase } from './plan/program.js'
+export type { OperationTime } from './runtime/profile.js'
 export type { StepResult } from './runtime/session.js'
 export type { NamedTensor, StateDict } from './runtime/state.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'

@@ -3,12 +3,13 @@ import { checkBoolean, checkInteger, checkOptions, describe, SpikewasmError } fr
 import { permutation } from '../random.js'
 import type { Dataset, ReadContext } from './dataset.js'
 
+/** Options of `Batches`. */
 export interface BatchesOptions {
-  /** Images of a batch. */
+  /** B, samples of a batch, an integer ≥ 1. */
   readonly batchSize: number
   /**
-   * True: a new random order in each epoch, and the data set augments if it can. False (default):
-   * the order of the data set, as it is.
+   * True: a new random order in each epoch, and the data set augments if it can. False, the
+   * default: the order of the data set, without augmentation.
    */
   readonly training?: boolean
   /** Integer from 0 to 2³² − 1; default 0. With the epoch it decides order and augmentation. */
@@ -34,6 +35,7 @@ export interface BatchesOptions {
 export class Batches {
   /** Number of batches of an epoch. */
   readonly length: number
+  /** B, samples of a batch. */
   readonly batchSize: number
   private readonly sampleSize: number
   private readonly training: boolean
@@ -44,6 +46,7 @@ export class Batches {
 
   /** Starts at epoch 0. @throws SpikewasmError when an option is wrong or leaves no batch */
   constructor(
+    /** Where the samples come from. */
     readonly dataset: Dataset,
     options: BatchesOptions,
   ) {
@@ -72,7 +75,11 @@ export class Batches {
     this.startEpoch(0)
   }
 
-  /** Goes to the order of `epoch` (an integer >= 0). */
+  /**
+   * Goes to the order of an epoch.
+   * @param epoch integer ≥ 0
+   * @throws SpikewasmError when it is out of range
+   */
   startEpoch(epoch: number): void {
     checkInteger('batches.startEpoch: epoch', epoch, 0)
     if (!this.training) return
@@ -83,12 +90,11 @@ export class Batches {
   /**
    * Gathers batch `batchIndex` of the epoch.
    *
-   * @param images [B][H][W][C], normalised; what lies behind the last sample of the data set is set
-   *   to 0
-   * @param labels [B]; likewise
+   * @param images [B][H][W][C], normalised; places behind the last sample of the data set become 0
+   * @param labels [B]; places behind the last sample become 0
    * @returns the number of samples: B, or less for the last batch
-   * @throws SpikewasmError when the data set gives a label that is not an integer in 0 … classes −
-   *   1
+   * @throws SpikewasmError when `batchIndex` is out of range, or the data set gives a label that is
+   *   not an integer in 0 … classes − 1; RangeError when an array is too short
    */
   fill(batchIndex: number, images: Float32Array, labels: Int32Array): number {
     const { batchSize, sampleSize, sample, order, context, dataset } = this

@@ -4,7 +4,8 @@
  */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
-import { kindOf, type Layer } from '../nn/layers/index.js'
+import type { Layer } from '../nn/layers/index.js'
+import { kindOf } from '../nn/layers/kinds.js'
 import { type Apply, checkModule, type Module } from '../nn/module.js'
 import { type Shape, show, type Value } from '../nn/value.js'
 

@@ -101,10 +101,11 @@ export function vgg13(options: NetworkOptions = {}): Block {
   return vgg(features, 512, inChannels, classes, neuron)
 }
 
+/** Options of `vggsnn`; each has a default. */
 export interface VggsnnOptions extends NetworkOptions {
   /**
-   * Height and width of the input: 48 (the default, event cameras: CIFAR10-DVS has 2 channels) or
-   * 32 (CIFAR), or another multiple of 24.
+   * Height and width of the input in pixels: 48, the default (for event cameras; CIFAR10-DVS has 2
+   * channels), 32 (for CIFAR), or another multiple of 24.
    */
   imageSize?: number
 }

@@ -76,19 +76,27 @@ export interface Plan {
   readonly memory: MemoryUse
 }
 
-/** Bytes by purpose. */
+/** What a model's memory is used for, in bytes. */
 export interface MemoryUse {
+  /** Programs: what the engine executes. */
   readonly program: number
+  /** Parameters. */
   readonly parameters: number
+  /** Gradients of the parameters. */
   readonly gradients: number
+  /** Velocities of the optimizer. */
   readonly optimizer: number
+  /** Running statistics, outputs and losses. */
   readonly statistics: number
+  /** Batches of images and labels. */
   readonly input: number
-  /** Written by the forward pass and read by the backward pass. */
+  /** Part of `scratch`: what the forward pass writes and the backward pass reads. */
   readonly kept: number
-  /** What buffers of limited lifetime take together. */
+  /** Activations and working buffers, which share memory where their lifetimes allow it. */
   readonly scratch: number
+  /** Scratch of the workers. */
   readonly workers: number
+  /** All memory of the model. */
   readonly total: number
 }
 

@@ -49,7 +49,7 @@ export interface Data {
 export type WordValue = number | Float | Reference | Table | Data
 export type Words = { readonly [word: number]: WordValue | undefined }
 
-/** What part of a training step a record belongs to. */
+/** Part of a training step: the forward pass, the backward pass, or the optimizer's update. */
 export type Phase = 'forward' | 'backward' | 'update'
 
 export type Condition = 'always' | 'stepMask' | Reference

@@ -2,7 +2,7 @@
 
 import { expect } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
-import { kindOf } from '../nn/layers/index.js'
+import { kindOf } from '../nn/layers/kinds.js'
 import { roundUp } from '../round-up.js'
 import type { Parameter, Statistic } from './context.js'
 import { planOf } from './layers/index.js'

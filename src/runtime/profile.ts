@@ -1,8 +1,25 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
 import { Control, Op, Rec } from '../../assembly/opcodes.js'
+import { describe, expect } from '../errors.js'
 import { median } from '../median.js'
+import type { Phase } from '../plan/program.js'
+import { programOf } from './arena.js'
+import type { Session } from './session.js'
 
+/** How long an operation of a training step takes, as `Model.profile` finds it. */
+export interface OperationTime {
+  /** Operation of the engine. */
+  readonly op: string
+  /** Name of the layer. */
+  readonly layer: string
+  /** Part of the training step. */
+  readonly phase: Phase
+  /** Median over the runs. A run in which another kernel was chosen in its place counts as 0 ms. */
+  readonly milliseconds: number
+}
+
+/** One run of one record. */
 export interface RecordTime {
   readonly op: string
   /** Index of the layer in the graph. */
@@ -72,4 +89,30 @@ export function medianTimes(runs: readonly (readonly RecordTime[])[]): RecordTim
   return [...byPlace.values()]
     .map(({ time, milliseconds }) => ({ ...time, milliseconds: median(milliseconds) }))
     .sort((a, b) => a.place - b.place)
+}
+
+/** `Model.profile`. The caller must hold the model's lock. */
+export async function profileStep(session: Session, repeats: number): Promise<OperationTime[]> {
+  expect(
+    Number.isInteger(repeats) && repeats >= 1,
+    () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
+  )
+  const { address, records, rates } = programOf(session, 'train')
+  expect(
+    session.lastRates === rates,
+    () =>
+      'profile runs the batch of the last training step again, but the last run was none; ' +
+      'call trainStep or fit right before it',
+  )
+  const module = await session.engine
+  const { memory, plan } = session
+  const runs = Array.from({ length: repeats }, () =>
+    profileProgram(module, memory, address, plan.workerScratchAt),
+  )
+  return medianTimes(runs).map(({ op, layer, record, milliseconds }) => ({
+    op,
+    layer: session.layerName(layer),
+    phase: records[record].phase,
+    milliseconds,
+  }))
 }

@@ -24,13 +24,13 @@ import { Lock } from './lock.js'
 import { availableParallelism } from './processors.js'
 import { stateDict, takeState } from './state.js'
 
-/** What a step tells of its batch, with the parameters from before it. */
+/** What a training step found on its batch, with the parameters from before the step. */
 export interface StepResult {
-  /** Mean cross entropy of the batch. */
+  /** Mean cross entropy of the batch, in nats. */
   readonly loss: number
-  /** Images whose largest output is that of their label. */
+  /** Samples with the largest output at their label. */
   readonly correct: number
-  /** Images of the batch. */
+  /** Samples of the batch. */
   readonly count: number
 }
 

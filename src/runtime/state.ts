@@ -1,4 +1,4 @@
-/** Parameters and running statistics by name: out of and into the memory of a arena. */
+/** Parameters and running statistics by name: read from a model's memory, and written to it. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
 import { pack, unpack } from '../plan/layout.js'
@@ -6,8 +6,9 @@ import { type Arena, storedAt, trainingOf } from './arena.js'
 
 /** A parameter, its gradient, or a running statistic. */
 export interface NamedTensor {
-  /** PyTorch's shape. */
+  /** Sizes as in PyTorch; [] for a scalar. */
   readonly shape: readonly number[]
+  /** The numbers, row by row. */
   readonly data: Float32Array
 }
 

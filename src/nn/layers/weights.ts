@@ -7,14 +7,25 @@ import type { Initial, ParameterSpec } from './kind.js'
  * How a layer starts: PyTorch's default, weight and bias uniform in ±1/√fanIn; or the weight normal
  * with mean 0 and this standard deviation, the bias 0 unless it is to start as PyTorch's default.
  */
-export type Init = 'default' | { normal: number; bias?: 'zeros' | 'default' }
+export type Init =
+  | 'default'
+  | {
+      /** Standard deviation of the weight, ≥ 0. */
+      normal: number
+      /** Where the bias starts; default 'zeros'. */
+      bias?: 'zeros' | 'default'
+    }
 
 export const weightOptions = ['bias', 'standardise', 'init']
 
+/** Options of `linear`, which `conv2d` takes too; each has a default. */
 export interface LinearOptions {
-  /** Default true, as in PyTorch. */
+  /** Whether there is a bias for each output; default true, as in PyTorch. */
   bias?: boolean
-  /** Scaled weight standardisation with a learnable gain (OTTT's networks); default false. */
+  /**
+   * Scaled weight standardisation with a learnable `gain` for each output (Brock et al., ICLR
+   * 2021), as in the networks of OTTT; default false.
+   */
   standardise?: boolean
   /** Where weight and bias start; default 'default', PyTorch's. */
   init?: Init
