@@ -1,4 +1,4 @@
-/** Data sets by name, with what each is trained with unless options say otherwise. */
+/** Data sets by name, with the default options of training for each. */
 
 import { availableParallelism } from 'node:os'
 import {
@@ -24,7 +24,7 @@ interface Entry {
   /** What `--augment` does; absent where it is not offered. */
   readonly augmentation?: AugmentOptions
   readonly defaults: Defaults
-  /** More threads than this do not pay; absent where all processors do. */
+  /** More threads than this are not faster; absent where all processors help. */
   readonly maxThreads?: number
 }
 
@@ -109,7 +109,7 @@ export interface DataArguments {
 }
 
 /**
- * Loads a data set as options say.
+ * Loads a data set as the options say.
  *
  * @throws SpikewasmError when `--data` is missing or superfluous, files are missing or damaged, or
  *   augmentation is not offered

@@ -33,7 +33,7 @@ interface EvalArguments {
 }
 
 export function evalCommand(command: Command): Command {
-  // What a run's folder says is the default here, so the shared options lose theirs.
+  // The run's folder gives the defaults here, so the shared options have none.
   const fromRun = (option: Option): Option => {
     const preset = option.defaultValue as string | number
     option.default(undefined)

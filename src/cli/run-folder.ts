@@ -15,7 +15,7 @@ import { withFiles } from './mistakes.js'
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 
-/** What it takes to build a run's model and data again, and what it was trained with. */
+/** Everything needed to build a run's model and data again, and to train it alike. */
 const runOptions = v.object({
   /** Of the package that wrote the folder. */
   version: v.string(),
@@ -53,7 +53,7 @@ const json = (value: unknown): Uint8Array =>
   new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)
 
 /**
- * Makes the folder if need be and tries to write in it, before hours of training go by.
+ * Makes the folder if it is missing and tries to write in it, before hours of training are spent.
  *
  * @returns the folders that were made, outermost first, for `removeIfEmpty`
  * @throws SpikewasmError when it cannot be made or written; nothing is left behind then
@@ -91,7 +91,7 @@ async function makeFolder(path: string, made: string[]): Promise<void> {
   made.push(path)
 }
 
-/** Removes the folders that `openRunFolder` made, as far as nothing was written to them. */
+/** Removes the folders that `openRunFolder` made, if they are empty. */
 export async function removeIfEmpty(made: readonly string[]): Promise<void> {
   for (const path of made.toReversed()) await rmdir(path).catch(() => undefined)
 }

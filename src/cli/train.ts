@@ -215,7 +215,7 @@ async function run(
           await writeRun(out, model, options, { epochs: records, aborted: false })
       },
     })
-    // Ctrl-C in the last validation came too late to stop anything.
+    // Ctrl-C during the last validation stopped nothing: all epochs are complete.
     const stopped =
       aborted && !(records.length === epochs && records[epochs - 1].testAccuracy !== undefined)
     if (aborted && out !== undefined)
@@ -228,7 +228,7 @@ async function run(
   }
 }
 
-/** Two lines to start with: the data, and what is trained how. */
+/** The first two lines: the data, and the network with its options. */
 function describe(
   model: Model,
   { train, test }: Split,

@@ -19,8 +19,8 @@ export interface BatchesOptions {
 }
 
 /**
- * The batches of one epoch after another. `fill` depends on the epoch and the batch index alone: a
- * training loop may fill one batch ahead, skip, or resume anywhere.
+ * The batches of one epoch after another. `fill` depends on the epoch and the batch index alone, so
+ * a training loop may fill one batch ahead, skip batches, or resume anywhere.
  *
  * ```ts
  * const batches = new Batches(train, { batchSize: 64, training: true, seed: 0 })
@@ -109,11 +109,11 @@ export class Batches {
     const begin = batchIndex * batchSize
     const count = Math.min(batchSize, dataset.length - begin)
     for (let i = 0; i < count; i++) {
-      // By way of an array of one sample: a view into `images` would be a new object for each
-      // sample.
+      // Read into an array of one sample, then copied: a view into `images` would be a new object
+      // for each sample.
       const index = order ? order[begin + i] : begin + i
       const label = dataset.read(index, sample, context)
-      // Before an array of integers hides it.
+      // Checked here: an array of integers would cut 2.5 to 2.
       if (!(Number.isInteger(label) && label >= 0 && label < dataset.classes)) {
         const range = `labels must be integers from 0 to ${dataset.classes - 1}`
         throw new SpikewasmError(

@@ -237,7 +237,7 @@ const numberTicks = (numbers: readonly number[]): Panel['ticks'] => ({
   text: numbers.map(String),
 })
 
-/** A line a layer; a layer has one colour in all panels. */
+/** One line for each layer, in the same colour in all panels. */
 function layerLines(
   { setup, training }: Diagnosis,
   key: 'a1' | 'a2' | 'a3',
@@ -253,7 +253,7 @@ function layerLines(
   )
 }
 
-/** Down to the lowest cosine, and 1 a little below the upper edge. */
+/** From a little below the lowest cosine to a little above 1. */
 function cosineRange(
   points: readonly Partial<Pick<Point, 'a1' | 'a2' | 'a3'>>[],
 ): [number, number] {

@@ -1,6 +1,6 @@
 /**
- * Measures what the paper claims about rate-based backpropagation, on a network and data set of the
- * user's.
+ * Measures the claims of the paper on rate-based backpropagation (Yu et al., NeurIPS 2024) on the
+ * user's network and data.
  */
 
 import { Batches } from '../data/batches.js'
@@ -43,8 +43,8 @@ export interface DiagnoseOptions {
   /** Optimizer steps of BPTT for each T; default 200. */
   readonly steps?: number
   /**
-   * Of the training with BPTT; its rate goes from `lr` to 0 along half a cosine. Default `sgd({
-   * momentum: 0.9 })`.
+   * Optimizer of the training with BPTT. Its learning rate goes from `lr` to 0 along half a cosine.
+   * Default `sgd()`.
    */
   readonly optimizer?: Sgd
   /** Worker threads; default 1. */
@@ -60,10 +60,10 @@ const PROBES = 4
 const POINTS = 6
 
 /**
- * For each T: trains the network with BPTT and measures on the way the paper's three assumptions
- * (A1, A2, A3), then compares the rate gradient with that of BPTT for every parameter, and takes
- * firing rates; then measures time and memory of each method on the trained network. Dropout is off
- * while gradients are compared.
+ * For each T it trains the network with BPTT and measures the paper's three assumptions (A1, A2,
+ * A3) on the way. At the end of training it compares the rate gradient of every parameter with that
+ * of BPTT, takes firing rates, and measures time and memory of each method. Dropout is off while
+ * gradients are compared.
  *
  * @throws SpikewasmError before training starts for options out of range, data that do not match
  *   the network, and a model that does not fit in memory; later when a loss or gradient is not
@@ -112,7 +112,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     build(withoutRandomness(network()), T, 'rate-m')
   const buildTimed = (T: number, method: Variant): Promise<Model> => build(network(), T, method)
 
-  // What does not fit in memory shall fail now, and not after minutes of training.
+  // A model that does not fit in memory fails now, not after minutes of training.
   let parameters = 0
   const check = (model: Model): void => {
     checkDataset(model.session, data.train)
@@ -236,11 +236,11 @@ export function withoutRandomness(module: Module): Module {
   if (module.kind !== 'block') return kindOf(module).random ? identity() : module
   const { kind, children, forward } = module
   const calm = Object.entries(children).map(([name, child]) => [name, withoutRandomness(child)])
-  // Not a copy of the block: nothing that belongs to the old children comes along.
+  // A new block, not a copy: nothing of the old block comes along, such as its `compile`.
   return { kind, children: Object.fromEntries(calm), forward }
 }
 
-/** `2` → `lif 2`, for the layers that a diagnosis names. */
+/** Titles by name for the layers that a diagnosis names: `2` → `neurons 2`. */
 function layerTitles(
   network: Module,
   input: Shape,

@@ -32,7 +32,7 @@ interface Axes {
   readonly logX?: boolean
 }
 
-/** Pixels: of a row of panels at least, of a line of the legend, and around all. */
+/** Pixels: least height of a row of panels, height of a line of the legend, margins. */
 const ROW = 250
 const LEGEND_LINE = 22
 const MARGIN = { l: 76, r: 168, t: 36, b: 56 }
@@ -113,7 +113,7 @@ export function arrange(
       ...line,
       anchor: `x${suffix(i)}`,
       domain: [bottom, bottom + panelHeight / inner.height],
-      // Once a row: the panels of a row have one unit.
+      // Once for each row: its panels have the same unit.
       ...(column === 0 && { title: { text: axes.y, standoff: 8 } }),
       ...(yRange ? { range: yRange } : { rangemode: 'tozero' }),
     }

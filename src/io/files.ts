@@ -10,8 +10,8 @@ import { SpikewasmError } from '../errors.js'
 const gunzipAsync = promisify(gunzip)
 
 /**
- * More than any data set here unpacks to; a damaged or hostile archive stops there instead of
- * filling the memory.
+ * Unpacking stops here. No data set is as large, and a damaged or hostile archive must not fill the
+ * memory.
  */
 const UNPACKED_LIMIT = 1 << 30
 
@@ -127,8 +127,8 @@ function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
 }
 
 /**
- * Makes the rename itself durable. Some platforms cannot open a folder: there the operating system
- * decides when.
+ * Makes the rename itself durable. Some platforms cannot open a folder; the operating system then
+ * decides when the rename is durable.
  */
 async function syncFolder(folder: string): Promise<void> {
   try {

@@ -60,8 +60,8 @@ export function parseHeader(text: string, name: string): Record<string, unknown>
 }
 
 /**
- * The first key that an object of the valid JSON `text` has twice, at any depth: JSON.parse would
- * silently take the last one, which lets two readers see different tensors in one file.
+ * The first key that an object of the valid JSON `text` has twice, at any depth. JSON.parse would
+ * take the last one without a word, and two readers could see different tensors in one file.
  */
 function findDuplicateKey(text: string): string | undefined {
   const open: (Set<string> | null)[] = []

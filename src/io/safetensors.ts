@@ -61,8 +61,8 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): 
 }
 
 /**
- * Writes a safetensors file. The same tensors and metadata give the same bytes in whatever order
- * they come.
+ * Writes a safetensors file. The same tensors and metadata give the same bytes, in whatever
+ * order they come.
  *
  * @param tensors arrays by name; `data` must hold exactly the product of `shape` elements
  * @param metadata strings by name, stored under `__metadata__`; left out when empty
@@ -150,8 +150,8 @@ function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
 }
 
 /**
- * Order of UTF-8 bytes, which is how the reference implementation sorts names; `<` on strings
- * compares UTF-16 units.
+ * Order by UTF-8 bytes, as the reference implementation sorts names. (`<` on strings would compare
+ * UTF-16 units.)
  */
 function compareCodePoints(a: string, b: string): number {
   const left = Array.from(a, (char) => char.codePointAt(0)!)

@@ -26,7 +26,7 @@ export function readTar(bytes: Uint8Array, name: string): Map<string, Uint8Array
   return files
 }
 
-/** Follows the chain of headers: nanotar believes sizes, even negative ones, and checks no sums. */
+/** Checks each header. nanotar does not: it accepts any size, even a negative one, and any sum. */
 function checkHeaders(bytes: Uint8Array, name: string): void {
   let offset = 0
   while (offset + BLOCK <= bytes.length && bytes[offset] !== 0) {

@@ -33,8 +33,8 @@ export type Tensor = {
 }[Dtype]
 
 /**
- * In the order of the reference implementation: it writes tensors by descending place here, then by
- * name, so that all are aligned.
+ * Arrays by element type, in the order of the reference implementation. It writes tensors from the
+ * last type here to the first, then by name, so that all are aligned.
  */
 export const CONSTRUCTORS = {
   BOOL: Uint8Array,

@@ -1,4 +1,4 @@
-/** Options that the networks share. */
+/** Options of the networks. */
 
 import { expect } from '../errors.js'
 import type { NeuronOptions } from '../nn/layers/index.js'

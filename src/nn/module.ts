@@ -7,7 +7,7 @@ import type { Value } from './value.js'
 /** A child of a block, as the block's forward function calls it. */
 export type Apply = (x: Value) => Value
 
-/** What a block's forward function may do besides calling its children. */
+/** What a block's forward function can do besides calling its children. */
 export interface Ops {
   /**
    * Sum of two or more values of one shape: of currents, as in ResNet, or of spikes, as in

@@ -1,5 +1,5 @@
 /**
- * A plan and the memory that it describes: what reads and writes a model's numbers needs no more.
+ * A plan and the memory that it describes: enough to read and write a model's numbers.
  */
 
 import { SpikewasmError } from '../errors.js'

@@ -1,4 +1,4 @@
-/** What a program has left in memory: outputs, rates, eligibilities, the measures of the paper. */
+/** Results that a program left in memory: outputs, rates, eligibilities, the paper's measures. */
 
 import { expect, SpikewasmError } from '../errors.js'
 import { storedChannels } from '../plan/layout.js'
@@ -67,9 +67,9 @@ export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<st
 const hasTime = ({ rows }: MethodTraits): boolean => rows === 'steps'
 
 /**
- * What the paper measures while training through time (sec. 4.2 there), for the last training step:
- * `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight, the cosine of E[δI s]
- * and E[δI] E[s]. Needs method bptt and `inspect: true`.
+ * What the paper measures while training through time (Yu et al., NeurIPS 2024, sec. 4.2), for the
+ * last training step: `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight,
+ * the cosine of E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
  * @throws SpikewasmError otherwise.
  */
 export function diagnostics(arena: Arena): {

@@ -4,8 +4,8 @@ import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import type { Initial, ParameterSpec } from './kind.js'
 
 /**
- * How a layer starts: PyTorch's default, weight and bias uniform in ±1/√fanIn; or the weight normal
- * with mean 0 and this standard deviation, the bias 0 unless it is to start as PyTorch's default.
+ * Initial values of a layer. `'default'`: PyTorch's, weight and bias uniform in ±1/√fanIn (fanIn:
+ * inputs of one output). An object: the weight normal with mean 0, the bias as it says.
  */
 export type Init =
   | 'default'
@@ -31,7 +31,10 @@ export interface LinearOptions {
   init?: Init
 }
 
-/** What convolutions and linear layers have in common. `inputs`: of one output. */
+/**
+ * Checks and completes the options of a weight.
+ * @param inputs inputs of one output
+ */
 export function weights(
   name: string,
   inputs: number,
@@ -60,7 +63,10 @@ export function weights(
   return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
 }
 
-/** @param fan inputs of one output */
+/**
+ * Parameters of a layer with a weight: weight, gain, bias.
+ * @param fan inputs of one output
+ */
 export function weightParameters(
   {
     bias,
