@@ -345,12 +345,12 @@ export class Model {
   }
 
   /**
-   * Times every operation of a training step on this thread. It runs the batch of the last training
-   * step `repeats` times again, and each time the parameters change as by that step.
+   * Times every operation of a training step on this thread. It trains `repeats` times on the batch
+   * that ran last, so parameters and statistics change: call it right after `trainStep` or `fit`.
    * @param repeats runs, an integer ≥ 1; default 5
    * @returns the operations that ran, in the order of the program
-   * @throws SpikewasmError when `repeats` is out of range, when the last run was no training step,
-   *   and for a model compiled for inference.
+   * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
+   *   the model's method, and for a model compiled for inference.
    */
   profile(repeats = 5): Promise<OperationTime[]> {
     return this.session.alone(async () =>

@@ -97,12 +97,12 @@ export async function profileStep(session: Session, repeats: number): Promise<Op
     Number.isInteger(repeats) && repeats >= 1,
     () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
   )
-  const { address, records, rates } = programOf(session, 'train')
+  const { address, records } = programOf(session, 'train')
   expect(
-    session.lastRates === rates,
+    session.trained,
     () =>
-      'profile runs the batch of the last training step again, but the last run was none; ' +
-      'call trainStep or fit right before it',
+      'profile times a training step, but the model has run none with its method yet; ' +
+      'call trainStep or fit before it',
   )
   const module = await session.engine
   const { memory, plan } = session

@@ -58,6 +58,8 @@ export class Session implements Arena {
   memory!: WebAssembly.Memory
   /** Rates of the program that ran last. */
   lastRates: readonly RateProbe[] = []
+  /** Whether a training step has run with this plan, so that its slots hold images and labels. */
+  trained = false
   /** Held by the operation that runs. */
   readonly lock = new Lock()
   optimizer: Sgd = sgd()
@@ -138,6 +140,7 @@ export class Session implements Arena {
       ? poolExecutor(module, memory, threads)
       : localExecutor(module, memory)
     this.lastRates = []
+    this.trained = false
     if (previous) {
       takeState(this, previous.state)
       await previous.executor.dispose()
@@ -245,7 +248,10 @@ export class Session implements Arena {
       )
       throw this.failure
     }
-    if (program === 'train' || program === 'gradients') this.steps++
+    if (program === 'train' || program === 'gradients') {
+      this.steps++
+      this.trained = true
+    }
     this.lastRates = rates
     return {
       loss: view.getFloat32(Control.Loss, true),

@@ -85,10 +85,10 @@ test('medians are taken by place; a skipped record counts as 0', () => {
   )
 })
 
-test('profile is refused where the last run was no training step, and changes nothing', async () => {
+test('profile is refused before the first training step, and changes nothing', async () => {
   const model = await fading()
   const refused =
-    /^profile runs the batch of the last training step again, but the last run was none; call trainStep or fit right before it$/
+    /^profile times a training step, but the model has run none with its method yet; call trainStep or fit before it$/
   const before = model.stateDict()
   assert.match(await messageOf(() => model.profile(1)), refused)
   await model.predict(x)
@@ -97,8 +97,7 @@ test('profile is refused where the last run was no training step, and changes no
   await model.trainStep(x, y, { update: false })
   assert.ok((await model.profile(1)).length > 0)
   await model.predict(x)
-  assert.match(await messageOf(() => model.profile(1)), refused, 'the batch was overwritten')
-  await model.trainStep(x, y, { update: false })
+  assert.ok((await model.profile(1)).length > 0)
   await model.prepare({ method: 'bptt' })
   assert.match(await messageOf(() => model.profile(1)), refused, 'new memory')
   await model.dispose()
