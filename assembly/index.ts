@@ -2,39 +2,139 @@
  * Exports only. Hot leaf functions are exported by their files as well, so that the optimiser keeps
  * them apart (V8 tiers up whole functions).
  */
-export * from './activity'
-export * from './choose'
-export { convDense } from './conv'
-export * from './conv-input'
-export * from './conv-weight'
-export { gradientAdd, gradientAddTimes, gradientPair, gradientScaled, gradientTimes } from './contributions'
-export * from './list-gradient'
-export * from './loss'
-export * from './matmul'
-export * from './narrow'
-export { neuron } from './neuron'
-export { neuronFire, neuronRowAdd, neuronRowAffine, neuronRowAffineAdd, neuronRowNormalised, neuronRowSpikes, neuronTrace } from './neuron-general'
+
 export {
-  neuronLearn1, neuronLearn2, neuronLearn4, neuronLearnB1, neuronLearnB2, neuronLearnB4, neuronLearnS1, neuronLearnS2, neuronLearnS4,
-  neuronLearnStill1, neuronLearnStill2, neuronLearnStill4,
-} from './neuron-learn'
-export { neuronPlain, neuronPlainB, neuronPlainS } from './neuron-plain'
-export * from './neuron-rate'
+  gradientAdd,
+  gradientAddTimes,
+  gradientPair,
+  gradientScaled,
+  gradientTimes,
+} from './activity/contributions'
+export { addAffineRow, addCountWindow, addRow, materialise } from './activity/materialise'
+export { random64 } from './base/random'
+export { convDense } from './conv/forward'
+export { convInputGradient, transposeWeight } from './conv/input-gradient'
+export { matmulNN, matmulNT, matmulScratch, matmulTN } from './conv/matmul'
+export { convNarrow, narrowTile } from './conv/narrow'
+export { copyFloats, gatherFloats } from './conv/narrow-planes'
 export {
-  neuronAtan, neuronErf, neuronFastSigmoid, neuronPiecewiseExp, neuronRectangle, neuronSigmoid1, neuronSigmoid2, neuronSigmoid4,
-  neuronSurrogateAtan, neuronSurrogateErf, neuronSurrogateFastSigmoid, neuronSurrogatePiecewiseExp, neuronSurrogateRectangle,
-  neuronSurrogateSigmoid, neuronSurrogateTriangle, neuronTriangle,
-} from './neuron-surrogate'
-export * from './neuron-time'
-export * from './norm'
-export * from './optimizer'
-export * from './pool'
-export { execute, run } from './program'
-export * from './random'
-export * from './spike-lists'
-export * from './spikes'
-export * from './standardise'
-export * from './winograd-input'
-export { winogradKernel, winogradGradient, winogradOutput, winogradPatch, winogradTile, winogradTouch } from './winograd-transforms'
-export { winogradOuter, winogradProduct } from './winograd-products'
-export * from './winograd-weight'
+  addFloats,
+  narrowGradientTile,
+  narrowWeightGradient,
+  scatterEights,
+} from './conv/narrow-weight-gradient'
+export { packHalf, packRows, spreadFives } from './conv/pack'
+export { addTile, EDGE_BYTES, KC, MR, micro, microAdd, microNarrow, NR, tile } from './conv/tile'
+export {
+  addRows4,
+  addRows16,
+  biasGradient,
+  convWeightGradient,
+  reduceSplits,
+  storeGradient,
+} from './conv/weight-gradient'
+export { choose } from './engine/choose'
+export { execute } from './engine/execute'
+export { run } from './engine/interpreter'
+export { crossEntropy } from './loss/cross-entropy'
+export { output } from './loss/output'
+export { neuronBackwardRate } from './neuron/backward-rate'
+export { neuronBack, neuronBackwardTime, neuronCharge } from './neuron/backward-time'
+export {
+  neuronFire,
+  neuronRowAdd,
+  neuronRowAffine,
+  neuronRowAffineAdd,
+  neuronRowNormalised,
+  neuronRowSpikes,
+  neuronTrace,
+} from './neuron/general'
+export {
+  neuronLearn1,
+  neuronLearn2,
+  neuronLearn4,
+  neuronLearnB1,
+  neuronLearnB2,
+  neuronLearnB4,
+  neuronLearnS1,
+  neuronLearnS2,
+  neuronLearnS4,
+  neuronLearnStill1,
+  neuronLearnStill2,
+  neuronLearnStill4,
+} from './neuron/learn-loops'
+export { neuron } from './neuron/neuron'
+export { neuronPlain, neuronPlainB, neuronPlainS } from './neuron/plain'
+export {
+  neuronAtan,
+  neuronErf,
+  neuronFastSigmoid,
+  neuronPiecewiseExp,
+  neuronRectangle,
+  neuronSigmoid1,
+  neuronSigmoid2,
+  neuronSigmoid4,
+  neuronSurrogateAtan,
+  neuronSurrogateErf,
+  neuronSurrogateFastSigmoid,
+  neuronSurrogatePiecewiseExp,
+  neuronSurrogateRectangle,
+  neuronSurrogateSigmoid,
+  neuronSurrogateTriangle,
+  neuronTriangle,
+} from './neuron/surrogate-loops'
+export {
+  normApply,
+  normApplyCentred,
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normCentredProducts,
+  normProducts,
+  normProducts16,
+} from './norm/backward'
+export { normEvaluate, normFinish, normStatistics } from './norm/forward'
+export {
+  addMoments,
+  addMoments4,
+  combineMoments,
+  normSums4,
+  normSums16,
+  startMoments,
+} from './norm/moments'
+export { weightStandardise, weightStandardiseBackward } from './norm/standardise'
+export { sgd, sgdRange } from './optimizer/sgd'
+export { dropout, dropoutFloats } from './pool/dropout'
+export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'
+export { clear, sumScalars, timeSum, trace } from './pool/sums'
+export { combine7, combine15, combineFew } from './spikes/combine'
+export { appendCounts, appendFactors, appendPairCounts, countWindow } from './spikes/counts'
+export { spikeConv, spikeForward } from './spikes/forward'
+export { listCount, listFill, listSum, listWeightGradient, rateLists } from './spikes/list-gradient'
+export { joinRows, listScratch, listsOfRows, POINTERS, spikeLists } from './spikes/lists'
+export { appendPairs, appendPatterns, stepsOf } from './spikes/patterns'
+export {
+  sumRows4,
+  sumRows8,
+  sumRows16,
+  sumRows32,
+  sumTimes4,
+  sumTimes8,
+  sumTimes16,
+  sumTimes32,
+} from './spikes/row-sums'
+export {
+  winogradInputGradient,
+  winogradInputTransform,
+  winogradKernelTransform,
+} from './winograd/input-gradient'
+export { winogradOuter, winogradProduct } from './winograd/products'
+export {
+  winogradGradient,
+  winogradKernel,
+  winogradOutput,
+  winogradPatch,
+  winogradTile,
+  winogradTouch,
+} from './winograd/transforms'
+export { winogradWeightGradient, winogradWeightTransform } from './winograd/weight-gradient'

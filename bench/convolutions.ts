@@ -11,10 +11,11 @@ import {
   usesWinograd,
 } from '../src/plan/convolution.js'
 import { blockWidth, weightRows } from '../src/plan/layout.js'
-import { type Buffer, type ProgramBuilder, ref } from '../src/plan/program.js'
+import type { ProgramBuilder } from '../src/plan/program.js'
 import { emitSpikes } from '../src/plan/spike-convolution.js'
 import type { DenseInput } from '../src/plan/tensors.js'
 import { noPool, type SpikeTensor } from '../src/plan/tensors.js'
+import { type Buffer, ref } from '../src/plan/words.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'
 import * as naive from './naive.js'

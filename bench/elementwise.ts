@@ -6,7 +6,8 @@ import { Control, NeuronWord, NormWord, Op, SgdWord, Surrogate } from '../assemb
 import { normRows } from '../src/plan/layers/norm.js'
 import { neuronScratch } from '../src/plan/neuron-record.js'
 import { perUnit } from '../src/plan/pass.js'
-import { type Buffer, f32, type ProgramBuilder, ref, type Words } from '../src/plan/program.js'
+import type { ProgramBuilder } from '../src/plan/program.js'
+import { type Buffer, f32, ref, type Words } from '../src/plan/words.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'
 import * as naive from './naive.js'
@@ -93,7 +94,7 @@ function neuronRig(
           }
         : {}),
     }
-    b.emit(Op.Neuron, Math.ceil(pixels / units), words, neuronScratch(T, C))
+    b.emitWords(Op.Neuron, Math.ceil(pixels / units), words, neuronScratch(T, C))
     return { words, floats, spikes, partials, masks }
   })
   rig.made.floats.forEach((buffer, i) => {
@@ -166,12 +167,12 @@ function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
       [NormWord.Coefficients]: ref(float('coefficients', 3 * C)),
     }
     if (backward) {
-      b.emit(Op.NormBackwardReduce, units, words)
-      b.emit(Op.NormBackwardFinish, 1, words)
-      b.emit(Op.NormBackwardApply, units, words)
+      b.emitWords(Op.NormBackwardReduce, units, words)
+      b.emitWords(Op.NormBackwardFinish, 1, words)
+      b.emitWords(Op.NormBackwardApply, units, words)
     } else {
-      b.emit(Op.NormStatistics, units, words)
-      b.emit(Op.NormFinish, Math.ceil(C / 32), words, 64)
+      b.emitWords(Op.NormStatistics, units, words)
+      b.emitWords(Op.NormFinish, Math.ceil(C / 32), words, 64)
     }
     return [weight, invStd, backward ? delta : input, xhat]
   })
@@ -189,7 +190,7 @@ function sgdRig(count: number): Rig<Buffer[]> {
     const [parameters, velocities, gradients] = ['parameters', 'velocities', 'gradients'].map(
       (name) => b.buffer(name, 4 * count, 'input'),
     )
-    b.emit(Op.Sgd, Math.ceil(count / perUnit), {
+    b.emitWords(Op.Sgd, Math.ceil(count / perUnit), {
       [SgdWord.Parameters]: ref(parameters),
       [SgdWord.Velocities]: ref(velocities),
       [SgdWord.Gradients]: ref(gradients),

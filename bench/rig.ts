@@ -4,9 +4,11 @@
  */
 import { readFileSync } from 'node:fs'
 import { Control } from '../assembly/opcodes.js'
+import { encode, encodedSize } from '../src/plan/encode.js'
 import { assignAddresses } from '../src/plan/memory.js'
-import { type Buffer, encode, encodedSize, ProgramBuilder } from '../src/plan/program.js'
-import type { EngineExports } from '../src/runtime/executor.js'
+import { ProgramBuilder } from '../src/plan/program.js'
+import type { Buffer } from '../src/plan/words.js'
+import type { EngineExports } from '../src/runtime/load.js'
 
 const PAGE = 65536
 /** Grows to what the largest case needs; each case overwrites it. */

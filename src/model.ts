@@ -1,12 +1,15 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import { checkBoolean, checkOptions, expect, SpikewasmError } from './errors.js'
+import { checkBoolean, checkOptions, SpikewasmError } from './errors.js'
 import { checkOptimizer, checkRate, type Sgd } from './optimizer.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
-import { checkBatch, checkLabels, expectNumbers, fillSlot } from './runtime/batch.js'
+import { programOf } from './runtime/arena.js'
+import { checkBatch, checkLabels, fillSlot } from './runtime/batch.js'
+import { nonFinite } from './runtime/non-finite.js'
+import { type Prediction, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session, StepResult } from './runtime/session.js'
 import { gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
@@ -16,6 +19,7 @@ import {
   firingRates,
   output,
   predictions,
+  spikeCounts,
   stepRates,
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
@@ -32,12 +36,16 @@ export interface StepOptions {
   lr?: number
 }
 
-/** What `predict` returns for n samples. */
-export interface Prediction {
-  /** Time mean of the last layer's output, [n, classes], row by row. */
+/** What `step` tells of a stream. */
+export interface StreamStep {
+  /** Steps since `reset`, this one included. */
+  readonly steps: number
+  /** Mean over the steps so far of the last layer's output, [B, classes]. */
   readonly logits: Float32Array
-  /** Index of the largest logit of each sample, [n]. */
+  /** Index of the largest of them for each sample, [B]. */
   readonly classes: Int32Array
+  /** Spikes of each neuron layer since `reset`, of all samples together, by layer name. */
+  readonly spikes: Readonly<Record<string, number>>
 }
 
 /**
@@ -147,7 +155,7 @@ export class Model {
       checkLabels(this.session, y, this.batchSize)
       fillSlot(this.session, 0, x, y, this.batchSize)
       const result = await this.session.run(program, 0, this.batchSize, lr)
-      const problem = this.session.nonFinite(0, program)
+      const problem = nonFinite(this.session, 0, program)
       if (problem !== undefined) throw new SpikewasmError(problem)
       return result
     })
@@ -172,54 +180,40 @@ export class Model {
    * @throws SpikewasmError when the length is no multiple of a sample's
    */
   predict(x: Float32Array): Promise<Prediction> {
+    return this.session.alone(() => predict(this.session, x))
+  }
+
+  /**
+   * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
+   * far out. Membrane potentials are kept from call to call until `reset`.
+   *
+   * T steps give the same bits as `predict` of those T frames on a model in step mode 's'. In step
+   * mode 'm' the same numbers are added in another order, and outputs may differ in rounding. A
+   * stream may go on for longer than T.
+   * @param x float32 [B, C, H, W]; B must be the batch size.
+   * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
+   */
+  step(x: Float32Array): Promise<StreamStep> {
     return this.session.alone(async () => {
-      expectNumbers('x', x)
-      const [C, H, W] = this.input
-      const size = C * H * W * (this.session.frames ? this.timeSteps : 1)
-      const n = x.length / size
-      expect(
-        Number.isInteger(n) && n > 0,
-        () =>
-          `x must hold samples of [${this.input.join(', ')}] = ${size} numbers each, got ${x.length}`,
-      )
-      expect(
-        !this.session.frames || n <= this.batchSize,
-        () => `x must hold at most batchSize (${this.batchSize}) samples of frames, got ${n}`,
-      )
-      const logits = new Float32Array(n * this.classes)
-      const classes = new Int32Array(n)
-      for (let first = 0; first < n; first += this.batchSize) {
-        const count = Math.min(this.batchSize, n - first)
-        fillSlot(
-          this.session,
-          0,
-          x.subarray(first * size, (first + count) * size),
-          undefined,
-          count,
-        )
-        await this.session.run('evaluate', 0, count)
-        logits.set(output(this.session).subarray(0, count * this.classes), first * this.classes)
-        classes.set(predictions(this.session).subarray(0, count), first)
-      }
-      return { logits, classes }
+      const { session } = this
+      const { rates } = programOf(session, 'stream')
+      checkBatch(session, x, this.batchSize)
+      fillSlot(session, 0, x, undefined, this.batchSize)
+      await session.run('stream', 0, this.batchSize)
+      const steps = session.streamed
+      // The memory holds Σ logits / T: exactly the mean when T steps have come.
+      const logits = output(session).map((sum) => sum * (this.timeSteps / steps))
+      const classes = predictions(session).slice()
+      return { steps, logits, classes, spikes: spikeCounts(session, rates) }
     })
   }
 
   /**
-   * One time step of a model compiled with purpose 'stream': x [B, C, H, W]; the time-mean output
-   * once T steps have come.
+   * The next `step` begins a new stream: neurons are at rest, nothing has been counted.
+   * @throws SpikewasmError unless the model was compiled with purpose 'stream'.
    */
-  step(x: Float32Array): Promise<{ readonly steps: number; readonly logits: Float32Array }> {
-    return this.session.alone(async () => {
-      checkBatch(this.session, x, this.batchSize)
-      fillSlot(this.session, 0, x, undefined, this.batchSize)
-      await this.session.run('stream', 0, this.batchSize)
-      return { steps: this.session.streamed, logits: output(this.session) }
-    })
-  }
-
-  /** The next `step` is the first of a stream. */
   reset(): void {
+    programOf(this.session, 'stream')
     this.session.streamed = 0
   }
 
@@ -228,7 +222,7 @@ export class Model {
    * before the first run.
    */
   firingRates(): Record<string, number> {
-    return firingRates(this.session, this.session.lastRates)
+    return firingRates(this.session, this.session.lastRun)
   }
 
   /**
@@ -256,7 +250,7 @@ export class Model {
    * @throws SpikewasmError otherwise
    */
   stepRates(): Record<string, number[]> {
-    return stepRates(this.session, this.session.lastRates)
+    return stepRates(this.session, this.session.lastRun.probes)
   }
 
   /**

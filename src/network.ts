@@ -32,7 +32,11 @@ export interface CompileOptions extends MethodOptions {
   inspect?: boolean
   /** 'debug' runs the build with assertions; default 'release'. */
   engine?: 'release' | 'debug'
-  /** 'inference' plans what `predict` and `evaluate` need and no more; default 'train'. */
+  /**
+   * What the model is for; default 'train', which trains, evaluates and predicts. 'inference' plans
+   * what `predict` and `evaluate` need and takes a fraction of the memory. 'stream' runs one time
+   * step a call: `model.step(x)`.
+   */
   purpose?: Purpose
 }
 
@@ -79,9 +83,15 @@ export async function compile(network: Module, options: CompileOptions): Promise
     () => `compile.engine must be 'release' or 'debug', got ${describe(settings.engine)}`,
   )
   expect(
-    settings.purpose in purposes,
+    Object.hasOwn(purposes, settings.purpose),
     () =>
       `compile.purpose must be 'train', 'inference' or 'stream', got ${describe(settings.purpose)}`,
+  )
+  expect(
+    !(settings.frames && settings.purpose === 'stream'),
+    () =>
+      "compile.frames must be false with purpose 'stream', got true; each step takes a " +
+      'frame as it is',
   )
   const graph = trace(network, options.input)
   const session = new Session(graph, options.input, settings)

@@ -14,6 +14,7 @@ import { kindOf } from '../nn/layers/kinds.js'
 import type { Module } from '../nn/module.js'
 import type { Shape } from '../nn/value.js'
 import { cosine, type Sgd, sgd } from '../optimizer.js'
+import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
 import { measureCost } from './cost.js'
@@ -205,7 +206,7 @@ async function train({
     if (step === steps) break
     fill(step, bptt.session.slot(0))
     await bptt.session.run('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
-    const problem = bptt.session.nonFinite(0)
+    const problem = nonFinite(bptt.session, 0)
     if (problem !== undefined)
       throw new SpikewasmError(
         `BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`,

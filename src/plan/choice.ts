@@ -8,9 +8,10 @@
 import { ChooseWord, Op } from '../../assembly/opcodes.js'
 import type { Geometry } from './convolution.js'
 import { blockWidth } from './layout.js'
-import { type ProgramBuilder, type Reference, ref } from './program.js'
+import type { ProgramBuilder } from './program.js'
 import { countsFitFactors, pairListsPay } from './spike-geometry.js'
 import type { Pool, SpikeTensor } from './tensors.js'
+import { type Reference, ref } from './words.js'
 
 /**
  * Cycles for one active input and 32 output channels: 8 loads and additions, two a cycle, and the
@@ -137,7 +138,7 @@ export function chooseBySpikes(
   // Persistent: a skipped record has no barrier behind it, so a slower worker may read its flag
   // when the others are already past it.
   const flags = b.buffer(`${name} choice of kernel`, 8, 'scratch', true)
-  b.emit(Op.Choose, 1, {
+  b.emitWords(Op.Choose, 1, {
     [ChooseWord.Out]: ref(flags),
     [ChooseWord.Sources]: { table, entryBytes: 8 },
     [ChooseWord.SourceCount]: table.length,

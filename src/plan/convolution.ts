@@ -18,14 +18,7 @@ import {
   narrowGradientPays,
   narrowPlan,
 } from './narrow-geometry.js'
-import {
-  type Buffer,
-  f32,
-  type ProgramBuilder,
-  type Reference,
-  ref,
-  type Words,
-} from './program.js'
+import type { ProgramBuilder } from './program.js'
 import { type Fields, wordsOf } from './records/schema.js'
 import { convShape } from './records/spike-forward.js'
 import {
@@ -43,6 +36,7 @@ import {
   winogradPays,
   winogradWeightPlan,
 } from './winograd-geometry.js'
+import { type Buffer, f32, type Reference, ref, type Words } from './words.js'
 
 /** Sizes of one convolution; channels as stored, except that the model's input keeps its own. */
 export interface Geometry {
@@ -169,12 +163,12 @@ export function emitDense(
   }
   if (narrowForwardPays(narrowShape(g))) {
     const { rows, blocks, forwardBytes } = narrowPlan(narrowShape(g), steps)
-    b.emit(Op.ConvNarrow, blocks, { ...words, [ConvWord.RowsPerUnit]: rows }, forwardBytes)
+    b.emitWords(Op.ConvNarrow, blocks, { ...words, [ConvWord.RowsPerUnit]: rows }, forwardBytes)
     return
   }
   const rows = pixelsOf(g) * steps
   const perUnit = denseRows(rows)
-  b.emit(
+  b.emitWords(
     Op.ConvDense,
     Math.ceil(rows / perUnit),
     { ...words, [ConvWord.RowsPerUnit]: perUnit },
@@ -228,7 +222,7 @@ function emitWinograd(
       [ConvWord.Partial]: ref(scratch),
     }
     for (const [i, { op, units, groups, words: shape }] of records.entries())
-      b.emit(
+      b.emitWords(
         op,
         units,
         { ...shape, ...words, ...(accumulate && i === 1 ? { [ConvWord.Accumulate]: 1 } : {}) },
@@ -269,7 +263,7 @@ export function emitInputGradient(
     [ConvWord.Weight]: weight,
     [ConvWord.Transposed]: ref(transposed),
   }
-  b.emit(Op.TransposeWeight, Math.ceil(g.inC / 8), words)
+  b.emitWords(Op.TransposeWeight, Math.ceil(g.inC / 8), words)
   const classRows: number[] = []
   for (let qy = 0; qy < g.stride[0]; qy++)
     for (let qx = 0; qx < g.stride[1]; qx++)
@@ -280,7 +274,7 @@ export function emitInputGradient(
           classSize(g.inShape[2], g.stride[1], qx),
       )
   const perUnit = denseRows(Math.max(...classRows))
-  b.emit(
+  b.emitWords(
     Op.ConvInputGradient,
     classRows.reduce((units, rows) => units + Math.ceil(rows / perUnit), 0),
     {
@@ -369,7 +363,7 @@ export function emitListGradient(
     [ConvWord.ListPointers]: ref(b.buffer(`${name} rate list pointers`, room.pointerBytes)),
   }
   for (const { op, units, words: shape } of [plan.lists, plan.gradient])
-    b.emit(op, units, { ...shape, ...words }, room.workerBytes)
+    b.emitWords(op, units, { ...shape, ...words }, room.workerBytes)
 }
 
 /** Gradient of the weight in the weight's layout. `accumulate` adds to it (online methods). */
@@ -423,20 +417,20 @@ export function emitWeightGradient(
   }
   const columns = up(g.outC, 8)
   if (narrow)
-    b.emit(
+    b.emitWords(
       Op.NarrowWeightGradient,
       splits,
       { ...words, [ConvWord.RowsPerUnit]: narrow.rows },
       narrow.gradientBytes,
     )
   else
-    b.emit(
+    b.emitWords(
       Op.ConvWeightGradient,
       splits * kBlocks,
       words,
       128 + 128 * (16 + 4 * kPerUnit + 4 * columns) + 4 * kPerUnit * columns,
     )
-  if (splits > 1) b.emit(Op.ReduceSplits, kBlocks, words)
+  if (splits > 1) b.emitWords(Op.ReduceSplits, kBlocks, words)
 }
 
 export function emitBiasGradient(
@@ -447,7 +441,7 @@ export function emitBiasGradient(
   out: Reference,
   accumulate: boolean,
 ): void {
-  b.emit(Op.BiasGradient, Math.ceil(g.outC / 16), {
+  b.emitWords(Op.BiasGradient, Math.ceil(g.outC / 16), {
     ...shapeWords(g, steps),
     [ConvWord.Delta]: ref(delta),
     [ConvWord.Out]: out,

@@ -6,7 +6,6 @@
 import { ContributionWord, NeuronBackWord, Op, PoolWord } from '../../assembly/opcodes.js'
 import { storedChannels } from './layout.js'
 import { type Pass, perUnit } from './pass.js'
-import { type Buffer, f32, ref, type Words } from './program.js'
 import {
   type Contribution,
   type Expression,
@@ -17,6 +16,7 @@ import {
   type Shape,
   type SpikeTensor,
 } from './tensors.js'
+import { type Buffer, f32, ref, type Words } from './words.js'
 
 /** Anything that gradients are handed to. */
 type Target = {
@@ -76,7 +76,7 @@ export function sumGradient(
   const out = gradientBuffer(pass, name, shape, steps, stored)
   const pixels = pass.images * shape[1] * shape[2]
   const pixelsPerUnit = perUnit(pixels, stored * steps)
-  pass.b.emit(op, Math.ceil(pixels / pixelsPerUnit), {
+  pass.b.emitWords(op, Math.ceil(pixels / pixelsPerUnit), {
     [NeuronBackWord.Out]: ref(out),
     [NeuronBackWord.Factor]: factor ? ref(factor) : 0,
     ...contributionTable(gradient, stored),
@@ -142,7 +142,7 @@ export function gradientTimeSum(
   const pixels = pass.images * shape[1] * shape[2]
   const out = pass.b.buffer(name, pixels * stored * 4, 'scratch', persistent)
   const pixelsPerUnit = perUnit(pixels, stored * rows)
-  pass.b.emit(Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
+  pass.b.emitWords(Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
     [PoolWord.Out]: ref(out),
     [PoolWord.In]: ref(input),
     [PoolWord.T]: rows,

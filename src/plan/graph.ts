@@ -22,15 +22,13 @@ export function lowerGraph(context: Context, training: boolean): Pass {
   const values: Expression[] = []
   for (const node of graph.nodes) {
     if (!needed.has(node.index)) continue
-    context.builder.layer = node.index
-    values[node.index] = planOf(node).lower(
-      pass,
-      node,
-      node.layer,
-      ...node.inputs.map((i) => values[i]),
-    )
+    context.builder.inLayer(node.index, () => {
+      const inputs = node.inputs.map((i) => values[i])
+      values[node.index] = planOf(node).lower(pass, node, node.layer, ...inputs)
+    })
   }
-  lowerLoss(pass, graph.nodes[graph.output], values[graph.output])
+  const last = graph.nodes[graph.output]
+  context.builder.inLayer(last.index, () => lowerLoss(pass, last, values[last.index]))
   return pass
 }
 

@@ -1,7 +1,7 @@
 /** Sums of tensors: written out as floats, or read as they are. */
 
 import { MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
-import { type Buffer, f32, type ProgramBuilder, ref, type Words } from './program.js'
+import type { ProgramBuilder } from './program.js'
 import {
   type DenseInput,
   type Expression,
@@ -12,6 +12,7 @@ import {
   samePool,
   type Term,
 } from './tensors.js'
+import { type Buffer, f32, ref, type Words } from './words.js'
 
 /**
  * Writes an expression out as floats [B][H][W][steps][stored]; `mean`: its time mean, one row per
@@ -31,7 +32,7 @@ export function emitMaterialise(
   const [, h, w] = expression.shape
   const pixels = images * h * w
   const perUnit = Math.max(1, Math.min(pixels, Math.ceil(8192 / stored)))
-  b.emit(Op.Materialise, Math.ceil(pixels / perUnit), {
+  b.emitWords(Op.Materialise, Math.ceil(pixels / perUnit), {
     [MaterialiseWord.Out]: ref(out),
     [MaterialiseWord.Images]: images,
     [MaterialiseWord.H]: h,

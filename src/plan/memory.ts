@@ -1,6 +1,6 @@
 /** Lifetimes → offsets: buffers that are never alive at the same time share memory. */
 
-import type { Buffer } from './program.js'
+import type { Buffer } from './words.js'
 
 /**
  * Distance in bytes between neighbouring buffers: one cache line, so that vector reads past an end

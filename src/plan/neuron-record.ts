@@ -2,10 +2,10 @@
 
 import type { Surrogate } from '../../assembly/opcodes.js'
 import type { Pass } from './pass.js'
-import type { Buffer, Reference, Words } from './program.js'
 import { type NeuronFields, neuron } from './records/neuron.js'
 import { wordsOf } from './records/schema.js'
 import type { FloatTensor, Norm, Shape } from './tensors.js'
+import type { Buffer, Reference, Words } from './words.js'
 
 /** A float tensor that neurons read, through the affine map of a normalisation if there is one. */
 export interface NeuronInput {

@@ -8,7 +8,6 @@ import type { GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
-import { type Buffer, f32, ref } from './program.js'
 import {
   type DenseInput,
   type Expression,
@@ -18,6 +17,7 @@ import {
   type SpikeTensor,
   type Term,
 } from './tensors.js'
+import { type Buffer, f32, ref } from './words.js'
 
 /** Spikes of one neuron layer, summed by units. */
 export interface RateProbe {
@@ -96,8 +96,9 @@ export class Pass {
   get options() {
     return this.context.options
   }
+  /** Images of one run: the batch, or one pass of it. */
   get images(): number {
-    return this.context.options.batchSize
+    return this.context.images
   }
 
   /** Puts what a layer does backward on the tape; nothing without a backward pass. */
@@ -116,15 +117,12 @@ export class Pass {
 
   /** Emits the backward pass: the tape, last entry first. */
   rewind(): void {
-    for (const { node, run } of this.tape.reverse()) {
-      this.b.layer = node.index
-      run()
-    }
+    for (const { node, run } of this.tape.reverse()) this.b.inLayer(node.index, run)
   }
 
   /** Emits what was put off. */
   complete(): void {
-    for (const { run } of this.last) run()
+    for (const { node, run } of this.last) this.b.inLayer(node.index, run)
   }
 
   /** Number of a stream of random numbers of its own. */
@@ -215,7 +213,7 @@ export class Pass {
       ? this.stateBuffer(`${node.name} sum over time`, bytes)
       : this.b.buffer(`${node.name} sum over time`, bytes)
     const pixelsPerUnit = perUnit(pixels, tensor.stored * tensor.steps)
-    this.b.emit(outer ? Op.Trace : Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
+    this.b.emitWords(outer ? Op.Trace : Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
       [PoolWord.Out]: ref(out),
       [PoolWord.In]: ref(tensor.buffer as Buffer),
       [PoolWord.T]: tensor.steps,

@@ -2,8 +2,9 @@
 
 import { Op } from '../../assembly/opcodes.js'
 import type { Plan, ProgramName } from './plan.js'
-import { type Buffer, buffersOf, type PlannedRecord, type WordValue } from './program.js'
-import { schemas } from './records/index.js'
+import type { PlannedRecord } from './program.js'
+import { accesses } from './records/schema.js'
+import { type Buffer, buffersOf, type WordValue } from './words.js'
 
 const size = (bytes: number): string =>
   bytes >= 2 ** 20
@@ -31,31 +32,23 @@ const show = (value: WordValue): string => {
   return `${value.data.length} bytes`
 }
 
-/**
- * What a record does to memory, and its numbers, as its schema names them; buffers alone where it
- * has none.
- */
-function operands({ op, words }: PlannedRecord): string {
-  const schema = schemas[op]
-  if (!schema)
+/** What a record does to memory, and its numbers, as its schema names them. */
+function operands({ schema, fields, words }: PlannedRecord): string {
+  if (Object.keys(schema).length === 0)
     return [...new Set(buffersOf(words))].map((b) => show({ buffer: b, offset: 0 })).join(', ')
-  const by = { reads: [] as string[], writes: [] as string[], numbers: [] as string[] }
-  for (const [name, { word, use }] of Object.entries(schema)) {
-    const value = words[word]
-    if (value === undefined || value === 0) continue
-    const kind =
-      use === 'reads' || use === 'table'
-        ? 'reads'
-        : use === 'writes' || use === 'updates'
-          ? 'writes'
-          : 'numbers'
-    by[kind].push(
-      kind === 'numbers'
-        ? `${name} ${show(value)}`
-        : `${name}${use === 'updates' ? '±' : ''}: ${show(value)}`,
-    )
+  const inputs: string[] = []
+  const outputs: string[] = []
+  for (const { name, use, buffer, offset } of accesses(schema, fields)) {
+    const text = `${name}: ${show({ buffer, offset })}`
+    if (use === 'reads') inputs.push(text)
+    else outputs.push(use === 'writes' ? text : `±${text}`)
   }
-  return `${by.reads.join(', ')} → ${by.writes.join(', ')} | ${by.numbers.join(' ')}`
+  const numbers = Object.entries(fields).flatMap(([name, value]) => {
+    const { use } = schema[name]
+    if (use === 'flag') return value ? [name] : []
+    return (use === 'number' || use === 'float') && value !== 0 ? [`${name} ${value}`] : []
+  })
+  return `${inputs.join(', ')} → ${outputs.join(', ')} | ${numbers.join(' ')}`
 }
 
 export function printPlan(plan: Plan, only?: ProgramName): string {
@@ -65,7 +58,7 @@ export function printPlan(plan: Plan, only?: ProgramName): string {
     if (only && only !== name) continue
     lines.push(`${name}: ${program.records.length} records`)
     program.records.forEach((record, i) => {
-      const { name: layer, kind } = graph.nodes[record.layer]
+      const { name: layer, kind } = graph.nodes[record.layer] ?? { name: '-', kind: '' }
       const when =
         record.condition === 'always'
           ? ''

@@ -4,8 +4,9 @@ import { Op, PoolWord, SgdWord } from '../../assembly/opcodes.js'
 import type { Context } from './context.js'
 import { lowerGraph } from './graph.js'
 import type { Pass } from './pass.js'
-import { type Buffer, type PlannedProgram, ref } from './program.js'
+import type { PlannedProgram } from './program.js'
 import type { State } from './state.js'
+import { type Buffer, ref } from './words.js'
 
 export type ProgramName = 'train' | 'gradients' | 'evaluate' | 'stream'
 
@@ -40,7 +41,7 @@ export function trainingPrograms(
       [1, decayFloats, parameterFloats - decayFloats],
     ]) {
       if (count === 0) continue
-      b.emit(Op.Sgd, Math.ceil(count / UPDATE_FLOATS), {
+      b.emitWords(Op.Sgd, Math.ceil(count / UPDATE_FLOATS), {
         [SgdWord.Parameters]: ref(buffers.parameters, from * 4),
         [SgdWord.Gradients]: ref(buffers.gradients, from * 4),
         [SgdWord.Velocities]: ref(buffers.velocities, from * 4),
@@ -52,7 +53,7 @@ export function trainingPrograms(
   }
   const { sections } = b.program('train')
   if (accumulate)
-    b.emit(Op.Clear, Math.ceil(parameterFloats / UPDATE_FLOATS), {
+    b.emitWords(Op.Clear, Math.ceil(parameterFloats / UPDATE_FLOATS), {
       [PoolWord.Out]: ref(buffers.gradients),
       [PoolWord.Images]: parameterFloats,
       [PoolWord.PixelsPerUnit]: UPDATE_FLOATS,

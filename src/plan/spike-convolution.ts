@@ -3,11 +3,12 @@
 import { ConvWord, Op } from '../../assembly/opcodes.js'
 import { type Geometry, shapeFields } from './convolution.js'
 import { blockWidth } from './layout.js'
-import { type Buffer, type ProgramBuilder, type Reference, ref, type Words } from './program.js'
+import type { ProgramBuilder } from './program.js'
 import { wordsOf } from './records/schema.js'
 import { spikeForward } from './records/spike-forward.js'
 import { spikeForwardGeometry, spikeListsFit, spikePasses } from './spike-geometry.js'
 import type { FloatTensor, Pool, SpikeTensor } from './tensors.js'
+import { type Buffer, type Reference, ref, type Words } from './words.js'
 
 /** Whether the event-driven kernel can run this convolution. */
 export function spikesFit(g: Geometry): boolean {
@@ -55,7 +56,7 @@ export function emitSpikes(
   const maskBytes = sourceH * sourceW * g.inC
   const fields = {
     ...shapeFields(g, steps),
-    sources: { table: sources.map((s) => ({ 0: ref(s.masks) })), entryBytes: 8 },
+    sources: sources.map((s) => ({ masks: s.masks })),
     sourceCount: sources.length,
     sourceH,
     sourceW,
@@ -89,7 +90,7 @@ export function emitSpikes(
   if (rowWise) {
     const { units, rowsPerUnit, momentPixels, scratchBytes } = rowWise
     for (const [group] of groups.entries())
-      b.emit(
+      b.emitWords(
         Op.SpikeForward,
         units,
         wordsOf(spikeForward, { ...fields, group, rowsPerUnit, moments, momentPixels }),
@@ -116,8 +117,13 @@ export function emitSpikes(
         [ConvWord.MomentPixels]: geometry.momentPixels,
       }
       for (const group of groups) {
-        b.emit(Op.SpikeLists, geometry.listUnits, { ...group, ...pass }, geometry.listScratchBytes)
-        b.emit(
+        b.emitWords(
+          Op.SpikeLists,
+          geometry.listUnits,
+          { ...group, ...pass },
+          geometry.listScratchBytes,
+        )
+        b.emitWords(
           Op.SpikeConv,
           geometry.convUnits,
           { ...group, ...pass },

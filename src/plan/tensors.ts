@@ -5,7 +5,7 @@
 
 import type { Pair } from '../nn/layers/index.js'
 import type { Shape } from '../nn/value.js'
-import type { Buffer, Reference } from './program.js'
+import type { Buffer, Reference } from './words.js'
 
 export type { Shape }
 

@@ -3,6 +3,8 @@
  * shared memory.
  */
 
+import { instantiateEngine } from './load.js'
+
 /** Arguments of the engine's `run` besides the worker's number. */
 export interface RunArguments {
   readonly program: number
@@ -11,17 +13,6 @@ export interface RunArguments {
   readonly scratchBytes: number
   readonly spins: number
   readonly timeoutMs: number
-}
-
-export interface EngineExports {
-  run(
-    program: number,
-    worker: number,
-    workers: number,
-    scratch: number,
-    spins: number,
-    timeoutMs: number,
-  ): number
 }
 
 export interface Executor {
@@ -36,11 +27,10 @@ export interface Executor {
 
 /** Runs programs on this thread. */
 export function localExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory): Executor {
-  const exports = new WebAssembly.Instance(module, { env: { memory } })
-    .exports as unknown as EngineExports
+  const engine = instantiateEngine(module, memory)
   return {
     async run({ program, scratch }) {
-      exports.run(program, 0, 1, scratch, 0, 0)
+      engine.run(program, 0, 1, scratch, 0, 0)
     },
     async dispose() {},
   }

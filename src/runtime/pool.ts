@@ -1,8 +1,8 @@
 /** Worker threads over one shared memory (Node). */
 
-import { Piscina } from 'piscina'
 import { Control, Fault } from '../../assembly/opcodes.js'
 import type { Executor } from './executor.js'
+import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerSetup, WorkerTask } from './worker.js'
 
 /** One worker for each thread, one task for each worker and program. */

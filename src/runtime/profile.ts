@@ -5,6 +5,8 @@ import { describe, expect } from '../errors.js'
 import { median } from '../median.js'
 import type { Phase } from '../plan/program.js'
 import { programOf } from './arena.js'
+import { instantiateEngine } from './load.js'
+import { layerName } from './non-finite.js'
 import type { Session } from './session.js'
 
 /** How long an operation of a training step takes, as `Model.profile` finds it. */
@@ -38,12 +40,7 @@ export function profileProgram(
   program: number,
   scratch: number,
 ): RecordTime[] {
-  const execute = new WebAssembly.Instance(module, { env: { memory } }).exports.execute as (
-    record: number,
-    unit: number,
-    t: number,
-    scratch: number,
-  ) => void
+  const { execute } = instantiateEngine(module, memory)
   const words = new DataView(memory.buffer)
   const word = (address: number): number => words.getUint32(address, true)
   const times: RecordTime[] = []
@@ -111,7 +108,7 @@ export async function profileStep(session: Session, repeats: number): Promise<Op
   )
   return medianTimes(runs).map(({ op, layer, record, milliseconds }) => ({
     op,
-    layer: session.layerName(layer),
+    layer: layerName(session, layer),
     phase: records[record].phase,
     milliseconds,
   }))

@@ -29,15 +29,35 @@ export function predictions(arena: Arena): Int32Array {
  * Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name; empty before
  * the first one.
  */
-export function firingRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number> {
-  const rates: Record<string, number> = {}
-  for (const { name, partials, units, neurons } of probes) {
+export function firingRates(arena: Arena, last: LastRun): Record<string, number> {
+  const counts = last.spikes ?? spikeCounts(arena, last.probes)
+  return Object.fromEntries(
+    last.probes.map(({ name, neurons }) => [
+      name,
+      counts[name] / (neurons * last.images * last.steps),
+    ]),
+  )
+}
+
+/** What ran last, for the views of it. */
+export interface LastRun {
+  /** Of its program; empty before the first run. */
+  readonly probes: readonly RateProbe[]
+  /** Images and steps whose spikes were counted. */
+  readonly images: number
+  readonly steps: number
+  /** Spikes by layer; absent while they are still in memory. */
+  readonly spikes?: Readonly<Record<string, number>>
+}
+
+/** Spikes of each neuron layer in the last run of a program, by layer name. */
+export function spikeCounts(arena: Arena, probes: readonly RateProbe[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { name, partials, units } of probes) {
     const sums = new Uint32Array(arena.memory.buffer, partials.address, units)
-    rates[name] =
-      sums.reduce((a, b) => a + b, 0) /
-      (neurons * arena.plan.options.batchSize * arena.plan.options.timeSteps)
+    counts[name] = sums.reduce((a, b) => a + b, 0)
   }
-  return rates
+  return counts
 }
 
 /**
@@ -47,8 +67,10 @@ export function firingRates(arena: Arena, probes: readonly RateProbe[]): Record<
  */
 export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number[]> {
   expect(
-    arena.plan.options.inspect && traitsOf(arena.plan.options).loop === 'layers',
-    () => "stepRates needs compile({ inspect: true }) and stepMode 'm'",
+    arena.plan.options.inspect &&
+      traitsOf(arena.plan.options).loop === 'layers' &&
+      arena.plan.options.purpose !== 'stream',
+    () => "stepRates needs compile({ inspect: true }) and stepMode 'm', and no stream",
   )
   const out: Record<string, number[]> = {}
   for (const { name, masks, neurons, shape, stored } of probes) {

@@ -106,7 +106,7 @@ export async function evaluate(
     loss += result.loss * result.count
     correct += result.correct
     count += result.count
-    for (const [name, rate] of Object.entries(firingRates(session, session.lastRates)))
+    for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
       sums[name] = (sums[name] ?? 0) + rate / batches.length
   }
   return { loss: loss / count, accuracy: correct / count, firingRates: sums, count }

@@ -6,6 +6,8 @@ import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
 import { checkOptimizer, checkRate, constant, type Schedule, type Sgd, sgd } from '../optimizer.js'
 import { type MethodOptions, methodOptionKeys, pickMethodOptions } from '../plan/methods.js'
+import { programOf } from '../runtime/arena.js'
+import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { firingRates } from '../runtime/views.js'
 import { breathe, checkDataset, checkSignal, evaluate, fillAhead, fillBatch } from './evaluate.js'
@@ -137,6 +139,7 @@ export async function fit(
       `the data ${data.name} has ${data.length} samples, fewer than one batch of ` +
       `${session.batchSize}; compile with a smaller batchSize`,
   )
+  programOf(session, 'train')
   const method = pickMethodOptions(options)
   if (Object.keys(method).length > 0)
     await session.replan({
@@ -182,13 +185,13 @@ export async function fit(
       // had finished before it had: then count all of it.
       if (session.threads === 1 || performance.now() - filled < ALREADY_DONE_MS)
         dataWaitMs += filled - before
-      const problem = session.nonFinite((step & 1) as 0 | 1)
+      const problem = nonFinite(session, (step & 1) as 0 | 1)
       if (problem !== undefined)
         throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
       lossSum += loss
       correct += right
       seen += count
-      for (const [name, rate] of Object.entries(firingRates(session, session.lastRates)))
+      for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
         rates[name] = (rates[name] ?? 0) + rate
       const now = performance.now()
       times.push(now - start)

@@ -14,7 +14,8 @@ import {
   narrowGradientPays,
   narrowPlan,
 } from '../../src/plan/narrow-geometry.js'
-import { ProgramBuilder, ref } from '../../src/plan/program.js'
+import { ProgramBuilder } from '../../src/plan/program.js'
+import { ref } from '../../src/plan/words.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)

@@ -22,7 +22,7 @@ import {
 } from '../../src/index.js'
 import { assignAddresses, assignAddressesByWorker, overlaps } from '../../src/plan/memory.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
-import type { Buffer } from '../../src/plan/program.js'
+import type { Buffer } from '../../src/plan/words.js'
 import { testRandom } from '../support/engine.js'
 
 const seed = Number(process.env.SEED ?? 31)

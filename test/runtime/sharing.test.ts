@@ -2,16 +2,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control, Fault, Op, PoolWord } from '../../assembly/opcodes.js'
+import { encode, encodedSize } from '../../src/plan/encode.js'
 import { assignAddresses } from '../../src/plan/memory.js'
-import {
-  type Buffer,
-  encode,
-  encodedSize,
-  f32,
-  ProgramBuilder,
-  ref,
-} from '../../src/plan/program.js'
-import type { EngineExports } from '../../src/runtime/executor.js'
+import { ProgramBuilder } from '../../src/plan/program.js'
+import { type Buffer, f32, ref } from '../../src/plan/words.js'
+import type { EngineExports } from '../../src/runtime/load.js'
 import { loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
 
@@ -42,7 +37,7 @@ function countingProgram(workers: number) {
         [PoolWord.C]: CHANNELS,
         [PoolWord.PixelsPerUnit]: 1,
       }
-      b.emit(Op.Trace, units, { ...words, ...shape }, 0, groups)
+      b.emitWords(Op.Trace, units, { ...words, ...shape }, 0, groups)
       cases.push({ units, groups, out })
     }
   const base = Control.Bytes + 64
@@ -95,7 +90,7 @@ test('a worker whose fellows are late does their units, and then waits for them'
 test('units that are no equal groups are a mistake of the planner', () => {
   const b = new ProgramBuilder()
   b.program('count')
-  assert.throws(() => b.emit(Op.Trace, 7, {}, 0, 2), /Trace: 7 units cannot be 2 equal groups/)
+  assert.throws(() => b.emitWords(Op.Trace, 7, {}, 0, 2), /Trace: 7 units cannot be 2 equal groups/)
 })
 
 test.run()

@@ -25,9 +25,9 @@ import {
 import { blockWidth, storedChannels, weightLayout, weightRows } from '../layout.js'
 import { plainFloat, spikeSources } from '../materialise.js'
 import { type FloatBuffer, type Pass, perUnit } from '../pass.js'
-import { type Buffer, f32, type Reference, ref, type Words } from '../program.js'
 import { emitSpikes, spikesFit } from '../spike-convolution.js'
 import { type DenseInput, type Expression, type FloatTensor, noPool } from '../tensors.js'
+import { type Buffer, f32, type Reference, ref, type Words } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -143,7 +143,7 @@ const conv: LayerPlan<Conv2d | Linear> = {
       if (biasGradient) emitBiasGradient(b, geometry, steps, delta, biasGradient, accumulate)
       if (layer.standardise)
         pass.whenComplete(node, () =>
-          b.emit(
+          b.emitWords(
             Op.WeightStandardiseBackward,
             geometry.outC / blockWidth(node.shape[0]),
             standardiseWords(pass, node, layer, geometry, 0),
@@ -211,7 +211,7 @@ function standardised(
     `${node.name} standardised weight`,
     outC * weightRows(kernel[0] * kernel[1], inC) * 4,
   )
-  pass.b.emit(
+  pass.b.emitWords(
     Op.WeightStandardise,
     outC / blockWidth(node.shape[0]),
     standardiseWords(pass, node, layer, geometry, ref(out)),
@@ -270,7 +270,7 @@ function emitTrace(
   pass.write(input, 1, false, now, geometry.inC)
   const trace = b.buffer(`${node.name} trace`, bytes, 'kept', true)
   const pixels = perUnit(images * h * w, geometry.inC)
-  b.emit(Op.Trace, Math.ceil((images * h * w) / pixels), {
+  b.emitWords(Op.Trace, Math.ceil((images * h * w) / pixels), {
     [PoolWord.Out]: ref(trace),
     [PoolWord.In]: ref(now),
     [PoolWord.Images]: images,

@@ -5,8 +5,8 @@ import type { Dropout } from '../../nn/layers/index.js'
 import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { perUnit, term } from '../pass.js'
-import { type Buffer, f32, ref, type Words } from '../program.js'
 import { isIdentity } from '../tensors.js'
+import { type Buffer, f32, ref, type Words } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -43,7 +43,7 @@ export const dropout: LayerPlan<Dropout> = {
       [PoolWord.Stream]: pass.nextStream(),
     }
     if (input.kind === 'spikes' && output.kind === 'spikes')
-      b.emit(Op.Dropout, units, {
+      b.emitWords(Op.Dropout, units, {
         ...words,
         [PoolWord.Out]: ref(output.masks),
         [PoolWord.OutCounts]: ref(output.counts),
@@ -54,7 +54,7 @@ export const dropout: LayerPlan<Dropout> = {
         [PoolWord.T]: context.callSteps,
       })
     else if (input.kind === 'float' && output.kind === 'float')
-      b.emit(Op.DropoutFloats, units, {
+      b.emitWords(Op.DropoutFloats, units, {
         ...words,
         [PoolWord.Out]: ref(output.buffer as Buffer),
         [PoolWord.In]: ref(input.buffer as Buffer),
@@ -72,7 +72,7 @@ export const dropout: LayerPlan<Dropout> = {
         steps,
         input.stored,
       )
-      b.emit(Op.DropoutFloats, units, {
+      b.emitWords(Op.DropoutFloats, units, {
         ...words,
         [PoolWord.Out]: ref(out),
         [PoolWord.In]: ref(delta),

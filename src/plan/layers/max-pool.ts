@@ -6,8 +6,8 @@ import type { MaxPool2d } from '../../nn/layers/index.js'
 import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { type Pass, perUnit, term } from '../pass.js'
-import { type Buffer, ref, type Words } from '../program.js'
 import { type Expression, type FloatTensor, isIdentity, type SpikeTensor } from '../tensors.js'
+import { type Buffer, ref, type Words } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -30,7 +30,7 @@ export const maxPool2d: LayerPlan<MaxPool2d> = {
       : undefined
     const words = windowWords(pass, layer, tensor.stored, perStep)
     const pixelsPerUnit = perUnit(pixels, tensor.stored * 4)
-    b.emit(Op.MaxPool, Math.ceil(pixels / pixelsPerUnit), {
+    b.emitWords(Op.MaxPool, Math.ceil(pixels / pixelsPerUnit), {
       ...words,
       [PoolWord.Out]: ref(output.masks),
       [PoolWord.OutCounts]: ref(output.counts),
@@ -70,7 +70,7 @@ function poolFloats(pass: Pass, node: GraphNode, layer: MaxPool2d, x: Expression
     training && mean && (context.outer || steps > 1) ? pass.timeSum(node, tensor) : undefined
   const words = windowWords(pass, layer, stored, !mean)
   const pixelsPerUnit = perUnit(pixels, stored * steps)
-  b.emit(Op.MaxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
+  b.emitWords(Op.MaxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
     ...words,
     [PoolWord.Out]: ref(output.buffer),
     [PoolWord.Choice]: choice ? ref(choice) : 0,
@@ -102,7 +102,7 @@ function route<T extends FloatTensor | SpikeTensor>(
   const out = gradientBuffer(pass, `${node.name} input gradient`, input.shape, steps, input.stored)
   const pixels = pass.images * input.shape[1] * input.shape[2]
   const pixelsPerUnit = perUnit(pixels, input.stored * steps)
-  pass.b.emit(Op.MaxPoolBackward, Math.ceil(pixels / pixelsPerUnit), {
+  pass.b.emitWords(Op.MaxPoolBackward, Math.ceil(pixels / pixelsPerUnit), {
     ...words,
     [PoolWord.Out]: ref(out),
     [PoolWord.In]: ref(delta),

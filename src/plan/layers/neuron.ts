@@ -19,7 +19,6 @@ import {
   neuronWords,
 } from '../neuron-record.js'
 import { type Pass, perUnit, term } from '../pass.js'
-import { type Buffer, ref } from '../program.js'
 import {
   type Expression,
   type FloatTensor,
@@ -27,6 +26,7 @@ import {
   type SpikeTensor,
   type Term,
 } from '../tensors.js'
+import { type Buffer, ref } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -122,7 +122,7 @@ export const neuron: LayerPlan<Neuron> = {
       learnable: layer.learnable ? context.parameter(node.index, 'w') : 0,
     }
     const words = neuronWords(pass, record)
-    b.emit(Op.Neuron, units, words, neuronScratch(callSteps, stored))
+    b.emitWords(Op.Neuron, units, words, neuronScratch(callSteps, stored))
     const { masks, counts } = output
     const neurons = node.shape[0] * node.shape[1] * node.shape[2]
     pass.rates.push({
@@ -166,14 +166,14 @@ export const neuron: LayerPlan<Neuron> = {
             [NeuronWord.ContributionCount]: table[NeuronBackWord.ContributionCount],
             [NeuronWord.LearnablePartials]: partials ? ref(partials) : 0,
           }
-          b.emit(
+          b.emitWords(
             Op.NeuronBackwardTime,
             units,
             { ...words, ...more },
             16 + 4 * (2 * steps + 1) * stored,
           )
           if (partials)
-            b.emit(Op.SumScalars, 1, {
+            b.emitWords(Op.SumScalars, 1, {
               [PoolWord.Out]: context.gradient(node.index, 'w'),
               [PoolWord.In]: ref(partials),
               [PoolWord.Images]: units,

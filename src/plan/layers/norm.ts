@@ -7,8 +7,8 @@ import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '
 import { plainFloat } from '../materialise.js'
 import { neuronScratch, neuronWords } from '../neuron-record.js'
 import { type Pass, perUnit } from '../pass.js'
-import { type Buffer, f32, ref, type Words } from '../program.js'
 import { type Norm, noPool } from '../tensors.js'
+import { type Buffer, f32, ref, type Words } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -89,7 +89,7 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
     }
     const output = { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
     if (!training) {
-      b.emit(Op.NormEvaluate, 1, words)
+      b.emitWords(Op.NormEvaluate, 1, words)
       return output
     }
     const rowsPerUnit = normRows(rows, stored, groups)
@@ -103,8 +103,8 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       [NormWord.Units]: units,
       [NormWord.Partial]: ref(partial),
     }
-    if (!tensor.moments) b.emit(Op.NormStatistics, units, statistics)
-    b.emit(Op.NormFinish, Math.ceil(stored / 32), statistics, 64)
+    if (!tensor.moments) b.emitWords(Op.NormStatistics, units, statistics)
+    b.emitWords(Op.NormFinish, Math.ceil(stored / 32), statistics, 64)
 
     pass.backward(node, () => {
       if (norm.gradient.length === 0) return
@@ -134,9 +134,9 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
         ),
         [NormWord.Accumulate]: context.accumulate ? 1 : 0,
       }
-      b.emit(Op.NormBackwardReduce, units, words)
-      b.emit(Op.NormBackwardFinish, 1, words)
-      b.emit(Op.NormBackwardApply, units, words)
+      b.emitWords(Op.NormBackwardReduce, units, words)
+      b.emitWords(Op.NormBackwardFinish, 1, words)
+      b.emitWords(Op.NormBackwardApply, units, words)
       giveTensorGradient(tensor, out, steps)
     })
     return output
@@ -179,5 +179,5 @@ function averageBySilentNeurons(pass: Pass, norm: Norm): void {
     surrogate: Surrogate.Sigmoid,
     alpha: 1,
   })
-  b.emit(Op.Neuron, units, words, neuronScratch(context.callSteps, stored))
+  b.emitWords(Op.Neuron, units, words, neuronScratch(context.callSteps, stored))
 }

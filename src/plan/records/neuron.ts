@@ -2,6 +2,7 @@
 
 import { NeuronWord } from '../../../assembly/opcodes.js'
 import {
+  carriesIf,
   type Fields,
   f32,
   f32If,
@@ -10,7 +11,6 @@ import {
   numberIf,
   reads,
   readsIf,
-  updatesIf,
   writes,
   writesIf,
 } from './schema.js'
@@ -23,7 +23,7 @@ export const neuron = {
   aShift: readsIf(NeuronWord.AShift),
   aMean: readsIf(NeuronWord.AMean),
   aInvStd: readsIf(NeuronWord.AInvStd),
-  aXhat: updatesIf(NeuronWord.AXhat),
+  aXhat: carriesIf(NeuronWord.AXhat),
   aGroupBytes: number(NeuronWord.AGroupBytes),
   b: readsIf(NeuronWord.B),
   bPixelBytes: numberIf(NeuronWord.BPixelBytes),
@@ -32,7 +32,7 @@ export const neuron = {
   bShift: readsIf(NeuronWord.BShift),
   bMean: readsIf(NeuronWord.BMean),
   bInvStd: readsIf(NeuronWord.BInvStd),
-  bXhat: updatesIf(NeuronWord.BXhat),
+  bXhat: carriesIf(NeuronWord.BXhat),
   bGroupBytes: numberIf(NeuronWord.BGroupBytes),
   spikes: readsIf(NeuronWord.S),
   spikePlaneBytes: numberIf(NeuronWord.SPlaneBytes),
@@ -41,10 +41,10 @@ export const neuron = {
   planeBytes: number(NeuronWord.PlaneBytes),
   counts: writes(NeuronWord.Counts),
   countPartials: writes(NeuronWord.CountPartials),
-  eligibility: updatesIf(NeuronWord.Eligibility),
+  eligibility: carriesIf(NeuronWord.Eligibility),
   surrogateOut: writesIf(NeuronWord.SurrogateOut),
-  potential: updatesIf(NeuronWord.V),
-  rho: updatesIf(NeuronWord.Rho),
+  potential: carriesIf(NeuronWord.V),
+  rho: carriesIf(NeuronWord.Rho),
   learnable: readsIf(NeuronWord.Learnable),
   pixels: number(NeuronWord.Pixels),
   channels: number(NeuronWord.C),

@@ -1,51 +1,106 @@
 /**
- * Records by name: a schema says which word a field fills and how a kernel uses it; fields become
- * words, and words can be read again by name.
+ * Records by name. A schema names the words of an operation's record and says what the kernel does
+ * with each. From it follow the types of the fields, the words themselves, lifetimes, the check for
+ * uninitialised reads, and the printed program.
  */
 
+import type { Op } from '../../../assembly/opcodes.js'
 import {
   type Buffer,
+  type Data,
   f32 as float,
   type Reference,
   ref,
   type Table,
   type Words,
   type WordValue,
-} from '../program.js'
+} from '../words.js'
 
-/** How a kernel uses a word. */
-export type Use = 'reads' | 'writes' | 'updates' | 'number' | 'float' | 'flag' | 'table'
+/**
+ * What a kernel does with a word.
+ *
+ * - `reads`, `writes`: an address that is only read, or wholly written.
+ * - `updates`: an address that is read and written; something must be there before.
+ * - `carries`: state of a loop over t. The kernel sets it at the first step and goes on from it.
+ * - `number`, `float`, `flag`: the value itself.
+ * - `entries`: a table whose entries have a schema of their own.
+ * - `data`: constant bytes.
+ */
+export type Use =
+  | 'reads'
+  | 'writes'
+  | 'updates'
+  | 'carries'
+  | 'number'
+  | 'float'
+  | 'flag'
+  | 'entries'
+  | 'data'
 
-export interface Field<W extends number, V> {
-  readonly word: W
+/** A word of a record. `V`: what a field of this name takes. */
+export interface Field<V> {
+  readonly word: number
   readonly use: Use
+  /** Name of a flag: when it is set the kernel adds to what it otherwise writes. */
+  readonly addsWith?: string
+  /** Of `entries`: the entries' schema, and bytes of one entry. */
+  readonly entry?: Schema
+  readonly entryBytes?: number
   /** Type alone. */
   readonly value?: V
 }
 
-/** A buffer or a place in one. */
+/** A buffer, or a place in one. */
 export type Place = Buffer | Reference
+/** A place, or the address of a control word that holds the address (the input). */
+export type Source = Place | number
 
 const field =
   <V>(use: Use) =>
-  <W extends number>(word: W): Field<W, V> => ({ word, use })
+  (word: number): Field<V> => ({ word, use })
 
 export const reads = field<Place>('reads')
 export const readsIf = field<Place | undefined>('reads')
+/** Reads a place, or what a control word points to. */
+export const readsInput = field<Source>('reads')
+export const readsInputIf = field<Source | undefined>('reads')
 export const writes = field<Place>('writes')
 export const writesIf = field<Place | undefined>('writes')
-/** Adds to what is there, or goes on from it. */
+export const updates = field<Place>('updates')
 export const updatesIf = field<Place | undefined>('updates')
+export const carries = field<Place>('carries')
+export const carriesIf = field<Place | undefined>('carries')
 export const number = field<number>('number')
 export const numberIf = field<number | undefined>('number')
 export const f32 = field<number>('float')
 export const f32If = field<number | undefined>('float')
 export const flag = field<boolean>('flag')
-export const table = field<Table>('table')
+export const flagIf = field<boolean | undefined>('flag')
+export const data = field<Uint8Array>('data')
+export const dataIf = field<Uint8Array | undefined>('data')
 
-export type Schema = Readonly<Record<string, Field<number, unknown>>>
+/** Writes; adds to what is there when the flag of this name is set. */
+export const writesOrAdds = (word: number, addsWith: string): Field<Place> => ({
+  word,
+  use: 'writes',
+  addsWith,
+})
+export const writesOrAddsIf = (word: number, addsWith: string): Field<Place | undefined> => ({
+  word,
+  use: 'writes',
+  addsWith,
+})
 
-type ValueOf<F> = F extends Field<number, infer V> ? V : never
+/** A table: the word holds its address. */
+export const entries = <S extends Schema>(
+  word: number,
+  entry: S,
+  entryBytes: number,
+): Field<readonly Fields<S>[]> => ({ word, use: 'entries', entry, entryBytes })
+
+export type Schema = Readonly<Record<string, Field<unknown>>>
+
+type ValueOf<F> = F extends Field<infer V> ? V : never
 /** What a schema's record must name. */
 export type Fields<S extends Schema> = {
   readonly [K in keyof S as undefined extends ValueOf<S[K]> ? never : K]: ValueOf<S[K]>
@@ -53,23 +108,68 @@ export type Fields<S extends Schema> = {
   readonly [K in keyof S as undefined extends ValueOf<S[K]> ? K : never]?: ValueOf<S[K]>
 }
 
-/** Words of an enum that a schema leaves out; `never` where it is complete. */
-export type Missing<E extends number, S extends Schema> = Exclude<E, S[keyof S]['word']>
+/** An operation with the schema of its records. */
+export interface RecordKind<S extends Schema = Schema> {
+  readonly op: Op
+  readonly schema: S
+}
 
+export const record = <S extends Schema>(op: Op, schema: S): RecordKind<S> => ({ op, schema })
+
+/** Fields of any schema, once their types have been checked. */
+export type AnyFields = Readonly<Record<string, unknown>>
+
+export const isBuffer = (value: unknown): value is Buffer =>
+  typeof value === 'object' && value !== null && 'purpose' in value
+
+const isReference = (value: unknown): value is Reference =>
+  typeof value === 'object' && value !== null && 'buffer' in value
+
+/** The words of a record, or of a table's entry. */
 export function wordsOf<S extends Schema>(schema: S, fields: Fields<S>): Words {
   const words: Record<number, WordValue> = {}
-  for (const [name, value] of Object.entries(fields)) {
-    const { word, use } = schema[name]
+  for (const [name, value] of Object.entries(fields as AnyFields)) {
     if (value === undefined) continue
-    words[word] =
-      use === 'float'
-        ? float(value as number)
-        : use === 'flag'
-          ? Number(value)
-          : place(value as WordValue | Buffer)
+    const of = schema[name]
+    if (!of) throw new Error(`a record has no field ${name}`)
+    words[of.word] = wordOf(of, value)
   }
   return words
 }
 
-const place = (value: WordValue | Buffer): WordValue =>
-  typeof value === 'object' && 'purpose' in value ? ref(value) : value
+function wordOf({ use, entry, entryBytes }: Field<unknown>, value: unknown): WordValue {
+  if (use === 'float') return float(value as number)
+  if (use === 'flag') return Number(value)
+  if (use === 'data') return { data: value as Uint8Array } satisfies Data
+  if (use === 'entries') {
+    const table = (value as AnyFields[]).map((fields) => wordsOf(entry as Schema, fields))
+    return { table, entryBytes: entryBytes as number } satisfies Table
+  }
+  return isBuffer(value) ? ref(value) : (value as WordValue)
+}
+
+/** A use of a buffer by a record. */
+export interface Access {
+  readonly name: string
+  readonly buffer: Buffer
+  readonly offset: number
+  readonly use: 'reads' | 'writes' | 'updates' | 'carries'
+}
+
+/** What a record does to which buffers, its tables' entries included. */
+export function* accesses(schema: Schema, fields: AnyFields, within = ''): Generator<Access> {
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined) continue
+    const { use, addsWith, entry } = schema[name]
+    if (use === 'entries') {
+      const table = value as AnyFields[]
+      for (const [i, of] of table.entries())
+        yield* accesses(entry as Schema, of, `${within}${name}[${i}].`)
+    } else if (use === 'reads' || use === 'writes' || use === 'updates' || use === 'carries') {
+      const place = isBuffer(value) ? ref(value) : value
+      if (!isReference(place)) continue
+      const adds = addsWith !== undefined && Boolean(fields[addsWith])
+      yield { name: within + name, ...place, use: adds ? 'updates' : use }
+    }
+  }
+}

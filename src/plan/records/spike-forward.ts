@@ -2,13 +2,13 @@
 
 import { ConvWord } from '../../../assembly/opcodes.js'
 import {
+  entries,
   type Fields,
   f32,
   flag,
   number,
   reads,
   readsIf,
-  table,
   writes,
   writesIf,
 } from './schema.js'
@@ -33,9 +33,12 @@ export const convShape = {
   padW: number(ConvWord.PadW),
 }
 
+/** A tensor of spikes that a convolution reads. */
+export const source = { masks: reads(0) }
+
 export const spikeForward = {
   ...convShape,
-  sources: table(ConvWord.Sources),
+  sources: entries(ConvWord.Sources, source, 8),
   sourceCount: number(ConvWord.SourceCount),
   sourceH: number(ConvWord.SourceH),
   sourceW: number(ConvWord.SourceW),

@@ -1,0 +1,264 @@
+/**
+ * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col, five rows at a
+ * time, never the whole matrix). Any kernel, stride and padding. A linear layer is a convolution
+ * whose kernel covers its whole input.
+ *
+ *   Out[b][oy][ox][t][n] =
+ *     Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] · W[k(ky,kx,c)][n]
+ *
+ * This file is the forward, input-gradient.ts and weight-gradient.ts the gradients. They are the
+ * reference, and run wherever no faster kernel applies. Faster are: spikes/ for inputs that are
+ * spikes, narrow.ts for few input channels, winograd/ for the gradients of 3×3 kernels of stride
+ * 1.
+ */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+import { packRows } from './pack'
+import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow } from './tile'
+
+/** Address of In at step t of an outer loop. */
+// @ts-ignore: decorator
+@inline
+export function inputOf(rec: usize, t: i32): usize {
+  let input = address(rec, ConvWord.In)
+  if (word(rec, ConvWord.InIndirect)) input = <usize>load<u32>(input)
+  return input + <usize>(t * word(rec, ConvWord.InLoopBytes))
+}
+
+/**
+ * c = or += the part of a tile, `rows` × `columns`, that lies inside c. A row of the tile is 32
+ * bytes.
+ */
+export function storeTile(
+  dst: usize,
+  ldc: usize,
+  src: usize,
+  rows: i32,
+  columns: i32,
+  add: bool,
+): void {
+  for (let i = 0; i < rows; i++) {
+    let d = dst + ldc * <usize>i
+    let s = src + ((<usize>i) << 5)
+    for (let j = 0; j < columns; j += 4) {
+      const x = v128.load(s)
+      v128.store(d, add ? f32x4.add(x, v128.load(d)) : x)
+      d += 16
+      s += 16
+    }
+  }
+}
+
+/**
+ * Dense forward; the equation stands above. Out is written. Unit = RowsPerUnit rows of Out
+ * (pixels, then t), RowsPerUnit a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · 256)
+ * bytes.
+ */
+export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const input = inputOf(rec, t)
+  const rowsAll =
+    word(rec, ConvWord.Images) *
+    word(rec, ConvWord.OutH) *
+    word(rec, ConvWord.OutW) *
+    word(rec, ConvWord.T)
+  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+  const first = unit * rowsPerUnit
+  const rows = min(rowsPerUnit, rowsAll - first)
+  const inC = word(rec, ConvWord.InC)
+  const inW = word(rec, ConvWord.InW)
+  const inH = word(rec, ConvWord.InH)
+  const N = word(rec, ConvWord.OutC)
+  const pixelBytes = address(rec, ConvWord.InPixelBytes)
+  const zeros = address(rec, ConvWord.Zeros)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const K = word(rec, ConvWord.KernelH) * kernelW * inC
+  const contiguous = pixelBytes == (<usize>inC) << 2
+  check(rows > 0)
+
+  const origins = scratch + EDGE_BYTES
+  fillOrigins(rec, origins, first, rows, input)
+  // A unit's last group of five may be incomplete: its missing rows repeat the last one.
+  for (let i = rows; i % MR; i++)
+    memory.copy(origins + ((<usize>i) << 4), origins + ((<usize>(rows - 1)) << 4), 16)
+  const panels = origins + ((<usize>rowsPerUnit) << 4)
+  const out = address(rec, ConvWord.Out) + <usize>first * ((<usize>N) << 2)
+  const ldc = (<usize>N) << 2
+
+  // For each part of the depth, gather panels of five rows and multiply them with all blocks of W.
+  for (let k0 = 0; k0 < K; k0 += KC) {
+    const kc = min(KC, K - k0)
+    for (let i = 0; i < rows; i += MR) {
+      let dst = panels + ((<usize>(i * kc)) << 2)
+      const o = origins + ((<usize>i) << 4)
+      // Away from the sides the taps of one kernel row follow each other in memory.
+      const wide =
+        contiguous &&
+        inside(o, kernelW, inW) &&
+        inside(o + 16, kernelW, inW) &&
+        inside(o + 32, kernelW, inW) &&
+        inside(o + 48, kernelW, inW) &&
+        inside(o + 64, kernelW, inW)
+      const runLength = wide ? kernelW * inC : inC
+      const firstRun = k0 == 0 ? 0 : k0 / runLength
+      // Kernel row, column and channel at depth k0, counted up from run to run.
+      let ky = firstRun / (wide ? 1 : kernelW)
+      let kx = wide ? 0 : firstRun - ky * kernelW
+      let c = k0 - firstRun * runLength
+      let k = k0
+      while (k < k0 + kc) {
+        const count = min(runLength - c, k0 + kc - k)
+        const offset = (<usize>c) << 2
+        packRows(
+          dst,
+          source(o, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          source(o + 16, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          source(o + 32, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          source(o + 48, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          source(o + 64, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+          count,
+        )
+        dst += (<usize>(count * MR)) << 2
+        k += count
+        c = 0
+        if (wide || ++kx == kernelW) {
+          kx = 0
+          ky++
+        }
+      }
+    }
+    multiplyBlocks(
+      out,
+      ldc,
+      rows,
+      panels,
+      kc,
+      address(rec, ConvWord.Weight),
+      k0,
+      word(rec, ConvWord.KRows),
+      N,
+      word(rec, ConvWord.BlockWidth),
+      k0 > 0,
+      scratch,
+    )
+  }
+  const bias = address(rec, ConvWord.Bias)
+  if (bias) addBias(out, bias, rows, N)
+}
+
+/**
+ * For each row (pixel, t) of Out from `first` on, 16 bytes: the address of the image at that step,
+ * and y and x where the window starts.
+ */
+export function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, input: usize): void {
+  const T = word(rec, ConvWord.T)
+  const outH = word(rec, ConvWord.OutH)
+  const outW = word(rec, ConvWord.OutW)
+  const strideH = word(rec, ConvWord.StrideH)
+  const strideW = word(rec, ConvWord.StrideW)
+  const padH = word(rec, ConvWord.PadH)
+  const padW = word(rec, ConvWord.PadW)
+  const stepBytes = address(rec, ConvWord.InStepBytes)
+  const imageBytes =
+    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
+  const pixel = first / T
+  let step = first - pixel * T
+  let ox = pixel % outW
+  const line = pixel / outW
+  let oy = line % outH
+  let image = input + <usize>(line / outH) * imageBytes
+  // Counted up, not divided: divisions took as long as the products of a small layer.
+  for (let i = 0; i < rows; i++) {
+    store<u32>(origins, <u32>(image + <usize>step * stepBytes))
+    store<i32>(origins, oy * strideH - padH, 4)
+    store<i32>(origins, ox * strideW - padW, 8)
+    origins += 16
+    if (++step == T) {
+      step = 0
+      if (++ox == outW) {
+        ox = 0
+        if (++oy == outH) {
+          oy = 0
+          image += imageBytes
+        }
+      }
+    }
+  }
+}
+
+/** Does the window of the row with origin o lie between the left and the right side? */
+// @ts-ignore: decorator
+@inline
+function inside(o: usize, kernelW: i32, inW: i32): bool {
+  const x = load<i32>(o, 8)
+  return x >= 0 && x + kernelW <= inW
+}
+
+/**
+ * Address of the C floats under tap (ky, kx) of the row with origin o; of zeros outside the image.
+ */
+// @ts-ignore: decorator
+@inline
+function source(
+  o: usize,
+  ky: i32,
+  kx: i32,
+  inH: i32,
+  inW: i32,
+  pixelBytes: usize,
+  zeros: usize,
+): usize {
+  const y = load<i32>(o, 4) + ky
+  const x = load<i32>(o, 8) + kx
+  if (<u32>y >= <u32>inH || <u32>x >= <u32>inW) return zeros
+  return <usize>load<u32>(o) + <usize>(y * inW + x) * pixelBytes
+}
+
+/**
+ * out[rows][N] = or += panels · W over depth k0 … k0 + kc. W lies in blocks
+ * [N/width][kRows][width]. Rows behind the last are not touched.
+ */
+function multiplyBlocks(
+  out: usize,
+  ldc: usize,
+  rows: i32,
+  panels: usize,
+  kc: i32,
+  weight: usize,
+  k0: i32,
+  kRows: i32,
+  N: i32,
+  width: i32,
+  add: bool,
+  edge: usize,
+): void {
+  const ldb = (<usize>width) << 2
+  const columns = min(8, width)
+  for (let n = 0; n < N; n += columns) {
+    const block = n / width
+    const b =
+      weight + ((<usize>(block * kRows + k0) * <usize>width + <usize>(n - block * width)) << 2)
+    const c = out + ((<usize>n) << 2)
+    for (let i = 0; i < rows; i += MR) {
+      const a = panels + ((<usize>(i * kc)) << 2)
+      const d = c + ldc * <usize>i
+      const whole = columns == 8 && i + MR <= rows
+      if (whole && !add) micro(d, ldc, a, b, ldb, kc)
+      else {
+        if (columns == 8) micro(edge, 32, a, b, ldb, kc)
+        else microNarrow(edge, a, b, ldb, kc)
+        if (whole) addTile(d, ldc, edge)
+        else storeTile(d, ldc, edge, min(MR, rows - i), columns, add)
+      }
+    }
+  }
+}
+
+function addBias(out: usize, bias: usize, rows: i32, N: i32): void {
+  for (let i = 0; i < rows; i++)
+    for (let j: usize = 0; j < (<usize>N) << 2; j += 16) {
+      v128.store(out, f32x4.add(v128.load(out), v128.load(bias + j)))
+      out += 16
+    }
+}

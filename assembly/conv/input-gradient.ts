@@ -1,0 +1,205 @@
+/**
+ * Dense gradient of a convolution's input. It is the reference, and runs where Winograd does not
+ * apply.
+ */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+import { storeTile } from './forward'
+import { packHalf, packRows } from './pack'
+import { EDGE_BYTES, MR, micro } from './tile'
+
+/**
+ * Transposed = Wᵀ in blocks of 8 input channels, [InC/8][tap][OutC][8]. Channels of the last block
+ * behind InC are zeros. Transposed is written. Unit = one block. Scratch: none.
+ */
+export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const inC = word(rec, ConvWord.InC)
+  const N = word(rec, ConvWord.OutC)
+  const width = word(rec, ConvWord.BlockWidth)
+  const kRows = word(rec, ConvWord.KRows)
+  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+  const weight = address(rec, ConvWord.Weight)
+  const c0 = unit * 8
+  const count = min(8, inC - c0)
+  let dst = address(rec, ConvWord.Transposed) + ((<usize>(unit * taps * N)) << 5)
+  const row = (<usize>width) << 2
+  for (let tap = 0; tap < taps; tap++) {
+    for (let block = 0; block < N / width; block++) {
+      const src = weight + <usize>(block * kRows + tap * inC + c0) * row
+      if (count == 8) {
+        packHalf(dst, src, row, width)
+        packHalf(dst + 16, src + 4 * row, row, width)
+        dst += row << 3
+      } else {
+        for (let n: usize = 0; n < row; n += 4) {
+          for (let c = 0; c < 8; c++)
+            store<f32>(dst + ((<usize>c) << 2), c < count ? load<f32>(src + n + <usize>c * row) : 0)
+          dst += 32
+        }
+      }
+    }
+  }
+}
+
+/**
+ * A stride class of at most so many pixels is taken pixel by pixel, all images of one pixel first.
+ */
+const SMALL_PIXELS: i32 = 16
+
+/** Pixels of one axis of the input in stride class q: q, q + s, q + 2s … < size. */
+// @ts-ignore: decorator
+@inline
+function classSize(size: i32, stride: i32, q: i32): i32 {
+  return size > q ? (size - q + stride - 1) / stride : 0
+}
+
+/**
+ * Gradient of the input, over the taps for which both divisions are exact:
+ *
+ *   dX[b][y][x][t][c] =
+ *     Σ_{ky,kx,n} δ[b][(y + ph − ky)/sh][(x + pw − kx)/sw][t][n] · W[k(ky,kx,c)][n]
+ *
+ * Input pixels fall into sh·sw stride classes. Pixels of a class share their taps, so that strides
+ * above 1 cost no products with zeros. Small images are taken pixel by pixel, all images of one
+ * pixel first: neighbouring rows then lack the same taps, whose products are left out (five of
+ * nine at 2×2).
+ *
+ * Out = dX, with Accumulate +=. Unit = RowsPerUnit rows (pixel of the class, t) of one class, the
+ * classes in order; RowsPerUnit is a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · OutC)
+ * bytes.
+ */
+export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const T = word(rec, ConvWord.T)
+  const B = word(rec, ConvWord.Images)
+  const inH = word(rec, ConvWord.InH)
+  const inW = word(rec, ConvWord.InW)
+  const inC = word(rec, ConvWord.InC)
+  const outH = word(rec, ConvWord.OutH)
+  const outW = word(rec, ConvWord.OutW)
+  const N = word(rec, ConvWord.OutC)
+  const sh = word(rec, ConvWord.StrideH)
+  const sw = word(rec, ConvWord.StrideW)
+  const kernelH = word(rec, ConvWord.KernelH)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+  const delta = address(rec, ConvWord.Delta)
+  const zeros = address(rec, ConvWord.Zeros)
+  const out = address(rec, ConvWord.Out)
+  const accumulate = word(rec, ConvWord.Accumulate) != 0
+
+  // The class, and the rows of it.
+  let qy = 0,
+    qx = 0,
+    ch = 0,
+    cw = 0,
+    rowsAll = 0
+  for (let q = 0; q < sh * sw; q++) {
+    qy = q / sw
+    qx = q % sw
+    ch = classSize(inH, sh, qy)
+    cw = classSize(inW, sw, qx)
+    rowsAll = B * ch * cw * T
+    const units = (rowsAll + rowsPerUnit - 1) / rowsPerUnit
+    if (unit < units) break
+    unit -= units
+  }
+  const first = unit * rowsPerUnit
+  const rows = min(rowsPerUnit, rowsAll - first)
+  check(rows > 0)
+  const origins = scratch + EDGE_BYTES
+  const isSmall = ch * cw <= SMALL_PIXELS
+  for (let i = 0; i < rowsPerUnit; i++) {
+    const row = first + min(i, rows - 1)
+    const at = row / T
+    const step = row - at * T
+    const image = isSmall ? at % B : at / (ch * cw)
+    const pixel = isSmall ? at / B : at % (ch * cw)
+    const y = (pixel / cw) * sh + qy
+    const x = (pixel % cw) * sw + qx
+    const o = origins + ((<usize>i) << 4)
+    store<u32>(o, <u32>(delta + ((<usize>(image * outH * outW * T + step) * <usize>N) << 2)))
+    store<i32>(o, y + word(rec, ConvWord.PadH), 4)
+    store<i32>(o, x + word(rec, ConvWord.PadW), 8)
+    store<u32>(
+      o,
+      <u32>(out + ((<usize>(((image * inH + y) * inW + x) * T + step) * <usize>inC) << 2)),
+      12,
+    )
+  }
+  const panels = origins + ((<usize>rowsPerUnit) << 4)
+  const pixelBytes = (<usize>(N * T)) << 2
+  const taps = kernelH * kernelW
+  // Bit i: the i-th five rows have been written.
+  let written: u64 = accumulate ? -1 : 0
+  check(rows <= 64 * MR)
+  for (let ky = 0; ky < kernelH; ky++) {
+    if ((qy + word(rec, ConvWord.PadH) - ky) % sh != 0) continue
+    for (let kx = 0; kx < kernelW; kx++) {
+      if ((qx + word(rec, ConvWord.PadW) - kx) % sw != 0) continue
+      // Bit i: this tap reaches one of the i-th five rows.
+      let reached: u64 = 0
+      for (let i = 0; i < rows; i += MR) {
+        const o = origins + ((<usize>i) << 4)
+        const s0 = deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s1 = deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s2 = deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s3 = deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        const s4 = deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+        if (s0 == zeros && s1 == zeros && s2 == zeros && s3 == zeros && s4 == zeros) continue
+        packRows(panels + ((<usize>(i * N)) << 2), s0, s1, s2, s3, s4, N)
+        reached |= (<u64>1) << (i / MR)
+      }
+      if (reached == 0) continue
+      for (let c = 0; c < inC; c += 8) {
+        const b =
+          address(rec, ConvWord.Transposed) +
+          ((<usize>(((c >> 3) * taps + ky * kernelW + kx) * N)) << 5)
+        for (let i = 0; i < rows; i += MR) {
+          if (((reached >> (i / MR)) & 1) == 0) continue
+          const add = ((written >> (i / MR)) & 1) != 0
+          // Rows of a class are not evenly spaced, so they go through a tile in scratch.
+          micro(scratch, 32, panels + ((<usize>(i * N)) << 2), b, 32, N)
+          const o = origins + ((<usize>i) << 4)
+          const n = min(MR, rows - i)
+          for (let r = 0; r < n; r++)
+            storeTile(
+              <usize>load<u32>(o + ((<usize>r) << 4), 12) + ((<usize>c) << 2),
+              0,
+              scratch + ((<usize>r) << 5),
+              1,
+              min(8, inC - c),
+              add,
+            )
+        }
+      }
+      written |= reached
+    }
+  }
+  for (let i = 0; i < rows; i++)
+    if (((written >> (i / MR)) & 1) == 0)
+      memory.fill(<usize>load<u32>(origins + ((<usize>i) << 4), 12), 0, (<usize>inC) << 2)
+}
+
+// @ts-ignore: decorator
+@inline
+function deltaSource(
+  o: usize,
+  ky: i32,
+  kx: i32,
+  sh: i32,
+  sw: i32,
+  outH: i32,
+  outW: i32,
+  pixelBytes: usize,
+  zeros: usize,
+): usize {
+  const y = load<i32>(o, 4) - ky
+  const x = load<i32>(o, 8) - kx
+  if (y < 0 || x < 0) return zeros
+  const oy = y / sh
+  const ox = x / sw
+  if (oy >= outH || ox >= outW) return zeros
+  return <usize>load<u32>(o) + <usize>(oy * outW + ox) * pixelBytes
+}

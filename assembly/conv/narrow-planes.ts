@@ -1,0 +1,164 @@
+/**
+ * Copies of rows of In for the kernels for few input channels. The layout is drawn in narrow.ts.
+ */
+
+import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+
+/**
+ * A kernel takes this many bytes of Out or Delta through all channels and k before it goes on, so
+ * that they stay in the first-level cache.
+ */
+const CHUNK_BYTES: i32 = 16384
+
+/** Pixels of such a chunk, a multiple of five. */
+export function chunkPixels(pixelBytes: i32): i32 {
+  return min(48, max(8, CHUNK_BYTES / 5 / pixelBytes)) * 5
+}
+
+/**
+ * Floats of a plane. They fill an odd number of cache lines: a pixel has one tap in each plane,
+ * and these must not all fall on the same cache set.
+ */
+// @ts-ignore: decorator
+@inline
+function planeFloats(rec: usize): i32 {
+  const lines =
+    word(rec, ConvWord.RowsPerUnit) +
+    (word(rec, ConvWord.KernelH) - 1) / word(rec, ConvWord.StrideH)
+  return (((lines * word(rec, ConvWord.OutW) + 15) >> 4) | 1) << 4
+}
+
+/** Columns of In, padding included, that a row of Out sees in one phase (column mod StrideW). */
+// @ts-ignore: decorator
+@inline
+function phaseFloats(rec: usize): i32 {
+  return word(rec, ConvWord.OutW) + (word(rec, ConvWord.KernelW) - 1) / word(rec, ConvWord.StrideW)
+}
+
+/**
+ * Bytes of one row of In, sorted by phase and channel. `copyPlanes` needs scratch for two such
+ * rows.
+ */
+// @ts-ignore: decorator
+@inline
+export function rowBytes(rec: usize): usize {
+  return (
+    (<usize>(
+      (min(word(rec, ConvWord.StrideW), word(rec, ConvWord.KernelW)) *
+        word(rec, ConvWord.InC) *
+        phaseFloats(rec))
+    )) << 2
+  )
+}
+
+/** taps[k] = address of tap k of the first output pixel. */
+export function fillTaps(rec: usize, taps: usize, planes: usize): void {
+  const sh = word(rec, ConvWord.StrideH)
+  const perRow = word(rec, ConvWord.KernelW) * word(rec, ConvWord.InC)
+  const planeBytes = (<usize>planeFloats(rec)) << 2
+  for (let ky = 0; ky < word(rec, ConvWord.KernelH); ky++) {
+    let tap =
+      planes +
+      <usize>((ky % sh) * perRow) * planeBytes +
+      ((<usize>((ky / sh) * word(rec, ConvWord.OutW))) << 2)
+    for (let i = 0; i < perRow; i++) {
+      store<u32>(taps, <u32>tap)
+      taps += 4
+      tap += planeBytes
+    }
+  }
+}
+
+/**
+ * Fills the planes for `rows` rows of Out from `first` on. image: address of the image at its step;
+ * row: scratch for two rows of In (`rowBytes`).
+ */
+export function copyPlanes(
+  rec: usize,
+  planes: usize,
+  row: usize,
+  image: usize,
+  first: i32,
+  rows: i32,
+): void {
+  const inC = word(rec, ConvWord.InC)
+  const inH = word(rec, ConvWord.InH)
+  const inW = word(rec, ConvWord.InW)
+  const outW = word(rec, ConvWord.OutW)
+  const sh = word(rec, ConvWord.StrideH)
+  const sw = word(rec, ConvWord.StrideW)
+  const kernelH = word(rec, ConvWord.KernelH)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const padW = word(rec, ConvWord.PadW)
+  const pixelBytes = address(rec, ConvWord.InPixelBytes)
+  const columnBytes = <usize>sw * pixelBytes
+  const planeBytes = (<usize>planeFloats(rec)) << 2
+  const columns = phaseFloats(rec)
+  const phases = min(sw, kernelW)
+  // One row of In at a time, padded and divided into channels and phases; the second stays zero,
+  // for rows outside the image.
+  const blank = row + rowBytes(rec)
+  memory.fill(row, 0, rowBytes(rec) << 1)
+  const y0 = first * sh - word(rec, ConvWord.PadH)
+  for (let j = 0; j < (rows - 1) * sh + kernelH; j++) {
+    const q = j / sh
+    const f = j - q * sh
+    if (f >= kernelH) continue
+    const y = y0 + j
+    const present = <u32>y < <u32>inH
+    if (present) {
+      for (let phase = 0; phase < phases; phase++) {
+        // Column i of the phase is x = i·sw + phase − padW.
+        const low = max(0, padW - phase + sw - 1) / sw
+        const count = min(columns, max(0, inW + padW - phase + sw - 1) / sw) - low
+        let dst = row + ((<usize>(phase * inC * columns + low)) << 2)
+        let src = image + <usize>(y * inW + low * sw + phase - padW) * pixelBytes
+        for (let c = 0; c < inC; c++) {
+          if (columnBytes == 4) copyFloats(dst, src, count)
+          else gatherFloats(dst, src, columnBytes, count)
+          dst += (<usize>columns) << 2
+          src += 4
+        }
+      }
+    }
+    let dst = planes + <usize>(f * kernelW * inC) * planeBytes + ((<usize>(q * outW)) << 2)
+    for (let kx = 0; kx < kernelW; kx++) {
+      const shift = kx / sw
+      let src =
+        (present ? row : blank) + ((<usize>((kx - shift * sw) * inC * columns + shift)) << 2)
+      for (let c = 0; c < inC; c++) {
+        copyFloats(dst, src, outW)
+        dst += planeBytes
+        src += (<usize>columns) << 2
+      }
+    }
+  }
+}
+
+/**
+ * dst[i] = src[i] for i < count; nothing when count is negative. Made for short runs, where
+ * calling memory.copy takes longer than the copy.
+ */
+export function copyFloats(dst: usize, src: usize, count: i32): void {
+  let left = count
+  for (; left >= 4; left -= 4) {
+    v128.store(dst, v128.load(src))
+    dst += 16
+    src += 16
+  }
+  for (; left > 0; left--) {
+    store<f32>(dst, load<f32>(src))
+    dst += 4
+    src += 4
+  }
+}
+
+/** dst[i] = the float at src + i·step for i < count; nothing when count is negative. */
+export function gatherFloats(dst: usize, src: usize, step: usize, count: i32): void {
+  for (let left = count; left > 0; left--) {
+    store<f32>(dst, load<f32>(src))
+    dst += 4
+    src += step
+  }
+}

@@ -1,0 +1,342 @@
+/** Dense gradient of a convolution's weight, its sum over splits, and the gradient of the bias. */
+
+import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+import { fillOrigins, inputOf } from './forward'
+import { microAdd } from './tile'
+
+/** Rows gathered at a time by the weight gradient. */
+const ROWS: i32 = 128
+
+/**
+ * Gradient of the weight, over rows = (pixel of Out, t):
+ *
+ *   dW[k][n] = Scale · Σ_rows In[row under the tap of k][c of k] · δ[row][n]
+ *
+ * In has T steps, as Delta has. A block of k that has one tap leaves out the rows that the tap
+ * does not reach (five in nine for 2×2 pixels). With one split Out is written (with Accumulate
+ * +=); with more, Partial is written and `reduceSplits` sums it. Unit = (split of the rows, block
+ * of KPerUnit k). Scratch: 128 + 128·(16 + 4·KPerUnit + 4·ceil8(OutC)) + 4·KPerUnit·ceil8(OutC)
+ * bytes.
+ */
+export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const input = inputOf(rec, t)
+  const inC = word(rec, ConvWord.InC)
+  const inH = word(rec, ConvWord.InH)
+  const inW = word(rec, ConvWord.InW)
+  const N = word(rec, ConvWord.OutC)
+  const NP = (N + 7) & ~7
+  const kRows = word(rec, ConvWord.KRows)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const K = word(rec, ConvWord.KernelH) * kernelW * inC
+  const splits = word(rec, ConvWord.Splits)
+  const kPerUnit = word(rec, ConvWord.KPerUnit)
+  const pixelBytes = address(rec, ConvWord.InPixelBytes)
+  const delta = address(rec, ConvWord.Delta)
+
+  const kBlocks = (kRows + kPerUnit - 1) / kPerUnit
+  const split = unit / kBlocks
+  const k0 = (unit - split * kBlocks) * kPerUnit
+  const kn = min(kPerUnit, kRows - k0)
+  const rowsAll =
+    word(rec, ConvWord.Images) *
+    word(rec, ConvWord.OutH) *
+    word(rec, ConvWord.OutW) *
+    word(rec, ConvWord.T)
+  const perSplit = (rowsAll + splits - 1) / splits
+  const rowEnd = min(rowsAll, (split + 1) * perSplit)
+
+  const origins = scratch + 128
+  const pa = origins + ((<usize>ROWS) << 4)
+  const pb = pa + ((<usize>(ROWS * kPerUnit)) << 2)
+  const sums = pb + ((<usize>(ROWS * NP)) << 2)
+  const lds = (<usize>NP) << 2
+  memory.fill(sums, 0, (<usize>(kn * NP)) << 2)
+
+  for (let first = split * perSplit; first < rowEnd; first += ROWS) {
+    let rows = min(ROWS, rowEnd - first)
+    fillOrigins(rec, origins, first, rows, input)
+    for (let i = 0; i < rows; i++)
+      store<u32>(origins + ((<usize>i) << 4), <u32>(delta + ((<usize>((first + i) * N)) << 2)), 12)
+    if (k0 < K && (k0 + kn - 1) / inC == k0 / inC) {
+      const tap = k0 / inC
+      rows = keepReached(origins, rows, tap / kernelW, tap % kernelW, inH, inW)
+      if (rows == 0) continue
+    }
+    // δ in panels [NP/8][rows][8].
+    for (let n = 0; n < N; n += 8) {
+      let origin = origins
+      let dst = pb + ((<usize>(n * rows)) << 2)
+      const whole = n + 8 <= N
+      for (let i = 0; i < rows; i++) {
+        const src = <usize>load<u32>(origin, 12) + ((<usize>n) << 2)
+        v128.store(dst, v128.load(src))
+        v128.store(dst, whole ? v128.load(src, 16) : f32x4.splat(0), 16)
+        origin += 16
+        dst += 32
+      }
+    }
+    // In under the taps in panels [kn/4][rows][4].
+    if (inC & 3) gatherNarrow(pa, origins, rows, k0, kn, K, inC, kernelW, inH, inW, pixelBytes)
+    else
+      for (let k = 0; k < kn; k += 4)
+        gather(
+          pa + ((<usize>(k * rows)) << 2),
+          origins,
+          rows,
+          k0 + k,
+          K,
+          inC,
+          kernelW,
+          inH,
+          inW,
+          pixelBytes,
+        )
+    for (let n = 0; n < NP; n += 8)
+      for (let k = 0; k < kn; k += 4)
+        microAdd(
+          sums + lds * <usize>k + ((<usize>n) << 2),
+          lds,
+          pa + ((<usize>(k * rows)) << 2),
+          pb + ((<usize>(n * rows)) << 2),
+          32,
+          rows,
+        )
+  }
+
+  storeGradient(rec, split, k0, kn, sums, lds)
+}
+
+/**
+ * Scale · sums for the rows k0 … k0 + kn of a weight gradient: = to the split's part of Partial,
+ * or with one split = to Out (with Accumulate +=). `lds` bytes lie between rows of sums.
+ */
+export function storeGradient(
+  rec: usize,
+  split: i32,
+  k0: i32,
+  kn: i32,
+  sums: usize,
+  lds: usize,
+): void {
+  const N = word(rec, ConvWord.OutC)
+  const width = word(rec, ConvWord.BlockWidth)
+  const kRows = word(rec, ConvWord.KRows)
+  const splits = word(rec, ConvWord.Splits)
+  const scale = f32x4.splat(load<f32>(rec + ((<usize>ConvWord.Scale) << 2)))
+  const add = splits == 1 && word(rec, ConvWord.Accumulate) != 0
+  const base =
+    splits == 1
+      ? address(rec, ConvWord.Out)
+      : address(rec, ConvWord.Partial) + ((<usize>(split * kRows * N)) << 2)
+  for (let block = 0; block < N / width; block++)
+    for (let k = 0; k < kn; k++) {
+      let s = sums + lds * <usize>k + ((<usize>(block * width)) << 2)
+      let d = base + ((<usize>(block * kRows + k0 + k) * <usize>width) << 2)
+      for (let j = 0; j < width; j += 4) {
+        const x = f32x4.mul(v128.load(s), scale)
+        v128.store(d, add ? f32x4.add(x, v128.load(d)) : x)
+        s += 16
+        d += 16
+      }
+    }
+}
+
+/**
+ * Moves the origins whose tap (ky, kx) lies in the image to the front and keeps their order.
+ * Returns how many there are.
+ */
+function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW: i32): i32 {
+  let kept = 0
+  let from = origins
+  for (let i = 0; i < rows; i++) {
+    v128.store(origins + ((<usize>kept) << 4), v128.load(from))
+    const y = load<i32>(from, 4) + ky
+    const x = load<i32>(from, 8) + kx
+    if (<u32>y < <u32>inH && <u32>x < <u32>inW) kept++
+    from += 16
+  }
+  return kept
+}
+
+/**
+ * dst[rows][4] = In at the four k from `k` on under each row; zero outside the image and for k ≥
+ * K. inC is a multiple of 4, so that the four k share their tap.
+ */
+function gather(
+  dst: usize,
+  origins: usize,
+  rows: i32,
+  k: i32,
+  K: i32,
+  inC: i32,
+  kernelW: i32,
+  inH: i32,
+  inW: i32,
+  pixelBytes: usize,
+): void {
+  if (k >= K) {
+    memory.fill(dst, 0, (<usize>rows) << 4)
+    return
+  }
+  const tap = k / inC
+  const ky = tap / kernelW
+  const kx = tap - ky * kernelW
+  const offset = (<usize>(k - tap * inC)) << 2
+  for (let i = 0; i < rows; i++) {
+    const y = load<i32>(origins, 4) + ky
+    const x = load<i32>(origins, 8) + kx
+    if (<u32>y < <u32>inH && <u32>x < <u32>inW)
+      v128.store(
+        dst,
+        v128.load(<usize>load<u32>(origins) + <usize>(y * inW + x) * pixelBytes + offset),
+      )
+    else v128.store(dst, f32x4.splat(0))
+    origins += 16
+    dst += 16
+  }
+}
+
+/**
+ * The same for any number of channels and all panels of a unit: dst[kn/4][rows][4] from k0 on, one
+ * row at a time.
+ */
+function gatherNarrow(
+  dst: usize,
+  origins: usize,
+  rows: i32,
+  k0: i32,
+  kn: i32,
+  K: i32,
+  inC: i32,
+  kernelW: i32,
+  inH: i32,
+  inW: i32,
+  pixelBytes: usize,
+): void {
+  const firstTap = k0 / inC
+  const firstC = k0 - firstTap * inC
+  const next = ((<usize>rows) << 4) - 16
+  const contiguous = pixelBytes == (<usize>inC) << 2 && firstC == 0 && firstTap % kernelW == 0
+  const real = min(kn, K - k0)
+  for (let i = 0; i < rows; i++) {
+    const base = <usize>load<u32>(origins)
+    const y0 = load<i32>(origins, 4)
+    const x0 = load<i32>(origins, 8)
+    let ky = firstTap / kernelW
+    let kx = firstTap - ky * kernelW
+    let c = firstC
+    let d = dst
+    let k = 0
+    // Away from the sides a kernel row is one run.
+    const wide = contiguous && x0 >= 0 && x0 + kernelW <= inW
+    while (k < real) {
+      const y = y0 + ky
+      const x = x0 + kx
+      const count = min(wide ? kernelW * inC : inC - c, real - k)
+      const present = <u32>y < <u32>inH && <u32>x < <u32>inW
+      let src = base + <usize>(y * inW + x) * pixelBytes + ((<usize>c) << 2)
+      for (let j = 0; j < count; j++) {
+        store<f32>(d, present ? load<f32>(src) : 0)
+        src += 4
+        d += 4
+        if ((++k & 3) == 0) d += next
+      }
+      c = 0
+      if (wide) ky++
+      else if (++kx == kernelW) {
+        kx = 0
+        ky++
+      }
+    }
+    while (k < kn) {
+      store<f32>(d, 0)
+      d += 4
+      if ((++k & 3) == 0) d += next
+    }
+    origins += 16
+    dst += 16
+  }
+}
+
+/**
+ * Out = Σ over splits of Partial, in the order of the splits; with Accumulate +=. Unit =
+ * KPerUnit·OutC floats (a multiple of 4). Scratch: none.
+ */
+export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const splits = word(rec, ConvWord.Splits)
+  const total = word(rec, ConvWord.KRows) * word(rec, ConvWord.OutC)
+  const per = word(rec, ConvWord.KPerUnit) * word(rec, ConvWord.OutC)
+  const first = unit * per
+  const count = min(per, total - first)
+  const stride = (<usize>total) << 2
+  const add = word(rec, ConvWord.Accumulate) != 0
+  let src = address(rec, ConvWord.Partial) + ((<usize>first) << 2)
+  let dst = address(rec, ConvWord.Out) + ((<usize>first) << 2)
+  for (let i = 0; i < count; i += 4) {
+    let sum = add ? v128.load(dst) : f32x4.splat(0)
+    let s = src
+    for (let j = 0; j < splits; j++) {
+      sum = f32x4.add(sum, v128.load(s))
+      s += stride
+    }
+    v128.store(dst, sum)
+    src += 16
+    dst += 16
+  }
+}
+
+/**
+ * Out[n] = Σ over rows of Delta[row][n]; with Accumulate +=. Unit = 16 channels. Sums of 64 rows
+ * are added up, which keeps the rounding error small. Scratch: none.
+ */
+export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const N = word(rec, ConvWord.OutC)
+  const rows =
+    word(rec, ConvWord.Images) *
+    word(rec, ConvWord.OutH) *
+    word(rec, ConvWord.OutW) *
+    word(rec, ConvWord.T)
+  const accumulate = word(rec, ConvWord.Accumulate) != 0
+  const first = unit * 16
+  const delta = address(rec, ConvWord.Delta) + ((<usize>first) << 2)
+  const out = address(rec, ConvWord.Out) + ((<usize>first) << 2)
+  const bytes = (<usize>min(16, N - first)) << 2
+  const rowBytes = (<usize>N) << 2
+  if (!accumulate) memory.fill(out, 0, bytes)
+  for (let row = 0; row < rows; row += 64) {
+    const at = delta + <usize>row * rowBytes
+    const count = min(64, rows - row)
+    if (bytes == 64) addRows16(out, at, rowBytes, count)
+    else for (let c: usize = 0; c < bytes; c += 16) addRows4(out + c, at + c, rowBytes, count)
+  }
+}
+
+/** out[16] += Σ over rows x[16], `stride` bytes apart. */
+export function addRows16(out: usize, x: usize, stride: usize, rows: i32): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  for (; rows; rows--) {
+    s0 = f32x4.add(s0, v128.load(x))
+    s1 = f32x4.add(s1, v128.load(x, 16))
+    s2 = f32x4.add(s2, v128.load(x, 32))
+    s3 = f32x4.add(s3, v128.load(x, 48))
+    x += stride
+  }
+  v128.store(out, f32x4.add(v128.load(out), s0))
+  v128.store(out, f32x4.add(v128.load(out, 16), s1), 16)
+  v128.store(out, f32x4.add(v128.load(out, 32), s2), 32)
+  v128.store(out, f32x4.add(v128.load(out, 48), s3), 48)
+}
+
+/** The same for 4 columns. */
+export function addRows4(out: usize, x: usize, stride: usize, rows: i32): void {
+  let s = f32x4.splat(0)
+  for (; rows; rows--) {
+    s = f32x4.add(s, v128.load(x))
+    x += stride
+  }
+  v128.store(out, f32x4.add(v128.load(out), s))
+}

@@ -1,0 +1,172 @@
+/** From an operation's number to its kernel. */
+
+import { materialise } from '../activity/materialise'
+import { convDense } from '../conv/forward'
+import { convInputGradient, transposeWeight } from '../conv/input-gradient'
+import { convNarrow } from '../conv/narrow'
+import { narrowWeightGradient } from '../conv/narrow-weight-gradient'
+import { biasGradient, convWeightGradient, reduceSplits } from '../conv/weight-gradient'
+import { crossEntropy } from '../loss/cross-entropy'
+import { output } from '../loss/output'
+import { neuronBackwardRate } from '../neuron/backward-rate'
+import { neuronBackwardTime } from '../neuron/backward-time'
+import { neuron } from '../neuron/neuron'
+import { normBackwardApply, normBackwardFinish, normBackwardReduce } from '../norm/backward'
+import { normEvaluate, normFinish, normStatistics } from '../norm/forward'
+import { weightStandardise, weightStandardiseBackward } from '../norm/standardise'
+import { Op } from '../opcodes'
+import { sgd } from '../optimizer/sgd'
+import { dropout, dropoutFloats } from '../pool/dropout'
+import { maxPool, maxPoolBackward, maxPoolFloats } from '../pool/max-pool'
+import { clear, sumScalars, timeSum, trace } from '../pool/sums'
+import { spikeConv, spikeForward } from '../spikes/forward'
+import { listWeightGradient, rateLists } from '../spikes/list-gradient'
+import { spikeLists } from '../spikes/lists'
+import {
+  winogradInputGradient,
+  winogradInputTransform,
+  winogradKernelTransform,
+} from '../winograd/input-gradient'
+import { winogradWeightGradient, winogradWeightTransform } from '../winograd/weight-gradient'
+import { choose } from './choose'
+
+/** Runs one unit of a record at step t. `scratch` is the worker's own. */
+export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  switch (<i32>load<u16>(rec)) {
+    case Op.None:
+      break
+    case Op.ConvDense:
+      convDense(rec, unit, t, scratch)
+      break
+    case Op.SpikeLists:
+      spikeLists(rec, unit, t, scratch)
+      break
+    case Op.SpikeConv:
+      spikeConv(rec, unit, t, scratch)
+      break
+    case Op.SpikeForward:
+      spikeForward(rec, unit, t, scratch)
+      break
+    case Op.TransposeWeight:
+      transposeWeight(rec, unit, t, scratch)
+      break
+    case Op.ConvInputGradient:
+      convInputGradient(rec, unit, t, scratch)
+      break
+    case Op.ConvWeightGradient:
+      convWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.ReduceSplits:
+      reduceSplits(rec, unit, t, scratch)
+      break
+    case Op.BiasGradient:
+      biasGradient(rec, unit, t, scratch)
+      break
+    case Op.WinogradInputTransform:
+      winogradInputTransform(rec, unit, t, scratch)
+      break
+    case Op.WinogradInputGradient:
+      winogradInputGradient(rec, unit, t, scratch)
+      break
+    case Op.WinogradWeightTransform:
+      winogradWeightTransform(rec, unit, t, scratch)
+      break
+    case Op.WinogradWeightGradient:
+      winogradWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.WinogradKernelTransform:
+      winogradKernelTransform(rec, unit, t, scratch)
+      break
+    case Op.ListWeightGradient:
+      listWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.RateLists:
+      rateLists(rec, unit, t, scratch)
+      break
+    case Op.ConvNarrow:
+      convNarrow(rec, unit, t, scratch)
+      break
+    case Op.NarrowWeightGradient:
+      narrowWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.NormStatistics:
+      normStatistics(rec, unit, t, scratch)
+      break
+    case Op.NormFinish:
+      normFinish(rec, unit, t, scratch)
+      break
+    case Op.NormEvaluate:
+      normEvaluate(rec, unit, t, scratch)
+      break
+    case Op.NormBackwardReduce:
+      normBackwardReduce(rec, unit, t, scratch)
+      break
+    case Op.NormBackwardFinish:
+      normBackwardFinish(rec, unit, t, scratch)
+      break
+    case Op.NormBackwardApply:
+      normBackwardApply(rec, unit, t, scratch)
+      break
+    case Op.Neuron:
+      neuron(rec, unit, t, scratch)
+      break
+    case Op.NeuronBackwardRate:
+    case Op.NeuronBackwardOnline:
+    case Op.GradientSum:
+      neuronBackwardRate(rec, unit, t, scratch)
+      break
+    case Op.NeuronBackwardTime:
+      neuronBackwardTime(rec, unit, t, scratch)
+      break
+    case Op.Materialise:
+      materialise(rec, unit, t, scratch)
+      break
+    case Op.MaxPool:
+      maxPool(rec, unit, t, scratch)
+      break
+    case Op.MaxPoolFloats:
+      maxPoolFloats(rec, unit, t, scratch)
+      break
+    case Op.TimeSum:
+      timeSum(rec, unit, t, scratch)
+      break
+    case Op.MaxPoolBackward:
+      maxPoolBackward(rec, unit, t, scratch)
+      break
+    case Op.DropoutFloats:
+      dropoutFloats(rec, unit, t, scratch)
+      break
+    case Op.Dropout:
+      dropout(rec, unit, t, scratch)
+      break
+    case Op.Trace:
+      trace(rec, unit, t, scratch)
+      break
+    case Op.WeightStandardise:
+      weightStandardise(rec, unit, t, scratch)
+      break
+    case Op.WeightStandardiseBackward:
+      weightStandardiseBackward(rec, unit, t, scratch)
+      break
+    case Op.Clear:
+      clear(rec, unit, t, scratch)
+      break
+    case Op.SumScalars:
+      sumScalars(rec, unit, t, scratch)
+      break
+    case Op.Choose:
+      choose(rec, unit, t, scratch)
+      break
+    case Op.Output:
+      output(rec, unit, t, scratch)
+      break
+    case Op.CrossEntropy:
+      crossEntropy(rec, unit, t, scratch)
+      break
+    case Op.Sgd:
+      sgd(rec, unit, t, scratch)
+      break
+    default:
+      unreachable()
+  }
+}

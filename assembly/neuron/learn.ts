@@ -1,0 +1,168 @@
+/**
+ * The usual neuron with eligibility or h': soft detached reset, v0 = 0, at most two terms.
+ *
+ * The state of a neuron is z = u − θ, the argument of its surrogate. scale' = κ·scale and shift' =
+ * κ·shift − θ are computed once per unit, so that θ and κ cost nothing at a step:
+ *
+ *   charge  z_t = scale'·x_t + shift' + r_t,  r_1 = λ·v
+ *   fire    s_t = 1 if z_t ≥ 0
+ *   reset   r_{t+1} = λ z_t + (s_t ? 0 : λ·θ)
+ *
+ * A tie fires, as in all kernels. The other kernels round u, this one rounds u − θ: a spike may
+ * differ where the rounding moves u across θ.
+ *
+ * Pixels run in blocks whose z stay in the first-level cache. Charge and fire write z, then the
+ * surrogates read it. In a single loop the chain from step to step and the divisions would wait
+ * for each other. The loops write out the 4, 2 or 1 steps that they take at a time. They load
+ * their constants from memory, since V8 otherwise computes them again in each turn.
+ *
+ * Scratch, in vectors of 4 floats:
+ *
+ *   head | weights [T] | marks [T] | channels [C/4] | z [pixels][C/4][T]
+ */
+
+import { NeuronWord } from '../opcodes'
+import {
+  neuronLearn1,
+  neuronLearn2,
+  neuronLearn4,
+  neuronLearnB1,
+  neuronLearnB2,
+  neuronLearnB4,
+  neuronLearnS1,
+  neuronLearnS2,
+  neuronLearnS4,
+  neuronLearnStill1,
+  neuronLearnStill2,
+  neuronLearnStill4,
+} from './learn-loops'
+import { DERIVATIVE, HEAD, isStill, LOOP, prepare, SLOPE } from './learn-prepare'
+import { addSurrogates } from './surrogate-loops'
+
+/** Most floats of z in a block of pixels. A single pixel may have more. */
+const BLOCK_FLOATS: u32 = 2048
+
+/** Runs pixels first … end − 1 and returns their spikes. Writes what `neuron` writes. */
+export function runLearn(
+  rec: usize,
+  first: u32,
+  end: u32,
+  t0: u32,
+  scratch: usize,
+  lambda: f32,
+  kappa: f32,
+): u32 {
+  const steps = load<u32>(rec, NeuronWord.T * 4)
+  const vectors = load<u32>(rec, NeuronWord.C * 4) >> 2
+  const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
+  const eligibility = <usize>load<u32>(rec, NeuronWord.Eligibility * 4)
+  const derivative = <usize>load<u32>(rec, NeuronWord.SurrogateOut * 4)
+  const stateBytes = (<usize>steps) << 4
+  const weights = scratch + HEAD
+  const channels = weights + stateBytes * 2
+  store<u32>(scratch + LOOP, channels, 12)
+  const states = prepare(rec, scratch, weights, channels, t0, lambda, kappa)
+  const block = max<u32>(1, BLOCK_FLOATS / (steps * vectors * 4))
+  let spikes: u32 = 0
+  for (let pixel = first; pixel < end; pixel += block) {
+    const pixels = min(block, end - pixel)
+    for (let t: u32 = 0; t < steps; t += stepsAtOnce(steps - t)) {
+      store<u32>(scratch + LOOP, weights + stateBytes + ((<usize>t) << 4))
+      spikes += charge(
+        rec,
+        scratch,
+        pixel,
+        pixels,
+        t0 + t,
+        t,
+        stepsAtOnce(steps - t),
+        states + ((<usize>t) << 4),
+      )
+    }
+    const at = (<usize>pixel * vectors) << 4
+    if (eligibility) {
+      for (let t: u32 = 0; t < steps; t += stepsAtOnce(steps - t)) {
+        const z = states + ((<usize>t) << 4)
+        const n = stepsAtOnce(steps - t)
+        addSurrogates(
+          kind,
+          n,
+          eligibility + at,
+          z,
+          stateBytes,
+          pixels * vectors,
+          weights + ((<usize>t) << 4),
+          scratch + SLOPE,
+          t0 + t > 0,
+        )
+      }
+    }
+    if (derivative) {
+      const z = states + stateBytes - 16
+      addSurrogates(
+        kind,
+        1,
+        derivative + at,
+        z,
+        stateBytes,
+        pixels * vectors,
+        scratch + DERIVATIVE,
+        scratch + SLOPE,
+        false,
+      )
+    }
+  }
+  return spikes
+}
+
+/** Steps that a loop takes when so many are left. */
+// @ts-ignore: decorator
+@inline
+function stepsAtOnce(left: u32): u32 {
+  return left >= 4 ? 4 : left >= 2 ? 2 : 1
+}
+
+/**
+ * n steps of the pixels first … first + pixels − 1. `step` is the first of them within the call,
+ * `t` the same within all calls; z belongs to the first pixel at that step. Returns the spikes.
+ */
+function charge(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  n: u32,
+  z: usize,
+): u32 {
+  const plane = step >> 3
+  store<u32>(
+    head + LOOP,
+    load<u32>(rec, NeuronWord.Masks * 4) + plane * load<u32>(rec, NeuronWord.PlaneBytes * 4),
+    4,
+  )
+  store<u32>(
+    head + LOOP,
+    load<u32>(rec, NeuronWord.S * 4) + plane * load<u32>(rec, NeuronWord.SPlaneBytes * 4),
+    8,
+  )
+  if (isStill(rec)) {
+    if (n == 4) return neuronLearnStill4(rec, head, first, pixels, t, step, z)
+    if (n == 2) return neuronLearnStill2(rec, head, first, pixels, t, step, z)
+    return neuronLearnStill1(rec, head, first, pixels, t, step, z)
+  }
+  if (load<u32>(rec, NeuronWord.B * 4)) {
+    if (n == 4) return neuronLearnB4(rec, head, first, pixels, t, step, z)
+    if (n == 2) return neuronLearnB2(rec, head, first, pixels, t, step, z)
+    return neuronLearnB1(rec, head, first, pixels, t, step, z)
+  }
+  if (load<u32>(rec, NeuronWord.S * 4)) {
+    if (n == 4) return neuronLearnS4(rec, head, first, pixels, t, step, z)
+    if (n == 2) return neuronLearnS2(rec, head, first, pixels, t, step, z)
+    return neuronLearnS1(rec, head, first, pixels, t, step, z)
+  }
+  if (n == 4) return neuronLearn4(rec, head, first, pixels, t, step, z)
+  if (n == 2) return neuronLearn2(rec, head, first, pixels, t, step, z)
+  return neuronLearn1(rec, head, first, pixels, t, step, z)
+}

@@ -1,0 +1,261 @@
+/** Batch normalisation backward. The equations are in forward.ts. */
+
+import { NormWord } from '../opcodes'
+import { firstOfChunk, PRODUCT_ROWS, parameterAt, partialOf, rowsOfChunk } from './chunks'
+
+/** Σ over chunks, in order, of one float of the partial sums. */
+function sumChunks(rec: usize, group: u32, index: usize): f64 {
+  const units = load<u32>(rec, NormWord.Units * 4)
+  const step =
+    (<usize>load<u32>(rec, NormWord.Groups * 4) * load<u32>(rec, NormWord.C * 4) * PRODUCT_ROWS) <<
+    2
+  let at = partialOf(rec, 0, group, PRODUCT_ROWS) + (index << 2)
+  let sum: f64 = 0
+  for (let unit: u32 = 0; unit < units; unit++) {
+    sum += <f64>load<f32>(at)
+    at += step
+  }
+  return sum
+}
+
+/** Partial [unit][Groups][2][C] = Σ δ and Σ δ·x̂. Unit = chunk of rows. Scratch: none. */
+export function normBackwardReduce(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
+  const groups = load<u32>(rec, NormWord.Groups * 4)
+  const step = <usize>groups * rowBytes
+  const xhat = <usize>load<u32>(rec, NormWord.Xhat * 4)
+  for (let group: u32 = 0; group < groups; group++) {
+    const count = rowsOfChunk(rec, unit, group)
+    const start = <usize>firstOfChunk(rec, unit, group) * rowBytes
+    const delta = <usize>load<u32>(rec, NormWord.Delta * 4) + start
+    const sums = partialOf(rec, unit, group, PRODUCT_ROWS)
+    let c: usize = 0
+    if (xhat) {
+      for (; c + 64 <= rowBytes; c += 64)
+        normProducts16(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
+    }
+    for (; c < rowBytes; c += 16) {
+      if (xhat) {
+        normProducts(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
+      } else {
+        const statistic = <usize>group * rowBytes + c
+        normCentredProducts(
+          sums + c,
+          sums + rowBytes + c,
+          delta + c,
+          <usize>load<u32>(rec, NormWord.In * 4) + start + c,
+          <usize>load<u32>(rec, NormWord.Mean * 4) + statistic,
+          <usize>load<u32>(rec, NormWord.InvStd * 4) + statistic,
+          count,
+          step,
+        )
+      }
+    }
+  }
+}
+
+/** 16 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
+export function normProducts16(
+  sums: usize,
+  products: usize,
+  delta: usize,
+  xhat: usize,
+  count: u32,
+  step: usize,
+): void {
+  let s0 = f32x4.splat(0),
+    s1 = s0,
+    s2 = s0,
+    s3 = s0
+  let q0 = s0,
+    q1 = s0,
+    q2 = s0,
+    q3 = s0
+  while (count) {
+    const d0 = v128.load(delta)
+    const d1 = v128.load(delta, 16)
+    const d2 = v128.load(delta, 32)
+    const d3 = v128.load(delta, 48)
+    s0 = f32x4.add(s0, d0)
+    s1 = f32x4.add(s1, d1)
+    s2 = f32x4.add(s2, d2)
+    s3 = f32x4.add(s3, d3)
+    q0 = f32x4.add(q0, f32x4.mul(d0, v128.load(xhat)))
+    q1 = f32x4.add(q1, f32x4.mul(d1, v128.load(xhat, 16)))
+    q2 = f32x4.add(q2, f32x4.mul(d2, v128.load(xhat, 32)))
+    q3 = f32x4.add(q3, f32x4.mul(d3, v128.load(xhat, 48)))
+    delta += step
+    xhat += step
+    count--
+  }
+  v128.store(sums, s0)
+  v128.store(sums, s1, 16)
+  v128.store(sums, s2, 32)
+  v128.store(sums, s3, 48)
+  v128.store(products, q0)
+  v128.store(products, q1, 16)
+  v128.store(products, q2, 32)
+  v128.store(products, q3, 48)
+}
+
+/** 4 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
+export function normProducts(
+  sums: usize,
+  products: usize,
+  delta: usize,
+  xhat: usize,
+  count: u32,
+  step: usize,
+): void {
+  let s = f32x4.splat(0),
+    q = s
+  while (count) {
+    const d = v128.load(delta)
+    s = f32x4.add(s, d)
+    q = f32x4.add(q, f32x4.mul(d, v128.load(xhat)))
+    delta += step
+    xhat += step
+    count--
+  }
+  v128.store(sums, s)
+  v128.store(products, q)
+}
+
+/** 4 channels: sums = Σ δ, products = Σ δ·x̂ over count rows, where x̂ = (x − mean)·invStd. */
+export function normCentredProducts(
+  sums: usize,
+  products: usize,
+  delta: usize,
+  x: usize,
+  mean: usize,
+  invStd: usize,
+  count: u32,
+  step: usize,
+): void {
+  const m = v128.load(mean)
+  let s = f32x4.splat(0),
+    q = s
+  while (count) {
+    const d = v128.load(delta)
+    s = f32x4.add(s, d)
+    q = f32x4.add(q, f32x4.mul(d, f32x4.sub(v128.load(x), m)))
+    delta += step
+    x += step
+    count--
+  }
+  v128.store(sums, s)
+  v128.store(products, f32x4.mul(q, v128.load(invStd)))
+}
+
+/**
+ * Coefficients a, b, c [Groups][3][C] = from the partial sums. WeightGradient and BiasGradient
+ * [C], where present, = (with Accumulate +=) Σ δ·x̂ and Σ δ over all groups. MeanInvStd, where
+ * present, takes the place of InvStd. One unit. Scratch: none.
+ */
+export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const channels = <usize>load<u32>(rec, NormWord.C * 4)
+  const groups = load<u32>(rec, NormWord.Groups * 4)
+  const rows = <f64>(load<u32>(rec, NormWord.Rows * 4) / groups)
+  const meanInvStd = <usize>load<u32>(rec, NormWord.MeanInvStd * 4)
+  for (let c: usize = 0; c < channels; c++) {
+    const weight = parameterAt(load<u32>(rec, NormWord.Weight * 4), c, 1)
+    let weightGradient: f64 = 0
+    let biasGradient: f64 = 0
+    for (let group: u32 = 0; group < groups; group++) {
+      const sum = sumChunks(rec, group, c)
+      const product = sumChunks(rec, group, channels + c)
+      biasGradient += sum
+      weightGradient += product
+      const invStd = meanInvStd
+        ? meanInvStd + (c << 2)
+        : <usize>load<u32>(rec, NormWord.InvStd * 4) + ((<usize>group * channels + c) << 2)
+      const a = weight * <f64>load<f32>(invStd)
+      const out =
+        <usize>load<u32>(rec, NormWord.Coefficients * 4) + ((<usize>group * 3 * channels + c) << 2)
+      store<f32>(out, <f32>a)
+      store<f32>(out + (channels << 2), <f32>((a * sum) / rows))
+      store<f32>(out + (channels << 3), <f32>((a * product) / rows))
+    }
+    storeGradient(rec, load<u32>(rec, NormWord.WeightGradient * 4), c, weightGradient)
+    storeGradient(rec, load<u32>(rec, NormWord.BiasGradient * 4), c, biasGradient)
+  }
+}
+
+/** gradient[c] = value, with Accumulate +=; nothing when there is no gradient. */
+function storeGradient(rec: usize, gradient: u32, c: usize, value: f64): void {
+  if (!gradient) return
+  const at = <usize>gradient + (c << 2)
+  const before = load<u32>(rec, NormWord.Accumulate * 4) ? <f64>load<f32>(at) : 0
+  store<f32>(at, <f32>(before + value))
+}
+
+/** Out [rows][C] = a·δ − b − c·x̂. Out may be Delta. Unit = chunk of rows. Scratch: none. */
+export function normBackwardApply(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
+  const groups = load<u32>(rec, NormWord.Groups * 4)
+  const perUnit = load<u32>(rec, NormWord.RowsPerUnit * 4)
+  const first = <u32>unit * perUnit
+  const end = min(first + perUnit, load<u32>(rec, NormWord.Rows * 4))
+  const xhat = <usize>load<u32>(rec, NormWord.Xhat * 4)
+  for (let row = first; row < end; row++) {
+    const at = <usize>row * rowBytes
+    const group = <usize>(row % groups) * rowBytes
+    const coefficients = <usize>load<u32>(rec, NormWord.Coefficients * 4) + group * 3
+    const out = <usize>load<u32>(rec, NormWord.Out * 4) + at
+    const delta = <usize>load<u32>(rec, NormWord.Delta * 4) + at
+    if (xhat) {
+      normApply(out, delta, xhat + at, coefficients, rowBytes)
+    } else {
+      normApplyCentred(
+        out,
+        delta,
+        <usize>load<u32>(rec, NormWord.In * 4) + at,
+        coefficients,
+        rowBytes,
+        <usize>load<u32>(rec, NormWord.Mean * 4) + group,
+        <usize>load<u32>(rec, NormWord.InvStd * 4) + group,
+      )
+    }
+  }
+}
+
+/** One row of out = a·δ − b − c·x̂, with x̂ given. out may be delta. */
+export function normApply(
+  out: usize,
+  delta: usize,
+  xhat: usize,
+  coefficients: usize,
+  rowBytes: usize,
+): void {
+  const b = coefficients + rowBytes
+  const c = b + rowBytes
+  for (let i: usize = 0; i < rowBytes; i += 16) {
+    const y = f32x4.sub(
+      f32x4.mul(v128.load(coefficients + i), v128.load(delta + i)),
+      v128.load(b + i),
+    )
+    v128.store(out + i, f32x4.sub(y, f32x4.mul(v128.load(c + i), v128.load(xhat + i))))
+  }
+}
+
+/** One row of out = a·δ − b − c·x̂, with x̂ = (x − mean)·invStd. out may be delta. */
+export function normApplyCentred(
+  out: usize,
+  delta: usize,
+  x: usize,
+  coefficients: usize,
+  rowBytes: usize,
+  mean: usize,
+  invStd: usize,
+): void {
+  const b = coefficients + rowBytes
+  const c = b + rowBytes
+  for (let i: usize = 0; i < rowBytes; i += 16) {
+    const xhat = f32x4.mul(f32x4.sub(v128.load(x + i), v128.load(mean + i)), v128.load(invStd + i))
+    const y = f32x4.sub(
+      f32x4.mul(v128.load(coefficients + i), v128.load(delta + i)),
+      v128.load(b + i),
+    )
+    v128.store(out + i, f32x4.sub(y, f32x4.mul(v128.load(c + i), xhat)))
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Batch normalisation over rows [rows][C]. Row r belongs to group r % Groups: one group, or one
+ * for each time step.
+ *
+ *   forward   μ = mean x,  σ² = mean (x − μ)²
+ *             y = Scale·x + Shift = weight·(x − μ)/√(σ² + ε) + bias   (its readers compute y)
+ *   backward  dx = a·δ − b − c·x̂
+ *             a = weight/√(σ² + ε),  b = a·mean δ,  c = a·mean (δ·x̂)
+ *
+ * Rows are cut into chunks. Each chunk writes its partial sums in float32; they are added up in
+ * order in float64. The sums are of x minus a row of the chunk, so that a mean far from 0 does not
+ * cancel the variance. A convolution on spikes writes the partial sums itself (moments.ts), while
+ * its output is in the cache.
+ */
+
+import { Control, NormWord, Rec } from '../opcodes'
+import { firstOfChunk, MOMENT_ROWS, parameterAt, partialOf, rowsOfChunk } from './chunks'
+import { combineMoments, normSums4, normSums16, startMoments } from './moments'
+
+/** Channels of one unit of `normFinish`. */
+const FINISH_CHANNELS: usize = 32
+
+/**
+ * Partial [unit][Groups][4][C] = moments of the rows of each group. Unit = chunk of rows. Scratch:
+ * none.
+ */
+export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
+  const groups = load<u32>(rec, NormWord.Groups * 4)
+  const x = <usize>load<u32>(rec, NormWord.In * 4)
+  for (let group: u32 = 0; group < groups; group++) {
+    const count = rowsOfChunk(rec, unit, group)
+    const start = x + <usize>firstOfChunk(rec, unit, group) * rowBytes
+    const moments = partialOf(rec, unit, group, MOMENT_ROWS)
+    if (count == 0) {
+      memory.fill(moments, 0, rowBytes << 2)
+      continue
+    }
+    startMoments(moments, rowBytes, start, rowBytes, count)
+    const sums = moments + (rowBytes << 1)
+    const step = <usize>groups * rowBytes
+    let c: usize = 0
+    for (; c + 64 <= rowBytes; c += 64)
+      normSums16(sums + c, sums + rowBytes + c, start + c, start + c, count, step)
+    for (; c < rowBytes; c += 16)
+      normSums4(sums + c, sums + rowBytes + c, start + c, start + c, count, step)
+  }
+}
+
+/**
+ * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean and RunningVar [C],
+ * where present, move once for each group, in order, with the unbiased variance. MeanInvStd [C],
+ * where present, += InvStd/TotalSteps (= at t = 0). Unit = 32 channels. Scratch: 64 bytes.
+ */
+export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const channels = <usize>load<u32>(rec, NormWord.C * 4)
+  const groups = load<u32>(rec, NormWord.Groups * 4)
+  const rows = <f64>(load<u32>(rec, NormWord.Rows * 4) / groups)
+  const samples = rows * <f64>load<u32>(rec, NormWord.Repeats * 4)
+  const unbias = samples > 1 ? samples / (samples - 1) : 1
+  const momentum = <f64>load<f32>(rec, NormWord.Momentum * 4)
+  const epsilon = <f64>load<f32>(rec, NormWord.Epsilon * 4)
+  const runningMean = <usize>load<u32>(rec, NormWord.RunningMean * 4)
+  const runningVar = <usize>load<u32>(rec, NormWord.RunningVar * 4)
+  const meanInvStd = <usize>load<u32>(rec, NormWord.MeanInvStd * 4)
+  const units = load<u32>(rec, NormWord.Units * 4)
+  const stride = channels << 2
+  const step = <usize>groups * stride * MOMENT_ROWS
+  const end = min((<usize>unit + 1) * FINISH_CHANNELS, channels)
+  for (let group: u32 = 0; group < groups; group++) {
+    const moments = partialOf(rec, 0, group, MOMENT_ROWS)
+    for (let c = <usize>unit * FINISH_CHANNELS; c < end; c++) {
+      const at = (<usize>group * channels + c) << 2
+      const lane = (c & 3) << 3
+      if (lane == 0) combineMoments(scratch, moments + (c << 2), stride, step, units, rows)
+      const mean = load<f64>(scratch + lane)
+      const variance = max<f64>(0, load<f64>(scratch + lane, 32) / rows)
+      const invStd = 1 / Math.sqrt(variance + epsilon)
+      store<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + at, <f32>mean)
+      store<f32>(<usize>load<u32>(rec, NormWord.InvStd * 4) + at, <f32>invStd)
+      storeAffine(rec, at, c, mean, invStd)
+      if (!isFinite(<f32>(variance * unbias)))
+        store<u32>(Control.NonFinite, 2 + load<u32>(rec, Rec.Layer * 4))
+      else {
+        if (runningMean) move(runningMean + (c << 2), momentum, mean)
+        if (runningVar) move(runningVar + (c << 2), momentum, variance * unbias)
+      }
+      if (meanInvStd) {
+        const share = invStd / <f64>load<u32>(rec, NormWord.TotalSteps * 4)
+        const before = t == 0 && group == 0 ? 0 : <f64>load<f32>(meanInvStd + (c << 2))
+        store<f32>(meanInvStd + (c << 2), <f32>(before + share))
+      }
+    }
+  }
+}
+
+/** Scale, Shift at one channel of one group = the affine map of weight·(x − mean)·invStd + bias. */
+// @ts-ignore: decorator
+@inline
+function storeAffine(rec: usize, at: usize, c: usize, mean: f64, invStd: f64): void {
+  const scale = parameterAt(load<u32>(rec, NormWord.Weight * 4), c, 1) * invStd
+  const shift = parameterAt(load<u32>(rec, NormWord.Bias * 4), c, 0) - mean * scale
+  store<f32>(<usize>load<u32>(rec, NormWord.Scale * 4) + at, <f32>scale)
+  store<f32>(<usize>load<u32>(rec, NormWord.Shift * 4) + at, <f32>shift)
+}
+
+/** running value = (1 − momentum)·running value + momentum·value. */
+// @ts-ignore: decorator
+@inline
+function move(address: usize, momentum: f64, value: f64): void {
+  store<f32>(address, <f32>((1 - momentum) * <f64>load<f32>(address) + momentum * value))
+}
+
+/**
+ * Scale, Shift [Groups][C] = from RunningMean and RunningVar, the same for every group. One unit.
+ * Scratch: none.
+ */
+export function normEvaluate(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const channels = <usize>load<u32>(rec, NormWord.C * 4)
+  const groups = load<u32>(rec, NormWord.Groups * 4)
+  const epsilon = <f64>load<f32>(rec, NormWord.Epsilon * 4)
+  for (let group: u32 = 0; group < groups; group++) {
+    for (let c: usize = 0; c < channels; c++) {
+      const mean = <f64>load<f32>(<usize>load<u32>(rec, NormWord.RunningMean * 4) + (c << 2))
+      const variance = <f64>load<f32>(<usize>load<u32>(rec, NormWord.RunningVar * 4) + (c << 2))
+      storeAffine(
+        rec,
+        (<usize>group * channels + c) << 2,
+        c,
+        mean,
+        1 / Math.sqrt(variance + epsilon),
+      )
+    }
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Event-driven forward convolution: it adds rows of the weight for the neurons that fire.
+ *
+ * Neurons that have the same pattern of spikes (lists.ts) add the same weights to the same steps.
+ * Their rows are summed once, and the sum is added to each of those steps. Inputs that are sums
+ * (weighted lists) multiply their row by a small integer; other inputs multiply nothing.
+ */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { addMoments, addMoments4, startMoments } from '../norm/moments'
+import { ConvWord } from '../opcodes'
+import { combine7, combine15, combineFew } from './combine'
+import { listScratch, listsOfRows, POINTERS } from './lists'
+import { stepsOf } from './patterns'
+import { sumLists } from './row-sums'
+
+/**
+ * Op.SpikeConv. For the steps t of one group
+ *
+ *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n]
+ *                      + Bias[n]     (weighted lists: factor · Weight[k][n])
+ *
+ * Out float32 [B·OutH·OutW][T][OutC] is written. Weight float32 [OutC /
+ * BlockWidth][KRows][BlockWidth] has a zero row KernelH·KernelW·InC. Bias is float32 [OutC] or 0.
+ * The lists are those of Op.SpikeLists. No output may overlap another tensor. Moments, where
+ * wanted, are written too: those of each slot's pixels at the steps of the group.
+ *
+ * Unit = group of BlocksPerUnit blocks · ⌈pixels / PixelsPerUnit⌉ + chunk of pixels. Consecutive
+ * units read the same blocks of Weight, which stay in the cache. Scratch:
+ * 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`), of which each block has
+ *
+ *   sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth]
+ */
+export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
+  const perUnit = word(rec, ConvWord.PixelsPerUnit)
+  const chunks = (pixels + perUnit - 1) / perUnit
+  const group = unit / chunks
+  const first = (unit - group * chunks) * perUnit
+  const pointers = address(rec, ConvWord.ListPointers) + <usize>first * POINTERS
+  sumPixels(
+    rec,
+    first,
+    min(first + perUnit, pixels),
+    group * word(rec, ConvWord.BlocksPerUnit),
+    pointers,
+    scratch,
+  )
+}
+
+/**
+ * Op.SpikeForward: SpikeLists and SpikeConv in one, for layers whose weights stay in a near cache.
+ * Unit = RowsPerUnit rows of output pixels. Only the worker itself sees their lists, which stay in
+ * its cache, so no buffer holds the lists of all pixels. Lists and ListPointers are not read.
+ * RowsPerUnit·OutW is a multiple of MomentPixels.
+ *
+ * Scratch: 64·OutW·RowsPerUnit bytes, plus ListBytes·OutW·RowsPerUnit, plus the scratch of both,
+ * each rounded up to 64 (`spikeForwardScratchBytes`):
+ *
+ *   scratch of SpikeLists | scratch of SpikeConv | pointers u32 [pixel][16] | lists
+ */
+export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const outW = word(rec, ConvWord.OutW)
+  const rows = word(rec, ConvWord.RowsPerUnit)
+  const first = unit * rows
+  const last = min(first + rows, word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
+  const perUnit = word(rec, ConvWord.BlocksPerUnit)
+  const sums = scratch + listScratch(rec)
+  const pointers =
+    sums + ((17 * (address(rec, ConvWord.BlockWidth) << 2) * <usize>perUnit + 63) & ~(<usize>63))
+  listsOfRows(rec, first, last, pointers, pointers + <usize>(rows * outW) * POINTERS, scratch)
+  const blocks = word(rec, ConvWord.OutC) / word(rec, ConvWord.BlockWidth)
+  for (let block = 0; block < blocks; block += perUnit)
+    sumPixels(rec, first * outW, last * outW, block, pointers, sums)
+}
+
+/**
+ * Out of the pixels first … last − 1 and its moments, for up to BlocksPerUnit blocks from `block`
+ * on. pointers u32 [pixel][16]: those of the first pixel onwards.
+ */
+function sumPixels(
+  rec: usize,
+  first: i32,
+  last: i32,
+  block: i32,
+  pointers: usize,
+  scratch: usize,
+): void {
+  const steps = stepsOf(rec)
+  const width = word(rec, ConvWord.BlockWidth)
+  const bytes = (<usize>width) << 2
+  const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
+  const blocks = min(word(rec, ConvWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
+  check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
+
+  const blockBytes = <usize>word(rec, ConvWord.KRows) * bytes
+  const weight = address(rec, ConvWord.Weight) + <usize>block * blockBytes
+  const outStep = address(rec, ConvWord.OutC) << 2
+  const outPixel = outStep * address(rec, ConvWord.T)
+  const scale = load<f32>(rec + ConvWord.Scale * 4)
+  const pairs = word(rec, ConvWord.PairLists) != 0
+  const weighted = word(rec, ConvWord.WeightedLists) != 0
+  const setBytes: usize = 17 * bytes
+  for (let j: usize = 0; j < <usize>blocks; j++) {
+    const bias = scratch + j * setBytes + 16 * bytes
+    if (address(rec, ConvWord.Bias) != 0)
+      memory.copy(bias, address(rec, ConvWord.Bias) + (<usize>block + j) * bytes, bytes)
+    else memory.fill(bias, 0, bytes)
+  }
+
+  let out =
+    address(rec, ConvWord.Out) +
+    <usize>first * outPixel +
+    <usize>word(rec, ConvWord.Group) * 4 * outStep +
+    <usize>block * bytes
+  const hasMoments = word(rec, ConvWord.Moments) != 0
+  const momentPixels = hasMoments ? word(rec, ConvWord.MomentPixels) : 1
+  const momentBytes = outStep * 4
+  let moments =
+    address(rec, ConvWord.Moments) +
+    <usize>(
+      (word(rec, ConvWord.Group) * ((pixels + momentPixels - 1) / momentPixels) +
+        first / momentPixels)
+    ) *
+      momentBytes
+  moments += <usize>block * bytes
+  check(!hasMoments || first % momentPixels == 0)
+  const rows = popcnt(steps)
+  let leftOfSlot = momentPixels
+  for (let pixel = first; pixel < last; pixel++) {
+    const silent = load<u32>(pointers) == load<u32>(pointers, 60)
+    if (silent) {
+      // Nothing to sum: the output is the bias.
+    } else if (steps < 15) {
+      for (let p = 1; p <= steps; p++)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
+    } else if (pairs) {
+      for (let p = 1; p < 4; p++) {
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p << 2)
+      }
+      sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, 15)
+    } else {
+      for (let p = 1; p < 16; p++)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
+    }
+    let sums = scratch
+    let o = out
+    for (let j = 0; j < blocks; j++) {
+      const bias = sums + 16 * bytes
+      if (silent) copySteps(o, outStep, bias, bytes, steps)
+      else if (steps < 15) combineFew(o, outStep, sums, bytes, scale, bias, steps)
+      else if (pairs) combine7(o, outStep, sums, bytes, scale, bias)
+      else combine15(o, outStep, sums, bytes, scale, bias)
+      if (hasMoments) {
+        const m = moments + <usize>j * bytes
+        if (leftOfSlot == momentPixels)
+          startMoments(m, outStep, o, bytes, min(momentPixels, last - pixel) * rows)
+        if (rows == 4) addMoments4(m, outStep, o, bytes)
+        else addMoments(m, outStep, o, bytes, rows)
+      }
+      sums += setBytes
+      o += bytes
+    }
+    if (--leftOfSlot == 0) {
+      leftOfSlot = momentPixels
+      moments += momentBytes
+    }
+    pointers += POINTERS
+    out += outPixel
+  }
+}
+
+/** out[step][…] = row for each step. `steps` is 1, 3, 7 or 15: one to four steps. */
+// @ts-ignore: decorator
+@inline
+function copySteps(out: usize, outStep: usize, row: usize, bytes: usize, steps: i32): void {
+  for (let bit = 1; bit <= steps; bit += bit) {
+    memory.copy(out, row, bytes)
+    out += outStep
+  }
+}

@@ -1,0 +1,376 @@
+/**
+ * Weight gradient of a convolution whose inputs are spikes. Only neurons that fired contribute,
+ * and they add rows of δ without multiplying:
+ *
+ *   dW[n, c, ky, kx] = Scale · Σ_b Σ_{y, x} count[b, y, x, c]
+ *                      · δ[b, (y + PadH − ky) / StrideH, (x + PadW − kx) / StrideW, n]
+ *
+ * over the pixels for which both divisions leave no remainder. `count` is the number of spikes of
+ * a neuron over all steps, 0 … T, as bytes [B][H][W][C]. (Scale is therefore 1/T for a gradient
+ * with respect to rates.) Any kernel, stride and padding.
+ *
+ * Images are taken in groups of RowsPerUnit. There are two records, one after the other:
+ *
+ *   RateLists            counts → for each (group, phase, c) the list of the pixels where the
+ *                        neuron fired, those with most spikes first
+ *                        δ → grids [group][N/16][image of the group][GridH][GridW][16] with margins
+ *                        of zeros
+ *   ListWeightGradient   sums of the grids over the lists
+ *
+ * A phase is (y mod StrideH, x mod StrideW): all pixels of a phase meet the same taps. In its
+ * list, pixel (y, x) has the index (image · GridH + Top + y / StrideH) · GridW + Left + x /
+ * StrideW, to which each tap adds a constant. A pixel that fired k times is read once and counted
+ * k times: sum the pixels of T spikes and add the sum to the result, continue the sum with those
+ * of T − 1 and add it again, and so on.
+ *
+ *   Lists         u16 [group][C][pixels of a full group]; the phases of a channel follow each other
+ *   ListPointers  u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the
+ *                 last word is the end
+ *   Scratch       the grids; a group of fewer images leaves the rest of its grid as it is
+ *
+ * Sizes and words come from src/plan/list-gradient-geometry.ts.
+ */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+
+/** Output channels of a grid: one cache line. */
+const BLOCK: i32 = 16
+const BLOCK_BYTES: usize = 64
+
+/** Input channels of one unit of lists. */
+const LIST_CHANNELS: i32 = 16
+
+/** Zeros before the first row (column) of a grid. */
+// @ts-ignore: decorator
+@inline
+function margin(kernel: i32, stride: i32, pad: i32): i32 {
+  return max(0, kernel - 1 - pad) / stride
+}
+
+/**
+ * Rows (columns) of a grid: its margin, and then as many as an input or an output pixel reaches.
+ */
+// @ts-ignore: decorator
+@inline
+function gridSize(input: i32, output: i32, kernel: i32, stride: i32, pad: i32): i32 {
+  return (
+    margin(kernel, stride, pad) +
+    max(output, (input + stride - 1) / stride + (pad + stride - 1) / stride)
+  )
+}
+
+/**
+ * totals u16 [16] += how many of the pixels hold the count k, for 16 channels. There are at most
+ * 255 pixels, `step` bytes apart.
+ */
+export function listCount(totals: usize, counts: usize, step: usize, pixels: i32, k: i32): void {
+  const wanted = i8x16.splat(<i8>k)
+  let found = i8x16.splat(0)
+  do {
+    found = i8x16.sub(found, i8x16.eq(v128.load(counts), wanted))
+    counts += step
+  } while (--pixels)
+  v128.store(totals, i16x8.add(v128.load(totals), i16x8.extend_low_i8x16_u(found)))
+  v128.store(totals, i16x8.add(v128.load(totals, 16), i16x8.extend_high_i8x16_u(found)), 16)
+}
+
+/**
+ * Writes the index of each pixel into the lists of its neurons that fired, and moves the heads of
+ * these lists. heads u32 [16][T], T spikes first; lanes: the bits of the channels that exist;
+ * index: that of the first pixel.
+ */
+export function listFill(
+  heads: usize,
+  counts: usize,
+  step: usize,
+  pixels: i32,
+  index: i32,
+  t: i32,
+  lanes: i32,
+): void {
+  do {
+    let active = i8x16.bitmask(i8x16.ne(v128.load(counts), i8x16.splat(0))) & lanes
+    while (active) {
+      const channel = ctz(active)
+      active &= active - 1
+      const head =
+        heads + ((<usize>(channel * t + t - <i32>load<u8>(counts + <usize>channel))) << 2)
+      const at = <usize>load<u32>(head)
+      store<u16>(at, <u16>index)
+      store<u32>(head, <u32>at + 2)
+    }
+    counts += step
+    index++
+  } while (--pixels)
+}
+
+/**
+ * Copies δ of one group of images and 16 channels into its grid, with its margins. Channels that
+ * do not exist are zeros.
+ */
+function fillGrid(
+  grid: usize,
+  delta: usize,
+  images: i32,
+  h: i32,
+  w: i32,
+  n: i32,
+  n0: i32,
+  top: i32,
+  left: i32,
+  gridH: i32,
+  gridW: i32,
+): void {
+  const vectors = <usize>min(4, (n - n0) >> 2)
+  const pixelBytes = (<usize>n) << 2
+  const imageBytes = <usize>(gridH * gridW) * BLOCK_BYTES
+  let src = delta + ((<usize>n0) << 2)
+  memory.fill(grid, 0, <usize>images * imageBytes)
+  grid += <usize>(top * gridW + left) * BLOCK_BYTES
+  for (let image = 0; image < images; image++) {
+    for (let y = 0; y < h; y++) {
+      let dst = grid + <usize>(y * gridW) * BLOCK_BYTES
+      for (let x = 0; x < w; x++) {
+        for (let v: usize = 0; v < vectors; v++)
+          v128.store(dst + (v << 4), v128.load(src + (v << 4)))
+        src += pixelBytes
+        dst += BLOCK_BYTES
+      }
+    }
+    grid += imageBytes
+  }
+}
+
+/**
+ * Lists, ListPointers, Scratch = from In (counts u8) and Delta. Units: first (group, 16 input
+ * channels) for the lists, then (group, 16 output channels) for the grids; channels run faster.
+ * Counts are read 16 at a time, so up to 12 bytes behind In are read. Worker scratch:
+ * 96·T·StrideH·StrideW bytes.
+ */
+export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
+  const h = word(rec, ConvWord.InH)
+  const w = word(rec, ConvWord.InW)
+  const cs = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const outH = word(rec, ConvWord.OutH)
+  const outW = word(rec, ConvWord.OutW)
+  const t = word(rec, ConvWord.T)
+  const strideH = word(rec, ConvWord.StrideH)
+  const strideW = word(rec, ConvWord.StrideW)
+  const top = margin(word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
+  const left = margin(word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
+  const gridH = gridSize(h, outH, word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
+  const gridW = gridSize(w, outW, word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
+  const perGroup = word(rec, ConvWord.RowsPerUnit)
+  const all = word(rec, ConvWord.Images)
+  const groups = (all + perGroup - 1) / perGroup
+  const listBlocks = (cs + LIST_CHANNELS - 1) / LIST_CHANNELS
+  check(perGroup * gridH * gridW < 65536)
+
+  if (unit >= groups * listBlocks) {
+    const gridBlocks = (n + BLOCK - 1) / BLOCK
+    const gridUnit = unit - groups * listBlocks
+    const group = gridUnit / gridBlocks
+    const grid =
+      address(rec, ConvWord.Scratch) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
+    const delta =
+      address(rec, ConvWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
+    const images = min(perGroup, all - group * perGroup)
+    fillGrid(
+      grid,
+      delta,
+      images,
+      outH,
+      outW,
+      n,
+      (gridUnit % gridBlocks) * BLOCK,
+      top,
+      left,
+      gridH,
+      gridW,
+    )
+    return
+  }
+
+  const group = unit / listBlocks
+  const c0 = (unit % listBlocks) * LIST_CHANNELS
+  const channels = min(LIST_CHANNELS, cs - c0)
+  const images = min(perGroup, all - group * perGroup)
+  const phases = strideH * strideW
+  const totals = scratch + <usize>(phases * t) * 64
+  memory.fill(totals, 0, <usize>(phases * t) * 32)
+
+  // First the length of each list, then its start, then its entries.
+  const counts = address(rec, ConvWord.In) + <usize>(group * perGroup * h * w * cs + c0)
+  const pixelBytes = <usize>cs * <usize>strideW
+  for (let row = 0; row < images * h; row++) {
+    for (let x = 0; x < strideW; x++) {
+      const phase = ((row % h) % strideH) * strideW + x
+      let src = counts + <usize>((row * w + x) * cs)
+      for (let rest = (w - x + strideW - 1) / strideW; rest > 0; rest -= 255) {
+        for (let k = 1; k <= t; k++) {
+          listCount(
+            totals + ((<usize>(phase * t + t - k)) << 5),
+            src,
+            pixelBytes,
+            min(rest, 255),
+            k,
+          )
+        }
+        src += pixelBytes * 255
+      }
+    }
+  }
+  const capacity = (<usize>(perGroup * h * w)) << 1
+  const lists = address(rec, ConvWord.Lists) + <usize>(group * cs + c0) * capacity
+  for (let c = 0; c < channels; c++) {
+    let at = <u32>(lists + <usize>c * capacity)
+    for (let phase = 0; phase < phases; phase++) {
+      let total = totals + ((<usize>(phase * t)) << 5) + ((<usize>c) << 1)
+      let head = scratch + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
+      let pointer =
+        address(rec, ConvWord.ListPointers) +
+        ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
+      for (let k = 0; k < t; k++) {
+        store<u32>(head, at)
+        store<u32>(pointer, at)
+        at += (<u32>load<u16>(total)) << 1
+        total += 32
+        head += 4
+        pointer += 4
+      }
+      store<u32>(pointer, at)
+    }
+  }
+  const lanes = (1 << channels) - 1
+  for (let row = 0; row < images * h; row++) {
+    const image = row / h
+    const y = row % h
+    const index = (image * gridH + top + y / strideH) * gridW + left
+    for (let x = 0; x < min(w, strideW); x++) {
+      const heads = scratch + ((<usize>(((y % strideH) * strideW + x) * LIST_CHANNELS * t)) << 2)
+      const src = counts + <usize>((row * w + x) * cs)
+      listFill(heads, src, pixelBytes, (w - x + strideW - 1) / strideW, index, t, lanes)
+    }
+  }
+}
+
+/**
+ * out[16] += Σ_{k = T … 1} k · Σ_{pixels of k spikes} grid[pixel][16]. pointers: the T + 1 of one
+ * channel.
+ */
+export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  let r0 = v128.load(out)
+  let r1 = v128.load(out, 16)
+  let r2 = v128.load(out, 32)
+  let r3 = v128.load(out, 48)
+  let at = <usize>load<u32>(pointers)
+  do {
+    pointers += 4
+    const end = <usize>load<u32>(pointers)
+    for (; at < end; at += 2) {
+      const pixel = grid + ((<usize>load<u16>(at)) << 6)
+      s0 = f32x4.add(s0, v128.load(pixel))
+      s1 = f32x4.add(s1, v128.load(pixel, 16))
+      s2 = f32x4.add(s2, v128.load(pixel, 32))
+      s3 = f32x4.add(s3, v128.load(pixel, 48))
+    }
+    r0 = f32x4.add(r0, s0)
+    r1 = f32x4.add(r1, s1)
+    r2 = f32x4.add(r2, s2)
+    r3 = f32x4.add(r3, s3)
+  } while (--t)
+  v128.store(out, r0)
+  v128.store(out, r1, 16)
+  v128.store(out, r2, 32)
+  v128.store(out, r3, 48)
+}
+
+/**
+ * Out = from Lists, ListPointers and Scratch, with Accumulate +=. Out has the layout of the
+ * weight, [N/BlockWidth][KRows][BlockWidth]; its rows behind the kernel become zero. The sum runs
+ * over the groups in order. Unit = (16 output channels, InCPerUnit input channels), input channels
+ * run faster. Worker scratch: 64·InCPerUnit·KernelH·KernelW bytes.
+ */
+export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: usize): void {
+  const cs = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const t = word(rec, ConvWord.T)
+  const kernelH = word(rec, ConvWord.KernelH)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const strideH = word(rec, ConvWord.StrideH)
+  const strideW = word(rec, ConvWord.StrideW)
+  const padH = word(rec, ConvWord.PadH)
+  const padW = word(rec, ConvWord.PadW)
+  const gridH = gridSize(word(rec, ConvWord.InH), word(rec, ConvWord.OutH), kernelH, strideH, padH)
+  const gridW = gridSize(word(rec, ConvWord.InW), word(rec, ConvWord.OutW), kernelW, strideW, padW)
+  const perGroup = word(rec, ConvWord.RowsPerUnit)
+  const groups = (word(rec, ConvWord.Images) + perGroup - 1) / perGroup
+  const perUnit = word(rec, ConvWord.InCPerUnit)
+  const cUnits = (cs + perUnit - 1) / perUnit
+  const c0 = (unit % cUnits) * perUnit
+  const channels = min(perUnit, cs - c0)
+  const nBlock = unit / cUnits
+  const nBlocks = (n + BLOCK - 1) / BLOCK
+  check(channels > 0 && nBlock < nBlocks)
+
+  memory.fill(scratch, 0, <usize>(kernelH * kernelW * channels) * BLOCK_BYTES)
+  const pointerBytes = (<usize>(t + 1)) << 2
+  for (let group = 0; group < groups; group++) {
+    const grid =
+      address(rec, ConvWord.Scratch) +
+      <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
+    let out = scratch
+    for (let ky = 0; ky < kernelH; ky++) {
+      // The phase whose pixels meet this tap, and how far their output is from them in the grid.
+      // The added stride keeps % positive.
+      const phaseY = (ky - (padH % strideH) + strideH) % strideH
+      const moveY = (phaseY + padH - ky) / strideH
+      for (let kx = 0; kx < kernelW; kx++) {
+        const phaseX = (kx - (padW % strideW) + strideW) % strideW
+        const moveX = (phaseX + padW - kx) / strideW
+        const moved = grid + <usize>(moveY * gridW + moveX) * BLOCK_BYTES
+        const phase = (group * strideH + phaseY) * strideW + phaseX
+        let pointers = address(rec, ConvWord.ListPointers) + <usize>(phase * cs + c0) * pointerBytes
+        for (let c = 0; c < channels; c++) {
+          listSum(out, moved, pointers, t)
+          out += BLOCK_BYTES
+          pointers += pointerBytes
+        }
+      }
+    }
+  }
+
+  const taps = kernelH * kernelW
+  const width = word(rec, ConvWord.BlockWidth)
+  const rows = word(rec, ConvWord.KRows)
+  const rowBytes = (<usize>width) << 2
+  const scale = f32x4.splat(load<f32>(rec, ConvWord.Scale * 4))
+  const accumulate = word(rec, ConvWord.Accumulate) != 0
+  const n0 = nBlock * BLOCK
+  for (let i = 0; i < min(BLOCK, n - n0); i += 4) {
+    const block =
+      address(rec, ConvWord.Out) +
+      <usize>(((n0 + i) / width) * rows) * rowBytes +
+      ((<usize>((n0 + i) % width)) << 2)
+    let src = scratch + ((<usize>i) << 2)
+    for (let tap = 0; tap < taps; tap++) {
+      let dst = block + <usize>(tap * cs + c0) * rowBytes
+      for (let c = 0; c < channels; c++) {
+        const value = f32x4.mul(scale, v128.load(src))
+        v128.store(dst, accumulate ? f32x4.add(v128.load(dst), value) : value)
+        src += BLOCK_BYTES
+        dst += rowBytes
+      }
+    }
+    if (c0 + channels == cs) {
+      for (let k = taps * cs; k < rows; k++) v128.store(block + <usize>k * rowBytes, f32x4.splat(0))
+    }
+  }
+}

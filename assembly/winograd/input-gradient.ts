@@ -1,0 +1,251 @@
+/** The operations of the gradient of the input by Winograd. The equations are in sizes.ts. */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+import { winogradProduct } from './products'
+import {
+  BLOCK,
+  BLOCK_BYTES,
+  CHUNK,
+  CHUNK_BYTES,
+  PLANE_PADDING,
+  PLANES,
+  ROWS_BYTES,
+  TRANSFORM_BYTES,
+  VECTOR_BYTES,
+} from './sizes'
+import { transformRow, winogradKernel, winogradOutput, winogradTouch } from './transforms'
+
+/**
+ * V = Bᵀ δ B, which the input gradient reads.
+ *
+ * Delta [B][H][W][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128], written; what is behind N
+ * and S stays as it is. Unit = one tile row. Worker scratch: 640 + 24·N bytes.
+ */
+export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const h = word(rec, ConvWord.InH)
+  const w = word(rec, ConvWord.InW)
+  const n = word(rec, ConvWord.OutC)
+  const across = (w + 3) >> 2
+  const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * across
+  check((n & 3) == 0)
+  transformRow(
+    address(rec, ConvWord.Scratch) + <usize>(unit * across) * CHUNK_BYTES,
+    CHUNK >> 2,
+    <usize>(total + 3) * CHUNK_BYTES,
+    address(rec, ConvWord.PlaneBytes),
+    address(rec, ConvWord.Delta),
+    h,
+    w,
+    n,
+    true,
+    unit,
+    scratch,
+  )
+}
+
+/**
+ * Transposes the kernels of 8 input channels × one block of output channels and rotates them by
+ * 180°. src [9 taps][C][width], at the first of the 8 channels; dst [width][2 halves][9 taps][4],
+ * written; `tap` is the bytes of one tap.
+ */
+function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32): void {
+  const row = (<usize>width) << 2
+  for (let i: usize = 0; i < 9; i++) {
+    let from = src + (8 - i) * tap
+    for (let half = 0; half < halves; half++) {
+      let to = dst + <usize>(half * 144) + i * VECTOR_BYTES
+      for (const end = from + row; from < end; from += VECTOR_BYTES) {
+        const x0 = v128.load(from)
+        const x1 = v128.load(from + row)
+        const x2 = v128.load(from + row * 2)
+        const x3 = v128.load(from + row * 3)
+        const low01 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5)
+        const low23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5)
+        const high01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7)
+        const high23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7)
+        v128.store(to, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5))
+        v128.store(to, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7), 288)
+        v128.store(to, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5), 576)
+        v128.store(to, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7), 864)
+        to += 1152
+      }
+      from += row * 3
+    }
+  }
+}
+
+/**
+ * U = G W Gᵀ of the rotated kernels of input channels c … c + 7 and one block of output channels.
+ * src: at the first of the channels, in the block of the weight; u [36 planes][8 channels apart],
+ * written. Values behind C are arbitrary, and the caller drops what comes of them. Scratch:
+ * TRANSFORM_BYTES, then 288·BlockWidth.
+ */
+function transformKernels(
+  u: usize,
+  plane: usize,
+  src: usize,
+  c: i32,
+  cs: i32,
+  width: i32,
+  scratch: usize,
+): void {
+  const turned = scratch + TRANSFORM_BYTES
+  turnWeights(turned, src, (<usize>(cs * width)) << 2, width, min(2, (cs - c) >> 2))
+  winogradKernel(u, plane, turned, width * 2)
+}
+
+/**
+ * U = G W Gᵀ of the rotated kernels, which the input gradient reads.
+ *
+ * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, BlockWidth
+ * output channels), output channels run faster. Worker scratch: 576 + 288·BlockWidth bytes.
+ */
+export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const cs = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const width = word(rec, ConvWord.BlockWidth)
+  const blocks = n / width
+  const block = unit % blocks
+  const c = (unit / blocks) * BLOCK
+  const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
+  transformKernels(
+    address(rec, ConvWord.Scratch) +
+      <usize>(unit / blocks) * plane * PLANES +
+      <usize>(block * width) * BLOCK_BYTES,
+    plane,
+    address(rec, ConvWord.Weight) +
+      ((<usize>((block * word(rec, ConvWord.KRows) + c) * width)) << 2),
+    c,
+    cs,
+    width,
+    scratch,
+  )
+}
+
+/**
+ * dX[b, y, x, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, n] · W[n, c, ky, kx]
+ *
+ * → Out [B][H][W][C], written. Scratch holds one of the two factors, and the unit computes the
+ * other:
+ *
+ *   KernelFirst = 1   Scratch has the kernels (of WinogradKernelTransform). Unit = RowsPerUnit tile
+ *                     rows, which it transforms, and all channels.
+ *   KernelFirst = 0   Scratch has the tiles (of WinogradInputTransform). Unit = (RowsPerUnit tile
+ *                     rows, 8 input channels), whose kernels it transforms; channels run faster.
+ *
+ * Up to 3 tiles behind the last of a unit are read, and what comes of them is dropped. Worker
+ * scratch, with P = RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4: 36·(32·P + 192) + 16·C + 640,
+ * then
+ *
+ *   KernelFirst = 1   36·(512·⌈N/128⌉·P + 192) + 640 + 24·N bytes
+ *   KernelFirst = 0   36·(32·N + 192) + 576 + 288·BlockWidth bytes
+ */
+export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const h = word(rec, ConvWord.InH)
+  const w = word(rec, ConvWord.InW)
+  const cs = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const width = word(rec, ConvWord.BlockWidth)
+  const kernelFirst = word(rec, ConvWord.KernelFirst) != 0
+  const across = (w + 3) >> 2
+  const down = (h + 3) >> 2
+  const rowsAll = word(rec, ConvWord.Images) * down
+  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+  const blocks = (cs + BLOCK - 1) / BLOCK
+  const firstRow = (kernelFirst ? unit : unit / blocks) * rowsPerUnit
+  const rows = min(rowsPerUnit, rowsAll - firstRow)
+  const firstBlock = kernelFirst ? 0 : unit % blocks
+  const lastBlock = kernelFirst ? blocks : firstBlock + 1
+  const room = <usize>((rowsPerUnit * across + 3) & ~3)
+  const chunks = (n + CHUNK - 1) / CHUNK
+  check(rows > 0)
+
+  const pixel = (<usize>cs) << 2
+  const mPlane = room * BLOCK_BYTES + PLANE_PADDING
+  const uPlane = <usize>n * BLOCK_BYTES + PLANE_PADDING
+  const m = scratch
+  const nowhere = m + mPlane * PLANES
+  const targets = nowhere + pixel * 4
+  const line = targets + ROWS_BYTES
+  const own = line + TRANSFORM_BYTES
+
+  let v = address(rec, ConvWord.Scratch)
+  let vPlane = address(rec, ConvWord.PlaneBytes)
+  let vChunk = <usize>(rowsAll * across + 3) * CHUNK_BYTES
+  let u = own
+  if (kernelFirst) {
+    u = v
+    v = own
+    vChunk = room * CHUNK_BYTES
+    vPlane = vChunk * <usize>chunks + PLANE_PADDING
+    const delta = address(rec, ConvWord.Delta)
+    for (let i = 0; i < rows; i++) {
+      const dst = v + <usize>(i * across) * CHUNK_BYTES
+      transformRow(
+        dst,
+        CHUNK >> 2,
+        vChunk,
+        vPlane,
+        delta,
+        h,
+        w,
+        n,
+        true,
+        firstRow + i,
+        own + vPlane * PLANES,
+      )
+    }
+  } else {
+    v += <usize>(firstRow * across) * CHUNK_BYTES
+    const c = firstBlock * BLOCK
+    const work = own + uPlane * PLANES
+    for (let i = 0; i < n; i += width) {
+      const src =
+        address(rec, ConvWord.Weight) + ((<usize>(i * word(rec, ConvWord.KRows) + c * width)) << 2)
+      for (let tap = 0; tap < 9; tap++)
+        winogradTouch(
+          src + ((<usize>(tap * cs * width)) << 2),
+          (<usize>(min(BLOCK, cs - c) * width)) << 2,
+          work,
+        )
+      transformKernels(u + <usize>i * BLOCK_BYTES, uPlane, src, c, cs, width, work)
+    }
+  }
+
+  for (let block = firstBlock; block < lastBlock; block++) {
+    for (let plane: usize = 0; plane < PLANES; plane++) {
+      for (let k = 0; k < chunks; k++) {
+        winogradProduct(
+          m + plane * mPlane,
+          v + plane * vPlane + <usize>k * vChunk,
+          u + plane * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES,
+          min(CHUNK, n - k * CHUNK),
+          rows * across,
+          k > 0,
+        )
+      }
+    }
+    u += uPlane * PLANES
+
+    const c = block * BLOCK
+    let src = m
+    for (let i = 0; i < rows; i++) {
+      const image = (firstRow + i) / down
+      const y = (firstRow + i - image * down) * 4
+      const first = address(rec, ConvWord.Out) + <usize>((image * h + y) * w) * pixel
+      if (kernelFirst && block == 0) winogradTouch(first, <usize>(min(4, h - y) * w) * pixel, line)
+      for (let x = 0; x < w; x += 4) {
+        for (let k = 0; k < 4; k++) {
+          store<u32>(
+            targets + ((<usize>k) << 2),
+            <u32>(y + k < h ? first + <usize>(k * w + x) * pixel + ((<usize>c) << 2) : nowhere),
+          )
+        }
+        winogradOutput(targets, min(4, w - x), pixel, src, mPlane, min(2, (cs - c) >> 2), line)
+        src += BLOCK_BYTES
+      }
+    }
+  }
+}

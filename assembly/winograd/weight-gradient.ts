@@ -1,0 +1,265 @@
+/** The operations of the gradient of the weight by Winograd. The equations are in sizes.ts. */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord } from '../opcodes'
+import { winogradOuter } from './products'
+import {
+  BLOCK,
+  DEPTH,
+  GROUP,
+  GROUP_BYTES,
+  PADDING,
+  PLANE_PADDING,
+  PLANES,
+  TRANSFORM_BYTES,
+} from './sizes'
+import { clear, transformRow, winogradGradient } from './transforms'
+
+/** Bytes from one group of channels to the next in a plane of the weight gradient. */
+// @ts-ignore: decorator
+@inline
+function groupStep(total: i32): usize {
+  return <usize>total * GROUP_BYTES + PADDING
+}
+
+/**
+ * The two factors of the weight gradient, Bᵀ r B and G' δ G'ᵀ, in groups of channels that the
+ * products read in order.
+ *
+ * In [B][H][W][C], Delta [B][H][W][N] → Scratch [36 planes][⌈C/16⌉ + ⌈N/16⌉ groups][S][16],
+ * written, with 64 bytes behind each group; what is behind C and N stays as it is. Unit = one tile
+ * row of In, and after those one of Delta. Worker scratch: 640 + 24·max(C, N) bytes.
+ */
+export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const h = word(rec, ConvWord.InH)
+  const w = word(rec, ConvWord.InW)
+  const cs = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const across = (w + 3) >> 2
+  const rows = word(rec, ConvWord.Images) * ((h + 3) >> 2)
+  const plane = address(rec, ConvWord.PlaneBytes)
+  const step = groupStep(rows * across)
+  let dst = address(rec, ConvWord.Scratch)
+  if (unit < rows) {
+    dst += <usize>(unit * across) * GROUP_BYTES
+    transformRow(
+      dst,
+      GROUP >> 2,
+      step,
+      plane,
+      address(rec, ConvWord.In),
+      h,
+      w,
+      cs,
+      true,
+      unit,
+      scratch,
+    )
+  } else {
+    unit -= rows
+    dst += <usize>((cs + GROUP - 1) / GROUP) * step + <usize>(unit * across) * GROUP_BYTES
+    transformRow(
+      dst,
+      GROUP >> 2,
+      step,
+      plane,
+      address(rec, ConvWord.Delta),
+      h,
+      w,
+      n,
+      false,
+      unit,
+      scratch,
+    )
+  }
+}
+
+/**
+ * m[plane][c][n] = or += Σ_s left[plane][s][c] right[plane][s][n], for `cs` × `ns` channels from
+ * c0 and n0 on and `total` tiles. Groups of 16 channels are `step` bytes apart; rows of m have
+ * nPerUnit floats.
+ */
+function multiplyGroups(
+  m: usize,
+  mPlane: usize,
+  nPerUnit: i32,
+  left: usize,
+  right: usize,
+  plane: usize,
+  step: usize,
+  c0: i32,
+  cs: i32,
+  n0: i32,
+  ns: i32,
+  total: i32,
+  add: bool,
+): void {
+  const mRow = (<usize>nPerUnit) << 2
+  for (let p: usize = 0; p < PLANES; p++) {
+    for (let first = 0; first < total; first += DEPTH) {
+      const from = p * plane + <usize>first * GROUP_BYTES
+      for (let c = c0; c < c0 + cs; c += GROUP) {
+        const a = left + from + <usize>(c / GROUP) * step + ((<usize>(c % GROUP)) << 2)
+        for (let n = n0; n < n0 + ns; n += BLOCK) {
+          const b = right + from + <usize>(n / GROUP) * step + ((<usize>(n % GROUP)) << 2)
+          const out = m + p * mPlane + <usize>(c - c0) * mRow + ((<usize>(n - n0)) << 2)
+          winogradOuter(
+            out,
+            mRow,
+            a,
+            b,
+            min(DEPTH, total - first),
+            min(GROUP, c0 + cs - c),
+            add || first > 0,
+          )
+        }
+      }
+    }
+  }
+}
+
+/**
+ * dW[n, c, ky, kx] = Scale · Σ_{b, y, x} δ[b, y, x, n] · r[b, y + ky − 1, x + kx − 1, c]
+ *
+ * in the layout of the weight, [N/BlockWidth][KRows][BlockWidth]; rows from 9·C on become zero.
+ * The sum runs over the tiles in order.
+ *
+ *   Splits = 0   Scratch (of WinogradWeightTransform) → Out, written, with Accumulate +=. Unit =
+ *                (InCPerUnit input channels, OutCPerUnit output channels), output channels faster.
+ *   Splits > 0   for few channels: In, Delta → Partial [Splits][KRows·N], written; `reduceSplits`
+ *                sums it. Unit = one of Splits runs of tile rows, all channels. RowsPerUnit tile
+ *                rows are transformed at a time; InCPerUnit ≥ C and OutCPerUnit ≥ N.
+ *
+ * InCPerUnit is 4, 8 or a multiple of 16, OutCPerUnit a multiple of 8. Worker scratch:
+ * 36·(4·InCPerUnit·OutCPerUnit + 192) + 576 bytes, and with Splits another 36·(64·G·(P + 1) + 192)
+ * + 640 + 24·max(C, N), where G = ⌈C/16⌉ + ⌈N/16⌉ and P = RowsPerUnit·⌈W/4⌉.
+ */
+export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const h = word(rec, ConvWord.InH)
+  const w = word(rec, ConvWord.InW)
+  const cs = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const cPerUnit = word(rec, ConvWord.InCPerUnit)
+  const nPerUnit = word(rec, ConvWord.OutCPerUnit)
+  const splits = word(rec, ConvWord.Splits)
+  const across = (w + 3) >> 2
+  const rowsAll = word(rec, ConvWord.Images) * ((h + 3) >> 2)
+  const nUnits = splits ? 1 : (n + nPerUnit - 1) / nPerUnit
+  const c0 = splits ? 0 : (unit / nUnits) * cPerUnit
+  const n0 = splits ? 0 : (unit % nUnits) * nPerUnit
+  const cCount = min(cPerUnit, cs - c0)
+  const nCount = min(nPerUnit, n - n0)
+  check(cCount > 0 && nCount > 0 && (cPerUnit & 3) == 0 && (nPerUnit & 7) == 0)
+
+  const mRow = (<usize>nPerUnit) << 2
+  const mPlane = mRow * <usize>cPerUnit + PLANE_PADDING
+  const m = scratch
+  const line = m + mPlane * PLANES
+  const leftGroups = <usize>((cs + GROUP - 1) / GROUP)
+  let out = address(rec, ConvWord.Out)
+  if (splits) {
+    const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+    const step = groupStep(rowsPerUnit * across)
+    const plane = (leftGroups + <usize>((n + GROUP - 1) / GROUP)) * step + PLANE_PADDING
+    const left = line + TRANSFORM_BYTES
+    const right = left + leftGroups * step
+    const work = left + plane * PLANES
+    const first = <i32>((<i64>rowsAll * unit) / splits)
+    const last = <i32>((<i64>rowsAll * (unit + 1)) / splits)
+    for (let row = first; row < last; row += rowsPerUnit) {
+      const rows = min(rowsPerUnit, last - row)
+      for (let i = 0; i < rows; i++) {
+        const at = <usize>(i * across) * GROUP_BYTES
+        transformRow(
+          left + at,
+          GROUP >> 2,
+          step,
+          plane,
+          address(rec, ConvWord.In),
+          h,
+          w,
+          cs,
+          true,
+          row + i,
+          work,
+        )
+        transformRow(
+          right + at,
+          GROUP >> 2,
+          step,
+          plane,
+          address(rec, ConvWord.Delta),
+          h,
+          w,
+          n,
+          false,
+          row + i,
+          work,
+        )
+      }
+      multiplyGroups(
+        m,
+        mPlane,
+        nPerUnit,
+        left,
+        right,
+        plane,
+        step,
+        c0,
+        cCount,
+        n0,
+        nCount,
+        rows * across,
+        row > first,
+      )
+    }
+    out =
+      address(rec, ConvWord.Partial) + <usize>(unit * word(rec, ConvWord.KRows)) * ((<usize>n) << 2)
+  } else {
+    const step = groupStep(rowsAll * across)
+    const left = address(rec, ConvWord.Scratch)
+    multiplyGroups(
+      m,
+      mPlane,
+      nPerUnit,
+      left,
+      left + leftGroups * step,
+      address(rec, ConvWord.PlaneBytes),
+      step,
+      c0,
+      cCount,
+      n0,
+      nCount,
+      rowsAll * across,
+      false,
+    )
+  }
+
+  const width = word(rec, ConvWord.BlockWidth)
+  const rows = word(rec, ConvWord.KRows)
+  const rowBytes = (<usize>width) << 2
+  const scale = load<f32>(rec, ConvWord.Scale * 4)
+  const accumulate = !splits && word(rec, ConvWord.Accumulate) != 0
+  const run = min(width, nPerUnit)
+  for (let i = 0; i < nCount; i += run) {
+    const block =
+      out + <usize>(((n0 + i) / width) * rows) * rowBytes + ((<usize>((n0 + i) % width)) << 2)
+    for (let j = 0; j < cCount; j++) {
+      winogradGradient(
+        block + <usize>(c0 + j) * rowBytes,
+        <usize>cs * rowBytes,
+        m + <usize>j * mRow + ((<usize>i) << 2),
+        mPlane,
+        scale,
+        accumulate,
+        min(run, nCount - i) >> 2,
+        line,
+      )
+    }
+    if (c0 + cCount == cs) {
+      for (let k = 9 * cs; k < rows; k++)
+        clear(block + <usize>k * rowBytes, (<usize>min(run, nCount - i)) << 2)
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/** Programs as the engine reads them: bytes in memory. */
+
+import { Counter, Rec } from '../../assembly/opcodes.js'
+import { roundUp } from '../round-up.js'
+import type { PlannedProgram } from './program.js'
+import { isReference, type Words } from './words.js'
+
+/**
+ * Programs, the workers' counters, and the constants (tables, data) of all records, each aligned to
+ * 64 bytes.
+ */
+export interface Encoded {
+  /** Bytes to write at the base address. */
+  readonly bytes: Uint8Array
+  /** Address of each program, in the order of the plan. */
+  readonly programs: number[]
+}
+
+/** Bytes that `encode` needs. */
+export function encodedSize(programs: readonly PlannedProgram[], workers: number): number {
+  return encode(programs, workers, 0, true).bytes.length
+}
+
+/**
+ * Writes programs, their counters and constants for a base address. Every buffer must have its
+ * address.
+ */
+export function encode(
+  programs: readonly PlannedProgram[],
+  workers: number,
+  base: number,
+  measure = false,
+): Encoded {
+  let size = 0
+  const chunks: { at: number; bytes: Uint8Array }[] = []
+  const reserve = (bytes: Uint8Array): number => {
+    const at = size
+    chunks.push({ at, bytes })
+    size += roundUp(bytes.length, 64)
+    return base + at
+  }
+  const writeWords = (view: DataView, at: number, words: Words): void => {
+    for (const [key, value] of Object.entries(words)) {
+      const offset = at + Number(key) * 4
+      if (value === undefined) continue
+      if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
+      else if ('f32' in value) view.setFloat32(offset, value.f32, true)
+      else if (isReference(value)) {
+        if (!measure && value.buffer.address === 0)
+          throw new Error(`buffer ${value.buffer.name} has no address`)
+        view.setUint32(offset, value.buffer.address + value.offset, true)
+      } else if ('data' in value) view.setUint32(offset, reserve(value.data), true)
+      else {
+        const bytes = new Uint8Array(value.table.length * value.entryBytes)
+        const tableView = new DataView(bytes.buffer)
+        value.table.forEach((entry, i) => void writeWords(tableView, i * value.entryBytes, entry))
+        view.setUint32(offset, reserve(bytes), true)
+      }
+    }
+  }
+  const addresses: number[] = []
+  for (const program of programs) {
+    const header = new Uint8Array(16 + 16 * program.sections.length)
+    const view = new DataView(header.buffer)
+    addresses.push(reserve(header))
+    view.setUint32(0, program.sections.length, true)
+    view.setUint32(4, reserve(new Uint8Array(workers * Counter.Bytes)), true)
+    let index = 0
+    program.sections.forEach((section, i) => {
+      const records = new Uint8Array(Math.max(1, section.records.length) * Rec.Bytes)
+      const recordView = new DataView(records.buffer)
+      section.records.forEach((record, j) => {
+        const at = j * Rec.Bytes
+        writeWords(recordView, at, {
+          ...record.words,
+          [Rec.Op]: record.op | (record.groups << 16),
+          [Rec.Units]: record.units,
+          [Rec.Condition]:
+            record.condition === 'always'
+              ? 0
+              : record.condition === 'stepMask'
+                ? 1
+                : record.condition,
+          [Rec.Layer]: record.layer,
+        })
+      })
+      view.setUint32(16 + i * 16, reserve(records), true)
+      view.setUint32(20 + i * 16, section.records.length, true)
+      view.setUint32(24 + i * 16, section.repeats, true)
+      view.setUint32(28 + i * 16, index, true)
+      index += section.records.length
+    })
+  }
+  const bytes = new Uint8Array(size)
+  for (const chunk of chunks) bytes.set(chunk.bytes, chunk.at)
+  return { bytes, programs: addresses }
+}

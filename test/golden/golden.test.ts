@@ -1,0 +1,47 @@
+/**
+ * The trainings of cases.ts give the numbers in golden.json, bit by bit: on 1, 2 and 3 threads and
+ * in the debug build. `npm run golden` shows the same outside the tests.
+ */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { CompileOptions } from '../../src/index.js'
+import { cases } from './cases.js'
+import { differences, readGolden, renewing, runCase } from './run.js'
+
+const golden = readGolden()
+const quick = cases.filter((c) => !c.slow)
+const threaded = quick.filter((c) => c.threaded)
+
+test('golden.json holds the cases of the table, each once', () => {
+  const names = cases.map(({ name }) => name)
+  assert.is(new Set(names).size, names.length, 'two cases have one name')
+  assert.equal(Object.keys(golden).sort(), names.sort(), renewing)
+})
+
+test('every method is tested on threads too', () => {
+  const methods = (list: typeof cases): string[] => [
+    ...new Set(list.map(({ name }) => name.split(', ')[1])),
+  ]
+  assert.equal(methods(threaded).sort(), methods(quick).sort())
+})
+
+const configurations: [what: string, which: typeof cases, Partial<CompileOptions>][] = [
+  ['1 thread', quick, { threads: 1 }],
+  ['2 threads', threaded, { threads: 2 }],
+  ['3 threads', threaded, { threads: 3 }],
+  ['debug', quick.filter((c) => !c.large), { engine: 'debug' }],
+]
+
+for (const [what, which, overrides] of configurations)
+  for (const c of which)
+    test(`${c.name}: ${what}`, async () => {
+      const { hashes, silent } = await runCase(c, overrides)
+      const different = differences(golden[c.name], hashes)
+      assert.ok(
+        different.length === 0,
+        `${c.name}, ${what}: other numbers than in test/golden/golden.json\n  ${different.join('\n  ')}\n${renewing}`,
+      )
+      assert.equal(silent, [], `${c.name}: neuron layers that never spike`)
+    })
+
+test.run()

@@ -1,0 +1,178 @@
+/** Small networks that hold between them every kind of layer and every option of one. */
+import {
+  adaptiveAvgPool2d,
+  avgPool2d,
+  type Block,
+  batchNorm2d,
+  block,
+  conv2d,
+  dropout,
+  flatten,
+  identity,
+  integrateAndFire,
+  lif,
+  linear,
+  maxPool2d,
+  type NeuronOptions,
+  plif,
+  residual,
+  scale,
+  sequential,
+} from '../../src/index.js'
+
+/** All of them take [3, 7, 6] and give 5 classes. */
+export const smallInput = [3, 7, 6] as const
+
+/** Biases and no normalisation. */
+export const plain = (neuron: NeuronOptions = {}): Block =>
+  sequential(
+    conv2d(3, 6, 3, { padding: 1 }),
+    lif(neuron),
+    avgPool2d(2),
+    conv2d(6, 9, 2),
+    lif(neuron),
+    flatten(),
+    linear(9 * 2 * 2, 5),
+  )
+
+/** Strides, kernels of 1×1, 5×5 and 3×2, one padded side, settings of the normalisation. */
+export const strided = (): Block =>
+  sequential({
+    conv1: conv2d(3, 8, 5, { stride: [2, 1], padding: 2, bias: false }),
+    bn1: batchNorm2d(8, { eps: 2 ** -10, momentum: 0.25 }),
+    act1: lif(),
+    conv2: conv2d(8, 12, 1, { bias: false }),
+    bn2: batchNorm2d(12),
+    act2: lif({ tau: 2, decayInput: true, vThreshold: 0.5 }),
+    conv3: conv2d(12, 10, 1, { stride: 2 }),
+    bn3: batchNorm2d(10),
+    act3: integrateAndFire(),
+    conv4: conv2d(10, 7, [3, 2], { padding: [1, 0] }),
+    bn4: batchNorm2d(7),
+    act4: lif(),
+    pool: adaptiveAvgPool2d([1, 2]),
+    flatten: flatten(),
+    fc: linear(14, 5, { bias: false }),
+  })
+
+/** Dropout behind neurons of convolutions, of pooled ones and of linear layers. */
+export const dropped = (): Block =>
+  sequential(
+    conv2d(3, 8, 3, { padding: 1, bias: false }),
+    batchNorm2d(8),
+    lif(),
+    dropout(0.25),
+    conv2d(8, 8, 3, { padding: 1, bias: false }),
+    batchNorm2d(8),
+    lif(),
+    dropout(0.5),
+    avgPool2d(2),
+    flatten(),
+    linear(72, 20),
+    lif({ vThreshold: 0.25 }),
+    dropout(0.5),
+    linear(20, 5),
+  )
+
+/** Max pooling of currents and of spikes, with windows that overlap and with padding. */
+export const maxPooled = (): Block =>
+  sequential(
+    conv2d(3, 8, 3, { padding: 1, bias: false }),
+    batchNorm2d(8),
+    maxPool2d(2, { stride: 1 }),
+    lif(),
+    conv2d(8, 9, 3, { padding: 1, bias: false }),
+    batchNorm2d(9),
+    lif(),
+    maxPool2d(3, { stride: 2, padding: 1 }),
+    conv2d(9, 6, 2),
+    batchNorm2d(6),
+    lif(),
+    flatten(),
+    linear(6 * 2 * 2, 5),
+  )
+
+/** PLIF; bptt only. */
+export const learnable = (): Block =>
+  sequential(
+    conv2d(3, 6, 3, { padding: 1, bias: false }),
+    batchNorm2d(6),
+    plif(),
+    avgPool2d(2),
+    conv2d(6, 8, 3, { padding: 1, bias: false }),
+    batchNorm2d(8),
+    plif({ vReset: 0, decayInput: true, vThreshold: 0.5 }),
+    flatten(),
+    linear(72, 5),
+  )
+
+/** OTTT's networks: standardised weights, τ = 2, spikes times 2.74. */
+export const standardised = (neuron: NeuronOptions = { tau: 2 }): Block =>
+  sequential(
+    conv2d(3, 6, 3, { padding: 1, standardise: true, bias: false }),
+    lif(neuron),
+    scale(2.74),
+    conv2d(6, 17, 3, { stride: 2, standardise: true }),
+    lif(neuron),
+    scale(2.74),
+    avgPool2d([3, 1]),
+    flatten(),
+    linear(17 * 2, 12, { standardise: true }),
+    lif({ ...neuron, vThreshold: 0.5 }),
+    scale(2.74),
+    linear(12, 5),
+  )
+
+/** Sums of currents, of spikes, and of what passes a shortcut. */
+export const branched = (): Block => {
+  const convNorm = (from: number, to: number, stride = 1): Block =>
+    sequential(conv2d(from, to, 3, { padding: 1, stride, bias: false }), batchNorm2d(to))
+  const down = {
+    a: convNorm(8, 10, 2),
+    act: lif(),
+    shortcut: sequential(conv2d(8, 10, 1, { stride: 2, bias: false }), batchNorm2d(10), lif()),
+    none: identity(),
+  }
+  return sequential({
+    stem: sequential(convNorm(3, 8), lif()),
+    currents: sequential(residual(convNorm(8, 8)), lif()),
+    spikes: block(down, (m, x, { add }) => add(m.act(m.a(x)), m.none(m.shortcut(x)))),
+    last: residual(sequential(convNorm(10, 10), lif())),
+    pool: adaptiveAvgPool2d(1),
+    flatten: flatten(),
+    fc: linear(10, 5),
+  })
+}
+
+/** Channels and images large enough for the kernels of large layers. Input [16, 12, 12]. */
+export const wide = (): Block =>
+  sequential(
+    conv2d(16, 48, 3, { padding: 1, bias: false }),
+    batchNorm2d(48),
+    lif(),
+    conv2d(48, 64, 3, { padding: 1, bias: false }),
+    batchNorm2d(64),
+    lif(),
+    avgPool2d(2),
+    conv2d(64, 96, 3, { padding: 1, bias: false }),
+    batchNorm2d(96),
+    lif(),
+    conv2d(96, 64, 1, { stride: 2, bias: false }),
+    batchNorm2d(64),
+    lif(),
+    flatten(),
+    linear(64 * 9, 70),
+    lif({ vThreshold: 0.5 }),
+    linear(70, 11),
+  )
+
+/** Weights that start normal; biases at 0 and as PyTorch's. */
+export const normal = (): Block =>
+  sequential(
+    conv2d(3, 6, 3, { init: { normal: 0.5 } }),
+    lif(),
+    flatten(),
+    linear(6 * 5 * 4, 10, { init: { normal: 0.25, bias: 'default' } }),
+    lif(),
+    linear(10, 5),
+  )

@@ -1,0 +1,216 @@
+/**
+ * What users rely on stays: exports, members of a model, options, commands, fields of `--json`,
+ * files of a run. surface.json lists it.
+ *
+ * The list may only grow. A test fails when something listed is missing, and passes when something
+ * is new: add that to the list, so that it stays too.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as api from '../../src/index.js'
+import { parseLines, run, tiny } from '../cli/command.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+
+type Section = Record<string, readonly string[]>
+
+const listFile = new URL('../../../test/package/surface.json', import.meta.url)
+const list = JSON.parse(await readFile(listFile, 'utf8')) as Record<string, Section>
+
+/** Fails when a part of the section lacks something that is listed. */
+function checkSection(name: string, found: Section): void {
+  const missing = Object.entries(list[name]).flatMap(([part, names]) =>
+    names.filter((entry) => !found[part]?.includes(entry)).map((entry) => `${part}: ${entry}`),
+  )
+  assert.equal(
+    missing,
+    [],
+    `users may rely on this, but it is gone: ${missing.join('; ')}. Bring it back; take it out of test/package/surface.json only if users are to be told`,
+  )
+}
+
+/** Types are part of the surface too: this file does not compile without them. */
+export type Types = [
+  api.Block,
+  api.CompileOptions,
+  api.ConvOptions,
+  api.Dataset,
+  api.EpochRecord,
+  api.EvaluateOptions,
+  api.Evaluation,
+  api.FitOptions,
+  api.History,
+  api.Init,
+  api.Layer,
+  api.LinearOptions,
+  api.MemoryUse,
+  api.Method,
+  api.MethodOptions,
+  api.Module,
+  api.NamedTensor,
+  api.NetworkOptions,
+  api.NeuronOptions,
+  api.Prediction,
+  api.Schedule,
+  api.Sgd,
+  api.SgdOptions,
+  api.Split,
+  api.StateDict,
+  api.StepInfo,
+  api.StepMode,
+  api.StepOptions,
+  api.StepResult,
+  api.SurrogateName,
+  api.Value,
+  api.VggsnnOptions,
+]
+
+/** Names with the types of their values, such as `loss: number`. */
+const typed = (value: object): string[] =>
+  Object.entries(value).map(([key, v]) => `${key}: ${typeof v}`)
+
+/** A small model with what it needs to run. */
+async function withModel(body: (model: api.Model, data: api.Dataset) => Promise<void>) {
+  const net = api.sequential(api.flatten(), api.linear(4, 3), api.lif(), api.linear(3, 2))
+  const model = await net.compile({ input: [1, 2, 2], batchSize: 2, timeSteps: 2 })
+  const data = api.fromArrays({
+    name: 'two',
+    images: Float32Array.of(0, 1, 2, 3, 3, 2, 1, 0),
+    labels: [0, 1],
+    shape: [1, 2, 2],
+    classes: 2,
+  })
+  try {
+    await body(model, data)
+  } finally {
+    await model.dispose()
+  }
+}
+
+test('exports', () => {
+  checkSection('exports', { index: typed(api), datasets: typed(api.datasets) })
+})
+
+test('a model: members, and what its operations give', () =>
+  withModel(async (model, data) => {
+    const members = list.model.members.map((entry) => entry.split(': ')[0])
+    const found = members
+      .filter((name) => name in model)
+      .map((name) => `${name}: ${typeof model[name as keyof api.Model]}`)
+    const steps: object[] = []
+    const { epochs, ...history } = await model.fit(data, {
+      epochs: 1,
+      validation: data,
+      onStep: (info) => steps.push(info),
+    })
+    checkSection('model', {
+      members: found,
+      memoryUse: typed(model.memoryUse),
+      fit: typed({ epochs, ...history }),
+      'fit epoch': typed(epochs[0]),
+      'fit onStep': typed(steps[0]),
+      trainStep: typed(await model.trainStep(new Float32Array(8), [0, 1])),
+      predict: typed(await model.predict(new Float32Array(4))),
+      evaluate: typed(await model.evaluate(data)),
+      profile: typed((await model.profile(1))[0]),
+      'tensor of stateDict': typed(model.stateDict()['1.weight']),
+    })
+  }))
+
+test('options that functions take', () =>
+  withModel(async (model, data) => {
+    // An unknown option is refused with a list of those that are known.
+    const wrong = { unknown: 1 } as object
+    const net = api.sequential(api.flatten(), api.linear(4, 2))
+    const calls: Record<string, () => unknown> = {
+      compile: () => net.compile({ input: [1, 2, 2], ...wrong }),
+      fit: () => model.fit(data, wrong),
+      evaluate: () => model.evaluate(data, wrong),
+      trainStep: () => model.trainStep(new Float32Array(8), [0, 1], wrong),
+      sgd: () => api.sgd(wrong),
+      conv2d: () => api.conv2d(1, 1, 1, wrong),
+      linear: () => api.linear(1, 1, wrong),
+      batchNorm2d: () => api.batchNorm2d(1, wrong),
+      lif: () => api.lif(wrong),
+      plif: () => api.plif(wrong),
+      integrateAndFire: () => api.integrateAndFire(wrong),
+      avgPool2d: () => api.avgPool2d(2, wrong),
+      maxPool2d: () => api.maxPool2d(2, wrong),
+      resnet18: () => api.resnet18(wrong),
+      vggsnn: () => api.vggsnn(wrong),
+    }
+    const found: Record<string, readonly string[]> = {}
+    for (const [name, call] of Object.entries(calls))
+      found[name] = (await messageOf(call)).match(/known are (.*)$/)?.[1].split(', ') ?? []
+    checkSection('options', found)
+  }))
+
+/** Flags in a command's help, and the names that an option takes. */
+function flagsIn(help: string): string[] {
+  // One block for each option: its line, and the lines that go on with its description.
+  const [, ...blocks] = help.split(/\n {2}(?=-)/)
+  return blocks.flatMap((text) => {
+    const block = text.split('\n\n')[0].replace(/\s+/g, ' ')
+    const [flag] = block.match(/--[a-z-]+/) ?? ['']
+    const choices = block.match(/\(choices: (.*?)(?:, default|\))/)?.[1] ?? ''
+    return [flag, ...[...choices.matchAll(/"([^"]+)"/g)].map(([, name]) => `${flag} ${name}`)]
+  })
+}
+
+test('commands, their options and the names that these take', async () => {
+  const helpOf = async (...command: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await run([...command, '--help'])
+    assert.equal([code, stderr], [0, ''])
+    return stdout
+  }
+  const help = await helpOf()
+  const commands = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name)
+  const found: Record<string, readonly string[]> = { commands, spikewasm: flagsIn(help) }
+  for (const command of list.command.commands)
+    if (command !== 'help') found[command] = flagsIn(await helpOf(command))
+  checkSection('command', found)
+})
+
+test('--json of train, eval, info and diagnose, and the files that they write', () =>
+  withFolder(async (folder) => {
+    const json = async (...args: string[]): Promise<Record<string, unknown>[]> => {
+      const { code, stdout, stderr } = await run([...args, '--json'])
+      assert.is(code, 0, stderr)
+      return parseLines(stdout)
+    }
+    const read = async (...path: string[]): Promise<object> =>
+      JSON.parse(await readFile(join(folder, ...path), 'utf8'))
+    const few = tiny.slice(0, 4)
+    const quick = '--methods rate-m --time-steps 2 --steps 1 --batch-size 16 --threads 1'.split(' ')
+    const [epoch, final] = await json('train', ...tiny, '--out', join(folder, 'run'))
+    const [test] = await json('eval', '--run', join(folder, 'run'))
+    const [train] = await json('eval', '--run', join(folder, 'run'), '--split', 'train')
+    const [info] = await json('info', '--model', 'cnn')
+    const [diagnosis] = await json('diagnose', ...few, ...quick, '--out', join(folder, 'found'))
+    assert.equal([final.final, test.final], [true, true])
+    const history = (await read('run', 'history.json')) as { epochs: object[] }
+    const { training, costs, setup } = diagnosis as Record<string, object[]>
+    checkSection('json', {
+      'train epoch': typed(epoch),
+      'train final': typed(final),
+      eval: typed(test),
+      'eval --split train': typed(train),
+      info: typed(info),
+      'info model': typed(info.model as object),
+      'info memoryBytes': typed((info.model as { memoryBytes: object }).memoryBytes),
+      diagnose: typed(diagnosis),
+      'diagnose setup': typed(setup),
+      'diagnose training': typed(training[0]),
+      'diagnose cost': typed(costs[0]),
+      'options.json': typed(await read('run', 'options.json')),
+      'history.json': typed(history),
+      'history.json epoch': typed(history.epochs[0]),
+    })
+    checkSection('files', {
+      run: await readdir(join(folder, 'run')),
+      diagnosis: await readdir(join(folder, 'found')),
+    })
+  }))
+
+test.run()
