@@ -1,4 +1,7 @@
-/** The networks of the paper, as its code defines them: names, shapes, initialisation. */
+/**
+ * Networks: two small ones, and those of the paper on rate-based backpropagation (Yu et al.,
+ * NeurIPS 2024) with the names, shapes and initial values of its code.
+ */
 
 export { cnn } from './cnn.js'
 export { mlp } from './mlp.js'

@@ -10,7 +10,9 @@ export function checkBatch(session: Session, x: Float32Array, count: number): vo
   expect(
     x.length === T * count * C * H * W,
     () =>
-      `x must hold ${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} = ${T * count * C * H * W} numbers, got ${x.length}`,
+      'x must hold ' +
+      `${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} ` +
+      `= ${T * count * C * H * W} numbers, got ${x.length}`,
   )
 }
 
@@ -24,7 +26,8 @@ export function checkLabels(session: Session, y: ArrayLike<number>, count: numbe
     expect(
       Number.isInteger(y[i]) && y[i] >= 0 && y[i] < session.classes,
       () =>
-        `labels must be integers from 0 to ${session.classes - 1}, got ${describe(y[i])} at index ${i}`,
+        `labels must be integers from 0 to ${session.classes - 1}, got ${describe(y[i])} ` +
+        `at index ${i}`,
     )
 }
 
