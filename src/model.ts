@@ -364,7 +364,7 @@ export class Model {
 
   /** A table of layers, output shapes, parameters and memory, as text. */
   summary(): string {
-    return summarize(this.session.graph, this.session.plan)
+    return summarize(this.session.graph, this.session.plan, this.threads)
   }
 
   /**

@@ -92,6 +92,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
   const input = run?.input ?? part.shape
   const classes = run?.classes ?? datasets[dataset].classes
   const model = await compile(models[name](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 }), {
+    purpose: 'inference',
     input,
     method: run?.method,
     stepMode: run?.stepMode,
