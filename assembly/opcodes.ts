@@ -80,6 +80,8 @@ export enum Control {
    * has stopped (a stream).
    */
   FirstStep = 360,
+  /** u32: where the images of this run are in the batch (inference runs a batch in passes). */
+  FirstImage = 364,
   /** f32 [1]: the loss of the last run. */
   Loss = 384,
   /** i32: correct predictions of the last run. */
@@ -160,11 +162,11 @@ export enum Op {
    * WinogradWord.
    */
   WinogradKernelTransform = 17,
-  /** Weight gradient from lists of active neurons; units: list-gradient.ts. ListWord. */
+  /** Weight gradient from lists of active neurons; units: spikes/list-gradient.ts. ListWord. */
   ListWeightGradient = 13,
   /**
-   * Lists of active neurons and grids of δ for ListWeightGradient; units: list-gradient.ts.
-   * ListWord.
+   * Lists of active neurons and grids of δ for ListWeightGradient; units: see
+   * spikes/list-gradient.ts. ListWord.
    */
   RateLists = 14,
   /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. DenseWord. */
@@ -234,7 +236,9 @@ export enum Op {
   SumScalars = 54,
 
   // Ends.
-  /** Cross entropy of the time-mean output; one unit. LossWord. */
+  /** Time mean of the last layer's output so far, and predictions; one unit. OutputWord. */
+  Output = 52,
+  /** Loss of the output, and its gradient; one unit. LossWord. */
   CrossEntropy = 50,
   /** SGD; unit = chunk of the parameters. SgdWord. */
   Sgd = 51,
@@ -533,7 +537,7 @@ export enum NormWord {
   C = 6,
   Groups = 7,
   RowsPerUnit = 8,
-  /** float32, forward [Units][Groups][4][C], backward [Units][Groups][2][C]: see norm.ts. */
+  /** float32, forward [Units][Groups][4][C], backward [Units][Groups][2][C]: see norm/chunks.ts. */
   Partial = 9,
   /** Parameters, float32 [C]; 0 when not affine. */
   Weight = 10,
@@ -582,8 +586,7 @@ export enum NormWord {
 }
 
 /**
- * Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset (METHOD: charge, fire,
- * reset).
+ * Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset: see neuron/neuron.ts.
  */
 export enum NeuronWord {
   Masks = 4,
@@ -763,15 +766,33 @@ export enum TermWord {
   Bytes = 128,
 }
 
+export enum OutputWord {
+  /** Output of the last layer [images][T][C] float32. */
+  Logits = 4,
+  Images = 5,
+  /** Steps of one call. */
+  T = 6,
+  /** Stored and real number of classes. */
+  C = 7,
+  Classes = 8,
+  /** Sum over the steps so far of logits / TotalSteps, float32 [B][C]. */
+  Out = 9,
+  TotalSteps = 10,
+  /** Bytes between steps of Logits (0: static). */
+  StepBytes = 11,
+  /** i32 [B]: the class of the greatest output. */
+  Predictions = 12,
+}
+
 export enum LossWord {
-  /** Output of the last layer [B][T][C] float32. */
+  /** Output of the last layer [images][T][C] float32: what Instantaneous reads. */
   Logits = 4,
   Images = 5,
   T = 6,
   /** Stored and real number of classes. */
   C = 7,
   Classes = 8,
-  /** Time mean [B][C], written at the last step. */
+  /** Time mean [B][C], complete at the last step. */
   Output = 9,
   /** Gradient of the output [B][C], or 0. In rate mode divided by TotalSteps. */
   Delta = 10,

@@ -1,11 +1,9 @@
-/**
- * The pixels of a unit.
- */
+/** The pixels of a unit of the operations in this folder. */
 
 import { word } from '../base/record'
 import { PoolWord } from '../opcodes'
 
-/** First and end of a unit's pixels. */
+/** The pixel behind a unit's last. */
 // @ts-ignore: decorator
 @inline
 export function endOf(rec: usize, unit: i32): i32 {

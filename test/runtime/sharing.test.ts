@@ -6,7 +6,7 @@ import { encode, encodedSize } from '../../src/plan/encode.js'
 import { assignAddresses } from '../../src/plan/memory.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
 import { type Buffer, f32, ref } from '../../src/plan/words.js'
-import type { EngineExports } from '../../src/runtime/executor.js'
+import type { EngineExports } from '../../src/runtime/load.js'
 import { loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
 

@@ -1,10 +1,11 @@
 /** Forward on floats: by gathered rows, or by copied planes where there are few input channels. */
 
 import { Dense } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
 import { convDense, convNarrow } from '../records/dense.js'
 import type { DenseInput } from '../tensors.js'
 import { denseCycles } from './cycles.js'
-import { flat, type Geometry, pixelsOf, roundUp, sizesOf, tapsOf } from './geometry.js'
+import { flat, type Geometry, pixelsOf, sizesOf, tapsOf } from './geometry.js'
 import { narrowForwardPays, narrowPlan } from './narrow-geometry.js'
 import type { DenseForward, Strategy } from './strategy.js'
 

@@ -58,8 +58,6 @@ export function geometryOf(
   }
 }
 
-export const roundUp = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
-
 export const tapsOf = (g: Geometry): number => g.kernelH * g.kernelW
 /** Inputs of one output pixel. */
 export const inputsOf = (g: Geometry): number => tapsOf(g) * g.inC

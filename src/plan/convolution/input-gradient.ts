@@ -1,9 +1,10 @@
 /** Gradient of the input by dense products with the transposed weight. */
 
 import { Dense } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
 import { convInputGradient, transposeWeight } from '../records/dense.js'
 import { DENSE_ROWS, denseRows } from './dense.js'
-import { flat, type Geometry, roundUp, sizesOf, tapsOf } from './geometry.js'
+import { flat, type Geometry, sizesOf, tapsOf } from './geometry.js'
 import type { InputGradient, Strategy } from './strategy.js'
 
 /** Pixels of one axis in a stride class. */

@@ -4,7 +4,8 @@
  */
 
 import { Dense, Narrow } from '../../../assembly/opcodes.js'
-import { type Geometry, inputsOf, kRowsOf, roundUp } from './geometry.js'
+import { roundUp } from '../../round-up.js'
+import { type Geometry, inputsOf, kRowsOf } from './geometry.js'
 
 export interface NarrowPlan {
   /** Rows of one image of Out, or of Delta, whose input is copied at a time: a block. */

@@ -5,7 +5,8 @@
  */
 
 import { Spike } from '../../../assembly/opcodes.js'
-import { type Geometry, inputsOf, pixelsOf, roundUp } from './geometry.js'
+import { roundUp } from '../../round-up.js'
+import { type Geometry, inputsOf, pixelsOf } from './geometry.js'
 import { type ImageGroup, splitImages } from './passes.js'
 
 /** A convolution on spikes: InH and InW are the size behind the pooling. */

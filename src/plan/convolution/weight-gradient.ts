@@ -4,6 +4,7 @@
  */
 
 import { Dense } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
 import type { ProgramBuilder } from '../program.js'
 import {
   biasGradient,
@@ -13,7 +14,7 @@ import {
 } from '../records/dense.js'
 import type { Buffer, Reference } from '../words.js'
 import { asFeatures, inputFields } from './dense.js'
-import { type Geometry, kRowsOf, pixelsOf, roundUp, sizesOf } from './geometry.js'
+import { type Geometry, kRowsOf, pixelsOf, sizesOf } from './geometry.js'
 import { narrowGradientPays, narrowPlan } from './narrow-geometry.js'
 import type { Strategy, WeightGradient } from './strategy.js'
 

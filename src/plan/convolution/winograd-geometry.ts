@@ -4,7 +4,8 @@
  */
 
 import { Winograd } from '../../../assembly/opcodes.js'
-import { type Geometry, kRowsOf, roundUp } from './geometry.js'
+import { roundUp } from '../../round-up.js'
+import { type Geometry, kRowsOf } from './geometry.js'
 import { type ImageGroup, splitImages } from './passes.js'
 
 /**
