@@ -22,7 +22,7 @@ evalCommand(program.command('eval'))
 infoCommand(program.command('info'))
 diagnoseCommand(program.command('diagnose'))
 
-/** Whoever reads our output may leave early, as `head` does. */
+/** The reader of our output may close it early, as `head` does. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error
@@ -37,7 +37,7 @@ try {
 /** Writes what went wrong to standard error. Returns the exit code. */
 function complain(error: unknown): number {
   if (error instanceof CommanderError) {
-    // Asking for help or for the version ends here as well.
+    // --help and --version end here too.
     if (error.exitCode === 0 || error.code === 'commander.help') return error.exitCode
     const message = error.message
       .replace(/^error: /, '')
@@ -56,7 +56,8 @@ function complain(error: unknown): number {
   }
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
   process.stderr.write(
-    `spikewasm ${packageVersion()}: this is a fault of the program; please report it with the command you ran and the lines above\n`,
+    `spikewasm ${packageVersion()}: this is a fault of the program; please report it ` +
+      'with the command you ran and the lines above\n',
   )
   return 1
 }

@@ -9,19 +9,29 @@ import type { Buffer, Reference } from './words.js'
 import { ref } from './words.js'
 
 /**
- * What a model can be compiled for. `training`: gradients and momentum. `slots`: places for a batch,
- * two where one is filled while the other is read. `passes`: a batch may be run in groups of images.
- * `stream`: one step at a time, with the neurons' state kept between calls.
+ * What a model is compiled for. `'train'`: training, evaluation and prediction. `'inference'`:
+ * evaluation and prediction in less memory. `'stream'`: one time step at a time, with the neurons'
+ * state kept between calls.
  */
-export const purposes = {
+export type Purpose = 'train' | 'inference' | 'stream'
+
+/** What the planner asks of a purpose. */
+interface PurposeTraits {
+  /** Whether there are gradients and momentum. */
+  readonly training: boolean
+  /** Places for a batch: two where one is filled while the other is read. */
+  readonly slots: number
+  /** Whether a batch may run in groups of images. */
+  readonly passes: boolean
+  /** Whether a call is one time step, and the neurons' state is kept between calls. */
+  readonly stream: boolean
+}
+
+export const purposes: Readonly<Record<Purpose, PurposeTraits>> = {
   train: { training: true, slots: 2, passes: false, stream: false },
   inference: { training: false, slots: 2, passes: true, stream: false },
   stream: { training: false, slots: 1, passes: false, stream: true },
-} as const satisfies Record<
-  string,
-  { training: boolean; slots: number; passes: boolean; stream: boolean }
->
-export type Purpose = keyof typeof purposes
+}
 
 export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps'>> {
   readonly graph: Graph

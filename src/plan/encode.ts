@@ -1,6 +1,7 @@
 /** Programs as the engine reads them: bytes in memory. */
 
 import { Counter, Rec } from '../../assembly/opcodes.js'
+import { roundUp } from '../round-up.js'
 import type { PlannedProgram } from './program.js'
 import { isReference, type Words } from './words.js'
 
@@ -35,7 +36,7 @@ export function encode(
   const reserve = (bytes: Uint8Array): number => {
     const at = size
     chunks.push({ at, bytes })
-    size += Math.ceil(bytes.length / 64) * 64
+    size += roundUp(bytes.length, 64)
     return base + at
   }
   const writeWords = (view: DataView, at: number, words: Words): void => {

@@ -5,8 +5,10 @@
 
 import { Control, Op } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
+import { roundUp } from '../round-up.js'
 import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
+import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import type { Pass, RateProbe } from './pass.js'
@@ -73,19 +75,27 @@ export interface Plan {
   readonly memory: MemoryUse
 }
 
-/** Bytes by purpose. */
+/** What a model's memory is used for, in bytes. */
 export interface MemoryUse {
+  /** Programs: what the engine executes. */
   readonly program: number
+  /** Parameters. */
   readonly parameters: number
+  /** Gradients of the parameters. */
   readonly gradients: number
+  /** Velocities of the optimizer. */
   readonly optimizer: number
+  /** Running statistics, outputs and losses. */
   readonly statistics: number
+  /** Batches of images and labels. */
   readonly input: number
-  /** Written by the forward pass and read by the backward pass. */
+  /** Part of `scratch`: what the forward pass writes and the backward pass reads. */
   readonly kept: number
-  /** What buffers of limited lifetime take together. */
+  /** Activations and working buffers, which share memory where their lifetimes allow it. */
   readonly scratch: number
+  /** Scratch of the workers. */
   readonly workers: number
+  /** All memory of the model. */
   readonly total: number
 }
 
@@ -93,7 +103,7 @@ export interface MemoryUse {
 function zeroPixels(graph: Graph, { index }: { index: number }): number {
   const kernels = graph.nodes
     .filter((n) => n.inputs.includes(index))
-    .map(({ layer }) => (layer?.kind === 'conv2d' ? layer.kernelSize[1] : 1))
+    .map((reader) => planOf(reader).pixels?.(reader.layer) ?? 1)
   return Math.max(1, ...kernels)
 }
 
@@ -104,8 +114,8 @@ function zeroPixels(graph: Graph, { index }: { index: number }): number {
 const OWN_MEMORY_BYTES = 32 * 2 ** 20
 
 /**
- * What the buffers of one pass may take: about the workers' second-level caches, or a quarter of the
- * weights, which each pass reads once more.
+ * What the buffers of one pass may take: about the workers' second-level caches, or a quarter of
+ * the weights, which each pass reads once more.
  */
 const passRoom = (parameterBytes: number, workers: number): number =>
   Math.max(2 ** 21 * workers, parameterBytes / 4)
@@ -118,9 +128,9 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
 }
 
 /**
- * Images that run together in inference. A batch whose buffers are larger than the caches takes less
- * memory in passes, and hardly more time. Where a kernel is chosen by the spikes of the whole run
- * (`Choose`), passes could choose another one, and results would differ in rounding.
+ * Images that run together in inference. A batch whose buffers are larger than the caches takes
+ * less memory in passes, and hardly more time. Where a kernel is chosen by the spikes of the whole
+ * run (`Choose`), passes could choose another one, and results would differ in rounding.
  */
 function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
   const { batchSize, inspect, purpose = 'train' } = options
@@ -129,6 +139,8 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
+  // Passes of equal size, if there are some: then each image runs once.
+  for (let images = most; images > most / 2; images--) if (batchSize % images === 0) return images
   return Math.ceil(batchSize / Math.ceil(batchSize / most))
 }
 
@@ -186,7 +198,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
   const size = encodedSize(planned, workers)
-  const base = Math.ceil((encodedAt + size) / 64) * 64 + 64
+  const base = roundUp(encodedAt + size, 64) + 64
   // In inference, buffers of their own must not take back what passes save.
   const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
   const end =
@@ -197,7 +209,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] =>
     sections.flatMap((s) => s.records)
   const workerScratch =
-    Math.ceil(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)) / 64) * 64 + 64
+    roundUp(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)), 64) + 64
   const total = end + workerScratch * workers + 64
   const sum = (of: MemoryKind): number =>
     used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)

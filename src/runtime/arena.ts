@@ -1,5 +1,5 @@
 /**
- * A plan and the memory that it describes: what reads and writes a model's numbers needs no more.
+ * A plan and the memory that it describes: enough to read and write a model's numbers.
  */
 
 import { SpikewasmError } from '../errors.js'
@@ -36,7 +36,8 @@ const has = {
 
 function refuse({ options }: Plan, name: ProgramName): never {
   throw new SpikewasmError(
-    `${needed[name]} a model compiled with ${has[name]}, this one was compiled with purpose '${options.purpose ?? 'train'}'; compile the network again`,
+    `${needed[name]} a model compiled with ${has[name]}, this one was compiled with ` +
+      `purpose '${options.purpose ?? 'train'}'; compile the network again`,
   )
 }
 

@@ -1,5 +1,5 @@
 /**
- * Who runs programs: this thread, or a pool of workers that all run the same program over one
+ * Runs programs: on this thread, or on a pool of workers that all run the same program over one
  * shared memory.
  */
 
@@ -17,8 +17,8 @@ export interface RunArguments {
 
 export interface Executor {
   /**
-   * Runs a program to its end; rejects when a kernel traps or a worker dies, and is then of no use
-   * any more.
+   * Runs a program to its end. Rejects when a kernel traps or a worker dies; the executor cannot be
+   * used after that.
    */
   run(run: RunArguments): Promise<void>
   /** Ends all threads. */

@@ -35,9 +35,14 @@ export function nonFinite(
     program === 'gradients' || (!lossIsFinite && session.plan.options.update === 'afterwards')
   const statistics = session.plan.statistics.length > 0
   const left = untouched
-    ? `The parameters are those before this step${statistics ? ', running statistics may hold it' : ''}`
-    : `Parameters${statistics ? ' and running statistics' : ''} whose new value would not be finite were left as they were, others may hold this step`
-  return `${what}; it shows first in ${where}. ${left}; a lower learning rate or normalised input helps`
+    ? 'The parameters are those before this ' +
+      `step${statistics ? ', running statistics may hold it' : ''}`
+    : `Parameters${statistics ? ' and running statistics' : ''} whose new value would not ` +
+      'be finite were left as they were, others may hold this step'
+  return (
+    `${what}; it shows first in ${where}. ${left}; a lower learning rate or normalised ` +
+    'input helps'
+  )
 }
 
 function locateNonFinite(session: Session, slot: 0 | 1): string {
@@ -55,7 +60,10 @@ function locateNonFinite(session: Session, slot: 0 | 1): string {
   for (const s of session.plan.statistics)
     if (broken(storedAt(session, statistics.address, s)))
       return `layer ${layerName(session, s.node)} (${s.name})`
-  return `layer ${layerName(session, session.graph.output)} (its output, or a step too large for float32)`
+  return (
+    `layer ${layerName(session, session.graph.output)} (its output, or a step too large ` +
+    'for float32)'
+  )
 }
 
 /** A layer's name, or its kind where it has none; records of no layer are the optimizer's. */

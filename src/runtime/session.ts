@@ -24,13 +24,13 @@ import { availableParallelism } from './processors.js'
 import { stateDict, takeState } from './state.js'
 import { type LastRun, spikeCounts } from './views.js'
 
-/** What a step tells of its batch, with the parameters from before it. */
+/** What a training step found on its batch, with the parameters from before the step. */
 export interface StepResult {
-  /** Mean cross entropy of the batch. */
+  /** Mean cross entropy of the batch, in nats. */
   readonly loss: number
-  /** Images whose largest output is that of their label. */
+  /** Samples with the largest output at their label. */
   readonly correct: number
-  /** Images of the batch. */
+  /** Samples of the batch. */
   readonly count: number
 }
 
@@ -60,6 +60,8 @@ export class Session implements Arena {
   memory!: WebAssembly.Memory
   /** What ran last. */
   lastRun: LastRun = NOTHING
+  /** Whether a training step has run with this plan, so that its slots hold images and labels. */
+  trained = false
   /** Held by the operation that runs. */
   readonly lock = new Lock()
   optimizer: Sgd = sgd()
@@ -146,6 +148,7 @@ export class Session implements Arena {
       : localExecutor(module, memory)
     this.lastRun = NOTHING
     this.streamed = 0
+    this.trained = false
     if (previous) {
       takeState(this, previous.state)
       await previous.executor.dispose()
@@ -173,7 +176,8 @@ export class Session implements Arena {
     if (this.disposed) throw new SpikewasmError('the model was disposed; compile the network again')
     if (this.failure)
       throw new SpikewasmError(
-        `the model stopped working (${this.failure.message}); its parameters can still be saved: save them and compile again`,
+        `the model stopped working (${this.failure.message}); its parameters can still ` +
+          'be saved: save them and compile again',
       )
   }
 
@@ -249,14 +253,18 @@ export class Session implements Arena {
       const layer = this.graph.nodes[records[view.getUint32(Control.Progress, true)]?.layer ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
       this.failure = new Error(
-        `a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`,
+        `a worker failed at layer ${layer?.name || layer?.kind || '?'} ` +
+          `(${layer?.kind ?? '?'}): ${cause}`,
         {
           cause: error,
         },
       )
       throw this.failure
     }
-    if (program === 'train' || program === 'gradients') this.steps++
+    if (program === 'train' || program === 'gradients') {
+      this.steps++
+      this.trained = true
+    }
     if (program === 'stream') this.streamed++
     const steps = program === 'stream' ? this.streamed : this.timeSteps
     this.lastRun = { probes: rates, images: passes * passImages, steps, spikes }

@@ -1,7 +1,8 @@
-/** What a program has left in memory: outputs, rates, eligibilities, the measures of the paper. */
+/** Results that a program left in memory: outputs, rates, eligibilities, the paper's measures. */
 
 import { expect, SpikewasmError } from '../errors.js'
 import { storedChannels } from '../plan/layout.js'
+import { type MethodTraits, methodsWith, traitsOf } from '../plan/methods.js'
 import type { RateProbe } from '../plan/plan.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 
@@ -67,7 +68,7 @@ export function spikeCounts(arena: Arena, probes: readonly RateProbe[]): Record<
 export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number[]> {
   expect(
     arena.plan.options.inspect &&
-      arena.plan.options.stepMode === 'm' &&
+      traitsOf(arena.plan.options).loop === 'layers' &&
       arena.plan.options.purpose !== 'stream',
     () => "stepRates needs compile({ inspect: true }) and stepMode 'm', and no stream",
   )
@@ -84,10 +85,13 @@ export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<st
   return out
 }
 
+/** Whether gradients have a row for each step: what `diagnostics` compares. */
+const hasTime = ({ rows }: MethodTraits): boolean => rows === 'steps'
+
 /**
- * What the paper measures while training through time (sec. 4.2 there), for the last training step:
- * `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight, the cosine of E[δI s]
- * and E[δI] E[s]. Needs method bptt and `inspect: true`.
+ * What the paper measures while training through time (Yu et al., NeurIPS 2024, sec. 4.2), for the
+ * last training step: `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight,
+ * the cosine of E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
  * @throws SpikewasmError otherwise.
  */
 export function diagnostics(arena: Arena): {
@@ -95,8 +99,8 @@ export function diagnostics(arena: Arena): {
   a2: Record<string, number>
 } {
   expect(
-    arena.plan.options.inspect && arena.plan.options.method === 'bptt',
-    () => "diagnostics needs compile({ inspect: true, method: 'bptt' })",
+    arena.plan.options.inspect && hasTime(traitsOf(arena.plan.options)),
+    () => `diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`,
   )
   const a1: Record<string, number> = {}
   const a2: Record<string, number> = {}

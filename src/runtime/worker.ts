@@ -38,7 +38,7 @@ export default function runTask({
   try {
     return engine.run(program, worker, workers, scratch + worker * scratchBytes, spins, timeoutMs)
   } catch (error) {
-    // Order matters: the reason first, then the wake-up of those who wait for it.
+    // The order matters: first the reason, then the wake-up of the workers that wait.
     Atomics.store(control, Control.Poison / 4, Fault.Trapped)
     Atomics.notify(control, Control.Epoch / 4)
     throw error

@@ -3,9 +3,9 @@
 import { Op } from '../../../assembly/opcodes.js'
 import { neuron } from './neuron.js'
 import type { Schema } from './schema.js'
-import { spikeForward } from './spike-forward.js'
+import { spikeForward } from './spikes.js'
 
 export const schemas: Partial<Readonly<Record<Op, Schema>>> = {
   [Op.Neuron]: neuron,
-  [Op.SpikeForward]: spikeForward,
+  [Op.SpikeForward]: spikeForward.schema,
 }
