@@ -926,6 +926,16 @@ export enum StandardiseWord {
   GainGradient = 14,
 }
 
+/** Sizes that the kernels of groups and their plans agree on, in bytes of worker scratch. */
+export enum Grouped {
+  /** In front of the table of taps: zeros, a tile at the edge and its bias. */
+  HeadBytes = 192,
+  /** Patterns of four steps. */
+  PatternBytes = 1024,
+  /** One input of a table or list. */
+  TapBytes = 8,
+}
+
 /**
  * Words of convolutions by groups of channels, behind the sizes of `ConvWord`. Group g reads the
  * channels g·GroupIn … and makes the channels g·GroupOut … of a pixel.

@@ -2,12 +2,12 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord, GroupedWord } from '../opcodes'
+import { ConvWord, Grouped, GroupedWord } from '../opcodes'
 import { depthSpikes4, depthSpikes8, listActive, spikeRow4, spikeTile8 } from './spike-tiles'
 import { EDGE, EDGE_BIAS, fillTaps, insideFrom, insideTo, TABLE } from './taps'
 
 /** Bytes of the patterns: 16 patterns × 4 steps × one vector of ones or zeros. */
-const PATTERNS: usize = 1024
+const PATTERNS: usize = <usize>Grouped.PatternBytes
 
 /**
  * Out[b][oy][ox][t][…] = Bias + Σ of the weights whose inputs fire at step t; the equation of

@@ -8,13 +8,13 @@
  */
 
 import { address, word } from '../base/record'
-import { ConvWord, GroupedWord } from '../opcodes'
+import { ConvWord, Grouped, GroupedWord } from '../opcodes'
 
 /** The source's column for kernel column kx, less j·dx; `NOWHERE` when there is none. */
 const NOWHERE: i32 = i32.MIN_VALUE
 
 /** Bytes of a unit's scratch in front of the table: zeros, then an edge tile and its bias. */
-export const TABLE: usize = 192
+export const TABLE: usize = <usize>Grouped.HeadBytes
 export const EDGE: usize = 64
 export const EDGE_BIAS: usize = 128
 

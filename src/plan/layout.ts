@@ -63,24 +63,38 @@ export function weightLayout(
   }
 }
 
+/** Channels in equal parts, each of which is convolved by itself. */
+export interface Grouping {
+  readonly groups: number
+  /** Channels of one part, unpadded. */
+  readonly groupIn: number
+  readonly groupOut: number
+  /** Each channel is a part, and as many are stored of the input as of the output. */
+  readonly depthwise: boolean
+}
+
 /** Columns of a weight of one group as stored. */
-export const groupColumns = (groupOut: number): number => up(groupOut, 4)
+export const groupColumns = (groupOut: number): number => roundUp(groupOut, 4)
+
+/** Floats that are stored of one group's weights, or of all channels' depthwise. */
+export const groupFloats = (taps: number, { groups, groupIn, groupOut, depthwise }: Grouping) =>
+  taps * (depthwise ? storedChannels(groups) : groupIn * groupColumns(groupOut))
 
 /**
  * A weight [groups·groupOut, groupIn, kh, kw] by groups: [groups][tap][groupIn][columns], zeros
- * behind groupOut.
+ * behind groupOut; depthwise [tap][channels as stored].
  */
 export function groupedLayout(
   shape: readonly number[],
-  groups: number,
-  groupIn: number,
   taps: number,
+  grouping: Grouping,
 ): ParameterLayout {
-  const groupOut = shape[0] / groups
+  const { groups, groupIn, groupOut, depthwise } = grouping
+  if (depthwise) return depthwiseLayout(shape, taps)
   const columns = groupColumns(groupOut)
   return {
     shape,
-    stored: groups * taps * groupIn * columns,
+    stored: groups * groupFloats(taps, grouping),
     each(visit) {
       let element = 0
       for (let g = 0; g < groups; g++)
@@ -92,8 +106,7 @@ export function groupedLayout(
   }
 }
 
-/** A weight [channels, 1, kh, kw], each channel its own group: [tap][channels as stored]. */
-export function depthwiseLayout(shape: readonly number[], taps: number): ParameterLayout {
+function depthwiseLayout(shape: readonly number[], taps: number): ParameterLayout {
   const [channels] = shape
   const stored = storedChannels(channels)
   return {

@@ -12,7 +12,6 @@ import {
 } from '../../src/index.js'
 import {
   blockWidth,
-  depthwiseLayout,
   groupedLayout,
   type ParameterLayout,
   pack,
@@ -108,7 +107,8 @@ test('weights by groups: pack and unpack are inverse, element [g·out + n][c][ta
   ]) {
     const where = `${groups} groups of ${groupIn} → ${groupOut}, ${taps} taps`
     const shape = [groups * groupOut, groupIn, taps, 1]
-    const layout = groupedLayout(shape, groups, groupIn, taps)
+    const grouping = { groups, groupIn, groupOut, depthwise: false }
+    const layout = groupedLayout(shape, taps, grouping)
     const values = uniform(groups * groupOut * groupIn * taps, 1, seed)
     const stored = new Float32Array(layout.stored)
     pack(layout, values, stored)
@@ -136,7 +136,12 @@ test('depthwise weights: pack and unpack are inverse, element [c][0][tap] lies a
     [17, 25],
     [64, 1],
   ]) {
-    const layout = depthwiseLayout([channels, 1, taps, 1], taps)
+    const layout = groupedLayout([channels, 1, taps, 1], taps, {
+      groups: channels,
+      groupIn: 1,
+      groupOut: 1,
+      depthwise: true,
+    })
     const values = uniform(channels * taps, 1, seed)
     const stored = new Float32Array(layout.stored)
     pack(layout, values, stored)
