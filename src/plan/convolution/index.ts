@@ -32,8 +32,6 @@ export const strategies = {
   forwardOnFloats: denseForward,
   inputGradient: [winogradInput, directInputGradient],
   weightGradient: [winogradWeight, narrowGradient, directGradient],
-  /** Where counts say that few neurons fired. */
-  weightGradientOfFew: [listGradient],
 } as const
 
 /** Of convolutions by groups of channels, which no other kernel can run. */
@@ -77,7 +75,8 @@ export const usesWinograd = (g: Geometry, steps: number): boolean =>
   cheapest(strategiesOf({ g, steps }).inputGradient, { g, steps }) === winogradInput
 
 /**
- * Fraction of active neurons up to which lists give the weight's gradient the fastest; undefined
+ * Lists are a second weight gradient beside the one of the table, for when few neurons fire: the
+ * fraction of active neurons up to which they give the weight's gradient the fastest; undefined
  * where they cannot.
  */
 export function fewForLists(task: Task): number | undefined {
@@ -88,4 +87,4 @@ export function fewForLists(task: Task): number | undefined {
 }
 
 export const emitListGradient = (b: ProgramBuilder, job: ListGradient): void =>
-  cheapest(strategies.weightGradientOfFew, job).emit(b, job)
+  listGradient.emit(b, job)

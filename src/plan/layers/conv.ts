@@ -14,7 +14,7 @@ import {
   fitsSpikes,
 } from '../convolution/index.js'
 import { listSource } from '../convolution/lists.js'
-import type { SpikeInput } from '../convolution/strategy.js'
+import type { DenseForward, SpikeInput } from '../convolution/strategy.js'
 import { emitBiasGradient } from '../convolution/weight-gradient.js'
 import {
   giveGradient,
@@ -25,8 +25,8 @@ import {
 } from '../gradients.js'
 import { groupedLayout, storedChannels, weightLayout } from '../layout.js'
 import { plainFloat, spikeSources } from '../materialise.js'
-import type { FloatBuffer, Pass } from '../pass.js'
-import { type DenseInput, type Expression, type FloatTensor, noPool } from '../tensors.js'
+import { type FloatBuffer, type Pass, term } from '../pass.js'
+import type { DenseInput, Expression, FloatTensor } from '../tensors.js'
 import { type Buffer, type Reference, ref } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { standardisedWeight } from './standardise.js'
@@ -60,17 +60,15 @@ const conv: LayerPlan<Conv2d | Linear> = {
 
     const spikes = spikeSources(x)
     const onSpikes = spikes && fitsSpikes({ g, steps: callSteps, spikes }) ? spikes : undefined
-    // The input as floats, when it is read as such.
-    const dense = onSpikes ? plain : (plain ?? materialise(pass, node, x))
-    const steps = onSpikes ? callSteps : (dense as FloatTensor).steps
+    const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
+    const steps = floats?.steps ?? callSteps
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
-    if (onSpikes) output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, job) }
-    else emitForwardOnFloats(b, { ...job, input: pass.dense(dense as FloatTensor) })
-    const input =
-      plain || onSpikes
-        ? x
-        : { ...x, terms: [{ tensor: dense as FloatTensor, pool: noPool, scale: 1 }] }
+    if (floats) emitForwardOnFloats(b, { ...job, input: pass.dense(floats) })
+    else if (onSpikes)
+      output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, job) }
+    // What the gradient of the input is handed to.
+    const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
 
     const trace =
       training && method.presynaptic === 'trace' ? emitTrace(pass, node, x, inC) : undefined
@@ -80,7 +78,7 @@ const conv: LayerPlan<Conv2d | Linear> = {
       outer &&
       method.presynaptic === 'mean' &&
       x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
-    const inputSum = training && passing && dense ? pass.timeSum(node, dense) : undefined
+    const inputSum = training && passing && floats ? pass.timeSum(node, floats) : undefined
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return
@@ -113,7 +111,7 @@ const conv: LayerPlan<Conv2d | Linear> = {
       emitInputGradient(b, { name, g, steps, delta, weight, out, zeros })
       giveGradient(input, out, steps)
     })
-    return { shape: node.shape, terms: [{ tensor: output, pool: noPool, scale: 1 }] }
+    return { shape: node.shape, terms: [term(output)] }
   },
 }
 
@@ -137,15 +135,7 @@ function forwardOnSpikes(
   node: GraphNode,
   x: Expression,
   spikes: SpikeInput,
-  job: {
-    readonly name: string
-    readonly g: Geometry
-    readonly steps: number
-    readonly weight: Reference
-    readonly bias: Reference | undefined
-    readonly out: Buffer
-    readonly zeros: Buffer
-  },
+  job: Omit<DenseForward, 'input'>,
 ): FloatTensor['moments'] {
   const { b, context, options } = pass
   const { name, steps } = job
