@@ -94,6 +94,8 @@ const networks: Record<string, Block> = {
     conv2d(3, 6, 3, { groups: 3, padding: 1 }),
     lif(),
     conv2d(6, 6, 3, { groups: 6, stride: 2, bias: false }),
+    batchNorm2d(6),
+    lif(),
     conv2d(6, 24, 1),
     batchNorm2d(24),
     lif(),
