@@ -36,6 +36,7 @@ export {
 export { choose } from './engine/choose'
 export { execute } from './engine/execute'
 export { run } from './engine/interpreter'
+export { groupedExpand, groupedExtract } from './grouped/dense'
 export {
   groupedForward,
   groupedInputGradient,

@@ -256,6 +256,10 @@ export enum Op {
   GroupedInputGradient = 62,
   /** Out = gradient of the weight; unit = (split of the rows, group). GroupedWord. */
   GroupedWeightGradient = 63,
+  /** The weight without groups; unit = block of output channels. GroupedWord. */
+  GroupedExpand = 64,
+  /** Out = the gradient of the weight from that without groups; unit = group. GroupedWord. */
+  GroupedExtract = 65,
 }
 
 /**
@@ -980,4 +984,6 @@ export enum GroupedWord {
   /** Spikes: masks [plane][B][InH][InW][InC], and bytes between planes. */
   Masks = 39,
   PlaneBytes = 40,
+  /** The weight, or its gradient, as of a convolution without groups. */
+  Dense = 41,
 }

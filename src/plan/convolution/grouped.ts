@@ -1,6 +1,6 @@
 /**
- * Convolutions by groups of channels. Costs of the forward pass are in nanoseconds, measured on
- * x86-64 with 128-bit vectors.
+ * Convolutions by groups of channels. Costs are in cycles for one output pixel, measured on x86-64
+ * with 128-bit vectors.
  */
 
 import { Grouped } from '../../../assembly/opcodes.js'
@@ -14,6 +14,7 @@ import {
   groupedWeightGradient,
 } from '../records/grouped.js'
 import { isIdentity } from '../tensors.js'
+import { activeAt } from './cycles.js'
 import { inputFields } from './dense.js'
 import { type Geometry, pixelsOf, sizesOf, tapsOf } from './geometry.js'
 import type {
@@ -35,41 +36,47 @@ const ROWS_PER_SPLIT = 512
 /** Floats of a unit of the sum over splits. */
 const SUM_FLOATS = 4096
 
-/** Firing rate for which kernels are chosen, and how many inputs then fire in four steps. */
-const RATE = 0.15
-/** One input of a group at four steps (or pixels) and 8 output channels, on floats. */
-const FLOAT_TIME = 2.1
-/** The same when the input is a spike in a list, and listing one input of a group. */
-const SPIKE_TIME = 1.5
-const LIST_TIME = 1.4
+/** Firing rate for which kernels are chosen. */
+export const RATE = 0.15
+/** Cycles for one input of a group at four steps (or pixels) and 8 output channels, on floats. */
+const FLOAT_CYCLES = 5.2
+/** The same for an input that fires, and for listing one input. */
+const SPIKE_CYCLES = 3.8
+const LIST_CYCLES = 3.5
 /** Depthwise: one tap of 8 channels at four steps, on floats and on masks. */
-const DEPTH_FLOAT_TIME = 3
-const DEPTH_MASK_TIME = 4.6
+const DEPTH_FLOAT_CYCLES = 7.5
+const DEPTH_MASK_CYCLES = 11.5
 /** Writing out 8 channels of spikes at four steps. */
-const WRITE_TIME = 18
+const WRITE_CYCLES = 45
 
-const groupingOf = ({ grouping }: Geometry): Grouping => {
+export const partsOf = ({ grouping }: Geometry): Grouping => {
   if (!grouping) throw new Error('a convolution without groups')
   return grouping
 }
 
-/** Time of one output pixel on floats, spikes written out before. */
-function writtenTime({ g, steps }: Task): number {
-  const { groups, groupIn, groupOut, depthwise } = groupingOf(g)
-  const write = ((WRITE_TIME * g.inC) / 8) * ((g.inH * g.inW) / (g.outH * g.outW))
+/** One output pixel on floats, or its gradients. */
+function floatCycles({ g, steps }: Task): number {
+  const { groups, groupIn, groupOut, depthwise } = partsOf(g)
   const products = depthwise
-    ? (DEPTH_FLOAT_TIME * g.outC) / 8
-    : (FLOAT_TIME * groups * groupIn * groupColumns(groupOut)) / 8
-  return (steps / 4) * (write + tapsOf(g) * products)
+    ? (DEPTH_FLOAT_CYCLES * g.outC) / 8
+    : (FLOAT_CYCLES * groups * groupIn * groupColumns(groupOut)) / 8
+  return (steps / 4) * tapsOf(g) * products
 }
 
-/** Time of one output pixel on masks, four steps at a time. */
-function maskTime({ g, steps }: Task): number {
-  const { groups, groupIn, groupOut, depthwise } = groupingOf(g)
-  const active = 1 - (1 - RATE) ** Math.min(4, steps)
+/** On spikes that are written out as floats first. */
+export function writtenGroupCycles(task: Task): number {
+  const { g, steps } = task
+  const pixels = (g.inH * g.inW) / (g.outH * g.outW)
+  return floatCycles(task) + (((WRITE_CYCLES * g.inC) / 8) * pixels * steps) / 4
+}
+
+/** On masks, four steps at a time. */
+function maskCycles({ g, steps }: Task): number {
+  const { groups, groupIn, groupOut, depthwise } = partsOf(g)
+  const active = activeAt(RATE, Math.min(4, steps))
   const products = depthwise
-    ? (DEPTH_MASK_TIME * g.outC) / 8
-    : groups * groupIn * (LIST_TIME + (active * SPIKE_TIME * groupColumns(groupOut)) / 8)
+    ? (DEPTH_MASK_CYCLES * g.outC) / 8
+    : groups * groupIn * (LIST_CYCLES + (active * SPIKE_CYCLES * groupColumns(groupOut)) / 8)
   return Math.ceil(steps / 4) * tapsOf(g) * products
 }
 
@@ -91,14 +98,14 @@ export const groupedOnFloats: Strategy<DenseForward> = {
       g.images * Math.ceil(g.outH / rowsPerUnit),
       {
         ...sizesOf(groupedForward, g, steps),
-        ...groupingOf(g),
+        ...partsOf(g),
         ...inputFields(input),
         weight,
         bias,
         out,
         rowsPerUnit,
       },
-      { scratch: tableBytes(g, groupingOf(g).groupIn) },
+      { scratch: tableBytes(g, partsOf(g).groupIn) },
     )
   },
 }
@@ -110,9 +117,9 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | und
     const { g, spikes } = task
     if (!g.grouping) return false
     const asTheyAre = spikes.sources.length === 1 && spikes.scale === 1 && isIdentity(spikes.pool)
-    return asTheyAre && maskTime(task) < writtenTime(task)
+    return asTheyAre && maskCycles(task) < writtenGroupCycles(task)
   },
-  cost: () => 1,
+  cost: maskCycles,
   emit(b, { g, steps, spikes, weight, bias, out }) {
     const [{ masks }] = spikes.sources
     const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
@@ -121,7 +128,7 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | und
       g.images * Math.ceil(g.outH / rowsPerUnit),
       {
         ...sizesOf(groupedSpikes, g, steps),
-        ...groupingOf(g),
+        ...partsOf(g),
         masks,
         planeBytes: g.images * g.inH * g.inW * g.inC,
         weight,
@@ -129,7 +136,7 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | und
         out,
         rowsPerUnit,
       },
-      { scratch: Grouped.PatternBytes + tableBytes(g, groupingOf(g).groupIn, 2) },
+      { scratch: Grouped.PatternBytes + tableBytes(g, partsOf(g).groupIn, 2) },
     )
     return undefined
   },
@@ -138,9 +145,9 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | und
 export const groupedInput: Strategy<InputGradient> = {
   name: 'grouped',
   fits: ({ g }) => g.grouping !== undefined,
-  cost: () => 1,
+  cost: floatCycles,
   emit(b, { name, g, steps, delta, weight, out }) {
-    const grouping = groupingOf(g)
+    const grouping = partsOf(g)
     const { groups, groupIn, groupOut, depthwise } = grouping
     const floats = groups * tapsOf(g) * groupOut * groupColumns(groupIn)
     const transposed = depthwise ? undefined : b.buffer(`${name} transposed weight`, floats * 4)
@@ -173,9 +180,9 @@ export const groupedInput: Strategy<InputGradient> = {
 export const groupedWeight: Strategy<WeightGradient> = {
   name: 'grouped',
   fits: ({ g }) => g.grouping !== undefined,
-  cost: () => 1,
+  cost: floatCycles,
   emit(b, { name, g, steps, input, delta, out, accumulate }) {
-    const grouping = groupingOf(g)
+    const grouping = partsOf(g)
     // Depthwise all channels are one part, else each group is.
     const parts = grouping.depthwise ? 1 : grouping.groups
     const floats = groupFloats(tapsOf(g), grouping)

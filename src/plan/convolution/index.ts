@@ -8,6 +8,7 @@ import type { DenseInput } from '../tensors.js'
 import { denseForward } from './dense.js'
 import type { Geometry } from './geometry.js'
 import { groupedInput, groupedOnFloats, groupedOnSpikes, groupedWeight } from './grouped.js'
+import { denseInput, denseOnSpikes, denseWeight } from './grouped-as-dense.js'
 import { directInputGradient } from './input-gradient.js'
 import { listGradient } from './lists.js'
 import { spikeForwards } from './spikes.js'
@@ -36,11 +37,10 @@ export const strategies = {
 
 /** Of convolutions by groups of channels, which no other kernel can run. */
 export const groupedStrategies = {
-  forwardOnSpikes: [groupedOnSpikes],
+  forwardOnSpikes: [groupedOnSpikes, denseOnSpikes],
   forwardOnFloats: [groupedOnFloats],
-  inputGradient: [groupedInput],
-  weightGradient: [groupedWeight],
-  weightGradientOfFew: [],
+  inputGradient: [denseInput, groupedInput],
+  weightGradient: [denseWeight, groupedWeight],
 } as const
 
 const strategiesOf = ({ g }: Task): typeof strategies | typeof groupedStrategies =>

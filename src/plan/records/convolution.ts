@@ -30,6 +30,8 @@ export const convolutionRecords = [
   grouped.groupedTranspose,
   grouped.groupedInputGradient,
   grouped.groupedWeightGradient,
+  grouped.groupedExpand,
+  grouped.groupedExtract,
   rateLists,
   listWeightGradient,
   weightStandardise,

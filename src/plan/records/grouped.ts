@@ -1,7 +1,7 @@
 /** Convolutions by groups of channels. */
 
 import { GroupedWord, Op } from '../../../assembly/opcodes.js'
-import { inputSize, outputSize, sizes, window } from './conv.js'
+import { inputSize, outputSize, sizes, weightSize, window } from './conv.js'
 import {
   f32,
   flag,
@@ -13,6 +13,7 @@ import {
   record,
   writes,
   writesIf,
+  writesOrAdds,
   writesOrAddsIf,
 } from './schema.js'
 
@@ -79,4 +80,19 @@ export const groupedWeightGradient = record(Op.GroupedWeightGradient, {
   partial: writesIf(GroupedWord.Partial),
   splits: number(GroupedWord.Splits),
   scale: f32(GroupedWord.Scale),
+})
+
+const withoutGroups = { ...sizes('inC', ...weightSize, 'kernelH', 'kernelW'), ...groups }
+
+export const groupedExpand = record(Op.GroupedExpand, {
+  ...withoutGroups,
+  weight: reads(GroupedWord.Weight),
+  dense: writes(GroupedWord.Dense),
+})
+
+export const groupedExtract = record(Op.GroupedExtract, {
+  ...withoutGroups,
+  dense: reads(GroupedWord.Dense),
+  out: writesOrAdds(GroupedWord.Out, 'accumulate'),
+  accumulate: flagIf(GroupedWord.Accumulate),
 })
