@@ -373,6 +373,77 @@ const runWeightGradient: Run = (engine, s, data, order) => {
   return sums
 }
 
+/** The weight's floats as of a convolution without groups, and the place of one. */
+const WIDTH = 8
+const denseRows = (s: Shape): number => up(taps(s) * s.inC + 1, 4)
+const denseIndex = (s: Shape, n: number, k: number): number =>
+  (Math.floor(n / WIDTH) * denseRows(s) + k) * WIDTH + (n % WIDTH)
+const denseFloats = (s: Shape): number => up(s.outC, WIDTH) * denseRows(s)
+
+/** Calls back with each place of the weight in both layouts. */
+function eachWeight(s: Shape, visit: (grouped: number, dense: number) => void): void {
+  for (let g = 0; g < s.groups; g++)
+    for (let tap = 0; tap < taps(s); tap++)
+      for (let c = 0; c < s.groupIn; c++)
+        for (let n = 0; n < s.groupOut; n++)
+          visit(
+            weightIndex(s, g, tap, c, n),
+            denseIndex(s, g * s.groupOut + n, tap * s.inC + g * s.groupIn + c),
+          )
+}
+
+const denseWords = (s: Shape): Words => ({
+  ...shapeWords(s),
+  [ConvWord.BlockWidth]: WIDTH,
+  [ConvWord.KRows]: denseRows(s),
+})
+
+const runExpand: Run = (engine, s, data, order) => {
+  const dense = engine.alloc(denseFloats(s) * 4, NAN)
+  const words = {
+    ...denseWords(s),
+    [GroupedWord.Weight]: engine.putFloats(data.weight),
+    [GroupedWord.Dense]: dense,
+  }
+  execute(engine, Op.GroupedExpand, up(s.outC, WIDTH) / WIDTH, words, 0, order)
+  return engine.floats(dense, denseFloats(s))
+}
+
+function expandReference(s: Shape, { weight }: Data): Float64Array {
+  const dense = new Float64Array(denseFloats(s))
+  eachWeight(s, (from, to) => {
+    dense[to] = weight[from]
+  })
+  return dense
+}
+
+/** A gradient without groups: numbers everywhere, also between the groups. */
+const denseGradient = (s: Shape): Float32Array =>
+  Float32Array.from({ length: denseFloats(s) }, (_, i) => ((i * 7) % 23) - 11)
+
+const runExtract: Run = (engine, s, data, order) => {
+  const count = weightFloats(s)
+  const out = engine.alloc(count * 4, NAN)
+  if (s.accumulate) engine.floats(out, count).set(data.before)
+  const words = {
+    ...denseWords(s),
+    [GroupedWord.Dense]: engine.putFloats(denseGradient(s)),
+    [GroupedWord.Out]: out,
+    [GroupedWord.Accumulate]: s.accumulate ? 1 : 0,
+  }
+  execute(engine, Op.GroupedExtract, s.groups, words, 0, order)
+  return engine.floats(out, count)
+}
+
+function extractReference(s: Shape, { before }: Data): Float64Array {
+  const out = Float64Array.from(before, (x) => (s.accumulate ? x : 0))
+  const dense = denseGradient(s)
+  eachWeight(s, (to, from) => {
+    out[to] += dense[from]
+  })
+  return out
+}
+
 const kernels: {
   name: string
   run: Run
@@ -389,6 +460,18 @@ const kernels: {
     adapt: (s) => ({ ...s, inC: up(s.inC, 4) }),
   },
   { name: 'groupedWeightGradient', run: runWeightGradient, reference: weightGradientReference },
+  {
+    name: 'groupedExpand',
+    run: runExpand,
+    reference: expandReference,
+    adapt: (s) => ({ ...s, depthwise: false }),
+  },
+  {
+    name: 'groupedExtract',
+    run: runExtract,
+    reference: extractReference,
+    adapt: (s) => ({ ...s, depthwise: false }),
+  },
 ]
 
 for (const variant of variants) {

@@ -4,6 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Op } from '../../assembly/opcodes.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -90,6 +91,25 @@ const networks: readonly Network[] = [
     ],
   },
   {
+    name: 'few large groups',
+    input: [4, 8, 8],
+    layers: [
+      conv2d(4, 32, 3, { padding: 1, bias: false }),
+      batchNorm2d(32),
+      lif(),
+      conv2d(32, 64, 3, { padding: 1, groups: 2 }),
+      batchNorm2d(64),
+      lif(),
+      avgPool2d(2),
+      conv2d(64, 48, 3, { padding: 1, groups: 2, bias: false }),
+      batchNorm2d(48),
+      lif(),
+      avgPool2d(4),
+      flatten(),
+      linear(48, 3),
+    ],
+  },
+  {
     name: 'an image of its own groups',
     input: [3, 5, 5],
     layers: [
@@ -134,6 +154,31 @@ test('T = 9 and 17 (two and three planes of masks): the float64 reference', asyn
       const options = { input, timeSteps, batchSize: 2, method: 'bptt', stepMode: 'm' } as const
       await checkCase(`T=${timeSteps}`, await makeCase(layers, options, seed))
     }
+})
+
+test('the networks between them run every kernel of groups', async () => {
+  const ops = new Set<string>()
+  for (const { layers, input } of networks)
+    for (const method of ['rate', 'sltt'] as const) {
+      const options = { input, timeSteps: 4, batchSize: 3, method } as const
+      const model = await compileCase(layers, options)
+      await model.trainStep(
+        uniform(
+          input.reduce((a, b) => a * b, 3),
+          1,
+          seed,
+        ),
+        labels(3, model.classes, seed),
+      )
+      for (const { op } of await model.profile(1)) ops.add(op)
+      await model.dispose()
+    }
+  assert.equal(
+    [...ops].filter((op) => op.startsWith('Grouped')).sort(),
+    Object.keys(Op)
+      .filter((op) => op.startsWith('Grouped'))
+      .sort(),
+  )
 })
 
 test('standardised weights by groups: the float64 reference', async () => {

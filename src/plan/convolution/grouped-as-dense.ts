@@ -25,6 +25,9 @@ import { winogradInput, winogradWeight } from './winograd.js'
 /** Products of Winograd's kernels in a cycle, as many as without. */
 const WINOGRAD_PRODUCTS = 28
 
+/** Time with the making of lists, as a multiple of that without. */
+const LISTING = 1.1
+
 const withoutGroups = <T extends Task>(task: T): T => {
   const { grouping, ...g } = task.g
   return { ...task, g }
@@ -52,6 +55,9 @@ const expandedWeight = (
 /** Depthwise weights are stored otherwise, and never worth it. */
 const expands = ({ g }: Task): boolean => g.grouping !== undefined && !g.grouping.depthwise
 
+/** One output pixel, the making of lists included. */
+const listCycles = (task: SpikeTask): number => LISTING * eventCycles(withoutGroups(task), RATE)
+
 export const denseOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | undefined> = {
   name: 'dense',
   fits: (task) => {
@@ -59,10 +65,10 @@ export const denseOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | undef
     return (
       expands(task) &&
       spikeForwards.some((strategy) => strategy.fits(dense)) &&
-      eventCycles(dense, RATE) < writtenGroupCycles(task)
+      listCycles(task) < writtenGroupCycles(task)
     )
   },
-  cost: (task) => eventCycles(withoutGroups(task), RATE),
+  cost: listCycles,
   emit(b, job) {
     const dense = { ...withoutGroups(job), weight: expandedWeight(b, job) }
     return cheapest(spikeForwards, dense).emit(b, dense)
