@@ -224,9 +224,9 @@ export enum Op {
   MaxPoolBackward = 48,
   /** Dropout of floats, and the gradient behind any dropout; unit = chunk of pixels. PoolWord. */
   DropoutFloats = 49,
-  /** Images floats of Out become 0; unit = PixelsPerUnit floats. PoolWord. */
+  /** Floats floats of Out become 0; unit = PerUnit floats. ClearWord. */
   Clear = 53,
-  /** Out[0] = Σ In[0 … Images − 1], in order; one unit. PoolWord. */
+  /** Out[0] = Σ In[0 … Count − 1], in order; one unit. SumScalarsWord. */
   SumScalars = 54,
 
   // Ends.
@@ -629,8 +629,22 @@ export enum SgdWord {
   /** Floats, a multiple of 16. */
   Count = 7,
   PerUnit = 8,
-  /** 0: weights' decay, 1: the other's. */
-  Group = 9,
+  /** Non-zero: `Control.DecayOther` is their decay, else `Control.Decay`. */
+  OtherDecay = 9,
+}
+
+export enum ClearWord {
+  Out = 4,
+  /** A multiple of 4. */
+  Floats = 5,
+  PerUnit = 6,
+}
+
+/** Out[0] = Σ In[0 … Count − 1]. */
+export enum SumScalarsWord {
+  Out = 4,
+  In = 5,
+  Count = 6,
 }
 
 /** Flags for `Rec.Condition`: few spikes, or many. */

@@ -2,11 +2,12 @@
  * Passes over tensors: neurons, normalisation, optimizer. They move more than they compute, so a
  * copy of as many bytes is what they are held against.
  */
-import { Control, NeuronWord, NormWord, Op, SgdWord, Surrogate } from '../assembly/opcodes.js'
+import { Control, NeuronWord, NormWord, Op, Surrogate } from '../assembly/opcodes.js'
 import { normRows } from '../src/plan/layers/norm.js'
 import { neuronScratch } from '../src/plan/neuron-record.js'
 import { perUnit } from '../src/plan/pass.js'
 import type { ProgramBuilder } from '../src/plan/program.js'
+import { sgd } from '../src/plan/records/optimizer.js'
 import { type Buffer, f32, ref, type Words } from '../src/plan/words.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'
@@ -190,13 +191,13 @@ function sgdRig(count: number): Rig<Buffer[]> {
     const [parameters, velocities, gradients] = ['parameters', 'velocities', 'gradients'].map(
       (name) => b.buffer(name, 4 * count, 'input'),
     )
-    b.emitWords(Op.Sgd, Math.ceil(count / perUnit), {
-      [SgdWord.Parameters]: ref(parameters),
-      [SgdWord.Velocities]: ref(velocities),
-      [SgdWord.Gradients]: ref(gradients),
-      [SgdWord.Count]: count,
-      [SgdWord.PerUnit]: perUnit,
-      [SgdWord.Group]: 0,
+    b.emit(sgd, Math.ceil(count / perUnit), {
+      parameters,
+      gradients,
+      velocities,
+      count,
+      perUnit,
+      otherDecay: false,
     })
     return [parameters, gradients]
   })

@@ -103,7 +103,13 @@ function runBiome() {
     dirname(createRequire(import.meta.url).resolve('@biomejs/biome/package.json')),
     'bin/biome',
   )
-  const options = ['check', '--error-on-warnings', '--max-diagnostics=100', ...(write ? ['--write'] : []), '.']
+  const options = [
+    'check',
+    '--error-on-warnings',
+    '--max-diagnostics=100',
+    ...(write ? ['--write'] : []),
+    '.',
+  ]
   const { status, stdout, stderr } = spawnSync(process.execPath, [biome, ...options], {
     cwd: copy,
     encoding: 'utf8',
@@ -197,7 +203,11 @@ function rankOf(name) {
 function checkOrder(name) {
   const rank = rankOf(name)
   if (rank === undefined) {
-    report(name, 1, 'lies in no folder of the order of imports (FOLDERS in tools/lint-assembly.mjs)')
+    report(
+      name,
+      1,
+      'lies in no folder of the order of imports (FOLDERS in tools/lint-assembly.mjs)',
+    )
     return
   }
   for (const { name: target, line } of imports.get(name)) {

@@ -3,7 +3,7 @@
  */
 
 import { address, word } from '../base/record'
-import { PoolWord } from '../opcodes'
+import { ClearWord, PoolWord, SumScalarsWord } from '../opcodes'
 import { endOf } from './units'
 
 /**
@@ -40,17 +40,17 @@ export function timeSum(rec: usize, unit: i32, t: i32, scratch: usize): void {
     }
 }
 
-/** Out[i] = 0 for the unit's PixelsPerUnit of Images floats (a multiple of 4). */
+/** Out[i] = 0 for the unit's PerUnit of Floats floats (a multiple of 4). */
 export function clear(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const per = word(rec, PoolWord.PixelsPerUnit)
-  const count = min(per, word(rec, PoolWord.Images) - unit * per)
-  memory.fill(address(rec, PoolWord.Out) + ((<usize>(unit * per)) << 2), 0, (<usize>count) << 2)
+  const per = word(rec, ClearWord.PerUnit)
+  const count = min(per, word(rec, ClearWord.Floats) - unit * per)
+  memory.fill(address(rec, ClearWord.Out) + ((<usize>(unit * per)) << 2), 0, (<usize>count) << 2)
 }
 
-/** Out[0] = Σ In[0 … Images − 1], in order, in float64. One unit. */
+/** Out[0] = Σ In[0 … Count − 1], in order, in float64. One unit. */
 export function sumScalars(rec: usize, unit: i32, t: i32, scratch: usize): void {
   let sum: f64 = 0
-  for (let i = 0; i < word(rec, PoolWord.Images); i++)
-    sum += load<f32>(address(rec, PoolWord.In) + ((<usize>i) << 2))
-  store<f32>(address(rec, PoolWord.Out), <f32>sum)
+  for (let i = 0; i < word(rec, SumScalarsWord.Count); i++)
+    sum += load<f32>(address(rec, SumScalarsWord.In) + ((<usize>i) << 2))
+  store<f32>(address(rec, SumScalarsWord.Out), <f32>sum)
 }

@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, Op, PoolWord } from '../../assembly/opcodes.js'
+import { ClearWord, Control, Op, PoolWord, SumScalarsWord } from '../../assembly/opcodes.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
@@ -468,9 +468,9 @@ for (const variant of variants) {
       const perUnit = 4 * integer(random, 1, 40)
       const out = engine.alloc(count * 4, NAN)
       const record = engine.record(Op.Clear, Math.ceil(count / perUnit), {
-        [PoolWord.Out]: out,
-        [PoolWord.Images]: count,
-        [PoolWord.PixelsPerUnit]: perUnit,
+        [ClearWord.Out]: out,
+        [ClearWord.Floats]: count,
+        [ClearWord.PerUnit]: perUnit,
       })
       engine.run(record, noScratch())
       engine.checkGuards(`n=${count} seed ${seed}`)
@@ -485,9 +485,9 @@ for (const variant of variants) {
       const out = engine.alloc(4, NAN)
       engine.run(
         engine.record(Op.SumScalars, 1, {
-          [PoolWord.Out]: out,
-          [PoolWord.In]: engine.putFloats(values),
-          [PoolWord.Images]: values.length,
+          [SumScalarsWord.Out]: out,
+          [SumScalarsWord.In]: engine.putFloats(values),
+          [SumScalarsWord.Count]: values.length,
         }),
         noScratch(),
       )

@@ -1,6 +1,6 @@
 /** Spiking neurons: up to two currents and one layer's spikes in, spikes out. */
 
-import { NeuronBackWord, NeuronWord, Op, PoolWord, Surrogate } from '../../../assembly/opcodes.js'
+import { NeuronBackWord, NeuronWord, Op, Surrogate } from '../../../assembly/opcodes.js'
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron, SurrogateName } from '../../nn/layers/index.js'
@@ -19,6 +19,7 @@ import {
   neuronWords,
 } from '../neuron-record.js'
 import { type Pass, perUnit, term } from '../pass.js'
+import { sumScalars } from '../records/sums.js'
 import {
   type Expression,
   type FloatTensor,
@@ -26,7 +27,7 @@ import {
   type SpikeTensor,
   type Term,
 } from '../tensors.js'
-import { type Buffer, ref } from '../words.js'
+import { type Buffer, type Reference, ref } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -173,10 +174,10 @@ export const neuron: LayerPlan<Neuron> = {
             16 + 4 * (2 * steps + 1) * stored,
           )
           if (partials)
-            b.emitWords(Op.SumScalars, 1, {
-              [PoolWord.Out]: context.gradient(node.index, 'w'),
-              [PoolWord.In]: ref(partials),
-              [PoolWord.Images]: units,
+            b.emit(sumScalars, 1, {
+              out: context.gradient(node.index, 'w') as Reference,
+              in: partials,
+              count: units,
             })
           giveGradient(read, delta, steps)
           if (options.inspect && eligibility) probe(pass, node, output, delta, eligibility)
