@@ -2,7 +2,7 @@
  * Constants that the loops of the usual neuron read from scratch, written once a unit.
  */
 
-import { NeuronWord } from '../opcodes'
+import { NeuronScratch, NeuronWord } from '../opcodes'
 import { TERM_B, traceAt } from './dynamics'
 import { surrogateScale, surrogateSlope } from './surrogate'
 
@@ -11,7 +11,7 @@ import { surrogateScale, surrogateSlope } from './surrogate'
  * for each loop the addresses of the first of its marks, of its masks and arriving spikes (their
  * plane), and of the channels.
  */
-export const HEAD: usize = 128
+export const HEAD: usize = NeuronScratch.HeadBytes
 export const SLOPE: usize = 64
 export const DERIVATIVE: usize = 96
 export const LOOP: usize = 112
@@ -20,7 +20,7 @@ export const LOOP: usize = 112
 export const CHANNEL_A: usize = 64
 
 /** The same with, for term B, scale' at 64, and scale and shift of its x̂ at 80. */
-export const CHANNEL_B: usize = 112
+export const CHANNEL_B: usize = NeuronScratch.ChannelBytes * 4
 
 /** A step's mark is its bit in the mask, and this for the count. */
 const ONE_SPIKE: u32 = 0x10000

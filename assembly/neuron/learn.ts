@@ -21,7 +21,7 @@
  * [pixels][C/4][T].
  */
 
-import { NeuronWord } from '../opcodes'
+import { NeuronScratch, NeuronWord } from '../opcodes'
 import {
   neuronLearn1,
   neuronLearn2,
@@ -40,7 +40,7 @@ import { DERIVATIVE, HEAD, isStill, LOOP, prepare, SLOPE } from './learn-prepare
 import { addSurrogates } from './surrogate-loops'
 
 /** Floats of z that a block of pixels may take, unless one pixel has more. */
-const BLOCK_FLOATS: u32 = 2048
+const BLOCK_FLOATS: u32 = NeuronScratch.BlockFloats
 
 /** Pixels first … end − 1; returns their spikes. Writes what `neuron` writes. */
 export function runLearn(

@@ -31,8 +31,8 @@ import { runPlain } from './plain'
  *   eligibility g = κ/TotalSteps Σ_t h'(u_t − θ) ρ_t,  ρ_1 = 1,  ρ_{t+1} = 1 + λ ρ_t ∂v_t/∂u_t
  *   x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd
  *
- * Step strides count the steps of this call. Outputs alias nothing. Scratch: 128 + 32·T + 28·C +
- * 4·max(2048, (2·T + 1)·C) bytes.
+ * Step strides count the steps of this call. Outputs alias nothing. Scratch in bytes:
+ * HeadBytes + StepBytes·T + ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) of `NeuronScratch`.
  */
 export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)

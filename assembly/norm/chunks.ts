@@ -2,14 +2,14 @@
  * The chunks of rows that a record's units take, and where each leaves its partial sums.
  */
 
-import { NormWord } from '../opcodes'
+import { NormSize, NormWord } from '../opcodes'
 
 /**
  * Rows of the forward's partial sums: how many rows of x they cover, x0, Σ d and Σ d² with d = x −
  * x0; of the backward's: Σ δ, Σ δ·x̂.
  */
-export const MOMENT_ROWS: u32 = 4
-export const PRODUCT_ROWS: u32 = 2
+export const MOMENT_ROWS: u32 = NormSize.MomentRows
+export const PRODUCT_ROWS: u32 = NormSize.ProductRows
 
 /** First row of a chunk that belongs to the group. */
 export function firstOfChunk(rec: usize, unit: i32, group: u32): u32 {

@@ -3,7 +3,7 @@
  */
 
 import { address, word } from '../base/record'
-import { ClearWord, PoolWord, SumScalarsWord } from '../opcodes'
+import { ClearWord, SumScalarsWord, TimeSumWord, TraceWord } from '../opcodes'
 import { endOf } from './units'
 
 /**
@@ -11,12 +11,13 @@ import { endOf } from './units'
  * OTTT (Xiao et al. 2022, eq. 8).
  */
 export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = (<usize>word(rec, PoolWord.C)) << 2
-  const lambda = f32x4.splat(load<f32>(rec + ((<usize>PoolWord.Factor) << 2)))
-  const end = <usize>endOf(rec, unit) * C
-  for (let i = <usize>(unit * word(rec, PoolWord.PixelsPerUnit)) * C; i < end; i += 16) {
-    const x = v128.load(address(rec, PoolWord.In) + i)
-    const out = address(rec, PoolWord.Out) + i
+  const C = (<usize>word(rec, TraceWord.C)) << 2
+  const lambda = f32x4.splat(load<f32>(rec, TraceWord.Lambda * 4))
+  const per = word(rec, TraceWord.PixelsPerUnit)
+  const end = <usize>endOf(word(rec, TraceWord.Pixels), per, unit) * C
+  for (let i = <usize>(unit * per) * C; i < end; i += 16) {
+    const x = v128.load(address(rec, TraceWord.In) + i)
+    const out = address(rec, TraceWord.Out) + i
     v128.store(out, t == 0 ? x : f32x4.add(x, f32x4.mul(lambda, v128.load(out))))
   }
 }
@@ -25,18 +26,19 @@ export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
  * Out[P][C] = Σ_t In[P][T][C]: the gradient of a current that is the same at every step. Writes.
  */
 export function timeSum(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = (<usize>word(rec, PoolWord.C)) << 2
-  const T = word(rec, PoolWord.T)
-  const end = endOf(rec, unit)
-  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++)
+  const C = (<usize>word(rec, TimeSumWord.C)) << 2
+  const T = word(rec, TimeSumWord.T)
+  const per = word(rec, TimeSumWord.PixelsPerUnit)
+  const end = endOf(word(rec, TimeSumWord.Pixels), per, unit)
+  for (let pixel = unit * per; pixel < end; pixel++)
     for (let c: usize = 0; c < C; c += 16) {
-      let src = address(rec, PoolWord.In) + <usize>(pixel * T) * C + c
+      let src = address(rec, TimeSumWord.In) + <usize>(pixel * T) * C + c
       let sum = f32x4.splat(0)
       for (let step = 0; step < T; step++) {
         sum = f32x4.add(sum, v128.load(src))
         src += C
       }
-      v128.store(address(rec, PoolWord.Out) + <usize>pixel * C + c, sum)
+      v128.store(address(rec, TimeSumWord.Out) + <usize>pixel * C + c, sum)
     }
 }
 

@@ -1,6 +1,6 @@
 /** A program while it is planned: records that read and write buffers, in sections that repeat. */
 
-import { Op } from '../../assembly/opcodes.js'
+import { Op, Rec } from '../../assembly/opcodes.js'
 import {
   type AnyFields,
   accesses,
@@ -151,7 +151,7 @@ export class ProgramBuilder {
     schema: Schema,
     fields: AnyFields,
   ): void {
-    if (units % groups !== 0 || groups > 0xffff)
+    if (units % groups !== 0 || groups >= 2 ** (32 - Rec.GroupShift))
       throw new Error(`${Op[op]}: ${units} units cannot be ${groups} equal groups`)
     if (typeof this.condition === 'object') this.touch(this.condition.buffer)
     this.clock++

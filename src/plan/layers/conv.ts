@@ -1,6 +1,6 @@
 /** Convolutions and linear layers, which are convolutions whose kernel covers their whole input. */
 
-import { Op, PoolWord, StandardiseWord } from '../../../assembly/opcodes.js'
+import { Op, StandardiseWord } from '../../../assembly/opcodes.js'
 import { expect } from '../../errors.js'
 import type { Graph, GraphNode } from '../../graph/trace.js'
 import type { Conv2d, Linear } from '../../nn/layers/index.js'
@@ -25,6 +25,7 @@ import {
 import { blockWidth, storedChannels, weightLayout, weightRows } from '../layout.js'
 import { plainFloat, spikeSources } from '../materialise.js'
 import { type FloatBuffer, type Pass, perUnit } from '../pass.js'
+import { trace as traceRecord } from '../records/sums.js'
 import { emitSpikes, spikesFit } from '../spike-convolution.js'
 import { type DenseInput, type Expression, type FloatTensor, noPool } from '../tensors.js'
 import { type Buffer, f32, type Reference, ref, type Words } from '../words.js'
@@ -270,15 +271,13 @@ function emitTrace(
   pass.write(input, 1, false, now, geometry.inC)
   const trace = b.buffer(`${node.name} trace`, bytes, 'kept', true)
   const pixels = perUnit(images * h * w, geometry.inC)
-  b.emitWords(Op.Trace, Math.ceil((images * h * w) / pixels), {
-    [PoolWord.Out]: ref(trace),
-    [PoolWord.In]: ref(now),
-    [PoolWord.Images]: images,
-    [PoolWord.H]: h,
-    [PoolWord.W]: w,
-    [PoolWord.C]: geometry.inC,
-    [PoolWord.PixelsPerUnit]: pixels,
-    [PoolWord.Factor]: f32(lambda),
+  b.emit(traceRecord, Math.ceil((images * h * w) / pixels), {
+    in: now,
+    out: trace,
+    pixels: images * h * w,
+    channels: geometry.inC,
+    pixelsPerUnit: pixels,
+    lambda,
   })
   return trace
 }

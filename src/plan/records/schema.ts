@@ -114,6 +114,9 @@ export interface RecordKind<S extends Schema = Schema> {
   readonly schema: S
 }
 
+/** What a record of this kind must name. */
+export type FieldsOf<K> = K extends RecordKind<infer S> ? Fields<S> : never
+
 export const record = <S extends Schema>(op: Op, schema: S): RecordKind<S> => ({ op, schema })
 
 /** Fields of any schema, once their types have been checked. */
