@@ -403,7 +403,7 @@ export enum NormWord {
   Groups = 7,
   RowsPerUnit = 8,
   /**
-   * float32, forward [Units][Groups][NormSize.MomentRows][C], backward
+   * float32, forward [Units][Groups][Moments.Rows][C], backward
    * [Units][Groups][NormSize.ProductRows][C]: see norm/chunks.ts.
    */
   Partial = 9,
@@ -453,10 +453,15 @@ export enum NormWord {
   Accumulate = 30,
 }
 
+/** Partial sums of a BatchNorm: see norm/moments.ts. */
+export enum Moments {
+  /** float32 rows of a slot, each of as many floats as there are channels. */
+  Rows = 4,
+}
+
 /** Sizes that normalisation's kernels and its planner share. */
 export enum NormSize {
-  /** Rows of partial sums: see norm/chunks.ts. */
-  MomentRows = 4,
+  /** Rows of the backward's partial sums: see norm/chunks.ts. */
   ProductRows = 2,
   CoefficientRows = 3,
   /** Channels of one unit of NormFinish, and its scratch. */

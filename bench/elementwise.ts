@@ -2,7 +2,7 @@
  * Passes over tensors: neurons, normalisation, optimizer. They move more than they compute, so a
  * copy of as many bytes is what they are held against.
  */
-import { Control, NormSize, Surrogate } from '../assembly/opcodes.js'
+import { Control, Moments, NormSize, Surrogate } from '../assembly/opcodes.js'
 import { normRows } from '../src/plan/layers/norm.js'
 import { neuronScratch } from '../src/plan/neuron-record.js'
 import { perUnit } from '../src/plan/pass.js'
@@ -157,7 +157,7 @@ function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
     )
     const shape = { channels: C, groups: 1, rows }
     const coefficients = float('coefficients', NormSize.CoefficientRows * C)
-    const partial = float('partial', units * NormSize.MomentRows * C)
+    const partial = float('partial', units * Moments.Rows * C)
     if (backward) {
       const chunks = { ...shape, rowsPerUnit, delta, xhat }
       b.emit(normBackwardReduce, units, { ...chunks, partial })

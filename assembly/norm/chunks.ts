@@ -2,13 +2,13 @@
  * The chunks of rows that a record's units take, and where each leaves its partial sums.
  */
 
-import { NormSize, NormWord } from '../opcodes'
+import { Moments, NormSize, NormWord } from '../opcodes'
 
 /**
  * Rows of the forward's partial sums: how many rows of x they cover, x0, Σ d and Σ d² with d = x −
  * x0; of the backward's: Σ δ, Σ δ·x̂.
  */
-export const MOMENT_ROWS: u32 = NormSize.MomentRows
+export const MOMENT_ROWS: u32 = Moments.Rows
 export const PRODUCT_ROWS: u32 = NormSize.ProductRows
 
 /** First row of a chunk that belongs to the group. */

@@ -8,6 +8,7 @@ import { type Pass, perUnit } from './pass.js'
 import {
   type ContributionFields,
   gradientSum,
+  type neuronBackwardOnline,
   type neuronBackwardRate,
 } from './records/gradient.js'
 import { timeSum } from './records/sums.js'
@@ -94,7 +95,7 @@ export function sumGradient(
 /** Sum of what came in with one row per pixel, times a factor of each neuron. */
 export function neuronGradient(
   pass: Pass,
-  kind: typeof neuronBackwardRate,
+  kind: typeof neuronBackwardRate | typeof neuronBackwardOnline,
   name: string,
   to: Omit<Target, 'name'>,
   factor: Buffer,

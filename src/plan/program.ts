@@ -132,8 +132,9 @@ export class ProgramBuilder {
     fields: Fields<S>,
     { scratch = 0, groups = 1 }: { scratch?: number; groups?: number } = {},
   ): void {
+    const words = wordsOf(schema, fields)
     for (const { buffer } of accesses(schema, fields as AnyFields)) this.touch(buffer)
-    this.add(op, units, wordsOf(schema, fields), scratch, groups, schema, fields as AnyFields)
+    this.add(op, units, words, scratch, groups, schema, fields as AnyFields)
   }
 
   /** @deprecated records without a schema */

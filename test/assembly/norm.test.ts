@@ -3,7 +3,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { NormSize, NormWord, Op } from '../../assembly/opcodes.js'
+import { Moments, NormSize, NormWord, Op } from '../../assembly/opcodes.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
@@ -87,7 +87,7 @@ for (const variant of variants) {
         [NormWord.Groups]: groups,
         [NormWord.RowsPerUnit]: perUnit,
         [NormWord.Units]: units,
-        [NormWord.Partial]: engine.alloc(units * groups * NormSize.MomentRows * C * 4),
+        [NormWord.Partial]: engine.alloc(units * groups * Moments.Rows * C * 4),
         [NormWord.Weight]: affine ? engine.putFloats(weight) : 0,
         [NormWord.Bias]: affine ? engine.putFloats(bias) : 0,
         [NormWord.Mean]: mean,
@@ -322,7 +322,7 @@ for (const variant of variants) {
       [NormWord.Groups]: 1,
       [NormWord.RowsPerUnit]: 100,
       [NormWord.Units]: 10,
-      [NormWord.Partial]: engine.alloc(10 * NormSize.MomentRows * C * 4),
+      [NormWord.Partial]: engine.alloc(10 * Moments.Rows * C * 4),
       [NormWord.Mean]: engine.alloc(C * 4),
       [NormWord.InvStd]: invStd,
       [NormWord.Scale]: engine.alloc(C * 4),

@@ -1,6 +1,6 @@
 /** BatchNorm: statistics forward; its affine map is applied by whoever reads it. */
 
-import { NormSize, Plane, Surrogate } from '../../../assembly/opcodes.js'
+import { Moments, NormSize, Plane, Surrogate } from '../../../assembly/opcodes.js'
 import type { BatchNorm2d } from '../../nn/layers/index.js'
 import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
@@ -92,7 +92,7 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
     const units = tensor.moments?.units ?? Math.ceil(rows / rowsPerUnit)
     const partial =
       tensor.moments?.buffer ??
-      b.buffer(`${node.name} partial sums`, units * groups * NormSize.MomentRows * stored * 4)
+      b.buffer(`${node.name} partial sums`, units * groups * Moments.Rows * stored * 4)
     if (!tensor.moments)
       b.emit(normStatistics, units, {
         ...shape,
