@@ -229,7 +229,7 @@ function sizesOf(numbers: PrintedRecord['numbers']): string {
       continue
     }
     const [, stem] = /^(.+)[HWC]$/.exec(name) ?? []
-    const text = String(Number(value.toPrecision(6)))
+    const text = String(Number.isInteger(value) ? value : Number(value.toPrecision(6)))
     if (stem === undefined) parts.set(name, `${name} ${text}`)
     else parts.set(stem, parts.has(stem) ? `${parts.get(stem)}×${text}` : `${stem} ${text}`)
   }
