@@ -44,7 +44,7 @@ const neuron = (random: Random, learnable: boolean): Module => {
 /** A convolution with or without normalisation, of as many pixels. */
 const convolution = (random: Random, from: number, to: number): Module => {
   const kernel = one(random, [1, 3, 3, 5])
-  const standardise = random() < 0.15
+  const standardise = kernel > 1 && random() < 0.15
   const conv = conv2d(from, to, kernel, {
     padding: (kernel - 1) / 2,
     bias: random() < 0.5,
