@@ -63,13 +63,13 @@ export function randomNetwork(
   let width = one(random, [4, 8, 12, 20])
   let size = height
   layers.push(convolution(random, channels, width))
-  if (random() < 0.9) layers.push(neuron(random, learnable))
+  if (random() < 0.8) layers.push(neuron(random, learnable))
   for (let i = integer(random, 0, 4); i > 0; i--) {
     const kind = random()
     if (kind < 0.35) {
       const to = one(random, [4, 8, 12, 40])
       layers.push(convolution(random, width, to))
-      if (random() < 0.9) layers.push(neuron(random, learnable))
+      if (random() < 0.8) layers.push(neuron(random, learnable))
       width = to
     } else if (kind < 0.5 && size >= 4) {
       size >>= 1
