@@ -37,6 +37,7 @@ export { choose } from './engine/choose'
 export { execute } from './engine/execute'
 export { run } from './engine/interpreter'
 export { crossEntropy } from './loss/cross-entropy'
+export { output } from './loss/output'
 export { neuronBackwardRate } from './neuron/backward-rate'
 export { neuronBack, neuronBackwardTime, neuronCharge } from './neuron/backward-time'
 export {

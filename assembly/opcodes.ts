@@ -117,6 +117,8 @@ export enum Control {
    * has stopped (a stream).
    */
   FirstStep = 360,
+  /** u32: where the images of this run are in the batch (inference runs a batch in passes). */
+  FirstImage = 364,
   /** f32 [1]: the loss of the last run. */
   Loss = 384,
   /** i32: correct predictions of the last run. */
@@ -193,11 +195,11 @@ export enum Op {
    * Kernels for the input gradient; unit = (8 input channels, block of output channels). ConvWord.
    */
   WinogradKernelTransform = 17,
-  /** Weight gradient from lists of active neurons; units: list-gradient.ts. ConvWord. */
+  /** Weight gradient from lists of active neurons; units: spikes/list-gradient.ts. ConvWord. */
   ListWeightGradient = 13,
   /**
-   * Lists of active neurons and grids of δ for ListWeightGradient; units: list-gradient.ts.
-   * ConvWord.
+   * Lists of active neurons and grids of δ for ListWeightGradient; units: see
+   * spikes/list-gradient.ts. ConvWord.
    */
   RateLists = 14,
   /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. ConvWord. */
@@ -269,7 +271,9 @@ export enum Op {
   SumScalars = 54,
 
   // Ends.
-  /** Cross entropy of the time-mean output; one unit. LossWord. */
+  /** Time mean of the last layer's output so far, and predictions; one unit. OutputWord. */
+  Output = 52,
+  /** Loss of the output, and its gradient; one unit. LossWord. */
   CrossEntropy = 50,
   /** SGD; unit = chunk of the parameters. SgdWord. */
   Sgd = 51,
@@ -337,9 +341,10 @@ export enum ConvWord {
   /** Non-zero: add to Out instead of writing it (online methods). */
   Accumulate = 36,
   /**
-   * Forward on spikes: moments of Out for a BatchNorm (norm.ts), float32 [slots][4][OutC], or 0. A
-   * slot is MomentPixels pixels and a group of steps: slot = Group·⌈pixels / MomentPixels⌉ + pixel
-   * / MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
+   * Forward on spikes: moments of Out for a BatchNorm (norm/moments.ts), float32
+   * [slots][4][OutC], or 0. A slot is MomentPixels pixels and a group of steps: slot =
+   * Group·⌈pixels / MomentPixels⌉ + pixel / MomentPixels. PixelsPerUnit is a multiple of
+   * MomentPixels.
    */
   Moments = 37,
   MomentPixels = 38,
@@ -470,8 +475,7 @@ export enum NormSize {
 }
 
 /**
- * Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset (METHOD: charge, fire,
- * reset).
+ * Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset: see neuron/neuron.ts.
  */
 export enum NeuronWord {
   Masks = 4,
@@ -670,15 +674,33 @@ export enum TermWord {
   Bytes = 128,
 }
 
+export enum OutputWord {
+  /** Output of the last layer [images][T][C] float32. */
+  Logits = 4,
+  Images = 5,
+  /** Steps of one call. */
+  T = 6,
+  /** Stored and real number of classes. */
+  C = 7,
+  Classes = 8,
+  /** Sum over the steps so far of logits / TotalSteps, float32 [B][C]. */
+  Out = 9,
+  TotalSteps = 10,
+  /** Bytes between steps of Logits (0: static). */
+  StepBytes = 11,
+  /** i32 [B]: the class of the greatest output. */
+  Predictions = 12,
+}
+
 export enum LossWord {
-  /** Output of the last layer [B][T][C] float32. */
+  /** Output of the last layer [images][T][C] float32: what Instantaneous reads. */
   Logits = 4,
   Images = 5,
   T = 6,
   /** Stored and real number of classes. */
   C = 7,
   Classes = 8,
-  /** Time mean [B][C], written at the last step. */
+  /** Time mean [B][C], complete at the last step. */
   Output = 9,
   /** Gradient of the output [B][C], or 0. In rate mode divided by TotalSteps. */
   Delta = 10,

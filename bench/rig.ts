@@ -8,7 +8,7 @@ import { encode, encodedSize } from '../src/plan/encode.js'
 import { assignAddresses } from '../src/plan/memory.js'
 import { ProgramBuilder } from '../src/plan/program.js'
 import type { Buffer } from '../src/plan/words.js'
-import type { EngineExports } from '../src/runtime/executor.js'
+import type { EngineExports } from '../src/runtime/load.js'
 
 const PAGE = 65536
 /** Grows to what the largest case needs; each case overwrites it. */

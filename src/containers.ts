@@ -1,5 +1,5 @@
 /**
- * Containers: chains of layers, and blocks whose forward function is written out and traced once.
+ * Containers: chains of layers, and blocks with a forward function that is traced once.
  */
 
 import { describe, expect } from './errors.js'
@@ -15,9 +15,13 @@ import {
 } from './nn/module.js'
 import type { Value } from './nn/value.js'
 
-/** What `sequential`, `block` and `residual` make: a block that can be compiled. */
+/** A block that can be compiled: what `sequential`, `block` and `residual` make. */
 export interface Block extends Composite {
-  /** Plans, allocates and initialises the network; see `compile`. */
+  /**
+   * Plans, allocates and initialises the network; see the function `compile`.
+   * @throws SpikewasmError for wrong options or shapes, naming the layer, and when the model does
+   *   not fit in memory
+   */
   compile(options: CompileOptions): Promise<Model>
 }
 
@@ -41,9 +45,9 @@ function make(name: string, children: Composite['children'], forward: Composite[
 }
 
 /**
- * A chain. Children are named 0, 1, … as in PyTorch's Sequential, or by the keys of an object:
- * `sequential({ conv1: conv2d(…), act: lif() })`.
- * @throws SpikewasmError when there is no layer, something is no layer, or a name holds a dot.
+ * A chain of layers and blocks. They are named 0, 1, … as in PyTorch's Sequential, or by the keys
+ * of an object: `sequential({ conv1: conv2d(…), act: lif() })`.
+ * @throws SpikewasmError when there is no layer, something is no layer, or a name holds a dot
  */
 export function sequential(...layers: Module[] | [Readonly<Record<string, Module>>]): Block {
   const [first] = layers
@@ -59,14 +63,16 @@ export function sequential(...layers: Module[] | [Readonly<Record<string, Module
 }
 
 /**
- * A block that is not a chain. Its forward function is called once, to learn how the children are
- * wired:
+ * A block of any wiring. Its forward function is called once, when the network is compiled, to
+ * learn how the children are wired:
  *
  *     block({ conv1, bn1, spike1, conv2, bn2, shortcut, spike2 }, (m, x, { add }) =>
  *       m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))))
  *
  * The children's names become part of the parameters' names (`conv1.weight`).
- * @throws SpikewasmError when a child is no layer or block, or its name holds a dot.
+ * @param children layers and blocks by name
+ * @param forward takes the children as functions, the block's input, and `add`; returns its output
+ * @throws SpikewasmError when a child is no layer or block, or its name holds a dot
  */
 export function block<const C extends Record<string, Module>>(
   children: C,
@@ -84,8 +90,10 @@ export function block<const C extends Record<string, Module>>(
 }
 
 /**
- * main(x) + shortcut(x); the shortcut is the identity unless given. Children `main` and `shortcut`.
- * @throws SpikewasmError when one is no layer or block.
+ * A block that returns main(x) + shortcut(x), two values of one shape. Its children are named
+ * `main` and `shortcut`.
+ * @param shortcut default: the identity
+ * @throws SpikewasmError when one is no layer or block
  */
 export function residual(main: Module, shortcut: Module = { kind: 'identity' }): Block {
   return make('residual', { main, shortcut }, (m, x, { add }) => add(m.main(x), m.shortcut(x)))

@@ -1,8 +1,10 @@
 /**
- * A mistake of the user's: wrong option, shape or file. Its message is meant to be read as it
- * stands, without a stack trace.
+ * A mistake in what the library was given: a wrong option, shape or file. The message names the
+ * option or layer, what was expected and what came; it can be shown as it is, without a stack
+ * trace.
  */
 export class SpikewasmError extends Error {
+  /** 'SpikewasmError'. */
   override name = 'SpikewasmError'
 }
 
@@ -26,7 +28,7 @@ export function describe(value: unknown): string {
 }
 
 /**
- * Throws a `SpikewasmError` unless `options` is an object whose keys are all known: a misspelt
+ * Throws a `SpikewasmError` unless `options` is an object of known keys alone. A misspelt
  * option would be ignored without a word.
  *
  * @param name what the options are of, for example `conv2d`
@@ -35,7 +37,8 @@ export function checkOptions(name: string, options: unknown, known: readonly str
   expect(
     typeof options === 'object' && options !== null && !Array.isArray(options),
     () =>
-      `${name}'s options must be an object with any of ${known.join(', ')}, got ${describe(options)}`,
+      `${name}'s options must be an object with any of ${known.join(', ')}, got ` +
+      `${describe(options)}`,
   )
   for (const key of Object.keys(options))
     expect(
@@ -58,8 +61,8 @@ export function checkBoolean(name: string, value: boolean | undefined, fallback:
 
 /**
  * Throws a `SpikewasmError` when one of the first `count` images of `size` numbers each holds a
- * number that is not finite. A neuron whose potential is NaN merely never spikes, so that the loss
- * would not show it while the gradients ruin the weights.
+ * number that is not finite. A neuron with a potential of NaN never spikes. The loss would not show
+ * it, and the gradients would ruin the weights.
  */
 export function expectFinite(
   what: string,
@@ -70,10 +73,12 @@ export function expectFinite(
   for (let i = 0; i < size * count; i++) {
     if (!Number.isFinite(images[i]))
       throw new SpikewasmError(
-        `${what} must hold finite numbers, got ${images[i]} in image ${Math.floor(i / size)} of the batch; repair or leave out that image`,
+        `${what} must hold finite numbers, got ${images[i]} in image ` +
+          `${Math.floor(i / size)} of the batch; repair or leave out that image`,
       )
   }
 }
+
 /**
  * @param option full name, for example `batches.batchSize`
  * @throws SpikewasmError if `value` is not an integer in `min … max`

@@ -3,12 +3,12 @@
 export { type Block, block, residual, sequential } from './containers.js'
 export * from './data/index.js'
 export { SpikewasmError } from './errors.js'
-export { Model, type Prediction, type StepOptions } from './model.js'
+export { Model, type StepOptions, type StreamStep } from './model.js'
 export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'
 export * from './nn/layers/index.js'
 export type { Apply, Composite, Module, Ops } from './nn/module.js'
-export type { Value } from './nn/value.js'
+export type { Shape, Value } from './nn/value.js'
 export {
   constant,
   cosine,
@@ -18,7 +18,10 @@ export {
   sgd,
   stepDecay,
 } from './optimizer.js'
-export type { MemoryUse, Method, MethodOptions, StepMode } from './plan/plan.js'
+export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './plan/plan.js'
+export type { Phase } from './plan/program.js'
+export type { Prediction } from './runtime/predict.js'
+export type { OperationTime } from './runtime/profile.js'
 export type { StepResult } from './runtime/session.js'
 export type { NamedTensor, StateDict } from './runtime/state.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'

@@ -1,15 +1,16 @@
-/** A compiled network in the hands of its user: checks, and hands on to the session. */
+/** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import { checkBoolean, checkOptions, describe, expect, SpikewasmError } from './errors.js'
-import { median } from './median.js'
+import { checkBoolean, checkOptions, SpikewasmError } from './errors.js'
 import { checkOptimizer, checkRate, type Sgd } from './optimizer.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
-import type { Phase } from './plan/program.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
-import { checkBatch, checkLabels, expectNumbers, fillSlot } from './runtime/batch.js'
+import { checkBatch, checkLabels, fillSlot } from './runtime/batch.js'
+import { nonFinite } from './runtime/non-finite.js'
+import { type Prediction, predict } from './runtime/predict.js'
+import type { OperationTime } from './runtime/profile.js'
 import type { Session, StepResult } from './runtime/session.js'
 import { gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
 import {
@@ -18,41 +19,62 @@ import {
   firingRates,
   output,
   predictions,
+  spikeCounts,
   stepRates,
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
 import { type FitOptions, fit, type History } from './train/fit.js'
 
+/** Options of `trainStep`; each has a default. */
 export interface StepOptions {
-  /** false: forward and backward alone, parameters and momentum stay as they are; default true. */
+  /**
+   * Whether the optimizer runs; default true. false: forward and backward alone, parameters and
+   * momentum stay as they are.
+   */
   update?: boolean
   /** Learning rate of this step, ≥ 0; default `model.optimizer.lr`. */
   lr?: number
 }
 
-export interface Prediction {
-  /** Time mean of the last layer's output, [n, classes]. */
+/** What `step` tells of a stream. */
+export interface StreamStep {
+  /** Steps since `reset`, this one included. */
+  readonly steps: number
+  /** Mean over the steps so far of the last layer's output, [B, classes]. */
   readonly logits: Float32Array
-  /** Index of the largest logit of each sample. */
+  /** Index of the largest of them for each sample, [B]. */
   readonly classes: Int32Array
+  /** Spikes of each neuron layer since `reset`, of all samples together, by layer name. */
+  readonly spikes: Readonly<Record<string, number>>
 }
 
+/**
+ * A compiled network: trains, predicts, and gives its parameters. `compile` makes it.
+ *
+ * It runs one operation at a time; a second call before the first has ended is refused. With
+ * `threads` above 1 it holds threads until `dispose`.
+ */
 export class Model {
-  /** Use `compile`. @internal */
-  constructor(readonly session: Session) {}
+  /** @internal */
+  constructor(
+    /** @internal */
+    readonly session: Session,
+  ) {}
 
   /** [channels, height, width] of one sample. */
   get input(): readonly [number, number, number] {
     return this.session.input
   }
-  /** Optimizer that `trainStep` uses; `fit` sets it. */
+
+  /** Rule of the parameters' steps in `trainStep`; `fit` sets it to its own. Default `sgd()`. */
   get optimizer(): Sgd {
     return this.session.optimizer
   }
+  /** Takes effect with the next step; momentum stays. */
   set optimizer(optimizer: Sgd) {
     this.session.optimizer = optimizer
   }
-  /** T, the steps for which each sample is presented. */
+  /** T, the time steps for which each sample is presented. */
   get timeSteps(): number {
     return this.session.timeSteps
   }
@@ -72,7 +94,7 @@ export class Model {
     return this.session.seed
   }
 
-  /** Whether inputs differ from step to step, [T, B, C, H, W]. */
+  /** Whether inputs differ from time step to time step, [T, B, C, H, W]. */
   get frames(): boolean {
     return this.session.frames
   }
@@ -87,7 +109,7 @@ export class Model {
     return this.session.plan.options.method
   }
 
-  /** 'm': each layer handles all steps at once; 's': the whole network, one step after another. */
+  /** 'm': each layer runs all time steps; 's': the whole network runs one time step at a time. */
   get stepMode(): PlanOptions['stepMode'] {
     return this.session.plan.options.stepMode
   }
@@ -100,7 +122,7 @@ export class Model {
     )
   }
 
-  /** Bytes of memory by purpose. */
+  /** What the model's memory is used for, in bytes. */
   get memoryUse(): Plan['memory'] {
     return this.session.plan.memory
   }
@@ -116,10 +138,11 @@ export class Model {
   /**
    * One training step: forward, backward and, unless `update` is false, the optimizer
    * (`model.optimizer`).
-   * @param x float32 [B, C, H, W], or [T, B, C, H, W] with `frames`; B must be the batch size.
-   * @param y B labels.
+   * @param x float32 [B, C, H, W], or [T, B, C, H, W] with `frames`; B must be the batch size
+   * @param y B labels, integers from 0 to classes − 1
+   * @returns the loss and the number of right answers, before the parameters' step
    * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is
-   *   not finite; Error when a worker fails.
+   *   not finite; Error when a worker fails
    */
   trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
     return this.session.alone(async () => {
@@ -132,7 +155,7 @@ export class Model {
       checkLabels(this.session, y, this.batchSize)
       fillSlot(this.session, 0, x, y, this.batchSize)
       const result = await this.session.run(program, 0, this.batchSize, lr)
-      const problem = this.session.nonFinite(0, program)
+      const problem = nonFinite(this.session, 0, program)
       if (problem !== undefined) throw new SpikewasmError(problem)
       return result
     })
@@ -146,101 +169,102 @@ export class Model {
     return gradients(this.session)
   }
 
-  /** Time-mean output of the last run, [B, classes]. */
+  /** Time mean of the last layer's output in the last run, [B, classes]; a copy. */
   output(): Float32Array {
     return output(this.session)
   }
 
   /**
-   * Outputs for any number of samples.
-   * @param x float32 [n, C, H, W] ([T, n, C, H, W] with `frames`, n at most the batch size).
-   * @throws SpikewasmError when the length is no multiple of a sample's.
+   * Outputs and classes of any number of samples, with running statistics and without dropout.
+   * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W], n at most the batch size
+   * @throws SpikewasmError when the length is no multiple of a sample's
    */
   predict(x: Float32Array): Promise<Prediction> {
+    return this.session.alone(() => predict(this.session, x))
+  }
+
+  /**
+   * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
+   * far out. Membrane potentials are kept from call to call until `reset`.
+   *
+   * T steps give the same bits as `predict` of those T frames on a model in step mode 's'. In step
+   * mode 'm' the same numbers are added in another order, and outputs may differ in rounding. A
+   * stream may go on for longer than T.
+   * @param x float32 [B, C, H, W]; B must be the batch size.
+   * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
+   */
+  step(x: Float32Array): Promise<StreamStep> {
     return this.session.alone(async () => {
-      expectNumbers('x', x)
-      const [C, H, W] = this.input
-      const size = C * H * W * (this.session.frames ? this.timeSteps : 1)
-      const n = x.length / size
-      expect(
-        Number.isInteger(n) && n > 0,
-        () =>
-          `x must hold samples of [${this.input.join(', ')}] = ${size} numbers each, got ${x.length}`,
-      )
-      expect(
-        !this.session.frames || n <= this.batchSize,
-        () => `x must hold at most batchSize (${this.batchSize}) samples of frames, got ${n}`,
-      )
-      const logits = new Float32Array(n * this.classes)
-      const classes = new Int32Array(n)
-      for (let first = 0; first < n; first += this.batchSize) {
-        const count = Math.min(this.batchSize, n - first)
-        fillSlot(
-          this.session,
-          0,
-          x.subarray(first * size, (first + count) * size),
-          undefined,
-          count,
-        )
-        await this.session.run('evaluate', 0, count)
-        logits.set(output(this.session).subarray(0, count * this.classes), first * this.classes)
-        classes.set(predictions(this.session).subarray(0, count), first)
-      }
-      return { logits, classes }
+      const { session } = this
+      const { rates } = programOf(session, 'stream')
+      checkBatch(session, x, this.batchSize)
+      fillSlot(session, 0, x, undefined, this.batchSize)
+      await session.run('stream', 0, this.batchSize)
+      const steps = session.streamed
+      // The memory holds Σ logits / T: exactly the mean when T steps have come.
+      const logits = output(session).map((sum) => sum * (this.timeSteps / steps))
+      const classes = predictions(session).slice()
+      return { steps, logits, classes, spikes: spikeCounts(session, rates) }
     })
   }
 
   /**
-   * One time step of a model compiled with purpose 'stream': x [B, C, H, W]; the time-mean output
-   * once T steps have come.
+   * The next `step` begins a new stream: neurons are at rest, nothing has been counted.
+   * @throws SpikewasmError unless the model was compiled with purpose 'stream'.
    */
-  step(x: Float32Array): Promise<{ readonly steps: number; readonly logits: Float32Array }> {
-    return this.session.alone(async () => {
-      checkBatch(this.session, x, this.batchSize)
-      fillSlot(this.session, 0, x, undefined, this.batchSize)
-      await this.session.run('stream', 0, this.batchSize)
-      return { steps: this.session.streamed, logits: output(this.session) }
-    })
-  }
-
-  /** The next `step` is the first of a stream. */
   reset(): void {
+    programOf(this.session, 'stream')
     this.session.streamed = 0
   }
 
   /**
-   * Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name; empty
-   * before the first one.
+   * Spikes per neuron and time step in the last run, 0…1, by the name of the neuron layer; empty
+   * before the first run.
    */
   firingRates(): Record<string, number> {
-    return firingRates(this.session, this.session.lastRates)
+    return firingRates(this.session, this.session.lastRun)
   }
 
   /**
-   * Rate and eligibility of a neuron layer after a training step, [B, C, H, W]; needs `inspect:
-   * true` at compilation.
-   * @throws SpikewasmError for an unknown layer or without `inspect`.
+   * What a neuron layer did in the last training step, [B, C, H, W] each; the model must be
+   * compiled with `inspect: true`.
+   * @param name of the neuron layer
+   * @throws SpikewasmError for an unknown layer or without `inspect`
    */
-  activity(name: string): { rate: Float32Array; eligibility: Float32Array | undefined } {
+  activity(name: string): {
+    /** Firing rate: the time mean of the spikes, 0…1. */
+    rate: Float32Array
+    /**
+     * Eligibility: the time mean of Σ_τ ∂s_τ/∂I_t, by which rate-based backpropagation multiplies
+     * gradients (Yu et al., NeurIPS 2024). Only methods that use it have it.
+     */
+    eligibility: Float32Array | undefined
+  } {
     return activity(this.session, name)
   }
 
   /**
-   * Firing rate of each neuron layer at each step of the last run, T numbers by layer name; needs
-   * `inspect: true` and a method whose loop over T is inside the layers (step mode m).
-   * @throws SpikewasmError otherwise.
+   * Firing rate of each neuron layer at each time step of the last run: T numbers, 0…1, by layer
+   * name. The model must be compiled with `inspect: true` and a method that runs all time steps
+   * inside each layer (step mode m).
+   * @throws SpikewasmError otherwise
    */
   stepRates(): Record<string, number[]> {
-    return stepRates(this.session, this.session.lastRates)
+    return stepRates(this.session, this.session.lastRun.probes)
   }
 
   /**
-   * What the paper measures while training through time (sec. 4.2 there), for the last training
-   * step: `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight, the cosine of
-   * E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
-   * @throws SpikewasmError otherwise.
+   * Two assumptions of rate-based backpropagation, measured on the last training step (Yu et al.,
+   * NeurIPS 2024, sec. 4.2). Each is a cosine, −1…1, and near 1 where the assumption holds; NaN
+   * where nothing spikes. The model must be compiled with method bptt and `inspect: true`.
+   * @throws SpikewasmError otherwise
    */
-  diagnostics(): { a1: Record<string, number>; a2: Record<string, number> } {
+  diagnostics(): {
+    /** By neuron layer: the cosine of E[δs κ] and E[δs] E[κ]. */
+    a1: Record<string, number>
+    /** By weight: the cosine of E[δI s] and E[δI] E[s]. */
+    a2: Record<string, number>
+  } {
     return diagnostics(this.session)
   }
 
@@ -250,9 +274,9 @@ export class Model {
   }
 
   /**
-   * Takes parameters and running statistics over. `num_batches_tracked` of PyTorch's is ignored.
+   * Takes over parameters and running statistics. PyTorch's `num_batches_tracked` is ignored.
    * @throws SpikewasmError that lists missing, unexpected and mis-shaped names, or a value that is
-   *   not finite, and while the model runs; nothing is changed then.
+   *   not finite, and while the model runs; nothing is changed then
    */
   loadStateDict(state: StateDict): void {
     this.session.checkAlive()
@@ -261,8 +285,10 @@ export class Model {
   }
 
   /**
-   * Writes parameters and running statistics as safetensors, atomically.
-   * @throws SpikewasmError when the file cannot be written.
+   * Writes parameters and running statistics as a safetensors file: all of it, or nothing.
+   * @param path of the file
+   * @param metadata strings by name, stored in the file
+   * @throws SpikewasmError when the file cannot be written
    */
   async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
     const { serializeState } = await import('./io/state.js')
@@ -271,24 +297,19 @@ export class Model {
   }
 
   /**
-   * Reads what `save`, or PyTorch by safetensors, has written.
-   * @throws SpikewasmError for files or names that don't match.
+   * Reads parameters and running statistics from a safetensors file, written by `save` or from
+   * PyTorch.
+   * @throws SpikewasmError for a file that is missing or damaged, and for names or shapes that
+   * don't
+   *   match; nothing is changed then
    */
   load(path: string): Promise<void> {
     return this.session.alone(async () => {
-      const { parseSafetensors, toFloat32 } = await import('./io/safetensors.js')
+      const { parseState } = await import('./io/state.js')
       const { readFileClear } = await import('./io/files.js')
-      const { tensors } = parseSafetensors(await readFileClear(path, 'weights'), path)
+      const state = parseState(await readFileClear(path, 'weights'), path)
       try {
-        takeState(
-          this.session,
-          Object.fromEntries(
-            [...tensors].map(([name, tensor]) => [
-              name,
-              { shape: tensor.shape, data: toFloat32(tensor) },
-            ]),
-          ),
-        )
+        takeState(this.session, state)
       } catch (error) {
         throw error instanceof SpikewasmError
           ? new SpikewasmError(`${path}: ${error.message}`, { cause: error })
@@ -298,9 +319,11 @@ export class Model {
   }
 
   /**
-   * Trains on a data set. See `FitOptions`.
+   * Trains on a data set for a number of epochs. Momentum starts at 0.
+   * @param data training samples, at least one batch of them; a last batch that is not full is left
+   *   out
    * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
-   *   finite.
+   *   finite
    */
   fit(data: Dataset, options: FitOptions = {}): Promise<History> {
     return this.session.alone(() => fit(this.session, data, options), false)
@@ -309,61 +332,44 @@ export class Model {
   /**
    * Loss, accuracy and firing rates on a data set.
    * @throws SpikewasmError when the data or an option does not match; the signal's reason when it
-   *   aborts.
+   *   aborts
    */
   evaluate(data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
     return this.session.alone(() => evaluate(this.session, data, options))
   }
 
   /**
-   * Times every operation of a training step on this thread, with the batch of the last
-   * `trainStep`; the parameters change as by that step.
-   * @returns median milliseconds of each operation over `repeats` runs, in the order of the
-   *   program, by layer name.
+   * Times every operation of a training step on this thread. It trains `repeats` times on the batch
+   * that ran last, so parameters and statistics change: call it right after `trainStep` or `fit`.
+   * @param repeats runs, an integer ≥ 1; default 5
+   * @returns the operations that ran, in the order of the program
+   * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
+   *   the model's method, and for a model compiled for inference.
    */
-  profile(
-    repeats = 5,
-  ): Promise<{ op: string; layer: string; phase: Phase; milliseconds: number }[]> {
-    return this.session.alone(async () => {
-      expect(
-        Number.isInteger(repeats) && repeats >= 1,
-        () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
-      )
-      const { profileProgram } = await import('./runtime/profile.js')
-      const module = await this.session.engine
-      const program = programOf(this.session, 'train')
-      const runs = Array.from({ length: repeats }, () =>
-        profileProgram(
-          module,
-          this.session.memory,
-          program.address,
-          this.session.plan.workerScratchAt,
-        ),
-      )
-      return runs[0].map(({ op, layer, record }, i) => ({
-        op,
-        layer: this.session.layerName(layer),
-        phase: program.records[record].phase,
-        milliseconds: median(runs.map((run) => run[i].milliseconds)),
-      }))
-    })
+  profile(repeats = 5): Promise<OperationTime[]> {
+    return this.session.alone(async () =>
+      (await import('./runtime/profile.js')).profileStep(this.session, repeats),
+    )
   }
 
-  /** Forgets the optimizer's momentum. @throws SpikewasmError while the model runs */
+  /**
+   * Forgets the optimizer's momentum.
+   * @throws SpikewasmError while the model runs
+   */
   resetOptimizer(): void {
     this.session.checkAlive()
     this.session.lock.checkIdle()
     this.session.clearMomentum()
   }
 
-  /** A table of layers, output shapes, parameters, and memory by purpose. */
+  /** A table of layers, output shapes, parameters and memory, as text. */
   summary(): string {
-    return summarize(this.session.graph, this.session.plan)
+    return summarize(this.session.graph, this.session.plan, this.threads)
   }
 
   /**
-   * Ends all threads when the running step, if any, has ended; an operation with more steps then
-   * rejects. The model cannot be used afterwards, only read.
+   * Ends all threads, after the running step if there is one. An operation with more steps rejects.
+   * Afterwards the model can be read (`stateDict`, `save`, …) but not run.
    */
   dispose(): Promise<void> {
     return this.session.dispose()

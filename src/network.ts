@@ -5,34 +5,45 @@ import { trace } from './graph/trace.js'
 import { Model } from './model.js'
 import { checkModule, type Module } from './nn/module.js'
 import { type Purpose, purposes } from './plan/context.js'
-import { type MethodOptions, methodOptions } from './plan/methods.js'
+import { type MethodOptions, methodOptionKeys, methodOptions } from './plan/methods.js'
 import { Session, type Settings } from './runtime/session.js'
 
+/** Options of `compile`. All but `input` have a default. */
 export interface CompileOptions extends MethodOptions {
   /** [channels, height, width] of one sample. */
   input: readonly [number, number, number]
-  /** T, default 4. */
+  /** T, time steps for which each sample is presented, 1…255 (1…32 online); default 4. */
   timeSteps?: number
-  /** B, default 64. */
+  /** B, samples of a training step, an integer ≥ 1; default 64. */
   batchSize?: number
-  /** Worker threads; 1 (the default) spawns nothing and runs on the calling thread. */
+  /** Worker threads, 1…256. 1, the default, starts none and runs on the calling thread. */
   threads?: number
-  /** Seed of initialisation, shuffling, dropout and augmentation; default 0. */
+  /** Seed of initialisation, shuffling, dropout and augmentation, 0…2³² − 1; default 0. */
   seed?: number
-  /** Inputs differ from step to step, [T, B, C, H, W] instead of [B, C, H, W]; default false. */
+  /**
+   * Whether inputs differ from time step to time step, [T, B, C, H, W] instead of [B, C, H, W];
+   * default false.
+   */
   frames?: boolean
   /**
-   * Keep rates and eligibilities readable by `activity` after a step (more memory); default false.
+   * Whether rates and eligibilities stay readable after a step, for `activity`, `stepRates` and
+   * `diagnostics`; takes more memory. Default false.
    */
   inspect?: boolean
   /** 'debug' runs the build with assertions; default 'release'. */
   engine?: 'release' | 'debug'
-  /** 'inference' plans what `predict` and `evaluate` need and no more; default 'train'. */
+  /**
+   * What the model is for; default 'train', which trains, evaluates and predicts. 'inference' plans
+   * what `predict` and `evaluate` need and takes a fraction of the memory. 'stream' runs one time
+   * step a call: `model.step(x)`.
+   */
   purpose?: Purpose
 }
 
 /**
- * Plans, allocates and initialises a network.
+ * Turns a network into a model: traces it, plans and allocates its memory, starts its threads and
+ * initialises its parameters.
+ * @param network a layer or a block
  * @throws SpikewasmError for wrong options or shapes (naming the layer), and when the model does
  *   not fit in memory (saying how much it needs and the largest batch that fits).
  */
@@ -47,11 +58,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     'frames',
     'inspect',
     'engine',
-    'method',
-    'stepMode',
-    'update',
-    'mseWeight',
-    'backwardSteps',
+    ...methodOptionKeys,
     'purpose',
   ])
   const integer = (name: string, value: number, min: number, max: number): number => {
@@ -76,9 +83,15 @@ export async function compile(network: Module, options: CompileOptions): Promise
     () => `compile.engine must be 'release' or 'debug', got ${describe(settings.engine)}`,
   )
   expect(
-    settings.purpose in purposes,
+    Object.hasOwn(purposes, settings.purpose),
     () =>
       `compile.purpose must be 'train', 'inference' or 'stream', got ${describe(settings.purpose)}`,
+  )
+  expect(
+    !(settings.frames && settings.purpose === 'stream'),
+    () =>
+      "compile.frames must be false with purpose 'stream', got true; each step takes a " +
+      'frame as it is',
   )
   const graph = trace(network, options.input)
   const session = new Session(graph, options.input, settings)

@@ -4,6 +4,7 @@ import { checkBoolean, checkOptions, describe, expect } from './errors.js'
 
 /** What `sgd` makes; its fields are those of `SgdOptions`, completed. */
 export interface Sgd {
+  /** Tells it from other optimizers. */
   readonly kind: 'sgd'
   /** Learning rate, ≥ 0. */
   readonly lr: number
@@ -17,14 +18,15 @@ export interface Sgd {
   readonly decay: 'all' | 'weights'
 }
 
+/** Options of `sgd`; each has a default. */
 export interface SgdOptions {
-  /** Learning rate; default 0.1. */
+  /** Learning rate, ≥ 0; default 0.1. */
   lr?: number
-  /** Default 0.9. */
+  /** Share of the last step's velocity that is kept, 0…1, 1 excluded; default 0.9. */
   momentum?: number
-  /** L2 decay added to the gradient; default 0. */
+  /** L2 decay added to the gradient, ≥ 0; default 0. */
   weightDecay?: number
-  /** Default false. */
+  /** Whether the step looks ahead along the momentum, which must be > 0 then; default false. */
   nesterov?: boolean
   /**
    * What decays: 'all' parameters (PyTorch's default, also ours), or 'weights' of convolutions and
@@ -36,9 +38,13 @@ export interface SgdOptions {
 const fields = ['lr', 'momentum', 'weightDecay', 'nesterov', 'decay']
 
 /**
- * Stochastic gradient descent with momentum, PyTorch's rule: g ← g + decay·p; v ← momentum·v + g; p
- * ← p − lr·v.
- * @throws SpikewasmError when an option is unknown or out of range.
+ * Stochastic gradient descent with momentum, by PyTorch's rule for a parameter p with gradient g:
+ *
+ * - g ← g + weightDecay·p
+ * - v ← momentum·v + g
+ * - p ← p − lr·v, or p ← p − lr·(g + momentum·v) with `nesterov`
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
  */
 export function sgd(options: SgdOptions = {}): Sgd {
   checkOptions('sgd', options, fields)
@@ -69,8 +75,8 @@ export function checkRate(name: string, value: number): void {
 }
 
 /**
- * @throws SpikewasmError unless `optimizer` is complete: one without momentum, say, would be taken
- *   for one with NaN
+ * @throws SpikewasmError unless `optimizer` is complete. A missing momentum, for example, would
+ *   reach the kernels as NaN.
  */
 export function checkOptimizer(name: string, optimizer: Sgd): void {
   expect(
@@ -83,25 +89,30 @@ export function checkOptimizer(name: string, optimizer: Sgd): void {
   sgd(options)
 }
 
-/** Factor of the learning rate in an epoch (from 0) of so many. */
+/**
+ * A learning-rate schedule: takes an epoch, counted from 0, and the number of epochs, and returns
+ * the factor (≥ 0) of the optimizer's learning rate in that epoch.
+ */
 export type Schedule = (epoch: number, epochs: number) => number
 
 /**
- * From 1 to 0 along half a cosine, stepped once an epoch (PyTorch's CosineAnnealingLR with T_max =
- * epochs).
+ * A schedule from 1 towards 0 along half a cosine, one step an epoch: (1 + cos(π·epoch/epochs)) /
+ * 2, as PyTorch's CosineAnnealingLR with T_max = epochs.
  */
 export function cosine(): Schedule {
   return (epoch, epochs) => (1 + Math.cos((Math.PI * epoch) / epochs)) / 2
 }
 
-/** Always 1. */
+/** A schedule that is always 1. */
 export function constant(): Schedule {
   return () => 1
 }
 
 /**
- * Divided by `factor` every `every` epochs.
- * @throws SpikewasmError when an option is out of range.
+ * A schedule that divides the learning rate by `factor` after every `every` epochs.
+ * @param every epochs, an integer ≥ 1
+ * @param factor ≥ 1; default 10
+ * @throws SpikewasmError when an argument is out of range
  */
 export function stepDecay(every: number, factor = 10): Schedule {
   expect(

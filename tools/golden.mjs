@@ -51,7 +51,9 @@ const problems = []
 const began = performance.now()
 for (const c of chosen) {
   const start = performance.now()
-  const { hashes, silent } = await runCase(c, { threads: Number(threads), engine })
+  const { hashes, silent } = await runCase(c, { threads: Number(threads), engine }).catch((error) =>
+    fail(`${c.name}: ${error.name === 'SpikewasmError' ? error.message : error.stack}`),
+  )
   const ms = Math.round(performance.now() - start)
   console.log(`${c.name}  ${parts.map((part) => hashes[part]).join(' ')}  ${ms} ms`)
   if (silent.length > 0) problems.push(`${c.name}: no spikes in ${silent.join(', ')}`)

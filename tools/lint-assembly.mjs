@@ -66,7 +66,8 @@ const BIOME = {
 const write = process.argv.includes('--write')
 const root = process.argv.slice(2).find((argument) => !argument.startsWith('--')) ?? '.'
 const source = join(root, 'assembly')
-const copy = join(root, 'build/lint-assembly')
+const build = join(root, 'build/lint-assembly')
+const copy = join(build, 'assembly')
 
 const files = readdirSync(source, { recursive: true })
   .map((name) => name.replaceAll('\\', '/'))
@@ -92,13 +93,13 @@ function report(name, line, message) {
 
 /** Copies, checks and, with --write, formats and copies back. Returns whether Biome complained. */
 function runBiome() {
-  rmSync(copy, { recursive: true, force: true })
+  rmSync(build, { recursive: true, force: true })
   for (const name of files) {
     const text = readFileSync(join(source, name), 'utf8')
     mkdirSync(dirname(join(copy, name)), { recursive: true })
     writeFileSync(join(copy, name), text.replace(/^@(\w+)$/gm, '// decorator $1'))
   }
-  writeFileSync(join(copy, 'biome.json'), JSON.stringify(BIOME))
+  writeFileSync(join(build, 'biome.json'), JSON.stringify(BIOME))
   const biome = join(
     dirname(createRequire(import.meta.url).resolve('@biomejs/biome/package.json')),
     'bin/biome',
@@ -108,10 +109,10 @@ function runBiome() {
     '--error-on-warnings',
     '--max-diagnostics=100',
     ...(write ? ['--write'] : []),
-    '.',
+    'assembly',
   ]
   const { status, stdout, stderr } = spawnSync(process.execPath, [biome, ...options], {
-    cwd: copy,
+    cwd: build,
     encoding: 'utf8',
   })
   if (write) {
@@ -121,11 +122,11 @@ function runBiome() {
     }
   }
   if (status === 0) return false
-  console.error(`Biome on assembly/ (paths are relative to it):\n${stdout}${stderr}`)
+  console.error(`${stdout}${stderr}`)
   return true
 }
 
-/** The text without comments and strings, line by line. */
+/** The lines of a file, with blanks in place of comments. */
 function codeOf(name) {
   const blank = (text) => text.replace(/[^\n]/g, ' ')
   return texts

@@ -1,8 +1,9 @@
-// Runs every test/**/*.test.ts from build/, each file in a process of its own, one after the other.
+// Builds what is stale, then runs every test/**/*.test.ts from build/, each file in a process of
+// its own, one after the other.
 // Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
 // a file that does not load, ends early or hangs counts as one failure.
-import { spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 const TIMEOUT_MS = 300_000
@@ -10,14 +11,16 @@ const TIMEOUT_MS = 300_000
 /** Paths below the folder, sorted. */
 function filesBelow(folder) {
   return readdirSync(folder, { recursive: true })
-    .map((name) => join(folder, name))
+    .map((name) => join(folder, name).replaceAll('\\', '/'))
     .sort()
 }
 
 /** Runs one built file and resolves with its counts. */
 function runFile(file) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, ['--enable-source-maps', file], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     let output = ''
     child.stdout.setEncoding('utf8')
     child.stdout.on('data', (text) => {
@@ -50,7 +53,10 @@ function runFile(file) {
   })
 }
 
-const wanted = process.argv.slice(2)
+const { status } = spawnSync(process.execPath, ['tools/build.mjs'], { stdio: 'inherit' })
+if (status !== 0) process.exit(status ?? 1)
+
+const wanted = process.argv.slice(2).map((part) => part.replaceAll('\\', '/'))
 const sources = filesBelow('test').filter(
   (path) =>
     path.endsWith('.test.ts') &&
@@ -58,14 +64,8 @@ const sources = filesBelow('test').filter(
 )
 let [passed, failed] = [0, 0]
 for (const source of sources) {
-  const file = join('build', source.replace(/\.ts$/, '.js'))
   console.log(`\n${source}`)
-  if (!existsSync(file)) {
-    console.log(`  FAIL  ${file} does not exist; run "npm run build" first`)
-    failed++
-    continue
-  }
-  const counts = await runFile(file)
+  const counts = await runFile(`build/${source.replace(/\.ts$/, '.js')}`)
   passed += counts.passed
   failed += counts.failed
 }

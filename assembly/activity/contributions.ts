@@ -1,19 +1,21 @@
 /**
- * Gradients that arrive at a tensor from its consumers, each through a pooling window
- * (`ContributionWord`), summed.
+ * The gradient of a tensor: the sum of what its consumers send back, each through a pooling
+ * window. The words of one such contribution are in `ContributionWord`.
  */
 
 import { ContributionWord } from '../opcodes'
 
 /**
- * Bytes of out that several contributions are added to one after the other, so that it stays in the
- * first-level cache.
+ * Several contributions are added to a run of `out` of at most this many bytes before the next run
+ * begins, so that the run stays in the first-level cache.
  */
 const RUN_BYTES: usize = 8192
 
 /**
- * out [end − first][T][C] = (Σ contributions at pixels first … end − 1) ⊙ factor [end − first][C]
- * (0: 1). out may be the first contribution's own rows when that one is not pooled.
+ * out = (Σ contributions at pixels first … end − 1) ⊙ factor.
+ *
+ * out [end − first][T][C]: written; factor [end − first][C], or 0 for a factor of 1. `out` may be
+ * the first contribution's own rows when that contribution is not pooled.
  */
 export function gather(
   out: usize,
@@ -68,7 +70,8 @@ export function gather(
 }
 
 /**
- * Do the steps of a pixel stand behind each other, as in out, so that they can be taken together?
+ * Do the steps of a pixel follow each other in memory, as they do in `out`? Then one run covers
+ * them.
  */
 function hasSteps(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
   return (
@@ -79,8 +82,8 @@ function hasSteps(contribution: usize, pixelBytes: usize, rowBytes: usize): bool
 }
 
 /**
- * Does each pixel lie in one window at most, the windows one beside the other from the first pixel
- * on?
+ * Do the windows lie side by side from the first pixel on, so that no pixel belongs to two of
+ * them?
  */
 function isTiled(contribution: usize): bool {
   return (
@@ -94,7 +97,7 @@ function isTiled(contribution: usize): bool {
   )
 }
 
-/** Is the contribution a tensor like out? */
+/** Has the contribution the same layout as `out`? */
 function isContiguous(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
   return (
     isTiled(contribution) &&
@@ -104,7 +107,7 @@ function isContiguous(contribution: usize, pixelBytes: usize, rowBytes: usize): 
   )
 }
 
-/** Two contributions like out: one pass. */
+/** Adds two contributions that have the layout of `out`, in one pass. */
 function addBoth(
   out: usize,
   factor: usize,
@@ -122,8 +125,10 @@ function addBoth(
 }
 
 /**
- * out [pixels][T][C] = or += one contribution, then ⊙= factor [pixels][C] (0: 1; T = 1); the pixels
- * lie in a row, unless nothing is pooled.
+ * out = or += one contribution, then ⊙= factor.
+ *
+ * out [pixels][T][C]; factor [pixels][C] with T = 1, or 0 for a factor of 1. The pixels lie in one
+ * row of the image, or anywhere when nothing is pooled.
  */
 function addRun(
   contribution: usize,

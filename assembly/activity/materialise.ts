@@ -1,15 +1,19 @@
 /**
- * Tensors between layers written out as floats: sums of currents and of pooled spikes, and their
- * time means.
+ * Tensors between layers, written out as floats: sums of currents and of pooled spikes, and their
+ * means over time.
  */
 
 import { address, word } from '../base/record'
 import { MaterialiseWord, TermKind, TermWord } from '../opcodes'
 
 /**
- * Out[b][y][x][t][c] = Σ over terms of Scale · (float tensor, affine per channel) or Scale · Σ over
- * the pooling window of spikes. Mean: one row per pixel, the time mean of the same. unit =
- * PixelsPerUnit pixels. Writes. t selects the step of an outer loop for the input.
+ * Out[b][y][x][t][c] = Σ over terms of Scale · Σ over the term's pooling window of
+ *   its float tensor, through an affine map per channel where it has one, or
+ *   its spikes
+ *
+ * With Mean there is one row per pixel: the mean of the same over time. Out is written. Unit =
+ * PixelsPerUnit pixels. `t` is the step of an outer loop and selects the step of the network's
+ * input. Scratch: none.
  */
 export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = word(rec, MaterialiseWord.C)
@@ -48,12 +52,12 @@ export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void
   }
 }
 
-/** The most bytes that 16 bits can add up. */
+/** The most bytes whose sum fits 16 bits. */
 const MOST_COUNTS: i32 = 257
 
 /**
- * out[c] = (or, when it is written, +=) one term at pixel (y, x) of an image, summed over its
- * pooling window. Returns whether out is written now.
+ * out[c] = one term at pixel (y, x) of an image, summed over its pooling window; += when
+ * `written`. Returns whether `out` is written now.
  */
 function addWindow(
   out: usize,

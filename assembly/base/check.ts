@@ -1,8 +1,9 @@
 /**
- * Asserts of the debug build: it is the one that is compiled with optimizeLevel 1. Without
- * messages, since the engine holds no static data.
+ * Assertions of the debug build, which is the one compiled with optimizeLevel 1. They carry no
+ * message, because the engine holds no static data.
  */
 
+/** Traps when the condition is false. Other builds leave it out. */
 // @ts-ignore: decorator
 @inline
 export function check(condition: bool): void {

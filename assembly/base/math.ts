@@ -1,13 +1,13 @@
 /**
- * Functions of one number in float64; the standard library's need a table in static data.
+ * Functions of one number in float64. Those of the standard library need a table in static data.
  */
 
 const LN_2_HIGH: f64 = 0.6931471803691238
 const LN_2_LOW: f64 = 1.9082149292705877e-10
 
 /**
- * e^x to about one unit in the last place; the standard library's needs a table in static data.
- * Beyond ±708 it saturates.
+ * e^x to about one unit in the last place. Above 708 it stays at e^708, below −708 it is 0; NaN
+ * stays NaN.
  */
 export function exponential(x: f64): f64 {
   if (isNaN(x)) return x
@@ -15,7 +15,7 @@ export function exponential(x: f64): f64 {
   if (x < -708) return 0
   const n = Math.floor(x * Math.LOG2E + 0.5)
   const r = x - n * LN_2_HIGH - n * LN_2_LOW
-  // The Taylor series on |r| ≤ ln 2 / 2: its last term is 1e-17.
+  // The Taylor series for |r| ≤ ln 2 / 2, up to a term of 1e-17.
   let sum: f64 = 1
   for (let k = 13; k > 0; k--) sum = 1 + (sum * r) / <f64>k
   return sum * reinterpret<f64>((<i64>n + 1023) << 52)

@@ -1,13 +1,13 @@
 /** Reading the words of a record. */
 
-/** An integer. */
+/** The word at `index` as an integer. */
 // @ts-ignore: decorator
 @inline
 export function word(rec: usize, index: i32): i32 {
   return load<i32>(rec + ((<usize>index) << 2))
 }
 
-/** An address, or a number of bytes. */
+/** The word at `index` as an address, or as a number of bytes. */
 // @ts-ignore: decorator
 @inline
 export function address(rec: usize, index: i32): usize {

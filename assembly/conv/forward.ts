@@ -1,13 +1,15 @@
 /**
- * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col by panels of five
- * rows, never the whole matrix): forward here, gradient of the input in conv-input.ts, of the
- * weight and bias in conv-weight.ts. Any kernel, stride and padding. A linear layer is a
- * convolution whose kernel covers its whole input. Spikes have their own forward (spikes.ts),
- * inputs of few channels a faster forward and weight gradient (narrow.ts), 3×3 kernels of stride 1
- * a faster backward (winograd.ts). What stands here is the reference.
+ * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col, five rows at a
+ * time, never the whole matrix). Any kernel, stride and padding. A linear layer is a convolution
+ * whose kernel covers its whole input.
  *
- *   Out[b][oy][ox][t][n] = Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] ·
- *   W[k(ky,kx,c)][n]
+ *   Out[b][oy][ox][t][n] =
+ *     Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] · W[k(ky,kx,c)][n]
+ *
+ * This file is the forward, input-gradient.ts and weight-gradient.ts the gradients. They are the
+ * reference, and run wherever no faster kernel applies. Faster are: spikes/ for inputs that are
+ * spikes, narrow.ts for few input channels, winograd/ for the gradients of 3×3 kernels of stride
+ * 1.
  */
 
 import { check } from '../base/check'
@@ -25,7 +27,10 @@ export function inputOf(rec: usize, t: i32): usize {
   return input + <usize>(t * word(rec, ConvWord.InLoopBytes))
 }
 
-/** Writes or adds the `rows` × `columns` of a tile (32 bytes a row) that exist. */
+/**
+ * c = or += the part of a tile, `rows` × `columns`, that lies inside c. A row of the tile is 32
+ * bytes.
+ */
 export function storeTile(
   dst: usize,
   ldc: usize,
@@ -47,8 +52,9 @@ export function storeTile(
 }
 
 /**
- * Dense forward. unit = RowsPerUnit rows of Out (pixel-major, then t), RowsPerUnit a multiple of 5.
- * Writes. Worker scratch: 192 + RowsPerUnit · (16 + 4 · 256) bytes.
+ * Dense forward; the equation stands above. Out is written. Unit = RowsPerUnit rows of Out
+ * (pixels, then t), RowsPerUnit a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · 256)
+ * bytes.
  */
 export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
@@ -80,13 +86,13 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const out = address(rec, ConvWord.Out) + <usize>first * ((<usize>N) << 2)
   const ldc = (<usize>N) << 2
 
-  // Depth by depth: gather panels of five rows, then multiply them with every block of W.
+  // For each part of the depth, gather panels of five rows and multiply them with all blocks of W.
   for (let k0 = 0; k0 < K; k0 += KC) {
     const kc = min(KC, K - k0)
     for (let i = 0; i < rows; i += MR) {
       let dst = panels + ((<usize>(i * kc)) << 2)
       const o = origins + ((<usize>i) << 4)
-      // Away from the sides the taps of one kernel row lie behind each other in memory.
+      // Away from the sides the taps of one kernel row follow each other in memory.
       const wide =
         contiguous &&
         inside(o, kernelW, inW) &&
@@ -96,7 +102,7 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
         inside(o + 64, kernelW, inW)
       const runLength = wide ? kernelW * inC : inC
       const firstRun = k0 == 0 ? 0 : k0 / runLength
-      // Kernel row, column and channel at depth k0; counted on from run to run.
+      // Kernel row, column and channel at depth k0, counted up from run to run.
       let ky = firstRun / (wide ? 1 : kernelW)
       let kx = wide ? 0 : firstRun - ky * kernelW
       let c = k0 - firstRun * runLength
@@ -142,8 +148,8 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /**
- * For rows (pixel, t) of Out from `first` on: address of the image at the step, y and x where the
- * window starts; 16 bytes each.
+ * For each row (pixel, t) of Out from `first` on, 16 bytes: the address of the image at that step,
+ * and y and x where the window starts.
  */
 export function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, input: usize): void {
   const T = word(rec, ConvWord.T)
@@ -162,7 +168,7 @@ export function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, i
   const line = pixel / outW
   let oy = line % outH
   let image = input + <usize>(line / outH) * imageBytes
-  // Counted on rather than divided anew: divisions took as long as the products of a small layer.
+  // Counted up, not divided: divisions took as long as the products of a small layer.
   for (let i = 0; i < rows; i++) {
     store<u32>(origins, <u32>(image + <usize>step * stepBytes))
     store<i32>(origins, oy * strideH - padH, 4)
@@ -181,7 +187,7 @@ export function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, i
   }
 }
 
-/** Whether the window of the row whose origin is o lies between the left and the right side. */
+/** Does the window of the row with origin o lie between the left and the right side? */
 // @ts-ignore: decorator
 @inline
 function inside(o: usize, kernelW: i32, inW: i32): bool {
@@ -189,7 +195,9 @@ function inside(o: usize, kernelW: i32, inW: i32): bool {
   return x >= 0 && x + kernelW <= inW
 }
 
-/** Pointer to the C floats under tap (ky, kx) of the row whose origin is o, or to zeros outside. */
+/**
+ * Address of the C floats under tap (ky, kx) of the row with origin o; of zeros outside the image.
+ */
 // @ts-ignore: decorator
 @inline
 function source(
@@ -208,8 +216,8 @@ function source(
 }
 
 /**
- * out[rows][N] (+)= panels · W over depth k0 … k0 + kc, W in blocks [N/width][kRows][width]. Rows
- * beyond the last stay untouched.
+ * out[rows][N] = or += panels · W over depth k0 … k0 + kc. W lies in blocks
+ * [N/width][kRows][width]. Rows behind the last are not touched.
  */
 function multiplyBlocks(
   out: usize,

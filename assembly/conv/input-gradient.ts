@@ -1,5 +1,5 @@
 /**
- * Dense gradient of a convolution's input: the reference, and what runs where Winograd does not
+ * Dense gradient of a convolution's input. It is the reference, and runs where Winograd does not
  * apply.
  */
 
@@ -11,8 +11,8 @@ import { packHalf, packRows } from './pack'
 import { EDGE_BYTES, MR, micro } from './tile'
 
 /**
- * Transposed = Wᵀ in blocks of 8 input channels: [InC/8][tap][OutC][8] (the last block has zeros
- * behind InC). unit = one block. Writes.
+ * Transposed = Wᵀ in blocks of 8 input channels, [InC/8][tap][OutC][8]. Channels of the last block
+ * behind InC are zeros. Transposed is written. Unit = one block. Scratch: none.
  */
 export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const inC = word(rec, ConvWord.InC)
@@ -43,7 +43,9 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
   }
 }
 
-/** Pixels of a stride class up to which images, not pixels, follow each other. */
+/**
+ * A stride class of at most so many pixels is taken pixel by pixel, all images of one pixel first.
+ */
 const SMALL_PIXELS: i32 = 16
 
 /** Pixels of one axis of the input in stride class q: q, q + s, q + 2s … < size. */
@@ -54,13 +56,19 @@ function classSize(size: i32, stride: i32, q: i32): i32 {
 }
 
 /**
- * Gradient of the input: dX[b][y][x][t][c] = Σ_{ky,kx,n} δ[b][(y+ph−ky)/sh][(x+pw−kx)/sw][t][n] ·
- * W[k(ky,kx,c)][n], over the taps whose division is exact. Input pixels fall into sh·sw stride
- * classes that share their taps, so no product with a zero is computed for strides above 1. Small
- * images are taken pixel by pixel, all images of one behind each other: rows side by side then lack
- * the same taps, and their products are left out (at 2×2, five of nine). unit = RowsPerUnit rows
- * (pixel of the class, t) of one class; classes one after the other. Writes (Accumulate: adds).
- * Worker scratch: 192 + RowsPerUnit · (16 + 4 · OutC) bytes, RowsPerUnit a multiple of 5.
+ * Gradient of the input, over the taps for which both divisions are exact:
+ *
+ *   dX[b][y][x][t][c] =
+ *     Σ_{ky,kx,n} δ[b][(y + ph − ky)/sh][(x + pw − kx)/sw][t][n] · W[k(ky,kx,c)][n]
+ *
+ * Input pixels fall into sh·sw stride classes. Pixels of a class share their taps, so that strides
+ * above 1 cost no products with zeros. Small images are taken pixel by pixel, all images of one
+ * pixel first: neighbouring rows then lack the same taps, whose products are left out (five of
+ * nine at 2×2).
+ *
+ * Out = dX, with Accumulate +=. Unit = RowsPerUnit rows (pixel of the class, t) of one class, the
+ * classes in order; RowsPerUnit is a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · OutC)
+ * bytes.
  */
 export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const T = word(rec, ConvWord.T)
@@ -81,7 +89,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const out = address(rec, ConvWord.Out)
   const accumulate = word(rec, ConvWord.Accumulate) != 0
 
-  // Which class, and which of its rows.
+  // The class, and the rows of it.
   let qy = 0,
     qx = 0,
     ch = 0,
@@ -123,14 +131,14 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const panels = origins + ((<usize>rowsPerUnit) << 4)
   const pixelBytes = (<usize>(N * T)) << 2
   const taps = kernelH * kernelW
-  // Bit i: the i-th five rows hold a value.
+  // Bit i: the i-th five rows have been written.
   let written: u64 = accumulate ? -1 : 0
   check(rows <= 64 * MR)
   for (let ky = 0; ky < kernelH; ky++) {
     if ((qy + word(rec, ConvWord.PadH) - ky) % sh != 0) continue
     for (let kx = 0; kx < kernelW; kx++) {
       if ((qx + word(rec, ConvWord.PadW) - kx) % sw != 0) continue
-      // The same for the rows that this tap reaches.
+      // Bit i: this tap reaches one of the i-th five rows.
       let reached: u64 = 0
       for (let i = 0; i < rows; i += MR) {
         const o = origins + ((<usize>i) << 4)
@@ -151,7 +159,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
         for (let i = 0; i < rows; i += MR) {
           if (((reached >> (i / MR)) & 1) == 0) continue
           const add = ((written >> (i / MR)) & 1) != 0
-          // Rows of a class are not evenly spaced: through a tile in scratch.
+          // Rows of a class are not evenly spaced, so they go through a tile in scratch.
           micro(scratch, 32, panels + ((<usize>(i * N)) << 2), b, 32, N)
           const o = origins + ((<usize>i) << 4)
           const n = min(MR, rows - i)

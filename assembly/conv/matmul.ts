@@ -1,12 +1,12 @@
 /**
- * Matrix products on packed panels (after Goto and van de Geijn, ACM TOMS 2008): the micro kernel
- * computes a 5×8 tile from
+ * Matrix products on packed panels (after Goto and van de Geijn, ACM TOMS 2008). The micro kernel
+ * of tile.ts computes a tile of 5×8 from
  *
- *   a: panel [k][5]     five rows of A, one k behind the other
+ *   a: panel [k][5]     five rows of A, one k after the other
  *   b: panel [k][8]     eight columns of B, `ldb` bytes from one k to the next
  *
- * NN, NT and TN differ in how panels are packed alone. Convolutions (conv.ts) pack their own panels
- * and share the micro kernels.
+ * The products NN, NT and TN differ only in how they pack their panels. Convolutions pack panels
+ * of their own and share the micro kernels.
  */
 
 import { check } from '../base/check'
@@ -16,7 +16,9 @@ import { addTile, EDGE_BYTES, KC, MR, micro, NR } from './tile'
 /** Rows of A packed at a time. */
 const MC: i32 = 130
 
-/** c[m][n] = a · b with element strides in bytes; scratch: `matmulScratch` bytes. */
+/**
+ * c[m][n] = a · b, where strides between elements are in bytes. Scratch: `matmulScratch(n)` bytes.
+ */
 function product(
   c: usize,
   a: usize,
@@ -69,7 +71,7 @@ function product(
   }
 }
 
-/** The part of a 5×8 tile that lies inside c: written, or added. */
+/** c = or += the part of a 5×8 tile that lies inside c. */
 function storeEdge(c: usize, ldc: usize, tile: usize, rows: i32, columns: i32, add: bool): void {
   for (let i = 0; i < rows; i++) {
     for (let j: usize = 0; j < (<usize>columns) << 2; j += 4)
@@ -79,12 +81,12 @@ function storeEdge(c: usize, ldc: usize, tile: usize, rows: i32, columns: i32, a
   }
 }
 
-/** Scratch bytes of the products below for n columns. */
+/** Bytes of scratch that the products below need for n columns. */
 export function matmulScratch(n: i32): i32 {
   return <i32>EDGE_BYTES + MC * KC * 4 + ((n + 7) & ~7) * KC * 4
 }
 
-/** c[m][n] = a[m][k] · b[k][n]. Writes. Operands must not overlap c. */
+/** c[m][n] = a[m][k] · b[k][n]. c must not overlap a or b. Scratch: `matmulScratch(n)` bytes. */
 export function matmulNN(
   c: usize,
   a: usize,
@@ -97,7 +99,7 @@ export function matmulNN(
   product(c, a, (<usize>k) << 2, 4, b, (<usize>n) << 2, 4, m, n, k, scratch)
 }
 
-/** c[m][n] = a[m][k] · b[n][k]ᵀ. Writes. */
+/** c[m][n] = a[m][k] · b[n][k]ᵀ. c must not overlap a or b. Scratch: `matmulScratch(n)` bytes. */
 export function matmulNT(
   c: usize,
   a: usize,
@@ -110,7 +112,7 @@ export function matmulNT(
   product(c, a, (<usize>k) << 2, 4, b, 4, (<usize>k) << 2, m, n, k, scratch)
 }
 
-/** c[m][n] = a[k][m]ᵀ · b[k][n]. Writes. */
+/** c[m][n] = a[k][m]ᵀ · b[k][n]. c must not overlap a or b. Scratch: `matmulScratch(n)` bytes. */
 export function matmulTN(
   c: usize,
   a: usize,

@@ -1,14 +1,13 @@
 /**
- * Rows of In copied for the kernels for few input channels; the layout is drawn in
- * conv/narrow.ts.
+ * Copies of rows of In for the kernels for few input channels. The layout is drawn in narrow.ts.
  */
 
 import { address, word } from '../base/record'
 import { ConvWord } from '../opcodes'
 
 /**
- * Bytes of Out or Delta over which all channels and k go before the next: they stay in the
- * first-level cache.
+ * A kernel takes this many bytes of Out or Delta through all channels and k before it goes on, so
+ * that they stay in the first-level cache.
  */
 const CHUNK_BYTES: i32 = 16384
 
@@ -18,8 +17,8 @@ export function chunkPixels(pixelBytes: i32): i32 {
 }
 
 /**
- * Floats of a plane. An odd number of cache lines: the taps of a pixel, one in each plane, must not
- * all fall on the same set.
+ * Floats of a plane. They fill an odd number of cache lines: a pixel has one tap in each plane,
+ * and these must not all fall on the same cache set.
  */
 // @ts-ignore: decorator
 @inline
@@ -37,7 +36,10 @@ function phaseFloats(rec: usize): i32 {
   return word(rec, ConvWord.OutW) + (word(rec, ConvWord.KernelW) - 1) / word(rec, ConvWord.StrideW)
 }
 
-/** Bytes of one row of In by phases and channels: the scratch of `copyPlanes` holds two. */
+/**
+ * Bytes of one row of In, sorted by phase and channel. `copyPlanes` needs scratch for two such
+ * rows.
+ */
 // @ts-ignore: decorator
 @inline
 export function rowBytes(rec: usize): usize {
@@ -135,8 +137,8 @@ export function copyPlanes(
 }
 
 /**
- * dst[i] = src[i], i < count; none when count is negative. For short runs, where memory.copy costs
- * its call.
+ * dst[i] = src[i] for i < count; nothing when count is negative. Made for short runs, where
+ * calling memory.copy takes longer than the copy.
  */
 export function copyFloats(dst: usize, src: usize, count: i32): void {
   let left = count
@@ -152,7 +154,7 @@ export function copyFloats(dst: usize, src: usize, count: i32): void {
   }
 }
 
-/** dst[i] = the float at src + i·step, i < count; none when count is negative. */
+/** dst[i] = the float at src + i·step for i < count; nothing when count is negative. */
 export function gatherFloats(dst: usize, src: usize, step: usize, count: i32): void {
   for (let left = count; left > 0; left--) {
     store<f32>(dst, load<f32>(src))

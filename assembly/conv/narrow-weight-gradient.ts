@@ -9,19 +9,17 @@ import { inputOf } from './forward'
 import { chunkPixels, copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { storeGradient } from './weight-gradient'
 
-/**
- * Rows of Delta further apart than this fall on few cache sets: the weight gradient copies them
- * first.
- */
+/** Rows of Delta that lie further apart than this share few cache sets. They are copied first. */
 const PACK_BYTES: usize = 1024
 
 /**
- * Gradient of the weight, as `convWeightGradient`. OutC is a multiple of 8. Blocks of RowsPerUnit
- * rows of one image of Delta are summed one by one and added up. unit = one of Splits parts of the
- * blocks. With one split Out is written (Accumulate: added to), with more Partial is, to be summed
- * by `reduceSplits`. Worker scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K
- * − 192 bytes, K5 = K rounded up to a multiple of 5, and where T · OutC > 256 max(16384, 160 ·
- * OutC) bytes more.
+ * Gradient of the weight; the equation is that of `convWeightGradient`. OutC is a multiple of 8.
+ * Blocks of RowsPerUnit rows of one image of Delta are summed one by one and added up. With one
+ * split Out is written (with Accumulate +=); with more, Partial is written and `reduceSplits` sums
+ * it. Unit = one of Splits parts of the blocks.
+ *
+ * Scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K − 192 bytes, K5 = K
+ * rounded up to a multiple of 5, and where T · OutC > 256 also max(16384, 160 · OutC) bytes.
  */
 export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outH = word(rec, ConvWord.OutH)
@@ -46,7 +44,7 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
   const end = min(blocks, (unit + 1) * perSplit)
   check((N & 7) == 0)
 
-  // The last tile's k behind K read what the first tap reads, and nobody reads their sums.
+  // In the last tile, k behind K read what the first tap reads; their sums are not used.
   const tiles = (K + 4) / 5
   const taps = scratch
   const sums = taps + <usize>(tiles * 20)
@@ -110,9 +108,11 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
 }
 
 /**
- * c[5][8] += Σ_p (float at taps[row] + x + 4·p) · b[p][0..7], ldb bytes between pixels of b. The
- * sums start from c and are stored as they are, first to last: V8 orders the products by what uses
- * them behind the loop, and with sums added to c there it loads every factor first and spills.
+ * c[5][8] += Σ_p (float at taps[row] + x + 4·p) · b[p][0..7], with ldb bytes between pixels of b.
+ *
+ * The sums start from c and are stored as they are, first to last. V8 orders the products by what
+ * uses them behind the loop: if the sums were added to c there, it would load every factor first
+ * and spill.
  */
 export function narrowGradientTile(
   c: usize,
@@ -179,7 +179,7 @@ export function narrowGradientTile(
   v128.store(d4, c41, 16)
 }
 
-/** Copies so many times eight floats, to places `step` bytes apart. */
+/** Copies `count` times eight contiguous floats to places that are `step` bytes apart. */
 export function scatterEights(dst: usize, step: usize, src: usize, count: i32): void {
   for (let left = count; left > 0; left--) {
     v128.store(dst, v128.load(src))
@@ -189,7 +189,7 @@ export function scatterEights(dst: usize, step: usize, src: usize, count: i32): 
   }
 }
 
-/** dst[i] += src[i], count a multiple of 4. */
+/** dst[i] += src[i] for i < count, a multiple of 4. */
 export function addFloats(dst: usize, src: usize, count: i32): void {
   for (let left = count; left > 0; left -= 4) {
     v128.store(dst, f32x4.add(v128.load(dst), v128.load(src)))

@@ -1,16 +1,17 @@
 /**
- * Convolutions of few input channels, such as a network's first: conv.ts would spend most of its
- * time gathering taps. Here the rows of In that some rows of Out see are copied once for each
- * kernel column, such that a tap of consecutive output pixels lies in consecutive floats, across
- * the ends of rows too. For the rows of one image and step from `first` on:
+ * Convolutions of few input channels, such as the first of a network. The kernels of forward.ts
+ * would spend most of their time there on gathering taps. Here the rows of In that some rows of
+ * Out see are copied once for each kernel column. In the copy a tap of consecutive output pixels
+ * lies in consecutive floats, across the ends of rows too. For the rows of one image and step from
+ * `first` on:
  *
- *   plane[f][kx][c][q][ox] = In[first·sh − ph + q·sh + f][ox·sw − pw + kx][c] f < min(sh, KernelH),
- *   q < rows + ⌊(KernelH − 1)/sh⌋, zero outside the image
+ *   plane[f][kx][c][q][ox] = In[first·sh − ph + q·sh + f][ox·sw − pw + kx][c]
+ *   f < min(sh, KernelH),  q < rows + ⌊(KernelH − 1)/sh⌋,  zero outside the image
  *
  * Tap (ky, kx, c) of output pixel p, counted from the first, is the float ⌊ky/sh⌋·OutW + p of
- * plane[ky mod sh][kx][c]: one address for each k, and p behind it. Forward and weight gradient are
- * tiles of five pixels, or five k, and eight channels that read those floats and the weight, or δ,
- * where they lie.
+ * plane[ky mod sh][kx][c]. So each k has one address, and the pixels follow it. Forward and weight
+ * gradient are tiles of eight channels by five pixels or five k. They read those floats, and the
+ * weight or δ, where they lie.
  */
 
 import { check } from '../base/check'
@@ -21,10 +22,12 @@ import { chunkPixels, copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { EDGE_BYTES, tile } from './tile'
 
 /**
- * Forward, as `convDense`. OutC is a multiple of 8. unit = RowsPerUnit rows of one image of Out.
- * Writes. Worker scratch: 192 + 4 · K + 8 · min(StrideW, KernelW) · InC · (OutW + ⌊(KernelW −
- * 1)/StrideW⌋) + 4 · min(StrideH, KernelH) · KernelW · InC · F + 16 bytes, K = KernelH·KernelW·InC,
- * F = (RowsPerUnit + ⌊(KernelH − 1)/StrideH⌋) · OutW rounded up to an odd multiple of 16.
+ * Forward; the equation is that of `convDense`. OutC is a multiple of 8. Out is written. Unit =
+ * RowsPerUnit rows of one image of Out.
+ *
+ * Scratch: 192 + 4·K + 8·min(StrideW, KernelW)·InC·(OutW + ⌊(KernelW − 1)/StrideW⌋)
+ *   + 4·min(StrideH, KernelH)·KernelW·InC·F + 16 bytes, where K = KernelH·KernelW·InC and
+ *   F = (RowsPerUnit + ⌊(KernelH − 1)/StrideH⌋)·OutW rounded up to an odd multiple of 16.
  */
 export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outH = word(rec, ConvWord.OutH)
@@ -89,8 +92,8 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
 }
 
 /**
- * c[5][8] = start[8] + Σ_k (float at taps[k] + x + 4·row) · b[k][0..7], ldb bytes between steps of
- * b.
+ * c[5][8] = start[8] + Σ_k (float at taps[k] + x + 4·row) · b[k][0..7], with ldb bytes between
+ * steps of b.
  */
 export function narrowTile(
   c: usize,

@@ -4,7 +4,9 @@
 
 import { MR } from './tile'
 
-/** dst[k][5] = five rows of `count` floats, interleaved. Rows may be the same. */
+/**
+ * dst[k][5] = five rows of `count` floats, interleaved. The same row may be given several times.
+ */
 export function packRows(
   dst: usize,
   p0: usize,
@@ -48,9 +50,9 @@ export function packRows(
 }
 
 /**
- * Panels [k][5] of `rows` rows of A, one behind the other; strides rs between rows and cs between
- * k, one of which is 4. What stands behind the last row is a row again, or zeros: no one reads what
- * comes of it.
+ * Panels [k][5] of `rows` rows of A, one panel after the other. Strides in bytes: rs between rows
+ * and cs between k, one of which is 4. The places behind the last row repeat a row or are zeros;
+ * their products are not read.
  */
 export function packA(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k: i32): void {
   const panel = <usize>k * 20
@@ -85,7 +87,7 @@ export function packA(dst: usize, src: usize, rs: usize, cs: usize, rows: i32, k
   }
 }
 
-/** Fives of contiguous floats to places `step` bytes apart. */
+/** Copies `count` times five contiguous floats to places that are `step` bytes apart. */
 export function spreadFives(dst: usize, step: usize, src: usize, count: i32): void {
   const end = src + <usize>count * 20
   while (src != end) {
@@ -96,7 +98,9 @@ export function spreadFives(dst: usize, step: usize, src: usize, count: i32): vo
   }
 }
 
-/** dst[k][4 of 8] = four contiguous columns, cs bytes apart. */
+/**
+ * dst[k][0..3] of rows of 8 floats = four columns, each contiguous in k, that are cs bytes apart.
+ */
 export function packHalf(dst: usize, p0: usize, cs: usize, count: i32): void {
   const p1 = p0 + cs
   const p2 = p1 + cs
@@ -129,8 +133,8 @@ export function packHalf(dst: usize, p0: usize, cs: usize, count: i32): void {
 }
 
 /**
- * Packs k × `columns` (1–8, the rest zero) to [k][8]; element strides rs between k, cs between
- * columns (in bytes).
+ * Packs k × `columns` floats (1 to 8 columns, zeros behind them) to [k][8]. Strides in bytes: rs
+ * between k, cs between columns.
  */
 export function packPanel8(
   dst: usize,

@@ -1,6 +1,6 @@
 /**
- * The micro kernels: tiles of 5×8 floats from packed panels; the panels are described in
- * conv/matmul.ts.
+ * The micro kernels: 5×8 tiles of a product from packed panels. The panels are described in
+ * matmul.ts.
  */
 
 /** Rows and columns of the micro kernel's tile. */
@@ -16,8 +16,8 @@ export const KC: i32 = 256
 export const EDGE_BYTES: usize = 192
 
 /**
- * c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]: for panels whose rows come in whole vectors, as those of a
- * weight's gradient.
+ * c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]. For panels of a whose rows are whole vectors, as in the
+ * gradient of a weight.
  */
 export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
   const d1 = c + ldc
@@ -63,15 +63,15 @@ export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k
 }
 
 /**
- * c[5][8] = Σ_k a[k][0..4]ᵀ b[k][0..7], a packed to 20 bytes a step, ldb bytes between steps of b.
- * Five rows use two loads for ten products where four rows need them for eight, which gains a
- * tenth.
+ * c[5][8] = Σ_k a[k][0..4]ᵀ b[k][0..7]. a is packed to 20 bytes a step; ldb bytes lie between
+ * steps of b. Five rows need two loads for ten products, four rows need two for eight: a tenth is
+ * gained.
  */
 export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
   tile(false, c, ldc, a, 0, b, ldb, 0, k)
 }
 
-/** Loads for their addresses alone, ahead of a loop that splats five floats: see `tile`. */
+/** Loads that only use their addresses, ahead of a loop that splats five floats: see `tile`. */
 // @ts-ignore: decorator
 @inline
 function keepAddresses(p: usize): void {
@@ -82,14 +82,14 @@ function keepAddresses(p: usize): void {
 }
 
 /**
- * The one body of 5×8 tiles: `micro`, and with `indirect` (a constant) start[8] + Σ_k (five floats
- * at the address a[k], plus x)ᵀ b[k][0..7].
+ * The body of all 5×8 tiles. As in `micro`; with `indirect` (a constant) c[5][8] = start[8] + Σ_k
+ * (five floats at the address a[k] + x)ᵀ b[k][0..7].
  *
- * The form of the loop matters: V8 unrolls others and spills the sums. It adds the offset of a
- * splatting load, unlike that of others, to an address of its own, and does so anew in each step
- * unless the address has a use outside the loop: `keepAddresses`. Pointers that move at the top of
- * the loop and end it save instructions as well: 1.15 times as fast on a core that starts six in a
- * cycle.
+ * The form of the loop matters, because V8 unrolls other forms and spills the sums. For a load
+ * that splats, V8 adds the offset to an address of its own, and does so again in each step unless
+ * the address has a use outside the loop. `keepAddresses` is that use. Pointers that move at the
+ * top of the loop and end it save instructions too: 1.15 times as fast on a core that starts six
+ * in a cycle.
  */
 // @ts-ignore: decorator
 @inline
@@ -158,7 +158,9 @@ export function tile(
   v128.store(c, c41, 16)
 }
 
-/** c[5][4] = Σ_k a[k][0..4]ᵀ b[k][0..3], rows of c 32 bytes apart: for tensors of 4 channels. */
+/**
+ * c[5][4] = Σ_k a[k][0..4]ᵀ b[k][0..3], for tensors of 4 channels. Rows of c are 32 bytes apart.
+ */
 export function microNarrow(c: usize, a: usize, b: usize, ldb: usize, k: i32): void {
   let c0 = f32x4.splat(0),
     c1 = c0,
@@ -186,7 +188,7 @@ export function microNarrow(c: usize, a: usize, b: usize, ldb: usize, k: i32): v
   v128.store(c, c4, 128)
 }
 
-/** c[5][8] += tile[5][8]. Apart from the products, whose registers it would take. */
+/** c[5][8] += tile[5][8]. It is apart from the products because it would take their registers. */
 export function addTile(c: usize, ldc: usize, tile: usize): void {
   for (let i = 0; i < 5; i++) {
     v128.store(c, f32x4.add(v128.load(c), v128.load(tile)))

@@ -9,12 +9,15 @@ import { microAdd } from './tile'
 const ROWS: i32 = 128
 
 /**
- * Gradient of the weight: dW[k][n] = Scale · Σ_rows In[row under tap of k][c of k] · δ[row][n],
- * rows = (pixel of Out, t). In has T steps like Delta. A block of k with one tap leaves out the
- * rows that the tap does not reach (of 2×2 pixels, five in nine). unit = (split of the rows, block
- * of KPerUnit k). With one split Out is written (Accumulate: added to), with more Partial is, to be
- * summed by `reduceSplits`. Worker scratch: 128 + 128 · (16 + 4 · KPerUnit + 4 · ceil8(OutC)) + 4 ·
- * KPerUnit · ceil8(OutC) bytes.
+ * Gradient of the weight, over rows = (pixel of Out, t):
+ *
+ *   dW[k][n] = Scale · Σ_rows In[row under the tap of k][c of k] · δ[row][n]
+ *
+ * In has T steps, as Delta has. A block of k that has one tap leaves out the rows that the tap
+ * does not reach (five in nine for 2×2 pixels). With one split Out is written (with Accumulate
+ * +=); with more, Partial is written and `reduceSplits` sums it. Unit = (split of the rows, block
+ * of KPerUnit k). Scratch: 128 + 128·(16 + 4·KPerUnit + 4·ceil8(OutC)) + 4·KPerUnit·ceil8(OutC)
+ * bytes.
  */
 export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
@@ -105,8 +108,8 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
 }
 
 /**
- * Rows k0 … k0 + kn of a weight gradient: Scale · sums[kn][lds bytes] to the split's part of
- * Partial, or with one split to Out (Accumulate: added).
+ * Scale · sums for the rows k0 … k0 + kn of a weight gradient: = to the split's part of Partial,
+ * or with one split = to Out (with Accumulate +=). `lds` bytes lie between rows of sums.
  */
 export function storeGradient(
   rec: usize,
@@ -140,8 +143,8 @@ export function storeGradient(
 }
 
 /**
- * Moves the origins whose tap (ky, kx) lies in the image to the front, in their order; returns how
- * many there are.
+ * Moves the origins whose tap (ky, kx) lies in the image to the front and keeps their order.
+ * Returns how many there are.
  */
 function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW: i32): i32 {
   let kept = 0
@@ -157,8 +160,8 @@ function keepReached(origins: usize, rows: i32, ky: i32, kx: i32, inH: i32, inW:
 }
 
 /**
- * dst[rows][4] = In at the four k from `k` on under each row (zero outside the image and for k ≥
- * K). inC is a multiple of 4: the four share their tap.
+ * dst[rows][4] = In at the four k from `k` on under each row; zero outside the image and for k ≥
+ * K. inC is a multiple of 4, so that the four k share their tap.
  */
 function gather(
   dst: usize,
@@ -195,8 +198,8 @@ function gather(
 }
 
 /**
- * The same for any number of channels, all panels of a unit: dst[kn/4][rows][4] from k0 on, a row
- * at a time.
+ * The same for any number of channels and all panels of a unit: dst[kn/4][rows][4] from k0 on, one
+ * row at a time.
  */
 function gatherNarrow(
   dst: usize,
@@ -257,8 +260,8 @@ function gatherNarrow(
 }
 
 /**
- * Out = Σ over splits of Partial, in the order of the splits. unit = KPerUnit·OutC floats (a
- * multiple of 4). Accumulate: adds.
+ * Out = Σ over splits of Partial, in the order of the splits; with Accumulate +=. Unit =
+ * KPerUnit·OutC floats (a multiple of 4). Scratch: none.
  */
 export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const splits = word(rec, ConvWord.Splits)
@@ -284,8 +287,8 @@ export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): voi
 }
 
 /**
- * Out[n] = Σ over rows of Delta[row][n]. unit = 16 channels. Writes (Accumulate: adds). Sums of 64
- * rows are added up, to keep their error small.
+ * Out[n] = Σ over rows of Delta[row][n]; with Accumulate +=. Unit = 16 channels. Sums of 64 rows
+ * are added up, which keeps the rounding error small. Scratch: none.
  */
 export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const N = word(rec, ConvWord.OutC)

@@ -1,13 +1,14 @@
-/**
- * Where the workers meet behind each record.
- */
+/** The barrier at which workers meet after each record. */
 
 import { Control, Counter, Fault } from '../opcodes'
 
 /**
- * Waits until all workers have arrived. The last one resets the counters while nobody reads them,
- * then opens the barrier by moving the epoch, whose sequentially consistent store makes all work
- * before it visible. A poison word ends the wait with an error, and so does the time-out.
+ * Waits until all workers have arrived, and returns a `Fault`.
+ *
+ * The last worker to arrive resets the counters, which no one reads at that time. Then it opens
+ * the barrier by moving the epoch. That store is sequentially consistent, so all work before it is
+ * visible to all. A poison word ends the wait with an error, and so does the timeout
+ * (milliseconds).
  */
 export function barrier(counters: usize, workers: i32, spins: i32, timeout: i32): i32 {
   const epoch = atomic.load<i32>(Control.Epoch)
@@ -27,7 +28,7 @@ export function barrier(counters: usize, workers: i32, spins: i32, timeout: i32)
         atomic.notify(Control.Epoch, -1)
         return Fault.TimedOut
       }
-      // Short waits, so that a poison word written without a notification is seen too.
+      // Short waits, to see a poison word that was written without a notification.
       atomic.wait<i32>(Control.Epoch, epoch, 100_000_000)
       waited += 100
     }

@@ -1,11 +1,14 @@
 /**
- * Which of two kernels runs, decided by the spikes of this very step: exact integers, so that the
- * choice repeats for any number of workers.
+ * Chooses between two kernels by the number of spikes at this very step. The number is an exact
+ * integer, so the choice is the same for any number of workers.
  */
 
 import { ChooseWord } from '../opcodes'
 
-/** Out = 1, 0 when the sources together have at most Limit spikes, else 0, 1. One unit. */
+/**
+ * Out[0], Out[1] = 1, 0 when the sources together have at most Limit spikes, else 0, 1. One unit.
+ * Scratch: none.
+ */
 export function choose(rec: usize, unit: i32, t: i32, scratch: usize): void {
   let source = <usize>load<u32>(rec, ChooseWord.Sources * 4)
   let spikes: u64 = 0

@@ -1,6 +1,4 @@
-/**
- * The switch over operations.
- */
+/** From an operation's number to its kernel. */
 
 import { materialise } from '../activity/materialise'
 import { convDense } from '../conv/forward'
@@ -9,6 +7,7 @@ import { convNarrow } from '../conv/narrow'
 import { narrowWeightGradient } from '../conv/narrow-weight-gradient'
 import { biasGradient, convWeightGradient, reduceSplits } from '../conv/weight-gradient'
 import { crossEntropy } from '../loss/cross-entropy'
+import { output } from '../loss/output'
 import { neuronBackwardRate } from '../neuron/backward-rate'
 import { neuronBackwardTime } from '../neuron/backward-time'
 import { neuron } from '../neuron/neuron'
@@ -31,7 +30,7 @@ import {
 import { winogradWeightGradient, winogradWeightTransform } from '../winograd/weight-gradient'
 import { choose } from './choose'
 
-/** Runs one unit of a record. */
+/** Runs one unit of a record at step t. `scratch` is the worker's own. */
 export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
   switch (load<i32>(rec, Rec.Op << 2) & Rec.OpMask) {
     case Op.None:
@@ -157,6 +156,9 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Choose:
       choose(rec, unit, t, scratch)
+      break
+    case Op.Output:
+      output(rec, unit, t, scratch)
       break
     case Op.CrossEntropy:
       crossEntropy(rec, unit, t, scratch)

@@ -1,6 +1,6 @@
 /**
- * The interpreter: every worker runs the same program at the same time, takes its units of each
- * record and then some of the others', and meets them at a barrier behind each record.
+ * The interpreter. Every worker runs the same program at the same time. At each record a worker
+ * takes its own units, then units that others have left, and then meets the others at a barrier.
  *
  * A program is a header (`ProgramWord`), and behind it its sections (`SectionWord`). A section runs
  * its records again and again with t = 0, 1, … (the loop over T of step mode s).
@@ -12,9 +12,11 @@ import { barrier } from './barrier'
 import { execute } from './execute'
 
 /**
- * Runs a program. Returns a `Fault` (None when all went well). Control.Progress tells the record
- * they are at. scratch: this worker's scratch. spins: how often to look at the epoch before
- * sleeping. timeout: milliseconds that a barrier waits at most.
+ * Runs a program and returns a `Fault`, None when all went well. Control.Progress is the index of
+ * the current record.
+ *
+ * scratch: this worker's scratch. spins: how often to look at the epoch before sleeping. timeout:
+ * how many milliseconds a barrier waits at most.
  */
 export function run(
   program: usize,
@@ -50,8 +52,8 @@ export function run(
 }
 
 /**
- * What `Rec.Condition` says at step t. Every worker reads the same, since the flags were written
- * before the last barrier.
+ * Does a record with this `Rec.Condition` run at step t? All workers read the same answer, because
+ * the flags were written before the last barrier.
  */
 // @ts-ignore: decorator
 @inline
@@ -61,7 +63,7 @@ function isWanted(condition: u32, t: i32): bool {
   return load<u32>(<usize>condition) != 0
 }
 
-/** Where the units of a worker begin. */
+/** The first unit of a worker. */
 // @ts-ignore: decorator
 @inline
 function share(units: i32, worker: i32, workers: i32): i32 {
@@ -69,9 +71,9 @@ function share(units: i32, worker: i32, workers: i32): i32 {
 }
 
 /**
- * Units are the workers' in equal shares, each in one piece (of each group of units): the first
- * worker has the first images in most records, and finds what it wrote in its own cache. Who is
- * done with its own takes from the next one's.
+ * Runs the units of a record. Each worker has an equal share, in one piece of each group of units.
+ * In most records the first worker then has the first images, and finds what it wrote in its own
+ * cache. A worker that is done with its share takes units from the next worker's.
  */
 function runRecord(
   rec: usize,

@@ -1,10 +1,12 @@
 /**
- * Ends of the network: time mean of the output, predictions, and the loss with its gradient.
+ * The loss of a network's output, and its gradient.
  *
- *   logits float32 [B][T][C], of which the first Classes of C are real (static: [B][C], the same at
- *   every step) loss ℓ = (1 − m)·cross entropy(softmax) + m·mean over classes of (logit − onehot)²,
- *   m = MseWeight gradient ((1 − m)·(softmax − onehot) + m·2·(logit − onehot)/Classes) ·
- *   GradientScale · Images/valid
+ *   logits    float32 [B][T][C], or [B][C] when they are the same at every step; the first Classes
+ *             of the C channels are real
+ *   loss      ℓ = (1 − m)·cross entropy(softmax) + m·mean over classes of (logit − onehot)²,
+ *             m = MseWeight
+ *   gradient  ((1 − m)·(softmax − onehot) + m·2·(logit − onehot)/Classes)
+ *             · GradientScale · Images/valid
  *
  * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of
  * it is scalar code in float64, since there is little of it.
@@ -14,27 +16,30 @@ import { exponential, logarithm } from '../base/math'
 import { Control, LossWord } from '../opcodes'
 
 /**
- * Output [B][C] = or, at t > 0, += the call's share of the time mean. At the last step:
- * Predictions, Control.Correct, Control.Loss, and of the mean output Losses and Delta (=). With
- * Instantaneous the loss is that of each step's own output: Delta = at every step, Losses are the
+ * At the last step: writes Losses and Delta of the time-mean output (op Output has written it), and
+ * Control.Loss and Control.Correct of all images up to the last one of this run. With Instantaneous
+ * the loss is that of each step's own output: Delta is written at every step, and Losses are the
  * mean over the steps. One unit. Scratch: none.
+ *
+ * Image i of the run is image Control.FirstImage + i of the batch.
  */
 export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  accumulateOutput(rec, t)
   const instantaneous = load<u32>(rec, LossWord.Instantaneous * 4) != 0
   const last = isLast(rec, t)
   if (!instantaneous && !last) return
   const images = load<i32>(rec, LossWord.Images * 4)
-  const valid = max(0, min(images, load<i32>(Control.Valid)))
+  const first = load<i32>(Control.FirstImage)
+  const valid = max(0, min(first + images, load<i32>(Control.Valid)))
   const channels = <usize>load<u32>(rec, LossWord.C * 4)
   const losses = <usize>load<u32>(rec, LossWord.Losses * 4)
   const delta = <usize>load<u32>(rec, LossWord.Delta * 4)
   const share = instantaneous ? 1 / <f64>load<u32>(rec, LossWord.TotalSteps * 4) : 1
-  for (let image = 0; image < images; image++) {
+  for (let image = first; image < first + images; image++) {
+    const own = <usize>(image - first)
     const logits = instantaneous
-      ? <usize>load<u32>(rec, LossWord.Logits * 4) + <usize>image * imageBytes(rec)
+      ? <usize>load<u32>(rec, LossWord.Logits * 4) + own * imageBytes(rec)
       : outputOf(rec, image)
-    const gradient = delta ? delta + ((<usize>image * channels) << 2) : 0
+    const gradient = delta ? delta + ((own * channels) << 2) : 0
     const at = losses + ((<usize>image) << 2)
     if (image < valid) {
       const target = load<u32>(<usize>load<u32>(Control.Target) + ((<usize>image) << 2))
@@ -46,7 +51,7 @@ export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): voi
       if (gradient) memory.fill(gradient, 0, channels << 2)
     }
   }
-  // At every step of an online method, since its updates look at the loss.
+  // At every step of an online method, since its updates read the loss.
   summarise(rec, valid)
 }
 
@@ -69,26 +74,7 @@ function outputOf(rec: usize, image: i32): usize {
   )
 }
 
-function accumulateOutput(rec: usize, t: i32): void {
-  const images = load<i32>(rec, LossWord.Images * 4)
-  const channels = <usize>load<u32>(rec, LossWord.C * 4)
-  const steps = load<u32>(rec, LossWord.T * 4)
-  const stepBytes = <usize>load<u32>(rec, LossWord.StepBytes * 4)
-  const total = <f64>load<u32>(rec, LossWord.TotalSteps * 4)
-  for (let image = 0; image < images; image++) {
-    const logits = <usize>load<u32>(rec, LossWord.Logits * 4) + <usize>image * imageBytes(rec)
-    const output = outputOf(rec, image)
-    for (let c: usize = 0; c < channels; c++) {
-      let sum: f64 = 0
-      for (let step: u32 = 0; step < steps; step++)
-        sum += <f64>load<f32>(logits + <usize>step * stepBytes + (c << 2))
-      const before = t > 0 ? <f64>load<f32>(output + (c << 2)) : 0
-      store<f32>(output + (c << 2), <f32>(before + sum / total))
-    }
-  }
-}
-
-/** Loss of one image; writes (=) its gradient [C] when there is an address for it. */
+/** Returns the loss of one image. Writes its gradient [C] unless that address is 0. */
 function imageLoss(rec: usize, logits: usize, target: u32, gradient: usize, valid: i32): f64 {
   const classes = <usize>load<u32>(rec, LossWord.Classes * 4)
   const channels = <usize>load<u32>(rec, LossWord.C * 4)
@@ -123,23 +109,8 @@ function imageLoss(rec: usize, logits: usize, target: u32, gradient: usize, vali
   return (1 - m) * entropy + (m * squares) / <f64>classes
 }
 
-/** Predictions [B] = the class of the greatest output, the first of equals. */
-function predict(rec: usize): void {
-  const images = load<i32>(rec, LossWord.Images * 4)
-  const classes = <usize>load<u32>(rec, LossWord.Classes * 4)
-  for (let image = 0; image < images; image++) {
-    const output = outputOf(rec, image)
-    let best: usize = 0
-    for (let c: usize = 1; c < classes; c++) {
-      if (load<f32>(output + (c << 2)) > load<f32>(output + (best << 2))) best = c
-    }
-    store<u32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + ((<usize>image) << 2), <u32>best)
-  }
-}
-
 /** Control.Loss = mean of Losses, Control.Correct = right predictions, over the valid images. */
 function summarise(rec: usize, valid: i32): void {
-  predict(rec)
   let sum: f64 = 0
   let correct = 0
   for (let image = 0; image < valid; image++) {

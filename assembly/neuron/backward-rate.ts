@@ -1,12 +1,14 @@
-/** Backward through the neurons without a time axis. */
+/** Backward through the neurons where no time axis is kept: rate-based and online methods. */
 
 import { gather } from '../activity/contributions'
 import { NeuronBackWord } from '../opcodes'
 
 /**
- * Backward without a time axis: Out [P][T][C] = (Σ contributions) ⊙ Factor [P][C] (0: 1). Also
- * serves the online methods, with h' at one step as the factor, and plain sums of gradients. Out
- * may be the first contribution's own tensor when that one is not pooled. Scratch: none.
+ * Out [P][T][C] = (Σ contributions) ⊙ Factor [P][C] (0: a factor of 1). With the eligibility as
+ * the factor this is rate-based backpropagation (Yu et al. 2024, arXiv 2410.11488); the online
+ * methods use h' at one step, and plain sums of gradients no factor. Out may be the first
+ * contribution's own tensor when that one is not pooled. Unit = PixelsPerUnit pixels. Scratch:
+ * none.
  */
 export function neuronBackwardRate(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronBackWord.PixelsPerUnit * 4)

@@ -1,4 +1,4 @@
-/** Backward through the neurons and through time (METHOD: BPTT). */
+/** Backward through the neurons and through time (BPTT). */
 
 import { gather } from '../activity/contributions'
 import { logistic } from '../base/math'
@@ -8,15 +8,14 @@ import { currentStep, currents } from './general'
 import { surrogate } from './surrogate-loops'
 
 /**
- * Backward through time. Membrane potentials are computed again from the terms, then, from the last
- * step to the first,
+ * Membrane potentials are computed again from the terms. Then, from the last step to the first,
  *
  *   ∂L/∂u_t = ∂L/∂s_t h'(u_t − θ) + λ ∂L/∂u_{t+1} ∂v_t/∂u_t
  *   Delta [P][T][C] = κ ∂L/∂u_t
  *   LearnablePartials [units] = Σ over the unit's neurons and t of ∂L/∂w, where w is learnable
  *
  * ∂L/∂s_t is the sum of the contributions (rows [P][T][C]). Delta may be the first contribution's
- * own tensor when that one is not pooled. Scratch:
+ * own tensor when that one is not pooled. Unit = PixelsPerUnit pixels. Scratch:
  * NeuronScratch.SumBytes + 4·(2·T + 1)·C bytes.
  */
 export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -66,7 +65,7 @@ export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize
   )
 }
 
-/** potentials [T][C] = u_t of one pixel; may be the currents themselves. */
+/** potentials [T][C] = u_t of one pixel. They may overwrite the currents. */
 export function neuronCharge(
   rec: usize,
   current: usize,
@@ -102,9 +101,7 @@ export function neuronCharge(
   }
 }
 
-/**
- * delta [T][C]: ∂L/∂s becomes κ ∂L/∂u, at one pixel; sums [4] += the learnable parameter's part.
- */
+/** delta [T][C]: from ∂L/∂s to κ ∂L/∂u at one pixel, in place; sums [4] += the part of ∂L/∂w. */
 export function neuronBack(
   rec: usize,
   delta: usize,

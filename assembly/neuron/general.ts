@@ -1,6 +1,6 @@
 /**
- * Neurons of every kind: one pixel's input currents are summed into scratch, then the neurons run
- * on them.
+ * Neurons of every kind. The input currents of one pixel are summed into scratch, then its neurons
+ * run on them.
  */
 
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
@@ -8,7 +8,7 @@ import { NeuronWord } from '../opcodes'
 import { hasCommonTrace, resetDerivative, resetPotential, TERM_B, traceAt } from './dynamics'
 import { surrogate } from './surrogate-loops'
 
-/** Does the sum of the terms stay the same over the steps of a call? Then it is one row. */
+/** Is the sum of the terms the same at every step of a call? Then it is one row. */
 function isConstant(rec: usize): bool {
   return (
     isStatic(rec) &&
@@ -25,7 +25,7 @@ function isStatic(term: usize): bool {
   )
 }
 
-/** Is term A alone and unchanged the current, so that it can be read in place? */
+/** Is the current term A alone, without an affine map? Then it is read in place. */
 function isDirect(rec: usize): bool {
   return (
     load<u32>(rec, NeuronWord.A * 4) != 0 &&
@@ -35,7 +35,7 @@ function isDirect(rec: usize): bool {
   )
 }
 
-/** out [T][C] (or [1][C] when constant) = the sum of the terms at one pixel. */
+/** out [T][C], or [1][C] when constant, = the sum of the terms at one pixel. */
 function sumTerms(rec: usize, pixel: u32, out: usize): void {
   const channels = <usize>load<u32>(rec, NeuronWord.C * 4)
   const rowBytes = channels << 2
@@ -69,7 +69,7 @@ function termRow(term: usize, pixel: u32, step: u32): usize {
   )
 }
 
-/** out [C] (+)= one row of a float term through its affine map, or as it is. */
+/** out [C] = or += one row of a float term, through its affine map if it has one. */
 function addTerm(term: usize, out: usize, pixel: u32, step: u32, rowBytes: usize, add: bool): void {
   const x = termRow(term, pixel, step)
   if (load<u32>(term, NeuronWord.AScale * 4)) {
@@ -138,8 +138,8 @@ export function neuronRowSpikes(
 }
 
 /**
- * x̂ [C] of a term at one pixel, when it is wanted: = or, at steps t > 0 of a loop outside, += Σ
- * over the call's steps.
+ * x̂ [C] of a term at one pixel, where it is wanted: = Σ over the call's steps, += at steps t > 0
+ * of an outer loop.
  */
 function normalisedMean(rec: usize, term: usize, pixel: u32, t: i32): void {
   if (!load<u32>(term, NeuronWord.A * 4) || !load<u32>(term, NeuronWord.AXhat * 4)) return
@@ -215,14 +215,13 @@ export function runGeneral(
 }
 
 /**
- * Address of a pixel's currents, [T][C] or, when they are constant, one row: term A itself, or the
- * sum of the terms, which the potentials may overwrite.
+ * Address of a pixel's currents: [T][C], or one row when they are constant. It is term A itself,
+ * or the sum of the terms, which the potentials may overwrite.
  */
 export function currents(rec: usize, pixel: u32, potentials: usize): usize {
   if (isDirect(rec)) return termRow(rec, pixel, 0)
   let rows = potentials
-  // One row that serves every step stands behind the potentials, where the first of them does not
-  // overwrite it.
+  // A row that serves every step is behind all potentials, so that the first does not overwrite it.
   if (isConstant(rec))
     rows += (<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2
   sumTerms(rec, pixel, rows)
@@ -236,9 +235,10 @@ export function currentStep(rec: usize): usize {
 }
 
 /**
- * One pixel on its currents [T][C] (stepBytes 0: the same row at every step). Returns its spikes.
- * Writes (=) masks and potentials [T][C], which may be the currents; counts = or, at steps t > 0 of
- * a loop outside, +=; V is read (t > 0) and written when there is one.
+ * Runs one pixel on its currents [T][C] (stepBytes 0: the same row at every step) and returns its
+ * spikes. Masks and potentials [T][C] are written; the potentials may overwrite the currents.
+ * Counts are written, += at steps t > 0 of an outer loop. Where there is a V, it is read at t > 0
+ * and written.
  */
 export function neuronFire(
   rec: usize,
@@ -305,9 +305,9 @@ export function neuronFire(
 }
 
 /**
- * From potentials and derivatives h' [T][C] of one pixel: SurrogateOut = κ h' of the last step;
- * eligibility = or, at steps t > 0 of a loop outside, +=, from ρ of the first step, which is read
- * from Rho when there is one and t > 0. Rho is written.
+ * From the potentials and derivatives h' [T][C] of one pixel: SurrogateOut = κ h' of the last
+ * step; Eligibility = its share, += at steps t > 0 of an outer loop. ρ of the first step is 1, or
+ * Rho at t > 0 where there is a Rho. Rho is written.
  */
 export function neuronTrace(
   rec: usize,

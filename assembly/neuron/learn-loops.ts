@@ -1,11 +1,17 @@
 /**
- * Charge and fire of the usual neuron over 4, 2 or 1 steps, one loop for each kind of input.
+ * Charge and fire of the usual neuron over 4, 2 or 1 steps, one loop for each kind of input. The
+ * equations are in learn.ts, the layout of scratch in learn-prepare.ts.
  */
 
 import { sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
 import { CHANNEL_A, CHANNEL_B, LOOP } from './learn-prepare'
 
+/**
+ * The body of all loops below: n steps of `pixels` pixels from `first` on. z [pixels][C/4][T]
+ * vectors are written from step `step` of the call on; `t` counts the steps of all calls. Masks,
+ * counts, x̂ and V are written as `neuron` says. Returns the spikes.
+ */
 // @ts-ignore: decorator
 @inline
 function chargeBody(
@@ -166,7 +172,7 @@ function chargeBody(
   return sumLanes(total)
 }
 
-/** The input at the step with this mark, in units of z; a, b: where the terms are. */
+/** The input at the step with this mark, as a part of z. a and b are the addresses of the terms. */
 // @ts-ignore: decorator
 @inline
 function sumTerms(
@@ -183,28 +189,27 @@ function sumTerms(
 ): v128 {
   let sum = f32x4.add(f32x4.mul(v128.load(a), scale), shift)
   if (hasB) sum = f32x4.add(sum, f32x4.mul(v128.load(b), scaleB))
-  // Masks are bytes: of a mark they meet its bit alone.
+  // Masks are bytes, so only the mark's bit of the mask meets them.
   if (hasS)
     sum = f32x4.add(sum, v128.and(i32x4.gt_s(v128.and(arriving, mark), i32x4.splat(0)), scaleS))
   return sum
 }
 
+/** All ones in the lanes that fire. */
 // @ts-ignore: decorator
 @inline
 function firing(z: v128): v128 {
   return f32x4.ge(z, f32x4.splat(0))
 }
 
-/** r of the next step. */
+/** r at the next step. */
 // @ts-ignore: decorator
 @inline
 function remaining(z: v128, lambda: v128, lambdaTheta: v128): v128 {
   return f32x4.add(f32x4.mul(z, lambda), v128.andnot(lambdaTheta, firing(z)))
 }
 
-/**
- * out [4] = or, at t > 0, += the part of n steps in x̂. x is loaded again, since registers are few.
- */
+/** out [4] = the part of n steps in x̂, += at t > 0. x is loaded again, since registers are few. */
 // @ts-ignore: decorator
 @inline
 function addNormalised(
@@ -228,7 +233,7 @@ function addNormalised(
   v128.store(out, sum)
 }
 
-/** Term A; 4, 2 or 1 steps. */
+/** Term A; 4 steps. As `chargeBody`. */
 export function neuronLearn4(
   rec: usize,
   head: usize,
@@ -241,6 +246,7 @@ export function neuronLearn4(
   return chargeBody(rec, head, first, pixels, t, step, z, 4, false, false, false)
 }
 
+/** Term A; 2 steps. As `chargeBody`. */
 export function neuronLearn2(
   rec: usize,
   head: usize,
@@ -253,6 +259,7 @@ export function neuronLearn2(
   return chargeBody(rec, head, first, pixels, t, step, z, 2, false, false, false)
 }
 
+/** Term A; 1 step. As `chargeBody`. */
 export function neuronLearn1(
   rec: usize,
   head: usize,
@@ -265,7 +272,7 @@ export function neuronLearn1(
   return chargeBody(rec, head, first, pixels, t, step, z, 1, false, false, false)
 }
 
-/** Terms A and B; 4, 2 or 1 steps. */
+/** Terms A and B; 4 steps. As `chargeBody`. */
 export function neuronLearnB4(
   rec: usize,
   head: usize,
@@ -278,6 +285,7 @@ export function neuronLearnB4(
   return chargeBody(rec, head, first, pixels, t, step, z, 4, true, false, false)
 }
 
+/** Terms A and B; 2 steps. As `chargeBody`. */
 export function neuronLearnB2(
   rec: usize,
   head: usize,
@@ -290,6 +298,7 @@ export function neuronLearnB2(
   return chargeBody(rec, head, first, pixels, t, step, z, 2, true, false, false)
 }
 
+/** Terms A and B; 1 step. As `chargeBody`. */
 export function neuronLearnB1(
   rec: usize,
   head: usize,
@@ -302,7 +311,7 @@ export function neuronLearnB1(
   return chargeBody(rec, head, first, pixels, t, step, z, 1, true, false, false)
 }
 
-/** Terms A and S; 4, 2 or 1 steps. */
+/** Term A and the spikes S; 4 steps. As `chargeBody`. */
 export function neuronLearnS4(
   rec: usize,
   head: usize,
@@ -315,6 +324,7 @@ export function neuronLearnS4(
   return chargeBody(rec, head, first, pixels, t, step, z, 4, false, true, false)
 }
 
+/** Term A and the spikes S; 2 steps. As `chargeBody`. */
 export function neuronLearnS2(
   rec: usize,
   head: usize,
@@ -327,6 +337,7 @@ export function neuronLearnS2(
   return chargeBody(rec, head, first, pixels, t, step, z, 2, false, true, false)
 }
 
+/** Term A and the spikes S; 1 step. As `chargeBody`. */
 export function neuronLearnS1(
   rec: usize,
   head: usize,
@@ -339,7 +350,7 @@ export function neuronLearnS1(
   return chargeBody(rec, head, first, pixels, t, step, z, 1, false, true, false)
 }
 
-/** Term A, the same at every step; 4, 2 or 1 steps. */
+/** Term A, the same at every step; 4 steps. As `chargeBody`. */
 export function neuronLearnStill4(
   rec: usize,
   head: usize,
@@ -352,6 +363,7 @@ export function neuronLearnStill4(
   return chargeBody(rec, head, first, pixels, t, step, z, 4, false, false, true)
 }
 
+/** Term A, the same at every step; 2 steps. As `chargeBody`. */
 export function neuronLearnStill2(
   rec: usize,
   head: usize,
@@ -364,6 +376,7 @@ export function neuronLearnStill2(
   return chargeBody(rec, head, first, pixels, t, step, z, 2, false, false, true)
 }
 
+/** Term A, the same at every step; 1 step. As `chargeBody`. */
 export function neuronLearnStill1(
   rec: usize,
   head: usize,

@@ -1,5 +1,6 @@
 /**
- * Constants that the loops of the usual neuron read from scratch, written once a unit.
+ * The constants that the loops of the usual neuron read from scratch. They are written once per
+ * unit.
  */
 
 import { NeuronScratch, NeuronWord } from '../opcodes'
@@ -7,22 +8,25 @@ import { TERM_B, traceAt } from './dynamics'
 import { surrogateScale, surrogateSlope } from './surrogate'
 
 /**
- * Bytes of the head: vectors λ, λ·θ, κ·SScale, θ, slope, (unused), weight of h' (SurrogateOut); and
- * for each loop the addresses of the first of its marks, of its masks and arriving spikes (their
- * plane), and of the channels.
+ * Bytes of the head. It holds the vectors λ, λ·θ, κ·SScale, θ, slope, (unused) and the weight of
+ * h' (SurrogateOut). Behind them are four addresses for the current loop: its first mark, its
+ * plane of masks, its plane of arriving spikes, and the channels.
  */
 export const HEAD: usize = NeuronScratch.HeadBytes
 export const SLOPE: usize = 64
 export const DERIVATIVE: usize = 96
 export const LOOP: usize = 112
 
-/** Bytes of a vector of channels: scale', shift', and scale and shift that make x̂ of Σ_t x_t. */
+/**
+ * Bytes of a vector of channels: scale', shift', and the scale and shift that turn Σ_t x_t into
+ * x̂.
+ */
 export const CHANNEL_A: usize = 64
 
-/** The same with, for term B, scale' at 64, and scale and shift of its x̂ at 80. */
+/** The same and, for term B, scale' at byte 64 and the scale and shift of its x̂ at byte 80. */
 export const CHANNEL_B: usize = NeuronScratch.ChannelBytes * 4
 
-/** A step's mark is its bit in the mask, and this for the count. */
+/** The mark of a step is its bit in the mask plus this, which counts one spike. */
 const ONE_SPIKE: u32 = 0x10000
 
 /** Writes everything in scratch before z; returns where z starts. */
@@ -97,8 +101,8 @@ export function isStill(rec: usize): bool {
 }
 
 /**
- * out = scale and shift that make the call's part of x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd of
- * Σ_t x_t, or of x itself when the input is still.
+ * out = the scale and shift that turn Σ_t x_t of this call (or x itself, when the input is the
+ * same at every step) into the call's part of x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd.
  */
 function prepareNormalised(rec: usize, term: usize, out: usize, c: usize): void {
   if (!load<u32>(term, NeuronWord.AXhat * 4)) return

@@ -1,24 +1,24 @@
 /**
- * The usual neuron with eligibility or h': soft detached reset, v0 = 0, two terms at most.
+ * The usual neuron with eligibility or h': soft detached reset, v0 = 0, at most two terms.
  *
- * The state of a neuron is z = u − θ, the argument of its surrogate. With scale' = κ·scale and
- * shift' = κ·shift − θ, computed once a unit, neither threshold nor κ cost an operation at a step:
+ * The state of a neuron is z = u − θ, the argument of its surrogate. scale' = κ·scale and shift' =
+ * κ·shift − θ are computed once per unit, so that θ and κ cost nothing at a step:
  *
  *   charge  z_t = scale'·x_t + shift' + r_t,  r_1 = λ·v
  *   fire    s_t = 1 if z_t ≥ 0
  *   reset   r_{t+1} = λ z_t + (s_t ? 0 : λ·θ)
  *
- * Ties fire as everywhere; where u rounds to one side of θ or the other a spike may differ from
- * those of the other kernels, which round u.
+ * A tie fires, as in all kernels. The other kernels round u, this one rounds u − θ: a spike may
+ * differ where the rounding moves u across θ.
  *
- * Pixels run in blocks whose z stay in the first-level cache. Charge and fire leave z there, then
- * the surrogates run over it: in one loop the chain from step to step and the divisions would wait
- * for each other. The loops write out the 4, 2 or 1 steps that they take at a time; what is the
- * same for all their turns they load from memory, since V8 computes it again at each turn
- * otherwise.
+ * Pixels run in blocks whose z stay in the first-level cache. Charge and fire write z, then the
+ * surrogates read it. In a single loop the chain from step to step and the divisions would wait
+ * for each other. The loops write out the 4, 2 or 1 steps that they take at a time. They load
+ * their constants from memory, since V8 otherwise computes them again in each turn.
  *
- * Scratch, in vectors of 4 floats: head | weights [T] | marks [T] | channels [C/4] | z
- * [pixels][C/4][T].
+ * Scratch, in vectors of 4 floats:
+ *
+ *   head | weights [T] | marks [T] | channels [C/4] | z [pixels][C/4][T]
  */
 
 import { NeuronScratch, NeuronWord } from '../opcodes'
@@ -39,10 +39,10 @@ import {
 import { DERIVATIVE, HEAD, isStill, LOOP, prepare, SLOPE } from './learn-prepare'
 import { addSurrogates } from './surrogate-loops'
 
-/** Floats of z that a block of pixels may take, unless one pixel has more. */
+/** Most floats of z in a block of pixels. A single pixel may have more. */
 const BLOCK_FLOATS: u32 = NeuronScratch.BlockFloats
 
-/** Pixels first … end − 1; returns their spikes. Writes what `neuron` writes. */
+/** Runs pixels first … end − 1 and returns their spikes. Writes what `neuron` writes. */
 export function runLearn(
   rec: usize,
   first: u32,
@@ -123,8 +123,8 @@ function stepsAtOnce(left: u32): u32 {
 }
 
 /**
- * n steps from t on, which is `step` within the call, at pixels first … first + pixels − 1; z: of
- * the first pixel, at step t. Returns the spikes.
+ * n steps of the pixels first … first + pixels − 1. `step` is the first of them within the call,
+ * `t` the same within all calls; z belongs to the first pixel at that step. Returns the spikes.
  */
 function charge(
   rec: usize,

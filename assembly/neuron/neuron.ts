@@ -1,20 +1,21 @@
 /**
- * Leaky integrate-and-fire neurons, forward with rate and eligibility (METHOD: LIF neuron,
- * rate-based backpropagation).
+ * Leaky integrate-and-fire neurons, forward, with the rate and eligibility of rate-based
+ * backpropagation (Yu et al. 2024, arXiv 2410.11488).
  *
  *   charge  u_t = λ v_{t−1} + (1 − λ) v0 + κ I_t
  *   fire    s_t = 1 if u_t ≥ θ
- *   reset   v_t = u_t − θ s_t (soft), or v0 where s_t (hard)
+ *   reset   v_t = u_t − θ s_t (soft), or v0 where s_t = 1 (hard)
  *
- * A neuron is one channel of one pixel. Four neighbouring channels run together, with their state
- * in registers over four steps (neuron-learn.ts) or all T.
+ * A neuron is one channel of one pixel. Four neighbouring channels run together. Their state stays
+ * in registers over four steps (learn.ts) or all T.
  *
- *   masks, counts      bytes [P][C], masks with one plane for each 8 steps
- *   terms A, B float32 [P][T][C] with pixel and step strides; scale, shift, mean, invStd
- *   [groups][C] eligibility, x̂, v, ρ, h' float32 [P][C]
+ *   masks, counts             bytes [P][C], masks with one plane for each 8 steps
+ *   terms A, B                float32 [P][T][C] with strides between pixels and between steps
+ *   scale, shift, mean, invStd            float32 [groups][C]
+ *   eligibility, x̂, v, ρ, h'              float32 [P][C]
  *
- * The usual neurons run in `neuron-learn.ts`, or in `neuron-plain.ts` where spikes alone are
- * wanted, all others in `neuron-general.ts`; backward are `neuron-rate.ts` and `neuron-time.ts`.
+ * The usual neurons run in learn.ts, or in plain.ts when only spikes are wanted; all others run in
+ * general.ts. The backward passes are backward-rate.ts and backward-time.ts.
  */
 
 import { NeuronWord } from '../opcodes'
@@ -24,15 +25,16 @@ import { runLearn } from './learn'
 import { runPlain } from './plain'
 
 /**
- * Forward over T steps, or, where word V is set, one step t of a loop outside that keeps its state
- * in V and Rho.
+ * Forward over T steps. Where word V is set, it is one step t of an outer loop, which keeps its
+ * state in V and Rho.
  *
- *   masks, counts, eligibility, x̂ =    (at steps t > 0 of a loop outside all but masks +=)
+ *   masks, counts, eligibility, x̂ =    (at steps t > 0 of an outer loop all but masks +=)
  *   eligibility g = κ/TotalSteps Σ_t h'(u_t − θ) ρ_t,  ρ_1 = 1,  ρ_{t+1} = 1 + λ ρ_t ∂v_t/∂u_t
  *   x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd
  *
- * Step strides count the steps of this call. Outputs alias nothing. Scratch in bytes:
- * HeadBytes + StepBytes·T + ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) of `NeuronScratch`.
+ * Step strides count the steps of this call. No output may overlap another tensor. Unit =
+ * PixelsPerUnit pixels. Scratch, with the sizes of `NeuronScratch`: HeadBytes + StepBytes·T +
+ * ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes.
  */
 export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)
@@ -53,7 +55,7 @@ export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   store<u32>(partial, spikes)
 }
 
-/** Is it the neuron of the paper, on one or two terms? */
+/** Is it a neuron that learn.ts can run: v0 = 0, soft detached reset, one or two terms? */
 function isUsual(rec: usize): bool {
   return (
     hasCommonTrace(rec) &&
@@ -67,10 +69,10 @@ function isUsual(rec: usize): bool {
   )
 }
 
-/** Above, u − θ would lose digits of u. */
+/** For larger θ the difference u − θ would lose digits of u. */
 const HIGHEST_THRESHOLD: f32 = 4
 
-/** Are spikes alone wanted, of κ = 1 and terms with affine maps, at all steps? */
+/** Are only spikes wanted, with κ = 1, affine maps on all terms, and all steps in one call? */
 function isPlain(rec: usize, kappa: f32): bool {
   return (
     kappa == 1 &&

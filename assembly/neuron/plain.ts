@@ -1,12 +1,12 @@
 /**
- * The usual layer where spikes alone are wanted: soft detached reset, κ = 1, v0 = 0, terms with
- * affine maps, which are summed in the loop itself.
+ * The usual layer when only spikes are wanted: soft detached reset, κ = 1, v0 = 0. The terms have
+ * affine maps and are summed in the loop itself.
  */
 
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
 
-/** Pixels first … end − 1; returns their spikes. Writes (=) masks and counts. */
+/** Runs pixels first … end − 1 and returns their spikes. Masks and counts are written. */
 export function runPlain(rec: usize, first: u32, end: u32, lambda: f32): u32 {
   if (load<u32>(rec, NeuronWord.B * 4)) return neuronPlainB(rec, first, end, lambda)
   return load<u32>(rec, NeuronWord.S * 4)
@@ -98,17 +98,17 @@ function plainBody(
   return sumLanes(total)
 }
 
-/** Term A. */
+/** Neurons on term A; returns their spikes. */
 export function neuronPlain(rec: usize, first: u32, end: u32, lambda: f32): u32 {
   return plainBody(rec, first, end, lambda, false, false)
 }
 
-/** Terms A and B. */
+/** Neurons on terms A and B; returns their spikes. */
 export function neuronPlainB(rec: usize, first: u32, end: u32, lambda: f32): u32 {
   return plainBody(rec, first, end, lambda, true, false)
 }
 
-/** Terms A and S. */
+/** Neurons on term A and the spikes S; returns their spikes. */
 export function neuronPlainS(rec: usize, first: u32, end: u32, lambda: f32): u32 {
   return plainBody(rec, first, end, lambda, false, true)
 }

@@ -1,12 +1,15 @@
-/** Surrogates, one loop for each kind, so that V8 compiles each with its few constants. */
+/**
+ * Surrogate derivatives, with one loop for each kind, so that V8 compiles each with its own few
+ * constants.
+ */
 
 import { NeuronWord, Surrogate } from '../opcodes'
 import { surrogateScale, surrogateSlope, surrogateTimes } from './surrogate'
 
 /**
- * out [count][4] = or += Σ over n steps of weights [n][4] · shape(slope [4] · z), z [count][n][4]
- * with stateBytes between vectors; n: 4, 2 or 1. The sigmoid has loops for each n, the other kinds
- * take the steps one by one.
+ * out [count][4] = or += Σ over n steps of weights [n][4] · shape(slope [4] · z). z is
+ * [count][n][4], where stateBytes lie from one [n][4] to the next; n is 4, 2 or 1. The sigmoid has
+ * a loop for each n, the other kinds take the steps one by one.
  */
 export function addSurrogates(
   kind: i32,
@@ -54,6 +57,10 @@ export function addSurrogates(
   }
 }
 
+/**
+ * The body of the loops below, which have the arguments of `addSurrogates`. kind and n are
+ * constants.
+ */
 // @ts-ignore: decorator
 @inline
 function addSurrogatesBody(
@@ -94,6 +101,7 @@ function addSurrogatesBody(
   }
 }
 
+/** `addSurrogates` of the kind sigmoid over 4 steps. */
 export function neuronSigmoid4(
   out: usize,
   z: usize,
@@ -106,6 +114,7 @@ export function neuronSigmoid4(
   addSurrogatesBody(Surrogate.Sigmoid, 4, out, z, stateBytes, count, weights, slope, add)
 }
 
+/** `addSurrogates` of the kind sigmoid over 2 steps. */
 export function neuronSigmoid2(
   out: usize,
   z: usize,
@@ -118,6 +127,7 @@ export function neuronSigmoid2(
   addSurrogatesBody(Surrogate.Sigmoid, 2, out, z, stateBytes, count, weights, slope, add)
 }
 
+/** `addSurrogates` of the kind sigmoid over 1 step. */
 export function neuronSigmoid1(
   out: usize,
   z: usize,
@@ -130,6 +140,7 @@ export function neuronSigmoid1(
   addSurrogatesBody(Surrogate.Sigmoid, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
+/** `addSurrogates` of the kind atan over 1 step. */
 export function neuronAtan(
   out: usize,
   z: usize,
@@ -142,6 +153,7 @@ export function neuronAtan(
   addSurrogatesBody(Surrogate.Atan, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
+/** `addSurrogates` of the kind triangle over 1 step. */
 export function neuronTriangle(
   out: usize,
   z: usize,
@@ -154,6 +166,7 @@ export function neuronTriangle(
   addSurrogatesBody(Surrogate.Triangle, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
+/** `addSurrogates` of the kind rectangle over 1 step. */
 export function neuronRectangle(
   out: usize,
   z: usize,
@@ -166,6 +179,7 @@ export function neuronRectangle(
   addSurrogatesBody(Surrogate.Rectangle, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
+/** `addSurrogates` of the kind fastSigmoid over 1 step. */
 export function neuronFastSigmoid(
   out: usize,
   z: usize,
@@ -178,6 +192,7 @@ export function neuronFastSigmoid(
   addSurrogatesBody(Surrogate.FastSigmoid, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
+/** `addSurrogates` of the kind piecewiseExp over 1 step. */
 export function neuronPiecewiseExp(
   out: usize,
   z: usize,
@@ -190,6 +205,7 @@ export function neuronPiecewiseExp(
   addSurrogatesBody(Surrogate.PiecewiseExp, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
+/** `addSurrogates` of the kind erf over 1 step. */
 export function neuronErf(
   out: usize,
   z: usize,
@@ -202,7 +218,9 @@ export function neuronErf(
   addSurrogatesBody(Surrogate.Erf, 1, out, z, stateBytes, count, weights, slope, add)
 }
 
-/** out [T][C] = h'(u − θ) of the record's kind, at one pixel. */
+/**
+ * out [T][C] = h'(u − θ) at one pixel, of the kind that the record names. potentials [T][C] = u.
+ */
 export function surrogate(rec: usize, out: usize, potentials: usize): void {
   switch (load<i32>(rec, NeuronWord.Surrogate * 4)) {
     case Surrogate.Sigmoid:
@@ -231,6 +249,7 @@ export function surrogate(rec: usize, out: usize, potentials: usize): void {
   }
 }
 
+/** The body of the loops below, which have the arguments of `surrogate`. kind is a constant. */
 // @ts-ignore: decorator
 @inline
 function surrogateBody(kind: i32, rec: usize, out: usize, potentials: usize): void {
@@ -247,30 +266,37 @@ function surrogateBody(kind: i32, rec: usize, out: usize, potentials: usize): vo
   }
 }
 
+/** `surrogate` of the kind sigmoid. */
 export function neuronSurrogateSigmoid(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Sigmoid, rec, out, potentials)
 }
 
+/** `surrogate` of the kind atan. */
 export function neuronSurrogateAtan(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Atan, rec, out, potentials)
 }
 
+/** `surrogate` of the kind triangle. */
 export function neuronSurrogateTriangle(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Triangle, rec, out, potentials)
 }
 
+/** `surrogate` of the kind rectangle. */
 export function neuronSurrogateRectangle(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Rectangle, rec, out, potentials)
 }
 
+/** `surrogate` of the kind fastSigmoid. */
 export function neuronSurrogateFastSigmoid(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.FastSigmoid, rec, out, potentials)
 }
 
+/** `surrogate` of the kind piecewiseExp. */
 export function neuronSurrogatePiecewiseExp(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.PiecewiseExp, rec, out, potentials)
 }
 
+/** `surrogate` of the kind erf. */
 export function neuronSurrogateErf(rec: usize, out: usize, potentials: usize): void {
   surrogateBody(Surrogate.Erf, rec, out, potentials)
 }

@@ -1,10 +1,10 @@
 /**
- * Surrogate derivatives h'(x) of the firing function at x = u − θ (METHOD: surrogates), four at a
- * time.
+ * Surrogate derivatives h'(x) of the firing function at x = u − θ, four at a time.
  *
- * h'(x) = surrogateScale(kind, α) · shape(surrogateSlope(kind, α) · x). The caller computes scale
- * and slope once and folds what it multiplies with anyway into `factor`, so that one division gives
- * factor · shape:
+ *   h'(x) = surrogateScale(kind, α) · shape(surrogateSlope(kind, α) · x)
+ *
+ * The caller computes scale and slope once and puts its own factors into `factor`. One division
+ * then gives factor · shape:
  *
  *   kind           scale        slope           shape(z)
  *   sigmoid        α/4          α·COSH_SLOPE    1/cosh²(z/(2·COSH_SLOPE)), from products (below)
@@ -15,18 +15,21 @@
  *   piecewiseExp   α/2          α·log2 e        2^−|z|
  *   erf            α/√π         α·√(log2 e)     2^−z²
  *
- * What is not a number stays so, whatever the kind: a step that overflowed is then reported, not
- * lost. `kind` has to be a constant at every call of `surrogateTimes`: the branches then fold away.
+ * NaN stays NaN for every kind, so that a step that overflowed is reported. `kind` has to be a
+ * constant at every call of `surrogateTimes`, which removes the branches.
  */
 
 import { Surrogate } from '../opcodes'
 
 /**
- * cosh(x/2) − 1 ≈ y₃ from y₀ = (COSH_SLOPE·x)², y₁ = y₀(y₀ + a), y₂ = y₁(y₁ + b), y₃ = y₂(y₂ + c),
- * as y ↦ 2y(y + 2) leads from cosh(x) − 1 to cosh(2x) − 1: four products make degree 16. 1/(1 +
- * y₃)² is within 3.6e-7 of 1/cosh²(x/2), and within 5.4e-7 in float32, since all numbers are
- * positive: nothing cancels, nothing has to be clamped, and the result falls to 0 for every large
- * x. Found by linear programming on the error of the result.
+ * cosh(x/2) − 1 ≈ y₃, where
+ *
+ *   y₀ = (COSH_SLOPE·x)²,  y₁ = y₀(y₀ + a),  y₂ = y₁(y₁ + b),  y₃ = y₂(y₂ + c)
+ *
+ * The form follows cosh(2x) − 1 = 2y(y + 2) with y = cosh(x) − 1; four products give degree 16.
+ * 1/(1 + y₃)² is within 3.6e-7 of 1/cosh²(x/2), and within 5.4e-7 in float32. All numbers are
+ * positive: nothing cancels, nothing has to be clamped, and the result falls to 0 for large x. The
+ * constants were found by linear programming on the error of the result.
  */
 const COSH_SLOPE: f64 = 0.066837804
 const COSH_A: f32 = 2.8197235
@@ -94,7 +97,7 @@ export function surrogateTimes(kind: i32, factor: v128, z: v128): v128 {
   return f32x4.mul(factor, exp2Negative(f32x4.neg(f32x4.mul(z, z))))
 }
 
-/** 2^y for y ≤ 0, relative error 2e-7; below 2^−125 it stays there. */
+/** 2^y for y ≤ 0, with a relative error of 2e-7. For y < −125 it is 2^−125. */
 // @ts-ignore: decorator
 @inline
 function exp2Negative(y: v128): v128 {

@@ -1,11 +1,9 @@
-/**
- * Batch normalisation backward; the equations stand in norm/forward.ts.
- */
+/** Batch normalisation backward. The equations are in forward.ts. */
 
 import { NormSize, NormWord } from '../opcodes'
 import { firstOfChunk, PRODUCT_ROWS, parameterAt, partialOf, rowsOfChunk } from './chunks'
 
-/** Σ over chunks, in order, of one float of the backward's partial sums. */
+/** Σ over chunks, in order, of one float of the partial sums. */
 function sumChunks(rec: usize, group: u32, index: usize): f64 {
   const units = load<u32>(rec, NormWord.Units * 4)
   const step =
@@ -123,7 +121,7 @@ export function normProducts(
   v128.store(products, q)
 }
 
-/** The same with x̂ = (x − mean)·invStd. */
+/** 4 channels: sums = Σ δ, products = Σ δ·x̂ over count rows, where x̂ = (x − mean)·invStd. */
 export function normCentredProducts(
   sums: usize,
   products: usize,
@@ -150,8 +148,8 @@ export function normCentredProducts(
 }
 
 /**
- * Coefficients a, b, c [Groups][3][C] = from the partial sums; WeightGradient, BiasGradient [C],
- * where present, = (or, with Accumulate, +=) Σ δ·x̂ and Σ δ over all groups. MeanInvStd, where
+ * Coefficients a, b, c [Groups][3][C] = from the partial sums. WeightGradient and BiasGradient
+ * [C], where present, = (with Accumulate +=) Σ δ·x̂ and Σ δ over all groups. MeanInvStd, where
  * present, takes the place of InvStd. One unit. Scratch: none.
  */
 export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -173,7 +171,8 @@ export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize
         : <usize>load<u32>(rec, NormWord.InvStd * 4) + ((<usize>group * channels + c) << 2)
       const a = weight * <f64>load<f32>(invStd)
       const out =
-        <usize>load<u32>(rec, NormWord.Coefficients * 4) + ((<usize>group * NormSize.CoefficientRows * channels + c) << 2)
+        <usize>load<u32>(rec, NormWord.Coefficients * 4) +
+        ((<usize>group * NormSize.CoefficientRows * channels + c) << 2)
       store<f32>(out, <f32>a)
       store<f32>(out + (channels << 2), <f32>((a * sum) / rows))
       store<f32>(out + (channels << 3), <f32>((a * product) / rows))
@@ -183,6 +182,7 @@ export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize
   }
 }
 
+/** gradient[c] = value, with Accumulate +=; nothing when there is no gradient. */
 function storeGradient(rec: usize, gradient: u32, c: usize, value: f64): void {
   if (!gradient) return
   const at = <usize>gradient + (c << 2)
@@ -190,7 +190,7 @@ function storeGradient(rec: usize, gradient: u32, c: usize, value: f64): void {
   store<f32>(at, <f32>(before + value))
 }
 
-/** Out [rows][C] = a·δ − b − c·x̂; Out may be Delta. Unit = chunk of rows. Scratch: none. */
+/** Out [rows][C] = a·δ − b − c·x̂. Out may be Delta. Unit = chunk of rows. Scratch: none. */
 export function normBackwardApply(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
   const groups = load<u32>(rec, NormWord.Groups * 4)
@@ -201,7 +201,8 @@ export function normBackwardApply(rec: usize, unit: i32, t: i32, scratch: usize)
   for (let row = first; row < end; row++) {
     const at = <usize>row * rowBytes
     const group = <usize>(row % groups) * rowBytes
-    const coefficients = <usize>load<u32>(rec, NormWord.Coefficients * 4) + group * NormSize.CoefficientRows
+    const coefficients =
+      <usize>load<u32>(rec, NormWord.Coefficients * 4) + group * NormSize.CoefficientRows
     const out = <usize>load<u32>(rec, NormWord.Out * 4) + at
     const delta = <usize>load<u32>(rec, NormWord.Delta * 4) + at
     if (xhat) {
@@ -220,7 +221,7 @@ export function normBackwardApply(rec: usize, unit: i32, t: i32, scratch: usize)
   }
 }
 
-/** One row with x̂ given. */
+/** One row of out = a·δ − b − c·x̂, with x̂ given. out may be delta. */
 export function normApply(
   out: usize,
   delta: usize,
@@ -239,7 +240,7 @@ export function normApply(
   }
 }
 
-/** One row with x̂ = (x − mean)·invStd. */
+/** One row of out = a·δ − b − c·x̂, with x̂ = (x − mean)·invStd. out may be delta. */
 export function normApplyCentred(
   out: usize,
   delta: usize,

@@ -1,12 +1,10 @@
-/**
- * The chunks of rows that a record's units take, and where each leaves its partial sums.
- */
+/** The chunks of rows that the units of a record take, and the places of their partial sums. */
 
 import { Moments, NormSize, NormWord } from '../opcodes'
 
 /**
- * Rows of the forward's partial sums: how many rows of x they cover, x0, Σ d and Σ d² with d = x −
- * x0; of the backward's: Σ δ, Σ δ·x̂.
+ * Rows [C] of the partial sums. Forward: the number of rows of x, x0, Σ d and Σ d² with d = x −
+ * x0. Backward (PRODUCT_ROWS): Σ δ and Σ δ·x̂.
  */
 export const MOMENT_ROWS: u32 = Moments.Rows
 export const PRODUCT_ROWS: u32 = NormSize.ProductRows
@@ -36,7 +34,7 @@ export function partialOf(rec: usize, unit: u32, group: u32, rows: u32): usize {
   )
 }
 
-/** A parameter [C] that may be absent. */
+/** One float of a parameter [C], or `otherwise` where there is no parameter. */
 // @ts-ignore: decorator
 @inline
 export function parameterAt(address: u32, c: usize, otherwise: f64): f64 {

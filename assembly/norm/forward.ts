@@ -1,22 +1,23 @@
 /**
- * Batch normalisation over rows [rows][C], where row r belongs to group r % Groups (one group, or
- * one for each time step).
+ * Batch normalisation over rows [rows][C]. Row r belongs to group r % Groups: one group, or one
+ * for each time step.
  *
- *   forward μ = mean x, σ² = mean (x − μ)², y = Scale·x + Shift = weight·(x − μ)/√(σ² + ε) + bias
- *   (y is computed by its readers) backward dx = a·δ − b − c·x̂, a = weight/√(σ² + ε), b = a·mean
- *   δ, c = a·mean (δ·x̂)
+ *   forward   μ = mean x,  σ² = mean (x − μ)²
+ *             y = Scale·x + Shift = weight·(x − μ)/√(σ² + ε) + bias   (its readers compute y)
+ *   backward  dx = a·δ − b − c·x̂
+ *             a = weight/√(σ² + ε),  b = a·mean δ,  c = a·mean (δ·x̂)
  *
- * Rows are cut into chunks; each chunk writes its partial sums in float32, and they are added up in
- * order in float64. Statistics are taken of x − a row of the chunk, so that a mean far from 0 does
- * not cancel away the variance. A convolution on spikes writes them itself (`startMoments`,
- * `addMoments`), while its output is in the cache.
+ * Rows are cut into chunks. Each chunk writes its partial sums in float32; they are added up in
+ * order in float64. The sums are of x minus a row of the chunk, so that a mean far from 0 does not
+ * cancel the variance. A convolution on spikes writes the partial sums itself (moments.ts), while
+ * its output is in the cache.
  */
 
 import { Control, NormSize, NormWord, Rec } from '../opcodes'
 import { firstOfChunk, MOMENT_ROWS, parameterAt, partialOf, rowsOfChunk } from './chunks'
 import { combineMoments, normSums4, normSums16, startMoments } from './moments'
 
-/** Channels of one unit of the operations that finish. */
+/** Channels of one unit of `normFinish`. */
 const FINISH_CHANNELS: usize = NormSize.FinishChannels
 
 /**
@@ -47,7 +48,7 @@ export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): v
 }
 
 /**
- * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean, RunningVar [C],
+ * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean and RunningVar [C],
  * where present, move once for each group, in order, with the unbiased variance. MeanInvStd [C],
  * where present, += InvStd/TotalSteps (= at t = 0). Unit = FINISH_CHANNELS channels. Scratch:
  * NormSize.FinishScratchBytes.
@@ -104,7 +105,7 @@ function storeAffine(rec: usize, at: usize, c: usize, mean: f64, invStd: f64): v
   store<f32>(<usize>load<u32>(rec, NormWord.Shift * 4) + at, <f32>shift)
 }
 
-/** A running value moves towards the new one. */
+/** running value = (1 − momentum)·running value + momentum·value. */
 // @ts-ignore: decorator
 @inline
 function move(address: usize, momentum: f64, value: f64): void {

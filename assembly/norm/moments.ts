@@ -1,9 +1,12 @@
 /**
- * Moments of rows [rows][C]: taken of one chunk, added to while rows are in the cache, and combined
- * over the chunks.
+ * Moments of rows [rows][C]. They are taken of one chunk, extended while rows are in the cache,
+ * and combined over the chunks. The four rows of moments are those of MOMENT_ROWS in chunks.ts.
  */
 
-/** Moments [4][…], rows `stride` apart, of `bytes` of channels: = count, the row x, 0, 0. */
+/**
+ * moments [4][…] = count, the row x, 0, 0, for `bytes` of channels. Rows of moments are `stride`
+ * bytes apart.
+ */
 export function startMoments(
   moments: usize,
   stride: usize,
@@ -22,7 +25,7 @@ export function startMoments(
   }
 }
 
-/** Adds 4 rows of x, which lie `stride` apart as those of the moments do. */
+/** moments += those of 4 rows of x. Rows of x and rows of moments are `stride` bytes apart. */
 export function addMoments4(moments: usize, stride: usize, x: usize, bytes: usize): void {
   const end = x + bytes
   for (; x < end; x += 16) {
@@ -43,7 +46,7 @@ export function addMoments4(moments: usize, stride: usize, x: usize, bytes: usiz
   }
 }
 
-/** The same for any number of rows. */
+/** moments += those of any number of rows of x, as `addMoments4`. */
 export function addMoments(moments: usize, stride: usize, x: usize, bytes: usize, rows: i32): void {
   for (let c: usize = 0; c < bytes; c += 16) {
     const base = moments + stride
@@ -65,7 +68,7 @@ export function addMoments(moments: usize, stride: usize, x: usize, bytes: usize
   }
 }
 
-/** 16 channels: sums = Σ d, squares = Σ d² over count rows. */
+/** 16 channels: sums = Σ d, squares = Σ d² over count rows, where d = x − base. */
 export function normSums16(
   sums: usize,
   squares: usize,
@@ -112,7 +115,7 @@ export function normSums16(
   v128.store(squares, q3, 48)
 }
 
-/** The same for 4 channels. */
+/** 4 channels: sums = Σ d, squares = Σ d² over count rows, where d = x − base. */
 export function normSums4(
   sums: usize,
   squares: usize,
@@ -135,13 +138,14 @@ export function normSums4(
   v128.store(squares, q)
 }
 
-/** Lanes 0 and 1, and lanes 2 and 3, in double precision. */
+/** Lanes 0 and 1 in double precision. */
 // @ts-ignore: decorator
 @inline
 function low(x: v128): v128 {
   return f64x2.promote_low_f32x4(x)
 }
 
+/** Lanes 2 and 3 in double precision. */
 // @ts-ignore: decorator
 @inline
 function high(x: v128): v128 {
@@ -149,8 +153,9 @@ function high(x: v128): v128 {
 }
 
 /**
- * From the moments of `units` chunks, `step` bytes apart, of four neighbouring channels: out f64
- * [2][4] = mean, Σ (x − mean)². moments: of the first chunk and channel, its rows `stride` apart.
+ * out f64 [2][4] = mean, Σ (x − mean)² of four neighbouring channels, from the moments of `units`
+ * chunks that are `step` bytes apart. `moments` is the address of the first chunk at the first of
+ * the channels; its rows are `stride` bytes apart.
  */
 export function combineMoments(
   out: usize,

@@ -1,9 +1,9 @@
 /**
- * Scaled weight standardisation, forward beside backward: over the F real inputs of each output
- * channel
+ * Scaled weight standardisation, forward and backward, over the F real inputs of each output
+ * channel (after Brock et al. 2021, arXiv 2101.08692):
  *
  *   w' = gain · (w − μ) · s,   s = (F·var + ε)^−½,   var = Σ (w − μ)² / (F − 1)
- *   dw = gain · s · (d − mean d − (w − μ) · s² · F/(F − 1) · Σ d (w − μ)), dgain = s · Σ d (w − μ)
+ *   dw = gain · s · (d − mean d − (w − μ) · s² · F/(F − 1) · Σ d (w − μ)),  dgain = s · Σ d (w − μ)
  *
  * Sums run in float64 over k in order. Rows of padded input channels stay zero.
  */
@@ -11,7 +11,7 @@
 import { address, word } from '../base/record'
 import { StandardiseWord } from '../opcodes'
 
-/** Writes Out. unit = one block of output channels. */
+/** Out = w'. Unit = one block of output channels. Scratch: none. */
 export function weightStandardise(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const width = word(rec, StandardiseWord.BlockWidth)
   const kRows = word(rec, StandardiseWord.KRows)
@@ -22,7 +22,8 @@ export function weightStandardise(rec: usize, unit: i32, t: i32, scratch: usize)
 }
 
 /**
- * Gradient → gradient of w, in place; GainGradient written. unit = one block of output channels.
+ * Gradient: from the gradient of w' to that of w, in place; GainGradient = dgain. Unit = one block
+ * of output channels. Scratch: none.
  */
 export function weightStandardiseBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const width = word(rec, StandardiseWord.BlockWidth)
@@ -30,6 +31,7 @@ export function weightStandardiseBackward(rec: usize, unit: i32, t: i32, scratch
   for (let j = 0; j < width; j++) channel(rec, base + ((<usize>j) << 2), unit * width + j, true)
 }
 
+/** One output channel, forward or backward. offset: bytes to its first weight. */
 function channel(rec: usize, offset: usize, n: i32, backward: bool): void {
   const stride = (<usize>word(rec, StandardiseWord.BlockWidth)) << 2
   const taps = word(rec, StandardiseWord.Taps)

@@ -3,11 +3,13 @@
 import { Control, SgdWord } from '../opcodes'
 
 /**
- * g = Gradients + decay·p; v = momentum·v + g; p −= rate·(Nesterov ? g + momentum·v : v).
- * Parameters and Velocities change in place. Rate, momentum, decay and Nesterov come from the
- * control block. Unit = PerUnit floats, a multiple of 4. Scratch: none. Nothing changes when the
- * loss is not finite, and no parameter whose new value would not be (Control.NonFinite tells): a
- * failed step must not lose what was learnt.
+ * g = Gradients + decay·p;  v = momentum·v + g;  p −= rate·(Nesterov ? g + momentum·v : v)
+ *
+ * Parameters p and Velocities v change in place. Rate, momentum, decay and Nesterov come from the
+ * control block. Unit = PerUnit floats, a multiple of 4. Scratch: none.
+ *
+ * When the loss is not finite nothing changes. A parameter whose new value would not be finite
+ * keeps its value, and Control.NonFinite is set: a failed step must not lose what was learnt.
  */
 export function sgd(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, SgdWord.PerUnit * 4)
@@ -30,6 +32,10 @@ export function sgd(rec: usize, unit: i32, t: i32, scratch: usize): void {
   )
 }
 
+/**
+ * The same for `bytes` of floats, a multiple of 16, with the numbers of the control block given.
+ * Three separate arrays; parameters and velocities change in place.
+ */
 export function sgdRange(
   parameters: usize,
   velocities: usize,
@@ -55,7 +61,7 @@ export function sgdRange(
     const v = f32x4.add(f32x4.mul(m, before), g)
     const direction = f32x4.add(f32x4.mul(ahead, g), f32x4.mul(along, v))
     const next = f32x4.sub(p, f32x4.mul(r, direction))
-    // x·0 is 0 for finite x alone; v is finite when the step is, unless the rate is 0.
+    // x·0 is 0 only for finite x. v is tested too: with rate 0, next is finite whatever v is.
     const good = f32x4.eq(f32x4.add(f32x4.mul(next, zero), f32x4.mul(v, zero)), zero)
     finite = v128.and(finite, good)
     v128.store(velocities + i, v128.bitselect(v, before, good))

@@ -1,6 +1,4 @@
-/**
- * Dropout of spikes and of floats, which is its own backward.
- */
+/** Dropout of spikes and of floats. For floats it is its own backward. */
 
 import { random64 } from '../base/random'
 import { address, word } from '../base/record'
@@ -8,8 +6,8 @@ import { Control, DropoutWord } from '../opcodes'
 import { endOf } from './units'
 
 /**
- * Whether dropout keeps neuron `index` of the batch: the same at every step, in the backward pass
- * and on every worker.
+ * Does dropout keep neuron `index` of the batch? The answer is the same at every step, in the
+ * backward pass and on every worker.
  */
 // @ts-ignore: decorator
 @inline
@@ -21,8 +19,9 @@ function kept(rec: usize, index: usize): bool {
 }
 
 /**
- * Spikes of the kept neurons; the factor 1/(1 − p) is the planner's, on the consumer's scale.
- * Writes.
+ * Out, OutCounts = the spikes of the kept neurons, none for the others. The factor 1/(1 − p) is
+ * not applied here: the planner puts it into the scale of the consumers. Unit = PixelsPerUnit
+ * pixels. Scratch: none.
  */
 export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>word(rec, DropoutWord.C)
@@ -34,8 +33,9 @@ export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
     for (let plane: usize = 0; plane < <usize>planes; plane++)
       store<u8>(
         address(rec, DropoutWord.Out) + plane * address(rec, DropoutWord.OutPlaneBytes) + i,
-        load<u8>(address(rec, DropoutWord.In) + plane * address(rec, DropoutWord.InPlaneBytes) + i) &
-          keep,
+        load<u8>(
+          address(rec, DropoutWord.In) + plane * address(rec, DropoutWord.InPlaneBytes) + i,
+        ) & keep,
       )
     store<u8>(
       address(rec, DropoutWord.OutCounts) + i,
@@ -44,7 +44,10 @@ export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
   }
 }
 
-/** Out[P][T][C] = In of the kept neurons, 0 for the others. In and Out may be the same. Writes. */
+/**
+ * Out [P][T][C] = In of the kept neurons, 0 for the others. Out may be In. Unit = PixelsPerUnit
+ * pixels. Scratch: none.
+ */
 export function dropoutFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = word(rec, DropoutWord.C)
   const T = word(rec, DropoutWord.T)

@@ -1,17 +1,15 @@
-/**
- * Max pooling, forward beside backward.
- */
+/** Max pooling of spikes and of floats, forward and backward. */
 
 import { address, word } from '../base/record'
 import { PoolWord } from '../opcodes'
 import { endOf } from './units'
 
 /**
- * A pooled neuron spikes when any neuron of its window does: Out = OR of masks. OutCounts its
- * spikes (added up over an outer loop). Choice, the position in the window that the gradient goes
- * to: the first with the highest rate so far, or at each step the first that spikes (ChoicePerStep,
- * the convention of PyTorch's max pooling); window positions outside the image count as never
- * chosen. Writes.
+ * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. OutCounts =
+ * its spikes, += at steps t > 0 of an outer loop. Choice = the position in the window that the
+ * gradient goes to: the first with the highest rate so far, or with ChoicePerStep at each step the
+ * first that spikes (as PyTorch's max pooling does). Positions outside the image are never chosen.
+ * Unit = PixelsPerUnit pixels. Scratch: none.
  */
 export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = word(rec, PoolWord.C)
@@ -89,10 +87,10 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /**
- * Out[pixel][T][C] = the largest In[source pixel][T][C] of the window, the part inside the image.
- * Choice, the position in the window that the gradient goes to: of the largest value, the first on
- * ties, at each step of its own, or once by InCounts float32 [source pixel][C] (a sum over time).
- * Writes.
+ * Out[pixel][T][C] = the largest In[source pixel][T][C] of the window's part inside the image.
+ * Choice = the position in the window that the gradient goes to, the first of equal ones. It is
+ * that of the largest value at each step, or one for all steps, that of the largest InCounts
+ * float32 [source pixel][C] (a sum over time). Unit = PixelsPerUnit pixels. Scratch: none.
  */
 export function maxPoolFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>word(rec, PoolWord.C)
@@ -149,8 +147,8 @@ export function maxPoolFloats(rec: usize, unit: i32, t: i32, scratch: usize): vo
 }
 
 /**
- * One window: largest values float32 [C] and their positions u8 [C], either of them unless its
- * address is 0. source: the image's first pixel.
+ * The largest values float32 [C] of one window and their positions u8 [C]. Either address may be
+ * 0. source: the image's first pixel.
  */
 function windowMax(
   out: usize,
@@ -188,9 +186,9 @@ function windowMax(
 }
 
 /**
- * Out[source pixel][T][C] = Σ over windows that hold the pixel and chose it of In[window][T][C].
- * unit = PixelsPerUnit source pixels. Writes. Here H, W are the source's size and SourceH, SourceW
- * the pooled one's.
+ * Out[source pixel][T][C] = Σ of In[window][T][C] over the windows that hold the pixel and chose
+ * it. Here H and W are the size of the source, SourceH and SourceW that of the pooled tensor. Unit
+ * = PixelsPerUnit source pixels. Scratch: none.
  */
 export function maxPoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = word(rec, PoolWord.C)

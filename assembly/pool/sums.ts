@@ -1,14 +1,12 @@
-/**
- * Presynaptic traces, sums over time and of scalars, and clearing.
- */
+/** Presynaptic traces, sums over time, sums of scalars, and clearing. */
 
 import { address, word } from '../base/record'
 import { ClearWord, SumScalarsWord, TimeSumWord, TraceWord } from '../opcodes'
 import { endOf } from './units'
 
 /**
- * Out[P][C] = λ Out + In at step t of an outer loop (t = 0: Out = In), the presynaptic trace of
- * OTTT (Xiao et al. 2022, eq. 8).
+ * Out[P][C] = λ Out + In at step t of an outer loop, = In at t = 0: the presynaptic trace of OTTT
+ * (Xiao et al. 2022, eq. 8). Unit = PixelsPerUnit pixels. Scratch: none.
  */
 export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = (<usize>word(rec, TraceWord.C)) << 2
@@ -23,7 +21,8 @@ export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /**
- * Out[P][C] = Σ_t In[P][T][C]: the gradient of a current that is the same at every step. Writes.
+ * Out[P][C] = Σ_t In[P][T][C], the gradient of a current that is the same at every step. Unit =
+ * PixelsPerUnit pixels. Scratch: none.
  */
 export function timeSum(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = (<usize>word(rec, TimeSumWord.C)) << 2
@@ -42,14 +41,14 @@ export function timeSum(rec: usize, unit: i32, t: i32, scratch: usize): void {
     }
 }
 
-/** Out[i] = 0 for the unit's PerUnit of Floats floats (a multiple of 4). */
+/** Out[i] = 0. Unit = PerUnit of Floats floats (a multiple of 4). Scratch: none. */
 export function clear(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const per = word(rec, ClearWord.PerUnit)
   const count = min(per, word(rec, ClearWord.Floats) - unit * per)
   memory.fill(address(rec, ClearWord.Out) + ((<usize>(unit * per)) << 2), 0, (<usize>count) << 2)
 }
 
-/** Out[0] = Σ In[0 … Count − 1], in order, in float64. One unit. */
+/** Out[0] = Σ In[0 … Count − 1], in order, in float64. One unit. Scratch: none. */
 export function sumScalars(rec: usize, unit: i32, t: i32, scratch: usize): void {
   let sum: f64 = 0
   for (let i = 0; i < word(rec, SumScalarsWord.Count); i++)

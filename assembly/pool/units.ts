@@ -1,8 +1,6 @@
-/**
- * The pixels of a unit.
- */
+/** The pixels of a unit of the operations in this folder. */
 
-/** End of a unit's pixels, of all `pixels`; each unit has `perUnit`. */
+/** The pixel behind a unit's last, of all `pixels`; each unit has `perUnit`. */
 // @ts-ignore: decorator
 @inline
 export function endOf(pixels: i32, perUnit: i32, unit: i32): i32 {

@@ -1,13 +1,13 @@
-/**
- * From the sums of a group's lists to the outputs at its steps.
- */
+/** From the sums of a group's lists to the outputs at the steps of the group. */
 
+/** x · scale + bias. */
 // @ts-ignore: decorator
 @inline
 function affine(x: v128, scale: v128, bias: v128): v128 {
   return f32x4.add(f32x4.mul(x, scale), bias)
 }
 
+/** a + b + c + d. */
 // @ts-ignore: decorator
 @inline
 function sum4(a: v128, b: v128, c: v128, d: v128): v128 {
@@ -15,9 +15,11 @@ function sum4(a: v128, b: v128, c: v128, d: v128): v128 {
 }
 
 /**
- * out[t] = scale · Σ over the patterns p with bit t of sums[p] + bias for the 4 steps of a whole
- * group, written. out: 4 rows of `bytes`, outStep apart; sums float32 [16][bytes / 4]; bias float32
- * [bytes / 4]. No aliasing.
+ * out[t] = scale · Σ over the patterns p with bit t of sums[p] + bias, for the 4 steps of a whole
+ * group.
+ *
+ * out: 4 rows of `bytes`, outStep apart, written; sums float32 [16][bytes / 4]; bias float32
+ * [bytes / 4]. None of them overlap.
  */
 export function combine15(
   out: usize,
@@ -87,8 +89,8 @@ export function combine7(
 }
 
 /**
- * The same for a group of fewer than 4 steps: `steps` is 1, 3 or 7, and also the number of lists,
- * whatever their kind.
+ * The same for a group of fewer than 4 steps. `steps` is 1, 3 or 7 (one to three steps), which is
+ * also the number of lists of either kind.
  */
 export function combineFew(
   out: usize,

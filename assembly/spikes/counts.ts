@@ -1,11 +1,12 @@
 /**
- * Sums of spikes over a pooling window or several sources, counted step by step and appended to the
- * lists with their factors (weighted entries: see spikes/lists.ts).
+ * Inputs that are sums of spikes, over a pooling window or over several sources. They are counted
+ * step by step and appended to the lists with their factors (weighted entries: see lists.ts).
  */
 
 /**
- * counts u8 [4][16] += spikes at each step of a group, of 16 neighbouring channels, over a window
- * of masks. masks: of the first channel and pixel, pixels `channels` and rows `rowBytes` apart.
+ * counts u8 [4][16] += the spikes at each step of a group, of 16 neighbouring channels, over a
+ * window. `masks` is the address of the first channel and pixel. Pixels are `channels` bytes
+ * apart, rows `rowBytes`.
  */
 export function countWindow(
   counts: usize,
@@ -45,8 +46,8 @@ export function countWindow(
 }
 
 /**
- * Appends (first + i, factors[i]) to the list whose end stands at `slot`, for the bits i of
- * `active`, of which there is one. factors u8 [16].
+ * Appends (first + i, factors[i]) for each bit i of `active` to the list whose end is stored at
+ * `slot`. At least one bit is set. factors u8 [16].
  */
 export function appendFactors(slot: usize, active: i32, factors: usize, first: i32): void {
   let end = <usize>load<u32>(slot)
@@ -65,6 +66,7 @@ function nonZero(bytes: v128): i32 {
   return i8x16.bitmask(i8x16.ne(bytes, i8x16.splat(0)))
 }
 
+/** Appends the factors that are not zero, at the bits of `valid`, to the list of a pattern. */
 // @ts-ignore: decorator
 @inline
 function appendWhere(
@@ -83,9 +85,9 @@ function appendWhere(
 }
 
 /**
- * Appends what the inputs first … first + 15 sum to, for the bits of `valid`, to 7 weighted lists.
- * counts u8 [4][16]: spikes at each step. spare: 16 bytes. An input makes at most 4 entries, in
- * different lists.
+ * Appends the inputs first + i, for the bits i of `valid`, to 7 weighted lists. counts u8 [4][16]:
+ * their spikes at each step. spare: 16 bytes. An input makes at most 4 entries, in different
+ * lists.
  */
 export function appendPairCounts(
   ends: usize,
@@ -115,21 +117,21 @@ export function appendPairCounts(
   appendWhere(ends, 8, i8x16.sub(n3, high), valid, spare, first)
 }
 
-/** 1, 2, 4 … in each byte of n that is not zero: the bit of a step. */
+/** `bit`, which is the bit of a step, in each byte of n that is not zero. */
 // @ts-ignore: decorator
 @inline
 function bitWhere(n: v128, bit: i8): v128 {
   return v128.andnot(i8x16.splat(bit), i8x16.eq(n, i8x16.splat(0)))
 }
 
-/** n − 1, where 0 becomes the largest byte. */
+/** n − 1 in each byte, where 0 becomes 255. */
 // @ts-ignore: decorator
 @inline
 function before(n: v128): v128 {
   return i8x16.sub(n, i8x16.splat(1))
 }
 
-/** The same for 15 weighted lists: spare: 32 bytes. */
+/** The same for 15 weighted lists. spare: 32 bytes. */
 export function appendCounts(
   ends: usize,
   counts: usize,
@@ -148,7 +150,7 @@ export function appendCounts(
     )
     let active = nonZero(patterns) & valid
     if (active == 0) return
-    // The steps that have spikes, as often as all of them do.
+    // The steps that have spikes, as often as all of them have one.
     const factor = i8x16.add(
       i8x16.min_u(i8x16.min_u(before(n0), before(n1)), i8x16.min_u(before(n2), before(n3))),
       i8x16.splat(1),

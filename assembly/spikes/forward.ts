@@ -1,9 +1,9 @@
 /**
- * Event-driven forward convolution: additions of weight rows for the neurons that fire.
+ * Event-driven forward convolution: it adds rows of the weight for the neurons that fire.
  *
- * Neurons of one pattern (spike-lists.ts) add the same weights to the same steps, so their rows are
- * summed once and the sum is added to each of those steps. Inputs that are sums (weighted lists)
- * multiply the row by a small integer; others are not multiplied at all.
+ * Neurons that have the same pattern of spikes (lists.ts) add the same weights to the same steps.
+ * Their rows are summed once, and the sum is added to each of those steps. Inputs that are sums
+ * (weighted lists) multiply their row by a small integer; other inputs multiply nothing.
  */
 
 import { check } from '../base/check'
@@ -16,18 +16,21 @@ import { stepsOf } from './patterns'
 import { sumLists } from './row-sums'
 
 /**
- * Op.SpikeConv. For the steps t of the group alone
- *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n] +
- *   Bias[n] (weighted: factor · Weight[k][n])
- * Out float32 [B·OutH·OutW][T][OutC]: written. Weight float32 [OutC /
- * BlockWidth][KRows][BlockWidth] with a zero row KernelH·KernelW·InC; Bias float32 [OutC] or 0;
- * lists as Op.SpikeLists leaves them. No aliasing. unit = group of BlocksPerUnit blocks·⌈pixels /
- * PixelsPerUnit⌉ + chunk: consecutive units read the same blocks of Weight, which stay in the
- * cache. Moments, where wanted, are written as well: of each slot's pixels at the steps of the
- * group. Scratch: 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`).
+ * Op.SpikeConv. For the steps t of one group
  *
- *   scratch: BlocksPerUnit × { sums float32 [16][BlockWidth] (row 0 unused) | bias float32
- *   [BlockWidth] }
+ *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n]
+ *                      + Bias[n]     (weighted lists: factor · Weight[k][n])
+ *
+ * Out float32 [B·OutH·OutW][T][OutC] is written. Weight float32 [OutC /
+ * BlockWidth][KRows][BlockWidth] has a zero row KernelH·KernelW·InC. Bias is float32 [OutC] or 0.
+ * The lists are those of Op.SpikeLists. No output may overlap another tensor. Moments, where
+ * wanted, are written too: those of each slot's pixels at the steps of the group.
+ *
+ * Unit = group of BlocksPerUnit blocks · ⌈pixels / PixelsPerUnit⌉ + chunk of pixels. Consecutive
+ * units read the same blocks of Weight, which stay in the cache. Scratch:
+ * 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`), of which each block has
+ *
+ *   sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth]
  */
 export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
@@ -47,14 +50,15 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
 }
 
 /**
- * Op.SpikeForward. SpikeLists and SpikeConv in one, for layers whose weights stay in a near cache:
- * unit = RowsPerUnit rows of output pixels, whose lists the worker alone sees. They stay in its
- * cache, and there is no buffer for those of all pixels. Lists and ListPointers are not read.
- * RowsPerUnit·OutW is a multiple of MomentPixels. Scratch: 64·OutW·RowsPerUnit more than
- * ListBytes·OutW·RowsPerUnit and the scratch of both, each rounded up to 64
- * (`spikeForwardScratchBytes`).
+ * Op.SpikeForward: SpikeLists and SpikeConv in one, for layers whose weights stay in a near cache.
+ * Unit = RowsPerUnit rows of output pixels. Only the worker itself sees their lists, which stay in
+ * its cache, so no buffer holds the lists of all pixels. Lists and ListPointers are not read.
+ * RowsPerUnit·OutW is a multiple of MomentPixels.
  *
- *   scratch: scratch of SpikeLists | of SpikeConv | pointers u32 [pixel][16] | lists
+ * Scratch: 64·OutW·RowsPerUnit bytes, plus ListBytes·OutW·RowsPerUnit, plus the scratch of both,
+ * each rounded up to 64 (`spikeForwardScratchBytes`):
+ *
+ *   scratch of SpikeLists | scratch of SpikeConv | pointers u32 [pixel][16] | lists
  */
 export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outW = word(rec, ConvWord.OutW)
@@ -72,8 +76,8 @@ export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): voi
 }
 
 /**
- * Out of the pixels first … last − 1 for up to BlocksPerUnit blocks from `block` on, and their
- * moments. pointers u32 [pixel][16] of the first.
+ * Out of the pixels first … last − 1 and its moments, for up to BlocksPerUnit blocks from `block`
+ * on. pointers u32 [pixel][16]: those of the first pixel onwards.
  */
 function sumPixels(
   rec: usize,
@@ -127,7 +131,7 @@ function sumPixels(
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
     if (silent) {
-      // Nothing to sum: the biases alone.
+      // Nothing to sum: the output is the bias.
     } else if (steps < 15) {
       for (let p = 1; p <= steps; p++)
         sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
@@ -168,7 +172,7 @@ function sumPixels(
   }
 }
 
-/** out[step][…] = row, for each of the steps (1, 3, 7 or 15: one to four). */
+/** out[step][…] = row for each step. `steps` is 1, 3, 7 or 15: one to four steps. */
 // @ts-ignore: decorator
 @inline
 function copySteps(out: usize, outStep: usize, row: usize, bytes: usize, steps: i32): void {

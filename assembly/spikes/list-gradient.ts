@@ -1,31 +1,32 @@
 /**
- * Weight gradient of a convolution whose inputs are spikes: only neurons that fired contribute, and
- * they add rows of δ without multiplying.
+ * Weight gradient of a convolution whose inputs are spikes. Only neurons that fired contribute,
+ * and they add rows of δ without multiplying:
  *
- *   dW[n, c, ky, kx] = Scale · Σ_b Σ_{y, x} count[b, y, x, c] · δ[b, (y + PadH − ky) / StrideH, (x
- *   + PadW − kx) / StrideW, n]
+ *   dW[n, c, ky, kx] = Scale · Σ_b Σ_{y, x} count[b, y, x, c]
+ *                      · δ[b, (y + PadH − ky) / StrideH, (x + PadW − kx) / StrideW, n]
  *
- * over the pixels for which both divisions leave no remainder. `count` is the spikes of a neuron
- * over all steps, 0 … T, as bytes [B][H][W][C] (so Scale is 1/T for a gradient with respect to
- * rates). Any kernel, stride and padding.
+ * over the pixels for which both divisions leave no remainder. `count` is the number of spikes of
+ * a neuron over all steps, 0 … T, as bytes [B][H][W][C]. (Scale is therefore 1/T for a gradient
+ * with respect to rates.) Any kernel, stride and padding.
  *
- * Images are taken in groups of RowsPerUnit. Two records, one behind the other:
+ * Images are taken in groups of RowsPerUnit. There are two records, one after the other:
  *
- *   RateLists counts → for each (group, phase, c) the list of pixels where the neuron fired, most
- *   spikes first, and
- *                        δ → grids [group][N/16][image of the group][GridH][GridW][16], with
- *                        margins of zeros
+ *   RateLists            counts → for each (group, phase, c) the list of the pixels where the
+ *                        neuron fired, those with most spikes first
+ *                        δ → grids [group][N/16][image of the group][GridH][GridW][16] with margins
+ *                        of zeros
  *   ListWeightGradient   sums of the grids over the lists
  *
- * A phase is (y mod StrideH, x mod StrideW): all pixels of a phase meet the same taps. Pixel (y, x)
- * has index (image · GridH + Top + y / StrideH) · GridW + Left + x / StrideW in its list, and the
- * tap only adds a constant to it. Pixels that fired k times are summed once and counted k times:
- * sum those of T spikes, add the sum to the result, sum those of T − 1 on top, add, …
+ * A phase is (y mod StrideH, x mod StrideW): all pixels of a phase meet the same taps. In its
+ * list, pixel (y, x) has the index (image · GridH + Top + y / StrideH) · GridW + Left + x /
+ * StrideW, to which each tap adds a constant. A pixel that fired k times is read once and counted
+ * k times: sum the pixels of T spikes and add the sum to the result, continue the sum with those
+ * of T − 1 and add it again, and so on.
  *
- *   Lists u16 [group][C][pixels of a full group], the phases of a channel one behind the other
- *   ListPointers u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the
- *   last word is the end Scratch the grids; a group of fewer images leaves the rest of its grid as
- *   it is
+ *   Lists         u16 [group][C][pixels of a full group]; the phases of a channel follow each other
+ *   ListPointers  u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the
+ *                 last word is the end
+ *   Scratch       the grids; a group of fewer images leaves the rest of its grid as it is
  *
  * Sizes and words come from src/plan/list-gradient-geometry.ts.
  */
@@ -49,7 +50,7 @@ function margin(kernel: i32, stride: i32, pad: i32): i32 {
 }
 
 /**
- * Rows (columns) of a grid: its margin, then whatever an input pixel or an output pixel reaches.
+ * Rows (columns) of a grid: its margin, and then as many as an input or an output pixel reaches.
  */
 // @ts-ignore: decorator
 @inline
@@ -61,8 +62,8 @@ function gridSize(input: i32, output: i32, kernel: i32, stride: i32, pad: i32): 
 }
 
 /**
- * totals[16] (u16) += how many of at most 255 pixels hold the count k, for 16 channels; pixels are
- * `step` bytes apart.
+ * totals u16 [16] += how many of the pixels hold the count k, for 16 channels. There are at most
+ * 255 pixels, `step` bytes apart.
  */
 export function listCount(totals: usize, counts: usize, step: usize, pixels: i32, k: i32): void {
   const wanted = i8x16.splat(<i8>k)
@@ -76,9 +77,9 @@ export function listCount(totals: usize, counts: usize, step: usize, pixels: i32
 }
 
 /**
- * Writes the index of each pixel into the lists of its neurons that fired, and moves the lists'
- * heads on. `heads` is u32 [16][T], T spikes first; `lanes` is the mask of the channels that exist;
- * the first pixel has the index `index`.
+ * Writes the index of each pixel into the lists of its neurons that fired, and moves the heads of
+ * these lists. heads u32 [16][T], T spikes first; lanes: the bits of the channels that exist;
+ * index: that of the first pixel.
  */
 export function listFill(
   heads: usize,
@@ -106,8 +107,8 @@ export function listFill(
 }
 
 /**
- * Copies δ of one group of images and 16 channels (fewer at the end: zeros) into its grid, margins
- * included.
+ * Copies δ of one group of images and 16 channels into its grid, with its margins. Channels that
+ * do not exist are zeros.
  */
 function fillGrid(
   grid: usize,
@@ -143,9 +144,10 @@ function fillGrid(
 }
 
 /**
- * In (counts u8), Delta → Lists, ListPointers, Scratch (=). Units: (group, 16 input channels) for
- * the lists, then (group, 16 output channels) for the grids, channels run faster. Counts are read
- * 16 at a time, so up to 12 bytes behind In. Worker scratch: 96·T·StrideH·StrideW bytes.
+ * Lists, ListPointers, Scratch = from In (counts u8) and Delta. Units: first (group, 16 input
+ * channels) for the lists, then (group, 16 output channels) for the grids; channels run faster.
+ * Counts are read 16 at a time, so up to 12 bytes behind In are read. Worker scratch:
+ * 96·T·StrideH·StrideW bytes.
  */
 export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -200,7 +202,7 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   const totals = scratch + <usize>(phases * t) * 64
   memory.fill(totals, 0, <usize>(phases * t) * 32)
 
-  // First how long each list is, then where it starts, then its entries.
+  // First the length of each list, then its start, then its entries.
   const counts = address(rec, ConvWord.In) + <usize>(group * perGroup * h * w * cs + c0)
   const pixelBytes = <usize>cs * <usize>strideW
   for (let row = 0; row < images * h; row++) {
@@ -256,8 +258,8 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
 }
 
 /**
- * out[16] += Σ_{k = T … 1} k · Σ_{pixels of k spikes} grid[pixel][16]; `pointers` are the T + 1 of
- * one channel.
+ * out[16] += Σ_{k = T … 1} k · Σ_{pixels of k spikes} grid[pixel][16]. pointers: the T + 1 of one
+ * channel.
  */
 export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void {
   let s0 = f32x4.splat(0)
@@ -291,10 +293,10 @@ export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void 
 }
 
 /**
- * Lists, ListPointers, Scratch → Out in the weight's layout [N/BlockWidth][KRows][BlockWidth], = or
- * with Accumulate +=; the rows behind the kernel become zero. Unit = (16 output channels,
- * InCPerUnit input channels), input channels run faster; the sum runs over groups in order. Worker
- * scratch: 64·InCPerUnit·KernelH·KernelW bytes.
+ * Out = from Lists, ListPointers and Scratch, with Accumulate +=. Out has the layout of the
+ * weight, [N/BlockWidth][KRows][BlockWidth]; its rows behind the kernel become zero. The sum runs
+ * over the groups in order. Unit = (16 output channels, InCPerUnit input channels), input channels
+ * run faster. Worker scratch: 64·InCPerUnit·KernelH·KernelW bytes.
  */
 export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: usize): void {
   const cs = word(rec, ConvWord.InC)

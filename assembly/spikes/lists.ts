@@ -1,22 +1,22 @@
 /**
- * Lists of the neurons that fire, for the event-driven convolution (spikes.ts).
+ * Lists of the neurons that fire, for the event-driven convolution (forward.ts).
  *
- * A neuron's *pattern* is its spikes in a group of 4 steps, one bit a step. For each output pixel
- * and pattern p there is one list of those inputs k = (ky·KernelW + kx)·InC + c of its field that
- * spike at the steps in p. Where few weight rows belong to a field, 15 lists are too short to be
- * worth their loops: `PairLists` asks for 7, the spikes in steps 0–1 (lists 1, 2, 3), those in
- * steps 2–3 (4, 8, 12), and 15 for all four. The rule "list p counts at the steps in p" holds for
- * both.
+ * The *pattern* of a neuron is its spikes in a group of 4 steps, one bit for each step. For each
+ * output pixel and pattern p there is one list. It has those inputs k = (ky·KernelW + kx)·InC + c
+ * of the pixel's field that spike at the steps in p. Where a field has few weight rows, 15 lists
+ * are too short to be worth their loops. `PairLists` then asks for 7: the spikes in steps 0–1
+ * (lists 1, 2, 3), those in steps 2–3 (lists 4, 8, 12), and list 15 for all four steps. In both
+ * cases list p counts at the steps in p.
  *
- * Two kinds of entries:
+ * There are two kinds of entries:
  *
- *   plain u16 k. Inputs are neurons, or sums of so many that bytes could not count them; a neuron
- *   stands in the list of its pattern. weighted u16 k, u16 n (`WeightedLists`). Inputs are sums of
- *   up to 255 spikes a step, over a pooling window or several sources. What an input sums
- *              to, c_0 … c_3, is taken apart into patterns with factors n: the steps that have
- *              spikes, as often as all of them have, then what is left, until nothing is.
- *              Neighbours fire alike, so that a 2×2 window makes half as many entries as its
- *              neurons.
+ *   plain      u16 k. Inputs are neurons, or sums of so many that bytes could not count them. A
+ *              neuron stands in the list of its pattern.
+ *   weighted   u16 k, u16 n (`WeightedLists`). Inputs are sums of up to 255 spikes a step, over a
+ *              pooling window or several sources. The sums c_0 … c_3 of an input are taken apart
+ *              into patterns with factors n: first all steps that have spikes, as often as all of
+ *              them have one, then what is left, and so on. Neighbours fire alike, so a 2×2 window
+ *              makes half as many entries as it has neurons.
  */
 
 import { check } from '../base/check'
@@ -25,10 +25,10 @@ import { ConvWord } from '../opcodes'
 import { appendCounts, appendPairCounts, countWindow } from './counts'
 import { appendPairs, appendPatterns, stepsOf } from './patterns'
 
-/** Bit p: with pair lists, list p is in use. */
+/** Bit p is set when list p is in use with pair lists. */
 const PAIR_PATTERNS: i32 = 0b1001000100011110
 
-/** Patterns of a group and the unused pattern 0: 16 words of 4 bytes in every table of pointers. */
+/** Bytes of a table of pointers: 16 words, for 15 patterns and the unused pattern 0. */
 export const POINTERS: usize = 64
 
 // @ts-ignore: decorator
@@ -44,10 +44,7 @@ function entryBytes(rec: usize): usize {
   return word(rec, ConvWord.WeightedLists) != 0 ? 4 : 2
 }
 
-/**
- * Where the lists of one virtual row lie: starts u32 [InW + 1][16], then 15 lists of `capacity`
- * bytes.
- */
+/** Bytes of one list of a virtual row. A row is starts u32 [InW + 1][16], then 15 lists. */
 // @ts-ignore: decorator
 @inline
 function rowCapacity(rec: usize): usize {
@@ -68,10 +65,12 @@ function rowBytes(rec: usize): usize {
 }
 
 /**
- * Lists of one row of the virtual input (after pooling), k = x·InC + c mod 2^16, in the order of x.
- * row: written, starts u32 [InW + 1][16] (of pattern p in pixel x at [x][p]; pixel x ends where x +
- * 1 starts), then the 15 lists. ends u32 [16]: scratch, and 128 bytes behind it: waste, or counts
- * u8 [4][16] | 32 bytes.
+ * Lists of one row of the virtual input (after pooling), k = x·InC + c mod 2^16, in the order of
+ * x.
+ *
+ * row, written: starts u32 [InW + 1][16], where [x][p] is the start of pattern p in pixel x (pixel
+ * x ends where x + 1 starts), then the 15 lists. ends u32 [16]: scratch, with 128 bytes behind it
+ * that take unused entries, or counts u8 [4][16] and 32 bytes.
  */
 function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void {
   const width = word(rec, ConvWord.InW)
@@ -152,6 +151,7 @@ function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void 
   copyPointers(starts, ends)
 }
 
+/** to u32 [16] = from. */
 // @ts-ignore: decorator
 @inline
 function copyPointers(to: usize, from: usize): void {
@@ -162,13 +162,18 @@ function copyPointers(to: usize, from: usize): void {
 }
 
 /**
- * Lists of one output pixel: for each pattern the entries of KernelW pixels in each row of the
- * field, one row after the other. pointers u32 [16] and lists: written. rows u32 [rowCount]:
- * addresses of the rows of the field, a row's starts are [InW + 1][16]. used: bit p set for the
- * lists to join, the others are empty. fromX, toX: pixels of the row inside the field. offset +
- * i·rowStep: what turns k of an entry of row i into the field's, mod 2^16. zeroRow: k of a padding
- * entry. lists: a multiple of two entries. Writes up to 32 bytes behind the last list, and reads as
- * many behind a piece. Returns the end of the last list.
+ * Lists of one output pixel. For each pattern they hold the entries of KernelW pixels in each row
+ * of the field, one row after the other. Returns the end of the last list.
+ *
+ *   pointers, lists   u32 [16], and the lists: written; lists is a multiple of two entries
+ *   rows              u32 [rowCount]: addresses of the rows of the field; a row begins with its
+ *                     starts, [InW + 1][16]
+ *   used              bit p is set for the lists to join; the others are empty
+ *   fromX, toX        pixels of the row inside the field
+ *   offset, rowStep   offset + i·rowStep turns k of an entry of row i into the field's k, mod 2^16
+ *   zeroRow           k of a padding entry
+ *
+ * Up to 32 bytes are written behind the last list, and up to 32 read behind a piece.
  */
 export function joinRows(
   pointers: usize,
@@ -220,17 +225,21 @@ export function joinRows(
 /**
  * Op.SpikeLists. For each output pixel of the unit's rows (row = image·OutH + oy) and each pattern
  * p of a group of up to 4 steps
- *   list p = { k = (ky·KernelW + kx)·InC + c : the input there has pattern p }
- * with multiplicity (plain) or a factor (weighted), and padded to an even number of entries by the
- * zero row k = KernelH·KernelW·InC. Lists: written, those of a unit's pixels one behind the other,
- * with room for ListBytes a pixel; ListPointers u32 [output pixel][16]: written. Masks u8
- * [plane][B][SourceH][SourceW][InC]. Reads up to 12 bytes behind a mask tensor when InC is no
- * multiple of 16; they count for nothing. Scratch: 192 + 64·⌈KernelH / 16⌉ + KernelH·(64·(InW + 1)
- * + 15·L) bytes, with L = 64·⌈(InW·InC·e + 32) / 64⌉ bytes of a list and e bytes of the entries
- * that one input can have in it: 2·SourceCount·PoolKernelH·PoolKernelW, or 4 in weighted lists
- * (`spikeListsScratchBytes`).
  *
- *   scratch: ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [KernelH] |
+ *   list p = { k = (ky·KernelW + kx)·InC + c : the input there has pattern p }
+ *
+ * with repeated entries (plain) or factors (weighted). A list is padded to an even number of
+ * entries by the zero row k = KernelH·KernelW·InC. Lists are written, those of a unit's pixels one
+ * after the other, with room for ListBytes a pixel; so is ListPointers u32 [output pixel][16].
+ * Masks are u8 [plane][B][SourceH][SourceW][InC]. When InC is no multiple of 16, up to 12 bytes
+ * behind a mask tensor are read; they have no effect. Unit = RowsPerUnit rows.
+ *
+ * Scratch: 192 + 64·⌈KernelH / 16⌉ + KernelH·(64·(InW + 1) + 15·L) bytes
+ * (`spikeListsScratchBytes`), where L = 64·⌈(InW·InC·e + 32) / 64⌉ are the bytes of a list and e
+ * those of the entries that one input can have in it: 2·SourceCount·PoolKernelH·PoolKernelW, or 4
+ * in weighted lists:
+ *
+ *   ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [KernelH] |
  *   ring of KernelH virtual rows, row y in slot y mod KernelH
  */
 export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -253,7 +262,7 @@ export function listScratch(rec: usize): usize {
 }
 
 /**
- * Lists of the rows first … last − 1 of output pixels: their lists, one behind the other, and their
+ * Writes the lists of the rows first … last − 1 of output pixels, one after the other, and their
  * pointers [pixel][16].
  */
 export function listsOfRows(

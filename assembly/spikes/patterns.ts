@@ -1,26 +1,29 @@
 /**
- * Neurons with the pattern of their spikes in a group of 4 steps, appended to the list of the
- * pattern (plain entries: see spikes/lists.ts).
+ * Inputs that are neurons: each is appended to the list of its pattern, its spikes in a group of 4
+ * steps (plain entries: see lists.ts).
  */
 
 import { word } from '../base/record'
 import { ConvWord } from '../opcodes'
 
-/** Spikes that exist in a group, as a pattern: 15, or fewer bits at the end of T. */
+/** The steps that exist in a group, as a pattern: 15, or fewer bits at the end of T. */
 // @ts-ignore: decorator
 @inline
 export function stepsOf(rec: usize): i32 {
   return (1 << min(4, word(rec, ConvWord.T) - 4 * word(rec, ConvWord.Group))) - 1
 }
 
-/** Bit i: byte i has a bit in common with `firing`. */
+/** Bit i is set when byte i has a bit in common with `firing`. */
 // @ts-ignore: decorator
 @inline
 function active16(masks: usize, firing: v128): u64 {
   return <u64>(<u32>i8x16.bitmask(i8x16.ne(v128.and(v128.load(masks), firing), i8x16.splat(0))))
 }
 
-/** Bit i: neuron i of the next `count` (or 64) has a spike in the group. Reads whole 16 bytes. */
+/**
+ * Bit i is set when neuron i of the next `count` (at most 64) has a spike in the group. Reads
+ * whole 16 bytes.
+ */
 // @ts-ignore: decorator
 @inline
 function active64(masks: usize, firing: v128, count: i32): u64 {
@@ -31,6 +34,7 @@ function active64(masks: usize, firing: v128, count: i32): u64 {
   return count < 64 ? active & (((<u64>1) << count) - 1) : active
 }
 
+/** Appends one entry to the list of a pattern. */
 // @ts-ignore: decorator
 @inline
 function append(ends: usize, pattern: u32, entry: i32): void {
@@ -41,9 +45,9 @@ function append(ends: usize, pattern: u32, entry: i32): void {
 }
 
 /**
- * Appends first + c to the list of the pattern of neuron c, for c = 0 … count − 1.
- * ends u32 [16]: in/out, where the list of each pattern ends; masks u8 [count]; pattern = (mask >>
- * shift) & steps, 0 stands in no list.
+ * Appends first + c to the list of the pattern of neuron c, for c = 0 … count − 1. The pattern is
+ * (mask >> shift) & steps; pattern 0 is in no list. masks u8 [count]; ends u32 [16]: where the
+ * list of each pattern ends, moved on.
  */
 export function appendPatterns(
   ends: usize,
@@ -67,8 +71,9 @@ export function appendPatterns(
 }
 
 /**
- * The same for 7 lists: 15, else the parts of the pattern in steps 0–1 and 2–3; ends[0] takes what
- * belongs to an empty part.
+ * The same for 7 lists: list 15 for pattern 15, otherwise one list for the part of the pattern in
+ * steps 0–1 and one for that in steps 2–3. An empty part is written where ends[0] points, and not
+ * used.
  */
 export function appendPairs(
   ends: usize,

@@ -1,11 +1,11 @@
-/**
- * Sums of the weight rows in a list, for blocks of 32, 16, 8 and 4 output channels.
- */
+/** Sums of the weight rows in a list, for blocks of 32, 16, 8 and 4 output channels. */
 
 /**
- * sum[32] = Σ over the entries k of a list of rows[k][32], written. rows float32 [KRows][32]; list
- * … end: an even number of u16. This and its narrower siblings are the hot loops: each a function
- * of its own, one loop and no remainder, or V8 spills the sums.
+ * sum[32] = Σ over the entries k of a list of rows[k][32]. rows float32 [KRows][32]; list … end:
+ * an even number of u16.
+ *
+ * This function and those for narrower blocks are the hot loops. Each is a function of its own
+ * with one loop and no remainder; otherwise V8 spills the sums.
  */
 export function sumRows32(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
@@ -47,8 +47,8 @@ export function sumRows32(sum: usize, rows: usize, list: usize, end: usize): voi
 }
 
 /**
- * The same for blocks of 16. Eight sums would hide the latency of the additions better, but V8 then
- * moves all loads ahead of them and spills one.
+ * The same for blocks of 16. Eight sums would hide the latency of the additions better, but then
+ * V8 moves all loads ahead of them and spills one.
  */
 export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
@@ -74,8 +74,8 @@ export function sumRows16(sum: usize, rows: usize, list: usize, end: usize): voi
 }
 
 /**
- * The same for blocks of 8. Even and odd entries have sums of their own, to hide the latency of the
- * additions; so below.
+ * The same for blocks of 8. Even and odd entries have sums of their own, to hide the latency of
+ * the additions. The narrower loops below do the same.
  */
 export function sumRows8(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
@@ -105,14 +105,14 @@ export function sumRows4(sum: usize, rows: usize, list: usize, end: usize): void
   v128.store(sum, f32x4.add(s0, r0))
 }
 
-/** The factor of a weighted entry in all lanes. */
+/** The factor of a weighted entry, in all lanes. */
 // @ts-ignore: decorator
 @inline
 function factorOf(entry: usize): v128 {
   return f32x4.convert_i32x4_s(i32x4.shr_u(v128.load32_splat(entry), 16))
 }
 
-/** s + factor·row. */
+/** s + factor · row. */
 // @ts-ignore: decorator
 @inline
 function addTimes(s: v128, factor: v128, row: v128): v128 {
@@ -120,7 +120,7 @@ function addTimes(s: v128, factor: v128, row: v128): v128 {
 }
 
 /**
- * sum[32] = Σ over the entries (k, n) of a weighted list of n·rows[k][32], written; otherwise as
+ * sum[32] = Σ over the entries (k, n) of a weighted list of n · rows[k][32]. Otherwise as
  * `sumRows32`.
  */
 export function sumTimes32(sum: usize, rows: usize, list: usize, end: usize): void {
@@ -164,7 +164,7 @@ export function sumTimes32(sum: usize, rows: usize, list: usize, end: usize): vo
   v128.store(sum, s7, 112)
 }
 
-/** The same for blocks of 16. */
+/** `sumTimes32` for blocks of 16. */
 export function sumTimes16(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -190,7 +190,7 @@ export function sumTimes16(sum: usize, rows: usize, list: usize, end: usize): vo
   v128.store(sum, s3, 48)
 }
 
-/** The same for blocks of 8. */
+/** `sumTimes32` for blocks of 8. */
 export function sumTimes8(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -210,7 +210,7 @@ export function sumTimes8(sum: usize, rows: usize, list: usize, end: usize): voi
   v128.store(sum, f32x4.add(s1, r1), 16)
 }
 
-/** The same for blocks of 4. */
+/** `sumTimes32` for blocks of 4. */
 export function sumTimes4(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = f32x4.splat(0)
   let r0 = s0
@@ -222,9 +222,10 @@ export function sumTimes4(sum: usize, rows: usize, list: usize, end: usize): voi
 }
 
 /**
- * sums[p] = sum of the rows in list p, for `blocks` blocks of output channels whose rows lie
- * blockBytes apart and whose sums setBytes apart; written. sums float32 [16][width]. Block beside
- * block, since the processor then foresees how long the second loop over the same list is.
+ * sums[p] = the sum of the rows in list p, for `blocks` blocks of output channels. Rows of a block
+ * are blockBytes from those of the next, and its sums setBytes. sums float32 [16][width]. The
+ * blocks run side by side, because the processor then predicts the length of the second loop over
+ * the same list.
  */
 // @ts-ignore: decorator
 @inline
@@ -247,7 +248,7 @@ export function sumLists(
   } while (--left)
 }
 
-/** sums[p] = sum of the rows in list p, one list, written. sums float32 [16][width]. */
+/** sums[p] = the sum of the rows in list p, for one block. sums float32 [16][width]. */
 // @ts-ignore: decorator
 @inline
 function sumList(

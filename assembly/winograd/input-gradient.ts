@@ -1,4 +1,4 @@
-/** Gradient of the input by Winograd (winograd.ts): its operations. */
+/** The operations of the gradient of the input by Winograd. The equations are in sizes.ts. */
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
@@ -18,9 +18,10 @@ import {
 import { transformRow, winogradKernel, winogradOutput, winogradTouch } from './transforms'
 
 /**
- * V = Bᵀ δ B, to be read by the input gradient.
- * Delta [B][H][W][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128] (=); what is behind N and S
- * stays as it is. Unit = one tile row. Worker scratch: 640 + 24·N bytes.
+ * V = Bᵀ δ B, which the input gradient reads.
+ *
+ * Delta [B][H][W][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128], written; what is behind N
+ * and S stays as it is. Unit = one tile row. Worker scratch: 640 + 24·N bytes.
  */
 export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -45,9 +46,9 @@ export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: u
 }
 
 /**
- * Kernels of 8 input channels × one block of output channels, transposed and rotated by 180°:
- * `src` [9 taps][C][width], at the first of the 8 channels → `dst` [width][2 halves][9 taps][4]
- * (=). `tap` is the bytes of one tap.
+ * Transposes the kernels of 8 input channels × one block of output channels and rotates them by
+ * 180°. src [9 taps][C][width], at the first of the 8 channels; dst [width][2 halves][9 taps][4],
+ * written; `tap` is the bytes of one tap.
  */
 function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32): void {
   const row = (<usize>width) << 2
@@ -76,9 +77,9 @@ function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32
 }
 
 /**
- * U = G W Gᵀ of the rotated kernels of input channels c … c + 7 and one block of output channels:
- * `src`, at the first of the channels in the block of the weight → `u` [36 planes][8 channels
- * apart] (=). What is behind C is left to chance: the caller drops what comes of it. Scratch:
+ * U = G W Gᵀ of the rotated kernels of input channels c … c + 7 and one block of output channels.
+ * src: at the first of the channels, in the block of the weight; u [36 planes][8 channels apart],
+ * written. Values behind C are arbitrary, and the caller drops what comes of them. Scratch:
  * TRANSFORM_BYTES, then 288·BlockWidth.
  */
 function transformKernels(
@@ -96,9 +97,10 @@ function transformKernels(
 }
 
 /**
- * U = G W Gᵀ of the rotated kernels, to be read by the input gradient.
- * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8] (=). Unit = (8 input channels, BlockWidth output
- * channels), output channels run faster. Worker scratch: 576 + 288·BlockWidth bytes.
+ * U = G W Gᵀ of the rotated kernels, which the input gradient reads.
+ *
+ * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, BlockWidth
+ * output channels), output channels run faster. Worker scratch: 576 + 288·BlockWidth bytes.
  */
 export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const cs = word(rec, ConvWord.InC)
@@ -123,15 +125,22 @@ export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: 
 }
 
 /**
- * dX[b, y, x, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, n] · W[n, c, ky, kx] → Out
- * [B][H][W][C] (=). Scratch has one of the factors. KernelFirst = 1: the kernels (of
- * WinogradKernelTransform). Unit = RowsPerUnit tile rows, which it transforms itself, and all
- * channels. KernelFirst = 0: the tiles (of WinogradInputTransform). Unit = (RowsPerUnit tile rows,
- * 8 input channels), whose kernels it transforms itself; channels run faster. Up to 3 tiles behind
- * the last of a unit are read and what comes of them is dropped. Worker scratch, with P =
- * RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4:
- *   36·(32·P + 192) + 16·C + 640, then KernelFirst ? 36·(512·⌈N/128⌉·P + 192) + 640 + 24·N :
- *   36·(32·N + 192) + 576 + 288·BlockWidth.
+ * dX[b, y, x, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, n] · W[n, c, ky, kx]
+ *
+ * → Out [B][H][W][C], written. Scratch holds one of the two factors, and the unit computes the
+ * other:
+ *
+ *   KernelFirst = 1   Scratch has the kernels (of WinogradKernelTransform). Unit = RowsPerUnit tile
+ *                     rows, which it transforms, and all channels.
+ *   KernelFirst = 0   Scratch has the tiles (of WinogradInputTransform). Unit = (RowsPerUnit tile
+ *                     rows, 8 input channels), whose kernels it transforms; channels run faster.
+ *
+ * Up to 3 tiles behind the last of a unit are read, and what comes of them is dropped. Worker
+ * scratch, with P = RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4: 36·(32·P + 192) + 16·C + 640,
+ * then
+ *
+ *   KernelFirst = 1   36·(512·⌈N/128⌉·P + 192) + 640 + 24·N bytes
+ *   KernelFirst = 0   36·(32·N + 192) + 576 + 288·BlockWidth bytes
  */
 export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)

@@ -1,15 +1,14 @@
 /**
- * Winograd's transforms of one line, written `to` bytes apart; vectors hold four channels. The
- * matrices stand in winograd/sizes.ts.
+ * Winograd's transforms of one line. Results are written `to` bytes apart; a vector holds four
+ * channels. The names of the matrices are those of sizes.ts.
  */
 
+/** k · x in each lane. */
 // @ts-ignore: decorator
 @inline
 export function times(k: f32, x: v128): v128 {
   return f32x4.mul(f32x4.splat(k), x)
 }
-
-// --- Transforms of one line, written `to` bytes apart; vectors hold four channels. ---
 
 /** Bᵀ, 6 → 6. */
 // @ts-ignore: decorator
@@ -93,7 +92,10 @@ export function output(
   v128.store(d3, f32x4.add(f32x4.add(t1, times(8, t2)), x5))
 }
 
-/** A'ᵀ, 6 → 3, written to three addresses; with `last` times `factor`, and with `add` too +=. */
+/**
+ * A'ᵀ, 6 → 3, written to three addresses. With `last` the results are multiplied by `factor`, and
+ * with `add` as well they are added (+=).
+ */
 // @ts-ignore: decorator
 @inline
 export function taps(

@@ -9,11 +9,13 @@ function madd(sum: v128, a: v128, b: v128): v128 {
 }
 
 /**
- * c[i][8] = Σ_k a(i, k) b[k][8], with `add` +=, for i = 0 … `count`, rounded up to a multiple of 4.
- * a(i, k) is `step` bytes behind a(i, k − 1), and 4 (Layout: u32) or CHUNK_BYTES (u64) behind a(i −
- * 1, k), which the compiler must know; rows of b are `ldb` bytes apart, those of c `ldc`. Four rows
- * at a time: V8 keeps these eight sums in registers. Pointers move at the top of the loop, as in
- * matmul.ts. The loop over rows stands here because calls cost a twentieth.
+ * c[i][8] = Σ_k a(i, k) b[k][8], with `add` +=, for i = 0 … `count` rounded up to a multiple of 4.
+ *
+ * a(i, k) is `step` bytes behind a(i, k − 1). Behind a(i − 1, k) it is 4 bytes (Layout: u32) or
+ * CHUNK_BYTES (u64), which the compiler must know. Rows of b are `ldb` bytes apart, those of c
+ * `ldc`. Four rows are taken at a time, whose eight sums V8 keeps in registers. Pointers move at
+ * the top of the loop, as in conv/tile.ts. The loop over rows is in here because calls would cost
+ * a twentieth.
  */
 // @ts-ignore: decorator
 @inline

@@ -1,54 +1,40 @@
-/**
- * Gradients of 3×3 convolutions with stride 1 and padding 1, by Winograd's minimal filtering: both
- * sums become 36 small matrix products over 4×4 tiles of pixels and need a quarter of the
- * multiplications. Source: Lavin & Gray, CVPR 2016 (arXiv 1509.09308), with the interpolation
- * points 0, ±1, ±2, ∞.
- *
- * Legend: a tile is 4×4 pixels of an image, tiles of an image run in tile rows, S = tiles of all
- * images of the record; tiles that hang over the right or lower edge read zeros there and write
- * nothing there. A patch is the 6×6 pixels from one pixel above and left of a tile. A plane is one
- * of the 36 values (6×6) that a transformed tile has; PlaneBytes lie between two planes, and must
- * not be a multiple of a power of two from 4096 on, or all 36 fall on the same cache lines.
- *
- *   input gradient dX = Aᵀ [ (Bᵀ δ B) ⊙ (G W Gᵀ) ] A F(4×4, 3×3), W rotated by 180°, summed over n
- *   weight gradient dW = Aᵀ [ (Bᵀ r B) ⊙ (G' δ G'ᵀ) ] A' F(3×3, 4×4), summed over tiles
- *
- * Transforms: winograd-transforms.ts. Products: winograd-products.ts. The operations:
- * winograd-input.ts, winograd-weight.ts. Here the sizes that they share. The sizes of scratch, and
- * the words of the records, come from src/plan/winograd-geometry.ts.
- */
+/** Four floats. */
 export const VECTOR_BYTES: usize = 16
 
-/**
- * Columns of a product, input channels of a block of the input gradient, and the bytes of their
- * floats.
- */
+/** Columns of a product, and input channels of a block of the input gradient. */
 export const BLOCK: i32 = 8
+
+/** Bytes of the floats of a block. */
 export const BLOCK_BYTES: usize = 32
 
-/** Channels of a group of the weight gradient, and the bytes of their floats. */
+/** Channels of a group of the weight gradient. */
 export const GROUP: i32 = 16
+
+/** Bytes of the floats of a group. */
 export const GROUP_BYTES: usize = 64
 
 /**
- * Tiles over which the weight gradient sums at a time: two groups of so many stay in the first
+ * Tiles that the weight gradient sums at a time. Two groups of so many stay in the first-level
  * cache.
  */
 export const DEPTH: i32 = 256
 
-/**
- * Output channels of a chunk of the input gradient. Rows of a chunk are so far apart whatever it
- * holds, since the product wants a constant.
- */
+/** Output channels of a chunk of the input gradient. */
 export const CHUNK: i32 = 128
+
+/** Bytes between rows of a chunk, however many channels it holds: the product needs a constant. */
 export const CHUNK_BYTES: usize = 512
+
+/** Values of a transformed tile: 6×6. */
 export const PLANES: usize = 36
 
 /** 6×6 vectors between the two passes of a transform. */
 export const TRANSFORM_BYTES: usize = 576
 
-/** Keeps planes and blocks apart in the cache. */
+/** Bytes between planes, which keep them apart in the cache. */
 export const PLANE_PADDING: usize = 192
+
+/** Bytes between groups of channels, which keep them apart in the cache. */
 export const PADDING: usize = 64
 
 /** Room for the addresses of the six rows of a patch. */

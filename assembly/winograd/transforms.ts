@@ -1,7 +1,4 @@
-/**
- * Winograd's transforms of tiles, kernels and results; the equations and names stand in
- * winograd.ts.
- */
+/** Winograd's transforms of tiles, kernels and results. The equations and names are in sizes.ts. */
 
 import { kernel, output, patch, taps, tile, times } from './lines'
 import { ROWS_BYTES, TRANSFORM_BYTES, VECTOR_BYTES } from './sizes'
@@ -9,10 +6,10 @@ import { ROWS_BYTES, TRANSFORM_BYTES, VECTOR_BYTES } from './sizes'
 // --- Transforms of a tensor's tiles: down the columns into `line`, then along its rows. ---
 
 /**
- * One tile, `vectors` times four channels: six rows of six pixels by Bᵀ (`halo`) or four rows of
- * four by G', whose addresses stand in `rows` (u32), → 36 planes at `dst`. Columns `from` … `to` −
- * 1 are read, the others are those that the caller left in `line` [6 rows][6 or 4]. Behind each
- * `group` of vectors `dst` jumps.
+ * One tile of `vectors` times four channels → 36 planes at `dst`. With `halo` it is six rows of
+ * six pixels, transformed by Bᵀ, otherwise four rows of four, transformed by G'. Their addresses
+ * are in `rows` (u32). Columns `from` … `to` − 1 are read; the caller left the others in `line` [6
+ * rows][6 or 4]. Behind each `group` of vectors `dst` jumps.
  */
 // @ts-ignore: decorator
 @inline
@@ -72,7 +69,7 @@ function transformTile(
   }
 }
 
-/** Bᵀ x B, see transformTile. */
+/** Bᵀ x B; the arguments are those of `transformTile`. */
 export function winogradPatch(
   dst: usize,
   group: i32,
@@ -88,7 +85,7 @@ export function winogradPatch(
   transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, true)
 }
 
-/** G' x G'ᵀ, see transformTile. */
+/** G' x G'ᵀ; the arguments are those of `transformTile`. */
 export function winogradTile(
   dst: usize,
   group: i32,
@@ -104,15 +101,15 @@ export function winogradTile(
   transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, false)
 }
 
-/** Zeros to `bytes` (a multiple of 16) at `dst`. */
+/** Writes zeros to `bytes` (a multiple of 16) at `dst`. */
 export function clear(dst: usize, bytes: usize): void {
   for (const end = dst + bytes; dst < end; dst += VECTOR_BYTES) v128.store(dst, f32x4.splat(0))
 }
 
 /**
- * Reads a word of each cache line of `bytes` at `p`, which soon will be read or written in another
- * order: lines come faster when they are asked for in order. `sink` gets a word that keeps the loop
- * alive.
+ * Reads a word of each cache line of `bytes` at `p`, which are about to be read or written in
+ * another order: cache lines come faster when they are asked for in order. `sink` gets a word, so
+ * that the compiler keeps the loop.
  */
 export function winogradTouch(p: usize, bytes: usize, sink: usize): void {
   let sum: u32 = 0
@@ -122,9 +119,9 @@ export function winogradTouch(p: usize, bytes: usize, sink: usize): void {
 
 /**
  * Transforms the tiles of one tile row of a tensor [B][H][W][channels] into planes: with `halo`
- * their 6×6 patches by Bᵀ, without their 4×4 pixels by G'. In each plane the channels stand in
- * groups: those of the row's tile i in group j at dst + i·16·group + j·step bytes. Scratch: 576 +
- * 64 bytes, then six pixels.
+ * their 6×6 patches by Bᵀ, otherwise their 4×4 pixels by G'. In each plane the channels are in
+ * groups: tile i of the row has group j at dst + i·16·group + j·step bytes. Scratch: 576 + 64
+ * bytes, then six pixels.
  */
 export function transformRow(
   dst: usize,
@@ -194,7 +191,7 @@ export function transformRow(
 
 // --- Transforms of kernels and results. ---
 
-/** 3×3 vectors at `src`, `count` times → 36 planes at `dst`. */
+/** G W Gᵀ: `count` times 3×3 vectors at `src` → 36 planes at `dst`. */
 export function winogradKernel(dst: usize, plane: usize, src: usize, count: i32): void {
   const plane6 = plane * 6
   for (; count > 0; count--) {
@@ -234,8 +231,8 @@ export function winogradKernel(dst: usize, plane: usize, src: usize, count: i32)
 }
 
 /**
- * Aᵀ M A: 36 planes at `src` → 4×4 pixels, `vectors` times four channels. `rows`: addresses of the
- * four rows of pixels, as u32; `columns` of each are written. `line`: TRANSFORM_BYTES.
+ * Aᵀ M A: 36 planes at `src` → 4×4 pixels of `vectors` times four channels. `rows` (u32) has the
+ * addresses of the four rows of pixels, of which `columns` are written. `line`: TRANSFORM_BYTES.
  */
 export function winogradOutput(
   rows: usize,
@@ -295,8 +292,8 @@ export function winogradOutput(
 }
 
 /**
- * scale · Aᵀ M A': 36 planes at `src` → 3×3 taps at `dst`, `tap` bytes apart, `vectors` times four
- * channels; = or with `add` +=. `line`: TRANSFORM_BYTES.
+ * scale · A'ᵀ M A': 36 planes at `src` → 3×3 taps at `dst`, `tap` bytes apart, of `vectors` times
+ * four channels; written, with `add` +=. `line`: TRANSFORM_BYTES.
  */
 export function winogradGradient(
   dst: usize,

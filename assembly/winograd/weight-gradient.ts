@@ -1,4 +1,4 @@
-/** Gradient of the weight by Winograd (winograd.ts): its operations. */
+/** The operations of the gradient of the weight by Winograd. The equations are in sizes.ts. */
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
@@ -24,10 +24,12 @@ function groupStep(total: i32): usize {
 }
 
 /**
- * The two factors of the weight gradient, Bᵀ r B and G' δ G'ᵀ, in groups of channels that its
- * products read in order. In [B][H][W][C], Delta [B][H][W][N] → Scratch [36 planes][⌈C/16⌉ + ⌈N/16⌉
- * groups][S][16] (=), 64 bytes behind each group; what is behind C and N stays as it is. Unit = one
- * tile row of In, then as many of Delta. Worker scratch: 640 + 24·max(C, N) bytes.
+ * The two factors of the weight gradient, Bᵀ r B and G' δ G'ᵀ, in groups of channels that the
+ * products read in order.
+ *
+ * In [B][H][W][C], Delta [B][H][W][N] → Scratch [36 planes][⌈C/16⌉ + ⌈N/16⌉ groups][S][16],
+ * written, with 64 bytes behind each group; what is behind C and N stays as it is. Unit = one tile
+ * row of In, and after those one of Delta. Worker scratch: 640 + 24·max(C, N) bytes.
  */
 export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -74,8 +76,8 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
 }
 
 /**
- * m[plane][c][n] = or += Σ_s left[plane][s][c] right[plane][s][n] for `cs` × `ns` channels from c0
- * and n0 on and `total` tiles, whose groups of 16 channels are `step` bytes apart; rows of m have
+ * m[plane][c][n] = or += Σ_s left[plane][s][c] right[plane][s][n], for `cs` × `ns` channels from
+ * c0 and n0 on and `total` tiles. Groups of 16 channels are `step` bytes apart; rows of m have
  * nPerUnit floats.
  */
 function multiplyGroups(
@@ -118,16 +120,20 @@ function multiplyGroups(
 }
 
 /**
- * dW[n, c, ky, kx] = Scale · Σ_{b, y, x} δ[b, y, x, n] · r[b, y + ky − 1, x + kx − 1, c], in the
- * weight's layout [N/BlockWidth][KRows][BlockWidth]; the rows from 9·C on become zero. The sum runs
- * over the tiles in order. Splits = 0: Scratch (of WinogradWeightTransform) → Out, = or with
- * Accumulate +=. Unit = (InCPerUnit input channels, OutCPerUnit output channels), output channels
- * run faster. Splits > 0, for few channels: In, Delta → Partial [Splits][KRows·N] (=), to be summed
- * by `reduceSplits`. Unit = one of Splits runs of tile rows, all channels; transforms RowsPerUnit
- * tile rows at a time; InCPerUnit ≥ C, OutCPerUnit ≥ N. Worker scratch:
- * 36·(4·InCPerUnit·OutCPerUnit + 192) + 576 bytes, with Splits also 36·(64·G·(P + 1) + 192) + 640 +
- * 24·max(C, N), G = ⌈C/16⌉ + ⌈N/16⌉, P = RowsPerUnit·⌈W/4⌉; InCPerUnit is 4, 8 or a multiple of 16,
- * OutCPerUnit a multiple of 8.
+ * dW[n, c, ky, kx] = Scale · Σ_{b, y, x} δ[b, y, x, n] · r[b, y + ky − 1, x + kx − 1, c]
+ *
+ * in the layout of the weight, [N/BlockWidth][KRows][BlockWidth]; rows from 9·C on become zero.
+ * The sum runs over the tiles in order.
+ *
+ *   Splits = 0   Scratch (of WinogradWeightTransform) → Out, written, with Accumulate +=. Unit =
+ *                (InCPerUnit input channels, OutCPerUnit output channels), output channels faster.
+ *   Splits > 0   for few channels: In, Delta → Partial [Splits][KRows·N], written; `reduceSplits`
+ *                sums it. Unit = one of Splits runs of tile rows, all channels. RowsPerUnit tile
+ *                rows are transformed at a time; InCPerUnit ≥ C and OutCPerUnit ≥ N.
+ *
+ * InCPerUnit is 4, 8 or a multiple of 16, OutCPerUnit a multiple of 8. Worker scratch:
+ * 36·(4·InCPerUnit·OutCPerUnit + 192) + 576 bytes, and with Splits another 36·(64·G·(P + 1) + 192)
+ * + 640 + 24·max(C, N), where G = ⌈C/16⌉ + ⌈N/16⌉ and P = RowsPerUnit·⌈W/4⌉.
  */
 export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)

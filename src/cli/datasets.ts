@@ -1,4 +1,4 @@
-/** Data sets by name, with what each is trained with unless options say otherwise. */
+/** Data sets by name, with the default options of training for each. */
 
 import { availableParallelism } from 'node:os'
 import {
@@ -11,6 +11,7 @@ import {
   subset,
 } from '../data/index.js'
 import { expect } from '../errors.js'
+import type { Shape } from '../nn/value.js'
 import { withFiles } from './mistakes.js'
 
 interface Entry {
@@ -18,12 +19,12 @@ interface Entry {
   readonly source?: string
   readonly load: (path: string) => Split | Promise<Split>
   /** [C, H, W] of the data set as published, for `info`. */
-  readonly shape: readonly [number, number, number]
+  readonly shape: Shape
   readonly classes: number
   /** What `--augment` does; absent where it is not offered. */
   readonly augmentation?: AugmentOptions
   readonly defaults: Defaults
-  /** More threads than this do not pay; absent where all processors do. */
+  /** More threads than this are not faster; absent where all processors help. */
   readonly maxThreads?: number
 }
 
@@ -108,7 +109,7 @@ export interface DataArguments {
 }
 
 /**
- * Loads a data set as options say.
+ * Loads a data set as the options say.
  *
  * @throws SpikewasmError when `--data` is missing or superfluous, files are missing or damaged, or
  *   augmentation is not offered
@@ -128,7 +129,8 @@ export async function loadData({
   expect(
     entry.source !== undefined || data === undefined,
     () =>
-      `--data must be left out for --dataset ${name}, which comes with the package, got ${JSON.stringify(data)}; name its data set with --dataset`,
+      `--data must be left out for --dataset ${name}, which comes with the package, got ` +
+      `${JSON.stringify(data)}; name its data set with --dataset`,
   )
   expect(
     !augmented || entry.augmentation !== undefined,

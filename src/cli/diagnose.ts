@@ -42,7 +42,9 @@ interface DiagnoseArguments extends DataArguments {
 export function diagnoseCommand(command: Command): Command {
   return command
     .description(
-      'Measure on a network what the paper claims: its assumptions while training with BPTT, rate gradients against those of BPTT, time and memory of each method over T, and firing rates. Prints tables and writes diagnose.json and diagnose.html.',
+      'Measure on a network what the paper claims: its assumptions while training with ' +
+        'BPTT, rate gradients against those of BPTT, time and memory of each method over ' +
+        'T, and firing rates. Prints tables and writes diagnose.json and diagnose.html.',
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
@@ -83,7 +85,8 @@ function integers(text: string): number[] {
     values.every((value) => Number.isInteger(value) && value >= 1 && value <= 255) &&
       new Set(values).size === values.length,
     () =>
-      `--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got ${JSON.stringify(text)}`,
+      '--time-steps must be different integers from 1 to 255, separated by commas, as in ' +
+      `2,4,8, got ${JSON.stringify(text)}`,
   )
   return values.sort((a, b) => a - b)
 }
@@ -93,7 +96,8 @@ function methodList(text: string): Variant[] {
   expect(
     names.every((name) => (variantNames as string[]).includes(name)),
     () =>
-      `--methods must be some of ${variantNames.join(', ')}, separated by commas, got ${JSON.stringify(text)}`,
+      `--methods must be some of ${variantNames.join(', ')}, separated by commas, got ` +
+      `${JSON.stringify(text)}`,
   )
   return variantNames.filter((name) => names.includes(name))
 }
@@ -138,7 +142,8 @@ async function run(args: DiagnoseArguments): Promise<void> {
     ;(json ? process.stderr : process.stdout).write(note)
     if (written.length === 1)
       process.stderr.write(
-        `no page with plots was written: it needs Plotly; run npm install ${plotlyPackage} and diagnose again\n`,
+        'no page with plots was written: it needs Plotly; run npm install ' +
+          `${plotlyPackage} and diagnose again\n`,
       )
   } finally {
     progress.clear()

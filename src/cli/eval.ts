@@ -33,7 +33,7 @@ interface EvalArguments {
 }
 
 export function evalCommand(command: Command): Command {
-  // What a run's folder says is the default here, so the shared options lose theirs.
+  // The run's folder gives the defaults here, so the shared options have none.
   const fromRun = (option: Option): Option => {
     const preset = option.defaultValue as string | number
     option.default(undefined)
@@ -42,7 +42,8 @@ export function evalCommand(command: Command): Command {
   }
   return command
     .description(
-      "Test trained weights: those of a run's folder, or a safetensors file with the options that rebuild its network.",
+      "Test trained weights: those of a run's folder, or a safetensors file with the " +
+        'options that rebuild its network.',
     )
     .addOption(new Option('--run <folder>', 'folder that train --out has written'))
     .addOption(
@@ -71,7 +72,8 @@ async function evaluate(args: EvalArguments): Promise<void> {
   expect(
     (args.run === undefined) !== (args.weights === undefined),
     () =>
-      `either --run <folder> or --weights <file> must be given, got ${args.run === undefined ? 'neither' : 'both; leave one out'}`,
+      'either --run <folder> or --weights <file> must be given, got ' +
+      (args.run === undefined ? 'neither' : 'both; leave one out'),
   )
   const run = args.run === undefined ? undefined : await readRunOptions(args.run)
   const weights = args.run === undefined ? args.weights! : weightsOf(args.run)
@@ -90,6 +92,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
   const input = run?.input ?? part.shape
   const classes = run?.classes ?? datasets[dataset].classes
   const model = await compile(models[name](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 }), {
+    purpose: 'inference',
     input,
     method: run?.method,
     stepMode: run?.stepMode,

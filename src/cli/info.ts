@@ -34,7 +34,8 @@ export function infoCommand(command: Command): Command {
   model.description = 'network to plan: shows its layers, parameters and memory'
   return command
     .description(
-      'Show version, machine and what it supports; with --model, the layers, parameters and memory of a network.',
+      'Show version, machine and what it supports; with --model, the layers, parameters ' +
+        'and memory of a network.',
     )
     .addOption(model)
     .addOption(shared.dataset())

@@ -8,8 +8,8 @@ export interface Interrupt {
 }
 
 /**
- * A Ctrl-C sooner than this after the first is the same one: `npm start` hands on the signal that
- * the terminal has sent already.
+ * A second Ctrl-C within this time counts as the first one: the terminal sends the signal to us,
+ * and `npm start` passes it on once more.
  */
 const SAME_SIGNAL_MS = 500
 

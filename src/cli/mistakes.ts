@@ -1,6 +1,6 @@
 /**
- * Telling a user's mistake, which deserves one line, from a fault of the program, which deserves a
- * stack trace.
+ * Two kinds of errors: a user's mistake is shown as one line, a fault of the program with its stack
+ * trace.
  */
 
 import { SpikewasmError } from '../errors.js'

@@ -6,6 +6,7 @@
 import { Option } from 'commander'
 import { SpikewasmError } from '../errors.js'
 import { modelNames } from '../models/registry.js'
+import { methodNames, methodsTaking, stepModes, stepModesOf, updates } from '../plan/methods.js'
 import { datasetNames, describeSources } from './datasets.js'
 
 /** An option with a number. */
@@ -48,6 +49,15 @@ export function named(
   return preset === undefined ? option : option.default(preset)
 }
 
+/** The default step modes, for --help: `m for rate and bptt, s for ottt and sltt`. */
+function describeStepModes(): string {
+  return stepModes
+    .map((mode) => [mode, methodNames.filter((name) => stepModesOf(name)[0] === mode)] as const)
+    .filter(([, names]) => names.length > 0)
+    .map(([mode, names]) => `${mode} for ${names.join(' and ')}`)
+    .join(', ')
+}
+
 /** Fresh options each time: a commander Option belongs to one command. */
 export const shared = {
   dataset: (): Option => named('--dataset <name>', 'data set', datasetNames, 'digits'),
@@ -58,17 +68,27 @@ export const shared = {
     ),
   model: (): Option => named('--model <name>', 'network', modelNames, 'cnn'),
   method: (): Option =>
-    named(
-      '--method <name>',
-      'how gradients are computed',
-      ['rate', 'bptt', 'ottt', 'sltt'],
-      'rate',
-    ),
+    named('--method <name>', 'how gradients are computed', methodNames, methodNames[0]),
   stepMode: (): Option =>
     named(
       '--step-mode <mode>',
-      'loop over time inside each layer (m) or around the network (s) (default: m for rate and bptt, s for ottt and sltt)',
-      ['m', 's'],
+      'loop over time inside each layer (m) or around the network (s) ' +
+        `(default: ${describeStepModes()})`,
+      stepModes,
+    ),
+  update: (): Option =>
+    named(
+      '--update <when>',
+      `${methodsTaking('update').join(', ')}: ` +
+        'one optimizer step after all time steps or one for each',
+      updates,
+      updates[0],
+    ),
+  backwardSteps: (): Option =>
+    numeric(
+      '--backward-steps <K>',
+      `${methodsTaking('backwardSteps').join(', ')}: ` +
+        'backpropagate at K random time steps (default: all)',
     ),
   timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
   tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),

@@ -29,7 +29,7 @@ export interface TrainSummary {
   readonly threads: number
   readonly seed: number
   readonly epochs: number
-  /** Whether Ctrl-C ended training before its time. */
+  /** Whether Ctrl-C ended the training. */
   readonly aborted: boolean
   /** Folder with the files; null without --out. */
   readonly out: string | null
@@ -38,7 +38,7 @@ export interface TrainSummary {
 export interface Reporter {
   step(info: StepInfo): void
   epoch(record: EpochRecord): void
-  /** Takes the progress bar away, so that others can write. */
+  /** Removes the progress bar, so that other text can be written. */
   pause(): void
   summary(summary: TrainSummary): void
 }
@@ -75,7 +75,7 @@ export function humanReporter(epochs: number, rates: () => Record<string, number
   }
 }
 
-/** More often than this only costs time. */
+/** Drawing more often than this would only cost time. */
 const REDRAW_MS = 100
 
 function progressBar(rates: () => Record<string, number>): {
@@ -84,7 +84,8 @@ function progressBar(rates: () => Record<string, number>): {
 } {
   const bar = new SingleBar({
     format:
-      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy {accuracy}  {ms} ms/step  rates {rates}',
+      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy ' +
+      '{accuracy}  {ms} ms/step  rates {rates}',
     barsize: 20,
     clearOnComplete: true,
     hideCursor: true,
@@ -99,7 +100,7 @@ function progressBar(rates: () => Record<string, number>): {
       const now = performance.now()
       if (now - drawn < REDRAW_MS) return
       drawn = now
-      // Time so far holds data and validation as well, so the estimate does too.
+      // The time so far includes loading and validation, so the estimate does too.
       const done = epoch * steps + step + 1
       const payload = {
         epoch: `${epoch + 1}/${epochs}`,
@@ -153,7 +154,7 @@ export function keyValueTable(rows: readonly (readonly [string, string])[]): str
   return table.toString()
 }
 
-/** A row a layer. */
+/** One row for each layer. */
 export function rateRows(firingRates: Record<string, number>): [string, string][] {
   return Object.entries(firingRates).map(([layer, rate]) => [
     `firing rate, layer ${layer}`,

@@ -8,13 +8,14 @@ import { kindOfPath, readFileClear, writeFileAtomic, writeFilesAtomic } from '..
 import { serializeState } from '../io/state.js'
 import type { Model } from '../model.js'
 import { modelNames } from '../models/registry.js'
+import { methodNames, stepModes, updates } from '../plan/methods.js'
 import type { EpochRecord } from '../train/fit.js'
 import { datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 
-/** What it takes to build a run's model and data again, and what it was trained with. */
+/** Everything needed to build a run's model and data again, and to train it alike. */
 const runOptions = v.object({
   /** Of the package that wrote the folder. */
   version: v.string(),
@@ -29,9 +30,9 @@ const runOptions = v.object({
   classes: positive,
   timeSteps: positive,
   tau: v.number(),
-  method: v.picklist(['rate', 'bptt', 'ottt', 'sltt']),
-  stepMode: v.picklist(['m', 's']),
-  update: v.picklist(['afterwards', 'everyStep']),
+  method: v.picklist(methodNames),
+  stepMode: v.picklist(stepModes),
+  update: v.picklist(updates),
   backwardSteps: positive,
   epochs: positive,
   batchSize: positive,
@@ -52,7 +53,7 @@ const json = (value: unknown): Uint8Array =>
   new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)
 
 /**
- * Makes the folder if need be and tries to write in it, before hours of training go by.
+ * Makes the folder if it is missing and tries to write in it, before hours of training are spent.
  *
  * @returns the folders that were made, outermost first, for `removeIfEmpty`
  * @throws SpikewasmError when it cannot be made or written; nothing is left behind then
@@ -67,7 +68,8 @@ export async function openRunFolder(folder: string): Promise<readonly string[]> 
   } catch (error) {
     await removeIfEmpty(made)
     throw new SpikewasmError(
-      `--out must be a folder that can be written, got ${JSON.stringify(folder)}: ${(error as Error).message}`,
+      `--out must be a folder that can be written, got ${JSON.stringify(folder)}: ` +
+        `${(error as Error).message}`,
       {
         cause: error,
       },
@@ -89,7 +91,7 @@ async function makeFolder(path: string, made: string[]): Promise<void> {
   made.push(path)
 }
 
-/** Removes the folders that `openRunFolder` made, as far as nothing was written to them. */
+/** Removes the folders that `openRunFolder` made, if they are empty. */
 export async function removeIfEmpty(made: readonly string[]): Promise<void> {
   for (const path of made.toReversed()) await rmdir(path).catch(() => undefined)
 }
@@ -121,7 +123,8 @@ export async function readRunOptions(folder: string): Promise<RunOptions> {
   const bytes = await withFiles(() => readFileClear(path, "--run's options"))
   const refuse = (why: string): never => {
     throw new SpikewasmError(
-      `${path}: must hold the options of a run, ${why}; give the folder of a train --out, or --weights and --model instead`,
+      `${path}: must hold the options of a run, ${why}; give the folder of a train ` +
+        '--out, or --weights and --model instead',
     )
   }
   let value: unknown

@@ -9,7 +9,7 @@ import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { constant, cosine, sgd } from '../optimizer.js'
-import type { Method, StepMode } from '../plan/plan.js'
+import type { Method, MethodOptions, StepMode } from '../plan/methods.js'
 import type { EpochRecord } from '../train/fit.js'
 import {
   augmentable,
@@ -36,7 +36,7 @@ interface TrainArguments extends DataArguments {
   readonly model: ModelName
   readonly method: Method
   readonly stepMode?: StepMode
-  readonly update: 'afterwards' | 'everyStep'
+  readonly update: Required<MethodOptions>['update']
   readonly backwardSteps?: number
   readonly timeSteps: number
   readonly tau: number
@@ -56,24 +56,16 @@ interface TrainArguments extends DataArguments {
 export function trainCommand(command: Command): Command {
   return command
     .description(
-      'Train a network and test it after each epoch. Without options: the digits that come with the package.',
+      'Train a network and test it after each epoch. Without options: the digits that ' +
+        'come with the package.',
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
     .addOption(shared.model())
     .addOption(shared.method())
     .addOption(shared.stepMode())
-    .addOption(
-      named(
-        '--update <when>',
-        'ottt, sltt: one optimizer step after all time steps or one for each',
-        ['afterwards', 'everyStep'],
-        'afterwards',
-      ),
-    )
-    .addOption(
-      numeric('--backward-steps <K>', 'sltt: backpropagate at K random time steps (default: all)'),
-    )
+    .addOption(shared.update())
+    .addOption(shared.backwardSteps())
     .addOption(shared.timeSteps())
     .addOption(shared.tau())
     .addOption(
@@ -90,7 +82,8 @@ export function trainCommand(command: Command): Command {
     .addOption(
       numeric(
         '--weight-decay <rate>',
-        `L2 decay of the weights of convolutions and linear layers (default: ${describeDefault('weightDecay')})`,
+        'L2 decay of the weights of convolutions and linear layers (default: ' +
+          `${describeDefault('weightDecay')})`,
       ),
     )
     .addOption(
@@ -222,7 +215,7 @@ async function run(
           await writeRun(out, model, options, { epochs: records, aborted: false })
       },
     })
-    // Ctrl-C in the last validation came too late to stop anything.
+    // Ctrl-C during the last validation stopped nothing: all epochs are complete.
     const stopped =
       aborted && !(records.length === epochs && records[epochs - 1].testAccuracy !== undefined)
     if (aborted && out !== undefined)
@@ -235,7 +228,7 @@ async function run(
   }
 }
 
-/** Two lines to start with: the data, and what is trained how. */
+/** The first two lines: the data, and the network with its options. */
 function describe(
   model: Model,
   { train, test }: Split,
@@ -243,9 +236,12 @@ function describe(
 ): string {
   const count = (n: number, what: string): string =>
     `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
-  const how = `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
+  const how =
+    `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ` +
+    `${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
   return [
-    `${dataset}: ${count(train.length, 'training sample')} and ${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
+    `${dataset}: ${count(train.length, 'training sample')} and ` +
+      `${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
     `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
   ].join('\n')
 }

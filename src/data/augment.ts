@@ -5,27 +5,30 @@ import { autoAugment, type ImageSize } from './autoaugment.js'
 import type { Dataset } from './dataset.js'
 import { normalizationTable, normalize } from './dataset.js'
 
-/** The steps, applied in this order. Each is off unless asked for. */
+/** Steps of an augmentation, applied in this order. Each is off unless it is asked for. */
 export interface AugmentOptions {
   /**
-   * Pads with this many black pixels on each side and crops the original size at a random place.
+   * Adds this many black pixels on each side and crops the original size at a random place.
    */
   readonly crop?: number
   /** Mirrors left and right with probability 1/2. */
   readonly flip?: boolean
   /**
-   * AutoAugment with the policy for CIFAR-10, as in Pillow. For images of 1 or 3 channels whose
-   * bytes span 0 … 255.
+   * AutoAugment with the policy for CIFAR-10 (Cubuk et al., CVPR 2019), its operations as in
+   * Pillow. Images must have 1 or 3 channels and bytes that span 0 … 255.
    */
   readonly autoAugment?: boolean
   /**
-   * Blackens a square with this side, in pixels, around a random pixel; it may hang over the edge.
-   * An odd side counts as one less.
+   * Cutout (DeVries and Taylor 2017): blackens a square with this side, in pixels, around a random
+   * pixel; it may hang over the edge. An odd side counts as one less.
    */
   readonly cutout?: number
 }
 
-/** What the paper on rate-based backpropagation trains with on CIFAR-10 and CIFAR-100. */
+/**
+ * Augmentation that the paper on rate-based backpropagation uses for CIFAR-10 and CIFAR-100 (Yu et
+ * al., NeurIPS 2024).
+ */
 export const cifarAugmentation: AugmentOptions = {
   crop: 4,
   flip: true,
@@ -34,9 +37,9 @@ export const cifarAugmentation: AugmentOptions = {
 }
 
 /**
- * A data set whose `read` augments when it is given a context (in training) and is that of
- * `dataset` otherwise. The random numbers depend on (seed, epoch, index) alone, so that epochs
- * repeat for any number of threads and any order.
+ * A data set that augments in training, that is, when `read` gets a context; otherwise it reads as
+ * `dataset` does. The random numbers depend on seed, epoch and index alone, so epochs repeat
+ * exactly for any number of threads and any order.
  *
  * @throws SpikewasmError if `dataset` has no bytes to augment or an option is out of range
  */
@@ -46,7 +49,8 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   const [channels, height, width] = shape
   if (!pixels)
     throw new SpikewasmError(
-      `augment: dataset must hold byte images, got "${name}" without any; make it with fromBytes and augment it once`,
+      `augment: dataset must hold byte images, got "${name}" without any; make it with ` +
+        'fromBytes and augment it once',
     )
   checkInteger('augment.crop', crop, 0)
   checkInteger('augment.cutout', cutout, 0)
@@ -56,7 +60,8 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   ) {
     const got = `"${name}" with ${channels} channels of 0 … ${pixels.normalization.scale}`
     throw new SpikewasmError(
-      `augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, got true for ${got}; leave it out`,
+      'augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, ' +
+        `got true for ${got}; leave it out`,
     )
   }
   const size: ImageSize = { height, width, channels }

@@ -3,12 +3,13 @@ import { checkBoolean, checkInteger, checkOptions, describe, SpikewasmError } fr
 import { permutation } from '../random.js'
 import type { Dataset, ReadContext } from './dataset.js'
 
+/** Options of `Batches`. */
 export interface BatchesOptions {
-  /** Images of a batch. */
+  /** B, samples of a batch, an integer ≥ 1. */
   readonly batchSize: number
   /**
-   * True: a new random order in each epoch, and the data set augments if it can. False (default):
-   * the order of the data set, as it is.
+   * True: a new random order in each epoch, and the data set augments if it can. False, the
+   * default: the order of the data set, without augmentation.
    */
   readonly training?: boolean
   /** Integer from 0 to 2³² − 1; default 0. With the epoch it decides order and augmentation. */
@@ -18,8 +19,8 @@ export interface BatchesOptions {
 }
 
 /**
- * The batches of one epoch after another. `fill` depends on the epoch and the batch index alone: a
- * training loop may fill one batch ahead, skip, or resume anywhere.
+ * The batches of one epoch after another. `fill` depends on the epoch and the batch index alone, so
+ * a training loop may fill one batch ahead, skip batches, or resume anywhere.
  *
  * ```ts
  * const batches = new Batches(train, { batchSize: 64, training: true, seed: 0 })
@@ -34,6 +35,7 @@ export interface BatchesOptions {
 export class Batches {
   /** Number of batches of an epoch. */
   readonly length: number
+  /** B, samples of a batch. */
   readonly batchSize: number
   private readonly sampleSize: number
   private readonly training: boolean
@@ -44,6 +46,7 @@ export class Batches {
 
   /** Starts at epoch 0. @throws SpikewasmError when an option is wrong or leaves no batch */
   constructor(
+    /** Where the samples come from. */
     readonly dataset: Dataset,
     options: BatchesOptions,
   ) {
@@ -65,13 +68,18 @@ export class Batches {
     if (this.length === 0) {
       const got = `${batchSize} for the ${dataset.length} samples of "${dataset.name}"`
       throw new SpikewasmError(
-        `batches.batchSize must leave at least one batch, got ${got}; make it smaller${dropLast ? ' or set dropLast to false' : ''}`,
+        `batches.batchSize must leave at least one batch, got ${got}; make it ` +
+          `smaller${dropLast ? ' or set dropLast to false' : ''}`,
       )
     }
     this.startEpoch(0)
   }
 
-  /** Goes to the order of `epoch` (an integer >= 0). */
+  /**
+   * Goes to the order of an epoch.
+   * @param epoch integer ≥ 0
+   * @throws SpikewasmError when it is out of range
+   */
   startEpoch(epoch: number): void {
     checkInteger('batches.startEpoch: epoch', epoch, 0)
     if (!this.training) return
@@ -82,12 +90,11 @@ export class Batches {
   /**
    * Gathers batch `batchIndex` of the epoch.
    *
-   * @param images [B][H][W][C], normalised; what lies behind the last sample of the data set is set
-   *   to 0
-   * @param labels [B]; likewise
+   * @param images [B][H][W][C], normalised; places behind the last sample of the data set become 0
+   * @param labels [B]; places behind the last sample become 0
    * @returns the number of samples: B, or less for the last batch
-   * @throws SpikewasmError when the data set gives a label that is not an integer in 0 … classes −
-   *   1
+   * @throws SpikewasmError when `batchIndex` is out of range, or the data set gives a label that is
+   *   not an integer in 0 … classes − 1; RangeError when an array is too short
    */
   fill(batchIndex: number, images: Float32Array, labels: Int32Array): number {
     const { batchSize, sampleSize, sample, order, context, dataset } = this
@@ -95,17 +102,18 @@ export class Batches {
     if (images.length < batchSize * sampleSize || labels.length < batchSize) {
       const needed = `${batchSize * sampleSize} values and ${batchSize} labels`
       throw new RangeError(
-        `batches.fill: images and labels must have room for ${needed}, got ${images.length} and ${labels.length}`,
+        `batches.fill: images and labels must have room for ${needed}, got ` +
+          `${images.length} and ${labels.length}`,
       )
     }
     const begin = batchIndex * batchSize
     const count = Math.min(batchSize, dataset.length - begin)
     for (let i = 0; i < count; i++) {
-      // By way of an array of one sample: a view into `images` would be a new object for each
-      // sample.
+      // Read into an array of one sample, then copied: a view into `images` would be a new object
+      // for each sample.
       const index = order ? order[begin + i] : begin + i
       const label = dataset.read(index, sample, context)
-      // Before an array of integers hides it.
+      // Checked here: an array of integers would cut 2.5 to 2.
       if (!(Number.isInteger(label) && label >= 0 && label < dataset.classes)) {
         const range = `labels must be integers from 0 to ${dataset.classes - 1}`
         throw new SpikewasmError(

@@ -11,8 +11,9 @@ import { fromBytes } from './dataset.js'
 
 interface Flavour {
   readonly title: string
-  /** Folder in the archive, and archive beside which one may find it. */
+  /** Name of the folder in the archive. */
   readonly folder: string
+  /** Name of the archive as downloaded. */
   readonly archive: string
   readonly labelBytes: 1 | 2
   readonly classes: number
@@ -117,7 +118,8 @@ async function findFiles(
   const kind = await kindOfPath(path)
   if (kind === undefined)
     throw new SpikewasmError(
-      `${title} must be a folder or an archive, got "${path}", which does not exist; download ${archive}`,
+      `${title} must be a folder or an archive, got "${path}", which does not exist; ` +
+        `download ${archive}`,
     )
   const files = new Map<string, Uint8Array>()
   if (kind === 'folder') {

@@ -37,7 +37,8 @@ export function parseCifar(
   if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
     const got = `${bytes.length} bytes`
     throw new SpikewasmError(
-      `${name}: size must be a multiple of ${recordBytes} bytes and not 0, got ${got}; is it truncated, or another distribution?`,
+      `${name}: size must be a multiple of ${recordBytes} bytes and not 0, got ${got}; ` +
+        'is it truncated, or another distribution?',
     )
   }
   const count = bytes.length / recordBytes
@@ -69,7 +70,8 @@ export function parseClassNames(bytes: Uint8Array, classes: number, name: string
     .split(/\s*\n\s*/)
   if (names.length !== classes)
     throw new SpikewasmError(
-      `${name}: must have ${classes} lines, got ${names.length}; delete the file to do without names`,
+      `${name}: must have ${classes} lines, got ${names.length}; delete the file to do ` +
+        'without names',
     )
   return names
 }

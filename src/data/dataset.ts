@@ -1,64 +1,81 @@
 /** What a training loop needs of a data set, and data sets from arrays in memory. */
 import { checkInteger, SpikewasmError } from '../errors.js'
 
+/**
+ * A data set: any object with these fields. `fromArrays`, `fromBytes` and the loaders in `datasets`
+ * make one.
+ */
 export interface Dataset {
   /** For people and error messages, for example `CIFAR-10 train`. */
   readonly name: string
   /** Number of samples. */
   readonly length: number
-  /** [C, H, W] */
+  /** [C, H, W] of one sample. */
   readonly shape: readonly [channels: number, height: number, width: number]
   /** Number of classes; labels are 0 … classes − 1. */
   readonly classes: number
+  /** A name for each class, in the order of the labels. */
   readonly classNames?: readonly string[]
-  /** The samples as bytes, for augmentation; absent if the data is not made of bytes. */
+  /** The samples as bytes, for augmentation; absent if the data are not made of bytes. */
   readonly pixels?: PixelSource
   /**
    * Writes sample `index`, normalised, into `out` ([H][W][C], C·H·W numbers) and returns its label.
    * The same arguments always give the same numbers.
    *
-   * @param context present in training: asks a data set that augments to do so, with random numbers
-   *   that depend on it and on `index` alone
+   * @param index integer from 0 to length − 1
+   * @param context present in training. A data set that augments does so then, with random numbers
+   *   that depend on the context and the index alone.
    */
   read(index: number, out: Float32Array, context?: ReadContext): number
 }
 
+/** Tells `read` that it is for training, and with which random numbers. */
 export interface ReadContext {
-  /** Integer from 0 to 2³² − 1. */
+  /** Seed of the run, an integer from 0 to 2³² − 1. */
   readonly seed: number
-  /** Integer >= 0. */
+  /** Epoch, an integer ≥ 0. */
   readonly epoch: number
 }
 
+/** A data set in two parts. */
 export interface Split {
+  /** Samples to train with. */
   readonly train: Dataset
+  /** Samples to test with. */
   readonly test: Dataset
 }
 
-/** value = (byte / scale − mean[c]) / std[c] */
+/** How bytes become numbers: (byte / scale − mean[c]) / std[c] for channel c. */
 export interface Normalization {
   /** The byte that stands for 1: 255 for ordinary images. */
   readonly scale: number
-  /** Per channel, of byte / scale. */
+  /** Mean of byte / scale, for each channel. */
   readonly mean: readonly number[]
-  /** Per channel, of byte / scale. */
+  /** Standard deviation of byte / scale, > 0, for each channel. */
   readonly std: readonly number[]
 }
 
+/** The samples of a data set as bytes, before normalisation. */
 export interface PixelSource {
+  /** How these bytes become the numbers of the data set. */
   readonly normalization: Normalization
   /** Writes sample `index` as bytes into `out` ([H][W][C]) and returns its label. */
   read(index: number, out: Uint8Array): number
 }
 
+/** What every data set in memory is described by. */
 interface Description {
+  /** For people and error messages; default 'arrays' or 'bytes'. */
   readonly name?: string
-  /** [C, H, W] */
+  /** [C, H, W] of one sample. */
   readonly shape: readonly [channels: number, height: number, width: number]
+  /** Number of classes; labels are 0 … classes − 1. */
   readonly classes: number
+  /** A name for each class, in the order of the labels. */
   readonly classNames?: readonly string[]
 }
 
+/** What `fromArrays` makes a data set of. */
 export interface ArraysOptions extends Description {
   /** [N][C][H][W], already normalised; it is copied. */
   readonly images: Float32Array
@@ -66,16 +83,18 @@ export interface ArraysOptions extends Description {
   readonly labels: ArrayLike<number>
 }
 
+/** What `fromBytes` makes a data set of. */
 export interface BytesOptions extends Description {
   /** [N][H][W][C]; it is not copied and must not change. */
   readonly images: Uint8Array
   /** N integers in 0 … classes − 1; copied. */
   readonly labels: ArrayLike<number>
+  /** How bytes become numbers. */
   readonly normalization: Normalization
 }
 
 /**
- * A data set from float images in memory, in the order of most other libraries (NCHW).
+ * A data set from float images in memory, [N][C][H][W] as in most other libraries.
  *
  * @throws SpikewasmError if sizes do not fit together or a label is out of range
  */
@@ -105,7 +124,7 @@ export function fromArrays(options: ArraysOptions): Dataset {
 }
 
 /**
- * A data set from byte images in memory, normalised by table when read.
+ * A data set from byte images in memory, [N][H][W][C]; they are normalised when read.
  *
  * @throws SpikewasmError if sizes do not fit together or a label is out of range
  */
@@ -139,8 +158,10 @@ export function fromBytes(options: BytesOptions): Dataset {
 }
 
 /**
- * The first `limit` samples of a data set (all, if it has no more). Whether the classes are
- * balanced among them is up to its order.
+ * The first `limit` samples of a data set, or all if it has no more. Nothing balances the classes:
+ * that depends on the order of the samples.
+ * @param limit samples, an integer ≥ 1
+ * @throws SpikewasmError when `limit` is out of range
  */
 export function subset(dataset: Dataset, limit: number): Dataset {
   checkInteger('subset.limit', limit, 1)
@@ -193,14 +214,16 @@ export function normalizationTable(
 ): Float32Array {
   if (mean.length !== channels || std.length !== channels) {
     throw new SpikewasmError(
-      `normalization.mean and .std must have one number for each of the ${channels} channels, got ${mean.length} and ${std.length}`,
+      `normalization.mean and .std must have one number for each of the ${channels} ` +
+        `channels, got ${mean.length} and ${std.length}`,
     )
   }
   const table = new Float32Array(channels * 256)
   for (let c = 0; c < channels; c++) {
     if (!(std[c] > 0))
       throw new SpikewasmError(
-        `normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out channels that are constant`,
+        `normalization.std must be > 0, got ${std[c]} for channel ${c}; leave out ` +
+          'channels that are constant',
       )
     for (let value = 0; value < 256; value++)
       table[c * 256 + value] = (value / scale - mean[c]) / std[c]
@@ -245,14 +268,16 @@ function checkDescription(
   checkInteger(`${name}: classes`, classes, 1)
   const size = shape[0] * shape[1] * shape[2]
   if (images.length !== labels.length * size) {
-    const expected = `${labels.length} labels × ${shape.join(' × ')} = ${labels.length * size} values`
+    const values = labels.length * size
+    const expected = `${labels.length} labels × ${shape.join(' × ')} = ${values} values`
     throw new SpikewasmError(
       `${name}: images must have ${expected}, got ${images.length}; check shape and labels`,
     )
   }
   if (classNames && classNames.length !== classes) {
     throw new SpikewasmError(
-      `${name}: classNames must have ${classes} names, got ${classNames.length}; name every class or none`,
+      `${name}: classNames must have ${classes} names, got ${classNames.length}; name ` +
+        'every class or none',
     )
   }
   return checkLabels(name, labels, classes)

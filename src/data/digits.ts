@@ -29,7 +29,8 @@ export function digits(): Split {
     text = gunzipSync(readFileSync(path)).toString('latin1')
   } catch (error) {
     throw new SpikewasmError(
-      `digits: must be in the package at "${path}", got ${(error as Error).message}; install the package again`,
+      `digits: must be in the package at "${path}", got ${(error as Error).message}; ` +
+        'install the package again',
       {
         cause: error,
       },
@@ -48,7 +49,8 @@ export function digits(): Split {
       numbers.every((value) => Number.isInteger(value) && value >= 0 && value <= 16)
     if (!valid || !(label in seen)) {
       throw new SpikewasmError(
-        `${path}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got "${line}"; install the package again`,
+        `${path}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got ` +
+          `"${line}"; install the package again`,
       )
     }
     const part = ++seen[label] % 5 === 0 ? parts.test : parts.train

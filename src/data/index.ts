@@ -5,26 +5,40 @@
 import type { Split } from './dataset.js'
 
 /**
- * Loaders. `digits()` comes with the package, the others take the folder or archive that was
- * downloaded.
+ * Loaders of data sets. `digits()` comes with the package; the others read a folder or archive that
+ * was downloaded before. Images are [C, H, W] and normalised by mean and deviation of the training
+ * part.
  */
 export const datasets = {
-  /** See `digits` in digits.ts: 1,442 + 355 handwritten digits of 8×8. */
+  /**
+   * Handwritten digits, [1, 8, 8], 10 classes: 1,442 to train and 355 to test with (UCI *Optical
+   * Recognition of Handwritten Digits*, CC BY 4.0). They come with the package.
+   */
   digits: async (): Promise<Split> => (await import('./digits.js')).digits(),
   /**
-   * MNIST from a folder with its four IDX files, plain or .gz.
+   * MNIST, [1, 28, 28], 10 classes: 60,000 to train and 10,000 to test with.
+   * @param folder where its four IDX files are, plain or .gz
    * @throws SpikewasmError naming the file that is missing or damaged
    */
   mnist: async (folder: string): Promise<Split> => (await import('./mnist.js')).mnist(folder),
-  /** Fashion-MNIST, likewise. */
+  /**
+   * Fashion-MNIST: sizes and files as those of MNIST.
+   * @param folder where its four IDX files are, plain or .gz
+   * @throws SpikewasmError naming the file that is missing or damaged
+   */
   fashionMnist: async (folder: string): Promise<Split> =>
     (await import('./mnist.js')).fashionMnist(folder),
   /**
-   * CIFAR-10 from the folder or the .tar.gz of its binary distribution.
+   * CIFAR-10, [3, 32, 32], 10 classes: 50,000 to train and 10,000 to test with.
+   * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to
    * @throws SpikewasmError naming what is missing or damaged
    */
   cifar10: async (path: string): Promise<Split> => (await import('./cifar.js')).cifar10(path),
-  /** CIFAR-100, likewise; the fine labels. */
+  /**
+   * CIFAR-100, [3, 32, 32], 100 classes (the fine labels): 50,000 to train and 10,000 to test with.
+   * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to
+   * @throws SpikewasmError naming what is missing or damaged
+   */
   cifar100: async (path: string): Promise<Split> => (await import('./cifar.js')).cifar100(path),
 }
 

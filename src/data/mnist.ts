@@ -55,14 +55,16 @@ async function readSplit(folder: string, flavour: Flavour): Promise<Split> {
   const { title } = flavour
   if ((await kindOfPath(folder)) !== 'folder') {
     throw new SpikewasmError(
-      `${title} folder must exist, got "${folder}"; give the folder that holds train-images-idx3-ubyte.gz and its three companions`,
+      `${title} folder must exist, got "${folder}"; give the folder that holds ` +
+        'train-images-idx3-ubyte.gz and its three companions',
     )
   }
   const train = await readPart(folder, 'train', `${title} train`, flavour)
   const test = await readPart(folder, 't10k', `${title} test`, flavour)
   if (train.shape.join() !== test.shape.join()) {
     throw new SpikewasmError(
-      `${folder}: test images must be as large as the training images, got ${test.shape.join('×')} and ${train.shape.join('×')}`,
+      `${folder}: test images must be as large as the training images, got ` +
+        `${test.shape.join('×')} and ${train.shape.join('×')}`,
     )
   }
   return { train, test }
@@ -79,7 +81,8 @@ async function readPart(
   const [count, height, width] = images.shape
   if (labels.shape[0] !== count) {
     throw new SpikewasmError(
-      `${labels.path}: must have as many labels as there are images, ${count}, got ${labels.shape[0]}; are the files of one data set?`,
+      `${labels.path}: must have as many labels as there are images, ${count}, got ` +
+        `${labels.shape[0]}; are the files of one data set?`,
     )
   }
   checkLabels(labels.path, labels.data, CLASSES)

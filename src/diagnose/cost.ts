@@ -7,12 +7,11 @@ import type { Cost } from './diagnosis.js'
 
 /** WebAssembly starts in a slow tier, so every kernel runs this long before it is timed. */
 const WARM_UP_MS = 250
-/** About how long each of the two measurements goes on. */
+/** Each of the two measurements takes about this long. */
 const MEASURE_MS = 250
 
 /**
- * Times training steps at learning rate 0, so that the network and its firing rates stay what they
- * are.
+ * Times training steps at learning rate 0, so that the network and its firing rates do not change.
  *
  * @param fill writes a batch into a slot
  */
@@ -39,7 +38,7 @@ export async function measureCost(
   }
 }
 
-/** Milliseconds of each run, for about so long and at least three times. */
+/** Runs for about this long, at least three times; returns the milliseconds of each run. */
 async function timeRepeated(body: () => Promise<unknown>, milliseconds: number): Promise<number[]> {
   const times: number[] = []
   const end = performance.now() + milliseconds

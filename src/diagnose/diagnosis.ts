@@ -39,8 +39,8 @@ export interface Setup {
   readonly threads: number
   readonly seed: number
   /**
-   * Layers that appear below, in the order of the network, as `lif 2` or `conv2d layer1.conv1`, by
-   * name.
+   * Titles of the layers that appear below, by name, in the order of the network: `neurons 2`,
+   * `conv2d layer1.conv1`.
    */
   readonly layers: Readonly<Record<string, string>>
 }
@@ -51,7 +51,7 @@ export interface Point {
   readonly step: number
   /** Cosine of E[δs κ] and E[δs] E[κ], by neuron layer. */
   readonly a1: Readonly<Record<string, Cosine>>
-  /** Cosine of E[δI s] and E[δI] E[s], by layer with weights whose input are spikes. */
+  /** Cosine of E[δI s] and E[δI] E[s], by layer with weights that reads spikes. */
   readonly a2: Readonly<Record<string, Cosine>>
   /** Cosine of the rate gradient and the BPTT gradient of the weights, by layer. */
   readonly a3: Readonly<Record<string, Cosine>>
@@ -62,8 +62,8 @@ export interface GradientMatch {
   readonly parameter: string
   readonly cosine: Cosine
   /**
-   * Norm of T times the rate gradient (whose loss is divided by T) over that of the BPTT gradient;
-   * null where that is zero.
+   * Norm of T times the rate gradient over the norm of the BPTT gradient; null where that is zero.
+   * (The loss of the rate gradient is divided by T.)
    */
   readonly normRatio: number | null
 }

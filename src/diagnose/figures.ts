@@ -1,6 +1,8 @@
 /** A diagnosis as figures for Plotly: plain data, without Plotly. */
 
-import type { Cosine, Diagnosis, Point, Variant } from './diagnosis.js'
+import type { Cosine, Diagnosis, Point } from './diagnosis.js'
+import { look, methodLooks } from './looks.js'
+import { arrange, type Line, type Panel } from './panels.js'
 import { comparable, growthOf, mean, mebibytes, spread } from './report.js'
 
 export interface Figure {
@@ -10,204 +12,6 @@ export interface Figure {
   readonly caption: string
   readonly data: readonly object[]
   readonly layout: { readonly height: number }
-}
-
-/** One line in one panel. */
-interface Line {
-  readonly name: string
-  readonly x: readonly number[]
-  readonly y: readonly Cosine[]
-  readonly color: string
-  readonly symbol?: string
-  readonly dash?: 'solid' | 'dot'
-  readonly mode?: 'lines+markers' | 'markers' | 'lines'
-  /** Place in the legend: the least is first; default 1000, where lines appear in their order. */
-  readonly rank?: number
-  /** Kept out of the legend. */
-  readonly silent?: boolean
-}
-
-interface Panel {
-  readonly title: string
-  readonly lines: readonly Line[]
-  /** Ticks of x, with their texts, where they are not just numbers. */
-  readonly ticks?: { readonly at: readonly number[]; readonly text: readonly string[] }
-  /** Default: from 0 to what the values need. */
-  readonly yRange?: readonly [number, number]
-}
-
-interface Axes {
-  readonly x: string
-  readonly y: string
-  readonly logX?: boolean
-}
-
-/** Pixels: of a row of panels at least, of a line of the legend, and around all. */
-const ROW = 250
-const LEGEND_LINE = 22
-const MARGIN = { l: 76, r: 168, t: 36, b: 56 }
-/** Between panels, for titles and tick labels. */
-const GAP = { x: 62, y: 84 }
-const WIDTH = 1080
-
-/** Panels in rows of so many, with one legend. */
-function arrange(
-  panels: readonly Panel[],
-  columns: number,
-  axes: Axes,
-): { data: object[]; layout: { height: number } } {
-  const rows = Math.ceil(panels.length / columns)
-  const names = new Set(
-    panels.flatMap(({ lines }) => lines.filter(({ silent }) => !silent).map(({ name }) => name)),
-  )
-  const room = labelRoom(panels)
-  const gap = { x: GAP.x, y: GAP.y + room }
-  const panelHeight = Math.max(ROW, (names.size * LEGEND_LINE - (rows - 1) * gap.y) / rows)
-  const inner = {
-    width: WIDTH - MARGIN.l - MARGIN.r,
-    height: rows * panelHeight + (rows - 1) * gap.y,
-  }
-  const width = (inner.width - (columns - 1) * gap.x) / columns
-  const layout: Record<string, unknown> & { height: number } = {
-    height: inner.height + MARGIN.t + MARGIN.b + room,
-    margin: { ...MARGIN, b: MARGIN.b + room },
-    font: {
-      family: 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif',
-      size: 12,
-      color: '#222',
-    },
-    paper_bgcolor: '#fff',
-    plot_bgcolor: '#fff',
-    hovermode: 'closest',
-    legend: { x: 1.015, xanchor: 'left', y: 1, yanchor: 'top', tracegroupgap: 2 },
-    annotations: panels.map(({ title }, i) => ({
-      text: `<b>${escapeText(title)}</b>`,
-      showarrow: false,
-      xref: `x${suffix(i)} domain`,
-      yref: `y${suffix(i)} domain`,
-      x: 0,
-      y: 1,
-      yshift: 4,
-      xanchor: 'left',
-      yanchor: 'bottom',
-      font: { size: 13 },
-    })),
-  }
-  const data: object[] = []
-  const named = new Set<string>()
-  panels.forEach(({ lines, ticks, yRange }, i) => {
-    const [column, row] = [i % columns, Math.floor(i / columns)]
-    const left = (column * (width + gap.x)) / inner.width
-    const bottom = 1 - (row * (panelHeight + gap.y) + panelHeight) / inner.height
-    const line = {
-      showline: true,
-      linecolor: '#888',
-      gridcolor: '#e8e8e8',
-      zeroline: false,
-      ticks: 'outside',
-      tickcolor: '#888',
-    }
-    layout[`xaxis${suffix(i)}`] = {
-      ...line,
-      anchor: `y${suffix(i)}`,
-      domain: [left, left + width / inner.width],
-      title: { text: axes.x, standoff: 6 },
-      ...(axes.logX && { type: 'log' }),
-      ...(ticks && {
-        tickvals: ticks.at,
-        ticktext: ticks.text,
-        ...(room > 0 && { tickangle: -90, tickfont: { size: 10 } }),
-      }),
-    }
-    layout[`yaxis${suffix(i)}`] = {
-      ...line,
-      anchor: `x${suffix(i)}`,
-      domain: [bottom, bottom + panelHeight / inner.height],
-      // Once a row: the panels of a row have one unit.
-      ...(column === 0 && { title: { text: axes.y, standoff: 8 } }),
-      ...(yRange ? { range: yRange } : { rangemode: 'tozero' }),
-    }
-    for (const {
-      name,
-      x,
-      y,
-      color,
-      symbol = 'circle',
-      dash = 'solid',
-      mode = 'lines+markers',
-      rank = 1000,
-      silent = false,
-    } of lines) {
-      data.push({
-        type: 'scatter',
-        name,
-        x,
-        y: y.map((value) => (value === null ? null : Number(value.toPrecision(5)))),
-        mode,
-        xaxis: `x${suffix(i)}`,
-        yaxis: `y${suffix(i)}`,
-        legendgroup: name,
-        legendrank: rank,
-        showlegend: !silent && !named.has(name),
-        line: { color, width: dash === 'dot' ? 1.2 : 1.8, dash },
-        // Open symbols lie over others that have the same values.
-        marker: {
-          color,
-          symbol,
-          size: symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6,
-          line: { color, width: 1.5 },
-        },
-        ...(silent && { hoverinfo: 'skip' }),
-      })
-      if (!silent) named.add(name)
-    }
-  })
-  return { data, layout }
-}
-
-/**
- * Pixels that tick labels need below a panel because they stand upright; 0 where they have room
- * side by side.
- */
-function labelRoom(panels: readonly Panel[]): number {
-  const labels = panels.flatMap(({ ticks }) => ticks?.text ?? [])
-  const longest = Math.max(0, ...labels.map((label) => label.length))
-  return panels.some(({ ticks }) => (ticks?.text.length ?? 0) > 12) ? longest * 6 : 0
-}
-
-/** Plotly counts axes from `x`, `x2`, … */
-const suffix = (index: number): string => (index === 0 ? '' : String(index + 1))
-
-/** Plotly reads text as a kind of HTML. */
-const escapeText = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-
-/** Dark violet to green, without the yellow that white paper swallows. */
-const RAMP = ['#440154', '#3b528b', '#21918c', '#5ec962'].map((hex) =>
-  [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)),
-)
-
-/** A colour for item `index` of `count` that have an order. */
-function ordered(index: number, count: number): string {
-  const at = count < 2 ? 0 : (index / (count - 1)) * (RAMP.length - 1)
-  const low = Math.min(Math.floor(at), RAMP.length - 2)
-  const channels = RAMP[low].map((value, c) =>
-    Math.round(value + (RAMP[low + 1][c] - value) * (at - low)),
-  )
-  return `rgb(${channels.join(', ')})`
-}
-
-const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'star', 'hexagon']
-
-/** Colours that the colour-blind tell apart. */
-const METHODS: Record<Variant, { color: string; symbol: string }> = {
-  'rate-m': { color: '#0072b2', symbol: 'circle' },
-  'rate-s': { color: '#56b4e9', symbol: 'square-open' },
-  bptt: { color: '#d55e00', symbol: 'star' },
-  ottt: { color: '#009e73', symbol: 'triangle-up' },
-  sltt: { color: '#cc79a7', symbol: 'diamond-open' },
-  'bptt-s': { color: '#e69f00', symbol: 'star-open' },
-  'ottt-o': { color: '#117733', symbol: 'triangle-down-open' },
-  'sltt-1': { color: '#882255', symbol: 'cross-open' },
 }
 
 const ASSUMPTIONS = [
@@ -245,7 +49,9 @@ function overTime(diagnosis: Diagnosis): Figure {
     id: 'assumptions',
     title: '(a) The paper’s assumptions over T, at the end of training with BPTT',
     caption:
-      'Cosines of the two sides of each assumption: A1 and A2 say that errors are independent in time of the neuron’s response κ and of the incoming spikes s; A3, that the rate gradient points where that of BPTT does. ' +
+      'Cosines of the two sides of each assumption: A1 and A2 say that errors are ' +
+      'independent in time of the neuron’s response κ and of the incoming spikes s; A3, ' +
+      'that the rate gradient points where that of BPTT does. ' +
       `The method rests on all three being near 1. ${zoomNote(ends)}`,
     ...arrange(panels, 3, { x: 'time steps T', y: 'cosine', logX: true }),
   }
@@ -269,7 +75,9 @@ function whileTraining(diagnosis: Diagnosis): Figure {
     id: 'training',
     title: '(a) The paper’s assumptions while training with BPTT',
     caption:
-      'The same cosines from the first to the last optimizer step: the assumptions must hold all through training, not for trained networks alone. The vertical axes of each row are zoomed to its values.',
+      'The same cosines from the first to the last optimizer step: the assumptions must ' +
+      'hold all through training, not for trained networks alone. The vertical axes of ' +
+      'each row are zoomed to its values.',
     ...arrange(panels, chosen.length, { x: 'optimizer step', y: 'cosine' }),
   }
 }
@@ -305,8 +113,11 @@ function gradients(diagnosis: Diagnosis): Figure {
     id: 'gradients',
     title: '(b) Rate gradient against BPTT gradient, by parameter, at the end of training',
     caption:
-      'Above, direction: cosine of the two gradients. Below, length: norm of T times the rate gradient (the paper divides its loss by T) over the norm of the BPTT gradient. ' +
-      'Where the assumptions hold exactly both are 1, as for the last layer. Each vertical axis is zoomed to its values.',
+      'Above, direction: cosine of the two gradients. Below, length: norm of T times the ' +
+      'rate gradient (the paper divides its loss by T) over the norm of the BPTT ' +
+      'gradient. ' +
+      'Where the assumptions hold exactly both are 1, as for the last layer. Each ' +
+      'vertical axis is zoomed to its values.',
     ...arrange([panel('cosine', 'cosine'), panel('ratio of norms', 'normRatio')], 1, {
       x: 'parameter',
       y: 'rate against BPTT',
@@ -319,12 +130,17 @@ function times(diagnosis: Diagnosis): Figure {
   const bptt = growthOf(diagnosis.costs, 'bptt', 'backwardMs')
   const measured =
     rate && bptt
-      ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: ×\u00a0${rate.factor.toFixed(2)} for rate-m, ×\u00a0${bptt.factor.toFixed(2)} for bptt.`
+      ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: ` +
+        `×\u00a0${rate.factor.toFixed(2)} for rate-m, ×\u00a0${bptt.factor.toFixed(2)} for ` +
+        'bptt.'
       : ''
   return {
     id: 'time',
     title: '(c) Time of a training step over T',
-    caption: `Medians on one thread, batch ${diagnosis.setup.batchSize}. The paper claims that the backward pass of rate-based backpropagation costs the same whatever T is, where that of BPTT and of the online methods grows linearly.${measured}`,
+    caption:
+      `Medians on one thread, batch ${diagnosis.setup.batchSize}. The paper claims that ` +
+      'the backward pass of rate-based backpropagation costs the same whatever T is, where ' +
+      `that of BPTT and of the online methods grows linearly.${measured}`,
     ...arrange(
       [
         costPanel(diagnosis, 'forward pass', (c) => c.forwardMs),
@@ -344,8 +160,11 @@ function memory(diagnosis: Diagnosis): Figure {
     id: 'memory',
     title: '(c) Memory of a training step over T',
     caption:
-      'Left, what the forward pass keeps for the backward pass; right, all memory of the model, parameters and working buffers included. The paper claims O(1) in T for rate-based backpropagation against O(T) for BPTT. ' +
-      'All memory of rate-m still grows, since its working buffers hold the currents of all T steps of one layer, where rate-s holds one step.',
+      'Left, what the forward pass keeps for the backward pass; right, all memory of the ' +
+      'model, parameters and working buffers included. The paper claims O(1) in T for ' +
+      'rate-based backpropagation against O(T) for BPTT. ' +
+      'All memory of rate-m still grows, since its working buffers hold the currents of ' +
+      'all T steps of one layer, where rate-s holds one step.',
     ...arrange(
       [
         costPanel(diagnosis, 'kept for the backward pass', (c) => mebibytes(c.keptBytes)),
@@ -368,7 +187,7 @@ function costPanel(
       name: method,
       x: ours.map(({ timeSteps }) => timeSteps),
       y: ours.map(value),
-      ...METHODS[method],
+      ...methodLooks[method],
     }
   })
   return { title, lines, ticks: numberTicks(setup.timeSteps) }
@@ -402,7 +221,10 @@ function rates({ training, setup }: Diagnosis): Figure {
     id: 'rates',
     title: '(d) Firing rate by layer and time step, at the end of training',
     caption:
-      'Share of a layer’s neurons that fire at each time step; dotted, the mean over time, which is all that the rate-based backward pass knows. The closer a line stays to its mean, the less that leaves out; the paper builds on information being coded in rates.',
+      'Share of a layer’s neurons that fire at each time step; dotted, the mean over ' +
+      'time, which is all that the rate-based backward pass knows. The closer a line ' +
+      'stays to its mean, the less that leaves out; the paper builds on information ' +
+      'being coded in rates.',
     ...arrange(panels, Math.min(layers.length, layers.length > 4 ? 4 : 2), {
       x: 'time step t',
       y: 'spikes per neuron',
@@ -415,7 +237,7 @@ const numberTicks = (numbers: readonly number[]): Panel['ticks'] => ({
   text: numbers.map(String),
 })
 
-/** A line a layer; a layer has one colour in all panels. */
+/** One line for each layer, in the same colour in all panels. */
 function layerLines(
   { setup, training }: Diagnosis,
   key: 'a1' | 'a2' | 'a3',
@@ -431,12 +253,7 @@ function layerLines(
   )
 }
 
-const look = (index: number, count: number): { color: string; symbol: string } => ({
-  color: ordered(index, count),
-  symbol: SYMBOLS[index % SYMBOLS.length],
-})
-
-/** Down to the lowest cosine, and 1 a little below the upper edge. */
+/** From a little below the lowest cosine to a little above 1. */
 function cosineRange(
   points: readonly Partial<Pick<Point, 'a1' | 'a2' | 'a3'>>[],
 ): [number, number] {

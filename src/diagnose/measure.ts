@@ -1,6 +1,6 @@
 /**
- * Measures what the paper claims about rate-based backpropagation, on a network and data set of the
- * user's.
+ * Measures the claims of the paper on rate-based backpropagation (Yu et al., NeurIPS 2024) on the
+ * user's network and data.
  */
 
 import { Batches } from '../data/batches.js'
@@ -9,8 +9,12 @@ import { expect, SpikewasmError } from '../errors.js'
 import { trace } from '../graph/trace.js'
 import type { Model } from '../model.js'
 import { compile } from '../network.js'
+import { identity } from '../nn/layers/index.js'
+import { kindOf } from '../nn/layers/kinds.js'
 import type { Module } from '../nn/module.js'
+import type { Shape } from '../nn/value.js'
 import { cosine, type Sgd, sgd } from '../optimizer.js'
+import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
 import { measureCost } from './cost.js'
@@ -40,8 +44,8 @@ export interface DiagnoseOptions {
   /** Optimizer steps of BPTT for each T; default 200. */
   readonly steps?: number
   /**
-   * Of the training with BPTT; its rate goes from `lr` to 0 along half a cosine. Default `sgd({
-   * momentum: 0.9 })`.
+   * Optimizer of the training with BPTT. Its learning rate goes from `lr` to 0 along half a cosine.
+   * Default `sgd()`.
    */
   readonly optimizer?: Sgd
   /** Worker threads; default 1. */
@@ -57,10 +61,10 @@ const PROBES = 4
 const POINTS = 6
 
 /**
- * For each T: trains the network with BPTT and measures on the way the paper's three assumptions
- * (A1, A2, A3), then compares the rate gradient with that of BPTT for every parameter, and takes
- * firing rates; then measures time and memory of each method on the trained network. Dropout is off
- * while gradients are compared.
+ * For each T it trains the network with BPTT and measures the paper's three assumptions (A1, A2,
+ * A3) on the way. At the end of training it compares the rate gradient of every parameter with that
+ * of BPTT, takes firing rates, and measures time and memory of each method. Dropout is off while
+ * gradients are compared.
  *
  * @throws SpikewasmError before training starts for options out of range, data that do not match
  *   the network, and a model that does not fit in memory; later when a loss or gradient is not
@@ -87,7 +91,8 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   expect(
     different(methods) && methods.every((method) => variantNames.includes(method)),
     () =>
-      `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, got [${methods.join(', ')}]`,
+      `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, ` +
+      `got [${methods.join(', ')}]`,
   )
   expect(
     Number.isInteger(steps) && steps >= 1,
@@ -96,17 +101,19 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   expect(
     batchSize <= data.train.length,
     () =>
-      `diagnose.batchSize must be at most the number of training samples, ${data.train.length}, got ${batchSize}`,
+      'diagnose.batchSize must be at most the number of training samples, ' +
+      `${data.train.length}, got ${batchSize}`,
   )
   const input = data.train.shape
   const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
     compile(module, { input, batchSize, threads, seed, timeSteps: T, inspect, ...variants[method] })
   const buildReference = (T: number): Promise<Model> =>
-    build(withoutDropout(network()), T, 'bptt', true)
-  const buildCompared = (T: number): Promise<Model> => build(withoutDropout(network()), T, 'rate-m')
+    build(withoutRandomness(network()), T, 'bptt', true)
+  const buildCompared = (T: number): Promise<Model> =>
+    build(withoutRandomness(network()), T, 'rate-m')
   const buildTimed = (T: number, method: Variant): Promise<Model> => build(network(), T, method)
 
-  // What does not fit in memory shall fail now, and not after minutes of training.
+  // A model that does not fit in memory fails now, not after minutes of training.
   let parameters = 0
   const check = (model: Model): void => {
     checkDataset(model.session, data.train)
@@ -199,7 +206,7 @@ async function train({
     if (step === steps) break
     fill(step, bptt.session.slot(0))
     await bptt.session.run('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
-    const problem = bptt.session.nonFinite(0)
+    const problem = nonFinite(bptt.session, 0)
     if (problem !== undefined)
       throw new SpikewasmError(
         `BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`,
@@ -223,21 +230,21 @@ function stream(data: Dataset, batchSize: number, seed: number): Fill {
 }
 
 /**
- * Random zeros, drawn anew at each run, would make two gradients differ that are to be compared.
+ * The same network with identities in place of dropout. Dropout draws new zeros at each run, and
+ * two gradients that are to be compared would differ for that reason alone.
  */
-function withoutDropout(module: Module): Module {
-  if (module.kind === 'dropout') return { kind: 'identity' }
-  if (module.kind !== 'block') return module
-  const children = Object.fromEntries(
-    Object.entries(module.children).map(([name, child]) => [name, withoutDropout(child)]),
-  )
-  return { ...module, children }
+export function withoutRandomness(module: Module): Module {
+  if (module.kind !== 'block') return kindOf(module).random ? identity() : module
+  const { kind, children, forward } = module
+  const calm = Object.entries(children).map(([name, child]) => [name, withoutRandomness(child)])
+  // A new block, not a copy: nothing of the old block comes along, such as its `compile`.
+  return { kind, children: Object.fromEntries(calm), forward }
 }
 
-/** `2` → `lif 2`, for the layers that a diagnosis names. */
+/** Titles by name for the layers that a diagnosis names: `2` → `neurons 2`. */
 function layerTitles(
   network: Module,
-  input: readonly [number, number, number],
+  input: Shape,
   { points: [{ a1, a3 }], gradients }: TrainingDiagnosis,
 ): Record<string, string> {
   const named = new Set([
@@ -246,8 +253,8 @@ function layerTitles(
     ...gradients.map(({ parameter }) => layerOf(parameter)),
   ])
   const titles: Record<string, string> = {}
-  for (const { name, kind } of trace(network, input).nodes)
-    if (named.has(name)) titles[name] = `${kind === 'neuron' ? 'neurons' : kind} ${name}`
+  for (const { name, layer } of trace(network, input).nodes)
+    if (layer && named.has(name)) titles[name] = `${kindOf(layer).title ?? layer.kind} ${name}`
   return titles
 }
 

@@ -14,11 +14,12 @@ export function page(diagnosis: Diagnosis, origin: Origin, plotly: string): stri
   const sections = all.map((figure) =>
     section(figure, figure.id === 'memory' ? table(costTable(diagnosis)) : ''),
   )
+  const drawn = all.map(({ id, data, layout }) => ({ id, data, layout }))
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=1120">
 <title>${escapeHtml(`spikewasm diagnose: ${setup.network} on ${setup.dataset}`)}</title>
 <style>${STYLE}</style>
@@ -30,10 +31,10 @@ export function page(diagnosis: Diagnosis, origin: Origin, plotly: string): stri
 ${table(claimTable(diagnosis))}
 <noscript><p>The plots need JavaScript.</p></noscript>
 ${sections.join('\n')}
-<footer>${escapeHtml(`spikewasm ${origin.version}, Node ${origin.node}, ${origin.processor}, ${origin.cores} cores. Method and claims: Yu et al., NeurIPS 2024, arXiv 2410.11488.`)}</footer>
+<footer>${escapeHtml(footer(origin))}</footer>
 </main>
 <script type="application/json" id="diagnosis">${embed(toJson(diagnosis, origin))}</script>
-<script type="application/json" id="figures">${embed(JSON.stringify(all.map(({ id, data, layout }) => ({ id, data, layout }))))}</script>
+<script type="application/json" id="figures">${embed(JSON.stringify(drawn))}</script>
 <script>${plotly.replaceAll(/<\/(script)/gi, '<\\/$1')}</script>
 <script>${DRAW}</script>
 </body>
@@ -69,10 +70,16 @@ function describe({ setup, training }: Diagnosis): string {
   const T = training.map(({ timeSteps }) => timeSteps)
   return [
     `Network ${network} with ${parameters.toLocaleString('en-US')} parameters on ${dataset}.`,
-    `For each T it was trained with BPTT for ${steps} steps of ${batchSize} samples (SGD, learning rate ${learningRate} to 0 along a cosine, seed ${seed}),`,
-    `to a test accuracy of ${accuracies.join(', ')} % for T ${T.join(', ')}. Each cosine is the mean over ${probes} training batches.`,
+    `For each T it was trained with BPTT for ${steps} steps of ${batchSize} samples`,
+    `(SGD, learning rate ${learningRate} to 0 along a cosine, seed ${seed}),`,
+    `to a test accuracy of ${accuracies.join(', ')} % for T ${T.join(', ')}.`,
+    `Each cosine is the mean over ${probes} training batches.`,
   ].join(' ')
 }
+
+const footer = ({ version, node, processor, cores }: Origin): string =>
+  `spikewasm ${version}, Node ${node}, ${processor}, ${cores} cores. ` +
+  'Method and claims: Yu et al., NeurIPS 2024, arXiv 2410.11488.'
 
 const escapeHtml = (text: string): string =>
   text
@@ -84,14 +91,24 @@ const escapeHtml = (text: string): string =>
 /** JSON inside a script element must not end it. */
 const embed = (json: string): string => json.replaceAll('<', '\\u003c')
 
+/** The page loads nothing: its scripts, styles and pictures are in the file itself. */
+const POLICY =
+  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+
 const DRAW = `
 for (const { id, data, layout } of JSON.parse(document.getElementById('figures').textContent))
-  Plotly.newPlot(id, data, layout, { displaylogo: false, displayModeBar: 'hover', responsive: true, modeBarButtonsToRemove: ['select2d', 'lasso2d'] })
+  Plotly.newPlot(id, data, layout, {
+    displaylogo: false,
+    displayModeBar: 'hover',
+    responsive: true,
+    modeBarButtonsToRemove: ['select2d', 'lasso2d'],
+  })
 `
 
 const STYLE = `
 :root { color-scheme: light; }
-body { margin: 0; background: #fff; color: #222; font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
+body { margin: 0; background: #fff; color: #222; }
+body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
 main { width: 1080px; margin: 0 auto; padding: 24px 20px 48px; }
 h1 { font-size: 26px; line-height: 1.25; margin: 0 0 8px; }
 h2 { font-size: 18px; margin: 36px 0 4px; padding-top: 16px; border-top: 1px solid #ddd; }
@@ -101,8 +118,11 @@ table { border-collapse: collapse; margin: 12px 0; font-size: 14px; }
 table caption { text-align: left; font-weight: 600; padding-bottom: 4px; }
 th, td { padding: 3px 14px 3px 0; border-bottom: 1px solid #e4e4e4; vertical-align: top; }
 th { text-align: left; font-weight: 600; border-bottom-color: #888; }
-.numbers th:not(:first-child), .numbers td:not(:first-child) { text-align: right; padding: 3px 0 3px 26px; font-variant-numeric: tabular-nums; }
-footer { margin-top: 32px; padding-top: 12px; border-top: 1px solid #ddd; color: #666; font-size: 13px; }
+.numbers th:not(:first-child), .numbers td:not(:first-child) {
+  text-align: right; padding: 3px 0 3px 26px; font-variant-numeric: tabular-nums;
+}
+footer { margin-top: 32px; padding-top: 12px; border-top: 1px solid #ddd; }
+footer { color: #666; font-size: 13px; }
 @page { size: A4; margin: 10mm; }
 @media print {
   /* 1080 pixels on 190 mm of paper. */

@@ -18,7 +18,7 @@ export interface Origin {
   readonly cores: number
 }
 
-/** Six digits are more than any of the measurements is good for. */
+/** Rounded to six digits; no measurement is more precise. */
 export function toJson(diagnosis: Diagnosis, origin: Origin, space?: number): string {
   const round = (_key: string, value: unknown): unknown =>
     typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
@@ -39,8 +39,12 @@ export function tables(diagnosis: Diagnosis): Table[] {
 /** What the paper claims, beside what was measured. */
 export function claimTable(diagnosis: Diagnosis): Table {
   const compared = comparable(diagnosis)
-  const lowest = (which: 'a1' | 'a2' | 'a3'): string =>
-    `lowest layer ${compared.map(({ points }) => show(minimum(Object.values(points[points.length - 1][which])), 4)).join(', ')} for T ${compared.map(({ timeSteps }) => timeSteps).join(', ')}`
+  const lowest = (which: 'a1' | 'a2' | 'a3'): string => {
+    const ends = compared.map(({ points }) => Object.values(points[points.length - 1][which]))
+    const T = compared.map(({ timeSteps }) => timeSteps)
+    const values = ends.map((cosines) => show(minimum(cosines), 4))
+    return `lowest layer ${values.join(', ')} for T ${T.join(', ')}`
+  }
   const rows: [string, string][] = [
     [
       'A1: the spikes’ error is independent in time of the neuron’s response, cosine near 1',
@@ -62,7 +66,9 @@ export function claimTable(diagnosis: Diagnosis): Table {
     if (found)
       rows.push([
         claim,
-        `${show(found.first[key])} at T ${found.first.timeSteps}, ${show(found.last[key])} at T ${found.last.timeSteps}: ×\u00a0${found.factor.toFixed(2)}`,
+        `${show(found.first[key])} at T ${found.first.timeSteps}, ` +
+          `${show(found.last[key])} at T ${found.last.timeSteps}: ` +
+          `×\u00a0${found.factor.toFixed(2)}`,
       ])
   }
   growth(
@@ -168,7 +174,7 @@ export function costTable({ costs, setup }: Diagnosis): Table {
   }
 }
 
-/** Of the greatest T; many steps make a wide table, so some are left out. */
+/** Firing rates for the greatest T. Some steps are left out where the table would be too wide. */
 function rateTable({ training, setup }: Diagnosis): Table {
   const { timeSteps, firingRates } = training.reduce((best, t) =>
     t.timeSteps > best.timeSteps ? t : best,
@@ -189,15 +195,15 @@ function rateTable({ training, setup }: Diagnosis): Table {
 }
 
 /**
- * With one time step rate and BPTT gradient are the same thing: nothing to compare, unless there is
- * nothing else.
+ * The trainings worth comparing. With one time step the rate gradient is the BPTT gradient, so T =
+ * 1 is left out, unless there is nothing else.
  */
 export function comparable({ training }: Diagnosis): readonly TrainingDiagnosis[] {
   const several = training.filter(({ timeSteps }) => timeSteps > 1)
   return several.length > 0 ? several : training
 }
 
-/** So many of a list's items, first and last among them, at about equal distances. */
+/** `count` items of a list at about equal distances, the first and the last among them. */
 export function spread<T>(items: readonly T[], count: number): T[] {
   if (items.length <= count) return [...items]
   return Array.from(

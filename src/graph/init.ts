@@ -1,6 +1,6 @@
 /**
- * Where parameters start. Each element depends on (seed, parameter's place in the network, element)
- * alone.
+ * Initial values of parameters. Each depends on the seed, the parameter's place in the network and
+ * its index alone.
  */
 
 import type { Initial } from '../nn/layers/kind.js'

@@ -4,9 +4,10 @@
  */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
-import { kindOf, type Layer } from '../nn/layers/index.js'
+import type { Layer } from '../nn/layers/index.js'
+import { kindOf } from '../nn/layers/kinds.js'
 import { type Apply, checkModule, type Module } from '../nn/module.js'
-import { show, type Value } from '../nn/value.js'
+import { type Shape, show, type Value } from '../nn/value.js'
 
 export interface GraphNode {
   readonly index: number
@@ -16,7 +17,7 @@ export interface GraphNode {
   readonly layer?: Layer
   readonly inputs: readonly number[]
   /** [C, H, W] */
-  readonly shape: readonly [number, number, number]
+  readonly shape: Shape
   readonly flat: boolean
 }
 
@@ -32,7 +33,7 @@ const isValue = (value: unknown): boolean =>
  * @param input [C, H, W] of one sample.
  * @throws SpikewasmError naming the layer, the shape it expects and the one that came.
  */
-export function trace(network: Module, input: readonly [number, number, number]): Graph {
+export function trace(network: Module, input: Shape): Graph {
   checkModule('the network', network)
   expect(
     Array.isArray(input) && input.length === 3 && input.every((n) => Number.isInteger(n) && n >= 1),
@@ -76,7 +77,8 @@ export function trace(network: Module, input: readonly [number, number, number])
         expect(
           isValue(result),
           () =>
-            `${where}: the forward function of a block must return what a child or add gave, got ${describe(result)}; is a return missing?`,
+            `${where}: the forward function of a block must return what a child or add ` +
+            `gave, got ${describe(result)}; is a return missing?`,
         )
         return result
       }
@@ -85,7 +87,8 @@ export function trace(network: Module, input: readonly [number, number, number])
       expect(
         isValue(x),
         () =>
-          `${name} (${module.kind}) must be called with the value that it takes in, got ${describe(x)}`,
+          `${name} (${module.kind}) must be called with the value that it takes in, got ` +
+          `${describe(x)}`,
       )
       const kind = kindOf(module)
       const hasParameters = (kind.parameters?.(module, x.shape).length ?? 0) > 0
@@ -93,8 +96,10 @@ export function trace(network: Module, input: readonly [number, number, number])
       if (hasParameters && earlier !== undefined)
         throw new SpikewasmError(
           earlier === name
-            ? `${name} (${module.kind}) is called twice; shared parameters are not supported: make a layer for each call`
-            : `${earlier} and ${name} are the same ${module.kind} layer; shared parameters are not supported: make a layer for each place`,
+            ? `${name} (${module.kind}) is called twice; shared parameters are not ` +
+                'supported: make a layer for each call'
+            : `${earlier} and ${name} are the same ${module.kind} layer; shared parameters ` +
+                'are not supported: make a layer for each place',
         )
       visited.set(module, name)
       const [shape, flat] = kind.output(module, x, `${name || 'network'} (${module.kind})`)

@@ -10,8 +10,8 @@ import { SpikewasmError } from '../errors.js'
 const gunzipAsync = promisify(gunzip)
 
 /**
- * More than any data set here unpacks to; a damaged or hostile archive stops there instead of
- * filling the memory.
+ * Unpacking stops here. No data set is as large, and a damaged or hostile archive must not fill the
+ * memory.
  */
 const UNPACKED_LIMIT = 1 << 30
 
@@ -112,7 +112,8 @@ export async function unpack(bytes: Uint8Array, name: string): Promise<Uint8Arra
     return plain(await gunzipAsync(bytes, { maxOutputLength: UNPACKED_LIMIT }))
   } catch (error) {
     throw new SpikewasmError(
-      `${name}: must be valid gzip of at most ${UNPACKED_LIMIT} bytes, got an error: ${(error as Error).message}; download it again`,
+      `${name}: must be valid gzip of at most ${UNPACKED_LIMIT} bytes, got an error: ` +
+        `${(error as Error).message}; download it again`,
       {
         cause: error,
       },
@@ -126,8 +127,8 @@ function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
 }
 
 /**
- * Makes the rename itself durable. Some platforms cannot open a folder: there the operating system
- * decides when.
+ * Makes the rename itself durable. Some platforms cannot open a folder; the operating system then
+ * decides when the rename is durable.
  */
 async function syncFolder(folder: string): Promise<void> {
   try {
@@ -170,7 +171,10 @@ function explainWrite(error: unknown, folder: string): string {
       return 'there is a folder of that name; choose another path'
     case 'EACCES':
     case 'EROFS':
-      return `writing in "${folder}" is not permitted; choose another folder or change its permissions`
+      return (
+        `writing in "${folder}" is not permitted; choose another folder or change its ` +
+        'permissions'
+      )
     case 'ENOSPC':
       return 'the disk is full; free some space'
     default:

@@ -1,7 +1,7 @@
 /** State dicts as safetensors. */
 
 import type { StateDict } from '../runtime/state.js'
-import { serializeSafetensors } from './safetensors.js'
+import { parseSafetensors, serializeSafetensors, toFloat32 } from './safetensors.js'
 
 /** A file that PyTorch's safetensors reads as it is. */
 export function serializeState(
@@ -15,4 +15,16 @@ export function serializeState(
     ]),
   )
   return serializeSafetensors(tensors, { format: 'pt', ...metadata })
+}
+
+/**
+ * Reads a state dict from the bytes of a safetensors file; numbers of other types become float32.
+ * @param name what error messages call the file, usually its path
+ * @throws SpikewasmError when the file is damaged
+ */
+export function parseState(bytes: Uint8Array, name: string): StateDict {
+  const { tensors } = parseSafetensors(bytes, name)
+  return Object.fromEntries(
+    [...tensors].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]),
+  )
 }

@@ -2,6 +2,7 @@
 
 import { parseTar } from 'nanotar'
 import { SpikewasmError } from '../errors.js'
+import { roundUp } from '../round-up.js'
 
 const BLOCK = 512
 
@@ -25,26 +26,29 @@ export function readTar(bytes: Uint8Array, name: string): Map<string, Uint8Array
   return files
 }
 
-/** Follows the chain of headers: nanotar believes sizes, even negative ones, and checks no sums. */
+/** Checks each header. nanotar does not: it accepts any size, even a negative one, and any sum. */
 function checkHeaders(bytes: Uint8Array, name: string): void {
   let offset = 0
   while (offset + BLOCK <= bytes.length && bytes[offset] !== 0) {
     const size = readOctal(bytes, offset + 124, 12)
     if (readOctal(bytes, offset + 148, 8) !== headerSum(bytes, offset)) {
       throw new SpikewasmError(
-        `${name}: must be a tar archive, got a wrong header sum at byte ${offset}; download it again`,
+        `${name}: must be a tar archive, got a wrong header sum at byte ${offset}; ` +
+          'download it again',
       )
     }
     if (Number.isNaN(size) || offset + BLOCK + size > bytes.length) {
       throw new SpikewasmError(
-        `${name}: a member must fit in the archive of ${bytes.length} bytes, got ${size} bytes at byte ${offset}; download it again`,
+        `${name}: a member must fit in the archive of ${bytes.length} bytes, got ${size} ` +
+          `bytes at byte ${offset}; download it again`,
       )
     }
-    offset += BLOCK + Math.ceil(size / BLOCK) * BLOCK
+    offset += BLOCK + roundUp(size, BLOCK)
   }
   if (offset === 0)
     throw new SpikewasmError(
-      `${name}: must be a tar archive with at least one member, got ${bytes.length} bytes without a header`,
+      `${name}: must be a tar archive with at least one member, got ${bytes.length} ` +
+        'bytes without a header',
     )
 }
 

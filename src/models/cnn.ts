@@ -10,19 +10,18 @@ import {
   linear,
   type NeuronOptions,
 } from '../nn/layers/index.js'
+import type { Shape } from '../nn/value.js'
 
 /**
- * Two times 3×3 convolution – BatchNorm – LIF – 2×2 average pooling, with 16 and 32 channels; then
- * flatten – linear.
+ * A small convolutional network, [C, H, W] → [classes]: twice 3×3 convolution – BatchNorm – LIF –
+ * 2×2 average pooling, with 16 and 32 channels; then flatten – linear.
  *
- * @param input [C, H, W] of one sample, at least 4×4
+ * @param input [C, H, W] of one sample, H and W at least 4
+ * @param classes outputs, one for each class
+ * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
-export function cnn(
-  input: readonly [number, number, number],
-  classes: number,
-  neuron: NeuronOptions = {},
-): Block {
+export function cnn(input: Shape, classes: number, neuron: NeuronOptions = {}): Block {
   const [C, H, W] = input
   const pooledTwice = (size: number): number => Math.floor(Math.floor(size / 2) / 2)
   return sequential(

@@ -1,5 +1,10 @@
-/** The networks of the paper, as its code defines them: names, shapes, initialisation. */
+/**
+ * Networks: two small ones, and those of the paper on rate-based backpropagation (Yu et al.,
+ * NeurIPS 2024) with the names, shapes and initial values of its code.
+ */
 
+export { cnn } from './cnn.js'
+export { mlp } from './mlp.js'
 export type { NetworkOptions } from './options.js'
 export { preactResnet34 } from './preact.js'
 export { resnet18, resnet19 } from './resnet.js'

@@ -1,14 +1,15 @@
-/** Options that the networks share. */
+/** Options of the networks. */
 
 import { expect } from '../errors.js'
 import type { NeuronOptions } from '../nn/layers/index.js'
 
+/** Options that the networks of the paper share; each has a default. */
 export interface NetworkOptions {
-  /** Channels of the input; default 3. */
+  /** Channels C of the input, an integer ≥ 1; default 3. */
   inChannels?: number
-  /** Outputs, one a class; default 10, or 1000 for the ImageNet networks. */
+  /** Outputs, one for each class; default 10, or 1000 for the ImageNet networks. */
   classes?: number
-  /** Options of every `lif` layer; the defaults are the paper's. */
+  /** Options of all neurons (`lif`); the defaults are the paper's. */
   neuron?: NeuronOptions
 }
 

@@ -38,9 +38,9 @@ function preactBlock(from: number, to: number, stride: number, neuron?: NeuronOp
 }
 
 /**
- * PreAct-ResNet-34 of the paper: 21.8 million parameters. Input [inChannels, H, W] with H and W
- * multiples of 32 (ImageNet: 224×224); 1000 classes by default.
- * @throws SpikewasmError when an option is wrong.
+ * PreAct-ResNet-34 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 21.8
+ * million parameters. H and W are multiples of 32 (ImageNet: 224); 1000 classes by default.
+ * @throws SpikewasmError when an option is wrong
  */
 export function preactResnet34(options: NetworkOptions = {}): Block {
   checkNetwork('preactResnet34', options)

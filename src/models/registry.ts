@@ -2,6 +2,7 @@
 
 import type { NeuronOptions } from '../nn/layers/index.js'
 import type { Module } from '../nn/module.js'
+import type { Shape } from '../nn/value.js'
 import { cnn } from './cnn.js'
 import { mlp } from './mlp.js'
 import { preactResnet34 } from './preact.js'
@@ -13,11 +14,7 @@ import { vgg11, vgg13, vggsnn } from './vgg.js'
  * Makes a network for samples of [C, H, W] with so many classes; `neuron` applies to all its
  * neurons.
  */
-export type ModelFactory = (
-  input: readonly [number, number, number],
-  classes: number,
-  neuron?: NeuronOptions,
-) => Module
+export type ModelFactory = (input: Shape, classes: number, neuron?: NeuronOptions) => Module
 
 export const models = {
   mlp,

@@ -69,8 +69,9 @@ function resnet(
 }
 
 /**
- * ResNet-18 of the paper: 11.2 million parameters. Input [inChannels, H, W] (CIFAR: 32×32).
- * @throws SpikewasmError when an option is wrong.
+ * ResNet-18 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 11.2 million
+ * parameters. H and W are 32 for CIFAR.
+ * @throws SpikewasmError when an option is wrong
  */
 export function resnet18(options: NetworkOptions = {}): Block {
   checkNetwork('resnet18', options)
@@ -85,9 +86,10 @@ export function resnet18(options: NetworkOptions = {}): Block {
 }
 
 /**
- * ResNet-19 of the paper: wider, with three stages and a hidden layer of 256 in the classifier;
- * 12.7 million parameters. Input [inChannels, H, W] (CIFAR: 32×32).
- * @throws SpikewasmError when an option is wrong.
+ * ResNet-19 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: wider than
+ * `resnet18`, with three stages and a hidden layer of 256 in the classifier; 12.7 million
+ * parameters. H and W are 32 for CIFAR.
+ * @throws SpikewasmError when an option is wrong
  */
 export function resnet19(options: NetworkOptions = {}): Block {
   checkNetwork('resnet19', options)

@@ -21,7 +21,7 @@ import { checkNetwork, type NetworkOptions } from './options.js'
 /** Channels of a convolution with normalisation and neurons, or a pooling layer. */
 type Feature = number | Module
 
-/** What the paper's code starts weights with; its biases start at 0. */
+/** Initial values in the paper's code: weights normal, biases 0. */
 const init = { normal: 0.5 }
 
 const pool = (): Module => avgPool2d(2)
@@ -48,9 +48,9 @@ function vgg(
 }
 
 /**
- * VGG-11 of the paper: 8 convolutions, 1 linear layer; 11.0 million parameters. Input [inChannels,
- * H, W] with H and W at least 16 (CIFAR: 32).
- * @throws SpikewasmError when an option is wrong.
+ * VGG-11 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 8 convolutions, 1
+ * linear layer; 11.0 million parameters. H and W are at least 16 (CIFAR: 32).
+ * @throws SpikewasmError when an option is wrong
  */
 export function vgg11(options: NetworkOptions = {}): Block {
   checkNetwork('vgg11', options)
@@ -74,9 +74,9 @@ export function vgg11(options: NetworkOptions = {}): Block {
 }
 
 /**
- * VGG-13 of the paper's code: 10 convolutions, 1 linear layer; 9.4 million parameters. Input
- * [inChannels, H, W] with H and W at least 16 (CIFAR: 32).
- * @throws SpikewasmError when an option is wrong.
+ * VGG-13 of the paper's code, [inChannels, H, W] → [classes]: 10 convolutions, 1 linear layer; 9.4
+ * million parameters. H and W are at least 16 (CIFAR: 32).
+ * @throws SpikewasmError when an option is wrong
  */
 export function vgg13(options: NetworkOptions = {}): Block {
   checkNetwork('vgg13', options)
@@ -101,18 +101,19 @@ export function vgg13(options: NetworkOptions = {}): Block {
   return vgg(features, 512, inChannels, classes, neuron)
 }
 
+/** Options of `vggsnn`; each has a default. */
 export interface VggsnnOptions extends NetworkOptions {
   /**
-   * Height and width of the input: 48 (the default, event cameras: CIFAR10-DVS has 2 channels) or
-   * 32 (CIFAR), or another multiple of 24.
+   * Height and width of the input in pixels: 48, the default (for event cameras; CIFAR10-DVS has 2
+   * channels), 32 (for CIFAR), or another multiple of 24.
    */
   imageSize?: number
 }
 
 /**
- * VGGSNN of the paper: 8 convolutions, 1 linear layer over 3×3 pixels, for event cameras and for
- * CIFAR; both have the same 9.3 million parameters. Input [inChannels, imageSize, imageSize].
- * @throws SpikewasmError when an option is wrong.
+ * VGGSNN of the paper (Yu et al., NeurIPS 2024), [inChannels, imageSize, imageSize] → [classes]: 8
+ * convolutions, 1 linear layer over 3×3 pixels; 9.3 million parameters, whatever `imageSize` is.
+ * @throws SpikewasmError when an option is wrong
  */
 export function vggsnn(options: VggsnnOptions = {}): Block {
   checkNetwork('vggsnn', options, ['imageSize'])
@@ -120,10 +121,11 @@ export function vggsnn(options: VggsnnOptions = {}): Block {
   expect(
     imageSize === 32 || (Number.isInteger(imageSize) && imageSize > 0 && imageSize % 24 === 0),
     () =>
-      `vggsnn.imageSize must be 32 or a multiple of 24, got ${imageSize}; resize the images or build the network with sequential()`,
+      `vggsnn.imageSize must be 32 or a multiple of 24, got ${imageSize}; resize the ` +
+      'images or build the network with sequential()',
   )
-  // Three poolings leave an eighth. PyTorch's adaptive pooling from 4×4 to 3×3 takes windows of 2×2
-  // that overlap.
+  // Three poolings leave an eighth of the sides. From 4×4 to 3×3, PyTorch's adaptive pooling takes
+  // windows of 2×2 that overlap.
   const last = imageSize === 32 ? avgPool2d(2, { stride: 1 }) : adaptiveAvgPool2d(3)
   const features = [64, 128, pool(), 256, 256, pool(), 512, 512, pool(), 512, 512, last]
   return vgg(features, 512 * 3 * 3, inChannels, classes, neuron)

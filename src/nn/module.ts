@@ -4,24 +4,29 @@ import { describe, expect } from '../errors.js'
 import type { Layer } from './layers/index.js'
 import type { Value } from './value.js'
 
-/** A child module, to be called in a block's forward function. */
+/** A child of a block, as the block's forward function calls it. */
 export type Apply = (x: Value) => Value
 
-/** What a block's forward function may do besides calling its children. */
+/** What a block's forward function can do besides calling its children. */
 export interface Ops {
-  /** Sum of two or more values of one shape: of currents (ResNet) or of spikes (SEW). */
+  /**
+   * Sum of two or more values of one shape: of currents, as in ResNet, or of spikes, as in
+   * SEW-ResNet (Fang et al., NeurIPS 2021).
+   */
   add(...values: Value[]): Value
 }
 
 /** Children and how they are wired: plain data. */
 export interface Composite {
+  /** Tells a block from a layer. */
   readonly kind: 'block'
-  /** By name. */
+  /** Layers and blocks by name. The names become part of the parameters' names. */
   readonly children: Readonly<Record<string, Module>>
-  /** How the children are wired. */
+  /** How the children are wired: called once, when the network is traced. */
   readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value
 }
 
+/** A part of a network: a layer, or a block of parts. */
 export type Module = Layer | Composite
 
 /** Whether a value is a layer or a block. */

@@ -8,13 +8,30 @@ import type { ProgramBuilder } from './program.js'
 import type { Buffer, Reference } from './words.js'
 import { ref } from './words.js'
 
-/** What a model is compiled for, and what that takes. */
-export const purposes = {
-  train: { training: true, slots: 2 },
-  inference: { training: false, slots: 1 },
-  stream: { training: false, slots: 1 },
-} as const
-export type Purpose = keyof typeof purposes
+/**
+ * What a model is compiled for. `'train'`: training, evaluation and prediction. `'inference'`:
+ * evaluation and prediction in less memory. `'stream'`: one time step at a time, with the neurons'
+ * state kept between calls.
+ */
+export type Purpose = 'train' | 'inference' | 'stream'
+
+/** What the planner asks of a purpose. */
+interface PurposeTraits {
+  /** Whether there are gradients and momentum. */
+  readonly training: boolean
+  /** Places for a batch: two where one is filled while the other is read. */
+  readonly slots: number
+  /** Whether a batch may run in groups of images. */
+  readonly passes: boolean
+  /** Whether a call is one time step, and the neurons' state is kept between calls. */
+  readonly stream: boolean
+}
+
+export const purposes: Readonly<Record<Purpose, PurposeTraits>> = {
+  train: { training: true, slots: 2, passes: false, stream: false },
+  inference: { training: false, slots: 2, passes: true, stream: false },
+  stream: { training: false, slots: 1, passes: false, stream: true },
+}
 
 export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps'>> {
   readonly graph: Graph
@@ -69,6 +86,8 @@ export class Context {
 
   constructor(
     readonly options: PlanOptions,
+    /** Images of one run: the batch, or one pass of it. */
+    readonly images: number,
     readonly builder: ProgramBuilder,
     readonly parameters: readonly Parameter[],
     readonly statistics: readonly Statistic[],
@@ -78,14 +97,16 @@ export class Context {
       readonly statistics: Buffer
       readonly zeros: Buffer
       readonly output: Buffer
-      readonly losses: Buffer
+      /** Where there are labels. */
+      readonly losses?: Buffer
       readonly predictions: Buffer
     },
   ) {
-    // One step a call, whatever the method.
+    // A stream is one step a call, whatever the method.
     const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
-    this.method =
-      options.purpose === 'stream' ? { ...traitsOf(options), ...streaming } : traitsOf(options)
+    this.method = purposes[options.purpose ?? 'train'].stream
+      ? { ...traitsOf(options), ...streaming }
+      : traitsOf(options)
     this.online = this.method.backward === 'everyStep'
     this.outer = this.method.loop === 'network'
     this.callSteps = this.outer ? 1 : options.timeSteps

@@ -1,6 +1,7 @@
 /** Programs as the engine reads them: bytes in memory. */
 
 import { Counter, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
+import { roundUp } from '../round-up.js'
 import type { Condition, PlannedProgram } from './program.js'
 import { isReference, type Words, type WordValue } from './words.js'
 
@@ -40,7 +41,7 @@ export function encode(
   const reserve = (bytes: Uint8Array): number => {
     const at = size
     chunks.push({ at, bytes })
-    size += Math.ceil(bytes.length / 64) * 64
+    size += roundUp(bytes.length, 64)
     return base + at
   }
   const writeWords = (view: DataView, at: number, words: Words): void => {

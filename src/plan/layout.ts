@@ -4,24 +4,24 @@
  * [N'/block][kRows][block], row k = (ky·kernelW + kx)·C' + c, at least one zero row at the end.
  */
 
-const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
+import { roundUp } from '../round-up.js'
 
 /** Output channels of one block of a weight: the widest of 32, 16, 8, 4 that wastes little. */
 export function blockWidth(channels: number): number {
   if (channels <= 4) return 4
   if (channels <= 8) return 8
   if (channels <= 16) return 16
-  return up(channels, 32) <= 1.15 * up(channels, 16) ? 32 : 16
+  return roundUp(channels, 32) <= 1.15 * roundUp(channels, 16) ? 32 : 16
 }
 
 /** Channels as stored. */
 export function storedChannels(channels: number): number {
-  return up(channels, blockWidth(channels))
+  return roundUp(channels, blockWidth(channels))
 }
 
 /** Rows of a weight block: one or more zero rows behind the last tap. */
 export function weightRows(taps: number, storedInput: number): number {
-  return up(taps * storedInput + 1, 4)
+  return roundUp(taps * storedInput + 1, 4)
 }
 
 /** A parameter as PyTorch shapes it, and how its elements lie in the arena. */

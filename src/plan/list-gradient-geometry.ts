@@ -2,7 +2,9 @@
  * Sizes, units and record words of the weight gradient from lists of active neurons
  * (assembly/list-gradient.ts), from shapes alone.
  */
+
 import { ConvWord, Op } from '../../assembly/opcodes.js'
+import { roundUp } from '../round-up.js'
 
 /**
  * Bytes of δ of one group of images and 16 channels: it stays in the second-level cache while its
@@ -122,7 +124,7 @@ export function listGradientPlan(shape: ListGradientShape): ListGradientPlan {
     [ConvWord.OutW]: shape.outW,
     [ConvWord.OutC]: outC,
     [ConvWord.BlockWidth]: shape.blockWidth,
-    [ConvWord.KRows]: Math.ceil((shape.kernelH * shape.kernelW * inC + 1) / 4) * 4,
+    [ConvWord.KRows]: roundUp(shape.kernelH * shape.kernelW * inC + 1, 4),
     [ConvWord.KernelH]: shape.kernelH,
     [ConvWord.KernelW]: shape.kernelW,
     [ConvWord.StrideH]: shape.strideH,

@@ -1,10 +1,24 @@
-/** Training methods. */
+/** Training methods as a table: what the planner, the runtime and the command line ask of each. */
 
 import { describe, expect } from '../errors.js'
 
+/**
+ * How gradients are computed. `'rate'`: rate-based backpropagation. `'bptt'`: backpropagation
+ * through time. `'ottt'`, `'sltt'`: online through space, step by step, with and without traces of
+ * the inputs.
+ */
 export type Method = 'rate' | 'bptt' | 'ottt' | 'sltt'
+
+/** Where the loop over time steps is: inside each layer (`'m'`) or around the network (`'s'`). */
 export type StepMode = 'm' | 's'
 
+/** Both step modes. */
+export const stepModes: readonly StepMode[] = ['m', 's']
+
+/** When online methods run the optimizer. */
+export const updates: readonly ('afterwards' | 'everyStep')[] = ['afterwards', 'everyStep']
+
+/** Options that choose a training method; each has a default. */
 export interface MethodOptions {
   /**
    * rate: rate-based backpropagation (the paper's). bptt: the ordinary gradient through time. ottt,
@@ -13,7 +27,7 @@ export interface MethodOptions {
   method?: Method
   /**
    * m: the loop over T is inside each layer. s: it is outside the network. Default 'm' ('s' for
-   * ottt and sltt, which know no other).
+   * ottt and sltt, which have no other).
    */
   stepMode?: StepMode
   /**
@@ -22,12 +36,33 @@ export interface MethodOptions {
    */
   update?: 'afterwards' | 'everyStep'
   /**
-   * Online methods: weight m of the loss (1 − m)·cross entropy + m·mean squared error. Default
+   * Online methods: weight m of the loss (1 − m)·cross entropy + m·mean squared error, 0…1. Default
    * 0.05.
    */
   mseWeight?: number
-  /** sltt: backpropagate at this many random steps only (SLTT-K). Default: all. */
+  /**
+   * sltt: backpropagate at this many random steps only (SLTT-K), an integer from 1 to T. Default:
+   * all T.
+   */
   backwardSteps?: number
+}
+
+/** Every option of a method; the compiler refuses a missing and a superfluous one. */
+const optionKeys: Readonly<Record<keyof MethodOptions, true>> = {
+  method: true,
+  stepMode: true,
+  update: true,
+  mseWeight: true,
+  backwardSteps: true,
+}
+
+/** Names of a method's options, for lists of known options. */
+export const methodOptionKeys = Object.keys(optionKeys) as (keyof MethodOptions)[]
+
+/** The options of a method among other options; those that are undefined are left out. */
+export function pickMethodOptions(options: MethodOptions): MethodOptions {
+  const given = methodOptionKeys.filter((key) => options[key] !== undefined)
+  return Object.fromEntries(given.map((key) => [key, options[key]]))
 }
 
 /** What the planner asks of a method; nothing else in the planner knows a method's name. */
@@ -100,6 +135,7 @@ interface MethodRow {
   readonly options: readonly OnlineOption[]
 }
 
+/** The methods: a new one is a row here. */
 export const methods: Readonly<Record<Method, MethodRow>> = {
   rate: { modes: { m: { ...rate, loop: 'layers' }, s: { ...rate, loop: 'network' } }, options: [] },
   bptt: {
@@ -113,14 +149,22 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
   },
 }
 
-export const methodOptionKeys = [
-  'method',
-  'stepMode',
-  'update',
-  'mseWeight',
-  'backwardSteps',
-] as const
+/** Names of all methods. */
+export const methodNames = Object.keys(methods) as Method[]
 
+/** The step modes of a method, the default one first. */
+export const stepModesOf = (method: Method): StepMode[] =>
+  Object.keys(methods[method].modes) as StepMode[]
+
+/** Methods that take an option. */
+export const methodsTaking = (option: OnlineOption): Method[] =>
+  methodNames.filter((name) => methods[name].options.includes(option))
+
+/** Methods that have what is asked for in one of their step modes. */
+export const methodsWith = (has: (traits: MethodTraits) => boolean): Method[] =>
+  methodNames.filter((name) => Object.values(methods[name].modes).some(has))
+
+/** What a method does in a step mode that it has. */
 export function traitsOf({
   method,
   stepMode,
@@ -131,30 +175,34 @@ export function traitsOf({
   return methods[method].modes[stepMode] as MethodTraits
 }
 
-/** Checks and completes a method's options. */
+/**
+ * Checks and completes a method's options.
+ * @param timeSteps T of the model
+ * @throws SpikewasmError for an option out of range or one that the method does not take
+ */
 export function methodOptions(given: MethodOptions, timeSteps: number): Required<MethodOptions> {
   const { method = 'rate' } = given
-  const names = Object.keys(methods)
-  const list = `${names.slice(0, -1).join(', ')} or ${names[names.length - 1]}`
-  expect(names.includes(method), () => `method must be ${list}, got ${describe(method)}`)
-  const { modes, options } = methods[method]
+  const list = `${methodNames.slice(0, -1).join(', ')} or ${methodNames.at(-1)}`
+  expect(methodNames.includes(method), () => `method must be ${list}, got ${describe(method)}`)
+  const modes = stepModesOf(method)
   const {
-    stepMode = Object.keys(modes)[0] as StepMode,
+    stepMode = modes[0],
     update = 'afterwards',
     mseWeight = 0.05,
     backwardSteps = timeSteps,
   } = given
   expect(
-    stepMode === 'm' || stepMode === 's',
+    stepModes.includes(stepMode),
     () => `stepMode must be 'm' or 's', got ${describe(stepMode)}`,
   )
   expect(
-    stepMode in modes,
+    modes.includes(stepMode),
     () =>
-      `stepMode must be '${Object.keys(modes)}' with method ${method} (it learns step by step), got '${stepMode}'`,
+      `stepMode must be '${modes}' with method ${method} (it learns step by step), ` +
+      `got '${stepMode}'`,
   )
   expect(
-    update === 'afterwards' || update === 'everyStep',
+    updates.includes(update),
     () => `update must be 'afterwards' or 'everyStep', got ${describe(update)}`,
   )
   expect(
@@ -164,11 +212,12 @@ export function methodOptions(given: MethodOptions, timeSteps: number): Required
   expect(
     Number.isInteger(backwardSteps) && backwardSteps >= 1 && backwardSteps <= timeSteps,
     () =>
-      `backwardSteps must be an integer from 1 to timeSteps (${timeSteps}), got ${describe(backwardSteps)}`,
+      `backwardSteps must be an integer from 1 to timeSteps (${timeSteps}), ` +
+      `got ${describe(backwardSteps)}`,
   )
-  const takers = names.filter((name) => methods[name as Method].options.includes('backwardSteps'))
+  const takers = methodsTaking('backwardSteps')
   expect(
-    backwardSteps === timeSteps || options.includes('backwardSteps'),
+    backwardSteps === timeSteps || takers.includes(method),
     () => `backwardSteps is an option of method ${takers.join(', ')}, got it with ${method}`,
   )
   const { maxSteps } = traitsOf({ method, stepMode })

@@ -3,6 +3,8 @@
  * and units, from shapes alone.
  */
 
+import { roundUp } from '../round-up.js'
+
 /** A convolution; outC as stored. */
 export interface NarrowShape {
   images: number
@@ -75,8 +77,6 @@ export function narrowGradientPays(s: NarrowShape): boolean {
   return copyPays(s) && s.kernelH * s.kernelW * s.inC * s.outC <= SUM_FLOATS
 }
 
-const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
-
 /** @param steps rows per pixel of Delta. */
 export function narrowPlan(s: NarrowShape, steps: number): NarrowPlan {
   const halo = haloOf(s)
@@ -85,16 +85,16 @@ export function narrowPlan(s: NarrowShape, steps: number): NarrowPlan {
   const rows = Math.ceil(s.outH / Math.ceil(s.outH / limit))
   const k = s.kernelH * s.kernelW * s.inC
   const columns = s.outW + Math.floor((s.kernelW - 1) / s.strideW)
-  const planeFloats = up((rows + halo) * s.outW, 16)
+  const planeFloats = roundUp((rows + halo) * s.outW, 16)
   const planeBytes = 4 * (planeFloats % 32 === 0 ? planeFloats + 16 : planeFloats)
   const copyBytes =
     8 * Math.min(s.strideW, s.kernelW) * s.inC * columns + planesOf(s) * planeBytes + 16
-  const tiled = up(k, 5)
+  const tiled = roundUp(k, 5)
   const packedBytes = steps * s.outC > 256 ? Math.max(16384, 160 * s.outC) : 0
   return {
     rows,
     blocks: s.images * Math.ceil(s.outH / rows),
     forwardBytes: 192 + 4 * k + copyBytes,
-    gradientBytes: 4 * (tiled + (tiled + up(k + 1, 4)) * s.outC) + packedBytes + copyBytes,
+    gradientBytes: 4 * (tiled + (tiled + roundUp(k + 1, 4)) * s.outC) + packedBytes + copyBytes,
   }
 }

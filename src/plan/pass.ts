@@ -97,8 +97,9 @@ export class Pass {
   get options() {
     return this.context.options
   }
+  /** Images of one run: the batch, or one pass of it. */
   get images(): number {
-    return this.context.options.batchSize
+    return this.context.images
   }
 
   /** Puts what a layer does backward on the tape; nothing without a backward pass. */

@@ -3,11 +3,13 @@
  * allocated here.
  */
 
-import { Control } from '../../assembly/opcodes.js'
+import { Control, Op } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
+import { roundUp } from '../round-up.js'
 import { checkReads } from './check.js'
 import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
+import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import type { Pass, RateProbe } from './pass.js'
@@ -54,15 +56,20 @@ export interface Plan {
     readonly statistics: Buffer
     readonly zeros: Buffer
     readonly output: Buffer
-    readonly losses: Buffer
+    /** Not in a stream, which has no labels. */
+    readonly losses?: Buffer
     readonly predictions: Buffer
     /** What only training has. */
     readonly training?: TrainingBuffers
-    /** Two slots each where one is filled while the other is read; inference has one. */
+    /** Slots: two where one is filled while the other is read; a stream has one. */
     readonly images: readonly Buffer[]
     readonly labels: readonly Buffer[]
   }
   readonly programs: { readonly [name in ProgramName]?: Program }
+  /** Images of one run. Fewer than the batch where a batch runs in passes. */
+  readonly passImages: number
+  /** Runs that a batch takes. Slots and outputs have room for passes · passImages images. */
+  readonly passes: number
   readonly encoded: Encoded
   readonly encodedAt: number
   /** Bytes of scratch for one worker, and where the workers' scratch starts. */
@@ -71,19 +78,27 @@ export interface Plan {
   readonly memory: MemoryUse
 }
 
-/** Bytes by purpose. */
+/** What a model's memory is used for, in bytes. */
 export interface MemoryUse {
+  /** Programs: what the engine executes. */
   readonly program: number
+  /** Parameters. */
   readonly parameters: number
+  /** Gradients of the parameters. */
   readonly gradients: number
+  /** Velocities of the optimizer. */
   readonly optimizer: number
+  /** Running statistics, outputs and losses. */
   readonly statistics: number
+  /** Batches of images and labels. */
   readonly input: number
-  /** Written by the forward pass and read by the backward pass. */
+  /** Part of `scratch`: what the forward pass writes and the backward pass reads. */
   readonly kept: number
-  /** What buffers of limited lifetime take together. */
+  /** Activations and working buffers, which share memory where their lifetimes allow it. */
   readonly scratch: number
+  /** Scratch of the workers. */
   readonly workers: number
+  /** All memory of the model. */
   readonly total: number
 }
 
@@ -91,7 +106,7 @@ export interface MemoryUse {
 function zeroPixels(graph: Graph, { index }: { index: number }): number {
   const kernels = graph.nodes
     .filter((n) => n.inputs.includes(index))
-    .map(({ layer }) => (layer?.kind === 'conv2d' ? layer.kernelSize[1] : 1))
+    .map((reader) => planOf(reader).pixels?.(reader.layer) ?? 1)
   return Math.max(1, ...kernels)
 }
 
@@ -101,9 +116,43 @@ function zeroPixels(graph: Graph, { index }: { index: number }): number {
  */
 const OWN_MEMORY_BYTES = 32 * 2 ** 20
 
+/**
+ * What the buffers of one pass may take: about the workers' second-level caches, or a quarter of
+ * the weights, which each pass reads once more.
+ */
+const passRoom = (parameterBytes: number, workers: number): number =>
+  Math.max(2 ** 21 * workers, parameterBytes / 4)
+
 /** Everything about a model's memory and programs, for a number of workers. */
 export function makePlan(options: PlanOptions, workers: number): Plan {
-  const { graph, batchSize, timeSteps, input } = options
+  const whole = planRuns(options, options.batchSize, workers)
+  const images = imagesOfPass(whole, workers)
+  return images < options.batchSize ? planRuns(options, images, workers) : whole
+}
+
+/**
+ * Images that run together in inference. A batch whose buffers are larger than the caches takes
+ * less memory in passes, and hardly more time. Where a kernel is chosen by the spikes of the whole
+ * run (`Choose`), passes could choose another one, and results would differ in rounding.
+ */
+function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
+  const { batchSize, inspect, purpose = 'train' } = options
+  if (!purposes[purpose].passes || inspect) return batchSize
+  if (programs.evaluate?.records.some(({ op }) => op === Op.Choose)) return batchSize
+  const room = passRoom(memory.parameters, workers)
+  if (memory.scratch <= room) return batchSize
+  const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
+  // Passes of equal size, if there are some: then each image runs once.
+  for (let images = most; images > most / 2; images--) if (batchSize % images === 0) return images
+  return Math.ceil(batchSize / Math.ceil(batchSize / most))
+}
+
+/** A plan whose runs take so many images. */
+function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
+  const { graph, timeSteps, input } = options
+  const passes = Math.ceil(options.batchSize / passImages)
+  // The last pass may reach beyond the batch.
+  const batchSize = passes * passImages
   const purpose = purposes[options.purpose ?? 'train']
   const state = collectState(graph)
   const { parameters, statistics, parameterFloats, statisticFloats } = state
@@ -128,13 +177,13 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
     statistics: b.buffer('running statistics', statisticFloats * 4, 'statistics'),
     zeros: b.buffer('zeros', pixels * 4, 'statistics'),
     output: b.buffer('output', batchSize * classes * 4, 'statistics'),
-    losses: b.buffer('losses', batchSize * 4, 'statistics'),
+    losses: purpose.stream ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
   }
   const slots = Array.from({ length: purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
-  const context = new Context(options, b, parameters, statistics, {
+  const context = new Context(options, passImages, b, parameters, statistics, {
     ...buffers,
     gradients: training?.gradients,
   })
@@ -147,22 +196,24 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
     kept = keptBytes
   }
   const evaluateFrom = b.now
-  planned.push(options.purpose === 'stream' ? streamProgram(context) : evaluateProgram(context))
+  planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
   checkReads(planned, graph)
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
   const size = encodedSize(planned, workers)
-  const base = Math.ceil((encodedAt + size) / 64) * 64 + 64
+  const base = roundUp(encodedAt + size, 64) + 64
+  // In inference, buffers of their own must not take back what passes save.
+  const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
   const end =
     workers > 1
-      ? assignAddressesByWorker(used, base, evaluateFrom, OWN_MEMORY_BYTES)
+      ? assignAddressesByWorker(used, base, evaluateFrom, ownBytes)
       : assignAddresses(used, base)
   const encoded = encode(planned, workers, encodedAt)
   const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] =>
     sections.flatMap((s) => s.records)
   const workerScratch =
-    Math.ceil(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)) / 64) * 64 + 64
+    roundUp(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)), 64) + 64
   const total = end + workerScratch * workers + 64
   const sum = (of: MemoryKind): number =>
     used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)
@@ -179,6 +230,8 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
         { ...p, address: encoded.programs[i], records: recordsOf(p) },
       ]),
     ),
+    passImages,
+    passes,
     encoded,
     encodedAt,
     workerScratch,

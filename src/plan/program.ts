@@ -1,6 +1,7 @@
 /** A program while it is planned: records that read and write buffers, in sections that repeat. */
 
 import { Op, Rec } from '../../assembly/opcodes.js'
+import { roundUp } from '../round-up.js'
 import {
   type AnyFields,
   accesses,
@@ -14,7 +15,7 @@ import { type Buffer, buffersOf, type MemoryKind, type Reference, type Words } f
 /** Layer of records that belong to none, such as the optimizer's. */
 export const NO_LAYER = 0xffffffff
 
-/** What part of a training step a record belongs to. */
+/** Part of a training step: the forward pass, the backward pass, or the optimizer's update. */
 export type Phase = 'forward' | 'backward' | 'update'
 
 export type Condition = 'always' | 'stepMask' | Reference
@@ -74,7 +75,7 @@ export class ProgramBuilder {
   ): Buffer {
     const buffer: Buffer = {
       name,
-      bytes: Math.max(64, Math.ceil(bytes / 64) * 64),
+      bytes: Math.max(64, roundUp(bytes, 64)),
       purpose,
       persistent,
       first: Number.POSITIVE_INFINITY,

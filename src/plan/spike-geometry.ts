@@ -3,6 +3,7 @@
  * buffers, scratch and units, from shapes alone, so that the results are the same for any number of
  * workers. The layouts are drawn in assembly/spike-lists.ts.
  */
+import { roundUp } from '../round-up.js'
 import { splitImages } from './passes.js'
 
 /**
@@ -117,8 +118,6 @@ const MAX_FORWARD_LISTS = 384 * 1024
 const LEAST_FORWARD_UNITS = 16
 /** Slots of moments of fewer pixels take too much memory and time. */
 const LEAST_MOMENT_PIXELS = 16
-
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
 /** Neurons that one input sums: one for each source and position of the pooling window. */
 const neuronsPerInput = (shape: SpikeShape): number =>

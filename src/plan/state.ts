@@ -2,7 +2,8 @@
 
 import { expect } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
-import { kindOf } from '../nn/layers/index.js'
+import { kindOf } from '../nn/layers/kinds.js'
+import { roundUp } from '../round-up.js'
 import type { Parameter, Statistic } from './context.js'
 import { planOf } from './layers/index.js'
 import { vectorLayout } from './layout.js'
@@ -55,7 +56,7 @@ export function collectState(graph: Graph): State {
         role,
         initial,
       })
-      statisticFloats += Math.ceil(layout.stored / 16) * 16
+      statisticFloats += roundUp(layout.stored, 16)
     }
   }
   let floats = 0
@@ -65,7 +66,7 @@ export function collectState(graph: Graph): State {
     for (const parameter of found) {
       if (parameter.decays !== decays) continue
       parameters.push({ ...parameter, offset: floats * 4 })
-      floats += Math.ceil(parameter.layout.stored / 16) * 16
+      floats += roundUp(parameter.layout.stored, 16)
     }
     if (decays) decayFloats = floats
   }

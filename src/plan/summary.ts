@@ -1,9 +1,11 @@
 /** The text of `model.summary()`. */
 
 import type { Graph } from '../graph/trace.js'
-import type { Plan } from './plan.js'
+import { purposes } from './context.js'
+import { makePlan, type Plan } from './plan.js'
 
-export function summarize(graph: Graph, plan: Plan): string {
+/** @param workers threads of the model */
+export function summarize(graph: Graph, plan: Plan, workers: number): string {
   const { options, parameters, memory } = plan
   const rows = graph.nodes
     .filter((node) => node.kind !== 'input')
@@ -22,7 +24,7 @@ export function summarize(graph: Graph, plan: Plan): string {
   const total = parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
   const lines = [
     table([['layer', 'kind', 'output', 'parameters'], ...rows]),
-    `parameters ${count(total)}; input [${options.input.join(', ')}], batch ${options.batchSize}, T ${options.timeSteps}, method ${options.method} ${options.stepMode}`,
+    `parameters ${count(total)}; input [${options.input.join(', ')}], batch ${options.batchSize}, T ${options.timeSteps}, method ${options.method} ${options.stepMode}, purpose ${options.purpose ?? 'train'}`,
     '',
     table([
       ['memory', 'MiB'],
@@ -36,9 +38,17 @@ export function summarize(graph: Graph, plan: Plan): string {
       ['scratch of workers', mib(memory.workers)],
       ['program', mib(memory.program)],
       ['total', mib(memory.total)],
+      ...inferenceRow(plan, workers),
     ]),
   ]
   return lines.join('\n')
+}
+
+/** What the model would take if it were compiled to predict and evaluate alone. */
+function inferenceRow({ options }: Plan, workers: number): [string, string][] {
+  if (!purposes[options.purpose ?? 'train'].training) return []
+  const { memory } = makePlan({ ...options, purpose: 'inference' }, workers)
+  return [["total with purpose 'inference'", mib(memory.total)]]
 }
 
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(2)

@@ -4,9 +4,10 @@
  */
 
 import type { Pair } from '../nn/layers/index.js'
+import type { Shape } from '../nn/value.js'
 import type { Buffer, Reference } from './words.js'
 
-export type Shape = readonly [number, number, number]
+export type { Shape }
 
 /** A window that slides over a tensor; kernel 1, stride 1, padding 0 is none. */
 export interface Pool {

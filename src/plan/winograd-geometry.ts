@@ -2,7 +2,9 @@
  * Sizes, units and record words of the Winograd kernels (assembly/winograd.ts), as functions of
  * shapes alone.
  */
+
 import { ConvWord, Op } from '../../assembly/opcodes.js'
+import { roundUp } from '../round-up.js'
 import { splitImages } from './passes.js'
 
 /**
@@ -131,7 +133,6 @@ export interface KernelShape {
 }
 
 const ceilDivide = (a: number, b: number): number => Math.ceil(a / b)
-const roundUp = (a: number, to: number): number => Math.ceil(a / to) * to
 const tilesOfImage = (shape: WinogradShape): number =>
   ceilDivide(shape.height, 4) * ceilDivide(shape.width, 4)
 

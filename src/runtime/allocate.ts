@@ -19,7 +19,8 @@ export function allocate(
       ['', 0],
     )
     throw new SpikewasmError(
-      `the model needs ${gib(total)} of memory for batchSize ${plan.options.batchSize} (its largest buffer, ${name}: ${gib(bytes)}), ${why}; ` +
+      `the model needs ${gib(total)} of memory for batchSize ${plan.options.batchSize} ` +
+        `(its largest buffer, ${name}: ${gib(bytes)}), ${why}; ` +
         (largest > 0
           ? `the largest batch that fits is ${largest}`
           : 'not even a batch of 1 fits: make the network or the input smaller'),

@@ -1,5 +1,5 @@
 /**
- * A plan and the memory that it describes: what reads and writes a model's numbers needs no more.
+ * A plan and the memory that it describes: enough to read and write a model's numbers.
  */
 
 import { SpikewasmError } from '../errors.js'
@@ -13,17 +13,31 @@ export interface Arena {
 
 /** @throws SpikewasmError when the model was not compiled for that */
 export function programOf({ plan }: Arena, name: ProgramName): Program {
-  return plan.programs[name] ?? notForTraining()
+  return plan.programs[name] ?? refuse(plan, name)
 }
 
 /** Gradients and velocities. @throws SpikewasmError when the model has none */
 export function trainingOf({ plan }: Arena): TrainingBuffers {
-  return plan.named.training ?? notForTraining()
+  return plan.named.training ?? refuse(plan, 'train')
 }
 
-function notForTraining(): never {
+const needed = {
+  train: 'training needs',
+  gradients: 'training needs',
+  evaluate: 'predict and evaluate need',
+  stream: 'step and reset need',
+} as const satisfies Record<ProgramName, string>
+const has = {
+  train: "purpose 'train' (the default)",
+  gradients: "purpose 'train' (the default)",
+  evaluate: "purpose 'inference' or 'train'",
+  stream: "purpose 'stream'",
+} as const satisfies Record<ProgramName, string>
+
+function refuse({ options }: Plan, name: ProgramName): never {
   throw new SpikewasmError(
-    "the model was compiled for inference; compile it without purpose: 'inference' to train it",
+    `${needed[name]} a model compiled with ${has[name]}, this one was compiled with ` +
+      `purpose '${options.purpose ?? 'train'}'; compile the network again`,
   )
 }
 

@@ -10,7 +10,9 @@ export function checkBatch(session: Session, x: Float32Array, count: number): vo
   expect(
     x.length === T * count * C * H * W,
     () =>
-      `x must hold ${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} = ${T * count * C * H * W} numbers, got ${x.length}`,
+      'x must hold ' +
+      `${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} ` +
+      `= ${T * count * C * H * W} numbers, got ${x.length}`,
   )
 }
 
@@ -24,7 +26,8 @@ export function checkLabels(session: Session, y: ArrayLike<number>, count: numbe
     expect(
       Number.isInteger(y[i]) && y[i] >= 0 && y[i] < session.classes,
       () =>
-        `labels must be integers from 0 to ${session.classes - 1}, got ${describe(y[i])} at index ${i}`,
+        `labels must be integers from 0 to ${session.classes - 1}, got ${describe(y[i])} ` +
+        `at index ${i}`,
     )
 }
 
@@ -38,8 +41,9 @@ export function fillSlot(
 ): void {
   const [C, H, W] = session.input
   const T = session.settings.frames ? session.timeSteps : 1
-  const B = session.batchSize
   const slot = session.slot(index)
+  // The batch, and what its last pass has room for.
+  const B = slot.labels.length
   for (let t = 0; t < T; t++)
     for (let b = 0; b < count; b++)
       for (let c = 0; c < C; c++)

@@ -1,7 +1,9 @@
 /**
- * Who runs programs: this thread, or a pool of workers that all run the same program over one
+ * Runs programs: on this thread, or on a pool of workers that all run the same program over one
  * shared memory.
  */
+
+import { instantiateEngine } from './load.js'
 
 /** Arguments of the engine's `run` besides the worker's number. */
 export interface RunArguments {
@@ -13,21 +15,10 @@ export interface RunArguments {
   readonly timeoutMs: number
 }
 
-export interface EngineExports {
-  run(
-    program: number,
-    worker: number,
-    workers: number,
-    scratch: number,
-    spins: number,
-    timeoutMs: number,
-  ): number
-}
-
 export interface Executor {
   /**
-   * Runs a program to its end; rejects when a kernel traps or a worker dies, and is then of no use
-   * any more.
+   * Runs a program to its end. Rejects when a kernel traps or a worker dies; the executor cannot be
+   * used after that.
    */
   run(run: RunArguments): Promise<void>
   /** Ends all threads. */
@@ -36,11 +27,10 @@ export interface Executor {
 
 /** Runs programs on this thread. */
 export function localExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory): Executor {
-  const exports = new WebAssembly.Instance(module, { env: { memory } })
-    .exports as unknown as EngineExports
+  const engine = instantiateEngine(module, memory)
   return {
     async run({ program, scratch }) {
-      exports.run(program, 0, 1, scratch, 0, 0)
+      engine.run(program, 0, 1, scratch, 0, 0)
     },
     async dispose() {},
   }

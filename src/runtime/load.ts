@@ -1,9 +1,26 @@
 /**
- * Finds and compiles the engine's modules, in Node (from the package's files) or in a page (fetched
- * beside this file).
+ * Finds, compiles and instantiates the engine's modules, in Node (from the package's files) or in a
+ * page (fetched beside this file).
  */
 
+import { instantiateSync } from './vendor/loader/index.js'
+
 export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
+
+/** What the runtime calls; a module exports its kernels besides. */
+export interface EngineExports {
+  /** Runs a program as one of its workers. Returns a `Fault`. */
+  run(
+    program: number,
+    worker: number,
+    workers: number,
+    scratch: number,
+    spins: number,
+    timeoutMs: number,
+  ): number
+  /** Runs one unit of a record at step t. */
+  execute(record: number, unit: number, t: number, scratch: number): void
+}
 
 const compiled = new Map<EngineVariant, Promise<WebAssembly.Module>>()
 
@@ -15,6 +32,16 @@ export function loadEngine(variant: EngineVariant): Promise<WebAssembly.Module> 
     compiled.set(variant, module)
   }
   return module
+}
+
+/** An instance of a module over a memory, which may be shared with other instances. */
+export function instantiateEngine(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): EngineExports {
+  // The module's own functions. Those that the loader makes of them count arguments for optional
+  // parameters, which no function of the engine has.
+  return instantiateSync(module, { env: { memory } }).instance.exports as unknown as EngineExports
 }
 
 async function compile(url: URL): Promise<WebAssembly.Module> {

@@ -1,6 +1,5 @@
 /**
- * One operation at a time on a model: its two input slots, its program and its parameters serve one
- * of them.
+ * One operation at a time on a model: there is one set of input slots, programs and parameters.
  */
 
 import { SpikewasmError } from '../errors.js'
@@ -29,16 +28,16 @@ export class Lock {
   }
 
   /**
-   * For changes that end before they return: nothing may run, but the holder may have paused.
-   * @throws SpikewasmError otherwise
+   * For changes that are complete when they return.
+   * @throws SpikewasmError when an operation runs, unless it has paused
    */
   checkIdle(): void {
     if (this.held && !this.paused) refuse()
   }
 
   /**
-   * Runs a callback of the holder's between two of its steps: only what `checkIdle` allows may be
-   * called.
+   * Runs a callback of the holder between two of its steps. The callback may only call what
+   * `checkIdle` allows.
    */
   pause(callback: () => void): void {
     this.paused = true
@@ -50,8 +49,8 @@ export class Lock {
   }
 
   /**
-   * Runs a callback that may hold the lock itself, and goes on when nobody holds it any more: an
-   * operation that the callback did not await ends first.
+   * Runs a callback that may take the lock itself. Goes on when the lock is free again, also where
+   * the callback did not await its operation.
    */
   async lend(callback: () => void | Promise<void>): Promise<void> {
     this.held = false
@@ -71,6 +70,7 @@ export class Lock {
 
 function refuse(): never {
   throw new SpikewasmError(
-    'the model is running; wait for the call before (await) before the next one. During fit, onEpoch may call what it waits for, except fit',
+    'the model is running; wait for the call before (await) before the next one. During ' +
+      'fit, onEpoch may call what it waits for, except fit',
   )
 }

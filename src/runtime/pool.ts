@@ -1,11 +1,11 @@
 /** Worker threads over one shared memory (Node). */
 
-import { Piscina } from 'piscina'
 import { Control, Fault } from '../../assembly/opcodes.js'
 import type { Executor } from './executor.js'
+import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerSetup, WorkerTask } from './worker.js'
 
-/** One worker a thread, one task for each worker and program. */
+/** One worker for each thread, one task for each worker and program. */
 export function poolExecutor(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
@@ -21,7 +21,7 @@ export function poolExecutor(
     workerData: setup,
   })
   const control = new Int32Array(memory.buffer)
-  // Whoever fails first makes the others leave their barriers within 0.1 s.
+  // The first worker that fails makes the others leave their barriers within 0.1 s.
   const poison = (): void => {
     Atomics.compareExchange(control, Control.Poison / 4, Fault.None, Fault.Aborted)
     Atomics.notify(control, Control.Epoch / 4)

@@ -1,13 +1,35 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
 import { Control, Op, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
+import { describe, expect } from '../errors.js'
+import { median } from '../median.js'
+import type { Phase } from '../plan/program.js'
+import { programOf } from './arena.js'
+import { instantiateEngine } from './load.js'
+import { layerName } from './non-finite.js'
+import type { Session } from './session.js'
 
+/** How long an operation of a training step takes, as `Model.profile` finds it. */
+export interface OperationTime {
+  /** Operation of the engine. */
+  readonly op: string
+  /** Name of the layer. */
+  readonly layer: string
+  /** Part of the training step. */
+  readonly phase: Phase
+  /** Median over the runs. A run in which another kernel was chosen in its place counts as 0 ms. */
+  readonly milliseconds: number
+}
+
+/** One run of one record. */
 export interface RecordTime {
   readonly op: string
   /** Index of the layer in the graph. */
   readonly layer: number
   /** Index in the program. */
   readonly record: number
+  /** How many records stand before it, repetitions and skipped records included. */
+  readonly place: number
   readonly milliseconds: number
 }
 
@@ -18,12 +40,7 @@ export function profileProgram(
   program: number,
   scratch: number,
 ): RecordTime[] {
-  const execute = new WebAssembly.Instance(module, { env: { memory } }).exports.execute as (
-    record: number,
-    unit: number,
-    t: number,
-    scratch: number,
-  ) => void
+  const { execute } = instantiateEngine(module, memory)
   const words = new DataView(memory.buffer)
   const word = (address: number): number => words.getUint32(address, true)
   const isWanted = (condition: number, t: number): boolean => {
@@ -33,11 +50,13 @@ export function profileProgram(
   }
   const times: RecordTime[] = []
   const sections = word(program + ProgramWord.Sections * 4)
+  let place = -1
   for (let s = 0; s < sections; s++) {
     const section = program + ProgramWord.Bytes + s * SectionWord.Bytes
     const of = (index: SectionWord): number => word(section + index * 4)
     for (let t = 0; t < of(SectionWord.Repeats); t++)
       for (let i = 0; i < of(SectionWord.Count); i++) {
+        place++
         const record = of(SectionWord.Records) + i * Rec.Bytes
         if (!isWanted(word(record + Rec.Condition * 4), t)) continue
         const start = performance.now()
@@ -47,9 +66,55 @@ export function profileProgram(
           op: Op[word(record + Rec.Op * 4) & Rec.OpMask],
           layer: word(record + Rec.Layer * 4),
           record: of(SectionWord.Index) + i,
+          place,
           milliseconds: performance.now() - start,
         })
       }
   }
   return times
+}
+
+/**
+ * The median over several runs of each record that ran in any of them, in the order of the program.
+ * A run that skipped a record counts as 0 ms: kernels are chosen by the number of spikes, which may
+ * change from run to run, and the sum over all records should be that of one step.
+ */
+export function medianTimes(runs: readonly (readonly RecordTime[])[]): RecordTime[] {
+  const byPlace = new Map<number, { time: RecordTime; milliseconds: number[] }>()
+  runs.forEach((run, i) => {
+    for (const time of run) {
+      const entry = byPlace.get(time.place) ?? { time, milliseconds: runs.map(() => 0) }
+      entry.milliseconds[i] = time.milliseconds
+      byPlace.set(time.place, entry)
+    }
+  })
+  return [...byPlace.values()]
+    .map(({ time, milliseconds }) => ({ ...time, milliseconds: median(milliseconds) }))
+    .sort((a, b) => a.place - b.place)
+}
+
+/** `Model.profile`. The caller must hold the model's lock. */
+export async function profileStep(session: Session, repeats: number): Promise<OperationTime[]> {
+  expect(
+    Number.isInteger(repeats) && repeats >= 1,
+    () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
+  )
+  const { address, records } = programOf(session, 'train')
+  expect(
+    session.trained,
+    () =>
+      'profile times a training step, but the model has run none with its method yet; ' +
+      'call trainStep or fit before it',
+  )
+  const module = await session.engine
+  const { memory, plan } = session
+  const runs = Array.from({ length: repeats }, () =>
+    profileProgram(module, memory, address, plan.workerScratchAt),
+  )
+  return medianTimes(runs).map(({ op, layer, record, milliseconds }) => ({
+    op,
+    layer: layerName(session, layer),
+    phase: records[record].phase,
+    milliseconds,
+  }))
 }

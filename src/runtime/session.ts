@@ -13,7 +13,6 @@ import {
   type PlanOptions,
   type ProgramName,
   type Purpose,
-  type RateProbe,
 } from '../plan/plan.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
 import { allocate } from './allocate.js'
@@ -23,14 +22,15 @@ import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
 import { availableParallelism } from './processors.js'
 import { stateDict, takeState } from './state.js'
+import { type LastRun, spikeCounts } from './views.js'
 
-/** What a step tells of its batch, with the parameters from before it. */
+/** What a training step found on its batch, with the parameters from before the step. */
 export interface StepResult {
-  /** Mean cross entropy of the batch. */
+  /** Mean cross entropy of the batch, in nats. */
   readonly loss: number
-  /** Images whose largest output is that of their label. */
+  /** Samples with the largest output at their label. */
   readonly correct: number
-  /** Images of the batch. */
+  /** Samples of the batch. */
   readonly count: number
 }
 
@@ -53,11 +53,15 @@ export interface Settings {
   readonly purpose: Purpose
 }
 
+const NOTHING: LastRun = { probes: [], images: 0, steps: 0 }
+
 export class Session implements Arena {
   plan!: Plan
   memory!: WebAssembly.Memory
-  /** Rates of the program that ran last. */
-  lastRates: readonly RateProbe[] = []
+  /** What ran last. */
+  lastRun: LastRun = NOTHING
+  /** Whether a training step has run with this plan, so that its slots hold images and labels. */
+  trained = false
   /** Held by the operation that runs. */
   readonly lock = new Lock()
   optimizer: Sgd = sgd()
@@ -95,6 +99,11 @@ export class Session implements Arena {
   }
   get classes(): number {
     return this.graph.nodes[this.graph.output].shape[0]
+  }
+  /** Floats of one sample, all its frames included. */
+  get imageFloats(): number {
+    const frames = this.settings.frames ? this.timeSteps : 1
+    return this.input.reduce((a, b) => a * b, 1) * frames
   }
   get engine(): Promise<WebAssembly.Module> {
     const { threads, engine } = this.settings
@@ -137,7 +146,9 @@ export class Session implements Arena {
     this.executor = poolExecutor
       ? poolExecutor(module, memory, threads)
       : localExecutor(module, memory)
-    this.lastRates = []
+    this.lastRun = NOTHING
+    this.streamed = 0
+    this.trained = false
     if (previous) {
       takeState(this, previous.state)
       await previous.executor.dispose()
@@ -165,7 +176,8 @@ export class Session implements Arena {
     if (this.disposed) throw new SpikewasmError('the model was disposed; compile the network again')
     if (this.failure)
       throw new SpikewasmError(
-        `the model stopped working (${this.failure.message}); its parameters can still be saved: save them and compile again`,
+        `the model stopped working (${this.failure.message}); its parameters can still ` +
+          'be saved: save them and compile again',
       )
   }
 
@@ -181,17 +193,10 @@ export class Session implements Arena {
   /** One of the two input slots, to be filled before `runSlot`. Whoever calls it holds the lock. */
   slot(index: 0 | 1): Slot {
     const { images, labels } = this.plan.named
-    const size =
-      this.input.reduce((a, b) => a * b, 1) *
-      this.batchSize *
-      (this.settings.frames ? this.timeSteps : 1)
+    const count = this.plan.passes * this.plan.passImages
     return {
-      images: floatsAt(this, images[index % images.length].address, size),
-      labels: new Int32Array(
-        this.memory.buffer,
-        labels[index % labels.length].address,
-        this.batchSize,
-      ),
+      images: floatsAt(this, images[index % images.length].address, count * this.imageFloats),
+      labels: new Int32Array(this.memory.buffer, labels[index % labels.length].address, count),
     }
   }
 
@@ -208,8 +213,11 @@ export class Session implements Arena {
     this.checkAlive()
     const { plan, view, optimizer } = this
     const { address, records, rates } = programOf(this, program)
+    const { passImages } = plan
+    // Passes that hold no valid image need not run.
+    const passes = Math.ceil(valid / passImages)
+    const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
-    set(Control.Input, plan.named.images[index % plan.named.images.length].address)
     set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
     set(Control.Valid, valid)
     view.setFloat32(Control.LearningRate, learningRate, true)
@@ -222,31 +230,44 @@ export class Session implements Arena {
     set(Control.Seed, stream.next())
     set(Control.StepMask, this.stepMask())
     set(Control.NonFinite, 0)
-    set(Control.FirstStep, program === 'stream' ? this.streamed++ : 0)
+    set(Control.FirstStep, program === 'stream' ? this.streamed : 0)
+    let spikes: Record<string, number> | undefined
     try {
-      const running = this.executor.run({
-        program: address,
-        workers: this.threads,
-        scratch: plan.workerScratchAt,
-        scratchBytes: plan.workerScratch,
-        spins: this.threads <= availableParallelism() ? 20000 : 0,
-        timeoutMs: 60_000,
-      })
-      this.stepEnded = running.catch(() => undefined)
-      await running
+      for (let pass = 0; pass < passes; pass++) {
+        set(Control.FirstImage, pass * passImages)
+        set(Control.Input, input + pass * passImages * this.imageFloats * 4)
+        const running = this.executor.run({
+          program: address,
+          workers: this.threads,
+          scratch: plan.workerScratchAt,
+          scratchBytes: plan.workerScratch,
+          spins: this.threads <= availableParallelism() ? 20000 : 0,
+          timeoutMs: 60_000,
+        })
+        this.stepEnded = running.catch(() => undefined)
+        await running
+        // The next pass counts in the same place.
+        if (passes > 1) spikes = addCounts(spikes, spikeCounts(this, rates))
+      }
     } catch (error) {
       const layer = this.graph.nodes[records[view.getUint32(Control.Progress, true)]?.layer ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
       this.failure = new Error(
-        `a worker failed at layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'}): ${cause}`,
+        `a worker failed at layer ${layer?.name || layer?.kind || '?'} ` +
+          `(${layer?.kind ?? '?'}): ${cause}`,
         {
           cause: error,
         },
       )
       throw this.failure
     }
-    if (program === 'train' || program === 'gradients') this.steps++
-    this.lastRates = rates
+    if (program === 'train' || program === 'gradients') {
+      this.steps++
+      this.trained = true
+    }
+    if (program === 'stream') this.streamed++
+    const steps = program === 'stream' ? this.streamed : this.timeSteps
+    this.lastRun = { probes: rates, images: passes * passImages, steps, spikes }
     return {
       loss: view.getFloat32(Control.Loss, true),
       correct: view.getInt32(Control.Correct, true),
@@ -274,58 +295,6 @@ export class Session implements Arena {
     floatsAt(this, velocities.address, velocities.bytes / 4).fill(0)
   }
 
-  layerName(index: number): string {
-    const node = this.graph.nodes[index]
-    return node.name || node.kind
-  }
-
-  /**
-   * What went wrong in the last training step if its loss or a gradient is not finite, naming the
-   * first layer where it shows; else undefined.
-   */
-  nonFinite(slot: 0 | 1, program: ProgramName = 'train'): string | undefined {
-    const loss = this.view.getFloat32(Control.Loss, true)
-    const lossIsFinite = Number.isFinite(loss)
-    const flag = this.view.getUint32(Control.NonFinite, true)
-    if (lossIsFinite && flag === 0) return undefined
-    const what = lossIsFinite
-      ? flag > 1
-        ? 'the variance of a batch is not finite'
-        : 'a gradient is not finite'
-      : `the loss is ${loss}`
-    const where =
-      flag > 1
-        ? `layer ${this.layerName(flag - 2)} (${this.graph.nodes[flag - 2].kind})`
-        : this.locateNonFinite(slot)
-    // The optimizer does nothing when the loss is not finite; but updates at every step come before
-    // the loss is known.
-    const untouched =
-      program === 'gradients' || (!lossIsFinite && this.plan.options.update === 'afterwards')
-    const statistics = this.plan.statistics.length > 0
-    const left = untouched
-      ? `The parameters are those before this step${statistics ? ', running statistics may hold it' : ''}`
-      : `Parameters${statistics ? ' and running statistics' : ''} whose new value would not be finite were left as they were, others may hold this step`
-    return `${what}; it shows first in ${where}. ${left}; a lower learning rate or normalised input helps`
-  }
-
-  locateNonFinite(slot: 0 | 1): string {
-    const broken = (values: Float32Array): boolean => values.some((v) => !Number.isFinite(v))
-    const { parameters, statistics } = this.plan.named
-    const { gradients } = trainingOf(this)
-    if (broken(this.slot(slot).images)) return 'the input'
-    for (const p of this.plan.parameters)
-      for (const [what, { address }] of [
-        ['parameter', parameters],
-        ['gradient of', gradients],
-      ] as const)
-        if (broken(storedAt(this, address, p)))
-          return `layer ${this.layerName(p.node)} (${what} ${p.name})`
-    for (const s of this.plan.statistics)
-      if (broken(storedAt(this, statistics.address, s)))
-        return `layer ${this.layerName(s.node)} (${s.name})`
-    return `layer ${this.layerName(this.graph.output)} (its output, or a step too large for float32)`
-  }
-
   /**
    * Ends all threads when the running step, if any, has ended; an operation with more steps then
    * rejects. The model cannot be used afterwards, only read.
@@ -337,4 +306,13 @@ export class Session implements Arena {
     this.ended ??= this.stepEnded.then(() => this.executor.dispose())
     return this.ended
   }
+}
+
+/** Counts of a pass added to those of the passes before it. */
+function addCounts(
+  sum: Record<string, number> | undefined,
+  counts: Record<string, number>,
+): Record<string, number> {
+  if (!sum) return counts
+  return Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, n + sum[name]]))
 }

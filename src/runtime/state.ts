@@ -1,4 +1,4 @@
-/** Parameters and running statistics by name: out of and into the memory of a arena. */
+/** Parameters and running statistics by name: read from a model's memory, and written to it. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
 import { pack, unpack } from '../plan/layout.js'
@@ -6,8 +6,9 @@ import { type Arena, storedAt, trainingOf } from './arena.js'
 
 /** A parameter, its gradient, or a running statistic. */
 export interface NamedTensor {
-  /** PyTorch's shape. */
+  /** Sizes as in PyTorch; [] for a scalar. */
   readonly shape: readonly number[]
+  /** The numbers, row by row. */
   readonly data: Float32Array
 }
 
@@ -34,13 +35,15 @@ export function takeState(arena: Arena, state: StateDict): void {
   expect(
     typeof state === 'object' && state !== null && !Array.isArray(state),
     () =>
-      `the state dict must be an object of { shape, data } by name, as stateDict() gives it, got ${describe(state)}`,
+      'the state dict must be an object of { shape, data } by name, as stateDict() gives ' +
+      `it, got ${describe(state)}`,
   )
   for (const [name, entry] of Object.entries(state))
     expect(
       typeof entry?.shape?.every === 'function' && typeof entry.data?.findIndex === 'function',
       () =>
-        `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ${describe(entry)}`,
+        `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ` +
+        `${describe(entry)}`,
     )
   const entries = [
     ...arena.plan.parameters.map((p) => ({ ...p, base: arena.plan.named.parameters.address })),
@@ -57,7 +60,8 @@ export function takeState(arena: Arena, state: StateDict): void {
     .filter((e) => e.name in state && !same(state[e.name].shape, e.layout.shape))
     .map(
       (e) =>
-        `${e.name} (expected [${e.layout.shape.join(', ')}], got [${state[e.name].shape.join(', ')}])`,
+        `${e.name} (expected [${e.layout.shape.join(', ')}], got ` +
+        `[${state[e.name].shape.join(', ')}])`,
     )
   const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
   const incomplete = entries
@@ -86,7 +90,8 @@ export function takeState(arena: Arena, state: StateDict): void {
     expect(
       at < 0,
       () =>
-        `the state dict holds ${state[name].data[at]} in ${name} at index ${at}; expected finite numbers`,
+        `the state dict holds ${state[name].data[at]} in ${name} at index ${at}; ` +
+        'expected finite numbers',
     )
   }
   for (const e of entries) pack(e.layout, state[e.name].data, storedAt(arena, e.base, e))

@@ -1,7 +1,8 @@
-/** What a program has left in memory: outputs, rates, eligibilities, the measures of the paper. */
+/** Results that a program left in memory: outputs, rates, eligibilities, the paper's measures. */
 
 import { expect, SpikewasmError } from '../errors.js'
 import { storedChannels } from '../plan/layout.js'
+import { type MethodTraits, methodsWith, traitsOf } from '../plan/methods.js'
 import type { RateProbe } from '../plan/plan.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 
@@ -28,15 +29,35 @@ export function predictions(arena: Arena): Int32Array {
  * Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name; empty before
  * the first one.
  */
-export function firingRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number> {
-  const rates: Record<string, number> = {}
-  for (const { name, partials, units, neurons } of probes) {
+export function firingRates(arena: Arena, last: LastRun): Record<string, number> {
+  const counts = last.spikes ?? spikeCounts(arena, last.probes)
+  return Object.fromEntries(
+    last.probes.map(({ name, neurons }) => [
+      name,
+      counts[name] / (neurons * last.images * last.steps),
+    ]),
+  )
+}
+
+/** What ran last, for the views of it. */
+export interface LastRun {
+  /** Of its program; empty before the first run. */
+  readonly probes: readonly RateProbe[]
+  /** Images and steps whose spikes were counted. */
+  readonly images: number
+  readonly steps: number
+  /** Spikes by layer; absent while they are still in memory. */
+  readonly spikes?: Readonly<Record<string, number>>
+}
+
+/** Spikes of each neuron layer in the last run of a program, by layer name. */
+export function spikeCounts(arena: Arena, probes: readonly RateProbe[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { name, partials, units } of probes) {
     const sums = new Uint32Array(arena.memory.buffer, partials.address, units)
-    rates[name] =
-      sums.reduce((a, b) => a + b, 0) /
-      (neurons * arena.plan.options.batchSize * arena.plan.options.timeSteps)
+    counts[name] = sums.reduce((a, b) => a + b, 0)
   }
-  return rates
+  return counts
 }
 
 /**
@@ -46,8 +67,10 @@ export function firingRates(arena: Arena, probes: readonly RateProbe[]): Record<
  */
 export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number[]> {
   expect(
-    arena.plan.options.inspect && arena.plan.options.stepMode === 'm',
-    () => "stepRates needs compile({ inspect: true }) and stepMode 'm'",
+    arena.plan.options.inspect &&
+      traitsOf(arena.plan.options).loop === 'layers' &&
+      arena.plan.options.purpose !== 'stream',
+    () => "stepRates needs compile({ inspect: true }) and stepMode 'm', and no stream",
   )
   const out: Record<string, number[]> = {}
   for (const { name, masks, neurons, shape, stored } of probes) {
@@ -62,10 +85,13 @@ export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<st
   return out
 }
 
+/** Whether gradients have a row for each step: what `diagnostics` compares. */
+const hasTime = ({ rows }: MethodTraits): boolean => rows === 'steps'
+
 /**
- * What the paper measures while training through time (sec. 4.2 there), for the last training step:
- * `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight, the cosine of E[δI s]
- * and E[δI] E[s]. Needs method bptt and `inspect: true`.
+ * What the paper measures while training through time (Yu et al., NeurIPS 2024, sec. 4.2), for the
+ * last training step: `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight,
+ * the cosine of E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
  * @throws SpikewasmError otherwise.
  */
 export function diagnostics(arena: Arena): {
@@ -73,8 +99,8 @@ export function diagnostics(arena: Arena): {
   a2: Record<string, number>
 } {
   expect(
-    arena.plan.options.inspect && arena.plan.options.method === 'bptt',
-    () => "diagnostics needs compile({ inspect: true, method: 'bptt' })",
+    arena.plan.options.inspect && hasTime(traitsOf(arena.plan.options)),
+    () => `diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`,
   )
   const a1: Record<string, number> = {}
   const a2: Record<string, number> = {}

@@ -5,7 +5,8 @@
 
 import { workerData } from 'node:worker_threads'
 import { Control, Fault } from '../../assembly/opcodes.js'
-import type { EngineExports, RunArguments } from './executor.js'
+import type { RunArguments } from './executor.js'
+import { instantiateEngine } from './load.js'
 
 export interface WorkerSetup {
   readonly module: WebAssembly.Module
@@ -18,8 +19,7 @@ export interface WorkerTask extends RunArguments {
 
 // Piscina hands its users' workerData on as the last element of its own.
 const setup = (Array.isArray(workerData) ? workerData.at(-1) : workerData) as WorkerSetup
-const exports = new WebAssembly.Instance(setup.module, { env: { memory: setup.memory } })
-  .exports as unknown as EngineExports
+const engine = instantiateEngine(setup.module, setup.memory)
 const control = new Int32Array(setup.memory.buffer)
 
 /**
@@ -36,9 +36,9 @@ export default function runTask({
   timeoutMs,
 }: WorkerTask): number {
   try {
-    return exports.run(program, worker, workers, scratch + worker * scratchBytes, spins, timeoutMs)
+    return engine.run(program, worker, workers, scratch + worker * scratchBytes, spins, timeoutMs)
   } catch (error) {
-    // Order matters: the reason first, then the wake-up of those who wait for it.
+    // The order matters: first the reason, then the wake-up of the workers that wait.
     Atomics.store(control, Control.Poison / 4, Fault.Trapped)
     Atomics.notify(control, Control.Epoch / 4)
     throw error

@@ -6,20 +6,23 @@ import { checkOptions, describe, expect, expectFinite } from '../errors.js'
 import type { Session } from '../runtime/session.js'
 import { firingRates } from '../runtime/views.js'
 
-/** What `evaluate` finds out. */
+/** What `evaluate` returns. */
 export interface Evaluation {
-  /** Mean cross entropy. */
+  /** Mean cross entropy over all samples, in nats. */
   readonly loss: number
-  /** 0…1 */
+  /** Share of samples whose largest output is that of their label, 0…1. */
   readonly accuracy: number
-  /** Spikes per neuron and step by layer, 0…1. */
+  /** Spikes per neuron and time step, 0…1, by layer name. */
   readonly firingRates: Record<string, number>
-  /** Samples. */
+  /** Number of samples. */
   readonly count: number
 }
 
+/** Options of `evaluate`. */
 export interface EvaluateOptions {
-  /** Evaluation ends before the next batch; `evaluate` then rejects with the signal's reason. */
+  /**
+   * Ends the evaluation before its next batch; `evaluate` then rejects with the signal's reason.
+   */
   signal?: AbortSignal
 }
 
@@ -35,22 +38,26 @@ export function checkDataset(session: Session, data: Dataset): void {
   expect(
     !session.frames,
     () =>
-      `the model was compiled with frames, but the data ${data.name} gives one image [C, H, W] a sample; compile without frames, or use trainStep and predict`,
+      `the model was compiled with frames, but the data ${data.name} gives one image [C, ` +
+      'H, W] a sample; compile without frames, or use trainStep and predict',
   )
   expect(
     data.shape.every((n, i) => n === session.input[i]),
     () =>
-      `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was compiled for input [${session.input.join(', ')}]`,
+      `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was ` +
+      `compiled for input [${session.input.join(', ')}]`,
   )
   expect(
     data.classes <= session.classes,
     () =>
-      `the data ${data.name} has ${data.classes} classes, the model's last layer gives ${session.classes}`,
+      `the data ${data.name} has ${data.classes} classes, the model's last layer gives ` +
+      `${session.classes}`,
   )
 }
 
 /**
- * @throws SpikewasmError for what is no signal, for example its controller, which would never abort
+ * @throws SpikewasmError unless it is a signal. Its controller, given by mistake, would never
+ * abort.
  */
 export function checkSignal(name: string, signal: AbortSignal | undefined): void {
   expect(
@@ -60,8 +67,8 @@ export function checkSignal(name: string, signal: AbortSignal | undefined): void
 }
 
 /**
- * Fills a slot with a batch; what is left of it is filled with repeats, so that firing rates stay
- * meaningful. Returns the number of samples.
+ * Fills a slot with a batch and returns the number of samples. A batch that is not full is repeated
+ * until the slot is, so that firing rates stay meaningful.
  */
 export function fillBatch(session: Session, batches: Batches, batch: number, slot: 0 | 1): number {
   const { images, labels } = session.slot(slot)
@@ -73,7 +80,7 @@ export function fillBatch(session: Session, batches: Batches, batch: number, slo
   return count
 }
 
-/** Whoever calls it holds the model's lock. */
+/** `Model.evaluate`. The caller must hold the model's lock. */
 export async function evaluate(
   session: Session,
   data: Dataset,
@@ -99,15 +106,15 @@ export async function evaluate(
     loss += result.loss * result.count
     correct += result.correct
     count += result.count
-    for (const [name, rate] of Object.entries(firingRates(session, session.lastRates)))
+    for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
       sums[name] = (sums[name] ?? 0) + rate / batches.length
   }
   return { loss: loss / count, accuracy: correct / count, firingRates: sums, count }
 }
 
 /**
- * Fills the next batch, if there is one, beside a running step; a failure is thrown when that step
- * has ended, so that nothing runs on unnoticed.
+ * Fills the next batch, if there is one, while a step runs. If that fails, it throws when the step
+ * has ended, so that no step runs on unnoticed.
  */
 export async function fillAhead(
   session: Session,
@@ -126,7 +133,7 @@ export async function fillAhead(
   }
 }
 
-/** Time for callbacks, timers and signals between two steps that run on this thread. */
+/** Lets callbacks, timers and signals run between two steps that run on this thread. */
 export function breathe(): Promise<void> {
   return new Promise((resolve) => {
     if (globalThis.setImmediate !== undefined) {

@@ -5,84 +5,93 @@ import type { Dataset } from '../data/dataset.js'
 import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
 import { checkOptimizer, checkRate, constant, type Schedule, type Sgd, sgd } from '../optimizer.js'
-import type { MethodOptions } from '../plan/methods.js'
+import { type MethodOptions, methodOptionKeys, pickMethodOptions } from '../plan/methods.js'
+import { programOf } from '../runtime/arena.js'
+import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { firingRates } from '../runtime/views.js'
 import { breathe, checkDataset, checkSignal, evaluate, fillAhead, fillBatch } from './evaluate.js'
 
-/** A training step, as `onStep` hears of it. */
+/** What `onStep` is told after a training step. */
 export interface StepInfo {
-  /** From 0. */
+  /** The epoch, counted from 0. */
   readonly epoch: number
-  /** Epochs in all. */
+  /** Number of epochs. */
   readonly epochs: number
-  /** From 0 within the epoch. */
+  /** The step within the epoch, counted from 0. */
   readonly step: number
   /** Steps of an epoch. */
   readonly steps: number
-  /** Mean cross entropy of the batch. */
+  /** Mean cross entropy of the batch, in nats. */
   readonly loss: number
-  /** Of the epoch so far. */
+  /** Mean loss of the epoch so far, in nats. */
   readonly meanLoss: number
-  /** Of the epoch so far, 0…1. */
+  /** Accuracy of the epoch so far, 0…1. */
   readonly meanAccuracy: number
-  /** Of this step, waiting for data included. */
+  /** Milliseconds that this step took, waiting for data included. */
   readonly milliseconds: number
 }
 
-/** An epoch, as `onEpoch` hears of it. */
+/** What `onEpoch` is told after an epoch, and what `fit` returns for each. */
 export interface EpochRecord {
-  /** From 1. */
+  /** The epoch, counted from 1. */
   readonly epoch: number
-  /** Mean cross entropy while training. */
+  /** Mean cross entropy of the epoch's training steps, in nats. */
   readonly trainLoss: number
-  /** While training, 0…1. */
+  /** Accuracy over the epoch's training steps, 0…1. */
   readonly trainAccuracy: number
-  /** Mean cross entropy on the validation data; absent without them or when the signal ended it. */
+  /**
+   * Mean cross entropy on the validation data, in nats; absent without such data, and where the
+   * signal ended the validation.
+   */
   readonly testLoss?: number
-  /** 0…1, likewise. */
+  /** Accuracy on the validation data, 0…1; absent where `testLoss` is. */
   readonly testAccuracy?: number
-  /** The optimizer's, times the schedule's factor. */
+  /** Learning rate of the epoch: the optimizer's times the schedule's factor. */
   readonly learningRate: number
-  /** Median over the epoch's steps, waiting for data included. */
+  /** Median milliseconds of the epoch's steps, waiting for data included. */
   readonly stepMs: number
-  /** Milliseconds that steps waited for their data at most, summed over the epoch. */
+  /** Upper bound of the milliseconds that the epoch's steps waited for their data. */
   readonly dataWaitMs: number
-  /** Training samples by the time of the epoch without validation. */
+  /** Training samples per second; validation does not count. */
   readonly samplesPerSecond: number
-  /** Spikes per neuron and step by layer, mean over the epoch, 0…1. */
+  /** Spikes per neuron and time step, mean over the epoch, 0…1, by layer name. */
   readonly firingRates: Record<string, number>
 }
 
-/** What `fit` leaves behind. */
+/** What `fit` returns. */
 export interface History {
-  /** One record an epoch, the last one shorter if the signal ended it. */
+  /** One record for each epoch; the last epoch is a shorter one if the signal ended it. */
   readonly epochs: EpochRecord[]
-  /** Whether the signal ended training before its time. */
+  /** Whether the signal ended the training. */
   readonly aborted: boolean
 }
 
+/**
+ * Options of `fit`; each has a default. Options of a method (`method`, `stepMode`, …) make the
+ * model change to it before training starts.
+ */
 export interface FitOptions extends MethodOptions {
-  /** Passes over the data; default 1. */
+  /** Passes over the data, an integer ≥ 1; default 1. */
   epochs?: number
-  /** Default `sgd()`. */
+  /** Rule of the parameters' steps; default `sgd()`. */
   optimizer?: Sgd
-  /** Factor of the learning rate by epoch; default constant. */
+  /** Factor of the learning rate in each epoch; default `constant()`. */
   schedule?: Schedule
-  /** Evaluated after each epoch. */
+  /** Data that the model is evaluated on after each epoch. */
   validation?: Dataset
   /**
    * Called after each step. It may read the model (`stateDict`, `save`, `gradients`, `firingRates`,
-   * …) and, before it returns, call `loadStateDict` or `resetOptimizer`; other operations are
-   * refused, since the next batch is already in place.
+   * …) and, before it returns, call `loadStateDict` or `resetOptimizer`. Other operations are
+   * refused, because the next batch is already in place.
    */
   onStep?: (info: StepInfo) => void
   /**
-   * Called, and waited for, after each epoch and its validation. It may call every operation of the
-   * model but `fit`.
+   * Called after each epoch and its validation; training goes on when its promise has resolved. It
+   * may call every operation of the model except `fit`.
    */
   onEpoch?: (record: EpochRecord) => void | Promise<void>
-  /** Training ends after the running step; `fit` then returns with `aborted: true`. */
+  /** Ends the training after the running step; `fit` then returns with `aborted: true`. */
   signal?: AbortSignal
 }
 
@@ -94,11 +103,7 @@ const known = [
   'onStep',
   'onEpoch',
   'signal',
-  'method',
-  'stepMode',
-  'update',
-  'mseWeight',
-  'backwardSteps',
+  ...methodOptionKeys,
 ]
 
 /**
@@ -107,7 +112,7 @@ const known = [
  */
 const ALREADY_DONE_MS = 0.1
 
-/** Whoever calls it holds the model's lock. */
+/** `Model.fit`. The caller must hold the model's lock. */
 export async function fit(
   session: Session,
   data: Dataset,
@@ -131,11 +136,11 @@ export async function fit(
   expect(
     data.length >= session.batchSize,
     () =>
-      `the data ${data.name} has ${data.length} samples, fewer than one batch of ${session.batchSize}; compile with a smaller batchSize`,
+      `the data ${data.name} has ${data.length} samples, fewer than one batch of ` +
+      `${session.batchSize}; compile with a smaller batchSize`,
   )
-  const method: MethodOptions = {}
-  for (const key of ['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps'] as const)
-    if (options[key] !== undefined) Object.assign(method, { [key]: options[key] })
+  programOf(session, 'train')
+  const method = pickMethodOptions(options)
   if (Object.keys(method).length > 0)
     await session.replan({
       method: session.plan.options.method,
@@ -180,13 +185,13 @@ export async function fit(
       // had finished before it had: then count all of it.
       if (session.threads === 1 || performance.now() - filled < ALREADY_DONE_MS)
         dataWaitMs += filled - before
-      const problem = session.nonFinite((step & 1) as 0 | 1)
+      const problem = nonFinite(session, (step & 1) as 0 | 1)
       if (problem !== undefined)
         throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
       lossSum += loss
       correct += right
       seen += count
-      for (const [name, rate] of Object.entries(firingRates(session, session.lastRates)))
+      for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
         rates[name] = (rates[name] ?? 0) + rate
       const now = performance.now()
       times.push(now - start)

@@ -1,7 +1,7 @@
 /** Loss against a float64 reference whose gradient is taken by finite differences. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, LossWord, Op } from '../../assembly/opcodes.js'
+import { Control, LossWord, Op, OutputWord } from '../../assembly/opcodes.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
@@ -77,6 +77,17 @@ for (const variant of variants) {
         [Control.Valid / 4]: valid,
       })
       const record = engine.record(Op.CrossEntropy, 1, words)
+      const outputRecord = engine.record(Op.Output, 1, {
+        [OutputWord.Logits]: words[LossWord.Logits],
+        [OutputWord.Images]: B,
+        [OutputWord.T]: outer ? 1 : T,
+        [OutputWord.C]: C,
+        [OutputWord.Classes]: classes,
+        [OutputWord.Out]: output,
+        [OutputWord.TotalSteps]: T,
+        [OutputWord.StepBytes]: mode === 'static' ? 0 : C * 4,
+        [OutputWord.Predictions]: predictions,
+      })
       const checkGradient = (logitsOf: (b: number) => number[], when: string) => {
         for (let b = 0; b < B; b++) {
           const expected = b < valid ? gradient(logitsOf(b), targets[b]!, m) : []
@@ -94,15 +105,18 @@ for (const variant of variants) {
         // them.
         const step = engine.alloc(B * C * 4)
         engine.writeWords(record, { [LossWord.Logits]: step })
+        engine.writeWords(outputRecord, { [OutputWord.Logits]: step })
         for (let t = 0; t < T; t++) {
           for (let b = 0; b < B; b++)
             engine
               .floats(step, B * C)
               .set(logits.slice((b * T + t) * C, (b * T + t + 1) * C), b * C)
+          engine.run(outputRecord, 0, t)
           engine.run(record, 0, t)
           if (mode === 'instantaneous') checkGradient((b) => at(b, t), `at step ${t}`)
         }
       } else {
+        engine.run(outputRecord, 0)
         engine.run(record, 0)
       }
       if (mode !== 'instantaneous') checkGradient(mean, 'of the mean')

@@ -25,7 +25,7 @@ const KINDS = [
   'Erf',
 ] as const
 
-/** h'(x), METHOD's table. */
+/** h'(x) of the surrogate, in float64. */
 function surrogate(kind: Surrogate, alpha: number, x: number): number {
   const z = Math.abs(alpha * x)
   switch (kind) {

@@ -16,15 +16,18 @@ export interface Options {
   readonly onOutput?: (stdout: string, interrupt: () => void) => void
   /** Arguments are node's, not the command's. */
   readonly node?: boolean
+  /** Folder to run in. */
+  readonly cwd?: string
 }
 
 export function run(
   args: readonly string[],
-  { onOutput, node = false }: Options = {},
+  { onOutput, node = false, cwd }: Options = {},
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, node ? args : [main, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      cwd,
     })
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

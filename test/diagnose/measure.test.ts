@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { type Block, sequential } from '../../src/containers.js'
 import { Batches, datasets } from '../../src/data/index.js'
 import type { Cost, Diagnosis, Variant } from '../../src/diagnose/diagnosis.js'
-import { type DiagnoseOptions, diagnose } from '../../src/diagnose/measure.js'
+import { type DiagnoseOptions, diagnose, withoutRandomness } from '../../src/diagnose/measure.js'
 import { growthOf } from '../../src/diagnose/report.js'
 import { compile } from '../../src/network.js'
 import {
@@ -15,6 +15,7 @@ import {
   lif,
   linear,
   type NeuronOptions,
+  scale,
 } from '../../src/nn/layers/index.js'
 import { sgd } from '../../src/optimizer.js'
 import { cosineOf } from '../../src/runtime/views.js'
@@ -262,5 +263,24 @@ for (const [options, message] of wrong)
   test(`refuses ${JSON.stringify(options)}`, async () => {
     assert.match(await messageOf(() => diagnose({ ...common, steps: 1, ...options })), message)
   })
+
+test('a network without its dropout: identities at every depth, and no compile of the old block', async () => {
+  const inner = sequential(linear(8, 6), dropout(0.4))
+  const network = sequential({ flat: flatten(), inner, end: linear(6, 2), last: dropout(0.2) })
+  const calm = withoutRandomness(network)
+  assert.not.ok('compile' in calm)
+  const options = { input: [1, 2, 4] as const, timeSteps: 1, batchSize: 1 }
+  const model = await compile(calm, options)
+  const rows = model.summary().split('\n')
+  assert.ok(rows.some((row) => /^inner\.1 +identity/.test(row)))
+  assert.ok(rows.some((row) => /^last +identity/.test(row)))
+  assert.not.match(model.summary(), /dropout/)
+  await model.dispose()
+  // A copy that a user makes compiles itself, and not the block that it was copied from.
+  const copied: Block = { ...network, children: { ...network.children, last: scale(2) } }
+  const copy = await copied.compile(options)
+  assert.match(copy.summary(), /^last +scale/m)
+  await copy.dispose()
+})
 
 test.run()

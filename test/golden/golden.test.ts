@@ -37,9 +37,8 @@ for (const [what, which, overrides] of configurations)
     test(`${c.name}: ${what}`, async () => {
       const { hashes, silent } = await runCase(c, overrides)
       const different = differences(golden[c.name], hashes)
-      assert.is(
-        different.length,
-        0,
+      assert.ok(
+        different.length === 0,
         `${c.name}, ${what}: other numbers than in test/golden/golden.json\n  ${different.join('\n  ')}\n${renewing}`,
       )
       assert.equal(silent, [], `${c.name}: neuron layers that never spike`)

@@ -1,10 +1,10 @@
 /**
- * The packed package in a project of its own: installs without native code or scripts, trains, has
- * types and a command.
+ * The packed package in a project of its own, installed with npm's defaults: no native code and no
+ * install scripts come with it; it trains, has types and a command.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +14,7 @@ import * as assert from 'uvu/assert'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const run = promisify(execFile)
+const windows = process.platform === 'win32'
 /**
  * `npm test` hands settings of this package on to child processes; they are not the new project's.
  */
@@ -23,6 +24,14 @@ const env = Object.fromEntries(
       !name.toLowerCase().startsWith('npm_') || name.toLowerCase() === 'npm_config_registry',
   ),
 )
+
+/** npm as `npm test` runs, otherwise the one on the path. */
+function npm(args: string[], options: { cwd: string; timeout?: number }) {
+  const script = process.env.npm_execpath
+  return script?.endsWith('.js')
+    ? run(process.execPath, [script, ...args], { ...options, env })
+    : run('npm', args, { ...options, env, shell: windows })
+}
 
 let folder = ''
 let project = ''
@@ -37,24 +46,18 @@ test.before(async () => {
     JSON.stringify({ name: 'project', private: true, type: 'module' }),
   )
   // build/ exists: the tests run from it.
-  const { stdout } = await run(
-    'npm',
+  const { stdout } = await npm(
     ['pack', '--ignore-scripts', '--json', '--pack-destination', folder],
-    { cwd: root, env },
+    { cwd: root },
   )
   const [{ filename, files }] = JSON.parse(stdout) as [
     { filename: string; files: { path: string }[] },
   ]
   packed = files.map((file) => file.path)
-  await run(
-    'npm',
-    ['install', '--omit=optional', '--no-audit', '--no-fund', join(folder, filename)],
-    {
-      cwd: project,
-      env,
-      timeout: 120_000,
-    },
-  )
+  await npm(['install', '--no-audit', '--no-fund', join(folder, filename)], {
+    cwd: project,
+    timeout: 120_000,
+  })
 })
 
 test.after(async () => {
@@ -70,7 +73,7 @@ async function filesBelow(path: string): Promise<{ path: string; bytes: number }
   return Promise.all(files.map(async (file) => ({ path: file, bytes: (await stat(file)).size })))
 }
 
-test('the package holds the built code, the engines and the digits, and neither tests nor sources', () => {
+test('the package holds built code, engines and digits, and neither tests nor sources', () => {
   for (const path of [
     'package.json',
     'LICENSE',
@@ -88,13 +91,33 @@ test('the package holds the built code, the engines and the digits, and neither 
   )
 })
 
-test('node_modules: no native code, no install scripts, under 30 MB', async () => {
+/** The first bytes of programs and libraries: ELF, Mach-O in both orders and fat, PE. */
+const magics = ['7f454c46', 'feedface', 'feedfacf', 'cefaedfe', 'cffaedfe', 'cafebabe', '4d5a']
+
+/** Whether a file begins as a program or a library of an operating system. */
+async function isNative(path: string): Promise<boolean> {
+  const file = await open(path)
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0)
+    const start = buffer.subarray(0, bytesRead).toString('hex')
+    return magics.some((magic) => start.startsWith(magic))
+  } finally {
+    await file.close()
+  }
+}
+
+test('the check for native code knows it', async () => {
+  assert.ok(await isNative(process.execPath), 'node itself')
+  assert.not.ok(await isNative(join(root, 'package.json')))
+})
+
+test('node_modules: no native code, no install scripts, under 6 MB', async () => {
   const files = await filesBelow(join(project, 'node_modules'))
   assert.ok(files.length > 50, `${files.length} files`)
-  assert.equal(
-    files.filter(({ path }) => path.endsWith('.node')).map(({ path }) => path),
-    [],
-  )
+  const native: string[] = []
+  for (const { path } of files)
+    if (/\.(node|dll|so|dylib|exe)$/.test(path) || (await isNative(path))) native.push(path)
+  assert.equal(native, [])
   const withScripts: string[] = []
   for (const { path } of files.filter((file) => file.path.endsWith('package.json'))) {
     const { scripts = {} } = JSON.parse(await readFile(path, 'utf8')) as {
@@ -104,8 +127,28 @@ test('node_modules: no native code, no install scripts, under 30 MB', async () =
       withScripts.push(path)
   }
   assert.equal(withScripts, [])
+  // npm builds on its own what has a binding.gyp.
+  assert.equal(
+    files.filter(({ path }) => path.endsWith('binding.gyp')).map(({ path }) => path),
+    [],
+  )
   const megabytes = files.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6
-  assert.ok(megabytes < 30, `${megabytes} MB`)
+  assert.ok(megabytes < 6, `${megabytes} MB`)
+})
+
+test("others' code is bundled with its licence and needs only modules of Node", async () => {
+  const vendor = join(project, 'node_modules/spikewasm/build/src/runtime/vendor')
+  for (const [name, licence] of [
+    ['piscina', 'The MIT License'],
+    ['loader', 'Apache License'],
+  ])
+    assert.match(await readFile(join(vendor, name, 'LICENSE'), 'utf8'), licence)
+  for (const { path } of await filesBelow(vendor))
+    if (path.endsWith('.js'))
+      for (const [, module] of (await readFile(path, 'utf8')).matchAll(
+        /(?:\brequire\(|\bfrom\s*|\bimport\(?\s*)["']([^"']+)["']/g,
+      ))
+        assert.match(module, /^node:/, path)
 })
 
 test('exports: the entry and its types exist', async () => {
@@ -121,19 +164,25 @@ test('exports: the entry and its types exist', async () => {
     assert.ok(existsSync(join(home, path)), path)
 })
 
-test('a program trains through the package, with and without threads, to the same bits, saves, and ends', async () => {
+test('a program trains with and without threads to the same bits, saves, and ends', async () => {
   await writeFile(
     join(project, 'train.js'),
-    `import { avgPool2d, batchNorm2d, conv2d, datasets, flatten, lif, linear, sequential, sgd } from 'spikewasm'
+    `import {
+  avgPool2d, batchNorm2d, conv2d, datasets, flatten, lif, linear, sequential, sgd,
+} from 'spikewasm'
 const { train } = await datasets.digits()
 const sums = []
 for (const threads of [1, 2]) {
-  const net = sequential(conv2d(1, 8, 3, { padding: 1 }), batchNorm2d(8), lif(), avgPool2d(2), flatten(), linear(128, 10))
+  const net = sequential(
+    conv2d(1, 8, 3, { padding: 1 }), batchNorm2d(8), lif(),
+    avgPool2d(2), flatten(), linear(128, 10),
+  )
   const model = await net.compile({ input: [1, 8, 8], batchSize: 64, threads })
   const { epochs } = await model.fit(train, { epochs: 2, optimizer: sgd({ lr: 0.1 }) })
   sums.push(Object.values(model.stateDict()).flatMap(({ data }) => [...data]).join())
   await model.save('digits.safetensors')
-  console.log(JSON.stringify({ losses: epochs.map((e) => e.trainLoss), accuracy: epochs[1].trainAccuracy }))
+  const losses = epochs.map((epoch) => epoch.trainLoss)
+  console.log(JSON.stringify({ losses, accuracy: epochs[1].trainAccuracy }))
   await model.dispose()
 }
 console.log(sums[0] === sums[1] ? 'same bits' : 'different bits')
@@ -151,11 +200,49 @@ console.log(sums[0] === sums[1] ? 'same bits' : 'different bits')
   assert.ok(existsSync(join(project, 'digits.safetensors')))
 })
 
+test('the types compile without types of anything else', async () => {
+  await writeFile(
+    join(project, 'typed.ts'),
+    `import { type Model, flatten, linear, sequential, sgd } from 'spikewasm'
+export async function train(): Promise<Model> {
+  const net = sequential(flatten(), linear(4, 2))
+  const model = await net.compile({ input: [1, 2, 2], batchSize: 8 })
+  await model.trainStep(new Float32Array(32), new Int32Array(8))
+  return model
+}
+export const optimizer = sgd({ lr: 0.1 })
+// @ts-expect-error: the types are there, so a wrong one is an error
+export const wrong = sgd({ lr: 'high' })
+`,
+  )
+  await writeFile(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        module: 'NodeNext',
+        target: 'ES2022',
+        lib: ['ES2023', 'DOM'],
+        types: [],
+        strict: true,
+        skipLibCheck: false,
+        noEmit: true,
+      },
+      files: ['typed.ts'],
+    }),
+  )
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const { stdout } = await run(process.execPath, [tsc, '-p', '.'], { cwd: project, env }).catch(
+    (error: { stdout: string }) => error,
+  )
+  assert.is(stdout, '')
+})
+
 test('the command runs', async () => {
   const { stdout } = await run(join(project, 'node_modules/.bin/spikewasm'), ['info'], {
     cwd: project,
     env,
     timeout: 60_000,
+    shell: windows,
   })
   assert.match(stdout, /spikewasm/i)
 })

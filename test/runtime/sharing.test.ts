@@ -7,7 +7,7 @@ import { assignAddresses } from '../../src/plan/memory.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
 import { trace } from '../../src/plan/records/sums.js'
 import type { Buffer } from '../../src/plan/words.js'
-import type { EngineExports } from '../../src/runtime/executor.js'
+import type { EngineExports } from '../../src/runtime/load.js'
 import { loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
 

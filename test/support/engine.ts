@@ -31,8 +31,7 @@ export class TestEngine {
     const shared = variant !== 'engine'
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared })
     const path =
-      process.env.SPIKEWASM_TEST_MODULE ??
-      new URL(`../../wasm/${variant}.wasm`, import.meta.url).pathname
+      process.env.SPIKEWASM_TEST_MODULE ?? new URL(`../../wasm/${variant}.wasm`, import.meta.url)
     const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), {
       env: { memory: this.memory },
     })

@@ -6,26 +6,36 @@ import { count, type LayerKind } from './kind.js'
 
 /** What `batchNorm2d` makes. */
 export interface BatchNorm2d {
+  /** Tells this layer from others. */
   readonly kind: 'batchNorm2d'
+  /** C of the input, [C, H, W]. */
   readonly channels: number
   /** Added to the variance. */
   readonly eps: number
-  /** Share of a batch in the running statistics. */
+  /** Share of a batch in the running statistics, 0…1. */
   readonly momentum: number
 }
 
+/** Options of `batchNorm2d`; each has a default. */
 export interface BatchNormOptions {
-  /** Added to the variance; default 1e-5. */
+  /** Added to the variance, > 0; default 1e-5. */
   eps?: number
   /** Share of a batch in the running statistics, 0…1; default 0.1. */
   momentum?: number
 }
 
 /**
- * Batch normalisation over batch, height, width and, in step mode m, time (METHOD: tdBN without the
- * scale). Parameters `weight`, `bias`, running statistics `running_mean`, `running_var`, all
- * [channels].
- * @throws SpikewasmError when an option is unknown or out of range.
+ * Batch normalisation, [C, H, W] → [C, H, W]: y = weight · (x − mean) / √(variance + eps) + bias.
+ *
+ * In training, mean and variance of a channel are those of the batch: over samples, height, width
+ * and, in step mode m, time steps, as in tdBN (Zheng et al., AAAI 2021) without its scale by the
+ * threshold. In step mode s each time step has statistics of its own. Evaluation uses the running
+ * statistics.
+ *
+ * Parameters `weight` (starts at 1) and `bias` (0), running statistics `running_mean` (0) and
+ * `running_var` (1), each [channels].
+ * @param channels C of the input, an integer ≥ 1
+ * @throws SpikewasmError when an option is unknown or out of range
  */
 export function batchNorm2d(channels: number, options: BatchNormOptions = {}): BatchNorm2d {
   checkOptions('batchNorm2d', options, ['eps', 'momentum'])

@@ -13,30 +13,42 @@ import {
 
 /** What `conv2d` makes; fields as in `ConvOptions`, completed. */
 export interface Conv2d {
+  /** Tells this layer from others. */
   readonly kind: 'conv2d'
+  /** C of the input, [C, H, W]. */
   readonly inChannels: number
+  /** C of the output. */
   readonly outChannels: number
+  /** Height and width of the kernel, in pixels. */
   readonly kernelSize: Pair
+  /** Pixels between two places of the kernel, down and across. */
   readonly stride: Pair
-  /** Zeros added on every side. */
+  /** Rows and columns of zeros added on every side. */
   readonly padding: Pair
+  /** Whether there is a bias for each output channel. */
   readonly bias: boolean
   /** Whether weights are standardised and scaled by a learnable gain. */
   readonly standardise: boolean
+  /** Where weight and bias start. */
   readonly init: Init
 }
 
+/** Options of `conv2d`; each has a default. */
 export interface ConvOptions extends LinearOptions {
-  /** Default 1. */
+  /** Pixels between two places of the kernel, ≥ 1; default 1. */
   stride?: Size
-  /** Zeros added on every side; default 0. */
+  /** Rows and columns of zeros added on every side, ≥ 0; default 0. */
   padding?: Size
 }
 
 /**
- * 2-D convolution (cross-correlation, as PyTorch's): [C, H, W] → [outChannels, H', W'], H' = ⌊(H +
- * 2·padding − kernel) / stride⌋ + 1. Parameters `weight` [out, in, kh, kw] and `bias` [out].
- * @throws SpikewasmError when a size is not a positive integer or an option is unknown.
+ * 2-D convolution (a cross-correlation, as in PyTorch): [inChannels, H, W] → [outChannels, H', W']
+ * with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1, W' alike. Parameters `weight` [outChannels,
+ * inChannels, kernel height, kernel width] and `bias` [outChannels].
+ * @param inChannels C of the input, an integer ≥ 1
+ * @param outChannels C of the output, an integer ≥ 1
+ * @param kernelSize height and width in pixels, or one number for both
+ * @throws SpikewasmError when a size is not a positive integer or an option is unknown
  */
 export function conv2d(
   inChannels: number,

@@ -1,18 +1,11 @@
-/** All kinds of layers: a new one is a line in each of the three lists. */
+/** The layers that networks are made of. A new kind is a line here and one in kinds.ts. */
 
-import { type BatchNorm2d, batchNorm2dKind } from './batch-norm.js'
-import { type Conv2d, conv2dKind } from './conv2d.js'
-import { type LayerKind, sameShape } from './kind.js'
-import { type Linear, linearKind } from './linear.js'
-import { type Neuron, neuronKind } from './neuron.js'
-import {
-  type AdaptiveAvgPool2d,
-  type AvgPool2d,
-  adaptiveAvgPool2dKind,
-  type MaxPool2d,
-  windowKind,
-} from './pool.js'
-import { type Dropout, type Flatten, flattenKind, type Identity, type Scale } from './simple.js'
+import type { BatchNorm2d } from './batch-norm.js'
+import type { Conv2d } from './conv2d.js'
+import type { Linear } from './linear.js'
+import type { Neuron } from './neuron.js'
+import type { AdaptiveAvgPool2d, AvgPool2d, MaxPool2d } from './pool.js'
+import type { Dropout, Flatten, Identity, Scale } from './simple.js'
 
 export { type BatchNorm2d, type BatchNormOptions, batchNorm2d } from './batch-norm.js'
 export { type Conv2d, type ConvOptions, conv2d } from './conv2d.js'
@@ -47,6 +40,10 @@ export {
 } from './simple.js'
 export type { Init, LinearOptions } from './weights.js'
 
+/**
+ * A layer as plain data, told apart by its `kind`. Layers are made by functions such as `conv2d`
+ * and `lif`, which check their options; they hold no weights until the network is compiled.
+ */
 export type Layer =
   | Conv2d
   | Linear
@@ -59,20 +56,3 @@ export type Layer =
   | Dropout
   | Scale
   | Identity
-
-const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K }>> } = {
-  conv2d: conv2dKind,
-  linear: linearKind,
-  batchNorm2d: batchNorm2dKind,
-  neuron: neuronKind,
-  avgPool2d: windowKind,
-  maxPool2d: windowKind,
-  adaptiveAvgPool2d: adaptiveAvgPool2dKind,
-  flatten: flattenKind,
-  dropout: sameShape,
-  scale: sameShape,
-  identity: sameShape,
-}
-
-/** The kind of a layer, whose functions are to be called with that layer. */
-export const kindOf = <L extends Layer>({ kind }: L): LayerKind<L> => kinds[kind] as LayerKind<L>

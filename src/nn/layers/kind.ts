@@ -1,4 +1,4 @@
-/** What tracing must know of a kind of layer, and what the kinds share. */
+/** What tracing needs to know about a kind of layer, and checks that several kinds share. */
 
 import { describe, expect } from '../../errors.js'
 import { type Shape, show, type Value } from '../value.js'
@@ -10,27 +10,30 @@ export type Size = number | readonly [number, number]
 export type Pair = readonly [number, number]
 
 /**
- * Where a parameter starts: a constant, normal with mean 0 and this deviation, or uniform in ± this
- * bound.
+ * Initial values of a parameter: a constant, a normal distribution with mean 0 and this standard
+ * deviation, or a uniform one between minus and plus this bound.
  */
 export type Initial = number | { readonly normal: number } | { readonly uniform: number }
 
+/** A parameter of a layer. */
 export interface ParameterSpec {
-  /** Behind the layer's name. */
+  /** Name within the layer. */
   readonly name: string
-  /** PyTorch's. */
+  /** Sizes as in PyTorch. */
   readonly shape: readonly number[]
-  /** Whether it decays where only weights do. */
+  /** Whether it decays when only weights do (`sgd({ decay: 'weights' })`). */
   readonly decays: boolean
   readonly initial: Initial
 }
 
+/** A running statistic of a layer. */
 export interface StatisticSpec {
   readonly name: string
   readonly shape: readonly number[]
   readonly initial: number
 }
 
+/** What a kind of layer L is: shapes, parameters, statistics. */
 export interface LayerKind<L> {
   /**
    * Shape of the output, and whether it is flat.
@@ -39,10 +42,16 @@ export interface LayerKind<L> {
   output(layer: L, x: Value, where: string): readonly [Shape, boolean]
   readonly parameters?: (layer: L, x: Shape) => readonly ParameterSpec[]
   readonly statistics?: (layer: L) => readonly StatisticSpec[]
+  /** Whether it draws random numbers in training, so that two runs differ. */
+  readonly random?: boolean
+  /** What reports call such layers; the kind itself where this is absent. */
+  readonly title?: string
 }
 
+/** A kind of layer that keeps the shape of its input. */
 export const sameShape: LayerKind<unknown> = { output: (_layer, x) => [x.shape, x.flat] }
 
+/** @throws SpikewasmError unless `value` is an integer ≥ minimum, or two of them */
 export function pair(name: string, value: Size, minimum: number): Pair {
   const both: readonly number[] = typeof value === 'number' ? [value, value] : value
   expect(
@@ -54,6 +63,7 @@ export function pair(name: string, value: Size, minimum: number): Pair {
   return [both[0], both[1]]
 }
 
+/** @throws SpikewasmError unless `value` is an integer ≥ 1 */
 export function count(name: string, value: number): number {
   expect(
     Number.isInteger(value) && value >= 1,
@@ -62,6 +72,10 @@ export function count(name: string, value: number): number {
   return value
 }
 
+/**
+ * Height and width of the output of a sliding window.
+ * @throws SpikewasmError when the window is larger than the padded input
+ */
 export function windows(where: string, x: Value, kernel: Pair, stride: Pair, padding: Pair): Pair {
   const [, h, w] = x.shape
   const out: Pair = [
@@ -75,10 +89,12 @@ export function windows(where: string, x: Value, kernel: Pair, stride: Pair, pad
   return out
 }
 
+/** @throws SpikewasmError when `x` was flattened */
 export function expectImage(where: string, x: Value): void {
   expect(
     !x.flat,
     () =>
-      `${where}: expects an image [C, H, W], got the flat ${show(x)}; remove the flatten() before it`,
+      `${where}: expects an image [C, H, W], got the flat ${show(x)}; remove the ` +
+      'flatten() before it',
   )
 }

@@ -13,19 +13,27 @@ import {
 
 /** What `linear` makes. */
 export interface Linear {
+  /** Tells this layer from others. */
   readonly kind: 'linear'
+  /** Numbers in. */
   readonly inFeatures: number
+  /** Numbers out. */
   readonly outFeatures: number
+  /** Whether there is a bias for each output. */
   readonly bias: boolean
   /** Whether weights are standardised and scaled by a learnable gain. */
   readonly standardise: boolean
+  /** Where weight and bias start. */
   readonly init: Init
 }
 
 /**
- * Fully connected layer: [inFeatures] → [outFeatures]; parameters `weight` [out, in] and `bias`
- * [out]. Put `flatten()` before it.
- * @throws SpikewasmError when a size is not a positive integer or an option is unknown.
+ * Fully connected layer: [inFeatures] → [outFeatures], y = weight · x + bias. Parameters `weight`
+ * [outFeatures, inFeatures] and `bias` [outFeatures]. Images must be flattened first: put
+ * `flatten()` before it.
+ * @param inFeatures numbers in, an integer ≥ 1
+ * @param outFeatures numbers out, an integer ≥ 1
+ * @throws SpikewasmError when a size is not a positive integer or an option is unknown
  */
 export function linear(
   inFeatures: number,

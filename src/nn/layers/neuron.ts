@@ -3,7 +3,18 @@
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
-/** Functions that stand in for the derivative of a spike. */
+/**
+ * Functions h'(x) that stand in for the derivative of a spike in the backward pass; x is the
+ * potential minus the threshold, α the option `alpha`:
+ *
+ * - `sigmoid` α σ(αx) (1 − σ(αx))
+ * - `atan` (α/2) / (1 + (παx/2)²)
+ * - `triangle` max(0, α − α²|x|)
+ * - `rectangle` α where |x| < 1/(2α), else 0
+ * - `fastSigmoid` 1 / (1 + α|x|)² (snnTorch's)
+ * - `piecewiseExp` (α/2) exp(−α|x|)
+ * - `erf` (α/√π) exp(−α²x²)
+ */
 export type SurrogateName =
   | 'sigmoid'
   | 'atan'
@@ -15,8 +26,9 @@ export type SurrogateName =
 
 /** What `lif`, `integrateAndFire` and `plif` make. */
 export interface Neuron {
+  /** Tells this layer from others. */
   readonly kind: 'neuron'
-  /** Membrane time constant in steps; Infinity for an integrate-and-fire neuron. */
+  /** Membrane time constant τ in time steps; Infinity for an integrate-and-fire neuron. */
   readonly tau: number
   /** Whether the input is divided by τ as well. */
   readonly decayInput: boolean
@@ -26,8 +38,9 @@ export interface Neuron {
   readonly vReset: number | null
   /** Whether no gradient passes the reset's spike. */
   readonly detachReset: boolean
+  /** What stands in for the derivative of a spike. */
   readonly surrogate: SurrogateName
-  /** Sharpness of the surrogate. */
+  /** Sharpness α of the surrogate. */
   readonly alpha: number
   /** τ is a parameter (PLIF). */
   readonly learnable: boolean
@@ -43,20 +56,30 @@ const defaultAlpha: Record<SurrogateName, number> = {
   erf: 2,
 }
 
+/** Options of `lif`, `plif` and, but for `tau` and `decayInput`, `integrateAndFire`. */
 export interface NeuronOptions {
-  /** Membrane time constant in steps, > 1; default 1.25 (leak λ = 1 − 1/τ = 0.2, the paper's). */
+  /**
+   * Membrane time constant τ in time steps, > 1. Default 1.25, the paper's: a share λ = 1 − 1/τ =
+   * 0.2 of the potential is left after a step. `plif` starts at 2.
+   */
   tau?: number
-  /** Input divided by τ as well; default false. */
+  /** Whether the input is divided by τ as well; default false. */
   decayInput?: boolean
   /** A neuron spikes when its potential is ≥ vThreshold (ties fire); default 1. */
   vThreshold?: number
-  /** Default null: soft reset. */
+  /**
+   * Potential after a spike, < vThreshold (hard reset). Default null: the threshold is subtracted
+   * (soft reset).
+   */
   vReset?: number | null
-  /** No gradient through the reset's spike; default true. */
+  /** Whether no gradient passes through the spike of the reset; default true. */
   detachReset?: boolean
-  /** Default 'sigmoid'. */
+  /** What stands in for the derivative of a spike; default 'sigmoid'. */
   surrogate?: SurrogateName
-  /** Sharpness of the surrogate; the default is SpikingJelly's for it (sigmoid 4). */
+  /**
+   * Sharpness α of the surrogate, > 0. Defaults: sigmoid 4, atan 2, triangle 1, rectangle 1,
+   * fastSigmoid 25, piecewiseExp 1, erf 2.
+   */
   alpha?: number
 }
 
@@ -105,9 +128,16 @@ function neuron(name: string, tau: number, learnable: boolean, options: NeuronOp
 }
 
 /**
- * Leaky integrate-and-fire neurons, any shape. u = v − (v − v0)/τ + I; spike when u ≥ vThreshold;
- * reset. Defaults are the paper's.
- * @throws SpikewasmError when an option is unknown or out of range.
+ * Leaky integrate-and-fire neurons, one for each number of the input: [C, H, W] → [C, H, W], spikes
+ * 0 or 1. At each time step, with input current I and potential v:
+ *
+ * - charge: u = v − (v − v0)/τ + I, or u = v + (I − (v − v0))/τ with `decayInput`
+ * - fire: the spike s is 1 where u ≥ vThreshold, else 0
+ * - reset: v = u − vThreshold·s, or v = (1 − s)·u + s·vReset where `vReset` is a number
+ *
+ * v0 is `vReset`, or 0 where that is null; v starts at v0 for each batch. Defaults are those of the
+ * paper on rate-based backpropagation (Yu et al., NeurIPS 2024, arXiv 2410.11488).
+ * @throws SpikewasmError when an option is unknown or out of range
  */
 export function lif(options: NeuronOptions = {}): Neuron {
   checkOptions('lif', options, neuronOptions)
@@ -116,8 +146,8 @@ export function lif(options: NeuronOptions = {}): Neuron {
 }
 
 /**
- * Integrate-and-fire neurons: no leak.
- * @throws SpikewasmError when an option is unknown or out of range.
+ * Integrate-and-fire neurons: as `lif`, without leak (τ = ∞). [C, H, W] → [C, H, W].
+ * @throws SpikewasmError when an option is unknown or out of range
  */
 export function integrateAndFire(options: Omit<NeuronOptions, 'tau' | 'decayInput'> = {}): Neuron {
   checkOptions('integrateAndFire', options, fixedTauOptions)
@@ -125,9 +155,10 @@ export function integrateAndFire(options: Omit<NeuronOptions, 'tau' | 'decayInpu
 }
 
 /**
- * LIF neurons with a learnable time constant, 1/τ = σ(w), one parameter `w` a layer (Fang et al.
- * 2021); `tau` is where it starts. Method bptt only.
- * @throws SpikewasmError when an option is unknown or out of range.
+ * LIF neurons with a learnable time constant (PLIF; Fang et al., ICCV 2021): as `lif`, with 1/τ =
+ * σ(w) and one parameter `w`, a scalar, for the layer. `tau` is where τ starts, default 2. Only
+ * method bptt can train it.
+ * @throws SpikewasmError when an option is unknown or out of range
  */
 export function plif(options: NeuronOptions = {}): Neuron {
   checkOptions('plif', options, neuronOptions)
@@ -137,6 +168,7 @@ export function plif(options: NeuronOptions = {}): Neuron {
 
 export const neuronKind: LayerKind<Neuron> = {
   ...sameShape,
+  title: 'neurons',
   // 1/τ = σ(w)
   parameters: ({ learnable, tau }) =>
     learnable ? [{ name: 'w', shape: [], decays: false, initial: -Math.log(tau - 1) }] : [],

@@ -6,32 +6,41 @@ import { type LayerKind, type Pair, pair, type Size, windows } from './kind.js'
 
 /** What `avgPool2d` makes. */
 export interface AvgPool2d {
+  /** Tells this layer from others. */
   readonly kind: 'avgPool2d'
+  /** Height and width of a window, in pixels. */
   readonly kernelSize: Pair
+  /** Pixels between two windows, down and across. */
   readonly stride: Pair
-  /** Zeros added on every side. */
+  /** Rows and columns of zeros added on every side. */
   readonly padding: Pair
 }
 
 /** What `maxPool2d` makes. */
 export interface MaxPool2d {
+  /** Tells this layer from others. */
   readonly kind: 'maxPool2d'
+  /** Height and width of a window, in pixels. */
   readonly kernelSize: Pair
+  /** Pixels between two windows, down and across. */
   readonly stride: Pair
-  /** Places added on every side that are never the largest. */
+  /** Rows and columns added on every side; they are never the largest. */
   readonly padding: Pair
 }
 
 /** What `adaptiveAvgPool2d` makes. */
 export interface AdaptiveAvgPool2d {
+  /** Tells this layer from others. */
   readonly kind: 'adaptiveAvgPool2d'
+  /** Height and width of the output, in pixels. */
   readonly outputSize: Pair
 }
 
+/** Options of `avgPool2d` and `maxPool2d`; each has a default. */
 export interface PoolOptions {
-  /** Default: the kernel's size. */
+  /** Pixels between two windows, ≥ 1; default: the kernel's size. */
   stride?: Size
-  /** Added on every side, at most half the kernel; default 0. */
+  /** Rows and columns added on every side, at most half the kernel; default 0. */
   padding?: Size
 }
 
@@ -55,25 +64,32 @@ function pooling(
 }
 
 /**
- * Mean over windows; padded zeros count (PyTorch's default). Pooled spikes stay event-driven.
- * @throws SpikewasmError when a size is wrong.
+ * Mean over windows: [C, H, W] → [C, H', W'] with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1, W'
+ * alike. Padded zeros count, as is PyTorch's default.
+ * @param kernelSize height and width of a window in pixels, or one number for both
+ * @throws SpikewasmError when a size or an option is wrong
  */
 export function avgPool2d(kernelSize: Size, options: PoolOptions = {}): AvgPool2d {
   return { kind: 'avgPool2d', ...pooling('avgPool2d', kernelSize, options) }
 }
 
 /**
- * Max pooling, of a neuron layer's spikes (a window spikes when any of its neurons does) or of
- * currents. In the rate method the gradient goes to the highest rate or mean current, the first on
- * ties. @throws SpikewasmError when a size is wrong.
+ * Maximum over windows: [C, H, W] → [C, H', W'], sizes as for `avgPool2d`. Of a neuron layer's
+ * spikes, a window spikes when any of its neurons does; currents are compared step by step. With
+ * method rate the gradient goes to the place with the highest rate or mean current, the first of
+ * equal ones.
+ * @param kernelSize height and width of a window in pixels, or one number for both
+ * @throws SpikewasmError when a size or an option is wrong
  */
 export function maxPool2d(kernelSize: Size, options: PoolOptions = {}): MaxPool2d {
   return { kind: 'maxPool2d', ...pooling('maxPool2d', kernelSize, options) }
 }
 
 /**
- * Mean over equal windows so that the output has `outputSize`, which must divide the input's.
- * @throws SpikewasmError when a size is wrong.
+ * Mean over equal windows: [C, H, W] → [C, H', W'], where `outputSize` gives H' and W'. They must
+ * divide H and W; compiling the network checks that.
+ * @param outputSize height and width of the output, or one number for both
+ * @throws SpikewasmError when a size is not a positive integer
  */
 export function adaptiveAvgPool2d(outputSize: Size): AdaptiveAvgPool2d {
   return {

@@ -4,23 +4,37 @@ import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import type { Initial, ParameterSpec } from './kind.js'
 
 /**
- * How a layer starts: PyTorch's default, weight and bias uniform in ±1/√fanIn; or the weight normal
- * with mean 0 and this standard deviation, the bias 0 unless it is to start as PyTorch's default.
+ * Initial values of a layer. `'default'`: PyTorch's, weight and bias uniform in ±1/√fanIn (fanIn:
+ * inputs of one output). An object: the weight normal with mean 0, the bias as it says.
  */
-export type Init = 'default' | { normal: number; bias?: 'zeros' | 'default' }
+export type Init =
+  | 'default'
+  | {
+      /** Standard deviation of the weight, ≥ 0. */
+      normal: number
+      /** Where the bias starts; default 'zeros'. */
+      bias?: 'zeros' | 'default'
+    }
 
 export const weightOptions = ['bias', 'standardise', 'init']
 
+/** Options of `linear`, which `conv2d` takes too; each has a default. */
 export interface LinearOptions {
-  /** Default true, as in PyTorch. */
+  /** Whether there is a bias for each output; default true, as in PyTorch. */
   bias?: boolean
-  /** Scaled weight standardisation with a learnable gain (OTTT's networks); default false. */
+  /**
+   * Scaled weight standardisation with a learnable `gain` for each output (Brock et al., ICLR
+   * 2021), as in the networks of OTTT; default false.
+   */
   standardise?: boolean
   /** Where weight and bias start; default 'default', PyTorch's. */
   init?: Init
 }
 
-/** What convolutions and linear layers have in common. `inputs`: of one output. */
+/**
+ * Checks and completes the options of a weight.
+ * @param inputs inputs of one output
+ */
 export function weights(
   name: string,
   inputs: number,
@@ -28,7 +42,9 @@ export function weights(
 ): { bias: boolean; standardise: boolean; init: Init } {
   const { init = 'default' } = options
   if (init !== 'default') {
-    const rule = `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or 'default' }`
+    const rule =
+      `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
+      "'default' }"
     expect(
       typeof init === 'object' && init !== null && Number.isFinite(init.normal) && init.normal >= 0,
       () => `${rule}, got ${describe(init)}`,
@@ -47,7 +63,10 @@ export function weights(
   return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
 }
 
-/** @param fan inputs of one output */
+/**
+ * Parameters of a layer with a weight: weight, gain, bias.
+ * @param fan inputs of one output
+ */
 export function weightParameters(
   {
     bias,

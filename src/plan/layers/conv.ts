@@ -159,7 +159,7 @@ const conv: LayerPlan<Conv2d | Linear> = {
   },
 }
 
-export const conv2d: LayerPlan<Conv2d> = conv
+export const conv2d: LayerPlan<Conv2d> = { ...conv, pixels: ({ kernelSize }) => kernelSize[1] }
 export const linear: LayerPlan<Linear> = conv
 
 /** Whether a node only passes the input on: its channels are stored as they are. */

@@ -10,6 +10,8 @@ import type { Expression } from '../tensors.js'
 export interface LayerPlan<L> {
   /** How a parameter is stored; as a vector where it is not said. */
   layout?(parameter: ParameterSpec, graph: Graph, node: GraphNode): ParameterLayout | undefined
+  /** Pixels in a row that its kernels read at once; one where this is absent. */
+  pixels?(layer: L): number
   /** What it wants of the layers that it reads. */
   wants?(pass: Pass): Demand
   /**

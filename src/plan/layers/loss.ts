@@ -1,13 +1,13 @@
-/** The end of a network: cross entropy of the time mean, and what of it goes back. */
+/** The end of a network: its output, the loss, and what of it goes back. */
 
-import { LossWord, Op } from '../../../assembly/opcodes.js'
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import { giveTensorGradient, gradientRows } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import type { Pass } from '../pass.js'
+import { crossEntropy, output } from '../records/loss.js'
 import type { Expression } from '../tensors.js'
-import { type Buffer, f32, ref } from '../words.js'
+import type { Buffer } from '../words.js'
 import { materialise } from './sum.js'
 
 export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
@@ -23,23 +23,27 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
   const delta = pass.training
     ? b.buffer('gradient of the output', images * logits.stored * 4)
     : undefined
-  b.emitWords(Op.CrossEntropy, 1, {
-    [LossWord.Logits]: ref(logits.buffer as Buffer),
-    [LossWord.Images]: images,
-    [LossWord.T]: context.callSteps,
-    [LossWord.C]: logits.stored,
-    [LossWord.Classes]: node.shape[0],
-    [LossWord.Output]: ref(buffers.output),
-    [LossWord.Delta]: delta ? ref(delta) : 0,
-    [LossWord.GradientScale]: f32(
-      1 / images / (method.lossOver === 'images' ? 1 : options.timeSteps),
-    ),
-    [LossWord.TotalSteps]: options.timeSteps,
-    [LossWord.Losses]: ref(buffers.losses),
-    [LossWord.Predictions]: ref(buffers.predictions),
-    [LossWord.StepBytes]: logits.steps > 1 ? logits.stored * 4 : 0,
-    [LossWord.MseWeight]: f32(online ? options.mseWeight : 0),
-    [LossWord.Instantaneous]: online ? 1 : 0,
+  const shared = {
+    logits: logits.buffer as Buffer,
+    predictions: buffers.predictions,
+    images,
+    steps: context.callSteps,
+    totalSteps: options.timeSteps,
+    channels: logits.stored,
+    classes: node.shape[0],
+    stepBytes: logits.steps > 1 ? logits.stored * 4 : 0,
+  }
+  b.emit(output, 1, { ...shared, out: buffers.output })
+  if (!buffers.losses) return
+  const over = method.lossOver === 'images' ? 1 : options.timeSteps
+  b.emit(crossEntropy, 1, {
+    ...shared,
+    output: buffers.output,
+    losses: buffers.losses,
+    delta,
+    gradientScale: 1 / images / over,
+    mseWeight: online ? options.mseWeight : 0,
+    instantaneous: online,
   })
   // Every step's output has its share of the time mean.
   if (delta)

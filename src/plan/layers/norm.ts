@@ -2,6 +2,7 @@
 
 import { Moments, NormSize, Plane, Surrogate } from '../../../assembly/opcodes.js'
 import type { BatchNorm2d } from '../../nn/layers/index.js'
+import { roundUp } from '../../round-up.js'
 import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { emitNeuron } from '../neuron-record.js'
@@ -22,7 +23,7 @@ import { materialise } from './sum.js'
 /** Rows of one unit of the normalisation kernels, a multiple of the groups. */
 export function normRows(rows: number, stored: number, groups: number): number {
   const wanted = Math.max(groups, Math.min(rows, Math.ceil(16384 / stored)))
-  return Math.ceil(wanted / groups) * groups
+  return roundUp(wanted, groups)
 }
 
 /** Groups of rows that have batch statistics of their own: one, or one a step. */

@@ -1,0 +1,38 @@
+/** Colours and symbols of lines. */
+
+import type { Variant } from './diagnosis.js'
+
+/** Dark violet to green, without the yellow that white paper swallows. */
+const RAMP = ['#440154', '#3b528b', '#21918c', '#5ec962'].map((hex) =>
+  [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)),
+)
+
+/** A colour for item `index` of `count` that have an order. */
+function ordered(index: number, count: number): string {
+  const at = count < 2 ? 0 : (index / (count - 1)) * (RAMP.length - 1)
+  const low = Math.min(Math.floor(at), RAMP.length - 2)
+  const channels = RAMP[low].map((value, c) =>
+    Math.round(value + (RAMP[low + 1][c] - value) * (at - low)),
+  )
+  return `rgb(${channels.join(', ')})`
+}
+
+const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'star', 'hexagon']
+
+/** Colours that the colour-blind tell apart, by method. */
+export const methodLooks: Record<Variant, { color: string; symbol: string }> = {
+  'rate-m': { color: '#0072b2', symbol: 'circle' },
+  'rate-s': { color: '#56b4e9', symbol: 'square-open' },
+  bptt: { color: '#d55e00', symbol: 'star' },
+  ottt: { color: '#009e73', symbol: 'triangle-up' },
+  sltt: { color: '#cc79a7', symbol: 'diamond-open' },
+  'bptt-s': { color: '#e69f00', symbol: 'star-open' },
+  'ottt-o': { color: '#117733', symbol: 'triangle-down-open' },
+  'sltt-1': { color: '#882255', symbol: 'cross-open' },
+}
+
+/** Colour and symbol of item `index` of `count` that have an order. */
+export const look = (index: number, count: number): { color: string; symbol: string } => ({
+  color: ordered(index, count),
+  symbol: SYMBOLS[index % SYMBOLS.length],
+})

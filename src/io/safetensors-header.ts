@@ -1,0 +1,190 @@
+/** The header of a safetensors file: read, parsed, and checked against the data behind it. */
+
+import { SpikewasmError } from '../errors.js'
+import { CONSTRUCTORS, countElements, DTYPES, type Dtype, isCount } from './tensor.js'
+
+/** Header limit of the reference implementation, in bytes. */
+export const HEADER_LIMIT = 100_000_000
+
+/** A tensor in the header; `begin` and `end` count bytes of the data. */
+export interface Entry {
+  readonly name: string
+  readonly dtype: Dtype
+  readonly shape: number[]
+  readonly begin: number
+  readonly end: number
+}
+
+/** The JSON text of the header and the byte at which the data starts. */
+export function readHeader(bytes: Uint8Array, name: string): { text: string; dataStart: number } {
+  if (bytes.length < 8)
+    fail(name, 'must start with a header length of 8 bytes', `a file of ${bytes.length} bytes`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const headerBytes = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true)
+  if (headerBytes > HEADER_LIMIT)
+    fail(
+      name,
+      `header length must be at most ${HEADER_LIMIT} bytes`,
+      `${headerBytes}; is it a safetensors file?`,
+    )
+  if (headerBytes > bytes.length - 8) {
+    fail(
+      name,
+      `header of ${headerBytes} bytes must fit in the file`,
+      `${bytes.length - 8} bytes after the length; the file is truncated`,
+    )
+  }
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+      bytes.subarray(8, 8 + headerBytes),
+    )
+    return { text, dataStart: 8 + headerBytes }
+  } catch {
+    fail(name, 'header must be UTF-8', 'other bytes')
+  }
+}
+
+/** The header as an object whose keys appear once each. */
+export function parseHeader(text: string, name: string): Record<string, unknown> {
+  if (!text.startsWith('{')) fail(name, 'header must start with "{"', show(text.slice(0, 1)))
+  let header: unknown
+  try {
+    header = JSON.parse(text)
+  } catch (error) {
+    fail(name, 'header must be valid JSON', `an error: ${(error as Error).message}`)
+  }
+  const duplicate = findDuplicateKey(text)
+  if (duplicate !== undefined)
+    fail(name, 'header must have each name once', `${show(duplicate)} twice`)
+  return header as Record<string, unknown>
+}
+
+/**
+ * The first key that an object of the valid JSON `text` has twice, at any depth. JSON.parse would
+ * take the last one without a word, and two readers could see different tensors in one file.
+ */
+function findDuplicateKey(text: string): string | undefined {
+  const open: (Set<string> | null)[] = []
+  let string = ''
+  for (let i = 0; i < text.length; i++) {
+    switch (text[i]) {
+      case '{':
+        open.push(new Set())
+        break
+      case '[':
+        open.push(null)
+        break
+      case '}':
+      case ']':
+        open.pop()
+        break
+      case ':': {
+        const key = JSON.parse(string) as string
+        const keys = open[open.length - 1] as Set<string>
+        if (keys.has(key)) return key
+        keys.add(key)
+        break
+      }
+      case '"': {
+        const start = i++
+        while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1
+        string = text.slice(start, i + 1)
+        break
+      }
+    }
+  }
+  return undefined
+}
+
+/** @throws SpikewasmError unless `__metadata__` holds strings alone */
+export function checkMetadata(value: unknown, name: string): Record<string, string> {
+  if (!isObject(value)) fail(name, '__metadata__ must be an object of strings', show(value))
+  for (const [key, item] of Object.entries(value)) {
+    if (typeof item !== 'string')
+      fail(name, `__metadata__ ${show(key)} must be a string`, show(item))
+  }
+  return value as Record<string, string>
+}
+
+/** @throws SpikewasmError unless a tensor has a known type and as many bytes as its shape needs */
+export function checkEntry(key: string, value: unknown, dataBytes: number, file: string): Entry {
+  const tensor = `tensor ${show(key)}`
+  if (!isObject(value))
+    fail(file, `${tensor} must be an object {dtype, shape, data_offsets}`, show(value))
+  for (const field of Object.keys(value)) {
+    if (field !== 'dtype' && field !== 'shape' && field !== 'data_offsets') {
+      fail(file, `${tensor} must have the fields dtype, shape, data_offsets alone`, show(field))
+    }
+  }
+  const { dtype, shape, data_offsets: offsets } = value
+  if (!DTYPES.includes(dtype as Dtype))
+    fail(file, `${tensor} dtype must be one of ${DTYPES.join(', ')}`, show(dtype))
+  if (!Array.isArray(shape) || !shape.every(isCount))
+    fail(file, `${tensor} shape must be an array of integers >= 0`, show(shape))
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+    fail(file, `${tensor} data_offsets must be two integers >= 0`, show(offsets))
+  }
+  const [begin, end] = offsets as [number, number]
+  if (begin > end || end > dataBytes) {
+    fail(
+      file,
+      `${tensor} data_offsets must be ordered and within the ${dataBytes} bytes of data`,
+      `[${begin}, ${end}]`,
+    )
+  }
+  const expected = countElements(shape) * CONSTRUCTORS[dtype as Dtype].BYTES_PER_ELEMENT
+  if (expected !== end - begin) {
+    fail(
+      file,
+      `${tensor} of type ${String(dtype)} and shape [${shape.join(', ')}] must have ` +
+        `${expected} bytes`,
+      `${end - begin}`,
+    )
+  }
+  return { name: key, dtype: dtype as Dtype, shape, begin, end }
+}
+
+/** Every byte of the data belongs to exactly one tensor, so that nothing can hide in the file. */
+export function checkContiguous(entries: readonly Entry[], dataBytes: number, file: string): void {
+  let covered = 0
+  for (const { name, begin, end } of [...entries].sort(
+    (a, b) => a.begin - b.begin || a.end - b.end,
+  )) {
+    if (begin !== covered) {
+      const why = begin < covered ? 'it overlaps the tensor before it' : 'there is a hole before it'
+      fail(
+        file,
+        `tensor ${show(name)} must start at byte ${covered} of the data`,
+        `${begin}: ${why}`,
+      )
+    }
+    covered = end
+  }
+  if (covered !== dataBytes)
+    fail(
+      file,
+      `tensors must cover the ${dataBytes} bytes of data`,
+      `${covered} bytes; the rest is unused`,
+    )
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/**
+ * A value of the header as an error message shows it: quoted, on one line, cut when long or nested.
+ */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) {
+    const items = value.slice(0, 8).map((item) => (typeof item === 'object' ? '…' : show(item)))
+    return `[${items}${value.length > 8 ? ',…' : ''}]`
+  }
+  if (isObject(value)) return 'an object'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+}
+
+function fail(file: string, rule: string, got: string): never {
+  throw new SpikewasmError(`${file}: ${rule}, got ${got}`)
+}

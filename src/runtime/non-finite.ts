@@ -1,0 +1,74 @@
+/** Numbers that are no longer finite: what went wrong in a step, and where it shows first. */
+
+import { Control } from '../../assembly/opcodes.js'
+import type { ProgramName } from '../plan/plan.js'
+import { NO_LAYER } from '../plan/program.js'
+import { storedAt, trainingOf } from './arena.js'
+import type { Session } from './session.js'
+
+/**
+ * What went wrong in the last training step if its loss or a gradient is not finite, naming the
+ * first layer where it shows; else undefined.
+ */
+export function nonFinite(
+  session: Session,
+  slot: 0 | 1,
+  program: ProgramName = 'train',
+): string | undefined {
+  const view = new DataView(session.memory.buffer)
+  const loss = view.getFloat32(Control.Loss, true)
+  const lossIsFinite = Number.isFinite(loss)
+  const flag = view.getUint32(Control.NonFinite, true)
+  if (lossIsFinite && flag === 0) return undefined
+  const what = lossIsFinite
+    ? flag > 1
+      ? 'the variance of a batch is not finite'
+      : 'a gradient is not finite'
+    : `the loss is ${loss}`
+  const where =
+    flag > 1
+      ? `layer ${layerName(session, flag - 2)} (${session.graph.nodes[flag - 2].kind})`
+      : locateNonFinite(session, slot)
+  // The optimizer does nothing when the loss is not finite; but updates at every step come before
+  // the loss is known.
+  const untouched =
+    program === 'gradients' || (!lossIsFinite && session.plan.options.update === 'afterwards')
+  const statistics = session.plan.statistics.length > 0
+  const left = untouched
+    ? 'The parameters are those before this ' +
+      `step${statistics ? ', running statistics may hold it' : ''}`
+    : `Parameters${statistics ? ' and running statistics' : ''} whose new value would not ` +
+      'be finite were left as they were, others may hold this step'
+  return (
+    `${what}; it shows first in ${where}. ${left}; a lower learning rate or normalised ` +
+    'input helps'
+  )
+}
+
+function locateNonFinite(session: Session, slot: 0 | 1): string {
+  const broken = (values: Float32Array): boolean => values.some((v) => !Number.isFinite(v))
+  const { parameters, statistics } = session.plan.named
+  const { gradients } = trainingOf(session)
+  if (broken(session.slot(slot).images)) return 'the input'
+  for (const p of session.plan.parameters)
+    for (const [what, { address }] of [
+      ['parameter', parameters],
+      ['gradient of', gradients],
+    ] as const)
+      if (broken(storedAt(session, address, p)))
+        return `layer ${layerName(session, p.node)} (${what} ${p.name})`
+  for (const s of session.plan.statistics)
+    if (broken(storedAt(session, statistics.address, s)))
+      return `layer ${layerName(session, s.node)} (${s.name})`
+  return (
+    `layer ${layerName(session, session.graph.output)} (its output, or a step too large ` +
+    'for float32)'
+  )
+}
+
+/** A layer's name, or its kind where it has none; records of no layer are the optimizer's. */
+export function layerName({ graph }: Session, index: number): string {
+  if (index === NO_LAYER) return 'optimizer'
+  const node = graph.nodes[index]
+  return node.name || node.kind
+}

@@ -1,0 +1,43 @@
+/** Outputs of any number of samples, batch by batch. */
+
+import { expect } from '../errors.js'
+import { programOf } from './arena.js'
+import { expectNumbers, fillSlot } from './batch.js'
+import type { Session } from './session.js'
+import { output, predictions } from './views.js'
+
+/** What `predict` returns for n samples. */
+export interface Prediction {
+  /** Time mean of the last layer's output, [n, classes], row by row. */
+  readonly logits: Float32Array
+  /** Index of the largest logit of each sample, [n]. */
+  readonly classes: Int32Array
+}
+
+/** `Model.predict`. The caller must hold the model's lock. */
+export async function predict(session: Session, x: Float32Array): Promise<Prediction> {
+  programOf(session, 'evaluate')
+  expectNumbers('x', x)
+  const { input, frames, batchSize, timeSteps, classes: outputs } = session
+  const [C, H, W] = input
+  const size = C * H * W * (frames ? timeSteps : 1)
+  const n = x.length / size
+  expect(
+    Number.isInteger(n) && n > 0,
+    () => `x must hold samples of [${input.join(', ')}] = ${size} numbers each, got ${x.length}`,
+  )
+  expect(
+    !frames || n <= batchSize,
+    () => `x must hold at most batchSize (${batchSize}) samples of frames, got ${n}`,
+  )
+  const logits = new Float32Array(n * outputs)
+  const classes = new Int32Array(n)
+  for (let first = 0; first < n; first += batchSize) {
+    const count = Math.min(batchSize, n - first)
+    fillSlot(session, 0, x.subarray(first * size, (first + count) * size), undefined, count)
+    await session.run('evaluate', 0, count)
+    logits.set(output(session).subarray(0, count * outputs), first * outputs)
+    classes.set(predictions(session).subarray(0, count), first)
+  }
+  return { logits, classes }
+}

@@ -1,0 +1,2 @@
+/** Types of the bundled Piscina; `tools/bundle.mjs` writes the code. */
+export { Piscina } from 'piscina'

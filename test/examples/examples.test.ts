@@ -1,0 +1,102 @@
+/** Every program in examples/ runs, is short, and prints what its comments promise. */
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { run } from '../cli/command.js'
+
+const folder = fileURLToPath(new URL('../../../examples/', import.meta.url))
+
+/** What a program printed; fails when it ends with an error or writes one. */
+async function output(name: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run([join(folder, name), ...args], { node: true })
+  assert.is(code, 0, `${name} ended with ${code}: ${stderr}`)
+  assert.is(stderr, '', name)
+  return stdout
+}
+
+/** The numbers in front of a percent sign. */
+const percentages = (text: string): number[] =>
+  [...text.matchAll(/([\d.]+) %/g)].map(([, number]) => Number(number))
+
+const tests: Record<string, (text: string) => void | Promise<void>> = {
+  'own-data.mjs'(text) {
+    assert.ok(percentages(text)[0] > 95, text)
+    assert.match(text, /image 7 shows vertical stripes; the network says vertical/)
+  },
+
+  'residual-block.mjs'(text) {
+    for (const name of ['block2.conv1.weight', 'block2.shortcut.1.running_var'])
+      assert.ok(text.split('\n').includes(name), name)
+    assert.match(text, /^11950 parameters/m)
+    assert.ok(percentages(text)[0] > 92, text)
+  },
+
+  'compare-methods.mjs'(text) {
+    const rows = text
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(/ {2,}|(?<=[a-z]) +(?=\d)/))
+    assert.equal(
+      rows.map(([method, T]) => `${method} ${T}`),
+      ['rate 4', 'rate 16', 'bptt 4', 'bptt 16', 'ottt 4', 'ottt 16', 'sltt 4', 'sltt 16'],
+    )
+    for (const accuracy of percentages(text)) assert.ok(accuracy > 94, text)
+    const kept = (row: string[]): number => Number.parseFloat(row[4])
+    for (const i of [0, 4, 6]) assert.is(kept(rows[i]), kept(rows[i + 1]), `${rows[i][0]}: ${text}`)
+    assert.ok(kept(rows[3]) > kept(rows[2]), 'BPTT keeps more for more steps')
+  },
+
+  'spike-raster.mjs'(text) {
+    assert.ok(percentages(text)[0] > 92, text)
+    const rates = [...text.matchAll(/^\w+\.1 +(0\.\d+) #+$/gm)].map(([, rate]) => Number(rate))
+    assert.is(rates.length, 2, text)
+    for (const rate of rates) assert.ok(rate > 0.05 && rate < 0.7, text)
+    const raster = text.split('\n').filter((line) => /^[.|]{16}$/.test(line))
+    assert.is(raster.length, 24, text)
+    const spikes = raster.join('').replaceAll('.', '').length
+    assert.ok(spikes > 20 && spikes < 24 * 16 - 20, `${spikes} spikes`)
+  },
+
+  'pytorch-weights.mjs'(text) {
+    assert.match(text, /^spikewasm: 345 of 355 test digits are right$/m)
+    assert.match(text, /^PyTorch: {3}345 of 355 test digits are right$/m)
+    assert.ok(Number(text.match(/differ by at most (.+)$/m)?.[1]) < 1e-5, text)
+  },
+
+  async 'early-stop.mjs'(text) {
+    assert.match(text, /^stopped early: true, after \d+ steps$/m)
+    const accuracies = percentages(text)
+    assert.ok(accuracies.length > 1 && accuracies.length < 50, text)
+    assert.ok(accuracies[accuracies.length - 1] >= 95, text)
+    const path = text.match(/^weights saved in (.+)$/m)?.[1] ?? ''
+    assert.ok(existsSync(path), path)
+    await rm(path)
+  },
+}
+
+for (const [name, check] of Object.entries(tests))
+  test(`${name} runs and prints what it promises`, async () => check(await output(name)))
+
+test('pytorch-weights.mjs takes the path of a file, and says what is wrong with it', async () => {
+  const { code, stderr } = await run([join(folder, 'pytorch-weights.mjs'), 'no-such-file'], {
+    node: true,
+  })
+  assert.is.not(code, 0)
+  assert.match(stderr, /no-such-file/)
+})
+
+test('the folder holds these programs, of at most 40 lines each', () => {
+  const programs = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
+  assert.equal(programs.sort(), Object.keys(tests).sort())
+  for (const name of programs) {
+    const lines = readFileSync(join(folder, name), 'utf8').trimEnd().split('\n').length
+    assert.ok(lines <= 40, `${name} has ${lines} lines`)
+  }
+})
+
+test.run()

@@ -1,0 +1,251 @@
+/** What a model is compiled for: inference in passes and streams give the same bits as training's. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  type Block,
+  batchNorm2d,
+  type CompileOptions,
+  cnn,
+  conv2d,
+  dropout,
+  flatten,
+  fromArrays,
+  integrateAndFire,
+  lif,
+  linear,
+  maxPool2d,
+  mlp,
+  plif,
+  residual,
+  resnet18,
+  scale,
+  sequential,
+} from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+import { labels, uniform } from '../support/measure.js'
+
+type Network = { make: () => Block; input: readonly [number, number, number] }
+
+const networks: Record<string, Network> = {
+  cnn: { make: () => cnn([1, 28, 28], 10), input: [1, 28, 28] },
+  mlp: { make: () => mlp([1, 12, 12], 7), input: [1, 12, 12] },
+  'strides, hard reset, dropout': {
+    make: () =>
+      sequential(
+        conv2d(2, 12, 3, { padding: 1, bias: false }),
+        batchNorm2d(12),
+        lif({ tau: 2 }),
+        maxPool2d(2),
+        conv2d(12, 33, 3, { stride: 2, padding: 1 }),
+        lif({ vReset: 0 }),
+        dropout(0.2),
+        flatten(),
+        linear(33 * 25, 5),
+      ),
+    input: [2, 20, 20],
+  },
+  'residual, scaled': {
+    make: () =>
+      sequential(
+        conv2d(3, 16, 3, { padding: 1, bias: false }),
+        batchNorm2d(16),
+        lif(),
+        residual(
+          sequential(conv2d(16, 16, 3, { padding: 1, bias: false }), batchNorm2d(16), lif()),
+        ),
+        avgPool2d(2),
+        scale(1.5),
+        conv2d(16, 9, 1),
+        integrateAndFire(),
+        flatten(),
+        linear(9 * 64, 6),
+      ),
+    input: [3, 16, 16],
+  },
+}
+
+const options = (input: Network['input'], more: Partial<CompileOptions>): CompileOptions => ({
+  input,
+  seed: 5,
+  ...more,
+})
+
+for (const [name, { make, input }] of Object.entries(networks))
+  for (const [method, stepMode, timeSteps, frames, batchSize, threads] of [
+    ['rate', 'm', 4, false, 64, 1],
+    ['rate', 's', 9, true, 19, 2],
+    ['bptt', 'm', 1, false, 37, 2],
+    ['bptt', 's', 5, true, 64, 1],
+    ['ottt', 's', 4, false, 33, 1],
+    ['sltt', 's', 6, true, 64, 3],
+  ] as const)
+    test(`${name}, ${method} ${stepMode} T=${timeSteps}: inference gives training's bits`, async () => {
+      const shared = options(input, { method, stepMode, timeSteps, frames, batchSize, threads })
+      const size = input.reduce((a, b) => a * b, 1) * (frames ? timeSteps : 1)
+      const full = await make().compile(shared)
+      const inference = await make().compile({ ...shared, purpose: 'inference' })
+      try {
+        const x = uniform(batchSize * size, 4, 11)
+        const classes = full.classes
+        await full.trainStep(x, labels(batchSize, classes, 12))
+        inference.loadStateDict(full.stateDict())
+        const [a, b] = [await full.predict(x), await inference.predict(x)]
+        assert.equal(b.logits, a.logits)
+        assert.equal(b.classes, a.classes)
+        const rates = full.firingRates()
+        const { passes, passImages } = inference.session.plan
+        for (const [layer, rate] of Object.entries(inference.firingRates()))
+          if (passes * passImages === batchSize) assert.is(rate, rates[layer], layer)
+          // Images that fill the last pass are repeats.
+          else assert.ok(Math.abs(rate - rates[layer]) < 0.1 * rates[layer], `${layer} ${rate}`)
+        assert.ok(Object.values(full.firingRates()).some((rate) => rate > 0.01))
+        // Fewer samples than a batch: passes behind the last one do not run.
+        const few = x.subarray(0, frames ? x.length : 3 * size)
+        assert.equal((await inference.predict(few)).logits, (await full.predict(few)).logits)
+        if (!frames) {
+          const n = 2 * batchSize + 3
+          const data = fromArrays({
+            images: uniform(n * size, 4, 13),
+            labels: labels(n, classes, 14),
+            shape: input,
+            classes,
+          })
+          const [e, f] = [await full.evaluate(data), await inference.evaluate(data)]
+          assert.is(f.loss, e.loss)
+          assert.is(f.accuracy, e.accuracy)
+          assert.is(f.count, n)
+        }
+        assert.ok(inference.memoryUse.total < 0.6 * full.memoryUse.total)
+      } finally {
+        await full.dispose()
+        await inference.dispose()
+      }
+    })
+
+test('memory for inference: resnet18 and cnn take at most 0.3 of what training takes', async () => {
+  for (const [make, input, batchSize] of [
+    [() => resnet18({ inChannels: 3, classes: 10 }), [3, 32, 32], 16],
+    [() => cnn([1, 28, 28], 10), [1, 28, 28], 64],
+  ] as const)
+    for (const threads of [1, 2]) {
+      const total = async (purpose: 'train' | 'inference') => {
+        const model = await make().compile(options(input, { batchSize, threads, purpose }))
+        await model.dispose()
+        return model.memoryUse
+      }
+      const [train, inference] = [await total('train'), await total('inference')]
+      assert.is(inference.gradients + inference.optimizer + inference.kept, 0)
+      assert.ok(inference.total <= 0.3 * train.total, `${inference.total} of ${train.total}`)
+    }
+})
+
+for (const [name, { make, input }] of Object.entries(networks))
+  for (const threads of [1, 2])
+    test(`${name}: ${threads} threads, T steps of a stream are predict of T frames in step mode s`, async () => {
+      const [timeSteps, batchSize] = [11, 3]
+      const size = input.reduce((a, b) => a * b, 1) * batchSize
+      const shared = options(input, { timeSteps, batchSize, threads, stepMode: 's' })
+      const whole = await make().compile({ ...shared, frames: true })
+      const stream = await make().compile({ ...shared, purpose: 'stream' })
+      try {
+        const x = uniform(timeSteps * size, 4, 21)
+        await whole.trainStep(x, labels(batchSize, whole.classes, 22))
+        stream.loadStateDict(whole.stateDict())
+        const { logits, classes } = await whole.predict(x)
+        const rates = whole.firingRates()
+        for (let round = 0; round < 2; round++) {
+          stream.reset()
+          for (let t = 0; t < timeSteps; t++) {
+            const step = await stream.step(x.subarray(t * size, (t + 1) * size))
+            assert.is(step.steps, t + 1)
+            if (t < timeSteps - 1) continue
+            assert.equal(step.logits, logits)
+            assert.equal(step.classes, classes)
+            assert.equal(stream.firingRates(), rates)
+            for (const [layer, spikes] of Object.entries(step.spikes))
+              assert.ok(spikes > 0 || rates[layer] === 0, layer)
+          }
+        }
+      } finally {
+        await whole.dispose()
+        await stream.dispose()
+      }
+    })
+
+test('a stream goes on beyond 255 steps, its outputs are means over the steps so far', async () => {
+  const net = () => sequential(flatten(), linear(4, 8), lif(), linear(8, 3))
+  const stream = await net().compile({
+    input: [4, 1, 1],
+    timeSteps: 4,
+    batchSize: 1,
+    purpose: 'stream',
+  })
+  const one = await net().compile({ input: [4, 1, 1], timeSteps: 1, batchSize: 1, stepMode: 's' })
+  one.loadStateDict(stream.stateDict())
+  const x = Float32Array.of(1, 2, -1, 3)
+  const first = await stream.step(x)
+  assert.equal(first.logits, (await one.predict(x)).logits)
+  let last = first
+  for (let t = 1; t < 600; t++) last = await stream.step(x)
+  assert.is(last.steps, 600)
+  const most = Math.max(...Object.values(last.spikes))
+  assert.ok(most > 255, `${most} spikes`)
+  assert.ok(Object.values(stream.firingRates()).every((rate) => rate > 0 && rate <= 1))
+  assert.ok(last.logits.every((v) => Number.isFinite(v) && Math.abs(v) < 10))
+  await stream.dispose()
+  await one.dispose()
+})
+
+test('what a purpose does not have is refused with the purpose that has it', async () => {
+  const net = sequential(flatten(), linear(4, 8), lif(), linear(8, 3))
+  const at = (purpose: 'train' | 'inference' | 'stream') =>
+    net.compile({ input: [4, 1, 1], batchSize: 2, purpose })
+  const x = new Float32Array(8)
+  const data = fromArrays({ images: x, labels: [0, 1], shape: [4, 1, 1], classes: 3 })
+  const [train, inference, stream] = [await at('train'), await at('inference'), await at('stream')]
+  for (const model of [inference, stream])
+    for (const use of [
+      () => model.trainStep(x, [0, 1]),
+      () => model.fit(data, { epochs: 1 }),
+      () => model.gradients(),
+      () => model.profile(),
+      () => model.resetOptimizer(),
+    ])
+      assert.match(await messageOf(use), /compiled with purpose 'train' \(the default\), this one/)
+  for (const use of [() => stream.predict(x), () => stream.evaluate(data)])
+    assert.match(await messageOf(use), /predict and evaluate need .*purpose 'stream'/)
+  for (const model of [train, inference])
+    for (const use of [() => model.step(x), () => model.reset()])
+      assert.match(
+        await messageOf(use),
+        /step and reset need a model compiled with purpose 'stream'/,
+      )
+  assert.match(
+    await messageOf(() => stream.step(new Float32Array(3))),
+    /\[2, 4, 1, 1\] = 8 numbers/,
+  )
+  assert.match(await messageOf(() => stream.step(x.map(() => Number.NaN))), /NaN/)
+  assert.is((await stream.step(x)).steps, 1, 'what was refused is no step')
+  assert.match(
+    await messageOf(() => net.compile({ input: [4, 1, 1], purpose: 'stream', frames: true })),
+    /compile.frames must be false with purpose 'stream'/,
+  )
+  assert.match(
+    await messageOf(() => net.compile({ input: [4, 1, 1], purpose: 'toString' as 'train' })),
+    /compile.purpose must be 'train', 'inference' or 'stream', got "toString"/,
+  )
+  for (const model of [train, inference, stream]) await model.dispose()
+})
+
+test('a learnt τ and weights travel between purposes', async () => {
+  const net = sequential(flatten(), linear(4, 8), plif(), linear(8, 3))
+  const train = await net.compile({ input: [4, 1, 1], batchSize: 2, method: 'bptt' })
+  const x = uniform(8, 3, 1)
+  await train.trainStep(x, [0, 1])
+  const inference = await net.compile({ input: [4, 1, 1], batchSize: 2, purpose: 'inference' })
+  inference.loadStateDict(train.stateDict())
+  assert.equal((await inference.predict(x)).logits, (await train.predict(x)).logits)
+})
+
+test.run()

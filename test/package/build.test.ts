@@ -1,0 +1,79 @@
+/** `tools/build.mjs` in a copy of the project: it builds what is stale, and nothing else. */
+import { execFile } from 'node:child_process'
+import { appendFile, cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const vendor = 'build/src/runtime/vendor'
+let copy = ''
+
+/** Lines that the build prints. */
+async function build(...args: string[]): Promise<string[]> {
+  const script = join(copy, 'tools/build.mjs')
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args])
+  return stdout.split('\n').filter((line) => line !== '')
+}
+
+test.before(async () => {
+  copy = await mkdtemp(join(tmpdir(), 'spikewasm-build-'))
+  for (const name of await readdir(root))
+    if (!['node_modules', 'data', 'runs', '.git'].includes(name))
+      await cp(join(root, name), join(copy, name), {
+        recursive: true,
+        filter: (path) => !['node_modules', 'fixtures'].includes(basename(path)),
+      })
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
+})
+
+test.after(() => rm(copy, { recursive: true, force: true }))
+
+test('nothing is built twice', async () => {
+  assert.equal(await build(), [], 'this test needs a whole build: npm run build')
+})
+
+test('what is stale: the step that a changed, new or removed file belongs to', async () => {
+  const engines = ['build wasm release', 'build wasm threads', 'build wasm debug']
+  for (const [file, stale] of [
+    ['assembly/conv/matmul.ts', [...engines, 'build wasm bench']],
+    ['bench/assembly/peak.ts', ['build wasm bench']],
+    ['src/errors.ts', ['build typescript']],
+    ['tools/bundle.mjs', ['build bundle']],
+  ] as const) {
+    await appendFile(join(copy, file), '\n')
+    assert.equal(await build('--dry-run'), stale, file)
+    await cp(join(root, file), join(copy, file))
+  }
+  const folder = join(copy, 'assembly/new/family')
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'kernel.ts'), '')
+  assert.equal(await build('--dry-run'), [...engines, 'build wasm bench'])
+  await rm(join(copy, 'assembly/new'), { recursive: true })
+  assert.equal(await build('--dry-run'), [])
+})
+
+test('a missing or changed output is built again', async () => {
+  await rm(join(copy, 'build/src/errors.js'))
+  await appendFile(join(copy, 'build/wasm/engine.wasm'), 'x')
+  assert.equal(await build('--dry-run'), ['build wasm release', 'build typescript'])
+  for (const file of ['build/src/errors.js', 'build/wasm/engine.wasm'])
+    await cp(join(root, file), join(copy, file))
+  await rm(join(copy, vendor, 'piscina'), { recursive: true })
+  assert.equal(await build(), ['build bundle'])
+  assert.ok((await readdir(join(copy, vendor, 'piscina'))).includes('LICENSE'))
+  assert.equal(await build(), [])
+})
+
+test('built files whose source is gone are removed', async () => {
+  const gone = ['build/test/gone/moved.test.js', `${vendor}/piscina/old.js`]
+  await mkdir(join(copy, 'build/test/gone'))
+  for (const file of gone) await writeFile(join(copy, file), '')
+  assert.equal((await build()).sort(), gone.map((file) => `remove ${file}`).sort())
+  assert.equal(await build(), [])
+})
+
+test.run()

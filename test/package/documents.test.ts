@@ -1,0 +1,236 @@
+/**
+ * The pages: short lines, links that lead somewhere, paths and commands that exist, and programs
+ * that run. A program runs when `<!-- runs -->` stands above it.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { main, run } from '../cli/command.js'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+/** A file's text, with line ends that do not depend on the system. */
+const read = (path: string): string =>
+  readFileSync(join(root, path), 'utf8').replaceAll('\r\n', '\n')
+const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+
+/** Pages that must be there, then those that may be. */
+const pages = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CHANGELOG.md',
+  'data/README.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+  ...['CONTRIBUTING.md', 'SECURITY.md'].filter((path) => existsSync(join(root, path))),
+]
+
+/** Pages about today: a changelog may name what is gone. */
+const current = pages.filter((page) => page !== 'CHANGELOG.md')
+
+interface Line {
+  readonly number: number
+  readonly text: string
+  /** Language of the block of code that the line is in; undefined outside. */
+  readonly code: string | undefined
+}
+
+/** The lines of a page without the fences of its code. */
+function linesOf(page: string): Line[] {
+  const lines: Line[] = []
+  let code: string | undefined
+  for (const [index, text] of read(page).trimEnd().split('\n').entries()) {
+    const fence = text.match(/^\s*```(\w*)/)
+    if (fence) code = code === undefined ? fence[1] : undefined
+    else lines.push({ number: index + 1, text, code })
+  }
+  assert.is(code, undefined, `${page}: a block of code does not end`)
+  return lines
+}
+
+/** The anchors of a page, as GitHub makes them of its headings. */
+const anchorsOf = (page: string): string[] =>
+  linesOf(page)
+    .filter(({ text, code }) => code === undefined && /^#+ /.test(text))
+    .map(({ text }) =>
+      text
+        .replace(/^#+ /, '')
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    )
+
+/** What is code: lines of blocks, and what stands in back quotes. */
+function codeOf(page: string): string[] {
+  const lines = linesOf(page)
+  const prose = lines.map(({ text, code }) => (code === undefined ? text : '')).join('\n')
+  return [
+    ...lines
+      .filter(({ code }) => code !== undefined)
+      .map(({ text }) => text)
+      .join('\n')
+      .replace(/\\\n\s*/g, '')
+      .split('\n'),
+    ...[...prose.matchAll(/`([^`]+)`/g)].map(([, code]) => code.replace(/\s+/g, ' ')),
+  ]
+}
+
+test('README has at most 100 lines, ARCHITECTURE at most 250', () => {
+  for (const [page, limit] of [
+    ['README.md', 100],
+    ['ARCHITECTURE.md', 250],
+  ] as const) {
+    const { length } = read(page).trimEnd().split('\n')
+    assert.ok(length <= limit, `${page} has ${length} lines`)
+  }
+})
+
+for (const page of pages)
+  test(`${page}: no line over 100 columns outside tables and code`, () => {
+    for (const { number, text, code } of linesOf(page))
+      if (code === undefined && !text.startsWith('|'))
+        assert.ok([...text].length <= 100, `${page}:${number} has ${[...text].length} columns`)
+  })
+
+test('links lead to files and headings that exist', () => {
+  let links = 0
+  for (const page of pages) {
+    const text = linesOf(page)
+      .filter(({ code }) => code === undefined)
+      .map((line) => line.text)
+      .join('\n')
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue
+      links++
+      const [path, anchor] = target.split('#')
+      const file = path === '' ? page : relative(root, join(root, dirname(page), path))
+      assert.ok(existsSync(join(root, file)), `${page} links to ${target}`)
+      if (anchor !== undefined)
+        assert.ok(anchorsOf(file).includes(anchor), `${page} links to ${target}`)
+    }
+  }
+  assert.ok(links > 30, `${links} links`)
+})
+
+test('paths in code exist', () => {
+  let paths = 0
+  for (const page of current)
+    for (const code of codeOf(page))
+      for (const [, path] of code.matchAll(
+        /(?<![\w./-])((?:src|test|assembly|bench|data|tools|docs|examples)\/[\w./-]*\w)/g,
+      )) {
+        paths++
+        assert.ok(existsSync(join(root, path)), `${page} names ${path}`)
+      }
+  assert.ok(paths > 20, `${paths} paths`)
+})
+
+test('every page in docs can be reached from README', () => {
+  for (const page of pages.filter((path) => path.startsWith('docs/')))
+    assert.ok(read('README.md').includes(`](${page})`), page)
+})
+
+/** The options of a command, by --help. */
+async function optionsOf(command: string): Promise<Set<string>> {
+  const { code, stdout } = await run([...(command === '' ? [] : [command]), '--help'])
+  assert.is(code, 0, command)
+  return new Set([...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option))
+}
+
+test('commands and options that pages name exist', async () => {
+  const options = new Map<string, Set<string>>()
+  for (const command of ['', 'train', 'eval', 'info', 'diagnose'])
+    options.set(command, await optionsOf(command))
+  let commands = 0
+  for (const page of current)
+    for (const code of codeOf(page)) {
+      for (const [, rest] of code.matchAll(/(?:^|npx )spikewasm (\S[^`#]*)/g)) {
+        const [command] = rest.startsWith('-') ? [''] : rest.split(' ')
+        const known = options.get(command)
+        assert.ok(known, `${page}: there is no command spikewasm ${command}`)
+        for (const [option] of rest.matchAll(/--[a-z][\w-]*/g))
+          assert.ok(known.has(option), `${page}: spikewasm ${command} has no ${option}`)
+        commands++
+      }
+      for (const [, script] of code.matchAll(/npm run ([\w:-]+)/g))
+        assert.ok(script in scripts, `${page}: package.json has no script ${script}`)
+    }
+  assert.ok(commands > 8, `${commands} commands`)
+})
+
+test('docs/command-line.md lists each option of each command, and no other', async () => {
+  const sections = read('docs/command-line.md').split(/^## /m)
+  for (const command of ['train', 'eval', 'info', 'diagnose']) {
+    const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''
+    const rows = section.split('\n').filter((line) => line.startsWith('| `--'))
+    const listed = rows.flatMap((row) =>
+      [...row.split('|')[1].matchAll(/--[\w-]+/g)].map(([option]) => option),
+    )
+    const known = await optionsOf(command)
+    known.delete('--help')
+    assert.equal(listed.sort(), [...known].sort(), command)
+  }
+})
+
+test('docs/command-line.md names each field of the JSON that train and eval print', async () => {
+  const text = read('docs/command-line.md')
+  const folder = await mkdtemp(join(root, 'build/pages-'))
+  try {
+    const tiny = ['--limit-train', '64', '--limit-test', '20', '--epochs', '1', '--threads', '1']
+    const trained = await run(['train', ...tiny, '--json', '--out', folder])
+    const tested = await run(['eval', '--run', folder, '--json', '--threads', '1'])
+    const fields = `${trained.stdout}${tested.stdout}`
+      .trimEnd()
+      .split('\n')
+      .flatMap((line) => Object.keys(JSON.parse(line)))
+    assert.ok(fields.length > 30, fields.join())
+    for (const field of fields) assert.ok(text.includes(`\`${field}\``), field)
+    for (const file of readdirSync(folder)) assert.ok(text.includes(`\`${file}\``), file)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+/** Programs that are marked, by page and number. */
+const programs = pages.flatMap((page) =>
+  [...read(page).matchAll(/<!-- runs -->\n```\w+\n([\s\S]*?)```/g)].map(
+    ([, source], i) => [`${page}, program ${i + 1}`, source] as const,
+  ),
+)
+
+test('README has a program that trains and predicts', () => {
+  const [, source] = programs.find(([name]) => name.startsWith('README.md')) ?? ['', '']
+  for (const call of ['.fit(', '.predict(']) assert.ok(source.includes(call), call)
+})
+
+for (const [name, source] of programs)
+  test(`${name}: runs`, async () => {
+    // Below the root, where the package finds itself by its name.
+    const folder = await mkdtemp(join(root, 'build/pages-'))
+    try {
+      await mkdir(folder, { recursive: true })
+      await writeFile(join(folder, 'program.mjs'), source)
+      const { code, stdout, stderr } = await run(['program.mjs'], { node: true, cwd: folder })
+      assert.equal([code, stderr], [0, ''])
+      assert.ok(stdout.length > 0, 'it prints something')
+      if (!name.startsWith('README.md')) return
+      const accuracy = Number(stdout.match(/([\d.]+) % of 355 test digits are right/)?.[1])
+      assert.ok(accuracy > 96, stdout)
+      assert.match(stdout, /the first one is a 5; the network says 5/)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+test('docs/run.svg is what tools/picture.mjs draws', async () => {
+  const path = join(dirname(main), `picture-${process.pid}.svg`)
+  const { code, stderr } = await run([join(root, 'tools/picture.mjs'), path], { node: true })
+  assert.equal([code, stderr], [0, ''])
+  assert.ok((await readFile(path, 'utf8')) === read('docs/run.svg'), 'run node tools/picture.mjs')
+  await rm(path)
+})
+
+test.run()

@@ -1,0 +1,106 @@
+/** `profile`: runs are paired by record, also where a run skips some; it needs a training step. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { conv2d, flatten, lif, linear, type Model, sequential, sgd } from '../../src/index.js'
+import { medianTimes, type RecordTime } from '../../src/runtime/profile.js'
+import { messageOf } from '../io/temporary.js'
+import { labels, uniform } from '../support/measure.js'
+
+const input = [2, 8, 8] as const
+const batchSize = 3
+const x = uniform(batchSize * 128, 1, 7)
+const y = labels(batchSize, 4, 8)
+
+/**
+ * A model whose second convolution sees neurons that fire at nearly every step. Decay takes nearly
+ * all of each weight away at the first step, and then they are silent.
+ */
+async function fading(): Promise<Model> {
+  const net = sequential(
+    conv2d(2, 20, 3, { padding: 1 }),
+    lif({ vThreshold: 0.02 }),
+    conv2d(20, 18, 3, { stride: 2, padding: 1 }),
+    lif(),
+    flatten(),
+    linear(18 * 16, 4),
+  )
+  const model = await net.compile({ input, batchSize, timeSteps: 4, seed: 5 })
+  model.optimizer = sgd({ lr: 1, momentum: 0, weightDecay: 0.9999 })
+  return model
+}
+
+type Entry = Awaited<ReturnType<Model['profile']>>[number]
+const namesOf = (entries: readonly Entry[]): string[] =>
+  entries.map(({ op, layer, phase }) => `${op} ${layer} ${phase}`)
+
+test('kernels that only some runs choose are listed beside those of the others', async () => {
+  const [single, several] = [await fading(), await fading()]
+  await single.trainStep(x, y, { update: false })
+  const first = await single.profile(1)
+  const second = await single.profile(1)
+  const [dense, lists] = ['ConvWeightGradient 2 backward', 'ListWeightGradient 2 backward']
+  assert.ok(namesOf(first).includes(dense) && !namesOf(first).includes(lists), 'dense at first')
+  assert.ok(namesOf(second).includes(lists) && !namesOf(second).includes(dense), 'then lists')
+
+  await several.trainStep(x, y, { update: false })
+  const both = await several.profile(3)
+  const names = namesOf(both)
+  // Each run's records appear in its order.
+  for (const run of [first, second]) {
+    let from = 0
+    for (const name of namesOf(run)) {
+      const at = names.indexOf(name, from)
+      assert.ok(at >= from, `${name} in ${names.join(', ')}`)
+      from = at + 1
+    }
+  }
+  // Two of three runs took lists.
+  assert.is(both[names.indexOf(dense)].milliseconds, 0)
+  assert.ok(both[names.indexOf(lists)].milliseconds > 0)
+  await single.dispose()
+  await several.dispose()
+})
+
+test('medians are taken by place; a skipped record counts as 0', () => {
+  const time = (place: number, op: string, milliseconds: number): RecordTime => ({
+    op,
+    layer: place,
+    record: place,
+    place,
+    milliseconds,
+  })
+  const runs = [
+    [time(0, 'a', 1), time(1, 'dense', 10), time(3, 'c', 5)],
+    [time(0, 'a', 3), time(2, 'lists', 4), time(3, 'c', 7)],
+    [time(0, 'a', 2), time(2, 'lists', 6), time(3, 'c', 6)],
+  ]
+  assert.equal(
+    medianTimes(runs).map(({ op, milliseconds }) => [op, milliseconds]),
+    [
+      ['a', 2],
+      ['dense', 0],
+      ['lists', 4],
+      ['c', 6],
+    ],
+  )
+})
+
+test('profile is refused before the first training step, and changes nothing', async () => {
+  const model = await fading()
+  const refused =
+    /^profile times a training step, but the model has run none with its method yet; call trainStep or fit before it$/
+  const before = model.stateDict()
+  assert.match(await messageOf(() => model.profile(1)), refused)
+  await model.predict(x)
+  assert.match(await messageOf(() => model.profile(1)), refused)
+  assert.equal(model.stateDict(), before)
+  await model.trainStep(x, y, { update: false })
+  assert.ok((await model.profile(1)).length > 0)
+  await model.predict(x)
+  assert.ok((await model.profile(1)).length > 0)
+  await model.prepare({ method: 'bptt' })
+  assert.match(await messageOf(() => model.profile(1)), refused, 'new memory')
+  await model.dispose()
+})
+
+test.run()

@@ -1,0 +1,143 @@
+// Builds what is stale: the engine's modules, the TypeScript and the bundled code of others.
+// Removes built files whose source is gone. build/stamps.json holds hashes of each step's inputs
+// (sources, versions of tools) and outputs; a step is stale when one of them differs.
+// Arguments: wasm, typescript, bundle select steps; --force builds whatever the stamps say;
+// --dry-run only prints what would be done.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+
+const STAMPS = 'build/stamps.json'
+const BUILD_INFO = 'build/tsconfig.tsbuildinfo'
+
+const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
+const manifest = (name) => `node_modules/${name}/package.json`
+
+/** All files of a folder and those below, or the file itself; with "/" on every system. */
+function filesOf(path) {
+  if (!existsSync(path)) return []
+  if (statSync(path).isFile()) return [path]
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).replaceAll('\\', '/'))
+    .sort()
+}
+
+/** One hash of the names and contents of files. */
+function hashOf(files) {
+  const hash = createHash('sha256')
+  for (const file of files)
+    hash
+      .update(`${file}\0`)
+      .update(existsSync(file) ? readFileSync(file) : 'missing')
+      .update('\0')
+  return hash.digest('hex')
+}
+
+/** The sources that tsc compiles. */
+function typescriptSources() {
+  const { include, exclude } = readJson('tsconfig.json')
+  return include
+    .flatMap(filesOf)
+    .filter((file) => /\.[mc]?ts$/.test(file))
+    .filter((file) => !exclude.some((folder) => file.startsWith(`${folder}/`)))
+}
+
+/** What is built from what, by which command. */
+function steps() {
+  const bundled = ['piscina', '@assemblyscript/loader', 'assemblyscript', 'esbuild']
+  const typescript = typescriptSources()
+  const assembly = filesOf('assembly')
+  const wasm = Object.entries(readJson('asconfig.json').targets).map(([target, { outFile }]) => ({
+    name: `wasm ${target}`,
+    inputs: [
+      ...assembly,
+      ...(target === 'bench' ? filesOf('bench/assembly') : []),
+      'asconfig.json',
+      'tools/build-wasm.mjs',
+      manifest('assemblyscript'),
+    ],
+    outputs: [outFile],
+    command: ['tools/build-wasm.mjs', target],
+  }))
+  return [
+    ...wasm,
+    {
+      name: 'typescript',
+      inputs: [...typescript, 'tsconfig.json', 'package-lock.json', manifest('typescript')],
+      outputs: typescript
+        .filter((file) => !file.endsWith('.d.ts'))
+        .flatMap((file) => ['.js', '.d.ts', '.js.map'].map((end) => builtFrom(file, end))),
+      command: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
+      // tsc does not look whether what it wrote before is still there and unchanged.
+      prepare: () => rmSync(BUILD_INFO, { force: true }),
+    },
+    {
+      name: 'bundle',
+      inputs: ['tools/bundle.mjs', ...bundled.map(manifest)],
+      outputs: [
+        ...['index.js', 'worker.js', 'package.json', 'LICENSE'].map((file) => `piscina/${file}`),
+        ...['index.js', 'LICENSE', 'NOTICE'].map((file) => `loader/${file}`),
+      ].map((file) => `build/src/runtime/vendor/${file}`),
+      command: ['tools/bundle.mjs'],
+    },
+  ]
+}
+
+function builtFrom(source, end) {
+  return `build/${source.replace(/\.ts$/, end)}`
+}
+
+/** Removes built files that no step writes any more: a moved test would run twice. */
+function removeOrphans(all) {
+  if (!existsSync('build')) return
+  const wanted = new Set(all.flatMap(({ outputs }) => outputs))
+  for (const folder of readdirSync('build', { withFileTypes: true }))
+    if (folder.isDirectory() && folder.name !== 'docs')
+      for (const file of filesOf(`build/${folder.name}`))
+        if (!wanted.has(file)) {
+          console.log(`remove ${file}`)
+          if (!dryRun) rmSync(file)
+        }
+}
+
+const force = process.argv.includes('--force')
+const dryRun = process.argv.includes('--dry-run')
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const kinds = ['wasm', 'typescript', 'bundle']
+for (const name of names)
+  if (!kinds.includes(name)) {
+    console.error(`there is no step ${name}; there are ${kinds.join(', ')}`)
+    process.exit(1)
+  }
+const all = steps()
+const stamps = !force && existsSync(STAMPS) ? readJson(STAMPS) : {}
+for (const { name, inputs, outputs, command, prepare } of all) {
+  if (names.length > 0 && !names.includes(name.split(' ')[0])) continue
+  const before = stamps[name]
+  const input = hashOf(inputs)
+  const touched = force || before?.output !== hashOf(outputs)
+  if (!touched && before.input === input) continue
+  console.log(`build ${name}`)
+  if (dryRun) continue
+  mkdirSync('build', { recursive: true })
+  if (touched) prepare?.()
+  delete stamps[name]
+  const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' })
+  if (status === 0) stamps[name] = { input, output: hashOf(outputs) }
+  writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)
+  if (status !== 0) process.exit(status ?? 1)
+}
+removeOrphans(all)

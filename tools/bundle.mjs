@@ -1,0 +1,53 @@
+// Writes what the package carries of others' code to build/src/runtime/vendor, each with its
+// licence. As a dependency Piscina would install a native file that nothing here uses
+// (@napi-rs/nice), and a page cannot load the loader by its bare name.
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { build } from 'esbuild'
+
+const vendor = 'build/src/runtime/vendor'
+const piscina = 'node_modules/piscina'
+
+/** Leaves out what the pool has no use for: process priorities, and all of Piscina's manifest. */
+const without = {
+  name: 'without',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^@napi-rs\/nice$/ }, () => ({ path: 'nice', namespace: 'empty' }))
+    onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'exports.nice = () => {}' }))
+    onLoad({ filter: /piscina[\\/]package\.json$/ }, ({ path }) => ({
+      contents: JSON.stringify({ version: JSON.parse(readFileSync(path, 'utf8')).version }),
+      loader: 'json',
+    }))
+  },
+}
+
+rmSync(vendor, { recursive: true, force: true })
+for (const name of ['piscina', 'loader']) mkdirSync(`${vendor}/${name}`, { recursive: true })
+
+// CommonJS, as Piscina itself: it finds its worker.js by __dirname.
+for (const [outfile, contents] of Object.entries({
+  'index.js': "export { Piscina } from 'piscina'",
+  'worker.js': `require('./${piscina}/dist/worker.js')`,
+}))
+  await build({
+    stdin: { contents, resolveDir: '.' },
+    outfile: `${vendor}/piscina/${outfile}`,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    plugins: [without],
+  })
+writeFileSync(`${vendor}/piscina/package.json`, '{ "type": "commonjs" }\n')
+copyFileSync(`${piscina}/LICENSE`, `${vendor}/piscina/LICENSE`)
+
+await build({
+  stdin: { contents: "export { instantiateSync } from '@assemblyscript/loader'", resolveDir: '.' },
+  outfile: `${vendor}/loader/index.js`,
+  bundle: true,
+  platform: 'neutral',
+  format: 'esm',
+  target: 'es2022',
+})
+// The loader's package has no licence file of its own; it is a part of AssemblyScript.
+for (const file of ['LICENSE', 'NOTICE'])
+  copyFileSync(`node_modules/assemblyscript/${file}`, `${vendor}/loader/${file}`)

@@ -1,0 +1,118 @@
+// Checks the imports of src and assembly: no circle, and none against the order of the rooms.
+// Type-only and dynamic imports count too. Run by `npm run lint`.
+//
+//   node tools/lint-house.mjs [root]
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import ts from 'typescript'
+
+/**
+ * Folders and files of src, from the ground up. A file may import from its own row and from the
+ * rows before it.
+ */
+const rooms = [
+  ['errors', 'median', 'optimizer', 'random', 'round-up'],
+  ['nn'],
+  ['graph'],
+  ['plan'],
+  ['runtime'],
+  ['data', 'io'],
+  ['train'],
+  ['model'],
+  ['network'],
+  ['containers'],
+  ['models'],
+  ['diagnose'],
+  ['cli', 'index'],
+]
+
+const root = resolve(process.argv[2] ?? '.')
+
+/** Paths of the source files below a folder of the root, relative to the root. */
+function sourcesOf(folder) {
+  if (!existsSync(join(root, folder))) return []
+  return readdirSync(join(root, folder), { recursive: true })
+    .map((name) => join(folder, name).replaceAll('\\', '/'))
+    .filter((path) => path.endsWith('.ts'))
+    .sort()
+}
+
+const files = [...sourcesOf('src'), ...sourcesOf('assembly')]
+const known = new Set(files)
+
+/** The file that an import names; undefined for packages and built-in modules. */
+function target(from, name) {
+  if (!name.startsWith('.')) return undefined
+  const path = relative(root, resolve(root, dirname(from), name)).replaceAll('\\', '/')
+  const candidates = [path.replace(/\.js$/, '.ts'), `${path}.ts`, `${path}/index.ts`]
+  return candidates.find((candidate) => known.has(candidate))
+}
+
+/** Imports of each file: static, type-only and dynamic ones. */
+const imports = new Map(
+  files.map((file) => {
+    const { importedFiles } = ts.preProcessFile(readFileSync(join(root, file), 'utf8'), true, true)
+    const targets = importedFiles.map(({ fileName }) => target(file, fileName))
+    return [file, [...new Set(targets.filter((path) => path !== undefined))]]
+  }),
+)
+
+/** The room of a file of src, by its first folder or its own name; undefined in assembly. */
+function roomOf(file) {
+  const [folder, name] = file.split('/')
+  return folder === 'src' ? name.replace(/\.ts$/, '') : undefined
+}
+
+const rowOf = (room) => rooms.findIndex((row) => row.includes(room))
+
+/** Imports against the order, and files in no room. */
+function againstOrder() {
+  const found = []
+  for (const [file, targets] of imports) {
+    const room = roomOf(file)
+    if (room === undefined) continue
+    if (rowOf(room) < 0) {
+      found.push(`${file}: its room "${room}" is not in the list of tools/lint-house.mjs; add it`)
+      continue
+    }
+    for (const other of targets) {
+      const above = roomOf(other)
+      if (above !== undefined && rowOf(above) > rowOf(room))
+        found.push(`${file}: imports ${other}, but "${room}" stands below "${above}"`)
+    }
+  }
+  return found
+}
+
+/** A shortest circle through a file, or undefined. */
+function circleThrough(start) {
+  const cameFrom = new Map()
+  const queue = [start]
+  for (const file of queue)
+    for (const next of imports.get(file)) {
+      if (next === start) {
+        const path = [start]
+        for (let at = file; at !== start; at = cameFrom.get(at)) path.unshift(at)
+        return [start, ...path]
+      }
+      if (cameFrom.has(next)) continue
+      cameFrom.set(next, file)
+      queue.push(next)
+    }
+  return undefined
+}
+
+/** One circle for each set of files that it holds. */
+function circles() {
+  const found = new Map()
+  for (const file of files) {
+    const path = circleThrough(file)
+    if (path) found.set([...new Set(path)].sort().join(), `circle: ${path.join(' → ')}`)
+  }
+  return [...found.values()]
+}
+
+const problems = [...circles(), ...againstOrder()]
+for (const problem of problems) console.error(problem)
+console.log(`${files.length} files, ${problems.length} problems with imports`)
+process.exitCode = problems.length > 0 || files.length === 0 ? 1 : 0
