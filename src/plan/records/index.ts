@@ -4,6 +4,7 @@ import type { Op } from '../../../assembly/opcodes.js'
 import { materialise } from './activity.js'
 import { dropout, dropoutFloats } from './dropout.js'
 import * as gradient from './gradient.js'
+import { crossEntropy, output } from './loss.js'
 import * as neurons from './neuron.js'
 import * as norm from './norm.js'
 import { clear, sgd } from './optimizer.js'
@@ -36,5 +37,7 @@ export const records: Partial<Table> = byOp([
   dropout,
   dropoutFloats,
   clear,
+  output,
+  crossEntropy,
   sgd,
 ])
