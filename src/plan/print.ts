@@ -1,9 +1,9 @@
 /** Programs as text and as data: what runs in which order, and what it does to which memory. */
 
-import { Op } from '../../assembly/opcodes.js'
+import { Control, Op } from '../../assembly/opcodes.js'
 import type { Plan } from './plan.js'
 import type { Condition, PlannedRecord, Section } from './program.js'
-import { type Access, accesses } from './records/schema.js'
+import { type Access, type AnyFields, accesses, type Schema } from './records/schema.js'
 import { type Buffer, buffersOf } from './words.js'
 
 /** A buffer as one record uses it. */
@@ -98,14 +98,19 @@ function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Liv
     groups,
     scratch,
     numbers: numbersOf(record),
-    buffers: usesOf(record).map(({ name, use, buffer, offset }) => ({
-      field: name,
-      use,
-      name: buffer.name,
-      bytes: buffer.bytes,
-      offset,
-      life: buffer.persistent ? 'persistent' : (lives.get(buffer) as [number, number]),
-    })),
+    buffers: [
+      ...controlWords(record.schema, record.fields),
+      ...usesOf(record).map(
+        ({ name, use, buffer, offset }): PrintedBuffer => ({
+          field: name,
+          use,
+          name: buffer.name,
+          bytes: buffer.bytes,
+          offset,
+          life: buffer.persistent ? 'persistent' : (lives.get(buffer) as [number, number]),
+        }),
+      ),
+    ],
   }
 }
 
@@ -122,6 +127,29 @@ function usesOf({ schema, fields }: PlannedRecord): Access[] {
   return [...accesses(schema, fields)].sort((a, b) => order(a) - order(b))
 }
 
+/** Words of the control block that hold addresses, such as that of the batch. */
+function* controlWords(
+  schema: Schema,
+  fields: AnyFields,
+  within = '',
+): Generator<PrintedBuffer, void, undefined> {
+  for (const [name, value] of Object.entries(fields)) {
+    const { use, entry } = schema[name]
+    if (use === 'entries')
+      for (const [i, of] of (value as AnyFields[]).entries())
+        yield* controlWords(entry as Schema, of, `${within}${name}[${i}].`)
+    else if (use === 'reads' && typeof value === 'number')
+      yield {
+        field: within + name,
+        use,
+        name: `${Control[value]} of the control block`,
+        bytes: 4,
+        offset: 0,
+        life: 'persistent',
+      }
+  }
+}
+
 function numbersOf({ schema, fields }: PlannedRecord): Record<string, number | boolean> {
   const numbers: Record<string, number | boolean> = {}
   for (const [name, value] of Object.entries(fields)) {
@@ -129,8 +157,6 @@ function numbersOf({ schema, fields }: PlannedRecord): Record<string, number | b
     const { use } = schema[name]
     if (use === 'number' || use === 'float' || use === 'flag')
       numbers[name] = value as number | boolean
-    // The address of a control word.
-    else if (typeof value === 'number') numbers[name] = value
   }
   return numbers
 }

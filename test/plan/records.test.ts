@@ -29,10 +29,12 @@ const {
   ClearWord,
   ContributionWord,
   DropoutWord,
+  LossWord,
   MaterialiseWord,
   NeuronBackWord,
   NeuronWord,
   NormWord,
+  OutputWord,
   PoolWord,
   SgdWord,
   SumScalarsWord,
@@ -65,6 +67,8 @@ const wordsByOp: { readonly [op in Op]?: Record<string, string | number> } = {
   [Op.DropoutFloats]: DropoutWord,
   [Op.Clear]: ClearWord,
   [Op.Sgd]: SgdWord,
+  [Op.Output]: OutputWord,
+  [Op.CrossEntropy]: LossWord,
 }
 
 /** Words of tables' entries, and the fields that hold the tables. */
