@@ -14,8 +14,8 @@
 
 export enum Rec {
   /**
-   * u16: the operation; the u16 behind it: into how many equal parts the units go. Workers have
-   * their share of each part.
+   * The operation in the bits of `OpMask`; from bit `GroupShift` on, into how many equal parts the
+   * units go. Workers have their share of each part.
    */
   Op = 0,
   /**
@@ -23,17 +23,54 @@ export enum Rec {
    * workers.
    */
   Units = 1,
-  /**
-   * 0: the record runs. 1: only at the steps t whose bit is set in the control word
-   * `Control.StepMask`. Else the address of a u32: only when that is not 0.
-   */
+  /** A `When`, or the address of a u32: the record runs only when that is not 0. */
   Condition = 2,
   /** Index of the layer that the record belongs to, for error messages. */
   Layer = 3,
+  /** The first word that an operation names itself. */
+  First = 4,
   /** Words of a record. */
   Words = 64,
   /** Bytes of a record. */
   Bytes = 256,
+  OpMask = 0xffff,
+  GroupShift = 16,
+}
+
+/** When a record runs. */
+export enum When {
+  Always = 0,
+  /** At the steps t whose bit is set in the control word `Control.StepMask`. */
+  StepMask = 1,
+}
+
+/** Words of a program's header. Its sections follow it. */
+export enum ProgramWord {
+  /** Number of sections. */
+  Sections = 0,
+  /** Address of the counters, one for each worker (`Counter`). */
+  Counters = 1,
+  /** Bytes of the header. */
+  Bytes = 16,
+}
+
+/** Words of a section: records that run `Repeats` times with t = 0, 1, … */
+export enum SectionWord {
+  /** Address of the first record. */
+  Records = 0,
+  /** Number of records. */
+  Count = 1,
+  Repeats = 2,
+  /** Index in the program of its first record. */
+  Index = 3,
+  /** Bytes of a section. */
+  Bytes = 16,
+}
+
+/** Masks of spikes. */
+export enum Plane {
+  /** Steps whose spikes one byte holds. */
+  Steps = 8,
 }
 
 /** How many of its units of a record a worker has begun, u32: one for each worker. */
@@ -180,7 +217,10 @@ export enum Op {
   // Normalisation.
   /** Partial sums of a chunk of rows; unit = chunk. NormWord. */
   NormStatistics = 20,
-  /** Mean, inverse deviation, scale and shift; running statistics; one unit. NormWord. */
+  /**
+   * Mean, inverse deviation, scale and shift; running statistics; unit = NormSize.FinishChannels
+   * channels. NormWord.
+   */
   NormFinish = 21,
   /** Scale and shift from the running statistics; one unit. NormWord. */
   NormEvaluate = 22,
@@ -196,12 +236,9 @@ export enum Op {
   Neuron = 30,
   /** Rate: δ = (Σ contributions) ⊙ eligibility; unit = chunk of pixels. NeuronBackWord. */
   NeuronBackwardRate = 31,
-  /**
-   * Through time, membrane potentials computed again; unit = chunk of pixels. NeuronWord and the
-   * words behind it.
-   */
+  /** Through time, membrane potentials computed again; unit = chunk of pixels. NeuronWord. */
   NeuronBackwardTime = 32,
-  /** δ = (Σ contributions) ⊙ h' at one step (online methods). */
+  /** δ = (Σ contributions) ⊙ h' at one step (online methods). NeuronBackWord. */
   NeuronBackwardOnline = 33,
 
   // Between them.
@@ -214,13 +251,13 @@ export enum Op {
   MaxPool = 41,
   /** Max pooling of floats [P][T][C]; unit = chunk of pixels. PoolWord. */
   MaxPoolFloats = 56,
-  /** Sum over T of a gradient; unit = chunk of pixels. PoolWord. */
+  /** Sum over T of a gradient; unit = chunk of pixels. TimeSumWord. */
   TimeSum = 42,
   /** Sum of gradient contributions; unit = chunk of pixels. NeuronBackWord. */
   GradientSum = 43,
-  /** Spikes of the neurons that dropout keeps; unit = chunk of pixels. PoolWord. */
+  /** Spikes of the neurons that dropout keeps; unit = chunk of pixels. DropoutWord. */
   Dropout = 44,
-  /** Presynaptic trace (OTTT): Out = λ Out + In; unit = chunk of pixels. PoolWord. */
+  /** Presynaptic trace (OTTT): Out = λ Out + In; unit = chunk of pixels. TraceWord. */
   Trace = 45,
   /** Scaled weight standardisation; unit = block of output channels. StandardiseWord. */
   WeightStandardise = 46,
@@ -228,11 +265,13 @@ export enum Op {
   WeightStandardiseBackward = 47,
   /** Gradient of max pooling, to the chosen positions; unit = chunk of source pixels. PoolWord. */
   MaxPoolBackward = 48,
-  /** Dropout of floats, and the gradient behind any dropout; unit = chunk of pixels. PoolWord. */
+  /**
+   * Dropout of floats, and the gradient behind any dropout; unit = chunk of pixels. DropoutWord.
+   */
   DropoutFloats = 49,
-  /** Images floats of Out become 0; unit = PixelsPerUnit floats. PoolWord. */
+  /** Floats floats of Out become 0; unit = PerUnit floats. ClearWord. */
   Clear = 53,
-  /** Out[0] = Σ In[0 … Images − 1], in order; one unit. PoolWord. */
+  /** Out[0] = Σ In[0 … Count − 1], in order; one unit. SumScalarsWord. */
   SumScalars = 54,
 
   // Ends.
@@ -553,7 +592,10 @@ export enum NormWord {
   C = 6,
   Groups = 7,
   RowsPerUnit = 8,
-  /** float32, forward [Units][Groups][4][C], backward [Units][Groups][2][C]: see norm/chunks.ts. */
+  /**
+   * float32, forward [Units][Groups][Moments.Rows][C], backward
+   * [Units][Groups][NormSize.ProductRows][C]: see norm/chunks.ts.
+   */
   Partial = 9,
   /** Parameters, float32 [C]; 0 when not affine. */
   Weight = 10,
@@ -583,7 +625,7 @@ export enum NormWord {
   Out = 23,
   WeightGradient = 24,
   BiasGradient = 25,
-  /** Coefficients a, b, c: dx = a·δ − b − c·x̂; float32 [Groups][3][C]. */
+  /** dx = a·δ − b − c·x̂: float32 [Groups][NormSize.CoefficientRows][C], rows a, b, c. */
   Coefficients = 26,
   /**
    * Loop over t outside (step mode s): float32 [C], running mean over t of InvStd for the backward
@@ -599,6 +641,16 @@ export enum NormWord {
    * = 0 by the planner's choice.
    */
   Accumulate = 30,
+}
+
+/** Sizes that normalisation's kernels and its planner share. */
+export enum NormSize {
+  /** Rows of the backward's partial sums: see norm/chunks.ts. */
+  ProductRows = 2,
+  CoefficientRows = 3,
+  /** Channels of one unit of NormFinish, and its scratch. */
+  FinishChannels = 32,
+  FinishScratchBytes = 64,
 }
 
 /**
@@ -690,6 +742,19 @@ export enum NeuronWord {
   SurrogateOut = 52,
 }
 
+/** Worker scratch of the neuron kernels. */
+export enum NeuronScratch {
+  /** Forward: constants of a unit, of each step and of each channel. */
+  HeadBytes = 128,
+  StepBytes = 32,
+  ChannelBytes = 28,
+  /** Forward: potentials of a block of pixels, at least (2·T + 1)·C. */
+  BlockFloats = 2048,
+  /** Backward through time: sums in front of (2·T + 1)·C floats. */
+  SumBytes = 16,
+}
+
+/** Words of gradients that are summed, times a factor or not. */
 export enum NeuronBackWord {
   /** Float tensor [P][T][C]. */
   Out = 4,
@@ -749,9 +814,15 @@ export enum MaterialiseWord {
   TotalSteps = 14,
 }
 
+/** What a term is. */
+export enum TermKind {
+  Float = 0,
+  Spikes = 1,
+}
+
 /** One term of a materialised sum. */
 export enum TermWord {
-  /** 0: float tensor, 1: spikes. */
+  /** A `TermKind`. */
   Kind = 0,
   /** Float data, or masks. */
   Address = 1,
@@ -836,8 +907,22 @@ export enum SgdWord {
   /** Floats, a multiple of 16. */
   Count = 7,
   PerUnit = 8,
-  /** 0: weights' decay, 1: the other's. */
-  Group = 9,
+  /** Non-zero: `Control.DecayOther` is their decay, else `Control.Decay`. */
+  OtherDecay = 9,
+}
+
+export enum ClearWord {
+  Out = 4,
+  /** A multiple of 4. */
+  Floats = 5,
+  PerUnit = 6,
+}
+
+/** Out[0] = Σ In[0 … Count − 1]. */
+export enum SumScalarsWord {
+  Out = 4,
+  In = 5,
+  Count = 6,
 }
 
 /** Flags for `Rec.Condition`: few spikes, or many. */
@@ -869,23 +954,26 @@ export enum Surrogate {
   Erf = 6,
 }
 
-/** Words of max pooling, dropout, traces and sums over time. */
+/** Words of max pooling, forward and backward. */
 export enum PoolWord {
-  /** Masks (forward) or floats [P][T][C] (gradients, traces). */
+  /** Masks, or floats [P][T][C]. */
   Out = 4,
   /** Counts u8 [P][C]. */
   OutCounts = 5,
   /** Chosen window position u8 [P][C] (rate) or [P][T][C] (through time), or 0. */
   Choice = 6,
   In = 7,
-  /** Of floats: float32 [source pixels][C] whose largest value decides the choice; 0: In itself. */
+  /**
+   * Counts u8 [source pixels][C] that decide the choice. Of floats: float32 [source pixels][C]
+   * whose largest value does; 0: In itself.
+   */
   InCounts = 8,
   OutPlaneBytes = 9,
   InPlaneBytes = 10,
   /** Steps of one call. */
   T = 11,
   Images = 12,
-  /** Size of the pooled tensor, C and size of the source. */
+  /** Size of the pooled tensor, C and size of the source. Backward the other way round. */
   H = 13,
   W = 14,
   C = 15,
@@ -898,14 +986,50 @@ export enum PoolWord {
   PadH = 22,
   PadW = 23,
   PixelsPerUnit = 24,
-  /** f32: probability of dropping, or the leak λ of a trace. */
-  Factor = 25,
-  /** Stream of random numbers. */
-  Stream = 26,
   /** Non-zero: choose at each step (through time) and not by the rate. */
-  ChoicePerStep = 27,
+  ChoicePerStep = 25,
   /** Non-zero: t is the step of an outer loop, counts add up over it. */
-  Loop = 28,
+  Loop = 26,
+}
+
+/** Out[P][C] = Σ_t In[P][T][C]. */
+export enum TimeSumWord {
+  Out = 4,
+  In = 5,
+  Pixels = 6,
+  C = 7,
+  T = 8,
+  PixelsPerUnit = 9,
+}
+
+/** Out[P][C] = λ Out + In over an outer loop. */
+export enum TraceWord {
+  Out = 4,
+  In = 5,
+  Pixels = 6,
+  C = 7,
+  PixelsPerUnit = 8,
+  /** f32: λ. */
+  Lambda = 9,
+}
+
+/** Words of dropout, of masks and of floats [P][T][C]. */
+export enum DropoutWord {
+  Out = 4,
+  In = 5,
+  /** Counts u8 [P][C], of spikes alone. */
+  OutCounts = 6,
+  InCounts = 7,
+  OutPlaneBytes = 8,
+  InPlaneBytes = 9,
+  Pixels = 10,
+  C = 11,
+  T = 12,
+  PixelsPerUnit = 13,
+  /** f32: probability of dropping. */
+  Probability = 14,
+  /** Stream of random numbers. */
+  Stream = 15,
 }
 
 /**

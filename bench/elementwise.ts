@@ -2,12 +2,21 @@
  * Passes over tensors: neurons, normalisation, optimizer. They move more than they compute, so a
  * copy of as many bytes is what they are held against.
  */
-import { Control, NeuronWord, NormWord, Op, SgdWord, Surrogate } from '../assembly/opcodes.js'
+import { Control, Moments, NormSize, Surrogate } from '../assembly/opcodes.js'
 import { normRows } from '../src/plan/layers/norm.js'
 import { neuronScratch } from '../src/plan/neuron-record.js'
 import { perUnit } from '../src/plan/pass.js'
 import type { ProgramBuilder } from '../src/plan/program.js'
-import { type Buffer, f32, ref, type Words } from '../src/plan/words.js'
+import { neuron } from '../src/plan/records/neuron.js'
+import {
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normFinish,
+  normStatistics,
+} from '../src/plan/records/norm.js'
+import { sgd } from '../src/plan/records/optimizer.js'
+import type { Buffer } from '../src/plan/words.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import { type Budget, measure } from './measure.js'
 import * as naive from './naive.js'
@@ -37,7 +46,7 @@ type Terms = 'A' | 'A+S' | 'A+B'
 function neuronRig(
   { pixels, C }: Size,
   terms: Terms,
-): Rig<{ words: Words; floats: Buffer[]; spikes: Buffer; partials: Buffer; masks: Buffer }> {
+): Rig<{ floats: Buffer[]; spikes: Buffer; partials: Buffer; masks: Buffer }> {
   const rig = makeRig((b) => {
     const size = pixels * C
     const units = perUnit(pixels, C)
@@ -47,55 +56,61 @@ function neuronRig(
     )
     const partials = float('partials', Math.ceil(pixels / units))
     const floats: Buffer[] = []
-    const term = (first: NeuronWord.A | NeuronWord.B): Words => {
-      const [current, scale, shift, mean, invStd, xhat] = [size * T, C, C, C, C, size].map(
-        (count, i) => float(`term ${first} ${i}`, count),
+    const term = (name: string) => {
+      const [at, scale, shift, mean, invStd, xhat] = [size * T, C, C, C, C, size].map((count, i) =>
+        float(`term ${name} ${i}`, count),
       )
-      floats.push(current, scale, shift, mean, invStd)
-      // Both terms have their words in the same order, except that A has its group behind x̂.
-      const isA = first === NeuronWord.A
-      return {
-        [first]: ref(current),
-        [isA ? NeuronWord.APixelBytes : NeuronWord.BPixelBytes]: T * C * 4,
-        [isA ? NeuronWord.AStepBytes : NeuronWord.BStepBytes]: C * 4,
-        [isA ? NeuronWord.AScale : NeuronWord.BScale]: ref(scale),
-        [isA ? NeuronWord.AShift : NeuronWord.BShift]: ref(shift),
-        [isA ? NeuronWord.AMean : NeuronWord.BMean]: ref(mean),
-        [isA ? NeuronWord.AInvStd : NeuronWord.BInvStd]: ref(invStd),
-        [isA ? NeuronWord.AXhat : NeuronWord.BXhat]: ref(xhat),
-      }
+      floats.push(at, scale, shift, mean, invStd)
+      return { at, scale, shift, mean, invStd, xhat, pixelBytes: T * C * 4, stepBytes: C * 4 }
     }
-    const words: Words = {
-      [NeuronWord.Masks]: ref(masks),
-      [NeuronWord.PlaneBytes]: size,
-      [NeuronWord.Counts]: ref(counts),
-      [NeuronWord.Eligibility]: ref(float('eligibility', size)),
-      [NeuronWord.CountPartials]: ref(partials),
-      [NeuronWord.Pixels]: pixels,
-      [NeuronWord.C]: C,
-      [NeuronWord.PixelsPerUnit]: units,
-      [NeuronWord.T]: T,
-      [NeuronWord.TotalSteps]: T,
-      [NeuronWord.H]: pixels,
-      [NeuronWord.W]: 1,
-      [NeuronWord.Lambda]: f32(0.2),
-      [NeuronWord.Kappa]: f32(1),
-      [NeuronWord.Threshold]: f32(1),
-      [NeuronWord.Detach]: 1,
-      [NeuronWord.Surrogate]: Surrogate.Sigmoid,
-      [NeuronWord.Alpha]: f32(4),
-      ...term(NeuronWord.A),
-      ...(terms === 'A+B' ? term(NeuronWord.B) : {}),
-      ...(terms === 'A+S'
-        ? {
-            [NeuronWord.S]: ref(spikes),
-            [NeuronWord.SPlaneBytes]: size,
-            [NeuronWord.SScale]: f32(1),
-          }
-        : {}),
-    }
-    b.emitWords(Op.Neuron, Math.ceil(pixels / units), words, neuronScratch(T, C))
-    return { words, floats, spikes, partials, masks }
+    const a = term('A')
+    const second = terms === 'A+B' ? term('B') : undefined
+    b.emit(
+      neuron,
+      Math.ceil(pixels / units),
+      {
+        a: a.at,
+        aPixelBytes: a.pixelBytes,
+        aStepBytes: a.stepBytes,
+        aScale: a.scale,
+        aShift: a.shift,
+        aMean: a.mean,
+        aInvStd: a.invStd,
+        aXhat: a.xhat,
+        aGroupBytes: 0,
+        b: second?.at,
+        bPixelBytes: second?.pixelBytes,
+        bStepBytes: second?.stepBytes,
+        bScale: second?.scale,
+        bShift: second?.shift,
+        bMean: second?.mean,
+        bInvStd: second?.invStd,
+        bXhat: second?.xhat,
+        spikes: terms === 'A+S' ? spikes : undefined,
+        spikePlaneBytes: size,
+        spikeScale: 1,
+        masks,
+        planeBytes: size,
+        counts,
+        eligibility: float('eligibility', size),
+        countPartials: partials,
+        pixels,
+        channels: C,
+        pixelsPerUnit: units,
+        steps: T,
+        totalSteps: T,
+        lambda: 0.2,
+        kappa: 1,
+        rest: 0,
+        threshold: 1,
+        hardReset: false,
+        detach: true,
+        surrogate: Surrogate.Sigmoid,
+        alpha: 4,
+      },
+      { scratch: neuronScratch(T, C) },
+    )
+    return { floats, spikes, partials, masks }
   })
   rig.made.floats.forEach((buffer, i) => {
     const values = rig.floats(buffer)
@@ -140,39 +155,48 @@ function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
     const [input, xhat, delta, out] = ['input', 'xhat', 'delta', 'out'].map((name) =>
       float(name, rows * C),
     )
-    const words: Words = {
-      ...(backward
-        ? { [NormWord.Delta]: ref(delta), [NormWord.Xhat]: ref(xhat), [NormWord.Out]: ref(out) }
-        : { [NormWord.In]: ref(input) }),
-      [NormWord.Rows]: rows,
-      [NormWord.C]: C,
-      [NormWord.Groups]: 1,
-      [NormWord.RowsPerUnit]: rowsPerUnit,
-      [NormWord.Units]: units,
-      [NormWord.Partial]: ref(float('partial', units * 4 * C)),
-      [NormWord.Weight]: ref(weight),
-      [NormWord.Bias]: ref(bias),
-      [NormWord.RunningMean]: ref(runningMean),
-      [NormWord.RunningVar]: ref(runningVar),
-      [NormWord.Mean]: ref(mean),
-      [NormWord.InvStd]: ref(invStd),
-      [NormWord.Scale]: ref(scale),
-      [NormWord.Shift]: ref(shift),
-      [NormWord.Epsilon]: f32(1e-5),
-      [NormWord.Momentum]: f32(0.1),
-      [NormWord.Repeats]: 1,
-      [NormWord.TotalSteps]: T,
-      [NormWord.WeightGradient]: ref(weightGradient),
-      [NormWord.BiasGradient]: ref(biasGradient),
-      [NormWord.Coefficients]: ref(float('coefficients', 3 * C)),
-    }
+    const shape = { channels: C, groups: 1, rows }
+    const coefficients = float('coefficients', NormSize.CoefficientRows * C)
+    const partial = float('partial', units * Moments.Rows * C)
     if (backward) {
-      b.emitWords(Op.NormBackwardReduce, units, words)
-      b.emitWords(Op.NormBackwardFinish, 1, words)
-      b.emitWords(Op.NormBackwardApply, units, words)
+      const chunks = { ...shape, rowsPerUnit, delta, xhat }
+      b.emit(normBackwardReduce, units, { ...chunks, partial })
+      b.emit(normBackwardFinish, 1, {
+        ...shape,
+        units,
+        partial,
+        weight,
+        invStd,
+        coefficients,
+        weightGradient,
+        biasGradient,
+        accumulate: false,
+      })
+      b.emit(normBackwardApply, units, { ...chunks, coefficients, out })
     } else {
-      b.emitWords(Op.NormStatistics, units, words)
-      b.emitWords(Op.NormFinish, Math.ceil(C / 32), words, 64)
+      b.emit(normStatistics, units, { ...shape, rowsPerUnit, in: input, partial })
+      b.emit(
+        normFinish,
+        Math.ceil(C / NormSize.FinishChannels),
+        {
+          ...shape,
+          units,
+          partial,
+          weight,
+          bias,
+          runningMean,
+          runningVar,
+          mean,
+          invStd,
+          scale,
+          shift,
+          epsilon: 1e-5,
+          momentum: 0.1,
+          repeats: 1,
+          totalSteps: T,
+        },
+        { scratch: NormSize.FinishScratchBytes },
+      )
     }
     return [weight, invStd, backward ? delta : input, xhat]
   })
@@ -190,13 +214,13 @@ function sgdRig(count: number): Rig<Buffer[]> {
     const [parameters, velocities, gradients] = ['parameters', 'velocities', 'gradients'].map(
       (name) => b.buffer(name, 4 * count, 'input'),
     )
-    b.emitWords(Op.Sgd, Math.ceil(count / perUnit), {
-      [SgdWord.Parameters]: ref(parameters),
-      [SgdWord.Velocities]: ref(velocities),
-      [SgdWord.Gradients]: ref(gradients),
-      [SgdWord.Count]: count,
-      [SgdWord.PerUnit]: perUnit,
-      [SgdWord.Group]: 0,
+    b.emit(sgd, Math.ceil(count / perUnit), {
+      parameters,
+      gradients,
+      velocities,
+      count,
+      perUnit,
+      otherDecay: false,
     })
     return [parameters, gradients]
   })

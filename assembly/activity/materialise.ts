@@ -4,7 +4,7 @@
  */
 
 import { address, word } from '../base/record'
-import { MaterialiseWord, TermWord } from '../opcodes'
+import { MaterialiseWord, TermKind, TermWord } from '../opcodes'
 
 /**
  * Out[b][y][x][t][c] = Σ over terms of Scale · Σ over the term's pooling window of
@@ -81,7 +81,7 @@ function addWindow(
   const yEnd = min(sourceH, y0 + word(term, TermWord.KernelH))
   const xEnd = min(sourceW, x0 + word(term, TermWord.KernelW))
   const scale = load<f32>(term + ((<usize>TermWord.Scale) << 2))
-  const isFloat = word(term, TermWord.Kind) == 0
+  const isFloat = word(term, TermWord.Kind) == TermKind.Float
   if (
     mean &&
     !isFloat &&

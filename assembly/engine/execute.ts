@@ -18,7 +18,7 @@ import { neuron } from '../neuron/neuron'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce } from '../norm/backward'
 import { normEvaluate, normFinish, normStatistics } from '../norm/forward'
 import { weightStandardise, weightStandardiseBackward } from '../norm/standardise'
-import { Op } from '../opcodes'
+import { Op, Rec } from '../opcodes'
 import { sgd } from '../optimizer/sgd'
 import { dropout, dropoutFloats } from '../pool/dropout'
 import { maxPool, maxPoolBackward, maxPoolFloats } from '../pool/max-pool'
@@ -36,7 +36,7 @@ import { choose } from './choose'
 
 /** Runs one unit of a record at step t. `scratch` is the worker's own. */
 export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  switch (<i32>load<u16>(rec)) {
+  switch (load<i32>(rec, Rec.Op << 2) & Rec.OpMask) {
     case Op.None:
       break
     case Op.ConvDense:

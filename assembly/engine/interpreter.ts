@@ -2,14 +2,12 @@
  * The interpreter. Every worker runs the same program at the same time. At each record a worker
  * takes its own units, then units that others have left, and then meets the others at a barrier.
  *
- *   program   u32 sections | u32 address of the counters, one for each worker | u32 0 | u32 0
- *             then for each section
- *             u32 address of the first record | u32 records | u32 repeats | u32 index of the first
- *
- * A section runs its records `repeats` times with t = 0, 1, … (the loop over T of step mode s).
+ * A program is a header (`ProgramWord`), and behind it its sections (`SectionWord`). A section runs
+ * its records again and again with t = 0, 1, … (the loop over T of step mode s).
  */
 
-import { Control, Counter, Fault, Rec } from '../opcodes'
+import { address, word } from '../base/record'
+import { Control, Counter, Fault, ProgramWord, Rec, SectionWord, When } from '../opcodes'
 import { barrier } from './barrier'
 import { execute } from './execute'
 
@@ -28,18 +26,18 @@ export function run(
   spins: i32,
   timeout: i32,
 ): i32 {
-  const sections = load<i32>(program)
-  const counters = <usize>load<u32>(program, 4)
-  let section = program + 16
+  const sections = word(program, ProgramWord.Sections)
+  const counters = address(program, ProgramWord.Counters)
+  let section = program + ProgramWord.Bytes
   for (let s = 0; s < sections; s++) {
-    const records = load<i32>(section, 4)
-    const repeats = load<i32>(section, 8)
-    const index = load<i32>(section, 12)
+    const records = word(section, SectionWord.Count)
+    const repeats = word(section, SectionWord.Repeats)
+    const index = word(section, SectionWord.Index)
     const from = load<i32>(Control.FirstStep)
     for (let t = from; t < from + repeats; t++) {
-      let rec = <usize>load<u32>(section)
+      let rec = address(section, SectionWord.Records)
       for (let i = 0; i < records; i++) {
-        if (isWanted(load<u32>(rec, Rec.Condition << 2), t)) {
+        if (isWanted(word(rec, Rec.Condition), t)) {
           // Every worker is at the same record, so they all write the same.
           store<i32>(Control.Progress, index + i)
           const fault = runRecord(rec, t, counters, worker, workers, scratch, spins, timeout)
@@ -48,7 +46,7 @@ export function run(
         rec += Rec.Bytes
       }
     }
-    section += 16
+    section += SectionWord.Bytes
   }
   return Fault.None
 }
@@ -60,8 +58,8 @@ export function run(
 // @ts-ignore: decorator
 @inline
 function isWanted(condition: u32, t: i32): bool {
-  if (condition == 0) return true
-  if (condition == 1) return ((load<u32>(Control.StepMask) >> t) & 1) != 0
+  if (condition == When.Always) return true
+  if (condition == When.StepMask) return ((load<u32>(Control.StepMask) >> t) & 1) != 0
   return load<u32>(<usize>condition) != 0
 }
 
@@ -87,13 +85,13 @@ function runRecord(
   spins: i32,
   timeout: i32,
 ): i32 {
-  const units = load<i32>(rec, Rec.Units << 2)
+  const units = word(rec, Rec.Units)
   if (workers == 1) {
     for (let unit = 0; unit < units; unit++) execute(rec, unit, t, scratch)
     return Fault.None
   }
   if (ASC_FEATURE_THREADS) {
-    const groups = <i32>load<u16>(rec, 2)
+    const groups = <i32>(load<u32>(rec, Rec.Op << 2) >> Rec.GroupShift)
     const inGroup = units / groups
     let owner = worker
     for (let left = workers; left; left--) {

@@ -2,7 +2,7 @@
 
 import { gather } from '../activity/contributions'
 import { logistic } from '../base/math'
-import { NeuronWord } from '../opcodes'
+import { NeuronScratch, NeuronWord } from '../opcodes'
 import { inputGain, leak, resetDerivative, resetPotential } from './dynamics'
 import { currentStep, currents } from './general'
 import { surrogate } from './surrogate-loops'
@@ -15,8 +15,8 @@ import { surrogate } from './surrogate-loops'
  *   LearnablePartials [units] = Σ over the unit's neurons and t of ∂L/∂w, where w is learnable
  *
  * ∂L/∂s_t is the sum of the contributions (rows [P][T][C]). Delta may be the first contribution's
- * own tensor when that one is not pooled. Unit = PixelsPerUnit pixels. Scratch: 16 + 4·(2·T + 1)·C
- * bytes.
+ * own tensor when that one is not pooled. Unit = PixelsPerUnit pixels. Scratch:
+ * NeuronScratch.SumBytes + 4·(2·T + 1)·C bytes.
  */
 export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)
@@ -42,7 +42,7 @@ export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize
   )
 
   const sums = scratch
-  const potentials = scratch + 16
+  const potentials = scratch + NeuronScratch.SumBytes
   const derivatives = potentials + pixelBytes
   v128.store(sums, f32x4.splat(0))
   for (let pixel = first; pixel < end; pixel++) {

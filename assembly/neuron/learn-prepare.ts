@@ -3,7 +3,7 @@
  * unit.
  */
 
-import { NeuronWord } from '../opcodes'
+import { NeuronScratch, NeuronWord } from '../opcodes'
 import { TERM_B, traceAt } from './dynamics'
 import { surrogateScale, surrogateSlope } from './surrogate'
 
@@ -12,7 +12,7 @@ import { surrogateScale, surrogateSlope } from './surrogate'
  * h' (SurrogateOut). Behind them are four addresses for the current loop: its first mark, its
  * plane of masks, its plane of arriving spikes, and the channels.
  */
-export const HEAD: usize = 128
+export const HEAD: usize = NeuronScratch.HeadBytes
 export const SLOPE: usize = 64
 export const DERIVATIVE: usize = 96
 export const LOOP: usize = 112
@@ -24,7 +24,7 @@ export const LOOP: usize = 112
 export const CHANNEL_A: usize = 64
 
 /** The same and, for term B, scale' at byte 64 and the scale and shift of its x̂ at byte 80. */
-export const CHANNEL_B: usize = 112
+export const CHANNEL_B: usize = NeuronScratch.ChannelBytes * 4
 
 /** The mark of a step is its bit in the mask plus this, which counts one spike. */
 const ONE_SPIKE: u32 = 0x10000

@@ -21,7 +21,7 @@
  *   head | weights [T] | marks [T] | channels [C/4] | z [pixels][C/4][T]
  */
 
-import { NeuronWord } from '../opcodes'
+import { NeuronScratch, NeuronWord } from '../opcodes'
 import {
   neuronLearn1,
   neuronLearn2,
@@ -40,7 +40,7 @@ import { DERIVATIVE, HEAD, isStill, LOOP, prepare, SLOPE } from './learn-prepare
 import { addSurrogates } from './surrogate-loops'
 
 /** Most floats of z in a block of pixels. A single pixel may have more. */
-const BLOCK_FLOATS: u32 = 2048
+const BLOCK_FLOATS: u32 = NeuronScratch.BlockFloats
 
 /** Runs pixels first … end − 1 and returns their spikes. Writes what `neuron` writes. */
 export function runLearn(

@@ -33,7 +33,8 @@ import { runPlain } from './plain'
  *   x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd
  *
  * Step strides count the steps of this call. No output may overlap another tensor. Unit =
- * PixelsPerUnit pixels. Scratch: 128 + 32·T + 28·C + 4·max(2048, (2·T + 1)·C) bytes.
+ * PixelsPerUnit pixels. Scratch, with the sizes of `NeuronScratch`: HeadBytes + StepBytes·T +
+ * ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes.
  */
 export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)

@@ -1,6 +1,6 @@
 /** Batch normalisation backward. The equations are in forward.ts. */
 
-import { NormWord } from '../opcodes'
+import { NormSize, NormWord } from '../opcodes'
 import { firstOfChunk, PRODUCT_ROWS, parameterAt, partialOf, rowsOfChunk } from './chunks'
 
 /** Σ over chunks, in order, of one float of the partial sums. */
@@ -171,7 +171,8 @@ export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize
         : <usize>load<u32>(rec, NormWord.InvStd * 4) + ((<usize>group * channels + c) << 2)
       const a = weight * <f64>load<f32>(invStd)
       const out =
-        <usize>load<u32>(rec, NormWord.Coefficients * 4) + ((<usize>group * 3 * channels + c) << 2)
+        <usize>load<u32>(rec, NormWord.Coefficients * 4) +
+        ((<usize>group * NormSize.CoefficientRows * channels + c) << 2)
       store<f32>(out, <f32>a)
       store<f32>(out + (channels << 2), <f32>((a * sum) / rows))
       store<f32>(out + (channels << 3), <f32>((a * product) / rows))
@@ -200,7 +201,8 @@ export function normBackwardApply(rec: usize, unit: i32, t: i32, scratch: usize)
   for (let row = first; row < end; row++) {
     const at = <usize>row * rowBytes
     const group = <usize>(row % groups) * rowBytes
-    const coefficients = <usize>load<u32>(rec, NormWord.Coefficients * 4) + group * 3
+    const coefficients =
+      <usize>load<u32>(rec, NormWord.Coefficients * 4) + group * NormSize.CoefficientRows
     const out = <usize>load<u32>(rec, NormWord.Out * 4) + at
     const delta = <usize>load<u32>(rec, NormWord.Delta * 4) + at
     if (xhat) {

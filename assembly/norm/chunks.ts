@@ -1,13 +1,13 @@
 /** The chunks of rows that the units of a record take, and the places of their partial sums. */
 
-import { Moments, NormWord } from '../opcodes'
+import { Moments, NormSize, NormWord } from '../opcodes'
 
 /**
  * Rows [C] of the partial sums. Forward: the number of rows of x, x0, Σ d and Σ d² with d = x −
  * x0. Backward (PRODUCT_ROWS): Σ δ and Σ δ·x̂.
  */
 export const MOMENT_ROWS: u32 = Moments.Rows
-export const PRODUCT_ROWS: u32 = 2
+export const PRODUCT_ROWS: u32 = NormSize.ProductRows
 
 /** First row of a chunk that belongs to the group. */
 export function firstOfChunk(rec: usize, unit: i32, group: u32): u32 {

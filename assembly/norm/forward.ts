@@ -13,12 +13,12 @@
  * its output is in the cache.
  */
 
-import { Control, NormWord, Rec } from '../opcodes'
+import { Control, NormSize, NormWord, Rec } from '../opcodes'
 import { firstOfChunk, MOMENT_ROWS, parameterAt, partialOf, rowsOfChunk } from './chunks'
 import { combineMoments, normSums4, normSums16, startMoments } from './moments'
 
 /** Channels of one unit of `normFinish`. */
-const FINISH_CHANNELS: usize = 32
+const FINISH_CHANNELS: usize = NormSize.FinishChannels
 
 /**
  * Partial [unit][Groups][4][C] = moments of the rows of each group. Unit = chunk of rows. Scratch:
@@ -50,7 +50,8 @@ export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): v
 /**
  * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean and RunningVar [C],
  * where present, move once for each group, in order, with the unbiased variance. MeanInvStd [C],
- * where present, += InvStd/TotalSteps (= at t = 0). Unit = 32 channels. Scratch: 64 bytes.
+ * where present, += InvStd/TotalSteps (= at t = 0). Unit = FINISH_CHANNELS channels. Scratch:
+ * NormSize.FinishScratchBytes.
  */
 export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const channels = <usize>load<u32>(rec, NormWord.C * 4)

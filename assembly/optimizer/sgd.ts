@@ -17,7 +17,7 @@ export function sgd(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const end = min(first + perUnit, load<u32>(rec, SgdWord.Count * 4))
   if (first >= end || !isFinite(load<f32>(Control.Loss))) return
   const offset = (<usize>first) << 2
-  const decay = load<u32>(rec, SgdWord.Group * 4)
+  const decay = load<u32>(rec, SgdWord.OtherDecay * 4)
     ? load<f32>(Control.DecayOther)
     : load<f32>(Control.Decay)
   sgdRange(

@@ -2,7 +2,7 @@
 
 import { random64 } from '../base/random'
 import { address, word } from '../base/record'
-import { Control, PoolWord } from '../opcodes'
+import { Control, DropoutWord } from '../opcodes'
 import { endOf } from './units'
 
 /**
@@ -13,9 +13,9 @@ import { endOf } from './units'
 @inline
 function kept(rec: usize, index: usize): bool {
   const uniform =
-    <f32>(random64(load<u32>(Control.Seed), word(rec, PoolWord.Stream), <u64>index) >> 40) *
+    <f32>(random64(load<u32>(Control.Seed), word(rec, DropoutWord.Stream), <u64>index) >> 40) *
     (1.0 / 16777216.0)
-  return uniform >= load<f32>(rec + ((<usize>PoolWord.Factor) << 2))
+  return uniform >= load<f32>(rec, DropoutWord.Probability * 4)
 }
 
 /**
@@ -24,20 +24,22 @@ function kept(rec: usize, index: usize): bool {
  * pixels. Scratch: none.
  */
 export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, PoolWord.C)
-  const planes = (word(rec, PoolWord.T) + 7) >> 3
-  const end = <usize>endOf(rec, unit) * C
-  for (let i = <usize>(unit * word(rec, PoolWord.PixelsPerUnit)) * C; i < end; i++) {
+  const C = <usize>word(rec, DropoutWord.C)
+  const planes = (word(rec, DropoutWord.T) + 7) >> 3
+  const per = word(rec, DropoutWord.PixelsPerUnit)
+  const end = <usize>endOf(word(rec, DropoutWord.Pixels), per, unit) * C
+  for (let i = <usize>(unit * per) * C; i < end; i++) {
     const keep: u32 = kept(rec, i) ? 255 : 0
     for (let plane: usize = 0; plane < <usize>planes; plane++)
       store<u8>(
-        address(rec, PoolWord.Out) + plane * address(rec, PoolWord.OutPlaneBytes) + i,
-        load<u8>(address(rec, PoolWord.In) + plane * address(rec, PoolWord.InPlaneBytes) + i) &
-          keep,
+        address(rec, DropoutWord.Out) + plane * address(rec, DropoutWord.OutPlaneBytes) + i,
+        load<u8>(
+          address(rec, DropoutWord.In) + plane * address(rec, DropoutWord.InPlaneBytes) + i,
+        ) & keep,
       )
     store<u8>(
-      address(rec, PoolWord.OutCounts) + i,
-      load<u8>(address(rec, PoolWord.InCounts) + i) & keep,
+      address(rec, DropoutWord.OutCounts) + i,
+      load<u8>(address(rec, DropoutWord.InCounts) + i) & keep,
     )
   }
 }
@@ -47,17 +49,18 @@ export function dropout(rec: usize, unit: i32, t: i32, scratch: usize): void {
  * pixels. Scratch: none.
  */
 export function dropoutFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = word(rec, PoolWord.C)
-  const T = word(rec, PoolWord.T)
-  const end = endOf(rec, unit)
-  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++)
+  const C = word(rec, DropoutWord.C)
+  const T = word(rec, DropoutWord.T)
+  const per = word(rec, DropoutWord.PixelsPerUnit)
+  const end = endOf(word(rec, DropoutWord.Pixels), per, unit)
+  for (let pixel = unit * per; pixel < end; pixel++)
     for (let c = 0; c < C; c++) {
       const keep = kept(rec, <usize>(pixel * C + c))
       for (let step = 0; step < T; step++) {
         const offset = (<usize>((pixel * T + step) * C + c)) << 2
         store<f32>(
-          address(rec, PoolWord.Out) + offset,
-          keep ? load<f32>(address(rec, PoolWord.In) + offset) : 0,
+          address(rec, DropoutWord.Out) + offset,
+          keep ? load<f32>(address(rec, DropoutWord.In) + offset) : 0,
         )
       }
     }

@@ -23,8 +23,9 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const choice = address(rec, PoolWord.Choice)
   const planes = (T + 7) >> 3
   const add = word(rec, PoolWord.Loop) != 0 && t > 0
-  const end = endOf(rec, unit)
-  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++) {
+  const per = word(rec, PoolWord.PixelsPerUnit)
+  const end = endOf(word(rec, PoolWord.Images) * H * W, per, unit)
+  for (let pixel = unit * per; pixel < end; pixel++) {
     const line = pixel / W
     const y0 = (line % H) * word(rec, PoolWord.StrideH) - word(rec, PoolWord.PadH)
     const x0 = (pixel % W) * word(rec, PoolWord.StrideW) - word(rec, PoolWord.PadW)
@@ -102,8 +103,9 @@ export function maxPoolFloats(rec: usize, unit: i32, t: i32, scratch: usize): vo
   const choice = address(rec, PoolWord.Choice)
   const chooser = address(rec, PoolWord.InCounts)
   const row = C << 2
-  const end = endOf(rec, unit)
-  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++) {
+  const per = word(rec, PoolWord.PixelsPerUnit)
+  const end = endOf(word(rec, PoolWord.Images) * H * W, per, unit)
+  for (let pixel = unit * per; pixel < end; pixel++) {
     const line = pixel / W
     const y0 = (line % H) * word(rec, PoolWord.StrideH) - word(rec, PoolWord.PadH)
     const x0 = (pixel % W) * word(rec, PoolWord.StrideW) - word(rec, PoolWord.PadW)
@@ -200,8 +202,9 @@ export function maxPoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): 
   const strideH = word(rec, PoolWord.StrideH)
   const strideW = word(rec, PoolWord.StrideW)
   const perStep = word(rec, PoolWord.ChoicePerStep) != 0
-  const end = endOf(rec, unit)
-  for (let pixel = unit * word(rec, PoolWord.PixelsPerUnit); pixel < end; pixel++) {
+  const per = word(rec, PoolWord.PixelsPerUnit)
+  const end = endOf(word(rec, PoolWord.Images) * H * W, per, unit)
+  for (let pixel = unit * per; pixel < end; pixel++) {
     const line = pixel / W
     const y = (line % H) + word(rec, PoolWord.PadH)
     const x = (pixel % W) + word(rec, PoolWord.PadW)

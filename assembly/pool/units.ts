@@ -1,14 +1,8 @@
 /** The pixels of a unit of the operations in this folder. */
 
-import { word } from '../base/record'
-import { PoolWord } from '../opcodes'
-
-/** The pixel behind a unit's last. */
+/** The pixel behind a unit's last, of all `pixels`; each unit has `perUnit`. */
 // @ts-ignore: decorator
 @inline
-export function endOf(rec: usize, unit: i32): i32 {
-  return min(
-    word(rec, PoolWord.Images) * word(rec, PoolWord.H) * word(rec, PoolWord.W),
-    (unit + 1) * word(rec, PoolWord.PixelsPerUnit),
-  )
+export function endOf(pixels: i32, perUnit: i32, unit: i32): i32 {
+  return min(pixels, (unit + 1) * perUnit)
 }

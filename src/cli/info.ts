@@ -1,10 +1,15 @@
 /** `spikewasm info` */
 
 import { availableParallelism, cpus } from 'node:os'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { SpikewasmError } from '../errors.js'
+import { trace } from '../graph/trace.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
-import type { Method, StepMode } from '../plan/plan.js'
+import { type Purpose, purposes } from '../plan/context.js'
+import { methodOptions } from '../plan/methods.js'
+import { type Method, makePlan, type Plan, type StepMode } from '../plan/plan.js'
+import { type PrintedProgram, printProgram, programJson, programNames } from '../plan/print.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { type DatasetName, datasets, defaultThreads, describeDefault } from './datasets.js'
 import { numeric, shared } from './options.js'
@@ -20,6 +25,7 @@ interface InfoArguments {
   readonly method: Method
   readonly stepMode?: StepMode
   readonly threads?: number
+  readonly program?: string
   readonly json: boolean
 }
 
@@ -41,6 +47,12 @@ export function infoCommand(command: Command): Command {
     .addOption(shared.method())
     .addOption(shared.stepMode())
     .addOption(shared.threads())
+    .addOption(
+      new Option(
+        '--program <name>',
+        'with --model: the records of a program in their order, with their buffers: train, gradients, evaluate, stream',
+      ),
+    )
     .addOption(shared.json())
     .action((args: InfoArguments) => info(args))
 }
@@ -56,8 +68,18 @@ async function info(args: InfoArguments): Promise<void> {
     threads: await compiles('engine-threads'),
   }
   const planned = args.model === undefined ? undefined : await planModel(args.model, args)
+  if (args.program !== undefined && planned === undefined)
+    throw new SpikewasmError('--program needs a network: --model must name it')
+  const program =
+    args.program === undefined || planned === undefined
+      ? undefined
+      : planProgram(args.program, planned.planFor)
   if (args.json) {
-    printJson({ ...machine, ...(planned && { model: planned.facts }) })
+    printJson({ ...machine, model: planned?.facts, program })
+    return
+  }
+  if (program) {
+    process.stdout.write(`${printProgram(program)}\n`)
     return
   }
   const { version, node, platform, processor, cores, simd, threads } = machine
@@ -73,21 +95,12 @@ async function info(args: InfoArguments): Promise<void> {
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-async function planModel(
-  name: ModelName,
-  args: InfoArguments,
-): Promise<{ summary: string; facts: object }> {
+async function planModel(name: ModelName, args: InfoArguments) {
   const { dataset, timeSteps, tau, method, stepMode, threads = defaultThreads(dataset) } = args
   const { shape: input, classes, defaults } = datasets[dataset]
   const batchSize = args.batchSize ?? defaults.batchSize
-  const model = await compile(models[name](input, classes, { tau }), {
-    input,
-    timeSteps,
-    batchSize,
-    method,
-    stepMode,
-    threads,
-  })
+  const network = models[name](input, classes, { tau })
+  const model = await compile(network, { input, timeSteps, batchSize, method, stepMode, threads })
   try {
     const facts = {
       name,
@@ -102,10 +115,38 @@ async function planModel(
       parameters: model.parameterCount,
       memoryBytes: model.memoryUse,
     }
-    return { summary: model.summary(), facts }
+    const planFor = (purpose: Purpose): Plan =>
+      makePlan(
+        {
+          ...methodOptions({ method, stepMode }, timeSteps),
+          graph: trace(network, input),
+          input,
+          frames: false,
+          inspect: false,
+          timeSteps,
+          batchSize,
+          purpose,
+        },
+        threads,
+      )
+    return { summary: model.summary(), facts, planFor }
   } finally {
     await model.dispose()
   }
+}
+
+/** A program of the first purpose that has one of this name. */
+function planProgram(name: string, planFor: (purpose: Purpose) => Plan): PrintedProgram {
+  const names = new Set<string>()
+  for (const purpose of Object.keys(purposes) as Purpose[]) {
+    const plan = planFor(purpose)
+    const found = programNames(plan)
+    if (found.includes(name)) return programJson(plan, name)
+    for (const one of found) names.add(one)
+  }
+  throw new SpikewasmError(
+    `--program must be one of ${[...names].join(', ')}, got ${JSON.stringify(name)}`,
+  )
 }
 
 /** Whether this Node compiles a variant of the engine: it must know the instructions for that. */

@@ -1,9 +1,9 @@
 /** Programs as the engine reads them: bytes in memory. */
 
-import { Counter, Rec } from '../../assembly/opcodes.js'
+import { Counter, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
 import { roundUp } from '../round-up.js'
-import type { PlannedProgram } from './program.js'
-import { isReference, type Words } from './words.js'
+import type { Condition, PlannedProgram } from './program.js'
+import { isReference, type Words, type WordValue } from './words.js'
 
 /**
  * Programs, the workers' counters, and the constants (tables, data) of all records, each aligned to
@@ -14,6 +14,11 @@ export interface Encoded {
   readonly bytes: Uint8Array
   /** Address of each program, in the order of the plan. */
   readonly programs: number[]
+}
+
+function conditionWord(condition: Condition): WordValue {
+  if (condition === 'always') return When.Always
+  return condition === 'stepMask' ? When.StepMask : condition
 }
 
 /** Bytes that `encode` needs. */
@@ -60,11 +65,13 @@ export function encode(
   }
   const addresses: number[] = []
   for (const program of programs) {
-    const header = new Uint8Array(16 + 16 * program.sections.length)
+    const header = new Uint8Array(ProgramWord.Bytes + SectionWord.Bytes * program.sections.length)
     const view = new DataView(header.buffer)
     addresses.push(reserve(header))
-    view.setUint32(0, program.sections.length, true)
-    view.setUint32(4, reserve(new Uint8Array(workers * Counter.Bytes)), true)
+    writeWords(view, 0, {
+      [ProgramWord.Sections]: program.sections.length,
+      [ProgramWord.Counters]: reserve(new Uint8Array(workers * Counter.Bytes)),
+    })
     let index = 0
     program.sections.forEach((section, i) => {
       const records = new Uint8Array(Math.max(1, section.records.length) * Rec.Bytes)
@@ -73,21 +80,18 @@ export function encode(
         const at = j * Rec.Bytes
         writeWords(recordView, at, {
           ...record.words,
-          [Rec.Op]: record.op | (record.groups << 16),
+          [Rec.Op]: record.op | (record.groups << Rec.GroupShift),
           [Rec.Units]: record.units,
-          [Rec.Condition]:
-            record.condition === 'always'
-              ? 0
-              : record.condition === 'stepMask'
-                ? 1
-                : record.condition,
+          [Rec.Condition]: conditionWord(record.condition),
           [Rec.Layer]: record.layer,
         })
       })
-      view.setUint32(16 + i * 16, reserve(records), true)
-      view.setUint32(20 + i * 16, section.records.length, true)
-      view.setUint32(24 + i * 16, section.repeats, true)
-      view.setUint32(28 + i * 16, index, true)
+      writeWords(view, ProgramWord.Bytes + i * SectionWord.Bytes, {
+        [SectionWord.Records]: reserve(records),
+        [SectionWord.Count]: section.records.length,
+        [SectionWord.Repeats]: section.repeats,
+        [SectionWord.Index]: index,
+      })
       index += section.records.length
     })
   }

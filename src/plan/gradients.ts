@@ -3,9 +3,15 @@
  * tensor's own turn comes, and handed on.
  */
 
-import { ContributionWord, NeuronBackWord, Op, PoolWord } from '../../assembly/opcodes.js'
 import { storedChannels } from './layout.js'
 import { type Pass, perUnit } from './pass.js'
+import {
+  type ContributionFields,
+  gradientSum,
+  type neuronBackwardOnline,
+  type neuronBackwardRate,
+} from './records/gradient.js'
+import { timeSum } from './records/sums.js'
 import {
   type Contribution,
   type Expression,
@@ -16,7 +22,7 @@ import {
   type Shape,
   type SpikeTensor,
 } from './tensors.js'
-import { type Buffer, f32, ref, type Words } from './words.js'
+import type { Buffer } from './words.js'
 
 /** Anything that gradients are handed to. */
 type Target = {
@@ -40,53 +46,64 @@ export function gradientBuffer(
   return pass.b.buffer(name, pass.images * shape[1] * shape[2] * steps * stored * 4)
 }
 
-export function contributionTable(contributions: readonly Contribution[], stored: number): Words {
+export const contributionFields = (
+  contributions: readonly Contribution[],
+  stored: number,
+): ContributionFields[] =>
+  contributions.map(({ buffer, outH, outW, pool, scale, steps }) => ({
+    from: buffer,
+    outH,
+    outW,
+    kernelH: pool.kernel[0],
+    kernelW: pool.kernel[1],
+    strideH: pool.stride[0],
+    strideW: pool.stride[1],
+    padH: pool.padding[0],
+    padW: pool.padding[1],
+    scale,
+    stepBytes: steps > 1 ? stored * 4 : 0,
+    pixelBytes: steps * stored * 4,
+  }))
+
+function sumFields(pass: Pass, { shape, stored, gradient }: Omit<Target, 'name'>, steps: number) {
+  const pixels = pass.images * shape[1] * shape[2]
   return {
-    [NeuronBackWord.Contributions]: {
-      table: contributions.map((c) => ({
-        [ContributionWord.Address]: ref(c.buffer),
-        [ContributionWord.OutH]: c.outH,
-        [ContributionWord.OutW]: c.outW,
-        [ContributionWord.KernelH]: c.pool.kernel[0],
-        [ContributionWord.KernelW]: c.pool.kernel[1],
-        [ContributionWord.StrideH]: c.pool.stride[0],
-        [ContributionWord.StrideW]: c.pool.stride[1],
-        [ContributionWord.PadH]: c.pool.padding[0],
-        [ContributionWord.PadW]: c.pool.padding[1],
-        [ContributionWord.Scale]: f32(c.scale),
-        [ContributionWord.StepBytes]: c.steps > 1 ? stored * 4 : 0,
-        [ContributionWord.PixelBytes]: c.steps * stored * 4,
-      })),
-      entryBytes: ContributionWord.Bytes,
-    },
-    [NeuronBackWord.ContributionCount]: contributions.length,
+    contributions: contributionFields(gradient, stored),
+    contributionCount: gradient.length,
+    pixels,
+    height: shape[1],
+    width: shape[2],
+    channels: stored,
+    pixelsPerUnit: perUnit(pixels, stored * steps),
+    steps,
   }
 }
 
-/** Sum of what came in, times a factor per neuron. */
+/** Sum of what came in. */
 export function sumGradient(
   pass: Pass,
-  op: Op,
   name: string,
   to: Omit<Target, 'name'>,
   steps: number,
-  factor?: Buffer,
 ): Buffer {
-  const { shape, stored, gradient } = to
-  const out = gradientBuffer(pass, name, shape, steps, stored)
-  const pixels = pass.images * shape[1] * shape[2]
-  const pixelsPerUnit = perUnit(pixels, stored * steps)
-  pass.b.emitWords(op, Math.ceil(pixels / pixelsPerUnit), {
-    [NeuronBackWord.Out]: ref(out),
-    [NeuronBackWord.Factor]: factor ? ref(factor) : 0,
-    ...contributionTable(gradient, stored),
-    [NeuronBackWord.Pixels]: pixels,
-    [NeuronBackWord.H]: shape[1],
-    [NeuronBackWord.W]: shape[2],
-    [NeuronBackWord.C]: stored,
-    [NeuronBackWord.PixelsPerUnit]: pixelsPerUnit,
-    [NeuronBackWord.T]: steps,
-  })
+  const out = gradientBuffer(pass, name, to.shape, steps, to.stored)
+  const fields = sumFields(pass, to, steps)
+  pass.b.emit(gradientSum, Math.ceil(fields.pixels / fields.pixelsPerUnit), { ...fields, out })
+  return out
+}
+
+/** Sum of what came in with one row per pixel, times a factor of each neuron. */
+export function neuronGradient(
+  pass: Pass,
+  kind: typeof neuronBackwardRate | typeof neuronBackwardOnline,
+  name: string,
+  to: Omit<Target, 'name'>,
+  factor: Buffer,
+): Buffer {
+  const out = gradientBuffer(pass, name, to.shape, 1, to.stored)
+  const fields = sumFields(pass, to, 1)
+  const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
+  pass.b.emit(kind, units, { ...fields, out, factor })
   return out
 }
 
@@ -126,7 +143,7 @@ export function takeGradient(pass: Pass, to: Target, steps: number): Buffer {
       1,
     )
   }
-  return sumGradient(pass, Op.GradientSum, `${name} gradient`, to, steps)
+  return sumGradient(pass, `${name} gradient`, to, steps)
 }
 
 /** Σ over the steps of a gradient. */
@@ -142,15 +159,13 @@ export function gradientTimeSum(
   const pixels = pass.images * shape[1] * shape[2]
   const out = pass.b.buffer(name, pixels * stored * 4, 'scratch', persistent)
   const pixelsPerUnit = perUnit(pixels, stored * rows)
-  pass.b.emitWords(Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
-    [PoolWord.Out]: ref(out),
-    [PoolWord.In]: ref(input),
-    [PoolWord.T]: rows,
-    [PoolWord.Images]: pass.images,
-    [PoolWord.H]: shape[1],
-    [PoolWord.W]: shape[2],
-    [PoolWord.C]: stored,
-    [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+  pass.b.emit(timeSum, Math.ceil(pixels / pixelsPerUnit), {
+    in: input,
+    out,
+    pixels,
+    channels: stored,
+    steps: rows,
+    pixelsPerUnit,
   })
   return out
 }

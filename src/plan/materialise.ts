@@ -1,7 +1,8 @@
 /** Sums of tensors: written out as floats, or read as they are. */
 
-import { MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
+import { TermKind } from '../../assembly/opcodes.js'
 import type { ProgramBuilder } from './program.js'
+import { materialise, type TermFields } from './records/activity.js'
 import {
   type DenseInput,
   type Expression,
@@ -12,7 +13,7 @@ import {
   samePool,
   type Term,
 } from './tensors.js'
-import { type Buffer, f32, ref, type Words } from './words.js'
+import type { Buffer } from './words.js'
 
 /**
  * Writes an expression out as floats [B][H][W][steps][stored]; `mean`: its time mean, one row per
@@ -32,64 +33,61 @@ export function emitMaterialise(
   const [, h, w] = expression.shape
   const pixels = images * h * w
   const perUnit = Math.max(1, Math.min(pixels, Math.ceil(8192 / stored)))
-  b.emitWords(Op.Materialise, Math.ceil(pixels / perUnit), {
-    [MaterialiseWord.Out]: ref(out),
-    [MaterialiseWord.Images]: images,
-    [MaterialiseWord.H]: h,
-    [MaterialiseWord.W]: w,
-    [MaterialiseWord.C]: stored,
-    [MaterialiseWord.T]: steps,
-    [MaterialiseWord.PixelsPerUnit]: perUnit,
-    [MaterialiseWord.Terms]: {
-      table: expression.terms.map((term) => termWords(term, images, mean, input)),
-      entryBytes: TermWord.Bytes,
-    },
-    [MaterialiseWord.TermCount]: expression.terms.length,
-    [MaterialiseWord.Mean]: mean ? 1 : 0,
-    [MaterialiseWord.TotalSteps]: totalSteps,
+  b.emit(materialise, Math.ceil(pixels / perUnit), {
+    out,
+    images,
+    height: h,
+    width: w,
+    channels: stored,
+    steps,
+    pixelsPerUnit: perUnit,
+    terms: expression.terms.map((term) => termFields(term, images, mean, input)),
+    termCount: expression.terms.length,
+    mean,
+    totalSteps,
   })
 }
 
-function termWords(
+function termFields(
   term: Term,
   images: number,
   mean: boolean,
   input: (tensor: FloatTensor) => DenseInput,
-): Words {
-  const { tensor, norm, pool } = term
-  const shared: Words = {
-    [TermWord.Scale]: f32(term.scale),
-    [TermWord.SourceH]: tensor.shape[1],
-    [TermWord.SourceW]: tensor.shape[2],
-    [TermWord.KernelH]: pool.kernel[0],
-    [TermWord.KernelW]: pool.kernel[1],
-    [TermWord.StrideH]: pool.stride[0],
-    [TermWord.StrideW]: pool.stride[1],
-    [TermWord.PadH]: pool.padding[0],
-    [TermWord.PadW]: pool.padding[1],
-    [TermWord.Channels]: tensor.stored,
+): TermFields {
+  const { tensor, norm, pool, scale } = term
+  const shared = {
+    scale,
+    sourceH: tensor.shape[1],
+    sourceW: tensor.shape[2],
+    kernelH: pool.kernel[0],
+    kernelW: pool.kernel[1],
+    strideH: pool.stride[0],
+    strideW: pool.stride[1],
+    padH: pool.padding[0],
+    padW: pool.padding[1],
   }
   if (tensor.kind === 'spikes')
     return {
       ...shared,
-      [TermWord.Kind]: 1,
+      kind: TermKind.Spikes,
       // A mean reads counts alone: masks need not outlive the forward pass for it.
-      [TermWord.Address]: mean ? 0 : ref(tensor.masks),
-      [TermWord.Counts]: mean ? ref(tensor.counts) : 0,
-      [TermWord.PlaneBytes]: images * tensor.shape[1] * tensor.shape[2] * tensor.stored,
+      address: mean ? undefined : tensor.masks,
+      counts: mean ? tensor.counts : undefined,
+      planeBytes: images * tensor.shape[1] * tensor.shape[2] * tensor.stored,
     }
   const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps } = input(tensor)
   return {
     ...shared,
-    [TermWord.Kind]: 0,
-    [TermWord.Address]: address,
-    [TermWord.Indirect]: indirect ? 1 : 0,
-    [TermWord.PixelBytes]: pixelBytes,
-    [TermWord.StepBytes]: stepBytes || loopBytes,
-    [TermWord.Steps]: meanSteps,
-    [TermWord.ScaleVector]: norm ? ref(norm.scale) : 0,
-    [TermWord.ShiftVector]: norm ? ref(norm.shift) : 0,
-    [TermWord.GroupBytes]: norm && norm.groups > 1 ? tensor.stored * 4 : 0,
+    kind: TermKind.Float,
+    address,
+    indirect,
+    channels: tensor.stored,
+    pixelBytes,
+    stepBytes: stepBytes || loopBytes,
+    steps: meanSteps,
+    scaleVector: norm?.scale,
+    shiftVector: norm?.shift,
+    groupBytes: norm && norm.groups > 1 ? tensor.stored * 4 : 0,
   }
 }
 

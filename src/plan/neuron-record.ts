@@ -1,11 +1,11 @@
-/** The record of the neuron kernels, by name. */
+/** The records of the neuron kernels. */
 
-import type { Surrogate } from '../../assembly/opcodes.js'
+import { NeuronScratch, type Surrogate } from '../../assembly/opcodes.js'
+import { contributionFields } from './gradients.js'
 import type { Pass } from './pass.js'
-import { type NeuronFields, neuron } from './records/neuron.js'
-import { wordsOf } from './records/schema.js'
-import type { FloatTensor, Norm, Shape } from './tensors.js'
-import type { Buffer, Reference, Words } from './words.js'
+import { neuron, neuronBackwardTime } from './records/neuron.js'
+import type { Contribution, FloatTensor, Norm, Shape } from './tensors.js'
+import type { Buffer, Reference } from './words.js'
 
 /** A float tensor that neurons read, through the affine map of a normalisation if there is one. */
 export interface NeuronInput {
@@ -57,7 +57,8 @@ function inputFields({ tensor, norm, xhat }: NeuronInput) {
   }
 }
 
-export function neuronFields(pass: Pass, r: NeuronRecord): NeuronFields {
+/** Currents and dynamics, which the kernels of both directions read. */
+function chargeFields(pass: Pass, r: NeuronRecord) {
   const pixels = pass.images * r.shape[1] * r.shape[2]
   const a = inputFields(r.a)
   const b = r.b && inputFields(r.b)
@@ -67,38 +68,21 @@ export function neuronFields(pass: Pass, r: NeuronRecord): NeuronFields {
     aStepBytes: a.stepBytes,
     aScale: a.scale,
     aShift: a.shift,
-    aMean: a.mean,
-    aInvStd: a.invStd,
-    aXhat: a.xhat,
     aGroupBytes: a.groupBytes,
     b: b?.at,
     bPixelBytes: b?.pixelBytes,
     bStepBytes: b?.stepBytes,
     bScale: b?.scale,
     bShift: b?.shift,
-    bMean: b?.mean,
-    bInvStd: b?.invStd,
-    bXhat: b?.xhat,
     bGroupBytes: b?.groupBytes,
     spikes: r.spikes?.masks,
     spikePlaneBytes: r.spikes && pixels * r.stored,
     spikeScale: r.spikes?.scale,
-    masks: r.masks,
-    planeBytes: pixels * r.stored,
-    counts: r.counts,
-    countPartials: r.countPartials,
-    eligibility: r.eligibility,
-    surrogateOut: r.surrogateOut,
-    potential: r.potential,
-    rho: r.rho,
     learnable: r.learnable || undefined,
     pixels,
     channels: r.stored,
-    height: r.shape[1],
-    width: r.shape[2],
     pixelsPerUnit: r.pixelsPerUnit,
     steps: pass.context.callSteps,
-    totalSteps: pass.options.timeSteps,
     lambda: r.lambda,
     kappa: r.kappa,
     rest: r.reset ?? 0,
@@ -110,12 +94,69 @@ export function neuronFields(pass: Pass, r: NeuronRecord): NeuronFields {
   }
 }
 
-export const neuronWords = (pass: Pass, record: NeuronRecord): Words =>
-  wordsOf(neuron, neuronFields(pass, record))
+const unitsOf = (pass: Pass, { shape, pixelsPerUnit }: NeuronRecord): number =>
+  Math.ceil((pass.images * shape[1] * shape[2]) / pixelsPerUnit)
+
+export function emitNeuron(pass: Pass, r: NeuronRecord): void {
+  const fields = chargeFields(pass, r)
+  const a = inputFields(r.a)
+  const b = r.b && inputFields(r.b)
+  pass.b.emit(
+    neuron,
+    unitsOf(pass, r),
+    {
+      ...fields,
+      aMean: a.mean,
+      aInvStd: a.invStd,
+      aXhat: a.xhat,
+      bMean: b?.mean,
+      bInvStd: b?.invStd,
+      bXhat: b?.xhat,
+      masks: r.masks,
+      planeBytes: fields.pixels * r.stored,
+      counts: r.counts,
+      countPartials: r.countPartials,
+      eligibility: r.eligibility,
+      surrogateOut: r.surrogateOut,
+      potential: r.potential,
+      rho: r.rho,
+      totalSteps: pass.options.timeSteps,
+    },
+    { scratch: neuronScratch(fields.steps, r.stored) },
+  )
+}
+
+/** Its backward pass through time; `partials`: of the gradient of τ, by units. */
+export function emitNeuronBackwardTime(
+  pass: Pass,
+  r: NeuronRecord,
+  delta: Buffer,
+  contributions: readonly Contribution[],
+  partials?: Buffer,
+): void {
+  const fields = chargeFields(pass, r)
+  pass.b.emit(
+    neuronBackwardTime,
+    unitsOf(pass, r),
+    {
+      ...fields,
+      delta,
+      contributions: contributionFields(contributions, r.stored),
+      contributionCount: contributions.length,
+      height: r.shape[1],
+      width: r.shape[2],
+      learnablePartials: partials,
+    },
+    { scratch: NeuronScratch.SumBytes + 4 * (2 * fields.steps + 1) * r.stored },
+  )
+}
 
 /**
  * Worker scratch of the neuron kernel: vectors of the steps and of the channels, and the potentials
  * of a block of pixels.
  */
 export const neuronScratch = (steps: number, stored: number): number =>
-  128 + 32 * steps + 28 * stored + 4 * Math.max(2048, (2 * steps + 1) * stored)
+  NeuronScratch.HeadBytes +
+  NeuronScratch.StepBytes * steps +
+  NeuronScratch.ChannelBytes * stored +
+  4 * Math.max(NeuronScratch.BlockFloats, (2 * steps + 1) * stored)

@@ -3,11 +3,12 @@
  * what runs backward.
  */
 
-import { Control, Op, PoolWord } from '../../assembly/opcodes.js'
+import { Control, Plane } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
+import { timeSum, trace } from './records/sums.js'
 import {
   type DenseInput,
   type Expression,
@@ -17,7 +18,7 @@ import {
   type SpikeTensor,
   type Term,
 } from './tensors.js'
-import { type Buffer, f32, ref } from './words.js'
+import { type Buffer, ref } from './words.js'
 
 /** Spikes of one neuron layer, summed by units. */
 export interface RateProbe {
@@ -151,7 +152,7 @@ export class Pass {
     const neurons = this.images * shape[1] * shape[2] * stored
     const masks = this.b.buffer(
       `${name} masks`,
-      neurons * Math.ceil(callSteps / 8),
+      neurons * Math.ceil(callSteps / Plane.Steps),
       'scratch',
       this.options.inspect,
     )
@@ -213,17 +214,16 @@ export class Pass {
       ? this.stateBuffer(`${node.name} sum over time`, bytes)
       : this.b.buffer(`${node.name} sum over time`, bytes)
     const pixelsPerUnit = perUnit(pixels, tensor.stored * tensor.steps)
-    this.b.emitWords(outer ? Op.Trace : Op.TimeSum, Math.ceil(pixels / pixelsPerUnit), {
-      [PoolWord.Out]: ref(out),
-      [PoolWord.In]: ref(tensor.buffer as Buffer),
-      [PoolWord.T]: tensor.steps,
-      [PoolWord.Images]: this.images,
-      [PoolWord.H]: h,
-      [PoolWord.W]: w,
-      [PoolWord.C]: tensor.stored,
-      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
-      [PoolWord.Factor]: f32(1),
-    })
+    const units = Math.ceil(pixels / pixelsPerUnit)
+    const fields = {
+      in: tensor.buffer as Buffer,
+      out,
+      pixels,
+      channels: tensor.stored,
+      pixelsPerUnit,
+    }
+    if (outer) this.b.emit(trace, units, { ...fields, lambda: 1 })
+    else this.b.emit(timeSum, units, { ...fields, steps: tensor.steps })
     return out
   }
 }

@@ -6,13 +6,14 @@
 import { Control, Op } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
+import { checkReads } from './check.js'
 import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
 import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import type { Pass, RateProbe } from './pass.js'
-import { type PlannedRecord, ProgramBuilder } from './program.js'
+import { type PlannedRecord, ProgramBuilder, type Section } from './program.js'
 import {
   evaluateProgram,
   type ProgramName,
@@ -34,6 +35,8 @@ export type { ProgramName } from './programs.js'
 export interface Program {
   readonly address: number
   readonly records: readonly PlannedRecord[]
+  /** The same records in their sections. */
+  readonly sections: readonly Section[]
   /** Rates of the neuron layers after it. */
   readonly rates: readonly RateProbe[]
   /**
@@ -194,6 +197,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   }
   const evaluateFrom = b.now
   planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
+  checkReads(planned, graph)
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
@@ -223,7 +227,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     programs: Object.fromEntries(
       planned.map((p, i) => [
         p.name,
-        { address: encoded.programs[i], records: recordsOf(p), rates: p.rates, probes: p.probes },
+        { ...p, address: encoded.programs[i], records: recordsOf(p) },
       ]),
     ),
     passImages,

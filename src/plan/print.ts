@@ -1,75 +1,271 @@
-/** A plan as text: each record with its layer, operation, units, and what it reads and writes. */
+/** Programs as text and as data: what runs in which order, and what it does to which memory. */
 
-import { Op } from '../../assembly/opcodes.js'
-import type { Plan, ProgramName } from './plan.js'
-import type { PlannedRecord } from './program.js'
-import { accesses } from './records/schema.js'
-import { type Buffer, buffersOf, type WordValue } from './words.js'
+import { Control, Op } from '../../assembly/opcodes.js'
+import type { Plan } from './plan.js'
+import type { Condition, PlannedRecord, Section } from './program.js'
+import { type Access, type AnyFields, accesses, type Schema } from './records/schema.js'
+import { type Buffer, buffersOf } from './words.js'
 
-const size = (bytes: number): string =>
-  bytes >= 2 ** 20
-    ? `${(bytes / 2 ** 20).toFixed(1)}M`
-    : bytes >= 1024
-      ? `${Math.round(bytes / 1024)}K`
-      : `${bytes}B`
-
-const life = ({ first, last, persistent }: Buffer): string =>
-  persistent ? '' : ` ${first}–${last}`
-
-const show = (value: WordValue): string => {
-  if (typeof value === 'number') return String(value)
-  if ('f32' in value) return String(value.f32)
-  if ('buffer' in value) {
-    const { buffer, offset } = value
-    return `${buffer.name}${offset ? `+${size(offset)}` : ''} (${size(buffer.bytes)}${life(buffer)})`
-  }
-  if ('table' in value)
-    return value.table
-      .flatMap((entry) =>
-        [...buffersOf(entry)].map((b) => `${b.name} (${size(b.bytes)}${life(b)})`),
-      )
-      .join(' + ')
-  return `${value.data.length} bytes`
+/** A buffer as one record uses it. */
+export interface PrintedBuffer {
+  /** The record's field; those of tables are like `sources[0].masks`. */
+  readonly field: string
+  readonly use: Access['use']
+  readonly name: string
+  readonly bytes: number
+  /** Where in the buffer the field points to, in bytes. */
+  readonly offset: number
+  /** First and last record of this program that uses the buffer; persistent ones live on. */
+  readonly life: readonly [number, number] | 'persistent'
 }
 
-/** What a record does to memory, and its numbers, as its schema names them. */
-function operands({ schema, fields, words }: PlannedRecord): string {
-  if (Object.keys(schema).length === 0)
-    return [...new Set(buffersOf(words))].map((b) => show({ buffer: b, offset: 0 })).join(', ')
-  const inputs: string[] = []
-  const outputs: string[] = []
-  for (const { name, use, buffer, offset } of accesses(schema, fields)) {
-    const text = `${name}: ${show({ buffer, offset })}`
-    if (use === 'reads') inputs.push(text)
-    else outputs.push(use === 'writes' ? text : `±${text}`)
+export interface PrintedRecord {
+  readonly index: number
+  readonly phase: string
+  /** Name and kind of the layer; null for what belongs to none. */
+  readonly layer: { readonly index: number; readonly name: string; readonly kind: string } | null
+  readonly operation: string
+  /** 'always', 'stepMask', or the flag that must not be 0. */
+  readonly condition: 'always' | 'stepMask' | { readonly name: string; readonly offset: number }
+  readonly units: number
+  readonly groups: number
+  /** Bytes of scratch that each worker needs. */
+  readonly scratch: number
+  /** Numbers and flags by field. */
+  readonly numbers: { readonly [field: string]: number | boolean }
+  readonly buffers: readonly PrintedBuffer[]
+}
+
+export interface PrintedProgram {
+  readonly name: string
+  readonly sections: readonly {
+    /** How often the section's records run, with t = 0, 1, … */
+    readonly repeats: number
+    readonly records: readonly PrintedRecord[]
+  }[]
+}
+
+/** Names of a plan's programs. */
+export const programNames = (plan: Plan): string[] => Object.keys(plan.programs)
+
+/**
+ * A program as data.
+ *
+ * @throws Error when the plan has no program of this name
+ */
+export function programJson(plan: Plan, name: string): PrintedProgram {
+  const program = Object.entries(plan.programs).find(([key]) => key === name)?.[1]
+  if (!program)
+    throw new Error(`the plan has no program ${name}, it has ${programNames(plan).join(', ')}`)
+  const lives = livesOf(program.sections)
+  let index = 0
+  return {
+    name,
+    sections: program.sections.map(({ repeats, records }) => ({
+      repeats,
+      records: records.map((record) => recordJson(plan, record, index++, lives)),
+    })),
   }
-  const numbers = Object.entries(fields).flatMap(([name, value]) => {
+}
+
+type Lives = ReadonlyMap<Buffer, [number, number]>
+
+/** First and last record that uses each buffer. */
+function livesOf(sections: readonly Section[]): Lives {
+  const lives = new Map<Buffer, [number, number]>()
+  const records = sections.flatMap((section) => section.records)
+  for (const [index, { words, condition }] of records.entries()) {
+    const used = [...buffersOf(words), ...(typeof condition === 'object' ? [condition.buffer] : [])]
+    for (const buffer of used) {
+      const life = lives.get(buffer)
+      if (life) life[1] = index
+      else lives.set(buffer, [index, index])
+    }
+  }
+  return lives
+}
+
+function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Lives): PrintedRecord {
+  const node = plan.options.graph.nodes[record.layer]
+  const { op, phase, units, groups, scratch, condition } = record
+  return {
+    index,
+    phase,
+    layer: node ? { index: node.index, name: node.name, kind: node.kind } : null,
+    operation: Op[op],
+    condition: conditionJson(condition),
+    units,
+    groups,
+    scratch,
+    numbers: numbersOf(record),
+    buffers: [
+      ...controlWords(record.schema, record.fields),
+      ...usesOf(record).map(
+        ({ name, use, buffer, offset }): PrintedBuffer => ({
+          field: name,
+          use,
+          name: buffer.name,
+          bytes: buffer.bytes,
+          offset,
+          life: buffer.persistent ? 'persistent' : (lives.get(buffer) as [number, number]),
+        }),
+      ),
+    ],
+  }
+}
+
+const conditionJson = (condition: Condition): PrintedRecord['condition'] =>
+  typeof condition === 'object'
+    ? { name: condition.buffer.name, offset: condition.offset }
+    : condition
+
+const ORDER: readonly PrintedBuffer['use'][] = ['reads', 'updates', 'carries', 'writes']
+
+/** What is read comes first. */
+function usesOf({ schema, fields }: PlannedRecord): Access[] {
+  const order = (access: Access): number => ORDER.indexOf(access.use)
+  return [...accesses(schema, fields)].sort((a, b) => order(a) - order(b))
+}
+
+/** Words of the control block that hold addresses, such as that of the batch. */
+function* controlWords(
+  schema: Schema,
+  fields: AnyFields,
+  within = '',
+): Generator<PrintedBuffer, void, undefined> {
+  for (const [name, value] of Object.entries(fields)) {
+    const { use, entry } = schema[name]
+    if (use === 'entries')
+      for (const [i, of] of (value as AnyFields[]).entries())
+        yield* controlWords(entry as Schema, of, `${within}${name}[${i}].`)
+    else if (use === 'reads' && typeof value === 'number')
+      yield {
+        field: within + name,
+        use,
+        name: `${Control[value]} of the control block`,
+        bytes: 4,
+        offset: 0,
+        life: 'persistent',
+      }
+  }
+}
+
+function numbersOf({ schema, fields }: PlannedRecord): Record<string, number | boolean> {
+  const numbers: Record<string, number | boolean> = {}
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined) continue
     const { use } = schema[name]
-    if (use === 'flag') return value ? [name] : []
-    return (use === 'number' || use === 'float') && value !== 0 ? [`${name} ${value}`] : []
-  })
-  return `${inputs.join(', ')} → ${outputs.join(', ')} | ${numbers.join(' ')}`
+    if (use === 'number' || use === 'float' || use === 'flag')
+      numbers[name] = value as number | boolean
+  }
+  return numbers
 }
 
-export function printPlan(plan: Plan, only?: ProgramName): string {
-  const { graph } = plan.options
-  const lines: string[] = []
-  for (const [name, program] of Object.entries(plan.programs)) {
-    if (only && only !== name) continue
-    lines.push(`${name}: ${program.records.length} records`)
-    program.records.forEach((record, i) => {
-      const { name: layer, kind } = graph.nodes[record.layer] ?? { name: '-', kind: '' }
-      const when =
-        record.condition === 'always'
-          ? ''
-          : record.condition === 'stepMask'
-            ? ' at masked steps'
-            : ` if ${show(record.condition)}`
-      const units = `${record.units}${record.groups > 1 ? `=${record.groups}×${record.units / record.groups}` : ''}`
-      lines.push(
-        `${String(i).padStart(4)} ${record.phase.padEnd(8)} ${`${layer || '-'} ${kind}`.padEnd(14)} ${Op[record.op].padEnd(20)} ${units.padStart(6)}u ${size(record.scratch).padStart(5)}  ${operands(record)}${when}`,
-      )
-    })
+/**
+ * A program as text, or all of a plan's. Each record has a line, below it one with its numbers (of
+ * which 0 and false are left out) and one for each buffer.
+ */
+export function print(plan: Plan, name?: string): string {
+  const names = name === undefined ? programNames(plan) : [name]
+  return names.map((one) => printProgram(programJson(plan, one))).join('\n\n')
+}
+
+export function printProgram({ name, sections }: PrintedProgram): string {
+  const all = sections.flatMap(({ records }) => records)
+  const heads = table(all.map(headOf))
+  const uses = table(all.flatMap(({ buffers }) => buffers.map(useOf)))
+  const lines = [`program ${name}: ${count(all.length, 'record')}`]
+  let [head, use] = [0, 0]
+  for (const [i, { repeats, records }] of sections.entries()) {
+    if (records.length === 0) continue
+    lines.push(
+      '',
+      `section ${i + 1} of ${sections.length}: ${count(records.length, 'record')}, ${count(repeats, 'time')}`,
+    )
+    for (const { numbers, buffers } of records) {
+      const sizes = sizesOf(numbers)
+      lines.push(heads[head++])
+      if (sizes !== '') lines.push(INDENT + sizes)
+      for (let left = buffers.length; left > 0; left--) lines.push(INDENT + uses[use++])
+    }
   }
   return lines.join('\n')
+}
+
+const INDENT = ' '.repeat(7)
+
+const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
+
+function headOf({
+  index,
+  phase,
+  layer,
+  operation,
+  units,
+  groups,
+  scratch,
+  condition,
+}: PrintedRecord): string[] {
+  const when =
+    condition === 'always'
+      ? ''
+      : condition === 'stepMask'
+        ? 'at the steps of the step mask'
+        : `if ${place(condition)}`
+  return [
+    String(index).padStart(5),
+    phase,
+    layer ? `${layer.name || 'network'} (${layer.kind})` : '–',
+    operation,
+    groups > 1 ? `${groups} × ${count(units / groups, 'unit')}` : count(units, 'unit'),
+    scratch > 0 ? `scratch ${size(scratch)}` : '',
+    when,
+  ]
+}
+
+const place = ({ name, offset }: { readonly name: string; readonly offset: number }): string =>
+  offset === 0 ? name : `${name} + ${offset}`
+
+const useOf = (buffer: PrintedBuffer): string[] => [
+  buffer.use,
+  buffer.field,
+  place(buffer),
+  size(buffer.bytes),
+  typeof buffer.life === 'string' ? buffer.life : buffer.life.join('–'),
+]
+
+/** Numbers in one line; those of one name with H, W and C behind it are put together. */
+function sizesOf(numbers: PrintedRecord['numbers']): string {
+  const parts = new Map<string, string>()
+  for (const [name, value] of Object.entries(numbers)) {
+    if (value === false || value === 0) continue
+    if (value === true) {
+      parts.set(name, name)
+      continue
+    }
+    const [, stem] = /^(.+)[HWC]$/.exec(name) ?? []
+    const text = String(Number.isInteger(value) ? value : Number(value.toPrecision(6)))
+    if (stem === undefined) parts.set(name, `${name} ${text}`)
+    else parts.set(stem, parts.has(stem) ? `${parts.get(stem)}×${text}` : `${stem} ${text}`)
+  }
+  return [...parts.values()].join(', ')
+}
+
+/** Rows with columns as wide as their widest cell. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = []
+  for (const row of rows)
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
+  const [unit, name] = bytes < 2 ** 20 ? [1024, 'KiB'] : [2 ** 20, 'MiB']
+  return `${(bytes / unit).toFixed(1)} ${name}`
 }

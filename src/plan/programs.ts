@@ -1,10 +1,10 @@
 /** The programs that a purpose needs. */
 
-import { Op, PoolWord, SgdWord } from '../../assembly/opcodes.js'
 import type { Context } from './context.js'
 import { lowerGraph } from './graph.js'
 import type { Pass } from './pass.js'
 import type { PlannedProgram } from './program.js'
+import { clear, sgd } from './records/optimizer.js'
 import type { State } from './state.js'
 import { type Buffer, ref } from './words.js'
 
@@ -36,27 +36,27 @@ export function trainingPrograms(
   const updatesInLoop = online && options.update === 'everyStep'
   const emitUpdate = (): void => {
     b.phase = 'update'
-    for (const [group, from, count] of [
-      [0, 0, decayFloats],
-      [1, decayFloats, parameterFloats - decayFloats],
+    for (const { otherDecay, from, count } of [
+      { otherDecay: false, from: 0, count: decayFloats },
+      { otherDecay: true, from: decayFloats, count: parameterFloats - decayFloats },
     ]) {
       if (count === 0) continue
-      b.emitWords(Op.Sgd, Math.ceil(count / UPDATE_FLOATS), {
-        [SgdWord.Parameters]: ref(buffers.parameters, from * 4),
-        [SgdWord.Gradients]: ref(buffers.gradients, from * 4),
-        [SgdWord.Velocities]: ref(buffers.velocities, from * 4),
-        [SgdWord.Count]: count,
-        [SgdWord.PerUnit]: UPDATE_FLOATS,
-        [SgdWord.Group]: group,
+      b.emit(sgd, Math.ceil(count / UPDATE_FLOATS), {
+        parameters: ref(buffers.parameters, from * 4),
+        gradients: ref(buffers.gradients, from * 4),
+        velocities: ref(buffers.velocities, from * 4),
+        count,
+        perUnit: UPDATE_FLOATS,
+        otherDecay,
       })
     }
   }
   const { sections } = b.program('train')
   if (accumulate)
-    b.emitWords(Op.Clear, Math.ceil(parameterFloats / UPDATE_FLOATS), {
-      [PoolWord.Out]: ref(buffers.gradients),
-      [PoolWord.Images]: parameterFloats,
-      [PoolWord.PixelsPerUnit]: UPDATE_FLOATS,
+    b.emit(clear, Math.ceil(parameterFloats / UPDATE_FLOATS), {
+      out: buffers.gradients,
+      floats: parameterFloats,
+      perUnit: UPDATE_FLOATS,
     })
   if (outer) b.startSection(options.timeSteps)
   const pass = lowerGraph(context, true)

@@ -1,6 +1,6 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
-import { Control, Op, Rec } from '../../assembly/opcodes.js'
+import { Control, Op, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
 import { describe, expect } from '../errors.js'
 import { median } from '../median.js'
 import type { Phase } from '../plan/program.js'
@@ -43,24 +43,29 @@ export function profileProgram(
   const { execute } = instantiateEngine(module, memory)
   const words = new DataView(memory.buffer)
   const word = (address: number): number => words.getUint32(address, true)
+  const isWanted = (condition: number, t: number): boolean => {
+    if (condition === When.Always) return true
+    if (condition === When.StepMask) return ((word(Control.StepMask) >>> t) & 1) !== 0
+    return word(condition) !== 0
+  }
   const times: RecordTime[] = []
+  const sections = word(program + ProgramWord.Sections * 4)
   let place = -1
-  for (let s = 0; s < word(program); s++) {
-    const section = program + 16 + 16 * s
-    for (let t = 0; t < word(section + 8); t++)
-      for (let i = 0; i < word(section + 4); i++) {
+  for (let s = 0; s < sections; s++) {
+    const section = program + ProgramWord.Bytes + s * SectionWord.Bytes
+    const of = (index: SectionWord): number => word(section + index * 4)
+    for (let t = 0; t < of(SectionWord.Repeats); t++)
+      for (let i = 0; i < of(SectionWord.Count); i++) {
         place++
-        const record = word(section) + i * Rec.Bytes
-        const condition = word(record + Rec.Condition * 4)
-        if (condition === 1 && ((word(Control.StepMask) >>> t) & 1) === 0) continue
-        if (condition > 1 && word(condition) === 0) continue
+        const record = of(SectionWord.Records) + i * Rec.Bytes
+        if (!isWanted(word(record + Rec.Condition * 4), t)) continue
         const start = performance.now()
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++)
           execute(record, unit, t, scratch)
         times.push({
-          op: Op[word(record) & 0xffff],
+          op: Op[word(record + Rec.Op * 4) & Rec.OpMask],
           layer: word(record + Rec.Layer * 4),
-          record: word(section + 12) + i,
+          record: of(SectionWord.Index) + i,
           place,
           milliseconds: performance.now() - start,
         })

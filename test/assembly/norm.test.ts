@@ -3,7 +3,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { NormWord, Op } from '../../assembly/opcodes.js'
+import { Moments, NormSize, NormWord, Op } from '../../assembly/opcodes.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
@@ -87,7 +87,7 @@ for (const variant of variants) {
         [NormWord.Groups]: groups,
         [NormWord.RowsPerUnit]: perUnit,
         [NormWord.Units]: units,
-        [NormWord.Partial]: engine.alloc(units * groups * 4 * C * 4),
+        [NormWord.Partial]: engine.alloc(units * groups * Moments.Rows * C * 4),
         [NormWord.Weight]: affine ? engine.putFloats(weight) : 0,
         [NormWord.Bias]: affine ? engine.putFloats(bias) : 0,
         [NormWord.Mean]: mean,
@@ -117,12 +117,12 @@ for (const variant of variants) {
         [NormWord.RunningVar]: runningVar,
       }
       engine.run(engine.record(Op.NormStatistics, units, all), 0)
-      const finish = engine.record(Op.NormFinish, Math.ceil(C / 32), {
+      const finish = engine.record(Op.NormFinish, Math.ceil(C / NormSize.FinishChannels), {
         ...all,
         [NormWord.MeanInvStd]: meanInvStd,
         [NormWord.TotalSteps]: 2 * groups,
       })
-      const scratch = engine.alloc(64)
+      const scratch = engine.alloc(NormSize.FinishScratchBytes)
       engine.run(finish, scratch, 0)
       const expected = forward(x, weight, bias, rows, C, groups)
       const read = (address: number) => engine.floats(address, groups * C)
@@ -194,7 +194,10 @@ for (const variant of variants) {
       const loss = (values: number[], w: number[], b: number[]) =>
         forward(values, w, b, rows, C, groups).reduce((sum, y, i) => sum + y * delta[i]!, 0)
       engine.run(engine.record(Op.NormStatistics, units, words), 0)
-      engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), engine.alloc(64))
+      engine.run(
+        engine.record(Op.NormFinish, Math.ceil(C / NormSize.FinishChannels), words),
+        engine.alloc(NormSize.FinishScratchBytes),
+      )
       const given = random() < 0.5
       const xhat = given
         ? Array.from(
@@ -319,7 +322,7 @@ for (const variant of variants) {
       [NormWord.Groups]: 1,
       [NormWord.RowsPerUnit]: 100,
       [NormWord.Units]: 10,
-      [NormWord.Partial]: engine.alloc(10 * 4 * C * 4),
+      [NormWord.Partial]: engine.alloc(10 * Moments.Rows * C * 4),
       [NormWord.Mean]: engine.alloc(C * 4),
       [NormWord.InvStd]: invStd,
       [NormWord.Scale]: engine.alloc(C * 4),
@@ -327,7 +330,10 @@ for (const variant of variants) {
       [NormWord.Repeats]: 1,
     }
     engine.run(engine.record(Op.NormStatistics, 10, words), 0)
-    engine.run(engine.record(Op.NormFinish, Math.ceil(C / 32), words), engine.alloc(64))
+    engine.run(
+      engine.record(Op.NormFinish, Math.ceil(C / NormSize.FinishChannels), words),
+      engine.alloc(NormSize.FinishScratchBytes),
+    )
     for (let c = 0; c < C; c++)
       close(
         engine.floats(invStd, C)[c]! * Math.sqrt(statistics(x, rows, C, 1, 0, c).variance),

@@ -32,7 +32,7 @@ for (const variant of variants) {
         [SgdWord.Velocities]: velocities,
         [SgdWord.Count]: count,
         [SgdWord.PerUnit]: perUnit,
-        [SgdWord.Group]: group,
+        [SgdWord.OtherDecay]: group,
       })
       for (let step = 0; step < 4; step++) {
         const rate = Math.fround(0.1 + random())

@@ -4,7 +4,16 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, Op, PoolWord } from '../../assembly/opcodes.js'
+import {
+  ClearWord,
+  Control,
+  DropoutWord,
+  Op,
+  PoolWord,
+  SumScalarsWord,
+  TimeSumWord,
+  TraceWord,
+} from '../../assembly/opcodes.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
@@ -277,23 +286,25 @@ for (const variant of variants) {
     ]
     const pixels = images * H * W
     const perUnit = integer(random, 1, pixels)
-    const words: Words = {
-      [PoolWord.Images]: images,
-      [PoolWord.H]: H,
-      [PoolWord.W]: W,
-      [PoolWord.C]: C,
-      [PoolWord.T]: T,
-      [PoolWord.PixelsPerUnit]: perUnit,
-    }
     return {
       pixels,
       C,
       T,
+      perUnit,
       units: Math.ceil(pixels / perUnit),
-      words,
       title: `${images}×${H}×${W}×${C} T=${T}`,
     }
   }
+
+  type Pixels = Pick<ReturnType<typeof makePixels>, 'pixels' | 'C' | 'T' | 'perUnit' | 'units'>
+  const dropoutWords = ({ pixels, C, T, perUnit }: Pixels, p: number, stream: number): Words => ({
+    [DropoutWord.Pixels]: pixels,
+    [DropoutWord.C]: C,
+    [DropoutWord.T]: T,
+    [DropoutWord.PixelsPerUnit]: perUnit,
+    [DropoutWord.Probability]: f32(p),
+    [DropoutWord.Stream]: stream,
+  })
 
   const random64 = engine.exports.random64 as unknown as (
     seed: number,
@@ -308,15 +319,10 @@ for (const variant of variants) {
    * Which neurons dropout keeps, from a run on neurons that always spike; checks that all planes
    * and counts agree.
    */
-  const keptBy = (
-    size: ReturnType<typeof makePixels>,
-    p: number,
-    seed: number,
-    stream: number,
-  ): boolean[] => {
+  const keptBy = (size: Pixels, p: number, seed: number, stream: number): boolean[] => {
     engine.reset()
     engine.ints(Control.Seed, 1)[0] = seed
-    const { pixels, C, T, units, words } = size
+    const { pixels, C, T, units } = size
     const count = pixels * C
     const planes = Math.ceil(T / 8)
     const [out, outCounts] = [engine.alloc(planes * count), engine.alloc(count)]
@@ -325,15 +331,13 @@ for (const variant of variants) {
       count,
     )
     const record = engine.record(Op.Dropout, units, {
-      ...words,
-      [PoolWord.Out]: out,
-      [PoolWord.OutCounts]: outCounts,
-      [PoolWord.In]: engine.putBytes(always),
-      [PoolWord.InCounts]: engine.alloc(count, T),
-      [PoolWord.OutPlaneBytes]: count,
-      [PoolWord.InPlaneBytes]: count,
-      [PoolWord.Factor]: f32(p),
-      [PoolWord.Stream]: stream,
+      ...dropoutWords(size, p, stream),
+      [DropoutWord.Out]: out,
+      [DropoutWord.OutCounts]: outCounts,
+      [DropoutWord.In]: engine.putBytes(always),
+      [DropoutWord.InCounts]: engine.alloc(count, T),
+      [DropoutWord.OutPlaneBytes]: count,
+      [DropoutWord.InPlaneBytes]: count,
     })
     engine.run(record, noScratch())
     engine.checkGuards()
@@ -354,7 +358,7 @@ for (const variant of variants) {
   for (let seed = base; seed < base + 12; seed++) {
     const random = testRandom(seed * 4421 + 2)
     const size = makePixels(random)
-    const { pixels, C, T, units, words, title } = size
+    const { pixels, C, T, perUnit, units, title } = size
     const [runSeed, stream] = [Math.floor(random() * 2 ** 32), integer(random, 0, 9)]
     // Now and then exactly the number of a neuron, which is kept.
     const p =
@@ -379,15 +383,13 @@ for (const variant of variants) {
       const counts = Array.from({ length: count }, () => integer(random, 0, 255))
       const [masks, outCounts] = [engine.alloc(spikes.length), engine.alloc(count)]
       const forward = engine.record(Op.Dropout, units, {
-        ...words,
-        [PoolWord.Out]: masks,
-        [PoolWord.OutCounts]: outCounts,
-        [PoolWord.In]: engine.putBytes(spikes),
-        [PoolWord.InCounts]: engine.putBytes(counts),
-        [PoolWord.OutPlaneBytes]: count,
-        [PoolWord.InPlaneBytes]: count,
-        [PoolWord.Factor]: f32(p),
-        [PoolWord.Stream]: stream,
+        ...dropoutWords(size, p, stream),
+        [DropoutWord.Out]: masks,
+        [DropoutWord.OutCounts]: outCounts,
+        [DropoutWord.In]: engine.putBytes(spikes),
+        [DropoutWord.InCounts]: engine.putBytes(counts),
+        [DropoutWord.OutPlaneBytes]: count,
+        [DropoutWord.InPlaneBytes]: count,
       })
       engine.run(forward, noScratch())
       equal(
@@ -406,11 +408,9 @@ for (const variant of variants) {
       // Out may be In.
       const out = random() < 0.5 ? input : engine.alloc(gradient.byteLength, NAN)
       const record = engine.record(Op.DropoutFloats, units, {
-        ...words,
-        [PoolWord.Out]: out,
-        [PoolWord.In]: input,
-        [PoolWord.Factor]: f32(p),
-        [PoolWord.Stream]: stream,
+        ...dropoutWords(size, p, stream),
+        [DropoutWord.Out]: out,
+        [DropoutWord.In]: input,
       })
       engine.run(record, noScratch())
       engine.checkGuards(`seed ${seed}`)
@@ -430,9 +430,12 @@ for (const variant of variants) {
       const out = engine.alloc(pixels * C * 4, NAN)
       engine.run(
         engine.record(Op.TimeSum, units, {
-          ...words,
-          [PoolWord.Out]: out,
-          [PoolWord.In]: engine.putFloats(input),
+          [TimeSumWord.Pixels]: pixels,
+          [TimeSumWord.C]: C,
+          [TimeSumWord.T]: T,
+          [TimeSumWord.PixelsPerUnit]: perUnit,
+          [TimeSumWord.Out]: out,
+          [TimeSumWord.In]: engine.putFloats(input),
         }),
         noScratch(),
       )
@@ -446,10 +449,12 @@ for (const variant of variants) {
       const count = pixels * C
       const [out, input] = [engine.alloc(count * 4, NAN), engine.alloc(count * 4)]
       const record = engine.record(Op.Trace, units, {
-        ...words,
-        [PoolWord.Out]: out,
-        [PoolWord.In]: input,
-        [PoolWord.Factor]: f32(lambda),
+        [TraceWord.Pixels]: pixels,
+        [TraceWord.C]: C,
+        [TraceWord.PixelsPerUnit]: perUnit,
+        [TraceWord.Out]: out,
+        [TraceWord.In]: input,
+        [TraceWord.Lambda]: f32(lambda),
       })
       const expected = new Float32Array(count)
       for (let t = 0; t < 4; t++) {
@@ -468,9 +473,9 @@ for (const variant of variants) {
       const perUnit = 4 * integer(random, 1, 40)
       const out = engine.alloc(count * 4, NAN)
       const record = engine.record(Op.Clear, Math.ceil(count / perUnit), {
-        [PoolWord.Out]: out,
-        [PoolWord.Images]: count,
-        [PoolWord.PixelsPerUnit]: perUnit,
+        [ClearWord.Out]: out,
+        [ClearWord.Floats]: count,
+        [ClearWord.PerUnit]: perUnit,
       })
       engine.run(record, noScratch())
       engine.checkGuards(`n=${count} seed ${seed}`)
@@ -485,9 +490,9 @@ for (const variant of variants) {
       const out = engine.alloc(4, NAN)
       engine.run(
         engine.record(Op.SumScalars, 1, {
-          [PoolWord.Out]: out,
-          [PoolWord.In]: engine.putFloats(values),
-          [PoolWord.Images]: values.length,
+          [SumScalarsWord.Out]: out,
+          [SumScalarsWord.In]: engine.putFloats(values),
+          [SumScalarsWord.Count]: values.length,
         }),
         noScratch(),
       )
@@ -497,23 +502,7 @@ for (const variant of variants) {
   }
 
   test(`${variant} dropout drops about a share p, other neurons for another seed or stream`, () => {
-    const size = makePixels(testRandom(1))
-    const many = {
-      ...size,
-      pixels: 4096,
-      C: 4,
-      T: 9,
-      units: 5,
-      words: {
-        ...size.words,
-        [PoolWord.Images]: 64,
-        [PoolWord.H]: 8,
-        [PoolWord.W]: 8,
-        [PoolWord.C]: 4,
-        [PoolWord.T]: 9,
-        [PoolWord.PixelsPerUnit]: 1000,
-      },
-    }
+    const many = { pixels: 4096, C: 4, T: 9, perUnit: 1000, units: 5 }
     const count = 4096 * 4
     for (const p of [0, 0.1, 0.5, 0.9, 1]) {
       const runs = [keptBy(many, p, 1, 1), keptBy(many, p, 2, 1), keptBy(many, p, 1, 2)]

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { modelNames } from '../../src/models/registry.js'
+import type { PrintedProgram } from '../../src/plan/print.js'
 import { parseLines, run } from './command.js'
 
 const { version } = JSON.parse(
@@ -12,7 +13,7 @@ const trainOptions =
   'dataset data model method step-mode update backward-steps time-steps tau epochs batch-size lr momentum weight-decay schedule threads seed limit-train limit-test augment load out json'
 const evalOptions =
   'run weights dataset data model time-steps tau split limit-train limit-test batch-size threads json'
-const infoOptions = 'model dataset batch-size time-steps tau method step-mode threads json'
+const infoOptions = 'model dataset batch-size time-steps tau method step-mode threads program json'
 
 test('--help: every option of every command, and the networks by name', async () => {
   for (const [command, options] of [
@@ -73,6 +74,46 @@ test('info --model: layers and memory', async () => {
     [25626, 3, 6, 'bptt'],
   )
   assert.ok((model.memoryBytes as { total: number }).total > 3 * 3 * 32 * 32 * 4)
+})
+
+test('info --program: the records of a program, in their order', async () => {
+  const options = ['info', '--model', 'cnn', '--batch-size', '3', '--method', 'bptt']
+  const of = (...more: string[]) => run([...options, ...more])
+  const text = await of('--program', 'train')
+  assert.is(text.code, 0, text.stderr)
+  assert.match(text.stdout, /^program train: \d+ records\n/)
+  const [{ program }] = parseLines((await of('--program', 'train', '--json')).stdout) as {
+    program: PrintedProgram
+  }[]
+  const records = program.sections.flatMap((section) => section.records)
+  assert.match(text.stdout, `: ${records.length} records\n`)
+  let at = 0
+  for (const [i, { index, operation }] of records.entries()) {
+    assert.is(index, i)
+    const found = text.stdout.slice(at).search(new RegExp(`^ +${i}  .* ${operation}  `, 'm'))
+    assert.ok(found >= 0, `record ${i}, ${operation}, stands behind those before it`)
+    at += found + 1
+  }
+  assert.ok(records.some(({ operation }) => operation === 'NeuronBackwardTime'))
+  for (const name of ['gradients', 'evaluate', 'stream']) {
+    const { code, stdout } = await of('--program', name)
+    assert.is(code, 0)
+    assert.match(stdout, new RegExp(`^program ${name}: `))
+    assert.not.match(stdout, / Sgd /)
+  }
+})
+
+test('info --program: a name that no program has, and no network', async () => {
+  const wrong = await run(['info', '--model', 'mlp', '--program', 'traim'])
+  assert.equal(
+    [wrong.code, wrong.stderr],
+    [1, 'spikewasm: --program must be one of train, gradients, evaluate, stream, got "traim"\n'],
+  )
+  const alone = await run(['info', '--program', 'train'])
+  assert.equal(
+    [alone.code, alone.stderr],
+    [1, 'spikewasm: --program needs a network: --model must name it\n'],
+  )
 })
 
 test.run()

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op, Rec } from '../../assembly/opcodes.js'
+import { Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import {
   batchNorm2d,
   type CompileOptions,
@@ -93,10 +93,10 @@ for (const threads of [1, 2])
       const { memory, plan } = inside(model)
       // The first neuron record of the training program becomes an operation that does not exist.
       const words = new DataView(memory.buffer)
-      const section = plan.programs.train!.address + 16
-      let record = words.getUint32(section, true)
-      while (words.getUint16(record, true) !== Op.Neuron) record += Rec.Bytes
-      words.setUint16(record, 9999, true)
+      const section = plan.programs.train!.address + ProgramWord.Bytes
+      let op = words.getUint32(section + SectionWord.Records * 4, true) + Rec.Op * 4
+      while ((words.getUint32(op, true) & Rec.OpMask) !== Op.Neuron) op += Rec.Bytes
+      words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
       assert.match(
         await messageOf(() => soon(model.trainStep(x, y))),
         /a worker failed at layer fire \(neuron\): .*unreachable/,

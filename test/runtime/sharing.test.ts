@@ -1,11 +1,12 @@
 /** How workers share units: each runs once, whatever the numbers of units, groups and workers. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, Fault, Op, PoolWord } from '../../assembly/opcodes.js'
+import { Control, Fault } from '../../assembly/opcodes.js'
 import { encode, encodedSize } from '../../src/plan/encode.js'
 import { assignAddresses } from '../../src/plan/memory.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
-import { type Buffer, f32, ref } from '../../src/plan/words.js'
+import { trace } from '../../src/plan/records/sums.js'
+import type { Buffer } from '../../src/plan/words.js'
 import type { EngineExports } from '../../src/runtime/load.js'
 import { loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
@@ -29,15 +30,15 @@ function countingProgram(workers: number) {
         true,
       )
       // out = 1 at step 0, out + 1 at the others: a unit that ran twice or not at all shows.
-      const words = { [PoolWord.Out]: ref(out), [PoolWord.In]: ref(one), [PoolWord.Factor]: f32(1) }
-      const shape = {
-        [PoolWord.Images]: units,
-        [PoolWord.H]: 1,
-        [PoolWord.W]: 1,
-        [PoolWord.C]: CHANNELS,
-        [PoolWord.PixelsPerUnit]: 1,
+      const fields = {
+        in: one,
+        out,
+        pixels: units,
+        channels: CHANNELS,
+        pixelsPerUnit: 1,
+        lambda: 1,
       }
-      b.emitWords(Op.Trace, units, { ...words, ...shape }, 0, groups)
+      b.emit(trace, units, fields, { groups })
       cases.push({ units, groups, out })
     }
   const base = Control.Bytes + 64
@@ -90,7 +91,12 @@ test('a worker whose fellows are late does their units, and then waits for them'
 test('units that are no equal groups are a mistake of the planner', () => {
   const b = new ProgramBuilder()
   b.program('count')
-  assert.throws(() => b.emitWords(Op.Trace, 7, {}, 0, 2), /Trace: 7 units cannot be 2 equal groups/)
+  const buffer = b.buffer('both', 4)
+  const fields = { in: buffer, out: buffer, pixels: 7, channels: 4, pixelsPerUnit: 1, lambda: 1 }
+  assert.throws(
+    () => b.emit(trace, 7, fields, { groups: 2 }),
+    /Trace: 7 units cannot be 2 equal groups/,
+  )
 })
 
 test.run()

@@ -1,12 +1,12 @@
 /** Dropout: the same neurons are silent at every step, forward and backward. */
 
-import { Op, PoolWord } from '../../../assembly/opcodes.js'
 import type { Dropout } from '../../nn/layers/index.js'
 import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { perUnit, term } from '../pass.js'
+import { dropoutFloats, dropout as dropoutRecord } from '../records/dropout.js'
 import { isIdentity } from '../tensors.js'
-import { type Buffer, f32, ref, type Words } from '../words.js'
+import type { Buffer } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -33,32 +33,30 @@ export const dropout: LayerPlan<Dropout> = {
       input.stored * (input.kind === 'spikes' ? 1 : input.steps),
     )
     const units = Math.ceil(pixels / pixelsPerUnit)
-    const words: Words = {
-      [PoolWord.Images]: images,
-      [PoolWord.H]: h,
-      [PoolWord.W]: w,
-      [PoolWord.C]: input.stored,
-      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
-      [PoolWord.Factor]: f32(layer.p),
-      [PoolWord.Stream]: pass.nextStream(),
+    const shared = {
+      pixels,
+      channels: input.stored,
+      pixelsPerUnit,
+      probability: layer.p,
+      stream: pass.nextStream(),
     }
     if (input.kind === 'spikes' && output.kind === 'spikes')
-      b.emitWords(Op.Dropout, units, {
-        ...words,
-        [PoolWord.Out]: ref(output.masks),
-        [PoolWord.OutCounts]: ref(output.counts),
-        [PoolWord.In]: ref(input.masks),
-        [PoolWord.InCounts]: ref(input.counts),
-        [PoolWord.OutPlaneBytes]: pixels * input.stored,
-        [PoolWord.InPlaneBytes]: pixels * input.stored,
-        [PoolWord.T]: context.callSteps,
+      b.emit(dropoutRecord, units, {
+        ...shared,
+        in: input.masks,
+        inCounts: input.counts,
+        inPlaneBytes: pixels * input.stored,
+        out: output.masks,
+        counts: output.counts,
+        planeBytes: pixels * input.stored,
+        steps: context.callSteps,
       })
     else if (input.kind === 'float' && output.kind === 'float')
-      b.emitWords(Op.DropoutFloats, units, {
-        ...words,
-        [PoolWord.Out]: ref(output.buffer as Buffer),
-        [PoolWord.In]: ref(input.buffer as Buffer),
-        [PoolWord.T]: input.steps,
+      b.emit(dropoutFloats, units, {
+        ...shared,
+        in: input.buffer as Buffer,
+        out: output.buffer as Buffer,
+        steps: input.steps,
       })
 
     pass.backward(node, () => {
@@ -72,12 +70,7 @@ export const dropout: LayerPlan<Dropout> = {
         steps,
         input.stored,
       )
-      b.emitWords(Op.DropoutFloats, units, {
-        ...words,
-        [PoolWord.Out]: ref(out),
-        [PoolWord.In]: ref(delta),
-        [PoolWord.T]: steps,
-      })
+      b.emit(dropoutFloats, units, { ...shared, in: delta, out, steps })
       giveTensorGradient(input, out, steps)
     })
     return { shape: node.shape, terms: [term(output, (spikes ? only.scale : 1) / (1 - layer.p))] }

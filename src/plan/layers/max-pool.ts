@@ -1,13 +1,13 @@
 /** Max pooling, of one layer's spikes or of currents. */
 
-import { Op, PoolWord } from '../../../assembly/opcodes.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { MaxPool2d } from '../../nn/layers/index.js'
 import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { type Pass, perUnit, term } from '../pass.js'
+import { maxPool, maxPoolBackward, maxPoolFloats } from '../records/pool.js'
 import { type Expression, type FloatTensor, isIdentity, type SpikeTensor } from '../tensors.js'
-import { type Buffer, ref, type Words } from '../words.js'
+import type { Buffer } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -28,25 +28,26 @@ export const maxPool2d: LayerPlan<MaxPool2d> = {
           'kept',
         )
       : undefined
-    const words = windowWords(pass, layer, tensor.stored, perStep)
+    const fields = windowFields(pass, layer, tensor.stored)
     const pixelsPerUnit = perUnit(pixels, tensor.stored * 4)
-    b.emitWords(Op.MaxPool, Math.ceil(pixels / pixelsPerUnit), {
-      ...words,
-      [PoolWord.Out]: ref(output.masks),
-      [PoolWord.OutCounts]: ref(output.counts),
-      [PoolWord.Choice]: choice ? ref(choice) : 0,
-      [PoolWord.In]: ref(tensor.masks),
-      [PoolWord.InCounts]: ref(tensor.counts),
-      [PoolWord.OutPlaneBytes]: pixels * tensor.stored,
-      [PoolWord.InPlaneBytes]: images * tensor.shape[1] * tensor.shape[2] * tensor.stored,
-      [PoolWord.T]: context.callSteps,
-      ...extentWords(node, tensor),
-      [PoolWord.PixelsPerUnit]: pixelsPerUnit,
-      [PoolWord.Loop]: context.outer ? 1 : 0,
+    b.emit(maxPool, Math.ceil(pixels / pixelsPerUnit), {
+      ...fields,
+      ...extentFields(node, tensor),
+      in: tensor.masks,
+      inCounts: choice && !perStep ? tensor.counts : undefined,
+      inPlaneBytes: images * tensor.shape[1] * tensor.shape[2] * tensor.stored,
+      out: output.masks,
+      counts: output.counts,
+      planeBytes: pixels * tensor.stored,
+      choice,
+      choicePerStep: perStep,
+      steps: context.callSteps,
+      pixelsPerUnit,
+      loop: context.outer,
     })
     if (choice)
       pass.backward(node, () =>
-        route(pass, node, tensor, output, choice, words, context.gradientSteps),
+        route(pass, node, tensor, output, fields, { choice, perStep }, context.gradientSteps),
       )
     return { shape: node.shape, terms: [term(output, scale)] }
   },
@@ -68,21 +69,29 @@ function poolFloats(pass: Pass, node: GraphNode, layer: MaxPool2d, x: Expression
     : undefined
   const chooser =
     training && mean && (context.outer || steps > 1) ? pass.timeSum(node, tensor) : undefined
-  const words = windowWords(pass, layer, stored, !mean)
+  const fields = windowFields(pass, layer, stored)
   const pixelsPerUnit = perUnit(pixels, stored * steps)
-  b.emitWords(Op.MaxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
-    ...words,
-    [PoolWord.Out]: ref(output.buffer),
-    [PoolWord.Choice]: choice ? ref(choice) : 0,
-    [PoolWord.In]: ref(tensor.buffer as Buffer),
-    [PoolWord.InCounts]: chooser ? ref(chooser) : 0,
-    [PoolWord.T]: steps,
-    ...extentWords(node, tensor),
-    [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+  b.emit(maxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
+    ...fields,
+    ...extentFields(node, tensor),
+    in: tensor.buffer as Buffer,
+    out: output.buffer,
+    choice,
+    chooser,
+    steps,
+    pixelsPerUnit,
   })
   if (choice)
     pass.backward(node, () =>
-      route(pass, node, tensor, output, choice, words, gradientRows(pass, tensor)),
+      route(
+        pass,
+        node,
+        tensor,
+        output,
+        fields,
+        { choice, perStep: !mean },
+        gradientRows(pass, tensor),
+      ),
     )
   return { shape: node.shape, terms: [term(output)] }
 }
@@ -93,8 +102,8 @@ function route<T extends FloatTensor | SpikeTensor>(
   node: GraphNode,
   input: T,
   output: T,
-  choice: Buffer,
-  words: Words,
+  window: ReturnType<typeof windowFields>,
+  { choice, perStep }: { readonly choice: Buffer; readonly perStep: boolean },
   steps: number,
 ): void {
   if (output.gradient.length === 0) return
@@ -102,40 +111,35 @@ function route<T extends FloatTensor | SpikeTensor>(
   const out = gradientBuffer(pass, `${node.name} input gradient`, input.shape, steps, input.stored)
   const pixels = pass.images * input.shape[1] * input.shape[2]
   const pixelsPerUnit = perUnit(pixels, input.stored * steps)
-  pass.b.emitWords(Op.MaxPoolBackward, Math.ceil(pixels / pixelsPerUnit), {
-    ...words,
-    [PoolWord.Out]: ref(out),
-    [PoolWord.In]: ref(delta),
-    [PoolWord.Choice]: ref(choice),
-    [PoolWord.T]: steps,
-    ...extentWords(input, output),
-    [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+  pass.b.emit(maxPoolBackward, Math.ceil(pixels / pixelsPerUnit), {
+    ...window,
+    ...extentFields(input, output),
+    in: delta,
+    choice,
+    choicePerStep: perStep,
+    out,
+    steps,
+    pixelsPerUnit,
   })
   giveTensorGradient(input, out, steps)
 }
 
 type Extent = { readonly shape: readonly [number, number, number] }
 
-const extentWords = (to: Extent, from: Extent): Words => ({
-  [PoolWord.H]: to.shape[1],
-  [PoolWord.W]: to.shape[2],
-  [PoolWord.SourceH]: from.shape[1],
-  [PoolWord.SourceW]: from.shape[2],
+const extentFields = (to: Extent, from: Extent) => ({
+  height: to.shape[1],
+  width: to.shape[2],
+  sourceH: from.shape[1],
+  sourceW: from.shape[2],
 })
 
-const windowWords = (
-  pass: Pass,
-  { kernelSize, stride, padding }: MaxPool2d,
-  stored: number,
-  perStep: boolean,
-): Words => ({
-  [PoolWord.KernelH]: kernelSize[0],
-  [PoolWord.KernelW]: kernelSize[1],
-  [PoolWord.StrideH]: stride[0],
-  [PoolWord.StrideW]: stride[1],
-  [PoolWord.PadH]: padding[0],
-  [PoolWord.PadW]: padding[1],
-  [PoolWord.Images]: pass.images,
-  [PoolWord.C]: stored,
-  [PoolWord.ChoicePerStep]: perStep ? 1 : 0,
+const windowFields = (pass: Pass, { kernelSize, stride, padding }: MaxPool2d, stored: number) => ({
+  images: pass.images,
+  channels: stored,
+  kernelH: kernelSize[0],
+  kernelW: kernelSize[1],
+  strideH: stride[0],
+  strideW: stride[1],
+  padH: padding[0],
+  padW: padding[1],
 })

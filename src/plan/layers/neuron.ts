@@ -1,24 +1,26 @@
 /** Spiking neurons: up to two currents and one layer's spikes in, spikes out. */
 
-import { NeuronBackWord, NeuronWord, Op, PoolWord, Surrogate } from '../../../assembly/opcodes.js'
+import { Surrogate } from '../../../assembly/opcodes.js'
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron, SurrogateName } from '../../nn/layers/index.js'
 import {
-  contributionTable,
   giveGradient,
   gradientBuffer,
   gradientTimeSum,
+  neuronGradient,
   sumGradient,
 } from '../gradients.js'
 import { storedChannels } from '../layout.js'
 import {
+  emitNeuron,
+  emitNeuronBackwardTime,
   type NeuronInput,
   type NeuronRecord,
-  neuronScratch,
-  neuronWords,
 } from '../neuron-record.js'
 import { type Pass, perUnit, term } from '../pass.js'
+import { neuronBackwardOnline, neuronBackwardRate } from '../records/gradient.js'
+import { sumScalars } from '../records/sums.js'
 import {
   type Expression,
   type FloatTensor,
@@ -26,7 +28,7 @@ import {
   type SpikeTensor,
   type Term,
 } from '../tensors.js'
-import { type Buffer, ref } from '../words.js'
+import type { Buffer, Reference } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -68,7 +70,7 @@ function readable(pass: Pass, node: GraphNode, x: Expression, stored: number): I
 export const neuron: LayerPlan<Neuron> = {
   lower(pass, node, layer, x) {
     const { b, context, options, training } = pass
-    const { method, outer, callSteps } = context
+    const { method, outer } = context
     expect(
       !layer.learnable || !training || method.learnsTau,
       () =>
@@ -121,8 +123,7 @@ export const neuron: LayerPlan<Neuron> = {
       alpha: layer.alpha,
       learnable: layer.learnable ? context.parameter(node.index, 'w') : 0,
     }
-    const words = neuronWords(pass, record)
-    b.emitWords(Op.Neuron, units, words, neuronScratch(callSteps, stored))
+    emitNeuron(pass, record)
     const { masks, counts } = output
     const neurons = node.shape[0] * node.shape[1] * node.shape[2]
     pass.rates.push({
@@ -142,41 +143,27 @@ export const neuron: LayerPlan<Neuron> = {
       const name = `${node.name} current gradient`
       const steps = context.gradientSteps
       switch (method.neuron) {
-        case 'eligibility':
-          return giveGradient(
-            read,
-            sumGradient(pass, Op.NeuronBackwardRate, name, output, 1, eligibility),
-            1,
-          )
-        case 'surrogate':
-          return giveGradient(
-            read,
-            sumGradient(pass, Op.NeuronBackwardOnline, name, output, 1, surrogateOut),
-            1,
-          )
+        case 'eligibility': {
+          const factor = eligibility as Buffer
+          const delta = neuronGradient(pass, neuronBackwardRate, name, output, factor)
+          return giveGradient(read, delta, 1)
+        }
+        case 'surrogate': {
+          const factor = surrogateOut as Buffer
+          const delta = neuronGradient(pass, neuronBackwardOnline, name, output, factor)
+          return giveGradient(read, delta, 1)
+        }
         case 'time': {
           const delta = gradientBuffer(pass, name, output.shape, steps, stored)
           const partials = layer.learnable
             ? b.buffer(`${node.name} tau gradient`, units * 4)
             : undefined
-          const table = contributionTable(output.gradient, stored)
-          const more = {
-            [NeuronWord.Delta]: ref(delta),
-            [NeuronWord.Contributions]: table[NeuronBackWord.Contributions],
-            [NeuronWord.ContributionCount]: table[NeuronBackWord.ContributionCount],
-            [NeuronWord.LearnablePartials]: partials ? ref(partials) : 0,
-          }
-          b.emitWords(
-            Op.NeuronBackwardTime,
-            units,
-            { ...words, ...more },
-            16 + 4 * (2 * steps + 1) * stored,
-          )
+          emitNeuronBackwardTime(pass, record, delta, output.gradient, partials)
           if (partials)
-            b.emitWords(Op.SumScalars, 1, {
-              [PoolWord.Out]: context.gradient(node.index, 'w'),
-              [PoolWord.In]: ref(partials),
-              [PoolWord.Images]: units,
+            b.emit(sumScalars, 1, {
+              out: context.gradient(node.index, 'w') as Reference,
+              in: partials,
+              count: units,
             })
           giveGradient(read, delta, steps)
           if (options.inspect && eligibility) probe(pass, node, output, delta, eligibility)
@@ -203,7 +190,7 @@ function probe(
 ): void {
   const { shape, stored } = output
   const steps = pass.context.gradientSteps
-  const spikes = sumGradient(pass, Op.GradientSum, `${node.name} spike gradient`, output, steps)
+  const spikes = sumGradient(pass, `${node.name} spike gradient`, output, steps)
   pass.probes.neurons.push({
     name: node.name,
     spikeGradient: gradientTimeSum(

@@ -1,14 +1,22 @@
 /** BatchNorm: statistics forward; its affine map is applied by whoever reads it. */
 
-import { NormWord, Op, Surrogate } from '../../../assembly/opcodes.js'
+import { Moments, NormSize, Plane, Surrogate } from '../../../assembly/opcodes.js'
 import type { BatchNorm2d } from '../../nn/layers/index.js'
 import { roundUp } from '../../round-up.js'
 import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
-import { neuronScratch, neuronWords } from '../neuron-record.js'
+import { emitNeuron } from '../neuron-record.js'
 import { type Pass, perUnit } from '../pass.js'
+import {
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normEvaluate,
+  normFinish,
+  normStatistics,
+} from '../records/norm.js'
 import { type Norm, noPool } from '../tensors.js'
-import { type Buffer, f32, ref, type Words } from '../words.js'
+import type { Buffer } from '../words.js'
 import type { LayerPlan } from './layer.js'
 import { materialise } from './sum.js'
 
@@ -64,47 +72,54 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       averages && outer
         ? b.buffer(`${node.name} mean inverse deviation`, stored * 4, 'kept', true)
         : undefined
-    const rows = images * node.shape[1] * node.shape[2] * tensor.steps
-    const shared: Words = {
-      [NormWord.C]: stored,
-      [NormWord.Groups]: groups,
-      [NormWord.Weight]: context.parameter(node.index, 'weight'),
-      [NormWord.Bias]: context.parameter(node.index, 'bias'),
-      [NormWord.Mean]: ref(norm.mean),
-      [NormWord.InvStd]: ref(norm.invStd),
-      [NormWord.MeanInvStd]: meanInvStd ? ref(meanInvStd) : 0,
-      [NormWord.TotalSteps]: pass.options.timeSteps,
-    }
-    const words: Words = {
-      ...shared,
-      [NormWord.In]: ref(tensor.buffer as Buffer),
-      [NormWord.Rows]: rows,
-      [NormWord.RunningMean]: context.statistic(node.index, 'running_mean'),
-      [NormWord.RunningVar]: context.statistic(node.index, 'running_var'),
-      [NormWord.Scale]: ref(norm.scale),
-      [NormWord.Shift]: ref(norm.shift),
-      [NormWord.Epsilon]: f32(layer.eps),
-      [NormWord.Momentum]: f32(layer.momentum),
-      [NormWord.Repeats]: callSteps / tensor.steps,
+    const shape = { channels: stored, groups }
+    const weight = context.parameter(node.index, 'weight') || undefined
+    const affine = {
+      weight,
+      bias: context.parameter(node.index, 'bias') || undefined,
+      epsilon: layer.eps,
+      runningMean: context.statistic(node.index, 'running_mean'),
+      runningVar: context.statistic(node.index, 'running_var'),
+      scale: norm.scale,
+      shift: norm.shift,
     }
     const output = { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
     if (!training) {
-      b.emitWords(Op.NormEvaluate, 1, words)
+      b.emit(normEvaluate, 1, { ...shape, ...affine })
       return output
     }
+    const rows = images * node.shape[1] * node.shape[2] * tensor.steps
     const rowsPerUnit = normRows(rows, stored, groups)
     const units = tensor.moments?.units ?? Math.ceil(rows / rowsPerUnit)
     const partial =
       tensor.moments?.buffer ??
-      b.buffer(`${node.name} partial sums`, units * groups * 4 * stored * 4)
-    const statistics: Words = {
-      ...words,
-      [NormWord.RowsPerUnit]: rowsPerUnit,
-      [NormWord.Units]: units,
-      [NormWord.Partial]: ref(partial),
-    }
-    if (!tensor.moments) b.emitWords(Op.NormStatistics, units, statistics)
-    b.emitWords(Op.NormFinish, Math.ceil(stored / 32), statistics, 64)
+      b.buffer(`${node.name} partial sums`, units * groups * Moments.Rows * stored * 4)
+    if (!tensor.moments)
+      b.emit(normStatistics, units, {
+        ...shape,
+        rows,
+        rowsPerUnit,
+        in: tensor.buffer as Buffer,
+        partial,
+      })
+    b.emit(
+      normFinish,
+      Math.ceil(stored / NormSize.FinishChannels),
+      {
+        ...shape,
+        ...affine,
+        rows,
+        units,
+        partial,
+        repeats: callSteps / tensor.steps,
+        momentum: layer.momentum,
+        mean: norm.mean,
+        invStd: norm.invStd,
+        meanInvStd,
+        totalSteps: pass.options.timeSteps,
+      },
+      { scratch: NormSize.FinishScratchBytes },
+    )
 
     pass.backward(node, () => {
       if (norm.gradient.length === 0) return
@@ -114,29 +129,34 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       const rowsPerUnit = normRows(rows, stored, groups)
       const units = Math.ceil(rows / rowsPerUnit)
       const out = gradientBuffer(pass, `${node.name} input gradient`, tensor.shape, steps, stored)
-      const words: Words = {
-        ...shared,
-        // Time means read x̂ alone: the currents need not be kept.
-        [NormWord.In]: xhat ? 0 : ref(tensor.buffer as Buffer),
-        [NormWord.Xhat]: xhat ? ref(xhat) : 0,
-        [NormWord.Rows]: rows,
-        [NormWord.RowsPerUnit]: rowsPerUnit,
-        [NormWord.Units]: units,
-        [NormWord.Partial]: ref(
-          b.buffer(`${node.name} partial sums`, units * groups * 2 * stored * 4),
-        ),
-        [NormWord.Delta]: ref(delta),
-        [NormWord.Out]: ref(out),
-        [NormWord.WeightGradient]: context.gradient(node.index, 'weight'),
-        [NormWord.BiasGradient]: context.gradient(node.index, 'bias'),
-        [NormWord.Coefficients]: ref(
-          b.buffer(`${node.name} coefficients`, groups * 3 * stored * 4),
-        ),
-        [NormWord.Accumulate]: context.accumulate ? 1 : 0,
-      }
-      b.emitWords(Op.NormBackwardReduce, units, words)
-      b.emitWords(Op.NormBackwardFinish, 1, words)
-      b.emitWords(Op.NormBackwardApply, units, words)
+      // Time means read x̂ alone: the currents need not be kept.
+      const normalised = xhat
+        ? { xhat }
+        : { in: tensor.buffer as Buffer, mean: norm.mean, invStd: norm.invStd }
+      const chunks = { ...shape, ...normalised, rows, rowsPerUnit, delta }
+      const partial = b.buffer(
+        `${node.name} partial sums`,
+        units * groups * NormSize.ProductRows * stored * 4,
+      )
+      const coefficients = b.buffer(
+        `${node.name} coefficients`,
+        groups * NormSize.CoefficientRows * stored * 4,
+      )
+      b.emit(normBackwardReduce, units, { ...chunks, partial })
+      b.emit(normBackwardFinish, 1, {
+        ...shape,
+        rows,
+        units,
+        partial,
+        weight,
+        invStd: meanInvStd ? undefined : norm.invStd,
+        meanInvStd,
+        coefficients,
+        weightGradient: context.gradient(node.index, 'weight') || undefined,
+        biasGradient: context.gradient(node.index, 'bias') || undefined,
+        accumulate: context.accumulate,
+      })
+      b.emit(normBackwardApply, units, { ...chunks, coefficients, out })
       giveTensorGradient(tensor, out, steps)
     })
     return output
@@ -155,14 +175,17 @@ function averageBySilentNeurons(pass: Pass, norm: Norm): void {
   const units = Math.ceil(pixels / pixelsPerUnit)
   const masks = b.buffer(
     `${norm.name} unused masks`,
-    pixels * stored * Math.ceil(context.callSteps / 8),
+    pixels * stored * Math.ceil(context.callSteps / Plane.Steps),
   )
-  const counts = b.buffer(`${norm.name} unused counts`, pixels * stored)
-  const countPartials = b.buffer(`${norm.name} unused sums`, units * 4)
+  // Counts add up over a loop outside.
+  const carried = (name: string, bytes: number): Buffer =>
+    b.buffer(`${norm.name} unused ${name}`, bytes, 'scratch', context.outer)
+  const counts = carried('counts', pixels * stored)
+  const countPartials = carried('sums', units * 4)
   const potential = context.outer
     ? pass.stateBuffer(`${norm.name} unused potential`, pixels * stored * 4)
     : undefined
-  const words = neuronWords(pass, {
+  emitNeuron(pass, {
     shape,
     stored,
     pixelsPerUnit,
@@ -179,5 +202,4 @@ function averageBySilentNeurons(pass: Pass, norm: Norm): void {
     surrogate: Surrogate.Sigmoid,
     alpha: 1,
   })
-  b.emitWords(Op.Neuron, units, words, neuronScratch(context.callSteps, stored))
 }

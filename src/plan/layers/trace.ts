@@ -42,8 +42,6 @@ export function emitTrace(
     in: now,
     out,
     pixels,
-    height: 1,
-    width: 1,
     channels: inC,
     pixelsPerUnit,
     lambda,

@@ -1,11 +1,45 @@
-/** The schema of each operation. */
+/** The kind of record of each operation. */
 
-import { Op } from '../../../assembly/opcodes.js'
-import { neuron } from './neuron.js'
-import type { Schema } from './schema.js'
-import { spikeForward } from './spikes.js'
+import type { Op } from '../../../assembly/opcodes.js'
+import { materialise } from './activity.js'
+import { convolutionRecords } from './convolution.js'
+import { dropout, dropoutFloats } from './dropout.js'
+import * as gradient from './gradient.js'
+import { crossEntropy, output } from './loss.js'
+import * as neurons from './neuron.js'
+import * as norm from './norm.js'
+import { clear, sgd } from './optimizer.js'
+import * as pool from './pool.js'
+import { byOp, type RecordKind } from './schema.js'
+import { sumScalars, timeSum, trace } from './sums.js'
 
-export const schemas: Partial<Readonly<Record<Op, Schema>>> = {
-  [Op.Neuron]: neuron,
-  [Op.SpikeForward]: spikeForward.schema,
-}
+type Table = Readonly<Record<Exclude<Op, Op.None>, RecordKind>>
+
+/** By operation. One that has no kind of record is an error of the table's type. */
+export const records: Table = byOp([
+  norm.normStatistics,
+  norm.normFinish,
+  norm.normEvaluate,
+  norm.normBackwardReduce,
+  norm.normBackwardFinish,
+  norm.normBackwardApply,
+  neurons.neuron,
+  neurons.neuronBackwardTime,
+  gradient.neuronBackwardRate,
+  gradient.neuronBackwardOnline,
+  gradient.gradientSum,
+  materialise,
+  pool.maxPool,
+  pool.maxPoolFloats,
+  pool.maxPoolBackward,
+  timeSum,
+  trace,
+  sumScalars,
+  dropout,
+  dropoutFloats,
+  clear,
+  sgd,
+  output,
+  crossEntropy,
+  ...convolutionRecords,
+])

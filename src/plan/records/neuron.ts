@@ -1,9 +1,11 @@
-/** Op.Neuron, and what its backward pass through time reads of it. */
+/** Neurons, forward and backward through time. */
 
-import { NeuronWord } from '../../../assembly/opcodes.js'
+import { NeuronWord, Op } from '../../../assembly/opcodes.js'
+import { contributions } from './gradient.js'
 import {
+  carries,
   carriesIf,
-  type Fields,
+  type FieldsOf,
   f32,
   f32If,
   flag,
@@ -11,48 +13,33 @@ import {
   numberIf,
   reads,
   readsIf,
+  record,
   writes,
   writesIf,
 } from './schema.js'
 
-export const neuron = {
+/** Input currents, and what neurons make of them: both directions read them. */
+const charge = {
   a: reads(NeuronWord.A),
   aPixelBytes: number(NeuronWord.APixelBytes),
   aStepBytes: number(NeuronWord.AStepBytes),
   aScale: readsIf(NeuronWord.AScale),
   aShift: readsIf(NeuronWord.AShift),
-  aMean: readsIf(NeuronWord.AMean),
-  aInvStd: readsIf(NeuronWord.AInvStd),
-  aXhat: carriesIf(NeuronWord.AXhat),
   aGroupBytes: number(NeuronWord.AGroupBytes),
   b: readsIf(NeuronWord.B),
   bPixelBytes: numberIf(NeuronWord.BPixelBytes),
   bStepBytes: numberIf(NeuronWord.BStepBytes),
   bScale: readsIf(NeuronWord.BScale),
   bShift: readsIf(NeuronWord.BShift),
-  bMean: readsIf(NeuronWord.BMean),
-  bInvStd: readsIf(NeuronWord.BInvStd),
-  bXhat: carriesIf(NeuronWord.BXhat),
   bGroupBytes: numberIf(NeuronWord.BGroupBytes),
   spikes: readsIf(NeuronWord.S),
   spikePlaneBytes: numberIf(NeuronWord.SPlaneBytes),
   spikeScale: f32If(NeuronWord.SScale),
-  masks: writes(NeuronWord.Masks),
-  planeBytes: number(NeuronWord.PlaneBytes),
-  counts: writes(NeuronWord.Counts),
-  countPartials: writes(NeuronWord.CountPartials),
-  eligibility: carriesIf(NeuronWord.Eligibility),
-  surrogateOut: writesIf(NeuronWord.SurrogateOut),
-  potential: carriesIf(NeuronWord.V),
-  rho: carriesIf(NeuronWord.Rho),
   learnable: readsIf(NeuronWord.Learnable),
   pixels: number(NeuronWord.Pixels),
   channels: number(NeuronWord.C),
-  height: number(NeuronWord.H),
-  width: number(NeuronWord.W),
   pixelsPerUnit: number(NeuronWord.PixelsPerUnit),
   steps: number(NeuronWord.T),
-  totalSteps: number(NeuronWord.TotalSteps),
   lambda: f32(NeuronWord.Lambda),
   kappa: f32(NeuronWord.Kappa),
   rest: f32(NeuronWord.Rest),
@@ -63,4 +50,33 @@ export const neuron = {
   alpha: f32(NeuronWord.Alpha),
 }
 
-export type NeuronFields = Fields<typeof neuron>
+export const neuron = record(Op.Neuron, {
+  ...charge,
+  aMean: readsIf(NeuronWord.AMean),
+  aInvStd: readsIf(NeuronWord.AInvStd),
+  aXhat: carriesIf(NeuronWord.AXhat),
+  bMean: readsIf(NeuronWord.BMean),
+  bInvStd: readsIf(NeuronWord.BInvStd),
+  bXhat: carriesIf(NeuronWord.BXhat),
+  masks: writes(NeuronWord.Masks),
+  planeBytes: number(NeuronWord.PlaneBytes),
+  counts: carries(NeuronWord.Counts),
+  countPartials: carries(NeuronWord.CountPartials),
+  eligibility: carriesIf(NeuronWord.Eligibility),
+  surrogateOut: writesIf(NeuronWord.SurrogateOut),
+  potential: carriesIf(NeuronWord.V),
+  rho: carriesIf(NeuronWord.Rho),
+  totalSteps: number(NeuronWord.TotalSteps),
+})
+
+export const neuronBackwardTime = record(Op.NeuronBackwardTime, {
+  ...charge,
+  delta: writes(NeuronWord.Delta),
+  contributions: contributions(NeuronWord.Contributions),
+  contributionCount: number(NeuronWord.ContributionCount),
+  height: number(NeuronWord.H),
+  width: number(NeuronWord.W),
+  learnablePartials: writesIf(NeuronWord.LearnablePartials),
+})
+
+export type NeuronFields = FieldsOf<typeof neuron>

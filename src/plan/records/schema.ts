@@ -109,12 +109,24 @@ export type Fields<S extends Schema> = {
 }
 
 /** An operation with the schema of its records. */
-export interface RecordKind<S extends Schema = Schema> {
-  readonly op: Op
+export interface RecordKind<S extends Schema = Schema, O extends Op = Op> {
+  readonly op: O
   readonly schema: S
 }
 
-export const record = <S extends Schema>(op: Op, schema: S): RecordKind<S> => ({ op, schema })
+/** What a record of this kind must name. */
+export type FieldsOf<K> = K extends RecordKind<infer S> ? Fields<S> : never
+
+export const record = <O extends Op, S extends Schema>(op: O, schema: S): RecordKind<S, O> => ({
+  op,
+  schema,
+})
+
+/** Kinds under their operations. */
+export const byOp = <const K extends readonly RecordKind[]>(kinds: K) =>
+  Object.fromEntries(kinds.map((kind) => [kind.op, kind])) as {
+    readonly [O in K[number]['op']]: RecordKind
+  }
 
 /** Fields of any schema, once their types have been checked. */
 export type AnyFields = Readonly<Record<string, unknown>>

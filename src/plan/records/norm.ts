@@ -1,0 +1,98 @@
+/** Batch normalisation: statistics forward, gradients backward. */
+
+import { NormWord, Op } from '../../../assembly/opcodes.js'
+import {
+  carriesIf,
+  f32,
+  flag,
+  number,
+  reads,
+  readsIf,
+  record,
+  updates,
+  writes,
+  writesOrAddsIf,
+} from './schema.js'
+
+const shape = { channels: number(NormWord.C), groups: number(NormWord.Groups) }
+/** Rows that units share out between them. */
+const rows = {
+  ...shape,
+  rows: number(NormWord.Rows),
+  rowsPerUnit: number(NormWord.RowsPerUnit),
+}
+/** Partial sums of chunks of rows, added up. */
+const finish = {
+  ...shape,
+  rows: number(NormWord.Rows),
+  units: number(NormWord.Units),
+  partial: reads(NormWord.Partial),
+  weight: readsIf(NormWord.Weight),
+}
+/** y = scale·x + shift. */
+const affine = {
+  weight: readsIf(NormWord.Weight),
+  bias: readsIf(NormWord.Bias),
+  epsilon: f32(NormWord.Epsilon),
+  scale: writes(NormWord.Scale),
+  shift: writes(NormWord.Shift),
+}
+/** x̂, or what it is computed from. */
+const normalised = {
+  xhat: readsIf(NormWord.Xhat),
+  in: readsIf(NormWord.In),
+  mean: readsIf(NormWord.Mean),
+  invStd: readsIf(NormWord.InvStd),
+}
+
+export const normStatistics = record(Op.NormStatistics, {
+  ...rows,
+  in: reads(NormWord.In),
+  partial: writes(NormWord.Partial),
+})
+
+export const normFinish = record(Op.NormFinish, {
+  ...finish,
+  ...affine,
+  repeats: number(NormWord.Repeats),
+  momentum: f32(NormWord.Momentum),
+  runningMean: updates(NormWord.RunningMean),
+  runningVar: updates(NormWord.RunningVar),
+  mean: writes(NormWord.Mean),
+  invStd: writes(NormWord.InvStd),
+  meanInvStd: carriesIf(NormWord.MeanInvStd),
+  totalSteps: number(NormWord.TotalSteps),
+})
+
+export const normEvaluate = record(Op.NormEvaluate, {
+  ...shape,
+  ...affine,
+  runningMean: reads(NormWord.RunningMean),
+  runningVar: reads(NormWord.RunningVar),
+})
+
+export const normBackwardReduce = record(Op.NormBackwardReduce, {
+  ...rows,
+  ...normalised,
+  delta: reads(NormWord.Delta),
+  partial: writes(NormWord.Partial),
+})
+
+export const normBackwardFinish = record(Op.NormBackwardFinish, {
+  ...finish,
+  invStd: readsIf(NormWord.InvStd),
+  /** Takes the place of `invStd`. */
+  meanInvStd: readsIf(NormWord.MeanInvStd),
+  coefficients: writes(NormWord.Coefficients),
+  weightGradient: writesOrAddsIf(NormWord.WeightGradient, 'accumulate'),
+  biasGradient: writesOrAddsIf(NormWord.BiasGradient, 'accumulate'),
+  accumulate: flag(NormWord.Accumulate),
+})
+
+export const normBackwardApply = record(Op.NormBackwardApply, {
+  ...rows,
+  ...normalised,
+  delta: reads(NormWord.Delta),
+  coefficients: reads(NormWord.Coefficients),
+  out: writes(NormWord.Out),
+})

@@ -1,0 +1,48 @@
+/** Max pooling of spikes and of floats, and its gradient. */
+
+import { Op, PoolWord } from '../../../assembly/opcodes.js'
+import { carries, flag, number, reads, readsIf, record, writes, writesIf } from './schema.js'
+
+const window = {
+  images: number(PoolWord.Images),
+  height: number(PoolWord.H),
+  width: number(PoolWord.W),
+  channels: number(PoolWord.C),
+  steps: number(PoolWord.T),
+  sourceH: number(PoolWord.SourceH),
+  sourceW: number(PoolWord.SourceW),
+  kernelH: number(PoolWord.KernelH),
+  kernelW: number(PoolWord.KernelW),
+  strideH: number(PoolWord.StrideH),
+  strideW: number(PoolWord.StrideW),
+  padH: number(PoolWord.PadH),
+  padW: number(PoolWord.PadW),
+  pixelsPerUnit: number(PoolWord.PixelsPerUnit),
+  in: reads(PoolWord.In),
+  out: writes(PoolWord.Out),
+}
+
+export const maxPool = record(Op.MaxPool, {
+  ...window,
+  planeBytes: number(PoolWord.OutPlaneBytes),
+  inPlaneBytes: number(PoolWord.InPlaneBytes),
+  /** By which the choice is made, unless it is made at each step. */
+  inCounts: readsIf(PoolWord.InCounts),
+  counts: carries(PoolWord.OutCounts),
+  choice: writesIf(PoolWord.Choice),
+  choicePerStep: flag(PoolWord.ChoicePerStep),
+  loop: flag(PoolWord.Loop),
+})
+
+export const maxPoolFloats = record(Op.MaxPoolFloats, {
+  ...window,
+  /** Sums over time, by which the choice is made; without them by `in`, at each step. */
+  chooser: readsIf(PoolWord.InCounts),
+  choice: writesIf(PoolWord.Choice),
+})
+
+export const maxPoolBackward = record(Op.MaxPoolBackward, {
+  ...window,
+  choice: reads(PoolWord.Choice),
+  choicePerStep: flag(PoolWord.ChoicePerStep),
+})

@@ -1,0 +1,259 @@
+/**
+ * Schemas against the kernels: a record reads, writes and needs what its fields say, and nothing
+ * else. Each record of random networks' programs runs twice from the same state, with different
+ * garbage in all memory that its fields do not call readable, in the worker's scratch too. Both runs
+ * must write the same, and no byte beside what may be written.
+ */
+import { readFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Control, Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import { SpikewasmError } from '../../src/errors.js'
+import { trace } from '../../src/graph/trace.js'
+import {
+  batchNorm2d,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  maxPool2d,
+  sequential,
+} from '../../src/index.js'
+import { methodOptions } from '../../src/plan/methods.js'
+import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
+import type { PlannedRecord } from '../../src/plan/program.js'
+import { accesses } from '../../src/plan/records/schema.js'
+import type { Buffer as PlannedBuffer } from '../../src/plan/words.js'
+import { testRandom } from '../support/engine.js'
+import { randomPlanOptions } from '../support/random-network.js'
+
+const seed = Number(process.env.SEED ?? 53)
+const PLANS = 30
+const GARBAGE = [0x00, 0xff]
+/** Vectors are stored whole into lists: what stands behind an end is anything, and nobody's. */
+const WITH_GAPS: readonly string[] = ['lists']
+
+const module = new WebAssembly.Module(
+  readFileSync(new URL('../../wasm/engine.wasm', import.meta.url)),
+)
+
+type Execute = (record: number, unit: number, t: number, scratch: number) => void
+
+interface Range {
+  readonly from: number
+  readonly to: number
+}
+const rangeOf = ({ address, bytes }: PlannedBuffer): Range => ({
+  from: address,
+  to: address + bytes,
+})
+
+/** What a record may do to a buffer, over all its fields. */
+interface Effect extends Range {
+  readonly name: string
+  reads: boolean
+  writes: boolean
+}
+
+function effectsOf(record: PlannedRecord, t: number): Effect[] {
+  const effects = new Map<PlannedBuffer, Effect>()
+  for (const { name, buffer, use } of accesses(record.schema, record.fields)) {
+    const effect = effects.get(buffer) ?? { ...rangeOf(buffer), name, reads: false, writes: false }
+    // State that is carried on starts from anything.
+    effect.reads ||= use === 'reads' || use === 'updates' || (use === 'carries' && t > 0)
+    effect.writes ||= use !== 'reads'
+    effects.set(buffer, effect)
+  }
+  return [...effects.values()]
+}
+
+class Machine {
+  private readonly memory: WebAssembly.Memory
+  private readonly execute: Execute
+  private readonly bytes: Buffer
+  private readonly view: DataView
+  /** How many records were checked, by operation. */
+  readonly checked = new Map<Op, number>()
+
+  constructor(
+    private readonly plan: Plan,
+    random: () => number,
+  ) {
+    const { named, encoded, encodedAt, memory, options } = plan
+    this.memory = new WebAssembly.Memory({ initial: Math.ceil(memory.total / 65536) })
+    this.execute = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports
+      .execute as Execute
+    this.bytes = Buffer.from(this.memory.buffer)
+    this.view = new DataView(this.memory.buffer)
+    this.bytes.set(encoded.bytes, encodedAt)
+    const fill = (buffer: PlannedBuffer, next: () => number): void => {
+      const floats = new Float32Array(this.memory.buffer, buffer.address, buffer.bytes / 4)
+      floats.forEach((_, i) => {
+        floats[i] = next()
+      })
+    }
+    fill(named.parameters, () => random() - 0.4)
+    fill(named.statistics, () => 1)
+    if (named.training) {
+      fill(named.training.velocities, random)
+      fill(named.training.gradients, random)
+    }
+    fill(named.images[0], random)
+    for (const [word, value] of [
+      [Control.Input, named.images[0].address],
+      [Control.Target, named.labels[0].address],
+      [Control.Valid, options.batchSize],
+      [Control.StepMask, 0xffffffff],
+      [Control.Seed, 7],
+    ])
+      this.view.setUint32(word, value, true)
+    for (const word of [Control.LearningRate, Control.Momentum, Control.Decay])
+      this.view.setFloat32(word, 0.01, true)
+  }
+
+  run(address: number, sections: readonly { records: readonly PlannedRecord[] }[], title: string) {
+    const word = (at: number): number => this.view.getUint32(at, true)
+    let section = address + ProgramWord.Bytes
+    for (const { records } of sections) {
+      for (let t = 0; t < word(section + SectionWord.Repeats * 4); t++)
+        for (const [i, record] of records.entries()) {
+          const at = word(section + SectionWord.Records * 4) + i * Rec.Bytes
+          const condition = word(at + Rec.Condition * 4)
+          if (typeof record.condition === 'object' && word(condition) === 0) continue
+          this.check(at, record, t, `${title}: ${Op[record.op]}, t = ${t}`)
+          this.execute_(at, record, t)
+        }
+      section += SectionWord.Bytes
+    }
+  }
+
+  private execute_(at: number, { units }: PlannedRecord, t: number): void {
+    for (let unit = 0; unit < units; unit++) this.execute(at, unit, t, this.plan.workerScratchAt)
+  }
+
+  private check(at: number, record: PlannedRecord, t: number, title: string): void {
+    this.checked.set(record.op, (this.checked.get(record.op) ?? 0) + 1)
+    const state = Buffer.from(this.bytes)
+    const { encoded, encodedAt, named, workerScratchAt } = this.plan
+    const control = { from: 0, to: Control.Bytes }
+    const effects = effectsOf(record, t)
+    const readable: Range[] = [
+      control,
+      { from: encodedAt, to: encodedAt + encoded.bytes.length },
+      ...[...named.images, ...named.labels].map(rangeOf),
+      ...effects.filter(({ reads }) => reads),
+    ]
+    const writable: Range[] = [
+      control,
+      { from: workerScratchAt, to: workerScratchAt + record.scratch },
+      ...effects.filter(({ writes }) => writes),
+    ]
+    const runs = GARBAGE.map((garbage) => {
+      const before = Buffer.alloc(state.length, garbage)
+      for (const { from, to } of readable) state.copy(before, from, from, to)
+      this.bytes.set(before)
+      this.execute_(at, record, t)
+      const after = Buffer.from(this.bytes)
+      const expected = Buffer.from(before)
+      for (const { from, to } of writable) after.copy(expected, from, from, to)
+      if (!expected.equals(after)) {
+        const stray = after.findIndex((byte, i) => byte !== expected[i])
+        throw new Error(`${title} writes at ${stray}, ${this.placeOf(stray)}`)
+      }
+      return { before, after }
+    })
+    const [a, b] = runs
+    for (const { name, from, to, reads } of [
+      ...effects.filter(({ writes }) => writes),
+      { ...control, name: 'the control block', reads: true },
+    ]) {
+      if (WITH_GAPS.includes(name) || a.after.compare(b.after, from, to, from, to) === 0) continue
+      for (let i = from; i < to; i++) {
+        const same = a.after[i] === b.after[i]
+        const untouched = a.after[i] === a.before[i] && b.after[i] === b.before[i]
+        if (!same && (reads || !untouched))
+          throw new Error(
+            `${title}: byte ${i - from} of ${name} depends on memory that no field calls readable`,
+          )
+      }
+    }
+    this.bytes.set(state)
+  }
+
+  private placeOf(at: number): string {
+    const found = this.plan.buffers.filter((b) => at >= b.address && at < b.address + b.bytes)
+    return found.length > 0 ? found.map(({ name }) => name).join(' or ') : 'between buffers'
+  }
+}
+
+/** Checks all programs of a plan; counts the checked records by operation. */
+function checkPlan(
+  options: PlanOptions,
+  title: string,
+  random: () => number,
+  checked: Map<Op, number>,
+): void {
+  const plan = makePlan(options, 1)
+  const machine = new Machine(plan, random)
+  for (const [name, { address, sections }] of Object.entries(plan.programs))
+    machine.run(address, sections, `${title}, ${options.method} ${options.stepMode}, ${name}`)
+  for (const [op, times] of machine.checked) checked.set(op, (checked.get(op) ?? 0) + times)
+}
+
+test(`records of ${PLANS} random plans do to memory what their fields say`, () => {
+  const random = testRandom(seed)
+  const checked = new Map<Op, number>()
+  for (let round = 0, made = 0; made < PLANS; round++) {
+    assert.ok(round < 5 * PLANS, `too few networks can be planned: ${made} of ${round}`)
+    const options = { ...randomPlanOptions(random), batchSize: 2 }
+    try {
+      checkPlan(options, `round ${round} seed=${seed}`, random, checked)
+      made++
+    } catch (error) {
+      // Networks that a method does not take.
+      if (!(error instanceof SpikewasmError)) throw error
+    }
+  }
+  const seen = [...checked.keys()].map((op) => Op[op]).sort()
+  assert.ok(seen.length > 18, `only ${seen.length} operations were seen: ${seen}`)
+})
+
+test('so do those of larger networks, which have kernels of their own', () => {
+  const random = testRandom(seed)
+  const checked = new Map<Op, number>()
+  const input = [3, 32, 32] as const
+  const network = sequential(
+    conv2d(3, 16, 3, { padding: 1 }),
+    lif(),
+    conv2d(16, 16, 3, { padding: 1 }),
+    batchNorm2d(16),
+    lif(),
+    conv2d(16, 32, 3, { padding: 1 }),
+    maxPool2d(2),
+    batchNorm2d(32),
+    lif(),
+    flatten(),
+    linear(32 * 16 * 16, 5),
+  )
+  for (const [method, stepMode] of [
+    ['rate', 'm'],
+    ['bptt', 'm'],
+  ] as const)
+    checkPlan(
+      {
+        ...methodOptions({ method, stepMode }, 4),
+        graph: trace(network, input),
+        input,
+        frames: false,
+        inspect: false,
+        timeSteps: 4,
+        batchSize: 4,
+      },
+      'larger',
+      random,
+      checked,
+    )
+  assert.ok(checked.has(Op.MaxPoolFloats))
+})
+
+test.run()

@@ -1,0 +1,98 @@
+/**
+ * Programs of five networks as text, against test/plan/snapshots. A change of a plan shows here
+ * record by record; one that is meant is taken over with `--update`.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { trace } from '../../src/graph/trace.js'
+import { type ModelName, models } from '../../src/models/registry.js'
+import { methodOptions } from '../../src/plan/methods.js'
+import { type Method, makePlan, type Plan, type StepMode } from '../../src/plan/plan.js'
+import { print, programJson, programNames } from '../../src/plan/print.js'
+
+const folder = new URL('../../../test/plan/snapshots/', import.meta.url)
+const update = Boolean(process.env.UPDATE_SNAPSHOTS)
+const updating = 'if it is meant to change: npm test -- plan/snapshots --update'
+
+interface Case {
+  readonly model: ModelName
+  readonly method: Method
+  readonly stepMode: StepMode
+  readonly input?: readonly [number, number, number]
+  /** All of the plan's where it is not given. */
+  readonly program?: string
+}
+
+const cases: readonly Case[] = [
+  { model: 'mlp', method: 'ottt', stepMode: 's', input: [1, 28, 28] },
+  { model: 'cnn', method: 'bptt', stepMode: 's' },
+  { model: 'vggsnn', method: 'rate', stepMode: 's', program: 'train' },
+  { model: 'resnet18', method: 'rate', stepMode: 'm', program: 'train' },
+  { model: 'sewResnet34', method: 'sltt', stepMode: 's', program: 'gradients' },
+]
+
+function planOf({ model, method, stepMode, input = [3, 32, 32] }: Case): Plan {
+  return makePlan(
+    {
+      ...methodOptions({ method, stepMode }, 4),
+      graph: trace(models[model](input, 10, { tau: 1.25 }), input),
+      input,
+      frames: false,
+      inspect: false,
+      timeSteps: 4,
+      batchSize: 16,
+      purpose: 'train',
+    },
+    2,
+  )
+}
+
+/** The first line that differs, with its number. */
+function difference(expected: string, actual: string): string | undefined {
+  if (expected === actual) return undefined
+  const [before, after] = [expected, actual].map((text) => text.split('\n'))
+  const at = after.findIndex((line, i) => line !== before[i])
+  const line = at < 0 ? after.length : at
+  return `line ${line + 1}:\n  - ${before[line] ?? '(end)'}\n  + ${after[line] ?? '(end)'}`
+}
+
+for (const c of cases) {
+  const name = `${c.model}-${c.method}-${c.stepMode}${c.program ? `-${c.program}` : ''}.txt`
+  test(`${name} is as planned`, () => {
+    const text = `${print(planOf(c), c.program)}\n`
+    const file = new URL(name, folder)
+    if (update) {
+      mkdirSync(folder, { recursive: true })
+      writeFileSync(file, text)
+    }
+    assert.ok(existsSync(file), `${name} does not exist; to write it: ${updating}`)
+    const wrong = difference(readFileSync(file, 'utf8'), text)
+    assert.is(wrong, undefined, `${name} differs at ${wrong}\n${updating}`)
+  })
+}
+
+test('text and data say the same of a program', () => {
+  const plan = planOf(cases[0])
+  assert.equal(programNames(plan), ['train', 'gradients', 'evaluate'])
+  for (const name of programNames(plan)) {
+    const text = print(plan, name)
+    const { sections } = programJson(plan, name)
+    const records = sections.flatMap((section) => section.records)
+    assert.is(records.length, plan.programs[name as 'train']?.records.length)
+    assert.match(text, new RegExp(`^program ${name}: ${records.length} records\n`))
+    for (const { repeats } of sections.filter((section) => section.records.length > 0))
+      assert.match(text, ` ${repeats} time`)
+    for (const { operation, buffers } of records) {
+      assert.match(text, ` ${operation} `)
+      for (const { field, name: buffer, life } of buffers) {
+        assert.match(text, ` ${field} `)
+        assert.match(text, ` ${buffer} `)
+        if (life !== 'persistent') assert.match(text, `${life[0]}–${life[1]}\n`)
+      }
+    }
+  }
+  assert.throws(() => programJson(plan, 'trian'), /no program trian, it has train, gradients/)
+})
+
+test.run()

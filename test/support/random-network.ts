@@ -1,0 +1,142 @@
+/** Random networks that hold every kind of layer in any order, for tests of plans. */
+
+import { trace } from '../../src/graph/trace.js'
+import {
+  adaptiveAvgPool2d,
+  avgPool2d,
+  type Block,
+  batchNorm2d,
+  block,
+  conv2d,
+  dropout,
+  flatten,
+  identity,
+  integrateAndFire,
+  lif,
+  linear,
+  type Method,
+  maxPool2d,
+  plif,
+  residual,
+  type StepMode,
+  scale,
+  sequential,
+} from '../../src/index.js'
+import type { Module } from '../../src/nn/module.js'
+import type { PlanOptions } from '../../src/plan/plan.js'
+
+type Random = () => number
+
+const integer = (random: Random, from: number, to: number): number =>
+  from + Math.floor(random() * (to - from + 1))
+const one = <T>(random: Random, of: readonly T[]): T => of[integer(random, 0, of.length - 1)]
+
+const neuron = (random: Random, learnable: boolean): Module => {
+  const options = {
+    vReset: one(random, [null, null, 0, -0.25]),
+    detachReset: random() < 0.6,
+    decayInput: random() < 0.3,
+  }
+  if (learnable && random() < 0.3) return plif(options)
+  return random() < 0.1 ? integrateAndFire() : lif({ tau: one(random, [1.25, 2]), ...options })
+}
+
+/** A convolution with or without normalisation, of as many pixels. */
+const convolution = (random: Random, from: number, to: number): Module => {
+  const kernel = one(random, [1, 3, 3, 5])
+  const standardise = kernel > 1 && random() < 0.15
+  const conv = conv2d(from, to, kernel, {
+    padding: (kernel - 1) / 2,
+    bias: random() < 0.5,
+    standardise,
+  })
+  return random() < 0.7 ? sequential(conv, batchNorm2d(to)) : conv
+}
+
+/** A network from images to classes. */
+export function randomNetwork(
+  random: Random,
+  [channels, height]: readonly [number, number, number],
+  learnable: boolean,
+): Block {
+  const layers: Module[] = []
+  let width = one(random, [4, 8, 12, 20])
+  let size = height
+  layers.push(convolution(random, channels, width))
+  if (random() < 0.8) layers.push(neuron(random, learnable))
+  for (let i = integer(random, 0, 4); i > 0; i--) {
+    const kind = random()
+    if (kind < 0.35) {
+      const to = one(random, [4, 8, 12, 40])
+      layers.push(convolution(random, width, to))
+      if (random() < 0.8) layers.push(neuron(random, learnable))
+      width = to
+    } else if (kind < 0.5 && size >= 4) {
+      size >>= 1
+      layers.push(random() < 0.5 ? avgPool2d(2) : maxPool2d(2))
+    } else if (kind < 0.6) layers.push(dropout(0.3))
+    else if (kind < 0.68) layers.push(scale(2.74))
+    else if (kind < 0.8)
+      layers.push(
+        residual(sequential(convolution(random, width, width), neuron(random, learnable))),
+      )
+    else if (kind < 0.95) {
+      const to = one(random, [8, 12])
+      layers.push(
+        block(
+          {
+            main: convolution(random, width, to),
+            side: random() < 0.5 && to === width ? identity() : convolution(random, width, to),
+            out: random() < 0.8 ? neuron(random, learnable) : identity(),
+          },
+          (m, x, { add }) => m.out(add(m.main(x), m.side(x))),
+        ),
+      )
+      width = to
+    } else layers.push(neuron(random, learnable), scale(0.5))
+  }
+  if (random() < 0.5) {
+    size = 1
+    layers.push(adaptiveAvgPool2d(1))
+  }
+  layers.push(flatten(), linear(width * size * size, 5))
+  return sequential(...layers)
+}
+
+const methods: readonly [Method, StepMode][] = [
+  ['rate', 'm'],
+  ['rate', 's'],
+  ['bptt', 'm'],
+  ['bptt', 's'],
+  ['ottt', 's'],
+  ['sltt', 's'],
+]
+
+/** A network with everything that a plan is made for. */
+export function randomPlanOptions(random: Random): PlanOptions {
+  const input = [
+    one(random, [1, 3]),
+    ...one(random, [
+      [8, 8],
+      [9, 9],
+      [12, 12],
+    ]),
+  ] as unknown as [number, number, number]
+  const [method, stepMode] = one(random, methods)
+  const timeSteps = one(random, [1, 2, 4, 6, 9])
+  const purpose = one(random, ['train', 'train', 'train', 'inference', 'stream'] as const)
+  return {
+    graph: trace(randomNetwork(random, input, method === 'bptt'), input),
+    input,
+    frames: random() < 0.4,
+    timeSteps,
+    batchSize: integer(random, 1, 9),
+    inspect: random() < 0.2,
+    method,
+    stepMode,
+    update: random() < 0.5 ? 'afterwards' : 'everyStep',
+    mseWeight: 0.05,
+    backwardSteps: timeSteps,
+    purpose,
+  }
+}
