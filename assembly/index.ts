@@ -42,7 +42,7 @@ export {
   groupedInputGradient,
   groupedTranspose,
 } from './grouped/forward'
-export { quadRow4, quadRow8, quadTile4, quadTile8 } from './grouped/quads'
+export { quadRow4, quadTile4 } from './grouped/quads'
 export {
   depthSpikes4,
   depthSpikes8,

@@ -9,7 +9,7 @@
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord, GroupedWord } from '../opcodes'
-import { quadRow4, quadRow8, quadTile4, quadTile8 } from './quads'
+import { quadRow4, quadTile4 } from './quads'
 import { EDGE, EDGE_BIAS, fillTaps, groupedInput, insideFrom, insideTo, TABLE } from './taps'
 import {
   depthRow4,
@@ -53,7 +53,7 @@ function convolve(rec: usize, unit: i32, back: bool, source: usize, scratch: usi
   const depthwise = word(rec, GroupedWord.Depthwise) != 0
   const depth = depthwise ? 1 : word(rec, back ? GroupedWord.GroupOut : GroupedWord.GroupIn)
   const columns = word(rec, back ? GroupedWord.GroupIn : GroupedWord.GroupOut)
-  const fours = quads(depthwise, depth)
+  const fours = quads(depthwise, depth, columns)
   const weightRow = depthwise ? rowBytes : (<usize>((columns + 3) & ~3)) << 2
 
   const rowsPerUnit = word(rec, GroupedWord.RowsPerUnit)
@@ -107,11 +107,14 @@ function convolve(rec: usize, unit: i32, back: bool, source: usize, scratch: usi
   }
 }
 
-/** Whether an entry of the table stands for four channels of the source. */
+/**
+ * Whether an entry of the table stands for four channels of the source: for 4 columns, where the
+ * reading of the table would take long beside the products.
+ */
 // @ts-ignore: decorator
 @inline
-function quads(depthwise: bool, depth: i32): bool {
-  return !depthwise && (depth & 3) == 0
+function quads(depthwise: bool, depth: i32, columns: i32): bool {
+  return !depthwise && (depth & 3) == 0 && columns <= 4
 }
 
 /** `count` rows of the result, `ldo` bytes apart, that share a table; of x, `ldx` bytes apart. */
@@ -151,7 +154,7 @@ function rows(
   const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
   const stored = (columns + 3) & ~3
   const groupBytes = (<usize>(taps * depth * stored)) << 2
-  const ldw = quads(false, depth) ? (<usize>stored) << 2 : 0
+  const ldw = quads(false, depth, columns) ? (<usize>stored) << 2 : 0
   let weight = address(rec, back ? GroupedWord.Transposed : GroupedWord.Weight)
   for (let g = 0; g < groups; g++) {
     // Whole vectors: what spills over is overwritten by the next group.
@@ -162,7 +165,7 @@ function rows(
       const w = weight + ((<usize>n) << 2)
       const b = bias ? bias + offset : scratch
       if (n + 8 <= stored && at + 8 <= channels) {
-        groupRows8(out + offset, ldo, x, ldx, count, table, end, w, ldw, b)
+        groupRows8(out + offset, ldo, x, ldx, count, table, end, w, b)
         n += 8
         continue
       }
@@ -233,20 +236,17 @@ function groupRows8(
   table: usize,
   end: usize,
   w: usize,
-  ldw: usize,
   bias: usize,
 ): void {
   if (count < 4) {
     for (let i: usize = 0; i < <usize>count; i++)
-      if (ldw) quadRow8(out + i * ldo, x + i * ldx, table, end, w, ldw, bias)
-      else groupRow8(out + i * ldo, x + i * ldx, table, end, w, bias)
+      groupRow8(out + i * ldo, x + i * ldx, table, end, w, bias)
     return
   }
   for (let i = 0; i < count; i += 4) {
     const row = <usize>min(i, count - 4)
     const o = out + row * ldo
-    if (ldw) quadTile8(o, ldo, x + row * ldx, ldx, table, end, w, ldw, bias)
-    else groupTile8(o, ldo, x + row * ldx, ldx, table, end, w, bias)
+    groupTile8(o, ldo, x + row * ldx, ldx, table, end, w, bias)
   }
 }
 

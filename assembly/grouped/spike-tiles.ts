@@ -12,7 +12,10 @@ export function listActive(
   shift: i32,
   patterns: usize,
 ): usize {
-  for (; taps < end; taps += 8) {
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     const bits = (load<u8>(masks + <usize>load<u32>(taps)) >> <u8>shift) & 15
     store<u32>(list, <u32>(patterns + ((<usize>bits) << 6)))
     store<u32>(list, load<u32>(taps, 4), 4)
@@ -39,7 +42,10 @@ export function spikeTile8(
   let c1 = a1
   let d0 = a0
   let d1 = a1
-  for (; list < end; list += 8) {
+  list -= 8
+  const last = end - 8
+  while (list != last) {
+    list += 8
     const p = <usize>load<u32>(list)
     const k = w + <usize>load<u32>(list, 4)
     const w0 = v128.load(k)
@@ -75,7 +81,10 @@ export function spikeRow4(
   let b = a
   let c = a
   let d = a
-  for (; list < end; list += 8) {
+  list -= 8
+  const last = end - 8
+  while (list != last) {
+    list += 8
     const p = <usize>load<u32>(list)
     const k = v128.load(w + <usize>load<u32>(list, 4))
     a = f32x4.add(a, v128.and(v128.load(p), k))
@@ -116,7 +125,10 @@ export function depthSpikes8(
   let c1 = a1
   let d0 = a0
   let d1 = a1
-  for (; taps < end; taps += 8) {
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     const bytes = i8x16.shr_u(v128.load64_zero(masks + <usize>load<u32>(taps)), shift)
     const halves = i16x8.extend_low_i8x16_u(bytes)
     const k = w + <usize>load<u32>(taps, 4)
@@ -153,7 +165,10 @@ export function depthSpikes4(
   let b = a
   let c = a
   let d = a
-  for (; taps < end; taps += 8) {
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     const bytes = i8x16.shr_u(v128.load32_zero(masks + <usize>load<u32>(taps)), shift)
     const m = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes))
     const k = v128.load(w + <usize>load<u32>(taps, 4))

@@ -29,7 +29,10 @@ export function depthTile8(
   let c1 = a1
   let d0 = a0
   let d1 = a1
-  for (; taps < end; taps += 8) {
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     let p = x + <usize>load<u32>(taps)
     const k = w + <usize>load<u32>(taps, 4)
     const w0 = v128.load(k)
@@ -69,11 +72,15 @@ export function depthRow4(
   bias: usize,
 ): void {
   let a = v128.load(bias)
-  for (; taps < end; taps += 8)
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     a = f32x4.add(
       a,
       f32x4.mul(v128.load(x + <usize>load<u32>(taps)), v128.load(w + <usize>load<u32>(taps, 4))),
     )
+  }
   v128.store(out, a)
 }
 
@@ -88,7 +95,10 @@ export function depthRow8(
 ): void {
   let a0 = v128.load(bias)
   let a1 = v128.load(bias, 16)
-  for (; taps < end; taps += 8) {
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     const p = x + <usize>load<u32>(taps)
     const k = w + <usize>load<u32>(taps, 4)
     a0 = f32x4.add(a0, f32x4.mul(v128.load(p), v128.load(k)))
@@ -117,7 +127,10 @@ export function groupTile8(
   let c1 = a1
   let d0 = a0
   let d1 = a1
-  for (; taps < end; taps += 8) {
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     let p = x + <usize>load<u32>(taps)
     const k = w + <usize>load<u32>(taps, 4)
     const w0 = v128.load(k)
@@ -166,7 +179,10 @@ export function groupTile4(
   let b = a
   let c = a
   let d = a
-  for (; taps < end; taps += 8) {
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     let p = x + <usize>load<u32>(taps)
     const k = v128.load(w + <usize>load<u32>(taps, 4))
     a = f32x4.add(a, f32x4.mul(v128.load32_splat(p), k))
@@ -197,7 +213,10 @@ export function groupRow8(
 ): void {
   let a0 = v128.load(bias)
   let a1 = v128.load(bias, 16)
-  for (; taps < end; taps += 8) {
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     const p = v128.load32_splat(x + <usize>load<u32>(taps))
     const k = w + <usize>load<u32>(taps, 4)
     a0 = f32x4.add(a0, f32x4.mul(p, v128.load(k)))
@@ -217,7 +236,10 @@ export function groupRow4(
   bias: usize,
 ): void {
   let a = v128.load(bias)
-  for (; taps < end; taps += 8)
+  taps -= 8
+  const last = end - 8
+  while (taps != last) {
+    taps += 8
     a = f32x4.add(
       a,
       f32x4.mul(
@@ -225,5 +247,6 @@ export function groupRow4(
         v128.load(w + <usize>load<u32>(taps, 4)),
       ),
     )
+  }
   v128.store(out, a)
 }

@@ -170,13 +170,16 @@ export function depthSums16(
   let s1 = s0
   let s2 = s0
   let s3 = s0
-  for (; count; count--) {
+  x -= ldx
+  d -= ldd
+  const last = d + <usize>count * ldd
+  while (d != last) {
+    x += ldx
+    d += ldd
     s0 = f32x4.add(s0, f32x4.mul(v128.load(x), v128.load(d)))
     s1 = f32x4.add(s1, f32x4.mul(v128.load(x, 16), v128.load(d, 16)))
     s2 = f32x4.add(s2, f32x4.mul(v128.load(x, 32), v128.load(d, 32)))
     s3 = f32x4.add(s3, f32x4.mul(v128.load(x, 48), v128.load(d, 48)))
-    x += ldx
-    d += ldd
   }
   v128.store(sums, f32x4.add(v128.load(sums), s0))
   v128.store(sums, f32x4.add(v128.load(sums, 16), s1), 16)
@@ -194,12 +197,24 @@ export function depthSums4(
   count: i32,
 ): void {
   let s = f32x4.splat(0)
-  for (; count; count--) {
-    s = f32x4.add(s, f32x4.mul(v128.load(x), v128.load(d)))
+  x -= ldx
+  d -= ldd
+  const last = d + <usize>count * ldd
+  while (d != last) {
     x += ldx
     d += ldd
+    s = f32x4.add(s, f32x4.mul(v128.load(x), v128.load(d)))
   }
   v128.store(sums, f32x4.add(v128.load(sums), s))
+}
+
+/** Loads that only use their addresses, ahead of a loop: see `tile` in conv/tile.ts. */
+// @ts-ignore: decorator
+@inline
+function keepAddresses(x: usize): void {
+  v128.load32_splat(x, 4)
+  v128.load32_splat(x, 8)
+  v128.load32_splat(x, 12)
 }
 
 /** sums[4][8] += Σ over rows of x[4] ⊗ d[8]; rows of sums lie `lds` bytes apart. */
@@ -220,7 +235,13 @@ export function outerTile8(
   let c1 = a0
   let e0 = a0
   let e1 = a0
-  for (; count; count--) {
+  keepAddresses(x)
+  x -= ldx
+  d -= ldd
+  const last = d + <usize>count * ldd
+  while (d != last) {
+    x += ldx
+    d += ldd
     const d0 = v128.load(d)
     const d1 = v128.load(d, 16)
     const xa = v128.load32_splat(x)
@@ -235,8 +256,6 @@ export function outerTile8(
     const xd = v128.load32_splat(x, 12)
     e0 = f32x4.add(e0, f32x4.mul(xd, d0))
     e1 = f32x4.add(e1, f32x4.mul(xd, d1))
-    x += ldx
-    d += ldd
   }
   addTo(sums, a0)
   addTo(sums + 16, a1)
@@ -265,14 +284,18 @@ export function outerTile4(
   let b = a
   let c = a
   let e = a
-  for (; count; count--) {
+  keepAddresses(x)
+  x -= ldx
+  d -= ldd
+  const last = d + <usize>count * ldd
+  while (d != last) {
+    x += ldx
+    d += ldd
     const d0 = v128.load(d)
     a = f32x4.add(a, f32x4.mul(v128.load32_splat(x), d0))
     b = f32x4.add(b, f32x4.mul(v128.load32_splat(x, 4), d0))
     c = f32x4.add(c, f32x4.mul(v128.load32_splat(x, 8), d0))
     e = f32x4.add(e, f32x4.mul(v128.load32_splat(x, 12), d0))
-    x += ldx
-    d += ldd
   }
   addTo(sums, a)
   addTo(sums + lds, b)
@@ -290,10 +313,13 @@ export function outerRow4(
   count: i32,
 ): void {
   let a = f32x4.splat(0)
-  for (; count; count--) {
-    a = f32x4.add(a, f32x4.mul(v128.load32_splat(x), v128.load(d)))
+  x -= ldx
+  d -= ldd
+  const last = d + <usize>count * ldd
+  while (d != last) {
     x += ldx
     d += ldd
+    a = f32x4.add(a, f32x4.mul(v128.load32_splat(x), v128.load(d)))
   }
   addTo(sums, a)
 }
@@ -308,10 +334,13 @@ export function outerProduct(
   count: i32,
 ): void {
   let a: f32 = 0
-  for (; count; count--) {
-    a += load<f32>(x) * load<f32>(d)
+  x -= ldx
+  d -= ldd
+  const last = d + <usize>count * ldd
+  while (d != last) {
     x += ldx
     d += ldd
+    a += load<f32>(x) * load<f32>(d)
   }
   store<f32>(sum, load<f32>(sum) + a)
 }

@@ -23,7 +23,7 @@ import {
 import { winogradInput, winogradWeight } from './winograd.js'
 
 /** Products of Winograd's kernels in a cycle, as many as without. */
-const WINOGRAD_PRODUCTS = 28
+const WINOGRAD_PRODUCTS = 30
 
 /** Time with the making of lists, as a multiple of that without. */
 const LISTING = 1.1
