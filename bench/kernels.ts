@@ -1,6 +1,7 @@
 /** All kernels, beside the peak of the machine and naive loops. */
 import { benchConvolutions } from './convolutions.js'
 import { benchElementwise } from './elementwise.js'
+import { benchGroups } from './groups.js'
 import { benchMatmuls } from './matmuls.js'
 import { quick, thorough } from './measure.js'
 import { peakGflops } from './peak.js'
@@ -37,6 +38,7 @@ export function benchKernels(
     benchConvolutions(shapes, images, isQuick ? QUICK_RATES : RATES, budget, label, progress)
       .report,
   )
+  addReport(report, benchGroups(64, isQuick ? 8 : 16, images, budget, label, progress))
   const tensors = (isQuick ? sizes.slice(1, 2) : sizes).map(([pixels, C, name]) => ({
     pixels: pixels * images,
     C,
