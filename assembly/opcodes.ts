@@ -146,67 +146,71 @@ export enum Op {
   None = 0,
   // Convolution; a linear layer is one whose kernel covers its whole input.
   /**
-   * Dense forward: Out = In ∗ Weight + Bias; unit = RowsPerUnit rows (pixel, t) of Out. ConvWord.
+   * Dense forward: Out = In ∗ Weight + Bias; unit = RowsPerUnit rows (pixel, t) of Out. DenseWord.
    */
   ConvDense = 1,
   /**
    * Lists of active neurons by spike pattern, for one group of 4 steps; unit = RowsPerUnit rows of
-   * output pixels. ConvWord.
+   * output pixels. SpikeWord.
    */
   SpikeLists = 2,
   /**
    * Forward on those lists; unit = (BlocksPerUnit blocks of output channels, chunk of pixels).
-   * ConvWord.
+   * SpikeWord.
    */
   SpikeConv = 3,
   /**
    * Both for a few rows of output pixels, without lists in memory; unit = RowsPerUnit rows.
-   * ConvWord.
+   * SpikeWord.
    */
   SpikeForward = 18,
   /**
    * Weight transposed for the input gradient: [InC/8][tap][OutC][8]; unit = one block of 8 input
-   * channels. ConvWord.
+   * channels. DenseWord.
    */
   TransposeWeight = 4,
   /**
    * Out = gradient of the input, from Delta; unit = RowsPerUnit rows within one stride class.
-   * ConvWord.
+   * DenseWord.
    */
   ConvInputGradient = 5,
   /**
    * Out = gradient of the weight in the weight's layout; unit = (split of rows, block of k).
-   * ConvWord.
+   * DenseWord.
    */
   ConvWeightGradient = 6,
-  /** Out = Σ over splits of Partial; unit = block of k. ConvWord. */
+  /** Out = Σ over splits of Partial; unit = block of k. DenseWord. */
   ReduceSplits = 7,
-  /** Out = Σ over rows of Delta, bias gradient; unit = 16 channels. ConvWord. */
+  /** Out = Σ over rows of Delta, bias gradient; unit = 16 channels. DenseWord. */
   BiasGradient = 8,
-  /** Tiles of Delta for the input gradient; unit = one tile row. ConvWord. */
+  /** Tiles of Delta for the input gradient; unit = one tile row. WinogradWord. */
   WinogradInputTransform = 9,
-  /** Out = gradient of the input; unit = tile rows, or (tile rows, 8 input channels). ConvWord. */
+  /**
+   * Out = gradient of the input; unit = tile rows, or (tile rows, 8 input channels).
+   * WinogradWord.
+   */
   WinogradInputGradient = 10,
-  /** Tiles of In and Delta for the weight gradient; unit = one tile row of either. ConvWord. */
+  /** Tiles of In and Delta for the weight gradient; unit = one tile row of either. WinogradWord. */
   WinogradWeightTransform = 11,
-  /** Out = gradient of the weight; unit = (input channels, output channels). ConvWord. */
+  /** Out = gradient of the weight; unit = (input channels, output channels). WinogradWord. */
   WinogradWeightGradient = 12,
   /**
-   * Kernels for the input gradient; unit = (8 input channels, block of output channels). ConvWord.
+   * Kernels for the input gradient; unit = (8 input channels, block of output channels).
+   * WinogradWord.
    */
   WinogradKernelTransform = 17,
-  /** Weight gradient from lists of active neurons; units: spikes/list-gradient.ts. ConvWord. */
+  /** Weight gradient from lists of active neurons; units: spikes/list-gradient.ts. ListWord. */
   ListWeightGradient = 13,
   /**
    * Lists of active neurons and grids of δ for ListWeightGradient; units: see
-   * spikes/list-gradient.ts. ConvWord.
+   * spikes/list-gradient.ts. ListWord.
    */
   RateLists = 14,
-  /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. ConvWord. */
+  /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. DenseWord. */
   ConvNarrow = 15,
   /**
    * ConvWeightGradient for few input channels; unit = split of the images, whose blocks are of
-   * RowsPerUnit rows of Delta. ConvWord.
+   * RowsPerUnit rows of Delta. DenseWord.
    */
   NarrowWeightGradient = 16,
 
@@ -281,119 +285,284 @@ export enum Op {
   Choose = 55,
 }
 
-/** Words of convolution records. Sizes are of stored (padded) tensors. */
+/**
+ * Sizes that records of convolutions have, as far as their kernels read them: those of stored
+ * (padded) tensors. The words of a family begin behind them.
+ */
 export enum ConvWord {
-  Out = 4,
-  In = 5,
+  Images = 4,
+  /** Rows per pixel of Out (forward) or Delta (backward); lists of counts: the highest count. */
+  T = 5,
+  InH = 6,
+  InW = 7,
+  InC = 8,
+  OutH = 9,
+  OutW = 10,
+  /** N, a multiple of BlockWidth. */
+  OutC = 11,
+  /** Output channels of a block of Weight: 4, 8, 16 or 32. */
+  BlockWidth = 12,
+  /** Rows of a block of Weight: KernelH·KernelW·InC + 1, rounded up to a multiple of 4. */
+  KRows = 13,
+  KernelH = 14,
+  KernelW = 15,
+  StrideH = 16,
+  StrideW = 17,
+  PadH = 18,
+  PadW = 19,
+}
+
+/** Words of dense convolutions, behind `ConvWord`. */
+export enum DenseWord {
+  Out = 20,
+  In = 21,
+  /** Non-zero: In is the address of a word that holds the address. */
+  InIndirect = 22,
+  /** Bytes from one pixel of In to the next. */
+  InPixelBytes = 23,
+  /** Bytes from one step of In to the next; 0 when In is the same at every step. */
+  InStepBytes = 24,
+  /** Bytes added to In for each step of a loop over t outside (step mode s). */
+  InLoopBytes = 25,
   /**
    * [N / BlockWidth][KRows][BlockWidth] float32, row k = (ky·KernelW + kx)·InC + c; rows from
    * KernelH·KernelW·InC on are zero.
    */
-  Weight = 6,
+  Weight = 26,
   /** float32 [N], or 0. */
-  Bias = 7,
-  /** Gradient of the output, [B][OutH][OutW][T][N]. */
-  Delta = 8,
-  Images = 9,
-  /** Rows per pixel of Out (forward) or Delta (backward). */
-  T = 10,
-  InH = 11,
-  InW = 12,
-  InC = 13,
-  OutH = 14,
-  OutW = 15,
-  /** N, a multiple of BlockWidth. */
-  OutC = 16,
-  /** Output channels of a block of Weight: 4, 8, 16 or 32. */
-  BlockWidth = 17,
-  /** Rows of a block of Weight: KernelH·KernelW·InC + 1, rounded up to a multiple of 4. */
-  KRows = 18,
-  KernelH = 19,
-  KernelW = 20,
-  StrideH = 21,
-  StrideW = 22,
-  PadH = 23,
-  PadW = 24,
-  /** Bytes from one pixel of In to the next. */
-  InPixelBytes = 25,
-  /** Bytes from one step of In to the next; 0 when In is the same at every step. */
-  InStepBytes = 26,
-  /** Bytes added to In for each step of a loop over t outside (step mode s). */
-  InLoopBytes = 27,
-  /** Non-zero: In is the address of a word that holds the address. */
-  InIndirect = 28,
+  Bias = 27,
   /** Address of zeros, at least KernelW·InC and OutC floats. */
-  Zeros = 29,
+  Zeros = 28,
   /** Rows (pixel, t) or output-pixel rows of one unit: see the operation. */
-  RowsPerUnit = 30,
+  RowsPerUnit = 29,
+  /** Gradient of the output, [B][OutH][OutW][T][N]. */
+  Delta = 30,
+  /** Transposed weight for the input gradient (TransposeWeight's output). */
+  Transposed = 31,
   /**
    * Weight gradient: parts into which the rows are split, and their partial results
    * [split][KRows·OutC].
    */
-  Splits = 31,
-  Partial = 32,
+  Splits = 32,
+  Partial = 33,
   /** Weight gradient: k of one unit, a multiple of 4. */
-  KPerUnit = 33,
+  KPerUnit = 34,
   /** f32: factor of the result. */
-  Scale = 34,
-  /** Transposed weight for the input gradient (TransposeWeight's output). */
-  Transposed = 35,
+  Scale = 35,
   /** Non-zero: add to Out instead of writing it (online methods). */
   Accumulate = 36,
-  /**
-   * Forward on spikes: moments of Out for a BatchNorm (norm/moments.ts), float32
-   * [slots][4][OutC], or 0. A slot is MomentPixels pixels and a group of steps: slot =
-   * Group·⌈pixels / MomentPixels⌉ + pixel / MomentPixels. PixelsPerUnit is a multiple of
-   * MomentPixels.
-   */
-  Moments = 37,
-  MomentPixels = 38,
+}
 
-  // Spikes: the input is Scale · Σ over sources of pooled spikes.
-  /** Table of SourceCount entries of 8 bytes: address of masks, unused. */
-  Sources = 40,
-  SourceCount = 41,
-  /**
-   * Bytes from one plane of masks to the next (B·SourceH·SourceW·InC); Winograd: bytes between
-   * planes of transformed tiles.
-   */
-  PlaneBytes = 42,
+/** Sizes that the dense kernels and their plans agree on. */
+export enum Dense {
+  /** Rows and columns of a tile of sums. */
+  TileRows = 5,
+  TileColumns = 8,
+  /** Worker scratch of one such tile. */
+  TileBytes = 192,
+  /** Depth of a panel of gathered rows. */
+  Depth = 256,
+  /** Where a gathered row comes from: worker scratch of one. */
+  OriginBytes = 16,
+  /** Rows gathered at a time by the weight gradient, and worker scratch in front of them. */
+  GradientRows = 128,
+  // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
+  GradientHeadBytes = 128,
+  /** Input channels of a unit of TransposeWeight. */
+  TransposedChannels = 8,
+  /** Channels of a unit of BiasGradient. */
+  BiasChannels = 16,
+}
+
+/** The same for kernels of few input channels. */
+export enum Narrow {
+  /** Floats of a cache line: copied planes are an odd number of lines apart. */
+  LineFloats = 16,
+  /** Bytes of Out, or of δ, that a chunk of pixels may have, and the fewest tiles of a chunk. */
+  ChunkBytes = 16384,
+  ChunkTiles = 8,
+  /** Bytes of a pixel's δ from which on it is packed. */
+  PackBytes = 1024,
+}
+
+/** Words of convolutions of spikes, behind `ConvWord`: the input is Scale · Σ of pooled spikes. */
+export enum SpikeWord {
+  Out = 20,
+  /** As `DenseWord.Weight` and `Bias`. */
+  Weight = 21,
+  Bias = 22,
+  /** f32 */
+  Scale = 23,
+  /** Table of SourceCount entries: see `SourceWord`. */
+  Sources = 24,
+  SourceCount = 25,
+  /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC). */
+  PlaneBytes = 26,
   /** Size of the sources before pooling; InH and InW are the size after it. */
-  SourceH = 43,
-  SourceW = 44,
-  PoolKernelH = 45,
-  PoolKernelW = 46,
-  PoolStrideH = 47,
-  PoolStrideW = 48,
-  PoolPadH = 49,
-  PoolPadW = 50,
+  SourceH = 27,
+  SourceW = 28,
+  PoolKernelH = 29,
+  PoolKernelW = 30,
+  PoolStrideH = 31,
+  PoolStrideW = 32,
+  PoolPadH = 33,
+  PoolPadW = 34,
   /** Group of 4 steps: 4·Group … of the T. */
-  Group = 51,
+  Group = 35,
   /** Lists of entries; ListBytes: the most that one output pixel can have. */
-  Lists = 52,
-  ListBytes = 53,
+  Lists = 36,
+  ListBytes = 37,
   /**
    * u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its
    * end is the next index.
    */
-  ListPointers = 54,
-  PixelsPerUnit = 55,
-  /**
-   * Input gradient by Winograd: non-zero when the kernels are transformed by a record of their own,
-   * and the tiles by each unit.
-   */
-  KernelFirst = 56,
-  /** Winograd and list kernels: address of shared scratch. */
-  Scratch = 57,
-  /** Weight gradient by Winograd: input and output channels of one unit. */
-  InCPerUnit = 59,
-  OutCPerUnit = 60,
+  ListPointers = 38,
   /** Non-zero: 7 lists of neurons by pairs of steps instead of 15 by the whole pattern. */
-  PairLists = 61,
-  /** Forward on spikes: blocks of output channels that one unit sums side by side. */
-  BlocksPerUnit = 62,
+  PairLists = 39,
   /** Non-zero: entries are u16 k, u16 factor instead of u16 k. */
-  WeightedLists = 63,
+  WeightedLists = 40,
+  /** Rows of output pixels of one unit of lists. */
+  RowsPerUnit = 41,
+  /** Output pixels of one unit of sums. */
+  PixelsPerUnit = 42,
+  /** Blocks of output channels that one unit sums side by side. */
+  BlocksPerUnit = 43,
+  /**
+   * Moments of Out for a BatchNorm, float32 [slots][`Moments.Rows`][OutC], or 0. A slot is
+   * MomentPixels pixels and a group of steps: slot = Group·⌈pixels / MomentPixels⌉ + pixel /
+   * MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
+   */
+  Moments = 44,
+  MomentPixels = 45,
+}
+
+/** A tensor of spikes that a convolution reads. */
+export enum SourceWord {
+  /** Masks u8 [plane][B][SourceH][SourceW][InC]. */
+  Masks = 0,
+  Words = 2,
+  Bytes = 8,
+}
+
+/** Sizes that the kernels on spikes and their plans agree on. */
+export enum Spike {
+  /** Steps of a group, and the patterns that their spikes can have, the empty one included. */
+  GroupSteps = 4,
+  Patterns = 16,
+  /** Bytes of a table of pointers: 4 for each pattern. */
+  PointerBytes = 4 * Patterns,
+  /** Bytes that a copy of a list may write behind it. */
+  ListOverrun = 32,
+  /** Vectors of BlockWidth floats of a block's scratch: sums of the patterns, and the bias. */
+  SumRows = 17,
+}
+
+/** Partial sums of a BatchNorm: see norm/moments.ts. */
+export enum Moments {
+  /** float32 rows of a slot, each of as many floats as there are channels. */
+  Rows = 4,
+}
+
+/** Words of Winograd's kernels, behind `ConvWord`. */
+export enum WinogradWord {
+  Out = 20,
+  /** Float32 [B][InH][InW][InC]. */
+  In = 21,
+  /** Gradient of the output, [B][InH][InW][N]. */
+  Delta = 22,
+  /** As `DenseWord.Weight`. */
+  Weight = 23,
+  /** Shared scratch: transformed tiles or kernels. */
+  Scratch = 24,
+  /** Bytes between planes of transformed tiles in Scratch. */
+  PlaneBytes = 25,
+  /**
+   * Input gradient: non-zero when the kernels are transformed by a record of their own, and the
+   * tiles by each unit.
+   */
+  KernelFirst = 26,
+  /** Tile rows of one unit. */
+  RowsPerUnit = 27,
+  /** Weight gradient: input and output channels of one unit. */
+  InCPerUnit = 28,
+  OutCPerUnit = 29,
+  /** Weight gradient: as in `DenseWord`; 0 splits: Scratch has the tiles. */
+  Splits = 30,
+  Partial = 31,
+  /** f32: factor of the result. */
+  Scale = 32,
+  /** Non-zero: add to Out instead of writing it. */
+  Accumulate = 33,
+}
+
+/** Sizes that Winograd's kernels and their plans agree on. */
+export enum Winograd {
+  /** Rows and columns of a kernel, and what it needs besides. */
+  Kernel = 3,
+  Stride = 1,
+  // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
+  Padding = 1,
+  /** Pixels of a tile along each axis. */
+  Tile = 4,
+  /** Values of a transformed tile, 6×6. */
+  Planes = 36,
+  /** Keeps planes apart in the cache: at sizes of powers of two all would share their lines. */
+  PlanePadding = 192,
+  /** The same behind a group of channels of the weight gradient. */
+  GroupPadding = 64,
+  /** 6×6 vectors of four floats between the two passes of a transform. */
+  TransformBytes = 576,
+  /** Room for the addresses of the six rows of a patch. */
+  RowsBytes = 64,
+  /** Input channels of a block of the input gradient, and the bytes of their floats. */
+  Block = 8,
+  BlockBytes = 4 * Block,
+  /** Channels of a group of the weight gradient, and the bytes of their floats. */
+  Group = 16,
+  GroupBytes = 4 * Group,
+  /**
+   * Output channels of a chunk of the input gradient. Rows of a chunk are so far apart whatever it
+   * holds, since the product wants a constant.
+   */
+  Chunk = 128,
+  ChunkBytes = 4 * Chunk,
+}
+
+/** Words of the weight gradient from lists of active neurons, behind `ConvWord`. */
+export enum ListWord {
+  Out = 20,
+  /** Spikes of each neuron over all steps, one byte [B][InH][InW][InC]. */
+  Counts = 21,
+  /** Gradient of the output, [B][OutH][OutW][N]. */
+  Delta = 22,
+  /** δ of 16 channels with margins of zeros, lists and their pointers: see list-gradient.ts. */
+  Grids = 23,
+  Lists = 24,
+  ListPointers = 25,
+  /** Images whose pixels one list holds. */
+  ImagesPerGroup = 26,
+  /** Input channels of one unit of sums. */
+  InCPerUnit = 27,
+  /** f32: factor of the result. */
+  Scale = 28,
+  /** Non-zero: add to Out instead of writing it. */
+  Accumulate = 29,
+}
+
+/** Sizes that its kernels and their plan agree on. */
+export enum RateList {
+  /** Output channels of a grid: one cache line of floats. */
+  GridChannels = 16,
+  GridBytes = 4 * GridChannels,
+  /** Input channels of one unit of lists. */
+  // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
+  Channels = 16,
+  /** Worker scratch of lists for each count and phase of a channel: u32 head, u16 total. */
+  HeadBytes = 6,
+  /** Pixels that an entry of a list can number. */
+  MostPixels = 65536,
+  /** The highest count, which a byte holds. */
+  MostCount = 255,
 }
 
 /**
@@ -456,12 +625,6 @@ export enum NormWord {
    * = 0 by the planner's choice.
    */
   Accumulate = 30,
-}
-
-/** Partial sums of a BatchNorm: see norm/moments.ts. */
-export enum Moments {
-  /** float32 rows of a slot, each of as many floats as there are channels. */
-  Rows = 4,
 }
 
 /** Sizes that normalisation's kernels and its planner share. */
@@ -750,13 +913,19 @@ export enum SumScalarsWord {
 export enum ChooseWord {
   /** u32 [2]: 1, 0 when the sources have at most Limit spikes, else 0, 1. */
   Out = 4,
-  /**
-   * Table of SourceCount entries of 8 bytes: address of spike sums u32
-   * (`NeuronWord.CountPartials`), their number.
-   */
+  /** Table of SourceCount entries: see `SpikeSumWord`. */
   Sources = 5,
   SourceCount = 6,
   Limit = 7,
+}
+
+/** The spikes of one tensor, summed by units. */
+export enum SpikeSumWord {
+  /** u32 [Units]: `NeuronWord.CountPartials`. */
+  Sums = 0,
+  Units = 1,
+  Words = 2,
+  Bytes = 8,
 }
 
 export enum Surrogate {
@@ -860,12 +1029,11 @@ export enum StandardiseWord {
   /** Stored and real input channels. */
   InC = 8,
   RealC = 9,
-  OutC = 10,
-  BlockWidth = 11,
-  KRows = 12,
+  BlockWidth = 10,
+  KRows = 11,
   /** f32 */
-  Epsilon = 13,
+  Epsilon = 12,
   /** Backward: gradient of w' (overwritten by that of w), gradient of the gain or 0. */
-  Gradient = 14,
-  GainGradient = 15,
+  Gradient = 13,
+  GainGradient = 14,
 }

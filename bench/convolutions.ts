@@ -2,17 +2,17 @@
  * Convolutions: forward on spikes and dense, gradients of the input and of the weight, by the
  * kernels and units that the planner chooses.
  */
+import { type Geometry, kRowsOf } from '../src/plan/convolution/geometry.js'
 import {
-  emitDense,
+  emitForwardOnFloats,
+  emitForwardOnSpikes,
   emitInputGradient,
   emitListGradient,
   emitWeightGradient,
-  type Geometry,
   usesWinograd,
-} from '../src/plan/convolution.js'
-import { blockWidth, weightRows } from '../src/plan/layout.js'
+} from '../src/plan/convolution/index.js'
+import { blockWidth, storedChannels } from '../src/plan/layout.js'
 import type { ProgramBuilder } from '../src/plan/program.js'
-import { emitSpikes } from '../src/plan/spike-convolution.js'
 import type { DenseInput } from '../src/plan/tensors.js'
 import { noPool, type SpikeTensor } from '../src/plan/tensors.js'
 import { type Buffer, ref } from '../src/plan/words.js'
@@ -37,13 +37,19 @@ function geometryOf(s: LayerShape, images: number): Geometry {
   const [pad, out] = [paddingOf(s), outSize(s)]
   return {
     images,
-    inShape: [s.inC, s.inH, s.inH],
+    inH: s.inH,
+    inW: s.inH,
     inC: s.inC,
-    outShape: [s.outC, out, out],
-    outC: s.outC,
-    kernel: [s.kernel, s.kernel],
-    stride: [s.stride, s.stride],
-    padding: [pad, pad],
+    outH: out,
+    outW: out,
+    outC: storedChannels(s.outC),
+    blockWidth: blockWidth(s.outC),
+    kernelH: s.kernel,
+    kernelW: s.kernel,
+    strideH: s.stride,
+    strideW: s.stride,
+    padH: pad,
+    padW: pad,
   }
 }
 
@@ -57,35 +63,35 @@ class Tensors {
     private readonly b: ProgramBuilder,
     private readonly g: Geometry,
   ) {
-    const bytes = g.outC * weightRows(g.kernel[0] * g.kernel[1], g.inC) * 4
+    const bytes = g.outC * kRowsOf(g) * 4
     this.weight = b.buffer('weight', bytes, 'parameters')
     this.weightGradient = b.buffer('weight gradient', bytes, 'gradients')
-    this.zeros = b.buffer('zeros', 4 * Math.max(g.kernel[1] * g.inC, g.outC), 'statistics')
+    this.zeros = b.buffer('zeros', 4 * Math.max(g.kernelW * g.inC, g.outC), 'statistics')
   }
 
   input(name: string, rows: number): Buffer {
     return this.b.buffer(
       name,
-      this.g.images * this.g.inShape[1] * this.g.inShape[2] * rows * this.g.inC * 4,
+      this.g.images * this.g.inH * this.g.inW * rows * this.g.inC * 4,
       'input',
     )
   }
   output(name: string, rows: number): Buffer {
     return this.b.buffer(
       name,
-      this.g.images * this.g.outShape[1] * this.g.outShape[2] * rows * this.g.outC * 4,
+      this.g.images * this.g.outH * this.g.outW * rows * this.g.outC * 4,
       'input',
     )
   }
   spikes(): SpikeTensor {
     const { g, b } = this
-    const neurons = g.images * g.inShape[1] * g.inShape[2] * g.inC
+    const neurons = g.images * g.inH * g.inW * g.inC
     const masks = b.buffer('masks', neurons, 'input')
     const counts = b.buffer('counts', neurons, 'input')
     return {
       kind: 'spikes',
       name: 'spikes',
-      shape: g.inShape,
+      shape: [g.inC, g.inH, g.inW],
       stored: g.inC,
       masks,
       counts,
@@ -95,9 +101,9 @@ class Tensors {
   }
   fillWeight(rig: Rig<unknown>): void {
     const { g } = this
-    const width = blockWidth(g.outShape[0])
-    const kRows = weightRows(g.kernel[0] * g.kernel[1], g.inC)
-    const used = g.kernel[0] * g.kernel[1] * g.inC
+    const width = g.blockWidth
+    const kRows = kRowsOf(g)
+    const used = g.kernelH * g.kernelW * g.inC
     const floats = rig.floats(this.weight)
     fillNormal(floats, 3)
     for (let block = 0; block < g.outC / width; block++)
@@ -184,16 +190,16 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
         const rig = makeRig((b) => {
           const t = new Tensors(b, g)
           const tensor = t.spikes()
-          emitSpikes(
-            b,
+          emitForwardOnSpikes(b, {
+            name: 'conv',
             g,
-            T,
-            { sources: [tensor], pool: noPool, scale: 1 },
-            t.output('out', T),
-            ref(t.weight),
-            0,
-            'conv',
-          )
+            steps: T,
+            spikes: { sources: [tensor], pool: noPool, scale: 1 },
+            out: t.output('out', T),
+            weight: ref(t.weight),
+            bias: undefined,
+            withMoments: false,
+          })
           return { t, tensor }
         })
         rig.made.t.fillWeight(rig)
@@ -228,24 +234,40 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
   const inputGradient =
     (rows: number): Parameters<typeof floatCase>[3] =>
     (b, t, input, output) =>
-      emitInputGradient(b, g, rows, output, ref(t.weight), input, t.zeros, 'conv')
+      emitInputGradient(b, {
+        name: 'conv',
+        g,
+        steps: rows,
+        delta: output,
+        weight: ref(t.weight),
+        out: input,
+        zeros: t.zeros,
+      })
   const weightGradient =
     (rows: number): Parameters<typeof floatCase>[3] =>
     (b, t, input, output) =>
-      emitWeightGradient(
-        b,
+      emitWeightGradient(b, {
+        name: 'conv',
         g,
-        rows,
-        dense(input, g.inC, rows),
-        output,
-        ref(t.weightGradient),
-        false,
-        'conv',
-      )
+        steps: rows,
+        input: dense(input, g.inC, rows),
+        delta: output,
+        out: ref(t.weightGradient),
+        accumulate: false,
+      })
   const winograd = usesWinograd(g, 1)
   cases.push(
     floatCase('forward, dense', T, 'forward', (b, t, input, output) =>
-      emitDense(b, g, T, dense(input, g.inC, T), output, ref(t.weight), 0, t.zeros),
+      emitForwardOnFloats(b, {
+        name: 'conv',
+        g,
+        steps: T,
+        input: dense(input, g.inC, T),
+        weight: ref(t.weight),
+        bias: undefined,
+        out: output,
+        zeros: t.zeros,
+      }),
     ),
   )
   if (!image)
@@ -282,7 +304,15 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
         const rig = makeRig((b) => {
           const t = new Tensors(b, g)
           const [tensor, delta] = [t.spikes(), t.output('delta', 1)]
-          emitListGradient(b, g, T, { tensor, scale: 1 }, delta, ref(t.weightGradient), 'conv')
+          emitListGradient(b, {
+            name: 'conv',
+            g,
+            steps: T,
+            tensor,
+            scale: 1,
+            delta,
+            out: ref(t.weightGradient),
+          })
           return { tensor, delta }
         })
         set(rig, rig.made.tensor, values)

@@ -14,7 +14,7 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, DenseWord } from '../opcodes'
 import { packRows } from './pack'
 import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow } from './tile'
 
@@ -22,9 +22,9 @@ import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow } from './tile'
 // @ts-ignore: decorator
 @inline
 export function inputOf(rec: usize, t: i32): usize {
-  let input = address(rec, ConvWord.In)
-  if (word(rec, ConvWord.InIndirect)) input = <usize>load<u32>(input)
-  return input + <usize>(t * word(rec, ConvWord.InLoopBytes))
+  let input = address(rec, DenseWord.In)
+  if (word(rec, DenseWord.InIndirect)) input = <usize>load<u32>(input)
+  return input + <usize>(t * word(rec, DenseWord.InLoopBytes))
 }
 
 /**
@@ -63,15 +63,15 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
     word(rec, ConvWord.OutH) *
     word(rec, ConvWord.OutW) *
     word(rec, ConvWord.T)
-  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+  const rowsPerUnit = word(rec, DenseWord.RowsPerUnit)
   const first = unit * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - first)
   const inC = word(rec, ConvWord.InC)
   const inW = word(rec, ConvWord.InW)
   const inH = word(rec, ConvWord.InH)
   const N = word(rec, ConvWord.OutC)
-  const pixelBytes = address(rec, ConvWord.InPixelBytes)
-  const zeros = address(rec, ConvWord.Zeros)
+  const pixelBytes = address(rec, DenseWord.InPixelBytes)
+  const zeros = address(rec, DenseWord.Zeros)
   const kernelW = word(rec, ConvWord.KernelW)
   const K = word(rec, ConvWord.KernelH) * kernelW * inC
   const contiguous = pixelBytes == (<usize>inC) << 2
@@ -83,7 +83,7 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   for (let i = rows; i % MR; i++)
     memory.copy(origins + ((<usize>i) << 4), origins + ((<usize>(rows - 1)) << 4), 16)
   const panels = origins + ((<usize>rowsPerUnit) << 4)
-  const out = address(rec, ConvWord.Out) + <usize>first * ((<usize>N) << 2)
+  const out = address(rec, DenseWord.Out) + <usize>first * ((<usize>N) << 2)
   const ldc = (<usize>N) << 2
 
   // For each part of the depth, gather panels of five rows and multiply them with all blocks of W.
@@ -134,7 +134,7 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
       rows,
       panels,
       kc,
-      address(rec, ConvWord.Weight),
+      address(rec, DenseWord.Weight),
       k0,
       word(rec, ConvWord.KRows),
       N,
@@ -143,7 +143,7 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
       scratch,
     )
   }
-  const bias = address(rec, ConvWord.Bias)
+  const bias = address(rec, DenseWord.Bias)
   if (bias) addBias(out, bias, rows, N)
 }
 
@@ -159,9 +159,10 @@ export function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, i
   const strideW = word(rec, ConvWord.StrideW)
   const padH = word(rec, ConvWord.PadH)
   const padW = word(rec, ConvWord.PadW)
-  const stepBytes = address(rec, ConvWord.InStepBytes)
+  const stepBytes = address(rec, DenseWord.InStepBytes)
   const imageBytes =
-    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
+    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) *
+    address(rec, DenseWord.InPixelBytes)
   const pixel = first / T
   let step = first - pixel * T
   let ox = pixel % outW

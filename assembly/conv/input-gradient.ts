@@ -5,7 +5,7 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, Dense, DenseWord } from '../opcodes'
 import { storeTile } from './forward'
 import { packHalf, packRows } from './pack'
 import { EDGE_BYTES, MR, micro } from './tile'
@@ -20,10 +20,10 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
   const width = word(rec, ConvWord.BlockWidth)
   const kRows = word(rec, ConvWord.KRows)
   const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
-  const weight = address(rec, ConvWord.Weight)
-  const c0 = unit * 8
+  const weight = address(rec, DenseWord.Weight)
+  const c0 = unit * Dense.TransposedChannels
   const count = min(8, inC - c0)
-  let dst = address(rec, ConvWord.Transposed) + ((<usize>(unit * taps * N)) << 5)
+  let dst = address(rec, DenseWord.Transposed) + ((<usize>(unit * taps * N)) << 5)
   const row = (<usize>width) << 2
   for (let tap = 0; tap < taps; tap++) {
     for (let block = 0; block < N / width; block++) {
@@ -83,11 +83,11 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const sw = word(rec, ConvWord.StrideW)
   const kernelH = word(rec, ConvWord.KernelH)
   const kernelW = word(rec, ConvWord.KernelW)
-  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
-  const delta = address(rec, ConvWord.Delta)
-  const zeros = address(rec, ConvWord.Zeros)
-  const out = address(rec, ConvWord.Out)
-  const accumulate = word(rec, ConvWord.Accumulate) != 0
+  const rowsPerUnit = word(rec, DenseWord.RowsPerUnit)
+  const delta = address(rec, DenseWord.Delta)
+  const zeros = address(rec, DenseWord.Zeros)
+  const out = address(rec, DenseWord.Out)
+  const accumulate = word(rec, DenseWord.Accumulate) != 0
 
   // The class, and the rows of it.
   let qy = 0,
@@ -154,7 +154,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
       if (reached == 0) continue
       for (let c = 0; c < inC; c += 8) {
         const b =
-          address(rec, ConvWord.Transposed) +
+          address(rec, DenseWord.Transposed) +
           ((<usize>(((c >> 3) * taps + ky * kernelW + kx) * N)) << 5)
         for (let i = 0; i < rows; i += MR) {
           if (((reached >> (i / MR)) & 1) == 0) continue

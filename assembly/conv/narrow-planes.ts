@@ -3,17 +3,17 @@
  */
 
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, DenseWord, Narrow } from '../opcodes'
 
 /**
  * A kernel takes this many bytes of Out or Delta through all channels and k before it goes on, so
  * that they stay in the first-level cache.
  */
-const CHUNK_BYTES: i32 = 16384
+const CHUNK_BYTES: i32 = Narrow.ChunkBytes
 
 /** Pixels of such a chunk, a multiple of five. */
 export function chunkPixels(pixelBytes: i32): i32 {
-  return min(48, max(8, CHUNK_BYTES / 5 / pixelBytes)) * 5
+  return min(48, max(Narrow.ChunkTiles, CHUNK_BYTES / 5 / pixelBytes)) * 5
 }
 
 /**
@@ -24,7 +24,7 @@ export function chunkPixels(pixelBytes: i32): i32 {
 @inline
 function planeFloats(rec: usize): i32 {
   const lines =
-    word(rec, ConvWord.RowsPerUnit) +
+    word(rec, DenseWord.RowsPerUnit) +
     (word(rec, ConvWord.KernelH) - 1) / word(rec, ConvWord.StrideH)
   return (((lines * word(rec, ConvWord.OutW) + 15) >> 4) | 1) << 4
 }
@@ -91,7 +91,7 @@ export function copyPlanes(
   const kernelH = word(rec, ConvWord.KernelH)
   const kernelW = word(rec, ConvWord.KernelW)
   const padW = word(rec, ConvWord.PadW)
-  const pixelBytes = address(rec, ConvWord.InPixelBytes)
+  const pixelBytes = address(rec, DenseWord.InPixelBytes)
   const columnBytes = <usize>sw * pixelBytes
   const planeBytes = (<usize>planeFloats(rec)) << 2
   const columns = phaseFloats(rec)

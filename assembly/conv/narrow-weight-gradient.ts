@@ -4,13 +4,13 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, DenseWord, Narrow } from '../opcodes'
 import { inputOf } from './forward'
 import { chunkPixels, copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { storeGradient } from './weight-gradient'
 
 /** Rows of Delta that lie further apart than this share few cache sets. They are copied first. */
-const PACK_BYTES: usize = 1024
+const PACK_BYTES: usize = Narrow.PackBytes
 
 /**
  * Gradient of the weight; the equation is that of `convWeightGradient`. OutC is a multiple of 8.
@@ -27,12 +27,13 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
   const T = word(rec, ConvWord.T)
   const N = word(rec, ConvWord.OutC)
   const kRows = word(rec, ConvWord.KRows)
-  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
-  const splits = word(rec, ConvWord.Splits)
+  const rowsPerUnit = word(rec, DenseWord.RowsPerUnit)
+  const splits = word(rec, DenseWord.Splits)
   const K = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW) * word(rec, ConvWord.InC)
-  const stepBytes = address(rec, ConvWord.InStepBytes)
+  const stepBytes = address(rec, DenseWord.InStepBytes)
   const imageBytes =
-    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) * address(rec, ConvWord.InPixelBytes)
+    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) *
+    address(rec, DenseWord.InPixelBytes)
   const input = inputOf(rec, t)
   const lds = (<usize>N) << 2
   const ldb = <usize>T * lds
@@ -72,7 +73,7 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
           rows,
         )
       const delta =
-        address(rec, ConvWord.Delta) + <usize>((b * outH + first) * outW) * ldb + <usize>step * lds
+        address(rec, DenseWord.Delta) + <usize>((b * outH + first) * outW) * ldb + <usize>step * lds
       for (let p = 0; p < pixels; p += perChunk) {
         const count = min(perChunk, pixels - p)
         const d = delta + <usize>p * ldb

@@ -16,7 +16,7 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, DenseWord } from '../opcodes'
 import { inputOf } from './forward'
 import { chunkPixels, copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { EDGE_BYTES, tile } from './tile'
@@ -36,12 +36,12 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const N = word(rec, ConvWord.OutC)
   const width = word(rec, ConvWord.BlockWidth)
   const kRows = word(rec, ConvWord.KRows)
-  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+  const rowsPerUnit = word(rec, DenseWord.RowsPerUnit)
   const K = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW) * word(rec, ConvWord.InC)
-  const stepBytes = address(rec, ConvWord.InStepBytes)
-  const weight = address(rec, ConvWord.Weight)
-  const bias = address(rec, ConvWord.Bias)
-  const initial = bias ? bias : address(rec, ConvWord.Zeros)
+  const stepBytes = address(rec, DenseWord.InStepBytes)
+  const weight = address(rec, DenseWord.Weight)
+  const bias = address(rec, DenseWord.Bias)
+  const initial = bias ? bias : address(rec, DenseWord.Zeros)
   const perImage = (outH + rowsPerUnit - 1) / rowsPerUnit
   const b = unit / perImage
   const first = (unit - b * perImage) * rowsPerUnit
@@ -59,8 +59,8 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
   let image =
     inputOf(rec, t) +
     <usize>(b * word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) *
-      address(rec, ConvWord.InPixelBytes)
-  let out = address(rec, ConvWord.Out) + <usize>((b * outH + first) * outW) * ldc
+      address(rec, DenseWord.InPixelBytes)
+  let out = address(rec, DenseWord.Out) + <usize>((b * outH + first) * outW) * ldc
   for (let step = 0; step < T; step++) {
     if (step == 0 || stepBytes) copyPlanes(rec, planes, row, image, first, rows)
     for (let p = 0; p < pixels; p += perChunk) {

@@ -3,17 +3,19 @@
  * matmul.ts.
  */
 
+import { Dense } from '../opcodes'
+
 /** Rows and columns of the micro kernel's tile. */
-export const MR: i32 = 5
-export const NR: i32 = 8
+export const MR: i32 = Dense.TileRows
+export const NR: i32 = Dense.TileColumns
 
 /**
  * Depth of a packed panel: 256 · 8 floats of B are 8 KiB, a quarter of a small first-level cache.
  */
-export const KC: i32 = 256
+export const KC: i32 = Dense.Depth
 
 /** Scratch of one 5×8 tile, whole cache lines. */
-export const EDGE_BYTES: usize = 192
+export const EDGE_BYTES: usize = Dense.TileBytes
 
 /**
  * c[4][8] += Σ_k a[k][0..3]ᵀ b[k][0..7]. For panels of a whose rows are whole vectors, as in the

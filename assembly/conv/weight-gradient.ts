@@ -1,12 +1,12 @@
 /** Dense gradient of a convolution's weight, its sum over splits, and the gradient of the bias. */
 
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, Dense, DenseWord } from '../opcodes'
 import { fillOrigins, inputOf } from './forward'
 import { microAdd } from './tile'
 
 /** Rows gathered at a time by the weight gradient. */
-const ROWS: i32 = 128
+const ROWS: i32 = Dense.GradientRows
 
 /**
  * Gradient of the weight, over rows = (pixel of Out, t):
@@ -29,10 +29,10 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   const kRows = word(rec, ConvWord.KRows)
   const kernelW = word(rec, ConvWord.KernelW)
   const K = word(rec, ConvWord.KernelH) * kernelW * inC
-  const splits = word(rec, ConvWord.Splits)
-  const kPerUnit = word(rec, ConvWord.KPerUnit)
-  const pixelBytes = address(rec, ConvWord.InPixelBytes)
-  const delta = address(rec, ConvWord.Delta)
+  const splits = word(rec, DenseWord.Splits)
+  const kPerUnit = word(rec, DenseWord.KPerUnit)
+  const pixelBytes = address(rec, DenseWord.InPixelBytes)
+  const delta = address(rec, DenseWord.Delta)
 
   const kBlocks = (kRows + kPerUnit - 1) / kPerUnit
   const split = unit / kBlocks
@@ -46,7 +46,7 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
   const perSplit = (rowsAll + splits - 1) / splits
   const rowEnd = min(rowsAll, (split + 1) * perSplit)
 
-  const origins = scratch + 128
+  const origins = scratch + Dense.GradientHeadBytes
   const pa = origins + ((<usize>ROWS) << 4)
   const pb = pa + ((<usize>(ROWS * kPerUnit)) << 2)
   const sums = pb + ((<usize>(ROWS * NP)) << 2)
@@ -122,13 +122,13 @@ export function storeGradient(
   const N = word(rec, ConvWord.OutC)
   const width = word(rec, ConvWord.BlockWidth)
   const kRows = word(rec, ConvWord.KRows)
-  const splits = word(rec, ConvWord.Splits)
-  const scale = f32x4.splat(load<f32>(rec + ((<usize>ConvWord.Scale) << 2)))
-  const add = splits == 1 && word(rec, ConvWord.Accumulate) != 0
+  const splits = word(rec, DenseWord.Splits)
+  const scale = f32x4.splat(load<f32>(rec + ((<usize>DenseWord.Scale) << 2)))
+  const add = splits == 1 && word(rec, DenseWord.Accumulate) != 0
   const base =
     splits == 1
-      ? address(rec, ConvWord.Out)
-      : address(rec, ConvWord.Partial) + ((<usize>(split * kRows * N)) << 2)
+      ? address(rec, DenseWord.Out)
+      : address(rec, DenseWord.Partial) + ((<usize>(split * kRows * N)) << 2)
   for (let block = 0; block < N / width; block++)
     for (let k = 0; k < kn; k++) {
       let s = sums + lds * <usize>k + ((<usize>(block * width)) << 2)
@@ -264,15 +264,15 @@ function gatherNarrow(
  * KPerUnit·OutC floats (a multiple of 4). Scratch: none.
  */
 export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const splits = word(rec, ConvWord.Splits)
+  const splits = word(rec, DenseWord.Splits)
   const total = word(rec, ConvWord.KRows) * word(rec, ConvWord.OutC)
-  const per = word(rec, ConvWord.KPerUnit) * word(rec, ConvWord.OutC)
+  const per = word(rec, DenseWord.KPerUnit) * word(rec, ConvWord.OutC)
   const first = unit * per
   const count = min(per, total - first)
   const stride = (<usize>total) << 2
-  const add = word(rec, ConvWord.Accumulate) != 0
-  let src = address(rec, ConvWord.Partial) + ((<usize>first) << 2)
-  let dst = address(rec, ConvWord.Out) + ((<usize>first) << 2)
+  const add = word(rec, DenseWord.Accumulate) != 0
+  let src = address(rec, DenseWord.Partial) + ((<usize>first) << 2)
+  let dst = address(rec, DenseWord.Out) + ((<usize>first) << 2)
   for (let i = 0; i < count; i += 4) {
     let sum = add ? v128.load(dst) : f32x4.splat(0)
     let s = src
@@ -297,11 +297,11 @@ export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): voi
     word(rec, ConvWord.OutH) *
     word(rec, ConvWord.OutW) *
     word(rec, ConvWord.T)
-  const accumulate = word(rec, ConvWord.Accumulate) != 0
-  const first = unit * 16
-  const delta = address(rec, ConvWord.Delta) + ((<usize>first) << 2)
-  const out = address(rec, ConvWord.Out) + ((<usize>first) << 2)
-  const bytes = (<usize>min(16, N - first)) << 2
+  const accumulate = word(rec, DenseWord.Accumulate) != 0
+  const first = unit * Dense.BiasChannels
+  const delta = address(rec, DenseWord.Delta) + ((<usize>first) << 2)
+  const out = address(rec, DenseWord.Out) + ((<usize>first) << 2)
+  const bytes = (<usize>min(Dense.BiasChannels, N - first)) << 2
   const rowBytes = (<usize>N) << 2
   if (!accumulate) memory.fill(out, 0, bytes)
   for (let row = 0; row < rows; row += 64) {

@@ -3,7 +3,7 @@
  * integer, so the choice is the same for any number of workers.
  */
 
-import { ChooseWord } from '../opcodes'
+import { ChooseWord, SpikeSumWord } from '../opcodes'
 
 /**
  * Out[0], Out[1] = 1, 0 when the sources together have at most Limit spikes, else 0, 1. One unit.
@@ -13,10 +13,10 @@ export function choose(rec: usize, unit: i32, t: i32, scratch: usize): void {
   let source = <usize>load<u32>(rec, ChooseWord.Sources * 4)
   let spikes: u64 = 0
   for (let i = load<i32>(rec, ChooseWord.SourceCount * 4); i > 0; i--) {
-    const partials = <usize>load<u32>(source)
-    const units = <usize>load<u32>(source, 4)
+    const partials = <usize>load<u32>(source, SpikeSumWord.Sums * 4)
+    const units = <usize>load<u32>(source, SpikeSumWord.Units * 4)
     for (let j: usize = 0; j < units; j++) spikes += <u64>load<u32>(partials + (j << 2))
-    source += 8
+    source += SpikeSumWord.Bytes
   }
   const few: u32 = spikes <= <u64>load<u32>(rec, ChooseWord.Limit * 4) ? 1 : 0
   const out = <usize>load<u32>(rec, ChooseWord.Out * 4)

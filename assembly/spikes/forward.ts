@@ -9,7 +9,7 @@
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { addMoments, addMoments4, startMoments } from '../norm/moments'
-import { ConvWord } from '../opcodes'
+import { ConvWord, Moments, Spike, SpikeWord } from '../opcodes'
 import { combine7, combine15, combineFew } from './combine'
 import { listScratch, listsOfRows, POINTERS } from './lists'
 import { stepsOf } from './patterns'
@@ -34,16 +34,16 @@ import { sumLists } from './row-sums'
  */
 export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
-  const perUnit = word(rec, ConvWord.PixelsPerUnit)
+  const perUnit = word(rec, SpikeWord.PixelsPerUnit)
   const chunks = (pixels + perUnit - 1) / perUnit
   const group = unit / chunks
   const first = (unit - group * chunks) * perUnit
-  const pointers = address(rec, ConvWord.ListPointers) + <usize>first * POINTERS
+  const pointers = address(rec, SpikeWord.ListPointers) + <usize>first * POINTERS
   sumPixels(
     rec,
     first,
     min(first + perUnit, pixels),
-    group * word(rec, ConvWord.BlocksPerUnit),
+    group * word(rec, SpikeWord.BlocksPerUnit),
     pointers,
     scratch,
   )
@@ -62,13 +62,13 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
  */
 export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outW = word(rec, ConvWord.OutW)
-  const rows = word(rec, ConvWord.RowsPerUnit)
+  const rows = word(rec, SpikeWord.RowsPerUnit)
   const first = unit * rows
   const last = min(first + rows, word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
-  const perUnit = word(rec, ConvWord.BlocksPerUnit)
+  const perUnit = word(rec, SpikeWord.BlocksPerUnit)
   const sums = scratch + listScratch(rec)
-  const pointers =
-    sums + ((17 * (address(rec, ConvWord.BlockWidth) << 2) * <usize>perUnit + 63) & ~(<usize>63))
+  const blockBytes = <usize>Spike.SumRows * (address(rec, ConvWord.BlockWidth) << 2)
+  const pointers = sums + ((blockBytes * <usize>perUnit + 63) & ~(<usize>63))
   listsOfRows(rec, first, last, pointers, pointers + <usize>(rows * outW) * POINTERS, scratch)
   const blocks = word(rec, ConvWord.OutC) / word(rec, ConvWord.BlockWidth)
   for (let block = 0; block < blocks; block += perUnit)
@@ -91,36 +91,36 @@ function sumPixels(
   const width = word(rec, ConvWord.BlockWidth)
   const bytes = (<usize>width) << 2
   const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
-  const blocks = min(word(rec, ConvWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
+  const blocks = min(word(rec, SpikeWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
 
   const blockBytes = <usize>word(rec, ConvWord.KRows) * bytes
-  const weight = address(rec, ConvWord.Weight) + <usize>block * blockBytes
+  const weight = address(rec, SpikeWord.Weight) + <usize>block * blockBytes
   const outStep = address(rec, ConvWord.OutC) << 2
   const outPixel = outStep * address(rec, ConvWord.T)
-  const scale = load<f32>(rec + ConvWord.Scale * 4)
-  const pairs = word(rec, ConvWord.PairLists) != 0
-  const weighted = word(rec, ConvWord.WeightedLists) != 0
-  const setBytes: usize = 17 * bytes
+  const scale = load<f32>(rec + SpikeWord.Scale * 4)
+  const pairs = word(rec, SpikeWord.PairLists) != 0
+  const weighted = word(rec, SpikeWord.WeightedLists) != 0
+  const setBytes: usize = <usize>Spike.SumRows * bytes
   for (let j: usize = 0; j < <usize>blocks; j++) {
     const bias = scratch + j * setBytes + 16 * bytes
-    if (address(rec, ConvWord.Bias) != 0)
-      memory.copy(bias, address(rec, ConvWord.Bias) + (<usize>block + j) * bytes, bytes)
+    if (address(rec, SpikeWord.Bias) != 0)
+      memory.copy(bias, address(rec, SpikeWord.Bias) + (<usize>block + j) * bytes, bytes)
     else memory.fill(bias, 0, bytes)
   }
 
   let out =
-    address(rec, ConvWord.Out) +
+    address(rec, SpikeWord.Out) +
     <usize>first * outPixel +
-    <usize>word(rec, ConvWord.Group) * 4 * outStep +
+    <usize>word(rec, SpikeWord.Group) * Spike.GroupSteps * outStep +
     <usize>block * bytes
-  const hasMoments = word(rec, ConvWord.Moments) != 0
-  const momentPixels = hasMoments ? word(rec, ConvWord.MomentPixels) : 1
-  const momentBytes = outStep * 4
+  const hasMoments = word(rec, SpikeWord.Moments) != 0
+  const momentPixels = hasMoments ? word(rec, SpikeWord.MomentPixels) : 1
+  const momentBytes = outStep * <usize>Moments.Rows
   let moments =
-    address(rec, ConvWord.Moments) +
+    address(rec, SpikeWord.Moments) +
     <usize>(
-      (word(rec, ConvWord.Group) * ((pixels + momentPixels - 1) / momentPixels) +
+      (word(rec, SpikeWord.Group) * ((pixels + momentPixels - 1) / momentPixels) +
         first / momentPixels)
     ) *
       momentBytes

@@ -9,7 +9,7 @@
  * a neuron over all steps, 0 … T, as bytes [B][H][W][C]. (Scale is therefore 1/T for a gradient
  * with respect to rates.) Any kernel, stride and padding.
  *
- * Images are taken in groups of RowsPerUnit. There are two records, one after the other:
+ * Images are taken in groups of ImagesPerGroup. There are two records, one after the other:
  *
  *   RateLists            counts → for each (group, phase, c) the list of the pixels where the
  *                        neuron fired, those with most spikes first
@@ -26,21 +26,21 @@
  *   Lists         u16 [group][C][pixels of a full group]; the phases of a channel follow each other
  *   ListPointers  u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the
  *                 last word is the end
- *   Scratch       the grids; a group of fewer images leaves the rest of its grid as it is
+ *   Grids         δ with its margins; a group of fewer images leaves the rest of its grid as it is
  *
- * Sizes and words come from src/plan/list-gradient-geometry.ts.
+ * Sizes and words come from src/plan/convolution/list-geometry.ts.
  */
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, ListWord, RateList } from '../opcodes'
 
 /** Output channels of a grid: one cache line. */
-const BLOCK: i32 = 16
-const BLOCK_BYTES: usize = 64
+const BLOCK: i32 = RateList.GridChannels
+const BLOCK_BYTES: usize = RateList.GridBytes
 
 /** Input channels of one unit of lists. */
-const LIST_CHANNELS: i32 = 16
+const LIST_CHANNELS: i32 = RateList.Channels
 
 /** Zeros before the first row (column) of a grid. */
 // @ts-ignore: decorator
@@ -144,9 +144,9 @@ function fillGrid(
 }
 
 /**
- * Lists, ListPointers, Scratch = from In (counts u8) and Delta. Units: first (group, 16 input
+ * Lists, ListPointers, Grids = from Counts (u8) and Delta. Units: first (group, 16 input
  * channels) for the lists, then (group, 16 output channels) for the grids; channels run faster.
- * Counts are read 16 at a time, so up to 12 bytes behind In are read. Worker scratch:
+ * Counts are read 16 at a time, so up to 12 bytes behind Counts are read. Worker scratch:
  * 96·T·StrideH·StrideW bytes.
  */
 export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
@@ -163,20 +163,20 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   const left = margin(word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
   const gridH = gridSize(h, outH, word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
   const gridW = gridSize(w, outW, word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
-  const perGroup = word(rec, ConvWord.RowsPerUnit)
+  const perGroup = word(rec, ListWord.ImagesPerGroup)
   const all = word(rec, ConvWord.Images)
   const groups = (all + perGroup - 1) / perGroup
   const listBlocks = (cs + LIST_CHANNELS - 1) / LIST_CHANNELS
-  check(perGroup * gridH * gridW < 65536)
+  check(perGroup * gridH * gridW < RateList.MostPixels)
 
   if (unit >= groups * listBlocks) {
     const gridBlocks = (n + BLOCK - 1) / BLOCK
     const gridUnit = unit - groups * listBlocks
     const group = gridUnit / gridBlocks
     const grid =
-      address(rec, ConvWord.Scratch) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
+      address(rec, ListWord.Grids) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
     const delta =
-      address(rec, ConvWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
+      address(rec, ListWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
     const images = min(perGroup, all - group * perGroup)
     fillGrid(
       grid,
@@ -203,7 +203,7 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   memory.fill(totals, 0, <usize>(phases * t) * 32)
 
   // First the length of each list, then its start, then its entries.
-  const counts = address(rec, ConvWord.In) + <usize>(group * perGroup * h * w * cs + c0)
+  const counts = address(rec, ListWord.Counts) + <usize>(group * perGroup * h * w * cs + c0)
   const pixelBytes = <usize>cs * <usize>strideW
   for (let row = 0; row < images * h; row++) {
     for (let x = 0; x < strideW; x++) {
@@ -224,14 +224,14 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
     }
   }
   const capacity = (<usize>(perGroup * h * w)) << 1
-  const lists = address(rec, ConvWord.Lists) + <usize>(group * cs + c0) * capacity
+  const lists = address(rec, ListWord.Lists) + <usize>(group * cs + c0) * capacity
   for (let c = 0; c < channels; c++) {
     let at = <u32>(lists + <usize>c * capacity)
     for (let phase = 0; phase < phases; phase++) {
       let total = totals + ((<usize>(phase * t)) << 5) + ((<usize>c) << 1)
       let head = scratch + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
       let pointer =
-        address(rec, ConvWord.ListPointers) +
+        address(rec, ListWord.ListPointers) +
         ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
       for (let k = 0; k < t; k++) {
         store<u32>(head, at)
@@ -293,7 +293,7 @@ export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void 
 }
 
 /**
- * Out = from Lists, ListPointers and Scratch, with Accumulate +=. Out has the layout of the
+ * Out = from Lists, ListPointers and Grids, with Accumulate +=. Out has the layout of the
  * weight, [N/BlockWidth][KRows][BlockWidth]; its rows behind the kernel become zero. The sum runs
  * over the groups in order. Unit = (16 output channels, InCPerUnit input channels), input channels
  * run faster. Worker scratch: 64·InCPerUnit·KernelH·KernelW bytes.
@@ -310,9 +310,9 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   const padW = word(rec, ConvWord.PadW)
   const gridH = gridSize(word(rec, ConvWord.InH), word(rec, ConvWord.OutH), kernelH, strideH, padH)
   const gridW = gridSize(word(rec, ConvWord.InW), word(rec, ConvWord.OutW), kernelW, strideW, padW)
-  const perGroup = word(rec, ConvWord.RowsPerUnit)
+  const perGroup = word(rec, ListWord.ImagesPerGroup)
   const groups = (word(rec, ConvWord.Images) + perGroup - 1) / perGroup
-  const perUnit = word(rec, ConvWord.InCPerUnit)
+  const perUnit = word(rec, ListWord.InCPerUnit)
   const cUnits = (cs + perUnit - 1) / perUnit
   const c0 = (unit % cUnits) * perUnit
   const channels = min(perUnit, cs - c0)
@@ -324,7 +324,7 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   const pointerBytes = (<usize>(t + 1)) << 2
   for (let group = 0; group < groups; group++) {
     const grid =
-      address(rec, ConvWord.Scratch) +
+      address(rec, ListWord.Grids) +
       <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
     let out = scratch
     for (let ky = 0; ky < kernelH; ky++) {
@@ -337,7 +337,7 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
         const moveX = (phaseX + padW - kx) / strideW
         const moved = grid + <usize>(moveY * gridW + moveX) * BLOCK_BYTES
         const phase = (group * strideH + phaseY) * strideW + phaseX
-        let pointers = address(rec, ConvWord.ListPointers) + <usize>(phase * cs + c0) * pointerBytes
+        let pointers = address(rec, ListWord.ListPointers) + <usize>(phase * cs + c0) * pointerBytes
         for (let c = 0; c < channels; c++) {
           listSum(out, moved, pointers, t)
           out += BLOCK_BYTES
@@ -351,12 +351,12 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   const width = word(rec, ConvWord.BlockWidth)
   const rows = word(rec, ConvWord.KRows)
   const rowBytes = (<usize>width) << 2
-  const scale = f32x4.splat(load<f32>(rec, ConvWord.Scale * 4))
-  const accumulate = word(rec, ConvWord.Accumulate) != 0
+  const scale = f32x4.splat(load<f32>(rec, ListWord.Scale * 4))
+  const accumulate = word(rec, ListWord.Accumulate) != 0
   const n0 = nBlock * BLOCK
   for (let i = 0; i < min(BLOCK, n - n0); i += 4) {
     const block =
-      address(rec, ConvWord.Out) +
+      address(rec, ListWord.Out) +
       <usize>(((n0 + i) / width) * rows) * rowBytes +
       ((<usize>((n0 + i) % width)) << 2)
     let src = scratch + ((<usize>i) << 2)

@@ -21,7 +21,7 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, SourceWord, Spike, SpikeWord } from '../opcodes'
 import { appendCounts, appendPairCounts, countWindow } from './counts'
 import { appendPairs, appendPatterns, stepsOf } from './patterns'
 
@@ -29,7 +29,7 @@ import { appendPairs, appendPatterns, stepsOf } from './patterns'
 const PAIR_PATTERNS: i32 = 0b1001000100011110
 
 /** Bytes of a table of pointers: 16 words, for 15 patterns and the unused pattern 0. */
-export const POINTERS: usize = 64
+export const POINTERS: usize = Spike.PointerBytes
 
 // @ts-ignore: decorator
 @inline
@@ -41,19 +41,19 @@ function clamp(value: i32, low: i32, high: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function entryBytes(rec: usize): usize {
-  return word(rec, ConvWord.WeightedLists) != 0 ? 4 : 2
+  return word(rec, SpikeWord.WeightedLists) != 0 ? 4 : 2
 }
 
 /** Bytes of one list of a virtual row. A row is starts u32 [InW + 1][16], then 15 lists. */
 // @ts-ignore: decorator
 @inline
 function rowCapacity(rec: usize): usize {
-  const weighted = word(rec, ConvWord.WeightedLists) != 0
+  const weighted = word(rec, SpikeWord.WeightedLists) != 0
   const perInput = weighted
     ? 1
-    : word(rec, ConvWord.SourceCount) *
-      word(rec, ConvWord.PoolKernelH) *
-      word(rec, ConvWord.PoolKernelW)
+    : word(rec, SpikeWord.SourceCount) *
+      word(rec, SpikeWord.PoolKernelH) *
+      word(rec, SpikeWord.PoolKernelW)
   const entries = <usize>(word(rec, ConvWord.InW) * word(rec, ConvWord.InC) * perInput)
   return (entries * entryBytes(rec) + 32 + 63) & ~(<usize>63)
 }
@@ -75,22 +75,22 @@ function rowBytes(rec: usize): usize {
 function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void {
   const width = word(rec, ConvWord.InW)
   const channels = word(rec, ConvWord.InC)
-  const group = word(rec, ConvWord.Group)
-  const plane = <usize>(group >> 1) * address(rec, ConvWord.PlaneBytes)
+  const group = word(rec, SpikeWord.Group)
+  const plane = <usize>(group >> 1) * address(rec, SpikeWord.PlaneBytes)
   const shift = (group & 1) << 2
   const steps = stepsOf(rec)
-  const pairs = word(rec, ConvWord.PairLists) != 0
-  const weighted = word(rec, ConvWord.WeightedLists) != 0
-  const sources = address(rec, ConvWord.Sources)
-  const sourcesEnd = sources + ((<usize>word(rec, ConvWord.SourceCount)) << 3)
-  const sourceH = word(rec, ConvWord.SourceH)
-  const sourceW = word(rec, ConvWord.SourceW)
-  const firstY = y * word(rec, ConvWord.PoolStrideH) - word(rec, ConvWord.PoolPadH)
+  const pairs = word(rec, SpikeWord.PairLists) != 0
+  const weighted = word(rec, SpikeWord.WeightedLists) != 0
+  const sources = address(rec, SpikeWord.Sources)
+  const sourcesEnd = sources + <usize>(word(rec, SpikeWord.SourceCount) * SourceWord.Bytes)
+  const sourceH = word(rec, SpikeWord.SourceH)
+  const sourceW = word(rec, SpikeWord.SourceW)
+  const firstY = y * word(rec, SpikeWord.PoolStrideH) - word(rec, SpikeWord.PoolPadH)
   const fromY = max(firstY, 0)
-  const toY = min(firstY + word(rec, ConvWord.PoolKernelH), sourceH)
-  const poolW = word(rec, ConvWord.PoolKernelW)
-  const strideW = word(rec, ConvWord.PoolStrideW)
-  const padW = word(rec, ConvWord.PoolPadW)
+  const toY = min(firstY + word(rec, SpikeWord.PoolKernelH), sourceH)
+  const poolW = word(rec, SpikeWord.PoolKernelW)
+  const strideW = word(rec, SpikeWord.PoolStrideW)
+  const padW = word(rec, SpikeWord.PoolPadW)
   const capacity = rowCapacity(rec)
 
   let list = row + <usize>(width + 1) * POINTERS
@@ -115,8 +115,8 @@ function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void 
         v128.store(counts, i8x16.splat(0), 16)
         v128.store(counts, i8x16.splat(0), 32)
         v128.store(counts, i8x16.splat(0), 48)
-        for (let source = sources; source < sourcesEnd; source += 8) {
-          const masks = <usize>load<u32>(source) + pixel + <usize>c
+        for (let source = sources; source < sourcesEnd; source += SourceWord.Bytes) {
+          const masks = <usize>load<u32>(source, SourceWord.Masks * 4) + pixel + <usize>c
           countWindow(
             counts,
             masks,
@@ -134,10 +134,10 @@ function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void 
       }
       continue
     }
-    for (let source = sources; source < sourcesEnd; source += 8) {
+    for (let source = sources; source < sourcesEnd; source += SourceWord.Bytes) {
       for (let sy = fromY; sy < toY; sy++) {
         let masks =
-          <usize>load<u32>(source) +
+          <usize>load<u32>(source, SourceWord.Masks * 4) +
           plane +
           <usize>(((image * sourceH + sy) * sourceW + fromX) * channels)
         for (let sx = fromX; sx < toX; sx++) {
@@ -244,14 +244,14 @@ export function joinRows(
  */
 export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outW = word(rec, ConvWord.OutW)
-  const first = unit * word(rec, ConvWord.RowsPerUnit)
+  const first = unit * word(rec, SpikeWord.RowsPerUnit)
   const last = min(
-    first + word(rec, ConvWord.RowsPerUnit),
+    first + word(rec, SpikeWord.RowsPerUnit),
     word(rec, ConvWord.Images) * word(rec, ConvWord.OutH),
   )
-  const pointers = address(rec, ConvWord.ListPointers) + <usize>(first * outW) * POINTERS
+  const pointers = address(rec, SpikeWord.ListPointers) + <usize>(first * outW) * POINTERS
   const lists =
-    address(rec, ConvWord.Lists) + <usize>(first * outW) * address(rec, ConvWord.ListBytes)
+    address(rec, SpikeWord.Lists) + <usize>(first * outW) * address(rec, SpikeWord.ListBytes)
   listsOfRows(rec, first, last, pointers, lists, scratch)
 }
 
@@ -284,14 +284,14 @@ export function listsOfRows(
   const strideW = word(rec, ConvWord.StrideW)
   const padH = word(rec, ConvWord.PadH)
   const padW = word(rec, ConvWord.PadW)
-  const listBytes = address(rec, ConvWord.ListBytes)
+  const listBytes = address(rec, SpikeWord.ListBytes)
   const steps = stepsOf(rec)
-  const used = ((2 << steps) - 1) & (word(rec, ConvWord.PairLists) != 0 ? PAIR_PATTERNS : -2)
+  const used = ((2 << steps) - 1) & (word(rec, SpikeWord.PairLists) != 0 ? PAIR_PATTERNS : -2)
   const zeroRow = kernelH * kernelW * channels
   const rowStep = kernelW * channels
   check(steps > 0 && (channels & 3) == 0 && zeroRow < 65535)
 
-  const weighted = word(rec, ConvWord.WeightedLists) != 0
+  const weighted = word(rec, SpikeWord.WeightedLists) != 0
   const fieldRows = scratch + 3 * POINTERS
   const ring = fieldRows + ((<usize>(kernelH << 2) + 63) & ~(<usize>63))
   const ringBytes = rowBytes(rec)

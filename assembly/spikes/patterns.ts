@@ -4,13 +4,14 @@
  */
 
 import { word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, Spike, SpikeWord } from '../opcodes'
 
 /** The steps that exist in a group, as a pattern: 15, or fewer bits at the end of T. */
 // @ts-ignore: decorator
 @inline
 export function stepsOf(rec: usize): i32 {
-  return (1 << min(4, word(rec, ConvWord.T) - 4 * word(rec, ConvWord.Group))) - 1
+  const left = word(rec, ConvWord.T) - Spike.GroupSteps * word(rec, SpikeWord.Group)
+  return (1 << min(Spike.GroupSteps, left)) - 1
 }
 
 /** Bit i is set when byte i has a bit in common with `firing`. */

@@ -2,7 +2,7 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, WinogradWord } from '../opcodes'
 import { winogradProduct } from './products'
 import {
   BLOCK,
@@ -31,11 +31,11 @@ export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: u
   const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * across
   check((n & 3) == 0)
   transformRow(
-    address(rec, ConvWord.Scratch) + <usize>(unit * across) * CHUNK_BYTES,
+    address(rec, WinogradWord.Scratch) + <usize>(unit * across) * CHUNK_BYTES,
     CHUNK >> 2,
     <usize>(total + 3) * CHUNK_BYTES,
-    address(rec, ConvWord.PlaneBytes),
-    address(rec, ConvWord.Delta),
+    address(rec, WinogradWord.PlaneBytes),
+    address(rec, WinogradWord.Delta),
     h,
     w,
     n,
@@ -111,11 +111,11 @@ export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: 
   const c = (unit / blocks) * BLOCK
   const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
   transformKernels(
-    address(rec, ConvWord.Scratch) +
+    address(rec, WinogradWord.Scratch) +
       <usize>(unit / blocks) * plane * PLANES +
       <usize>(block * width) * BLOCK_BYTES,
     plane,
-    address(rec, ConvWord.Weight) +
+    address(rec, WinogradWord.Weight) +
       ((<usize>((block * word(rec, ConvWord.KRows) + c) * width)) << 2),
     c,
     cs,
@@ -148,11 +148,11 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
   const cs = word(rec, ConvWord.InC)
   const n = word(rec, ConvWord.OutC)
   const width = word(rec, ConvWord.BlockWidth)
-  const kernelFirst = word(rec, ConvWord.KernelFirst) != 0
+  const kernelFirst = word(rec, WinogradWord.KernelFirst) != 0
   const across = (w + 3) >> 2
   const down = (h + 3) >> 2
   const rowsAll = word(rec, ConvWord.Images) * down
-  const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+  const rowsPerUnit = word(rec, WinogradWord.RowsPerUnit)
   const blocks = (cs + BLOCK - 1) / BLOCK
   const firstRow = (kernelFirst ? unit : unit / blocks) * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - firstRow)
@@ -171,8 +171,8 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
   const line = targets + ROWS_BYTES
   const own = line + TRANSFORM_BYTES
 
-  let v = address(rec, ConvWord.Scratch)
-  let vPlane = address(rec, ConvWord.PlaneBytes)
+  let v = address(rec, WinogradWord.Scratch)
+  let vPlane = address(rec, WinogradWord.PlaneBytes)
   let vChunk = <usize>(rowsAll * across + 3) * CHUNK_BYTES
   let u = own
   if (kernelFirst) {
@@ -180,7 +180,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
     v = own
     vChunk = room * CHUNK_BYTES
     vPlane = vChunk * <usize>chunks + PLANE_PADDING
-    const delta = address(rec, ConvWord.Delta)
+    const delta = address(rec, WinogradWord.Delta)
     for (let i = 0; i < rows; i++) {
       const dst = v + <usize>(i * across) * CHUNK_BYTES
       transformRow(
@@ -203,7 +203,8 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
     const work = own + uPlane * PLANES
     for (let i = 0; i < n; i += width) {
       const src =
-        address(rec, ConvWord.Weight) + ((<usize>(i * word(rec, ConvWord.KRows) + c * width)) << 2)
+        address(rec, WinogradWord.Weight) +
+        ((<usize>(i * word(rec, ConvWord.KRows) + c * width)) << 2)
       for (let tap = 0; tap < 9; tap++)
         winogradTouch(
           src + ((<usize>(tap * cs * width)) << 2),
@@ -234,7 +235,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
     for (let i = 0; i < rows; i++) {
       const image = (firstRow + i) / down
       const y = (firstRow + i - image * down) * 4
-      const first = address(rec, ConvWord.Out) + <usize>((image * h + y) * w) * pixel
+      const first = address(rec, WinogradWord.Out) + <usize>((image * h + y) * w) * pixel
       if (kernelFirst && block == 0) winogradTouch(first, <usize>(min(4, h - y) * w) * pixel, line)
       for (let x = 0; x < w; x += 4) {
         for (let k = 0; k < 4; k++) {

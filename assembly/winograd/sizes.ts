@@ -1,17 +1,19 @@
+import { Winograd } from '../opcodes'
+
 /** Four floats. */
 export const VECTOR_BYTES: usize = 16
 
 /** Columns of a product, and input channels of a block of the input gradient. */
-export const BLOCK: i32 = 8
+export const BLOCK: i32 = Winograd.Block
 
 /** Bytes of the floats of a block. */
-export const BLOCK_BYTES: usize = 32
+export const BLOCK_BYTES: usize = Winograd.BlockBytes
 
 /** Channels of a group of the weight gradient. */
-export const GROUP: i32 = 16
+export const GROUP: i32 = Winograd.Group
 
 /** Bytes of the floats of a group. */
-export const GROUP_BYTES: usize = 64
+export const GROUP_BYTES: usize = Winograd.GroupBytes
 
 /**
  * Tiles that the weight gradient sums at a time. Two groups of so many stay in the first-level
@@ -20,22 +22,22 @@ export const GROUP_BYTES: usize = 64
 export const DEPTH: i32 = 256
 
 /** Output channels of a chunk of the input gradient. */
-export const CHUNK: i32 = 128
+export const CHUNK: i32 = Winograd.Chunk
 
 /** Bytes between rows of a chunk, however many channels it holds: the product needs a constant. */
-export const CHUNK_BYTES: usize = 512
+export const CHUNK_BYTES: usize = Winograd.ChunkBytes
 
 /** Values of a transformed tile: 6×6. */
-export const PLANES: usize = 36
+export const PLANES: usize = Winograd.Planes
 
 /** 6×6 vectors between the two passes of a transform. */
-export const TRANSFORM_BYTES: usize = 576
+export const TRANSFORM_BYTES: usize = Winograd.TransformBytes
 
 /** Bytes between planes, which keep them apart in the cache. */
-export const PLANE_PADDING: usize = 192
+export const PLANE_PADDING: usize = Winograd.PlanePadding
 
 /** Bytes between groups of channels, which keep them apart in the cache. */
-export const PADDING: usize = 64
+export const PADDING: usize = Winograd.GroupPadding
 
 /** Room for the addresses of the six rows of a patch. */
-export const ROWS_BYTES: usize = 64
+export const ROWS_BYTES: usize = Winograd.RowsBytes

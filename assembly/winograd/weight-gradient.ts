@@ -2,7 +2,7 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord } from '../opcodes'
+import { ConvWord, WinogradWord } from '../opcodes'
 import { winogradOuter } from './products'
 import {
   BLOCK,
@@ -38,9 +38,9 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
   const n = word(rec, ConvWord.OutC)
   const across = (w + 3) >> 2
   const rows = word(rec, ConvWord.Images) * ((h + 3) >> 2)
-  const plane = address(rec, ConvWord.PlaneBytes)
+  const plane = address(rec, WinogradWord.PlaneBytes)
   const step = groupStep(rows * across)
-  let dst = address(rec, ConvWord.Scratch)
+  let dst = address(rec, WinogradWord.Scratch)
   if (unit < rows) {
     dst += <usize>(unit * across) * GROUP_BYTES
     transformRow(
@@ -48,7 +48,7 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
       GROUP >> 2,
       step,
       plane,
-      address(rec, ConvWord.In),
+      address(rec, WinogradWord.In),
       h,
       w,
       cs,
@@ -64,7 +64,7 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
       GROUP >> 2,
       step,
       plane,
-      address(rec, ConvWord.Delta),
+      address(rec, WinogradWord.Delta),
       h,
       w,
       n,
@@ -140,9 +140,9 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
   const w = word(rec, ConvWord.InW)
   const cs = word(rec, ConvWord.InC)
   const n = word(rec, ConvWord.OutC)
-  const cPerUnit = word(rec, ConvWord.InCPerUnit)
-  const nPerUnit = word(rec, ConvWord.OutCPerUnit)
-  const splits = word(rec, ConvWord.Splits)
+  const cPerUnit = word(rec, WinogradWord.InCPerUnit)
+  const nPerUnit = word(rec, WinogradWord.OutCPerUnit)
+  const splits = word(rec, WinogradWord.Splits)
   const across = (w + 3) >> 2
   const rowsAll = word(rec, ConvWord.Images) * ((h + 3) >> 2)
   const nUnits = splits ? 1 : (n + nPerUnit - 1) / nPerUnit
@@ -157,9 +157,9 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
   const m = scratch
   const line = m + mPlane * PLANES
   const leftGroups = <usize>((cs + GROUP - 1) / GROUP)
-  let out = address(rec, ConvWord.Out)
+  let out = address(rec, WinogradWord.Out)
   if (splits) {
-    const rowsPerUnit = word(rec, ConvWord.RowsPerUnit)
+    const rowsPerUnit = word(rec, WinogradWord.RowsPerUnit)
     const step = groupStep(rowsPerUnit * across)
     const plane = (leftGroups + <usize>((n + GROUP - 1) / GROUP)) * step + PLANE_PADDING
     const left = line + TRANSFORM_BYTES
@@ -176,7 +176,7 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
           GROUP >> 2,
           step,
           plane,
-          address(rec, ConvWord.In),
+          address(rec, WinogradWord.In),
           h,
           w,
           cs,
@@ -189,7 +189,7 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
           GROUP >> 2,
           step,
           plane,
-          address(rec, ConvWord.Delta),
+          address(rec, WinogradWord.Delta),
           h,
           w,
           n,
@@ -215,17 +215,18 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
       )
     }
     out =
-      address(rec, ConvWord.Partial) + <usize>(unit * word(rec, ConvWord.KRows)) * ((<usize>n) << 2)
+      address(rec, WinogradWord.Partial) +
+      <usize>(unit * word(rec, ConvWord.KRows)) * ((<usize>n) << 2)
   } else {
     const step = groupStep(rowsAll * across)
-    const left = address(rec, ConvWord.Scratch)
+    const left = address(rec, WinogradWord.Scratch)
     multiplyGroups(
       m,
       mPlane,
       nPerUnit,
       left,
       left + leftGroups * step,
-      address(rec, ConvWord.PlaneBytes),
+      address(rec, WinogradWord.PlaneBytes),
       step,
       c0,
       cCount,
@@ -239,8 +240,8 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
   const width = word(rec, ConvWord.BlockWidth)
   const rows = word(rec, ConvWord.KRows)
   const rowBytes = (<usize>width) << 2
-  const scale = load<f32>(rec, ConvWord.Scale * 4)
-  const accumulate = !splits && word(rec, ConvWord.Accumulate) != 0
+  const scale = load<f32>(rec, WinogradWord.Scale * 4)
+  const accumulate = !splits && word(rec, WinogradWord.Accumulate) != 0
   const run = min(width, nPerUnit)
   for (let i = 0; i < nCount; i += run) {
     const block =

@@ -3,8 +3,8 @@
 import { Op } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import type { PlannedProgram, PlannedRecord, Section } from './program.js'
-import { type Access, accesses, hasSchema } from './records/schema.js'
-import { type Buffer, buffersOf } from './words.js'
+import { type Access, accesses } from './records/schema.js'
+import type { Buffer } from './words.js'
 
 /**
  * Walks through each program in order. Persistent buffers are exempt: the host, or another run, may
@@ -25,7 +25,9 @@ export function checkReads(
     let index = 0
     for (const section of sections)
       for (const record of section.records) {
-        const wrong = problem(record, section, writtenIn)
+        // A stream is one long loop whose steps are runs.
+        const repeats = section.repeats > 1 || name === 'stream'
+        const wrong = problem(record, section, repeats, writtenIn)
         if (wrong)
           throw new Error(`program ${name}, record ${index} (${title(record, graph)}): ${wrong}`)
         index++
@@ -36,11 +38,11 @@ export function checkReads(
 function problem(
   record: PlannedRecord,
   section: Section,
+  repeats: boolean,
   writtenIn: Map<Buffer, Section>,
 ): string | undefined {
   const missing = ({ name, buffer, use }: Access): string | undefined => {
     if (buffer.persistent || use === 'writes') return undefined
-    const repeats = section.repeats > 1
     if (use === 'carries')
       return repeats
         ? `${name} carries ${quote(buffer)} from step to step, which is not persistent`
@@ -55,10 +57,6 @@ function problem(
   if (typeof condition === 'object') {
     const wrong = missing({ name: 'condition', use: 'reads', ...condition })
     if (wrong) return wrong
-  }
-  if (!hasSchema(record)) {
-    for (const buffer of buffersOf(record.words)) writtenIn.set(buffer, section)
-    return undefined
   }
   const all = [...accesses(record.schema, record.fields)]
   for (const access of all) {

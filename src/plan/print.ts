@@ -3,15 +3,14 @@
 import { Control, Op } from '../../assembly/opcodes.js'
 import type { Plan } from './plan.js'
 import type { Condition, PlannedRecord, Section } from './program.js'
-import { type Access, type AnyFields, accesses, hasSchema, type Schema } from './records/schema.js'
+import { type Access, type AnyFields, accesses, type Schema } from './records/schema.js'
 import { type Buffer, buffersOf } from './words.js'
 
 /** A buffer as one record uses it. */
 export interface PrintedBuffer {
   /** The record's field; those of tables are like `sources[0].masks`. */
   readonly field: string
-  /** 'uses': an operation without a schema. */
-  readonly use: Access['use'] | 'uses'
+  readonly use: Access['use']
   readonly name: string
   readonly bytes: number
   /** Where in the buffer the field points to, in bytes. */
@@ -120,22 +119,12 @@ const conditionJson = (condition: Condition): PrintedRecord['condition'] =>
     ? { name: condition.buffer.name, offset: condition.offset }
     : condition
 
-type Use = Omit<Access, 'use'> & { readonly use: PrintedBuffer['use'] }
-
-const ORDER: readonly PrintedBuffer['use'][] = ['reads', 'updates', 'carries', 'writes', 'uses']
+const ORDER: readonly PrintedBuffer['use'][] = ['reads', 'updates', 'carries', 'writes']
 
 /** What is read comes first. */
-function usesOf(record: PlannedRecord): Use[] {
-  if (hasSchema(record))
-    return [...accesses(record.schema, record.fields)].sort(
-      (a, b) => ORDER.indexOf(a.use) - ORDER.indexOf(b.use),
-    )
-  return [...new Set(buffersOf(record.words))].map((buffer) => ({
-    name: '',
-    use: 'uses',
-    buffer,
-    offset: 0,
-  }))
+function usesOf({ schema, fields }: PlannedRecord): Access[] {
+  const order = (access: Access): number => ORDER.indexOf(access.use)
+  return [...accesses(schema, fields)].sort((a, b) => order(a) - order(b))
 }
 
 /** Words of the control block that hold addresses, such as that of the batch. */

@@ -10,7 +10,7 @@ import {
   type Schema,
   wordsOf,
 } from './records/schema.js'
-import { type Buffer, buffersOf, type MemoryKind, type Reference, type Words } from './words.js'
+import type { Buffer, MemoryKind, Reference, Words } from './words.js'
 
 /** Layer of records that belong to none, such as the optimizer's. */
 export const NO_LAYER = 0xffffffff
@@ -133,43 +133,15 @@ export class ProgramBuilder {
     fields: Fields<S>,
     { scratch = 0, groups = 1 }: { scratch?: number; groups?: number } = {},
   ): void {
-    const words = wordsOf(schema, fields)
-    for (const { buffer } of accesses(schema, fields as AnyFields)) this.touch(buffer)
-    this.add(op, units, words, scratch, groups, schema, fields as AnyFields)
-  }
-
-  /** @deprecated records without a schema */
-  emitWords(op: Op, units: number, words: Words, scratch = 0, groups = 1): void {
-    for (const buffer of buffersOf(words)) this.touch(buffer)
-    this.add(op, units, words, scratch, groups, {}, {})
-  }
-
-  private add(
-    op: Op,
-    units: number,
-    words: Words,
-    scratch: number,
-    groups: number,
-    schema: Schema,
-    fields: AnyFields,
-  ): void {
     if (units % groups !== 0 || groups >= 2 ** (32 - Rec.GroupShift))
       throw new Error(`${Op[op]}: ${units} units cannot be ${groups} equal groups`)
+    const words = wordsOf(schema, fields)
+    for (const { buffer } of accesses(schema, fields as AnyFields)) this.touch(buffer)
     if (typeof this.condition === 'object') this.touch(this.condition.buffer)
     this.clock++
     const { layer, phase, condition } = this
-    this.section.records.push({
-      op,
-      schema,
-      fields,
-      units,
-      groups,
-      words,
-      layer,
-      phase,
-      condition,
-      scratch,
-    })
+    const record = { op, schema, fields: fields as AnyFields, words, units, groups, scratch }
+    this.section.records.push({ ...record, layer, phase, condition })
   }
 
   /** Extends a buffer's life to now. */

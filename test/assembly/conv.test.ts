@@ -6,8 +6,18 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ConvWord, Op } from '../../assembly/opcodes.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { type Geometry, sizesOf } from '../../src/plan/convolution/geometry.js'
+import {
+  biasGradient,
+  convDense,
+  convInputGradient,
+  convWeightGradient,
+  reduceSplits,
+  transposeWeight,
+} from '../../src/plan/records/dense.js'
+import type { RecordKind, Schema } from '../../src/plan/records/schema.js'
+import { TestEngine, testRandom, variants } from '../support/engine.js'
+import { type Addressed, ascending, type Order, putRecord } from '../support/records.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 60
@@ -26,8 +36,7 @@ const one = <V>(random: Random, values: readonly V[]): V =>
   values[integer(random, 0, values.length - 1)]
 const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
 
-interface Shape {
-  images: number
+interface Shape extends Geometry {
   /** Steps of one call. */
   T: number
   /** Whether In is the same at every step of a call. */
@@ -38,19 +47,6 @@ interface Shape {
   /** Floats between the channels of one row of In and the next that belong to nobody. */
   gap: number
   indirect: boolean
-  inH: number
-  inW: number
-  inC: number
-  outH: number
-  outW: number
-  outC: number
-  blockWidth: number
-  kernelH: number
-  kernelW: number
-  strideH: number
-  strideW: number
-  padH: number
-  padW: number
   bias: boolean
   rowsPerUnit: number
   splits: number
@@ -211,36 +207,16 @@ function weightGradientReference(
   return s.accumulate ? out.map((x, i) => x + before[i]) : out
 }
 
-function shapeWords(s: Shape): Words {
-  return {
-    [ConvWord.Images]: s.images,
-    [ConvWord.T]: s.T,
-    [ConvWord.InH]: s.inH,
-    [ConvWord.InW]: s.inW,
-    [ConvWord.InC]: s.inC,
-    [ConvWord.OutH]: s.outH,
-    [ConvWord.OutW]: s.outW,
-    [ConvWord.OutC]: s.outC,
-    [ConvWord.BlockWidth]: s.blockWidth,
-    [ConvWord.KRows]: kRowsOf(s),
-    [ConvWord.KernelH]: s.kernelH,
-    [ConvWord.KernelW]: s.kernelW,
-    [ConvWord.StrideH]: s.strideH,
-    [ConvWord.StrideW]: s.strideW,
-    [ConvWord.PadH]: s.padH,
-    [ConvWord.PadW]: s.padW,
-  }
-}
-
-function inputWords(engine: TestEngine, s: Shape, data: Data): Words {
+/** How a record says where its input is. */
+function inputFields(engine: TestEngine, s: Shape, data: Data) {
   const row = inRow(s) * 4
   const address = engine.putFloats(data.input)
   return {
-    [ConvWord.In]: s.indirect ? engine.putInts([address]) : address,
-    [ConvWord.InIndirect]: s.indirect ? 1 : 0,
-    [ConvWord.InPixelBytes]: s.loops * inputSteps(s) * row,
-    [ConvWord.InStepBytes]: s.fixed ? 0 : row,
-    [ConvWord.InLoopBytes]: s.loops > 1 ? inputSteps(s) * row : 0,
+    in: s.indirect ? engine.putInts([address]) : address,
+    inIndirect: s.indirect,
+    inPixelBytes: s.loops * inputSteps(s) * row,
+    inStepBytes: s.fixed ? 0 : row,
+    inLoopBytes: s.loops > 1 ? inputSteps(s) * row : 0,
   }
 }
 
@@ -255,8 +231,6 @@ function putZeros(engine: TestEngine, s: Shape): number {
   return address
 }
 
-type Order = (units: number) => number[]
-const ascending: Order = (units) => Array.from({ length: units }, (_, i) => i)
 const shuffled =
   (random: Random): Order =>
   (units) => {
@@ -269,16 +243,16 @@ const shuffled =
   }
 
 /** Runs every unit of a record with scratch that holds garbage. */
-function execute(
+function execute<S extends Schema>(
   engine: TestEngine,
-  op: Op,
+  kind: RecordKind<S>,
   units: number,
-  words: Words,
+  fields: Addressed<S>,
   scratchBytes: number,
   order: Order,
   t = 0,
 ): void {
-  const record = engine.record(op, units, words)
+  const record = putRecord(engine, kind, units, fields)
   const scratch = engine.alloc(scratchBytes, NAN)
   for (const unit of order(units)) {
     engine.bytes(scratch, scratchBytes).fill(NAN)
@@ -298,21 +272,21 @@ type Run = (engine: TestEngine, s: Shape, data: Data, order: Order) => Float32Ar
 const runForward: Run = (engine, s, data, order) => {
   const count = outRows(s) * s.outC
   const out = putResult(engine, count, undefined)
-  const words = {
-    ...shapeWords(s),
-    ...inputWords(engine, s, data),
-    [ConvWord.Out]: out,
-    [ConvWord.Weight]: engine.putFloats(data.weight),
-    [ConvWord.Bias]: s.bias ? engine.putFloats(data.bias) : 0,
-    [ConvWord.Zeros]: putZeros(engine, s),
-    [ConvWord.RowsPerUnit]: s.rowsPerUnit,
+  const fields = {
+    ...sizesOf(convDense, s, s.T),
+    ...inputFields(engine, s, data),
+    out,
+    weight: engine.putFloats(data.weight),
+    bias: s.bias ? engine.putFloats(data.bias) : undefined,
+    zeros: putZeros(engine, s),
+    rowsPerUnit: s.rowsPerUnit,
   }
   const depth = Math.min(DEPTH, s.kernelH * s.kernelW * s.inC)
   execute(
     engine,
-    Op.ConvDense,
+    convDense,
     Math.ceil(outRows(s) / s.rowsPerUnit),
-    words,
+    fields,
     192 + s.rowsPerUnit * (16 + 4 * depth),
     order,
     s.t,
@@ -324,17 +298,10 @@ const runInputGradient: Run = (engine, s, data, order) => {
   const count = s.images * s.inH * s.inW * s.T * s.inC
   const out = putResult(engine, count, s.accumulate ? data.before : undefined)
   const blocks = Math.ceil(s.inC / 8)
-  const words = {
-    ...shapeWords(s),
-    [ConvWord.Out]: out,
-    [ConvWord.Delta]: engine.putFloats(data.delta),
-    [ConvWord.Weight]: engine.putFloats(data.weight),
-    [ConvWord.Transposed]: engine.alloc(blocks * s.kernelH * s.kernelW * s.outC * 8 * 4, NAN),
-    [ConvWord.Zeros]: putZeros(engine, s),
-    [ConvWord.RowsPerUnit]: s.rowsPerUnit,
-    [ConvWord.Accumulate]: s.accumulate ? 1 : 0,
-  }
-  execute(engine, Op.TransposeWeight, blocks, words, 0, order)
+  const transposed = engine.alloc(blocks * s.kernelH * s.kernelW * s.outC * 8 * 4, NAN)
+  const weight = engine.putFloats(data.weight)
+  const turn = { ...sizesOf(transposeWeight, s), weight, transposed }
+  execute(engine, transposeWeight, blocks, turn, 0, order)
   let units = 0
   for (let y = 0; y < Math.min(s.strideH, s.inH); y++)
     for (let x = 0; x < Math.min(s.strideW, s.inW); x++)
@@ -344,9 +311,17 @@ const runInputGradient: Run = (engine, s, data, order) => {
       )
   execute(
     engine,
-    Op.ConvInputGradient,
+    convInputGradient,
     units,
-    words,
+    {
+      ...sizesOf(convInputGradient, s, s.T),
+      delta: engine.putFloats(data.delta),
+      transposed,
+      zeros: putZeros(engine, s),
+      out,
+      accumulate: s.accumulate,
+      rowsPerUnit: s.rowsPerUnit,
+    },
     192 + s.rowsPerUnit * (16 + 4 * s.outC),
     order,
   )
@@ -358,35 +333,40 @@ const GRADIENT_SCALE = 0.5
 const runWeightGradient: Run = (engine, s, data, order) => {
   const kRows = kRowsOf(s)
   const out = putResult(engine, kRows * s.outC, s.accumulate ? data.before : undefined)
-  const words = {
-    ...shapeWords(s),
-    ...inputWords(engine, s, data),
-    [ConvWord.Out]: out,
-    [ConvWord.Delta]: engine.putFloats(data.delta),
-    [ConvWord.Splits]: s.splits,
-    [ConvWord.Partial]: s.splits > 1 ? engine.alloc(s.splits * kRows * s.outC * 4, NAN) : 0,
-    [ConvWord.KPerUnit]: s.kPerUnit,
-    [ConvWord.Scale]: f32(GRADIENT_SCALE),
-    [ConvWord.Accumulate]: s.accumulate ? 1 : 0,
+  const { splits, kPerUnit, accumulate } = s
+  const partial = splits > 1 ? engine.alloc(splits * kRows * s.outC * 4, NAN) : undefined
+  const fields = {
+    ...sizesOf(convWeightGradient, s, s.T),
+    ...inputFields(engine, s, data),
+    out,
+    delta: engine.putFloats(data.delta),
+    splits,
+    partial,
+    kPerUnit,
+    scale: GRADIENT_SCALE,
+    accumulate,
   }
   const blocks = Math.ceil(kRows / s.kPerUnit)
   const columns = up(s.outC, 8)
   const scratch =
     128 + GRADIENT_ROWS * (16 + 4 * s.kPerUnit + 4 * columns) + 4 * s.kPerUnit * columns
-  execute(engine, Op.ConvWeightGradient, s.splits * blocks, words, scratch, order, s.t)
-  if (s.splits > 1) execute(engine, Op.ReduceSplits, blocks, words, 0, order)
+  execute(engine, convWeightGradient, splits * blocks, fields, scratch, order, s.t)
+  if (partial) {
+    const sums = { ...sizesOf(reduceSplits, s), partial, splits, kPerUnit, out, accumulate }
+    execute(engine, reduceSplits, blocks, sums, 0, order)
+  }
   return engine.floats(out, kRows * s.outC)
 }
 
 const runBiasGradient: Run = (engine, s, data, order) => {
   const out = putResult(engine, s.outC, s.accumulate ? data.before : undefined)
-  const words = {
-    ...shapeWords(s),
-    [ConvWord.Out]: out,
-    [ConvWord.Delta]: engine.putFloats(data.delta),
-    [ConvWord.Accumulate]: s.accumulate ? 1 : 0,
+  const fields = {
+    ...sizesOf(biasGradient, s, s.T),
+    out,
+    delta: engine.putFloats(data.delta),
+    accumulate: s.accumulate,
   }
-  execute(engine, Op.BiasGradient, Math.ceil(s.outC / 16), words, 0, order)
+  execute(engine, biasGradient, Math.ceil(s.outC / 16), fields, 0, order)
   return engine.floats(out, s.outC)
 }
 
@@ -434,12 +414,12 @@ for (const variant of variants) {
       const blocks = Math.ceil(inC / 8)
       const count = blocks * taps * outC * 8
       const transposed = engine.alloc(count * 4, NAN)
-      const words = {
-        ...shapeWords(shape),
-        [ConvWord.Weight]: engine.putFloats(weight),
-        [ConvWord.Transposed]: transposed,
+      const fields = {
+        ...sizesOf(transposeWeight, shape),
+        weight: engine.putFloats(weight),
+        transposed,
       }
-      execute(engine, Op.TransposeWeight, blocks, words, 0, ascending)
+      execute(engine, transposeWeight, blocks, fields, 0, ascending)
       engine.checkGuards(`seed ${seed}`)
       const actual = engine.floats(transposed, count)
       for (let c = 0; c < blocks * 8; c++)

@@ -4,15 +4,17 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ConvWord } from '../../assembly/opcodes.js'
-import {
-  type ListGradientRecord,
-  type ListGradientShape,
-  listGradientApplies,
-  listGradientPays,
-  listGradientPlan,
-} from '../../src/plan/list-gradient-geometry.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { type Geometry, sizesOf } from '../../src/plan/convolution/geometry.js'
+import { fewForLists } from '../../src/plan/convolution/index.js'
+import { listPlan, listsApply } from '../../src/plan/convolution/list-geometry.js'
+import { listWeightGradient, rateLists } from '../../src/plan/records/lists.js'
+import { TestEngine, testRandom, variants } from '../support/engine.js'
+import { ascending, type Order, putRecord } from '../support/records.js'
+
+/** A convolution over counts 0 … maxCount, 1 … 255. */
+interface ListShape extends Geometry {
+  readonly maxCount: number
+}
 
 const TOLERANCE = 2e-6
 const seed = Number(process.env.SPIKEWASM_TEST_SEED ?? Date.now() % 100000)
@@ -22,9 +24,8 @@ const integer = (random: Random, low: number, high: number): number =>
   low + Math.floor(random() * (high - low + 1))
 const normal = (random: Random): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
-const kRows = (s: ListGradientShape): number =>
-  Math.ceil((s.kernelH * s.kernelW * s.inC + 1) / 4) * 4
-const name = (s: ListGradientShape): string => `${JSON.stringify(s)} seed=${seed}`
+const kRows = (s: ListShape): number => Math.ceil((s.kernelH * s.kernelW * s.inC + 1) / 4) * 4
+const name = (s: ListShape): string => `${JSON.stringify(s)} seed=${seed}`
 
 function convolution(
   images: number,
@@ -36,7 +37,7 @@ function convolution(
   pad: [number, number],
   blockWidth: number,
   maxCount: number,
-): ListGradientShape {
+): ListShape {
   return {
     images,
     inH: size[0],
@@ -56,7 +57,7 @@ function convolution(
   }
 }
 
-function shapes(random: Random): ListGradientShape[] {
+function shapes(random: Random): ListShape[] {
   const list = [
     convolution(1, [1, 1], 4, 4, [3, 3], [1, 1], [1, 1], 4, 1),
     convolution(3, [8, 8], 20, 24, [3, 3], [1, 1], [1, 1], 8, 4),
@@ -85,12 +86,12 @@ function shapes(random: Random): ListGradientShape[] {
 }
 
 interface Case {
-  shape: ListGradientShape
+  shape: ListShape
   counts: Uint8Array
   delta: Float32Array
 }
 
-function makeCase(shape: ListGradientShape, random: Random, active = random()): Case {
+function makeCase(shape: ListShape, random: Random, active = random()): Case {
   return {
     shape,
     counts: Uint8Array.from({ length: shape.images * shape.inH * shape.inW * shape.inC }, () =>
@@ -126,38 +127,39 @@ function reference({ shape: s, counts, delta }: Case): Float64Array {
   return out
 }
 
-function run(
-  engine: TestEngine,
-  data: Case,
-  order: (units: number) => number[],
-  initial?: Float32Array,
-): Float32Array {
+function run(engine: TestEngine, data: Case, order: Order, initial?: Float32Array): Float32Array {
   engine.reset()
   const { shape } = data
-  const plan = listGradientPlan(shape)
   const size = shape.outC * kRows(shape)
-  const addresses: Words = {
-    [ConvWord.In]: engine.putBytes(data.counts),
-    [ConvWord.Delta]: engine.putFloats(data.delta),
-    [ConvWord.Scratch]: engine.alloc(plan.gridBytes),
-    [ConvWord.Lists]: engine.alloc(plan.listBytes),
-    [ConvWord.ListPointers]: engine.alloc(plan.pointerBytes),
-    [ConvWord.Scale]: f32(1 / shape.maxCount),
-    [ConvWord.Accumulate]: initial ? 1 : 0,
+  const plan = listPlan(shape, shape.maxCount)
+  const shared = {
+    imagesPerGroup: plan.imagesPerGroup,
+    grids: engine.alloc(plan.gridBytes),
+    lists: engine.alloc(plan.listBytes),
+    listPointers: engine.alloc(plan.pointerBytes),
   }
   const out = initial ? engine.putFloats(initial) : engine.alloc(size * 4)
   const scratch = [engine.alloc(plan.workerBytes), engine.alloc(plan.workerBytes)]
-  const runRecord = (record: ListGradientRecord): void => {
-    const address = engine.record(record.op, record.units, {
-      ...record.words,
-      ...addresses,
-      [ConvWord.Out]: out,
-    })
-    for (const [i, unit] of order(record.units).entries())
-      engine.exports.execute(address, unit, 0, scratch[i % 2]!)
+  const runUnits = (record: number, units: number): void => {
+    for (const [i, unit] of order(units).entries())
+      engine.exports.execute(record, unit, 0, scratch[i % 2]!)
   }
-  runRecord(plan.lists)
-  runRecord(plan.gradient)
+  const lists = putRecord(engine, rateLists, plan.listUnits, {
+    ...sizesOf(rateLists, shape, shape.maxCount),
+    ...shared,
+    counts: engine.putBytes(data.counts),
+    delta: engine.putFloats(data.delta),
+  })
+  runUnits(lists, plan.listUnits)
+  const sums = putRecord(engine, listWeightGradient, plan.sumUnits, {
+    ...sizesOf(listWeightGradient, shape, shape.maxCount),
+    ...shared,
+    inCPerUnit: plan.inCPerUnit,
+    scale: 1 / shape.maxCount,
+    out,
+    accumulate: initial !== undefined,
+  })
+  runUnits(sums, plan.sumUnits)
   engine.checkGuards(name(shape))
   return engine.floats(out, size).slice()
 }
@@ -176,11 +178,10 @@ function compare(data: Case, got: Float32Array): void {
   )
 }
 
-const inOrder = (units: number): number[] => Array.from({ length: units }, (_, i) => i)
 const shuffled =
   (random: Random) =>
   (units: number): number[] => {
-    const order = inOrder(units)
+    const order = ascending(units)
     for (let i = units - 1; i > 0; i--) {
       const j = integer(random, 0, i)
       ;[order[i], order[j]] = [order[j]!, order[i]!]
@@ -194,7 +195,7 @@ for (const variant of variants) {
     const engine = new TestEngine(variant)
     for (const shape of shapes(random)) {
       const data = makeCase(shape, random)
-      const got = run(engine, data, inOrder)
+      const got = run(engine, data, ascending)
       compare(data, got)
       assert.equal(
         run(engine, data, shuffled(random)),
@@ -225,15 +226,15 @@ for (const variant of variants) {
     for (let i = 0; i < initial.length; i++)
       if (Math.floor(i / 4) % kRows(shape) >= 9 * shape.inC) initial[i] = 0
     assert.equal(
-      run(engine, makeCase(shape, random, 0), inOrder, initial),
+      run(engine, makeCase(shape, random, 0), ascending, initial),
       initial,
       `silence adds nothing seed=${seed}`,
     )
     const full = makeCase(shape, random, 1)
-    const written = run(engine, full, inOrder)
+    const written = run(engine, full, ascending)
     compare(full, written)
     assert.equal(
-      run(engine, full, inOrder, initial),
+      run(engine, full, ascending, initial),
       initial.map((value, i) => value + written[i]!),
       `seed=${seed}`,
     )
@@ -241,24 +242,24 @@ for (const variant of variants) {
 }
 
 test('images whose pixels outrun a list entry of 16 bits are refused', () => {
-  assert.ok(listGradientApplies(convolution(1, [224, 224], 4, 4, [3, 3], [1, 1], [1, 1], 4, 4)))
-  assert.not.ok(listGradientApplies(convolution(1, [256, 256], 4, 4, [3, 3], [1, 1], [1, 1], 4, 4)))
-  assert.not.ok(listGradientApplies(convolution(1, [8, 8], 4, 4, [3, 3], [1, 1], [1, 1], 4, 256)))
+  const sized = (size: number) => convolution(1, [size, size], 4, 4, [3, 3], [1, 1], [1, 1], 4, 4)
+  assert.ok(listsApply(sized(224), 4))
+  assert.not.ok(listsApply(sized(256), 4))
+  assert.not.ok(listsApply(sized(8), 256))
 })
 
 test('lists pay when few neurons fire and the kernel has several taps', () => {
   const shape = convolution(16, [32, 32], 64, 64, [3, 3], [1, 1], [1, 1], 32, 4)
-  assert.ok(listGradientPays(shape, 0.1, true))
-  assert.not.ok(listGradientPays(shape, 0.3, true))
-  assert.ok(listGradientPays(shape, 0.3, false))
-  assert.not.ok(listGradientPays({ ...shape, kernelH: 1, kernelW: 1 }, 0.1, false))
+  const few = (g: Geometry) => fewForLists({ g, steps: 4 })
+  assert.is(few(shape), 0.16, 'beside Winograd')
+  assert.is(few({ ...shape, strideH: 2, strideW: 2 }), 0.5, 'beside direct products')
+  assert.is(few({ ...shape, kernelH: 1, kernelW: 1 }), undefined)
 })
 
 test('a layer of 64 channels has units for 16 workers', () => {
-  const { lists, gradient } = listGradientPlan(
-    convolution(16, [32, 32], 64, 64, [3, 3], [1, 1], [1, 1], 32, 4),
-  )
-  assert.ok(lists.units >= 32 && gradient.units >= 32)
+  const shape = convolution(16, [32, 32], 64, 64, [3, 3], [1, 1], [1, 1], 32, 4)
+  const { listUnits, sumUnits } = listPlan(shape, 4)
+  assert.ok(listUnits >= 32 && sumUnits >= 32)
 })
 
 test.run()

@@ -6,17 +6,22 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ConvWord, Op } from '../../assembly/opcodes.js'
-import { emitDense, emitWeightGradient, type Geometry } from '../../src/plan/convolution.js'
-import { weightRows } from '../../src/plan/layout.js'
+import { Op } from '../../assembly/opcodes.js'
+import { conv2d } from '../../src/index.js'
+import { type Geometry, geometryOf, sizesOf } from '../../src/plan/convolution/geometry.js'
+import { emitForwardOnFloats, emitWeightGradient } from '../../src/plan/convolution/index.js'
 import {
   narrowForwardPays,
   narrowGradientPays,
   narrowPlan,
-} from '../../src/plan/narrow-geometry.js'
+} from '../../src/plan/convolution/narrow-geometry.js'
+import { weightRows } from '../../src/plan/layout.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
+import { convNarrow, narrowWeightGradient, reduceSplits } from '../../src/plan/records/dense.js'
+import type { RecordKind, Schema } from '../../src/plan/records/schema.js'
 import { ref } from '../../src/plan/words.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { TestEngine, testRandom, variants } from '../support/engine.js'
+import { type Addressed, ascending, type Order, putRecord } from '../support/records.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 100
@@ -30,8 +35,7 @@ const integer = (random: Random, low: number, high: number): number =>
 const one = <V>(random: Random, values: readonly V[]): V =>
   values[integer(random, 0, values.length - 1)]
 
-interface Shape {
-  images: number
+interface Shape extends Geometry {
   /** Steps of one call; `fixed`: In is the same at every one. */
   T: number
   fixed: boolean
@@ -41,19 +45,6 @@ interface Shape {
   /** Floats behind the channels of each row of In that belong to nobody. */
   gap: number
   indirect: boolean
-  inH: number
-  inW: number
-  inC: number
-  outH: number
-  outW: number
-  outC: number
-  blockWidth: number
-  kernelH: number
-  kernelW: number
-  strideH: number
-  strideW: number
-  padH: number
-  padW: number
   bias: boolean
   rowsPerUnit: number
   splits: number
@@ -191,32 +182,17 @@ function gradientReference(s: Shape, { input, delta, before }: Data): Float64Arr
   return s.accumulate ? out.map((x, i) => x + before[i]) : out
 }
 
-function shapeWords(engine: TestEngine, s: Shape, data: Data): Words {
+/** How a record says where its input is. */
+function inputFields(engine: TestEngine, s: Shape, data: Data) {
   const row = inRow(s) * 4
   const address = engine.putFloats(data.input)
   return {
-    [ConvWord.Images]: s.images,
-    [ConvWord.T]: s.T,
-    [ConvWord.InH]: s.inH,
-    [ConvWord.InW]: s.inW,
-    [ConvWord.InC]: s.inC,
-    [ConvWord.OutH]: s.outH,
-    [ConvWord.OutW]: s.outW,
-    [ConvWord.OutC]: s.outC,
-    [ConvWord.BlockWidth]: s.blockWidth,
-    [ConvWord.KRows]: kRowsOf(s),
-    [ConvWord.KernelH]: s.kernelH,
-    [ConvWord.KernelW]: s.kernelW,
-    [ConvWord.StrideH]: s.strideH,
-    [ConvWord.StrideW]: s.strideW,
-    [ConvWord.PadH]: s.padH,
-    [ConvWord.PadW]: s.padW,
-    [ConvWord.In]: s.indirect ? engine.putInts([address]) : address,
-    [ConvWord.InIndirect]: s.indirect ? 1 : 0,
-    [ConvWord.InPixelBytes]: s.loops * inputSteps(s) * row,
-    [ConvWord.InStepBytes]: s.fixed ? 0 : row,
-    [ConvWord.InLoopBytes]: s.loops > 1 ? inputSteps(s) * row : 0,
-    [ConvWord.RowsPerUnit]: s.rowsPerUnit,
+    in: s.indirect ? engine.putInts([address]) : address,
+    inIndirect: s.indirect,
+    inPixelBytes: s.loops * inputSteps(s) * row,
+    inStepBytes: s.fixed ? 0 : row,
+    inLoopBytes: s.loops > 1 ? inputSteps(s) * row : 0,
+    rowsPerUnit: s.rowsPerUnit,
   }
 }
 
@@ -238,8 +214,6 @@ function gradientBytes(s: Shape): number {
   return 4 * (tiled + (tiled + kRowsOf(s)) * s.outC) + packed + copyBytes(s)
 }
 
-type Order = (units: number) => number[]
-const ascending: Order = (units) => Array.from({ length: units }, (_, i) => i)
 const shuffled =
   (random: Random): Order =>
   (units) => {
@@ -252,16 +226,16 @@ const shuffled =
   }
 
 /** Runs every unit of a record with scratch that holds garbage. */
-function execute(
+function execute<S extends Schema>(
   engine: TestEngine,
-  op: Op,
+  kind: RecordKind<S>,
   units: number,
-  words: Words,
+  fields: Addressed<S>,
   scratchBytes: number,
   order: Order,
   t: number,
 ): void {
-  const record = engine.record(op, units, words)
+  const record = putRecord(engine, kind, units, fields)
   const scratch = engine.alloc(scratchBytes, NAN)
   for (const unit of order(units)) {
     engine.bytes(scratch, scratchBytes).fill(NAN)
@@ -274,14 +248,15 @@ type Run = (engine: TestEngine, s: Shape, data: Data, order: Order) => Float32Ar
 const runForward: Run = (engine, s, data, order) => {
   const count = outRows(s) * s.outC
   const out = engine.alloc(count * 4, NAN)
-  const words = {
-    ...shapeWords(engine, s, data),
-    [ConvWord.Out]: out,
-    [ConvWord.Weight]: engine.putFloats(data.weight),
-    [ConvWord.Bias]: s.bias ? engine.putFloats(data.bias) : 0,
-    [ConvWord.Zeros]: engine.putFloats(new Float32Array(s.outC)),
+  const fields = {
+    ...sizesOf(convNarrow, s, s.T),
+    ...inputFields(engine, s, data),
+    out,
+    weight: engine.putFloats(data.weight),
+    bias: s.bias ? engine.putFloats(data.bias) : undefined,
+    zeros: engine.putFloats(new Float32Array(s.outC)),
   }
-  execute(engine, Op.ConvNarrow, blocksOf(s), words, forwardBytes(s), order, s.t)
+  execute(engine, convNarrow, blocksOf(s), fields, forwardBytes(s), order, s.t)
   return engine.floats(out, count)
 }
 
@@ -289,19 +264,24 @@ const runGradient: Run = (engine, s, data, order) => {
   const count = kRowsOf(s) * s.outC
   const out = engine.alloc(count * 4, NAN)
   if (s.accumulate) engine.floats(out, count).set(data.before)
-  const words = {
-    ...shapeWords(engine, s, data),
-    [ConvWord.Out]: out,
-    [ConvWord.Delta]: engine.putFloats(data.delta),
-    [ConvWord.Splits]: s.splits,
-    [ConvWord.Partial]: s.splits > 1 ? engine.alloc(s.splits * count * 4, NAN) : 0,
-    [ConvWord.KPerUnit]: 8,
-    [ConvWord.Scale]: f32(SCALE),
-    [ConvWord.Accumulate]: s.accumulate ? 1 : 0,
+  const { splits, accumulate } = s
+  const partial = splits > 1 ? engine.alloc(splits * count * 4, NAN) : undefined
+  const fields = {
+    ...sizesOf(narrowWeightGradient, s, s.T),
+    ...inputFields(engine, s, data),
+    out,
+    delta: engine.putFloats(data.delta),
+    splits,
+    partial,
+    scale: SCALE,
+    accumulate,
   }
-  execute(engine, Op.NarrowWeightGradient, s.splits, words, gradientBytes(s), order, s.t)
-  if (s.splits > 1)
-    execute(engine, Op.ReduceSplits, Math.ceil(kRowsOf(s) / 8), words, 0, order, s.t)
+  execute(engine, narrowWeightGradient, splits, fields, gradientBytes(s), order, s.t)
+  if (partial) {
+    const sizes = sizesOf(reduceSplits, s)
+    const sums = { ...sizes, partial, splits, kPerUnit: 8, out, accumulate }
+    execute(engine, reduceSplits, Math.ceil(kRowsOf(s) / 8), sums, 0, order, s.t)
+  }
   return engine.floats(out, count)
 }
 
@@ -419,7 +399,9 @@ test('copied rows fit the second-level cache wherever the kernels are chosen', (
         for (let inC = 1; inC <= 16; inC++) {
           const out = Math.floor((size - 1) / stride) + 1
           const both = { kernelH: kernel, kernelW: kernel, strideH: stride, strideW: stride }
-          const shape = { images: 4, inC, outH: out, outW: out, outC: 16, ...both }
+          const sizes = { inH: size, inW: size, inC, outH: out, outW: out, outC: 16 }
+          const pad = { padH: 0, padW: 0 }
+          const shape: Geometry = { images: 4, blockWidth: 16, ...sizes, ...both, ...pad }
           if (!narrowGradientPays(shape)) {
             assert.not(narrowForwardPays(shape))
             continue
@@ -437,13 +419,8 @@ function emitted(inC: number, size: number, outC: number, kernel: number, stride
   const b = new ProgramBuilder()
   b.program('test')
   const [pad, out] = [(kernel - 1) / 2, Math.ceil(size / stride)]
-  const shapes = {
-    inShape: [inC, size, size],
-    outShape: [outC, out, out],
-    kernel: [kernel, kernel],
-    stride: [stride, stride],
-  } as const
-  const g: Geometry = { images: 16, inC, outC, padding: [pad, pad], ...shapes }
+  const layer = conv2d(inC, outC, kernel, { stride, padding: pad })
+  const g = geometryOf(layer, [inC, size, size], inC, [outC, out, out], 16)
   const tensor = b.buffer('tensor', 64)
   const input = {
     address: ref(tensor),
@@ -453,8 +430,10 @@ function emitted(inC: number, size: number, outC: number, kernel: number, stride
     loopBytes: 0,
     meanSteps: 1,
   }
-  emitDense(b, g, 1, input, tensor, ref(tensor), 0, tensor)
-  emitWeightGradient(b, g, 1, input, tensor, ref(tensor), false, 'test')
+  const job = { name: 'test', g, steps: 1, input }
+  const weight = ref(tensor)
+  emitForwardOnFloats(b, { ...job, weight, bias: undefined, out: tensor, zeros: tensor })
+  emitWeightGradient(b, { ...job, delta: tensor, out: weight, accumulate: false })
   return b.programs[0].sections[0].records.map(({ op }) => Op[op])
 }
 

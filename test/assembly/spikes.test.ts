@@ -3,7 +3,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ConvWord, Op } from '../../assembly/opcodes.js'
+import { sizesOf } from '../../src/plan/convolution/geometry.js'
 import {
   type SpikeGeometry,
   type SpikeShape,
@@ -12,15 +12,13 @@ import {
   spikeForwardScratchBytes,
   spikeGeometry,
   spikeListsFit,
-} from '../../src/plan/spike-geometry.js'
-import {
-  f32,
-  TestEngine,
-  testRandom,
-  type Variant,
-  variants,
-  type Words,
-} from '../support/engine.js'
+} from '../../src/plan/convolution/spike-geometry.js'
+import { spikeConv, spikeForward, spikeLists } from '../../src/plan/records/spikes.js'
+import { TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
+import { type Addressed, putRecord } from '../support/records.js'
+
+type Mutable<V> = { -readonly [K in keyof V]: V[K] }
+type RowFields = Omit<Addressed<typeof spikeForward.schema>, 'group' | 'out' | 'momentPixels'>
 
 interface Case extends SpikeShape {
   padH: number
@@ -43,7 +41,7 @@ interface Case extends SpikeShape {
  * sizes follow.
  */
 function makeCase(options: Partial<Case>): Case {
-  const shape: Case = {
+  const shape: Mutable<Case> = {
     images: 2,
     timeSteps: 4,
     inH: 5,
@@ -308,68 +306,54 @@ function checkCase(
   const lists = engine.alloc(g.listsBytes)
   const pointers = engine.alloc(g.listPointersBytes)
   const moments = engine.alloc(g.momentSlots * 4 * c.outC * 4)
-  const words = {
-    [ConvWord.Out]: out,
-    [ConvWord.Weight]: engine.putFloats(weight),
-    [ConvWord.Bias]: c.bias ? engine.putFloats(bias) : 0,
-    [ConvWord.Images]: c.images,
-    [ConvWord.T]: c.timeSteps,
-    [ConvWord.InH]: c.inH,
-    [ConvWord.InW]: c.inW,
-    [ConvWord.InC]: c.inC,
-    [ConvWord.OutH]: c.outH,
-    [ConvWord.OutW]: c.outW,
-    [ConvWord.OutC]: c.outC,
-    [ConvWord.BlockWidth]: c.blockWidth,
-    [ConvWord.KRows]: kRows,
-    [ConvWord.KernelH]: c.kernelH,
-    [ConvWord.KernelW]: c.kernelW,
-    [ConvWord.StrideH]: c.strideH,
-    [ConvWord.StrideW]: c.strideW,
-    [ConvWord.PadH]: c.padH,
-    [ConvWord.PadW]: c.padW,
-    [ConvWord.RowsPerUnit]: g.rowsPerUnit,
-    [ConvWord.Scale]: f32(c.scale),
-    [ConvWord.Sources]: engine.putInts(table),
-    [ConvWord.SourceCount]: c.sourceCount,
-    [ConvWord.PlaneBytes]: planeBytes,
-    [ConvWord.SourceH]: c.sourceH,
-    [ConvWord.SourceW]: c.sourceW,
-    [ConvWord.PoolKernelH]: c.poolKernelH,
-    [ConvWord.PoolKernelW]: c.poolKernelW,
-    [ConvWord.PoolStrideH]: c.poolStrideH,
-    [ConvWord.PoolStrideW]: c.poolStrideW,
-    [ConvWord.PoolPadH]: c.poolPadH,
-    [ConvWord.PoolPadW]: c.poolPadW,
-    [ConvWord.Lists]: lists,
-    [ConvWord.ListBytes]: g.listBytes,
-    [ConvWord.ListPointers]: pointers,
-    [ConvWord.PixelsPerUnit]: g.pixelsPerUnit,
-    [ConvWord.BlocksPerUnit]: g.blocksPerUnit,
-    [ConvWord.PairLists]: g.pairLists ? 1 : 0,
-    [ConvWord.WeightedLists]: g.weightedLists ? 1 : 0,
-    [ConvWord.Moments]: seed % 3 === 0 ? 0 : moments,
-    [ConvWord.MomentPixels]: g.momentPixels,
+  const { listBytes, pairLists, weightedLists, rowsPerUnit, blocksPerUnit, pixelsPerUnit } = g
+  const listing = {
+    ...sizesOf(spikeLists, c, c.timeSteps),
+    sources: engine.putInts(table),
+    sourceCount: c.sourceCount,
+    planeBytes,
+    sourceH: c.sourceH,
+    sourceW: c.sourceW,
+    poolKernelH: c.poolKernelH,
+    poolKernelW: c.poolKernelW,
+    poolStrideH: c.poolStrideH,
+    poolStrideW: c.poolStrideW,
+    poolPadH: c.poolPadH,
+    poolPadW: c.poolPadW,
+    listBytes,
+    pairLists,
+    weightedLists,
+    rowsPerUnit,
   }
+  const summing = {
+    ...sizesOf(spikeConv, c, c.timeSteps),
+    weight: engine.putFloats(weight),
+    bias: c.bias ? engine.putFloats(bias) : undefined,
+    scale: c.scale,
+    pairLists,
+    weightedLists,
+    blocksPerUnit,
+    moments: seed % 3 === 0 ? undefined : moments,
+  }
+  const shared = { lists, listPointers: pointers }
   const listScratch = engine.alloc(g.listScratchBytes)
   const convScratch = engine.alloc(g.convScratchBytes)
   for (let group = 0; group < Math.ceil(c.timeSteps / 4); group++) {
     engine.run(
-      engine.record(Op.SpikeLists, g.listUnits, { ...words, [ConvWord.Group]: group }),
+      putRecord(engine, spikeLists, g.listUnits, { ...listing, ...shared, group }),
       listScratch,
     )
     checkLists(engine, c, g, sources, group, pointers, lists, message)
-    engine.run(
-      engine.record(Op.SpikeConv, g.convUnits, { ...words, [ConvWord.Group]: group }),
-      convScratch,
-    )
+    const { momentPixels } = g
+    const sums = { ...summing, ...shared, group, out, pixelsPerUnit, momentPixels }
+    engine.run(putRecord(engine, spikeConv, g.convUnits, sums), convScratch)
   }
   engine.checkGuards(message)
 
   const got = engine.floats(out, pixels * c.timeSteps * c.outC)
   if (seed % 3 !== 0)
     checkMoments(c, g, got, engine.floats(moments, g.momentSlots * 4 * c.outC), message)
-  checkRowWise(engine, c, g, words, got, message)
+  checkRowWise(engine, c, g, { ...listing, ...summing }, got, message)
   const want = new Float64Array(c.timeSteps * c.outC)
   for (let pixel = 0; pixel < pixels; pixel++) {
     want.fill(0)
@@ -392,7 +376,7 @@ function checkRowWise(
   engine: TestEngine,
   c: Case,
   g: SpikeGeometry,
-  words: Words,
+  fields: RowFields,
   expected: Float32Array,
   message: string,
 ): void {
@@ -404,21 +388,21 @@ function checkRowWise(
   const scratch = engine.alloc(spikeForwardScratchBytes(c, g.rowsPerUnit, g.blocksPerUnit))
   for (let group = 0; group < Math.ceil(c.timeSteps / 4); group++)
     engine.run(
-      engine.record(Op.SpikeForward, g.listUnits, {
-        ...words,
-        [ConvWord.Group]: group,
-        [ConvWord.Out]: out,
-        [ConvWord.Lists]: 0,
-        [ConvWord.ListPointers]: 0,
-        [ConvWord.Moments]: words[ConvWord.Moments] ? moments : 0,
-        [ConvWord.MomentPixels]: momentPixels,
+      putRecord(engine, spikeForward, g.listUnits, {
+        ...fields,
+        group,
+        out,
+        moments: fields.moments && moments,
+        momentPixels,
       }),
       scratch,
     )
   engine.checkGuards(`by rows, ${message}`)
   // Lists seldom need all of their room, so that guard bytes alone would not show an error in the
   // layout of the scratch.
-  const lists = engine.exports.listScratch(engine.record(Op.SpikeForward, 1, words))
+  const lists = engine.exports.listScratch(
+    putRecord(engine, spikeForward, 1, { ...fields, group: 0, out, momentPixels }),
+  )
   const sums = Math.ceil((17 * 4 * c.blockWidth * g.blocksPerUnit) / 64) * 64
   const rows = g.rowsPerUnit * c.outW * (64 + g.listBytes)
   assert.is(
@@ -427,7 +411,7 @@ function checkRowWise(
     `scratch by rows, ${message}`,
   )
   assert.equal(engine.floats(out, expected.length), expected, `by rows, ${message}`)
-  if (words[ConvWord.Moments])
+  if (fields.moments)
     checkMoments(
       c,
       { ...g, momentPixels, momentSlots },

@@ -3,8 +3,9 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op, StandardiseWord } from '../../assembly/opcodes.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { weightStandardise, weightStandardiseBackward } from '../../src/plan/records/standardise.js'
+import { TestEngine, testRandom, variants } from '../support/engine.js'
+import { putRecord } from '../support/records.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 24
@@ -63,16 +64,15 @@ for (const variant of variants) {
           gradient[index(n, tap, c)] = random() - 0.5
         }
       }
-      const words: Words = {
-        [StandardiseWord.Weight]: engine.putFloats(weight),
-        [StandardiseWord.Gain]: withGain ? engine.putFloats(gain) : 0,
-        [StandardiseWord.Taps]: taps,
-        [StandardiseWord.InC]: inC,
-        [StandardiseWord.RealC]: realC,
-        [StandardiseWord.OutC]: outC,
-        [StandardiseWord.BlockWidth]: blockWidth,
-        [StandardiseWord.KRows]: kRows,
-        [StandardiseWord.Epsilon]: f32(EPSILON),
+      const fields = {
+        weight: engine.putFloats(weight),
+        gain: withGain ? engine.putFloats(gain) : undefined,
+        taps,
+        inC,
+        realC,
+        blockWidth,
+        kRows,
+        epsilon: EPSILON,
       }
       const channel = (data: Float32Array, n: number): number[] =>
         inputs.map(([tap, c]) => data[index(n, tap, c)])
@@ -80,7 +80,7 @@ for (const variant of variants) {
         weight,
         gradient,
         gain,
-        words,
+        fields,
         channel,
         gainOf: (n: number) => (withGain ? gain[n] : 1),
       }
@@ -96,12 +96,10 @@ for (const variant of variants) {
     const title = `taps=${taps} C=${realC} of ${inC} N=${outC} in blocks of ${blockWidth}`
 
     test(`${variant} weightStandardise ${title} equals the formula (seed ${seed})`, () => {
-      const { weight, words, channel, gainOf } = arrange()
+      const { weight, fields, channel, gainOf } = arrange()
       const out = engine.alloc(count * 4, NAN)
-      const record = engine.record(Op.WeightStandardise, outC / blockWidth, {
-        ...words,
-        [StandardiseWord.Out]: out,
-      })
+      const units = outC / blockWidth
+      const record = putRecord(engine, weightStandardise, units, { ...fields, out })
       engine.run(record, engine.alloc(0))
       engine.checkGuards(`seed ${seed}`)
       const actual = engine.floats(out, count)
@@ -114,15 +112,13 @@ for (const variant of variants) {
     })
 
     test(`${variant} weightStandardiseBackward ${title} equals finite differences (seed ${seed})`, () => {
-      const { weight, gradient, words, channel, gainOf } = arrange()
+      const { weight, gradient, fields, channel, gainOf } = arrange()
       const address = engine.putFloats(gradient)
-      const gainGradient = withGain ? engine.alloc(outC * 4, NAN) : 0
-      const record = engine.record(Op.WeightStandardiseBackward, outC / blockWidth, {
-        ...words,
-        // Out is the forward's alone.
-        [StandardiseWord.Out]: 0,
-        [StandardiseWord.Gradient]: address,
-        [StandardiseWord.GainGradient]: gainGradient,
+      const gainGradient = withGain ? engine.alloc(outC * 4, NAN) : undefined
+      const record = putRecord(engine, weightStandardiseBackward, outC / blockWidth, {
+        ...fields,
+        gradient: address,
+        gainGradient,
       })
       engine.run(record, engine.alloc(0))
       engine.checkGuards(`seed ${seed}`)

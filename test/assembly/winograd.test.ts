@@ -4,18 +4,25 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ConvWord, Op, Rec } from '../../assembly/opcodes.js'
+import { Op } from '../../assembly/opcodes.js'
+import type { Geometry } from '../../src/plan/convolution/geometry.js'
 import {
+  emitInputGradient,
+  emitOwnTiles,
+  emitSharedTiles,
+} from '../../src/plan/convolution/winograd.js'
+import {
+  ownTilesPlan,
+  sharedTilesPlan,
   WINOGRAD_BUDGET_BYTES,
-  type WinogradPlan,
-  type WinogradRecord,
-  type WinogradShape,
   winogradApplies,
   winogradInputPlan,
   winogradPays,
-  winogradWeightPlan,
-} from '../../src/plan/winograd-geometry.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+} from '../../src/plan/convolution/winograd-geometry.js'
+import { ProgramBuilder } from '../../src/plan/program.js'
+import { ref } from '../../src/plan/words.js'
+import { TestEngine, testRandom, variants } from '../support/engine.js'
+import { ascending, EnginePrograms, type Order } from '../support/records.js'
 
 const TOLERANCE = 1e-5
 const SCALE = 0.375
@@ -26,6 +33,34 @@ const integer = (random: Random, low: number, high: number): number =>
   low + Math.floor(random() * (high - low + 1))
 const normal = (random: Random): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+
+/** A convolution 3×3 of stride 1 and padding 1. */
+interface WinogradShape {
+  images: number
+  height: number
+  width: number
+  inC: number
+  outC: number
+  blockWidth: number
+}
+
+const geometryOf = ({ images, height, width, inC, outC, blockWidth }: WinogradShape): Geometry => ({
+  images,
+  inH: height,
+  inW: width,
+  inC,
+  outH: height,
+  outW: width,
+  outC,
+  blockWidth,
+  kernelH: 3,
+  kernelW: 3,
+  strideH: 1,
+  strideW: 1,
+  padH: 1,
+  padW: 1,
+})
+
 const kRows = (shape: WinogradShape): number => Math.ceil((9 * shape.inC + 1) / 4) * 4
 
 /**
@@ -159,79 +194,87 @@ function makeCase(shape: WinogradShape, random: Random): Case {
   return { shape, delta, rate, weight }
 }
 
+type Kind = 'input' | 'weight'
+
 /**
- * Runs every pass of a plan with two workers' scratch, units in the given order, and returns a copy
- * of the result.
+ * Emits a gradient. `most`: images of a pass, where it runs in passes; else as many as the planner
+ * takes.
  */
-function runPlan(
+function emit(
+  b: ProgramBuilder,
+  kind: Kind,
+  shape: WinogradShape,
+  tensors: Record<'delta' | 'input' | 'weight' | 'out', ReturnType<ProgramBuilder['buffer']>>,
+  accumulate = false,
+  most?: number,
+): void {
+  const g = geometryOf(shape)
+  const { delta, input, weight, out } = tensors
+  const job = { name: 'test', g, steps: 1, delta }
+  if (kind === 'input') {
+    const plan = most ? winogradInputPlan(g, most * tileBytes(shape, kind)) : undefined
+    emitInputGradient(b, { ...job, weight: ref(weight), out, zeros: out }, plan)
+    return
+  }
+  const place = { address: ref(input), indirect: false, pixelBytes: shape.inC * 4 }
+  const read = { ...place, stepBytes: 0, loopBytes: 0, meanSteps: 1, scale: SCALE }
+  const gradient = { ...job, input: read, out: ref(out), accumulate }
+  const own = most ? undefined : ownTilesPlan(g)
+  if (own) emitOwnTiles(b, gradient, own)
+  else if (most) emitSharedTiles(b, gradient, sharedTilesPlan(g, most * tileBytes(shape, kind), 1))
+  else emitSharedTiles(b, gradient, sharedTilesPlan(g))
+}
+
+/** Bytes of the transformed tiles of one image. */
+function tileBytes({ height, width, inC, outC }: WinogradShape, kind: Kind): number {
+  const tiles = Math.ceil(height / 4) * Math.ceil(width / 4)
+  return kind === 'input'
+    ? 36 * tiles * Math.ceil(outC / 128) * 512
+    : 36 * tiles * (Math.ceil(inC / 16) + Math.ceil(outC / 16)) * 64
+}
+
+/** Runs a gradient by two workers, units in the given order, and returns a copy of the result. */
+function runGradient(
   engine: TestEngine,
-  plan: WinogradPlan,
   data: Case,
-  kind: 'input' | 'weight',
-  order: (units: number) => number[],
+  kind: Kind,
+  order: Order,
   initial?: Float32Array,
+  most?: number,
 ): Float32Array {
   engine.reset()
   const { shape } = data
-  const pixels = shape.height * shape.width
-  const delta = engine.putFloats(data.delta)
-  const input = engine.putFloats(data.rate)
-  const weight = engine.putFloats(data.weight)
+  const b = new EnginePrograms(engine)
   const outputs = kind === 'input' ? data.rate.length : data.weight.length
-  const out = initial ? engine.putFloats(initial) : engine.alloc(outputs * 4)
-  const shared = engine.alloc(plan.sharedBytes)
-  const scratch = [engine.alloc(plan.workerBytes), engine.alloc(plan.workerBytes)]
-  const run = (record: WinogradRecord, firstImage: number, accumulate: boolean): void => {
-    const words: Words = {
-      ...record.words,
-      [ConvWord.Delta]: delta + firstImage * pixels * shape.outC * 4,
-      [ConvWord.In]: input + firstImage * pixels * shape.inC * 4,
-      [ConvWord.Weight]: weight,
-      [ConvWord.Out]: out + (kind === 'input' ? firstImage * pixels * shape.inC * 4 : 0),
-      [ConvWord.Scratch]: shared,
-      [ConvWord.Partial]: shared,
-      [ConvWord.Scale]: f32(SCALE),
-    }
-    if (accumulate) words[ConvWord.Accumulate] = 1
-    const address = engine.record(record.op, record.units, words)
-    for (const [i, unit] of order(record.units).entries())
-      engine.exports.execute(address, unit, 0, scratch[i % 2]!)
+  const tensors = {
+    delta: b.put('delta', data.delta),
+    input: b.put('in', data.rate),
+    weight: b.put('weight', data.weight),
+    out: initial ? b.put('out', initial) : b.buffer('out', outputs * 4),
   }
-  for (const pass of plan.passes) {
-    const [first, second] = pass.records
-    run(first, pass.firstImage, false)
-    run(second, pass.firstImage, initial !== undefined)
-  }
+  emit(b, kind, shape, tensors, initial !== undefined, most)
+  b.run(order)
   engine.checkGuards(`${kind} ${shapeName(shape)}`)
-  for (const [name, at, values] of [
-    ['delta', delta, data.delta],
-    ['in', input, data.rate],
-    ['weight', weight, data.weight],
+  for (const [{ name, address }, values] of [
+    [tensors.delta, data.delta],
+    [tensors.input, data.rate],
+    [tensors.weight, data.weight],
   ] as const)
     assert.equal(
-      engine.floats(at, values.length),
+      engine.floats(address, values.length),
       values,
       `${name} is only read, ${shapeName(shape)}`,
     )
-  return engine.floats(out, outputs).slice()
+  return engine.floats(tensors.out.address, outputs).slice()
 }
 
-const inOrder = (units: number): number[] => Array.from({ length: units }, (_, i) => i)
-
-/** Runs `plan` again with its passes as small as one or a few images, as a large batch would. */
-function inPasses(
-  plan: (shape: WinogradShape) => WinogradPlan,
-  shape: WinogradShape,
-  size: number,
-): WinogradPlan {
-  const whole = plan({ ...shape, images: size })
-  const passes = []
-  for (let firstImage = 0; firstImage < shape.images; firstImage += size) {
-    const pass = plan({ ...shape, images: Math.min(size, shape.images - firstImage) }).passes[0]!
-    if (firstImage > 0) pass.records[1].words[ConvWord.Accumulate] = 1
-    passes.push({ ...pass, firstImage })
-  }
-  return { ...whole, passes }
+/** The records of a gradient. */
+function recordsOf(kind: Kind, shape: WinogradShape) {
+  const b = new ProgramBuilder()
+  b.program('test')
+  const buffer = b.buffer('tensor', 64)
+  emit(b, kind, shape, { delta: buffer, input: buffer, weight: buffer, out: buffer })
+  return b.programs[0]!.sections[0]!.records
 }
 
 for (const variant of variants) {
@@ -240,11 +283,10 @@ for (const variant of variants) {
     const engine = new TestEngine(variant)
     for (const shape of shapes(random)) {
       const data = makeCase(shape, random)
-      const plan = winogradInputPlan(shape)
-      const got = runPlan(engine, plan, data, 'input', inOrder)
+      const got = runGradient(engine, data, 'input', ascending)
       const error = relativeError(got, referenceInputGradient(shape, data.delta, data.weight))
       assert.ok(error < TOLERANCE, `relative error ${error}, ${shapeName(shape)}`)
-      const again = runPlan(engine, plan, data, 'input', (units) => shuffled(units, random))
+      const again = runGradient(engine, data, 'input', (units) => shuffled(units, random))
       assert.equal(again, got, `bits do not depend on the order of units, ${shapeName(shape)}`)
     }
   })
@@ -254,12 +296,11 @@ for (const variant of variants) {
     const engine = new TestEngine(variant)
     for (const shape of shapes(random)) {
       const data = makeCase(shape, random)
-      const plan = winogradWeightPlan(shape)
       const expected = referenceWeightGradient(shape, data.delta, data.rate)
-      const got = runPlan(engine, plan, data, 'weight', inOrder)
+      const got = runGradient(engine, data, 'weight', ascending)
       const error = relativeError(got, expected)
       assert.ok(error < TOLERANCE, `relative error ${error}, ${shapeName(shape)}`)
-      const again = runPlan(engine, plan, data, 'weight', (units) => shuffled(units, random))
+      const again = runGradient(engine, data, 'weight', (units) => shuffled(units, random))
       assert.equal(again, got, `bits do not depend on the order of units, ${shapeName(shape)}`)
       const rows = kRows(shape)
       for (let block = 0; block < shape.outC / shape.blockWidth; block++)
@@ -280,9 +321,8 @@ for (const variant of variants) {
       { images: 40, height: 15, width: 9, inC: 8, outC: 12, blockWidth: 4 },
     ]) {
       const data = makeCase(shape, random)
-      const plan = winogradWeightPlan(shape)
-      const written = runPlan(engine, plan, data, 'weight', inOrder)
-      const added = runPlan(engine, plan, data, 'weight', inOrder, data.weight)
+      const written = runGradient(engine, data, 'weight', ascending)
+      const added = runGradient(engine, data, 'weight', ascending, data.weight)
       const most = Math.max(...written.map(Math.abs))
       for (let i = 0; i < added.length; i++) {
         const error = Math.abs(added[i]! - (written[i]! + data.weight[i]!))
@@ -297,24 +337,12 @@ for (const variant of variants) {
     const shape = { images: 5, height: 6, width: 9, inC: 16, outC: 20, blockWidth: 4 }
     const data = makeCase(shape, random)
     for (const size of [1, 2, 4]) {
-      const input = runPlan(
-        engine,
-        inPasses(winogradInputPlan, shape, size),
-        data,
-        'input',
-        inOrder,
-      )
+      const input = runGradient(engine, data, 'input', ascending, undefined, size)
       assert.ok(
         relativeError(input, referenceInputGradient(shape, data.delta, data.weight)) < TOLERANCE,
         `input, ${size} images seed=${seed}`,
       )
-      const weight = runPlan(
-        engine,
-        inPasses(winogradWeightPlan, shape, size),
-        data,
-        'weight',
-        inOrder,
-      )
+      const weight = runGradient(engine, data, 'weight', ascending, undefined, size)
       assert.ok(
         relativeError(weight, referenceWeightGradient(shape, data.delta, data.rate)) < TOLERANCE,
         `weight, ${size} images seed=${seed}`,
@@ -328,12 +356,12 @@ for (const variant of variants) {
     const shape = { images: 2, height: 4, width: 4, inC: 256, outC: 512, blockWidth: 32 }
     const data = makeCase(shape, random)
     const input = relativeError(
-      runPlan(engine, winogradInputPlan(shape), data, 'input', inOrder),
+      runGradient(engine, data, 'input', ascending),
       referenceInputGradient(shape, data.delta, data.weight),
     )
     assert.ok(input < TOLERANCE, `input, relative error ${input} seed=${seed}`)
     const weight = relativeError(
-      runPlan(engine, winogradWeightPlan(shape), data, 'weight', inOrder),
+      runGradient(engine, data, 'weight', ascending),
       referenceWeightGradient(shape, data.delta, data.rate),
     )
     assert.ok(weight < TOLERANCE, `weight, relative error ${weight} seed=${seed}`)
@@ -342,33 +370,41 @@ for (const variant of variants) {
 
 test('large batches run in passes that cover every image once, within the budget', () => {
   const shape = { images: 431, height: 8, width: 8, inC: 256, outC: 256, blockWidth: 32 }
-  for (const plan of [winogradInputPlan(shape), winogradWeightPlan(shape)]) {
+  const g = geometryOf(shape)
+  for (const plan of [winogradInputPlan(g), sharedTilesPlan(g)]) {
     assert.ok(plan.passes.length > 1)
     assert.ok(plan.sharedBytes < WINOGRAD_BUDGET_BYTES * 1.01, `${plan.sharedBytes} bytes`)
     let next = 0
     for (const pass of plan.passes) {
       assert.is(pass.firstImage, next)
-      for (const { words } of pass.records) assert.is(words[ConvWord.Images], pass.images)
       next += pass.images
     }
     assert.is(next, shape.images)
   }
-  const weightPasses = winogradWeightPlan(shape).passes
+  for (const kind of ['input', 'weight'] as const) {
+    const passes = (kind === 'input' ? winogradInputPlan(g) : sharedTilesPlan(g)).passes
+    assert.equal(
+      recordsOf(kind, shape).map(({ fields }) => fields.images),
+      passes.flatMap(({ images }) => [images, images]),
+    )
+  }
   assert.equal(
-    weightPasses.map(({ records }) => records[1].words[ConvWord.Accumulate]),
-    weightPasses.map((_, i) => (i > 0 ? 1 : 0)),
+    recordsOf('weight', shape).flatMap(({ op, fields }) =>
+      op === Op.WinogradWeightGradient ? [fields.accumulate] : [],
+    ),
+    sharedTilesPlan(g).passes.map((_, i) => i > 0),
   )
 })
 
 test('layers of few channels have tiles in each unit, layers of few tiles have kernels there', () => {
-  const ops = (plan: WinogradPlan): string[] =>
-    plan.passes.flatMap(({ records }) => records.map(({ op }) => Op[op]))
+  const ops = (kind: Kind, shape: WinogradShape): string[] =>
+    recordsOf(kind, shape).map(({ op }) => Op[op])
   const few = { images: 64, height: 14, width: 14, inC: 16, outC: 32, blockWidth: 32 }
-  assert.equal(ops(winogradInputPlan(few)), ['WinogradKernelTransform', 'WinogradInputGradient'])
-  assert.equal(ops(winogradWeightPlan(few)), ['WinogradWeightGradient', 'ReduceSplits'])
+  assert.equal(ops('input', few), ['WinogradKernelTransform', 'WinogradInputGradient'])
+  assert.equal(ops('weight', few), ['WinogradWeightGradient', 'ReduceSplits'])
   const many = { images: 16, height: 4, width: 4, inC: 512, outC: 512, blockWidth: 32 }
-  assert.equal(ops(winogradInputPlan(many)), ['WinogradInputTransform', 'WinogradInputGradient'])
-  assert.equal(ops(winogradWeightPlan(many)), ['WinogradWeightTransform', 'WinogradWeightGradient'])
+  assert.equal(ops('input', many), ['WinogradInputTransform', 'WinogradInputGradient'])
+  assert.equal(ops('weight', many), ['WinogradWeightTransform', 'WinogradWeightGradient'])
 })
 
 test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
@@ -386,19 +422,17 @@ test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
       outC: channels,
       blockWidth: 32,
     }
-    assert.ok(winogradPays(shape))
-    for (const plan of [winogradInputPlan(shape), winogradWeightPlan(shape)])
-      for (const { records } of plan.passes)
-        assert.ok(
-          records[1].units >= 32,
-          `${Op[records[1].op]} C=${channels}: ${records[1].units} units`,
-        )
+    assert.ok(winogradPays(geometryOf(shape)))
+    for (const kind of ['input', 'weight'] as const)
+      for (const [i, { op, units }] of recordsOf(kind, shape).entries())
+        if (i % 2 === 1) assert.ok(units >= 32, `${Op[op]} C=${channels}: ${units} units`)
   }
 })
 
 test('winograd is for 3×3 kernels with stride 1 and padding 1 on images that fill their tiles', () => {
-  const kernel = { kernelH: 3, kernelW: 3, strideH: 1, strideW: 1, padH: 1, padW: 1 }
-  assert.ok(winogradApplies(kernel))
+  const shape = { images: 4, height: 8, width: 8, inC: 64, outC: 64, blockWidth: 32 }
+  const g = geometryOf(shape)
+  assert.ok(winogradApplies(g))
   for (const [key, value] of [
     ['kernelH', 1],
     ['kernelW', 5],
@@ -406,20 +440,12 @@ test('winograd is for 3×3 kernels with stride 1 and padding 1 on images that fi
     ['strideW', 2],
     ['padH', 0],
     ['padW', 2],
+    ['inC', 6],
   ] as const)
-    assert.not.ok(winogradApplies({ ...kernel, [key]: value }), key)
-  const shape = { images: 4, height: 8, width: 8, inC: 64, outC: 64, blockWidth: 32 }
-  assert.ok(winogradPays(shape))
-  assert.not.ok(winogradPays({ ...shape, height: 1, width: 1 }))
-  assert.not.ok(winogradPays({ ...shape, inC: 4 }))
-})
-
-test('a record fits its words', () => {
-  for (const plan of [winogradInputPlan, winogradWeightPlan]) {
-    const [pass] = plan({ images: 1, height: 4, width: 4, inC: 4, outC: 4, blockWidth: 4 }).passes
-    for (const word of Object.keys(pass!.records[1].words))
-      assert.ok(Number(word) >= 4 && Number(word) < Rec.Words)
-  }
+    assert.not.ok(winogradApplies({ ...g, [key]: value }), key)
+  assert.ok(winogradPays(g))
+  assert.not.ok(winogradPays({ ...g, inH: 1, inW: 1 }))
+  assert.not.ok(winogradPays({ ...g, inC: 4 }))
 })
 
 test.run()

@@ -4,10 +4,11 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ChooseWord, Op } from '../../assembly/opcodes.js'
 import { avgPool2d, conv2d, flatten, type Layer, lif, linear } from '../../src/index.js'
+import { choose } from '../../src/plan/records/choose.js'
 import { checkCase, compileCase, makeCase } from '../support/case.js'
 import { TestEngine, variants } from '../support/engine.js'
+import { putRecord } from '../support/records.js'
 
 /**
  * A network whose second layer sees spikes through a pooling window of 16, or directly, with
@@ -81,13 +82,8 @@ for (const variant of variants)
       [total + 1, [1, 0]],
     ] as const) {
       const out = engine.alloc(8)
-      const words = {
-        [ChooseWord.Out]: out,
-        [ChooseWord.Sources]: sources,
-        [ChooseWord.SourceCount]: 2,
-        [ChooseWord.Limit]: limit,
-      }
-      engine.run(engine.record(Op.Choose, 1, words), 0)
+      const fields = { out, sources, sourceCount: 2, limit }
+      engine.run(putRecord(engine, choose, 1, fields), 0)
       assert.equal([...engine.ints(out, 2)], flags, `limit ${limit}`)
     }
     engine.checkGuards()

@@ -136,7 +136,7 @@ test('summary: layers with shapes and parameters, totals, memory by purpose', as
   row('pool', 'avgPool2d', '[17, 3, 3]', '0')
   row('flat', 'flatten', '[153]', '0')
   row('last', 'linear', '[1000]', '154,000')
-  row('parameters', '154,510; input [3, 6, 6], batch 5, T 3, method bptt m')
+  row('parameters', '154,510; input [3, 6, 6], batch 5, T 3, method bptt m, purpose train')
   assert.is(model.parameterCount, 154510)
   const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(2)
   row('parameters', mib(model.memoryUse.parameters))

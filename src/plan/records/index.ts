@@ -2,6 +2,7 @@
 
 import type { Op } from '../../../assembly/opcodes.js'
 import { materialise } from './activity.js'
+import { convolutionRecords } from './convolution.js'
 import { dropout, dropoutFloats } from './dropout.js'
 import * as gradient from './gradient.js'
 import { crossEntropy, output } from './loss.js'
@@ -15,7 +16,7 @@ import { sumScalars, timeSum, trace } from './sums.js'
 type Table = Readonly<Record<Exclude<Op, Op.None>, RecordKind>>
 
 /** By operation. One that has no kind of record is an error of the table's type. */
-export const records: Partial<Table> = byOp([
+export const records: Table = byOp([
   norm.normStatistics,
   norm.normFinish,
   norm.normEvaluate,
@@ -40,4 +41,7 @@ export const records: Partial<Table> = byOp([
   output,
   crossEntropy,
   sgd,
+  output,
+  crossEntropy,
+  ...convolutionRecords,
 ])

@@ -185,7 +185,3 @@ export function* accesses(schema: Schema, fields: AnyFields, within = ''): Gener
     }
   }
 }
-
-/** Whether a record names its fields: not yet all operations have schemas. */
-export const hasSchema = ({ schema }: { readonly schema: Schema }): boolean =>
-  Object.keys(schema).length > 0

@@ -1,36 +1,23 @@
 /**
  * Sizes of the event-driven convolution (Op.SpikeLists and Op.SpikeConv, or Op.SpikeForward):
  * buffers, scratch and units, from shapes alone, so that the results are the same for any number of
- * workers. The layouts are drawn in assembly/spike-lists.ts.
+ * workers. The layouts are drawn in assembly/spikes/lists.ts.
  */
-import { roundUp } from '../round-up.js'
-import { splitImages } from './passes.js'
 
-/**
- * A convolution on spikes. Channels are as stored; a linear layer has a kernel as large as its
- * input and an output of 1 × 1.
- */
-export interface SpikeShape {
-  images: number
+import { Spike } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import { type Geometry, inputsOf, pixelsOf } from './geometry.js'
+import { type ImageGroup, splitImages } from './passes.js'
+
+/** A convolution on spikes: InH and InW are the size behind the pooling. */
+export interface SpikeShape extends Geometry {
   /** Steps of one call, T. */
-  timeSteps: number
-  /** The input after pooling. */
-  inH: number
-  inW: number
-  inC: number
-  outH: number
-  outW: number
-  outC: number
-  /** Output channels of a block of the weight: 4, 8, 16 or 32. */
-  blockWidth: number
-  kernelH: number
-  kernelW: number
-  strideH: number
+  readonly timeSteps: number
   /** Spike tensors that are added. */
-  sourceCount: number
+  readonly sourceCount: number
   /** Pooling window in front of the convolution; 1 × 1 for none. */
-  poolKernelH: number
-  poolKernelW: number
+  readonly poolKernelH: number
+  readonly poolKernelW: number
 }
 
 /**
@@ -69,11 +56,8 @@ export interface SpikeGeometry {
 }
 
 /** Some of the images, whose lists are used before those of the next pass take their place. */
-export interface SpikePass {
-  firstImage: number
+export interface SpikePass extends ImageGroup {
   geometry: SpikeGeometry
-  /** The shape with this pass's images. */
-  shape: SpikeShape
 }
 
 /** The same for Op.SpikeForward, which does both for a few rows at a time. */
@@ -119,12 +103,12 @@ const LEAST_FORWARD_UNITS = 16
 /** Slots of moments of fewer pixels take too much memory and time. */
 const LEAST_MOMENT_PIXELS = 16
 
+/** Groups of steps. */
+const groupsOf = (shape: SpikeShape): number => Math.ceil(shape.timeSteps / Spike.GroupSteps)
+
 /** Neurons that one input sums: one for each source and position of the pooling window. */
 const neuronsPerInput = (shape: SpikeShape): number =>
   shape.sourceCount * shape.poolKernelH * shape.poolKernelW
-
-/** Inputs of one output pixel. */
-const fieldInputs = (shape: SpikeShape): number => shape.kernelH * shape.kernelW * shape.inC
 
 /**
  * Whether an input that sums so many neurons is listed with a factor: where it is a sum, of no more
@@ -143,8 +127,8 @@ export function usesWeightedLists(shape: SpikeShape): boolean {
  * Whether 16 bits can number the weight rows of a field and the zero row behind them. If not, the
  * convolution has to run dense.
  */
-export function spikeListsFit(shape: Pick<SpikeShape, 'kernelH' | 'kernelW' | 'inC'>): boolean {
-  return shape.kernelH * shape.kernelW * shape.inC + 1 <= 65535
+export function spikeListsFit(shape: Geometry): boolean {
+  return inputsOf(shape) + 1 <= 65535
 }
 
 /** Whether a field of so many entries is faster with 7 lists than with 15. */
@@ -158,7 +142,7 @@ export function pairListsPay(entries: number, blockWidth: number): boolean {
  */
 export function usesPairLists(shape: SpikeShape): boolean {
   const perInput = usesWeightedLists(shape) ? 1 : neuronsPerInput(shape)
-  return shape.timeSteps > 2 && pairListsPay(fieldInputs(shape) * perInput, shape.blockWidth)
+  return shape.timeSteps > 2 && pairListsPay(inputsOf(shape) * perInput, shape.blockWidth)
 }
 
 /**
@@ -168,7 +152,7 @@ export function usesPairLists(shape: SpikeShape): boolean {
  */
 function weightedEntries(shape: SpikeShape): number {
   const neurons = neuronsPerInput(shape) + (usesPairLists(shape) ? 1 : 0)
-  return Math.min(4, shape.timeSteps, neurons)
+  return Math.min(Spike.GroupSteps, shape.timeSteps, neurons)
 }
 
 /**
@@ -180,7 +164,7 @@ export function spikeListBytes(shape: SpikeShape): number {
   const perInput = weighted
     ? weightedEntries(shape)
     : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
-  return roundUp((fieldInputs(shape) * perInput + 15) * (weighted ? 4 : 2) + 32, 64)
+  return roundUp((inputsOf(shape) * perInput + 15) * (weighted ? 4 : 2) + Spike.ListOverrun, 64)
 }
 
 /**
@@ -188,8 +172,9 @@ export function spikeListBytes(shape: SpikeShape): number {
  */
 export function spikeListsScratchBytes(shape: SpikeShape): number {
   const perInput = usesWeightedLists(shape) ? 4 : neuronsPerInput(shape) * 2
-  const list = roundUp(shape.inW * shape.inC * perInput + 32, 64)
-  return 192 + roundUp(shape.kernelH * 4, 64) + shape.kernelH * ((shape.inW + 1) * 64 + 15 * list)
+  const list = roundUp(shape.inW * shape.inC * perInput + Spike.ListOverrun, 64)
+  const row = (shape.inW + 1) * Spike.PointerBytes + (Spike.Patterns - 1) * list
+  return 3 * Spike.PointerBytes + roundUp(shape.kernelH * 4, 64) + shape.kernelH * row
 }
 
 /**
@@ -198,13 +183,13 @@ export function spikeListsScratchBytes(shape: SpikeShape): number {
  * blocks of the weight no longer fit the second-level cache beside each other, one.
  */
 export function spikeBlocksPerUnit(shape: SpikeShape): number {
-  const rows = shape.kernelH * shape.kernelW * shape.inC
+  const rows = inputsOf(shape)
   return Math.min(shape.outC / shape.blockWidth, rows <= MAX_PAIRED_ROWS ? 2 : 1)
 }
 
 /** Per-worker scratch of SpikeConv: the sums of 16 patterns and the bias of each block. */
 export function spikeConvScratchBytes(blockWidth: number, blocksPerUnit: number): number {
-  return 17 * 4 * blockWidth * blocksPerUnit
+  return Spike.SumRows * 4 * blockWidth * blocksPerUnit
 }
 
 /**
@@ -233,7 +218,7 @@ const MOMENT_PIXELS = 64
 
 /** Output pixels of one unit of SpikeConv; whole slots of moments. */
 export function spikePixelsPerUnit(shape: SpikeShape): number {
-  const pixels = shape.images * shape.outH * shape.outW
+  const pixels = pixelsOf(shape)
   const chunks = Math.ceil(WANTED_UNITS / blockGroups(shape))
   const perUnit = Math.max(MIN_PIXELS_PER_UNIT, Math.ceil(pixels / chunks))
   return Math.min(pixels, perUnit > MOMENT_PIXELS ? roundUp(perUnit, MOMENT_PIXELS) : perUnit)
@@ -241,7 +226,7 @@ export function spikePixelsPerUnit(shape: SpikeShape): number {
 
 /** Everything that the planner needs for the two operations. */
 export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
-  const pixels = shape.images * shape.outH * shape.outW
+  const pixels = pixelsOf(shape)
   const listBytes = spikeListBytes(shape)
   const rowsPerUnit = spikeRowsPerUnit(shape)
   const pixelsPerUnit = spikePixelsPerUnit(shape)
@@ -251,7 +236,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
     weightedLists: usesWeightedLists(shape),
     listBytes,
     listsBytes: pixels * listBytes,
-    listPointersBytes: pixels * 64,
+    listPointersBytes: pixels * Spike.PointerBytes,
     rowsPerUnit,
     listUnits: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
     listScratchBytes: spikeListsScratchBytes(shape),
@@ -261,17 +246,17 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
     convGroups: blockGroups(shape),
     convScratchBytes: spikeConvScratchBytes(shape.blockWidth, spikeBlocksPerUnit(shape)),
     momentPixels,
-    momentSlots: Math.ceil(shape.timeSteps / 4) * Math.ceil(pixels / momentPixels),
+    momentSlots: groupsOf(shape) * Math.ceil(pixels / momentPixels),
   }
 }
 
 /** Passes of Op.SpikeLists and Op.SpikeConv over the images; the first is as large as any. */
 export function spikePasses(shape: SpikeShape): SpikePass[] {
   const imageBytes = shape.outH * shape.outW * spikeListBytes(shape)
-  return splitImages(shape.images, imageBytes, MAX_LIST_BYTES).map(({ firstImage, images }) => {
-    const part = { ...shape, images }
-    return { firstImage, shape: part, geometry: spikeGeometry(part) }
-  })
+  return splitImages(shape.images, imageBytes, MAX_LIST_BYTES).map((group) => ({
+    ...group,
+    geometry: spikeGeometry({ ...shape, images: group.images }),
+  }))
 }
 
 /** The largest divisor of `value` up to `most`. */
@@ -289,7 +274,9 @@ export function spikeForwardScratchBytes(
 ): number {
   const sums = roundUp(spikeConvScratchBytes(shape.blockWidth, blocksPerUnit), 64)
   return (
-    spikeListsScratchBytes(shape) + sums + rowsPerUnit * shape.outW * (64 + spikeListBytes(shape))
+    spikeListsScratchBytes(shape) +
+    sums +
+    rowsPerUnit * shape.outW * (Spike.PointerBytes + spikeListBytes(shape))
   )
 }
 
@@ -299,7 +286,9 @@ export function spikeForwardScratchBytes(
  */
 function forwardRowsPerUnit(shape: SpikeShape): number {
   const least = worthwhileRows(shape)
-  const fitting = Math.floor(MAX_FORWARD_LISTS / (shape.outW * (64 + spikeListBytes(shape))))
+  const fitting = Math.floor(
+    MAX_FORWARD_LISTS / (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
+  )
   const most = Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape)))
   const slot = (rows: number): number => divisorUpTo(MOMENT_PIXELS, rows * shape.outW)
   let best = most
@@ -314,7 +303,7 @@ export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | 
   const rowsPerUnit = forwardRowsPerUnit(shape)
   const units = Math.ceil(rows / rowsPerUnit)
   const momentPixels = divisorUpTo(MOMENT_PIXELS, rowsPerUnit * shape.outW)
-  const weightBytes = fieldInputs(shape) * shape.outC * 4
+  const weightBytes = inputsOf(shape) * shape.outC * 4
   if (
     weightBytes > MAX_FORWARD_WEIGHT ||
     units < LEAST_FORWARD_UNITS ||
@@ -326,6 +315,6 @@ export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | 
     units,
     scratchBytes: spikeForwardScratchBytes(shape, rowsPerUnit, spikeBlocksPerUnit(shape)),
     momentPixels,
-    momentSlots: Math.ceil(shape.timeSteps / 4) * Math.ceil((rows * shape.outW) / momentPixels),
+    momentSlots: groupsOf(shape) * Math.ceil((rows * shape.outW) / momentPixels),
   }
 }

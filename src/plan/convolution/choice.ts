@@ -1,0 +1,81 @@
+/**
+ * Which of two kernels a layer runs, where that depends on how many neurons fire: the plan holds
+ * both, and the engine takes one by the spikes of the step (`Choose`). The rule is one of shapes
+ * and exact spike counts, never of timing, so that results repeat.
+ */
+
+import type { ProgramBuilder } from '../program.js'
+import { choose } from '../records/choose.js'
+import type { SpikeTensor } from '../tensors.js'
+import { type Reference, ref } from '../words.js'
+import { ACTIVE_PER_RATE, eventCycles, writtenCycles } from './cycles.js'
+import type { Geometry } from './geometry.js'
+import type { SpikeTask } from './strategy.js'
+
+/** Rates at which the two kernels are compared. */
+const RATES = Array.from({ length: 200 }, (_, i) => (i + 1) / 200)
+
+/**
+ * Spikes of all sources together from which on a dense convolution is faster than the event-driven
+ * one; Infinity when it never is. That is so where each input is one neuron (at four steps a neuron
+ * that always fires costs one addition a weight where the dense kernel needs four products), and
+ * from three steps on for sums as well.
+ *
+ * @param pastSteps steps over which spike counts run when the loop over t is outside (they add up
+ *   over it).
+ */
+export function spikesForDense(task: SpikeTask, pastSteps: number): number {
+  // Counts of an outer loop add up from step to step; what one step has is not known there.
+  if (pastSteps > 1) return Number.POSITIVE_INFINITY
+  const { g, steps, spikes } = task
+  const dense = writtenCycles(task)
+  const rate = RATES.find((r) => eventCycles(task, r) > dense)
+  return rate === undefined
+    ? Number.POSITIVE_INFINITY
+    : Math.floor(rate * neurons(g, spikes.sources) * steps)
+}
+
+/**
+ * Spikes of one source up to which lists of active neurons give the weight's gradient faster than
+ * the other kernel.
+ *
+ * @param active fraction of active neurons at which both take as long.
+ */
+export function spikesForLists(
+  g: Geometry,
+  source: SpikeTensor,
+  totalSteps: number,
+  active: number,
+): number {
+  return Math.floor((active / ACTIVE_PER_RATE) * neurons(g, [source]) * totalSteps)
+}
+
+const neurons = (g: Geometry, sources: readonly SpikeTensor[]): number =>
+  sources.reduce((sum, { shape }) => sum + g.images * shape[0] * shape[1] * shape[2], 0)
+
+/**
+ * Emits the choice; undefined when there is none (an infinite limit, or sources whose spikes nobody
+ * counts).
+ */
+export function chooseBySpikes(
+  b: ProgramBuilder,
+  tensors: readonly SpikeTensor[],
+  limit: number,
+  name: string,
+): { few: Reference; many: Reference } | undefined {
+  if (!Number.isFinite(limit)) return undefined
+  const sources = tensors.flatMap(({ sums }) =>
+    sums ? [{ sums: sums.buffer, units: sums.units }] : [],
+  )
+  if (sources.length < tensors.length) return undefined
+  // Persistent: a skipped record has no barrier behind it, so a slower worker may read its flag
+  // when the others are already past it.
+  const out = b.buffer(`${name} choice of kernel`, 8, 'scratch', true)
+  b.emit(choose, 1, {
+    out,
+    sources,
+    sourceCount: sources.length,
+    limit: Math.min(limit, 2 ** 32 - 1),
+  })
+  return { few: ref(out), many: ref(out, 4) }
+}

@@ -1,0 +1,81 @@
+/** Forward on floats: by gathered rows, or by copied planes where there are few input channels. */
+
+import { Dense } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import { convDense, convNarrow } from '../records/dense.js'
+import type { DenseInput } from '../tensors.js'
+import { denseCycles } from './cycles.js'
+import { flat, type Geometry, pixelsOf, sizesOf, tapsOf } from './geometry.js'
+import { narrowForwardPays, narrowPlan } from './narrow-geometry.js'
+import type { DenseForward, Strategy } from './strategy.js'
+
+/** The most rows of one unit of the dense kernels: enough to pay for reading the weight. */
+export const DENSE_ROWS = 60
+/** Rows of one unit: equal units, as far as the five rows of a tile allow. */
+export const denseRows = (rows: number): number =>
+  roundUp(Math.ceil(rows / Math.ceil(rows / DENSE_ROWS)), Dense.TileRows)
+
+/** How a record says where its input is. */
+export const inputFields = (input: DenseInput) => ({
+  in: input.address,
+  inIndirect: input.indirect,
+  inPixelBytes: input.pixelBytes,
+  inStepBytes: input.stepBytes,
+  inLoopBytes: input.loopBytes,
+})
+
+/**
+ * A job on an input as the kernels see it best: a linear layer as one over features. The rows of a
+ * dense input lie one step behind the other in each pixel, unless there is one step.
+ */
+export function asFeatures<J extends { g: Geometry; steps: number; input: DenseInput }>(job: J): J {
+  const { steps, input } = job
+  const g = flat(job.g, steps, input.pixelBytes)
+  const pixelBytes = input.pixelBytes * (tapsOf(job.g) / tapsOf(g))
+  return { ...job, g, input: { ...input, pixelBytes } }
+}
+
+const forwardFields = ({ input, weight, bias, zeros, out }: DenseForward) => ({
+  ...inputFields(input),
+  weight,
+  bias,
+  zeros,
+  out,
+})
+
+/** Where it fits it is faster than `direct`, whose time its cost says: it stands before it. */
+const narrow: Strategy<DenseForward> = {
+  name: 'narrow',
+  fits: ({ g }) => narrowForwardPays(g),
+  cost: ({ g, steps }) => denseCycles(g, steps),
+  emit(b, job) {
+    const { g, steps } = job
+    const { rows, blocks, forwardBytes } = narrowPlan(g, steps)
+    b.emit(
+      convNarrow,
+      blocks,
+      { ...sizesOf(convNarrow, g, steps), ...forwardFields(job), rowsPerUnit: rows },
+      { scratch: forwardBytes },
+    )
+  },
+}
+
+const direct: Strategy<DenseForward> = {
+  name: 'direct',
+  fits: () => true,
+  cost: ({ g, steps }) => denseCycles(g, steps),
+  emit(b, given) {
+    const job = asFeatures(given)
+    const { g, steps } = job
+    const rows = pixelsOf(g) * steps
+    const rowsPerUnit = denseRows(rows)
+    b.emit(
+      convDense,
+      Math.ceil(rows / rowsPerUnit),
+      { ...sizesOf(convDense, g, steps), ...forwardFields(job), rowsPerUnit },
+      { scratch: Dense.TileBytes + DENSE_ROWS * (Dense.OriginBytes + 4 * Dense.Depth) },
+    )
+  },
+}
+
+export const denseForward = [narrow, direct] as const

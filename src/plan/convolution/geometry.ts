@@ -1,0 +1,104 @@
+/** Sizes of one convolution: what every strategy is chosen by and made from. */
+
+import type { Conv2d, Linear } from '../../nn/layers/index.js'
+import { blockWidth, storedChannels, weightRows } from '../layout.js'
+import type { SizeName } from '../records/conv.js'
+import type { RecordKind, Schema } from '../records/schema.js'
+import type { Shape } from '../tensors.js'
+
+/**
+ * A convolution, or a linear layer: one whose kernel covers its whole input. Channels are as
+ * stored, except that the model's input keeps its own.
+ */
+export interface Geometry {
+  readonly images: number
+  readonly inH: number
+  readonly inW: number
+  readonly inC: number
+  readonly outH: number
+  readonly outW: number
+  readonly outC: number
+  /** Output channels of a block of the weight: 4, 8, 16 or 32. */
+  readonly blockWidth: number
+  readonly kernelH: number
+  readonly kernelW: number
+  readonly strideH: number
+  readonly strideW: number
+  readonly padH: number
+  readonly padW: number
+}
+
+/** @param inC channels of the input as stored. */
+export function geometryOf(
+  layer: Conv2d | Linear,
+  [, inH, inW]: Shape,
+  inC: number,
+  [outC, outH, outW]: Shape,
+  images: number,
+): Geometry {
+  const isConv = layer.kind === 'conv2d'
+  const [kernelH, kernelW] = isConv ? layer.kernelSize : [inH, inW]
+  const [strideH, strideW] = isConv ? layer.stride : [1, 1]
+  const [padH, padW] = isConv ? layer.padding : [0, 0]
+  return {
+    images,
+    inH,
+    inW,
+    inC,
+    outH,
+    outW,
+    outC: storedChannels(outC),
+    blockWidth: blockWidth(outC),
+    kernelH,
+    kernelW,
+    strideH,
+    strideW,
+    padH,
+    padW,
+  }
+}
+
+export const tapsOf = (g: Geometry): number => g.kernelH * g.kernelW
+/** Inputs of one output pixel. */
+export const inputsOf = (g: Geometry): number => tapsOf(g) * g.inC
+/** Output pixels of all images. */
+export const pixelsOf = (g: Geometry): number => g.images * g.outH * g.outW
+export const kRowsOf = (g: Geometry): number => weightRows(tapsOf(g), g.inC)
+/** Bytes of one image with one row per pixel. */
+export const inputBytes = (g: Geometry): number => g.inH * g.inW * g.inC * 4
+export const outputBytes = (g: Geometry): number => g.outH * g.outW * g.outC * 4
+
+/**
+ * A linear layer over an image as one over features, which is how it lies in memory when there is
+ * one row per pixel: the kernels then see one tap instead of H·W.
+ *
+ * @param pixelBytes bytes between the input's pixels, whose channels must follow each other.
+ */
+export function flat(g: Geometry, steps: number, pixelBytes = g.inC * 4): Geometry {
+  const covers =
+    g.outH === 1 &&
+    g.outW === 1 &&
+    g.kernelH === g.inH &&
+    g.kernelW === g.inW &&
+    g.padH === 0 &&
+    g.padW === 0
+  if (!covers || steps > 1 || pixelBytes !== g.inC * 4) return g
+  return { ...g, inC: inputsOf(g), inH: 1, inW: 1, kernelH: 1, kernelW: 1 }
+}
+
+type Sizes = Readonly<Record<SizeName, number>>
+
+/** The sizes that a kind of record names. */
+export function sizesOf<S extends Schema>(
+  { schema }: RecordKind<S>,
+  g: Geometry,
+  steps = 1,
+): Pick<Sizes, Extract<keyof S, SizeName>> {
+  const { images, inH, inW, inC, outH, outW, outC, kernelH, kernelW } = g
+  const { blockWidth, strideH, strideW, padH, padW } = g
+  const input = { inH, inW, inC }
+  const output = { images, steps, outH, outW, outC }
+  const window = { kernelH, kernelW, strideH, strideW, padH, padW }
+  const all: Sizes = { ...input, ...output, ...window, blockWidth, kRows: kRowsOf(g) }
+  return Object.fromEntries(Object.entries(all).filter(([name]) => name in schema)) as typeof all
+}

@@ -1,0 +1,86 @@
+/**
+ * Sizes and units of the weight gradient from lists of active neurons
+ * (assembly/spikes/list-gradient.ts), from shapes alone. Counts run from 0 to `maxCount`.
+ */
+
+import { RateList } from '../../../assembly/opcodes.js'
+import { type Geometry, tapsOf } from './geometry.js'
+
+/**
+ * Bytes of δ of one group of images and 16 channels: it stays in the second-level cache while its
+ * lists are summed.
+ */
+const GRID_BYTES = 96 * 1024
+/**
+ * Input channels of one unit, largest first; a smaller size is taken until there are units for 16
+ * workers.
+ */
+const CHANNELS_PER_UNIT = [32, 16, 8, 4] as const
+const ENOUGH_UNITS = 32
+
+export interface ListPlan {
+  /** Images whose pixels one list holds. */
+  imagesPerGroup: number
+  inCPerUnit: number
+  /** Bytes of the buffers of grids, lists and their pointers. */
+  gridBytes: number
+  listBytes: number
+  pointerBytes: number
+  /** Bytes of scratch that each worker needs. */
+  workerBytes: number
+  /** Units of the record that makes lists and grids, and of the one that sums. */
+  listUnits: number
+  sumUnits: number
+}
+
+const gridSize = (
+  input: number,
+  output: number,
+  kernel: number,
+  stride: number,
+  pad: number,
+): number =>
+  Math.floor(Math.max(0, kernel - 1 - pad) / stride) +
+  Math.max(output, Math.ceil(input / stride) + Math.ceil(pad / stride))
+
+const gridPixels = (g: Geometry): number =>
+  gridSize(g.inH, g.outH, g.kernelH, g.strideH, g.padH) *
+  gridSize(g.inW, g.outW, g.kernelW, g.strideW, g.padW)
+
+/** Whether lists can hold an image (their entries have 16 bits) and counts fit a byte. */
+export function listsApply(g: Geometry, maxCount: number): boolean {
+  return gridPixels(g) < RateList.MostPixels && maxCount >= 1 && maxCount <= RateList.MostCount
+}
+
+/** Whether lists can pay: a kernel of few taps does not earn back what they cost. */
+export function listsPay(g: Geometry, maxCount: number): boolean {
+  return listsApply(g, maxCount) && tapsOf(g) >= 4
+}
+
+/** The plan for a convolution to which lists apply. */
+export function listPlan(g: Geometry, maxCount: number): ListPlan {
+  const { images, inC } = g
+  const imagePixels = gridPixels(g)
+  const imageBytes = imagePixels * RateList.GridBytes
+  const most = Math.max(1, Math.floor(GRID_BYTES / imageBytes))
+  const imagesPerGroup = Math.ceil(images / Math.ceil(images / most))
+  const groups = Math.ceil(images / imagesPerGroup)
+  const gridBlocks = Math.ceil(g.outC / RateList.GridChannels)
+  const phases = g.strideH * g.strideW
+  const unitsOf = (size: number): number => gridBlocks * Math.ceil(inC / size)
+  const inCPerUnit =
+    CHANNELS_PER_UNIT.find((size) => unitsOf(size) >= ENOUGH_UNITS) ?? CHANNELS_PER_UNIT.at(-1)!
+  return {
+    imagesPerGroup,
+    inCPerUnit,
+    gridBytes: groups * gridBlocks * imagesPerGroup * imageBytes,
+    listBytes: groups * inC * imagesPerGroup * g.inH * g.inW * 2,
+    pointerBytes: groups * phases * inC * (maxCount + 1) * 4,
+    workerBytes: Math.max(
+      RateList.HeadBytes * RateList.Channels * maxCount * phases,
+      RateList.GridBytes * inCPerUnit * tapsOf(g),
+    ),
+    listUnits: groups * (Math.ceil(inC / RateList.Channels) + gridBlocks),
+    sumUnits: unitsOf(inCPerUnit),
+  }
+}

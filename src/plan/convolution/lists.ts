@@ -1,0 +1,62 @@
+/**
+ * Gradient of the weight from lists of the neurons that fired. Its time is that of so many active
+ * neurons, so that it is chosen when the program runs.
+ */
+
+import { spikeSources } from '../materialise.js'
+import { listWeightGradient, rateLists } from '../records/lists.js'
+import { type Expression, noPool, type SpikeTensor, samePool } from '../tensors.js'
+import { sizesOf } from './geometry.js'
+import { listPlan, listsPay } from './list-geometry.js'
+import type { ListGradient, Strategy } from './strategy.js'
+
+/** Counts for which there is room, so that memory is the same for every T up to here. */
+const ROOM = 16
+
+/** The spikes whose counts lists can be made of: those of one tensor, as they are. */
+export function listSource(x: Expression): { tensor: SpikeTensor; scale: number } | undefined {
+  const spikes = spikeSources(x)
+  if (spikes?.sources.length !== 1 || !samePool(spikes.pool, noPool)) return undefined
+  return { tensor: spikes.sources[0], scale: spikes.scale }
+}
+
+export const listGradient: Strategy<ListGradient> = {
+  name: 'lists',
+  fits: ({ g, steps }) => listsPay(g, steps),
+  cost: (_task, active) => active,
+  emit(b, { name, g, steps, tensor, scale, delta, out }) {
+    const plan = listPlan(g, steps)
+    const room = listPlan(g, Math.max(ROOM, steps))
+    const { imagesPerGroup, inCPerUnit } = plan
+    const buffers = {
+      grids: b.buffer(`${name} grids`, plan.gridBytes),
+      lists: b.buffer(`${name} rate lists`, plan.listBytes),
+      listPointers: b.buffer(`${name} rate list pointers`, room.pointerBytes),
+    }
+    b.emit(
+      rateLists,
+      plan.listUnits,
+      {
+        ...sizesOf(rateLists, g, steps),
+        ...buffers,
+        counts: tensor.counts,
+        delta,
+        imagesPerGroup,
+      },
+      { scratch: room.workerBytes },
+    )
+    b.emit(
+      listWeightGradient,
+      plan.sumUnits,
+      {
+        ...sizesOf(listWeightGradient, g, steps),
+        ...buffers,
+        imagesPerGroup,
+        inCPerUnit,
+        scale: scale / steps,
+        out,
+      },
+      { scratch: room.workerBytes },
+    )
+  },
+}

@@ -1,0 +1,94 @@
+/**
+ * When the kernels for few input channels (assembly/conv/narrow.ts) run a convolution, and their
+ * sizes and units, from shapes alone.
+ */
+
+import { Dense, Narrow } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import { type Geometry, inputsOf, kRowsOf } from './geometry.js'
+
+export interface NarrowPlan {
+  /** Rows of one image of Out, or of Delta, whose input is copied at a time: a block. */
+  rows: number
+  /** Blocks of all images. */
+  blocks: number
+  /** Bytes of scratch that each worker needs. */
+  forwardBytes: number
+  gradientBytes: number
+}
+
+/**
+ * A block's copied rows of the input, and the sums of a weight gradient, stay in the second-level
+ * cache.
+ */
+const COPY_BYTES = 256 * 1024
+const SUM_FLOATS = 32 * 1024
+/** Blocks that there should be, so that several workers find work. */
+const ENOUGH_BLOCKS = 32
+
+/**
+ * Rows of the input beyond one for each row of Out and phase: neighbouring blocks both copy them.
+ */
+const haloOf = (g: Geometry): number => Math.floor((g.kernelH - 1) / g.strideH)
+const planesOf = (g: Geometry): number => Math.min(g.strideH, g.kernelH) * g.kernelW * g.inC
+/** Rows whose copies fit. */
+const mostRows = (g: Geometry): number =>
+  Math.floor(COPY_BYTES / (4 * planesOf(g) * g.outW)) - haloOf(g)
+
+/**
+ * Whether copying pays at all: each row copied serves several taps (a kernel larger than its
+ * stride), blocks of some rows fit, and images are large enough for what each block costs. A stride
+ * skips what was copied, so that more output pixels must pay for it.
+ */
+function copyPays(g: Geometry): boolean {
+  const [high, wide] = [g.kernelH > g.strideH, g.kernelW > g.strideW]
+  const leastPixels = g.strideH * g.strideW === 1 ? 49 : 144
+  return (
+    g.inC <= 8 &&
+    g.outC >= 8 &&
+    high &&
+    wide &&
+    g.outH * g.outW >= leastPixels &&
+    mostRows(g) >= Math.max(1, haloOf(g))
+  )
+}
+
+/**
+ * Whether the forward kernel beats `convDense`, whose inner loop is better and whose gathering
+ * counts the less the more channels it serves.
+ */
+export function narrowForwardPays(g: Geometry): boolean {
+  return copyPays(g) && g.inC <= 4 && g.inC * g.outC * Math.max(g.strideH, g.strideW) <= 192
+}
+
+/** Whether the weight gradient beats `convWeightGradient`. Winograd's is faster still. */
+export function narrowGradientPays(g: Geometry): boolean {
+  return copyPays(g) && g.kernelH * g.kernelW * g.inC * g.outC <= SUM_FLOATS
+}
+
+/** @param steps rows per pixel of Delta. */
+export function narrowPlan(g: Geometry, steps: number): NarrowPlan {
+  const halo = haloOf(g)
+  const forWorkers = Math.ceil(g.outH / Math.ceil(ENOUGH_BLOCKS / g.images))
+  const limit = Math.min(Math.max(1, mostRows(g)), Math.max(1, forWorkers, 4 * halo))
+  const rows = Math.ceil(g.outH / Math.ceil(g.outH / limit))
+  const k = inputsOf(g)
+  const columns = g.outW + Math.floor((g.kernelW - 1) / g.strideW)
+  // An odd number of cache lines.
+  const lines = Math.ceil(((rows + halo) * g.outW) / Narrow.LineFloats) | 1
+  const planeBytes = 4 * lines * Narrow.LineFloats
+  const copyBytes =
+    8 * Math.min(g.strideW, g.kernelW) * g.inC * columns + planesOf(g) * planeBytes + 16
+  const tiled = roundUp(k, Dense.TileRows)
+  const rowBytes = 4 * g.outC
+  const packedBytes =
+    steps * rowBytes > Narrow.PackBytes
+      ? Math.max(Narrow.ChunkBytes, Narrow.ChunkTiles * Dense.TileRows * rowBytes)
+      : 0
+  return {
+    rows,
+    blocks: g.images * Math.ceil(g.outH / rows),
+    forwardBytes: Dense.TileBytes + 4 * k + copyBytes,
+    gradientBytes: 4 * (tiled + (tiled + kRowsOf(g)) * g.outC) + packedBytes + copyBytes,
+  }
+}

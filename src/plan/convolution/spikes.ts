@@ -1,0 +1,156 @@
+/** Forward on spikes: additions of weight rows for the neurons that fire. */
+
+import { Moments, Spike } from '../../../assembly/opcodes.js'
+import type { ProgramBuilder } from '../program.js'
+import { spikeConv, spikeForward, spikeLists } from '../records/spikes.js'
+import { type Buffer, ref } from '../words.js'
+import { eventCycles } from './cycles.js'
+import { outputBytes, sizesOf } from './geometry.js'
+import {
+  type SpikeShape,
+  spikeForwardGeometry,
+  spikeListsFit,
+  spikePasses,
+} from './spike-geometry.js'
+import type { MomentSums, SpikeForward, SpikeTask, Strategy } from './strategy.js'
+
+const shapeOf = ({ g, steps, spikes: { sources, pool } }: SpikeTask): SpikeShape => ({
+  ...g,
+  timeSteps: steps,
+  sourceCount: sources.length,
+  poolKernelH: pool.kernel[0],
+  poolKernelW: pool.kernel[1],
+})
+
+/** Bytes of one plane of masks of one image. */
+function maskBytes({ g, spikes: { sources } }: SpikeTask): number {
+  const [, height, width] = sources[0].shape
+  return height * width * g.inC
+}
+
+/** What is listed: the masks of the images from `firstImage` on. */
+function listingFields(job: SpikeForward, firstImage = 0) {
+  const { sources, pool } = job.spikes
+  const [, sourceH, sourceW] = sources[0].shape
+  return {
+    sources: sources.map(({ masks }) => ({ masks: ref(masks, firstImage * maskBytes(job)) })),
+    sourceCount: sources.length,
+    sourceH,
+    sourceW,
+    planeBytes: job.g.images * maskBytes(job),
+    poolKernelH: pool.kernel[0],
+    poolKernelW: pool.kernel[1],
+    poolStrideH: pool.stride[0],
+    poolStrideW: pool.stride[1],
+    poolPadH: pool.padding[0],
+    poolPadW: pool.padding[1],
+  }
+}
+
+const groupsOf = (steps: number): number[] =>
+  Array.from({ length: Math.ceil(steps / Spike.GroupSteps) }, (_, group) => group)
+
+const slotBytes = ({ g }: SpikeForward): number => Moments.Rows * g.outC * 4
+
+const momentBuffer = (b: ProgramBuilder, job: SpikeForward, slots: number): Buffer | undefined =>
+  job.withMoments ? b.buffer(`${job.name} moments`, slots * slotBytes(job)) : undefined
+
+type SpikeStrategy = Strategy<SpikeForward, SpikeTask, MomentSums | undefined>
+
+/** A few rows of output pixels at a time: their lists stay in the cache of one worker. */
+const rowWise: SpikeStrategy = {
+  name: 'rows',
+  fits: (task) => spikeListsFit(task.g) && spikeForwardGeometry(shapeOf(task)) !== undefined,
+  cost: eventCycles,
+  emit(b, job) {
+    const { g, steps, weight, bias, out, spikes } = job
+    const shape = shapeOf(job)
+    const plan = spikeForwardGeometry(shape)
+    if (!plan) throw new Error(`${job.name}: no rows for this convolution`)
+    const { units, rowsPerUnit, momentPixels, momentSlots, scratchBytes } = plan
+    const [{ geometry }] = spikePasses(shape)
+    const { listBytes, pairLists, weightedLists, blocksPerUnit } = geometry
+    const moments = momentBuffer(b, job, momentSlots)
+    for (const group of groupsOf(steps))
+      b.emit(
+        spikeForward,
+        units,
+        {
+          ...sizesOf(spikeForward, g, steps),
+          ...listingFields(job),
+          group,
+          weight,
+          bias,
+          scale: spikes.scale,
+          out,
+          moments,
+          momentPixels,
+          listBytes,
+          pairLists,
+          weightedLists,
+          blocksPerUnit,
+          rowsPerUnit,
+        },
+        { scratch: scratchBytes },
+      )
+    return moments && { buffer: moments, units: momentSlots }
+  },
+}
+
+/** Lists of as many images as their memory allows, then the sums over them. */
+const byLists: SpikeStrategy = {
+  name: 'lists',
+  fits: ({ g }) => spikeListsFit(g),
+  cost: eventCycles,
+  emit(b, job) {
+    const { name, g, steps, weight, bias, out, spikes } = job
+    const passes = spikePasses(shapeOf(job))
+    const slots = passes.reduce((sum, { geometry }) => sum + geometry.momentSlots, 0)
+    const moments = momentBuffer(b, job, slots)
+    const lists = b.buffer(`${name} lists`, passes[0].geometry.listsBytes)
+    const listPointers = b.buffer(`${name} list pointers`, passes[0].geometry.listPointersBytes)
+    let slot = 0
+    for (const { firstImage, images, geometry } of passes) {
+      const part = { ...g, images }
+      const { pairLists, weightedLists, listBytes, rowsPerUnit } = geometry
+      const { pixelsPerUnit, blocksPerUnit, momentPixels } = geometry
+      for (const group of groupsOf(steps)) {
+        const shared = { group, pairLists, weightedLists, lists, listPointers }
+        b.emit(
+          spikeLists,
+          geometry.listUnits,
+          {
+            ...sizesOf(spikeLists, part, steps),
+            ...listingFields(job, firstImage),
+            ...shared,
+            listBytes,
+            rowsPerUnit,
+          },
+          { scratch: geometry.listScratchBytes },
+        )
+        b.emit(
+          spikeConv,
+          geometry.convUnits,
+          {
+            ...sizesOf(spikeConv, part, steps),
+            ...shared,
+            weight,
+            bias,
+            scale: spikes.scale,
+            out: ref(out, firstImage * steps * outputBytes(g)),
+            moments: moments && ref(moments, slot * slotBytes(job)),
+            momentPixels,
+            pixelsPerUnit,
+            blocksPerUnit,
+          },
+          { scratch: geometry.convScratchBytes, groups: geometry.convGroups },
+        )
+      }
+      slot += geometry.momentSlots
+    }
+    return moments && { buffer: moments, units: slots }
+  },
+}
+
+/** In order of preference: both add the same weights. */
+export const spikeForwards = [rowWise, byLists] as const

@@ -1,0 +1,111 @@
+/** Ways to compute one part of a convolution, and how one is chosen. */
+
+import type { ProgramBuilder } from '../program.js'
+import type { DenseInput, Pool, SpikeTensor } from '../tensors.js'
+import type { Buffer, Reference } from '../words.js'
+import type { Geometry } from './geometry.js'
+
+/** What a strategy is chosen by. */
+export interface Task {
+  readonly g: Geometry
+  /** Rows per pixel of the output, or of its gradient. */
+  readonly steps: number
+  /** The input's address is known only when the program runs (the model's input). */
+  readonly indirect?: boolean
+}
+
+/** A sum of pooled spikes that a convolution reads: scale · Σ over sources. */
+export interface SpikeInput {
+  readonly sources: readonly SpikeTensor[]
+  readonly pool: Pool
+  readonly scale: number
+}
+
+export interface SpikeTask extends Task {
+  readonly spikes: SpikeInput
+}
+
+/** One way to compute a job. `Seen`: what decides whether it is taken. */
+export interface Strategy<Job extends Seen, Seen extends Task = Task, Result = void> {
+  readonly name: string
+  /** Whether its kernels can run it, and are made for its sizes. */
+  fits(task: Seen): boolean
+  /**
+   * Time, in a unit that the strategies of a list share.
+   *
+   * @param activity how much fires, for kernels that leave out what does not: 0 … 1.
+   */
+  cost(task: Seen, activity: number): number
+  emit(b: ProgramBuilder, job: Job): Result
+}
+
+/** The cheapest that fits; of equals the first. */
+export function cheapest<Job extends Seen, Seen extends Task, Result>(
+  strategies: readonly Strategy<Job, Seen, Result>[],
+  task: Seen,
+  activity = 1,
+): Strategy<Job, Seen, Result> {
+  const fitting = strategies.filter((strategy) => strategy.fits(task))
+  if (fitting.length === 0) throw new Error('no strategy fits this convolution')
+  return fitting.reduce((best, next) =>
+    next.cost(task, activity) < best.cost(task, activity) ? next : best,
+  )
+}
+
+interface Job extends Task {
+  /** Names the buffers that are made for it. */
+  readonly name: string
+}
+
+interface Forward extends Job {
+  readonly weight: Reference
+  readonly bias: Reference | undefined
+  /** [B][OutH][OutW][steps][outC], written. */
+  readonly out: Buffer
+}
+
+/** Forward on floats. */
+export interface DenseForward extends Forward {
+  readonly input: DenseInput
+  readonly zeros: Buffer
+}
+
+/** Forward on spikes. */
+export interface SpikeForward extends Forward, SpikeTask {
+  /** Have the moments of the output written, for a BatchNorm. */
+  readonly withMoments: boolean
+}
+
+/** Partial sums of a BatchNorm, [units][4][outC]. */
+export interface MomentSums {
+  readonly buffer: Buffer
+  readonly units: number
+}
+
+/** Gradient of the input. */
+export interface InputGradient extends Job {
+  /** Gradient of the output, [B][OutH][OutW][steps][outC]. */
+  readonly delta: Buffer
+  readonly weight: Reference
+  /** [B][InH][InW][steps][inC], written. */
+  readonly out: Buffer
+  readonly zeros: Buffer
+}
+
+/** Gradient of the weight. */
+export interface WeightGradient extends Job {
+  readonly input: DenseInput
+  readonly delta: Buffer
+  /** In the weight's layout. */
+  readonly out: Reference
+  /** Add to `out` instead of writing it (online methods). */
+  readonly accumulate: boolean
+}
+
+/** Gradient of the weight from the counts of spikes; `steps` is what they run over. */
+export interface ListGradient extends Job {
+  readonly tensor: SpikeTensor
+  readonly scale: number
+  readonly delta: Buffer
+  readonly out: Reference
+}

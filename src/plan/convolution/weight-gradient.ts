@@ -1,0 +1,137 @@
+/**
+ * Gradient of the weight by dense products, and of the bias. Costs of a weight's gradient are in
+ * the time that lists take when all neurons fire.
+ */
+
+import { Dense } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import type { ProgramBuilder } from '../program.js'
+import {
+  biasGradient,
+  convWeightGradient,
+  narrowWeightGradient,
+  reduceSplits,
+} from '../records/dense.js'
+import type { Buffer, Reference } from '../words.js'
+import { asFeatures, inputFields } from './dense.js'
+import { type Geometry, kRowsOf, pixelsOf, sizesOf } from './geometry.js'
+import { narrowGradientPays, narrowPlan } from './narrow-geometry.js'
+import type { Strategy, WeightGradient } from './strategy.js'
+
+/** Units that it should have, so that several workers find work. */
+const UNITS = 32
+/** k of one unit. */
+const K_PER_UNIT = 64
+/** Rows that each split should have at least. */
+const ROWS_PER_SPLIT = 512
+/** As long as lists of half of the neurons take. */
+const DIRECT_COST = 0.5
+
+const mostSplits = ({ g, steps }: WeightGradient): number =>
+  Math.floor((pixelsOf(g) * steps) / ROWS_PER_SPLIT)
+
+/** At most `most` parts of so many blocks, all of which have some. */
+const evenSplits = (blocks: number, most: number): number =>
+  Math.ceil(blocks / Math.ceil(blocks / most))
+
+const kPerUnitOf = (g: Geometry): number => Math.min(K_PER_UNIT, kRowsOf(g))
+
+/** Emits `products` into `out`, or by splits into partial sums that are then added up. */
+function inSplits(
+  b: ProgramBuilder,
+  { name, g, out, accumulate }: WeightGradient,
+  splits: number,
+  products: (to: { out?: Reference; partial?: Buffer; accumulate?: boolean }) => void,
+): void {
+  if (splits === 1) {
+    products({ out, accumulate })
+    return
+  }
+  const partial = b.buffer(`${name} partial sums`, splits * kRowsOf(g) * g.outC * 4)
+  products({ partial })
+  const kPerUnit = kPerUnitOf(g)
+  b.emit(reduceSplits, Math.ceil(kRowsOf(g) / kPerUnit), {
+    ...sizesOf(reduceSplits, g),
+    partial,
+    splits,
+    kPerUnit,
+    out,
+    accumulate,
+  })
+}
+
+/** Where it fits it is faster than `direct`, whose time its cost says: it stands before it. */
+export const narrowGradient: Strategy<WeightGradient> = {
+  name: 'narrow',
+  fits: ({ g }) => narrowGradientPays(g),
+  cost: () => DIRECT_COST,
+  emit(b, job) {
+    const { g, steps, input, delta } = job
+    const { rows, blocks, gradientBytes } = narrowPlan(g, steps)
+    const splits = evenSplits(blocks, Math.max(1, Math.min(UNITS, mostSplits(job))))
+    inSplits(b, job, splits, (to) =>
+      b.emit(
+        narrowWeightGradient,
+        splits,
+        {
+          ...sizesOf(narrowWeightGradient, g, steps),
+          ...inputFields(input),
+          ...to,
+          delta,
+          splits,
+          scale: input.scale ?? 1,
+          rowsPerUnit: rows,
+        },
+        { scratch: gradientBytes },
+      ),
+    )
+  },
+}
+
+export const directGradient: Strategy<WeightGradient> = {
+  name: 'direct',
+  fits: () => true,
+  cost: () => DIRECT_COST,
+  emit(b, given) {
+    const job = asFeatures(given)
+    const { g, steps, input, delta } = job
+    const kPerUnit = kPerUnitOf(g)
+    const kBlocks = Math.ceil(kRowsOf(g) / kPerUnit)
+    const splits = Math.max(1, Math.min(Math.ceil(UNITS / kBlocks), mostSplits(job)))
+    const columns = roundUp(g.outC, Dense.TileColumns)
+    const row = Dense.OriginBytes + 4 * (kPerUnit + columns)
+    inSplits(b, job, splits, (to) =>
+      b.emit(
+        convWeightGradient,
+        splits * kBlocks,
+        {
+          ...sizesOf(convWeightGradient, g, steps),
+          ...inputFields(input),
+          ...to,
+          delta,
+          splits,
+          scale: input.scale ?? 1,
+          kPerUnit,
+        },
+        { scratch: Dense.GradientHeadBytes + Dense.GradientRows * row + 4 * kPerUnit * columns },
+      ),
+    )
+  },
+}
+
+/** Sums `delta` over images, pixels and steps. */
+export function emitBiasGradient(
+  b: ProgramBuilder,
+  g: Geometry,
+  steps: number,
+  delta: Buffer,
+  out: Reference,
+  accumulate: boolean,
+): void {
+  b.emit(biasGradient, Math.ceil(g.outC / Dense.BiasChannels), {
+    ...sizesOf(biasGradient, g, steps),
+    delta,
+    out,
+    accumulate,
+  })
+}

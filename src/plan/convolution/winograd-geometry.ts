@@ -1,0 +1,270 @@
+/**
+ * Sizes and units of the Winograd kernels (assembly/winograd/sizes.ts), as functions of shapes
+ * alone.
+ */
+
+import { Winograd } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import { type Geometry, kRowsOf } from './geometry.js'
+import { type ImageGroup, splitImages } from './passes.js'
+
+/**
+ * Shared scratch that one pass of the input gradient may use when its tiles are transformed first.
+ * Larger batches run in passes over groups of images, one after the other: that bounds memory. One
+ * image is never divided, so a huge one may exceed it.
+ */
+export const WINOGRAD_BUDGET_BYTES = 12 * 2 ** 20
+/**
+ * The same for the weight gradient, small enough for a near cache as far as that leaves LEAST_TILES
+ * to a pass.
+ */
+const WEIGHT_BUDGET_BYTES = 4 * 2 ** 20
+/**
+ * Tiles of a pass of the weight gradient, at least, if there are as many: products over few tiles
+ * cost more.
+ */
+const LEAST_TILES = 128
+/**
+ * Kernels that are transformed once for all units: what each unit reads of them for its tiles
+ * should come from a near cache.
+ */
+const KERNEL_BUDGET_BYTES = 3 * 2 ** 20
+
+/**
+ * Channels of In and of Delta of one unit of the weight gradient, largest first: small blocks read
+ * the transformed tiles more often.
+ */
+const CHANNELS_PER_UNIT = [
+  [32, 64],
+  [32, 32],
+  [16, 32],
+  [16, 16],
+  [8, 16],
+  [8, 8],
+  [4, 8],
+] as const
+/** Tiles of a unit of the input gradient when it transforms its own kernels. */
+const TILES_PER_UNIT = 64
+/**
+ * Tiles of a unit of the input gradient when it transforms its own tiles; half as many, if there
+ * are too few units.
+ */
+const OWN_TILES = 16
+/**
+ * Tiles that a unit of the weight gradient transforms at a time, and half of those of a unit, when
+ * it transforms its own tiles.
+ */
+const SPLIT_TILES = 32
+/**
+ * Sums and tiles of a unit of the weight gradient that transforms its own: they must stay in the
+ * second cache.
+ */
+const OWN_BUDGET_BYTES = 768 * 2 ** 10
+/** Units below which the weight gradient is divided by channels instead of by tiles. */
+const LEAST_SPLITS = 8
+/** Rows of k of a unit that adds partial sums up. */
+const REDUCE_ROWS = 16
+/** Units below which a smaller size is taken, so that 16 workers have something to do. */
+const ENOUGH_UNITS = 32
+
+const tilesAcross = (g: Geometry): number => Math.ceil(g.inW / Winograd.Tile)
+const tilesDown = (g: Geometry): number => Math.ceil(g.inH / Winograd.Tile)
+const tilesOfImage = (g: Geometry): number => tilesDown(g) * tilesAcross(g)
+
+/** Whether the kernels can run the convolution at all: 3×3, stride 1, padding 1. */
+export function winogradApplies(g: Geometry): boolean {
+  return (
+    g.inC % 4 === 0 &&
+    [g.kernelH, g.kernelW].every((size) => size === Winograd.Kernel) &&
+    [g.strideH, g.strideW].every((stride) => stride === Winograd.Stride) &&
+    [g.padH, g.padW].every((padding) => padding === Winograd.Padding)
+  )
+}
+
+/**
+ * Whether they beat the direct kernels: enough channels to pay for the transforms, and tiles that
+ * are mostly image.
+ */
+export function winogradPays(g: Geometry): boolean {
+  const used = (g.inH * g.inW) / (Winograd.Tile ** 2 * tilesOfImage(g))
+  return Math.min(g.inC, g.outC) >= 8 && used >= 0.36
+}
+
+/**
+ * One record transforms, the next multiplies and writes the result, for so many images from
+ * `firstImage` on.
+ */
+export interface WinogradPass extends ImageGroup {
+  /** Bytes between planes of transformed tiles. */
+  planeBytes: number
+  transformUnits: number
+  /** Equal parts of them, each of which runs through the images. */
+  transformGroups: number
+  units: number
+}
+
+interface Scratch {
+  /** Bytes of shared scratch; all passes use the same. */
+  sharedBytes: number
+  /** Bytes of scratch that each worker needs. */
+  workerBytes: number
+}
+
+export interface WinogradInputPlan extends Scratch {
+  /** Kernels are transformed by a record of their own, and tiles by each unit; else vice versa. */
+  kernelFirst: boolean
+  /** Tile rows of a unit. */
+  rowsPerUnit: number
+  passes: WinogradPass[]
+}
+
+/**
+ * Input gradient: one record transforms one factor, the other transforms the other factor for each
+ * unit, multiplies and transforms the products into `Out`. Kernels come first where each unit has
+ * all of them and they are few; else tiles do.
+ */
+export function winogradInputPlan(
+  g: Geometry,
+  budgetBytes = WINOGRAD_BUDGET_BYTES,
+): WinogradInputPlan {
+  const { images, inC, outC, blockWidth } = g
+  const [across, down] = [tilesAcross(g), tilesDown(g)]
+  const blocks = Math.ceil(inC / Winograd.Block)
+  const chunks = Math.ceil(outC / Winograd.Chunk)
+  const tileBytes = Winograd.Planes * chunks * Winograd.ChunkBytes
+  const kernelBytes = Winograd.Planes * (Winograd.BlockBytes * outC + Winograd.PlanePadding)
+  const kernelScratch = Winograd.TransformBytes + 288 * blockWidth
+  const kernelFirst =
+    blocks * kernelBytes <= KERNEL_BUDGET_BYTES && images * down * across >= 4 * OWN_TILES
+
+  const rowsPerUnit = kernelFirst
+    ? Math.max(
+        Math.ceil(OWN_TILES / 2 / across),
+        Math.min(Math.ceil(OWN_TILES / across), Math.floor((images * down) / ENOUGH_UNITS)),
+      )
+    : Math.min(images * down, Math.ceil(TILES_PER_UNIT / across))
+  const room = roundUp(rowsPerUnit * across, 4)
+  const productBytes =
+    Winograd.Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding) +
+    16 * inC +
+    Winograd.RowsBytes +
+    Winograd.TransformBytes
+  const ownBytes = kernelFirst
+    ? room * tileBytes + Winograd.Planes * Winograd.PlanePadding + rowScratch(outC)
+    : kernelBytes + kernelScratch
+
+  const groups = kernelFirst
+    ? [{ firstImage: 0, images }]
+    : splitImages(images, across * down * tileBytes, budgetBytes)
+  const planeBytes = (count: number): number =>
+    chunks * (count * across * down + 3) * Winograd.ChunkBytes + Winograd.PlanePadding
+  return {
+    kernelFirst,
+    rowsPerUnit,
+    sharedBytes: kernelFirst
+      ? blocks * kernelBytes
+      : Winograd.Planes * planeBytes(groups[0]!.images),
+    workerBytes: Math.max(productBytes + ownBytes, kernelFirst ? kernelScratch : rowScratch(outC)),
+    passes: groups.map((group) => ({
+      ...group,
+      planeBytes: planeBytes(group.images),
+      transformUnits: kernelFirst ? blocks * (outC / blockWidth) : group.images * down,
+      transformGroups: 1,
+      units: Math.ceil((group.images * down) / rowsPerUnit) * (kernelFirst ? 1 : blocks),
+    })),
+  }
+}
+
+/** Few channels: each unit transforms its own tiles and sums over them. */
+export interface OwnTilesPlan extends Scratch {
+  splits: number
+  /** Tile rows that a unit transforms at a time. */
+  rowsPerUnit: number
+  inCPerUnit: number
+  outCPerUnit: number
+  /** Rows of k of a unit that adds the sums up, and these units. */
+  kPerUnit: number
+  reduceUnits: number
+}
+
+/** Else tiles are transformed first; the first pass writes the gradient, the others add to it. */
+export interface SharedTilesPlan extends Scratch {
+  inCPerUnit: number
+  outCPerUnit: number
+  passes: WinogradPass[]
+}
+
+/** Undefined where there are too many channels, or too few tiles for several workers. */
+export function ownTilesPlan(g: Geometry): OwnTilesPlan | undefined {
+  const { images, inC, outC } = g
+  const [across, down] = [tilesAcross(g), tilesDown(g)]
+  const [inCPerUnit, outCPerUnit] = [inC, roundUp(outC, Winograd.Block)]
+  const rowsPerUnit = Math.ceil(SPLIT_TILES / across)
+  const splits = Math.min(ENOUGH_UNITS, Math.floor((images * down) / (2 * rowsPerUnit)))
+  const sumBytes = Winograd.Planes * (4 * inCPerUnit * outCPerUnit + Winograd.PlanePadding)
+  const tileBytes =
+    Winograd.Planes *
+    (channelGroups(g) * Winograd.GroupBytes * (rowsPerUnit * across + 1) + Winograd.PlanePadding)
+  if (splits < LEAST_SPLITS || sumBytes + tileBytes > OWN_BUDGET_BYTES) return undefined
+  return {
+    splits,
+    rowsPerUnit,
+    inCPerUnit,
+    outCPerUnit,
+    kPerUnit: REDUCE_ROWS,
+    reduceUnits: Math.ceil(kRowsOf(g) / REDUCE_ROWS),
+    sharedBytes: splits * kRowsOf(g) * outC * 4,
+    workerBytes: sumBytes + Winograd.TransformBytes + tileBytes + rowScratch(Math.max(inC, outC)),
+  }
+}
+
+/**
+ * @param budgetBytes of the tiles of a pass that has more than `leastTiles` of them.
+ */
+export function sharedTilesPlan(
+  g: Geometry,
+  budgetBytes = WEIGHT_BUDGET_BYTES,
+  leastTiles = LEAST_TILES,
+): SharedTilesPlan {
+  const { inC, outC } = g
+  const tiles = tilesOfImage(g)
+  const imageBytes = Winograd.Planes * channelGroups(g) * tiles * Winograd.GroupBytes
+  const planeBytes = (images: number): number =>
+    channelGroups(g) * (images * tiles * Winograd.GroupBytes + Winograd.GroupPadding) +
+    Winograd.PlanePadding
+  const groups = splitImages(
+    g.images,
+    imageBytes,
+    Math.max(budgetBytes, imageBytes * Math.ceil(leastTiles / tiles)),
+  )
+  const unitsOf = ([inBlock, outBlock]: readonly [number, number]): number =>
+    Math.ceil(inC / inBlock) * Math.ceil(outC / outBlock)
+  const block =
+    CHANNELS_PER_UNIT.find((size) => unitsOf(size) >= ENOUGH_UNITS) ?? CHANNELS_PER_UNIT.at(-1)!
+  const [inCPerUnit, outCPerUnit] = block
+  const productBytes =
+    Winograd.Planes * (4 * inCPerUnit * outCPerUnit + Winograd.PlanePadding) +
+    Winograd.TransformBytes
+  return {
+    inCPerUnit,
+    outCPerUnit,
+    sharedBytes: Winograd.Planes * planeBytes(groups[0]!.images),
+    workerBytes: Math.max(rowScratch(Math.max(inC, outC)), productBytes),
+    passes: groups.map((group) => ({
+      ...group,
+      planeBytes: planeBytes(group.images),
+      // Tile rows of the input, and as many of δ.
+      transformUnits: 2 * group.images * tilesDown(g),
+      transformGroups: 2,
+      units: unitsOf(block),
+    })),
+  }
+}
+
+/** Groups of channels of both factors of the weight gradient. */
+const channelGroups = (g: Geometry): number =>
+  Math.ceil(g.inC / Winograd.Group) + Math.ceil(g.outC / Winograd.Group)
+
+/** Scratch of the transform of a tile row. */
+const rowScratch = (channels: number): number =>
+  Winograd.TransformBytes + Winograd.RowsBytes + 24 * channels

@@ -1,0 +1,165 @@
+/** Gradients of 3×3 convolutions of stride 1 by Winograd's kernels; one row per pixel. */
+
+import type { ProgramBuilder } from '../program.js'
+import { reduceSplits } from '../records/dense.js'
+import {
+  winogradInputGradient as inputGradient,
+  winogradInputTransform as inputTransform,
+  winogradKernelTransform as kernelTransform,
+  winogradWeightGradient as weightGradient,
+  winogradWeightTransform as weightTransform,
+} from '../records/winograd.js'
+import { type Reference, ref } from '../words.js'
+import { inputBytes, outputBytes, sizesOf } from './geometry.js'
+import type { InputGradient, Strategy, Task, WeightGradient } from './strategy.js'
+import {
+  type OwnTilesPlan,
+  ownTilesPlan,
+  type SharedTilesPlan,
+  sharedTilesPlan,
+  winogradApplies,
+  winogradInputPlan,
+  winogradPays,
+} from './winograd-geometry.js'
+
+const fits = ({ g, steps }: Task): boolean => steps === 1 && winogradApplies(g) && winogradPays(g)
+
+/** Of a weight's gradient: as long as lists of so many of the neurons take. */
+const COST = 0.16
+
+export function emitInputGradient(
+  b: ProgramBuilder,
+  { name, g, delta, weight, out }: InputGradient,
+  plan = winogradInputPlan(g),
+): void {
+  const { kernelFirst, rowsPerUnit } = plan
+  const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
+  for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
+    const part = { ...g, images }
+    const deltaHere = ref(delta, firstImage * outputBytes(g))
+    if (kernelFirst)
+      b.emit(
+        kernelTransform,
+        transformUnits,
+        { ...sizesOf(kernelTransform, part), weight, scratch },
+        { scratch: plan.workerBytes },
+      )
+    else
+      b.emit(
+        inputTransform,
+        transformUnits,
+        { ...sizesOf(inputTransform, part), delta: deltaHere, scratch, planeBytes },
+        { scratch: plan.workerBytes },
+      )
+    b.emit(
+      inputGradient,
+      units,
+      {
+        ...sizesOf(inputGradient, part),
+        ...(kernelFirst ? { delta: deltaHere } : { weight, planeBytes }),
+        kernelFirst,
+        scratch,
+        out: ref(out, firstImage * inputBytes(g)),
+        rowsPerUnit,
+      },
+      { scratch: plan.workerBytes },
+    )
+  }
+}
+
+export const winogradInput: Strategy<InputGradient> = {
+  name: 'winograd',
+  fits,
+  // Beside the direct kernels' 1, in multiplications.
+  cost: () => 0.25,
+  emit: (b, job) => emitInputGradient(b, job),
+}
+
+/** `input.address` as a place. */
+function placeOf({ name, input }: WeightGradient): Reference {
+  if (typeof input.address === 'number') throw new Error(`${name}: the input has no address`)
+  return input.address
+}
+
+export function emitOwnTiles(b: ProgramBuilder, job: WeightGradient, plan: OwnTilesPlan): void {
+  const { name, g, delta, out, accumulate } = job
+  const { splits, rowsPerUnit, inCPerUnit, outCPerUnit, kPerUnit, workerBytes } = plan
+  const partial = b.buffer(`${name} winograd`, plan.sharedBytes)
+  b.emit(
+    weightGradient,
+    splits,
+    {
+      ...sizesOf(weightGradient, g),
+      in: placeOf(job),
+      delta,
+      partial,
+      splits,
+      rowsPerUnit,
+      inCPerUnit,
+      outCPerUnit,
+      scale: job.input.scale ?? 1,
+    },
+    { scratch: workerBytes },
+  )
+  b.emit(reduceSplits, plan.reduceUnits, {
+    ...sizesOf(reduceSplits, g),
+    partial,
+    splits,
+    kPerUnit,
+    out,
+    accumulate,
+  })
+}
+
+export function emitSharedTiles(
+  b: ProgramBuilder,
+  job: WeightGradient,
+  plan: SharedTilesPlan,
+): void {
+  const { name, g, delta, out, accumulate } = job
+  const { inCPerUnit, outCPerUnit, workerBytes } = plan
+  const { buffer, offset } = placeOf(job)
+  const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
+  for (const pass of plan.passes) {
+    const { firstImage, planeBytes } = pass
+    const part = { ...g, images: pass.images }
+    b.emit(
+      weightTransform,
+      pass.transformUnits,
+      {
+        ...sizesOf(weightTransform, part),
+        in: ref(buffer, offset + firstImage * inputBytes(g)),
+        delta: ref(delta, firstImage * outputBytes(g)),
+        scratch,
+        planeBytes,
+      },
+      { scratch: workerBytes, groups: pass.transformGroups },
+    )
+    b.emit(
+      weightGradient,
+      pass.units,
+      {
+        ...sizesOf(weightGradient, part),
+        scratch,
+        planeBytes,
+        inCPerUnit,
+        outCPerUnit,
+        scale: job.input.scale ?? 1,
+        out,
+        accumulate: accumulate || firstImage > 0,
+      },
+      { scratch: workerBytes },
+    )
+  }
+}
+
+export const winogradWeight: Strategy<WeightGradient> = {
+  name: 'winograd',
+  fits: (task) => fits(task) && !task.indirect,
+  cost: () => COST,
+  emit(b, job) {
+    const own = ownTilesPlan(job.g)
+    if (own) emitOwnTiles(b, job, own)
+    else emitSharedTiles(b, job, sharedTilesPlan(job.g))
+  },
+}

@@ -1,0 +1,32 @@
+/** Every kind of record of convolutions and their weights. */
+
+import { choose } from './choose.js'
+import * as dense from './dense.js'
+import { listWeightGradient, rateLists } from './lists.js'
+import { spikeConv, spikeForward, spikeLists } from './spikes.js'
+import { weightStandardise, weightStandardiseBackward } from './standardise.js'
+import * as winograd from './winograd.js'
+
+export const convolutionRecords = [
+  dense.convDense,
+  dense.convNarrow,
+  dense.transposeWeight,
+  dense.convInputGradient,
+  dense.convWeightGradient,
+  dense.narrowWeightGradient,
+  dense.reduceSplits,
+  dense.biasGradient,
+  spikeLists,
+  spikeConv,
+  spikeForward,
+  winograd.winogradInputTransform,
+  winograd.winogradKernelTransform,
+  winograd.winogradInputGradient,
+  winograd.winogradWeightTransform,
+  winograd.winogradWeightGradient,
+  rateLists,
+  listWeightGradient,
+  weightStandardise,
+  weightStandardiseBackward,
+  choose,
+] as const

@@ -1,0 +1,90 @@
+/** Which strategy computes each part of a convolution, and that costs decide between those that fit. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { conv2d, linear } from '../../src/index.js'
+import { spikesForDense } from '../../src/plan/convolution/choice.js'
+import { type Geometry, geometryOf } from '../../src/plan/convolution/geometry.js'
+import { fewForLists, fitsSpikes, strategies } from '../../src/plan/convolution/index.js'
+import { cheapest, type Strategy, type Task } from '../../src/plan/convolution/strategy.js'
+import { noPool, type Pool, type SpikeTensor } from '../../src/plan/tensors.js'
+
+const layer = (inC: number, size: number, outC: number, kernel: number, stride = 1): Geometry => {
+  const out = Math.ceil(size / stride)
+  const padding = (kernel - 1) / 2
+  const conv = conv2d(inC, outC, kernel, { stride, padding })
+  return geometryOf(conv, [inC, size, size], inC, [outC, out, out], 16)
+}
+const features = (inputs: number, outputs: number): Geometry =>
+  geometryOf(linear(inputs, outputs), [inputs, 1, 1], inputs, [outputs, 1, 1], 16)
+
+const spikesOf = (g: Geometry, pool: Pool = noPool, count = 1) => {
+  const tensor = { shape: [g.inC, g.inH, g.inW] } as unknown as SpikeTensor
+  return { sources: Array.from({ length: count }, () => tensor), pool, scale: 1 }
+}
+
+test('forward on spikes: by rows while the weight is small and rows are many, else by lists', () => {
+  const name = (g: Geometry): string =>
+    cheapest(strategies.forwardOnSpikes, { g, steps: 4, spikes: spikesOf(g) }).name
+  assert.is(name(layer(64, 32, 64, 3)), 'rows')
+  assert.is(name(layer(256, 8, 256, 3)), 'lists')
+  assert.is(name(features(512, 16)), 'lists')
+  const wide = features(65536, 16)
+  assert.not.ok(fitsSpikes({ g: wide, steps: 4, spikes: spikesOf(wide) }), 'beyond 16 bits')
+})
+
+test('forward on floats and gradients of a weight: narrow for first layers, else direct', () => {
+  const names = (g: Geometry): string[] => [
+    cheapest(strategies.forwardOnFloats, { g, steps: 1 }).name,
+    cheapest(strategies.weightGradient, { g, steps: 1, indirect: true }).name,
+  ]
+  assert.equal(names(layer(3, 32, 64, 3)), ['narrow', 'narrow'])
+  assert.equal(names(layer(3, 224, 64, 7, 2)), ['direct', 'narrow'])
+  assert.equal(names(layer(64, 32, 64, 3)), ['direct', 'direct'])
+})
+
+test('gradients: Winograd for 3×3 kernels of stride 1, with one row per pixel and an address', () => {
+  const name = (list: 'inputGradient' | 'weightGradient', task: Task): string =>
+    cheapest<never, Task, void>(strategies[list], task).name
+  const g = layer(64, 32, 64, 3)
+  for (const list of ['inputGradient', 'weightGradient'] as const) {
+    assert.is(name(list, { g, steps: 1 }), 'winograd')
+    assert.is(name(list, { g, steps: 4 }), 'direct', 'a row for each step')
+    assert.is(name(list, { g: layer(64, 32, 64, 3, 2), steps: 1 }), 'direct', 'stride 2')
+  }
+  assert.is(name('weightGradient', { g, steps: 1, indirect: true }), 'direct')
+  assert.is(name('inputGradient', { g: layer(4, 32, 64, 3), steps: 1 }), 'direct', 'few channels')
+})
+
+test('lists give a gradient of a weight until as many fire as the other strategy costs', () => {
+  assert.is(fewForLists({ g: layer(64, 32, 64, 3), steps: 4 }), 0.16, 'beside Winograd')
+  assert.is(fewForLists({ g: layer(64, 32, 64, 3, 2), steps: 4 }), 0.5, 'beside direct products')
+  assert.is(fewForLists({ g: layer(64, 32, 64, 1), steps: 4 }), undefined, 'too few taps')
+  assert.is(fewForLists({ g: layer(64, 32, 64, 3), steps: 256 }), undefined, 'counts beyond a byte')
+})
+
+test('dense products take over from spikes only where inputs are sums and steps are few', () => {
+  const limit = (g: Geometry, steps: number, pool: Pool = noPool, past = 1): number =>
+    spikesForDense({ g, steps, spikes: spikesOf(g, pool) }, past)
+  const pooled: Pool = { kernel: [4, 4], stride: [4, 4], padding: [0, 0] }
+  const g = layer(64, 8, 64, 3)
+  assert.is(limit(g, 4), Number.POSITIVE_INFINITY, 'one neuron an input')
+  assert.ok(Number.isFinite(limit(g, 1, pooled)), 'sums at one step')
+  assert.is(limit(g, 4, pooled), Number.POSITIVE_INFINITY, 'sums at four steps')
+  assert.is(limit(g, 1, pooled, 4), Number.POSITIVE_INFINITY, 'counts add up over a loop outside')
+})
+
+test('the cheapest that fits is taken, of equals the first', () => {
+  const made = (name: string, fits: boolean, cost: number): Strategy<Task> => ({
+    name,
+    fits: () => fits,
+    cost: () => cost,
+    emit: () => undefined,
+  })
+  const task = { g: features(4, 4), steps: 1 }
+  const taken = (...list: Strategy<Task>[]): string => cheapest(list, task).name
+  assert.is(taken(made('a', true, 2), made('b', true, 1), made('c', true, 1)), 'b')
+  assert.is(taken(made('a', false, 0), made('b', true, 1)), 'b')
+  assert.throws(() => taken(made('a', false, 0)), /no strategy fits/)
+})
+
+test.run()

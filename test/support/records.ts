@@ -1,0 +1,82 @@
+/** Records by name for tests of kernels: filled one by one, or as a strategy emits them. */
+
+import { type PlannedRecord, ProgramBuilder } from '../../src/plan/program.js'
+import type { AnyFields, Fields, RecordKind, Schema } from '../../src/plan/records/schema.js'
+import type { Buffer, WordValue } from '../../src/plan/words.js'
+import { f32, type TestEngine, type Words } from './engine.js'
+
+/** A record's fields; addresses are numbers, or `undefined` for none. */
+export type Addressed<S extends Schema> = {
+  readonly [K in keyof Fields<S>]: Fields<S>[K] | number
+}
+
+/** The words of a record. */
+export function wordsOf<S extends Schema>({ schema }: RecordKind<S>, fields: Addressed<S>): Words {
+  const words: Words = {}
+  for (const [name, value] of Object.entries(fields as AnyFields)) {
+    const field = schema[name]
+    if (!field) throw new Error(`the record has no field ${name}`)
+    if (value !== undefined)
+      words[field.word] = field.use === 'float' ? f32(Number(value)) : Number(value)
+  }
+  return words
+}
+
+/** Writes a record. */
+export const putRecord = <S extends Schema>(
+  engine: TestEngine,
+  kind: RecordKind<S>,
+  units: number,
+  fields: Addressed<S>,
+): number => engine.record(kind.op, units, wordsOf(kind, fields))
+
+export type Order = (units: number) => number[]
+export const ascending: Order = (units) => Array.from({ length: units }, (_, i) => i)
+
+/**
+ * A program whose buffers lie in a test's engine: each as large as it was asked for, with guards on
+ * both sides and garbage in it.
+ */
+export class EnginePrograms extends ProgramBuilder {
+  constructor(private readonly engine: TestEngine) {
+    super()
+    this.program('test')
+  }
+
+  override buffer(name: string, bytes: number): Buffer {
+    return Object.assign(super.buffer(name, bytes), { bytes, address: this.engine.alloc(bytes) })
+  }
+
+  /** A buffer that holds these values. */
+  put(name: string, values: Float32Array | Uint8Array): Buffer {
+    const buffer = this.buffer(name, values.byteLength)
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+    this.engine.bytes(buffer.address, buffer.bytes).set(bytes)
+    return buffer
+  }
+
+  get records(): readonly PlannedRecord[] {
+    return this.programs.flatMap(({ sections }) => sections.flatMap(({ records }) => records))
+  }
+
+  /** Runs every record, its units in an order, by two workers in turn. */
+  run(order: Order = ascending): void {
+    for (const { op, units, words, scratch } of this.records) {
+      const record = this.engine.record(op, units, this.resolve(words))
+      const workers = [this.engine.alloc(scratch), this.engine.alloc(scratch)]
+      for (const [i, unit] of order(units).entries())
+        this.engine.exports.execute(record, unit, 0, workers[i % 2])
+    }
+  }
+
+  private resolve(words: Readonly<Record<number, WordValue | undefined>>): Words {
+    const resolved: Words = {}
+    for (const [word, value] of Object.entries(words)) {
+      if (value === undefined) continue
+      if (typeof value === 'number' || 'f32' in value) resolved[Number(word)] = value
+      else if ('buffer' in value) resolved[Number(word)] = value.buffer.address + value.offset
+      else throw new Error('tables and data have no place in tests of kernels')
+    }
+    return resolved
+  }
+}
