@@ -56,7 +56,10 @@ function runFile(file) {
 const { status } = spawnSync(process.execPath, ['tools/build.mjs'], { stdio: 'inherit' })
 if (status !== 0) process.exit(status ?? 1)
 
-const wanted = process.argv.slice(2).map((part) => part.replaceAll('\\', '/'))
+const args = process.argv.slice(2)
+// Snapshots are written instead of compared.
+if (args.includes('--update')) process.env.UPDATE_SNAPSHOTS = '1'
+const wanted = args.filter((part) => part !== '--update').map((part) => part.replaceAll('\\', '/'))
 const sources = filesBelow('test').filter(
   (path) =>
     path.endsWith('.test.ts') &&

@@ -1,6 +1,6 @@
 /**
  * Programs of five networks as text, against test/plan/snapshots. A change of a plan shows here
- * record by record; one that is meant is taken over with UPDATE_SNAPSHOTS=1.
+ * record by record; one that is meant is taken over with `--update`.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'uvu'
@@ -13,7 +13,7 @@ import { print, programJson, programNames } from '../../src/plan/print.js'
 
 const folder = new URL('../../../test/plan/snapshots/', import.meta.url)
 const update = Boolean(process.env.UPDATE_SNAPSHOTS)
-const updating = 'if it is meant to change: UPDATE_SNAPSHOTS=1 npm test -- plan/snapshots'
+const updating = 'if it is meant to change: npm test -- plan/snapshots --update'
 
 interface Case {
   readonly model: ModelName

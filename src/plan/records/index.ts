@@ -38,8 +38,6 @@ export const records: Table = byOp([
   dropout,
   dropoutFloats,
   clear,
-  output,
-  crossEntropy,
   sgd,
   output,
   crossEntropy,
