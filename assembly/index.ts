@@ -36,6 +36,39 @@ export {
 export { choose } from './engine/choose'
 export { execute } from './engine/execute'
 export { run } from './engine/interpreter'
+export { groupedExpand, groupedExtract } from './grouped/dense'
+export {
+  groupedForward,
+  groupedInputGradient,
+  groupedTranspose,
+} from './grouped/forward'
+export { quadRow4, quadRow8, quadTile4, quadTile8 } from './grouped/quads'
+export {
+  depthSpikes4,
+  depthSpikes8,
+  listActive,
+  spikeRow4,
+  spikeTile8,
+} from './grouped/spike-tiles'
+export { groupedSpikes } from './grouped/spikes'
+export {
+  depthRow4,
+  depthRow8,
+  depthTile8,
+  groupRow4,
+  groupRow8,
+  groupTile4,
+  groupTile8,
+} from './grouped/tiles'
+export {
+  depthSums4,
+  depthSums16,
+  groupedWeightGradient,
+  outerProduct,
+  outerRow4,
+  outerTile4,
+  outerTile8,
+} from './grouped/weight-gradient'
 export { crossEntropy } from './loss/cross-entropy'
 export { output } from './loss/output'
 export { neuronBackwardRate } from './neuron/backward-rate'

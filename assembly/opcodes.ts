@@ -283,6 +283,22 @@ export enum Op {
   Sgd = 51,
   /** Chooses between kernels by how many spikes there are; one unit. ChooseWord. */
   Choose = 55,
+
+  // Convolution by groups of channels.
+  /** Forward on floats; unit = RowsPerUnit rows of one image of Out. GroupedWord. */
+  GroupedForward = 59,
+  /** Forward on spikes; unit = RowsPerUnit rows of one image of Out. GroupedWord. */
+  GroupedSpikes = 60,
+  /** Weight transposed for the input gradient, in each group; unit = group. GroupedWord. */
+  GroupedTranspose = 61,
+  /** Out = gradient of the input; unit = RowsPerUnit rows of one image of Out. GroupedWord. */
+  GroupedInputGradient = 62,
+  /** Out = gradient of the weight; unit = (split of the rows, group). GroupedWord. */
+  GroupedWeightGradient = 63,
+  /** The weight without groups; unit = block of output channels. GroupedWord. */
+  GroupedExpand = 64,
+  /** Out = the gradient of the weight from that without groups; unit = group. GroupedWord. */
+  GroupedExtract = 65,
 }
 
 /**
@@ -1036,4 +1052,62 @@ export enum StandardiseWord {
   /** Backward: gradient of w' (overwritten by that of w), gradient of the gain or 0. */
   Gradient = 13,
   GainGradient = 14,
+}
+
+/** Sizes that the kernels of groups and their plans agree on, in bytes of worker scratch. */
+export enum Grouped {
+  /** In front of the table of taps: zeros, a tile at the edge and its bias. */
+  HeadBytes = 192,
+  /** Patterns of four steps. */
+  PatternBytes = 1024,
+  /** One input of a table or list. */
+  TapBytes = 8,
+}
+
+/**
+ * Words of convolutions by groups of channels, behind the sizes of `ConvWord`. Group g reads the
+ * channels g·GroupIn … and makes the channels g·GroupOut … of a pixel.
+ */
+export enum GroupedWord {
+  Out = 20,
+  In = 21,
+  /** Non-zero: In is the address of a word that holds the address. */
+  InIndirect = 22,
+  /** Bytes from one pixel of In to the next. */
+  InPixelBytes = 23,
+  /** Bytes from one step of In to the next; 0 when In is the same at every step. */
+  InStepBytes = 24,
+  /** Bytes added to In for each step of a loop over t outside (step mode s). */
+  InLoopBytes = 25,
+  /**
+   * Float32. Depthwise [tap][C], tap = ky·KernelW + kx; otherwise [Groups][tap][GroupIn][R] with R
+   * = GroupOut rounded up to a multiple of 4, and zeros behind GroupOut.
+   */
+  Weight = 26,
+  /** float32 [OutC], or 0. */
+  Bias = 27,
+  /** Gradient of the output, [B][OutH][OutW][T][OutC]. */
+  Delta = 28,
+  /** The weight as the input gradient reads it, [Groups][tap][GroupOut][R'], R' from GroupIn. */
+  Transposed = 29,
+  Groups = 30,
+  /** Channels of one group. */
+  GroupIn = 31,
+  GroupOut = 32,
+  /** Non-zero: each channel is a group of its own, and InC is OutC. */
+  Depthwise = 33,
+  /** Rows of pixels of one unit. */
+  RowsPerUnit = 34,
+  /** Weight gradient: parts of the rows, and their results [split][floats of the weight]. */
+  Splits = 35,
+  Partial = 36,
+  /** f32: factor of the weight's gradient. */
+  Scale = 37,
+  /** Non-zero: add to Out instead of writing it (online methods). */
+  Accumulate = 38,
+  /** Spikes: masks [plane][B][InH][InW][InC], and bytes between planes. */
+  Masks = 39,
+  PlaneBytes = 40,
+  /** The weight, or its gradient, as of a convolution without groups. */
+  Dense = 41,
 }

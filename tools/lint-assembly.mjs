@@ -17,6 +17,7 @@ const FOLDERS = [
   'activity', // tensors between layers: sums forward, gathered gradients backward
   'norm',
   'conv', // dense convolutions and matrix products
+  'grouped', // convolutions by groups of channels
   'spikes', // convolutions on lists of spikes
   'winograd',
   'neuron',

@@ -6,6 +6,10 @@ import { convInputGradient, transposeWeight } from '../conv/input-gradient'
 import { convNarrow } from '../conv/narrow'
 import { narrowWeightGradient } from '../conv/narrow-weight-gradient'
 import { biasGradient, convWeightGradient, reduceSplits } from '../conv/weight-gradient'
+import { groupedExpand, groupedExtract } from '../grouped/dense'
+import { groupedForward, groupedInputGradient, groupedTranspose } from '../grouped/forward'
+import { groupedSpikes } from '../grouped/spikes'
+import { groupedWeightGradient } from '../grouped/weight-gradient'
 import { crossEntropy } from '../loss/cross-entropy'
 import { output } from '../loss/output'
 import { neuronBackwardRate } from '../neuron/backward-rate'
@@ -165,6 +169,27 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Sgd:
       sgd(rec, unit, t, scratch)
+      break
+    case Op.GroupedForward:
+      groupedForward(rec, unit, t, scratch)
+      break
+    case Op.GroupedSpikes:
+      groupedSpikes(rec, unit, t, scratch)
+      break
+    case Op.GroupedTranspose:
+      groupedTranspose(rec, unit, t, scratch)
+      break
+    case Op.GroupedInputGradient:
+      groupedInputGradient(rec, unit, t, scratch)
+      break
+    case Op.GroupedWeightGradient:
+      groupedWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.GroupedExpand:
+      groupedExpand(rec, unit, t, scratch)
+      break
+    case Op.GroupedExtract:
+      groupedExtract(rec, unit, t, scratch)
       break
     default:
       unreachable()

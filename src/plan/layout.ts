@@ -1,7 +1,8 @@
 /**
  * How tensors are stored. Activations: [B][H][W][T][C'], channels padded to C' so that they come in
  * whole vectors and weight blocks; the input keeps its channels as they are. Weights:
- * [N'/block][kRows][block], row k = (ky·kernelW + kx)·C' + c, at least one zero row at the end.
+ * [N'/block][kRows][block], row k = (ky·kernelW + kx)·C' + c, at least one zero row at the end;
+ * those of convolutions by groups are stored by groups, depthwise by taps.
  */
 
 import { roundUp } from '../round-up.js'
@@ -58,6 +59,63 @@ export function weightLayout(
           for (let tap = 0; tap < taps; tap++)
             visit(element++, column + (tap * storedInput + c) * width)
       }
+    },
+  }
+}
+
+/** Channels in equal parts, each of which is convolved by itself. */
+export interface Grouping {
+  readonly groups: number
+  /** Channels of one part, unpadded. */
+  readonly groupIn: number
+  readonly groupOut: number
+  /** Each channel is a part, and as many are stored of the input as of the output. */
+  readonly depthwise: boolean
+}
+
+/** Columns of a weight of one group as stored. */
+export const groupColumns = (groupOut: number): number => roundUp(groupOut, 4)
+
+/** Floats that are stored of one group's weights, or of all channels' depthwise. */
+export const groupFloats = (taps: number, { groups, groupIn, groupOut, depthwise }: Grouping) =>
+  taps * (depthwise ? storedChannels(groups) : groupIn * groupColumns(groupOut))
+
+/**
+ * A weight [groups·groupOut, groupIn, kh, kw] by groups: [groups][tap][groupIn][columns], zeros
+ * behind groupOut; depthwise [tap][channels as stored].
+ */
+export function groupedLayout(
+  shape: readonly number[],
+  taps: number,
+  grouping: Grouping,
+): ParameterLayout {
+  const { groups, groupIn, groupOut, depthwise } = grouping
+  if (depthwise) return depthwiseLayout(shape, taps)
+  const columns = groupColumns(groupOut)
+  return {
+    shape,
+    stored: groups * groupFloats(taps, grouping),
+    each(visit) {
+      let element = 0
+      for (let g = 0; g < groups; g++)
+        for (let n = 0; n < groupOut; n++)
+          for (let c = 0; c < groupIn; c++)
+            for (let tap = 0; tap < taps; tap++)
+              visit(element++, ((g * taps + tap) * groupIn + c) * columns + n)
+    },
+  }
+}
+
+function depthwiseLayout(shape: readonly number[], taps: number): ParameterLayout {
+  const [channels] = shape
+  const stored = storedChannels(channels)
+  return {
+    shape,
+    stored: taps * stored,
+    each(visit) {
+      let element = 0
+      for (let c = 0; c < channels; c++)
+        for (let tap = 0; tap < taps; tap++) visit(element++, tap * stored + c)
     },
   }
 }

@@ -19,6 +19,7 @@ import { mlp } from '../../src/models/mlp.js'
 import {
   branched,
   dropped,
+  grouped,
   learnable,
   maxPooled,
   normal,
@@ -161,6 +162,13 @@ function smallCases(): GoldenCase[] {
       }),
     )
   }
+  for (const method of offline)
+    for (const T of [4, 9])
+      cases.push(make('grouped', grouped, method, { T, B: 5, threaded: T === 4 }))
+  cases.push(
+    make('grouped', grouped, 'sltt', { T: 4, B: 5 }),
+    make('grouped', grouped, 'sltt everyStep', { T: 4, B: 5 }),
+  )
   for (const surrogate of surrogates)
     for (const method of ['rate m', 'bptt m', 'ottt'] as const) {
       const network = (): Block => plain({ surrogate, ...(surrogate === 'atan' && { alpha: 3 }) })

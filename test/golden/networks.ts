@@ -166,6 +166,25 @@ export const wide = (): Block =>
     linear(70, 11),
   )
 
+/** Depthwise and grouped convolutions, on images, spikes and currents. */
+export const grouped = (): Block =>
+  sequential(
+    conv2d(3, 12, 3, { padding: 1, groups: 3, bias: false }),
+    batchNorm2d(12),
+    lif(),
+    conv2d(12, 12, 3, { padding: 1, groups: 12 }),
+    lif({ vThreshold: 0.5 }),
+    conv2d(12, 32, 1, { groups: 2, bias: false }),
+    batchNorm2d(32),
+    lif(),
+    avgPool2d(2),
+    conv2d(32, 32, [3, 2], { stride: 2, groups: 32, standardise: true }),
+    conv2d(32, 24, 1, { groups: 4 }),
+    lif({ vThreshold: 0.5 }),
+    flatten(),
+    linear(24, 5),
+  )
+
 /** Weights that start normal; biases at 0 and as PyTorch's. */
 export const normal = (): Block =>
   sequential(

@@ -63,11 +63,11 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => conv2d(1, 2, 3, wrong({ pading: 1 })),
-    'conv2d.pading is not an option; known are stride, padding, bias, standardise, init',
+    'conv2d.pading is not an option; known are stride, padding, groups, bias, standardise, init',
   ],
   [
     () => conv2d(1, 2, 3, wrong(1)),
-    "conv2d's options must be an object with any of stride, padding, bias, standardise, init, got 1",
+    "conv2d's options must be an object with any of stride, padding, groups, bias, standardise, init, got 1",
   ],
   [
     () => conv2d(1, 2, wrong(undefined)),

@@ -5,6 +5,7 @@ import {
   ChooseWord,
   ConvWord,
   DenseWord,
+  GroupedWord,
   ListWord,
   Op,
   Rec,
@@ -26,6 +27,7 @@ type Words = Readonly<Record<string, string | number>>
 
 /** Which words the records of an operation are made of. */
 const families: readonly (readonly [family: Words, ops: RegExp])[] = [
+  [GroupedWord, /^Grouped/],
   [SpikeWord, /^Spike/],
   [WinogradWord, /^Winograd/],
   [ListWord, /List/],
@@ -46,7 +48,9 @@ test('every operation of the families has one kind of record', () => {
   const ops = kinds.map(({ op }) => op)
   assert.is(new Set(ops).size, ops.length)
   const wanted = Object.keys(Op).filter((name) =>
-    /^(Conv|Spike|Winograd|Narrow|Transpose|Reduce|Bias|Rate|List|Weight|Choose)/.test(name),
+    /^(Conv|Spike|Winograd|Narrow|Transpose|Reduce|Bias|Rate|List|Grouped|Weight|Choose)/.test(
+      name,
+    ),
   )
   assert.equal(ops.map((op) => Op[op]).sort(), wanted.sort())
 })
@@ -72,6 +76,7 @@ test('every word of a family is in a schema', () => {
     [SpikeWord, 'SpikeWord'],
     [WinogradWord, 'WinogradWord'],
     [ListWord, 'ListWord'],
+    [GroupedWord, 'GroupedWord'],
     [StandardiseWord, 'StandardiseWord'],
     [ChooseWord, 'ChooseWord'],
   ] as const) {
@@ -89,7 +94,7 @@ test('every word of a family is in a schema', () => {
 
 test('families begin behind the sizes', () => {
   const last = Math.max(...wordsIn(ConvWord))
-  for (const family of [DenseWord, SpikeWord, WinogradWord, ListWord])
+  for (const family of [DenseWord, SpikeWord, WinogradWord, ListWord, GroupedWord])
     assert.ok(Math.min(...wordsIn(family)) > last)
 })
 

@@ -12,6 +12,7 @@ import {
 } from '../../src/index.js'
 import {
   blockWidth,
+  groupedLayout,
   type ParameterLayout,
   pack,
   storedChannels,
@@ -95,6 +96,62 @@ test('weights: element [n][c][ky][kx] lies at [block of n][(ky·kw + kx)·C + c]
       places[((n * 5 + c) * 3 + ky) * 2 + kx],
       (Math.floor(n / width) * rows + (ky * 2 + kx) * 8 + c) * width + (n % width),
     )
+})
+
+test('weights by groups: pack and unpack are inverse, element [g·out + n][c][tap] lies at [g][tap][c][n]', () => {
+  for (const [groups, groupIn, groupOut, taps] of [
+    [2, 3, 5, 9],
+    [4, 4, 4, 1],
+    [3, 1, 2, 6],
+    [1, 2, 1, 3],
+  ]) {
+    const where = `${groups} groups of ${groupIn} → ${groupOut}, ${taps} taps`
+    const shape = [groups * groupOut, groupIn, taps, 1]
+    const grouping = { groups, groupIn, groupOut, depthwise: false }
+    const layout = groupedLayout(shape, taps, grouping)
+    const values = uniform(groups * groupOut * groupIn * taps, 1, seed)
+    const stored = new Float32Array(layout.stored)
+    pack(layout, values, stored)
+    assert.equal(unpack(layout, stored), values, where)
+    const columns = Math.ceil(groupOut / 4) * 4
+    assert.is(layout.stored, groups * taps * groupIn * columns, where)
+    const places = storedPlaces(layout)
+    for (let g = 0; g < groups; g++)
+      for (let n = 0; n < groupOut; n++)
+        for (let c = 0; c < groupIn; c++)
+          for (let tap = 0; tap < taps; tap++)
+            assert.is(
+              places[((g * groupOut + n) * groupIn + c) * taps + tap],
+              ((g * taps + tap) * groupIn + c) * columns + n,
+              where,
+            )
+    assert.is(new Set(places).size, values.length, where)
+  }
+})
+
+test('depthwise weights: pack and unpack are inverse, element [c][0][tap] lies at [tap][c]', () => {
+  for (const [channels, taps] of [
+    [1, 9],
+    [5, 9],
+    [17, 25],
+    [64, 1],
+  ]) {
+    const layout = groupedLayout([channels, 1, taps, 1], taps, {
+      groups: channels,
+      groupIn: 1,
+      groupOut: 1,
+      depthwise: true,
+    })
+    const values = uniform(channels * taps, 1, seed)
+    const stored = new Float32Array(layout.stored)
+    pack(layout, values, stored)
+    assert.equal(unpack(layout, stored), values)
+    assert.is(layout.stored, taps * storedChannels(channels))
+    const places = storedPlaces(layout)
+    for (let c = 0; c < channels; c++)
+      for (let tap = 0; tap < taps; tap++)
+        assert.is(places[c * taps + tap], tap * storedChannels(channels) + c)
+  }
 })
 
 test('vectors: pack and unpack are inverse, and scalars are one number', () => {

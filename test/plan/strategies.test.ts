@@ -4,7 +4,13 @@ import * as assert from 'uvu/assert'
 import { conv2d, linear } from '../../src/index.js'
 import { spikesForDense } from '../../src/plan/convolution/choice.js'
 import { type Geometry, geometryOf } from '../../src/plan/convolution/geometry.js'
-import { fewForLists, fitsSpikes, strategies } from '../../src/plan/convolution/index.js'
+import {
+  fewForLists,
+  fitsSpikes,
+  groupedStrategies,
+  strategies,
+  usesWinograd,
+} from '../../src/plan/convolution/index.js'
 import { cheapest, type Strategy, type Task } from '../../src/plan/convolution/strategy.js'
 import { noPool, type Pool, type SpikeTensor } from '../../src/plan/tensors.js'
 
@@ -71,6 +77,38 @@ test('dense products take over from spikes only where inputs are sums and steps 
   assert.ok(Number.isFinite(limit(g, 1, pooled)), 'sums at one step')
   assert.is(limit(g, 4, pooled), Number.POSITIVE_INFINITY, 'sums at four steps')
   assert.is(limit(g, 1, pooled, 4), Number.POSITIVE_INFINITY, 'counts add up over a loop outside')
+})
+
+test('by groups: kernels of groups, or for few large ones those without groups', () => {
+  const grouped = (channels: number, groups: number, kernel = 3): Geometry => {
+    const conv = conv2d(channels, channels, kernel, { groups, padding: (kernel - 1) / 2 })
+    return geometryOf(conv, [channels, 16, 16], channels, [channels, 16, 16], 16)
+  }
+  const onSpikes = (g: Geometry, steps: number, pool: Pool = noPool): string => {
+    const task = { g, steps, spikes: spikesOf(g, pool) }
+    if (!fitsSpikes(task)) return 'written out'
+    return cheapest(groupedStrategies.forwardOnSpikes, task).name
+  }
+  assert.equal(
+    [64, 16, 8, 2].map((groups) => onSpikes(grouped(64, groups), 4)),
+    ['grouped', 'written out', 'dense', 'dense'],
+  )
+  assert.is(onSpikes(grouped(64, 64), 1), 'written out', 'masks hold four steps')
+  assert.is(onSpikes(grouped(256, 32), 4), 'grouped', 'a dense weight has 32 times as many')
+  const pooled: Pool = { kernel: [2, 2], stride: [2, 2], padding: [0, 0] }
+  assert.is(onSpikes(grouped(64, 64), 4, pooled), 'written out', 'sums')
+  for (const list of ['inputGradient', 'weightGradient'] as const) {
+    const name = (g: Geometry, steps = 1): string =>
+      cheapest<never, Task, void>(groupedStrategies[list], { g, steps }).name
+    assert.equal(
+      [64, 16, 8, 4, 2].map((groups) => name(grouped(64, groups))),
+      ['grouped', 'grouped', 'grouped', 'dense', 'dense'],
+    )
+    assert.is(name(grouped(64, 2), 4), 'grouped', 'a row for each step')
+    assert.is(name(grouped(64, 2, 1)), 'grouped', '1×1')
+  }
+  assert.is(usesWinograd(grouped(64, 8), 1), false)
+  assert.is(fewForLists({ g: grouped(64, 8), steps: 4 }), undefined)
 })
 
 test('the cheapest that fits is taken, of equals the first', () => {

@@ -41,12 +41,23 @@ const neuron = (random: Random, learnable: boolean): Module => {
   return random() < 0.1 ? integrateAndFire() : lif({ tau: one(random, [1.25, 2]), ...options })
 }
 
+/** One group for most, else any number that divides both. */
+function groupsOf(random: Random, from: number, to: number): number {
+  const divisors = Array.from({ length: from }, (_, i) => i + 1).filter(
+    (n) => from % n === 0 && to % n === 0,
+  )
+  return random() < 0.6 ? 1 : one(random, divisors)
+}
+
 /** A convolution with or without normalisation, of as many pixels. */
 const convolution = (random: Random, from: number, to: number): Module => {
   const kernel = one(random, [1, 3, 3, 5])
-  const standardise = kernel > 1 && random() < 0.15
+  const groups = groupsOf(random, from, to)
+  const whole = groups === 1 || (to / groups) % 4 === 0
+  const standardise = whole && kernel > 1 && random() < 0.15
   const conv = conv2d(from, to, kernel, {
     padding: (kernel - 1) / 2,
+    groups,
     bias: random() < 0.5,
     standardise,
   })

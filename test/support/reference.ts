@@ -137,6 +137,18 @@ function windowsOf(layer: Conv2d | Linear, from: Shape): Windows {
     : { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
 }
 
+/** The input channels that output channel n reads: those of its group. */
+function inputsOf(
+  layer: Conv2d | Linear,
+  from: Shape,
+  to: Shape,
+  n: number,
+): { first: number; count: number } {
+  const groups = layer.kind === 'conv2d' ? layer.groups : 1
+  const count = from[0] / groups
+  return { first: Math.floor(n / (to[0] / groups)) * count, count }
+}
+
 class Reference {
   readonly nodes: Node[] = []
   readonly state: Record<string, Float64Array>
@@ -210,10 +222,11 @@ class Reference {
     for (let b = 0; b < this.options.batch; b++)
       for (let n = 0; n < to[0]; n++) {
         if (bias) out.fill(bias[n], (b * to[0] + n) * outPixels, (b * to[0] + n + 1) * outPixels)
-        for (let c = 0; c < from[0]; c++)
+        const { first, count } = inputsOf(layer as Conv2d, from, to, n)
+        for (let c = 0; c < count; c++)
           eachTap(windows, from, to, (o, i, tap) => {
             out[(b * to[0] + n) * outPixels + o] +=
-              weight[(n * from[0] + c) * taps + tap] * x[(b * from[0] + c) * pixels + i]
+              weight[(n * count + c) * taps + tap] * x[(b * from[0] + first + c) * pixels + i]
           })
       }
     return out
@@ -236,11 +249,13 @@ class Reference {
     const out = new Float64Array(this.options.batch * product(from))
     for (let b = 0; b < this.options.batch; b++)
       for (let n = 0; n < to[0]; n++) {
-        for (let c = 0; c < from[0]; c++)
+        const { first, count } = inputsOf(layer as Conv2d, from, to, n)
+        for (let c = 0; c < count; c++)
           eachTap(windows, from, to, (o, i, tap) => {
             const d = delta[(b * to[0] + n) * outPixels + o]
-            gradient[(n * from[0] + c) * taps + tap] += d * x[(b * from[0] + c) * pixels + i]
-            out[(b * from[0] + c) * pixels + i] += d * weight[(n * from[0] + c) * taps + tap]
+            const at = (b * from[0] + first + c) * pixels + i
+            gradient[(n * count + c) * taps + tap] += d * x[at]
+            out[at] += d * weight[(n * count + c) * taps + tap]
           })
         if (this.state[`${name}.bias`])
           for (let o = 0; o < outPixels; o++)

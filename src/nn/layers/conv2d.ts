@@ -25,6 +25,8 @@ export interface Conv2d {
   readonly stride: Pair
   /** Rows and columns of zeros added on every side. */
   readonly padding: Pair
+  /** Equal parts of the channels that are convolved apart. */
+  readonly groups: number
   /** Whether there is a bias for each output channel. */
   readonly bias: boolean
   /** Whether weights are standardised and scaled by a learnable gain. */
@@ -39,16 +41,36 @@ export interface ConvOptions extends LinearOptions {
   stride?: Size
   /** Rows and columns of zeros added on every side, ≥ 0; default 0. */
   padding?: Size
+  /**
+   * Equal parts of the channels: outputs of a part read the inputs of the same part alone. It
+   * divides `inChannels` and `outChannels`; as many groups as input channels make a depthwise
+   * convolution. Default 1.
+   */
+  groups?: number
 }
 
 /**
  * 2-D convolution (a cross-correlation, as in PyTorch): [inChannels, H, W] → [outChannels, H', W']
  * with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1, W' alike. Parameters `weight` [outChannels,
- * inChannels, kernel height, kernel width] and `bias` [outChannels].
+ * inChannels / groups, kernel height, kernel width] and `bias` [outChannels]. Both start as
+ * PyTorch's, within ±1/√(inChannels / groups · kernel height · kernel width).
+ *
+ * With `groups`, weights and products are 1/groups of those without. A depthwise convolution with a
+ * pointwise one behind it:
+ *
+ * ```ts
+ * sequential(
+ *   conv2d(64, 64, 3, { padding: 1, groups: 64, bias: false }),
+ *   conv2d(64, 128, 1, { bias: false }),
+ *   batchNorm2d(128),
+ *   lif(),
+ * )
+ * ```
  * @param inChannels C of the input, an integer ≥ 1
  * @param outChannels C of the output, an integer ≥ 1
  * @param kernelSize height and width in pixels, or one number for both
- * @throws SpikewasmError when a size is not a positive integer or an option is unknown
+ * @throws SpikewasmError when a size is not a positive integer, `groups` does not divide both
+ *   numbers of channels, or an option is unknown
  */
 export function conv2d(
   inChannels: number,
@@ -56,16 +78,27 @@ export function conv2d(
   kernelSize: Size,
   options: ConvOptions = {},
 ): Conv2d {
-  checkOptions('conv2d', options, ['stride', 'padding', ...weightOptions])
+  checkOptions('conv2d', options, ['stride', 'padding', 'groups', ...weightOptions])
   const kernel = pair('conv2d.kernelSize', kernelSize, 1)
+  const groups = count('conv2d.groups', options.groups ?? 1)
+  for (const [name, channels] of [
+    ['inChannels', count('conv2d.inChannels', inChannels)],
+    ['outChannels', count('conv2d.outChannels', outChannels)],
+  ] as const)
+    expect(
+      channels % groups === 0,
+      () =>
+        `conv2d.groups must divide inChannels and outChannels, got ${groups} with ${name} ${channels}; choose a divisor of both`,
+    )
   return {
     kind: 'conv2d',
-    inChannels: count('conv2d.inChannels', inChannels),
-    outChannels: count('conv2d.outChannels', outChannels),
+    inChannels,
+    outChannels,
     kernelSize: kernel,
     stride: pair('conv2d.stride', options.stride ?? 1, 1),
     padding: pair('conv2d.padding', options.padding ?? 0, 0),
-    ...weights('conv2d', inChannels * kernel[0] * kernel[1], options),
+    groups,
+    ...weights('conv2d', (inChannels / groups) * kernel[0] * kernel[1], options),
   }
 }
 
@@ -79,11 +112,12 @@ export const conv2dKind: LayerKind<Conv2d> = {
     return [[outChannels, ...windows(where, x, kernelSize, stride, padding)], false]
   },
   parameters(layer) {
-    const { inChannels, outChannels, kernelSize } = layer
+    const { inChannels, outChannels, kernelSize, groups } = layer
+    const groupIn = inChannels / groups
     return weightParameters(
       layer,
-      [outChannels, inChannels, ...kernelSize],
-      inChannels * kernelSize[0] * kernelSize[1],
+      [outChannels, groupIn, ...kernelSize],
+      groupIn * kernelSize[0] * kernelSize[1],
     )
   },
 }

@@ -28,6 +28,8 @@ export function spikesForDense(task: SpikeTask, pastSteps: number): number {
   // Counts of an outer loop add up from step to step; what one step has is not known there.
   if (pastSteps > 1) return Number.POSITIVE_INFINITY
   const { g, steps, spikes } = task
+  // By groups of channels there is one kernel on spikes, or none.
+  if (g.grouping) return Number.POSITIVE_INFINITY
   const dense = writtenCycles(task)
   const rate = RATES.find((r) => eventCycles(task, r) > dense)
   return rate === undefined

@@ -34,7 +34,7 @@ const WRITTEN_CYCLES = 1.2
 export const ACTIVE_PER_RATE = 1.7
 
 /** Fraction of the neurons that fire in a group of so many steps at a firing rate; up to 4. */
-const activeAt = (rate: number, steps: number): number =>
+export const activeAt = (rate: number, steps: number): number =>
   Math.min(1, rate * (1 + ((ACTIVE_PER_RATE - 1) * (steps - 1)) / 3))
 
 /**

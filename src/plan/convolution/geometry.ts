@@ -1,7 +1,7 @@
 /** Sizes of one convolution: what every strategy is chosen by and made from. */
 
 import type { Conv2d, Linear } from '../../nn/layers/index.js'
-import { blockWidth, storedChannels, weightRows } from '../layout.js'
+import { blockWidth, type Grouping, storedChannels, weightRows } from '../layout.js'
 import type { SizeName } from '../records/conv.js'
 import type { RecordKind, Schema } from '../records/schema.js'
 import type { Shape } from '../tensors.js'
@@ -26,6 +26,22 @@ export interface Geometry {
   readonly strideW: number
   readonly padH: number
   readonly padW: number
+  /** Where channels are convolved by groups. */
+  readonly grouping?: Grouping
+}
+
+/**
+ * The parts of a layer's channels; undefined where there is one.
+ *
+ * @param inC channels of the input as stored.
+ */
+export function groupingOf(layer: Conv2d | Linear, inC: number): Grouping | undefined {
+  if (layer.kind === 'linear' || layer.groups === 1) return undefined
+  const { groups, inChannels, outChannels } = layer
+  const groupIn = inChannels / groups
+  const groupOut = outChannels / groups
+  const single = groupIn === 1 && groupOut === 1
+  return { groups, groupIn, groupOut, depthwise: single && inC === storedChannels(outChannels) }
 }
 
 /** @param inC channels of the input as stored. */
@@ -40,6 +56,7 @@ export function geometryOf(
   const [kernelH, kernelW] = isConv ? layer.kernelSize : [inH, inW]
   const [strideH, strideW] = isConv ? layer.stride : [1, 1]
   const [padH, padW] = isConv ? layer.padding : [0, 0]
+  const grouping = groupingOf(layer, inC)
   return {
     images,
     inH,
@@ -55,6 +72,7 @@ export function geometryOf(
     strideW,
     padH,
     padW,
+    ...(grouping && { grouping }),
   }
 }
 

@@ -1,13 +1,14 @@
 /**
  * The parts of a convolution, and the strategies that compute each. What runs is the cheapest that
- * fits, of equals the first. A kind of convolution of its own (by groups, say) takes its place
- * here: a strategy that fits nothing else, in front of those that fit everything.
+ * fits, of equals the first. A convolution by groups of channels has strategies of its own.
  */
 
 import type { ProgramBuilder } from '../program.js'
 import type { DenseInput } from '../tensors.js'
 import { denseForward } from './dense.js'
 import type { Geometry } from './geometry.js'
+import { groupedInput, groupedOnFloats, groupedOnSpikes, groupedWeight } from './grouped.js'
+import { denseInput, denseOnSpikes, denseWeight } from './grouped-as-dense.js'
 import { directInputGradient } from './input-gradient.js'
 import { listGradient } from './lists.js'
 import { spikeForwards } from './spikes.js'
@@ -34,30 +35,44 @@ export const strategies = {
   weightGradient: [winogradWeight, narrowGradient, directGradient],
 } as const
 
+/** Of convolutions by groups of channels, which no other kernel can run. */
+export const groupedStrategies = {
+  forwardOnSpikes: [groupedOnSpikes, denseOnSpikes],
+  forwardOnFloats: [groupedOnFloats],
+  inputGradient: [denseInput, groupedInput],
+  weightGradient: [denseWeight, groupedWeight],
+} as const
+
+const strategiesOf = ({ g }: Task): typeof strategies | typeof groupedStrategies =>
+  g.grouping ? groupedStrategies : strategies
+
 /** Whether a sum of spikes need not be written out as floats. */
 export const fitsSpikes = (task: SpikeTask): boolean =>
-  strategies.forwardOnSpikes.some((strategy) => strategy.fits(task))
+  strategiesOf(task).forwardOnSpikes.some((strategy) => strategy.fits(task))
 
 /** Returns where the moments of the output are, when they are wanted. */
 export const emitForwardOnSpikes = (b: ProgramBuilder, job: SpikeForward): MomentSums | undefined =>
-  cheapest(strategies.forwardOnSpikes, job).emit(b, job)
+  cheapest(strategiesOf(job).forwardOnSpikes, job).emit(b, job)
 
 export const emitForwardOnFloats = (b: ProgramBuilder, job: DenseForward): void =>
-  cheapest(strategies.forwardOnFloats, job).emit(b, job)
+  cheapest(strategiesOf(job).forwardOnFloats, job).emit(b, job)
 
 export const emitInputGradient = (b: ProgramBuilder, job: InputGradient): void =>
-  cheapest(strategies.inputGradient, job).emit(b, job)
+  cheapest(strategiesOf(job).inputGradient, job).emit(b, job)
 
 /** The model's input has no address before a program runs. */
 const isIndirect = ({ address, indirect }: DenseInput): boolean =>
   indirect || typeof address === 'number'
 
 export const emitWeightGradient = (b: ProgramBuilder, job: WeightGradient): void =>
-  cheapest(strategies.weightGradient, { ...job, indirect: isIndirect(job.input) }).emit(b, job)
+  cheapest(strategiesOf(job).weightGradient, { ...job, indirect: isIndirect(job.input) }).emit(
+    b,
+    job,
+  )
 
 /** Whether Winograd's kernels give the gradients of a convolution. */
 export const usesWinograd = (g: Geometry, steps: number): boolean =>
-  cheapest(strategies.inputGradient, { g, steps }) === winogradInput
+  cheapest(strategiesOf({ g, steps }).inputGradient, { g, steps }) === winogradInput
 
 /**
  * Lists are a second weight gradient beside the one of the table, for when few neurons fire: the
@@ -66,7 +81,7 @@ export const usesWinograd = (g: Geometry, steps: number): boolean =>
  */
 export function fewForLists(task: Task): number | undefined {
   const other = { ...task, steps: 1 }
-  return listGradient.fits(task)
+  return !task.g.grouping && listGradient.fits(task)
     ? cheapest(strategies.weightGradient, other).cost(other, 1)
     : undefined
 }

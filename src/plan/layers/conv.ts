@@ -3,7 +3,7 @@
 import type { Graph, GraphNode } from '../../graph/trace.js'
 import type { Conv2d, Linear } from '../../nn/layers/index.js'
 import { chooseBySpikes, spikesForDense, spikesForLists } from '../convolution/choice.js'
-import { type Geometry, geometryOf } from '../convolution/geometry.js'
+import { type Geometry, geometryOf, groupingOf } from '../convolution/geometry.js'
 import {
   emitForwardOnFloats,
   emitForwardOnSpikes,
@@ -23,7 +23,7 @@ import {
   gradientTimeSum,
   takeGradient,
 } from '../gradients.js'
-import { storedChannels, weightLayout } from '../layout.js'
+import { groupedLayout, storedChannels, weightLayout } from '../layout.js'
 import { plainFloat, spikeSources } from '../materialise.js'
 import { type FloatBuffer, type Pass, term } from '../pass.js'
 import type { DenseInput, Expression, FloatTensor } from '../tensors.js'
@@ -38,13 +38,11 @@ const conv: LayerPlan<Conv2d | Linear> = {
     if (name !== 'weight') return undefined
     const [c, h, w] = graph.nodes[node.inputs[0]].shape
     const taps = shape.length > 2 ? shape[2] * shape[3] : h * w
-    return weightLayout(
-      shape,
-      shape[0],
-      c,
-      taps,
-      isInput(graph, node.inputs[0]) ? c : storedChannels(c),
-    )
+    const inC = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
+    const grouping = groupingOf(node.layer as Conv2d | Linear, inC)
+    return grouping
+      ? groupedLayout(shape, taps, grouping)
+      : weightLayout(shape, shape[0], c, taps, inC)
   },
 
   lower(pass, node, layer, x) {

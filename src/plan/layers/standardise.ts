@@ -1,8 +1,10 @@
 /** Scaled weight standardisation: the weight as a convolution's kernels read it. */
 
+import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Conv2d, Linear } from '../../nn/layers/index.js'
 import { type Geometry, kRowsOf, tapsOf } from '../convolution/geometry.js'
+import { type Grouping, groupColumns, storedChannels } from '../layout.js'
 import type { Pass } from '../pass.js'
 import { weightStandardise, weightStandardiseBackward } from '../records/standardise.js'
 import { type Reference, ref } from '../words.js'
@@ -23,18 +25,24 @@ export function standardisedWeight(
   const { b, context } = pass
   const { index, name } = node
   const taps = tapsOf(g)
-  const units = g.outC / g.blockWidth
+  const blocks = g.grouping
+    ? groupBlocks(node, taps, g.grouping)
+    : {
+        units: g.outC / g.blockWidth,
+        inC: g.inC,
+        realC: layer.kind === 'conv2d' ? layer.inChannels : layer.inFeatures / taps,
+        blockWidth: g.blockWidth,
+        kRows: kRowsOf(g),
+      }
+  const { units, ...sizes } = blocks
   const shared = {
     weight: context.parameter(index, 'weight') as Reference,
     gain: context.parameter(index, 'gain') || undefined,
     taps,
-    inC: g.inC,
-    realC: layer.kind === 'conv2d' ? layer.inChannels : layer.inFeatures / taps,
-    blockWidth: g.blockWidth,
-    kRows: kRowsOf(g),
+    ...sizes,
     epsilon: EPSILON,
   }
-  const out = b.buffer(`${name} standardised weight`, g.outC * kRowsOf(g) * 4)
+  const out = b.buffer(`${name} standardised weight`, units * sizes.blockWidth * sizes.kRows * 4)
   b.emit(weightStandardise, units, { ...shared, out })
   const backward = (): void =>
     pass.whenComplete(node, () =>
@@ -45,4 +53,17 @@ export function standardisedWeight(
       }),
     )
   return { weight: ref(out), backward }
+}
+
+/** A group's weights as a block of output channels; depthwise all channels are one. */
+function groupBlocks({ name }: GraphNode, taps: number, grouping: Grouping) {
+  const { groups, groupIn, groupOut, depthwise } = grouping
+  const shared = { inC: groupIn, realC: groupIn, kRows: taps * groupIn }
+  if (depthwise) return { units: 1, blockWidth: storedChannels(groups), ...shared }
+  expect(
+    groupOut === groupColumns(groupOut),
+    () =>
+      `${name} (conv2d): standardise with groups needs a multiple of 4 output channels in each group, got ${groupOut} (${groups} groups); change outChannels or groups, or leave standardise out`,
+  )
+  return { units: groups, blockWidth: groupOut, ...shared }
 }

@@ -2,6 +2,7 @@
 
 import { choose } from './choose.js'
 import * as dense from './dense.js'
+import * as grouped from './grouped.js'
 import { listWeightGradient, rateLists } from './lists.js'
 import { spikeConv, spikeForward, spikeLists } from './spikes.js'
 import { weightStandardise, weightStandardiseBackward } from './standardise.js'
@@ -24,6 +25,13 @@ export const convolutionRecords = [
   winograd.winogradInputGradient,
   winograd.winogradWeightTransform,
   winograd.winogradWeightGradient,
+  grouped.groupedForward,
+  grouped.groupedSpikes,
+  grouped.groupedTranspose,
+  grouped.groupedInputGradient,
+  grouped.groupedWeightGradient,
+  grouped.groupedExpand,
+  grouped.groupedExtract,
   rateLists,
   listWeightGradient,
   weightStandardise,

@@ -1,0 +1,331 @@
+/**
+ * Convolution by groups of channels: forward on floats, and the gradient of the input, which is the
+ * same sum with other taps.
+ *
+ *   Out[b][oy][ox][t][g·GroupOut + n] = Bias + Σ_{ky,kx,c}
+ *     In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][g·GroupIn + c] · W[g][ky][kx][c][n]
+ */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord, GroupedWord } from '../opcodes'
+import { quadRow4, quadRow8, quadTile4, quadTile8 } from './quads'
+import { EDGE, EDGE_BIAS, fillTaps, groupedInput, insideFrom, insideTo, TABLE } from './taps'
+import {
+  depthRow4,
+  depthRow8,
+  depthTile8,
+  groupRow4,
+  groupRow8,
+  groupTile4,
+  groupTile8,
+} from './tiles'
+
+/**
+ * Forward; the equation stands above. Out is written, with zeros in padded channels. Unit =
+ * RowsPerUnit rows of one image of Out. Scratch: 192 + 8·taps·GroupIn bytes.
+ */
+export function groupedForward(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  convolve(rec, unit, false, groupedInput(rec, t), scratch)
+}
+
+/**
+ * Out[b][y][x][t][g·GroupIn + c] = Σ over taps that see (y, x), over n, of Delta · W. Out is
+ * written, with zeros in padded channels. Reads Transposed, or depthwise Weight. Unit = RowsPerUnit
+ * rows of one image of Out. Scratch: 192 + 8·taps·GroupOut bytes.
+ */
+export function groupedInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  convolve(rec, unit, true, address(rec, GroupedWord.Delta), scratch)
+}
+
+function convolve(rec: usize, unit: i32, back: bool, source: usize, scratch: usize): void {
+  const T = word(rec, ConvWord.T)
+  const height = word(rec, back ? ConvWord.InH : ConvWord.OutH)
+  const width = word(rec, back ? ConvWord.InW : ConvWord.OutW)
+  const channels = word(rec, back ? ConvWord.InC : ConvWord.OutC)
+  const rowBytes = (<usize>channels) << 2
+  const outC = word(rec, ConvWord.OutC)
+  const pixelBytes = back ? (<usize>(T * outC)) << 2 : address(rec, GroupedWord.InPixelBytes)
+  const stepBytes = back ? (<usize>outC) << 2 : address(rec, GroupedWord.InStepBytes)
+  const classes = back ? word(rec, ConvWord.StrideW) : 1
+  const dx = back ? 1 : word(rec, ConvWord.StrideW)
+  const apart = <usize>dx * pixelBytes
+  const depthwise = word(rec, GroupedWord.Depthwise) != 0
+  const depth = depthwise ? 1 : word(rec, back ? GroupedWord.GroupOut : GroupedWord.GroupIn)
+  const columns = word(rec, back ? GroupedWord.GroupIn : GroupedWord.GroupOut)
+  const fours = quads(depthwise, depth)
+  const weightRow = depthwise ? rowBytes : (<usize>((columns + 3) & ~3)) << 2
+
+  const rowsPerUnit = word(rec, GroupedWord.RowsPerUnit)
+  const perImage = (height + rowsPerUnit - 1) / rowsPerUnit
+  const image = unit / perImage
+  const first = (unit - image * perImage) * rowsPerUnit
+  const end = min(height, first + rowsPerUnit)
+  const sourceH = word(rec, back ? ConvWord.OutH : ConvWord.InH)
+  const sourceW = word(rec, back ? ConvWord.OutW : ConvWord.InW)
+  source += <usize>(image * sourceH * sourceW) * pixelBytes
+  let out = address(rec, GroupedWord.Out) + <usize>((image * height + first) * width * T) * rowBytes
+  check(first < height)
+  memory.fill(scratch, 0, EDGE)
+
+  const table = scratch + TABLE
+  for (let y = first; y < end; y++) {
+    for (let q = 0; q < min(classes, width); q++) {
+      const count = (width - q + classes - 1) / classes
+      const low = insideFrom(rec, back, q, dx, count)
+      const high = insideTo(rec, back, q, dx, count)
+      for (let j = 0; j < count; ) {
+        const n = j == low ? max(1, high - low) : 1
+        const to = fillTaps(
+          rec,
+          table,
+          back,
+          y,
+          q,
+          j,
+          dx,
+          pixelBytes,
+          fours ? 16 : 4,
+          fours ? depth >> 2 : depth,
+          fours ? weightRow << 2 : weightRow,
+        )
+        let d = out + <usize>((q + j * classes) * T) * rowBytes
+        let s = source + <usize>j * apart
+        j += n
+        if (T == 1) rows(rec, back, d, <usize>classes * rowBytes, s, apart, n, to, scratch)
+        else if (classes == 1 && apart == <usize>T * stepBytes)
+          rows(rec, back, d, rowBytes, s, stepBytes, n * T, to, scratch)
+        else
+          for (let i = 0; i < n; i++) {
+            rows(rec, back, d, rowBytes, s, stepBytes, T, to, scratch)
+            d += <usize>(classes * T) * rowBytes
+            s += apart
+          }
+      }
+    }
+    out += <usize>(width * T) * rowBytes
+  }
+}
+
+/** Whether an entry of the table stands for four channels of the source. */
+// @ts-ignore: decorator
+@inline
+function quads(depthwise: bool, depth: i32): bool {
+  return !depthwise && (depth & 3) == 0
+}
+
+/** `count` rows of the result, `ldo` bytes apart, that share a table; of x, `ldx` bytes apart. */
+function rows(
+  rec: usize,
+  back: bool,
+  out: usize,
+  ldo: usize,
+  x: usize,
+  ldx: usize,
+  count: i32,
+  end: usize,
+  scratch: usize,
+): void {
+  const bias: usize = back ? 0 : address(rec, GroupedWord.Bias)
+  const table = scratch + TABLE
+  if (word(rec, GroupedWord.Depthwise)) {
+    depthRows(
+      out,
+      ldo,
+      x,
+      ldx,
+      count,
+      table,
+      end,
+      address(rec, GroupedWord.Weight),
+      bias,
+      word(rec, ConvWord.OutC),
+      scratch,
+    )
+    return
+  }
+  const groups = word(rec, GroupedWord.Groups)
+  const columns = word(rec, back ? GroupedWord.GroupIn : GroupedWord.GroupOut)
+  const depth = word(rec, back ? GroupedWord.GroupOut : GroupedWord.GroupIn)
+  const channels = word(rec, back ? ConvWord.InC : ConvWord.OutC)
+  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+  const stored = (columns + 3) & ~3
+  const groupBytes = (<usize>(taps * depth * stored)) << 2
+  const ldw = quads(false, depth) ? (<usize>stored) << 2 : 0
+  let weight = address(rec, back ? GroupedWord.Transposed : GroupedWord.Weight)
+  for (let g = 0; g < groups; g++) {
+    // Whole vectors: what spills over is overwritten by the next group.
+    let n = 0
+    while (n < stored) {
+      const at = g * columns + n
+      const offset = (<usize>at) << 2
+      const w = weight + ((<usize>n) << 2)
+      const b = bias ? bias + offset : scratch
+      if (n + 8 <= stored && at + 8 <= channels) {
+        groupRows8(out + offset, ldo, x, ldx, count, table, end, w, ldw, b)
+        n += 8
+        continue
+      }
+      if (at + 4 <= channels) groupRows4(out + offset, ldo, x, ldx, count, table, end, w, ldw, b)
+      else
+        edgeRows(
+          out + offset,
+          ldo,
+          x,
+          ldx,
+          count,
+          table,
+          end,
+          w,
+          ldw,
+          bias,
+          offset,
+          channels,
+          scratch,
+        )
+      n += 4
+    }
+    x += (<usize>depth) << 2
+    weight += groupBytes
+  }
+  const real = (<usize>(groups * columns)) << 2
+  const padded = ((<usize>channels) << 2) - real
+  if (padded) for (let i = 0; i < count; i++) memory.fill(out + real + <usize>i * ldo, 0, padded)
+}
+
+function depthRows(
+  out: usize,
+  ldo: usize,
+  x: usize,
+  ldx: usize,
+  count: i32,
+  table: usize,
+  end: usize,
+  w: usize,
+  bias: usize,
+  channels: i32,
+  scratch: usize,
+): void {
+  const bytes = (<usize>channels) << 2
+  for (let c: usize = 0; c < bytes; c += 32) {
+    const b = bias ? bias + c : scratch
+    const wide = c + 32 <= bytes
+    // The last tile of four rows may overlap the one before, whose numbers it writes again.
+    if (wide && count >= 4)
+      for (let i = 0; i < count; i += 4) {
+        const row = <usize>min(i, count - 4)
+        depthTile8(out + c + row * ldo, ldo, x + c + row * ldx, ldx, table, end, w + c, b)
+      }
+    else
+      for (let i: usize = 0; i < <usize>count; i++)
+        if (wide) depthRow8(out + c + i * ldo, x + c + i * ldx, table, end, w + c, b)
+        else depthRow4(out + c + i * ldo, x + c + i * ldx, table, end, w + c, b)
+  }
+}
+
+/** 8 columns of any number of rows; the last tile of four may overlap the one before. */
+function groupRows8(
+  out: usize,
+  ldo: usize,
+  x: usize,
+  ldx: usize,
+  count: i32,
+  table: usize,
+  end: usize,
+  w: usize,
+  ldw: usize,
+  bias: usize,
+): void {
+  if (count < 4) {
+    for (let i: usize = 0; i < <usize>count; i++)
+      if (ldw) quadRow8(out + i * ldo, x + i * ldx, table, end, w, ldw, bias)
+      else groupRow8(out + i * ldo, x + i * ldx, table, end, w, bias)
+    return
+  }
+  for (let i = 0; i < count; i += 4) {
+    const row = <usize>min(i, count - 4)
+    const o = out + row * ldo
+    if (ldw) quadTile8(o, ldo, x + row * ldx, ldx, table, end, w, ldw, bias)
+    else groupTile8(o, ldo, x + row * ldx, ldx, table, end, w, bias)
+  }
+}
+
+/** The same for 4 columns. */
+function groupRows4(
+  out: usize,
+  ldo: usize,
+  x: usize,
+  ldx: usize,
+  count: i32,
+  table: usize,
+  end: usize,
+  w: usize,
+  ldw: usize,
+  bias: usize,
+): void {
+  if (count < 4) {
+    for (let i: usize = 0; i < <usize>count; i++)
+      if (ldw) quadRow4(out + i * ldo, x + i * ldx, table, end, w, ldw, bias)
+      else groupRow4(out + i * ldo, x + i * ldx, table, end, w, bias)
+    return
+  }
+  for (let i = 0; i < count; i += 4) {
+    const row = <usize>min(i, count - 4)
+    const o = out + row * ldo
+    if (ldw) quadTile4(o, ldo, x + row * ldx, ldx, table, end, w, ldw, bias)
+    else groupTile4(o, ldo, x + row * ldx, ldx, table, end, w, bias)
+  }
+}
+
+/** The last 1 to 3 columns of a pixel, for which a vector would reach into the next. */
+function edgeRows(
+  out: usize,
+  ldo: usize,
+  x: usize,
+  ldx: usize,
+  count: i32,
+  table: usize,
+  end: usize,
+  w: usize,
+  ldw: usize,
+  bias: usize,
+  offset: usize,
+  channels: i32,
+  scratch: usize,
+): void {
+  const bytes = ((<usize>channels) << 2) - offset
+  const tile = scratch + EDGE
+  const b = scratch + EDGE_BIAS
+  memory.fill(b, 0, 16)
+  if (bias) memory.copy(b, bias + offset, bytes)
+  for (let i: usize = 0; i < <usize>count; i++) {
+    if (ldw) quadRow4(tile, x + i * ldx, table, end, w, ldw, b)
+    else groupRow4(tile, x + i * ldx, table, end, w, b)
+    memory.copy(out + i * ldo, tile, bytes)
+  }
+}
+
+/**
+ * Transposed[g][tap][n][c] = Weight[g][tap][c][n], with zeros behind GroupIn. Unit = group.
+ * Scratch: none.
+ */
+export function groupedTranspose(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+  const groupIn = word(rec, GroupedWord.GroupIn)
+  const groupOut = word(rec, GroupedWord.GroupOut)
+  const storedIn = (groupIn + 3) & ~3
+  const storedOut = (groupOut + 3) & ~3
+  let from = address(rec, GroupedWord.Weight) + ((<usize>(unit * taps * groupIn * storedOut)) << 2)
+  let to =
+    address(rec, GroupedWord.Transposed) + ((<usize>(unit * taps * groupOut * storedIn)) << 2)
+  for (let tap = 0; tap < taps; tap++) {
+    for (let n = 0; n < groupOut; n++) {
+      for (let c = 0; c < storedIn; c++) {
+        const x: f32 = c < groupIn ? load<f32>(from + ((<usize>(c * storedOut + n)) << 2)) : <f32>0
+        store<f32>(to + ((<usize>c) << 2), x)
+      }
+      to += (<usize>storedIn) << 2
+    }
+    from += (<usize>(groupIn * storedOut)) << 2
+  }
+}

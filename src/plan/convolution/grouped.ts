@@ -1,0 +1,225 @@
+/**
+ * Convolutions by groups of channels. Costs are in cycles for one output pixel, measured on x86-64
+ * with 128-bit vectors.
+ */
+
+import { Grouped } from '../../../assembly/opcodes.js'
+import { type Grouping, groupColumns, groupFloats } from '../layout.js'
+import { reduceSplits } from '../records/dense.js'
+import {
+  groupedForward,
+  groupedInputGradient,
+  groupedSpikes,
+  groupedTranspose,
+  groupedWeightGradient,
+} from '../records/grouped.js'
+import { isIdentity } from '../tensors.js'
+import { activeAt } from './cycles.js'
+import { inputFields } from './dense.js'
+import { type Geometry, pixelsOf, sizesOf, tapsOf } from './geometry.js'
+import type {
+  DenseForward,
+  InputGradient,
+  MomentSums,
+  SpikeForward,
+  SpikeTask,
+  Strategy,
+  Task,
+  WeightGradient,
+} from './strategy.js'
+
+/** Rows (pixel, step) of a unit, about. */
+const ROWS = 256
+/** Units that a weight's gradient should have, and rows that each split should have at least. */
+const GRADIENT_UNITS = 32
+const ROWS_PER_SPLIT = 512
+/** Floats of a unit of the sum over splits. */
+const SUM_FLOATS = 4096
+
+/** Firing rate for which kernels are chosen. */
+export const RATE = 0.15
+/** Cycles for one input of a group at four steps (or pixels) and 8 output channels, on floats. */
+const FLOAT_CYCLES = 5.2
+/** The same for an input that fires, and for listing one input. */
+const SPIKE_CYCLES = 3.8
+const LIST_CYCLES = 3.5
+/** Depthwise: one tap of 8 channels at four steps, on floats and on masks. */
+const DEPTH_FLOAT_CYCLES = 7.5
+const DEPTH_MASK_CYCLES = 11.5
+/** Writing out 8 channels of spikes at four steps. */
+const WRITE_CYCLES = 45
+
+export const partsOf = ({ grouping }: Geometry): Grouping => {
+  if (!grouping) throw new Error('a convolution without groups')
+  return grouping
+}
+
+/** One output pixel on floats, or its gradients. */
+function floatCycles({ g, steps }: Task): number {
+  const { groups, groupIn, groupOut, depthwise } = partsOf(g)
+  const products = depthwise
+    ? (DEPTH_FLOAT_CYCLES * g.outC) / 8
+    : (FLOAT_CYCLES * groups * groupIn * groupColumns(groupOut)) / 8
+  return (steps / 4) * tapsOf(g) * products
+}
+
+/** On spikes that are written out as floats first. */
+export function writtenGroupCycles(task: Task): number {
+  const { g, steps } = task
+  const pixels = (g.inH * g.inW) / (g.outH * g.outW)
+  return floatCycles(task) + (((WRITE_CYCLES * g.inC) / 8) * pixels * steps) / 4
+}
+
+/** On masks, four steps at a time. */
+function maskCycles({ g, steps }: Task): number {
+  const { groups, groupIn, groupOut, depthwise } = partsOf(g)
+  const active = activeAt(RATE, Math.min(4, steps))
+  const products = depthwise
+    ? (DEPTH_MASK_CYCLES * g.outC) / 8
+    : groups * groupIn * (LIST_CYCLES + (active * SPIKE_CYCLES * groupColumns(groupOut)) / 8)
+  return Math.ceil(steps / 4) * tapsOf(g) * products
+}
+
+const rowsPerUnitOf = (height: number, width: number, steps: number): number =>
+  Math.max(1, Math.min(height, Math.round(ROWS / (width * steps))))
+
+/** Scratch for tables of `depth` inputs at each tap, `tables` of them. */
+const tableBytes = (g: Geometry, depth: number, tables = 1): number =>
+  Grouped.HeadBytes + tables * Grouped.TapBytes * tapsOf(g) * depth
+
+export const groupedOnFloats: Strategy<DenseForward> = {
+  name: 'grouped',
+  fits: ({ g }) => g.grouping !== undefined,
+  cost: () => 1,
+  emit(b, { g, steps, input, weight, bias, out }) {
+    const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
+    b.emit(
+      groupedForward,
+      g.images * Math.ceil(g.outH / rowsPerUnit),
+      {
+        ...sizesOf(groupedForward, g, steps),
+        ...partsOf(g),
+        ...inputFields(input),
+        weight,
+        bias,
+        out,
+        rowsPerUnit,
+      },
+      { scratch: tableBytes(g, partsOf(g).groupIn) },
+    )
+  },
+}
+
+/** Reads the masks of one tensor of spikes, where that is faster than writing them out. */
+export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | undefined> = {
+  name: 'grouped',
+  fits: (task) => {
+    const { g, spikes } = task
+    if (!g.grouping) return false
+    const asTheyAre = spikes.sources.length === 1 && spikes.scale === 1 && isIdentity(spikes.pool)
+    return asTheyAre && maskCycles(task) < writtenGroupCycles(task)
+  },
+  cost: maskCycles,
+  emit(b, { g, steps, spikes, weight, bias, out }) {
+    const [{ masks }] = spikes.sources
+    const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
+    b.emit(
+      groupedSpikes,
+      g.images * Math.ceil(g.outH / rowsPerUnit),
+      {
+        ...sizesOf(groupedSpikes, g, steps),
+        ...partsOf(g),
+        masks,
+        planeBytes: g.images * g.inH * g.inW * g.inC,
+        weight,
+        bias,
+        out,
+        rowsPerUnit,
+      },
+      { scratch: Grouped.PatternBytes + tableBytes(g, partsOf(g).groupIn, 2) },
+    )
+    return undefined
+  },
+}
+
+export const groupedInput: Strategy<InputGradient> = {
+  name: 'grouped',
+  fits: ({ g }) => g.grouping !== undefined,
+  cost: floatCycles,
+  emit(b, { name, g, steps, delta, weight, out }) {
+    const grouping = partsOf(g)
+    const { groups, groupIn, groupOut, depthwise } = grouping
+    const floats = groups * tapsOf(g) * groupOut * groupColumns(groupIn)
+    const transposed = depthwise ? undefined : b.buffer(`${name} transposed weight`, floats * 4)
+    if (transposed)
+      b.emit(groupedTranspose, groups, {
+        ...sizesOf(groupedTranspose, g),
+        groups,
+        groupIn,
+        groupOut,
+        weight,
+        transposed,
+      })
+    const rowsPerUnit = rowsPerUnitOf(g.inH, g.inW, steps)
+    b.emit(
+      groupedInputGradient,
+      g.images * Math.ceil(g.inH / rowsPerUnit),
+      {
+        ...sizesOf(groupedInputGradient, g, steps),
+        ...grouping,
+        ...(transposed ? { transposed } : { weight }),
+        delta,
+        out,
+        rowsPerUnit,
+      },
+      { scratch: tableBytes(g, groupOut) },
+    )
+  },
+}
+
+export const groupedWeight: Strategy<WeightGradient> = {
+  name: 'grouped',
+  fits: ({ g }) => g.grouping !== undefined,
+  cost: floatCycles,
+  emit(b, { name, g, steps, input, delta, out, accumulate }) {
+    const grouping = partsOf(g)
+    // Depthwise all channels are one part, else each group is.
+    const parts = grouping.depthwise ? 1 : grouping.groups
+    const floats = groupFloats(tapsOf(g), grouping)
+    const lines = g.images * g.outH
+    const most = Math.min(
+      Math.ceil(GRADIENT_UNITS / parts),
+      Math.floor((pixelsOf(g) * steps) / ROWS_PER_SPLIT),
+    )
+    // Every split has lines.
+    const splits = Math.ceil(lines / Math.ceil(lines / Math.max(1, most)))
+    const all = parts * floats
+    const partial = splits > 1 ? b.buffer(`${name} partial sums`, splits * all * 4) : undefined
+    b.emit(
+      groupedWeightGradient,
+      splits * parts,
+      {
+        ...sizesOf(groupedWeightGradient, g, steps),
+        ...grouping,
+        ...inputFields(input),
+        ...(partial ? { partial } : { out, accumulate }),
+        delta,
+        splits,
+        scale: input.scale ?? 1,
+      },
+      { scratch: floats * 4 },
+    )
+    if (!partial) return
+    // As rows of four floats.
+    const kPerUnit = SUM_FLOATS / 4
+    b.emit(reduceSplits, Math.ceil(all / SUM_FLOATS), {
+      outC: 4,
+      kRows: all / 4,
+      kPerUnit,
+      partial,
+      splits,
+      out,
+      accumulate,
+    })
+  },
+}
