@@ -1,9 +1,10 @@
 // Builds what is stale, then runs every test/**/*.test.ts from build/, each file in a process of
-// its own, one after the other.
+// its own, two at a time. Those that use threads or look at times run alone.
 // Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
 // a file that does not load, ends early or hangs counts as one failure.
 import { spawn, spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 const TIMEOUT_MS = 300_000
@@ -25,7 +26,6 @@ function runFile(file) {
     child.stdout.setEncoding('utf8')
     child.stdout.on('data', (text) => {
       output += text
-      process.stdout.write(text)
     })
     let hung = false
     const timer = setTimeout(() => {
@@ -37,6 +37,7 @@ function runFile(file) {
       const total = Number(output.match(/^ *Total: +(\d+)/m)?.[1] ?? 0)
       const passed = Number(output.match(/^ *Passed: +(\d+)/m)?.[1] ?? 0)
       let failed = total - passed
+      let problem = ''
       if (failed === 0 && (code !== 0 || total === 0)) {
         failed = 1
         const why = hung
@@ -46,9 +47,9 @@ function runFile(file) {
             : total === 0
               ? 'ran no test'
               : `exit code ${code}`
-        console.log(`  FAIL  ${file}: ${why}`)
+        problem = `  FAIL  ${file}: ${why}\n`
       }
-      resolve({ passed, failed })
+      resolve({ passed, failed, output: output + problem })
     })
   })
 }
@@ -66,12 +67,22 @@ const sources = filesBelow('test').filter(
     (wanted.length === 0 || wanted.some((part) => path.includes(part))),
 )
 let [passed, failed] = [0, 0]
-for (const source of sources) {
-  console.log(`\n${source}`)
-  const counts = await runFile(`build/${source.replace(/\.ts$/, '.js')}`)
-  passed += counts.passed
-  failed += counts.failed
+
+/** Runs files one after the other, until the list is empty. */
+async function runAll(list) {
+  for (let source = list.shift(); source; source = list.shift()) {
+    const counts = await runFile(`build/${source.replace(/\.ts$/, '.js')}`)
+    console.log(`\n${source}\n${counts.output}`)
+    passed += counts.passed
+    failed += counts.failed
+  }
 }
+
+const ALONE = /^test\/(bench|diagnose|runtime|train)\/|interrupt/
+const alone = sources.filter((source) => ALONE.test(source.replaceAll('\\', '/')))
+const others = sources.filter((source) => !alone.includes(source))
+await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runAll(others)))
+await runAll(alone)
 if (passed + failed === 0) console.log(`no test matches ${JSON.stringify(wanted)}`)
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 console.log(`${passed} passed, ${failed} failed`)

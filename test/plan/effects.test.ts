@@ -215,7 +215,7 @@ test(`records of ${PLANS} random plans do to memory what their fields say`, () =
     }
   }
   const seen = [...checked.keys()].map((op) => Op[op]).sort()
-  assert.ok(seen.length > 18, `only ${seen.length} operations were seen: ${seen}`)
+  assert.ok(seen.length > 38, `only ${seen.length} operations were seen: ${seen}`)
 })
 
 test('so do those of larger networks, which have kernels of their own', () => {
@@ -253,7 +253,8 @@ test('so do those of larger networks, which have kernels of their own', () => {
       random,
       checked,
     )
-  assert.ok(checked.has(Op.MaxPoolFloats))
+  for (const op of [Op.MaxPoolFloats, Op.SpikeForward, Op.WinogradKernelTransform])
+    assert.ok(checked.has(op), Op[op])
 })
 
 test.run()
