@@ -78,7 +78,8 @@ function makeShape(random: Random, seed: number): Shape {
     const padded = up(groups, groups > 4 ? width : 4)
     const shape: Shape = {
       images: integer(random, 1, 3),
-      T: integer(random, 1, 9),
+      // Nine steps have two planes of masks.
+      T: random() < 0.2 ? 9 : integer(random, 1, 8),
       fixed: random() < 0.2,
       loops,
       t: integer(random, 0, loops - 1),

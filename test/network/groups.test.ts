@@ -19,6 +19,7 @@ import {
   type StepMode,
   scale,
   sequential,
+  sgd,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import { checkCase, compileCase, makeCase, stepOnEngine } from '../support/case.js'
@@ -198,6 +199,36 @@ test('standardised weights by groups: the float64 reference', async () => {
     await checkCase(`${method} ${stepMode}`, c)
   }
 })
+
+for (const method of ['ottt', 'sltt'] as const)
+  test(`${method} update everyStep: parameters move as by the definition`, async () => {
+    const layers = [
+      conv2d(3, 12, 3, { padding: 1, groups: 3 }),
+      lif(),
+      conv2d(12, 12, 3, { groups: 12, bias: false }),
+      lif(),
+      conv2d(12, 24, 3, { padding: 1, groups: 2 }),
+      lif({ vThreshold: 0.5 }),
+      flatten(),
+      linear(24 * 4 * 3, 4),
+    ]
+    const optimizer = { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 }
+    const options = { timeSteps: 4, batchSize: 3, method, update: 'everyStep' } as const
+    const c = await makeCase(layers, { input: [3, 6, 5], ...options }, seed, { sgd: optimizer })
+    const { model } = await stepOnEngine(c, {}, sgd(optimizer))
+    const state = model.stateDict()
+    await model.dispose()
+    for (const name of Object.keys(c.reference.gradients)) {
+      const moved = (now: ArrayLike<number>): Float64Array =>
+        Float64Array.from(now, (v, i) => v - c.state[name].data[i])
+      expectClose(
+        `movement of ${name} seed=${c.seed}`,
+        moved(state[name].data),
+        moved(c.reference.state[name]),
+        1e-3,
+      )
+    }
+  })
 
 // Against dense convolutions.
 

@@ -44,7 +44,8 @@ export interface ConvOptions extends LinearOptions {
   /**
    * Equal parts of the channels: outputs of a part read the inputs of the same part alone. It
    * divides `inChannels` and `outChannels`; as many groups as input channels make a depthwise
-   * convolution. Default 1.
+   * convolution. With `standardise`, groups of more than one channel need a multiple of 4 output
+   * channels each. Default 1.
    */
   groups?: number
 }
