@@ -171,7 +171,7 @@ export class Model {
 
   /** Time mean of the last layer's output in the last run, [B, classes]; a copy. */
   output(): Float32Array {
-    return output(this.session)
+    return output(this.session, this.session.lastRun.steps || undefined)
   }
 
   /**
@@ -187,9 +187,10 @@ export class Model {
    * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
    * far out. Membrane potentials are kept from call to call until `reset`.
    *
-   * T steps give the same bits as `predict` of those T frames on a model in step mode 's'. In step
-   * mode 'm' the same numbers are added in another order, and outputs may differ in rounding. A
-   * stream may go on for longer than T.
+   * T steps give the same bits as `predict` of those T frames on a model in step mode 's' (rate,
+   * ottt and sltt; bptt computes all steps of a layer at once). In step mode 'm' the same numbers
+   * are added in another order, and outputs may differ in rounding. A stream may go on for longer
+   * than T. `loadStateDict` amid a stream changes weights alone; call `reset` for a new one.
    * @param x float32 [B, C, H, W]; B must be the batch size.
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */
@@ -200,20 +201,21 @@ export class Model {
       checkBatch(session, x, this.batchSize)
       fillSlot(session, 0, x, undefined, this.batchSize)
       await session.run('stream', 0, this.batchSize)
-      const steps = session.streamed
-      // The memory holds Σ logits / T: exactly the mean when T steps have come.
-      const logits = output(session).map((sum) => sum * (this.timeSteps / steps))
+      const logits = output(session, session.streamed)
       const classes = predictions(session).slice()
-      return { steps, logits, classes, spikes: spikeCounts(session, rates) }
+      return { steps: session.streamed, logits, classes, spikes: spikeCounts(session, rates) }
     })
   }
 
   /**
    * The next `step` begins a new stream: neurons are at rest, nothing has been counted.
-   * @throws SpikewasmError unless the model was compiled with purpose 'stream'.
+   * @throws SpikewasmError unless the model was compiled with purpose 'stream', while a step runs, and
+   *   after `dispose`.
    */
   reset(): void {
     programOf(this.session, 'stream')
+    this.session.checkAlive()
+    this.session.lock.checkIdle()
     this.session.streamed = 0
   }
 

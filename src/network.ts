@@ -83,7 +83,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     () => `compile.engine must be 'release' or 'debug', got ${describe(settings.engine)}`,
   )
   expect(
-    Object.hasOwn(purposes, settings.purpose),
+    typeof settings.purpose === 'string' && Object.hasOwn(purposes, settings.purpose),
     () =>
       `compile.purpose must be 'train', 'inference' or 'stream', got ${describe(settings.purpose)}`,
   )

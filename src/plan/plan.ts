@@ -68,7 +68,7 @@ export interface Plan {
   readonly programs: { readonly [name in ProgramName]?: Program }
   /** Images of one run. Fewer than the batch where a batch runs in passes. */
   readonly passImages: number
-  /** Runs that a batch takes. Slots and outputs have room for passes · passImages images. */
+  /** Runs that a batch takes: the batch is passes · passImages images. */
   readonly passes: number
   readonly encoded: Encoded
   readonly encodedAt: number
@@ -131,9 +131,10 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
 }
 
 /**
- * Images that run together in inference. A batch whose buffers are larger than the caches takes
- * less memory in passes, and hardly more time. Where a kernel is chosen by the spikes of the whole
- * run (`Choose`), passes could choose another one, and results would differ in rounding.
+ * Images that run together in inference. A batch whose buffers are larger than the caches takes less
+ * memory in passes, and hardly more time. All passes have the same number of images, so that rates
+ * count each image once. Where a kernel is chosen by the spikes of the whole run (`Choose`), passes
+ * could choose another one, and results would differ in rounding.
  */
 function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
   const { batchSize, inspect, purpose = 'train' } = options
@@ -142,17 +143,17 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
-  // Passes of equal size, if there are some: then each image runs once.
-  for (let images = most; images > most / 2; images--) if (batchSize % images === 0) return images
-  return Math.ceil(batchSize / Math.ceil(batchSize / most))
+  const divisors = Array.from({ length: batchSize }, (_, i) => i + 1).filter(
+    (images) => batchSize % images === 0,
+  )
+  // Far smaller passes than fit would be slow: then rather one that takes more.
+  const fitting = divisors.findLast((images) => images <= most && images > most / 8)
+  return fitting ?? (divisors.find((images) => images > most) as number)
 }
 
 /** A plan whose runs take so many images. */
 function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
-  const { graph, timeSteps, input } = options
-  const passes = Math.ceil(options.batchSize / passImages)
-  // The last pass may reach beyond the batch.
-  const batchSize = passes * passImages
+  const { graph, timeSteps, input, batchSize } = options
   const purpose = purposes[options.purpose ?? 'train']
   const state = collectState(graph)
   const { parameters, statistics, parameterFloats, statisticFloats } = state
@@ -231,7 +232,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
       ]),
     ),
     passImages,
-    passes,
+    passes: batchSize / passImages,
     encoded,
     encodedAt,
     workerScratch,

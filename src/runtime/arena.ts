@@ -22,8 +22,8 @@ export function trainingOf({ plan }: Arena): TrainingBuffers {
 }
 
 const needed = {
-  train: 'training needs',
-  gradients: 'training needs',
+  train: 'training, and what reads its results, needs',
+  gradients: 'training, and what reads its results, needs',
   evaluate: 'predict and evaluate need',
   stream: 'step and reset need',
 } as const satisfies Record<ProgramName, string>

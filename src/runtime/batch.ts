@@ -41,9 +41,8 @@ export function fillSlot(
 ): void {
   const [C, H, W] = session.input
   const T = session.settings.frames ? session.timeSteps : 1
+  const B = session.batchSize
   const slot = session.slot(index)
-  // The batch, and what its last pass has room for.
-  const B = slot.labels.length
   for (let t = 0; t < T; t++)
     for (let b = 0; b < count; b++)
       for (let c = 0; c < C; c++)
@@ -59,7 +58,9 @@ export function fillSlot(
 /** @throws SpikewasmError for what is no typed array of numbers */
 export function expectNumbers(name: string, x: Float32Array): void {
   expect(
-    ArrayBuffer.isView(x) && 'subarray' in x,
+    ArrayBuffer.isView(x) &&
+      'subarray' in x &&
+      !(x instanceof BigInt64Array || x instanceof BigUint64Array),
     () => `${name} must be a Float32Array, got ${describe(x)}`,
   )
 }

@@ -193,10 +193,14 @@ export class Session implements Arena {
   /** One of the two input slots, to be filled before `runSlot`. Whoever calls it holds the lock. */
   slot(index: 0 | 1): Slot {
     const { images, labels } = this.plan.named
-    const count = this.plan.passes * this.plan.passImages
+    const size = this.batchSize * this.imageFloats
     return {
-      images: floatsAt(this, images[index % images.length].address, count * this.imageFloats),
-      labels: new Int32Array(this.memory.buffer, labels[index % labels.length].address, count),
+      images: floatsAt(this, images[index % images.length].address, size),
+      labels: new Int32Array(
+        this.memory.buffer,
+        labels[index % labels.length].address,
+        this.batchSize,
+      ),
     }
   }
 
@@ -213,9 +217,7 @@ export class Session implements Arena {
     this.checkAlive()
     const { plan, view, optimizer } = this
     const { address, records, rates } = programOf(this, program)
-    const { passImages } = plan
-    // Passes that hold no valid image need not run.
-    const passes = Math.ceil(valid / passImages)
+    const { passImages, passes } = plan
     const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
     set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
@@ -232,11 +234,13 @@ export class Session implements Arena {
     set(Control.NonFinite, 0)
     set(Control.FirstStep, program === 'stream' ? this.streamed : 0)
     let spikes: Record<string, number> | undefined
-    try {
+    // All passes run, though the last ones may hold no valid image: slots are filled with repeats,
+    // and rates count the whole batch, whatever its passes are.
+    const runPasses = async (): Promise<void> => {
       for (let pass = 0; pass < passes; pass++) {
         set(Control.FirstImage, pass * passImages)
         set(Control.Input, input + pass * passImages * this.imageFloats * 4)
-        const running = this.executor.run({
+        await this.executor.run({
           program: address,
           workers: this.threads,
           scratch: plan.workerScratchAt,
@@ -244,11 +248,14 @@ export class Session implements Arena {
           spins: this.threads <= availableParallelism() ? 20000 : 0,
           timeoutMs: 60_000,
         })
-        this.stepEnded = running.catch(() => undefined)
-        await running
         // The next pass counts in the same place.
         if (passes > 1) spikes = addCounts(spikes, spikeCounts(this, rates))
       }
+    }
+    try {
+      const running = runPasses()
+      this.stepEnded = running.catch(() => undefined)
+      await running
     } catch (error) {
       const layer = this.graph.nodes[records[view.getUint32(Control.Progress, true)]?.layer ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
@@ -267,7 +274,7 @@ export class Session implements Arena {
     }
     if (program === 'stream') this.streamed++
     const steps = program === 'stream' ? this.streamed : this.timeSteps
-    this.lastRun = { probes: rates, images: passes * passImages, steps, spikes }
+    this.lastRun = { probes: rates, images: this.batchSize, steps, spikes }
     return {
       loss: view.getFloat32(Control.Loss, true),
       correct: view.getInt32(Control.Correct, true),

@@ -6,13 +6,18 @@ import { type MethodTraits, methodsWith, traitsOf } from '../plan/methods.js'
 import type { RateProbe } from '../plan/plan.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 
-/** Time-mean output of the last run, [B, classes]. */
-export function output(arena: Arena): Float32Array {
+/**
+ * Time-mean output of the last run, [B, classes]. `steps`: of a stream, those so far. The memory
+ * holds Σ logits / T, which is the mean itself when T steps have come.
+ */
+export function output(arena: Arena, steps = arena.plan.options.timeSteps): Float32Array {
+  const scale = arena.plan.options.timeSteps / steps
   const width = storedChannels(classesOf(arena))
   const all = floatsAt(arena, arena.plan.named.output.address, arena.plan.options.batchSize * width)
   const result = new Float32Array(arena.plan.options.batchSize * classesOf(arena))
   for (let b = 0; b < arena.plan.options.batchSize; b++)
-    for (let c = 0; c < classesOf(arena); c++) result[b * classesOf(arena) + c] = all[b * width + c]
+    for (let c = 0; c < classesOf(arena); c++)
+      result[b * classesOf(arena) + c] = all[b * width + c] * scale
   return result
 }
 
@@ -98,6 +103,7 @@ export function diagnostics(arena: Arena): {
   a1: Record<string, number>
   a2: Record<string, number>
 } {
+  programOf(arena, 'train')
   expect(
     arena.plan.options.inspect && hasTime(traitsOf(arena.plan.options)),
     () => `diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`,
@@ -138,6 +144,7 @@ export function activity(
   arena: Arena,
   name: string,
 ): { rate: Float32Array; eligibility: Float32Array | undefined } {
+  programOf(arena, 'train')
   expect(arena.plan.options.inspect, () => 'activity needs compile({ inspect: true })')
   const probe = programOf(arena, 'train').rates.find((p) => p.name === name)
   if (!probe)

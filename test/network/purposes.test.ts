@@ -93,16 +93,11 @@ for (const [name, { make, input }] of Object.entries(networks))
         const [a, b] = [await full.predict(x), await inference.predict(x)]
         assert.equal(b.logits, a.logits)
         assert.equal(b.classes, a.classes)
-        const rates = full.firingRates()
-        const { passes, passImages } = inference.session.plan
-        for (const [layer, rate] of Object.entries(inference.firingRates()))
-          if (passes * passImages === batchSize) assert.is(rate, rates[layer], layer)
-          // Images that fill the last pass are repeats.
-          else assert.ok(Math.abs(rate - rates[layer]) < 0.1 * rates[layer], `${layer} ${rate}`)
+        assert.equal(inference.firingRates(), full.firingRates())
         assert.ok(Object.values(full.firingRates()).some((rate) => rate > 0.01))
-        // Fewer samples than a batch: passes behind the last one do not run.
         const few = x.subarray(0, frames ? x.length : 3 * size)
         assert.equal((await inference.predict(few)).logits, (await full.predict(few)).logits)
+        assert.equal(inference.firingRates(), full.firingRates(), 'of a batch with repeats')
         if (!frames) {
           const n = 2 * batchSize + 3
           const data = fromArrays({
@@ -114,9 +109,12 @@ for (const [name, { make, input }] of Object.entries(networks))
           const [e, f] = [await full.evaluate(data), await inference.evaluate(data)]
           assert.is(f.loss, e.loss)
           assert.is(f.accuracy, e.accuracy)
+          assert.equal(f.firingRates, e.firingRates)
           assert.is(f.count, n)
         }
-        assert.ok(inference.memoryUse.total < 0.6 * full.memoryUse.total)
+        // A prime batch has no passes of a fitting size.
+        const most = batchSize === 37 || batchSize === 19 ? 0.8 : 0.6
+        assert.ok(inference.memoryUse.total < most * full.memoryUse.total)
       } finally {
         await full.dispose()
         await inference.dispose()
@@ -197,6 +195,38 @@ test('a stream goes on beyond 255 steps, its outputs are means over the steps so
   await one.dispose()
 })
 
+test('dispose amid passes waits for all of them; later calls are refused', async () => {
+  const net = cnn([1, 28, 28], 10)
+  for (const threads of [1, 2]) {
+    const model = await net.compile(options([1, 28, 28], { threads, purpose: 'inference' }))
+    assert.ok(model.session.plan.passes > 1)
+    const x = uniform(64 * 784, 4, 3)
+    const expected = (await model.predict(x)).logits
+    const running = model.predict(x)
+    const disposed = model.dispose()
+    assert.equal((await running).logits, expected)
+    await disposed
+    assert.match(await messageOf(() => model.predict(x)), /was disposed/)
+  }
+})
+
+test('reset while a step runs is refused; output is the mean so far', async () => {
+  const net = sequential(flatten(), linear(4, 8), lif({ vThreshold: 0.3 }), linear(8, 2))
+  const model = await net.compile({ input: [4, 1, 1], batchSize: 1, purpose: 'stream' })
+  const x = Float32Array.of(1, 2, -1, 3)
+  const first = await model.step(x)
+  assert.equal(model.output(), first.logits)
+  const running = model.step(x)
+  assert.match(await messageOf(() => model.reset()), /running|runs/)
+  const second = await running
+  assert.is(second.steps, 2)
+  assert.equal(model.output(), second.logits)
+  model.reset()
+  assert.equal(await model.step(x), first)
+  await model.dispose()
+  assert.match(await messageOf(() => model.reset()), /was disposed/)
+})
+
 test('what a purpose does not have is refused with the purpose that has it', async () => {
   const net = sequential(flatten(), linear(4, 8), lif(), linear(8, 3))
   const at = (purpose: 'train' | 'inference' | 'stream') =>
@@ -230,6 +260,16 @@ test('what a purpose does not have is refused with the purpose that has it', asy
   assert.match(
     await messageOf(() => net.compile({ input: [4, 1, 1], purpose: 'stream', frames: true })),
     /compile.frames must be false with purpose 'stream'/,
+  )
+  assert.match(
+    await messageOf(() => stream.step(new BigInt64Array(8) as unknown as Float32Array)),
+    /x must be a Float32Array/,
+  )
+  for (const use of [() => inference.activity('2'), () => stream.diagnostics()])
+    assert.match(await messageOf(use), /training, and what reads its results, needs .*'train'/)
+  assert.match(
+    await messageOf(() => net.compile({ input: [4, 1, 1], purpose: ['stream'] as never })),
+    /compile.purpose must be/,
   )
   assert.match(
     await messageOf(() => net.compile({ input: [4, 1, 1], purpose: 'toString' as 'train' })),
