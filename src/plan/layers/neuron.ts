@@ -29,8 +29,8 @@ import {
   type Term,
 } from '../tensors.js'
 import type { Buffer, Reference } from '../words.js'
+import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
-import { materialise } from './sum.js'
 
 const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
   sigmoid: Surrogate.Sigmoid,

@@ -1,11 +1,11 @@
 /** The presynaptic trace of a layer's input (OTTT). */
 
-import { expect } from '../../errors.js'
-import type { GraphNode } from '../../graph/trace.js'
-import { type Pass, perUnit } from '../pass.js'
-import { trace } from '../records/sums.js'
-import type { Expression } from '../tensors.js'
-import type { Buffer } from '../words.js'
+import { expect } from '../errors.js'
+import type { GraphNode } from '../graph/trace.js'
+import { type Pass, perUnit } from './pass.js'
+import { trace } from './records/sums.js'
+import type { Expression } from './tensors.js'
+import type { Buffer } from './words.js'
 
 /**
  * Emits out = λ·out + input at each step; none for the first layer, which reads the raw frame.
