@@ -25,7 +25,10 @@ export enum Rec {
   Units = 1,
   /** A `When`, or the address of a u32: the record runs only when that is not 0. */
   Condition = 2,
-  /** Index of the layer that the record belongs to, for error messages. */
+  /**
+   * Index of the layer that the record belongs to, for error messages; or `NoLayer`. The
+   * optimizer's and clearing records belong to none, since they cover all parameters at once.
+   */
   Layer = 3,
   /** The first word that an operation names itself. */
   First = 4,
@@ -35,6 +38,7 @@ export enum Rec {
   Bytes = 256,
   OpMask = 0xffff,
   GroupShift = 16,
+  NoLayer = 0xffffffff,
 }
 
 /** When a record runs. */

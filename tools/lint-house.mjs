@@ -1,9 +1,10 @@
-// Checks the imports of src and assembly: no circle, and none against the order of the rooms.
-// Type-only and dynamic imports count too. Run by `npm run lint`.
+// Checks the imports of src and assembly: no circle, none against the order of the rooms, none from
+// src to assembly but the list of operations, and none from one kind of layer to another. Type-only
+// and dynamic imports count too. Run by `npm run lint`.
 //
 //   node tools/lint-house.mjs [root]
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import ts from 'typescript'
 
 /**
@@ -25,6 +26,14 @@ const rooms = [
   ['diagnose'],
   ['cli', 'index'],
 ]
+
+/** The one file of assembly that src may import. */
+const operations = 'assembly/opcodes.ts'
+
+/** Folders with one file for each kind of layer; their lists of all kinds, and what kinds share. */
+const kindFolders = ['src/nn/layers', 'src/plan/layers']
+const lists = ['index.ts', 'kinds.ts']
+const sharedByKinds = ['kind.ts', 'layer.ts', 'weights.ts', 'window.ts']
 
 const root = resolve(process.argv[2] ?? '.')
 
@@ -84,6 +93,29 @@ function againstOrder() {
   return found
 }
 
+/** Imports from src into assembly, other than of the list of operations. */
+function intoAssembly() {
+  const found = []
+  for (const [file, targets] of imports)
+    for (const other of targets)
+      if (file.startsWith('src/') && other.startsWith('assembly/') && other !== operations)
+        found.push(`${file}: imports ${other}, but src may import ${operations} alone of assembly`)
+  return found
+}
+
+/** Imports from the file of one kind of layer to that of another. */
+function betweenKinds() {
+  const found = []
+  for (const [file, targets] of imports) {
+    const folder = dirname(file)
+    if (!kindFolders.includes(folder) || lists.includes(basename(file))) continue
+    for (const other of targets)
+      if (dirname(other) === folder && ![...lists, ...sharedByKinds].includes(basename(other)))
+        found.push(`${file}: imports ${other}, the file of another kind; move what both need out`)
+  }
+  return found
+}
+
 /** A shortest circle through a file, or undefined. */
 function circleThrough(start) {
   const cameFrom = new Map()
@@ -112,7 +144,7 @@ function circles() {
   return [...found.values()]
 }
 
-const problems = [...circles(), ...againstOrder()]
+const problems = [...circles(), ...againstOrder(), ...intoAssembly(), ...betweenKinds()]
 for (const problem of problems) console.error(problem)
 console.log(`${files.length} files, ${problems.length} problems with imports`)
 process.exitCode = problems.length > 0 || files.length === 0 ? 1 : 0

@@ -1,22 +1,74 @@
 /** What `diagnose` finds, as plain data: the contract of diagnose.json. */
 
-import type { MethodOptions } from '../plan/plan.js'
+import {
+  type Method,
+  type MethodOptions,
+  type MethodTraits,
+  methodNames,
+  type StepMode,
+  stepModesOf,
+  traitsOf,
+} from '../plan/methods.js'
 
-/** Methods whose cost is measured, by the names that users give. */
-export const variants = {
-  'rate-m': { method: 'rate', stepMode: 'm' },
-  'rate-s': { method: 'rate', stepMode: 's' },
-  bptt: { method: 'bptt', stepMode: 'm' },
-  ottt: { method: 'ottt', stepMode: 's' },
-  sltt: { method: 'sltt', stepMode: 's' },
-  'bptt-s': { method: 'bptt', stepMode: 's' },
-  'ottt-o': { method: 'ottt', stepMode: 's', update: 'everyStep' },
-  'sltt-1': { method: 'sltt', stepMode: 's', backwardSteps: 1 },
-} as const satisfies Record<string, MethodOptions>
+/** A method whose cost is measured, as users name it: `bptt`, `rate-m`, `sltt-1`. */
+export type Variant = Method | `${Method}-${string}`
 
-export type Variant = keyof typeof variants
+/** A method as its only or usual step mode; both, where they differ in where the loop over T is. */
+function usual(method: Method): [Variant, StepMode][] {
+  const modes = stepModesOf(method)
+  const loops = new Set(modes.map((stepMode) => traitsOf({ method, stepMode }).loop))
+  return loops.size > 1 ? modes.map((mode) => [`${method}-${mode}`, mode]) : [[method, modes[0]]]
+}
+
+/** The other step modes of a method. */
+function others(method: Method): [Variant, StepMode][] {
+  const known = usual(method).map(([, mode]) => mode)
+  return stepModesOf(method)
+    .filter((mode) => !known.includes(mode))
+    .map((mode) => [`${method}-${mode}`, mode])
+}
+
+type VariantOptions = Readonly<MethodOptions & { method: Method; stepMode: StepMode }>
+
+const inModes = (modes: (method: Method) => [Variant, StepMode][]): [Variant, VariantOptions][] =>
+  methodNames.flatMap((method) =>
+    modes(method).map(([name, stepMode]): [Variant, VariantOptions] => [
+      name,
+      { method, stepMode },
+    ]),
+  )
+
+/** Methods with an option other than its default, where that changes what a step costs. */
+const withOptions: readonly [Variant, VariantOptions][] = [
+  ['ottt-o', { method: 'ottt', stepMode: 's', update: 'everyStep' }],
+  ['sltt-1', { method: 'sltt', stepMode: 's', backwardSteps: 1 }],
+]
+
+/** Methods whose cost is measured: all of the table, in each step mode, and some with options. */
+export const variants: Readonly<Partial<Record<Variant, VariantOptions>>> = Object.fromEntries([
+  ...inModes(usual),
+  ...inModes(others),
+  ...withOptions,
+])
 
 export const variantNames = Object.keys(variants) as Variant[]
+
+/** The first variant that has what is asked for. */
+function variantWith(has: (traits: MethodTraits) => boolean): Variant {
+  const found = variantNames.find((name) => has(traitsOf(variants[name] as VariantOptions)))
+  if (!found) throw new Error('no method has what a diagnosis compares')
+  return found
+}
+
+/** The variants that the paper's claims are about. */
+export const claimed = {
+  /** Its gradient is the reference: through all time steps. */
+  reference: variantWith(({ neuron }) => neuron === 'time'),
+  /** Gradients of time means; backward once, and nothing kept for each step. */
+  rate: variantWith(({ presynaptic, loop }) => presynaptic === 'mean' && loop === 'layers'),
+  /** The same with the loop outside: currents are not kept for each step either. */
+  rateInSteps: variantWith(({ presynaptic, loop }) => presynaptic === 'mean' && loop === 'network'),
+} as const
 
 /** −1…1; null where a vector is zero, as where nothing spikes. */
 export type Cosine = number | null

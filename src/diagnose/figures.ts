@@ -1,7 +1,7 @@
 /** A diagnosis as figures for Plotly: plain data, without Plotly. */
 
-import type { Cosine, Diagnosis, Point } from './diagnosis.js'
-import { look, methodLooks } from './looks.js'
+import { type Cosine, claimed, type Diagnosis, type Point } from './diagnosis.js'
+import { look, methodLook } from './looks.js'
 import { arrange, type Line, type Panel } from './panels.js'
 import { comparable, growthOf, mean, mebibytes, spread } from './report.js'
 
@@ -126,13 +126,13 @@ function gradients(diagnosis: Diagnosis): Figure {
 }
 
 function times(diagnosis: Diagnosis): Figure {
-  const rate = growthOf(diagnosis.costs, 'rate-m', 'backwardMs')
-  const bptt = growthOf(diagnosis.costs, 'bptt', 'backwardMs')
+  const rate = growthOf(diagnosis.costs, claimed.rate, 'backwardMs')
+  const bptt = growthOf(diagnosis.costs, claimed.reference, 'backwardMs')
   const measured =
     rate && bptt
       ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: ` +
-        `×\u00a0${rate.factor.toFixed(2)} for rate-m, ×\u00a0${bptt.factor.toFixed(2)} for ` +
-        'bptt.'
+        `×\u00a0${rate.factor.toFixed(2)} for ${claimed.rate}, ` +
+        `×\u00a0${bptt.factor.toFixed(2)} for ${claimed.reference}.`
       : ''
   return {
     id: 'time',
@@ -187,7 +187,7 @@ function costPanel(
       name: method,
       x: ours.map(({ timeSteps }) => timeSteps),
       y: ours.map(value),
-      ...methodLooks[method],
+      ...methodLook(method),
     }
   })
   return { title, lines, ticks: numberTicks(setup.timeSteps) }

@@ -1,6 +1,6 @@
 /** Colours and symbols of lines. */
 
-import type { Variant } from './diagnosis.js'
+import { type Variant, variantNames } from './diagnosis.js'
 
 /** Dark violet to green, without the yellow that white paper swallows. */
 const RAMP = ['#440154', '#3b528b', '#21918c', '#5ec962'].map((hex) =>
@@ -19,8 +19,13 @@ function ordered(index: number, count: number): string {
 
 const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'star', 'hexagon']
 
+interface Look {
+  color: string
+  symbol: string
+}
+
 /** Colours that the colour-blind tell apart, by method. */
-export const methodLooks: Record<Variant, { color: string; symbol: string }> = {
+const methodLooks: Readonly<Partial<Record<Variant, Look>>> = {
   'rate-m': { color: '#0072b2', symbol: 'circle' },
   'rate-s': { color: '#56b4e9', symbol: 'square-open' },
   bptt: { color: '#d55e00', symbol: 'star' },
@@ -31,8 +36,15 @@ export const methodLooks: Record<Variant, { color: string; symbol: string }> = {
   'sltt-1': { color: '#882255', symbol: 'cross-open' },
 }
 
+/** Colour and symbol of a method; of one that has none of its own, grey and a symbol by its place. */
+export const methodLook = (method: Variant): Look =>
+  methodLooks[method] ?? {
+    color: '#666666',
+    symbol: SYMBOLS[variantNames.indexOf(method) % SYMBOLS.length],
+  }
+
 /** Colour and symbol of item `index` of `count` that have an order. */
-export const look = (index: number, count: number): { color: string; symbol: string } => ({
+export const look = (index: number, count: number): Look => ({
   color: ordered(index, count),
   symbol: SYMBOLS[index % SYMBOLS.length],
 })

@@ -20,6 +20,7 @@ import { checkDataset } from '../train/evaluate.js'
 import { measureCost } from './cost.js'
 import {
   type Cost,
+  claimed,
   type Diagnosis,
   type Point,
   type TrainingDiagnosis,
@@ -108,9 +109,9 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
     compile(module, { input, batchSize, threads, seed, timeSteps: T, inspect, ...variants[method] })
   const buildReference = (T: number): Promise<Model> =>
-    build(withoutRandomness(network()), T, 'bptt', true)
+    build(withoutRandomness(network()), T, claimed.reference, true)
   const buildCompared = (T: number): Promise<Model> =>
-    build(withoutRandomness(network()), T, 'rate-m')
+    build(withoutRandomness(network()), T, claimed.rate)
   const buildTimed = (T: number, method: Variant): Promise<Model> => build(network(), T, method)
 
   // A model that does not fit in memory fails now, not after minutes of training.

@@ -1,6 +1,12 @@
 /** A diagnosis for people and programs: tables as plain data, and JSON. */
 
-import type { Cost, Diagnosis, TrainingDiagnosis, Variant } from './diagnosis.js'
+import {
+  type Cost,
+  claimed,
+  type Diagnosis,
+  type TrainingDiagnosis,
+  type Variant,
+} from './diagnosis.js'
 
 export interface Table {
   readonly title: string
@@ -71,26 +77,15 @@ export function claimTable(diagnosis: Diagnosis): Table {
           `×\u00a0${found.factor.toFixed(2)}`,
       ])
   }
-  growth(
-    'rate-m',
-    'keptBytes',
-    'rate-m: what is kept for the backward pass does not grow with T',
-    showBytes,
-  )
-  growth(
-    'bptt',
-    'keptBytes',
-    'bptt: what is kept for the backward pass grows by the same for each step',
-    showBytes,
-  )
-  growth('rate-s', 'totalBytes', 'rate-s: all memory together does not grow with T', showBytes)
-  growth(
-    'rate-m',
-    'backwardMs',
-    'rate-m: the time of the backward pass does not grow with T',
-    showMs,
-  )
-  growth('bptt', 'backwardMs', 'bptt: the time of the backward pass grows with T', showMs)
+  const { reference, rate, rateInSteps } = claimed
+  const kept = 'what is kept for the backward pass'
+  const time = 'the time of the backward pass'
+  growth(rate, 'keptBytes', `${rate}: ${kept} does not grow with T`, showBytes)
+  growth(reference, 'keptBytes', `${reference}: ${kept} grows by the same for each step`, showBytes)
+  const all = 'all memory together does not grow with T'
+  growth(rateInSteps, 'totalBytes', `${rateInSteps}: ${all}`, showBytes)
+  growth(rate, 'backwardMs', `${rate}: ${time} does not grow with T`, showMs)
+  growth(reference, 'backwardMs', `${reference}: ${time} grows with T`, showMs)
   return {
     title: 'What the paper claims, and what was measured',
     head: ['claim', 'measured'],

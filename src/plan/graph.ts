@@ -3,7 +3,7 @@
 import type { Graph, GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
 import { planOf } from './layers/index.js'
-import { lowerLoss } from './layers/loss.js'
+import { lowerLoss } from './loss.js'
 import { type Demand, Pass } from './pass.js'
 import type { Expression } from './tensors.js'
 

@@ -47,17 +47,44 @@ export interface MethodOptions {
   backwardSteps?: number
 }
 
-/** Every option of a method; the compiler refuses a missing and a superfluous one. */
-const optionKeys: Readonly<Record<keyof MethodOptions, true>> = {
-  method: true,
-  stepMode: true,
-  update: true,
-  mseWeight: true,
-  backwardSteps: true,
+/** The options that only some methods take. */
+type OnlineOption = Exclude<keyof MethodOptions, 'method' | 'stepMode'>
+
+/** An option that only some methods take: its default, and which values it may have. */
+interface OptionRow<T> {
+  /** @param timeSteps T of the model */
+  standard(timeSteps: number): T
+  fits(value: T, timeSteps: number): boolean
+  /** What `fits` demands, in words. */
+  rule(timeSteps: number): string
+}
+
+type OptionRows = { readonly [K in OnlineOption]: OptionRow<Required<MethodOptions>[K]> }
+
+const optionRows: OptionRows = {
+  update: {
+    standard: () => 'afterwards',
+    fits: (value) => updates.includes(value),
+    rule: () => `be ${updates.map((update) => `'${update}'`).join(' or ')}`,
+  },
+  mseWeight: {
+    standard: () => 0.05,
+    fits: (value) => Number.isFinite(value) && value >= 0 && value <= 1,
+    rule: () => 'lie in 0…1',
+  },
+  backwardSteps: {
+    standard: (timeSteps) => timeSteps,
+    fits: (value, timeSteps) => Number.isInteger(value) && value >= 1 && value <= timeSteps,
+    rule: (timeSteps) => `be an integer from 1 to timeSteps (${timeSteps})`,
+  },
 }
 
 /** Names of a method's options, for lists of known options. */
-export const methodOptionKeys = Object.keys(optionKeys) as (keyof MethodOptions)[]
+export const methodOptionKeys: readonly (keyof MethodOptions)[] = [
+  'method',
+  'stepMode',
+  ...(Object.keys(optionRows) as OnlineOption[]),
+]
 
 /** The options of a method among other options; those that are undefined are left out. */
 export function pickMethodOptions(options: MethodOptions): MethodOptions {
@@ -124,8 +151,6 @@ const online = {
   maxSteps: 32,
 } as const
 
-type OnlineOption = 'update' | 'mseWeight' | 'backwardSteps'
-
 /**
  * Step modes with their traits, the first one being the default; and the options that a method
  * takes beside them.
@@ -164,6 +189,12 @@ export const methodsTaking = (option: OnlineOption): Method[] =>
 export const methodsWith = (has: (traits: MethodTraits) => boolean): Method[] =>
   methodNames.filter((name) => Object.values(methods[name].modes).some(has))
 
+/** Those methods as messages name them: `'ottt' or 'sltt'`. */
+export const quoteMethodsWith = (has: (traits: MethodTraits) => boolean): string =>
+  methodsWith(has)
+    .map((name) => `'${name}'`)
+    .join(' or ')
+
 /** What a method does in a step mode that it has. */
 export function traitsOf({
   method,
@@ -173,6 +204,24 @@ export function traitsOf({
   readonly stepMode: StepMode
 }): MethodTraits {
   return methods[method].modes[stepMode] as MethodTraits
+}
+
+/** An option's value, checked; its default is all that a method that does not take it allows. */
+function optionOf<K extends OnlineOption>(
+  name: K,
+  given: MethodOptions,
+  method: Method,
+  timeSteps: number,
+): Required<MethodOptions>[K] {
+  const { standard, fits, rule }: OptionRows[K] = optionRows[name]
+  const { [name]: value = standard(timeSteps) } = given as Required<MethodOptions>
+  expect(fits(value, timeSteps), () => `${name} must ${rule(timeSteps)}, got ${describe(value)}`)
+  const takers = methodsTaking(name)
+  expect(
+    value === standard(timeSteps) || takers.includes(method),
+    () => `${name} is an option of method ${takers.join(', ')}, got it with ${method}`,
+  )
+  return value
 }
 
 /**
@@ -185,12 +234,7 @@ export function methodOptions(given: MethodOptions, timeSteps: number): Required
   const list = `${methodNames.slice(0, -1).join(', ')} or ${methodNames.at(-1)}`
   expect(methodNames.includes(method), () => `method must be ${list}, got ${describe(method)}`)
   const modes = stepModesOf(method)
-  const {
-    stepMode = modes[0],
-    update = 'afterwards',
-    mseWeight = 0.05,
-    backwardSteps = timeSteps,
-  } = given
+  const { stepMode = modes[0] } = given
   expect(
     stepModes.includes(stepMode),
     () => `stepMode must be 'm' or 's', got ${describe(stepMode)}`,
@@ -201,25 +245,10 @@ export function methodOptions(given: MethodOptions, timeSteps: number): Required
       `stepMode must be '${modes}' with method ${method} (it learns step by step), ` +
       `got '${stepMode}'`,
   )
-  expect(
-    updates.includes(update),
-    () => `update must be 'afterwards' or 'everyStep', got ${describe(update)}`,
-  )
-  expect(
-    Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1,
-    () => `mseWeight must lie in 0…1, got ${describe(mseWeight)}`,
-  )
-  expect(
-    Number.isInteger(backwardSteps) && backwardSteps >= 1 && backwardSteps <= timeSteps,
-    () =>
-      `backwardSteps must be an integer from 1 to timeSteps (${timeSteps}), ` +
-      `got ${describe(backwardSteps)}`,
-  )
-  const takers = methodsTaking('backwardSteps')
-  expect(
-    backwardSteps === timeSteps || takers.includes(method),
-    () => `backwardSteps is an option of method ${takers.join(', ')}, got it with ${method}`,
-  )
+  const option = <K extends OnlineOption>(name: K) => optionOf(name, given, method, timeSteps)
+  const update = option('update')
+  const mseWeight = option('mseWeight')
+  const backwardSteps = option('backwardSteps')
   const { maxSteps } = traitsOf({ method, stepMode })
   expect(
     timeSteps <= maxSteps,

@@ -12,9 +12,6 @@ import {
 } from './records/schema.js'
 import type { Buffer, MemoryKind, Reference, Words } from './words.js'
 
-/** Layer of records that belong to none, such as the optimizer's. */
-export const NO_LAYER = 0xffffffff
-
 /** Part of a training step: the forward pass, the backward pass, or the optimizer's update. */
 export type Phase = 'forward' | 'backward' | 'update'
 
@@ -32,7 +29,7 @@ export interface PlannedRecord {
   readonly schema: Schema
   /** What the words are made of, by the schema's names. */
   readonly fields: AnyFields
-  /** Index into the graph's nodes, or `NO_LAYER`. */
+  /** Index into the graph's nodes, or `Rec.NoLayer`. */
   readonly layer: number
   readonly phase: Phase
   /** Always, at the steps of the step mask, or when the u32 referred to is not 0. */
@@ -64,7 +61,7 @@ export class ProgramBuilder {
   private section!: Section
   private condition: Condition = 'always'
   /** Layer and phase of the records to come. */
-  private layer = NO_LAYER
+  private layer: number = Rec.NoLayer
   phase: Phase = 'forward'
 
   buffer(

@@ -1,8 +1,7 @@
 /** Numbers that are no longer finite: what went wrong in a step, and where it shows first. */
 
-import { Control } from '../../assembly/opcodes.js'
+import { Control, Rec } from '../../assembly/opcodes.js'
 import type { ProgramName } from '../plan/plan.js'
-import { NO_LAYER } from '../plan/program.js'
 import { storedAt, trainingOf } from './arena.js'
 import type { Session } from './session.js'
 
@@ -68,7 +67,7 @@ function locateNonFinite(session: Session, slot: 0 | 1): string {
 
 /** A layer's name, or its kind where it has none; records of no layer are the optimizer's. */
 export function layerName({ graph }: Session, index: number): string {
-  if (index === NO_LAYER) return 'optimizer'
+  if (index === Rec.NoLayer) return 'optimizer'
   const node = graph.nodes[index]
   return node.name || node.kind
 }

@@ -2,7 +2,14 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Block, sequential } from '../../src/containers.js'
 import { Batches, datasets } from '../../src/data/index.js'
-import type { Cost, Diagnosis, Variant } from '../../src/diagnose/diagnosis.js'
+import {
+  type Cost,
+  claimed,
+  type Diagnosis,
+  type Variant,
+  variantNames,
+  variants,
+} from '../../src/diagnose/diagnosis.js'
 import { type DiagnoseOptions, diagnose, withoutRandomness } from '../../src/diagnose/measure.js'
 import { growthOf } from '../../src/diagnose/report.js'
 import { compile } from '../../src/network.js'
@@ -18,6 +25,7 @@ import {
   scale,
 } from '../../src/nn/layers/index.js'
 import { sgd } from '../../src/optimizer.js'
+import { methodNames, stepModesOf } from '../../src/plan/methods.js'
 import { cosineOf } from '../../src/runtime/views.js'
 import { messageOf } from '../io/temporary.js'
 
@@ -281,6 +289,26 @@ test('a network without its dropout: identities at every depth, and no compile o
   const copy = await copied.compile(options)
   assert.match(copy.summary(), /^last +scale/m)
   await copy.dispose()
+})
+
+test('variants are the methods of the table in each step mode, by their names', () => {
+  assert.equal(variantNames, [
+    'rate-m',
+    'rate-s',
+    'bptt',
+    'ottt',
+    'sltt',
+    'bptt-s',
+    'ottt-o',
+    'sltt-1',
+  ])
+  for (const method of methodNames)
+    for (const stepMode of stepModesOf(method))
+      assert.ok(
+        Object.values(variants).some((v) => v?.method === method && v.stepMode === stepMode),
+        `${method} ${stepMode}`,
+      )
+  assert.equal(claimed, { reference: 'bptt', rate: 'rate-m', rateInSteps: 'rate-s' })
 })
 
 test.run()

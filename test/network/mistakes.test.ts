@@ -207,6 +207,46 @@ test('options of compile that are not true or false', async () => {
   )
 })
 
+test('an option that the method does not take', async () => {
+  const net = sequential(flatten(), linear(6, 2))
+  for (const method of ['rate', 'bptt'] as const)
+    for (const [option, value, takers] of [
+      ['update', 'everyStep', 'ottt, sltt'],
+      ['mseWeight', 0.1, 'ottt, sltt'],
+      ['backwardSteps', 1, 'sltt'],
+    ] as const)
+      assert.is(
+        await compiled(net, { method, timeSteps: 2, [option]: value }),
+        `${option} is an option of method ${takers}, got it with ${method}`,
+      )
+  assert.is(
+    await compiled(net, { method: 'ottt', timeSteps: 2, backwardSteps: 1 }),
+    'backwardSteps is an option of method sltt, got it with ottt',
+  )
+  // Defaults pass with any method.
+  const standard = { update: 'afterwards', mseWeight: 0.05, backwardSteps: 2 } as const
+  for (const method of ['rate', 'bptt', 'ottt', 'sltt'] as const) {
+    const model = await compile(net, { input: [1, 2, 3], method, timeSteps: 2, ...standard })
+    await model.dispose()
+  }
+})
+
+test("values that a method's options cannot have", async () => {
+  const online = { method: 'sltt', timeSteps: 2 } as const
+  assert.is(
+    await compiled(flatten(), { ...online, update: wrong('now') }),
+    "update must be 'afterwards' or 'everyStep', got \"now\"",
+  )
+  assert.is(
+    await compiled(flatten(), { ...online, mseWeight: 2 }),
+    'mseWeight must lie in 0…1, got 2',
+  )
+  assert.is(
+    await compiled(flatten(), { ...online, backwardSteps: 3 }),
+    'backwardSteps must be an integer from 1 to timeSteps (2), got 3',
+  )
+})
+
 test('a block whose forward function returns or hands on nothing', async () => {
   const forgot = (forward: Block['forward']): Block =>
     sequential({ flat: flatten(), inner: block({ fc: linear(6, 6) }, wrong(forward)) })

@@ -11,14 +11,18 @@ import { Control, Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcod
 import { SpikewasmError } from '../../src/errors.js'
 import { trace } from '../../src/graph/trace.js'
 import {
+  type Block,
   batchNorm2d,
   conv2d,
   flatten,
   lif,
   linear,
+  type Method,
   maxPool2d,
+  plif,
   sequential,
 } from '../../src/index.js'
+import type { Module } from '../../src/nn/module.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
@@ -200,9 +204,25 @@ function checkPlan(
   for (const [op, times] of machine.checked) checked.set(op, (checked.get(op) ?? 0) + times)
 }
 
+const planOptions = (
+  network: Block,
+  input: readonly [number, number, number],
+  method: Method,
+): PlanOptions => ({
+  ...methodOptions({ method }, 4),
+  graph: trace(network, input),
+  input,
+  frames: false,
+  inspect: false,
+  timeSteps: 4,
+  batchSize: 4,
+})
+
+/** How many records of each operation were checked, in all tests together. */
+const checked = new Map<Op, number>()
+
 test(`records of ${PLANS} random plans do to memory what their fields say`, () => {
   const random = testRandom(seed)
-  const checked = new Map<Op, number>()
   for (let round = 0, made = 0; made < PLANS; round++) {
     assert.ok(round < 5 * PLANS, `too few networks can be planned: ${made} of ${round}`)
     const options = { ...randomPlanOptions(random), batchSize: 2 }
@@ -214,13 +234,10 @@ test(`records of ${PLANS} random plans do to memory what their fields say`, () =
       if (!(error instanceof SpikewasmError)) throw error
     }
   }
-  const seen = [...checked.keys()].map((op) => Op[op]).sort()
-  assert.ok(seen.length > 38, `only ${seen.length} operations were seen: ${seen}`)
 })
 
 test('so do those of larger networks, which have kernels of their own', () => {
   const random = testRandom(seed)
-  const checked = new Map<Op, number>()
   const input = [3, 32, 32] as const
   const network = sequential(
     conv2d(3, 16, 3, { padding: 1 }),
@@ -235,26 +252,35 @@ test('so do those of larger networks, which have kernels of their own', () => {
     flatten(),
     linear(32 * 16 * 16, 5),
   )
-  for (const [method, stepMode] of [
-    ['rate', 'm'],
-    ['bptt', 'm'],
-  ] as const)
-    checkPlan(
-      {
-        ...methodOptions({ method, stepMode }, 4),
-        graph: trace(network, input),
-        input,
-        frames: false,
-        inspect: false,
-        timeSteps: 4,
-        batchSize: 4,
-      },
-      'larger',
-      random,
-      checked,
+  for (const method of ['rate', 'bptt'] as const)
+    checkPlan(planOptions(network, input, method), 'larger', random, checked)
+})
+
+test('so do those of a depthwise convolution on spikes and of a learnable tau', () => {
+  const random = testRandom(seed)
+  const input = [1, 8, 8] as const
+  const network = (neurons: Module): Block =>
+    sequential(
+      conv2d(1, 16, 3, { padding: 1 }),
+      lif(),
+      conv2d(16, 16, 3, { padding: 1, groups: 16 }),
+      neurons,
+      flatten(),
+      linear(16 * 8 * 8, 3),
     )
-  for (const op of [Op.MaxPoolFloats, Op.SpikeForward, Op.WinogradKernelTransform])
-    assert.ok(checked.has(op), Op[op])
+  checkPlan(planOptions(network(lif()), input, 'rate'), 'depthwise', random, checked)
+  checkPlan(planOptions(network(lif()), input, 'sltt'), 'depthwise', random, checked)
+  checkPlan(planOptions(network(plif()), input, 'bptt'), 'plif', random, checked)
+})
+
+test('every operation was among them', () => {
+  const missing = Object.values(Op).filter(
+    (op) => typeof op === 'number' && op !== Op.None && !checked.has(op),
+  )
+  assert.equal(
+    missing.map((op) => Op[op as Op]),
+    [],
+  )
 })
 
 test.run()

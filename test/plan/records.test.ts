@@ -26,8 +26,16 @@ import { ref } from '../../src/plan/words.js'
 
 const kinds = Object.values(records) as RecordKind[]
 const {
+  ChooseWord,
+  DenseWord,
+  GroupedWord,
+  ListWord,
+  SpikeWord,
+  StandardiseWord,
+  WinogradWord,
   ClearWord,
   ContributionWord,
+  ConvWord,
   DropoutWord,
   LossWord,
   MaterialiseWord,
@@ -44,7 +52,7 @@ const {
 } = opcodes
 
 /** The words of each operation. */
-const wordsByOp: { readonly [op in Op]?: Record<string, string | number> } = {
+const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | number>>> = {
   [Op.NormStatistics]: NormWord,
   [Op.NormFinish]: NormWord,
   [Op.NormEvaluate]: NormWord,
@@ -69,7 +77,44 @@ const wordsByOp: { readonly [op in Op]?: Record<string, string | number> } = {
   [Op.Sgd]: SgdWord,
   [Op.Output]: OutputWord,
   [Op.CrossEntropy]: LossWord,
+  [Op.ConvDense]: DenseWord,
+  [Op.SpikeLists]: SpikeWord,
+  [Op.SpikeConv]: SpikeWord,
+  [Op.SpikeForward]: SpikeWord,
+  [Op.TransposeWeight]: DenseWord,
+  [Op.ConvInputGradient]: DenseWord,
+  [Op.ConvWeightGradient]: DenseWord,
+  [Op.ReduceSplits]: DenseWord,
+  [Op.BiasGradient]: DenseWord,
+  [Op.WinogradInputTransform]: WinogradWord,
+  [Op.WinogradInputGradient]: WinogradWord,
+  [Op.WinogradWeightTransform]: WinogradWord,
+  [Op.WinogradWeightGradient]: WinogradWord,
+  [Op.WinogradKernelTransform]: WinogradWord,
+  [Op.ListWeightGradient]: ListWord,
+  [Op.RateLists]: ListWord,
+  [Op.ConvNarrow]: DenseWord,
+  [Op.NarrowWeightGradient]: DenseWord,
+  [Op.WeightStandardise]: StandardiseWord,
+  [Op.WeightStandardiseBackward]: StandardiseWord,
+  [Op.Choose]: ChooseWord,
+  [Op.GroupedForward]: GroupedWord,
+  [Op.GroupedSpikes]: GroupedWord,
+  [Op.GroupedTranspose]: GroupedWord,
+  [Op.GroupedInputGradient]: GroupedWord,
+  [Op.GroupedWeightGradient]: GroupedWord,
+  [Op.GroupedExpand]: GroupedWord,
+  [Op.GroupedExtract]: GroupedWord,
 }
+
+/** Whose operations have the sizes of `ConvWord` beside words of their own. */
+const withSizes: readonly Record<string, string | number>[] = [
+  DenseWord,
+  GroupedWord,
+  ListWord,
+  SpikeWord,
+  WinogradWord,
+]
 
 /** Words of tables' entries, and the fields that hold the tables. */
 const entryWords: Readonly<Record<string, Record<string, string | number>>> = {
@@ -126,12 +171,21 @@ test('every word of an enum is a field of an operation whose words it names, and
     assert.ok(kind, `${Op[Number(op)]} has no schema`)
     enums.set(words, [...(enums.get(words) ?? []), kind as RecordKind])
   }
+  const sizes = new Set(namesOf(ConvWord).map((name) => ConvWord[name as keyof typeof ConvWord]))
+  const unusedSizes = new Set<number>(sizes)
   for (const [words, of] of enums) {
     const used = new Set(of.flatMap(({ schema }) => Object.values(schema).map((f) => f.word)))
     for (const name of namesOf(words))
       assert.ok(used.delete(words[name] as number), `${of.map(nameOf)}: no field is ${name}`)
+    if (withSizes.includes(words))
+      for (const word of sizes) if (used.delete(word)) unusedSizes.delete(word)
     assert.equal([...used], [], `${of.map(nameOf)}: words without a name`)
   }
+  assert.equal(
+    [...unusedSizes].map((word) => ConvWord[word]),
+    [],
+    'sizes that no operation has',
+  )
 })
 
 test('every word of an entry is a field of its schema', () => {

@@ -99,6 +99,38 @@ for (const [how, line] of [
   })
 }
 
+test('src may import the list of operations, and nothing else of assembly', async () => {
+  const outcome = await lintFiles({
+    'assembly/opcodes.ts': 'export const a = 1',
+    'assembly/pool.ts': "import { a } from './opcodes'\nexport const b = a",
+    'src/plan/a.ts': "export { a } from '../../assembly/opcodes.js'",
+    'src/plan/b.ts': "import type { b } from '../../assembly/pool.js'\nexport type B = typeof b",
+  })
+  assert.equal(outcome, {
+    ok: false,
+    problems:
+      'src/plan/b.ts: imports assembly/pool.ts, but src may import assembly/opcodes.ts alone of ' +
+      'assembly',
+  })
+})
+
+for (const folder of ['src/nn/layers', 'src/plan/layers']) {
+  test(`finds a kind of layer that imports another one in ${folder}`, async () => {
+    const outcome = await lintFiles({
+      [`${folder}/kind.ts`]: 'export const shared = 1',
+      [`${folder}/scale.ts`]: "export { shared as scale } from './kind.js'",
+      [`${folder}/dropout.ts`]: "export { scale as dropout } from './scale.js'",
+      [`${folder}/index.ts`]: "export * from './dropout.js'\nexport * from './scale.js'",
+    })
+    assert.equal(outcome, {
+      ok: false,
+      problems:
+        `${folder}/dropout.ts: imports ${folder}/scale.ts, the file of another kind; ` +
+        'move what both need out',
+    })
+  })
+}
+
 test('a file in no room, and a package without files, fail', async () => {
   const outcome = await lintFiles({ 'src/shed/a.ts': 'export const a = 1' })
   assert.is(outcome.ok, false)

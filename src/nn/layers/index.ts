@@ -1,16 +1,27 @@
 /** The layers that networks are made of. A new kind is a line here and one in kinds.ts. */
 
+import type { AdaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
+import type { AvgPool2d } from './avg-pool2d.js'
 import type { BatchNorm2d } from './batch-norm.js'
 import type { Conv2d } from './conv2d.js'
+import type { Dropout } from './dropout.js'
+import type { Flatten } from './flatten.js'
+import type { Identity } from './identity.js'
 import type { Linear } from './linear.js'
+import type { MaxPool2d } from './max-pool2d.js'
 import type { Neuron } from './neuron.js'
-import type { AdaptiveAvgPool2d, AvgPool2d, MaxPool2d } from './pool.js'
-import type { Dropout, Flatten, Identity, Scale } from './simple.js'
+import type { Scale } from './scale.js'
 
+export { type AdaptiveAvgPool2d, adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
+export { type AvgPool2d, avgPool2d } from './avg-pool2d.js'
 export { type BatchNorm2d, type BatchNormOptions, batchNorm2d } from './batch-norm.js'
 export { type Conv2d, type ConvOptions, conv2d } from './conv2d.js'
+export { type Dropout, dropout } from './dropout.js'
+export { type Flatten, flatten } from './flatten.js'
+export { type Identity, identity } from './identity.js'
 export type { Pair, Size } from './kind.js'
 export { type Linear, linear } from './linear.js'
+export { type MaxPool2d, maxPool2d } from './max-pool2d.js'
 export {
   integrateAndFire,
   lif,
@@ -19,26 +30,9 @@ export {
   plif,
   type SurrogateName,
 } from './neuron.js'
-export {
-  type AdaptiveAvgPool2d,
-  type AvgPool2d,
-  adaptiveAvgPool2d,
-  avgPool2d,
-  type MaxPool2d,
-  maxPool2d,
-  type PoolOptions,
-} from './pool.js'
-export {
-  type Dropout,
-  dropout,
-  type Flatten,
-  flatten,
-  type Identity,
-  identity,
-  type Scale,
-  scale,
-} from './simple.js'
+export { type Scale, scale } from './scale.js'
 export type { Init, LinearOptions } from './weights.js'
+export type { PoolOptions } from './window.js'
 
 /**
  * A layer as plain data, told apart by its `kind`. Layers are made by functions such as `conv2d`

@@ -7,8 +7,8 @@ import { perUnit, term } from '../pass.js'
 import { dropoutFloats, dropout as dropoutRecord } from '../records/dropout.js'
 import { isIdentity } from '../tensors.js'
 import type { Buffer } from '../words.js'
+import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
-import { materialise } from './sum.js'
 
 export const dropout: LayerPlan<Dropout> = {
   lower(pass, node, layer, x) {

@@ -1,13 +1,20 @@
 /** All kinds of layers: a new one is a line here. */
 
 import type { GraphNode } from '../../graph/trace.js'
-import { conv2d, linear } from './conv.js'
+import { adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
+import { add } from './add.js'
+import { avgPool2d } from './avg-pool2d.js'
+import { batchNorm2d } from './batch-norm.js'
+import { conv2d } from './conv2d.js'
 import { dropout } from './dropout.js'
+import { flatten } from './flatten.js'
+import { identity } from './identity.js'
+import { input } from './input.js'
 import type { LayerOf, LayerPlan } from './layer.js'
-import { maxPool2d } from './max-pool.js'
+import { linear } from './linear.js'
+import { maxPool2d } from './max-pool2d.js'
 import { neuron } from './neuron.js'
-import { batchNorm2d } from './norm.js'
-import { adaptiveAvgPool2d, add, avgPool2d, input, same, scale } from './sum.js'
+import { scale } from './scale.js'
 
 const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   input,
@@ -21,8 +28,8 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   maxPool2d,
   dropout,
   scale,
-  flatten: same,
-  identity: same,
+  flatten,
+  identity,
 }
 
 /** The plan of a node's layer, which is to be called with that layer. */

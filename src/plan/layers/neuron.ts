@@ -12,6 +12,7 @@ import {
   sumGradient,
 } from '../gradients.js'
 import { storedChannels } from '../layout.js'
+import { type MethodTraits, quoteMethodsWith } from '../methods.js'
 import {
   emitNeuron,
   emitNeuronBackwardTime,
@@ -29,8 +30,8 @@ import {
   type Term,
 } from '../tensors.js'
 import type { Buffer, Reference } from '../words.js'
+import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
-import { materialise } from './sum.js'
 
 const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
   sigmoid: Surrogate.Sigmoid,
@@ -74,7 +75,7 @@ export const neuron: LayerPlan<Neuron> = {
     expect(
       !layer.learnable || !training || method.learnsTau,
       () =>
-        `${node.name} (plif): its learnable tau needs method 'bptt', got '${options.method}'; use lif() with this method`,
+        `${node.name} (plif): its learnable tau needs method ${quoteMethodsWith(({ learnsTau }) => learnsTau)}, got '${options.method}'; use lif() with this method`,
     )
     const stored = storedChannels(node.shape[0])
     const { read, floats, spikes } = readable(pass, node, x, stored)
@@ -140,37 +141,52 @@ export const neuron: LayerPlan<Neuron> = {
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return
-      const name = `${node.name} current gradient`
-      const steps = context.gradientSteps
-      switch (method.neuron) {
-        case 'eligibility': {
-          const factor = eligibility as Buffer
-          const delta = neuronGradient(pass, neuronBackwardRate, name, output, factor)
-          return giveGradient(read, delta, 1)
-        }
-        case 'surrogate': {
-          const factor = surrogateOut as Buffer
-          const delta = neuronGradient(pass, neuronBackwardOnline, name, output, factor)
-          return giveGradient(read, delta, 1)
-        }
-        case 'time': {
-          const delta = gradientBuffer(pass, name, output.shape, steps, stored)
-          const partials = layer.learnable
-            ? b.buffer(`${node.name} tau gradient`, units * 4)
-            : undefined
-          emitNeuronBackwardTime(pass, record, delta, output.gradient, partials)
-          if (partials)
-            b.emit(sumScalars, 1, {
-              out: context.gradient(node.index, 'w') as Reference,
-              in: partials,
-              count: units,
-            })
-          giveGradient(read, delta, steps)
-          if (options.inspect && eligibility) probe(pass, node, output, delta, eligibility)
-        }
-      }
+      backward[method.neuron]({ pass, node, layer, read, output, record, units })
     })
     return { shape: node.shape, terms: [term(output)] }
+  },
+}
+
+/** What the backward part of a layer of neurons is made from. */
+interface BackwardJob {
+  readonly pass: Pass
+  readonly node: GraphNode
+  readonly layer: Neuron
+  readonly read: Expression
+  readonly output: SpikeTensor
+  readonly record: NeuronRecord
+  readonly units: number
+}
+
+const gradientName = ({ name }: GraphNode): string => `${name} current gradient`
+
+/** How a gradient passes neurons, by what the method asks for. */
+const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => void>> = {
+  eligibility({ pass, node, read, output, record }) {
+    const factor = record.eligibility as Buffer
+    const name = gradientName(node)
+    giveGradient(read, neuronGradient(pass, neuronBackwardRate, name, output, factor), 1)
+  },
+  surrogate({ pass, node, read, output, record }) {
+    const factor = record.surrogateOut as Buffer
+    const name = gradientName(node)
+    giveGradient(read, neuronGradient(pass, neuronBackwardOnline, name, output, factor), 1)
+  },
+  time({ pass, node, layer, read, output, record, units }) {
+    const { b, context, options } = pass
+    const steps = context.gradientSteps
+    const delta = gradientBuffer(pass, gradientName(node), output.shape, steps, output.stored)
+    const partials = layer.learnable ? b.buffer(`${node.name} tau gradient`, units * 4) : undefined
+    emitNeuronBackwardTime(pass, record, delta, output.gradient, partials)
+    if (partials)
+      b.emit(sumScalars, 1, {
+        out: context.gradient(node.index, 'w') as Reference,
+        in: partials,
+        count: units,
+      })
+    giveGradient(read, delta, steps)
+    const { eligibility } = record
+    if (options.inspect && eligibility) probe(pass, node, output, delta, eligibility as Buffer)
   },
 }
 

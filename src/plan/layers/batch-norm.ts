@@ -17,8 +17,8 @@ import {
 } from '../records/norm.js'
 import { type Norm, noPool } from '../tensors.js'
 import type { Buffer } from '../words.js'
+import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
-import { materialise } from './sum.js'
 
 /** Rows of one unit of the normalisation kernels, a multiple of the groups. */
 export function normRows(rows: number, stored: number, groups: number): number {

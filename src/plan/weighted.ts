@@ -1,9 +1,9 @@
 /** Convolutions and linear layers, which are convolutions whose kernel covers their whole input. */
 
-import type { Graph, GraphNode } from '../../graph/trace.js'
-import type { Conv2d, Linear } from '../../nn/layers/index.js'
-import { chooseBySpikes, spikesForDense, spikesForLists } from '../convolution/choice.js'
-import { type Geometry, geometryOf, groupingOf } from '../convolution/geometry.js'
+import type { Graph, GraphNode } from '../graph/trace.js'
+import type { Conv2d, Linear } from '../nn/layers/index.js'
+import { chooseBySpikes, spikesForDense, spikesForLists } from './convolution/choice.js'
+import { type Geometry, geometryOf, groupingOf } from './convolution/geometry.js'
 import {
   emitForwardOnFloats,
   emitForwardOnSpikes,
@@ -12,28 +12,28 @@ import {
   emitWeightGradient,
   fewForLists,
   fitsSpikes,
-} from '../convolution/index.js'
-import { listSource } from '../convolution/lists.js'
-import type { DenseForward, SpikeInput } from '../convolution/strategy.js'
-import { emitBiasGradient } from '../convolution/weight-gradient.js'
+} from './convolution/index.js'
+import { listSource } from './convolution/lists.js'
+import type { DenseForward, SpikeInput } from './convolution/strategy.js'
+import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
   giveGradient,
   gradientBuffer,
   gradientRows,
   gradientTimeSum,
   takeGradient,
-} from '../gradients.js'
-import { groupedLayout, storedChannels, weightLayout } from '../layout.js'
-import { plainFloat, spikeSources } from '../materialise.js'
-import { type FloatBuffer, type Pass, term } from '../pass.js'
-import type { DenseInput, Expression, FloatTensor } from '../tensors.js'
-import { type Buffer, type Reference, ref } from '../words.js'
-import type { LayerPlan } from './layer.js'
+} from './gradients.js'
+import type { LayerPlan } from './layers/layer.js'
+import { groupedLayout, storedChannels, weightLayout } from './layout.js'
+import { plainFloat, spikeSources } from './materialise.js'
+import { type FloatBuffer, type Pass, term } from './pass.js'
 import { standardisedWeight } from './standardise.js'
-import { materialise } from './sum.js'
-import { emitTrace } from './trace.js'
+import type { DenseInput, Expression, FloatTensor } from './tensors.js'
+import { emitTrace } from './trace-input.js'
+import { type Buffer, type Reference, ref } from './words.js'
+import { materialise } from './write-out.js'
 
-const conv: LayerPlan<Conv2d | Linear> = {
+export const weighted: LayerPlan<Conv2d | Linear> = {
   layout({ name, shape }, graph, node) {
     if (name !== 'weight') return undefined
     const [c, h, w] = graph.nodes[node.inputs[0]].shape
@@ -114,9 +114,6 @@ const conv: LayerPlan<Conv2d | Linear> = {
     return { shape: node.shape, terms: [term(output)] }
   },
 }
-
-export const conv2d: LayerPlan<Conv2d> = { ...conv, pixels: ({ kernelSize }) => kernelSize[1] }
-export const linear: LayerPlan<Linear> = conv
 
 /** Whether a node only passes the input on: its channels are stored as they are. */
 function isInput(graph: Graph, index: number): boolean {

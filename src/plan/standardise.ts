@@ -1,13 +1,13 @@
 /** Scaled weight standardisation: the weight as a convolution's kernels read it. */
 
-import { expect } from '../../errors.js'
-import type { GraphNode } from '../../graph/trace.js'
-import type { Conv2d, Linear } from '../../nn/layers/index.js'
-import { type Geometry, kRowsOf, tapsOf } from '../convolution/geometry.js'
-import { type Grouping, groupColumns, storedChannels } from '../layout.js'
-import type { Pass } from '../pass.js'
-import { weightStandardise, weightStandardiseBackward } from '../records/standardise.js'
-import { type Reference, ref } from '../words.js'
+import { expect } from '../errors.js'
+import type { GraphNode } from '../graph/trace.js'
+import type { Conv2d, Linear } from '../nn/layers/index.js'
+import { type Geometry, kRowsOf, tapsOf } from './convolution/geometry.js'
+import { type Grouping, groupColumns, storedChannels } from './layout.js'
+import type { Pass } from './pass.js'
+import { weightStandardise, weightStandardiseBackward } from './records/standardise.js'
+import { type Reference, ref } from './words.js'
 
 /** Added to the variance. */
 const EPSILON = 1e-4

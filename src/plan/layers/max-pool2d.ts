@@ -8,8 +8,8 @@ import { type Pass, perUnit, term } from '../pass.js'
 import { maxPool, maxPoolBackward, maxPoolFloats } from '../records/pool.js'
 import { type Expression, type FloatTensor, isIdentity, type SpikeTensor } from '../tensors.js'
 import type { Buffer } from '../words.js'
+import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
-import { materialise } from './sum.js'
 
 export const maxPool2d: LayerPlan<MaxPool2d> = {
   lower(pass, node, layer, x) {

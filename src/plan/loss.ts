@@ -1,14 +1,14 @@
 /** The end of a network: its output, the loss, and what of it goes back. */
 
-import { expect } from '../../errors.js'
-import type { GraphNode } from '../../graph/trace.js'
-import { giveTensorGradient, gradientRows } from '../gradients.js'
-import { plainFloat } from '../materialise.js'
-import type { Pass } from '../pass.js'
-import { crossEntropy, output } from '../records/loss.js'
-import type { Expression } from '../tensors.js'
-import type { Buffer } from '../words.js'
-import { materialise } from './sum.js'
+import { expect } from '../errors.js'
+import type { GraphNode } from '../graph/trace.js'
+import { giveTensorGradient, gradientRows } from './gradients.js'
+import { plainFloat } from './materialise.js'
+import type { Pass } from './pass.js'
+import { crossEntropy, output } from './records/loss.js'
+import type { Expression } from './tensors.js'
+import type { Buffer } from './words.js'
+import { materialise } from './write-out.js'
 
 export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
   const { b, context, options, images } = pass

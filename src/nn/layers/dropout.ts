@@ -1,0 +1,29 @@
+/** Dropout. */
+
+import { describe, expect } from '../../errors.js'
+import { type LayerKind, sameShape } from './kind.js'
+
+/** What `dropout` makes. */
+export interface Dropout {
+  /** Tells this layer from others. */
+  readonly kind: 'dropout'
+  /** Probability that a neuron is silenced, 0…1, 1 excluded. */
+  readonly p: number
+}
+
+/**
+ * Dropout, any shape. In training each neuron is silenced with probability p, the same ones at all
+ * time steps of a sample, and the others are multiplied by 1/(1 − p). Evaluation passes its input
+ * on. It must stand behind neurons.
+ * @param p probability, 0…1, 1 excluded; default 0.5
+ * @throws SpikewasmError when p is out of range
+ */
+export function dropout(p = 0.5): Dropout {
+  expect(
+    Number.isFinite(p) && p >= 0 && p < 1,
+    () => `dropout.p must lie in 0…1 (1 excluded), got ${describe(p)}`,
+  )
+  return { kind: 'dropout', p }
+}
+
+export const dropoutKind: LayerKind<Dropout> = { ...sameShape, random: true }

@@ -1,0 +1,16 @@
+/** Flattening: images become features. */
+
+import type { LayerKind } from './kind.js'
+
+/** What `flatten` makes. */
+export interface Flatten {
+  /** Tells this layer from others. */
+  readonly kind: 'flatten'
+}
+
+/** Turns an image into features: [C, H, W] → [C·H·W], in PyTorch's order. */
+export function flatten(): Flatten {
+  return { kind: 'flatten' }
+}
+
+export const flattenKind: LayerKind<Flatten> = { output: (_layer, x) => [x.shape, true] }

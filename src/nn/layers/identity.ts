@@ -1,0 +1,16 @@
+/** A layer that does nothing. */
+
+import { type LayerKind, sameShape } from './kind.js'
+
+/** What `identity` makes. */
+export interface Identity {
+  /** Tells this layer from others. */
+  readonly kind: 'identity'
+}
+
+/** Passes its input on, any shape: a shortcut, or a place kept free. */
+export function identity(): Identity {
+  return { kind: 'identity' }
+}
+
+export const identityKind: LayerKind<Identity> = sameShape

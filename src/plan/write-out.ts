@@ -1,0 +1,29 @@
+/** Expressions that a layer cannot read as they are, written out with their way back. */
+
+import type { GraphNode } from '../graph/trace.js'
+import { giveGradient, gradientRows, takeGradient } from './gradients.js'
+import type { FloatBuffer, Pass } from './pass.js'
+import type { Expression } from './tensors.js'
+
+/** Writes an expression out, steps as its terms need. */
+export function materialise(pass: Pass, node: GraphNode, input: Expression): FloatBuffer {
+  const { callSteps } = pass.context
+  const steps = Math.max(
+    ...input.terms.map((t) =>
+      t.tensor.kind === 'spikes'
+        ? callSteps
+        : t.norm && t.norm.groups > 1
+          ? callSteps
+          : t.tensor.steps,
+    ),
+  )
+  const output = pass.floatTensor(`${node.name} sum`, input.shape, steps)
+  for (const { norm } of input.terms) norm?.averageUnread()
+  pass.write(input, steps, false, output.buffer, output.stored)
+  pass.backward(node, () => {
+    if (output.gradient.length === 0) return
+    const rows = gradientRows(pass, output)
+    giveGradient(input, takeGradient(pass, output, rows), rows)
+  })
+  return output
+}
