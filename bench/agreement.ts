@@ -28,7 +28,9 @@ const SEEDS = 3
 const VANISHING = 1e-5
 
 const MAX_POOLING =
-  'sewResnet34: the official rate pass pools rates and breaks their ties by rounding, ours sends the gradient to the neuron with the highest rate, the first of equals; so gradients around the max pooling (convNeuron1, layer1) differ by definition.'
+  'sewResnet34: the official rate pass pools rates and breaks their ties by rounding, ' +
+  'ours sends the gradient to the neuron with the highest rate, the first of equals; so ' +
+  'gradients around the max pooling (convNeuron1, layer1) differ by definition.'
 
 /** A difference of eligibilities (at most 1.25) that rounding does not make. */
 const MOVED = 1e-3
@@ -174,7 +176,9 @@ export async function compareOfficial(
       ])
       const entry = (what: string, unit: string, value: number): void =>
         void report.smallerIsBetter.push({
-          name: `agreement | ${name} | T ${options.timeSteps} | batch ${BATCH} | seed ${seed} | ${what}`,
+          name:
+            `agreement | ${name} | T ${options.timeSteps} | batch ${BATCH} | seed ` +
+            `${seed} | ${what}`,
           unit,
           value,
           extra: [`spikes that differ: ${verdict}`, `PyTorch ${torch}`, label].join('\n'),
@@ -185,12 +189,19 @@ export async function compareOfficial(
     }
   }
   report.tables.push({
-    title: `One step against the official code on PyTorch ${torch}: rate m, T = ${options.timeSteps}, batch ${BATCH}, 3×32×32 noise`,
+    title:
+      `One step against the official code on PyTorch ${torch}: rate m, T = ` +
+      `${options.timeSteps}, batch ${BATCH}, 3×32×32 noise`,
     notes: [
-      'From its fresh network. output: largest difference over largest output. loss: relative. 1 − cosine: of the gradient that is least parallel, parameter: which that is.',
-      'noise: biases right before a normalisation have a true gradient of zero; the largest of either side over the gradient of its weight.',
-      'spikes: neurons whose number of spikes differs; first: neurons with a flipped spike in the first layer that has some.',
-      `A potential within rounding of the threshold can flip one, which normalisation and the layers behind spread: the row then says little about gradients, and another seed follows, ${SEEDS} at most.`,
+      'From its fresh network. output: largest difference over largest output. loss: ' +
+        'relative. 1 − cosine: of the gradient that is least parallel, parameter: which that is.',
+      'noise: biases right before a normalisation have a true gradient of zero; the ' +
+        'largest of either side over the gradient of its weight.',
+      'spikes: neurons whose number of spikes differs; first: neurons with a flipped ' +
+        'spike in the first layer that has some.',
+      'A potential within rounding of the threshold can flip one, which normalisation ' +
+        'and the layers behind spread: the row then says little about gradients, and another ' +
+        `seed follows, ${SEEDS} at most.`,
       ...(models.includes('sewResnet34') ? [MAX_POOLING] : []),
     ],
     head: ['network', 'seed', 'output', 'loss', '1 − cosine', 'parameter', 'noise', 'spikes'],

@@ -333,8 +333,11 @@ export function benchConvolutions(
   progress: (text: string) => void,
 ): { report: Report; results: KernelResult[] } {
   const notes = [
-    `${images} images, T = ${T}. Speed counts the operations of the dense convolution, over all ${T} steps where a kernel has a row for each of them (forward, direct gradients of BPTT).`,
-    'rate: spikes per neuron and step; active: neurons that fire at least once. Lists are built within the time. More than 100 % of the peak means operations left out.',
+    `${images} images, T = ${T}. Speed counts the operations of the dense convolution, ` +
+      `over all ${T} steps where a kernel has a row for each of them (forward, direct ` +
+      `gradients of BPTT).`,
+    'rate: spikes per neuron and step; active: neurons that fire at least once. Lists ' +
+      'are built within the time. More than 100 % of the peak means operations left out.',
   ]
   const table = new KernelTable('Convolutions', notes, 'convolution', label)
   const results: KernelResult[] = []

@@ -270,8 +270,10 @@ export function benchElementwise(
   progress: (text: string) => void,
 ): Report {
   const notes = [
-    `T = ${T}, rate method. GB/s: bytes that have to be read and written; the peak is a copy of as many bytes. The neuron evaluates a sigmoid at each step, hence its distance.`,
-    'A: one current; A+S: with a shortcut of spikes; A+B: two currents. × naive JS of A+S and A+B compares with the loop of A.',
+    `T = ${T}, rate method. GB/s: bytes that have to be read and written; the peak is a ` +
+      `copy of as many bytes. The neuron evaluates a sigmoid at each step, hence its distance.`,
+    'A: one current; A+S: with a shortcut of spikes; A+B: two currents. × naive JS of ' +
+      'A+S and A+B compares with the loop of A.',
   ]
   const table = new KernelTable('Neurons, normalisation, optimizer', notes, 'elementwise', label)
   const naives = naiveRates(budget)

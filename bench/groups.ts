@@ -138,7 +138,8 @@ export function benchGroups(
   progress: (text: string) => void,
 ): Report {
   const notes = [
-    `${channels} channels @${size}, 3×3, ${images} images, T = ${T}. Speed counts the products within groups. Few large groups run by the kernels without groups.`,
+    `${channels} channels @${size}, 3×3, ${images} images, T = ${T}. Speed counts the ` +
+      `products within groups. Few large groups run by the kernels without groups.`,
   ]
   const table = new KernelTable('Convolutions by groups', notes, 'groups', label)
   for (const { kernel, rows, density = '', emit } of [forward, ...gradients(1), ...gradients(T)])

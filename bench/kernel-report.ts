@@ -19,7 +19,8 @@ export interface KernelResult {
 export const speed = ({ work, timing }: KernelResult): number => (1000 * work) / timing.median
 
 const LEGEND =
-  'ms: median call behind a warm-up; of peak: by the median call (by the fastest); first: the first call; cold: the three behind it, while V8 optimises.'
+  'ms: median call behind a warm-up; of peak: by the median call (by the fastest); ' +
+  'first: the first call; cold: the three behind it, while V8 optimises.'
 
 /**
  * Share of the peak, of the median call and, in brackets, of the fastest: what the kernel reaches
@@ -77,7 +78,8 @@ export class KernelTable {
       const extra = [
         `${share(r)} of the peak ${digits(r.peak)} ${r.unit}`,
         r.naive === undefined ? '' : `${digits(speed(r) / r.naive)} × naive JavaScript`,
-        `first call ${digits(r.timing.first)} ms, cold tier ${digits(r.timing.cold)} ms, fastest ${digits(r.timing.best)} ms, ${r.timing.samples} samples`,
+        `first call ${digits(r.timing.first)} ms, cold tier ${digits(r.timing.cold)} ` +
+          `ms, fastest ${digits(r.timing.best)} ms, ${r.timing.samples} samples`,
         r.density,
         '1 thread',
         this.label,

@@ -52,7 +52,8 @@ export function benchKernels(
   report.tables.unshift({
     title: 'Peak',
     notes: [
-      'The highest of many short runs between the kernels: twelve chains of f32x4 multiplications and additions in registers, one thread.',
+      'The highest of many short runs between the kernels: twelve chains of f32x4 ' +
+        'multiplications and additions in registers, one thread.',
     ],
     head: ['measure', 'GFLOP/s'],
     rows: [['multiply and add', digits(peak)]],

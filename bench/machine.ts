@@ -10,8 +10,11 @@ const { version } = JSON.parse(
 export function describeMachine(): string[] {
   const load = loadavg()[0]
   const lines = [
-    `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, spikewasm ${version}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
-    `${process.platform} ${process.arch}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} processors, load ${load.toFixed(2)} at the start`,
+    `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, spikewasm ` +
+      `${version}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
+    `${process.platform} ${process.arch}, ` +
+      `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} ` +
+      `processors, load ${load.toFixed(2)} at the start`,
   ]
   if (load > 0.5)
     lines.push(
@@ -22,5 +25,8 @@ export function describeMachine(): string[] {
 
 /** The same in one line, for entries. */
 export function machineLabel(): string {
-  return `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? process.arch}, ${availableParallelism()} processors`
+  return (
+    `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? process.arch}, ` +
+    `${availableParallelism()} processors`
+  )
 }

@@ -52,16 +52,24 @@ export async function benchMemory(
         const { rss, planned } = await peakMemory(name, method, timeSteps, options.threads)
         rows.push([method, String(timeSteps), mib(rss), mib(rss - empty), mib(planned)])
         report.smallerIsBetter.push({
-          name: `memory | ${name} | ${method} | T ${timeSteps} | batch ${batchOf(name)} | threads ${options.threads}`,
+          name:
+            `memory | ${name} | ${method} | T ${timeSteps} | batch ${batchOf(name)} ` +
+            `| threads ${options.threads}`,
           unit: 'MiB',
           value: Math.round(rss / 2 ** 20),
-          extra: `planned ${mib(planned)} MiB, a process without a model ${mib(empty)} MiB\n${label}`,
+          extra:
+            `planned ${mib(planned)} MiB, a process without a model ${mib(empty)} ` +
+            `MiB\n${label}`,
         })
       }
     report.tables.push({
-      title: `Peak memory: ${name}, batch ${batchOf(name)}, ${options.threads} ${options.threads === 1 ? 'thread' : 'threads'}`,
+      title:
+        `Peak memory: ${name}, batch ${batchOf(name)}, ${options.threads} ` +
+        `${options.threads === 1 ? 'thread' : 'threads'}`,
       notes: [
-        `Largest resident set of a process that compiles and trains for 2 steps; a process with the package alone takes ${mib(empty)} MiB. planned: what the plan asks of WebAssembly.`,
+        'Largest resident set of a process that compiles and trains for 2 steps; a ' +
+          `process with the package alone takes ${mib(empty)} MiB. planned: what the plan asks of ` +
+          `WebAssembly.`,
       ],
       head: ['method', 'T', 'peak MiB', 'above empty', 'planned MiB'],
       rows,

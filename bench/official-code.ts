@@ -40,7 +40,8 @@ export function checkOfficial(options: BenchOptions): string {
   expect(
     model === undefined || networks.includes(model),
     () =>
-      `bench.model must be one of ${networks.join(', ')} for the official code, got ${JSON.stringify(model)}`,
+      `bench.model must be one of ${networks.join(', ')} for the official code, got ` +
+      `${JSON.stringify(model)}`,
   )
   return runOfficial<{ torch: string }>(options, 'check').torch
 }
@@ -72,7 +73,8 @@ export function runOfficial<Result>(
   )
   if (error !== undefined || status !== 0)
     throw new SpikewasmError(
-      `bench.python: ${python} could not run the official code: ${error?.message ?? stderr.trim().split('\n').at(-1)}; ` +
+      `bench.python: ${python} could not run the official code: ` +
+        `${error?.message ?? stderr.trim().split('\n').at(-1)}; ` +
         'name a Python that has PyTorch with --python, or install it (pip install torch)',
     )
   return JSON.parse(stdout.trim().split('\n').at(-1) as string) as Result

@@ -173,7 +173,9 @@ export async function benchOfficial(
     const ratio = ours.median / theirs.median
     const bestRatio = ours.best / theirs.best
     const mean = ours.rates.reduce((a, b) => a + b, 0) / ours.rates.length
-    const density = `${mean.toFixed(2)} (${Math.min(...ours.rates).toFixed(2)}–${Math.max(...ours.rates).toFixed(2)})`
+    const density =
+      `${mean.toFixed(2)} ` +
+      `(${Math.min(...ours.rates).toFixed(2)}–${Math.max(...ours.rates).toFixed(2)})`
     const others = `${percent(ours.others)}${ours.others > DISTURBED ? ', disturbed' : ''}`
     const peak = await ownPeakMiB(row, threads)
     cells.push([
@@ -193,7 +195,8 @@ export async function benchOfficial(
       peak === undefined ? '' : digits(peak),
       peak === undefined ? '' : digits(theirs.residentMiB),
     ])
-    const name = `official | ${model} | T ${T} | batch ${batch} | threads ${threads} | against ${method}`
+    const name =
+      `official | ${model} | T ${T} | batch ${batch} | threads ${threads} | ` + `against ${method}`
     const time = (
       who: string,
       {
@@ -214,7 +217,8 @@ export async function benchOfficial(
     time(
       'spikewasm',
       ours,
-      `rate ${density}; before the other's ${digits(ours.before)} ms, after ${digits(ours.after)} ms`,
+      `rate ${density}; before the other's ${digits(ours.before)} ms, after ` +
+        `${digits(ours.after)} ms`,
     )
     time('official code', theirs, `PyTorch ${torch}`)
     report.smallerIsBetter.push({
@@ -238,10 +242,17 @@ export async function benchOfficial(
   report.tables.push({
     title: `Training steps beside the official code on PyTorch ${torch}`,
     notes: [
-      `Forward, backward and SGD on one batch of noise, the same for both; ${TRAINING_STEPS} steps that train, then at least ${budget.minSteps} timed ones at learning rate 0. Ours: rate m. against: method of theirs, step mode m.`,
-      'ms: median. ratio: ours / theirs, of the medians and of the fastest steps. spread: of ours and theirs.',
-      'before, after: ours before and behind theirs. others: share of the processors that other processes took meanwhile, the largest of the three; what is marked as disturbed says little.',
-      "rate: our spikes per neuron and step, mean of the layers (lowest–highest); theirs is dense. MiB: largest resident set, each in a process of its own; ours after a process with the package alone has about 50, theirs with PyTorch's libraries.",
+      'Forward, backward and SGD on one batch of noise, the same for both; ' +
+        `${TRAINING_STEPS} steps that train, then at least ${budget.minSteps} timed ones at ` +
+        `learning rate 0. Ours: rate m. against: method of theirs, step mode m.`,
+      'ms: median. ratio: ours / theirs, of the medians and of the fastest steps. ' +
+        'spread: of ours and theirs.',
+      'before, after: ours before and behind theirs. others: share of the processors ' +
+        'that other processes took meanwhile, the largest of the three; what is marked as ' +
+        'disturbed says little.',
+      'rate: our spikes per neuron and step, mean of the layers (lowest–highest); ' +
+        'theirs is dense. MiB: largest resident set, each in a process of its own; ours after a ' +
+        "process with the package alone has about 50, theirs with PyTorch's libraries.",
     ],
     head: [
       'network',

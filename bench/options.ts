@@ -122,7 +122,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       expect(
         false,
         () =>
-          `bench: ${error instanceof Error ? error.message : String(error)}; run it with --help for the options`,
+          `bench: ${error instanceof Error ? error.message : String(error)}; run it ` +
+          `with --help for the options`,
       )
     }
   }

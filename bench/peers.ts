@@ -42,7 +42,8 @@ function install(progress: (text: string) => void): void {
   )
   if (status !== 0)
     throw new SpikewasmError(
-      `bench.peers needs the packages of bench/peers, but npm install failed there: ${(error?.message ?? stderr).trim()}; run it by hand or leave --peers out`,
+      'bench.peers needs the packages of bench/peers, but npm install failed there: ' +
+        `${(error?.message ?? stderr).trim()}; run it by hand or leave --peers out`,
     )
 }
 
@@ -149,9 +150,11 @@ export function benchPeers(
       .map(([name, version]) => `${name} ${version}`)
       .join(', ')}`,
     notes: [
-      `One thread each, ${images} images. Forward runs all ${T} steps (for the others: a dense batch of ${images * T}); gradients have one row per pixel, as in the rate method.`,
+      `One thread each, ${images} images. Forward runs all ${T} steps (for the others: ` +
+        `a dense batch of ${images * T}); gradients have one row per pixel, as in the rate method.`,
       ...reasons,
-      'A training step needs gradients of weights: tfjs-backend-wasm has no kernel for those of convolutions, onnxruntime-web only infers.',
+      'A training step needs gradients of weights: tfjs-backend-wasm has no kernel for ' +
+        'those of convolutions, onnxruntime-web only infers.',
     ],
     head: ['shape', 'work', 'product', 'ms', 'spread', 'GFLOP/s', 'first ms'],
     rows,

@@ -62,7 +62,10 @@ export const paddingOf = (s: LayerShape): number => (s.kernel - 1) / 2
 export const outSize = (s: LayerShape): number => s.inH / s.stride
 
 export function describeShape(s: LayerShape): string {
-  return `${s.inC}→${s.outC} @${s.inH} ${s.kernel}×${s.kernel}${s.stride > 1 ? ` /${s.stride}` : ''}`
+  return (
+    `${s.inC}→${s.outC} @${s.inH} ` +
+    `${s.kernel}×${s.kernel}${s.stride > 1 ? ` /${s.stride}` : ''}`
+  )
 }
 
 /** Multiplications and additions of the dense convolution of so many images. */

@@ -125,7 +125,9 @@ export async function benchSteps(
         single ??= timing
         const outside = 1 - kernelMs / threads / step
         const mean = rates.reduce((a, b) => a + b, 0) / rates.length
-        const density = `rate ${mean.toFixed(2)} (${Math.min(...rates).toFixed(2)}–${Math.max(...rates).toFixed(2)})`
+        const density =
+          `rate ${mean.toFixed(2)} ` +
+          `(${Math.min(...rates).toFixed(2)}–${Math.max(...rates).toFixed(2)})`
         const bound = threads > 1 ? '≤ ' : ''
         rows.push([
           describeMethod(choice),
@@ -143,11 +145,15 @@ export async function benchSteps(
           digits(timing.cold),
         ])
         const entry = {
-          name: `step | ${name} | ${describeMethod(choice)} | T ${timeSteps} | batch ${B} | threads ${threads}`,
+          name:
+            `step | ${name} | ${describeMethod(choice)} | T ${timeSteps} | batch ` +
+            `${B} | threads ${threads}`,
           range: deviation(timing.spread),
           extra: [
-            `${digits(single.median / step)} × one thread (fastest steps ${digits(single.best / timing.best)} ×), outside kernels ${bound}${percent(outside)}`,
-            `first step ${digits(timing.first)} ms, cold tier ${digits(timing.cold)} ms, fastest ${digits(timing.best)} ms, ${timing.samples} samples`,
+            `${digits(single.median / step)} × one thread (fastest steps ` +
+              `${digits(single.best / timing.best)} ×), outside kernels ${bound}${percent(outside)}`,
+            `first step ${digits(timing.first)} ms, cold tier ${digits(timing.cold)} ` +
+              `ms, fastest ${digits(timing.best)} ms, ${timing.samples} samples`,
             density,
             label,
           ].join('\n'),
@@ -159,9 +165,12 @@ export async function benchSteps(
     report.tables.push({
       title: `Training steps: ${name}, batch ${B}, 3×32×32 noise`,
       notes: [
-        'A step is trainStep: reordering the batch, forward, backward, update. gain: median step of one thread over this one, and the same of the fastest steps',
+        'A step is trainStep: reordering the batch, forward, backward, update. gain: ' +
+          'median step of one thread over this one, and the same of the fastest steps',
         '(steadier where others use the machine too).',
-        'kernels: sum of model.profile(), on one thread. outside: share of a step that is not kernels; with N threads at most that much, since kernels need at least their sum / N; below 0: less than timing each record costs.',
+        'kernels: sum of model.profile(), on one thread. outside: share of a step that ' +
+          'is not kernels; with N threads at most that much, since kernels need at least their ' +
+          'sum / N; below 0: less than timing each record costs.',
         'rate: spikes per neuron and step, mean of the layers (lowest–highest).',
         ...missing.map((other) => `${other} is not in this version's registry and was left out.`),
       ],

@@ -209,8 +209,8 @@ export class Model {
 
   /**
    * The next `step` begins a new stream: neurons are at rest, nothing has been counted.
-   * @throws SpikewasmError unless the model was compiled with purpose 'stream', while a step runs, and
-   *   after `dispose`.
+   * @throws SpikewasmError unless the model was compiled with purpose 'stream', while a step runs,
+   *   and after `dispose`.
    */
   reset(): void {
     programOf(this.session, 'stream')

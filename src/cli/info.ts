@@ -50,7 +50,8 @@ export function infoCommand(command: Command): Command {
     .addOption(
       new Option(
         '--program <name>',
-        'with --model: the records of a program in their order, with their buffers: train, gradients, evaluate, stream',
+        'with --model: the records of a program in their order, with their buffers: ' +
+          'train, gradients, evaluate, stream',
       ),
     )
     .addOption(shared.json())

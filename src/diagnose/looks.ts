@@ -36,7 +36,9 @@ const methodLooks: Readonly<Partial<Record<Variant, Look>>> = {
   'sltt-1': { color: '#882255', symbol: 'cross-open' },
 }
 
-/** Colour and symbol of a method; of one that has none of its own, grey and a symbol by its place. */
+/**
+ * Colour and symbol of a method; of one that has none of its own, grey and a symbol by its place.
+ */
 export const methodLook = (method: Variant): Look =>
   methodLooks[method] ?? {
     color: '#666666',

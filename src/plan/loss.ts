@@ -17,7 +17,8 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
   expect(
     node.shape[1] === 1 && node.shape[2] === 1,
     () =>
-      `${node.name || 'network'}: the last layer must give one value per class, got [${node.shape.join(', ')}]`,
+      `${node.name || 'network'}: the last layer must give one value per class, got ` +
+      `[${node.shape.join(', ')}]`,
   )
   const logits = plain && !plain.input ? plain : materialise(pass, node, x)
   const delta = pass.training

@@ -131,10 +131,10 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
 }
 
 /**
- * Images that run together in inference. A batch whose buffers are larger than the caches takes less
- * memory in passes, and hardly more time. All passes have the same number of images, so that rates
- * count each image once. Where a kernel is chosen by the spikes of the whole run (`Choose`), passes
- * could choose another one, and results would differ in rounding.
+ * Images that run together in inference. A batch whose buffers are larger than the caches takes
+ * less memory in passes, and hardly more time. All passes have the same number of images, so that
+ * rates count each image once. Where a kernel is chosen by the spikes of the whole run (`Choose`),
+ * passes could choose another one, and results would differ in rounding.
  */
 function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
   const { batchSize, inspect, purpose = 'train' } = options

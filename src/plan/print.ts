@@ -180,7 +180,8 @@ export function printProgram({ name, sections }: PrintedProgram): string {
     if (records.length === 0) continue
     lines.push(
       '',
-      `section ${i + 1} of ${sections.length}: ${count(records.length, 'record')}, ${count(repeats, 'time')}`,
+      `section ${i + 1} of ${sections.length}: ${count(records.length, 'record')}, ` +
+        `${count(repeats, 'time')}`,
     )
     for (const { numbers, buffers } of records) {
       const sizes = sizesOf(numbers)

@@ -63,7 +63,9 @@ function groupBlocks({ name }: GraphNode, taps: number, grouping: Grouping) {
   expect(
     groupOut === groupColumns(groupOut),
     () =>
-      `${name} (conv2d): standardise with groups needs a multiple of 4 output channels in each group, got ${groupOut} (${groups} groups); change outChannels or groups, or leave standardise out`,
+      `${name} (conv2d): standardise with groups needs a multiple of 4 output channels ` +
+      `in each group, got ${groupOut} (${groups} groups); change outChannels or groups, or ` +
+      `leave standardise out`,
   )
   return { units: groups, blockWidth: groupOut, ...shared }
 }

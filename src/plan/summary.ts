@@ -24,7 +24,9 @@ export function summarize(graph: Graph, plan: Plan, workers: number): string {
   const total = parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
   const lines = [
     table([['layer', 'kind', 'output', 'parameters'], ...rows]),
-    `parameters ${count(total)}; input [${options.input.join(', ')}], batch ${options.batchSize}, T ${options.timeSteps}, method ${options.method} ${options.stepMode}, purpose ${options.purpose ?? 'train'}`,
+    `parameters ${count(total)}; input [${options.input.join(', ')}], batch ` +
+      `${options.batchSize}, T ${options.timeSteps}, method ${options.method} ` +
+      `${options.stepMode}, purpose ${options.purpose ?? 'train'}`,
     '',
     table([
       ['memory', 'MiB'],

@@ -27,13 +27,15 @@ export function emitTrace(
   expect(
     spikes.length === input.terms.length,
     () =>
-      `${node.name} (${node.kind}): method '${options.method}' traces the spikes that a layer reads, this one reads currents; put a neuron layer before it or use ${without()}`,
+      `${node.name} (${node.kind}): method '${options.method}' traces the spikes that a ` +
+      `layer reads, this one reads currents; put a neuron layer before it or use ${without()}`,
   )
   const [{ lambda }] = spikes
   expect(
     spikes.every((tensor) => tensor.lambda === lambda),
     () =>
-      `${node.name} (${node.kind}): method '${options.method}' needs one tau for all neurons whose spikes a layer adds up; give them the same tau or use ${without()}`,
+      `${node.name} (${node.kind}): method '${options.method}' needs one tau for all ` +
+      `neurons whose spikes a layer adds up; give them the same tau or use ${without()}`,
   )
   const pixels = images * h * w
   const now = b.buffer(`${node.name} presynaptic spikes`, pixels * inC * 4)

@@ -109,7 +109,8 @@ function makeShape(random: Random, seed: number, channels: readonly number[]): S
 }
 
 const describe = (s: Shape): string =>
-  `${s.images}×${s.inH}×${s.inW}×${s.inC} → ${s.outH}×${s.outW}×${s.outC} kernel ${s.kernelH}×${s.kernelW} T=${s.T}`
+  `${s.images}×${s.inH}×${s.inW}×${s.inC} → ${s.outH}×${s.outW}×${s.outC} kernel ` +
+  `${s.kernelH}×${s.kernelW} T=${s.T}`
 
 interface Data {
   input: Float32Array

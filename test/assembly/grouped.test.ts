@@ -111,7 +111,8 @@ function makeShape(random: Random, seed: number): Shape {
 }
 
 const describe = (s: Shape): string =>
-  `${s.images}×${s.inH}×${s.inW}×${s.inC} → ${s.outH}×${s.outW}×${s.outC} kernel ${s.kernelH}×${s.kernelW}` +
+  `${s.images}×${s.inH}×${s.inW}×${s.inC} → ${s.outH}×${s.outW}×${s.outC} kernel ` +
+  `${s.kernelH}×${s.kernelW}` +
   ` groups ${s.groups} of ${s.groupIn} → ${s.groupOut}${s.depthwise ? ' depthwise' : ''} T=${s.T}`
 
 interface Data {

@@ -91,7 +91,8 @@ for (const variant of variants) {
         for (let i = 0; i < m * n; i++)
           if (actual[i] !== expected[i])
             assert.unreachable(
-              `m=${m} n=${n} k=${k} row ${Math.floor(i / n)} column ${i % n}: got ${actual[i]}, expected ${expected[i]}`,
+              `m=${m} n=${n} k=${k} row ${Math.floor(i / n)} column ${i % n}: got ` +
+                `${actual[i]}, expected ${expected[i]}`,
             )
       }
     })

@@ -39,7 +39,9 @@ for (const variant of variants) {
     ]
     if (H < 1 || W < 1) continue
     const mode = (['by step', 'by sum', 'none'] as const)[seed % 3]
-    const title = `${images}×${sourceH}×${sourceW}×${C} T=${T} window ${kernelH}×${kernelW} stride ${strideH}×${strideW} padding ${padH}×${padW}`
+    const title =
+      `${images}×${sourceH}×${sourceW}×${C} T=${T} window ` +
+      `${kernelH}×${kernelW} stride ${strideH}×${strideW} padding ${padH}×${padW}`
 
     test(`${variant} maxPoolFloats ${title} choice ${mode} (seed ${seed})`, () => {
       engine.reset()

@@ -102,7 +102,8 @@ function makeShape(random: Random, seed: number): Shape {
 }
 
 const describe = (s: Shape): string =>
-  `${s.images}×${s.inH}×${s.inW}×${s.inC} → ${s.outH}×${s.outW}×${s.outC} kernel ${s.kernelH}×${s.kernelW} stride ${s.strideH}×${s.strideW} T=${s.T}`
+  `${s.images}×${s.inH}×${s.inW}×${s.inC} → ${s.outH}×${s.outW}×${s.outC} kernel ` +
+  `${s.kernelH}×${s.kernelW} stride ${s.strideH}×${s.strideW} T=${s.T}`
 
 interface Data {
   input: Float32Array

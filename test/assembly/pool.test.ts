@@ -81,7 +81,8 @@ function makeShape(random: Random): Shape {
 }
 
 const describe = (s: Shape): string =>
-  `${s.images}×${s.sourceH}×${s.sourceW}×${s.C} window ${s.kernelH}×${s.kernelW} stride ${s.strideH}×${s.strideW} padding ${s.padH}×${s.padW}` +
+  `${s.images}×${s.sourceH}×${s.sourceW}×${s.C} window ${s.kernelH}×${s.kernelW} stride ` +
+  `${s.strideH}×${s.strideW} padding ${s.padH}×${s.padW}` +
   ` T=${s.T * s.loops} choice by ${s.perStep ? 'step' : 'rate'}`
 
 function windowWords(s: Shape): Words {

@@ -96,7 +96,8 @@ function shapes(random: Random): WinogradShape[] {
 }
 
 const shapeName = (s: WinogradShape): string =>
-  `B=${s.images} H=${s.height} W=${s.width} C=${s.inC} N=${s.outC} block=${s.blockWidth} seed=${seed}`
+  `B=${s.images} H=${s.height} W=${s.width} C=${s.inC} N=${s.outC} ` +
+  `block=${s.blockWidth} seed=${seed}`
 
 /** Index of W[n][c][tap] in the weight's layout. */
 function weightIndex(shape: WinogradShape, n: number, c: number, tap: number): number {

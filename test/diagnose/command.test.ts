@@ -105,20 +105,24 @@ Module._resolveFilename = function (request, ...rest) {
 const wrong: [args: string, message: string][] = [
   [
     '--time-steps 2,x',
-    '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "2,x"',
+    '--time-steps must be different integers from 1 to 255, separated by commas, as in ' +
+      '2,4,8, got "2,x"',
   ],
   [
     '--time-steps 4,4',
-    '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "4,4"',
+    '--time-steps must be different integers from 1 to 255, separated by commas, as in ' +
+      '2,4,8, got "4,4"',
   ],
   [
     '--time-steps 2,,4',
-    '--time-steps must be different integers from 1 to 255, separated by commas, as in 2,4,8, got "2,,4"',
+    '--time-steps must be different integers from 1 to 255, separated by commas, as in ' +
+      '2,4,8, got "2,,4"',
   ],
   ['--time-steps 33', '--time-steps must be at most 32 with method ottt, got 33'],
   [
     '--methods rate',
-    '--methods must be some of rate-m, rate-s, bptt, ottt, sltt, bptt-s, ottt-o, sltt-1, separated by commas, got "rate"',
+    '--methods must be some of rate-m, rate-s, bptt, ottt, sltt, bptt-s, ottt-o, ' +
+      'sltt-1, separated by commas, got "rate"',
   ],
   ['--steps 0', '--steps must be an integer ≥ 1, got "0"'],
   [

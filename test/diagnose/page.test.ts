@@ -101,7 +101,8 @@ test('page: self-contained, and what it embeds cannot end its scripts', () => {
   assert.not.match(html, /@import|url\(/)
   assert.match(
     html,
-    `content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"`,
+    `content="default-src 'none'; script-src 'unsafe-inline'; style-src ` +
+      `'unsafe-inline'; img-src data: blob:"`,
   )
   assert.match(html, 'net &lt;/script&gt;&lt;b&gt;&amp;&quot;')
   assert.match(html, 'Some &lt;CPU&gt;')
@@ -119,7 +120,8 @@ test('page: a place, a heading and a sentence for every figure', () => {
     assert.match(
       html,
       new RegExp(
-        `<h2>\\([a-d]\\) [^<]+</h2>\\n<div class="plot" id="${id}" style="height: [\\d.]+px"></div>\\n<p class="caption">[^<]{40,}</p>`,
+        `<h2>\\([a-d]\\) [^<]+</h2>\\n<div class="plot" id="${id}" style="height: ` +
+          `[\\d.]+px"></div>\\n<p class="caption">[^<]{40,}</p>`,
       ),
     )
     assert.ok(data.length > 0, id)

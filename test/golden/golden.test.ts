@@ -39,7 +39,8 @@ for (const [what, which, overrides] of configurations)
       const different = differences(golden[c.name], hashes)
       assert.ok(
         different.length === 0,
-        `${c.name}, ${what}: other numbers than in test/golden/golden.json\n  ${different.join('\n  ')}\n${renewing}`,
+        `${c.name}, ${what}: other numbers than in test/golden/golden.json\n  ` +
+          `${different.join('\n  ')}\n${renewing}`,
       )
       assert.equal(silent, [], `${c.name}: neuron layers that never spike`)
     })

@@ -455,11 +455,13 @@ test('bad groups: one clear error', async () => {
     ],
     [
       () => conv2d(4, 8, 3, { groups: 3 }),
-      'conv2d.groups must divide inChannels and outChannels, got 3 with inChannels 4; choose a divisor of both',
+      'conv2d.groups must divide inChannels and outChannels, got 3 with inChannels 4; ' +
+        'choose a divisor of both',
     ],
     [
       () => conv2d(4, 6, 3, { groups: 4 }),
-      'conv2d.groups must divide inChannels and outChannels, got 4 with outChannels 6; choose a divisor of both',
+      'conv2d.groups must divide inChannels and outChannels, got 4 with outChannels 6; ' +
+        'choose a divisor of both',
     ],
   ] as const)
     assert.is(await messageOf(make), message)

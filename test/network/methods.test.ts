@@ -138,7 +138,9 @@ test('ties fire, in training and in inference: what reaches the threshold exactl
         await model.trainStep(Float32Array.from(inputs), Int32Array.of(0), { lr: 0 })
         const training = model.firingRates()
         await model.predict(Float32Array.from(inputs))
-        const what = `${method} ${stepMode}, θ = ${vThreshold}, ${vReset === null ? 'soft' : 'hard'} reset`
+        const what =
+          `${method} ${stepMode}, θ = ${vThreshold}, ` +
+          `${vReset === null ? 'soft' : 'hard'} reset`
         assert.equal(Object.values(training), [15 / 32], `training, ${what}`)
         assert.equal(model.firingRates(), training, `inference, ${what}`)
         await model.dispose()

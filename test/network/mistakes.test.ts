@@ -34,11 +34,13 @@ const wrong = (value: unknown): Anything => value
 const mistakes: [() => unknown, string][] = [
   [
     () => lif(wrong({ thau: 2 })),
-    'lif.thau is not an option; known are tau, decayInput, vThreshold, vReset, detachReset, surrogate, alpha',
+    'lif.thau is not an option; known are tau, decayInput, vThreshold, vReset, ' +
+      'detachReset, surrogate, alpha',
   ],
   [
     () => lif(wrong(2)),
-    "lif's options must be an object with any of tau, decayInput, vThreshold, vReset, detachReset, surrogate, alpha, got 2",
+    "lif's options must be an object with any of tau, decayInput, vThreshold, vReset, " +
+      'detachReset, surrogate, alpha, got 2',
   ],
   [() => lif({ tau: wrong('2') }), 'lif.tau must be > 1, got "2"'],
   [() => lif({ tau: Number.NaN }), 'lif.tau must be > 1, got NaN'],
@@ -50,11 +52,13 @@ const mistakes: [() => unknown, string][] = [
   [() => lif({ decayInput: wrong(1) }), 'lif.decayInput must be true or false, got 1'],
   [
     () => lif({ surrogate: wrong('toString') }),
-    'lif.surrogate must be one of sigmoid, atan, triangle, rectangle, fastSigmoid, piecewiseExp, erf, got "toString"',
+    'lif.surrogate must be one of sigmoid, atan, triangle, rectangle, fastSigmoid, ' +
+      'piecewiseExp, erf, got "toString"',
   ],
   [
     () => integrateAndFire(wrong({ tau: 2 })),
-    'integrateAndFire.tau is not an option; known are vThreshold, vReset, detachReset, surrogate, alpha',
+    'integrateAndFire.tau is not an option; known are vThreshold, vReset, detachReset, ' +
+      'surrogate, alpha',
   ],
   [() => plif(wrong({ vReset: '0' })), 'plif.vReset must be null or < vThreshold (1), got "0"'],
   [
@@ -67,7 +71,8 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => conv2d(1, 2, 3, wrong(1)),
-    "conv2d's options must be an object with any of stride, padding, groups, bias, standardise, init, got 1",
+    "conv2d's options must be an object with any of stride, padding, groups, bias, " +
+      'standardise, init, got 1',
   ],
   [
     () => conv2d(1, 2, wrong(undefined)),
@@ -90,7 +95,8 @@ const mistakes: [() => unknown, string][] = [
   ...['foo', null, {}, { normal: Number.NaN }, { normal: -1 }, { normal: 1, bias: 'ones' }].map(
     (init): [() => unknown, string] => [
       () => linear(4, 2, { init: wrong(init) }),
-      `linear.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or 'default' }, got ${JSON.stringify(init)}`,
+      `linear.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
+        `'default' }, got ${JSON.stringify(init)}`,
     ],
   ),
   [
@@ -136,11 +142,13 @@ const mistakes: [() => unknown, string][] = [
   [() => sequential(wrong(null)), 'sequential.0 must be a layer or a block, got null'],
   [
     () => sequential(flatten(), wrong(lif)),
-    'sequential.1 must be a layer or a block, got the function lif; call it, as in lif() instead of lif',
+    'sequential.1 must be a layer or a block, got the function lif; call it, as in ' +
+      'lif() instead of lif',
   ],
   [
     () => sequential(wrong(lif)),
-    'sequential.0 must be a layer or a block, got the function lif; call it, as in lif() instead of lif',
+    'sequential.0 must be a layer or a block, got the function lif; call it, as in ' +
+      'lif() instead of lif',
   ],
   [() => sequential({ act: wrong(3) }), 'sequential.act must be a layer or a block, got 3'],
   [
@@ -272,7 +280,8 @@ test('a block whose forward function returns or hands on nothing', async () => {
 test('a layer with parameters in two places is refused, one without is not', async () => {
   const fc = linear(6, 6)
   const expected = (a: string, b: string, kind: string): string =>
-    `${a} and ${b} are the same ${kind} layer; shared parameters are not supported: make a layer for each place`
+    `${a} and ${b} are the same ${kind} layer; shared parameters are not supported: ` +
+    `make a layer for each place`
   assert.is(await compiled(sequential(flatten(), fc, lif(), fc)), expected('1', '3', 'linear'))
   const inner = sequential(conv2d(1, 1, 1), batchNorm2d(1))
   assert.is(await compiled(sequential({ a: inner, b: inner })), expected('a.0', 'b.0', 'conv2d'))

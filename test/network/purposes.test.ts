@@ -1,4 +1,6 @@
-/** What a model is compiled for: inference in passes and streams give the same bits as training's. */
+/**
+ * What a model is compiled for: inference in passes and streams give the same bits as training's.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {

@@ -61,7 +61,8 @@ for (const [kind, vThreshold, ran, silent] of [
       )
       assert.not.ok(
         ops.includes(silent),
-        `${silent} should not run, ran ${ops.join(', ')}; rates ${JSON.stringify(model.firingRates())}`,
+        `${silent} should not run, ran ${ops.join(', ')}; rates ` +
+          `${JSON.stringify(model.firingRates())}`,
       )
       await model.dispose()
     })

@@ -1,8 +1,8 @@
 /**
  * Schemas against the kernels: a record reads, writes and needs what its fields say, and nothing
  * else. Each record of random networks' programs runs twice from the same state, with different
- * garbage in all memory that its fields do not call readable, in the worker's scratch too. Both runs
- * must write the same, and no byte beside what may be written.
+ * garbage in all memory that its fields do not call readable, in the worker's scratch too. Both
+ * runs must write the same, and no byte beside what may be written.
  */
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'

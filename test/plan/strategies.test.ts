@@ -1,4 +1,6 @@
-/** Which strategy computes each part of a convolution, and that costs decide between those that fit. */
+/**
+ * Which strategy computes each part of a convolution, and that costs decide between those that fit.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { conv2d, linear } from '../../src/index.js'

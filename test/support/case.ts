@@ -73,7 +73,8 @@ export async function makeCase(
     if (reference.margin >= MARGIN) return { layers, options, state, x, y, seed: tried, reference }
   }
   throw new Error(
-    `no seed from ${seed} on keeps all potentials ${MARGIN} away from the threshold; use a smaller case`,
+    `no seed from ${seed} on keeps all potentials ${MARGIN} away from the threshold; ` +
+      `use a smaller case`,
   )
 }
 

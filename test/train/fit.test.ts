@@ -313,7 +313,8 @@ for (const options of [
     // Updates at every step come before the loss is known.
     const left =
       options.update === 'everyStep'
-        ? 'Parameters and running statistics whose new value would not be finite were left as they were, others may hold this step'
+        ? 'Parameters and running statistics whose new value would not be finite were ' +
+          'left as they were, others may hold this step'
         : 'The parameters are those before this step, running statistics may hold it'
     assert.ok(message.endsWith(`${left}; a lower learning rate or normalised input helps`), message)
     const parameters = (state: typeof before) =>
@@ -471,7 +472,8 @@ test('a model compiled with frames refuses data sets, which have no frames', asy
   for (const run of [() => model.fit(train), () => model.evaluate(train)])
     assert.is(
       await messageOf(run),
-      'the model was compiled with frames, but the data toy gives one image [C, H, W] a sample; compile without frames, or use trainStep and predict',
+      'the model was compiled with frames, but the data toy gives one image [C, H, W] a ' +
+        'sample; compile without frames, or use trainStep and predict',
     )
   await model.dispose()
 })
@@ -486,7 +488,9 @@ for (const threads of [1, 2])
         return index < 90 ? own : (label as number)
       }
       const data = { ...train, read }
-      const expected = `the data toy: labels must be integers from 0 to 3, got ${typeof label === 'string' ? '"1"' : label} at index 9`
+      const expected =
+        'the data toy: labels must be integers from 0 to 3, got ' +
+        `${typeof label === 'string' ? '"1"' : label} at index 9`
       assert.is((await messageOf(() => model.evaluate(data))).slice(0, expected.length), expected)
       expectSameBits('state', before, model.stateDict())
       assert.is((await messageOf(() => model.fit(data))).slice(0, expected.length), expected)

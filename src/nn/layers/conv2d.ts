@@ -89,7 +89,8 @@ export function conv2d(
     expect(
       channels % groups === 0,
       () =>
-        `conv2d.groups must divide inChannels and outChannels, got ${groups} with ${name} ${channels}; choose a divisor of both`,
+        `conv2d.groups must divide inChannels and outChannels, got ${groups} with ` +
+        `${name} ${channels}; choose a divisor of both`,
     )
   return {
     kind: 'conv2d',

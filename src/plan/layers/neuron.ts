@@ -75,7 +75,9 @@ export const neuron: LayerPlan<Neuron> = {
     expect(
       !layer.learnable || !training || method.learnsTau,
       () =>
-        `${node.name} (plif): its learnable tau needs method ${quoteMethodsWith(({ learnsTau }) => learnsTau)}, got '${options.method}'; use lif() with this method`,
+        `${node.name} (plif): its learnable tau needs method ` +
+        `${quoteMethodsWith(({ learnsTau }) => learnsTau)}, got '${options.method}'; use lif() ` +
+        `with this method`,
     )
     const stored = storedChannels(node.shape[0])
     const { read, floats, spikes } = readable(pass, node, x, stored)
