@@ -144,7 +144,20 @@ function circles() {
   return [...found.values()]
 }
 
-const problems = [...circles(), ...againstOrder(), ...intoAssembly(), ...betweenKinds()]
+/** Files of src that are too long, and lines that are too wide. */
+function sizes() {
+  const found = []
+  for (const file of files.filter((path) => path.startsWith('src/'))) {
+    const lines = readFileSync(join(root, file), 'utf8').trimEnd().split('\n')
+    if (lines.length > 400) found.push(`${file}: ${lines.length} lines, at most 400 are allowed`)
+    for (const [i, line] of lines.entries())
+      if ([...line].length > 100)
+        found.push(`${file}:${i + 1}: ${[...line].length} columns, at most 100 are allowed`)
+  }
+  return found
+}
+
+const problems = [...circles(), ...againstOrder(), ...intoAssembly(), ...betweenKinds(), ...sizes()]
 for (const problem of problems) console.error(problem)
-console.log(`${files.length} files, ${problems.length} problems with imports`)
+console.log(`${files.length} files, ${problems.length} problems`)
 process.exitCode = problems.length > 0 || files.length === 0 ? 1 : 0

@@ -138,4 +138,12 @@ test('a file in no room, and a package without files, fail', async () => {
   assert.is((await lintFiles({ 'README.md': '' })).ok, false)
 })
 
+test('finds files and lines that are too long', async () => {
+  const long = await lintFiles({ 'src/errors.ts': 'export const a = 1\n'.repeat(401) })
+  assert.equal(long, { ok: false, problems: 'src/errors.ts: 401 lines, at most 400 are allowed' })
+  const wide = await lintFiles({ 'src/errors.ts': `// ok\n// ${'ü'.repeat(98)}\n` })
+  const problems = 'src/errors.ts:2: 101 columns, at most 100 are allowed'
+  assert.equal(wide, { ok: false, problems })
+})
+
 test.run()
