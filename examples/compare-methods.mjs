@@ -1,5 +1,5 @@
 // The four training methods on one network, from the same start, on the same data.
-// Run it with: node examples/compare-methods.mjs
+// Run it after `npm run build` with: node examples/compare-methods.mjs
 import { cosine, datasets, flatten, lif, linear, sequential, sgd } from 'spikewasm'
 
 const { train, test } = await datasets.digits()

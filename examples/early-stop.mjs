@@ -1,5 +1,5 @@
 // Stopping early: a signal ends training, once the network is good enough or on Ctrl-C.
-// Run it with: node examples/early-stop.mjs
+// Run it after `npm run build` with: node examples/early-stop.mjs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as sw from 'spikewasm'

@@ -1,5 +1,5 @@
 // Own data from arrays: a network learns to tell horizontal, vertical and diagonal stripes apart.
-// Run it with: node examples/own-data.mjs
+// Run it after `npm run build` with: node examples/own-data.mjs
 import { batchNorm2d, conv2d, flatten, fromArrays, lif, linear, sequential, sgd } from 'spikewasm'
 
 const names = ['horizontal', 'vertical', 'diagonal']

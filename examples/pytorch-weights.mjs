@@ -1,5 +1,5 @@
 // Weights from PyTorch: a file that examples/pytorch/train.py wrote, loaded and tested here.
-// Run it with: node examples/pytorch-weights.mjs [file.safetensors]
+// Run it after `npm run build` with: node examples/pytorch-weights.mjs [file.safetensors]
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { datasets, flatten, lif, linear, sequential } from 'spikewasm'

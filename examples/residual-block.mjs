@@ -1,5 +1,5 @@
 // A residual block of one's own: the currents of two branches are added before the neurons fire.
-// Run it with: node examples/residual-block.mjs
+// Run it after `npm run build` with: node examples/residual-block.mjs
 import * as sw from 'spikewasm'
 
 const conv = (from, to, size) => sw.conv2d(from, to, size, { padding: (size - 1) / 2, bias: false })

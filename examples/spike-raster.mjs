@@ -1,5 +1,5 @@
 // Firing rates by layer, and a spike raster as text: which neuron fires at which step.
-// Run it with: node examples/spike-raster.mjs
+// Run it after `npm run build` with: node examples/spike-raster.mjs
 import { cosine, datasets, flatten, lif, linear, sequential, sgd } from 'spikewasm'
 
 const net = sequential({

@@ -1,6 +1,6 @@
 // Draws docs/run.svg from a real run: cnn learns the digits that come with the package; then one
 // test digit is shown to it, and which neurons fire at which step is drawn too.
-// Run it with: node tools/picture.mjs [file] (after npm ci; it takes a few seconds)
+// Run it with: node tools/picture.mjs [file] (after npm run build; it takes a few seconds)
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {

@@ -32,6 +32,27 @@ test.before(async () => {
 
 test.after(() => rm(copy, { recursive: true, force: true }))
 
+test('the command says so when nothing has been built', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-unbuilt-'))
+  try {
+    for (const name of ['bin', 'package.json'])
+      await cp(join(root, name), join(folder, name), { recursive: true })
+    const error: { code?: number; stderr?: string } = await promisify(execFile)(process.execPath, [
+      join(folder, 'bin/spikewasm.js'),
+      'info',
+    ]).then(
+      () => ({}),
+      (reason) => reason,
+    )
+    assert.equal(
+      [error.code, error.stderr],
+      [1, 'spikewasm is not built yet; run "npm run build" first\n'],
+    )
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
 test('nothing is built twice', async () => {
   assert.equal(await build(), [], 'this test needs a whole build: npm run build')
 })

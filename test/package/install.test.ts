@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
@@ -36,6 +36,8 @@ function npm(args: string[], options: { cwd: string; timeout?: number }) {
 let folder = ''
 let project = ''
 let packed: string[] = []
+/** What npm prints while it installs the package. */
+let installed = ''
 
 test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spikewasm-package-'))
@@ -54,10 +56,11 @@ test.before(async () => {
     { filename: string; files: { path: string }[] },
   ]
   packed = files.map((file) => file.path)
-  await npm(['install', '--no-audit', '--no-fund', join(folder, filename)], {
+  const install = await npm(['install', '--no-audit', '--no-fund', join(folder, filename)], {
     cwd: project,
     timeout: 120_000,
   })
+  installed = `${install.stdout}${install.stderr}`
 })
 
 test.after(async () => {
@@ -77,18 +80,39 @@ test('the package holds built code, engines and digits, and neither tests nor so
   for (const path of [
     'package.json',
     'LICENSE',
+    'bin/spikewasm.js',
     'build/src/index.js',
     'build/src/index.d.ts',
     'build/assembly/opcodes.js',
     'data/digits.csv.gz',
+    // README links to these.
+    'docs/training.md',
+    'docs/run.svg',
+    'examples/own-data.mjs',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
   ])
     assert.ok(packed.includes(path), path)
   for (const engine of ['engine', 'engine-threads', 'engine-debug'])
     assert.ok(packed.includes(`build/wasm/${engine}.wasm`), engine)
   assert.equal(
-    packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)),
-    [],
+    packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)).sort(),
+    ['bench/RESULTS.md', 'docs/testing.md'], // pages
   )
+})
+
+test('links of the packed pages lead to packed files', async () => {
+  let links = 0
+  for (const page of packed.filter((path) => path.endsWith('.md')))
+    for (const [, target] of (await readFile(join(root, page), 'utf8')).matchAll(
+      /\]\((?!https?:|#)([^)\s#]+)/g,
+    )) {
+      links++
+      const path = posix.join(posix.dirname(page), target)
+      const found = packed.some((file) => file === path || file.startsWith(`${path}/`))
+      assert.ok(found, `${page} links to ${target}, which "files" in package.json leaves out`)
+    }
+  assert.ok(links > 30, `${links} links`)
 })
 
 /** The first bytes of programs and libraries: ELF, Mach-O in both orders and fat, PE. */
@@ -127,6 +151,15 @@ test('node_modules: no native code, no install scripts, under 6 MB', async () =>
       withScripts.push(path)
   }
   assert.equal(withScripts, [])
+  // Of our own scripts, `prepare` counts too: npm 11 reports it as an install script.
+  const { name, scripts } = JSON.parse(
+    await readFile(join(project, 'node_modules/spikewasm/package.json'), 'utf8'),
+  ) as { name: string; scripts: Record<string, string> }
+  assert.is(name, 'spikewasm')
+  for (const script of ['preinstall', 'install', 'postinstall', 'prepare'])
+    assert.not.ok(script in scripts, `${script}: ${scripts[script]}`)
+  assert.match(installed, /added \d+ packages/)
+  assert.not.match(installed, /install-?scripts?/i)
   // npm builds on its own what has a binding.gyp.
   assert.equal(
     files.filter(({ path }) => path.endsWith('binding.gyp')).map(({ path }) => path),

@@ -14,7 +14,8 @@ export interface Dropout {
 /**
  * Dropout, any shape. In training each neuron is silenced with probability p, the same ones at all
  * time steps of a sample, and the others are multiplied by 1/(1 − p). Evaluation passes its input
- * on. It must stand behind neurons.
+ * on. It takes spikes or currents, so it may stand anywhere. Only method 'ottt', whose weights read
+ * spikes, needs it directly behind neurons when a weight follows.
  * @param p probability, 0…1, 1 excluded; default 0.5
  * @throws SpikewasmError when p is out of range
  */
