@@ -1,7 +1,6 @@
 // Checks the imports of src and assembly: no circle, none against the order of the rooms, none from
-// src to assembly but the list of operations, none from one kind of layer to another, and no file or
-// line of src that is too long. Type-only
-// and dynamic imports count too. Run by `npm run lint`.
+// src to assembly but the list of operations, and none from one kind of layer to another. Type-only
+// and dynamic imports count too. No file or line of src may be too long. Run by `npm run lint`.
 //
 //   node tools/lint-house.mjs [root]
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
