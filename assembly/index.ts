@@ -11,6 +11,14 @@ export {
   gradientTimes,
 } from './activity/contributions'
 export { addAffineRow, addCountWindow, addRow, materialise } from './activity/materialise'
+export {
+  countPositive,
+  passWherePositive,
+  relu,
+  reluBackward,
+  reluFloats,
+  scaleByCounts,
+} from './activity/relu'
 export { random64 } from './base/random'
 export { convDense } from './conv/forward'
 export { convInputGradient, transposeWeight } from './conv/input-gradient'

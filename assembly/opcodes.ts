@@ -255,6 +255,10 @@ export enum Op {
   MaxPool = 41,
   /** Max pooling of floats [P][T][C]; unit = chunk of pixels. PoolWord. */
   MaxPoolFloats = 56,
+  /** max(0, x) of floats [P][T][C]; unit = chunk of pixels. ReluWord. */
+  Relu = 57,
+  /** Its gradient; unit = chunk of pixels. ReluBackwardWord. */
+  ReluBackward = 58,
   /** Sum over T of a gradient; unit = chunk of pixels. TimeSumWord. */
   TimeSum = 42,
   /** Sum of gradient contributions; unit = chunk of pixels. NeuronBackWord. */
@@ -1114,4 +1118,33 @@ export enum GroupedWord {
   PlaneBytes = 40,
   /** The weight, or its gradient, as of a convolution without groups. */
   Dense = 41,
+}
+
+export enum ReluWord {
+  /** float32 [P][T][C]; Out may be In. */
+  In = 4,
+  Out = 5,
+  /** Bytes [P][C]: at how many steps Out is above 0; or 0. */
+  Counts = 6,
+  Pixels = 7,
+  C = 8,
+  T = 9,
+  PixelsPerUnit = 10,
+}
+
+export enum ReluBackwardWord {
+  /** float32 [P][T][C]. */
+  Delta = 4,
+  /** float32 [P][T][C]: the output, where there are no Counts. */
+  Activity = 5,
+  /** Bytes [P][C], or 0. */
+  Counts = 6,
+  Out = 7,
+  Pixels = 8,
+  C = 9,
+  /** Rows of a pixel: of Delta, Activity and Out. */
+  T = 10,
+  PixelsPerUnit = 11,
+  /** f32: what Counts are multiplied by, one over the number of steps. */
+  Factor = 12,
 }

@@ -1,6 +1,7 @@
 /** From an operation's number to its kernel. */
 
 import { materialise } from '../activity/materialise'
+import { relu, reluBackward } from '../activity/relu'
 import { convDense } from '../conv/forward'
 import { convInputGradient, transposeWeight } from '../conv/input-gradient'
 import { convNarrow } from '../conv/narrow'
@@ -160,6 +161,12 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Choose:
       choose(rec, unit, t, scratch)
+      break
+    case Op.Relu:
+      relu(rec, unit, t, scratch)
+      break
+    case Op.ReluBackward:
+      reluBackward(rec, unit, t, scratch)
       break
     case Op.Output:
       output(rec, unit, t, scratch)

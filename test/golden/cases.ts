@@ -26,6 +26,7 @@ import {
   plain,
   smallInput,
   standardised,
+  stem,
   strided,
   wide,
 } from './networks.js'
@@ -129,6 +130,16 @@ function smallCases(): GoldenCase[] {
       }),
     )
   }
+  for (const method of [...offline, 'sltt'] as const)
+    cases.push(
+      make('analog stem', stem, method, {
+        T: 4,
+        B: 3,
+        input: [2, 8, 8],
+        more: { frames: method !== 'rate m' },
+        threaded: method === 'rate m',
+      }),
+    )
   for (const method of [...offline, 'sltt'] as const) {
     const steps = method === 'rate m' ? 20 : 6
     const network = (): Block => cnn(digits, 10)

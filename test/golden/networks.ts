@@ -15,6 +15,7 @@ import {
   maxPool2d,
   type NeuronOptions,
   plif,
+  relu,
   residual,
   scale,
   sequential,
@@ -143,6 +144,19 @@ export const branched = (): Block => {
     fc: linear(10, 5),
   })
 }
+
+/** An analog stem in front of spikes. Input [2, 8, 8]. */
+export const stem = (): Block =>
+  sequential(
+    conv2d(2, 8, 3, { padding: 1, bias: false }),
+    batchNorm2d(8),
+    relu(),
+    conv2d(8, 12, 3, { stride: 2, padding: 1 }),
+    batchNorm2d(12),
+    lif(),
+    flatten(),
+    linear(192, 5),
+  )
 
 /** Channels and images large enough for the kernels of large layers. Input [16, 12, 12]. */
 export const wide = (): Block =>

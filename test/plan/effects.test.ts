@@ -20,6 +20,7 @@ import {
   type Method,
   maxPool2d,
   plif,
+  relu,
   sequential,
 } from '../../src/index.js'
 import type { Module } from '../../src/nn/module.js'
@@ -271,6 +272,20 @@ test('so do those of a depthwise convolution on spikes and of a learnable tau', 
   checkPlan(planOptions(network(lif()), input, 'rate'), 'depthwise', random, checked)
   checkPlan(planOptions(network(lif()), input, 'sltt'), 'depthwise', random, checked)
   checkPlan(planOptions(network(plif()), input, 'bptt'), 'plif', random, checked)
+})
+
+test('so do those of relu, by its counts and by its output', () => {
+  const input = [2, 6, 6] as const
+  const network = sequential(
+    conv2d(2, 8, 3),
+    relu(),
+    conv2d(8, 8, 3),
+    relu(),
+    flatten(),
+    linear(32, 3),
+  )
+  for (const method of ['rate', 'bptt', 'sltt'] as const)
+    checkPlan(planOptions(network, input, method), 'relu', testRandom(seed), checked)
 })
 
 test('every operation was among them', () => {

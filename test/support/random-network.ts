@@ -17,6 +17,7 @@ import {
   type Method,
   maxPool2d,
   plif,
+  relu,
   residual,
   type StepMode,
   scale,
@@ -86,7 +87,8 @@ export function randomNetwork(
       size >>= 1
       layers.push(random() < 0.5 ? avgPool2d(2) : maxPool2d(2))
     } else if (kind < 0.6) layers.push(dropout(0.3))
-    else if (kind < 0.68) layers.push(scale(2.74))
+    else if (kind < 0.66) layers.push(scale(2.74))
+    else if (kind < 0.74) layers.push(relu())
     else if (kind < 0.8)
       layers.push(
         residual(sequential(convolution(random, width, width), neuron(random, learnable))),

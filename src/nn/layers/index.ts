@@ -10,6 +10,7 @@ import type { Identity } from './identity.js'
 import type { Linear } from './linear.js'
 import type { MaxPool2d } from './max-pool2d.js'
 import type { Neuron } from './neuron.js'
+import type { Relu } from './relu.js'
 import type { Scale } from './scale.js'
 
 export { type AdaptiveAvgPool2d, adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
@@ -30,6 +31,7 @@ export {
   plif,
   type SurrogateName,
 } from './neuron.js'
+export { type Relu, relu } from './relu.js'
 export { type Scale, scale } from './scale.js'
 export type { Init, LinearOptions } from './weights.js'
 export type { PoolOptions } from './window.js'
@@ -50,3 +52,4 @@ export type Layer =
   | Dropout
   | Scale
   | Identity
+  | Relu

@@ -12,6 +12,7 @@ import type { LayerKind } from './kind.js'
 import { linearKind } from './linear.js'
 import { maxPool2dKind } from './max-pool2d.js'
 import { neuronKind } from './neuron.js'
+import { reluKind } from './relu.js'
 import { scaleKind } from './scale.js'
 
 const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K }>> } = {
@@ -26,6 +27,7 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   dropout: dropoutKind,
   scale: scaleKind,
   identity: identityKind,
+  relu: reluKind,
 }
 
 /** The kind of a layer. Its functions take that layer as their first argument. */

@@ -14,6 +14,7 @@ import type { LayerOf, LayerPlan } from './layer.js'
 import { linear } from './linear.js'
 import { maxPool2d } from './max-pool2d.js'
 import { neuron } from './neuron.js'
+import { relu } from './relu.js'
 import { scale } from './scale.js'
 
 const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
@@ -30,6 +31,7 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   scale,
   flatten,
   identity,
+  relu,
 }
 
 /** The plan of a node's layer, which is to be called with that layer. */

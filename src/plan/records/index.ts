@@ -1,6 +1,7 @@
 /** The kind of record of each operation. */
 
 import type { Op } from '../../../assembly/opcodes.js'
+import { reluBackward, reluForward } from '../layers/relu.js'
 import { materialise } from './activity.js'
 import { convolutionRecords } from './convolution.js'
 import { dropout, dropoutFloats } from './dropout.js'
@@ -42,4 +43,6 @@ export const records: Table = byOp([
   output,
   crossEntropy,
   ...convolutionRecords,
+  reluForward,
+  reluBackward,
 ])

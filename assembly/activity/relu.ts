@@ -1,0 +1,98 @@
+/** max(0, x) of currents, and its gradient. */
+
+import { packBytes, widenBytes } from '../base/lanes'
+import { address, word } from '../base/record'
+import { ReluBackwardWord, ReluWord } from '../opcodes'
+
+/**
+ * Out [P][T][C] = max(0, In); what is not a number stays. Counts bytes [P][C], if there are any: at
+ * how many of the steps Out > 0 (=, or += at t > 0 of an outer loop). Unit = PixelsPerUnit pixels.
+ * In may be Out. Scratch: none.
+ */
+export function relu(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const C = <usize>word(rec, ReluWord.C)
+  const row = C << 2
+  const steps = <usize>word(rec, ReluWord.T)
+  const per = word(rec, ReluWord.PixelsPerUnit)
+  const first = <usize>(unit * per)
+  const pixels = <usize>min(word(rec, ReluWord.Pixels) - unit * per, per)
+  const out = address(rec, ReluWord.Out) + first * steps * row
+  reluFloats(out, address(rec, ReluWord.In) + first * steps * row, pixels * steps * row)
+  const counts = address(rec, ReluWord.Counts)
+  if (!counts) return
+  for (let pixel: usize = 0; pixel < pixels; pixel++)
+    for (let c: usize = 0; c < C; c += 4)
+      countPositive(
+        counts + (first + pixel) * C + c,
+        out + pixel * steps * row + (c << 2),
+        steps,
+        row,
+        t > 0,
+      )
+}
+
+/** Out = max(0, in) of some bytes of floats, a multiple of 16. */
+export function reluFloats(out: usize, input: usize, bytes: usize): void {
+  const zero = f32x4.splat(0)
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(out + i, f32x4.max(v128.load(input + i), zero))
+}
+
+/** Counts of four channels = (or += with `more`) the steps at which they are above 0. */
+export function countPositive(
+  counts: usize,
+  out: usize,
+  steps: usize,
+  row: usize,
+  more: bool,
+): void {
+  const zero = f32x4.splat(0)
+  let count = more ? widenBytes(counts) : i32x4.splat(0)
+  for (let step: usize = 0; step < steps; step++)
+    count = i32x4.sub(count, f32x4.gt(v128.load(out + step * row), zero))
+  v128.store32_lane(counts, packBytes(count), 0)
+}
+
+/**
+ * Gradient of the input. With Counts: Out [P][C] = Delta · Factor · Counts, the time mean of
+ * 1[x > 0]. Otherwise: Out [P][T][C] = Delta where Activity > 0, else 0. Unit = PixelsPerUnit
+ * pixels. Out may be Delta. Scratch: none.
+ */
+export function reluBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const floats = <usize>word(rec, ReluBackwardWord.C) * <usize>word(rec, ReluBackwardWord.T)
+  const per = word(rec, ReluBackwardWord.PixelsPerUnit)
+  const first = <usize>(unit * per) * floats
+  const count = <usize>min(word(rec, ReluBackwardWord.Pixels) - unit * per, per) * floats
+  const out = address(rec, ReluBackwardWord.Out) + (first << 2)
+  const delta = address(rec, ReluBackwardWord.Delta) + (first << 2)
+  const counts = address(rec, ReluBackwardWord.Counts)
+  if (counts) {
+    const factor = load<f32>(rec, ReluBackwardWord.Factor * 4)
+    scaleByCounts(out, delta, counts + first, count, factor)
+  } else {
+    const activity = address(rec, ReluBackwardWord.Activity) + (first << 2)
+    passWherePositive(out, delta, activity, count << 2)
+  }
+}
+
+/** Out = delta · factor · counts, a multiple of 4 of them. */
+export function scaleByCounts(
+  out: usize,
+  delta: usize,
+  counts: usize,
+  count: usize,
+  factor: f32,
+): void {
+  const scale = f32x4.splat(factor)
+  for (let i: usize = 0; i < count; i += 4) {
+    const share = f32x4.mul(f32x4.convert_i32x4_s(widenBytes(counts + i)), scale)
+    v128.store(out + (i << 2), f32x4.mul(v128.load(delta + (i << 2)), share))
+  }
+}
+
+/** Out = delta where activity > 0, else 0, of some bytes of floats, a multiple of 16. */
+export function passWherePositive(out: usize, delta: usize, activity: usize, bytes: usize): void {
+  const zero = f32x4.splat(0)
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(out + i, v128.and(v128.load(delta + i), f32x4.gt(v128.load(activity + i), zero)))
+}

@@ -1,0 +1,19 @@
+/** An analog activation between currents. */
+
+import { type LayerKind, sameShape } from './kind.js'
+
+/** What `relu` makes. */
+export interface Relu {
+  /** Tells this layer from others. */
+  readonly kind: 'relu'
+}
+
+/**
+ * max(0, x), any shape, at each time step: an activation for the analog part of a mixed network,
+ * for example its stem. In rate mode its derivative is the mean over the steps of 1[x > 0].
+ */
+export function relu(): Relu {
+  return { kind: 'relu' }
+}
+
+export const reluKind: LayerKind<Relu> = sameShape

@@ -1,0 +1,77 @@
+/** max(0, x) of a current. Where gradients are time means, its derivative is one too. */
+
+import { Op, ReluBackwardWord, ReluWord } from '../../../assembly/opcodes.js'
+import type { Relu } from '../../nn/layers/index.js'
+import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
+import { plainFloat } from '../materialise.js'
+import { perUnit, term } from '../pass.js'
+import { carriesIf, f32, number, reads, readsIf, record, writes } from '../records/schema.js'
+import type { Buffer } from '../words.js'
+import { materialise } from '../write-out.js'
+import type { LayerPlan } from './layer.js'
+
+export const reluForward = record(Op.Relu, {
+  in: reads(ReluWord.In),
+  out: writes(ReluWord.Out),
+  counts: carriesIf(ReluWord.Counts),
+  pixels: number(ReluWord.Pixels),
+  channels: number(ReluWord.C),
+  steps: number(ReluWord.T),
+  pixelsPerUnit: number(ReluWord.PixelsPerUnit),
+})
+
+export const reluBackward = record(Op.ReluBackward, {
+  delta: reads(ReluBackwardWord.Delta),
+  activity: readsIf(ReluBackwardWord.Activity),
+  counts: readsIf(ReluBackwardWord.Counts),
+  out: writes(ReluBackwardWord.Out),
+  pixels: number(ReluBackwardWord.Pixels),
+  channels: number(ReluBackwardWord.C),
+  steps: number(ReluBackwardWord.T),
+  pixelsPerUnit: number(ReluBackwardWord.PixelsPerUnit),
+  factor: f32(ReluBackwardWord.Factor),
+})
+
+export const relu: LayerPlan<Relu> = {
+  lower(pass, node, _layer, x) {
+    const { b, context, images } = pass
+    const plain = plainFloat(x)
+    const input = plain && !plain.input ? plain : materialise(pass, node, x)
+    const { steps, stored } = input
+    const output = pass.floatTensor(node.name, node.shape, steps)
+    const pixels = images * node.shape[1] * node.shape[2]
+    const pixelsPerUnit = perUnit(pixels, stored * steps)
+    const units = Math.ceil(pixels / pixelsPerUnit)
+    const shared = { pixels, channels: stored, pixelsPerUnit }
+    // A byte for each neuron, whatever T is.
+    const counts =
+      pass.training && context.method.presynaptic === 'mean'
+        ? b.buffer(`${node.name} counts`, pixels * stored, 'kept', context.outer)
+        : undefined
+    b.emit(reluForward, units, {
+      ...shared,
+      in: input.buffer as Buffer,
+      out: output.buffer,
+      counts,
+      steps,
+    })
+
+    pass.backward(node, () => {
+      if (output.gradient.length === 0) return
+      const rows = gradientRows(pass, output)
+      const delta = takeGradient(pass, output, rows)
+      const out = gradientBuffer(pass, `${node.name} input gradient`, node.shape, rows, stored)
+      b.emit(reluBackward, units, {
+        ...shared,
+        delta,
+        activity: counts ? undefined : output.buffer,
+        counts,
+        out,
+        steps: rows,
+        factor: 1 / (context.outer ? pass.options.timeSteps : steps),
+      })
+      giveTensorGradient(input, out, rows)
+    })
+    return { shape: node.shape, terms: [term(output)] }
+  },
+}
