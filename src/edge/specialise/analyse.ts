@@ -175,6 +175,11 @@ class Run {
     return result
   }
 
+  /** Asked anew: the compiler would take the value before the last call for this one. */
+  private current(): Locals {
+    return this.locals
+  }
+
   private leave(value: Value): void {
     this.returned =
       this.returned && !same(this.returned.value, value) ? { value: undefined } : { value }
@@ -224,8 +229,7 @@ class Run {
   private one(e: Expression): Value {
     if (!this.locals) return undefined
     const value = this.evaluate(e)
-    // Values of expressions that never end are nobody's.
-    if (this.facts && (this.locals || e.kind !== 'call')) this.note(e, value)
+    if (this.facts) this.note(e, value)
     return value
   }
 
@@ -348,7 +352,7 @@ class Run {
       this.noteWay(e, 0)
       this.locals = before
       const other = this.list(e.else, wanted)
-      const { locals } = this as { locals: Locals }
+      const locals = this.current()
       if (after && locals) {
         value = this.join(value, other)
         this.locals = this.joinLocals(after, locals)
