@@ -178,7 +178,7 @@ export type InfoWord = keyof typeof words
 export const infoWords = Object.keys(words) as InfoWord[]
 
 /** Size of the struct. */
-export const STRUCT_BYTES = infoWords.length * 4
+export const STRUCT_BYTES: number = infoWords.length * 4
 
 /** The C struct, little-endian. */
 export function writeInfoStruct(info: NetInfo, addresses: NetAddresses): Uint8Array {

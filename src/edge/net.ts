@@ -6,7 +6,7 @@ import type { NetInfo } from './abi.js'
 export interface Net {
   readonly info: NetInfo
   readonly memory: WebAssembly.Memory
-  /** Where the input goes: [C][H][W], [T][C][H][W] of frames, with [B] before it in train builds. */
+  /** Where the input goes: [C][H][W], [T][C][H][W] of frames; in train builds a batch of them. */
   readonly input: Float32Array | Uint8Array
   /** What `infer` and `step` give: [classes]. */
   readonly output: Float32Array

@@ -67,8 +67,7 @@ export function checkExportOptions(
   const inputType = choice('inputType', options.inputType, inputTypes, 'f32')
   expect(
     weights === 'f32' || mode !== 'train',
-    () =>
-      "exportWasm.weights must be 'f32' with mode 'train', got \"int8\"; whole numbers do not learn",
+    () => 'exportWasm.weights must be f32 with mode train, got "int8"; whole numbers do not learn',
   )
   if (labels !== undefined) checkLabelTexts(labels, classes)
   if (mean !== undefined) checkChannels('mean', mean, channels, inputType)
@@ -79,8 +78,8 @@ export function checkExportOptions(
   expect(
     batchSize === 1 || mode === 'train',
     () =>
-      `exportWasm.batchSize must be left out with mode ${describe(mode)}, got ${batchSize}; it is ` +
-      "for mode 'train'",
+      `exportWasm.batchSize must be left out with mode ${mode}, got ${batchSize}; it is for mode ` +
+      'train',
   )
   expect(
     synops === undefined || (Number.isFinite(synops) && synops >= 0),
