@@ -20,6 +20,7 @@ const rooms = [
   ['data', 'io'],
   ['train'],
   ['model'],
+  ['edge'],
   ['network'],
   ['containers'],
   ['models'],
