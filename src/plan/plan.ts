@@ -180,7 +180,8 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     statistics: b.buffer('running statistics', statisticFloats * 4, 'statistics'),
     zeros: b.buffer('zeros', pixels * 4, 'statistics'),
     output: b.buffer('output', batchSize * classes * 4, 'statistics'),
-    losses: purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
+    losses:
+      purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
   }
   const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)

@@ -20,6 +20,8 @@ export interface Constants {
 export interface Entry {
   readonly func: Func
   readonly args: readonly Value[]
+  /** Goes through records one by one, so that addresses of records are expected to vary. */
+  readonly interprets?: boolean
 }
 
 /** What is known of an expression over all entries. */
@@ -187,6 +189,7 @@ class Run {
 
   /** A known address that takes part in an unknown one. */
   private escape(value: Value): void {
+    if (this.entry.interprets) return
     if (this.facts && typeof value === 'number' && this.constants.has(value, 1))
       this.facts.escaped.add(value)
   }

@@ -17,7 +17,7 @@ const integer: Readonly<Record<string, Numbers>> = {
   mul: (a, b) => Math.imul(a, b),
   div_s: (a, b) => (b === 0 || (a === -(2 ** 31) && b === -1) ? undefined : (a / b) | 0),
   div_u: (a, b) => (b === 0 ? undefined : Math.floor(u(a) / u(b)) | 0),
-  rem_s: (a, b) => (b === 0 ? undefined : a % b | 0),
+  rem_s: (a, b) => (b === 0 ? undefined : (a % b) | 0),
   rem_u: (a, b) => (b === 0 ? undefined : (u(a) % u(b)) | 0),
   and: (a, b) => a & b,
   or: (a, b) => a | b,

@@ -63,8 +63,7 @@ function simplify(e: Operation): Expression {
       name,
       args.map((x) => (x as { value: number }).value),
     )
-    if (value !== undefined)
-      return { kind: 'const', type: e.op.result, value } as Expression
+    if (value !== undefined) return { kind: 'const', type: e.op.result, value } as Expression
   }
   if (b?.kind === 'const' && b.type === 'i32') {
     const n = b.value
@@ -247,7 +246,12 @@ class Tidier {
       return { kind: 'block', label: e.label, body }
     }
     if (e.then.length === 0 && e.else.length > 0)
-      return { ...e, condition: simplify(operation('i32.eqz', [condition])), then: e.else, else: [] }
+      return {
+        ...e,
+        condition: simplify(operation('i32.eqz', [condition])),
+        then: e.else,
+        else: [],
+      }
     const [only] = e.then
     // if (c) br → br_if c
     if (e.then.length === 1 && e.else.length === 0 && only.kind === 'br' && !only.value)

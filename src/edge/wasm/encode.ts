@@ -20,8 +20,8 @@ export interface ModuleParts {
   /** Pages of 64 KiB, the least and the most. */
   readonly pages: number
   readonly segments: readonly Segment[]
-  /** Custom sections: a name and its contents. */
-  readonly custom: ReadonlyArray<readonly [string, Uint8Array]>
+  /** Custom sections, their names included. */
+  readonly custom: readonly Uint8Array[]
 }
 
 /** Bytes that grow. */
@@ -165,11 +165,7 @@ export function encodeModule(parts: ModuleParts): Uint8Array {
         s.append(bytes)
       }
     })
-  for (const [name, bytes] of custom)
-    section(0, (s) => {
-      s.name(name)
-      s.append(bytes)
-    })
+  for (const bytes of custom) section(0, (s) => s.append(bytes))
   return w.done()
 }
 
