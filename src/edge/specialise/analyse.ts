@@ -348,13 +348,13 @@ class Run {
     let after: Locals
     if (condition !== 0) {
       this.noteWay(e, 1)
-      value = this.list(e.then, wanted)
+      value = this.list(e.yes, wanted)
       after = this.locals
     }
     if (condition === undefined || condition === 0) {
       this.noteWay(e, 0)
       this.locals = before
-      const other = this.list(e.else, wanted)
+      const other = this.list(e.no, wanted)
       const locals = this.current()
       if (after && locals) {
         value = this.join(value, other)
@@ -376,9 +376,7 @@ class Run {
     const index = this.one(e.index)
     const last = e.labels.length - 1
     const ways =
-      index === undefined
-        ? e.labels.map((_, i) => i)
-        : [Number(index) >>> 0 > last ? last : Number(index) >>> 0]
+      index === undefined ? e.labels.map((_, i) => i) : [Math.min(last, Number(index) >>> 0)]
     for (const way of ways) {
       this.noteWay(e, way)
       this.arrive(e.labels[way], value)

@@ -59,7 +59,7 @@ function taken(e: Expression, original: Expression, ways: ReadonlySet<number> | 
   switch (e.kind) {
     case 'if': {
       if (ways.size > 1) return e
-      const body = way ? e.then : e.else
+      const body = way ? e.yes : e.no
       const block: Expression = { kind: 'block', label: e.label, body }
       return sequence([...effects(e.condition), block])
     }

@@ -116,9 +116,7 @@ class Tidier {
         return e.body.some((x) => this.ends(x))
       case 'if':
         return (
-          !this.used(e.label) &&
-          e.then.some((x) => this.ends(x)) &&
-          e.else.some((x) => this.ends(x))
+          !this.used(e.label) && e.yes.some((x) => this.ends(x)) && e.no.some((x) => this.ends(x))
         )
       case 'set':
       case 'drop':
@@ -162,7 +160,7 @@ class Tidier {
       return
     }
     if (rest.kind === 'drop') this.drop(rest.value, out)
-    else if (rest.kind === 'if' && rest.then.length === 0 && rest.else.length === 0)
+    else if (rest.kind === 'if' && rest.yes.length === 0 && rest.no.length === 0)
       this.drop(rest.condition, out)
     else if (rest.kind === 'set' && rest.value.kind === 'get' && rest.value.local === rest.local)
       return
@@ -242,19 +240,19 @@ class Tidier {
   private conditional(e: Extract<Expression, { kind: 'if' }>): Expression {
     const condition = truth(e.condition)
     if (condition.kind === 'const') {
-      const body = condition.value === 0 ? e.else : e.then
+      const body = condition.value === 0 ? e.no : e.yes
       return { kind: 'block', label: e.label, body }
     }
-    if (e.then.length === 0 && e.else.length > 0)
+    if (e.yes.length === 0 && e.no.length > 0)
       return {
         ...e,
         condition: simplify(operation('i32.eqz', [condition])),
-        then: e.else,
-        else: [],
+        yes: e.no,
+        no: [],
       }
-    const [only] = e.then
+    const [only] = e.yes
     // if (c) br → br_if c
-    if (e.then.length === 1 && e.else.length === 0 && only.kind === 'br' && !only.value)
+    if (e.yes.length === 1 && e.no.length === 0 && only.kind === 'br' && !only.value)
       if (only.label !== e.label) return { ...only, kind: 'br_if', condition }
     return { ...e, condition }
   }
@@ -272,9 +270,8 @@ class Tidier {
         return {
           ...e,
           condition: this.one(e.condition),
-          // biome-ignore lint/suspicious/noThenProperty: the part of an if that is called so
-          then: list(e.then),
-          else: list(e.else),
+          yes: list(e.yes),
+          no: list(e.no),
         }
       }
       default:

@@ -218,13 +218,13 @@ class BodyDecoder {
       return
     }
     if (kind === 'then' || kind === 'else') {
-      const [then, otherwise] = kind === 'then' ? [body, []] : [before ?? [], body]
+      const [yes, no] = kind === 'then' ? [body, []] : [before ?? [], body]
       this.value({
         kind: 'if',
         label,
         condition: condition as Expression,
-        then,
-        else: otherwise,
+        yes,
+        no,
       })
     } else this.value({ kind, label, body })
   }
@@ -243,76 +243,96 @@ class BodyDecoder {
     const code = r.byte()
     switch (code) {
       case 0x00:
-        return this.last({ kind: 'unreachable' })
+        this.last({ kind: 'unreachable' })
+        return
       case 0x01:
         return
       case 0x02:
       case 0x03:
         this.spill()
-        return this.open(code === 0x02 ? 'block' : 'loop', this.blockType())
+        this.open(code === 0x02 ? 'block' : 'loop', this.blockType())
+        return
       case 0x04: {
         const result = this.blockType()
         const condition = this.pop()
         this.spill()
-        return this.open('then', result, condition)
+        this.open('then', result, condition)
+        return
       }
       case 0x05:
       case 0x0b:
         r.at--
-        return this.end(code === 0x05)
+        this.end(code === 0x05)
+        return
       case 0x0c: {
         const label = this.label()
-        return this.last({ kind: 'br', label, value: label.result && this.pop() })
+        this.last({ kind: 'br', label, value: label.result && this.pop() })
+        return
       }
       case 0x0d: {
         const label = this.label()
         const condition = this.pop()
-        return this.value({ kind: 'br_if', label, value: label.result && this.pop(), condition })
+        this.value({ kind: 'br_if', label, value: label.result && this.pop(), condition })
+        return
       }
       case 0x0e: {
         const labels = Array.from({ length: r.u32() + 1 }, () => this.label())
         const index = this.pop()
         const value = labels[0].result && this.pop()
-        return this.last({ kind: 'br_table', labels, index, value })
+        this.last({ kind: 'br_table', labels, index, value })
+        return
       }
       case 0x0f:
-        return this.last({ kind: 'return', value: this.func.result && this.pop() })
+        this.last({ kind: 'return', value: this.func.result && this.pop() })
+        return
       case 0x10: {
         const callee = this.functions[r.u32()]
-        return this.value({ kind: 'call', callee, args: this.popMany(callee.params.length) })
+        this.value({ kind: 'call', callee, args: this.popMany(callee.params.length) })
+        return
       }
       case 0x1a:
-        return this.statement({ kind: 'drop', value: this.pop() })
+        this.statement({ kind: 'drop', value: this.pop() })
+        return
       case 0x1b:
       case 0x1c: {
         if (code === 0x1c) r.take(r.u32())
         const [a, b, condition] = this.popMany(3)
-        return this.push({
+        this.push({
           kind: 'select',
           type: typeOf(a) as ValueType,
           args: [a, b, condition],
         })
+        return
       }
       case 0x20: {
         const local = r.u32()
-        return this.push({ kind: 'get', local, type: this.typeOfLocal(local) })
+        this.push({ kind: 'get', local, type: this.typeOfLocal(local) })
+        return
       }
       case 0x21:
-        return this.statement({ kind: 'set', local: r.u32(), value: this.pop() })
+        this.statement({ kind: 'set', local: r.u32(), value: this.pop() })
+        return
       case 0x22:
-        return this.push({ kind: 'tee', local: r.u32(), value: this.pop() })
+        this.push({ kind: 'tee', local: r.u32(), value: this.pop() })
+        return
       case 0x23:
-        return this.push(i32(this.globals[r.u32()]))
+        this.push(i32(this.globals[r.u32()]))
+        return
       case 0x41:
-        return this.push(i32(r.s32()))
+        this.push(i32(r.s32()))
+        return
       case 0x42:
-        return this.push({ kind: 'const', type: 'i64', value: r.s64() })
+        this.push({ kind: 'const', type: 'i64', value: r.s64() })
+        return
       case 0x43:
-        return this.push({ kind: 'const', type: 'f32', value: r.f32() })
+        this.push({ kind: 'const', type: 'f32', value: r.f32() })
+        return
       case 0x44:
-        return this.push({ kind: 'const', type: 'f64', value: r.f64() })
+        this.push({ kind: 'const', type: 'f64', value: r.f64() })
+        return
       default:
-        return this.plain(code)
+        this.plain(code)
+        return
     }
   }
 
@@ -324,8 +344,10 @@ class BodyDecoder {
   private plain(code: number): void {
     const { r } = this
     const full = code === 0xfc || code === 0xfd ? (code << 16) | r.u32() : code
-    if (full === prefixed.simd(12))
-      return this.push({ kind: 'const', type: 'v128', value: r.take(16).slice() })
+    if (full === prefixed.simd(12)) {
+      this.push({ kind: 'const', type: 'v128', value: r.take(16).slice() })
+      return
+    }
     const op = this.known(full)
     const { offset, align, lanes } = this.immediates(op)
     const args = this.popMany(op.params.length)

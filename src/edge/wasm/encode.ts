@@ -236,51 +236,61 @@ class BodyEncoder {
     const { w } = this
     switch (e.kind) {
       case 'const':
-        return this.constant(e)
+        this.constant(e)
+        return
       case 'get':
         w.byte(0x20)
-        return w.u32(e.local)
+        w.u32(e.local)
+        return
       case 'set':
       case 'tee':
         this.one(e.value)
         w.byte(e.kind === 'set' ? 0x21 : 0x22)
-        return w.u32(e.local)
+        w.u32(e.local)
+        return
       case 'drop':
         this.one(e.value)
-        return w.byte(0x1a)
+        w.byte(0x1a)
+        return
       case 'call':
         this.list(e.args)
         w.byte(0x10)
-        return w.u32(this.indexOf(e.callee))
+        w.u32(this.indexOf(e.callee))
+        return
       case 'select':
         this.list(e.args)
-        if (e.type === 'v128') return w.byte(0x1c, 1, typeCodes.v128)
-        return w.byte(0x1b)
+        if (e.type === 'v128') w.byte(0x1c, 1, typeCodes.v128)
+        else w.byte(0x1b)
+        return
       case 'block':
       case 'loop':
         w.byte(e.kind === 'block' ? 0x02 : 0x03)
         this.blockType(typeOf(e))
         this.inside(e.label, e.body)
-        return w.byte(0x0b)
+        w.byte(0x0b)
+        return
       case 'if':
         this.one(e.condition)
         w.byte(0x04)
         this.blockType(e.label.result)
-        this.inside(e.label, e.then)
-        if (e.else.length > 0) {
+        this.inside(e.label, e.yes)
+        if (e.no.length > 0) {
           w.byte(0x05)
-          this.inside(e.label, e.else)
+          this.inside(e.label, e.no)
         }
-        return w.byte(0x0b)
+        w.byte(0x0b)
+        return
       case 'br':
         if (e.value) this.one(e.value)
         w.byte(0x0c)
-        return this.depth(e.label)
+        this.depth(e.label)
+        return
       case 'br_if':
         if (e.value) this.one(e.value)
         this.one(e.condition)
         w.byte(0x0d)
-        return this.depth(e.label)
+        this.depth(e.label)
+        return
       case 'br_table':
         if (e.value) this.one(e.value)
         this.one(e.index)
@@ -290,11 +300,14 @@ class BodyEncoder {
         return
       case 'return':
         if (e.value) this.one(e.value)
-        return w.byte(0x0f)
+        w.byte(0x0f)
+        return
       case 'unreachable':
-        return w.byte(0x00)
+        w.byte(0x00)
+        return
       case 'op':
-        return this.operation(e)
+        this.operation(e)
+        return
     }
   }
 
@@ -303,20 +316,25 @@ class BodyEncoder {
     switch (e.type) {
       case 'i32':
         w.byte(0x41)
-        return w.s64(BigInt(e.value | 0))
+        w.s64(BigInt(e.value | 0))
+        return
       case 'i64':
         w.byte(0x42)
-        return w.s64(e.value)
+        w.s64(e.value)
+        return
       case 'f32':
         w.byte(0x43)
-        return w.f32(e.value)
+        w.f32(e.value)
+        return
       case 'f64':
         w.byte(0x44)
-        return w.f64(e.value)
+        w.f64(e.value)
+        return
       case 'v128':
         w.byte(0xfd)
         w.u32(12)
-        return w.append(e.value)
+        w.append(e.value)
+        return
     }
   }
 

@@ -45,8 +45,8 @@ export type Expression =
       readonly kind: 'if'
       readonly label: Label
       readonly condition: Expression
-      readonly then: readonly Expression[]
-      readonly else: readonly Expression[]
+      readonly yes: readonly Expression[]
+      readonly no: readonly Expression[]
     }
   | { readonly kind: 'br'; readonly label: Label; readonly value: Expression | undefined }
   | {
@@ -157,7 +157,7 @@ export function parts(e: Expression): readonly Expression[] {
     case 'loop':
       return e.body
     case 'if':
-      return [e.condition, ...e.then, ...e.else]
+      return [e.condition, ...e.yes, ...e.no]
     case 'br':
     case 'return':
       return e.value ? [e.value] : []
@@ -192,7 +192,7 @@ export function withParts(
       return { ...e, body: list(e.body) }
     case 'if': {
       const condition = one(e.condition)
-      return { ...e, condition, then: list(e.then), else: list(e.else) }
+      return { ...e, condition, yes: list(e.yes), no: list(e.no) }
     }
     case 'br':
     case 'return':
