@@ -138,8 +138,8 @@ export function scalingOf(
   expect(
     (mean !== undefined && std !== undefined) || normalization !== undefined,
     () =>
-      `--${mean === undefined ? 'mean' : 'std'} must be given with --input-type u8, since the data ` +
-      "set is not at hand, got none; give the training data's, or --data",
+      `--${mean === undefined ? 'mean' : 'std'} must be given with --input-type u8, since the ` +
+      "data set is not at hand, got none; give the training data's, or --data",
   )
   return { mean: mean ?? normalization?.mean, std: std ?? normalization?.std }
 }
