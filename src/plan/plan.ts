@@ -18,10 +18,12 @@ import {
   evaluateProgram,
   type ProgramName,
   type ProgramPlan,
+  singleProgram,
   streamProgram,
   type TrainingBuffers,
   trainingPrograms,
 } from './programs.js'
+import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
 
@@ -70,6 +72,8 @@ export interface Plan {
   readonly passImages: number
   /** Runs that a batch takes: the batch is passes · passImages images. */
   readonly passes: number
+  /** When and how `predict` runs images one by one. */
+  readonly singles: Singles
   readonly encoded: Encoded
   readonly encodedAt: number
   /** Bytes of scratch for one worker, and where the workers' scratch starts. */
@@ -151,6 +155,18 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
   return fitting ?? (divisors.find((images) => images > most) as number)
 }
 
+const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
+
+/**
+ * Whether there is a program for one image. With `inspect`, results of whole batches are kept to be
+ * read. Where a kernel is chosen by the spikes of the whole run (`Choose`), one image could choose
+ * another one than its batch, and results would differ in rounding.
+ */
+function wantsSingle(options: PlanOptions, passImages: number, forward: ProgramPlan): boolean {
+  if (passImages === 1 || options.inspect || forward.name !== 'evaluate') return false
+  return recordsOf(forward).every(({ op }) => op !== Op.Choose)
+}
+
 /** A plan whose runs take so many images. */
 function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
   const { graph, timeSteps, input, batchSize } = options
@@ -184,10 +200,8 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const slots = Array.from({ length: purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
-  const context = new Context(options, passImages, b, parameters, statistics, {
-    ...buffers,
-    gradients: training?.gradients,
-  })
+  const shared = { ...buffers, gradients: training?.gradients }
+  const context = new Context(options, passImages, b, parameters, statistics, shared)
 
   const planned: ProgramPlan[] = []
   let kept = 0
@@ -196,8 +210,14 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     planned.push(...programs)
     kept = keptBytes
   }
-  const evaluateFrom = b.now
-  planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
+  const starts = [b.now]
+  const forward = purpose.stream ? streamProgram(context) : evaluateProgram(context)
+  planned.push(forward)
+  if (wantsSingle(options, passImages, forward)) {
+    starts.push(b.now)
+    const ofOne = { ...shared, losses: undefined }
+    planned.push(singleProgram(new Context(options, 1, b, parameters, statistics, ofOne)))
+  }
   checkReads(planned, graph)
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
@@ -208,11 +228,9 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
   const end =
     workers > 1
-      ? assignAddressesByWorker(used, base, evaluateFrom, ownBytes)
+      ? assignAddressesByWorker(used, base, starts, ownBytes)
       : assignAddresses(used, base)
   const encoded = encode(planned, workers, encodedAt)
-  const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] =>
-    sections.flatMap((s) => s.records)
   const workerScratch =
     roundUp(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)), 64) + 64
   const total = end + workerScratch * workers + 64
@@ -233,6 +251,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     ),
     passImages,
     passes: batchSize / passImages,
+    singles: singlesOf(options, parameters, passImages, planned, workers),
     encoded,
     encodedAt,
     workerScratch,
