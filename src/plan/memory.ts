@@ -24,10 +24,10 @@ export function assignAddresses(buffers: readonly Buffer[], base: number): numbe
 
 /**
  * The same for several workers, as far as it takes no more than `budget` bytes behind the
- * persistent buffers; where it would, `assignAddresses`. Buffers of one program share memory only when they are of equal size, and then all of it. So
- * each byte stays with the worker whose images it holds, and in that worker's cache. Otherwise
- * lines would move between caches at every reuse, which costs a small network on processors without
- * a common cache a quarter of its step.
+ * persistent buffers; where it would, `assignAddresses`. Buffers of one program share memory only
+ * when they are of equal size, and then all of it. So each byte stays with the worker whose images
+ * it holds, and in that worker's cache. Otherwise lines would move between caches at every reuse,
+ * which costs a small network on processors without a common cache a quarter of its step.
  *
  * @param starts the first record of each program but the first
  */

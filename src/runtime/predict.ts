@@ -15,8 +15,8 @@ export interface Prediction {
 }
 
 /**
- * `Model.predict`. The caller must hold the model's lock. A few samples run one by one, more of them
- * as a batch (`Plan.singles`); their bits are the same.
+ * `Model.predict`. The caller must hold the model's lock. A few samples run one by one, more of
+ * them as a batch (`Plan.singles`); their bits are the same.
  */
 export async function predict(session: Session, x: Float32Array): Promise<Prediction> {
   programOf(session, 'evaluate')

@@ -7,9 +7,9 @@ import type { RateProbe } from '../plan/plan.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 
 /**
- * Time-mean output of the last run, [count, classes]. `steps`: of a stream, those so far. The memory
- * holds Σ logits / T, which is the mean itself when T steps have come. `images`: how many have run;
- * behind them they are repeated, as a batch that is not full is.
+ * Time-mean output of the last run, [count, classes]. `steps`: of a stream, those so far. The
+ * memory holds Σ logits / T, which is the mean itself when T steps have come. `images`: how many
+ * have run; behind them they are repeated, as a batch that is not full is.
  */
 export function output(
   arena: Arena,
