@@ -5,7 +5,16 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Op } from '../../assembly/opcodes.js'
-import { cnn, type Method, type Model, mlp, resnet18, type StepMode } from '../../src/index.js'
+import { trace } from '../../src/graph/trace.js'
+import {
+  type Block,
+  cnn,
+  type Method,
+  type Model,
+  mlp,
+  resnet18,
+  type StepMode,
+} from '../../src/index.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { testRandom } from '../support/engine.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
@@ -61,12 +70,13 @@ for (const purpose of ['train', 'inference'] as const)
   for (const threads of [1, 2, 3])
     test(`random networks, ${purpose}, ${threads} threads: one by one, in a batch and in its rest, the same bits and rates`, async () => {
       let [singly, spikes] = [0, 0]
-      for (let round = 0; round < 18; round++) {
+      for (let round = 0; round < 24; round++) {
         const where = `round ${round} seed=${seed}`
         const random = testRandom(seed + 100 * threads + round)
         const [method, stepMode] = methods[round % methods.length]
         const input = [1 + (round % 3), 8, 8] as const
         const net = randomNetwork(random, input, method === 'bptt')
+        if (purpose === 'train' && method === 'ottt' && readsCurrents(net, input)) continue
         const [frames, timeSteps] = [round % 4 === 1, [4, 1, 9, 3, 2][round % 5]]
         const shared = { input, method, stepMode, frames, timeSteps, purpose, seed: round }
         const batchSize = 2 + Math.floor(random() * 6)
@@ -117,8 +127,20 @@ for (const purpose of ['train', 'inference'] as const)
           await one.dispose()
         }
       }
-      assert.ok(singly > 30 && spikes > 1, `${singly} singly, rates ${spikes}`)
+      assert.ok(singly > 30 && spikes > 1, `${singly} calls, rates ${spikes}`)
     })
+
+/** Such a network cannot be trained with OTTT. */
+function readsCurrents(net: Block, input: readonly [number, number, number]): boolean {
+  const options = { ...randomPlanOptions(testRandom(seed)), input, graph: trace(net, input) }
+  try {
+    makePlan({ ...options, method: 'ottt', stepMode: 's', purpose: 'train' }, 1)
+    return false
+  } catch (error) {
+    assert.match(String(error), /method 'ottt' traces/)
+    return true
+  }
+}
 
 function rows(values: Float32Array, width: number): Float32Array[] {
   return Array.from({ length: values.length / width }, (_, i) =>
@@ -220,9 +242,12 @@ test('training and its profile after predict are those without it', async () => 
 test('buffers of a single image lie where those of other programs do', () => {
   const random = testRandom(seed)
   let found = 0
-  for (let round = 0; round < 60; round++)
+  for (let round = 0; round < 200; round++)
     for (const workers of [1, 2]) {
-      const plan = makePlan({ ...randomPlanOptions(random), stepMode: 'm' }, workers)
+      const options = randomPlanOptions(random)
+      // The state of a loop over t keeps its memory.
+      if (options.stepMode === 's') continue
+      const plan = makePlan(options, workers)
       const { single, ...others } = plan.programs
       if (!single) continue
       found++
