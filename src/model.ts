@@ -174,8 +174,8 @@ export class Model {
    * samples have run, they are repeated.
    */
   output(): Float32Array {
-    const { steps, images } = this.session.lastRun
-    return output(this.session, steps || undefined, this.batchSize, images || undefined)
+    const { steps, outputs } = this.session.lastRun
+    return output(this.session, steps || undefined, this.batchSize, outputs || undefined)
   }
 
   /**
@@ -227,8 +227,8 @@ export class Model {
 
   /**
    * Spikes per neuron and time step in the last run, 0…1, by the name of the neuron layer; empty
-   * before the first run. The last run is the last batch. After `predict` it is the samples of its
-   * last batch: where they ran one by one, these alone, else filled up with repeats of them.
+   * before the first run. The last run is the last batch. Where that has fewer than B samples, as
+   * after `predict` it may, these count in turn until there are B.
    */
   firingRates(): Record<string, number> {
     return firingRates(this.session, this.session.lastRun)

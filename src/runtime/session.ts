@@ -53,7 +53,7 @@ export interface Settings {
   readonly purpose: Purpose
 }
 
-const NOTHING: LastRun = { probes: [], images: 0, steps: 0 }
+const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
 
 export class Session implements Arena {
   plan!: Plan
@@ -251,8 +251,10 @@ export class Session implements Arena {
           spins: this.threads <= availableParallelism() ? 20000 : 0,
           timeoutMs: 60_000,
         })
-        // The next pass counts in the same place.
-        if (passes > 1) spikes = addCounts(spikes, spikeCounts(this, rates))
+        // The next pass counts in the same place. An image alone counts as often as it would stand
+        // in the padded batch, so that rates do not depend on which of both runs.
+        const times = single ? Math.ceil((this.batchSize - pass) / valid) : 1
+        if (passes > 1 || single) spikes = addCounts(spikes, spikeCounts(this, rates), times)
       }
       // For whoever runs a program of the whole batch on it once more.
       set(Control.FirstImage, 0)
@@ -280,7 +282,13 @@ export class Session implements Arena {
     }
     if (program === 'stream') this.streamed++
     const steps = program === 'stream' ? this.streamed : this.timeSteps
-    this.lastRun = { probes: rates, images: passes * passImages, steps, spikes }
+    this.lastRun = {
+      probes: rates,
+      images: this.batchSize,
+      steps,
+      spikes,
+      outputs: passes * passImages,
+    }
     return {
       loss: view.getFloat32(Control.Loss, true),
       correct: view.getInt32(Control.Correct, true),
@@ -321,11 +329,13 @@ export class Session implements Arena {
   }
 }
 
-/** Counts of a pass added to those of the passes before it. */
+/** Counts of a pass, so many times, added to those of the passes before it. */
 function addCounts(
   sum: Record<string, number> | undefined,
   counts: Record<string, number>,
+  times: number,
 ): Record<string, number> {
-  if (!sum) return counts
-  return Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, n + sum[name]]))
+  return Object.fromEntries(
+    Object.entries(counts).map(([name, n]) => [name, n * times + (sum?.[name] ?? 0)]),
+  )
 }

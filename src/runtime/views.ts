@@ -55,9 +55,11 @@ export function firingRates(arena: Arena, last: LastRun): Record<string, number>
 export interface LastRun {
   /** Of its program; empty before the first run. */
   readonly probes: readonly RateProbe[]
-  /** Images and steps whose spikes were counted. */
+  /** Images, repeats among them, and steps whose spikes were counted. */
   readonly images: number
   readonly steps: number
+  /** Images whose outputs are in memory. */
+  readonly outputs: number
   /** Spikes by layer; absent while they are still in memory. */
   readonly spikes?: Readonly<Record<string, number>>
 }
