@@ -3,7 +3,7 @@
  * allocated here.
  */
 
-import { Control, Op } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
 import { checkReads } from './check.js'
@@ -137,13 +137,11 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
 /**
  * Images that run together in inference. A batch whose buffers are larger than the caches takes
  * less memory in passes, and hardly more time. All passes have the same number of images, so that
- * rates count each image once. Where a kernel is chosen by the spikes of the whole run (`Choose`),
- * passes could choose another one, and results would differ in rounding.
+ * rates count each image once.
  */
-function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
+function imagesOfPass({ options, memory }: Plan, workers: number): number {
   const { batchSize, inspect, purpose = 'train' } = options
   if (!purposes[purpose].passes || inspect) return batchSize
-  if (programs.evaluate?.records.some(({ op }) => op === Op.Choose)) return batchSize
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
@@ -156,16 +154,6 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
 }
 
 const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
-
-/**
- * Whether there is a program for one image. With `inspect`, results of whole batches are kept to be
- * read. Where a kernel is chosen by the spikes of the whole run (`Choose`), one image could choose
- * another one than its batch, and results would differ in rounding.
- */
-function wantsSingle(options: PlanOptions, passImages: number, forward: ProgramPlan): boolean {
-  if (passImages === 1 || options.inspect || forward.name !== 'evaluate') return false
-  return recordsOf(forward).every(({ op }) => op !== Op.Choose)
-}
 
 /** A plan whose runs take so many images. */
 function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
@@ -211,9 +199,9 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     kept = keptBytes
   }
   const starts = [b.now]
-  const forward = purpose.stream ? streamProgram(context) : evaluateProgram(context)
-  planned.push(forward)
-  if (wantsSingle(options, passImages, forward)) {
+  planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
+  // With `inspect`, results of whole batches are kept to be read.
+  if (passImages > 1 && !purpose.stream && !options.inspect) {
     starts.push(b.now)
     const ofOne = { ...shared, losses: undefined }
     planned.push(singleProgram(new Context(options, 1, b, parameters, statistics, ofOne)))

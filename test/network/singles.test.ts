@@ -1,19 +1,25 @@
 /**
- * `predict` of a few samples runs them one by one: the same bits as in a batch, rates of these
- * samples alone, and no dependence on what is in memory.
+ * `predict` of a few samples runs them one by one: the same bits and rates as in a batch, at the
+ * cost of these samples alone, and no dependence on what is in memory.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Op } from '../../assembly/opcodes.js'
 import { trace } from '../../src/graph/trace.js'
 import {
+  avgPool2d,
   type Block,
   cnn,
+  conv2d,
+  flatten,
+  lif,
+  linear,
   type Method,
   type Model,
   mlp,
   resnet18,
   type StepMode,
+  sequential,
 } from '../../src/index.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { testRandom } from '../support/engine.js'
@@ -54,9 +60,6 @@ async function runsOf(model: Model, call: () => Promise<unknown>): Promise<strin
   return runs
 }
 
-const chooses = ({ programs }: Plan): boolean =>
-  programs.evaluate?.records.some(({ op }) => op === Op.Choose) ?? false
-
 const methods: readonly [Method, StepMode][] = [
   ['rate', 'm'],
   ['rate', 's'],
@@ -84,10 +87,6 @@ for (const purpose of ['train', 'inference'] as const)
         const one = await net.compile({ ...shared, batchSize: 1, threads: 1 })
         try {
           const { plan } = model.session
-          if (chooses(plan)) {
-            assert.equal([plan.singles.most, plan.programs.single], [0, undefined], where)
-            continue
-          }
           assert.ok(plan.singles.most > 0, where)
           const samples = samplesFor(model, 2 * batchSize, 1000 * round)
           const alone: Float32Array[] = []
@@ -112,15 +111,14 @@ for (const purpose of ['train', 'inference'] as const)
             const last = expected.slice(n - rest)
             for (const [b, row] of rows(model.output(), width).entries())
               assert.equal(row, last[b % rest], `${where}, output of ${b}`)
-            // A batch that is padded counts its repeats.
-            const repeats = rest > plan.singles.most
-            const ran = Array.from({ length: repeats ? batchSize : rest }, (_, i) => i % rest)
+            // The samples of the last batch count in turn until there are B.
+            const counted = Array.from({ length: batchSize }, (_, i) => n - rest + (i % rest))
             for (const [name, rate] of Object.entries(model.firingRates())) {
-              const mean = ran.reduce((sum, i) => sum + rates[first + n - rest + i][name], 0)
-              expectClose(`${where}, rate of ${name}`, [rate], [mean / ran.length], 1e-12)
+              const sum = counted.reduce((sum, i) => sum + rates[first + i][name], 0)
+              expectClose(`${where}, rate of ${name}`, [rate], [sum / batchSize], 1e-12)
               spikes += rate
             }
-            if (!repeats) singly++
+            if (rest <= plan.singles.most) singly++
           }
         } finally {
           await model.dispose()
@@ -215,6 +213,37 @@ test('passes of one image: the program of the pass runs for the samples alone', 
   assert.equal(rates, one.firingRates())
   await model.dispose()
   await one.dispose()
+})
+
+test('sums of spikes at one step: no sample depends on those beside it', async () => {
+  // In training the kernel is chosen by the spikes of the whole batch.
+  for (const [window, purpose] of [
+    [2, 'train'],
+    [2, 'inference'],
+    [16, 'train'],
+    [16, 'inference'],
+  ] as const) {
+    const net = sequential(
+      conv2d(1, 16, 3, { padding: 1 }),
+      lif({ vThreshold: 0.3 }),
+      avgPool2d(window),
+      conv2d(16, 24, 1),
+      lif({ vThreshold: 0.1 }),
+      flatten(),
+      linear(24 * (32 / window) ** 2, 5),
+    )
+    const model = await net.compile({ input: [1, 32, 32], timeSteps: 1, batchSize: 6, purpose })
+    const { train, evaluate } = model.session.plan.programs
+    const chooses = (program = evaluate) => program?.records.some(({ op }) => op === Op.Choose)
+    assert.equal([chooses(train), chooses()], [purpose === 'train', false])
+    const loud = samplesFor(model, 6, 1)
+    const quiet = loud.map((sample, i) => (i === 0 ? sample : sample.map((v) => v / 100)))
+    const { logits } = await model.predict(loud[0])
+    assert.ok(Object.values(model.firingRates()).every((rate) => rate > 0))
+    for (const batch of [loud, quiet])
+      assert.equal((await model.predict(together(model, batch))).logits.subarray(0, 5), logits)
+    await model.dispose()
+  }
 })
 
 test('training and its profile after predict are those without it', async () => {
