@@ -110,7 +110,10 @@ test('info --program: a name that no program has, and no network', async () => {
   const wrong = await run(['info', '--model', 'mlp', '--program', 'traim'])
   assert.equal(
     [wrong.code, wrong.stderr],
-    [1, 'spikewasm: --program must be one of train, gradients, evaluate, single, stream, got "traim"\n'],
+    [
+      1,
+      'spikewasm: --program must be one of train, gradients, evaluate, single, stream, got "traim"\n',
+    ],
   )
   const alone = await run(['info', '--program', 'train'])
   assert.equal(
