@@ -63,8 +63,9 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
     const bias = context.parameter(index, 'bias') || undefined
 
+    const compact = options.fixed
     const spikes = spikeSources(x)
-    const onSpikes = spikes && fitsSpikes({ g, steps: callSteps, spikes }) ? spikes : undefined
+    const onSpikes = spikes && fitsSpikes({ g, steps: callSteps, spikes, compact }) ? spikes : undefined
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
@@ -142,7 +143,7 @@ function forwardOnSpikes(
   const { b, context, options } = pass
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
-    emitForwardOnSpikes(b, { ...job, spikes, withMoments })
+    emitForwardOnSpikes(b, { ...job, spikes, withMoments, compact: options.fixed })
   const dense = (): void => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
