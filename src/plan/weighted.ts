@@ -65,7 +65,8 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
 
     const compact = options.fixed
     const spikes = spikeSources(x)
-    const onSpikes = spikes && fitsSpikes({ g, steps: callSteps, spikes, compact }) ? spikes : undefined
+    const onSpikes =
+      spikes && fitsSpikes({ g, steps: callSteps, spikes, compact }) ? spikes : undefined
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
     let output = pass.floatTensor(`${name} current`, node.shape, steps)

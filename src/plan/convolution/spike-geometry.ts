@@ -291,7 +291,8 @@ export function spikeForwardScratchBytes(
 function forwardRowsPerUnit(shape: SpikeShape): number {
   const least = shape.compact ? 1 : worthwhileRows(shape)
   const fitting = Math.floor(
-    (shape.compact ? MAX_COMPACT_LISTS : MAX_FORWARD_LISTS) / (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
+    (shape.compact ? MAX_COMPACT_LISTS : MAX_FORWARD_LISTS) /
+      (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
   )
   const most = Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape)))
   const slot = (rows: number): number => divisorUpTo(MOMENT_PIXELS, rows * shape.outW)
