@@ -6,7 +6,7 @@ import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { floatsAt, storedAt } from '../runtime/arena.js'
 import { instantiateEngine, loadEngine } from '../runtime/load.js'
 import type { StateDict } from '../runtime/state.js'
-import { type Learning, writeLearning } from './learn.js'
+import { type Learning, writeLearning } from './learning.js'
 
 /** A plan, and a memory in which its parameters and constants are. */
 export interface Prepared {

@@ -1,74 +1,22 @@
-/** What a file that learns has besides: where its state lies, its settings, its functions. */
+/** The functions of a file that learns. */
 
 import { Control, Op } from '../../assembly/opcodes.js'
-import type { Sgd } from '../optimizer.js'
-import type { Strides } from '../plan/layout.js'
 import type { Plan, Program } from '../plan/plan.js'
-import type { StateEntry } from './abi.js'
 import type { Range } from './contents.js'
+import { paramsOf } from './learning.js'
 import { call, type Driver, loadWord } from './module.js'
 import type { Prepared } from './prepare.js'
 import { type Constant, type Expression, type Func, i32, operation } from './wasm/ir.js'
 
-/** How a model would go on learning. */
-export interface Learning {
-  readonly optimizer: Sgd
-  /** Of dropout and of SLTT-K. */
-  readonly seed: number
-  /** Training steps of the model so far. */
-  readonly steps: number
-}
-
 /** Bytes of the options that a host may change. */
 export const learningOptions: Range = { from: Control.LearningRate, to: Control.Nesterov + 4 }
 
-/** Writes the control words of a training step. */
-export function writeLearning(view: DataView, plan: Plan, { optimizer }: Learning): void {
-  const { lr, momentum, weightDecay, decay, nesterov } = optimizer
-  view.setUint32(Control.Target, plan.named.labels[0].address, true)
-  view.setFloat32(Control.LearningRate, lr, true)
-  view.setFloat32(Control.Momentum, momentum, true)
-  view.setFloat32(Control.Decay, weightDecay, true)
-  view.setFloat32(Control.DecayOther, decay === 'all' ? weightDecay : 0, true)
-  view.setUint32(Control.Nesterov, Number(nesterov), true)
-  view.setUint32(Control.StepMask, 0xffffffff, true)
-}
-
-/** Address and count of the floats from the first parameter to the last statistic. */
-export function paramsOf({ named }: Plan): { readonly from: number; readonly count: number } {
-  const { parameters, statistics } = named
-  const from = parameters.address
-  const end = Math.max(from + parameters.bytes, statistics.address + statistics.bytes)
-  if (statistics.address < from) throw new Error('statistics lie before the parameters')
-  return { from, count: (end - from) / 4 }
-}
-
-/** Parameters and running statistics, with the places of their numbers. */
-export function stateEntries(plan: Plan): StateEntry[] {
-  const { parameters, statistics } = plan.named
-  const behind = (statistics.address - parameters.address) / 4
-  const entry =
-    (base: number) =>
-    ({ name, layout, offset }: Plan['parameters'][number] | Plan['statistics'][number]) => ({
-      name,
-      shape: layout.shape,
-      offset: base + offset / 4,
-      layout: layoutText(layout.strides),
-    })
-  return [...plan.parameters.map(entry(0)), ...plan.statistics.map(entry(behind))]
-}
-
-/** The text of a layout, which `layoutStrides` reads. */
-function layoutText(strides: Strides | undefined): string {
-  if (!strides) return 'plain'
-  const { block, blockStride, inputStride, taps, tapStride } = strides
-  return `block ${block} ${blockStride} input ${inputStride} taps ${taps} ${tapStride}`
-}
-
 /** Which control words a step changes, besides those that nobody takes for constant. */
-export const changedBySteps = ({ options }: Plan): Control[] => (chooses(options) ? [Control.StepMask] : [])
+export const changedBySteps = ({ options }: Plan): Control[] =>
+  chooses(options) ? [Control.StepMask] : []
 
-const chooses = ({ backwardSteps, timeSteps }: Plan['options']): boolean => backwardSteps < timeSteps
+const chooses = ({ backwardSteps, timeSteps }: Plan['options']): boolean =>
+  backwardSteps < timeSteps
 
 const store = (address: number, value: Expression): Expression =>
   operation('i32.store', [i32(address), value], { align: 2 })
@@ -109,9 +57,7 @@ export function learningDrivers(
   const random: Expression[] = [
     ...(drops ? [callWith(functions, 'edgeSeed', [seed, steps()])] : []),
     ...(chooses(options)
-      ? [
-          callWith(functions, 'edgeStepMask', [seed, steps(), i32(timeSteps), i32(backwardSteps)]),
-        ]
+      ? [callWith(functions, 'edgeStepMask', [seed, steps(), i32(timeSteps), i32(backwardSteps)])]
       : []),
   ]
   const classes = graph.nodes[graph.output].shape[0]
