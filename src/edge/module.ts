@@ -66,7 +66,7 @@ export function specialise(
   const execute = engine.get('execute')
   if (!execute) throw new Error('the engine has no function execute')
   const records = programs.flatMap((program) =>
-    recordsOf(view, program, changing.includes(Control.FirstStep)),
+    recordsOf(view, program, program === plan.programs.stream),
   )
   const entries: Entry[] = [
     ...functions.map((func) => ({ func, args: [], interprets: true })),
