@@ -2,7 +2,12 @@
 
 import type { Graph, GraphNode } from '../graph/trace.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
-import { chooseBySpikes, spikesForDense, spikesForLists } from './convolution/choice.js'
+import {
+  chooseBySpikes,
+  denseWithoutChoice,
+  spikesForDense,
+  spikesForLists,
+} from './convolution/choice.js'
 import { type Geometry, geometryOf, groupingOf } from './convolution/geometry.js'
 import {
   emitForwardOnFloats,
@@ -140,15 +145,21 @@ function forwardOnSpikes(
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
     emitForwardOnSpikes(b, { ...job, spikes, withMoments, compact: options.fixed })
-  const limit = spikesForDense({ ...job, spikes }, context.outer ? options.timeSteps : 1)
-  const choice = chooseBySpikes(b, spikes.sources, limit, name)
-  if (!choice) return event(pass.wanted(node).moments ?? false)
-  b.when(choice.few, () => void event(false))
-  b.when(choice.many, () => {
+  const dense = (): void => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
     emitForwardOnFloats(b, { ...job, input: pass.dense(written) })
-  })
+  }
+  const task = { ...job, spikes }
+  const limit = spikesForDense(task, context.outer ? options.timeSteps : 1)
+  if (!pass.training && Number.isFinite(limit) && denseWithoutChoice(task)) {
+    dense()
+    return undefined
+  }
+  const choice = pass.training ? chooseBySpikes(b, spikes.sources, limit, name) : undefined
+  if (!choice) return event(pass.wanted(node).moments ?? false)
+  b.when(choice.few, () => void event(false))
+  b.when(choice.many, dense)
   return undefined
 }
 

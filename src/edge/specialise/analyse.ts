@@ -29,8 +29,8 @@ export interface Fact {
   /** The value, if it is the same whenever the expression runs. */
   value: Value
   /**
-   * Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. Of a loop 1
-   * where there is one turn at most, 2 where there may be more.
+   * Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. Of a loop
+   * 1 where there is one turn at most, 2 where there may be more.
    */
   ways: Set<number> | undefined
 }
@@ -78,7 +78,7 @@ function read(name: string, view: DataView, at: number): Value {
   }
 }
 
-/** Analyses all entries. A call of a function in `opaque` is not followed; it is an entry itself. */
+/** Analyses all entries. Calls of functions in `opaque` are not followed: these are entries. */
 export function analyse(
   entries: readonly Entry[],
   constants: Constants,
@@ -340,8 +340,8 @@ class Run {
   }
 
   /**
-   * Many loops run once: over one image, one source, one block. Those are found by running the first
-   * turn with what is known at their start.
+   * Many loops run once: over one image, one source, one block. Those are found by running the
+   * first turn with what is known at their start.
    */
   private loop(e: Loop): Value {
     if (this.turns.has(e)) return this.manyTurns(e)

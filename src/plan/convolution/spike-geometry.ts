@@ -103,7 +103,7 @@ const MAX_FORWARD_WEIGHT = 640 * 1024
 const MAX_FORWARD_LISTS = 384 * 1024
 const LEAST_FORWARD_UNITS = 16
 /** Bytes of lists of one unit where memory matters. */
-const MAX_COMPACT_LISTS = 32 * 1024
+const MAX_COMPACT_LISTS = 72 * 1024
 /** Slots of moments of fewer pixels take too much memory and time. */
 const LEAST_MOMENT_PIXELS = 16
 
