@@ -18,6 +18,7 @@ import { type Contents, contentsOf, copyRanges, segmentsOf } from './contents.js
 import { call, type Driver, loadWord, specialise } from './module.js'
 import type { ExportSettings } from './options.js'
 import { mostSynops, type Prepared } from './prepare.js'
+import { lowerToScalar } from './scalar/lower.js'
 import { sectionBytes } from './section.js'
 import { decodeModule } from './wasm/decode.js'
 import { encodeModule } from './wasm/encode.js'
@@ -151,8 +152,9 @@ export function buildNet(
   bytes.set(writeInfoStruct(complete, at), struct)
   const exports = new Map(code.drivers)
   exports.delete(START)
+  const kept = new Set(code.drivers.values())
   return encodeModule({
-    functions: code.functions,
+    functions: target === 'scalar' ? lowerToScalar(code.functions, kept) : code.functions,
     exports,
     start: code.drivers.get(START),
     pages,
