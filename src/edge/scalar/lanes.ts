@@ -100,6 +100,10 @@ export function convert({ type: from, lanes }: Vector, to: LaneType, keep: Keep)
   })
   const plain = toBits(lanes, from)
   if (isWide(from) === isWide(to)) return fromBits(plain)
+  if (isWide(to) && isUniform(plain)) {
+    const word = keep(plain[0])
+    return fromBits(Array(2).fill(keep(joinWords(word, word))))
+  }
   if (isWide(to)) return fromBits([joinWords(plain[0], plain[1]), joinWords(plain[2], plain[3])])
   return fromBits(plain.flatMap((e) => words(keep(e))))
 }

@@ -6,9 +6,11 @@ import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
 import { get, isPure, localType, newLocal, parts, typeOf, visit, withParts } from '../wasm/ir.js'
 import type { ValueType } from '../wasm/types.js'
 import { Helpers } from './bytes.js'
+import { shareConstants } from './constants.js'
 import {
   constantVector,
   convert,
+  eachLane,
   isSimple,
   isUniform,
   type Keep,
@@ -16,9 +18,11 @@ import {
   lanesOf,
   type Vector,
 } from './lanes.js'
+import { dropDeadSets } from './liveness.js'
 import { laneAccess, load, loadLane, store, storeLane } from './memory.js'
-import { ruleOf } from './rules.js'
+import { pairOf, ruleOf, type Tools } from './rules.js'
 import { shuffledWords, wholeWords } from './shuffle.js'
+import { uniformLocals } from './uniform.js'
 import { type Place, Votes } from './votes.js'
 
 /**
@@ -32,6 +36,9 @@ export function lowerToScalar(functions: readonly Func[], kept: ReadonlySet<Func
   const helpers = new Helpers()
   for (const func of functions) new Lowering(func, helpers).run()
   const all = [...functions, ...helpers.all]
+  for (const func of functions) dropDeadSets(func, helpers.all)
+  tidy(all, kept)
+  for (const func of all) shareConstants(func)
   tidy(all, kept)
   return all
 }
@@ -53,6 +60,8 @@ class Lowering {
   private readonly homes = new Map<Place, Home>()
   private readonly labels = new Map<Label, Label>()
   private readonly free = new Map<ValueType, number[]>()
+  /** Inside a loop that holds no other. */
+  private isInnermost = false
   private taken: { type: ValueType; local: number }[] = []
 
   constructor(
@@ -66,12 +75,16 @@ class Lowering {
 
   run(): void {
     const { func } = this
+    const uniform = uniformLocals(func)
     const count = func.params.length + func.locals.length
     for (let local = 0; local < count; local++)
       if (localType(func, local) === 'v128') {
         const type = this.votes.of(local)
         func.locals[local - func.params.length] = type
-        const more = Array.from({ length: lanesOf(type) - 1 }, () => newLocal(func, type))
+        const one = uniform.has(local)
+        const more = Array.from({ length: lanesOf(type) - 1 }, () =>
+          one ? local : newLocal(func, type),
+        )
         this.homes.set(local, { type, locals: [local, ...more] })
       }
     func.body = this.list(func.body, undefined)
@@ -158,6 +171,10 @@ class Lowering {
     const { lanes } = convert(vector, home.type, keep)
     const set = (i: number, value: Expression): void =>
       void out.push({ kind: 'set', local: home.locals[i], value })
+    if (home.locals[1] === home.locals[0]) {
+      set(0, lanes[0])
+      return
+    }
     if (isUniform(lanes)) {
       set(0, lanes[0])
       lanes.slice(1).forEach((lane, i) => {
@@ -192,8 +209,14 @@ class Lowering {
         return { ...e, args: this.scalars(args, out) }
       }
       case 'block':
-      case 'loop':
         return { ...e, body: this.list(e.body, undefined) }
+      case 'loop': {
+        const before = this.isInnermost
+        this.isInnermost = !hasLoop(e.body)
+        const body = this.list(e.body, undefined)
+        this.isInnermost = before
+        return { ...e, body }
+      }
       case 'if': {
         const condition = this.scalar(e.condition, out)
         const [yes, no] = [this.list(e.yes, undefined), this.list(e.no, undefined)]
@@ -279,12 +302,12 @@ class Lowering {
           out,
         )
         const [left, right] = [x, y].map((v) => convert(v as Vector, type, keep).lanes)
-        const one = (lane: Expression, i: number): Expression => ({
+        const one = (i: number): Expression => ({
           kind: 'select',
           type,
-          args: [lane, right[i], c as Expression],
+          args: [left[i], right[i], c as Expression],
         })
-        return { type, lanes: left.map(one) }
+        return { type, lanes: eachLane([left, right], keep, one) }
       }
       case 'block': {
         const home = this.home(e.label)
@@ -307,18 +330,21 @@ class Lowering {
   }
 
   private read({ type, locals }: Home): Vector {
+    if (locals[0] === locals[1])
+      return { type, lanes: Array(locals.length).fill(get(locals[0], type)) }
     return { type, lanes: locals.map((local) => get(local, type)) }
   }
 
   /** An instruction that takes or gives vectors. */
   private operation(e: Operation, out: Expression[], want?: LaneType): Lowered {
-    const { name } = e.op
+    const pair = pairOf(e)
+    const name = pair?.name ?? e.op.name
     const keep = this.keeper(out)
     const lane = laneAccess(e, this.natural(e.args[1]))
     const rule = ruleOf(name)
     const takes = lane?.type ?? this.votes.takes(e)
     const isMemory = e.op.immediate === 'memory' || lane !== undefined
-    const operands = e.args.map((arg, i): Item => ({
+    const operands = (pair?.args ?? e.args).map((arg, i): Item => ({
       e: arg,
       want: takes ?? (name === 'v128.store' ? 'i64' : undefined),
       isSimple: (isMemory && i === 0) || !isVector(arg),
@@ -343,11 +369,17 @@ class Lowering {
     if (words) return { type: takes as LaneType, lanes: shuffledWords(vectors, words, keep) }
     const lanes = rule.run(
       { vectors: vectors.map((v) => v.lanes), scalars, e },
-      { keep, call: this.helpers.call },
+      { keep, call: this.caller(keep) },
     )
     if (!rule.gives) return lanes[0]
     // Logic goes by eight bytes where its operands do.
     return { type: rule.takes === rule.gives && takes ? takes : rule.gives, lanes }
+  }
+
+  private caller(keep: Keep): Tools['call'] {
+    const { helpers } = this
+    return (name, ...args) =>
+      (this.isInnermost && helpers.inline(name, args, keep)) || helpers.call(name, args)
   }
 
   private natural(e: Expression | undefined): LaneType | undefined {
@@ -367,6 +399,14 @@ function hasVector(e: Expression): boolean {
   return parts(e).some(hasVector)
 }
 
+function hasLoop(body: readonly Expression[]): boolean {
+  let found = false
+  visit(body, (e) => {
+    if (e.kind === 'loop') found = true
+  })
+  return found
+}
+
 /** Locals that an expression reads, and whether it reads memory. */
 function reads(e: Expression): { locals: number[]; memory: boolean } {
   const locals: number[] = []
@@ -384,7 +424,7 @@ function changesOf(
   helpers: Helpers,
 ): { locals: ReadonlySet<number>; memory: boolean } {
   const locals = new Set<number>()
-  const pure = new Set(helpers.all)
+  const pure = helpers.all
   let memory = false
   visit(statements, (e) => {
     if (e.kind === 'set' || e.kind === 'tee') locals.add(e.local)

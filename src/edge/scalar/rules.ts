@@ -1,14 +1,15 @@
 /** What each instruction on vectors becomes. Those that touch memory are in memory.ts. */
 
 import { type Expression, i32, type Operation, operation, typeOf } from '../wasm/ir.js'
-import { type Bits, element, type Helpers, op } from './bytes.js'
-import { eachLane, i64, type Keep, type LaneType } from './lanes.js'
+import { type Bits, element, op } from './bytes.js'
+import { eachLane, i64, isWide, type Keep, type LaneType, lanesOf } from './lanes.js'
 import { shuffle } from './shuffle.js'
 
 /** What rules build expressions with. */
 export interface Tools {
   readonly keep: Keep
-  readonly call: Helpers['call']
+  /** What becomes of words that hold several numbers. */
+  readonly call: (name: string, ...args: Expression[]) => Expression
 }
 
 type Lanes = readonly Expression[]
@@ -25,6 +26,8 @@ export interface Rule {
   readonly takes: LaneType
   /** Type of the lanes of its result; undefined where that is a scalar. */
   readonly gives: LaneType | undefined
+  /** Four equal words become four equal words. */
+  readonly isEven: boolean
   /** The lanes of the result; one expression where that is a scalar. */
   run(given: Given, tools: Tools): Expression[]
 }
@@ -34,8 +37,14 @@ const rules = new Map<string, Rule>()
 /** The rule of an instruction; undefined for one that has none. */
 export const ruleOf = (name: string): Rule | undefined => rules.get(name)
 
-function rule(name: string, takes: LaneType, gives: LaneType | undefined, run: Rule['run']): void {
-  rules.set(name, { takes, gives, run })
+function rule(
+  name: string,
+  takes: LaneType,
+  gives: LaneType | undefined,
+  run: Rule['run'],
+  isEven = false,
+): void {
+  rules.set(name, { takes, gives, isEven, run })
 }
 
 type Make = (...lanes: Expression[]) => Expression
@@ -47,20 +56,18 @@ function lanewise(
   make: Make,
   { gives = takes, again = false }: { gives?: LaneType; again?: boolean } = {},
 ): void {
-  rule(name, takes, gives, ({ vectors, scalars }, { keep }) => {
-    const same = scalars.map((e) => keep(e))
-    return eachLane(vectors, keep, (i) =>
-      make(...vectors.map((v) => (again ? keep(v[i]) : v[i])), ...same),
+  const run: Rule['run'] = ({ vectors, scalars }, { keep }) =>
+    eachLane(vectors, keep, (i) =>
+      make(...vectors.map((v) => (again ? keep(v[i]) : v[i])), ...scalars),
     )
-  })
+  rule(name, takes, gives, run, !isWide(takes))
 }
 
 /** Word by word, by a function. */
 function byHelper(name: string, helper: string): void {
-  rule(name, 'i32', 'i32', ({ vectors, scalars }, { keep, call }) => {
-    const same = scalars.map((e) => keep(e))
-    return eachLane(vectors, keep, (i) => call(helper, ...vectors.map((v) => v[i]), ...same))
-  })
+  const run: Rule['run'] = ({ vectors, scalars }, { keep, call }) =>
+    eachLane(vectors, keep, (i) => call(helper, ...vectors.map((v) => v[i]), ...scalars))
+  rule(name, 'i32', 'i32', run, true)
 }
 
 const scalar =
@@ -136,7 +143,7 @@ rule('v128.bitselect', 'i32', 'i32', ({ vectors }, { keep }) => {
     const other = keep(b[i])
     return xor(other, and(xor(a[i], other), condition[i]))
   })
-})
+}, true)
 
 for (const name of 'add sub mul eq ne'.split(' '))
   for (const bits of [8, 16]) byHelper(`i${bits}x${128 / bits}.${name}`, `${name}${bits}`)
@@ -232,10 +239,9 @@ rule('f32x4.demote_f64x2_zero', 'f64', 'f32', ({ vectors: [a] }) => {
 
 /** One number in all lanes. */
 function splat(name: string, type: LaneType, word: Make = (e) => e): void {
-  rule(name, type, type, ({ scalars }, { keep }) => {
-    const lane = keep(word(scalars[0]))
-    return Array(type === 'i32' || type === 'f32' ? 4 : 2).fill(lane)
-  })
+  const run: Rule['run'] = ({ scalars }, { keep }) =>
+    Array(lanesOf(type)).fill(keep(word(scalars[0])))
+  rule(name, type, type, run, !isWide(type))
 }
 splat('f32x4.splat', 'f32')
 splat('f64x2.splat', 'f64')
@@ -312,3 +318,21 @@ rule('v128.any_true', 'i32', undefined, ({ vectors: [a] }) => [op('ne', joined('
 rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
   shuffle([...a, ...b], e.lanes, keep),
 )
+
+// Pairs of instructions that have a shorter form together.
+byHelper('i8x16.sub(a, eq(b, c))', 'count8')
+rule('i8x16.bitmask(ne(a, 0))', 'i32', undefined, ({ vectors: [a] }, { call }) => [
+  joinBits(a.map((word) => call('nonzero8', word)), 4),
+])
+
+/** A pair of instructions as one: the name of its rule, the operands. */
+export function pairOf({ op: { name }, args }: Operation) {
+  const inner = args[args.length - 1]
+  if (inner?.kind !== 'op') return undefined
+  if (name === 'i8x16.sub' && inner.op.name === 'i8x16.eq')
+    return { name: 'i8x16.sub(a, eq(b, c))', args: [args[0], ...inner.args] }
+  if (name !== 'i8x16.bitmask' || inner.op.name !== 'i8x16.ne') return undefined
+  const [a, b] = inner.args
+  const isZero = b.kind === 'const' && (b.value as Uint8Array).every((byte) => byte === 0)
+  return isZero ? { name: 'i8x16.bitmask(ne(a, 0))', args: [a] } : undefined
+}
