@@ -69,19 +69,14 @@ function constantAt(view: DataView, at: number, type: LaneType): Expression {
   return operation(`${type}.reinterpret_${type === 'f32' ? 'i32' : 'i64'}`, [bits])
 }
 
-/** A constant vector. One number for all lanes is kept: a local takes fewer bytes. */
 export function constantVector(bytes: Uint8Array, type: LaneType, keep: Keep): Vector {
   const view = new DataView(bytes.buffer, bytes.byteOffset, 16)
   const count = lanesOf(type)
   const size = 16 / count
-  const bits = Array.from({ length: count }, (_, i) =>
-    bytes.subarray(i * size, i * size + size).join(),
-  )
-  const lanes = bits.map((_, i) => constantAt(view, i * size, type))
-  if (!bits.every((lane) => lane === bits[0])) return { type, lanes }
-  const [lane] = lanes
-  const isSmall = lane.kind === 'const' && type === 'i32' && Math.abs(lane.value as number) < 64
-  return { type, lanes: Array(count).fill(isSmall ? lane : keep(lane, true)) }
+  const lane = (i: number): Expression => constantAt(view, i * size, type)
+  if (bytes.every((byte, i) => byte === bytes[i % size]))
+    return { type, lanes: Array(count).fill(keep(lane(0))) }
+  return { type, lanes: Array.from({ length: count }, (_, i) => lane(i)) }
 }
 
 /** The same vector with lanes of another type. */

@@ -24,6 +24,7 @@ import { pairOf, ruleOf, type Tools } from './rules.js'
 import { shuffledWords, wholeWords } from './shuffle.js'
 import { uniformLocals } from './uniform.js'
 import { type Place, Votes } from './votes.js'
+import { splitWebs } from './webs.js'
 
 /**
  * Takes the vectors out of functions that call only each other. The same bits come out, but for the
@@ -70,6 +71,7 @@ class Lowering {
   ) {
     if (func.params.includes('v128') || func.result === 'v128')
       throw this.refusal('a parameter or result of type v128')
+    splitWebs(func)
     this.votes = new Votes(func)
   }
 
