@@ -89,6 +89,15 @@ function expand(name: string, args: readonly Expression[], keep: Keep): Expressi
       const halves = [a, b].flatMap((w) => [element(w, 0, 16, true), element(w, 1, 16, true)])
       return pack(halves.map(short), 8)
     }
+    // Four words as bytes by way of 16 bits: above 0x7fff those are negative, which becomes 0.
+    case 'bytes':
+      return pack(
+        args.map((e) => {
+          const least = select(e, i32(0xff), op('lt_u', e, i32(0x100)))
+          return select(least, i32(0), op('lt_u', e, i32(0x8000)))
+        }),
+        8,
+      )
     case 'pairs': {
       const sum = (k: number): Expression => op('add', part(a, k), part(a, k + 1))
       return bits === 8 ? pack([sum(0), sum(2)], 16) : sum(0)

@@ -61,6 +61,8 @@ class Lowering {
   private readonly homes = new Map<Place, Home>()
   private readonly labels = new Map<Label, Label>()
   private readonly free = new Map<ValueType, number[]>()
+  /** How often each local is read. */
+  private readonly gets = new Map<number, number>()
   /** Inside a loop that holds no other. */
   private isInnermost = false
   private taken: { type: ValueType; local: number }[] = []
@@ -78,6 +80,9 @@ class Lowering {
   run(): void {
     const { func } = this
     const uniform = uniformLocals(func)
+    visit(func.body, (e) => {
+      if (e.kind === 'get') this.gets.set(e.local, (this.gets.get(e.local) ?? 0) + 1)
+    })
     const count = func.params.length + func.locals.length
     for (let local = 0; local < count; local++)
       if (localType(func, local) === 'v128') {
@@ -339,7 +344,7 @@ class Lowering {
 
   /** An instruction that takes or gives vectors. */
   private operation(e: Operation, out: Expression[], want?: LaneType): Lowered {
-    const pair = pairOf(e)
+    const pair = pairOf(e, (local) => this.gets.get(local) ?? 0)
     const name = pair?.name ?? e.op.name
     const keep = this.keeper(out)
     const lane = laneAccess(e, this.natural(e.args[1]))

@@ -325,9 +325,24 @@ rule('i8x16.bitmask(ne(a, 0))', 'i32', undefined, ({ vectors: [a] }, { call }) =
   joinBits(a.map((word) => call('nonzero8', word)), 4),
 ])
 
-/** A pair of instructions as one: the name of its rule, the operands. */
-export function pairOf({ op: { name }, args }: Operation) {
+rule('i8x16.narrow_u(t, t), t = narrow_u(a, b)', 'i32', 'i32', ({ vectors }, { keep, call }) => {
+  const [low, high] = vectors.map((words) => keep(call('bytes8u', ...words)))
+  return [low, high, low, high]
+})
+
+/**
+ * A pair of instructions as one: the name of its rule, the operands.
+ * @param gets how often a local is read
+ */
+export function pairOf({ op: { name }, args }: Operation, gets: (local: number) => number) {
+  const [first] = args
   const inner = args[args.length - 1]
+  if (name === 'i8x16.narrow_i16x8_u' && first.kind === 'tee' && inner.kind === 'get') {
+    const { local, value } = first
+    if (local !== inner.local || gets(local) !== 1 || value.kind !== 'op') return undefined
+    if (value.op.name !== 'i16x8.narrow_i32x4_u') return undefined
+    return { name: 'i8x16.narrow_u(t, t), t = narrow_u(a, b)', args: value.args }
+  }
   if (inner?.kind !== 'op') return undefined
   if (name === 'i8x16.sub' && inner.op.name === 'i8x16.eq')
     return { name: 'i8x16.sub(a, eq(b, c))', args: [args[0], ...inner.args] }
