@@ -197,7 +197,7 @@ function swar(
 }
 
 /** Kinds that are short enough to stand where they are used. */
-const short = /^(add|sub|eq|ne|count|mask|nonzero)(8|16)$/
+const short = /^((add|sub|eq|ne|count|mask|nonzero)(8|16)|bytes8u)$/
 
 /** The functions of a module, made when they are asked for. */
 export class Helpers {

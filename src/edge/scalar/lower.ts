@@ -63,8 +63,8 @@ class Lowering {
   private readonly free = new Map<ValueType, number[]>()
   /** How often each local is read. */
   private readonly gets = new Map<number, number>()
-  /** Inside a loop that holds no other. */
-  private isInnermost = false
+  /** Inside a loop: calls would cost more than what they do. */
+  private isInLoop = false
   private taken: { type: ValueType; local: number }[] = []
 
   constructor(
@@ -218,10 +218,10 @@ class Lowering {
       case 'block':
         return { ...e, body: this.list(e.body, undefined) }
       case 'loop': {
-        const before = this.isInnermost
-        this.isInnermost = !hasLoop(e.body)
+        const before = this.isInLoop
+        this.isInLoop = true
         const body = this.list(e.body, undefined)
-        this.isInnermost = before
+        this.isInLoop = before
         return { ...e, body }
       }
       case 'if': {
@@ -386,7 +386,7 @@ class Lowering {
   private caller(keep: Keep): Tools['call'] {
     const { helpers } = this
     return (name, ...args) =>
-      (this.isInnermost && helpers.inline(name, args, keep)) || helpers.call(name, args)
+      (this.isInLoop && helpers.inline(name, args, keep)) || helpers.call(name, args)
   }
 
   private natural(e: Expression | undefined): LaneType | undefined {
@@ -404,14 +404,6 @@ function hasVector(e: Expression): boolean {
   if (isVector(e)) return true
   if ((e.kind === 'block' || e.kind === 'if') && e.label.result === 'v128') return true
   return parts(e).some(hasVector)
-}
-
-function hasLoop(body: readonly Expression[]): boolean {
-  let found = false
-  visit(body, (e) => {
-    if (e.kind === 'loop') found = true
-  })
-  return found
 }
 
 /** Locals that an expression reads, and whether it reads memory. */
