@@ -178,15 +178,12 @@ class Lowering {
     const { lanes } = convert(vector, home.type, keep)
     const set = (i: number, value: Expression): void =>
       void out.push({ kind: 'set', local: home.locals[i], value })
-    if (home.locals[1] === home.locals[0]) {
-      set(0, lanes[0])
-      return
-    }
-    if (isUniform(lanes)) {
-      set(0, lanes[0])
-      lanes.slice(1).forEach((lane, i) => {
-        set(i + 1, isSimple(lane) ? lane : get(home.locals[0], home.type))
-      })
+    const isOne = home.locals[1] === home.locals[0]
+    if (isOne || isUniform(lanes)) {
+      set(0, isUniform(lanes) ? this.unkept(lanes[0], out) : lanes[0])
+      if (isOne) return
+      for (let i = 1; i < lanes.length; i++)
+        set(i, lanes[0].kind === 'const' ? lanes[0] : get(home.locals[0], home.type))
       return
     }
     // A lane that reads one set before it comes first.
@@ -197,6 +194,18 @@ class Lowering {
     early.forEach((lane, i) => {
       set(i, lane)
     })
+  }
+
+  /** The value of a local that was only just made for it, without the local. */
+  private unkept(e: Expression, out: Expression[]): Expression {
+    const last = out[out.length - 1]
+    if (e.kind !== 'get' || last?.kind !== 'set' || last.local !== e.local) return e
+    const at = this.taken.findIndex(({ local }) => local === e.local)
+    if (at < 0) return e
+    const [{ type, local }] = this.taken.splice(at, 1)
+    this.free.set(type, [...(this.free.get(type) ?? []), local])
+    out.pop()
+    return last.value
   }
 
   private label(label: Label): Label {
