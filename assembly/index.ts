@@ -148,6 +148,19 @@ export { sgd, sgdRange } from './optimizer/sgd'
 export { dropout, dropoutFloats } from './pool/dropout'
 export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'
 export { clear, sumScalars, timeSum, trace } from './pool/sums'
+export { combineBytes7, combineBytes15, combineBytesFew } from './spikes/byte-combine'
+export { spikeForwardBytes } from './spikes/byte-forward'
+export {
+  addBytes4,
+  addBytes8,
+  addBytes16,
+  addBytes32,
+  addByteTimes4,
+  addByteTimes8,
+  addByteTimes16,
+  addByteTimes32,
+  sumByteList,
+} from './spikes/byte-sums'
 export { combine7, combine15, combineFew } from './spikes/combine'
 export { appendCounts, appendFactors, appendPairCounts, countWindow } from './spikes/counts'
 export { spikeConv, spikeForward } from './spikes/forward'

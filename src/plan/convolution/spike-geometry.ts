@@ -201,7 +201,8 @@ export function spikeRowsPerUnit(shape: SpikeShape): number {
   return Math.min(rows, Math.max(worthwhileRows(shape), Math.ceil(rows / WANTED_UNITS)))
 }
 
-function worthwhileRows(shape: SpikeShape): number {
+/** Rows of a unit from which the rows of the input that two units list weigh little. */
+export function worthwhileRows(shape: SpikeShape): number {
   const shared = Math.max(0, shape.kernelH - shape.strideH)
   return Math.max(1, Math.min(shape.outH, Math.ceil((2 * shared) / shape.strideH)))
 }

@@ -14,7 +14,7 @@ import {
 } from './spike-geometry.js'
 import type { MomentSums, SpikeForward, SpikeTask, Strategy } from './strategy.js'
 
-const shapeOf = ({ g, steps, spikes: { sources, pool } }: SpikeTask): SpikeShape => ({
+export const shapeOf = ({ g, steps, spikes: { sources, pool } }: SpikeTask): SpikeShape => ({
   ...g,
   timeSteps: steps,
   sourceCount: sources.length,
@@ -29,7 +29,7 @@ function maskBytes({ g, spikes: { sources } }: SpikeTask): number {
 }
 
 /** What is listed: the masks of the images from `firstImage` on. */
-function listingFields(job: SpikeForward, firstImage = 0) {
+export function listingFields(job: SpikeTask, firstImage = 0) {
   const { sources, pool } = job.spikes
   const [, sourceH, sourceW] = sources[0].shape
   return {
@@ -47,7 +47,7 @@ function listingFields(job: SpikeForward, firstImage = 0) {
   }
 }
 
-const groupsOf = (steps: number): number[] =>
+export const groupsOf = (steps: number): number[] =>
   Array.from({ length: Math.ceil(steps / Spike.GroupSteps) }, (_, group) => group)
 
 const slotBytes = ({ g }: SpikeForward): number => Moments.Rows * g.outC * 4
