@@ -6,8 +6,16 @@
 import { Control, Op } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
+import { byteWeights } from './byte-weights.js'
 import { checkReads } from './check.js'
-import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
+import {
+  type ByteWeight,
+  Context,
+  type Parameter,
+  type PlanOptions,
+  purposes,
+  type Statistic,
+} from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
 import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
@@ -25,7 +33,7 @@ import {
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
 
-export type { Parameter, PlanOptions, Purpose, Statistic } from './context.js'
+export type { ByteWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
 export type { Method, MethodOptions, StepMode } from './methods.js'
 export type { RateProbe } from './pass.js'
 
@@ -48,7 +56,10 @@ export interface Program {
 
 export interface Plan {
   readonly options: PlanOptions
+  /** Those that are floats in memory. */
   readonly parameters: readonly Parameter[]
+  /** Weights that are bytes in memory; none unless options.weights is 'int8'. */
+  readonly byteWeights: readonly ByteWeight[]
   readonly statistics: readonly Statistic[]
   readonly buffers: readonly Buffer[]
   readonly named: {
@@ -151,11 +162,21 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
   return fitting ?? (divisors.find((images) => images > most) as number)
 }
 
-/** A plan whose runs take so many images. */
-function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
+/**
+ * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
+ * are is known when all layers have been lowered, so that a plan with bytes is made twice.
+ */
+function planRuns(
+  options: PlanOptions,
+  passImages: number,
+  workers: number,
+  byteNodes?: ReadonlySet<number>,
+): Plan {
   const { graph, timeSteps, input, batchSize } = options
   const purpose = purposes[options.purpose ?? 'train']
-  const state = collectState(graph)
+  if (purpose.training && options.weights === 'int8')
+    throw new Error("weights 'int8' need purpose 'inference' or 'stream'")
+  const state = collectState(graph, byteNodes)
   const { parameters, statistics, parameterFloats, statisticFloats } = state
   const b = new ProgramBuilder()
   const classes = storedChannels(graph.nodes[graph.output].shape[0])
@@ -181,13 +202,22 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     losses: purpose.stream ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
   }
+  const bytes = byteWeights(b, state.others)
   const slots = Array.from({ length: purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
-  const context = new Context(options, passImages, b, parameters, statistics, {
-    ...buffers,
-    gradients: training?.gradients,
-  })
+  const context = new Context(
+    options,
+    passImages,
+    b,
+    parameters,
+    statistics,
+    {
+      ...buffers,
+      gradients: training?.gradients,
+    },
+    bytes,
+  )
 
   const planned: ProgramPlan[] = []
   let kept = 0
@@ -198,6 +228,8 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   }
   const evaluateFrom = b.now
   planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
+  if (options.weights === 'int8' && !byteNodes)
+    return planRuns(options, passImages, workers, context.byteNodes)
   checkReads(planned, graph)
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
@@ -222,6 +254,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   return {
     options,
     parameters,
+    byteWeights: bytes,
     statistics,
     buffers: used,
     named: { ...buffers, training, images, labels },

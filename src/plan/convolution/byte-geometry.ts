@@ -4,6 +4,8 @@ import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { inputsOf, kRowsOf } from './geometry.js'
 import {
+  neuronsPerInput,
+  pairListsPay,
   type SpikeShape,
   spikeListBytes,
   spikeListsFit,
@@ -36,6 +38,16 @@ const MAX_LISTS = 384 * 1024
 /** Rows of a block up to which two blocks are summed side by side: both stay in the cache. */
 const MAX_PAIRED_ROWS = 6400
 
+/**
+ * Bytes are added faster than floats, but a list costs as much: twice as many entries make 7 lists
+ * faster than 15 (576 by 16 %; 1152 no longer). Not so where entries have factors.
+ */
+const pairsPay = (shape: SpikeShape): boolean =>
+  usesPairLists(shape) ||
+  (shape.timeSteps > 2 &&
+    !usesWeightedLists(shape) &&
+    pairListsPay((inputsOf(shape) * neuronsPerInput(shape)) / 2, shape.blockWidth))
+
 /** Bytes of a weight as it is stored, one for each element. */
 export const weightBytes = (shape: SpikeShape): number => kRowsOf(shape) * shape.outC
 
@@ -45,11 +57,16 @@ export function fitsBytes(shape: SpikeShape): boolean {
   return spikeListsFit(shape) && neurons * 127 < 2 ** 31
 }
 
+/** Bytes of one output pixel's pointers and lists. */
+const pixelBytes = (shape: SpikeShape): number => Spike.PointerBytes + byteListBytes(shape)
+
+const byteListBytes = (shape: SpikeShape): number => spikeListBytes(shape, pairsPay(shape))
+
 function byteRowsPerUnit(shape: SpikeShape): number {
   const rows = shape.images * shape.outH
   const least = Math.min(rows, worthwhileRows(shape))
   if (weightBytes(shape) <= NEAR_WEIGHT) return least
-  const rowBytes = shape.outW * (Spike.PointerBytes + spikeListBytes(shape))
+  const rowBytes = shape.outW * pixelBytes(shape)
   return Math.min(rows, Math.max(least, Math.floor(MAX_LISTS / rowBytes)))
 }
 
@@ -62,7 +79,7 @@ export function spikeBytesScratch(
   return (
     spikeListsScratchBytes(shape) +
     roundUp(Spike.ByteSumRows * 4 * shape.blockWidth * blocksPerUnit, 64) +
-    rowsPerUnit * shape.outW * (Spike.PointerBytes + spikeListBytes(shape))
+    rowsPerUnit * shape.outW * pixelBytes(shape)
   )
 }
 
@@ -72,9 +89,9 @@ export function byteGeometry(shape: SpikeShape): ByteGeometry {
   const blocksPerUnit = Math.min(blocks, inputsOf(shape) <= MAX_PAIRED_ROWS ? 2 : 1)
   const rowsPerUnit = byteRowsPerUnit(shape)
   return {
-    pairLists: usesPairLists(shape),
+    pairLists: pairsPay(shape),
     weightedLists: usesWeightedLists(shape),
-    listBytes: spikeListBytes(shape),
+    listBytes: byteListBytes(shape),
     blocksPerUnit,
     rowsPerUnit,
     units: Math.ceil((shape.images * shape.outH) / rowsPerUnit),

@@ -107,7 +107,7 @@ const LEAST_MOMENT_PIXELS = 16
 const groupsOf = (shape: SpikeShape): number => Math.ceil(shape.timeSteps / Spike.GroupSteps)
 
 /** Neurons that one input sums: one for each source and position of the pooling window. */
-const neuronsPerInput = (shape: SpikeShape): number =>
+export const neuronsPerInput = (shape: SpikeShape): number =>
   shape.sourceCount * shape.poolKernelH * shape.poolKernelW
 
 /**
@@ -158,12 +158,12 @@ function weightedEntries(shape: SpikeShape): number {
 /**
  * Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 32
  * bytes that copies may overrun.
+ *
+ * @param pairLists whether there are 7 lists; what the float kernels have by default.
  */
-export function spikeListBytes(shape: SpikeShape): number {
+export function spikeListBytes(shape: SpikeShape, pairLists = usesPairLists(shape)): number {
   const weighted = usesWeightedLists(shape)
-  const perInput = weighted
-    ? weightedEntries(shape)
-    : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
+  const perInput = weighted ? weightedEntries(shape) : neuronsPerInput(shape) * (pairLists ? 2 : 1)
   return roundUp((inputsOf(shape) * perInput + 15) * (weighted ? 4 : 2) + Spike.ListOverrun, 64)
 }
 
