@@ -6,11 +6,39 @@
 /** Rows that a sum of 16 bits can hold, for weights of −127 … 127. */
 export const BYTE_ROWS: i32 = 258
 
-/** Eight weights in 16 bits. */
+/** s + the first eight bytes of a row. */
 // @ts-ignore: decorator
 @inline
-function eight(row: usize): v128 {
-  return v128.load_ext<i8>(row)
+function addLow(s: v128, row: v128): v128 {
+  return i16x8.add(s, i16x8.extend_low_i8x16_s(row))
+}
+
+/** s + the last eight. */
+// @ts-ignore: decorator
+@inline
+function addHigh(s: v128, row: v128): v128 {
+  return i16x8.add(s, i16x8.extend_high_i8x16_s(row))
+}
+
+/** s + factor · the first eight bytes of a row. */
+// @ts-ignore: decorator
+@inline
+function addLowTimes(s: v128, factor: v128, row: v128): v128 {
+  return i16x8.add(s, i16x8.mul(factor, i16x8.extend_low_i8x16_s(row)))
+}
+
+/** s + factor · the last eight. */
+// @ts-ignore: decorator
+@inline
+function addHighTimes(s: v128, factor: v128, row: v128): v128 {
+  return i16x8.add(s, i16x8.mul(factor, i16x8.extend_high_i8x16_s(row)))
+}
+
+/** The factor of a weighted entry, in all lanes. */
+// @ts-ignore: decorator
+@inline
+function factorOf(entry: usize): v128 {
+  return v128.load_splat<i16>(entry, 2)
 }
 
 /** sum i32 [8] = from + s. */
@@ -35,15 +63,19 @@ export function addBytes32(sum: usize, from: usize, rows: usize, list: usize, en
   let s3 = s0
   for (; list < end; list += 4) {
     const a = rows + ((<usize>load<u16>(list)) << 5)
-    s0 = i16x8.add(s0, eight(a))
-    s1 = i16x8.add(s1, eight(a + 8))
-    s2 = i16x8.add(s2, eight(a + 16))
-    s3 = i16x8.add(s3, eight(a + 24))
+    const a0 = v128.load(a)
+    const a1 = v128.load(a, 16)
+    s0 = addLow(s0, a0)
+    s1 = addHigh(s1, a0)
+    s2 = addLow(s2, a1)
+    s3 = addHigh(s3, a1)
     const b = rows + ((<usize>load<u16>(list, 2)) << 5)
-    s0 = i16x8.add(s0, eight(b))
-    s1 = i16x8.add(s1, eight(b + 8))
-    s2 = i16x8.add(s2, eight(b + 16))
-    s3 = i16x8.add(s3, eight(b + 24))
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    s0 = addLow(s0, b0)
+    s1 = addHigh(s1, b0)
+    s2 = addLow(s2, b1)
+    s3 = addHigh(s3, b1)
   }
   flush(sum, from, s0)
   flush(sum + 32, from + 32, s1)
@@ -56,12 +88,12 @@ export function addBytes16(sum: usize, from: usize, rows: usize, list: usize, en
   let s0 = i16x8.splat(0)
   let s1 = s0
   for (; list < end; list += 4) {
-    const a = rows + ((<usize>load<u16>(list)) << 4)
-    s0 = i16x8.add(s0, eight(a))
-    s1 = i16x8.add(s1, eight(a + 8))
-    const b = rows + ((<usize>load<u16>(list, 2)) << 4)
-    s0 = i16x8.add(s0, eight(b))
-    s1 = i16x8.add(s1, eight(b + 8))
+    const a = v128.load(rows + ((<usize>load<u16>(list)) << 4))
+    s0 = addLow(s0, a)
+    s1 = addHigh(s1, a)
+    const b = v128.load(rows + ((<usize>load<u16>(list, 2)) << 4))
+    s0 = addLow(s0, b)
+    s1 = addHigh(s1, b)
   }
   flush(sum, from, s0)
   flush(sum + 32, from + 32, s1)
@@ -71,41 +103,20 @@ export function addBytes16(sum: usize, from: usize, rows: usize, list: usize, en
 export function addBytes8(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
   let s = i16x8.splat(0)
   for (; list < end; list += 4) {
-    s = i16x8.add(s, eight(rows + ((<usize>load<u16>(list)) << 3)))
-    s = i16x8.add(s, eight(rows + ((<usize>load<u16>(list, 2)) << 3)))
+    s = addLow(s, v128.load64_zero(rows + ((<usize>load<u16>(list)) << 3)))
+    s = addLow(s, v128.load64_zero(rows + ((<usize>load<u16>(list, 2)) << 3)))
   }
   flush(sum, from, s)
-}
-
-/** Four weights in the lower half, in 16 bits. */
-// @ts-ignore: decorator
-@inline
-function four(row: usize): v128 {
-  return i16x8.extend_low_i8x16_s(v128.load32_zero(row))
 }
 
 /** The same for blocks of 4. */
 export function addBytes4(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
   let s = i16x8.splat(0)
   for (; list < end; list += 4) {
-    s = i16x8.add(s, four(rows + ((<usize>load<u16>(list)) << 2)))
-    s = i16x8.add(s, four(rows + ((<usize>load<u16>(list, 2)) << 2)))
+    s = addLow(s, v128.load32_zero(rows + ((<usize>load<u16>(list)) << 2)))
+    s = addLow(s, v128.load32_zero(rows + ((<usize>load<u16>(list, 2)) << 2)))
   }
   v128.store(sum, i32x4.add(v128.load(from), i32x4.extend_low_i16x8_s(s)))
-}
-
-/** The factor of a weighted entry, in all lanes. */
-// @ts-ignore: decorator
-@inline
-function factorOf(entry: usize): v128 {
-  return v128.load_splat<i16>(entry, 2)
-}
-
-/** s + factor · row. */
-// @ts-ignore: decorator
-@inline
-function addTimes(s: v128, factor: v128, row: v128): v128 {
-  return i16x8.add(s, i16x8.mul(factor, row))
 }
 
 /**
@@ -126,11 +137,13 @@ export function addByteTimes32(
   let s3 = s0
   for (; list < end; list += 4) {
     const a = rows + ((<usize>load<u16>(list)) << 5)
+    const a0 = v128.load(a)
+    const a1 = v128.load(a, 16)
     const n = factorOf(list)
-    s0 = addTimes(s0, n, eight(a))
-    s1 = addTimes(s1, n, eight(a + 8))
-    s2 = addTimes(s2, n, eight(a + 16))
-    s3 = addTimes(s3, n, eight(a + 24))
+    s0 = addLowTimes(s0, n, a0)
+    s1 = addHighTimes(s1, n, a0)
+    s2 = addLowTimes(s2, n, a1)
+    s3 = addHighTimes(s3, n, a1)
   }
   flush(sum, from, s0)
   flush(sum + 32, from + 32, s1)
@@ -149,10 +162,10 @@ export function addByteTimes16(
   let s0 = i16x8.splat(0)
   let s1 = s0
   for (; list < end; list += 4) {
-    const a = rows + ((<usize>load<u16>(list)) << 4)
+    const a = v128.load(rows + ((<usize>load<u16>(list)) << 4))
     const n = factorOf(list)
-    s0 = addTimes(s0, n, eight(a))
-    s1 = addTimes(s1, n, eight(a + 8))
+    s0 = addLowTimes(s0, n, a)
+    s1 = addHighTimes(s1, n, a)
   }
   flush(sum, from, s0)
   flush(sum + 32, from + 32, s1)
@@ -161,16 +174,20 @@ export function addByteTimes16(
 /** `addByteTimes32` for blocks of 8. */
 export function addByteTimes8(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
   let s = i16x8.splat(0)
-  for (; list < end; list += 4)
-    s = addTimes(s, factorOf(list), eight(rows + ((<usize>load<u16>(list)) << 3)))
+  for (; list < end; list += 4) {
+    const a = v128.load64_zero(rows + ((<usize>load<u16>(list)) << 3))
+    s = addLowTimes(s, factorOf(list), a)
+  }
   flush(sum, from, s)
 }
 
 /** `addByteTimes32` for blocks of 4. */
 export function addByteTimes4(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
   let s = i16x8.splat(0)
-  for (; list < end; list += 4)
-    s = addTimes(s, factorOf(list), four(rows + ((<usize>load<u16>(list)) << 2)))
+  for (; list < end; list += 4) {
+    const a = v128.load32_zero(rows + ((<usize>load<u16>(list)) << 2))
+    s = addLowTimes(s, factorOf(list), a)
+  }
   v128.store(sum, i32x4.add(v128.load(from), i32x4.extend_low_i16x8_s(s)))
 }
 
