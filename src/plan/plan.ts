@@ -162,6 +162,8 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
   return fitting ?? (divisors.find((images) => images > most) as number)
 }
 
+const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
+
 /**
  * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
  * are is known when all layers have been lowered, so that a plan with bytes is made twice.
@@ -199,11 +201,12 @@ function planRuns(
     statistics: b.buffer('running statistics', statisticFloats * 4, 'statistics'),
     zeros: b.buffer('zeros', pixels * 4, 'statistics'),
     output: b.buffer('output', batchSize * classes * 4, 'statistics'),
-    losses: purpose.stream ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
+    losses:
+      purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
   }
   const bytes = byteWeights(b, state.others)
-  const slots = Array.from({ length: purpose.slots }, (_, i) => i)
+  const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
   const context = new Context(
@@ -230,6 +233,7 @@ function planRuns(
   planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
   if (options.weights === 'int8' && !byteNodes)
     return planRuns(options, passImages, workers, context.byteNodes)
+  if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
