@@ -50,6 +50,7 @@ export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps
    * models that do not train. Default 'f32'.
    */
   readonly weights?: 'f32' | 'int8'
+  /**
    * Parameters and statistics never change: what depends on them alone is computed once, by a
    * program of its own. There are no labels. Default false.
    */
