@@ -42,6 +42,7 @@ export {
   storeGradient,
 } from './conv/weight-gradient'
 export { edgeExpand } from './edge/expand'
+export { edgeExpandBytes } from './edge/expand-bytes'
 export { edgeBytes, edgeFloats } from './edge/input'
 export { edgeMean } from './edge/output'
 export { choose } from './engine/choose'

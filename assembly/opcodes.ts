@@ -1172,6 +1172,10 @@ export enum ExpandWord {
   InC = 6,
   /** Rows of a block. */
   BlockRows = 7,
+  /** Of bytes: address of float32 [groups][Columns], by which they become floats; 0: they stay. */
+  Scales = 8,
+  /** Of bytes: taps of one group of output channels. */
+  GroupTaps = 9,
   /** Bytes of an entry. */
-  Bytes = 32,
+  Bytes = 40,
 }

@@ -1,7 +1,8 @@
 /** A prepared network → the bytes of its module. */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { Program } from '../plan/plan.js'
+import type { ParameterLayout } from '../plan/layout.js'
+import type { Plan, Program } from '../plan/plan.js'
 import { roundUp } from '../round-up.js'
 import { VERSION } from '../version.js'
 import {
@@ -44,7 +45,7 @@ export function buildNet(
   target: NetTarget,
 ): Uint8Array {
   const { plan } = prepared
-  const { options, named, parameters } = plan
+  const { options, named } = plan
   const { graph, input, frames, timeSteps } = options
   const { mode, labels, inputType } = settings
   const channels = input[0]
@@ -66,10 +67,7 @@ export function buildNet(
     stepMode: options.stepMode,
     batchSize: settings.batchSize,
     weights: settings.weights,
-    parameters: parameters.reduce(
-      (n, { layout }) => n + layout.shape.reduce((a, b) => a * b, 1),
-      0,
-    ),
+    parameters: parameterCount(plan),
     weightBytes: 0,
     memoryBytes: PAGE,
     usedBytes: PAGE,
@@ -127,7 +125,7 @@ export function buildNet(
       { name: 'reset', result: undefined, body: [first] },
     )
   }
-  const contents = contentsOf(prepared, programs)
+  const contents = contentsOf(prepared, programs, (bytes) => behind.take(bytes))
   const table = behind.take(contents.table.length + 4)
   if (contents.entries > 0)
     drivers.push({ name: START, result: undefined, body: spread(functions, table, contents) })
@@ -145,6 +143,8 @@ export function buildNet(
   bytes.set(contents.bytes)
   copyRanges(prepared, read, bytes)
   bytes.set(contents.table, table)
+  for (const { address, floats } of contents.scales)
+    bytes.set(new Uint8Array(floats.buffer), address)
   if (labels) bytes.set(labelBytes(labels), at.labels)
   if (info.mean) bytes.set(new Uint8Array(Float32Array.from(info.mean).buffer), at.mean)
   if (info.std) bytes.set(new Uint8Array(Float32Array.from(info.std).buffer), at.std)
@@ -161,6 +161,13 @@ export function buildNet(
   })
 }
 
+/** Numbers that were trained, in whatever form. */
+function parameterCount({ parameters, byteWeights }: Plan): number {
+  const count = ({ shape }: ParameterLayout): number => shape.reduce((a, b) => a * b, 1)
+  const gains = byteWeights.reduce((n, { gain, layout }) => n + (gain ? layout.shape[0] : 0), 0)
+  return [...parameters, ...byteWeights].reduce((n, { layout }) => n + count(layout), gains)
+}
+
 const START = 'start'
 
 /**
@@ -170,12 +177,12 @@ const START = 'start'
 function spread(
   functions: ReadonlyMap<string, Func>,
   table: number,
-  { table: { length }, entries }: Contents,
+  { table: { length }, entries, expand: name }: Contents,
 ): Expression[] {
   const done = table + length
   const label = { kind: 'block', result: undefined } as const
   const set = operation('i32.store', [i32(done), i32(1)], { align: 2 })
-  const expand = call(functions, 'edgeExpand', table, entries)
+  const expand = call(functions, name, table, entries)
   return [
     {
       kind: 'block',

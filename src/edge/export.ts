@@ -48,6 +48,7 @@ export async function exportWasm(
     inspect: false,
     batchSize: 1,
     purpose: mode === 'step' ? 'stream' : 'inference',
+    weights: settings.weights,
     fixed: true,
   }
   const prepared = await prepare(planOptions, stateDict(session))

@@ -12,14 +12,21 @@ export interface Quantised {
   readonly scales: Float32Array
 }
 
+/** The scale of a channel whose largest |w| this is: most / 127, rounded to float32. */
+export const scaleOf = (most: number): number => Math.fround(most / MOST)
+
 /**
- * A weight [out, …] as bytes. For each output channel
- *
- *   scale = max |w| / 127, rounded to float32
- *   q     = w / scale in float64, rounded to the nearest integer, halves away from zero, and
- *           clamped to −127 … 127
- *
- * A channel whose scale is 0 has zeros.
+ * w / scale in float64, rounded to the nearest integer, halves away from zero, and clamped to
+ * −127 … 127; 0 where the scale is 0.
+ */
+export function byteOf(w: number, scale: number): number {
+  if (scale === 0) return 0
+  const size = Math.min(MOST, Math.round(Math.abs(w) / scale))
+  return w < 0 ? -size : size
+}
+
+/**
+ * A weight [out, …] as bytes, with a scale for each output channel: see `scaleOf` and `byteOf`.
  *
  * @param weight finite numbers in PyTorch's order
  */
@@ -29,13 +36,9 @@ export function quantise(weight: Float32Array, out: number): Quantised {
   const scales = new Float32Array(out)
   for (let n = 0; n < out; n++) {
     const channel = weight.subarray(n * fanIn, (n + 1) * fanIn)
-    const scale = Math.fround(channel.reduce((most, w) => Math.max(most, Math.abs(w)), 0) / MOST)
+    const scale = scaleOf(channel.reduce((most, w) => Math.max(most, Math.abs(w)), 0))
     scales[n] = scale
-    if (scale === 0) continue
-    for (const [i, w] of channel.entries()) {
-      const size = Math.min(MOST, Math.round(Math.abs(w) / scale))
-      values[n * fanIn + i] = w < 0 ? -size : size
-    }
+    for (const [i, w] of channel.entries()) values[n * fanIn + i] = byteOf(w, scale)
   }
   return { values, scales }
 }
