@@ -2,7 +2,12 @@
 
 import type { Graph, GraphNode } from '../graph/trace.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
-import { chooseBySpikes, spikesForDense, spikesForLists } from './convolution/choice.js'
+import {
+  chooseBySpikes,
+  denseWithoutChoice,
+  spikesForDense,
+  spikesForLists,
+} from './convolution/choice.js'
 import { type Geometry, geometryOf, groupingOf } from './convolution/geometry.js'
 import {
   emitForwardOnFloats,
@@ -55,9 +60,11 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const inC = plain ? plain.stored : storedChannels(x.shape[0])
     const g = geometryOf(layer, x.shape, inC, node.shape, pass.images)
     const { zeros } = buffers
+    const compact = options.fixed
     const spikes = spikeSources(x)
-    const onSpikes = spikes && fitsSpikes({ g, steps: callSteps, spikes }) ? spikes : undefined
-    const bytes = onSpikes && byteWeightOf(pass, index, { g, steps: callSteps, spikes: onSpikes })
+    const task = spikes && { g, steps: callSteps, spikes, compact }
+    const onSpikes = task && fitsSpikes(task) ? spikes : undefined
+    const bytes = task && onSpikes && byteWeightOf(pass, index, task)
     const standardised =
       layer.standardise && !bytes ? standardisedWeight(pass, node, layer, g) : undefined
     const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
@@ -131,10 +138,11 @@ function byteWeightOf(
   { context, options }: Pass,
   node: number,
   task: SpikeTask,
-): Pick<ByteForward, 'weight' | 'weightScale' | 'spikes'> | undefined {
+): Pick<ByteForward, 'weight' | 'weightScale' | 'spikes' | 'compact'> | undefined {
   if (options.weights !== 'int8' || !fitsByteWeights(task)) return undefined
   const found = context.byteWeight(node)
-  return found && { weight: ref(found.weight), weightScale: ref(found.scale), spikes: task.spikes }
+  const { spikes, compact } = task
+  return found && { weight: ref(found.weight), weightScale: ref(found.scale), spikes, compact }
 }
 
 /**
@@ -151,16 +159,22 @@ function forwardOnSpikes(
   const { b, context, options } = pass
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
-    emitForwardOnSpikes(b, { ...job, spikes, withMoments })
-  const limit = spikesForDense({ ...job, spikes }, context.outer ? options.timeSteps : 1)
-  const choice = chooseBySpikes(b, spikes.sources, limit, name)
-  if (!choice) return event(pass.wanted(node).moments ?? false)
-  b.when(choice.few, () => void event(false))
-  b.when(choice.many, () => {
+    emitForwardOnSpikes(b, { ...job, spikes, withMoments, compact: options.fixed })
+  const dense = (): void => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
     emitForwardOnFloats(b, { ...job, input: pass.dense(written) })
-  })
+  }
+  const task = { ...job, spikes }
+  const limit = spikesForDense(task, context.outer ? options.timeSteps : 1)
+  if (!pass.training && Number.isFinite(limit) && denseWithoutChoice(task)) {
+    dense()
+    return undefined
+  }
+  const choice = pass.training ? chooseBySpikes(b, spikes.sources, limit, name) : undefined
+  if (!choice) return event(pass.wanted(node).moments ?? false)
+  b.when(choice.few, () => void event(false))
+  b.when(choice.many, dense)
   return undefined
 }
 

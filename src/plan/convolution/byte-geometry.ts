@@ -4,6 +4,7 @@ import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { inputsOf, kRowsOf } from './geometry.js'
 import {
+  MAX_COMPACT_LISTS,
   neuronsPerInput,
   pairListsPay,
   type SpikeShape,
@@ -62,12 +63,18 @@ const pixelBytes = (shape: SpikeShape): number => Spike.PointerBytes + byteListB
 
 const byteListBytes = (shape: SpikeShape): number => spikeListBytes(shape, pairsPay(shape))
 
+/** Bytes of lists of one unit. Where memory matters, no more than there are of weights. */
+function listRoom(shape: SpikeShape): number {
+  if (!shape.compact) return MAX_LISTS
+  return Math.min(MAX_LISTS, Math.max(MAX_COMPACT_LISTS, weightBytes(shape) / 4))
+}
+
 function byteRowsPerUnit(shape: SpikeShape): number {
   const rows = shape.images * shape.outH
-  const least = Math.min(rows, worthwhileRows(shape))
-  if (weightBytes(shape) <= NEAR_WEIGHT) return least
-  const rowBytes = shape.outW * pixelBytes(shape)
-  return Math.min(rows, Math.max(least, Math.floor(MAX_LISTS / rowBytes)))
+  const least = shape.compact ? 1 : worthwhileRows(shape)
+  const wanted = weightBytes(shape) > NEAR_WEIGHT ? rows : worthwhileRows(shape)
+  const fitting = Math.floor(listRoom(shape) / (shape.outW * pixelBytes(shape)))
+  return Math.min(rows, Math.max(least, Math.min(fitting, wanted)))
 }
 
 /** Per-worker scratch of SpikeForwardBytes. */

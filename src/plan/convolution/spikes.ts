@@ -14,12 +14,18 @@ import {
 } from './spike-geometry.js'
 import type { MomentSums, SpikeForward, SpikeTask, Strategy } from './strategy.js'
 
-export const shapeOf = ({ g, steps, spikes: { sources, pool } }: SpikeTask): SpikeShape => ({
+export const shapeOf = ({
+  g,
+  steps,
+  spikes: { sources, pool },
+  compact,
+}: SpikeTask): SpikeShape => ({
   ...g,
   timeSteps: steps,
   sourceCount: sources.length,
   poolKernelH: pool.kernel[0],
   poolKernelW: pool.kernel[1],
+  compact,
 })
 
 /** Bytes of one plane of masks of one image. */
