@@ -155,15 +155,15 @@ export { clear, sumScalars, timeSum, trace } from './pool/sums'
 export { combineBytes7, combineBytes15, combineBytesFew } from './spikes/byte-combine'
 export { spikeForwardBytes } from './spikes/byte-forward'
 export {
-  addBytes4,
-  addBytes8,
-  addBytes16,
-  addBytes32,
-  addByteTimes4,
-  addByteTimes8,
-  addByteTimes16,
-  addByteTimes32,
-  sumByteList,
+  sumBytes4,
+  sumBytes8,
+  sumBytes16,
+  sumBytes32,
+  sumByteTimes4,
+  sumByteTimes8,
+  sumByteTimes16,
+  sumByteTimes32,
+  sumRest,
 } from './spikes/byte-sums'
 export { combine7, combine15, combineFew } from './spikes/combine'
 export { appendCounts, appendFactors, appendPairCounts, countWindow } from './spikes/counts'

@@ -33,7 +33,7 @@ import { stepsOf } from './patterns'
  *
  * of which each block has
  *
- *   sums i32 [16][BlockWidth] (row 0 is zero) | bias float32 [BlockWidth] | factor [BlockWidth]
+ *   sums i32 [16][BlockWidth] (row 0 is scratch) | bias float32 [BlockWidth] | factor [BlockWidth]
  */
 export function spikeForwardBytes(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outW = word(rec, ConvWord.OutW)
@@ -63,9 +63,8 @@ function pieceBytes(rec: usize): usize {
   return <usize>((BYTE_ROWS / factor) << 2)
 }
 
-/** Bias and factor of a block, behind its sums, of which row 0 becomes zero. */
+/** Bias and factor of a block, behind its sums. */
 function startBlock(rec: usize, block: usize, sums: usize, bytes: usize): void {
-  memory.fill(sums, 0, bytes)
   const bias = sums + 16 * bytes
   const from = address(rec, SpikeWord.Bias)
   if (from != 0) memory.copy(bias, from + block * bytes, bytes)

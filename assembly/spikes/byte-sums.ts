@@ -41,22 +41,21 @@ function factorOf(entry: usize): v128 {
   return v128.load_splat<i16>(entry, 2)
 }
 
-/** sum i32 [8] = from + s. */
+/** sum i32 [8] = s. */
 // @ts-ignore: decorator
 @inline
-function flush(sum: usize, from: usize, s: v128): void {
-  v128.store(sum, i32x4.add(v128.load(from), i32x4.extend_low_i16x8_s(s)))
-  v128.store(sum, i32x4.add(v128.load(from, 16), i32x4.extend_high_i16x8_s(s)), 16)
+function put(sum: usize, s: v128): void {
+  v128.store(sum, i32x4.extend_low_i16x8_s(s))
+  v128.store(sum, i32x4.extend_high_i16x8_s(s), 16)
 }
 
 /**
- * sum[32] = from[32] + Σ over the entries k of a list of rows[k][32]. sum, from i32 [32], which may
- * be the same; rows i8 [KRows][32], −127 … 127; list … end: an even number of u16, at most
- * `BYTE_ROWS`.
+ * sum[32] = Σ over the entries k of a list of rows[k][32]. sum i32 [32]; rows i8 [KRows][32],
+ * −127 … 127; list … end: an even number of u16, at most `BYTE_ROWS`.
  *
  * This function and those below are the hot loops. Each is a function of its own with one loop.
  */
-export function addBytes32(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
+export function sumBytes32(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = i16x8.splat(0)
   let s1 = s0
   let s2 = s0
@@ -77,14 +76,14 @@ export function addBytes32(sum: usize, from: usize, rows: usize, list: usize, en
     s2 = addLow(s2, b1)
     s3 = addHigh(s3, b1)
   }
-  flush(sum, from, s0)
-  flush(sum + 32, from + 32, s1)
-  flush(sum + 64, from + 64, s2)
-  flush(sum + 96, from + 96, s3)
+  put(sum, s0)
+  put(sum + 32, s1)
+  put(sum + 64, s2)
+  put(sum + 96, s3)
 }
 
 /** The same for blocks of 16. */
-export function addBytes16(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
+export function sumBytes16(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = i16x8.splat(0)
   let s1 = s0
   for (; list < end; list += 4) {
@@ -95,42 +94,36 @@ export function addBytes16(sum: usize, from: usize, rows: usize, list: usize, en
     s0 = addLow(s0, b)
     s1 = addHigh(s1, b)
   }
-  flush(sum, from, s0)
-  flush(sum + 32, from + 32, s1)
+  put(sum, s0)
+  put(sum + 32, s1)
 }
 
 /** The same for blocks of 8. */
-export function addBytes8(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
+export function sumBytes8(sum: usize, rows: usize, list: usize, end: usize): void {
   let s = i16x8.splat(0)
   for (; list < end; list += 4) {
     s = addLow(s, v128.load64_zero(rows + ((<usize>load<u16>(list)) << 3)))
     s = addLow(s, v128.load64_zero(rows + ((<usize>load<u16>(list, 2)) << 3)))
   }
-  flush(sum, from, s)
+  put(sum, s)
 }
 
 /** The same for blocks of 4. */
-export function addBytes4(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
+export function sumBytes4(sum: usize, rows: usize, list: usize, end: usize): void {
   let s = i16x8.splat(0)
   for (; list < end; list += 4) {
     s = addLow(s, v128.load32_zero(rows + ((<usize>load<u16>(list)) << 2)))
     s = addLow(s, v128.load32_zero(rows + ((<usize>load<u16>(list, 2)) << 2)))
   }
-  v128.store(sum, i32x4.add(v128.load(from), i32x4.extend_low_i16x8_s(s)))
+  v128.store(sum, i32x4.extend_low_i16x8_s(s))
 }
 
 /**
- * sum[32] = from[32] + Σ over the entries (k, n) of a weighted list of n · rows[k][32]. The factors
- * of list … end add up to at most `BYTE_ROWS`. Otherwise as `addBytes32`; the number of entries may
+ * sum[32] = Σ over the entries (k, n) of a weighted list of n · rows[k][32]. The factors
+ * of list … end add up to at most `BYTE_ROWS`. Otherwise as `sumBytes32`; the number of entries may
  * be odd.
  */
-export function addByteTimes32(
-  sum: usize,
-  from: usize,
-  rows: usize,
-  list: usize,
-  end: usize,
-): void {
+export function sumByteTimes32(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = i16x8.splat(0)
   let s1 = s0
   let s2 = s0
@@ -145,20 +138,14 @@ export function addByteTimes32(
     s2 = addLowTimes(s2, n, a1)
     s3 = addHighTimes(s3, n, a1)
   }
-  flush(sum, from, s0)
-  flush(sum + 32, from + 32, s1)
-  flush(sum + 64, from + 64, s2)
-  flush(sum + 96, from + 96, s3)
+  put(sum, s0)
+  put(sum + 32, s1)
+  put(sum + 64, s2)
+  put(sum + 96, s3)
 }
 
-/** `addByteTimes32` for blocks of 16. */
-export function addByteTimes16(
-  sum: usize,
-  from: usize,
-  rows: usize,
-  list: usize,
-  end: usize,
-): void {
+/** `sumByteTimes32` for blocks of 16. */
+export function sumByteTimes16(sum: usize, rows: usize, list: usize, end: usize): void {
   let s0 = i16x8.splat(0)
   let s1 = s0
   for (; list < end; list += 4) {
@@ -167,34 +154,58 @@ export function addByteTimes16(
     s0 = addLowTimes(s0, n, a)
     s1 = addHighTimes(s1, n, a)
   }
-  flush(sum, from, s0)
-  flush(sum + 32, from + 32, s1)
+  put(sum, s0)
+  put(sum + 32, s1)
 }
 
-/** `addByteTimes32` for blocks of 8. */
-export function addByteTimes8(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
+/** `sumByteTimes32` for blocks of 8. */
+export function sumByteTimes8(sum: usize, rows: usize, list: usize, end: usize): void {
   let s = i16x8.splat(0)
   for (; list < end; list += 4) {
     const a = v128.load64_zero(rows + ((<usize>load<u16>(list)) << 3))
     s = addLowTimes(s, factorOf(list), a)
   }
-  flush(sum, from, s)
+  put(sum, s)
 }
 
-/** `addByteTimes32` for blocks of 4. */
-export function addByteTimes4(sum: usize, from: usize, rows: usize, list: usize, end: usize): void {
+/** `sumByteTimes32` for blocks of 4. */
+export function sumByteTimes4(sum: usize, rows: usize, list: usize, end: usize): void {
   let s = i16x8.splat(0)
   for (; list < end; list += 4) {
     const a = v128.load32_zero(rows + ((<usize>load<u16>(list)) << 2))
     s = addLowTimes(s, factorOf(list), a)
   }
-  v128.store(sum, i32x4.add(v128.load(from), i32x4.extend_low_i16x8_s(s)))
+  v128.store(sum, i32x4.extend_low_i16x8_s(s))
+}
+
+/** The sum of a piece of a list. */
+// @ts-ignore: decorator
+@inline
+function sumPiece(
+  sum: usize,
+  rows: usize,
+  width: i32,
+  weighted: bool,
+  list: usize,
+  end: usize,
+): void {
+  if (weighted) {
+    if (width == 32) sumByteTimes32(sum, rows, list, end)
+    else if (width == 16) sumByteTimes16(sum, rows, list, end)
+    else if (width == 8) sumByteTimes8(sum, rows, list, end)
+    else sumByteTimes4(sum, rows, list, end)
+  } else if (width == 32) sumBytes32(sum, rows, list, end)
+  else if (width == 16) sumBytes16(sum, rows, list, end)
+  else if (width == 8) sumBytes8(sum, rows, list, end)
+  else sumBytes4(sum, rows, list, end)
 }
 
 /**
  * sums[p] = the sum of the rows in list p, for one block of a width. sums i32 [16][width], of which
- * sums[0] is zero. pieceBytes: bytes of a list whose rows 16 bits can sum.
+ * sums[0] is scratch. pieceBytes: bytes of a list whose rows 16 bits can sum.
  */
+// @ts-ignore: decorator
+@inline
 export function sumByteList(
   sums: usize,
   rows: usize,
@@ -205,21 +216,27 @@ export function sumByteList(
   p: i32,
 ): void {
   const sum = sums + <usize>((p * width) << 2)
-  const listEnd = <usize>load<u32>(pointers + ((<usize>p) << 2))
+  const end = <usize>load<u32>(pointers + ((<usize>p) << 2))
   let list = <usize>load<u32>(pointers + ((<usize>p) << 2) - 4)
-  let from = sums
-  do {
-    const end = min(list + pieceBytes, listEnd)
-    if (weighted) {
-      if (width == 32) addByteTimes32(sum, from, rows, list, end)
-      else if (width == 16) addByteTimes16(sum, from, rows, list, end)
-      else if (width == 8) addByteTimes8(sum, from, rows, list, end)
-      else addByteTimes4(sum, from, rows, list, end)
-    } else if (width == 32) addBytes32(sum, from, rows, list, end)
-    else if (width == 16) addBytes16(sum, from, rows, list, end)
-    else if (width == 8) addBytes8(sum, from, rows, list, end)
-    else addBytes4(sum, from, rows, list, end)
-    from = sum
-    list = end
-  } while (list < listEnd)
+  sumPiece(sum, rows, width, weighted, list, min(list + pieceBytes, end))
+  list += pieceBytes
+  if (list < end) sumRest(sum, sums, rows, width, weighted, pieceBytes, list, end)
+}
+
+/** sum += the rows of the rest of a list, piece by piece. part i32 [width]: scratch. */
+export function sumRest(
+  sum: usize,
+  part: usize,
+  rows: usize,
+  width: i32,
+  weighted: bool,
+  pieceBytes: usize,
+  list: usize,
+  end: usize,
+): void {
+  for (; list < end; list += pieceBytes) {
+    sumPiece(part, rows, width, weighted, list, min(list + pieceBytes, end))
+    for (let at: usize = 0; at < (<usize>width) << 2; at += 16)
+      v128.store(sum + at, i32x4.add(v128.load(sum + at), v128.load(part + at)))
+  }
 }
