@@ -7,6 +7,7 @@ import { evalCommand } from './eval.js'
 import { infoCommand } from './info.js'
 import { inFlags } from './mistakes.js'
 import { trainCommand } from './train.js'
+import { verifyCommand } from './verify.js'
 import { packageVersion } from './version.js'
 
 const program = new Command('spikewasm')
@@ -21,6 +22,7 @@ trainCommand(program.command('train'))
 evalCommand(program.command('eval'))
 infoCommand(program.command('info'))
 diagnoseCommand(program.command('diagnose'))
+verifyCommand(program.command('verify'))
 
 /** The reader of our output may close it early, as `head` does. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

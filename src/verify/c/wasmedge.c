@@ -1,5 +1,6 @@
 /* WasmEdge, through its C API; runs .wasm files and those that "wasmedge compile" wrote. */
 #include "host.h"
+#include <stddef.h>
 #include <wasmedge/wasmedge.h>
 
 static WasmEdge_ExecutorContext *executor;

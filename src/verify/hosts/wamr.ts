@@ -2,7 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { compileHost, findCompiler, hostArguments } from '../compile.js'
+import { compileOnce, findCompiler, hostArguments } from '../compile.js'
 import type { Host } from '../host.js'
 import { firstPath, runHost } from '../process.js'
 import { findSimde } from './wasm2c.js'
@@ -14,6 +14,7 @@ const whole = [
   'shared/utils',
   'shared/platform/common/posix',
   'shared/platform/common/memory',
+  'shared/platform/common/libc-util',
 ]
 const single = [
   'iwasm/interpreter/wasm_interp_fast.c',
@@ -22,12 +23,13 @@ const single = [
   'iwasm/common/arch/invokeNative_general.c',
 ]
 /** Files of iwasm/common that a plain interpreter does not need. */
-const without = ['wasm_application.c', 'wasm_c_api.c', 'wasm_shared_memory.c']
+const without = ['wasm_application.c', 'wasm_shared_memory.c']
 const headers = [
   'iwasm/include',
   'iwasm/common',
   'iwasm/interpreter',
   'shared/platform/include',
+  'shared/platform/common/libc-util',
   'shared/mem-alloc',
   'shared/utils',
 ]
@@ -96,7 +98,7 @@ export const wamr: Host = {
       version,
       run: async (job) => {
         const more = await build(core, platform, processor)
-        return runHost(job, await compileHost(job, compiler, 'wamr.c', more), hostArguments(job))
+        return runHost(job, await compileOnce(job, compiler, 'wamr.c', more), hostArguments(job))
       },
     }
   },

@@ -26,12 +26,13 @@ export async function findWasm2c(): Promise<Wasm2c | undefined> {
     ...own.flatMap((folder) => [`${folder}/wasm2c`, `${folder}/share/wabt/wasm2c`]),
     '/usr/share/wabt/wasm2c',
     '/usr/local/share/wabt/wasm2c',
+    // Debian: one file is here alone.
     '/usr/src/wasm2c',
     '/opt/homebrew/share/wabt/wasm2c',
   ]
-  const source = await firstPath(...roots.map((root) => `${root}/wasm-rt-impl.c`))
+  const source = await firstPath(...roots.map((root) => `${root}/wasm-rt-mem-impl-helper.inc`))
   if (program === undefined || source === undefined) return undefined
-  const runtime = source.replace(/\/wasm-rt-impl\.c$/, '')
+  const runtime = source.replace(/\/[^/]*$/, '')
   const includes = [runtime, ...own.map((folder) => `${folder}/include`), '/usr/include']
   const header = await firstPath(
     ...[...includes, '/usr/local/include'].map((folder) => `${folder}/wasm-rt.h`),

@@ -2,7 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { compileHost, findCompiler, hostArguments } from '../compile.js'
+import { compileOnce, findCompiler, hostArguments } from '../compile.js'
 import { type Host, refusesSimd } from '../host.js'
 import { firstPath, runHost } from '../process.js'
 
@@ -25,7 +25,7 @@ export const wasm3: Host = {
           .filter((name) => name.endsWith('.c'))
           .map((name) => join(source, name))
         const more = [`-I${source}`, '-Dd_m3HasWASI=0', ...files, '-lm']
-        return runHost(job, await compileHost(job, compiler, 'wasm3.c', more), hostArguments(job))
+        return runHost(job, await compileOnce(job, compiler, 'wasm3.c', more), hostArguments(job))
       },
     }
   },

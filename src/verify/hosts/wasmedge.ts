@@ -1,6 +1,6 @@
 /** WasmEdge, its interpreter, through the C API. */
 
-import { compileHost, findCompiler, hostArguments } from '../compile.js'
+import { compileOnce, findCompiler, hostArguments } from '../compile.js'
 import type { FoundHost, Host } from '../host.js'
 import type { Job } from '../job.js'
 import { findProgram, firstPath, runHost, versionOf } from '../process.js'
@@ -29,7 +29,7 @@ export async function findWasmEdge(
     version: await versionOf(program),
     run: async (job) => {
       const net = ahead && (await ahead(job, program))
-      const host = await compileHost(job, compiler, 'wasmedge.c', [...places, ...library])
+      const host = await compileOnce(job, compiler, 'wasmedge.c', [...places, ...library])
       return runHost(job, host, hostArguments(job, net))
     },
   }
