@@ -41,6 +41,9 @@ export {
   reduceSplits,
   storeGradient,
 } from './conv/weight-gradient'
+export { edgeExpand } from './edge/expand'
+export { edgeBytes, edgeFloats } from './edge/input'
+export { edgeMean } from './edge/output'
 export { choose } from './engine/choose'
 export { execute } from './engine/execute'
 export { run } from './engine/interpreter'

@@ -1148,3 +1148,24 @@ export enum ReluBackwardWord {
   /** f32: what Counts are multiplied by, one over the number of steps. */
   Factor = 12,
 }
+
+/** An entry of the table of an exported network's weights that are stored without padding. */
+export enum ExpandWord {
+  /** Address of the numbers, without gaps. */
+  From = 0,
+  /** Address of the tensor. */
+  To = 1,
+  /** Output channels. */
+  Columns = 2,
+  /** Columns of a block. */
+  Width = 3,
+  Taps = 4,
+  /** Rows of a tap that hold numbers. */
+  InRows = 5,
+  /** Rows of a tap as stored. */
+  InC = 6,
+  /** Rows of a block. */
+  BlockRows = 7,
+  /** Bytes of an entry. */
+  Bytes = 32,
+}

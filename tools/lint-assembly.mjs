@@ -24,6 +24,7 @@ const FOLDERS = [
   'pool',
   'loss',
   'optimizer',
+  'edge',
   'engine', // the interpreter, which calls all of them
 ]
 

@@ -45,6 +45,11 @@ export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps
   readonly inspect: boolean
   /** What the model is for; default 'train'. */
   readonly purpose?: Purpose
+  /**
+   * Parameters and statistics never change: what depends on them alone is computed once, by a
+   * program of its own. There are no labels. Default false.
+   */
+  readonly fixed?: boolean
 }
 
 export interface Parameter {

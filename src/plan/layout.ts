@@ -25,12 +25,27 @@ export function weightRows(taps: number, storedInput: number): number {
   return roundUp(taps * storedInput + 1, 4)
 }
 
+/** A weight as stored: blocks of columns, in each taps of rows, then rows of zeros. */
+export interface Blocks {
+  /** Columns that hold numbers; the last block may have fewer than its width. */
+  readonly columns: number
+  readonly width: number
+  readonly taps: number
+  /** Rows of a tap that hold numbers, and rows stored. */
+  readonly inRows: number
+  readonly inC: number
+  /** Rows of a block. */
+  readonly blockRows: number
+}
+
 /** A parameter as PyTorch shapes it, and how its elements lie in the arena. */
 export interface ParameterLayout {
   /** PyTorch's shape. */
   readonly shape: readonly number[]
   /** Floats stored. */
   readonly stored: number
+  /** How the stored numbers lie; undefined for vectors. */
+  readonly blocks?: Blocks
   /** Calls back with the index of each element in PyTorch's order and its stored index. */
   each(visit: (element: number, stored: number) => void): void
 }
@@ -51,6 +66,7 @@ export function weightLayout(
   return {
     shape,
     stored: (storedChannels(out) / width) * rows * width,
+    blocks: { columns: out, width, taps, inRows: inputs, inC: storedInput, blockRows: rows },
     each(visit) {
       let element = 0
       for (let n = 0; n < out; n++) {
@@ -95,6 +111,14 @@ export function groupedLayout(
   return {
     shape,
     stored: groups * groupFloats(taps, grouping),
+    blocks: {
+      columns: groupOut,
+      width: columns,
+      taps: groups * taps,
+      inRows: groupIn,
+      inC: groupIn,
+      blockRows: groups * taps * groupIn,
+    },
     each(visit) {
       let element = 0
       for (let g = 0; g < groups; g++)
@@ -112,6 +136,7 @@ function depthwiseLayout(shape: readonly number[], taps: number): ParameterLayou
   return {
     shape,
     stored: taps * stored,
+    blocks: { columns: channels, width: stored, taps, inRows: 1, inC: 1, blockRows: taps },
     each(visit) {
       let element = 0
       for (let c = 0; c < channels; c++)

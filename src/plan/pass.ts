@@ -102,6 +102,15 @@ export class Pass {
     return this.context.images
   }
 
+  /**
+   * Emits what depends on parameters and statistics alone. Where these are fixed it runs once, in
+   * the program 'prepare', and what it writes must be persistent.
+   */
+  fromParameters(emit: () => void): void {
+    if (this.options.fixed) this.b.prepare(emit)
+    else emit()
+  }
+
   /** Puts what a layer does backward on the tape; nothing without a backward pass. */
   backward(node: GraphNode, run: () => void): void {
     if (this.training) this.tape.push({ node, run })

@@ -151,6 +151,8 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
   return fitting ?? (divisors.find((images) => images > most) as number)
 }
 
+const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
+
 /** A plan whose runs take so many images. */
 function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
   const { graph, timeSteps, input, batchSize } = options
@@ -178,10 +180,11 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     statistics: b.buffer('running statistics', statisticFloats * 4, 'statistics'),
     zeros: b.buffer('zeros', pixels * 4, 'statistics'),
     output: b.buffer('output', batchSize * classes * 4, 'statistics'),
-    losses: purpose.stream ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
+    losses:
+      purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
   }
-  const slots = Array.from({ length: purpose.slots }, (_, i) => i)
+  const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
   const context = new Context(options, passImages, b, parameters, statistics, {
@@ -198,6 +201,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   }
   const evaluateFrom = b.now
   planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
+  if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)

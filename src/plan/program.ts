@@ -57,6 +57,8 @@ export class ProgramBuilder {
   readonly buffers: Buffer[] = []
   /** In the order in which they were begun. */
   readonly programs: PlannedProgram[] = []
+  /** What `prepare` has emitted. */
+  prepared: PlannedProgram | undefined
   private clock = 0
   private section!: Section
   private condition: Condition = 'always'
@@ -108,6 +110,17 @@ export class ProgramBuilder {
     this.condition = condition
     emit()
     this.condition = before
+  }
+
+  /** Emits records into a program of their own, which runs once before all others. */
+  prepare(emit: () => void): void {
+    const { section, condition } = this
+    this.prepared ??= { name: 'prepare', sections: [{ records: [], repeats: 1 }] }
+    this.section = this.prepared.sections[0]
+    this.condition = 'always'
+    emit()
+    this.section = section
+    this.condition = condition
   }
 
   /** Position in time, to mark where the forward pass ends. */

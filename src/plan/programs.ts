@@ -8,7 +8,7 @@ import { clear, sgd } from './records/optimizer.js'
 import type { State } from './state.js'
 import { type Buffer, ref } from './words.js'
 
-export type ProgramName = 'train' | 'gradients' | 'evaluate' | 'stream'
+export type ProgramName = 'train' | 'gradients' | 'evaluate' | 'stream' | 'prepare'
 
 export interface ProgramPlan extends PlannedProgram {
   readonly name: ProgramName

@@ -42,8 +42,12 @@ export function standardisedWeight(
     ...sizes,
     epsilon: EPSILON,
   }
-  const out = b.buffer(`${name} standardised weight`, units * sizes.blockWidth * sizes.kRows * 4)
-  b.emit(weightStandardise, units, { ...shared, out })
+  const out = b.buffer(
+    `${name} standardised weight`,
+    units * sizes.blockWidth * sizes.kRows * 4,
+    pass.options.fixed ? 'parameters' : 'scratch',
+  )
+  pass.fromParameters(() => b.emit(weightStandardise, units, { ...shared, out }))
   const backward = (): void =>
     pass.whenComplete(node, () =>
       b.emit(weightStandardiseBackward, units, {

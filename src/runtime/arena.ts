@@ -26,12 +26,14 @@ const needed = {
   gradients: 'training, and what reads its results, needs',
   evaluate: 'predict and evaluate need',
   stream: 'step and reset need',
+  prepare: 'fixed parameters need',
 } as const satisfies Record<ProgramName, string>
 const has = {
   train: "purpose 'train' (the default)",
   gradients: "purpose 'train' (the default)",
   evaluate: "purpose 'inference' or 'train'",
   stream: "purpose 'stream'",
+  prepare: 'fixed parameters',
 } as const satisfies Record<ProgramName, string>
 
 function refuse({ options }: Plan, name: ProgramName): never {

@@ -28,10 +28,15 @@ const compiled = new Map<EngineVariant, Promise<WebAssembly.Module>>()
 export function loadEngine(variant: EngineVariant): Promise<WebAssembly.Module> {
   let module = compiled.get(variant)
   if (!module) {
-    module = compile(new URL(`../../wasm/${variant}.wasm`, import.meta.url))
+    module = compile(urlOf(variant))
     compiled.set(variant, module)
   }
   return module
+}
+
+/** The module's bytes. */
+export function engineBytes(variant: EngineVariant): Promise<Uint8Array> {
+  return read(urlOf(variant))
 }
 
 /** An instance of a module over a memory, which may be shared with other instances. */
@@ -44,8 +49,16 @@ export function instantiateEngine(
   return instantiateSync(module, { env: { memory } }).instance.exports as unknown as EngineExports
 }
 
+const urlOf = (variant: EngineVariant): URL =>
+  new URL(`../../wasm/${variant}.wasm`, import.meta.url)
+
 async function compile(url: URL): Promise<WebAssembly.Module> {
   if (url.protocol !== 'file:') return WebAssembly.compileStreaming(fetch(url))
+  return WebAssembly.compile((await read(url)) as BufferSource)
+}
+
+async function read(url: URL): Promise<Uint8Array> {
+  if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer())
   const { readFile } = await import('node:fs/promises')
-  return WebAssembly.compile(await readFile(url))
+  return readFile(url)
 }

@@ -41,7 +41,11 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
     const { stored } = tensor
     const groups = groupsOf(pass)
     const vector = (name: string, kept = false): Buffer =>
-      b.buffer(`${node.name} ${name}`, groups * stored * 4, kept ? 'kept' : 'scratch')
+      b.buffer(
+        `${node.name} ${name}`,
+        groups * stored * 4,
+        kept ? 'kept' : pass.options.fixed ? 'statistics' : 'scratch',
+      )
     const averages = training && method.presynaptic === 'mean'
     let xhat: Buffer | undefined
     const norm: Norm = {
@@ -85,7 +89,7 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
     }
     const output = { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
     if (!training) {
-      b.emit(normEvaluate, 1, { ...shape, ...affine })
+      pass.fromParameters(() => b.emit(normEvaluate, 1, { ...shape, ...affine }))
       return output
     }
     const rows = images * node.shape[1] * node.shape[2] * tensor.steps

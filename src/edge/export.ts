@@ -1,0 +1,66 @@
+/** `exportWasm`: a trained network becomes one WebAssembly module without imports. */
+
+import type { Model } from '../model.js'
+import type { PlanOptions } from '../plan/plan.js'
+import { engineBytes } from '../runtime/load.js'
+import { stateDict } from '../runtime/state.js'
+import type { ExportOptions, NetTarget } from './abi.js'
+import { buildNet } from './build.js'
+import { checkExportOptions } from './options.js'
+import { prepare } from './prepare.js'
+
+/** Both files of one network. */
+export interface BothTargets {
+  /** For engines with SIMD. */
+  readonly simd: Uint8Array
+  /** For all others. */
+  readonly scalar: Uint8Array
+}
+
+/**
+ * A trained network as one WebAssembly module, with the network's parameters inside. It imports
+ * nothing and runs in any engine. Its outputs have the same bits as `model.predict`.
+ *
+ * The bytes hold what docs/edge.md describes: functions, a custom section, a C struct.
+ * @throws SpikewasmError for options that do not match the model, and for what cannot be exported,
+ *   by the name of its layer
+ */
+export function exportWasm(
+  model: Model,
+  options: ExportOptions & { target: 'both' },
+): Promise<BothTargets>
+export function exportWasm(
+  model: Model,
+  options?: ExportOptions & { target?: NetTarget },
+): Promise<Uint8Array>
+export function exportWasm(model: Model, options?: ExportOptions): Promise<Uint8Array | BothTargets>
+export async function exportWasm(
+  model: Model,
+  options: ExportOptions = {},
+): Promise<Uint8Array | BothTargets> {
+  const { session } = model
+  const facts = { channels: session.input[0], classes: session.classes }
+  const settings = checkExportOptions(options, facts)
+  const { target, mode, onProgress } = settings
+  onProgress(0)
+  const planOptions: PlanOptions = {
+    ...session.plan.options,
+    inspect: false,
+    batchSize: 1,
+    purpose: mode === 'step' ? 'stream' : 'inference',
+    fixed: true,
+  }
+  const prepared = await prepare(planOptions, stateDict(session))
+  onProgress(0.3)
+  const engine = await engineBytes('engine')
+  const build = (of: NetTarget): Uint8Array => buildNet(prepared, engine, settings, of)
+  const first = build(target === 'both' ? 'simd' : target)
+  if (target !== 'both') {
+    onProgress(1)
+    return first
+  }
+  onProgress(0.6)
+  const scalar = build('scalar')
+  onProgress(1)
+  return { simd: first, scalar }
+}

@@ -1,0 +1,71 @@
+/** What an exported network is made of: its plan, and its memory before the first run. */
+
+import { Control } from '../../assembly/opcodes.js'
+import type { Graph } from '../graph/trace.js'
+import { pack } from '../plan/layout.js'
+import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
+import { floatsAt, storedAt } from '../runtime/arena.js'
+import { instantiateEngine, loadEngine } from '../runtime/load.js'
+import type { StateDict } from '../runtime/state.js'
+
+/** A plan, and a memory in which its parameters and constants are. */
+export interface Prepared {
+  readonly plan: Plan
+  readonly memory: WebAssembly.Memory
+}
+
+/**
+ * Plans the network, writes its parameters, and computes what depends on them alone: scales and
+ * shifts of normalisations, standardised weights.
+ */
+export async function prepare(options: PlanOptions, state: StateDict): Promise<Prepared> {
+  const plan = makePlan(options, 1)
+  const memory = new WebAssembly.Memory({ initial: Math.ceil(plan.memory.total / 65536) })
+  new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
+  const arena = { plan, memory }
+  for (const parameter of plan.parameters)
+    pack(
+      parameter.layout,
+      state[parameter.name].data,
+      storedAt(arena, plan.named.parameters.address, parameter),
+    )
+  for (const statistic of plan.statistics)
+    pack(
+      statistic.layout,
+      state[statistic.name].data,
+      storedAt(arena, plan.named.statistics.address, statistic),
+    )
+  const view = new DataView(memory.buffer)
+  view.setUint32(Control.Input, plan.named.images[0].address, true)
+  view.setUint32(Control.Valid, options.batchSize, true)
+  const { prepare } = plan.programs
+  if (prepare) {
+    const engine = instantiateEngine(await loadEngine('engine'), memory)
+    engine.run(prepare.address, 0, 1, plan.workerScratchAt, 0, 0)
+    floatsAt(arena, plan.workerScratchAt, plan.workerScratch / 4).fill(0)
+    view.setUint32(Control.Progress, 0, true)
+  }
+  return arena
+}
+
+/** Synaptic operations of one inference, if every neuron fired at every step. */
+export function mostSynops(graph: Graph, frames: boolean, timeSteps: number): number {
+  let sum = 0
+  for (const { layer, shape, inputs } of graph.nodes) {
+    if (layer?.kind !== 'conv2d' && layer?.kind !== 'linear') continue
+    const [c, h, w] = graph.nodes[inputs[0]].shape
+    const each =
+      layer.kind === 'linear'
+        ? c * h * w
+        : (c / layer.groups) * layer.kernelSize[0] * layer.kernelSize[1]
+    const steps = !frames && isStill(graph, inputs[0]) ? 1 : timeSteps
+    sum += shape[0] * shape[1] * shape[2] * each * steps
+  }
+  return sum
+}
+
+/** Whether a node's values are the same at every step: no neuron is before it. */
+function isStill(graph: Graph, index: number): boolean {
+  const { kind, inputs } = graph.nodes[index]
+  return kind !== 'neuron' && inputs.every((input) => isStill(graph, input))
+}

@@ -1,0 +1,427 @@
+/**
+ * Which values of a program are known before it runs. Functions are run over sets of known values:
+ * arguments, records, control words. Each *entry* is analysed by itself, for example a kernel with
+ * one record; what holds for all entries may become a constant.
+ */
+
+import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
+import { visit } from '../wasm/ir.js'
+import type { ValueType } from '../wasm/types.js'
+import { fold, same, type Value } from './fold.js'
+
+/** Memory that never changes while the program runs. */
+export interface Constants {
+  /** Whether all bytes of a range are constant. */
+  has(address: number, bytes: number): boolean
+  readonly view: DataView
+}
+
+/** Where an analysis begins. Arguments that are not known are undefined. */
+export interface Entry {
+  readonly func: Func
+  readonly args: readonly Value[]
+  /** Goes through records one by one, so that addresses of records are expected to vary. */
+  readonly interprets?: boolean
+}
+
+/** What is known of an expression over all entries. */
+export interface Fact {
+  /** The value, if it is the same whenever the expression runs. */
+  value: Value
+  /** Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. */
+  ways: Set<number> | undefined
+}
+
+export interface Facts {
+  /** Only expressions that run are there. */
+  readonly of: ReadonlyMap<Expression, Fact>
+  readonly functions: ReadonlySet<Func>
+  /** Addresses that an operation reads in constant memory. */
+  readonly read: ReadonlyMap<Operation, ReadonlySet<number>>
+  /** Constant addresses from which unknown ones follow. */
+  readonly escaped: ReadonlySet<number>
+}
+
+/** Values of the locals; undefined where control does not come. */
+type Locals = Value[] | undefined
+
+/** Bytes that a load reads, by its name. */
+const loadBytes: Readonly<Record<string, number>> = {
+  'i32.load': 4,
+  'i32.load8_u': 1,
+  'i32.load8_s': 1,
+  'i32.load16_u': 2,
+  'i32.load16_s': 2,
+  'i64.load32_u': 4,
+  'f32.load': 4,
+}
+
+function read(name: string, view: DataView, at: number): Value {
+  switch (name) {
+    case 'i32.load':
+      return view.getInt32(at, true)
+    case 'i32.load8_u':
+      return view.getUint8(at)
+    case 'i32.load8_s':
+      return view.getInt8(at)
+    case 'i32.load16_u':
+      return view.getUint16(at, true)
+    case 'i32.load16_s':
+      return view.getInt16(at, true)
+    case 'i64.load32_u':
+      return BigInt(view.getUint32(at, true))
+    default:
+      return view.getFloat32(at, true)
+  }
+}
+
+/** Analyses all entries. A call of a function in `opaque` is not followed; it is an entry itself. */
+export function analyse(
+  entries: readonly Entry[],
+  constants: Constants,
+  opaque: ReadonlySet<Func> = new Set(),
+): Facts {
+  const facts: MutableFacts = {
+    of: new Map(),
+    functions: new Set(),
+    read: new Map(),
+    escaped: new Set(),
+  }
+  for (const entry of entries) {
+    // What calls return is unknown at first; then it is what they returned.
+    const first = new Run(entry, constants, opaque, new Map())
+    first.solve()
+    const second = new Run(entry, constants, opaque, first.results())
+    second.solve()
+    second.record(facts)
+  }
+  return facts
+}
+
+interface MutableFacts {
+  readonly of: Map<Expression, Fact>
+  readonly functions: Set<Func>
+  readonly read: Map<Operation, Set<number>>
+  readonly escaped: Set<number>
+}
+
+const assignedIn = new WeakMap<Expression, readonly number[]>()
+
+/** Locals that a loop assigns. */
+function assigned(loop: Extract<Expression, { kind: 'block' | 'loop' }>): readonly number[] {
+  let locals = assignedIn.get(loop)
+  if (!locals) {
+    const found = new Set<number>()
+    visit(loop.body, (e) => {
+      if (e.kind === 'set' || e.kind === 'tee') found.add(e.local)
+    })
+    locals = [...found]
+    assignedIn.set(loop, locals)
+  }
+  return locals
+}
+
+const zero = (type: ValueType): Value => (type === 'i64' ? 0n : type === 'v128' ? undefined : 0)
+
+/** One entry and the functions that it calls. */
+class Run {
+  private readonly args = new Map<Func, Value[]>()
+  private readonly queue: Func[] = []
+  private locals: Locals
+  private readonly arrivals = new Map<Label, { locals: Value[]; value: Value }>()
+  private facts: MutableFacts | undefined
+  private returned: { value: Value } | undefined
+  private func!: Func
+
+  constructor(
+    private readonly entry: Entry,
+    private readonly constants: Constants,
+    private readonly opaque: ReadonlySet<Func>,
+    private readonly known: ReadonlyMap<Func, Value>,
+  ) {}
+
+  /** Finds the arguments of all functions. */
+  solve(): void {
+    this.args.set(this.entry.func, [...this.entry.args])
+    this.queue.push(this.entry.func)
+    while (this.queue.length > 0) this.run(this.queue.pop() as Func)
+  }
+
+  results(): Map<Func, Value> {
+    const results = new Map<Func, Value>()
+    for (const func of this.args.keys()) results.set(func, this.run(func))
+    return results
+  }
+
+  /** Adds what is known of every expression. */
+  record(facts: MutableFacts): void {
+    this.facts = facts
+    for (const func of this.args.keys()) {
+      facts.functions.add(func)
+      this.run(func)
+    }
+  }
+
+  private run(func: Func): Value {
+    const before = { locals: this.locals, returned: this.returned, func: this.func }
+    this.func = func
+    this.locals = [...(this.args.get(func) as Value[]), ...func.locals.map(zero)]
+    this.returned = undefined
+    const value = this.list(func.body, func.result !== undefined)
+    if (this.locals) this.leave(value)
+    const arrival = this.arrivals.get(func.label)
+    if (arrival) this.leave(arrival.value)
+    this.arrivals.delete(func.label)
+    const result = (this.returned as { value: Value } | undefined)?.value
+    Object.assign(this, before)
+    return result
+  }
+
+  /** Asked anew: the compiler would take the value before the last call for this one. */
+  private current(): Locals {
+    return this.locals
+  }
+
+  private leave(value: Value): void {
+    this.returned =
+      this.returned && !same(this.returned.value, value) ? { value: undefined } : { value }
+  }
+
+  /** A known address that takes part in an unknown one. */
+  private escape(value: Value): void {
+    if (this.entry.interprets) return
+    if (this.facts && typeof value === 'number' && this.constants.has(value, 1))
+      this.facts.escaped.add(value)
+  }
+
+  private join(a: Value, b: Value): Value {
+    if (same(a, b)) return a
+    this.escape(a)
+    this.escape(b)
+    return undefined
+  }
+
+  private joinLocals(a: Value[], b: readonly Value[]): Value[] {
+    return a.map((value, i) => this.join(value, b[i]))
+  }
+
+  private arrive(label: Label, value: Value): void {
+    if (!this.locals || label.kind === 'loop') return
+    const before = this.arrivals.get(label)
+    this.arrivals.set(
+      label,
+      before
+        ? {
+            locals: this.joinLocals(before.locals, this.locals),
+            value: this.join(before.value, value),
+          }
+        : { locals: [...this.locals], value },
+    )
+  }
+
+  /** Runs statements; the value of the last one where it is that of the list. */
+  private list(body: readonly Expression[], wanted: boolean): Value {
+    let value: Value
+    body.forEach((e, i) => {
+      const result = this.one(e)
+      if (wanted && i === body.length - 1) value = result
+    })
+    return value
+  }
+
+  private one(e: Expression): Value {
+    if (!this.locals) return undefined
+    const value = this.evaluate(e)
+    if (this.facts) this.note(e, value)
+    return value
+  }
+
+  private note(e: Expression, value: Value): void {
+    const facts = this.facts as MutableFacts
+    const fact = facts.of.get(e)
+    if (!fact) facts.of.set(e, { value, ways: undefined })
+    else if (!same(fact.value, value)) fact.value = undefined
+  }
+
+  private noteWay(e: Expression, way: number): void {
+    if (!this.facts) return
+    const { of } = this.facts
+    const fact = of.get(e)
+    if (!fact) of.set(e, { value: undefined, ways: new Set([way]) })
+    else if (fact.ways) fact.ways.add(way)
+    else fact.ways = new Set([way])
+  }
+
+  private evaluate(e: Expression): Value {
+    switch (e.kind) {
+      case 'const':
+        return e.type === 'v128' ? undefined : e.value
+      case 'get':
+        return this.locals?.[e.local]
+      case 'set':
+      case 'tee': {
+        const value = this.one(e.value)
+        if (this.locals) this.locals[e.local] = value
+        return e.kind === 'tee' ? value : undefined
+      }
+      case 'drop':
+        this.one(e.value)
+        return undefined
+      case 'op':
+        return this.operation(e)
+      case 'select': {
+        const [a, b, condition] = e.args.map((x) => this.one(x))
+        if (condition !== undefined) this.noteWay(e, condition === 0 ? 0 : 1)
+        else {
+          this.noteWay(e, 0)
+          this.noteWay(e, 1)
+        }
+        return condition === undefined ? this.join(a, b) : condition !== 0 ? a : b
+      }
+      case 'call':
+        return this.call(e)
+      case 'block':
+        return this.block(e.label, e.body)
+      case 'loop':
+        return this.loop(e)
+      case 'if':
+        return this.branch(e)
+      case 'br': {
+        const value = e.value && this.one(e.value)
+        this.arrive(e.label, value)
+        this.locals = undefined
+        return undefined
+      }
+      case 'br_if': {
+        const value = e.value && this.one(e.value)
+        const condition = this.one(e.condition)
+        if (!this.locals) return undefined
+        if (condition !== 0) {
+          this.noteWay(e, 1)
+          this.arrive(e.label, value)
+        }
+        if (condition === undefined || condition === 0) this.noteWay(e, 0)
+        else this.locals = undefined
+        return value
+      }
+      case 'br_table':
+        return this.table(e)
+      case 'return': {
+        const value = e.value && this.one(e.value)
+        if (this.locals) this.leave(value)
+        this.locals = undefined
+        return undefined
+      }
+      case 'unreachable':
+        this.locals = undefined
+        return undefined
+    }
+  }
+
+  private block(label: Label, body: readonly Expression[]): Value {
+    let value = this.list(body, label.result !== undefined)
+    const arrival = this.arrivals.get(label)
+    this.arrivals.delete(label)
+    if (arrival) {
+      value = this.locals ? this.join(value, arrival.value) : arrival.value
+      this.locals = this.locals ? this.joinLocals(this.locals, arrival.locals) : arrival.locals
+    }
+    return value
+  }
+
+  private loop(e: Extract<Expression, { kind: 'block' | 'loop' }>): Value {
+    for (const local of assigned(e)) {
+      const { locals } = this
+      if (!locals) break
+      this.escape(locals[local])
+      locals[local] = undefined
+    }
+    return this.list(e.body, true)
+  }
+
+  private branch(e: Extract<Expression, { kind: 'if' }>): Value {
+    const condition = this.one(e.condition)
+    if (!this.locals) return undefined
+    const wanted = e.label.result !== undefined
+    let value: Value
+    const before = [...this.locals]
+    let after: Locals
+    if (condition !== 0) {
+      this.noteWay(e, 1)
+      value = this.list(e.yes, wanted)
+      after = this.locals
+    }
+    if (condition === undefined || condition === 0) {
+      this.noteWay(e, 0)
+      this.locals = before
+      const other = this.list(e.no, wanted)
+      const locals = this.current()
+      if (after && locals) {
+        value = this.join(value, other)
+        this.locals = this.joinLocals(after, locals)
+      } else if (locals) value = other
+      else this.locals = after
+    }
+    const arrival = this.arrivals.get(e.label)
+    this.arrivals.delete(e.label)
+    if (arrival) {
+      value = this.locals ? this.join(value, arrival.value) : arrival.value
+      this.locals = this.locals ? this.joinLocals(this.locals, arrival.locals) : arrival.locals
+    }
+    return value
+  }
+
+  private table(e: Extract<Expression, { kind: 'br_table' }>): Value {
+    const value = e.value && this.one(e.value)
+    const index = this.one(e.index)
+    const last = e.labels.length - 1
+    const ways =
+      index === undefined ? e.labels.map((_, i) => i) : [Math.min(last, Number(index) >>> 0)]
+    for (const way of ways) {
+      this.noteWay(e, way)
+      this.arrive(e.labels[way], value)
+    }
+    this.locals = undefined
+    return undefined
+  }
+
+  private operation(e: Operation): Value {
+    const args = e.args.map((x) => this.one(x))
+    const { name, reads } = e.op
+    if (!reads) return fold(name, args)
+    const [address] = args
+    const bytes = loadBytes[name]
+    if (address === undefined) return undefined
+    const at = (Number(address) >>> 0) + e.offset
+    if (bytes === undefined || !this.constants.has(at, bytes)) {
+      this.escape(Number(address))
+      return undefined
+    }
+    if (this.facts) {
+      const addresses = this.facts.read.get(e) ?? new Set()
+      addresses.add(at)
+      this.facts.read.set(e, addresses)
+    }
+    const value = read(name, this.constants.view, at)
+    return typeof value === 'number' && Number.isNaN(value) ? undefined : value
+  }
+
+  private call(e: Extract<Expression, { kind: 'call' }>): Value {
+    const args = e.args.map((x) => this.one(x))
+    if (!this.locals) return undefined
+    const { callee } = e
+    if (this.opaque.has(callee)) return undefined
+    const before = this.args.get(callee)
+    if (!before) {
+      this.args.set(callee, args)
+      this.queue.push(callee)
+    } else {
+      const joined = this.joinLocals(before, args)
+      if (joined.some((value, i) => !same(value, before[i]))) {
+        this.args.set(callee, joined)
+        this.queue.push(callee)
+      }
+    }
+    return this.known.get(callee)
+  }
+}

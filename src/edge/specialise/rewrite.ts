@@ -1,0 +1,93 @@
+/** Functions with what is known put in: constants, and only those ways that are taken. */
+
+import type { Constant, Expression, Func, Label } from '../wasm/ir.js'
+import { isPure, typeOf, withParts } from '../wasm/ir.js'
+import type { Facts } from './analyse.js'
+import type { Value } from './fold.js'
+
+/** A block around statements; no branch goes to its end. */
+export function sequence(body: readonly Expression[]): Expression {
+  if (body.length === 1) return body[0]
+  const last = body[body.length - 1]
+  const label: Label = { kind: 'block', result: last && typeOf(last) }
+  return { kind: 'block', label, body }
+}
+
+const drop = (value: Expression): Expression => ({ kind: 'drop', value })
+
+/** What evaluating an expression does besides giving a value. */
+function effects(e: Expression): Expression[] {
+  if (isPure(e)) return []
+  if (typeOf(e) === undefined) return [e]
+  if (e.kind === 'tee') return [{ kind: 'set', local: e.local, value: e.value }]
+  if (e.kind === 'op' && !e.op.writes && !e.op.traps) return e.args.flatMap(effects)
+  return [drop(e)]
+}
+
+function constant(e: Expression, value: Value): Constant | undefined {
+  const type = typeOf(e)
+  if (value === undefined || type === undefined || type === 'v128') return undefined
+  return { kind: 'const', type, value } as Constant
+}
+
+/** Puts the facts into the functions that run. */
+export function rewrite(facts: Facts): void {
+  for (const func of facts.functions) rewriteFunction(func, facts)
+}
+
+function rewriteFunction(func: Func, { of }: Facts): void {
+  const list = (body: readonly Expression[]): Expression[] => {
+    const end = body.findIndex((e) => !of.has(e))
+    return (end < 0 ? body : body.slice(0, end)).map(one)
+  }
+  const one = (e: Expression): Expression => {
+    const fact = of.get(e)
+    if (!fact) return { kind: 'unreachable' }
+    const known = constant(e, fact.value)
+    if (known && e.kind === 'const') return e
+    const inside = taken(withParts(e, one, list), e, fact.ways)
+    if (!known || e.kind === 'tee') return inside
+    return sequence([...effects(inside), known])
+  }
+  func.body = list(func.body)
+}
+
+/** Of an expression with several ways only those that are taken. */
+function taken(e: Expression, original: Expression, ways: ReadonlySet<number> | undefined) {
+  if (!ways) return e
+  const [way] = ways
+  switch (e.kind) {
+    case 'if': {
+      if (ways.size > 1) return e
+      const body = way ? e.yes : e.no
+      const block: Expression = { kind: 'block', label: e.label, body }
+      return sequence([...effects(e.condition), block])
+    }
+    case 'select':
+      if (ways.size > 1 || !e.args.every(isPure)) return e
+      return e.args[way ? 0 : 1]
+    case 'br_if': {
+      if (ways.size > 1) return e
+      if (way) {
+        const br: Expression = { kind: 'br', label: e.label, value: e.value }
+        // The condition is computed behind the value.
+        return isPure(e.condition) ? br : sequence([...effects(e.condition), br])
+      }
+      if (e.value && !isPure(e.condition)) return e
+      return e.value ?? sequence(effects(e.condition))
+    }
+    case 'br_table': {
+      const { labels, index, value } = e
+      if (ways.size === 1 && isPure(index)) return { ...e, kind: 'br' as const, label: labels[way] }
+      return { kind: 'br_table' as const, labels: shortTable(labels, ways), index, value }
+    }
+    default:
+      return original === e ? original : e
+  }
+}
+
+/** The labels of a table up to the last that is taken, which is where all others go. */
+function shortTable(labels: readonly Label[], ways: ReadonlySet<number>): Label[] {
+  const last = Math.max(...ways)
+  return labels.slice(0, last + 1).map((label, i) => (ways.has(i) ? label : labels[last]))
+}

@@ -1,0 +1,406 @@
+/** Makes functions shorter without changing what they do. */
+
+import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
+import { i32, isPure, localType, operation, typeOf, visit, withParts } from '../wasm/ir.js'
+import type { ValueType } from '../wasm/types.js'
+import { fold } from './fold.js'
+
+/** Tidies functions that call only each other. `kept` keep their parameters. */
+export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void {
+  let changed = true
+  for (let round = 0; changed && round < 8; round++) {
+    changed = false
+    for (const func of functions) if (tidyBody(func)) changed = true
+    if (dropParameters(functions, kept)) changed = true
+  }
+  for (const func of functions) compactLocals(func)
+}
+
+/** Uses of the labels and locals of a function. */
+interface Uses {
+  readonly branches: Map<Label, number>
+  readonly gets: Map<number, number>
+  readonly sets: Map<number, number>
+}
+
+function usesOf(body: readonly Expression[]): Uses {
+  const uses: Uses = { branches: new Map(), gets: new Map(), sets: new Map() }
+  const count = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1)
+  visit(body, (e) => {
+    if (e.kind === 'br' || e.kind === 'br_if') count(uses.branches, e.label)
+    else if (e.kind === 'br_table') for (const label of e.labels) count(uses.branches, label)
+    else if (e.kind === 'get') count(uses.gets, e.local)
+    else if (e.kind === 'set' || e.kind === 'tee') count(uses.sets, e.local)
+  })
+  return uses
+}
+
+const size = (body: readonly Expression[]): number => {
+  let n = 0
+  visit(body, () => void n++)
+  return n
+}
+
+/** Returns whether the body became shorter. */
+function tidyBody(func: Func): boolean {
+  const before = size(func.body)
+  for (let last = Number.POSITIVE_INFINITY; ; ) {
+    func.body = new Tidier(func, usesOf(func.body)).body()
+    const now = size(func.body)
+    if (now >= last) return now < before
+    last = now
+  }
+}
+
+/** Simplifications of expressions whose parts are simple already. */
+function simplify(e: Operation): Expression {
+  const { args } = e
+  const [a, b] = args
+  const { name } = e.op
+  const constants = args.every((x) => x.kind === 'const' && x.type !== 'v128')
+  if (constants && args.length > 0 && !e.op.reads && !e.op.writes) {
+    const value = fold(
+      name,
+      args.map((x) => (x as { value: number }).value),
+    )
+    if (value !== undefined) return { kind: 'const', type: e.op.result, value } as Expression
+  }
+  if (b?.kind === 'const' && b.type === 'i32') {
+    const n = b.value
+    if (n === 0 && /^i32\.(add|sub|or|xor|shl|shr_[su])$/.test(name)) return a
+    if (n === 1 && /^i32\.(mul|div_[su])$/.test(name)) return a
+    if (n === 0 && /^i32\.(mul|and)$/.test(name) && isPure(a)) return b
+    if (name === 'i32.add' && a.kind === 'op' && a.op.name === 'i32.add') {
+      const inner = a.args[1]
+      if (inner.kind === 'const' && inner.type === 'i32')
+        return { ...e, args: [a.args[0], i32(inner.value + n)] }
+    }
+    if (name === 'i32.ne' && n === 0) return a.kind === 'op' && isComparison(a) ? a : e
+  }
+  if (a?.kind === 'const' && a.type === 'i32' && b) {
+    if (/^i32\.(add|mul|and|or|xor)$/.test(name) && b.kind !== 'const')
+      if (isPure(b)) return simplify({ ...e, args: [b, a] })
+  }
+  return e
+}
+
+const isComparison = ({ op }: Operation): boolean =>
+  /^[if]\d\d\.(eqz|eq|ne|lt|gt|le|ge)(_[su])?$/.test(op.name)
+
+class Tidier {
+  constructor(
+    private readonly func: Func,
+    private readonly uses: Uses,
+  ) {}
+
+  body(): Expression[] {
+    const { body, label, result } = this.func
+    return this.list(body, result !== undefined, label)
+  }
+
+  private used(label: Label): boolean {
+    return (this.uses.branches.get(label) ?? 0) > 0
+  }
+
+  /** Whether control never reaches what follows. */
+  private ends(e: Expression): boolean {
+    switch (e.kind) {
+      case 'br':
+      case 'br_table':
+      case 'return':
+      case 'unreachable':
+        return true
+      case 'block':
+        return !this.used(e.label) && e.body.some((x) => this.ends(x))
+      case 'loop':
+        return e.body.some((x) => this.ends(x))
+      case 'if':
+        return (
+          !this.used(e.label) && e.yes.some((x) => this.ends(x)) && e.no.some((x) => this.ends(x))
+        )
+      case 'set':
+      case 'drop':
+        return e.value.kind === 'unreachable'
+      default:
+        return false
+    }
+  }
+
+  /** Statements, the last of which gives the list's value if `wanted`. `end`: label behind it. */
+  private list(body: readonly Expression[], wanted: boolean, end: Label): Expression[] {
+    const out: Expression[] = []
+    body.forEach((e, i) => {
+      if (out.length > 0 && this.ends(out[out.length - 1])) return
+      const last = i === body.length - 1
+      this.statement(this.one(e), wanted && last, out)
+    })
+    this.forward(out)
+    const last = out[out.length - 1]
+    // A branch to what follows anyway.
+    if (last?.kind === 'br' && last.label === end && end.kind === 'block') {
+      out.pop()
+      if (last.value) out.push(last.value)
+    }
+    return out
+  }
+
+  /** Adds a statement, or those that it consists of. */
+  private statement(e: Expression, wanted: boolean, out: Expression[]): void {
+    const [before, rest] = this.hoist(e)
+    out.push(...before)
+    if (before.length > 0 && this.ends(before[before.length - 1])) return
+    if (rest.kind === 'block' && !this.used(rest.label)) {
+      rest.body.forEach((x, i) => {
+        this.statement(x, wanted && i === rest.body.length - 1, out)
+      })
+      return
+    }
+    if (wanted) {
+      out.push(rest)
+      return
+    }
+    if (rest.kind === 'drop') this.drop(rest.value, out)
+    else if (rest.kind === 'if' && rest.yes.length === 0 && rest.no.length === 0)
+      this.drop(rest.condition, out)
+    else if (rest.kind === 'set' && rest.value.kind === 'get' && rest.value.local === rest.local)
+      return
+    else if (typeOf(rest) === undefined || this.ends(rest)) {
+      if (rest.kind !== 'block' || rest.body.length > 0) out.push(rest)
+    } else this.drop(rest, out)
+  }
+
+  private drop(value: Expression, out: Expression[]): void {
+    if (isPure(value)) return
+    if (value.kind === 'tee') out.push({ kind: 'set', local: value.local, value: value.value })
+    else if (value.kind === 'op' && !value.op.writes && !value.op.traps)
+      for (const arg of value.args) this.drop(arg, out)
+    else if (value.kind === 'br' || value.kind === 'unreachable' || value.kind === 'return')
+      out.push(value)
+    else out.push({ kind: 'drop', value })
+  }
+
+  /**
+   * Statements at the head of the part that an expression evaluates first, and the expression
+   * without them.
+   */
+  private hoist(e: Expression): [Expression[], Expression] {
+    const first = firstPart(e)
+    if (!first) return [[], e]
+    const [part, replace] = first
+    if (part.kind === 'block' && !this.used(part.label) && part.body.length > 0) {
+      const value = part.body[part.body.length - 1]
+      const [more, rest] = this.hoist(replace(value))
+      return [[...part.body.slice(0, -1), ...more], rest]
+    }
+    const [before, inner] = this.hoist(part)
+    return before.length === 0 ? [[], e] : [before, replace(inner)]
+  }
+
+  /** `set x v` and then a statement that begins with the only `get x`: v goes there. */
+  private forward(out: Expression[]): void {
+    for (let i = out.length - 2; i >= 0; i--) {
+      const e = out[i]
+      if (e.kind !== 'set' || this.uses.gets.get(e.local) !== 1) continue
+      if (this.uses.sets.get(e.local) !== 1) continue
+      const next = substituteFirst(out[i + 1], e.local, e.value)
+      if (next) out.splice(i, 2, next)
+    }
+  }
+
+  private one(e: Expression): Expression {
+    const x = this.parts(e)
+    switch (x.kind) {
+      case 'op':
+        return simplify(x)
+      case 'set':
+        return this.uses.gets.has(x.local) ? x : { kind: 'drop', value: x.value }
+      case 'tee':
+        return this.uses.gets.has(x.local) ? x : x.value
+      case 'block':
+        return x.body.length === 1 && !this.used(x.label) ? x.body[0] : x
+      case 'if':
+        return this.conditional(x)
+      case 'br_if':
+        if (x.condition.kind === 'const' && !x.value)
+          return x.condition.value === 0
+            ? { kind: 'block', label: { kind: 'block', result: undefined }, body: [] }
+            : { kind: 'br', label: x.label, value: undefined }
+        return { ...x, condition: truth(x.condition) }
+      case 'select': {
+        const [a, b, condition] = x.args
+        if (condition.kind === 'const' && isPure(a) && isPure(b))
+          return condition.value === 0 ? b : a
+        return { ...x, args: [a, b, truth(condition)] }
+      }
+      default:
+        return x
+    }
+  }
+
+  private conditional(e: Extract<Expression, { kind: 'if' }>): Expression {
+    const condition = truth(e.condition)
+    if (condition.kind === 'const') {
+      const body = condition.value === 0 ? e.no : e.yes
+      return { kind: 'block', label: e.label, body }
+    }
+    if (e.yes.length === 0 && e.no.length > 0)
+      return {
+        ...e,
+        condition: simplify(operation('i32.eqz', [condition])),
+        yes: e.no,
+        no: [],
+      }
+    const [only] = e.yes
+    // if (c) br → br_if c
+    if (e.yes.length === 1 && e.no.length === 0 && only.kind === 'br' && !only.value)
+      if (only.label !== e.label) return { ...only, kind: 'br_if', condition }
+    return { ...e, condition }
+  }
+
+  /** The same expression with tidy parts. */
+  private parts(e: Expression): Expression {
+    switch (e.kind) {
+      case 'block':
+        return { ...e, body: this.list(e.body, e.label.result !== undefined, e.label) }
+      case 'loop':
+        return { ...e, body: this.list(e.body, typeOf(e) !== undefined, e.label) }
+      case 'if': {
+        const wanted = e.label.result !== undefined
+        const list = (body: readonly Expression[]) => this.list(body, wanted, e.label)
+        return {
+          ...e,
+          condition: this.one(e.condition),
+          yes: list(e.yes),
+          no: list(e.no),
+        }
+      }
+      default:
+        return withParts(e, (x) => this.one(x))
+    }
+  }
+}
+
+/** A condition without a comparison with zero that it need not have. */
+function truth(e: Expression): Expression {
+  if (e.kind !== 'op') return e
+  if (e.op.name === 'i32.ne') {
+    const [a, b] = e.args
+    if (b.kind === 'const' && b.value === 0) return a
+  }
+  if (e.op.name === 'i32.eqz') {
+    const [a] = e.args
+    if (a.kind === 'op' && a.op.name === 'i32.eqz') return truth(a.args[0])
+  }
+  return e
+}
+
+type Replace = (value: Expression) => Expression
+
+/** The part that an expression evaluates first, before it does anything else. */
+function firstPart(e: Expression): [Expression, Replace] | undefined {
+  switch (e.kind) {
+    case 'set':
+    case 'tee':
+    case 'drop':
+      return [e.value, (value) => ({ ...e, value })]
+    case 'op':
+    case 'call':
+      return e.args.length > 0
+        ? [e.args[0], (value) => ({ ...e, args: [value, ...e.args.slice(1)] })]
+        : undefined
+    case 'select':
+      return [e.args[0], (value) => ({ ...e, args: [value, e.args[1], e.args[2]] })]
+    case 'if':
+      return [e.condition, (condition) => ({ ...e, condition })]
+    case 'br_if':
+      return e.value
+        ? [e.value, (value) => ({ ...e, value })]
+        : [e.condition, (condition) => ({ ...e, condition })]
+    case 'br_table':
+      return e.value
+        ? [e.value, (value) => ({ ...e, value })]
+        : [e.index, (index) => ({ ...e, index })]
+    case 'br':
+    case 'return':
+      return e.value ? [e.value, (value) => ({ ...e, value })] : undefined
+    default:
+      return undefined
+  }
+}
+
+/** `e` with its first `get local` replaced, if nothing runs before it. */
+function substituteFirst(e: Expression, local: number, value: Expression): Expression | undefined {
+  if (e.kind === 'get') return e.local === local ? value : undefined
+  const first = firstPart(e)
+  if (!first) return undefined
+  const [part, replace] = first
+  const inner = substituteFirst(part, local, value)
+  return inner && replace(inner)
+}
+
+/** Takes away parameters that no function reads. Returns whether there were any. */
+function dropParameters(functions: readonly Func[], kept: ReadonlySet<Func>): boolean {
+  const dropped = new Map<Func, ReadonlySet<number>>()
+  for (const func of functions) {
+    if (kept.has(func)) continue
+    const { gets, sets } = usesOf(func.body)
+    const unused = func.params.flatMap((_, i) => (gets.has(i) || sets.has(i) ? [] : [i]))
+    if (unused.length > 0) dropped.set(func, new Set(unused))
+  }
+  // An argument that does something has to stay.
+  for (const func of functions)
+    visit(func.body, (e) => {
+      if (e.kind !== 'call') return
+      const unused = dropped.get(e.callee)
+      if (unused && e.args.some((arg, i) => unused.has(i) && !isPure(arg))) dropped.delete(e.callee)
+    })
+  if (dropped.size === 0) return false
+  const arg = (e: Expression): Expression => {
+    const inside = withParts(e, arg)
+    const unused = e.kind === 'call' ? dropped.get(e.callee) : undefined
+    if (!unused || inside.kind !== 'call') return inside
+    return { ...inside, args: inside.args.filter((_, i) => !unused.has(i)) }
+  }
+  for (const func of functions) func.body = func.body.map(arg)
+  for (const [func, unused] of dropped) {
+    const index: number[] = []
+    let next = 0
+    func.params.forEach((_, i) => void index.push(unused.has(i) ? -1 : next++))
+    func.locals.forEach(() => void index.push(next++))
+    func.params = func.params.filter((_, i) => !unused.has(i))
+    renumber(func, index)
+  }
+  return true
+}
+
+function renumber(func: Func, index: readonly number[]): void {
+  const one = (e: Expression): Expression => {
+    const inside = withParts(e, one)
+    return inside.kind === 'get' || inside.kind === 'set' || inside.kind === 'tee'
+      ? { ...inside, local: index[inside.local] }
+      : inside
+  }
+  func.body = func.body.map(one)
+}
+
+const order: readonly ValueType[] = ['i32', 'i64', 'f32', 'f64', 'v128']
+
+/** Leaves out locals that are not used, and puts those of a type together. */
+function compactLocals(func: Func): void {
+  const { gets, sets } = usesOf(func.body)
+  const first = func.params.length
+  const count = first + func.locals.length
+  const used = Array.from({ length: count }, (_, i) => i).filter(
+    (i) => i >= first && (gets.has(i) || sets.has(i)),
+  )
+  const rank = (i: number): number => order.indexOf(localType(func, i))
+  const uses = (i: number): number => (gets.get(i) ?? 0) + (sets.get(i) ?? 0)
+  used.sort((a, b) => rank(a) - rank(b) || uses(b) - uses(a))
+  const index = Array.from({ length: count }, (_, i) => (i < first ? i : -1))
+  used.forEach((old, i) => {
+    index[old] = first + i
+  })
+  const locals = used.map((i) => localType(func, i))
+  renumber(func, index)
+  func.locals = locals
+}

@@ -1,0 +1,359 @@
+/** Functions as trees → a module's bytes. */
+
+import type { Expression, Func, Label } from './ir.js'
+import { typeOf } from './ir.js'
+import { instruction, typeCodes, type ValueType } from './types.js'
+
+/** Bytes of memory at an address when the module is instantiated. */
+export interface Segment {
+  readonly address: number
+  readonly bytes: Uint8Array
+}
+
+export interface ModuleParts {
+  /** All functions, those that are called included. */
+  readonly functions: readonly Func[]
+  /** Functions by the names under which a host finds them. */
+  readonly exports: ReadonlyMap<string, Func>
+  /** Runs when the module is instantiated. */
+  readonly start: Func | undefined
+  /** Pages of 64 KiB, the least and the most. */
+  readonly pages: number
+  readonly segments: readonly Segment[]
+  /** Custom sections, their names included. */
+  readonly custom: readonly Uint8Array[]
+}
+
+/** Bytes that grow. */
+export class Writer {
+  private bytes = new Uint8Array(1024)
+  length = 0
+
+  private room(count: number): void {
+    if (this.length + count <= this.bytes.length) return
+    const bigger = new Uint8Array(Math.max(this.bytes.length * 2, this.length + count))
+    bigger.set(this.bytes.subarray(0, this.length))
+    this.bytes = bigger
+  }
+
+  byte(...values: number[]): void {
+    this.room(values.length)
+    for (const value of values) this.bytes[this.length++] = value
+  }
+
+  append(values: Uint8Array): void {
+    this.room(values.length)
+    this.bytes.set(values, this.length)
+    this.length += values.length
+  }
+
+  /** Unsigned LEB128. */
+  u32(value: number): void {
+    let left = value
+    while (left >= 0x80) {
+      this.byte((left % 0x80) | 0x80)
+      left = Math.floor(left / 0x80)
+    }
+    this.byte(left)
+  }
+
+  /** Signed LEB128. */
+  s64(value: bigint): void {
+    let left = value
+    for (;;) {
+      const low = Number(left & 0x7fn)
+      left >>= 7n
+      if ((left === 0n && low < 0x40) || (left === -1n && low >= 0x40)) {
+        this.byte(low)
+        return
+      }
+      this.byte(low | 0x80)
+    }
+  }
+
+  f32(value: number): void {
+    const bytes = new Uint8Array(4)
+    new DataView(bytes.buffer).setFloat32(0, value, true)
+    this.append(bytes)
+  }
+
+  f64(value: number): void {
+    const bytes = new Uint8Array(8)
+    new DataView(bytes.buffer).setFloat64(0, value, true)
+    this.append(bytes)
+  }
+
+  name(text: string): void {
+    const bytes = new TextEncoder().encode(text)
+    this.u32(bytes.length)
+    this.append(bytes)
+  }
+
+  /** What was written, behind its length. */
+  sized(write: (w: Writer) => void): void {
+    const inner = new Writer()
+    write(inner)
+    this.u32(inner.length)
+    this.append(inner.done())
+  }
+
+  done(): Uint8Array {
+    return this.bytes.slice(0, this.length)
+  }
+}
+
+const MEMORY = 2
+const FUNCTION = 0
+
+export function encodeModule(parts: ModuleParts): Uint8Array {
+  const { functions, exports, start, pages, segments, custom } = parts
+  const w = new Writer()
+  w.byte(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00)
+  const indices = new Map(functions.map((f, i) => [f, i]))
+  const indexOf = (f: Func): number => {
+    const index = indices.get(f)
+    if (index === undefined) throw new Error(`function ${f.name} is not part of the module`)
+    return index
+  }
+  const section = (id: number, write: (w: Writer) => void): void => {
+    w.byte(id)
+    w.sized(write)
+  }
+  const { types, typeIndex } = collectTypes(functions)
+  section(1, (s) => {
+    s.u32(types.length)
+    for (const { params, result } of types) {
+      s.byte(0x60)
+      s.u32(params.length)
+      for (const type of params) s.byte(typeCodes[type])
+      if (result) s.byte(1, typeCodes[result])
+      else s.byte(0)
+    }
+  })
+  section(3, (s) => {
+    s.u32(functions.length)
+    for (const f of functions) s.u32(typeIndex(f))
+  })
+  section(5, (s) => {
+    s.byte(1, 1)
+    s.u32(pages)
+    s.u32(pages)
+  })
+  section(7, (s) => {
+    s.u32(exports.size + 1)
+    s.name('memory')
+    s.byte(MEMORY, 0)
+    for (const [name, f] of exports) {
+      s.name(name)
+      s.byte(FUNCTION)
+      s.u32(indexOf(f))
+    }
+  })
+  if (start) section(8, (s) => s.u32(indexOf(start)))
+  section(10, (s) => {
+    s.u32(functions.length)
+    for (const f of functions) s.sized((body) => encodeBody(body, f, indexOf))
+  })
+  if (segments.length > 0)
+    section(11, (s) => {
+      s.u32(segments.length)
+      for (const { address, bytes } of segments) {
+        s.byte(0, 0x41)
+        s.s64(BigInt(address | 0))
+        s.byte(0x0b)
+        s.u32(bytes.length)
+        s.append(bytes)
+      }
+    })
+  for (const bytes of custom) section(0, (s) => s.append(bytes))
+  return w.done()
+}
+
+interface Signature {
+  readonly params: readonly ValueType[]
+  readonly result: ValueType | undefined
+}
+
+function collectTypes(functions: readonly Func[]): {
+  types: Signature[]
+  typeIndex: (f: Func) => number
+} {
+  const types: Signature[] = []
+  const found = new Map<string, number>()
+  const key = ({ params, result }: Signature): string => `${params.join()}:${result ?? ''}`
+  for (const f of functions) {
+    if (found.has(key(f))) continue
+    found.set(key(f), types.length)
+    types.push(f)
+  }
+  return { types, typeIndex: (f) => found.get(key(f)) as number }
+}
+
+function encodeBody(w: Writer, func: Func, indexOf: (f: Func) => number): void {
+  const groups: { type: ValueType; count: number }[] = []
+  for (const type of func.locals) {
+    const last = groups[groups.length - 1]
+    if (last?.type === type) last.count++
+    else groups.push({ type, count: 1 })
+  }
+  w.u32(groups.length)
+  for (const { type, count } of groups) {
+    w.u32(count)
+    w.byte(typeCodes[type])
+  }
+  new BodyEncoder(w, [func.label], indexOf).list(func.body)
+  w.byte(0x0b)
+}
+
+class BodyEncoder {
+  constructor(
+    private readonly w: Writer,
+    private readonly labels: Label[],
+    private readonly indexOf: (f: Func) => number,
+  ) {}
+
+  list(body: readonly Expression[]): void {
+    for (const e of body) this.one(e)
+  }
+
+  private depth(label: Label): void {
+    const at = this.labels.lastIndexOf(label)
+    if (at < 0) throw new Error('a branch leaves its function')
+    this.w.u32(this.labels.length - 1 - at)
+  }
+
+  private inside(label: Label, body: readonly Expression[]): void {
+    this.labels.push(label)
+    this.list(body)
+    this.labels.pop()
+  }
+
+  private blockType(type: ValueType | undefined): void {
+    this.w.byte(type ? typeCodes[type] : 0x40)
+  }
+
+  private one(e: Expression): void {
+    const { w } = this
+    switch (e.kind) {
+      case 'const':
+        this.constant(e)
+        return
+      case 'get':
+        w.byte(0x20)
+        w.u32(e.local)
+        return
+      case 'set':
+      case 'tee':
+        this.one(e.value)
+        w.byte(e.kind === 'set' ? 0x21 : 0x22)
+        w.u32(e.local)
+        return
+      case 'drop':
+        this.one(e.value)
+        w.byte(0x1a)
+        return
+      case 'call':
+        this.list(e.args)
+        w.byte(0x10)
+        w.u32(this.indexOf(e.callee))
+        return
+      case 'select':
+        this.list(e.args)
+        if (e.type === 'v128') w.byte(0x1c, 1, typeCodes.v128)
+        else w.byte(0x1b)
+        return
+      case 'block':
+      case 'loop':
+        w.byte(e.kind === 'block' ? 0x02 : 0x03)
+        this.blockType(typeOf(e))
+        this.inside(e.label, e.body)
+        w.byte(0x0b)
+        return
+      case 'if':
+        this.one(e.condition)
+        w.byte(0x04)
+        this.blockType(e.label.result)
+        this.inside(e.label, e.yes)
+        if (e.no.length > 0) {
+          w.byte(0x05)
+          this.inside(e.label, e.no)
+        }
+        w.byte(0x0b)
+        return
+      case 'br':
+        if (e.value) this.one(e.value)
+        w.byte(0x0c)
+        this.depth(e.label)
+        return
+      case 'br_if':
+        if (e.value) this.one(e.value)
+        this.one(e.condition)
+        w.byte(0x0d)
+        this.depth(e.label)
+        return
+      case 'br_table':
+        if (e.value) this.one(e.value)
+        this.one(e.index)
+        w.byte(0x0e)
+        w.u32(e.labels.length - 1)
+        for (const label of e.labels) this.depth(label)
+        return
+      case 'return':
+        if (e.value) this.one(e.value)
+        w.byte(0x0f)
+        return
+      case 'unreachable':
+        w.byte(0x00)
+        return
+      case 'op':
+        this.operation(e)
+        return
+    }
+  }
+
+  private constant(e: Extract<Expression, { kind: 'const' }>): void {
+    const { w } = this
+    switch (e.type) {
+      case 'i32':
+        w.byte(0x41)
+        w.s64(BigInt(e.value | 0))
+        return
+      case 'i64':
+        w.byte(0x42)
+        w.s64(e.value)
+        return
+      case 'f32':
+        w.byte(0x43)
+        w.f32(e.value)
+        return
+      case 'f64':
+        w.byte(0x44)
+        w.f64(e.value)
+        return
+      case 'v128':
+        w.byte(0xfd)
+        w.u32(12)
+        w.append(e.value)
+        return
+    }
+  }
+
+  private operation({ op, args, offset, align, lanes }: Extract<Expression, { kind: 'op' }>): void {
+    const { w } = this
+    this.list(args)
+    if (op.code > 0xff) {
+      w.byte(op.code >> 16)
+      w.u32(op.code & 0xffff)
+    } else w.byte(op.code)
+    if (op.immediate === 'memory' || op.immediate === 'memoryLane') {
+      w.u32(align)
+      w.u32(offset)
+    }
+    if (op === memoryCopy) w.byte(0, 0)
+    if (op === memoryFill) w.byte(0)
+    w.byte(...lanes)
+  }
+}
+
+const memoryCopy = instruction('memory.copy')
+const memoryFill = instruction('memory.fill')

@@ -1,0 +1,234 @@
+/** Functions as trees: each expression holds the expressions that it takes. */
+
+import { type Instruction, instruction, type ValueType } from './types.js'
+
+/** Where a branch goes: behind a block or an if, or to the start of a loop. */
+export interface Label {
+  readonly kind: 'block' | 'loop'
+  /** Type of the value that a branch brings; undefined for none and for loops. */
+  readonly result: ValueType | undefined
+}
+
+/** A number of a type; i64 as bigint; v128 as its 16 bytes. */
+export type Constant =
+  | { readonly kind: 'const'; readonly type: 'i32' | 'f32' | 'f64'; readonly value: number }
+  | { readonly kind: 'const'; readonly type: 'i64'; readonly value: bigint }
+  | { readonly kind: 'const'; readonly type: 'v128'; readonly value: Uint8Array }
+
+export interface Operation {
+  readonly kind: 'op'
+  readonly op: Instruction
+  readonly args: readonly Expression[]
+  /** Added to the address. */
+  readonly offset: number
+  /** Power of two that the address is said to be a multiple of. */
+  readonly align: number
+  /** Lane, or the 16 lanes of a shuffle. */
+  readonly lanes: readonly number[]
+}
+
+export type Expression =
+  | Constant
+  | Operation
+  | { readonly kind: 'get'; readonly local: number; readonly type: ValueType }
+  | { readonly kind: 'set'; readonly local: number; readonly value: Expression }
+  | { readonly kind: 'tee'; readonly local: number; readonly value: Expression }
+  | { readonly kind: 'call'; readonly callee: Func; readonly args: readonly Expression[] }
+  | { readonly kind: 'drop'; readonly value: Expression }
+  | {
+      readonly kind: 'select'
+      readonly type: ValueType
+      readonly args: readonly [Expression, Expression, Expression]
+    }
+  | { readonly kind: 'block' | 'loop'; readonly label: Label; readonly body: readonly Expression[] }
+  | {
+      readonly kind: 'if'
+      readonly label: Label
+      readonly condition: Expression
+      readonly yes: readonly Expression[]
+      readonly no: readonly Expression[]
+    }
+  | { readonly kind: 'br'; readonly label: Label; readonly value: Expression | undefined }
+  | {
+      /** With a value, the value stays when the branch is not taken. */
+      readonly kind: 'br_if'
+      readonly label: Label
+      readonly value: Expression | undefined
+      readonly condition: Expression
+    }
+  | {
+      /** Goes to labels[index], behind their end to the last one. */
+      readonly kind: 'br_table'
+      readonly labels: readonly Label[]
+      readonly index: Expression
+      readonly value: Expression | undefined
+    }
+  | { readonly kind: 'return'; readonly value: Expression | undefined }
+  | { readonly kind: 'unreachable' }
+
+export interface Func {
+  readonly name: string
+  params: ValueType[]
+  result: ValueType | undefined
+  /** Of the whole body: a branch to it returns. */
+  readonly label: Label
+  /** Types of the locals behind the parameters. */
+  locals: ValueType[]
+  body: readonly Expression[]
+}
+
+export const i32 = (value: number): Constant => ({ kind: 'const', type: 'i32', value: value | 0 })
+
+export const get = (local: number, type: ValueType): Expression => ({ kind: 'get', local, type })
+
+/** An operation by its name. */
+export function operation(
+  name: string,
+  args: readonly Expression[],
+  { offset = 0, align = 0, lanes = [] as readonly number[] } = {},
+): Operation {
+  return { kind: 'op', op: instruction(name), args, offset, align, lanes }
+}
+
+export const localType = (func: Func, local: number): ValueType =>
+  local < func.params.length ? func.params[local] : func.locals[local - func.params.length]
+
+/** Adds a local to a function. */
+export function newLocal(func: Func, type: ValueType): number {
+  func.locals.push(type)
+  return func.params.length + func.locals.length - 1
+}
+
+/** Whether control never reaches what follows. */
+export function ends(e: Expression): boolean {
+  switch (e.kind) {
+    case 'br':
+    case 'br_table':
+    case 'return':
+    case 'unreachable':
+      return true
+    default:
+      return false
+  }
+}
+
+/** Type of an expression's value; undefined when it has none. */
+export function typeOf(e: Expression): ValueType | undefined {
+  switch (e.kind) {
+    case 'const':
+    case 'get':
+    case 'select':
+      return e.type
+    case 'op':
+      return e.op.result
+    case 'tee':
+      return typeOf(e.value)
+    case 'call':
+      return e.callee.result
+    case 'block':
+    case 'loop':
+    case 'if':
+      return e.kind === 'loop' ? loopType(e.body) : e.label.result
+    case 'br_if':
+      return e.value && typeOf(e.value)
+    default:
+      return undefined
+  }
+}
+
+/** A loop's label takes no value, but its last expression may give one. */
+function loopType(body: readonly Expression[]): ValueType | undefined {
+  const last = body[body.length - 1]
+  return last && !ends(last) ? typeOf(last) : undefined
+}
+
+/** The expressions that one holds, in the order in which they run. */
+export function parts(e: Expression): readonly Expression[] {
+  switch (e.kind) {
+    case 'op':
+    case 'call':
+    case 'select':
+      return e.args
+    case 'set':
+    case 'tee':
+    case 'drop':
+      return [e.value]
+    case 'block':
+    case 'loop':
+      return e.body
+    case 'if':
+      return [e.condition, ...e.yes, ...e.no]
+    case 'br':
+    case 'return':
+      return e.value ? [e.value] : []
+    case 'br_if':
+      return e.value ? [e.value, e.condition] : [e.condition]
+    case 'br_table':
+      return e.value ? [e.value, e.index] : [e.index]
+    default:
+      return []
+  }
+}
+
+/** The same expression with other parts. Lists of statements are left to `list`. */
+export function withParts(
+  e: Expression,
+  one: (e: Expression) => Expression,
+  list: (body: readonly Expression[]) => readonly Expression[] = (body) => body.map(one),
+): Expression {
+  const some = (x: Expression | undefined): Expression | undefined => x && one(x)
+  switch (e.kind) {
+    case 'op':
+    case 'call':
+      return { ...e, args: e.args.map(one) }
+    case 'select':
+      return { ...e, args: [one(e.args[0]), one(e.args[1]), one(e.args[2])] }
+    case 'set':
+    case 'tee':
+    case 'drop':
+      return { ...e, value: one(e.value) }
+    case 'block':
+    case 'loop':
+      return { ...e, body: list(e.body) }
+    case 'if': {
+      const condition = one(e.condition)
+      return { ...e, condition, yes: list(e.yes), no: list(e.no) }
+    }
+    case 'br':
+    case 'return':
+      return { ...e, value: some(e.value) }
+    case 'br_if': {
+      const value = some(e.value)
+      return { ...e, value, condition: one(e.condition) }
+    }
+    case 'br_table': {
+      const value = some(e.value)
+      return { ...e, value, index: one(e.index) }
+    }
+    default:
+      return e
+  }
+}
+
+/** Calls back with every expression inside, the outer ones first. */
+export function visit(body: readonly Expression[], each: (e: Expression) => void): void {
+  for (const e of body) {
+    each(e)
+    visit(parts(e), each)
+  }
+}
+
+/** Whether leaving an expression out changes nothing. Reads inside memory are taken to be harmless. */
+export function isPure(e: Expression): boolean {
+  switch (e.kind) {
+    case 'const':
+    case 'get':
+      return true
+    case 'op':
+      return !e.op.writes && !e.op.traps && e.args.every(isPure)
+    case 'select':
+      return e.args.every(isPure)
+    default:
+      return false
+  }
+}
