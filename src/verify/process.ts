@@ -112,11 +112,15 @@ export function runProgram(
   })
 }
 
-/** The last lines of what a program complained about, as one. */
+/** What a program complained about, in one line: from its first error on, else the last lines. */
 function complaint(stderr: string): string {
-  const lines = stderr.trim().split('\n').slice(-5)
-  const text = lines.map((line) => line.trim()).join(' | ')
-  return text.length > 400 ? `…${text.slice(-400)}` : text
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  const error = lines.findIndex((line) => /error\b/i.test(line))
+  const text = (error < 0 ? lines.slice(-3) : lines.slice(error, error + 2)).join(' | ')
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text
 }
 
 /** The first match in what a program prints about itself; `unknown` without. */
