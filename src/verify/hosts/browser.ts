@@ -23,7 +23,7 @@ const chromiums = [
 const firefoxes = ['firefox', 'firefox-esr', '/Applications/Firefox.app/Contents/MacOS/firefox']
 
 /** Quiet, without a profile of its own, and without talk to the network. */
-const chromiumFlags = [
+export const chromiumFlags = (profile: string): string[] => [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
@@ -33,6 +33,14 @@ const chromiumFlags = [
   '--disable-sync',
   '--disable-quic',
   '--disable-dev-shm-usage',
+  `--user-data-dir=${profile}`,
+]
+
+const firefoxFlags = (profile: string): string[] => [
+  '--headless',
+  '--no-remote',
+  '--profile',
+  profile,
 ]
 
 /** The page starts a worker: there modules of any size may be compiled at once. */
@@ -175,24 +183,19 @@ async function found(
   }
 }
 
+/** CHROME_BIN, or Chromium or one of its kin on the path. */
+export function findChromium(): Promise<string | undefined> {
+  const { CHROME_BIN } = process.env
+  return findProgram(...(CHROME_BIN ? [CHROME_BIN] : []), ...chromiums)
+}
+
 export const browser: Host = {
   name: 'browser',
   install: 'apt-get install chromium, or firefox; or CHROME_BIN=its path',
   find: async () => {
-    const { CHROME_BIN } = process.env
-    const chromium = await findProgram(...(CHROME_BIN ? [CHROME_BIN] : []), ...chromiums)
-    if (chromium !== undefined)
-      return found(chromium, 'Chromium', (profile) => [
-        ...chromiumFlags,
-        `--user-data-dir=${profile}`,
-      ])
+    const chromium = await findChromium()
+    if (chromium !== undefined) return found(chromium, 'Chromium', chromiumFlags)
     const firefox = await findProgram(...firefoxes)
-    if (firefox === undefined) return undefined
-    return found(firefox, 'Firefox', (profile) => [
-      '--headless',
-      '--no-remote',
-      '--profile',
-      profile,
-    ])
+    return firefox === undefined ? undefined : found(firefox, 'Firefox', firefoxFlags)
   },
 }
