@@ -17,8 +17,9 @@ import {
 import { type Contents, contentsOf, copyRanges, segmentsOf } from './contents.js'
 import { call, type Driver, loadWord, specialise } from './module.js'
 import type { ExportSettings } from './options.js'
-import { mostSynops, type Prepared } from './prepare.js'
+import type { Prepared } from './prepare.js'
 import { sectionBytes } from './section.js'
+import { synapticOperations } from './synops.js'
 import { decodeModule } from './wasm/decode.js'
 import { encodeModule } from './wasm/encode.js'
 import { type Expression, type Func, i32, operation } from './wasm/ir.js'
@@ -73,7 +74,7 @@ export function buildNet(
     weightBytes: 0,
     memoryBytes: PAGE,
     usedBytes: PAGE,
-    synops: { max: mostSynops(graph, frames, timeSteps), mean: settings.synops },
+    synops: { max: synapticOperations(graph, frames, timeSteps), mean: settings.synops },
   }
 
   const behind = new Behind(plan.memory.total)

@@ -1,7 +1,6 @@
 /** What an exported network is made of: its plan, and its memory before the first run. */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { Graph } from '../graph/trace.js'
 import { pack } from '../plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { floatsAt, storedAt } from '../runtime/arena.js'
@@ -46,26 +45,4 @@ export async function prepare(options: PlanOptions, state: StateDict): Promise<P
     view.setUint32(Control.Progress, 0, true)
   }
   return arena
-}
-
-/** Synaptic operations of one inference, if every neuron fired at every step. */
-export function mostSynops(graph: Graph, frames: boolean, timeSteps: number): number {
-  let sum = 0
-  for (const { layer, shape, inputs } of graph.nodes) {
-    if (layer?.kind !== 'conv2d' && layer?.kind !== 'linear') continue
-    const [c, h, w] = graph.nodes[inputs[0]].shape
-    const each =
-      layer.kind === 'linear'
-        ? c * h * w
-        : (c / layer.groups) * layer.kernelSize[0] * layer.kernelSize[1]
-    const steps = !frames && isStill(graph, inputs[0]) ? 1 : timeSteps
-    sum += shape[0] * shape[1] * shape[2] * each * steps
-  }
-  return sum
-}
-
-/** Whether a node's values are the same at every step: no neuron is before it. */
-function isStill(graph: Graph, index: number): boolean {
-  const { kind, inputs } = graph.nodes[index]
-  return kind !== 'neuron' && inputs.every((input) => isStill(graph, input))
 }

@@ -3,7 +3,7 @@
  * allocated here.
  */
 
-import { Control, Op } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
 import { checkReads } from './check.js'
@@ -18,10 +18,12 @@ import {
   evaluateProgram,
   type ProgramName,
   type ProgramPlan,
+  singleProgram,
   streamProgram,
   type TrainingBuffers,
   trainingPrograms,
 } from './programs.js'
+import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
 
@@ -70,6 +72,8 @@ export interface Plan {
   readonly passImages: number
   /** Runs that a batch takes: the batch is passes · passImages images. */
   readonly passes: number
+  /** When and how `predict` runs images one by one. */
+  readonly singles: Singles
   readonly encoded: Encoded
   readonly encodedAt: number
   /** Bytes of scratch for one worker, and where the workers' scratch starts. */
@@ -133,13 +137,11 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
 /**
  * Images that run together in inference. A batch whose buffers are larger than the caches takes
  * less memory in passes, and hardly more time. All passes have the same number of images, so that
- * rates count each image once. Where a kernel is chosen by the spikes of the whole run (`Choose`),
- * passes could choose another one, and results would differ in rounding.
+ * rates count each image once.
  */
-function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
+function imagesOfPass({ options, memory }: Plan, workers: number): number {
   const { batchSize, inspect, purpose = 'train' } = options
   if (!purposes[purpose].passes || inspect) return batchSize
-  if (programs.evaluate?.records.some(({ op }) => op === Op.Choose)) return batchSize
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
@@ -152,6 +154,8 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
 }
 
 const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
+
+const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
 
 /** A plan whose runs take so many images. */
 function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
@@ -187,10 +191,8 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
-  const context = new Context(options, passImages, b, parameters, statistics, {
-    ...buffers,
-    gradients: training?.gradients,
-  })
+  const shared = { ...buffers, gradients: training?.gradients }
+  const context = new Context(options, passImages, b, parameters, statistics, shared)
 
   const planned: ProgramPlan[] = []
   let kept = 0
@@ -199,8 +201,14 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     planned.push(...programs)
     kept = keptBytes
   }
-  const evaluateFrom = b.now
+  const starts = [b.now]
   planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
+  // With `inspect`, results of whole batches are kept to be read.
+  if (passImages > 1 && !purpose.stream && !options.inspect) {
+    starts.push(b.now)
+    const ofOne = { ...shared, losses: undefined }
+    planned.push(singleProgram(new Context(options, 1, b, parameters, statistics, ofOne)))
+  }
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
 
@@ -212,11 +220,9 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
   const end =
     workers > 1
-      ? assignAddressesByWorker(used, base, evaluateFrom, ownBytes)
+      ? assignAddressesByWorker(used, base, starts, ownBytes)
       : assignAddresses(used, base)
   const encoded = encode(planned, workers, encodedAt)
-  const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] =>
-    sections.flatMap((s) => s.records)
   const workerScratch =
     roundUp(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)), 64) + 64
   const total = end + workerScratch * workers + 64
@@ -237,6 +243,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     ),
     passImages,
     passes: batchSize / passImages,
+    singles: singlesOf(options, parameters, passImages, planned, workers),
     encoded,
     encodedAt,
     workerScratch,

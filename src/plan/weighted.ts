@@ -2,7 +2,12 @@
 
 import type { Graph, GraphNode } from '../graph/trace.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
-import { chooseBySpikes, spikesForDense, spikesForLists } from './convolution/choice.js'
+import {
+  chooseBySpikes,
+  denseWithoutChoice,
+  spikesForDense,
+  spikesForLists,
+} from './convolution/choice.js'
 import { type Geometry, geometryOf, groupingOf } from './convolution/geometry.js'
 import {
   emitForwardOnFloats,
@@ -58,8 +63,10 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
     const bias = context.parameter(index, 'bias') || undefined
 
+    const compact = options.fixed
     const spikes = spikeSources(x)
-    const onSpikes = spikes && fitsSpikes({ g, steps: callSteps, spikes }) ? spikes : undefined
+    const onSpikes =
+      spikes && fitsSpikes({ g, steps: callSteps, spikes, compact }) ? spikes : undefined
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
@@ -137,16 +144,22 @@ function forwardOnSpikes(
   const { b, context, options } = pass
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
-    emitForwardOnSpikes(b, { ...job, spikes, withMoments })
-  const limit = spikesForDense({ ...job, spikes }, context.outer ? options.timeSteps : 1)
-  const choice = chooseBySpikes(b, spikes.sources, limit, name)
-  if (!choice) return event(pass.wanted(node).moments ?? false)
-  b.when(choice.few, () => void event(false))
-  b.when(choice.many, () => {
+    emitForwardOnSpikes(b, { ...job, spikes, withMoments, compact: options.fixed })
+  const dense = (): void => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
     emitForwardOnFloats(b, { ...job, input: pass.dense(written) })
-  })
+  }
+  const task = { ...job, spikes }
+  const limit = spikesForDense(task, context.outer ? options.timeSteps : 1)
+  if (!pass.training && Number.isFinite(limit) && denseWithoutChoice(task)) {
+    dense()
+    return undefined
+  }
+  const choice = pass.training ? chooseBySpikes(b, spikes.sources, limit, name) : undefined
+  if (!choice) return event(pass.wanted(node).moments ?? false)
+  b.when(choice.few, () => void event(false))
+  b.when(choice.many, dense)
   return undefined
 }
 

@@ -5,6 +5,7 @@ import { type Dataset, fromArrays, fromBytes } from '../../src/data/index.js'
 import type { NetInfo } from '../../src/edge/abi.js'
 import { evaluateNet } from '../../src/edge/accuracy.js'
 import { type Net, openNet } from '../../src/edge/net.js'
+import { messageOf } from '../io/temporary.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 /** Two channels of 1×2 pixels; class k looks at number k of [C][H][W] alone. */
@@ -70,13 +71,7 @@ test('frames: the image in each; mode step: the image at each step, from rest', 
 
 /** Asserts that a promise rejects with such a message. */
 async function rejects(promise: Promise<unknown>, message: RegExp): Promise<void> {
-  try {
-    await promise
-  } catch (error) {
-    assert.match((error as Error).message, message)
-    return
-  }
-  assert.unreachable('it did not reject')
+  assert.match(await messageOf(() => promise), message)
 }
 
 test('data that do not match are refused', async () => {

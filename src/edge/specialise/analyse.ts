@@ -5,7 +5,7 @@
  */
 
 import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { visit } from '../wasm/ir.js'
+import { isPure, visit } from '../wasm/ir.js'
 import type { ValueType } from '../wasm/types.js'
 import { fold, same, type Value } from './fold.js'
 
@@ -28,7 +28,10 @@ export interface Entry {
 export interface Fact {
   /** The value, if it is the same whenever the expression runs. */
   value: Value
-  /** Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. */
+  /**
+   * Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. Of a loop
+   * 1 where there is one turn at most, 2 where there may be more.
+   */
   ways: Set<number> | undefined
 }
 
@@ -75,7 +78,7 @@ function read(name: string, view: DataView, at: number): Value {
   }
 }
 
-/** Analyses all entries. A call of a function in `opaque` is not followed; it is an entry itself. */
+/** Analyses all entries. Calls of functions in `opaque` are not followed: these are entries. */
 export function analyse(
   entries: readonly Entry[],
   constants: Constants,
@@ -88,10 +91,11 @@ export function analyse(
     escaped: new Set(),
   }
   for (const entry of entries) {
+    const turns = new Set<Expression>()
     // What calls return is unknown at first; then it is what they returned.
-    const first = new Run(entry, constants, opaque, new Map())
+    const first = new Run(entry, constants, opaque, new Map(), turns)
     first.solve()
-    const second = new Run(entry, constants, opaque, first.results())
+    const second = new Run(entry, constants, opaque, first.results(), turns)
     second.solve()
     second.record(facts)
   }
@@ -105,10 +109,12 @@ interface MutableFacts {
   readonly escaped: Set<number>
 }
 
+type Loop = Extract<Expression, { kind: 'block' | 'loop' }>
+
 const assignedIn = new WeakMap<Expression, readonly number[]>()
 
 /** Locals that a loop assigns. */
-function assigned(loop: Extract<Expression, { kind: 'block' | 'loop' }>): readonly number[] {
+function assigned(loop: Loop): readonly number[] {
   let locals = assignedIn.get(loop)
   if (!locals) {
     const found = new Set<number>()
@@ -129,6 +135,8 @@ class Run {
   private readonly queue: Func[] = []
   private locals: Locals
   private readonly arrivals = new Map<Label, { locals: Value[]; value: Value }>()
+  /** Loops whose first turn runs by itself. */
+  private readonly single = new Set<Label>()
   private facts: MutableFacts | undefined
   private returned: { value: Value } | undefined
   private func!: Func
@@ -138,6 +146,8 @@ class Run {
     private readonly constants: Constants,
     private readonly opaque: ReadonlySet<Func>,
     private readonly known: ReadonlyMap<Func, Value>,
+    /** Loops that may run more than once. */
+    private readonly turns: Set<Expression>,
   ) {}
 
   /** Finds the arguments of all functions. */
@@ -206,7 +216,7 @@ class Run {
   }
 
   private arrive(label: Label, value: Value): void {
-    if (!this.locals || label.kind === 'loop') return
+    if (!this.locals || (label.kind === 'loop' && !this.single.has(label))) return
     const before = this.arrivals.get(label)
     this.arrivals.set(
       label,
@@ -329,7 +339,51 @@ class Run {
     return value
   }
 
-  private loop(e: Extract<Expression, { kind: 'block' | 'loop' }>): Value {
+  /**
+   * Many loops run once: over one image, one source, one block. Those are found by running the
+   * first turn with what is known at their start.
+   */
+  private loop(e: Loop): Value {
+    if (this.turns.has(e)) return this.manyTurns(e)
+    const { facts } = this
+    const before = [...(this.locals as Value[])]
+    this.facts = undefined
+    const once = this.oneTurn(e)
+    this.facts = facts
+    if (!once) {
+      this.turns.add(e)
+      this.locals = before
+      return this.manyTurns(e)
+    }
+    if (facts) {
+      this.locals = before
+      this.noteWay(e, 1)
+      this.oneTurn(e)
+    }
+    return undefined
+  }
+
+  /** Runs the first turn; returns whether no second one follows in any case. */
+  private oneTurn(e: Loop): boolean {
+    this.single.add(e.label)
+    this.list(e.body, false)
+    this.single.delete(e.label)
+    const arrival = this.arrivals.get(e.label)
+    this.arrivals.delete(e.label)
+    if (!arrival) return true
+    const [first] = e.body
+    if (e.body.length > 1 || first.kind !== 'if' || !isPure(first.condition)) return false
+    const { locals, facts } = this
+    this.locals = [...arrival.locals]
+    this.facts = undefined
+    const again = this.one(first.condition)
+    this.facts = facts
+    this.locals = locals ? this.joinLocals(locals, arrival.locals) : arrival.locals
+    return again === 0 && first.no.length === 0
+  }
+
+  private manyTurns(e: Loop): Value {
+    this.noteWay(e, 2)
     for (const local of assigned(e)) {
       const { locals } = this
       if (!locals) break

@@ -1,9 +1,10 @@
 /** Makes functions shorter without changing what they do. */
 
-import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
+import type { Constant, Expression, Func, Label, Operation } from '../wasm/ir.js'
 import { i32, isPure, localType, operation, typeOf, visit, withParts } from '../wasm/ir.js'
 import type { ValueType } from '../wasm/types.js'
 import { fold } from './fold.js'
+import { dropDeadStores } from './liveness.js'
 
 /** Tidies functions that call only each other. `kept` keep their parameters. */
 export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void {
@@ -45,6 +46,7 @@ const size = (body: readonly Expression[]): number => {
 function tidyBody(func: Func): boolean {
   const before = size(func.body)
   for (let last = Number.POSITIVE_INFINITY; ; ) {
+    dropDeadStores(func)
     func.body = new Tidier(func, usesOf(func.body)).body()
     const now = size(func.body)
     if (now >= last) return now < before
@@ -83,6 +85,12 @@ function simplify(e: Operation): Expression {
   }
   return e
 }
+
+/** Whether it does nothing but give a value. */
+const isHarmless = ({ op }: Operation): boolean => !op.writes && !op.traps
+
+const isSame = (a: Constant, b: Constant): boolean =>
+  a.type === b.type && a.type !== 'v128' && Object.is(a.value, b.value)
 
 const isComparison = ({ op }: Operation): boolean =>
   /^[if]\d\d\.(eqz|eq|ne|lt|gt|le|ge)(_[su])?$/.test(op.name)
@@ -172,7 +180,7 @@ class Tidier {
   private drop(value: Expression, out: Expression[]): void {
     if (isPure(value)) return
     if (value.kind === 'tee') out.push({ kind: 'set', local: value.local, value: value.value })
-    else if (value.kind === 'op' && !value.op.writes && !value.op.traps)
+    else if (value.kind === 'select' || (value.kind === 'op' && isHarmless(value)))
       for (const arg of value.args) this.drop(arg, out)
     else if (value.kind === 'br' || value.kind === 'unreachable' || value.kind === 'return')
       out.push(value)
@@ -230,6 +238,7 @@ class Tidier {
         const [a, b, condition] = x.args
         if (condition.kind === 'const' && isPure(a) && isPure(b))
           return condition.value === 0 ? b : a
+        if (a.kind === 'const' && b.kind === 'const' && isSame(a, b) && isPure(condition)) return a
         return { ...x, args: [a, b, truth(condition)] }
       }
       default:

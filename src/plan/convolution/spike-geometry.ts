@@ -18,6 +18,8 @@ export interface SpikeShape extends Geometry {
   /** Pooling window in front of the convolution; 1 × 1 for none. */
   readonly poolKernelH: number
   readonly poolKernelW: number
+  /** Little memory matters more than many units. */
+  readonly compact?: boolean
 }
 
 /**
@@ -100,6 +102,8 @@ const MAX_PAIRED_ROWS = 1600
 const MAX_FORWARD_WEIGHT = 640 * 1024
 const MAX_FORWARD_LISTS = 384 * 1024
 const LEAST_FORWARD_UNITS = 16
+/** Bytes of lists of one unit where memory matters. */
+const MAX_COMPACT_LISTS = 72 * 1024
 /** Slots of moments of fewer pixels take too much memory and time. */
 const LEAST_MOMENT_PIXELS = 16
 
@@ -285,9 +289,10 @@ export function spikeForwardScratchBytes(
  * that number which have the largest slots of moments.
  */
 function forwardRowsPerUnit(shape: SpikeShape): number {
-  const least = worthwhileRows(shape)
+  const least = shape.compact ? 1 : worthwhileRows(shape)
   const fitting = Math.floor(
-    MAX_FORWARD_LISTS / (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
+    (shape.compact ? MAX_COMPACT_LISTS : MAX_FORWARD_LISTS) /
+      (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
   )
   const most = Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape)))
   const slot = (rows: number): number => divisorUpTo(MOMENT_PIXELS, rows * shape.outW)
@@ -306,8 +311,7 @@ export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | 
   const weightBytes = inputsOf(shape) * shape.outC * 4
   if (
     weightBytes > MAX_FORWARD_WEIGHT ||
-    units < LEAST_FORWARD_UNITS ||
-    momentPixels < LEAST_MOMENT_PIXELS
+    (!shape.compact && (units < LEAST_FORWARD_UNITS || momentPixels < LEAST_MOMENT_PIXELS))
   )
     return undefined
   return {

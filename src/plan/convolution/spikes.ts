@@ -14,12 +14,13 @@ import {
 } from './spike-geometry.js'
 import type { MomentSums, SpikeForward, SpikeTask, Strategy } from './strategy.js'
 
-const shapeOf = ({ g, steps, spikes: { sources, pool } }: SpikeTask): SpikeShape => ({
+const shapeOf = ({ g, steps, spikes: { sources, pool }, compact }: SpikeTask): SpikeShape => ({
   ...g,
   timeSteps: steps,
   sourceCount: sources.length,
   poolKernelH: pool.kernel[0],
   poolKernelW: pool.kernel[1],
+  compact,
 })
 
 /** Bytes of one plane of masks of one image. */
