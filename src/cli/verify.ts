@@ -175,7 +175,7 @@ function summary(path: string, net: Net, trials: readonly Trial[], result: Verif
     file: path,
     mode,
     target,
-    weights,
+    precision: weights,
     timeSteps,
     memoryBytes,
     reference: weights === 'int8' ? 'file' : 'model',
