@@ -69,6 +69,8 @@ async function verify(path: string, args: VerifyArguments): Promise<void> {
   // Before the samples are computed: a wrong name is told at once.
   await findHosts(args.hosts, net.info)
   const trials = await trialsOf(net, args)
+  // Exits as others do: hosts that run are killed, their files removed.
+  process.once('SIGINT', () => process.exit(130))
   const result = await verifyNet(bytes, net.info, trials, {
     hosts: args.hosts,
     seconds: args.seconds,

@@ -89,7 +89,8 @@ export function runProgram(
       kill()
     }, 1000 * seconds)
     const leave = (): void => kill()
-    process.once('exit', leave)
+    // Before others that are told of the exit: they remove its files.
+    process.prependOnceListener('exit', leave)
     const stop = (): void => {
       stopped = true
       kill()

@@ -1,5 +1,6 @@
 /** Runs an exported network on hosts and compares its outputs with those that are expected. */
 
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -115,12 +116,15 @@ async function runTrial(
   seconds: number,
 ): Promise<Pick<Row, 'outcome' | 'failure'>> {
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-verify-'))
+  const leave = (): void => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', leave)
   try {
     return { outcome: await program.run(await writeJob(folder, bytes, trial, seconds)) }
   } catch (error) {
     if (error instanceof HostFailure) return { outcome: undefined, failure: error.message }
     throw error
   } finally {
+    process.off('exit', leave)
     await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   }
 }

@@ -45,7 +45,9 @@ export async function findWasm2c(): Promise<Wasm2c | undefined> {
 /** Writes net.w2c.c and returns what the compiler needs besides, but folders of headers. */
 export async function translate(job: Job, { program, runtime }: Wasm2c): Promise<string[]> {
   const code = join(job.folder, 'net.w2c.c')
-  await runProgram(program, [job.net, '--module-name=net', '-o', code])
+  await runProgram(program, [job.net, '--module-name=net', '-o', code], {
+    seconds: 300,
+  })
   const companions = ['wasm-rt-impl.c', 'wasm-rt-mem-impl.c'].map((name) => join(runtime, name))
   return [
     ...(job.call === 'step' ? ['-DNET_STEP'] : []),
