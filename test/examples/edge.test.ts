@@ -85,10 +85,11 @@ needs(make && (await wasmedge.find()), wasmedge.install, 'C with WasmEdge', asyn
 const chromium = await findChromium()
 needs(chromium, 'chromium', 'the page', async () => {
   const html = await readFile(join(folder, 'page', 'index.html'), 'utf8')
-  // Draws the picture in place of a hand, and moves the pen a bit outside.
+  // Waits for the page, draws the picture in place of a hand, and moves the pen a bit outside.
   const hand = `<script type="module">
     const words = (await (await fetch('seven.pgm')).text()).replace(/#.*/g, '').trim().split(/\\s+/)
     const grey = words.slice(4).map(Number)
+    while (!pad.onpointermove) await new Promise((resolve) => setTimeout(resolve, 10))
     const pen = pad.getContext('2d')
     const draw = (v, i) => {
       pen.fillStyle = 'rgb(' + [v, v, v].map((v) => (v * 255) / 16).join() + ')'
