@@ -28,8 +28,8 @@ export function edgeFloats(
 }
 
 /**
- * to[B][P][T][C] = (from[B][T][C][P] / 255 − mean[c]) / deviation[c], from bytes to float32. Computed in
- * float64, rounded once.
+ * to[B][P][T][C] = (from[B][T][C][P] / 255 − mean[c]) / deviation[c], from bytes to float32.
+ * Computed in float64, rounded once.
  */
 export function edgeBytes(
   from: usize,

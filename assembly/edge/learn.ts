@@ -7,8 +7,7 @@ import { Control } from '../opcodes'
 
 /** Whether `count` labels, i32, are all from 0 to classes − 1. */
 export function edgeLabels(labels: usize, count: i32, classes: u32): bool {
-  for (let i = 0; i < count; i++)
-    if (load<u32>(labels + (<usize>i << 2)) >= classes) return false
+  for (let i = 0; i < count; i++) if (load<u32>(labels + ((<usize>i) << 2)) >= classes) return false
   return true
 }
 

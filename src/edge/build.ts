@@ -19,6 +19,7 @@ import { stateEntries } from './learning.js'
 import { call, type Driver, loadWord, specialise } from './module.js'
 import type { ExportSettings } from './options.js'
 import type { Prepared } from './prepare.js'
+import { lowerToScalar } from './scalar/lower.js'
 import { sectionBytes } from './section.js'
 import { synapticOperations } from './synops.js'
 import { changedBySteps, learningDrivers, learningOptions } from './train-step.js'
@@ -164,8 +165,9 @@ export function buildNet(
   bytes.set(writeInfoStruct(complete, at), struct)
   const exports = new Map(code.drivers)
   exports.delete(START)
+  const kept = new Set(code.drivers.values())
   return encodeModule({
-    functions: code.functions,
+    functions: target === 'scalar' ? lowerToScalar(code.functions, kept) : code.functions,
     exports,
     start: code.drivers.get(START),
     pages,

@@ -2,7 +2,8 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { analyse, type Constants } from '../../src/edge/specialise/analyse.js'
+import { analyse } from '../../src/edge/specialise/analyse.js'
+import type { Constants } from '../../src/edge/specialise/facts.js'
 import { fold } from '../../src/edge/specialise/fold.js'
 import { rewrite } from '../../src/edge/specialise/rewrite.js'
 import { tidy } from '../../src/edge/specialise/tidy.js'

@@ -2,7 +2,7 @@
 
 import type { Constant, Expression, Func, Label } from '../wasm/ir.js'
 import { isPure, typeOf, withParts } from '../wasm/ir.js'
-import type { Facts } from './analyse.js'
+import type { Facts } from './facts.js'
 import type { Value } from './fold.js'
 
 /** A block around statements; no branch goes to its end. */
