@@ -64,6 +64,26 @@ test('T steps of the same image give predict of step mode s', async () => {
   assert.equal([...last], [...logits, classes[0]])
 })
 
+test('files without SIMD give the same bits', async () => {
+  for (let seed = 221; seed <= 224; seed++) {
+    const random = numbers(seed)
+    const model = await randomModel(random)
+    const nets = await Promise.all(
+      (['simd', 'scalar'] as const).map(async (target) =>
+        openNet(await exportWasm(model, { mode: 'both', target })),
+      ),
+    )
+    const frames = Array.from({ length: 3 }, () => uniform(random, sizeOf(model)))
+    const [simd, scalar] = nets.map((net) => stream(net, frames))
+    assert.is(differing(scalar, simd), 0, `seed ${seed}, step`)
+    for (const net of nets) {
+      net.input.fill(0.7)
+      net.infer()
+    }
+    assert.is(differing(nets[1].output, nets[0].output), 0, `seed ${seed}, infer`)
+  }
+})
+
 test('both programs share what was computed from parameters', async () => {
   const input = [2, 12, 12] as const
   const network = (): Module =>

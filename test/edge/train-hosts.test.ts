@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { NetTarget } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { openNet } from '../../src/edge/net.js'
 import { readState } from '../../src/edge/state.js'
@@ -25,16 +26,16 @@ function run(program: string, ...args: string[]): void {
 const has = (program: string): boolean => spawnSync(program, ['--version']).error === undefined
 
 /** Why a host cannot run here; undefined where it can. */
-type Missing = () => string | undefined
+type Missing = (target: NetTarget) => string | undefined
 
 const runtime = ['/usr/share/wabt/wasm2c', '/usr/src/wasm2c'].filter((path) => existsSync(path))
 
 const hosts: Record<string, { missing: Missing; build(folder: string, out: string): void }> = {
   'wasm2c and gcc': {
-    missing: () =>
+    missing: (target) =>
       !has('gcc') || !has('wasm2c') || runtime.length === 0
         ? 'gcc or wasm2c is not installed'
-        : existsSync('/usr/include/simde')
+        : target === 'scalar' || existsSync('/usr/include/simde')
           ? undefined
           : 'simde is not installed',
     build(folder, out) {
@@ -60,9 +61,13 @@ const hosts: Record<string, { missing: Missing; build(folder: string, out: strin
 }
 
 for (const [host, { missing, build }] of Object.entries(hosts))
-  for (const method of ['rate', 'sltt'] satisfies Method[])
-    test(`${host}, ${method}: ${STEPS} steps give the bits of trainStep`, async () => {
-      const why = missing()
+  for (const [method, target] of [
+    ['rate', 'simd'],
+    ['sltt', 'simd'],
+    ['rate', 'scalar'],
+  ] as const satisfies [Method, NetTarget][])
+    test(`${host}, ${method}, ${target}: ${STEPS} steps give the bits of trainStep`, async () => {
+      const why = missing(target)
       if (why !== undefined) {
         console.log(`skipped: ${why}`)
         return
@@ -71,7 +76,7 @@ for (const [host, { missing, build }] of Object.entries(hosts))
       try {
         const options = { input: [1, 8, 8] as const, batchSize: 2, timeSteps: 3, method }
         const model = await compile(cnn([1, 8, 8], 10), options)
-        const bytes = await exportWasm(model, { mode: 'train', batchSize: 2 })
+        const bytes = await exportWasm(model, { mode: 'train', target, batchSize: 2 })
         writeFileSync(join(folder, 'net.wasm'), bytes)
         const random = numbers(8)
         const batches = Array.from({ length: STEPS }, () => makeBatch(model, random))

@@ -68,6 +68,16 @@ for (const [name, [network, input]] of Object.entries(networks))
       }
     })
 
+for (const [name, [network, input]] of Object.entries(networks))
+  test(`${name}: files without SIMD learn the same`, async () => {
+    for (const [method, stepMode] of ways) {
+      const model = await compile(network(), { input, batchSize: 3, method, stepMode })
+      const learnt = await learn(model, numbers(7), 4, { target: 'scalar' })
+      const { state, results, outputs } = learnt
+      assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 }, method)
+    }
+  })
+
 test('random networks, dropout and frames among them, learn the same', async () => {
   for (let seed = 1; seed <= 18; seed++) {
     const random = numbers(seed)
@@ -143,6 +153,30 @@ test('what a file has learnt goes back into a model', async () => {
   net.infer()
   const { logits } = await model.predict(file.subarray(0, 64))
   assert.equal(net.output, logits)
+})
+
+test('batches of bytes are scaled inside', async () => {
+  const model = await compile(cnn([3, 8, 8], 10), { input: [3, 8, 8], batchSize: 4 })
+  const [mean, std] = [
+    [0.3, 0.4, 0.5],
+    [0.2, 0.3, 0.1],
+  ]
+  const options = { mode: 'train', batchSize: 4, inputType: 'u8', mean, std } as const
+  const net = await openNet(await exportWasm(model, options))
+  const random = numbers(6)
+  for (let step = 0; step < 5; step++) {
+    const bytes = Uint8Array.from({ length: 4 * 192 }, () => Math.floor(random() * 256))
+    const scaled = Float32Array.from(bytes, (byte, i) => {
+      const channel = Math.floor(i / 64) % 3
+      return (byte / 255 - Math.fround(mean[channel])) / Math.fround(std[channel])
+    })
+    net.input.set(bytes)
+    net.training?.labels.set([step, 1, 2, 3])
+    net.training?.trainStep()
+    await model.trainStep(scaled, [step, 1, 2, 3])
+  }
+  const params = net.training?.params as Float32Array
+  assert.is(differingState(readState(net.info, params), model.stateDict()), 0)
 })
 
 test('infer changes nothing that is learnt, nor the last results', async () => {

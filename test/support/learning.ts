@@ -1,6 +1,6 @@
 /** Exported networks that learn beside the models that they come from. */
 
-import type { NetInfo } from '../../src/edge/abi.js'
+import type { NetInfo, NetTarget } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { openNet } from '../../src/edge/net.js'
 import { readState } from '../../src/edge/state.js'
@@ -47,18 +47,20 @@ export interface Learnt {
   readonly outputs: number
 }
 
+const noRate = (_step: number): number | undefined => undefined
+
 /**
  * Exports a model, has the file and the model learn the same batches, and compares them.
  *
- * @param each before each step, what changes the options of both
+ * @param lr the learning rate of a step where it is not the model's
  */
 export async function learn(
   model: Model,
   random: Random,
   steps: number,
-  { lr = (_: number): number | undefined => undefined } = {},
+  { lr = noRate, target = 'simd' }: { lr?: typeof noRate; target?: NetTarget } = {},
 ): Promise<Learnt> {
-  const bytes = await exportWasm(model, { mode: 'train', batchSize: model.batchSize })
+  const bytes = await exportWasm(model, { mode: 'train', target, batchSize: model.batchSize })
   const net = await openNet(bytes)
   const { training, info } = net
   if (!training) throw new Error('the file does not learn')

@@ -1,0 +1,125 @@
+/** The example that adapts a network where it is: in Node, WasmEdge and a page the same numbers. */
+
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { exportWasm } from '../../src/edge/export.js'
+import { netHeader } from '../../src/edge/header.js'
+import { cnn, compile, datasets, sgd } from '../../src/index.js'
+import { run } from '../cli/command.js'
+
+const example = fileURLToPath(new URL('../../../examples/edge/adapt/', import.meta.url))
+const samples = ['lessons.bin', 'exam.bin']
+let folder = ''
+/** What Node prints. */
+let printed = ''
+
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
+  await cp(example, folder, { recursive: true })
+  const model = await compile(cnn([1, 8, 8], 10), { input: [1, 8, 8], batchSize: 32 })
+  const { train } = await datasets.digits()
+  await model.fit(train, { epochs: 6, optimizer: sgd({ lr: 0.1 }) })
+  const options = { inputType: 'u8', mean: [0.3051], std: [0.3762] } as const
+  const bytes = await exportWasm(model, { mode: 'train', batchSize: 8, ...options })
+  await model.dispose()
+  await writeFile(join(folder, 'net.wasm'), bytes)
+  await writeFile(join(folder, 'net.h'), netHeader(bytes))
+  const writing = await run([join(example, 'writing.mjs')], { node: true, cwd: folder })
+  assert.is(writing.code, 0, writing.stderr)
+})
+
+test.after(() => rm(folder, { recursive: true, force: true }))
+
+test('Node: most slanted digits are wrong before, and right after', async () => {
+  const args = ['adapt.mjs', 'net.wasm', ...samples]
+  const { code, stdout, stderr } = await run(args, { node: true, cwd: folder })
+  assert.is(code, 0, stderr)
+  const [before, after] = [...stdout.matchAll(/: ([\d.]+) % of 355/g)].map(([, n]) => Number(n))
+  assert.ok(before < 65 && after > 90, stdout)
+  printed = stdout
+})
+
+const has = (program: string): boolean => spawnSync(program, ['--version']).error === undefined
+
+test('WasmEdge prints the same', () => {
+  if (!has('make') || !has('cc') || !existsSync('/usr/include/wasmedge/wasmedge.h')) {
+    console.log('skipped: make, cc or WasmEdge with its headers is not installed')
+    return
+  }
+  const step = (program: string, ...args: string[]): string => {
+    const { status, stdout, stderr } = spawnSync(program, args, { cwd: folder, encoding: 'utf8' })
+    assert.is(status, 0, stderr)
+    return stdout
+  }
+  step('make')
+  // The interpreter would take a quarter of a minute.
+  const ahead = spawnSync('wasmedge', ['compile', 'net.wasm', 'net.so'], { cwd: folder })
+  assert.is(step('./adapt', ahead.status === 0 ? 'net.so' : 'net.wasm', ...samples), printed)
+})
+
+const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(has)
+
+test('a page shows the same', async () => {
+  if (chromium === undefined) {
+    console.log('skipped: chromium is not installed')
+    return
+  }
+  const html = await readFile(join(folder, 'index.html'), 'utf8')
+  const hand = `<script type="module">
+    while (!adapt.onclick) await new Promise((resolve) => setTimeout(resolve, 50))
+    adapt.click()
+    const pen = pad.getContext('2d')
+    pen.fillStyle = '#fff'
+    pen.fillRect(110, 20, 30, 200)
+    for (let i = 0; i < 20; i++) teachers.children[3].click()
+    fetch('result', { method: 'POST', body: report.textContent + '; ' + answer.textContent })
+  </script>`
+  const types: Record<string, string> = { wasm: 'application/wasm', bin: 'text/plain' }
+  let settle: (text: string) => void = () => {}
+  const result = new Promise<string>((resolve) => {
+    settle = resolve
+  })
+  const server = createServer(async (request, response) => {
+    if (request.method === 'POST') {
+      request.setEncoding('utf8').on('data', settle)
+      response.writeHead(204).end()
+      return
+    }
+    const name = (request.url ?? '/').slice(1)
+    const type = types[name.split('.')[1]]
+    if (name === '')
+      response
+        .writeHead(200, { 'Content-Type': 'text/html' })
+        .end(html.replace('</html>', `${hand}</html>`))
+    else if (type)
+      response.writeHead(200, { 'Content-Type': type }).end(await readFile(join(folder, name)))
+    else response.writeHead(404).end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
+  const profile = `--user-data-dir=${join(folder, 'profile')}`
+  const browser = spawn(chromium, [...flags, profile, address], { stdio: 'ignore' })
+  const ended = new Promise<void>((resolve) => browser.once('exit', () => resolve()))
+  try {
+    const [before, after] = [...printed.matchAll(/: ([\d.]+) %/g)].map(([, percent]) => percent)
+    const late = new Promise<string>((resolve) => setTimeout(resolve, 60_000, 'no answer').unref())
+    const expected = `slanted digits: ${before} % before, ${after} % after; 3`
+    assert.is(await Promise.race([result, late]), expected)
+  } finally {
+    browser.kill('SIGKILL')
+    await ended
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+test.run()
