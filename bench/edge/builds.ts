@@ -1,8 +1,10 @@
 /** The files that a network is exported to. */
 import type { ExportOptions, NetTarget } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
+import { netInfo } from '../../src/edge/net.js'
 import { SpikewasmError } from '../../src/errors.js'
 import type { Model } from '../../src/model.js'
+import { codeOf } from './code.js'
 import type { TrainedNetwork } from './networks.js'
 
 type Single = Omit<ExportOptions, 'target'> & { target?: NetTarget }
@@ -21,14 +23,29 @@ export async function exportBuild(
   notes: Set<string>,
 ): Promise<Build | undefined> {
   try {
-    return { label, bytes: await exportWasm(model, { name: network.name, ...options }) }
+    const bytes = await exportWasm(model, { name: network.name, ...options })
+    const plain = options.target === 'scalar' ? await exportWasm(model) : undefined
+    if (isAsked(bytes, options, plain)) return { label, bytes }
+    notes.add(`${network.name}, ${label}, was left out: this version does not heed the option.`)
   } catch (error) {
     if (!(error instanceof SpikewasmError)) throw error
     notes.add(`${network.name}, ${label}, was left out: ${error.message}`)
-    return undefined
   } finally {
     await model.dispose()
   }
+  return undefined
+}
+
+/**
+ * Whether a file is of the kind that was asked for.
+ * @param plain the same for SIMD, beside a scalar file
+ */
+function isAsked(bytes: Uint8Array, { mode, weights }: Single, plain?: Uint8Array): boolean {
+  const { state, weightBytes, parameters } = netInfo(bytes)
+  if (mode === 'train' && !state) return false
+  // Int8 has scales, and normalisations of four bytes, but never half of a float for each weight.
+  if (weights === 'int8' && weightBytes >= 2 * parameters) return false
+  return plain === undefined || Buffer.compare(codeOf(bytes), codeOf(plain)) !== 0
 }
 
 const kinds: readonly { label: string; options: Single }[] = [
@@ -36,7 +53,6 @@ const kinds: readonly { label: string; options: Single }[] = [
   { label: 'scalar f32', options: { target: 'scalar' } },
   { label: 'simd int8', options: { weights: 'int8' } },
 ]
-export type InferLabel = 'simd f32' | 'scalar f32' | 'simd int8'
 
 /** Files that infer, by their labels. */
 export async function inferBuilds(

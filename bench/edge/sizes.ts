@@ -1,18 +1,11 @@
 /** How large exported networks are, beside the numbers that they hold. */
 import type { NetInfo } from '../../src/edge/abi.js'
 import { netInfo } from '../../src/edge/net.js'
-import { sectionsOf } from '../../src/edge/wasm/reader.js'
 import type { Report, ResultTable } from '../report.js'
 import type { Build } from './builds.js'
+import { codeOf, functionCount } from './code.js'
 
-const CODE_SECTION = 10
 const PAGE = 65536
-
-/** Functions that a module defines. */
-export function functionCount(bytes: Uint8Array): number {
-  for (const { id, contents } of sectionsOf(bytes)) if (id === CODE_SECTION) return contents.u32()
-  return 0
-}
 
 /**
  * Bytes of the network's own numbers: 4 for each parameter; in a file that learns also 4 for each
@@ -38,13 +31,15 @@ export function reportSizes(
     const info = netInfo(bytes)
     const own = ownBytes(info)
     const pages = info.memoryBytes / PAGE
+    const code = codeOf(bytes).length
     const count = functionCount(bytes)
-    rows.push([name, label, ...[bytes.length, own, bytes.length - own, pages, count].map(whole)])
+    const numbers = [bytes.length, own, bytes.length - own, code, count, pages]
+    rows.push([name, label, ...numbers.map(whole)])
     report.smallerIsBetter.push({
       name: `edge size | ${name} | ${label} | above its numbers`,
       unit: 'bytes',
       value: bytes.length - own,
-      extra: `file ${bytes.length} bytes, memory ${pages} pages, ${count} functions\n${machine}`,
+      extra: `file ${bytes.length} bytes, code ${code} bytes, memory ${pages} pages, ${count} functions\n${machine}`,
     })
   }
 }
@@ -53,11 +48,10 @@ export const sizeTable = (rows: string[][], notes: readonly string[]): ResultTab
   title: 'Exported networks: sizes',
   notes: [
     'numbers: 4 bytes for each parameter, in files that learn for each running statistic too; ' +
-      'with int8 what the file keeps of them. above: the rest of the file, which is code and the ' +
-      'description.',
-    'pages: memory, 65,536 bytes each. functions: those in the file.',
+      'with int8 what the file keeps of them. above: the rest of the file; most of it is code.',
+    'functions: those in the file. pages: memory, 65,536 bytes each.',
     ...notes,
   ],
-  head: ['network', 'file', 'bytes', 'numbers', 'above', 'pages', 'functions'],
+  head: ['network', 'file', 'bytes', 'numbers', 'above', 'code', 'functions', 'pages'],
   rows,
 })
