@@ -13,7 +13,7 @@ import { ownBytes } from '../../bench/edge/sizes.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { netInfo } from '../../src/edge/net.js'
 import { compile } from '../../src/index.js'
-import { models } from '../../src/models/registry.js'
+import { type ModelFactory, models } from '../../src/models/registry.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 
@@ -204,7 +204,7 @@ test('the chain for other programs computes what predict does, without normalisa
 
 test('a chain cannot hold branches', async () => {
   const input = [3, 32, 32] as [number, number, number]
-  const model = await compile(models.resnet18([...input], 10), {
+  const model = await compile((models as Record<string, ModelFactory>).resnet18(input, 10), {
     input,
     batchSize: 1,
     purpose: 'inference',
