@@ -43,6 +43,7 @@ export {
 } from './conv/weight-gradient'
 export { edgeExpand } from './edge/expand'
 export { edgeBytes, edgeFloats } from './edge/input'
+export { edgeLabels, edgeRefuse, edgeSeed, edgeStepMask, threefry } from './edge/learn'
 export { edgeMean } from './edge/output'
 export { choose } from './engine/choose'
 export { execute } from './engine/execute'

@@ -3,11 +3,12 @@
 import { basename, dirname, join } from 'node:path'
 import type { Command } from 'commander'
 import { type Dataset, subset } from '../data/index.js'
-import type { NetInfo, NetTarget } from '../edge/abi.js'
+import type { ExportOptions, NetInfo, NetTarget } from '../edge/abi.js'
 import { evaluateNet } from '../edge/accuracy.js'
 import { exportWasm } from '../edge/export.js'
 import { netHeader } from '../edge/header.js'
 import { openNet } from '../edge/net.js'
+import { checkExportOptions } from '../edge/options.js'
 import { synapticOperations } from '../edge/synops.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { kindOfPath, writeFilesAtomic } from '../io/files.js'
@@ -37,6 +38,10 @@ export function exportCommand(command: Command): Command {
 type Bar = ReturnType<typeof shareBar>
 
 async function exportNetwork(args: ExportArguments): Promise<void> {
+  expect(
+    args.precision === 'f32' || args.mode !== 'train',
+    () => `--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`,
+  )
   const paths = await pathsOf(args)
   const { run, weights } = await readWeights(args)
   const { data, missing } = await testData(args, run)
@@ -45,13 +50,11 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
   const bar = shareBar(args.json)
   try {
     await withFiles(() => model.load(weights))
+    const options = await optionsOf(model, { ...args, name: args.name ?? name }, data)
     if (data) bar.show('testing the model', 0)
     const evaluation = data && (await model.evaluate(data))
     const began = performance.now()
-    const modules = await modulesOf(model, { ...args, name: args.name ?? name }, data, {
-      evaluation,
-      bar,
-    })
+    const modules = await modulesOf(model, options, evaluation, bar)
     const milliseconds = performance.now() - began
     const files: ExportedFile[] = []
     for (const [target, file] of paths.modules)
@@ -161,27 +164,35 @@ function compileModel(
   })
 }
 
-async function modulesOf(
+/** The options of `exportWasm`; mistakes show before anything is measured. */
+async function optionsOf(
   model: Model,
   args: ExportArguments,
   data: Dataset | undefined,
-  { evaluation, bar }: { evaluation: Evaluation | undefined; bar: Bar },
-): Promise<Partial<Record<NetTarget, Uint8Array>>> {
+): Promise<ExportOptions> {
   const { target, mode, precision: weights, inputType, name, batchSize } = args
-  const { graph } = model.session
+  const { classes } = model
+  const labels = await readLabels(args.labels, data, classes)
+  const options = { target, mode, weights, inputType, name, batchSize, labels }
+  const scaled = { ...options, ...scalingOf(args, data) }
+  checkExportOptions(scaled, { channels: model.input[0], classes })
+  return scaled
+}
+
+async function modulesOf(
+  model: Model,
+  options: ExportOptions,
+  evaluation: Evaluation | undefined,
+  bar: Bar,
+): Promise<Partial<Record<NetTarget, Uint8Array>>> {
+  const { session, timeSteps } = model
   const bytes = await exportWasm(model, {
-    target,
-    mode,
-    weights,
-    inputType,
-    name,
-    batchSize,
-    labels: await readLabels(args.labels, data, model.classes),
-    ...scalingOf(args, data),
-    synops: evaluation && synapticOperations(graph, false, model.timeSteps, evaluation.firingRates),
+    ...options,
+    synops:
+      evaluation && synapticOperations(session.graph, false, timeSteps, evaluation.firingRates),
     onProgress: (done) => bar.show('exporting', done),
   })
-  return bytes instanceof Uint8Array ? { [target]: bytes } : { ...bytes }
+  return bytes instanceof Uint8Array ? { [options.target ?? 'simd']: bytes } : { ...bytes }
 }
 
 /** Opens what was exported, as a host would, and measures it. */

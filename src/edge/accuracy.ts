@@ -90,9 +90,15 @@ function checkData({ info }: Net, data: Dataset): void {
 /** Runs the network on what is in its input. */
 function shower(net: Net): () => void {
   if (net.info.mode !== 'step') return () => net.infer()
+  const image = net.input.slice()
   return () => {
+    // The input need not survive a step.
+    image.set(net.input)
     net.reset()
-    for (let t = 0; t < net.info.timeSteps; t++) net.step()
+    for (let t = 0; t < net.info.timeSteps; t++) {
+      net.input.set(image)
+      net.step()
+    }
   }
 }
 

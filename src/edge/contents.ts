@@ -77,7 +77,7 @@ export function contentsOf(prepared: Prepared, programs: readonly Program[]): Co
 /** Parameters and computed constants that the programs read, each once. */
 function constantsOf(plan: Plan, programs: readonly Program[]) {
   const found = new Map<number, { range: Range; blocks: Blocks | undefined }>()
-  const { parameters, named } = plan
+  const { parameters, statistics, named } = plan
   const copies = new Map<Buffer, Blocks | undefined>()
   for (const { op, schema, fields } of plan.programs.prepare?.records ?? []) {
     const all = [...accesses(schema, fields)]
@@ -95,10 +95,11 @@ function constantsOf(plan: Plan, programs: readonly Program[]) {
           range: { from, to: buffer.address + buffer.bytes },
           blocks: copies.get(buffer),
         })
-      if (buffer !== named.parameters) continue
-      const parameter = parameters.find((p) => p.offset === offset)
-      if (!parameter) throw new Error(`no parameter begins at byte ${offset}`)
-      const { stored, blocks } = parameter.layout
+      if (buffer !== named.parameters && buffer !== named.statistics) continue
+      const of = buffer === named.parameters ? parameters : statistics
+      const tensor = of.find((p) => p.offset === offset)
+      if (!tensor) throw new Error(`nothing in ${buffer.name} begins at byte ${offset}`)
+      const { stored, blocks } = tensor.layout
       found.set(from, { range: { from, to: from + stored * 4 }, blocks })
     }
   return found.values()

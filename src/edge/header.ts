@@ -174,7 +174,7 @@ function functions(info: NetInfo): string {
   return [
     '/* The exports; "memory" is the memory.',
     ...rows,
-    '   wasm2c --module-name=net makes of each, for example:',
+    '   wasm2c --module-name=net net.wasm -o net-wasm.c writes a header net-wasm.h, with',
     '     wasm2c_net_instantiate(w2c_net *) once, then w2c_net_predicted_class(w2c_net *);',
     '     w2c_net_memory(w2c_net *)->data is the memory. */',
     ...exports.map(({ name }) => `#define NET_EXPORT_${name.toUpperCase()} "${name}"`),

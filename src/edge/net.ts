@@ -15,7 +15,9 @@ import { checkFile, readFileInfo, refuse } from './file.js'
 
 /** An exported network that runs. Arrays are views of its memory, which never moves. */
 export interface Net {
+  /** What the file says about itself. */
   readonly info: NetInfo
+  /** All of its memory, for hosts that need more than the views below. */
   readonly memory: WebAssembly.Memory
   /** Where the input goes: [C][H][W], [T][C][H][W] of frames; in train builds a batch of them. */
   readonly input: Float32Array | Uint8Array

@@ -6,18 +6,25 @@ import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { floatsAt, storedAt } from '../runtime/arena.js'
 import { instantiateEngine, loadEngine } from '../runtime/load.js'
 import type { StateDict } from '../runtime/state.js'
+import { type Learning, writeLearning } from './learning.js'
 
 /** A plan, and a memory in which its parameters and constants are. */
 export interface Prepared {
   readonly plan: Plan
   readonly memory: WebAssembly.Memory
+  /** Of a file that learns. */
+  readonly learning?: Learning
 }
 
 /**
  * Plans the network, writes its parameters, and computes what depends on them alone: scales and
  * shifts of normalisations, standardised weights.
  */
-export async function prepare(options: PlanOptions, state: StateDict): Promise<Prepared> {
+export async function prepare(
+  options: PlanOptions,
+  state: StateDict,
+  learning?: Learning,
+): Promise<Prepared> {
   const plan = makePlan(options, 1)
   const memory = new WebAssembly.Memory({ initial: Math.ceil(plan.memory.total / 65536) })
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
@@ -37,6 +44,7 @@ export async function prepare(options: PlanOptions, state: StateDict): Promise<P
   const view = new DataView(memory.buffer)
   view.setUint32(Control.Input, plan.named.images[0].address, true)
   view.setUint32(Control.Valid, options.batchSize, true)
+  if (learning) writeLearning(view, plan, learning)
   const { prepare } = plan.programs
   if (prepare) {
     const engine = instantiateEngine(await loadEngine('engine'), memory)
@@ -44,5 +52,5 @@ export async function prepare(options: PlanOptions, state: StateDict): Promise<P
     floatsAt(arena, plan.workerScratchAt, plan.workerScratch / 4).fill(0)
     view.setUint32(Control.Progress, 0, true)
   }
-  return arena
+  return { ...arena, learning }
 }

@@ -15,6 +15,12 @@ import { ref } from './words.js'
  */
 export type Purpose = 'train' | 'inference' | 'stream'
 
+/**
+ * What a plan is made for: what a model is compiled for, or a file that has both programs of
+ * inference (`'both'`), or one that learns (`'learning'`).
+ */
+export type PlanPurpose = Purpose | 'both' | 'learning'
+
 /** What the planner asks of a purpose. */
 interface PurposeTraits {
   /** Whether there are gradients and momentum. */
@@ -23,15 +29,42 @@ interface PurposeTraits {
   readonly slots: number
   /** Whether a batch may run in groups of images. */
   readonly passes: boolean
-  /** Whether a call is one time step, and the neurons' state is kept between calls. */
+  /** Whether a call may be one time step, and the neurons' state is kept between calls. */
   readonly stream: boolean
+  /** Forward alone of the whole batch, of one image. */
+  readonly evaluate: boolean
+  readonly single: boolean
+  /** Forward and backward without the optimizer's step. */
+  readonly gradients: boolean
 }
 
+const forward = { evaluate: true, single: true, stream: false }
+const stream = { evaluate: false, single: false, stream: true }
+const inference = { training: false, gradients: false }
+
+/** Of those that `compile` takes. */
 export const purposes: Readonly<Record<Purpose, PurposeTraits>> = {
-  train: { training: true, slots: 2, passes: false, stream: false },
-  inference: { training: false, slots: 2, passes: true, stream: false },
-  stream: { training: false, slots: 1, passes: false, stream: true },
+  train: { training: true, gradients: true, slots: 2, passes: false, ...forward },
+  inference: { ...inference, slots: 2, passes: true, ...forward },
+  stream: { ...inference, slots: 1, passes: false, ...stream },
 }
+
+const planPurposes: Readonly<Record<PlanPurpose, PurposeTraits>> = {
+  ...purposes,
+  both: { ...inference, slots: 1, passes: false, ...stream, evaluate: true },
+  learning: {
+    training: true,
+    gradients: false,
+    slots: 1,
+    passes: false,
+    ...forward,
+    evaluate: false,
+  },
+}
+
+/** What a plan is made for. */
+export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>): PurposeTraits =>
+  planPurposes[purpose]
 
 export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps'>> {
   readonly graph: Graph
@@ -43,8 +76,8 @@ export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps
   readonly backwardSteps: number
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
-  /** What the model is for; default 'train'. */
-  readonly purpose?: Purpose
+  /** Default 'train'. */
+  readonly purpose?: PlanPurpose
   /**
    * Parameters and statistics never change: what depends on them alone is computed once, by a
    * program of its own. There are no labels. Default false.
@@ -78,6 +111,7 @@ export interface Statistic {
 }
 
 export class Context {
+  readonly options: PlanOptions
   readonly method: MethodTraits
   /** The loop over T is outside the network: a call is one step. */
   readonly outer: boolean
@@ -90,7 +124,7 @@ export class Context {
   readonly accumulate: boolean
 
   constructor(
-    readonly options: PlanOptions,
+    options: PlanOptions,
     /** Images of one run: the batch, or one pass of it. */
     readonly images: number,
     readonly builder: ProgramBuilder,
@@ -106,12 +140,13 @@ export class Context {
       readonly losses?: Buffer
       readonly predictions: Buffer
     },
+    /** One time step is a call, and neurons keep their state between calls. */
+    stream = false,
   ) {
-    // A stream is one step a call, whatever the method.
+    // A stream is one step a call, whatever the method, and takes one frame.
     const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
-    this.method = purposes[options.purpose ?? 'train'].stream
-      ? { ...traitsOf(options), ...streaming }
-      : traitsOf(options)
+    this.options = stream ? { ...options, frames: false } : options
+    this.method = stream ? { ...traitsOf(options), ...streaming } : traitsOf(options)
     this.online = this.method.backward === 'everyStep'
     this.outer = this.method.loop === 'network'
     this.callSteps = this.outer ? 1 : options.timeSteps

@@ -7,7 +7,7 @@ import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
 import { checkReads } from './check.js'
-import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
+import { Context, type Parameter, type PlanOptions, purposeOf, type Statistic } from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
 import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
@@ -58,6 +58,8 @@ export interface Plan {
     readonly statistics: Buffer
     readonly zeros: Buffer
     readonly output: Buffer
+    /** What a stream adds up, step by step; where nothing else runs, `output`. */
+    readonly outputSoFar: Buffer
     /** Not in a stream, which has no labels. */
     readonly losses?: Buffer
     readonly predictions: Buffer
@@ -140,8 +142,8 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
  * rates count each image once.
  */
 function imagesOfPass({ options, memory }: Plan, workers: number): number {
-  const { batchSize, inspect, purpose = 'train' } = options
-  if (!purposes[purpose].passes || inspect) return batchSize
+  const { batchSize, inspect } = options
+  if (!purposeOf(options).passes || inspect) return batchSize
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
@@ -160,7 +162,7 @@ const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatM
 /** A plan whose runs take so many images. */
 function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
   const { graph, timeSteps, input, batchSize } = options
-  const purpose = purposes[options.purpose ?? 'train']
+  const purpose = purposeOf(options)
   const state = collectState(graph)
   const { parameters, statistics, parameterFloats, statisticFloats } = state
   const b = new ProgramBuilder()
@@ -173,6 +175,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const imageBytes =
     batchSize * input[0] * input[1] * input[2] * (options.frames ? timeSteps : 1) * 4
   const parameterBuffer = b.buffer('parameters', parameterFloats * 4, 'parameters')
+  const statisticsBuffer = b.buffer('running statistics', statisticFloats * 4, 'statistics')
   const training = purpose.training
     ? {
         gradients: b.buffer('gradients', parameterFloats * 4, 'gradients'),
@@ -181,13 +184,18 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     : undefined
   const buffers = {
     parameters: parameterBuffer,
-    statistics: b.buffer('running statistics', statisticFloats * 4, 'statistics'),
+    statistics: statisticsBuffer,
     zeros: b.buffer('zeros', pixels * 4, 'statistics'),
     output: b.buffer('output', batchSize * classes * 4, 'statistics'),
     losses:
       purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
   }
+  // Not overwritten by what runs between two steps of a stream.
+  const outputSoFar =
+    purpose.stream && purpose.evaluate
+      ? b.buffer('output so far', batchSize * classes * 4, 'statistics')
+      : buffers.output
   const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
@@ -198,17 +206,21 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   let kept = 0
   if (training) {
     const { programs, keptBytes } = trainingPrograms(context, state, { ...buffers, ...training })
-    planned.push(...programs)
+    planned.push(...programs.filter(({ name }) => name === 'train' || purpose.gradients))
     kept = keptBytes
   }
   const starts = [b.now]
-  planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
-  // With `inspect`, results of whole batches are kept to be read.
-  if (passImages > 1 && !purpose.stream && !options.inspect) {
+  if (purpose.evaluate) planned.push(evaluateProgram(context))
+  const unlabelled = { ...shared, losses: undefined }
+  const forwardOf = (images: number, output = buffers.output, stream = false): Context =>
+    new Context(options, images, b, parameters, statistics, { ...unlabelled, output }, stream)
+  // Where batches of one image run already, it is not needed. With `inspect`, results of whole
+  // batches are kept to be read.
+  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !options.inspect))) {
     starts.push(b.now)
-    const ofOne = { ...shared, losses: undefined }
-    planned.push(singleProgram(new Context(options, 1, b, parameters, statistics, ofOne)))
+    planned.push(singleProgram(forwardOf(1)))
   }
+  if (purpose.stream) planned.push(streamProgram(forwardOf(passImages, outputSoFar, true)))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
 
@@ -234,7 +246,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     parameters,
     statistics,
     buffers: used,
-    named: { ...buffers, training, images, labels },
+    named: { ...buffers, outputSoFar, training, images, labels },
     programs: Object.fromEntries(
       planned.map((p, i) => [
         p.name,

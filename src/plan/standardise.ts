@@ -42,10 +42,10 @@ export function standardisedWeight(
     ...sizes,
     epsilon: EPSILON,
   }
-  const out = b.buffer(
+  const out = pass.forParameters(
     `${name} standardised weight`,
     units * sizes.blockWidth * sizes.kRows * 4,
-    pass.options.fixed ? 'parameters' : 'scratch',
+    'parameters',
   )
   pass.fromParameters(() => b.emit(weightStandardise, units, { ...shared, out }))
   const backward = (): void =>

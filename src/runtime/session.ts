@@ -72,7 +72,8 @@ export class Session implements Arena {
   private ended: Promise<void> | undefined
   /** Settled when the last step has ended, well or not. */
   private stepEnded: Promise<unknown> = Promise.resolve()
-  private steps = 0
+  /** Training steps so far: random numbers of a step depend on it. */
+  steps = 0
   /** Steps since the state of a stream was reset. */
   streamed = 0
 

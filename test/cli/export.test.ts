@@ -126,6 +126,14 @@ test('export: mistakes', () =>
       ['--run net --out a.wasm --mode x', /--mode must be one of infer, step, both, train, got/],
       ['--run net --out a.wasm --precision f16', /--precision must be one of f32, int8, got/],
       ['--run net --out a.wasm --labels a,b', /--labels must name each of the 10 classes, got 2/],
+      [
+        '--run net --out a.wasm --labels a,b,c,d,e,f,g,,i,j',
+        /--labels\[7\] must be text of 1 to 500 characters/,
+      ],
+      [
+        '--run net --out a.wasm --mode train --precision int8',
+        /--precision must be f32 with --mode train, got int8/,
+      ],
       ['--run net --out a.wasm --mean 0,x', /--mean must be numbers, separated by commas/],
       ['--run net --out a.wasm --mean 0', /--mean must be left out with inputType 'f32'/],
       [

@@ -5,78 +5,15 @@
  */
 
 import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { isPure, visit } from '../wasm/ir.js'
+import { isPure } from '../wasm/ir.js'
 import type { ValueType } from '../wasm/types.js'
+import type { Constants, Entry, Facts, MutableFacts } from './facts.js'
 import { fold, same, type Value } from './fold.js'
-
-/** Memory that never changes while the program runs. */
-export interface Constants {
-  /** Whether all bytes of a range are constant. */
-  has(address: number, bytes: number): boolean
-  readonly view: DataView
-}
-
-/** Where an analysis begins. Arguments that are not known are undefined. */
-export interface Entry {
-  readonly func: Func
-  readonly args: readonly Value[]
-  /** Goes through records one by one, so that addresses of records are expected to vary. */
-  readonly interprets?: boolean
-}
-
-/** What is known of an expression over all entries. */
-export interface Fact {
-  /** The value, if it is the same whenever the expression runs. */
-  value: Value
-  /**
-   * Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. Of a loop
-   * 1 where there is one turn at most, 2 where there may be more.
-   */
-  ways: Set<number> | undefined
-}
-
-export interface Facts {
-  /** Only expressions that run are there. */
-  readonly of: ReadonlyMap<Expression, Fact>
-  readonly functions: ReadonlySet<Func>
-  /** Addresses that an operation reads in constant memory. */
-  readonly read: ReadonlyMap<Operation, ReadonlySet<number>>
-  /** Constant addresses from which unknown ones follow. */
-  readonly escaped: ReadonlySet<number>
-}
+import { assigned, type Loop } from './loops.js'
+import { loadBytes, read } from './reads.js'
 
 /** Values of the locals; undefined where control does not come. */
 type Locals = Value[] | undefined
-
-/** Bytes that a load reads, by its name. */
-const loadBytes: Readonly<Record<string, number>> = {
-  'i32.load': 4,
-  'i32.load8_u': 1,
-  'i32.load8_s': 1,
-  'i32.load16_u': 2,
-  'i32.load16_s': 2,
-  'i64.load32_u': 4,
-  'f32.load': 4,
-}
-
-function read(name: string, view: DataView, at: number): Value {
-  switch (name) {
-    case 'i32.load':
-      return view.getInt32(at, true)
-    case 'i32.load8_u':
-      return view.getUint8(at)
-    case 'i32.load8_s':
-      return view.getInt8(at)
-    case 'i32.load16_u':
-      return view.getUint16(at, true)
-    case 'i32.load16_s':
-      return view.getInt16(at, true)
-    case 'i64.load32_u':
-      return BigInt(view.getUint32(at, true))
-    default:
-      return view.getFloat32(at, true)
-  }
-}
 
 /** Analyses all entries. Calls of functions in `opaque` are not followed: these are entries. */
 export function analyse(
@@ -100,31 +37,6 @@ export function analyse(
     second.record(facts)
   }
   return facts
-}
-
-interface MutableFacts {
-  readonly of: Map<Expression, Fact>
-  readonly functions: Set<Func>
-  readonly read: Map<Operation, Set<number>>
-  readonly escaped: Set<number>
-}
-
-type Loop = Extract<Expression, { kind: 'block' | 'loop' }>
-
-const assignedIn = new WeakMap<Expression, readonly number[]>()
-
-/** Locals that a loop assigns. */
-function assigned(loop: Loop): readonly number[] {
-  let locals = assignedIn.get(loop)
-  if (!locals) {
-    const found = new Set<number>()
-    visit(loop.body, (e) => {
-      if (e.kind === 'set' || e.kind === 'tee') found.add(e.local)
-    })
-    locals = [...found]
-    assignedIn.set(loop, locals)
-  }
-  return locals
 }
 
 const zero = (type: ValueType): Value => (type === 'i64' ? 0n : type === 'v128' ? undefined : 0)

@@ -2,7 +2,7 @@
 
 import type { Constant, Expression, Func, Label } from '../wasm/ir.js'
 import { isPure, typeOf, withParts } from '../wasm/ir.js'
-import type { Facts } from './analyse.js'
+import type { Facts } from './facts.js'
 import type { Value } from './fold.js'
 
 /** A block around statements; no branch goes to its end. */
@@ -84,9 +84,10 @@ function taken(e: Expression, original: Expression, ways: ReadonlySet<number> | 
     case 'br_if': {
       if (ways.size > 1) return e
       if (way) {
+        // The condition is computed behind the value, so what it does cannot go before it.
+        if (e.value && !isPure(e.condition)) return sequence([drop(e), { kind: 'unreachable' }])
         const br: Expression = { kind: 'br', label: e.label, value: e.value }
-        // The condition is computed behind the value.
-        return isPure(e.condition) ? br : sequence([...effects(e.condition), br])
+        return sequence([...effects(e.condition), br])
       }
       if (e.value && !isPure(e.condition)) return e
       return e.value ?? sequence(effects(e.condition))
