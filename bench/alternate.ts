@@ -20,24 +20,24 @@ export const asyncBlockOf =
     for (let i = first; i < first + calls; i++) await call(i)
   }
 
-export interface PairBudget {
+export interface TurnsBudget {
   /** Least time of either side before anything counts. */
   readonly warmupMs: number
   /** About how long a block takes, mean of both sides. */
   readonly blockMs: number
-  /** Pairs of blocks. */
-  readonly pairs: number
+  /** Rounds of four blocks. */
+  readonly rounds: number
 }
 
-export const thoroughPairs: PairBudget = { warmupMs: 300, blockMs: 25, pairs: 21 }
-export const quickPairs: PairBudget = { warmupMs: 20, blockMs: 3, pairs: 5 }
+export const thoroughTurns: TurnsBudget = { warmupMs: 300, blockMs: 15, rounds: 21 }
+export const quickTurns: TurnsBudget = { warmupMs: 20, blockMs: 2, rounds: 5 }
 
 export interface Comparison {
-  /** Median over the pairs of the time of a, divided by that of b. */
+  /** Median over the rounds of the time of a, divided by that of b. */
   readonly ratio: number
-  /** Median absolute deviation of the pairs' ratios, in percent of the median. */
+  /** Median absolute deviation of the rounds' ratios, in percent of the median. */
   readonly spread: number
-  /** Milliseconds of a call, median over the blocks. */
+  /** Milliseconds of a call, median over the rounds. */
   readonly a: number
   readonly b: number
   /** Calls of a block, the same in both. */
@@ -45,14 +45,14 @@ export interface Comparison {
 }
 
 /**
- * Blocks in turns: a b, b a, a b, … Both blocks of a pair make the same calls; the side that begins
- * changes, so that a machine that grows slower favours neither.
+ * Blocks in turns: a b b a, a b b a, … All blocks of a round make the same calls. A machine that
+ * grows slower favours neither side.
  * @param now a clock, in milliseconds
  */
 export async function compareBlocks(
   a: Block,
   b: Block,
-  { warmupMs, blockMs, pairs }: PairBudget,
+  { warmupMs, blockMs, rounds }: TurnsBudget,
   now: () => number = () => performance.now(),
 ): Promise<Comparison> {
   const time = async (block: Block, first: number, calls: number): Promise<number> => {
@@ -72,9 +72,13 @@ export async function compareBlocks(
   const mean = ((await warm(a)) + (await warm(b))) / 2
   const calls = Math.max(1, Math.round(blockMs / mean))
   const times = { a: [] as number[], b: [] as number[] }
-  for (let pair = 0; pair < pairs; pair++)
-    for (const side of pair % 2 === 0 ? (['a', 'b'] as const) : (['b', 'a'] as const))
-      times[side].push((await time(side === 'a' ? a : b, pair * calls, calls)) / calls)
+  for (let round = 0; round < rounds; round++) {
+    const sums = { a: 0, b: 0 }
+    for (const side of ['a', 'b', 'b', 'a'] as const)
+      sums[side] += await time(side === 'a' ? a : b, round * calls, calls)
+    times.a.push(sums.a / 2 / calls)
+    times.b.push(sums.b / 2 / calls)
+  }
   const ratios = times.a.map((t, i) => t / times.b[i])
   const ratio = medianOf(ratios)
   return {

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type PairBudget, quickPairs, thoroughPairs } from './alternate.js'
+import { quickTurns, type TurnsBudget, thoroughTurns } from './alternate.js'
 import { inferBuilds, trainBuilds } from './edge/builds.js'
 import { coldStarts, coldTable, measureColdStarts, reportColdStarts } from './edge/cold.js'
 import { networkNames, type TrainedNetwork, trainNetwork } from './edge/networks.js'
@@ -20,12 +20,12 @@ interface Rows {
   readonly peers: string[][]
 }
 
-/** Pairs of blocks and fresh processes: fewer where a call takes milliseconds. */
-function effort({ quick }: BenchOptions, large: boolean): { budget: PairBudget; rounds: number } {
-  if (quick) return { budget: quickPairs, rounds: 3 }
+/** Rounds of blocks and fresh processes: fewer where a call takes milliseconds. */
+function effort({ quick }: BenchOptions, large: boolean): { budget: TurnsBudget; rounds: number } {
+  if (quick) return { budget: quickTurns, rounds: 3 }
   return large
-    ? { budget: { ...thoroughPairs, pairs: 11 }, rounds: 7 }
-    : { budget: thoroughPairs, rounds: 15 }
+    ? { budget: { ...thoroughTurns, rounds: 11 }, rounds: 7 }
+    : { budget: thoroughTurns, rounds: 15 }
 }
 
 /** Everything about one network; `folder` is its own. */

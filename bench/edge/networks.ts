@@ -15,6 +15,9 @@ import { fillNormal } from '../spikes.js'
 export const T = 4
 const NOISE_IMAGES = 32
 const NOISE_BATCH = 16
+const NOISE_STEPS = 30
+/** Of noise to train on; images to test with are of a smaller one. */
+const FIRST_SEED = 100
 /** Side of MNIST's images. */
 const LARGE_SIDE = 28
 
@@ -65,8 +68,12 @@ export async function trainNetwork(name: string, isQuick: boolean): Promise<Trai
       const optimizer = sgd({ lr: 0.2 })
       await model.fit(split.train, { epochs: isQuick ? 2 : 8, optimizer, schedule: cosine() })
     } else {
+      // Other noise in each step: running statistics must be those of images never seen.
       const { x, y } = makeBatch(NOISE_BATCH, [...input])
-      for (let i = 0; i < (isQuick ? 5 : 30); i++) await model.trainStep(x, y, { lr: 0.02 })
+      for (let i = 0; i < (isQuick ? 5 : NOISE_STEPS); i++) {
+        fillNormal(x, FIRST_SEED + i)
+        await model.trainStep(x, y, { lr: 0.02 })
+      }
     }
     rates = Object.values((await model.evaluate(test)).firingRates)
     state = model.stateDict()

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SpikewasmError } from '../../src/errors.js'
-import type { Comparison, PairBudget } from '../alternate.js'
+import type { Comparison, TurnsBudget } from '../alternate.js'
 import { peersFolder } from '../peers.js'
 import { deviation, digits, type Report, type ResultTable } from '../report.js'
 import { chainOf } from './chain.js'
@@ -31,7 +31,7 @@ const LEAST_SAME = 0.95
 export async function comparePeer(
   network: TrainedNetwork,
   simd: Uint8Array,
-  budget: PairBudget,
+  budget: TurnsBudget,
   folder: string,
 ): Promise<PeerResult> {
   const model = await network.compile()
@@ -113,8 +113,8 @@ export const peerTable = (rows: string[][]): ResultTable => ({
   title: `Exported networks beside ${PRODUCT}, T ${T}, one image, one thread`,
   notes: [
     'The same network as an ONNX file: unrolled over T, normalisation folded into the weights. ' +
-      'Blocks of calls in turns, in one process.',
-    'ratio: ours / theirs, median over the blocks. classes: images with the same class as predict. ' +
+      'Calls in blocks, in turns, in one process.',
+    'ratio: ours / theirs, median over the rounds. classes: images with the same class as predict. ' +
       'difference: the largest of an output; a rounding that flips a spike shows here.',
   ],
   head: [

@@ -7,7 +7,7 @@ import {
   blockOf,
   type Comparison,
   compareBlocks,
-  type PairBudget,
+  type TurnsBudget,
 } from '../alternate.js'
 import { deviation, digits, type Report, type ResultTable } from '../report.js'
 import { exportBuild } from './builds.js'
@@ -121,7 +121,7 @@ async function* steps(network: TrainedNetwork, notes: Set<string>): AsyncGenerat
 export async function reportSpeed(
   network: TrainedNetwork,
   builds: ReadonlyMap<string, Uint8Array>,
-  budget: PairBudget,
+  budget: TurnsBudget,
   into: { rows: string[][]; notes: Set<string>; report: Report },
   machine: string,
   progress: (text: string) => void,
@@ -165,7 +165,7 @@ export const speedTable = (rows: string[][], notes: readonly string[]): ResultTa
   title: `Exported networks: speed on V8, T ${T}, one image, one thread`,
   notes: [
     'Two ways, a / b, in turns: blocks of calls on the same test images, another one in each call. ' +
-      'a / b: median of the ratios of the blocks, with their spread. a µs, b µs: median of a call.',
+      'a / b: median of the rounds of blocks a b b a, with their spread. a µs, b µs: of a call.',
     'infer: the file for SIMD with float32 weights; a call copies the image in, infers and asks ' +
       'for the class. predict: model.predict, batchSize 1, purpose inference. scalar: the file ' +
       'for engines without SIMD. int8: weights of one byte.',

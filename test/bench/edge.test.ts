@@ -69,28 +69,28 @@ function fakeClock(slower: (block: number) => number) {
   return { now: () => time, block, seen }
 }
 
-const pairs = { warmupMs: 10, blockMs: 100, pairs: 9 }
+const turns = { warmupMs: 10, blockMs: 100, rounds: 9 }
 
 test('blocks in turns: the ratio stays when the machine grows slower or stops for a while', async () => {
   for (const [what, slower] of [
     ['idle', () => 1],
-    ['slower and slower', (n: number) => 1 + n / 20],
+    ['slower and slower', (n: number) => 1 + n / 200],
     ['stops', (n: number) => (n === 14 || n === 21 ? 500 : 1)],
   ] as const) {
     const { now, block } = fakeClock(slower)
-    const { ratio, spread } = await compareBlocks(block('a', 3), block('b', 2), pairs, now)
-    assert.ok(Math.abs(ratio - 1.5) < 0.03, `${what}: ${ratio}`)
+    const { ratio, spread } = await compareBlocks(block('a', 3), block('b', 2), turns, now)
+    assert.ok(Math.abs(ratio - 1.5) < 0.001, `${what}: ${ratio}`)
     assert.ok(spread >= 0 && spread < 5, `${what}: ${spread}`)
   }
 })
 
-test('blocks in turns: a pair makes the same calls, and the side that begins changes', async () => {
+test('blocks in turns: all of a round make the same calls, other rounds others', async () => {
   const { now, block, seen } = fakeClock(() => 1)
-  const { calls, a, b } = await compareBlocks(block('a', 3), block('b', 2), pairs, now)
+  const { calls, a, b } = await compareBlocks(block('a', 3), block('b', 2), turns, now)
   assert.equal([calls, a, b], [40, 3, 2])
-  const timed = seen.slice(-2 * pairs.pairs)
-  const expected = Array.from({ length: pairs.pairs }, (_, i) =>
-    (i % 2 === 0 ? ['a', 'b'] : ['b', 'a']).map((side) => `${side} ${i * 40} 40`),
+  const timed = seen.slice(-4 * turns.rounds)
+  const expected = Array.from({ length: turns.rounds }, (_, i) =>
+    ['a', 'b', 'b', 'a'].map((side) => `${side} ${i * 40} 40`),
   )
   assert.equal(timed, expected.flat())
 })
