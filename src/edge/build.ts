@@ -1,7 +1,8 @@
 /** A prepared network → the bytes of its module. */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { Program } from '../plan/plan.js'
+import type { ParameterLayout } from '../plan/layout.js'
+import type { Plan, Program } from '../plan/plan.js'
 import { roundUp } from '../round-up.js'
 import { VERSION } from '../version.js'
 import {
@@ -19,6 +20,7 @@ import { stateEntries } from './learning.js'
 import { call, type Driver, loadWord, specialise } from './module.js'
 import type { ExportSettings } from './options.js'
 import type { Prepared } from './prepare.js'
+import { lowerToScalar } from './scalar/lower.js'
 import { sectionBytes } from './section.js'
 import { synapticOperations } from './synops.js'
 import { changedBySteps, learningDrivers, learningOptions } from './train-step.js'
@@ -47,7 +49,7 @@ export function buildNet(
   target: NetTarget,
 ): Uint8Array {
   const { plan, learning } = prepared
-  const { options, named, parameters } = plan
+  const { options, named } = plan
   const { graph, input, frames, timeSteps } = options
   const { mode, labels, inputType } = settings
   const channels = input[0]
@@ -70,10 +72,7 @@ export function buildNet(
     method: mode === 'train' ? options.method : undefined,
     batchSize: settings.batchSize,
     weights: settings.weights,
-    parameters: parameters.reduce(
-      (n, { layout }) => n + layout.shape.reduce((a, b) => a * b, 1),
-      0,
-    ),
+    parameters: parameterCount(plan),
     weightBytes: 0,
     memoryBytes: PAGE,
     usedBytes: PAGE,
@@ -136,7 +135,7 @@ export function buildNet(
     const batch = convert(settings.batchSize, steps)
     drivers.push(...learningDrivers(functions, prepared, train, batch, run(train), stepsAt))
   }
-  const contents = contentsOf(prepared, programs)
+  const contents = contentsOf(prepared, programs, (bytes) => behind.take(bytes))
   const table = behind.take(contents.table.length + 4)
   if (contents.entries > 0)
     drivers.push({ name: START, result: undefined, body: spread(functions, table, contents) })
@@ -158,14 +157,17 @@ export function buildNet(
     copyRanges(prepared, [learningOptions], bytes)
     new DataView(bytes.buffer).setUint32(stepsAt, learning.steps, true)
   }
+  for (const { address, floats } of contents.scales)
+    bytes.set(new Uint8Array(floats.buffer), address)
   if (labels) bytes.set(labelBytes(labels), at.labels)
   if (info.mean) bytes.set(new Uint8Array(Float32Array.from(info.mean).buffer), at.mean)
   if (info.std) bytes.set(new Uint8Array(Float32Array.from(info.std).buffer), at.std)
   bytes.set(writeInfoStruct(complete, at), struct)
   const exports = new Map(code.drivers)
   exports.delete(START)
+  const kept = new Set(code.drivers.values())
   return encodeModule({
-    functions: code.functions,
+    functions: target === 'scalar' ? lowerToScalar(code.functions, kept) : code.functions,
     exports,
     start: code.drivers.get(START),
     pages,
@@ -197,6 +199,13 @@ function streamDrivers(step: readonly Expression[], kept: number | undefined): D
   ]
 }
 
+/** Numbers that were trained, in whatever form. */
+function parameterCount({ parameters, byteWeights }: Plan): number {
+  const count = ({ shape }: ParameterLayout): number => shape.reduce((a, b) => a * b, 1)
+  const gains = byteWeights.reduce((n, { gain, layout }) => n + (gain ? layout.shape[0] : 0), 0)
+  return [...parameters, ...byteWeights].reduce((n, { layout }) => n + count(layout), gains)
+}
+
 const START = 'start'
 
 /**
@@ -206,12 +215,12 @@ const START = 'start'
 function spread(
   functions: ReadonlyMap<string, Func>,
   table: number,
-  { table: { length }, entries }: Contents,
+  { table: { length }, entries, expand: name }: Contents,
 ): Expression[] {
   const done = table + length
   const label = { kind: 'block', result: undefined } as const
   const set = operation('i32.store', [i32(done), i32(1)], { align: 2 })
-  const expand = call(functions, 'edgeExpand', table, entries)
+  const expand = call(functions, name, table, entries)
   return [
     {
       kind: 'block',

@@ -58,6 +58,7 @@ export async function exportWasm(
     batchSize: settings.batchSize,
     purpose: planPurposes[mode],
     fixed: mode !== 'train',
+    weights: settings.weights,
   }
   const { optimizer, seed, steps } = session
   const learning = mode === 'train' ? { optimizer, seed, steps } : undefined

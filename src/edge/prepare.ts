@@ -1,8 +1,10 @@
 /** What an exported network is made of: its plan, and its memory before the first run. */
 
 import { Control } from '../../assembly/opcodes.js'
+import { putByteWeight } from '../plan/byte-weights.js'
 import { pack } from '../plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
+import { quantise, standardised } from '../plan/quantise.js'
 import { floatsAt, storedAt } from '../runtime/arena.js'
 import { instantiateEngine, loadEngine } from '../runtime/load.js'
 import type { StateDict } from '../runtime/state.js'
@@ -41,6 +43,11 @@ export async function prepare(
       state[statistic.name].data,
       storedAt(arena, plan.named.statistics.address, statistic),
     )
+  for (const of of plan.byteWeights) {
+    const { data } = state[of.name]
+    const weight = of.gain ? standardised(data, state[of.gain].data) : data
+    putByteWeight(memory.buffer, of, quantise(weight, of.layout.shape[0]))
+  }
   const view = new DataView(memory.buffer)
   view.setUint32(Control.Input, plan.named.images[0].address, true)
   view.setUint32(Control.Valid, options.batchSize, true)

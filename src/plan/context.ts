@@ -79,6 +79,11 @@ export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps
   /** Default 'train'. */
   readonly purpose?: PlanPurpose
   /**
+   * 'int8': weights that only kernels on spikes read are bytes in memory (`Plan.byteWeights`). For
+   * models that do not train. Default 'f32'.
+   */
+  readonly weights?: 'f32' | 'int8'
+  /**
    * Parameters and statistics never change: what depends on them alone is computed once, by a
    * program of its own. There are no labels. Default false.
    */
@@ -98,6 +103,22 @@ export interface Parameter {
   /** Its name within the layer. */
   readonly role: string
   readonly initial: Initial
+}
+
+/** A weight of which memory holds bytes instead of floats. It is not among `Plan.parameters`. */
+export interface ByteWeight {
+  /** PyTorch's name: `layer1.0.conv1.weight`. */
+  readonly name: string
+  /** Elements are bytes here, in the order of the floats. */
+  readonly layout: ParameterLayout
+  /** Index of the graph's node. */
+  readonly node: number
+  /** i8 [layout.stored], −127 … 127; zero where no element lies. */
+  readonly weight: Buffer
+  /** float32 [output channels as stored]: what a weight of 1 stands for; zero in padding. */
+  readonly scale: Buffer
+  /** With weight standardisation: name of the gain. The standardised weight is what is stored. */
+  readonly gain?: string
 }
 
 /** A running statistic: part of the state dict, not trained. */
@@ -122,6 +143,10 @@ export class Context {
   readonly online: boolean
   /** Gradients add up over the steps of an online method. */
   readonly accumulate: boolean
+  /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
+  readonly byteNodes = new Set<number>()
+  /** A program was planned with it. */
+  lowered = false
 
   constructor(
     options: PlanOptions,
@@ -142,6 +167,7 @@ export class Context {
     },
     /** One time step is a call, and neurons keep their state between calls. */
     stream = false,
+    readonly byteWeights: readonly ByteWeight[] = [],
   ) {
     // A stream is one step a call, whatever the method, and takes one frame.
     const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
@@ -169,6 +195,12 @@ export class Context {
   gradient(node: number, role: Parameter['role']): Reference | 0 {
     const found = this.find(node, role)
     return found && this.buffers.gradients ? ref(this.buffers.gradients, found.offset) : 0
+  }
+
+  /** The bytes of a node's weight. In a first run nobody has them, and the node is noted. */
+  byteWeight(node: number): ByteWeight | undefined {
+    this.byteNodes.add(node)
+    return this.byteWeights.find((weight) => weight.node === node)
   }
 
   statistic(node: number, role: Statistic['role']): Reference {

@@ -6,8 +6,16 @@
 import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
+import { byteWeights } from './byte-weights.js'
 import { checkReads } from './check.js'
-import { Context, type Parameter, type PlanOptions, purposeOf, type Statistic } from './context.js'
+import {
+  type ByteWeight,
+  Context,
+  type Parameter,
+  type PlanOptions,
+  purposeOf,
+  type Statistic,
+} from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
 import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
@@ -27,7 +35,7 @@ import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
 
-export type { Parameter, PlanOptions, Purpose, Statistic } from './context.js'
+export type { ByteWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
 export type { Method, MethodOptions, StepMode } from './methods.js'
 export type { RateProbe } from './pass.js'
 
@@ -50,7 +58,10 @@ export interface Program {
 
 export interface Plan {
   readonly options: PlanOptions
+  /** Those that are floats in memory. */
   readonly parameters: readonly Parameter[]
+  /** Weights that are bytes in memory; none unless options.weights is 'int8'. */
+  readonly byteWeights: readonly ByteWeight[]
   readonly statistics: readonly Statistic[]
   readonly buffers: readonly Buffer[]
   readonly named: {
@@ -159,11 +170,27 @@ const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
 
 const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
 
-/** A plan whose runs take so many images. */
-function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
+/** Nodes whose weights all programs can read as bytes. Contexts without a program do not count. */
+function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
+  const [first, ...others] = contexts.filter(({ lowered }) => lowered).map((c) => c.byteNodes)
+  return new Set([...(first ?? [])].filter((node) => others.every((nodes) => nodes.has(node))))
+}
+
+/**
+ * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
+ * are is known when all layers have been lowered, so that a plan with bytes is made twice.
+ */
+function planRuns(
+  options: PlanOptions,
+  passImages: number,
+  workers: number,
+  byteNodes?: ReadonlySet<number>,
+): Plan {
   const { graph, timeSteps, input, batchSize } = options
   const purpose = purposeOf(options)
-  const state = collectState(graph)
+  if (purpose.training && options.weights === 'int8')
+    throw new Error("weights 'int8' need purpose 'inference' or 'stream'")
+  const state = collectState(graph, byteNodes)
   const { parameters, statistics, parameterFloats, statisticFloats } = state
   const b = new ProgramBuilder()
   const classes = storedChannels(graph.nodes[graph.output].shape[0])
@@ -196,11 +223,17 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     purpose.stream && purpose.evaluate
       ? b.buffer('output so far', batchSize * classes * 4, 'statistics')
       : buffers.output
+  const bytes = byteWeights(b, state.others)
   const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
   const shared = { ...buffers, gradients: training?.gradients }
-  const context = new Context(options, passImages, b, parameters, statistics, shared)
+  const contexts: Context[] = []
+  const contextOf = (images: number, of: Context['buffers'], stream = false): Context => {
+    contexts.push(new Context(options, images, b, parameters, statistics, of, stream, bytes))
+    return contexts[contexts.length - 1]
+  }
+  const context = contextOf(passImages, shared)
 
   const planned: ProgramPlan[] = []
   let kept = 0
@@ -210,10 +243,10 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     kept = keptBytes
   }
   const starts = [b.now]
-  if (purpose.evaluate) planned.push(evaluateProgram(context))
   const unlabelled = { ...shared, losses: undefined }
   const forwardOf = (images: number, output = buffers.output, stream = false): Context =>
-    new Context(options, images, b, parameters, statistics, { ...unlabelled, output }, stream)
+    contextOf(images, { ...unlabelled, output }, stream)
+  if (purpose.evaluate) planned.push(evaluateProgram(context))
   // Where batches of one image run already, it is not needed. With `inspect`, results of whole
   // batches are kept to be read.
   if (purpose.single && (!purpose.evaluate || (passImages > 1 && !options.inspect))) {
@@ -221,6 +254,8 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     planned.push(singleProgram(forwardOf(1)))
   }
   if (purpose.stream) planned.push(streamProgram(forwardOf(passImages, outputSoFar, true)))
+  if (options.weights === 'int8' && !byteNodes)
+    return planRuns(options, passImages, workers, nodesOfBytes(contexts))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
 
@@ -244,6 +279,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   return {
     options,
     parameters,
+    byteWeights: bytes,
     statistics,
     buffers: used,
     named: { ...buffers, outputSoFar, training, images, labels },

@@ -10,7 +10,7 @@ import { weightStandardise, weightStandardiseBackward } from './records/standard
 import { type Reference, ref } from './words.js'
 
 /** Added to the variance. */
-const EPSILON = 1e-4
+export const EPSILON = 1e-4
 
 /**
  * The standardised copy of the weight. `backward`: turns the copy's gradient into the parameter's,

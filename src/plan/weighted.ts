@@ -19,7 +19,8 @@ import {
   fitsSpikes,
 } from './convolution/index.js'
 import { listSource } from './convolution/lists.js'
-import type { DenseForward, SpikeInput } from './convolution/strategy.js'
+import { type ByteForward, emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
+import type { DenseForward, SpikeInput, SpikeTask } from './convolution/strategy.js'
 import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
   giveGradient,
@@ -59,19 +60,21 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const inC = plain ? plain.stored : storedChannels(x.shape[0])
     const g = geometryOf(layer, x.shape, inC, node.shape, pass.images)
     const { zeros } = buffers
-    const standardised = layer.standardise ? standardisedWeight(pass, node, layer, g) : undefined
-    const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
-    const bias = context.parameter(index, 'bias') || undefined
-
     const compact = options.fixed
     const spikes = spikeSources(x)
-    const onSpikes =
-      spikes && fitsSpikes({ g, steps: callSteps, spikes, compact }) ? spikes : undefined
+    const task = spikes && { g, steps: callSteps, spikes, compact }
+    const onSpikes = task && fitsSpikes(task) ? spikes : undefined
+    const bytes = task && onSpikes && byteWeightOf(pass, index, task)
+    const standardised =
+      layer.standardise && !bytes ? standardisedWeight(pass, node, layer, g) : undefined
+    const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
+    const bias = context.parameter(index, 'bias') || undefined
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
-    if (floats) emitForwardOnFloats(b, { ...job, input: pass.dense(floats) })
+    if (bytes) emitForwardOnBytes(b, { ...job, ...bytes })
+    else if (floats) emitForwardOnFloats(b, { ...job, input: pass.dense(floats) })
     else if (onSpikes)
       output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, job) }
     // What the gradient of the input is handed to.
@@ -128,6 +131,18 @@ function isInput(graph: Graph, index: number): boolean {
   return (
     kind === 'input' || ((kind === 'flatten' || kind === 'identity') && isInput(graph, inputs[0]))
   )
+}
+
+/** Where a weight's bytes are, if the plan has such and a kernel can read them on these spikes. */
+function byteWeightOf(
+  { context, options }: Pass,
+  node: number,
+  task: SpikeTask,
+): Pick<ByteForward, 'weight' | 'weightScale' | 'spikes' | 'compact'> | undefined {
+  if (options.weights !== 'int8' || !fitsByteWeights(task)) return undefined
+  const found = context.byteWeight(node)
+  const { spikes, compact } = task
+  return found && { weight: ref(found.weight), weightScale: ref(found.scale), spikes, compact }
 }
 
 /**

@@ -1,0 +1,448 @@
+/** Functions without vectors: each vector becomes four numbers, or two of eight bytes. */
+
+import { SpikewasmError } from '../../errors.js'
+import { tidy } from '../specialise/tidy.js'
+import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
+import { get, isPure, localType, newLocal, parts, typeOf, visit, withParts } from '../wasm/ir.js'
+import type { ValueType } from '../wasm/types.js'
+import { Helpers } from './bytes.js'
+import { shareConstants } from './constants.js'
+import {
+  constantVector,
+  convert,
+  eachLane,
+  isSimple,
+  isUniform,
+  type Keep,
+  type LaneType,
+  lanesOf,
+  type Vector,
+} from './lanes.js'
+import { dropDeadSets } from './liveness.js'
+import { laneAccess, load, loadLane, store, storeLane } from './memory.js'
+import { pairOf, ruleOf, type Tools } from './rules.js'
+import { shuffledWords, wholeWords } from './shuffle.js'
+import { uniformLocals } from './uniform.js'
+import { type Place, Votes } from './votes.js'
+import { splitWebs } from './webs.js'
+
+/**
+ * Takes the vectors out of functions that call only each other. The same bits come out, but for the
+ * bits of what is not a number.
+ * @param kept keep their parameters
+ * @returns the functions, and those that they call besides
+ * @throws SpikewasmError for an instruction that is not known, by its name
+ */
+export function lowerToScalar(functions: readonly Func[], kept: ReadonlySet<Func>): Func[] {
+  const helpers = new Helpers()
+  for (const func of functions) new Lowering(func, helpers).run()
+  const all = [...functions, ...helpers.all]
+  for (const func of functions) dropDeadSets(func, helpers.all)
+  tidy(all, kept)
+  for (const func of all) shareConstants(func)
+  tidy(all, kept)
+  return all
+}
+
+/** A vector's locals, one for each lane. */
+interface Home {
+  readonly type: LaneType
+  readonly locals: readonly number[]
+}
+
+type Item = { readonly e: Expression; readonly want?: LaneType; readonly isSimple?: boolean }
+type Lowered = Expression | Vector
+
+const isVector = (e: Expression): boolean => typeOf(e) === 'v128'
+const isLanes = (x: Lowered): x is Vector => 'lanes' in x && !('kind' in x)
+
+class Lowering {
+  private readonly votes: Votes
+  private readonly homes = new Map<Place, Home>()
+  private readonly labels = new Map<Label, Label>()
+  private readonly free = new Map<ValueType, number[]>()
+  /** How often each local is read. */
+  private readonly gets = new Map<number, number>()
+  /** Inside a loop: calls would cost more than what they do. */
+  private isInLoop = false
+  private taken: { type: ValueType; local: number }[] = []
+
+  constructor(
+    private readonly func: Func,
+    private readonly helpers: Helpers,
+  ) {
+    if (func.params.includes('v128') || func.result === 'v128')
+      throw this.refusal('a parameter or result of type v128')
+    splitWebs(func)
+    this.votes = new Votes(func)
+  }
+
+  run(): void {
+    const { func } = this
+    const uniform = uniformLocals(func)
+    visit(func.body, (e) => {
+      if (e.kind === 'get') this.gets.set(e.local, (this.gets.get(e.local) ?? 0) + 1)
+    })
+    const count = func.params.length + func.locals.length
+    for (let local = 0; local < count; local++)
+      if (localType(func, local) === 'v128') {
+        const type = this.votes.of(local)
+        func.locals[local - func.params.length] = type
+        const one = uniform.has(local)
+        const more = Array.from({ length: lanesOf(type) - 1 }, () =>
+          one ? local : newLocal(func, type),
+        )
+        this.homes.set(local, { type, locals: [local, ...more] })
+      }
+    func.body = this.list(func.body, undefined)
+  }
+
+  private refusal(what: string): SpikewasmError {
+    return new SpikewasmError(
+      `exportWasm: ${what} in the function ${this.func.name} has no form without SIMD; ` +
+        `use target 'simd'`,
+    )
+  }
+
+  private home(place: Place): Home {
+    let home = this.homes.get(place)
+    if (!home) {
+      const type = this.votes.of(place)
+      const locals = Array.from({ length: lanesOf(type) }, () => newLocal(this.func, type))
+      home = { type, locals }
+      this.homes.set(place, home)
+    }
+    return home
+  }
+
+  private keeper(out: Expression[], isNew = false): Keep {
+    return (e, always = false) => {
+      if (isSimple(e) && !always) return e
+      const type = typeOf(e) as ValueType
+      const free = isNew ? undefined : this.free.get(type)?.pop()
+      const local = free ?? newLocal(this.func, type)
+      this.taken.push({ type, local })
+      out.push({ kind: 'set', local, value: e })
+      return get(local, type)
+    }
+  }
+
+  /** Statements; the last one gives a vector to `target` where there is one. */
+  private list(body: readonly Expression[], target: Home | undefined): Expression[] {
+    const out: Expression[] = []
+    body.forEach((e, i) => {
+      const before = this.taken
+      this.taken = []
+      if (target && i === body.length - 1 && isVector(e)) this.give(e, target, out)
+      else this.statement(e, out)
+      for (const { type, local } of this.taken)
+        this.free.set(type, [...(this.free.get(type) ?? []), local])
+      this.taken = before
+    })
+    return out
+  }
+
+  private statement(e: Expression, out: Expression[]): void {
+    switch (e.kind) {
+      case 'set': {
+        const home = this.homes.get(e.local)
+        if (home) this.give(e.value, home, out)
+        else out.push(this.scalar(e, out))
+        return
+      }
+      case 'drop':
+        if (isVector(e.value)) this.vector(e.value, undefined, out)
+        else out.push(this.scalar(e, out))
+        return
+      case 'br':
+        if (e.value && isVector(e.value)) {
+          this.give(e.value, this.home(e.label), out)
+          out.push({ kind: 'br', label: this.label(e.label), value: undefined })
+        } else out.push(this.scalar(e, out))
+        return
+      default:
+        if (isVector(e)) this.vector(e, undefined, out)
+        else out.push(this.scalar(e, out))
+    }
+  }
+
+  /** Computes a vector into locals. */
+  private give(e: Expression, home: Home, out: Expression[]): void {
+    if ((e.kind === 'block' || e.kind === 'if') && !this.homes.has(e.label)) {
+      this.homes.set(e.label, home)
+      this.vector(e, home.type, out)
+      return
+    }
+    const vector = this.vector(e, home.type, out)
+    const keep = this.keeper(out)
+    const { lanes } = convert(vector, home.type, keep)
+    const set = (i: number, value: Expression): void =>
+      void out.push({ kind: 'set', local: home.locals[i], value })
+    const isOne = home.locals[1] === home.locals[0]
+    if (isOne || isUniform(lanes)) {
+      set(0, isUniform(lanes) ? this.unkept(lanes[0], out) : lanes[0])
+      if (isOne) return
+      for (let i = 1; i < lanes.length; i++)
+        set(i, lanes[0].kind === 'const' ? lanes[0] : get(home.locals[0], home.type))
+      return
+    }
+    // A lane that reads one set before it comes first.
+    const early = lanes.map((lane, i) => {
+      const before = new Set(home.locals.slice(0, i))
+      return reads(lane).locals.some((local) => before.has(local)) ? keep(lane, true) : lane
+    })
+    early.forEach((lane, i) => {
+      set(i, lane)
+    })
+  }
+
+  /** The value of a local that was only just made for it, without the local. */
+  private unkept(e: Expression, out: Expression[]): Expression {
+    const last = out[out.length - 1]
+    if (e.kind !== 'get' || last?.kind !== 'set' || last.local !== e.local) return e
+    const at = this.taken.findIndex(({ local }) => local === e.local)
+    if (at < 0) return e
+    const [{ type, local }] = this.taken.splice(at, 1)
+    this.free.set(type, [...(this.free.get(type) ?? []), local])
+    out.pop()
+    return last.value
+  }
+
+  private label(label: Label): Label {
+    if (label.result !== 'v128') return label
+    const found = this.labels.get(label) ?? { kind: label.kind, result: undefined }
+    this.labels.set(label, found)
+    return found
+  }
+
+  /** An expression that gives no vector. */
+  private scalar(e: Expression, out: Expression[]): Expression {
+    if (!hasVector(e)) return e
+    switch (e.kind) {
+      case 'op': {
+        const { args } = e
+        if (args.some(isVector)) return this.operation(e, out) as Expression
+        return { ...e, args: this.scalars(args, out) }
+      }
+      case 'block':
+        return { ...e, body: this.list(e.body, undefined) }
+      case 'loop': {
+        const before = this.isInLoop
+        this.isInLoop = true
+        const body = this.list(e.body, undefined)
+        this.isInLoop = before
+        return { ...e, body }
+      }
+      case 'if': {
+        const condition = this.scalar(e.condition, out)
+        const [yes, no] = [this.list(e.yes, undefined), this.list(e.no, undefined)]
+        return { ...e, condition, yes, no }
+      }
+      default: {
+        if (parts(e).some(isVector)) throw this.refusal(`a vector of ${e.kind}`)
+        const inside = this.scalars(parts(e), out)
+        let next = 0
+        return withParts(e, () => inside[next++])
+      }
+    }
+  }
+
+  private scalars(args: readonly Expression[], out: Expression[]): Expression[] {
+    return this.items(
+      args.map((e) => ({ e })),
+      out,
+    ) as Expression[]
+  }
+
+  /** Operands in their order. What comes later does not change those before. */
+  private items(items: readonly Item[], out: Expression[]): Lowered[] {
+    const done: Lowered[] = []
+    for (const { e, want, isSimple: simple } of items) {
+      const before: Expression[] = []
+      let lowered: Lowered
+      if (isVector(e)) lowered = this.vector(e, want, before)
+      else {
+        const value = this.scalar(e, before)
+        lowered = simple ? this.simple(value, before) : value
+      }
+      if (before.length > 0) {
+        // Locals that lists inside `before` have let go of are no place for what runs before them.
+        const keep = this.keeper(out, true)
+        for (let i = 0; i < done.length; i++) done[i] = this.protect(done[i], before, keep)
+        out.push(...before)
+      }
+      done.push(lowered)
+    }
+    return done
+  }
+
+  /** A value that may be evaluated several times. */
+  private simple(e: Expression, out: Expression[]): Expression {
+    if (e.kind !== 'tee') return this.keeper(out)(e)
+    out.push({ ...e, kind: 'set' })
+    return get(e.local, typeOf(e.value) as ValueType)
+  }
+
+  private protect(x: Lowered, from: readonly Expression[], keep: Keep): Lowered {
+    const changes = changesOf(from, this.helpers)
+    const isSafe = (e: Expression): boolean => {
+      const { locals, memory } = reads(e)
+      return !locals.some((local) => changes.locals.has(local)) && !(memory && changes.memory)
+    }
+    if (isLanes(x)) {
+      if (isUniform(x.lanes) && !isSafe(x.lanes[0]))
+        return { ...x, lanes: Array(x.lanes.length).fill(keep(x.lanes[0], true)) }
+      return { ...x, lanes: x.lanes.map((lane) => (isSafe(lane) ? lane : keep(lane, true))) }
+    }
+    return isPure(x) && isSafe(x) ? x : keep(x, true)
+  }
+
+  /** @param want type of the lanes for what has none of its own */
+  private vector(e: Expression, want: LaneType | undefined, out: Expression[]): Vector {
+    const keep = this.keeper(out)
+    switch (e.kind) {
+      case 'const':
+        return constantVector(e.value as Uint8Array, want ?? 'i64', keep)
+      case 'get':
+        return this.read(this.homes.get(e.local) as Home)
+      case 'tee': {
+        const home = this.homes.get(e.local) as Home
+        this.give(e.value, home, out)
+        return this.read(home)
+      }
+      case 'select': {
+        const [a, b, condition] = e.args
+        const type = this.votes.natural(e) ?? want ?? 'i64'
+        const [x, y, c] = this.items(
+          [
+            { e: a, want: type },
+            { e: b, want: type },
+            { e: condition, isSimple: true },
+          ],
+          out,
+        )
+        const [left, right] = [x, y].map((v) => convert(v as Vector, type, keep).lanes)
+        const one = (i: number): Expression => ({
+          kind: 'select',
+          type,
+          args: [left[i], right[i], c as Expression],
+        })
+        return { type, lanes: eachLane([left, right], keep, one) }
+      }
+      case 'block': {
+        const home = this.home(e.label)
+        const body = this.list(e.body, home)
+        out.push({ kind: 'block', label: this.label(e.label), body })
+        return this.read(home)
+      }
+      case 'if': {
+        const home = this.home(e.label)
+        const condition = this.scalar(e.condition, out)
+        const [yes, no] = [this.list(e.yes, home), this.list(e.no, home)]
+        out.push({ kind: 'if', label: this.label(e.label), condition, yes, no })
+        return this.read(home)
+      }
+      case 'op':
+        return this.operation(e, out, want) as Vector
+      default:
+        throw this.refusal(`a vector of ${e.kind}`)
+    }
+  }
+
+  private read({ type, locals }: Home): Vector {
+    if (locals[0] === locals[1])
+      return { type, lanes: Array(locals.length).fill(get(locals[0], type)) }
+    return { type, lanes: locals.map((local) => get(local, type)) }
+  }
+
+  /** An instruction that takes or gives vectors. */
+  private operation(e: Operation, out: Expression[], want?: LaneType): Lowered {
+    const pair = pairOf(e, (local) => this.gets.get(local) ?? 0)
+    const name = pair?.name ?? e.op.name
+    const keep = this.keeper(out)
+    const lane = laneAccess(e, this.natural(e.args[1]))
+    const rule = ruleOf(name)
+    const takes = lane?.type ?? this.votes.takes(e)
+    const isMemory = e.op.immediate === 'memory' || lane !== undefined
+    const operands = (pair?.args ?? e.args).map(
+      (arg, i): Item => ({
+        e: arg,
+        want: takes ?? (name === 'v128.store' ? 'i64' : undefined),
+        isSimple: (isMemory && i === 0) || !isVector(arg),
+      }),
+    )
+    if (!rule && !isMemory) throw this.refusal(`the instruction ${name}`)
+    const given = this.items(operands, out)
+    const vectors = given.filter(isLanes).map((v) => (takes ? convert(v, takes, keep) : v))
+    const scalars = given.filter((x): x is Expression => !isLanes(x))
+    if (lane) {
+      const [address] = scalars
+      return lane.stores
+        ? storeLane(e, lane, address, vectors[0])
+        : loadLane(e, lane, address, vectors[0])
+    }
+    if (name === 'v128.store') return this.inOrder(store(e, scalars[0], vectors[0], keep), out)
+    if (!rule) {
+      const loaded = load(e, scalars[0], want, keep)
+      if (!loaded) throw this.refusal(`the instruction ${name}`)
+      return loaded
+    }
+    const words = name === 'i8x16.shuffle' && wholeWords(e.lanes)
+    if (words) return { type: takes as LaneType, lanes: shuffledWords(vectors, words, keep) }
+    const lanes = rule.run(
+      { vectors: vectors.map((v) => v.lanes), scalars, e },
+      { keep, call: this.caller(keep) },
+    )
+    if (!rule.gives) return lanes[0]
+    // Logic goes by eight bytes where its operands do.
+    return { type: rule.takes === rule.gives && takes ? takes : rule.gives, lanes }
+  }
+
+  private caller(keep: Keep): Tools['call'] {
+    const { helpers } = this
+    return (name, ...args) =>
+      (this.isInLoop && helpers.inline(name, args, keep)) || helpers.call(name, args)
+  }
+
+  private natural(e: Expression | undefined): LaneType | undefined {
+    return e && isVector(e) ? this.votes.natural(e) : undefined
+  }
+
+  /** All but the last go before. */
+  private inOrder(statements: readonly Expression[], out: Expression[]): Expression {
+    out.push(...statements.slice(0, -1))
+    return statements[statements.length - 1]
+  }
+}
+
+function hasVector(e: Expression): boolean {
+  if (isVector(e)) return true
+  if ((e.kind === 'block' || e.kind === 'if') && e.label.result === 'v128') return true
+  return parts(e).some(hasVector)
+}
+
+/** Locals that an expression reads, and whether it reads memory. */
+function reads(e: Expression): { locals: number[]; memory: boolean } {
+  const locals: number[] = []
+  let memory = false
+  visit([e], (x) => {
+    if (x.kind === 'get') locals.push(x.local)
+    else if (x.kind === 'op' && x.op.reads) memory = true
+  })
+  return { locals, memory }
+}
+
+/** Locals that statements set, and whether they may write memory. */
+function changesOf(
+  statements: readonly Expression[],
+  helpers: Helpers,
+): { locals: ReadonlySet<number>; memory: boolean } {
+  const locals = new Set<number>()
+  const pure = helpers.all
+  let memory = false
+  visit(statements, (e) => {
+    if (e.kind === 'set' || e.kind === 'tee') locals.add(e.local)
+    else if (e.kind === 'call' ? !pure.has(e.callee) : e.kind === 'op' && e.op.writes) memory = true
+  })
+  return { locals, memory }
+}

@@ -1,0 +1,380 @@
+/** What each instruction on vectors becomes. Those that touch memory are in memory.ts. */
+
+import { type Expression, i32, type Operation, operation, typeOf } from '../wasm/ir.js'
+import { type Bits, element, op } from './bytes.js'
+import { eachLane, i64, isWide, type Keep, type LaneType, lanesOf } from './lanes.js'
+import { shuffle } from './shuffle.js'
+
+/** What rules build expressions with. */
+export interface Tools {
+  readonly keep: Keep
+  /** What becomes of words that hold several numbers. */
+  readonly call: (name: string, ...args: Expression[]) => Expression
+}
+
+type Lanes = readonly Expression[]
+
+/** Vectors that an instruction takes, its scalars, its immediates. */
+interface Given {
+  readonly vectors: readonly Lanes[]
+  readonly scalars: readonly Expression[]
+  readonly e: Operation
+}
+
+export interface Rule {
+  /** Type of the lanes of the vectors that the instruction takes. */
+  readonly takes: LaneType
+  /** Type of the lanes of its result; undefined where that is a scalar. */
+  readonly gives: LaneType | undefined
+  /** Four equal words become four equal words. */
+  readonly isEven: boolean
+  /** The lanes of the result; one expression where that is a scalar. */
+  run(given: Given, tools: Tools): Expression[]
+}
+
+const rules = new Map<string, Rule>()
+
+/** The rule of an instruction; undefined for one that has none. */
+export const ruleOf = (name: string): Rule | undefined => rules.get(name)
+
+function rule(
+  name: string,
+  takes: LaneType,
+  gives: LaneType | undefined,
+  run: Rule['run'],
+  isEven = false,
+): void {
+  rules.set(name, { takes, gives, isEven, run })
+}
+
+type Make = (...lanes: Expression[]) => Expression
+
+/** Lane by lane. Scalars follow the lanes. `again`: operands are needed more than once. */
+function lanewise(
+  name: string,
+  takes: LaneType,
+  make: Make,
+  { gives = takes, again = false }: { gives?: LaneType; again?: boolean } = {},
+): void {
+  const run: Rule['run'] = ({ vectors, scalars }, { keep }) =>
+    eachLane(vectors, keep, (i) =>
+      make(...vectors.map((v) => (again ? keep(v[i]) : v[i])), ...scalars),
+    )
+  rule(name, takes, gives, run, !isWide(takes))
+}
+
+/** Word by word, by a function. */
+function byHelper(name: string, helper: string): void {
+  const run: Rule['run'] = ({ vectors, scalars }, { keep, call }) =>
+    eachLane(vectors, keep, (i) => call(helper, ...vectors.map((v) => v[i]), ...scalars))
+  rule(name, 'i32', 'i32', run, true)
+}
+
+const scalar =
+  (name: string): Make =>
+  (...args) =>
+    operation(name, args)
+const choose =
+  (type: LaneType, condition: string): Make =>
+  (a, b) => ({ kind: 'select', type, args: [a, b, operation(condition, [a, b])] })
+const mask32 = (condition: Expression): Expression => op('sub', i32(0), condition)
+const mask64 = (condition: Expression): Expression =>
+  operation('i64.sub', [i64(0n), operation('i64.extend_i32_u', [condition])])
+
+function floats(shape: string, type: 'f32' | 'f64'): void {
+  const mask = type === 'f32' ? mask32 : mask64
+  const gives = type === 'f32' ? 'i32' : 'i64'
+  for (const name of ['abs', 'neg', 'sqrt', 'ceil', 'floor', 'trunc', 'nearest'])
+    lanewise(`${shape}.${name}`, type, scalar(`${type}.${name}`))
+  for (const name of ['add', 'sub', 'mul', 'div', 'min', 'max'])
+    lanewise(`${shape}.${name}`, type, scalar(`${type}.${name}`))
+  for (const name of ['eq', 'ne', 'lt', 'gt', 'le', 'ge'])
+    lanewise(`${shape}.${name}`, type, (a, b) => mask(operation(`${type}.${name}`, [a, b])), {
+      gives,
+    })
+  // pmin: b < a ? b : a; pmax: a < b ? b : a.
+  const least = choose(type, `${type}.lt`)
+  lanewise(`${shape}.pmin`, type, (a, b) => least(b, a), { again: true })
+  const most = choose(type, `${type}.gt`)
+  lanewise(`${shape}.pmax`, type, (a, b) => most(b, a), { again: true })
+}
+floats('f32x4', 'f32')
+floats('f64x2', 'f64')
+
+function integers(shape: string, type: 'i32' | 'i64'): void {
+  const number = (n: number): Expression => (type === 'i32' ? i32(n) : i64(BigInt(n)))
+  const on = (name: string, ...args: Expression[]): Expression => operation(`${type}.${name}`, args)
+  for (const name of ['add', 'sub', 'mul'])
+    lanewise(`${shape}.${name}`, type, scalar(`${type}.${name}`))
+  lanewise(`${shape}.neg`, type, (a) => on('sub', number(0), a))
+  const sign = (a: Expression): Expression => on('shr_s', a, number(type === 'i32' ? 31 : 63))
+  const abs: Make = (a) => on('sub', on('xor', a, sign(a)), sign(a))
+  lanewise(`${shape}.abs`, type, abs, { again: true })
+  // Counts are taken modulo the width, as in the vector's instruction.
+  const count = (n: Expression): Expression =>
+    type === 'i32' ? n : operation('i64.extend_i32_u', [n])
+  for (const name of ['shl', 'shr_s', 'shr_u'])
+    lanewise(`${shape}.${name}`, type, (a, n) => on(name, a, count(n)))
+}
+integers('i32x4', 'i32')
+integers('i64x2', 'i64')
+for (const name of 'eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u'.split(' '))
+  lanewise(`i32x4.${name}`, 'i32', (a, b) => mask32(op(name, a, b)))
+for (const sign of ['s', 'u']) {
+  lanewise(`i32x4.min_${sign}`, 'i32', choose('i32', `i32.lt_${sign}`), { again: true })
+  lanewise(`i32x4.max_${sign}`, 'i32', choose('i32', `i32.gt_${sign}`), { again: true })
+}
+
+/** Logic goes by words, or by eight bytes where its operands do. */
+const bitwise =
+  (name: string): Make =>
+  (a, b) =>
+    operation(`${typeOf(a)}.${name}`, [a, b])
+const [and, or, xor] = ['and', 'or', 'xor'].map(bitwise)
+const not = (e: Expression): Expression => xor(e, typeOf(e) === 'i64' ? i64(-1n) : i32(-1))
+lanewise('v128.and', 'i32', and)
+lanewise('v128.or', 'i32', or)
+lanewise('v128.xor', 'i32', xor)
+lanewise('v128.not', 'i32', not)
+lanewise('v128.andnot', 'i32', (a, b) => and(a, not(b)))
+rule(
+  'v128.bitselect',
+  'i32',
+  'i32',
+  ({ vectors }, { keep }) => {
+    const [a, b, condition] = vectors
+    return eachLane(vectors, keep, (i) => {
+      const other = keep(b[i])
+      return xor(other, and(xor(a[i], other), condition[i]))
+    })
+  },
+  true,
+)
+
+for (const name of 'add sub mul eq ne'.split(' '))
+  for (const bits of [8, 16]) byHelper(`i${bits}x${128 / bits}.${name}`, `${name}${bits}`)
+for (const name of 'lt gt le ge min max add_sat sub_sat shr'.split(' '))
+  for (const sign of ['s', 'u'])
+    for (const bits of [8, 16]) {
+      const helper = `${name}${name.endsWith('sat') ? '_' : ''}${bits}${sign}`
+      byHelper(`i${bits}x${128 / bits}.${name}_${sign}`, helper)
+    }
+for (const bits of [8, 16]) {
+  const shape = `i${bits}x${128 / bits}`
+  byHelper(`${shape}.shl`, `shl${bits}u`)
+  byHelper(`${shape}.abs`, `abs${bits}s`)
+  byHelper(`${shape}.avgr_u`, `avgr_${bits}u`)
+  rule(`${shape}.neg`, 'i32', 'i32', ({ vectors: [a] }, { call }) =>
+    a.map((word) => call(`sub${bits}`, i32(0), word)),
+  )
+}
+byHelper('i8x16.popcnt', 'popcnt8u')
+byHelper('i16x8.q15mulr_sat_s', 'mulr_16s')
+byHelper('i32x4.dot_i16x8_s', 'dot16s')
+for (const sign of ['s', 'u']) {
+  byHelper(`i16x8.extadd_pairwise_i8x16_${sign}`, `pairs8${sign}`)
+  byHelper(`i32x4.extadd_pairwise_i16x8_${sign}`, `pairs16${sign}`)
+}
+
+/** Two words of each operand become one. */
+function narrow(name: string, helper: string): void {
+  rule(name, 'i32', 'i32', ({ vectors: [a, b] }, { call }) =>
+    [a[0], a[2], b[0], b[2]].map((low, i) => call(helper, low, [a, a, b, b][i][(i & 1) * 2 + 1])),
+  )
+}
+const start = (half: string): number => (half === 'low' ? 0 : 2)
+for (const sign of ['s', 'u']) {
+  narrow(`i8x16.narrow_i16x8_${sign}`, `narrow8${sign}`)
+  narrow(`i16x8.narrow_i32x4_${sign}`, `narrow16${sign}`)
+  for (const half of ['low', 'high']) {
+    const from = start(half)
+    // Bytes in the lower half of a word; those of the upper half are moved there.
+    const bytes = (a: Lanes, i: number): Expression => {
+      const word = a[from + (i >> 1)]
+      return i & 1 ? op('shr_u', word, i32(16)) : word
+    }
+    const part = (a: Lanes, i: number): Expression =>
+      element(a[from + (i >> 1)], i & 1, 16, sign === 's')
+    const twice = (a: Lanes, keep: Keep): Lanes => {
+      const kept = a.slice(from, from + 2).map((e) => keep(e))
+      return from ? [...kept, ...kept] : kept
+    }
+    const four = (make: (i: number) => Expression): Expression[] => [0, 1, 2, 3].map(make)
+    rule(`i16x8.extend_${half}_i8x16_${sign}`, 'i32', 'i32', ({ vectors }, { keep, call }) => {
+      const a = twice(vectors[0], keep)
+      return four((i) => call(`widen8${sign}`, bytes(a, i)))
+    })
+    rule(`i16x8.extmul_${half}_i8x16_${sign}`, 'i32', 'i32', ({ vectors }, { keep, call }) => {
+      const [a, b] = vectors.map((v) => twice(v, keep))
+      return four((i) => call(`product8${sign}`, bytes(a, i), bytes(b, i)))
+    })
+    rule(`i32x4.extend_${half}_i16x8_${sign}`, 'i32', 'i32', ({ vectors }, { keep }) => {
+      const a = twice(vectors[0], keep)
+      return four((i) => part(a, i))
+    })
+    rule(`i32x4.extmul_${half}_i16x8_${sign}`, 'i32', 'i32', ({ vectors }, { keep }) => {
+      const [a, b] = vectors.map((v) => twice(v, keep))
+      return four((i) => op('mul', part(a, i), part(b, i)))
+    })
+    rule(`i64x2.extend_${half}_i32x4_${sign}`, 'i32', 'i64', ({ vectors: [a] }) =>
+      a.slice(from, from + 2).map((e) => operation(`i64.extend_i32_${sign}`, [e])),
+    )
+  }
+  lanewise(`f32x4.convert_i32x4_${sign}`, 'i32', scalar(`f32.convert_i32_${sign}`), {
+    gives: 'f32',
+  })
+  lanewise(`i32x4.trunc_sat_f32x4_${sign}`, 'f32', scalar(`i32.trunc_sat_f32_${sign}`), {
+    gives: 'i32',
+  })
+  rule(`i32x4.trunc_sat_f64x2_${sign}_zero`, 'f64', 'i32', ({ vectors: [a] }) => [
+    ...a.map((e) => operation(`i32.trunc_sat_f64_${sign}`, [e])),
+    i32(0),
+    i32(0),
+  ])
+  rule(`f64x2.convert_low_i32x4_${sign}`, 'i32', 'f64', ({ vectors: [a] }) =>
+    a.slice(0, 2).map((e) => operation(`f64.convert_i32_${sign}`, [e])),
+  )
+}
+rule('f64x2.promote_low_f32x4', 'f32', 'f64', ({ vectors: [a] }) =>
+  a.slice(0, 2).map((e) => operation('f64.promote_f32', [e])),
+)
+rule('f32x4.demote_f64x2_zero', 'f64', 'f32', ({ vectors: [a] }) => {
+  const zero: Expression = { kind: 'const', type: 'f32', value: 0 }
+  return [...a.map((e) => operation('f32.demote_f64', [e])), zero, zero]
+})
+
+/** One number in all lanes. */
+function splat(name: string, type: LaneType, word: Make = (e) => e): void {
+  const run: Rule['run'] = ({ scalars }, { keep }) =>
+    Array(lanesOf(type)).fill(keep(word(scalars[0])))
+  rule(name, type, type, run, !isWide(type))
+}
+splat('f32x4.splat', 'f32')
+splat('f64x2.splat', 'f64')
+splat('i32x4.splat', 'i32')
+splat('i64x2.splat', 'i64')
+export const splatBytes = (e: Expression): Expression =>
+  op('mul', op('and', e, i32(0xff)), i32(0x01010101))
+export const splatHalves = (e: Expression): Expression =>
+  op('mul', op('and', e, i32(0xffff)), i32(0x00010001))
+splat('i8x16.splat', 'i32', splatBytes)
+splat('i16x8.splat', 'i32', splatHalves)
+
+/** A word with number k replaced. */
+export function replaceElement(
+  word: Expression,
+  value: Expression,
+  k: number,
+  bits: Bits,
+): Expression {
+  const full = bits === 8 ? 0xff : 0xffff
+  const short = op('and', value, i32(full))
+  const moved = k ? op('shl', short, i32(k * bits)) : short
+  return op('or', op('and', word, i32(~(full << (k * bits)))), moved)
+}
+
+for (const [shape, type] of [
+  ['f32x4', 'f32'],
+  ['i32x4', 'i32'],
+  ['f64x2', 'f64'],
+  ['i64x2', 'i64'],
+] as const) {
+  rule(`${shape}.extract_lane`, type, undefined, ({ vectors: [a], e }) => [a[e.lanes[0]]])
+  rule(`${shape}.replace_lane`, type, type, ({ vectors: [a], scalars, e }) =>
+    a.map((lane, i) => (i === e.lanes[0] ? scalars[0] : lane)),
+  )
+}
+for (const bits of [8, 16] as const) {
+  const shape = `i${bits}x${128 / bits}`
+  const per = 32 / bits
+  for (const sign of ['s', 'u'])
+    rule(`${shape}.extract_lane_${sign}`, 'i32', undefined, ({ vectors: [a], e }) => {
+      const [lane] = e.lanes
+      return [element(a[Math.floor(lane / per)], lane % per, bits, sign === 's')]
+    })
+  rule(`${shape}.replace_lane`, 'i32', 'i32', ({ vectors: [a], scalars, e }) => {
+    const [lane] = e.lanes
+    return a.map((word, i) =>
+      i === Math.floor(lane / per) ? replaceElement(word, scalars[0], lane % per, bits) : word,
+    )
+  })
+  rule(`${shape}.bitmask`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
+    joinBits(
+      a.map((word) => call(`mask${bits}`, word)),
+      per,
+    ),
+  ])
+  // A number that is 0 leaves a bit that is not.
+  rule(`${shape}.all_true`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
+    op(
+      'eqz',
+      joined(
+        'or',
+        a.map((word) => call(`eq${bits}`, word, i32(0))),
+      ),
+    ),
+  ])
+}
+
+const joined = (name: string, words: Lanes): Expression => words.reduce((a, b) => op(name, a, b))
+
+/** Some bits of each word, those of the first lowest. */
+function joinBits(words: Lanes, bits: number): Expression {
+  return joined(
+    'or',
+    words.map((word, i) => (i ? op('shl', word, i32(i * bits)) : word)),
+  )
+}
+
+rule('i32x4.bitmask', 'i32', undefined, ({ vectors: [a] }) => [
+  joinBits(
+    a.map((word) => op('shr_u', word, i32(31))),
+    1,
+  ),
+])
+rule('i32x4.all_true', 'i32', undefined, ({ vectors: [a] }) => [
+  joined(
+    'and',
+    a.map((word) => op('ne', word, i32(0))),
+  ),
+])
+rule('v128.any_true', 'i32', undefined, ({ vectors: [a] }) => [op('ne', joined('or', a), i32(0))])
+rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
+  shuffle([...a, ...b], e.lanes, keep),
+)
+
+// Pairs of instructions that have a shorter form together.
+byHelper('i8x16.sub(a, eq(b, c))', 'count8')
+rule('i8x16.bitmask(ne(a, 0))', 'i32', undefined, ({ vectors: [a] }, { call }) => [
+  joinBits(
+    a.map((word) => call('nonzero8', word)),
+    4,
+  ),
+])
+
+rule('i8x16.narrow_u(t, t), t = narrow_u(a, b)', 'i32', 'i32', ({ vectors }, { keep, call }) => {
+  const [low, high] = vectors.map((words) => keep(call('bytes8u', ...words)))
+  return [low, high, low, high]
+})
+
+/**
+ * A pair of instructions as one: the name of its rule, the operands.
+ * @param gets how often a local is read
+ */
+export function pairOf({ op: { name }, args }: Operation, gets: (local: number) => number) {
+  const [first] = args
+  const inner = args[args.length - 1]
+  if (name === 'i8x16.narrow_i16x8_u' && first.kind === 'tee' && inner.kind === 'get') {
+    const { local, value } = first
+    if (local !== inner.local || gets(local) !== 1 || value.kind !== 'op') return undefined
+    if (value.op.name !== 'i16x8.narrow_i32x4_u') return undefined
+    return { name: 'i8x16.narrow_u(t, t), t = narrow_u(a, b)', args: value.args }
+  }
+  if (inner?.kind !== 'op') return undefined
+  if (name === 'i8x16.sub' && inner.op.name === 'i8x16.eq')
+    return { name: 'i8x16.sub(a, eq(b, c))', args: [args[0], ...inner.args] }
+  if (name !== 'i8x16.bitmask' || inner.op.name !== 'i8x16.ne') return undefined
+  const [a, b] = inner.args
+  const isZero = b.kind === 'const' && (b.value as Uint8Array).every((byte) => byte === 0)
+  return isZero ? { name: 'i8x16.bitmask(ne(a, 0))', args: [a] } : undefined
+}

@@ -1,0 +1,372 @@
+/** Vectors as lanes: each instruction, random functions, networks. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Expression,
+  type Func,
+  get,
+  i32,
+  type Label,
+  type Operation,
+  operation,
+} from '../../src/edge/wasm/ir.js'
+import { type Instruction, instructionOf, prefixed } from '../../src/edge/wasm/types.js'
+import { SpikewasmError } from '../../src/errors.js'
+import { testRandom } from '../support/engine.js'
+import { bytesOf, call, checkNoVectors, twins } from '../support/scalar.js'
+
+const seed = Number(process.env.SEED ?? 5)
+type Random = () => number
+const integer = (random: Random, below: number): number => Math.floor(random() * below)
+const pick = <T>(random: Random, of: readonly T[]): T => of[integer(random, of.length)]
+
+/** The only instructions without a form in lanes. */
+const refused = ['i8x16.swizzle']
+const all = Array.from({ length: 256 }, (_, code) => instructionOf(prefixed.simd(code))).filter(
+  (op): op is Instruction => op !== undefined,
+)
+
+const load = (at: number): Expression => operation('v128.load', [i32(at)], { align: 4 })
+const store = (at: number, value: Expression): Expression =>
+  operation('v128.store', [i32(at), value], { align: 4 })
+
+const func = (name: string, locals: Func['locals'], body: readonly Expression[]): Func => ({
+  name,
+  params: [],
+  result: undefined,
+  locals,
+  label: { kind: 'block', result: undefined },
+  body,
+})
+
+const A = 1024
+const OUT = 2048
+
+function immediate(op: Instruction, random: Random): number[] {
+  if (op.immediate === 'lanes16') return Array.from({ length: 16 }, () => integer(random, 32))
+  if (op.immediate !== 'lane' && op.immediate !== 'memoryLane') return []
+  const bits = Number(/(8|16|32|64)(x\d+\.|_lane)/.exec(op.name)?.[1])
+  return [integer(random, 128 / bits)]
+}
+
+/** Stores the result of one instruction on values in memory. */
+function one(op: Instruction, name: string, lanes: number[]): Func {
+  const hasAddress = op.immediate === 'memory' || op.immediate === 'memoryLane'
+  const args = op.params.map((type, i) => {
+    const at = A + 16 * i
+    if (type === 'v128') return load(at)
+    if (hasAddress) return i32(op.writes ? OUT : A)
+    return operation(`${type}.load`, [i32(at)])
+  })
+  const e: Operation = { kind: 'op', op, args, offset: hasAddress ? 3 : 0, align: 0, lanes }
+  const { result } = op
+  if (!result) return func(name, [], [e])
+  if (result === 'v128') return func(name, [], [store(OUT, e)])
+  return func(name, [], [operation(`${result}.store`, [i32(OUT), e])])
+}
+
+const special = [0, 1, -1, 0x80, 0x7f80, 0x8000, 0xffff, 0x7fff7fff, 0x80000000, 0x3f800000]
+const floats = [0x7f800000, 0xff800000, 0x7fc00000, 0xcf000000, 0x4f000000, 0x3f000000, 0xbfc00000]
+
+function fill(random: Random, bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer)
+  for (let at = A - 64; at < A + 128; at += 4)
+    view.setInt32(
+      at,
+      random() < 0.4 ? pick(random, [...special, ...floats]) : random() * 2 ** 32,
+      true,
+    )
+  // Float64 numbers of all sizes, and NaN.
+  if (random() < 0.3)
+    for (let at = A - 64; at < A + 128; at += 8)
+      view.setFloat64(at, pick(random, [Number.NaN, -0, 1.5, 2 ** 40, -(2 ** 31), 1e-3]), true)
+}
+
+/** Numbers of a float result: two that are not numbers are equal. */
+function sameFloats(a: Uint8Array, b: Uint8Array, bits: number): boolean {
+  const read = (x: Uint8Array): Float32Array | Float64Array =>
+    bits === 32 ? new Float32Array(x.slice().buffer) : new Float64Array(x.slice().buffer)
+  const other = read(b)
+  return read(a).every((value, i) => Object.is(value, other[i]))
+}
+
+test('every instruction on vectors gives the same bits in lanes, or is refused by its name', () => {
+  const random = testRandom(seed)
+  const known = all.filter(({ name }) => !refused.includes(name))
+  assert.ok(known.length > 200)
+  const cases = known.flatMap((op) =>
+    [0, 1, 2].map((k) => ({ op, name: `${op.name} ${k}`, lanes: immediate(op, random) })),
+  )
+  const { simd, scalar, scalarBytes } = twins(() =>
+    cases.map(({ op, name, lanes }) => one(op, name, lanes)),
+  )
+  checkNoVectors(scalarBytes)
+  const [x, y] = [bytesOf(simd), bytesOf(scalar)]
+  for (let i = 0; i < 60; i++)
+    for (const { op, name, lanes } of cases) {
+      fill(random, x)
+      y.set(x)
+      call(simd, name)
+      call(scalar, name)
+      const [a, b] = [x.subarray(OUT, OUT + 32), y.subarray(OUT, OUT + 32)]
+      const [, bits] = /^f(32|64)x\d\.(?!.*\b(?:eq|ne|[lg][te])$)/.exec(op.name) ?? []
+      const same = a.every((byte, k) => byte === b[k]) || (bits && sameFloats(a, b, Number(bits)))
+      if (!same) {
+        const from = [0, 16, 32].map((k) => x.slice(A + k, A + k + 16).join())
+        assert.unreachable(`${name} ${lanes} of ${from.join(' | ')}: ${a.join()} but ${b.join()}`)
+      }
+    }
+})
+
+test('an instruction that is not known is refused by its name and function', () => {
+  for (const name of refused) {
+    const op = all.find((one) => one.name === name) as Instruction
+    assert.throws(
+      () => twins(() => [one(op, 'where', [])]),
+      (error: unknown) =>
+        error instanceof SpikewasmError &&
+        error.message.includes(name) &&
+        error.message.includes('where') &&
+        error.message.includes("target 'simd'"),
+    )
+  }
+  const made: Instruction = { ...all[0], name: 'i8x16.relaxed_swizzle', immediate: 'none' }
+  const e: Operation = { kind: 'op', op: made, args: [], offset: 0, align: 0, lanes: [] }
+  const f = (): Func[] => [func('f', [], [{ kind: 'drop', value: e }])]
+  assert.throws(() => twins(f), /i8x16\.relaxed_swizzle/)
+  const signature = (): Func[] => [{ ...func('g', [], []), params: ['v128'] }]
+  assert.throws(() => twins(signature), /v128 in the function g/)
+})
+
+/** Locals of random functions: a counter, two numbers, vectors. */
+const COUNTER = 0
+const NUMBERS = [1, 2]
+const VECTORS = [3, 4, 5, 6, 7]
+const locals: Func['locals'] = ['i32', 'i32', 'i32', ...VECTORS.map(() => 'v128' as const)]
+
+const words = 'add sub mul min_s max_u eq gt_s lt_u'.split(' ').map((op) => `i32x4.${op}`)
+const pairs = [
+  ...words,
+  'i8x16.add',
+  'i8x16.sub',
+  'i8x16.eq',
+  'i8x16.ne',
+  'i8x16.min_u',
+  'i8x16.sub_sat_u',
+  'i16x8.add',
+  'i16x8.mul',
+  'i8x16.narrow_i16x8_u',
+  'i16x8.narrow_i32x4_u',
+  'v128.and',
+  'v128.or',
+  'v128.xor',
+  'v128.andnot',
+  'i64x2.add',
+  'i64x2.mul',
+]
+const singles = [
+  'v128.not',
+  'i32x4.neg',
+  'i32x4.abs',
+  'i16x8.extend_low_i8x16_u',
+  'i32x4.extend_high_i16x8_s',
+  'i64x2.extend_low_i32x4_s',
+]
+
+/** Random functions without results that are not numbers, whose bits no one promises. */
+class Writer {
+  private readonly labels: Label[] = []
+
+  constructor(private readonly random: Random) {}
+
+  private of<T>(list: readonly T[]): T {
+    return pick(this.random, list)
+  }
+
+  private address(): Expression {
+    const { random } = this
+    if (random() < 0.5) return i32(A + integer(random, 24))
+    const number = operation('i32.and', [this.number(1), i32(31)])
+    return operation('i32.add', [number, i32(A)])
+  }
+
+  number(depth: number): Expression {
+    const { random } = this
+    const kind = depth > 0 ? integer(random, 7) : integer(random, 2)
+    switch (kind) {
+      case 0:
+        return i32(integer(random, 4) * 1000003)
+      case 1:
+        return get(this.of(NUMBERS), 'i32')
+      case 2:
+        return { kind: 'tee', local: this.of(NUMBERS), value: this.number(depth - 1) }
+      case 3:
+        return operation('i32x4.extract_lane', [this.vector(depth - 1)], {
+          lanes: [integer(random, 4)],
+        })
+      case 4:
+        return operation('i8x16.bitmask', [this.vector(depth - 1)])
+      case 5:
+        return operation(this.of(['i32.add', 'i32.xor']), [
+          this.number(depth - 1),
+          this.number(depth - 1),
+        ])
+      default:
+        return operation('v128.any_true', [this.vector(depth - 1)])
+    }
+  }
+
+  /** Four float32 numbers of a moderate size. */
+  private floats(depth: number): Expression {
+    if (depth > 0 && this.random() < 0.7) {
+      const op = this.of(['f32x4.add', 'f32x4.sub', 'f32x4.mul', 'f32x4.max'])
+      return operation(op, [this.floats(depth - 1), this.floats(depth - 1)])
+    }
+    const short = operation('i32x4.shr_s', [this.vector(depth - 1), i32(22)])
+    return operation('f32x4.convert_i32x4_s', [short])
+  }
+
+  private list(depth: number): Expression[] {
+    const body = Array.from({ length: integer(this.random, 2) }, () => this.statement(depth - 1))
+    const label = this.labels[this.labels.length - 1]
+    if (this.random() < 0.2 && label.result === 'v128') {
+      const br: Expression = { kind: 'br', label, value: this.vector(depth - 1) }
+      const condition = this.number(depth - 1)
+      const inner: Label = { kind: 'block', result: undefined }
+      body.push({ kind: 'if', label: inner, condition, yes: [br], no: [] })
+    }
+    return [...body, this.vector(depth - 1)]
+  }
+
+  vector(depth: number): Expression {
+    const { random } = this
+    const kind = depth > 0 ? integer(random, 12) : integer(random, 3)
+    const inside = (): Expression => this.vector(depth - 1)
+    switch (kind) {
+      case 0: {
+        const bytes = Uint8Array.from({ length: 16 }, () => integer(random, 256))
+        if (random() < 0.6) bytes.fill(bytes[0])
+        return { kind: 'const', type: 'v128', value: bytes }
+      }
+      case 1:
+        return get(this.of(VECTORS), 'v128')
+      case 2:
+        return operation(this.of(['v128.load', 'v128.load32_splat', 'v128.load64_zero']), [
+          this.address(),
+        ])
+      case 3:
+        return { kind: 'tee', local: this.of(VECTORS), value: inside() }
+      case 4: {
+        const condition = this.number(depth - 1)
+        return { kind: 'select', type: 'v128', args: [inside(), inside(), condition] }
+      }
+      case 5: {
+        const label: Label = { kind: 'block', result: 'v128' }
+        const condition = this.number(depth - 1)
+        this.labels.push(label)
+        const [yes, no] = [this.list(depth), this.list(depth)]
+        this.labels.pop()
+        return { kind: 'if', label, condition, yes, no }
+      }
+      case 6: {
+        const label: Label = { kind: 'block', result: 'v128' }
+        this.labels.push(label)
+        const body = this.list(depth)
+        this.labels.pop()
+        return { kind: 'block', label, body }
+      }
+      case 7: {
+        const lanes = Array.from({ length: 16 }, () => integer(random, 32))
+        if (random() < 0.6) for (let k = 0; k < 16; k++) lanes[k] = (lanes[k & ~3] & ~3) + (k & 3)
+        return operation('i8x16.shuffle', [inside(), inside()], { lanes })
+      }
+      case 8:
+        return this.floats(depth - 1)
+      case 9:
+        return operation(this.of(['i32x4.shl', 'i64x2.shr_u', 'i32x4.shr_u']), [
+          inside(),
+          this.number(depth - 1),
+        ])
+      case 10:
+        return random() < 0.5
+          ? operation(this.of(singles), [inside()])
+          : operation(this.of(['i8x16.splat', 'i16x8.splat', 'i32x4.splat']), [
+              this.number(depth - 1),
+            ])
+      default:
+        return operation(this.of(pairs), [inside(), inside()])
+    }
+  }
+
+  statement(depth: number): Expression {
+    const { random } = this
+    switch (integer(random, 6)) {
+      case 0:
+        return { kind: 'set', local: this.of(NUMBERS), value: this.number(depth) }
+      case 1:
+      case 2:
+        return { kind: 'set', local: this.of(VECTORS), value: this.vector(depth) }
+      case 3:
+        return operation('v128.store', [this.address(), this.vector(depth)], {
+          offset: integer(random, 20),
+        })
+      case 4:
+        return operation('v128.store32_lane', [this.address(), this.vector(depth)], {
+          lanes: [integer(random, 4)],
+        })
+      default: {
+        if (depth < 2) return { kind: 'drop', value: this.vector(depth) }
+        const label: Label = { kind: 'block', result: undefined }
+        const condition = this.number(depth - 1)
+        const body = (): Expression[] => [this.statement(depth - 2), this.statement(depth - 2)]
+        this.labels.push(label)
+        const [yes, no] = [body(), body()]
+        this.labels.pop()
+        return { kind: 'if', label, condition, yes, no }
+      }
+    }
+  }
+
+  /** Statements before, in and behind a loop; then all locals go to memory. */
+  body(): Expression[] {
+    const some = (): Expression[] => Array.from({ length: 3 }, () => this.statement(3))
+    const label: Label = { kind: 'loop', result: undefined }
+    const next = operation('i32.add', [get(COUNTER, 'i32'), i32(1)])
+    const condition = operation('i32.lt_u', [{ kind: 'tee', local: COUNTER, value: next }, i32(3)])
+    return [
+      ...some(),
+      {
+        kind: 'loop',
+        label,
+        body: [...some(), { kind: 'br_if', label, value: undefined, condition }],
+      },
+      ...some(),
+      ...VECTORS.map((local, i) => store(OUT + 16 * i, get(local, 'v128'))),
+      ...NUMBERS.map((local, i) =>
+        operation('i32.store', [i32(OUT + 128 + 4 * i), get(local, 'i32')]),
+      ),
+    ]
+  }
+}
+
+test('random functions leave the same memory in lanes as in vectors', () => {
+  const make = (): Func[] =>
+    Array.from({ length: 400 }, (_, i) =>
+      func(`f${i}`, [...locals], new Writer(testRandom(seed + i)).body()),
+    )
+  const { simd, scalar, scalarBytes } = twins(make)
+  checkNoVectors(scalarBytes)
+  const random = testRandom(seed)
+  const [x, y] = [bytesOf(simd), bytesOf(scalar)]
+  for (let i = 0; i < 400; i++)
+    for (let round = 0; round < 5; round++) {
+      fill(random, x)
+      y.set(x)
+      call(simd, `f${i}`)
+      call(scalar, `f${i}`)
+      const at = x.findIndex((byte, k) => byte !== y[k])
+      assert.is(at, -1, `f${i} with seed ${seed + i} differs at ${at}`)
+    }
+})
+
+test.run()
