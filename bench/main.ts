@@ -1,6 +1,6 @@
 /**
- * npm run bench: kernels, training steps, memory and, when asked for, other libraries and the
- * paper's own code.
+ * npm run bench: kernels, training steps, memory and, when asked for, exported networks, other
+ * libraries and the paper's own code.
  */
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -23,6 +23,8 @@ async function runSection(section: Section, options: BenchOptions, label: string
       return (await import('./steps.js')).benchSteps(options, label, progress)
     case 'memory':
       return (await import('./memory.js')).benchMemory(options, label, progress)
+    case 'edge':
+      return (await import('./edge.js')).benchEdge(options, label, progress)
     case 'peers':
       return (await import('./peers.js')).benchPeers(options.quick, label, progress)
     case 'official':

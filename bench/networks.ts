@@ -32,11 +32,13 @@ export const describeMethod = ({ method, stepMode }: MethodChoice): string =>
 
 /**
  * Names to run, and a note about those that this version does not have.
+ * @param wanted if none is named
  * @throws SpikewasmError for an unknown name.
  */
 export function chooseModels(
   name: string | undefined,
   isQuick: boolean,
+  wanted: readonly string[] = isQuick ? ['cnn'] : DEFAULT_MODELS,
 ): { names: string[]; missing: string[] } {
   const known: readonly string[] = modelNames
   if (name !== undefined) {
@@ -46,7 +48,6 @@ export function chooseModels(
     )
     return { names: [name], missing: [] }
   }
-  const wanted = isQuick ? ['cnn'] : DEFAULT_MODELS
   return {
     names: wanted.filter((n) => known.includes(n)),
     missing: wanted.filter((n) => !known.includes(n)),

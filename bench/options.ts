@@ -4,13 +4,26 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { expect } from '../src/errors.js'
 
-export const sections = ['kernels', 'steps', 'memory', 'peers', 'official', 'agreement'] as const
+export const sections = [
+  'kernels',
+  'steps',
+  'memory',
+  'edge',
+  'peers',
+  'official',
+  'agreement',
+] as const
 export type Section = (typeof sections)[number]
+
+/** Sections that run only when --only names them. */
+const onlyByName: readonly Section[] = ['edge', 'official', 'agreement']
 
 export interface BenchOptions {
   readonly sections: readonly Section[]
   readonly quick: boolean
-  /** Undefined: the default choice, see steps.ts, official.ts and agreement.ts. */
+  /** Other libraries too, installed on demand. */
+  readonly peers: boolean
+  /** Undefined: the default choice, see steps.ts, edge.ts, official.ts and agreement.ts. */
   readonly model: string | undefined
   /** Largest number of threads. */
   readonly threads: number
@@ -31,13 +44,14 @@ export const usage = `Usage: npm run bench -- [options]
 
   --quick            seconds instead of minutes: small shapes, few calls
   --only SECTION     ${sections.join(', ')} (default: kernels, steps, memory)
-  --peers            tfjs-backend-wasm and onnxruntime-web too; installs them in bench/peers when they are missing
+  --peers            tfjs-backend-wasm and onnxruntime-web too; installs them in bench/peers when they are missing;
+                     with --only edge: onnxruntime-web on the same trained networks
   --official DIR --spikingjelly DIR [--python COMMAND]
                      checkouts of the paper's PyTorch code and of SpikingJelly, and the Python that has PyTorch (default: python3), for
                      --only official: training steps beside those of that code, on the same batch and cores
                      --only agreement: spikes, output, loss and gradients of whole networks against that code's
   --model NAME       network of steps and memory, over all methods, T and threads (default: all that there are, on a selection of these);
-                     of official and agreement
+                     of edge (default: mlp, cnn, resnet18, vgg11, sewResnet34; quick: mlp, cnn), official and agreement
   --steps N          least number of timed steps of official (default: 10, quick: 3)
   --time-steps T     steps that agreement presents an image for (default: 4)
   --threads N        largest number of threads (default: processors, at most 4)
@@ -86,12 +100,13 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const steps = integer('steps', 10_000)
   const timeSteps = integer('time-steps', 255) ?? 4
   const byDefault = sections.filter((section) =>
-    section === 'peers' ? peers : section !== 'official' && section !== 'agreement',
+    section === 'peers' ? peers : !onlyByName.includes(section),
   )
   const chosen = only === undefined ? byDefault : [only as Section]
   return {
     sections: chosen,
     quick,
+    peers,
     model,
     threads,
     official,

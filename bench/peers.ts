@@ -12,7 +12,8 @@ import { quick, thorough } from './measure.js'
 import { deviation, digits, emptyReport, type Report } from './report.js'
 import { denseFlops, describeShape, type LayerShape, layerShapes, quickShapes } from './shapes.js'
 
-const folder = fileURLToPath(new URL('../../bench/peers/', import.meta.url))
+/** Where other libraries are installed, and the programs that run them. */
+export const peersFolder: string = fileURLToPath(new URL('../../bench/peers/', import.meta.url))
 const RATE = 0.2
 
 /** What run.mjs writes for one product, kind of work and shape. */
@@ -28,14 +29,15 @@ interface PeerResult {
   readonly cannot?: string
 }
 
-function install(progress: (text: string) => void): void {
-  if (existsSync(`${folder}node_modules`)) return
+/** @throws SpikewasmError when npm cannot install them */
+export function installPeers(progress: (text: string) => void): void {
+  if (existsSync(`${peersFolder}node_modules`)) return
   progress('npm install in bench/peers')
   const { status, stderr, error } = spawnSync(
     'npm',
     ['install', '--no-package-lock', '--no-audit', '--no-fund'],
     {
-      cwd: folder,
+      cwd: peersFolder,
       encoding: 'utf8',
       shell: process.platform === 'win32',
     },
@@ -52,7 +54,7 @@ function runPeers(settings: object): { versions: Record<string, string>; result:
     process.execPath,
     ['run.mjs', JSON.stringify(settings)],
     {
-      cwd: folder,
+      cwd: peersFolder,
       encoding: 'utf8',
       maxBuffer: 2 ** 26,
     },
@@ -72,7 +74,7 @@ export function benchPeers(
   label: string,
   progress: (text: string) => void,
 ): Report {
-  install(progress)
+  installPeers(progress)
   const budget = isQuick ? quick : thorough
   const images = isQuick ? 4 : 16
   const shapes = isQuick ? quickShapes : layerShapes.filter((s) => s.network === 'ResNet-18')

@@ -24,6 +24,7 @@ const rooms = [
   ['network'],
   ['containers'],
   ['models'],
+  ['verify'],
   ['diagnose'],
   ['cli', 'index'],
 ]

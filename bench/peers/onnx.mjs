@@ -1,5 +1,4 @@
-// Writes an ONNX model of one convolution, as protobuf bytes: ONNX is the one format that
-// onnxruntime reads.
+// Writes ONNX models as protobuf bytes: ONNX is the one format that onnxruntime reads.
 
 const varint = (value) => {
   const bytes = []
@@ -16,12 +15,27 @@ const message = (field, ...parts) =>
   bytes(field, Buffer.concat(parts.map((part) => Buffer.from(part))))
 const string = (field, text) => bytes(field, Buffer.from(text))
 
-const FLOAT = 1
+/** Type of a tensor's numbers. */
+export const FLOAT = 1
+const INT64 = 7
+const INT = 2
 const INTS = 7
 
-/** AttributeProto: name 1, ints 8, type 20. */
-const ints = (name, values) =>
-  message(5, string(1, name), ...values.map((v) => integer(8, v)), integer(20, INTS))
+/** AttributeProto: name 1, i 3, ints 8, type 20. */
+const attribute = (name, value) =>
+  Array.isArray(value)
+    ? message(5, string(1, name), ...value.map((v) => integer(8, v)), integer(20, INTS))
+    : message(5, string(1, name), integer(3, value), integer(20, INT))
+
+/** NodeProto: input 1, output 2, op_type 4, attribute 5. */
+export const node = (type, inputs, outputs, attributes = {}) =>
+  message(
+    1,
+    ...inputs.map((name) => string(1, name)),
+    ...outputs.map((name) => string(2, name)),
+    string(4, type),
+    ...Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+  )
 
 /** ValueInfoProto: name 1, type 2 (tensor_type 1: elem_type 1, shape 2: dim 1: dim_value 1). */
 const value = (field, name, shape) =>
@@ -35,36 +49,43 @@ const value = (field, name, shape) =>
   )
 
 /** TensorProto: dims 1, data_type 2, name 8, raw_data 9. */
-const tensor = (field, name, shape, data) =>
+const initializer = (type, name, shape, data) =>
   message(
-    field,
+    5,
     ...shape.map((n) => integer(1, n)),
-    integer(2, FLOAT),
+    integer(2, type),
     string(8, name),
     bytes(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
   )
 
-/** y = conv(x, w), x [N, C, H, W], w [M, C, k, k] with its values inside. */
-export function convModel(x, w, y, weights, stride, pad) {
-  const node = message(
-    1,
-    string(1, 'x'),
-    string(1, 'w'),
-    string(2, 'y'),
-    string(4, 'Conv'),
-    ints('kernel_shape', [w[2], w[3]]),
-    ints('strides', [stride, stride]),
-    ints('pads', [pad, pad, pad, pad]),
-  )
+/** Constant numbers: a Float32Array. */
+export const tensor = (name, shape, data) => initializer(FLOAT, name, shape, data)
+
+/** Constant integers: an array. */
+export const integers = (name, values) =>
+  initializer(INT64, name, [values.length], BigInt64Array.from(values, BigInt))
+
+/** A model with one input x and one output y, of these shapes. */
+export function model(x, y, nodes, constants) {
   const graph = message(
     7,
-    node,
-    string(2, 'conv'),
-    tensor(5, 'w', w, weights),
+    ...nodes,
+    string(2, 'graph'),
+    ...constants,
     value(11, 'x', x),
     value(12, 'y', y),
   )
   const opset = message(8, string(1, ''), integer(2, 13))
   // ModelProto: ir_version 1, graph 7, opset_import 8.
   return Buffer.concat([Buffer.from(integer(1, 8)), graph, opset])
+}
+
+/** y = conv(x, w), x [N, C, H, W], w [M, C, k, k] with its values inside. */
+export function convModel(x, w, y, weights, stride, pad) {
+  const attributes = {
+    kernel_shape: [w[2], w[3]],
+    strides: [stride, stride],
+    pads: [pad, pad, pad, pad],
+  }
+  return model(x, y, [node('Conv', ['x', 'w'], ['y'], attributes)], [tensor('w', w, weights)])
 }

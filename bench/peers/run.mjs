@@ -4,8 +4,8 @@
 // do the work.
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { convModel } from './onnx.mjs'
+import { createSession, loadOrt } from './ort.mjs'
 
 const require = createRequire(import.meta.url)
 const version = (name) => {
@@ -93,13 +93,7 @@ async function tensorflow(result) {
 }
 
 async function onnx(result) {
-  // The Node build of the package; its WebAssembly files lie beside it.
-  const ort = require('onnxruntime-web')
-  ort.env.wasm.numThreads = 1
-  ort.env.logLevel = 'error'
-  ort.env.wasm.wasmPaths = pathToFileURL(
-    join(dirname(require.resolve('onnxruntime-web')), '/'),
-  ).href
+  const ort = loadOrt()
   const product = 'onnxruntime-web'
   for (const s of shapes) {
     const out = s.inH / s.stride
@@ -118,9 +112,7 @@ async function onnx(result) {
     )
     let session
     try {
-      session = await ort.InferenceSession.create(new Uint8Array(model), {
-        executionProviders: ['wasm'],
-      })
+      session = await createSession(ort, new Uint8Array(model))
     } catch (error) {
       result.push({ product, work: 'forward, dense', shape: s, cannot: reason(error) })
       continue

@@ -8,6 +8,7 @@ import { exportCommand } from './export.js'
 import { infoCommand } from './info.js'
 import { inFlags } from './mistakes.js'
 import { trainCommand } from './train.js'
+import { verifyCommand } from './verify.js'
 import { packageVersion } from './version.js'
 
 const program = new Command('spikewasm')
@@ -23,6 +24,7 @@ evalCommand(program.command('eval'))
 exportCommand(program.command('export'))
 infoCommand(program.command('info'))
 diagnoseCommand(program.command('diagnose'))
+verifyCommand(program.command('verify'))
 
 /** The reader of our output may close it early, as `head` does. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

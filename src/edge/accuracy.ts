@@ -48,7 +48,7 @@ export async function evaluateNet(
   const { limit = data.length, signal, onProgress } = options
   checkInteger('evaluateNet.limit', limit, 1)
   const count = Math.min(limit, data.length)
-  const fill = filler(net, data)
+  const fill = sampleFiller(net, data)
   const show = shower(net)
   let correct = 0
   let paused = Number.NEGATIVE_INFINITY
@@ -67,7 +67,8 @@ export async function evaluateNet(
   return { accuracy: correct / count, correct, count }
 }
 
-function checkData({ info }: Net, data: Dataset): void {
+/** @throws SpikewasmError when shape or classes do not match the file's */
+export function checkData({ info }: Net, data: Dataset): void {
   expect(
     typeof data?.read === 'function' && data.shape?.length === 3,
     () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,
@@ -102,8 +103,8 @@ function shower(net: Net): () => void {
   }
 }
 
-/** Writes a sample into the network's input, [C][H][W], and returns its label. */
-function filler({ info, input }: Net, data: Dataset): (index: number) => number {
+/** @returns what writes a sample into the network's input, [C][H][W], and gives its label */
+export function sampleFiller({ info, input }: Net, data: Dataset): (index: number) => number {
   const [channels, height, width] = info.input
   const size = channels * height * width
   const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1

@@ -116,7 +116,7 @@ test('mistakes in options are one line that names the option', () => {
   for (const [args, message] of [
     [
       ['--only', 'kernel'],
-      /^bench\.only must be one of kernels, steps, memory, peers, official, agreement, got "kernel"\n$/,
+      /^bench\.only must be one of kernels, steps, memory, edge, peers, official, agreement, got "kernel"\n$/,
     ],
     [['--threads', '0'], /^bench\.threads must be an integer from 1 to 256, got 0\n$/],
     [['--steps', '0'], /^bench\.steps must be an integer from 1 to 10000, got 0\n$/],
@@ -141,6 +141,8 @@ test('options of the comparison with the official code', () => {
     [undefined, undefined, 'python3', undefined, 4],
   )
   assert.equal(parseOptions(['--peers']).sections, ['kernels', 'steps', 'memory', 'peers'])
+  const edge = parseOptions(['--only', 'edge', '--peers'])
+  assert.equal([edge.sections, edge.peers, plain.peers], [['edge'], true, false])
   for (const section of ['official', 'agreement'] as const) {
     const given = parseOptions(
       `--only ${section} --official a --spikingjelly b --python c --model vgg11 --threads 1 --steps 3 --time-steps 6 --quick`.split(

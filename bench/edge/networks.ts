@@ -1,0 +1,150 @@
+/** Networks to export, trained as far as their neurons fire as those of trained networks do. */
+
+import { type Dataset, fromArrays, type Split } from '../../src/data/dataset.js'
+import { digits } from '../../src/data/digits.js'
+import type { Model } from '../../src/model.js'
+import { type ModelFactory, models } from '../../src/models/registry.js'
+import { type CompileOptions, compile } from '../../src/network.js'
+import type { Shape } from '../../src/nn/value.js'
+import { cosine, sgd } from '../../src/optimizer.js'
+import type { StateDict } from '../../src/runtime/state.js'
+import { chooseModels, classes, input as colours, makeBatch } from '../networks.js'
+import type { BenchOptions } from '../options.js'
+import { fillNormal } from '../spikes.js'
+
+export const T = 4
+const NOISE_IMAGES = 32
+const NOISE_BATCH = 16
+const NOISE_STEPS = 30
+/** Of noise to train on; images to test with are of a smaller one. */
+const FIRST_SEED = 100
+/** Side of MNIST's images. */
+const LARGE_SIDE = 28
+
+export interface TrainedNetwork {
+  readonly name: string
+  /** [C, H, W] */
+  readonly input: Shape
+  /** What it was trained on. */
+  readonly data: string
+  /** Images that it was not trained on, [C][H][W] each. */
+  readonly images: readonly Float32Array[]
+  /** Spikes per neuron and step on these images, one number a layer. */
+  readonly rates: readonly number[]
+  /** Whether it is one of the paper's, which take seconds where others take milliseconds. */
+  readonly large: boolean
+  /** A model with the trained parameters; for inference of one image unless said otherwise. */
+  compile(options?: Partial<CompileOptions>): Promise<Model>
+}
+
+/** Names of the networks, by what the options ask for. */
+export function networkNames({ model, quick }: BenchOptions): string[] {
+  const small = ['mlp', 'cnn']
+  const all = [...small, 'resnet18', 'vgg11', 'sewResnet34']
+  return chooseModels(model, quick, quick ? small : all).names
+}
+
+export const describeRates = ({ rates }: TrainedNetwork): string => {
+  const mean = rates.reduce((a, b) => a + b, 0) / rates.length
+  return `${mean.toFixed(2)} (${Math.min(...rates).toFixed(2)}–${Math.max(...rates).toFixed(2)})`
+}
+
+/** Trains a network of the registry: mlp and cnn on digits, others for a few steps on noise. */
+export async function trainNetwork(name: string, isQuick: boolean): Promise<TrainedNetwork> {
+  const large = name !== 'mlp' && name !== 'cnn'
+  const input: Shape =
+    name === 'mlp' ? [1, 8, 8] : name === 'cnn' ? [1, LARGE_SIDE, LARGE_SIDE] : [...colours]
+  const network = (models as Record<string, ModelFactory>)[name](input, classes)
+  const start = (options: Partial<CompileOptions>): Promise<Model> =>
+    compile(network, { input, timeSteps: T, seed: 0, ...options })
+
+  const split = name === 'mlp' ? digits() : name === 'cnn' ? largeDigits() : undefined
+  const test = split?.test ?? noise(input)
+  const model = await start({ batchSize: large ? NOISE_BATCH : 32 })
+  let state: StateDict
+  let rates: number[]
+  try {
+    if (split) {
+      const optimizer = sgd({ lr: 0.2 })
+      await model.fit(split.train, { epochs: isQuick ? 2 : 8, optimizer, schedule: cosine() })
+    } else {
+      // Other noise in each step: running statistics must be those of images never seen.
+      const { x, y } = makeBatch(NOISE_BATCH, [...input])
+      for (let i = 0; i < (isQuick ? 5 : NOISE_STEPS); i++) {
+        fillNormal(x, FIRST_SEED + i)
+        await model.trainStep(x, y, { lr: 0.02 })
+      }
+    }
+    rates = Object.values((await model.evaluate(test)).firingRates)
+    state = model.stateDict()
+  } finally {
+    await model.dispose()
+  }
+  return {
+    name,
+    input,
+    data: split ? split.train.name : 'noise',
+    images: imagesOf(test),
+    rates,
+    large,
+    async compile(options = {}) {
+      const model = await start({ purpose: 'inference', batchSize: 1, ...options })
+      model.loadStateDict(state)
+      return model
+    },
+  }
+}
+
+function noise(shape: Shape): Dataset {
+  const images = new Float32Array(NOISE_IMAGES * shape.reduce((a, b) => a * b))
+  fillNormal(images, 3)
+  return fromArrays({ name: 'noise', images, labels: Array(NOISE_IMAGES).fill(0), shape, classes })
+}
+
+/** All images of a data set, channels first. */
+function imagesOf({ length, shape: [C, H, W], read }: Dataset): Float32Array[] {
+  return Array.from({ length }, (_, i) => {
+    const last = new Float32Array(C * H * W)
+    read(i, last)
+    return Float32Array.from(last, (_, j) => last[(j % (H * W)) * C + Math.floor(j / (H * W))])
+  })
+}
+
+/** The digits, enlarged to the size of MNIST's. */
+function largeDigits(): Split {
+  const { train, test } = digits()
+  return { train: enlarge(train), test: enlarge(test) }
+}
+
+/** Images of one channel, enlarged by linear interpolation between the centres of pixels. */
+function enlarge(data: Dataset): Dataset {
+  const [, H, W] = data.shape
+  const images = new Float32Array(data.length * LARGE_SIDE ** 2)
+  const labels: number[] = []
+  const image = new Float32Array(H * W)
+  const down = places(H)
+  const across = places(W)
+  let o = 0
+  for (let n = 0; n < data.length; n++) {
+    labels.push(data.read(n, image))
+    for (const y of down)
+      for (const x of across) {
+        const top = mix(image[y.low * W + x.low], image[y.low * W + x.high], x.share)
+        const bottom = mix(image[y.high * W + x.low], image[y.high * W + x.high], x.share)
+        images[o++] = mix(top, bottom, y.share)
+      }
+  }
+  const shape = [1, LARGE_SIDE, LARGE_SIDE] as const
+  return fromArrays({ name: `${data.name}, enlarged`, images, labels, shape, classes })
+}
+
+const mix = (a: number, b: number, share: number): number => a + (b - a) * share
+
+/** For each pixel of the large image: the two of the small one that it lies between. */
+function places(side: number): { low: number; high: number; share: number }[] {
+  return Array.from({ length: LARGE_SIDE }, (_, i) => {
+    const at = Math.min(side - 1, Math.max(0, ((i + 0.5) * side) / LARGE_SIDE - 0.5))
+    const low = Math.floor(at)
+    return { low, high: Math.min(side - 1, low + 1), share: at - low }
+  })
+}

@@ -1,0 +1,168 @@
+/* Runs an exported network over samples, compares all outputs bit by bit, takes the time, and
+   prints what program.ts returns, as JSON. Arguments: paths of network, samples and expected
+   outputs, then call, inputType, samples, sampleBytes, frameBytes, steps, classes, seconds. */
+#define _POSIX_C_SOURCE 200809L
+#include "host.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUNDS 11
+#define ROUND_MS 5.0
+
+static struct {
+  int step;
+  uint32_t samples, sample_bytes, frame_bytes, steps, classes;
+  double seconds;
+} job;
+static FILE *input;
+static uint8_t *sample;
+static uint32_t input_at, output_at;
+
+void fail(const char *what, const char *why) {
+  fprintf(stderr, "%s: %s\n", what, why);
+  exit(2);
+}
+
+uint8_t *read_file(const char *path, uint32_t *length) {
+  FILE *file = fopen(path, "rb");
+  if (!file) fail("cannot open", path);
+  fseek(file, 0, SEEK_END);
+  long bytes = ftell(file);
+  rewind(file);
+  uint8_t *content = malloc(bytes > 0 ? (size_t)bytes : 1);
+  if (!content || fread(content, 1, (size_t)bytes, file) != (size_t)bytes)
+    fail("cannot read", path);
+  fclose(file);
+  *length = (uint32_t)bytes;
+  return content;
+}
+
+/* Milliseconds. */
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+}
+
+/* What this process holds, in bytes; 0: unknown. (ru_maxrss may be that of the parent.) */
+static double resident(void) {
+  unsigned long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (!file) return 0;
+  if (fscanf(file, "%*u %lu", &pages) != 1) pages = 0;
+  fclose(file);
+  return (double)pages * sysconf(_SC_PAGESIZE);
+}
+
+static void fetch(uint32_t index) {
+  if (fseek(input, (long)index * job.sample_bytes, SEEK_SET) != 0 ||
+      fread(sample, 1, job.sample_bytes, input) != job.sample_bytes)
+    fail("samples", "the file is too short");
+}
+
+/* Puts the fetched sample through the network. */
+static void show(void) {
+  uint32_t frames = job.sample_bytes / job.frame_bytes;
+  if (!job.step) {
+    memcpy(host_memory() + input_at, sample, job.frame_bytes);
+    host_call(INFER);
+    return;
+  }
+  host_call(RESET);
+  for (uint32_t t = 0; t < job.steps; t++) {
+    memcpy(host_memory() + input_at, sample + (size_t)(t % frames) * job.frame_bytes,
+           job.frame_bytes);
+    host_call(STEP);
+  }
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Median over rounds of the milliseconds for one sample; reading samples does not count. */
+static double time_each(uint32_t samples, double each, double limit) {
+  double rounds[ROUNDS];
+  uint32_t count = 1, next = 0;
+  int n = 0;
+  if (each < ROUND_MS) count = (uint32_t)(ROUND_MS / (each > 1e-3 ? each : 1e-3)) + 1;
+  double end = now() + limit;
+  do {
+    double spent = 0;
+    fetch(next);
+    next = next + 1 < samples ? next + 1 : 0;
+    double began = now();
+    for (uint32_t i = 0; i < count; i++) show();
+    spent += now() - began;
+    rounds[n++] = spent / count;
+  } while (n < ROUNDS && now() < end);
+  qsort(rounds, (size_t)n, sizeof rounds[0], by_size);
+  return rounds[n / 2];
+}
+
+int main(int argc, char **argv) {
+  if (argc != 12) fail("arguments", "11 are needed");
+  int u8 = strcmp(argv[5], "u8") == 0;
+  job.step = strcmp(argv[4], "step") == 0;
+  job.samples = (uint32_t)strtoul(argv[6], NULL, 10);
+  job.sample_bytes = (uint32_t)strtoul(argv[7], NULL, 10);
+  job.frame_bytes = (uint32_t)strtoul(argv[8], NULL, 10);
+  job.steps = (uint32_t)strtoul(argv[9], NULL, 10);
+  job.classes = (uint32_t)strtoul(argv[10], NULL, 10);
+  job.seconds = strtod(argv[11], NULL);
+  input = fopen(argv[2], "rb");
+  if (!input) fail("cannot open", argv[2]);
+  sample = malloc(job.sample_bytes);
+  fetch(0);
+
+  const char *const names[EXPORTS] = {
+      u8 ? "input_u8_ptr" : "input_ptr", "output_ptr", job.step ? NULL : "infer",
+      job.step ? "step" : NULL, job.step ? "reset" : NULL};
+  double began = now();
+  host_open(argv[1], names);
+  input_at = host_value(INPUT_PTR);
+  output_at = host_value(OUTPUT_PTR);
+  show();
+  double cold = now() - began, memory = resident();
+
+  uint32_t expected_bytes;
+  uint8_t *expected = read_file(argv[3], &expected_bytes);
+  if (expected_bytes / 4 < (uint64_t)job.samples * job.classes)
+    fail("expected outputs", "the file is too short");
+  unsigned long differ = 0;
+  uint32_t ran = 0, first_sample = 0, first_output = 0, first_got = 0, first_want = 0;
+  double started = now(), shown = 0;
+  while (ran < job.samples && (ran == 0 || now() - started < 1e3 * job.seconds)) {
+    fetch(ran);
+    double before = now();
+    show();
+    shown += now() - before;
+    for (uint32_t k = 0; k < job.classes; k++) {
+      uint32_t got, want;
+      memcpy(&got, host_memory() + output_at + 4 * k, 4);
+      memcpy(&want, expected + 4 * ((size_t)ran * job.classes + k), 4);
+      if (got == want) continue;
+      if (differ++ > 0) continue;
+      first_sample = ran, first_output = k, first_got = got, first_want = want;
+    }
+    ran++;
+  }
+  double each = time_each(ran, shown / ran, 250 * job.seconds);
+  printf("{\"samples\":%u,\"differ\":%lu,\"first\":", ran, differ);
+  if (differ > 0)
+    printf("{\"sample\":%u,\"output\":%u,\"got\":%u,\"want\":%u}", first_sample, first_output,
+           first_got, first_want);
+  else
+    printf("null");
+  printf(",\"us\":%.4f,\"coldMs\":%.4f,\"memoryBytes\":%.0f,\"residentBytes\":", 1e3 * each, cold,
+         (double)host_memory_bytes());
+  if (memory > 0)
+    printf("%.0f}\n", memory);
+  else
+    printf("null}\n");
+  return 0;
+}

@@ -1,0 +1,201 @@
+/** A browser without a window: Chromium, Chrome, Edge or Firefox. */
+
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { type FoundHost, type Host, HostFailure } from '../host.js'
+import type { Job, Outcome } from '../job.js'
+import { findProgram, readOutcome, runProgram, versionOf } from '../process.js'
+import { numbersOf, programText } from '../script.js'
+
+const chromiums = [
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  'google-chrome-stable',
+  'chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  'microsoft-edge',
+]
+const firefoxes = ['firefox', 'firefox-esr', '/Applications/Firefox.app/Contents/MacOS/firefox']
+
+/** Quiet, without a profile of its own, and without talk to the network. */
+export const chromiumFlags = (profile: string): string[] => [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-quic',
+  '--disable-dev-shm-usage',
+  `--user-data-dir=${profile}`,
+]
+
+const firefoxFlags = (profile: string): string[] => [
+  '--headless',
+  '--no-remote',
+  '--profile',
+  profile,
+]
+
+/** The page starts a worker: there modules of any size may be compiled at once. */
+const page = `<!doctype html><meta charset="utf-8"><title>spikewasm verify</title>
+<script type="module">
+const answer = (text) => fetch('result', { method: 'POST', body: text })
+const worker = new Worker('worker.js', { type: 'module' })
+worker.onmessage = ({ data }) => answer(data)
+worker.onerror = ({ message }) => answer('error: ' + (message || 'the worker did not start'))
+</script>
+`
+
+const worker = `import { measure } from './program.js'
+const bytes = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer())
+const run = async () => {
+  const job = await (await fetch('job.json')).json()
+  const [wasm, input] = [await bytes('net.wasm'), await bytes('input')]
+  const expected = new Uint32Array((await bytes('expected')).buffer)
+  const surroundings = { now: () => performance.now(), resident: () => null }
+  return JSON.stringify(measure(wasm, input, expected, job, surroundings))
+}
+run().then(postMessage, (error) => postMessage('error: ' + error.message))
+`
+
+/** Seconds that a browser may take to start, to load, to compile. */
+const PATIENCE = 60
+
+type Content = readonly [type: string, content: () => string | Promise<Uint8Array>]
+
+/** Serves a job on this machine alone, and waits for its outcome. */
+class JobServer {
+  private readonly key = randomUUID()
+  private readonly server = createServer((request, response) => this.answer(request, response))
+  private readonly files: Readonly<Record<string, Content>>
+  private settle: (text: string) => void = () => {}
+  /** What the page has sent. */
+  readonly result = new Promise<string>((resolve) => {
+    this.settle = resolve
+  })
+
+  constructor(job: Job) {
+    const script = 'text/javascript'
+    const binary = 'application/octet-stream'
+    this.files = {
+      '': ['text/html; charset=utf-8', () => page],
+      'worker.js': [script, () => worker],
+      'program.js': [script, programText],
+      'job.json': ['application/json', () => JSON.stringify(numbersOf(job))],
+      'net.wasm': ['application/wasm', () => readFile(job.net)],
+      input: [binary, () => readFile(job.input)],
+      expected: [binary, () => readFile(job.expected)],
+    }
+  }
+
+  /** @returns address of the page */
+  async start(): Promise<string> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject).listen(0, '127.0.0.1', resolve)
+    })
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${this.key}/`
+  }
+
+  stop(): void {
+    this.server.closeAllConnections()
+    this.server.close()
+  }
+
+  private answer(request: IncomingMessage, response: ServerResponse): void {
+    const prefix = `/${this.key}/`
+    const { url = '', method } = request
+    const name = url.startsWith(prefix) ? url.slice(prefix.length) : undefined
+    if (method === 'POST' && name === 'result') this.receive(request, response)
+    else if (name !== undefined && Object.hasOwn(this.files, name))
+      this.send(this.files[name], response)
+    else response.writeHead(404).end()
+  }
+
+  private receive(request: IncomingMessage, response: ServerResponse): void {
+    let text = ''
+    request.setEncoding('utf8').on('data', (more: string) => {
+      if (text.length < 1 << 16) text += more
+    })
+    request.on('end', () => {
+      response.writeHead(204).end()
+      this.settle(text)
+    })
+  }
+
+  private send([type, content]: Content, response: ServerResponse): void {
+    // The two last headers give the page a clock of 5 µs instead of 100.
+    const headers = {
+      'Content-Type': type,
+      'Cache-Control': 'no-store',
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cross-Origin-Embedder-Policy': 'require-corp',
+    }
+    Promise.resolve(content()).then(
+      (body) => response.writeHead(200, headers).end(body),
+      () => response.writeHead(500).end(),
+    )
+  }
+}
+
+/**
+ * @param flags that start the browser, given a new folder for its profile
+ */
+async function runBrowser(
+  job: Job,
+  program: string,
+  flags: (profile: string) => string[],
+): Promise<Outcome> {
+  const profile = join(job.folder, 'profile')
+  await mkdir(profile)
+  const server = new JobServer(job)
+  try {
+    const address = await server.start()
+    const seconds = 2 * job.seconds + PATIENCE
+    const options = { cwd: job.folder, seconds, until: server.result }
+    const ended = runProgram(program, [...flags(profile), address], options).then(() => {
+      throw new HostFailure('ended before the page had answered')
+    })
+    const text = await Promise.race([server.result, ended])
+    // Its files are removed next: it must have ended.
+    await ended.catch(() => undefined)
+    if (text.startsWith('error: ')) throw new HostFailure(text.slice(7))
+    return readOutcome(text)
+  } finally {
+    server.stop()
+  }
+}
+
+async function found(
+  program: string,
+  name: string,
+  flags: (profile: string) => string[],
+): Promise<FoundHost> {
+  return {
+    version: `${name} ${await versionOf(program)}`,
+    run: (job) => runBrowser(job, program, flags),
+  }
+}
+
+/** CHROME_BIN, or Chromium or one of its kin on the path. */
+export function findChromium(): Promise<string | undefined> {
+  const { CHROME_BIN } = process.env
+  return findProgram(...(CHROME_BIN ? [CHROME_BIN] : []), ...chromiums)
+}
+
+export const browser: Host = {
+  name: 'browser',
+  install: 'apt-get install chromium, or firefox; or CHROME_BIN=its path',
+  find: async () => {
+    const chromium = await findChromium()
+    if (chromium !== undefined) return found(chromium, 'Chromium', chromiumFlags)
+    const firefox = await findProgram(...firefoxes)
+    return firefox === undefined ? undefined : found(firefox, 'Firefox', firefoxFlags)
+  },
+}

@@ -1,0 +1,90 @@
+/** wasm2c and a C compiler: no run time for WebAssembly. */
+
+import { join } from 'node:path'
+import { compileHost, findCompiler, hostArguments } from '../compile.js'
+import type { Host } from '../host.js'
+import type { Job } from '../job.js'
+import { findProgram, firstPath, runHost, runProgram, versionOf } from '../process.js'
+
+/** Where wasm2c and its few files in C are. */
+export interface Wasm2c {
+  readonly program: string
+  readonly version: string
+  /** Folder of wasm-rt-impl.c and its companions. */
+  readonly runtime: string
+  /** Folder of wasm-rt.h. */
+  readonly headers: string
+}
+
+export async function findWasm2c(): Promise<Wasm2c | undefined> {
+  const own = process.env.WABT_DIR === undefined ? [] : [process.env.WABT_DIR]
+  const program = await findProgram(
+    ...own.flatMap((folder) => [`${folder}/bin/wasm2c`, `${folder}/build/wasm2c`]),
+    'wasm2c',
+  )
+  const roots = [
+    ...own.flatMap((folder) => [`${folder}/wasm2c`, `${folder}/share/wabt/wasm2c`]),
+    '/usr/share/wabt/wasm2c',
+    '/usr/local/share/wabt/wasm2c',
+    // Debian: one file is here alone.
+    '/usr/src/wasm2c',
+    '/opt/homebrew/share/wabt/wasm2c',
+  ]
+  const source = await firstPath(...roots.map((root) => `${root}/wasm-rt-mem-impl-helper.inc`))
+  if (program === undefined || source === undefined) return undefined
+  const runtime = source.replace(/\/[^/]*$/, '')
+  const includes = [runtime, ...own.map((folder) => `${folder}/include`), '/usr/include']
+  const header = await firstPath(
+    ...[...includes, '/usr/local/include'].map((folder) => `${folder}/wasm-rt.h`),
+  )
+  if (header === undefined) return undefined
+  const headers = header.replace(/\/wasm-rt\.h$/, '')
+  return { program, version: await versionOf(program), runtime, headers }
+}
+
+/** Writes net.w2c.c and returns what the compiler needs besides, but folders of headers. */
+export async function translate(job: Job, { program, runtime }: Wasm2c): Promise<string[]> {
+  const code = join(job.folder, 'net.w2c.c')
+  await runProgram(program, [job.net, '--module-name=net', '-o', code], {
+    seconds: 300,
+  })
+  const companions = ['wasm-rt-impl.c', 'wasm-rt-mem-impl.c'].map((name) => join(runtime, name))
+  return [
+    ...(job.call === 'step' ? ['-DNET_STEP'] : []),
+    ...(job.inputType === 'u8' ? ['-DNET_U8'] : []),
+    `-I${job.folder}`,
+    `-I${runtime}`,
+    code,
+    ...companions,
+    '-lm',
+  ]
+}
+
+/** The folder that simde is in; only files with SIMD need it. */
+export function findSimde(): Promise<string | undefined> {
+  return firstPath(
+    ...(process.env.SIMDE_DIR ? [`${process.env.SIMDE_DIR}/simde/wasm/simd128.h`] : []),
+    '/usr/include/simde/wasm/simd128.h',
+    '/usr/local/include/simde/wasm/simd128.h',
+  ).then((path) => path?.replace('/simde/wasm/simd128.h', ''))
+}
+
+export const wasm2c: Host = {
+  name: 'wasm2c',
+  install: 'apt-get install wabt gcc libsimde-dev, or WABT_DIR=its folder',
+  find: async () => {
+    const found = await findWasm2c()
+    const compiler = await findCompiler()
+    if (found === undefined || compiler === undefined) return undefined
+    const simde = await findSimde()
+    return {
+      version: found.version,
+      run: async (job) => {
+        const code = await translate(job, found)
+        const folders = [found.headers, ...(simde ? [simde] : [])].map((path) => `-I${path}`)
+        const more = [...code, ...folders, '-lpthread']
+        return runHost(job, await compileHost(job, compiler, 'wasm2c.c', more), hostArguments(job))
+      },
+    }
+  },
+}

@@ -1,0 +1,232 @@
+/** The benchmark of exported networks: that it runs, and that it measures what it says. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Block, compareBlocks } from '../../bench/alternate.js'
+import { type Chain, type ChainLayer, chainOf, type Numbers } from '../../bench/edge/chain.js'
+import { trainNetwork } from '../../bench/edge/networks.js'
+import { ownBytes } from '../../bench/edge/sizes.js'
+import { exportWasm } from '../../src/edge/export.js'
+import { netInfo } from '../../src/edge/net.js'
+import { compile } from '../../src/index.js'
+import { type ModelFactory, models } from '../../src/models/registry.js'
+
+const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
+
+test('--quick --only edge writes tables and entries of finite numbers', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  try {
+    const json = join(folder, 'out.json')
+    const args = ['--quick', '--only', 'edge', '--json', json]
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+      encoding: 'utf8',
+    })
+    assert.is(status, 0, stderr)
+    for (const title of ['sizes', 'speed on V8', 'first image of a process'])
+      assert.ok(stdout.includes(`Exported networks: ${title}`), title)
+    assert.not.match(stdout, /NaN|Infinity/)
+    const entries = JSON.parse(readFileSync(json, 'utf8')) as Record<string, unknown>[]
+    const names = entries.map(({ name }) => name as string)
+    assert.is(new Set(names).size, names.length, 'an action compares by names')
+    for (const { name, unit, value, extra } of entries) {
+      assert.ok(['bytes', 'ratio', 'ms'].includes(unit as string), `${name}: ${unit}`)
+      assert.ok(Number.isFinite(value) && (value as number) > 0, `${name}: ${value}`)
+      if (`${name}`.startsWith('edge speed'))
+        assert.match(extra as string, /^rate 0\.[0-3]\d \(/, `${name} must name the spikes`)
+    }
+    for (const network of ['mlp', 'cnn'])
+      for (const name of [
+        `edge size | ${network} | simd f32 | above its numbers`,
+        `edge speed | ${network} | infer / predict`,
+        `edge speed | ${network} | infer`,
+        `edge speed | ${network} | predict, batchSize 64 / predict`,
+        `edge speed | ${network} | step × 4 / infer, step mode s`,
+        `edge cold start | ${network} | simd f32`,
+        `edge cold start | ${network} | library`,
+      ])
+        assert.ok(names.includes(name), `an entry "${name}"`)
+    const rates = JSON.parse(readFileSync(join(folder, 'out.bigger.json'), 'utf8')) as unknown[]
+    assert.is(rates.length, 2, 'images/s of both networks')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+/** A clock that calls move on: by their cost, times what the machine is slower by then. */
+function fakeClock(slower: (block: number) => number) {
+  let [time, blocks] = [0, 0]
+  const seen: string[] = []
+  const block =
+    (name: string, cost: number): Block =>
+    (first, calls) => {
+      time += cost * calls * slower(blocks++)
+      seen.push(`${name} ${first} ${calls}`)
+    }
+  return { now: () => time, block, seen }
+}
+
+const turns = { warmupMs: 10, blockMs: 100, rounds: 9 }
+
+test('blocks in turns: the ratio stays when the machine grows slower or stops for a while', async () => {
+  for (const [what, slower] of [
+    ['idle', () => 1],
+    ['slower and slower', (n: number) => 1 + n / 200],
+    ['stops', (n: number) => (n === 14 || n === 21 ? 500 : 1)],
+  ] as const) {
+    const { now, block } = fakeClock(slower)
+    const { ratio, spread } = await compareBlocks(block('a', 3), block('b', 2), turns, now)
+    assert.ok(Math.abs(ratio - 1.5) < 0.001, `${what}: ${ratio}`)
+    assert.ok(spread >= 0 && spread < 5, `${what}: ${spread}`)
+  }
+})
+
+test('blocks in turns: all of a round make the same calls, other rounds others', async () => {
+  const { now, block, seen } = fakeClock(() => 1)
+  const { calls, a, b } = await compareBlocks(block('a', 3), block('b', 2), turns, now)
+  assert.equal([calls, a, b], [40, 3, 2])
+  const timed = seen.slice(-4 * turns.rounds)
+  const expected = Array.from({ length: turns.rounds }, (_, i) =>
+    ['a', 'b', 'b', 'a'].map((side) => `${side} ${i * 40} 40`),
+  )
+  assert.equal(timed, expected.flat())
+})
+
+/** A chain's outputs by plain loops in float64. */
+function outputsOf({ input, timeSteps, layers }: Chain, all: Float32Array, image: Float32Array) {
+  let steps = Array.from({ length: timeSteps }, () => Float64Array.from(image))
+  let shape = [...input]
+  const at = ({ at }: Numbers, i: number): number => all[at + i]
+  const apply = (layer: ChainLayer): void => {
+    const [C, H, W] = shape
+    const map = (
+      to: number[],
+      value: (x: Float64Array, c: number, y: number, x0: number) => number,
+    ) => {
+      steps = steps.map((x) =>
+        Float64Array.from({ length: to[0] * to[1] * to[2] }, (_, i) =>
+          value(x, Math.floor(i / (to[1] * to[2])), Math.floor(i / to[2]) % to[1], i % to[2]),
+        ),
+      )
+      shape = to
+    }
+    switch (layer.op) {
+      case 'conv': {
+        const [N, , kh, kw] = layer.weight.shape
+        const out = [H, W].map(
+          (n, i) => Math.floor((n + 2 * layer.padding[i] - [kh, kw][i]) / layer.stride[i]) + 1,
+        )
+        map([N, ...out], (x, n, y0, x0) => {
+          let sum = at(layer.bias, n)
+          for (let c = 0; c < C; c++)
+            for (let i = 0; i < kh; i++)
+              for (let j = 0; j < kw; j++) {
+                const y = y0 * layer.stride[0] + i - layer.padding[0]
+                const z = x0 * layer.stride[1] + j - layer.padding[1]
+                if (y >= 0 && y < H && z >= 0 && z < W)
+                  sum += x[(c * H + y) * W + z] * at(layer.weight, ((n * C + c) * kh + i) * kw + j)
+              }
+          return sum
+        })
+        break
+      }
+      case 'linear': {
+        const [N, M] = layer.weight.shape
+        map([N, 1, 1], (x, n) =>
+          x.reduce((sum, v, m) => sum + v * at(layer.weight, n * M + m), at(layer.bias, n)),
+        )
+        break
+      }
+      case 'avgPool': {
+        const [kh, kw] = layer.kernel
+        const out = [H, W].map((n, i) => Math.floor((n - layer.kernel[i]) / layer.stride[i]) + 1)
+        map([C, ...out], (x, c, y, z) => {
+          let sum = 0
+          for (let i = 0; i < kh; i++)
+            for (let j = 0; j < kw; j++)
+              sum += x[(c * H + y * layer.stride[0] + i) * W + z * layer.stride[1] + j]
+          return sum / (kh * kw)
+        })
+        break
+      }
+      case 'neuron': {
+        const v = new Float64Array(C * H * W)
+        steps = steps.map((x) =>
+          x.map((current, i) => {
+            const u = layer.keep * v[i] + current
+            const spike = u >= layer.threshold ? 1 : 0
+            v[i] = u - layer.threshold * spike
+            return spike
+          }),
+        )
+        break
+      }
+      case 'flatten':
+        shape = [C * H * W, 1, 1]
+        break
+      default:
+        layer satisfies never
+    }
+  }
+  for (const layer of layers) apply(layer)
+  return Array.from(steps[0], (_, k) => steps.reduce((s, x) => s + x[k], 0) / timeSteps)
+}
+
+test('the chain for other programs computes what predict does, without normalisations', async () => {
+  for (const name of ['mlp', 'cnn']) {
+    const network = await trainNetwork(name, true)
+    const model = await network.compile()
+    try {
+      const { chain, numbers } = chainOf(model)
+      const far: string[] = []
+      for (const [i, image] of network.images.slice(0, 6).entries()) {
+        const { logits } = await model.predict(image)
+        const own = outputsOf(chain, numbers, image)
+        assert.is(own.length, logits.length)
+        const most = Math.max(...own.map((value, k) => Math.abs(value - logits[k])))
+        // Rounding may flip a spike near the threshold, which moves an output by a weight / T.
+        if (most > 1e-5) far.push(`${name} ${i}: ${most}`)
+        assert.ok(most < 0.1, `${name} ${i}: ${most}`)
+      }
+      assert.ok(far.length <= 2, far.join(', '))
+      assert.ok(
+        network.rates.every((rate) => rate > 0.05 && rate < 0.4),
+        `rates of ${name}: ${network.rates}`,
+      )
+    } finally {
+      await model.dispose()
+    }
+  }
+})
+
+test('a chain cannot hold branches', async () => {
+  const input = [3, 32, 32] as [number, number, number]
+  const model = await compile((models as Record<string, ModelFactory>).resnet18(input, 10), {
+    input,
+    batchSize: 1,
+    purpose: 'inference',
+  })
+  try {
+    assert.throws(() => chainOf(model), /is no chain/)
+  } finally {
+    await model.dispose()
+  }
+})
+
+test("a file's own numbers are its parameters", async () => {
+  const model = await compile(models.mlp([1, 8, 8], 10), { input: [1, 8, 8], batchSize: 1 })
+  try {
+    const info = netInfo(await exportWasm(model))
+    assert.is(ownBytes(info), 4 * (64 * 256 + 256 + 256 * 10 + 10))
+    const state = [{ name: '0.weight', shape: [3, 5], offset: 0, layout: '' }]
+    assert.is(ownBytes({ ...info, state }), 60)
+    assert.is(ownBytes({ ...info, weights: 'int8', weightBytes: 7 }), 7)
+  } finally {
+    await model.dispose()
+  }
+})
+
+test.run()

@@ -1,0 +1,157 @@
+/**
+ * Every host that this machine has runs a hand-made network: it gives the expected bits, and it
+ * tells when they are others. Hosts that are missing are named.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openNet } from '../../src/edge/net.js'
+import { datasets } from '../../src/index.js'
+import { hosts } from '../../src/verify/hosts/index.js'
+import { makeTrials, type Trial, type TrialSource } from '../../src/verify/trial.js'
+import { findHosts, isExact, verifyNet } from '../../src/verify/verify.js'
+import { messageOf } from '../io/temporary.js'
+import { tinyInfo, tinyNet } from '../support/tiny-net.js'
+
+const SAMPLES = 20
+const weights = Array.from({ length: 640 }, (_, i) => Math.sin(i * i))
+/** Whole numbers: the expected outputs are those of the file itself, no model is needed. */
+const bytes = tinyNet({
+  weights,
+  info: {
+    input: [1, 8, 8],
+    classes: 10,
+    mode: 'both',
+    weights: 'int8',
+    inputType: 'u8',
+    mean: [0.3],
+    std: [0.7],
+  },
+})
+const net = await openNet(bytes)
+let exact: readonly Trial[] = []
+let folder = ''
+
+/** The trial with one bit of one expected float changed. */
+function changed(trial: Trial, at: number): Trial {
+  const expected = trial.expected.slice()
+  new Uint32Array(expected.buffer)[at] ^= 1
+  return { ...trial, expected }
+}
+
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
+  process.env.XDG_CACHE_HOME = folder // compiled hosts stay here
+  const { test: data } = await datasets.digits()
+  const source = { net, data: [data], samples: SAMPLES } as unknown as TrialSource
+  exact = await makeTrials(source)
+})
+
+test.after(() => rm(folder, { recursive: true, force: true }))
+
+for (const host of hosts) {
+  const found = await host.find()
+  if (found === undefined) console.log(`skipped: ${host.name} was not found; ${host.install}`)
+  else
+    test(`${host.name} ${found.version} gives the same bits, and tells when they differ`, async () => {
+      const [infer, step] = exact
+      const options = { hosts: host.name, seconds: 1 }
+      const trials = [infer, changed(step, 13)]
+      const { rows, absent } = await verifyNet(bytes, net.info, trials, options)
+      assert.equal(absent, [])
+      assert.equal(
+        rows.map(({ call, failure }) => [call, failure]),
+        [
+          ['infer', undefined],
+          ['step', undefined],
+        ],
+      )
+      const [same, other] = rows.map(({ outcome }) => outcome!)
+      assert.is(same.samples, SAMPLES)
+      assert.is(same.differ, 0)
+      assert.is(same.first, null)
+      assert.is(other.differ, 1)
+      const want = new Uint32Array(step.expected.buffer)[13]
+      assert.equal(other.first, { sample: 1, output: 3, got: want, want: (want ^ 1) >>> 0 })
+      assert.not.ok(isExact({ rows, absent }))
+      for (const { us, coldMs, residentBytes, memoryBytes } of [same, other]) {
+        assert.ok(us > 0 && coldMs > 0, `${us} µs, ${coldMs} ms`)
+        assert.ok(residentBytes === null || residentBytes > 1e6, `${residentBytes} bytes`)
+        assert.ok(memoryBytes > 0, `${memoryBytes} bytes`)
+      }
+    })
+}
+
+test('inputs of float32, and a net that traps: the reason is told', async () => {
+  const info = { ...net.info, inputType: 'f32' as const, mode: 'infer' as const }
+  const { mean: _, std: __, usedBytes: ___, ...rest } = info
+  const good = tinyNet({ weights, info: rest })
+  const bad = tinyNet({ weights, info: rest, flaws: { bodies: { infer: [0] } } })
+  const { test: data } = await datasets.digits()
+  const source = { net: await openNet(good), data: [data], samples: 5 } as unknown as TrialSource
+  const trials = await makeTrials(source)
+  const options = { hosts: 'node', seconds: 1 }
+  assert.ok(isExact(await verifyNet(good, net.info, trials, options)))
+  const failed = await verifyNet(bad, net.info, trials, options)
+  assert.not.ok(isExact(failed))
+  assert.is(failed.rows[0].outcome, undefined)
+  assert.match(failed.rows[0].failure ?? '', /unreachable/)
+})
+
+test('a slow host stops after its time, and tells how many samples ran', async () => {
+  // Four million products for each sample: a second is enough for a few hundred at most.
+  const info = { input: [1, 64, 64] as const, classes: 1000, weights: 'int8' as const }
+  const slow = tinyNet({ info: { ...info, memoryBytes: 300 * 65536 } })
+  const opened = await openNet(slow)
+  const samples = 1000
+  const frame = 4 * 64 * 64
+  const trial: Trial = {
+    call: 'infer',
+    inputType: 'f32',
+    samples,
+    sampleBytes: frame,
+    frameBytes: frame,
+    steps: 1,
+    classes: 1000,
+    input: new Uint8Array(frame * samples),
+    expected: new Float32Array(1000 * samples),
+  }
+  const { rows } = await verifyNet(slow, opened.info, [trial], { hosts: 'node', seconds: 1 })
+  const outcome = rows[0].outcome!
+  assert.is(outcome.differ, 0)
+  assert.ok(outcome.samples > 0 && outcome.samples < samples, `${outcome.samples} samples`)
+})
+
+test('hosts are chosen by name; what is unknown, missing or unable is refused', async () => {
+  const { found } = await findHosts('node', net.info)
+  assert.equal(
+    found.map(([{ name }]) => name),
+    ['node'],
+  )
+  const all = await findHosts('all', net.info)
+  assert.is(all.found.length + all.absent.length, hosts.length)
+  assert.match(
+    await messageOf(() => findHosts('node,nod', net.info)),
+    /^--hosts must be all or any of node,.*, got "nod"$/,
+  )
+  const simd = tinyInfo({ target: 'simd' })
+  assert.match(
+    await messageOf(() => findHosts('wasm3', simd)),
+    /wasm3: it has no SIMD; export with/,
+  )
+  const { WASM3_DIR } = process.env
+  process.env.WASM3_DIR = folder
+  try {
+    assert.match(
+      await messageOf(() => findHosts('wasm3', net.info)),
+      /got wasm3: it was not found; git clone/,
+    )
+  } finally {
+    if (WASM3_DIR === undefined) delete process.env.WASM3_DIR
+    else process.env.WASM3_DIR = WASM3_DIR
+  }
+})
+
+test.run()
