@@ -15,6 +15,7 @@ export { type EvaluateNetOptions, evaluateNet, type NetEvaluation } from './edge
 export { type BothTargets, exportWasm } from './edge/export.js'
 export { netHeader } from './edge/header.js'
 export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
+export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
 export { Model, type StepOptions, type StreamStep } from './model.js'
 export * from './models/index.js'

@@ -61,7 +61,8 @@ function numbersOf(entry: StateEntry, params: Float32Array): Float32Array {
   const strides = stridesOf(entry)
   const size = shape.reduce((a, b) => a * b, 1)
   const rows = shape[0] ?? 1
-  const last = offset + (strides ? placeOf(strides, rows - 1, size / rows - 1) : size - 1)
+  const place = strides ? placeOf(strides, rows - 1, size / rows - 1) : 0
+  const last = offset + Math.max(place, size - 1)
   expect(
     last < params.length,
     () =>

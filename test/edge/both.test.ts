@@ -84,6 +84,26 @@ test('files without SIMD give the same bits', async () => {
   }
 })
 
+test('weights of one byte serve both', async () => {
+  for (let seed = 231; seed <= 236; seed++) {
+    const random = numbers(seed)
+    const model = await randomModel(random)
+    const [both, infer, step] = await Promise.all(
+      (['both', 'infer', 'step'] as const).map(async (mode) =>
+        openNet(await exportWasm(model, { mode, weights: 'int8' })),
+      ),
+    )
+    const frames = Array.from({ length: 4 }, () => uniform(random, sizeOf(model)))
+    for (const net of [both, infer]) {
+      net.input.fill(0.7)
+      net.infer()
+    }
+    assert.is(differing(both.output, infer.output), 0, `seed ${seed}, infer`)
+    const again = (): void => both.infer()
+    assert.is(differing(stream(both, frames, again), stream(step, frames)), 0, `seed ${seed}, step`)
+  }
+})
+
 test('both programs share what was computed from parameters', async () => {
   const input = [2, 12, 12] as const
   const network = (): Module =>

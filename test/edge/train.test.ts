@@ -248,6 +248,14 @@ test('readState names what does not fit', async () => {
   )
   assert.throws(() => readState(train, new Float32Array(9)), /must hold params_len numbers/)
   assert.throws(() => readState(train, [] as never), /must be a Float32Array/)
+  const damaged = (layout: string, shape: number[]): void => {
+    const state = [{ name: 'w', shape, offset: 0, layout }]
+    readState({ mode: 'train', state } as never, new Float32Array(9))
+  }
+  assert.throws(() => damaged('rows', [9]), /the layout of w must be .* got "rows"/)
+  assert.throws(() => damaged('block 0 1 input 1 taps 1 1', [9]), /the layout of w must be/)
+  const endless = 'block 1000000000 0 input 0 taps 1 0'
+  assert.throws(() => damaged(endless, [1 << 28, 1 << 28]), /must hold params_len numbers/)
 })
 
 test('a trainable cnn has at most 45 KB over its weights and statistics', async () => {
