@@ -15,6 +15,7 @@ import { kindOfPath, writeFilesAtomic } from '../io/files.js'
 import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
+import { sgd } from '../optimizer.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { type ExportArguments, exportOptions, readLabels, scalingOf } from './export-options.js'
@@ -134,7 +135,7 @@ async function testData(
   }
 }
 
-function compileModel(
+async function compileModel(
   name: ModelName,
   args: ExportArguments,
   run: RunOptions | undefined,
@@ -152,16 +153,29 @@ function compileModel(
     () => '--classes must be given with --input where no data set is named, got none',
   )
   const [c, h, w] = input
-  return compile(models[name]([c, h, w], classes, { tau: args.tau ?? run?.tau ?? 1.25 }), {
-    purpose: args.mode === 'train' ? 'train' : 'inference',
-    input: [c, h, w],
-    method: args.method ?? run?.method,
-    // The step mode belongs to the method that it was chosen for.
-    stepMode: args.stepMode ?? (args.method === undefined ? run?.stepMode : undefined),
-    timeSteps: args.timeSteps ?? run?.timeSteps ?? 4,
-    batchSize: args.mode === 'train' ? (args.batchSize ?? 1) : 64,
-    threads: dataset === undefined ? 1 : defaultThreads(dataset),
-  })
+  const trains = args.mode === 'train'
+  // What belongs to the method that the run has used.
+  const online = trains && args.method === undefined ? run : undefined
+  const model = await compile(
+    models[name]([c, h, w], classes, { tau: args.tau ?? run?.tau ?? 1.25 }),
+    {
+      purpose: trains ? 'train' : 'inference',
+      input: [c, h, w],
+      method: args.method ?? run?.method,
+      // The step mode belongs to the method that it was chosen for.
+      stepMode: args.stepMode ?? (args.method === undefined ? run?.stepMode : undefined),
+      update: online?.update,
+      backwardSteps: args.timeSteps === undefined ? online?.backwardSteps : undefined,
+      timeSteps: args.timeSteps ?? run?.timeSteps ?? 4,
+      batchSize: trains ? (args.batchSize ?? 1) : 64,
+      threads: dataset === undefined ? 1 : defaultThreads(dataset),
+    },
+  )
+  if (run) {
+    const { lr, momentum, weightDecay } = run
+    model.optimizer = sgd({ lr, momentum, weightDecay, decay: 'weights' })
+  }
+  return model
 }
 
 /** The options of `exportWasm`; mistakes show before anything is measured. */
