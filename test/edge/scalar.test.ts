@@ -110,8 +110,7 @@ test('every instruction on vectors gives the same bits in lanes, or is refused b
       call(scalar, name)
       const [a, b] = [x.subarray(OUT, OUT + 32), y.subarray(OUT, OUT + 32)]
       const [, bits] = /^f(32|64)x\d\.(?!.*\b(?:eq|ne|[lg][te])$)/.exec(op.name) ?? []
-      const same =
-        a.every((byte, k) => byte === b[k]) || (bits && sameFloats(a, b, Number(bits)))
+      const same = a.every((byte, k) => byte === b[k]) || (bits && sameFloats(a, b, Number(bits)))
       if (!same) {
         const from = [0, 16, 32].map((k) => x.slice(A + k, A + k + 16).join())
         assert.unreachable(`${name} ${lanes} of ${from.join(' | ')}: ${a.join()} but ${b.join()}`)
@@ -333,10 +332,7 @@ class Writer {
     const some = (): Expression[] => Array.from({ length: 3 }, () => this.statement(3))
     const label: Label = { kind: 'loop', result: undefined }
     const next = operation('i32.add', [get(COUNTER, 'i32'), i32(1)])
-    const condition = operation('i32.lt_u', [
-      { kind: 'tee', local: COUNTER, value: next },
-      i32(3),
-    ])
+    const condition = operation('i32.lt_u', [{ kind: 'tee', local: COUNTER, value: next }, i32(3)])
     return [
       ...some(),
       {

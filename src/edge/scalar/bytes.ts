@@ -107,7 +107,10 @@ function expand(name: string, args: readonly Expression[], keep: Keep): Expressi
     case 'widen':
       return pack([part(a, 0), part(a, 1)], 16)
     case 'product':
-      return pack([0, 1].map((k) => op('mul', part(a, k), part(b, k))), 16)
+      return pack(
+        [0, 1].map((k) => op('mul', part(a, k), part(b, k))),
+        16,
+      )
     default:
       throw new Error(`no function ${name}`)
   }
@@ -144,11 +147,7 @@ function swar(
   const gather = (e: Expression): Expression =>
     op('shr_u', op('mul', tops(e), i32(0x01020408)), i32(24))
   const difference = (): Expression =>
-    op(
-      'xor',
-      op('sub', op('or', a, top), op('and', b, rest)),
-      op('and', op('xor', a, not(b)), top),
-    )
+    op('xor', op('sub', op('or', a, top), op('and', b, rest)), op('and', op('xor', a, not(b)), top))
   /** All bits of a number that is less than the other. */
   const less = (x: Expression): Expression =>
     fill(op('or', op('and', not(a), b), op('and', op('or', not(a), b), x)))

@@ -1,6 +1,14 @@
 /** Constants that are there several times move into locals: those take two bytes. */
 
-import { type Constant, type Expression, type Func, get, newLocal, visit, withParts } from '../wasm/ir.js'
+import {
+  type Constant,
+  type Expression,
+  type Func,
+  get,
+  newLocal,
+  visit,
+  withParts,
+} from '../wasm/ir.js'
 
 const LOCAL_BYTES = 2
 
@@ -10,7 +18,8 @@ function bytesOf(e: Constant): number {
   if (e.type === 'f64') return 9
   if (e.type !== 'i32') return 0
   let bytes = 2
-  for (let left = e.value < 0 ? ~e.value : e.value; left >= 64; left = Math.floor(left / 128)) bytes++
+  for (let left = e.value < 0 ? ~e.value : e.value; left >= 64; left = Math.floor(left / 128))
+    bytes++
   return bytes
 }
 

@@ -314,7 +314,11 @@ class Lowering {
         const [a, b, condition] = e.args
         const type = this.votes.natural(e) ?? want ?? 'i64'
         const [x, y, c] = this.items(
-          [{ e: a, want: type }, { e: b, want: type }, { e: condition, isSimple: true }],
+          [
+            { e: a, want: type },
+            { e: b, want: type },
+            { e: condition, isSimple: true },
+          ],
           out,
         )
         const [left, right] = [x, y].map((v) => convert(v as Vector, type, keep).lanes)
@@ -360,11 +364,13 @@ class Lowering {
     const rule = ruleOf(name)
     const takes = lane?.type ?? this.votes.takes(e)
     const isMemory = e.op.immediate === 'memory' || lane !== undefined
-    const operands = (pair?.args ?? e.args).map((arg, i): Item => ({
-      e: arg,
-      want: takes ?? (name === 'v128.store' ? 'i64' : undefined),
-      isSimple: (isMemory && i === 0) || !isVector(arg),
-    }))
+    const operands = (pair?.args ?? e.args).map(
+      (arg, i): Item => ({
+        e: arg,
+        want: takes ?? (name === 'v128.store' ? 'i64' : undefined),
+        isSimple: (isMemory && i === 0) || !isVector(arg),
+      }),
+    )
     if (!rule && !isMemory) throw this.refusal(`the instruction ${name}`)
     const given = this.items(operands, out)
     const vectors = given.filter(isLanes).map((v) => (takes ? convert(v, takes, keep) : v))

@@ -88,7 +88,10 @@ export function load(
 }
 
 /** Type of the lanes that a load or store of one lane needs of its vector; undefined for others. */
-export function laneAccess({ op: { name }, lanes: [lane] }: Operation, found: LaneType | undefined) {
+export function laneAccess(
+  { op: { name }, lanes: [lane] }: Operation,
+  found: LaneType | undefined,
+) {
   const [, kind, width] = /^v128\.(load|store)(8|16|32|64)_lane$/.exec(name) ?? []
   if (!kind) return undefined
   const bits = Number(width)
@@ -155,9 +158,7 @@ function mayRead(e: Expression, written: Written): boolean {
     case 'get':
       return false
     case 'op':
-      return e.op.reads
-        ? mayOverlap(e, written)
-        : e.args.some((arg) => mayRead(arg, written))
+      return e.op.reads ? mayOverlap(e, written) : e.args.some((arg) => mayRead(arg, written))
     case 'call':
     case 'select':
       return e.args.some((arg) => mayRead(arg, written))

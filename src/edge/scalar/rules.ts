@@ -137,13 +137,19 @@ lanewise('v128.or', 'i32', or)
 lanewise('v128.xor', 'i32', xor)
 lanewise('v128.not', 'i32', not)
 lanewise('v128.andnot', 'i32', (a, b) => and(a, not(b)))
-rule('v128.bitselect', 'i32', 'i32', ({ vectors }, { keep }) => {
-  const [a, b, condition] = vectors
-  return eachLane(vectors, keep, (i) => {
-    const other = keep(b[i])
-    return xor(other, and(xor(a[i], other), condition[i]))
-  })
-}, true)
+rule(
+  'v128.bitselect',
+  'i32',
+  'i32',
+  ({ vectors }, { keep }) => {
+    const [a, b, condition] = vectors
+    return eachLane(vectors, keep, (i) => {
+      const other = keep(b[i])
+      return xor(other, and(xor(a[i], other), condition[i]))
+    })
+  },
+  true,
+)
 
 for (const name of 'add sub mul eq ne'.split(' '))
   for (const bits of [8, 16]) byHelper(`i${bits}x${128 / bits}.${name}`, `${name}${bits}`)
@@ -293,11 +299,20 @@ for (const bits of [8, 16] as const) {
     )
   })
   rule(`${shape}.bitmask`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
-    joinBits(a.map((word) => call(`mask${bits}`, word)), per),
+    joinBits(
+      a.map((word) => call(`mask${bits}`, word)),
+      per,
+    ),
   ])
   // A number that is 0 leaves a bit that is not.
   rule(`${shape}.all_true`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
-    op('eqz', joined('or', a.map((word) => call(`eq${bits}`, word, i32(0))))),
+    op(
+      'eqz',
+      joined(
+        'or',
+        a.map((word) => call(`eq${bits}`, word, i32(0))),
+      ),
+    ),
   ])
 }
 
@@ -305,14 +320,23 @@ const joined = (name: string, words: Lanes): Expression => words.reduce((a, b) =
 
 /** Some bits of each word, those of the first lowest. */
 function joinBits(words: Lanes, bits: number): Expression {
-  return joined('or', words.map((word, i) => (i ? op('shl', word, i32(i * bits)) : word)))
+  return joined(
+    'or',
+    words.map((word, i) => (i ? op('shl', word, i32(i * bits)) : word)),
+  )
 }
 
 rule('i32x4.bitmask', 'i32', undefined, ({ vectors: [a] }) => [
-  joinBits(a.map((word) => op('shr_u', word, i32(31))), 1),
+  joinBits(
+    a.map((word) => op('shr_u', word, i32(31))),
+    1,
+  ),
 ])
 rule('i32x4.all_true', 'i32', undefined, ({ vectors: [a] }) => [
-  joined('and', a.map((word) => op('ne', word, i32(0)))),
+  joined(
+    'and',
+    a.map((word) => op('ne', word, i32(0))),
+  ),
 ])
 rule('v128.any_true', 'i32', undefined, ({ vectors: [a] }) => [op('ne', joined('or', a), i32(0))])
 rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
@@ -322,7 +346,10 @@ rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
 // Pairs of instructions that have a shorter form together.
 byHelper('i8x16.sub(a, eq(b, c))', 'count8')
 rule('i8x16.bitmask(ne(a, 0))', 'i32', undefined, ({ vectors: [a] }, { call }) => [
-  joinBits(a.map((word) => call('nonzero8', word)), 4),
+  joinBits(
+    a.map((word) => call('nonzero8', word)),
+    4,
+  ),
 ])
 
 rule('i8x16.narrow_u(t, t), t = narrow_u(a, b)', 'i32', 'i32', ({ vectors }, { keep, call }) => {
