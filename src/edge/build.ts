@@ -18,7 +18,7 @@ import { type Contents, contentsOf, copyRanges, segmentsOf } from './contents.js
 import { call, type Driver, loadWord, specialise } from './module.js'
 import type { ExportSettings } from './options.js'
 import { mostSynops, type Prepared } from './prepare.js'
-import { lowerToScalar } from './scalar/lower.js'
+import { lowerToScalar } from './scalar/scalar.js'
 import { sectionBytes } from './section.js'
 import { decodeModule } from './wasm/decode.js'
 import { encodeModule } from './wasm/encode.js'
