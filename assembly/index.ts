@@ -42,7 +42,9 @@ export {
   storeGradient,
 } from './conv/weight-gradient'
 export { edgeExpand } from './edge/expand'
+export { edgeExpandBytes } from './edge/expand-bytes'
 export { edgeBytes, edgeFloats } from './edge/input'
+export { edgeLabels, edgeRefuse, edgeSeed, edgeStepMask, threefry } from './edge/learn'
 export { edgeMean } from './edge/output'
 export { choose } from './engine/choose'
 export { execute } from './engine/execute'
@@ -151,6 +153,19 @@ export { sgd, sgdRange } from './optimizer/sgd'
 export { dropout, dropoutFloats } from './pool/dropout'
 export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'
 export { clear, sumScalars, timeSum, trace } from './pool/sums'
+export { combineBytes7, combineBytes15, combineBytesFew } from './spikes/byte-combine'
+export { spikeForwardBytes } from './spikes/byte-forward'
+export {
+  sumBytes4,
+  sumBytes8,
+  sumBytes16,
+  sumBytes32,
+  sumByteTimes4,
+  sumByteTimes8,
+  sumByteTimes16,
+  sumByteTimes32,
+  sumRest,
+} from './spikes/byte-sums'
 export { combine7, combine15, combineFew } from './spikes/combine'
 export { appendCounts, appendFactors, appendPairCounts, countWindow } from './spikes/counts'
 export { spikeConv, spikeForward } from './spikes/forward'

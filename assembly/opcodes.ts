@@ -168,6 +168,8 @@ export enum Op {
    * SpikeWord.
    */
   SpikeForward = 18,
+  /** The same with weights of one byte, without moments. SpikeWord. */
+  SpikeForwardBytes = 66,
   /**
    * Weight transposed for the input gradient: [InC/8][tap][OutC][8]; unit = one block of 8 input
    * channels. DenseWord.
@@ -412,7 +414,7 @@ export enum Narrow {
 /** Words of convolutions of spikes, behind `ConvWord`: the input is Scale · Σ of pooled spikes. */
 export enum SpikeWord {
   Out = 20,
-  /** As `DenseWord.Weight` and `Bias`. */
+  /** As `DenseWord.Weight` and `Bias`; in SpikeForwardBytes Weight is i8 in the same order. */
   Weight = 21,
   Bias = 22,
   /** f32 */
@@ -458,6 +460,8 @@ export enum SpikeWord {
    */
   Moments = 44,
   MomentPixels = 45,
+  /** SpikeForwardBytes: float32 [OutC], what a weight of 1 stands for in each output channel. */
+  WeightScale = 46,
 }
 
 /** A tensor of spikes that a convolution reads. */
@@ -479,6 +483,8 @@ export enum Spike {
   ListOverrun = 32,
   /** Vectors of BlockWidth floats of a block's scratch: sums of the patterns, and the bias. */
   SumRows = 17,
+  /** The same where weights are bytes: a factor as well. */
+  ByteSumRows = 18,
 }
 
 /** Partial sums of a BatchNorm: see norm/moments.ts. */
@@ -1166,6 +1172,10 @@ export enum ExpandWord {
   InC = 6,
   /** Rows of a block. */
   BlockRows = 7,
+  /** Of bytes: address of float32 [groups][Columns], by which they become floats; 0: they stay. */
+  Scales = 8,
+  /** Of bytes: taps of one group of output channels. */
+  GroupTaps = 9,
   /** Bytes of an entry. */
-  Bytes = 32,
+  Bytes = 40,
 }

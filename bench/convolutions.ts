@@ -11,6 +11,8 @@ import {
   emitWeightGradient,
   usesWinograd,
 } from '../src/plan/convolution/index.js'
+import { emitForwardOnBytes } from '../src/plan/convolution/spike-bytes.js'
+import type { SpikeForward } from '../src/plan/convolution/strategy.js'
 import { blockWidth, storedChannels } from '../src/plan/layout.js'
 import type { ProgramBuilder } from '../src/plan/program.js'
 import type { DenseInput } from '../src/plan/tensors.js'
@@ -180,33 +182,46 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
     rig.bytes(tensor.counts).set(values.counts)
   }
 
-  for (const values of spikes)
-    cases.push({
-      kernel: 'forward, spikes',
-      density: densityOf(values),
-      rows: T,
-      naive: 'forward',
-      rig() {
-        const rig = makeRig((b) => {
-          const t = new Tensors(b, g)
-          const tensor = t.spikes()
-          emitForwardOnSpikes(b, {
-            name: 'conv',
-            g,
-            steps: T,
-            spikes: { sources: [tensor], pool: noPool, scale: 1 },
-            out: t.output('out', T),
-            weight: ref(t.weight),
-            bias: undefined,
-            withMoments: false,
-          })
-          return { t, tensor }
+  const spikeCase = (
+    kernel: string,
+    values: Spikes,
+    emit: (b: ProgramBuilder, t: Tensors, job: Omit<SpikeForward, 'weight'>) => void,
+  ): Case => ({
+    kernel,
+    density: densityOf(values),
+    rows: T,
+    naive: 'forward',
+    rig() {
+      const rig = makeRig((b) => {
+        const t = new Tensors(b, g)
+        const tensor = t.spikes()
+        emit(b, t, {
+          name: 'conv',
+          g,
+          steps: T,
+          spikes: { sources: [tensor], pool: noPool, scale: 1 },
+          out: t.output('out', T),
+          bias: undefined,
+          withMoments: false,
         })
-        rig.made.t.fillWeight(rig)
-        set(rig, rig.made.tensor, values)
-        return rig
-      },
-    })
+        return { t, tensor }
+      })
+      rig.made.t.fillWeight(rig)
+      set(rig, rig.made.tensor, values)
+      return rig
+    },
+  })
+  for (const values of spikes)
+    cases.push(
+      spikeCase('forward, spikes', values, (b, t, job) =>
+        emitForwardOnSpikes(b, { ...job, weight: ref(t.weight) }),
+      ),
+      // Any bytes take the same time.
+      spikeCase('forward, spikes, int8', values, (b, t, job) => {
+        const weightScale = ref(b.buffer('scale', g.outC * 4, 'parameters'))
+        emitForwardOnBytes(b, { ...job, weight: ref(t.weight), weightScale })
+      }),
+    )
 
   const floatCase = (
     kernel: string,

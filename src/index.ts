@@ -2,6 +2,19 @@
 
 export { type Block, block, residual, sequential } from './containers.js'
 export * from './data/index.js'
+export type {
+  ExportOptions,
+  InputType,
+  NetInfo,
+  NetMode,
+  NetTarget,
+  StateEntry,
+  WeightType,
+} from './edge/abi.js'
+export { type EvaluateNetOptions, evaluateNet, type NetEvaluation } from './edge/accuracy.js'
+export { type BothTargets, exportWasm } from './edge/export.js'
+export { netHeader } from './edge/header.js'
+export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
 export { SpikewasmError } from './errors.js'
 export { Model, type StepOptions, type StreamStep } from './model.js'
 export * from './models/index.js'

@@ -169,13 +169,19 @@ export class Model {
     return gradients(this.session)
   }
 
-  /** Time mean of the last layer's output in the last run, [B, classes]; a copy. */
+  /**
+   * Time mean of the last layer's output in the last run, [B, classes]; a copy. Where fewer than B
+   * samples have run, they are repeated.
+   */
   output(): Float32Array {
-    return output(this.session, this.session.lastRun.steps || undefined)
+    const { steps, outputs } = this.session.lastRun
+    return output(this.session, steps || undefined, this.batchSize, outputs || undefined)
   }
 
   /**
-   * Outputs and classes of any number of samples, with running statistics and without dropout.
+   * Outputs and classes of any number of samples, with running statistics and without dropout. A
+   * few samples, or a few that are left behind the last full batch, run one by one and cost no
+   * whole batch; the numbers are the same, bit for bit.
    * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W], n at most the batch size
    * @throws SpikewasmError when the length is no multiple of a sample's
    */
@@ -221,7 +227,8 @@ export class Model {
 
   /**
    * Spikes per neuron and time step in the last run, 0…1, by the name of the neuron layer; empty
-   * before the first run.
+   * before the first run. The last run is the last batch. Where that has fewer than B samples, as
+   * after `predict` it may, these count in turn until there are B.
    */
   firingRates(): Record<string, number> {
     return firingRates(this.session, this.session.lastRun)

@@ -25,9 +25,9 @@ export function edgeExpand(table: usize, count: i32): void {
       const rest = (<usize>(width - count)) << 2
       for (let tap = 0; tap < taps; tap++) {
         for (let row = 0; row < real; row++) {
-          memory.copy(to, from, <usize>count << 2)
-          from += <usize>count << 2
-          to += <usize>count << 2
+          memory.copy(to, from, (<usize>count) << 2)
+          from += (<usize>count) << 2
+          to += (<usize>count) << 2
           memory.fill(to, 0, rest)
           to += rest
         }

@@ -10,7 +10,7 @@ export function edgeMean(raw: usize, out: usize, count: i32, total: i32): void {
   const steps = load<i32>(Control.FirstStep) + 1
   store<i32>(Control.FirstStep, steps)
   const scale = <f64>total / <f64>steps
-  for (let end = raw + (<usize>count << 2); raw < end; raw += 4) {
+  for (let end = raw + ((<usize>count) << 2); raw < end; raw += 4) {
     store<f32>(out, <f32>(<f64>load<f32>(raw) * scale))
     out += 4
   }

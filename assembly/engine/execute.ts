@@ -24,6 +24,7 @@ import { sgd } from '../optimizer/sgd'
 import { dropout, dropoutFloats } from '../pool/dropout'
 import { maxPool, maxPoolBackward, maxPoolFloats } from '../pool/max-pool'
 import { clear, sumScalars, timeSum, trace } from '../pool/sums'
+import { spikeForwardBytes } from '../spikes/byte-forward'
 import { spikeConv, spikeForward } from '../spikes/forward'
 import { listWeightGradient, rateLists } from '../spikes/list-gradient'
 import { spikeLists } from '../spikes/lists'
@@ -51,6 +52,9 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.SpikeForward:
       spikeForward(rec, unit, t, scratch)
+      break
+    case Op.SpikeForwardBytes:
+      spikeForwardBytes(rec, unit, t, scratch)
       break
     case Op.TransposeWeight:
       transposeWeight(rec, unit, t, scratch)

@@ -175,7 +175,7 @@ function sumPixels(
 /** out[step][…] = row for each step. `steps` is 1, 3, 7 or 15: one to four steps. */
 // @ts-ignore: decorator
 @inline
-function copySteps(out: usize, outStep: usize, row: usize, bytes: usize, steps: i32): void {
+export function copySteps(out: usize, outStep: usize, row: usize, bytes: usize, steps: i32): void {
   for (let bit = 1; bit <= steps; bit += bit) {
     memory.copy(out, row, bytes)
     out += outStep

@@ -26,7 +26,7 @@ import { appendCounts, appendPairCounts, countWindow } from './counts'
 import { appendPairs, appendPatterns, stepsOf } from './patterns'
 
 /** Bit p is set when list p is in use with pair lists. */
-const PAIR_PATTERNS: i32 = 0b1001000100011110
+export const PAIR_PATTERNS: i32 = 0b1001000100011110
 
 /** Bytes of a table of pointers: 16 words, for 15 patterns and the unused pattern 0. */
 export const POINTERS: usize = Spike.PointerBytes

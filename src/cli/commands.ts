@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { SpikewasmError } from '../errors.js'
 import { diagnoseCommand } from './diagnose.js'
 import { evalCommand } from './eval.js'
+import { exportCommand } from './export.js'
 import { infoCommand } from './info.js'
 import { inFlags } from './mistakes.js'
 import { trainCommand } from './train.js'
@@ -19,6 +20,7 @@ const program = new Command('spikewasm')
   .showHelpAfterError(false)
 trainCommand(program.command('train'))
 evalCommand(program.command('eval'))
+exportCommand(program.command('export'))
 infoCommand(program.command('info'))
 diagnoseCommand(program.command('diagnose'))
 

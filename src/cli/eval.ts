@@ -1,23 +1,19 @@
 /** `spikewasm eval` */
 
 import { type Command, Option } from 'commander'
-import { expect } from '../errors.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
-import {
-  type DataArguments,
-  type DatasetName,
-  datasets,
-  defaultThreads,
-  loadData,
-} from './datasets.js'
+import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
+import { evaluateFile } from './eval-net.js'
 import { withFiles } from './mistakes.js'
-import { named, numeric, shared } from './options.js'
+import { fromRun, named, numeric, shared } from './options.js'
 import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
-import { readRunOptions, weightsOf } from './run-folder.js'
+import { dataOf, readWeights } from './run-folder.js'
 
 interface EvalArguments {
   readonly run?: string
+  /** Path of an exported network. */
+  readonly on?: string
   readonly weights?: string
   readonly dataset?: DatasetName
   readonly data?: string
@@ -33,23 +29,22 @@ interface EvalArguments {
 }
 
 export function evalCommand(command: Command): Command {
-  // The run's folder gives the defaults here, so the shared options have none.
-  const fromRun = (option: Option): Option => {
-    const preset = option.defaultValue as string | number
-    option.default(undefined)
-    option.description += ` (default: the run's, without --run ${preset})`
-    return option
-  }
   return command
     .description(
-      "Test trained weights: those of a run's folder, or a safetensors file with the " +
-        'options that rebuild its network.',
+      "Test trained weights: those of a run's folder, a safetensors file with the " +
+        'options that rebuild its network, or an exported network.',
     )
     .addOption(new Option('--run <folder>', 'folder that train --out has written'))
     .addOption(
       new Option(
         '--weights <file>',
         'safetensors file, with --model, --dataset, --time-steps and --tau as in training',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--on <file>',
+        'exported network, a .wasm file: the very file runs, no weights are read',
       ),
     )
     .addOption(fromRun(shared.dataset()))
@@ -65,28 +60,18 @@ export function evalCommand(command: Command): Command {
     )
     .addOption(shared.threads())
     .addOption(shared.json())
-    .action((args: EvalArguments) => evaluate(args))
+    .action((args: EvalArguments) => {
+      const { on } = args
+      return on === undefined ? evaluate(args) : evaluateFile({ ...args, on })
+    })
 }
 
 async function evaluate(args: EvalArguments): Promise<void> {
-  expect(
-    (args.run === undefined) !== (args.weights === undefined),
-    () =>
-      'either --run <folder> or --weights <file> must be given, got ' +
-      (args.run === undefined ? 'neither' : 'both; leave one out'),
-  )
-  const run = args.run === undefined ? undefined : await readRunOptions(args.run)
-  const weights = args.run === undefined ? args.weights! : weightsOf(args.run)
-  const dataset = args.dataset ?? run?.dataset ?? 'digits'
-  // Another data set than the run's is another path and another number of samples too.
-  const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
-  const {
-    split,
-    data = source.data,
-    limitTrain = source.limitTrain,
-    limitTest = source.limitTest,
-  } = args
-  const part = (await loadData({ dataset, data, limitTrain, limitTest }))[split]
+  const { run, weights } = await readWeights(args)
+  const source = dataOf(args, run)
+  const { dataset } = source
+  const { split } = args
+  const part = (await loadData(source))[split]
 
   const name = args.model ?? run?.model ?? 'cnn'
   const input = run?.input ?? part.shape

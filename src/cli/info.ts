@@ -51,7 +51,7 @@ export function infoCommand(command: Command): Command {
       new Option(
         '--program <name>',
         'with --model: the records of a program in their order, with their buffers: ' +
-          'train, gradients, evaluate, stream',
+          'train, gradients, evaluate, single, stream',
       ),
     )
     .addOption(shared.json())

@@ -49,6 +49,28 @@ export function named(
   return preset === undefined ? option : option.default(preset)
 }
 
+/** The option without its default, which is the run's; --help says both. */
+export function fromRun(option: Option): Option {
+  const preset = option.defaultValue as string | number
+  option.default(undefined)
+  option.description += ` (default: the run's, without --run ${preset})`
+  return option
+}
+
+/** An option with numbers, separated by commas. */
+export function numbers(flags: string, description: string): Option {
+  const option = new Option(flags, description).argParser((text) => {
+    const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)))
+    if (values.some(Number.isNaN))
+      throw new SpikewasmError(
+        `${option.long} must be numbers, separated by commas, as in 0.5,0.25, got ` +
+          JSON.stringify(text),
+      )
+    return values
+  })
+  return option
+}
+
 /** The default step modes, for --help: `m for rate and bptt, s for ottt and sltt`. */
 function describeStepModes(): string {
   return stepModes

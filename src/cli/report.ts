@@ -117,6 +117,26 @@ function progressBar(rates: () => Record<string, number>): {
   }
 }
 
+/** A bar for work that reports its share, where standard error is a terminal. */
+export function shareBar(quiet: boolean): { show(what: string, done: number): void; stop(): void } {
+  if (quiet || !process.stderr.isTTY) return { show() {}, stop() {} }
+  const bar = new SingleBar({
+    format: '{what} [{bar}] {percentage} %',
+    barsize: 20,
+    clearOnComplete: true,
+    hideCursor: true,
+    gracefulExit: true,
+    stream: process.stderr,
+  })
+  return {
+    show(what, done) {
+      if (bar.isActive) bar.update(done, { what })
+      else bar.start(1, done, { what })
+    },
+    stop: () => bar.stop(),
+  }
+}
+
 /** One epoch in one line. */
 export function epochLine(record: EpochRecord, epochs: number): string {
   const { epoch, trainLoss, trainAccuracy, testAccuracy, samplesPerSecond, firingRates } = record

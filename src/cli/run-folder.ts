@@ -3,14 +3,14 @@
 import { mkdir, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
-import { SpikewasmError } from '../errors.js'
+import { expect, SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, writeFileAtomic, writeFilesAtomic } from '../io/files.js'
 import { serializeState } from '../io/state.js'
 import type { Model } from '../model.js'
 import { modelNames } from '../models/registry.js'
 import { methodNames, stepModes, updates } from '../plan/methods.js'
 import type { EpochRecord } from '../train/fit.js'
-import { datasetNames } from './datasets.js'
+import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
@@ -136,4 +136,35 @@ export async function readRunOptions(folder: string): Promise<RunOptions> {
   const { success, output, issues } = v.safeParse(runOptions, value)
   if (success) return output
   return refuse(`got ${v.getDotPath(issues[0]) ?? 'something else'}: ${issues[0].message}`)
+}
+
+/**
+ * Where the weights are that the options name, and the run that they come from, if any.
+ *
+ * @throws SpikewasmError unless exactly one of both is given
+ */
+export async function readWeights(args: {
+  readonly run?: string
+  readonly weights?: string
+}): Promise<{ readonly run: RunOptions | undefined; readonly weights: string }> {
+  expect(
+    (args.run === undefined) !== (args.weights === undefined),
+    () =>
+      'either --run <folder> or --weights <file> must be given, got ' +
+      (args.run === undefined ? 'neither' : 'both; leave one out'),
+  )
+  if (args.run === undefined) return { run: undefined, weights: args.weights! }
+  return { run: await readRunOptions(args.run), weights: weightsOf(args.run) }
+}
+
+/** The data that the options name; what they leave out is the run's. */
+export function dataOf(
+  args: Partial<DataArguments> & { readonly dataset?: DatasetName },
+  run: RunOptions | undefined,
+): DataArguments {
+  const dataset = args.dataset ?? run?.dataset ?? 'digits'
+  // Another data set than the run's is another path and another number of samples too.
+  const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
+  const { data = source.data, limitTrain = source.limitTrain, limitTest = source.limitTest } = args
+  return { dataset, data, limitTrain, limitTest }
 }

@@ -14,21 +14,25 @@ export const ABI_MAGIC = 0x574b5053
 /** Name of the custom section. */
 export const SECTION = 'spikewasm'
 
-/** Which instructions a file may use: SIMD, or those that every interpreter has. */
-export const targets = ['simd', 'scalar'] as const
-export type NetTarget = (typeof targets)[number]
+/** All of `NetTarget`. */
+export const targets: readonly NetTarget[] = ['simd', 'scalar']
+/** Instructions of a file: `simd` or `scalar`. */
+export type NetTarget = 'simd' | 'scalar'
 
-/** What a file can do. */
-export const netModes = ['infer', 'step', 'both', 'train'] as const
-export type NetMode = (typeof netModes)[number]
+/** All of `NetMode`. */
+export const netModes: readonly NetMode[] = ['infer', 'step', 'both', 'train']
+/** What a file can do: `infer`, `step`, `both` or `train`. */
+export type NetMode = 'infer' | 'step' | 'both' | 'train'
 
-/** How weights are stored. */
-export const weightTypes = ['f32', 'int8'] as const
-export type WeightType = (typeof weightTypes)[number]
+/** All of `WeightType`. */
+export const weightTypes: readonly WeightType[] = ['f32', 'int8']
+/** How weights are stored: `f32` or `int8`. */
+export type WeightType = 'f32' | 'int8'
 
-/** What the input is made of. */
-export const inputTypes = ['f32', 'u8'] as const
-export type InputType = (typeof inputTypes)[number]
+/** All of `InputType`. */
+export const inputTypes: readonly InputType[] = ['f32', 'u8']
+/** What the input is made of: `f32` or `u8`. */
+export type InputType = 'f32' | 'u8'
 
 /** A parameter or running statistic of a train build, and where it lies. */
 export interface StateEntry {
@@ -48,14 +52,17 @@ export interface NetInfo {
   readonly abi: number
   /** Of the package that wrote the file. */
   readonly version: string
+  /** What it is called, if it has a name. */
   readonly name?: string
   /** [C, H, W] of one sample or frame. */
   readonly input: readonly [channels: number, height: number, width: number]
+  /** Whether the input is float32 or bytes. */
   readonly inputType: InputType
   /** Whether a sample is T frames, [T][C][H][W]. */
   readonly frames: boolean
   /** T */
   readonly timeSteps: number
+  /** Number of outputs. */
   readonly classes: number
   /** A name for each class. */
   readonly labels?: readonly string[]
@@ -63,13 +70,17 @@ export interface NetInfo {
   readonly mean?: readonly number[]
   /** u8: divides the difference, for each channel. */
   readonly std?: readonly number[]
+  /** What it can do. */
   readonly mode: NetMode
+  /** Which instructions it uses. */
   readonly target: NetTarget
+  /** Where the loop over time steps is; see `compile`. */
   readonly stepMode: StepMode
   /** Training method of a train build. */
   readonly method?: Method
   /** B of a train build; else 1. */
   readonly batchSize: number
+  /** How weights are stored. */
   readonly weights: WeightType
   /** Number of trained parameters. */
   readonly parameters: number

@@ -1,15 +1,17 @@
-/** Accuracy of an exported network. */
+/** Accuracy of an exported network on a data set: the very file, sample by sample. */
 
 import type { Dataset } from '../data/dataset.js'
+import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import { breathe, checkSignal } from '../train/evaluate.js'
 import type { Net } from './net.js'
 
-/** Options of `evaluateNet`. */
+/** Options of `evaluateNet`; each has a default. */
 export interface EvaluateNetOptions {
   /** Only the first samples, an integer ≥ 1. Default: all. */
   limit?: number
   /** Ends the evaluation; it then rejects with the signal's reason. */
   signal?: AbortSignal
-  /** Called now and then with the share that is done, 0 … 1. */
+  /** Called several times a second with the share that is done, 0 … 1. */
   onProgress?: (done: number) => void
 }
 
@@ -17,15 +19,143 @@ export interface EvaluateNetOptions {
 export interface NetEvaluation {
   /** Share of right answers, 0 … 1. */
   readonly accuracy: number
+  /** Number of right answers. */
   readonly correct: number
   /** Number of samples. */
   readonly count: number
 }
 
+/** Time between two looks at the signal, in milliseconds. */
+const PAUSE_MS = 100
+
+/**
+ * Share of the samples whose largest output is that of their label. A file of mode step sees each
+ * image for T steps from rest; one of frames sees it in each of the T frames. Files that take bytes
+ * get the data set's own bytes, as 0 … 255; without such, the file's mean and deviation put the
+ * numbers back into bytes.
+ *
+ * @throws SpikewasmError when shape or classes do not match the file's, an option is wrong, or a
+ *   number is not finite; the signal's reason when it aborts
+ */
 export async function evaluateNet(
-  _net: Net,
-  _data: Dataset,
-  _options: EvaluateNetOptions = {},
+  net: Net,
+  data: Dataset,
+  options: EvaluateNetOptions = {},
 ): Promise<NetEvaluation> {
-  throw new Error('not yet')
+  checkOptions('evaluateNet', options, ['limit', 'signal', 'onProgress'])
+  checkSignal('evaluateNet.signal', options.signal)
+  checkData(net, data)
+  const { limit = data.length, signal, onProgress } = options
+  checkInteger('evaluateNet.limit', limit, 1)
+  const count = Math.min(limit, data.length)
+  const fill = filler(net, data)
+  const show = shower(net)
+  let correct = 0
+  let paused = Number.NEGATIVE_INFINITY
+  for (let index = 0; index < count; index++) {
+    if (performance.now() - paused >= PAUSE_MS) {
+      onProgress?.(index / count)
+      await breathe()
+      signal?.throwIfAborted()
+      paused = performance.now()
+    }
+    const label = fill(index)
+    show()
+    if (net.predictedClass() === label) correct++
+  }
+  onProgress?.(1)
+  return { accuracy: correct / count, correct, count }
+}
+
+function checkData({ info }: Net, data: Dataset): void {
+  expect(
+    typeof data?.read === 'function' && data.shape?.length === 3,
+    () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,
+  )
+  expect(
+    data.shape.every((n, i) => n === info.input[i]),
+    () =>
+      `the data ${data.name} must have samples of [${info.input.join(', ')}], as the exported ` +
+      `network takes, got [${data.shape.join(', ')}]; choose the data set that it was trained on`,
+  )
+  expect(
+    data.classes === info.classes,
+    () =>
+      `the data ${data.name} must have ${info.classes} classes, as the exported network gives, ` +
+      `got ${data.classes}; choose the data set that it was trained on`,
+  )
+  expect(data.length > 0, () => `the data ${data.name} must have samples, got none`)
+}
+
+/** Runs the network on what is in its input. */
+function shower(net: Net): () => void {
+  if (net.info.mode !== 'step') return () => net.infer()
+  const image = net.input.slice()
+  return () => {
+    // The input need not survive a step.
+    image.set(net.input)
+    net.reset()
+    for (let t = 0; t < net.info.timeSteps; t++) {
+      net.input.set(image)
+      net.step()
+    }
+  }
+}
+
+/** Writes a sample into the network's input, [C][H][W], and returns its label. */
+function filler({ info, input }: Net, data: Dataset): (index: number) => number {
+  const [channels, height, width] = info.input
+  const size = channels * height * width
+  const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1
+  const write = (sample: ArrayLike<number>): void => {
+    for (let c = 0, o = 0; c < channels; c++)
+      for (let p = 0; p < height * width; p++) input[o++] = sample[p * channels + c]
+    for (let t = 1; t < frames; t++) input.copyWithin(t * size, 0, size)
+  }
+  const { pixels } = data
+  if (info.inputType === 'u8' && pixels) {
+    const bytes = new Uint8Array(size)
+    const scale = 255 / pixels.normalization.scale
+    return (index) => {
+      const label = pixels.read(index, bytes)
+      for (let i = 0; i < size; i++) bytes[i] = Math.round(bytes[i] * scale)
+      write(bytes)
+      return label
+    }
+  }
+  const sample = new Float32Array(size)
+  const toByte = byteOf(info.mean, info.std, channels)
+  return (index) => {
+    const label = data.read(index, sample)
+    for (let i = 0; i < size; i++) {
+      if (!Number.isFinite(sample[i]))
+        throw new SpikewasmError(
+          `the data ${data.name} must hold finite numbers, got ${sample[i]} in sample ${index}; ` +
+            'repair or leave out that sample',
+        )
+      if (info.inputType === 'u8') sample[i] = toByte(sample[i], i % channels, data.name)
+    }
+    write(sample)
+    return label
+  }
+}
+
+/** The byte that a normalised number came from, by a mean and deviation for each channel. */
+function byteOf(
+  mean: readonly number[] | undefined,
+  std: readonly number[] | undefined,
+  channels: number,
+): (value: number, channel: number, name: string) => number {
+  const means = mean ?? new Array<number>(channels).fill(0)
+  const stds = std ?? new Array<number>(channels).fill(1)
+  return (value, channel, name) => {
+    const byte = Math.round(255 * (value * stds[channel] + means[channel]))
+    expect(
+      byte >= 0 && byte <= 255,
+      () =>
+        `the data ${name} must be numbers that mean and deviation of the exported network turn ` +
+        `into bytes from 0 to 255, got ${byte}; give the data set as bytes, by fromBytes`,
+    )
+    return byte
+  }
 }

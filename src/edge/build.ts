@@ -1,7 +1,8 @@
 /** A prepared network → the bytes of its module. */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { Program } from '../plan/plan.js'
+import type { ParameterLayout } from '../plan/layout.js'
+import type { Plan, Program } from '../plan/plan.js'
 import { roundUp } from '../round-up.js'
 import { VERSION } from '../version.js'
 import {
@@ -15,11 +16,14 @@ import {
   writeInfoStruct,
 } from './abi.js'
 import { type Contents, contentsOf, copyRanges, segmentsOf } from './contents.js'
+import { stateEntries } from './learning.js'
 import { call, type Driver, loadWord, specialise } from './module.js'
 import type { ExportSettings } from './options.js'
-import { mostSynops, type Prepared } from './prepare.js'
+import type { Prepared } from './prepare.js'
 import { lowerToScalar } from './scalar/scalar.js'
 import { sectionBytes } from './section.js'
+import { synapticOperations } from './synops.js'
+import { changedBySteps, learningDrivers, learningOptions } from './train-step.js'
 import { decodeModule } from './wasm/decode.js'
 import { encodeModule } from './wasm/encode.js'
 import { type Expression, type Func, i32, operation } from './wasm/ir.js'
@@ -44,8 +48,8 @@ export function buildNet(
   settings: ExportSettings,
   target: NetTarget,
 ): Uint8Array {
-  const { plan } = prepared
-  const { options, named, parameters } = plan
+  const { plan, learning } = prepared
+  const { options, named } = plan
   const { graph, input, frames, timeSteps } = options
   const { mode, labels, inputType } = settings
   const channels = input[0]
@@ -65,16 +69,15 @@ export function buildNet(
     mode,
     target,
     stepMode: options.stepMode,
+    method: mode === 'train' ? options.method : undefined,
     batchSize: settings.batchSize,
     weights: settings.weights,
-    parameters: parameters.reduce(
-      (n, { layout }) => n + layout.shape.reduce((a, b) => a * b, 1),
-      0,
-    ),
+    parameters: parameterCount(plan),
     weightBytes: 0,
     memoryBytes: PAGE,
     usedBytes: PAGE,
-    synops: { max: mostSynops(graph, frames, timeSteps), mean: settings.synops },
+    synops: { max: synapticOperations(graph, frames, timeSteps), mean: settings.synops },
+    state: mode === 'train' ? stateEntries(plan) : undefined,
   }
 
   const behind = new Behind(plan.memory.total)
@@ -94,12 +97,13 @@ export function buildNet(
   }
   const struct = behind.take(STRUCT_BYTES)
 
-  const convert: Expression[] =
-    inputType === 'u8'
-      ? [call(functions, 'edgeBytes', at.input, image, steps, c, h * w, at.mean, at.std)]
-      : direct
-        ? []
-        : [call(functions, 'edgeFloats', at.input, image, steps, c, h * w)]
+  const convert = (images: number, steps: number): Expression[] => {
+    if (direct) return []
+    const args = [at.input, image, images, steps, c, h * w]
+    return inputType === 'u8'
+      ? [call(functions, 'edgeBytes', ...args, at.mean, at.std)]
+      : [call(functions, 'edgeFloats', ...args)]
+  }
   const run = ({ address }: Program): Expression =>
     call(functions, 'run', address, 0, 1, plan.workerScratchAt, 0, 0)
   const constant = (name: string, value: number): Driver => ({
@@ -107,8 +111,9 @@ export function buildNet(
     result: 'i32',
     body: [i32(value)],
   })
-  const { evaluate, stream } = plan.programs
-  const programs = [evaluate, stream].filter((program) => program !== undefined)
+  const { evaluate, single, stream, train } = plan.programs
+  const forward = evaluate ?? single
+  const programs = [forward, stream, train].filter((program) => program !== undefined)
   const drivers: Driver[] = [
     constant('abi_version', ABI_VERSION),
     constant('info_ptr', struct),
@@ -118,21 +123,23 @@ export function buildNet(
     constant('output_len', classes),
     { name: 'predicted_class', result: 'i32', body: [loadWord(named.predictions.address)] },
   ]
-  if (evaluate)
-    drivers.push({ name: 'infer', result: undefined, body: [...convert, run(evaluate)] })
+  if (forward)
+    drivers.push({ name: 'infer', result: undefined, body: [...convert(1, steps), run(forward)] })
   if (stream) {
-    const mean = call(functions, 'edgeMean', named.output.address, at.output, classes, timeSteps)
-    const first = operation('i32.store', [i32(Control.FirstStep), i32(0)], { align: 2 })
-    drivers.push(
-      { name: 'step', result: undefined, body: [...convert, run(stream), mean] },
-      { name: 'reset', result: undefined, body: [first] },
-    )
+    const raw = named.outputSoFar.address
+    const mean = call(functions, 'edgeMean', raw, at.output, classes, timeSteps)
+    drivers.push(...streamDrivers([...convert(1, 1), run(stream), mean], forward && behind.take(4)))
   }
-  const contents = contentsOf(prepared, programs)
+  const stepsAt = behind.take(4)
+  if (train) {
+    const batch = convert(settings.batchSize, steps)
+    drivers.push(...learningDrivers(functions, prepared, train, batch, run(train), stepsAt))
+  }
+  const contents = contentsOf(prepared, programs, (bytes) => behind.take(bytes))
   const table = behind.take(contents.table.length + 4)
   if (contents.entries > 0)
     drivers.push({ name: START, result: undefined, body: spread(functions, table, contents) })
-  const changing = stream ? [Control.FirstStep] : []
+  const changing = stream ? [Control.FirstStep] : train ? changedBySteps(plan) : []
   const { read, ...code } = specialise(functions, prepared, programs, drivers, changing)
   const pages = Math.ceil(behind.end / PAGE)
   const complete: NetInfo = {
@@ -146,6 +153,12 @@ export function buildNet(
   bytes.set(contents.bytes)
   copyRanges(prepared, read, bytes)
   bytes.set(contents.table, table)
+  if (learning) {
+    copyRanges(prepared, [learningOptions], bytes)
+    new DataView(bytes.buffer).setUint32(stepsAt, learning.steps, true)
+  }
+  for (const { address, floats } of contents.scales)
+    bytes.set(new Uint8Array(floats.buffer), address)
   if (labels) bytes.set(labelBytes(labels), at.labels)
   if (info.mean) bytes.set(new Uint8Array(Float32Array.from(info.mean).buffer), at.mean)
   if (info.std) bytes.set(new Uint8Array(Float32Array.from(info.std).buffer), at.std)
@@ -163,6 +176,36 @@ export function buildNet(
   })
 }
 
+/**
+ * `step` and `reset`. The step that follows is in a control word, and where another program needs
+ * that word to be 0, meanwhile at `kept`.
+ */
+function streamDrivers(step: readonly Expression[], kept: number | undefined): Driver[] {
+  const store = (address: number, value: Expression): Expression =>
+    operation('i32.store', [i32(address), value], { align: 2 })
+  const { FirstStep } = Control
+  const body =
+    kept === undefined
+      ? step
+      : [
+          store(FirstStep, loadWord(kept)),
+          ...step,
+          store(kept, loadWord(FirstStep)),
+          store(FirstStep, i32(0)),
+        ]
+  return [
+    { name: 'step', result: undefined, body },
+    { name: 'reset', result: undefined, body: [store(kept ?? FirstStep, i32(0))] },
+  ]
+}
+
+/** Numbers that were trained, in whatever form. */
+function parameterCount({ parameters, byteWeights }: Plan): number {
+  const count = ({ shape }: ParameterLayout): number => shape.reduce((a, b) => a * b, 1)
+  const gains = byteWeights.reduce((n, { gain, layout }) => n + (gain ? layout.shape[0] : 0), 0)
+  return [...parameters, ...byteWeights].reduce((n, { layout }) => n + count(layout), gains)
+}
+
 const START = 'start'
 
 /**
@@ -172,12 +215,12 @@ const START = 'start'
 function spread(
   functions: ReadonlyMap<string, Func>,
   table: number,
-  { table: { length }, entries }: Contents,
+  { table: { length }, entries, expand: name }: Contents,
 ): Expression[] {
   const done = table + length
   const label = { kind: 'block', result: undefined } as const
   const set = operation('i32.store', [i32(done), i32(1)], { align: 2 })
-  const expand = call(functions, 'edgeExpand', table, entries)
+  const expand = call(functions, name, table, entries)
   return [
     {
       kind: 'block',

@@ -1,10 +1,11 @@
 /** What the file holds of a network's memory. */
 
 import { ExpandWord, Op, Rec } from '../../assembly/opcodes.js'
-import type { Blocks } from '../plan/layout.js'
+import type { ParameterLayout } from '../plan/layout.js'
 import type { Plan, Program } from '../plan/plan.js'
 import { accesses } from '../plan/records/schema.js'
 import type { Buffer } from '../plan/words.js'
+import { elementsOf, type GroupedBlocks, quantiseStored, rowsOf, storedOf } from './bytes.js'
 import type { Prepared } from './prepare.js'
 import type { Segment } from './wasm/encode.js'
 
@@ -14,10 +15,23 @@ export interface Range {
   readonly to: number
 }
 
+/** Parameters or constants that programs read. */
+interface Constant {
+  readonly range: Range
+  /** Of weights. */
+  readonly blocks?: GroupedBlocks
+  /** Elements are bytes in memory. */
+  readonly bytes?: boolean
+}
+
 /** A weight that is stored without padding and spread when the module starts. */
 interface Packed {
   readonly address: number
-  readonly blocks: Blocks
+  readonly blocks: GroupedBlocks
+  /** Where its numbers begin. */
+  readonly from: number
+  /** Address of the scales by which bytes become floats. */
+  readonly scales?: number
 }
 
 export interface Contents {
@@ -26,6 +40,10 @@ export interface Contents {
   /** Entries of `ExpandWord`; empty when nothing is to be spread. */
   readonly table: Uint8Array
   readonly entries: number
+  /** The engine's function that spreads them. */
+  readonly expand: 'edgeExpand' | 'edgeExpandBytes'
+  /** Scales of weights that are bytes in the file alone, and where they are wanted. */
+  readonly scales: readonly { readonly address: number; readonly floats: Float32Array }[]
   /** Bytes of parameters and computed constants in the file. */
   readonly weightBytes: number
 }
@@ -46,20 +64,40 @@ export function copyRanges(
 /**
  * Memory at the start, without programs: parameters that the programs read, and constants that were
  * computed from parameters.
+ *
+ * @param take gives memory for so many bytes
  */
-export function contentsOf(prepared: Prepared, programs: readonly Program[]): Contents {
-  const { plan } = prepared
+export function contentsOf(
+  prepared: Prepared,
+  programs: readonly Program[],
+  take: (bytes: number) => number,
+): Contents {
+  const { plan, memory } = prepared
   const bytes = new Uint8Array(plan.memory.total)
   const packed: Packed[] = []
+  const scales: { address: number; floats: Float32Array }[] = []
   let weightBytes = 0
-  for (const { range, blocks } of constantsOf(plan, programs)) {
+  for (const { range, blocks, bytes: isBytes } of constantsOf(plan, programs)) {
+    const address = range.from
+    if (blocks && !isBytes && plan.options.weights === 'int8') {
+      const stored = new Float32Array(memory.buffer, address, storedOf(blocks))
+      const { numbers, scales: floats } = quantiseStored(stored, blocks)
+      const of = { address: take(floats.byteLength), floats }
+      const from = address + stored.byteLength - numbers.length
+      bytes.set(new Uint8Array(numbers.buffer), from)
+      scales.push(of)
+      packed.push({ address, blocks, from, scales: of.address })
+      weightBytes += numbers.length + floats.byteLength
+      continue
+    }
     copyRanges(prepared, [range], bytes)
-    if (blocks && isPadded(blocks)) packed.push({ address: range.from, blocks })
-    weightBytes += blocks ? blocks.columns * blocks.taps * blocks.inRows * 4 : range.to - range.from
+    const elementBytes = isBytes ? 1 : 4
+    if (blocks && isPadded(blocks))
+      packed.push({ address, blocks, from: squeeze(bytes, address, blocks, elementBytes) })
+    weightBytes += blocks ? elementsOf(blocks) * elementBytes : range.to - range.from
   }
   const table = new DataView(new ArrayBuffer(packed.length * ExpandWord.Bytes))
-  packed.forEach(({ address, blocks }, i) => {
-    const from = squeeze(bytes, address, blocks)
+  packed.forEach(({ address, blocks, from, scales }, i) => {
     const set = (word: ExpandWord, value: number): void =>
       table.setUint32(i * ExpandWord.Bytes + word * 4, value, true)
     set(ExpandWord.From, from)
@@ -70,61 +108,76 @@ export function contentsOf(prepared: Prepared, programs: readonly Program[]): Co
     set(ExpandWord.InRows, blocks.inRows)
     set(ExpandWord.InC, blocks.inC)
     set(ExpandWord.BlockRows, blocks.blockRows)
+    set(ExpandWord.Scales, scales ?? 0)
+    set(ExpandWord.GroupTaps, blocks.taps / blocks.groups)
   })
-  return { bytes, table: new Uint8Array(table.buffer), entries: packed.length, weightBytes }
+  return {
+    bytes,
+    table: new Uint8Array(table.buffer),
+    entries: packed.length,
+    expand: plan.options.weights === 'int8' ? 'edgeExpandBytes' : 'edgeExpand',
+    scales,
+    weightBytes,
+  }
 }
 
 /** Parameters and computed constants that the programs read, each once. */
-function constantsOf(plan: Plan, programs: readonly Program[]) {
-  const found = new Map<number, { range: Range; blocks: Blocks | undefined }>()
-  const { parameters, named } = plan
-  const copies = new Map<Buffer, Blocks | undefined>()
+function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constant> {
+  const found = new Map<number, Constant>()
+  const { parameters, statistics, named } = plan
+  const copies = new Map<Buffer, Omit<Constant, 'range'>>()
+  for (const { weight, scale, layout } of plan.byteWeights) {
+    copies.set(weight, { blocks: blocksOf(layout), bytes: true })
+    copies.set(scale, {})
+  }
   for (const { op, schema, fields } of plan.programs.prepare?.records ?? []) {
     const all = [...accesses(schema, fields)]
     const weight = all.find(({ buffer }) => buffer === named.parameters)
     const isWeight = op === Op.WeightStandardise
     const parameter = parameters.find(({ offset }) => offset === weight?.offset)
     for (const { buffer, use } of all)
-      if (use !== 'reads') copies.set(buffer, isWeight ? parameter?.layout.blocks : undefined)
+      if (use !== 'reads')
+        copies.set(buffer, isWeight && parameter ? { blocks: blocksOf(parameter.layout) } : {})
   }
   for (const record of programs.flatMap(({ records }) => records))
     for (const { buffer, offset } of accesses(record.schema, record.fields)) {
       const from = buffer.address + offset
-      if (copies.has(buffer))
-        found.set(from, {
-          range: { from, to: buffer.address + buffer.bytes },
-          blocks: copies.get(buffer),
-        })
-      if (buffer !== named.parameters) continue
-      const parameter = parameters.find((p) => p.offset === offset)
-      if (!parameter) throw new Error(`no parameter begins at byte ${offset}`)
-      const { stored, blocks } = parameter.layout
-      found.set(from, { range: { from, to: from + stored * 4 }, blocks })
+      const copy = copies.get(buffer)
+      if (copy) found.set(from, { range: { from, to: buffer.address + buffer.bytes }, ...copy })
+      if (buffer !== named.parameters && buffer !== named.statistics) continue
+      const of = buffer === named.parameters ? parameters : statistics
+      const tensor = of.find((p) => p.offset === offset)
+      if (!tensor) throw new Error(`nothing in ${buffer.name} begins at byte ${offset}`)
+      const { layout } = tensor
+      const range = { from, to: from + layout.stored * 4 }
+      found.set(from, { range, blocks: blocksOf(layout) })
     }
   return found.values()
 }
 
-const isPadded = ({ columns, width, inRows, inC }: Blocks): boolean =>
+const blocksOf = ({ shape, blocks }: ParameterLayout): GroupedBlocks | undefined =>
+  blocks && { ...blocks, groups: shape[0] / blocks.columns }
+
+const isPadded = ({ columns, width, inRows, inC }: GroupedBlocks): boolean =>
   columns % width !== 0 || inRows !== inC
 
 /**
  * Moves the numbers of a padded weight to the end of its memory, without gaps, and clears the rest.
  * Returns where they begin.
  */
-function squeeze(bytes: Uint8Array, address: number, blocks: Blocks): number {
-  const { columns, width, taps, inRows, inC, blockRows } = blocks
-  const blockCount = Math.ceil(columns / width)
-  const end = address + blockCount * blockRows * width * 4
-  const numbers = new Uint8Array(columns * taps * inRows * 4)
-  let at = 0
-  for (let block = 0; block < blockCount; block++) {
-    const count = Math.min(width, columns - block * width)
-    for (let tap = 0; tap < taps; tap++)
-      for (let row = 0; row < inRows; row++) {
-        const from = address + (block * blockRows + tap * inC + row) * width * 4
-        numbers.set(bytes.subarray(from, from + count * 4), at)
-        at += count * 4
-      }
+function squeeze(
+  bytes: Uint8Array,
+  address: number,
+  blocks: GroupedBlocks,
+  elementBytes: number,
+): number {
+  const end = address + storedOf(blocks) * elementBytes
+  const numbers = new Uint8Array(elementsOf(blocks) * elementBytes)
+  let to = 0
+  for (const { at, count } of rowsOf(blocks)) {
+    const from = address + at * elementBytes
+    numbers.set(bytes.subarray(from, from + count * elementBytes), to)
+    to += count * elementBytes
   }
   bytes.fill(0, address, end)
   bytes.set(numbers, end - numbers.length)

@@ -1,13 +1,22 @@
 /** `exportWasm`: a trained network becomes one WebAssembly module without imports. */
 
 import type { Model } from '../model.js'
+import type { PlanPurpose } from '../plan/context.js'
 import type { PlanOptions } from '../plan/plan.js'
 import { engineBytes } from '../runtime/load.js'
 import { stateDict } from '../runtime/state.js'
-import type { ExportOptions, NetTarget } from './abi.js'
+import type { ExportOptions, NetMode, NetTarget } from './abi.js'
 import { buildNet } from './build.js'
 import { checkExportOptions } from './options.js'
 import { prepare } from './prepare.js'
+
+/** What a file of each mode is planned for. */
+const planPurposes = {
+  infer: 'inference',
+  step: 'stream',
+  both: 'both',
+  train: 'learning',
+} as const satisfies Record<NetMode, PlanPurpose>
 
 /** Both files of one network. */
 export interface BothTargets {
@@ -46,11 +55,14 @@ export async function exportWasm(
   const planOptions: PlanOptions = {
     ...session.plan.options,
     inspect: false,
-    batchSize: 1,
-    purpose: mode === 'step' ? 'stream' : 'inference',
-    fixed: true,
+    batchSize: settings.batchSize,
+    purpose: planPurposes[mode],
+    fixed: mode !== 'train',
+    weights: settings.weights,
   }
-  const prepared = await prepare(planOptions, stateDict(session))
+  const { optimizer, seed, steps } = session
+  const learning = mode === 'train' ? { optimizer, seed, steps } : undefined
+  const prepared = await prepare(planOptions, stateDict(session), learning)
   onProgress(0.3)
   const engine = await engineBytes('engine')
   const build = (of: NetTarget): Uint8Array => buildNet(prepared, engine, settings, of)

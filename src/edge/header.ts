@@ -1,12 +1,208 @@
 /** `net.h`: an exported network for programs in C. */
 
-import type { NetInfo } from './abi.js'
+import { describe, expect } from '../errors.js'
+import {
+  ABI_MAGIC,
+  infoWords,
+  inputCount,
+  type NetInfo,
+  netExports,
+  optionWords,
+  STRUCT_BYTES,
+} from './abi.js'
+import { readFileInfo } from './file.js'
+import { checkInfo } from './schema.js'
+
+/** What each word of the C struct is, for its comment. */
+const comments: Readonly<Record<(typeof infoWords)[number], string>> = {
+  magic: 'NET_MAGIC',
+  abi: 'NET_ABI',
+  struct_bytes: 'size of this struct',
+  channels: '',
+  height: '',
+  width: '',
+  frames: '1: a sample is time_steps frames',
+  time_steps: '',
+  classes: '',
+  batch_size: '1 but in train builds',
+  input_type: '0: float32, 1: bytes',
+  modes: 'bit 0: infer, 1: step, 2: train',
+  input: 'address',
+  input_len: 'float32, or bytes',
+  output: 'address',
+  output_len: 'float32',
+  memory_bytes: 'of the module, in whole pages',
+  used_bytes: 'exact peak: nothing lies above',
+  labels: 'address of NUL-terminated texts, one after the other; 0: none',
+  mean: 'address of float32 [channels]; 0: none',
+  std: 'address of float32 [channels]; 0: none',
+  synops_max_lo: 'synaptic operations at most, lower 32 bits',
+  synops_max_hi: 'upper 32 bits',
+}
 
 /**
- * The C header of an exported network, C99 and C++.
- * @param net the file's bytes or its information
- * @param fileName of the header, for its include guard; default `net.h`
+ * The C header of an exported network, C99 and C++: sizes, labels, memory, synaptic operations,
+ * scaling of the input, names of the exports, and the struct at `info_ptr`.
+ *
+ * @param net the file's bytes, or its information
+ * @param fileName of the header; its include guard follows from it. Default `net.h`
+ * @throws SpikewasmError when the bytes are no exported network, or the name is empty
  */
-export function netHeader(_net: Uint8Array | NetInfo, _fileName = 'net.h'): string {
-  throw new Error('not yet')
+export function netHeader(net: Uint8Array | NetInfo, fileName = 'net.h'): string {
+  expect(
+    typeof fileName === 'string' && /\p{L}|\d/u.test(fileName),
+    () => `netHeader.fileName must be the name of a file, such as net.h, got ${describe(fileName)}`,
+  )
+  const info = net instanceof Uint8Array ? readFileInfo(net) : checkInfo(net, 'netHeader.net')
+  const guard = `SPIKEWASM_${fileName.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
+  const blocks = [
+    introduction(info),
+    `#ifndef ${guard}\n#define ${guard}\n\n#include <stdint.h>`,
+    sizes(info),
+    memory(info),
+    scaling(info),
+    labels(info),
+    struct(info),
+    functions(info),
+    `#endif /* ${guard} */\n`,
+  ]
+  return blocks.filter((block) => block !== '').join('\n\n')
+}
+
+function introduction(info: NetInfo): string {
+  const name = info.name === undefined ? 'A spiking network' : comment(info.name)
+  return (
+    `/* ${name}, as a WebAssembly module without imports.\n` +
+    `   Written by spikewasm ${comment(info.version)}, ABI ${info.abi}. C99 and C++. */`
+  )
+}
+
+const define = (
+  rows: readonly (readonly [name: string, value: string | number, about?: string])[],
+) =>
+  rows
+    .map(([name, value, about]) => `#define ${name} ${value}${about ? ` /* ${about} */` : ''}`)
+    .join('\n')
+
+function sizes(info: NetInfo): string {
+  const { input, inputType, mode } = info
+  const count = inputCount(info)
+  return define([
+    ['NET_MAGIC', `UINT32_C(0x${ABI_MAGIC.toString(16)})`, 'SPKW'],
+    ['NET_ABI', info.abi],
+    ...(info.name === undefined ? [] : [['NET_NAME', quote(info.name)] as const]),
+    ['NET_CHANNELS', input[0]],
+    ['NET_HEIGHT', input[1]],
+    ['NET_WIDTH', input[2]],
+    ['NET_FRAMES', Number(info.frames), '1: a sample is NET_TIME_STEPS frames'],
+    ['NET_TIME_STEPS', info.timeSteps],
+    ['NET_CLASSES', info.classes],
+    ['NET_BATCH_SIZE', info.batchSize, 'samples of one training step'],
+    ['NET_INPUT_U8', Number(inputType === 'u8'), '0: float32, 1: bytes'],
+    ['NET_INPUT_LEN', count, `${order(info)} ${inputType === 'u8' ? 'bytes' : 'float32'}`],
+    ['NET_INPUT_BYTES', inputType === 'u8' ? count : 4 * count],
+    ['NET_OUTPUT_LEN', info.classes, 'float32'],
+    ['NET_HAS_INFER', Number(mode !== 'step')],
+    ['NET_HAS_STEP', Number(mode === 'step' || mode === 'both')],
+    ['NET_HAS_TRAIN', Number(mode === 'train')],
+  ])
+}
+
+/** The order of the input's numbers. */
+function order({ frames, mode }: NetInfo): string {
+  const batch = mode === 'train' ? '[batch]' : ''
+  const time = frames && mode !== 'step' ? '[time]' : ''
+  return `${batch}${time}[channel][row][column]`
+}
+
+function memory({ memoryBytes, usedBytes, weightBytes, parameters, synops }: NetInfo): string {
+  return define([
+    ['NET_MEMORY_BYTES', `UINT32_C(${memoryBytes})`, 'of the module, in whole pages'],
+    ['NET_USED_BYTES', `UINT32_C(${usedBytes})`, 'exact peak: nothing lies above'],
+    ['NET_WEIGHT_BYTES', `UINT32_C(${weightBytes})`, 'weights and other parameters in the file'],
+    ['NET_PARAMETERS', `UINT32_C(${parameters})`],
+    ['NET_SYNOPS_MAX', `UINT64_C(${synops.max})`, 'of one inference if every neuron fires'],
+    ...(synops.mean === undefined
+      ? []
+      : [['NET_SYNOPS_MEAN', double(synops.mean), 'measured on data'] as const]),
+  ])
+}
+
+function scaling({ inputType, mean, std, input }: NetInfo): string {
+  if (inputType !== 'u8') return ''
+  const row = (values: readonly number[] | undefined, fallback: number): string =>
+    (values ?? new Array<number>(input[0]).fill(fallback)).map(float).join(', ')
+  return (
+    '/* The module itself turns a byte into (byte / 255 - mean) / std of its channel. */\n' +
+    `static const float net_mean[NET_CHANNELS] = {${row(mean, 0)}};\n` +
+    `static const float net_std[NET_CHANNELS] = {${row(std, 1)}};`
+  )
+}
+
+function labels({ labels: names }: NetInfo): string {
+  if (names === undefined) return ''
+  const rows = names.map((name) => `    ${quote(name)},`).join('\n')
+  return `static const char *const net_labels[NET_CLASSES] = {\n${rows}\n};`
+}
+
+function struct({ mode }: NetInfo): string {
+  const rows = infoWords.map(
+    (word) => `    uint32_t ${word};${comments[word] ? ` /* ${comments[word]} */` : ''}`,
+  )
+  const info =
+    '/* What info_ptr() points to; little-endian. */\n' +
+    `typedef struct net_info {\n${rows.join('\n')}\n} net_info;\n` +
+    `#define NET_INFO_BYTES ${STRUCT_BYTES}`
+  if (mode !== 'train') return info
+  const options = optionWords.map(
+    (word) => `    ${word === 'nesterov' ? 'uint32_t' : 'float'} ${word};`,
+  )
+  return (
+    `${info}\n\n/* What options_ptr() points to; read by each train_step(). */\n` +
+    `typedef struct net_options {\n${options.join('\n')}\n} net_options;`
+  )
+}
+
+function functions(info: NetInfo): string {
+  const types = { i32: 'uint32_t', f32: 'float', nothing: 'void' }
+  const exports = netExports(info)
+  const width = Math.max(...exports.map(({ name }) => name.length))
+  const rows = exports.map(({ name, result, about }) => {
+    const prototype = `${types[result ?? 'nothing'].padEnd(8)} ${`${name}(void)`.padEnd(width + 6)}`
+    return `     ${prototype}  ${about}`
+  })
+  return [
+    '/* The exports; "memory" is the memory.',
+    ...rows,
+    '   wasm2c --module-name=net net.wasm -o net-wasm.c writes a header net-wasm.h, with',
+    '     wasm2c_net_instantiate(w2c_net *) once, then w2c_net_predicted_class(w2c_net *);',
+    '     w2c_net_memory(w2c_net *)->data is the memory. */',
+    ...exports.map(({ name }) => `#define NET_EXPORT_${name.toUpperCase()} "${name}"`),
+  ].join('\n')
+}
+
+/** A float32 literal. */
+function float(value: number): string {
+  return `${double(Math.fround(value))}f`
+}
+
+function double(value: number): string {
+  const text = String(value)
+  return /[.e]/.test(text) ? text : `${text}.0`
+}
+
+/** A C string of ASCII alone: bytes of UTF-8 as octal, `?` apart so that no trigraph arises. */
+function quote(text: string): string {
+  const bytes = [...new TextEncoder().encode(text)]
+  const characters = bytes.map((byte) => {
+    const character = String.fromCharCode(byte)
+    if (byte < 32 || byte > 126) return `\\${byte.toString(8).padStart(3, '0')}`
+    return '"\\?'.includes(character) ? `\\${character}` : character
+  })
+  return `"${characters.join('')}"`
+}
+
+/** Text inside a comment: it must not end it. */
+function comment(text: string): string {
+  return text.replaceAll('*/', '* /').replaceAll('/*', '/ *')
 }

@@ -4,7 +4,8 @@ import { Control, type Op, ProgramWord, Rec, SectionWord } from '../../assembly/
 import type { Plan, Program } from '../plan/plan.js'
 import { interpreted, type Range } from './contents.js'
 import type { Prepared } from './prepare.js'
-import { analyse, type Constants, type Entry } from './specialise/analyse.js'
+import { analyse } from './specialise/analyse.js'
+import type { Constants, Entry } from './specialise/facts.js'
 import { rewrite } from './specialise/rewrite.js'
 import { tidy } from './specialise/tidy.js'
 import type { Expression, Func } from './wasm/ir.js'
@@ -66,7 +67,7 @@ export function specialise(
   const execute = engine.get('execute')
   if (!execute) throw new Error('the engine has no function execute')
   const records = programs.flatMap((program) =>
-    recordsOf(view, program, changing.includes(Control.FirstStep)),
+    recordsOf(view, program, program === plan.programs.stream),
   )
   const entries: Entry[] = [
     ...functions.map((func) => ({ func, args: [], interprets: true })),

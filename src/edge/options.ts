@@ -162,7 +162,7 @@ function checkChannels(
   for (const [channel, value] of values.entries())
     expect(
       Number.isFinite(value) &&
-        (option === 'mean' || value > 0) &&
+        (option === 'mean' || Math.fround(value) > 0) &&
         Number.isFinite(Math.fround(value)),
       () =>
         `${name} must hold finite numbers${least}, got ${describe(value)} for channel ${channel}`,

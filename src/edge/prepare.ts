@@ -1,24 +1,32 @@
 /** What an exported network is made of: its plan, and its memory before the first run. */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { Graph } from '../graph/trace.js'
+import { putByteWeight } from '../plan/byte-weights.js'
 import { pack } from '../plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
+import { quantise, standardised } from '../plan/quantise.js'
 import { floatsAt, storedAt } from '../runtime/arena.js'
 import { instantiateEngine, loadEngine } from '../runtime/load.js'
 import type { StateDict } from '../runtime/state.js'
+import { type Learning, writeLearning } from './learning.js'
 
 /** A plan, and a memory in which its parameters and constants are. */
 export interface Prepared {
   readonly plan: Plan
   readonly memory: WebAssembly.Memory
+  /** Of a file that learns. */
+  readonly learning?: Learning
 }
 
 /**
  * Plans the network, writes its parameters, and computes what depends on them alone: scales and
  * shifts of normalisations, standardised weights.
  */
-export async function prepare(options: PlanOptions, state: StateDict): Promise<Prepared> {
+export async function prepare(
+  options: PlanOptions,
+  state: StateDict,
+  learning?: Learning,
+): Promise<Prepared> {
   const plan = makePlan(options, 1)
   const memory = new WebAssembly.Memory({ initial: Math.ceil(plan.memory.total / 65536) })
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
@@ -35,9 +43,15 @@ export async function prepare(options: PlanOptions, state: StateDict): Promise<P
       state[statistic.name].data,
       storedAt(arena, plan.named.statistics.address, statistic),
     )
+  for (const of of plan.byteWeights) {
+    const { data } = state[of.name]
+    const weight = of.gain ? standardised(data, state[of.gain].data) : data
+    putByteWeight(memory.buffer, of, quantise(weight, of.layout.shape[0]))
+  }
   const view = new DataView(memory.buffer)
   view.setUint32(Control.Input, plan.named.images[0].address, true)
   view.setUint32(Control.Valid, options.batchSize, true)
+  if (learning) writeLearning(view, plan, learning)
   const { prepare } = plan.programs
   if (prepare) {
     const engine = instantiateEngine(await loadEngine('engine'), memory)
@@ -45,27 +59,5 @@ export async function prepare(options: PlanOptions, state: StateDict): Promise<P
     floatsAt(arena, plan.workerScratchAt, plan.workerScratch / 4).fill(0)
     view.setUint32(Control.Progress, 0, true)
   }
-  return arena
-}
-
-/** Synaptic operations of one inference, if every neuron fired at every step. */
-export function mostSynops(graph: Graph, frames: boolean, timeSteps: number): number {
-  let sum = 0
-  for (const { layer, shape, inputs } of graph.nodes) {
-    if (layer?.kind !== 'conv2d' && layer?.kind !== 'linear') continue
-    const [c, h, w] = graph.nodes[inputs[0]].shape
-    const each =
-      layer.kind === 'linear'
-        ? c * h * w
-        : (c / layer.groups) * layer.kernelSize[0] * layer.kernelSize[1]
-    const steps = !frames && isStill(graph, inputs[0]) ? 1 : timeSteps
-    sum += shape[0] * shape[1] * shape[2] * each * steps
-  }
-  return sum
-}
-
-/** Whether a node's values are the same at every step: no neuron is before it. */
-function isStill(graph: Graph, index: number): boolean {
-  const { kind, inputs } = graph.nodes[index]
-  return kind !== 'neuron' && inputs.every((input) => isStill(graph, input))
+  return { ...arena, learning }
 }

@@ -57,7 +57,7 @@ const number: Rule = {
   words: 'a finite number',
 }
 const positive: Rule = {
-  fits: (value) => Number.isFinite(value) && (value as number) > 0,
+  fits: (value) => Number.isFinite(value) && Math.fround(value as number) > 0,
   words: 'a finite number > 0',
 }
 const count = integer(0, Number.MAX_SAFE_INTEGER)
@@ -156,7 +156,7 @@ function disagree(info: NetInfo): string | undefined {
   if (inputCount(info) > LIMITS.count)
     return `must have an input of at most ${LIMITS.count} numbers, got ${inputCount(info)}`
   if (info.labels && info.labels.length !== info.classes)
-    return `must have a label for each of the ${info.classes} classes, got ${info.labels.length}`
+    return `must have labels for each of the ${info.classes} classes, got ${info.labels.length}`
   for (const name of ['mean', 'std'] as const) {
     const values = info[name]
     if (values && info.inputType !== 'u8') return `must have no ${name} with inputType f32`

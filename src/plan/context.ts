@@ -15,6 +15,12 @@ import { ref } from './words.js'
  */
 export type Purpose = 'train' | 'inference' | 'stream'
 
+/**
+ * What a plan is made for: what a model is compiled for, or a file that has both programs of
+ * inference (`'both'`), or one that learns (`'learning'`).
+ */
+export type PlanPurpose = Purpose | 'both' | 'learning'
+
 /** What the planner asks of a purpose. */
 interface PurposeTraits {
   /** Whether there are gradients and momentum. */
@@ -23,15 +29,42 @@ interface PurposeTraits {
   readonly slots: number
   /** Whether a batch may run in groups of images. */
   readonly passes: boolean
-  /** Whether a call is one time step, and the neurons' state is kept between calls. */
+  /** Whether a call may be one time step, and the neurons' state is kept between calls. */
   readonly stream: boolean
+  /** Forward alone of the whole batch, of one image. */
+  readonly evaluate: boolean
+  readonly single: boolean
+  /** Forward and backward without the optimizer's step. */
+  readonly gradients: boolean
 }
 
+const forward = { evaluate: true, single: true, stream: false }
+const stream = { evaluate: false, single: false, stream: true }
+const inference = { training: false, gradients: false }
+
+/** Of those that `compile` takes. */
 export const purposes: Readonly<Record<Purpose, PurposeTraits>> = {
-  train: { training: true, slots: 2, passes: false, stream: false },
-  inference: { training: false, slots: 2, passes: true, stream: false },
-  stream: { training: false, slots: 1, passes: false, stream: true },
+  train: { training: true, gradients: true, slots: 2, passes: false, ...forward },
+  inference: { ...inference, slots: 2, passes: true, ...forward },
+  stream: { ...inference, slots: 1, passes: false, ...stream },
 }
+
+const planPurposes: Readonly<Record<PlanPurpose, PurposeTraits>> = {
+  ...purposes,
+  both: { ...inference, slots: 1, passes: false, ...stream, evaluate: true },
+  learning: {
+    training: true,
+    gradients: false,
+    slots: 1,
+    passes: false,
+    ...forward,
+    evaluate: false,
+  },
+}
+
+/** What a plan is made for. */
+export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>): PurposeTraits =>
+  planPurposes[purpose]
 
 export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps'>> {
   readonly graph: Graph
@@ -43,8 +76,13 @@ export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps
   readonly backwardSteps: number
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
-  /** What the model is for; default 'train'. */
-  readonly purpose?: Purpose
+  /** Default 'train'. */
+  readonly purpose?: PlanPurpose
+  /**
+   * 'int8': weights that only kernels on spikes read are bytes in memory (`Plan.byteWeights`). For
+   * models that do not train. Default 'f32'.
+   */
+  readonly weights?: 'f32' | 'int8'
   /**
    * Parameters and statistics never change: what depends on them alone is computed once, by a
    * program of its own. There are no labels. Default false.
@@ -67,6 +105,22 @@ export interface Parameter {
   readonly initial: Initial
 }
 
+/** A weight of which memory holds bytes instead of floats. It is not among `Plan.parameters`. */
+export interface ByteWeight {
+  /** PyTorch's name: `layer1.0.conv1.weight`. */
+  readonly name: string
+  /** Elements are bytes here, in the order of the floats. */
+  readonly layout: ParameterLayout
+  /** Index of the graph's node. */
+  readonly node: number
+  /** i8 [layout.stored], −127 … 127; zero where no element lies. */
+  readonly weight: Buffer
+  /** float32 [output channels as stored]: what a weight of 1 stands for; zero in padding. */
+  readonly scale: Buffer
+  /** With weight standardisation: name of the gain. The standardised weight is what is stored. */
+  readonly gain?: string
+}
+
 /** A running statistic: part of the state dict, not trained. */
 export interface Statistic {
   readonly name: string
@@ -78,6 +132,7 @@ export interface Statistic {
 }
 
 export class Context {
+  readonly options: PlanOptions
   readonly method: MethodTraits
   /** The loop over T is outside the network: a call is one step. */
   readonly outer: boolean
@@ -88,9 +143,13 @@ export class Context {
   readonly online: boolean
   /** Gradients add up over the steps of an online method. */
   readonly accumulate: boolean
+  /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
+  readonly byteNodes = new Set<number>()
+  /** A program was planned with it. */
+  lowered = false
 
   constructor(
-    readonly options: PlanOptions,
+    options: PlanOptions,
     /** Images of one run: the batch, or one pass of it. */
     readonly images: number,
     readonly builder: ProgramBuilder,
@@ -106,12 +165,14 @@ export class Context {
       readonly losses?: Buffer
       readonly predictions: Buffer
     },
+    /** One time step is a call, and neurons keep their state between calls. */
+    stream = false,
+    readonly byteWeights: readonly ByteWeight[] = [],
   ) {
-    // A stream is one step a call, whatever the method.
+    // A stream is one step a call, whatever the method, and takes one frame.
     const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
-    this.method = purposes[options.purpose ?? 'train'].stream
-      ? { ...traitsOf(options), ...streaming }
-      : traitsOf(options)
+    this.options = stream ? { ...options, frames: false } : options
+    this.method = stream ? { ...traitsOf(options), ...streaming } : traitsOf(options)
     this.online = this.method.backward === 'everyStep'
     this.outer = this.method.loop === 'network'
     this.callSteps = this.outer ? 1 : options.timeSteps
@@ -134,6 +195,12 @@ export class Context {
   gradient(node: number, role: Parameter['role']): Reference | 0 {
     const found = this.find(node, role)
     return found && this.buffers.gradients ? ref(this.buffers.gradients, found.offset) : 0
+  }
+
+  /** The bytes of a node's weight. In a first run nobody has them, and the node is noted. */
+  byteWeight(node: number): ByteWeight | undefined {
+    this.byteNodes.add(node)
+    return this.byteWeights.find((weight) => weight.node === node)
   }
 
   statistic(node: number, role: Statistic['role']): Reference {

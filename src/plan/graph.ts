@@ -17,6 +17,7 @@ export function lowerGraph(context: Context, training: boolean): Pass {
         .filter(({ inputs }) => inputs.includes(node.index))
         .map((reader) => planOf(reader).wants?.(pass)),
     )
+  context.lowered = true
   const pass = new Pass(context, training, wanted)
   const needed = neededNodes(graph)
   const values: Expression[] = []

@@ -38,6 +38,18 @@ export interface Blocks {
   readonly blockRows: number
 }
 
+/**
+ * Where the numbers of a weight lie: number [n][k] of PyTorch's shape [out, …], k = input · taps +
+ * tap, is floor(n / block) · blockStride + n mod block + input · inputStride + tap · tapStride.
+ */
+export interface Strides {
+  readonly block: number
+  readonly blockStride: number
+  readonly inputStride: number
+  readonly taps: number
+  readonly tapStride: number
+}
+
 /** A parameter as PyTorch shapes it, and how its elements lie in the arena. */
 export interface ParameterLayout {
   /** PyTorch's shape. */
@@ -46,6 +58,8 @@ export interface ParameterLayout {
   readonly stored: number
   /** How the stored numbers lie; undefined for vectors. */
   readonly blocks?: Blocks
+  /** The same by element; undefined for vectors, which lie as they are. */
+  readonly strides?: Strides
   /** Calls back with the index of each element in PyTorch's order and its stored index. */
   each(visit: (element: number, stored: number) => void): void
 }
@@ -67,6 +81,13 @@ export function weightLayout(
     shape,
     stored: (storedChannels(out) / width) * rows * width,
     blocks: { columns: out, width, taps, inRows: inputs, inC: storedInput, blockRows: rows },
+    strides: {
+      block: width,
+      blockStride: rows * width,
+      inputStride: width,
+      taps,
+      tapStride: storedInput * width,
+    },
     each(visit) {
       let element = 0
       for (let n = 0; n < out; n++) {
@@ -119,6 +140,13 @@ export function groupedLayout(
       inC: groupIn,
       blockRows: groups * taps * groupIn,
     },
+    strides: {
+      block: groupOut,
+      blockStride: taps * groupIn * columns,
+      inputStride: columns,
+      taps,
+      tapStride: groupIn * columns,
+    },
     each(visit) {
       let element = 0
       for (let g = 0; g < groups; g++)
@@ -137,6 +165,7 @@ function depthwiseLayout(shape: readonly number[], taps: number): ParameterLayou
     shape,
     stored: taps * stored,
     blocks: { columns: channels, width: stored, taps, inRows: 1, inC: 1, blockRows: taps },
+    strides: { block: channels, blockStride: 0, inputStride: 0, taps, tapStride: stored },
     each(visit) {
       let element = 0
       for (let c = 0; c < channels; c++)

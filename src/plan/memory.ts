@@ -24,23 +24,24 @@ export function assignAddresses(buffers: readonly Buffer[], base: number): numbe
 
 /**
  * The same for several workers, as far as it takes no more than `budget` bytes behind the
- * persistent buffers; where it would, `assignAddresses`. Buffers of one program (the records before
- * or from `secondProgram` on) share memory only when they are of equal size, and then all of it. So
- * each byte stays with the worker whose images it holds, and in that worker's cache. Otherwise
- * lines would move between caches at every reuse, which costs a small network on processors without
- * a common cache a quarter of its step.
+ * persistent buffers; where it would, `assignAddresses`. Buffers of one program share memory only
+ * when they are of equal size, and then all of it. So each byte stays with the worker whose images
+ * it holds, and in that worker's cache. Otherwise lines would move between caches at every reuse,
+ * which costs a small network on processors without a common cache a quarter of its step.
+ *
+ * @param starts the first record of each program but the first
  */
 export function assignAddressesByWorker(
   buffers: readonly Buffer[],
   base: number,
-  secondProgram: number,
+  starts: readonly number[],
   budget: number,
 ): number {
   const compact = assignAddresses(buffers, base)
   const next = placePersistent(buffers, base)
   // Far over the budget: no need to try.
   if (compact - next > 2 * budget) return compact
-  const program = (buffer: Buffer): number => (buffer.first >= secondProgram ? 1 : 0)
+  const program = ({ first }: Buffer): number => starts.filter((start) => start <= first).length
   const apart = (buffer: Buffer, other: Buffer): boolean =>
     other.last < buffer.first || other.first > buffer.last
   const end = placeShared(

@@ -103,12 +103,20 @@ export class Pass {
   }
 
   /**
-   * Emits what depends on parameters and statistics alone. Where these are fixed it runs once, in
-   * the program 'prepare', and what it writes must be persistent.
+   * Emits what depends on a layer's parameters and statistics alone. Where these are fixed it runs
+   * once, in the program 'prepare', for all programs; what it writes must be of `forParameters`.
    */
   fromParameters(emit: () => void): void {
     if (this.options.fixed) this.b.prepare(emit)
     else emit()
+  }
+
+  /** Memory of what `fromParameters` writes; where that runs once, the same in all programs. */
+  forParameters(name: string, bytes: number, purpose: 'statistics' | 'parameters'): Buffer {
+    if (!this.options.fixed) return this.b.buffer(name, bytes)
+    return (
+      this.b.buffers.find((buffer) => buffer.name === name) ?? this.b.buffer(name, bytes, purpose)
+    )
   }
 
   /** Puts what a layer does backward on the tape; nothing without a backward pass. */

@@ -3,11 +3,19 @@
  * allocated here.
  */
 
-import { Control, Op } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
+import { byteWeights } from './byte-weights.js'
 import { checkReads } from './check.js'
-import { Context, type Parameter, type PlanOptions, purposes, type Statistic } from './context.js'
+import {
+  type ByteWeight,
+  Context,
+  type Parameter,
+  type PlanOptions,
+  purposeOf,
+  type Statistic,
+} from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
 import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
@@ -18,14 +26,16 @@ import {
   evaluateProgram,
   type ProgramName,
   type ProgramPlan,
+  singleProgram,
   streamProgram,
   type TrainingBuffers,
   trainingPrograms,
 } from './programs.js'
+import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
 
-export type { Parameter, PlanOptions, Purpose, Statistic } from './context.js'
+export type { ByteWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
 export type { Method, MethodOptions, StepMode } from './methods.js'
 export type { RateProbe } from './pass.js'
 
@@ -48,7 +58,10 @@ export interface Program {
 
 export interface Plan {
   readonly options: PlanOptions
+  /** Those that are floats in memory. */
   readonly parameters: readonly Parameter[]
+  /** Weights that are bytes in memory; none unless options.weights is 'int8'. */
+  readonly byteWeights: readonly ByteWeight[]
   readonly statistics: readonly Statistic[]
   readonly buffers: readonly Buffer[]
   readonly named: {
@@ -56,6 +69,8 @@ export interface Plan {
     readonly statistics: Buffer
     readonly zeros: Buffer
     readonly output: Buffer
+    /** What a stream adds up, step by step; where nothing else runs, `output`. */
+    readonly outputSoFar: Buffer
     /** Not in a stream, which has no labels. */
     readonly losses?: Buffer
     readonly predictions: Buffer
@@ -70,6 +85,8 @@ export interface Plan {
   readonly passImages: number
   /** Runs that a batch takes: the batch is passes · passImages images. */
   readonly passes: number
+  /** When and how `predict` runs images one by one. */
+  readonly singles: Singles
   readonly encoded: Encoded
   readonly encodedAt: number
   /** Bytes of scratch for one worker, and where the workers' scratch starts. */
@@ -133,13 +150,11 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
 /**
  * Images that run together in inference. A batch whose buffers are larger than the caches takes
  * less memory in passes, and hardly more time. All passes have the same number of images, so that
- * rates count each image once. Where a kernel is chosen by the spikes of the whole run (`Choose`),
- * passes could choose another one, and results would differ in rounding.
+ * rates count each image once.
  */
-function imagesOfPass({ options, programs, memory }: Plan, workers: number): number {
-  const { batchSize, inspect, purpose = 'train' } = options
-  if (!purposes[purpose].passes || inspect) return batchSize
-  if (programs.evaluate?.records.some(({ op }) => op === Op.Choose)) return batchSize
+function imagesOfPass({ options, memory }: Plan, workers: number): number {
+  const { batchSize, inspect } = options
+  if (!purposeOf(options).passes || inspect) return batchSize
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
@@ -153,11 +168,29 @@ function imagesOfPass({ options, programs, memory }: Plan, workers: number): num
 
 const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
 
-/** A plan whose runs take so many images. */
-function planRuns(options: PlanOptions, passImages: number, workers: number): Plan {
+const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
+
+/** Nodes whose weights all programs can read as bytes. Contexts without a program do not count. */
+function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
+  const [first, ...others] = contexts.filter(({ lowered }) => lowered).map((c) => c.byteNodes)
+  return new Set([...(first ?? [])].filter((node) => others.every((nodes) => nodes.has(node))))
+}
+
+/**
+ * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
+ * are is known when all layers have been lowered, so that a plan with bytes is made twice.
+ */
+function planRuns(
+  options: PlanOptions,
+  passImages: number,
+  workers: number,
+  byteNodes?: ReadonlySet<number>,
+): Plan {
   const { graph, timeSteps, input, batchSize } = options
-  const purpose = purposes[options.purpose ?? 'train']
-  const state = collectState(graph)
+  const purpose = purposeOf(options)
+  if (purpose.training && options.weights === 'int8')
+    throw new Error("weights 'int8' need purpose 'inference' or 'stream'")
+  const state = collectState(graph, byteNodes)
   const { parameters, statistics, parameterFloats, statisticFloats } = state
   const b = new ProgramBuilder()
   const classes = storedChannels(graph.nodes[graph.output].shape[0])
@@ -169,6 +202,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const imageBytes =
     batchSize * input[0] * input[1] * input[2] * (options.frames ? timeSteps : 1) * 4
   const parameterBuffer = b.buffer('parameters', parameterFloats * 4, 'parameters')
+  const statisticsBuffer = b.buffer('running statistics', statisticFloats * 4, 'statistics')
   const training = purpose.training
     ? {
         gradients: b.buffer('gradients', parameterFloats * 4, 'gradients'),
@@ -177,30 +211,51 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     : undefined
   const buffers = {
     parameters: parameterBuffer,
-    statistics: b.buffer('running statistics', statisticFloats * 4, 'statistics'),
+    statistics: statisticsBuffer,
     zeros: b.buffer('zeros', pixels * 4, 'statistics'),
     output: b.buffer('output', batchSize * classes * 4, 'statistics'),
     losses:
       purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
   }
+  // Not overwritten by what runs between two steps of a stream.
+  const outputSoFar =
+    purpose.stream && purpose.evaluate
+      ? b.buffer('output so far', batchSize * classes * 4, 'statistics')
+      : buffers.output
+  const bytes = byteWeights(b, state.others)
   const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
-  const context = new Context(options, passImages, b, parameters, statistics, {
-    ...buffers,
-    gradients: training?.gradients,
-  })
+  const shared = { ...buffers, gradients: training?.gradients }
+  const contexts: Context[] = []
+  const contextOf = (images: number, of: Context['buffers'], stream = false): Context => {
+    contexts.push(new Context(options, images, b, parameters, statistics, of, stream, bytes))
+    return contexts[contexts.length - 1]
+  }
+  const context = contextOf(passImages, shared)
 
   const planned: ProgramPlan[] = []
   let kept = 0
   if (training) {
     const { programs, keptBytes } = trainingPrograms(context, state, { ...buffers, ...training })
-    planned.push(...programs)
+    planned.push(...programs.filter(({ name }) => name === 'train' || purpose.gradients))
     kept = keptBytes
   }
-  const evaluateFrom = b.now
-  planned.push(purpose.stream ? streamProgram(context) : evaluateProgram(context))
+  const starts = [b.now]
+  const unlabelled = { ...shared, losses: undefined }
+  const forwardOf = (images: number, output = buffers.output, stream = false): Context =>
+    contextOf(images, { ...unlabelled, output }, stream)
+  if (purpose.evaluate) planned.push(evaluateProgram(context))
+  // Where batches of one image run already, it is not needed. With `inspect`, results of whole
+  // batches are kept to be read.
+  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !options.inspect))) {
+    starts.push(b.now)
+    planned.push(singleProgram(forwardOf(1)))
+  }
+  if (purpose.stream) planned.push(streamProgram(forwardOf(passImages, outputSoFar, true)))
+  if (options.weights === 'int8' && !byteNodes)
+    return planRuns(options, passImages, workers, nodesOfBytes(contexts))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
 
@@ -212,11 +267,9 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
   const end =
     workers > 1
-      ? assignAddressesByWorker(used, base, evaluateFrom, ownBytes)
+      ? assignAddressesByWorker(used, base, starts, ownBytes)
       : assignAddresses(used, base)
   const encoded = encode(planned, workers, encodedAt)
-  const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] =>
-    sections.flatMap((s) => s.records)
   const workerScratch =
     roundUp(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)), 64) + 64
   const total = end + workerScratch * workers + 64
@@ -226,9 +279,10 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
   return {
     options,
     parameters,
+    byteWeights: bytes,
     statistics,
     buffers: used,
-    named: { ...buffers, training, images, labels },
+    named: { ...buffers, outputSoFar, training, images, labels },
     programs: Object.fromEntries(
       planned.map((p, i) => [
         p.name,
@@ -237,6 +291,7 @@ function planRuns(options: PlanOptions, passImages: number, workers: number): Pl
     ),
     passImages,
     passes: batchSize / passImages,
+    singles: singlesOf(options, parameters, passImages, planned, workers),
     encoded,
     encodedAt,
     workerScratch,

@@ -112,9 +112,13 @@ export class ProgramBuilder {
     this.condition = before
   }
 
-  /** Emits records into a program of their own, which runs once before all others. */
+  /**
+   * Emits records into a program of their own, which runs once before all others; of a layer only
+   * the first time.
+   */
   prepare(emit: () => void): void {
     const { section, condition } = this
+    if (this.prepared?.sections[0].records.some(({ layer }) => layer === this.layer)) return
     this.prepared ??= { name: 'prepare', sections: [{ records: [], repeats: 1 }] }
     this.section = this.prepared.sections[0]
     this.condition = 'always'

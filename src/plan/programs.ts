@@ -8,7 +8,7 @@ import { clear, sgd } from './records/optimizer.js'
 import type { State } from './state.js'
 import { type Buffer, ref } from './words.js'
 
-export type ProgramName = 'train' | 'gradients' | 'evaluate' | 'stream' | 'prepare'
+export type ProgramName = 'train' | 'gradients' | 'evaluate' | 'single' | 'stream' | 'prepare'
 
 export interface ProgramPlan extends PlannedProgram {
   readonly name: ProgramName
@@ -92,10 +92,16 @@ export function trainingPrograms(
 
 /** Forward alone, with running statistics. */
 export function evaluateProgram(context: Context): ProgramPlan {
-  const { sections } = context.builder.program('evaluate')
-  if (context.outer) context.builder.startSection(context.options.timeSteps)
-  const { rates, probes } = lowerGraph(context, false)
-  return { name: 'evaluate', sections, rates, probes }
+  return forwardProgram(context, 'evaluate')
+}
+
+/**
+ * Forward alone, with running statistics, of one image; no loss, since nobody has labels.
+ *
+ * @param context of one image, without a place for losses
+ */
+export function singleProgram(context: Context): ProgramPlan {
+  return forwardProgram(context, 'single')
 }
 
 /** One time step forward; neurons keep their potentials for the next one. */
@@ -103,4 +109,11 @@ export function streamProgram(context: Context): ProgramPlan {
   const { sections } = context.builder.program('stream')
   const { rates, probes } = lowerGraph(context, false)
   return { name: 'stream', sections, rates, probes }
+}
+
+function forwardProgram(context: Context, name: ProgramName): ProgramPlan {
+  const { sections } = context.builder.program(name)
+  if (context.outer) context.builder.startSection(context.options.timeSteps)
+  const { rates, probes } = lowerGraph(context, false)
+  return { name, sections, rates, probes }
 }

@@ -10,7 +10,7 @@ import { weightStandardise, weightStandardiseBackward } from './records/standard
 import { type Reference, ref } from './words.js'
 
 /** Added to the variance. */
-const EPSILON = 1e-4
+export const EPSILON = 1e-4
 
 /**
  * The standardised copy of the weight. `backward`: turns the copy's gradient into the parameter's,
@@ -42,10 +42,10 @@ export function standardisedWeight(
     ...sizes,
     epsilon: EPSILON,
   }
-  const out = b.buffer(
+  const out = pass.forParameters(
     `${name} standardised weight`,
     units * sizes.blockWidth * sizes.kRows * 4,
-    pass.options.fixed ? 'parameters' : 'scratch',
+    'parameters',
   )
   pass.fromParameters(() => b.emit(weightStandardise, units, { ...shared, out }))
   const backward = (): void =>

@@ -10,6 +10,8 @@ import { vectorLayout } from './layout.js'
 
 export interface State {
   readonly parameters: Parameter[]
+  /** Those that are no floats in memory, of the nodes that were given. */
+  readonly others: Omit<Parameter, 'offset'>[]
   readonly statistics: Statistic[]
   readonly parameterFloats: number
   /** Floats of the weights, which come first and may decay by themselves. */
@@ -17,8 +19,11 @@ export interface State {
   readonly statisticFloats: number
 }
 
-/** Weights first, in the order of the layers. */
-export function collectState(graph: Graph): State {
+/**
+ * Weights first, in the order of the layers. `byteNodes`: nodes whose weights, and the gains that
+ * go into them, are not stored as floats.
+ */
+export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new Set()): State {
   const found: Omit<Parameter, 'offset'>[] = []
   const statistics: Statistic[] = []
   let statisticFloats = 0
@@ -59,12 +64,14 @@ export function collectState(graph: Graph): State {
       statisticFloats += roundUp(layout.stored, 16)
     }
   }
+  const isByte = ({ node, role }: Pick<Parameter, 'node' | 'role'>): boolean =>
+    byteNodes.has(node) && role !== 'bias'
   let floats = 0
   let decayFloats = 0
   const parameters: Parameter[] = []
   for (const decays of [true, false]) {
     for (const parameter of found) {
-      if (parameter.decays !== decays) continue
+      if (parameter.decays !== decays || isByte(parameter)) continue
       parameters.push({ ...parameter, offset: floats * 4 })
       floats += roundUp(parameter.layout.stored, 16)
     }
@@ -74,7 +81,8 @@ export function collectState(graph: Graph): State {
   parameters.sort(
     (a, b) => found.findIndex((p) => p.name === a.name) - found.findIndex((p) => p.name === b.name),
   )
-  return { parameters, statistics, parameterFloats: floats, decayFloats, statisticFloats }
+  const others = found.filter(isByte)
+  return { parameters, others, statistics, parameterFloats: floats, decayFloats, statisticFloats }
 }
 
 /** Whether a node is the input image itself, or a view of it that dense kernels read as it is. */

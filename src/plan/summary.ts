@@ -1,7 +1,7 @@
 /** The text of `model.summary()`. */
 
 import type { Graph } from '../graph/trace.js'
-import { purposes } from './context.js'
+import { purposeOf } from './context.js'
 import { makePlan, type Plan } from './plan.js'
 
 /** @param workers threads of the model */
@@ -48,7 +48,7 @@ export function summarize(graph: Graph, plan: Plan, workers: number): string {
 
 /** What the model would take if it were compiled to predict and evaluate alone. */
 function inferenceRow({ options }: Plan, workers: number): [string, string][] {
-  if (!purposes[options.purpose ?? 'train'].training) return []
+  if (!purposeOf(options).training) return []
   const { memory } = makePlan({ ...options, purpose: 'inference' }, workers)
   return [["total with purpose 'inference'", mib(memory.total)]]
 }

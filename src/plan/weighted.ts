@@ -2,7 +2,12 @@
 
 import type { Graph, GraphNode } from '../graph/trace.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
-import { chooseBySpikes, spikesForDense, spikesForLists } from './convolution/choice.js'
+import {
+  chooseBySpikes,
+  denseWithoutChoice,
+  spikesForDense,
+  spikesForLists,
+} from './convolution/choice.js'
 import { type Geometry, geometryOf, groupingOf } from './convolution/geometry.js'
 import {
   emitForwardOnFloats,
@@ -14,7 +19,8 @@ import {
   fitsSpikes,
 } from './convolution/index.js'
 import { listSource } from './convolution/lists.js'
-import type { DenseForward, SpikeInput } from './convolution/strategy.js'
+import { type ByteForward, emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
+import type { DenseForward, SpikeInput, SpikeTask } from './convolution/strategy.js'
 import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
   giveGradient,
@@ -54,17 +60,21 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const inC = plain ? plain.stored : storedChannels(x.shape[0])
     const g = geometryOf(layer, x.shape, inC, node.shape, pass.images)
     const { zeros } = buffers
-    const standardised = layer.standardise ? standardisedWeight(pass, node, layer, g) : undefined
+    const compact = options.fixed
+    const spikes = spikeSources(x)
+    const task = spikes && { g, steps: callSteps, spikes, compact }
+    const onSpikes = task && fitsSpikes(task) ? spikes : undefined
+    const bytes = task && onSpikes && byteWeightOf(pass, index, task)
+    const standardised =
+      layer.standardise && !bytes ? standardisedWeight(pass, node, layer, g) : undefined
     const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
     const bias = context.parameter(index, 'bias') || undefined
-
-    const spikes = spikeSources(x)
-    const onSpikes = spikes && fitsSpikes({ g, steps: callSteps, spikes }) ? spikes : undefined
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
-    if (floats) emitForwardOnFloats(b, { ...job, input: pass.dense(floats) })
+    if (bytes) emitForwardOnBytes(b, { ...job, ...bytes })
+    else if (floats) emitForwardOnFloats(b, { ...job, input: pass.dense(floats) })
     else if (onSpikes)
       output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, job) }
     // What the gradient of the input is handed to.
@@ -123,6 +133,18 @@ function isInput(graph: Graph, index: number): boolean {
   )
 }
 
+/** Where a weight's bytes are, if the plan has such and a kernel can read them on these spikes. */
+function byteWeightOf(
+  { context, options }: Pass,
+  node: number,
+  task: SpikeTask,
+): Pick<ByteForward, 'weight' | 'weightScale' | 'spikes' | 'compact'> | undefined {
+  if (options.weights !== 'int8' || !fitsByteWeights(task)) return undefined
+  const found = context.byteWeight(node)
+  const { spikes, compact } = task
+  return found && { weight: ref(found.weight), weightScale: ref(found.scale), spikes, compact }
+}
+
 /**
  * By additions for each spike, or by dense products where so many neurons fire that these are
  * faster. Returns where the moments of the output are, when they are wanted and always written.
@@ -137,16 +159,22 @@ function forwardOnSpikes(
   const { b, context, options } = pass
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
-    emitForwardOnSpikes(b, { ...job, spikes, withMoments })
-  const limit = spikesForDense({ ...job, spikes }, context.outer ? options.timeSteps : 1)
-  const choice = chooseBySpikes(b, spikes.sources, limit, name)
-  if (!choice) return event(pass.wanted(node).moments ?? false)
-  b.when(choice.few, () => void event(false))
-  b.when(choice.many, () => {
+    emitForwardOnSpikes(b, { ...job, spikes, withMoments, compact: options.fixed })
+  const dense = (): void => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
     emitForwardOnFloats(b, { ...job, input: pass.dense(written) })
-  })
+  }
+  const task = { ...job, spikes }
+  const limit = spikesForDense(task, context.outer ? options.timeSteps : 1)
+  if (!pass.training && Number.isFinite(limit) && denseWithoutChoice(task)) {
+    dense()
+    return undefined
+  }
+  const choice = pass.training ? chooseBySpikes(b, spikes.sources, limit, name) : undefined
+  if (!choice) return event(pass.wanted(node).moments ?? false)
+  b.when(choice.few, () => void event(false))
+  b.when(choice.many, dense)
   return undefined
 }
 

@@ -11,9 +11,15 @@ export interface Arena {
   readonly memory: WebAssembly.Memory
 }
 
-/** @throws SpikewasmError when the model was not compiled for that */
+/**
+ * For one image: where each run of `evaluate` has one, that program.
+ *
+ * @throws SpikewasmError when the model was not compiled for that
+ */
 export function programOf({ plan }: Arena, name: ProgramName): Program {
-  return plan.programs[name] ?? refuse(plan, name)
+  const { programs, passImages } = plan
+  const ofOne = name === 'single' && passImages === 1 ? programs.evaluate : undefined
+  return programs[name] ?? ofOne ?? refuse(plan, name)
 }
 
 /** Gradients and velocities. @throws SpikewasmError when the model has none */
@@ -25,6 +31,7 @@ const needed = {
   train: 'training, and what reads its results, needs',
   gradients: 'training, and what reads its results, needs',
   evaluate: 'predict and evaluate need',
+  single: 'predict needs',
   stream: 'step and reset need',
   prepare: 'fixed parameters need',
 } as const satisfies Record<ProgramName, string>
@@ -32,6 +39,7 @@ const has = {
   train: "purpose 'train' (the default)",
   gradients: "purpose 'train' (the default)",
   evaluate: "purpose 'inference' or 'train'",
+  single: "purpose 'inference' or 'train'",
   stream: "purpose 'stream'",
   prepare: 'fixed parameters',
 } as const satisfies Record<ProgramName, string>

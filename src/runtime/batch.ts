@@ -31,17 +31,21 @@ export function checkLabels(session: Session, y: ArrayLike<number>, count: numbe
     )
 }
 
-/** Copies a batch in PyTorch's layout into a slot. */
+/**
+ * Copies a batch in PyTorch's layout into a slot. What is behind it is filled with repeats, unless
+ * only these images will run (`pad` false).
+ */
 export function fillSlot(
   session: Session,
   index: 0 | 1,
   x: Float32Array,
   labels: ArrayLike<number> | undefined,
   count: number,
+  pad = true,
 ): void {
   const [C, H, W] = session.input
   const T = session.settings.frames ? session.timeSteps : 1
-  const B = session.batchSize
+  const B = pad ? session.batchSize : count
   const slot = session.slot(index)
   for (let t = 0; t < T; t++)
     for (let b = 0; b < count; b++)

@@ -21,6 +21,8 @@ export interface Executor {
    * used after that.
    */
   run(run: RunArguments): Promise<void>
+  /** The same on the calling thread alone; no worker is woken. */
+  runAlone(run: RunArguments): Promise<void>
   /** Ends all threads. */
   dispose(): Promise<void>
 }
@@ -28,10 +30,8 @@ export interface Executor {
 /** Runs programs on this thread. */
 export function localExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory): Executor {
   const engine = instantiateEngine(module, memory)
-  return {
-    async run({ program, scratch }) {
-      engine.run(program, 0, 1, scratch, 0, 0)
-    },
-    async dispose() {},
+  const run = async ({ program, scratch }: RunArguments): Promise<void> => {
+    engine.run(program, 0, 1, scratch, 0, 0)
   }
+  return { run, runAlone: run, async dispose() {} }
 }

@@ -1,7 +1,7 @@
 /** Worker threads over one shared memory (Node). */
 
 import { Control, Fault } from '../../assembly/opcodes.js'
-import type { Executor } from './executor.js'
+import { type Executor, localExecutor } from './executor.js'
 import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerSetup, WorkerTask } from './worker.js'
 
@@ -27,6 +27,7 @@ export function poolExecutor(
     Atomics.notify(control, Control.Epoch / 4)
   }
   let disposed: Promise<void> | undefined
+  let local: Executor | undefined
   return {
     async run(run) {
       const tasks = Array.from({ length: threads }, (_, worker) =>
@@ -44,6 +45,10 @@ export function poolExecutor(
         throw new Error(`a worker did not reach a barrier within ${run.timeoutMs / 1000} s`)
       if (results.some((result) => result.status === 'fulfilled' && result.value !== Fault.None))
         throw new Error('another worker failed')
+    },
+    async runAlone(run) {
+      local ??= localExecutor(module, memory)
+      await local.run(run)
     },
     dispose() {
       poison()

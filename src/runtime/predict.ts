@@ -1,4 +1,4 @@
-/** Outputs of any number of samples, batch by batch. */
+/** Outputs of any number of samples, batch by batch; a few samples one by one. */
 
 import { expect } from '../errors.js'
 import { programOf } from './arena.js'
@@ -14,7 +14,10 @@ export interface Prediction {
   readonly classes: Int32Array
 }
 
-/** `Model.predict`. The caller must hold the model's lock. */
+/**
+ * `Model.predict`. The caller must hold the model's lock. A few samples run one by one, more of
+ * them as a batch (`Plan.singles`); their bits are the same.
+ */
 export async function predict(session: Session, x: Float32Array): Promise<Prediction> {
   programOf(session, 'evaluate')
   expectNumbers('x', x)
@@ -34,9 +37,11 @@ export async function predict(session: Session, x: Float32Array): Promise<Predic
   const classes = new Int32Array(n)
   for (let first = 0; first < n; first += batchSize) {
     const count = Math.min(batchSize, n - first)
-    fillSlot(session, 0, x.subarray(first * size, (first + count) * size), undefined, count)
-    await session.run('evaluate', 0, count)
-    logits.set(output(session).subarray(0, count * outputs), first * outputs)
+    const singly = count <= session.plan.singles.most
+    const samples = x.subarray(first * size, (first + count) * size)
+    fillSlot(session, 0, samples, undefined, count, !singly)
+    await session.run(singly ? 'single' : 'evaluate', 0, count)
+    logits.set(output(session, timeSteps, count), first * outputs)
     classes.set(predictions(session).subarray(0, count), first)
   }
   return { logits, classes }

@@ -53,7 +53,7 @@ export interface Settings {
   readonly purpose: Purpose
 }
 
-const NOTHING: LastRun = { probes: [], images: 0, steps: 0 }
+const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
 
 export class Session implements Arena {
   plan!: Plan
@@ -72,7 +72,8 @@ export class Session implements Arena {
   private ended: Promise<void> | undefined
   /** Settled when the last step has ended, well or not. */
   private stepEnded: Promise<unknown> = Promise.resolve()
-  private steps = 0
+  /** Training steps so far: random numbers of a step depend on it. */
+  steps = 0
   /** Steps since the state of a stream was reset. */
   streamed = 0
 
@@ -205,7 +206,8 @@ export class Session implements Arena {
   }
 
   /**
-   * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step.
+   * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step. The
+   * program `single` runs for each of the valid images, one after the other.
    * Whoever calls it holds the lock.
    */
   async run(
@@ -217,7 +219,9 @@ export class Session implements Arena {
     this.checkAlive()
     const { plan, view, optimizer } = this
     const { address, records, rates } = programOf(this, program)
-    const { passImages, passes } = plan
+    const single = program === 'single'
+    const passImages = single ? 1 : plan.passImages
+    const passes = single ? valid : plan.passes
     const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
     set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
@@ -234,13 +238,13 @@ export class Session implements Arena {
     set(Control.NonFinite, 0)
     set(Control.FirstStep, program === 'stream' ? this.streamed : 0)
     let spikes: Record<string, number> | undefined
-    // All passes run, though the last ones may hold no valid image: slots are filled with repeats,
-    // and rates count the whole batch, whatever its passes are.
+    // All passes of a batch run, though the last ones may hold no valid image: slots are filled
+    // with repeats, and rates count the whole batch, whatever its passes are.
     const runPasses = async (): Promise<void> => {
       for (let pass = 0; pass < passes; pass++) {
         set(Control.FirstImage, pass * passImages)
         set(Control.Input, input + pass * passImages * this.imageFloats * 4)
-        await this.executor.run({
+        await this.executor[single && plan.singles.alone ? 'runAlone' : 'run']({
           program: address,
           workers: this.threads,
           scratch: plan.workerScratchAt,
@@ -248,9 +252,14 @@ export class Session implements Arena {
           spins: this.threads <= availableParallelism() ? 20000 : 0,
           timeoutMs: 60_000,
         })
-        // The next pass counts in the same place.
-        if (passes > 1) spikes = addCounts(spikes, spikeCounts(this, rates))
+        // The next pass counts in the same place. An image alone counts as often as it would stand
+        // in the padded batch, so that rates do not depend on which of both runs.
+        const times = single ? Math.ceil((this.batchSize - pass) / valid) : 1
+        if (passes > 1 || single) spikes = addCounts(spikes, spikeCounts(this, rates), times)
       }
+      // For whoever runs a program of the whole batch on it once more.
+      set(Control.FirstImage, 0)
+      set(Control.Input, input)
     }
     try {
       const running = runPasses()
@@ -274,7 +283,13 @@ export class Session implements Arena {
     }
     if (program === 'stream') this.streamed++
     const steps = program === 'stream' ? this.streamed : this.timeSteps
-    this.lastRun = { probes: rates, images: this.batchSize, steps, spikes }
+    this.lastRun = {
+      probes: rates,
+      images: this.batchSize,
+      steps,
+      spikes,
+      outputs: passes * passImages,
+    }
     return {
       loss: view.getFloat32(Control.Loss, true),
       correct: view.getInt32(Control.Correct, true),
@@ -315,11 +330,13 @@ export class Session implements Arena {
   }
 }
 
-/** Counts of a pass added to those of the passes before it. */
+/** Counts of a pass, so many times, added to those of the passes before it. */
 function addCounts(
   sum: Record<string, number> | undefined,
   counts: Record<string, number>,
+  times: number,
 ): Record<string, number> {
-  if (!sum) return counts
-  return Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, n + sum[name]]))
+  return Object.fromEntries(
+    Object.entries(counts).map(([name, n]) => [name, n * times + (sum?.[name] ?? 0)]),
+  )
 }

@@ -7,17 +7,24 @@ import type { RateProbe } from '../plan/plan.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 
 /**
- * Time-mean output of the last run, [B, classes]. `steps`: of a stream, those so far. The memory
- * holds Σ logits / T, which is the mean itself when T steps have come.
+ * Time-mean output of the last run, [count, classes]. `steps`: of a stream, those so far. The
+ * memory holds Σ logits / T, which is the mean itself when T steps have come. `images`: how many
+ * have run; behind them they are repeated, as a batch that is not full is.
  */
-export function output(arena: Arena, steps = arena.plan.options.timeSteps): Float32Array {
+export function output(
+  arena: Arena,
+  steps = arena.plan.options.timeSteps,
+  count = arena.plan.options.batchSize,
+  images = count,
+): Float32Array {
   const scale = arena.plan.options.timeSteps / steps
-  const width = storedChannels(classesOf(arena))
-  const all = floatsAt(arena, arena.plan.named.output.address, arena.plan.options.batchSize * width)
-  const result = new Float32Array(arena.plan.options.batchSize * classesOf(arena))
-  for (let b = 0; b < arena.plan.options.batchSize; b++)
-    for (let c = 0; c < classesOf(arena); c++)
-      result[b * classesOf(arena) + c] = all[b * width + c] * scale
+  const classes = classesOf(arena)
+  const width = storedChannels(classes)
+  const all = floatsAt(arena, arena.plan.named.output.address, images * width)
+  const result = new Float32Array(count * classes)
+  for (let b = 0; b < count; b++)
+    for (let c = 0; c < classes; c++)
+      result[b * classes + c] = all[(b % images) * width + c] * scale
   return result
 }
 
@@ -48,9 +55,11 @@ export function firingRates(arena: Arena, last: LastRun): Record<string, number>
 export interface LastRun {
   /** Of its program; empty before the first run. */
   readonly probes: readonly RateProbe[]
-  /** Images and steps whose spikes were counted. */
+  /** Images, repeats among them, and steps whose spikes were counted. */
   readonly images: number
   readonly steps: number
+  /** Images whose outputs are in memory. */
+  readonly outputs: number
   /** Spikes by layer; absent while they are still in memory. */
   readonly spikes?: Readonly<Record<string, number>>
 }

@@ -98,7 +98,7 @@ test('info --program: the records of a program, in their order', async () => {
     at += found + 1
   }
   assert.ok(records.some(({ operation }) => operation === 'NeuronBackwardTime'))
-  for (const name of ['gradients', 'evaluate', 'stream']) {
+  for (const name of ['gradients', 'evaluate', 'single', 'stream']) {
     const { code, stdout } = await of('--program', name)
     assert.is(code, 0)
     assert.match(stdout, new RegExp(`^program ${name}: `))
@@ -110,7 +110,10 @@ test('info --program: a name that no program has, and no network', async () => {
   const wrong = await run(['info', '--model', 'mlp', '--program', 'traim'])
   assert.equal(
     [wrong.code, wrong.stderr],
-    [1, 'spikewasm: --program must be one of train, gradients, evaluate, stream, got "traim"\n'],
+    [
+      1,
+      'spikewasm: --program must be one of train, gradients, evaluate, single, stream, got "traim"\n',
+    ],
   )
   const alone = await run(['info', '--program', 'train'])
   assert.equal(

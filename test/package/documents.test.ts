@@ -142,7 +142,7 @@ async function optionsOf(command: string): Promise<Set<string>> {
 
 test('commands and options that pages name exist', async () => {
   const options = new Map<string, Set<string>>()
-  for (const command of ['', 'train', 'eval', 'info', 'diagnose'])
+  for (const command of ['', 'train', 'eval', 'export', 'info', 'diagnose'])
     options.set(command, await optionsOf(command))
   let commands = 0
   for (const page of current)
@@ -163,7 +163,7 @@ test('commands and options that pages name exist', async () => {
 
 test('docs/command-line.md lists each option of each command, and no other', async () => {
   const sections = read('docs/command-line.md').split(/^## /m)
-  for (const command of ['train', 'eval', 'info', 'diagnose']) {
+  for (const command of ['train', 'eval', 'export', 'info', 'diagnose']) {
     const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''
     const rows = section.split('\n').filter((line) => line.startsWith('| `--'))
     const listed = rows.flatMap((row) =>
@@ -175,17 +175,22 @@ test('docs/command-line.md lists each option of each command, and no other', asy
   }
 })
 
-test('docs/command-line.md names each field of the JSON that train and eval print', async () => {
+test('docs/command-line.md names each field of the JSON that commands print', async () => {
   const text = read('docs/command-line.md')
   const folder = await mkdtemp(join(root, 'build/pages-'))
   try {
     const tiny = ['--limit-train', '64', '--limit-test', '20', '--epochs', '1', '--threads', '1']
     const trained = await run(['train', ...tiny, '--json', '--out', folder])
     const tested = await run(['eval', '--run', folder, '--json', '--threads', '1'])
-    const fields = `${trained.stdout}${tested.stdout}`
-      .trimEnd()
-      .split('\n')
-      .flatMap((line) => Object.keys(JSON.parse(line)))
+    const net = join(folder, 'net.wasm')
+    const exported = await run(['export', '--run', folder, '--out', net, '--json'])
+    const onFile = await run(['eval', '--on', net, '--json'])
+    for (const file of [net, join(folder, 'net.h')]) await rm(file)
+    const fields = [trained, tested, exported, onFile]
+      .flatMap(({ stdout }) => stdout.trimEnd().split('\n'))
+      .map((line) => JSON.parse(line) as { files?: object[] })
+      .flatMap((line) => [line, ...(line.files ?? [])])
+      .flatMap(Object.keys)
     assert.ok(fields.length > 30, fields.join())
     for (const field of fields) assert.ok(text.includes(`\`${field}\``), field)
     for (const file of readdirSync(folder)) assert.ok(text.includes(`\`${file}\``), file)

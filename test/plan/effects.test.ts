@@ -98,6 +98,13 @@ class Machine {
       })
     }
     fill(named.parameters, () => random() - 0.4)
+    for (const { weight, scale } of plan.byteWeights) {
+      const bytes = new Int8Array(this.memory.buffer, weight.address, weight.bytes)
+      bytes.forEach((_, i) => {
+        bytes[i] = Math.floor(random() * 255) - 127
+      })
+      fill(scale, () => random() * 0.01)
+    }
     fill(named.statistics, () => 1)
     if (named.training) {
       fill(named.training.velocities, random)
@@ -224,11 +231,14 @@ const checked = new Map<Op, number>()
 
 test(`records of ${PLANS} random plans do to memory what their fields say`, () => {
   const random = testRandom(seed)
+  const others = testRandom(seed)
   for (let round = 0, made = 0; made < PLANS; round++) {
     assert.ok(round < 5 * PLANS, `too few networks can be planned: ${made} of ${round}`)
     const options = { ...randomPlanOptions(random), batchSize: 2 }
     try {
       checkPlan(options, `round ${round} seed=${seed}`, random, checked)
+      if (options.purpose !== 'train')
+        checkPlan({ ...options, weights: 'int8' }, `round ${round}, int8`, others, checked)
       made++
     } catch (error) {
       // Networks that a method does not take.

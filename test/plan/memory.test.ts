@@ -251,7 +251,7 @@ test('assignAddressesByWorker: within a program buffers share all of their memor
     }))
     const [base, second] = [6400, 25]
     const persistent = buffers.reduce((sum, b) => sum + (b.persistent ? b.bytes + 64 : 0), 0)
-    const end = assignAddressesByWorker(buffers, base, second, Number.POSITIVE_INFINITY)
+    const end = assignAddressesByWorker(buffers, base, [second], Number.POSITIVE_INFINITY)
     assert.equal(overlaps(buffers), [], `round ${round} seed=${seed}`)
     const used = buffers.filter((b) => !b.persistent && b.last >= 0)
     for (const b of used)
@@ -272,14 +272,14 @@ test('assignAddressesByWorker: within a program buffers share all of their memor
         }
       }
     const bytes = end - base - persistent
-    assert.is(assignAddressesByWorker(buffers, base, second, bytes), end)
+    assert.is(assignAddressesByWorker(buffers, base, [second], bytes), end)
     const smaller = assignAddresses(
       buffers.map((b) => ({ ...b })),
       base,
     )
     if (bytes > 0)
       assert.is(
-        assignAddressesByWorker(buffers, base, second, bytes - 1),
+        assignAddressesByWorker(buffers, base, [second], bytes - 1),
         smaller,
         `over the budget, round ${round} seed=${seed}`,
       )

@@ -83,6 +83,7 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.SpikeLists]: SpikeWord,
   [Op.SpikeConv]: SpikeWord,
   [Op.SpikeForward]: SpikeWord,
+  [Op.SpikeForwardBytes]: SpikeWord,
   [Op.TransposeWeight]: DenseWord,
   [Op.ConvInputGradient]: DenseWord,
   [Op.ConvWeightGradient]: DenseWord,

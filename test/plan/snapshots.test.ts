@@ -74,7 +74,7 @@ for (const c of cases) {
 
 test('text and data say the same of a program', () => {
   const plan = planOf(cases[0])
-  assert.equal(programNames(plan), ['train', 'gradients', 'evaluate'])
+  assert.equal(programNames(plan), ['train', 'gradients', 'evaluate', 'single'])
   for (const name of programNames(plan)) {
     const text = print(plan, name)
     const { sections } = programJson(plan, name)

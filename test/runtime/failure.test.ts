@@ -116,6 +116,28 @@ function without(
   return Object.fromEntries(Object.entries(state).filter(([name]) => !name.includes(part)))
 }
 
+for (const threads of [1, 2])
+  for (const engine of ['release', 'debug'] as const)
+    test(`a kernel that traps on a single image, threads=${threads} engine=${engine}: predict rejects with the layer's name`, async () => {
+      const model = await compileSmall({ threads, engine })
+      const [x, y] = batchFor(model)
+      await model.trainStep(x, y)
+      const before = model.stateDict()
+      const { memory, plan } = inside(model)
+      const words = new DataView(memory.buffer)
+      const section = plan.programs.single!.address + ProgramWord.Bytes
+      let op = words.getUint32(section + SectionWord.Records * 4, true) + Rec.Op * 4
+      while ((words.getUint32(op, true) & Rec.OpMask) !== Op.Neuron) op += Rec.Bytes
+      words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
+      await soon(model.predict(x))
+      assert.match(
+        await messageOf(() => soon(model.predict(x.subarray(0, 768)))),
+        /a worker failed at layer fire \(neuron\): .*unreachable/,
+      )
+      expectSameBits('parameters after the failure', before, model.stateDict())
+      await expectBroken(model, before)
+    })
+
 test('a worker that dies between two steps: the next step works or fails with a clear message, but does not hang', async () => {
   workers.length = 0
   const model = await compileSmall({ threads: 2 })

@@ -5,77 +5,17 @@
  */
 
 import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { visit } from '../wasm/ir.js'
+import { isPure } from '../wasm/ir.js'
 import type { ValueType } from '../wasm/types.js'
+import type { Constants, Entry, Facts, MutableFacts } from './facts.js'
 import { fold, same, type Value } from './fold.js'
-
-/** Memory that never changes while the program runs. */
-export interface Constants {
-  /** Whether all bytes of a range are constant. */
-  has(address: number, bytes: number): boolean
-  readonly view: DataView
-}
-
-/** Where an analysis begins. Arguments that are not known are undefined. */
-export interface Entry {
-  readonly func: Func
-  readonly args: readonly Value[]
-  /** Goes through records one by one, so that addresses of records are expected to vary. */
-  readonly interprets?: boolean
-}
-
-/** What is known of an expression over all entries. */
-export interface Fact {
-  /** The value, if it is the same whenever the expression runs. */
-  value: Value
-  /** Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. */
-  ways: Set<number> | undefined
-}
-
-export interface Facts {
-  /** Only expressions that run are there. */
-  readonly of: ReadonlyMap<Expression, Fact>
-  readonly functions: ReadonlySet<Func>
-  /** Addresses that an operation reads in constant memory. */
-  readonly read: ReadonlyMap<Operation, ReadonlySet<number>>
-  /** Constant addresses from which unknown ones follow. */
-  readonly escaped: ReadonlySet<number>
-}
+import { assigned, type Loop } from './loops.js'
+import { loadBytes, read } from './reads.js'
 
 /** Values of the locals; undefined where control does not come. */
 type Locals = Value[] | undefined
 
-/** Bytes that a load reads, by its name. */
-const loadBytes: Readonly<Record<string, number>> = {
-  'i32.load': 4,
-  'i32.load8_u': 1,
-  'i32.load8_s': 1,
-  'i32.load16_u': 2,
-  'i32.load16_s': 2,
-  'i64.load32_u': 4,
-  'f32.load': 4,
-}
-
-function read(name: string, view: DataView, at: number): Value {
-  switch (name) {
-    case 'i32.load':
-      return view.getInt32(at, true)
-    case 'i32.load8_u':
-      return view.getUint8(at)
-    case 'i32.load8_s':
-      return view.getInt8(at)
-    case 'i32.load16_u':
-      return view.getUint16(at, true)
-    case 'i32.load16_s':
-      return view.getInt16(at, true)
-    case 'i64.load32_u':
-      return BigInt(view.getUint32(at, true))
-    default:
-      return view.getFloat32(at, true)
-  }
-}
-
-/** Analyses all entries. A call of a function in `opaque` is not followed; it is an entry itself. */
+/** Analyses all entries. Calls of functions in `opaque` are not followed: these are entries. */
 export function analyse(
   entries: readonly Entry[],
   constants: Constants,
@@ -88,37 +28,15 @@ export function analyse(
     escaped: new Set(),
   }
   for (const entry of entries) {
+    const turns = new Set<Expression>()
     // What calls return is unknown at first; then it is what they returned.
-    const first = new Run(entry, constants, opaque, new Map())
+    const first = new Run(entry, constants, opaque, new Map(), turns)
     first.solve()
-    const second = new Run(entry, constants, opaque, first.results())
+    const second = new Run(entry, constants, opaque, first.results(), turns)
     second.solve()
     second.record(facts)
   }
   return facts
-}
-
-interface MutableFacts {
-  readonly of: Map<Expression, Fact>
-  readonly functions: Set<Func>
-  readonly read: Map<Operation, Set<number>>
-  readonly escaped: Set<number>
-}
-
-const assignedIn = new WeakMap<Expression, readonly number[]>()
-
-/** Locals that a loop assigns. */
-function assigned(loop: Extract<Expression, { kind: 'block' | 'loop' }>): readonly number[] {
-  let locals = assignedIn.get(loop)
-  if (!locals) {
-    const found = new Set<number>()
-    visit(loop.body, (e) => {
-      if (e.kind === 'set' || e.kind === 'tee') found.add(e.local)
-    })
-    locals = [...found]
-    assignedIn.set(loop, locals)
-  }
-  return locals
 }
 
 const zero = (type: ValueType): Value => (type === 'i64' ? 0n : type === 'v128' ? undefined : 0)
@@ -129,6 +47,8 @@ class Run {
   private readonly queue: Func[] = []
   private locals: Locals
   private readonly arrivals = new Map<Label, { locals: Value[]; value: Value }>()
+  /** Loops whose first turn runs by itself. */
+  private readonly single = new Set<Label>()
   private facts: MutableFacts | undefined
   private returned: { value: Value } | undefined
   private func!: Func
@@ -138,6 +58,8 @@ class Run {
     private readonly constants: Constants,
     private readonly opaque: ReadonlySet<Func>,
     private readonly known: ReadonlyMap<Func, Value>,
+    /** Loops that may run more than once. */
+    private readonly turns: Set<Expression>,
   ) {}
 
   /** Finds the arguments of all functions. */
@@ -206,7 +128,7 @@ class Run {
   }
 
   private arrive(label: Label, value: Value): void {
-    if (!this.locals || label.kind === 'loop') return
+    if (!this.locals || (label.kind === 'loop' && !this.single.has(label))) return
     const before = this.arrivals.get(label)
     this.arrivals.set(
       label,
@@ -329,7 +251,51 @@ class Run {
     return value
   }
 
-  private loop(e: Extract<Expression, { kind: 'block' | 'loop' }>): Value {
+  /**
+   * Many loops run once: over one image, one source, one block. Those are found by running the
+   * first turn with what is known at their start.
+   */
+  private loop(e: Loop): Value {
+    if (this.turns.has(e)) return this.manyTurns(e)
+    const { facts } = this
+    const before = [...(this.locals as Value[])]
+    this.facts = undefined
+    const once = this.oneTurn(e)
+    this.facts = facts
+    if (!once) {
+      this.turns.add(e)
+      this.locals = before
+      return this.manyTurns(e)
+    }
+    if (facts) {
+      this.locals = before
+      this.noteWay(e, 1)
+      this.oneTurn(e)
+    }
+    return undefined
+  }
+
+  /** Runs the first turn; returns whether no second one follows in any case. */
+  private oneTurn(e: Loop): boolean {
+    this.single.add(e.label)
+    this.list(e.body, false)
+    this.single.delete(e.label)
+    const arrival = this.arrivals.get(e.label)
+    this.arrivals.delete(e.label)
+    if (!arrival) return true
+    const [first] = e.body
+    if (e.body.length > 1 || first.kind !== 'if' || !isPure(first.condition)) return false
+    const { locals, facts } = this
+    this.locals = [...arrival.locals]
+    this.facts = undefined
+    const again = this.one(first.condition)
+    this.facts = facts
+    this.locals = locals ? this.joinLocals(locals, arrival.locals) : arrival.locals
+    return again === 0 && first.no.length === 0
+  }
+
+  private manyTurns(e: Loop): Value {
+    this.noteWay(e, 2)
     for (const local of assigned(e)) {
       const { locals } = this
       if (!locals) break

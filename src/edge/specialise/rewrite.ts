@@ -2,7 +2,7 @@
 
 import type { Constant, Expression, Func, Label } from '../wasm/ir.js'
 import { isPure, typeOf, withParts } from '../wasm/ir.js'
-import type { Facts } from './analyse.js'
+import type { Facts } from './facts.js'
 import type { Value } from './fold.js'
 
 /** A block around statements; no branch goes to its end. */
@@ -40,16 +40,31 @@ function rewriteFunction(func: Func, { of }: Facts): void {
     const end = body.findIndex((e) => !of.has(e))
     return (end < 0 ? body : body.slice(0, end)).map(one)
   }
+  /** Labels of loops that have one turn, and of the blocks that they become. */
+  const ends = new Map<Label, Label>()
   const one = (e: Expression): Expression => {
     const fact = of.get(e)
     if (!fact) return { kind: 'unreachable' }
+    if (e.kind === 'loop' && fact.ways?.size === 1 && fact.ways.has(1)) {
+      const label: Label = { kind: 'block', result: undefined }
+      ends.set(e.label, label)
+      return { kind: 'block', label, body: list(e.body) }
+    }
     const known = constant(e, fact.value)
     if (known && e.kind === 'const') return e
-    const inside = taken(withParts(e, one, list), e, fact.ways)
+    const inside = taken(relabel(withParts(e, one, list), ends), e, fact.ways)
     if (!known || e.kind === 'tee') return inside
     return sequence([...effects(inside), known])
   }
   func.body = list(func.body)
+}
+
+/** Branches to loops that have become blocks. */
+function relabel(e: Expression, ends: ReadonlyMap<Label, Label>): Expression {
+  if (ends.size === 0) return e
+  if (e.kind === 'br' || e.kind === 'br_if') return { ...e, label: ends.get(e.label) ?? e.label }
+  if (e.kind !== 'br_table') return e
+  return { ...e, labels: e.labels.map((label) => ends.get(label) ?? label) }
 }
 
 /** Of an expression with several ways only those that are taken. */
@@ -69,9 +84,10 @@ function taken(e: Expression, original: Expression, ways: ReadonlySet<number> | 
     case 'br_if': {
       if (ways.size > 1) return e
       if (way) {
+        // The condition is computed behind the value, so what it does cannot go before it.
+        if (e.value && !isPure(e.condition)) return sequence([drop(e), { kind: 'unreachable' }])
         const br: Expression = { kind: 'br', label: e.label, value: e.value }
-        // The condition is computed behind the value.
-        return isPure(e.condition) ? br : sequence([...effects(e.condition), br])
+        return sequence([...effects(e.condition), br])
       }
       if (e.value && !isPure(e.condition)) return e
       return e.value ?? sequence(effects(e.condition))

@@ -1,9 +1,10 @@
 /** Makes functions shorter without changing what they do. */
 
-import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { i32, isPure, localType, operation, typeOf, visit, withParts } from '../wasm/ir.js'
-import type { ValueType } from '../wasm/types.js'
+import type { Constant, Expression, Func, Label, Operation } from '../wasm/ir.js'
+import { i32, isPure, operation, typeOf, visit, withParts } from '../wasm/ir.js'
 import { fold } from './fold.js'
+import { dropDeadStores } from './liveness.js'
+import { compactLocals, dropParameters, type Uses, usesOf } from './locals.js'
 
 /** Tidies functions that call only each other. `kept` keep their parameters. */
 export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void {
@@ -16,25 +17,6 @@ export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void 
   for (const func of functions) compactLocals(func)
 }
 
-/** Uses of the labels and locals of a function. */
-interface Uses {
-  readonly branches: Map<Label, number>
-  readonly gets: Map<number, number>
-  readonly sets: Map<number, number>
-}
-
-function usesOf(body: readonly Expression[]): Uses {
-  const uses: Uses = { branches: new Map(), gets: new Map(), sets: new Map() }
-  const count = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1)
-  visit(body, (e) => {
-    if (e.kind === 'br' || e.kind === 'br_if') count(uses.branches, e.label)
-    else if (e.kind === 'br_table') for (const label of e.labels) count(uses.branches, label)
-    else if (e.kind === 'get') count(uses.gets, e.local)
-    else if (e.kind === 'set' || e.kind === 'tee') count(uses.sets, e.local)
-  })
-  return uses
-}
-
 const size = (body: readonly Expression[]): number => {
   let n = 0
   visit(body, () => void n++)
@@ -45,6 +27,7 @@ const size = (body: readonly Expression[]): number => {
 function tidyBody(func: Func): boolean {
   const before = size(func.body)
   for (let last = Number.POSITIVE_INFINITY; ; ) {
+    dropDeadStores(func)
     func.body = new Tidier(func, usesOf(func.body)).body()
     const now = size(func.body)
     if (now >= last) return now < before
@@ -83,6 +66,12 @@ function simplify(e: Operation): Expression {
   }
   return e
 }
+
+/** Whether it does nothing but give a value. */
+const isHarmless = ({ op }: Operation): boolean => !op.writes && !op.traps
+
+const isSame = (a: Constant, b: Constant): boolean =>
+  a.type === b.type && a.type !== 'v128' && Object.is(a.value, b.value)
 
 const isComparison = ({ op }: Operation): boolean =>
   /^[if]\d\d\.(eqz|eq|ne|lt|gt|le|ge)(_[su])?$/.test(op.name)
@@ -172,7 +161,7 @@ class Tidier {
   private drop(value: Expression, out: Expression[]): void {
     if (isPure(value)) return
     if (value.kind === 'tee') out.push({ kind: 'set', local: value.local, value: value.value })
-    else if (value.kind === 'op' && !value.op.writes && !value.op.traps)
+    else if (value.kind === 'select' || (value.kind === 'op' && isHarmless(value)))
       for (const arg of value.args) this.drop(arg, out)
     else if (value.kind === 'br' || value.kind === 'unreachable' || value.kind === 'return')
       out.push(value)
@@ -230,6 +219,7 @@ class Tidier {
         const [a, b, condition] = x.args
         if (condition.kind === 'const' && isPure(a) && isPure(b))
           return condition.value === 0 ? b : a
+        if (a.kind === 'const' && b.kind === 'const' && isSame(a, b) && isPure(condition)) return a
         return { ...x, args: [a, b, truth(condition)] }
       }
       default:
@@ -336,71 +326,4 @@ function substituteFirst(e: Expression, local: number, value: Expression): Expre
   const [part, replace] = first
   const inner = substituteFirst(part, local, value)
   return inner && replace(inner)
-}
-
-/** Takes away parameters that no function reads. Returns whether there were any. */
-function dropParameters(functions: readonly Func[], kept: ReadonlySet<Func>): boolean {
-  const dropped = new Map<Func, ReadonlySet<number>>()
-  for (const func of functions) {
-    if (kept.has(func)) continue
-    const { gets, sets } = usesOf(func.body)
-    const unused = func.params.flatMap((_, i) => (gets.has(i) || sets.has(i) ? [] : [i]))
-    if (unused.length > 0) dropped.set(func, new Set(unused))
-  }
-  // An argument that does something has to stay.
-  for (const func of functions)
-    visit(func.body, (e) => {
-      if (e.kind !== 'call') return
-      const unused = dropped.get(e.callee)
-      if (unused && e.args.some((arg, i) => unused.has(i) && !isPure(arg))) dropped.delete(e.callee)
-    })
-  if (dropped.size === 0) return false
-  const arg = (e: Expression): Expression => {
-    const inside = withParts(e, arg)
-    const unused = e.kind === 'call' ? dropped.get(e.callee) : undefined
-    if (!unused || inside.kind !== 'call') return inside
-    return { ...inside, args: inside.args.filter((_, i) => !unused.has(i)) }
-  }
-  for (const func of functions) func.body = func.body.map(arg)
-  for (const [func, unused] of dropped) {
-    const index: number[] = []
-    let next = 0
-    func.params.forEach((_, i) => void index.push(unused.has(i) ? -1 : next++))
-    func.locals.forEach(() => void index.push(next++))
-    func.params = func.params.filter((_, i) => !unused.has(i))
-    renumber(func, index)
-  }
-  return true
-}
-
-function renumber(func: Func, index: readonly number[]): void {
-  const one = (e: Expression): Expression => {
-    const inside = withParts(e, one)
-    return inside.kind === 'get' || inside.kind === 'set' || inside.kind === 'tee'
-      ? { ...inside, local: index[inside.local] }
-      : inside
-  }
-  func.body = func.body.map(one)
-}
-
-const order: readonly ValueType[] = ['i32', 'i64', 'f32', 'f64', 'v128']
-
-/** Leaves out locals that are not used, and puts those of a type together. */
-function compactLocals(func: Func): void {
-  const { gets, sets } = usesOf(func.body)
-  const first = func.params.length
-  const count = first + func.locals.length
-  const used = Array.from({ length: count }, (_, i) => i).filter(
-    (i) => i >= first && (gets.has(i) || sets.has(i)),
-  )
-  const rank = (i: number): number => order.indexOf(localType(func, i))
-  const uses = (i: number): number => (gets.get(i) ?? 0) + (sets.get(i) ?? 0)
-  used.sort((a, b) => rank(a) - rank(b) || uses(b) - uses(a))
-  const index = Array.from({ length: count }, (_, i) => (i < first ? i : -1))
-  used.forEach((old, i) => {
-    index[old] = first + i
-  })
-  const locals = used.map((i) => localType(func, i))
-  renumber(func, index)
-  func.locals = locals
 }

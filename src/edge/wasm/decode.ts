@@ -102,6 +102,8 @@ interface Frame {
 
 class BodyDecoder {
   private readonly frames: Frame[] = []
+  /** Locals that `spill` has made; nothing else assigns them. */
+  private readonly spilled = new Set<number>()
 
   constructor(
     private readonly r: Reader,
@@ -167,10 +169,11 @@ class BodyDecoder {
   private spill(): void {
     const { stack, body } = this.top
     stack.forEach((value, i) => {
-      if (value.kind === 'const') return
+      if (value.kind === 'const' || (value.kind === 'get' && this.spilled.has(value.local))) return
       const type = typeOf(value)
       if (!type) throw new Error(`${this.func.name}: a value without a type`)
       const local = newLocal(this.func, type)
+      this.spilled.add(local)
       body.push({ kind: 'set', local, value })
       stack[i] = { kind: 'get', local, type }
     })

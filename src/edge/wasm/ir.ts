@@ -218,7 +218,7 @@ export function visit(body: readonly Expression[], each: (e: Expression) => void
   }
 }
 
-/** Whether leaving an expression out changes nothing. Reads inside memory are taken to be harmless. */
+/** Whether leaving an expression out changes nothing. Reads are taken to stay inside memory. */
 export function isPure(e: Expression): boolean {
   switch (e.kind) {
     case 'const':

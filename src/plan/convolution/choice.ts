@@ -8,8 +8,9 @@ import type { ProgramBuilder } from '../program.js'
 import { choose } from '../records/choose.js'
 import type { SpikeTensor } from '../tensors.js'
 import { type Reference, ref } from '../words.js'
-import { ACTIVE_PER_RATE, eventCycles, writtenCycles } from './cycles.js'
+import { ACTIVE_PER_RATE, eventCycles, neuronsPerInput, writtenCycles } from './cycles.js'
 import type { Geometry } from './geometry.js'
+import { countsFitFactors } from './spike-geometry.js'
 import type { SpikeTask } from './strategy.js'
 
 /** Rates at which the two kernels are compared. */
@@ -36,6 +37,15 @@ export function spikesForDense(task: SpikeTask, pastSteps: number): number {
     ? Number.POSITIVE_INFINITY
     : Math.floor(rate * neurons(g, spikes.sources) * steps)
 }
+
+/**
+ * Whether a forward pass without training runs the dense kernel where training would choose by
+ * spikes. An image must give the same bits whatever runs beside it, so nothing is chosen there. The
+ * event-driven kernel is slower by a quarter at most, at one step where half of the neurons fire,
+ * unless each neuron of a sum has an entry of its own.
+ */
+export const denseWithoutChoice = (task: SpikeTask): boolean =>
+  !countsFitFactors(neuronsPerInput(task))
 
 /**
  * Spikes of one source up to which lists of active neurons give the weight's gradient faster than

@@ -57,7 +57,7 @@ function weightedEntries(neurons: number, steps: number, rate: number): number {
 const blocksOf = (g: Geometry): number => Math.max(1, g.outC / 32)
 
 /** Neurons that one input sums. */
-const neuronsPerInput = ({ spikes: { sources, pool } }: SpikeTask): number =>
+export const neuronsPerInput = ({ spikes: { sources, pool } }: SpikeTask): number =>
   sources.length * pool.kernel[0] * pool.kernel[1]
 
 /** Neurons that are summed for one output pixel; 0 where each input is one neuron. */

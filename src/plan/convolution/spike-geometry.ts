@@ -18,6 +18,8 @@ export interface SpikeShape extends Geometry {
   /** Pooling window in front of the convolution; 1 × 1 for none. */
   readonly poolKernelH: number
   readonly poolKernelW: number
+  /** Little memory matters more than many units. */
+  readonly compact?: boolean
 }
 
 /**
@@ -100,6 +102,8 @@ const MAX_PAIRED_ROWS = 1600
 const MAX_FORWARD_WEIGHT = 640 * 1024
 const MAX_FORWARD_LISTS = 384 * 1024
 const LEAST_FORWARD_UNITS = 16
+/** Bytes of lists of one unit where memory matters. */
+export const MAX_COMPACT_LISTS = 72 * 1024
 /** Slots of moments of fewer pixels take too much memory and time. */
 const LEAST_MOMENT_PIXELS = 16
 
@@ -107,7 +111,7 @@ const LEAST_MOMENT_PIXELS = 16
 const groupsOf = (shape: SpikeShape): number => Math.ceil(shape.timeSteps / Spike.GroupSteps)
 
 /** Neurons that one input sums: one for each source and position of the pooling window. */
-const neuronsPerInput = (shape: SpikeShape): number =>
+export const neuronsPerInput = (shape: SpikeShape): number =>
   shape.sourceCount * shape.poolKernelH * shape.poolKernelW
 
 /**
@@ -158,12 +162,12 @@ function weightedEntries(shape: SpikeShape): number {
 /**
  * Bytes of the lists of one output pixel: room for every neuron, a padding entry a list and the 32
  * bytes that copies may overrun.
+ *
+ * @param pairLists whether there are 7 lists; what the float kernels have by default.
  */
-export function spikeListBytes(shape: SpikeShape): number {
+export function spikeListBytes(shape: SpikeShape, pairLists = usesPairLists(shape)): number {
   const weighted = usesWeightedLists(shape)
-  const perInput = weighted
-    ? weightedEntries(shape)
-    : neuronsPerInput(shape) * (usesPairLists(shape) ? 2 : 1)
+  const perInput = weighted ? weightedEntries(shape) : neuronsPerInput(shape) * (pairLists ? 2 : 1)
   return roundUp((inputsOf(shape) * perInput + 15) * (weighted ? 4 : 2) + Spike.ListOverrun, 64)
 }
 
@@ -201,7 +205,8 @@ export function spikeRowsPerUnit(shape: SpikeShape): number {
   return Math.min(rows, Math.max(worthwhileRows(shape), Math.ceil(rows / WANTED_UNITS)))
 }
 
-function worthwhileRows(shape: SpikeShape): number {
+/** Rows of a unit from which the rows of the input that two units list weigh little. */
+export function worthwhileRows(shape: SpikeShape): number {
   const shared = Math.max(0, shape.kernelH - shape.strideH)
   return Math.max(1, Math.min(shape.outH, Math.ceil((2 * shared) / shape.strideH)))
 }
@@ -285,9 +290,10 @@ export function spikeForwardScratchBytes(
  * that number which have the largest slots of moments.
  */
 function forwardRowsPerUnit(shape: SpikeShape): number {
-  const least = worthwhileRows(shape)
+  const least = shape.compact ? 1 : worthwhileRows(shape)
   const fitting = Math.floor(
-    MAX_FORWARD_LISTS / (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
+    (shape.compact ? MAX_COMPACT_LISTS : MAX_FORWARD_LISTS) /
+      (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
   )
   const most = Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape)))
   const slot = (rows: number): number => divisorUpTo(MOMENT_PIXELS, rows * shape.outW)
@@ -306,8 +312,7 @@ export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | 
   const weightBytes = inputsOf(shape) * shape.outC * 4
   if (
     weightBytes > MAX_FORWARD_WEIGHT ||
-    units < LEAST_FORWARD_UNITS ||
-    momentPixels < LEAST_MOMENT_PIXELS
+    (!shape.compact && (units < LEAST_FORWARD_UNITS || momentPixels < LEAST_MOMENT_PIXELS))
   )
     return undefined
   return {

@@ -14,12 +14,18 @@ import {
 } from './spike-geometry.js'
 import type { MomentSums, SpikeForward, SpikeTask, Strategy } from './strategy.js'
 
-const shapeOf = ({ g, steps, spikes: { sources, pool } }: SpikeTask): SpikeShape => ({
+export const shapeOf = ({
+  g,
+  steps,
+  spikes: { sources, pool },
+  compact,
+}: SpikeTask): SpikeShape => ({
   ...g,
   timeSteps: steps,
   sourceCount: sources.length,
   poolKernelH: pool.kernel[0],
   poolKernelW: pool.kernel[1],
+  compact,
 })
 
 /** Bytes of one plane of masks of one image. */
@@ -29,7 +35,7 @@ function maskBytes({ g, spikes: { sources } }: SpikeTask): number {
 }
 
 /** What is listed: the masks of the images from `firstImage` on. */
-function listingFields(job: SpikeForward, firstImage = 0) {
+export function listingFields(job: SpikeTask, firstImage = 0) {
   const { sources, pool } = job.spikes
   const [, sourceH, sourceW] = sources[0].shape
   return {
@@ -47,7 +53,7 @@ function listingFields(job: SpikeForward, firstImage = 0) {
   }
 }
 
-const groupsOf = (steps: number): number[] =>
+export const groupsOf = (steps: number): number[] =>
   Array.from({ length: Math.ceil(steps / Spike.GroupSteps) }, (_, group) => group)
 
 const slotBytes = ({ g }: SpikeForward): number => Moments.Rows * g.outC * 4

@@ -23,6 +23,8 @@ export interface SpikeInput {
 
 export interface SpikeTask extends Task {
   readonly spikes: SpikeInput
+  /** Little memory matters more than many units; nobody wants moments. */
+  readonly compact?: boolean
 }
 
 /** One way to compute a job. `Seen`: what decides whether it is taken. */

@@ -40,22 +40,21 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
     const tensor = plain && !plain.input ? plain : materialise(pass, node, x)
     const { stored } = tensor
     const groups = groupsOf(pass)
-    const vector = (name: string, kept = false): Buffer =>
-      b.buffer(
-        `${node.name} ${name}`,
-        groups * stored * 4,
-        kept ? 'kept' : pass.options.fixed ? 'statistics' : 'scratch',
-      )
+    const bytes = groups * stored * 4
+    const vector = (name: string): Buffer =>
+      training
+        ? b.buffer(`${node.name} ${name}`, bytes, 'kept')
+        : pass.forParameters(`${node.name} ${name}`, bytes, 'statistics')
     const averages = training && method.presynaptic === 'mean'
     let xhat: Buffer | undefined
     const norm: Norm = {
       name: node.name,
       tensor,
       groups,
-      scale: vector('scale', training),
-      shift: vector('shift', training),
-      mean: vector('mean', training),
-      invStd: vector('inverse deviation', training),
+      scale: vector('scale'),
+      shift: vector('shift'),
+      mean: vector('mean'),
+      invStd: vector('inverse deviation'),
       claimMean() {
         if (!averages || xhat) return undefined
         // In an outer loop it is added to from step to step.

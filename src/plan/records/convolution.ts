@@ -4,7 +4,7 @@ import { choose } from './choose.js'
 import * as dense from './dense.js'
 import * as grouped from './grouped.js'
 import { listWeightGradient, rateLists } from './lists.js'
-import { spikeConv, spikeForward, spikeLists } from './spikes.js'
+import { spikeConv, spikeForward, spikeForwardBytes, spikeLists } from './spikes.js'
 import { weightStandardise, weightStandardiseBackward } from './standardise.js'
 import * as winograd from './winograd.js'
 
@@ -20,6 +20,7 @@ export const convolutionRecords = [
   spikeLists,
   spikeConv,
   spikeForward,
+  spikeForwardBytes,
   winograd.winogradInputTransform,
   winograd.winogradKernelTransform,
   winograd.winogradInputGradient,

@@ -40,18 +40,22 @@ const listing = {
 }
 
 /** What is summed over them. */
-const summing = {
+const sums = {
   ...sizes('steps', ...outputSize, ...weightSize),
   group: number(SpikeWord.Group),
   weight: reads(SpikeWord.Weight),
   bias: readsIf(SpikeWord.Bias),
   scale: f32(SpikeWord.Scale),
   out: writes(SpikeWord.Out),
-  moments: writesIf(SpikeWord.Moments),
-  momentPixels: numberIf(SpikeWord.MomentPixels),
   pairLists: flag(SpikeWord.PairLists),
   weightedLists: flag(SpikeWord.WeightedLists),
   blocksPerUnit: number(SpikeWord.BlocksPerUnit),
+}
+
+const summing = {
+  ...sums,
+  moments: writesIf(SpikeWord.Moments),
+  momentPixels: numberIf(SpikeWord.MomentPixels),
 }
 
 export const spikeLists = record(Op.SpikeLists, {
@@ -69,3 +73,10 @@ export const spikeConv = record(Op.SpikeConv, {
 })
 
 export const spikeForward = record(Op.SpikeForward, { ...listing, ...summing })
+
+/** The same with weights of one byte. */
+export const spikeForwardBytes = record(Op.SpikeForwardBytes, {
+  ...listing,
+  ...sums,
+  weightScale: reads(SpikeWord.WeightScale),
+})

@@ -1,0 +1,140 @@
+/**
+ * Event-driven forward convolution with weights of one byte (forward.ts has that with float32).
+ * Sums over the lists are integers. So the result does not depend on the order of the additions,
+ * nor on the width of the vectors.
+ */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord, Spike, SpikeWord } from '../opcodes'
+import { combineBytes7, combineBytes15, combineBytesFew } from './byte-combine'
+import { BYTE_ROWS, sumByteList } from './byte-sums'
+import { copySteps } from './forward'
+import { listScratch, listsOfRows, PAIR_PATTERNS, POINTERS } from './lists'
+import { stepsOf } from './patterns'
+
+/**
+ * Op.SpikeForwardBytes. For the steps t of one group
+ *
+ *   Out[pixel][t][n] = (WeightScale[n] · Scale) · S + Bias[n]
+ *   S = Σ over patterns p with bit t, over k in list p of Weight[k][n]
+ *                                                      (weighted lists: factor · Weight[k][n])
+ *
+ * Out float32 [B·OutH·OutW][T][OutC] is written. Weight i8 [OutC / BlockWidth][KRows][BlockWidth],
+ * −127 … 127, has a zero row KernelH·KernelW·InC. S is exact, and rounded to float32; 127 times the
+ * spikes of a field is below 2^31. WeightScale is float32 [OutC], Bias float32 [OutC] or 0. The
+ * lists are those of Op.SpikeLists, and the words those of Op.SpikeForward.
+ *
+ * Unit = RowsPerUnit rows of output pixels. Scratch: 64·OutW·RowsPerUnit bytes, plus
+ * ListBytes·OutW·RowsPerUnit, plus the scratch of SpikeLists, plus 18·4·BlockWidth·BlocksPerUnit
+ * rounded up to 64 (`spikeBytesScratch`):
+ *
+ *   scratch of SpikeLists | blocks | pointers u32 [pixel][16] | lists
+ *
+ * of which each block has
+ *
+ *   sums i32 [16][BlockWidth] (row 0 is scratch) | bias float32 [BlockWidth] | factor [BlockWidth]
+ */
+export function spikeForwardBytes(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const outW = word(rec, ConvWord.OutW)
+  const rows = word(rec, SpikeWord.RowsPerUnit)
+  const first = unit * rows
+  const last = min(first + rows, word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
+  const perUnit = word(rec, SpikeWord.BlocksPerUnit)
+  const sums = scratch + listScratch(rec)
+  const setBytes = <usize>Spike.ByteSumRows * (address(rec, ConvWord.BlockWidth) << 2)
+  const pointers = sums + ((setBytes * <usize>perUnit + 63) & ~(<usize>63))
+  listsOfRows(rec, first, last, pointers, pointers + <usize>(rows * outW) * POINTERS, scratch)
+  const blocks = word(rec, ConvWord.OutC) / word(rec, ConvWord.BlockWidth)
+  for (let block = 0; block < blocks; block += perUnit)
+    sumBytePixels(rec, first * outW, last * outW, block, pointers, sums)
+}
+
+/** Bytes of a list whose rows 16 bits can sum: a factor is at most the neurons of an input. */
+// @ts-ignore: decorator
+@inline
+function pieceBytes(rec: usize): usize {
+  if (word(rec, SpikeWord.WeightedLists) == 0) return 2 * BYTE_ROWS
+  const factor =
+    word(rec, SpikeWord.SourceCount) *
+    word(rec, SpikeWord.PoolKernelH) *
+    word(rec, SpikeWord.PoolKernelW)
+  check(factor <= BYTE_ROWS)
+  return <usize>((BYTE_ROWS / factor) << 2)
+}
+
+/** Bias and factor of a block, behind its sums. */
+function startBlock(rec: usize, block: usize, sums: usize, bytes: usize): void {
+  const bias = sums + 16 * bytes
+  const from = address(rec, SpikeWord.Bias)
+  if (from != 0) memory.copy(bias, from + block * bytes, bytes)
+  else memory.fill(bias, 0, bytes)
+  const scales = address(rec, SpikeWord.WeightScale) + block * bytes
+  const scale = f32x4.splat(load<f32>(rec + SpikeWord.Scale * 4))
+  for (let at: usize = 0; at < bytes; at += 16)
+    v128.store(bias + bytes + at, f32x4.mul(v128.load(scales + at), scale))
+}
+
+/**
+ * Out of the pixels first … last − 1, for up to BlocksPerUnit blocks from `block` on. pointers u32
+ * [pixel][16]: those of the first pixel onwards.
+ */
+function sumBytePixels(
+  rec: usize,
+  first: i32,
+  last: i32,
+  block: i32,
+  pointers: usize,
+  scratch: usize,
+): void {
+  const steps = stepsOf(rec)
+  const width = word(rec, ConvWord.BlockWidth)
+  const bytes = (<usize>width) << 2
+  const blocks = min(word(rec, SpikeWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
+  check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
+
+  const blockBytes = <usize>(word(rec, ConvWord.KRows) * width)
+  const weight = address(rec, SpikeWord.Weight) + <usize>block * blockBytes
+  const outStep = address(rec, ConvWord.OutC) << 2
+  const pairs = word(rec, SpikeWord.PairLists) != 0
+  const weighted = word(rec, SpikeWord.WeightedLists) != 0
+  const piece = pieceBytes(rec)
+  const used = pairs && steps == 15 ? PAIR_PATTERNS : -2
+  const setBytes: usize = <usize>Spike.ByteSumRows * bytes
+  for (let j: usize = 0; j < <usize>blocks; j++)
+    startBlock(rec, <usize>block + j, scratch + j * setBytes, bytes)
+
+  let out =
+    address(rec, SpikeWord.Out) +
+    <usize>first * outStep * address(rec, ConvWord.T) +
+    <usize>word(rec, SpikeWord.Group) * Spike.GroupSteps * outStep +
+    <usize>block * bytes
+  for (let pixel = first; pixel < last; pixel++) {
+    const silent = load<u32>(pointers) == load<u32>(pointers, 60)
+    // Blocks run side by side: the processor then predicts the length of the second loop over a
+    // list.
+    for (let p = silent ? 16 : 1; p <= steps; p++) {
+      if (((used >> p) & 1) == 0) continue
+      let rows = weight
+      let sums = scratch
+      for (let j = 0; j < blocks; j++) {
+        sumByteList(sums, rows, width, weighted, piece, pointers, p)
+        rows += blockBytes
+        sums += setBytes
+      }
+    }
+    let sums = scratch
+    let o = out
+    for (let j = 0; j < blocks; j++) {
+      const bias = sums + 16 * bytes
+      if (silent) copySteps(o, outStep, bias, bytes, steps)
+      else if (steps < 15) combineBytesFew(o, outStep, sums, bytes, bias, steps)
+      else if (pairs) combineBytes7(o, outStep, sums, bytes, bias)
+      else combineBytes15(o, outStep, sums, bytes, bias)
+      sums += setBytes
+      o += bytes
+    }
+    pointers += POINTERS
+    out += outStep * address(rec, ConvWord.T)
+  }
+}

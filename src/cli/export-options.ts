@@ -1,0 +1,145 @@
+/** `spikewasm export`: its options, and what they mean for `exportWasm`. */
+
+import { type Command, Option } from 'commander'
+import type { Dataset } from '../data/index.js'
+import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from '../edge/abi.js'
+import { describe, expect } from '../errors.js'
+import { kindOfPath, readFileClear } from '../io/files.js'
+import type { ModelName } from '../models/registry.js'
+import type { Method, StepMode } from '../plan/methods.js'
+import type { DataArguments } from './datasets.js'
+import { withFiles } from './mistakes.js'
+import { counting, fromRun, named, numbers, shared } from './options.js'
+
+export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' | 'limitTrain'>> {
+  readonly run?: string
+  readonly weights?: string
+  readonly model?: ModelName
+  readonly input?: readonly [number, number, number]
+  readonly classes?: number
+  readonly timeSteps?: number
+  readonly tau?: number
+  readonly method?: Method
+  readonly stepMode?: StepMode
+  readonly target: NonNullable<ExportOptions['target']>
+  readonly mode: NonNullable<ExportOptions['mode']>
+  readonly precision: NonNullable<ExportOptions['weights']>
+  readonly inputType: NonNullable<ExportOptions['inputType']>
+  readonly mean?: readonly number[]
+  readonly std?: readonly number[]
+  readonly labels?: string
+  readonly name?: string
+  readonly batchSize?: number
+  readonly out: string
+  readonly json: boolean
+}
+
+export function exportOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--run <folder>', 'folder that train --out has written'))
+    .addOption(
+      new Option('--weights <file>', 'safetensors file, with the options that rebuild its network'),
+    )
+    .addOption(
+      new Option(
+        '--out <file>',
+        'where the module goes; NAME.wasm gets a NAME.h beside it, and with --target both ' +
+          'becomes NAME.simd.wasm and NAME.scalar.wasm',
+      ).makeOptionMandatory(),
+    )
+    .addOption(named('--target <name>', 'instructions that it uses', [...targets, 'both'], 'simd'))
+    .addOption(
+      named(
+        '--mode <name>',
+        'infer: a whole sample in; step: a frame at a time, with state; both; train: it goes on ' +
+          'learning',
+        netModes,
+        'infer',
+      ),
+    )
+    .addOption(named('--precision <name>', 'how weights are stored', weightTypes, 'f32'))
+    .addOption(
+      named('--input-type <name>', 'float32 as predict takes, or bytes', inputTypes, 'f32'),
+    )
+    .addOption(
+      numbers(
+        '--mean <list>',
+        "with bytes: subtracted from byte / 255, by channel (default: the data set's)",
+      ),
+    )
+    .addOption(
+      numbers('--std <list>', 'with bytes: divides what is left, by channel (default: likewise)'),
+    )
+    .addOption(
+      new Option(
+        '--labels <list>',
+        'names of the classes, separated by commas, or a file with one a line ' +
+          "(default: the data set's)",
+      ),
+    )
+    .addOption(new Option('--name <text>', "name in the file (default: the network's)"))
+    .addOption(fromRun(shared.model()))
+    .addOption(
+      numbers('--input <list>', "C,H,W of a sample (default: the run's or the data set's)"),
+    )
+    .addOption(
+      counting('--classes <n>', "number of classes (default: the run's or the data set's)"),
+    )
+    .addOption(fromRun(shared.timeSteps()))
+    .addOption(fromRun(shared.tau()))
+    .addOption(fromRun(shared.method()))
+    .addOption(shared.stepMode())
+    .addOption(counting('--batch-size <n>', 'with --mode train: samples of one step (default: 1)'))
+    .addOption(fromRun(shared.dataset()))
+    .addOption(shared.data())
+    .addOption(
+      counting(
+        '--limit-test <n>',
+        'measure accuracy on the first n test samples (default: all with --data; 1000 for int8)',
+      ),
+    )
+    .addOption(shared.json())
+}
+
+/** `--labels`: a list, or a file with one a line; else those of the data, if it is at hand. */
+export async function readLabels(
+  text: string | undefined,
+  data: Dataset | undefined,
+  classes: number,
+): Promise<readonly string[] | undefined> {
+  if (text === undefined) return data?.classNames?.length === classes ? data.classNames : undefined
+  const lines =
+    (await kindOfPath(text)) === 'file'
+      ? new TextDecoder()
+          .decode(await withFiles(() => readFileClear(text, '--labels')))
+          .trimEnd()
+          .split(/\r?\n/)
+      : text.split(',')
+  const labels = lines.map((line) => line.trim())
+  expect(
+    labels.length === classes,
+    () =>
+      `--labels must name each of the ${classes} classes, got ${labels.length} ` +
+      `(${describe(text)}); a file has one name a line, a list has commas`,
+  )
+  return labels
+}
+
+/**
+ * Mean and deviation of bytes: those that are given, else those of the data.
+ * @throws SpikewasmError when neither is at hand: bytes without them would give wrong answers
+ */
+export function scalingOf(
+  { inputType, mean, std }: ExportArguments,
+  data: Dataset | undefined,
+): Pick<ExportOptions, 'mean' | 'std'> {
+  if (inputType === 'f32') return { mean, std }
+  const { normalization } = data?.pixels ?? {}
+  expect(
+    (mean !== undefined && std !== undefined) || normalization !== undefined,
+    () =>
+      `--${mean === undefined ? 'mean' : 'std'} must be given with --input-type u8, since the ` +
+      "data set is not at hand, got none; give the training data's, or --data",
+  )
+  return { mean: mean ?? normalization?.mean, std: std ?? normalization?.std }
+}

@@ -1,0 +1,228 @@
+/** `spikewasm export` */
+
+import { basename, dirname, join } from 'node:path'
+import type { Command } from 'commander'
+import { type Dataset, subset } from '../data/index.js'
+import type { ExportOptions, NetInfo, NetTarget } from '../edge/abi.js'
+import { evaluateNet } from '../edge/accuracy.js'
+import { exportWasm } from '../edge/export.js'
+import { netHeader } from '../edge/header.js'
+import { openNet } from '../edge/net.js'
+import { checkExportOptions } from '../edge/options.js'
+import { synapticOperations } from '../edge/synops.js'
+import { expect, SpikewasmError } from '../errors.js'
+import { kindOfPath, writeFilesAtomic } from '../io/files.js'
+import type { Model } from '../model.js'
+import { type ModelName, models } from '../models/registry.js'
+import { compile } from '../network.js'
+import type { Evaluation } from '../train/evaluate.js'
+import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
+import { type ExportArguments, exportOptions, readLabels, scalingOf } from './export-options.js'
+import { type ExportedFile, exportJson, exportTables } from './export-report.js'
+import { withFiles } from './mistakes.js'
+import { printJson, shareBar } from './report.js'
+import { dataOf, type RunOptions, readWeights } from './run-folder.js'
+
+/** Samples that tell what the file's accuracy is where nobody asked for all of them. */
+const FEW_SAMPLES = 1000
+
+export function exportCommand(command: Command): Command {
+  return exportOptions(
+    command.description(
+      'Export a trained network as one WebAssembly module without imports, with a C header ' +
+        'beside it.',
+    ),
+  ).action((args: ExportArguments) => exportNetwork(args))
+}
+
+type Bar = ReturnType<typeof shareBar>
+
+async function exportNetwork(args: ExportArguments): Promise<void> {
+  expect(
+    args.precision === 'f32' || args.mode !== 'train',
+    () => `--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`,
+  )
+  const paths = await pathsOf(args)
+  const { run, weights } = await readWeights(args)
+  const { data, missing } = await testData(args, run)
+  const name = args.model ?? run?.model ?? 'cnn'
+  const model = await compileModel(name, args, run)
+  const bar = shareBar(args.json)
+  try {
+    await withFiles(() => model.load(weights))
+    const options = await optionsOf(model, { ...args, name: args.name ?? name }, data)
+    if (data) bar.show('testing the model', 0)
+    const evaluation = data && (await model.evaluate(data))
+    const began = performance.now()
+    const modules = await modulesOf(model, options, evaluation, bar)
+    const milliseconds = performance.now() - began
+    const files: ExportedFile[] = []
+    for (const [target, file] of paths.modules)
+      files.push(await testFile(file, modules[target]!, data, bar))
+    await write(files, paths.header)
+    bar.stop()
+    const { header } = paths
+    const result = { model: name, files, header, evaluation, data: data?.name, milliseconds }
+    if (args.json) printJson(exportJson(result))
+    else process.stdout.write(`${exportTables(result)}\n`)
+    if (missing) process.stderr.write(`accuracy was not measured: ${missing}\n`)
+  } finally {
+    bar.stop()
+    await model.dispose()
+  }
+}
+
+/** Where the files go. @throws SpikewasmError when there is no such folder */
+async function pathsOf({ out, target }: ExportArguments): Promise<{
+  readonly modules: readonly (readonly [NetTarget, string])[]
+  readonly header: string
+}> {
+  const folder = dirname(out)
+  expect(
+    (await kindOfPath(folder)) === 'folder',
+    () => `--out must be a file in a folder that exists, got ${JSON.stringify(out)}; make it first`,
+  )
+  expect(
+    (await kindOfPath(out)) !== 'folder' && /\w/.test(basename(out, '.wasm')),
+    () => `--out must name a file, such as net.wasm, got ${JSON.stringify(out)}`,
+  )
+  const stem = join(folder, basename(out, '.wasm'))
+  return {
+    header: `${stem}.h`,
+    modules:
+      target === 'both'
+        ? [
+            ['simd', `${stem}.simd.wasm`],
+            ['scalar', `${stem}.scalar.wasm`],
+          ]
+        : [[target, out]],
+  }
+}
+
+/** The data set that the options or the run name, if any. */
+function datasetName(args: ExportArguments, run: RunOptions | undefined): DatasetName | undefined {
+  return args.dataset ?? run?.dataset ?? (args.input === undefined ? 'digits' : undefined)
+}
+
+/**
+ * Test data: when asked for, when they come with the package, and when they are at hand and bytes
+ * or int8 make them worth reading.
+ *
+ * @returns the data, or why there are none although they would be of use
+ * @throws SpikewasmError when asked for and not readable
+ */
+async function testData(
+  args: ExportArguments,
+  run: RunOptions | undefined,
+): Promise<{ data?: Dataset; missing?: string }> {
+  const asked = args.data !== undefined || args.limitTest !== undefined
+  const dataset = datasetName(args, run)
+  expect(
+    !asked || dataset !== undefined,
+    () => '--dataset must be given with --data, --limit-test and --input, got none',
+  )
+  const inPackage = dataset !== undefined && !('source' in datasets[dataset])
+  const useful = args.precision === 'int8' || args.inputType === 'u8'
+  if (!(asked || inPackage || useful)) return {}
+  if (dataset === undefined) return { missing: 'no data set is known; give --dataset and --data' }
+  try {
+    const { test } = await loadData(dataOf({ ...args, dataset }, run))
+    return { data: asked ? test : subset(test, FEW_SAMPLES) }
+  } catch (error) {
+    if (asked || !(error instanceof SpikewasmError)) throw error
+    return { missing: error.message }
+  }
+}
+
+function compileModel(
+  name: ModelName,
+  args: ExportArguments,
+  run: RunOptions | undefined,
+): Promise<Model> {
+  const dataset = datasetName(args, run)
+  const known = dataset && datasets[dataset]
+  const input = args.input ?? run?.input ?? known?.shape
+  const classes = args.classes ?? run?.classes ?? known?.classes
+  expect(
+    input !== undefined && input.length === 3,
+    () => `--input must be C,H,W, three numbers, got ${input?.join(',')}`,
+  )
+  expect(
+    classes !== undefined,
+    () => '--classes must be given with --input where no data set is named, got none',
+  )
+  const [c, h, w] = input
+  return compile(models[name]([c, h, w], classes, { tau: args.tau ?? run?.tau ?? 1.25 }), {
+    purpose: args.mode === 'train' ? 'train' : 'inference',
+    input: [c, h, w],
+    method: args.method ?? run?.method,
+    // The step mode belongs to the method that it was chosen for.
+    stepMode: args.stepMode ?? (args.method === undefined ? run?.stepMode : undefined),
+    timeSteps: args.timeSteps ?? run?.timeSteps ?? 4,
+    batchSize: args.mode === 'train' ? (args.batchSize ?? 1) : 64,
+    threads: dataset === undefined ? 1 : defaultThreads(dataset),
+  })
+}
+
+/** The options of `exportWasm`; mistakes show before anything is measured. */
+async function optionsOf(
+  model: Model,
+  args: ExportArguments,
+  data: Dataset | undefined,
+): Promise<ExportOptions> {
+  const { target, mode, precision: weights, inputType, name, batchSize } = args
+  const { classes } = model
+  const labels = await readLabels(args.labels, data, classes)
+  const options = { target, mode, weights, inputType, name, batchSize, labels }
+  const scaled = { ...options, ...scalingOf(args, data) }
+  checkExportOptions(scaled, { channels: model.input[0], classes })
+  return scaled
+}
+
+async function modulesOf(
+  model: Model,
+  options: ExportOptions,
+  evaluation: Evaluation | undefined,
+  bar: Bar,
+): Promise<Partial<Record<NetTarget, Uint8Array>>> {
+  const { session, timeSteps } = model
+  const bytes = await exportWasm(model, {
+    ...options,
+    synops:
+      evaluation && synapticOperations(session.graph, false, timeSteps, evaluation.firingRates),
+    onProgress: (done) => bar.show('exporting', done),
+  })
+  return bytes instanceof Uint8Array ? { [options.target ?? 'simd']: bytes } : { ...bytes }
+}
+
+/** Opens what was exported, as a host would, and measures it. */
+async function testFile(
+  file: string,
+  bytes: Uint8Array,
+  data: Dataset | undefined,
+  bar: Bar,
+): Promise<ExportedFile> {
+  const net = await openNet(bytes)
+  const onProgress = (done: number): void => bar.show(`testing ${basename(file)}`, done)
+  const evaluation = data && (await evaluateNet(net, data, { onProgress }))
+  return { file, bytes, info: net.info, evaluation }
+}
+
+/** Writes the modules and the header, all or none. */
+async function write(files: readonly ExportedFile[], header: string): Promise<void> {
+  // The header of two files says what the larger one needs.
+  const most = (name: 'memoryBytes' | 'usedBytes'): number =>
+    Math.max(...files.map(({ info }) => info[name]))
+  const info: NetInfo = {
+    ...files[0].info,
+    memoryBytes: most('memoryBytes'),
+    usedBytes: most('usedBytes'),
+  }
+  const text = new TextEncoder().encode(netHeader(info, basename(header)))
+  await withFiles(() =>
+    writeFilesAtomic([
+      ...files.map(({ file: path, bytes }) => ({ path, bytes })),
+      { path: header, bytes: text },
+    ]),
+  )
+}

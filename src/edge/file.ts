@@ -1,0 +1,234 @@
+/**
+ * An exported network as bytes: its sections, walked with checks at every byte. So a damaged or
+ * hostile file is refused before anything of it is compiled or allocated.
+ */
+
+import { SpikewasmError } from '../errors.js'
+import { type NetInfo, netExports, SECTION } from './abi.js'
+import { readSection } from './section.js'
+
+/** The most memory that a file may ask for, in pages: 2 GiB. */
+const MOST_PAGES = 1 << 15
+const PAGE = 1 << 16
+
+/** Numbers of sections, in the order in which they must come; 0, custom, may stand anywhere. */
+const order = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11]
+const Id = { Custom: 0, Type: 1, Import: 2, Function: 3, Memory: 5, Export: 7 } as const
+
+/** Value types by their bytes. */
+const valueTypes: Readonly<Record<number, string>> = {
+  127: 'i32',
+  126: 'i64',
+  125: 'f32',
+  124: 'f64',
+  123: 'v128',
+}
+
+/** @throws SpikewasmError always */
+export function refuse(expected: string, got: string): never {
+  throw new SpikewasmError(
+    `an exported network must ${expected}, got ${got}; is it a file that spikewasm export wrote, ` +
+      'complete and unchanged?',
+  )
+}
+
+/** Reads a part of a file, never beyond its end. */
+class Reader {
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly what: string,
+    private at = 0,
+    private readonly end = bytes.length,
+  ) {}
+
+  get done(): boolean {
+    return this.at === this.end
+  }
+
+  byte(): number {
+    if (this.at >= this.end) return refuse(`have a whole ${this.what}`, 'one that is cut off')
+    return this.bytes[this.at++]
+  }
+
+  /** An unsigned LEB128 of 32 bits. */
+  number(): number {
+    let value = 0
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.byte()
+      value += (byte & 127) * 2 ** shift
+      if (byte < 128) {
+        if (value >= 2 ** 32) break
+        return value
+      }
+    }
+    return refuse(`have numbers of 32 bits in its ${this.what}`, 'a longer one')
+  }
+
+  /** A count of things of at least one byte each. */
+  count(): number {
+    const count = this.number()
+    if (count > this.end - this.at)
+      return refuse(
+        `have as many entries in its ${this.what} as it says, ${count}`,
+        `${this.end - this.at} bytes`,
+      )
+    return count
+  }
+
+  /** The next bytes, as a reader of their own. */
+  part(length: number, what: string): Reader {
+    const begin = this.at
+    if (length > this.end - begin)
+      return refuse(`have a ${what} of ${length} bytes`, `${this.end - begin}; it is cut off`)
+    this.at += length
+    return new Reader(this.bytes, what, begin, begin + length)
+  }
+
+  rest(): Uint8Array {
+    const rest = this.bytes.subarray(this.at, this.end)
+    this.at = this.end
+    return rest
+  }
+
+  name(): string {
+    const bytes = this.part(this.number(), `name in the ${this.what}`).rest()
+    try {
+      return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    } catch {
+      return refuse(`have names in UTF-8 in its ${this.what}`, 'other bytes')
+    }
+  }
+
+  /** Checks that nothing is left. */
+  finish(): void {
+    if (!this.done) refuse(`have nothing behind its ${this.what}`, `${this.end - this.at} bytes`)
+  }
+}
+
+/** What the walk finds. */
+interface Parts {
+  /** Signatures, for example `() → i32`. */
+  types: string[]
+  /** Index of the type of each function. */
+  functions: number[]
+  /** Pages of the memory. */
+  pages: number | undefined
+  /** By name: which kind (0 function, 2 memory, …) and which index. */
+  exports: Map<string, { readonly kind: number; readonly index: number }>
+  /** The payload of our custom section. */
+  section: Uint8Array | undefined
+}
+
+/** What a section with this number puts into the parts. */
+const readers: Readonly<Record<number, (r: Reader, parts: Parts) => void>> = {
+  [Id.Custom]: (r, parts) => {
+    const payload = r.rest()
+    if (new Reader(payload, 'custom section').name() !== SECTION) return
+    if (parts.section) refuse(`have one custom section "${SECTION}"`, 'two')
+    parts.section = payload
+  },
+  [Id.Type]: (r, parts) => {
+    for (let n = r.count(); n > 0; n--) {
+      if (r.byte() !== 0x60) refuse('have types of functions alone', 'another')
+      parts.types.push(`(${types(r)}) → ${types(r) || 'nothing'}`)
+    }
+  },
+  [Id.Import]: (r) => {
+    const count = r.count()
+    if (count > 0) refuse('import nothing', `${count} imports`)
+  },
+  [Id.Function]: (r, parts) => {
+    for (let n = r.count(); n > 0; n--) parts.functions.push(r.number())
+  },
+  [Id.Memory]: (r, parts) => {
+    const count = r.count()
+    if (count !== 1) refuse('have one memory', String(count))
+    parts.pages = memoryPages(r)
+  },
+  [Id.Export]: (r, parts) => {
+    for (let n = r.count(); n > 0; n--)
+      parts.exports.set(r.name(), { kind: r.byte(), index: r.number() })
+  },
+}
+
+function types(r: Reader): string {
+  return Array.from({ length: r.count() }, () => valueTypes[r.byte()] ?? 'another').join(', ')
+}
+
+function memoryPages(r: Reader): number {
+  const flags = r.byte()
+  if (flags !== 1)
+    refuse('have a memory of fixed size, not shared, of 32 bits', `one with flags ${flags}`)
+  const [min, max] = [r.number(), r.number()]
+  if (min !== max) refuse('have a memory of fixed size', `${min} to ${max} pages`)
+  if (min > MOST_PAGES)
+    refuse(`have a memory of at most ${MOST_PAGES} pages (2 GiB)`, `${min} pages`)
+  return min
+}
+
+/** Walks the sections. @throws SpikewasmError when one is cut off, repeated or out of order */
+function walk(bytes: Uint8Array): Parts {
+  const parts: Parts = {
+    types: [],
+    functions: [],
+    pages: undefined,
+    exports: new Map(),
+    section: undefined,
+  }
+  const start = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
+  if (start.some((byte, i) => bytes[i] !== byte))
+    refuse('be a WebAssembly module of version 1', `${bytes.length} bytes of something else`)
+  const file = new Reader(bytes, 'file', start.length)
+  let last = -1
+  while (!file.done) {
+    const id = file.byte()
+    const section = file.part(file.number(), `section ${id}`)
+    if (id !== Id.Custom) {
+      const place = order.indexOf(id)
+      if (place <= last) refuse('have its sections in order, each once', `section ${id} there`)
+      last = place
+    }
+    readers[id]?.(section, parts)
+    if (readers[id]) section.finish()
+  }
+  return parts
+}
+
+/**
+ * The information in a file, without a look at the rest but its sections' sizes.
+ * @throws SpikewasmError when the bytes are no exported network
+ */
+export function readFileInfo(bytes: Uint8Array): NetInfo {
+  return infoOf(walk(checkBytes(bytes)))
+}
+
+/**
+ * Checks all that can be known before the module is compiled: imports, memory, the types of the
+ * exports, the information.
+ * @throws SpikewasmError that says what was expected
+ */
+export function checkFile(bytes: Uint8Array): NetInfo {
+  const parts = walk(checkBytes(bytes))
+  const info = infoOf(parts)
+  const memory = parts.exports.get('memory')
+  if (memory?.kind !== 2 || parts.pages === undefined) refuse('export its memory', 'none')
+  if (parts.pages !== info.memoryBytes / PAGE)
+    refuse(`have a memory of ${info.memoryBytes / PAGE} pages, as it says`, String(parts.pages))
+  for (const { name, result = 'nothing' } of netExports(info)) {
+    const found = parts.exports.get(name)
+    if (found?.kind !== 0) refuse(`export a function ${name}`, 'none')
+    const type = parts.types[parts.functions[found.index]]
+    if (type !== `() → ${result}`) refuse(`export ${name}: () → ${result}`, type ?? 'none')
+  }
+  return info
+}
+
+function checkBytes(bytes: unknown): Uint8Array {
+  if (bytes instanceof Uint8Array) return bytes
+  return refuse('be a Uint8Array with the bytes of the file', typeof bytes)
+}
+
+function infoOf({ section }: Parts): NetInfo {
+  if (!section) return refuse(`have a custom section "${SECTION}"`, 'none')
+  return readSection(section)
+}

@@ -1,0 +1,52 @@
+/** What files that learn start with, and where their state lies. */
+
+import { Control } from '../../assembly/opcodes.js'
+import type { Sgd } from '../optimizer.js'
+import type { Plan } from '../plan/plan.js'
+import type { StateEntry } from './abi.js'
+import { layoutText } from './state.js'
+
+/** How a model would go on learning. */
+export interface Learning {
+  readonly optimizer: Sgd
+  /** Of dropout and of SLTT-K. */
+  readonly seed: number
+  /** Training steps of the model so far. */
+  readonly steps: number
+}
+
+/** Writes the control words of a training step. */
+export function writeLearning(view: DataView, plan: Plan, { optimizer }: Learning): void {
+  const { lr, momentum, weightDecay, decay, nesterov } = optimizer
+  view.setUint32(Control.Target, plan.named.labels[0].address, true)
+  view.setFloat32(Control.LearningRate, lr, true)
+  view.setFloat32(Control.Momentum, momentum, true)
+  view.setFloat32(Control.Decay, weightDecay, true)
+  view.setFloat32(Control.DecayOther, decay === 'all' ? weightDecay : 0, true)
+  view.setUint32(Control.Nesterov, Number(nesterov), true)
+  view.setUint32(Control.StepMask, 0xffffffff, true)
+}
+
+/** Address and count of the floats from the first parameter to the last statistic. */
+export function paramsOf({ named }: Plan): { readonly from: number; readonly count: number } {
+  const { parameters, statistics } = named
+  const from = parameters.address
+  const end = Math.max(from + parameters.bytes, statistics.address + statistics.bytes)
+  if (statistics.address < from) throw new Error('statistics lie before the parameters')
+  return { from, count: (end - from) / 4 }
+}
+
+/** Parameters and running statistics, with the places of their numbers. */
+export function stateEntries(plan: Plan): StateEntry[] {
+  const { parameters, statistics } = plan.named
+  const behind = (statistics.address - parameters.address) / 4
+  const entry =
+    (base: number) =>
+    ({ name, layout, offset }: Plan['parameters'][number] | Plan['statistics'][number]) => ({
+      name,
+      shape: layout.shape,
+      offset: base + offset / 4,
+      layout: layoutText(layout.strides),
+    })
+  return [...plan.parameters.map(entry(0)), ...plan.statistics.map(entry(behind))]
+}

@@ -1,0 +1,92 @@
+/** Parameters and locals: which are used, and functions without those that are not. */
+
+import type { Expression, Func, Label } from '../wasm/ir.js'
+import { isPure, localType, visit, withParts } from '../wasm/ir.js'
+import type { ValueType } from '../wasm/types.js'
+
+/** Uses of the labels and locals of a function. */
+export interface Uses {
+  readonly branches: Map<Label, number>
+  readonly gets: Map<number, number>
+  readonly sets: Map<number, number>
+}
+
+/** Counts them. */
+export function usesOf(body: readonly Expression[]): Uses {
+  const uses: Uses = { branches: new Map(), gets: new Map(), sets: new Map() }
+  const count = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1)
+  visit(body, (e) => {
+    if (e.kind === 'br' || e.kind === 'br_if') count(uses.branches, e.label)
+    else if (e.kind === 'br_table') for (const label of e.labels) count(uses.branches, label)
+    else if (e.kind === 'get') count(uses.gets, e.local)
+    else if (e.kind === 'set' || e.kind === 'tee') count(uses.sets, e.local)
+  })
+  return uses
+}
+
+/** Takes away parameters that no function reads. Returns whether there were any. */
+export function dropParameters(functions: readonly Func[], kept: ReadonlySet<Func>): boolean {
+  const dropped = new Map<Func, ReadonlySet<number>>()
+  for (const func of functions) {
+    if (kept.has(func)) continue
+    const { gets, sets } = usesOf(func.body)
+    const unused = func.params.flatMap((_, i) => (gets.has(i) || sets.has(i) ? [] : [i]))
+    if (unused.length > 0) dropped.set(func, new Set(unused))
+  }
+  // An argument that does something has to stay.
+  for (const func of functions)
+    visit(func.body, (e) => {
+      if (e.kind !== 'call') return
+      const unused = dropped.get(e.callee)
+      if (unused && e.args.some((arg, i) => unused.has(i) && !isPure(arg))) dropped.delete(e.callee)
+    })
+  if (dropped.size === 0) return false
+  const arg = (e: Expression): Expression => {
+    const inside = withParts(e, arg)
+    const unused = e.kind === 'call' ? dropped.get(e.callee) : undefined
+    if (!unused || inside.kind !== 'call') return inside
+    return { ...inside, args: inside.args.filter((_, i) => !unused.has(i)) }
+  }
+  for (const func of functions) func.body = func.body.map(arg)
+  for (const [func, unused] of dropped) {
+    const index: number[] = []
+    let next = 0
+    func.params.forEach((_, i) => void index.push(unused.has(i) ? -1 : next++))
+    func.locals.forEach(() => void index.push(next++))
+    func.params = func.params.filter((_, i) => !unused.has(i))
+    renumber(func, index)
+  }
+  return true
+}
+
+function renumber(func: Func, index: readonly number[]): void {
+  const one = (e: Expression): Expression => {
+    const inside = withParts(e, one)
+    return inside.kind === 'get' || inside.kind === 'set' || inside.kind === 'tee'
+      ? { ...inside, local: index[inside.local] }
+      : inside
+  }
+  func.body = func.body.map(one)
+}
+
+const order: readonly ValueType[] = ['i32', 'i64', 'f32', 'f64', 'v128']
+
+/** Leaves out locals that are not used, and puts those of a type together. */
+export function compactLocals(func: Func): void {
+  const { gets, sets } = usesOf(func.body)
+  const first = func.params.length
+  const count = first + func.locals.length
+  const used = Array.from({ length: count }, (_, i) => i).filter(
+    (i) => i >= first && (gets.has(i) || sets.has(i)),
+  )
+  const rank = (i: number): number => order.indexOf(localType(func, i))
+  const uses = (i: number): number => (gets.get(i) ?? 0) + (sets.get(i) ?? 0)
+  used.sort((a, b) => rank(a) - rank(b) || uses(b) - uses(a))
+  const index = Array.from({ length: count }, (_, i) => (i < first ? i : -1))
+  used.forEach((old, i) => {
+    index[old] = first + i
+  })
+  const locals = used.map((i) => localType(func, i))
+  renumber(func, index)
+  func.locals = locals
+}

@@ -1,0 +1,74 @@
+/** Synaptic operations: additions of a weight because a neuron before it fired. */
+
+import type { Graph, GraphNode } from '../graph/trace.js'
+
+/**
+ * Synaptic operations of one inference.
+ *
+ * A convolution or linear layer counts, for each of its outputs and steps, the inputs that spike. A
+ * layer whose inputs are numbers counts its products: once if they are the same at every step. Zero
+ * padding at the edges counts as input.
+ *
+ * @param frames whether inputs differ from step to step
+ * @param rates spikes per neuron and step by layer name; absent: every neuron fires at every step.
+ *   Behind a pooling the number is an upper bound, since a window may hold several spikes
+ */
+export function synapticOperations(
+  graph: Graph,
+  frames: boolean,
+  timeSteps: number,
+  rates?: Readonly<Record<string, number>>,
+): number {
+  let sum = 0
+  for (const { layer, shape, inputs } of graph.nodes) {
+    if (layer?.kind !== 'conv2d' && layer?.kind !== 'linear') continue
+    const [c, h, w] = graph.nodes[inputs[0]].shape
+    const each =
+      layer.kind === 'linear'
+        ? c * h * w
+        : (c / layer.groups) * layer.kernelSize[0] * layer.kernelSize[1]
+    const steps = !frames && isStill(graph, inputs[0]) ? 1 : timeSteps
+    const share = rates === undefined ? 1 : shareOf(graph, inputs[0], rates)
+    sum += shape[0] * shape[1] * shape[2] * each * steps * share
+  }
+  return sum
+}
+
+/** Whether a node's values are the same at every step: no neuron is before it. */
+function isStill(graph: Graph, index: number): boolean {
+  const { kind, inputs } = graph.nodes[index]
+  return kind !== 'neuron' && inputs.every((input) => isStill(graph, input))
+}
+
+/** Share of a node's values that are not zero, 0 … 1, at most. */
+function shareOf(graph: Graph, index: number, rates: Readonly<Record<string, number>>): number {
+  const node = graph.nodes[index]
+  if (node.kind === 'neuron') return rates[node.name] ?? 1
+  const shares = node.inputs.map((input) => shareOf(graph, input, rates))
+  switch (node.kind) {
+    case 'add':
+      return Math.min(
+        1,
+        shares.reduce((a, b) => a + b, 0),
+      )
+    case 'flatten':
+    case 'dropout':
+    case 'identity':
+    case 'scale':
+      return shares[0]
+    case 'avgPool2d':
+    case 'maxPool2d':
+    case 'adaptiveAvgPool2d':
+      return Math.min(1, shares[0] * windowOf(node, graph.nodes[node.inputs[0]]))
+    default:
+      // Numbers: none of them can be counted on to be zero.
+      return 1
+  }
+}
+
+/** Values of a window of a pooling. */
+function windowOf({ layer, shape }: GraphNode, before: GraphNode): number {
+  if (layer?.kind === 'avgPool2d' || layer?.kind === 'maxPool2d')
+    return layer.kernelSize[0] * layer.kernelSize[1]
+  return Math.ceil(before.shape[1] / shape[1]) * Math.ceil(before.shape[2] / shape[2])
+}

@@ -1,0 +1,107 @@
+/** Sizes of Op.SpikeForwardBytes, from shapes alone. */
+
+import { Spike } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import { inputsOf, kRowsOf } from './geometry.js'
+import {
+  MAX_COMPACT_LISTS,
+  neuronsPerInput,
+  pairListsPay,
+  type SpikeShape,
+  spikeListBytes,
+  spikeListsFit,
+  spikeListsScratchBytes,
+  usesPairLists,
+  usesWeightedLists,
+  worthwhileRows,
+} from './spike-geometry.js'
+
+/** What the planner writes into the records of one group of steps. */
+export interface ByteGeometry {
+  readonly pairLists: boolean
+  readonly weightedLists: boolean
+  /** Word ListBytes: bytes of the lists of one output pixel. */
+  readonly listBytes: number
+  readonly blocksPerUnit: number
+  /** Word RowsPerUnit, units and per-worker scratch. */
+  readonly rowsPerUnit: number
+  readonly units: number
+  readonly scratchBytes: number
+}
+
+/**
+ * Bytes of a weight that stays in the second-level cache from one unit to the next. A larger one is
+ * read again by each unit, which then has as many rows as their lists have room for.
+ */
+const NEAR_WEIGHT = 256 * 1024
+const MAX_LISTS = 384 * 1024
+
+/** Rows of a block up to which two blocks are summed side by side: both stay in the cache. */
+const MAX_PAIRED_ROWS = 6400
+
+/**
+ * Bytes are added faster than floats, but a list costs as much: twice as many entries make 7 lists
+ * faster than 15 (576 by 16 %; 1152 no longer). Not so where entries have factors.
+ */
+const pairsPay = (shape: SpikeShape): boolean =>
+  usesPairLists(shape) ||
+  (shape.timeSteps > 2 &&
+    !usesWeightedLists(shape) &&
+    pairListsPay((inputsOf(shape) * neuronsPerInput(shape)) / 2, shape.blockWidth))
+
+/** Bytes of a weight as it is stored, one for each element. */
+export const weightBytes = (shape: SpikeShape): number => kRowsOf(shape) * shape.outC
+
+/** Whether the lists and sums of a convolution have room: entries in 16 bits, sums in 32. */
+export function fitsBytes(shape: SpikeShape): boolean {
+  const neurons = inputsOf(shape) * shape.sourceCount * shape.poolKernelH * shape.poolKernelW
+  return spikeListsFit(shape) && neurons * 127 < 2 ** 31
+}
+
+/** Bytes of one output pixel's pointers and lists. */
+const pixelBytes = (shape: SpikeShape): number => Spike.PointerBytes + byteListBytes(shape)
+
+const byteListBytes = (shape: SpikeShape): number => spikeListBytes(shape, pairsPay(shape))
+
+/** Bytes of lists of one unit. Where memory matters, no more than there are of weights. */
+function listRoom(shape: SpikeShape): number {
+  if (!shape.compact) return MAX_LISTS
+  return Math.min(MAX_LISTS, Math.max(MAX_COMPACT_LISTS, weightBytes(shape) / 4))
+}
+
+function byteRowsPerUnit(shape: SpikeShape): number {
+  const rows = shape.images * shape.outH
+  const least = shape.compact ? 1 : worthwhileRows(shape)
+  const wanted = weightBytes(shape) > NEAR_WEIGHT ? rows : worthwhileRows(shape)
+  const fitting = Math.floor(listRoom(shape) / (shape.outW * pixelBytes(shape)))
+  return Math.min(rows, Math.max(least, Math.min(fitting, wanted)))
+}
+
+/** Per-worker scratch of SpikeForwardBytes. */
+export function spikeBytesScratch(
+  shape: SpikeShape,
+  rowsPerUnit: number,
+  blocksPerUnit: number,
+): number {
+  return (
+    spikeListsScratchBytes(shape) +
+    roundUp(Spike.ByteSumRows * 4 * shape.blockWidth * blocksPerUnit, 64) +
+    rowsPerUnit * shape.outW * pixelBytes(shape)
+  )
+}
+
+/** Everything that the planner needs for the operation. */
+export function byteGeometry(shape: SpikeShape): ByteGeometry {
+  const blocks = shape.outC / shape.blockWidth
+  const blocksPerUnit = Math.min(blocks, inputsOf(shape) <= MAX_PAIRED_ROWS ? 2 : 1)
+  const rowsPerUnit = byteRowsPerUnit(shape)
+  return {
+    pairLists: pairsPay(shape),
+    weightedLists: usesWeightedLists(shape),
+    listBytes: byteListBytes(shape),
+    blocksPerUnit,
+    rowsPerUnit,
+    units: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
+    scratchBytes: spikeBytesScratch(shape, rowsPerUnit, blocksPerUnit),
+  }
+}

@@ -1,0 +1,29 @@
+/** Forward on spikes with weights of one byte. */
+
+import type { ProgramBuilder } from '../program.js'
+import { spikeForwardBytes } from '../records/spikes.js'
+import type { Reference } from '../words.js'
+import { byteGeometry, fitsBytes } from './byte-geometry.js'
+import { sizesOf } from './geometry.js'
+import { groupsOf, listingFields, shapeOf } from './spikes.js'
+import type { SpikeForward, SpikeTask } from './strategy.js'
+
+/** A job whose weight is bytes, [N'/block][kRows][block]. */
+export interface ByteForward extends Omit<SpikeForward, 'withMoments'> {
+  /** What a weight of 1 stands for, float32 [outC]. */
+  readonly weightScale: Reference
+}
+
+/** Whether a convolution on spikes can have weights of one byte. */
+export const fitsByteWeights = (task: SpikeTask): boolean =>
+  task.g.grouping === undefined && fitsBytes(shapeOf(task))
+
+export function emitForwardOnBytes(b: ProgramBuilder, job: ByteForward): void {
+  const { g, steps, weight, weightScale, bias, out, spikes } = job
+  const { units, scratchBytes: scratch, ...words } = byteGeometry(shapeOf(job))
+  const shared = { ...sizesOf(spikeForwardBytes, g, steps), ...listingFields(job), ...words }
+  for (const group of groupsOf(steps)) {
+    const fields = { ...shared, group, weight, weightScale, bias, scale: spikes.scale, out }
+    b.emit(spikeForwardBytes, units, fields, { scratch })
+  }
+}

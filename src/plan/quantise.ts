@@ -1,0 +1,70 @@
+/** Weights as bytes: symmetric, with one scale for each output channel. */
+
+import { EPSILON } from './standardise.js'
+
+/** The largest byte. −128 is not used, so that sums of 258 fit in 16 bits. */
+const MOST = 127
+
+/** A weight in PyTorch's order, element = values · scales of its output channel. */
+export interface Quantised {
+  readonly values: Int8Array
+  /** One for each output channel. */
+  readonly scales: Float32Array
+}
+
+/** The scale of a channel whose largest |w| this is: most / 127, rounded to float32. */
+export const scaleOf = (most: number): number => Math.fround(most / MOST)
+
+/**
+ * w / scale in float64, rounded to the nearest integer, halves away from zero, and clamped to
+ * −127 … 127; 0 where the scale is 0.
+ */
+export function byteOf(w: number, scale: number): number {
+  if (scale === 0) return 0
+  const size = Math.min(MOST, Math.round(Math.abs(w) / scale))
+  return w < 0 ? -size : size
+}
+
+/**
+ * A weight [out, …] as bytes, with a scale for each output channel: see `scaleOf` and `byteOf`.
+ *
+ * @param weight finite numbers in PyTorch's order
+ */
+export function quantise(weight: Float32Array, out: number): Quantised {
+  const fanIn = weight.length / out
+  const values = new Int8Array(weight.length)
+  const scales = new Float32Array(out)
+  for (let n = 0; n < out; n++) {
+    const channel = weight.subarray(n * fanIn, (n + 1) * fanIn)
+    const scale = scaleOf(channel.reduce((most, w) => Math.max(most, Math.abs(w)), 0))
+    scales[n] = scale
+    for (const [i, w] of channel.entries()) values[n * fanIn + i] = byteOf(w, scale)
+  }
+  return { values, scales }
+}
+
+/** The floats that a quantised weight stands for: values · scales, rounded to float32. */
+export function dequantise({ values, scales }: Quantised): Float32Array {
+  const fanIn = values.length / scales.length
+  return Float32Array.from(values, (q, i) => q * scales[Math.floor(i / fanIn)])
+}
+
+/**
+ * A weight [out, …] after weight standardisation (`WeightStandardise` in the engine), in PyTorch's
+ * order: gain · (w − μ) / √(F·var + ε), with the mean and the unbiased variance of a channel's F
+ * elements.
+ *
+ * @param gain one number for each output channel
+ */
+export function standardised(weight: Float32Array, gain: ArrayLike<number>): Float32Array {
+  const fanIn = weight.length / gain.length
+  const result = new Float32Array(weight.length)
+  for (let n = 0; n < gain.length; n++) {
+    const channel = weight.subarray(n * fanIn, (n + 1) * fanIn)
+    const mean = channel.reduce((sum, w) => sum + w, 0) / fanIn
+    const squares = channel.reduce((sum, w) => sum + (w - mean) ** 2, 0)
+    const factor = gain[n] / Math.sqrt((fanIn * squares) / (fanIn - 1) + EPSILON)
+    for (const [i, w] of channel.entries()) result[n * fanIn + i] = factor * (w - mean)
+  }
+  return result
+}

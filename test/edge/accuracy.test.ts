@@ -1,0 +1,106 @@
+/** Accuracy of an exported file on data sets: order of the numbers, bytes, frames, steps, signals. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Dataset, fromArrays, fromBytes } from '../../src/data/index.js'
+import type { NetInfo } from '../../src/edge/abi.js'
+import { evaluateNet } from '../../src/edge/accuracy.js'
+import { type Net, openNet } from '../../src/edge/net.js'
+import { messageOf } from '../io/temporary.js'
+import { tinyNet } from '../support/tiny-net.js'
+
+/** Two channels of 1×2 pixels; class k looks at number k of [C][H][W] alone. */
+const shape = [2, 1, 2] as const
+const open = (info: Partial<NetInfo> = {}): Promise<Net> =>
+  openNet(tinyNet({ info: { input: shape, classes: 4, ...info } }))
+
+/** Sample i has its largest number at place i; the last label is wrong. */
+const labels = [0, 1, 2, 2]
+const oneHot = (value: number): number[] =>
+  [0, 1, 2, 3].flatMap((n) => [0, 1, 2, 3].map((i) => (i === n ? value : 0)))
+const floats = fromArrays({ images: Float32Array.from(oneHot(0.5)), labels, shape, classes: 4 })
+
+/** The same as bytes, [H][W][C], 0 … 16. */
+const bytes = fromBytes({
+  images: Uint8Array.from([0, 1, 2, 3].flatMap((n) => [0, 2, 1, 3].map((i) => (i === n ? 16 : 3)))),
+  labels,
+  shape,
+  classes: 4,
+  normalization: { scale: 16, mean: [0.5, 0.25], std: [0.5, 1] },
+})
+
+const expected = { accuracy: 0.75, correct: 3, count: 4 }
+
+test('float32: [H][W][C] of the data becomes [C][H][W]', async () => {
+  assert.equal(await evaluateNet(await open(), floats), expected)
+  assert.equal(await evaluateNet(await open(), bytes), expected)
+  assert.equal(await evaluateNet(await open({ mode: 'train', batchSize: 3 }), floats), expected)
+})
+
+test('limit counts the first samples', async () => {
+  const net = await open()
+  assert.equal(await evaluateNet(net, floats, { limit: 3 }), { accuracy: 1, correct: 3, count: 3 })
+  assert.equal(await evaluateNet(net, floats, { limit: 99 }), expected)
+})
+
+test('bytes: those of the data set on a scale of 255, else numbers put back', async () => {
+  const info = { inputType: 'u8', mean: [0.5, 0.25], std: [0.5, 1] } as const
+  const net = await open(info)
+  assert.equal(await evaluateNet(net, bytes), expected)
+  // The last sample is still there.
+  assert.equal([...net.input], [48, 48, 48, 255])
+  const { pixels, ...numbers } = bytes
+  assert.ok(pixels)
+  net.input.fill(0)
+  assert.equal(await evaluateNet(net, numbers), expected)
+  assert.equal([...net.input], [48, 48, 48, 255])
+  const far = fromArrays({ images: Float32Array.from(oneHot(9)), labels, shape, classes: 4 })
+  await rejects(evaluateNet(net, far), /into bytes from 0 to 255, got 1275; .* by fromBytes/)
+})
+
+test('frames: the image in each; mode step: the image at each step, from rest', async () => {
+  const frames = await open({ frames: true, timeSteps: 3 })
+  assert.equal(await evaluateNet(frames, floats), expected)
+  assert.equal(
+    [...frames.input],
+    [1, 2, 3].flatMap(() => [0, 0, 0, 0.5]),
+  )
+  const steps = await open({ mode: 'step', frames: true, timeSteps: 3 })
+  assert.equal(await evaluateNet(steps, floats), expected)
+  assert.equal([...steps.output], [0, 0, 0, 0.5])
+})
+
+/** Asserts that a promise rejects with such a message. */
+async function rejects(promise: Promise<unknown>, message: RegExp): Promise<void> {
+  assert.match(await messageOf(() => promise), message)
+}
+
+test('data that do not match are refused', async () => {
+  const net = await open()
+  const one = (more: Partial<Dataset>): Dataset => ({ ...floats, ...more })
+  await rejects(evaluateNet(net, {} as Dataset), /the data must be a data set.*got \{\}/)
+  await rejects(
+    evaluateNet(net, one({ shape: [1, 2, 2] })),
+    /arrays must have samples of \[2, 1, 2\], .*got \[1, 2, 2\]/,
+  )
+  await rejects(evaluateNet(net, one({ classes: 5 })), /must have 4 classes, .*got 5/)
+  await rejects(evaluateNet(net, one({ length: 0 })), /must have samples, got none/)
+  await rejects(
+    evaluateNet(net, floats, { limit: 0 }),
+    /evaluateNet\.limit must be an integer >= 1/,
+  )
+  await rejects(evaluateNet(net, floats, { limits: 3 } as object), /limits is not an option/)
+  const images = Float32Array.from(oneHot(Number.NaN))
+  const broken = fromArrays({ images, labels, shape, classes: 4 })
+  await rejects(evaluateNet(net, broken), /finite numbers, got NaN in sample 0/)
+})
+
+test('a signal ends it, and progress runs from 0 to 1', async () => {
+  const net = await open()
+  const shares: number[] = []
+  await evaluateNet(net, floats, { onProgress: (done) => shares.push(done) })
+  assert.equal([shares[0], shares.at(-1)], [0, 1])
+  const reason = new Error('enough')
+  await rejects(evaluateNet(net, floats, { signal: AbortSignal.abort(reason) }), /enough/)
+})
+
+test.run()

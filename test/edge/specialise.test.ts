@@ -1,0 +1,302 @@
+/** Parts of `exportWasm`: known values put into functions, and functions made shorter. */
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { analyse } from '../../src/edge/specialise/analyse.js'
+import type { Constants } from '../../src/edge/specialise/facts.js'
+import { fold } from '../../src/edge/specialise/fold.js'
+import { rewrite } from '../../src/edge/specialise/rewrite.js'
+import { tidy } from '../../src/edge/specialise/tidy.js'
+import { decodeModule } from '../../src/edge/wasm/decode.js'
+import { encodeModule } from '../../src/edge/wasm/encode.js'
+import {
+  type Expression,
+  type Func,
+  get,
+  i32,
+  type Label,
+  operation,
+  visit,
+} from '../../src/edge/wasm/ir.js'
+import { instructionOf, type ValueType } from '../../src/edge/wasm/types.js'
+import { engineBytes } from '../../src/runtime/load.js'
+import { numbers } from '../support/exported.js'
+
+type Random = () => number
+
+const NO_CONSTANTS: Constants = { has: () => false, view: new DataView(new ArrayBuffer(0)) }
+
+function func(
+  name: string,
+  params: ValueType[],
+  result: ValueType | undefined,
+  body: Expression[],
+): Func {
+  return { name, params, result, locals: [], label: { kind: 'block', result }, body }
+}
+
+function run(functions: readonly Func[], main: Func): WebAssembly.Exports {
+  const bytes = encodeModule({
+    functions,
+    exports: new Map([['main', main]]),
+    start: undefined,
+    pages: 1,
+    segments: [],
+    custom: [],
+  })
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource)).exports
+}
+
+const constant = (type: ValueType, value: number | bigint): Expression =>
+  ({ kind: 'const', type, value }) as Expression
+
+test('known arithmetic is that of WebAssembly, for every instruction that is folded', () => {
+  const random = numbers(5)
+  const integers = [0, 1, -1, 2, 31, 32, 33, 255, -128, 65536, 2 ** 31 - 1, -(2 ** 31)]
+  const floats = [0, -0, 1, -1, 0.5, 3.25, 1e-40, 1e30, -7.75, 2 ** 31]
+  const one = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]
+  const value = (type: ValueType): number | bigint => {
+    const integer = random() < 0.5 ? one(integers) : Math.floor((random() - 0.5) * 2 ** 32)
+    if (type === 'i32') return integer | 0
+    if (type === 'i64')
+      return BigInt.asIntN(64, BigInt(integer) * (random() < 0.5 ? 1n : 4294967311n))
+    const float = random() < 0.5 ? one(floats) : (random() - 0.5) * 100
+    return type === 'f32' ? Math.fround(float) : float
+  }
+  let folded = 0
+  for (let code = 0x45; code <= 0xc4; code++) {
+    const op = instructionOf(code)
+    if (!op?.result) continue
+    for (let i = 0; i < 30; i++) {
+      const drawn = op.params.map(value)
+      const known = fold(op.name, drawn)
+      if (known === undefined) continue
+      folded++
+      const body = [
+        operation(
+          op.name,
+          drawn.map((x, j) => constant(op.params[j], x)),
+        ),
+      ]
+      const f = func('main', [], op.result, body)
+      const got = (run([f], f).main as () => number | bigint)()
+      assert.ok(
+        Object.is(got, op.result === 'i32' ? Number(known) | 0 : known),
+        `${op.name}(${drawn}): ${known}, WebAssembly gives ${got}`,
+      )
+    }
+  }
+  assert.ok(folded > 1000, `${folded} results were compared`)
+})
+
+/**
+ * A random program over four i32 locals behind two parameters, and over memory. Its loops end: each
+ * counts in a local of its own.
+ */
+class Programs {
+  private counters = 0
+
+  constructor(
+    private readonly random: Random,
+    private readonly callee: Func | undefined,
+  ) {}
+
+  private integer(count: number): number {
+    return Math.floor(this.random() * count)
+  }
+
+  private local(): number {
+    return this.integer(6)
+  }
+
+  expression(depth: number): Expression {
+    const kind = this.integer(depth > 0 ? 10 : 3)
+    const inner = (): Expression => this.expression(depth - 1)
+    if (kind === 0) return i32(this.integer(7) - 3)
+    if (kind <= 2) return get(this.local(), 'i32')
+    if (kind === 3) return { kind: 'tee', local: this.local(), value: inner() }
+    if (kind === 4) return { kind: 'select', type: 'i32', args: [inner(), inner(), inner()] }
+    if (kind === 5) {
+      const label: Label = { kind: 'block', result: 'i32' }
+      const leave: Expression = { kind: 'br_if', label, value: inner(), condition: inner() }
+      return { kind: 'block', label, body: [{ kind: 'drop', value: leave }, inner()] }
+    }
+    if (kind === 6) {
+      const label: Label = { kind: 'block', result: 'i32' }
+      return { kind: 'if', label, condition: inner(), yes: [inner()], no: [inner()] }
+    }
+    if (kind === 7)
+      return operation('i32.load', [operation('i32.and', [inner(), i32(0xfc)])], { align: 2 })
+    const names = ['add', 'sub', 'mul', 'and', 'or', 'shl', 'lt_s', 'eq', 'ne', 'gt_u']
+    return operation(`i32.${names[this.integer(names.length)]}`, [inner(), inner()])
+  }
+
+  statements(depth: number, outer: readonly Label[]): Expression[] {
+    return Array.from({ length: 1 + this.integer(4) }, () => this.statement(depth, outer))
+  }
+
+  private statement(depth: number, outer: readonly Label[]): Expression {
+    const kind = this.integer(depth > 0 ? 9 : 4)
+    const value = this.expression(2)
+    if (kind <= 1) return { kind: 'set', local: this.local(), value }
+    if (kind === 2)
+      return operation('i32.store', [operation('i32.and', [value, i32(0xfc)]), this.expression(2)])
+    if (kind === 3) {
+      const label = outer[this.integer(outer.length)]
+      if (label) return { kind: 'br_if', label, value: undefined, condition: value }
+      return { kind: 'drop', value }
+    }
+    const label: Label = { kind: 'block', result: undefined }
+    const inside = [...outer, label]
+    if (kind === 4) return { kind: 'block', label, body: this.statements(depth - 1, inside) }
+    if (kind === 5 && this.callee)
+      return {
+        kind: 'set',
+        local: this.local(),
+        value: { kind: 'call', callee: this.callee, args: [value, this.expression(1)] },
+      }
+    if (kind === 6)
+      return {
+        kind: 'block',
+        label,
+        body: [
+          { kind: 'br_table', labels: [label, ...outer, label], index: value, value: undefined },
+        ],
+      }
+    if (kind === 7) return this.loop(depth, outer)
+    return {
+      kind: 'if',
+      label,
+      condition: value,
+      yes: this.statements(depth - 1, inside),
+      no: this.random() < 0.5 ? [] : this.statements(depth - 1, inside),
+    }
+  }
+
+  /** loop { if (counter < turns) { …; counter++; continue } } */
+  private loop(depth: number, outer: readonly Label[]): Expression {
+    const counter = 6 + this.counters++
+    const label: Label = { kind: 'loop', result: undefined }
+    const done: Label = { kind: 'block', result: undefined }
+    const count = get(counter, 'i32')
+    const body: Expression[] = [
+      ...this.statements(depth - 1, [...outer, done]),
+      { kind: 'set', local: counter, value: operation('i32.add', [count, i32(1)]) },
+      { kind: 'br', label, value: undefined },
+    ]
+    const turns = i32(this.integer(3))
+    const condition = operation('i32.lt_s', [count, turns])
+    return {
+      kind: 'block',
+      label: { kind: 'block', result: undefined },
+      body: [
+        { kind: 'set', local: counter, value: i32(0) },
+        {
+          kind: 'loop',
+          label,
+          body: [{ kind: 'if', label: done, condition, yes: body, no: [] }],
+        },
+      ],
+    }
+  }
+
+  main(name: string): Func {
+    const f = func(name, ['i32', 'i32'], 'i32', [])
+    const body = this.statements(3, [])
+    const sum = [1, 2, 3, 4, 5].reduce(
+      (e, local) => operation('i32.add', [operation('i32.mul', [e, i32(31)]), get(local, 'i32')]),
+      get(0, 'i32'),
+    )
+    f.locals = Array.from({ length: 4 + this.counters }, () => 'i32')
+    f.body = [...body, sum]
+    return f
+  }
+}
+
+function program(seed: number): { main: Func; functions: Func[] } {
+  const random = numbers(seed)
+  const callee = new Programs(random, undefined).main('callee')
+  const main = new Programs(random, callee).main('main')
+  return { main, functions: [main, callee] }
+}
+
+/** What a program returns, and the memory that it leaves. */
+function outcome(functions: readonly Func[], main: Func, args: readonly number[]): string {
+  const exports = run(functions, main)
+  const memory = new Int32Array((exports.memory as WebAssembly.Memory).buffer, 0, 64)
+  const result = (exports.main as (...args: number[]) => number)(...args)
+  return `${result} ${memory.join()}`
+}
+
+test('random programs do the same when they are tidy, and are shorter', () => {
+  let [before, after] = [0, 0]
+  const size = (functions: readonly Func[]): number => {
+    let n = 0
+    for (const f of functions) visit(f.body, () => void n++)
+    return n
+  }
+  for (let seed = 1; seed <= 400; seed++) {
+    const { main, functions } = program(seed)
+    const inputs = [
+      [0, 0],
+      [1, -2],
+      [7, 100],
+    ]
+    const expected = inputs.map((args) => outcome(functions, main, args))
+    before += size(functions)
+    tidy(functions, new Set([main]))
+    after += size(functions)
+    inputs.forEach((args, i) => {
+      assert.is(outcome(functions, main, args), expected[i], `seed ${seed}, arguments ${args}`)
+    })
+  }
+  assert.ok(after < before * 0.9, `${after} of ${before} expressions are left`)
+})
+
+test('random programs do the same with arguments that are known, for one entry and for several', () => {
+  for (let seed = 1000; seed <= 1400; seed++) {
+    const { main, functions } = program(seed)
+    const random = numbers(seed)
+    const entries = Array.from({ length: 1 + (seed % 3) }, () => [
+      Math.floor(random() * 4) - 1,
+      Math.floor(random() * 4) - 1,
+    ])
+    const unknown = seed % 2 === 0
+    const expected = entries.map((args) => outcome(functions, main, args))
+    const facts = analyse(
+      entries.map(([a, b]) => ({ func: main, args: [a, unknown ? undefined : b] })),
+      NO_CONSTANTS,
+    )
+    rewrite(facts)
+    const left = functions.filter((f) => facts.functions.has(f))
+    tidy(left, new Set([main]))
+    const called = withCalled([main])
+    entries.forEach((args, i) => {
+      assert.is(outcome(called, main, args), expected[i], `seed ${seed}, arguments ${args}`)
+    })
+  }
+})
+
+/** Functions and all that they call. */
+function withCalled(roots: Iterable<Func>): Func[] {
+  const found = new Set(roots)
+  for (const f of found)
+    visit(f.body, (e) => {
+      if (e.kind === 'call') found.add(e.callee)
+    })
+  return [...found]
+}
+
+test('the engine goes through decoding and encoding unharmed', async () => {
+  const parts = { start: undefined, pages: 1, segments: [], custom: [] }
+  const encode = (exports: ReadonlyMap<string, Func>): Uint8Array =>
+    encodeModule({ functions: withCalled(exports.values()), exports, ...parts })
+  const engine = decodeModule(await engineBytes('engine'))
+  const bytes = encode(engine)
+  assert.ok(WebAssembly.validate(bytes as BufferSource))
+  const again = decodeModule(bytes)
+  assert.equal([...again.keys()], [...engine.keys()])
+  assert.ok(WebAssembly.validate(encode(again) as BufferSource))
+})
+
+test.run()

@@ -1,0 +1,106 @@
+/** 50 training steps outside of JavaScript: through wasm2c and gcc, and in WasmEdge. */
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { exportWasm } from '../../src/edge/export.js'
+import { openNet } from '../../src/edge/net.js'
+import { readState } from '../../src/edge/state.js'
+import { cnn, compile, type Method } from '../../src/index.js'
+import { numbers } from '../support/exported.js'
+import { differingState, makeBatch } from '../support/learning.js'
+
+const STEPS = 50
+const source = fileURLToPath(new URL('../../../test/support/learner.c', import.meta.url))
+
+function run(program: string, ...args: string[]): void {
+  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
+  if (status !== 0) throw error ?? new Error(`${program} ended with ${status}: ${stderr}`)
+}
+
+const has = (program: string): boolean => spawnSync(program, ['--version']).error === undefined
+
+/** Why a host cannot run here; undefined where it can. */
+type Missing = () => string | undefined
+
+const runtime = ['/usr/share/wabt/wasm2c', '/usr/src/wasm2c'].filter((path) => existsSync(path))
+
+const hosts: Record<string, { missing: Missing; build(folder: string, out: string): void }> = {
+  'wasm2c and gcc': {
+    missing: () =>
+      !has('gcc') || !has('wasm2c') || runtime.length === 0
+        ? 'gcc or wasm2c is not installed'
+        : existsSync('/usr/include/simde')
+          ? undefined
+          : 'simde is not installed',
+    build(folder, out) {
+      const code = join(folder, 'net.w2c.c')
+      run('wasm2c', join(folder, 'net.wasm'), '--module-name=net', '-o', code)
+      const companions = ['wasm-rt-impl.c', 'wasm-rt-mem-impl.c'].map(
+        (name) =>
+          runtime.map((path) => join(path, name)).find((path) => existsSync(path)) as string,
+      )
+      // a·b + c must not become one instruction, which rounds once.
+      const flags = ['-O1', '-march=native', '-ffp-contract=off', '-DWASM2C', `-I${folder}`, '-w']
+      const folders = runtime.map((path) => `-I${path}`)
+      run('gcc', ...flags, ...folders, source, code, ...companions, '-lm', '-o', out)
+    },
+  },
+  WasmEdge: {
+    missing: () =>
+      has('gcc') && existsSync('/usr/include/wasmedge/wasmedge.h')
+        ? undefined
+        : 'gcc or WasmEdge with its headers is not installed',
+    build: (_, out) => run('gcc', '-O1', '-w', source, '-lwasmedge', '-o', out),
+  },
+}
+
+for (const [host, { missing, build }] of Object.entries(hosts))
+  for (const method of ['rate', 'sltt'] satisfies Method[])
+    test(`${host}, ${method}: ${STEPS} steps give the bits of trainStep`, async () => {
+      const why = missing()
+      if (why !== undefined) {
+        console.log(`skipped: ${why}`)
+        return
+      }
+      const folder = mkdtempSync(join(tmpdir(), 'learner-'))
+      try {
+        const options = { input: [1, 8, 8] as const, batchSize: 2, timeSteps: 3, method }
+        const model = await compile(cnn([1, 8, 8], 10), options)
+        const bytes = await exportWasm(model, { mode: 'train', batchSize: 2 })
+        writeFileSync(join(folder, 'net.wasm'), bytes)
+        const random = numbers(8)
+        const batches = Array.from({ length: STEPS }, () => makeBatch(model, random))
+        const [{ file, labels }] = batches
+        const parts = [
+          Uint32Array.of(STEPS, file.length, labels.length),
+          ...batches.flatMap((batch) => [batch.file, batch.labels]),
+        ]
+        const data = Buffer.concat(parts.map((part) => Buffer.from(part.buffer)))
+        writeFileSync(join(folder, 'batches'), data)
+        build(folder, join(folder, 'learner'))
+        run(
+          join(folder, 'learner'),
+          ...['batches', 'results', 'net.wasm'].map((name) => join(folder, name)),
+        )
+        const results = new Uint8Array(readFileSync(join(folder, 'results')))
+        const floats = new Float32Array(results.buffer)
+        const words = new Int32Array(results.buffer)
+        for (const [step, batch] of batches.entries()) {
+          const { loss, correct } = await model.trainStep(batch.model, batch.labels)
+          assert.equal([floats[2 * step], words[2 * step + 1]], [loss, correct], `step ${step}`)
+        }
+        const { info, training } = await openNet(bytes)
+        const params = floats.subarray(2 * STEPS)
+        assert.is(params.length, training?.params.length)
+        assert.is(differingState(readState(info, params), model.stateDict()), 0)
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    })
+
+test.run()

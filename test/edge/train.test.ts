@@ -1,0 +1,229 @@
+/** Exported networks that go on learning: the same bits as `trainStep`, and what hosts read. */
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { exportWasm } from '../../src/edge/export.js'
+import { openNet } from '../../src/edge/net.js'
+import { layoutText, readState } from '../../src/edge/state.js'
+import {
+  avgPool2d,
+  batchNorm2d,
+  type CompileOptions,
+  cnn,
+  compile,
+  conv2d,
+  dropout,
+  flatten,
+  lif,
+  linear,
+  type Method,
+  type Model,
+  type Module,
+  mlp,
+  residual,
+  type StepMode,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { groupedLayout, pack, vectorLayout, weightLayout } from '../../src/plan/layout.js'
+import { numbers } from '../support/exported.js'
+import { differingState, learn, makeBatch } from '../support/learning.js'
+import { randomNetwork } from '../support/random-network.js'
+
+const ways: readonly [Method, StepMode, steps: number][] = [
+  ['rate', 'm', 50],
+  ['rate', 's', 15],
+  ['bptt', 'm', 15],
+  ['bptt', 's', 15],
+  ['sltt', 's', 50],
+  ['ottt', 's', 15],
+]
+
+const blocks = (): Module =>
+  sequential(
+    conv2d(2, 12, 3, { padding: 1, bias: false }),
+    batchNorm2d(12),
+    lif(),
+    residual(sequential(conv2d(12, 12, 3, { padding: 1, bias: false }), batchNorm2d(12), lif())),
+    avgPool2d(2),
+    flatten(),
+    linear(12 * 16, 5),
+  )
+
+const networks: Readonly<Record<string, [() => Module, CompileOptions['input']]>> = {
+  mlp: [() => mlp([1, 4, 4], 10), [1, 4, 4]],
+  cnn: [() => cnn([1, 8, 8], 10), [1, 8, 8]],
+  blocks: [blocks, [2, 8, 8]],
+}
+
+for (const [name, [network, input]] of Object.entries(networks))
+  for (const [method, stepMode, steps] of ways)
+    test(`${name}, ${method} ${stepMode}: ${steps} steps give the bits of trainStep`, async () => {
+      for (const batchSize of [1, 8]) {
+        const options = { input, batchSize, method, stepMode, timeSteps: 3, seed: batchSize }
+        const model = await compile(network(), options)
+        model.optimizer = sgd({ lr: 0.05, weightDecay: 1e-3 })
+        const { state, results, outputs } = await learn(model, numbers(7), steps)
+        assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+      }
+    })
+
+test('random networks, dropout and frames among them, learn the same', async () => {
+  for (let seed = 1; seed <= 18; seed++) {
+    const random = numbers(seed)
+    const [method, stepMode] = ways[seed % ways.length]
+    const input = [2, 8, 8] as const
+    const network = randomNetwork(random, input, method === 'bptt') as Module
+    const frames = random() < 0.3
+    const batchSize = random() < 0.5 ? 1 : 3
+    const options = { input, frames, batchSize, method, stepMode, timeSteps: 4, seed }
+    let model: Model
+    try {
+      model = await compile(network, options)
+    } catch {
+      continue // OTTT does not take every layer.
+    }
+    model.optimizer = sgd({ lr: 0.01 })
+    const { state, results, outputs } = await learn(model, random, 6)
+    assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 }, `seed ${seed}`)
+  }
+})
+
+test('dropout and the steps of SLTT-K go on where the model is', async () => {
+  const network = sequential(flatten(), linear(32, 20), lif(), dropout(0.3), linear(20, 4))
+  const model = await compile(network, {
+    input: [2, 4, 4],
+    batchSize: 4,
+    timeSteps: 6,
+    method: 'sltt',
+    backwardSteps: 3,
+    seed: 11,
+  })
+  model.optimizer = sgd({ lr: 0.1, momentum: 0 })
+  const random = numbers(3)
+  for (let step = 0; step < 5; step++) {
+    const { model: x, labels } = makeBatch(model, random)
+    await model.trainStep(x, labels)
+  }
+  const { state, results } = await learn(model, random, 30)
+  assert.equal({ state, results }, { state: 0, results: 0 })
+})
+
+test('all of the optimizer is taken along, and a host may change it', async () => {
+  const model = await compile(cnn([1, 8, 8], 10), { input: [1, 8, 8], batchSize: 2 })
+  model.optimizer = sgd({
+    lr: 0.02,
+    momentum: 0.8,
+    weightDecay: 0.01,
+    nesterov: true,
+    decay: 'weights',
+  })
+  const { training } = await openNet(await exportWasm(model, { mode: 'train', batchSize: 2 }))
+  assert.equal([...(training?.options ?? [])], [...Float32Array.of(0.02, 0.8, 0.01, 0)])
+  assert.is(training?.nesterov[0], 1)
+  const lr = (step: number): number => 0.1 / (step + 1)
+  const { state, results, outputs } = await learn(model, numbers(5), 10, { lr })
+  assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+})
+
+test('what a file has learnt goes back into a model', async () => {
+  const options = { input: [1, 8, 8] as const, batchSize: 4, seed: 4 }
+  const model = await compile(cnn([1, 8, 8], 10), options)
+  const bytes = await exportWasm(model, { mode: 'train', batchSize: 4 })
+  const net = await openNet(bytes)
+  const params = net.training?.params as Float32Array
+  assert.is(differingState(readState(bytes, params), model.stateDict()), 0)
+  const { file, labels } = makeBatch(model, numbers(1))
+  net.input.set(file)
+  net.training?.labels.set(labels)
+  net.training?.trainStep()
+  const state = readState(bytes, params)
+  assert.ok(differingState(state, model.stateDict()) > 1000)
+  model.loadStateDict(state)
+  net.infer()
+  const { logits } = await model.predict(file.subarray(0, 64))
+  assert.equal(net.output, logits)
+})
+
+test('infer changes nothing that is learnt, nor the last results', async () => {
+  const model = await compile(cnn([1, 8, 8], 10), { input: [1, 8, 8], batchSize: 1 })
+  const net = await openNet(await exportWasm(model, { mode: 'train' }))
+  const { training } = net
+  assert.ok(training)
+  const { file, labels } = makeBatch(model, numbers(2))
+  net.input.set(file)
+  training.labels.set(labels)
+  training.trainStep()
+  const before = [training.params.slice(), training.loss(), training.correct()]
+  net.infer()
+  assert.equal([training.params.slice(), training.loss(), training.correct()], before)
+})
+
+test('a label out of range changes nothing, numbers that are not finite spoil nothing', async () => {
+  const model = await compile(mlp([1, 4, 4], 10), { input: [1, 4, 4], batchSize: 2 })
+  const net = await openNet(await exportWasm(model, { mode: 'train', batchSize: 2 }))
+  const { training } = net
+  assert.ok(training)
+  const { file, labels } = makeBatch(model, numbers(2))
+  const before = training.params.slice()
+  net.input.set(file)
+  for (const wrong of [-1, 10]) {
+    training.labels.set([labels[0], wrong])
+    training.trainStep()
+    assert.ok(Number.isNaN(training.loss()))
+    assert.is(training.correct(), 0)
+    assert.equal(training.params, before)
+  }
+  training.labels.set(labels)
+  net.input[0] = Number.NaN
+  training.trainStep()
+  assert.ok(Number.isNaN(training.loss()))
+  assert.ok(training.params.every(Number.isFinite))
+  net.input.set(file)
+  training.trainStep()
+  assert.ok(training.loss() > 0)
+})
+
+test('the layout in the section says where each number lies', () => {
+  const grouping = { groups: 3, groupIn: 2, groupOut: 5, depthwise: false }
+  const depthwise = { groups: 6, groupIn: 1, groupOut: 1, depthwise: true }
+  for (const layout of [
+    vectorLayout([7], 7),
+    weightLayout([20, 3, 3, 3], 20, 3, 9, 4),
+    weightLayout([40, 24], 40, 6, 4, 8),
+    groupedLayout([15, 2, 3, 3], 9, grouping),
+    groupedLayout([6, 1, 3, 3], 9, depthwise),
+  ]) {
+    const { shape, strides, stored } = layout
+    const size = shape.reduce((a, b) => a * b, 1)
+    const values = Float32Array.from({ length: size }, (_, i) => i + 1)
+    const params = new Float32Array(stored + 3)
+    pack(layout, values, params.subarray(3))
+    const state = [{ name: 'w', shape, offset: 3, layout: layoutText(strides) }]
+    assert.equal(readState({ mode: 'train', state } as never, params).w.data, values)
+  }
+})
+
+test('readState names what does not fit', async () => {
+  const model = await compile(mlp([1, 4, 4], 10), { input: [1, 4, 4], batchSize: 1 })
+  const infer = await exportWasm(model)
+  const train = await exportWasm(model, { mode: 'train' })
+  assert.throws(
+    () => readState(infer, new Float32Array(9)),
+    /must be of mode train, got mode infer/,
+  )
+  assert.throws(() => readState(train, new Float32Array(9)), /must hold params_len numbers/)
+  assert.throws(() => readState(train, [] as never), /must be a Float32Array/)
+})
+
+test('a trainable cnn has at most 45 KB over its weights and statistics', async () => {
+  for (const batchSize of [1, 16]) {
+    const model = await compile(cnn([1, 28, 28], 10), { input: [1, 28, 28], batchSize })
+    const net = await openNet(await exportWasm(model, { mode: 'train', batchSize }))
+    const bytes = await exportWasm(model, { mode: 'train', batchSize })
+    const over = bytes.length - net.info.weightBytes
+    assert.ok(over <= 45 * 1024, `batch ${batchSize}: ${over} bytes`)
+  }
+})
+
+test.run()

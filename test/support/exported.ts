@@ -1,0 +1,115 @@
+/** Exported networks beside the models that they come from. */
+
+import type { NetMode, NetTarget } from '../../src/edge/abi.js'
+import { exportWasm } from '../../src/edge/export.js'
+import { openNet } from '../../src/edge/net.js'
+import type { Model } from '../../src/index.js'
+import { compile, type Method, type Module, type StepMode } from '../../src/index.js'
+import { randomNetwork } from './random-network.js'
+
+type Random = () => number
+
+/** Uniform numbers 0 … 1 from a seed. */
+export function numbers(seed: number): Random {
+  let state = seed >>> 0 || 1
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+export const sizeOf = ({ input }: { input: readonly number[] }): number =>
+  input.reduce((a, b) => a * b, 1)
+
+/** Float32 numbers −0.5 … 1.5. */
+export const uniform = (random: Random, count: number): Float32Array =>
+  Float32Array.from({ length: count }, () => random() * 2 - 0.5)
+
+/** Which of the outputs of two networks differ in any bit. */
+export function differing(a: Float32Array, b: Float32Array): number {
+  const [x, y] = [a, b].map((f) => new Uint32Array(f.buffer, f.byteOffset, f.length))
+  if (x.length !== y.length) return Number.POSITIVE_INFINITY
+  return x.reduce((n, bits, i) => n + Number(bits !== y[i]), 0)
+}
+
+/** Moves parameters and running statistics away from where they start. */
+export async function shake(model: Model, random: Random): Promise<void> {
+  const state = model.stateDict()
+  for (const [name, { data }] of Object.entries(state)) {
+    const positive = name.endsWith('running_var')
+    for (let i = 0; i < data.length; i++) {
+      const change = random() - 0.5
+      data[i] = positive ? Math.abs(data[i] + change) + 0.1 : data[i] * (1 + change) + change * 0.1
+    }
+  }
+  model.loadStateDict(state)
+}
+
+export interface Agreement {
+  readonly bytes: Uint8Array
+  /** Outputs that differ in any bit. */
+  readonly differ: number
+  readonly outputs: number
+}
+
+/** Exports a model and compares its outputs with `predict`. */
+export async function agreement(
+  model: Model,
+  random: Random,
+  {
+    mode = 'infer',
+    target = 'simd',
+    samples = 3,
+  }: {
+    mode?: NetMode
+    target?: NetTarget
+    samples?: number
+  } = {},
+): Promise<Agreement> {
+  const bytes = await exportWasm(model, { mode, target })
+  const net = await openNet(bytes)
+  const { timeSteps } = model
+  const frames = net.info.frames ? timeSteps : 1
+  const size = sizeOf(model) * frames
+  let differ = 0
+  for (let sample = 0; sample < samples; sample++) {
+    const x = uniform(random, size)
+    const { logits, classes } = await model.predict(x)
+    net.input.set(x)
+    if (mode === 'step') {
+      net.reset()
+      for (let t = 0; t < timeSteps; t++) net.step()
+    } else net.infer()
+    differ += differing(net.output, logits) + Number(net.predictedClass() !== classes[0])
+  }
+  return { bytes, differ, outputs: samples * net.output.length }
+}
+
+const methods: readonly [Method, StepMode][] = [
+  ['rate', 'm'],
+  ['rate', 's'],
+  ['bptt', 'm'],
+  ['sltt', 's'],
+]
+
+/** A compiled random network with shaken parameters. */
+export async function randomModel(random: Random, stepMode?: StepMode): Promise<Model> {
+  const one = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]
+  const input = one([
+    [1, 8, 8],
+    [3, 9, 9],
+    [2, 12, 12],
+  ] as const)
+  const [method, mode] = stepMode === 's' ? (['rate', 's'] as const) : one(methods)
+  const model = await compile(randomNetwork(random, input, method === 'bptt') as Module, {
+    input,
+    timeSteps: one([1, 2, 3, 4, 6, 9]),
+    frames: stepMode === undefined && random() < 0.3,
+    batchSize: one([1, 3]),
+    method,
+    stepMode: mode,
+    purpose: one(['train', 'inference']),
+  })
+  await shake(model, random)
+  return model
+}

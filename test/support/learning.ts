@@ -1,0 +1,82 @@
+/** Exported networks that learn beside the models that they come from. */
+
+import type { NetInfo } from '../../src/edge/abi.js'
+import { exportWasm } from '../../src/edge/export.js'
+import { openNet } from '../../src/edge/net.js'
+import { readState } from '../../src/edge/state.js'
+import type { Model, StateDict } from '../../src/index.js'
+import { differing, sizeOf, uniform } from './exported.js'
+
+type Random = () => number
+
+/** A batch as a file takes it, [B][T][C][H][W], and as a model does, [T][B][C][H][W]. */
+export interface Batch {
+  readonly file: Float32Array
+  readonly model: Float32Array
+  readonly labels: Int32Array
+}
+
+export function makeBatch(model: Model, random: Random): Batch {
+  const { batchSize: B, classes, frames, timeSteps } = model
+  const T = frames ? timeSteps : 1
+  const size = sizeOf(model)
+  const file = uniform(random, B * T * size)
+  const labels = Int32Array.from({ length: B }, () => Math.floor(random() * classes))
+  const x = new Float32Array(file.length)
+  for (let b = 0; b < B; b++)
+    for (let t = 0; t < T; t++)
+      x.set(file.subarray((b * T + t) * size, (b * T + t + 1) * size), (t * B + b) * size)
+  return { file, model: x, labels }
+}
+
+/** Numbers of two state dicts that differ in any bit. */
+export function differingState(a: StateDict, b: StateDict): number {
+  const names = Object.keys(a)
+  if (names.join() !== Object.keys(b).join()) return Number.POSITIVE_INFINITY
+  return names.reduce((sum, name) => sum + differing(a[name].data, b[name].data), 0)
+}
+
+export interface Learnt {
+  readonly info: NetInfo
+  readonly bytes: Uint8Array
+  /** Parameters and statistics that differ in any bit. */
+  readonly state: number
+  /** Steps whose loss or number of right answers differ. */
+  readonly results: number
+  /** Outputs of `infer` that differ from `predict` afterwards. */
+  readonly outputs: number
+}
+
+/**
+ * Exports a model, has the file and the model learn the same batches, and compares them.
+ *
+ * @param each before each step, what changes the options of both
+ */
+export async function learn(
+  model: Model,
+  random: Random,
+  steps: number,
+  { lr = (_: number): number | undefined => undefined } = {},
+): Promise<Learnt> {
+  const bytes = await exportWasm(model, { mode: 'train', batchSize: model.batchSize })
+  const net = await openNet(bytes)
+  const { training, info } = net
+  if (!training) throw new Error('the file does not learn')
+  let results = 0
+  for (let step = 0; step < steps; step++) {
+    const batch = makeBatch(model, random)
+    const rate = lr(step)
+    if (rate !== undefined) training.options[0] = rate
+    net.input.set(batch.file)
+    training.labels.set(batch.labels)
+    training.trainStep()
+    const { loss, correct } = await model.trainStep(batch.model, batch.labels, { lr: rate })
+    if (loss !== training.loss() || correct !== training.correct()) results++
+  }
+  const state = differingState(readState(info, training.params), model.stateDict())
+  const x = uniform(random, sizeOf(model) * (model.frames ? model.timeSteps : 1))
+  const { logits } = await model.predict(x)
+  net.input.set(x)
+  net.infer()
+  return { info, bytes, state, results, outputs: differing(net.output, logits) }
+}
