@@ -1,5 +1,5 @@
 /** A module with SIMD beside the same without, and random memory for both. */
-import { lowerToScalar } from '../../src/edge/scalar/lower.js'
+import { lowerToScalar } from '../../src/edge/scalar/scalar.js'
 import { decodeModule } from '../../src/edge/wasm/decode.js'
 import { encodeModule } from '../../src/edge/wasm/encode.js'
 import { type Func, typeOf, visit } from '../../src/edge/wasm/ir.js'

@@ -1,12 +1,11 @@
 /** Functions without vectors: each vector becomes four numbers, or two of eight bytes. */
 
 import { SpikewasmError } from '../../errors.js'
-import { tidy } from '../specialise/tidy.js'
 import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
 import { get, isPure, localType, newLocal, parts, typeOf, visit, withParts } from '../wasm/ir.js'
 import type { ValueType } from '../wasm/types.js'
-import { Helpers } from './bytes.js'
-import { shareConstants } from './constants.js'
+import type { Helpers } from './bytes.js'
+import { changesOf, hasVector, isVector, reads } from './effects.js'
 import {
   constantVector,
   convert,
@@ -18,31 +17,12 @@ import {
   lanesOf,
   type Vector,
 } from './lanes.js'
-import { dropDeadSets } from './liveness.js'
 import { laneAccess, load, loadLane, store, storeLane } from './memory.js'
 import { pairOf, ruleOf, type Tools } from './rules.js'
 import { shuffledWords, wholeWords } from './shuffle.js'
 import { uniformLocals } from './uniform.js'
 import { type Place, Votes } from './votes.js'
 import { splitWebs } from './webs.js'
-
-/**
- * Takes the vectors out of functions that call only each other. The same bits come out, but for the
- * bits of what is not a number.
- * @param kept keep their parameters
- * @returns the functions, and those that they call besides
- * @throws SpikewasmError for an instruction that is not known, by its name
- */
-export function lowerToScalar(functions: readonly Func[], kept: ReadonlySet<Func>): Func[] {
-  const helpers = new Helpers()
-  for (const func of functions) new Lowering(func, helpers).run()
-  const all = [...functions, ...helpers.all]
-  for (const func of functions) dropDeadSets(func, helpers.all)
-  tidy(all, kept)
-  for (const func of all) shareConstants(func)
-  tidy(all, kept)
-  return all
-}
 
 /** A vector's locals, one for each lane. */
 interface Home {
@@ -53,10 +33,10 @@ interface Home {
 type Item = { readonly e: Expression; readonly want?: LaneType; readonly isSimple?: boolean }
 type Lowered = Expression | Vector
 
-const isVector = (e: Expression): boolean => typeOf(e) === 'v128'
 const isLanes = (x: Lowered): x is Vector => 'lanes' in x && !('kind' in x)
 
-class Lowering {
+/** Takes the vectors out of one function. */
+export class Lowering {
   private readonly votes: Votes
   private readonly homes = new Map<Place, Home>()
   private readonly labels = new Map<Label, Label>()
@@ -284,7 +264,7 @@ class Lowering {
   }
 
   private protect(x: Lowered, from: readonly Expression[], keep: Keep): Lowered {
-    const changes = changesOf(from, this.helpers)
+    const changes = changesOf(from, this.helpers.all)
     const isSafe = (e: Expression): boolean => {
       const { locals, memory } = reads(e)
       return !locals.some((local) => changes.locals.has(local)) && !(memory && changes.memory)
@@ -413,36 +393,4 @@ class Lowering {
     out.push(...statements.slice(0, -1))
     return statements[statements.length - 1]
   }
-}
-
-function hasVector(e: Expression): boolean {
-  if (isVector(e)) return true
-  if ((e.kind === 'block' || e.kind === 'if') && e.label.result === 'v128') return true
-  return parts(e).some(hasVector)
-}
-
-/** Locals that an expression reads, and whether it reads memory. */
-function reads(e: Expression): { locals: number[]; memory: boolean } {
-  const locals: number[] = []
-  let memory = false
-  visit([e], (x) => {
-    if (x.kind === 'get') locals.push(x.local)
-    else if (x.kind === 'op' && x.op.reads) memory = true
-  })
-  return { locals, memory }
-}
-
-/** Locals that statements set, and whether they may write memory. */
-function changesOf(
-  statements: readonly Expression[],
-  helpers: Helpers,
-): { locals: ReadonlySet<number>; memory: boolean } {
-  const locals = new Set<number>()
-  const pure = helpers.all
-  let memory = false
-  visit(statements, (e) => {
-    if (e.kind === 'set' || e.kind === 'tee') locals.add(e.local)
-    else if (e.kind === 'call' ? !pure.has(e.callee) : e.kind === 'op' && e.op.writes) memory = true
-  })
-  return { locals, memory }
 }
