@@ -69,7 +69,7 @@ export async function benchEdge(
   const notes = new Set<string>()
   for (const name of networkNames(options)) {
     progress(`edge ${name}: training first`)
-    const network = await trainNetwork(name, options.quick)
+    const network = await trainNetwork(name, options.quick, options.threads)
     notes.add(
       `${name}: [${network.input.join(', ')}], ${network.data}, ${network.images.length} images.`,
     )
