@@ -78,7 +78,7 @@ export async function trainNetwork(
     } else {
       // Other noise in each step: running statistics must be those of images never seen.
       const { x, y } = makeBatch(NOISE_BATCH, [...input])
-      for (let i = 0; i < (isQuick ? 5 : NOISE_STEPS); i++) {
+      for (let i = 0; i < NOISE_STEPS; i++) {
         fillNormal(x, FIRST_SEED + i)
         await model.trainStep(x, y, { lr: 0.02 })
       }
