@@ -74,7 +74,8 @@ function fakeClock(slower: (block: number) => number) {
   return { now: () => time, block, seen }
 }
 
-const turns = { warmupMs: 10, blockMs: 100, rounds: 9 }
+const turns = { warmupMs: 10, blockMs: 100, measureMs: 3600, minRounds: 3 }
+const ROUNDS = 9
 
 test('blocks in turns: the ratio stays when the machine grows slower or stops for a while', async () => {
   for (const [what, slower] of [
@@ -91,10 +92,10 @@ test('blocks in turns: the ratio stays when the machine grows slower or stops fo
 
 test('blocks in turns: all of a round make the same calls, other rounds others', async () => {
   const { now, block, seen } = fakeClock(() => 1)
-  const { calls, a, b } = await compareBlocks(block('a', 3), block('b', 2), turns, now)
-  assert.equal([calls, a, b], [40, 3, 2])
-  const timed = seen.slice(-4 * turns.rounds)
-  const expected = Array.from({ length: turns.rounds }, (_, i) =>
+  const { calls, rounds, a, b } = await compareBlocks(block('a', 3), block('b', 2), turns, now)
+  assert.equal([calls, rounds, a, b], [40, ROUNDS, 3, 2])
+  const timed = seen.slice(-4 * ROUNDS)
+  const expected = Array.from({ length: ROUNDS }, (_, i) =>
     ['a', 'b', 'b', 'a'].map((side) => `${side} ${i * 40} 40`),
   )
   assert.equal(timed, expected.flat())
