@@ -23,14 +23,28 @@ export const asyncBlockOf =
 export interface TurnsBudget {
   /** Least time of either side before anything counts. */
   readonly warmupMs: number
-  /** About how long a block takes, mean of both sides. */
+  /**
+   * About how long a block takes, mean of both sides, if a call is not longer. Short blocks are
+   * robust: what takes the processor away hits few of the rounds, and the median does not see it.
+   */
   readonly blockMs: number
-  /** Rounds of four blocks. */
-  readonly rounds: number
+  /** How long to measure, in milliseconds and rounds; whichever takes longer. */
+  readonly measureMs: number
+  readonly minRounds: number
 }
 
-export const thoroughTurns: TurnsBudget = { warmupMs: 300, blockMs: 15, rounds: 21 }
-export const quickTurns: TurnsBudget = { warmupMs: 20, blockMs: 2, rounds: 5 }
+export const thoroughTurns: TurnsBudget = {
+  warmupMs: 300,
+  blockMs: 1,
+  measureMs: 2000,
+  minRounds: 11,
+}
+export const quickTurns: TurnsBudget = {
+  warmupMs: 20,
+  blockMs: 0.5,
+  measureMs: 20,
+  minRounds: 5,
+}
 
 export interface Comparison {
   /** Median over the rounds of the time of a, divided by that of b. */
@@ -42,6 +56,7 @@ export interface Comparison {
   readonly b: number
   /** Calls of a block, the same in both. */
   readonly calls: number
+  readonly rounds: number
 }
 
 /**
@@ -52,7 +67,7 @@ export interface Comparison {
 export async function compareBlocks(
   a: Block,
   b: Block,
-  { warmupMs, blockMs, rounds }: TurnsBudget,
+  { warmupMs, blockMs, measureMs, minRounds }: TurnsBudget,
   now: () => number = () => performance.now(),
 ): Promise<Comparison> {
   const time = async (block: Block, first: number, calls: number): Promise<number> => {
@@ -71,6 +86,7 @@ export async function compareBlocks(
   }
   const mean = ((await warm(a)) + (await warm(b))) / 2
   const calls = Math.max(1, Math.round(blockMs / mean))
+  const rounds = Math.max(minRounds, Math.round(measureMs / (4 * calls * mean)))
   const times = { a: [] as number[], b: [] as number[] }
   for (let round = 0; round < rounds; round++) {
     const sums = { a: 0, b: 0 }
@@ -87,5 +103,6 @@ export async function compareBlocks(
     a: medianOf(times.a),
     b: medianOf(times.b),
     calls,
+    rounds,
   }
 }

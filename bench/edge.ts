@@ -20,12 +20,11 @@ interface Rows {
   readonly peers: string[][]
 }
 
-/** Rounds of blocks and fresh processes: fewer where a call takes milliseconds. */
+/** How long calls are timed, and how many fresh processes: fewer where they read many bytes. */
 function effort({ quick }: BenchOptions, large: boolean): { budget: TurnsBudget; rounds: number } {
-  if (quick) return { budget: quickTurns, rounds: 3 }
-  return large
-    ? { budget: { ...thoroughTurns, rounds: 11 }, rounds: 7 }
-    : { budget: thoroughTurns, rounds: 15 }
+  return quick
+    ? { budget: quickTurns, rounds: 3 }
+    : { budget: thoroughTurns, rounds: large ? 7 : 15 }
 }
 
 /** Everything about one network; `folder` is its own. */
@@ -69,7 +68,7 @@ export async function benchEdge(
   const notes = new Set<string>()
   for (const name of networkNames(options)) {
     progress(`edge ${name}: training first`)
-    const network = await trainNetwork(name, options.quick)
+    const network = await trainNetwork(name, options.quick, options.threads)
     notes.add(
       `${name}: [${network.input.join(', ')}], ${network.data}, ${network.images.length} images.`,
     )

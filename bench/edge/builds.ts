@@ -1,10 +1,8 @@
 /** The files that a network is exported to. */
 import type { ExportOptions, NetTarget } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
-import { netInfo } from '../../src/edge/net.js'
 import { SpikewasmError } from '../../src/errors.js'
 import type { Model } from '../../src/model.js'
-import { codeOf } from './code.js'
 import type { TrainedNetwork } from './networks.js'
 
 type Single = Omit<ExportOptions, 'target'> & { target?: NetTarget }
@@ -14,7 +12,7 @@ export interface Build {
   readonly bytes: Uint8Array
 }
 
-/** Exports and disposes of the model. A kind of file that this version cannot write leaves a note. */
+/** Exports and disposes of the model. What cannot be exported leaves a note. */
 export async function exportBuild(
   network: TrainedNetwork,
   model: Model,
@@ -23,29 +21,14 @@ export async function exportBuild(
   notes: Set<string>,
 ): Promise<Build | undefined> {
   try {
-    const bytes = await exportWasm(model, { name: network.name, ...options })
-    const plain = options.target === 'scalar' ? await exportWasm(model) : undefined
-    if (isAsked(bytes, options, plain)) return { label, bytes }
-    notes.add(`${network.name}, ${label}, was left out: this version does not heed the option.`)
+    return { label, bytes: await exportWasm(model, { name: network.name, ...options }) }
   } catch (error) {
     if (!(error instanceof SpikewasmError)) throw error
     notes.add(`${network.name}, ${label}, was left out: ${error.message}`)
+    return undefined
   } finally {
     await model.dispose()
   }
-  return undefined
-}
-
-/**
- * Whether a file is of the kind that was asked for.
- * @param plain the same for SIMD, beside a scalar file
- */
-function isAsked(bytes: Uint8Array, { mode, weights }: Single, plain?: Uint8Array): boolean {
-  const { state, weightBytes, parameters } = netInfo(bytes)
-  if (mode === 'train' && !state) return false
-  // Int8 has scales, and normalisations of four bytes, but never half of a float for each weight.
-  if (weights === 'int8' && weightBytes >= 2 * parameters) return false
-  return plain === undefined || Buffer.compare(codeOf(bytes), codeOf(plain)) !== 0
 }
 
 const kinds: readonly { label: string; options: Single }[] = [

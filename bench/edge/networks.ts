@@ -15,7 +15,8 @@ import { fillNormal } from '../spikes.js'
 export const T = 4
 const NOISE_IMAGES = 32
 const NOISE_BATCH = 16
-const NOISE_STEPS = 30
+/** After so many steps running statistics are those of the data, and no longer where they start. */
+const NOISE_STEPS = 60
 /** Of noise to train on; images to test with are of a smaller one. */
 const FIRST_SEED = 100
 /** Side of MNIST's images. */
@@ -49,8 +50,15 @@ export const describeRates = ({ rates }: TrainedNetwork): string => {
   return `${mean.toFixed(2)} (${Math.min(...rates).toFixed(2)}–${Math.max(...rates).toFixed(2)})`
 }
 
-/** Trains a network of the registry: mlp and cnn on digits, others for a few steps on noise. */
-export async function trainNetwork(name: string, isQuick: boolean): Promise<TrainedNetwork> {
+/**
+ * Trains a network of the registry: mlp and cnn on digits, others for a few steps on noise.
+ * @param threads to train on; what is measured afterwards has one
+ */
+export async function trainNetwork(
+  name: string,
+  isQuick: boolean,
+  threads = 1,
+): Promise<TrainedNetwork> {
   const large = name !== 'mlp' && name !== 'cnn'
   const input: Shape =
     name === 'mlp' ? [1, 8, 8] : name === 'cnn' ? [1, LARGE_SIDE, LARGE_SIDE] : [...colours]
@@ -60,7 +68,7 @@ export async function trainNetwork(name: string, isQuick: boolean): Promise<Trai
 
   const split = name === 'mlp' ? digits() : name === 'cnn' ? largeDigits() : undefined
   const test = split?.test ?? noise(input)
-  const model = await start({ batchSize: large ? NOISE_BATCH : 32 })
+  const model = await start({ batchSize: large ? NOISE_BATCH : 32, threads })
   let state: StateDict
   let rates: number[]
   try {
@@ -70,7 +78,7 @@ export async function trainNetwork(name: string, isQuick: boolean): Promise<Trai
     } else {
       // Other noise in each step: running statistics must be those of images never seen.
       const { x, y } = makeBatch(NOISE_BATCH, [...input])
-      for (let i = 0; i < (isQuick ? 5 : NOISE_STEPS); i++) {
+      for (let i = 0; i < NOISE_STEPS; i++) {
         fillNormal(x, FIRST_SEED + i)
         await model.trainStep(x, y, { lr: 0.02 })
       }

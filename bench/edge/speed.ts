@@ -147,12 +147,12 @@ const rowOf = (network: TrainedNetwork, what: string, { ratio, spread, a, b }: C
 function addEntries(
   network: TrainedNetwork,
   what: string,
-  { ratio, spread, a, calls }: Comparison,
+  { ratio, spread, a, calls, rounds }: Comparison,
   report: Report,
   machine: string,
 ): void {
   const range = deviation(spread)
-  const extra = `rate ${describeRates(network)}, blocks of ${calls} calls\n${machine}`
+  const extra = `rate ${describeRates(network)}, ${rounds} rounds of 4 × ${calls} calls\n${machine}`
   const name = `edge speed | ${network.name} | ${what}`
   report.smallerIsBetter.push({ name, unit: 'ratio', value: ratio, range, extra })
   if (what !== 'infer / predict') return
