@@ -32,7 +32,19 @@ export {
   scatterEights,
 } from './conv/narrow-weight-gradient'
 export { packHalf, packRows, spreadFives } from './conv/pack'
-export { addTile, EDGE_BYTES, KC, MR, micro, microAdd, microNarrow, NR, tile } from './conv/tile'
+export {
+  addTile,
+  EDGE_BYTES,
+  KC,
+  MR,
+  micro,
+  microAdd,
+  microNarrow,
+  microRow8,
+  microRow32,
+  NR,
+  tile,
+} from './conv/tile'
 export {
   addRows4,
   addRows16,

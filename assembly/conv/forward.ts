@@ -16,7 +16,7 @@ import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord, DenseWord } from '../opcodes'
 import { packRows } from './pack'
-import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow } from './tile'
+import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow, microRow8, microRow32 } from './tile'
 
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator
@@ -236,12 +236,15 @@ function multiplyBlocks(
 ): void {
   const ldb = (<usize>width) << 2
   const columns = min(8, width)
+  // A tile of five rows would be wasted on one, and one image of a linear layer is one row.
+  const alone = rows % MR == 1 && width >= 8
+  const tiled = alone ? rows - 1 : rows
   for (let n = 0; n < N; n += columns) {
     const block = n / width
     const b =
       weight + ((<usize>(block * kRows + k0) * <usize>width + <usize>(n - block * width)) << 2)
     const c = out + ((<usize>n) << 2)
-    for (let i = 0; i < rows; i += MR) {
+    for (let i = 0; i < tiled; i += MR) {
       const a = panels + ((<usize>(i * kc)) << 2)
       const d = c + ldc * <usize>i
       const whole = columns == 8 && i + MR <= rows
@@ -253,6 +256,39 @@ function multiplyBlocks(
         else storeTile(d, ldc, edge, min(MR, rows - i), columns, add)
       }
     }
+  }
+  if (alone)
+    multiplyRow(
+      out + ldc * <usize>tiled,
+      panels + ((<usize>(tiled * kc)) << 2),
+      kc,
+      weight + ((<usize>k0) << 2) * <usize>width,
+      kRows,
+      N,
+      width,
+      add,
+    )
+}
+
+/** out[N] = or += one row · W; blocks of W are kRows rows apart. */
+function multiplyRow(
+  out: usize,
+  row: usize,
+  kc: i32,
+  weight: usize,
+  kRows: i32,
+  N: i32,
+  width: i32,
+  add: bool,
+): void {
+  const bytes = (<usize>width) << 2
+  for (let n = 0; n < N; n += width) {
+    if (width == 32) microRow32(out, row, weight, kc, add)
+    else
+      for (let column: usize = 0; column < bytes; column += 32)
+        microRow8(out + column, row, weight + column, bytes, kc, add)
+    out += bytes
+    weight += <usize>kRows * bytes
   }
 }
 

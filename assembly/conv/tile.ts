@@ -190,6 +190,69 @@ export function microNarrow(c: usize, a: usize, b: usize, ldb: usize, k: i32): v
   v128.store(c, c4, 128)
 }
 
+/**
+ * c[32] = or += Σ_k a[k] b[k][0…31], for a single row. a: every fifth float, as panels hold a row.
+ * The sum is that of a row of `micro`, bit for bit.
+ */
+export function microRow32(c: usize, a: usize, b: usize, k: i32, add: bool): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  let s4 = s0
+  let s5 = s0
+  let s6 = s0
+  let s7 = s0
+  for (const last = a + <usize>k * 20; a != last; a += 20) {
+    const x = v128.load32_splat(a)
+    s0 = f32x4.add(s0, f32x4.mul(x, v128.load(b)))
+    s1 = f32x4.add(s1, f32x4.mul(x, v128.load(b, 16)))
+    s2 = f32x4.add(s2, f32x4.mul(x, v128.load(b, 32)))
+    s3 = f32x4.add(s3, f32x4.mul(x, v128.load(b, 48)))
+    s4 = f32x4.add(s4, f32x4.mul(x, v128.load(b, 64)))
+    s5 = f32x4.add(s5, f32x4.mul(x, v128.load(b, 80)))
+    s6 = f32x4.add(s6, f32x4.mul(x, v128.load(b, 96)))
+    s7 = f32x4.add(s7, f32x4.mul(x, v128.load(b, 112)))
+    b += 128
+  }
+  if (add) {
+    s0 = f32x4.add(s0, v128.load(c))
+    s1 = f32x4.add(s1, v128.load(c, 16))
+    s2 = f32x4.add(s2, v128.load(c, 32))
+    s3 = f32x4.add(s3, v128.load(c, 48))
+    s4 = f32x4.add(s4, v128.load(c, 64))
+    s5 = f32x4.add(s5, v128.load(c, 80))
+    s6 = f32x4.add(s6, v128.load(c, 96))
+    s7 = f32x4.add(s7, v128.load(c, 112))
+  }
+  v128.store(c, s0)
+  v128.store(c, s1, 16)
+  v128.store(c, s2, 32)
+  v128.store(c, s3, 48)
+  v128.store(c, s4, 64)
+  v128.store(c, s5, 80)
+  v128.store(c, s6, 96)
+  v128.store(c, s7, 112)
+}
+
+/** The same for 8 columns of a block; rows of b are ldb bytes apart. */
+export function microRow8(c: usize, a: usize, b: usize, ldb: usize, k: i32, add: bool): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  for (const last = a + <usize>k * 20; a != last; a += 20) {
+    const x = v128.load32_splat(a)
+    s0 = f32x4.add(s0, f32x4.mul(x, v128.load(b)))
+    s1 = f32x4.add(s1, f32x4.mul(x, v128.load(b, 16)))
+    b += ldb
+  }
+  if (add) {
+    s0 = f32x4.add(s0, v128.load(c))
+    s1 = f32x4.add(s1, v128.load(c, 16))
+  }
+  v128.store(c, s0)
+  v128.store(c, s1, 16)
+}
+
 /** c[5][8] += tile[5][8]. It is apart from the products because it would take their registers. */
 export function addTile(c: usize, ldc: usize, tile: usize): void {
   for (let i = 0; i < 5; i++) {
