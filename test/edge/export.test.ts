@@ -2,15 +2,61 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { agreement, numbers, randomModel } from '../support/exported.js'
+import { exportWasm } from '../../src/edge/export.js'
+import { netInfo } from '../../src/edge/net.js'
+import { compile } from '../../src/index.js'
+import { models } from '../../src/models/registry.js'
+import { layerKinds } from '../../src/nn/layers/kinds.js'
+import { agreement, numbers, randomModel, shake } from '../support/exported.js'
 
 test('random networks of every kind of layer give the bits of predict', async () => {
-  for (let seed = 1; seed <= 24; seed++) {
+  const exported = new Set<string>()
+  const all = (): boolean => exported.size === layerKinds.length
+  for (let seed = 1; seed <= 24 || (seed <= 80 && !all()); seed++) {
     const random = numbers(seed)
     const model = await randomModel(random)
     const { differ, outputs } = await agreement(model, random)
     assert.is(differ, 0, `seed ${seed}: ${differ} of ${outputs} differ`)
+    for (const { layer } of model.session.graph.nodes) if (layer) exported.add(layer.kind)
   }
+  assert.equal(
+    [...exported].sort(),
+    [...layerKinds].sort(),
+    'a new kind: put it into randomNetwork',
+  )
+})
+
+/** Bytes of a file over the numbers of its network. */
+async function above(
+  name: keyof typeof inputs,
+  options: Parameters<typeof exportWasm>[1],
+): Promise<number> {
+  const input = inputs[name]
+  const model = await compile(models[name](input, 10, {}), { input, batchSize: 1 })
+  await shake(model, numbers(3))
+  const bytes = (await exportWasm(model, options)) as Uint8Array
+  assert.equal(WebAssembly.Module.imports(new WebAssembly.Module(bytes as BufferSource)), [])
+  const { memoryBytes, usedBytes } = netInfo(bytes)
+  assert.ok(usedBytes <= memoryBytes && memoryBytes - usedBytes < 65536)
+  if (name === 'cnn' && options?.target !== 'scalar') assert.ok(memoryBytes <= 7 * 65536)
+  return bytes.length - 4 * model.parameterCount
+}
+
+const inputs = {
+  mlp: [1, 8, 8],
+  cnn: [1, 28, 28],
+  vgg11: [3, 32, 32],
+  resnet18: [3, 32, 32],
+  sewResnet34: [3, 64, 64],
+} as const
+
+test('files are small: bytes over the weights, and memory', async () => {
+  assert.ok((await above('mlp', {})) <= 8 * 1024)
+  assert.ok((await above('cnn', {})) <= 14 * 1024)
+  for (const target of ['mlp', 'cnn'] as const)
+    assert.ok((await above(target, { target: 'scalar' })) <= 24 * 1024)
+  for (const name of ['vgg11', 'resnet18', 'sewResnet34'] as const)
+    assert.ok((await above(name, {})) <= 40 * 1024, name)
 })
 
 test('T calls of step give the bits of predict in step mode s', async () => {

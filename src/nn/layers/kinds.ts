@@ -32,3 +32,6 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
 
 /** The kind of a layer. Its functions take that layer as their first argument. */
 export const kindOf = <L extends Layer>({ kind }: L): LayerKind<L> => kinds[kind] as LayerKind<L>
+
+/** Names of all kinds of layers. */
+export const layerKinds = Object.keys(kinds) as readonly Layer['kind'][]
