@@ -1,6 +1,7 @@
 /** `exportWasm`: a trained network becomes one WebAssembly module without imports. */
 
-import type { Model } from '../model.js'
+import { describe, expect } from '../errors.js'
+import { Model } from '../model.js'
 import type { PlanPurpose } from '../plan/context.js'
 import type { PlanOptions } from '../plan/plan.js'
 import { engineBytes } from '../runtime/load.js'
@@ -47,6 +48,10 @@ export async function exportWasm(
   model: Model,
   options: ExportOptions = {},
 ): Promise<Uint8Array | BothTargets> {
+  expect(
+    model instanceof Model,
+    () => `exportWasm: the model must be what compile() gives, got ${describe(model)}`,
+  )
   const { session } = model
   const facts = { channels: session.input[0], classes: session.classes }
   const settings = checkExportOptions(options, facts)

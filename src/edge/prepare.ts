@@ -1,14 +1,19 @@
 /** What an exported network is made of: its plan, and its memory before the first run. */
 
 import { Control } from '../../assembly/opcodes.js'
+import { expect } from '../errors.js'
 import { putByteWeight } from '../plan/byte-weights.js'
 import { pack } from '../plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { quantise, standardised } from '../plan/quantise.js'
+import { allocate } from '../runtime/allocate.js'
 import { floatsAt, storedAt } from '../runtime/arena.js'
 import { instantiateEngine, loadEngine } from '../runtime/load.js'
 import type { StateDict } from '../runtime/state.js'
 import { type Learning, writeLearning } from './learning.js'
+
+/** What a file may use: hosts with addresses of 31 bits take it too. */
+const MOST_BYTES = 2 ** 31
 
 /** A plan, and a memory in which its parameters and constants are. */
 export interface Prepared {
@@ -28,7 +33,14 @@ export async function prepare(
   learning?: Learning,
 ): Promise<Prepared> {
   const plan = makePlan(options, 1)
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(plan.memory.total / 65536) })
+  const { total } = plan.memory
+  expect(
+    total <= MOST_BYTES,
+    () =>
+      `exportWasm: a file may use at most 2 GiB of memory, the network needs ${total} bytes; make ` +
+      `it or ${options.batchSize > 1 ? 'batchSize' : 'its input'} smaller`,
+  )
+  const memory = allocate(plan, { threads: 1, engine: 'release' })
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
   const arena = { plan, memory }
   for (const parameter of plan.parameters)
