@@ -123,6 +123,8 @@ function runBiome() {
       writeFileSync(join(source, name), text.replace(/^\/\/ decorator (\w+)$/gm, '@$1'))
     }
   }
+  // The build would take the copies for leftovers of its own.
+  rmSync(build, { recursive: true, force: true })
   if (status === 0) return false
   console.error(`${stdout}${stderr}`)
   return true

@@ -37,8 +37,8 @@ export async function prepare(
   expect(
     total <= MOST_BYTES,
     () =>
-      `exportWasm: a file may use at most 2 GiB of memory, the network needs ${total} bytes; make ` +
-      `it or ${options.batchSize > 1 ? 'batchSize' : 'its input'} smaller`,
+      `exportWasm: a file may use at most 2 GiB of memory, the network needs ${total} bytes; ` +
+      `make it or ${options.batchSize > 1 ? 'batchSize' : 'its input'} smaller`,
   )
   const memory = allocate(plan, { threads: 1, engine: 'release' })
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
