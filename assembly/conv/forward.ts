@@ -53,8 +53,8 @@ export function storeTile(
 
 /**
  * Dense forward; the equation stands above. Out is written. Unit = RowsPerUnit rows of Out
- * (pixels, then t), RowsPerUnit a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · 256)
- * bytes.
+ * (pixels, then t), RowsPerUnit a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · d) bytes,
+ * where d = min(256, KernelH·KernelW·InC).
  */
 export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)

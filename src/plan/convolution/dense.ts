@@ -15,6 +15,10 @@ export const DENSE_ROWS = 60
 export const denseRows = (rows: number): number =>
   roundUp(Math.ceil(rows / Math.ceil(rows / DENSE_ROWS)), Dense.TileRows)
 
+/** Worker scratch of the dense forward kernel, for products of this depth. */
+const denseScratch = (rowsPerUnit: number, depth: number): number =>
+  Dense.TileBytes + rowsPerUnit * (Dense.OriginBytes + 4 * Math.min(Dense.Depth, depth))
+
 /** How a record says where its input is. */
 export const inputFields = (input: DenseInput) => ({
   in: input.address,
@@ -73,7 +77,7 @@ const direct: Strategy<DenseForward> = {
       convDense,
       Math.ceil(rows / rowsPerUnit),
       { ...sizesOf(convDense, g, steps), ...forwardFields(job), rowsPerUnit },
-      { scratch: Dense.TileBytes + DENSE_ROWS * (Dense.OriginBytes + 4 * Dense.Depth) },
+      { scratch: denseScratch(rowsPerUnit, tapsOf(g) * g.inC) },
     )
   },
 }
