@@ -7,7 +7,13 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { kindOfPath, readFileClear, unpack, writeFileAtomic, writeFilesAtomic } from '../../src/io/files.js'
+import {
+  kindOfPath,
+  readFileClear,
+  unpack,
+  writeFileAtomic,
+  writeFilesAtomic,
+} from '../../src/io/files.js'
 import { messageOf, withFolder } from './temporary.js'
 
 test('writeFileAtomic: writes, replaces and leaves no other file', () =>
@@ -71,7 +77,10 @@ test('writeFileAtomic: a pipe and a socket stay what they are', async () => {
     assert.match(await write(pipe), /pipe: the file could not be written: it is a pipe, no regular/)
     assert.ok((await lstat(pipe)).isFIFO())
     await symlink('pipe', join(folder, 'link'))
-    assert.match(await write(join(folder, 'link')), /link: .* it is a pipe, no regular file; choose/)
+    assert.match(
+      await write(join(folder, 'link')),
+      /link: .* it is a pipe, no regular file; choose/,
+    )
     const server = createServer().listen(join(folder, 'socket'))
     await once(server, 'listening')
     try {
