@@ -108,19 +108,27 @@ export async function readLabels(
   classes: number,
 ): Promise<readonly string[] | undefined> {
   if (text === undefined) return data?.classNames?.length === classes ? data.classNames : undefined
-  const lines =
-    (await kindOfPath(text)) === 'file'
-      ? new TextDecoder()
-          .decode(await withFiles(() => readFileClear(text, '--labels')))
-          .trimEnd()
-          .split(/\r?\n/)
-      : text.split(',')
+  const isFile = (await kindOfPath(text)) === 'file'
+  expect(
+    isFile || !/[/\\]|\.(txt|json|csv)$/i.test(text),
+    () =>
+      `--labels must be names or a file, got ${describe(text)}, which looks like a file, but there ` +
+      'is none; mind the path',
+  )
+  const lines = isFile
+    ? new TextDecoder()
+        .decode(await withFiles(() => readFileClear(text, '--labels')))
+        .trimEnd()
+        .split(/\r?\n/)
+    : text.split(',')
   const labels = lines.map((line) => line.trim())
   expect(
     labels.length === classes,
     () =>
-      `--labels must name each of the ${classes} classes, got ${labels.length} ` +
-      `(${describe(text)}); a file has one name a line, a list has commas`,
+      `--labels must name each of the ${classes} classes, got ${labels.length} from the ` +
+      (isFile
+        ? `file ${describe(text)}, one a line`
+        : `list ${describe(text)}; were it a file, one a line: there is none of that name`),
   )
   return labels
 }
@@ -133,7 +141,16 @@ export function scalingOf(
   { inputType, mean, std }: ExportArguments,
   data: Dataset | undefined,
 ): Pick<ExportOptions, 'mean' | 'std'> {
-  if (inputType === 'f32') return { mean, std }
+  if (inputType === 'f32') {
+    for (const [option, value] of Object.entries({ mean, std }))
+      expect(
+        value === undefined,
+        () =>
+          `--${option} must be left out without --input-type u8, got ${value}; float32 input is ` +
+          'what predict takes, already normalised',
+      )
+    return {}
+  }
   const { normalization } = data?.pixels ?? {}
   expect(
     (mean !== undefined && std !== undefined) || normalization !== undefined,

@@ -81,11 +81,13 @@ export function exportTables(result: ExportResult): string {
     ])
   const what = `mode ${info.mode}, weights ${info.weights}, input ${info.inputType}`
   const mean =
-    info.synops.mean === undefined ? '' : `, ${count(Math.round(info.synops.mean))} measured`
+    info.synops.mean === undefined
+      ? ''
+      : `; at most ${count(Math.round(info.synops.mean))} from measured rates`
   return [
     `${model}: ${count(info.parameters)} parameters; ${what}, T ${info.timeSteps}`,
     table.toString(),
-    `synaptic operations of an inference: ${count(info.synops.max)} at most${mean}`,
+    `synaptic operations of an inference: ${count(info.synops.max)} if all fire${mean}`,
     ...(evaluation
       ? [`the model itself: ${percent(evaluation.accuracy)} of ${evaluation.count}, ${data}`]
       : []),

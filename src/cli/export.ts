@@ -6,12 +6,12 @@ import { type Dataset, subset } from '../data/index.js'
 import type { ExportOptions, NetInfo, NetTarget } from '../edge/abi.js'
 import { evaluateNet } from '../edge/accuracy.js'
 import { exportWasm } from '../edge/export.js'
-import { netHeader } from '../edge/header.js'
+import { isNetHeader, netHeader } from '../edge/header.js'
 import { openNet } from '../edge/net.js'
 import { checkExportOptions } from '../edge/options.js'
 import { synapticOperations } from '../edge/synops.js'
 import { expect, SpikewasmError } from '../errors.js'
-import { kindOfPath, writeFilesAtomic } from '../io/files.js'
+import { checkTargets, kindOfPath, readFileClear, writeFilesAtomic } from '../io/files.js'
 import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
@@ -73,7 +73,10 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
   }
 }
 
-/** Where the files go. @throws SpikewasmError when there is no such folder */
+/**
+ * Where the files go.
+ * @throws SpikewasmError when there is no such folder, or something is there that stays
+ */
 async function pathsOf({ out, target }: ExportArguments): Promise<{
   readonly modules: readonly (readonly [NetTarget, string])[]
   readonly header: string
@@ -87,17 +90,36 @@ async function pathsOf({ out, target }: ExportArguments): Promise<{
     (await kindOfPath(out)) !== 'folder' && /\w/.test(basename(out, '.wasm')),
     () => `--out must name a file, such as net.wasm, got ${JSON.stringify(out)}`,
   )
+  expect(
+    !/\.h$/i.test(out),
+    () =>
+      `--out must name the module, such as net.wasm, got ${JSON.stringify(out)}; a header is ` +
+      'written beside it',
+  )
   const stem = join(folder, basename(out, '.wasm'))
-  return {
-    header: `${stem}.h`,
-    modules:
-      target === 'both'
-        ? [
-            ['simd', `${stem}.simd.wasm`],
-            ['scalar', `${stem}.scalar.wasm`],
-          ]
-        : [[target, out]],
-  }
+  const modules: (readonly [NetTarget, string])[] =
+    target === 'both'
+      ? [
+          ['simd', `${stem}.simd.wasm`],
+          ['scalar', `${stem}.scalar.wasm`],
+        ]
+      : [[target, out]]
+  const header = `${stem}.h`
+  await checkTargets([...modules.map(([, path]) => path), header])
+  await checkHeader(header)
+  return { modules, header }
+}
+
+/** @throws SpikewasmError when a header is there that somebody else has written */
+async function checkHeader(path: string): Promise<void> {
+  if ((await kindOfPath(path)) === undefined) return
+  const text = new TextDecoder().decode(await withFiles(() => readFileClear(path, 'the header')))
+  expect(
+    isNetHeader(text),
+    () =>
+      `${path}: must be free for the header, or one that export has written, got another file; ` +
+      'move it, or choose another name for --out',
+  )
 }
 
 /** The data set that the options or the run name, if any. */
@@ -233,6 +255,8 @@ async function write(files: readonly ExportedFile[], header: string): Promise<vo
     usedBytes: most('usedBytes'),
   }
   const text = new TextEncoder().encode(netHeader(info, basename(header)))
+  // It may have come while networks were tested.
+  await checkHeader(header)
   await withFiles(() =>
     writeFilesAtomic([
       ...files.map(({ file: path, bytes }) => ({ path, bytes })),

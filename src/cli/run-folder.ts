@@ -151,7 +151,9 @@ export async function readWeights(args: {
     (args.run === undefined) !== (args.weights === undefined),
     () =>
       'either --run <folder> or --weights <file> must be given, got ' +
-      (args.run === undefined ? 'neither' : 'both; leave one out'),
+      (args.run === undefined
+        ? 'neither; train --out writes such a folder'
+        : 'both; leave one out'),
   )
   if (args.run === undefined) return { run: undefined, weights: args.weights! }
   return { run: await readRunOptions(args.run), weights: weightsOf(args.run) }

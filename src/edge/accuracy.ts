@@ -68,7 +68,14 @@ export async function evaluateNet(
 }
 
 /** @throws SpikewasmError when shape or classes do not match the file's */
-export function checkData({ info }: Net, data: Dataset): void {
+export function checkData(net: Net, data: Dataset): void {
+  expect(
+    typeof net?.infer === 'function' && typeof net.info === 'object',
+    () =>
+      `the network must be what openNet gives, got ${describe(net)}; open the file first: ` +
+      'await openNet(bytes)',
+  )
+  const { info } = net
   expect(
     typeof data?.read === 'function' && data.shape?.length === 3,
     () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,

@@ -18,6 +18,8 @@ export interface Range {
 /** Parameters or constants that programs read. */
 interface Constant {
   readonly range: Range
+  /** Numbers, without the padding behind them. */
+  readonly count: number
   /** Of weights. */
   readonly blocks?: GroupedBlocks
   /** Elements are bytes in memory. */
@@ -44,7 +46,7 @@ export interface Contents {
   readonly expand: 'edgeExpand' | 'edgeExpandBytes'
   /** Scales of weights that are bytes in the file alone, and where they are wanted. */
   readonly scales: readonly { readonly address: number; readonly floats: Float32Array }[]
-  /** Bytes of parameters and computed constants in the file. */
+  /** Bytes of parameters and computed constants in the file, without padding. */
   readonly weightBytes: number
 }
 
@@ -77,7 +79,7 @@ export function contentsOf(
   const packed: Packed[] = []
   const scales: { address: number; floats: Float32Array }[] = []
   let weightBytes = 0
-  for (const { range, blocks, bytes: isBytes } of constantsOf(plan, programs)) {
+  for (const { range, count, blocks, bytes: isBytes } of constantsOf(plan, programs)) {
     const address = range.from
     if (blocks && !isBytes && plan.options.weights === 'int8') {
       const stored = new Float32Array(memory.buffer, address, storedOf(blocks))
@@ -94,7 +96,7 @@ export function contentsOf(
     const elementBytes = isBytes ? 1 : 4
     if (blocks && isPadded(blocks))
       packed.push({ address, blocks, from: squeeze(bytes, address, blocks, elementBytes) })
-    weightBytes += blocks ? elementsOf(blocks) * elementBytes : range.to - range.from
+    weightBytes += count * elementBytes
   }
   const table = new DataView(new ArrayBuffer(packed.length * ExpandWord.Bytes))
   packed.forEach(({ address, blocks, from, scales }, i) => {
@@ -127,17 +129,21 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
   const { parameters, statistics, named } = plan
   const copies = new Map<Buffer, Omit<Constant, 'range'>>()
   for (const { weight, scale, layout } of plan.byteWeights) {
-    copies.set(weight, { blocks: blocksOf(layout), bytes: true })
-    copies.set(scale, {})
+    copies.set(weight, { count: countOf(layout), blocks: blocksOf(layout), bytes: true })
+    copies.set(scale, { count: layout.shape[0] })
   }
-  for (const { op, schema, fields } of plan.programs.prepare?.records ?? []) {
+  const { nodes } = plan.options.graph
+  for (const { op, layer, schema, fields } of plan.programs.prepare?.records ?? []) {
     const all = [...accesses(schema, fields)]
     const weight = all.find(({ buffer }) => buffer === named.parameters)
     const isWeight = op === Op.WeightStandardise
     const parameter = parameters.find(({ offset }) => offset === weight?.offset)
-    for (const { buffer, use } of all)
-      if (use !== 'reads')
-        copies.set(buffer, isWeight && parameter ? { blocks: blocksOf(parameter.layout) } : {})
+    // Of a normalisation: a number for each channel.
+    const copy =
+      isWeight && parameter
+        ? { count: countOf(parameter.layout), blocks: blocksOf(parameter.layout) }
+        : { count: nodes[layer].shape[0] }
+    for (const { buffer, use } of all) if (use !== 'reads') copies.set(buffer, copy)
   }
   for (const record of programs.flatMap(({ records }) => records))
     for (const { buffer, offset } of accesses(record.schema, record.fields)) {
@@ -150,10 +156,12 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
       if (!tensor) throw new Error(`nothing in ${buffer.name} begins at byte ${offset}`)
       const { layout } = tensor
       const range = { from, to: from + layout.stored * 4 }
-      found.set(from, { range, blocks: blocksOf(layout) })
+      found.set(from, { range, count: countOf(layout), blocks: blocksOf(layout) })
     }
   return found.values()
 }
+
+const countOf = ({ shape }: ParameterLayout): number => shape.reduce((a, b) => a * b, 1)
 
 const blocksOf = ({ shape, blocks }: ParameterLayout): GroupedBlocks | undefined =>
   blocks && { ...blocks, groups: shape[0] / blocks.columns }

@@ -3,7 +3,7 @@
  * hostile file is refused before anything of it is compiled or allocated.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
 import { type NetInfo, netExports, SECTION } from './abi.js'
 import { readSection } from './section.js'
 
@@ -224,8 +224,13 @@ export function checkFile(bytes: Uint8Array): NetInfo {
 }
 
 function checkBytes(bytes: unknown): Uint8Array {
-  if (bytes instanceof Uint8Array) return bytes
-  return refuse('be a Uint8Array with the bytes of the file', typeof bytes)
+  expect(
+    bytes instanceof Uint8Array,
+    () =>
+      `an exported network must be a Uint8Array with the bytes of the file, got ${describe(bytes)}; ` +
+      'give what exportWasm returns, or read the file',
+  )
+  return bytes
 }
 
 function infoOf({ section }: Parts): NetInfo {

@@ -53,6 +53,11 @@ export function netHeader(net: Uint8Array | NetInfo, fileName = 'net.h'): string
     typeof fileName === 'string' && /\p{L}|\d/u.test(fileName),
     () => `netHeader.fileName must be the name of a file, such as net.h, got ${describe(fileName)}`,
   )
+  expect(
+    typeof net === 'object' && net !== null,
+    () =>
+      `netHeader.net must be the bytes of a file, or what netInfo says of it, got ${describe(net)}`,
+  )
   const info = net instanceof Uint8Array ? readFileInfo(net) : checkInfo(net, 'netHeader.net')
   const guard = `SPIKEWASM_${fileName.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
   const blocks = [
@@ -67,6 +72,13 @@ export function netHeader(net: Uint8Array | NetInfo, fileName = 'net.h'): string
     `#endif /* ${guard} */\n`,
   ]
   return blocks.filter((block) => block !== '').join('\n\n')
+}
+
+/** Whether a file begins as `netHeader` does. */
+export function isNetHeader(text: string): boolean {
+  return /^\/\* .*, as a WebAssembly module without imports\.\r?\n {3}Written by spikewasm /.test(
+    text,
+  )
 }
 
 function introduction(info: NetInfo): string {
@@ -124,7 +136,7 @@ function memory({ memoryBytes, usedBytes, weightBytes, parameters, synops }: Net
     ['NET_SYNOPS_MAX', `UINT64_C(${synops.max})`, 'of one inference if every neuron fires'],
     ...(synops.mean === undefined
       ? []
-      : [['NET_SYNOPS_MEAN', double(synops.mean), 'measured on data'] as const]),
+      : [['NET_SYNOPS_MEAN', double(synops.mean), 'at most, from measured rates'] as const]),
   ])
 }
 

@@ -5,6 +5,7 @@ import type { Strides } from '../plan/layout.js'
 import type { StateDict } from '../runtime/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
 import { netInfo } from './net.js'
+import { checkInfo } from './schema.js'
 
 /** The text of a layout in the custom section; docs/edge.md describes it. */
 export function layoutText(strides: Strides | undefined): string {
@@ -38,10 +39,16 @@ function stridesOf({ name, layout }: StateEntry): Strides | undefined {
  *
  * @param net the file, or what `netInfo` says of it
  * @param params the float32 from `params_ptr`, `params_len` of them; from any host
- * @throws SpikewasmError when the file does not learn, or there are fewer numbers than it says
+ * @throws SpikewasmError when it is none that learns, its information is damaged, or there are fewer numbers than it says
  */
 export function readState(net: Uint8Array | NetInfo, params: Float32Array): StateDict {
-  const { state, mode } = net instanceof Uint8Array ? netInfo(net) : net
+  expect(
+    typeof net === 'object' && net !== null,
+    () =>
+      'readState.net must be the bytes of a file of mode train, or what netInfo says of it, got ' +
+      describe(net),
+  )
+  const { state, mode } = net instanceof Uint8Array ? netInfo(net) : checkInfo(net, 'readState.net')
   expect(
     state !== undefined,
     () => `readState.net must be of mode train, got mode ${mode}; export the network with it`,

@@ -1,11 +1,23 @@
 /** Files in Node: atomic writing, and reading with messages that say what is missing. */
 
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import {
+  copyFile,
+  link,
+  lstat,
+  open,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { SpikewasmError } from '../errors.js'
+import { expect, SpikewasmError } from '../errors.js'
 
 const gunzipAsync = promisify(gunzip)
 
@@ -19,16 +31,19 @@ const UNPACKED_LIMIT = 1 << 30
  * Writes a file so that a crash at any moment leaves either the old content or the new, never a
  * part: temporary file in the same folder, fsync, rename.
  *
- * @throws SpikewasmError that names `path` if the folder is missing or not writable, or the disk is
- *   full; the temporary file is removed
+ * Only a regular file is replaced. Where `path` is a symbolic link to one, the link stays and the
+ * file that it leads to is replaced.
+ *
+ * @throws SpikewasmError that names `path` if something else than a regular file is there, the
+ *   folder is missing or not writable, or the disk is full; the temporary file is removed
  */
 export function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
   return writeFilesAtomic([{ path, bytes }])
 }
 
 /**
- * The same for files that belong together: none is renamed before all are written, so that a full
- * disk leaves the old ones as they were.
+ * The same for files that belong together: all are written, or an error leaves the old ones as they
+ * were. A crash between two renames may leave some of each.
  *
  * @throws SpikewasmError that names the file that could not be written; the temporary files are
  *   removed
@@ -36,40 +51,140 @@ export function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> 
 export async function writeFilesAtomic(
   files: ReadonlyArray<{ readonly path: string; readonly bytes: Uint8Array }>,
 ): Promise<void> {
-  const written: { path: string; temporary: string }[] = []
-  const remaining = (): Promise<unknown> =>
-    Promise.all(
-      written.map(({ temporary }) => rm(temporary, { force: true }).catch(() => undefined)),
-    )
+  const targets = await checkTargets(files.map(({ path }) => path))
+  const written = targets.map((target) => ({ target, temporary: besides(target, 'tmp') }))
   let current = ''
   try {
-    for (const { path, bytes } of files) {
-      current = path
-      const temporary = join(
-        dirname(path),
-        `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`,
-      )
-      written.push({ path, temporary })
-      const file = await open(temporary, 'wx')
+    for (const [i, { temporary }] of written.entries()) {
+      current = files[i].path
+      await writeNew(temporary, files[i].bytes)
+    }
+    await renameAll(written, (i) => {
+      current = files[i].path
+    })
+  } catch (error) {
+    await Promise.all(written.map(({ temporary }) => remove(temporary)))
+    throw await writeError(current, error)
+  }
+  for (const folder of new Set(targets.map(dirname))) await syncFolder(folder)
+}
+
+/**
+ * Checks that each path is free, or that of a regular file.
+ *
+ * @returns the paths, symbolic links followed
+ * @throws SpikewasmError that names the first path where something else is, or that comes twice
+ */
+export async function checkTargets(paths: readonly string[]): Promise<string[]> {
+  const targets: string[] = []
+  for (const path of paths) {
+    const target = await targetOf(path)
+    expect(
+      !targets.includes(target),
+      () => `${path}: must be a file of its own, got "${target}" twice; choose another path`,
+    )
+    targets.push(target)
+  }
+  return targets
+}
+
+/** Where a file is written: the path itself, or what a symbolic link leads to. */
+async function targetOf(path: string): Promise<string> {
+  try {
+    const status = await lstat(path)
+    if (!status.isSymbolicLink()) {
+      expectRegular(path, status)
+      return path
+    }
+    const target = await realpath(path)
+    expectRegular(path, await stat(target))
+    return target
+  } catch (error) {
+    if (error instanceof SpikewasmError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT') throw await writeError(path, error)
+    const dangling = await readlink(path).catch(() => undefined)
+    expect(
+      dangling === undefined,
+      () =>
+        `${path}: the file could not be written: it is a symbolic link to "${dangling}", which ` +
+        'does not exist; remove the link or choose another path',
+    )
+    return path
+  }
+}
+
+/** What can be in the place of a file. */
+const kinds = [
+  ['isDirectory', 'there is a folder of that name'],
+  ['isFIFO', 'it is a pipe, no regular file'],
+  ['isSocket', 'it is a socket, no regular file'],
+  ['isBlockDevice', 'it is a device, no regular file'],
+  ['isCharacterDevice', 'it is a device, no regular file'],
+] as const
+
+function expectRegular(path: string, status: Stats): void {
+  const why = kinds.find(([is]) => status[is]())?.[1] ?? 'it is no regular file'
+  expect(
+    status.isFile(),
+    () => `${path}: the file could not be written: ${why}; choose another path`,
+  )
+}
+
+/** A name in the same folder that nobody has. */
+const besides = (path: string, ending: string): string =>
+  join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.${ending}`)
+
+const remove = (path: string): Promise<void> => rm(path, { force: true }).catch(() => undefined)
+
+async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx')
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Renames all, or none: what was replaced before one fails is put back. */
+async function renameAll(
+  files: readonly { readonly target: string; readonly temporary: string }[],
+  onFile: (index: number) => void,
+): Promise<void> {
+  const done: { target: string; old: string | undefined }[] = []
+  try {
+    for (const [i, { target, temporary }] of files.entries()) {
+      onFile(i)
+      // Nothing can fail after the last.
+      const old = i < files.length - 1 ? await keepOld(target) : undefined
+      done.push({ target, old })
       try {
-        await file.writeFile(bytes)
-        await file.sync()
-      } finally {
-        await file.close()
+        await rename(temporary, target)
+      } catch (error) {
+        done.pop()
+        if (old !== undefined) await remove(old)
+        throw error
       }
     }
-    for (const { path, temporary } of written) {
-      current = path
-      await rename(temporary, path)
-    }
   } catch (error) {
-    await remaining()
-    throw new SpikewasmError(
-      `${current}: the file could not be written: ${explainWrite(error, dirname(current))}`,
-      { cause: error },
-    )
+    for (const { target, old } of done.toReversed())
+      await (old === undefined ? remove(target) : rename(old, target).catch(() => undefined))
+    throw error
   }
-  for (const folder of new Set(files.map(({ path }) => dirname(path)))) await syncFolder(folder)
+  for (const { old } of done) if (old !== undefined) await remove(old)
+}
+
+/** A second name for a file, or a copy where there are no links; undefined if there is no file. */
+async function keepOld(path: string): Promise<string | undefined> {
+  if ((await kindOfPath(path)) === undefined) return undefined
+  const old = besides(path, 'old')
+  try {
+    await link(path, old)
+  } catch {
+    await copyFile(path, old, constants.COPYFILE_EXCL)
+  }
+  return old
 }
 
 /**
@@ -160,10 +275,18 @@ async function explainRead(error: unknown, path: string): Promise<string> {
   }
 }
 
-function explainWrite(error: unknown, folder: string): string {
+async function writeError(path: string, error: unknown): Promise<SpikewasmError> {
+  const why = await explainWrite(error, dirname(path))
+  return new SpikewasmError(`${path}: the file could not be written: ${why}`, { cause: error })
+}
+
+async function explainWrite(error: unknown, folder: string): Promise<string> {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
-      return `the folder "${folder}" does not exist; make it first`
+      // Some folders of the system, such as /proc, deny new files with this code.
+      return (await kindOfPath(folder)) === 'folder'
+        ? `no file can be made in "${folder}"; choose another folder`
+        : `the folder "${folder}" does not exist; make it first`
     case 'ENOTDIR':
       return `"${folder}" is not a folder; choose another path`
     case 'EISDIR':

@@ -1,4 +1,5 @@
 /** `spikewasm export` and `spikewasm eval --on`: files, numbers, and one line for each mistake. */
+import { spawnSync } from 'node:child_process'
 import { copyFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -102,6 +103,9 @@ test('export with bytes, labels, a name, steps; both targets; from weights alone
 
     const list = 'a,b,c,d,e,f,g,h,i,j'
     const shape = ['--input', '1,8,8', '--classes', '10', '--time-steps', '6', '--mode', 'step']
+    // Files of an export before it are replaced.
+    for (let i = 0; i < 2; i++)
+      await json(['export', ...source, ...shape, '--labels', list, '--out', 's.wasm'], folder)
     const steps = await json(
       ['export', ...source, ...shape, '--labels', list, '--out', 's.wasm'],
       folder,
@@ -115,9 +119,15 @@ test('export with bytes, labels, a name, steps; both targets; from weights alone
 test('export: mistakes', () =>
   withRun(async (folder) => {
     await mkdir(join(folder, 'folder.wasm'))
+    await mkdir(join(folder, 'd', 'x.h'), { recursive: true })
+    await writeFile(join(folder, 'two.txt'), 'a\nb\n')
+    await writeFile(join(folder, 'by-hand.h'), '/* mine */\n')
     const cases: readonly (readonly [string, RegExp])[] = [
       ['--run net', /required option '--out <file>' not specified; see spikewasm --help/],
-      ['--out a.wasm', /either --run <folder> or --weights <file> must be given, got neither/],
+      [
+        '--out a.wasm',
+        /either --run <folder> or --weights <file> must be given, got neither; train --out/,
+      ],
       ['--run net --weights w --out a.wasm', /got both; leave one out/],
       ['--run no --out a.wasm', /--run's options must be a readable file, got "no\/options\.json"/],
       ['--run net --out no/a.wasm', /--out must be a file in a folder that exists, got "no\/a/],
@@ -125,7 +135,21 @@ test('export: mistakes', () =>
       ['--run net --out a.wasm --target avx', /--target must be one of simd, scalar, both, got/],
       ['--run net --out a.wasm --mode x', /--mode must be one of infer, step, both, train, got/],
       ['--run net --out a.wasm --precision f16', /--precision must be one of f32, int8, got/],
-      ['--run net --out a.wasm --labels a,b', /--labels must name each of the 10 classes, got 2/],
+      [
+        '--run net --out a.wasm --labels a,b',
+        /--labels must name each of the 10 classes, got 2 from the list "a,b"; were it a file/,
+      ],
+      [
+        '--run net --out a.wasm --labels nofile.txt',
+        /--labels must be names or a file, got "nofile\.txt", which looks like a file, but there is/,
+      ],
+      [
+        '--run net --out a.wasm --labels two.txt',
+        /--labels must name each of the 10 classes, got 2 from the file "two\.txt", one a line/,
+      ],
+      ['--run net --out a.h', /--out must name the module, such as net\.wasm, got "a\.h"/],
+      ['--run net --out d/x.wasm', /d\/x\.h: the file could not be written: there is a folder/],
+      ['--run net --out by-hand.wasm', /by-hand\.h: must be free for the header, or one that/],
       [
         '--run net --out a.wasm --labels a,b,c,d,e,f,g,,i,j',
         /--labels\[7\] must be text of 1 to 500 characters/,
@@ -135,7 +159,10 @@ test('export: mistakes', () =>
         /--precision must be f32 with --mode train, got int8/,
       ],
       ['--run net --out a.wasm --mean 0,x', /--mean must be numbers, separated by commas/],
-      ['--run net --out a.wasm --mean 0', /--mean must be left out with inputType 'f32'/],
+      [
+        '--run net --out a.wasm --mean 0',
+        /--mean must be left out without --input-type u8, got 0;/,
+      ],
       [
         '--run net --out a.wasm --input-type u8 --std 0',
         /--std must hold finite numbers > 0, got 0 for channel 0/,
@@ -162,6 +189,12 @@ test('export: mistakes', () =>
       )
     const shape = '--model mlp --input 1,8,8 --classes 10 --input-type u8'
     const weights = '--weights net/weights.safetensors'
+    if (spawnSync('mkfifo', [join(folder, 'pipe')]).status === 0) {
+      const pipe = /pipe: the file could not be written: it is a pipe, no regular file/
+      await refuses('export --run net --out pipe', pipe, folder)
+    }
+    assert.equal(await readdir(join(folder, 'd')), ['x.h'])
+    assert.is(await readFile(join(folder, 'by-hand.h'), 'utf8'), '/* mine */\n')
     await refuses(
       `export ${weights} ${shape} --out a.wasm`,
       /--mean must be given with --input-type u8, since the data set is not at hand/,

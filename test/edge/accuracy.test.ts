@@ -77,6 +77,13 @@ async function rejects(promise: Promise<unknown>, message: RegExp): Promise<void
 test('data that do not match are refused', async () => {
   const net = await open()
   const one = (more: Partial<Dataset>): Dataset => ({ ...floats, ...more })
+  const evaluate = evaluateNet as (...args: unknown[]) => Promise<unknown>
+  await rejects(evaluate(), /the network must be what openNet gives, got undefined; open the file/)
+  await rejects(
+    evaluate(tinyNet(), floats),
+    /the network must be what openNet gives, got Uint8Array; .* await openNet\(bytes\)/,
+  )
+  await rejects(evaluate(net), /the data must be a data set.*got undefined/)
   await rejects(evaluateNet(net, {} as Dataset), /the data must be a data set.*got \{\}/)
   await rejects(
     evaluateNet(net, one({ shape: [1, 2, 2] })),

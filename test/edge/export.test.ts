@@ -4,7 +4,16 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { exportWasm } from '../../src/edge/export.js'
 import { netInfo } from '../../src/edge/net.js'
-import { compile } from '../../src/index.js'
+import {
+  batchNorm2d,
+  compile,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  type Module,
+  sequential,
+} from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
 import { layerKinds } from '../../src/nn/layers/kinds.js'
 import { agreement, numbers, randomModel, shake } from '../support/exported.js'
@@ -24,6 +33,24 @@ test('random networks of every kind of layer give the bits of predict', async ()
     [...layerKinds].sort(),
     'a new kind: put it into randomNetwork',
   )
+})
+
+test('weightBytes counts the numbers alone, without padding', async () => {
+  const sized = async (network: Module, input: readonly [number, number, number]) => {
+    const model = await compile(network, { input, batchSize: 1 })
+    const { weightBytes } = netInfo(await exportWasm(model))
+    return [weightBytes, 4 * model.parameterCount]
+  }
+  const [mlp, numbersOfMlp] = await sized(models.mlp([1, 8, 8], 10, {}), [1, 8, 8])
+  assert.is(mlp, numbersOfMlp)
+  // A normalisation of 3 channels: scale and shift, computed from its four rows.
+  const layers = [conv2d(1, 3, 3), batchNorm2d(3), lif(), flatten(), linear(108, 5)]
+  const [normalised, trained] = await sized(sequential(...layers), [1, 8, 8])
+  assert.is(normalised, trained)
+  // Bytes have a scale of four bytes for each output channel.
+  const model = await compile(sequential(...layers), { input: [1, 8, 8], batchSize: 1 })
+  const { weightBytes } = netInfo(await exportWasm(model, { weights: 'int8' }))
+  assert.is(weightBytes, 27 + 540 + 4 * (3 + 5) + 4 * (3 + 3 + 3 + 5))
 })
 
 /** Bytes of a file over the numbers of its network. */

@@ -165,7 +165,12 @@ test('refuses information that another file has', async () => {
 test('refuses what is no file at all', async () => {
   for (const bytes of [new Uint8Array(), Uint8Array.of(0, 0x61, 0x73, 0x6d), new Uint8Array(99)])
     assert.match(await refused(bytes), /be a WebAssembly module of version 1/)
-  assert.match(await refused('net.wasm' as unknown as Uint8Array), /a Uint8Array .* got string/)
+  assert.match(
+    await refused('net.wasm' as unknown as Uint8Array),
+    /a Uint8Array .* got "?net\.wasm"?;/,
+  )
+  assert.match(await refused(undefined as never), /a Uint8Array .* got undefined;/)
+  assert.throws(netInfo as () => unknown, /a Uint8Array .* got undefined;/)
 })
 
 test('a trap while it runs is an error that names the function', async () => {

@@ -3,8 +3,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { exportWasm } from '../../src/edge/export.js'
-import { openNet } from '../../src/edge/net.js'
+import { netInfo, openNet } from '../../src/edge/net.js'
 import { layoutText, readState } from '../../src/edge/state.js'
+import { SpikewasmError } from '../../src/errors.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -29,6 +30,7 @@ import { groupedLayout, pack, vectorLayout, weightLayout } from '../../src/plan/
 import { numbers } from '../support/exported.js'
 import { differingState, learn, makeBatch } from '../support/learning.js'
 import { randomNetwork } from '../support/random-network.js'
+import { tinyInfo } from '../support/tiny-net.js'
 
 const ways: readonly [Method, StepMode, steps: number][] = [
   ['rate', 'm', 50],
@@ -234,7 +236,8 @@ test('the layout in the section says where each number lies', () => {
     const params = new Float32Array(stored + 3)
     pack(layout, values, params.subarray(3))
     const state = [{ name: 'w', shape, offset: 3, layout: layoutText(strides) }]
-    assert.equal(readState({ mode: 'train', state } as never, params).w.data, values)
+    const info = tinyInfo({ mode: 'train', state })
+    assert.equal(readState(info, params).w.data, values)
   }
 })
 
@@ -250,8 +253,24 @@ test('readState names what does not fit', async () => {
   assert.throws(() => readState(train, [] as never), /must be a Float32Array/)
   const damaged = (layout: string, shape: number[]): void => {
     const state = [{ name: 'w', shape, offset: 0, layout }]
-    readState({ mode: 'train', state } as never, new Float32Array(9))
+    readState({ ...netInfo(train), state }, new Float32Array(9))
   }
+  const none: readonly unknown[] = [undefined, null, 'net.wasm', 5]
+  for (const net of none)
+    assert.throws(
+      () => readState(net as never, new Float32Array(9)),
+      (error: Error) =>
+        error instanceof SpikewasmError &&
+        error.message.startsWith('readState.net must be the bytes of a file of mode train'),
+    )
+  assert.throws(
+    () => readState({ mode: 'train', state: [{}] } as never, new Float32Array(9)),
+    /^readState\.net must have abi/,
+  )
+  assert.throws(
+    () => readState({ ...netInfo(train), state: [{}] } as never, new Float32Array(9)),
+    /^readState\.net must have state, a list/,
+  )
   assert.throws(() => damaged('rows', [9]), /the layout of w must be .* got "rows"/)
   assert.throws(() => damaged('block 0 1 input 1 taps 1 1', [9]), /the layout of w must be/)
   const endless = 'block 1000000000 0 input 0 taps 1 0'

@@ -1,9 +1,19 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { lstat, mkdir, readdir, readFile, rmdir, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { kindOfPath, readFileClear, unpack, writeFileAtomic } from '../../src/io/files.js'
+import {
+  kindOfPath,
+  readFileClear,
+  unpack,
+  writeFileAtomic,
+  writeFilesAtomic,
+} from '../../src/io/files.js'
 import { messageOf, withFolder } from './temporary.js'
 
 test('writeFileAtomic: writes, replaces and leaves no other file', () =>
@@ -45,6 +55,107 @@ test('writeFileAtomic: says why it failed and removes its temporary file', () =>
       /is not a folder/,
     )
     assert.equal((await readdir(folder)).sort(), ['file', 'taken'])
+  }))
+
+/** What of a folder and its own folders is there. */
+const all = async (folder: string): Promise<string[]> =>
+  (await readdir(folder, { recursive: true })).sort()
+
+test('writeFileAtomic: a folder of the system that takes no files', async () => {
+  if ((await kindOfPath('/proc')) !== 'folder') return
+  const message = await messageOf(() => writeFileAtomic('/proc/x.wasm', new Uint8Array(1)))
+  assert.match(message, /^\/proc\/x\.wasm: the file could not be written: /)
+  assert.not.match(message, /does not exist/)
+})
+
+test('writeFileAtomic: a pipe and a socket stay what they are', async () => {
+  if (process.platform === 'win32') return
+  await withFolder(async (folder) => {
+    const pipe = join(folder, 'pipe')
+    assert.is(spawnSync('mkfifo', [pipe]).status, 0)
+    const write = (path: string) => messageOf(() => writeFileAtomic(path, new Uint8Array(1)))
+    assert.match(await write(pipe), /pipe: the file could not be written: it is a pipe, no regular/)
+    assert.ok((await lstat(pipe)).isFIFO())
+    await symlink('pipe', join(folder, 'link'))
+    assert.match(
+      await write(join(folder, 'link')),
+      /link: .* it is a pipe, no regular file; choose/,
+    )
+    const server = createServer().listen(join(folder, 'socket'))
+    await once(server, 'listening')
+    try {
+      assert.match(await write(join(folder, 'socket')), /it is a socket, no regular file/)
+      assert.ok((await lstat(join(folder, 'socket'))).isSocket())
+    } finally {
+      server.close()
+    }
+    assert.ok((await lstat(pipe)).isFIFO())
+  })
+})
+
+test('writeFileAtomic: a symbolic link stays, its file is replaced', async () => {
+  if (process.platform === 'win32') return
+  await withFolder(async (folder) => {
+    await mkdir(join(folder, 'far'))
+    await writeFile(join(folder, 'far', 'file'), 'old')
+    await symlink('far/file', join(folder, 'link'))
+    await writeFileAtomic(join(folder, 'link'), new Uint8Array([65]))
+    assert.is(await readFile(join(folder, 'far', 'file'), 'utf8'), 'A')
+    assert.ok((await lstat(join(folder, 'link'))).isSymbolicLink())
+    await symlink('nowhere', join(folder, 'dangling'))
+    assert.match(
+      await messageOf(() => writeFileAtomic(join(folder, 'dangling'), new Uint8Array(1))),
+      /dangling: .* a symbolic link to "nowhere", which does not exist; remove/,
+    )
+    assert.equal(await all(folder), ['dangling', 'far', join('far', 'file'), 'link'])
+  })
+})
+
+test('writeFilesAtomic: a folder in the place of one file, and nothing is written', () =>
+  withFolder(async (folder) => {
+    await mkdir(join(folder, 'd', 'x.h'), { recursive: true })
+    const files = ['x.wasm', 'x.h'].map((name) => ({
+      path: join(folder, 'd', name),
+      bytes: new Uint8Array(3),
+    }))
+    assert.match(
+      await messageOf(() => writeFilesAtomic(files)),
+      /x\.h: the file could not be written: there is a folder of that name; choose another/,
+    )
+    assert.equal(await all(folder), ['d', join('d', 'x.h')])
+    assert.match(
+      await messageOf(() => writeFilesAtomic([files[0], files[0]])),
+      /x\.wasm: must be a file of its own, got ".*x\.wasm" twice/,
+    )
+  }))
+
+test('writeFilesAtomic: when a later rename fails, the files are as before', () =>
+  withFolder(async (folder) => {
+    const at = (name: string): string => join(folder, name)
+    await writeFile(at('old'), 'old')
+    const bytes = new Uint8Array([65])
+    const files = [
+      { path: at('old'), bytes },
+      { path: at('new'), bytes },
+      {
+        path: at('late'),
+        // Somebody makes a folder of that name while files are written.
+        get bytes() {
+          mkdirSync(at('late'))
+          return bytes
+        },
+      },
+    ]
+    assert.match(
+      await messageOf(() => writeFilesAtomic(files)),
+      /late: the file could not be written: there is a folder of that name/,
+    )
+    assert.equal(await all(folder), ['late', 'old'])
+    assert.is(await readFile(at('old'), 'utf8'), 'old')
+    await rmdir(at('late'))
+    await writeFilesAtomic(files.map(({ path }) => ({ path, bytes })))
+    assert.equal(await all(folder), ['late', 'new', 'old'])
+    for (const name of ['late', 'new', 'old']) assert.is(await readFile(at(name), 'utf8'), 'A')
   }))
 
 test('readFileClear: reads a plain array, or says what is missing', () =>
