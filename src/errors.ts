@@ -23,7 +23,8 @@ export function describe(value: unknown): string {
     const text = JSON.stringify(value)
     return text.length > 100 ? `${text.slice(0, 100)}…` : text
   } catch {
-    return String(value)
+    // It holds itself, or too many levels.
+    return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
   }
 }
 

@@ -79,7 +79,8 @@ export function specialise(
   ]
   const facts = analyse(entries, constants, new Set([execute]))
   const read: Range[] = []
-  const words = new Set<number>()
+  // Terms of sums point to it from tables, where the analysis does not look.
+  const words = new Set<number>([Control.Input])
   for (const [op, addresses] of facts.read)
     if (facts.of.get(op)?.value === undefined) for (const at of addresses) words.add(at & ~3)
   for (const at of words) read.push({ from: at, to: at + 4 })

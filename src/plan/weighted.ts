@@ -56,7 +56,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const { buffers, outer, method, accumulate, callSteps } = context
     const { timeSteps } = options
     const { name, index } = node
-    const plain = plainFloat(x)
+    const plain = plainInput(pass, node, x)
     const inC = plain ? plain.stored : storedChannels(x.shape[0])
     const g = geometryOf(layer, x.shape, inC, node.shape, pass.images)
     const { zeros } = buffers
@@ -100,7 +100,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
           ? row(trace, inC)
           : inputSum
             ? { ...row(inputSum, inC), scale: 1 / timeSteps }
-            : presynaptic(pass, name, x, inC, steps)
+            : presynaptic(pass, node, x, inC, steps)
         emitWeightGradient(b, { ...job, steps, input: read, accumulate })
       }
       const lists = method.presynaptic === 'mean' ? listSource(x) : undefined
@@ -123,6 +123,20 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     })
     return { shape: node.shape, terms: [term(output)] }
   },
+}
+
+/**
+ * The float tensor that an expression is, if the weight is laid out for its channels. The image
+ * itself may come through a layer that does nothing, such as dropout in evaluation; the weight then
+ * expects channels as other tensors have them.
+ */
+function plainInput(
+  { options: { graph } }: Pass,
+  { inputs }: GraphNode,
+  x: Expression,
+): FloatTensor | undefined {
+  const plain = plainFloat(x)
+  return plain?.input && !isInput(graph, inputs[0]) ? undefined : plain
 }
 
 /** Whether a node only passes the input on: its channels are stored as they are. */
@@ -191,13 +205,14 @@ const row = (buffer: Buffer, inC: number): DenseInput => ({
 /** What the weight's gradient multiplies with: the presynaptic rate, or the input at each step. */
 function presynaptic(
   pass: Pass,
-  name: string,
+  node: GraphNode,
   source: Expression,
   inC: number,
   steps: number,
 ): DenseInput {
   const mean = pass.context.method.presynaptic === 'mean'
-  const plain = plainFloat(source)
+  const { name } = node
+  const plain = plainInput(pass, node, source)
   if (plain) {
     const input = pass.dense(plain)
     if (!mean || input.meanSteps === 1) return input

@@ -6,16 +6,18 @@ import { exportWasm } from '../../src/edge/export.js'
 import { netInfo } from '../../src/edge/net.js'
 import {
   batchNorm2d,
+  block,
   compile,
   conv2d,
   flatten,
   lif,
   linear,
-  type Module,
+  residual,
   sequential,
 } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
 import { layerKinds } from '../../src/nn/layers/kinds.js'
+import type { Module } from '../../src/nn/module.js'
 import { agreement, numbers, randomModel, shake } from '../support/exported.js'
 
 test('random networks of every kind of layer give the bits of predict', async () => {
@@ -51,6 +53,33 @@ test('weightBytes counts the numbers alone, without padding', async () => {
   const model = await compile(sequential(...layers), { input: [1, 8, 8], batchSize: 1 })
   const { weightBytes } = netInfo(await exportWasm(model, { weights: 'int8' }))
   assert.is(weightBytes, 27 + 540 + 4 * (3 + 5) + 4 * (3 + 3 + 3 + 5))
+})
+
+test('sums that have the input as a term', async () => {
+  const sums: Readonly<Record<string, Module>> = {
+    'residual around the input': residual(conv2d(3, 3, 3, { padding: 1 })),
+    'the input before a neuron': block({ a: conv2d(3, 3, 1), n: lif() }, (m, x, { add }) =>
+      m.n(add(m.a(x), x)),
+    ),
+    'three terms': block({ a: conv2d(3, 3, 1), b: batchNorm2d(3) }, (m, x, { add }) =>
+      add(add(m.a(x), x), m.b(x)),
+    ),
+  }
+  for (const [name, sum] of Object.entries(sums))
+    for (const [mode, stepMode] of [
+      ['infer', 'm'],
+      ['infer', 's'],
+      ['step', 's'],
+    ] as const) {
+      const random = numbers(7)
+      const network = sequential(sum, conv2d(3, 8, 3), lif(), flatten(), linear(8 * 36, 5))
+      const model = await compile(network, { input: [3, 8, 8], batchSize: 2, stepMode })
+      await shake(model, random)
+      for (const target of ['simd', 'scalar'] as const) {
+        const { differ } = await agreement(model, random, { mode, target })
+        assert.is(differ, 0, `${name}, ${mode}, ${target}`)
+      }
+    }
 })
 
 /** Bytes of a file over the numbers of its network. */

@@ -35,6 +35,9 @@ type Lowered = Expression | Vector
 
 const isLanes = (x: Lowered): x is Vector => 'lanes' in x && !('kind' in x)
 
+/** What an operand consists of. */
+const expressionsOf = (x: Lowered): readonly Expression[] => (isLanes(x) ? x.lanes : [x])
+
 /** Takes the vectors out of one function. */
 export class Lowering {
   private readonly votes: Votes
@@ -248,7 +251,10 @@ export class Lowering {
       if (before.length > 0) {
         // Locals that lists inside `before` have let go of are no place for what runs before them.
         const keep = this.keeper(out, true)
-        for (let i = 0; i < done.length; i++) done[i] = this.protect(done[i], before, keep)
+        // A later operand that does something may move ahead as well.
+        const behind = done.map((_, i) => done.slice(i + 1).flatMap(expressionsOf))
+        for (let i = 0; i < done.length; i++)
+          done[i] = this.protect(done[i], [...behind[i], ...before], keep)
         out.push(...before)
       }
       done.push(lowered)

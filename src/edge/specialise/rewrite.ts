@@ -38,7 +38,7 @@ export function rewrite(facts: Facts): void {
 function rewriteFunction(func: Func, { of }: Facts): void {
   const list = (body: readonly Expression[]): Expression[] => {
     const end = body.findIndex((e) => !of.has(e))
-    return (end < 0 ? body : body.slice(0, end)).map(one)
+    return end < 0 ? body.map(one) : [...body.slice(0, end).map(one), { kind: 'unreachable' }]
   }
   /** Labels of loops that have one turn, and of the blocks that they become. */
   const ends = new Map<Label, Label>()

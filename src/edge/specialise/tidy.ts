@@ -1,7 +1,7 @@
 /** Makes functions shorter without changing what they do. */
 
 import type { Constant, Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { i32, isPure, operation, typeOf, visit, withParts } from '../wasm/ir.js'
+import { ends, i32, isPure, operation, typeOf, visit, withParts } from '../wasm/ir.js'
 import { fold } from './fold.js'
 import { dropDeadStores } from './liveness.js'
 import { compactLocals, dropParameters, type Uses, usesOf } from './locals.js'
@@ -125,6 +125,9 @@ class Tidier {
     })
     this.forward(out)
     const last = out[out.length - 1]
+    // Behind a loop or an if that never ends, a value is still expected.
+    if (wanted && last && typeOf(last) === undefined && !ends(last))
+      out.push({ kind: 'unreachable' })
     // A branch to what follows anyway.
     if (last?.kind === 'br' && last.label === end && end.kind === 'block') {
       out.pop()
