@@ -1,6 +1,8 @@
 /** Vectors as lanes: each instruction, random functions, networks. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { lowerToScalar } from '../../src/edge/scalar/scalar.js'
+import { encodeModule } from '../../src/edge/wasm/encode.js'
 import {
   type Expression,
   type Func,
@@ -367,6 +369,47 @@ test('random functions leave the same memory in lanes as in vectors', () => {
       const at = x.findIndex((byte, k) => byte !== y[k])
       assert.is(at, -1, `f${i} with seed ${seed + i} differs at ${at}`)
     }
+})
+
+test('operands keep their order where a later one becomes statements', () => {
+  const sum = {
+    ...func(
+      'sum',
+      [],
+      [
+        [1, 2].reduce(
+          (e, local) =>
+            operation('i32.add', [operation('i32.mul', [e, i32(10)]), get(local, 'i32')]),
+          get(0, 'i32'),
+        ),
+      ],
+    ),
+    params: ['i32', 'i32', 'i32'] as Func['params'],
+    result: 'i32' as const,
+  }
+  // sum(x, tee x (x + 1), lane 0 of a vector that is also assigned)
+  const next = operation('i32.add', [get(0, 'i32'), i32(1)])
+  const vector = operation('i32x4.splat', [operation('i32.load', [i32(64)], { align: 2 })])
+  const lane = operation('i32x4.extract_lane', [{ kind: 'tee', local: 1, value: vector }], {
+    lanes: [0],
+  })
+  const args: Expression[] = [get(0, 'i32'), { kind: 'tee', local: 0, value: next }, lane]
+  const main = {
+    ...func('main', ['v128'], [{ kind: 'call', callee: sum, args }]),
+    params: ['i32'] as Func['params'],
+    result: 'i32' as const,
+  }
+  const lowered = lowerToScalar([main, sum], new Set([main]))
+  const bytes = encodeModule({
+    functions: lowered,
+    exports: new Map([['main', lowered[0]]]),
+    start: undefined,
+    pages: 1,
+    segments: [],
+    custom: [],
+  })
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource))
+  assert.is((exports.main as (x: number) => number)(3), 340)
 })
 
 test.run()

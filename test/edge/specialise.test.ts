@@ -277,6 +277,27 @@ test('random programs do the same with arguments that are known, for one entry a
   }
 })
 
+test('what follows a loop or an if that never ends stays valid', () => {
+  const none: Label = { kind: 'block', result: undefined }
+  const loop: Label = { kind: 'loop', result: undefined }
+  const again: Expression = { kind: 'br', label: loop, value: undefined }
+  const give = (value: number): Expression => ({ kind: 'return', value: i32(value) })
+  const condition = get(0, 'i32')
+  const leave: Expression = { kind: 'if', label: none, condition, yes: [give(1)], no: [] }
+  const both: Expression = { kind: 'if', label: none, condition, yes: [give(1)], no: [give(2)] }
+  const bodies: Expression[][] = [
+    [{ kind: 'loop', label: loop, body: [leave, again] }, i32(3)],
+    [{ kind: 'loop', label: loop, body: [leave, again] }, { kind: 'unreachable' }],
+    [both, i32(3)],
+    [both, { kind: 'unreachable' }],
+  ]
+  for (const body of bodies) {
+    const main = func('main', ['i32'], 'i32', body)
+    tidy([main], new Set([main]))
+    assert.is((run([main], main).main as (x: number) => number)(1), 1)
+  }
+})
+
 /** Functions and all that they call. */
 function withCalled(roots: Iterable<Func>): Func[] {
   const found = new Set(roots)
