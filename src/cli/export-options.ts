@@ -112,8 +112,8 @@ export async function readLabels(
   expect(
     isFile || !/[/\\]|\.(txt|json|csv)$/i.test(text),
     () =>
-      `--labels must be names or a file, got ${describe(text)}, which looks like a file, but there ` +
-      'is none; mind the path',
+      `--labels must be names or a file, got ${describe(text)}, which looks like a file, but ` +
+      'there is none; mind the path',
   )
   const lines = isFile
     ? new TextDecoder()

@@ -94,7 +94,7 @@ export interface NetInfo {
   readonly synops: {
     /** If every neuron fired at every step. A dense first layer counts its products. */
     readonly max: number
-    /** Measured on data at export. */
+    /** At most, from the firing rates that were measured on data at export. */
     readonly mean?: number
   }
   /** Train builds: where parameters and running statistics lie. */
@@ -127,7 +127,7 @@ export interface ExportOptions {
   name?: string
   /** With `mode: 'train'`: samples of one training step, an integer ≥ 1. Default 1. */
   batchSize?: number
-  /** Synaptic operations of one inference, measured on data; noted in the file. */
+  /** Synaptic operations of one inference, from rates measured on data; noted in the file. */
   synops?: number
   /** Called with the share that is done, 0 … 1. */
   onProgress?: (done: number) => void

@@ -24,6 +24,7 @@ import { lowerToScalar } from './scalar/scalar.js'
 import { sectionBytes } from './section.js'
 import { synapticOperations } from './synops.js'
 import { changedBySteps, learningDrivers, learningOptions } from './train-step.js'
+import { usersOf } from './users.js'
 import { decodeModule } from './wasm/decode.js'
 import { encodeModule } from './wasm/encode.js'
 import { type Expression, type Func, i32, operation } from './wasm/ir.js'
@@ -166,8 +167,9 @@ export function buildNet(
   const exports = new Map(code.drivers)
   exports.delete(START)
   const kept = new Set(code.drivers.values())
+  const users = (func: string): string[] => usersOf(func, engine, plan, programs)
   return encodeModule({
-    functions: target === 'scalar' ? lowerToScalar(code.functions, kept) : code.functions,
+    functions: target === 'scalar' ? lowerToScalar(code.functions, kept, users) : code.functions,
     exports,
     start: code.drivers.get(START),
     pages,

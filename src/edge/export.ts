@@ -32,8 +32,9 @@ export interface BothTargets {
  * nothing and runs in any engine. Its outputs have the same bits as `model.predict`.
  *
  * The bytes hold what docs/edge.md describes: functions, a custom section, a C struct.
- * @throws SpikewasmError for options that do not match the model, and for what cannot be exported,
- *   by the name of its layer
+ * Every layer can be exported.
+ * @throws SpikewasmError for options that do not match the model, and for a network that needs more
+ *   than 2 GiB
  */
 export function exportWasm(
   model: Model,

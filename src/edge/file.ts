@@ -227,8 +227,8 @@ function checkBytes(bytes: unknown): Uint8Array {
   expect(
     bytes instanceof Uint8Array,
     () =>
-      `an exported network must be a Uint8Array with the bytes of the file, got ${describe(bytes)}; ` +
-      'give what exportWasm returns, or read the file',
+      'an exported network must be a Uint8Array with the bytes of the file, got ' +
+      `${describe(bytes)}; give what exportWasm returns, or read the file`,
   )
   return bytes
 }

@@ -39,7 +39,8 @@ function stridesOf({ name, layout }: StateEntry): Strides | undefined {
  *
  * @param net the file, or what `netInfo` says of it
  * @param params the float32 from `params_ptr`, `params_len` of them; from any host
- * @throws SpikewasmError when it is none that learns, its information is damaged, or there are fewer numbers than it says
+ * @throws SpikewasmError when it is none that learns, its information is damaged, or there
+ *   are fewer numbers than it says
  */
 export function readState(net: Uint8Array | NetInfo, params: Float32Array): StateDict {
   expect(

@@ -39,7 +39,7 @@ const hosts: Record<string, { missing: Missing; build(folder: string, out: strin
           ? undefined
           : 'simde is not installed',
     build(folder, out) {
-      const code = join(folder, 'net.w2c.c')
+      const code = join(folder, 'net-wasm.c')
       run('wasm2c', join(folder, 'net.wasm'), '--module-name=net', '-o', code)
       const companions = ['wasm-rt-impl.c', 'wasm-rt-mem-impl.c'].map(
         (name) =>

@@ -78,6 +78,21 @@ needs(make && (await findWasm2c()), 'wabt, make, cc', 'C with wasm2c', async () 
   assert.is(stderr, 'cannot open: ../no.pgm\n')
 })
 
+const rustc = make && (await findWasm2c()) && (await findProgram('rustc'))
+needs(rustc, 'wabt, make, cc, rustc', 'Rust with wasm2c', async () => {
+  assert.is(await build('rust-wasm2c', '../seven.pgm'), 'class 7: seven\n')
+  const { status, stderr } = spawnSync('./classify', ['../no.pgm'], {
+    cwd: join(folder, 'rust-wasm2c'),
+    encoding: 'utf8',
+  })
+  assert.is(status, 1)
+  assert.is(stderr, 'cannot open: ../no.pgm\n')
+  await writeFile(join(folder, 'other.pgm'), 'P2\n2 1\n9\n1 2\n')
+  await runProgram('sh', ['-c', '! ./classify ../other.pgm 2>/dev/null'], {
+    cwd: join(folder, 'rust-wasm2c'),
+  })
+})
+
 needs(make && (await wasmedge.find()), wasmedge.install, 'C with WasmEdge', async () => {
   assert.is(await build('c-wasmedge', '../net.wasm', '../seven.pgm'), 'class 7: seven\n')
 })

@@ -25,6 +25,10 @@ const pages = [
   ...readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'examples'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+    .map((name) => `examples/${name.replaceAll('\\', '/')}`)
+    .sort(),
   ...['CONTRIBUTING.md', 'SECURITY.md'].filter((path) => existsSync(join(root, path))),
 ]
 

@@ -1,5 +1,5 @@
 /* Has an exported network learn batches from a file, and writes what came of it.
-   -DWASM2C: the network is net.w2c.c; otherwise WasmEdge runs argv[3].
+   -DWASM2C: the network is net-wasm.c; otherwise WasmEdge runs argv[3].
    Batches: steps, floats, labels (u32 each), then for each step the floats and the labels.
    Results: loss (f32) and correct (i32) of each step, then the parameters. */
 #include <stdint.h>
@@ -13,7 +13,7 @@ static void fail(const char *what) {
 }
 
 #ifdef WASM2C
-#include "net.w2c.h"
+#include "net-wasm.h"
 #include "wasm-rt.h"
 static w2c_net net;
 static void start(const char *path) {

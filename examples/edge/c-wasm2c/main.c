@@ -1,6 +1,6 @@
 /* A network in C without a run time for WebAssembly: wasm2c has turned net.wasm into C. */
 #include "../picture.h"
-#include "net.w2c.h"
+#include "net-wasm.h"
 
 static w2c_net net; /* the whole state; its memory is allocated once */
 

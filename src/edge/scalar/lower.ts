@@ -53,6 +53,8 @@ export class Lowering {
   constructor(
     private readonly func: Func,
     private readonly helpers: Helpers,
+    /** Which layers use a function of the engine. */
+    private readonly usersOf: (func: string) => readonly string[] = () => [],
   ) {
     if (func.params.includes('v128') || func.result === 'v128')
       throw this.refusal('a parameter or result of type v128')
@@ -81,9 +83,11 @@ export class Lowering {
   }
 
   private refusal(what: string): SpikewasmError {
+    const users = this.usersOf(this.func.name)
     return new SpikewasmError(
-      `exportWasm: ${what} in the function ${this.func.name} has no form without SIMD; ` +
-        `use target 'simd'`,
+      `exportWasm: ${what} in the function ${this.func.name}` +
+        (users.length > 0 ? `, used by ${users.join(' and ')},` : '') +
+        " has no form without SIMD; use target 'simd'",
     )
   }
 

@@ -11,12 +11,18 @@ import { Lowering } from './lower.js'
  * Takes the vectors out of functions that call only each other. The same bits come out, but for the
  * bits of what is not a number.
  * @param kept keep their parameters
+ * @param usersOf which layers use a function, for messages
  * @returns the functions, and those that they call besides
- * @throws SpikewasmError for an instruction that is not known, by its name
+ * @throws SpikewasmError for an instruction that is not known, by its name, and by the layers that
+ *   use it
  */
-export function lowerToScalar(functions: readonly Func[], kept: ReadonlySet<Func>): Func[] {
+export function lowerToScalar(
+  functions: readonly Func[],
+  kept: ReadonlySet<Func>,
+  usersOf?: (func: string) => readonly string[],
+): Func[] {
   const helpers = new Helpers()
-  for (const func of functions) new Lowering(func, helpers).run()
+  for (const func of functions) new Lowering(func, helpers, usersOf).run()
   const all = [...functions, ...helpers.all]
   for (const func of functions) dropDeadSets(func, helpers.all)
   tidy(all, kept)

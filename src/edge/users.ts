@@ -1,0 +1,41 @@
+/** Which layers of a network use a function of the engine. */
+
+import { Op } from '../../assembly/opcodes.js'
+import type { GraphNode } from '../graph/trace.js'
+import type { Plan, Program } from '../plan/plan.js'
+import { decodeModule } from './wasm/decode.js'
+import { type Func, visit } from './wasm/ir.js'
+
+/**
+ * The layers whose operations reach a function, as messages name them, for example `2, maxPool2d`.
+ * Empty for what all of them use.
+ */
+export function usersOf(
+  func: string,
+  engine: Uint8Array,
+  { options: { graph } }: Plan,
+  programs: readonly Program[],
+): string[] {
+  // Read again: the code of a network has been changed in place.
+  const functions = decodeModule(engine)
+  const users = new Set<GraphNode>()
+  for (const { op, layer } of programs.flatMap(({ records }) => records)) {
+    const node = graph.nodes[layer]
+    if (node && reaches(functions.get(kernelOf(op)), func)) users.add(node)
+  }
+  return Array.from(users, ({ name, kind }) => `${name || 'network'}, ${kind}`)
+}
+
+/** An operation's function is called as the operation. */
+const kernelOf = (op: Op): string => Op[op].replace(/^./, (letter) => letter.toLowerCase())
+
+function reaches(root: Func | undefined, name: string): boolean {
+  const found = new Set(root ? [root] : [])
+  for (const func of found) {
+    if (func.name === name) return true
+    visit(func.body, (e) => {
+      if (e.kind === 'call') found.add(e.callee)
+    })
+  }
+  return false
+}
