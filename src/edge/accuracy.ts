@@ -68,7 +68,7 @@ export async function evaluateNet(
 }
 
 /** @throws SpikewasmError when shape or classes do not match the file's */
-export function checkData({ info }: Net, data: Dataset): void {
+export function checkData({ info }: Pick<Net, 'info'>, data: Dataset): void {
   expect(
     typeof data?.read === 'function' && data.shape?.length === 3,
     () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,
@@ -104,7 +104,10 @@ function shower(net: Net): () => void {
 }
 
 /** @returns what writes a sample into the network's input, [C][H][W], and gives its label */
-export function sampleFiller({ info, input }: Net, data: Dataset): (index: number) => number {
+export function sampleFiller(
+  { info, input }: Pick<Net, 'info' | 'input'>,
+  data: Dataset,
+): (index: number) => number {
   const [channels, height, width] = info.input
   const size = channels * height * width
   const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1
