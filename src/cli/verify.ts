@@ -116,17 +116,19 @@ function reference({ weights }: NetInfo): string {
 /** What is compared besides, or not at all. */
 function remarks({ mode }: NetInfo, trials: readonly Trial[]): string[] {
   return [
-    ...trials.flatMap(({ call, likeness }) =>
-      likeness === undefined
-        ? []
-        : [
-            `${call} in this process against a model with the floats that the bytes stand for: ` +
-              `${percent(likeness.sameClass)} of the classes equal, differences of ` +
-              `${percent(likeness.medianDifference)} of the outputs' range in the median, at most ` +
-              `${likeness.largestDifference.toPrecision(3)}`,
-          ],
-    ),
+    ...trials.flatMap(describeLikeness),
     ...(mode === 'train' ? ['infer alone is compared, not train_step'] : []),
+  ]
+}
+
+function describeLikeness({ call, likeness }: Trial): string[] {
+  if (likeness === undefined) return []
+  const { sameClass, medianDifference, largestDifference } = likeness
+  return [
+    `${call} in this process against a model with the floats that the bytes stand for: ` +
+      `${percent(sameClass)} of the classes equal; differences: median ` +
+      `${percent(medianDifference)} of the outputs' range, largest ` +
+      largestDifference.toPrecision(3),
   ]
 }
 

@@ -10,7 +10,7 @@ import type { Job, Outcome } from './job.js'
 /** Seconds that a host may take besides its samples: to start, to compile. */
 const START_SECONDS = 20
 
-/** Seconds until a host is killed: it shows samples, takes times for a quarter of that, and starts. */
+/** Seconds until a host is killed: it starts, shows samples, and takes times a quarter as long. */
 export function patience({ seconds }: Pick<Job, 'seconds'>): number {
   return 1.25 * seconds + START_SECONDS
 }

@@ -37,8 +37,8 @@ export interface TrialSource extends Origin {
  *
  * The file must answer one sample of each trial in time.
  *
- * @throws SpikewasmError when shape or classes of the data do not match, for weights that do not fit
- *   the network or the file, and when the file takes too long
+ * @throws SpikewasmError when shape or classes of the data do not match, for weights that do not
+ *   fit the network or the file, and when the file takes too long
  */
 export async function makeTrials(source: TrialSource): Promise<Trial[]> {
   const { net } = source
