@@ -1,28 +1,12 @@
 /** `spikewasm eval --on`: the accuracy of an exported file. */
 
-import { evaluateNet } from '../edge/accuracy.js'
-import { type Net, openNet } from '../edge/net.js'
-import { expect, SpikewasmError } from '../errors.js'
-import { readFileClear } from '../io/files.js'
+import { expect } from '../errors.js'
+import type { ApartNet } from '../verify/apart.js'
+import { evaluateApart } from '../verify/evaluate.js'
 import { type DataArguments, loadData } from './datasets.js'
-import { withFiles } from './mistakes.js'
+import { openFile } from './net-file.js'
 import { keyValueTable, peakMemoryMB, percent, printJson, shareBar } from './report.js'
 import { dataOf, readRunOptions } from './run-folder.js'
-
-/**
- * Reads and checks an exported network.
- * @throws SpikewasmError that names the file and what is wrong with it
- */
-export async function openFile(path: string, option: string): Promise<Net> {
-  const bytes = await withFiles(() => readFileClear(path, option))
-  try {
-    return await openNet(bytes)
-  } catch (error) {
-    if (error instanceof SpikewasmError)
-      throw new SpikewasmError(`${path}: ${error.message}`, { cause: error })
-    throw error
-  }
-}
 
 /** Options that rebuild a network, which a file already is. */
 const superfluous = ['weights', 'model', 'timeSteps', 'tau', 'batchSize', 'threads'] as const
@@ -44,16 +28,24 @@ export async function evaluateFile(args: FileArguments): Promise<void> {
       args[name] === undefined,
       () => `${name} must be left out with --on, got ${args[name]}; the file is the network`,
     )
-  const net = await openFile(file, '--on')
+  const { net } = await openFile(file, '--on')
+  try {
+    await evaluate(net, args)
+  } finally {
+    await net.close()
+  }
+}
+
+async function evaluate(net: ApartNet, args: FileArguments): Promise<void> {
+  const { on: file, split } = args
   const run = args.run === undefined ? undefined : await readRunOptions(args.run)
-  const { split } = args
   const source = dataOf(args, run)
   const part = (await loadData(source))[split]
   const bar = shareBar(args.json)
   const began = performance.now()
-  const { accuracy, correct, count } = await evaluateNet(net, part, {
-    onProgress: (done) => bar.show('testing', done),
-  }).finally(bar.stop)
+  const { accuracy, correct, count } = await evaluateApart(net, part, (done) =>
+    bar.show('testing', done),
+  ).finally(bar.stop)
   const samplesPerSecond = count / ((performance.now() - began) / 1000)
   const { info } = net
   if (args.json) {

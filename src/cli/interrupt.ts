@@ -1,4 +1,6 @@
-/** Ctrl-C. */
+/** Signals that ask the program to end: Ctrl-C, and those of others. */
+
+import { constants } from 'node:os'
 
 export interface Interrupt {
   /** Aborted by the first Ctrl-C. */
@@ -29,4 +31,16 @@ export function listenForInterrupt(onRequest: () => void): Interrupt {
     signal: controller.signal,
     release: () => void process.off('SIGINT', onSignal),
   }
+}
+
+/** From the terminal, from another program, from a terminal that closes. */
+const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/**
+ * From now on these signals exit instead of ending the process where it stands: listeners of `exit`
+ * run.
+ */
+export function exitOnSignals(): void {
+  for (const signal of endings)
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
 }

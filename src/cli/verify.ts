@@ -2,19 +2,21 @@
 
 import Table from 'cli-table3'
 import { Argument, type Command, Option } from 'commander'
-import { type Net, openNet } from '../edge/net.js'
-import { expect } from '../errors.js'
-import { readFileClear } from '../io/files.js'
+import type { NetInfo } from '../edge/abi.js'
 import { type ModelName, models } from '../models/registry.js'
+import type { ApartNet } from '../verify/apart.js'
 import { hostNames } from '../verify/hosts/index.js'
 import type { Difference, Outcome } from '../verify/job.js'
+import { isAlike, likenessLimits } from '../verify/likeness.js'
 import { makeTrials, type Trial } from '../verify/trial.js'
 import { findHosts, isExact, type Row, type Verification, verifyNet } from '../verify/verify.js'
 import { type DataArguments, type DatasetName, loadData } from './datasets.js'
+import { exitOnSignals } from './interrupt.js'
 import { withFiles } from './mistakes.js'
-import { counting, shared } from './options.js'
-import { printJson } from './report.js'
-import { readRunOptions, weightsOf } from './run-folder.js'
+import { openFile } from './net-file.js'
+import { counting, fromRun, shared } from './options.js'
+import { percent, printJson } from './report.js'
+import { readWeights } from './run-folder.js'
 
 interface VerifyArguments {
   readonly run?: string
@@ -30,16 +32,11 @@ interface VerifyArguments {
 }
 
 export function verifyCommand(command: Command): Command {
-  const fromRun = (option: Option): Option => {
-    const preset = option.defaultValue as string | number
-    option.default(undefined)
-    option.description += ` (default: the run's, without --run ${preset})`
-    return option
-  }
   return command
     .description(
       'Run an exported network on every host that is found, and compare its outputs bit by bit ' +
-        "with the model's.",
+        "with the model's; those of int8 weights with the file's own in this process, which must " +
+        'be close to a model of the same weights.',
     )
     .addArgument(new Argument('<net.wasm>', 'file that export has written'))
     .addOption(new Option('--run <folder>', 'folder of the run that was exported'))
@@ -63,37 +60,40 @@ export function verifyCommand(command: Command): Command {
     .action((path: string, args: VerifyArguments) => verify(path, args))
 }
 
+/** Seconds that this process gives a file at least: to open it, and for each sample. */
+const LEAST_SECONDS = 5
+
 async function verify(path: string, args: VerifyArguments): Promise<void> {
-  const bytes = await withFiles(() => readFileClear(path, 'exported network'))
-  const net = await openNet(bytes)
-  // Before the samples are computed: a wrong name is told at once.
-  await findHosts(args.hosts, net.info)
-  const trials = await trialsOf(net, args)
   // Exits as others do: hosts that run are killed, their files removed.
-  process.once('SIGINT', () => process.exit(130))
-  const result = await verifyNet(bytes, net.info, trials, {
-    hosts: args.hosts,
-    seconds: args.seconds,
-    onHost: (name) => {
-      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name} …`)
-    },
-  })
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
-  if (args.json) printJson(summary(path, net, trials, result))
-  else process.stdout.write(text(path, net, trials, result))
-  if (!isExact(result)) process.exitCode = 1
+  exitOnSignals()
+  const seconds = Math.max(args.seconds, LEAST_SECONDS)
+  const { bytes, net } = await openFile(path, 'exported network', { seconds })
+  try {
+    // Before the samples are computed: a wrong name is told at once.
+    await findHosts(args.hosts, net.info)
+    const trials = await trialsOf(net, args)
+    const result = await verifyNet(bytes, net.info, trials, {
+      hosts: args.hosts,
+      seconds: args.seconds,
+      onHost: (name) => {
+        if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name} …`)
+      },
+    })
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+    if (args.json) printJson(summary(path, net.info, trials, result))
+    else process.stdout.write(text(path, net.info, trials, result))
+    if (!isExact(result) || !areAlike(trials)) process.exitCode = 1
+  } finally {
+    await net.close()
+  }
 }
 
+const areAlike = (trials: readonly Trial[]): boolean =>
+  trials.every(({ likeness }) => likeness === undefined || isAlike(likeness))
+
 /** Samples, and the outputs of the model that was exported. */
-async function trialsOf(net: Net, args: VerifyArguments): Promise<Trial[]> {
-  expect(
-    (args.run === undefined) !== (args.weights === undefined),
-    () =>
-      'either --run <folder> or --weights <file> must be given, got ' +
-      (args.run === undefined ? 'neither' : 'both; leave one out'),
-  )
-  const run = args.run === undefined ? undefined : await readRunOptions(args.run)
-  const weights = args.run === undefined ? args.weights! : weightsOf(args.run)
+async function trialsOf(net: ApartNet, args: VerifyArguments): Promise<Trial[]> {
+  const { run, weights } = await readWeights(args)
   const dataset = args.dataset ?? run?.dataset ?? 'digits'
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
   const { train, test } = await loadData({ dataset, data: args.data ?? source.data })
@@ -109,14 +109,41 @@ async function trialsOf(net: Net, args: VerifyArguments): Promise<Trial[]> {
 }
 
 /** What the outputs are compared with. */
-function reference({ info }: Net): string {
-  return info.weights === 'int8'
-    ? "the file's own in this process: whole numbers are other weights than the model's"
-    : "the model's predict"
+function reference({ weights }: NetInfo): string {
+  return weights === 'int8' ? "the file's own in this process" : "the model's predict"
 }
 
-function text(path: string, net: Net, trials: readonly Trial[], result: Verification): string {
-  const { info } = net
+/** What is compared besides, or not at all. */
+function remarks({ mode }: NetInfo, trials: readonly Trial[]): string[] {
+  return [
+    ...trials.flatMap(describeLikeness),
+    ...(mode === 'train' ? ['infer alone is compared, not train_step'] : []),
+  ]
+}
+
+function describeLikeness({ call, likeness }: Trial): string[] {
+  if (likeness === undefined) return []
+  const { sameClass, medianDifference, largestDifference } = likeness
+  return [
+    `${call} in this process against a model with the floats that the bytes stand for: ` +
+      `${percent(sameClass)} of the classes equal; differences: median ` +
+      `${percent(medianDifference)} of the outputs' range, largest ` +
+      largestDifference.toPrecision(3),
+  ]
+}
+
+/** A line for a file that does not have the model's weights. */
+function unlike({ call, likeness }: Trial): string[] {
+  if (likeness === undefined || isAlike(likeness)) return []
+  const { sameClass, medianDifference } = likenessLimits
+  return [
+    `FAIL: ${call}: the file must have the model's weights as bytes: at least ` +
+      `${percent(sameClass)} of the classes equal, and differences of at most ` +
+      `${percent(medianDifference)} of the outputs' range in the median`,
+  ]
+}
+
+function text(path: string, info: NetInfo, trials: readonly Trial[], result: Verification): string {
   const table = new Table({
     head: ['host', 'version', 'call', 'samples', 'floats differ', 'µs/sample', 'memory', 'cold'],
     style: { head: [], border: [], compact: true },
@@ -127,10 +154,12 @@ function text(path: string, net: Net, trials: readonly Trial[], result: Verifica
   return [
     `${path}: ${info.target}, mode ${info.mode}, weights ${info.weights}, T = ${info.timeSteps}, ` +
       `${pages} ${pages === 1 ? 'page' : 'pages'} of memory`,
-    `${trials[0].samples} samples; outputs against ${reference(net)}`,
+    `${trials[0].samples} samples; outputs against ${reference(info)}`,
+    ...remarks(info, trials),
     table.toString(),
     'memory: the whole process after the first answer; cold: compile, instantiate, first answer',
     ...result.absent.map(({ host, why }) => `${host}: ${why}`),
+    ...trials.flatMap(unlike),
     ...result.rows.flatMap(problem),
     ...(isExact(result) ? ['every host gives the same bits'] : []),
     '',
@@ -169,11 +198,17 @@ function describeDifference({ sample, output, got, want }: Difference): string {
   return `sample ${sample}, output ${output}: ${a} instead of ${b}`
 }
 
-function summary(path: string, net: Net, trials: readonly Trial[], result: Verification): object {
-  const { mode, target, weights, timeSteps, memoryBytes } = net.info
+function summary(
+  path: string,
+  info: NetInfo,
+  trials: readonly Trial[],
+  result: Verification,
+): object {
+  const { mode, target, weights, timeSteps, memoryBytes } = info
   return {
     final: true,
     exact: isExact(result),
+    alike: areAlike(trials),
     file: path,
     mode,
     target,
@@ -182,6 +217,7 @@ function summary(path: string, net: Net, trials: readonly Trial[], result: Verif
     memoryBytes,
     reference: weights === 'int8' ? 'file' : 'model',
     samples: trials[0].samples,
+    likeness: trials.flatMap(({ call, likeness }) => (likeness ? [{ call, ...likeness }] : [])),
     hosts: result.rows.map(({ host, version, call, outcome, failure }) => ({
       host,
       version,

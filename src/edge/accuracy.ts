@@ -68,9 +68,9 @@ export async function evaluateNet(
 }
 
 /** @throws SpikewasmError when shape or classes do not match the file's */
-export function checkData(net: Net, data: Dataset): void {
+export function checkData(net: Pick<Net, 'info'>, data: Dataset): void {
   expect(
-    typeof net?.infer === 'function' && typeof net.info === 'object',
+    typeof net?.info === 'object',
     () =>
       `the network must be what openNet gives, got ${describe(net)}; open the file first: ` +
       'await openNet(bytes)',
@@ -111,7 +111,10 @@ function shower(net: Net): () => void {
 }
 
 /** @returns what writes a sample into the network's input, [C][H][W], and gives its label */
-export function sampleFiller({ info, input }: Net, data: Dataset): (index: number) => number {
+export function sampleFiller(
+  { info, input }: Pick<Net, 'info' | 'input'>,
+  data: Dataset,
+): (index: number) => number {
   const [channels, height, width] = info.input
   const size = channels * height * width
   const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1

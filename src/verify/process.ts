@@ -7,8 +7,13 @@ import * as v from 'valibot'
 import { HostFailure } from './host.js'
 import type { Job, Outcome } from './job.js'
 
-/** Seconds that a host may take besides running samples: to start, to compile, to take times. */
-const PATIENCE = 120
+/** Seconds that a host may take besides its samples: to start, to compile. */
+const START_SECONDS = 20
+
+/** Seconds until a host is killed: it starts, shows samples, and takes times a quarter as long. */
+export function patience({ seconds }: Pick<Job, 'seconds'>): number {
+  return 1.25 * seconds + START_SECONDS
+}
 
 /** Bytes of output that are kept. */
 const OUTPUT_LIMIT = 1 << 20
@@ -107,7 +112,7 @@ export function runProgram(
     child.on('close', (code, signal) => {
       settle()
       if (code === 0 || stopped) resolve(stdout)
-      else if (late) reject(new HostFailure(`did not end within ${seconds} s`))
+      else if (late) reject(new HostFailure(`did not end within ${seconds} s; it was stopped`))
       else reject(new HostFailure(complaint(stderr) || `ended with ${signal ?? code}`))
     })
   })
@@ -164,6 +169,6 @@ export async function runHost(
   command: string,
   args: readonly string[],
 ): Promise<Outcome> {
-  const options = { cwd: job.folder, seconds: job.seconds + PATIENCE }
+  const options = { cwd: job.folder, seconds: patience(job) }
   return readOutcome(await runProgram(command, args, options))
 }

@@ -12,6 +12,7 @@ import { exportWasm } from '../../src/edge/export.js'
 import { openNet } from '../../src/edge/net.js'
 import { readState } from '../../src/edge/state.js'
 import { cnn, compile, type Method } from '../../src/index.js'
+import { findSimde, findWasm2c, type Wasm2c } from '../../src/verify/hosts/wasm2c.js'
 import { numbers } from '../support/exported.js'
 import { differingState, makeBatch } from '../support/learning.js'
 
@@ -28,27 +29,27 @@ const has = (program: string): boolean => spawnSync(program, ['--version']).erro
 /** Why a host cannot run here; undefined where it can. */
 type Missing = (target: NetTarget) => string | undefined
 
-const runtime = ['/usr/share/wabt/wasm2c', '/usr/src/wasm2c'].filter((path) => existsSync(path))
+const wasm2c = await findWasm2c()
+const simde = await findSimde()
 
 const hosts: Record<string, { missing: Missing; build(folder: string, out: string): void }> = {
   'wasm2c and gcc': {
     missing: (target) =>
-      !has('gcc') || !has('wasm2c') || runtime.length === 0
+      !has('gcc') || wasm2c === undefined
         ? 'gcc or wasm2c is not installed'
-        : target === 'scalar' || existsSync('/usr/include/simde')
+        : target === 'scalar' || simde !== undefined
           ? undefined
           : 'simde is not installed',
     build(folder, out) {
+      const { program, runtime, headers } = wasm2c as Wasm2c
       const code = join(folder, 'net-wasm.c')
-      run('wasm2c', join(folder, 'net.wasm'), '--module-name=net', '-o', code)
-      const companions = ['wasm-rt-impl.c', 'wasm-rt-mem-impl.c'].map(
-        (name) =>
-          runtime.map((path) => join(path, name)).find((path) => existsSync(path)) as string,
-      )
+      run(program, join(folder, 'net.wasm'), '--module-name=net', '-o', code)
+      const companions = ['wasm-rt-impl.c', 'wasm-rt-mem-impl.c'].map((name) => join(runtime, name))
       // a·b + c must not become one instruction, which rounds once.
-      const flags = ['-O1', '-march=native', '-ffp-contract=off', '-DWASM2C', `-I${folder}`, '-w']
-      const folders = runtime.map((path) => `-I${path}`)
-      run('gcc', ...flags, ...folders, source, code, ...companions, '-lm', '-o', out)
+      const flags = ['-O1', '-march=native', '-ffp-contract=off', '-DWASM2C', '-w']
+      const folders = [folder, runtime, headers, ...(simde === undefined ? [] : [simde])]
+      const places = folders.map((path) => `-I${path}`)
+      run('gcc', ...flags, ...places, source, code, ...companions, '-lm', '-o', out)
     },
   },
   WasmEdge: {

@@ -1,10 +1,8 @@
 /** The example that adapts a network where it is: in Node, WasmEdge and a page the same numbers. */
 
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +11,9 @@ import * as assert from 'uvu/assert'
 import { exportWasm } from '../../src/edge/export.js'
 import { netHeader } from '../../src/edge/header.js'
 import { cnn, compile, datasets, sgd } from '../../src/index.js'
+import { findChromium } from '../../src/verify/hosts/browser.js'
 import { run } from '../cli/command.js'
+import { answerOfPage } from '../support/page.js'
 
 const example = fileURLToPath(new URL('../../../examples/edge/adapt/', import.meta.url))
 const samples = ['lessons.bin', 'exam.bin']
@@ -65,7 +65,7 @@ test('WasmEdge prints the same', () => {
   assert.is(step('./adapt', ahead.status === 0 ? 'net.so' : 'net.wasm', ...samples), printed)
 })
 
-const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(has)
+const chromium = await findChromium()
 
 test('a page shows the same', async () => {
   if (chromium === undefined) {
@@ -82,44 +82,18 @@ test('a page shows the same', async () => {
     for (let i = 0; i < 20; i++) teachers.children[3].click()
     fetch('result', { method: 'POST', body: report.textContent + '; ' + answer.textContent })
   </script>`
-  const types: Record<string, string> = { wasm: 'application/wasm', bin: 'text/plain' }
-  let settle: (text: string) => void = () => {}
-  const result = new Promise<string>((resolve) => {
-    settle = resolve
+  const binary = async (name: string): Promise<readonly [string, Uint8Array]> => [
+    name.endsWith('.wasm') ? 'application/wasm' : 'application/octet-stream',
+    await readFile(join(folder, name)),
+  ]
+  const shown = await answerOfPage(chromium, folder, {
+    '/': ['text/html', html.replace('</html>', `${hand}</html>`)],
+    '/net.wasm': await binary('net.wasm'),
+    '/lessons.bin': await binary('lessons.bin'),
+    '/exam.bin': await binary('exam.bin'),
   })
-  const server = createServer(async (request, response) => {
-    if (request.method === 'POST') {
-      request.setEncoding('utf8').on('data', settle)
-      response.writeHead(204).end()
-      return
-    }
-    const name = (request.url ?? '/').slice(1)
-    const type = types[name.split('.')[1]]
-    if (name === '')
-      response
-        .writeHead(200, { 'Content-Type': 'text/html' })
-        .end(html.replace('</html>', `${hand}</html>`))
-    else if (type)
-      response.writeHead(200, { 'Content-Type': type }).end(await readFile(join(folder, name)))
-    else response.writeHead(404).end()
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
-  const profile = `--user-data-dir=${join(folder, 'profile')}`
-  const browser = spawn(chromium, [...flags, profile, address], { stdio: 'ignore' })
-  const ended = new Promise<void>((resolve) => browser.once('exit', () => resolve()))
-  try {
-    const [before, after] = [...printed.matchAll(/: ([\d.]+) %/g)].map(([, percent]) => percent)
-    const late = new Promise<string>((resolve) => setTimeout(resolve, 60_000, 'no answer').unref())
-    const expected = `slanted digits: ${before} % before, ${after} % after; 3`
-    assert.is(await Promise.race([result, late]), expected)
-  } finally {
-    browser.kill('SIGKILL')
-    await ended
-    server.closeAllConnections()
-    server.close()
-  }
+  const [before, after] = [...printed.matchAll(/: ([\d.]+) %/g)].map(([, percent]) => percent)
+  assert.is(shown, `slanted digits: ${before} % before, ${after} % after; 3`)
 })
 
 test.run()

@@ -1,8 +1,6 @@
 /** The hosts in examples/edge are built as their pages say, run, and name the class. */
 import { spawnSync } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,12 +12,13 @@ import { openNet } from '../../src/edge/net.js'
 import { compile, datasets, sgd } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
 import { findCompiler } from '../../src/verify/compile.js'
-import { chromiumFlags, findChromium } from '../../src/verify/hosts/browser.js'
+import { findChromium } from '../../src/verify/hosts/browser.js'
 import { findWasm2c } from '../../src/verify/hosts/wasm2c.js'
 import { wasm3 } from '../../src/verify/hosts/wasm3.js'
 import { wasmedge } from '../../src/verify/hosts/wasmedge.js'
 import { findProgram, runProgram } from '../../src/verify/process.js'
 import { run } from '../cli/command.js'
+import { answerOfPage } from '../support/page.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const labels = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine']
@@ -119,36 +118,12 @@ needs(chromium, 'chromium', 'the page', async () => {
     clear.click()
     fetch('result', { method: 'POST', body: [before, seen, answer.textContent].join() })
   </script>`
-  const files: Record<string, [string, string | Uint8Array]> = {
+  const answer = await answerOfPage(chromium!, folder, {
     '/': ['text/html', html.replace('</html>', `${hand}</html>`)],
     '/net.wasm': ['application/wasm', await readFile(join(folder, 'net.wasm'))],
     '/seven.pgm': ['text/plain', await readFile(join(folder, 'seven.pgm'))],
-  }
-  let settle: (text: string) => void = () => {}
-  const result = new Promise<string>((resolve) => {
-    settle = resolve
   })
-  const server = createServer((request, response) => {
-    if (request.method === 'POST') {
-      request.setEncoding('utf8').on('data', settle)
-      response.writeHead(204).end()
-      return
-    }
-    const [type, body] = files[request.url ?? ''] ?? ['text/plain', '']
-    response.writeHead(body === '' ? 404 : 200, { 'Content-Type': type }).end(body)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  try {
-    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-    const flags = chromiumFlags(join(folder, 'profile'))
-    const browser = runProgram(chromium!, [...flags, address], { seconds: 60, until: result })
-    const text = await Promise.race([result, browser])
-    await browser
-    assert.is(text, 'draw,seven,draw')
-  } finally {
-    server.closeAllConnections()
-    server.close()
-  }
+  assert.is(answer, 'draw,seven,draw')
 })
 
 needs(make && (await wasm3.find()), wasm3.install, 'C with wasm3', async () => {
@@ -170,6 +145,13 @@ needs(make && (await wasm3.find()), wasm3.install, 'C with wasm3', async () => {
     const best = net.predictedClass()
     assert.is(printed, `class ${best}: ${labels[best]}\n`)
   }
+  await place(tinyNet({ weights, info: { ...info, target: 'simd' } }))
+  const { status, stderr } = spawnSync('./classify', ['../net.wasm', '../seven.pgm'], {
+    cwd: join(folder, 'c-wasm3'),
+    encoding: 'utf8',
+  })
+  assert.is(status, 1)
+  assert.is(stderr, '../net.wasm: wasm3 has no SIMD; export with --target scalar\n')
 })
 
 test.run()

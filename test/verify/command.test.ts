@@ -11,6 +11,7 @@ import { exportWasm } from '../../src/edge/export.js'
 import { compile } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
 import { main, parseLines, run } from '../cli/command.js'
+import { tinyNet } from '../support/tiny-net.js'
 
 const [input, classes] = [[1, 8, 8] as const, 10]
 let folder = ''
@@ -50,6 +51,8 @@ async function exportRun(name: 'mlp' | 'cnn', options: ExportOptions = {}): Prom
 
 interface Summary {
   exact: boolean
+  alike: boolean
+  likeness: { call: string; sameClass: number; medianDifference: number }[]
   samples: number
   hosts: { host: string; call: string; samples: number; differ: number; us: number }[]
 }
@@ -88,6 +91,51 @@ for (const [what, options] of Object.entries(kinds))
     assert.is(hosts[0].call, options.mode === 'step' ? 'step' : 'infer')
   })
 
+test('cnn, bytes scaled inside: every sample of the data set gives the bits of predict', async () => {
+  const net = await exportRun('cnn', scaling)
+  const args = ['verify', net, '--run', runOf('cnn'), '--samples', '1797', '--json']
+  const { code, stdout, stderr } = await run([...args, '--hosts', 'node'])
+  assert.is(code, 0, stdout + stderr)
+  const { samples, differ } = summaryOf(stdout).hosts[0]
+  assert.equal([samples, differ], [1797, 0])
+})
+
+test('int8: like a model of the same weights; other weights are refused', async () => {
+  const net = await exportRun('cnn', { weights: 'int8', mode: 'both' })
+  const fromRun = ['--run', runOf('cnn'), '--samples', '200', ...quick]
+  const { code, stdout, stderr } = await run(['verify', net, ...fromRun, '--json'])
+  assert.is(code, 0, stdout + stderr)
+  const { exact, alike, likeness } = summaryOf(stdout)
+  assert.ok(exact && alike)
+  assert.equal(
+    likeness.map(({ call }) => call),
+    ['infer', 'step'],
+  )
+  for (const { sameClass, medianDifference } of likeness)
+    assert.ok(sameClass >= 0.99 && medianDifference < 1e-5, `${sameClass}, ${medianDifference}`)
+
+  const mlp = await exportRun('mlp', { weights: 'int8' })
+  const own = await run(['verify', mlp, '--run', runOf('mlp'), ...quick])
+  assert.is(own.code, 0, own.stdout)
+  assert.match(own.stdout, /outputs against the file's own in this process$/m)
+  assert.match(own.stdout, /^infer in this process against a model .*: 100.0+ ?% of the classes/m)
+  const other = await run(['verify', mlp, '--run', runOf('other'), ...quick])
+  assert.is(other.code, 1)
+  assert.match(other.stdout, /^FAIL: infer: the file must have the model's weights as bytes: /m)
+})
+
+test('a train build: it is said that infer alone is compared', async () => {
+  const network = models.mlp([...input], classes, { tau: 1.25 })
+  const model = await compile(network, { input })
+  await model.load(join(runOf('mlp'), 'weights.safetensors'))
+  const path = join(folder, 'train.wasm')
+  await writeFile(path, await exportWasm(model, { mode: 'train', batchSize: 2 }))
+  await model.dispose()
+  const { code, stdout } = await run(['verify', path, '--run', runOf('mlp'), ...quick])
+  assert.is(code, 0, stdout)
+  assert.match(stdout, /^infer alone is compared, not train_step$/m)
+})
+
 test('other weights end in a clear line and exit code 1', async () => {
   const net = await exportRun('mlp')
   const weights = join(runOf('other'), 'weights.safetensors')
@@ -103,33 +151,46 @@ test('other weights end in a clear line and exit code 1', async () => {
 
 // Windows has no signal that could be sent.
 const signals = process.platform === 'win32' ? test.skip : test
-signals('Ctrl-C ends the hosts and removes their files', async () => {
-  const net = await exportRun('mlp')
-  const own = join(folder, 'temporary')
-  await mkdir(own)
-  const args = ['verify', net, '--run', runOf('mlp'), '--hosts', 'node', '--seconds', '60']
-  const env = { ...process.env, TMPDIR: own }
-  const child = spawn(process.execPath, [main, ...args, '--samples', '1797'], { env })
-  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
-  while ((await readdir(own)).length === 0) await setTimeout(5)
-  child.kill('SIGINT')
-  assert.is(await ended, 130)
-  assert.equal(await readdir(own), [])
-})
+for (const [signal, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)
+  signals(`${signal} ends the hosts and removes their files`, async () => {
+    const net = await exportRun('mlp')
+    const own = join(folder, signal)
+    await mkdir(own)
+    const args = ['verify', net, '--run', runOf('mlp'), '--hosts', 'node', '--seconds', '60']
+    const env = { ...process.env, TMPDIR: own }
+    const child = spawn(process.execPath, [main, ...args, '--samples', '1797'], { env })
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+    while ((await readdir(own)).length === 0) await setTimeout(5)
+    child.kill(signal)
+    assert.is(await ended, status)
+    assert.equal(await readdir(own), [])
+  })
 
 test('what cannot be verified is refused in one line', async () => {
   const net = await exportRun('mlp')
   const cut = join(folder, 'cut.wasm')
   await writeFile(cut, (await readFile(net)).subarray(0, 5000))
+  const endless = join(folder, 'endless.wasm')
+  const forever = { infer: [0x03, 0x40, 0x0c, 0, 0x0b] }
+  const info = { input: [1, 8, 8] as const, classes }
+  await writeFile(endless, tinyNet({ info, flaws: { bodies: forever } }))
   const fromRun = ['--run', runOf('mlp')]
   const mistakes: [string[], RegExp][] = [
     [[net], /either --run <folder> or --weights <file> must be given, got neither/],
-    [[cut, ...fromRun], /an exported network must .*got .*; is it a file that/],
+    [[cut, ...fromRun], /cut\.wasm: an exported network must .*got .*; is it a file that/],
     [[join(runOf('mlp'), 'weights.safetensors'), ...fromRun], /an exported network must/],
     [[net, ...fromRun, '--hosts', 'toaster'], /--hosts must be all or any of .*"toaster"/],
     [[net, ...fromRun, '--samples', '0'], /--samples must be an integer ≥ 1, got "0"/],
     [[net, '--run', join(folder, 'no')], /options.json/],
-    [[net, ...fromRun, '--model', 'cnn'], /weights\.safetensors: /],
+    [[net, ...fromRun, '--model', 'cnn'], /--model must be .* with \d+ parameters, got one with/],
+    [
+      [endless, ...fromRun, '--seconds', '1'],
+      /endless\.wasm: an exported network must answer infer\(\) within 5 s, got no answer/,
+    ],
     [[join(folder, 'no.wasm'), ...fromRun], /no\.wasm/],
   ]
   const results = await Promise.all(mistakes.map(([args]) => run(['verify', ...args])))

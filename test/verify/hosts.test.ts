@@ -7,32 +7,49 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openNet } from '../../src/edge/net.js'
+import { netInfo } from '../../src/edge/net.js'
 import { datasets } from '../../src/index.js'
+import { openApart } from '../../src/verify/apart.js'
 import { hosts } from '../../src/verify/hosts/index.js'
-import { makeTrials, type Trial, type TrialSource } from '../../src/verify/trial.js'
+import { callsOf } from '../../src/verify/sizes.js'
+import { numbersOf, type Trial, takeSamples } from '../../src/verify/trial.js'
 import { findHosts, isExact, verifyNet } from '../../src/verify/verify.js'
 import { messageOf } from '../io/temporary.js'
 import { tinyInfo, tinyNet } from '../support/tiny-net.js'
 
 const SAMPLES = 20
 const weights = Array.from({ length: 640 }, (_, i) => Math.sin(i * i))
-/** Whole numbers: the expected outputs are those of the file itself, no model is needed. */
 const bytes = tinyNet({
   weights,
   info: {
     input: [1, 8, 8],
     classes: 10,
     mode: 'both',
-    weights: 'int8',
     inputType: 'u8',
     mean: [0.3],
     std: [0.7],
   },
 })
-const net = await openNet(bytes)
+const info = netInfo(bytes)
 let exact: readonly Trial[] = []
 let folder = ''
+
+/** Trials whose expected outputs are those of the file itself: no model is needed. */
+async function ownTrials(file: Uint8Array, samples: number): Promise<Trial[]> {
+  const net = await openApart(file, 'the tiny net')
+  try {
+    const { test: data } = await datasets.digits()
+    const input = takeSamples({ net, data: [data], samples })
+    const trials: Trial[] = []
+    for (const call of callsOf(net.info)) {
+      const { outputs: expected } = await net.ask(call, input)
+      trials.push({ ...numbersOf(net.info, call, input), input, expected })
+    }
+    return trials
+  } finally {
+    await net.close()
+  }
+}
 
 /** The trial with one bit of one expected float changed. */
 function changed(trial: Trial, at: number): Trial {
@@ -44,9 +61,7 @@ function changed(trial: Trial, at: number): Trial {
 test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
   process.env.XDG_CACHE_HOME = folder // compiled hosts stay here
-  const { test: data } = await datasets.digits()
-  const source = { net, data: [data], samples: SAMPLES } as unknown as TrialSource
-  exact = await makeTrials(source)
+  exact = await ownTrials(bytes, SAMPLES)
 })
 
 test.after(() => rm(folder, { recursive: true, force: true }))
@@ -59,7 +74,7 @@ for (const host of hosts) {
       const [infer, step] = exact
       const options = { hosts: host.name, seconds: 1 }
       const trials = [infer, changed(step, 13)]
-      const { rows, absent } = await verifyNet(bytes, net.info, trials, options)
+      const { rows, absent } = await verifyNet(bytes, info, trials, options)
       assert.equal(absent, [])
       assert.equal(
         rows.map(({ call, failure }) => [call, failure]),
@@ -85,16 +100,14 @@ for (const host of hosts) {
 }
 
 test('inputs of float32, and a net that traps: the reason is told', async () => {
-  const info = { ...net.info, inputType: 'f32' as const, mode: 'infer' as const }
-  const { mean: _, std: __, usedBytes: ___, ...rest } = info
+  const changes = { inputType: 'f32' as const, mode: 'infer' as const }
+  const { mean: _, std: __, usedBytes: ___, ...rest } = { ...info, ...changes }
   const good = tinyNet({ weights, info: rest })
   const bad = tinyNet({ weights, info: rest, flaws: { bodies: { infer: [0] } } })
-  const { test: data } = await datasets.digits()
-  const source = { net: await openNet(good), data: [data], samples: 5 } as unknown as TrialSource
-  const trials = await makeTrials(source)
+  const trials = await ownTrials(good, 5)
   const options = { hosts: 'node', seconds: 1 }
-  assert.ok(isExact(await verifyNet(good, net.info, trials, options)))
-  const failed = await verifyNet(bad, net.info, trials, options)
+  assert.ok(isExact(await verifyNet(good, info, trials, options)))
+  const failed = await verifyNet(bad, info, trials, options)
   assert.not.ok(isExact(failed))
   assert.is(failed.rows[0].outcome, undefined)
   assert.match(failed.rows[0].failure ?? '', /unreachable/)
@@ -102,9 +115,8 @@ test('inputs of float32, and a net that traps: the reason is told', async () => 
 
 test('a slow host stops after its time, and tells how many samples ran', async () => {
   // Four million products for each sample: a second is enough for a few hundred at most.
-  const info = { input: [1, 64, 64] as const, classes: 1000, weights: 'int8' as const }
-  const slow = tinyNet({ info: { ...info, memoryBytes: 300 * 65536 } })
-  const opened = await openNet(slow)
+  const size = { input: [1, 64, 64] as const, classes: 1000 }
+  const slow = tinyNet({ info: { ...size, memoryBytes: 300 * 65536 } })
   const samples = 1000
   const frame = 4 * 64 * 64
   const trial: Trial = {
@@ -118,22 +130,22 @@ test('a slow host stops after its time, and tells how many samples ran', async (
     input: new Uint8Array(frame * samples),
     expected: new Float32Array(1000 * samples),
   }
-  const { rows } = await verifyNet(slow, opened.info, [trial], { hosts: 'node', seconds: 1 })
+  const { rows } = await verifyNet(slow, netInfo(slow), [trial], { hosts: 'node', seconds: 1 })
   const outcome = rows[0].outcome!
   assert.is(outcome.differ, 0)
   assert.ok(outcome.samples > 0 && outcome.samples < samples, `${outcome.samples} samples`)
 })
 
 test('hosts are chosen by name; what is unknown, missing or unable is refused', async () => {
-  const { found } = await findHosts('node', net.info)
+  const { found } = await findHosts('node', info)
   assert.equal(
     found.map(([{ name }]) => name),
     ['node'],
   )
-  const all = await findHosts('all', net.info)
+  const all = await findHosts('all', info)
   assert.is(all.found.length + all.absent.length, hosts.length)
   assert.match(
-    await messageOf(() => findHosts('node,nod', net.info)),
+    await messageOf(() => findHosts('node,nod', info)),
     /^--hosts must be all or any of node,.*, got "nod"$/,
   )
   const simd = tinyInfo({ target: 'simd' })
@@ -145,7 +157,7 @@ test('hosts are chosen by name; what is unknown, missing or unable is refused', 
   process.env.WASM3_DIR = folder
   try {
     assert.match(
-      await messageOf(() => findHosts('wasm3', net.info)),
+      await messageOf(() => findHosts('wasm3', info)),
       /got wasm3: it was not found; git clone/,
     )
   } finally {

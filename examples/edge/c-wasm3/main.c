@@ -22,6 +22,14 @@ static uint32_t value(const char *name) {
   return result;
 }
 
+/* Whether the file was exported for hosts with SIMD; its section "spikewasm" says so. */
+static int needs_simd(const uint8_t *bytes, uint32_t length) {
+  static const char mark[] = "\"target\":\"simd\"";
+  for (uint32_t i = 0; i + sizeof mark - 1 <= length; i++)
+    if (memcmp(bytes + i, mark, sizeof mark - 1) == 0) return 1;
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc != 3) stop("usage", "classify net.wasm picture.pgm");
   static uint8_t bytes[1 << 24]; /* on a microcontroller: an array in flash */
@@ -29,6 +37,7 @@ int main(int argc, char **argv) {
   if (!file) stop("cannot open", argv[1]);
   uint32_t length = (uint32_t)fread(bytes, 1, sizeof bytes, file);
   fclose(file);
+  if (needs_simd(bytes, length)) stop(argv[1], "wasm3 has no SIMD; export with --target scalar");
 
   IM3Environment environment = m3_NewEnvironment();
   IM3Module module;

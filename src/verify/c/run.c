@@ -17,8 +17,8 @@ static struct {
   uint32_t samples, sample_bytes, frame_bytes, steps, classes;
   double seconds;
 } job;
-static FILE *input;
-static uint8_t *sample;
+/* The samples one after the other; before the first answer, the first alone. */
+static uint8_t *samples;
 static uint32_t input_at, output_at;
 
 void fail(const char *what, const char *why) {
@@ -57,14 +57,20 @@ static double resident(void) {
   return (double)pages * sysconf(_SC_PAGESIZE);
 }
 
-static void fetch(uint32_t index) {
-  if (fseek(input, (long)index * job.sample_bytes, SEEK_SET) != 0 ||
-      fread(sample, 1, job.sample_bytes, input) != job.sample_bytes)
+/* The first sample alone: the others must not count as memory of the host. */
+static uint8_t *read_first(const char *path) {
+  FILE *file = fopen(path, "rb");
+  if (!file) fail("cannot open", path);
+  uint8_t *first = malloc(job.sample_bytes);
+  if (!first || fread(first, 1, job.sample_bytes, file) != job.sample_bytes)
     fail("samples", "the file is too short");
+  fclose(file);
+  return first;
 }
 
-/* Puts the fetched sample through the network. */
-static void show(void) {
+/* Puts a sample through the network. */
+static void show(uint32_t index) {
+  const uint8_t *sample = samples + (size_t)index * job.sample_bytes;
   uint32_t frames = job.sample_bytes / job.frame_bytes;
   if (!job.step) {
     memcpy(host_memory() + input_at, sample, job.frame_bytes);
@@ -84,21 +90,20 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Median over rounds of the milliseconds for one sample; reading samples does not count. */
-static double time_each(uint32_t samples, double each, double limit) {
+/* Median over rounds of the milliseconds for one sample. */
+static double time_each(uint32_t count, double each, double limit) {
   double rounds[ROUNDS];
-  uint32_t count = 1, next = 0;
+  uint32_t calls = 1, next = 0;
   int n = 0;
-  if (each < ROUND_MS) count = (uint32_t)(ROUND_MS / (each > 1e-3 ? each : 1e-3)) + 1;
+  if (each < ROUND_MS) calls = (uint32_t)(ROUND_MS / (each > 1e-3 ? each : 1e-3)) + 1;
   double end = now() + limit;
   do {
-    double spent = 0;
-    fetch(next);
-    next = next + 1 < samples ? next + 1 : 0;
     double began = now();
-    for (uint32_t i = 0; i < count; i++) show();
-    spent += now() - began;
-    rounds[n++] = spent / count;
+    for (uint32_t i = 0; i < calls; i++) {
+      show(next);
+      next = next + 1 < count ? next + 1 : 0;
+    }
+    rounds[n++] = (now() - began) / calls;
   } while (n < ROUNDS && now() < end);
   qsort(rounds, (size_t)n, sizeof rounds[0], by_size);
   return rounds[n / 2];
@@ -114,10 +119,7 @@ int main(int argc, char **argv) {
   job.steps = (uint32_t)strtoul(argv[9], NULL, 10);
   job.classes = (uint32_t)strtoul(argv[10], NULL, 10);
   job.seconds = strtod(argv[11], NULL);
-  input = fopen(argv[2], "rb");
-  if (!input) fail("cannot open", argv[2]);
-  sample = malloc(job.sample_bytes);
-  fetch(0);
+  samples = read_first(argv[2]);
 
   const char *const names[EXPORTS] = {
       u8 ? "input_u8_ptr" : "input_ptr", "output_ptr", job.step ? NULL : "infer",
@@ -126,21 +128,22 @@ int main(int argc, char **argv) {
   host_open(argv[1], names);
   input_at = host_value(INPUT_PTR);
   output_at = host_value(OUTPUT_PTR);
-  show();
+  show(0);
   double cold = now() - began, memory = resident();
 
-  uint32_t expected_bytes;
+  uint32_t expected_bytes, sample_bytes;
+  free(samples);
+  samples = read_file(argv[2], &sample_bytes);
+  if (sample_bytes < (uint64_t)job.samples * job.sample_bytes)
+    fail("samples", "the file is too short");
   uint8_t *expected = read_file(argv[3], &expected_bytes);
   if (expected_bytes / 4 < (uint64_t)job.samples * job.classes)
     fail("expected outputs", "the file is too short");
   unsigned long differ = 0;
   uint32_t ran = 0, first_sample = 0, first_output = 0, first_got = 0, first_want = 0;
-  double started = now(), shown = 0;
+  double started = now();
   while (ran < job.samples && (ran == 0 || now() - started < 1e3 * job.seconds)) {
-    fetch(ran);
-    double before = now();
-    show();
-    shown += now() - before;
+    show(ran);
     for (uint32_t k = 0; k < job.classes; k++) {
       uint32_t got, want;
       memcpy(&got, host_memory() + output_at + 4 * k, 4);
@@ -151,7 +154,7 @@ int main(int argc, char **argv) {
     }
     ran++;
   }
-  double each = time_each(ran, shown / ran, 250 * job.seconds);
+  double each = time_each(ran, (now() - started) / ran, 250 * job.seconds);
   printf("{\"samples\":%u,\"differ\":%lu,\"first\":", ran, differ);
   if (differ > 0)
     printf("{\"sample\":%u,\"output\":%u,\"got\":%u,\"want\":%u}", first_sample, first_output,

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type FoundHost, type Host, HostFailure } from '../host.js'
 import type { Job, Outcome } from '../job.js'
-import { findProgram, readOutcome, runProgram, versionOf } from '../process.js'
+import { findProgram, patience, readOutcome, runProgram, versionOf } from '../process.js'
 import { numbersOf, programText } from '../script.js'
 
 const chromiums = [
@@ -64,9 +64,6 @@ const run = async () => {
 }
 run().then(postMessage, (error) => postMessage('error: ' + error.message))
 `
-
-/** Seconds that a browser may take to start, to load, to compile. */
-const PATIENCE = 60
 
 type Content = readonly [type: string, content: () => string | Promise<Uint8Array>]
 
@@ -157,8 +154,7 @@ async function runBrowser(
   const server = new JobServer(job)
   try {
     const address = await server.start()
-    const seconds = 2 * job.seconds + PATIENCE
-    const options = { cwd: job.folder, seconds, until: server.result }
+    const options = { cwd: job.folder, seconds: patience(job), until: server.result }
     const ended = runProgram(program, [...flags(profile), address], options).then(() => {
       throw new HostFailure('ended before the page had answered')
     })

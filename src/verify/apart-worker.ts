@@ -1,0 +1,61 @@
+/** The thread of apart.ts: it opens a file, and answers questions about it until it is ended. */
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { type Net, openNet } from '../edge/net.js'
+import { SpikewasmError } from '../errors.js'
+import type { Answer, ApartSetup, Question, Report } from './apart.js'
+import { frameBytesOf, sampleBytesOf } from './sizes.js'
+
+/** Milliseconds between two signs of life; a sample may take longer. */
+const PAUSE_MS = 100
+
+const port = parentPort!
+const say = (report: Report): void => port.postMessage(report)
+
+/** Mistakes of the file are told, faults of ours end the thread. */
+function telling(error: unknown): void {
+  if (!(error instanceof SpikewasmError)) throw error
+  say({ kind: 'mistake', message: error.message })
+}
+
+function answer(net: Net, { call, input }: Question): Answer {
+  const { info, output } = net
+  const sampleBytes = sampleBytesOf(info)
+  const frameBytes = frameBytesOf(info, call)
+  const steps = call === 'step' ? info.timeSteps : 1
+  const samples = input.length / sampleBytes
+  const outputs = new Float32Array(samples * info.classes)
+  const predicted = new Int32Array(samples)
+  const view = new Uint8Array(net.input.buffer, net.input.byteOffset, frameBytes)
+  let told = performance.now()
+  for (let i = 0; i < samples; i++) {
+    if (call === 'step') net.reset()
+    for (let t = 0; t < steps; t++) {
+      // The input need not survive a step.
+      const begin = i * sampleBytes + ((t * frameBytes) % sampleBytes)
+      view.set(input.subarray(begin, begin + frameBytes))
+      if (call === 'step') net.step()
+      else net.infer()
+    }
+    outputs.set(output, i * info.classes)
+    predicted[i] = net.predictedClass()
+    if (performance.now() - told < PAUSE_MS) continue
+    told = performance.now()
+    say({ kind: 'alive', samples: i + 1 })
+  }
+  return { outputs, predicted }
+}
+
+try {
+  const net = await openNet((workerData as ApartSetup).bytes)
+  port.on('message', (question: Question) => {
+    try {
+      say({ kind: 'answer', answer: answer(net, question) })
+    } catch (error) {
+      telling(error)
+    }
+  })
+  say({ kind: 'opened', info: net.info })
+} catch (error) {
+  telling(error)
+}

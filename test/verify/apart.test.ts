@@ -1,0 +1,123 @@
+/** Exported networks in a thread: the same answers, and an end to those that never end. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { evaluateNet } from '../../src/edge/accuracy.js'
+import { exportWasm } from '../../src/edge/export.js'
+import { type Net, openNet } from '../../src/edge/net.js'
+import { cnn, compile, datasets, SpikewasmError, subset } from '../../src/index.js'
+import { type ApartNet, openApart } from '../../src/verify/apart.js'
+import { evaluateApart } from '../../src/verify/evaluate.js'
+import { messageOf } from '../io/temporary.js'
+import { numbers } from '../support/exported.js'
+import { type Flaws, tinyNet } from '../support/tiny-net.js'
+
+const size = { input: [1, 8, 8] as const, classes: 10 }
+const weights = Array.from({ length: 640 }, (_, i) => Math.sin(i * i))
+/** A loop without an end. */
+const forever = [0x03, 0x40, 0x0c, 0, 0x0b]
+/** Seconds; a thread must have started in this time. */
+const LIMIT = 2
+const { test: data } = await datasets.digits()
+
+/** Opens a file, hands it over, and closes it. */
+async function withApart<T>(
+  bytes: Uint8Array,
+  body: (net: ApartNet) => Promise<T>,
+  seconds?: number,
+): Promise<T> {
+  const net = await openApart(bytes, 'some.wasm', { seconds })
+  try {
+    return await body(net)
+  } finally {
+    await net.close()
+  }
+}
+
+for (const mode of ['infer', 'step', 'both'] as const)
+  test(`${mode}: information and accuracy are those of openNet and evaluateNet`, async () => {
+    const bytes = tinyNet({ weights, info: { ...size, mode, inputType: 'u8' } })
+    const net: Net = await openNet(bytes)
+    await withApart(bytes, async (apart) => {
+      assert.equal(apart.info, net.info)
+      const shares: number[] = []
+      const evaluation = await evaluateApart(apart, data, (done) => shares.push(done))
+      assert.equal(evaluation, await evaluateNet(net, data))
+      assert.ok(evaluation.count === data.length && evaluation.correct > 0)
+      assert.equal([shares[0], shares.at(-1)], [0, 1])
+    })
+  })
+
+const endless: Record<string, [flaws: Flaws, task: RegExp]> = {
+  start: [{ start: forever }, /be opened/],
+  input_ptr: [{ bodies: { input_ptr: [...forever, 0x41, 0] } }, /be opened/],
+  infer: [{ bodies: { infer: forever } }, /answer infer\(\)/],
+  predicted_class: [{ bodies: { predicted_class: [...forever, 0x41, 0] } }, /answer infer\(\)/],
+}
+for (const [name, [flaws, task]] of Object.entries(endless))
+  test(`an endless ${name} is stopped, and the message names the file`, async () => {
+    const bytes = tinyNet({ info: size, flaws })
+    const message = await messageOf(() =>
+      withApart(bytes, (net) => evaluateApart(net, subset(data, 3)), LIMIT),
+    )
+    assert.match(message, /^some\.wasm: an exported network must .* within 2 s, got no answer/)
+    assert.match(message, task)
+  })
+
+test('a file that is slow, but goes on, may take longer than the limit', async () => {
+  // Four million products for each sample.
+  const info = { input: [1, 64, 64] as const, classes: 1000, memoryBytes: 300 * 65536 }
+  const bytes = tinyNet({ info })
+  await withApart(
+    bytes,
+    async (net) => {
+      const sample = new Uint8Array(4 * 64 * 64)
+      const began = performance.now()
+      await net.ask('infer', sample)
+      // The first call is the slowest.
+      const samples = Math.ceil(3000 / Math.max(1, performance.now() - began)) + 1
+      const seen: number[] = []
+      const { outputs } = await net.ask('infer', new Uint8Array(samples * sample.length), (n) =>
+        seen.push(n),
+      )
+      assert.is(outputs.length, 1000 * samples)
+      assert.ok(seen.length > 0 && seen.every((n) => n <= samples), seen.join())
+    },
+    1,
+  )
+})
+
+test('traps and damaged files are told with the name of the file', async () => {
+  const trap = tinyNet({ info: size, flaws: { bodies: { infer: [0] } } })
+  assert.match(
+    await messageOf(() => withApart(trap, (net) => evaluateApart(net, data))),
+    /^some\.wasm: infer\(\) of the exported network must end, got an error/,
+  )
+  const cut = trap.subarray(0, 300)
+  assert.match(await messageOf(() => openApart(cut, 'some.wasm')), /^some\.wasm: an exported/)
+})
+
+test('an exported network with changed bytes runs, or ends in one clear error', async () => {
+  const model = await compile(cnn([1, 8, 8], 10), { input: [1, 8, 8] })
+  const good = await exportWasm(model)
+  await model.dispose()
+  const few = subset(data, 2)
+  const random = numbers(5)
+  const ends = { ran: 0, refused: 0 }
+  for (let i = 0; i < 10; i++) {
+    const bytes = good.slice()
+    // The functions come first, before the weights.
+    for (let n = 0; n < 2; n++)
+      bytes[Math.floor(random() * Math.min(bytes.length, 9000))] = Math.floor(random() * 256)
+    try {
+      await withApart(bytes, (net) => evaluateApart(net, few), 2)
+      ends.ran++
+    } catch (error) {
+      assert.instance(error, SpikewasmError, String(error))
+      assert.match((error as Error).message, /^some\.wasm: [^\n]+$/)
+      ends.refused++
+    }
+  }
+  assert.ok(ends.ran > 0 && ends.refused > 0, JSON.stringify(ends))
+})
+
+test.run()
