@@ -11,6 +11,15 @@ import { ExpandWord } from '../opcodes'
  * table: `count` entries of `ExpandWord`.
  */
 export function edgeExpand(table: usize, count: i32): void {
+  expandAll(table, count, false)
+}
+
+/**
+ * The walk of `edgeExpand`, and with `bytes` that of `edgeExpandBytes`. Inlined: each of them keeps
+ * only what is its own.
+ */
+@inline
+export function expandAll(table: usize, count: i32, bytes: bool): void {
   for (let i = 0; i < count; i++) {
     const columns = load<i32>(table, ExpandWord.Columns * 4)
     const width = load<i32>(table, ExpandWord.Width * 4)
@@ -18,27 +27,44 @@ export function edgeExpand(table: usize, count: i32): void {
     const real = load<i32>(table, ExpandWord.InRows * 4)
     const stored = load<i32>(table, ExpandWord.InC * 4)
     const blockRows = load<i32>(table, ExpandWord.BlockRows * 4)
+    const groupTaps = bytes ? load<i32>(table, ExpandWord.GroupTaps * 4) : 1
+    const scales: usize = bytes ? <usize>load<u32>(table, ExpandWord.Scales * 4) : 0
+    // Elements are 1 << fromShift bytes in the file, 1 << shift in memory.
+    const fromShift: usize = bytes ? 0 : 2
+    const shift: usize = bytes && scales == 0 ? 0 : 2
     let from = <usize>load<u32>(table, ExpandWord.From * 4)
     let to = <usize>load<u32>(table, ExpandWord.To * 4)
     for (let first = 0; first < columns; first += width) {
       const count = min(width, columns - first)
-      const rest = (<usize>(width - count)) << 2
+      const rest = (<usize>(width - count)) << shift
       for (let tap = 0; tap < taps; tap++) {
+        const scale = scales + ((<usize>((tap / groupTaps) * columns + first)) << 2)
         for (let row = 0; row < real; row++) {
-          memory.copy(to, from, (<usize>count) << 2)
-          from += (<usize>count) << 2
-          to += (<usize>count) << 2
+          if (bytes && scales != 0) scaleRow(to, from, scale, count)
+          else memory.copy(to, from, (<usize>count) << fromShift)
+          from += (<usize>count) << fromShift
+          to += (<usize>count) << shift
           memory.fill(to, 0, rest)
           to += rest
         }
-        const gap = (<usize>((stored - real) * width)) << 2
+        const gap = (<usize>((stored - real) * width)) << shift
         memory.fill(to, 0, gap)
         to += gap
       }
-      const gap = (<usize>((blockRows - taps * stored) * width)) << 2
+      const gap = (<usize>((blockRows - taps * stored) * width)) << shift
       memory.fill(to, 0, gap)
       to += gap
     }
     table += ExpandWord.Bytes
+  }
+}
+
+/** to float32 [count] = from i8 [count] · scale float32 [count]. */
+function scaleRow(to: usize, from: usize, scale: usize, count: i32): void {
+  const end = from + count
+  for (; from < end; from++) {
+    store<f32>(to, <f32>load<i8>(from) * load<f32>(scale))
+    to += 4
+    scale += 4
   }
 }

@@ -110,7 +110,7 @@ export async function readLabels(
   if (text === undefined) return data?.classNames?.length === classes ? data.classNames : undefined
   const isFile = (await kindOfPath(text)) === 'file'
   expect(
-    isFile || !/[/\\]|\.(txt|json|csv)$/i.test(text),
+    isFile || text.includes(',') || !/[/\\]|\.(txt|json|csv)$/i.test(text),
     () =>
       `--labels must be names or a file, got ${describe(text)}, which looks like a file, but ` +
       'there is none; mind the path',
@@ -128,7 +128,7 @@ export async function readLabels(
       `--labels must name each of the ${classes} classes, got ${labels.length} from the ` +
       (isFile
         ? `file ${describe(text)}, one a line`
-        : `list ${describe(text)}; were it a file, one a line: there is none of that name`),
+        : `list ${describe(text)} (there is no file of that name, with one a line)`),
   )
   return labels
 }

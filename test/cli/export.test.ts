@@ -136,8 +136,8 @@ test('export: mistakes', () =>
       ['--run net --out a.wasm --mode x', /--mode must be one of infer, step, both, train, got/],
       ['--run net --out a.wasm --precision f16', /--precision must be one of f32, int8, got/],
       [
-        '--run net --out a.wasm --labels a,b',
-        /--labels must name each of the 10 classes, got 2 from the list "a,b"; were it a file/,
+        '--run net --out a.wasm --labels T-shirt/top,b',
+        /got 2 from the list "T-shirt\/top,b" \(there is no file of that name, with one a line\)/,
       ],
       [
         '--run net --out a.wasm --labels nofile.txt',
