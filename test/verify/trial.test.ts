@@ -1,0 +1,71 @@
+/** What files of bytes and of int8 weights are compared with. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { ExportOptions } from '../../src/edge/abi.js'
+import { exportWasm } from '../../src/edge/export.js'
+import { type Block, compile, datasets, flatten, linear, sequential } from '../../src/index.js'
+import { openApart } from '../../src/verify/apart.js'
+import { isAlike, likenessOf } from '../../src/verify/likeness.js'
+import { makeTrials, type Trial } from '../../src/verify/trial.js'
+import { differing } from '../support/exported.js'
+
+const input = [1, 8, 8] as const
+/** No neuron hides a difference in the last bit. */
+const network = (): Block => sequential(flatten(), linear(64, 10))
+
+/** The trial of the network's `infer`, and what the file gives. */
+async function trialOf(options: ExportOptions): Promise<{ trial: Trial; outputs: Float32Array }> {
+  const model = await compile(network(), { input, purpose: 'inference' })
+  const state = model.stateDict()
+  const net = await openApart((await exportWasm(model, options)) as Uint8Array, 'some.wasm')
+  await model.dispose()
+  const { test: data } = await datasets.digits()
+  try {
+    const load = async (other: typeof model): Promise<void> => other.loadStateDict(state)
+    const source = { net, data: [data], samples: 300, network: network(), load }
+    const [trial] = await makeTrials(source)
+    const { outputs } = await net.ask('infer', trial.input)
+    return { trial, outputs }
+  } finally {
+    await net.close()
+  }
+}
+
+for (const [mean, std] of [
+  [0.3051, 0.3762],
+  [0.1307, 0.3081],
+] as const)
+  test(`bytes with mean ${mean} and deviation ${std}: the bits of the file`, async () => {
+    const options = { inputType: 'u8', mean: [mean], std: [std] } as const
+    const { trial, outputs } = await trialOf(options)
+    assert.is(trial.samples, 300)
+    assert.is(differing(outputs, trial.expected), 0)
+  })
+
+test('int8: like a model with the floats that the bytes stand for', async () => {
+  const { trial, outputs } = await trialOf({ weights: 'int8' })
+  assert.is(differing(outputs, trial.expected), 0)
+  const { likeness } = trial
+  assert.ok(likeness && isAlike(likeness))
+  // Far less than the bytes are from the weights.
+  assert.ok(likeness.largestDifference < 1e-5 * likeness.span, JSON.stringify(likeness))
+})
+
+test('likeness: equal classes, median and largest difference, and what is no number', () => {
+  const wanted = Float32Array.of(0, 1, 4, 2, 0, 3)
+  const outputs = Float32Array.of(0.5, 1, 4, -2, 0, 3)
+  const likeness = likenessOf(outputs, wanted, 2)
+  assert.equal(likeness, {
+    sameClass: 1,
+    medianDifference: 0.25,
+    largestDifference: 4,
+    span: 2,
+  })
+  assert.not(isAlike(likeness))
+  const same = likenessOf(wanted, wanted, 2)
+  assert.ok(isAlike(same))
+  assert.not(isAlike({ ...same, sameClass: 0.96 }))
+  assert.not(isAlike(likenessOf(new Float32Array(6).fill(Number.NaN), wanted, 2)))
+})
+
+test.run()
