@@ -42,9 +42,9 @@ export async function findWasm2c(): Promise<Wasm2c | undefined> {
   return { program, version: await versionOf(program), runtime, headers }
 }
 
-/** Writes net.w2c.c and returns what the compiler needs besides, but folders of headers. */
+/** Writes net-wasm.c and returns what the compiler needs besides, but folders of headers. */
 export async function translate(job: Job, { program, runtime }: Wasm2c): Promise<string[]> {
-  const code = join(job.folder, 'net.w2c.c')
+  const code = join(job.folder, 'net-wasm.c')
   await runProgram(program, [job.net, '--module-name=net', '-o', code], {
     seconds: 300,
   })
