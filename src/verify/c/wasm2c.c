@@ -1,7 +1,7 @@
 /* C that wasm2c wrote, with --module-name=net. -DNET_STEP: a file of mode step or both whose steps
    run; -DNET_U8: one that takes bytes. */
 #include "host.h"
-#include "net.w2c.h"
+#include "net-wasm.h"
 #include "wasm-rt.h"
 
 static w2c_net net;
