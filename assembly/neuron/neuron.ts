@@ -32,6 +32,7 @@ import { runPlain } from './plain'
  *   eligibility g = κ/TotalSteps Σ_t h'(u_t − θ) ρ_t,  ρ_1 = 1,  ρ_{t+1} = 1 + λ ρ_t ∂v_t/∂u_t
  *   x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd
  *
+ * Where Counts and CountPartials are 0, nothing is counted (not with Eligibility or SurrogateOut).
  * Step strides count the steps of this call. No output may overlap another tensor. Unit =
  * PixelsPerUnit pixels. Scratch, with the sizes of `NeuronScratch`: HeadBytes + StepBytes·T +
  * ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes.
@@ -50,6 +51,7 @@ export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
     spikes = runLearn(rec, first, end, t, scratch, lambda, kappa)
   } else if (isUsual(rec) && isPlain(rec, kappa)) spikes = runPlain(rec, first, end, lambda)
   else spikes = runGeneral(rec, first, end, t, scratch, lambda, kappa)
+  if (load<u32>(rec, NeuronWord.CountPartials * 4) == 0) return
   const partial = <usize>load<u32>(rec, NeuronWord.CountPartials * 4) + ((<usize>unit) << 2)
   if (load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0) spikes += load<u32>(partial)
   store<u32>(partial, spikes)

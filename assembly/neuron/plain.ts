@@ -33,6 +33,7 @@ function plainBody(
   const bStep = <usize>load<u32>(rec, NeuronWord.BStepBytes * 4)
   const planeBytes = <usize>load<u32>(rec, NeuronWord.PlaneBytes * 4)
   const sPlaneBytes = <usize>load<u32>(rec, NeuronWord.SPlaneBytes * 4)
+  const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4)
   let total = i32x4.splat(0)
   for (let pixel = first; pixel < end; pixel++) {
     const row = <usize>pixel * channels
@@ -91,8 +92,10 @@ function plainBody(
         masks += planeBytes
         if (hasS) source += sPlaneBytes
       } while (left)
-      v128.store32_lane(<usize>load<u32>(rec, NeuronWord.Counts * 4) + row + c, packBytes(count), 0)
-      total = i32x4.add(total, count)
+      if (counts) {
+        v128.store32_lane(counts + row + c, packBytes(count), 0)
+        total = i32x4.add(total, count)
+      }
     }
   }
   return sumLanes(total)

@@ -23,9 +23,10 @@ export interface NeuronRecord {
   readonly b?: NeuronInput
   readonly spikes?: { readonly masks: Buffer; readonly scale: number }
   readonly masks: Buffer
-  readonly counts: Buffer
+  /** Not where nobody reads what was counted. */
+  readonly counts?: Buffer
   /** Spikes by unit. */
-  readonly countPartials: Buffer
+  readonly countPartials?: Buffer
   readonly eligibility?: Buffer
   readonly surrogateOut?: Buffer
   /** State of a loop over t outside. */

@@ -108,8 +108,9 @@ export const neuron: LayerPlan<Neuron> = {
         scale: spikes[0].scale,
       },
       masks: output.masks,
-      counts: output.counts,
-      countPartials,
+      // A file that was exported tells no rates.
+      counts: options.fixed ? undefined : output.counts,
+      countPartials: options.fixed ? undefined : countPartials,
       eligibility,
       surrogateOut,
       potential: outer ? pass.stateBuffer(`${node.name} potential`, values) : undefined,

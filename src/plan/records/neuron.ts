@@ -3,7 +3,6 @@
 import { NeuronWord, Op } from '../../../assembly/opcodes.js'
 import { contributions } from './gradient.js'
 import {
-  carries,
   carriesIf,
   type FieldsOf,
   f32,
@@ -60,8 +59,8 @@ export const neuron = record(Op.Neuron, {
   bXhat: carriesIf(NeuronWord.BXhat),
   masks: writes(NeuronWord.Masks),
   planeBytes: number(NeuronWord.PlaneBytes),
-  counts: carries(NeuronWord.Counts),
-  countPartials: carries(NeuronWord.CountPartials),
+  counts: carriesIf(NeuronWord.Counts),
+  countPartials: carriesIf(NeuronWord.CountPartials),
   eligibility: carriesIf(NeuronWord.Eligibility),
   surrogateOut: writesIf(NeuronWord.SurrogateOut),
   potential: carriesIf(NeuronWord.V),
