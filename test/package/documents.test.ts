@@ -244,4 +244,8 @@ test('docs/run.svg is what tools/picture.mjs draws', async () => {
   await rm(path)
 })
 
+test('no page waits for numbers', () => {
+  for (const page of current) assert.not.match(read(page), /TODO/, page)
+})
+
 test.run()
