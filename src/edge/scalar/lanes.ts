@@ -114,3 +114,15 @@ function words(e: Expression): Expression[] {
   const wrap = (x: Expression): Expression => operation('i32.wrap_i64', [x])
   return [wrap(e), wrap(operation('i64.shr_u', [e, i64(32n)]))]
 }
+
+/** An expression, and how its value is wanted. */
+export type Item = { readonly e: Expression; readonly want?: LaneType; readonly isSimple?: boolean }
+
+/** What an expression becomes. */
+export type Lowered = Expression | Vector
+
+/** Whether it is a vector. */
+export const isLanes = (x: Lowered): x is Vector => 'lanes' in x && !('kind' in x)
+
+/** What an operand consists of. */
+export const expressionsOf = (x: Lowered): readonly Expression[] => (isLanes(x) ? x.lanes : [x])

@@ -10,10 +10,14 @@ import {
   constantVector,
   convert,
   eachLane,
+  expressionsOf,
+  type Item,
+  isLanes,
   isSimple,
   isUniform,
   type Keep,
   type LaneType,
+  type Lowered,
   lanesOf,
   type Vector,
 } from './lanes.js'
@@ -29,14 +33,6 @@ interface Home {
   readonly type: LaneType
   readonly locals: readonly number[]
 }
-
-type Item = { readonly e: Expression; readonly want?: LaneType; readonly isSimple?: boolean }
-type Lowered = Expression | Vector
-
-const isLanes = (x: Lowered): x is Vector => 'lanes' in x && !('kind' in x)
-
-/** What an operand consists of. */
-const expressionsOf = (x: Lowered): readonly Expression[] => (isLanes(x) ? x.lanes : [x])
 
 /** Takes the vectors out of one function. */
 export class Lowering {
