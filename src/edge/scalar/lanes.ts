@@ -126,3 +126,9 @@ export const isLanes = (x: Lowered): x is Vector => 'lanes' in x && !('kind' in 
 
 /** What an operand consists of. */
 export const expressionsOf = (x: Lowered): readonly Expression[] => (isLanes(x) ? x.lanes : [x])
+
+/** A vector's locals, one for each lane. */
+export interface Home {
+  readonly type: LaneType
+  readonly locals: readonly number[]
+}

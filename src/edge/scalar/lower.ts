@@ -11,6 +11,7 @@ import {
   convert,
   eachLane,
   expressionsOf,
+  type Home,
   type Item,
   isLanes,
   isSimple,
@@ -27,12 +28,6 @@ import { shuffledWords, wholeWords } from './shuffle.js'
 import { uniformLocals } from './uniform.js'
 import { type Place, Votes } from './votes.js'
 import { splitWebs } from './webs.js'
-
-/** A vector's locals, one for each lane. */
-interface Home {
-  readonly type: LaneType
-  readonly locals: readonly number[]
-}
 
 /** Takes the vectors out of one function. */
 export class Lowering {
