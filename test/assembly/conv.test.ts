@@ -463,6 +463,42 @@ for (const variant of variants) {
             assert.unreachable(`element ${i} depends on the order of the units (${message})`)
       })
     }
+
+  test(`${variant} convDense: a row alone has the bits that it has in a tile of five`, () => {
+    const random = testRandom(base + 17)
+    for (const blockWidth of [4, 8, 16, 32])
+      for (const inC of [5, 256, 257, 700])
+        for (const rows of [1, 6, 11]) {
+          const one = { ...makeShape(random, 5, [inC]), inH: 1, inW: 1, outH: 1, outW: 1 }
+          const shape: Shape = {
+            ...one,
+            ...{ kernelH: 1, kernelW: 1, T: 1, loops: 1, t: 0, gap: 0, rowsPerUnit: 15 },
+            ...{ images: rows, blockWidth, outC: 2 * blockWidth },
+          }
+          const message = `${JSON.stringify(shape)}`
+          const evaluate = (s: Shape, data: Data): Float32Array => {
+            engine.reset()
+            const result = runForward(engine, s, data, ascending)
+            engine.checkGuards(message)
+            return result.slice()
+          }
+          const integers = makeData(shape, random, false)
+          assert.equal(
+            [...evaluate(shape, integers)],
+            [...forwardReference(shape, integers)],
+            message,
+          )
+          // The same rows, and four more behind them: then the last one is in a tile.
+          const data = makeData(shape, random, true)
+          const more = { ...shape, images: rows + 4 }
+          const input = new Float32Array((rows + 4) * inC)
+          input.set(data.input.subarray(0, rows * inC))
+          const whole = evaluate(more, { ...data, input })
+          const alone = evaluate(shape, data)
+          const bits = (x: Float32Array): Uint32Array => new Uint32Array(x.buffer, 0, alone.length)
+          assert.equal(bits(alone), bits(whole), message)
+        }
+  })
 }
 
 test.run()
