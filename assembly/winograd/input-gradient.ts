@@ -2,6 +2,7 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
+import { touchLines } from '../base/touch'
 import { ConvWord, WinogradWord } from '../opcodes'
 import { winogradProduct } from './products'
 import {
@@ -15,7 +16,7 @@ import {
   TRANSFORM_BYTES,
   VECTOR_BYTES,
 } from './sizes'
-import { transformRow, winogradKernel, winogradOutput, winogradTouch } from './transforms'
+import { transformRow, winogradKernel, winogradOutput } from './transforms'
 
 /**
  * V = Bᵀ δ B, which the input gradient reads.
@@ -213,7 +214,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
         address(rec, WinogradWord.Weight) +
         ((<usize>(i * word(rec, ConvWord.KRows) + c * width)) << 2)
       for (let tap = 0; tap < 9; tap++)
-        winogradTouch(
+        touchLines(
           src + ((<usize>(tap * cs * width)) << 2),
           (<usize>(min(BLOCK, cs - c) * width)) << 2,
           work,
@@ -247,7 +248,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
       const pixels = address(rec, WinogradWord.Out) + <usize>((image * h + y) * w) * pixel
       const first = pixels + <usize>step * channelBytes
       if (kernelFirst && block == 0 && (i == 0 || step == 0))
-        winogradTouch(pixels, <usize>(min(4, h - y) * w) * pixel, line)
+        touchLines(pixels, <usize>(min(4, h - y) * w) * pixel, line)
       for (let x = 0; x < w; x += 4) {
         for (let k = 0; k < 4; k++) {
           store<u32>(

@@ -1,5 +1,6 @@
 /** Winograd's transforms of tiles, kernels and results. The equations and names are in sizes.ts. */
 
+import { touchLines } from '../base/touch'
 import { kernel, output, patch, taps, tile, times } from './lines'
 import { ROWS_BYTES, TRANSFORM_BYTES, VECTOR_BYTES } from './sizes'
 
@@ -107,17 +108,6 @@ export function clear(dst: usize, bytes: usize): void {
 }
 
 /**
- * Reads a word of each cache line of `bytes` at `p`, which are about to be read or written in
- * another order: cache lines come faster when they are asked for in order. `sink` gets a word, so
- * that the compiler keeps the loop.
- */
-export function winogradTouch(p: usize, bytes: usize, sink: usize): void {
-  let sum: u32 = 0
-  for (const end = p + bytes; p < end; p += 64) sum += load<u32>(p)
-  store<u32>(sink, sum)
-}
-
-/**
  * Transforms the tiles of one tile row of a tensor [B][H][W][T][channels] into planes: with `halo`
  * their 6×6 patches by Bᵀ, otherwise their 4×4 pixels by G'. Tile rows are (image, row, t), t runs
  * fastest. In each plane the channels are in groups: tile i of the row has group j at dst +
@@ -158,7 +148,7 @@ export function transformRow(
     for (let i: usize = 0; i < 6; i++) clear(zeros + i * pixel, channelBytes)
   const top = max(0, y)
   if (first || t == 0)
-    winogradTouch(
+    touchLines(
       tensor + <usize>(image * h + top) * rowBytes,
       <usize>(min(h, y + size) - top) * rowBytes,
       line,
