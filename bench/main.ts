@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { SpikewasmError } from '../src/errors.js'
+import { switchOnWideVectors, type WideVectors } from '../src/runtime/revectorize.js'
 import { describeMachine, machineLabel } from './machine.js'
 import { type BenchOptions, parseOptions, type Section, usage } from './options.js'
 import { addReport, emptyReport, type Report, toMarkdown, toText } from './report.js'
@@ -41,16 +42,20 @@ async function runSection(section: Section, options: BenchOptions, label: string
 const biggerName = (path: string): string =>
   `${path.slice(0, path.length - extname(path).length)}.bigger${extname(path)}`
 
+const describeWide = ({ on, why }: WideVectors): string =>
+  on ? 'on' : why === undefined ? 'off' : `off: ${why}`
+
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2))
   if (options.help) return void process.stdout.write(usage)
+  const wide = options.revectorize ? await switchOnWideVectors() : { on: false }
   const roundTrip =
     availableParallelism() > 1
       ? `Two threads hand a cache line to and fro in ${Math.round(await measureRoundTrip())} ns. `
       : ''
   const machine = [
     ...describeMachine(),
-    `${options.quick ? 'Quick run: too short for figures to quote. ' : ''}${roundTrip}Threads: up to ${options.threads}.`,
+    `${options.quick ? 'Quick run: too short for figures to quote. ' : ''}${roundTrip}Threads: up to ${options.threads}. Wide vectors ${describeWide(wide)}.`,
   ]
   console.log(`${machine.join('\n')}\n`)
   const report = emptyReport()

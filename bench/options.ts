@@ -23,6 +23,8 @@ export interface BenchOptions {
   readonly quick: boolean
   /** Other libraries too, installed on demand. */
   readonly peers: boolean
+  /** Wide vectors, where they help. */
+  readonly revectorize: boolean
   /** Undefined: the default choice, see steps.ts, edge.ts, official.ts and agreement.ts. */
   readonly model: string | undefined
   /** Largest number of threads. */
@@ -46,6 +48,7 @@ export const usage = `Usage: npm run bench -- [options]
   --only SECTION     ${sections.join(', ')} (default: kernels, steps, memory)
   --peers            tfjs-backend-wasm and onnxruntime-web too; installs them in bench/peers when they are missing;
                      with --only edge: onnxruntime-web on the same trained networks
+  --revectorize      V8's wide vectors, where they help (spikewasm info says where); not in the processes that memory starts
   --official DIR --spikingjelly DIR [--python COMMAND]
                      checkouts of the paper's PyTorch code and of SpikingJelly, and the Python that has PyTorch (default: python3), for
                      --only official: training steps beside those of that code, on the same batch and cores
@@ -67,6 +70,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const config = {
     quick: flag,
     peers: flag,
+    revectorize: flag,
     help: flag,
     only: text,
     model: text,
@@ -83,6 +87,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const {
     quick = false,
     peers = false,
+    revectorize = false,
     help = false,
     only,
     model,
@@ -107,6 +112,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     sections: chosen,
     quick,
     peers,
+    revectorize,
     model,
     threads,
     official,

@@ -99,6 +99,11 @@ export class Model {
     return this.session.frames
   }
 
+  /** Whether its engine was compiled for wide vectors; see `revectorize` of `compile`. */
+  get revectorized(): boolean {
+    return this.session.settings.revectorized
+  }
+
   /** Number of classes: the last layer's outputs. */
   get classes(): number {
     return this.session.graph.nodes[this.session.graph.output].shape[0]

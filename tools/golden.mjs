@@ -6,10 +6,13 @@
 //   --only TEXT     those whose name contains the text
 //   --threads N     on N threads (default 1)
 //   --engine NAME   release (default) or debug
+//   --revectorize   with V8's wide vectors, all kernels optimised from the start
 import { existsSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
 
-const usage = 'npm run golden -- [--update] [--all] [--only TEXT] [--threads N] [--engine NAME]'
+const usage =
+  'npm run golden -- [--update] [--all] [--only TEXT] [--threads N] [--engine NAME] [--revectorize]'
 
 function fail(message) {
   console.error(message)
@@ -25,6 +28,7 @@ function readOptions() {
         only: { type: 'string' },
         threads: { type: 'string', default: '1' },
         engine: { type: 'string', default: 'release' },
+        revectorize: { type: 'boolean', default: false },
       },
     }).values
   } catch (error) {
@@ -32,9 +36,16 @@ function readOptions() {
   }
 }
 
-const { update, all, only, threads, engine } = readOptions()
+const { update, all, only, threads, engine, revectorize } = readOptions()
 const built = new URL('../build/test/golden/', import.meta.url)
 if (!existsSync(built)) fail('build/test/golden does not exist; run "npm run build" first')
+if (revectorize) {
+  const { switchOnWideVectors } = await import('../build/src/runtime/revectorize.js')
+  const { on, why } = await switchOnWideVectors()
+  if (!on) fail(`--revectorize: ${why}`)
+  // What V8 has not optimised has no wide vectors; a case is too short for it to begin.
+  setFlagsFromString('--no-liftoff')
+}
 const { cases } = await import(new URL('cases.js', built))
 const { differences, goldenFile, parts, readGolden, renewing, runCase } = await import(
   new URL('run.js', built)

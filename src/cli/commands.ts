@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { SpikewasmError } from '../errors.js'
+import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { diagnoseCommand } from './diagnose.js'
 import { evalCommand } from './eval.js'
 import { exportCommand } from './export.js'
@@ -25,6 +26,11 @@ exportCommand(program.command('export'))
 infoCommand(program.command('info'))
 diagnoseCommand(program.command('diagnose'))
 verifyCommand(program.command('verify'))
+
+// Before a command has compiled anything. The process is ours, so its flags are too.
+program.hook('preAction', async (_, command) => {
+  if (command.opts<{ revectorize?: boolean }>().revectorize !== false) await switchOnWideVectors()
+})
 
 /** The reader of our output may close it early, as `head` does. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

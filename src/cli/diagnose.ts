@@ -75,6 +75,7 @@ export function diagnoseCommand(command: Command): Command {
     .addOption(shared.limitTrain())
     .addOption(shared.limitTest())
     .addOption(new Option('--out <folder>', 'where the two files go').default('diagnosis'))
+    .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((args: DiagnoseArguments) => run(args))
 }

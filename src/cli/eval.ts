@@ -59,6 +59,7 @@ export function evalCommand(command: Command): Command {
       numeric('--batch-size <n>', "samples at a time (default: the run's, without --run 64)"),
     )
     .addOption(shared.threads())
+    .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((args: EvalArguments) => {
       const { on } = args

@@ -98,6 +98,7 @@ export function exportOptions(command: Command): Command {
         'measure accuracy on the first n test samples (default: all with --data; 1000 for int8)',
       ),
     )
+    .addOption(shared.revectorize())
     .addOption(shared.json())
 }
 

@@ -11,6 +11,7 @@ import { methodOptions } from '../plan/methods.js'
 import { type Method, makePlan, type Plan, type StepMode } from '../plan/plan.js'
 import { type PrintedProgram, printProgram, programJson, programNames } from '../plan/print.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
+import { wideVectors } from '../runtime/revectorize.js'
 import { type DatasetName, datasets, defaultThreads, describeDefault } from './datasets.js'
 import { numeric, shared } from './options.js'
 import { printJson } from './report.js'
@@ -67,6 +68,7 @@ async function info(args: InfoArguments): Promise<void> {
     cores: availableParallelism(),
     simd: await compiles('engine'),
     threads: await compiles('engine-threads'),
+    wideVectors: await wideVectors(),
   }
   const planned = args.model === undefined ? undefined : await planModel(args.model, args)
   if (args.program !== undefined && planned === undefined)
@@ -83,7 +85,7 @@ async function info(args: InfoArguments): Promise<void> {
     process.stdout.write(`${printProgram(program)}\n`)
     return
   }
-  const { version, node, platform, processor, cores, simd, threads } = machine
+  const { version, node, platform, processor, cores, simd, threads, wideVectors: wide } = machine
   const yesNo = (value: boolean): string => (value ? 'yes' : 'no')
   const lines = [
     `spikewasm    ${version}`,
@@ -91,6 +93,7 @@ async function info(args: InfoArguments): Promise<void> {
     `platform     ${platform}`,
     `processor    ${processor}, ${cores} cores`,
     `WebAssembly  SIMD ${yesNo(simd)}, threads ${yesNo(threads)}`,
+    `wide vectors ${wide.on ? 'on' : `off: ${wide.why}`}`,
     ...(planned ? ['', `${args.model} for ${args.dataset}`, planned.summary] : []),
   ]
   process.stdout.write(`${lines.join('\n')}\n`)

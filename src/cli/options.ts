@@ -120,6 +120,11 @@ export const shared = {
     counting('--limit-train <n>', 'only the first n training samples (default: all)'),
   limitTest: (): Option =>
     counting('--limit-test <n>', 'only the first n test samples (default: all)'),
+  revectorize: (): Option =>
+    new Option(
+      '--no-revectorize',
+      "leave V8's wide vectors off; they are on where they help, which `spikewasm info` shows",
+    ),
   json: (): Option =>
     new Option('--json', 'JSON on standard output, one object a line').default(false),
 }

@@ -108,6 +108,7 @@ export function trainCommand(command: Command): Command {
         'write weights.safetensors, options.json and history.json after each epoch',
       ),
     )
+    .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((args: TrainArguments) => train(args))
 }

@@ -56,6 +56,7 @@ export function verifyCommand(command: Command): Command {
     .addOption(
       counting('--seconds <n>', 'a slow host shows no more samples after n seconds').default(20),
     )
+    .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((path: string, args: VerifyArguments) => verify(path, args))
 }

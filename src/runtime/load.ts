@@ -22,14 +22,20 @@ export interface EngineExports {
   execute(record: number, unit: number, t: number, scratch: number): void
 }
 
-const compiled = new Map<EngineVariant, Promise<WebAssembly.Module>>()
+const compiled = new Map<string, Promise<WebAssembly.Module>>()
 
-/** The compiled module of a variant; each is compiled once for the process. */
-export function loadEngine(variant: EngineVariant): Promise<WebAssembly.Module> {
-  let module = compiled.get(variant)
+/**
+ * The compiled module of a variant; each is compiled once for the process.
+ *
+ * @param wide a compilation of its own: wide vectors are on, but may have been off when somebody
+ *   else's was optimised
+ */
+export function loadEngine(variant: EngineVariant, wide = false): Promise<WebAssembly.Module> {
+  const key = wide ? `${variant} wide` : variant
+  let module = compiled.get(key)
   if (!module) {
-    module = compile(urlOf(variant))
-    compiled.set(variant, module)
+    module = wide ? compileApart(variant) : compile(urlOf(variant))
+    compiled.set(key, module)
   }
   return module
 }
@@ -55,6 +61,18 @@ const urlOf = (variant: EngineVariant): URL =>
 async function compile(url: URL): Promise<WebAssembly.Module> {
   if (url.protocol !== 'file:') return WebAssembly.compileStreaming(fetch(url))
   return WebAssembly.compile((await read(url)) as BufferSource)
+}
+
+/** An empty custom section named "wide". */
+const MARK = [0, 5, 4, ...new TextEncoder().encode('wide')]
+
+/** V8 shares optimised code between modules of the same bytes, so these must not be the same. */
+async function compileApart(variant: EngineVariant): Promise<WebAssembly.Module> {
+  const bytes = await engineBytes(variant)
+  const marked = new Uint8Array(bytes.length + MARK.length)
+  marked.set(bytes)
+  marked.set(MARK, bytes.length)
+  return WebAssembly.compile(marked)
 }
 
 async function read(url: URL): Promise<Uint8Array> {

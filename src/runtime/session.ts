@@ -51,6 +51,8 @@ export interface Settings {
   readonly inspect: boolean
   readonly engine: 'release' | 'debug'
   readonly purpose: Purpose
+  /** Whether wide vectors were asked for and are on. */
+  readonly revectorized: boolean
 }
 
 const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
@@ -107,9 +109,10 @@ export class Session implements Arena {
     return this.input.reduce((a, b) => a * b, 1) * frames
   }
   get engine(): Promise<WebAssembly.Module> {
-    const { threads, engine } = this.settings
+    const { threads, engine, revectorized } = this.settings
     return loadEngine(
       engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine',
+      revectorized,
     )
   }
 

@@ -3,7 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { modelNames } from '../../src/models/registry.js'
 import type { PrintedProgram } from '../../src/plan/print.js'
-import { parseLines, run } from './command.js'
+import type { WideVectors } from '../../src/runtime/revectorize.js'
+import { parseLines, run, tiny } from './command.js'
 
 const { version } = JSON.parse(
   readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
@@ -12,10 +13,10 @@ const { version } = JSON.parse(
 const trainOptions =
   'dataset data model method step-mode update backward-steps time-steps tau epochs ' +
   'batch-size lr momentum weight-decay schedule threads seed limit-train limit-test ' +
-  'augment load out json'
+  'augment load out no-revectorize json'
 const evalOptions =
   'run weights dataset data model time-steps tau split limit-train limit-test ' +
-  'batch-size threads json'
+  'batch-size threads no-revectorize json'
 const infoOptions = 'model dataset batch-size time-steps tau method step-mode threads program json'
 
 test('--help: every option of every command, and the networks by name', async () => {
@@ -50,6 +51,16 @@ test('info: machine and support', async () => {
     [version, process.versions.node, true, true],
   )
   assert.is(facts.model, undefined)
+  const { on, why } = facts.wideVectors as WideVectors
+  assert.match(text.stdout, `\nwide vectors ${on ? 'on' : `off: ${why}`}\n`)
+  assert.is(on, Number.parseInt(process.versions.node, 10) >= 24 && why === undefined)
+})
+
+test('--no-revectorize is taken by what computes, and no flag of V8 makes it complain', async () => {
+  for (const more of [[], ['--no-revectorize']]) {
+    const { code, stderr } = await run(['train', ...tiny, '--json', ...more])
+    assert.equal([code, stderr], [0, ''])
+  }
 })
 
 test('info --model: layers and memory', async () => {

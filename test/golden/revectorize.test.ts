@@ -1,0 +1,36 @@
+/**
+ * The trainings of cases.ts give the same numbers with wide vectors, on 1, 2 and 3 threads. The
+ * flags hold for the whole process, which this file has to itself.
+ */
+import { setFlagsFromString } from 'node:v8'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { switchOnWideVectors } from '../../src/runtime/revectorize.js'
+import { cases } from './cases.js'
+import { differences, readGolden, runCase } from './run.js'
+
+const { on, why } = await switchOnWideVectors()
+const golden = readGolden()
+const quick = cases.filter((c) => !c.slow)
+const threaded = quick.filter((c) => c.threaded)
+const configurations: [threads: number, which: typeof cases][] = [
+  [1, quick],
+  [2, threaded],
+  [3, threaded],
+]
+
+if (on) {
+  // What V8 has not optimised has no wide vectors; a case is too short for it to begin.
+  setFlagsFromString('--no-liftoff')
+  for (const [threads, which] of configurations)
+    for (const c of which)
+      test(`${c.name}: wide vectors, ${threads} threads`, async () => {
+        const { hashes } = await runCase(c, { threads })
+        assert.equal(differences(golden[c.name], hashes), [])
+      })
+} else {
+  console.log(`skipped: no wide vectors here: ${why}`)
+  test('there is a reason for no wide vectors', () => assert.type(why, 'string'))
+}
+
+test.run()
