@@ -37,6 +37,8 @@ function readOptions() {
 }
 
 const { update, all, only, threads, engine, revectorize } = readOptions()
+// Small networks too: whether numbers depend on the threads would not show otherwise.
+process.env.SPIKEWASM_ALL_THREADS = '1'
 const built = new URL('../build/test/golden/', import.meta.url)
 if (!existsSync(built)) fail('build/test/golden does not exist; run "npm run build" first')
 if (revectorize) {

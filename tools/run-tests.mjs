@@ -57,6 +57,8 @@ function runFile(file) {
 const { status } = spawnSync(process.execPath, ['tools/build.mjs'], { stdio: 'inherit' })
 if (status !== 0) process.exit(status ?? 1)
 
+// Networks of the tests are small: left alone, most of their programs would run on one thread.
+process.env.SPIKEWASM_ALL_THREADS = '1'
 const args = process.argv.slice(2)
 // Snapshots are written instead of compared.
 if (args.includes('--update')) process.env.UPDATE_SNAPSHOTS = '1'

@@ -118,6 +118,9 @@ async function planModel(name: ModelName, args: InfoArguments) {
       threads,
       parameters: model.parameterCount,
       memoryBytes: model.memoryUse,
+      workers: Object.fromEntries(
+        Object.entries(model.session.plan.programs).map(([name, { workers }]) => [name, workers]),
+      ),
     }
     const planFor = (purpose: Purpose): Plan =>
       makePlan(

@@ -34,6 +34,7 @@ import {
 import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
+import { workersOf } from './work.js'
 
 export type { ByteWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
 export type { Method, MethodOptions, StepMode } from './methods.js'
@@ -47,6 +48,8 @@ export interface Program {
   readonly records: readonly PlannedRecord[]
   /** The same records in their sections. */
   readonly sections: readonly Section[]
+  /** On how many threads it runs: no more than its work is worth. One is the calling thread. */
+  readonly workers: number
   /** Rates of the neuron layers after it. */
   readonly rates: readonly RateProbe[]
   /**
@@ -286,7 +289,12 @@ function planRuns(
     programs: Object.fromEntries(
       planned.map((p, i) => [
         p.name,
-        { ...p, address: encoded.programs[i], records: recordsOf(p) },
+        {
+          ...p,
+          address: encoded.programs[i],
+          records: recordsOf(p),
+          workers: workersOf(p, workers),
+        },
       ]),
     ),
     passImages,

@@ -27,6 +27,9 @@ export function summarize(graph: Graph, plan: Plan, workers: number): string {
     `parameters ${count(total)}; input [${options.input.join(', ')}], batch ` +
       `${options.batchSize}, T ${options.timeSteps}, method ${options.method} ` +
       `${options.stepMode}, purpose ${options.purpose ?? 'train'}`,
+    `workers    ${Object.entries(plan.programs)
+      .map(([name, program]) => `${name} ${program.workers}`)
+      .join(', ')}; of ${workers} threads, as many as the work is worth`,
     '',
     table([
       ['memory', 'MiB'],

@@ -8,6 +8,7 @@ import { instantiateEngine } from './load.js'
 /** Arguments of the engine's `run` besides the worker's number. */
 export interface RunArguments {
   readonly program: number
+  /** How many take part. One stands for the calling thread: nobody is woken. */
   readonly workers: number
   readonly scratch: number
   readonly scratchBytes: number
@@ -21,8 +22,6 @@ export interface Executor {
    * used after that.
    */
   run(run: RunArguments): Promise<void>
-  /** The same on the calling thread alone; no worker is woken. */
-  runAlone(run: RunArguments): Promise<void>
   /** Ends all threads. */
   dispose(): Promise<void>
 }
@@ -30,8 +29,10 @@ export interface Executor {
 /** Runs programs on this thread. */
 export function localExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory): Executor {
   const engine = instantiateEngine(module, memory)
-  const run = async ({ program, scratch }: RunArguments): Promise<void> => {
-    engine.run(program, 0, 1, scratch, 0, 0)
+  return {
+    async run({ program, scratch }) {
+      engine.run(program, 0, 1, scratch, 0, 0)
+    },
+    async dispose() {},
   }
-  return { run, runAlone: run, async dispose() {} }
 }

@@ -5,7 +5,10 @@ import { type Executor, localExecutor } from './executor.js'
 import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerSetup, WorkerTask } from './worker.js'
 
-/** One worker for each thread, one task for each worker and program. */
+/**
+ * One worker for each thread, one task for each worker that takes part in a run. What one worker
+ * runs stays on the calling thread.
+ */
 export function poolExecutor(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
@@ -30,7 +33,11 @@ export function poolExecutor(
   let local: Executor | undefined
   return {
     async run(run) {
-      const tasks = Array.from({ length: threads }, (_, worker) =>
+      if (run.workers === 1) {
+        local ??= localExecutor(module, memory)
+        return local.run(run)
+      }
+      const tasks = Array.from({ length: run.workers }, (_, worker) =>
         pool.run({ ...run, worker }).catch((error: unknown) => {
           poison()
           throw error
@@ -45,10 +52,6 @@ export function poolExecutor(
         throw new Error(`a worker did not reach a barrier within ${run.timeoutMs / 1000} s`)
       if (results.some((result) => result.status === 'fulfilled' && result.value !== Fault.None))
         throw new Error('another worker failed')
-    },
-    async runAlone(run) {
-      local ??= localExecutor(module, memory)
-      await local.run(run)
     },
     dispose() {
       poison()

@@ -6,3 +6,11 @@ export function availableParallelism(): number {
 let nodeParallelism = 1
 if (typeof process !== 'undefined' && process.versions?.node)
   nodeParallelism = (await import('node:os')).availableParallelism()
+
+/**
+ * Whether every program runs on all threads of its model, however small it is. The tests want that:
+ * their networks are small, and what they look for shows on several threads.
+ */
+export function usesAllThreads(): boolean {
+  return typeof process !== 'undefined' && process.env?.SPIKEWASM_ALL_THREADS === '1'
+}

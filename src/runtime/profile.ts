@@ -17,6 +17,8 @@ export interface OperationTime {
   readonly layer: string
   /** Part of the training step. */
   readonly phase: Phase
+  /** On how many threads the program runs that it is part of. */
+  readonly workers: number
   /** Median over the runs. A run in which another kernel was chosen in its place counts as 0 ms. */
   readonly milliseconds: number
 }
@@ -111,10 +113,12 @@ export async function profileStep(session: Session, repeats: number): Promise<Op
   const runs = Array.from({ length: repeats }, () =>
     profileProgram(module, memory, address, plan.workerScratchAt),
   )
+  const workers = session.workersOf('train')
   return medianTimes(runs).map(({ op, layer, record, milliseconds }) => ({
     op,
     layer: layerName(session, layer),
     phase: records[record].phase,
+    workers,
     milliseconds,
   }))
 }

@@ -20,7 +20,7 @@ import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.j
 import { type Executor, localExecutor } from './executor.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
-import { availableParallelism } from './processors.js'
+import { availableParallelism, usesAllThreads } from './processors.js'
 import { stateDict, takeState } from './state.js'
 import { type LastRun, spikeCounts } from './views.js'
 
@@ -137,9 +137,9 @@ export class Session implements Arena {
     }
     const plan = makePlan(planOptions, this.settings.threads)
     const memory = allocate(plan, this.settings)
-    const { threads } = this.settings
     const module = await this.engine
-    const { poolExecutor } = threads > 1 ? await import('./pool.js') : {}
+    const most = Math.max(...Object.values(plan.programs).map((p) => this.capped(p.workers)))
+    const { poolExecutor } = most > 1 ? await import('./pool.js') : {}
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     this.checkAlive()
     const previous = this.plan ? { state: stateDict(this), executor: this.executor } : undefined
@@ -148,7 +148,7 @@ export class Session implements Arena {
     this.memory = memory
     this.view = new DataView(memory.buffer)
     this.executor = poolExecutor
-      ? poolExecutor(module, memory, threads)
+      ? poolExecutor(module, memory, most)
       : localExecutor(module, memory)
     this.lastRun = NOTHING
     this.streamed = 0
@@ -225,6 +225,7 @@ export class Session implements Arena {
     const single = program === 'single'
     const passImages = single ? 1 : plan.passImages
     const passes = single ? valid : plan.passes
+    const workers = this.workersOf(program)
     const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
     set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
@@ -247,12 +248,12 @@ export class Session implements Arena {
       for (let pass = 0; pass < passes; pass++) {
         set(Control.FirstImage, pass * passImages)
         set(Control.Input, input + pass * passImages * this.imageFloats * 4)
-        await this.executor[single && plan.singles.alone ? 'runAlone' : 'run']({
+        await this.executor.run({
           program: address,
-          workers: this.threads,
+          workers,
           scratch: plan.workerScratchAt,
           scratchBytes: plan.workerScratch,
-          spins: this.threads <= availableParallelism() ? 20000 : 0,
+          spins: workers <= availableParallelism() ? 20000 : 0,
           timeoutMs: 60_000,
         })
         // The next pass counts in the same place. An image alone counts as often as it would stand
@@ -298,6 +299,18 @@ export class Session implements Arena {
       correct: view.getInt32(Control.Correct, true),
       count: valid,
     }
+  }
+
+  /**
+   * On how many threads a program runs: what its work is worth, but no more than there are
+   * processors. One stands for the calling thread, which then does nothing else.
+   */
+  workersOf(program: ProgramName): number {
+    return this.capped(programOf(this, program).workers)
+  }
+
+  private capped(workers: number): number {
+    return usesAllThreads() ? this.threads : Math.min(workers, availableParallelism())
   }
 
   /** SLTT-K: K random steps of T; otherwise all. */

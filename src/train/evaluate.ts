@@ -94,7 +94,7 @@ export async function evaluate(
   const sums: Record<string, number> = {}
   let next = fillBatch(session, batches, 0, 0)
   for (let batch = 0; batch < batches.length; batch++) {
-    if (session.threads === 1) await breathe()
+    if (session.workersOf('evaluate') === 1) await breathe()
     options.signal?.throwIfAborted()
     const running = session.run('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.

@@ -149,6 +149,8 @@ export async function fit(
     })
   session.optimizer = optimizer
   session.clearMomentum()
+  /** Whether steps run on this thread. */
+  const here = session.workersOf('train') === 1
 
   const batches = new Batches(data, {
     batchSize: session.batchSize,
@@ -183,8 +185,7 @@ export async function fit(
       const [{ loss, correct: right, count }] = await Promise.all([running, ahead])
       // Alone, filling is time of its own. With workers it happens while they compute, unless they
       // had finished before it had: then count all of it.
-      if (session.threads === 1 || performance.now() - filled < ALREADY_DONE_MS)
-        dataWaitMs += filled - before
+      if (here || performance.now() - filled < ALREADY_DONE_MS) dataWaitMs += filled - before
       const problem = nonFinite(session, (step & 1) as 0 | 1)
       if (problem !== undefined)
         throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
@@ -207,7 +208,7 @@ export async function fit(
         milliseconds: times[times.length - 1],
       }
       session.lock.pause(() => options.onStep?.(info))
-      if (session.threads === 1) await breathe()
+      if (here) await breathe()
     }
     if (times.length === 0) break
     const seconds = (performance.now() - began) / 1000

@@ -169,24 +169,27 @@ test('single images do not depend on what is in memory', async () => {
       }
 })
 
-test('which samples run one by one follows from their number, the batch and the threads', async () => {
+test('which samples run one by one follows from their number, the batch and the workers', async () => {
   const net = cnn([1, 12, 12], 10)
   const compiled = (more: object) => net.compile({ input: [1, 12, 12], batchSize: 8, ...more })
-  const [most, few] = [7, 3]
-  for (const [threads, limit] of [
-    [1, most],
-    [2, few],
+  // From the second batch size on two workers run a batch, but one of them a single image.
+  for (const [threads, batchSize, least, most] of [
+    [1, 8, 6, 7],
+    [2, 8, 6, 7],
+    [1, 1024, 800, 1023],
+    [2, 1024, 400, 520],
   ]) {
-    const model = await compiled({ threads })
-    assert.ok(Math.abs(model.session.plan.singles.most - limit) <= 2)
-    const limitNow = model.session.plan.singles.most
+    const model = await compiled({ threads, batchSize })
+    const limit = model.session.plan.singles.most
+    assert.ok(limit >= least && limit <= most, `${threads} threads, ${batchSize}: ${limit}`)
     const of = (n: number) =>
       runsOf(model, () => model.predict(together(model, samplesFor(model, n, 1))))
     assert.equal(await of(1), ['single 1'])
-    assert.equal(await of(limitNow), [`single ${limitNow}`])
-    if (limitNow < 7) assert.equal(await of(limitNow + 1), [`evaluate ${limitNow + 1}`])
-    assert.equal(await of(8), ['evaluate 8'])
-    assert.equal(await of(17), ['evaluate 8', 'evaluate 8', 'single 1'])
+    assert.equal(await of(limit), [`single ${limit}`])
+    if (limit < batchSize - 1) assert.equal(await of(limit + 1), [`evaluate ${limit + 1}`])
+    assert.equal(await of(batchSize), [`evaluate ${batchSize}`])
+    const whole = `evaluate ${batchSize}`
+    assert.equal(await of(2 * batchSize + 1), [whole, whole, 'single 1'])
     await model.dispose()
   }
   for (const more of [{ inspect: true }, { batchSize: 1 }, { purpose: 'stream' }]) {

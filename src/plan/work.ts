@@ -1,0 +1,126 @@
+/**
+ * About how long the records of a program take, from their shapes alone, and so on how many workers
+ * it is worth running them. Never by timing: what runs where must repeat.
+ *
+ * Costs were measured on x86-64 with 128-bit vectors, at rates of trained networks; they are those
+ * of a fast machine and of cheap cases. Where they are wrong, a program runs on fewer workers than
+ * it could, never the other way round: a wait for others costs more than it may gain.
+ */
+
+import { Op } from '../../assembly/opcodes.js'
+import type { PlannedRecord, Section } from './program.js'
+import { type AnyFields, accesses } from './records/schema.js'
+
+/** Nanoseconds of a multiplication and addition, or of the place of one that few spikes reach. */
+const PRODUCT_NS: { readonly [O in Op]?: number } = {
+  [Op.ConvDense]: 0.03,
+  [Op.ConvNarrow]: 0.01,
+  [Op.ConvInputGradient]: 0.03,
+  [Op.ConvWeightGradient]: 0.03,
+  [Op.NarrowWeightGradient]: 0.03,
+  [Op.SpikeConv]: 0.006,
+  [Op.SpikeForward]: 0.006,
+  [Op.SpikeForwardBytes]: 0.006,
+  [Op.WinogradInputGradient]: 0.01,
+  [Op.WinogradWeightGradient]: 0.01,
+  [Op.ListWeightGradient]: 0.006,
+  [Op.GroupedForward]: 0.03,
+  [Op.GroupedSpikes]: 0.01,
+  [Op.GroupedInputGradient]: 0.03,
+  [Op.GroupedWeightGradient]: 0.03,
+}
+/** Nanoseconds of a byte that a record reads or writes, for operations that do more than copy. */
+const BYTE_NS: { readonly [O in Op]?: number } = {
+  [Op.Neuron]: 0.07,
+  [Op.NeuronBackwardTime]: 0.09,
+  [Op.SpikeLists]: 0.05,
+  [Op.RateLists]: 0.06,
+  [Op.Materialise]: 0.05,
+  [Op.MaxPool]: 0.5,
+  [Op.MaxPoolBackward]: 0.2,
+}
+const COPY_NS = 0.02
+/** Of a parameter's step, which reads and writes three arrays. */
+const UPDATE_NS = 0.5
+
+/** What waking workers and hearing from them takes at least, and what each of them adds. */
+const WAKE_NS = 150_000
+const WAKE_EACH_NS = 50_000
+/** What a barrier takes for each worker, where the processors have other work as well. */
+const BARRIER_NS = 4000
+/** Workers share caches and memory: each of several takes so much longer for the same work. */
+const CROWDED = 1.25
+/** More workers must save at least this share of the time. */
+const LEAST_GAIN = 0.15
+
+/** Whose buffers hold more than a record touches: it has one layer's part of them. */
+const shared = new Set(['parameters', 'gradients', 'optimizer', 'statistics'])
+
+const numberOf = (fields: AnyFields, name: string): number => (fields[name] as number) ?? 1
+
+/** Products of a convolution over all images and steps, were all its inputs to count. */
+function productsOf({ fields, op }: PlannedRecord): number {
+  const of = (name: string): number => numberOf(fields, name)
+  const images = of('images') * of('steps')
+  // Winograd's records know one size: kernels of 3×3 that keep it.
+  if (op === Op.WinogradInputGradient || op === Op.WinogradWeightGradient)
+    return images * of('inH') * of('inW') * of('inC') * of('outC') * 9
+  const rows =
+    'groupIn' in fields || !('kRows' in fields)
+      ? of('kernelH') *
+        of('kernelW') *
+        (fields.depthwise ? 1 : 'groupIn' in fields ? of('groupIn') : of('inC'))
+      : of('kRows')
+  return images * of('outH') * of('outW') * of('outC') * rows
+}
+
+/** Bytes of the buffers that a record has to itself. */
+function bytesOf({ schema, fields }: PlannedRecord): number {
+  const buffers = new Set([...accesses(schema, fields)].map(({ buffer }) => buffer))
+  return [...buffers].reduce(
+    (sum, { bytes, purpose }) => sum + (shared.has(purpose) ? 0 : bytes),
+    0,
+  )
+}
+
+/** About how many nanoseconds one worker takes for all units of a record. */
+export function workOf(record: PlannedRecord): number {
+  const { op, fields } = record
+  const product = PRODUCT_NS[op]
+  const work =
+    product !== undefined
+      ? product * productsOf(record)
+      : op === Op.Sgd
+        ? UPDATE_NS * numberOf(fields, 'count')
+        : (BYTE_NS[op] ?? COPY_NS) * bytesOf(record)
+  // Of two kernels that a program may choose from, one runs.
+  return typeof record.condition === 'object' ? work / 2 : work
+}
+
+/** What a program is made of. */
+interface Sections {
+  readonly sections: readonly Section[]
+}
+
+/** About how many nanoseconds a program takes on so many workers. */
+export function timeOf({ sections }: Sections, workers: number): number {
+  const several = workers > 1
+  let time = several ? WAKE_NS + WAKE_EACH_NS * workers : 0
+  for (const { records, repeats } of sections)
+    for (const record of records) {
+      const turns = Math.ceil(record.units / workers)
+      const share = (workOf(record) * turns) / record.units
+      time += repeats * (several ? share * CROWDED + BARRIER_NS * workers : share)
+    }
+  return time
+}
+
+/** On how many workers a program runs, of those that there are. */
+export function workersOf(program: Sections, threads: number): number {
+  let [best, least] = [1, timeOf(program, 1) * (1 - LEAST_GAIN)]
+  for (let workers = 2; workers <= threads; workers++) {
+    const time = timeOf(program, workers)
+    if (time < least) [best, least] = [workers, time]
+  }
+  return best
+}
