@@ -5,8 +5,10 @@ import type { Conv2d, Linear } from '../nn/layers/index.js'
 import {
   chooseBySpikes,
   denseWithoutChoice,
+  patternsWithoutChoice,
   spikesForDense,
   spikesForLists,
+  spikesForPatterns,
 } from './convolution/choice.js'
 import { type Geometry, geometryOf, groupingOf } from './convolution/geometry.js'
 import {
@@ -14,13 +16,20 @@ import {
   emitForwardOnSpikes,
   emitInputGradient,
   emitListGradient,
+  emitPatternGradient,
   emitWeightGradient,
   fewForLists,
+  fewForPatterns,
   fitsSpikes,
 } from './convolution/index.js'
 import { listSource } from './convolution/lists.js'
 import { type ByteForward, emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
-import type { DenseForward, SpikeInput, SpikeTask } from './convolution/strategy.js'
+import type {
+  DenseForward,
+  PatternGradient,
+  SpikeInput,
+  SpikeTask,
+} from './convolution/strategy.js'
 import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
   giveGradient,
@@ -32,6 +41,7 @@ import {
 import type { LayerPlan } from './layers/layer.js'
 import { groupedLayout, storedChannels, weightLayout } from './layout.js'
 import { plainFloat, spikeSources } from './materialise.js'
+import type { MethodTraits } from './methods.js'
 import { type FloatBuffer, type Pass, term } from './pass.js'
 import { standardisedWeight } from './standardise.js'
 import type { DenseInput, Expression, FloatTensor } from './tensors.js'
@@ -111,7 +121,9 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       if (lists && choice) {
         b.when(choice.few, () => emitListGradient(b, { ...job, ...lists, steps: timeSteps }))
         b.when(choice.many, products)
-      } else products()
+      } else if (spikes && steps === callSteps && readsSteps(method))
+        patternsOrProducts(pass, { ...job, steps, spikes, accumulate }, products)
+      else products()
       if (options.inspect && steps > 1) probe(pass, node, x, g, output, delta)
       const biasGradient = context.gradient(index, 'bias')
       if (biasGradient) emitBiasGradient(b, g, steps, delta, biasGradient, accumulate)
@@ -220,6 +232,30 @@ function presynaptic(
   const written = gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
   pass.write(source, steps, mean, written, inC)
   return { ...row(written, inC), pixelBytes: steps * inC * 4, stepBytes: steps > 1 ? inC * 4 : 0 }
+}
+
+/** Whether a weight's gradient multiplies with the spikes of the steps that δ has rows for. */
+const readsSteps = ({ presynaptic }: MethodTraits): boolean =>
+  presynaptic === 'steps' || presynaptic === 'now'
+
+/** From lists of spike patterns while few neurons fire, else by products. */
+function patternsOrProducts(
+  { b, context }: Pass,
+  job: PatternGradient,
+  products: () => void,
+): void {
+  const few = fewForPatterns(job, { g: job.g, steps: job.steps }) ?? 0
+  const patterns = (): void => emitPatternGradient(b, job)
+  // Counts of an outer loop add up from step to step; what this call has is not known.
+  const choice =
+    few > 0 && few < 1 && !context.outer
+      ? chooseBySpikes(b, job.spikes.sources, spikesForPatterns(job, few), job.name)
+      : undefined
+  if (choice) {
+    b.when(choice.few, patterns)
+    b.when(choice.many, products)
+  } else if (patternsWithoutChoice(job, few)) patterns()
+  else products()
 }
 
 /** What `diagnostics` compares. */
