@@ -5,7 +5,7 @@
 
 import { sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
-import { CHANNEL_A, CHANNEL_B, LOOP } from './learn-prepare'
+import { CHANNEL_A, CHANNEL_B, GROUP_A, GROUP_B, LOOP } from './learn-prepare'
 
 /**
  * The body of all loops below: n steps of `pixels` pixels from `first` on. z [pixels][C/4][T]
@@ -14,7 +14,7 @@ import { CHANNEL_A, CHANNEL_B, LOOP } from './learn-prepare'
  */
 // @ts-ignore: decorator
 @inline
-function chargeBody(
+export function chargeBody(
   rec: usize,
   head: usize,
   first: u32,
@@ -26,6 +26,7 @@ function chargeBody(
   hasB: bool,
   hasS: bool,
   still: bool,
+  grouped: bool,
 ): u32 {
   const lambda = v128.load(head)
   const lambdaTheta = v128.load(head, 16)
@@ -41,7 +42,16 @@ function chargeBody(
   const xhatA = <usize>load<u32>(rec, NeuronWord.AXhat * 4)
   const xhatB = <usize>load<u32>(rec, NeuronWord.BXhat * 4)
   const v = <usize>load<u32>(rec, NeuronWord.V * 4)
+  const resume = v != 0 && step == 0 && t > 0
+  const kept = step + n == load<u32>(rec, NeuronWord.T * 4) ? v : 0
   const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4)
+  // With groups of statistics the constants are those of a step.
+  const group = hasB ? GROUP_B : GROUP_A
+  const channelBytes = grouped
+    ? group * load<u32>(rec, NeuronWord.T * 4)
+    : hasB
+      ? CHANNEL_B
+      : CHANNEL_A
   let at = (<usize>first * vectors) << 2
   let rowA =
     <usize>load<u32>(rec, NeuronWord.A * 4) +
@@ -57,20 +67,25 @@ function chargeBody(
     let b = rowB
     let channel = channels
     for (let left = vectors; left; left--) {
-      const scale = v128.load(channel)
-      const shift = v128.load(channel, 16)
-      const scaleB = hasB ? v128.load(channel, 64) : scale
+      let scale = v128.load(channel)
+      let shift = v128.load(channel, 16)
+      let scaleB = scale
+      if (hasB) scaleB = grouped ? v128.load(channel, 32) : v128.load(channel, 64)
       const arriving = hasS ? widenBytes(s + at) : scale
       let mark = v128.load(marks)
       let current = sumTerms(a, b, arriving, mark, scale, shift, scaleB, scaleS, hasB, hasS)
       let state = current
       if (step) state = f32x4.add(current, remaining(v128.load(z - 16), lambda, lambdaTheta))
-      else if (n == 1 && v && t)
-        state = f32x4.add(current, f32x4.mul(v128.load(v + (at << 2)), lambda))
+      else if (resume) state = f32x4.add(current, f32x4.mul(v128.load(v + (at << 2)), lambda))
       v128.store(z, state)
       let spikes = v128.and(firing(state), mark)
       if (n > 1) {
         mark = v128.load(marks, 16)
+        if (grouped) {
+          scale = v128.load(channel + group)
+          shift = v128.load(channel + group, 16)
+          if (hasB) scaleB = v128.load(channel + group, 32)
+        }
         if (!still)
           current = sumTerms(
             a + aStep,
@@ -90,6 +105,11 @@ function chargeBody(
       }
       if (n > 2) {
         mark = v128.load(marks, 32)
+        if (grouped) {
+          scale = v128.load(channel + 2 * group)
+          shift = v128.load(channel + 2 * group, 16)
+          if (hasB) scaleB = v128.load(channel + 2 * group, 32)
+        }
         if (!still)
           current = sumTerms(
             a + 2 * aStep,
@@ -107,6 +127,11 @@ function chargeBody(
         v128.store(z, state, 32)
         spikes = i32x4.add(spikes, v128.and(firing(state), mark))
         mark = v128.load(marks, 48)
+        if (grouped) {
+          scale = v128.load(channel + 3 * group)
+          shift = v128.load(channel + 3 * group, 16)
+          if (hasB) scaleB = v128.load(channel + 3 * group, 32)
+        }
         if (!still)
           current = sumTerms(
             a + 3 * aStep,
@@ -124,9 +149,9 @@ function chargeBody(
         v128.store(z, state, 48)
         spikes = i32x4.add(spikes, v128.and(firing(state), mark))
       }
-      if (n == 1 && v) {
-        const kept = v128.andnot(v128.load(head, 48), firing(state))
-        v128.store(v + (at << 2), f32x4.add(state, kept))
+      if (kept) {
+        const rest = v128.andnot(v128.load(head, 48), firing(state))
+        v128.store(kept + (at << 2), f32x4.add(state, rest))
       }
       // Four bytes of masks, four of counts.
       const bytes = i8x16.shuffle(
@@ -158,12 +183,14 @@ function chargeBody(
         v128.store32_lane(counts + at, bytes, 1)
       }
       total = i32x4.add(total, i32x4.shr_u(spikes, 16))
-      if (xhatA) addNormalised(xhatA + (at << 2), a, aStep, channel + 32, t, step, n, still)
-      if (hasB && xhatB) addNormalised(xhatB + (at << 2), b, bStep, channel + 80, t, step, n, still)
+      if (!grouped && xhatA)
+        addNormalised(xhatA + (at << 2), a, aStep, channel + 32, t, step, n, still)
+      if (!grouped && hasB && xhatB)
+        addNormalised(xhatB + (at << 2), b, bStep, channel + 80, t, step, n, still)
       a += 16
       b += 16
       at += 4
-      channel += hasB ? CHANNEL_B : CHANNEL_A
+      channel += channelBytes
       z += stateBytes
     }
     rowA += <usize>load<u32>(rec, NeuronWord.APixelBytes * 4)
@@ -243,7 +270,7 @@ export function neuronLearn4(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 4, false, false, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 4, false, false, false, false)
 }
 
 /** Term A; 2 steps. As `chargeBody`. */
@@ -256,7 +283,7 @@ export function neuronLearn2(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 2, false, false, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 2, false, false, false, false)
 }
 
 /** Term A; 1 step. As `chargeBody`. */
@@ -269,7 +296,7 @@ export function neuronLearn1(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 1, false, false, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 1, false, false, false, false)
 }
 
 /** Terms A and B; 4 steps. As `chargeBody`. */
@@ -282,7 +309,7 @@ export function neuronLearnB4(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 4, true, false, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 4, true, false, false, false)
 }
 
 /** Terms A and B; 2 steps. As `chargeBody`. */
@@ -295,7 +322,7 @@ export function neuronLearnB2(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 2, true, false, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 2, true, false, false, false)
 }
 
 /** Terms A and B; 1 step. As `chargeBody`. */
@@ -308,7 +335,7 @@ export function neuronLearnB1(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 1, true, false, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 1, true, false, false, false)
 }
 
 /** Term A and the spikes S; 4 steps. As `chargeBody`. */
@@ -321,7 +348,7 @@ export function neuronLearnS4(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 4, false, true, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 4, false, true, false, false)
 }
 
 /** Term A and the spikes S; 2 steps. As `chargeBody`. */
@@ -334,7 +361,7 @@ export function neuronLearnS2(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 2, false, true, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 2, false, true, false, false)
 }
 
 /** Term A and the spikes S; 1 step. As `chargeBody`. */
@@ -347,7 +374,7 @@ export function neuronLearnS1(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 1, false, true, false)
+  return chargeBody(rec, head, first, pixels, t, step, z, 1, false, true, false, false)
 }
 
 /** Term A, the same at every step; 4 steps. As `chargeBody`. */
@@ -360,7 +387,7 @@ export function neuronLearnStill4(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 4, false, false, true)
+  return chargeBody(rec, head, first, pixels, t, step, z, 4, false, false, true, false)
 }
 
 /** Term A, the same at every step; 2 steps. As `chargeBody`. */
@@ -373,7 +400,7 @@ export function neuronLearnStill2(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 2, false, false, true)
+  return chargeBody(rec, head, first, pixels, t, step, z, 2, false, false, true, false)
 }
 
 /** Term A, the same at every step; 1 step. As `chargeBody`. */
@@ -386,5 +413,5 @@ export function neuronLearnStill1(
   step: u32,
   z: usize,
 ): u32 {
-  return chargeBody(rec, head, first, pixels, t, step, z, 1, false, false, true)
+  return chargeBody(rec, head, first, pixels, t, step, z, 1, false, false, true, false)
 }

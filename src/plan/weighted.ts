@@ -34,8 +34,8 @@ import { groupedLayout, storedChannels, weightLayout } from './layout.js'
 import { plainFloat, spikeSources } from './materialise.js'
 import { type FloatBuffer, type Pass, term } from './pass.js'
 import { standardisedWeight } from './standardise.js'
-import type { DenseInput, Expression, FloatTensor } from './tensors.js'
-import { emitTrace } from './trace-input.js'
+import { type DenseInput, type Expression, type FloatTensor, oneRow } from './tensors.js'
+import { emitTraceGradient, traceOf } from './trace-input.js'
 import { type Buffer, type Reference, ref } from './words.js'
 import { materialise } from './write-out.js'
 
@@ -52,8 +52,8 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
   },
 
   lower(pass, node, layer, x) {
-    const { b, context, options, training } = pass
-    const { buffers, outer, method, accumulate, callSteps } = context
+    const { b, context, options, training, callSteps } = pass
+    const { buffers, outer, method, accumulate } = context
     const { timeSteps } = options
     const { name, index } = node
     const plain = plainInput(pass, node, x)
@@ -81,7 +81,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
 
     const trace =
-      training && method.presynaptic === 'trace' ? emitTrace(pass, node, x, inC) : undefined
+      training && method.presynaptic === 'trace' ? traceOf(pass, node, x, inC) : undefined
     // Counts give the time mean of spikes and the input is all there, but a current is gone when
     // the loop over t outside goes on.
     const passing =
@@ -96,12 +96,17 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       const delta = takeGradient(pass, output, steps)
       const job = { name, g, delta, out: context.gradient(index, 'weight') as Reference }
       const products = (): void => {
-        const read = trace
-          ? row(trace, inC)
-          : inputSum
-            ? { ...row(inputSum, inC), scale: 1 / timeSteps }
-            : presynaptic(pass, node, x, inC, steps)
-        emitWeightGradient(b, { ...job, steps, input: read, accumulate })
+        const activity = (): DenseInput => presynaptic(pass, node, x, inC, steps)
+        const whole = { ...job, steps, accumulate }
+        if (trace) emitTraceGradient(pass, node, x, whole, trace, activity)
+        else
+          emitWeightGradient(b, {
+            ...whole,
+            input:
+              inputSum && floats
+                ? { ...oneRow(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) }
+                : activity(),
+          })
       }
       const lists = method.presynaptic === 'mean' ? listSource(x) : undefined
       const few = lists && fewForLists({ g, steps: timeSteps })
@@ -180,27 +185,21 @@ function forwardOnSpikes(
     emitForwardOnFloats(b, { ...job, input: pass.dense(written) })
   }
   const task = { ...job, spikes }
-  const limit = spikesForDense(task, context.outer ? options.timeSteps : 1)
+  // Few neurons fire at a stream's single step.
+  const limit = context.stream ? Number.POSITIVE_INFINITY : spikesForDense(task)
   if (!pass.training && Number.isFinite(limit) && denseWithoutChoice(task)) {
     dense()
     return undefined
   }
-  const choice = pass.training ? chooseBySpikes(b, spikes.sources, limit, name) : undefined
+  const callSteps = context.outer ? steps : undefined
+  const choice = pass.training
+    ? chooseBySpikes(b, spikes.sources, limit, name, callSteps)
+    : undefined
   if (!choice) return event(pass.wanted(node).moments ?? false)
   b.when(choice.few, () => void event(false))
   b.when(choice.many, dense)
   return undefined
 }
-
-/** One row for each pixel. */
-const row = (buffer: Buffer, inC: number): DenseInput => ({
-  address: ref(buffer),
-  indirect: false,
-  pixelBytes: inC * 4,
-  stepBytes: 0,
-  loopBytes: 0,
-  meanSteps: 1,
-})
 
 /** What the weight's gradient multiplies with: the presynaptic rate, or the input at each step. */
 function presynaptic(
@@ -219,7 +218,11 @@ function presynaptic(
   }
   const written = gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
   pass.write(source, steps, mean, written, inC)
-  return { ...row(written, inC), pixelBytes: steps * inC * 4, stepBytes: steps > 1 ? inC * 4 : 0 }
+  return {
+    ...oneRow(written, inC),
+    pixelBytes: steps * inC * 4,
+    stepBytes: steps > 1 ? inC * 4 : 0,
+  }
 }
 
 /** What `diagnostics` compares. */
@@ -245,7 +248,7 @@ function probe(
     name: `${name} means`,
     g,
     steps: 1,
-    input: row(rate, g.inC),
+    input: oneRow(rate, g.inC),
     delta: mean,
     out: ref(gradient),
     accumulate: false,

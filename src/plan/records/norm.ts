@@ -55,6 +55,7 @@ export const normFinish = record(Op.NormFinish, {
   ...finish,
   ...affine,
   repeats: number(NormWord.Repeats),
+  moves: number(NormWord.Moves),
   momentum: f32(NormWord.Momentum),
   runningMean: updates(NormWord.RunningMean),
   runningVar: updates(NormWord.RunningVar),
