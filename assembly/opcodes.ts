@@ -663,8 +663,8 @@ export enum NormWord {
    */
   Accumulate = 30,
   /**
-   * How many steps have these statistics: how often they move the running ones, and count in the
-   * mean of InvStd.
+   * How many steps have the same statistics, where there are more than one: so often they move the
+   * running ones, and count in the mean of InvStd.
    */
   Moves = 31,
 }

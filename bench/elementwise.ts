@@ -192,7 +192,6 @@ function normRig({ pixels, C }: Size, backward: boolean): Rig<Buffer[]> {
           shift,
           epsilon: 1e-5,
           momentum: 0.1,
-          moves: 1,
           repeats: 1,
           totalSteps: T,
         },

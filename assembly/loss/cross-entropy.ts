@@ -102,7 +102,10 @@ function outputOf(rec: usize, image: i32): usize {
   )
 }
 
-/** Returns the loss of one image. Writes its gradient [C], `times` so much, unless that address is 0. */
+/**
+ * Returns the loss of one image. Writes its gradient [C], `times` so much, unless that address is
+ * 0.
+ */
 function imageLoss(
   rec: usize,
   logits: usize,

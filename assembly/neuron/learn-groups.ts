@@ -3,7 +3,7 @@
  * learn-loops.ts with constants for each step. Their x̂ is another pass.
  */
 
-import { chargeBody } from './learn-loops'
+import { chargeBody } from './learn-charge'
 
 /** Term A; 4 steps. As `chargeBody`. */
 export function neuronLearnGroups4(

@@ -60,7 +60,7 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const samples = rows * <f64>load<u32>(rec, NormWord.Repeats * 4)
   const unbias = samples > 1 ? samples / (samples - 1) : 1
   const momentum = <f64>load<f32>(rec, NormWord.Momentum * 4)
-  const moves = load<u32>(rec, NormWord.Moves * 4)
+  const moves = max<u32>(1, load<u32>(rec, NormWord.Moves * 4))
   const epsilon = <f64>load<f32>(rec, NormWord.Epsilon * 4)
   const runningMean = <usize>load<u32>(rec, NormWord.RunningMean * 4)
   const runningVar = <usize>load<u32>(rec, NormWord.RunningVar * 4)

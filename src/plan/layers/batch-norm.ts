@@ -114,7 +114,7 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
         units,
         partial,
         repeats: byStep(pass) ? 1 : callSteps / tensor.steps,
-        moves: byStep(pass) ? callSteps / tensor.steps : 1,
+        moves: byStep(pass) ? callSteps / tensor.steps : undefined,
         momentum: layer.momentum,
         mean: norm.mean,
         invStd: norm.invStd,
