@@ -20,6 +20,7 @@ export {
   scaleByCounts,
 } from './activity/relu'
 export { random64 } from './base/random'
+export { touchLines } from './base/touch'
 export { convDense } from './conv/forward'
 export { convInputGradient, transposeWeight } from './conv/input-gradient'
 export { matmulNN, matmulNT, matmulScratch, matmulTN } from './conv/matmul'
@@ -153,6 +154,18 @@ export {
   neuronTriangle,
 } from './neuron/surrogate-loops'
 export {
+  neuronBackAtan,
+  neuronBackErf,
+  neuronBackFastSigmoid,
+  neuronBackPiecewiseExp,
+  neuronBackRectangle,
+  neuronBackSigmoid,
+  neuronBackTriangle,
+  neuronTime,
+  neuronTimeB,
+  neuronTimeS,
+} from './neuron/time-loops'
+export {
   normApply,
   normApplyCentred,
   normBackwardApply,
@@ -218,6 +231,5 @@ export {
   winogradOutput,
   winogradPatch,
   winogradTile,
-  winogradTouch,
 } from './winograd/transforms'
 export { winogradWeightGradient, winogradWeightTransform } from './winograd/weight-gradient'

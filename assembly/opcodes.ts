@@ -776,10 +776,10 @@ export enum NeuronScratch {
   ChannelBytes = 28,
   /** The same for each step, where statistics are those of single steps. */
   GroupBytes = 12,
-  /** Forward: potentials of a block of pixels, at least (2·T + 1)·C. */
+  /** Potentials of a block of pixels, at least (2·T + 1)·C. */
   BlockFloats = 2048,
-  /** Backward through time: sums in front of (2·T + 1)·C floats. */
-  SumBytes = 16,
+  /** Backward through time: constants or sums, in front of as many floats as forward. */
+  BackBytes = 64,
 }
 
 /** Words of gradients that are summed, times a factor or not. */

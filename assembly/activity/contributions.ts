@@ -107,6 +107,14 @@ function isContiguous(contribution: usize, pixelBytes: usize, rowBytes: usize): 
   )
 }
 
+/** Is the gradient this contribution as it lies in memory? */
+export function isCopy(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
+  return (
+    isContiguous(contribution, pixelBytes, rowBytes) &&
+    load<f32>(contribution, ContributionWord.Scale * 4) == 1
+  )
+}
+
 /** Adds two contributions that have the layout of `out`, in one pass. */
 function addBoth(
   out: usize,

@@ -1,11 +1,17 @@
 /** Backward through the neurons and through time (BPTT). */
 
-import { gather } from '../activity/contributions'
+import { gather, isCopy } from '../activity/contributions'
 import { logistic } from '../base/math'
-import { NeuronScratch, NeuronWord } from '../opcodes'
-import { inputGain, leak, resetDerivative, resetPotential } from './dynamics'
+import { touchLines } from '../base/touch'
+import { ContributionWord, NeuronScratch, NeuronWord } from '../opcodes'
+import { hasCommonTrace, inputGain, leak, resetDerivative, resetPotential } from './dynamics'
 import { currentStep, currents } from './general'
+import { surrogateScale, surrogateSlope } from './surrogate'
 import { surrogate } from './surrogate-loops'
+import { back, neuronTime, neuronTimeB, neuronTimeS } from './time-loops'
+
+/** Most floats of z in a block of pixels. A single pixel may have more. */
+const BLOCK_FLOATS: u32 = NeuronScratch.BlockFloats
 
 /**
  * Membrane potentials are computed again from the terms. Then, from the last step to the first,
@@ -16,20 +22,42 @@ import { surrogate } from './surrogate-loops'
  *
  * ∂L/∂s_t is the sum of the contributions (rows [P][T][C]). Delta may be the first contribution's
  * own tensor when that one is not pooled. Unit = PixelsPerUnit pixels. Scratch:
- * NeuronScratch.SumBytes + 4·(2·T + 1)·C bytes.
+ * NeuronScratch.BackBytes + 4·max(BlockFloats, (2·T + 1)·C) bytes.
  */
 export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)
   const first = <u32>unit * perUnit
   const end = min(first + perUnit, load<u32>(rec, NeuronWord.Pixels * 4))
-  const steps = load<u32>(rec, NeuronWord.T * 4)
-  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
-  const pixelBytes = <usize>steps * rowBytes
   const lambda = leak(rec)
   const kappa = inputGain(rec)
-  let delta = <usize>load<u32>(rec, NeuronWord.Delta * 4) + <usize>first * pixelBytes
+  if (isUsual(rec, kappa)) runUsual(rec, first, end, scratch, lambda, kappa)
+  else runAny(rec, unit, first, end, scratch, lambda, kappa)
+}
+
+/** Can time-loops.ts run it? Where it fires is then rounded as it was forward. */
+function isUsual(rec: usize, kappa: f32): bool {
+  const hasB = load<u32>(rec, NeuronWord.B * 4) != 0
+  return (
+    hasCommonTrace(rec) &&
+    load<f32>(rec, NeuronWord.Rest * 4) == 0 &&
+    load<u32>(rec, NeuronWord.Learnable * 4) == 0 &&
+    load<u32>(rec, NeuronWord.A * 4) != 0 &&
+    load<u32>(rec, NeuronWord.AScale * 4) != 0 &&
+    (load<u32>(rec, NeuronWord.AGroupBytes * 4) | load<u32>(rec, NeuronWord.BGroupBytes * 4)) ==
+      0 &&
+    (!hasB ||
+      (kappa == 1 &&
+        load<u32>(rec, NeuronWord.BScale * 4) != 0 &&
+        load<u32>(rec, NeuronWord.S * 4) == 0))
+  )
+}
+
+/** Delta = ∂L/∂s at the pixels first … end − 1. */
+function gatherPixels(rec: usize, first: u32, end: u32): void {
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
+  const steps = load<u32>(rec, NeuronWord.T * 4)
   gather(
-    delta,
+    <usize>load<u32>(rec, NeuronWord.Delta * 4) + <usize>first * steps * rowBytes,
     0,
     first,
     end,
@@ -40,9 +68,58 @@ export function neuronBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize
     steps,
     rowBytes,
   )
+}
 
+/** Pixels first … end − 1 in blocks whose potentials stay in the first-level cache. */
+function runUsual(rec: usize, first: u32, end: u32, scratch: usize, lambda: f32, kappa: f32): void {
+  const steps = load<u32>(rec, NeuronWord.T * 4)
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
+  const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
+  const alpha = load<f32>(rec, NeuronWord.Alpha * 4)
+  v128.store(scratch, f32x4.splat(lambda))
+  v128.store(scratch, f32x4.splat(kappa), 16)
+  v128.store(scratch, f32x4.splat(surrogateSlope(kind, alpha)), 32)
+  v128.store(scratch, f32x4.splat(surrogateScale(kind, alpha)), 48)
+  const z = scratch + NeuronScratch.BackBytes
+  const pixelBytes = <usize>steps * rowBytes
+  const table = <usize>load<u32>(rec, NeuronWord.Contributions * 4)
+  // A single contribution is read where it is.
+  const single =
+    load<u32>(rec, NeuronWord.ContributionCount * 4) == 1 && isCopy(table, pixelBytes, rowBytes)
+  const block = max<u32>(1, BLOCK_FLOATS / <u32>(pixelBytes >> 2))
+  if (!single) gatherPixels(rec, first, end)
+  for (let pixel = first; pixel < end; pixel += block) {
+    const pixels = min(block, end - pixel)
+    const at = <usize>pixel * pixelBytes
+    const delta = <usize>load<u32>(rec, NeuronWord.Delta * 4) + at
+    let gradient = delta
+    if (single) {
+      gradient = <usize>load<u32>(table, ContributionWord.Address * 4) + at
+      touchLines(gradient, <usize>pixels * pixelBytes, z)
+    }
+    if (load<u32>(rec, NeuronWord.B * 4)) neuronTimeB(rec, pixel, pixels, z, lambda, kappa)
+    else if (load<u32>(rec, NeuronWord.S * 4)) neuronTimeS(rec, pixel, pixels, z, lambda, kappa)
+    else neuronTime(rec, pixel, pixels, z, lambda, kappa)
+    back(kind, delta, gradient, z, pixels, steps, rowBytes, scratch)
+  }
+}
+
+/** Neurons of every kind, pixel by pixel. */
+function runAny(
+  rec: usize,
+  unit: i32,
+  first: u32,
+  end: u32,
+  scratch: usize,
+  lambda: f32,
+  kappa: f32,
+): void {
+  const pixelBytes =
+    (<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2
+  let delta = <usize>load<u32>(rec, NeuronWord.Delta * 4) + <usize>first * pixelBytes
+  gatherPixels(rec, first, end)
   const sums = scratch
-  const potentials = scratch + NeuronScratch.SumBytes
+  const potentials = scratch + NeuronScratch.BackBytes
   const derivatives = potentials + pixelBytes
   v128.store(sums, f32x4.splat(0))
   for (let pixel = first; pixel < end; pixel++) {

@@ -2,6 +2,7 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
+import { touchLines } from '../base/touch'
 import { ConvWord, WinogradWord } from '../opcodes'
 import { winogradProduct } from './products'
 import {
@@ -15,20 +16,21 @@ import {
   TRANSFORM_BYTES,
   VECTOR_BYTES,
 } from './sizes'
-import { transformRow, winogradKernel, winogradOutput, winogradTouch } from './transforms'
+import { transformRow, winogradKernel, winogradOutput } from './transforms'
 
 /**
  * V = Bᵀ δ B, which the input gradient reads.
  *
- * Delta [B][H][W][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128], written; what is behind N
- * and S stays as it is. Unit = one tile row. Worker scratch: 640 + 24·N bytes.
+ * Delta [B][H][W][T][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128], written; what is behind
+ * N and S stays as it is. Unit = one tile row of one step. Worker scratch: 640 + 24·T·N bytes.
  */
 export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
   const w = word(rec, ConvWord.InW)
   const n = word(rec, ConvWord.OutC)
   const across = (w + 3) >> 2
-  const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * across
+  const steps = word(rec, ConvWord.T)
+  const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * steps * across
   check((n & 3) == 0)
   transformRow(
     address(rec, WinogradWord.Scratch) + <usize>(unit * across) * CHUNK_BYTES,
@@ -39,8 +41,10 @@ export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: u
     h,
     w,
     n,
+    steps,
     true,
     unit,
+    false,
     scratch,
   )
 }
@@ -125,10 +129,10 @@ export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: 
 }
 
 /**
- * dX[b, y, x, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, n] · W[n, c, ky, kx]
+ * dX[b, y, x, t, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, t, n] · W[n, c, ky, kx]
  *
- * → Out [B][H][W][C], written. Scratch holds one of the two factors, and the unit computes the
- * other:
+ * → Out [B][H][W][T][C], written. Tile rows are (image, row, t), t runs fastest. Scratch holds one
+ * of the two factors, and the unit computes the other:
  *
  *   KernelFirst = 1   Scratch has the kernels (of WinogradKernelTransform). Unit = RowsPerUnit tile
  *                     rows, which it transforms, and all channels.
@@ -136,10 +140,10 @@ export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: 
  *                     rows, 8 input channels), whose kernels it transforms; channels run faster.
  *
  * Up to 3 tiles behind the last of a unit are read, and what comes of them is dropped. Worker
- * scratch, with P = RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4: 36·(32·P + 192) + 16·C + 640,
- * then
+ * scratch, with P = RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4: 36·(32·P + 192) + 16·T·C +
+ * 640, then
  *
- *   KernelFirst = 1   36·(512·⌈N/128⌉·P + 192) + 640 + 24·N bytes
+ *   KernelFirst = 1   36·(512·⌈N/128⌉·P + 192) + 640 + 24·T·N bytes
  *   KernelFirst = 0   36·(32·N + 192) + 576 + 288·BlockWidth bytes
  */
 export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -151,7 +155,8 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
   const kernelFirst = word(rec, WinogradWord.KernelFirst) != 0
   const across = (w + 3) >> 2
   const down = (h + 3) >> 2
-  const rowsAll = word(rec, ConvWord.Images) * down
+  const steps = word(rec, ConvWord.T)
+  const rowsAll = word(rec, ConvWord.Images) * down * steps
   const rowsPerUnit = word(rec, WinogradWord.RowsPerUnit)
   const blocks = (cs + BLOCK - 1) / BLOCK
   const firstRow = (kernelFirst ? unit : unit / blocks) * rowsPerUnit
@@ -162,7 +167,8 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
   const chunks = (n + CHUNK - 1) / CHUNK
   check(rows > 0)
 
-  const pixel = (<usize>cs) << 2
+  const channelBytes = (<usize>cs) << 2
+  const pixel = channelBytes * <usize>steps
   const mPlane = room * BLOCK_BYTES + PLANE_PADDING
   const uPlane = <usize>n * BLOCK_BYTES + PLANE_PADDING
   const m = scratch
@@ -192,8 +198,10 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
         h,
         w,
         n,
+        steps,
         true,
         firstRow + i,
+        i == 0,
         own + vPlane * PLANES,
       )
     }
@@ -206,7 +214,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
         address(rec, WinogradWord.Weight) +
         ((<usize>(i * word(rec, ConvWord.KRows) + c * width)) << 2)
       for (let tap = 0; tap < 9; tap++)
-        winogradTouch(
+        touchLines(
           src + ((<usize>(tap * cs * width)) << 2),
           (<usize>(min(BLOCK, cs - c) * width)) << 2,
           work,
@@ -233,10 +241,14 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
     const c = block * BLOCK
     let src = m
     for (let i = 0; i < rows; i++) {
-      const image = (firstRow + i) / down
-      const y = (firstRow + i - image * down) * 4
-      const first = address(rec, WinogradWord.Out) + <usize>((image * h + y) * w) * pixel
-      if (kernelFirst && block == 0) winogradTouch(first, <usize>(min(4, h - y) * w) * pixel, line)
+      const step = (firstRow + i) % steps
+      const row = (firstRow + i) / steps
+      const image = row / down
+      const y = (row - image * down) * 4
+      const pixels = address(rec, WinogradWord.Out) + <usize>((image * h + y) * w) * pixel
+      const first = pixels + <usize>step * channelBytes
+      if (kernelFirst && block == 0 && (i == 0 || step == 0))
+        touchLines(pixels, <usize>(min(4, h - y) * w) * pixel, line)
       for (let x = 0; x < w; x += 4) {
         for (let k = 0; k < 4; k++) {
           store<u32>(

@@ -1,5 +1,6 @@
 /** Winograd's transforms of tiles, kernels and results. The equations and names are in sizes.ts. */
 
+import { touchLines } from '../base/touch'
 import { kernel, output, patch, taps, tile, times } from './lines'
 import { ROWS_BYTES, TRANSFORM_BYTES, VECTOR_BYTES } from './sizes'
 
@@ -107,21 +108,11 @@ export function clear(dst: usize, bytes: usize): void {
 }
 
 /**
- * Reads a word of each cache line of `bytes` at `p`, which are about to be read or written in
- * another order: cache lines come faster when they are asked for in order. `sink` gets a word, so
- * that the compiler keeps the loop.
- */
-export function winogradTouch(p: usize, bytes: usize, sink: usize): void {
-  let sum: u32 = 0
-  for (const end = p + bytes; p < end; p += 64) sum += load<u32>(p)
-  store<u32>(sink, sum)
-}
-
-/**
- * Transforms the tiles of one tile row of a tensor [B][H][W][channels] into planes: with `halo`
- * their 6×6 patches by Bᵀ, otherwise their 4×4 pixels by G'. In each plane the channels are in
- * groups: tile i of the row has group j at dst + i·16·group + j·step bytes. Scratch: 576 + 64
- * bytes, then six pixels.
+ * Transforms the tiles of one tile row of a tensor [B][H][W][T][channels] into planes: with `halo`
+ * their 6×6 patches by Bᵀ, otherwise their 4×4 pixels by G'. Tile rows are (image, row, t), t runs
+ * fastest. In each plane the channels are in groups: tile i of the row has group j at dst +
+ * i·16·group + j·step bytes. The first step's row touches the pixels of all steps, and so does the
+ * `first` row of a unit. Scratch: 576 + 64 bytes, then six pixels of T·channels.
  */
 export function transformRow(
   dst: usize,
@@ -132,35 +123,42 @@ export function transformRow(
   h: i32,
   w: i32,
   channels: i32,
+  steps: i32,
   halo: bool,
-  row: i32,
+  tileRow: i32,
+  first: bool,
   scratch: usize,
 ): void {
   const down = (h + 3) >> 2
+  const t = tileRow % steps
+  const row = tileRow / steps
   const image = row / down
   const margin = i32(halo)
   const size = halo ? 6 : 4
   const y = (row - image * down) * 4 - margin
-  const pixel = (<usize>channels) << 2
+  const channelBytes = (<usize>channels) << 2
+  const pixel = channelBytes * <usize>steps
   const rowBytes = pixel * <usize>w
   const line = scratch
   const rows = line + TRANSFORM_BYTES
   const zeros = rows + ROWS_BYTES
-  const first = tensor + <usize>(image * h + y) * rowBytes
+  const origin = tensor + <usize>(image * h + y) * rowBytes + <usize>t * channelBytes
   const groupBytes = <usize>group * VECTOR_BYTES
-  if (y < 0 || y + size > h) clear(zeros, pixel * 6)
+  if (y < 0 || y + size > h)
+    for (let i: usize = 0; i < 6; i++) clear(zeros + i * pixel, channelBytes)
   const top = max(0, y)
-  winogradTouch(
-    tensor + <usize>(image * h + top) * rowBytes,
-    <usize>(min(h, y + size) - top) * rowBytes,
-    line,
-  )
+  if (first || t == 0)
+    touchLines(
+      tensor + <usize>(image * h + top) * rowBytes,
+      <usize>(min(h, y + size) - top) * rowBytes,
+      line,
+    )
   for (let x = -margin; x + margin < w; x += 4) {
     for (let k = 0; k < size; k++) {
       const inside = <u32>(y + k) < <u32>h
       store<u32>(
         rows + ((<usize>k) << 2),
-        <u32>(inside ? first + <usize>k * rowBytes + <usize>x * pixel : zeros),
+        <u32>(inside ? origin + <usize>k * rowBytes + <usize>x * pixel : zeros),
       )
     }
     const from = max(0, -x)

@@ -27,9 +27,10 @@ function groupStep(total: i32): usize {
  * The two factors of the weight gradient, Bᵀ r B and G' δ G'ᵀ, in groups of channels that the
  * products read in order.
  *
- * In [B][H][W][C], Delta [B][H][W][N] → Scratch [36 planes][⌈C/16⌉ + ⌈N/16⌉ groups][S][16],
+ * In [B][H][W][T][C], Delta [B][H][W][T][N] → Scratch [36 planes][⌈C/16⌉ + ⌈N/16⌉ groups][S][16],
  * written, with 64 bytes behind each group; what is behind C and N stays as it is. Unit = one tile
- * row of In, and after those one of Delta. Worker scratch: 640 + 24·max(C, N) bytes.
+ * row (image, row, t; t runs fastest) of In, and after those one of Delta. Worker scratch: 640 +
+ * 24·T·max(C, N) bytes.
  */
 export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -37,7 +38,8 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
   const cs = word(rec, ConvWord.InC)
   const n = word(rec, ConvWord.OutC)
   const across = (w + 3) >> 2
-  const rows = word(rec, ConvWord.Images) * ((h + 3) >> 2)
+  const steps = word(rec, ConvWord.T)
+  const rows = word(rec, ConvWord.Images) * ((h + 3) >> 2) * steps
   const plane = address(rec, WinogradWord.PlaneBytes)
   const step = groupStep(rows * across)
   let dst = address(rec, WinogradWord.Scratch)
@@ -52,8 +54,10 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
       h,
       w,
       cs,
+      steps,
       true,
       unit,
+      false,
       scratch,
     )
   } else {
@@ -68,8 +72,10 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
       h,
       w,
       n,
+      steps,
       false,
       unit,
+      false,
       scratch,
     )
   }
@@ -120,7 +126,7 @@ function multiplyGroups(
 }
 
 /**
- * dW[n, c, ky, kx] = Scale · Σ_{b, y, x} δ[b, y, x, n] · r[b, y + ky − 1, x + kx − 1, c]
+ * dW[n, c, ky, kx] = Scale · Σ_{b, y, x, t} δ[b, y, x, t, n] · r[b, y + ky − 1, x + kx − 1, t, c]
  *
  * in the layout of the weight, [N/BlockWidth][KRows][BlockWidth]; rows from 9·C on become zero.
  * The sum runs over the tiles in order.
@@ -133,7 +139,7 @@ function multiplyGroups(
  *
  * InCPerUnit is 4, 8 or a multiple of 16, OutCPerUnit a multiple of 8. Worker scratch:
  * 36·(4·InCPerUnit·OutCPerUnit + 192) + 576 bytes, and with Splits another 36·(64·G·(P + 1) + 192)
- * + 640 + 24·max(C, N), where G = ⌈C/16⌉ + ⌈N/16⌉ and P = RowsPerUnit·⌈W/4⌉.
+ * + 640 + 24·T·max(C, N), where G = ⌈C/16⌉ + ⌈N/16⌉ and P = RowsPerUnit·⌈W/4⌉.
  */
 export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const h = word(rec, ConvWord.InH)
@@ -144,7 +150,8 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
   const nPerUnit = word(rec, WinogradWord.OutCPerUnit)
   const splits = word(rec, WinogradWord.Splits)
   const across = (w + 3) >> 2
-  const rowsAll = word(rec, ConvWord.Images) * ((h + 3) >> 2)
+  const steps = word(rec, ConvWord.T)
+  const rowsAll = word(rec, ConvWord.Images) * ((h + 3) >> 2) * steps
   const nUnits = splits ? 1 : (n + nPerUnit - 1) / nPerUnit
   const c0 = splits ? 0 : (unit / nUnits) * cPerUnit
   const n0 = splits ? 0 : (unit % nUnits) * nPerUnit
@@ -180,8 +187,10 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
           h,
           w,
           cs,
+          steps,
           true,
           row + i,
+          i == 0,
           work,
         )
         transformRow(
@@ -193,8 +202,10 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
           h,
           w,
           n,
+          steps,
           false,
           row + i,
+          i == 0,
           work,
         )
       }

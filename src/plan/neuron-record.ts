@@ -148,9 +148,13 @@ export function emitNeuronBackwardTime(
       width: r.shape[2],
       learnablePartials: partials,
     },
-    { scratch: NeuronScratch.SumBytes + 4 * (2 * fields.steps + 1) * r.stored },
+    { scratch: NeuronScratch.BackBytes + blockBytes(fields.steps, r.stored) },
   )
 }
+
+/** Potentials of a block of pixels, or of one with all else that is kept of it. */
+const blockBytes = (steps: number, stored: number): number =>
+  4 * Math.max(NeuronScratch.BlockFloats, (2 * steps + 1) * stored)
 
 /**
  * Worker scratch of the neuron kernel: vectors of the steps and of the channels, and the potentials
@@ -162,4 +166,4 @@ export const neuronScratch = (steps: number, stored: number, groups = false): nu
   NeuronScratch.HeadBytes +
   NeuronScratch.StepBytes * steps +
   Math.max(NeuronScratch.ChannelBytes, groups ? NeuronScratch.GroupBytes * steps : 0) * stored +
-  4 * Math.max(NeuronScratch.BlockFloats, (2 * steps + 1) * stored)
+  blockBytes(steps, stored)

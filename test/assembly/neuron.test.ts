@@ -681,6 +681,7 @@ for (const variant of variants) {
       engine.checkGuards()
 
       if (loop) return
+      const scaleG = random() < 0.5 ? 1 : 0.5
       const gradient = Array.from({ length: P * T * C }, () => Math.fround(random() - 0.5))
       const delta = engine.alloc(P * T * C * 4)
       const learned = engine.alloc(units * 4)
@@ -691,7 +692,7 @@ for (const variant of variants) {
             address: engine.putFloats(gradient),
             stepBytes: C * 4,
             pixelBytes: T * C * 4,
-            scale: 0.5,
+            scale: scaleG,
           },
         ],
         P,
@@ -718,7 +719,7 @@ for (const variant of variants) {
         const unit = Math.floor(p / perUnit)
         const arriving = Array.from(
           { length: T },
-          (_, t) => gradient[(p * T + t) * C + (i % C)]! * 0.5,
+          (_, t) => gradient[(p * T + t) * C + (i % C)]! * scaleG,
         )
         const r = simulate(d, current(p, i % C), arriving)
         gains[unit]! += r.gain

@@ -37,6 +37,8 @@ const normal = (random: Random): number =>
 /** A convolution 3×3 of stride 1 and padding 1. */
 interface WinogradShape {
   images: number
+  /** Rows per pixel. */
+  steps: number
   height: number
   width: number
   inC: number
@@ -61,30 +63,41 @@ const geometryOf = ({ images, height, width, inC, outC, blockWidth }: WinogradSh
   padW: 1,
 })
 
+/** Rows (pixel, step) of a tensor. */
+const rowsOf = ({ images, height, width, steps }: WinogradShape): number =>
+  images * height * width * steps
+
 const kRows = (shape: WinogradShape): number => Math.ceil((9 * shape.inC + 1) / 4) * 4
 
 /**
  * Fixed shapes: one pixel, one tile, tails in every size; kernels first and units with tiles of
  * their own, more than a chunk of channels, both ways; more tiles than a product sums at a time;
- * then random ones.
+ * several steps of each; then random ones.
  */
 function shapes(random: Random): WinogradShape[] {
   const list: WinogradShape[] = [
-    { images: 1, height: 1, width: 1, inC: 4, outC: 4, blockWidth: 4 },
-    { images: 3, height: 4, width: 4, inC: 12, outC: 8, blockWidth: 8 },
-    { images: 2, height: 5, width: 3, inC: 20, outC: 12, blockWidth: 4 },
-    { images: 17, height: 4, width: 4, inC: 36, outC: 48, blockWidth: 16 },
-    { images: 2, height: 24, width: 27, inC: 8, outC: 32, blockWidth: 32 },
-    { images: 11, height: 29, width: 26, inC: 12, outC: 20, blockWidth: 4 },
-    { images: 70, height: 3, width: 13, inC: 20, outC: 8, blockWidth: 8 },
-    { images: 7, height: 13, width: 14, inC: 12, outC: 136, blockWidth: 8 },
-    { images: 3, height: 5, width: 6, inC: 20, outC: 132, blockWidth: 4 },
-    { images: 1, height: 67, width: 66, inC: 8, outC: 160, blockWidth: 32 },
+    { images: 1, steps: 1, height: 1, width: 1, inC: 4, outC: 4, blockWidth: 4 },
+    { images: 3, steps: 1, height: 4, width: 4, inC: 12, outC: 8, blockWidth: 8 },
+    { images: 2, steps: 1, height: 5, width: 3, inC: 20, outC: 12, blockWidth: 4 },
+    { images: 17, steps: 1, height: 4, width: 4, inC: 36, outC: 48, blockWidth: 16 },
+    { images: 2, steps: 1, height: 24, width: 27, inC: 8, outC: 32, blockWidth: 32 },
+    { images: 11, steps: 1, height: 29, width: 26, inC: 12, outC: 20, blockWidth: 4 },
+    { images: 70, steps: 1, height: 3, width: 13, inC: 20, outC: 8, blockWidth: 8 },
+    { images: 7, steps: 1, height: 13, width: 14, inC: 12, outC: 136, blockWidth: 8 },
+    { images: 3, steps: 1, height: 5, width: 6, inC: 20, outC: 132, blockWidth: 4 },
+    { images: 1, steps: 1, height: 67, width: 66, inC: 8, outC: 160, blockWidth: 32 },
+    { images: 1, steps: 9, height: 1, width: 1, inC: 4, outC: 4, blockWidth: 4 },
+    { images: 3, steps: 4, height: 4, width: 4, inC: 12, outC: 8, blockWidth: 8 },
+    { images: 9, steps: 2, height: 4, width: 4, inC: 36, outC: 48, blockWidth: 16 },
+    { images: 2, steps: 3, height: 24, width: 27, inC: 8, outC: 32, blockWidth: 32 },
+    { images: 5, steps: 5, height: 13, width: 14, inC: 12, outC: 136, blockWidth: 8 },
+    { images: 2, steps: 7, height: 5, width: 6, inC: 20, outC: 132, blockWidth: 4 },
   ]
   for (let i = 0; i < 12; i++) {
     const blockWidth = [4, 8, 16, 32][integer(random, 0, 3)]!
     list.push({
       images: integer(random, 1, 4),
+      steps: integer(random, 1, 9),
       height: integer(random, 1, 13),
       width: integer(random, 1, 13),
       inC: 4 * integer(random, 1, 11),
@@ -96,7 +109,7 @@ function shapes(random: Random): WinogradShape[] {
 }
 
 const shapeName = (s: WinogradShape): string =>
-  `B=${s.images} H=${s.height} W=${s.width} C=${s.inC} N=${s.outC} ` +
+  `B=${s.images} T=${s.steps} H=${s.height} W=${s.width} C=${s.inC} N=${s.outC} ` +
   `block=${s.blockWidth} seed=${seed}`
 
 /** Index of W[n][c][tap] in the weight's layout. */
@@ -106,14 +119,14 @@ function weightIndex(shape: WinogradShape, n: number, c: number, tap: number): n
 }
 
 /**
- * Calls `visit` with indices of pixels of one kernel tap: output (b, y, x) and input (b, y + ky −
- * 1, x + kx − 1), both inside.
+ * Calls `visit` with indices of rows of one kernel tap: output (b, y, x, t) and input (b, y + ky −
+ * 1, x + kx − 1, t), both inside.
  */
 function forTaps(
   shape: WinogradShape,
   visit: (tap: number, output: number, input: number) => void,
 ): void {
-  const { images, height, width } = shape
+  const { images, steps, height, width } = shape
   for (let b = 0; b < images; b++)
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++)
@@ -121,7 +134,9 @@ function forTaps(
           const iy = y + Math.floor(tap / 3) - 1
           const ix = x + (tap % 3) - 1
           if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue
-          visit(tap, (b * height + y) * width + x, (b * height + iy) * width + ix)
+          const output = ((b * height + y) * width + x) * steps
+          const input = ((b * height + iy) * width + ix) * steps
+          for (let t = 0; t < steps; t++) visit(tap, output + t, input + t)
         }
 }
 
@@ -131,7 +146,7 @@ function referenceInputGradient(
   weight: Float32Array,
 ): Float64Array {
   const { inC, outC } = shape
-  const out = new Float64Array(shape.images * shape.height * shape.width * inC)
+  const out = new Float64Array(rowsOf(shape) * inC)
   forTaps(shape, (tap, output, input) => {
     for (let c = 0; c < inC; c++)
       for (let n = 0; n < outC; n++)
@@ -183,9 +198,8 @@ interface Case {
 }
 
 function makeCase(shape: WinogradShape, random: Random): Case {
-  const pixels = shape.images * shape.height * shape.width
-  const delta = Float32Array.from({ length: pixels * shape.outC }, () => normal(random))
-  const rate = Float32Array.from({ length: pixels * shape.inC }, () =>
+  const delta = Float32Array.from({ length: rowsOf(shape) * shape.outC }, () => normal(random))
+  const rate = Float32Array.from({ length: rowsOf(shape) * shape.inC }, () =>
     random() < 0.6 ? 0 : integer(random, 1, 4) / 4,
   )
   const weight = new Float32Array(shape.outC * kRows(shape))
@@ -211,24 +225,28 @@ function emit(
 ): void {
   const g = geometryOf(shape)
   const { delta, input, weight, out } = tensors
-  const job = { name: 'test', g, steps: 1, delta }
+  const { steps } = shape
+  const job = { name: 'test', g, steps, delta }
   if (kind === 'input') {
-    const plan = most ? winogradInputPlan(g, most * tileBytes(shape, kind)) : undefined
+    const plan = most ? winogradInputPlan(g, steps, most * tileBytes(shape, kind)) : undefined
     emitInputGradient(b, { ...job, weight: ref(weight), out, zeros: out }, plan)
     return
   }
-  const place = { address: ref(input), indirect: false, pixelBytes: shape.inC * 4 }
-  const read = { ...place, stepBytes: 0, loopBytes: 0, meanSteps: 1, scale: SCALE }
+  const row = shape.inC * 4
+  const place = { address: ref(input), indirect: false, pixelBytes: steps * row, stepBytes: row }
+  const read = { ...place, loopBytes: 0, meanSteps: 1, scale: SCALE }
   const gradient = { ...job, input: read, out: ref(out), accumulate }
-  const own = most ? undefined : ownTilesPlan(g)
+  const own = most ? undefined : ownTilesPlan(g, steps)
+  const shared = most
+    ? sharedTilesPlan(g, steps, most * tileBytes(shape, kind), 1)
+    : sharedTilesPlan(g, steps)
   if (own) emitOwnTiles(b, gradient, own)
-  else if (most) emitSharedTiles(b, gradient, sharedTilesPlan(g, most * tileBytes(shape, kind), 1))
-  else emitSharedTiles(b, gradient, sharedTilesPlan(g))
+  else emitSharedTiles(b, gradient, shared)
 }
 
 /** Bytes of the transformed tiles of one image. */
-function tileBytes({ height, width, inC, outC }: WinogradShape, kind: Kind): number {
-  const tiles = Math.ceil(height / 4) * Math.ceil(width / 4)
+function tileBytes({ steps, height, width, inC, outC }: WinogradShape, kind: Kind): number {
+  const tiles = Math.ceil(height / 4) * Math.ceil(width / 4) * steps
   return kind === 'input'
     ? 36 * tiles * Math.ceil(outC / 128) * 512
     : 36 * tiles * (Math.ceil(inC / 16) + Math.ceil(outC / 16)) * 64
@@ -318,8 +336,10 @@ for (const variant of variants) {
     const random = testRandom(seed + 2)
     const engine = new TestEngine(variant)
     for (const shape of [
-      { images: 3, height: 7, width: 6, inC: 12, outC: 40, blockWidth: 8 },
-      { images: 40, height: 15, width: 9, inC: 8, outC: 12, blockWidth: 4 },
+      { images: 3, steps: 1, height: 7, width: 6, inC: 12, outC: 40, blockWidth: 8 },
+      { images: 40, steps: 1, height: 15, width: 9, inC: 8, outC: 12, blockWidth: 4 },
+      { images: 2, steps: 3, height: 7, width: 6, inC: 12, outC: 40, blockWidth: 8 },
+      { images: 11, steps: 4, height: 15, width: 9, inC: 8, outC: 12, blockWidth: 4 },
     ]) {
       const data = makeCase(shape, random)
       const written = runGradient(engine, data, 'weight', ascending)
@@ -335,18 +355,21 @@ for (const variant of variants) {
   test(`${variant}: passes over groups of images give the same gradients (seed ${seed})`, () => {
     const random = testRandom(seed + 3)
     const engine = new TestEngine(variant)
-    const shape = { images: 5, height: 6, width: 9, inC: 16, outC: 20, blockWidth: 4 }
-    const data = makeCase(shape, random)
-    for (const size of [1, 2, 4]) {
+    const one = { images: 5, steps: 1, height: 6, width: 9, inC: 16, outC: 20, blockWidth: 4 }
+    const cases = [one, { ...one, steps: 3 }].flatMap((shape) => {
+      const data = makeCase(shape, random)
+      return [1, 2, 4].map((size) => ({ shape, data, size }))
+    })
+    for (const { shape, data, size } of cases) {
       const input = runGradient(engine, data, 'input', ascending, undefined, size)
       assert.ok(
         relativeError(input, referenceInputGradient(shape, data.delta, data.weight)) < TOLERANCE,
-        `input, ${size} images seed=${seed}`,
+        `input, ${size} images ${shapeName(shape)}`,
       )
       const weight = runGradient(engine, data, 'weight', ascending, undefined, size)
       assert.ok(
         relativeError(weight, referenceWeightGradient(shape, data.delta, data.rate)) < TOLERANCE,
-        `weight, ${size} images seed=${seed}`,
+        `weight, ${size} images ${shapeName(shape)}`,
       )
     }
   })
@@ -354,7 +377,7 @@ for (const variant of variants) {
   test(`${variant}: a layer of 512 channels keeps its accuracy (seed ${seed})`, () => {
     const random = testRandom(seed + 4)
     const engine = new TestEngine(variant)
-    const shape = { images: 2, height: 4, width: 4, inC: 256, outC: 512, blockWidth: 32 }
+    const shape = { images: 2, steps: 1, height: 4, width: 4, inC: 256, outC: 512, blockWidth: 32 }
     const data = makeCase(shape, random)
     const input = relativeError(
       runGradient(engine, data, 'input', ascending),
@@ -370,40 +393,44 @@ for (const variant of variants) {
 }
 
 test('large batches run in passes that cover every image once, within the budget', () => {
-  const shape = { images: 431, height: 8, width: 8, inC: 256, outC: 256, blockWidth: 32 }
-  const g = geometryOf(shape)
-  for (const plan of [winogradInputPlan(g), sharedTilesPlan(g)]) {
-    assert.ok(plan.passes.length > 1)
-    assert.ok(plan.sharedBytes < WINOGRAD_BUDGET_BYTES * 1.01, `${plan.sharedBytes} bytes`)
-    let next = 0
-    for (const pass of plan.passes) {
-      assert.is(pass.firstImage, next)
-      next += pass.images
+  for (const [images, steps] of [
+    [431, 1],
+    [108, 4],
+  ]) {
+    const shape = { images, steps, height: 8, width: 8, inC: 256, outC: 256, blockWidth: 32 }
+    const g = geometryOf(shape)
+    const plans = { input: winogradInputPlan(g, steps), weight: sharedTilesPlan(g, steps) }
+    for (const plan of Object.values(plans)) {
+      assert.ok(plan.passes.length > 1)
+      assert.ok(plan.sharedBytes < WINOGRAD_BUDGET_BYTES * 1.01, `${plan.sharedBytes} bytes`)
+      let next = 0
+      for (const pass of plan.passes) {
+        assert.is(pass.firstImage, next)
+        next += pass.images
+      }
+      assert.is(next, shape.images)
     }
-    assert.is(next, shape.images)
-  }
-  for (const kind of ['input', 'weight'] as const) {
-    const passes = (kind === 'input' ? winogradInputPlan(g) : sharedTilesPlan(g)).passes
+    for (const kind of ['input', 'weight'] as const)
+      assert.equal(
+        recordsOf(kind, shape).map(({ fields }) => fields.images),
+        plans[kind].passes.flatMap(({ images }) => [images, images]),
+      )
     assert.equal(
-      recordsOf(kind, shape).map(({ fields }) => fields.images),
-      passes.flatMap(({ images }) => [images, images]),
+      recordsOf('weight', shape).flatMap(({ op, fields }) =>
+        op === Op.WinogradWeightGradient ? [fields.accumulate] : [],
+      ),
+      plans.weight.passes.map((_, i) => i > 0),
     )
   }
-  assert.equal(
-    recordsOf('weight', shape).flatMap(({ op, fields }) =>
-      op === Op.WinogradWeightGradient ? [fields.accumulate] : [],
-    ),
-    sharedTilesPlan(g).passes.map((_, i) => i > 0),
-  )
 })
 
 test('layers of few channels have tiles in each unit, layers of few tiles have kernels there', () => {
   const ops = (kind: Kind, shape: WinogradShape): string[] =>
     recordsOf(kind, shape).map(({ op }) => Op[op])
-  const few = { images: 64, height: 14, width: 14, inC: 16, outC: 32, blockWidth: 32 }
+  const few = { images: 64, steps: 1, height: 14, width: 14, inC: 16, outC: 32, blockWidth: 32 }
   assert.equal(ops('input', few), ['WinogradKernelTransform', 'WinogradInputGradient'])
   assert.equal(ops('weight', few), ['WinogradWeightGradient', 'ReduceSplits'])
-  const many = { images: 16, height: 4, width: 4, inC: 512, outC: 512, blockWidth: 32 }
+  const many = { images: 16, steps: 1, height: 4, width: 4, inC: 512, outC: 512, blockWidth: 32 }
   assert.equal(ops('input', many), ['WinogradInputTransform', 'WinogradInputGradient'])
   assert.equal(ops('weight', many), ['WinogradWeightTransform', 'WinogradWeightGradient'])
 })
@@ -417,6 +444,7 @@ test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
   ] as const) {
     const shape = {
       images: 16,
+      steps: 1,
       height: size,
       width: size,
       inC: channels,
@@ -431,7 +459,7 @@ test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
 })
 
 test('winograd is for 3×3 kernels with stride 1 and padding 1 on images that fill their tiles', () => {
-  const shape = { images: 4, height: 8, width: 8, inC: 64, outC: 64, blockWidth: 32 }
+  const shape = { images: 4, steps: 1, height: 8, width: 8, inC: 64, outC: 64, blockWidth: 32 }
   const g = geometryOf(shape)
   assert.ok(winogradApplies(g))
   for (const [key, value] of [

@@ -50,16 +50,17 @@ test('forward on floats and gradients of a weight: narrow for first layers, else
   assert.equal(names(layer(64, 32, 64, 3)), ['direct', 'direct'])
 })
 
-test('gradients: Winograd for 3×3 kernels of stride 1, with one row per pixel and an address', () => {
+test('gradients: Winograd for 3×3 kernels of stride 1, whose input has an address and all steps', () => {
   const name = (list: 'inputGradient' | 'weightGradient', task: Task): string =>
     cheapest<never, Task, void>(strategies[list], task).name
   const g = layer(64, 32, 64, 3)
   for (const list of ['inputGradient', 'weightGradient'] as const) {
     assert.is(name(list, { g, steps: 1 }), 'winograd')
-    assert.is(name(list, { g, steps: 4 }), 'direct', 'a row for each step')
+    assert.is(name(list, { g, steps: 5 }), 'winograd', 'a row for each step')
     assert.is(name(list, { g: layer(64, 32, 64, 3, 2), steps: 1 }), 'direct', 'stride 2')
   }
   assert.is(name('weightGradient', { g, steps: 1, indirect: true }), 'direct')
+  assert.is(name('weightGradient', { g, steps: 4, still: true }), 'direct', 'the same at each step')
   assert.is(name('inputGradient', { g: layer(4, 32, 64, 3), steps: 1 }), 'direct', 'few channels')
 })
 
@@ -101,11 +102,11 @@ test('by groups: kernels of groups, or for few large ones those without groups',
   for (const list of ['inputGradient', 'weightGradient'] as const) {
     const name = (g: Geometry, steps = 1): string =>
       cheapest<never, Task, void>(groupedStrategies[list], { g, steps }).name
-    assert.equal(
-      [64, 16, 8, 4, 2].map((groups) => name(grouped(64, groups))),
-      ['grouped', 'grouped', 'grouped', 'dense', 'dense'],
-    )
-    assert.is(name(grouped(64, 2), 4), 'grouped', 'a row for each step')
+    for (const steps of [1, 4])
+      assert.equal(
+        [64, 16, 8, 4, 2].map((groups) => name(grouped(64, groups), steps)),
+        ['grouped', 'grouped', 'grouped', 'dense', 'dense'],
+      )
     assert.is(name(grouped(64, 2, 1)), 'grouped', '1×1')
   }
   assert.is(usesWinograd(grouped(64, 8), 1), false)

@@ -75,7 +75,8 @@ export const denseOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | undef
   },
 }
 
-const winogradCycles = ({ g }: Task): number => (inputsOf(g) * g.outC) / WINOGRAD_PRODUCTS
+const winogradCycles = ({ g, steps }: Task): number =>
+  (steps * inputsOf(g) * g.outC) / WINOGRAD_PRODUCTS
 
 export const denseInput: Strategy<InputGradient> = {
   name: 'dense',

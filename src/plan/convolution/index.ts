@@ -65,10 +65,11 @@ const isIndirect = ({ address, indirect }: DenseInput): boolean =>
   indirect || typeof address === 'number'
 
 export const emitWeightGradient = (b: ProgramBuilder, job: WeightGradient): void =>
-  cheapest(strategiesOf(job).weightGradient, { ...job, indirect: isIndirect(job.input) }).emit(
-    b,
-    job,
-  )
+  cheapest(strategiesOf(job).weightGradient, {
+    ...job,
+    indirect: isIndirect(job.input),
+    still: job.steps > 1 && job.input.stepBytes === 0,
+  }).emit(b, job)
 
 /** Whether Winograd's kernels give the gradients of a convolution. */
 export const usesWinograd = (g: Geometry, steps: number): boolean =>

@@ -12,6 +12,8 @@ export interface Task {
   readonly steps: number
   /** The input's address is known only when the program runs (the model's input). */
   readonly indirect?: boolean
+  /** The input has one row per pixel, which every step reads. */
+  readonly still?: boolean
 }
 
 /** A sum of pooled spikes that a convolution reads: scale · Σ over sources. */

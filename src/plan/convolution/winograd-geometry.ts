@@ -1,6 +1,7 @@
 /**
  * Sizes and units of the Winograd kernels (assembly/winograd/sizes.ts), as functions of shapes
- * alone.
+ * alone. A step is one more image, except that its rows lie beside those of the other steps: tile
+ * rows are (image, row, step).
  */
 
 import { Winograd } from '../../../assembly/opcodes.js'
@@ -125,10 +126,11 @@ export interface WinogradInputPlan extends Scratch {
  */
 export function winogradInputPlan(
   g: Geometry,
+  steps: number,
   budgetBytes = WINOGRAD_BUDGET_BYTES,
 ): WinogradInputPlan {
   const { images, inC, outC, blockWidth } = g
-  const [across, down] = [tilesAcross(g), tilesDown(g)]
+  const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
   const blocks = Math.ceil(inC / Winograd.Block)
   const chunks = Math.ceil(outC / Winograd.Chunk)
   const tileBytes = Winograd.Planes * chunks * Winograd.ChunkBytes
@@ -146,11 +148,11 @@ export function winogradInputPlan(
   const room = roundUp(rowsPerUnit * across, 4)
   const productBytes =
     Winograd.Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding) +
-    16 * inC +
+    16 * steps * inC +
     Winograd.RowsBytes +
     Winograd.TransformBytes
   const ownBytes = kernelFirst
-    ? room * tileBytes + Winograd.Planes * Winograd.PlanePadding + rowScratch(outC)
+    ? room * tileBytes + Winograd.Planes * Winograd.PlanePadding + rowScratch(steps * outC)
     : kernelBytes + kernelScratch
 
   const groups = kernelFirst
@@ -164,7 +166,10 @@ export function winogradInputPlan(
     sharedBytes: kernelFirst
       ? blocks * kernelBytes
       : Winograd.Planes * planeBytes(groups[0]!.images),
-    workerBytes: Math.max(productBytes + ownBytes, kernelFirst ? kernelScratch : rowScratch(outC)),
+    workerBytes: Math.max(
+      productBytes + ownBytes,
+      kernelFirst ? kernelScratch : rowScratch(steps * outC),
+    ),
     passes: groups.map((group) => ({
       ...group,
       planeBytes: planeBytes(group.images),
@@ -195,9 +200,9 @@ export interface SharedTilesPlan extends Scratch {
 }
 
 /** Undefined where there are too many channels, or too few tiles for several workers. */
-export function ownTilesPlan(g: Geometry): OwnTilesPlan | undefined {
+export function ownTilesPlan(g: Geometry, steps: number): OwnTilesPlan | undefined {
   const { images, inC, outC } = g
-  const [across, down] = [tilesAcross(g), tilesDown(g)]
+  const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
   const [inCPerUnit, outCPerUnit] = [inC, roundUp(outC, Winograd.Block)]
   const rowsPerUnit = Math.ceil(SPLIT_TILES / across)
   const splits = Math.min(ENOUGH_UNITS, Math.floor((images * down) / (2 * rowsPerUnit)))
@@ -214,7 +219,8 @@ export function ownTilesPlan(g: Geometry): OwnTilesPlan | undefined {
     kPerUnit: REDUCE_ROWS,
     reduceUnits: Math.ceil(kRowsOf(g) / REDUCE_ROWS),
     sharedBytes: splits * kRowsOf(g) * outC * 4,
-    workerBytes: sumBytes + Winograd.TransformBytes + tileBytes + rowScratch(Math.max(inC, outC)),
+    workerBytes:
+      sumBytes + Winograd.TransformBytes + tileBytes + rowScratch(steps * Math.max(inC, outC)),
   }
 }
 
@@ -223,11 +229,12 @@ export function ownTilesPlan(g: Geometry): OwnTilesPlan | undefined {
  */
 export function sharedTilesPlan(
   g: Geometry,
+  steps: number,
   budgetBytes = WEIGHT_BUDGET_BYTES,
   leastTiles = LEAST_TILES,
 ): SharedTilesPlan {
   const { inC, outC } = g
-  const tiles = tilesOfImage(g)
+  const tiles = tilesOfImage(g) * steps
   const imageBytes = Winograd.Planes * channelGroups(g) * tiles * Winograd.GroupBytes
   const planeBytes = (images: number): number =>
     channelGroups(g) * (images * tiles * Winograd.GroupBytes + Winograd.GroupPadding) +
@@ -249,12 +256,12 @@ export function sharedTilesPlan(
     inCPerUnit,
     outCPerUnit,
     sharedBytes: Winograd.Planes * planeBytes(groups[0]!.images),
-    workerBytes: Math.max(rowScratch(Math.max(inC, outC)), productBytes),
+    workerBytes: Math.max(rowScratch(steps * Math.max(inC, outC)), productBytes),
     passes: groups.map((group) => ({
       ...group,
       planeBytes: planeBytes(group.images),
       // Tile rows of the input, and as many of δ.
-      transformUnits: 2 * group.images * tilesDown(g),
+      transformUnits: 2 * group.images * tilesDown(g) * steps,
       transformGroups: 2,
       units: unitsOf(block),
     })),

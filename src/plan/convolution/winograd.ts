@@ -1,4 +1,4 @@
-/** Gradients of 3×3 convolutions of stride 1 by Winograd's kernels; one row per pixel. */
+/** Gradients of 3×3 convolutions of stride 1 by Winograd, with one row per pixel or one a step. */
 
 import type { ProgramBuilder } from '../program.js'
 import { reduceSplits } from '../records/dense.js'
@@ -22,21 +22,21 @@ import {
   winogradPays,
 } from './winograd-geometry.js'
 
-const fits = ({ g, steps }: Task): boolean => steps === 1 && winogradApplies(g) && winogradPays(g)
+const fits = ({ g }: Task): boolean => winogradApplies(g) && winogradPays(g)
 
 /** Of a weight's gradient: as long as lists of so many of the neurons take. */
 const COST = 0.16
 
 export function emitInputGradient(
   b: ProgramBuilder,
-  { name, g, delta, weight, out }: InputGradient,
-  plan = winogradInputPlan(g),
+  { name, g, steps, delta, weight, out }: InputGradient,
+  plan = winogradInputPlan(g, steps),
 ): void {
   const { kernelFirst, rowsPerUnit } = plan
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
   for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
     const part = { ...g, images }
-    const deltaHere = ref(delta, firstImage * outputBytes(g))
+    const deltaHere = ref(delta, firstImage * outputBytes(g) * steps)
     if (kernelFirst)
       b.emit(
         kernelTransform,
@@ -48,18 +48,18 @@ export function emitInputGradient(
       b.emit(
         inputTransform,
         transformUnits,
-        { ...sizesOf(inputTransform, part), delta: deltaHere, scratch, planeBytes },
+        { ...sizesOf(inputTransform, part, steps), delta: deltaHere, scratch, planeBytes },
         { scratch: plan.workerBytes },
       )
     b.emit(
       inputGradient,
       units,
       {
-        ...sizesOf(inputGradient, part),
+        ...sizesOf(inputGradient, part, steps),
         ...(kernelFirst ? { delta: deltaHere } : { weight, planeBytes }),
         kernelFirst,
         scratch,
-        out: ref(out, firstImage * inputBytes(g)),
+        out: ref(out, firstImage * inputBytes(g) * steps),
         rowsPerUnit,
       },
       { scratch: plan.workerBytes },
@@ -82,14 +82,14 @@ function placeOf({ name, input }: WeightGradient): Reference {
 }
 
 export function emitOwnTiles(b: ProgramBuilder, job: WeightGradient, plan: OwnTilesPlan): void {
-  const { name, g, delta, out, accumulate } = job
+  const { name, g, steps, delta, out, accumulate } = job
   const { splits, rowsPerUnit, inCPerUnit, outCPerUnit, kPerUnit, workerBytes } = plan
   const partial = b.buffer(`${name} winograd`, plan.sharedBytes)
   b.emit(
     weightGradient,
     splits,
     {
-      ...sizesOf(weightGradient, g),
+      ...sizesOf(weightGradient, g, steps),
       in: placeOf(job),
       delta,
       partial,
@@ -116,7 +116,7 @@ export function emitSharedTiles(
   job: WeightGradient,
   plan: SharedTilesPlan,
 ): void {
-  const { name, g, delta, out, accumulate } = job
+  const { name, g, steps, delta, out, accumulate } = job
   const { inCPerUnit, outCPerUnit, workerBytes } = plan
   const { buffer, offset } = placeOf(job)
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
@@ -127,9 +127,9 @@ export function emitSharedTiles(
       weightTransform,
       pass.transformUnits,
       {
-        ...sizesOf(weightTransform, part),
-        in: ref(buffer, offset + firstImage * inputBytes(g)),
-        delta: ref(delta, firstImage * outputBytes(g)),
+        ...sizesOf(weightTransform, part, steps),
+        in: ref(buffer, offset + firstImage * inputBytes(g) * steps),
+        delta: ref(delta, firstImage * outputBytes(g) * steps),
         scratch,
         planeBytes,
       },
@@ -139,7 +139,7 @@ export function emitSharedTiles(
       weightGradient,
       pass.units,
       {
-        ...sizesOf(weightGradient, part),
+        ...sizesOf(weightGradient, part, steps),
         scratch,
         planeBytes,
         inCPerUnit,
@@ -155,11 +155,11 @@ export function emitSharedTiles(
 
 export const winogradWeight: Strategy<WeightGradient> = {
   name: 'winograd',
-  fits: (task) => fits(task) && !task.indirect,
+  fits: (task) => fits(task) && !task.indirect && !task.still,
   cost: () => COST,
   emit(b, job) {
-    const own = ownTilesPlan(job.g)
+    const own = ownTilesPlan(job.g, job.steps)
     if (own) emitOwnTiles(b, job, own)
-    else emitSharedTiles(b, job, sharedTilesPlan(job.g))
+    else emitSharedTiles(b, job, sharedTilesPlan(job.g, job.steps))
   },
 }

@@ -17,7 +17,7 @@ import {
 } from './schema.js'
 
 export const winogradInputTransform = record(Op.WinogradInputTransform, {
-  ...sizes('images', 'inH', 'inW', 'outC'),
+  ...sizes('images', 'steps', 'inH', 'inW', 'outC'),
   delta: reads(WinogradWord.Delta),
   scratch: writes(WinogradWord.Scratch),
   planeBytes: number(WinogradWord.PlaneBytes),
@@ -31,7 +31,7 @@ export const winogradKernelTransform = record(Op.WinogradKernelTransform, {
 
 /** `scratch` has the kernels (`kernelFirst`, and it reads `delta`) or the tiles (and `weight`). */
 export const winogradInputGradient = record(Op.WinogradInputGradient, {
-  ...sizes('images', 'inH', 'inW', 'inC', 'outC', ...weightSize),
+  ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC', ...weightSize),
   kernelFirst: flag(WinogradWord.KernelFirst),
   scratch: reads(WinogradWord.Scratch),
   planeBytes: numberIf(WinogradWord.PlaneBytes),
@@ -42,7 +42,7 @@ export const winogradInputGradient = record(Op.WinogradInputGradient, {
 })
 
 export const winogradWeightTransform = record(Op.WinogradWeightTransform, {
-  ...sizes('images', 'inH', 'inW', 'inC', 'outC'),
+  ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC'),
   in: reads(WinogradWord.In),
   delta: reads(WinogradWord.Delta),
   scratch: writes(WinogradWord.Scratch),
@@ -54,7 +54,7 @@ export const winogradWeightTransform = record(Op.WinogradWeightTransform, {
  * it transforms tiles of `in` and `delta` itself and writes `partial`, which is then summed.
  */
 export const winogradWeightGradient = record(Op.WinogradWeightGradient, {
-  ...sizes('images', 'inH', 'inW', 'inC', 'outC', ...weightSize),
+  ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC', ...weightSize),
   inCPerUnit: number(WinogradWord.InCPerUnit),
   outCPerUnit: number(WinogradWord.OutCPerUnit),
   scale: f32(WinogradWord.Scale),
