@@ -208,6 +208,14 @@ export { appendCounts, appendFactors, appendPairCounts, countWindow } from './sp
 export { spikeConv, spikeForward } from './spikes/forward'
 export { listCount, listFill, listSum, listWeightGradient, rateLists } from './spikes/list-gradient'
 export { joinRows, listScratch, listsOfRows, POINTERS, spikeLists } from './spikes/lists'
+export {
+  patternSum1,
+  patternSum2,
+  patternSum3,
+  patternWeightGradient,
+} from './spikes/pattern-gradient'
+export { patternCells1, patternCells2, patternCells3, patternCells4 } from './spikes/pattern-grid'
+export { patternFill, patternLists } from './spikes/pattern-lists'
 export { appendPairs, appendPatterns, stepsOf } from './spikes/patterns'
 export {
   sumRows4,

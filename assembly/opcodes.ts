@@ -217,6 +217,16 @@ export enum Op {
    * spikes/list-gradient.ts. ListWord.
    */
   RateLists = 14,
+  /**
+   * Lists of active neurons by spike pattern, for PatternWeightGradient; unit = (group, 16 input
+   * channels). PatternWord.
+   */
+  PatternLists = 67,
+  /**
+   * Weight gradient through time from those lists; unit = (split of the groups, 16 output channels,
+   * InCPerUnit input channels). PatternWord.
+   */
+  PatternWeightGradient = 68,
   /** ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. DenseWord. */
   ConvNarrow = 15,
   /**
@@ -600,6 +610,62 @@ export enum RateList {
   MostPixels = 65536,
   /** The highest count, which a byte holds. */
   MostCount = 255,
+}
+
+/** Words of the weight gradient through time from lists of spike patterns, behind `ConvWord`. */
+export enum PatternWord {
+  Out = 20,
+  /** Gradient of the output, [B][OutH][OutW][T][N]. */
+  Delta = 21,
+  /** The sources and the window that they are pooled by, as in `SpikeWord`. */
+  Sources = 22,
+  SourceCount = 23,
+  PlaneBytes = 24,
+  SourceH = 25,
+  SourceW = 26,
+  PoolKernelH = 27,
+  PoolKernelW = 28,
+  PoolStrideH = 29,
+  PoolStrideW = 30,
+  PoolPadH = 31,
+  PoolPadW = 32,
+  /** Lists, the bytes that each may have, and their ends: see spikes/pattern-lists.ts. */
+  Lists = 33,
+  ListBytes = 34,
+  ListPointers = 35,
+  /** Images of a group of lists; with one of them RowsPerGroup rows of a phase. */
+  ImagesPerGroup = 36,
+  RowsPerGroup = 37,
+  /** The grid: zeros above and on the left of an image, and the cells from one to the next. */
+  GridTop = 38,
+  GridLeft = 39,
+  GridH = 40,
+  GridW = 41,
+  /** Output rows and columns that have cells. */
+  GridOutH = 42,
+  GridOutW = 43,
+  /** Input channels of one unit of sums. */
+  InCPerUnit = 44,
+  /** As in `DenseWord`. */
+  Splits = 45,
+  Partial = 46,
+  /** f32: factor of the result. */
+  Scale = 47,
+  /** Non-zero: add to Out instead of writing it. */
+  Accumulate = 48,
+}
+
+/** Sizes that its kernels and their plan agree on. */
+export enum Pattern {
+  /** Output channels of a grid: one cache line of floats. */
+  GridChannels = 16,
+  RowBytes = 4 * GridChannels,
+  /** Input channels of one unit of lists, and worker scratch of its lists of one phase. */
+  // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
+  Channels = 16,
+  EndBytes = 4 * Channels,
+  /** Rows of a grid that an entry of a list can number. */
+  MostRows = 65536,
 }
 
 /**

@@ -29,6 +29,8 @@ import { spikeForwardBytes } from '../spikes/byte-forward'
 import { spikeConv, spikeForward } from '../spikes/forward'
 import { listWeightGradient, rateLists } from '../spikes/list-gradient'
 import { spikeLists } from '../spikes/lists'
+import { patternWeightGradient } from '../spikes/pattern-gradient'
+import { patternLists } from '../spikes/pattern-lists'
 import {
   winogradInputGradient,
   winogradInputTransform,
@@ -92,6 +94,12 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.RateLists:
       rateLists(rec, unit, t, scratch)
+      break
+    case Op.PatternLists:
+      patternLists(rec, unit, t, scratch)
+      break
+    case Op.PatternWeightGradient:
+      patternWeightGradient(rec, unit, t, scratch)
       break
     case Op.ConvNarrow:
       convNarrow(rec, unit, t, scratch)

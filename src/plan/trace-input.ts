@@ -8,7 +8,7 @@ import type { WeightGradient } from './convolution/strategy.js'
 import { quoteMethodsWith } from './methods.js'
 import { type Pass, perUnit } from './pass.js'
 import { trace, traceGradient } from './records/sums.js'
-import { type DenseInput, type Expression, oneRow } from './tensors.js'
+import { type Expression, oneRow } from './tensors.js'
 import type { Buffer } from './words.js'
 
 export interface Trace {
@@ -87,7 +87,7 @@ function update(
  * Σ_t δ_t ⊗ trace_t over the steps of a call: by the spikes of the call (assembly/pool/trace.ts
  * says how), and from the second call on by the trace from before it.
  *
- * @param spikes the input at each step, written out when it is called
+ * @param byStep emits Σ_t δ_t ⊗ input_t for a δ
  */
 export function emitTraceGradient(
   pass: Pass,
@@ -95,12 +95,13 @@ export function emitTraceGradient(
   input: Expression,
   job: Omit<WeightGradient, 'input'>,
   { lambda, carried, inC }: Trace,
-  spikes: () => DenseInput,
+  byStep: (delta: Buffer) => void,
 ): void {
   const { b } = pass
   const { name, g, steps } = job
   if (steps === 1) {
-    emitWeightGradient(b, { ...job, input: carried ? oneRow(carried, inC) : spikes() })
+    if (carried) emitWeightGradient(b, { ...job, input: oneRow(carried, inC) })
+    else byStep(job.delta)
     return
   }
   const pixels = pixelsOf(g)
@@ -117,7 +118,7 @@ export function emitTraceGradient(
     lambda,
     steps,
   })
-  emitWeightGradient(b, { ...job, delta, input: spikes() })
+  byStep(delta)
   if (!carried || !before) return
   const earlier = { ...job, name: `${name} trace`, steps: 1, delta: before, accumulate: true }
   b.when('later', () => emitWeightGradient(b, { ...earlier, input: oneRow(carried, inC) }))

@@ -5,8 +5,10 @@ import type { Conv2d, Linear } from '../nn/layers/index.js'
 import {
   chooseBySpikes,
   denseWithoutChoice,
+  patternsWithoutChoice,
   spikesForDense,
   spikesForLists,
+  spikesForPatterns,
 } from './convolution/choice.js'
 import { type Geometry, geometryOf, groupingOf } from './convolution/geometry.js'
 import {
@@ -14,13 +16,20 @@ import {
   emitForwardOnSpikes,
   emitInputGradient,
   emitListGradient,
+  emitPatternGradient,
   emitWeightGradient,
   fewForLists,
+  fewForPatterns,
   fitsSpikes,
 } from './convolution/index.js'
 import { listSource } from './convolution/lists.js'
 import { type ByteForward, emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
-import type { DenseForward, SpikeInput, SpikeTask } from './convolution/strategy.js'
+import type {
+  DenseForward,
+  PatternGradient,
+  SpikeInput,
+  SpikeTask,
+} from './convolution/strategy.js'
 import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
   giveGradient,
@@ -95,18 +104,20 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       const steps = gradientRows(pass, output)
       const delta = takeGradient(pass, output, steps)
       const job = { name, g, delta, out: context.gradient(index, 'weight') as Reference }
-      const products = (): void => {
-        const activity = (): DenseInput => presynaptic(pass, node, x, inC, steps)
-        const whole = { ...job, steps, accumulate }
-        if (trace) emitTraceGradient(pass, node, x, whole, trace, activity)
-        else
-          emitWeightGradient(b, {
-            ...whole,
-            input:
-              inputSum && floats
-                ? { ...oneRow(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) }
-                : activity(),
-          })
+      const whole = { ...job, steps, accumulate }
+      const productsWith = (delta: Buffer): void => {
+        const input =
+          inputSum && floats
+            ? { ...oneRow(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) }
+            : presynaptic(pass, node, x, inC, steps)
+        emitWeightGradient(b, { ...whole, delta, input })
+      }
+      const products = (): void => productsWith(delta)
+      // With the input of each step, by lists of spikes where they pay.
+      const byStep = (delta: Buffer): void => {
+        if (spikes && method.presynaptic !== 'mean' && steps === callSteps)
+          patternsOrProducts(pass, { ...whole, delta, spikes }, () => productsWith(delta))
+        else productsWith(delta)
       }
       const lists = method.presynaptic === 'mean' ? listSource(x) : undefined
       const few = lists && fewForLists({ g, steps: timeSteps })
@@ -116,7 +127,8 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       if (lists && choice) {
         b.when(choice.few, () => emitListGradient(b, { ...job, ...lists, steps: timeSteps }))
         b.when(choice.many, products)
-      } else products()
+      } else if (trace) emitTraceGradient(pass, node, x, whole, trace, byStep)
+      else byStep(delta)
       if (options.inspect && method.neuron === 'time' && steps > 1)
         probe(pass, node, x, g, output, delta)
       const biasGradient = context.gradient(index, 'bias')
@@ -224,6 +236,28 @@ function presynaptic(
     pixelBytes: steps * inC * 4,
     stepBytes: steps > 1 ? inC * 4 : 0,
   }
+}
+
+/** From lists of spike patterns while few neurons fire, else by products. */
+function patternsOrProducts(
+  { b, context }: Pass,
+  job: PatternGradient,
+  products: () => void,
+): void {
+  const few = fewForPatterns(job, { g: job.g, steps: job.steps }) ?? 0
+  const patterns = (): void => emitPatternGradient(b, job)
+  const limit = spikesForPatterns(job, few)
+  const callSteps = context.outer ? job.steps : undefined
+  // Records have one condition: where it is the step mask nothing is chosen.
+  const choice =
+    few > 0 && few < 1 && !context.masked
+      ? chooseBySpikes(b, job.spikes.sources, limit, job.name, callSteps)
+      : undefined
+  if (choice) {
+    b.when(choice.few, patterns)
+    b.when(choice.many, products)
+  } else if (patternsWithoutChoice(job, few)) patterns()
+  else products()
 }
 
 /** What `diagnostics` compares. */

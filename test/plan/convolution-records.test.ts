@@ -8,6 +8,7 @@ import {
   GroupedWord,
   ListWord,
   Op,
+  PatternWord,
   Rec,
   SourceWord,
   SpikeSumWord,
@@ -30,6 +31,7 @@ const families: readonly (readonly [family: Words, ops: RegExp])[] = [
   [GroupedWord, /^Grouped/],
   [SpikeWord, /^Spike/],
   [WinogradWord, /^Winograd/],
+  [PatternWord, /^Pattern/],
   [ListWord, /List/],
   [StandardiseWord, /Standardise/],
   [ChooseWord, /^Choose$/],
@@ -48,7 +50,7 @@ test('every operation of the families has one kind of record', () => {
   const ops = kinds.map(({ op }) => op)
   assert.is(new Set(ops).size, ops.length)
   const wanted = Object.keys(Op).filter((name) =>
-    /^(Conv|Spike|Winograd|Narrow|Transpose|Reduce|Bias|Rate|List|Grouped|Weight|Choose)/.test(
+    /^(Conv|Spike|Winograd|Narrow|Pattern|Transpose|Reduce|Bias|Rate|List|Grouped|Weight|Choose)/.test(
       name,
     ),
   )
@@ -76,6 +78,7 @@ test('every word of a family is in a schema', () => {
     [SpikeWord, 'SpikeWord'],
     [WinogradWord, 'WinogradWord'],
     [ListWord, 'ListWord'],
+    [PatternWord, 'PatternWord'],
     [GroupedWord, 'GroupedWord'],
     [StandardiseWord, 'StandardiseWord'],
     [ChooseWord, 'ChooseWord'],
@@ -94,7 +97,7 @@ test('every word of a family is in a schema', () => {
 
 test('families begin behind the sizes', () => {
   const last = Math.max(...wordsIn(ConvWord))
-  for (const family of [DenseWord, SpikeWord, WinogradWord, ListWord, GroupedWord])
+  for (const family of [DenseWord, SpikeWord, WinogradWord, ListWord, PatternWord, GroupedWord])
     assert.ok(Math.min(...wordsIn(family)) > last)
 })
 

@@ -2,7 +2,7 @@
 
 import { type PlannedRecord, ProgramBuilder } from '../../src/plan/program.js'
 import type { AnyFields, Fields, RecordKind, Schema } from '../../src/plan/records/schema.js'
-import type { Buffer, WordValue } from '../../src/plan/words.js'
+import type { Buffer, Table, WordValue } from '../../src/plan/words.js'
 import { f32, type TestEngine, type Words } from './engine.js'
 
 /** A record's fields; addresses are numbers, or `undefined` for none. */
@@ -75,8 +75,16 @@ export class EnginePrograms extends ProgramBuilder {
       if (value === undefined) continue
       if (typeof value === 'number' || 'f32' in value) resolved[Number(word)] = value
       else if ('buffer' in value) resolved[Number(word)] = value.buffer.address + value.offset
-      else throw new Error('tables and data have no place in tests of kernels')
+      else if ('table' in value) resolved[Number(word)] = this.putTable(value)
+      else throw new Error('data have no place in tests of kernels')
     }
     return resolved
+  }
+
+  private putTable({ table, entryBytes }: Table): number {
+    const address = this.engine.alloc(table.length * entryBytes)
+    for (const [i, entry] of table.entries())
+      this.engine.writeWords(address + i * entryBytes, this.resolve(entry))
+    return address
   }
 }

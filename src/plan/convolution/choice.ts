@@ -8,7 +8,7 @@ import type { ProgramBuilder } from '../program.js'
 import { choose } from '../records/choose.js'
 import type { SpikeTensor } from '../tensors.js'
 import { type Reference, ref } from '../words.js'
-import { ACTIVE_PER_RATE, eventCycles, neuronsPerInput, writtenCycles } from './cycles.js'
+import { ACTIVE_PER_RATE, eventCycles, neuronsPerInput, rateAt, writtenCycles } from './cycles.js'
 import type { Geometry } from './geometry.js'
 import { countsFitFactors } from './spike-geometry.js'
 import type { SpikeTask } from './strategy.js'
@@ -56,6 +56,22 @@ export function spikesForLists(
 ): number {
   return Math.floor((active / ACTIVE_PER_RATE) * neurons(g, [source]) * totalSteps)
 }
+
+/**
+ * Spikes of all sources together up to which lists of their patterns give the weight's gradient
+ * faster than the other kernel.
+ *
+ * @param active fraction of active neurons of a group of steps at which both take as long.
+ */
+export const spikesForPatterns = ({ g, steps, spikes }: SpikeTask, active: number): number =>
+  Math.floor(rateAt(active, steps) * neurons(g, spikes.sources) * steps)
+
+/** Rate of neurons whose spikes nobody counts: more than those of most trained networks have. */
+const UNCOUNTED_RATE = 0.25
+
+/** Whether such lists are taken where nobody counts the spikes. */
+export const patternsWithoutChoice = ({ steps }: SpikeTask, active: number): boolean =>
+  rateAt(active, steps) >= UNCOUNTED_RATE
 
 const neurons = (g: Geometry, sources: readonly SpikeTensor[]): number =>
   sources.reduce((sum, { shape }) => sum + g.images * shape[0] * shape[1] * shape[2], 0)

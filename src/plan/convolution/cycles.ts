@@ -37,6 +37,10 @@ export const ACTIVE_PER_RATE = 1.7
 export const activeAt = (rate: number, steps: number): number =>
   Math.min(1, rate * (1 + ((ACTIVE_PER_RATE - 1) * (steps - 1)) / 3))
 
+/** The firing rate at which a fraction of the neurons fires in a group. */
+export const rateAt = (active: number, steps: number): number =>
+  active / (1 + ((ACTIVE_PER_RATE - 1) * (Math.min(Spike.GroupSteps, steps) - 1)) / 3)
+
 /**
  * Entries that one input has in the weighted lists of a group: how many different numbers above 0
  * the steps have, where each is a sum of `neurons` that fire independently at a rate. Real neurons

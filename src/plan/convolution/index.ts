@@ -11,6 +11,7 @@ import { groupedInput, groupedOnFloats, groupedOnSpikes, groupedWeight } from '.
 import { denseInput, denseOnSpikes, denseWeight } from './grouped-as-dense.js'
 import { directInputGradient } from './input-gradient.js'
 import { listGradient } from './lists.js'
+import { fewForCost, patternGradient } from './patterns.js'
 import { spikeForwards } from './spikes.js'
 import {
   cheapest,
@@ -18,6 +19,7 @@ import {
   type InputGradient,
   type ListGradient,
   type MomentSums,
+  type PatternGradient,
   type SpikeForward,
   type SpikeTask,
   type Task,
@@ -89,3 +91,18 @@ export function fewForLists(task: Task): number | undefined {
 
 export const emitListGradient = (b: ProgramBuilder, job: ListGradient): void =>
   listGradient.emit(b, job)
+
+/**
+ * Lists of spike patterns are a second one where δ has a row for each step: the fraction of active
+ * neurons in a group of four steps up to which they give the weight's gradient the fastest; 1 or
+ * more where they always do, undefined where they cannot.
+ *
+ * @param other what else would compute it.
+ */
+export function fewForPatterns(task: SpikeTask, other: Task): number | undefined {
+  if (!patternGradient.fits(task)) return undefined
+  return fewForCost(task, cheapest(strategies.weightGradient, other).cost(other, 1))
+}
+
+export const emitPatternGradient = (b: ProgramBuilder, job: PatternGradient): void =>
+  patternGradient.emit(b, job)

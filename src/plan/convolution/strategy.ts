@@ -113,3 +113,11 @@ export interface ListGradient extends Job {
   readonly delta: Buffer
   readonly out: Reference
 }
+
+/** Gradient of the weight from the masks of spikes; `steps` is what masks and δ run over. */
+export interface PatternGradient extends Job, SpikeTask {
+  /** [B][OutH][OutW][steps][outC] */
+  readonly delta: Buffer
+  readonly out: Reference
+  readonly accumulate: boolean
+}

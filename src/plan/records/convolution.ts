@@ -4,6 +4,7 @@ import { choose } from './choose.js'
 import * as dense from './dense.js'
 import * as grouped from './grouped.js'
 import { listWeightGradient, rateLists } from './lists.js'
+import { patternLists, patternWeightGradient } from './patterns.js'
 import { spikeConv, spikeForward, spikeForwardBytes, spikeLists } from './spikes.js'
 import { weightStandardise, weightStandardiseBackward } from './standardise.js'
 import * as winograd from './winograd.js'
@@ -35,6 +36,8 @@ export const convolutionRecords = [
   grouped.groupedExtract,
   rateLists,
   listWeightGradient,
+  patternLists,
+  patternWeightGradient,
   weightStandardise,
   weightStandardiseBackward,
   choose,

@@ -1,0 +1,275 @@
+/**
+ * Weight gradient through time of a convolution whose inputs are spikes, from lists of the neurons
+ * that fire by their pattern over a group of 4 steps (pattern-lists.ts):
+ *
+ *   dW[n, c, ky, kx] = Scale · Σ_b Σ_{y, x} Σ_t s_t[b, y, x, c]
+ *                      · δ_t[b, (y + PadH − ky) / StrideH, (x + PadW − kx) / StrideW, n]
+ *
+ * over the pixels for which both divisions leave no remainder. s_t is a sum of spikes, over several
+ * sources and a pooling window. Any kernel, stride and padding.
+ *
+ * A neuron of pattern p adds one row, Σ_{t ∈ p} δ_t. These sums of all patterns are made once for
+ * each output pixel (11 additions for the 15 patterns of four steps) and 16 output channels, in a
+ * grid with margins of zeros: [cell][R][16]. Where a cell is, and which row a neuron reads, stands
+ * in pattern-lists.ts. A unit makes the grid of one group after the other in its scratch, where it
+ * stays in the second-level cache while the lists are summed.
+ */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord, Pattern, PatternWord } from '../opcodes'
+import { fillGrid } from './pattern-grid'
+import { phaseOf, rowsOfCell, stepGroups, stripsOf } from './pattern-lists'
+
+/** Output channels of a grid, and the bytes of one of its rows: one cache line. */
+const BLOCK: i32 = Pattern.GridChannels
+const BLOCK_BYTES: usize = Pattern.RowBytes
+
+/**
+ * out[16] += Σ of the rows in a list, for three taps side by side. They read the same row of three
+ * neighbouring cells: the last tap that of the cell in the list, the tap before it that of the
+ * next cell, `cell` bytes on. Sums of taps are `outStep` bytes apart.
+ */
+export function patternSum3(
+  out: usize,
+  outStep: usize,
+  grid: usize,
+  cell: usize,
+  list: usize,
+  end: usize,
+): void {
+  let a0 = f32x4.splat(0)
+  let a1 = a0
+  let a2 = a0
+  let a3 = a0
+  let b0 = a0
+  let b1 = a0
+  let b2 = a0
+  let b3 = a0
+  let c0 = a0
+  let c1 = a0
+  let c2 = a0
+  let c3 = a0
+  for (; list < end; list += 2) {
+    const c = grid + ((<usize>load<u16>(list)) << 6)
+    c0 = f32x4.add(c0, v128.load(c))
+    c1 = f32x4.add(c1, v128.load(c, 16))
+    c2 = f32x4.add(c2, v128.load(c, 32))
+    c3 = f32x4.add(c3, v128.load(c, 48))
+    const b = c + cell
+    b0 = f32x4.add(b0, v128.load(b))
+    b1 = f32x4.add(b1, v128.load(b, 16))
+    b2 = f32x4.add(b2, v128.load(b, 32))
+    b3 = f32x4.add(b3, v128.load(b, 48))
+    const a = b + cell
+    a0 = f32x4.add(a0, v128.load(a))
+    a1 = f32x4.add(a1, v128.load(a, 16))
+    a2 = f32x4.add(a2, v128.load(a, 32))
+    a3 = f32x4.add(a3, v128.load(a, 48))
+  }
+  v128.store(out, f32x4.add(a0, v128.load(out)))
+  v128.store(out, f32x4.add(a1, v128.load(out, 16)), 16)
+  v128.store(out, f32x4.add(a2, v128.load(out, 32)), 32)
+  v128.store(out, f32x4.add(a3, v128.load(out, 48)), 48)
+  out += outStep
+  v128.store(out, f32x4.add(b0, v128.load(out)))
+  v128.store(out, f32x4.add(b1, v128.load(out, 16)), 16)
+  v128.store(out, f32x4.add(b2, v128.load(out, 32)), 32)
+  v128.store(out, f32x4.add(b3, v128.load(out, 48)), 48)
+  out += outStep
+  v128.store(out, f32x4.add(c0, v128.load(out)))
+  v128.store(out, f32x4.add(c1, v128.load(out, 16)), 16)
+  v128.store(out, f32x4.add(c2, v128.load(out, 32)), 32)
+  v128.store(out, f32x4.add(c3, v128.load(out, 48)), 48)
+}
+
+/** The same for two taps. */
+export function patternSum2(
+  out: usize,
+  outStep: usize,
+  grid: usize,
+  cell: usize,
+  list: usize,
+  end: usize,
+): void {
+  let a0 = f32x4.splat(0)
+  let a1 = a0
+  let a2 = a0
+  let a3 = a0
+  let b0 = a0
+  let b1 = a0
+  let b2 = a0
+  let b3 = a0
+  for (; list < end; list += 2) {
+    const b = grid + ((<usize>load<u16>(list)) << 6)
+    b0 = f32x4.add(b0, v128.load(b))
+    b1 = f32x4.add(b1, v128.load(b, 16))
+    b2 = f32x4.add(b2, v128.load(b, 32))
+    b3 = f32x4.add(b3, v128.load(b, 48))
+    const a = b + cell
+    a0 = f32x4.add(a0, v128.load(a))
+    a1 = f32x4.add(a1, v128.load(a, 16))
+    a2 = f32x4.add(a2, v128.load(a, 32))
+    a3 = f32x4.add(a3, v128.load(a, 48))
+  }
+  v128.store(out, f32x4.add(a0, v128.load(out)))
+  v128.store(out, f32x4.add(a1, v128.load(out, 16)), 16)
+  v128.store(out, f32x4.add(a2, v128.load(out, 32)), 32)
+  v128.store(out, f32x4.add(a3, v128.load(out, 48)), 48)
+  out += outStep
+  v128.store(out, f32x4.add(b0, v128.load(out)))
+  v128.store(out, f32x4.add(b1, v128.load(out, 16)), 16)
+  v128.store(out, f32x4.add(b2, v128.load(out, 32)), 32)
+  v128.store(out, f32x4.add(b3, v128.load(out, 48)), 48)
+}
+
+/** The same for one tap. */
+export function patternSum1(out: usize, grid: usize, list: usize, end: usize): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  for (; list < end; list += 2) {
+    const row = grid + ((<usize>load<u16>(list)) << 6)
+    s0 = f32x4.add(s0, v128.load(row))
+    s1 = f32x4.add(s1, v128.load(row, 16))
+    s2 = f32x4.add(s2, v128.load(row, 32))
+    s3 = f32x4.add(s3, v128.load(row, 48))
+  }
+  v128.store(out, f32x4.add(s0, v128.load(out)))
+  v128.store(out, f32x4.add(s1, v128.load(out, 16)), 16)
+  v128.store(out, f32x4.add(s2, v128.load(out, 32)), 32)
+  v128.store(out, f32x4.add(s3, v128.load(out, 48)), 48)
+}
+
+/** sums [tap][channels][16] += the grid's rows over the lists of `channels` channels from c0 on. */
+function sumLists(rec: usize, sums: usize, grid: usize, group: i32, c0: i32, channels: i32): void {
+  const channelsAll = word(rec, ConvWord.InC)
+  const kernelH = word(rec, ConvWord.KernelH)
+  const kernelW = word(rec, ConvWord.KernelW)
+  const strideH = word(rec, ConvWord.StrideH)
+  const strideW = word(rec, ConvWord.StrideW)
+  const padH = word(rec, ConvWord.PadH)
+  const padW = word(rec, ConvWord.PadW)
+  const phasesW = min(kernelW, strideW)
+  const phases = min(kernelH, strideH) * phasesW
+  const listBytes = address(rec, PatternWord.ListBytes)
+  const cellBytes = <usize>rowsOfCell(rec) * BLOCK_BYTES
+  const gridRowBytes = <usize>word(rec, PatternWord.GridW) * cellBytes
+  const tapBytes = <usize>channels * BLOCK_BYTES
+  const outStep = <usize>strideW * tapBytes
+
+  for (let ky = 0; ky < kernelH; ky++) {
+    const moveY = (phaseOf(ky, strideH, padH) + padH - ky) / strideH
+    for (let phaseX = 0; phaseX < phasesW; phaseX++) {
+      const which = (group * phases + (ky % strideH) * phasesW + phaseX) * channelsAll + c0
+      const firstList = address(rec, PatternWord.Lists) + <usize>which * listBytes
+      const pointers = address(rec, PatternWord.ListPointers) + ((<usize>which) << 2)
+      // Taps that these lists meet are strideW apart, their cells one.
+      let kx = phaseX
+      while (kx < kernelW) {
+        const taps = min(3, (kernelW - 1 - kx) / strideW + 1)
+        const last = kx + (taps - 1) * strideW
+        const moveX = (phaseOf(last, strideW, padW) + padW - last) / strideW
+        const moved = grid + <usize>moveY * gridRowBytes + <usize>moveX * cellBytes
+        let out = sums + <usize>(ky * kernelW + kx) * tapBytes
+        let list = firstList
+        let pointer = pointers
+        for (let c = 0; c < channels; c++) {
+          const end = <usize>load<u32>(pointer)
+          if (taps == 3) patternSum3(out, outStep, moved, cellBytes, list, end)
+          else if (taps == 2) patternSum2(out, outStep, moved, cellBytes, list, end)
+          else patternSum1(out, moved, list, end)
+          out += BLOCK_BYTES
+          list += listBytes
+          pointer += 4
+        }
+        kx = last + strideW
+      }
+    }
+  }
+}
+
+/**
+ * Op.PatternWeightGradient: Partial [Splits][…] = the sums of each split, or Out = with one split
+ * (with Accumulate +=); from Lists, ListPointers and Delta [B][OutH][OutW][T][N]. Both have the
+ * layout of the weight, [N/BlockWidth][KRows][BlockWidth]; rows behind the kernel become zero in
+ * Partial, or in Out without Accumulate. Unit = (split of the groups, 16 output channels,
+ * InCPerUnit input channels), the last run fastest. Worker scratch: 64·KernelH·KernelW·InCPerUnit
+ * bytes and 64·R for each cell of the grid, (GridTop + ImagesPerGroup·GridH)·GridW + GridLeft.
+ */
+export function patternWeightGradient(rec: usize, unit: i32, step: i32, scratch: usize): void {
+  const channelsAll = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const perGroup = word(rec, PatternWord.ImagesPerGroup)
+  const perUnit = word(rec, PatternWord.InCPerUnit)
+  const imagesAll = word(rec, ConvWord.Images)
+  const splits = word(rec, PatternWord.Splits)
+  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+  const perImages = stripsOf(rec) * stepGroups(rec)
+  const groups = ((imagesAll + perGroup - 1) / perGroup) * perImages
+  const cUnits = (channelsAll + perUnit - 1) / perUnit
+  const nBlocks = (n + BLOCK - 1) / BLOCK
+  const c0 = (unit % cUnits) * perUnit
+  const channels = min(perUnit, channelsAll - c0)
+  const n0 = ((unit / cUnits) % nBlocks) * BLOCK
+  const split = unit / cUnits / nBlocks
+  const bytes = (<usize>min(BLOCK, n - n0)) << 2
+  const sumBytes = <usize>(taps * channels) * BLOCK_BYTES
+  const grid = scratch + <usize>(taps * perUnit) * BLOCK_BYTES
+  check(channels > 0 && (n & 3) == 0 && split < splits && splits <= groups)
+
+  memory.fill(scratch, 0, sumBytes)
+  if (bytes < BLOCK_BYTES) {
+    // What stands in channels that do not exist is added up too.
+    const cells =
+      (word(rec, PatternWord.GridTop) + perGroup * word(rec, PatternWord.GridH)) *
+        word(rec, PatternWord.GridW) +
+      word(rec, PatternWord.GridLeft)
+    memory.fill(grid, 0, <usize>(cells * rowsOfCell(rec)) * BLOCK_BYTES)
+  }
+  const last = <i32>((<i64>groups * (split + 1)) / splits)
+  for (let group = <i32>((<i64>groups * split) / splits); group < last; group++) {
+    const stepGroup = group % stepGroups(rec)
+    const strip = (group / stepGroups(rec)) % stripsOf(rec)
+    const firstImage = (group / perImages) * perGroup
+    const images = min(perGroup, imagesAll - firstImage)
+    const firstRow = strip * word(rec, PatternWord.RowsPerGroup)
+    fillGrid(rec, grid, firstImage, images, firstRow, stepGroup, n0, bytes)
+    sumLists(rec, scratch, grid, group, c0, channels)
+  }
+  storeSums(rec, scratch, split, n0, c0, channels)
+}
+
+/** Writes the sums of a unit, times Scale, where they belong. */
+function storeSums(rec: usize, sums: usize, split: i32, n0: i32, c0: i32, channels: i32): void {
+  const channelsAll = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+  const width = word(rec, ConvWord.BlockWidth)
+  const rows = word(rec, ConvWord.KRows)
+  const rowBytes = (<usize>width) << 2
+  const scale = f32x4.splat(load<f32>(rec, PatternWord.Scale * 4))
+  const split1 = word(rec, PatternWord.Splits) == 1
+  const accumulate = split1 && word(rec, PatternWord.Accumulate) != 0
+  const base = split1
+    ? address(rec, PatternWord.Out)
+    : address(rec, PatternWord.Partial) + ((<usize>split * <usize>(rows * n)) << 2)
+  for (let i = 0; i < min(BLOCK, n - n0); i += 4) {
+    const block =
+      base + <usize>(((n0 + i) / width) * rows) * rowBytes + ((<usize>((n0 + i) % width)) << 2)
+    let src = sums + ((<usize>i) << 2)
+    for (let tap = 0; tap < taps; tap++) {
+      let dst = block + <usize>(tap * channelsAll + c0) * rowBytes
+      for (let c = 0; c < channels; c++) {
+        const value = f32x4.mul(scale, v128.load(src))
+        v128.store(dst, accumulate ? f32x4.add(v128.load(dst), value) : value)
+        src += BLOCK_BYTES
+        dst += rowBytes
+      }
+    }
+    if (c0 + channels < channelsAll || accumulate) continue
+    for (let k = taps * channelsAll; k < rows; k++)
+      v128.store(block + <usize>k * rowBytes, f32x4.splat(0))
+  }
+}
