@@ -109,6 +109,17 @@ export {
   neuronTrace,
 } from './neuron/general'
 export {
+  neuronLearnGroups1,
+  neuronLearnGroups2,
+  neuronLearnGroups4,
+  neuronLearnGroupsB1,
+  neuronLearnGroupsB2,
+  neuronLearnGroupsB4,
+  neuronLearnGroupsS1,
+  neuronLearnGroupsS2,
+  neuronLearnGroupsS4,
+} from './neuron/learn-groups'
+export {
   neuronLearn1,
   neuronLearn2,
   neuronLearn4,
@@ -177,7 +188,8 @@ export { weightStandardise, weightStandardiseBackward } from './norm/standardise
 export { sgd, sgdRange } from './optimizer/sgd'
 export { dropout, dropoutFloats } from './pool/dropout'
 export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'
-export { clear, sumScalars, timeSum, trace } from './pool/sums'
+export { clear, sumScalars, timeSum } from './pool/sums'
+export { decayRow, trace, traceGradient, traceRow } from './pool/trace'
 export { combineBytes7, combineBytes15, combineBytesFew } from './spikes/byte-combine'
 export { spikeForwardBytes } from './spikes/byte-forward'
 export {

@@ -44,8 +44,10 @@ export enum Rec {
 /** When a record runs. */
 export enum When {
   Always = 0,
-  /** At the steps t whose bit is set in the control word `Control.StepMask`. */
+  /** In calls with a step whose bit is set in the control word `Control.StepMask`. */
   StepMask = 1,
+  /** In all calls of a loop but the first: at steps t > 0. */
+  Later = 2,
 }
 
 /** Words of a program's header. Its sections follow it. */
@@ -67,8 +69,11 @@ export enum SectionWord {
   Repeats = 2,
   /** Index in the program of its first record. */
   Index = 3,
+  /** Step of the first call, and steps of each call: call i begins at step From + i · Steps. */
+  From = 4,
+  Steps = 5,
   /** Bytes of a section. */
-  Bytes = 16,
+  Bytes = 24,
 }
 
 /** Masks of spikes. */
@@ -279,6 +284,8 @@ export enum Op {
   Dropout = 44,
   /** Presynaptic trace (OTTT): Out = λ Out + In; unit = chunk of pixels. TraceWord. */
   Trace = 45,
+  /** Gradients of traces as those of single spikes; unit = chunk of pixels. TraceGradientWord. */
+  TraceGradient = 71,
   /** Scaled weight standardisation; unit = block of output channels. StandardiseWord. */
   WeightStandardise = 46,
   /** Its gradient; unit = block of output channels. StandardiseWord. */
@@ -721,6 +728,11 @@ export enum NormWord {
    * = 0 by the planner's choice.
    */
   Accumulate = 30,
+  /**
+   * How many steps have the same statistics, where there are more than one: so often they move the
+   * running ones, and count in the mean of InvStd.
+   */
+  Moves = 31,
 }
 
 /** Sizes that normalisation's kernels and its planner share. */
@@ -828,6 +840,8 @@ export enum NeuronScratch {
   HeadBytes = 128,
   StepBytes = 32,
   ChannelBytes = 28,
+  /** The same for each step, where statistics are those of single steps. */
+  GroupBytes = 12,
   /** Potentials of a block of pixels, at least (2·T + 1)·C. */
   BlockFloats = 2048,
   /** Backward through time: constants or sums, in front of as many floats as forward. */
@@ -929,6 +943,8 @@ export enum TermWord {
   Indirect = 19,
   /** Channels that the term has (fewer than C when it is the unpadded input). */
   Channels = 20,
+  /** Bytes between steps of a loop over t outside, from the first step of one call to the next. */
+  LoopBytes = 21,
   Words = 32,
   Bytes = 128,
 }
@@ -961,7 +977,10 @@ export enum LossWord {
   Classes = 8,
   /** Time mean [B][C], complete at the last step. */
   Output = 9,
-  /** Gradient of the output [B][C], or 0. In rate mode divided by TotalSteps. */
+  /**
+   * Gradient of the output [B][C], or 0. In rate mode divided by TotalSteps. With Instantaneous it
+   * has the rows of Logits, [B][T][C] or [B][C].
+   */
   Delta = 10,
   /** f32: factor of the gradient: 1/B, or 1/(B·T). */
   GradientScale = 11,
@@ -1012,7 +1031,10 @@ export enum ChooseWord {
   /** Table of SourceCount entries: see `SpikeSumWord`. */
   Sources = 5,
   SourceCount = 6,
+  /** Spikes of one call. */
   Limit = 7,
+  /** Steps of a call of a loop over t outside, whose counts add up; else 0. */
+  CallSteps = 8,
 }
 
 /** The spikes of one tensor, summed by units. */
@@ -1080,9 +1102,11 @@ export enum TimeSumWord {
   C = 7,
   T = 8,
   PixelsPerUnit = 9,
+  /** Non-zero: Out is added to at steps t > 0 of an outer loop. */
+  Loop = 10,
 }
 
-/** Out[P][C] = λ Out + In over an outer loop. */
+/** Out[P][C] = λ Out + In, step by step over In[P][T][C] and an outer loop. */
 export enum TraceWord {
   Out = 4,
   In = 5,
@@ -1091,6 +1115,22 @@ export enum TraceWord {
   PixelsPerUnit = 8,
   /** f32: λ. */
   Lambda = 9,
+  T = 10,
+}
+
+/** Gradients of spikes' traces: see `traceGradient`. */
+export enum TraceGradientWord {
+  /** Float tensors [P][T][C]: the gradients of traces, and what a spike at each step meets. */
+  Delta = 4,
+  Out = 5,
+  /** [P][C]: what the trace from before the call meets, or 0. */
+  Before = 6,
+  Pixels = 7,
+  C = 8,
+  PixelsPerUnit = 9,
+  /** f32: λ. */
+  Lambda = 10,
+  T = 11,
 }
 
 /** Words of dropout, of masks and of floats [P][T][C]. */

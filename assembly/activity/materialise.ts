@@ -148,6 +148,7 @@ function addFloats(
   let base = address(term, TermWord.Address)
   if (word(term, TermWord.Indirect)) base = <usize>load<u32>(base)
   base += pixel * address(term, TermWord.PixelBytes)
+  base += <usize>t * address(term, TermWord.LoopBytes)
   const stepBytes = address(term, TermWord.StepBytes)
   const groupBytes = address(term, TermWord.GroupBytes)
   const scales = address(term, TermWord.ScaleVector)
@@ -155,7 +156,7 @@ function addFloats(
   const steps = mean ? word(term, TermWord.Steps) : 1
   const factor: f32 = scale / <f32>steps
   for (let s = 0; s < steps; s++) {
-    const at = mean ? s : step + t
+    const at = mean ? s : step
     const src = base + <usize>at * stepBytes
     const group = <usize>at * groupBytes
     const bytes = (<usize>C) << 2

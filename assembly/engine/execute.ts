@@ -23,7 +23,8 @@ import { Op, Rec } from '../opcodes'
 import { sgd } from '../optimizer/sgd'
 import { dropout, dropoutFloats } from '../pool/dropout'
 import { maxPool, maxPoolBackward, maxPoolFloats } from '../pool/max-pool'
-import { clear, sumScalars, timeSum, trace } from '../pool/sums'
+import { clear, sumScalars, timeSum } from '../pool/sums'
+import { trace, traceGradient } from '../pool/trace'
 import { spikeForwardBytes } from '../spikes/byte-forward'
 import { spikeConv, spikeForward } from '../spikes/forward'
 import { listWeightGradient, rateLists } from '../spikes/list-gradient'
@@ -158,6 +159,9 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Trace:
       trace(rec, unit, t, scratch)
+      break
+    case Op.TraceGradient:
+      traceGradient(rec, unit, t, scratch)
       break
     case Op.WeightStandardise:
       weightStandardise(rec, unit, t, scratch)

@@ -3,7 +3,8 @@
  * takes its own units, then units that others have left, and then meets the others at a barrier.
  *
  * A program is a header (`ProgramWord`), and behind it its sections (`SectionWord`). A section runs
- * its records again and again with t = 0, 1, … (the loop over T of step mode s).
+ * its records again and again: each time is a call of so many steps, and t its first step (the loop
+ * over T of step mode s).
  */
 
 import { address, word } from '../base/record'
@@ -33,11 +34,12 @@ export function run(
     const records = word(section, SectionWord.Count)
     const repeats = word(section, SectionWord.Repeats)
     const index = word(section, SectionWord.Index)
-    const from = load<i32>(Control.FirstStep)
-    for (let t = from; t < from + repeats; t++) {
+    const steps = word(section, SectionWord.Steps)
+    let t = load<i32>(Control.FirstStep) + word(section, SectionWord.From)
+    for (let call = 0; call < repeats; call++) {
       let rec = address(section, SectionWord.Records)
       for (let i = 0; i < records; i++) {
-        if (isWanted(word(rec, Rec.Condition), t)) {
+        if (isWanted(word(rec, Rec.Condition), t, steps)) {
           // Every worker is at the same record, so they all write the same.
           store<i32>(Control.Progress, index + i)
           const fault = runRecord(rec, t, counters, worker, workers, scratch, spins, timeout)
@@ -45,6 +47,7 @@ export function run(
         }
         rec += Rec.Bytes
       }
+      t += steps
     }
     section += SectionWord.Bytes
   }
@@ -52,14 +55,16 @@ export function run(
 }
 
 /**
- * Does a record with this `Rec.Condition` run at step t? All workers read the same answer, because
- * the flags were written before the last barrier.
+ * Does a record with this `Rec.Condition` run in the call of so many steps from t on? All workers
+ * read the same answer, because the flags were written before the last barrier.
  */
 // @ts-ignore: decorator
 @inline
-function isWanted(condition: u32, t: i32): bool {
+function isWanted(condition: u32, t: i32, steps: i32): bool {
   if (condition == When.Always) return true
-  if (condition == When.StepMask) return ((load<u32>(Control.StepMask) >> t) & 1) != 0
+  if (condition == When.StepMask)
+    return ((load<u32>(Control.StepMask) >> t) & (<u32>0xffffffff >> (32 - steps))) != 0
+  if (condition == When.Later) return t > 0
   return load<u32>(<usize>condition) != 0
 }
 

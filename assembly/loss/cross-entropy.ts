@@ -18,8 +18,9 @@ import { Control, LossWord } from '../opcodes'
 /**
  * At the last step: writes Losses and Delta of the time-mean output (op Output has written it), and
  * Control.Loss and Control.Correct of all images up to the last one of this run. With Instantaneous
- * the loss is that of each step's own output: Delta is written at every step, and Losses are the
- * mean over the steps. One unit. Scratch: none.
+ * the loss is that of each step's own output: Delta is written for every step of the call, zero
+ * where Control.StepMask leaves the step out, and Losses are the mean over the steps. Delta of
+ * logits that are the same at every step is the sum over the call's. One unit. Scratch: none.
  *
  * Image i of the run is image Control.FirstImage + i of the batch.
  */
@@ -30,28 +31,26 @@ export function crossEntropy(rec: usize, unit: i32, t: i32, scratch: usize): voi
   const images = load<i32>(rec, LossWord.Images * 4)
   const first = load<i32>(Control.FirstImage)
   const valid = max(0, min(first + images, load<i32>(Control.Valid)))
-  const channels = <usize>load<u32>(rec, LossWord.C * 4)
   const losses = <usize>load<u32>(rec, LossWord.Losses * 4)
   const delta = <usize>load<u32>(rec, LossWord.Delta * 4)
-  const share = instantaneous ? 1 / <f64>load<u32>(rec, LossWord.TotalSteps * 4) : 1
+  const bytes = instantaneous ? imageBytes(rec) : (<usize>load<u32>(rec, LossWord.C * 4)) << 2
   for (let image = first; image < first + images; image++) {
     const own = <usize>(image - first)
-    const logits = instantaneous
-      ? <usize>load<u32>(rec, LossWord.Logits * 4) + own * imageBytes(rec)
-      : outputOf(rec, image)
-    const gradient = delta ? delta + ((own * channels) << 2) : 0
+    const gradient = delta ? delta + own * bytes : 0
     const at = losses + ((<usize>image) << 2)
     if (image < valid) {
       const target = load<u32>(<usize>load<u32>(Control.Target) + ((<usize>image) << 2))
-      const loss = imageLoss(rec, logits, target, gradient, valid) * share
-      const before = instantaneous && t > 0 ? <f64>load<f32>(at) : 0
-      store<f32>(at, <f32>(before + loss))
+      if (instantaneous) {
+        const logits = <usize>load<u32>(rec, LossWord.Logits * 4) + own * bytes
+        const loss = stepLosses(rec, logits, target, gradient, valid, t)
+        store<f32>(at, <f32>((t > 0 ? <f64>load<f32>(at) : 0) + loss))
+      } else store<f32>(at, <f32>imageLoss(rec, outputOf(rec, image), target, gradient, valid, 1))
     } else {
       store<f32>(at, 0)
-      if (gradient) memory.fill(gradient, 0, channels << 2)
+      if (gradient) memory.fill(gradient, 0, bytes)
     }
   }
-  // At every step of an online method, since its updates read the loss.
+  // In every call of an online method, since its updates read the loss.
   summarise(rec, valid)
 }
 
@@ -67,6 +66,35 @@ function imageBytes(rec: usize): usize {
     : (<usize>load<u32>(rec, LossWord.C * 4)) << 2
 }
 
+/**
+ * Returns the share of the call's steps in the mean loss of one image. Writes its gradient, with
+ * the rows of Logits, unless that address is 0.
+ */
+function stepLosses(
+  rec: usize,
+  logits: usize,
+  target: u32,
+  gradient: usize,
+  valid: i32,
+  t: i32,
+): f64 {
+  const steps = load<u32>(rec, LossWord.T * 4)
+  const total = <f64>load<u32>(rec, LossWord.TotalSteps * 4)
+  const stepBytes = <usize>load<u32>(rec, LossWord.StepBytes * 4)
+  const wanted = (load<u32>(Control.StepMask) >> t) & (<u32>0xffffffff >> (32 - steps))
+  if (!stepBytes) {
+    const loss = imageLoss(rec, logits, target, gradient, valid, <f64>popcnt(wanted))
+    return (loss * <f64>steps) / total
+  }
+  let sum: f64 = 0
+  for (let step: u32 = 0; step < steps; step++) {
+    sum += imageLoss(rec, logits, target, gradient, valid, <f64>((wanted >> step) & 1))
+    logits += stepBytes
+    if (gradient) gradient += stepBytes
+  }
+  return sum / total
+}
+
 function outputOf(rec: usize, image: i32): usize {
   return (
     <usize>load<u32>(rec, LossWord.Output * 4) +
@@ -74,8 +102,18 @@ function outputOf(rec: usize, image: i32): usize {
   )
 }
 
-/** Returns the loss of one image. Writes its gradient [C] unless that address is 0. */
-function imageLoss(rec: usize, logits: usize, target: u32, gradient: usize, valid: i32): f64 {
+/**
+ * Returns the loss of one image. Writes its gradient [C], `times` so much, unless that address is
+ * 0.
+ */
+function imageLoss(
+  rec: usize,
+  logits: usize,
+  target: u32,
+  gradient: usize,
+  valid: i32,
+  times: f64,
+): f64 {
   const classes = <usize>load<u32>(rec, LossWord.Classes * 4)
   const channels = <usize>load<u32>(rec, LossWord.C * 4)
   const m = <f64>load<f32>(rec, LossWord.MseWeight * 4)
@@ -91,7 +129,9 @@ function imageLoss(rec: usize, logits: usize, target: u32, gradient: usize, vali
   }
   if (gradient) {
     const scale =
-      (<f64>load<f32>(rec, LossWord.GradientScale * 4) * <f64>load<u32>(rec, LossWord.Images * 4)) /
+      (times *
+        (<f64>load<f32>(rec, LossWord.GradientScale * 4) *
+          <f64>load<u32>(rec, LossWord.Images * 4))) /
       <f64>valid
     for (let c: usize = 0; c < channels; c++) {
       let g: f64 = 0

@@ -29,6 +29,13 @@ export function hasCommonTrace(rec: usize): bool {
   return load<u32>(rec, NeuronWord.HardReset * 4) == 0 && load<u32>(rec, NeuronWord.Detach * 4) != 0
 }
 
+/** Has a term statistics of its own for each step? */
+export function hasGroups(rec: usize): bool {
+  return (
+    (load<u32>(rec, NeuronWord.AGroupBytes * 4) | load<u32>(rec, NeuronWord.BGroupBytes * 4)) != 0
+  )
+}
+
 /** The common ρ at step t (0, 1, …). */
 export function traceAt(t: u32, lambda: f32): f32 {
   let rho: f32 = 1

@@ -141,7 +141,7 @@ export function neuronRowSpikes(
  * x̂ [C] of a term at one pixel, where it is wanted: = Σ over the call's steps, += at steps t > 0
  * of an outer loop.
  */
-function normalisedMean(rec: usize, term: usize, pixel: u32, t: i32): void {
+export function normalisedMean(rec: usize, term: usize, pixel: u32, t: i32): void {
   if (!load<u32>(term, NeuronWord.A * 4) || !load<u32>(term, NeuronWord.AXhat * 4)) return
   const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
   const steps = load<u32>(rec, NeuronWord.T * 4)
@@ -307,8 +307,8 @@ export function neuronFire(
 }
 
 /**
- * From the potentials and derivatives h' [T][C] of one pixel: SurrogateOut = κ h' of the last
- * step; Eligibility = its share, += at steps t > 0 of an outer loop. ρ of the first step is 1, or
+ * From the potentials and derivatives h' [T][C] of one pixel: SurrogateOut [T][C] = κ h';
+ * Eligibility = its share, += at steps t > 0 of an outer loop. ρ of the first step is 1, or
  * Rho at t > 0 where there is a Rho. Rho is written.
  */
 export function neuronTrace(
@@ -339,13 +339,15 @@ export function neuronTrace(
     const at = <usize>pixel * rowBytes + c
     let rho = resume && traces ? v128.load(traces + at) : f32x4.splat(rhoValue)
     let sum = f32x4.splat(0)
-    let h = sum
     let potential = potentials + c
     let derivative = derivatives + c
+    let factor = surrogateOut + <usize>pixel * steps * rowBytes + c
     let left = steps
     do {
       const u = v128.load(potential)
-      h = v128.load(derivative)
+      const h = v128.load(derivative)
+      if (surrogateOut) v128.store(factor, f32x4.mul(h, kappa))
+      factor += rowBytes
       potential += rowBytes
       derivative += rowBytes
       sum = f32x4.add(sum, f32x4.mul(h, rho))
@@ -357,6 +359,5 @@ export function neuronTrace(
       v128.store(eligibility + at, resume ? f32x4.add(v128.load(eligibility + at), sum) : sum)
     }
     if (traces) v128.store(traces + at, rho)
-    if (surrogateOut) v128.store(surrogateOut + at, f32x4.mul(h, kappa))
   }
 }

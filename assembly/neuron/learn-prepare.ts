@@ -4,7 +4,7 @@
  */
 
 import { NeuronScratch, NeuronWord } from '../opcodes'
-import { TERM_B, traceAt } from './dynamics'
+import { hasGroups, TERM_B, traceAt } from './dynamics'
 import { surrogateScale, surrogateSlope } from './surrogate'
 
 /**
@@ -25,6 +25,10 @@ export const CHANNEL_A: usize = 64
 
 /** The same and, for term B, scale' at byte 64 and the scale and shift of its x̂ at byte 80. */
 export const CHANNEL_B: usize = NeuronScratch.ChannelBytes * 4
+
+/** With groups of statistics, for each step: scale', shift' and, for term B, its scale'. */
+export const GROUP_A: usize = 32
+export const GROUP_B: usize = NeuronScratch.GroupBytes * 4
 
 /** The mark of a step is its bit in the mask plus this, which counts one spike. */
 const ONE_SPIKE: u32 = 0x10000
@@ -61,14 +65,15 @@ export function prepare(
     rho = 1 + lambda * rho
   }
 
+  return hasGroups(rec) ? groupChannels(rec, channels, kappa) : oneChannels(rec, channels, kappa)
+}
+
+/** The constants of the channels; returns their end. */
+function oneChannels(rec: usize, channels: usize, kappa: f32): usize {
   const hasB = load<u32>(rec, NeuronWord.B * 4) != 0
   const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
   for (let c: usize = 0; c < rowBytes; c += 16) {
-    let shift = shiftOf(rec, c)
-    if (hasB) shift = f32x4.add(shift, shiftOf(rec + TERM_B, c))
-    shift = f32x4.sub(f32x4.mul(shift, f32x4.splat(kappa)), f32x4.splat(theta))
-    v128.store(channels, f32x4.mul(scaleOf(rec, c), f32x4.splat(kappa)))
-    v128.store(channels, shift, 16)
+    storeAffine(rec, channels, c, 0, kappa)
     prepareNormalised(rec, rec, channels + 32, c)
     if (hasB) {
       v128.store(channels, f32x4.mul(scaleOf(rec + TERM_B, c), f32x4.splat(kappa)), 64)
@@ -77,6 +82,37 @@ export function prepare(
     channels += hasB ? CHANNEL_B : CHANNEL_A
   }
   return channels
+}
+
+/** The same for each step of each channel, without those of x̂. */
+function groupChannels(rec: usize, channels: usize, kappa: f32): usize {
+  const hasB = load<u32>(rec, NeuronWord.B * 4) != 0
+  const steps = load<u32>(rec, NeuronWord.T * 4)
+  const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
+  for (let c: usize = 0; c < rowBytes; c += 16)
+    for (let step: usize = 0; step < <usize>steps; step++) {
+      storeAffine(rec, channels, c, step, kappa)
+      if (hasB) {
+        const at = c + step * load<u32>(rec, NeuronWord.BGroupBytes * 4)
+        v128.store(channels, f32x4.mul(scaleOf(rec + TERM_B, at), f32x4.splat(kappa)), 32)
+      }
+      channels += hasB ? GROUP_B : GROUP_A
+    }
+  return channels
+}
+
+/** out = scale' of term A and shift' of the sum, at a step. c: bytes. */
+function storeAffine(rec: usize, out: usize, c: usize, step: usize, kappa: f32): void {
+  const at = c + step * load<u32>(rec, NeuronWord.AGroupBytes * 4)
+  let shift = shiftOf(rec, at)
+  if (load<u32>(rec, NeuronWord.B * 4))
+    shift = f32x4.add(
+      shift,
+      shiftOf(rec + TERM_B, c + step * load<u32>(rec, NeuronWord.BGroupBytes * 4)),
+    )
+  const theta = f32x4.splat(load<f32>(rec, NeuronWord.Threshold * 4))
+  v128.store(out, f32x4.mul(scaleOf(rec, at), f32x4.splat(kappa)))
+  v128.store(out, f32x4.sub(f32x4.mul(shift, f32x4.splat(kappa)), theta), 16)
 }
 
 /** A term's scale and shift; 1 and 0 when it has none. c: bytes. */

@@ -19,9 +19,24 @@
  * Scratch, in vectors of 4 floats:
  *
  *   head | weights [T] | marks [T] | channels [C/4] | z [pixels][C/4][T]
+ *
+ * Where statistics are those of single steps, channels are [C/4][T].
  */
 
 import { NeuronScratch, NeuronWord } from '../opcodes'
+import { hasGroups, TERM_B } from './dynamics'
+import { normalisedMean } from './general'
+import {
+  neuronLearnGroups1,
+  neuronLearnGroups2,
+  neuronLearnGroups4,
+  neuronLearnGroupsB1,
+  neuronLearnGroupsB2,
+  neuronLearnGroupsB4,
+  neuronLearnGroupsS1,
+  neuronLearnGroupsS2,
+  neuronLearnGroupsS4,
+} from './learn-groups'
 import {
   neuronLearn1,
   neuronLearn2,
@@ -36,7 +51,7 @@ import {
   neuronLearnStill2,
   neuronLearnStill4,
 } from './learn-loops'
-import { DERIVATIVE, HEAD, isStill, LOOP, prepare, SLOPE } from './learn-prepare'
+import { DERIVATIVE, GROUP_A, GROUP_B, HEAD, isStill, LOOP, prepare, SLOPE } from './learn-prepare'
 import { addSurrogates } from './surrogate-loops'
 
 /** Most floats of z in a block of pixels. A single pixel may have more. */
@@ -60,14 +75,16 @@ export function runLearn(
   const stateBytes = (<usize>steps) << 4
   const weights = scratch + HEAD
   const channels = weights + stateBytes * 2
-  store<u32>(scratch + LOOP, channels, 12)
   const states = prepare(rec, scratch, weights, channels, t0, lambda, kappa)
+  const groups = hasGroups(rec)
+  const groupBytes: usize = !groups ? 0 : load<u32>(rec, NeuronWord.B * 4) ? GROUP_B : GROUP_A
   const block = max<u32>(1, BLOCK_FLOATS / (steps * vectors * 4))
   let spikes: u32 = 0
   for (let pixel = first; pixel < end; pixel += block) {
     const pixels = min(block, end - pixel)
     for (let t: u32 = 0; t < steps; t += stepsAtOnce(steps - t)) {
       store<u32>(scratch + LOOP, weights + stateBytes + ((<usize>t) << 4))
+      store<u32>(scratch + LOOP, channels + <usize>t * groupBytes, 12)
       spikes += charge(
         rec,
         scratch,
@@ -97,22 +114,45 @@ export function runLearn(
         )
       }
     }
-    if (derivative) {
-      const z = states + stateBytes - 16
+    if (groups) normalisedMeans(rec, pixel, pixels, t0)
+    if (derivative) derivatives(rec, scratch, pixel, pixels, states)
+  }
+  return spikes
+}
+
+/** x̂ of a block of pixels, where it is wanted, with statistics of single steps. */
+function normalisedMeans(rec: usize, first: u32, pixels: u32, t: i32): void {
+  for (let pixel = first; pixel < first + pixels; pixel++) {
+    normalisedMean(rec, rec, pixel, t)
+    normalisedMean(rec, rec + TERM_B, pixel, t)
+  }
+}
+
+/** SurrogateOut of a block of pixels, from their z: a row for each step. */
+function derivatives(rec: usize, head: usize, first: u32, pixels: u32, z: usize): void {
+  const steps = load<u32>(rec, NeuronWord.T * 4)
+  const vectors = load<u32>(rec, NeuronWord.C * 4) >> 2
+  const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
+  const stateBytes = (<usize>steps) << 4
+  const rowBytes = (<usize>vectors) << 4
+  let out = <usize>load<u32>(rec, NeuronWord.SurrogateOut * 4) + <usize>first * steps * rowBytes
+  for (; pixels; pixels--) {
+    for (let step: usize = 0; step < stateBytes; step += 16) {
       addSurrogates(
         kind,
         1,
-        derivative + at,
-        z,
+        out,
+        z + step,
         stateBytes,
-        pixels * vectors,
-        scratch + DERIVATIVE,
-        scratch + SLOPE,
+        vectors,
+        head + DERIVATIVE,
+        head + SLOPE,
         false,
       )
+      out += rowBytes
     }
+    z += stateBytes * vectors
   }
-  return spikes
 }
 
 /** Steps that a loop takes when so many are left. */
@@ -147,6 +187,7 @@ function charge(
     load<u32>(rec, NeuronWord.S * 4) + plane * load<u32>(rec, NeuronWord.SPlaneBytes * 4),
     8,
   )
+  if (hasGroups(rec)) return chargeGroups(rec, head, first, pixels, t, step, n, z)
   if (isStill(rec)) {
     if (n == 4) return neuronLearnStill4(rec, head, first, pixels, t, step, z)
     if (n == 2) return neuronLearnStill2(rec, head, first, pixels, t, step, z)
@@ -165,4 +206,30 @@ function charge(
   if (n == 4) return neuronLearn4(rec, head, first, pixels, t, step, z)
   if (n == 2) return neuronLearn2(rec, head, first, pixels, t, step, z)
   return neuronLearn1(rec, head, first, pixels, t, step, z)
+}
+
+/** The same where statistics are those of single steps. */
+function chargeGroups(
+  rec: usize,
+  head: usize,
+  first: u32,
+  pixels: u32,
+  t: u32,
+  step: u32,
+  n: u32,
+  z: usize,
+): u32 {
+  if (load<u32>(rec, NeuronWord.B * 4)) {
+    if (n == 4) return neuronLearnGroupsB4(rec, head, first, pixels, t, step, z)
+    if (n == 2) return neuronLearnGroupsB2(rec, head, first, pixels, t, step, z)
+    return neuronLearnGroupsB1(rec, head, first, pixels, t, step, z)
+  }
+  if (load<u32>(rec, NeuronWord.S * 4)) {
+    if (n == 4) return neuronLearnGroupsS4(rec, head, first, pixels, t, step, z)
+    if (n == 2) return neuronLearnGroupsS2(rec, head, first, pixels, t, step, z)
+    return neuronLearnGroupsS1(rec, head, first, pixels, t, step, z)
+  }
+  if (n == 4) return neuronLearnGroups4(rec, head, first, pixels, t, step, z)
+  if (n == 2) return neuronLearnGroups2(rec, head, first, pixels, t, step, z)
+  return neuronLearnGroups1(rec, head, first, pixels, t, step, z)
 }

@@ -12,21 +12,22 @@
  *   masks, counts             bytes [P][C], masks with one plane for each 8 steps
  *   terms A, B                float32 [P][T][C] with strides between pixels and between steps
  *   scale, shift, mean, invStd            float32 [groups][C]
- *   eligibility, x̂, v, ρ, h'              float32 [P][C]
+ *   eligibility, x̂, v, ρ                  float32 [P][C]
+ *   κ h' (SurrogateOut)                   float32 [P][T][C]
  *
  * The usual neurons run in learn.ts, or in plain.ts when only spikes are wanted; all others run in
  * general.ts. The backward passes are backward-rate.ts and backward-time.ts.
  */
 
 import { NeuronWord } from '../opcodes'
-import { hasCommonTrace, inputGain, leak } from './dynamics'
+import { hasCommonTrace, hasGroups, inputGain, leak } from './dynamics'
 import { runGeneral } from './general'
 import { runLearn } from './learn'
 import { runPlain } from './plain'
 
 /**
- * Forward over T steps. Where word V is set, it is one step t of an outer loop, which keeps its
- * state in V and Rho.
+ * Forward over T steps. Where word V is set, they are the steps from t on of an outer loop, which
+ * keeps its state in V and Rho.
  *
  *   masks, counts, eligibility, x̂ =    (at steps t > 0 of an outer loop all but masks +=)
  *   eligibility g = κ/TotalSteps Σ_t h'(u_t − θ) ρ_t,  ρ_1 = 1,  ρ_{t+1} = 1 + λ ρ_t ∂v_t/∂u_t
@@ -35,7 +36,8 @@ import { runPlain } from './plain'
  * Where Counts and CountPartials are 0, nothing is counted (not with Eligibility or SurrogateOut).
  * Step strides count the steps of this call. No output may overlap another tensor. Unit =
  * PixelsPerUnit pixels. Scratch, with the sizes of `NeuronScratch`: HeadBytes + StepBytes·T +
- * ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes.
+ * ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes; with groups of statistics
+ * max(ChannelBytes, GroupBytes·T) in the place of ChannelBytes.
  */
 export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)
@@ -64,9 +66,6 @@ function isUsual(rec: usize): bool {
     load<f32>(rec, NeuronWord.Rest * 4) == 0 &&
     load<u32>(rec, NeuronWord.A * 4) != 0 &&
     (load<u32>(rec, NeuronWord.B * 4) == 0 || load<u32>(rec, NeuronWord.S * 4) == 0) &&
-    (load<u32>(rec, NeuronWord.AGroupBytes * 4) | load<u32>(rec, NeuronWord.BGroupBytes * 4)) ==
-      0 &&
-    (load<u32>(rec, NeuronWord.V * 4) == 0 || load<u32>(rec, NeuronWord.T * 4) == 1) &&
     load<f32>(rec, NeuronWord.Threshold * 4) <= HIGHEST_THRESHOLD
   )
 }
@@ -74,12 +73,16 @@ function isUsual(rec: usize): bool {
 /** For larger θ the difference u − θ would lose digits of u. */
 const HIGHEST_THRESHOLD: f32 = 4
 
-/** Are only spikes wanted, with κ = 1, affine maps on all terms, and all steps in one call? */
+/**
+ * Are only spikes wanted, with κ = 1, affine maps on all terms that are the same at every step, and
+ * all steps in one call?
+ */
 function isPlain(rec: usize, kappa: f32): bool {
   return (
     kappa == 1 &&
     load<u32>(rec, NeuronWord.AScale * 4) != 0 &&
     (load<u32>(rec, NeuronWord.B * 4) == 0 || load<u32>(rec, NeuronWord.BScale * 4) != 0) &&
+    !hasGroups(rec) &&
     (load<u32>(rec, NeuronWord.V * 4) |
       load<u32>(rec, NeuronWord.AXhat * 4) |
       load<u32>(rec, NeuronWord.BXhat * 4)) ==

@@ -49,9 +49,9 @@ export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): v
 
 /**
  * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean and RunningVar [C],
- * where present, move once for each group, in order, with the unbiased variance. MeanInvStd [C],
- * where present, += InvStd/TotalSteps (= at t = 0). Unit = FINISH_CHANNELS channels. Scratch:
- * NormSize.FinishScratchBytes.
+ * where present, move Moves times for each group, in order, with the unbiased variance. MeanInvStd
+ * [C], where present, += Moves·InvStd/TotalSteps (= at t = 0). Unit = FINISH_CHANNELS channels.
+ * Scratch: NormSize.FinishScratchBytes.
  */
 export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const channels = <usize>load<u32>(rec, NormWord.C * 4)
@@ -60,6 +60,7 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const samples = rows * <f64>load<u32>(rec, NormWord.Repeats * 4)
   const unbias = samples > 1 ? samples / (samples - 1) : 1
   const momentum = <f64>load<f32>(rec, NormWord.Momentum * 4)
+  const moves = max<u32>(1, load<u32>(rec, NormWord.Moves * 4))
   const epsilon = <f64>load<f32>(rec, NormWord.Epsilon * 4)
   const runningMean = <usize>load<u32>(rec, NormWord.RunningMean * 4)
   const runningVar = <usize>load<u32>(rec, NormWord.RunningVar * 4)
@@ -83,11 +84,13 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
       if (!isFinite(<f32>(variance * unbias)))
         store<u32>(Control.NonFinite, 2 + load<u32>(rec, Rec.Layer * 4))
       else {
-        if (runningMean) move(runningMean + (c << 2), momentum, mean)
-        if (runningVar) move(runningVar + (c << 2), momentum, variance * unbias)
+        for (let i: u32 = 0; i < moves; i++) {
+          if (runningMean) move(runningMean + (c << 2), momentum, mean)
+          if (runningVar) move(runningVar + (c << 2), momentum, variance * unbias)
+        }
       }
       if (meanInvStd) {
-        const share = invStd / <f64>load<u32>(rec, NormWord.TotalSteps * 4)
+        const share = (<f64>moves * invStd) / <f64>load<u32>(rec, NormWord.TotalSteps * 4)
         const before = t == 0 && group == 0 ? 0 : <f64>load<f32>(meanInvStd + (c << 2))
         store<f32>(meanInvStd + (c << 2), <f32>(before + share))
       }

@@ -1,34 +1,19 @@
-/** Presynaptic traces, sums over time, sums of scalars, and clearing. */
+/** Sums over time, sums of scalars, and clearing. */
 
 import { address, word } from '../base/record'
-import { ClearWord, SumScalarsWord, TimeSumWord, TraceWord } from '../opcodes'
+import { ClearWord, SumScalarsWord, TimeSumWord } from '../opcodes'
 import { endOf } from './units'
 
 /**
- * Out[P][C] = λ Out + In at step t of an outer loop, = In at t = 0: the presynaptic trace of OTTT
- * (Xiao et al. 2022, eq. 8). Unit = PixelsPerUnit pixels. Scratch: none.
- */
-export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = (<usize>word(rec, TraceWord.C)) << 2
-  const lambda = f32x4.splat(load<f32>(rec, TraceWord.Lambda * 4))
-  const per = word(rec, TraceWord.PixelsPerUnit)
-  const end = <usize>endOf(word(rec, TraceWord.Pixels), per, unit) * C
-  for (let i = <usize>(unit * per) * C; i < end; i += 16) {
-    const x = v128.load(address(rec, TraceWord.In) + i)
-    const out = address(rec, TraceWord.Out) + i
-    v128.store(out, t == 0 ? x : f32x4.add(x, f32x4.mul(lambda, v128.load(out))))
-  }
-}
-
-/**
- * Out[P][C] = Σ_t In[P][T][C], the gradient of a current that is the same at every step. Unit =
- * PixelsPerUnit pixels. Scratch: none.
+ * Out[P][C] = Σ_t In[P][T][C], with Loop += at steps t > 0 of an outer loop: a current's sum, or
+ * the gradient of one that is the same at every step. Unit = PixelsPerUnit pixels. Scratch: none.
  */
 export function timeSum(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = (<usize>word(rec, TimeSumWord.C)) << 2
   const T = word(rec, TimeSumWord.T)
   const per = word(rec, TimeSumWord.PixelsPerUnit)
   const end = endOf(word(rec, TimeSumWord.Pixels), per, unit)
+  const add = word(rec, TimeSumWord.Loop) != 0 && t > 0
   for (let pixel = unit * per; pixel < end; pixel++)
     for (let c: usize = 0; c < C; c += 16) {
       let src = address(rec, TimeSumWord.In) + <usize>(pixel * T) * C + c
@@ -37,7 +22,8 @@ export function timeSum(rec: usize, unit: i32, t: i32, scratch: usize): void {
         sum = f32x4.add(sum, v128.load(src))
         src += C
       }
-      v128.store(address(rec, TimeSumWord.Out) + <usize>pixel * C + c, sum)
+      const out = address(rec, TimeSumWord.Out) + <usize>pixel * C + c
+      v128.store(out, add ? f32x4.add(v128.load(out), sum) : sum)
     }
 }
 

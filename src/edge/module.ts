@@ -133,14 +133,14 @@ interface PlacedRecord {
 /** Records of a program where they lie in memory. */
 function recordsOf(view: DataView, program: Program, looped = false): PlacedRecord[] {
   const word = (at: number, index: number): number => view.getUint32(at + index * 4, true)
-  return program.sections.flatMap(({ records, repeats }, i) => {
+  return program.sections.flatMap(({ records, repeats, from }, i) => {
     const section = program.address + ProgramWord.Bytes + i * SectionWord.Bytes
     const first = word(section, SectionWord.Records)
     return records.map(({ op, units }, j) => ({
       address: first + j * Rec.Bytes,
       op,
       units,
-      first: looped || repeats > 1 ? undefined : 0,
+      first: looped || repeats > 1 ? undefined : from,
     }))
   })
 }

@@ -2,6 +2,7 @@
 
 import type { Graph } from '../graph/trace.js'
 import type { Initial } from '../nn/layers/kind.js'
+import { type Calls, callsOf, MOST_CALL_STEPS } from './calls.js'
 import type { ParameterLayout } from './layout.js'
 import { type MethodOptions, type MethodTraits, traitsOf } from './methods.js'
 import type { ProgramBuilder } from './program.js'
@@ -134,15 +135,15 @@ export interface Statistic {
 export class Context {
   readonly options: PlanOptions
   readonly method: MethodTraits
-  /** The loop over T is outside the network: a call is one step. */
+  /** The calls of the network that make T steps. */
+  readonly calls: readonly Calls[]
+  /** There are several calls: state is carried from call to call. */
   readonly outer: boolean
-  /** Steps of one call. */
-  readonly callSteps: number
-  /** Rows per pixel of gradients. */
-  readonly gradientSteps: number
   readonly online: boolean
-  /** Gradients add up over the steps of an online method. */
+  /** Gradients add up over the calls of an online method. */
   readonly accumulate: boolean
+  /** Only some steps are backpropagated, by the step mask. */
+  readonly masked: boolean
   /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
   readonly byteNodes = new Set<number>()
   /** A program was planned with it. */
@@ -166,18 +167,32 @@ export class Context {
       readonly predictions: Buffer
     },
     /** One time step is a call, and neurons keep their state between calls. */
-    stream = false,
+    readonly stream = false,
     readonly byteWeights: readonly ByteWeight[] = [],
   ) {
     // A stream is one step a call, whatever the method, and takes one frame.
     const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
     this.options = stream ? { ...options, frames: false } : options
     this.method = stream ? { ...traitsOf(options), ...streaming } : traitsOf(options)
-    this.online = this.method.backward === 'everyStep'
-    this.outer = this.method.loop === 'network'
-    this.callSteps = this.outer ? 1 : options.timeSteps
-    this.gradientSteps = this.method.rows === 'steps' ? options.timeSteps : 1
-    this.accumulate = this.online && options.update === 'afterwards'
+    this.online = this.method.backward === 'everyCall'
+    this.masked = this.online && options.backwardSteps < options.timeSteps
+    this.calls = stream ? [{ from: 0, steps: 1, repeats: 1 }] : this.callsOfMethod()
+    this.outer = stream || this.callCount > 1
+    this.accumulate = this.online && this.callCount > 1 && options.update === 'afterwards'
+  }
+
+  /** How often the network is called for T steps. */
+  get callCount(): number {
+    return this.calls.reduce((sum, { repeats }) => sum + repeats, 0)
+  }
+
+  private callsOfMethod(): readonly Calls[] {
+    const { timeSteps, update } = this.options
+    if (this.method.loop === 'layers') return callsOf(timeSteps, timeSteps)
+    // Weights move at every step; or most steps have no backward pass, which rows of theirs would
+    // run all the same.
+    const single = (this.online && update === 'everyStep') || this.masked
+    return callsOf(timeSteps, single ? 1 : MOST_CALL_STEPS)
   }
 
   private find(

@@ -17,8 +17,8 @@ export interface Encoded {
 }
 
 function conditionWord(condition: Condition): WordValue {
-  if (condition === 'always') return When.Always
-  return condition === 'stepMask' ? When.StepMask : condition
+  if (typeof condition === 'object') return condition
+  return { always: When.Always, stepMask: When.StepMask, later: When.Later }[condition]
 }
 
 /** Bytes that `encode` needs. */
@@ -91,6 +91,8 @@ export function encode(
         [SectionWord.Count]: section.records.length,
         [SectionWord.Repeats]: section.repeats,
         [SectionWord.Index]: index,
+        [SectionWord.From]: section.from,
+        [SectionWord.Steps]: section.steps,
       })
       index += section.records.length
     })

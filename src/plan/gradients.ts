@@ -92,16 +92,24 @@ export function sumGradient(
   return out
 }
 
-/** Sum of what came in with one row per pixel, times a factor of each neuron. */
+/**
+ * Sum of what came in, times a factor of each neuron and row. The rows of a pixel are to the kernel
+ * as more channels of one row.
+ */
 export function neuronGradient(
   pass: Pass,
   kind: typeof neuronBackwardRate | typeof neuronBackwardOnline,
   name: string,
   to: Omit<Target, 'name'>,
   factor: Buffer,
+  rows = 1,
 ): Buffer {
-  const out = gradientBuffer(pass, name, to.shape, 1, to.stored)
-  const fields = sumFields(pass, to, 1)
+  const { shape, stored, gradient } = to
+  if (gradient.some(({ steps }) => steps !== rows))
+    throw new Error(`${name}: gradients of neurons need ${rows} rows`)
+  const out = gradientBuffer(pass, name, shape, rows, stored)
+  const asChannels = gradient.map((contribution) => ({ ...contribution, steps: 1 }))
+  const fields = sumFields(pass, { shape, stored: stored * rows, gradient: asChannels }, 1)
   const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
   pass.b.emit(kind, units, { ...fields, out, factor })
   return out

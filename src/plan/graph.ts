@@ -7,8 +7,11 @@ import { lowerLoss } from './loss.js'
 import { type Demand, Pass } from './pass.js'
 import type { Expression } from './tensors.js'
 
-/** @param training whether a backward pass follows */
-export function lowerGraph(context: Context, training: boolean): Pass {
+/**
+ * @param training whether a backward pass follows
+ * @param callSteps steps of the call that the records make
+ */
+export function lowerGraph(context: Context, training: boolean, callSteps: number): Pass {
   const { graph } = context.options
   const wanted = (node: GraphNode): Demand =>
     Object.assign(
@@ -18,7 +21,7 @@ export function lowerGraph(context: Context, training: boolean): Pass {
         .map((reader) => planOf(reader).wants?.(pass)),
     )
   context.lowered = true
-  const pass = new Pass(context, training, wanted)
+  const pass = new Pass(context, training, callSteps, wanted)
   const needed = neededNodes(graph)
   const values: Expression[] = []
   for (const node of graph.nodes) {

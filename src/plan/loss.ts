@@ -21,14 +21,16 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
       `[${node.shape.join(', ')}]`,
   )
   const logits = plain && !plain.input ? plain : materialise(pass, node, x)
+  // Online methods differentiate each step's own output.
+  const rows = online ? logits.steps : 1
   const delta = pass.training
-    ? b.buffer('gradient of the output', images * logits.stored * 4)
+    ? b.buffer('gradient of the output', images * logits.stored * rows * 4)
     : undefined
   const shared = {
     logits: logits.buffer as Buffer,
     predictions: buffers.predictions,
     images,
-    steps: context.callSteps,
+    steps: pass.callSteps,
     totalSteps: options.timeSteps,
     channels: logits.stored,
     classes: node.shape[0],
@@ -46,7 +48,7 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
     mseWeight: online ? options.mseWeight : 0,
     instantaneous: online,
   })
-  // Every step's output has its share of the time mean.
-  if (delta)
-    pass.backward(node, () => giveTensorGradient(logits, delta, 1, 1 / gradientRows(pass, logits)))
+  // Of the time mean every step's output has its share.
+  const share = online ? 1 : 1 / gradientRows(pass, logits)
+  if (delta) pass.backward(node, () => giveTensorGradient(logits, delta, rows, share))
 }

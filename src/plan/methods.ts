@@ -94,20 +94,17 @@ export function pickMethodOptions(options: MethodOptions): MethodOptions {
 
 /** What the planner asks of a method; nothing else in the planner knows a method's name. */
 export interface MethodTraits {
-  /** Where the loop over T is: inside each layer, or outside the network. */
+  /** Where the loop over T is: inside each layer, or outside the network, by calls of few steps. */
   readonly loop: 'layers' | 'network'
-  /** When the backward pass runs: once behind all steps, or at each step. */
-  readonly backward: 'afterwards' | 'everyStep'
-  /** Rows per pixel of a gradient: one (of the time mean, or of one step) or one for each step. */
+  /** When the backward pass runs: once behind all steps, or in each call. */
+  readonly backward: 'afterwards' | 'everyCall'
+  /** Rows per pixel of a gradient: one (of the time mean) or one for each step of a call. */
   readonly rows: 'one' | 'steps'
+  /** What a weight's gradient multiplies with: time means, each step's input, or its trace. */
+  readonly presynaptic: 'mean' | 'steps' | 'trace'
   /**
-   * What a weight's gradient multiplies with: time means, each step's input, this step's, or a
-   * trace.
-   */
-  readonly presynaptic: 'mean' | 'steps' | 'now' | 'trace'
-  /**
-   * How a gradient passes neurons: times their eligibility, times this step's surrogate, or through
-   * time.
+   * How a gradient passes neurons: times their eligibility, times the surrogate of each step, or
+   * through time.
    */
   readonly neuron: 'eligibility' | 'surrogate' | 'time'
   /** Rows of one BatchNorm statistic: all of a call, or each step's. */
@@ -125,7 +122,6 @@ const rate = {
   rows: 'one',
   presynaptic: 'mean',
   neuron: 'eligibility',
-  statistics: 'call',
   lossOver: 'imagesAndSteps',
   learnsTau: false,
   maxSteps: 255,
@@ -142,10 +138,10 @@ const bptt = {
 } as const
 const online = {
   loop: 'network',
-  backward: 'everyStep',
-  rows: 'one',
+  backward: 'everyCall',
+  rows: 'steps',
   neuron: 'surrogate',
-  statistics: 'call',
+  statistics: 'step',
   lossOver: 'imagesAndSteps',
   learnsTau: false,
   maxSteps: 32,
@@ -162,14 +158,20 @@ interface MethodRow {
 
 /** The methods: a new one is a row here. */
 export const methods: Readonly<Record<Method, MethodRow>> = {
-  rate: { modes: { m: { ...rate, loop: 'layers' }, s: { ...rate, loop: 'network' } }, options: [] },
+  rate: {
+    modes: {
+      m: { ...rate, loop: 'layers', statistics: 'call' },
+      s: { ...rate, loop: 'network', statistics: 'step' },
+    },
+    options: [],
+  },
   bptt: {
     modes: { m: { ...bptt, statistics: 'call' }, s: { ...bptt, statistics: 'step' } },
     options: [],
   },
   ottt: { modes: { s: { ...online, presynaptic: 'trace' } }, options: ['update', 'mseWeight'] },
   sltt: {
-    modes: { s: { ...online, presynaptic: 'now' } },
+    modes: { s: { ...online, presynaptic: 'steps' } },
     options: ['update', 'mseWeight', 'backwardSteps'],
   },
 }

@@ -83,7 +83,7 @@ function chargeFields(pass: Pass, r: NeuronRecord) {
     pixels,
     channels: r.stored,
     pixelsPerUnit: r.pixelsPerUnit,
-    steps: pass.context.callSteps,
+    steps: pass.callSteps,
     lambda: r.lambda,
     kappa: r.kappa,
     rest: r.reset ?? 0,
@@ -123,7 +123,7 @@ export function emitNeuron(pass: Pass, r: NeuronRecord): void {
       rho: r.rho,
       totalSteps: pass.options.timeSteps,
     },
-    { scratch: neuronScratch(fields.steps, r.stored) },
+    { scratch: neuronScratch(fields.steps, r.stored, Boolean(a.groupBytes || b?.groupBytes)) },
   )
 }
 
@@ -159,9 +159,11 @@ const blockBytes = (steps: number, stored: number): number =>
 /**
  * Worker scratch of the neuron kernel: vectors of the steps and of the channels, and the potentials
  * of a block of pixels.
+ *
+ * @param groups there are statistics of single steps
  */
-export const neuronScratch = (steps: number, stored: number): number =>
+export const neuronScratch = (steps: number, stored: number, groups = false): number =>
   NeuronScratch.HeadBytes +
   NeuronScratch.StepBytes * steps +
-  NeuronScratch.ChannelBytes * stored +
+  Math.max(NeuronScratch.ChannelBytes, groups ? NeuronScratch.GroupBytes * steps : 0) * stored +
   blockBytes(steps, stored)

@@ -8,7 +8,7 @@ import type { GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
-import { timeSum, trace } from './records/sums.js'
+import { timeSum } from './records/sums.js'
 import {
   type DenseInput,
   type Expression,
@@ -18,7 +18,7 @@ import {
   type SpikeTensor,
   type Term,
 } from './tensors.js'
-import { type Buffer, ref } from './words.js'
+import { type Buffer, type MemoryKind, ref } from './words.js'
 
 /** Spikes of one neuron layer, summed by units. */
 export interface RateProbe {
@@ -87,6 +87,8 @@ export class Pass {
   constructor(
     readonly context: Context,
     readonly training: boolean,
+    /** Steps of the call that it makes. */
+    readonly callSteps: number,
     /** What the readers of each node want of it. */
     readonly wanted: (node: GraphNode) => Demand,
   ) {}
@@ -100,6 +102,15 @@ export class Pass {
   /** Images of one run: the batch, or one pass of it. */
   get images(): number {
     return this.context.images
+  }
+  /** Rows per pixel of gradients. */
+  get gradientSteps(): number {
+    return this.context.method.rows === 'steps' ? this.callSteps : 1
+  }
+  /** Rows per pixel that a tensor has in all calls together. */
+  rowsOfAllCalls({ steps }: FloatTensor): number {
+    const { callCount, options } = this.context
+    return steps < this.callSteps ? callCount : options.timeSteps
   }
 
   /**
@@ -126,7 +137,7 @@ export class Pass {
 
   /**
    * Puts off what needs a whole gradient till behind the loop over t, where a method adds it up
-   * over the steps.
+   * over the calls.
    */
   whenComplete(node: GraphNode, run: () => void): void {
     if (this.context.accumulate) this.last.push({ node, run })
@@ -164,22 +175,26 @@ export class Pass {
   }
 
   spikeTensor(name: string, shape: Shape, lambda: number, sums?: SpikeTensor['sums']): SpikeTensor {
-    const { callSteps, outer } = this.context
     const stored = storedChannels(shape[0])
     const neurons = this.images * shape[1] * shape[2] * stored
     const masks = this.b.buffer(
       `${name} masks`,
-      neurons * Math.ceil(callSteps / Plane.Steps),
+      neurons * Math.ceil(this.callSteps / Plane.Steps),
       'scratch',
       this.options.inspect,
     )
-    const counts = this.b.buffer(`${name} counts`, neurons, 'kept', outer || this.options.inspect)
+    const counts = this.carried(`${name} counts`, neurons, 'kept', this.options.inspect)
     return { kind: 'spikes', name, shape, stored, masks, counts, sums, lambda, gradient: [] }
   }
 
-  /** State kept from step to step of an outer loop. */
-  stateBuffer(name: string, bytes: number): Buffer {
-    return this.b.buffer(name, bytes, 'kept', true)
+  /**
+   * Memory whose contents calls carry on, where there are several.
+   *
+   * @param persistent where there is one call
+   */
+  carried(name: string, bytes: number, purpose: MemoryKind, persistent?: boolean): Buffer {
+    if (this.context.outer) return this.b.carried(name, bytes, purpose)
+    return this.b.buffer(name, bytes, purpose, persistent)
   }
 
   /** How dense kernels read a float tensor. */
@@ -200,7 +215,7 @@ export class Pass {
       address: Control.Input,
       indirect: true,
       pixelBytes: stored * row,
-      stepBytes: frames && !this.context.outer ? row : 0,
+      stepBytes: frames ? row : 0,
       loopBytes: frames && this.context.outer ? row : 0,
       meanSteps: stored,
     }
@@ -221,26 +236,23 @@ export class Pass {
     )
   }
 
-  /** Sum of a tensor over its steps, in an outer loop over those so far: [P][C]. */
+  /** Sum of a tensor over its rows, in an outer loop over those so far: [P][C]. */
   timeSum(node: GraphNode, tensor: FloatTensor): Buffer {
-    const { outer } = this.context
     const [, h, w] = tensor.shape
     const pixels = this.images * h * w
     const bytes = pixels * tensor.stored * 4
-    const out = outer
-      ? this.stateBuffer(`${node.name} sum over time`, bytes)
-      : this.b.buffer(`${node.name} sum over time`, bytes)
+    const { outer } = this.context
+    const out = this.carried(`${node.name} sum over time`, bytes, outer ? 'kept' : 'scratch')
     const pixelsPerUnit = perUnit(pixels, tensor.stored * tensor.steps)
-    const units = Math.ceil(pixels / pixelsPerUnit)
-    const fields = {
+    this.b.emit(timeSum, Math.ceil(pixels / pixelsPerUnit), {
       in: tensor.buffer as Buffer,
       out,
       pixels,
       channels: tensor.stored,
+      steps: tensor.steps,
       pixelsPerUnit,
-    }
-    if (outer) this.b.emit(trace, units, { ...fields, lambda: 1 })
-    else this.b.emit(timeSum, units, { ...fields, steps: tensor.steps })
+      loop: outer,
+    })
     return out
   }
 }

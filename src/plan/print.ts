@@ -25,8 +25,12 @@ export interface PrintedRecord {
   /** Name and kind of the layer; null for what belongs to none. */
   readonly layer: { readonly index: number; readonly name: string; readonly kind: string } | null
   readonly operation: string
-  /** 'always', 'stepMask', or the flag that must not be 0. */
-  readonly condition: 'always' | 'stepMask' | { readonly name: string; readonly offset: number }
+  /** 'always', 'stepMask', 'later' (not in the first call), or the flag that must not be 0. */
+  readonly condition:
+    | 'always'
+    | 'stepMask'
+    | 'later'
+    | { readonly name: string; readonly offset: number }
   readonly units: number
   readonly groups: number
   /** Bytes of scratch that each worker needs. */
@@ -39,8 +43,10 @@ export interface PrintedRecord {
 export interface PrintedProgram {
   readonly name: string
   readonly sections: readonly {
-    /** How often the section's records run, with t = 0, 1, … */
+    /** How often the section's records run, in calls of so many steps from step `from` on. */
     readonly repeats: number
+    readonly from: number
+    readonly steps: number
     readonly records: readonly PrintedRecord[]
   }[]
 }
@@ -61,8 +67,10 @@ export function programJson(plan: Plan, name: string): PrintedProgram {
   let index = 0
   return {
     name,
-    sections: program.sections.map(({ repeats, records }) => ({
+    sections: program.sections.map(({ repeats, from, steps, records }) => ({
       repeats,
+      from,
+      steps,
       records: records.map((record) => recordJson(plan, record, index++, lives)),
     })),
   }
@@ -176,12 +184,12 @@ export function printProgram({ name, sections }: PrintedProgram): string {
   const uses = table(all.flatMap(({ buffers }) => buffers.map(useOf)))
   const lines = [`program ${name}: ${count(all.length, 'record')}`]
   let [head, use] = [0, 0]
-  for (const [i, { repeats, records }] of sections.entries()) {
+  for (const [i, { repeats, steps, records }] of sections.entries()) {
     if (records.length === 0) continue
     lines.push(
       '',
       `section ${i + 1} of ${sections.length}: ${count(records.length, 'record')}, ` +
-        `${count(repeats, 'time')}`,
+        `${count(repeats, 'time')}${steps > 1 ? `, ${steps} steps each` : ''}`,
     )
     for (const { numbers, buffers } of records) {
       const sizes = sizesOf(numbers)
@@ -207,12 +215,6 @@ function headOf({
   scratch,
   condition,
 }: PrintedRecord): string[] {
-  const when =
-    condition === 'always'
-      ? ''
-      : condition === 'stepMask'
-        ? 'at the steps of the step mask'
-        : `if ${place(condition)}`
   return [
     String(index).padStart(5),
     phase,
@@ -220,9 +222,15 @@ function headOf({
     operation,
     groups > 1 ? `${groups} × ${count(units / groups, 'unit')}` : count(units, 'unit'),
     scratch > 0 ? `scratch ${size(scratch)}` : '',
-    when,
+    typeof condition === 'string' ? WHEN[condition] : `if ${place(condition)}`,
   ]
 }
+
+const WHEN = {
+  always: '',
+  stepMask: 'at the steps of the step mask',
+  later: 'not in the first call',
+} as const
 
 const place = ({ name, offset }: { readonly name: string; readonly offset: number }): string =>
   offset === 0 ? name : `${name} + ${offset}`

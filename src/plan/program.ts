@@ -15,7 +15,8 @@ import type { Buffer, MemoryKind, Reference, Words } from './words.js'
 /** Part of a training step: the forward pass, the backward pass, or the optimizer's update. */
 export type Phase = 'forward' | 'backward' | 'update'
 
-export type Condition = 'always' | 'stepMask' | Reference
+/** Always, in calls of the step mask, in all calls but the first, or when a u32 is not 0. */
+export type Condition = 'always' | 'stepMask' | 'later' | Reference
 
 export interface PlannedRecord {
   readonly op: Op
@@ -32,7 +33,6 @@ export interface PlannedRecord {
   /** Index into the graph's nodes, or `Rec.NoLayer`. */
   readonly layer: number
   readonly phase: Phase
-  /** Always, at the steps of the step mask, or when the u32 referred to is not 0. */
   readonly condition: Condition
   /** Worker scratch of one unit. */
   readonly scratch: number
@@ -40,7 +40,10 @@ export interface PlannedRecord {
 
 export interface Section {
   readonly records: PlannedRecord[]
+  /** Calls, the first step of the first one, and the steps of each. */
   readonly repeats: number
+  readonly from: number
+  readonly steps: number
 }
 
 /** One program: what the engine runs for one message. */
@@ -59,6 +62,8 @@ export class ProgramBuilder {
   readonly programs: PlannedProgram[] = []
   /** What `prepare` has emitted. */
   prepared: PlannedProgram | undefined
+  /** What `carried` has made for the current program. */
+  private readonly shared = new Map<string, Buffer>()
   private clock = 0
   private section!: Section
   private condition: Condition = 'always'
@@ -89,12 +94,14 @@ export class ProgramBuilder {
     this.phase = 'forward'
     const program = { name, sections: [] }
     this.programs.push(program)
+    this.shared.clear()
     this.startSection(1)
     return program
   }
 
-  startSection(repeats: number): void {
-    this.section = { records: [], repeats }
+  /** @param steps of each of the calls, which begin at step `from`. */
+  startSection(repeats: number, from = 0, steps = 1): void {
+    this.section = { records: [], repeats, from, steps }
     this.condition = 'always'
     this.programs[this.programs.length - 1].sections.push(this.section)
   }
@@ -104,12 +111,23 @@ export class ProgramBuilder {
     this.condition = condition
   }
 
-  /** Emits what runs on a condition of its own, and goes back to the section's. */
-  when(condition: Reference, emit: () => void): void {
-    const before = this.condition
+  /** Emits what runs on a condition of its own, where the section has none. */
+  when(condition: 'later' | Reference, emit: () => void): void {
+    if (this.condition !== 'always') throw new Error('a record has one condition')
     this.condition = condition
     emit()
-    this.condition = before
+    this.condition = 'always'
+  }
+
+  /**
+   * Persistent memory of the current layer that all sections of a program share: what calls of the
+   * network carry on. The name is one of the layer's own.
+   */
+  carried(name: string, bytes: number, purpose: MemoryKind): Buffer {
+    const key = `${this.layer} ${name}`
+    const buffer = this.shared.get(key) ?? this.buffer(name, bytes, purpose, true)
+    this.shared.set(key, buffer)
+    return buffer
   }
 
   /**
@@ -119,7 +137,10 @@ export class ProgramBuilder {
   prepare(emit: () => void): void {
     const { section, condition } = this
     if (this.prepared?.sections[0].records.some(({ layer }) => layer === this.layer)) return
-    this.prepared ??= { name: 'prepare', sections: [{ records: [], repeats: 1 }] }
+    this.prepared ??= {
+      name: 'prepare',
+      sections: [{ records: [], repeats: 1, from: 0, steps: 1 }],
+    }
     this.section = this.prepared.sections[0]
     this.condition = 'always'
     emit()

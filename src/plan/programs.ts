@@ -32,7 +32,7 @@ export function trainingPrograms(
   { parameterFloats, decayFloats }: State,
   buffers: TrainingBuffers & { readonly parameters: Buffer },
 ): { programs: ProgramPlan[]; keptBytes: number } {
-  const { builder: b, options, outer, online, accumulate } = context
+  const { builder: b, options, outer, online, masked, accumulate } = context
   const updatesInLoop = online && options.update === 'everyStep'
   const emitUpdate = (): void => {
     b.phase = 'update'
@@ -58,14 +58,23 @@ export function trainingPrograms(
       floats: parameterFloats,
       perUnit: UPDATE_FLOATS,
     })
-  if (outer) b.startSection(options.timeSteps)
-  const pass = lowerGraph(context, true)
-  const forwardEnd = b.now
-  if (outer && !online) b.startSection(1)
-  if (online) b.setCondition('stepMask')
-  b.phase = 'backward'
-  pass.rewind()
-  if (updatesInLoop) emitUpdate()
+  let forwardEnd = 0
+  const backward = (pass: Pass): void => {
+    forwardEnd ||= b.now
+    b.phase = 'backward'
+    pass.rewind()
+  }
+  const pass = lowerCalls(context, true, (call) => {
+    if (!online) return
+    if (masked) b.setCondition('stepMask')
+    backward(call)
+    if (updatesInLoop) emitUpdate()
+    b.phase = 'forward'
+  })
+  if (!online) {
+    if (outer) b.startSection(1)
+    backward(pass)
+  }
   b.phase = 'backward'
   b.startSection(1)
   pass.complete()
@@ -76,9 +85,9 @@ export function trainingPrograms(
       (x.purpose === 'kept' && x.first < forwardEnd) ||
       (x.purpose === 'scratch' && x.first < forwardEnd && x.last >= forwardEnd),
   )
-  const withoutUpdate = sections.map(({ records, repeats }) => ({
-    records: records.filter((r) => r.phase !== 'update'),
-    repeats,
+  const withoutUpdate = sections.map((section) => ({
+    ...section,
+    records: section.records.filter((r) => r.phase !== 'update'),
   }))
   const { rates, probes } = pass
   return {
@@ -107,13 +116,29 @@ export function singleProgram(context: Context): ProgramPlan {
 /** One time step forward; neurons keep their potentials for the next one. */
 export function streamProgram(context: Context): ProgramPlan {
   const { sections } = context.builder.program('stream')
-  const { rates, probes } = lowerGraph(context, false)
+  const { rates, probes } = lowerCalls(context, false)
   return { name: 'stream', sections, rates, probes }
 }
 
 function forwardProgram(context: Context, name: ProgramName): ProgramPlan {
   const { sections } = context.builder.program(name)
-  if (context.outer) context.builder.startSection(context.options.timeSteps)
-  const { rates, probes } = lowerGraph(context, false)
+  const { rates, probes } = lowerCalls(context, false)
   return { name, sections, rates, probes }
+}
+
+/**
+ * Emits the calls of the network. Those of different sizes have records of their own, and share
+ * what they carry.
+ *
+ * @param behind emits what runs at the end of each call.
+ * @returns the pass of the last call, which has all results
+ */
+function lowerCalls(context: Context, training: boolean, behind?: (pass: Pass) => void): Pass {
+  const passes = context.calls.map(({ from, steps, repeats }) => {
+    if (context.outer) context.builder.startSection(repeats, from, steps)
+    const pass = lowerGraph(context, training, steps)
+    behind?.(pass)
+    return pass
+  })
+  return passes[passes.length - 1]
 }

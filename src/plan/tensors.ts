@@ -5,7 +5,7 @@
 
 import type { Pair } from '../nn/layers/index.js'
 import type { Shape } from '../nn/value.js'
-import type { Buffer, Reference } from './words.js'
+import { type Buffer, type Reference, ref } from './words.js'
 
 export type { Shape }
 
@@ -129,3 +129,13 @@ export interface DenseInput {
   /** Factor of what is read, for the weight's gradient; default 1. */
   readonly scale?: number
 }
+
+/** A buffer with one row for each pixel. */
+export const oneRow = (buffer: Buffer, channels: number): DenseInput => ({
+  address: ref(buffer),
+  indirect: false,
+  pixelBytes: channels * 4,
+  stepBytes: 0,
+  loopBytes: 0,
+  meanSteps: 1,
+})

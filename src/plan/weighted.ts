@@ -41,11 +41,10 @@ import {
 import type { LayerPlan } from './layers/layer.js'
 import { groupedLayout, storedChannels, weightLayout } from './layout.js'
 import { plainFloat, spikeSources } from './materialise.js'
-import type { MethodTraits } from './methods.js'
 import { type FloatBuffer, type Pass, term } from './pass.js'
 import { standardisedWeight } from './standardise.js'
-import type { DenseInput, Expression, FloatTensor } from './tensors.js'
-import { emitTrace } from './trace-input.js'
+import { type DenseInput, type Expression, type FloatTensor, oneRow } from './tensors.js'
+import { emitTraceGradient, traceOf } from './trace-input.js'
 import { type Buffer, type Reference, ref } from './words.js'
 import { materialise } from './write-out.js'
 
@@ -62,8 +61,8 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
   },
 
   lower(pass, node, layer, x) {
-    const { b, context, options, training } = pass
-    const { buffers, outer, method, accumulate, callSteps } = context
+    const { b, context, options, training, callSteps } = pass
+    const { buffers, outer, method, accumulate } = context
     const { timeSteps } = options
     const { name, index } = node
     const plain = plainInput(pass, node, x)
@@ -91,7 +90,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
 
     const trace =
-      training && method.presynaptic === 'trace' ? emitTrace(pass, node, x, inC) : undefined
+      training && method.presynaptic === 'trace' ? traceOf(pass, node, x, inC) : undefined
     // Counts give the time mean of spikes and the input is all there, but a current is gone when
     // the loop over t outside goes on.
     const passing =
@@ -105,13 +104,20 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       const steps = gradientRows(pass, output)
       const delta = takeGradient(pass, output, steps)
       const job = { name, g, delta, out: context.gradient(index, 'weight') as Reference }
-      const products = (): void => {
-        const read = trace
-          ? row(trace, inC)
-          : inputSum
-            ? { ...row(inputSum, inC), scale: 1 / timeSteps }
+      const whole = { ...job, steps, accumulate }
+      const productsWith = (delta: Buffer): void => {
+        const input =
+          inputSum && floats
+            ? { ...oneRow(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) }
             : presynaptic(pass, node, x, inC, steps)
-        emitWeightGradient(b, { ...job, steps, input: read, accumulate })
+        emitWeightGradient(b, { ...whole, delta, input })
+      }
+      const products = (): void => productsWith(delta)
+      // With the input of each step, by lists of spikes where they pay.
+      const byStep = (delta: Buffer): void => {
+        if (spikes && method.presynaptic !== 'mean' && steps === callSteps)
+          patternsOrProducts(pass, { ...whole, delta, spikes }, () => productsWith(delta))
+        else productsWith(delta)
       }
       const lists = method.presynaptic === 'mean' ? listSource(x) : undefined
       const few = lists && fewForLists({ g, steps: timeSteps })
@@ -121,10 +127,10 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       if (lists && choice) {
         b.when(choice.few, () => emitListGradient(b, { ...job, ...lists, steps: timeSteps }))
         b.when(choice.many, products)
-      } else if (spikes && steps === callSteps && readsSteps(method))
-        patternsOrProducts(pass, { ...job, steps, spikes, accumulate }, products)
-      else products()
-      if (options.inspect && steps > 1) probe(pass, node, x, g, output, delta)
+      } else if (trace) emitTraceGradient(pass, node, x, whole, trace, byStep)
+      else byStep(delta)
+      if (options.inspect && method.neuron === 'time' && steps > 1)
+        probe(pass, node, x, g, output, delta)
       const biasGradient = context.gradient(index, 'bias')
       if (biasGradient) emitBiasGradient(b, g, steps, delta, biasGradient, accumulate)
       standardised?.backward()
@@ -192,27 +198,21 @@ function forwardOnSpikes(
     emitForwardOnFloats(b, { ...job, input: pass.dense(written) })
   }
   const task = { ...job, spikes }
-  const limit = spikesForDense(task, context.outer ? options.timeSteps : 1)
+  // Few neurons fire at a stream's single step.
+  const limit = context.stream ? Number.POSITIVE_INFINITY : spikesForDense(task)
   if (!pass.training && Number.isFinite(limit) && denseWithoutChoice(task)) {
     dense()
     return undefined
   }
-  const choice = pass.training ? chooseBySpikes(b, spikes.sources, limit, name) : undefined
+  const callSteps = context.outer ? steps : undefined
+  const choice = pass.training
+    ? chooseBySpikes(b, spikes.sources, limit, name, callSteps)
+    : undefined
   if (!choice) return event(pass.wanted(node).moments ?? false)
   b.when(choice.few, () => void event(false))
   b.when(choice.many, dense)
   return undefined
 }
-
-/** One row for each pixel. */
-const row = (buffer: Buffer, inC: number): DenseInput => ({
-  address: ref(buffer),
-  indirect: false,
-  pixelBytes: inC * 4,
-  stepBytes: 0,
-  loopBytes: 0,
-  meanSteps: 1,
-})
 
 /** What the weight's gradient multiplies with: the presynaptic rate, or the input at each step. */
 function presynaptic(
@@ -231,12 +231,12 @@ function presynaptic(
   }
   const written = gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
   pass.write(source, steps, mean, written, inC)
-  return { ...row(written, inC), pixelBytes: steps * inC * 4, stepBytes: steps > 1 ? inC * 4 : 0 }
+  return {
+    ...oneRow(written, inC),
+    pixelBytes: steps * inC * 4,
+    stepBytes: steps > 1 ? inC * 4 : 0,
+  }
 }
-
-/** Whether a weight's gradient multiplies with the spikes of the steps that δ has rows for. */
-const readsSteps = ({ presynaptic }: MethodTraits): boolean =>
-  presynaptic === 'steps' || presynaptic === 'now'
 
 /** From lists of spike patterns while few neurons fire, else by products. */
 function patternsOrProducts(
@@ -246,10 +246,12 @@ function patternsOrProducts(
 ): void {
   const few = fewForPatterns(job, { g: job.g, steps: job.steps }) ?? 0
   const patterns = (): void => emitPatternGradient(b, job)
-  // Counts of an outer loop add up from step to step; what this call has is not known.
+  const limit = spikesForPatterns(job, few)
+  const callSteps = context.outer ? job.steps : undefined
+  // Records have one condition: where it is the step mask nothing is chosen.
   const choice =
-    few > 0 && few < 1 && !context.outer
-      ? chooseBySpikes(b, job.spikes.sources, spikesForPatterns(job, few), job.name)
+    few > 0 && few < 1 && !context.masked
+      ? chooseBySpikes(b, job.spikes.sources, limit, job.name, callSteps)
       : undefined
   if (choice) {
     b.when(choice.few, patterns)
@@ -281,7 +283,7 @@ function probe(
     name: `${name} means`,
     g,
     steps: 1,
-    input: row(rate, g.inC),
+    input: oneRow(rate, g.inC),
     delta: mean,
     out: ref(gradient),
     accumulate: false,

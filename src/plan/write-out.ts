@@ -7,15 +7,8 @@ import type { Expression } from './tensors.js'
 
 /** Writes an expression out, steps as its terms need. */
 export function materialise(pass: Pass, node: GraphNode, input: Expression): FloatBuffer {
-  const { callSteps } = pass.context
   const steps = Math.max(
-    ...input.terms.map((t) =>
-      t.tensor.kind === 'spikes'
-        ? callSteps
-        : t.norm && t.norm.groups > 1
-          ? callSteps
-          : t.tensor.steps,
-    ),
+    ...input.terms.map(({ tensor }) => (tensor.kind === 'spikes' ? pass.callSteps : tensor.steps)),
   )
   const output = pass.floatTensor(`${node.name} sum`, input.shape, steps)
   for (const { norm } of input.terms) norm?.averageUnread()

@@ -45,9 +45,11 @@ export function profileProgram(
   const { execute } = instantiateEngine(module, memory)
   const words = new DataView(memory.buffer)
   const word = (address: number): number => words.getUint32(address, true)
-  const isWanted = (condition: number, t: number): boolean => {
+  const isWanted = (condition: number, t: number, steps: number): boolean => {
     if (condition === When.Always) return true
-    if (condition === When.StepMask) return ((word(Control.StepMask) >>> t) & 1) !== 0
+    if (condition === When.StepMask)
+      return ((word(Control.StepMask) >>> t) & (0xffffffff >>> (32 - steps))) !== 0
+    if (condition === When.Later) return t > 0
     return word(condition) !== 0
   }
   const times: RecordTime[] = []
@@ -56,11 +58,13 @@ export function profileProgram(
   for (let s = 0; s < sections; s++) {
     const section = program + ProgramWord.Bytes + s * SectionWord.Bytes
     const of = (index: SectionWord): number => word(section + index * 4)
-    for (let t = 0; t < of(SectionWord.Repeats); t++)
+    const steps = of(SectionWord.Steps)
+    for (let call = 0; call < of(SectionWord.Repeats); call++) {
+      const t = of(SectionWord.From) + call * steps
       for (let i = 0; i < of(SectionWord.Count); i++) {
         place++
         const record = of(SectionWord.Records) + i * Rec.Bytes
-        if (!isWanted(word(record + Rec.Condition * 4), t)) continue
+        if (!isWanted(word(record + Rec.Condition * 4), t, steps)) continue
         const start = performance.now()
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++)
           execute(record, unit, t, scratch)
@@ -72,6 +76,7 @@ export function profileProgram(
           milliseconds: performance.now() - start,
         })
       }
+    }
   }
   return times
 }

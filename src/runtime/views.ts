@@ -99,8 +99,8 @@ export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<st
   return out
 }
 
-/** Whether gradients have a row for each step: what `diagnostics` compares. */
-const hasTime = ({ rows }: MethodTraits): boolean => rows === 'steps'
+/** Whether gradients go through time: what `diagnostics` compares. */
+const hasTime = ({ neuron }: MethodTraits): boolean => neuron === 'time'
 
 /**
  * What the paper measures while training through time (Yu et al., NeurIPS 2024, sec. 4.2), for the

@@ -90,7 +90,7 @@ test('state that a loop carries must be persistent', () => {
       const x = b.buffer('x', 64)
       b.emit(clear, 1, { out: x, floats: 16, perUnit: 16 })
       const out = b.buffer('state', 64, 'scratch', persistent)
-      b.emit(trace, 1, { ...shape, in: x, out, lambda: 1 })
+      b.emit(trace, 1, { ...shape, in: x, out, lambda: 1, steps: 1 })
     })
   checkReads(build(true, 3))
   checkReads(build(false, 1))
@@ -150,9 +150,9 @@ test(`${PLANS} random plans read nothing that was not written, and do without an
       const writes = [...accesses(victim.schema, victim.fields)]
       if (!writes.some((a) => a.use !== 'reads' && isNeeded(victim, a, [...sections]))) continue
       broken++
-      const without = sections.map(({ records, repeats }) => ({
-        repeats,
-        records: records.filter((r) => r !== victim),
+      const without = sections.map((section) => ({
+        ...section,
+        records: section.records.filter((r) => r !== victim),
       }))
       assert.throws(
         () => checkReads([{ name, sections: without }], plan.options.graph),

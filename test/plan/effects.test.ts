@@ -127,7 +127,9 @@ class Machine {
     const word = (at: number): number => this.view.getUint32(at, true)
     let section = address + ProgramWord.Bytes
     for (const { records } of sections) {
-      for (let t = 0; t < word(section + SectionWord.Repeats * 4); t++)
+      for (let call = 0; call < word(section + SectionWord.Repeats * 4); call++) {
+        const t =
+          word(section + SectionWord.From * 4) + call * word(section + SectionWord.Steps * 4)
         for (const [i, record] of records.entries()) {
           const at = word(section + SectionWord.Records * 4) + i * Rec.Bytes
           const condition = word(at + Rec.Condition * 4)
@@ -135,6 +137,7 @@ class Machine {
           this.check(at, record, t, `${title}: ${Op[record.op]}, t = ${t}`)
           this.execute_(at, record, t)
         }
+      }
       section += SectionWord.Bytes
     }
   }

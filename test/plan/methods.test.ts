@@ -22,7 +22,7 @@ test('names, step modes with the default first, and who takes which option', () 
   assert.equal(methodsTaking('backwardSteps'), ['sltt'])
   assert.equal(
     methodsWith(({ rows }) => rows === 'steps'),
-    ['bptt'],
+    ['bptt', 'ottt', 'sltt'],
   )
 })
 

@@ -51,6 +51,7 @@ const {
   SumScalarsWord,
   TermWord,
   TimeSumWord,
+  TraceGradientWord,
   TraceWord,
 } = opcodes
 
@@ -73,6 +74,7 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.MaxPoolBackward]: PoolWord,
   [Op.TimeSum]: TimeSumWord,
   [Op.Trace]: TraceWord,
+  [Op.TraceGradient]: TraceGradientWord,
   [Op.SumScalars]: SumScalarsWord,
   [Op.Dropout]: DropoutWord,
   [Op.DropoutFloats]: DropoutWord,

@@ -37,6 +37,7 @@ function countingProgram(workers: number) {
         channels: CHANNELS,
         pixelsPerUnit: 1,
         lambda: 1,
+        steps: 1,
       }
       b.emit(trace, units, fields, { groups })
       cases.push({ units, groups, out })
@@ -92,7 +93,8 @@ test('units that are no equal groups are a mistake of the planner', () => {
   const b = new ProgramBuilder()
   b.program('count')
   const buffer = b.buffer('both', 4)
-  const fields = { in: buffer, out: buffer, pixels: 7, channels: 4, pixelsPerUnit: 1, lambda: 1 }
+  const shape = { pixels: 7, channels: 4, pixelsPerUnit: 1, steps: 1 }
+  const fields = { ...shape, in: buffer, out: buffer, lambda: 1 }
   assert.throws(
     () => b.emit(trace, 7, fields, { groups: 2 }),
     /Trace: 7 units cannot be 2 equal groups/,

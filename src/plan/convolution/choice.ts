@@ -21,13 +21,8 @@ const RATES = Array.from({ length: 200 }, (_, i) => (i + 1) / 200)
  * one; Infinity when it never is. That is so where each input is one neuron (at four steps a neuron
  * that always fires costs one addition a weight where the dense kernel needs four products), and
  * from three steps on for sums as well.
- *
- * @param pastSteps steps over which spike counts run when the loop over t is outside (they add up
- *   over it).
  */
-export function spikesForDense(task: SpikeTask, pastSteps: number): number {
-  // Counts of an outer loop add up from step to step; what one step has is not known there.
-  if (pastSteps > 1) return Number.POSITIVE_INFINITY
+export function spikesForDense(task: SpikeTask): number {
   const { g, steps, spikes } = task
   // By groups of channels there is one kernel on spikes, or none.
   if (g.grouping) return Number.POSITIVE_INFINITY
@@ -84,12 +79,16 @@ const neurons = (g: Geometry, sources: readonly SpikeTensor[]): number =>
 /**
  * Emits the choice; undefined when there is none (an infinite limit, or sources whose spikes nobody
  * counts).
+ *
+ * @param limit of the spikes of one call
+ * @param callSteps steps of a call where spikes add up over several
  */
 export function chooseBySpikes(
   b: ProgramBuilder,
   tensors: readonly SpikeTensor[],
   limit: number,
   name: string,
+  callSteps?: number,
 ): { few: Reference; many: Reference } | undefined {
   if (!Number.isFinite(limit)) return undefined
   const sources = tensors.flatMap(({ sums }) =>
@@ -104,6 +103,7 @@ export function chooseBySpikes(
     sources,
     sourceCount: sources.length,
     limit: Math.min(limit, 2 ** 32 - 1),
+    callSteps,
   })
   return { few: ref(out), many: ref(out, 4) }
 }

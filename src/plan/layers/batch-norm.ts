@@ -26,20 +26,21 @@ export function normRows(rows: number, stored: number, groups: number): number {
   return roundUp(wanted, groups)
 }
 
-/** Groups of rows that have batch statistics of their own: one, or one a step. */
-const groupsOf = ({ training, context }: Pass): number =>
-  training && context.method.statistics === 'step' ? context.callSteps : 1
+/** Whether each step of a batch has statistics of its own. */
+const byStep = ({ training, context }: Pass): boolean =>
+  training && context.method.statistics === 'step'
 
 export const batchNorm2d: LayerPlan<BatchNorm2d> = {
-  wants: (pass) => ({ moments: pass.training && groupsOf(pass) === 1 }),
+  wants: (pass) => ({ moments: pass.training && !(byStep(pass) && pass.callSteps > 1) }),
 
   lower(pass, node, layer, x) {
-    const { b, context, images, training } = pass
-    const { method, outer, callSteps } = context
+    const { b, context, images, training, callSteps } = pass
+    const { method } = context
     const plain = plainFloat(x)
     const tensor = plain && !plain.input ? plain : materialise(pass, node, x)
     const { stored } = tensor
-    const groups = groupsOf(pass)
+    // Groups of rows that have statistics of their own: one, or one a step.
+    const groups = byStep(pass) ? tensor.steps : 1
     const bytes = groups * stored * 4
     const vector = (name: string): Buffer =>
       training
@@ -57,12 +58,10 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       invStd: vector('inverse deviation'),
       claimMean() {
         if (!averages || xhat) return undefined
-        // In an outer loop it is added to from step to step.
-        xhat = b.buffer(
+        xhat = pass.carried(
           `${node.name} normalised mean`,
           images * tensor.shape[1] * tensor.shape[2] * stored * 4,
           'kept',
-          outer,
         )
         return xhat
       },
@@ -72,8 +71,8 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       gradient: [],
     }
     const meanInvStd =
-      averages && outer
-        ? b.buffer(`${node.name} mean inverse deviation`, stored * 4, 'kept', true)
+      averages && byStep(pass)
+        ? pass.carried(`${node.name} mean inverse deviation`, stored * 4, 'kept')
         : undefined
     const shape = { channels: stored, groups }
     const weight = context.parameter(node.index, 'weight') || undefined
@@ -114,7 +113,8 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
         rows,
         units,
         partial,
-        repeats: callSteps / tensor.steps,
+        repeats: byStep(pass) ? 1 : callSteps / tensor.steps,
+        moves: byStep(pass) ? callSteps / tensor.steps : undefined,
         momentum: layer.momentum,
         mean: norm.mean,
         invStd: norm.invStd,
@@ -127,6 +127,8 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
     pass.backward(node, () => {
       if (norm.gradient.length === 0) return
       const steps = gradientRows(pass, tensor)
+      const groups = method.rows === 'steps' ? norm.groups : 1
+      const shape = { channels: stored, groups }
       const delta = takeGradient(pass, { ...norm, shape: tensor.shape, stored }, steps)
       const rows = images * tensor.shape[1] * tensor.shape[2] * steps
       const rowsPerUnit = normRows(rows, stored, groups)
@@ -178,16 +180,13 @@ function averageBySilentNeurons(pass: Pass, norm: Norm): void {
   const units = Math.ceil(pixels / pixelsPerUnit)
   const masks = b.buffer(
     `${norm.name} unused masks`,
-    pixels * stored * Math.ceil(context.callSteps / Plane.Steps),
+    pixels * stored * Math.ceil(pass.callSteps / Plane.Steps),
   )
-  // Counts add up over a loop outside.
   const carried = (name: string, bytes: number): Buffer =>
-    b.buffer(`${norm.name} unused ${name}`, bytes, 'scratch', context.outer)
+    pass.carried(`${norm.name} unused ${name}`, bytes, 'scratch')
   const counts = carried('counts', pixels * stored)
   const countPartials = carried('sums', units * 4)
-  const potential = context.outer
-    ? pass.stateBuffer(`${norm.name} unused potential`, pixels * stored * 4)
-    : undefined
+  const potential = context.outer ? carried('potential', pixels * stored * 4) : undefined
   emitNeuron(pass, {
     shape,
     stored,

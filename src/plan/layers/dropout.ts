@@ -13,7 +13,7 @@ import type { LayerPlan } from './layer.js'
 export const dropout: LayerPlan<Dropout> = {
   lower(pass, node, layer, x) {
     if (!pass.training || layer.p === 0) return { ...x, shape: node.shape }
-    const { b, context, images } = pass
+    const { b, images } = pass
     const [only] = x.terms
     // One layer's spikes stay spikes; anything else is written out.
     const spikes =
@@ -49,7 +49,7 @@ export const dropout: LayerPlan<Dropout> = {
         out: output.masks,
         counts: output.counts,
         planeBytes: pixels * input.stored,
-        steps: context.callSteps,
+        steps: pass.callSteps,
       })
     else if (input.kind === 'float' && output.kind === 'float')
       b.emit(dropoutFloats, units, {
@@ -61,7 +61,7 @@ export const dropout: LayerPlan<Dropout> = {
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return
-      const steps = output.kind === 'float' ? gradientRows(pass, output) : context.gradientSteps
+      const steps = output.kind === 'float' ? gradientRows(pass, output) : pass.gradientSteps
       const delta = takeGradient(pass, output, steps)
       const out = gradientBuffer(
         pass,

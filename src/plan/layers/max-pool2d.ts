@@ -24,7 +24,7 @@ export const maxPool2d: LayerPlan<MaxPool2d> = {
     const choice = pass.training
       ? b.buffer(
           `${node.name} choice`,
-          pixels * tensor.stored * (perStep ? context.gradientSteps : 1),
+          pixels * tensor.stored * (perStep ? pass.gradientSteps : 1),
           'kept',
         )
       : undefined
@@ -41,13 +41,13 @@ export const maxPool2d: LayerPlan<MaxPool2d> = {
       planeBytes: pixels * tensor.stored,
       choice,
       choicePerStep: perStep,
-      steps: context.callSteps,
+      steps: pass.callSteps,
       pixelsPerUnit,
       loop: context.outer,
     })
     if (choice)
       pass.backward(node, () =>
-        route(pass, node, tensor, output, fields, { choice, perStep }, context.gradientSteps),
+        route(pass, node, tensor, output, fields, { choice, perStep }, pass.gradientSteps),
       )
     return { shape: node.shape, terms: [term(output, scale)] }
   },

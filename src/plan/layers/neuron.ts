@@ -85,16 +85,16 @@ export const neuron: LayerPlan<Neuron> = {
     const pixelsPerUnit = perUnit(pixels, stored)
     const units = Math.ceil(pixels / pixelsPerUnit)
     const values = pixels * stored * 4
-    const countPartials = b.buffer(`${node.name} spike counts`, units * 4, 'statistics')
+    const countPartials = pass.carried(`${node.name} spike counts`, units * 4, 'statistics')
     const lambda = 1 - 1 / layer.tau
     const output = pass.spikeTensor(node.name, node.shape, lambda, { buffer: countPartials, units })
     const eligibility =
       training && (method.neuron === 'eligibility' || (method.neuron === 'time' && options.inspect))
-        ? b.buffer(`${node.name} eligibility`, values, 'kept', outer || options.inspect)
+        ? pass.carried(`${node.name} eligibility`, values, 'kept', options.inspect)
         : undefined
     const surrogateOut =
       training && method.neuron === 'surrogate'
-        ? b.buffer(`${node.name} surrogate`, values)
+        ? b.buffer(`${node.name} surrogate`, values * pass.callSteps)
         : undefined
     const constantRho = layer.vReset === null && layer.detachReset
     const record: NeuronRecord = {
@@ -113,10 +113,10 @@ export const neuron: LayerPlan<Neuron> = {
       countPartials: options.fixed ? undefined : countPartials,
       eligibility,
       surrogateOut,
-      potential: outer ? pass.stateBuffer(`${node.name} potential`, values) : undefined,
+      potential: outer ? pass.carried(`${node.name} potential`, values, 'kept') : undefined,
       rho:
         outer && training && method.neuron === 'eligibility' && !constantRho
-          ? pass.stateBuffer(`${node.name} rho`, values)
+          ? pass.carried(`${node.name} rho`, values, 'kept')
           : undefined,
       lambda,
       kappa: layer.decayInput ? 1 / layer.tau : 1,
@@ -173,11 +173,13 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
   surrogate({ pass, node, read, output, record }) {
     const factor = record.surrogateOut as Buffer
     const name = gradientName(node)
-    giveGradient(read, neuronGradient(pass, neuronBackwardOnline, name, output, factor), 1)
+    const steps = pass.gradientSteps
+    const delta = neuronGradient(pass, neuronBackwardOnline, name, output, factor, steps)
+    giveGradient(read, delta, steps)
   },
   time({ pass, node, layer, read, output, record, units }) {
     const { b, context, options } = pass
-    const steps = context.gradientSteps
+    const steps = pass.gradientSteps
     const delta = gradientBuffer(pass, gradientName(node), output.shape, steps, output.stored)
     const partials = layer.learnable ? b.buffer(`${node.name} tau gradient`, units * 4) : undefined
     emitNeuronBackwardTime(pass, record, delta, output.gradient, partials)
@@ -208,7 +210,7 @@ function probe(
   eligibility: Buffer,
 ): void {
   const { shape, stored } = output
-  const steps = pass.context.gradientSteps
+  const steps = pass.gradientSteps
   const spikes = sumGradient(pass, `${node.name} spike gradient`, output, steps)
   pass.probes.neurons.push({
     name: node.name,

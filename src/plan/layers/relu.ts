@@ -46,7 +46,7 @@ export const relu: LayerPlan<Relu> = {
     // A byte for each neuron, whatever T is.
     const counts =
       pass.training && context.method.presynaptic === 'mean'
-        ? b.buffer(`${node.name} counts`, pixels * stored, 'kept', context.outer)
+        ? pass.carried(`${node.name} counts`, pixels * stored, 'kept')
         : undefined
     b.emit(reluForward, units, {
       ...shared,
@@ -68,7 +68,7 @@ export const relu: LayerPlan<Relu> = {
         counts,
         out,
         steps: rows,
-        factor: 1 / (context.outer ? pass.options.timeSteps : steps),
+        factor: 1 / pass.rowsOfAllCalls(input),
       })
       giveTensorGradient(input, out, rows)
     })

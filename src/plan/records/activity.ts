@@ -34,6 +34,7 @@ const term = {
   channels: numberIf(TermWord.Channels),
   pixelBytes: numberIf(TermWord.PixelBytes),
   stepBytes: numberIf(TermWord.StepBytes),
+  loopBytes: numberIf(TermWord.LoopBytes),
   steps: numberIf(TermWord.Steps),
   scaleVector: readsIf(TermWord.ScaleVector),
   shiftVector: readsIf(TermWord.ShiftVector),

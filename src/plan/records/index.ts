@@ -12,7 +12,7 @@ import * as norm from './norm.js'
 import { clear, sgd } from './optimizer.js'
 import * as pool from './pool.js'
 import { byOp, type RecordKind } from './schema.js'
-import { sumScalars, timeSum, trace } from './sums.js'
+import { sumScalars, timeSum, trace, traceGradient } from './sums.js'
 
 type Table = Readonly<Record<Exclude<Op, Op.None>, RecordKind>>
 
@@ -35,6 +35,7 @@ export const records: Table = byOp([
   pool.maxPoolBackward,
   timeSum,
   trace,
+  traceGradient,
   sumScalars,
   dropout,
   dropoutFloats,
