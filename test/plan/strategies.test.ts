@@ -109,7 +109,7 @@ test('lists of patterns give a gradient through time as far as the other strateg
     padW: 0,
   }
   // Without padding a tap meets four of 64 pixels, and reads all.
-  near(few(layer(64, 8, 64, 3), 4) / few(valid, 4), 16, 21)
+  near(few(layer(64, 8, 64, 5), 4) / few(valid, 4), 16, 21)
   const grouped = { ...g, grouping: { groups: 4, groupIn: 16, groupOut: 16, depthwise: false } }
   assert.ok(Number.isNaN(few(grouped, 4)), 'groups have kernels of their own')
 })
