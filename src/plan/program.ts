@@ -88,11 +88,12 @@ export class ProgramBuilder {
     return buffer
   }
 
-  program(name: string): PlannedProgram {
+  /** @param steps of its first section */
+  program(name: string, steps = 1): PlannedProgram {
     this.phase = 'forward'
     const program = { name, sections: [] }
     this.programs.push(program)
-    this.startSection(1)
+    this.startSection(1, 0, steps)
     return program
   }
 
