@@ -67,7 +67,9 @@ for (const timeSteps of STEPS)
       ] as const) {
         const c = await makeCase(layers, { ...shared, ...options }, seed)
         await checkCase(name, c)
-        await checkCase(`${name}, debug engine, 2 threads`, c, { engine: 'debug', threads: 2 })
+        // Calls of one size, and of two.
+        if (timeSteps === 6 || timeSteps === 9)
+          await checkCase(`${name}, debug engine, 2 threads`, c, { engine: 'debug', threads: 2 })
       }
     })
 
@@ -131,9 +133,11 @@ async function trained(options: Partial<CompileOptions>, drop = false): Promise<
   const random = testRandom(seed)
   const state = model.stateDict()
   for (const { data } of Object.values(state))
-    for (const i of data.keys()) data[i] += 0.4 * (random() - 0.3)
+    for (const i of data.keys()) data[i] += 0.5 * (random() - 0.5)
   model.loadStateDict(state)
   await step(model, frames ? timeSteps : 1)
+  for (const [name, rate] of Object.entries(model.firingRates()))
+    assert.ok(rate > 0.02 && rate < 0.95, `${name} fires at a rate of ${rate}`)
   return model
 }
 
@@ -173,7 +177,7 @@ for (const timeSteps of [3, 5])
       for (let run = 0; run < 100 && found.length < timeSteps; run++) {
         await step(single, frames ? timeSteps : 1)
         const now = flat(single)
-        if (found.every((one) => relativeError(now, one) > 1e-6)) found.push(now)
+        if (found.every((one) => relativeError(now, one) > 1e-4)) found.push(now)
       }
       assert.is(found.length, timeSteps, 'every step has a gradient of its own')
       const sum = found[0].map((_, i) => found.reduce((total, one) => total + one[i], 0))
