@@ -233,6 +233,8 @@ export {
   winogradKernelTransform,
 } from './winograd/input-gradient'
 export { winogradOuter, winogradProduct } from './winograd/products'
+export { winogradStrideGradient, winogradStrideKernels } from './winograd/stride-gradient'
+export { strideKernel, strideOutput, stridePatch } from './winograd/stride-transforms'
 export {
   winogradGradient,
   winogradKernel,

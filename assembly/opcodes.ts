@@ -210,6 +210,13 @@ export enum Op {
    * WinogradWord.
    */
   WinogradKernelTransform = 17,
+  /**
+   * Kernels for WinogradStrideGradient; unit = (8 input channels, block of output channels).
+   * WinogradWord.
+   */
+  WinogradStrideKernels = 74,
+  /** Out = gradient of the input of a convolution of stride 2; unit = tile rows. WinogradWord. */
+  WinogradStrideGradient = 75,
   /** Weight gradient from lists of active neurons; units: spikes/list-gradient.ts. ListWord. */
   ListWeightGradient = 13,
   /**
@@ -573,6 +580,19 @@ export enum Winograd {
    */
   Chunk = 128,
   ChunkBytes = 4 * Chunk,
+}
+
+/** The same for the input gradient of stride 2, where they differ. */
+export enum WinogradStride {
+  Stride = 2,
+  /** Pixels of δ of a tile along each axis. */
+  Tile = 4,
+  /** Values of a transformed line; planes of transformed tiles and kernels. */
+  Line = 9,
+  Planes = 81,
+  Kernels = 36,
+  /** 9×8 vectors of four floats between the two passes of a transform. */
+  LineBytes = 1152,
 }
 
 /** Words of the weight gradient from lists of active neurons, behind `ConvWord`. */

@@ -9,10 +9,10 @@ import {
   emitInputGradient,
   emitListGradient,
   emitWeightGradient,
-  usesWinograd,
+  strategies,
 } from '../src/plan/convolution/index.js'
 import { emitForwardOnBytes } from '../src/plan/convolution/spike-bytes.js'
-import type { SpikeForward } from '../src/plan/convolution/strategy.js'
+import { cheapest, type SpikeForward, type Task } from '../src/plan/convolution/strategy.js'
 import { blockWidth, storedChannels } from '../src/plan/layout.js'
 import type { ProgramBuilder } from '../src/plan/program.js'
 import type { DenseInput } from '../src/plan/tensors.js'
@@ -270,7 +270,6 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
         out: ref(t.weightGradient),
         accumulate: false,
       })
-  const winograd = usesWinograd(g, 1)
   cases.push(
     floatCase('forward, dense', T, 'forward', (b, t, input, output) =>
       emitForwardOnFloats(b, {
@@ -285,29 +284,20 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
       }),
     ),
   )
-  if (!image)
+  // Gradients through time have a row for each step.
+  for (const rows of [1, T]) {
+    const task = { g, steps: rows }
+    const over = rows > 1 ? ' over T' : ''
+    const input = cheapest<never, Task, void>(strategies.inputGradient, task).name
+    const weight = cheapest<never, Task, void>(strategies.weightGradient, task).name
+    if (!image)
+      cases.push(
+        floatCase(`input gradient${over}, ${input}`, rows, 'inputGradient', inputGradient(rows)),
+      )
     cases.push(
-      floatCase(
-        `input gradient, ${winograd ? 'Winograd' : 'direct'}`,
-        1,
-        'inputGradient',
-        inputGradient(1),
-      ),
+      floatCase(`weight gradient${over}, ${weight}`, rows, 'weightGradient', weightGradient(rows)),
     )
-  // Gradients through time have a row for each step, for which the planner takes the direct
-  // kernels.
-  if (winograd)
-    cases.push(floatCase('input gradient, direct', T, 'inputGradient', inputGradient(T)))
-  cases.push(
-    floatCase(
-      `weight gradient, ${winograd ? 'Winograd' : 'direct'}`,
-      1,
-      'weightGradient',
-      weightGradient(1),
-    ),
-  )
-  if (winograd)
-    cases.push(floatCase('weight gradient, direct', T, 'weightGradient', weightGradient(T)))
+  }
 
   for (const values of spikes)
     cases.push({
@@ -349,8 +339,8 @@ export function benchConvolutions(
 ): { report: Report; results: KernelResult[] } {
   const notes = [
     `${images} images, T = ${T}. Speed counts the operations of the dense convolution, ` +
-      `over all ${T} steps where a kernel has a row for each of them (forward, direct ` +
-      `gradients of BPTT).`,
+      `over all ${T} steps where a kernel has a row for each of them (forward, gradients ` +
+      `over T).`,
     'rate: spikes per neuron and step; active: neurons that fire at least once. Lists ' +
       'are built within the time. More than 100 % of the peak means operations left out.',
   ]

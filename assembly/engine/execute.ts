@@ -36,6 +36,7 @@ import {
   winogradInputTransform,
   winogradKernelTransform,
 } from '../winograd/input-gradient'
+import { winogradStrideGradient, winogradStrideKernels } from '../winograd/stride-gradient'
 import { winogradWeightGradient, winogradWeightTransform } from '../winograd/weight-gradient'
 import { choose } from './choose'
 
@@ -85,6 +86,12 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.WinogradWeightGradient:
       winogradWeightGradient(rec, unit, t, scratch)
+      break
+    case Op.WinogradStrideKernels:
+      winogradStrideKernels(rec, unit, t, scratch)
+      break
+    case Op.WinogradStrideGradient:
+      winogradStrideGradient(rec, unit, t, scratch)
       break
     case Op.WinogradKernelTransform:
       winogradKernelTransform(rec, unit, t, scratch)

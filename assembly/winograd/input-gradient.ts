@@ -54,7 +54,7 @@ export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: u
  * 180°. src [9 taps][C][width], at the first of the 8 channels; dst [width][2 halves][9 taps][4],
  * written; `tap` is the bytes of one tap.
  */
-function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32): void {
+export function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halves: i32): void {
   const row = (<usize>width) << 2
   for (let i: usize = 0; i < 9; i++) {
     let from = src + (8 - i) * tap

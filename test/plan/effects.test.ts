@@ -264,8 +264,10 @@ test('so do those of larger networks, which have kernels of their own', () => {
     maxPool2d(2),
     batchNorm2d(32),
     lif(),
+    conv2d(32, 16, 3, { padding: 1, stride: 2 }),
+    lif(),
     flatten(),
-    linear(32 * 16 * 16, 5),
+    linear(16 * 8 * 8, 5),
   )
   for (const method of ['rate', 'bptt'] as const)
     checkPlan(planOptions(network, input, method), 'larger', random, checked)

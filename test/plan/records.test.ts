@@ -97,6 +97,8 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.WinogradWeightTransform]: WinogradWord,
   [Op.WinogradWeightGradient]: WinogradWord,
   [Op.WinogradKernelTransform]: WinogradWord,
+  [Op.WinogradStrideKernels]: WinogradWord,
+  [Op.WinogradStrideGradient]: WinogradWord,
   [Op.ListWeightGradient]: ListWord,
   [Op.RateLists]: ListWord,
   [Op.PatternLists]: PatternWord,

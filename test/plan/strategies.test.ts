@@ -59,6 +59,9 @@ test('gradients: Winograd for 3×3 kernels of stride 1, whose input has an addre
     assert.is(name(list, { g, steps: 5 }), 'winograd', 'a row for each step')
     assert.is(name(list, { g: layer(64, 32, 64, 3, 2), steps: 1 }), 'direct', 'stride 2')
   }
+  assert.is(name('inputGradient', { g: layer(64, 32, 64, 3, 2), steps: 4 }), 'winograd stride')
+  assert.is(name('inputGradient', { g: layer(64, 32, 64, 1, 2), steps: 4 }), 'direct', '1×1')
+  assert.is(name('inputGradient', { g: layer(64, 10, 64, 3, 2), steps: 4 }), 'direct', '5×5 pixels')
   assert.is(name('weightGradient', { g, steps: 1, indirect: true }), 'direct')
   assert.is(name('weightGradient', { g, steps: 4, still: true }), 'direct', 'the same at each step')
   assert.is(name('inputGradient', { g: layer(4, 32, 64, 3), steps: 1 }), 'direct', 'few channels')

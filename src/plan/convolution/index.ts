@@ -27,13 +27,14 @@ import {
 } from './strategy.js'
 import { directGradient, narrowGradient } from './weight-gradient.js'
 import { winogradInput, winogradWeight } from './winograd.js'
+import { winogradStride } from './winograd-stride.js'
 
 /** In the order in which equals are preferred. */
 export const strategies = {
   /** On spikes, where any fits; else they are written out as floats. */
   forwardOnSpikes: spikeForwards,
   forwardOnFloats: denseForward,
-  inputGradient: [winogradInput, directInputGradient],
+  inputGradient: [winogradInput, winogradStride, directInputGradient],
   weightGradient: [winogradWeight, narrowGradient, directGradient],
 } as const
 

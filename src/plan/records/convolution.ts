@@ -25,6 +25,8 @@ export const convolutionRecords = [
   winograd.winogradInputTransform,
   winograd.winogradKernelTransform,
   winograd.winogradInputGradient,
+  winograd.winogradStrideKernels,
+  winograd.winogradStrideGradient,
   winograd.winogradWeightTransform,
   winograd.winogradWeightGradient,
   grouped.groupedForward,

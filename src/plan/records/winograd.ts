@@ -41,6 +41,20 @@ export const winogradInputGradient = record(Op.WinogradInputGradient, {
   rowsPerUnit: number(WinogradWord.RowsPerUnit),
 })
 
+export const winogradStrideKernels = record(Op.WinogradStrideKernels, {
+  ...sizes('inC', 'outC', ...weightSize),
+  weight: reads(WinogradWord.Weight),
+  scratch: writes(WinogradWord.Scratch),
+})
+
+export const winogradStrideGradient = record(Op.WinogradStrideGradient, {
+  ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outH', 'outW', 'outC'),
+  scratch: reads(WinogradWord.Scratch),
+  delta: reads(WinogradWord.Delta),
+  out: writes(WinogradWord.Out),
+  rowsPerUnit: number(WinogradWord.RowsPerUnit),
+})
+
 export const winogradWeightTransform = record(Op.WinogradWeightTransform, {
   ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC'),
   in: reads(WinogradWord.In),

@@ -1,0 +1,100 @@
+/** Input gradient of 3×3 convolutions of stride 2 by Winograd's kernels. */
+
+import { Winograd, WinogradStride } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import type { ProgramBuilder } from '../program.js'
+import {
+  winogradStrideKernels as kernels,
+  winogradStrideGradient as strideGradient,
+} from '../records/winograd.js'
+import { type Geometry, sizesOf } from './geometry.js'
+import type { InputGradient, Strategy } from './strategy.js'
+
+/**
+ * Tiles of a unit, or half as many if there are too few units. Each unit reads all kernels: with
+ * fewer tiles it would wait for memory.
+ */
+const TILES = 16
+const LEAST_UNITS = 4
+
+export interface StridePlan {
+  /** Tile rows of a unit. */
+  readonly rowsPerUnit: number
+  readonly units: number
+  readonly kernelUnits: number
+  /** Bytes of the transformed kernels. */
+  readonly kernelBytes: number
+  /** Bytes of scratch that each worker needs. */
+  readonly workerBytes: number
+}
+
+const tiles = (size: number): number => Math.ceil(size / WinogradStride.Tile)
+
+/** Whether the kernels can run the convolution at all: 3×3, stride 2, padding 1. */
+export const strideApplies = (g: Geometry): boolean =>
+  g.inC % 4 === 0 &&
+  [g.kernelH, g.kernelW].every((size) => size === Winograd.Kernel) &&
+  [g.strideH, g.strideW].every((stride) => stride === WinogradStride.Stride) &&
+  [g.padH, g.padW].every((padding) => padding === Winograd.Padding)
+
+/** Whether they beat the direct kernel: enough channels, and tiles that are mostly image. */
+export function stridePays(g: Geometry): boolean {
+  const used = (g.outH * g.outW) / (WinogradStride.Tile ** 2 * tiles(g.outH) * tiles(g.outW))
+  return Math.min(g.inC, g.outC) >= 8 && used >= 0.7
+}
+
+export function stridePlan(g: Geometry, steps: number): StridePlan {
+  const { images, inC, outC, blockWidth } = g
+  const across = tiles(g.outW)
+  const rows = images * tiles(g.outH) * steps
+  const chunks = Math.ceil(outC / Winograd.Chunk)
+  const blocks = Math.ceil(inC / Winograd.Block)
+  const rowsPerUnit = Math.max(
+    Math.ceil(TILES / 2 / across),
+    Math.min(Math.ceil(TILES / across), Math.floor(rows / LEAST_UNITS)),
+  )
+  const room = roundUp(rowsPerUnit * across, 4)
+  const rowBytes = WinogradStride.LineBytes + Winograd.RowsBytes
+  const { Planes, Kernels } = WinogradStride
+  const productBytes = Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding)
+  const tileBytes = Planes * (Winograd.ChunkBytes * chunks * room + Winograd.PlanePadding)
+  return {
+    rowsPerUnit,
+    units: Math.ceil(rows / rowsPerUnit),
+    kernelUnits: blocks * (outC / blockWidth),
+    kernelBytes: blocks * Kernels * (Winograd.BlockBytes * outC + Winograd.PlanePadding),
+    workerBytes: Math.max(
+      productBytes + 32 * steps * inC + tileBytes + 2 * rowBytes + 20 * steps * outC,
+      WinogradStride.LineBytes + 288 * blockWidth,
+    ),
+  }
+}
+
+export function emitStrideGradient(
+  b: ProgramBuilder,
+  { name, g, steps, delta, weight, out }: InputGradient,
+  { rowsPerUnit, units, kernelUnits, kernelBytes, workerBytes }: StridePlan,
+): void {
+  const scratch = b.buffer(`${name} winograd`, kernelBytes)
+  b.emit(
+    kernels,
+    kernelUnits,
+    { ...sizesOf(kernels, g), weight, scratch },
+    { scratch: workerBytes },
+  )
+  b.emit(
+    strideGradient,
+    units,
+    { ...sizesOf(strideGradient, g, steps), scratch, delta, out, rowsPerUnit },
+    { scratch: workerBytes },
+  )
+}
+
+/** With one row per pixel the direct kernel is as fast, and keeps its bits. */
+export const winogradStride: Strategy<InputGradient> = {
+  name: 'winograd stride',
+  fits: ({ g, steps }) => steps > 1 && strideApplies(g) && stridePays(g),
+  // Beside the direct kernels' 1, in multiplications.
+  cost: () => WinogradStride.Planes / 144,
+  emit: (b, job) => emitStrideGradient(b, job, stridePlan(job.g, job.steps)),
+}
