@@ -214,7 +214,7 @@ export {
   patternSum3,
   patternWeightGradient,
 } from './spikes/pattern-gradient'
-export { patternCells1, patternCells2, patternCells3, patternCells4 } from './spikes/pattern-grid'
+export { patternCells, patternCells1, patternCells4 } from './spikes/pattern-grid'
 export { patternFill, patternLists } from './spikes/pattern-lists'
 export { appendPairs, appendPatterns, stepsOf } from './spikes/patterns'
 export {

@@ -8,6 +8,7 @@ import {
   emitForwardOnSpikes,
   emitInputGradient,
   emitListGradient,
+  emitPatternGradient,
   emitWeightGradient,
   strategies,
 } from '../src/plan/convolution/index.js'
@@ -299,32 +300,53 @@ function casesOf(s: LayerShape, images: number, rates: readonly number[]): Case[
     )
   }
 
+  const onSpikes = (
+    kernel: string,
+    rows: number,
+    values: Spikes,
+    emit: (b: ProgramBuilder, tensor: SpikeTensor, delta: Buffer, out: Buffer) => void,
+  ): Case => ({
+    kernel,
+    density: densityOf(values),
+    rows,
+    naive: 'weightGradient',
+    rig() {
+      const rig = makeRig((b) => {
+        const t = new Tensors(b, g)
+        const [tensor, delta] = [t.spikes(), t.output('delta', rows)]
+        emit(b, tensor, delta, t.weightGradient)
+        return { tensor, delta }
+      })
+      set(rig, rig.made.tensor, values)
+      fillNormal(rig.floats(rig.made.delta), 2)
+      return rig
+    },
+  })
   for (const values of spikes)
-    cases.push({
-      kernel: 'weight gradient, lists',
-      density: densityOf(values),
-      rows: 1,
-      naive: 'weightGradient',
-      rig() {
-        const rig = makeRig((b) => {
-          const t = new Tensors(b, g)
-          const [tensor, delta] = [t.spikes(), t.output('delta', 1)]
-          emitListGradient(b, {
-            name: 'conv',
-            g,
-            steps: T,
-            tensor,
-            scale: 1,
-            delta,
-            out: ref(t.weightGradient),
-          })
-          return { tensor, delta }
-        })
-        set(rig, rig.made.tensor, values)
-        fillNormal(rig.floats(rig.made.delta), 2)
-        return rig
-      },
-    })
+    cases.push(
+      onSpikes('weight gradient, lists', 1, values, (b, tensor, delta, out) =>
+        emitListGradient(b, {
+          name: 'conv',
+          g,
+          steps: T,
+          tensor,
+          scale: 1,
+          delta,
+          out: ref(out),
+        }),
+      ),
+      onSpikes('weight gradient through time, patterns', T, values, (b, tensor, delta, out) =>
+        emitPatternGradient(b, {
+          name: 'conv',
+          g,
+          steps: T,
+          spikes: { sources: [tensor], pool: noPool, scale: 1 },
+          delta,
+          out: ref(out),
+          accumulate: false,
+        }),
+      ),
+    )
   return cases
 }
 

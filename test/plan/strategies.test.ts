@@ -4,10 +4,15 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { conv2d, linear } from '../../src/index.js'
-import { spikesForDense } from '../../src/plan/convolution/choice.js'
+import {
+  patternsWithoutChoice,
+  spikesForDense,
+  spikesForPatterns,
+} from '../../src/plan/convolution/choice.js'
 import { type Geometry, geometryOf } from '../../src/plan/convolution/geometry.js'
 import {
   fewForLists,
+  fewForPatterns,
   fitsSpikes,
   groupedStrategies,
   strategies,
@@ -72,6 +77,60 @@ test('lists give a gradient of a weight until as many fire as the other strategy
   assert.is(fewForLists({ g: layer(64, 32, 64, 3, 2), steps: 4 }), 0.5, 'beside direct products')
   assert.is(fewForLists({ g: layer(64, 32, 64, 1), steps: 4 }), undefined, 'too few taps')
   assert.is(fewForLists({ g: layer(64, 32, 64, 3), steps: 256 }), undefined, 'counts beyond a byte')
+})
+
+test('lists of patterns give a gradient through time as far as the other strategy costs', () => {
+  const few = (
+    g: Geometry,
+    steps: number,
+    pool: Pool = noPool,
+    count = 1,
+    rows = steps,
+  ): number => {
+    const task = { g, steps, spikes: spikesOf(g, pool, count) }
+    return fewForPatterns(task, { g, steps: rows }) ?? Number.NaN
+  }
+  const near = (value: number, low: number, high: number): void =>
+    assert.ok(value > low && value < high, `${value} is not within ${low} and ${high}`)
+  const g = layer(64, 32, 64, 3)
+  near(few(g, 1, noPool, 1, 1), 0.13, 0.18)
+  near(few(layer(64, 32, 64, 3, 2), 1), 0.45, 0.57)
+  assert.ok(few(layer(64, 32, 64, 3, 2), 4) > 1, 'always, beside direct products')
+  assert.ok(few(layer(64, 32, 128, 1, 2), 4) > 1, '1×1 as well')
+  assert.ok(few(features(512, 512), 4) > 1, 'features')
+  near(few(layer(64, 32, 64, 3, 2), 5) / few(layer(64, 32, 64, 3, 2), 4), 0.55, 0.7)
+  const pooled: Pool = { kernel: [4, 4], stride: [4, 4], padding: [0, 0] }
+  const strided = layer(64, 8, 64, 3, 2)
+  near(few(strided, 4) / few(strided, 4, pooled), 15.99, 16.01)
+  near(few(strided, 4) / few(strided, 4, noPool, 3), 2.99, 3.01)
+  const valid = {
+    ...layer(64, 8, 64, 3),
+    outH: 2,
+    outW: 2,
+    kernelH: 7,
+    kernelW: 7,
+    padH: 0,
+    padW: 0,
+  }
+  // Without padding a tap meets four of 64 pixels, and reads all.
+  near(few(layer(64, 8, 64, 5), 4) / few(valid, 4), 16, 21)
+  const grouped = { ...g, grouping: { groups: 4, groupIn: 16, groupOut: 16, depthwise: false } }
+  assert.ok(Number.isNaN(few(grouped, 4)), 'groups have kernels of their own')
+})
+
+test('limits of spikes for lists of patterns: activity of a group of steps, of all sources', () => {
+  const g = layer(64, 8, 64, 3)
+  const neurons = 16 * 64 * 64
+  const limit = (steps: number, active: number, count = 1): number =>
+    spikesForPatterns({ g, steps, spikes: spikesOf(g, noPool, count) }, active)
+  assert.is(limit(1, 0.5), neurons / 2)
+  assert.is(limit(4, 0.5), Math.floor((neurons * 4 * 0.5) / 1.7))
+  assert.is(limit(8, 0.5), Math.floor((neurons * 8 * 0.5) / 1.7))
+  assert.is(limit(4, 0.5, 2), Math.floor((2 * neurons * 4 * 0.5) / 1.7))
+  const task = (steps: number) => ({ g, steps, spikes: spikesOf(g) })
+  assert.ok(patternsWithoutChoice(task(4), 0.5))
+  assert.not.ok(patternsWithoutChoice(task(4), 0.4), 'fewer are active than are expected')
+  assert.ok(patternsWithoutChoice(task(1), 0.4))
 })
 
 test('dense products take over from spikes only where inputs are sums and steps are few', () => {
