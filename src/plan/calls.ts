@@ -4,6 +4,9 @@
  * their state. So memory depends on the steps of a call, not on T.
  */
 
+import { Plane, Spike } from '../../assembly/opcodes.js'
+import type { MethodTraits } from './methods.js'
+
 /** Calls one behind the other that have the same number of steps. */
 export interface Calls {
   /** First step of the first call. */
@@ -13,8 +16,15 @@ export interface Calls {
   readonly repeats: number
 }
 
-/** The most steps of a call: two groups of spike lists, and one plane of masks. */
-export const MOST_CALL_STEPS = 8
+/**
+ * The most steps of a call. Where gradients have one row a call keeps a byte of masks, whatever its
+ * steps are; where they have a row for each step everything grows with the steps, so that a call is
+ * one group of spike lists.
+ */
+export const mostCallSteps: Readonly<Record<MethodTraits['rows'], number>> = {
+  one: Plane.Steps,
+  steps: Spike.GroupSteps,
+}
 
 /**
  * As few calls as there can be, of sizes that differ by one step at most, so that no T leaves a

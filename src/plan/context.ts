@@ -2,7 +2,7 @@
 
 import type { Graph } from '../graph/trace.js'
 import type { Initial } from '../nn/layers/kind.js'
-import { type Calls, callsOf, MOST_CALL_STEPS } from './calls.js'
+import { type Calls, callsOf, mostCallSteps } from './calls.js'
 import type { ParameterLayout } from './layout.js'
 import { type MethodOptions, type MethodTraits, traitsOf } from './methods.js'
 import type { ProgramBuilder } from './program.js'
@@ -146,6 +146,11 @@ export class Context {
   readonly masked: boolean
   /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
   readonly byteNodes = new Set<number>()
+  /**
+   * What calls of the network carry on, by layer and name. Each program begins anew, so that they
+   * share it.
+   */
+  readonly carried = new Map<string, Buffer>()
   /** A program was planned with it. */
   lowered = false
 
@@ -192,7 +197,7 @@ export class Context {
     // Weights move at every step; or most steps have no backward pass, which rows of theirs would
     // run all the same.
     const single = (this.online && update === 'everyStep') || this.masked
-    return callsOf(timeSteps, single ? 1 : MOST_CALL_STEPS)
+    return callsOf(timeSteps, single ? 1 : mostCallSteps[this.method.rows])
   }
 
   private find(

@@ -193,7 +193,7 @@ export class Pass {
    * @param persistent where there is one call
    */
   carried(name: string, bytes: number, purpose: MemoryKind, persistent?: boolean): Buffer {
-    if (this.context.outer) return this.b.carried(name, bytes, purpose)
+    if (this.context.outer) return this.b.carried(this.context.carried, name, bytes, purpose)
     return this.b.buffer(name, bytes, purpose, persistent)
   }
 

@@ -182,6 +182,7 @@ export function printProgram({ name, sections }: PrintedProgram): string {
   const all = sections.flatMap(({ records }) => records)
   const heads = table(all.map(headOf))
   const uses = table(all.flatMap(({ buffers }) => buffers.map(useOf)))
+  const loop = sections.some(({ repeats, from }) => repeats > 1 || from > 0)
   const lines = [`program ${name}: ${count(all.length, 'record')}`]
   let [head, use] = [0, 0]
   for (const [i, { repeats, steps, records }] of sections.entries()) {
@@ -189,7 +190,7 @@ export function printProgram({ name, sections }: PrintedProgram): string {
     lines.push(
       '',
       `section ${i + 1} of ${sections.length}: ${count(records.length, 'record')}, ` +
-        `${count(repeats, 'time')}${steps > 1 ? `, ${steps} steps each` : ''}`,
+        `${count(repeats, 'time')}${loop && steps > 1 ? `, ${steps} steps each` : ''}`,
     )
     for (const { numbers, buffers } of records) {
       const sizes = sizesOf(numbers)

@@ -62,8 +62,6 @@ export class ProgramBuilder {
   readonly programs: PlannedProgram[] = []
   /** What `prepare` has emitted. */
   prepared: PlannedProgram | undefined
-  /** What `carried` has made for the current program. */
-  private readonly shared = new Map<string, Buffer>()
   private clock = 0
   private section!: Section
   private condition: Condition = 'always'
@@ -90,12 +88,12 @@ export class ProgramBuilder {
     return buffer
   }
 
-  program(name: string): PlannedProgram {
+  /** @param steps of its first section */
+  program(name: string, steps = 1): PlannedProgram {
     this.phase = 'forward'
     const program = { name, sections: [] }
     this.programs.push(program)
-    this.shared.clear()
-    this.startSection(1)
+    this.startSection(1, 0, steps)
     return program
   }
 
@@ -120,13 +118,13 @@ export class ProgramBuilder {
   }
 
   /**
-   * Persistent memory of the current layer that all sections of a program share: what calls of the
-   * network carry on. The name is one of the layer's own.
+   * Persistent memory of the current layer that is made once: `carried` has what there is. The name
+   * is one of the layer's own.
    */
-  carried(name: string, bytes: number, purpose: MemoryKind): Buffer {
+  carried(carried: Map<string, Buffer>, name: string, bytes: number, purpose: MemoryKind): Buffer {
     const key = `${this.layer} ${name}`
-    const buffer = this.shared.get(key) ?? this.buffer(name, bytes, purpose, true)
-    this.shared.set(key, buffer)
+    const buffer = carried.get(key) ?? this.buffer(name, bytes, purpose, true)
+    carried.set(key, buffer)
     return buffer
   }
 

@@ -51,7 +51,7 @@ export function trainingPrograms(
       })
     }
   }
-  const { sections } = b.program('train')
+  const { sections } = b.program('train', stepsInside(context))
   if (accumulate)
     b.emit(clear, Math.ceil(parameterFloats / UPDATE_FLOATS), {
       out: buffers.gradients,
@@ -121,10 +121,13 @@ export function streamProgram(context: Context): ProgramPlan {
 }
 
 function forwardProgram(context: Context, name: ProgramName): ProgramPlan {
-  const { sections } = context.builder.program(name)
+  const { sections } = context.builder.program(name, stepsInside(context))
   const { rates, probes } = lowerCalls(context, false)
   return { name, sections, rates, probes }
 }
+
+/** Steps of a program's first section, which makes the call where there is one. */
+const stepsInside = ({ outer, calls }: Context): number => (outer ? 1 : calls[0].steps)
 
 /**
  * Emits the calls of the network. Those of different sizes have records of their own, and share
@@ -134,6 +137,8 @@ function forwardProgram(context: Context, name: ProgramName): ProgramPlan {
  * @returns the pass of the last call, which has all results
  */
 function lowerCalls(context: Context, training: boolean, behind?: (pass: Pass) => void): Pass {
+  // What a program has found is to be read after others have run.
+  if (context.options.inspect) context.carried.clear()
   const passes = context.calls.map(({ from, steps, repeats }) => {
     if (context.outer) context.builder.startSection(repeats, from, steps)
     const pass = lowerGraph(context, training, steps)

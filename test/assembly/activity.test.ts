@@ -84,8 +84,8 @@ function makeSpikes(engine: TestEngine, random: Random, s: Shape): Term {
   const window = makeWindow(random, s)
   const scale = Math.fround(random() * 2 - 1)
   const neurons = s.images * window.sourceH * window.sourceW * s.C
-  // A loop outside keeps the masks of its current step alone.
-  const steps = s.mode === 'loop' ? 1 : s.totalSteps
+  // A loop outside keeps the masks of its current call alone.
+  const steps = s.mode === 'loop' ? s.T : s.totalSteps
   const planes = Math.ceil(steps / 8)
   const planeBytes = neurons + one(random, [0, 64])
   const masks = new Uint8Array((planes - 1) * planeBytes + neurons)
@@ -109,7 +109,7 @@ function makeSpikes(engine: TestEngine, random: Random, s: Shape): Term {
       [TermWord.PlaneBytes]: planeBytes,
       [TermWord.Channels]: s.C,
     },
-    value: (pixel, step, c) => spike(pixel * s.C + c, s.mode === 'loop' ? 0 : step),
+    value: (pixel, step, c) => spike(pixel * s.C + c, step - s.t),
   }
 }
 
@@ -119,7 +119,10 @@ function makeFloats(engine: TestEngine, random: Random, s: Shape): Term {
   // The model's input has as many channels as it has, and sits behind a word.
   const input = random() < 0.4
   const channels = input ? integer(random, 1, s.C) : s.C
-  const steps = random() < 0.4 ? 1 : s.totalSteps
+  // Of a loop outside the input has all steps, currents those of the call.
+  const whole = s.mode !== 'loop' || input
+  const steps = random() < 0.4 ? 1 : whole ? s.totalSteps : s.T
+  const from = whole ? 0 : s.t
   const affine = !input && random() < 0.6
   const groups = affine && steps > 1 && random() < 0.5 ? steps : 1
   const floats = (length: number) => Float32Array.from({ length }, () => random() * 4 - 2)
@@ -136,6 +139,7 @@ function makeFloats(engine: TestEngine, random: Random, s: Shape): Term {
       [TermWord.Indirect]: input ? 1 : 0,
       [TermWord.PixelBytes]: steps * channels * 4,
       [TermWord.StepBytes]: steps > 1 ? channels * 4 : 0,
+      [TermWord.LoopBytes]: s.mode === 'loop' && input && steps > 1 ? channels * 4 : 0,
       [TermWord.Steps]: steps,
       [TermWord.ScaleVector]: affine ? engine.putFloats(scales) : 0,
       [TermWord.ShiftVector]: affine ? engine.putFloats(shifts) : 0,
@@ -144,8 +148,9 @@ function makeFloats(engine: TestEngine, random: Random, s: Shape): Term {
     },
     value: (pixel, step, c) => {
       if (c >= channels) return 0
-      const x = data[(pixel * steps + (steps > 1 ? step : 0)) * channels + c]
-      const group = (groups > 1 ? step : 0) * channels
+      const own = step - from
+      const x = data[(pixel * steps + (steps > 1 ? own : 0)) * channels + c]
+      const group = (groups > 1 ? own : 0) * channels
       return affine ? x * scales[group + c] + shifts[group + c] : x
     },
   }
@@ -181,15 +186,16 @@ for (const variant of variants) {
     const random = testRandom(seed * 6247 + 5)
     const mode = (['each', 'loop', 'mean'] as const)[seed % 3]
     const totalSteps = one(random, [1, 2, 3, 4, 5, 8, 9, 17])
+    const callSteps = mode === 'loop' ? integer(random, 1, totalSteps) : 1
     const shape: Shape = {
       images: integer(random, 1, 3),
       H: integer(random, 1, 5),
       W: integer(random, 1, 5),
       C: 4 * integer(random, 1, 6),
-      T: mode === 'each' ? totalSteps : 1,
+      T: mode === 'each' ? totalSteps : callSteps,
       mode,
       totalSteps,
-      t: mode === 'loop' ? integer(random, 0, totalSteps - 1) : 0,
+      t: mode === 'loop' ? integer(random, 0, totalSteps - callSteps) : 0,
     }
     const count = integer(random, 1, 4)
     const kinds = Array.from({ length: count }, () => one(random, ['floats', 'spikes'] as const))
@@ -229,9 +235,7 @@ for (const variant of variants) {
         const pixel = Math.floor(row / T)
         const [b, y, x] = [Math.floor(pixel / (H * W)), Math.floor(pixel / W) % H, pixel % W]
         const steps =
-          mode === 'mean'
-            ? Array.from({ length: totalSteps }, (_, t) => t)
-            : [mode === 'loop' ? shape.t : row % T]
+          mode === 'mean' ? Array.from({ length: totalSteps }, (_, t) => t) : [shape.t + (row % T)]
         let expected = 0
         let size = 0
         for (const step of steps) {

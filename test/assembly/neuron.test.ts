@@ -11,6 +11,7 @@ import {
   Op,
   Surrogate,
 } from '../../assembly/opcodes.js'
+import { type Calls, callsOf } from '../../src/plan/calls.js'
 import { neuronScratch } from '../../src/plan/neuron-record.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 import { readFixture } from '../support/safetensors.js'
@@ -161,24 +162,26 @@ function randomTerm(
   P: number,
   T: number,
   C: number,
-  options: { plain: boolean; loop: boolean; still: boolean; xhat: number },
+  options: Pick<NeuronCase, 'plain' | 'groups' | 'calls' | 'still'> & { xhat: number },
 ): Term {
   const still = options.still || random() < 0.25
   const affine = options.plain || random() < 0.6
-  const groups = affine && !options.plain && !options.still && random() < 0.5 ? T : 1
-  const rows = still ? 1 : T
+  const groups = affine && options.groups && !still && random() < 0.7 ? T : 1
   const signed = (scale: number, offset = 0) =>
     Array.from({ length: groups * C }, () => Math.fround(offset + scale * (random() - 0.5)))
-  const data = Array.from({ length: P * rows * C }, () =>
+  const data = Array.from({ length: P * (still ? 1 : T) * C }, () =>
     Math.fround((random() + random() + random() - 0.9) * 1.5),
   )
   const scale = signed(0.5, 1)
   const shift = signed(0.4)
   const mean = signed(1)
   const invStd = signed(0.5, 1)
-  // In a loop over t outside the data stand as [t][P][C], otherwise [P][t][C].
-  const at = (p: number, t: number, c: number) =>
-    options.loop ? ((still ? 0 : t) * P + p) * C + c : (p * rows + (still ? 0 : t)) * C + c
+  // The data of a call stand behind those of the one before it, as [P][t][C].
+  const at = (p: number, t: number, c: number) => {
+    if (still) return p * C + c
+    const { from, steps } = callAt(options.calls, t)
+    return (from * P + p * steps + t - from) * C + c
+  }
   const row = (t: number) => (groups === 1 ? 0 : t) * C
   const address = engine.putFloats(data)
   return {
@@ -188,8 +191,8 @@ function randomTerm(
     normalised: (p, t, c) => (data[at(p, t, c)]! - mean[row(t) + c]!) * invStd[row(t) + c]!,
     words: [
       address,
-      (options.loop ? 1 : rows) * C * 4,
-      still ? 0 : options.loop ? P * C * 4 : C * 4,
+      C * 4,
+      still ? 0 : C * 4,
       affine ? engine.putFloats(scale) : 0,
       affine ? engine.putFloats(shift) : 0,
       engine.putFloats(mean),
@@ -200,30 +203,45 @@ function randomTerm(
   }
 }
 
-/** The words of a term at step t of a loop outside (t = 0 also without one). */
-function termWords(term: Term, first: NeuronWord, t = 0, loop = false): Words {
-  const [data, pixelBytes, stepBytes, scale, shift, mean, invStd, groupBytes] = term.words
-  const moved = (address: number) => (loop && address ? address + t * groupBytes : address)
+/** The words of a term in a call of P pixels. */
+function termWords(term: Term, first: NeuronWord, P: number, { from, steps }: Call): Words {
+  const [data, rowBytes, stepBytes, scale, shift, mean, invStd, groupBytes] = term.words
+  const moved = (address: number) => (address ? address + from * groupBytes : address)
   return {
-    [first]: loop ? data + t * stepBytes : data,
-    [first + 1]: pixelBytes,
-    [first + 2]: loop ? 0 : stepBytes,
+    [first]: data + from * P * stepBytes,
+    [first + 1]: stepBytes ? steps * rowBytes : rowBytes,
+    [first + 2]: steps > 1 ? stepBytes : 0,
     [first + 3]: moved(scale),
     [first + 4]: moved(shift),
     [first + 5]: moved(mean),
     [first + 6]: moved(invStd),
     [first + 7]: term.xhat,
-    [first + 8]: loop ? 0 : groupBytes,
+    [first + 8]: steps > 1 ? groupBytes : 0,
   }
 }
+
+/** Steps of one run of a kernel: a single run has all, and a loop over t outside has several. */
+type Call = Pick<Calls, 'from' | 'steps'>
+
+/** The call that makes step t. */
+const callAt = (calls: readonly Call[], t: number): Call =>
+  calls.find(({ from, steps }) => t < from + steps) as Call
+
+/** The calls of a loop outside, of at most so many steps each. */
+const callsOfLoop = (T: number, most: number): Call[] =>
+  callsOf(T, most).flatMap(({ from, steps, repeats }) =>
+    Array.from({ length: repeats }, (_, i) => ({ from: from + i * steps, steps })),
+  )
 
 interface NeuronCase {
   seed: number
   random: () => number
-  /** Steps outside. */
-  loop: boolean
+  /** Several where the loop over t is outside. */
+  calls: readonly Call[]
   /** What the loops of the usual layer take. */
   plain: boolean
+  /** Terms may have statistics for each step. */
+  groups: boolean
   /** The same current at every step. */
   still: boolean
   P: number
@@ -251,8 +269,9 @@ function neuronCases(): NeuronCase[] {
     cases.push({
       seed,
       random,
-      loop: seed % 3 === 0,
+      calls: callsOfLoop(T, seed % 3 === 0 ? [1, 2, 3, 5, 8][seed % 5]! : T),
       plain: seed % 3 === 1,
+      groups: seed % 3 !== 1,
       still: seed % 5 === 0,
       P,
       C,
@@ -262,14 +281,15 @@ function neuronCases(): NeuronCase[] {
   for (const terms of ['A', 'still A', 'A+B', 'A+S', 'A+B+S'] as const)
     for (let T = 1; T <= 13; T++) {
       const seed = 100 + cases.length
-      const loop = T > 9
+      const most = T > 9 ? [1, 4, 5, 8][T % 4]! : T
       const C = [4, 12, 16, 20, 52, 132][(T + cases.length) % 6]!
-      const P = 2 * Math.ceil(2048 / (loop ? 1 : T) / C) + 1
+      const P = 2 * Math.ceil(2048 / most / C) + 1
       cases.push({
         seed,
         random: testRandom(seed * 7919),
-        loop,
+        calls: callsOfLoop(T, most),
         plain: true,
+        groups: terms !== 'still A' && T % 2 === 1,
         still: terms === 'still A',
         P,
         C,
@@ -526,7 +546,8 @@ for (const variant of variants) {
       }
     })
 
-  for (const { seed, random, loop, plain, still, P, C, T, terms } of neuronCases()) {
+  for (const { seed, random, calls, plain, groups, still, P, C, T, terms } of neuronCases()) {
+    const loop = calls.length > 1
     const way = [terms ?? (plain ? 'plain' : 'general'), ...(loop ? ['steps outside'] : [])].join(
       ', ',
     )
@@ -543,32 +564,43 @@ for (const variant of variants) {
       }
       // Without a backward pass there is seldom a wish for x̂ either.
       const learn = terms !== undefined || random() < 0.65
-      const a = randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 })
+      const wishes = { plain, groups, calls, still, xhat: learn ? 0.7 : 0.2 }
+      const a = randomTerm(engine, random, P, T, C, wishes)
       const b = (terms ? terms.startsWith('A+B') : random() < 0.4)
-        ? randomTerm(engine, random, P, T, C, { plain, loop, still, xhat: learn ? 0.7 : 0.2 })
+        ? randomTerm(engine, random, P, T, C, wishes)
         : undefined
-      const planes = Math.ceil(T / 8)
+      const planes = Math.ceil(Math.max(...calls.map(({ steps }) => steps)) / 8)
       const spikes = (terms ? terms.endsWith('+S') : random() < 0.4 && !still && !(plain && b))
         ? Array.from({ length: T * P * C }, () => (random() < 0.3 ? 1 : 0))
         : undefined
       const spikeScale = Math.fround(0.3 + random())
-      const source = spikes ? engine.alloc((loop ? T : planes) * P * C, 0) : 0
+      // Masks of each call, one behind the other.
+      const planeOf = (t: number) => {
+        const call = callAt(calls, t)
+        return loop ? calls.indexOf(call) : t >> 3
+      }
+      const source = spikes ? engine.alloc(T * P * C, 0) : 0
       spikes?.forEach((s, i) => {
         const t = Math.floor(i / P / C)
-        if (loop) engine.bytes(source, T * P * C)[i] = s
-        else engine.bytes(source, planes * P * C)[(t >> 3) * P * C + (i % (P * C))]! |= s << (t & 7)
+        const bit = (t - callAt(calls, t).from) & 7
+        engine.bytes(source, T * P * C)[planeOf(t) * P * C + (i % (P * C))]! |= s << bit
       })
       const perUnit = 1 + Math.floor(random() * P)
       const units = Math.ceil(P / perUnit)
-      const masks = engine.alloc((loop ? 1 : planes) * P * C)
+      const masks = engine.alloc(planes * P * C)
       const counts = engine.alloc(P * C)
       const partials = engine.alloc(units * 4)
       const [eligibility, surrogateOut, v, rho] = [
-        learn,
-        loop && random() < 0.7,
-        loop,
-        loop && ownTrace && learn,
-      ].map((wanted) => (wanted ? engine.alloc(P * C * 4) : 0)) as [number, number, number, number]
+        learn ? 1 : 0,
+        random() < 0.7 ? Math.max(...calls.map(({ steps }) => steps)) : 0,
+        loop ? 1 : 0,
+        loop && ownTrace && learn ? 1 : 0,
+      ].map((rows) => (rows ? engine.alloc(rows * P * C * 4) : 0)) as [
+        number,
+        number,
+        number,
+        number,
+      ]
       const words: Words = {
         ...dynamicsWords(d),
         // A learnable leak comes from its parameter, and not from the word.
@@ -583,7 +615,7 @@ for (const variant of variants) {
         [NeuronWord.Pixels]: P,
         [NeuronWord.C]: C,
         [NeuronWord.PixelsPerUnit]: perUnit,
-        [NeuronWord.T]: loop ? 1 : T,
+        [NeuronWord.T]: T,
         [NeuronWord.TotalSteps]: T,
         [NeuronWord.S]: source,
         [NeuronWord.SPlaneBytes]: P * C,
@@ -592,12 +624,13 @@ for (const variant of variants) {
         [NeuronWord.Rho]: rho,
         [NeuronWord.SurrogateOut]: surrogateOut,
       }
-      const record = engine.record(Op.Neuron, units, {
-        ...words,
-        ...termWords(a, NeuronWord.A),
-        ...(b ? termWords(b, NeuronWord.B) : none),
+      const termsOf = (call: Call): Words => ({
+        ...termWords(a, NeuronWord.A, P, call),
+        ...(b ? termWords(b, NeuronWord.B, P, call) : none),
       })
-      const scratch = engine.alloc(neuronScratch(T, C))
+      const record = engine.record(Op.Neuron, units, words)
+      const grouped = [a, b].some((term) => term && term.words[7] !== 0)
+      const scratch = engine.alloc(neuronScratch(T, C, grouped))
 
       const current = (p: number, c: number) =>
         Array.from(
@@ -616,42 +649,37 @@ for (const variant of variants) {
         'nearly all neurons stay clear of the threshold',
       )
 
-      if (loop) {
-        for (let t = 0; t < T; t++) {
-          engine.writeWords(record, {
-            ...termWords(a, NeuronWord.A, t, true),
-            ...(b ? termWords(b, NeuronWord.B, t, true) : none),
-            ...(source ? { [NeuronWord.S]: source + t * P * C } : none),
-          })
-          engine.run(record, scratch, t)
-          reference.forEach((r, i) => {
-            if (!sure[i]) return
-            assert.is(engine.bytes(masks, P * C)[i], r.s[t], `spike t=${t} neuron ${i}`)
-            if (surrogateOut)
-              close(
-                engine.floats(surrogateOut, P * C)[i]!,
-                r.h[t]! * d.kappa,
-                3e-5,
-                `h' t=${t} neuron ${i}`,
-              )
-          })
-        }
-        reference.forEach((r, i) => {
-          if (sure[i]) close(engine.floats(v, P * C)[i]!, r.v, 1e-5, `v ${i}`)
-          if (sure[i] && rho) close(engine.floats(rho, P * C)[i]!, r.rho, 1e-4, `ρ ${i}`)
+      for (const [k, call] of calls.entries()) {
+        const { from, steps } = call
+        engine.writeWords(record, {
+          ...termsOf(call),
+          [NeuronWord.T]: steps,
+          ...(source && loop ? { [NeuronWord.S]: source + k * P * C } : none),
         })
-      } else {
-        engine.run(record, scratch)
+        engine.run(record, scratch, from)
         reference.forEach((r, i) => {
           if (!sure[i]) return
-          for (let t = 0; t < planes * 8; t++)
+          for (let t = 0; t < 8 * Math.ceil(steps / 8); t++)
             assert.is(
               (engine.bytes(masks, planes * P * C)[(t >> 3) * P * C + i]! >> (t & 7)) & 1,
-              r.s[t] ?? 0,
-              `spike t=${t} neuron ${i}`,
+              t < steps ? r.s[from + t] : 0,
+              `spike t=${from + t} neuron ${i}`,
+            )
+          if (!surrogateOut) return
+          const derivatives = engine.floats(surrogateOut, P * steps * C)
+          for (let t = 0; t < steps; t++)
+            close(
+              derivatives[(Math.floor(i / C) * steps + t) * C + (i % C)]!,
+              r.h[from + t]! * d.kappa,
+              3e-5,
+              `h' t=${from + t} neuron ${i}`,
             )
         })
       }
+      reference.forEach((r, i) => {
+        if (sure[i] && v) close(engine.floats(v, P * C)[i]!, r.v, 1e-5, `v ${i}`)
+        if (sure[i] && rho) close(engine.floats(rho, P * C)[i]!, r.rho, 1e-4, `ρ ${i}`)
+      })
       reference.forEach((r, i) => {
         if (!sure[i]) return
         assert.is(
@@ -701,8 +729,7 @@ for (const variant of variants) {
       engine.run(
         engine.record(Op.NeuronBackwardTime, units, {
           ...words,
-          ...termWords(a, NeuronWord.A),
-          ...(b ? termWords(b, NeuronWord.B) : none),
+          ...termsOf(calls[0]!),
           [NeuronWord.Delta]: delta,
           [NeuronWord.H]: P,
           [NeuronWord.W]: 1,

@@ -106,6 +106,8 @@ for (const variant of variants) {
     test(`${variant} normStatistics, normFinish, normEvaluate ${shape} equal the reference (seed ${seed})`, () => {
       const { engine, x, weight, bias, mean, invStd, scale, shift, words } = arrange()
       const repeats = pick(1, 4)
+      // 0 and 1 are the same.
+      const moves = pick(0, 3)
       const before = Array.from({ length: 2 * C }, () => Math.fround(random() + 0.5))
       const runningMean = engine.putFloats(before.slice(0, C))
       const runningVar = engine.putFloats(before.slice(C))
@@ -121,6 +123,7 @@ for (const variant of variants) {
         ...all,
         [NormWord.MeanInvStd]: meanInvStd,
         [NormWord.TotalSteps]: 2 * groups,
+        [NormWord.Moves]: moves,
       })
       const scratch = engine.alloc(NormSize.FinishScratchBytes)
       engine.run(finish, scratch, 0)
@@ -140,9 +143,11 @@ for (const variant of variants) {
             3e-6,
             `inverse deviation ${at}`,
           )
-          moved[c] = (1 - MOMENTUM) * moved[c]! + MOMENTUM * s.mean
-          movedVar[c] = (1 - MOMENTUM) * movedVar[c]! + (MOMENTUM * s.variance * n) / (n - 1)
-          inverse[c]! += 1 / Math.sqrt(s.variance + EPSILON) / (2 * groups)
+          for (let i = 0; i < Math.max(1, moves); i++) {
+            moved[c] = (1 - MOMENTUM) * moved[c]! + MOMENTUM * s.mean
+            movedVar[c] = (1 - MOMENTUM) * movedVar[c]! + (MOMENTUM * s.variance * n) / (n - 1)
+            inverse[c]! += 1 / Math.sqrt(s.variance + EPSILON) / (2 * groups)
+          }
           if (c >= C - padded)
             assert.ok(
               read(scale)[at] === (affine ? 0 : read(invStd)[at]) && read(shift)[at] === 0,

@@ -12,6 +12,7 @@ import {
   PoolWord,
   SumScalarsWord,
   TimeSumWord,
+  TraceGradientWord,
   TraceWord,
 } from '../../assembly/opcodes.js'
 import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
@@ -423,48 +424,95 @@ for (const variant of variants) {
       )
     })
 
-    test(`${variant} timeSum ${title} equals the sum (seed ${seed})`, () => {
+    test(`${variant} timeSum ${title} equals the sum, and adds up over calls (seed ${seed})`, () => {
       engine.reset()
-      const input = Array.from({ length: pixels * T * C }, () => integer(random, -99, 99))
+      const loop = random() < 0.5
+      const [out, input] = [engine.alloc(pixels * C * 4, NAN), engine.alloc(pixels * T * C * 4)]
+      const record = engine.record(Op.TimeSum, units, {
+        [TimeSumWord.Pixels]: pixels,
+        [TimeSumWord.C]: C,
+        [TimeSumWord.T]: T,
+        [TimeSumWord.PixelsPerUnit]: perUnit,
+        [TimeSumWord.Out]: out,
+        [TimeSumWord.In]: input,
+        [TimeSumWord.Loop]: Number(loop),
+      })
       const expected = new Float64Array(pixels * C)
-      for (const [i, x] of input.entries()) expected[Math.floor(i / (T * C)) * C + (i % C)] += x
-      const out = engine.alloc(pixels * C * 4, NAN)
-      engine.run(
-        engine.record(Op.TimeSum, units, {
-          [TimeSumWord.Pixels]: pixels,
-          [TimeSumWord.C]: C,
-          [TimeSumWord.T]: T,
-          [TimeSumWord.PixelsPerUnit]: perUnit,
-          [TimeSumWord.Out]: out,
-          [TimeSumWord.In]: engine.putFloats(input),
-        }),
-        noScratch(),
-      )
-      engine.checkGuards(`seed ${seed}`)
-      equal(engine.floats(out, pixels * C), expected, `seed ${seed}`)
+      for (let t = 0; t < 2 * T; t += T) {
+        const now = Array.from({ length: pixels * T * C }, () => integer(random, -99, 99))
+        engine.floats(input, now.length).set(now)
+        if (!loop) expected.fill(0)
+        for (const [i, x] of now.entries()) expected[Math.floor(i / (T * C)) * C + (i % C)] += x
+        engine.run(record, noScratch(), t)
+        engine.checkGuards(`seed ${seed}`)
+        equal(engine.floats(out, pixels * C), expected, `t=${t} seed ${seed}`)
+      }
     })
 
     test(`${variant} trace ${title} decays and adds, from what comes first (seed ${seed})`, () => {
       engine.reset()
       const lambda = Math.fround(random())
       const count = pixels * C
-      const [out, input] = [engine.alloc(count * 4, NAN), engine.alloc(count * 4)]
+      const [out, input] = [engine.alloc(count * 4, NAN), engine.alloc(count * T * 4)]
       const record = engine.record(Op.Trace, units, {
         [TraceWord.Pixels]: pixels,
         [TraceWord.C]: C,
+        [TraceWord.T]: T,
         [TraceWord.PixelsPerUnit]: perUnit,
         [TraceWord.Out]: out,
         [TraceWord.In]: input,
         [TraceWord.Lambda]: f32(lambda),
       })
       const expected = new Float32Array(count)
-      for (let t = 0; t < 4; t++) {
-        const now = Float32Array.from({ length: count }, () => random() - 0.5)
-        engine.floats(input, count).set(now)
+      for (let t = 0; t < 4 * T; t += T) {
+        const now = Float32Array.from({ length: count * T }, () => random() - 0.5)
+        engine.floats(input, now.length).set(now)
         engine.run(record, noScratch(), t)
         engine.checkGuards(`seed ${seed}`)
-        for (let i = 0; i < count; i++) expected[i] = now[i] + Math.fround(lambda * expected[i])
+        for (let i = 0; i < count; i++)
+          for (let step = 0; step < T; step++) {
+            const x = now[(Math.floor(i / C) * T + step) * C + (i % C)]
+            expected[i] = x + Math.fround(lambda * expected[i])
+          }
         equal(engine.floats(out, count), expected, `t=${t} seed ${seed}`)
+      }
+    })
+
+    test(`${variant} traceGradient ${title}: products with spikes are those with traces (seed ${seed})`, () => {
+      engine.reset()
+      const lambda = Math.fround(random())
+      const withBefore = random() < 0.7
+      const delta = Float32Array.from({ length: pixels * T * C }, () => random() - 0.5)
+      const [out, before] = [engine.alloc(delta.byteLength, NAN), engine.alloc(pixels * C * 4, NAN)]
+      engine.run(
+        engine.record(Op.TraceGradient, units, {
+          [TraceGradientWord.Pixels]: pixels,
+          [TraceGradientWord.C]: C,
+          [TraceGradientWord.T]: T,
+          [TraceGradientWord.PixelsPerUnit]: perUnit,
+          [TraceGradientWord.Delta]: engine.putFloats(delta),
+          [TraceGradientWord.Out]: out,
+          [TraceGradientWord.Before]: withBefore ? before : 0,
+          [TraceGradientWord.Lambda]: f32(lambda),
+        }),
+        noScratch(),
+      )
+      engine.checkGuards(`seed ${seed}`)
+      const bySpikes = engine.floats(out, delta.length)
+      for (let neuron = 0; neuron < pixels * C; neuron++) {
+        const at = (step: number) => (Math.floor(neuron / C) * T + step) * C + (neuron % C)
+        const start = withBefore ? random() : 0
+        let trace = start
+        let expected = 0
+        let actual = withBefore ? engine.floats(before, pixels * C)[neuron] * start : 0
+        for (let step = 0; step < T; step++) {
+          const spike = random() < 0.4 ? 1 : 0
+          trace = lambda * trace + spike
+          expected += delta[at(step)] * trace
+          actual += bySpikes[at(step)] * spike
+        }
+        if (!(Math.abs(actual - expected) <= 1e-6 * T * T))
+          assert.unreachable(`neuron ${neuron}: got ${actual}, expected ${expected} (seed ${seed})`)
       }
     })
 

@@ -219,13 +219,14 @@ const planOptions = (
   network: Block,
   input: readonly [number, number, number],
   method: Method,
+  timeSteps = 4,
 ): PlanOptions => ({
-  ...methodOptions({ method }, 4),
+  ...methodOptions({ method }, timeSteps),
   graph: trace(network, input),
   input,
   frames: false,
   inspect: false,
-  timeSteps: 4,
+  timeSteps,
   batchSize: 4,
 })
 
@@ -287,6 +288,20 @@ test('so do those of a depthwise convolution on spikes and of a learnable tau', 
   checkPlan(planOptions(network(lif()), input, 'rate'), 'depthwise', random, checked)
   checkPlan(planOptions(network(lif()), input, 'sltt'), 'depthwise', random, checked)
   checkPlan(planOptions(network(plif()), input, 'bptt'), 'plif', random, checked)
+})
+
+test('so do those of traces, in one call of several steps and in several', () => {
+  const input = [2, 6, 6] as const
+  const network = sequential(
+    conv2d(2, 8, 3),
+    lif(),
+    conv2d(8, 8, 3, { stride: 2 }),
+    lif(),
+    flatten(),
+    linear(8, 3),
+  )
+  for (const timeSteps of [3, 5])
+    checkPlan(planOptions(network, input, 'ottt', timeSteps), 'traces', testRandom(seed), checked)
 })
 
 test('so do those of relu, by its counts and by its output', () => {

@@ -1,0 +1,189 @@
+/**
+ * Methods whose loop over T is outside the network: calls of several steps give what the definition
+ * says, for any T.
+ */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  dropout,
+  flatten,
+  type Layer,
+  lif,
+  linear,
+  type Model,
+  maxPool2d,
+  relu,
+  scale,
+  sequential,
+} from '../../src/index.js'
+import { checkCase, compileCase, makeCase } from '../support/case.js'
+import { testRandom } from '../support/engine.js'
+import { expectClose, labels, relativeError, uniform } from '../support/measure.js'
+import { referenceStep } from '../support/reference.js'
+
+const seed = Number(process.env.SEED ?? 31)
+const input = [2, 5, 6] as const
+const batchSize = 3
+
+/** One call, several of a size, and of two sizes; primes among them. */
+const STEPS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 31]
+
+const normalised = (options = {}): Layer[] => [
+  conv2d(2, 5, 3),
+  batchNorm2d(5),
+  lif(options),
+  conv2d(5, 7, 2),
+  batchNorm2d(7),
+  lif(options),
+  flatten(),
+  linear(42, 3),
+]
+const traced: Layer[] = [
+  conv2d(2, 5, 3, { padding: 1, standardise: true }),
+  lif({ tau: 2 }),
+  scale(2.74),
+  conv2d(5, 9, 3, { stride: 2 }),
+  lif({ tau: 2 }),
+  avgPool2d([2, 1]),
+  flatten(),
+  linear(18, 4),
+]
+
+for (const timeSteps of STEPS)
+  for (const frames of [false, true])
+    test(`T = ${timeSteps}, frames ${frames}: rate s, ottt and sltt equal their definitions`, async () => {
+      const shared = { input, timeSteps, batchSize, frames }
+      for (const [name, layers, options] of [
+        ['rate', normalised(), { method: 'rate', stepMode: 's' }],
+        ['rate, ρ of its own', normalised({ detachReset: false }), { stepMode: 's' }],
+        ['rate without norm', traced, { method: 'rate', stepMode: 's' }],
+        ['ottt', traced, { method: 'ottt' }],
+        ['sltt', normalised({ vReset: 0 }), { method: 'sltt' }],
+        ['sltt without norm', traced, { method: 'sltt', mseWeight: 0.3 }],
+      ] as const) {
+        const c = await makeCase(layers, { ...shared, ...options }, seed)
+        await checkCase(name, c)
+        // Calls of one size, and of two.
+        if (timeSteps === 6 || timeSteps === 9)
+          await checkCase(`${name}, debug engine, 2 threads`, c, { engine: 'debug', threads: 2 })
+      }
+    })
+
+test('sltt backwardSteps K of T: the gradient is that of K steps, which change from run to run', async () => {
+  const [timeSteps, K] = [6, 2]
+  const c = await makeCase(
+    normalised(),
+    { input, timeSteps, batchSize, method: 'sltt', backwardSteps: K },
+    seed,
+  )
+  const pairs = Array.from({ length: timeSteps }, (_, i) =>
+    Array.from({ length: i }, (_, j) => [j, i] as const),
+  ).flat()
+  const expected = pairs.map(
+    (backwardSteps) =>
+      referenceStep(c.layers, c.state, c.x, c.y, {
+        method: 'sltt',
+        timeSteps,
+        batch: batchSize,
+        input,
+        backwardSteps,
+      }).gradients['3.weight'],
+  )
+  const model = await compileCase(c.layers, c.options)
+  const chosen = new Set<number>()
+  for (let run = 0; run < 12; run++) {
+    model.loadStateDict(c.state)
+    await model.trainStep(c.x, c.y, { update: false })
+    const { data } = model.gradients()['3.weight']
+    const found = expected.findIndex((e) => relativeError(data, e) < 1e-4)
+    assert.ok(found >= 0, `run ${run}: the gradient is that of no two steps, seed=${c.seed}`)
+    chosen.add(found)
+  }
+  assert.ok(chosen.size > 1, 'steps are chosen at random')
+  await model.dispose()
+})
+
+// Layers that the definitions above do not know.
+
+const mixed = (drop: boolean): Layer[] => [
+  conv2d(2, 8, 3, { padding: 1 }),
+  relu(),
+  conv2d(8, 8, 3, { padding: 1 }),
+  maxPool2d(3, { stride: 1, padding: 1 }),
+  lif(),
+  ...(drop ? [dropout(0.3)] : []),
+  maxPool2d(2),
+  conv2d(8, 8, 3, { padding: 1 }),
+  relu(),
+  conv2d(8, 8, 3, { padding: 1 }),
+  lif({ detachReset: false }),
+  ...(drop ? [dropout(0.4)] : []),
+  flatten(),
+  linear(8 * 2 * 3, 4),
+]
+
+async function trained(options: Partial<CompileOptions>, drop = false): Promise<Model> {
+  const net = sequential(...mixed(drop))
+  const model = await net.compile({ input, batchSize, threads: 1, seed, ...options })
+  const { timeSteps = 4, frames } = options
+  const random = testRandom(seed)
+  const state = model.stateDict()
+  for (const { data } of Object.values(state))
+    for (const i of data.keys()) data[i] += 0.5 * (random() - 0.5)
+  model.loadStateDict(state)
+  await step(model, frames ? timeSteps : 1)
+  for (const [name, rate] of Object.entries(model.firingRates()))
+    assert.ok(rate > 0.02 && rate < 0.95, `${name} fires at a rate of ${rate}`)
+  return model
+}
+
+const step = (model: Model, frames: number) =>
+  model.trainStep(uniform(batchSize * frames * 60, 2, seed), labels(batchSize, 4, seed), {
+    update: false,
+  })
+
+for (const timeSteps of [1, 5, 8, 9, 13])
+  for (const frames of [false, true])
+    test(`T = ${timeSteps}, frames ${frames}: without normalisation rate s is rate m, with pooling, relu and dropout`, async () => {
+      for (const drop of [false, true]) {
+        const options = { timeSteps, frames, method: 'rate' } as const
+        const inside = await trained({ ...options, stepMode: 'm' }, drop)
+        const outside = await trained({ ...options, stepMode: 's' }, drop)
+        expectClose('output', outside.output(), inside.output(), 1e-5)
+        assert.equal(outside.firingRates(), inside.firingRates())
+        const [a, b] = [inside.gradients(), outside.gradients()]
+        for (const name of Object.keys(a))
+          expectClose(`${name}, dropout ${drop}`, b[name].data, a[name].data, 1e-5)
+        await inside.dispose()
+        await outside.dispose()
+      }
+    })
+
+for (const timeSteps of [3, 5])
+  for (const frames of [false, true])
+    test(`T = ${timeSteps}, frames ${frames}: with pooling and relu the gradient of sltt is the sum of its steps'`, async () => {
+      const options = { timeSteps, frames, method: 'sltt' } as const
+      const whole = await trained(options)
+      // Calls of one step, one of which has a backward pass.
+      const single = await trained({ ...options, backwardSteps: 1 })
+      const found: Float64Array[] = []
+      const names = Object.keys(whole.gradients())
+      const flat = (model: Model): Float64Array =>
+        Float64Array.from(names.flatMap((name) => [...model.gradients()[name].data]))
+      for (let run = 0; run < 100 && found.length < timeSteps; run++) {
+        await step(single, frames ? timeSteps : 1)
+        const now = flat(single)
+        if (found.every((one) => relativeError(now, one) > 1e-4)) found.push(now)
+      }
+      assert.is(found.length, timeSteps, 'every step has a gradient of its own')
+      const sum = found[0].map((_, i) => found.reduce((total, one) => total + one[i], 0))
+      expectClose(`seed=${seed}`, flat(whole), sum, 1e-5)
+      await whole.dispose()
+      await single.dispose()
+    })
+
+test.run()
