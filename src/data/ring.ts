@@ -9,8 +9,8 @@ const SLOTS = 2
 enum Word {
   /** Batches that the other side has taken or made itself: the number of the one it needs next. */
   Taken = 0,
-  /** 1 as soon as the thread makes batches. */
-  Begun = 1,
+  /** One more than the number of the batch that is being made. */
+  Making = 1,
   /** One more than the number of the batch that could not be made. */
   Failed = 2,
   /** One more than the number of the batch that the other side waits for. */
@@ -29,7 +29,7 @@ export interface RingMemory {
 }
 
 /** What there is of a batch. */
-export type BatchState = 'ready' | 'coming' | 'failed' | 'not begun'
+export type BatchState = 'ready' | 'making' | 'failed' | 'not begun'
 
 const shared = (words: number): SharedArrayBuffer => new SharedArrayBuffer(4 * words)
 
@@ -66,8 +66,8 @@ export class Ring {
     }
   }
 
-  begin(): void {
-    Atomics.store(this.memory.words, Word.Begun, 1)
+  making(batch: number): void {
+    Atomics.store(this.memory.words, Word.Making, batch + 1)
   }
 
   /** @returns whether the other side waits for it */
@@ -82,8 +82,8 @@ export class Ring {
 
   /** Of the side that takes: it goes on to a batch, and needs none before it. */
   goOn(batch: number): void {
-    Atomics.store(this.memory.words, Word.Taken, batch)
-    Atomics.notify(this.memory.words, Word.Taken)
+    if (Atomics.exchange(this.memory.words, Word.Taken, batch) !== batch)
+      Atomics.notify(this.memory.words, Word.Taken)
   }
 
   /** What there is of a batch; who asks waits for it then. */
@@ -92,6 +92,6 @@ export class Ring {
     Atomics.store(words, Word.Wanted, batch + 1)
     if (Atomics.load(words, Word.Ready + (batch % SLOTS)) === batch + 1) return 'ready'
     if (Atomics.load(words, Word.Failed) === batch + 1) return 'failed'
-    return Atomics.load(words, Word.Begun) === 1 ? 'coming' : 'not begun'
+    return Atomics.load(words, Word.Making) === batch + 1 ? 'making' : 'not begun'
   }
 }

@@ -31,8 +31,8 @@ export default function makeBatches(task: BatchTask): void {
     const batches = new Batches(dataset, task.options)
     const total = task.epochs * batches.length
     let epoch = 0
-    ring.begin()
     for (batch = ring.awaitRoom(0); batch < total; batch = ring.awaitRoom(batch + 1)) {
+      ring.making(batch)
       const now = Math.floor(batch / batches.length)
       if (now !== epoch) batches.startEpoch(now)
       epoch = now

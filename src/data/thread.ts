@@ -64,22 +64,23 @@ export class BatchThread {
   }
 
   /**
-   * Copies a batch into a slot, when the thread has made it. Batches must be asked for in order;
-   * some may be left out.
+   * Copies a batch into a slot, if the thread has made it or is about to. Batches must be asked for
+   * in order; some may be left out.
    *
    * @param batch its number, counted through all epochs
-   * @returns whether it did; if not, the caller makes it: the thread has not begun yet, or cannot
+   * @returns whether it did; if not, the caller makes it: the thread has not come to it yet, since
+   *   it starts or other programs hold it up, or it cannot make it
    * @throws SpikewasmError when the thread has died
    */
   async take(batch: number, images: Float32Array, labels: Int32Array): Promise<boolean> {
     this.ring.goOn(batch)
     let state = this.ring.want(batch)
-    while (state === 'coming' && !this.ended) {
+    while (state === 'making' && !this.ended) {
       await new Promise<void>((resolve) => {
         this.wake = resolve
         // It may have come meanwhile.
         state = this.ring.want(batch)
-        if (state !== 'coming' || this.ended) resolve()
+        if (state !== 'making' || this.ended) resolve()
       })
       this.wake = undefined
       state = this.ring.want(batch)

@@ -12,7 +12,7 @@ const { version } = JSON.parse(
 const trainOptions =
   'dataset data model method step-mode update backward-steps time-steps tau epochs ' +
   'batch-size lr momentum weight-decay schedule threads seed limit-train limit-test ' +
-  'augment load out json'
+  'augment num-workers load out json'
 const evalOptions =
   'run weights dataset data model time-steps tau split limit-train limit-test ' +
   'batch-size threads json'
