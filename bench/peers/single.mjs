@@ -1,6 +1,6 @@
 // predict of one image beside onnxruntime-web, and on one thread beside more. Its argument is a
 // folder: chain.json and numbers.f32 (bench/edge/chain.ts), weights.safetensors, images.f32,
-// classes.json (what predict gives for the images), settings.json. The last line it writes is JSON.
+// logits.f32 (what predict gives for the images), settings.json. The last line it writes is JSON.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -45,12 +45,22 @@ const session = await createSession(ort, new Uint8Array(chainModel(chain, floats
 const shape = [1, ...chain.input]
 const run = (i) => session.run({ x: new ort.Tensor('float32', imageOf(i), shape) })
 
-const classes = json('classes.json')
-let same = 0
-for (const [i, expected] of classes.entries()) {
-  const logits = [...(await run(i)).y.data]
-  if (logits.indexOf(Math.max(...logits)) === expected) same++
+/** Correlation of two lists of outputs [image][class], each without its classes' means. */
+function correlation(a, b) {
+  const centred = (values) => {
+    const means = Array.from({ length: chain.classes }, (_, k) => {
+      const own = values.filter((_, i) => i % chain.classes === k)
+      return own.reduce((sum, v) => sum + v, 0) / own.length
+    })
+    return values.map((v, i) => v - means[i % chain.classes])
+  }
+  const dot = (x, y) => x.reduce((sum, v, i) => sum + v * y[i], 0)
+  const [x, y] = [centred([...a]), centred([...b])]
+  return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))
 }
+const outputs = []
+for (const i of images.keys()) outputs.push(...(await run(i)).y.data)
+const likeness = correlation(outputs, floats('logits.f32'))
 const beside = await compareBlocks(predict(one), asyncBlockOf(run), budget, processorTime)
 await session.release()
 
@@ -67,5 +77,5 @@ await one.dispose()
 const require = createRequire(import.meta.url)
 const { version } = require(join(require.resolve('onnxruntime-web'), '../../package.json'))
 const { a: own, b: peer, ratio, spread } = beside
-const result = { version, own, peer, ratio, spread, same: same / classes.length, threads, workers }
+const result = { version, own, peer, ratio, spread, likeness, threads, workers }
 process.stdout.write(`\n${JSON.stringify(result)}\n`)

@@ -1,6 +1,5 @@
 """predict of one image on PyTorch, eager: the layers of chain.json (bench/edge/chain.ts) with the same weights. Its argument is the folder
-that single.mjs reads. The last line of the output is JSON: same (share of images with the class in classes.json), and milliseconds of an
-image: one (processor time, one thread) and all (by the clock, all threads of settings.json)."""
+that single.mjs reads. The last line of the output is JSON: likeness (as in single.mjs), and milliseconds of an image: one (processor time, one thread) and all (by the clock, all threads of settings.json)."""
 import json, math, statistics, sys, time
 
 try:
@@ -11,9 +10,10 @@ except ImportError as error:
 
 folder = sys.argv[1]
 read = lambda name: json.load(open(f'{folder}/{name}'))
-chain, settings, classes = read('chain.json'), read('settings.json'), read('classes.json')
+chain, settings = read('chain.json'), read('settings.json')
 numbers = torch.from_numpy(np.fromfile(f'{folder}/numbers.f32', np.float32))
 images = torch.from_numpy(np.fromfile(f'{folder}/images.f32', np.float32)).view(-1, 1, *chain['input'])
+expected = torch.from_numpy(np.fromfile(f'{folder}/logits.f32', np.float32)).view(len(images), -1)
 T = chain['timeSteps']
 
 
@@ -69,8 +69,10 @@ def measure(clock):
 
 with torch.inference_mode():
     torch.set_num_threads(1)
-    same = sum(run(image).argmax().item() == expected for image, expected in zip(images, classes)) / len(classes)
+    outputs = torch.stack([run(image) for image in images])
+    a, b = [(x - x.mean(0)).flatten().double() for x in (outputs, expected)]
+    likeness = (a @ b / (a.norm() * b.norm())).item()
     one = measure(time.process_time)
     torch.set_num_threads(settings['threads'])
     measure(time.perf_counter)
-    print(json.dumps(dict(torch=torch.__version__, same=same, one=one, all=measure(time.perf_counter))))
+    print(json.dumps(dict(torch=torch.__version__, likeness=likeness, one=one, all=measure(time.perf_counter))))
