@@ -28,6 +28,8 @@ async function runSection(section: Section, options: BenchOptions, label: string
       return (await import('./edge.js')).benchEdge(options, label, progress)
     case 'peers':
       return (await import('./peers.js')).benchPeers(options.quick, label, progress)
+    case 'single':
+      return (await import('./single.js')).benchSingle(options, label, progress)
     case 'official':
       return (await import('./official.js')).benchOfficial(options, label, progress)
     case 'agreement':

@@ -10,13 +10,14 @@ export const sections = [
   'memory',
   'edge',
   'peers',
+  'single',
   'official',
   'agreement',
 ] as const
 export type Section = (typeof sections)[number]
 
 /** Sections that run only when --only names them. */
-const onlyByName: readonly Section[] = ['edge', 'official', 'agreement']
+const onlyByName: readonly Section[] = ['edge', 'single', 'official', 'agreement']
 
 export interface BenchOptions {
   readonly sections: readonly Section[]
@@ -48,6 +49,8 @@ export const usage = `Usage: npm run bench -- [options]
   --only SECTION     ${sections.join(', ')} (default: kernels, steps, memory)
   --peers            tfjs-backend-wasm and onnxruntime-web too; installs them in bench/peers when they are missing;
                      with --only edge: onnxruntime-web on the same trained networks
+                     --only single (predict of one image, cnn, vgg11 and resnet18) always has
+                     onnxruntime-web, and PyTorch where --python has it
   --revectorize      V8's wide vectors, where they help (spikewasm info says where); not in the processes that memory starts
   --official DIR --spikingjelly DIR [--python COMMAND]
                      checkouts of the paper's PyTorch code and of SpikingJelly, and the Python that has PyTorch (default: python3), for

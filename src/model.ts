@@ -378,7 +378,8 @@ export class Model {
 
   /** A table of layers, output shapes, parameters and memory, as text. */
   summary(): string {
-    return summarize(this.session.graph, this.session.plan, this.threads)
+    const { session } = this
+    return summarize(session.graph, session.plan, this.threads, (name) => session.workersOf(name))
   }
 
   /**

@@ -1,8 +1,8 @@
 /**
- * A chain of layers as other programs can compute it: normalisations are folded into the weights
- * before them, and neurons are reduced to their equation.
+ * A network as other programs can compute it, layer by layer: normalisations are folded into the
+ * weights before them, and neurons are reduced to their equation.
  */
-import type { GraphNode } from '../../src/graph/trace.js'
+import type { Graph, GraphNode } from '../../src/graph/trace.js'
 import type { Model } from '../../src/model.js'
 import type { Pair } from '../../src/nn/layers/kind.js'
 import type { StateDict } from '../../src/runtime/state.js'
@@ -13,7 +13,7 @@ export interface Numbers {
   readonly shape: readonly number[]
 }
 
-export type ChainLayer =
+type Operation =
   /** weight [out, in, kernel height, kernel width] */
   | {
       readonly op: 'conv'
@@ -28,7 +28,14 @@ export type ChainLayer =
   | { readonly op: 'neuron'; readonly keep: number; readonly threshold: number }
   | { readonly op: 'avgPool'; readonly kernel: Pair; readonly stride: Pair }
   | { readonly op: 'flatten' }
+  | { readonly op: 'add' }
 
+export type ChainLayer = Operation & {
+  /** Places in the list of the layers that it reads; −1 is the input. */
+  readonly inputs: readonly number[]
+}
+
+/** The last layer gives the output. */
 export interface Chain {
   /** [C, H, W], shown at every step. */
   readonly input: readonly number[]
@@ -60,11 +67,20 @@ export function chainOf(model: Model): { chain: Chain; numbers: Float32Array } {
   const state = model.stateDict()
   const store = new Store()
   const layers: ChainLayer[] = []
-  const nodes = graph.nodes.filter(({ kind }) => kind !== 'input')
-  for (const [i, node] of nodes.entries()) {
-    if (node.inputs.length !== 1 || node.inputs[0] !== node.index - 1)
-      throw new Error(`${node.name}: the network is no chain`)
-    if (node.layer?.kind !== 'batchNorm2d') layers.push(layerOf(node, nodes[i + 1], state, store))
+  /** Where the list has what a node gives. */
+  const places = new Map<number, number>()
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.map((index) => places.get(index) as number)
+    const isFolded = node.layer?.kind === 'batchNorm2d' || node.layer?.kind === 'identity'
+    if (node.kind === 'input') places.set(node.index, -1)
+    else if (isFolded) places.set(node.index, inputs[0])
+    else {
+      const norm = graph.nodes.find(
+        ({ layer, inputs }) => layer?.kind === 'batchNorm2d' && inputs[0] === node.index,
+      )
+      places.set(node.index, layers.length)
+      layers.push({ ...operationOf(graph, node, norm, state, store), inputs })
+    }
   }
   return {
     chain: { input, timeSteps, classes, layers },
@@ -72,22 +88,28 @@ export function chainOf(model: Model): { chain: Chain; numbers: Float32Array } {
   }
 }
 
-function layerOf(
+/** @param norm that reads the node: it must follow a weight, since it is folded into that */
+function operationOf(
+  graph: Graph,
   node: GraphNode,
-  next: GraphNode | undefined,
+  norm: GraphNode | undefined,
   state: StateDict,
   store: Store,
-): ChainLayer {
+): Operation {
   const { layer, name } = node
+  const [, height, width] = graph.nodes[node.inputs[0]].shape
+  if (node.kind === 'add') return { op: 'add' }
+  if (norm && layer?.kind !== 'conv2d' && layer?.kind !== 'linear')
+    throw new Error(`${norm.name}: it cannot be folded into ${name}`)
   switch (layer?.kind) {
     case 'conv2d': {
       if (layer.groups !== 1 || layer.standardise) break
       const { stride, padding } = layer
-      return { op: 'conv', ...weightsOf(node, next, state, store), stride, padding }
+      return { op: 'conv', ...weightsOf(node, norm, state, store), stride, padding }
     }
     case 'linear':
       if (layer.standardise) break
-      return { op: 'linear', ...weightsOf(node, next, state, store) }
+      return { op: 'linear', ...weightsOf(node, norm, state, store) }
     case 'neuron':
       if (layer.vReset !== null || layer.decayInput || layer.learnable) break
       return { op: 'neuron', keep: 1 - 1 / layer.tau, threshold: layer.vThreshold }
@@ -96,11 +118,14 @@ function layerOf(
       if (padding.some((p) => p > 0)) break
       return { op: 'avgPool', kernel: kernelSize, stride }
     }
+    case 'adaptiveAvgPool2d':
+      if (node.shape[1] !== 1 || node.shape[2] !== 1) break
+      return { op: 'avgPool', kernel: [height, width], stride: [height, width] }
     case 'flatten':
       return { op: 'flatten' }
     default:
   }
-  throw new Error(`${name}: a chain cannot hold this ${layer?.kind ?? node.kind}`)
+  throw new Error(`${name}: no other program can hold this ${layer?.kind ?? node.kind}`)
 }
 
 /** Weight and bias of a layer, with the normalisation behind it. */

@@ -1,4 +1,4 @@
-// Writes a chain of layers (bench/edge/chain.ts) as an ONNX model, unrolled over its time steps:
+// Writes a network (bench/edge/chain.ts) as an ONNX model, unrolled over its time steps:
 // neurons are a few operations a step; all other layers compute the T steps as a batch, and once
 // where nothing has changed from step to step yet.
 import { FLOAT, integers, model, node, tensor } from './onnx.mjs'
@@ -49,9 +49,13 @@ export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
     return T === 1 ? spikes[0] : emit('Concat', spikes, { axis: 0 })
   }
 
-  let x = 'x'
-  let still = true
+  /** What each layer gives: its name, and whether it is the same at all steps. */
+  const values = []
   for (const layer of layers) {
+    const inputs = layer.inputs.map((i) => (i < 0 ? { name: 'x', still: true } : values[i]))
+    const [{ name: x }] = inputs
+    let still = inputs.every((input) => input.still)
+    let name
     if (layer.op === 'conv') {
       const { weight, bias, stride, padding } = layer
       const attributes = {
@@ -59,18 +63,25 @@ export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
         strides: [...stride],
         pads: [...padding, ...padding],
       }
-      x = emit('Conv', [x, constant(weight), constant(bias)], attributes)
+      name = emit('Conv', [x, constant(weight), constant(bias)], attributes)
     } else if (layer.op === 'linear') {
-      x = emit('Gemm', [x, constant(layer.weight), constant(layer.bias)], { transB: 1 })
+      name = emit('Gemm', [x, constant(layer.weight), constant(layer.bias)], { transB: 1 })
     } else if (layer.op === 'avgPool') {
-      x = emit('AveragePool', [x], { kernel_shape: [...layer.kernel], strides: [...layer.stride] })
+      const attributes = { kernel_shape: [...layer.kernel], strides: [...layer.stride] }
+      name = emit('AveragePool', [x], attributes)
     } else if (layer.op === 'flatten') {
-      x = emit('Flatten', [x], { axis: 1 })
+      name = emit('Flatten', [x], { axis: 1 })
+    } else if (layer.op === 'add') {
+      // Of two: what stands still is added at each step.
+      const names = inputs.map((input) => input.name)
+      name = names.reduce((a, b) => emit('Add', [a, b]))
     } else if (layer.op === 'neuron') {
-      x = neuron(steps(x, still), layer.keep, layer.threshold)
+      name = neuron(steps(x, still), layer.keep, layer.threshold)
       still = false
-    } else throw new Error(`a chain has no layer ${layer.op}`)
+    } else throw new Error(`a network has no layer ${layer.op}`)
+    values.push({ name, still })
   }
+  const x = values.at(-1).name
   emit('ReduceMean', [x], { axes: [0], keepdims: 1 }, 'y')
   return model([1, ...input], [1, classes], nodes, constants)
 }

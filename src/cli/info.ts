@@ -8,7 +8,7 @@ import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type Purpose, purposes } from '../plan/context.js'
 import { methodOptions } from '../plan/methods.js'
-import { type Method, makePlan, type Plan, type StepMode } from '../plan/plan.js'
+import { type Method, makePlan, type Plan, type ProgramName, type StepMode } from '../plan/plan.js'
 import { type PrintedProgram, printProgram, programJson, programNames } from '../plan/print.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { wideVectors } from '../runtime/revectorize.js'
@@ -119,7 +119,10 @@ async function planModel(name: ModelName, args: InfoArguments) {
       parameters: model.parameterCount,
       memoryBytes: model.memoryUse,
       workers: Object.fromEntries(
-        Object.entries(model.session.plan.programs).map(([name, { workers }]) => [name, workers]),
+        (Object.keys(model.session.plan.programs) as ProgramName[]).map((name) => [
+          name,
+          model.session.workersOf(name),
+        ]),
       ),
     }
     const planFor = (purpose: Purpose): Plan =>

@@ -50,6 +50,7 @@ interface TrainArguments extends DataArguments {
   readonly seed: number
   readonly load?: string
   readonly out?: string
+  readonly numWorkers?: 0 | 1
   readonly json: boolean
 }
 
@@ -100,6 +101,12 @@ export function trainCommand(command: Command): Command {
         '--augment',
         `crop, flip, AutoAugment and Cutout, for ${augmentable().join(' and ')}`,
       ).default(false),
+    )
+    .addOption(
+      numeric(
+        '--num-workers <n>',
+        'threads that prepare batches ahead, 0 or 1 (default: 1 where there is enough to prepare)',
+      ),
     )
     .addOption(new Option('--load <file>', 'start from the weights in a safetensors file'))
     .addOption(
@@ -187,7 +194,7 @@ async function run(
   data: Split,
   optimizer: ReturnType<typeof sgd>,
   options: RunOptions,
-  { out, json }: TrainArguments,
+  { out, numWorkers, json }: TrainArguments,
 ): Promise<void> {
   const { epochs, schedule } = options
   const reporter = json ? jsonReporter() : humanReporter(epochs, () => model.firingRates())
@@ -205,6 +212,7 @@ async function run(
       schedule: schedule === 'cosine' ? cosine() : constant(),
       validation: data.test,
       signal: interrupt.signal,
+      numWorkers,
       onStep(info) {
         stepTimes.push(info.milliseconds)
         reporter.step(info)

@@ -4,6 +4,7 @@ import { Purpose, RandomStream } from '../random.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
 import type { Dataset } from './dataset.js'
 import { normalizationTable, normalize } from './dataset.js'
+import { type Plain, plainOf, withPlain } from './plain.js'
 
 /** Steps of an augmentation, applied in this order. Each is off unless it is asked for. */
 export interface AugmentOptions {
@@ -23,6 +24,13 @@ export interface AugmentOptions {
    * pixel; it may hang over the edge. An odd side counts as one less.
    */
   readonly cutout?: number
+}
+
+/** What `augment` makes, as plain data. */
+export interface PlainAugmented extends Plain {
+  readonly kind: 'augmented'
+  readonly of: Plain
+  readonly options: AugmentOptions
 }
 
 /**
@@ -45,7 +53,7 @@ export const cifarAugmentation: AugmentOptions = {
  */
 export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   const { pixels, name, length, shape, classes, classNames } = dataset
-  const { crop = 0, flip = false, cutout = 0 } = options
+  const { crop = 0, flip = false, cutout = 0, autoAugment: auto = false } = options
   const [channels, height, width] = shape
   if (!pixels)
     throw new SpikewasmError(
@@ -54,10 +62,7 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     )
   checkInteger('augment.crop', crop, 0)
   checkInteger('augment.cutout', cutout, 0)
-  if (
-    options.autoAugment &&
-    (pixels.normalization.scale !== 255 || (channels !== 1 && channels !== 3))
-  ) {
+  if (auto && (pixels.normalization.scale !== 255 || (channels !== 1 && channels !== 3))) {
     const got = `"${name}" with ${channels} channels of 0 … ${pixels.normalization.scale}`
     throw new SpikewasmError(
       'augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, ' +
@@ -70,7 +75,7 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   const bufferA = new Uint8Array(channels * height * width)
   const bufferB = new Uint8Array(bufferA.length)
 
-  return {
+  const augmented: Dataset = {
     name,
     length,
     shape,
@@ -93,12 +98,17 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
         image = bufferB
         other = bufferA
       }
-      if (options.autoAugment) image = autoAugment(image, other, size, random)
+      if (auto) image = autoAugment(image, other, size, random)
       if (cutout > 0) blacken(image, size, random.below(width), random.below(height), cutout)
       normalize(out, image, 0, image.length, table, channels)
       return label
     },
   }
+  const sent: AugmentOptions = { crop, flip, cutout, autoAugment: auto }
+  return withPlain(augmented, (): PlainAugmented | undefined => {
+    const of = plainOf(dataset)
+    return of && { kind: 'augmented', of, options: sent }
+  })
 }
 
 /**

@@ -41,6 +41,7 @@ export class Batches {
   private readonly training: boolean
   private readonly seed: number
   private readonly sample: Float32Array
+  /** Of the epoch; made when a batch of it is needed. */
   private order: Uint32Array | undefined
   private context: ReadContext | undefined
 
@@ -83,7 +84,7 @@ export class Batches {
   startEpoch(epoch: number): void {
     checkInteger('batches.startEpoch: epoch', epoch, 0)
     if (!this.training) return
-    this.order = permutation(this.dataset.length, this.seed, epoch)
+    this.order = undefined
     this.context = { seed: this.seed, epoch }
   }
 
@@ -97,7 +98,7 @@ export class Batches {
    *   not an integer in 0 … classes − 1; RangeError when an array is too short
    */
   fill(batchIndex: number, images: Float32Array, labels: Int32Array): number {
-    const { batchSize, sampleSize, sample, order, context, dataset } = this
+    const { batchSize, sampleSize, sample, context, dataset } = this
     checkInteger('batches.fill: batchIndex', batchIndex, 0, this.length - 1)
     if (images.length < batchSize * sampleSize || labels.length < batchSize) {
       const needed = `${batchSize * sampleSize} values and ${batchSize} labels`
@@ -106,6 +107,8 @@ export class Batches {
           `${images.length} and ${labels.length}`,
       )
     }
+    if (context) this.order ??= permutation(dataset.length, context.seed, context.epoch)
+    const { order } = this
     const begin = batchIndex * batchSize
     const count = Math.min(batchSize, dataset.length - begin)
     for (let i = 0; i < count; i++) {

@@ -8,6 +8,7 @@ import { readTar } from '../io/tar.js'
 import { parseCifar, parseClassNames } from './cifarformat.js'
 import type { Dataset, Normalization, Split } from './dataset.js'
 import { fromBytes } from './dataset.js'
+import { bytesToShare } from './plain.js'
 
 interface Flavour {
   readonly title: string
@@ -148,7 +149,7 @@ function isWanted(name: string, { trainFiles, testFile, namesFile }: Flavour): b
 }
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  const out = new Uint8Array(bytesToShare(parts.reduce((sum, part) => sum + part.length, 0)))
   let offset = 0
   for (const part of parts) {
     out.set(part, offset)

@@ -1,5 +1,6 @@
 /** What a training loop needs of a data set, and data sets from arrays in memory. */
 import { checkInteger, SpikewasmError } from '../errors.js'
+import { bytesToShare, type Plain, plainOf, sharedBytes, withPlain } from './plain.js'
 
 /**
  * A data set: any object with these fields. `fromArrays`, `fromBytes` and the loaders in `datasets`
@@ -93,22 +94,54 @@ export interface BytesOptions extends Description {
   readonly normalization: Normalization
 }
 
+/** What `fromArrays` makes, as plain data. */
+export interface PlainArrays extends Plain, Description {
+  readonly kind: 'arrays'
+  readonly name: string
+  /** [N][H][W][C] */
+  readonly samples: Float32Array
+  readonly labels: Int32Array
+}
+
+/** What `fromBytes` makes, as plain data. */
+export interface PlainBytes extends Plain, BytesOptions {
+  readonly kind: 'bytes'
+}
+
+/** What `subset` makes, as plain data. */
+export interface PlainSubset extends Plain {
+  readonly kind: 'subset'
+  readonly of: Plain
+  readonly limit: number
+}
+
 /**
  * A data set from float images in memory, [N][C][H][W] as in most other libraries.
  *
  * @throws SpikewasmError if sizes do not fit together or a label is out of range
  */
 export function fromArrays(options: ArraysOptions): Dataset {
-  const { images, shape, classes, classNames, name = 'arrays' } = options
+  const { images, shape, name = 'arrays' } = options
   const labels = checkDescription(name, options)
   const [channels, height, width] = shape
   const size = channels * height * width
-  const samples = new Float32Array(images.length)
+  const samples = new Float32Array(bytesToShare(4 * images.length))
   for (let n = 0, o = 0; n < labels.length; n++) {
     for (let p = 0; p < height * width; p++)
       for (let c = 0; c < channels; c++) samples[o++] = images[n * size + c * height * width + p]
   }
-  return {
+  return ofSamples(name, samples, labels, options)
+}
+
+/** A data set of samples that are laid out already, [N][H][W][C], and checked. */
+export function ofSamples(
+  name: string,
+  samples: Float32Array,
+  labels: Int32Array,
+  { shape, classes, classNames }: Description,
+): Dataset {
+  const size = shape[0] * shape[1] * shape[2]
+  const dataset: Dataset = {
     name,
     length: labels.length,
     shape,
@@ -121,6 +154,8 @@ export function fromArrays(options: ArraysOptions): Dataset {
       return labels[index]
     },
   }
+  const plain: PlainArrays = { kind: 'arrays', name, samples, labels, shape, classes, classNames }
+  return withPlain(dataset, () => plain)
 }
 
 /**
@@ -134,7 +169,7 @@ export function fromBytes(options: BytesOptions): Dataset {
   const [channels, height, width] = shape
   const size = channels * height * width
   const table = normalizationTable(normalization, channels)
-  return {
+  const dataset: Dataset = {
     name,
     length: labels.length,
     shape,
@@ -155,6 +190,10 @@ export function fromBytes(options: BytesOptions): Dataset {
       },
     },
   }
+  return withPlain(dataset, (): PlainBytes => {
+    const of = { name, labels, shape, classes, classNames, normalization }
+    return { kind: 'bytes', images: sharedBytes(images), ...of }
+  })
 }
 
 /**
@@ -167,7 +206,7 @@ export function subset(dataset: Dataset, limit: number): Dataset {
   checkInteger('subset.limit', limit, 1)
   if (limit >= dataset.length) return dataset
   const { name, shape, classes, classNames, pixels } = dataset
-  return {
+  const part: Dataset = {
     name,
     length: limit,
     shape,
@@ -185,6 +224,10 @@ export function subset(dataset: Dataset, limit: number): Dataset {
       },
     },
   }
+  return withPlain(part, (): PlainSubset | undefined => {
+    const of = plainOf(dataset)
+    return of && { kind: 'subset', of, limit }
+  })
 }
 
 /**

@@ -6,6 +6,7 @@ import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import type { Dataset, Split } from './dataset.js'
 import { checkLabels, fromBytes } from './dataset.js'
 import { parseIdx } from './idx.js'
+import { sharedBytes } from './plain.js'
 
 const CLASSES = 10
 
@@ -89,7 +90,7 @@ async function readPart(
   const normalization = { scale: 255, mean: [mean], std: [std] }
   return fromBytes({
     name,
-    images: images.data,
+    images: sharedBytes(images.data),
     labels: labels.data,
     shape: [1, height, width],
     classes: CLASSES,

@@ -2,11 +2,20 @@
 
 import type { Graph } from '../graph/trace.js'
 import { purposeOf } from './context.js'
-import { makePlan, type Plan } from './plan.js'
+import { makePlan, type Plan, type ProgramName } from './plan.js'
 
-/** @param workers threads of the model */
-export function summarize(graph: Graph, plan: Plan, workers: number): string {
+/**
+ * @param threads of the model
+ * @param workersOf how many of them a program uses
+ */
+export function summarize(
+  graph: Graph,
+  plan: Plan,
+  threads: number,
+  workersOf: (program: ProgramName) => number,
+): string {
   const { options, parameters, memory } = plan
+  const programs = Object.keys(plan.programs) as ProgramName[]
   const rows = graph.nodes
     .filter((node) => node.kind !== 'input')
     .map((node) => [
@@ -27,9 +36,8 @@ export function summarize(graph: Graph, plan: Plan, workers: number): string {
     `parameters ${count(total)}; input [${options.input.join(', ')}], batch ` +
       `${options.batchSize}, T ${options.timeSteps}, method ${options.method} ` +
       `${options.stepMode}, purpose ${options.purpose ?? 'train'}`,
-    `workers    ${Object.entries(plan.programs)
-      .map(([name, program]) => `${name} ${program.workers}`)
-      .join(', ')}; of ${workers} threads, as many as the work is worth`,
+    `workers    ${programs.map((name) => `${name} ${workersOf(name)}`).join(', ')}; of ` +
+      `${threads} threads, as many as the work is worth`,
     '',
     table([
       ['memory', 'MiB'],
@@ -43,7 +51,7 @@ export function summarize(graph: Graph, plan: Plan, workers: number): string {
       ['scratch of workers', mib(memory.workers)],
       ['program', mib(memory.program)],
       ['total', mib(memory.total)],
-      ...inferenceRow(plan, workers),
+      ...inferenceRow(plan, threads),
     ]),
   ]
   return lines.join('\n')

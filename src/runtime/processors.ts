@@ -3,9 +3,11 @@ export function availableParallelism(): number {
   return globalThis.navigator?.hardwareConcurrency ?? nodeParallelism
 }
 
+/** Whether this is Node, where threads share memory. */
+export const isNode: boolean = typeof process !== 'undefined' && Boolean(process.versions?.node)
+
 let nodeParallelism = 1
-if (typeof process !== 'undefined' && process.versions?.node)
-  nodeParallelism = (await import('node:os')).availableParallelism()
+if (isNode) nodeParallelism = (await import('node:os')).availableParallelism()
 
 /**
  * Whether every program runs on all threads of its model, however small it is. The tests want that:

@@ -100,7 +100,9 @@ export async function evaluate(
     // The next batch is prepared while the workers compute.
     const [result, following] = await Promise.all([
       running,
-      fillAhead(session, batches, batch + 1, running),
+      fillAhead(session, batches.length, batch + 1, running, (slot) =>
+        fillBatch(session, batches, batch + 1, slot),
+      ),
     ])
     next = following
     loss += result.loss * result.count
@@ -118,15 +120,16 @@ export async function evaluate(
  */
 export async function fillAhead(
   session: Session,
-  batches: Batches,
+  batches: number,
   batch: number,
   running: Promise<unknown>,
+  fill: (slot: 0 | 1) => number | Promise<number>,
 ): Promise<number> {
-  if (batch >= batches.length) return 0
+  if (batch >= batches) return 0
   // With one slot there is nowhere to put it before.
   if (session.plan.named.images.length === 1) await running
   try {
-    return fillBatch(session, batches, batch, (batch & 1) as 0 | 1)
+    return await fill((batch & 1) as 0 | 1)
   } catch (error) {
     await running
     throw error

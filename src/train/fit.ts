@@ -1,6 +1,5 @@
 /** The training loop: batches prepared one ahead, one message to the workers a step. */
 
-import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
@@ -10,7 +9,8 @@ import { programOf } from '../runtime/arena.js'
 import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { firingRates } from '../runtime/views.js'
-import { breathe, checkDataset, checkSignal, evaluate, fillAhead, fillBatch } from './evaluate.js'
+import { breathe, checkDataset, checkSignal, evaluate, fillAhead } from './evaluate.js'
+import { checkNumWorkers, Feed } from './feed.js'
 
 /** What `onStep` is told after a training step. */
 export interface StepInfo {
@@ -91,6 +91,14 @@ export interface FitOptions extends MethodOptions {
    * may call every operation of the model except `fit`.
    */
   onEpoch?: (record: EpochRecord) => void | Promise<void>
+  /**
+   * Threads that prepare batches ahead of the steps: shuffle, augment, convert. 0: none, the
+   * calling thread does it between or during steps. 1: one of its own. It takes data sets of this
+   * package (loaders, `fromArrays`, `fromBytes`, `subset`, `augment`). An object with a `read` of
+   * your own is read on the calling thread in any case, and so is everything in a page. Default: 1
+   * where there is enough to prepare. Batches are the same, bit for bit.
+   */
+  numWorkers?: 0 | 1
   /** Ends the training after the running step; `fit` then returns with `aborted: true`. */
   signal?: AbortSignal
 }
@@ -102,6 +110,7 @@ const known = [
   'validation',
   'onStep',
   'onEpoch',
+  'numWorkers',
   'signal',
   ...methodOptionKeys,
 ]
@@ -119,13 +128,14 @@ export async function fit(
   options: FitOptions = {},
 ): Promise<History> {
   checkOptions('fit', options, known)
-  const { epochs = 1, optimizer = sgd(), schedule = constant(), validation, signal } = options
+  const { epochs = 1, optimizer = sgd(), validation, signal } = options
   expect(
     Number.isInteger(epochs) && epochs >= 1,
     () => `fit.epochs must be an integer ≥ 1, got ${epochs}`,
   )
   checkOptimizer('fit.optimizer', optimizer)
   checkSignal('fit.signal', signal)
+  checkNumWorkers('fit.numWorkers', options.numWorkers)
   for (const key of ['schedule', 'onStep', 'onEpoch'] as const)
     expect(
       options[key] === undefined || typeof options[key] === 'function',
@@ -149,15 +159,25 @@ export async function fit(
     })
   session.optimizer = optimizer
   session.clearMomentum()
+  const feed = await Feed.open(session, data, epochs, options.numWorkers)
+  try {
+    return await train(session, feed, epochs, options)
+  } finally {
+    await feed.close()
+  }
+}
+
+/** The epochs, with options that are checked. */
+async function train(
+  session: Session,
+  feed: Feed,
+  epochs: number,
+  options: FitOptions,
+): Promise<History> {
+  const { schedule = constant(), validation, signal } = options
+  const { optimizer } = session
   /** Whether steps run on this thread. */
   const here = session.workersOf('train') === 1
-
-  const batches = new Batches(data, {
-    batchSize: session.batchSize,
-    training: true,
-    seed: session.seed,
-    dropLast: true,
-  })
   const records: EpochRecord[] = []
   for (let epoch = 0; epoch < epochs; epoch++) {
     if (signal?.aborted) break
@@ -169,19 +189,23 @@ export async function fit(
     checkRate(`fit.schedule(${epoch}, ${epochs})`, factor)
     const learningRate = optimizer.lr * factor
     checkRate('fit.optimizer.lr times the factor of fit.schedule', learningRate)
-    batches.startEpoch(epoch)
+    feed.startEpoch(epoch)
     const times: number[] = []
     const rates: Record<string, number> = {}
     let [lossSum, correct, seen, dataWaitMs] = [0, 0, 0, 0]
     const began = performance.now()
     let start = began
-    fillBatch(session, batches, 0, 0)
+    await feed.fill(0, 0)
     dataWaitMs += performance.now() - start
-    for (let step = 0; step < batches.length && !signal?.aborted; step++) {
+    for (let step = 0; step < feed.length && !signal?.aborted; step++) {
       const running = session.run('train', (step & 1) as 0 | 1, session.batchSize, learningRate)
       const before = performance.now()
-      const ahead = fillAhead(session, batches, step + 1, running)
-      const filled = performance.now()
+      let filled = before
+      const ahead = fillAhead(session, feed.length, step + 1, running, async (slot) => {
+        const filling = await feed.fill(step + 1, slot)
+        filled = performance.now()
+        return filling
+      })
       const [{ loss, correct: right, count }] = await Promise.all([running, ahead])
       // Alone, filling is time of its own. With workers it happens while they compute, unless they
       // had finished before it had: then count all of it.
@@ -201,7 +225,7 @@ export async function fit(
         epoch,
         epochs,
         step,
-        steps: batches.length,
+        steps: feed.length,
         loss,
         meanLoss: lossSum / times.length,
         meanAccuracy: correct / seen,

@@ -12,8 +12,21 @@ import { trainNetwork } from '../../bench/edge/networks.js'
 import { ownBytes } from '../../bench/edge/sizes.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { netInfo } from '../../src/edge/net.js'
-import { compile } from '../../src/index.js'
-import { type ModelFactory, models } from '../../src/models/registry.js'
+import {
+  adaptiveAvgPool2d,
+  batchNorm2d,
+  block,
+  compile,
+  conv2d,
+  flatten,
+  identity,
+  lif,
+  linear,
+  relu,
+  sequential,
+} from '../../src/index.js'
+import { models } from '../../src/models/registry.js'
+import { labels, uniform } from '../support/measure.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 
@@ -103,10 +116,19 @@ test('blocks in turns: all of a round make the same calls, other rounds others',
 
 /** A chain's outputs by plain loops in float64. */
 function outputsOf({ input, timeSteps, layers }: Chain, all: Float32Array, image: Float32Array) {
-  let steps = Array.from({ length: timeSteps }, () => Float64Array.from(image))
-  let shape = [...input]
+  interface Value {
+    readonly steps: Float64Array[]
+    readonly shape: number[]
+  }
+  const first: Value = {
+    steps: Array.from({ length: timeSteps }, () => Float64Array.from(image)),
+    shape: [...input],
+  }
+  const values: Value[] = []
   const at = ({ at }: Numbers, i: number): number => all[at + i]
-  const apply = (layer: ChainLayer): void => {
+  const apply = (layer: ChainLayer): Value => {
+    const inputs = layer.inputs.map((i) => (i < 0 ? first : values[i]))
+    let { steps, shape } = inputs[0]
     const [C, H, W] = shape
     const map = (
       to: number[],
@@ -173,11 +195,18 @@ function outputsOf({ input, timeSteps, layers }: Chain, all: Float32Array, image
       case 'flatten':
         shape = [C * H * W, 1, 1]
         break
+      case 'add':
+        steps = steps.map((_, t) =>
+          inputs.map((input) => input.steps[t]).reduce((a, b) => a.map((v, i) => v + b[i])),
+        )
+        break
       default:
         layer satisfies never
     }
+    return { steps, shape }
   }
-  for (const layer of layers) apply(layer)
+  for (const layer of layers) values.push(apply(layer))
+  const { steps } = values[values.length - 1]
   return Array.from(steps[0], (_, k) => steps.reduce((s, x) => s + x[k], 0) / timeSteps)
 }
 
@@ -208,15 +237,51 @@ test('the chain for other programs computes what predict does, without normalisa
   }
 })
 
-test('a chain cannot hold branches', async () => {
-  const input = [3, 32, 32] as [number, number, number]
-  const model = await compile((models as Record<string, ModelFactory>).resnet18(input, 10), {
-    input,
-    batchSize: 1,
-    purpose: 'inference',
-  })
+test('branches: blocks with a shortcut, one that is a convolution and one that is none', async () => {
+  const half = (from: number, to: number, stride: number) =>
+    block(
+      {
+        conv: conv2d(from, to, 3, { stride, padding: 1, bias: false }),
+        norm: batchNorm2d(to),
+        shortcut:
+          from === to ? identity() : sequential(conv2d(from, to, 1, { stride }), batchNorm2d(to)),
+        fire: lif({ vThreshold: 0.7 }),
+      },
+      (m, x, { add }) => m.fire(add(m.norm(m.conv(x)), m.shortcut(x))),
+    )
+  const input = [2, 6, 6] as const
+  const net = sequential(
+    half(2, 5, 1),
+    half(5, 5, 1),
+    half(5, 8, 2),
+    adaptiveAvgPool2d(1),
+    flatten(),
+    linear(8, 4),
+  )
+  const model = await net.compile({ input, batchSize: 8, timeSteps: 3 })
   try {
-    assert.throws(() => chainOf(model), /is no chain/)
+    for (let i = 0; i < 6; i++)
+      await model.trainStep(uniform(8 * 72, 2, i), labels(8, 4, i), { lr: 0.05 })
+    const { chain, numbers } = chainOf(model)
+    assert.ok(chain.layers.filter(({ op }) => op === 'add').length === 3)
+    for (let i = 0; i < 6; i++) {
+      const image = uniform(72, 2, 50 + i)
+      const { logits } = await model.predict(image)
+      const own = outputsOf(chain, numbers, image)
+      assert.ok(Object.values(model.firingRates()).every((rate) => rate > 0))
+      for (const [k, value] of own.entries())
+        assert.ok(Math.abs(value - logits[k]) < 1e-4, `${i}: ${value}, ${logits[k]}`)
+    }
+  } finally {
+    await model.dispose()
+  }
+})
+
+test('what others cannot hold is named', async () => {
+  const net = sequential(conv2d(1, 4, 3, { groups: 1 }), relu(), flatten(), linear(144, 3))
+  const model = await net.compile({ input: [1, 8, 8], batchSize: 1 })
+  try {
+    assert.throws(() => chainOf(model), /^1: no other program can hold this relu/)
   } finally {
     await model.dispose()
   }

@@ -13,7 +13,7 @@ const { version } = JSON.parse(
 const trainOptions =
   'dataset data model method step-mode update backward-steps time-steps tau epochs ' +
   'batch-size lr momentum weight-decay schedule threads seed limit-train limit-test ' +
-  'augment load out no-revectorize json'
+  'augment num-workers load out no-revectorize json'
 const evalOptions =
   'run weights dataset data model time-steps tau split limit-train limit-test ' +
   'batch-size threads no-revectorize json'

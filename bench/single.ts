@@ -1,0 +1,188 @@
+/**
+ * One image through networks with the rates of trained ones: `predict` on one thread and on more,
+ * beside onnxruntime-web and PyTorch on the same weights.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SpikewasmError } from '../src/errors.js'
+import { quickTurns, type TurnsBudget, thoroughTurns } from './alternate.js'
+import { chainOf } from './edge/chain.js'
+import { describeRates, T, type TrainedNetwork, trainNetwork } from './edge/networks.js'
+import { chooseModels } from './networks.js'
+import type { BenchOptions } from './options.js'
+import { installPeers, peersFolder } from './peers.js'
+import { deviation, digits, emptyReport, type Report } from './report.js'
+
+const DEFAULT_MODELS = ['cnn', 'vgg11', 'resnet18']
+/**
+ * Below this the others do not hold the same network. Their sums have another order, which flips a
+ * spike here and there: in deep networks on noise that reaches the outputs.
+ */
+const LEAST_LIKENESS = 0.8
+
+/** What single.mjs writes. */
+interface OwnResult {
+  readonly version: string
+  /** Processor milliseconds of an image on one thread: ours, theirs, their ratio in turns. */
+  readonly own: number
+  readonly peer: number
+  readonly ratio: number
+  readonly spread: number
+  /** Correlation with the outputs of `predict`, what all images have in common aside. */
+  readonly likeness: number
+  /** For each number of threads: time by the clock over that of one thread, in turns. */
+  readonly threads: readonly { readonly threads: number; readonly ratio: number }[]
+  /** Workers that the largest number of threads uses. */
+  readonly workers: number
+}
+
+/** What single.py writes. */
+interface TorchResult {
+  readonly torch: string
+  readonly likeness: number
+  /** Processor milliseconds of an image on one thread, and by the clock on all. */
+  readonly one: number
+  readonly all: number
+}
+
+/** Writes what both other programs read. */
+async function writeNetwork(
+  network: TrainedNetwork,
+  budget: TurnsBudget,
+  threads: number,
+  folder: string,
+): Promise<void> {
+  const model = await network.compile()
+  try {
+    const { chain, numbers } = chainOf(model)
+    const images = new Float32Array(network.images.flatMap((image) => [...image]))
+    const { logits } = await model.predict(images)
+    const write = (name: string, content: string | Uint8Array | Float32Array): void =>
+      writeFileSync(join(folder, name), content)
+    write('chain.json', JSON.stringify(chain))
+    write('numbers.f32', numbers)
+    write('images.f32', images)
+    write('settings.json', JSON.stringify({ model: network.name, threads, budget, T }))
+    write('logits.f32', logits)
+    await model.save(join(folder, 'weights.safetensors'))
+  } finally {
+    await model.dispose()
+  }
+}
+
+/** Runs a program of bench/peers, whose last line is JSON; undefined when it cannot run. */
+function runPeer<R>(command: string, args: readonly string[]): R | string {
+  const options = { cwd: peersFolder, encoding: 'utf8', maxBuffer: 2 ** 26 } as const
+  const { status, stdout, stderr, error } = spawnSync(command, args, options)
+  if (status !== 0) return error?.message ?? stderr.trim().split('\n').at(-1) ?? 'it failed'
+  return JSON.parse(stdout.trim().split('\n').at(-1) as string) as R
+}
+
+export async function benchSingle(
+  options: BenchOptions,
+  label: string,
+  progress: (text: string) => void,
+): Promise<Report> {
+  installPeers(progress)
+  const { quick, model, threads, python } = options
+  const report = emptyReport()
+  const rows: string[][] = []
+  const notes = new Set<string>()
+  for (const name of chooseModels(model, quick, quick ? ['cnn'] : DEFAULT_MODELS).names) {
+    progress(`single ${name}: training first`)
+    const network = await trainNetwork(name, quick, threads)
+    const folder = mkdtempSync(join(tmpdir(), 'spikewasm-bench-'))
+    try {
+      await writeNetwork(network, quick ? quickTurns : thoroughTurns, threads, folder)
+      progress(`single ${name}: onnxruntime-web`)
+      const own = runPeer<OwnResult>(process.execPath, ['single.mjs', folder])
+      if (typeof own === 'string')
+        throw new SpikewasmError(
+          `bench/peers/single.mjs failed; delete bench/peers/node_modules and try again\n${own}`,
+        )
+      checkAlike(name, 'onnxruntime-web', own.likeness)
+      progress(`single ${name}: PyTorch`)
+      const torch = runPeer<TorchResult>(python, ['single.py', folder])
+      if (typeof torch === 'string') notes.add(`${name}: no PyTorch beside it (${torch}).`)
+      else checkAlike(name, 'PyTorch', torch.likeness)
+      const beside = typeof torch === 'string' ? undefined : torch
+      rows.push(rowOf(network, own, beside))
+      addEntries(network, own, beside, report, label)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
+  report.tables.push({
+    title: `predict of one image, T ${T}`,
+    notes: [
+      'ms: processor time of an image on one thread. ours / onnx: in turns, in one process; ' +
+        'onnxruntime-web runs the network unrolled over T, on one thread, with SIMD. PyTorch: eager, ' +
+        'the same layers and weights, in a process of its own.',
+      `N / best: time by the clock on ${threads} threads over the best of 1 to ${threads}, in turns; ` +
+        'workers: how many of the threads it used.',
+      'rate: spikes per neuron and step on these images, mean of the layers (lowest–highest).',
+      ...notes,
+    ],
+    head: [
+      'network',
+      'ours ms',
+      'onnx ms',
+      'ours / onnx',
+      'spread',
+      'PyTorch ms',
+      'ours / PyTorch',
+      `PyTorch ${threads} threads ms`,
+      'N / best',
+      'workers',
+      'rate',
+    ],
+    rows,
+  })
+  return report
+}
+
+function checkAlike(name: string, product: string, likeness: number): void {
+  if (!(likeness >= LEAST_LIKENESS))
+    throw new Error(`${name}: ${product} gives other outputs, their correlation is ${likeness}`)
+}
+
+/** The time on the largest number of threads over the best of all. */
+function overBest({ threads }: OwnResult): number {
+  const ratios = threads.map(({ ratio }) => ratio)
+  return (ratios.at(-1) ?? 1) / Math.min(1, ...ratios)
+}
+
+const rowOf = (network: TrainedNetwork, own: OwnResult, torch: TorchResult | undefined) => [
+  network.name,
+  digits(own.own),
+  digits(own.peer),
+  digits(own.ratio),
+  deviation(own.spread),
+  torch ? digits(torch.one) : '–',
+  torch ? digits(own.own / torch.one) : '–',
+  torch ? digits(torch.all) : '–',
+  digits(overBest(own)),
+  String(own.workers),
+  describeRates(network),
+]
+
+function addEntries(
+  network: TrainedNetwork,
+  own: OwnResult,
+  torch: TorchResult | undefined,
+  report: Report,
+  machine: string,
+): void {
+  const versions = `onnxruntime-web ${own.version}${torch ? `, PyTorch ${torch.torch}` : ''}`
+  const alike = [own.likeness, torch?.likeness].filter((r) => r !== undefined).map(digits)
+  const extra = `${versions}, correlation of outputs ${alike.join(', ')}, rate ${describeRates(network)}\n${machine}`
+  const name = `single | ${network.name} | `
+  const add = (what: string, unit: string, value: number, range?: string): void =>
+    void report.smallerIsBetter.push({ name: name + what, unit, value, range, extra })
+  add('predict', 'ms', own.own)
+  add('predict / onnxruntime-web', 'ratio', own.ratio, deviation(own.spread))
+  if (torch) add('predict / PyTorch', 'ratio', own.own / torch.one)
+  if (own.threads.length > 0) add('N threads / best of 1 to N', 'ratio', overBest(own))
+}

@@ -1,0 +1,54 @@
+/**
+ * Data sets as plain data, so that another thread can make the same data set of it. Which these are
+ * is noted beside their `read` functions, not in the objects: a copy of an object with a `read` of
+ * its own, `{ ...data, read }`, is another data set, and nobody but its maker can read it.
+ */
+
+import { isNode } from '../runtime/processors.js'
+
+/** What counts of a data set here. */
+interface Readable {
+  readonly read: (...args: never[]) => number
+  readonly pixels?: { readonly read: (...args: never[]) => number }
+}
+
+/** A data set as its maker describes it: the kind says which maker. */
+export interface Plain {
+  readonly kind: string
+}
+
+interface Note {
+  readonly pixels: unknown
+  readonly plain: () => Plain | undefined
+}
+
+const notes = new WeakMap<object, Note>()
+
+/**
+ * Notes how a data set can be made again.
+ * @param plain is called when the data set is to be sent; undefined where what it reads from cannot
+ * @returns the data set
+ */
+export function withPlain<D extends Readable>(dataset: D, plain: Note['plain']): D {
+  notes.set(dataset.read, { pixels: dataset.pixels?.read, plain })
+  return dataset
+}
+
+/** A data set as plain data; undefined if only this object can read it. */
+export function plainOf(dataset: Readable): Plain | undefined {
+  const note = notes.get(dataset.read)
+  return note && note.pixels === dataset.pixels?.read ? note.plain() : undefined
+}
+
+/** Memory for so many bytes, such that threads can share it where there are threads. */
+export function bytesToShare(length: number): ArrayBufferLike {
+  return isNode ? new SharedArrayBuffer(length) : new ArrayBuffer(length)
+}
+
+/** The bytes in memory that threads can share: they themselves, or a copy. */
+export function sharedBytes(bytes: Uint8Array): Uint8Array {
+  if (!isNode || bytes.buffer instanceof SharedArrayBuffer) return bytes
+  const copy = new Uint8Array(bytesToShare(bytes.length))
+  copy.set(bytes)
+  return copy
+}

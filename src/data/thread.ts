@@ -1,0 +1,109 @@
+/**
+ * A thread that makes the batches of a training ahead of its steps (Node). What it lays down has
+ * the bits that `Batches.fill` gives on any thread.
+ */
+
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { SpikewasmError } from '../errors.js'
+import { Piscina } from '../runtime/vendor/piscina/index.js'
+import type { BatchesOptions } from './batches.js'
+import type { Dataset } from './dataset.js'
+import type { Plain } from './plain.js'
+import { makeRing, Ring } from './ring.js'
+import type { BatchTask } from './thread-worker.js'
+
+export class BatchThread {
+  private readonly pool: Piscina<BatchTask, void>
+  private readonly ring: Ring
+  /** To this side the thread says that a batch is there, or that it could not be made. */
+  private readonly port: MessagePort
+  private wake: (() => void) | undefined
+  private ended = false
+  private failure: Error | undefined
+
+  /**
+   * @param plain what the thread makes the data set of (`plainOf`)
+   * @param total batches of all epochs
+   */
+  constructor(dataset: Dataset, plain: Plain, options: BatchesOptions, epochs: number) {
+    const { name, length, shape, classes } = dataset
+    this.ring = new Ring(
+      makeRing(
+        options.batchSize,
+        shape.reduce((a, b) => a * b, 1),
+      ),
+    )
+    this.pool = new Piscina<BatchTask, void>({
+      filename: new URL('./thread-worker.js', import.meta.url).href,
+      minThreads: 1,
+      maxThreads: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+    })
+    const { port1, port2 } = new MessageChannel()
+    this.port = port1
+    port1.on('message', () => this.wake?.())
+    const task: BatchTask = {
+      plain,
+      // As the data set is now: it may be a copy of another one under a new name.
+      described: { name, length, shape: [...shape], classes },
+      options,
+      epochs,
+      ring: this.ring.memory,
+      port: port2,
+    }
+    this.pool.run(task, { transferList: [port2] }).then(
+      () => this.end(),
+      (error: Error) => this.end(error),
+    )
+  }
+
+  private end(error?: Error): void {
+    this.ended = true
+    this.failure = error
+    this.wake?.()
+  }
+
+  /**
+   * Copies a batch into a slot, if the thread has made it or is about to. Batches must be asked for
+   * in order; some may be left out.
+   *
+   * @param batch its number, counted through all epochs
+   * @returns whether it did; if not, the caller makes it: the thread has not come to it yet, since
+   *   it starts or other programs hold it up, or it cannot make it
+   * @throws SpikewasmError when the thread has died
+   */
+  async take(batch: number, images: Float32Array, labels: Int32Array): Promise<boolean> {
+    this.ring.goOn(batch)
+    let state = this.ring.want(batch)
+    while (state === 'making' && !this.ended) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve
+        // It may have come meanwhile.
+        state = this.ring.want(batch)
+        if (state !== 'making' || this.ended) resolve()
+      })
+      this.wake = undefined
+      state = this.ring.want(batch)
+    }
+    if (this.failure)
+      throw new SpikewasmError(
+        `the thread that prepares batches ended (${this.failure.message}); with numWorkers: 0 ` +
+          'batches are prepared on the calling thread',
+        { cause: this.failure },
+      )
+    const isReady = state === 'ready'
+    if (isReady) {
+      const slot = this.ring.slot(batch)
+      images.set(slot.images)
+      labels.set(slot.labels)
+    }
+    this.ring.goOn(batch + 1)
+    return isReady
+  }
+
+  /** Ends the thread, whatever it is at. */
+  async close(): Promise<void> {
+    this.port.close()
+    await this.pool.destroy()
+  }
+}

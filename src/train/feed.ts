@@ -1,0 +1,79 @@
+/** Where the batches of a training come from: the calling thread, or one of their own. */
+
+import { Batches, type BatchesOptions } from '../data/batches.js'
+import type { Dataset } from '../data/dataset.js'
+import { readingNs } from '../data/open.js'
+import { plainOf } from '../data/plain.js'
+import type { BatchThread } from '../data/thread.js'
+import { describe, expect } from '../errors.js'
+import { availableParallelism, isNode } from '../runtime/processors.js'
+import type { Session } from '../runtime/session.js'
+import { fillBatch } from './evaluate.js'
+
+/** Work of a whole training for which starting a thread pays. */
+const WORTH_NS = 2e8
+
+/** @throws SpikewasmError unless it is 0, 1 or absent */
+export function checkNumWorkers(name: string, value: 0 | 1 | undefined): void {
+  expect(
+    value === undefined || value === 0 || value === 1,
+    () =>
+      `${name} must be 0 (the calling thread prepares batches) or 1 (a thread of its own), ` +
+      `got ${describe(value)}; leave it out to have it chosen`,
+  )
+}
+
+/** Batches of one epoch after another, each asked for once and in order. */
+export class Feed {
+  private epoch = 0
+
+  private constructor(
+    private readonly session: Session,
+    private readonly batches: Batches,
+    private readonly thread: BatchThread | undefined,
+  ) {}
+
+  /**
+   * @param numWorkers 0: no thread; 1: one, if the data set can be sent to it; undefined: one if it
+   *   pays as well. That follows from sizes alone. The batches are the same.
+   */
+  static async open(
+    session: Session,
+    data: Dataset,
+    epochs: number,
+    numWorkers: 0 | 1 | undefined,
+  ): Promise<Feed> {
+    const { batchSize, seed } = session
+    const options: BatchesOptions = { batchSize, seed, training: true, dropLast: true }
+    const batches = new Batches(data, options)
+    const samples = epochs * batches.length * batchSize
+    const plain = isNode && numWorkers !== 0 ? plainOf(data) : undefined
+    const pays = (): boolean =>
+      availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain!) >= WORTH_NS
+    if (!plain || !(numWorkers === 1 || pays())) return new Feed(session, batches, undefined)
+    const { BatchThread } = await import('../data/thread.js')
+    return new Feed(session, batches, new BatchThread(data, plain, options, epochs))
+  }
+
+  /** Batches of an epoch. */
+  get length(): number {
+    return this.batches.length
+  }
+
+  startEpoch(epoch: number): void {
+    this.epoch = epoch
+    this.batches.startEpoch(epoch)
+  }
+
+  /** Fills a slot with a batch of the epoch and returns the number of its samples. */
+  async fill(batch: number, slot: 0 | 1): Promise<number> {
+    const { images, labels } = this.session.slot(slot)
+    const number = this.epoch * this.batches.length + batch
+    if (await this.thread?.take(number, images, labels)) return labels.length
+    return fillBatch(this.session, this.batches, batch, slot)
+  }
+
+  close(): Promise<void> | undefined {
+    return this.thread?.close()
+  }
+}
