@@ -64,7 +64,9 @@ export function chooseRows({ model, quick }: BenchOptions): readonly Row[] {
 export function describeAgainst(against: Against): string {
   if ('own' in against) return `our ${describeMethod(against.own)}`
   const { code, dtype, compile } = against
-  return [code, ...(dtype === 'bfloat16' ? ['bf16'] : []), ...(compile ? ['compiled'] : [])].join(' ')
+  return [code, ...(dtype === 'bfloat16' ? ['bf16'] : []), ...(compile ? ['compiled'] : [])].join(
+    ' ',
+  )
 }
 
 export type Other = StepTimes & Partial<PeerStep>

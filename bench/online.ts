@@ -35,7 +35,8 @@ import {
   stepSettings,
 } from './side-by-side.js'
 
-const BATCH = 32
+/** Images of a step; a quick run has fewer, and trains for fewer steps. */
+const [BATCH, QUICK_BATCH, QUICK_TRAINING_STEPS] = [32, 4, 1]
 const TIME_STEPS = 6
 /** Of the comparison of numbers, which is not timed. */
 const SMALL_BATCH = 4
@@ -69,23 +70,27 @@ async function withFile<T>(body: (path: string) => Promise<T>): Promise<T> {
   }
 }
 
+const batchOf = ({ quick }: BenchOptions): number => (quick ? QUICK_BATCH : BATCH)
+
 async function timeMethod(method: OnlineMethod, options: BenchOptions) {
-  const { threads } = options
-  const budget = stepBudget(options)
-  const batch = makeBatch(BATCH, onlineInput)
-  const model = await compileOnline({ method, threads, batchSize: BATCH })
+  const { threads, quick } = options
+  const usual = stepBudget(options)
+  const budget = quick ? { ...usual, trainingSteps: QUICK_TRAINING_STEPS } : usual
+  const size = batchOf(options)
+  const batch = makeBatch(size, onlineInput)
+  const model = await compileOnline({ method, threads, batchSize: size })
   try {
     await withFile(async (out) => {
       runOnline(options, method, 'state', { out })
       model.loadStateDict(parseState(readFileSync(out), out))
     })
-    const settings = { batch: BATCH, 'time-steps': TIME_STEPS, ...stepSettings(budget) }
+    const settings = { batch: size, 'time-steps': TIME_STEPS, ...stepSettings(budget) }
     const sides = await measureSideBySide(model, batch, budget, () =>
       runOnline<PeerStep>(options, method, 'step', settings, encodeBatch(batch)),
     )
     const { graph } = model.session
-    const ours = ownOperations(graph, traitsOf(model), sides.rates, TIME_STEPS, BATCH)
-    const theirs = denseOperations(graph, method, TIME_STEPS, BATCH)
+    const ours = ownOperations(graph, traitsOf(model), sides.rates, TIME_STEPS, size)
+    const theirs = denseOperations(graph, method, TIME_STEPS, size)
     return {
       ...sides,
       operations: { ours: flop(ours), theirs: flop(theirs) },
@@ -134,7 +139,7 @@ export async function onlineSteps(
       digits(limits.theirs),
       (theirs.median / limits.theirs).toFixed(2),
     ])
-    const name = `online | ${method} | T ${TIME_STEPS} | batch ${BATCH} | threads ${options.threads}`
+    const name = `online | ${method} | T ${TIME_STEPS} | batch ${batchOf(options)} | threads ${options.threads}`
     for (const [who, times, about] of [
       ['spikewasm', ours, `rate ${rates}`],
       ["authors' code", theirs, `PyTorch ${torch}`],
@@ -156,7 +161,7 @@ export async function onlineSteps(
   report.tables.push({
     title:
       `Training steps of OTTT and SLTT beside their authors' code on PyTorch ${torch}: their VGG ` +
-      `on 3×32×32, batch ${BATCH}, T ${TIME_STEPS}`,
+      `on 3×32×32, batch ${batchOf(options)}, T ${TIME_STEPS}`,
     notes: [
       'From their fresh weights, on one batch of noise: forward and backward at each step, then ' +
         'SGD once. ms: median at learning rate 0, behind steps that train, in the order ours, ' +
