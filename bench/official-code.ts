@@ -32,7 +32,7 @@ export interface StepTimes {
 
 /** What the scripts print for `step`. */
 export interface PeerStep extends StepTimes {
-  /** GFLOP/s of a product of matrices on the same threads, in the same type. */
+  /** GFLOP/s of the fastest dense product on the same threads, in the same type. */
   readonly peakGflops: number
   /** Of the whole process. */
   readonly processorMs: number

@@ -147,7 +147,8 @@ export const labelsOf = (
 export const limitNotes = [
   'limit: the time of the additions and multiply-adds of convolutions and linear layers alone, ' +
     "of ours at WebAssembly's measured 128-bit peak of one thread times the threads, of theirs at " +
-    'what the fastest product of two 1024² matrices reached in its process. A multiply-add counts 2.',
+    'what the fastest of a product of matrices and two convolutions reached in its process. A ' +
+    'multiply-add counts 2.',
   'Counted of ours: forward an addition for each spike and weight that meet (behind pooling each ' +
     'spike of a window, at most the dense product), for the image its dense product once; ' +
     'gradients of inputs dense, once (rate) or at each step; gradients of weights dense with time ' +

@@ -14,7 +14,7 @@ import { percent } from './report.js'
  * Steps that train before time is taken, as the scripts do by default: firing rates are no longer
  * those of fresh weights.
  */
-export const TRAINING_STEPS = 10
+const [TRAINING_STEPS, QUICK_TRAINING_STEPS] = [10, 2]
 const LEARNING_RATE = 0.02
 
 /** Share of the processors that others took from which on a row is not to be trusted. */
@@ -28,7 +28,7 @@ export interface StepBudget {
 
 /** For tables to quote; `--steps` and `--quick` change it. */
 export const stepBudget = ({ steps, quick }: BenchOptions): StepBudget => ({
-  trainingSteps: TRAINING_STEPS,
+  trainingSteps: quick ? QUICK_TRAINING_STEPS : TRAINING_STEPS,
   minSteps: steps ?? (quick ? 3 : 10),
   seconds: quick ? 0.3 : 2,
 })

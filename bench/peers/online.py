@@ -4,7 +4,7 @@ train_SLTT.py. Both keep that step inside main(), on CUDA, so it is written out 
   online.py check      nothing: are PyTorch and the checkouts usable?
   online.py state      writes to --out (safetensors) a fresh network's parameters and statistics
   online.py step       times training steps on a batch from standard input: float32 images, then int32 labels
-  online.py agreement  writes to --out (safetensors) a fresh network's state, a batch of noise and what a step makes of it
+  online.py agreement  writes to --out (safetensors) a fresh network's state, and what a step makes of such a batch
 """
 import argparse, json, math, resource, statistics, struct, sys, time
 
@@ -88,23 +88,34 @@ def train_step(net, optimizer, x, y):
     return loss
 
 
-def peak_gflops(size=1024, seconds=0.5):
-    """GFLOP/s of a product of two matrices, the fastest of many: what this PyTorch reaches on its threads."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    best, end = math.inf, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return 2e-9 * size ** 3 / best
+def peak_gflops(seconds=0.3):
+    """GFLOP/s that this PyTorch reaches on its threads: the fastest of a product of matrices and two convolutions, 1×1 and 3×3, of no padding."""
+    make = lambda *shape: torch.randn(*shape)
+    image = make(4, 256, 18, 18)
+    cases = [(2 * 1024 ** 3, torch.mm, (make(1024, 1024), make(1024, 1024)))]
+    cases += [(2 * 4 * (19 - k) ** 2 * 256 ** 2 * k ** 2, torch.conv2d, (image, make(256, 256, k, k))) for k in (1, 3)]
+    best = 0
+    with torch.no_grad():
+        for flop, run, operands in cases:
+            run(*operands)
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                start = time.perf_counter()
+                run(*operands)
+                best = max(best, 1e-9 * flop / (time.perf_counter() - start))
+    return best
+
+
+def read_batch():
+    raw = sys.stdin.buffer.read()
+    labels_at = 4 * o.batch * math.prod(INPUT)
+    x = torch.from_numpy(np.frombuffer(raw[:labels_at], np.float32).copy()).view(o.batch, *INPUT)
+    return x, torch.from_numpy(np.frombuffer(raw[labels_at:], np.int32).astype(np.int64))
 
 
 def step(net):
     """Milliseconds of a step: after some that train, at learning rate 0."""
-    raw = sys.stdin.buffer.read()
-    labels_at = 4 * o.batch * math.prod(INPUT)
-    x = torch.from_numpy(np.frombuffer(raw[:labels_at], np.float32).copy()).view(o.batch, *INPUT)
-    y = torch.from_numpy(np.frombuffer(raw[labels_at:], np.int32).astype(np.int64))
+    x, y = read_batch()
     optimizer = torch.optim.SGD(net.parameters(), lr=o.lr, momentum=0.9)
     for _ in range(o.training_steps):
         train_step(net, optimizer, x, y)
@@ -150,9 +161,9 @@ def agreement(net):
     for name, module in net.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             module.register_forward_hook(lambda module, args, output, name=name: shapes.update({name: list(output.shape[1:])}))
-    x, y = torch.randn(o.batch, *INPUT), torch.randint(0, CLASSES, (o.batch,))
+    x, y = read_batch()
     loss, output = backward(net, x, y)
-    tensors.update({f'grad.{name}': p.grad for name, p in net.named_parameters()}, input=x, target=y, output=output)
+    tensors.update({f'grad.{name}': p.grad for name, p in net.named_parameters()}, output=output)
     save(o.out, tensors)
     return dict(loss=loss, shapes=shapes)
 
