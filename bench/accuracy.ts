@@ -92,7 +92,7 @@ function limited({ train, test }: Split, { quick, limit }: BenchOptions): Split 
     most === undefined ? data : subset(data, most)
   return {
     train: few(train, limit ?? (quick ? QUICK.train : undefined)),
-    test: few(test, quick ? QUICK.test : undefined),
+    test: few(test, limit ?? (quick ? QUICK.test : undefined)),
   }
 }
 

@@ -16,6 +16,9 @@ export interface AccuracyChart {
 
 const [WIDTH, HEIGHT, TOP, BOTTOM] = [760, 420, 80, 60]
 
+/** The same for the same curve of each chart. */
+const COLOURS = ['#1d5fa8', '#d97a2b']
+
 /** The charts, one below the other. */
 export function accuracySvg(charts: readonly AccuracyChart[]): string {
   const chart = init(null, null, {
@@ -55,14 +58,15 @@ export function accuracySvg(charts: readonly AccuracyChart[]): string {
         scale: true,
       })),
       series: charts.flatMap(({ curves, target }, i) =>
-        curves.map(({ name, points }, first) => ({
+        curves.map(({ name, points }, curve) => ({
           type: 'line',
           name: nameIn(i, name),
           xAxisIndex: i,
           yAxisIndex: i,
           symbolSize: 7,
+          color: COLOURS[curve % COLOURS.length],
           data: points.map(([seconds, accuracy]) => [seconds, 100 * accuracy]),
-          ...(first === 0
+          ...(curve === 0
             ? {
                 markLine: {
                   symbol: 'none',

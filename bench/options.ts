@@ -50,7 +50,7 @@ export interface BenchOptions {
   /** The folder of Fashion-MNIST; undefined: where the Debian package puts it. */
   readonly fashion: string | undefined
   readonly epochs: number | undefined
-  /** Training images of the comparison of accuracies; undefined: all, or few in a quick run. */
+  /** Images of accuracy, of either kind at most; undefined: all, or few in a quick run. */
   readonly limit: number | undefined
   readonly svg: string | undefined
   /** Least number of timed steps beside others' code; undefined: 10, or 3 in a quick run. */
@@ -83,7 +83,7 @@ export const usage = `Usage: npm run bench -- [options]
   --fashion DIR      Fashion-MNIST for accuracy: the folder of its four files (default: /usr/share/datasets/fashion-mnist)
   --data PATH        CIFAR-10 for accuracy: cifar-10-binary.tar.gz or its folder; vgg11 trains on it
   --epochs N         of accuracy (default: Fashion-MNIST 5, CIFAR-10 10; quick: 2)
-  --limit N          training images of accuracy (default: all; quick: 2000)
+  --limit N          images of accuracy to train with, and to test with, at most (default: all; quick: 2000 and 1000)
   --svg FILE         chart of accuracy (default: accuracy.svg)
   --time-steps T     steps that agreement presents an image for (default: 4)
   --threads N        largest number of threads (default: processors, at most 4)
