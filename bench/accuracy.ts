@@ -161,7 +161,7 @@ async function trainOurs(task: Task, threads: number, { weights }: Start) {
   }
 }
 
-function trainTheirs(task: Task, options: BenchOptions, { folder, weights }: Start): Epoch[] {
+function trainTheirs(task: Task, options: BenchOptions, { folder, weights }: Start) {
   const { model, batch, epochs, split } = task
   const { train, test } = split
   const orders = Array.from({ length: epochs }, (_, epoch) =>
@@ -241,8 +241,8 @@ async function runTask(task: Task, options: BenchOptions) {
     const ours = await trainOurs(task, options.threads, start)
     const beside = others()
     others = watchOthers()
-    const theirs = trainTheirs(task, options, start)
-    return { ...ours, theirs, beside, theirShare: others() }
+    const { epochs: theirs, processorMs } = trainTheirs(task, options, start)
+    return { ...ours, theirs, others: [beside, others(processorMs)] }
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -253,7 +253,7 @@ function addTables(
   task: Task,
   { threads, quick }: BenchOptions,
   torch: string,
-  { epochs: ours, theirs, rates, beside }: Awaited<ReturnType<typeof runTask>>,
+  { epochs: ours, theirs, rates, others }: Awaited<ReturnType<typeof runTask>>,
 ): void {
   const { title, batch, epochs, split } = task
   const seconds = [trainingTimes(ours), trainingTimes(theirs)]
@@ -269,7 +269,8 @@ function addTables(
           (quick ? ' Quick: a part of the images.' : ''),
         's: of training, evaluations left out. first loss: of the first batch of an epoch; that ' +
           'of the first epoch shows that both begin alike. Roundings differ, so the curves part.',
-        `others: other processes took ${describeOthers(beside)} of the processors during ours. ` +
+        `Other processes took of the processors ${describeOthers(others[0])} during ours, ` +
+          `${describeOthers(others[1])} during theirs. ` +
           `rate: ${describeRates(rates)} spikes per neuron and step in our last epoch.`,
       ],
       head: [

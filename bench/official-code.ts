@@ -94,10 +94,15 @@ export function runOfficial<Result>(
   return lastOf(runScript('official.py', command, options.python, all, stdin))
 }
 
-/** Trains with the official code and returns what it says of each epoch. */
-export function trainOfficial<Epoch>(options: BenchOptions, settings: Settings): Epoch[] {
+/** Trains with the official code: what it says of each epoch, and its processor time. */
+export function trainOfficial<Epoch>(
+  options: BenchOptions,
+  settings: Settings,
+): { epochs: Epoch[]; processorMs: number } {
   const all = { ...officialSettings(options), ...settings }
-  return linesOf<Epoch>(runScript('official.py', 'train', options.python, all)).slice(0, -1)
+  const output = runScript('official.py', 'train', options.python, all)
+  const { processorMs } = lastOf<{ processorMs: number }>(output)
+  return { epochs: linesOf<Epoch>(output).slice(0, -1), processorMs }
 }
 
 const officialSettings = ({ official, spikingjelly, threads }: BenchOptions): Settings => ({

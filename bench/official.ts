@@ -54,13 +54,20 @@ import {
 } from './side-by-side.js'
 
 /** Why a row cannot be, in one line; undefined where it can. */
-function missing({ against }: Row, options: BenchOptions, bfloat16: Bfloat16): string | undefined {
+function missing(
+  { model, input: shape, against }: Row,
+  options: BenchOptions,
+  bfloat16: Bfloat16,
+): string | undefined {
   if ('own' in against) return undefined
   if (against.dtype === 'bfloat16' && bfloat16 === 'none')
     return 'this processor has no instructions for bfloat16 that PyTorch uses'
   if (!against.compile) return undefined
-  const trial = { batch: 2, 'training-steps': 0, 'min-steps': 1, seconds: 0, compile: 1 }
-  const batch = encodeBatch(makeBatch(2))
+  const trial = {
+    ...{ model, method: against.code, input: shape, batch: 2 },
+    ...{ 'training-steps': 0, 'min-steps': 1, seconds: 0, compile: 1 },
+  }
+  const batch = encodeBatch(makeBatch(2, shape))
   return runOfficial<Partial<LeftOut>>(options, 'step', trial, batch).leftOut
 }
 
