@@ -35,15 +35,15 @@ const MAX_POOLING =
 /** A difference of eligibilities (at most 1.25) that rounding does not make. */
 const MOVED = 1e-3
 
-/** What official.py writes for `agreement`. */
-interface Golden {
+/** What the scripts of bench/peers write for `agreement`. */
+export interface Golden {
   readonly loss: number
   readonly names: (prefix: string) => string[]
   readonly values: (name: string) => Float32Array
   readonly before: StateDict
 }
 
-function readGolden(path: string, loss: number): Golden {
+export function readGolden(path: string, loss: number): Golden {
   const { tensors } = parseSafetensors(readFileSync(path), path)
   const tensor = (name: string) => tensors.get(name)!
   const names = (prefix: string): string[] =>
@@ -61,7 +61,7 @@ function readGolden(path: string, loss: number): Golden {
 const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0))
 
 /** max |a − b| / max |b| */
-function largestDifference(a: Float32Array, b: Float32Array): number {
+export function largestDifference(a: Float32Array, b: Float32Array): number {
   const largest = (values: Float32Array): number =>
     values.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
   return largest(a.map((v, i) => v - b[i])) / largest(b)
@@ -71,7 +71,7 @@ function largestDifference(a: Float32Array, b: Float32Array): number {
  * The gradient that is least parallel to theirs, and the largest of those that are rounding noise
  * in both, as a share of the gradient of its layer's weight.
  */
-function compareGradients(model: Model, { names, values }: Golden) {
+export function compareGradients(model: Model, { names, values }: Golden) {
   const gradients = model.gradients()
   let worst = { parameter: '', distance: 0 }
   let noise = 0
@@ -150,7 +150,7 @@ export async function compareOfficial(
   label: string,
   progress: (text: string) => void,
 ): Promise<Report> {
-  const torch = checkOfficial(options)
+  const { torch } = checkOfficial(options)
   const report = emptyReport()
   const rows: string[][] = []
   const models =

@@ -32,6 +32,12 @@ async function runSection(section: Section, options: BenchOptions, label: string
       return (await import('./single.js')).benchSingle(options, label, progress)
     case 'official':
       return (await import('./official.js')).benchOfficial(options, label, progress)
+    case 'online':
+      return (await import('./online.js')).benchOnline(options, label, progress)
+    case 'curves':
+      return (await import('./curves.js')).benchCurves(options, label, progress)
+    case 'accuracy':
+      return (await import('./accuracy.js')).benchAccuracy(options, label, progress)
     case 'agreement':
       return (await import('./agreement.js')).compareOfficial(options, label, progress)
     default:

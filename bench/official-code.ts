@@ -1,12 +1,13 @@
-/** The paper's official PyTorch code in processes of its own; bench/peers/official.py drives it. */
+/**
+ * Others' PyTorch code in processes of its own: the paper's official code, which
+ * bench/peers/official.py drives, and that of the authors of OTTT and SLTT (online.py).
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, SpikewasmError } from '../src/errors.js'
 import type { BenchOptions } from './options.js'
-
-const script = fileURLToPath(new URL('../../bench/peers/official.py', import.meta.url))
 
 /** Networks that it has, by our names; `cnn` is put together from its parts. */
 const networks = [
@@ -20,15 +21,44 @@ const networks = [
   'preactResnet34',
 ]
 
+/** Milliseconds of training steps. */
+export interface StepTimes {
+  readonly median: number
+  readonly best: number
+  /** Median absolute deviation in percent of the median, as in measure.ts. */
+  readonly spread: number
+  readonly samples: number
+}
+
+/** What the scripts print for `step`. */
+export interface PeerStep extends StepTimes {
+  /** GFLOP/s of the fastest dense product on the same threads, in the same type. */
+  readonly peakGflops: number
+  /** Of the whole process. */
+  readonly processorMs: number
+  readonly residentMiB: number
+}
+
+/** Instead of a time: why there is none, in one line. */
+export interface LeftOut {
+  readonly leftOut: string
+}
+
+/** How a processor multiplies bfloat16; avx512: by way of float32. */
+export type Bfloat16 = 'amx' | 'avx512_bf16' | 'avx512' | 'none'
+
+type Settings = Readonly<Record<string, string | number | readonly number[] | undefined>>
+
+const holds = (folder: string | undefined, file: string): boolean =>
+  folder !== undefined && existsSync(join(folder, file))
+
 /**
- * @returns the version of PyTorch
+ * @returns the version of PyTorch, and what it can do
  * @throws SpikewasmError that says what the two folders are and where they come from, names a model
  *   that the code does not have, or says why Python cannot run it
  */
-export function checkOfficial(options: BenchOptions): string {
+export function checkOfficial(options: BenchOptions): { torch: string; bfloat16: Bfloat16 } {
   const { official, spikingjelly, model } = options
-  const holds = (folder: string | undefined, file: string): boolean =>
-    folder !== undefined && existsSync(join(folder, file))
   expect(
     holds(official, 'model/model_setting.py') &&
       holds(spikingjelly, 'spikingjelly/activation_based'),
@@ -43,7 +73,7 @@ export function checkOfficial(options: BenchOptions): string {
       `bench.model must be one of ${networks.join(', ')} for the official code, got ` +
       `${JSON.stringify(model)}`,
   )
-  return runOfficial<{ torch: string }>(options, 'check').torch
+  return runOfficial(options, 'check')
 }
 
 /**
@@ -55,27 +85,124 @@ export function checkOfficial(options: BenchOptions): string {
  * @throws SpikewasmError that holds the last line of its errors
  */
 export function runOfficial<Result>(
-  { official, spikingjelly, python, threads }: BenchOptions,
+  options: BenchOptions,
   command: 'check' | 'step' | 'agreement',
-  settings: Readonly<Record<string, string | number | readonly number[]>> = {},
-  stdin: Uint8Array = new Uint8Array(),
+  settings: Settings = {},
+  stdin?: Uint8Array,
 ): Result {
-  const named = Object.entries({ official, spikingjelly, threads, ...settings }).flatMap(
-    ([name, value]) => [`--${name}`, ...[value].flat().map(String)],
+  const all = { ...officialSettings(options), ...settings }
+  return lastOf(runScript('official.py', command, options.python, all, stdin))
+}
+
+/** Trains with the official code: what it says of each epoch, and its processor time. */
+export function trainOfficial<Epoch>(
+  options: BenchOptions,
+  settings: Settings,
+): { epochs: Epoch[]; processorMs: number } {
+  const all = { ...officialSettings(options), ...settings }
+  const output = runScript('official.py', 'train', options.python, all)
+  const { processorMs } = lastOf<{ processorMs: number }>(output)
+  return { epochs: linesOf<Epoch>(output).slice(0, -1), processorMs }
+}
+
+const officialSettings = ({ official, spikingjelly, threads }: BenchOptions): Settings => ({
+  official,
+  spikingjelly,
+  threads,
+})
+
+/** Methods of training online, each with its authors' code. */
+export const onlineMethods = ['ottt', 'sltt'] as const
+export type OnlineMethod = (typeof onlineMethods)[number]
+
+const onlineCode: Readonly<
+  Record<OnlineMethod, { readonly file: string; readonly repository: string }>
+> = {
+  ottt: { file: 'models/spiking_vgg.py', repository: 'pkuxmq/OTTT-SNN' },
+  sltt: { file: 'models/spiking_vgg_bn.py', repository: 'qymeng94/SLTT' },
+}
+
+/** How to get the authors' code of a method. */
+export function howToGet(method: OnlineMethod): string {
+  const clone = `git clone https://github.com/${onlineCode[method].repository}`
+  // The commit that set the version: the repository has no tag for it.
+  return method === 'ottt'
+    ? clone
+    : `${clone}\n  git clone https://github.com/fangwei123456/spikingjelly spikingjelly-12 && ` +
+        `git -C spikingjelly-12 checkout 1171f524`
+}
+
+/**
+ * @returns the version of PyTorch
+ * @throws SpikewasmError that says what the folder is and where it comes from, or why Python cannot
+ *   run it
+ */
+export function checkOnline(options: BenchOptions, method: OnlineMethod): string {
+  const folder = options[method]
+  expect(
+    holds(folder, onlineCode[method].file),
+    () =>
+      `bench.${method} must be a checkout of its authors' code, got ${folder ?? 'none'}; get it ` +
+      `with\n  ${howToGet(method)}`,
+  )
+  expect(
+    method === 'ottt' || holds(options.spikingjelly12, 'spikingjelly/clock_driven/neuron.py'),
+    () =>
+      `bench.spikingjelly-12 must be a checkout of SpikingJelly 0.0.0.0.12, which the code of ` +
+      `SLTT imports, got ${options.spikingjelly12 ?? 'none'}; get both with\n  ${howToGet(method)}`,
+  )
+  return runOnline<{ torch: string }>(options, method, 'check').torch
+}
+
+/** As `runOfficial`, of the authors' code of a method. */
+export function runOnline<Result>(
+  options: BenchOptions,
+  method: OnlineMethod,
+  command: 'check' | 'state' | 'step' | 'agreement',
+  settings: Settings = {},
+  stdin?: Uint8Array,
+): Result {
+  const all = {
+    method,
+    code: options[method],
+    spikingjelly: method === 'sltt' ? options.spikingjelly12 : undefined,
+    threads: options.threads,
+    ...settings,
+  }
+  return lastOf(runScript('online.py', command, options.python, all, stdin))
+}
+
+/** What a script of bench/peers writes to its output. */
+function runScript(
+  file: string,
+  command: string,
+  python: string,
+  settings: Settings,
+  stdin: Uint8Array = new Uint8Array(),
+): string {
+  const script = fileURLToPath(new URL(`../../bench/peers/${file}`, import.meta.url))
+  const named = Object.entries(settings).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, ...[value].flat().map(String)],
   )
   const { status, stdout, stderr, error } = spawnSync(
     python,
     ['-W', 'ignore', script, command, ...named],
-    {
-      input: stdin,
-      encoding: 'utf8',
-    },
+    { input: stdin, encoding: 'utf8' },
   )
   if (error !== undefined || status !== 0)
     throw new SpikewasmError(
-      `bench.python: ${python} could not run the official code: ` +
+      `bench.python: ${python} could not run ${file === 'official.py' ? 'the official code' : "the authors' code"}: ` +
         `${error?.message ?? stderr.trim().split('\n').at(-1)}; ` +
         'name a Python that has PyTorch with --python, or install it (pip install torch)',
     )
-  return JSON.parse(stdout.trim().split('\n').at(-1) as string) as Result
+  return stdout
 }
+
+const linesOf = <T>(output: string): T[] =>
+  output
+    .trim()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as T)
+
+const lastOf = <T>(output: string): T => linesOf<T>(output).at(-1) as T

@@ -1,9 +1,11 @@
 """Drives the paper's official PyTorch code on the CPU, for `npm run bench` and to train beside it. The last line of the output is JSON.
 
-  official.py check      nothing: are PyTorch and the two checkouts usable?
-  official.py step       times training steps on a batch from standard input: float32 images, then int32 labels
+  official.py check      nothing: are PyTorch and the two checkouts usable, and does the processor have bfloat16?
+  official.py step       times training steps on a batch from standard input: float32 images, then int32 labels;
+                         with --compile through torch.compile, or says why that does not take the code (leftOut)
   official.py agreement  writes to --out (safetensors) a fresh network's state, a batch of noise and what a rate-based step makes of it
-  official.py train      trains on the files in --data: Fashion-MNIST (IDX) with --input 1 28 28, else CIFAR-10 (binary); one line an epoch
+  official.py train      trains on the files in --data: Fashion-MNIST (IDX) with --input 1 28 28, else CIFAR-10 (binary); one line an epoch.
+                         --weights starts from a state (safetensors), --order takes the images of each epoch in a given order
 """
 import argparse, glob, gzip, json, math, resource, statistics, struct, sys, time
 
@@ -15,13 +17,20 @@ def read_options():
     p.add_argument('--spikingjelly', required=True, help='checkout of github.com/fangwei123456/spikingjelly, 0.0.0.0.14')
     p.add_argument('--model', default='resnet18')
     p.add_argument('--method', choices=['rate', 'bptt'], default='rate')
+    p.add_argument('--dtype', choices=['float32', 'bfloat16'], default='float32', help='bfloat16: autocast')
+    p.add_argument('--compile', type=int, default=0, help='1: through torch.compile')
     p.add_argument('--input', type=int, nargs=3, default=[3, 32, 32], help='channels, height, width')
-    for name, default in dict(time_steps=4, batch=16, threads=2, seed=0, training_steps=10, min_steps=5, epochs=3, limit_train=0, limit_test=0).items():
+    for name, default in dict(time_steps=4, batch=16, threads=2, seed=0, training_steps=10, min_steps=5, epochs=3, limit_train=0, limit_test=0, width=16).items():
         p.add_argument('--' + name.replace('_', '-'), type=int, default=default)
     p.add_argument('--seconds', type=float, default=1, help='least time to measure')
     p.add_argument('--lr', type=float, default=0.1)
     p.add_argument('--out')
     p.add_argument('--data')
+    p.add_argument('--packed', type=int, default=0, help='1: --data holds train.bin and test.bin, rows of a label and of bytes [C][H][W]')
+    p.add_argument('--mean', type=float, nargs='+', help='of the bytes divided by 255, for each channel; default: of the data set')
+    p.add_argument('--std', type=float, nargs='+')
+    p.add_argument('--weights', help='safetensors: parameters and running statistics to start from')
+    p.add_argument('--order', help='int32: for each epoch a permutation of the training images')
     return p.parse_args()
 
 
@@ -38,13 +47,14 @@ except ImportError as error:
 
 
 class Cnn(nn.Sequential):
-    """`cnn` of this project, of the official code's parts."""
+    """`cnn` of this project, of the official code's parts: --width channels, then twice as many."""
 
     def __init__(self, num_classes, **neuron):
         channels, height, width = o.input
-        features = 32 * (height // 4) * (width // 4)
-        super().__init__(nn.Conv2d(channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), LIFLayer(**neuron), nn.AvgPool2d(2),
-                         nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), LIFLayer(**neuron), nn.AvgPool2d(2),
+        first, second = o.width, 2 * o.width
+        features = second * (height // 4) * (width // 4)
+        super().__init__(nn.Conv2d(channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first), LIFLayer(**neuron), nn.AvgPool2d(2),
+                         nn.Conv2d(first, second, 3, padding=1, bias=False), nn.BatchNorm2d(second), LIFLayer(**neuron), nn.AvgPool2d(2),
                          nn.Flatten(), nn.Linear(features, num_classes))
         self.layers = len(self)
         self.readout = ReadOut()
@@ -66,9 +76,10 @@ def make_network():
     return net
 
 
-def forward(net, x):
+def forward(net, x, run=None):
+    """run: the network as torch.compile made it."""
     functional.reset_net(net)
-    return net(x.expand(o.time_steps, *x.shape).reshape(-1, *x.shape[1:]))
+    return (run or net)(x.expand(o.time_steps, *x.shape).reshape(-1, *x.shape[1:]))
 
 
 def make_optimizer(net, weight_decay=0.0):
@@ -77,12 +88,53 @@ def make_optimizer(net, weight_decay=0.0):
     return torch.optim.SGD([dict(params=weights, weight_decay=weight_decay), dict(params=others, weight_decay=0)], lr=o.lr, momentum=0.9)
 
 
-def train_step(net, evaluator, optimizer, x, y):
+def train_step(net, evaluator, optimizer, x, y, run=None):
     optimizer.zero_grad()
-    loss = evaluator(forward(net, x), y)
+    with torch.autocast('cpu', torch.bfloat16, enabled=o.dtype == 'bfloat16'):
+        loss = evaluator(forward(net, x, run), y)
     loss.backward()
     optimizer.step()
     return loss.item()
+
+
+def bfloat16_support():
+    """How the processor multiplies bfloat16: amx, avx512_bf16 or avx512 (by way of float32); none where autocast would only be slower."""
+    if getattr(torch.cpu, '_is_amx_tile_supported', bool)():
+        return 'amx'
+    if getattr(torch.cpu, '_is_avx512_bf16_supported', bool)():
+        return 'avx512_bf16'
+    return 'avx512' if torch.ops.mkldnn._is_mkldnn_bf16_supported() else 'none'
+
+
+def peak_gflops(seconds=0.3):
+    """GFLOP/s that this PyTorch reaches on its threads: the fastest of a product of matrices and two convolutions, 1×1 and 3×3, of no padding."""
+    make = lambda *shape: torch.randn(*shape, dtype=getattr(torch, o.dtype))
+    image = make(4, 256, 18, 18)
+    cases = [(2 * 1024 ** 3, torch.mm, (make(1024, 1024), make(1024, 1024)))]
+    cases += [(2 * 4 * (19 - k) ** 2 * 256 ** 2 * k ** 2, torch.conv2d, (image, make(256, 256, k, k))) for k in (1, 3)]
+    best = 0
+    with torch.no_grad():
+        for flop, run, operands in cases:
+            run(*operands)
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                start = time.perf_counter()
+                run(*operands)
+                best = max(best, 1e-9 * flop / (time.perf_counter() - start))
+    return best
+
+
+def compile_network(net, evaluator, optimizer, x, y):
+    """The compiled network, or None and why it was left out, in one line."""
+    try:
+        run = torch.compile(net)
+        train_step(net, evaluator, optimizer, x, y, run)
+        return run, None
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # A compiler's own complaint tells most; else the message begins with what it is about and ends in advice.
+        telling = [line for line in lines if 'error: ' in line][:1] or lines[:2]
+        return None, f'{type(error).__name__}: {" ".join(telling)}'[:300]
 
 
 def step(net, evaluator):
@@ -93,18 +145,23 @@ def step(net, evaluator):
     y = torch.from_numpy(np.frombuffer(raw[labels_at:], np.int32).astype(np.int64))
     net.train()
     optimizer = make_optimizer(net)
+    run = None
+    if o.compile:
+        run, left_out = compile_network(net, evaluator, optimizer, x, y)
+        if run is None:
+            return dict(leftOut=left_out)
     for _ in range(o.training_steps):
-        train_step(net, evaluator, optimizer, x, y)
+        train_step(net, evaluator, optimizer, x, y, run)
     for group in optimizer.param_groups:
         group['lr'] = 0.0
     times = []
     while len(times) < o.min_steps or sum(times) < 1000 * o.seconds:
         start = time.perf_counter()
-        train_step(net, evaluator, optimizer, x, y)
+        train_step(net, evaluator, optimizer, x, y, run)
         times.append(1000 * (time.perf_counter() - start))
     median = statistics.median(times)
     spread = 100 * statistics.median(abs(t - median) for t in times) / median
-    return dict(median=median, best=min(times), spread=spread, samples=len(times))
+    return dict(median=median, best=min(times), spread=spread, samples=len(times), peakGflops=peak_gflops())
 
 
 def use_of_machine():
@@ -125,6 +182,24 @@ def save(path, tensors):
     text += b' ' * (-len(text) % 8)
     with open(path, 'wb') as file:
         file.write(struct.pack('<Q', len(text)) + text + b''.join(data))
+
+
+def load(path):
+    """The float32 tensors of a safetensors file."""
+    raw = open(path, 'rb').read()
+    size = struct.unpack('<Q', raw[:8])[0]
+    header, data = json.loads(raw[8:8 + size]), raw[8 + size:]
+    header.pop('__metadata__', None)
+    return {name: torch.from_numpy(np.frombuffer(data[slice(*entry['data_offsets'])], np.float32).copy()).view(entry['shape'])
+            for name, entry in header.items()}
+
+
+def load_weights(net):
+    """What is not in the file must be counters of BatchNorm alone."""
+    missing, unexpected = net.load_state_dict(load(o.weights), strict=False)
+    missing = [name for name in missing if not name.endswith('num_batches_tracked')]
+    if missing or unexpected:
+        sys.exit(f'--weights {o.weights}: missing {missing}, unexpected {unexpected}')
 
 
 def agreement(net, evaluator):
@@ -153,42 +228,52 @@ def read_idx(part):
     return idx(f'{part}-images-idx3').unsqueeze(1), idx(f'{part}-labels-idx1').long()
 
 
-def read_cifar10(pattern):
+def read_rows(pattern):
     raw = b''.join(open(name, 'rb').read() for name in sorted(glob.glob(f'{o.data}/{pattern}')))
-    rows = torch.from_numpy(np.frombuffer(raw, np.uint8).reshape(-1, 3073).copy())
-    return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].long()
+    rows = torch.from_numpy(np.frombuffer(raw, np.uint8).reshape(-1, 1 + math.prod(o.input)).copy())
+    return rows[:, 1:].reshape(-1, *o.input), rows[:, 0].long()
 
 
 def train(net, evaluator):
     """As `spikewasm train` does by default: its normalisation, cosine schedule, weight decay 5e-4, no augmentation."""
-    if o.input[0] == 3:
-        parts, mean, deviation = [read_cifar10('data_batch_*.bin'), read_cifar10('test_batch.bin')], [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.201]
+    if o.packed:
+        parts, mean, deviation = [read_rows('train.bin'), read_rows('test.bin')], o.mean, o.std
+    elif o.input[0] == 3:
+        parts, mean, deviation = [read_rows('data_batch_*.bin'), read_rows('test_batch.bin')], [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.201]
     else:
         parts, mean, deviation = [read_idx('train'), read_idx('t10k')], [0.286], [0.353]
     (images, labels), (test_images, test_labels) = [(x[:n or None], y[:n or None]) for (x, y), n in zip(parts, (o.limit_train, o.limit_test))]
     mean, deviation = [torch.tensor(v).view(-1, 1, 1) for v in (mean, deviation)]
     normalise = lambda x: (x.float() / 255 - mean) / deviation
+    if o.weights:
+        load_weights(net)
+    orders = torch.from_numpy(np.fromfile(o.order, np.int32).astype(np.int64)).view(o.epochs, -1) if o.order else None
     optimizer = make_optimizer(net, 5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=o.epochs)
     for epoch in range(1, o.epochs + 1):
         net.train()
-        order, losses = torch.randperm(len(images)), []
+        start = time.perf_counter()
+        order, losses = torch.randperm(len(images)) if orders is None else orders[epoch - 1], []
         for i in range(0, len(images) - o.batch + 1, o.batch):
             batch = order[i:i + o.batch]
             losses.append(train_step(net, evaluator, optimizer, normalise(images[batch]), labels[batch]))
+        trained = time.perf_counter()
         schedule.step()
         net.eval()
         with torch.no_grad():
             correct = sum((forward(net, normalise(test_images[i:i + 500])).argmax(1) == test_labels[i:i + 500]).sum().item()
                           for i in range(0, len(test_images), 500))
-        result = dict(epoch=epoch, trainLoss=statistics.mean(losses), testAccuracy=correct / len(test_images))
+        result = dict(epoch=epoch, trainLoss=statistics.mean(losses), firstLoss=losses[0], testAccuracy=correct / len(test_images),
+                      trainSeconds=trained - start, testSeconds=time.perf_counter() - trained)
         print(json.dumps(result), flush=True)
     return result
 
 
 torch.set_num_threads(o.threads)
 result = dict(torch=torch.__version__)
-if o.command != 'check':
+if o.command == 'check':
+    result.update(bfloat16=bfloat16_support())
+else:
     run = dict(step=step, agreement=agreement, train=train)[o.command]
     result.update(run(make_network(), CustomEvaluator(nn.CrossEntropyLoss(), o.method, o.time_steps)), **use_of_machine())
 print(json.dumps(result))

@@ -116,10 +116,12 @@ test('mistakes in options are one line that names the option', () => {
   for (const [args, message] of [
     [
       ['--only', 'kernel'],
-      /^bench\.only must be one of kernels, steps, memory, edge, peers, official, agreement, got "kernel"\n$/,
+      /^bench\.only must be one of kernels, steps, memory, edge, peers, official, online, curves, accuracy, agreement, got "kernel"\n$/,
     ],
     [['--threads', '0'], /^bench\.threads must be an integer from 1 to 256, got 0\n$/],
     [['--steps', '0'], /^bench\.steps must be an integer from 1 to 10000, got 0\n$/],
+    [['--epochs', '0'], /^bench\.epochs must be an integer from 1 to 10000, got 0\n$/],
+    [['--limit', 'few'], /^bench\.limit must be an integer from 1 to \d+, got few\n$/],
     [['--time-steps', '2.5'], /^bench\.time-steps must be an integer from 1 to 255, got 2\.5\n$/],
     [
       ['--model', 'lenet', '--only', 'steps'],
@@ -143,7 +145,7 @@ test('options of the comparison with the official code', () => {
   assert.equal(parseOptions(['--peers']).sections, ['kernels', 'steps', 'memory', 'peers'])
   const edge = parseOptions(['--only', 'edge', '--peers'])
   assert.equal([edge.sections, edge.peers, plain.peers], [['edge'], true, false])
-  for (const section of ['official', 'agreement'] as const) {
+  for (const section of ['official', 'agreement', 'curves', 'accuracy'] as const) {
     const given = parseOptions(
       `--only ${section} --official a --spikingjelly b --python c --model vgg11 --threads 1 --steps 3 --time-steps 6 --quick`.split(
         ' ',
@@ -169,7 +171,7 @@ test('the comparison with the official code says what is missing', () => {
     const folders =
       /must be checkouts of the paper's code and of SpikingJelly 0\.0\.0\.0\.14, got .*; get them with\n {2}git clone .*\n {2}git clone .*\n$/
     const both = ['--official', official, '--spikingjelly', spikingjelly]
-    for (const section of ['official', 'agreement'])
+    for (const section of ['official', 'agreement', 'accuracy'])
       for (const [args, message] of [
         [[], folders],
         [['--official', official], folders],

@@ -1,0 +1,385 @@
+/**
+ * Time to accuracy: the same network trained by us and by the official code on real images, with
+ * the same initial weights, order of images, recipe and number of threads.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Dataset, datasets, permutation, type Split, subset } from '../src/data/index.js'
+import { expect } from '../src/errors.js'
+import { type ModelFactory, type ModelName, models } from '../src/models/registry.js'
+import { compile } from '../src/network.js'
+import { cosine, sgd } from '../src/optimizer.js'
+import { type AccuracyChart, accuracySvg } from './chart.js'
+import { checkOfficial, trainOfficial } from './official-code.js'
+import type { BenchOptions } from './options.js'
+import { watchOthers } from './others.js'
+import { digits, emptyReport, percent, type Report } from './report.js'
+import { describeOthers, describeRates } from './side-by-side.js'
+
+const SEED = 0
+const TIME_STEPS = 4
+const TARGET = 0.88
+const LEARNING_RATE = 0.1
+const WEIGHT_DECAY = 5e-4
+
+/** Where the Debian package dataset-fashion-mnist puts its files. */
+const FASHION_FOLDER = '/usr/share/datasets/fashion-mnist'
+
+const QUICK = { epochs: 2, train: 2000, test: 1000 }
+
+/** A network and its images; the recipe is that of `spikewasm train` without augmentation. */
+interface Task {
+  readonly title: string
+  readonly model: ModelName
+  readonly batch: number
+  readonly epochs: number
+  readonly split: Split
+}
+
+/** An epoch of either side. */
+export interface Epoch {
+  /** Of training and of the evaluation behind it. */
+  readonly trainSeconds: number
+  readonly testSeconds: number
+  /** Mean cross entropy of the epoch. */
+  readonly trainLoss: number
+  /** Of the first batch, before its parameters' step. */
+  readonly firstLoss: number
+  readonly testAccuracy: number
+}
+
+async function fashionMnist({ fashion = FASHION_FOLDER }: BenchOptions): Promise<Split> {
+  const name = join(fashion, 'train-images-idx3-ubyte')
+  expect(
+    existsSync(name) || existsSync(`${name}.gz`),
+    () =>
+      'bench.fashion must be the folder with train-images-idx3-ubyte.gz and its three companions ' +
+      `of Fashion-MNIST, got ${fashion}; get them with\n  apt-get install dataset-fashion-mnist\n` +
+      'or from https://github.com/zalandoresearch/fashion-mnist',
+  )
+  return datasets.fashionMnist(fashion)
+}
+
+async function chooseTasks(options: BenchOptions): Promise<Task[]> {
+  const { quick, data, model } = options
+  const chosen = (name: ModelName): boolean => model === undefined || model === name
+  expect(
+    model === undefined || model === 'cnn' || model === 'vgg11',
+    () => `bench.model must be cnn or vgg11 for accuracy, got ${JSON.stringify(model)}`,
+  )
+  expect(
+    model !== 'vgg11' || data !== undefined,
+    () =>
+      'bench.data must be cifar-10-binary.tar.gz or its folder for vgg11, got none; get it with\n' +
+      '  curl -O https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
+  )
+  const tasks: Task[] = []
+  const epochs = (usual: number): number => options.epochs ?? (quick ? QUICK.epochs : usual)
+  if (chosen('cnn')) {
+    const split = limited(await fashionMnist(options), options)
+    tasks.push({ title: 'Fashion-MNIST, cnn', model: 'cnn', batch: 64, epochs: epochs(5), split })
+  }
+  if (data !== undefined && chosen('vgg11')) {
+    const split = limited(await datasets.cifar10(data), options)
+    tasks.push({ title: 'CIFAR-10, vgg11', model: 'vgg11', batch: 128, epochs: epochs(10), split })
+  }
+  return tasks
+}
+
+function limited({ train, test }: Split, { quick, limit }: BenchOptions): Split {
+  const few = (data: Dataset, most: number | undefined): Dataset =>
+    most === undefined ? data : subset(data, most)
+  return {
+    train: few(train, limit ?? (quick ? QUICK.train : undefined)),
+    test: few(test, limit ?? (quick ? QUICK.test : undefined)),
+  }
+}
+
+/** Rows of a label and C·H·W bytes, as official.py reads them with --packed. */
+export function packImages({ length, shape, pixels }: Dataset): Uint8Array {
+  const [C, H, W] = shape
+  const size = C * H * W
+  const sample = new Uint8Array(size)
+  const out = new Uint8Array(length * (1 + size))
+  for (let n = 0, at = 0; n < length; n++) {
+    out[at++] = pixels!.read(n, sample)
+    for (let c = 0; c < C; c++) for (let p = 0; p < H * W; p++) out[at++] = sample[p * C + c]
+  }
+  return out
+}
+
+/** What theirs needs to begin as ours does. */
+interface Start {
+  readonly folder: string
+  readonly weights: string
+}
+
+/** Trains ours, and leaves its initial weights in the folder. */
+async function trainOurs(task: Task, threads: number, { weights }: Start) {
+  const { model: name, batch: batchSize, epochs, split } = task
+  const { train, test } = split
+  const factory: ModelFactory = models[name]
+  const model = await compile(factory(train.shape, train.classes), {
+    input: train.shape,
+    timeSteps: TIME_STEPS,
+    batchSize,
+    threads,
+    seed: SEED,
+  })
+  try {
+    await model.save(weights)
+    const records: Epoch[] = []
+    let firstLoss = Number.NaN
+    let rates: Readonly<Record<string, number>> = {}
+    let began = performance.now()
+    await model.fit(train, {
+      epochs,
+      optimizer: sgd({ lr: LEARNING_RATE, weightDecay: WEIGHT_DECAY, decay: 'weights' }),
+      schedule: cosine(),
+      onStep: ({ step, loss }) => {
+        if (step === 0) firstLoss = loss
+      },
+      onEpoch: async ({ trainLoss, firingRates }) => {
+        const trained = performance.now()
+        const { accuracy } = await model.evaluate(test)
+        const tested = performance.now()
+        rates = firingRates
+        records.push({
+          trainSeconds: (trained - began) / 1000,
+          testSeconds: (tested - trained) / 1000,
+          trainLoss,
+          firstLoss,
+          testAccuracy: accuracy,
+        })
+        began = performance.now()
+      },
+    })
+    return { epochs: records, rates }
+  } finally {
+    await model.dispose()
+  }
+}
+
+function trainTheirs(task: Task, options: BenchOptions, { folder, weights }: Start) {
+  const { model, batch, epochs, split } = task
+  const { train, test } = split
+  const orders = Array.from({ length: epochs }, (_, epoch) =>
+    permutation(train.length, SEED, epoch),
+  )
+  const order = join(folder, 'order')
+  writeFileSync(order, Buffer.concat(orders.map((one) => Buffer.from(one.buffer))))
+  writeFileSync(join(folder, 'train.bin'), packImages(train))
+  writeFileSync(join(folder, 'test.bin'), packImages(test))
+  const { mean, std } = train.pixels!.normalization
+  return trainOfficial<Epoch>(options, {
+    model,
+    method: 'rate',
+    input: train.shape,
+    batch,
+    'time-steps': TIME_STEPS,
+    epochs,
+    lr: LEARNING_RATE,
+    data: folder,
+    packed: 1,
+    mean,
+    std,
+    weights,
+    order,
+  })
+}
+
+/** Seconds of training behind each epoch. */
+export function trainingTimes(epochs: readonly Epoch[]): number[] {
+  let seconds = 0
+  return epochs.map(({ trainSeconds }) => {
+    seconds += trainSeconds
+    return seconds
+  })
+}
+
+/** Seconds of training up to the first epoch that ends at least at `accuracy`. */
+export function timeTo(epochs: readonly Epoch[], accuracy: number): number | undefined {
+  const first = epochs.findIndex(({ testAccuracy }) => testAccuracy >= accuracy)
+  return first < 0 ? undefined : trainingTimes(epochs)[first]
+}
+
+/** The lower of the accuracies behind the last epoch: both sides reach it. */
+export const commonAccuracy = (...sides: (readonly Epoch[])[]): number =>
+  Math.min(...sides.map((epochs) => epochs[epochs.length - 1].testAccuracy))
+
+const exactPercent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`
+
+/** Rows of both sides' times, with their ratio. */
+function summary(ours: readonly Epoch[], theirs: readonly Epoch[]): string[][] {
+  const common = commonAccuracy(ours, theirs)
+  const sum = (epochs: readonly Epoch[], key: 'trainSeconds' | 'testSeconds'): number =>
+    epochs.reduce((total, epoch) => total + epoch[key], 0)
+  const line = (what: string, a: number | undefined, b: number | undefined): string[] => [
+    what,
+    a === undefined ? 'not reached' : digits(a),
+    b === undefined ? 'not reached' : digits(b),
+    a === undefined || b === undefined ? '–' : (a / b).toFixed(2),
+  ]
+  return [
+    line(`to ${percent(TARGET)}`, timeTo(ours, TARGET), timeTo(theirs, TARGET)),
+    line(
+      `to ${exactPercent(common)}, the lower last accuracy`,
+      timeTo(ours, common),
+      timeTo(theirs, common),
+    ),
+    line('all epochs', sum(ours, 'trainSeconds'), sum(theirs, 'trainSeconds')),
+    line('evaluations', sum(ours, 'testSeconds'), sum(theirs, 'testSeconds')),
+  ]
+}
+
+async function runTask(task: Task, options: BenchOptions) {
+  const folder = mkdtempSync(join(tmpdir(), 'accuracy-'))
+  try {
+    const start = { folder, weights: join(folder, 'start.safetensors') }
+    let others = watchOthers()
+    const ours = await trainOurs(task, options.threads, start)
+    const beside = others()
+    others = watchOthers()
+    const { epochs: theirs, processorMs } = trainTheirs(task, options, start)
+    return { ...ours, theirs, others: [beside, others(processorMs)] }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function addTables(
+  report: Report,
+  task: Task,
+  { threads, quick }: BenchOptions,
+  torch: string,
+  { epochs: ours, theirs, rates, others }: Awaited<ReturnType<typeof runTask>>,
+): void {
+  const { title, batch, epochs, split } = task
+  const seconds = [trainingTimes(ours), trainingTimes(theirs)]
+  report.tables.push(
+    {
+      title: `Time to accuracy: ${title}, beside the official code on PyTorch ${torch}`,
+      notes: [
+        `${split.train.length} images to train and ${split.test.length} to test with, T ` +
+          `${TIME_STEPS}, batch ${batch}, ${epochs} epochs, ${threads} ` +
+          `${threads === 1 ? 'thread' : 'threads'} each; rate m. Same initial weights, same order ` +
+          `of images, no augmentation; SGD with momentum 0.9, learning rate ${LEARNING_RATE} along ` +
+          `a cosine, weight decay ${WEIGHT_DECAY} of weights.` +
+          (quick ? ' Quick: a part of the images.' : ''),
+        's: of training, evaluations left out. first loss: of the first batch of an epoch; that ' +
+          'of the first epoch shows that both begin alike. Roundings differ, so the curves part.',
+        `Other processes took of the processors ${describeOthers(others[0])} during ours, ` +
+          `${describeOthers(others[1])} during theirs. ` +
+          `rate: ${describeRates(rates)} spikes per neuron and step in our last epoch.`,
+      ],
+      head: [
+        'epoch',
+        'ours s',
+        'theirs s',
+        'ours accuracy',
+        'theirs accuracy',
+        'ours loss',
+        'theirs loss',
+        'ours first loss',
+        'theirs first loss',
+      ],
+      rows: ours.map((epoch, i) => [
+        String(i + 1),
+        digits(seconds[0][i]),
+        digits(seconds[1][i]),
+        exactPercent(epoch.testAccuracy),
+        exactPercent(theirs[i].testAccuracy),
+        epoch.trainLoss.toFixed(3),
+        theirs[i].trainLoss.toFixed(3),
+        epoch.firstLoss.toFixed(4),
+        theirs[i].firstLoss.toFixed(4),
+      ]),
+    },
+    {
+      title: `Seconds of training: ${title}`,
+      notes: [
+        'An accuracy is known at the end of an epoch alone: the first that is high enough counts.',
+      ],
+      head: ['what', 'ours s', 'theirs s', 'ratio'],
+      rows: summary(ours, theirs),
+    },
+  )
+}
+
+function addEntries(
+  report: Report,
+  { title }: Task,
+  threads: number,
+  sides: Readonly<Record<string, readonly Epoch[]>>,
+  label: string,
+): void {
+  const common = commonAccuracy(...Object.values(sides))
+  for (const [who, epochs] of Object.entries(sides))
+    for (const [what, accuracy] of [
+      [percent(TARGET), TARGET],
+      ['the lower last accuracy', common],
+    ] as const) {
+      const value = timeTo(epochs, accuracy)
+      if (value === undefined) continue
+      report.smallerIsBetter.push({
+        name: `accuracy | ${title} | threads ${threads} | to ${what} | ${who}`,
+        unit: 's',
+        value,
+        extra: `to ${exactPercent(accuracy)}\n${label}`,
+      })
+    }
+}
+
+function chartOf(
+  { title }: Task,
+  threads: number,
+  sides: Readonly<Record<string, readonly Epoch[]>>,
+): AccuracyChart {
+  return {
+    title: `${title}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    target: TARGET,
+    curves: Object.entries(sides).map(([name, epochs]) => {
+      const times = trainingTimes(epochs)
+      return {
+        name,
+        points: epochs.map(({ testAccuracy }, i) => [times[i], testAccuracy] as const),
+      }
+    }),
+  }
+}
+
+/**
+ * Trains both sides and writes the chart to `--svg`.
+ * @throws SpikewasmError that says how to get code or images that are missing
+ */
+export async function benchAccuracy(
+  options: BenchOptions,
+  label: string,
+  progress: (text: string) => void,
+): Promise<Report> {
+  const { torch } = checkOfficial(options)
+  const { threads } = options
+  const report = emptyReport()
+  const charts: AccuracyChart[] = []
+  for (const task of await chooseTasks(options)) {
+    progress(`accuracy ${task.title}`)
+    const result = await runTask(task, options)
+    const sides = { spikewasm: result.epochs, 'official code': result.theirs }
+    addTables(report, task, options, torch, result)
+    addEntries(report, task, threads, sides, label)
+    charts.push(chartOf(task, threads, sides))
+  }
+  const svg = options.svg ?? 'accuracy.svg'
+  writeFileSync(svg, accuracySvg(charts))
+  const last = report.tables.length - 1
+  const notes = [
+    ...report.tables[last].notes,
+    `Both curves: ${svg}.`,
+    ...(options.data === undefined
+      ? ['Left out: CIFAR-10 and vgg11, for want of --data cifar-10-binary.tar.gz or its folder.']
+      : []),
+  ]
+  report.tables[last] = { ...report.tables[last], notes }
+  return report
+}
