@@ -125,6 +125,18 @@ export class Pass {
   }
 
   /**
+   * Emits what writes a float tensor. Where activations are not kept for the backward pass, it is
+   * emitted once more when that reads the tensor: then `again` is true, and nothing but the tensor
+   * is wanted.
+   *
+   * @param layers of weights that run for it
+   */
+  make<T>({ buffer }: FloatBuffer, layers: 0 | 1, emit: (again: boolean) => T): T {
+    const { remade } = this.context
+    return this.training && remade ? remade.make(buffer, layers, emit) : emit(false)
+  }
+
+  /**
    * Puts off what needs a whole gradient till behind the loop over t, where a method adds it up
    * over the steps.
    */

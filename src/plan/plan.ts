@@ -31,6 +31,7 @@ import {
   type TrainingBuffers,
   trainingPrograms,
 } from './programs.js'
+import { Remade } from './remade.js'
 import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
@@ -178,13 +179,15 @@ function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
 
 /**
  * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
- * are is known when all layers have been lowered, so that a plan with bytes is made twice.
+ * are is known when all layers have been lowered, so that a plan with bytes is made twice. So is one
+ * that makes activations again: `kept` are those that it keeps, as it takes no more memory.
  */
 function planRuns(
   options: PlanOptions,
   passImages: number,
   workers: number,
   byteNodes?: ReadonlySet<number>,
+  kept?: ReadonlySet<number>,
 ): Plan {
   const { graph, timeSteps, input, batchSize } = options
   const purpose = purposeOf(options)
@@ -236,11 +239,14 @@ function planRuns(
   const context = contextOf(passImages, shared)
 
   const planned: ProgramPlan[] = []
-  let kept = 0
+  let keptBytes = 0
   if (training) {
-    const { programs, keptBytes } = trainingPrograms(context, state, { ...buffers, ...training })
-    planned.push(...programs.filter(({ name }) => name === 'train' || purpose.gradients))
-    kept = keptBytes
+    if (options.gradientCheckpoint === 'layers') context.remade = new Remade(b, kept ?? new Set())
+    const made = trainingPrograms(context, state, { ...buffers, ...training })
+    if (context.remade && !kept)
+      return planRuns(options, passImages, workers, byteNodes, context.remade.freeToKeep())
+    planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
+    keptBytes = made.keptBytes
   }
   const starts = [b.now]
   const unlabelled = { ...shared, losses: undefined }
@@ -303,7 +309,7 @@ function planRuns(
       optimizer: sum('optimizer'),
       statistics: sum('statistics'),
       input: sum('input'),
-      kept,
+      kept: keptBytes,
       scratch: Math.max(0, end - base - persistent) + sum('kept'),
       workers: workerScratch * workers,
       total,

@@ -74,9 +74,10 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
     if (bytes) emitForwardOnBytes(b, { ...job, ...bytes })
-    else if (floats) emitForwardOnFloats(b, { ...job, input: pass.dense(floats) })
+    else if (floats)
+      pass.make(output, 1, () => emitForwardOnFloats(b, { ...job, input: pass.dense(floats) }))
     else if (onSpikes)
-      output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, job) }
+      output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
     // What the gradient of the input is handed to.
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
 
@@ -168,6 +169,7 @@ function forwardOnSpikes(
   node: GraphNode,
   x: Expression,
   spikes: SpikeInput,
+  output: FloatBuffer,
   job: Omit<DenseForward, 'input'>,
 ): FloatTensor['moments'] {
   const { b, context, options } = pass
@@ -186,10 +188,13 @@ function forwardOnSpikes(
     return undefined
   }
   const choice = pass.training ? chooseBySpikes(b, spikes.sources, limit, name) : undefined
-  if (!choice) return event(pass.wanted(node).moments ?? false)
-  b.when(choice.few, () => void event(false))
-  b.when(choice.many, dense)
-  return undefined
+  const { moments = false } = pass.wanted(node)
+  return pass.make(output, 1, (again) => {
+    if (!choice) return event(moments && !again)
+    b.when(choice.few, () => void event(false))
+    b.when(choice.many, dense)
+    return undefined
+  })
 }
 
 /** One row for each pixel. */

@@ -52,12 +52,14 @@ export const dropout: LayerPlan<Dropout> = {
         steps: context.callSteps,
       })
     else if (input.kind === 'float' && output.kind === 'float')
-      b.emit(dropoutFloats, units, {
-        ...shared,
-        in: input.buffer as Buffer,
-        out: output.buffer as Buffer,
-        steps: input.steps,
-      })
+      pass.make(output, 0, () =>
+        b.emit(dropoutFloats, units, {
+          ...shared,
+          in: input.buffer as Buffer,
+          out: output.buffer,
+          steps: input.steps,
+        }),
+      )
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return

@@ -48,13 +48,15 @@ export const relu: LayerPlan<Relu> = {
       pass.training && context.method.presynaptic === 'mean'
         ? b.buffer(`${node.name} counts`, pixels * stored, 'kept', context.outer)
         : undefined
-    b.emit(reluForward, units, {
-      ...shared,
-      in: input.buffer as Buffer,
-      out: output.buffer,
-      counts,
-      steps,
-    })
+    pass.make(output, 0, (again) =>
+      b.emit(reluForward, units, {
+        ...shared,
+        in: input.buffer as Buffer,
+        out: output.buffer,
+        counts: again ? undefined : counts,
+        steps,
+      }),
+    )
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return

@@ -137,6 +137,27 @@ export const isBuffer = (value: unknown): value is Buffer =>
 const isReference = (value: unknown): value is Reference =>
   typeof value === 'object' && value !== null && 'buffer' in value
 
+/** The same fields with other buffers in their places, those of its tables included. */
+export function withPlaces<F extends object>(
+  schema: Schema,
+  fields: F,
+  placeOf: (buffer: Buffer, use: Access['use']) => Buffer,
+): F {
+  const placed = Object.entries(fields).map(([name, value]) => {
+    const { use, entry } = schema[name]
+    if (use === 'entries') {
+      const table = value as AnyFields[]
+      return [name, table.map((of) => withPlaces(entry as Schema, of, placeOf))]
+    }
+    if (use !== 'reads' && use !== 'writes' && use !== 'updates' && use !== 'carries')
+      return [name, value]
+    if (isBuffer(value)) return [name, placeOf(value, use)]
+    if (!isReference(value)) return [name, value]
+    return [name, { ...value, buffer: placeOf(value.buffer, use) }]
+  })
+  return Object.fromEntries(placed) as F
+}
+
 /** The words of a record, or of a table's entry. */
 export function wordsOf<S extends Schema>(schema: S, fields: Fields<S>): Words {
   const words: Record<number, WordValue> = {}
