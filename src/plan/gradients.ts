@@ -32,6 +32,28 @@ type Target = {
   readonly gradient: readonly Contribution[]
 }
 
+/** How many of those that a gradient was given to have not read it yet. */
+const unread = new WeakMap<Buffer, number>()
+
+function give(to: Contribution[], contribution: Contribution): void {
+  to.push(contribution)
+  unread.set(contribution.buffer, (unread.get(contribution.buffer) ?? 0) + 1)
+}
+
+function markRead(contributions: readonly Contribution[]): void {
+  for (const { buffer } of contributions) unread.set(buffer, (unread.get(buffer) ?? 1) - 1)
+}
+
+/**
+ * Where to write what is made row by row of a gradient that was taken: over it if nobody else has
+ * yet to read it.
+ */
+export const overGradient = (
+  pass: Pass,
+  taken: Buffer,
+  ...[name, shape, steps, stored]: [name: string, shape: Shape, steps: number, stored: number]
+): Buffer => (unread.get(taken) ? gradientBuffer(pass, name, shape, steps, stored) : taken)
+
 /** Rows per pixel of a float tensor's gradient. */
 export const gradientRows = (pass: Pass, tensor: FloatTensor): number =>
   pass.context.method.rows === 'steps' ? tensor.steps : 1
@@ -104,7 +126,31 @@ export function neuronGradient(
   const fields = sumFields(pass, to, 1)
   const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
   pass.b.emit(kind, units, { ...fields, out, factor })
+  markRead(to.gradient)
   return out
+}
+
+/**
+ * What neurons read through time, and where they write what they make of it: over the first one, if
+ * nobody else has yet to read that.
+ */
+export function neuronTimeGradient(
+  pass: Pass,
+  name: string,
+  to: Omit<Target, 'name'>,
+  steps: number,
+): { contributions: readonly Contribution[]; out: Buffer } {
+  const { shape, stored, gradient } = to
+  markRead(gradient)
+  const fits = (c: Contribution): boolean =>
+    isIdentity(c.pool) && c.steps === steps && !unread.get(c.buffer)
+  // A sum of two is the same either way.
+  const contributions =
+    gradient.length === 2 && !fits(gradient[0]) ? [gradient[1], gradient[0]] : gradient
+  const out = fits(contributions[0])
+    ? contributions[0].buffer
+    : gradientBuffer(pass, name, shape, steps, stored)
+  return { contributions, out }
 }
 
 /**
@@ -112,6 +158,12 @@ export function neuronGradient(
  * itself where that is possible.
  */
 export function takeGradient(pass: Pass, to: Target, steps: number): Buffer {
+  const taken = inOneBuffer(pass, to, steps)
+  markRead(to.gradient)
+  return taken
+}
+
+function inOneBuffer(pass: Pass, to: Target, steps: number): Buffer {
   const { name, shape, stored, gradient } = to
   const [first] = gradient
   if (gradient.length === 1 && isIdentity(first.pool) && first.scale === 1 && first.steps === steps)
@@ -120,7 +172,7 @@ export function takeGradient(pass: Pass, to: Target, steps: number): Buffer {
     // Gradients at each step are summed over time; those with one row are sums over time already.
     const each = gradient.filter((c) => c.steps > 1)
     const rows = each[0].steps
-    const atEachStep = takeGradient(pass, { ...to, gradient: each }, rows)
+    const atEachStep = inOneBuffer(pass, { ...to, gradient: each }, rows)
     const buffer = gradientTimeSum(
       pass,
       `${name} gradient over time`,
@@ -137,7 +189,7 @@ export function takeGradient(pass: Pass, to: Target, steps: number): Buffer {
       pool: noPool,
       scale: 1,
     }
-    return takeGradient(
+    return inOneBuffer(
       pass,
       { ...to, gradient: [...gradient.filter((c) => c.steps === 1), summed] },
       1,
@@ -174,7 +226,7 @@ export function gradientTimeSum(
 export function giveGradient(to: Expression, buffer: Buffer, steps: number): void {
   for (const term of to.terms) {
     if (term.tensor.kind === 'float' && term.tensor.input) continue
-    gradientOf(term).push({
+    give(gradientOf(term), {
       buffer,
       steps,
       outH: to.shape[1],
@@ -192,5 +244,5 @@ export function giveTensorGradient(
   steps: number,
   scale = 1,
 ): void {
-  to.gradient.push({ buffer, steps, outH: to.shape[1], outW: to.shape[2], pool: noPool, scale })
+  give(to.gradient, { buffer, steps, outH: to.shape[1], outW: to.shape[2], pool: noPool, scale })
 }

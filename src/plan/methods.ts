@@ -46,9 +46,9 @@ export interface MethodOptions {
    */
   backwardSteps?: number
   /**
-   * bptt: what the backward pass has of the currents of each layer. 'none': they are kept. 'layers':
-   * spikes alone are kept, and layers compute their currents again, which takes less memory and
-   * more time and gives the same gradients to the last bit. Default 'none'.
+   * bptt: what the backward pass has of the currents of each layer. 'none': they are kept.
+   * 'layers': spikes alone are kept, and layers compute their currents again, which takes less
+   * memory and more time and gives the same gradients to the last bit. Default 'none'.
    */
   gradientCheckpoint?: 'none' | 'layers'
 }

@@ -179,8 +179,8 @@ function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
 
 /**
  * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
- * are is known when all layers have been lowered, so that a plan with bytes is made twice. So is one
- * that makes activations again: `kept` are those that it keeps, as it takes no more memory.
+ * are is known when all layers have been lowered, so that a plan with bytes is made twice. So is
+ * one that makes activations again: `kept` are those that it keeps, as it takes no more memory.
  */
 function planRuns(
   options: PlanOptions,

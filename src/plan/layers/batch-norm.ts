@@ -3,7 +3,7 @@
 import { Moments, NormSize, Plane, Surrogate } from '../../../assembly/opcodes.js'
 import type { BatchNorm2d } from '../../nn/layers/index.js'
 import { roundUp } from '../../round-up.js'
-import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
+import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { emitNeuron } from '../neuron-record.js'
 import { type Pass, perUnit } from '../pass.js'
@@ -131,7 +131,8 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       const rows = images * tensor.shape[1] * tensor.shape[2] * steps
       const rowsPerUnit = normRows(rows, stored, groups)
       const units = Math.ceil(rows / rowsPerUnit)
-      const out = gradientBuffer(pass, `${node.name} input gradient`, tensor.shape, steps, stored)
+      const name = `${node.name} input gradient`
+      const out = overGradient(pass, delta, name, tensor.shape, steps, stored)
       // Time means read x̂ alone: the currents need not be kept.
       const normalised = xhat
         ? { xhat }

@@ -6,9 +6,9 @@ import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron, SurrogateName } from '../../nn/layers/index.js'
 import {
   giveGradient,
-  gradientBuffer,
   gradientTimeSum,
   neuronGradient,
+  neuronTimeGradient,
   sumGradient,
 } from '../gradients.js'
 import { storedChannels } from '../layout.js'
@@ -178,9 +178,20 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
   time({ pass, node, layer, read, output, record, units }) {
     const { b, context, options } = pass
     const steps = context.gradientSteps
-    const delta = gradientBuffer(pass, gradientName(node), output.shape, steps, output.stored)
+    const { eligibility } = record
+    // Before the neurons write over it.
+    const spikes =
+      options.inspect && eligibility
+        ? sumGradient(pass, `${node.name} spike gradient`, output, steps)
+        : undefined
+    const { contributions, out: delta } = neuronTimeGradient(
+      pass,
+      gradientName(node),
+      output,
+      steps,
+    )
     const partials = layer.learnable ? b.buffer(`${node.name} tau gradient`, units * 4) : undefined
-    emitNeuronBackwardTime(pass, record, delta, output.gradient, partials)
+    emitNeuronBackwardTime(pass, record, delta, contributions, partials)
     if (partials)
       b.emit(sumScalars, 1, {
         out: context.gradient(node.index, 'w') as Reference,
@@ -188,8 +199,7 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
         count: units,
       })
     giveGradient(read, delta, steps)
-    const { eligibility } = record
-    if (options.inspect && eligibility) probe(pass, node, output, delta, eligibility as Buffer)
+    if (spikes && eligibility) probe(pass, node, output, spikes, delta, eligibility)
   },
 }
 
@@ -204,12 +214,12 @@ function probe(
   pass: Pass,
   node: GraphNode,
   output: SpikeTensor,
+  spikes: Buffer,
   delta: Buffer,
   eligibility: Buffer,
 ): void {
   const { shape, stored } = output
   const steps = pass.context.gradientSteps
-  const spikes = sumGradient(pass, `${node.name} spike gradient`, output, steps)
   pass.probes.neurons.push({
     name: node.name,
     spikeGradient: gradientTimeSum(

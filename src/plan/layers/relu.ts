@@ -2,7 +2,7 @@
 
 import { Op, ReluBackwardWord, ReluWord } from '../../../assembly/opcodes.js'
 import type { Relu } from '../../nn/layers/index.js'
-import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
+import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { perUnit, term } from '../pass.js'
 import { carriesIf, f32, number, reads, readsIf, record, writes } from '../records/schema.js'
@@ -62,7 +62,8 @@ export const relu: LayerPlan<Relu> = {
       if (output.gradient.length === 0) return
       const rows = gradientRows(pass, output)
       const delta = takeGradient(pass, output, rows)
-      const out = gradientBuffer(pass, `${node.name} input gradient`, node.shape, rows, stored)
+      const name = `${node.name} input gradient`
+      const out = overGradient(pass, delta, name, node.shape, rows, stored)
       b.emit(reluBackward, units, {
         ...shared,
         delta,
