@@ -12,6 +12,7 @@ import {
   type neuronBackwardRate,
 } from './records/gradient.js'
 import { timeSum } from './records/sums.js'
+import type { Remade } from './remade.js'
 import {
   type Contribution,
   type Expression,
@@ -21,6 +22,7 @@ import {
   noPool,
   type Shape,
   type SpikeTensor,
+  type Term,
 } from './tensors.js'
 import type { Buffer } from './words.js'
 
@@ -35,13 +37,20 @@ type Target = {
 /** How many of those that a gradient was given to have not read it yet. */
 const unread = new WeakMap<Buffer, number>()
 
+/** What to do when a contribution is read. */
+const whenRead = new WeakMap<Contribution, () => void>()
+
 function give(to: Contribution[], contribution: Contribution): void {
   to.push(contribution)
   unread.set(contribution.buffer, (unread.get(contribution.buffer) ?? 0) + 1)
 }
 
 function markRead(contributions: readonly Contribution[]): void {
-  for (const { buffer } of contributions) unread.set(buffer, (unread.get(buffer) ?? 1) - 1)
+  for (const contribution of contributions) {
+    const { buffer } = contribution
+    unread.set(buffer, (unread.get(buffer) ?? 1) - 1)
+    whenRead.get(contribution)?.()
+  }
 }
 
 /**
@@ -65,7 +74,7 @@ export function gradientBuffer(
   steps: number,
   stored = storedChannels(shape[0]),
 ): Buffer {
-  return pass.b.buffer(name, pass.images * shape[1] * shape[2] * steps * stored * 4)
+  return pass.imageBuffer(name, shape[1] * shape[2] * steps * stored * 4)
 }
 
 export const contributionFields = (
@@ -210,6 +219,7 @@ export function gradientTimeSum(
 ): Buffer {
   const pixels = pass.images * shape[1] * shape[2]
   const out = pass.b.buffer(name, pixels * stored * 4, 'scratch', persistent)
+  pass.context.remade?.holdsImages(out, shape[1] * shape[2] * stored * 4)
   const pixelsPerUnit = perUnit(pixels, stored * rows)
   pass.b.emit(timeSum, Math.ceil(pixels / pixelsPerUnit), {
     in: input,
@@ -235,6 +245,71 @@ export function giveGradient(to: Expression, buffer: Buffer, steps: number): voi
       scale: term.scale,
     })
   }
+}
+
+/** What is made of a gradient, image by image, and goes to an expression. */
+interface MadeGradient {
+  readonly name: string
+  readonly from: Buffer
+  readonly to: Expression
+  readonly steps: number
+  readonly stored: number
+  /** Emits it for the pass's images. */
+  emit(out: Buffer): void
+}
+
+/**
+ * Hands a gradient on that is made of another one. Where activations are not kept, memory is short
+ * too for large gradients: those are made for a part of the images at a time, which is then added
+ * to what the reader has already got, or written over what it was made of.
+ */
+export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
+  const { name, from, to, steps, stored, emit } = made
+  const { remade, images } = pass.context
+  const place = remade && placeOfParts(made, remade)
+  const bytes = to.shape[1] * to.shape[2] * steps * stored * 4 * images
+  const whole = { outH: to.shape[1], outW: to.shape[2], pool: noPool, scale: 1, steps }
+  const writeParts = (): void =>
+    remade?.inParts(images, () => {
+      const part = gradientBuffer(pass, `${name}, a part`, to.shape, steps, stored)
+      emit(part)
+      const gradient = [...(place?.before ?? []), { ...whole, buffer: part }]
+      const fields = sumFields(pass, { shape: to.shape, stored, gradient }, steps)
+      const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
+      pass.b.emit(gradientSum, units, { ...fields, out: place?.out ?? from })
+    })
+  const parted = place && remade?.partGradient(bytes, images, writeParts)
+  if (!parted) {
+    const out = gradientBuffer(pass, name, to.shape, steps, stored)
+    emit(out)
+    giveGradient(to, out, steps)
+  } else if (place.before.length === 0) giveGradient(to, from, steps)
+  else
+    whenRead.set(place.before[0], () => {
+      parted.span.last = pass.b.now
+    })
+}
+
+/** Where parts of a gradient may go, and what they are added to there. */
+function placeOfParts(
+  { from, to, steps, stored }: MadeGradient,
+  remade: Remade,
+): { out: Buffer; before: readonly Contribution[] } | undefined {
+  const plain = (c: Contribution | Term): boolean => isIdentity(c.pool) && c.scale === 1
+  const [term] = to.terms
+  const [before, ...others] = gradientOf(term)
+  if (
+    to.terms.length === 1 &&
+    plain(term) &&
+    before &&
+    others.length === 0 &&
+    plain(before) &&
+    before.steps === steps &&
+    unread.get(before.buffer) === 1
+  )
+    return { out: before.buffer, before: [before] }
+  const same = remade.bytesOf(from) === to.shape[1] * to.shape[2] * steps * stored * 4
+  return same && !unread.get(from) ? { out: from, before: [] } : undefined
 }
 
 /** Hands a gradient to a tensor itself. */

@@ -22,7 +22,7 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
   )
   const logits = plain && !plain.input ? plain : materialise(pass, node, x)
   const delta = pass.training
-    ? b.buffer('gradient of the output', images * logits.stored * 4)
+    ? pass.imageBuffer('gradient of the output', logits.stored * 4)
     : undefined
   const shared = {
     logits: logits.buffer as Buffer,

@@ -31,7 +31,7 @@ import {
   type TrainingBuffers,
   trainingPrograms,
 } from './programs.js'
-import { Remade } from './remade.js'
+import { type Choices, noChoices, Remade } from './remade.js'
 import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
@@ -180,14 +180,15 @@ function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
 /**
  * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
  * are is known when all layers have been lowered, so that a plan with bytes is made twice. So is
- * one that makes activations again: `kept` are those that it keeps, as it takes no more memory.
+ * one that makes activations again: `choices` are what it does otherwise, as it takes no more
+ * memory.
  */
 function planRuns(
   options: PlanOptions,
   passImages: number,
   workers: number,
   byteNodes?: ReadonlySet<number>,
-  kept?: ReadonlySet<number>,
+  choices?: Choices,
 ): Plan {
   const { graph, timeSteps, input, batchSize } = options
   const purpose = purposeOf(options)
@@ -241,10 +242,13 @@ function planRuns(
   const planned: ProgramPlan[] = []
   let keptBytes = 0
   if (training) {
-    if (options.gradientCheckpoint === 'layers') context.remade = new Remade(b, kept ?? new Set())
+    if (options.gradientCheckpoint === 'layers')
+      context.remade = new Remade(b, choices ?? noChoices)
     const made = trainingPrograms(context, state, { ...buffers, ...training })
-    if (context.remade && !kept)
-      return planRuns(options, passImages, workers, byteNodes, context.remade.freeToKeep())
+    if (context.remade && !choices) {
+      const fitting = context.remade.choicesThatFit(passImages)
+      return planRuns(options, passImages, workers, byteNodes, fitting)
+    }
     planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
     keptBytes = made.keptBytes
   }

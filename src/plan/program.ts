@@ -67,8 +67,8 @@ export class ProgramBuilder {
   /** Layer and phase of the records to come. */
   private layer: number = Rec.NoLayer
   phase: Phase = 'forward'
-  /** The memory that records to come mean by a buffer, where it is not the buffer itself. */
-  placeOf?: (buffer: Buffer, use: Access['use']) => Buffer
+  /** The memory that records to come mean by a place, where that may be another one. */
+  placeOf?: (place: Reference, use: Access['use']) => Reference
 
   buffer(
     name: string,

@@ -23,7 +23,7 @@ import { type ByteForward, emitForwardOnBytes, fitsByteWeights } from './convolu
 import type { DenseForward, SpikeInput, SpikeTask } from './convolution/strategy.js'
 import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
-  giveGradient,
+  giveMadeGradient,
   gradientBuffer,
   gradientRows,
   gradientTimeSum,
@@ -75,7 +75,9 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
     if (bytes) emitForwardOnBytes(b, { ...job, ...bytes })
     else if (floats)
-      pass.make(output, 1, () => emitForwardOnFloats(b, { ...job, input: pass.dense(floats) }))
+      pass.make(output, { layers: 1, byImages: !floats.input }, () =>
+        emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
+      )
     else if (onSpikes)
       output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
     // What the gradient of the input is handed to.
@@ -118,9 +120,15 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       if (biasGradient) emitBiasGradient(b, g, steps, delta, biasGradient, accumulate)
       standardised?.backward()
       if (input.terms.every((term) => term.tensor.kind === 'float' && term.tensor.input)) return
-      const out = gradientBuffer(pass, `${name} input gradient`, input.shape, steps, inC)
-      emitInputGradient(b, { name, g, steps, delta, weight, out, zeros })
-      giveGradient(input, out, steps)
+      giveMadeGradient(pass, {
+        name: `${name} input gradient`,
+        from: delta,
+        to: input,
+        steps,
+        stored: inC,
+        emit: (out) =>
+          emitInputGradient(b, forImages(pass, { name, g, steps, delta, weight, out, zeros })),
+      })
     })
     return { shape: node.shape, terms: [term(output)] }
   },
@@ -175,11 +183,11 @@ function forwardOnSpikes(
   const { b, context, options } = pass
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
-    emitForwardOnSpikes(b, { ...job, spikes, withMoments, compact: options.fixed })
+    emitForwardOnSpikes(b, { ...forImages(pass, job), spikes, withMoments, compact: options.fixed })
   const dense = (): void => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
-    emitForwardOnFloats(b, { ...job, input: pass.dense(written) })
+    emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(written) })
   }
   const task = { ...job, spikes }
   const limit = spikesForDense(task, context.outer ? options.timeSteps : 1)
@@ -189,13 +197,19 @@ function forwardOnSpikes(
   }
   const choice = pass.training ? chooseBySpikes(b, spikes.sources, limit, name) : undefined
   const { moments = false } = pass.wanted(node)
-  return pass.make(output, 1, (again) => {
+  return pass.make(output, { layers: 1, byImages: true }, (again) => {
     if (!choice) return event(moments && !again)
     b.when(choice.few, () => void event(false))
     b.when(choice.many, dense)
     return undefined
   })
 }
+
+/** A job for the pass's images. */
+const forImages = <J extends { readonly g: Geometry }>(pass: Pass, job: J): J => ({
+  ...job,
+  g: { ...job.g, images: pass.images, allImages: pass.context.images },
+})
 
 /** One row for each pixel. */
 const row = (buffer: Buffer, inC: number): DenseInput => ({

@@ -16,7 +16,7 @@ import {
   normStatistics,
 } from '../records/norm.js'
 import { type Norm, noPool } from '../tensors.js'
-import type { Buffer } from '../words.js'
+import { type Buffer, ref } from '../words.js'
 import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
 
@@ -137,16 +137,27 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       const normalised = xhat
         ? { xhat }
         : { in: tensor.buffer as Buffer, mean: norm.mean, invStd: norm.invStd }
-      const chunks = { ...shape, ...normalised, rows, rowsPerUnit, delta }
-      const partial = b.buffer(
-        `${node.name} partial sums`,
-        units * groups * NormSize.ProductRows * stored * 4,
-      )
+      const shared = { ...shape, ...normalised, rowsPerUnit, delta }
+      const chunks = (emit: (chunk: { rows: number }, units: number, first: number) => void) => {
+        const perImage = rows / images
+        pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) => {
+          const here = perImage * pass.images
+          emit({ rows: here }, Math.ceil(here / rowsPerUnit), firstUnit)
+        })
+      }
+      const partialBytes = groups * NormSize.ProductRows * stored * 4
+      const partial = b.buffer(`${node.name} partial sums`, units * partialBytes)
       const coefficients = b.buffer(
         `${node.name} coefficients`,
         groups * NormSize.CoefficientRows * stored * 4,
       )
-      b.emit(normBackwardReduce, units, { ...chunks, partial })
+      chunks((chunk, units, first) =>
+        b.emit(normBackwardReduce, units, {
+          ...shared,
+          ...chunk,
+          partial: ref(partial, first * partialBytes),
+        }),
+      )
       b.emit(normBackwardFinish, 1, {
         ...shape,
         rows,
@@ -160,7 +171,9 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
         biasGradient: context.gradient(node.index, 'bias') || undefined,
         accumulate: context.accumulate,
       })
-      b.emit(normBackwardApply, units, { ...chunks, coefficients, out })
+      chunks((chunk, units) =>
+        b.emit(normBackwardApply, units, { ...shared, ...chunk, coefficients, out }),
+      )
       giveTensorGradient(tensor, out, steps)
     })
     return output

@@ -52,7 +52,7 @@ export const dropout: LayerPlan<Dropout> = {
         steps: context.callSteps,
       })
     else if (input.kind === 'float' && output.kind === 'float')
-      pass.make(output, 0, () =>
+      pass.make(output, { layers: 0, byImages: false }, () =>
         b.emit(dropoutFloats, units, {
           ...shared,
           in: input.buffer as Buffer,

@@ -71,7 +71,7 @@ function poolFloats(pass: Pass, node: GraphNode, layer: MaxPool2d, x: Expression
     training && mean && (context.outer || steps > 1) ? pass.timeSum(node, tensor) : undefined
   const fields = windowFields(pass, layer, stored)
   const pixelsPerUnit = perUnit(pixels, stored * steps)
-  pass.make(output, 0, (again) =>
+  pass.make(output, { layers: 0, byImages: false }, (again) =>
     b.emit(maxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
       ...fields,
       ...extentFields(node, tensor),

@@ -29,7 +29,7 @@ import {
   type SpikeTensor,
   type Term,
 } from '../tensors.js'
-import type { Buffer, Reference } from '../words.js'
+import { type Buffer, type Reference, ref } from '../words.js'
 import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
 
@@ -191,7 +191,13 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
       steps,
     )
     const partials = layer.learnable ? b.buffer(`${node.name} tau gradient`, units * 4) : undefined
-    emitNeuronBackwardTime(pass, record, delta, contributions, partials)
+    const perUnit = record.pixelsPerUnit
+    // Only the sums of units hinder parts of units.
+    const perImage = partials ? output.shape[1] * output.shape[2] : perUnit
+    pass.byImages([record.a.tensor, record.b?.tensor], { perImage, perUnit }, (firstUnit) => {
+      const sums = partials && ref(partials, firstUnit * 4)
+      emitNeuronBackwardTime(pass, record, delta, contributions, sums)
+    })
     if (partials)
       b.emit(sumScalars, 1, {
         out: context.gradient(node.index, 'w') as Reference,

@@ -48,7 +48,7 @@ export const relu: LayerPlan<Relu> = {
       pass.training && context.method.presynaptic === 'mean'
         ? b.buffer(`${node.name} counts`, pixels * stored, 'kept', context.outer)
         : undefined
-    pass.make(output, 0, (again) =>
+    pass.make(output, { layers: 0, byImages: false }, (again) =>
       b.emit(reluForward, units, {
         ...shared,
         in: input.buffer as Buffer,

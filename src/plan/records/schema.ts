@@ -137,11 +137,11 @@ export const isBuffer = (value: unknown): value is Buffer =>
 const isReference = (value: unknown): value is Reference =>
   typeof value === 'object' && value !== null && 'buffer' in value
 
-/** The same fields with other buffers in their places, those of its tables included. */
+/** The same fields with other places, those of its tables included. */
 export function withPlaces<F extends object>(
   schema: Schema,
   fields: F,
-  placeOf: (buffer: Buffer, use: Access['use']) => Buffer,
+  placeOf: (place: Reference, use: Access['use']) => Reference,
 ): F {
   const placed = Object.entries(fields).map(([name, value]) => {
     const { use, entry } = schema[name]
@@ -151,9 +151,8 @@ export function withPlaces<F extends object>(
     }
     if (use !== 'reads' && use !== 'writes' && use !== 'updates' && use !== 'carries')
       return [name, value]
-    if (isBuffer(value)) return [name, placeOf(value, use)]
-    if (!isReference(value)) return [name, value]
-    return [name, { ...value, buffer: placeOf(value.buffer, use) }]
+    const place = isBuffer(value) ? ref(value) : value
+    return [name, isReference(place) ? placeOf(place, use) : value]
   })
   return Object.fromEntries(placed) as F
 }
