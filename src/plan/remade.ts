@@ -144,11 +144,17 @@ export class Remade {
    */
   inParts(images: number, emit: (first: number) => void): void {
     const most = partImages(images)
-    for (let first = 0; first < images; first += most) {
-      this.part = { first, images: Math.min(most, images - first) }
-      emit(first)
-    }
-    this.part = undefined
+    for (let first = 0; first < images; first += most)
+      this.inPart({ first, images: Math.min(most, images - first) }, () => emit(first))
+  }
+
+  /** Emits for some of the images; undefined: for all. */
+  inPart<T>(part: Part | undefined, emit: () => T): T {
+    const before = this.part
+    this.part = part
+    const result = emit()
+    this.part = before
+    return result
   }
 
   /** Whether a gradient is to be written in parts; `write` does. */
@@ -165,20 +171,20 @@ export class Remade {
   /** The memory that a record means by a place. */
   private placeOf(place: Reference, use: Access['use']): Reference {
     const recipe = this.recipes.get(place.buffer)
-    if (!recipe) return this.inPart(place)
+    if (!recipe) return this.ofPart(place)
     if (this.b.phase === 'forward') {
       if (use === 'reads') this.sources.add(recipe)
       return place
     }
     recipe.span ??= { first: this.b.now, last: this.b.now }
     const again = this.part && recipe.byImages ? this.partOf(recipe, this.part) : undefined
-    const made = again ? { ...place, buffer: again } : this.inPart(this.wholeOf(recipe, place))
+    const made = again ? { ...place, buffer: again } : this.ofPart(this.wholeOf(recipe, place))
     recipe.span.last = this.b.now
     return made
   }
 
   /** The same place of the images of now. */
-  private inPart({ buffer, offset }: Reference): Reference {
+  private ofPart({ buffer, offset }: Reference): Reference {
     const bytes = this.part && this.imageBytes.get(buffer)
     return bytes ? ref(buffer, offset + bytes * (this.part as Part).first) : { buffer, offset }
   }
@@ -198,12 +204,12 @@ export class Remade {
   private wholeOf(recipe: Recipe, { offset }: Reference): Reference {
     if (!recipe.again) {
       const { name, bytes } = recipe.buffer
-      const { part } = this
-      this.part = undefined
-      recipe.again = this.b.buffer(`${name} again`, bytes)
-      this.holdsImages(recipe.again, this.imageBytes.get(recipe.buffer) as number)
-      recipe.emit()
-      this.part = part
+      const again = this.b.buffer(`${name} again`, bytes)
+      recipe.again = again
+      this.inPart(undefined, () => {
+        this.holdsImages(again, this.imageBytes.get(recipe.buffer) as number)
+        recipe.emit()
+      })
     }
     return ref(recipe.again, offset)
   }

@@ -20,7 +20,7 @@ import {
 } from './convolution/index.js'
 import { listSource } from './convolution/lists.js'
 import { type ByteForward, emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
-import type { DenseForward, SpikeInput, SpikeTask } from './convolution/strategy.js'
+import type { DenseForward, SpikeInput, SpikeTask, WeightGradient } from './convolution/strategy.js'
 import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
   giveMadeGradient,
@@ -100,11 +100,11 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       const job = { name, g, delta, out: context.gradient(index, 'weight') as Reference }
       const products = (): void => {
         const read = trace
-          ? row(trace, inC)
+          ? { input: row(trace, inC) }
           : inputSum
-            ? { ...row(inputSum, inC), scale: 1 / timeSteps }
+            ? { input: { ...row(inputSum, inC), scale: 1 / timeSteps } }
             : presynaptic(pass, node, x, inC, steps)
-        emitWeightGradient(b, { ...job, steps, input: read, accumulate })
+        emitWeightGradient(b, { ...job, steps, ...read, accumulate })
       }
       const lists = method.presynaptic === 'mean' ? listSource(x) : undefined
       const few = lists && fewForLists({ g, steps: timeSteps })
@@ -228,17 +228,34 @@ function presynaptic(
   source: Expression,
   inC: number,
   steps: number,
-): DenseInput {
+): Pick<WeightGradient, 'input' | 'writeInput'> {
   const mean = pass.context.method.presynaptic === 'mean'
   const { name } = node
   const plain = plainInput(pass, node, source)
   if (plain) {
     const input = pass.dense(plain)
-    if (!mean || input.meanSteps === 1) return input
+    if (!mean || input.meanSteps === 1) return { input }
   }
-  const written = gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
-  pass.write(source, steps, mean, written, inC)
-  return { ...row(written, inC), pixelBytes: steps * inC * 4, stepBytes: steps > 1 ? inC * 4 : 0 }
+  const written = (): Buffer =>
+    gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
+  const write = (out: Buffer): Reference => {
+    pass.write(source, steps, mean, out, inC)
+    return ref(out)
+  }
+  const all = written()
+  const stepBytes = steps > 1 ? inC * 4 : 0
+  const input = { ...row(all, inC), pixelBytes: steps * inC * 4, stepBytes }
+  const { remade } = pass.context
+  if (remade)
+    return {
+      input,
+      writeInput: (first, images) =>
+        images === pass.images
+          ? write(all)
+          : remade.inPart({ first, images }, () => write(written())),
+    }
+  write(all)
+  return { input }
 }
 
 /** What `diagnostics` compares. */

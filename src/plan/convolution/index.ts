@@ -22,6 +22,7 @@ import {
   type SpikeTask,
   type Task,
   type WeightGradient,
+  withInput,
 } from './strategy.js'
 import { directGradient, narrowGradient } from './weight-gradient.js'
 import { winogradInput, winogradWeight } from './winograd.js'
@@ -64,11 +65,12 @@ export const emitInputGradient = (b: ProgramBuilder, job: InputGradient): void =
 const isIndirect = ({ address, indirect }: DenseInput): boolean =>
   indirect || typeof address === 'number'
 
-export const emitWeightGradient = (b: ProgramBuilder, job: WeightGradient): void =>
-  cheapest(strategiesOf(job).weightGradient, { ...job, indirect: isIndirect(job.input) }).emit(
-    b,
-    job,
-  )
+export function emitWeightGradient(b: ProgramBuilder, job: WeightGradient): void {
+  const task = { ...job, indirect: isIndirect(job.input) }
+  const strategy = cheapest(strategiesOf(job).weightGradient, task)
+  // Winograd's kernels read some images after the others.
+  strategy.emit(b, strategy === winogradWeight ? job : withInput(job))
+}
 
 /** Whether Winograd's kernels give the gradients of a convolution. */
 export const usesWinograd = (g: Geometry, steps: number): boolean =>
