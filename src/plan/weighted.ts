@@ -246,7 +246,8 @@ function presynaptic(
   const stepBytes = steps > 1 ? inC * 4 : 0
   const input = { ...row(all, inC), pixelBytes: steps * inC * 4, stepBytes }
   const { remade } = pass.context
-  if (remade)
+  // The model's input is read where a pointer says, from its first image on.
+  if (remade && source.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input))
     return {
       input,
       writeInput: (first, images) =>
