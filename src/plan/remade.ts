@@ -217,13 +217,15 @@ export class Remade {
   /**
    * What could take more memory without taking more at the busiest moment: mostly in the last
    * layers, which are smaller and which the backward pass reads first.
+   *
+   * @param share of the memory at that moment that they may fill
    */
-  choicesThatFit(images: number): Choices {
+  choicesThatFit(images: number, share: number): Choices {
     const { buffers, now } = this.b
     const alive = new Float64Array(now)
     for (const { first, last, bytes, persistent } of buffers)
       if (!persistent) for (let t = first; t <= last; t++) alive[t] += bytes
-    const most = alive.reduce((a, b) => Math.max(a, b), 0)
+    const most = share * alive.reduce((a, b) => Math.max(a, b), 0)
     const takes = (first: number, last: number, bytes: number): boolean => {
       const during = alive.subarray(first, last + 1)
       if (during.some((others) => others + bytes > most)) return false
