@@ -54,14 +54,18 @@ function markRead(contributions: readonly Contribution[]): void {
 }
 
 /**
- * Where to write what is made row by row of a gradient that was taken: over it if nobody else has
- * yet to read it.
+ * Where to write what is made row by row of a gradient that was taken. Where activations are not
+ * kept, over it if nobody else has yet to read it; else gradients are not what takes memory, and
+ * buffers that live shorter find a place more easily.
  */
 export const overGradient = (
   pass: Pass,
   taken: Buffer,
   ...[name, shape, steps, stored]: [name: string, shape: Shape, steps: number, stored: number]
-): Buffer => (unread.get(taken) ? gradientBuffer(pass, name, shape, steps, stored) : taken)
+): Buffer =>
+  pass.context.remade && !unread.get(taken)
+    ? taken
+    : gradientBuffer(pass, name, shape, steps, stored)
 
 /** Rows per pixel of a float tensor's gradient. */
 export const gradientRows = (pass: Pass, tensor: FloatTensor): number =>
@@ -140,8 +144,8 @@ export function neuronGradient(
 }
 
 /**
- * What neurons read through time, and where they write what they make of it: over the first one, if
- * nobody else has yet to read that.
+ * What neurons read through time, and where they write what they make of it: as `overGradient`,
+ * over the first one.
  */
 export function neuronTimeGradient(
   pass: Pass,
@@ -152,7 +156,10 @@ export function neuronTimeGradient(
   const { shape, stored, gradient } = to
   markRead(gradient)
   const fits = (c: Contribution): boolean =>
-    isIdentity(c.pool) && c.steps === steps && !unread.get(c.buffer)
+    pass.context.remade !== undefined &&
+    isIdentity(c.pool) &&
+    c.steps === steps &&
+    !unread.get(c.buffer)
   // A sum of two is the same either way.
   const contributions =
     gradient.length === 2 && !fits(gradient[0]) ? [gradient[1], gradient[0]] : gradient

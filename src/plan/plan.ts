@@ -141,12 +141,6 @@ const OWN_MEMORY_BYTES = 32 * 2 ** 20
 const passRoom = (parameterBytes: number, workers: number): number =>
   Math.max(2 ** 21 * workers, parameterBytes / 4)
 
-/**
- * What plans that make activations again fill, of the memory that they take at the busiest moment.
- * Where it is full, buffers may find no place without gaps: then less is better.
- */
-const FILLED_SHARES = [1, 0.6]
-
 /** Everything about a model's memory and programs, for a number of workers. */
 export function makePlan(options: PlanOptions, workers: number): Plan {
   const whole = planRuns(options, options.batchSize, workers)
@@ -252,12 +246,8 @@ function planRuns(
       context.remade = new Remade(b, choices ?? noChoices)
     const made = trainingPrograms(context, state, { ...buffers, ...training })
     if (context.remade && !choices) {
-      const { remade } = context
-      const plans = FILLED_SHARES.map((share) => {
-        const choices = remade.choicesThatFit(passImages, share)
-        return planRuns(options, passImages, workers, byteNodes, choices)
-      })
-      return plans.reduce((a, b) => (b.memory.total < a.memory.total ? b : a))
+      const fitting = context.remade.choicesThatFit(passImages)
+      return planRuns(options, passImages, workers, byteNodes, fitting)
     }
     planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
     keptBytes = made.keptBytes

@@ -15,6 +15,8 @@ import { type Buffer, type Reference, ref } from './words.js'
 const MOST_LAYERS = 2
 /** Parts of a batch. */
 const PARTS = 8
+/** Of the memory at the busiest moment, what may be filled: buffers in full memory leave gaps. */
+const FILLED = 0.95
 
 /** How a tensor is made. */
 export interface Making {
@@ -217,15 +219,13 @@ export class Remade {
   /**
    * What could take more memory without taking more at the busiest moment: mostly in the last
    * layers, which are smaller and which the backward pass reads first.
-   *
-   * @param share of the memory at that moment that they may fill
    */
-  choicesThatFit(images: number, share: number): Choices {
+  choicesThatFit(images: number): Choices {
     const { buffers, now } = this.b
     const alive = new Float64Array(now)
     for (const { first, last, bytes, persistent } of buffers)
       if (!persistent) for (let t = first; t <= last; t++) alive[t] += bytes
-    const most = share * alive.reduce((a, b) => Math.max(a, b), 0)
+    const most = FILLED * alive.reduce((a, b) => Math.max(a, b), 0)
     const takes = (first: number, last: number, bytes: number): boolean => {
       const during = alive.subarray(first, last + 1)
       if (during.some((others) => others + bytes > most)) return false

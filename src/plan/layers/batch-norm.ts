@@ -137,12 +137,13 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       const normalised = xhat
         ? { xhat }
         : { in: tensor.buffer as Buffer, mean: norm.mean, invStd: norm.invStd }
-      const shared = { ...shape, ...normalised, rowsPerUnit, delta }
-      const chunks = (emit: (chunk: { rows: number }, units: number, first: number) => void) => {
+      const chunksOf = (rows: number) => ({ ...shape, ...normalised, rows, rowsPerUnit, delta })
+      type Chunks = ReturnType<typeof chunksOf>
+      const byImages = (emit: (chunks: Chunks, units: number, firstUnit: number) => void): void => {
         const perImage = rows / images
         pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) => {
-          const here = perImage * pass.images
-          emit({ rows: here }, Math.ceil(here / rowsPerUnit), firstUnit)
+          const chunks = chunksOf(perImage * pass.images)
+          emit(chunks, Math.ceil(chunks.rows / rowsPerUnit), firstUnit)
         })
       }
       const partialBytes = groups * NormSize.ProductRows * stored * 4
@@ -151,11 +152,10 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
         `${node.name} coefficients`,
         groups * NormSize.CoefficientRows * stored * 4,
       )
-      chunks((chunk, units, first) =>
+      byImages((chunks, units, firstUnit) =>
         b.emit(normBackwardReduce, units, {
-          ...shared,
-          ...chunk,
-          partial: ref(partial, first * partialBytes),
+          ...chunks,
+          partial: ref(partial, firstUnit * partialBytes),
         }),
       )
       b.emit(normBackwardFinish, 1, {
@@ -171,8 +171,8 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
         biasGradient: context.gradient(node.index, 'bias') || undefined,
         accumulate: context.accumulate,
       })
-      chunks((chunk, units) =>
-        b.emit(normBackwardApply, units, { ...shared, ...chunk, coefficients, out }),
+      byImages((chunks, units) =>
+        b.emit(normBackwardApply, units, { ...chunks, coefficients, out }),
       )
       giveTensorGradient(tensor, out, steps)
     })
