@@ -247,7 +247,11 @@ function planRuns(
     const made = trainingPrograms(context, state, { ...buffers, ...training })
     if (context.remade && !choices) {
       const fitting = context.remade.choicesThatFit(passImages)
-      return planRuns(options, passImages, workers, byteNodes, fitting)
+      const again = planRuns(options, passImages, workers, byteNodes, fitting)
+      // Where few steps or small layers leave nothing to save.
+      const asWithout = { ...options, gradientCheckpoint: 'none' } as const
+      const without = planRuns(asWithout, passImages, workers, byteNodes)
+      return again.memory.total < without.memory.total ? again : { ...without, options }
     }
     planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
     keptBytes = made.keptBytes
