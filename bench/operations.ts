@@ -121,7 +121,6 @@ function weightGradient(product: Product, traits: MethodTraits, steps: number): 
     case 'trace':
       return multiply((source.kind === 'still' ? 1 : steps) * dense)
     case 'steps':
-    case 'now':
       return stepwise(product, steps)
   }
 }

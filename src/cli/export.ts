@@ -177,7 +177,7 @@ async function compileModel(
   const [c, h, w] = input
   const trains = args.mode === 'train'
   // What belongs to the method that the run has used.
-  const online = trains && args.method === undefined ? run : undefined
+  const own = trains && args.method === undefined ? run : undefined
   const model = await compile(
     models[name]([c, h, w], classes, { tau: args.tau ?? run?.tau ?? 1.25 }),
     {
@@ -186,8 +186,9 @@ async function compileModel(
       method: args.method ?? run?.method,
       // The step mode belongs to the method that it was chosen for.
       stepMode: args.stepMode ?? (args.method === undefined ? run?.stepMode : undefined),
-      update: online?.update,
-      backwardSteps: args.timeSteps === undefined ? online?.backwardSteps : undefined,
+      update: own?.update,
+      backwardSteps: args.timeSteps === undefined ? own?.backwardSteps : undefined,
+      gradientCheckpoint: own?.gradientCheckpoint,
       timeSteps: args.timeSteps ?? run?.timeSteps ?? 4,
       batchSize: trains ? (args.batchSize ?? 1) : 64,
       threads: dataset === undefined ? 1 : defaultThreads(dataset),

@@ -7,7 +7,7 @@ import { trace } from '../graph/trace.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type Purpose, purposes } from '../plan/context.js'
-import { methodOptions } from '../plan/methods.js'
+import { type MethodOptions, methodOptions } from '../plan/methods.js'
 import { type Method, makePlan, type Plan, type ProgramName, type StepMode } from '../plan/plan.js'
 import { type PrintedProgram, printProgram, programJson, programNames } from '../plan/print.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
@@ -25,6 +25,7 @@ interface InfoArguments {
   readonly tau: number
   readonly method: Method
   readonly stepMode?: StepMode
+  readonly gradientCheckpoint: Required<MethodOptions>['gradientCheckpoint']
   readonly threads?: number
   readonly program?: string
   readonly json: boolean
@@ -47,6 +48,7 @@ export function infoCommand(command: Command): Command {
     .addOption(shared.tau())
     .addOption(shared.method())
     .addOption(shared.stepMode())
+    .addOption(shared.gradientCheckpoint())
     .addOption(shared.threads())
     .addOption(
       new Option(
@@ -100,11 +102,13 @@ async function info(args: InfoArguments): Promise<void> {
 }
 
 async function planModel(name: ModelName, args: InfoArguments) {
-  const { dataset, timeSteps, tau, method, stepMode, threads = defaultThreads(dataset) } = args
+  const { dataset, timeSteps, tau, threads = defaultThreads(dataset) } = args
+  const { method, stepMode, gradientCheckpoint } = args
+  const options = { method, stepMode, gradientCheckpoint }
   const { shape: input, classes, defaults } = datasets[dataset]
   const batchSize = args.batchSize ?? defaults.batchSize
   const network = models[name](input, classes, { tau })
-  const model = await compile(network, { input, timeSteps, batchSize, method, stepMode, threads })
+  const model = await compile(network, { input, timeSteps, batchSize, threads, ...options })
   try {
     const facts = {
       name,
@@ -115,6 +119,7 @@ async function planModel(name: ModelName, args: InfoArguments) {
       timeSteps,
       method,
       stepMode: model.stepMode,
+      gradientCheckpoint,
       threads,
       parameters: model.parameterCount,
       memoryBytes: model.memoryUse,
@@ -128,7 +133,7 @@ async function planModel(name: ModelName, args: InfoArguments) {
     const planFor = (purpose: Purpose): Plan =>
       makePlan(
         {
-          ...methodOptions({ method, stepMode }, timeSteps),
+          ...methodOptions(options, timeSteps),
           graph: trace(network, input),
           input,
           frames: false,

@@ -6,7 +6,14 @@
 import { Option } from 'commander'
 import { SpikewasmError } from '../errors.js'
 import { modelNames } from '../models/registry.js'
-import { methodNames, methodsTaking, stepModes, stepModesOf, updates } from '../plan/methods.js'
+import {
+  gradientCheckpoints,
+  methodNames,
+  methodsTaking,
+  stepModes,
+  stepModesOf,
+  updates,
+} from '../plan/methods.js'
 import { datasetNames, describeSources } from './datasets.js'
 
 /** An option with a number. */
@@ -111,6 +118,15 @@ export const shared = {
       '--backward-steps <K>',
       `${methodsTaking('backwardSteps').join(', ')}: ` +
         'backpropagate at K random time steps (default: all)',
+    ),
+  gradientCheckpoint: (): Option =>
+    named(
+      '--gradient-checkpoint <kind>',
+      `${methodsTaking('gradientCheckpoint').join(', ')}: ` +
+        'keep currents for the backward pass (none) or compute them again (layers), ' +
+        'which takes less memory and gives the same gradients',
+      gradientCheckpoints,
+      gradientCheckpoints[0],
     ),
   timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
   tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),

@@ -8,7 +8,7 @@ import { kindOfPath, readFileClear, writeFileAtomic, writeFilesAtomic } from '..
 import { serializeState } from '../io/state.js'
 import type { Model } from '../model.js'
 import { modelNames } from '../models/registry.js'
-import { methodNames, stepModes, updates } from '../plan/methods.js'
+import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/methods.js'
 import type { EpochRecord } from '../train/fit.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
@@ -34,6 +34,8 @@ const runOptions = v.object({
   stepMode: v.picklist(stepModes),
   update: v.picklist(updates),
   backwardSteps: positive,
+  /** Older folders have none. */
+  gradientCheckpoint: v.optional(v.picklist(gradientCheckpoints), 'none'),
   epochs: positive,
   batchSize: positive,
   lr: v.number(),

@@ -38,6 +38,7 @@ interface TrainArguments extends DataArguments {
   readonly stepMode?: StepMode
   readonly update: Required<MethodOptions>['update']
   readonly backwardSteps?: number
+  readonly gradientCheckpoint: Required<MethodOptions>['gradientCheckpoint']
   readonly timeSteps: number
   readonly tau: number
   readonly epochs?: number
@@ -67,6 +68,7 @@ export function trainCommand(command: Command): Command {
     .addOption(shared.stepMode())
     .addOption(shared.update())
     .addOption(shared.backwardSteps())
+    .addOption(shared.gradientCheckpoint())
     .addOption(shared.timeSteps())
     .addOption(shared.tau())
     .addOption(
@@ -131,7 +133,8 @@ async function train(args: TrainArguments): Promise<void> {
     batchSize = Math.min(defaults.batchSize, samples),
     threads = defaultThreads(args.dataset),
   } = args
-  const { tau, method, stepMode, update, backwardSteps, timeSteps, seed } = args
+  const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
+  const { timeSteps, seed } = args
   const { shape: input, classes } = data.train
   const network = models[args.model](input, classes, { tau })
   const model = await compile(network, {
@@ -140,6 +143,7 @@ async function train(args: TrainArguments): Promise<void> {
     stepMode,
     update,
     backwardSteps,
+    gradientCheckpoint,
     timeSteps,
     batchSize,
     threads,
@@ -168,6 +172,7 @@ async function train(args: TrainArguments): Promise<void> {
       stepMode: model.stepMode,
       update,
       backwardSteps: backwardSteps ?? timeSteps,
+      gradientCheckpoint,
       epochs,
       batchSize,
       lr,

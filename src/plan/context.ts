@@ -6,6 +6,7 @@ import { type Calls, callsOf, mostCallSteps } from './calls.js'
 import type { ParameterLayout } from './layout.js'
 import { type MethodOptions, type MethodTraits, traitsOf } from './methods.js'
 import type { ProgramBuilder } from './program.js'
+import type { Remade } from './remade.js'
 import type { Buffer, Reference } from './words.js'
 import { ref } from './words.js'
 
@@ -67,7 +68,9 @@ const planPurposes: Readonly<Record<PlanPurpose, PurposeTraits>> = {
 export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>): PurposeTraits =>
   planPurposes[purpose]
 
-export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps'>> {
+type Given = Required<Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint'>>
+
+export interface PlanOptions extends Given {
   readonly graph: Graph
   readonly input: readonly [number, number, number]
   /** Inputs differ from step to step: [T, B, C, H, W]. */
@@ -75,6 +78,8 @@ export interface PlanOptions extends Required<Omit<MethodOptions, 'backwardSteps
   readonly timeSteps: number
   readonly batchSize: number
   readonly backwardSteps: number
+  /** Default 'none'. */
+  readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
   /** Default 'train'. */
@@ -153,6 +158,8 @@ export class Context {
   readonly carried = new Map<string, Buffer>()
   /** A program was planned with it. */
   lowered = false
+  /** What the backward pass makes again; undefined where all that it reads is kept. */
+  remade: Remade | undefined
 
   constructor(
     options: PlanOptions,

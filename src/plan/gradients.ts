@@ -12,6 +12,7 @@ import {
   type neuronBackwardRate,
 } from './records/gradient.js'
 import { timeSum } from './records/sums.js'
+import type { Remade } from './remade.js'
 import {
   type Contribution,
   type Expression,
@@ -21,6 +22,7 @@ import {
   noPool,
   type Shape,
   type SpikeTensor,
+  type Term,
 } from './tensors.js'
 import type { Buffer } from './words.js'
 
@@ -31,6 +33,39 @@ type Target = {
   readonly stored: number
   readonly gradient: readonly Contribution[]
 }
+
+/** How many of those that a gradient was given to have not read it yet. */
+const unread = new WeakMap<Buffer, number>()
+
+/** What to do when a contribution is read. */
+const whenRead = new WeakMap<Contribution, () => void>()
+
+function give(to: Contribution[], contribution: Contribution): void {
+  to.push(contribution)
+  unread.set(contribution.buffer, (unread.get(contribution.buffer) ?? 0) + 1)
+}
+
+function markRead(contributions: readonly Contribution[]): void {
+  for (const contribution of contributions) {
+    const { buffer } = contribution
+    unread.set(buffer, (unread.get(buffer) ?? 1) - 1)
+    whenRead.get(contribution)?.()
+  }
+}
+
+/**
+ * Where to write what is made row by row of a gradient that was taken. Where activations are not
+ * kept, over it if nobody else has yet to read it; else gradients are not what takes memory, and
+ * buffers that live shorter find a place more easily.
+ */
+export const overGradient = (
+  pass: Pass,
+  taken: Buffer,
+  ...[name, shape, steps, stored]: [name: string, shape: Shape, steps: number, stored: number]
+): Buffer =>
+  pass.context.remade && !unread.get(taken)
+    ? taken
+    : gradientBuffer(pass, name, shape, steps, stored)
 
 /** Rows per pixel of a float tensor's gradient. */
 export const gradientRows = (pass: Pass, tensor: FloatTensor): number =>
@@ -43,7 +78,7 @@ export function gradientBuffer(
   steps: number,
   stored = storedChannels(shape[0]),
 ): Buffer {
-  return pass.b.buffer(name, pass.images * shape[1] * shape[2] * steps * stored * 4)
+  return pass.imageBuffer(name, shape[1] * shape[2] * steps * stored * 4)
 }
 
 export const contributionFields = (
@@ -112,7 +147,34 @@ export function neuronGradient(
   const fields = sumFields(pass, { shape, stored: stored * rows, gradient: asChannels }, 1)
   const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
   pass.b.emit(kind, units, { ...fields, out, factor })
+  markRead(to.gradient)
   return out
+}
+
+/**
+ * What neurons read through time, and where they write what they make of it: as `overGradient`,
+ * over the first one.
+ */
+export function neuronTimeGradient(
+  pass: Pass,
+  name: string,
+  to: Omit<Target, 'name'>,
+  steps: number,
+): { contributions: readonly Contribution[]; out: Buffer } {
+  const { shape, stored, gradient } = to
+  markRead(gradient)
+  const fits = (c: Contribution): boolean =>
+    pass.context.remade !== undefined &&
+    isIdentity(c.pool) &&
+    c.steps === steps &&
+    !unread.get(c.buffer)
+  // A sum of two is the same either way.
+  const contributions =
+    gradient.length === 2 && !fits(gradient[0]) ? [gradient[1], gradient[0]] : gradient
+  const out = fits(contributions[0])
+    ? contributions[0].buffer
+    : gradientBuffer(pass, name, shape, steps, stored)
+  return { contributions, out }
 }
 
 /**
@@ -120,6 +182,12 @@ export function neuronGradient(
  * itself where that is possible.
  */
 export function takeGradient(pass: Pass, to: Target, steps: number): Buffer {
+  const taken = inOneBuffer(pass, to, steps)
+  markRead(to.gradient)
+  return taken
+}
+
+function inOneBuffer(pass: Pass, to: Target, steps: number): Buffer {
   const { name, shape, stored, gradient } = to
   const [first] = gradient
   if (gradient.length === 1 && isIdentity(first.pool) && first.scale === 1 && first.steps === steps)
@@ -128,7 +196,7 @@ export function takeGradient(pass: Pass, to: Target, steps: number): Buffer {
     // Gradients at each step are summed over time; those with one row are sums over time already.
     const each = gradient.filter((c) => c.steps > 1)
     const rows = each[0].steps
-    const atEachStep = takeGradient(pass, { ...to, gradient: each }, rows)
+    const atEachStep = inOneBuffer(pass, { ...to, gradient: each }, rows)
     const buffer = gradientTimeSum(
       pass,
       `${name} gradient over time`,
@@ -145,7 +213,7 @@ export function takeGradient(pass: Pass, to: Target, steps: number): Buffer {
       pool: noPool,
       scale: 1,
     }
-    return takeGradient(
+    return inOneBuffer(
       pass,
       { ...to, gradient: [...gradient.filter((c) => c.steps === 1), summed] },
       1,
@@ -166,6 +234,7 @@ export function gradientTimeSum(
 ): Buffer {
   const pixels = pass.images * shape[1] * shape[2]
   const out = pass.b.buffer(name, pixels * stored * 4, 'scratch', persistent)
+  pass.context.remade?.holdsImages(out, shape[1] * shape[2] * stored * 4)
   const pixelsPerUnit = perUnit(pixels, stored * rows)
   pass.b.emit(timeSum, Math.ceil(pixels / pixelsPerUnit), {
     in: input,
@@ -182,7 +251,7 @@ export function gradientTimeSum(
 export function giveGradient(to: Expression, buffer: Buffer, steps: number): void {
   for (const term of to.terms) {
     if (term.tensor.kind === 'float' && term.tensor.input) continue
-    gradientOf(term).push({
+    give(gradientOf(term), {
       buffer,
       steps,
       outH: to.shape[1],
@@ -193,6 +262,71 @@ export function giveGradient(to: Expression, buffer: Buffer, steps: number): voi
   }
 }
 
+/** What is made of a gradient, image by image, and goes to an expression. */
+interface MadeGradient {
+  readonly name: string
+  readonly from: Buffer
+  readonly to: Expression
+  readonly steps: number
+  readonly stored: number
+  /** Emits it for the pass's images. */
+  emit(out: Buffer): void
+}
+
+/**
+ * Hands a gradient on that is made of another one. Where activations are not kept, memory is short
+ * too for large gradients: those are made for a part of the images at a time, which is then added
+ * to what the reader has already got, or written over what it was made of.
+ */
+export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
+  const { name, from, to, steps, stored, emit } = made
+  const { remade, images } = pass.context
+  const place = remade && placeOfParts(made, remade)
+  const bytes = to.shape[1] * to.shape[2] * steps * stored * 4 * images
+  const whole = { outH: to.shape[1], outW: to.shape[2], pool: noPool, scale: 1, steps }
+  const writeParts = (): void =>
+    remade?.inParts(images, () => {
+      const part = gradientBuffer(pass, `${name}, a part`, to.shape, steps, stored)
+      emit(part)
+      const gradient = [...(place?.before ?? []), { ...whole, buffer: part }]
+      const fields = sumFields(pass, { shape: to.shape, stored, gradient }, steps)
+      const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
+      pass.b.emit(gradientSum, units, { ...fields, out: place?.out ?? from })
+    })
+  const parted = place && remade?.partGradient(bytes, images, writeParts)
+  if (!parted) {
+    const out = gradientBuffer(pass, name, to.shape, steps, stored)
+    emit(out)
+    giveGradient(to, out, steps)
+  } else if (place.before.length === 0) giveGradient(to, from, steps)
+  else
+    whenRead.set(place.before[0], () => {
+      parted.span.last = pass.b.now
+    })
+}
+
+/** Where parts of a gradient may go, and what they are added to there. */
+function placeOfParts(
+  { from, to, steps, stored }: MadeGradient,
+  remade: Remade,
+): { out: Buffer; before: readonly Contribution[] } | undefined {
+  const plain = (c: Contribution | Term): boolean => isIdentity(c.pool) && c.scale === 1
+  const [term] = to.terms
+  const [before, ...others] = gradientOf(term)
+  if (
+    to.terms.length === 1 &&
+    plain(term) &&
+    before &&
+    others.length === 0 &&
+    plain(before) &&
+    before.steps === steps &&
+    unread.get(before.buffer) === 1
+  )
+    return { out: before.buffer, before: [before] }
+  const same = remade.bytesOf(from) === to.shape[1] * to.shape[2] * steps * stored * 4
+  return same && !unread.get(from) ? { out: from, before: [] } : undefined
+}
+
 /** Hands a gradient to a tensor itself. */
 export function giveTensorGradient(
   to: FloatTensor | SpikeTensor,
@@ -200,5 +334,5 @@ export function giveTensorGradient(
   steps: number,
   scale = 1,
 ): void {
-  to.gradient.push({ buffer, steps, outH: to.shape[1], outW: to.shape[2], pool: noPool, scale })
+  give(to.gradient, { buffer, steps, outH: to.shape[1], outW: to.shape[2], pool: noPool, scale })
 }

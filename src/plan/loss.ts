@@ -24,7 +24,7 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
   // Online methods differentiate each step's own output.
   const rows = online ? logits.steps : 1
   const delta = pass.training
-    ? b.buffer('gradient of the output', images * logits.stored * rows * 4)
+    ? pass.imageBuffer('gradient of the output', logits.stored * rows * 4)
     : undefined
   const shared = {
     logits: logits.buffer as Buffer,

@@ -29,6 +29,8 @@ export function emitMaterialise(
   out: Buffer,
   stored: number,
   input: (tensor: FloatTensor) => DenseInput,
+  /** Images that its sources hold. */
+  allImages = images,
 ): void {
   const [, h, w] = expression.shape
   const pixels = images * h * w
@@ -41,7 +43,7 @@ export function emitMaterialise(
     channels: stored,
     steps,
     pixelsPerUnit: perUnit,
-    terms: expression.terms.map((term) => termFields(term, images, mean, input)),
+    terms: expression.terms.map((term) => termFields(term, allImages, mean, input)),
     termCount: expression.terms.length,
     mean,
     totalSteps,

@@ -8,18 +8,25 @@ import type { Buffer } from './words.js'
  */
 const GAP = 64
 
+/** Which of two equally large buffers is placed first. */
+type Order = (a: Buffer, b: Buffer) => number
+const earlierFirst: Order = (a, b) => a.first - b.first
+const longerFirst: Order = (a, b) => b.last - a.last
+
 /**
  * Gives every used buffer an address ≥ base and returns the end. Persistent buffers come first; the
  * others, largest first, take the lowest gap that is free during their whole life (greedy by size:
- * Pisarchyk and Lee, arXiv 2001.03288).
+ * Pisarchyk and Lee, arXiv 2001.03288). Of equally large ones those come first that begin first, or
+ * those that end last, if that takes less memory.
  */
 export function assignAddresses(buffers: readonly Buffer[], base: number): number {
   const next = placePersistent(buffers, base)
-  return placeShared(
-    buffers,
-    next,
-    (buffer, other) => other.last < buffer.first || other.first > buffer.last,
-  )
+  const apart = (buffer: Buffer, other: Buffer): boolean =>
+    other.last < buffer.first || other.first > buffer.last
+  const place = (order: Order): number => placeShared(buffers, next, apart, () => false, order)
+  const other = place(longerFirst)
+  const end = place(earlierFirst)
+  return end <= other ? end : place(longerFirst)
 }
 
 /**
@@ -74,11 +81,12 @@ function placeShared(
   base: number,
   mayOverlap: Relation,
   mayCoincide: Relation = () => false,
+  order: Order = earlierFirst,
 ): number {
   const placed: Buffer[] = []
   let end = base
   const shared = buffers.filter((buffer) => !buffer.persistent && buffer.last >= 0)
-  for (const buffer of shared.slice().sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {
+  for (const buffer of shared.slice().sort((a, b) => b.bytes - a.bytes || order(a, b))) {
     const fits = (at: number): boolean =>
       placed.every(
         (other) =>

@@ -45,7 +45,16 @@ export interface MethodOptions {
    * all T.
    */
   backwardSteps?: number
+  /**
+   * bptt: what the backward pass has of the currents of each layer. 'none': they are kept.
+   * 'layers': spikes alone are kept, and layers compute their currents again, which takes less
+   * memory and more time and gives the same gradients to the last bit. Default 'none'.
+   */
+  gradientCheckpoint?: 'none' | 'layers'
 }
+
+/** Values of `gradientCheckpoint`. */
+export const gradientCheckpoints: readonly ('none' | 'layers')[] = ['none', 'layers']
 
 /** The options that only some methods take. */
 type OnlineOption = Exclude<keyof MethodOptions, 'method' | 'stepMode'>
@@ -76,6 +85,11 @@ const optionRows: OptionRows = {
     standard: (timeSteps) => timeSteps,
     fits: (value, timeSteps) => Number.isInteger(value) && value >= 1 && value <= timeSteps,
     rule: (timeSteps) => `be an integer from 1 to timeSteps (${timeSteps})`,
+  },
+  gradientCheckpoint: {
+    standard: () => 'none',
+    fits: (value) => gradientCheckpoints.includes(value),
+    rule: () => `be ${gradientCheckpoints.map((kind) => `'${kind}'`).join(' or ')}`,
   },
 }
 
@@ -167,7 +181,7 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
   },
   bptt: {
     modes: { m: { ...bptt, statistics: 'call' }, s: { ...bptt, statistics: 'step' } },
-    options: [],
+    options: ['gradientCheckpoint'],
   },
   ottt: { modes: { s: { ...online, presynaptic: 'trace' } }, options: ['update', 'mseWeight'] },
   sltt: {
@@ -251,10 +265,11 @@ export function methodOptions(given: MethodOptions, timeSteps: number): Required
   const update = option('update')
   const mseWeight = option('mseWeight')
   const backwardSteps = option('backwardSteps')
+  const gradientCheckpoint = option('gradientCheckpoint')
   const { maxSteps } = traitsOf({ method, stepMode })
   expect(
     timeSteps <= maxSteps,
     () => `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}`,
   )
-  return { method, stepMode, update, mseWeight, backwardSteps }
+  return { method, stepMode, update, mseWeight, backwardSteps, gradientCheckpoint }
 }

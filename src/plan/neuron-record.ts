@@ -77,7 +77,7 @@ function chargeFields(pass: Pass, r: NeuronRecord) {
     bShift: b?.shift,
     bGroupBytes: b?.groupBytes,
     spikes: r.spikes?.masks,
-    spikePlaneBytes: r.spikes && pixels * r.stored,
+    spikePlaneBytes: r.spikes && pass.context.images * r.shape[1] * r.shape[2] * r.stored,
     spikeScale: r.spikes?.scale,
     learnable: r.learnable || undefined,
     pixels,
@@ -133,7 +133,7 @@ export function emitNeuronBackwardTime(
   r: NeuronRecord,
   delta: Buffer,
   contributions: readonly Contribution[],
-  partials?: Buffer,
+  partials?: Reference,
 ): void {
   const fields = chargeFields(pass, r)
   pass.b.emit(

@@ -9,6 +9,7 @@ import type { Context } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
 import { timeSum } from './records/sums.js'
+import { type Making, partImages } from './remade.js'
 import {
   type DenseInput,
   type Expression,
@@ -99,9 +100,9 @@ export class Pass {
   get options() {
     return this.context.options
   }
-  /** Images of one run: the batch, or one pass of it. */
+  /** Images of one run: the batch, or one pass of it; or of the part that is emitted. */
   get images(): number {
-    return this.context.images
+    return this.context.remade?.part?.images ?? this.context.images
   }
   /** Rows per pixel of gradients. */
   get gradientSteps(): number {
@@ -136,6 +137,44 @@ export class Pass {
   }
 
   /**
+   * Emits what writes a float tensor. Where activations are not kept for the backward pass, it is
+   * emitted once more when that reads the tensor: then `again` is true, nothing but the tensor is
+   * wanted, and `images` may be fewer.
+   */
+  make<T>({ buffer }: FloatBuffer, making: Making, emit: (again: boolean) => T): T {
+    const { remade } = this.context
+    return this.training && remade ? remade.make(buffer, making, emit) : emit(false)
+  }
+
+  /**
+   * Emits records that go through the images and read these tensors: for some of the images after
+   * the others where a tensor is made again so.
+   *
+   * @param perImage rows of an image, and `perUnit` of a unit, for sums by units: no unit may have
+   *   rows of two parts
+   * @param emit is told the first unit of `images`
+   */
+  byImages(
+    reads: readonly (FloatTensor | undefined)[],
+    { perImage, perUnit }: { perImage: number; perUnit: number },
+    emit: (firstUnit: number) => void,
+  ): void {
+    const { remade, images } = this.context
+    const buffers = reads.map((tensor) => tensor?.buffer)
+    const fits = (partImages(images) * perImage) % perUnit === 0
+    if (remade && fits)
+      remade.byImages(images, buffers, (first) => emit((first * perImage) / perUnit))
+    else emit(0)
+  }
+
+  /** Memory for something of each image. */
+  imageBuffer(name: string, imageBytes: number): Buffer {
+    const buffer = this.b.buffer(name, this.images * imageBytes)
+    this.context.remade?.holdsImages(buffer, imageBytes)
+    return buffer
+  }
+
+  /**
    * Puts off what needs a whole gradient till behind the loop over t, where a method adds it up
    * over the calls.
    */
@@ -161,7 +200,7 @@ export class Pass {
 
   floatTensor(name: string, shape: Shape, steps: number): FloatBuffer {
     const stored = storedChannels(shape[0])
-    const bytes = this.images * shape[1] * shape[2] * steps * stored * 4
+    const imageBytes = shape[1] * shape[2] * steps * stored * 4
     return {
       kind: 'float',
       name,
@@ -169,7 +208,7 @@ export class Pass {
       stored,
       steps,
       input: false,
-      buffer: this.b.buffer(name, bytes),
+      buffer: this.imageBuffer(name, imageBytes),
       gradient: [],
     }
   }
@@ -183,6 +222,7 @@ export class Pass {
       'scratch',
       this.options.inspect,
     )
+    this.context.remade?.holdsImages(masks, shape[1] * shape[2] * stored)
     const counts = this.carried(`${name} counts`, neurons, 'kept', this.options.inspect)
     return { kind: 'spikes', name, shape, stored, masks, counts, sums, lambda, gradient: [] }
   }
@@ -233,6 +273,7 @@ export class Pass {
       out,
       stored,
       this.dense,
+      this.context.images,
     )
   }
 

@@ -31,6 +31,7 @@ import {
   type TrainingBuffers,
   trainingPrograms,
 } from './programs.js'
+import { type Choices, noChoices, Remade } from './remade.js'
 import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
@@ -181,13 +182,16 @@ function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
 
 /**
  * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
- * are is known when all layers have been lowered, so that a plan with bytes is made twice.
+ * are is known when all layers have been lowered, so that a plan with bytes is made twice. So is
+ * one that makes activations again: `choices` are what it does otherwise, as it takes no more
+ * memory.
  */
 function planRuns(
   options: PlanOptions,
   passImages: number,
   workers: number,
   byteNodes?: ReadonlySet<number>,
+  choices?: Choices,
 ): Plan {
   const { graph, timeSteps, input, batchSize } = options
   const purpose = purposeOf(options)
@@ -239,11 +243,21 @@ function planRuns(
   const context = contextOf(passImages, shared)
 
   const planned: ProgramPlan[] = []
-  let kept = 0
+  let keptBytes = 0
   if (training) {
-    const { programs, keptBytes } = trainingPrograms(context, state, { ...buffers, ...training })
-    planned.push(...programs.filter(({ name }) => name === 'train' || purpose.gradients))
-    kept = keptBytes
+    if (options.gradientCheckpoint === 'layers')
+      context.remade = new Remade(b, choices ?? noChoices)
+    const made = trainingPrograms(context, state, { ...buffers, ...training })
+    if (context.remade && !choices) {
+      const fitting = context.remade.choicesThatFit(passImages)
+      const again = planRuns(options, passImages, workers, byteNodes, fitting)
+      // Where few steps or small layers leave nothing to save.
+      const asWithout = { ...options, gradientCheckpoint: 'none' } as const
+      const without = planRuns(asWithout, passImages, workers, byteNodes)
+      return again.memory.total < without.memory.total ? again : { ...without, options }
+    }
+    planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
+    keptBytes = made.keptBytes
   }
   const starts = [b.now]
   const unlabelled = { ...shared, losses: undefined }
@@ -311,7 +325,7 @@ function planRuns(
       optimizer: sum('optimizer'),
       statistics: sum('statistics'),
       input: sum('input'),
-      kept,
+      kept: keptBytes,
       scratch: Math.max(0, end - base - persistent) + sum('kept'),
       workers: workerScratch * workers,
       total,

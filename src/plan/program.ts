@@ -3,11 +3,13 @@
 import { Op, Rec } from '../../assembly/opcodes.js'
 import { roundUp } from '../round-up.js'
 import {
+  type Access,
   type AnyFields,
   accesses,
   type Fields,
   type RecordKind,
   type Schema,
+  withPlaces,
   wordsOf,
 } from './records/schema.js'
 import type { Buffer, MemoryKind, Reference, Words } from './words.js'
@@ -68,6 +70,8 @@ export class ProgramBuilder {
   /** Layer and phase of the records to come. */
   private layer: number = Rec.NoLayer
   phase: Phase = 'forward'
+  /** The memory that records to come mean by a place, where that may be another one. */
+  placeOf?: (place: Reference, use: Access['use']) => Reference
 
   buffer(
     name: string,
@@ -159,15 +163,28 @@ export class ProgramBuilder {
     this.layer = before
   }
 
+  /** What emits for the layer of now whenever it is called, on no condition. */
+  later(emit: () => void): () => void {
+    const { layer } = this
+    return () => {
+      const before = this.condition
+      this.condition = 'always'
+      this.inLayer(layer, emit)
+      this.condition = before
+    }
+  }
+
   /** Adds a record. `scratch`: bytes for each worker; `groups`: see `PlannedRecord`. */
   emit<S extends Schema>(
     { op, schema }: RecordKind<S>,
     units: number,
-    fields: Fields<S>,
+    given: Fields<S>,
     { scratch = 0, groups = 1 }: { scratch?: number; groups?: number } = {},
   ): void {
     if (units % groups !== 0 || groups >= 2 ** (32 - Rec.GroupShift))
       throw new Error(`${Op[op]}: ${units} units cannot be ${groups} equal groups`)
+    const { placeOf } = this
+    const fields = placeOf ? withPlaces(schema, given, placeOf) : given
     const words = wordsOf(schema, fields)
     for (const { buffer } of accesses(schema, fields as AnyFields)) this.touch(buffer)
     if (typeof this.condition === 'object') this.touch(this.condition.buffer)

@@ -29,10 +29,11 @@ import type {
   PatternGradient,
   SpikeInput,
   SpikeTask,
+  WeightGradient,
 } from './convolution/strategy.js'
 import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
-  giveGradient,
+  giveMadeGradient,
   gradientBuffer,
   gradientRows,
   gradientTimeSum,
@@ -83,9 +84,12 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
     if (bytes) emitForwardOnBytes(b, { ...job, ...bytes })
-    else if (floats) emitForwardOnFloats(b, { ...job, input: pass.dense(floats) })
+    else if (floats)
+      pass.make(output, { layers: 1, byImages: !floats.input }, () =>
+        emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
+      )
     else if (onSpikes)
-      output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, job) }
+      output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
     // What the gradient of the input is handed to.
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
 
@@ -106,11 +110,11 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       const job = { name, g, delta, out: context.gradient(index, 'weight') as Reference }
       const whole = { ...job, steps, accumulate }
       const productsWith = (delta: Buffer): void => {
-        const input =
+        const read =
           inputSum && floats
-            ? { ...oneRow(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) }
+            ? { input: { ...oneRow(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) } }
             : presynaptic(pass, node, x, inC, steps)
-        emitWeightGradient(b, { ...whole, delta, input })
+        emitWeightGradient(b, { ...whole, delta, ...read })
       }
       const products = (): void => productsWith(delta)
       // With the input of each step, by lists of spikes where they pay.
@@ -135,9 +139,15 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
       if (biasGradient) emitBiasGradient(b, g, steps, delta, biasGradient, accumulate)
       standardised?.backward()
       if (input.terms.every((term) => term.tensor.kind === 'float' && term.tensor.input)) return
-      const out = gradientBuffer(pass, `${name} input gradient`, input.shape, steps, inC)
-      emitInputGradient(b, { name, g, steps, delta, weight, out, zeros })
-      giveGradient(input, out, steps)
+      giveMadeGradient(pass, {
+        name: `${name} input gradient`,
+        from: delta,
+        to: input,
+        steps,
+        stored: inC,
+        emit: (out) =>
+          emitInputGradient(b, forImages(pass, { name, g, steps, delta, weight, out, zeros })),
+      })
     })
     return { shape: node.shape, terms: [term(output)] }
   },
@@ -186,16 +196,17 @@ function forwardOnSpikes(
   node: GraphNode,
   x: Expression,
   spikes: SpikeInput,
+  output: FloatBuffer,
   job: Omit<DenseForward, 'input'>,
 ): FloatTensor['moments'] {
   const { b, context, options } = pass
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
-    emitForwardOnSpikes(b, { ...job, spikes, withMoments, compact: options.fixed })
+    emitForwardOnSpikes(b, { ...forImages(pass, job), spikes, withMoments, compact: options.fixed })
   const dense = (): void => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
-    emitForwardOnFloats(b, { ...job, input: pass.dense(written) })
+    emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(written) })
   }
   const task = { ...job, spikes }
   // Few neurons fire at a stream's single step.
@@ -208,11 +219,20 @@ function forwardOnSpikes(
   const choice = pass.training
     ? chooseBySpikes(b, spikes.sources, limit, name, callSteps)
     : undefined
-  if (!choice) return event(pass.wanted(node).moments ?? false)
-  b.when(choice.few, () => void event(false))
-  b.when(choice.many, dense)
-  return undefined
+  const { moments = false } = pass.wanted(node)
+  return pass.make(output, { layers: 1, byImages: true }, (again) => {
+    if (!choice) return event(moments && !again)
+    b.when(choice.few, () => void event(false))
+    b.when(choice.many, dense)
+    return undefined
+  })
 }
+
+/** A job for the pass's images. */
+const forImages = <J extends { readonly g: Geometry }>(pass: Pass, job: J): J => ({
+  ...job,
+  g: { ...job.g, images: pass.images, allImages: pass.context.images },
+})
 
 /** What the weight's gradient multiplies with: the presynaptic rate, or the input at each step. */
 function presynaptic(
@@ -221,21 +241,35 @@ function presynaptic(
   source: Expression,
   inC: number,
   steps: number,
-): DenseInput {
+): Pick<WeightGradient, 'input' | 'writeInput'> {
   const mean = pass.context.method.presynaptic === 'mean'
   const { name } = node
   const plain = plainInput(pass, node, source)
   if (plain) {
     const input = pass.dense(plain)
-    if (!mean || input.meanSteps === 1) return input
+    if (!mean || input.meanSteps === 1) return { input }
   }
-  const written = gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
-  pass.write(source, steps, mean, written, inC)
-  return {
-    ...oneRow(written, inC),
-    pixelBytes: steps * inC * 4,
-    stepBytes: steps > 1 ? inC * 4 : 0,
+  const written = (): Buffer =>
+    gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
+  const write = (out: Buffer): Reference => {
+    pass.write(source, steps, mean, out, inC)
+    return ref(out)
   }
+  const all = written()
+  const stepBytes = steps > 1 ? inC * 4 : 0
+  const input = { ...oneRow(all, inC), pixelBytes: steps * inC * 4, stepBytes }
+  const { remade } = pass.context
+  // The model's input is read where a pointer says, from its first image on.
+  if (remade && source.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input))
+    return {
+      input,
+      writeInput: (first, images) =>
+        images === pass.images
+          ? write(all)
+          : remade.inPart({ first, images }, () => write(written())),
+    }
+  write(all)
+  return { input }
 }
 
 /** From lists of spike patterns while few neurons fire, else by products. */

@@ -12,7 +12,10 @@ export function materialise(pass: Pass, node: GraphNode, input: Expression): Flo
   )
   const output = pass.floatTensor(`${node.name} sum`, input.shape, steps)
   for (const { norm } of input.terms) norm?.averageUnread()
-  pass.write(input, steps, false, output.buffer, output.stored)
+  const byImages = input.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input)
+  pass.make(output, { layers: 0, byImages }, () =>
+    pass.write(input, steps, false, output.buffer, output.stored),
+  )
   pass.backward(node, () => {
     if (output.gradient.length === 0) return
     const rows = gradientRows(pass, output)

@@ -51,6 +51,11 @@ const cases: [args: string, message: RegExp][] = [
     'train --backward-steps 9 --method sltt',
     /--backward-steps must be an integer from 1 to timeSteps \(4\), got 9/,
   ],
+  ['train --gradient-checkpoint layers', /--gradient-checkpoint is an option of method bptt/],
+  [
+    'train --gradient-checkpoint all --method bptt',
+    /--gradient-checkpoint must be one of none, layers, got "all"/,
+  ],
   ['train --schedule step', /--schedule must be one of cosine, constant, got "step"/],
   ['train --update never', /--update must be one of afterwards, everyStep, got "never"/],
   [

@@ -11,13 +11,14 @@ const { version } = JSON.parse(
 ) as { version: string }
 
 const trainOptions =
-  'dataset data model method step-mode update backward-steps time-steps tau epochs ' +
+  'dataset data model method step-mode update backward-steps gradient-checkpoint time-steps tau epochs ' +
   'batch-size lr momentum weight-decay schedule threads seed limit-train limit-test ' +
   'augment num-workers load out no-revectorize json'
 const evalOptions =
   'run weights dataset data model time-steps tau split limit-train limit-test ' +
   'batch-size threads no-revectorize json'
-const infoOptions = 'model dataset batch-size time-steps tau method step-mode threads program json'
+const infoOptions =
+  'model dataset batch-size time-steps tau method step-mode gradient-checkpoint threads program json'
 
 test('--help: every option of every command, and the networks by name', async () => {
   for (const [command, options] of [

@@ -89,6 +89,7 @@ test('train: every method and step mode runs', async () => {
   const variants = [
     ['--method', 'rate', '--step-mode', 's'],
     ['--method', 'bptt'],
+    ['--method', 'bptt', '--gradient-checkpoint', 'layers'],
     ['--method', 'ottt', '--model', 'mlp', '--tau', '2', '--update', 'everyStep'],
     ['--method', 'sltt', '--model', 'mlp', '--backward-steps', '2', '--schedule', 'constant'],
   ]

@@ -121,6 +121,19 @@ test('dropout and the steps of SLTT-K go on where the model is', async () => {
   assert.equal({ state, results }, { state: 0, results: 0 })
 })
 
+test('a file computes currents again where the model does', async () => {
+  const model = await compile(cnn([1, 12, 12], 10), {
+    input: [1, 12, 12],
+    batchSize: 9,
+    timeSteps: 9,
+    method: 'bptt',
+    gradientCheckpoint: 'layers',
+    seed: 2,
+  })
+  const { state, results, outputs } = await learn(model, numbers(8), 4)
+  assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+})
+
 test('all of the optimizer is taken along, and a host may change it', async () => {
   const model = await compile(cnn([1, 8, 8], 10), { input: [1, 8, 8], batchSize: 2 })
   model.optimizer = sgd({

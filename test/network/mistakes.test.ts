@@ -231,8 +231,18 @@ test('an option that the method does not take', async () => {
     await compiled(net, { method: 'ottt', timeSteps: 2, backwardSteps: 1 }),
     'backwardSteps is an option of method sltt, got it with ottt',
   )
+  for (const method of ['rate', 'ottt', 'sltt'] as const)
+    assert.is(
+      await compiled(net, { method, timeSteps: 2, gradientCheckpoint: 'layers' }),
+      `gradientCheckpoint is an option of method bptt, got it with ${method}`,
+    )
   // Defaults pass with any method.
-  const standard = { update: 'afterwards', mseWeight: 0.05, backwardSteps: 2 } as const
+  const standard = {
+    update: 'afterwards',
+    mseWeight: 0.05,
+    backwardSteps: 2,
+    gradientCheckpoint: 'none',
+  } as const
   for (const method of ['rate', 'bptt', 'ottt', 'sltt'] as const) {
     const model = await compile(net, { input: [1, 2, 3], method, timeSteps: 2, ...standard })
     await model.dispose()
@@ -252,6 +262,10 @@ test("values that a method's options cannot have", async () => {
   assert.is(
     await compiled(flatten(), { ...online, backwardSteps: 3 }),
     'backwardSteps must be an integer from 1 to timeSteps (2), got 3',
+  )
+  assert.is(
+    await compiled(flatten(), { method: 'bptt', gradientCheckpoint: wrong(true) }),
+    "gradientCheckpoint must be 'none' or 'layers', got true",
   )
 })
 

@@ -20,6 +20,7 @@ test('names, step modes with the default first, and who takes which option', () 
   assert.equal(stepModesOf('ottt'), ['s'])
   assert.equal(methodsTaking('update'), ['ottt', 'sltt'])
   assert.equal(methodsTaking('backwardSteps'), ['sltt'])
+  assert.equal(methodsTaking('gradientCheckpoint'), ['bptt'])
   assert.equal(
     methodsWith(({ rows }) => rows === 'steps'),
     ['bptt', 'ottt', 'sltt'],

@@ -12,6 +12,8 @@ import type { Shape } from '../tensors.js'
  */
 export interface Geometry {
   readonly images: number
+  /** Images that masks hold, where it is more. */
+  readonly allImages?: number
   readonly inH: number
   readonly inW: number
   readonly inC: number

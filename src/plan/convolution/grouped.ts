@@ -134,7 +134,7 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | und
         ...sizesOf(groupedSpikes, g, steps),
         ...partsOf(g),
         masks,
-        planeBytes: g.images * g.inH * g.inW * g.inC,
+        planeBytes: (g.allImages ?? g.images) * g.inH * g.inW * g.inC,
         weight,
         bias,
         out,

@@ -24,6 +24,7 @@ import {
   type SpikeTask,
   type Task,
   type WeightGradient,
+  withInput,
 } from './strategy.js'
 import { directGradient, narrowGradient } from './weight-gradient.js'
 import { winogradInput, winogradWeight } from './winograd.js'
@@ -67,12 +68,14 @@ export const emitInputGradient = (b: ProgramBuilder, job: InputGradient): void =
 const isIndirect = ({ address, indirect }: DenseInput): boolean =>
   indirect || typeof address === 'number'
 
-export const emitWeightGradient = (b: ProgramBuilder, job: WeightGradient): void =>
-  cheapest(strategiesOf(job).weightGradient, {
-    ...job,
-    indirect: isIndirect(job.input),
-    still: job.steps > 1 && job.input.stepBytes === 0,
-  }).emit(b, job)
+export function emitWeightGradient(b: ProgramBuilder, job: WeightGradient): void {
+  const { steps, input } = job
+  const still = steps > 1 && input.stepBytes === 0
+  const task = { ...job, indirect: isIndirect(input), still }
+  const strategy = cheapest(strategiesOf(job).weightGradient, task)
+  // Winograd's kernels read some images after the others.
+  strategy.emit(b, strategy === winogradWeight ? job : withInput(job))
+}
 
 /** Whether Winograd's kernels give the gradients of a convolution. */
 export const usesWinograd = (g: Geometry, steps: number): boolean =>

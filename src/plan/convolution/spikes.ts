@@ -43,7 +43,7 @@ export function listingFields(job: SpikeTask, firstImage = 0) {
     sourceCount: sources.length,
     sourceH,
     sourceW,
-    planeBytes: job.g.images * maskBytes(job),
+    planeBytes: (job.g.allImages ?? job.g.images) * maskBytes(job),
     poolKernelH: pool.kernel[0],
     poolKernelW: pool.kernel[1],
     poolStrideH: pool.stride[0],

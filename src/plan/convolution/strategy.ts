@@ -99,11 +99,23 @@ export interface InputGradient extends Job {
 /** Gradient of the weight. */
 export interface WeightGradient extends Job {
   readonly input: DenseInput
+  /**
+   * Writes out what `input` is to be for some of the images, which no other record reads, and says
+   * where that is. Where this is absent, all of it is there.
+   */
+  readonly writeInput?: (firstImage: number, images: number) => Reference
   readonly delta: Buffer
   /** In the weight's layout. */
   readonly out: Reference
   /** Add to `out` instead of writing it (online methods). */
   readonly accumulate: boolean
+}
+
+/** A job of which all input is written out. */
+export function withInput(job: WeightGradient): WeightGradient {
+  const { g, input, writeInput, ...rest } = job
+  if (!writeInput) return job
+  return { ...rest, g, input: { ...input, address: writeInput(0, g.images) } }
 }
 
 /** Gradient of the weight from the counts of spikes; `steps` is what they run over. */

@@ -11,7 +11,13 @@ import {
 } from '../records/winograd.js'
 import { type Reference, ref } from '../words.js'
 import { inputBytes, outputBytes, sizesOf } from './geometry.js'
-import type { InputGradient, Strategy, Task, WeightGradient } from './strategy.js'
+import {
+  type InputGradient,
+  type Strategy,
+  type Task,
+  type WeightGradient,
+  withInput,
+} from './strategy.js'
 import {
   type OwnTilesPlan,
   ownTilesPlan,
@@ -123,12 +129,14 @@ export function emitSharedTiles(
   for (const pass of plan.passes) {
     const { firstImage, planeBytes } = pass
     const part = { ...g, images: pass.images }
+    const here =
+      job.writeInput?.(firstImage, pass.images) ?? ref(buffer, offset + firstImage * inputBytes(g) * steps)
     b.emit(
       weightTransform,
       pass.transformUnits,
       {
         ...sizesOf(weightTransform, part, steps),
-        in: ref(buffer, offset + firstImage * inputBytes(g) * steps),
+        in: here,
         delta: ref(delta, firstImage * outputBytes(g) * steps),
         scratch,
         planeBytes,
@@ -159,7 +167,7 @@ export const winogradWeight: Strategy<WeightGradient> = {
   cost: () => COST,
   emit(b, job) {
     const own = ownTilesPlan(job.g, job.steps)
-    if (own) emitOwnTiles(b, job, own)
+    if (own) emitOwnTiles(b, withInput(job), own)
     else emitSharedTiles(b, job, sharedTilesPlan(job.g, job.steps))
   },
 }

@@ -3,7 +3,7 @@
 import { Moments, NormSize, Plane, Surrogate } from '../../../assembly/opcodes.js'
 import type { BatchNorm2d } from '../../nn/layers/index.js'
 import { roundUp } from '../../round-up.js'
-import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
+import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { emitNeuron } from '../neuron-record.js'
 import { type Pass, perUnit } from '../pass.js'
@@ -16,7 +16,7 @@ import {
   normStatistics,
 } from '../records/norm.js'
 import { type Norm, noPool } from '../tensors.js'
-import type { Buffer } from '../words.js'
+import { type Buffer, ref } from '../words.js'
 import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
 
@@ -133,21 +133,33 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       const rows = images * tensor.shape[1] * tensor.shape[2] * steps
       const rowsPerUnit = normRows(rows, stored, groups)
       const units = Math.ceil(rows / rowsPerUnit)
-      const out = gradientBuffer(pass, `${node.name} input gradient`, tensor.shape, steps, stored)
+      const name = `${node.name} input gradient`
+      const out = overGradient(pass, delta, name, tensor.shape, steps, stored)
       // Time means read x̂ alone: the currents need not be kept.
       const normalised = xhat
         ? { xhat }
         : { in: tensor.buffer as Buffer, mean: norm.mean, invStd: norm.invStd }
-      const chunks = { ...shape, ...normalised, rows, rowsPerUnit, delta }
-      const partial = b.buffer(
-        `${node.name} partial sums`,
-        units * groups * NormSize.ProductRows * stored * 4,
-      )
+      const chunksOf = (rows: number) => ({ ...shape, ...normalised, rows, rowsPerUnit, delta })
+      type Chunks = ReturnType<typeof chunksOf>
+      const byImages = (emit: (chunks: Chunks, units: number, firstUnit: number) => void): void => {
+        const perImage = rows / images
+        pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) => {
+          const chunks = chunksOf(perImage * pass.images)
+          emit(chunks, Math.ceil(chunks.rows / rowsPerUnit), firstUnit)
+        })
+      }
+      const partialBytes = groups * NormSize.ProductRows * stored * 4
+      const partial = b.buffer(`${node.name} partial sums`, units * partialBytes)
       const coefficients = b.buffer(
         `${node.name} coefficients`,
         groups * NormSize.CoefficientRows * stored * 4,
       )
-      b.emit(normBackwardReduce, units, { ...chunks, partial })
+      byImages((chunks, units, firstUnit) =>
+        b.emit(normBackwardReduce, units, {
+          ...chunks,
+          partial: ref(partial, firstUnit * partialBytes),
+        }),
+      )
       b.emit(normBackwardFinish, 1, {
         ...shape,
         rows,
@@ -161,7 +173,9 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
         biasGradient: context.gradient(node.index, 'bias') || undefined,
         accumulate: context.accumulate,
       })
-      b.emit(normBackwardApply, units, { ...chunks, coefficients, out })
+      byImages((chunks, units) =>
+        b.emit(normBackwardApply, units, { ...chunks, coefficients, out }),
+      )
       giveTensorGradient(tensor, out, steps)
     })
     return output

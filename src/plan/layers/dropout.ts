@@ -1,7 +1,7 @@
 /** Dropout: the same neurons are silent at every step, forward and backward. */
 
 import type { Dropout } from '../../nn/layers/index.js'
-import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
+import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { perUnit, term } from '../pass.js'
 import { dropoutFloats, dropout as dropoutRecord } from '../records/dropout.js'
@@ -52,24 +52,21 @@ export const dropout: LayerPlan<Dropout> = {
         steps: pass.callSteps,
       })
     else if (input.kind === 'float' && output.kind === 'float')
-      b.emit(dropoutFloats, units, {
-        ...shared,
-        in: input.buffer as Buffer,
-        out: output.buffer as Buffer,
-        steps: input.steps,
-      })
+      pass.make(output, { layers: 0, byImages: false }, () =>
+        b.emit(dropoutFloats, units, {
+          ...shared,
+          in: input.buffer as Buffer,
+          out: output.buffer,
+          steps: input.steps,
+        }),
+      )
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return
       const steps = output.kind === 'float' ? gradientRows(pass, output) : pass.gradientSteps
       const delta = takeGradient(pass, output, steps)
-      const out = gradientBuffer(
-        pass,
-        `${node.name} input gradient`,
-        input.shape,
-        steps,
-        input.stored,
-      )
+      const name = `${node.name} input gradient`
+      const out = overGradient(pass, delta, name, input.shape, steps, input.stored)
       b.emit(dropoutFloats, units, { ...shared, in: delta, out, steps })
       giveTensorGradient(input, out, steps)
     })

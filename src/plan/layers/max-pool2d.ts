@@ -71,16 +71,18 @@ function poolFloats(pass: Pass, node: GraphNode, layer: MaxPool2d, x: Expression
     training && mean && (context.outer || steps > 1) ? pass.timeSum(node, tensor) : undefined
   const fields = windowFields(pass, layer, stored)
   const pixelsPerUnit = perUnit(pixels, stored * steps)
-  b.emit(maxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
-    ...fields,
-    ...extentFields(node, tensor),
-    in: tensor.buffer as Buffer,
-    out: output.buffer,
-    choice,
-    chooser,
-    steps,
-    pixelsPerUnit,
-  })
+  pass.make(output, { layers: 0, byImages: false }, (again) =>
+    b.emit(maxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
+      ...fields,
+      ...extentFields(node, tensor),
+      in: tensor.buffer as Buffer,
+      out: output.buffer,
+      choice: again ? undefined : choice,
+      chooser: again ? undefined : chooser,
+      steps,
+      pixelsPerUnit,
+    }),
+  )
   if (choice)
     pass.backward(node, () =>
       route(

@@ -6,9 +6,9 @@ import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron, SurrogateName } from '../../nn/layers/index.js'
 import {
   giveGradient,
-  gradientBuffer,
   gradientTimeSum,
   neuronGradient,
+  neuronTimeGradient,
   sumGradient,
 } from '../gradients.js'
 import { storedChannels } from '../layout.js'
@@ -29,7 +29,7 @@ import {
   type SpikeTensor,
   type Term,
 } from '../tensors.js'
-import type { Buffer, Reference } from '../words.js'
+import { type Buffer, type Reference, ref } from '../words.js'
 import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
 
@@ -180,9 +180,26 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
   time({ pass, node, layer, read, output, record, units }) {
     const { b, context, options } = pass
     const steps = pass.gradientSteps
-    const delta = gradientBuffer(pass, gradientName(node), output.shape, steps, output.stored)
+    const { eligibility } = record
+    // Before the neurons write over it.
+    const spikes =
+      options.inspect && eligibility
+        ? sumGradient(pass, `${node.name} spike gradient`, output, steps)
+        : undefined
+    const { contributions, out: delta } = neuronTimeGradient(
+      pass,
+      gradientName(node),
+      output,
+      steps,
+    )
     const partials = layer.learnable ? b.buffer(`${node.name} tau gradient`, units * 4) : undefined
-    emitNeuronBackwardTime(pass, record, delta, output.gradient, partials)
+    const perUnit = record.pixelsPerUnit
+    // Only the sums of units hinder parts of units.
+    const perImage = partials ? output.shape[1] * output.shape[2] : perUnit
+    pass.byImages([record.a.tensor, record.b?.tensor], { perImage, perUnit }, (firstUnit) => {
+      const sums = partials && ref(partials, firstUnit * 4)
+      emitNeuronBackwardTime(pass, record, delta, contributions, sums)
+    })
     if (partials)
       b.emit(sumScalars, 1, {
         out: context.gradient(node.index, 'w') as Reference,
@@ -190,8 +207,7 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
         count: units,
       })
     giveGradient(read, delta, steps)
-    const { eligibility } = record
-    if (options.inspect && eligibility) probe(pass, node, output, delta, eligibility as Buffer)
+    if (spikes && eligibility) probe(pass, node, output, spikes, delta, eligibility)
   },
 }
 
@@ -206,12 +222,12 @@ function probe(
   pass: Pass,
   node: GraphNode,
   output: SpikeTensor,
+  spikes: Buffer,
   delta: Buffer,
   eligibility: Buffer,
 ): void {
   const { shape, stored } = output
   const steps = pass.gradientSteps
-  const spikes = sumGradient(pass, `${node.name} spike gradient`, output, steps)
   pass.probes.neurons.push({
     name: node.name,
     spikeGradient: gradientTimeSum(

@@ -2,7 +2,7 @@
 
 import { Op, ReluBackwardWord, ReluWord } from '../../../assembly/opcodes.js'
 import type { Relu } from '../../nn/layers/index.js'
-import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from '../gradients.js'
+import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { perUnit, term } from '../pass.js'
 import { carriesIf, f32, number, reads, readsIf, record, writes } from '../records/schema.js'
@@ -48,19 +48,22 @@ export const relu: LayerPlan<Relu> = {
       pass.training && context.method.presynaptic === 'mean'
         ? pass.carried(`${node.name} counts`, pixels * stored, 'kept')
         : undefined
-    b.emit(reluForward, units, {
-      ...shared,
-      in: input.buffer as Buffer,
-      out: output.buffer,
-      counts,
-      steps,
-    })
+    pass.make(output, { layers: 0, byImages: false }, (again) =>
+      b.emit(reluForward, units, {
+        ...shared,
+        in: input.buffer as Buffer,
+        out: output.buffer,
+        counts: again ? undefined : counts,
+        steps,
+      }),
+    )
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return
       const rows = gradientRows(pass, output)
       const delta = takeGradient(pass, output, rows)
-      const out = gradientBuffer(pass, `${node.name} input gradient`, node.shape, rows, stored)
+      const name = `${node.name} input gradient`
+      const out = overGradient(pass, delta, name, node.shape, rows, stored)
       b.emit(reluBackward, units, {
         ...shared,
         delta,

@@ -137,6 +137,26 @@ export const isBuffer = (value: unknown): value is Buffer =>
 const isReference = (value: unknown): value is Reference =>
   typeof value === 'object' && value !== null && 'buffer' in value
 
+/** The same fields with other places, those of its tables included. */
+export function withPlaces<F extends object>(
+  schema: Schema,
+  fields: F,
+  placeOf: (place: Reference, use: Access['use']) => Reference,
+): F {
+  const placed = Object.entries(fields).map(([name, value]) => {
+    const { use, entry } = schema[name]
+    if (use === 'entries') {
+      const table = value as AnyFields[]
+      return [name, table.map((of) => withPlaces(entry as Schema, of, placeOf))]
+    }
+    if (use !== 'reads' && use !== 'writes' && use !== 'updates' && use !== 'carries')
+      return [name, value]
+    const place = isBuffer(value) ? ref(value) : value
+    return [name, isReference(place) ? placeOf(place, use) : value]
+  })
+  return Object.fromEntries(placed) as F
+}
+
 /** The words of a record, or of a table's entry. */
 export function wordsOf<S extends Schema>(schema: S, fields: Fields<S>): Words {
   const words: Record<number, WordValue> = {}
