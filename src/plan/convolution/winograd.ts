@@ -130,7 +130,8 @@ export function emitSharedTiles(
     const { firstImage, planeBytes } = pass
     const part = { ...g, images: pass.images }
     const here =
-      job.writeInput?.(firstImage, pass.images) ?? ref(buffer, offset + firstImage * inputBytes(g) * steps)
+      job.writeInput?.(firstImage, pass.images) ??
+      ref(buffer, offset + firstImage * inputBytes(g) * steps)
     b.emit(
       weightTransform,
       pass.transformUnits,
