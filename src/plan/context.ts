@@ -137,6 +137,9 @@ export interface Statistic {
   readonly initial: number
 }
 
+/** What the programs of a context do: train, run forward alone, or run one step of a stream. */
+export type Run = 'training' | 'forward' | 'stream'
+
 export class Context {
   readonly options: PlanOptions
   readonly method: MethodTraits
@@ -151,11 +154,6 @@ export class Context {
   readonly masked: boolean
   /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
   readonly byteNodes = new Set<number>()
-  /**
-   * What calls of the network carry on, by layer and name. Each program begins anew, so that they
-   * share it.
-   */
-  readonly carried = new Map<string, Buffer>()
   /** A program was planned with it. */
   lowered = false
   /** What the backward pass makes again; undefined where all that it reads is kept. */
@@ -178,17 +176,22 @@ export class Context {
       readonly losses?: Buffer
       readonly predictions: Buffer
     },
-    /** One time step is a call, and neurons keep their state between calls. */
-    readonly stream = false,
+    readonly run: Run = 'training',
     readonly byteWeights: readonly ByteWeight[] = [],
+    /**
+     * What calls of the network carry on, by layer and name. Programs run one at a time, and each
+     * begins anew, so that several contexts of as many images may share it.
+     */
+    readonly carried: Map<string, Buffer> = new Map(),
   ) {
+    const stream = run === 'stream'
     // A stream is one step a call, whatever the method, and takes one frame.
     const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
     this.options = stream ? { ...options, frames: false } : options
     this.method = stream ? { ...traitsOf(options), ...streaming } : traitsOf(options)
     this.online = this.method.backward === 'everyCall'
     this.masked = this.online && options.backwardSteps < options.timeSteps
-    this.calls = stream ? [{ from: 0, steps: 1, repeats: 1 }] : this.callsOfMethod()
+    this.calls = callsOf(stream ? 1 : options.timeSteps, this.mostSteps(stream))
     this.outer = stream || this.callCount > 1
     this.accumulate = this.online && this.callCount > 1 && options.update === 'afterwards'
   }
@@ -198,13 +201,15 @@ export class Context {
     return this.calls.reduce((sum, { repeats }) => sum + repeats, 0)
   }
 
-  private callsOfMethod(): readonly Calls[] {
+  /** The most steps of a call. */
+  private mostSteps(stream: boolean): number {
     const { timeSteps, update } = this.options
-    if (this.method.loop === 'layers') return callsOf(timeSteps, timeSteps)
-    // Weights move at every step; or most steps have no backward pass, which rows of theirs would
-    // run all the same.
-    const single = (this.online && update === 'everyStep') || this.masked
-    return callsOf(timeSteps, single ? 1 : mostCallSteps[this.method.rows])
+    if (stream) return 1
+    if (this.method.loop === 'layers') return timeSteps
+    // Forward alone it has the bits of a stream. Otherwise weights may move at every step; or most
+    // steps have no backward pass, which rows of theirs would run all the same.
+    const single = this.run === 'forward' || (this.online && update === 'everyStep') || this.masked
+    return single ? 1 : mostCallSteps[this.method.rows]
   }
 
   private find(

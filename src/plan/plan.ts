@@ -14,6 +14,7 @@ import {
   type Parameter,
   type PlanOptions,
   purposeOf,
+  type Run,
   type Statistic,
 } from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
@@ -236,15 +237,23 @@ function planRuns(
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
   const shared = { ...buffers, gradients: training?.gradients }
   const contexts: Context[] = []
-  const contextOf = (images: number, of: Context['buffers'], stream = false): Context => {
-    contexts.push(new Context(options, images, b, parameters, statistics, of, stream, bytes))
+  const contextOf = (
+    images: number,
+    of: Context['buffers'],
+    run: Run,
+    carried?: Context['carried'],
+  ): Context => {
+    const given = [parameters, statistics, of, run, bytes, carried] as const
+    contexts.push(new Context(options, images, b, ...given))
     return contexts[contexts.length - 1]
   }
-  const context = contextOf(passImages, shared)
+  // What a training step has found may be read after others have run.
+  const carried = options.inspect ? undefined : new Map<string, Buffer>()
 
   const planned: ProgramPlan[] = []
   let keptBytes = 0
   if (training) {
+    const context = contextOf(passImages, shared, 'training', carried)
     if (options.gradientCheckpoint === 'layers')
       context.remade = new Remade(b, choices ?? noChoices)
     const made = trainingPrograms(context, state, { ...buffers, ...training })
@@ -261,16 +270,17 @@ function planRuns(
   }
   const starts = [b.now]
   const unlabelled = { ...shared, losses: undefined }
-  const forwardOf = (images: number, output = buffers.output, stream = false): Context =>
-    contextOf(images, { ...unlabelled, output }, stream)
-  if (purpose.evaluate) planned.push(evaluateProgram(context))
+  const forwardOf = (images: number, output = buffers.output, run: Run = 'forward'): Context =>
+    contextOf(images, { ...unlabelled, output }, run)
+  if (purpose.evaluate)
+    planned.push(evaluateProgram(contextOf(passImages, shared, 'forward', carried)))
   // Where batches of one image run already, it is not needed. With `inspect`, results of whole
   // batches are kept to be read.
   if (purpose.single && (!purpose.evaluate || (passImages > 1 && !options.inspect))) {
     starts.push(b.now)
     planned.push(singleProgram(forwardOf(1)))
   }
-  if (purpose.stream) planned.push(streamProgram(forwardOf(passImages, outputSoFar, true)))
+  if (purpose.stream) planned.push(streamProgram(forwardOf(passImages, outputSoFar, 'stream')))
   if (options.weights === 'int8' && !byteNodes)
     return planRuns(options, passImages, workers, nodesOfBytes(contexts))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })

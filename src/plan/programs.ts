@@ -137,8 +137,6 @@ const stepsInside = ({ outer, calls }: Context): number => (outer ? 1 : calls[0]
  * @returns the pass of the last call, which has all results
  */
 function lowerCalls(context: Context, training: boolean, behind?: (pass: Pass) => void): Pass {
-  // What a program has found is to be read after others have run.
-  if (context.options.inspect) context.carried.clear()
   const passes = context.calls.map(({ from, steps, repeats }) => {
     if (context.outer) context.builder.startSection(repeats, from, steps)
     const pass = lowerGraph(context, training, steps)

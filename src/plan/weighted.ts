@@ -209,8 +209,9 @@ function forwardOnSpikes(
     emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(written) })
   }
   const task = { ...job, spikes }
-  // Few neurons fire at a stream's single step.
-  const limit = context.stream ? Number.POSITIVE_INFINITY : spikesForDense(task)
+  // At the single steps of a loop outside without training few neurons fire.
+  const singly = !pass.training && context.outer && options.timeSteps > 1
+  const limit = singly ? Number.POSITIVE_INFINITY : spikesForDense(task)
   if (!pass.training && Number.isFinite(limit) && denseWithoutChoice(task)) {
     dense()
     return undefined

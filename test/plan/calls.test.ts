@@ -59,7 +59,7 @@ const planOf = (given: MethodOptions, timeSteps: number): Plan =>
     1,
   )
 
-/** Steps of the calls in which a program has convolutions. */
+/** Steps of the calls in which a program has its first convolution. */
 const callSteps = (plan: Plan, name: 'train' | 'evaluate'): number[] =>
   (plan.programs[name]?.sections ?? [])
     .filter(({ records }) => records.some(({ phase, layer }) => phase === 'forward' && layer === 1))
@@ -76,13 +76,14 @@ test('a call has several steps, and one where weights or gradients need single s
     [{ method: 'sltt', backwardSteps: 2 }, 3, [1, 1, 1]],
     [{ method: 'sltt', backwardSteps: 3 }, 3, [3]],
     [{ method: 'bptt' }, 11, [11]],
-  ] as const)
-    for (const name of ['train', 'evaluate'] as const)
-      assert.equal(
-        callSteps(planOf(given, timeSteps), name),
-        expected,
-        `${JSON.stringify(given)}, T = ${timeSteps}, ${name}`,
-      )
+  ] as const) {
+    const plan = planOf(given, timeSteps)
+    const what = `${JSON.stringify(given)}, T = ${timeSteps}`
+    assert.equal(callSteps(plan, 'train'), expected, what)
+    // Forward alone single steps have the bits of a stream.
+    const single = given.method === 'bptt' ? [timeSteps] : new Array<number>(timeSteps).fill(1)
+    assert.equal(callSteps(plan, 'evaluate'), single, `${what}, evaluate`)
+  }
 })
 
 test('memory does not grow with T from the longest call on', () => {
