@@ -1,7 +1,7 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
 import { checkInteger, SpikewasmError } from '../errors.js'
 import { Purpose, RandomStream } from '../random.js'
-import { autoAugment, type ImageSize } from './autoaugment.js'
+import { autoAugment, copyRow, type ImageSize } from './autoaugment.js'
 import type { Dataset } from './dataset.js'
 import { normalizationTable, normalize } from './dataset.js'
 import { type Plain, plainOf, withPlain } from './plain.js'
@@ -123,16 +123,41 @@ export function shift(
   dy: number,
   mirror: boolean,
 ): void {
-  let o = 0
-  for (let y = 0; y < height; y++) {
-    const row = y + dy
-    for (let x = 0; x < width; x++) {
-      const column = (mirror ? width - 1 - x : x) + dx
-      const inside = row >= 0 && row < height && column >= 0 && column < width
-      const from = (row * width + column) * channels
-      for (let c = 0; c < channels; c++) out[o++] = inside ? input[from + c] : 0
-    }
+  out.fill(0)
+  // Columns x' of the output whose source is in the image.
+  const first = Math.max(0, -dx)
+  const end = Math.min(width, width - dx)
+  for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++) {
+    const from = (y + dy) * width + dx
+    if (mirror) mirrorRow(out, input, y * width + width - 1, from, first, end, channels)
+    else
+      copyRow(out, input, y * width * channels, from * channels, first * channels, end * channels)
   }
+}
+
+/** Pixels from right to left: out pixel to − x = input pixel from + x, x in first … end − 1. */
+function mirrorRow(
+  out: Uint8Array,
+  input: Uint8Array,
+  to: number,
+  from: number,
+  first: number,
+  end: number,
+  channels: number,
+): void {
+  if (channels === 3) {
+    for (let x = first; x < end; x++) {
+      const o = 3 * (to - x)
+      const i = 3 * (from + x)
+      out[o] = input[i]
+      out[o + 1] = input[i + 1]
+      out[o + 2] = input[i + 2]
+    }
+    return
+  }
+  for (let x = first; x < end; x++)
+    for (let c = 0; c < channels; c++)
+      out[(to - x) * channels + c] = input[(from + x) * channels + c]
 }
 
 /**

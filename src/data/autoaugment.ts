@@ -26,16 +26,25 @@ export function translate(
   dx: number,
   dy: number,
 ): void {
-  let o = 0
-  for (let y = 0; y < height; y++) {
-    const row = y + dy
-    for (let x = 0; x < width; x++) {
-      const column = x + dx
-      const inside = row >= 0 && row < height && column >= 0 && column < width
-      const from = (row * width + column) * channels
-      for (let c = 0; c < channels; c++) out[o++] = inside ? input[from + c] : FILL
-    }
+  out.fill(FILL)
+  const first = Math.max(0, -dx) * channels
+  const end = Math.min(width, width - dx) * channels
+  for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++) {
+    const from = ((y + dy) * width + dx) * channels
+    copyRow(out, input, y * width * channels, from, first, end)
   }
+}
+
+/** out[to + i] = input[from + i] for i in first … end − 1. */
+export function copyRow(
+  out: Uint8Array,
+  input: Uint8Array,
+  to: number,
+  from: number,
+  first: number,
+  end: number,
+): void {
+  for (let i = first; i < end; i++) out[to + i] = input[from + i]
 }
 
 /**

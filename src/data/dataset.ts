@@ -185,7 +185,7 @@ export function fromBytes(options: BytesOptions): Dataset {
       read(index, out) {
         checkRead(name, index, labels.length, out.length, size)
         const begin = index * size
-        for (let i = 0; i < size; i++) out[i] = images[begin + i]
+        out.set(images.subarray(begin, begin + size))
         return labels[index]
       },
     },

@@ -2,7 +2,8 @@
 
 import type { Dataset } from '../data/dataset.js'
 import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '../errors.js'
-import { breathe, checkSignal } from '../train/evaluate.js'
+import { breathe } from '../runtime/breathe.js'
+import { checkSignal } from '../train/evaluate.js'
 import type { Net } from './net.js'
 
 /** Options of `evaluateNet`; each has a default. */

@@ -17,6 +17,7 @@ import {
 import { Purpose as Draw, RandomStream } from '../random.js'
 import { allocate } from './allocate.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
+import { breathe } from './breathe.js'
 import { type Executor, localExecutor } from './executor.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
@@ -55,6 +56,9 @@ export interface Settings {
   readonly revectorized: boolean
 }
 
+/** How long small programs may keep the calling thread from timers and callbacks. */
+const BUSY_MS = 4
+
 const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
 
 export class Session implements Arena {
@@ -72,6 +76,8 @@ export class Session implements Arena {
   private failure: Error | undefined
   private disposed = false
   private ended: Promise<void> | undefined
+  /** Milliseconds that programs have kept the calling thread busy since its last pause. */
+  private busyMs = 0
   /** Settled when the last step has ended, well or not. */
   private stepEnded: Promise<unknown> = Promise.resolve()
   /** Training steps so far: random numbers of a step depend on it. */
@@ -266,9 +272,11 @@ export class Session implements Arena {
       set(Control.Input, input)
     }
     try {
+      const began = performance.now()
       const running = runPasses()
       this.stepEnded = running.catch(() => undefined)
       await running
+      if (workers === 1) await this.rest(performance.now() - began)
     } catch (error) {
       const layer = this.graph.nodes[records[view.getUint32(Control.Progress, true)]?.layer ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
@@ -299,6 +307,18 @@ export class Session implements Arena {
       correct: view.getInt32(Control.Correct, true),
       count: valid,
     }
+  }
+
+  /**
+   * With several threads the calling thread stays free for others' work; where a program runs on it
+   * all the same, it pauses now and then.
+   */
+  private async rest(ranMs: number): Promise<void> {
+    if (this.threads === 1) return
+    this.busyMs += ranMs
+    if (this.busyMs < BUSY_MS) return
+    this.busyMs = 0
+    await breathe()
   }
 
   /**

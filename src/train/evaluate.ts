@@ -3,6 +3,7 @@
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import { checkOptions, describe, expect, expectFinite } from '../errors.js'
+import { breathe } from '../runtime/breathe.js'
 import type { Session } from '../runtime/session.js'
 import { firingRates } from '../runtime/views.js'
 
@@ -134,21 +135,4 @@ export async function fillAhead(
     await running
     throw error
   }
-}
-
-/** Lets callbacks, timers and signals run between two steps that run on this thread. */
-export function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    if (globalThis.setImmediate !== undefined) {
-      globalThis.setImmediate(resolve)
-      return
-    }
-    // In browsers: a timer would wait for 4 ms each time.
-    const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
-    }
-    port2.postMessage(undefined)
-  })
 }

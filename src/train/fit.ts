@@ -6,10 +6,11 @@ import { median } from '../median.js'
 import { checkOptimizer, checkRate, constant, type Schedule, type Sgd, sgd } from '../optimizer.js'
 import { type MethodOptions, methodOptionKeys, pickMethodOptions } from '../plan/methods.js'
 import { programOf } from '../runtime/arena.js'
+import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { firingRates } from '../runtime/views.js'
-import { breathe, checkDataset, checkSignal, evaluate, fillAhead } from './evaluate.js'
+import { checkDataset, checkSignal, evaluate, fillAhead } from './evaluate.js'
 import { checkNumWorkers, Feed } from './feed.js'
 
 /** What `onStep` is told after a training step. */

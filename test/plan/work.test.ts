@@ -133,6 +133,20 @@ test('a model starts no more threads than its largest program uses', () =>
     assert.is(started.length, expected > 1 ? expected : 0)
   }))
 
+test('timers run while small steps follow each other, with several threads', () =>
+  byWork(async () => {
+    const model = await mlp(digits, 10).compile({ input: digits, batchSize: 32, threads: 2 })
+    const [x, y] = [uniform(32 * 64, 2, 1), labels(32, 10, 1)]
+    let ticked = false
+    setTimeout(() => {
+      ticked = true
+    }, 1)
+    // Without a pause between them no timer runs, however many there are.
+    for (let i = 0; i < 5000 && !ticked; i++) await model.trainStep(x, y)
+    assert.ok(ticked)
+    await model.dispose()
+  }))
+
 test('the summary says how many workers each program has', () =>
   byWork(async () => {
     const model = await mlp(digits, 10).compile({ input: digits, threads: 2 })

@@ -19,7 +19,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { breathe } from '../../src/train/evaluate.js'
+import { breathe } from '../../src/runtime/breathe.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
