@@ -263,12 +263,13 @@ function addTables(
       notes: [
         `${split.train.length} images to train and ${split.test.length} to test with, T ` +
           `${TIME_STEPS}, batch ${batch}, ${epochs} epochs, ${threads} ` +
-          `${threads === 1 ? 'thread' : 'threads'} each; rate m. Same initial weights, same order ` +
-          `of images, no augmentation; SGD with momentum 0.9, learning rate ${LEARNING_RATE} along ` +
-          `a cosine, weight decay ${WEIGHT_DECAY} of weights.` +
+          `${threads === 1 ? 'thread' : 'threads'} each; rate m. Same initial weights, same ` +
+          `order of images, no augmentation; SGD with momentum 0.9, learning rate ` +
+          `${LEARNING_RATE} along a cosine, weight decay ${WEIGHT_DECAY} of weights.` +
           (quick ? ' Quick: a part of the images.' : ''),
         's: of training, evaluations left out. first loss: of the first batch of an epoch; that ' +
-          'of the first epoch shows that both begin alike. Roundings differ, so the curves part.',
+          'of the first epoch shows that both begin alike. Roundings differ, so the curves part; in ' +
+          'a deep network they flip a few spikes of the first batch already.',
         `Other processes took of the processors ${describeOthers(others[0])} during ours, ` +
           `${describeOthers(others[1])} during theirs. ` +
           `rate: ${describeRates(rates)} spikes per neuron and step in our last epoch.`,

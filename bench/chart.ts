@@ -86,5 +86,5 @@ export function accuracySvg(charts: readonly AccuracyChart[]): string {
   }
 }
 
-/** Legends find series by name, so that the names of two charts must differ: by spaces at the end. */
+/** Legends find series by name, so the names of two charts must differ: by spaces at the end. */
 const nameIn = (chart: number, name: string): string => name + ' '.repeat(chart)

@@ -225,8 +225,8 @@ export async function benchCurves(
         `Training steps over ${titles[axis]}: ${describeSetting(setting, axis)}` +
         (torch === undefined ? '' : `, beside the official code on PyTorch ${torch}`),
       notes: [
-        'Images of 3×32×32, step mode m. ms: median of the steps at learning rate 0. others: what ' +
-          'other processes took of the processors. rate: our spikes per neuron and step.',
+        'Images of 3×32×32, step mode m. ms: median of the steps at learning rate 0. others: ' +
+          'what other processes took of the processors. rate: our spikes per neuron and step.',
         ...(axis === 'width'
           ? ['width: channels of the first convolution; the second has twice as many.']
           : []),

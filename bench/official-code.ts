@@ -63,9 +63,10 @@ export function checkOfficial(options: BenchOptions): { torch: string; bfloat16:
     holds(official, 'model/model_setting.py') &&
       holds(spikingjelly, 'spikingjelly/activation_based'),
     () =>
-      `bench.official and bench.spikingjelly must be checkouts of the paper's code and of SpikingJelly 0.0.0.0.14, got ${official ?? 'none'} and ${spikingjelly ?? 'none'}; get them with
-  git clone https://github.com/Tab-ct/rate-based-backpropagation
-  git clone --branch 0.0.0.0.14 https://github.com/fangwei123456/spikingjelly`,
+      "bench.official and bench.spikingjelly must be checkouts of the paper's code and of " +
+      `SpikingJelly 0.0.0.0.14, got ${official ?? 'none'} and ${spikingjelly ?? 'none'}; get ` +
+      'them with\n  git clone https://github.com/Tab-ct/rate-based-backpropagation\n' +
+      '  git clone --branch 0.0.0.0.14 https://github.com/fangwei123456/spikingjelly',
   )
   expect(
     model === undefined || networks.includes(model),
@@ -189,9 +190,10 @@ function runScript(
     ['-W', 'ignore', script, command, ...named],
     { input: stdin, encoding: 'utf8' },
   )
+  const code = file === 'official.py' ? 'the official code' : "the authors' code"
   if (error !== undefined || status !== 0)
     throw new SpikewasmError(
-      `bench.python: ${python} could not run ${file === 'official.py' ? 'the official code' : "the authors' code"}: ` +
+      `bench.python: ${python} could not run ${code}: ` +
         `${error?.message ?? stderr.trim().split('\n').at(-1)}; ` +
         'name a Python that has PyTorch with --python, or install it (pip install torch)',
     )

@@ -146,13 +146,13 @@ export const labelsOf = (
 /** What × limit means, for each table that has it. */
 export const limitNotes = [
   'limit: the time of the additions and multiply-adds of convolutions and linear layers alone, ' +
-    "of ours at WebAssembly's measured 128-bit peak of one thread times the threads, of theirs at " +
-    'what the fastest of a product of matrices and two convolutions reached in its process. A ' +
+    "of ours at WebAssembly's measured 128-bit peak of one thread times the threads, of theirs " +
+    'at what the fastest of a product of matrices and two convolutions reached in its process. A ' +
     'multiply-add counts 2.',
   'Counted of ours: forward an addition for each spike and weight that meet (behind pooling each ' +
     'spike of a window, at most the dense product), for the image its dense product once; ' +
-    'gradients of inputs dense, once (rate) or at each step; gradients of weights dense with time ' +
-    "means (rate) and traces (ottt), additions of spikes else. Winograd's algorithm does with " +
+    'gradients of inputs dense, once (rate) or at each step; gradients of weights dense with ' +
+    "time means (rate) and traces (ottt), additions of spikes else. Winograd's algorithm does with " +
     'fewer, so that × limit can be below 1.',
   'Counted of theirs: dense products, at each step forward and for both gradients; rate: forward ' +
     'at each step, then once more with both gradients; an image needs no gradient.',
@@ -170,8 +170,8 @@ export function tableOf(
     notes: [
       'Forward, backward and SGD on one batch of noise, the same for both; ' +
         `${trainingSteps} steps that train, then at least ${minSteps} timed ones at ` +
-        'learning rate 0. ours: our method and step mode. against: method of theirs, step mode m, ' +
-        `or another of ours. bf16: autocast, which this processor runs by way of ${bfloat16}.`,
+        'learning rate 0. ours: our method and step mode. against: method of theirs, step mode ' +
+        `m, or another of ours. bf16: autocast, which this processor runs by way of ${bfloat16}.`,
       'ms: median. ratio: ours / theirs, of the medians and of the fastest steps. ' +
         'spread: of ours and theirs.',
       'before, after: ours before and behind theirs. others: share of the processors ' +

@@ -47,8 +47,8 @@ function otttVgg(): Block {
 }
 
 /**
- * `spiking_vgg11_bn` as train_SLTT.py makes it, without its dropout of rate 0, and with a classifier
- * of one pixel (theirs reads 49 copies of it): 9,231,114 parameters.
+ * `spiking_vgg11_bn` as train_SLTT.py makes it, without its dropout of rate 0, and with a
+ * classifier of one pixel (theirs reads 49 copies of it): 9,231,114 parameters.
  */
 function slttVgg(): Block {
   let channels = IN_CHANNELS

@@ -43,8 +43,8 @@ const TIME_STEPS = 6
 const SMALL_BATCH = 4
 
 /**
- * Noise of 4×4 cells, each 8×8 pixels. Noise of single pixels cancels in pooling, and the deep layers
- * of OTTT's network, which does not normalise, would be silent.
+ * Noise of 4×4 cells, each 8×8 pixels. Noise of single pixels cancels in pooling, and the deep
+ * layers of OTTT's network, which does not normalise, would be silent.
  */
 function makeImages(size: number): TrainingBatch {
   const [C, H, W] = onlineInput
@@ -155,7 +155,9 @@ export async function onlineSteps(
       digits(limits.theirs),
       (theirs.median / limits.theirs).toFixed(2),
     ])
-    const name = `online | ${method} | T ${TIME_STEPS} | batch ${batchOf(options)} | threads ${options.threads}`
+    const name =
+      `online | ${method} | T ${TIME_STEPS} | batch ${batchOf(options)} | threads ` +
+      `${options.threads}`
     for (const [who, times, about] of [
       ['spikewasm', ours, `rate ${rates}`],
       ["authors' code", theirs, `PyTorch ${torch}`],
@@ -179,13 +181,13 @@ export async function onlineSteps(
       `Training steps of OTTT and SLTT beside their authors' code on PyTorch ${torch}: their VGG ` +
       `on 3×32×32, batch ${batchOf(options)}, T ${TIME_STEPS}`,
     notes: [
-      'From their fresh weights, on one batch of coarse noise: forward and backward at each step, then ' +
-        'SGD once. ms: median at learning rate 0, behind steps that train, in the order ours, ' +
-        'theirs, ours.',
-      'SLTT: without the multiplication of its dropout of rate 0, and the classifier reads the one ' +
-        'pixel that is left instead of 49 copies; that makes their step shorter.',
-      'rate: our spikes per neuron and step; theirs is dense. others: what other processes took of ' +
-        'the processors.',
+      'From their fresh weights, on one batch of coarse noise: forward and backward at each ' +
+        'step, then SGD once. ms: median at learning rate 0, behind steps that train, in the ' +
+        'order ours, theirs, ours.',
+      'SLTT: without the multiplication of its dropout of rate 0, and the classifier reads the ' +
+        'one pixel that is left instead of 49 copies; that makes their step shorter.',
+      'rate: our spikes per neuron and step; theirs is dense. others: what other processes took ' +
+        'of the processors.',
       ...limitNotes,
     ],
     head: [
@@ -293,11 +295,11 @@ async function onlineAgreement(
   report.tables.push({
     title: `One step of OTTT and SLTT against their authors' code, batch ${SMALL_BATCH}`,
     notes: [
-      'From their fresh network. Number of parameters and shapes of all layers are equal, or this ' +
-        'is an error. output: largest difference over largest output. 1 − cosine: of the gradient ' +
-        'that is least parallel, parameter: which that is.',
-      'noise: biases right before a normalisation have a true gradient of zero. A potential within ' +
-        'rounding of the threshold can flip a spike, which the layers behind spread.',
+      'From their fresh network. Number of parameters and shapes of all layers are equal, or ' +
+        'this is an error. output: largest difference over largest output. 1 − cosine: of the ' +
+        'gradient that is least parallel, parameter: which that is.',
+      'noise: biases right before a normalisation have a true gradient of zero. A potential ' +
+        'within rounding of the threshold can flip a spike, which the layers behind spread.',
     ],
     head: ['method', 'parameters', 'output', '1 − cosine', 'parameter', 'noise', 'rate'],
     rows,

@@ -1,4 +1,4 @@
-/** Time to accuracy: what does not need PyTorch; and a tiny run where PyTorch and code are given. */
+/** Time to accuracy: what does not need PyTorch; and a tiny run where that and code are given. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
