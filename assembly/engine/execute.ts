@@ -26,8 +26,9 @@ import { maxPool, maxPoolBackward, maxPoolFloats } from '../pool/max-pool'
 import { clear, sumScalars, timeSum, trace } from '../pool/sums'
 import { spikeForwardBytes } from '../spikes/byte-forward'
 import { spikeConv, spikeForward } from '../spikes/forward'
-import { listWeightGradient, rateLists } from '../spikes/list-gradient'
+import { listWeightGradient } from '../spikes/list-gradient'
 import { spikeLists } from '../spikes/lists'
+import { rateLists } from '../spikes/rate-lists'
 import {
   winogradInputGradient,
   winogradInputTransform,

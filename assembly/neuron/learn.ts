@@ -18,7 +18,10 @@
  *
  * Scratch, in vectors of 4 floats:
  *
- *   head | weights [T] | marks [T] | channels [C/4] | z [pixels][C/4][T]
+ *   head | weights [T] | marks [T] | channels [C/4] | z [pairs][T][2]
+ *
+ * The vectors of a block's pixels [pixels][C/4] go in pairs, so that V8 can join what happens to
+ * the two of a pair into operations on 256 bits.
  */
 
 import { NeuronScratch, NeuronWord } from '../opcodes'
@@ -39,7 +42,7 @@ import {
 import { DERIVATIVE, HEAD, isStill, LOOP, prepare, SLOPE } from './learn-prepare'
 import { addSurrogates } from './surrogate-loops'
 
-/** Most floats of z in a block of pixels. A single pixel may have more. */
+/** Most floats of z in a block of pixels, its last pair whole. A single pixel may have more. */
 const BLOCK_FLOATS: u32 = NeuronScratch.BlockFloats
 
 /** Runs pixels first … end − 1 and returns their spikes. Writes what `neuron` writes. */
@@ -62,7 +65,8 @@ export function runLearn(
   const channels = weights + stateBytes * 2
   store<u32>(scratch + LOOP, channels, 12)
   const states = prepare(rec, scratch, weights, channels, t0, lambda, kappa)
-  const block = max<u32>(1, BLOCK_FLOATS / (steps * vectors * 4))
+  const pairBytes = stateBytes * 2
+  const block = max<i32>(1, (BLOCK_FLOATS - steps * 4) / (steps * vectors * 4))
   let spikes: u32 = 0
   for (let pixel = first; pixel < end; pixel += block) {
     const pixels = min(block, end - pixel)
@@ -76,20 +80,20 @@ export function runLearn(
         t0 + t,
         t,
         stepsAtOnce(steps - t),
-        states + ((<usize>t) << 4),
+        states + ((<usize>t) << 5),
       )
     }
     const at = (<usize>pixel * vectors) << 4
     if (eligibility) {
       for (let t: u32 = 0; t < steps; t += stepsAtOnce(steps - t)) {
-        const z = states + ((<usize>t) << 4)
+        const z = states + ((<usize>t) << 5)
         const n = stepsAtOnce(steps - t)
         addSurrogates(
           kind,
           n,
           eligibility + at,
           z,
-          stateBytes,
+          pairBytes,
           pixels * vectors,
           weights + ((<usize>t) << 4),
           scratch + SLOPE,
@@ -98,13 +102,13 @@ export function runLearn(
       }
     }
     if (derivative) {
-      const z = states + stateBytes - 16
+      const z = states + pairBytes - 32
       addSurrogates(
         kind,
         1,
         derivative + at,
         z,
-        stateBytes,
+        pairBytes,
         pixels * vectors,
         scratch + DERIVATIVE,
         scratch + SLOPE,
