@@ -1,6 +1,7 @@
 /**
  * Sizes and units of the weight gradient from lists of active neurons
- * (assembly/spikes/list-gradient.ts, rate-lists.ts), from shapes alone. Counts run from 0 to `maxCount`.
+ * (assembly/spikes/list-gradient.ts and rate-lists.ts), from shapes alone. Counts run from 0 to
+ * `maxCount`.
  */
 
 import { RateList } from '../../../assembly/opcodes.js'
