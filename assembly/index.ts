@@ -206,7 +206,7 @@ export {
 export { combine7, combine15, combineFew } from './spikes/combine'
 export { appendCounts, appendFactors, appendPairCounts, countWindow } from './spikes/counts'
 export { spikeConv, spikeForward } from './spikes/forward'
-export { listCount, listFill, listSum, listWeightGradient, rateLists } from './spikes/list-gradient'
+export { listAddTwice, listSum, listWeightGradient } from './spikes/list-gradient'
 export { joinRows, listScratch, listsOfRows, POINTERS, spikeLists } from './spikes/lists'
 export {
   patternSum1,
@@ -217,6 +217,7 @@ export {
 export { patternCells, patternCells1, patternCells4 } from './spikes/pattern-grid'
 export { patternFill, patternLists } from './spikes/pattern-lists'
 export { appendPairs, appendPatterns, stepsOf } from './spikes/patterns'
+export { listCount, listFill, rateLists } from './spikes/rate-lists'
 export {
   sumRows4,
   sumRows8,

@@ -624,6 +624,8 @@ export enum RateList {
   /** Input channels of one unit of lists. */
   // biome-ignore lint/suspicious/noDuplicateEnumValues: a size of its own
   Channels = 16,
+  /** Taps whose sums of a grid are made together. */
+  TapsAtOnce = 2,
   /** Worker scratch of lists for each count and phase of a channel: u32 head, u16 total. */
   HeadBytes = 6,
   /** Pixels that an entry of a list can number. */

@@ -27,10 +27,11 @@ import { clear, sumScalars, timeSum } from '../pool/sums'
 import { trace, traceGradient } from '../pool/trace'
 import { spikeForwardBytes } from '../spikes/byte-forward'
 import { spikeConv, spikeForward } from '../spikes/forward'
-import { listWeightGradient, rateLists } from '../spikes/list-gradient'
+import { listWeightGradient } from '../spikes/list-gradient'
 import { spikeLists } from '../spikes/lists'
 import { patternWeightGradient } from '../spikes/pattern-gradient'
 import { patternLists } from '../spikes/pattern-lists'
+import { rateLists } from '../spikes/rate-lists'
 import {
   winogradInputGradient,
   winogradInputTransform,

@@ -8,9 +8,9 @@ import { NeuronWord } from '../opcodes'
 import { CHANNEL_A, CHANNEL_B, GROUP_A, GROUP_B, LOOP } from './learn-prepare'
 
 /**
- * The body of all loops below: n steps of `pixels` pixels from `first` on. z [pixels][C/4][T]
- * vectors are written from step `step` of the call on; `t` counts the steps of all calls. Masks,
- * counts, x̂ and V are written as `neuron` says. Returns the spikes.
+ * The body of all loops below: n steps of `pixels` pixels from `first` on. z [pairs][T][2] vectors
+ * are written from step `step` of the call on; `t` counts the steps of all calls. Masks, counts, x̂
+ * and V are written as `neuron` says. Returns the spikes.
  */
 // @ts-ignore: decorator
 @inline
@@ -38,7 +38,7 @@ export function chargeBody(
   const aStep = <usize>load<u32>(rec, NeuronWord.AStepBytes * 4)
   const bStep = <usize>load<u32>(rec, NeuronWord.BStepBytes * 4)
   const vectors = load<u32>(rec, NeuronWord.C * 4) >> 2
-  const stateBytes = (<usize>load<u32>(rec, NeuronWord.T * 4)) << 4
+  const pairBytes = (<usize>load<u32>(rec, NeuronWord.T * 4)) << 5
   const xhatA = <usize>load<u32>(rec, NeuronWord.AXhat * 4)
   const xhatB = <usize>load<u32>(rec, NeuronWord.BXhat * 4)
   const v = <usize>load<u32>(rec, NeuronWord.V * 4)
@@ -62,6 +62,7 @@ export function chargeBody(
     <usize>first * load<u32>(rec, NeuronWord.BPixelBytes * 4) +
     <usize>step * bStep
   let total = i32x4.splat(0)
+  let ahead: usize = 16
   for (; pixels; pixels--) {
     let a = rowA
     let b = rowB
@@ -75,7 +76,7 @@ export function chargeBody(
       let mark = v128.load(marks)
       let current = sumTerms(a, b, arriving, mark, scale, shift, scaleB, scaleS, hasB, hasS)
       let state = current
-      if (step) state = f32x4.add(current, remaining(v128.load(z - 16), lambda, lambdaTheta))
+      if (step) state = f32x4.add(current, remaining(v128.load(z - 32), lambda, lambdaTheta))
       else if (resume) state = f32x4.add(current, f32x4.mul(v128.load(v + (at << 2)), lambda))
       v128.store(z, state)
       let spikes = v128.and(firing(state), mark)
@@ -100,7 +101,7 @@ export function chargeBody(
             hasS,
           )
         state = f32x4.add(current, remaining(state, lambda, lambdaTheta))
-        v128.store(z, state, 16)
+        v128.store(z, state, 32)
         spikes = i32x4.add(spikes, v128.and(firing(state), mark))
       }
       if (n > 2) {
@@ -124,7 +125,7 @@ export function chargeBody(
             hasS,
           )
         state = f32x4.add(current, remaining(state, lambda, lambdaTheta))
-        v128.store(z, state, 32)
+        v128.store(z, state, 64)
         spikes = i32x4.add(spikes, v128.and(firing(state), mark))
         mark = v128.load(marks, 48)
         if (grouped) {
@@ -146,7 +147,7 @@ export function chargeBody(
             hasS,
           )
         state = f32x4.add(current, remaining(state, lambda, lambdaTheta))
-        v128.store(z, state, 48)
+        v128.store(z, state, 96)
         spikes = i32x4.add(spikes, v128.and(firing(state), mark))
       }
       if (kept) {
@@ -191,7 +192,8 @@ export function chargeBody(
       b += 16
       at += 4
       channel += channelBytes
-      z += stateBytes
+      z += ahead
+      ahead = pairBytes - ahead
     }
     rowA += <usize>load<u32>(rec, NeuronWord.APixelBytes * 4)
     rowB += <usize>load<u32>(rec, NeuronWord.BPixelBytes * 4)

@@ -18,9 +18,11 @@
  *
  * Scratch, in vectors of 4 floats:
  *
- *   head | weights [T] | marks [T] | channels [C/4] | z [pixels][C/4][T]
+ *   head | weights [T] | marks [T] | channels [C/4] | z [pairs][T][2]
  *
- * Where statistics are those of single steps, channels are [C/4][T].
+ * The vectors of a block's pixels [pixels][C/4] go in pairs, so that V8 can join what happens to
+ * the two of a pair into operations on 256 bits. Where statistics are those of single steps,
+ * channels are [C/4][T].
  */
 
 import { NeuronScratch, NeuronWord } from '../opcodes'
@@ -54,7 +56,7 @@ import {
 import { DERIVATIVE, GROUP_A, GROUP_B, HEAD, isStill, LOOP, prepare, SLOPE } from './learn-prepare'
 import { addSurrogates } from './surrogate-loops'
 
-/** Most floats of z in a block of pixels. A single pixel may have more. */
+/** Most floats of z in a block of pixels, its last pair whole. A single pixel may have more. */
 const BLOCK_FLOATS: u32 = NeuronScratch.BlockFloats
 
 /** Runs pixels first … end − 1 and returns their spikes. Writes what `neuron` writes. */
@@ -78,7 +80,8 @@ export function runLearn(
   const states = prepare(rec, scratch, weights, channels, t0, lambda, kappa)
   const groups = hasGroups(rec)
   const groupBytes: usize = !groups ? 0 : load<u32>(rec, NeuronWord.B * 4) ? GROUP_B : GROUP_A
-  const block = max<u32>(1, BLOCK_FLOATS / (steps * vectors * 4))
+  const pairBytes = stateBytes * 2
+  const block = max<i32>(1, (BLOCK_FLOATS - steps * 4) / (steps * vectors * 4))
   let spikes: u32 = 0
   for (let pixel = first; pixel < end; pixel += block) {
     const pixels = min(block, end - pixel)
@@ -93,20 +96,20 @@ export function runLearn(
         t0 + t,
         t,
         stepsAtOnce(steps - t),
-        states + ((<usize>t) << 4),
+        states + ((<usize>t) << 5),
       )
     }
     const at = (<usize>pixel * vectors) << 4
     if (eligibility) {
       for (let t: u32 = 0; t < steps; t += stepsAtOnce(steps - t)) {
-        const z = states + ((<usize>t) << 4)
+        const z = states + ((<usize>t) << 5)
         const n = stepsAtOnce(steps - t)
         addSurrogates(
           kind,
           n,
           eligibility + at,
           z,
-          stateBytes,
+          pairBytes,
           pixels * vectors,
           weights + ((<usize>t) << 4),
           scratch + SLOPE,
@@ -132,27 +135,27 @@ function normalisedMeans(rec: usize, first: u32, pixels: u32, t: i32): void {
 function derivatives(rec: usize, head: usize, first: u32, pixels: u32, z: usize): void {
   const steps = load<u32>(rec, NeuronWord.T * 4)
   const vectors = load<u32>(rec, NeuronWord.C * 4) >> 2
-  const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
-  const stateBytes = (<usize>steps) << 4
+  const pairBytes = (<usize>steps) << 5
   const rowBytes = (<usize>vectors) << 4
   let out = <usize>load<u32>(rec, NeuronWord.SurrogateOut * 4) + <usize>first * steps * rowBytes
-  for (; pixels; pixels--) {
-    for (let step: usize = 0; step < stateBytes; step += 16) {
-      addSurrogates(
-        kind,
-        1,
-        out,
-        z + step,
-        stateBytes,
-        vectors,
-        head + DERIVATIVE,
-        head + SLOPE,
-        false,
-      )
+  for (let vector: u32 = 0; vector < pixels * vectors; vector += vectors) {
+    // A pixel of an odd number of vectors begins in the middle of a pair, or ends there.
+    const odd = vector & 1
+    const pair = z + <usize>(vector >> 1) * pairBytes
+    for (let step: usize = 0; step < pairBytes; step += 32) {
+      if (odd) derivative(rec, head, out, pair + 16 + step, 1)
+      const rest = pair + <usize>odd * pairBytes + step
+      derivative(rec, head, out + ((<usize>odd) << 4), rest, vectors - odd)
       out += rowBytes
     }
-    z += stateBytes * vectors
   }
+}
+
+/** The same for so many vectors at one step; the first one begins a pair, or is alone. */
+function derivative(rec: usize, head: usize, out: usize, z: usize, count: u32): void {
+  const kind = load<i32>(rec, NeuronWord.Surrogate * 4)
+  const pairBytes = (<usize>load<u32>(rec, NeuronWord.T * 4)) << 5
+  addSurrogates(kind, 1, out, z, pairBytes, count, head + DERIVATIVE, head + SLOPE, false)
 }
 
 /** Steps that a loop takes when so many are left. */

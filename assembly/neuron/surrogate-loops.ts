@@ -8,50 +8,51 @@ import { surrogateScale, surrogateSlope, surrogateTimes } from './surrogate'
 
 /**
  * out [count][4] = or += Σ over n steps of weights [n][4] · shape(slope [4] · z). z is
- * [count][n][4], where stateBytes lie from one [n][4] to the next; n is 4, 2 or 1. The sigmoid has
- * a loop for each n, the other kinds take the steps one by one.
+ * [⌈count/2⌉][n][2][4], where pairBytes lie from one [n][2][4] to the next; n is 4, 2 or 1. In
+ * weights and slope the four lanes are equal. The sigmoid has a loop for each n, the other kinds
+ * take the steps one by one.
  */
 export function addSurrogates(
   kind: i32,
   n: u32,
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
   if (kind == Surrogate.Sigmoid) {
-    if (n == 4) neuronSigmoid4(out, z, stateBytes, count, weights, slope, add)
-    else if (n == 2) neuronSigmoid2(out, z, stateBytes, count, weights, slope, add)
-    else neuronSigmoid1(out, z, stateBytes, count, weights, slope, add)
+    if (n == 4) neuronSigmoid4(out, z, pairBytes, count, weights, slope, add)
+    else if (n == 2) neuronSigmoid2(out, z, pairBytes, count, weights, slope, add)
+    else neuronSigmoid1(out, z, pairBytes, count, weights, slope, add)
     return
   }
   for (; n; n--) {
     switch (kind) {
       case Surrogate.Atan:
-        neuronAtan(out, z, stateBytes, count, weights, slope, add)
+        neuronAtan(out, z, pairBytes, count, weights, slope, add)
         break
       case Surrogate.Triangle:
-        neuronTriangle(out, z, stateBytes, count, weights, slope, add)
+        neuronTriangle(out, z, pairBytes, count, weights, slope, add)
         break
       case Surrogate.Rectangle:
-        neuronRectangle(out, z, stateBytes, count, weights, slope, add)
+        neuronRectangle(out, z, pairBytes, count, weights, slope, add)
         break
       case Surrogate.FastSigmoid:
-        neuronFastSigmoid(out, z, stateBytes, count, weights, slope, add)
+        neuronFastSigmoid(out, z, pairBytes, count, weights, slope, add)
         break
       case Surrogate.PiecewiseExp:
-        neuronPiecewiseExp(out, z, stateBytes, count, weights, slope, add)
+        neuronPiecewiseExp(out, z, pairBytes, count, weights, slope, add)
         break
       case Surrogate.Erf:
-        neuronErf(out, z, stateBytes, count, weights, slope, add)
+        neuronErf(out, z, pairBytes, count, weights, slope, add)
         break
       default:
         unreachable()
     }
-    z += 16
+    z += 32
     weights += 16
     add = true
   }
@@ -68,154 +69,165 @@ function addSurrogatesBody(
   n: i32,
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
   const keep = i32x4.splat(add ? -1 : 0)
-  for (; count; count--) {
-    let sum = f32x4.add(
-      v128.and(v128.load(out), keep),
-      surrogateTimes(kind, v128.load(weights), f32x4.mul(v128.load(z), v128.load(slope))),
-    )
-    if (n > 1)
-      sum = f32x4.add(
-        sum,
-        surrogateTimes(kind, v128.load(weights, 16), f32x4.mul(v128.load(z, 16), v128.load(slope))),
-      )
+  for (; count > 1; count -= 2) {
+    let sum0 = addStep(kind, v128.and(v128.load(out), keep), z, weights, slope)
+    let sum1 = addStep(kind, v128.and(v128.load(out, 16), keep), z + 16, weights, slope)
+    if (n > 1) {
+      sum0 = addStep(kind, sum0, z + 32, weights + 16, slope)
+      sum1 = addStep(kind, sum1, z + 48, weights + 16, slope)
+    }
     if (n > 2) {
-      sum = f32x4.add(
-        sum,
-        surrogateTimes(kind, v128.load(weights, 32), f32x4.mul(v128.load(z, 32), v128.load(slope))),
-      )
-      sum = f32x4.add(
-        sum,
-        surrogateTimes(kind, v128.load(weights, 48), f32x4.mul(v128.load(z, 48), v128.load(slope))),
-      )
+      sum0 = addStep(kind, sum0, z + 64, weights + 32, slope)
+      sum1 = addStep(kind, sum1, z + 80, weights + 32, slope)
+      sum0 = addStep(kind, sum0, z + 96, weights + 48, slope)
+      sum1 = addStep(kind, sum1, z + 112, weights + 48, slope)
+    }
+    v128.store(out, sum0)
+    v128.store(out, sum1, 16)
+    out += 32
+    z += pairBytes
+  }
+  if (count) {
+    let sum = addStep(kind, v128.and(v128.load(out), keep), z, weights, slope)
+    if (n > 1) sum = addStep(kind, sum, z + 32, weights + 16, slope)
+    if (n > 2) {
+      sum = addStep(kind, sum, z + 64, weights + 32, slope)
+      sum = addStep(kind, sum, z + 96, weights + 48, slope)
     }
     v128.store(out, sum)
-    out += 16
-    z += stateBytes
   }
+}
+
+/** sum + weight · shape(slope · z) of one step. */
+// @ts-ignore: decorator
+@inline
+function addStep(kind: i32, sum: v128, z: usize, weight: usize, slope: usize): v128 {
+  const x = f32x4.mul(v128.load(z), v128.load32_splat(slope))
+  return f32x4.add(sum, surrogateTimes(kind, v128.load32_splat(weight), x))
 }
 
 /** `addSurrogates` of the kind sigmoid over 4 steps. */
 export function neuronSigmoid4(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.Sigmoid, 4, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.Sigmoid, 4, out, z, pairBytes, count, weights, slope, add)
 }
 
 /** `addSurrogates` of the kind sigmoid over 2 steps. */
 export function neuronSigmoid2(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.Sigmoid, 2, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.Sigmoid, 2, out, z, pairBytes, count, weights, slope, add)
 }
 
 /** `addSurrogates` of the kind sigmoid over 1 step. */
 export function neuronSigmoid1(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.Sigmoid, 1, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.Sigmoid, 1, out, z, pairBytes, count, weights, slope, add)
 }
 
 /** `addSurrogates` of the kind atan over 1 step. */
 export function neuronAtan(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.Atan, 1, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.Atan, 1, out, z, pairBytes, count, weights, slope, add)
 }
 
 /** `addSurrogates` of the kind triangle over 1 step. */
 export function neuronTriangle(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.Triangle, 1, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.Triangle, 1, out, z, pairBytes, count, weights, slope, add)
 }
 
 /** `addSurrogates` of the kind rectangle over 1 step. */
 export function neuronRectangle(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.Rectangle, 1, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.Rectangle, 1, out, z, pairBytes, count, weights, slope, add)
 }
 
 /** `addSurrogates` of the kind fastSigmoid over 1 step. */
 export function neuronFastSigmoid(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.FastSigmoid, 1, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.FastSigmoid, 1, out, z, pairBytes, count, weights, slope, add)
 }
 
 /** `addSurrogates` of the kind piecewiseExp over 1 step. */
 export function neuronPiecewiseExp(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.PiecewiseExp, 1, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.PiecewiseExp, 1, out, z, pairBytes, count, weights, slope, add)
 }
 
 /** `addSurrogates` of the kind erf over 1 step. */
 export function neuronErf(
   out: usize,
   z: usize,
-  stateBytes: usize,
+  pairBytes: usize,
   count: u32,
   weights: usize,
   slope: usize,
   add: bool,
 ): void {
-  addSurrogatesBody(Surrogate.Erf, 1, out, z, stateBytes, count, weights, slope, add)
+  addSurrogatesBody(Surrogate.Erf, 1, out, z, pairBytes, count, weights, slope, add)
 }
 
 /**

@@ -34,228 +34,10 @@
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord, ListWord, RateList } from '../opcodes'
+import { BLOCK, BLOCK_BYTES, gridSize } from './rate-lists'
 
-/** Output channels of a grid: one cache line. */
-const BLOCK: i32 = RateList.GridChannels
-const BLOCK_BYTES: usize = RateList.GridBytes
-
-/** Input channels of one unit of lists. */
-const LIST_CHANNELS: i32 = RateList.Channels
-
-/** Zeros before the first row (column) of a grid. */
-// @ts-ignore: decorator
-@inline
-function margin(kernel: i32, stride: i32, pad: i32): i32 {
-  return max(0, kernel - 1 - pad) / stride
-}
-
-/**
- * Rows (columns) of a grid: its margin, and then as many as an input or an output pixel reaches.
- */
-// @ts-ignore: decorator
-@inline
-function gridSize(input: i32, output: i32, kernel: i32, stride: i32, pad: i32): i32 {
-  return (
-    margin(kernel, stride, pad) +
-    max(output, (input + stride - 1) / stride + (pad + stride - 1) / stride)
-  )
-}
-
-/**
- * totals u16 [16] += how many of the pixels hold the count k, for 16 channels. There are at most
- * 255 pixels, `step` bytes apart.
- */
-export function listCount(totals: usize, counts: usize, step: usize, pixels: i32, k: i32): void {
-  const wanted = i8x16.splat(<i8>k)
-  let found = i8x16.splat(0)
-  do {
-    found = i8x16.sub(found, i8x16.eq(v128.load(counts), wanted))
-    counts += step
-  } while (--pixels)
-  v128.store(totals, i16x8.add(v128.load(totals), i16x8.extend_low_i8x16_u(found)))
-  v128.store(totals, i16x8.add(v128.load(totals, 16), i16x8.extend_high_i8x16_u(found)), 16)
-}
-
-/**
- * Writes the index of each pixel into the lists of its neurons that fired, and moves the heads of
- * these lists. heads u32 [16][T], T spikes first; lanes: the bits of the channels that exist;
- * index: that of the first pixel.
- */
-export function listFill(
-  heads: usize,
-  counts: usize,
-  step: usize,
-  pixels: i32,
-  index: i32,
-  t: i32,
-  lanes: i32,
-): void {
-  do {
-    let active = i8x16.bitmask(i8x16.ne(v128.load(counts), i8x16.splat(0))) & lanes
-    while (active) {
-      const channel = ctz(active)
-      active &= active - 1
-      const head =
-        heads + ((<usize>(channel * t + t - <i32>load<u8>(counts + <usize>channel))) << 2)
-      const at = <usize>load<u32>(head)
-      store<u16>(at, <u16>index)
-      store<u32>(head, <u32>at + 2)
-    }
-    counts += step
-    index++
-  } while (--pixels)
-}
-
-/**
- * Copies δ of one group of images and 16 channels into its grid, with its margins. Channels that
- * do not exist are zeros.
- */
-function fillGrid(
-  grid: usize,
-  delta: usize,
-  images: i32,
-  h: i32,
-  w: i32,
-  n: i32,
-  n0: i32,
-  top: i32,
-  left: i32,
-  gridH: i32,
-  gridW: i32,
-): void {
-  const vectors = <usize>min(4, (n - n0) >> 2)
-  const pixelBytes = (<usize>n) << 2
-  const imageBytes = <usize>(gridH * gridW) * BLOCK_BYTES
-  let src = delta + ((<usize>n0) << 2)
-  memory.fill(grid, 0, <usize>images * imageBytes)
-  grid += <usize>(top * gridW + left) * BLOCK_BYTES
-  for (let image = 0; image < images; image++) {
-    for (let y = 0; y < h; y++) {
-      let dst = grid + <usize>(y * gridW) * BLOCK_BYTES
-      for (let x = 0; x < w; x++) {
-        for (let v: usize = 0; v < vectors; v++)
-          v128.store(dst + (v << 4), v128.load(src + (v << 4)))
-        src += pixelBytes
-        dst += BLOCK_BYTES
-      }
-    }
-    grid += imageBytes
-  }
-}
-
-/**
- * Lists, ListPointers, Grids = from Counts (u8) and Delta. Units: first (group, 16 input
- * channels) for the lists, then (group, 16 output channels) for the grids; channels run faster.
- * Counts are read 16 at a time, so up to 12 bytes behind Counts are read. Worker scratch:
- * 96·T·StrideH·StrideW bytes.
- */
-export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
-  const h = word(rec, ConvWord.InH)
-  const w = word(rec, ConvWord.InW)
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const t = word(rec, ConvWord.T)
-  const strideH = word(rec, ConvWord.StrideH)
-  const strideW = word(rec, ConvWord.StrideW)
-  const top = margin(word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
-  const left = margin(word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
-  const gridH = gridSize(h, outH, word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
-  const gridW = gridSize(w, outW, word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
-  const perGroup = word(rec, ListWord.ImagesPerGroup)
-  const all = word(rec, ConvWord.Images)
-  const groups = (all + perGroup - 1) / perGroup
-  const listBlocks = (cs + LIST_CHANNELS - 1) / LIST_CHANNELS
-  check(perGroup * gridH * gridW < RateList.MostPixels)
-
-  if (unit >= groups * listBlocks) {
-    const gridBlocks = (n + BLOCK - 1) / BLOCK
-    const gridUnit = unit - groups * listBlocks
-    const group = gridUnit / gridBlocks
-    const grid =
-      address(rec, ListWord.Grids) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
-    const delta =
-      address(rec, ListWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
-    const images = min(perGroup, all - group * perGroup)
-    fillGrid(
-      grid,
-      delta,
-      images,
-      outH,
-      outW,
-      n,
-      (gridUnit % gridBlocks) * BLOCK,
-      top,
-      left,
-      gridH,
-      gridW,
-    )
-    return
-  }
-
-  const group = unit / listBlocks
-  const c0 = (unit % listBlocks) * LIST_CHANNELS
-  const channels = min(LIST_CHANNELS, cs - c0)
-  const images = min(perGroup, all - group * perGroup)
-  const phases = strideH * strideW
-  const totals = scratch + <usize>(phases * t) * 64
-  memory.fill(totals, 0, <usize>(phases * t) * 32)
-
-  // First the length of each list, then its start, then its entries.
-  const counts = address(rec, ListWord.Counts) + <usize>(group * perGroup * h * w * cs + c0)
-  const pixelBytes = <usize>cs * <usize>strideW
-  for (let row = 0; row < images * h; row++) {
-    for (let x = 0; x < strideW; x++) {
-      const phase = ((row % h) % strideH) * strideW + x
-      let src = counts + <usize>((row * w + x) * cs)
-      for (let rest = (w - x + strideW - 1) / strideW; rest > 0; rest -= 255) {
-        for (let k = 1; k <= t; k++) {
-          listCount(
-            totals + ((<usize>(phase * t + t - k)) << 5),
-            src,
-            pixelBytes,
-            min(rest, 255),
-            k,
-          )
-        }
-        src += pixelBytes * 255
-      }
-    }
-  }
-  const capacity = (<usize>(perGroup * h * w)) << 1
-  const lists = address(rec, ListWord.Lists) + <usize>(group * cs + c0) * capacity
-  for (let c = 0; c < channels; c++) {
-    let at = <u32>(lists + <usize>c * capacity)
-    for (let phase = 0; phase < phases; phase++) {
-      let total = totals + ((<usize>(phase * t)) << 5) + ((<usize>c) << 1)
-      let head = scratch + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
-      let pointer =
-        address(rec, ListWord.ListPointers) +
-        ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
-      for (let k = 0; k < t; k++) {
-        store<u32>(head, at)
-        store<u32>(pointer, at)
-        at += (<u32>load<u16>(total)) << 1
-        total += 32
-        head += 4
-        pointer += 4
-      }
-      store<u32>(pointer, at)
-    }
-  }
-  const lanes = (1 << channels) - 1
-  for (let row = 0; row < images * h; row++) {
-    const image = row / h
-    const y = row % h
-    const index = (image * gridH + top + y / strideH) * gridW + left
-    for (let x = 0; x < min(w, strideW); x++) {
-      const heads = scratch + ((<usize>(((y % strideH) * strideW + x) * LIST_CHANNELS * t)) << 2)
-      const src = counts + <usize>((row * w + x) * cs)
-      listFill(heads, src, pixelBytes, (w - x + strideW - 1) / strideW, index, t, lanes)
-    }
-  }
-}
+/** Bytes of the sums of the taps that are summed together. */
+const SUMS_BYTES: usize = RateList.TapsAtOnce * RateList.GridBytes
 
 /**
  * out[16] += Σ_{k = T … 1} k · Σ_{pixels of k spikes} grid[pixel][16]. pointers: the T + 1 of one
@@ -293,10 +75,110 @@ export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void 
 }
 
 /**
+ * `listSum` for two taps of one phase, which read the same lists: one tap alone keeps so few sums
+ * in flight that additions wait for each other. sums: TapsAtOnce rows of scratch.
+ */
+// @ts-ignore: decorator
+@inline
+function sumTwice(
+  out: usize,
+  otherOut: usize,
+  grid: usize,
+  other: usize,
+  pointers: usize,
+  t: i32,
+  sums: usize,
+): void {
+  memory.fill(sums, 0, SUMS_BYTES)
+  do {
+    const at = <usize>load<u32>(pointers)
+    listAddTwice(out, otherOut, grid, other, at, load<u32>(pointers, 4), sums)
+    pointers += 4
+  } while (--t)
+}
+
+/**
+ * sums [2][16] += the rows of grid and of other in a list; out [16] and otherOut [16] += sums. A
+ * function with one loop: with the loop over counts in it, V8 12 and older spill the sums.
+ */
+export function listAddTwice(
+  out: usize,
+  otherOut: usize,
+  grid: usize,
+  other: usize,
+  list: usize,
+  end: usize,
+  sums: usize,
+): void {
+  let s0 = v128.load(sums)
+  let s1 = v128.load(sums, 16)
+  let s2 = v128.load(sums, 32)
+  let s3 = v128.load(sums, 48)
+  let r0 = v128.load(sums, 64)
+  let r1 = v128.load(sums, 80)
+  let r2 = v128.load(sums, 96)
+  let r3 = v128.load(sums, 112)
+  for (; list < end; list += 2) {
+    const pixel = (<usize>load<u16>(list)) << 6
+    const a = grid + pixel
+    s0 = f32x4.add(s0, v128.load(a))
+    s1 = f32x4.add(s1, v128.load(a, 16))
+    s2 = f32x4.add(s2, v128.load(a, 32))
+    s3 = f32x4.add(s3, v128.load(a, 48))
+    const b = other + pixel
+    r0 = f32x4.add(r0, v128.load(b))
+    r1 = f32x4.add(r1, v128.load(b, 16))
+    r2 = f32x4.add(r2, v128.load(b, 32))
+    r3 = f32x4.add(r3, v128.load(b, 48))
+  }
+  storeRow(sums, s0, s1, s2, s3)
+  storeRow(sums + BLOCK_BYTES, r0, r1, r2, r3)
+  addRow(out, s0, s1, s2, s3)
+  addRow(otherOut, r0, r1, r2, r3)
+}
+
+/** out[16] = s. */
+// @ts-ignore: decorator
+@inline
+function storeRow(out: usize, s0: v128, s1: v128, s2: v128, s3: v128): void {
+  v128.store(out, s0)
+  v128.store(out, s1, 16)
+  v128.store(out, s2, 32)
+  v128.store(out, s3, 48)
+}
+
+/** out[16] += s. */
+// @ts-ignore: decorator
+@inline
+function addRow(out: usize, s0: v128, s1: v128, s2: v128, s3: v128): void {
+  storeRow(
+    out,
+    f32x4.add(v128.load(out), s0),
+    f32x4.add(v128.load(out, 16), s1),
+    f32x4.add(v128.load(out, 32), s2),
+    f32x4.add(v128.load(out, 48), s3),
+  )
+}
+
+/** Taps (of rows or of columns) that the pixels of a phase meet: first, first + stride, … */
+// @ts-ignore: decorator
+@inline
+function firstTap(phase: i32, pad: i32, stride: i32): i32 {
+  return (phase + pad) % stride
+}
+
+/** How many taps those are. */
+// @ts-ignore: decorator
+@inline
+function tapsOfPhase(first: i32, kernel: i32, stride: i32): i32 {
+  return max(0, kernel - first + stride - 1) / stride
+}
+
+/**
  * Out = from Lists, ListPointers and Grids, with Accumulate +=. Out has the layout of the
  * weight, [N/BlockWidth][KRows][BlockWidth]; its rows behind the kernel become zero. The sum runs
  * over the groups in order. Unit = (16 output channels, InCPerUnit input channels), input channels
- * run faster. Worker scratch: 64·InCPerUnit·KernelH·KernelW bytes.
+ * run faster. Worker scratch: 64·InCPerUnit·KernelH·KernelW + 128 bytes.
  */
 export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: usize): void {
   const cs = word(rec, ConvWord.InC)
@@ -321,27 +203,46 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   check(channels > 0 && nBlock < nBlocks)
 
   memory.fill(scratch, 0, <usize>(kernelH * kernelW * channels) * BLOCK_BYTES)
+  const sums = scratch + <usize>(kernelH * kernelW * channels) * BLOCK_BYTES
   const pointerBytes = (<usize>(t + 1)) << 2
   for (let group = 0; group < groups; group++) {
     const grid =
       address(rec, ListWord.Grids) +
       <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
-    let out = scratch
-    for (let ky = 0; ky < kernelH; ky++) {
-      // The phase whose pixels meet this tap, and how far their output is from them in the grid.
-      // The added stride keeps % positive.
-      const phaseY = (ky - (padH % strideH) + strideH) % strideH
-      const moveY = (phaseY + padH - ky) / strideH
-      for (let kx = 0; kx < kernelW; kx++) {
-        const phaseX = (kx - (padW % strideW) + strideW) % strideW
-        const moveX = (phaseX + padW - kx) / strideW
-        const moved = grid + <usize>(moveY * gridW + moveX) * BLOCK_BYTES
+    for (let phaseY = 0; phaseY < strideH; phaseY++) {
+      const firstY = firstTap(phaseY, padH, strideH)
+      const down = tapsOfPhase(firstY, kernelH, strideH)
+      for (let phaseX = 0; phaseX < strideW; phaseX++) {
+        const firstX = firstTap(phaseX, padW, strideW)
+        const across = tapsOfPhase(firstX, kernelW, strideW)
         const phase = (group * strideH + phaseY) * strideW + phaseX
-        let pointers = address(rec, ListWord.ListPointers) + <usize>(phase * cs + c0) * pointerBytes
-        for (let c = 0; c < channels; c++) {
-          listSum(out, moved, pointers, t)
-          out += BLOCK_BYTES
-          pointers += pointerBytes
+        const lists = address(rec, ListWord.ListPointers) + <usize>(phase * cs + c0) * pointerBytes
+        // Taps of this phase in pairs; `otherOut` and `other` are those of the tap before.
+        let otherOut: usize = 0
+        let other: usize = 0
+        for (let tap = 0; tap < down * across; tap++) {
+          const ky = firstY + (tap / across) * strideH
+          const kx = firstX + (tap % across) * strideW
+          // How far the tap's output is from a pixel in the grid; both divisions are exact.
+          const moveY = (phaseY + padH - ky) / strideH
+          const moveX = (phaseX + padW - kx) / strideW
+          const moved = grid + <usize>(moveY * gridW + moveX) * BLOCK_BYTES
+          let out = scratch + <usize>((ky * kernelW + kx) * channels) * BLOCK_BYTES
+          const isSecond = (tap & 1) != 0
+          if (isSecond || tap + 1 == down * across) {
+            let pointers = lists
+            for (let c = 0; c < channels; c++) {
+              if (isSecond) {
+                sumTwice(otherOut, out, other, moved, pointers, t, sums)
+                otherOut += BLOCK_BYTES
+              } else listSum(out, moved, pointers, t)
+              out += BLOCK_BYTES
+              pointers += pointerBytes
+            }
+          } else {
+            otherOut = out
+            other = moved
+          }
         }
       }
     }

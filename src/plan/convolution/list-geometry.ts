@@ -1,6 +1,7 @@
 /**
  * Sizes and units of the weight gradient from lists of active neurons
- * (assembly/spikes/list-gradient.ts), from shapes alone. Counts run from 0 to `maxCount`.
+ * (assembly/spikes/list-gradient.ts and rate-lists.ts), from shapes alone. Counts run from 0 to
+ * `maxCount`.
  */
 
 import { RateList } from '../../../assembly/opcodes.js'
@@ -78,7 +79,7 @@ export function listPlan(g: Geometry, maxCount: number): ListPlan {
     pointerBytes: groups * phases * inC * (maxCount + 1) * 4,
     workerBytes: Math.max(
       RateList.HeadBytes * RateList.Channels * maxCount * phases,
-      RateList.GridBytes * inCPerUnit * tapsOf(g),
+      RateList.GridBytes * (inCPerUnit * tapsOf(g) + RateList.TapsAtOnce),
     ),
     listUnits: groups * (Math.ceil(inC / RateList.Channels) + gridBlocks),
     sumUnits: unitsOf(inCPerUnit),

@@ -1,0 +1,230 @@
+/**
+ * The lists and grids that the weight gradient from lists of active neurons reads. list-gradient.ts
+ * says what they are.
+ */
+
+import { check } from '../base/check'
+import { address, word } from '../base/record'
+import { ConvWord, ListWord, RateList } from '../opcodes'
+
+/** Output channels of a grid: one cache line. */
+export const BLOCK: i32 = RateList.GridChannels
+export const BLOCK_BYTES: usize = RateList.GridBytes
+
+/** Input channels of one unit of lists. */
+const LIST_CHANNELS: i32 = RateList.Channels
+
+/** Zeros before the first row (column) of a grid. */
+// @ts-ignore: decorator
+@inline
+function margin(kernel: i32, stride: i32, pad: i32): i32 {
+  return max(0, kernel - 1 - pad) / stride
+}
+
+/**
+ * Rows (columns) of a grid: its margin, and then as many as an input or an output pixel reaches.
+ */
+// @ts-ignore: decorator
+@inline
+export function gridSize(input: i32, output: i32, kernel: i32, stride: i32, pad: i32): i32 {
+  return (
+    margin(kernel, stride, pad) +
+    max(output, (input + stride - 1) / stride + (pad + stride - 1) / stride)
+  )
+}
+
+/**
+ * totals u16 [16] += how many of the pixels hold the count k, for 16 channels. There are at most
+ * 255 pixels, `step` bytes apart.
+ */
+export function listCount(totals: usize, counts: usize, step: usize, pixels: i32, k: i32): void {
+  const wanted = i8x16.splat(<i8>k)
+  let found = i8x16.splat(0)
+  do {
+    found = i8x16.sub(found, i8x16.eq(v128.load(counts), wanted))
+    counts += step
+  } while (--pixels)
+  v128.store(totals, i16x8.add(v128.load(totals), i16x8.extend_low_i8x16_u(found)))
+  v128.store(totals, i16x8.add(v128.load(totals, 16), i16x8.extend_high_i8x16_u(found)), 16)
+}
+
+/**
+ * Writes the index of each pixel into the lists of its neurons that fired, and moves the heads of
+ * these lists. heads u32 [16][T], T spikes first; lanes: the bits of the channels that exist;
+ * index: that of the first pixel.
+ */
+export function listFill(
+  heads: usize,
+  counts: usize,
+  step: usize,
+  pixels: i32,
+  index: i32,
+  t: i32,
+  lanes: i32,
+): void {
+  do {
+    let active = i8x16.bitmask(i8x16.ne(v128.load(counts), i8x16.splat(0))) & lanes
+    while (active) {
+      const channel = ctz(active)
+      active &= active - 1
+      const head =
+        heads + ((<usize>(channel * t + t - <i32>load<u8>(counts + <usize>channel))) << 2)
+      const at = <usize>load<u32>(head)
+      store<u16>(at, <u16>index)
+      store<u32>(head, <u32>at + 2)
+    }
+    counts += step
+    index++
+  } while (--pixels)
+}
+
+/**
+ * Copies δ of one group of images and 16 channels into its grid, with its margins. Channels that
+ * do not exist are zeros.
+ */
+function fillGrid(
+  grid: usize,
+  delta: usize,
+  images: i32,
+  h: i32,
+  w: i32,
+  n: i32,
+  n0: i32,
+  top: i32,
+  left: i32,
+  gridH: i32,
+  gridW: i32,
+): void {
+  const vectors = <usize>min(4, (n - n0) >> 2)
+  const pixelBytes = (<usize>n) << 2
+  const imageBytes = <usize>(gridH * gridW) * BLOCK_BYTES
+  let src = delta + ((<usize>n0) << 2)
+  memory.fill(grid, 0, <usize>images * imageBytes)
+  grid += <usize>(top * gridW + left) * BLOCK_BYTES
+  for (let image = 0; image < images; image++) {
+    for (let y = 0; y < h; y++) {
+      let dst = grid + <usize>(y * gridW) * BLOCK_BYTES
+      for (let x = 0; x < w; x++) {
+        for (let v: usize = 0; v < vectors; v++)
+          v128.store(dst + (v << 4), v128.load(src + (v << 4)))
+        src += pixelBytes
+        dst += BLOCK_BYTES
+      }
+    }
+    grid += imageBytes
+  }
+}
+
+/**
+ * Lists, ListPointers, Grids = from Counts (u8) and Delta. Units: first (group, 16 input
+ * channels) for the lists, then (group, 16 output channels) for the grids; channels run faster.
+ * Counts are read 16 at a time, so up to 12 bytes behind Counts are read. Worker scratch:
+ * 96·T·StrideH·StrideW bytes.
+ */
+export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
+  const h = word(rec, ConvWord.InH)
+  const w = word(rec, ConvWord.InW)
+  const cs = word(rec, ConvWord.InC)
+  const n = word(rec, ConvWord.OutC)
+  const outH = word(rec, ConvWord.OutH)
+  const outW = word(rec, ConvWord.OutW)
+  const t = word(rec, ConvWord.T)
+  const strideH = word(rec, ConvWord.StrideH)
+  const strideW = word(rec, ConvWord.StrideW)
+  const top = margin(word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
+  const left = margin(word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
+  const gridH = gridSize(h, outH, word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
+  const gridW = gridSize(w, outW, word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
+  const perGroup = word(rec, ListWord.ImagesPerGroup)
+  const all = word(rec, ConvWord.Images)
+  const groups = (all + perGroup - 1) / perGroup
+  const listBlocks = (cs + LIST_CHANNELS - 1) / LIST_CHANNELS
+  check(perGroup * gridH * gridW < RateList.MostPixels)
+
+  if (unit >= groups * listBlocks) {
+    const gridBlocks = (n + BLOCK - 1) / BLOCK
+    const gridUnit = unit - groups * listBlocks
+    const group = gridUnit / gridBlocks
+    const grid =
+      address(rec, ListWord.Grids) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
+    const delta =
+      address(rec, ListWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
+    const images = min(perGroup, all - group * perGroup)
+    fillGrid(
+      grid,
+      delta,
+      images,
+      outH,
+      outW,
+      n,
+      (gridUnit % gridBlocks) * BLOCK,
+      top,
+      left,
+      gridH,
+      gridW,
+    )
+    return
+  }
+
+  const group = unit / listBlocks
+  const c0 = (unit % listBlocks) * LIST_CHANNELS
+  const channels = min(LIST_CHANNELS, cs - c0)
+  const images = min(perGroup, all - group * perGroup)
+  const phases = strideH * strideW
+  const totals = scratch + <usize>(phases * t) * 64
+  memory.fill(totals, 0, <usize>(phases * t) * 32)
+
+  // First the length of each list, then its start, then its entries.
+  const counts = address(rec, ListWord.Counts) + <usize>(group * perGroup * h * w * cs + c0)
+  const pixelBytes = <usize>cs * <usize>strideW
+  for (let row = 0; row < images * h; row++) {
+    for (let x = 0; x < strideW; x++) {
+      const phase = ((row % h) % strideH) * strideW + x
+      let src = counts + <usize>((row * w + x) * cs)
+      for (let rest = (w - x + strideW - 1) / strideW; rest > 0; rest -= 255) {
+        for (let k = 1; k <= t; k++) {
+          listCount(
+            totals + ((<usize>(phase * t + t - k)) << 5),
+            src,
+            pixelBytes,
+            min(rest, 255),
+            k,
+          )
+        }
+        src += pixelBytes * 255
+      }
+    }
+  }
+  const capacity = (<usize>(perGroup * h * w)) << 1
+  const lists = address(rec, ListWord.Lists) + <usize>(group * cs + c0) * capacity
+  for (let c = 0; c < channels; c++) {
+    let at = <u32>(lists + <usize>c * capacity)
+    for (let phase = 0; phase < phases; phase++) {
+      let total = totals + ((<usize>(phase * t)) << 5) + ((<usize>c) << 1)
+      let head = scratch + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
+      let pointer =
+        address(rec, ListWord.ListPointers) +
+        ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
+      for (let k = 0; k < t; k++) {
+        store<u32>(head, at)
+        store<u32>(pointer, at)
+        at += (<u32>load<u16>(total)) << 1
+        total += 32
+        head += 4
+        pointer += 4
+      }
+      store<u32>(pointer, at)
+    }
+  }
+  const lanes = (1 << channels) - 1
+  for (let row = 0; row < images * h; row++) {
+    const image = row / h
+    const y = row % h
+    const index = (image * gridH + top + y / strideH) * gridW + left
+    for (let x = 0; x < min(w, strideW); x++) {
+      const heads = scratch + ((<usize>(((y % strideH) * strideW + x) * LIST_CHANNELS * t)) << 2)
+      const src = counts + <usize>((row * w + x) * cs)
+      listFill(heads, src, pixelBytes, (w - x + strideW - 1) / strideW, index, t, lanes)
+    }
+  }
+}
