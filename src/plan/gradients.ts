@@ -284,17 +284,18 @@ export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
   const place = remade && placeOfParts(made, remade)
   const bytes = to.shape[1] * to.shape[2] * steps * stored * 4 * images
   const whole = { outH: to.shape[1], outW: to.shape[2], pool: noPool, scale: 1, steps }
-  const writeParts = (): void =>
+  const writeParts = (out: Buffer, before: readonly Contribution[]): void =>
     remade?.inParts(images, () => {
       const part = gradientBuffer(pass, `${name}, a part`, to.shape, steps, stored)
       emit(part)
-      const gradient = [...(place?.before ?? []), { ...whole, buffer: part }]
+      const gradient = [...before, { ...whole, buffer: part }]
       const fields = sumFields(pass, { shape: to.shape, stored, gradient }, steps)
       const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
-      pass.b.emit(gradientSum, units, { ...fields, out: place?.out ?? from })
+      pass.b.emit(gradientSum, units, { ...fields, out })
     })
-  const parted = place && remade?.partGradient(bytes, images, writeParts)
-  if (!parted) {
+  const write = place && (() => writeParts(place.out, place.before))
+  const parted = remade?.partGradient(bytes, images, write)
+  if (!parted || !place) {
     const out = gradientBuffer(pass, name, to.shape, steps, stored)
     emit(out)
     giveGradient(to, out, steps)

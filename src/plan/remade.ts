@@ -159,10 +159,10 @@ export class Remade {
     return result
   }
 
-  /** Whether a gradient is to be written in parts; `write` does. */
-  partGradient(bytes: number, images: number, write: () => void): PartedGradient | undefined {
+  /** Has a gradient written in parts by `write`, if that is there and it is to be. */
+  partGradient(bytes: number, images: number, write?: () => void): PartedGradient | undefined {
     const ordinal = this.askedGradients++
-    if (images === 1 || this.choices.gradients.has(ordinal)) return undefined
+    if (!write || images === 1 || this.choices.gradients.has(ordinal)) return undefined
     const first = this.b.now
     write()
     const gradient = { ordinal, bytes, span: { first, last: this.b.now - 1 } }
