@@ -1,10 +1,11 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
 import { checkInteger, SpikewasmError } from '../errors.js'
 import { Purpose, RandomStream } from '../random.js'
-import { autoAugment, copyRow, type ImageSize } from './autoaugment.js'
+import { autoAugment, type ImageSize } from './autoaugment.js'
 import type { Dataset } from './dataset.js'
 import { normalizationTable, normalize } from './dataset.js'
 import { type Plain, plainOf, withPlain } from './plain.js'
+import { copyRow, mirrorRow } from './rows.js'
 
 /** Steps of an augmentation, applied in this order. Each is off unless it is asked for. */
 export interface AugmentOptions {
@@ -133,31 +134,6 @@ export function shift(
     else
       copyRow(out, input, y * width * channels, from * channels, first * channels, end * channels)
   }
-}
-
-/** Pixels from right to left: out pixel to − x = input pixel from + x, x in first … end − 1. */
-function mirrorRow(
-  out: Uint8Array,
-  input: Uint8Array,
-  to: number,
-  from: number,
-  first: number,
-  end: number,
-  channels: number,
-): void {
-  if (channels === 3) {
-    for (let x = first; x < end; x++) {
-      const o = 3 * (to - x)
-      const i = 3 * (from + x)
-      out[o] = input[i]
-      out[o + 1] = input[i + 1]
-      out[o + 2] = input[i + 2]
-    }
-    return
-  }
-  for (let x = first; x < end; x++)
-    for (let c = 0; c < channels; c++)
-      out[(to - x) * channels + c] = input[(from + x) * channels + c]
 }
 
 /**

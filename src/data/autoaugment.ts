@@ -7,6 +7,7 @@
  * another array, and allocates nothing. Background that a geometric operation uncovers is grey.
  */
 import type { RandomStream } from '../random.js'
+import { copyRow } from './rows.js'
 
 /** Grey of uncovered background. */
 const FILL = 128
@@ -33,18 +34,6 @@ export function translate(
     const from = ((y + dy) * width + dx) * channels
     copyRow(out, input, y * width * channels, from, first, end)
   }
-}
-
-/** out[to + i] = input[from + i] for i in first … end − 1. */
-export function copyRow(
-  out: Uint8Array,
-  input: Uint8Array,
-  to: number,
-  from: number,
-  first: number,
-  end: number,
-): void {
-  for (let i = first; i < end; i++) out[to + i] = input[from + i]
 }
 
 /**

@@ -116,7 +116,7 @@ test('mistakes in options are one line that names the option', () => {
   for (const [args, message] of [
     [
       ['--only', 'kernel'],
-      /^bench\.only must be one of kernels, steps, memory, edge, peers, official, online, curves, accuracy, agreement, got "kernel"\n$/,
+      /^bench\.only must be one of kernels, steps, memory, edge, peers, single, official, online, curves, accuracy, agreement, got "kernel"\n$/,
     ],
     [['--threads', '0'], /^bench\.threads must be an integer from 1 to 256, got 0\n$/],
     [['--steps', '0'], /^bench\.steps must be an integer from 1 to 10000, got 0\n$/],
