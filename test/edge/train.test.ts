@@ -101,6 +101,27 @@ test('random networks, dropout and frames among them, learn the same', async () 
   }
 })
 
+// Several calls of one size, and of two: programs have loops, and sections of their own behind them.
+for (const [method, stepMode, timeSteps] of [
+  ['rate', 's', 9],
+  ['rate', 's', 16],
+  ['ottt', 's', 7],
+  ['ottt', 's', 9],
+  ['sltt', 's', 8],
+  ['sltt', 's', 11],
+] as const)
+  test(`${method} ${stepMode} in several calls of several steps, T = ${timeSteps}`, async () => {
+    for (const frames of [false, true]) {
+      const network = method === 'ottt' ? cnn([1, 8, 8], 10) : blocks()
+      const input = method === 'ottt' ? ([1, 8, 8] as const) : ([2, 8, 8] as const)
+      const options = { input, frames, batchSize: 3, method, stepMode, timeSteps, seed: 5 }
+      const model = await compile(network, options)
+      model.optimizer = sgd({ lr: 0.05 })
+      const { state, results, outputs } = await learn(model, numbers(9), 5)
+      assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+    }
+  })
+
 test('dropout and the steps of SLTT-K go on where the model is', async () => {
   const network = sequential(flatten(), linear(32, 20), lif(), dropout(0.3), linear(20, 4))
   const model = await compile(network, {

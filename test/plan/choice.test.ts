@@ -93,9 +93,11 @@ for (const [kind, method, timeSteps, vThreshold, ran, silent] of [
   // Of one neuron an input lists are the fastest at any rate.
   ['strided', 'bptt', 5, 0.02, 'PatternWeightGradient', 'Choose'],
   ['strided', 'bptt', 9, 1.5, 'PatternWeightGradient', 'Choose'],
-  // A loop outside counts what each call fires.
+  // Of several calls the spikes add up.
   ['strided', 'sltt', 3, 0.02, 'PatternWeightGradient', 'Choose'],
   ['pooled', 'sltt', 3, 4, 'PatternWeightGradient', 'ConvWeightGradient'],
+  ['pooled', 'sltt', 6, 0.02, 'ConvWeightGradient', 'PatternWeightGradient'],
+  ['pooled', 'sltt', 6, 4, 'PatternWeightGradient', 'ConvWeightGradient'],
 ] as const)
   for (const engine of ['release', 'debug'] as const)
     test(`choice ${kind} ${method} T ${timeSteps} threshold ${vThreshold} ${engine}: ${ran} runs and is right`, async () => {
