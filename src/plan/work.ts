@@ -24,6 +24,8 @@ const PRODUCT_NS: { readonly [O in Op]?: number } = {
   [Op.WinogradInputGradient]: 0.01,
   [Op.WinogradWeightGradient]: 0.01,
   [Op.ListWeightGradient]: 0.006,
+  [Op.PatternWeightGradient]: 0.006,
+  [Op.WinogradStrideGradient]: 0.02,
   [Op.GroupedForward]: 0.03,
   [Op.GroupedSpikes]: 0.01,
   [Op.GroupedInputGradient]: 0.03,
@@ -35,6 +37,7 @@ const BYTE_NS: { readonly [O in Op]?: number } = {
   [Op.NeuronBackwardTime]: 0.09,
   [Op.SpikeLists]: 0.05,
   [Op.RateLists]: 0.06,
+  [Op.PatternLists]: 0.06,
   [Op.Materialise]: 0.05,
   [Op.MaxPool]: 0.5,
   [Op.MaxPoolBackward]: 0.2,
@@ -62,9 +65,11 @@ const numberOf = (fields: AnyFields, name: string): number => (fields[name] as n
 function productsOf({ fields, op }: PlannedRecord): number {
   const of = (name: string): number => numberOf(fields, name)
   const images = of('images') * of('steps')
-  // Winograd's records know one size: kernels of 3×3 that keep it.
+  // Winograd's records know one size: kernels of 3×3, with stride 1 that keep the input's.
   if (op === Op.WinogradInputGradient || op === Op.WinogradWeightGradient)
     return images * of('inH') * of('inW') * of('inC') * of('outC') * 9
+  if (op === Op.WinogradStrideGradient)
+    return images * of('outH') * of('outW') * of('inC') * of('outC') * 9
   const rows =
     'groupIn' in fields || !('kRows' in fields)
       ? of('kernelH') *
