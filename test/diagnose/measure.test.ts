@@ -158,7 +158,7 @@ test('firing rates: one a step and neuron layer', async () => {
   }
 })
 
-test('memory over T: what rate-m keeps is constant, what BPTT keeps is linear, all that rate-s takes is constant', async () => {
+test('memory over T: what rate-m keeps is constant, what BPTT keeps is linear, all that rate-s takes nearly constant', async () => {
   const kept = async (method: Variant): Promise<number[]> =>
     (await costsOf(method)).map(({ keptBytes }) => keptBytes)
   const rate = await kept('rate-m')
@@ -170,7 +170,8 @@ test('memory over T: what rate-m keeps is constant, what BPTT keeps is linear, a
   // Spikes take a whole byte for up to 8 steps, so that the second one comes all at once.
   assert.ok(slopes[2] >= slopes[0] && slopes[2] < 1.5 * slopes[0], `bptt, bytes a step: ${slopes}`)
   const total = (await costsOf('rate-s')).map(({ totalBytes }) => totalBytes)
-  assert.is(new Set(total).size, 1, `rate-s: ${total}`)
+  // Up to 8 steps the call is longer, from then on there are more calls.
+  assert.ok(Math.max(...total) < 1.05 * Math.min(...total), `rate-s: ${total}`)
 })
 
 test('time over T: the backward pass of rate-m is constant, that of BPTT is not', async () => {
