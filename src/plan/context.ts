@@ -203,12 +203,13 @@ export class Context {
 
   /** The most steps of a call. */
   private mostSteps(stream: boolean): number {
-    const { timeSteps, update } = this.options
+    const { timeSteps, update, backwardSteps } = this.options
     if (stream) return 1
     if (this.method.loop === 'layers') return timeSteps
-    // Forward alone it has the bits of a stream. Otherwise weights may move at every step; or most
-    // steps have no backward pass, which rows of theirs would run all the same.
-    const single = this.run === 'forward' || (this.online && update === 'everyStep') || this.masked
+    // Forward alone it has the bits of a stream. Otherwise weights may move at every step; or too
+    // few steps have a backward pass for what those without one would take in a call of several.
+    const sparse = this.masked && 3 * backwardSteps < 2 * timeSteps
+    const single = this.run === 'forward' || (this.online && update === 'everyStep') || sparse
     return single ? 1 : mostCallSteps[this.method.rows]
   }
 

@@ -122,25 +122,26 @@ for (const [method, stepMode, timeSteps] of [
     }
   })
 
-test('dropout and the steps of SLTT-K go on where the model is', async () => {
-  const network = sequential(flatten(), linear(32, 20), lif(), dropout(0.3), linear(20, 4))
-  const model = await compile(network, {
-    input: [2, 4, 4],
-    batchSize: 4,
-    timeSteps: 6,
-    method: 'sltt',
-    backwardSteps: 3,
-    seed: 11,
+for (const backwardSteps of [3, 5])
+  test(`dropout and the ${backwardSteps} steps of SLTT-K go on where the model is`, async () => {
+    const network = sequential(flatten(), linear(32, 20), lif(), dropout(0.3), linear(20, 4))
+    const model = await compile(network, {
+      input: [2, 4, 4],
+      batchSize: 4,
+      timeSteps: 6,
+      method: 'sltt',
+      backwardSteps,
+      seed: 11,
+    })
+    model.optimizer = sgd({ lr: 0.1, momentum: 0 })
+    const random = numbers(3)
+    for (let step = 0; step < 5; step++) {
+      const { model: x, labels } = makeBatch(model, random)
+      await model.trainStep(x, labels)
+    }
+    const { state, results } = await learn(model, random, 30)
+    assert.equal({ state, results }, { state: 0, results: 0 })
   })
-  model.optimizer = sgd({ lr: 0.1, momentum: 0 })
-  const random = numbers(3)
-  for (let step = 0; step < 5; step++) {
-    const { model: x, labels } = makeBatch(model, random)
-    await model.trainStep(x, labels)
-  }
-  const { state, results } = await learn(model, random, 30)
-  assert.equal({ state, results }, { state: 0, results: 0 })
-})
 
 test('a file computes currents again where the model does', async () => {
   const model = await compile(cnn([1, 12, 12], 10), {

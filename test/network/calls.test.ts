@@ -73,39 +73,40 @@ for (const timeSteps of STEPS)
       }
     })
 
-test('sltt backwardSteps K of T: the gradient is that of K steps, which change from run to run', async () => {
-  const [timeSteps, K] = [6, 2]
-  const c = await makeCase(
-    normalised(),
-    { input, timeSteps, batchSize, method: 'sltt', backwardSteps: K },
-    seed,
-  )
-  const pairs = Array.from({ length: timeSteps }, (_, i) =>
-    Array.from({ length: i }, (_, j) => [j, i] as const),
-  ).flat()
-  const expected = pairs.map(
-    (backwardSteps) =>
-      referenceStep(c.layers, c.state, c.x, c.y, {
-        method: 'sltt',
-        timeSteps,
-        batch: batchSize,
-        input,
-        backwardSteps,
-      }).gradients['3.weight'],
-  )
-  const model = await compileCase(c.layers, c.options)
-  const chosen = new Set<number>()
-  for (let run = 0; run < 12; run++) {
-    model.loadStateDict(c.state)
-    await model.trainStep(c.x, c.y, { update: false })
-    const { data } = model.gradients()['3.weight']
-    const found = expected.findIndex((e) => relativeError(data, e) < 1e-4)
-    assert.ok(found >= 0, `run ${run}: the gradient is that of no two steps, seed=${c.seed}`)
-    chosen.add(found)
-  }
-  assert.ok(chosen.size > 1, 'steps are chosen at random')
-  await model.dispose()
-})
+/** All sets of K of T steps. */
+const setsOf = (timeSteps: number, K: number): number[][] =>
+  Array.from({ length: 2 ** timeSteps }, (_, bits) =>
+    Array.from({ length: timeSteps }, (_, t) => t).filter((t) => (bits >> t) & 1),
+  ).filter((steps) => steps.length === K)
+
+// Single steps, one call, and several of several steps.
+for (const [timeSteps, K] of [
+  [6, 2],
+  [4, 3],
+  [6, 5],
+  [9, 8],
+] as const)
+  test(`sltt backwardSteps ${K} of ${timeSteps}: the gradient is that of so many steps, others for other runs`, async () => {
+    const layers = normalised()
+    const options = { input, timeSteps, batchSize, method: 'sltt' } as const
+    const c = await makeCase(layers, { ...options, backwardSteps: K }, seed)
+    const expected = setsOf(timeSteps, K).map((backwardSteps) => {
+      const shared = { method: 'sltt', timeSteps, batch: batchSize, input, backwardSteps } as const
+      return referenceStep(layers, c.state, c.x, c.y, shared).gradients['3.weight']
+    })
+    const model = await compileCase(layers, c.options)
+    const chosen = new Set<number>()
+    for (let run = 0; run < 12; run++) {
+      model.loadStateDict(c.state)
+      await model.trainStep(c.x, c.y, { update: false })
+      const { data } = model.gradients()['3.weight']
+      const found = expected.findIndex((e) => relativeError(data, e) < 1e-4)
+      assert.ok(found >= 0, `run ${run}: the gradient is that of no ${K} steps, seed=${c.seed}`)
+      chosen.add(found)
+    }
+    assert.ok(chosen.size > 1, 'steps are chosen at random')
+    await model.dispose()
+  })
 
 // Layers that the definitions above do not know.
 

@@ -73,7 +73,8 @@ test('a call has several steps, and one where weights or gradients need single s
     [{ method: 'ottt' }, 6, [3, 3]],
     [{ method: 'sltt' }, 11, [4, 4, 3]],
     [{ method: 'sltt', update: 'everyStep' }, 3, [1, 1, 1]],
-    [{ method: 'sltt', backwardSteps: 2 }, 3, [1, 1, 1]],
+    [{ method: 'sltt', backwardSteps: 1 }, 3, [1, 1, 1]],
+    [{ method: 'sltt', backwardSteps: 5 }, 6, [3, 3]],
     [{ method: 'sltt', backwardSteps: 3 }, 3, [3]],
     [{ method: 'bptt' }, 11, [11]],
   ] as const) {
