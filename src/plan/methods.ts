@@ -57,7 +57,7 @@ export interface MethodOptions {
 export const gradientCheckpoints: readonly ('none' | 'layers')[] = ['none', 'layers']
 
 /** The options that only some methods take. */
-type OnlineOption = Exclude<keyof MethodOptions, 'method' | 'stepMode'>
+type ExtraOption = Exclude<keyof MethodOptions, 'method' | 'stepMode'>
 
 /** An option that only some methods take: its default, and which values it may have. */
 interface OptionRow<T> {
@@ -68,7 +68,7 @@ interface OptionRow<T> {
   rule(timeSteps: number): string
 }
 
-type OptionRows = { readonly [K in OnlineOption]: OptionRow<Required<MethodOptions>[K]> }
+type OptionRows = { readonly [K in ExtraOption]: OptionRow<Required<MethodOptions>[K]> }
 
 const optionRows: OptionRows = {
   update: {
@@ -97,7 +97,7 @@ const optionRows: OptionRows = {
 export const methodOptionKeys: readonly (keyof MethodOptions)[] = [
   'method',
   'stepMode',
-  ...(Object.keys(optionRows) as OnlineOption[]),
+  ...(Object.keys(optionRows) as ExtraOption[]),
 ]
 
 /** The options of a method among other options; those that are undefined are left out. */
@@ -167,7 +167,7 @@ const online = {
  */
 interface MethodRow {
   readonly modes: Partial<Record<StepMode, MethodTraits>>
-  readonly options: readonly OnlineOption[]
+  readonly options: readonly ExtraOption[]
 }
 
 /** The methods: a new one is a row here. */
@@ -198,7 +198,7 @@ export const stepModesOf = (method: Method): StepMode[] =>
   Object.keys(methods[method].modes) as StepMode[]
 
 /** Methods that take an option. */
-export const methodsTaking = (option: OnlineOption): Method[] =>
+export const methodsTaking = (option: ExtraOption): Method[] =>
   methodNames.filter((name) => methods[name].options.includes(option))
 
 /** Methods that have what is asked for in one of their step modes. */
@@ -223,7 +223,7 @@ export function traitsOf({
 }
 
 /** An option's value, checked; its default is all that a method that does not take it allows. */
-function optionOf<K extends OnlineOption>(
+function optionOf<K extends ExtraOption>(
   name: K,
   given: MethodOptions,
   method: Method,
@@ -261,7 +261,7 @@ export function methodOptions(given: MethodOptions, timeSteps: number): Required
       `stepMode must be '${modes}' with method ${method} (it learns step by step), ` +
       `got '${stepMode}'`,
   )
-  const option = <K extends OnlineOption>(name: K) => optionOf(name, given, method, timeSteps)
+  const option = <K extends ExtraOption>(name: K) => optionOf(name, given, method, timeSteps)
   const update = option('update')
   const mseWeight = option('mseWeight')
   const backwardSteps = option('backwardSteps')
