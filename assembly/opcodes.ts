@@ -221,7 +221,7 @@ export enum Op {
   ListWeightGradient = 13,
   /**
    * Lists of active neurons and grids of δ for ListWeightGradient; units: see
-   * spikes/list-gradient.ts. ListWord.
+   * spikes/rate-lists.ts. ListWord.
    */
   RateLists = 14,
   /**

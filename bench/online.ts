@@ -236,6 +236,9 @@ function checkSame(
   )
 }
 
+/** Largest 1 − cosine of a gradient with theirs: roundings give 1e-10, another network 1e-2. */
+const SAME_GRADIENT = 1e-6
+
 /** One step from the same weights on the same batch: how far output and gradients differ. */
 async function compareMethod(method: OnlineMethod, options: BenchOptions) {
   const model = await compileOnline({ method, threads: options.threads, batchSize: SMALL_BATCH })
@@ -254,10 +257,17 @@ async function compareMethod(method: OnlineMethod, options: BenchOptions) {
       const golden = readGolden(out, theirs.loss)
       model.loadStateDict(golden.before)
       await model.trainStep(batch.x, batch.y, { update: false })
+      const gradient = compareGradients(model, golden)
+      expect(
+        gradient.distance < SAME_GRADIENT,
+        () =>
+          `bench.${method}: gradients must be theirs, got 1 − cosine ${gradient.distance} for ` +
+          `${gradient.parameter}; use the newest commit of their code`,
+      )
       return {
         parameters: theirs.parameters,
         output: largestDifference(model.output(), golden.values('output')),
-        gradient: compareGradients(model, golden),
+        gradient,
         rates: describeRates(model.firingRates()),
       }
     })

@@ -74,7 +74,8 @@ export const usage = `Usage: npm run bench -- [options]
                      with --only edge: onnxruntime-web on the same trained networks
                      --only single (predict of one image, cnn, vgg11 and resnet18) always has
                      onnxruntime-web, and PyTorch where --python has it
-  --revectorize      V8's wide vectors, where they help (spikewasm info says where); not in the processes that memory starts
+  --revectorize      V8's wide vectors, where they help (spikewasm info says where); not in the processes that
+                     memory, edge and official start for peak memory or first images
   --official DIR --spikingjelly DIR [--python COMMAND]
                      checkouts of the paper's PyTorch code and of SpikingJelly, and the Python that has PyTorch (default: python3), for
                      --only official: training steps beside those of that code, on the same batch and cores

@@ -52,6 +52,7 @@ async function writeNetwork(
   network: TrainedNetwork,
   budget: TurnsBudget,
   threads: number,
+  revectorize: boolean,
   folder: string,
 ): Promise<void> {
   const model = await network.compile()
@@ -64,7 +65,7 @@ async function writeNetwork(
     write('chain.json', JSON.stringify(chain))
     write('numbers.f32', numbers)
     write('images.f32', images)
-    write('settings.json', JSON.stringify({ model: network.name, threads, budget, T }))
+    write('settings.json', JSON.stringify({ model: network.name, threads, budget, T, revectorize }))
     write('logits.f32', logits)
     await model.save(join(folder, 'weights.safetensors'))
   } finally {
@@ -86,7 +87,7 @@ export async function benchSingle(
   progress: (text: string) => void,
 ): Promise<Report> {
   installPeers(progress)
-  const { quick, model, threads, python } = options
+  const { quick, model, threads, python, revectorize } = options
   const report = emptyReport()
   const rows: string[][] = []
   const notes = new Set<string>()
@@ -95,7 +96,7 @@ export async function benchSingle(
     const network = await trainNetwork(name, quick, threads)
     const folder = mkdtempSync(join(tmpdir(), 'spikewasm-bench-'))
     try {
-      await writeNetwork(network, quick ? quickTurns : thoroughTurns, threads, folder)
+      await writeNetwork(network, quick ? quickTurns : thoroughTurns, threads, revectorize, folder)
       progress(`single ${name}: onnxruntime-web`)
       const own = runPeer<OwnResult>(process.execPath, ['single.mjs', folder])
       if (typeof own === 'string')

@@ -17,7 +17,10 @@ export interface CompileOptions extends MethodOptions {
   timeSteps?: number
   /** B, samples of a training step, an integer ≥ 1; default 64. */
   batchSize?: number
-  /** Worker threads, 1…256. 1, the default, starts none and runs on the calling thread. */
+  /**
+   * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.
+   * `fit` may start one more, which prepares batches; see its `numWorkers`.
+   */
   threads?: number
   /** Seed of initialisation, shuffling, dropout and augmentation, 0…2³² − 1; default 0. */
   seed?: number

@@ -12,8 +12,7 @@ import { rowsOfCell } from './pattern-lists'
 const ROW_BYTES: usize = Pattern.RowBytes
 
 /**
- * Half of a cell at four steps: 8 of its channels. Vectors that V8 may pair are stored one after
- * the other.
+ * Half of a cell at four steps: 8 of its channels. Loads come before stores.
  */
 // @ts-ignore: decorator
 @inline

@@ -17,7 +17,7 @@ const floats = (name) => {
   return new Float32Array(buffer.slice(byteOffset, byteOffset + length))
 }
 const chain = json('chain.json')
-const { model: name, threads: most, budget, T } = json('settings.json')
+const { model: name, threads: most, budget, T, revectorize } = json('settings.json')
 const size = chain.input.reduce((a, b) => a * b, 1)
 const all = floats('images.f32')
 const images = Array.from({ length: all.length / size }, (_, i) =>
@@ -27,7 +27,8 @@ const imageOf = (i) => images[i % images.length]
 
 async function compiled(threads) {
   const network = models[name](chain.input, chain.classes)
-  const options = { input: chain.input, timeSteps: T, batchSize: 1, purpose: 'inference', threads }
+  const shape = { input: chain.input, timeSteps: T, batchSize: 1 }
+  const options = { ...shape, purpose: 'inference', threads, revectorize }
   const model = await compile(network, options)
   await model.load(join(folder, 'weights.safetensors'))
   return model

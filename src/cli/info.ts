@@ -57,6 +57,7 @@ export function infoCommand(command: Command): Command {
           'train, gradients, evaluate, single, stream',
       ),
     )
+    .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((args: InfoArguments) => info(args))
 }

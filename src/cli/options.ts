@@ -131,7 +131,10 @@ export const shared = {
   timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
   tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),
   threads: (): Option =>
-    numeric('--threads <n>', 'worker threads (default: all processors, at most 2 for digits)'),
+    numeric(
+      '--threads <n>',
+      'worker threads, at most (default: all processors; at most 2 for digits)',
+    ),
   limitTrain: (): Option =>
     counting('--limit-train <n>', 'only the first n training samples (default: all)'),
   limitTest: (): Option =>

@@ -86,7 +86,10 @@ export interface ArraysOptions extends Description {
 
 /** What `fromBytes` makes a data set of. */
 export interface BytesOptions extends Description {
-  /** [N][H][W][C]; it is not copied and must not change. */
+  /**
+   * [N][H][W][C]; must not change. It is not copied, but where `fit` prepares batches on a thread of
+   * their own: that one has a copy, unless the bytes lie in a SharedArrayBuffer.
+   */
   readonly images: Uint8Array
   /** N integers in 0 … classes − 1; copied. */
   readonly labels: ArrayLike<number>
@@ -191,7 +194,9 @@ export function fromBytes(options: BytesOptions): Dataset {
     },
   }
   return withPlain(dataset, (): PlainBytes => {
-    const of = { name, labels, shape, classes, classNames, normalization }
+    // What else the caller's object has may not be sent to a thread.
+    const { scale, mean, std } = normalization
+    const of = { name, labels, shape, classes, classNames, normalization: { scale, mean, std } }
     return { kind: 'bytes', images: sharedBytes(images), ...of }
   })
 }

@@ -23,7 +23,7 @@ export class BatchThread {
 
   /**
    * @param plain what the thread makes the data set of (`plainOf`)
-   * @param total batches of all epochs
+   * @param epochs passes over the data
    */
   constructor(dataset: Dataset, plain: Plain, options: BatchesOptions, epochs: number) {
     const { name, length, shape, classes } = dataset

@@ -167,7 +167,9 @@ export function neuronTimeGradient(
     pass.context.remade !== undefined &&
     isIdentity(c.pool) &&
     c.steps === steps &&
-    !unread.get(c.buffer)
+    !unread.get(c.buffer) &&
+    // A tensor that a neuron reads twice hands back the same buffer twice.
+    gradient.every((other) => other === c || other.buffer !== c.buffer)
   // A sum of two is the same either way.
   const contributions =
     gradient.length === 2 && !fits(gradient[0]) ? [gradient[1], gradient[0]] : gradient

@@ -135,6 +135,8 @@ export function emitNeuronBackwardTime(
   contributions: readonly Contribution[],
   partials?: Reference,
 ): void {
+  if (contributions.slice(1).some(({ buffer }) => buffer === delta))
+    throw new Error('neurons must not write over a gradient that they go on reading')
   const fields = chargeFields(pass, r)
   pass.b.emit(
     neuronBackwardTime,

@@ -16,6 +16,7 @@ const file = fileURLToPath(new URL('../../wasm/engine.wasm', import.meta.url))
 const joined = [
   ...['sumRows8', 'sumRows16', 'sumRows32', 'sumTimes32', 'sumBytes32'],
   ...['winogradProduct', 'winogradOuter', 'listSum', 'listAddTwice'],
+  ...['patternSum1', 'patternSum2', 'patternSum3'],
   ...['micro', 'microAdd', 'narrowTile', 'narrowGradientTile', 'normSums16', 'normProducts16'],
   ...['neuronSigmoid1', 'neuronSigmoid2', 'neuronSigmoid4', 'neuronAtan', 'neuronTriangle'],
 ]

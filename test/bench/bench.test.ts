@@ -74,7 +74,7 @@ test('--quick --only kernels writes tables and both kinds of entries', () => {
       'matmul | NT',
       'matmul | TN',
       'forward, dense',
-      'Winograd',
+      'winograd',
       'neuron A+S',
       'norm backward',
       'sgd',

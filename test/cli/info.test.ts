@@ -18,7 +18,7 @@ const evalOptions =
   'run weights dataset data model time-steps tau split limit-train limit-test ' +
   'batch-size threads no-revectorize json'
 const infoOptions =
-  'model dataset batch-size time-steps tau method step-mode gradient-checkpoint threads program json'
+  'model dataset batch-size time-steps tau method step-mode gradient-checkpoint threads program no-revectorize json'
 
 test('--help: every option of every command, and the networks by name', async () => {
   for (const [command, options] of [

@@ -106,7 +106,15 @@ export function randomNetwork(
         ),
       )
       width = to
-    } else layers.push(neuron(random, learnable), scale(0.5))
+    } else if (kind < 0.975) layers.push(neuron(random, learnable), scale(0.5))
+    else
+      layers.push(
+        block(
+          { more: scale(2.5), pool: avgPool2d(3, { stride: 1, padding: 1 }) },
+          (m, x, { add }) => add(m.more(x), m.pool(x)),
+        ),
+        neuron(random, learnable),
+      )
   }
   if (random() < 0.5) {
     size = 1
