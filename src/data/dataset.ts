@@ -87,8 +87,8 @@ export interface ArraysOptions extends Description {
 /** What `fromBytes` makes a data set of. */
 export interface BytesOptions extends Description {
   /**
-   * [N][H][W][C]; must not change. It is not copied, but where `fit` prepares batches on a thread of
-   * their own: that one has a copy, unless the bytes lie in a SharedArrayBuffer.
+   * [N][H][W][C]; must not change. It is not copied, but where a thread prepares batches for `fit`:
+   * that one has a copy, unless the bytes lie in a SharedArrayBuffer.
    */
   readonly images: Uint8Array
   /** N integers in 0 … classes − 1; copied. */
