@@ -136,12 +136,10 @@ export async function measureSideBySide<Theirs extends StepTimes & Partial<PeerS
 }
 
 /** Mean of the layers, with the lowest and the highest. */
-export function describeRates(rates: Readonly<Record<string, number>>): string {
-  const values = Object.values(rates)
+export function describeRates(rates: Readonly<Record<string, number>> | readonly number[]): string {
+  const values: readonly number[] = Object.values(rates)
   const mean = values.reduce((a, b) => a + b, 0) / values.length
-  return (
-    `${mean.toFixed(2)} (${Math.min(...values).toFixed(2)}–` + `${Math.max(...values).toFixed(2)})`
-  )
+  return `${mean.toFixed(2)} (${Math.min(...values).toFixed(2)}–${Math.max(...values).toFixed(2)})`
 }
 
 export const describeOthers = (share: number): string =>

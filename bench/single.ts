@@ -9,11 +9,12 @@ import { join } from 'node:path'
 import { SpikewasmError } from '../src/errors.js'
 import { quickTurns, type TurnsBudget, thoroughTurns } from './alternate.js'
 import { chainOf } from './edge/chain.js'
-import { describeRates, T, type TrainedNetwork, trainNetwork } from './edge/networks.js'
+import { T, type TrainedNetwork, trainNetwork } from './edge/networks.js'
 import { chooseModels } from './networks.js'
 import type { BenchOptions } from './options.js'
 import { installPeers, peersFolder } from './peers.js'
 import { deviation, digits, emptyReport, type Report } from './report.js'
+import { describeRates } from './side-by-side.js'
 
 const DEFAULT_MODELS = ['cnn', 'vgg11', 'resnet18']
 /**
@@ -166,7 +167,7 @@ const rowOf = (network: TrainedNetwork, own: OwnResult, torch: TorchResult | und
   torch ? digits(torch.all) : '–',
   digits(overBest(own)),
   String(own.workers),
-  describeRates(network),
+  describeRates(network.rates),
 ]
 
 function addEntries(
@@ -178,7 +179,7 @@ function addEntries(
 ): void {
   const versions = `onnxruntime-web ${own.version}${torch ? `, PyTorch ${torch.torch}` : ''}`
   const alike = [own.likeness, torch?.likeness].filter((r) => r !== undefined).map(digits)
-  const extra = `${versions}, correlation of outputs ${alike.join(', ')}, rate ${describeRates(network)}\n${machine}`
+  const extra = `${versions}, correlation of outputs ${alike.join(', ')}, rate ${describeRates(network.rates)}\n${machine}`
   const name = `single | ${network.name} | `
   const add = (what: string, unit: string, value: number, range?: string): void =>
     void report.smallerIsBetter.push({ name: name + what, unit, value, range, extra })

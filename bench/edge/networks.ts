@@ -45,11 +45,6 @@ export function networkNames({ model, quick }: BenchOptions): string[] {
   return chooseModels(model, quick, quick ? small : all).names
 }
 
-export const describeRates = ({ rates }: TrainedNetwork): string => {
-  const mean = rates.reduce((a, b) => a + b, 0) / rates.length
-  return `${mean.toFixed(2)} (${Math.min(...rates).toFixed(2)}–${Math.max(...rates).toFixed(2)})`
-}
-
 /**
  * Trains a network of the registry: mlp and cnn on digits, others for a few steps on noise.
  * @param threads to train on; what is measured afterwards has one

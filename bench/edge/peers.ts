@@ -6,9 +6,10 @@ import { SpikewasmError } from '../../src/errors.js'
 import type { Comparison, TurnsBudget } from '../alternate.js'
 import { peersFolder } from '../peers.js'
 import { deviation, digits, type Report, type ResultTable } from '../report.js'
+import { describeRates } from '../side-by-side.js'
 import { chainOf } from './chain.js'
 import type { ColdStart } from './cold.js'
-import { describeRates, T, type TrainedNetwork } from './networks.js'
+import { T, type TrainedNetwork } from './networks.js'
 
 export const PRODUCT = 'onnxruntime-web'
 
@@ -98,10 +99,10 @@ export function reportPeer(
     `${Math.round(same * images)} of ${images}`,
     difference.toExponential(1),
     bytes.toLocaleString('en'),
-    describeRates(network),
+    describeRates(network.rates),
   ])
   const range = deviation(spread)
-  const extra = `${PRODUCT} ${version}, rate ${describeRates(network)}\n${machine}`
+  const extra = `${PRODUCT} ${version}, rate ${describeRates(network.rates)}\n${machine}`
   const name = `edge speed | ${network.name} | `
   report.smallerIsBetter.push(
     { name: `${name}infer / ${PRODUCT}`, unit: 'ratio', value: ratio, range, extra },

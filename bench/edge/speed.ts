@@ -10,8 +10,9 @@ import {
   type TurnsBudget,
 } from '../alternate.js'
 import { deviation, digits, type Report, type ResultTable } from '../report.js'
+import { describeRates } from '../side-by-side.js'
 import { exportBuild } from './builds.js'
-import { describeRates, T, type TrainedNetwork } from './networks.js'
+import { T, type TrainedNetwork } from './networks.js'
 
 const LARGE_BATCH = 64
 /** Images whose outputs are compared before anything is timed. */
@@ -141,7 +142,7 @@ const rowOf = (network: TrainedNetwork, what: string, { ratio, spread, a, b }: C
   deviation(spread),
   digits(1000 * a),
   digits(1000 * b),
-  describeRates(network),
+  describeRates(network.rates),
 ]
 
 function addEntries(
@@ -152,7 +153,7 @@ function addEntries(
   machine: string,
 ): void {
   const range = deviation(spread)
-  const extra = `rate ${describeRates(network)}, ${rounds} rounds of 4 × ${calls} calls\n${machine}`
+  const extra = `rate ${describeRates(network.rates)}, ${rounds} rounds of 4 × ${calls} calls\n${machine}`
   const name = `edge speed | ${network.name} | ${what}`
   report.smallerIsBetter.push({ name, unit: 'ratio', value: ratio, range, extra })
   if (what !== 'infer / predict') return

@@ -38,6 +38,7 @@ o = read_options()
 sys.path[:0] = [o.spikingjelly, o.official]
 try:
     import numpy as np, torch, torch.nn as nn
+    from peer_parts import peak_gflops, save
     from spikingjelly.activation_based import functional
     from model import preact_resnet, resnet, sew_resnet, vgg
     from model.layer import CustomEvaluator, LIFLayer, ReadOut
@@ -106,24 +107,6 @@ def bfloat16_support():
     return 'avx512' if torch.ops.mkldnn._is_mkldnn_bf16_supported() else 'none'
 
 
-def peak_gflops(seconds=0.3):
-    """GFLOP/s that this PyTorch reaches on its threads: the fastest of a product of matrices and two convolutions, 1×1 and 3×3, of no padding."""
-    make = lambda *shape: torch.randn(*shape, dtype=getattr(torch, o.dtype))
-    image = make(4, 256, 18, 18)
-    cases = [(2 * 1024 ** 3, torch.mm, (make(1024, 1024), make(1024, 1024)))]
-    cases += [(2 * 4 * (19 - k) ** 2 * 256 ** 2 * k ** 2, torch.conv2d, (image, make(256, 256, k, k))) for k in (1, 3)]
-    best = 0
-    with torch.no_grad():
-        for flop, run, operands in cases:
-            run(*operands)
-            end = time.perf_counter() + seconds
-            while time.perf_counter() < end:
-                start = time.perf_counter()
-                run(*operands)
-                best = max(best, 1e-9 * flop / (time.perf_counter() - start))
-    return best
-
-
 def compile_network(net, evaluator, optimizer, x, y):
     """The compiled network, or None and why it was left out, in one line."""
     try:
@@ -161,27 +144,12 @@ def step(net, evaluator):
         times.append(1000 * (time.perf_counter() - start))
     median = statistics.median(times)
     spread = 100 * statistics.median(abs(t - median) for t in times) / median
-    return dict(median=median, best=min(times), spread=spread, samples=len(times), peakGflops=peak_gflops())
+    return dict(median=median, best=min(times), spread=spread, samples=len(times), peakGflops=peak_gflops(getattr(torch, o.dtype)))
 
 
 def use_of_machine():
     used = resource.getrusage(resource.RUSAGE_SELF)
     return dict(processorMs=1000 * (used.ru_utime + used.ru_stime), residentMiB=used.ru_maxrss / (2 ** 20 if sys.platform == 'darwin' else 2 ** 10))
-
-
-def save(path, tensors):
-    """Safetensors: length of the header, header as JSON, data."""
-    header, data, at = {}, [], 0
-    for name, tensor in tensors.items():
-        raw = tensor.detach().contiguous().numpy().tobytes()
-        dtype = {torch.float32: 'F32', torch.int64: 'I64', torch.uint8: 'U8'}[tensor.dtype]
-        header[name] = dict(dtype=dtype, shape=list(tensor.shape), data_offsets=[at, at + len(raw)])
-        data.append(raw)
-        at += len(raw)
-    text = json.dumps(header).encode()
-    text += b' ' * (-len(text) % 8)
-    with open(path, 'wb') as file:
-        file.write(struct.pack('<Q', len(text)) + text + b''.join(data))
 
 
 def load(path):

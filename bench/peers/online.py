@@ -6,7 +6,7 @@ train_SLTT.py. Both keep that step inside main(), on CUDA, so it is written out 
   online.py step       times training steps on a batch from standard input: float32 images, then int32 labels
   online.py agreement  writes to --out (safetensors) a fresh network's state, and what a step makes of such a batch
 """
-import argparse, json, math, resource, statistics, struct, sys, time
+import argparse, json, math, resource, statistics, sys, time
 
 
 def read_options():
@@ -28,6 +28,7 @@ CLASSES, INPUT, LOSS_LAMBDA = 10, (3, 32, 32), 0.05
 sys.path[:0] = [folder for folder in (o.spikingjelly, o.code) if folder]
 try:
     import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
+    from peer_parts import peak_gflops, save
     if o.method == 'ottt':
         from models import spiking_vgg
         from modules import neuron, surrogate
@@ -88,24 +89,6 @@ def train_step(net, optimizer, x, y):
     return loss
 
 
-def peak_gflops(seconds=0.3):
-    """GFLOP/s that this PyTorch reaches on its threads: the fastest of a product of matrices and two convolutions, 1×1 and 3×3, of no padding."""
-    make = lambda *shape: torch.randn(*shape)
-    image = make(4, 256, 18, 18)
-    cases = [(2 * 1024 ** 3, torch.mm, (make(1024, 1024), make(1024, 1024)))]
-    cases += [(2 * 4 * (19 - k) ** 2 * 256 ** 2 * k ** 2, torch.conv2d, (image, make(256, 256, k, k))) for k in (1, 3)]
-    best = 0
-    with torch.no_grad():
-        for flop, run, operands in cases:
-            run(*operands)
-            end = time.perf_counter() + seconds
-            while time.perf_counter() < end:
-                start = time.perf_counter()
-                run(*operands)
-                best = max(best, 1e-9 * flop / (time.perf_counter() - start))
-    return best
-
-
 def read_batch():
     raw = sys.stdin.buffer.read()
     labels_at = 4 * o.batch * math.prod(INPUT)
@@ -129,20 +112,6 @@ def step(net):
     median = statistics.median(times)
     spread = 100 * statistics.median(abs(t - median) for t in times) / median
     return dict(median=median, best=min(times), spread=spread, samples=len(times), peakGflops=peak_gflops())
-
-
-def save(path, tensors):
-    """Safetensors: length of the header, header as JSON, data."""
-    header, data, at = {}, [], 0
-    for name, tensor in tensors.items():
-        raw = tensor.detach().contiguous().numpy().tobytes()
-        header[name] = dict(dtype={torch.float32: 'F32', torch.int64: 'I64'}[tensor.dtype], shape=list(tensor.shape), data_offsets=[at, at + len(raw)])
-        data.append(raw)
-        at += len(raw)
-    text = json.dumps(header).encode()
-    text += b' ' * (-len(text) % 8)
-    with open(path, 'wb') as file:
-        file.write(struct.pack('<Q', len(text)) + text + b''.join(data))
 
 
 def state_of(net):

@@ -61,7 +61,17 @@ function markRead(contributions: readonly Contribution[]): void {
 export const overGradient = (
   pass: Pass,
   taken: Buffer,
-  ...[name, shape, steps, stored]: [name: string, shape: Shape, steps: number, stored: number]
+  {
+    name,
+    shape,
+    steps,
+    stored,
+  }: {
+    readonly name: string
+    readonly shape: Shape
+    readonly steps: number
+    readonly stored: number
+  },
 ): Buffer =>
   pass.context.remade && !unread.get(taken)
     ? taken

@@ -32,7 +32,10 @@ export interface Part {
   readonly images: number
 }
 
-/** What takes more memory than it must, for less time. The first that fit are chosen. */
+/**
+ * What saves time and takes memory that is free anyway. A first plan without any of it tells how
+ * much is free at each record; the first that fit are chosen.
+ */
 export interface Choices {
   /** Tensors that are kept. */
   readonly kept: ReadonlySet<number>

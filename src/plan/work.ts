@@ -11,7 +11,10 @@ import { Op } from '../../assembly/opcodes.js'
 import type { PlannedRecord, Section } from './program.js'
 import { type AnyFields, accesses } from './records/schema.js'
 
-/** Nanoseconds of a multiplication and addition, or of the place of one that few spikes reach. */
+/**
+ * Nanoseconds of one multiplication and addition of the dense product. On spikes most of them are
+ * left out, so that one costs less.
+ */
 const PRODUCT_NS: { readonly [O in Op]?: number } = {
   [Op.ConvDense]: 0.03,
   [Op.ConvNarrow]: 0.01,

@@ -134,7 +134,7 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       const rowsPerUnit = normRows(rows, stored, groups)
       const units = Math.ceil(rows / rowsPerUnit)
       const name = `${node.name} input gradient`
-      const out = overGradient(pass, delta, name, tensor.shape, steps, stored)
+      const out = overGradient(pass, delta, { name, shape: tensor.shape, steps, stored })
       // Time means read x̂ alone: the currents need not be kept.
       const normalised = xhat
         ? { xhat }

@@ -66,7 +66,12 @@ export const dropout: LayerPlan<Dropout> = {
       const steps = output.kind === 'float' ? gradientRows(pass, output) : pass.gradientSteps
       const delta = takeGradient(pass, output, steps)
       const name = `${node.name} input gradient`
-      const out = overGradient(pass, delta, name, input.shape, steps, input.stored)
+      const out = overGradient(pass, delta, {
+        name,
+        shape: input.shape,
+        steps,
+        stored: input.stored,
+      })
       b.emit(dropoutFloats, units, { ...shared, in: delta, out, steps })
       giveTensorGradient(input, out, steps)
     })

@@ -63,7 +63,7 @@ export const relu: LayerPlan<Relu> = {
       const rows = gradientRows(pass, output)
       const delta = takeGradient(pass, output, rows)
       const name = `${node.name} input gradient`
-      const out = overGradient(pass, delta, name, node.shape, rows, stored)
+      const out = overGradient(pass, delta, { name, shape: node.shape, steps: rows, stored })
       b.emit(reluBackward, units, {
         ...shared,
         delta,
