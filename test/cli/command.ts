@@ -38,7 +38,11 @@ export function run(
       stderr += text
     })
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
+    child.on('close', (code, signal) => {
+      // A process that a signal ended has no code: tests then show which it was.
+      if (signal !== null) stderr += `\nended by ${signal}`
+      resolve({ code, stdout, stderr })
+    })
   })
 }
 

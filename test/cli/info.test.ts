@@ -111,8 +111,8 @@ test('info --program: the records of a program, in their order', async () => {
   }
   assert.ok(records.some(({ operation }) => operation === 'NeuronBackwardTime'))
   for (const name of ['gradients', 'evaluate', 'single', 'stream']) {
-    const { code, stdout } = await of('--program', name)
-    assert.is(code, 0)
+    const { code, stdout, stderr } = await of('--program', name)
+    assert.is(code, 0, stderr)
     assert.match(stdout, new RegExp(`^program ${name}: `))
     assert.not.match(stdout, / Sgd /)
   }
