@@ -17,6 +17,7 @@ const rooms = [
   ['graph'],
   ['plan'],
   ['runtime'],
+  ['ops'],
   ['data', 'io'],
   ['train'],
   ['model'],
