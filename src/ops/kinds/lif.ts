@@ -187,7 +187,9 @@ function build(o: OpBuilder, options: LifOptions): Planned {
   return {
     inputs: [...charge.inputs, ...(potential ? [potential] : []), ...(rho ? [rho] : [])],
     outputs: [...outputs].map((name) => made[name] as OpTensor),
-    others: [spikes, counts].filter((tensor) => !outputs.has(tensor.name as LifOutput)),
+    others: [spikes, ...(counted ? [counts] : [])].filter(
+      ({ name }) => !outputs.has(name as LifOutput),
+    ),
     control: carries ? stepSetting(op, totalSteps - extent.T) : undefined,
   }
 }
