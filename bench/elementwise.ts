@@ -3,7 +3,7 @@
  * copy of as many bytes is what they are held against.
  */
 import { Control, Moments, NormSize, Surrogate } from '../assembly/opcodes.js'
-import { normRows } from '../src/plan/layers/batch-norm.js'
+import { normRows } from '../src/plan/norm.js'
 import { neuronScratch } from '../src/plan/neuron-record.js'
 import { perUnit } from '../src/plan/pass.js'
 import type { ProgramBuilder } from '../src/plan/program.js'
