@@ -48,7 +48,7 @@ export interface OpTensor extends TensorInfo {
 /** Elements of the plan's own array. */
 export const ownCount = ({ sizes }: TensorInfo): number => sizeOf(sizes)
 
-interface Naming {
+export interface Naming {
   readonly name: string
   readonly updated?: boolean
 }
@@ -206,8 +206,19 @@ export function plainTensor(
   type: ValueType = 'float32',
   stored = sizeOf(shape),
 ): OpTensor {
-  const count = sizeOf(shape)
   const buffer = bufferOf(b, naming.name, type, roundUp(stored, 16))
+  return tensorOfBuffer(buffer, naming, shape, type, stored)
+}
+
+/** The same of memory that is there; the last record that touches it must be an op's last. */
+export function tensorOfBuffer(
+  buffer: Buffer,
+  naming: Naming,
+  shape: readonly number[],
+  type: ValueType = 'float32',
+  stored = sizeOf(shape),
+): OpTensor {
+  const count = sizeOf(shape)
   const own = (views: Views): Values => views(buffer, type, stored)
   return {
     ...naming,

@@ -5,7 +5,6 @@
 
 import { storedChannels } from './layout.js'
 import { type Pass, perUnit } from './pass.js'
-import type { ProgramBuilder } from './program.js'
 import {
   type ContributionFields,
   gradientSum,
@@ -112,11 +111,11 @@ export const contributionFields = (
   }))
 
 function sumFields(
-  images: number,
+  pass: Pick<Pass, 'images'>,
   { shape, stored, gradient }: Omit<Target, 'name'>,
   steps: number,
 ) {
-  const pixels = images * shape[1] * shape[2]
+  const pixels = pass.images * shape[1] * shape[2]
   return {
     contributions: contributionFields(gradient, stored),
     contributionCount: gradient.length,
@@ -131,14 +130,13 @@ function sumFields(
 
 /** Writes the sum of what came in, with so many rows for each pixel of the images. */
 export function emitGradientSum(
-  b: ProgramBuilder,
-  images: number,
+  pass: Pick<Pass, 'b' | 'images'>,
   to: Omit<Target, 'name'>,
   steps: number,
   out: Buffer,
 ): void {
-  const fields = sumFields(images, to, steps)
-  b.emit(gradientSum, Math.ceil(fields.pixels / fields.pixelsPerUnit), { ...fields, out })
+  const fields = sumFields(pass, to, steps)
+  pass.b.emit(gradientSum, Math.ceil(fields.pixels / fields.pixelsPerUnit), { ...fields, out })
 }
 
 /** Sum of what came in. */
@@ -149,7 +147,7 @@ export function sumGradient(
   steps: number,
 ): Buffer {
   const out = gradientBuffer(pass, name, to.shape, steps, to.stored)
-  emitGradientSum(pass.b, pass.images, to, steps, out)
+  emitGradientSum(pass, to, steps, out)
   return out
 }
 
@@ -170,7 +168,7 @@ export function neuronGradient(
     throw new Error(`${name}: gradients of neurons need ${rows} rows`)
   const out = gradientBuffer(pass, name, shape, rows, stored)
   const asChannels = gradient.map((contribution) => ({ ...contribution, steps: 1 }))
-  const fields = sumFields(pass.images, { shape, stored: stored * rows, gradient: asChannels }, 1)
+  const fields = sumFields(pass, { shape, stored: stored * rows, gradient: asChannels }, 1)
   const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
   pass.b.emit(kind, units, { ...fields, out, factor })
   markRead(to.gradient)
@@ -317,7 +315,7 @@ export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
       const part = gradientBuffer(pass, `${name}, a part`, to.shape, steps, stored)
       emit(part)
       const gradient = [...before, { ...whole, buffer: part }]
-      emitGradientSum(pass.b, pass.images, { shape: to.shape, stored, gradient }, steps, out)
+      emitGradientSum(pass, { shape: to.shape, stored, gradient }, steps, out)
     })
   const write = place && (() => writeParts(place.out, place.before))
   const parted = remade?.partGradient(bytes, images, write)
