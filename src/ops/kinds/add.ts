@@ -126,7 +126,7 @@ function planTerm(
 function commonExtent(op: string, terms: readonly Planning[]): Extent {
   const timed = terms.find(({ output }) => output.timed) ?? terms[0]
   const common = timed.output
-  for (const { output } of terms)
+  for (const { output, term } of terms) {
     expect(
       showShape(still(output).shape) === showShape(still(common).shape) &&
         (!output.timed || output.T === common.T),
@@ -134,6 +134,13 @@ function commonExtent(op: string, terms: readonly Planning[]): Extent {
         `${op}: terms must have one shape, got ${showShape(common.shape)} and ` +
         showShape(output.shape),
     )
+    expect(
+      output.T === common.T || term.tensor.kind === 'float',
+      () =>
+        `${op}: spikes must have the ${common.T} time steps of the other terms, got the shape ` +
+        showShape(output.shape),
+    )
+  }
   return common
 }
 
@@ -172,7 +179,7 @@ export function planSum(
  *     output[t, b, c, i, j] = Σ over terms of scale · mean of value[t, b, c] over its window (i, j)
  *     value = the floats, or map scale · floats + map shift (`affine`), or the spikes
  *
- * A term without T is the same at every step. With `mean` the output is the mean over the steps of
+ * A term of floats without T is the same at every step. With `mean` the output is the mean over the steps of
  * it, without T: the presynaptic rate of rate-based backpropagation.
  *
  * Arguments of `run`: for each term its input, behind it with `affine` scale and shift. The plan's
