@@ -20,7 +20,10 @@ const through = ops.lifBackward.plan({ mode: 'rate', input: [B, hidden] })
 const weight1 = ops.linearWeightGradient.plan(shape1)
 
 let state = 1 // of a small generator, so that each run prints the same
-const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1
+const random = () => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+  return state / 2 ** 31 - 1
+}
 const weight = (outputs, inputs) =>
   Float32Array.from({ length: outputs * inputs }, () => random() / Math.sqrt(inputs))
 const weights = [weight(hidden, pixels), weight(classes, hidden)]
@@ -37,7 +40,7 @@ function step(x, labels, lr) {
   const ofRates = back2.run(weights[1], gradient)
   const ofCurrents = through.run(ofRates, eligibilities)
   const gradients = [weight1.run(x, ofCurrents), weight2.run(rates, gradient)]
-  weights.forEach((values, i) => updates[i].run(values, gradients[i], velocities[i], { lr }))
+  for (const i of [0, 1]) updates[i].run(weights[i], gradients[i], velocities[i], { lr })
   return correct[0]
 }
 
