@@ -110,7 +110,11 @@ export const contributionFields = (
     pixelBytes: steps * stored * 4,
   }))
 
-function sumFields(pass: Pass, { shape, stored, gradient }: Omit<Target, 'name'>, steps: number) {
+function sumFields(
+  pass: Pick<Pass, 'images'>,
+  { shape, stored, gradient }: Omit<Target, 'name'>,
+  steps: number,
+) {
   const pixels = pass.images * shape[1] * shape[2]
   return {
     contributions: contributionFields(gradient, stored),
@@ -124,6 +128,17 @@ function sumFields(pass: Pass, { shape, stored, gradient }: Omit<Target, 'name'>
   }
 }
 
+/** Writes the sum of what came in, with so many rows for each pixel of the images. */
+export function emitGradientSum(
+  pass: Pick<Pass, 'b' | 'images'>,
+  to: Omit<Target, 'name'>,
+  steps: number,
+  out: Buffer,
+): void {
+  const fields = sumFields(pass, to, steps)
+  pass.b.emit(gradientSum, Math.ceil(fields.pixels / fields.pixelsPerUnit), { ...fields, out })
+}
+
 /** Sum of what came in. */
 export function sumGradient(
   pass: Pass,
@@ -132,8 +147,7 @@ export function sumGradient(
   steps: number,
 ): Buffer {
   const out = gradientBuffer(pass, name, to.shape, steps, to.stored)
-  const fields = sumFields(pass, to, steps)
-  pass.b.emit(gradientSum, Math.ceil(fields.pixels / fields.pixelsPerUnit), { ...fields, out })
+  emitGradientSum(pass, to, steps, out)
   return out
 }
 
@@ -153,12 +167,24 @@ export function neuronGradient(
   if (gradient.some(({ steps }) => steps !== rows))
     throw new Error(`${name}: gradients of neurons need ${rows} rows`)
   const out = gradientBuffer(pass, name, shape, rows, stored)
+  emitNeuronGradient(pass, kind, to, factor, rows, out)
+  markRead(to.gradient)
+  return out
+}
+
+/** The record of it. */
+export function emitNeuronGradient(
+  pass: Pick<Pass, 'b' | 'images'>,
+  kind: typeof neuronBackwardRate | typeof neuronBackwardOnline,
+  { shape, stored, gradient }: Omit<Target, 'name'>,
+  factor: Buffer,
+  rows: number,
+  out: Buffer,
+): void {
   const asChannels = gradient.map((contribution) => ({ ...contribution, steps: 1 }))
   const fields = sumFields(pass, { shape, stored: stored * rows, gradient: asChannels }, 1)
   const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
   pass.b.emit(kind, units, { ...fields, out, factor })
-  markRead(to.gradient)
-  return out
 }
 
 /**
@@ -301,9 +327,7 @@ export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
       const part = gradientBuffer(pass, `${name}, a part`, to.shape, steps, stored)
       emit(part)
       const gradient = [...before, { ...whole, buffer: part }]
-      const fields = sumFields(pass, { shape: to.shape, stored, gradient }, steps)
-      const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
-      pass.b.emit(gradientSum, units, { ...fields, out })
+      emitGradientSum(pass, { shape: to.shape, stored, gradient }, steps, out)
     })
   const write = place && (() => writeParts(place.out, place.before))
   const parted = remade?.partGradient(bytes, images, write)
