@@ -377,8 +377,8 @@ for (const op of ['conv2dBiasGradient', 'linearBiasGradient'] as const)
       const timed = T > 1 || r.chance(0.5)
       const image = op === 'conv2dBiasGradient' ? [H, W] : []
       const accumulate = r.chance(0.3)
-      const gradient = [...(timed ? [T] : []), B, N, ...image]
-      const given = { gradient, accumulate, engine: engineOf(r) } as const
+      const delta = [...(timed ? [T] : []), B, N, ...image]
+      const given = { delta, accumulate, engine: engineOf(r) } as const
       const dy = r.floats(T * B * N * H * W)
       const sum = r.floats(N)
       const expected = Float64Array.from(accumulate ? sum : new Float32Array(N))
@@ -496,8 +496,8 @@ test('wrong options are refused by name', () => {
     /'winograd stride' is not made for .*: winograd, direct/,
   )
   assert.throws(
-    () => ops.linearBiasGradient.plan({ gradient: [1, 2, 3, 4] }),
-    /gradient must be a shape \[T, B, C\] or \[B, C\]/,
+    () => ops.linearBiasGradient.plan({ delta: [1, 2, 3, 4] }),
+    /delta must be a shape \[T, B, C\] or \[B, C\]/,
   )
 })
 

@@ -12,6 +12,7 @@ import {
   lif,
   linear,
   relu,
+  residual,
   sequential,
 } from '../../src/index.js'
 import { OpBuilder, type Planned } from '../../src/ops/builder.js'
@@ -22,7 +23,7 @@ import { planForward } from '../../src/ops/weighted/forward.js'
 import { planBiasGradient, planInputGradient } from '../../src/ops/weighted/gradients.js'
 import { planWeightGradient } from '../../src/ops/weighted/weight-gradient.js'
 import { methodOptions } from '../../src/plan/methods.js'
-import { type Method, makePlan } from '../../src/plan/plan.js'
+import { type Method, makePlan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
@@ -111,16 +112,23 @@ const layers: [number, typeof convSizes | typeof linearSizes, Options][] = [
   [14, linearSizes, { input: [B, 70], weight: [10, 70], bias: true }],
 ]
 
-function recordsOfNetwork(method: Method, program: 'train' | 'evaluate', node: number): object[][] {
-  const options = {
+function recordsOfNetwork(
+  method: Method,
+  program: 'train' | 'evaluate',
+  node: number,
+  graph = trace(network, input),
+  more: Partial<PlanOptions> = {},
+): object[][] {
+  const options: PlanOptions = {
     ...methodOptions({ method, stepMode: 'm' }, T),
-    graph: trace(network, input),
+    graph,
     input,
     frames: false,
     inspect: false,
     timeSteps: T,
     batchSize: B,
-    purpose: 'train' as const,
+    purpose: 'train',
+    ...more,
   }
   const { records } = makePlan(options, 1).programs[program] ?? { records: [] }
   return (['forward', 'backward'] as const).map((phase) =>
@@ -165,14 +173,69 @@ for (const method of ['rate', 'bptt'] as const)
     }
   })
 
+/** A convolution that reads the spikes of two layers. */
+const residualNetwork = sequential(
+  conv2d(3, 8, 3, { padding: 1 }),
+  lif(),
+  residual(sequential(conv2d(8, 8, 3, { padding: 1 }), lif())),
+  conv2d(8, 12, 3, { padding: 1 }),
+  lif(),
+  flatten(),
+  linear(12 * 64, 10),
+)
+
+for (const timeSteps of [1, 2, 4])
+  test(`sums of spikes over ${timeSteps} steps: the records of a network`, () => {
+    const graph = trace(residualNetwork, input)
+    const node = graph.nodes.findIndex(
+      ({ layer }) => layer?.kind === 'conv2d' && layer.outChannels === 12,
+    )
+    const shapes = { weight: [12, 8, 3, 3], padding: 1, sources: 2 }
+    const timed = { ...shapes, input: [timeSteps, B, 8, 8, 8] }
+    const more = { timeSteps, backwardSteps: timeSteps }
+    const network = (method: Method, program: 'train' | 'evaluate'): object[][] =>
+      recordsOfNetwork(method, program, node, graph, more)
+    const forward = (training: boolean): object[] =>
+      recordsOf((o) => planForward(o, { ...timed, spikes: true, bias: true, training }, convSizes))
+    const back = (o: OpBuilder): Planned =>
+      planWeightGradient(o, { ...timed, spikes: true }, convSizes)
+    const rates = { ...shapes, input: [B, 8, 8, 8], counts: true, timeSteps }
+    const rate = (o: OpBuilder): Planned => planWeightGradient(o, rates, convSizes)
+    assert.equal(network('rate', 'train')[0], forward(true), 'training')
+    assert.equal(network('rate', 'evaluate')[0], forward(false), 'prediction')
+    for (const [method, weight] of [
+      ['rate', rate],
+      ['bptt', back],
+    ] as const) {
+      const expected = recordsOf(weight)
+      const found = network(method, 'train')[1]
+      assert.equal(found.slice(0, expected.length), expected, method)
+    }
+  })
+
+test('weights of one byte: the records of a network', () => {
+  for (const [node, sizesOf, options] of layers) {
+    if (options.image || options.groups) continue
+    const given = { ...options, input: [T, ...(options.input as number[])], moments: false }
+    const graph = trace(network, input)
+    const fixed = { fixed: true, weights: 'int8', purpose: 'inference' } as const
+    const [records] = recordsOfNetwork('rate', 'evaluate', node, graph, fixed)
+    const expected = recordsOf((o) =>
+      planForward(o, { ...given, spikes: true, weightType: 'int8' } as never, sizesOf as never),
+    )
+    assert.equal(records, expected, `${node}`)
+    assert.is((expected[0] as { op: string }).op, 'SpikeForwardBytes')
+  }
+})
+
 test('the bits of a network', async () => {
   const layers = [
     conv2d(3, 8, 3, { padding: 1 }),
     relu(),
-    conv2d(8, 9, 3, { padding: 1 }),
+    conv2d(8, 9, 3, { padding: 1, standardise: true }),
     relu(),
     flatten(),
-    linear(9 * 64, 5),
+    linear(9 * 64, 5, { standardise: true }),
   ]
   const model = await compile(sequential(...layers), {
     input,
@@ -193,22 +256,39 @@ test('the bits of a network', async () => {
     const last = { input: [1, 9, 8, 8], weight: [5, 576] } as const
     const a = ops.conv2d({ ...first, bias: true }, x, of('0.weight'), of('0.bias'))
     const h = ops.relu({ input: [1, 8, 8, 8] }, a)
-    const b = ops.conv2d({ ...second, bias: true }, h, of('2.weight'), of('2.bias'))
+    const gains = { weight: second.weight, gain: true } as const
+    const w2 = ops.weightStandardise(gains, of('2.weight'), of('2.gain'))
+    const b = ops.conv2d({ ...second, bias: true }, h, w2, of('2.bias'))
     const i = ops.relu({ input: [1, 9, 8, 8] }, b)
-    const y = ops.linear({ ...last, bias: true }, i, of('5.weight'), of('5.bias'))
+    const flat = { weight: last.weight, gain: true, pixels: 64 } as const
+    const w5 = ops.weightStandardise(flat, of('5.weight'), of('5.gain'))
+    const y = ops.linear({ ...last, bias: true }, i, w5, of('5.bias'))
     expectSameBits('output', y, model.output())
 
     // Of one image, the gradient of a bias is the output's.
     const dy = gradients['5.bias'].data
-    const dLinear = ops.linearWeightGradient(last, i, dy)
-    expectSameBits('5.weight', dLinear, gradients['5.weight'].data)
+    const d5 = ops.weightStandardiseGradient(
+      flat,
+      of('5.weight'),
+      of('5.gain'),
+      ops.linearWeightGradient(last, i, dy),
+    )
+    expectSameBits('5.weight', d5.gradient, gradients['5.weight'].data)
+    expectSameBits('5.gain', d5.gainGradient, gradients['5.gain'].data)
     const masked = (d: Float32Array, by: Float32Array): Float32Array =>
       d.map((v, at) => (by[at] > 0 ? v : 0))
-    const db = masked(ops.linearInputGradient(last, of('5.weight'), dy), b)
-    expectSameBits('2.weight', ops.conv2dWeightGradient(second, h, db), gradients['2.weight'].data)
-    const bias = ops.conv2dBiasGradient({ gradient: [1, 9, 8, 8] }, db)
+    const db = masked(ops.linearInputGradient(last, w5, dy), b)
+    const d2 = ops.weightStandardiseGradient(
+      gains,
+      of('2.weight'),
+      of('2.gain'),
+      ops.conv2dWeightGradient(second, h, db),
+    )
+    expectSameBits('2.weight', d2.gradient, gradients['2.weight'].data)
+    expectSameBits('2.gain', d2.gainGradient, gradients['2.gain'].data)
+    const bias = ops.conv2dBiasGradient({ delta: [1, 9, 8, 8] }, db)
     expectSameBits('2.bias', bias, gradients['2.bias'].data)
-    const da = masked(ops.conv2dInputGradient(second, of('2.weight'), db), a)
+    const da = masked(ops.conv2dInputGradient(second, w2, db), a)
     expectSameBits('0.weight', ops.conv2dWeightGradient(first, x, da), gradients['0.weight'].data)
   } finally {
     await model.dispose()

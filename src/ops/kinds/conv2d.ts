@@ -26,6 +26,8 @@ export type ForwardMemory = {
   readonly moments?: Float32Array
 }
 
+type WithMoments = { readonly output: Float32Array; readonly moments: Float32Array }
+
 /** With `moments` there are two results, else one. */
 export type ForwardOperation<Options> = Operation<
   Options & { readonly moments?: false },
@@ -33,12 +35,8 @@ export type ForwardOperation<Options> = Operation<
   Float32Array,
   ForwardMemory
 > &
-  Operation<
-    Options & { readonly moments: true },
-    ForwardArguments,
-    { readonly output: Float32Array; readonly moments: Float32Array },
-    ForwardMemory
-  >
+  Operation<Options & { readonly moments: true }, ForwardArguments, WithMoments, ForwardMemory> &
+  Operation<Options, ForwardArguments, Float32Array | WithMoments, ForwardMemory>
 
 /**
  * A convolution of floats, or of spikes, with the kernels of a network (`torch.nn.functional.

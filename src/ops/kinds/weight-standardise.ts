@@ -15,7 +15,7 @@ import {
 import { standardiseBlocks } from '../../plan/standardise.js'
 import type { OpBuilder } from '../builder.js'
 import { groupingOf } from '../convolution.js'
-import { operation } from '../operation.js'
+import { type Operation, operation } from '../operation.js'
 import { checkShape, showShape, sizeOf } from '../shapes.js'
 import { channelTensor, type OpTensor, weightTensor } from '../tensor.js'
 
@@ -113,6 +113,35 @@ export const weightStandardise = operation<
   return { inputs: [w, ...(gain ? [gain] : [])], outputs: [y] }
 })
 
+type GradientMemory = {
+  readonly weight: Float32Array
+  readonly gain?: Float32Array
+  readonly gradient: Float32Array
+  readonly gainGradient?: Float32Array
+}
+
+type TwoGradients = { readonly gradient: Float32Array; readonly gainGradient: Float32Array }
+
+/** With a gain there are an argument and a result more. */
+type GradientOperation = Operation<
+  WeightStandardiseOptions & { readonly gain?: false },
+  [weight: Float32Array, gradient: Float32Array],
+  Float32Array,
+  GradientMemory
+> &
+  Operation<
+    WeightStandardiseOptions & { readonly gain: true },
+    [weight: Float32Array, gain: Float32Array, gradient: Float32Array],
+    TwoGradients,
+    GradientMemory
+  > &
+  Operation<
+    WeightStandardiseOptions,
+    [weight: Float32Array, gainOrGradient: Float32Array, gradient: Float32Array],
+    Float32Array | TwoGradients,
+    GradientMemory
+  >
+
 /**
  * Gradients of `weightStandardise`, with s = (F · var + 10⁻⁴)^−½, d the gradient of its result, and
  * sums and means over the inputs of an output:
@@ -125,14 +154,9 @@ export const weightStandardise = operation<
  */
 export const weightStandardiseGradient = operation<
   WeightStandardiseOptions,
-  [weight: Float32Array, gainOrGradient: Float32Array, gradient: Float32Array],
-  Float32Array | { readonly gradient: Float32Array; readonly gainGradient: Float32Array },
-  {
-    readonly weight: Float32Array
-    readonly gain?: Float32Array
-    readonly gradient: Float32Array
-    readonly gainGradient?: Float32Array
-  }
+  Float32Array[],
+  Float32Array,
+  GradientMemory
 >('weightStandardiseGradient', options, (o, given) => {
   const { b, op } = o
   const { layout, N, units, sizes } = sizesOf(op, given)
@@ -151,4 +175,4 @@ export const weightStandardiseGradient = operation<
     inputs: [w, ...(gain ? [gain] : []), delta],
     outputs: [delta, ...(gainGradient ? [gainGradient] : [])],
   }
-})
+}) as GradientOperation

@@ -36,14 +36,14 @@ export interface WeightGradientOptions extends SpikeOptions {
   /** The input holds spikes of each step, bytes of 0 and 1. */
   readonly spikes?: boolean
   /**
-   * The input holds counts of spikes over `timeSteps`, bytes [B, …]: the gradient is multiplied
+   * The input holds counts of spikes over `timeSteps`, bytes [B, …]: `delta` is multiplied
    * with rates, counts / timeSteps, as in rate-based backpropagation.
    */
   readonly counts?: boolean
   /** Steps that counts run over. */
   readonly timeSteps?: number
   /**
-   * The gradient has no T: it is multiplied with the mean of the floats [T, B, …] over time.
+   * `delta` has no T: it is multiplied with the mean of the floats [T, B, …] over time.
    * Default false.
    */
   readonly mean?: boolean
@@ -88,7 +88,7 @@ function share(o: OpBuilder, sizes: ConvSizes, accumulate: boolean, oneRow: bool
   const { b } = o
   const { layout } = sizes
   const output = oneRow ? still(sizes.output) : sizes.output
-  const delta = floatTensor(b, { name: 'gradient' }, output)
+  const delta = floatTensor(b, { name: 'delta' }, output)
   const out = weightTensor(b, { name: 'weightGradient', updated: accumulate }, layout)
   return { name: b.programs[0].name, out, delta, accumulate, steps: output.T }
 }
