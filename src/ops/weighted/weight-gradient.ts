@@ -206,7 +206,7 @@ function onCounts(o: OpBuilder, sizes: ConvSizes, options: WeightGradientOptions
   const { b } = o
   const { g } = sizes
   const { timeSteps = 1, accumulate = false, algorithm } = options
-  const reader = readSpikes(o, sizes, options, true)
+  const reader = readSpikes(o, sizes, options, timeSteps)
   const shared = share(o, sizes, accumulate, false)
   const { name, out, delta } = shared
   const source = listSource(reader.expression)
@@ -219,12 +219,13 @@ function onCounts(o: OpBuilder, sizes: ConvSizes, options: WeightGradientOptions
   }
   const write = (): DenseInput =>
     oneRow(reader.write(`${name} presynaptic activity`, 1, timeSteps), g.inC)
-  return listsOrProducts(o, algorithm, reader, shared, {
+  const planned = listsOrProducts(o, algorithm, reader, shared, {
     list: { name: 'lists', fits: few !== undefined, emit },
     products: products(o, sizes, shared, write),
     limit: source && few ? spikesForLists(g, source.tensor, timeSteps, few) : undefined,
     without: false,
   })
+  return { ...planned, before: reader.count }
 }
 
 /** With the spikes of each step. */
@@ -233,7 +234,7 @@ function onSpikes(o: OpBuilder, sizes: ConvSizes, options: WeightGradientOptions
   const { g, input } = sizes
   const { accumulate = false, algorithm } = options
   const steps = input.T
-  const reader = readSpikes(o, sizes, options, false)
+  const reader = readSpikes(o, sizes, options)
   const shared = share(o, sizes, accumulate, false)
   const { name, out, delta } = shared
   const { spikes } = reader
