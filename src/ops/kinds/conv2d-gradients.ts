@@ -22,8 +22,11 @@ export interface Conv2dInputGradientOptions extends ConvShape, InputGradientOpti
 
 /** The plan's own memory. */
 export type InputGradientMemory = {
+  /** In blocks of output channels. */
   readonly weight: Float32Array
+  /** The output's gradient. */
   readonly delta: Float32Array
+  /** The result. */
   readonly inputGradient: Float32Array
 }
 
@@ -54,8 +57,11 @@ export type WeightGradientArguments = [input: Float32Array | Uint8Array, ...more
 
 /** The plan's own memory. */
 export type WeightGradientMemory = {
+  /** Floats, masks of spikes, or counts, at most `timeSteps`. */
   readonly input: Float32Array | Uint8Array
+  /** The output's gradient. */
   readonly delta: Float32Array
+  /** The result, in blocks of output channels. */
   readonly weightGradient: Float32Array
 }
 
@@ -65,8 +71,8 @@ export type WeightGradientMemory = {
  *     dw[n, c, p, q] = Σ over t, b, i, j of delta[t, b, n, i, j] ·
  *                      x[t, b, c, i·stride + p − padding, j·stride + q − padding]
  *
- * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and delta
- * has no T (rate-based backpropagation); with `mean` the mean over T of floats.
+ * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and
+ * delta has no T (rate-based backpropagation); with `mean` the mean over T of floats.
  *
  * Arguments of `run`: input, delta [B, N, outH, outW], or that behind T; with `accumulate` the
  * gradient so far, which is changed. Result: [N, C / groups, kernelH, kernelW].
@@ -88,7 +94,9 @@ export interface Conv2dBiasGradientOptions extends BiasGradientOptions {
 
 /** The plan's own memory. */
 export type BiasGradientMemory = {
+  /** The output's gradient. */
   readonly delta: Float32Array
+  /** The result. */
   readonly biasGradient: Float32Array
 }
 

@@ -82,6 +82,16 @@ function sizesOf(op: string, given: WeightStandardiseOptions): Standardising {
   return { layout, N, ...standardiseBlocks(op, g, channels) }
 }
 
+/** The plan's own memory. */
+export type WeightStandardiseMemory = {
+  /** In blocks of output channels. */
+  readonly weight: Float32Array
+  /** With `gain`. */
+  readonly gain?: Float32Array
+  /** The result, as the weight. */
+  readonly output: Float32Array
+}
+
 const gainOf = (
   { b, op }: OpBuilder,
   { gain }: WeightStandardiseOptions,
@@ -102,7 +112,7 @@ export const weightStandardise = operation<
   WeightStandardiseOptions,
   [weight: Float32Array, gain: Float32Array],
   Float32Array,
-  { readonly weight: Float32Array; readonly gain?: Float32Array; readonly output: Float32Array }
+  WeightStandardiseMemory
 >('weightStandardise', options, (o, given) => {
   const { b, op } = o
   const { layout, N, units, sizes } = sizesOf(op, given)
@@ -113,33 +123,50 @@ export const weightStandardise = operation<
   return { inputs: [w, ...(gain ? [gain] : [])], outputs: [y] }
 })
 
-type GradientMemory = {
+/** The plan's own memory. */
+export type WeightStandardiseGradientMemory = {
+  /** In blocks of output channels. */
   readonly weight: Float32Array
+  /** With `gain`. */
   readonly gain?: Float32Array
+  /** Of the standardised weight, then of the weight. */
   readonly gradient: Float32Array
+  /** With `gain`. */
   readonly gainGradient?: Float32Array
 }
 
-type TwoGradients = { readonly gradient: Float32Array; readonly gainGradient: Float32Array }
+/** Results with `gain`. */
+export type WeightStandardiseGradients = {
+  /** Of the weight. */
+  readonly gradient: Float32Array
+  /** Of the gain, [N]. */
+  readonly gainGradient: Float32Array
+}
 
 /** With a gain there are an argument and a result more. */
-type GradientOperation = Operation<
-  WeightStandardiseOptions & { readonly gain?: false },
+export type WeightStandardiseGradientOperation = Operation<
+  WeightStandardiseOptions & {
+    /** Left out. */
+    readonly gain?: false
+  },
   [weight: Float32Array, gradient: Float32Array],
   Float32Array,
-  GradientMemory
+  WeightStandardiseGradientMemory
 > &
   Operation<
-    WeightStandardiseOptions & { readonly gain: true },
+    WeightStandardiseOptions & {
+      /** True. */
+      readonly gain: true
+    },
     [weight: Float32Array, gain: Float32Array, gradient: Float32Array],
-    TwoGradients,
-    GradientMemory
+    WeightStandardiseGradients,
+    WeightStandardiseGradientMemory
   > &
   Operation<
     WeightStandardiseOptions,
     [weight: Float32Array, gainOrGradient: Float32Array, gradient: Float32Array],
-    Float32Array | TwoGradients,
-    GradientMemory
+    Float32Array | WeightStandardiseGradients,
+    WeightStandardiseGradientMemory
   >
 
 /**
@@ -156,7 +183,7 @@ export const weightStandardiseGradient = operation<
   WeightStandardiseOptions,
   Float32Array[],
   Float32Array,
-  GradientMemory
+  WeightStandardiseGradientMemory
 >('weightStandardiseGradient', options, (o, given) => {
   const { b, op } = o
   const { layout, N, units, sizes } = sizesOf(op, given)
@@ -175,4 +202,4 @@ export const weightStandardiseGradient = operation<
     inputs: [w, ...(gain ? [gain] : []), delta],
     outputs: [delta, ...(gainGradient ? [gainGradient] : [])],
   }
-}) as GradientOperation
+}) as WeightStandardiseGradientOperation
