@@ -5,7 +5,7 @@
  * @module ops
  */
 
-export type { PairOption, PoolWindow } from './convolution.js'
+export type { ConvShape, LinearShape, PairOption, PoolWindow } from './convolution.js'
 export { load } from './engine.js'
 export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
 export { add, avgPool2d } from './kinds/add.js'
@@ -15,12 +15,22 @@ export type { BatchNormBackwardOptions, BatchNormGradients } from './kinds/batch
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
 export type { ShapeOptions } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'
-export type { Conv2dOptions } from './kinds/conv2d.js'
+export type {
+  Conv2dOptions,
+  ForwardArguments,
+  ForwardMemory,
+  ForwardOperation,
+  ForwardResults,
+} from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
 export type {
+  BiasGradientMemory,
   Conv2dBiasGradientOptions,
   Conv2dInputGradientOptions,
   Conv2dWeightGradientOptions,
+  InputGradientMemory,
+  WeightGradientArguments,
+  WeightGradientMemory,
 } from './kinds/conv2d-gradients.js'
 export {
   conv2dBiasGradient,
@@ -96,11 +106,21 @@ export type {
   TraceOptions,
 } from './kinds/trace.js'
 export { timeSum, trace, traceGradient } from './kinds/trace.js'
-export type { WeightStandardiseOptions } from './kinds/weight-standardise.js'
+export type {
+  WeightStandardiseGradientMemory,
+  WeightStandardiseGradientOperation,
+  WeightStandardiseGradients,
+  WeightStandardiseMemory,
+  WeightStandardiseOptions,
+} from './kinds/weight-standardise.js'
 export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
 export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
 export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
 export type { CommonOptions } from './plan.js'
 export type { OutputsOption, Selected, SelectingOperation } from './selecting.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
+export type { ForwardOptions } from './weighted/forward.js'
+export type { BiasGradientOptions, InputGradientOptions } from './weighted/gradients.js'
+export type { SpikeOptions } from './weighted/spikes.js'
+export type { WeightGradientOptions } from './weighted/weight-gradient.js'
 export type { WindowOptions } from './windows.js'

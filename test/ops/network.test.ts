@@ -93,7 +93,7 @@ test('linear, lif, linear: the gradients of the rate method', async () => {
   expectSameBits('3.weight', weight2, step.gradients['3.weight'])
   expectSameBits(
     '3.bias',
-    ops.linearBiasGradient({ gradient: [B, classes] }, end.gradient),
+    ops.linearBiasGradient({ delta: [B, classes] }, end.gradient),
     step.gradients['3.bias'],
   )
   const ofRates = ops.linearInputGradient(shape2, state['3.weight'], end.gradient)
@@ -101,7 +101,7 @@ test('linear, lif, linear: the gradients of the rate method', async () => {
   expectSameBits('1.weight', ops.linearWeightGradient(shape1, x, delta), step.gradients['1.weight'])
   expectSameBits(
     '1.bias',
-    ops.linearBiasGradient({ gradient: [B, 40] }, delta),
+    ops.linearBiasGradient({ delta: [B, 40] }, delta),
     step.gradients['1.bias'],
   )
 })
@@ -221,7 +221,7 @@ for (const method of ['rate', 'bptt'] as const)
         )
     const same = (name: string, values: unknown): void =>
       expectSameBits(name, values, gradients[name])
-    same('9.bias', ops.linearBiasGradient({ gradient: [...time, B, classes] }, ofLogits))
+    same('9.bias', ops.linearBiasGradient({ delta: [...time, B, classes] }, ofLogits))
     same(
       '9.weight',
       rate
