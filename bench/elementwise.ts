@@ -3,8 +3,8 @@
  * copy of as many bytes is what they are held against.
  */
 import { Control, Moments, NormSize, Surrogate } from '../assembly/opcodes.js'
-import { normRows } from '../src/plan/layers/batch-norm.js'
 import { neuronScratch } from '../src/plan/neuron-record.js'
+import { normRows } from '../src/plan/norm.js'
 import { perUnit } from '../src/plan/pass.js'
 import type { ProgramBuilder } from '../src/plan/program.js'
 import { neuron } from '../src/plan/records/neuron.js'
