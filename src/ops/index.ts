@@ -35,8 +35,8 @@ export type {
 export { crossEntropy } from './kinds/cross-entropy.js'
 export type {
   DropoutBackwardOptions,
-  DropoutOperation,
   DropoutOptions,
+  DropoutResults,
   DropoutSettings,
 } from './kinds/dropout.js'
 export { dropout, dropoutBackward } from './kinds/dropout.js'
@@ -46,18 +46,10 @@ export type {
   GradientTerm,
 } from './kinds/gradient-sum.js'
 export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
-export type {
-  LifArgument,
-  LifOperation,
-  LifOptions,
-  LifOutput,
-  LifPlan,
-  LifResult,
-  LifResults,
-} from './kinds/lif.js'
+export type { LifArgument, LifOptions, LifOutput, LifResults } from './kinds/lif.js'
 export { lif } from './kinds/lif.js'
 export type {
-  DeltaOptions,
+  ArrivingGradient,
   LifBackwardOperation,
   LifBackwardOptions,
 } from './kinds/lif-backward.js'
@@ -83,7 +75,7 @@ export type {
   MaxPoolChoice,
 } from './kinds/max-pool2d.js'
 export { maxPool2d, maxPool2dBackward } from './kinds/max-pool2d.js'
-export type { ReluBackwardOptions, ReluOperation, ReluOptions } from './kinds/relu.js'
+export type { ReluBackwardOptions, ReluOptions, ReluResults } from './kinds/relu.js'
 export { relu, reluBackward } from './kinds/relu.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
@@ -91,8 +83,8 @@ export type { TimeMeanOptions, TimeMeanResults } from './kinds/time-mean.js'
 export { timeMean } from './kinds/time-mean.js'
 export type {
   TimeSumOptions,
-  TraceGradientOperation,
   TraceGradientOptions,
+  TraceGradientResults,
   TraceOptions,
 } from './kinds/trace.js'
 export { timeSum, trace, traceGradient } from './kinds/trace.js'
@@ -100,6 +92,7 @@ export type { WeightStandardiseOptions } from './kinds/weight-standardise.js'
 export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
 export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
 export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
+export type { StepSettings } from './passes.js'
 export type { CommonOptions } from './plan.js'
 export type { OutputsOption, Selected, SelectingOperation } from './selecting.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'

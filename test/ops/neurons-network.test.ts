@@ -99,22 +99,20 @@ function chargeOptions(layer: Neuron, fields: object, images: number) {
   }
 }
 
-function deltasOf(fields: object, time: boolean): ops.DeltaOptions[] {
+function deltasOf(fields: object, time: boolean): ops.ArrivingGradient[] {
   const { contributions, steps } = fields as {
     contributions: readonly ContributionFields[]
     steps: number
   }
-  const deltas = contributions.map((c): ops.DeltaOptions => {
+  const deltas = contributions.map((c): ops.ArrivingGradient => {
     const { kernelH, kernelW, strideH, strideW, padH, padW, scale } = c
     const pooled = kernelH * kernelW * strideH * strideW > 1
     return {
       scale: scale * kernelH * kernelW,
       ...(pooled && {
-        avgPool: {
-          kernelSize: [kernelH, kernelW],
-          stride: [strideH, strideW],
-          padding: [padH, padW],
-        },
+        kernelSize: [kernelH, kernelW],
+        stride: [strideH, strideW],
+        padding: [padH, padW],
       }),
       ...(time && steps > 1 && c.stepBytes === 0 && { still: true }),
     }
@@ -163,8 +161,8 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
     }
     case Op.NeuronBackwardTime: {
       const options = chargeOptions(layer as Neuron, fields, images)
-      const deltas = deltasOf(fields, true)
-      const asked = { ...options, mode: 'time', deltas } as const
+      const gradients = deltasOf(fields, true)
+      const asked = { ...options, mode: 'time', gradients } as const
       return ops.lifBackward.plan(asked as typeof asked & { learnable: false })
     }
     case Op.NeuronBackwardRate:
@@ -174,17 +172,19 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
       const input = [n.channels / storedChannels(C), images, C, n.height, n.width]
       const mode = op === Op.NeuronBackwardRate ? 'rate' : 'online'
       const shape = mode === 'rate' ? input.slice(1) : input
-      return ops.lifBackward.plan({ mode, input: shape, deltas: deltasOf(fields, false) })
+      return ops.lifBackward.plan({ mode, input: shape, gradients: deltasOf(fields, false) })
     }
     case Op.TimeSum:
       return ops.timeSum.plan({ input: rowsOf(n, images), carry: Boolean(n.loop) })
     case Op.Trace:
       return ops.trace.plan({ input: rowsOf(n, images), tau: tauOf(n.lambda) })
     case Op.TraceGradient: {
-      const options = { delta: rowsOf(n, images), tau: tauOf(n.lambda) }
-      return present(fields, 'before')
-        ? ops.traceGradient.plan({ ...options, before: true })
-        : ops.traceGradient.plan(options)
+      const outputs = present(fields, 'before') ? (['before'] as const) : undefined
+      return ops.traceGradient.plan({
+        input: rowsOf(n, images),
+        tau: tauOf(n.lambda),
+        ...(outputs && { outputs }),
+      })
     }
     case Op.Dropout:
     case Op.DropoutFloats: {
@@ -197,14 +197,14 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
     case Op.Relu: {
       const input = rowsOf(n, images)
       return present(fields, 'counts')
-        ? ops.relu.plan({ input, counts: true })
+        ? ops.relu.plan({ input, outputs: ['output', 'counts'] })
         : ops.relu.plan({ input })
     }
     case Op.ReluBackward: {
       const [T, ...one] = rowsOf(n, images)
       return present(fields, 'counts')
-        ? ops.reluBackward.plan({ delta: one, counts: true, timeSteps: Math.round(1 / n.factor) })
-        : ops.reluBackward.plan({ delta: [T, ...one] })
+        ? ops.reluBackward.plan({ input: one, counts: true, timeSteps: Math.round(1 / n.factor) })
+        : ops.reluBackward.plan({ input: [T, ...one] })
     }
     default:
       return undefined

@@ -76,18 +76,17 @@ test('trace: of floats and of spikes, from run to run', () => {
 
 test('traceGradient: weights get the gradient of traces from spikes', () => {
   forShapes(200, (r) => {
-    const { T, size, shape: delta, engine } = randomShape(r)
+    const { T, size, shape: input, engine } = randomShape(r)
     const tau = r.pick([1.25, 2, 8])
     const before = r.chance(0.5)
-    const options = { delta, tau, before, engine }
-    const plan = ops.traceGradient.plan(options as typeof options & { before: true })
+    const options = { input, tau, engine }
+    const plan = ops.traceGradient.plan({ ...options, outputs: ['inputGradient', 'before'] })
     assert.equal(plan.kernels, ['TraceGradient'])
     const d = r.floats(T * size)
-    const answer: unknown = plan.run(d)
-    const { gradient, before: first } = (before ? answer : { gradient: answer }) as {
-      gradient: Float32Array
-      before?: Float32Array
-    }
+    const both = plan.run(d)
+    const gradient = both.inputGradient
+    const first = before ? both.before : undefined
+    expectSameBits('alone', ops.traceGradient(options, d), gradient)
     // By what it is for: Σ δ[t] a[t] over traces a of inputs x, from a[0] on.
     const lambda = 1 - 1 / tau
     const x = times(T * size, () => r.floats(1)[0])
@@ -118,7 +117,7 @@ test('relu: with counts that go on, and its gradients', () => {
   const kernels = new Set<string>()
   forShapes(200, (r) => {
     const { T, size, shape: input, one, engine } = randomShape(r)
-    const options = { input, counts: true, engine } as const
+    const options = { input, outputs: ['output', 'counts'], engine } as const
     const plan = ops.relu.plan(options)
     const total = Math.min(255, 3 * T)
     const counts = new Uint8Array(size)
@@ -135,7 +134,7 @@ test('relu: with counts that go on, and its gradients', () => {
       })
       assert.equal(y.counts, counts)
       const delta = r.floats(T * size)
-      const back = ops.reluBackward.plan({ delta: input, engine })
+      const back = ops.reluBackward.plan({ input, engine })
       kernels.add(back.kernels.join())
       const gradient = back.run(delta, y.output)
       assert.equal(
@@ -144,7 +143,7 @@ test('relu: with counts that go on, and its gradients', () => {
       )
     }
     const steps = Math.floor(total / T) * T
-    const back = ops.reluBackward.plan({ delta: one, counts: true, timeSteps: steps, engine })
+    const back = ops.reluBackward.plan({ input: one, counts: true, timeSteps: steps, engine })
     kernels.add(back.kernels.join())
     const delta = r.floats(size)
     delta.forEach((d, i) => {
@@ -176,7 +175,11 @@ test('dropout: spikes and floats lose the same neurons at all steps', () => {
       Array.from(x, (v, i) => (keeps[i % size] ? v : 0)),
     )
     const spikes = r.spikes(T * size)
-    const onSpikes = ops.dropout.plan({ ...options, spikes: true })
+    const onSpikes = ops.dropout.plan({
+      ...options,
+      spikes: true,
+      outputs: ['counts', 'output'],
+    })
     const left = onSpikes.run(spikes, settings)
     assert.equal(
       left.output,
@@ -189,7 +192,7 @@ test('dropout: spikes and floats lose the same neurons at all steps', () => {
       ),
     )
     const { input: _, ...same } = options
-    const back = ops.dropoutBackward.plan({ ...same, delta: one })
+    const back = ops.dropoutBackward.plan({ ...same, input: one })
     const delta = r.floats(size)
     assert.equal(
       Array.from(back.run(delta, settings)),
@@ -227,12 +230,12 @@ test('two threads have the same bits', async () => {
   const sum = ops.timeSum.plan({ input, threads: 2 })
   const trace = ops.trace.plan({ input, threads: 2 })
   const dropout = ops.dropout.plan({ input, threads: 2 })
-  const relu = ops.relu.plan({ input, counts: true, threads: 2 })
+  const relu = ops.relu.plan({ input, outputs: ['counts', 'output'], threads: 2 })
   try {
     expectSameBits('timeSum', await sum.run(x), one.sum)
     expectSameBits('trace', await trace.run(x), one.trace)
     expectSameBits('dropout', await dropout.run(x), ops.dropout({ input }, x))
-    expectSameBits('relu', await relu.run(x), ops.relu({ input, counts: true }, x))
+    expectSameBits('relu', await relu.run(x), ops.relu({ input, outputs: ['counts', 'output'] }, x))
   } finally {
     for (const plan of [sum, trace, dropout, relu]) await plan.dispose()
   }
@@ -240,7 +243,7 @@ test('two threads have the same bits', async () => {
 
 test('wrong shapes and options are refused by name', () => {
   const input = [2, 3, 4]
-  const relu = ops.relu.plan({ input, counts: true })
+  const relu = ops.relu.plan({ input, outputs: ['counts'] })
   const dropout = ops.dropout.plan({ input })
   const x = new Float32Array(24)
   const wrong: [() => unknown, RegExp][] = [
@@ -250,20 +253,21 @@ test('wrong shapes and options are refused by name', () => {
     [() => ops.trace.plan({ input, tau: 1 }), /tau must be > 1/],
     [() => ops.trace.plan({ input, spikes: 1 as never }), /trace\.spikes must be true or false/],
     [() => ops.trace.plan({ input, lambda: 1 } as never), /trace\.lambda is not an option/],
-    [() => ops.traceGradient.plan({ delta: [2, 3] }), /traceGradient\.delta must be a shape/],
+    [() => ops.traceGradient.plan({ input: [2, 3] }), /traceGradient\.input must be a shape/],
     [() => relu.run(x, { step: 254 }), /relu\.run: step must be an integer from 0 to 253/],
-    [() => ops.reluBackward.plan({ delta: input, timeSteps: 2 }), /timeSteps is of counts/],
-    [() => ops.reluBackward.plan({ delta: [3, 4], counts: true }), /timeSteps must be an integer/],
+    [() => ops.reluBackward.plan({ input, timeSteps: 2 }), /timeSteps is of counts/],
+    [() => ops.reluBackward.plan({ input: [3, 4], counts: true }), /timeSteps must be an integer/],
     [
-      () => ops.reluBackward.plan({ delta: input, counts: true, timeSteps: 2 }),
-      /delta must be a shape \[B, C\] or/,
+      () => ops.reluBackward.plan({ input, counts: true, timeSteps: 2 }),
+      /input must be a shape \[B, C\] or/,
     ],
     [() => ops.dropout.plan({ input, p: 1 }), /dropout\.p must lie in 0…1/],
     [() => ops.dropout.plan({ input, stream: -1 }), /dropout\.stream must be an integer/],
     [() => ops.dropout.plan({ input, spikes: 0 as never }), /dropout\.spikes must be true/],
+    [() => ops.dropout.plan({ input, outputs: ['counts'] }), /'counts' are of spikes/],
     [() => dropout.run(x, { seed: -1 }), /dropout\.run: seed must be an integer from 0/],
     [() => dropout.run(x, { sede: 1 } as never), /sede is not an option/],
-    [() => ops.dropoutBackward.plan({ delta: [3] }), /dropoutBackward\.delta must be a shape/],
+    [() => ops.dropoutBackward.plan({ input: [3] }), /dropoutBackward\.input must be a shape/],
   ]
   for (const [call, message] of wrong) assert.throws(call, message)
 })
