@@ -3,7 +3,7 @@
 import type { Control } from '../../assembly/opcodes.js'
 import { ProgramBuilder } from '../plan/program.js'
 import type { Buffer } from '../plan/words.js'
-import type { OpTensor } from './tensor.js'
+import type { OpTensor, Views } from './tensor.js'
 
 /** Numbers that may differ from run to run, such as a learning rate: what `run` takes last. */
 export type Settings = Readonly<Record<string, unknown>>
@@ -34,6 +34,8 @@ export interface Planned {
   readonly others?: readonly OpTensor[]
   /** The name of the algorithm that was taken, where there is a choice. */
   readonly algorithm?: string
+  /** What has to be worked out from the arguments on this side; before each run. */
+  readonly before?: (views: Views) => void
   /** What runs instead of records. */
   readonly calls?: EngineFunction
   /** Writes what all runs find in the control block. */

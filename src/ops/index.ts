@@ -5,20 +5,28 @@
  * @module ops
  */
 
+export type { PairOption, PoolWindow } from './convolution.js'
 export { load } from './engine.js'
 export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
 export { add, avgPool2d } from './kinds/add.js'
 export type { BatchNormOptions, BatchNormResults } from './kinds/batch-norm.js'
 export { batchNorm } from './kinds/batch-norm.js'
-export type {
-  BatchNormBackwardOptions,
-  BatchNormGradients,
-} from './kinds/batch-norm-backward.js'
+export type { BatchNormBackwardOptions, BatchNormGradients } from './kinds/batch-norm-backward.js'
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
 export type { ShapeOptions } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'
 export type { Conv2dOptions } from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
+export type {
+  Conv2dBiasGradientOptions,
+  Conv2dInputGradientOptions,
+  Conv2dWeightGradientOptions,
+} from './kinds/conv2d-gradients.js'
+export {
+  conv2dBiasGradient,
+  conv2dInputGradient,
+  conv2dWeightGradient,
+} from './kinds/conv2d-gradients.js'
 export type {
   CrossEntropyOptions,
   CrossEntropyResults,
@@ -26,11 +34,46 @@ export type {
 } from './kinds/cross-entropy.js'
 export { crossEntropy } from './kinds/cross-entropy.js'
 export type {
+  DropoutBackwardOptions,
+  DropoutOperation,
+  DropoutOptions,
+  DropoutSettings,
+} from './kinds/dropout.js'
+export { dropout, dropoutBackward } from './kinds/dropout.js'
+export type {
   AvgPool2dBackwardOptions,
   GradientSumOptions,
   GradientTerm,
 } from './kinds/gradient-sum.js'
 export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
+export type {
+  LifArgument,
+  LifOperation,
+  LifOptions,
+  LifOutput,
+  LifPlan,
+  LifResult,
+  LifResults,
+} from './kinds/lif.js'
+export { lif } from './kinds/lif.js'
+export type {
+  DeltaOptions,
+  LifBackwardOperation,
+  LifBackwardOptions,
+} from './kinds/lif-backward.js'
+export { lifBackward } from './kinds/lif-backward.js'
+export type {
+  LinearBiasGradientOptions,
+  LinearInputGradientOptions,
+  LinearOptions,
+  LinearWeightGradientOptions,
+} from './kinds/linear.js'
+export {
+  linear,
+  linearBiasGradient,
+  linearInputGradient,
+  linearWeightGradient,
+} from './kinds/linear.js'
 export type { MatmulOptions } from './kinds/matmul.js'
 export { matmul } from './kinds/matmul.js'
 export type {
@@ -40,12 +83,22 @@ export type {
   MaxPoolChoice,
 } from './kinds/max-pool2d.js'
 export { maxPool2d, maxPool2dBackward } from './kinds/max-pool2d.js'
-export type { ReluOptions } from './kinds/relu.js'
-export { relu } from './kinds/relu.js'
+export type { ReluBackwardOptions, ReluOperation, ReluOptions } from './kinds/relu.js'
+export { relu, reluBackward } from './kinds/relu.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
 export type { TimeMeanOptions, TimeMeanResults } from './kinds/time-mean.js'
 export { timeMean } from './kinds/time-mean.js'
+export type {
+  TimeSumOptions,
+  TraceGradientOperation,
+  TraceGradientOptions,
+  TraceOptions,
+} from './kinds/trace.js'
+export { timeSum, trace, traceGradient } from './kinds/trace.js'
+export type { WeightStandardiseOptions } from './kinds/weight-standardise.js'
+export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
+export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
 export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
 export type { CommonOptions } from './plan.js'
 export type { OutputsOption, Selected, SelectingOperation } from './selecting.js'
