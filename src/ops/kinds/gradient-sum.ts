@@ -1,6 +1,6 @@
 /** Sums of gradients; that of average pooling is one of one gradient. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { emitGradientSum } from '../../plan/gradients.js'
 import { type Contribution, noPool } from '../../plan/tensors.js'
 import type { OpBuilder, Planned } from '../builder.js'
@@ -11,8 +11,8 @@ import { imageOf, type WindowOptions, windowed, windowOptions } from '../windows
 
 /** One gradient that `ops.gradientSum` adds: what a reader of the tensor hands back. */
 export interface GradientTerm extends Partial<WindowOptions> {
-  /** The reader saw the tensor at each step (the default if it has T), or gives one for all. */
-  readonly timed?: boolean
+  /** It is the same at every step and has no time axis. Default false. */
+  readonly still?: boolean
   /** The factor that the reader saw the tensor times. Default 1. */
   readonly scale?: number
 }
@@ -32,17 +32,16 @@ function contribution(
   input: Extent,
   given: GradientTerm,
 ) {
-  checkOptions(where, given, ['timed', 'scale', ...windowOptions])
-  const { scale = 1, kernelSize, stride, padding, timed = input.timed } = given
+  checkOptions(where, given, ['still', 'scale', ...windowOptions])
+  const { scale = 1, kernelSize, stride, padding } = given
   expect(
     Number.isFinite(scale),
     () => `${where}.scale must be a finite number, got ${describe(scale)}`,
   )
+  const isStill = checkBoolean(`${where}.still`, given.still, false)
   expect(
-    timed === false || (timed === true && input.timed),
-    () =>
-      `${where}.timed must be ${input.timed ? 'true or false' : `false`} for an input ` +
-      `${showShape(input.shape)}, got ${describe(timed)}`,
+    !isStill || input.timed,
+    () => `${where}.still is of inputs with T; leave it out for ${showShape(input.shape)}`,
   )
   expect(
     kernelSize !== undefined || (stride === undefined && padding === undefined),
@@ -52,7 +51,7 @@ function contribution(
     kernelSize === undefined || input.shape.length > 3,
     () => `${where}: windows need an image [B, C, H, W], got ${showShape(input.shape)}`,
   )
-  const own = timed ? input : still(input)
+  const own = isStill ? still(input) : input
   const windows = kernelSize !== undefined && windowed(where, { kernelSize, stride, padding }, own)
   const from = windows ? windows.output : own
   const pool = windows ? windows.pool : noPool
@@ -79,7 +78,7 @@ function planGradientSum(
   const { b, op } = o
   const input = extentOf(`${op}.input`, shape, 'maybe', spatial)
   const all = terms.map((term, i) => contribution(o, whereOf(i), nameOf(i), input, term))
-  const out = floatTensor(b, { name: 'gradInput' }, input)
+  const out = floatTensor(b, { name: 'inputGradient' }, input)
   const gradient = all.map((of) => of.gradient)
   const to = { shape: imageOf(input), stored: out.stored, gradient }
   emitGradientSum({ b, images: input.B }, to, input.T, out.buffer)
@@ -89,19 +88,19 @@ function planGradientSum(
 /**
  * The gradient of a tensor that several layers read, from what each of them hands back:
  *
- *     gradInput[t, b, c, y, x] = Σ over terms of scale/(kernelH·kernelW) ·
- *                                Σ of gradOutput[t, b, c, i, j] over the windows that hold (y, x)
+ *     inputGradient[t, b, c, y, x] = Σ over terms of scale/(kernelH·kernelW) ·
+ *                                Σ of gradient[t, b, c, i, j] over the windows that hold (y, x)
  *
- * A term that is not `timed` hands back one gradient for all steps.
+ * A term that is `still` hands back one gradient for all steps.
  *
  * Arguments of `run`: the terms' gradients, [B, C, outH, outW] or [B, C], or that behind T. The
- * plan's own memory: gradOutput0, gradOutput1 …. Result: gradInput.
+ * plan's own memory: gradient0, gradient1 …. Result: inputGradient.
  */
 export const gradientSum = operation<
   GradientSumOptions,
   Float32Array[],
   Float32Array,
-  { readonly gradOutput0: Float32Array; readonly gradInput: Float32Array }
+  { readonly gradient0: Float32Array; readonly inputGradient: Float32Array }
 >('gradientSum', ['input', 'terms'], (o, { input, terms }) => {
   const { op } = o
   expect(
@@ -109,7 +108,7 @@ export const gradientSum = operation<
     () => `${op}.terms must be a list of at least one term, got ${describe(terms)}`,
   )
   const whereOf = (i: number): string => `${op}.terms[${i}]`
-  return planGradientSum(o, input, terms, whereOf, (i) => `gradOutput${i}`)
+  return planGradientSum(o, input, terms, whereOf, (i) => `gradient${i}`)
 })
 
 /** Options of `ops.avgPool2dBackward`. */
@@ -121,16 +120,16 @@ export interface AvgPool2dBackwardOptions extends WindowOptions {
 /**
  * The gradient of average pooling:
  *
- *     gradInput[t, b, c, y, x] = 1/(kernelH·kernelW) ·
- *                                Σ of gradOutput[t, b, c, i, j] over the windows that hold (y, x)
+ *     inputGradient[t, b, c, y, x] = 1/(kernelH·kernelW) ·
+ *                                Σ of gradient[t, b, c, i, j] over the windows that hold (y, x)
  *
- * Argument of `run`: gradOutput [B, C, outH, outW], or that behind T. Result: gradInput.
+ * Argument of `run`: gradient [B, C, outH, outW], or that behind T. Result: inputGradient.
  */
 export const avgPool2dBackward = operation<
   AvgPool2dBackwardOptions,
-  [gradOutput: Float32Array],
+  [gradient: Float32Array],
   Float32Array,
-  { readonly gradOutput: Float32Array; readonly gradInput: Float32Array }
+  { readonly gradient: Float32Array; readonly inputGradient: Float32Array }
 >('avgPool2dBackward', ['input', ...windowOptions], (o, options) => {
   const { input, kernelSize, stride, padding } = options
   expect(kernelSize !== undefined, () => `${o.op}.kernelSize is missing`)
@@ -140,7 +139,7 @@ export const avgPool2dBackward = operation<
     input,
     terms,
     () => o.op,
-    () => 'gradOutput',
+    () => 'gradient',
     'always',
   )
 })
