@@ -5,6 +5,7 @@
  * @module ops
  */
 
+export type { GradientTerm } from './contributions.js'
 export type { PairOption, PoolWindow } from './convolution.js'
 export { load } from './engine.js'
 export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
@@ -43,13 +44,11 @@ export { dropout, dropoutBackward } from './kinds/dropout.js'
 export type {
   AvgPool2dBackwardOptions,
   GradientSumOptions,
-  GradientTerm,
 } from './kinds/gradient-sum.js'
 export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
 export type { LifArgument, LifOptions, LifOutput, LifResults } from './kinds/lif.js'
 export { lif } from './kinds/lif.js'
 export type {
-  ArrivingGradient,
   LifBackwardOperation,
   LifBackwardOptions,
 } from './kinds/lif-backward.js'

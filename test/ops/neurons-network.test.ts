@@ -99,12 +99,12 @@ function chargeOptions(layer: Neuron, fields: object, images: number) {
   }
 }
 
-function deltasOf(fields: object, time: boolean): ops.ArrivingGradient[] {
+function deltasOf(fields: object, time: boolean): ops.GradientTerm[] {
   const { contributions, steps } = fields as {
     contributions: readonly ContributionFields[]
     steps: number
   }
-  const deltas = contributions.map((c): ops.ArrivingGradient => {
+  const deltas = contributions.map((c): ops.GradientTerm => {
     const { kernelH, kernelW, strideH, strideW, padH, padW, scale } = c
     const pooled = kernelH * kernelW * strideH * strideW > 1
     return {

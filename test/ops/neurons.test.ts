@@ -361,7 +361,7 @@ test('lif: runs go on from each other', () => {
 })
 
 /** Windows of average pooling, or none. */
-function randomDelta(r: RandomShapes, { H, W, flat }: Shape, time: boolean): ops.ArrivingGradient {
+function randomDelta(r: RandomShapes, { H, W, flat }: Shape, time: boolean): ops.GradientTerm {
   const scale = r.pick([undefined, 0.5])
   const still = time && r.chance(0.2)
   const more = { ...(scale && { scale }), ...(still && { still }) }
@@ -377,7 +377,7 @@ function handedBack(
   r: RandomShapes,
   { B, C, H, W, neurons }: Shape,
   T: number,
-  of: ops.ArrivingGradient,
+  of: ops.GradientTerm,
 ) {
   const { kernelSize = 1, stride = kernelSize, padding = 0 } = of
   const [[kh, kw], [sh, sw], [ph, pw]] = [kernelSize, stride, padding].map((size) =>
@@ -542,11 +542,12 @@ test('wrong shapes and options are refused by name', () => {
       back({ input: [2, 1, 1, 2, 2], gradients: [{ kernelSize: 3 }] }),
       /kernel 3×3 is larger than the padded/,
     ],
+    [back({ mode: 'online', gradients: [{ still: true }] }), /still is of mode 'time'/],
     [back({ gradients: [{ stride: 1 }] }), /give kernelSize too/],
     [back({ gradients: [{ kernelSize: 1 }] }), /gradients\[0\]: windows need an image/],
     [
       back({ mode: 'rate', input: [2, 3], gradients: [{ still: true }] }),
-      /still is of mode 'time'/,
+      /still is of inputs with T/,
     ],
   ]
   for (const [call, message] of wrong) assert.throws(call, message)

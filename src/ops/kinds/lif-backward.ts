@@ -1,26 +1,18 @@
 /** Gradients back through spiking neurons. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { describe, expect } from '../../errors.js'
 import { emitNeuronGradient } from '../../plan/gradients.js'
 import { emitNeuronBackwardTime } from '../../plan/neuron-record.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
 import { sumScalars } from '../../plan/records/sums.js'
-import { type Contribution, noPool } from '../../plan/tensors.js'
 import { ref } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
+import { contribution, type GradientTerm } from '../contributions.js'
 import { type ChargeOptions, chargeOf, chargeOptions, neuronOf } from '../neurons.js'
 import { type Operation, operation } from '../operation.js'
-import { type Extent, extentOf, showShape, still } from '../shapes.js'
-import { floatTensor, type OpTensor, plainTensor } from '../tensor.js'
-import { imageOf, type WindowOptions, windowed, windowOptions } from '../windows.js'
-
-/** A gradient that comes from one of those who read the spikes. */
-export interface ArrivingGradient extends Partial<WindowOptions> {
-  /** A factor that the reader has multiplied the spikes with; default 1. */
-  readonly scale?: number
-  /** Through time: it is the same at every step and has no time axis. Default false. */
-  readonly still?: boolean
-}
+import { type Extent, extentOf } from '../shapes.js'
+import { floatTensor, plainTensor } from '../tensor.js'
+import { imageOf } from '../windows.js'
 
 /** Options of `ops.lifBackward`. */
 export interface LifBackwardOptions extends ChargeOptions {
@@ -35,69 +27,31 @@ export interface LifBackwardOptions extends ChargeOptions {
    */
   readonly input: readonly number[]
   /**
-   * The gradients that arrive, which are added up. A `kernelSize` means that the reader sees the
-   * spikes through average pooling. Default one gradient of the neurons' own shape.
+   * The gradients that arrive from those who read the spikes, which are added up. Default: one, of
+   * the neurons' own shape. `still` is of mode 'time'.
    */
-  readonly gradients?: readonly ArrivingGradient[]
-}
-
-interface Arriving {
-  readonly tensor: OpTensor
-  readonly contribution: Contribution
+  readonly gradients?: readonly GradientTerm[]
 }
 
 function arrivingOf(
   o: OpBuilder,
-  extent: Extent,
-  mode: string,
-  given: unknown,
-  i: number,
-): Arriving {
-  const what = `${o.op}.gradients[${i}]`
-  checkOptions(what, given, ['scale', 'still', ...windowOptions])
-  const { kernelSize, stride, padding, scale = 1, ...more } = given as ArrivingGradient
-  expect(
-    typeof scale === 'number' && Number.isFinite(scale),
-    () => `${what}.scale must be a finite number, got ${describe(scale)}`,
-  )
-  const isStill = checkBoolean(`${what}.still`, more.still, false)
-  expect(
-    !isStill || mode === 'time',
-    () => `${what}.still is of mode 'time'; leave it out with '${mode}'`,
-  )
-  expect(
-    kernelSize !== undefined || (stride === undefined && padding === undefined),
-    () => `${what}: stride and padding are of windows; give kernelSize too`,
-  )
-  expect(
-    kernelSize === undefined || extent.shape.length > 3,
-    () => `${what}: windows need an image [B, C, H, W], got ${showShape(extent.shape)}`,
-  )
-  const own = isStill ? still(extent) : extent
-  const windows = kernelSize !== undefined && windowed(what, { kernelSize, stride, padding }, own)
-  const { output: from, pool } = windows || { output: own, pool: noPool }
-  const tensor = floatTensor(o.b, { name: i === 0 ? 'gradient' : `gradient${i}` }, from)
-  const contribution = {
-    buffer: tensor.buffer,
-    steps: from.T,
-    outH: from.H,
-    outW: from.W,
-    pool,
-    scale: scale * (1 / (pool.kernel[0] * pool.kernel[1])),
-  }
-  return { tensor, contribution }
-}
-
-function allArriving(
-  o: OpBuilder,
   { mode, gradients = [{}] }: LifBackwardOptions,
   extent: Extent,
-): Arriving[] {
+): ReturnType<typeof contribution>[] {
+  const what = `${o.op}.gradients`
   expect(
     Array.isArray(gradients) && gradients.length > 0,
-    () => `${o.op}.gradients must be a list of at least one, got ${describe(gradients)}`,
+    () => `${what} must be a list of at least one, got ${describe(gradients)}`,
   )
-  return gradients.map((given, i) => arrivingOf(o, extent, mode, given, i))
+  return gradients.map((given, i) => {
+    const name = i === 0 ? 'gradient' : `gradient${i}`
+    const arriving = contribution(o, `${what}[${i}]`, name, extent, given)
+    expect(
+      mode === 'time' || !given.still,
+      () => `${what}[${i}].still is of mode 'time'; leave it out with '${mode}'`,
+    )
+    return arriving
+  })
 }
 
 /** Times a factor of each neuron: its eligibility, or its surrogate at each step. */
@@ -114,7 +68,7 @@ function byFactor(o: OpBuilder, options: LifBackwardOptions): Planned {
     )
   const rate = mode === 'rate'
   const extent = extentOf(`${op}.input`, options.input, rate ? 'never' : 'maybe')
-  const arriving = allArriving(o, options, extent)
+  const arriving = arrivingOf(o, options, extent)
   const factor = floatTensor(b, { name: rate ? 'eligibilities' : 'surrogates' }, extent)
   const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
   emitNeuronGradient(
@@ -123,7 +77,7 @@ function byFactor(o: OpBuilder, options: LifBackwardOptions): Planned {
     {
       shape: imageOf(extent),
       stored: inputGradient.stored,
-      gradient: arriving.map(({ contribution }) => contribution),
+      gradient: arriving.map(({ gradient }) => gradient),
     },
     factor.buffer,
     extent.T,
@@ -135,10 +89,10 @@ function byFactor(o: OpBuilder, options: LifBackwardOptions): Planned {
 function throughTime(o: OpBuilder, options: LifBackwardOptions): Planned {
   const { b } = o
   const { extent, scope, record, units, inputs } = chargeOf(o, options)
-  const arriving = allArriving(o, options, extent)
+  const arriving = arrivingOf(o, options, extent)
   const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
   const partials = record.learnable ? b.buffer('tau gradient', units * 4, 'statistics') : undefined
-  const contributions = arriving.map(({ contribution }) => contribution)
+  const contributions = arriving.map(({ gradient }) => gradient)
   // In the order in which a network adds two: the sum is the same.
   if (contributions.length === 2) contributions.reverse()
   emitNeuronBackwardTime(

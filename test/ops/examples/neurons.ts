@@ -14,10 +14,10 @@ export const examples: readonly Example[] = [
   { name: 'lifBackward, time', plan: () => ops.lifBackward.plan({ input, mode: 'time' }) },
   { name: 'timeSum', plan: () => ops.timeSum.plan({ input }) },
   { name: 'trace', plan: () => ops.trace.plan({ input }) },
-  { name: 'traceGradient', plan: () => ops.traceGradient.plan({ delta: input }) },
+  { name: 'traceGradient', plan: () => ops.traceGradient.plan({ input }) },
   { name: 'dropout of spikes', plan: () => ops.dropout.plan({ input, spikes: true }) },
   { name: 'dropout of floats', plan: () => ops.dropout.plan({ input }) },
-  { name: 'dropoutBackward', plan: () => ops.dropoutBackward.plan({ delta: input }) },
+  { name: 'dropoutBackward', plan: () => ops.dropoutBackward.plan({ input }) },
   { name: 'relu', plan: () => ops.relu.plan({ input }) },
-  { name: 'reluBackward', plan: () => ops.reluBackward.plan({ delta: input }) },
+  { name: 'reluBackward', plan: () => ops.reluBackward.plan({ input }) },
 ]
