@@ -28,20 +28,20 @@ function build({ b, op }: OpBuilder, options: ReluOptions, outputs: ReadonlySet<
   const extent = extentOf(`${op}.input`, options.input)
   const x = floatTensor(b, { name: 'input' }, extent)
   const output = floatTensor(b, { name: 'output' }, extent)
-  const counts = bytesTensor(b, { name: 'counts' }, still(extent))
   const counting = outputs.has('counts')
+  const counts = counting ? bytesTensor(b, { name: 'counts' }, still(extent)) : undefined
   const { fields, units } = passOver(extent, x.stored, extent.T)
   b.emit(record, units, {
     ...fields,
     in: x.buffer,
     out: output.buffer,
-    counts: counting ? counts.buffer : undefined,
+    counts: counts?.buffer,
     steps: extent.T,
   })
-  const made: Readonly<Record<Name, OpTensor>> = { output, counts }
+  const made: Readonly<Record<Name, OpTensor | undefined>> = { output, counts }
   return {
     inputs: [x],
-    outputs: [...outputs].map((name) => made[name]),
+    outputs: [...outputs].map((name) => made[name] as OpTensor),
     others: outputs.has('output') ? [] : [output],
     control: counting ? stepSetting(op, MOST_STEPS - extent.T) : undefined,
   }

@@ -151,20 +151,22 @@ export const traceGradient = selecting<
     const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
     const gradient = floatTensor(b, { name: 'gradient' }, extent)
     const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
-    const before = floatTensor(b, { name: 'before' }, still(extent))
+    const before = outputs.has('before')
+      ? floatTensor(b, { name: 'before' }, still(extent))
+      : undefined
     const { fields, units } = passOver(extent, gradient.stored, extent.T)
     b.emit(gradientRecord, units, {
       ...fields,
       delta: gradient.buffer,
       out: inputGradient.buffer,
-      before: outputs.has('before') ? before.buffer : undefined,
+      before: before?.buffer,
       lambda,
       steps: extent.T,
     })
     const made = { inputGradient, before }
     return {
       inputs: [gradient],
-      outputs: [...outputs].map((name) => made[name]),
+      outputs: [...outputs].map((name) => made[name] as OpTensor),
       others: outputs.has('inputGradient') ? [] : [inputGradient],
     }
   },
