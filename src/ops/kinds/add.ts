@@ -162,7 +162,7 @@ export function planSum(
   const out = floatTensor(b, { name: 'output' }, mean ? still(extent) : extent)
   const { B, T } = extent
   const sum = { shape: imageOf(extent), terms: terms.map(({ term }) => term) }
-  emitMaterialise(b, sum, B, T, T, mean, out.buffer, out.stored, denseRows)
+  emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, out.buffer, out.stored, denseRows)
   const [image] = images
   return {
     inputs: terms.flatMap(({ tensors }) => tensors),
