@@ -301,7 +301,14 @@ test('wrong options are refused by name', () => {
       plan({ moments: [2, 4, 3] }),
       /moments of 3 channels must be \[units, 4, 4\], got \[2, 4, 3\]/,
     ],
-    [plan({ moments: [2, 4, 4], training: false }), /moments are of training in step mode m/],
+    [
+      plan({ input: [2, ...input], stepMode: 's', moments: [2, 4, 4] }),
+      /moments are of training with statistics over all steps/,
+    ],
+    [
+      plan({ moments: [2, 4, 4], training: false }),
+      /moments are of training with statistics over all steps/,
+    ],
     [plan({ afine: true }), /afine is not an option/],
     [back({ normalised: 1 }), /normalised must be true or false/],
     [back({ stepMode: 'x' }), /stepMode must be/],

@@ -46,7 +46,7 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
   const rows = (name: string): OpTensor => floatTensor(b, { name }, input)
   const grouped = byStep && timed
   const vector = (name: string): OpTensor => groupTensor(b, { name }, input, grouped)
-  const gradient = rows('gradient')
+  const delta = rows('delta')
   const own = normalised ? [rows('xhat')] : [rows('input'), vector('mean')]
   const invStd = vector('invStd')
   const weight = affine ? channelTensor(b, { name: 'weight' }, C) : undefined
@@ -60,7 +60,7 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
     rows: total,
     channels: inputGradient.stored,
     groups: grouped ? T : 1,
-    delta: gradient.buffer,
+    delta: delta.buffer,
     out: inputGradient.buffer,
     ...(normalised ? { xhat: first } : { in: first, mean }),
     // A time mean has one x̂ and the mean of the steps' deviations.
@@ -72,13 +72,7 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
     inParts: (_, emit) => emit(total, 0),
   })
   return {
-    inputs: [
-      gradient,
-      ...own,
-      invStd,
-      ...(weight ? [weight] : []),
-      ...(accumulate ? gradients : []),
-    ],
+    inputs: [delta, ...own, invStd, ...(weight ? [weight] : []), ...(accumulate ? gradients : [])],
     outputs: [inputGradient, ...gradients],
   }
 }
@@ -87,20 +81,21 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
  * Gradients of batch normalisation, as in a network:
  *
  *     x̂ = (input − mean) · invStd
- *     weightGradient = Σ gradient · x̂,  biasGradient = Σ gradient, over all but the channels
- *     inputGradient = weight · invStd · (gradient − mean gradient − x̂ · mean (gradient · x̂))
+ *     weightGradient = Σ delta · x̂,  biasGradient = Σ delta, over all but the channels
+ *     inputGradient = weight · invStd · (delta − mean delta − x̂ · mean (delta · x̂))
  *
  * Means are over what one statistic was made of: see `stepMode` of `ops.batchNorm`. In the rate
- * method all are time means: gradient and x̂ [B, C, H, W], with `normalised`; invStd in step mode
+ * method all are time means: delta and x̂ [B, C, H, W], with `normalised`; invStd in step mode
  * s is the `meanInvStd` of `ops.batchNorm`.
  *
- * Arguments of `run`: gradient; input, mean, invStd, or with `normalised` xhat, invStd; with
- * `affine` weight; with `accumulate` weightGradient, biasGradient (both updated). Results: inputGradient,
- * weightGradient, biasGradient; without `affine` inputGradient as it is.
+ * Arguments of `run`: delta, the gradient of the output; input, mean, invStd, or with `normalised`
+ * xhat, invStd; with `affine` weight; with `accumulate` weightGradient, biasGradient (both
+ * updated). Results: inputGradient, weightGradient, biasGradient; without `affine` inputGradient as
+ * it is.
  */
 export const batchNormBackward = operation<
   BatchNormBackwardOptions,
-  [gradient: Float32Array, ...others: Float32Array[]],
+  [delta: Float32Array, ...others: Float32Array[]],
   BatchNormGradients,
-  { readonly gradient: Float32Array; readonly invStd: Float32Array } & BatchNormGradients
+  { readonly delta: Float32Array; readonly invStd: Float32Array } & BatchNormGradients
 >('batchNormBackward', ['input', 'stepMode', 'normalised', 'affine', 'accumulate'], build)

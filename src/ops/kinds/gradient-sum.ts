@@ -39,18 +39,18 @@ function planGradientSum(
  * The gradient of a tensor that several layers read, from what each of them hands back:
  *
  *     inputGradient[t, b, c, y, x] = Σ over terms of scale/(kernelH·kernelW) ·
- *                                Σ of gradient[t, b, c, i, j] over the windows that hold (y, x)
+ *                                Σ of delta[t, b, c, i, j] over the windows that hold (y, x)
  *
  * A term that is `still` hands back one gradient for all steps.
  *
  * Arguments of `run`: the terms' gradients, [B, C, outH, outW] or [B, C], or that behind T. The
- * plan's own memory: gradient0, gradient1 …. Result: inputGradient.
+ * plan's own memory: delta0, delta1 …. Result: inputGradient.
  */
 export const gradientSum = operation<
   GradientSumOptions,
   Float32Array[],
   Float32Array,
-  { readonly gradient0: Float32Array; readonly inputGradient: Float32Array }
+  { readonly delta0: Float32Array; readonly inputGradient: Float32Array }
 >('gradientSum', ['input', 'terms'], (o, { input, terms }) => {
   const { op } = o
   expect(
@@ -58,7 +58,7 @@ export const gradientSum = operation<
     () => `${op}.terms must be a list of at least one term, got ${describe(terms)}`,
   )
   const whereOf = (i: number): string => `${op}.terms[${i}]`
-  return planGradientSum(o, input, terms, whereOf, (i) => `gradient${i}`)
+  return planGradientSum(o, input, terms, whereOf, (i) => `delta${i}`)
 })
 
 /** Options of `ops.avgPool2dBackward`. */
@@ -71,15 +71,15 @@ export interface AvgPool2dBackwardOptions extends WindowOptions {
  * The gradient of average pooling:
  *
  *     inputGradient[t, b, c, y, x] = 1/(kernelH·kernelW) ·
- *                                Σ of gradient[t, b, c, i, j] over the windows that hold (y, x)
+ *                                Σ of delta[t, b, c, i, j] over the windows that hold (y, x)
  *
- * Argument of `run`: gradient [B, C, outH, outW], or that behind T. Result: inputGradient.
+ * Argument of `run`: delta [B, C, outH, outW], or that behind T. Result: inputGradient.
  */
 export const avgPool2dBackward = operation<
   AvgPool2dBackwardOptions,
-  [gradient: Float32Array],
+  [delta: Float32Array],
   Float32Array,
-  { readonly gradient: Float32Array; readonly inputGradient: Float32Array }
+  { readonly delta: Float32Array; readonly inputGradient: Float32Array }
 >('avgPool2dBackward', ['input', ...windowOptions], (o, options) => {
   const { input, kernelSize, stride, padding } = options
   expect(kernelSize !== undefined, () => `${o.op}.kernelSize is missing`)
@@ -89,7 +89,7 @@ export const avgPool2dBackward = operation<
     input,
     terms,
     () => o.op,
-    () => 'gradient',
+    () => 'delta',
     'always',
   )
 })

@@ -194,17 +194,17 @@ export interface MaxPool2dBackwardOptions extends WindowOptions {
 /**
  * The gradient of max pooling goes to the places that were chosen:
  *
- *     inputGradient[t, b, c, y, x] = Σ of gradient[t, b, c, i, j] over windows that chose (y, x)
+ *     inputGradient[t, b, c, y, x] = Σ of delta[t, b, c, i, j] over windows that chose (y, x)
  *
- * Arguments of `run`: gradient [B, C, outH, outW] or that behind T, choice of `ops.maxPool2d`.
+ * Arguments of `run`: delta [B, C, outH, outW] or that behind T, choice of `ops.maxPool2d`.
  * Result: inputGradient.
  */
 export const maxPool2dBackward = operation<
   MaxPool2dBackwardOptions,
-  [gradient: Float32Array, choice: Uint8Array],
+  [delta: Float32Array, choice: Uint8Array],
   Float32Array,
   {
-    readonly gradient: Float32Array
+    readonly delta: Float32Array
     readonly choice: Uint8Array
     readonly inputGradient: Float32Array
   }
@@ -213,7 +213,7 @@ export const maxPool2dBackward = operation<
   const input = extentOf(`${op}.input`, options.input, 'maybe', 'always')
   const perStep = isPerStep(op, options.choice)
   const from = windowed(op, options, input)
-  const delta = floatTensor(b, { name: 'gradient' }, from.output)
+  const delta = floatTensor(b, { name: 'delta' }, from.output)
   const choice = choiceTensor(o, from, perStep)
   const out = floatTensor(b, { name: 'inputGradient' }, input)
   const pool = poolOf(input, from, out.stored, from.output, input)
