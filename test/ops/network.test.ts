@@ -291,14 +291,14 @@ for (const method of ['rate', 'bptt'] as const)
     const pooled = [{ kernelSize: 2 }] as const
     const delta1 = rate
       ? ops.lifBackward(
-          { mode: 'rate', input: still1, gradients: pooled },
+          { mode: 'rate', input: still1, deltas: pooled },
           ofPooled,
           neurons1.eligibilities,
         )
       : ops.timeSum(
           { input: [T, ...still1] },
           ops.lifBackward(
-            { mode: 'time', input: still1, timeSteps: T, affine: true, gradients: pooled },
+            { mode: 'time', input: still1, timeSteps: T, affine: true, deltas: pooled },
             ofPooled,
             current1,
             norm1.scale,

@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op, ProgramWord, Rec, ReluBackwardWord, SectionWord } from '../../assembly/opcodes.js'
+import { Op, ReluBackwardWord } from '../../assembly/opcodes.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
@@ -28,50 +28,10 @@ import { type MethodOptions, methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import type { ContributionFields } from '../../src/plan/records/gradient.js'
-import type { Words, WordValue } from '../../src/plan/words.js'
+import { expectSameRecord } from '../support/op-records.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
 type Numbers = Readonly<Record<string, number>>
-
-/** The only record of this operation in the memory of an op. */
-function recordOf(plan: object, op: Op): { view: DataView; at: number } {
-  const { memory, program } = plan as { memory: WebAssembly.Memory; program: number }
-  const view = new DataView(memory.buffer)
-  const word = (at: number, index: number): number => view.getUint32(at + 4 * index, true)
-  const section = program + ProgramWord.Bytes
-  const first = word(section, SectionWord.Records)
-  const places = Array.from(
-    { length: word(section, SectionWord.Count) },
-    (_, i) => first + i * Rec.Bytes,
-  ).filter((at) => (word(at, Rec.Op) & Rec.OpMask) === op)
-  assert.is(places.length, 1, `${Op[op]} in the op`)
-  return { view, at: places[0] }
-}
-
-const float = new Float32Array(1)
-const bits = new Uint32Array(float.buffer)
-
-function sameWords(what: string, view: DataView, at: number, words: Words, skip = -1): void {
-  for (let i = Rec.First as number; i < Rec.Words; i++) {
-    if (i === skip) continue
-    const raw = view.getUint32(at + 4 * i, true)
-    const value: WordValue = words[i] ?? 0
-    const where = `${what}, word ${i}`
-    if (typeof value === 'number') assert.is(raw, value >>> 0, where)
-    else if ('f32' in value) {
-      float[0] = value.f32
-      assert.is(raw, bits[0], where)
-    } else if ('table' in value)
-      for (const [n, entry] of value.table.entries())
-        for (const [key, of] of Object.entries(entry)) {
-          const own = view.getUint32(raw + n * value.entryBytes + 4 * Number(key), true)
-          if (of === undefined || (typeof of === 'object' && 'buffer' in of)) continue
-          float[0] = typeof of === 'number' ? 0 : (of as { f32: number }).f32
-          assert.is(own, typeof of === 'number' ? of >>> 0 : bits[0], `${where}, entry ${n} ${key}`)
-        }
-    else assert.ok(raw > 0, `${where}: no address`)
-  }
-}
 
 const present = (fields: object, name: string): boolean =>
   (fields as Record<string, unknown>)[name] !== undefined
@@ -161,8 +121,8 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
     }
     case Op.NeuronBackwardTime: {
       const options = chargeOptions(layer as Neuron, fields, images)
-      const gradients = deltasOf(fields, true)
-      const asked = { ...options, mode: 'time', gradients } as const
+      const deltas = deltasOf(fields, true)
+      const asked = { ...options, mode: 'time', deltas } as const
       return ops.lifBackward.plan(asked as typeof asked & { learnable: false })
     }
     case Op.NeuronBackwardRate:
@@ -172,7 +132,7 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
       const input = [n.channels / storedChannels(C), images, C, n.height, n.width]
       const mode = op === Op.NeuronBackwardRate ? 'rate' : 'online'
       const shape = mode === 'rate' ? input.slice(1) : input
-      return ops.lifBackward.plan({ mode, input: shape, gradients: deltasOf(fields, false) })
+      return ops.lifBackward.plan({ mode, input: shape, deltas: deltasOf(fields, false) })
     }
     case Op.TimeSum:
       return ops.timeSum.plan({ input: rowsOf(n, images), carry: Boolean(n.loop) })
@@ -274,9 +234,7 @@ test('every record of a network has an op with the same words', () => {
         const op = opOf(plan, record)
         if (!op) continue
         const what = `${network} ${JSON.stringify(method)} T ${timeSteps} ${name} ${Op[record.op]}`
-        const { view, at } = recordOf(op, record.op)
-        assert.is(view.getUint32(at + 4 * Rec.Units, true), record.units, `${what}: units`)
-        sameWords(what, view, at, record.words, unread(record))
+        expectSameRecord(what, op, record, unread(record))
         seen.add(Op[record.op])
       }
   }

@@ -421,7 +421,7 @@ for (const mode of ['rate', 'online'] as const)
       const { deltas, args, sum } = randomDeltas(r, shape, T, false)
       const factor = r.floats(T * shape.neurons, 2)
       const engine = r.chance(0.2) ? 'debug' : 'release'
-      const options = { mode, input, gradients: deltas, engine } as const
+      const options = { mode, input, deltas, engine } as const
       const plan = ops.lifBackward.plan(options)
       for (const kernel of plan.kernels) kinds.add(kernel)
       const [first, ...others] = [...args, factor]
@@ -446,7 +446,7 @@ test('lifBackward, time: the gradient of a network of lines', () => {
     const asked = {
       ...options,
       mode: 'time',
-      gradients: deltas,
+      deltas,
       engine: r.chance(0.15) ? 'debug' : 'release',
     } as const
     const plan = ops.lifBackward.plan(asked as ops.LifBackwardOptions & { learnable: false })
@@ -535,20 +535,17 @@ test('wrong shapes and options are refused by name', () => {
     [back({ mode: 'bptt' }), /ops\.lifBackward\.mode must be one of rate, time, online/],
     [back({ mode: 'rate' }), /ops\.lifBackward\.input must be a shape \[B, C\] or \[B, C, H, W\]/],
     [back({ mode: 'online', affine: true }), /affine is an option of mode 'time'/],
-    [back({ gradients: [] }), /ops\.lifBackward\.gradients must be a list of at least one/],
-    [back({ gradients: [{ pool: 2 }] }), /gradients\[0\]\.pool is not an option/],
-    [back({ gradients: [{ scale: '2' }] }), /gradients\[0\]\.scale must be a finite number/],
+    [back({ deltas: [] }), /ops\.lifBackward\.deltas must be a list of at least one/],
+    [back({ deltas: [{ pool: 2 }] }), /deltas\[0\]\.pool is not an option/],
+    [back({ deltas: [{ scale: '2' }] }), /deltas\[0\]\.scale must be a finite number/],
     [
-      back({ input: [2, 1, 1, 2, 2], gradients: [{ kernelSize: 3 }] }),
+      back({ input: [2, 1, 1, 2, 2], deltas: [{ kernelSize: 3 }] }),
       /kernel 3×3 is larger than the padded/,
     ],
-    [back({ mode: 'online', gradients: [{ still: true }] }), /still is of mode 'time'/],
-    [back({ gradients: [{ stride: 1 }] }), /give kernelSize too/],
-    [back({ gradients: [{ kernelSize: 1 }] }), /gradients\[0\]: windows need an image/],
-    [
-      back({ mode: 'rate', input: [2, 3], gradients: [{ still: true }] }),
-      /still is of inputs with T/,
-    ],
+    [back({ mode: 'online', deltas: [{ still: true }] }), /still is of mode 'time'/],
+    [back({ deltas: [{ stride: 1 }] }), /give kernelSize too/],
+    [back({ deltas: [{ kernelSize: 1 }] }), /deltas\[0\]: windows need an image/],
+    [back({ mode: 'rate', input: [2, 3], deltas: [{ still: true }] }), /still is of inputs with T/],
   ]
   for (const [call, message] of wrong) assert.throws(call, message)
 })

@@ -142,17 +142,18 @@ export const dropout = selecting<
 )
 
 /**
- * The gradient of `ops.dropout`, of spikes and of floats: m · gradient[t], with the m of the same
- * seed, stream and p. A gradient of time means has no T. The factor 1/(1 − p) is left to who hands
- * the gradient over.
+ * The gradient of `ops.dropout`, of spikes and of floats: m · delta[t], with the m of the same
+ * seed, stream and p. A delta of time means has no T. The factor 1/(1 − p) is left to who hands it
+ * over.
  *
- * Argument of `run`: gradient. Setting: `seed`, default 0. Result: of the gradient's shape.
+ * Argument of `run`: delta, the gradient of the output. Setting: `seed`, default 0. Result: of
+ * delta's shape.
  */
 export const dropoutBackward = operation<
   DropoutBackwardOptions,
-  [gradient: Float32Array, settings: DropoutSettings],
+  [delta: Float32Array, settings: DropoutSettings],
   Float32Array,
-  { readonly gradient: Float32Array; readonly inputGradient: Float32Array }
+  { readonly delta: Float32Array; readonly inputGradient: Float32Array }
 >('dropoutBackward', ['input', 'p', 'stream'], (o, options) =>
-  onFloats(o, extentOf(`${o.op}.input`, options.input), options, ['gradient', 'inputGradient']),
+  onFloats(o, extentOf(`${o.op}.input`, options.input), options, ['delta', 'inputGradient']),
 )

@@ -30,21 +30,21 @@ export interface LifBackwardOptions extends ChargeOptions {
    * The gradients that arrive from those who read the spikes, which are added up. Default: one, of
    * the neurons' own shape. `still` is of mode 'time'.
    */
-  readonly gradients?: readonly GradientTerm[]
+  readonly deltas?: readonly GradientTerm[]
 }
 
 function arrivingOf(
   o: OpBuilder,
-  { mode, gradients = [{}] }: LifBackwardOptions,
+  { mode, deltas = [{}] }: LifBackwardOptions,
   extent: Extent,
 ): ReturnType<typeof contribution>[] {
-  const what = `${o.op}.gradients`
+  const what = `${o.op}.deltas`
   expect(
-    Array.isArray(gradients) && gradients.length > 0,
-    () => `${what} must be a list of at least one, got ${describe(gradients)}`,
+    Array.isArray(deltas) && deltas.length > 0,
+    () => `${what} must be a list of at least one, got ${describe(deltas)}`,
   )
-  return gradients.map((given, i) => {
-    const name = i === 0 ? 'gradient' : `gradient${i}`
+  return deltas.map((given, i) => {
+    const name = deltas.length === 1 ? 'delta' : `delta${i}`
     const arriving = contribution(o, `${what}[${i}]`, name, extent, given)
     expect(
       mode === 'time' || !given.still,
@@ -112,8 +112,8 @@ function throughTime(o: OpBuilder, options: LifBackwardOptions): Planned {
 }
 
 /** Gradients that arrive, and behind them what the mode needs. */
-type Arguments = [gradient: Float32Array, ...others: (Float32Array | Uint8Array)[]]
-type Own = { readonly gradient: Float32Array; readonly inputGradient: Float32Array }
+type Arguments = [delta: Float32Array, ...others: (Float32Array | Uint8Array)[]]
+type Own = { readonly delta: Float32Array; readonly inputGradient: Float32Array }
 
 /** `ops.lifBackward`: with `learnable` two results, else one. */
 export type LifBackwardOperation = Operation<
@@ -130,7 +130,7 @@ export type LifBackwardOperation = Operation<
   >
 
 /**
- * The gradient of the currents from that of the spikes. With ∂L/∂s = Σ over `gradients` of scale ·
+ * The gradient of the currents from that of the spikes. With ∂L/∂s = Σ over `deltas` of scale ·
  * (each pooled gradient, handed back to the pixels of its windows):
  *
  *     'rate'    ∂L/∂I = ∂L/∂r · eligibility             (time means; Yu et al., arXiv 2410.11488)
@@ -140,7 +140,7 @@ export type LifBackwardOperation = Operation<
  *
  * With `learnable` also ∂L/∂w of 1/τ = σ(w).
  *
- * Arguments of `run`: `gradient`, `gradient1`, …; then in mode 'rate' eligibilities, in
+ * Arguments of `run`: `delta`, or `delta0`, `delta1`, …; then in mode 'rate' eligibilities, in
  * 'online' surrogates, in 'time' what `ops.lif` reads: input, scale, shift, residual,
  * residualScale, residualShift, shortcut, w, as far as options ask for them.
  *
@@ -150,7 +150,7 @@ export type LifBackwardOperation = Operation<
  */
 export const lifBackward = operation<LifBackwardOptions, Arguments, Float32Array, Own>(
   'lifBackward',
-  [...chargeOptions, 'mode', 'gradients'],
+  [...chargeOptions, 'mode', 'deltas'],
   (o, options) => {
     const { mode } = options
     const known = ['rate', 'time', 'online']

@@ -81,14 +81,14 @@ function buildBackward({ b, op }: OpBuilder, options: ReluBackwardOptions): Plan
     () => `${op}.timeSteps is of counts; set counts: true or leave it out`,
   )
   const extent = extentOf(`${op}.input`, options.input, counted ? 'never' : 'maybe')
-  const gradient = floatTensor(b, { name: 'gradient' }, extent)
+  const delta = floatTensor(b, { name: 'delta' }, extent)
   const activity = counted ? undefined : floatTensor(b, { name: 'output' }, extent)
   const counts = counted ? bytesTensor(b, { name: 'counts' }, extent) : undefined
   const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
-  const { fields, units } = passOver(extent, gradient.stored, timeSteps ?? extent.T)
+  const { fields, units } = passOver(extent, delta.stored, timeSteps ?? extent.T)
   b.emit(backwardRecord, units, {
     ...fields,
-    delta: gradient.buffer,
+    delta: delta.buffer,
     activity: activity?.buffer,
     counts: counts?.buffer,
     out: inputGradient.buffer,
@@ -96,21 +96,21 @@ function buildBackward({ b, op }: OpBuilder, options: ReluBackwardOptions): Plan
     factor: 1 / (timeSteps ?? extent.T),
   })
   return {
-    inputs: [gradient, ...(activity ? [activity] : []), ...(counts ? [counts] : [])],
+    inputs: [delta, ...(activity ? [activity] : []), ...(counts ? [counts] : [])],
     outputs: [inputGradient],
   }
 }
 
 /**
- * The gradient of `ops.relu`: that of the output where the output is > 0, else 0. With `counts`, of
- * time means: gradient · counts / timeSteps, the mean of that derivative.
+ * The gradient of `ops.relu`: delta where the output is > 0, else 0. With `counts`, of time means:
+ * delta · counts / timeSteps, the mean of that derivative.
  *
- * Arguments of `run`: gradient; `output`, what `ops.relu` gave (or its input), or with `counts` the
- * counts (Uint8Array). Result: of the gradient's shape.
+ * Arguments of `run`: delta, the gradient of the output; `output`, what `ops.relu` gave (or its
+ * input), or with `counts` the counts (Uint8Array). Result: of delta's shape.
  */
 export const reluBackward = operation<
   ReluBackwardOptions,
-  [gradient: Float32Array, activity: Float32Array | Uint8Array],
+  [delta: Float32Array, activity: Float32Array | Uint8Array],
   Float32Array,
-  { readonly gradient: Float32Array; readonly inputGradient: Float32Array }
+  { readonly delta: Float32Array; readonly inputGradient: Float32Array }
 >('reluBackward', ['input', 'counts', 'timeSteps'], buildBackward)

@@ -120,7 +120,7 @@ export interface TraceGradientOptions {
 
 /** What `ops.traceGradient` can compute. */
 export type TraceGradientResults = {
-  /** D, of the gradient's shape. */
+  /** D, of delta's shape. */
   readonly inputGradient: Float32Array
   /** λ·D[1], without T: the gradient that meets the trace from before the run. */
   readonly before: Float32Array
@@ -133,13 +133,13 @@ export type TraceGradientResults = {
  *     Σ over t of δ[t] ⊗ a[t] = Σ over t of D[t] ⊗ x[t] + λ·D[1] ⊗ a[0]
  *     D[t] = δ[t] + λ·D[t + 1]
  *
- * Argument of `run`: gradient, δ. Result: what `outputs` names, `inputGradient` by default.
+ * Argument of `run`: delta, δ. Result: what `outputs` names, `inputGradient` by default.
  */
 export const traceGradient = selecting<
   TraceGradientOptions,
-  [gradient: Float32Array],
+  [delta: Float32Array],
   TraceGradientResults,
-  { readonly gradient: Float32Array },
+  { readonly delta: Float32Array },
   readonly ['inputGradient']
 >(
   'traceGradient',
@@ -149,15 +149,15 @@ export const traceGradient = selecting<
   ({ b, op }, options, outputs) => {
     const extent = extentOf(`${op}.input`, options.input, 'always')
     const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
-    const gradient = floatTensor(b, { name: 'gradient' }, extent)
+    const delta = floatTensor(b, { name: 'delta' }, extent)
     const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
     const before = outputs.has('before')
       ? floatTensor(b, { name: 'before' }, still(extent))
       : undefined
-    const { fields, units } = passOver(extent, gradient.stored, extent.T)
+    const { fields, units } = passOver(extent, delta.stored, extent.T)
     b.emit(gradientRecord, units, {
       ...fields,
-      delta: gradient.buffer,
+      delta: delta.buffer,
       out: inputGradient.buffer,
       before: before?.buffer,
       lambda,
@@ -165,7 +165,7 @@ export const traceGradient = selecting<
     })
     const made = { inputGradient, before }
     return {
-      inputs: [gradient],
+      inputs: [delta],
       outputs: [...outputs].map((name) => made[name] as OpTensor),
       others: outputs.has('inputGradient') ? [] : [inputGradient],
     }
