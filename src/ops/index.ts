@@ -5,6 +5,7 @@
  * @module ops
  */
 
+export type { GradientTerm } from './contributions.js'
 export type { ConvShape, LinearShape, PairOption, PoolWindow } from './convolution.js'
 export { load } from './engine.js'
 export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
@@ -45,29 +46,19 @@ export type {
 export { crossEntropy } from './kinds/cross-entropy.js'
 export type {
   DropoutBackwardOptions,
-  DropoutOperation,
   DropoutOptions,
+  DropoutResults,
   DropoutSettings,
 } from './kinds/dropout.js'
 export { dropout, dropoutBackward } from './kinds/dropout.js'
 export type {
   AvgPool2dBackwardOptions,
   GradientSumOptions,
-  GradientTerm,
 } from './kinds/gradient-sum.js'
 export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
-export type {
-  LifArgument,
-  LifOperation,
-  LifOptions,
-  LifOutput,
-  LifPlan,
-  LifResult,
-  LifResults,
-} from './kinds/lif.js'
+export type { LifArgument, LifOptions, LifOutput, LifResults } from './kinds/lif.js'
 export { lif } from './kinds/lif.js'
 export type {
-  DeltaOptions,
   LifBackwardOperation,
   LifBackwardOptions,
 } from './kinds/lif-backward.js'
@@ -93,7 +84,7 @@ export type {
   MaxPoolChoice,
 } from './kinds/max-pool2d.js'
 export { maxPool2d, maxPool2dBackward } from './kinds/max-pool2d.js'
-export type { ReluBackwardOptions, ReluOperation, ReluOptions } from './kinds/relu.js'
+export type { ReluBackwardOptions, ReluOptions, ReluResults } from './kinds/relu.js'
 export { relu, reluBackward } from './kinds/relu.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
@@ -101,8 +92,8 @@ export type { TimeMeanOptions, TimeMeanResults } from './kinds/time-mean.js'
 export { timeMean } from './kinds/time-mean.js'
 export type {
   TimeSumOptions,
-  TraceGradientOperation,
   TraceGradientOptions,
+  TraceGradientResults,
   TraceOptions,
 } from './kinds/trace.js'
 export { timeSum, trace, traceGradient } from './kinds/trace.js'
@@ -116,6 +107,7 @@ export type {
 export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
 export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
 export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
+export type { StepSettings } from './passes.js'
 export type { CommonOptions } from './plan.js'
 export type { OutputsOption, Selected, SelectingOperation } from './selecting.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'

@@ -216,7 +216,7 @@ for (const method of ['rate', 'bptt'] as const)
     const ofLogits = rate
       ? end.gradient
       : ops.gradientSum(
-          { input: [T, B, classes], terms: [{ timed: false, scale: 1 / T }] },
+          { input: [T, B, classes], terms: [{ still: true, scale: 1 / T }] },
           end.gradient,
         )
     const same = (name: string, values: unknown): void =>
@@ -267,30 +267,38 @@ for (const method of ['rate', 'bptt'] as const)
           norm2.invStd,
           state['5.weight'],
         )
-    same('5.weight', back2.gradWeight)
-    same('5.bias', back2.gradBias)
+    same('5.weight', back2.weightGradient)
+    same('5.bias', back2.biasGradient)
     same(
       '4.weight',
       rate
         ? ops.conv2dWeightGradient(
             { ...second, input: still1, counts: true, timeSteps: T },
             neurons1.counts,
-            back2.gradInput,
+            back2.inputGradient,
           )
-        : ops.conv2dWeightGradient({ ...second, spikes: true }, neurons1.spikes, back2.gradInput),
+        : ops.conv2dWeightGradient(
+            { ...second, spikes: true },
+            neurons1.spikes,
+            back2.inputGradient,
+          ),
     )
     const ofPooled = ops.conv2dInputGradient(
       { input: [...time, B, 16, 4, 4], weight: second.weight, padding: 1 },
       state['4.weight'],
-      back2.gradInput,
+      back2.inputGradient,
     )
-    const deltas = [{ avgPool: { kernelSize: 2 } }] as const
+    const pooled = [{ kernelSize: 2 }] as const
     const delta1 = rate
-      ? ops.lifBackward({ mode: 'rate', input: still1, deltas }, ofPooled, neurons1.eligibilities)
+      ? ops.lifBackward(
+          { mode: 'rate', input: still1, deltas: pooled },
+          ofPooled,
+          neurons1.eligibilities,
+        )
       : ops.timeSum(
           { input: [T, ...still1] },
           ops.lifBackward(
-            { mode: 'time', input: still1, timeSteps: T, affine: true, deltas },
+            { mode: 'time', input: still1, timeSteps: T, affine: true, deltas: pooled },
             ofPooled,
             current1,
             norm1.scale,
@@ -303,9 +311,9 @@ for (const method of ['rate', 'bptt'] as const)
       ...(rate ? [neurons1.xhat, norm1.invStd] : [current1, norm1.mean, norm1.invStd]),
       state['1.weight'],
     )
-    same('1.weight', back1.gradWeight)
-    same('1.bias', back1.gradBias)
-    same('0.weight', ops.conv2dWeightGradient(first, x, back1.gradInput))
+    same('1.weight', back1.weightGradient)
+    same('1.bias', back1.biasGradient)
+    same('0.weight', ops.conv2dWeightGradient(first, x, back1.inputGradient))
   })
 
 test.run()

@@ -229,7 +229,7 @@ test('batchNormBackward from the input and from x̂, m and s, added up or not', 
       ...weight,
       ...sum,
     )
-    const y = (affine ? result : { gradInput: result }) as Record<string, Float32Array>
+    const y = (affine ? result : { inputGradient: result }) as Record<string, Float32Array>
     assert.equal(plan.kernels, ['NormBackwardReduce', 'NormBackwardFinish', 'NormBackwardApply'])
     seen.add(`${byStep} ${normalised} ${accumulate}`)
 
@@ -243,13 +243,13 @@ test('batchNormBackward from the input and from x̂, m and s, added up or not', 
     const n = (e.count * (byStep ? 1 / e.T : 1)) / e.C
     const sumOf = sums(e, byStep, (i) => delta[i])
     const products = sums(e, byStep, (i) => delta[i] * hat[i])
-    const gradInput = Float64Array.from(hat, (h, i) => {
+    const inputGradient = Float64Array.from(hat, (h, i) => {
       const at = groupOf[i]
       const a = (affine ? weight[0][at % e.C] : 1) * invStd[at]
       return a * (delta[i] - sumOf[at] / n - (h * products[at]) / n)
     })
-    near('gradInput', y.gradInput, gradInput, 10)
-    for (const [k, name] of (affine ? ['gradWeight', 'gradBias'] : []).entries()) {
+    near('inputGradient', y.inputGradient, inputGradient, 10)
+    for (const [k, name] of (affine ? ['weightGradient', 'biasGradient'] : []).entries()) {
       const total = Float64Array.from(accumulate ? before[k] : new Float32Array(e.C))
       for (const [at, value] of (k === 0 ? products : sumOf).entries()) total[at % e.C] += value
       near(name, y[name], total, n)
@@ -301,7 +301,14 @@ test('wrong options are refused by name', () => {
       plan({ moments: [2, 4, 3] }),
       /moments of 3 channels must be \[units, 4, 4\], got \[2, 4, 3\]/,
     ],
-    [plan({ moments: [2, 4, 4], training: false }), /moments are of training in step mode m/],
+    [
+      plan({ input: [2, ...input], stepMode: 's', moments: [2, 4, 4] }),
+      /moments are of training with statistics over all steps/,
+    ],
+    [
+      plan({ moments: [2, 4, 4], training: false }),
+      /moments are of training with statistics over all steps/,
+    ],
     [plan({ afine: true }), /afine is not an option/],
     [back({ normalised: 1 }), /normalised must be true or false/],
     [back({ stepMode: 'x' }), /stepMode must be/],

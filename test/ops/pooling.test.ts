@@ -159,7 +159,7 @@ test('maxPool2dBackward, by rate and by step', () => {
         const at = places.find((of) => of.place === place)?.at ?? Number.NaN
         expected[plane * H * W + at] += delta[from]
       })
-    expectNear('gradInput', y, expected)
+    expectNear('inputGradient', y, expected)
     return { options }
   })
 })
@@ -267,18 +267,18 @@ test('avgPool2d of floats and spikes, and its gradient', () => {
     const delta = r.floats(T * BC * h * w)
     const dx = back.run(delta)
     assert.equal(back.kernels, ['GradientSum'])
-    const [output, gradInput] = [new Float64Array(delta.length), new Float64Array(count)]
+    const [output, inputGradient] = [new Float64Array(delta.length), new Float64Array(count)]
     const factor = 1 / (window.k[0] * window.k[1])
     for (let plane = 0; plane < T * BC; plane++)
       eachWindow(window, H, W, (number, places) => {
         const to = plane * h * w + number
         for (const { at } of places) {
           output[to] += factor * x[plane * H * W + at]
-          gradInput[plane * H * W + at] += factor * delta[to]
+          inputGradient[plane * H * W + at] += factor * delta[to]
         }
       })
     expectNear('output', [...y, 1], [...output, 1])
-    expectNear('gradInput', [...dx, 1], [...gradInput, 1])
+    expectNear('inputGradient', [...dx, 1], [...inputGradient, 1])
     const rates = ops.avgPool2d({ ...options, spikes, mean: true }, x)
     const means = new Float64Array(output.length / T)
     for (const [i, v] of output.entries()) means[i % means.length] += v / T
@@ -315,7 +315,7 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
           for (const { at } of places) expected[plane * H * W + at] += factor * delta[from]
         })
       return {
-        ...(isTimed && !timed && { timed }),
+        ...(isTimed && !timed && { still: true }),
         ...(scale !== 1 && { scale }),
         ...(window !== noWindow && asOptions(window)),
       }
@@ -324,7 +324,7 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
     const sum = ops.gradientSum.plan(options)
     const y = sum.run(...arrays)
     assert.equal(sum.kernels, ['GradientSum'])
-    expectNear('gradInput', [...y, 1], [...expected, 1])
+    expectNear('inputGradient', [...y, 1], [...expected, 1])
     return { options }
   })
   assert.is(seen.size, 8)
@@ -400,7 +400,8 @@ test('wrong options are refused by name', () => {
     ],
     [add({ input: [3, ...input] }, { input: [2, ...input] }), /terms must have one shape/],
     [sum(), /terms must be a list of at least one term/],
-    [sum({ timed: true }), /terms\[0\].timed must be false for an input \[2, 3, 4, 4\], got true/],
+    [sum({ still: true }), /terms\[0\].still is of inputs with T; leave it out/],
+    [sum({ still: 1 }), /terms\[0\].still must be true or false/],
     [sum({ scale: '1' }), /terms\[0\].scale must be a finite number/],
     [sum({ padding: 1 }), /give kernelSize too/],
     [

@@ -39,7 +39,7 @@ export interface BatchNormOptions {
   readonly timeSteps?: number
   /**
    * Shape [units, 4, channels as stored] of the partial sums that `conv2d` with `moments` gives:
-   * statistics are made of them and not of the input. Step mode m alone.
+   * statistics are made of them and not of the input. Not where steps have their own.
    */
   readonly moments?: readonly number[]
 }
@@ -120,8 +120,10 @@ function momentsOf(
       showShape(shape),
   )
   expect(
-    job.training && !job.byStep,
-    () => `${op}.moments are of training in step mode m; leave them out otherwise`,
+    job.training && !(job.byStep && job.input.T > 1),
+    () =>
+      `${op}.moments are of training with statistics over all steps together; leave them out ` +
+      'otherwise',
   )
   return plainTensor(b, { name: 'moments' }, shape)
 }
@@ -153,7 +155,7 @@ function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Nam
   const made: Partial<Record<Name, OpTensor>> = { scale, shift }
   if (training) {
     Object.assign(made, { mean: vector('mean'), invStd: vector('invStd') })
-    if (byStep) made.meanInvStd = channels('meanInvStd')
+    if (outputs.has('meanInvStd')) made.meanInvStd = channels('meanInvStd')
     const rows = B * H * W * T
     const given = moments && { buffer: moments.buffer, units: options.moments?.[0] as number }
     const { buffer: partial, units }: PartialSums =
