@@ -220,7 +220,7 @@ test('batchNormBackward from the input and from x̂, m and s, added up or not', 
     const weight = affine ? [r.floats(e.C, 2)] : []
     const before = [r.floats(e.C), r.floats(e.C)]
     const sum = accumulate ? before.map((v) => v.slice()) : []
-    const plan = ops.batchNormBackward.plan(options)
+    const plan = ops.batchNormBackward.plan(options as typeof options & { affine: true })
     const result = (plan.run as (...all: Float32Array[]) => unknown)(
       delta,
       x,
