@@ -12,7 +12,11 @@ export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
 export { add, avgPool2d } from './kinds/add.js'
 export type { BatchNormOptions, BatchNormResults } from './kinds/batch-norm.js'
 export { batchNorm } from './kinds/batch-norm.js'
-export type { BatchNormBackwardOptions, BatchNormGradients } from './kinds/batch-norm-backward.js'
+export type {
+  BatchNormBackwardOperation,
+  BatchNormBackwardOptions,
+  BatchNormGradients,
+} from './kinds/batch-norm-backward.js'
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
 export type { ShapeOptions } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'

@@ -220,7 +220,7 @@ test('batchNormBackward from the input and from x̂, m and s, added up or not', 
     const weight = affine ? [r.floats(e.C, 2)] : []
     const before = [r.floats(e.C), r.floats(e.C)]
     const sum = accumulate ? before.map((v) => v.slice()) : []
-    const plan = ops.batchNormBackward.plan(options)
+    const plan = ops.batchNormBackward.plan(options as typeof options & { affine: true })
     const result = (plan.run as (...all: Float32Array[]) => unknown)(
       delta,
       x,
@@ -258,6 +258,15 @@ test('batchNormBackward from the input and from x̂, m and s, added up or not', 
     return { options }
   })
   assert.ok(seen.size >= 8, `${seen.size} kinds`)
+})
+
+test('running statistics stay where a variance is not finite, and that is told', () => {
+  const norm = ops.batchNorm.plan({ input: [2, 2], affine: false })
+  const running = [new Float32Array([1, 2]), new Float32Array([3, 4])] as const
+  norm.run(new Float32Array([1, 1, Number.POSITIVE_INFINITY, 5]), ...running)
+  assert.is(norm.nonFinite?.[0], 1)
+  assert.equal([running[0][0], running[1][0]], [1, 3])
+  assert.ok(running[0][1] !== 2 && running[1][1] !== 4)
 })
 
 test('two threads: the same bits', async () => {

@@ -3,7 +3,7 @@
 import { checkBoolean } from '../../errors.js'
 import { emitNormBackward } from '../../plan/norm.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { operation } from '../operation.js'
+import { type Operation, operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
 import { groupTensor } from '../special.js'
 import { channelTensor, floatTensor, type OpTensor } from '../tensor.js'
@@ -77,6 +77,23 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
   }
 }
 
+type Arguments = [delta: Float32Array, ...others: Float32Array[]]
+type Own = { readonly delta: Float32Array; readonly invStd: Float32Array }
+
+/** `ops.batchNormBackward`: without `affine` one result, else three. */
+export type BatchNormBackwardOperation = Operation<
+  BatchNormBackwardOptions & { readonly affine?: true },
+  Arguments,
+  BatchNormGradients,
+  Own & BatchNormGradients
+> &
+  Operation<
+    BatchNormBackwardOptions & { readonly affine: false },
+    Arguments,
+    Float32Array,
+    Own & Pick<BatchNormGradients, 'inputGradient'>
+  >
+
 /**
  * Gradients of batch normalisation, as in a network:
  *
@@ -93,9 +110,8 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
  * updated). Results: inputGradient, weightGradient, biasGradient; without `affine` inputGradient as
  * it is.
  */
-export const batchNormBackward = operation<
-  BatchNormBackwardOptions,
-  [delta: Float32Array, ...others: Float32Array[]],
-  BatchNormGradients,
-  { readonly delta: Float32Array; readonly invStd: Float32Array } & BatchNormGradients
->('batchNormBackward', ['input', 'stepMode', 'normalised', 'affine', 'accumulate'], build)
+export const batchNormBackward = operation<BatchNormBackwardOptions, Arguments, unknown, Own>(
+  'batchNormBackward',
+  ['input', 'stepMode', 'normalised', 'affine', 'accumulate'],
+  build,
+) as unknown as BatchNormBackwardOperation
