@@ -53,11 +53,11 @@ export const examples: readonly Example[] = [
   weight('by the number of spikes', { ...wide, input: [16, 64, 8, 8], counts: true, timeSteps: 4 }),
   weight('in groups', { ...grouped, algorithm: 'grouped' }),
   weight('in groups as one', { ...grouped, algorithm: 'dense' }),
-  { name: 'conv2dBiasGradient', plan: () => ops.conv2dBiasGradient.plan({ gradient: input }) },
+  { name: 'conv2dBiasGradient', plan: () => ops.conv2dBiasGradient.plan({ delta: input }) },
   { name: 'linear', plan: () => ops.linear.plan(dense) },
   { name: 'linearInputGradient', plan: () => ops.linearInputGradient.plan(dense) },
   { name: 'linearWeightGradient', plan: () => ops.linearWeightGradient.plan(dense) },
-  { name: 'linearBiasGradient', plan: () => ops.linearBiasGradient.plan({ gradient: [2, 10] }) },
+  { name: 'linearBiasGradient', plan: () => ops.linearBiasGradient.plan({ delta: [2, 10] }) },
   { name: 'weightStandardise', plan: () => ops.weightStandardise.plan({ weight: [8, 8, 3, 3] }) },
   {
     name: 'weightStandardiseGradient',
