@@ -26,6 +26,13 @@ export interface EngineFunction {
   readonly scratch: number
 }
 
+/** Totals of the first bytes of a buffer. */
+export interface Totals {
+  byteSum(buffer: Buffer, bytes: number): number
+  bitSum(buffer: Buffer, bytes: number): number
+  byteMax(buffer: Buffer, bytes: number): number
+}
+
 /** An op as planned: its tensors, in the order of `run`'s arguments and of its results. */
 export interface Planned {
   readonly inputs: readonly OpTensor[]
@@ -35,7 +42,7 @@ export interface Planned {
   /** The name of the algorithm that was taken, where there is a choice. */
   readonly algorithm?: string
   /** What has to be worked out from the arguments on this side; before each run. */
-  readonly before?: (views: Views) => void
+  readonly before?: (views: Views, totals: Totals) => void
   /** What runs instead of records. */
   readonly calls?: EngineFunction
   /** Writes what all runs find in the control block. */

@@ -2,6 +2,7 @@
 
 import { SpikewasmError } from '../errors.js'
 import { type EngineVariant, loadEngine, loadEngineSync } from '../runtime/load.js'
+import { isNode } from '../runtime/processors.js'
 
 const loaded = new Map<EngineVariant, WebAssembly.Module>()
 
@@ -10,7 +11,8 @@ const loaded = new Map<EngineVariant, WebAssembly.Module>()
  * call it.
  */
 export async function load(): Promise<void> {
-  loaded.set('engine', await loadEngine('engine'))
+  const variants = ['engine', ...(isNode ? (['engine-threads'] as const) : [])] as const
+  for (const variant of variants) loaded.set(variant, await loadEngine(variant))
 }
 
 /** @throws SpikewasmError in a page that has not waited for `load` */

@@ -7,19 +7,12 @@ import { assignAddresses } from '../plan/memory.js'
 import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
 import type { Executor } from '../runtime/executor.js'
-import { type EngineExports, instantiateEngine } from '../runtime/load.js'
+import { type EngineExports, type EngineVariant, instantiateEngine } from '../runtime/load.js'
 import { isNode } from '../runtime/processors.js'
 import type { ControlBlock, EngineFunction, OpBuilder, Planned, Settings } from './builder.js'
 import { engineModule } from './engine.js'
 import { showShape, sizeOf } from './shapes.js'
-import {
-  type OpTensor,
-  ownCount,
-  type TensorInfo,
-  type Values,
-  type ValueType,
-  type Views,
-} from './tensor.js'
+import { type OpTensor, ownCount, type TensorInfo, type Values, type ValueType } from './tensor.js'
 
 /** What every op's options may say. */
 export interface CommonOptions {
@@ -76,7 +69,7 @@ export class OpPlan {
   private readonly engine: EngineExports['run'] | undefined
   private readonly setControl: (settings: Settings) => void
   private readonly takesSettings: boolean
-  private readonly before: ((views: Views) => void) | undefined
+  private readonly before: (() => void) | undefined
   private executor: Promise<Executor> | undefined
   private running: Promise<unknown> | undefined
   private disposed = false
@@ -115,8 +108,12 @@ export class OpPlan {
     new Uint8Array(this.memory.buffer).set(bytes, programAt)
     this.program = programs[0]
     const variant = threads > 1 ? 'engine-threads' : engine === 'debug' ? 'engine-debug' : 'engine'
-    if (threads > 1) this.executor = this.startThreads()
-    else {
+    if (threads > 1) {
+      this.executor = this.startThreads()
+      // A run tells of a failure; until then nobody waits for it.
+      this.executor.catch(() => undefined)
+    }
+    if (threads === 1) {
       const engine = instantiateEngine(engineModule(variant), this.memory)
       this.engine = calls ? callOf(engine, calls, this.scratch) : engine.run
     }
@@ -131,7 +128,7 @@ export class OpPlan {
     this.inputViews = planned.inputs.map(viewOf)
     this.own = this.results(viewOf)
     const block = controlBlock(this.memory)
-    this.before = planned.before
+    this.before = this.beforeRun(planned, variant)
     this.takesSettings = planned.control !== undefined
     this.setControl = (settings) => planned.control?.(block, settings)
     block.word(Control.StepMask, 0xffffffff)
@@ -150,7 +147,7 @@ export class OpPlan {
    */
   run(...given: unknown[]): unknown {
     const isOwn = this.take(given)
-    this.before?.(this.views)
+    this.before?.()
     if (this.engine) {
       this.engine(this.program, 0, 1, this.scratch, 0, 0)
       return isOwn ? this.own : this.copies(given)
@@ -259,6 +256,18 @@ export class OpPlan {
     const { outputs } = this
     if (outputs.length === 1) return of(outputs[0])
     return Object.fromEntries(outputs.map((tensor) => [tensor.name, of(tensor)]))
+  }
+
+  /** What is worked out from the arguments, by functions of the engine on this thread. */
+  private beforeRun({ before }: Planned, variant: EngineVariant): (() => void) | undefined {
+    if (!before) return undefined
+    const engine = instantiateEngine(engineModule(variant), this.memory)
+    const of =
+      (total: 'byteSum' | 'bitSum' | 'byteMax') =>
+      ({ address }: Buffer, bytes: number): number =>
+        engine[total](address, roundUp(bytes, 16)) >>> 0
+    const totals = { byteSum: of('byteSum'), bitSum: of('bitSum'), byteMax: of('byteMax') }
+    return () => before(this.views, totals)
   }
 
   private viewOf(tensor: OpTensor): Values {

@@ -1,11 +1,11 @@
 /** Spikes, or their counts, as the kernels of convolutions and linear layers read them. */
 
-import { checkInteger, expect } from '../../errors.js'
+import { checkInteger, SpikewasmError } from '../../errors.js'
 import type { SpikeInput } from '../../plan/convolution/strategy.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { type Expression, noPool, type SpikeTensor } from '../../plan/tensors.js'
 import type { Buffer } from '../../plan/words.js'
-import type { OpBuilder } from '../builder.js'
+import type { OpBuilder, Totals } from '../builder.js'
 import type { ConvSizes, PoolWindow } from '../convolution.js'
 import { bytesTensor, type OpTensor, ownCount, spikesTensor, type Views } from '../tensor.js'
 
@@ -32,7 +32,7 @@ export interface SpikeReader {
   /** The same as a sum that can be written out. */
   readonly expression: Expression
   /** Counts the spikes of a run, by which kernels are chosen; checks counts. */
-  readonly count: (views: Views) => void
+  readonly count: (views: Views, totals: Totals) => void
   /**
    * Writes them out as floats [B][H][W][steps][C′] as a network does.
    *
@@ -41,46 +41,13 @@ export interface SpikeReader {
   write(name: string, steps: number, totalSteps: number): Buffer
 }
 
-/** Bits that are set, four bytes at a time. */
-function bitsOf(bytes: Uint8Array): number {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
-  let sum = 0
-  for (let i = 0; i < words.length; i++) {
-    let v = words[i]
-    if (v === 0) continue
-    v -= (v >>> 1) & 0x55555555
-    v = (v & 0x33333333) + ((v >>> 2) & 0x33333333)
-    v = (v + (v >>> 4)) & 0x0f0f0f0f
-    sum += Math.imul(v, 0x01010101) >>> 24
-  }
-  return sum
-}
-
-/**
- * Σ counts, four bytes at a time. A larger count than lists have room for would be written beyond
- * them.
- */
-function sumOf(what: string, counts: Uint8Array, timeSteps: number): number {
-  const words = new Uint32Array(counts.buffer, counts.byteOffset, counts.length >> 2)
-  // What makes the top bit of a byte carry where its other bits are above the limit's.
-  const room = Math.imul(0x7f - (timeSteps & 0x7f), 0x01010101)
-  const isSmall = timeSteps < 0x80
-  let [sum, above] = [0, 0]
-  for (let i = 0; i < words.length; i++) {
-    const v = words[i]
-    if (v === 0) continue
-    const carries = (v & 0x7f7f7f7f) + room
-    above |= isSmall ? carries | v : carries & v
-    const pairs = (v & 0x00ff00ff) + ((v >>> 8) & 0x00ff00ff)
-    sum += (pairs & 0xffff) + (pairs >>> 16)
-  }
-  expect(
-    (above & 0x80808080) === 0,
-    () =>
-      `${what} must hold counts of spikes in ${timeSteps} steps, got ` +
+/** Lists have no room for more spikes than steps: they would be written beyond it. */
+function refuseCounts(what: string, tensor: OpTensor, views: Views, timeSteps: number): never {
+  const counts = views(tensor.buffer, 'uint8', ownCount(tensor))
+  throw new SpikewasmError(
+    `${what} must hold counts of spikes in ${timeSteps} steps, got ` +
       counts.find((count) => count > timeSteps),
   )
-  return sum
 }
 
 /** @param countSteps the arguments are counts of spikes in so many steps, [B, C, H, W] */
@@ -113,11 +80,15 @@ export function readSpikes(
     inputs: tensors,
     spikes: { sources, pool, scale },
     expression,
-    count(views) {
+    count(views, totals) {
       for (const [i, tensor] of tensors.entries()) {
-        const own = views(tensor.buffer, 'uint8', ownCount(tensor)) as Uint8Array
+        const count = ownCount(tensor)
+        if (countSteps && totals.byteMax(tensor.buffer, count) > countSteps)
+          refuseCounts(`${op}: ${tensor.name}`, tensor, views, countSteps)
         const sums = sources[i].sums as NonNullable<SpikeTensor['sums']>
-        const sum = countSteps ? sumOf(`${op}: ${tensor.name}`, own, countSteps) : bitsOf(own)
+        const sum = countSteps
+          ? totals.byteSum(tensor.buffer, count)
+          : totals.bitSum(tensor.buffer, count)
         views(sums.buffer, 'int32', 1)[0] = sum
       }
     },
