@@ -2,6 +2,18 @@
  * Convolutions: forward on spikes and dense, gradients of the input and of the weight, by the
  * kernels and units that the planner chooses.
  */
+
+import { type Budget, measure } from '../src/bench/measure.js'
+import { peakGflops } from '../src/bench/peak.js'
+import type { Report } from '../src/bench/report.js'
+import {
+  denseFlops,
+  describeShape,
+  type LayerShape,
+  outSize,
+  paddingOf,
+} from '../src/bench/shapes.js'
+import { fillNormal, makeSpikes, type Spikes } from '../src/bench/spikes.js'
 import { type Geometry, kRowsOf } from '../src/plan/convolution/geometry.js'
 import {
   emitForwardOnFloats,
@@ -20,13 +32,8 @@ import type { DenseInput } from '../src/plan/tensors.js'
 import { noPool, type SpikeTensor } from '../src/plan/tensors.js'
 import { type Buffer, ref } from '../src/plan/words.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
-import { type Budget, measure } from './measure.js'
 import * as naive from './naive.js'
-import { peakGflops } from './peak.js'
-import type { Report } from './report.js'
 import { makeRig, type Rig } from './rig.js'
-import { denseFlops, describeShape, type LayerShape, outSize, paddingOf } from './shapes.js'
-import { fillNormal, makeSpikes, type Spikes } from './spikes.js'
 
 /** Steps of the kernels that run over time. */
 export const T = 4

@@ -3,6 +3,10 @@
  * copy of as many bytes is what they are held against.
  */
 import { Control, Moments, NormSize, Surrogate } from '../assembly/opcodes.js'
+import { type Budget, measure } from '../src/bench/measure.js'
+import { copyGbPerSecond } from '../src/bench/peak.js'
+import type { Report } from '../src/bench/report.js'
+import { fillNormal, makeSpikes } from '../src/bench/spikes.js'
 import { normRows } from '../src/plan/layers/batch-norm.js'
 import { neuronScratch } from '../src/plan/neuron-record.js'
 import { perUnit } from '../src/plan/pass.js'
@@ -18,12 +22,8 @@ import {
 import { sgd } from '../src/plan/records/optimizer.js'
 import type { Buffer } from '../src/plan/words.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
-import { type Budget, measure } from './measure.js'
 import * as naive from './naive.js'
-import { copyGbPerSecond } from './peak.js'
-import type { Report } from './report.js'
 import { makeRig, type Rig } from './rig.js'
-import { fillNormal, makeSpikes } from './spikes.js'
 
 const T = 4
 const SHORTCUT_RATE = 0.2

@@ -1,5 +1,9 @@
 /** Convolutions by groups of channels beside the one without: 3×3, as the planner runs them. */
 
+import { type Budget, measure } from '../src/bench/measure.js'
+import { peakGflops } from '../src/bench/peak.js'
+import type { Report } from '../src/bench/report.js'
+import { fillNormal, makeSpikes } from '../src/bench/spikes.js'
 import { conv2d } from '../src/nn/layers/conv2d.js'
 import { type Geometry, geometryOf, kRowsOf } from '../src/plan/convolution/geometry.js'
 import {
@@ -13,11 +17,7 @@ import type { ProgramBuilder } from '../src/plan/program.js'
 import { type DenseInput, noPool, type SpikeTensor } from '../src/plan/tensors.js'
 import { type Buffer, ref } from '../src/plan/words.js'
 import { KernelTable } from './kernel-report.js'
-import { type Budget, measure } from './measure.js'
-import { peakGflops } from './peak.js'
-import type { Report } from './report.js'
 import { makeRig, type Rig } from './rig.js'
-import { fillNormal, makeSpikes } from './spikes.js'
 
 const T = 4
 const KERNEL = 3

@@ -1,6 +1,13 @@
 /** Collects the measurements of kernels: one row and one or two entries each. */
-import type { Timing } from './measure.js'
-import { deviation, digits, type Entry, emptyReport, percent, type Report } from './report.js'
+import type { Timing } from '../src/bench/measure.js'
+import {
+  deviation,
+  digits,
+  type Entry,
+  emptyReport,
+  percent,
+  type Report,
+} from '../src/bench/report.js'
 
 /** One kernel on one shape. `work` is in GFLOP or in GB; the peak is in the same unit a second. */
 export interface KernelResult {

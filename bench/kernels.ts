@@ -1,12 +1,13 @@
 /** All kernels, beside the peak of the machine and naive loops. */
+
+import { quick, thorough } from '../src/bench/measure.js'
+import { peakGflops } from '../src/bench/peak.js'
+import { addReport, digits, emptyReport, type Report } from '../src/bench/report.js'
+import { firstLayers, layerShapes, quickShapes } from '../src/bench/shapes.js'
 import { benchConvolutions } from './convolutions.js'
 import { benchElementwise } from './elementwise.js'
 import { benchGroups } from './groups.js'
 import { benchMatmuls } from './matmuls.js'
-import { quick, thorough } from './measure.js'
-import { peakGflops } from './peak.js'
-import { addReport, digits, emptyReport, type Report } from './report.js'
-import { firstLayers, layerShapes, quickShapes } from './shapes.js'
 
 const RATES = [0.05, 0.1, 0.2, 0.4]
 const QUICK_RATES = [0.1, 0.4]

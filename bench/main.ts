@@ -5,12 +5,12 @@
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
+import { measureRoundTrip } from '../src/bench/hand-over.js'
+import { describeMachine, machineLabel } from '../src/bench/machine.js'
+import { addReport, emptyReport, type Report, toMarkdown, toText } from '../src/bench/report.js'
 import { SpikewasmError } from '../src/errors.js'
 import { switchOnWideVectors, type WideVectors } from '../src/runtime/revectorize.js'
-import { describeMachine, machineLabel } from './machine.js'
 import { type BenchOptions, parseOptions, type Section, usage } from './options.js'
-import { addReport, emptyReport, type Report, toMarkdown, toText } from './report.js'
-import { measureRoundTrip } from './round-trip.js'
 
 const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
@@ -23,7 +23,7 @@ async function runSection(section: Section, options: BenchOptions, label: string
     case 'steps':
       return (await import('./steps.js')).benchSteps(options, label, progress)
     case 'memory':
-      return (await import('./memory.js')).benchMemory(options, label, progress)
+      return (await import('../src/bench/memory.js')).benchMemory(options, label, progress)
     case 'edge':
       return (await import('./edge.js')).benchEdge(options, label, progress)
     case 'peers':

@@ -2,13 +2,14 @@
  * Matrix products on operands that are packed within the time, as linear layers and direct
  * convolutions use them.
  */
+
+import { type Budget, measure } from '../src/bench/measure.js'
+import { peakGflops } from '../src/bench/peak.js'
+import type { Report } from '../src/bench/report.js'
+import { fillNormal } from '../src/bench/spikes.js'
 import { KernelTable } from './kernel-report.js'
-import { type Budget, measure } from './measure.js'
 import * as naive from './naive.js'
-import { peakGflops } from './peak.js'
-import type { Report } from './report.js'
 import { makeCalls } from './rig.js'
-import { fillNormal } from './spikes.js'
 
 /** Sizes up to here have a naive loop beside them; above it takes too long and is no faster. */
 const NAIVE_MAX = 256

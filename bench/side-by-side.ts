@@ -3,12 +3,13 @@
  * processes took of the machine meanwhile is told too: threads that wait for each other often are
  * slowed most by a busy machine.
  */
+
+import { medianOf } from '../src/bench/measure.js'
+import { watchOthers } from '../src/bench/others.js'
+import { percent } from '../src/bench/report.js'
 import type { Model } from '../src/model.js'
-import { medianOf } from './measure.js'
 import type { PeerStep, StepTimes } from './official-code.js'
 import type { BenchOptions } from './options.js'
-import { watchOthers } from './others.js'
-import { percent } from './report.js'
 
 /**
  * Steps that train before time is taken, as the scripts do by default: firing rates are no longer

@@ -8,9 +8,8 @@
  * left over is an upper bound of the time outside, and of the whole loss to imbalance and shared
  * caches.
  */
-import type { Model } from '../src/model.js'
-import type { StateDict } from '../src/runtime/state.js'
-import { type Budget, measureAsync, type Timing } from './measure.js'
+
+import { type Budget, measureAsync, type Timing } from '../src/bench/measure.js'
 import {
   batchOf,
   chooseModels,
@@ -19,9 +18,11 @@ import {
   type MethodChoice,
   makeBatch,
   methods,
-} from './networks.js'
+} from '../src/bench/networks.js'
+import { deviation, digits, emptyReport, percent, type Report } from '../src/bench/report.js'
+import type { Model } from '../src/model.js'
+import type { StateDict } from '../src/runtime/state.js'
 import type { BenchOptions } from './options.js'
-import { deviation, digits, emptyReport, percent, type Report } from './report.js'
 
 const TIME_STEPS = [1, 2, 4, 8, 16]
 const USUAL_TIME_STEPS = 4

@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseOptions } from '../../bench/options.js'
-import { measureRoundTrip } from '../../bench/round-trip.js'
-import { makeSpikes } from '../../bench/spikes.js'
+import { measureRoundTrip } from '../../src/bench/hand-over.js'
+import { makeSpikes } from '../../src/bench/spikes.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const run = (...args: string[]) =>

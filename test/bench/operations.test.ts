@@ -7,7 +7,7 @@ import {
   limitMs,
   type Operations,
   ownOperations,
-} from '../../bench/operations.js'
+} from '../../src/bench/operations.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,

@@ -1,17 +1,14 @@
 /** On what something was measured. */
-import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 
-const { version } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-) as { version: string }
+import { VERSION } from '../version.js'
 
 /** Lines for the head of a report: date, versions, processor, load. */
 export function describeMachine(): string[] {
   const load = loadavg()[0]
   const lines = [
     `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, spikewasm ` +
-      `${version}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
+      `${VERSION}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
     `${process.platform} ${process.arch}, ` +
       `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} ` +
       `processors, load ${load.toFixed(2)} at the start`,

@@ -2,11 +2,11 @@
  * Networks of the benchmarks, by the names of the registry, on images of CIFAR's shape unless said
  * otherwise.
  */
-import { expect } from '../src/errors.js'
-import type { Model } from '../src/model.js'
-import { type ModelFactory, modelNames, models } from '../src/models/registry.js'
-import { compile } from '../src/network.js'
-import type { Method, StepMode } from '../src/plan/methods.js'
+import { expect } from '../errors.js'
+import type { Model } from '../model.js'
+import { type ModelFactory, modelNames, models } from '../models/registry.js'
+import { compile } from '../network.js'
+import type { Method, StepMode } from '../plan/methods.js'
 import { fillNormal, randomNumbers } from './spikes.js'
 
 type Shape = readonly [number, number, number]

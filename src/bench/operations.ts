@@ -5,8 +5,8 @@
  * M stands for the multiply-adds of a layer's dense product for one image and one step, places of
  * the padding included.
  */
-import type { Graph, GraphNode } from '../src/graph/trace.js'
-import type { MethodTraits } from '../src/plan/methods.js'
+import type { Graph, GraphNode } from '../graph/trace.js'
+import type { MethodTraits } from '../plan/methods.js'
 
 export interface Operations {
   readonly additions: number

@@ -6,7 +6,6 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { batchOf, chooseModels, describeMethod, methods } from './networks.js'
-import type { BenchOptions } from './options.js'
 import { emptyReport, type Report } from './report.js'
 
 const execute = promisify(execFile)
@@ -34,7 +33,11 @@ export async function peakMemory(
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
 
 export async function benchMemory(
-  options: BenchOptions,
+  options: {
+    readonly model: string | undefined
+    readonly quick: boolean
+    readonly threads: number
+  },
   label: string,
   progress: (text: string) => void,
 ): Promise<Report> {
@@ -67,9 +70,9 @@ export async function benchMemory(
         `Peak memory: ${name}, batch ${batchOf(name)}, ${options.threads} ` +
         `${options.threads === 1 ? 'thread' : 'threads'}`,
       notes: [
-        'Largest resident set of a process that compiles and trains for 2 steps; a ' +
-          `process with the package alone takes ${mib(empty)} MiB. planned: what the plan asks of ` +
-          `WebAssembly.`,
+        'Largest resident set of a process that compiles and trains for 2 steps; a process ' +
+          `with the package alone takes ${mib(empty)} MiB. planned: what the plan asks of ` +
+          'WebAssembly.',
       ],
       head: ['method', 'T', 'peak MiB', 'above empty', 'planned MiB'],
       rows,

@@ -15,7 +15,7 @@ const COPY_MAX_BYTES = 32 * 2 ** 20
 
 const memory = new WebAssembly.Memory({ initial: (2 * COPY_MAX_BYTES) / 65536 + 1 })
 const exports = new WebAssembly.Instance(
-  new WebAssembly.Module(readFileSync(new URL('../wasm/bench-peak.wasm', import.meta.url))),
+  new WebAssembly.Module(readFileSync(new URL('../../wasm/bench-peak.wasm', import.meta.url))),
   {
     env: { memory },
   },

@@ -1,0 +1,2 @@
+/** The kernels as functions. */
+export {}
