@@ -2,6 +2,12 @@
  * Times of one call: the first, the next few in V8's first tier, and the steady state, never mixed.
  */
 import { Bench } from 'tinybench'
+import { median } from '../median.js'
+import { type Conditions, type Figure, shareOf } from './figures.js'
+import { watchOthers } from './others.js'
+import { type LimitRate, multiplyAdds } from './peak.js'
+
+export { median as medianOf } from '../median.js'
 
 /** Milliseconds of a call. */
 export interface Timing {
@@ -30,70 +36,151 @@ export interface Budget {
 }
 
 export const thorough: Budget = { warmupMs: 300, measureMs: 500, minCalls: 5 }
-export const quick: Budget = { warmupMs: 60, measureMs: 60, minCalls: 3 }
+export const quick: Budget = { warmupMs: 40, measureMs: 60, minCalls: 3 }
 
-export function medianOf(values: readonly number[]): number {
-  const sorted = values.slice().sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
-function bench(budget: Budget): Bench {
-  return new Bench({
-    warmup: budget.warmupMs > 0,
-    warmupTime: budget.warmupMs,
-    // Four calls are behind it already.
-    warmupIterations: 1,
-    time: budget.measureMs,
-    iterations: budget.minCalls,
-    throws: true,
-  })
-}
-
-function timing(first: number, next: readonly number[], { tasks }: Bench): Timing {
-  const { result } = tasks[0]
-  if (!('latency' in result)) throw new Error(`the benchmark ended as ${result.state}`)
-  const { p50, min, mad, samplesCount } = result.latency
-  return {
-    first,
-    cold: medianOf(next),
-    median: p50,
-    best: min,
-    spread: (100 * mad) / p50,
-    samples: samplesCount,
-  }
-}
-
-/** Times a function that has never run in this form. */
-export function measure(call: () => void, budget: Budget): Timing {
-  const once = (): number => {
-    const start = performance.now()
-    call()
-    return performance.now() - start
-  }
-  const [first, ...next] = [once(), once(), once(), once()]
-  const b = bench(budget)
-  b.add('call', () => void call())
-  b.runSync()
-  return timing(first, next, b)
-}
-
+/** Calls that are shorter are timed in groups: the clock would be a part of their time. */
+const SHORT_MS = 0.02
 /**
  * A call that takes longer has been optimised within itself, by the time it ends: it is repeated
  * less often.
  */
 const LONG_MS = 1500
 
-export async function measureAsync(call: () => Promise<unknown>, budget: Budget): Promise<Timing> {
-  const next: number[] = []
-  for (let i = 0; i < 4 && (i < 2 || next[1] < LONG_MS); i++) {
-    const start = performance.now()
-    await call()
-    next.push(performance.now() - start)
+type Call = () => unknown
+
+/** A call of a benchmark; `group` of them, where one is too short for the clock. */
+class Timed {
+  readonly early: number[] = []
+  private group = 1
+  private isLong = false
+  private isAsync = false
+  readonly samples: number[] = []
+
+  constructor(private readonly call: Call) {}
+
+  /** The first call and the next ones. */
+  async start(): Promise<void> {
+    for (let i = 0; i < 4 && (i < 2 || this.early[1] < LONG_MS); i++) {
+      const start = performance.now()
+      const result = this.call()
+      if (result instanceof Promise) {
+        this.isAsync = true
+        await result
+      }
+      this.early.push(performance.now() - start)
+    }
+    this.isLong = this.early[1] >= LONG_MS
+    const cold = Math.min(...this.early)
+    if (!this.isAsync && cold < SHORT_MS)
+      this.group = Math.ceil((2 * SHORT_MS) / Math.max(cold, SHORT_MS / 1000))
   }
-  const isLong = next[1] >= LONG_MS
-  const b = bench(isLong ? { warmupMs: 0, measureMs: 0, minCalls: 2 } : budget)
-  b.add('call', async () => void (await call()))
-  await b.run()
-  return timing(next[0], next.slice(1), b)
+
+  /** Calls for a part of the budget; their times are added to the samples. */
+  async run(warmupMs: number, { measureMs, minCalls }: Budget, parts: number): Promise<void> {
+    const bench = new Bench({
+      warmup: warmupMs > 0 && !this.isLong,
+      warmupTime: warmupMs,
+      // Some calls are behind it already.
+      warmupIterations: 1,
+      time: this.isLong ? 0 : measureMs / parts,
+      iterations: this.isLong ? 1 : Math.ceil(minCalls / parts),
+      throws: true,
+      retainSamples: true,
+    })
+    const { call, group } = this
+    if (this.isAsync) {
+      bench.add('call', async () => void (await call()))
+      await bench.run()
+    } else {
+      bench.add('call', () => {
+        for (let i = 0; i < group; i++) call()
+      })
+      bench.runSync()
+    }
+    const { result } = bench.tasks[0]
+    if (!('latency' in result)) throw new Error(`the benchmark ended as ${result.state}`)
+    for (const ms of result.latency.samples ?? []) this.samples.push(ms / group)
+  }
+
+  timing(): Timing {
+    const [first, ...next] = this.early
+    return { first, cold: median(next), ...summarise(this.samples) }
+  }
+}
+
+/** Median, fastest, spread and number of samples. */
+export function summarise(samples: readonly number[]): Omit<Timing, 'first' | 'cold'> {
+  const middle = median(samples)
+  const deviation = median(samples.map((ms) => Math.abs(ms - middle)))
+  return {
+    median: middle,
+    best: Math.min(...samples),
+    spread: (100 * deviation) / middle,
+    samples: samples.length,
+  }
+}
+
+/** Times a function that has never run in this form. */
+export async function measureAsync(call: Call, budget: Budget): Promise<Timing> {
+  const timed = new Timed(call)
+  await timed.start()
+  await timed.run(budget.warmupMs, budget, 1)
+  return timed.timing()
+}
+
+/** What a call is held against. */
+export interface Against {
+  /** Work of a call that counts, in 1e9 units of the limit. */
+  readonly work: number
+  readonly limit: LimitRate
+  /** Threads that share the work. */
+  readonly threads: number
+}
+
+export interface Measured {
+  readonly timing: Timing
+  readonly conditions: Conditions
+  /** Undefined where there is nothing to hold it against. */
+  readonly share?: Figure
+}
+
+/** Parts of a measurement, with looks at the limit between them. */
+const PARTS = 4
+
+/**
+ * Times a call, and the machine beside it: the limit and the multiply-add loop take turns with it.
+ *
+ * @param against undefined: the time alone
+ */
+export async function measureBeside(
+  call: Call,
+  budget: Budget,
+  against?: Against,
+): Promise<Measured> {
+  const timed = new Timed(call)
+  const speed = multiplyAdds()
+  await timed.start()
+  await timed.run(budget.warmupMs, { measureMs: 0, minCalls: 1, warmupMs: 0 }, 1)
+  timed.samples.length = 0
+  const others = watchOthers()
+  const [rates, limits]: number[][] = [[], []]
+  const limit = against?.limit
+  let before = limit?.look() ?? 0
+  const speeds = [limit === speed ? before : speed.look()]
+  for (let part = 0; part < PARTS; part++) {
+    const from = timed.samples.length
+    await timed.run(0, budget, PARTS)
+    const look = limit?.look() ?? 0
+    speeds.push(limit === speed ? look : speed.look())
+    if (!against) continue
+    rates.push((1000 * against.work) / median(timed.samples.slice(from)))
+    limits.push((against.threads * (before + look)) / 2)
+    before = look
+  }
+  const timing = timed.timing()
+  return {
+    timing,
+    conditions: { others: others(), speed: median(speeds) / speed.best, spread: timing.spread },
+    ...(against && { share: shareOf(rates, limits) }),
+  }
 }

@@ -1,74 +1,218 @@
 /**
- * The machine's peak as a WebAssembly program of one thread sees it, measured in this process: what
- * kernels are held against.
+ * What the machine gives a WebAssembly program of one thread at best, measured in this process and
+ * beside what is held against it.
  */
 import { readFileSync } from 'node:fs'
+import { median } from '../median.js'
 
 interface PeakExports {
-  multiplyAdd(rounds: number, s: number, t: number): number
+  multiplyAdd(out: number, rounds: number, s: number, t: number): void
+  multiplyAddWide(out: number, rounds: number, s: number, t: number): void
+  addRows(sum: number, rows: number, count: number): void
+  addBytes(sum: number, rows: number, count: number): void
   copy(dst: number, src: number, bytes: number): void
+  read(sum: number, src: number, bytes: number): void
+  fill(dst: number, bytes: number): void
 }
 
-const OPERATIONS_PER_ROUND = 96
-const ROUNDS = 40_000
+/** Places in memory: sums, rows for the additions, then what is copied from and to. */
+const [SUMS, ROWS, SOURCE] = [64, 1024, 65536]
 const COPY_MAX_BYTES = 32 * 2 ** 20
+const TARGET = SOURCE + COPY_MAX_BYTES
+const PAGE = 65536
+/** Operations of a round of `multiplyAdd`, and of the one with 24 chains. */
+const [NARROW, WIDE] = [96, 192]
+const LANES = 32
+/** How long one look at a limit takes, about. */
+const BURST_MS = 0.4
+/** Looks at a limit beside one slice of a measurement. */
+const BURSTS = 5
 
-const memory = new WebAssembly.Memory({ initial: (2 * COPY_MAX_BYTES) / 65536 + 1 })
-const exports = new WebAssembly.Instance(
-  new WebAssembly.Module(readFileSync(new URL('../../wasm/bench-peak.wasm', import.meta.url))),
-  {
-    env: { memory },
-  },
-).exports as unknown as PeakExports
+let loaded: { exports: PeakExports; memory: WebAssembly.Memory } | undefined
 
-/**
- * Fastest of many runs of about the given time: whoever else uses the processor only takes away
- * from it.
- */
-function fastest(call: () => void, milliseconds: number): number {
-  let best = Number.POSITIVE_INFINITY
-  const end = performance.now() + milliseconds
-  for (let i = 0; i < 5 || performance.now() < end; i++) {
-    const start = performance.now()
-    call()
-    best = Math.min(best, performance.now() - start)
+function peak(): PeakExports {
+  if (!loaded) {
+    const memory = new WebAssembly.Memory({ initial: 2 })
+    const url = new URL('../../wasm/bench-peak.wasm', import.meta.url)
+    const module = new WebAssembly.Module(readFileSync(url))
+    const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+    loaded = { exports: exports as unknown as PeakExports, memory }
   }
-  return best
+  return loaded.exports
 }
 
-let best = 0
+/** The same with room for copies of so many bytes. */
+function peakWith(bytes: number): PeakExports {
+  const exports = peak()
+  const memory = loaded!.memory
+  const missing = Math.ceil(bytes / PAGE) - memory.buffer.byteLength / PAGE
+  if (missing > 0) memory.grow(missing)
+  return exports
+}
+
+/** A loop whose rate is a limit: work of `count` rounds, in 1e9 units. */
+interface Loop {
+  readonly unit: string
+  readonly gigaPerRound: number
+  run(rounds: number): void
+}
+
+/** A limit of this machine, in 1e9 units a second. */
+export class LimitRate {
+  /** Rounds of a burst; found by the first one. */
+  private rounds = 0
+  private highest = 0
+
+  constructor(private readonly loop: Loop) {}
+
+  get unit(): string {
+    return this.loop.unit
+  }
+
+  /** The highest median of a look so far. */
+  get best(): number {
+    return this.highest
+  }
+
+  /** A look of about two milliseconds: the median of short bursts, which one interruption leaves. */
+  look(): number {
+    if (this.rounds === 0) this.prepare()
+    const rates = Array.from({ length: BURSTS }, () => this.burst())
+    const rate = median(rates)
+    this.highest = Math.max(this.highest, rate)
+    return rate
+  }
+
+  private burst(): number {
+    const start = performance.now()
+    this.loop.run(this.rounds)
+    const ms = performance.now() - start
+    return (1000 * this.rounds * this.loop.gigaPerRound) / Math.max(ms, 1e-4)
+  }
+
+  /** Runs until V8 has optimised the loop, and finds how many rounds make a burst. */
+  private prepare(): void {
+    let ms = 0
+    this.rounds = 1
+    for (let spent = 0; spent < 20 || ms < BURST_MS / 2; spent += ms) {
+      const start = performance.now()
+      this.loop.run(this.rounds)
+      ms = performance.now() - start
+      if (ms < BURST_MS / 2) this.rounds *= 2
+    }
+    for (let i = 0; i < 10; i++) this.highest = Math.max(this.highest, this.burst())
+    this.rounds = Math.max(
+      1,
+      Math.round((BURST_MS * this.highest) / 1000 / this.loop.gigaPerRound),
+    )
+    this.highest = 0
+  }
+}
+
+const multiply = (wide: boolean): LimitRate =>
+  new LimitRate({
+    unit: 'GFLOP/s',
+    gigaPerRound: (64 * (wide ? WIDE : NARROW)) / 1e9,
+    run: (rounds) => {
+      if (wide) peak().multiplyAddWide(SUMS, 64 * rounds, 0.9999999, 1e-7)
+      else peak().multiplyAdd(SUMS, 64 * rounds, 0.9999999, 1e-7)
+    },
+  })
+
+let multiplyAddLimit: LimitRate | undefined
+
+/** Multiplications and additions in registers, without memory: GFLOP/s. */
+export function multiplyAdds(): LimitRate {
+  if (!multiplyAddLimit) {
+    // More chains help where V8 joins vectors into wide ones, and only there.
+    const loops = [multiply(false), multiply(true)]
+    for (let i = 0; i < 5; i++) for (const loop of loops) loop.look()
+    multiplyAddLimit = loops[0].best >= loops[1].best ? loops[0] : loops[1]
+  }
+  return multiplyAddLimit
+}
+
+let [rowAddLimit, byteAddLimit]: (LimitRate | undefined)[] = []
+
+/** Additions of weights from the nearest cache to sums in registers: 1e9 a second. */
+export function eventAdds(): LimitRate {
+  rowAddLimit ??= new LimitRate({
+    unit: 'GSOP/s',
+    gigaPerRound: (64 * LANES) / 1e9,
+    run: (rounds) => peak().addRows(SUMS, ROWS, 64 * rounds),
+  })
+  return rowAddLimit
+}
+
+/** The same of weights of one byte. */
+export function byteAdds(): LimitRate {
+  byteAddLimit ??= new LimitRate({
+    unit: 'GSOP/s',
+    gigaPerRound: (64 * LANES) / 1e9,
+    run: (rounds) => peak().addBytes(SUMS, ROWS, 64 * rounds),
+  })
+  return byteAddLimit
+}
+
+const moves = new Map<string, LimitRate>()
+const whole = (bytes: number): number => Math.max(64, Math.ceil(bytes / 64) * 64)
 
 /**
- * GFLOP/s of independent f32x4 multiplications and additions in registers: the highest seen so far
- * in this process.
+ * Bytes read and written together, GB/s, by passes that read and write as many bytes as a kernel
+ * does: what is both read and written is copied, the rest is read or filled alone.
+ *
+ * @param bytes in all
+ * @param written share of them that is written
  */
-export function peakGflops(milliseconds = 30): number {
-  // Called often and briefly, since V8 replaces its code between calls and neighbours come and go.
-  best = Math.max(
-    best,
-    (ROUNDS * OPERATIONS_PER_ROUND) /
-      fastest(() => void exports.multiplyAdd(ROUNDS, 0.9999999, 1e-7), milliseconds) /
-      1e6,
-  )
-  return best
+export function memoryMoves(bytes: number, written = 0.5): LimitRate {
+  const scale = Math.min(1, COPY_MAX_BYTES / Math.max(bytes * written, bytes * (1 - written)))
+  const copied = whole(scale * bytes * Math.min(written, 1 - written))
+  const filled = whole(scale * bytes * written) - copied
+  const read = whole(scale * bytes * (1 - written)) - copied
+  const key = `${copied} ${filled} ${read}`
+  let limit = moves.get(key)
+  if (!limit) {
+    const all = 2 * copied + filled + read
+    limit = new LimitRate({
+      unit: 'GB/s',
+      gigaPerRound: all / 1e9,
+      run: (rounds) => {
+        const exports = peakWith(TARGET + COPY_MAX_BYTES + PAGE)
+        for (let i = 0; i < rounds; i++) {
+          exports.copy(TARGET, SOURCE, copied)
+          if (filled > 0) exports.fill(TARGET + copied, filled)
+          if (read > 0) exports.read(SUMS, SOURCE + copied, read)
+        }
+      },
+    })
+    moves.set(key, limit)
+  }
+  return limit
 }
 
-const copies = new Map<number, number>()
+/** The best of looks of about the given time: whoever else uses the processor only takes away. */
+function bestWithin(limit: LimitRate, milliseconds: number): number {
+  const end = performance.now() + milliseconds
+  do limit.look()
+  while (performance.now() < end)
+  return limit.best
+}
+
+/** GFLOP/s of multiplications and additions, the highest seen so far in this process. */
+export function peakGflops(milliseconds = 30): number {
+  return bestWithin(multiplyAdds(), milliseconds)
+}
 
 /**
  * GB/s, read and written together, of a copy that moves so many bytes in all: what passes over a
  * tensor are held against.
  */
-export function copyGbPerSecond(bytes: number): number {
-  const half = Math.min(COPY_MAX_BYTES, Math.max(64, Math.ceil(bytes / 2 / 64) * 64))
-  let rate = copies.get(half)
-  if (rate === undefined) {
-    const repeats = Math.max(1, Math.floor(2 ** 22 / half))
-    const time = fastest(() => {
-      for (let i = 0; i < repeats; i++) exports.copy(64 + COPY_MAX_BYTES, 64, half)
-    }, 30)
-    rate = (2 * half * repeats) / time / 1e6
-    copies.set(half, rate)
-  }
-  return rate
+export function copyGbPerSecond(bytes: number, milliseconds = 30): number {
+  const limit = memoryMoves(bytes)
+  return limit.best > 0 ? limit.best : bestWithin(limit, milliseconds)
+}
+
+/** Additions of weights, 1e9 a second, the highest seen so far in this process. */
+export function eventAddsPerSecond(milliseconds = 30): number {
+  return bestWithin(eventAdds(), milliseconds)
 }
