@@ -174,12 +174,12 @@ const PARTS = 4
 /**
  * Times a call, and the machine beside it: the limit and the multiply-add loop take turns with it.
  *
- * @param against undefined: the time alone
+ * @param againstOf asked behind the first calls; undefined: the time alone
  */
 export async function measureBeside(
   call: Call,
   budget: Budget,
-  against?: Against,
+  againstOf: () => Against | undefined = () => undefined,
 ): Promise<Measured> {
   const timed = new Timed(call)
   const speed = multiplyAdds()
@@ -188,6 +188,7 @@ export async function measureBeside(
   timed.samples.length = 0
   const others = watchOthers()
   const [rates, limits]: number[][] = [[], []]
+  const against = againstOf()
   const limit = against?.limit
   let before = limit?.look() ?? 0
   const speeds = [limit === speed ? before : speed.look()]
