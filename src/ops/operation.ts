@@ -33,13 +33,19 @@ export type Plan<
     run(...args: Partial<Args>): Result
   }
 
-/** A kernel as a function: planned once for its shapes, then run as often as wanted. */
+/**
+ * A kernel as a function. `ops.relu({ input: [2, 3] }, x)` plans and runs it once; `plan` is for
+ * more runs of one shape.
+ */
 export interface Operation<
   Options,
   Args extends readonly unknown[],
   Result,
   Own extends Readonly<Record<string, Values>>,
 > {
+  /** Plans the op for its shapes, runs it once on arrays and returns the result. */
+  (options: Options & CommonOptions & OneThread, ...args: Partial<Args>): Result
+  (options: Options & CommonOptions, ...args: Partial<Args>): MaybePromise<Result>
   /** As it is exported. */
   readonly opName: string
   /**
@@ -62,10 +68,16 @@ export function operation<
   known: readonly (keyof Options & string)[],
   build: (o: OpBuilder, options: Options) => Planned,
 ): Operation<Options, Args, Result, Own> {
-  const plan = (options: Options & CommonOptions): unknown => {
+  const plan = (options: Options & CommonOptions): OpPlan => {
     checkOptions(`ops.${opName}`, options, [...known, ...commonOptions])
     const o = new OpBuilder(`ops.${opName}`)
     return new OpPlan(o, build(o, options), options)
   }
-  return { opName, plan } as unknown as Operation<Options, Args, Result, Own>
+  const once = (options: Options & CommonOptions, ...args: unknown[]): unknown => {
+    const planned = plan(options)
+    const result = planned.run(...args)
+    if (!(result instanceof Promise)) return result
+    return result.finally(() => planned.dispose())
+  }
+  return Object.assign(once, { opName, plan }) as unknown as Operation<Options, Args, Result, Own>
 }

@@ -38,6 +38,12 @@ test('threads: a promise of the same bits', async () => {
   assert.throws(() => conv.run(), /was disposed/)
 })
 
+test('a single call', async () => {
+  const y = ops.conv2d.plan(options).run(x, w)
+  expectSameBits('once', ops.conv2d(options, x, w), y)
+  expectSameBits('once, two threads', await ops.conv2d({ ...options, threads: 2 }, x, w), y)
+})
+
 test('wrong arrays and options are refused by name', () => {
   const conv = ops.conv2d.plan(options)
   const wrong: [() => unknown, RegExp][] = [
