@@ -10,6 +10,9 @@ import { quick as quickBudget, thorough } from './measure.js'
 import { memoryGroups } from './memory.js'
 import type { Selection } from './options.js'
 import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
+
+export { addReport } from './report.js'
+
 import { addReport, digits, emptyReport, type Report, type ResultTable } from './report.js'
 import { startGroups } from './start.js'
 import { benchmarkGroups } from './table.js'

@@ -84,8 +84,7 @@ export function outputOf({ H, W, kernel, stride, padding }: ConvolutionShape): [
   return [out(H), out(W)]
 }
 
-const CONVOLUTION =
-  /^(\d+)x(\d+)x(\d+)-(\d+)(?: ?k(\d+))?(?:s(\d+))?(?:p(\d+))?(?:g(\d+))?$/
+const CONVOLUTION = /^(\d+)x(\d+)x(\d+)-(\d+)(?: ?k(\d+))?(?:s(\d+))?(?:p(\d+))?(?:g(\d+))?$/
 const TENSOR = /^(\d+)x(\d+)x(\d+)$/
 const LINEAR = /^(\d+)-(\d+)$/
 const MATMUL = /^m(\d+)n(\d+)k(\d+)$/
@@ -93,9 +92,9 @@ const MATMUL = /^m(\d+)n(\d+)k(\d+)$/
 const LARGEST = 65536
 
 const FORMS =
-  '64x32x32-128k3s2 (a convolution: channels x height x width - channels out, kernel k, stride s, ' +
-  'padding p, groups g), 64x32x32 (a tensor), 512-10 (a linear layer) or m128n256k512 (a product ' +
-  'of matrices)'
+  '64x32x32-128k3s2 (a convolution: channels x height x width - channels out, kernel k, ' +
+  'stride s, padding p, groups g), 64x32x32 (a tensor), 512-10 (a linear layer) or ' +
+  'm128n256k512 (a product of matrices)'
 
 /** @throws SpikewasmError for a text that is no shape, or a shape that cannot be */
 export function parseShape(text: string): KernelShape {
@@ -122,9 +121,8 @@ export function parseShape(text: string): KernelShape {
       () => wrong(`, whose kernel is larger than the padded input`),
     )
     expect(shape.padding < kernel, () => wrong(`, whose padding is not below its kernel`))
-    expect(
-      C! % shape.groups === 0 && N! % shape.groups === 0,
-      () => wrong(`, whose groups do not divide its channels`),
+    expect(C! % shape.groups === 0 && N! % shape.groups === 0, () =>
+      wrong(`, whose groups do not divide its channels`),
     )
     return shape
   }
