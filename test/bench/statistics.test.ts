@@ -147,10 +147,7 @@ test('intervals of 95 % hold the effect in about 95 of 100, with three processes
     const source = new Source(count)
     let inside = 0
     for (let run = 0; run < 300; run++) {
-      const { low, high } = interval(
-        estimate(source.processes(0.01, measured, 16, count)),
-        SHOWN,
-      )
+      const { low, high } = interval(estimate(source.processes(0.01, measured, 16, count)), SHOWN)
       inside += Number(low < 0.01 && 0.01 < high)
     }
     // 285 are expected; a plain bootstrap with three processes holds it in about 230.

@@ -102,8 +102,7 @@ function medianRanks(n: number): Float64Array {
 export function difference(a: Estimate, b: Estimate): Estimate {
   const [va, vb] = [a.error ** 2, b.error ** 2]
   const effect = a.effect - b.effect
-  if (a.freedom < 1 || b.freedom < 1)
-    return { effect, error: Number.POSITIVE_INFINITY, freedom: 0 }
+  if (a.freedom < 1 || b.freedom < 1) return { effect, error: Number.POSITIVE_INFINITY, freedom: 0 }
   const error = Math.sqrt(va + vb)
   if (error === 0) return { effect, error, freedom: Math.min(a.freedom, b.freedom) }
   const freedom = (va + vb) ** 2 / (va ** 2 / a.freedom + vb ** 2 / b.freedom)
@@ -112,8 +111,7 @@ export function difference(a: Estimate, b: Estimate): Estimate {
 
 /** The interval whose ends are passed with a probability of `alpha` each. */
 export function interval({ effect, error, freedom }: Estimate, alpha: number): Interval {
-  if (freedom < 1)
-    return { effect, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }
+  if (freedom < 1) return { effect, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }
   const half = studentQuantile(freedom, alpha) * error
   return { effect, low: effect - half, high: effect + half }
 }

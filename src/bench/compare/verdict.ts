@@ -33,8 +33,7 @@ export function verdictOf({ low, high }: Interval, threshold: number): Verdict {
 }
 
 /** Level of one look at one of so many suspects. */
-export const levelOf = (suspects: number): number =>
-  ALARMS / (Math.max(1, suspects) * looks.length)
+export const levelOf = (suspects: number): number => ALARMS / (Math.max(1, suspects) * looks.length)
 
 /** What a screen found of a benchmark. */
 export interface Screened {
