@@ -12,7 +12,7 @@ import {
   type LayerShape,
   outSize,
   paddingOf,
-} from '../src/bench/shapes.js'
+} from './shapes.js'
 import { fillNormal, makeSpikes, type Spikes } from '../src/bench/spikes.js'
 import { type Geometry, kRowsOf } from '../src/plan/convolution/geometry.js'
 import {

@@ -3,7 +3,7 @@
 import { quick, thorough } from '../src/bench/measure.js'
 import { peakGflops } from '../src/bench/peak.js'
 import { addReport, digits, emptyReport, type Report } from '../src/bench/report.js'
-import { firstLayers, layerShapes, quickShapes } from '../src/bench/shapes.js'
+import { firstLayers, layerShapes, quickShapes } from './shapes.js'
 import { benchConvolutions } from './convolutions.js'
 import { benchElementwise } from './elementwise.js'
 import { benchGroups } from './groups.js'

@@ -3,9 +3,8 @@
  * libraries and the paper's own code.
  */
 import { writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
-import { measureRoundTrip } from '../src/bench/hand-over.js'
+import { measureHandOver } from '../src/bench/hand-over.js'
 import { describeMachine, machineLabel } from '../src/bench/machine.js'
 import { addReport, emptyReport, type Report, toMarkdown, toText } from '../src/bench/report.js'
 import { SpikewasmError } from '../src/errors.js'
@@ -57,10 +56,11 @@ async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2))
   if (options.help) return void process.stdout.write(usage)
   const wide = options.revectorize ? await switchOnWideVectors() : { on: false }
+  const handOver = await measureHandOver()
   const roundTrip =
-    availableParallelism() > 1
-      ? `Two threads hand a cache line to and fro in ${Math.round(await measureRoundTrip())} ns. `
-      : ''
+    'value' in handOver
+      ? `Two threads hand a cache line to and fro in ${Math.round(handOver.value)} ns. `
+      : `How fast a cache line crosses between two threads: not measured, ${handOver.refused}. `
   const machine = [
     ...describeMachine(),
     `${options.quick ? 'Quick run: too short for figures to quote. ' : ''}${roundTrip}Threads: up to ${options.threads}. Wide vectors ${describeWide(wide)}.`,

@@ -13,7 +13,7 @@ import {
   type LayerShape,
   layerShapes,
   quickShapes,
-} from '../src/bench/shapes.js'
+} from './shapes.js'
 import { SpikewasmError } from '../src/errors.js'
 import { benchConvolutions, T } from './convolutions.js'
 import { speed } from './kernel-report.js'

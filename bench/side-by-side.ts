@@ -18,6 +18,8 @@ import type { BenchOptions } from './options.js'
 const [TRAINING_STEPS, QUICK_TRAINING_STEPS] = [10, 2]
 const LEARNING_RATE = 0.02
 
+export { describeRates } from '../src/bench/networks.js'
+
 /** Share of the processors that others took from which on a row is not to be trusted. */
 const DISTURBED = 0.1
 
@@ -134,13 +136,6 @@ export async function measureSideBySide<Theirs extends StepTimes & Partial<PeerS
     others: Math.max(...disturbed),
     theirs: their,
   }
-}
-
-/** Mean of the layers, with the lowest and the highest. */
-export function describeRates(rates: Readonly<Record<string, number>> | readonly number[]): string {
-  const values: readonly number[] = Object.values(rates)
-  const mean = values.reduce((a, b) => a + b, 0) / values.length
-  return `${mean.toFixed(2)} (${Math.min(...values).toFixed(2)}–${Math.max(...values).toFixed(2)})`
 }
 
 export const describeOthers = (share: number): string =>

@@ -23,6 +23,7 @@ export { type CompileOptions, compile } from './network.js'
 export * from './nn/layers/index.js'
 export type { Apply, Composite, Module, Ops } from './nn/module.js'
 export type { Shape, Value } from './nn/value.js'
+export * as ops from './ops/index.js'
 export {
   constant,
   cosine,

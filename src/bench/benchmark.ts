@@ -10,8 +10,23 @@ export interface Build {
 
 export type Section = 'kernels' | 'steps' | 'inference' | 'start' | 'memory' | 'own'
 
-/** What its rate is held against. */
-export type Limit = 'multiply-add' | 'event-adds' | 'memory'
+/** What its rate is held against; `byte-adds` are event-adds of weights of one byte. */
+export type Limit = 'multiply-add' | 'event-adds' | 'byte-adds' | 'memory'
+
+/** Work of one call. */
+export interface Work {
+  readonly amount: number
+  /** 'GFLOP', 'GB', 'images', 'GSOP' … */
+  readonly unit: string
+  readonly limit?: Limit
+  /**
+   * The least that the limit's unit must do for it, in GFLOP, 1e9 additions or GB, where that is not
+   * `amount`: algorithms leave products out, and neurons with equal spikes share additions.
+   */
+  readonly least?: number
+  /** Share of GB that is written; default 0.5. */
+  readonly written?: number
+}
 
 export interface Benchmark {
   /**
@@ -22,8 +37,8 @@ export interface Benchmark {
   readonly name: string
   readonly section: Section
   readonly threads?: number
-  /** Work of one call: 'GFLOP' | 'GB' | 'images' | 'GSOP' …; undefined: time alone. */
-  readonly work?: { readonly amount: number; readonly unit: string; readonly limit?: Limit }
+  /** Work of one call; undefined: time alone. */
+  readonly work?: Work
   prepare(build: Build): Prepared | Promise<Prepared>
 }
 
@@ -32,5 +47,7 @@ export interface Prepared {
   run(): void | Promise<void>
   /** Density of spikes and what else the figure depends on, printed beside it. */
   readonly density?: string
+  /** The work, where it is known only behind the first call; else that of the benchmark. */
+  readonly work?: Work
   dispose?(): void | Promise<void>
 }

@@ -14,7 +14,7 @@ const refuse = (refused: string): Figure => ({ refused })
 
 /** What a measurement may be off, as a share of itself, before it is called impossible. */
 const ERROR = 0.05
-/** Rates of a limit that differ by more, from one end of a measurement to its other, say nothing. */
+/** Rates of a limit that differ by more from one end of a measurement to its other say nothing. */
 const LIMIT_RANGE = 2
 
 const usable = (values: readonly number[]): boolean =>
@@ -29,10 +29,10 @@ const usable = (values: readonly number[]): boolean =>
 export function shareOf(rates: readonly number[], limits: readonly number[]): Figure {
   if (!usable(rates) || !usable(limits)) return refuse('nothing was measured')
   const range = Math.max(...limits) / Math.min(...limits)
-  if (range > LIMIT_RANGE) return refuse(`the limit itself changed by a factor of ${range.toFixed(1)}`)
+  if (range > LIMIT_RANGE)
+    return refuse(`the limit itself changed by a factor of ${range.toFixed(1)}`)
   const share = median(rates.map((rate, i) => rate / limits[i]))
-  if (share > 1 + ERROR)
-    return refuse('faster than the limit beside it: the machine was disturbed')
+  if (share > 1 + ERROR) return refuse('faster than the limit beside it: the machine was disturbed')
   return { value: Math.min(1, share) }
 }
 

@@ -108,13 +108,37 @@ class Timed {
   }
 }
 
+/** Times a function that has never run in this form, and that returns at once. */
+export function measure(call: () => void, budget: Budget): Timing {
+  const early: number[] = []
+  for (let i = 0; i < 4; i++) {
+    const start = performance.now()
+    call()
+    early.push(performance.now() - start)
+  }
+  const bench = new Bench({
+    warmupTime: budget.warmupMs,
+    warmupIterations: 1,
+    time: budget.measureMs,
+    iterations: budget.minCalls,
+    throws: true,
+    retainSamples: true,
+  })
+  bench.add('call', () => void call())
+  bench.runSync()
+  const { result } = bench.tasks[0]
+  if (!('latency' in result)) throw new Error(`the benchmark ended as ${result.state}`)
+  const [first, ...next] = early
+  return { first, cold: median(next), ...summarise(result.latency.samples ?? []) }
+}
+
 /** Median, fastest, spread and number of samples. */
 export function summarise(samples: readonly number[]): Omit<Timing, 'first' | 'cold'> {
   const middle = median(samples)
   const deviation = median(samples.map((ms) => Math.abs(ms - middle)))
   return {
     median: middle,
-    best: Math.min(...samples),
+    best: samples.reduce((best, ms) => Math.min(best, ms), Number.POSITIVE_INFINITY),
     spread: (100 * deviation) / middle,
     samples: samples.length,
   }
@@ -150,12 +174,12 @@ const PARTS = 4
 /**
  * Times a call, and the machine beside it: the limit and the multiply-add loop take turns with it.
  *
- * @param against undefined: the time alone
+ * @param againstOf asked behind the first calls; undefined: the time alone
  */
 export async function measureBeside(
   call: Call,
   budget: Budget,
-  against?: Against,
+  againstOf: () => Against | undefined = () => undefined,
 ): Promise<Measured> {
   const timed = new Timed(call)
   const speed = multiplyAdds()
@@ -164,6 +188,7 @@ export async function measureBeside(
   timed.samples.length = 0
   const others = watchOthers()
   const [rates, limits]: number[][] = [[], []]
+  const against = againstOf()
   const limit = against?.limit
   let before = limit?.look() ?? 0
   const speeds = [limit === speed ? before : speed.look()]

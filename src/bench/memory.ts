@@ -5,6 +5,8 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { NetworkOptions } from './cases/steps.js'
+import type { Group } from './group.js'
 import { batchOf, chooseModels, describeMethod, methods } from './networks.js'
 import { emptyReport, type Report } from './report.js'
 
@@ -12,6 +14,8 @@ const execute = promisify(execFile)
 const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
 const TIME_STEPS = [1, 2, 4, 8, 16]
 const QUICK_TIME_STEPS = [4]
+/** A process that takes longer hangs. */
+const TIMEOUT_MS = 600_000
 
 /** Bytes: largest resident set of a process that trains the network, and what its plan asks for. */
 export async function peakMemory(
@@ -19,64 +23,76 @@ export async function peakMemory(
   method: string,
   timeSteps: number,
   threads: number,
+  batchSize?: number,
 ): Promise<{ rss: number; planned: number }> {
-  const { stdout } = await execute(process.execPath, [
-    child,
-    name,
-    method,
-    String(timeSteps),
-    String(threads),
-  ])
+  const args = [name, method, timeSteps, threads, ...(batchSize === undefined ? [] : [batchSize])]
+  const { stdout } = await execute(process.execPath, [child, ...args.map(String)], {
+    timeout: TIMEOUT_MS,
+  })
   return JSON.parse(stdout) as { rss: number; planned: number }
 }
 
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
 
-export async function benchMemory(
-  options: {
-    readonly model: string | undefined
-    readonly quick: boolean
-    readonly threads: number
-  },
-  label: string,
-  progress: (text: string) => void,
-): Promise<Report> {
-  const report = emptyReport()
-  const { names } = chooseModels(options.model, options.quick)
-  const { rss: empty } = await peakMemory('none', '', 0, 1)
-  for (const name of names) {
-    const rows: string[][] = []
-    for (const choice of options.quick
-      ? methods.filter(({ stepMode }) => stepMode === 'm')
-      : methods)
-      for (const timeSteps of options.quick ? QUICK_TIME_STEPS : TIME_STEPS) {
+interface Configuration {
+  readonly name: string
+  readonly method: string
+  readonly timeSteps: number
+}
+
+/** One group for each network. */
+export function memoryGroups(options: NetworkOptions, label: string): Group[] {
+  const { quick, timeSteps, threads } = options
+  const steps = timeSteps === undefined ? (quick ? QUICK_TIME_STEPS : TIME_STEPS) : [timeSteps]
+  const choices = quick ? methods.filter(({ stepMode }) => stepMode === 'm') : methods
+  return chooseModels(options.model, quick).names.map((model) => {
+    const batchSize = options.batchSize ?? batchOf(model)
+    const all = choices.flatMap((choice) =>
+      steps.map((T): Configuration => {
         const method = describeMethod(choice)
-        progress(`memory ${name} ${method} T=${timeSteps}`)
-        const { rss, planned } = await peakMemory(name, method, timeSteps, options.threads)
-        rows.push([method, String(timeSteps), mib(rss), mib(rss - empty), mib(planned)])
-        report.smallerIsBetter.push({
-          name:
-            `memory | ${name} | ${method} | T ${timeSteps} | batch ${batchOf(name)} ` +
-            `| threads ${options.threads}`,
-          unit: 'MiB',
-          value: Math.round(rss / 2 ** 20),
-          extra:
-            `planned ${mib(planned)} MiB, a process without a model ${mib(empty)} ` +
-            `MiB\n${label}`,
-        })
-      }
-    report.tables.push({
-      title:
-        `Peak memory: ${name}, batch ${batchOf(name)}, ${options.threads} ` +
-        `${options.threads === 1 ? 'thread' : 'threads'}`,
-      notes: [
-        'Largest resident set of a process that compiles and trains for 2 steps; a process ' +
-          `with the package alone takes ${mib(empty)} MiB. planned: what the plan asks of ` +
-          'WebAssembly.',
-      ],
-      head: ['method', 'T', 'peak MiB', 'above empty', 'planned MiB'],
-      rows,
-    })
+        return { name: `memory ${model} ${method} B${batchSize} T${T}`, method, timeSteps: T }
+      }),
+    )
+    return {
+      section: 'memory',
+      names: all.map(({ name }) => name),
+      run: async (wanted, progress) => {
+        progress('memory of the package alone')
+        const { rss: empty } = await peakMemory('none', '', 0, 1)
+        const report = emptyReport()
+        const rows: string[][] = []
+        for (const { name, method, timeSteps: T } of all.filter((each) => wanted.has(each.name))) {
+          progress(name)
+          const { rss, planned } = await peakMemory(model, method, T, threads, batchSize)
+          rows.push([name, mib(rss), mib(Math.max(0, rss - empty)), mib(planned)])
+          report.smallerIsBetter.push({
+            name: threads > 1 ? `${name} threads ${threads}` : name,
+            unit: 'MiB',
+            value: Math.round(rss / 2 ** 20),
+            extra:
+              `planned ${mib(planned)} MiB, a process without a model ${mib(empty)} ` +
+              `MiB\n${label}`,
+          })
+        }
+        return { ...report, tables: [tableOf(model, rows, empty, threads)] }
+      },
+    }
+  })
+}
+
+function tableOf(
+  model: string,
+  rows: readonly string[][],
+  empty: number,
+  threads: number,
+): Report['tables'][number] {
+  return {
+    title: `memory: ${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    notes: [
+      'Largest resident set of a process that compiles and trains for 2 steps; a process with ' +
+        `the package alone takes ${mib(empty)} MiB. planned: what the plan asks of WebAssembly.`,
+    ],
+    head: ['benchmark', 'peak MiB', 'above empty', 'planned MiB'],
+    rows,
   }
-  return report
 }

@@ -6,6 +6,7 @@ import { expect } from '../errors.js'
 import type { Model } from '../model.js'
 import { type ModelFactory, modelNames, models } from '../models/registry.js'
 import { compile } from '../network.js'
+import type { Module } from '../nn/module.js'
 import type { Method, StepMode } from '../plan/methods.js'
 import { fillNormal, randomNumbers } from './spikes.js'
 
@@ -56,6 +57,48 @@ export function chooseModels(
 
 export const batchOf = (name: string): number => (name === 'cnn' || name === 'mlp' ? 64 : 16)
 
+/** A network, and how it is trained. */
+export interface Setting {
+  readonly model: string
+  readonly choice: MethodChoice
+  readonly timeSteps: number
+  readonly threads: number
+  readonly batchSize: number
+  /** Default: CIFAR's. */
+  readonly input?: Shape
+  /** Default: training. */
+  readonly purpose?: 'inference'
+}
+
+/** Compiles a network of a build with that build. */
+export function compileWith(sw: Package, setting: Setting): Promise<Model> {
+  const { model, choice, timeSteps, threads, batchSize, purpose, input: shape = input } = setting
+  const options = { input: shape, timeSteps, threads, batchSize, seed: 0 }
+  return sw.compile(
+    networkOf(sw, model, shape),
+    purpose === undefined ? { ...options, ...choice } : { ...options, purpose },
+  )
+}
+
+type Package = typeof import('../index.js')
+
+/** As the registry makes it, of a build of its own. */
+function networkOf(sw: Package, model: string, shape: Shape): Module {
+  const [inChannels, imageSize] = shape
+  switch (model) {
+    case 'mlp':
+    case 'cnn':
+      return sw[model](shape, classes)
+    case 'vggsnn':
+      return sw.vggsnn({ inChannels, classes, imageSize })
+    default: {
+      const factory = (sw as unknown as Record<string, (options: object) => Module>)[model]
+      expect(factory !== undefined, () => `bench.model: this build has no network ${model}`)
+      return factory({ inChannels, classes })
+    }
+  }
+}
+
 interface NetworkShape {
   readonly input?: Shape
   readonly batchSize?: number
@@ -79,6 +122,19 @@ export function compileNetwork(
     inspect,
     seed: 0,
   })
+}
+
+/** Steps that train before time is taken: rates are then no longer those of fresh weights. */
+export async function pretrain(model: Model, steps: number): Promise<void> {
+  const { x, y } = makeBatch(model.batchSize, model.input as Shape)
+  for (let i = 0; i < steps; i++) await model.trainStep(x, y, { lr: 0.02 })
+}
+
+/** Spikes per neuron and step: mean of the layers, with the lowest and the highest. */
+export function describeRates(rates: Readonly<Record<string, number>> | readonly number[]): string {
+  const values: readonly number[] = Object.values(rates)
+  const mean = values.reduce((a, b) => a + b, 0) / values.length
+  return `${mean.toFixed(2)} (${Math.min(...values).toFixed(2)}–${Math.max(...values).toFixed(2)})`
 }
 
 /** One batch of noise and labels, always the same. */

@@ -92,16 +92,26 @@ function productOf({ layer, shape }: GraphNode): number {
   return shape[0] * shape[1] * shape[2] * (inChannels / groups) * kernelSize[0] * kernelSize[1]
 }
 
+function winogradOf({ layer }: GraphNode): number {
+  return layer?.kind === 'conv2d' && layer.kernelSize.every((size) => size === 3) ? 0.25 : 1
+}
+
 interface Product {
   /** M. */
   readonly dense: number
+  /** Share of it that Winograd's algorithm leaves of a gradient: a quarter for a kernel of 3×3. */
+  readonly winograd: number
   readonly source: Source
 }
 
 function productsOf(graph: Graph, rates: Readonly<Record<string, number>>): Product[] {
   const sources = sourcesOf(graph, rates)
   return graph.nodes
-    .map((node) => ({ dense: productOf(node), source: sources[node.inputs[0]] }))
+    .map((node) => ({
+      dense: productOf(node),
+      winograd: winogradOf(node),
+      source: sources[node.inputs[0]],
+    }))
     .filter(({ dense }) => dense > 0)
 }
 
@@ -162,6 +172,42 @@ export function ownOperations(
     inputGradient(product, traits, steps),
   ])
   return sum(parts, images)
+}
+
+/**
+ * The least that a step needs: gradients of 3×3 convolutions by Winograd's algorithm.
+ *
+ * @param rates spikes per neuron and step by the name of the neuron layer
+ */
+export function fewestOperations(
+  graph: Graph,
+  traits: MethodTraits,
+  rates: Readonly<Record<string, number>>,
+  steps: number,
+  images: number,
+): Operations {
+  const parts = productsOf(graph, rates).flatMap((product) => {
+    const gradients = { ...product, dense: product.dense * product.winograd }
+    return [
+      stepwise(product, steps),
+      weightGradient(gradients, traits, steps),
+      inputGradient(gradients, traits, steps),
+    ]
+  })
+  return sum(parts, images)
+}
+
+/** Of `predict`: additions for each spike, an image's dense product once. */
+export function forwardOperations(
+  graph: Graph,
+  rates: Readonly<Record<string, number>>,
+  steps: number,
+  images: number,
+): Operations {
+  return sum(
+    productsOf(graph, rates).map((product) => stepwise(product, steps)),
+    images,
+  )
 }
 
 /** The ways of PyTorch code: the official one's two, and those of the authors of OTTT and SLTT. */

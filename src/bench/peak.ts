@@ -74,7 +74,7 @@ export class LimitRate {
     return this.highest
   }
 
-  /** A look of about two milliseconds: the median of short bursts, which one interruption leaves. */
+  /** A look of about two milliseconds: the median of bursts, which one interruption leaves. */
   look(): number {
     if (this.rounds === 0) this.prepare()
     const rates = Array.from({ length: BURSTS }, () => this.burst())
@@ -101,10 +101,7 @@ export class LimitRate {
       if (ms < BURST_MS / 2) this.rounds *= 2
     }
     for (let i = 0; i < 10; i++) this.highest = Math.max(this.highest, this.burst())
-    this.rounds = Math.max(
-      1,
-      Math.round((BURST_MS * this.highest) / 1000 / this.loop.gigaPerRound),
-    )
+    this.rounds = Math.max(1, Math.round((BURST_MS * this.highest) / 1000 / this.loop.gigaPerRound))
     this.highest = 0
   }
 }

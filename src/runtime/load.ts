@@ -40,6 +40,19 @@ export function loadEngine(variant: EngineVariant, wide = false): Promise<WebAss
   return module
 }
 
+/**
+ * The same at once, where files can be read without waiting: in Node. Undefined elsewhere, and in a
+ * Node before 20.16.
+ */
+export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | undefined {
+  const url = urlOf(variant)
+  const modules = globalThis.process as
+    | { getBuiltinModule?(name: 'node:fs'): typeof import('node:fs') }
+    | undefined
+  const files = url.protocol === 'file:' ? modules?.getBuiltinModule?.('node:fs') : undefined
+  return files && new WebAssembly.Module(files.readFileSync(url) as BufferSource)
+}
+
 /** The module's bytes. */
 export function engineBytes(variant: EngineVariant): Promise<Uint8Array> {
   return read(urlOf(variant))

@@ -26,16 +26,20 @@ function staticImports(entry: string): { files: Set<string>; bare: Set<string> }
   return { files, bare }
 }
 
-const entry = fileURLToPath(new URL('../../src/index.js', import.meta.url))
+const entries = ['index.js', 'ops/index.js'].map((path) =>
+  fileURLToPath(new URL(`../../src/${path}`, import.meta.url)),
+)
 
-test('the entry imports no module statically, least of all one of Node', () => {
-  const { files, bare } = staticImports(entry)
-  assert.ok(files.size > 40, `only ${files.size} files were found`)
-  assert.equal([...bare], [])
+test('the entries import no module statically, least of all one of Node', () => {
+  for (const entry of entries) {
+    const { files, bare } = staticImports(entry)
+    assert.ok(files.size > 40, `only ${files.size} files were found`)
+    assert.equal([...bare], [])
+  }
 })
 
-test('no file that the entry loads uses a global of Node without asking whether it is there', () => {
-  for (const file of staticImports(entry).files) {
+test('no file that an entry loads uses a global of Node without asking whether it is there', () => {
+  for (const file of entries.flatMap((entry) => [...staticImports(entry).files])) {
     const source = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
     for (const [use] of source.matchAll(
       /(?<!typeof |[.\w])(?:Buffer|__dirname|require|setImmediate)\b(?!')/g,

@@ -1,0 +1,44 @@
+/** What an op says about itself while it is planned. */
+
+import type { Control } from '../../assembly/opcodes.js'
+import { ProgramBuilder } from '../plan/program.js'
+import type { Buffer } from '../plan/words.js'
+import type { OpTensor } from './tensor.js'
+
+/** Numbers that may differ from run to run, such as a learning rate: what `run` takes last. */
+export type Settings = Readonly<Record<string, unknown>>
+
+/** Writes numbers into the control block, by `Control`. */
+export interface ControlBlock {
+  word(offset: Control, value: number): void
+  float(offset: Control, value: number): void
+  /** The address of a tensor. */
+  address(offset: Control, tensor: OpTensor): void
+}
+
+/** An op as planned: its tensors, in the order of `run`'s arguments and of its results. */
+export interface Planned {
+  readonly inputs: readonly OpTensor[]
+  readonly outputs: readonly OpTensor[]
+  /** Further tensors whose memory the plan shows, such as counts beside masks. */
+  readonly others?: readonly OpTensor[]
+  /** The name of the algorithm that was taken, where there is a choice. */
+  readonly algorithm?: string
+  /** Checks the settings and writes what they say; before the first run and with each one. */
+  readonly control?: (block: ControlBlock, settings: Settings) => void
+}
+
+/** Collects the records and buffers of one op. */
+export class OpBuilder {
+  readonly b = new ProgramBuilder()
+
+  /** @param op the name of the op, with which messages begin */
+  constructor(readonly op: string) {
+    this.b.program(op)
+  }
+
+  /** Constant zeros, which dense kernels read beyond an image's edge. */
+  zeros(floats: number): Buffer {
+    return this.b.buffer('zeros', 4 * floats, 'statistics')
+  }
+}

@@ -1,0 +1,28 @@
+/** The engine's modules for ops: loaded at once in Node, beforehand in a page. */
+
+import { SpikewasmError } from '../errors.js'
+import { type EngineVariant, loadEngine, loadEngineSync } from '../runtime/load.js'
+
+const loaded = new Map<EngineVariant, WebAssembly.Module>()
+
+/**
+ * Loads the engine. A page has to wait for it before it plans its first op; in Node nobody has to
+ * call it.
+ */
+export async function load(): Promise<void> {
+  loaded.set('engine', await loadEngine('engine'))
+}
+
+/** @throws SpikewasmError in a page that has not waited for `load` */
+export function engineModule(variant: EngineVariant): WebAssembly.Module {
+  let module = loaded.get(variant)
+  if (!module) {
+    module = loadEngineSync(variant)
+    if (!module)
+      throw new SpikewasmError(
+        'the engine is not loaded yet; call `await ops.load()` once before the first plan',
+      )
+    loaded.set(variant, module)
+  }
+  return module
+}

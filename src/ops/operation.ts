@@ -1,0 +1,83 @@
+/** How an op is made from what it plans. */
+
+import { checkOptions } from '../errors.js'
+import { OpBuilder, type Planned } from './builder.js'
+import { type CommonOptions, commonOptions, OpPlan } from './plan.js'
+import type { Values } from './tensor.js'
+
+/** With one thread, which is what no word about it means too. */
+export type OneThread = { readonly threads?: 1 }
+export type MaybePromise<V> = V | Promise<V>
+
+/** What a plan of any op has. */
+export type PlanInfo = Pick<
+  OpPlan,
+  'opName' | 'tensors' | 'algorithm' | 'kernels' | 'threads' | 'bytes' | 'bare' | 'dispose'
+>
+
+/**
+ * A planned op. `Args`: the arrays of a run; `Result`: what it returns; `Own`: the plan's own
+ * memory by name. Writing there and running without arguments copies nothing.
+ */
+export type Plan<
+  Args extends readonly unknown[],
+  Result,
+  Own extends Readonly<Record<string, Values>>,
+> = PlanInfo &
+  Own & {
+    /**
+     * Runs the op. Arguments are in PyTorch's order; one that is left out stays what it was.
+     *
+     * @throws SpikewasmError for an array of another type or length, naming it
+     */
+    run(...args: Partial<Args>): Result
+  }
+
+/**
+ * A kernel as a function. `ops.relu({ input: [2, 3] }, x)` plans and runs it once; `plan` is for
+ * more runs of one shape.
+ */
+export interface Operation<
+  Options,
+  Args extends readonly unknown[],
+  Result,
+  Own extends Readonly<Record<string, Values>>,
+> {
+  /** Plans the op for its shapes, runs it once on arrays and returns the result. */
+  (options: Options & CommonOptions & OneThread, ...args: Partial<Args>): Result
+  (options: Options & CommonOptions, ...args: Partial<Args>): MaybePromise<Result>
+  /** As it is exported. */
+  readonly opName: string
+  /**
+   * Plans the op for its shapes and reserves memory.
+   *
+   * @throws SpikewasmError for an option or a shape that does not fit, naming it
+   */
+  plan(options: Options & CommonOptions & OneThread): Plan<Args, Result, Own>
+  plan(options: Options & CommonOptions): Plan<Args, MaybePromise<Result>, Own>
+}
+
+/** @param known names of the options, besides those that all ops have */
+export function operation<
+  Options extends object,
+  Args extends readonly unknown[],
+  Result,
+  Own extends Readonly<Record<string, Values>>,
+>(
+  opName: string,
+  known: readonly (keyof Options & string)[],
+  build: (o: OpBuilder, options: Options) => Planned,
+): Operation<Options, Args, Result, Own> {
+  const plan = (options: Options & CommonOptions): OpPlan => {
+    checkOptions(`ops.${opName}`, options, [...known, ...commonOptions])
+    const o = new OpBuilder(`ops.${opName}`)
+    return new OpPlan(o, build(o, options), options)
+  }
+  const once = (options: Options & CommonOptions, ...args: unknown[]): unknown => {
+    const planned = plan(options)
+    const result = planned.run(...args)
+    if (!(result instanceof Promise)) return result
+    return result.finally(() => planned.dispose())
+  }
+  return Object.assign(once, { opName, plan }) as unknown as Operation<Options, Args, Result, Own>
+}

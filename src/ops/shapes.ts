@@ -1,0 +1,95 @@
+/** Shapes as PyTorch writes them, and what their axes mean. */
+
+import { describe, expect } from '../errors.js'
+
+/** The axes of a tensor of activities. An axis that a shape does not have counts 1. */
+export interface Extent {
+  /** PyTorch's shape. */
+  readonly shape: readonly number[]
+  /** Whether the shape begins with time steps. */
+  readonly timed: boolean
+  readonly T: number
+  readonly B: number
+  readonly C: number
+  readonly H: number
+  readonly W: number
+}
+
+/** Most elements of one tensor: addresses of bytes of float32 have 32 bits. */
+const MOST = 2 ** 30
+/** Most time steps: counts are bytes. */
+export const MOST_STEPS = 255
+
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+
+export const showShape = (shape: readonly unknown[]): string => `[${shape.join(', ')}]`
+
+/** A list of positive integers with so many numbers. `axes`: what messages call them. */
+export function checkShape(
+  what: string,
+  shape: unknown,
+  ...axes: readonly string[]
+): asserts shape is readonly number[] {
+  const isList = Array.isArray(shape) || ArrayBuffer.isView(shape)
+  const list: readonly unknown[] = isList ? Array.from(shape as readonly unknown[]) : []
+  const rank = (names: string): number => names.split(' ').length
+  const wanted = axes.map((names) => `[${names.replaceAll(' ', ', ')}]`).join(' or ')
+  expect(
+    isList && axes.some((names) => rank(names) === list.length),
+    () => `${what} must be a shape ${wanted}, got ${isList ? showShape(list) : describe(shape)}`,
+  )
+  expect(
+    list.every((n) => Number.isSafeInteger(n) && (n as number) >= 1),
+    () => `${what} must hold integers >= 1 (a shape ${wanted}), got ${showShape(list)}`,
+  )
+  const size = sizeOf(list as readonly number[])
+  expect(
+    size <= MOST,
+    () => `${what} ${showShape(list)} has ${size} elements, more than the ${MOST} that fit`,
+  )
+}
+
+/**
+ * The axes of `[B, C]`, `[B, C, H, W]`, and of these behind T. The number of axes decides.
+ *
+ * @param time 'never': without T; 'always': with it
+ */
+export function extentOf(
+  what: string,
+  shape: readonly number[],
+  time: 'maybe' | 'never' | 'always' = 'maybe',
+  spatial: 'maybe' | 'never' | 'always' = 'maybe',
+): Extent {
+  const still = [
+    ...(spatial === 'always' ? [] : ['B C']),
+    ...(spatial === 'never' ? [] : ['B C H W']),
+  ]
+  const timed = still.map((axes) => `T ${axes}`)
+  const axes = time === 'never' ? still : time === 'always' ? timed : [...timed, ...still]
+  checkShape(what, shape, ...axes)
+  const sizes = Array.from(shape)
+  const isTimed = sizes.length % 2 === 1
+  const [T, B, C, H = 1, W = 1] = isTimed ? sizes : [1, ...sizes]
+  expect(
+    T <= MOST_STEPS,
+    () => `${what} ${showShape(sizes)} has ${T} time steps, at most ${MOST_STEPS} are possible`,
+  )
+  return { shape: sizes, timed: isTimed, T, B, C, H, W }
+}
+
+/** The shape of so many channels and pixels, with the axes of another. */
+export const shapeLike = (
+  like: Extent,
+  { T = like.T, C = like.C, H = like.H, W = like.W }: Partial<Extent>,
+): readonly number[] => [
+  ...(like.timed ? [T] : []),
+  like.B,
+  C,
+  ...(like.shape.length > 3 ? [H, W] : []),
+]
+
+/** The same tensor without time steps. */
+export function still(extent: Extent): Extent {
+  if (!extent.timed) return extent
+  return { ...extent, shape: extent.shape.slice(1), timed: false, T: 1 }
+}

@@ -1,0 +1,227 @@
+/** Tensors of an op: as the caller sees them, and as they lie in the plan's memory. */
+
+import { type ParameterLayout, pack, storedChannels, unpack } from '../plan/layout.js'
+import type { ProgramBuilder } from '../plan/program.js'
+import type { Buffer } from '../plan/words.js'
+import { roundUp } from '../round-up.js'
+import {
+  bytesFromEngine,
+  bytesToEngine,
+  fromEngine,
+  fromMasks,
+  toEngine,
+  toMasks,
+} from './reorder.js'
+import { type Extent, sizeOf } from './shapes.js'
+
+export type Values = Float32Array | Uint8Array | Int32Array
+export type ValueType = 'float32' | 'uint8' | 'int32'
+
+/** What a plan says about a tensor. */
+export interface TensorInfo {
+  readonly name: string
+  readonly type: ValueType
+  /** PyTorch's shape: of arrays that `run` takes and returns. */
+  readonly shape: readonly number[]
+  /** How the plan's own array lies: its axes from the outermost to the innermost. */
+  readonly order: string
+  /** Sizes of these axes. */
+  readonly sizes: readonly number[]
+}
+
+/** Views of a plan's buffers. */
+export type Views = (buffer: Buffer, type: ValueType, count: number) => Values
+
+/** A tensor while an op is planned. */
+export interface OpTensor extends TensorInfo {
+  readonly buffer: Buffer
+  /** The op changes it: an array of the caller's is written back. */
+  readonly updated?: boolean
+  /** Channels as stored, where there are channels. */
+  readonly stored: number
+  /** Copies the caller's array, of the right type and length, into the plan's memory. */
+  pack(values: Values, views: Views): void
+  /** A new array in PyTorch's order. */
+  unpack(views: Views): Values
+}
+
+/** Elements of the plan's own array. */
+export const ownCount = ({ sizes }: TensorInfo): number => sizeOf(sizes)
+
+interface Naming {
+  readonly name: string
+  readonly updated?: boolean
+}
+
+const bytesOf: Readonly<Record<ValueType, number>> = { float32: 4, int32: 4, uint8: 1 }
+
+/** Buffers of an op's tensors live as long as its plan. */
+const bufferOf = (b: ProgramBuilder, name: string, type: ValueType, count: number): Buffer =>
+  b.buffer(name, count * bytesOf[type], 'input')
+
+/** Floats [T][B][C][H][W] ↔ [B][H][W][T][C′]. `stored`: C′. */
+export function floatTensor(
+  b: ProgramBuilder,
+  naming: Naming,
+  extent: Extent,
+  stored = storedChannels(extent.C),
+): OpTensor {
+  const { T, B, C, H, W, shape } = extent
+  const sizes = [B, H, W, T, stored]
+  const buffer = bufferOf(b, naming.name, 'float32', sizeOf(sizes))
+  const own = (views: Views): Float32Array =>
+    views(buffer, 'float32', sizeOf(sizes)) as Float32Array
+  // Both orders are the same.
+  const isPlain = T === 1 && H * W === 1 && stored === C
+  return {
+    ...naming,
+    type: 'float32',
+    shape,
+    order: '[B][H][W][T][C]',
+    sizes,
+    buffer,
+    stored,
+    pack(values, views) {
+      if (isPlain) own(views).set(values)
+      else toEngine(extent, stored, values as Float32Array, own(views))
+    },
+    unpack: (views) => (isPlain ? own(views).slice() : fromEngine(extent, stored, own(views))),
+  }
+}
+
+/** Spikes: bytes 0 or 1 [T][B][C][H][W] ↔ masks [plane][B][H][W][C′], and their counts. */
+export interface SpikesTensor extends OpTensor {
+  /** The number of spikes of each neuron, bytes [B][H][W][C′]. */
+  readonly counts: OpTensor
+}
+
+/**
+ * @param op what messages begin with
+ * @param withCounts a kernel reads counts too: `pack` fills both
+ */
+export function spikesTensor(
+  b: ProgramBuilder,
+  op: string,
+  naming: Naming,
+  extent: Extent,
+  withCounts = false,
+): SpikesTensor {
+  const { T, B, C, H, W, shape } = extent
+  const stored = storedChannels(C)
+  const sizes = [Math.ceil(T / 8), B, H, W, stored]
+  const buffer = bufferOf(b, naming.name, 'uint8', sizeOf(sizes))
+  const own = (views: Views): Uint8Array => views(buffer, 'uint8', sizeOf(sizes)) as Uint8Array
+  const counts = bytesTensor(
+    b,
+    { name: `${naming.name}Counts` },
+    {
+      ...extent,
+      T: 1,
+      timed: false,
+      shape: extent.timed ? shape.slice(1) : shape,
+    },
+  )
+  const ownCounts = (views: Views): Uint8Array =>
+    views(counts.buffer, 'uint8', sizeOf(counts.sizes)) as Uint8Array
+  return {
+    ...naming,
+    type: 'uint8',
+    shape,
+    order: '[T / 8][B][H][W][C], bit t mod 8 of a byte',
+    sizes,
+    buffer,
+    stored,
+    counts,
+    pack: (values, views) =>
+      toMasks(
+        `${op}: ${naming.name}`,
+        { T, B, C, H, W, shape, timed: extent.timed },
+        stored,
+        values as Uint8Array,
+        own(views),
+        withCounts ? ownCounts(views) : undefined,
+      ),
+    unpack: (views) => fromMasks(extent, stored, own(views)),
+  }
+}
+
+/** Bytes [B][C][H][W] ↔ [B][H][W][C′], such as counts of spikes. */
+export function bytesTensor(
+  b: ProgramBuilder,
+  naming: Naming,
+  extent: Extent,
+  stored = storedChannels(extent.C),
+): OpTensor {
+  const { B, H, W, shape } = extent
+  const sizes = [B, H, W, stored]
+  const buffer = bufferOf(b, naming.name, 'uint8', sizeOf(sizes))
+  const own = (views: Views): Uint8Array => views(buffer, 'uint8', sizeOf(sizes)) as Uint8Array
+  return {
+    ...naming,
+    type: 'uint8',
+    shape,
+    order: '[B][H][W][C]',
+    sizes,
+    buffer,
+    stored,
+    pack: (values, views) => bytesToEngine(extent, stored, values as Uint8Array, own(views)),
+    unpack: (views) => bytesFromEngine(extent, stored, own(views)),
+  }
+}
+
+/** A weight, or its gradient, by the layout that the kernels read. */
+export function weightTensor(b: ProgramBuilder, naming: Naming, layout: ParameterLayout): OpTensor {
+  const { shape, stored, blocks } = layout
+  const buffer = bufferOf(b, naming.name, 'float32', stored)
+  const own = (views: Views): Float32Array => views(buffer, 'float32', stored) as Float32Array
+  const [order, sizes] = blocks
+    ? [
+        `[N / ${blocks.width}][rows][${blocks.width}]`,
+        [stored / blocks.blockRows / blocks.width, blocks.blockRows, blocks.width],
+      ]
+    : ['[stored]', [stored]]
+  return {
+    ...naming,
+    type: 'float32',
+    shape,
+    order,
+    sizes,
+    buffer,
+    stored,
+    pack: (values, views) => pack(layout, values, own(views)),
+    unpack: (views) => unpack(layout, own(views)),
+  }
+}
+
+/**
+ * Numbers that lie as they are, with room behind them: vectors over channels, and whatever has no
+ * order of the engine's own.
+ *
+ * @param stored elements that kernels touch, at least those of the shape
+ */
+export function plainTensor(
+  b: ProgramBuilder,
+  naming: Naming,
+  shape: readonly number[],
+  type: ValueType = 'float32',
+  stored = sizeOf(shape),
+): OpTensor {
+  const count = sizeOf(shape)
+  const buffer = bufferOf(b, naming.name, type, roundUp(stored, 16))
+  const own = (views: Views): Values => views(buffer, type, stored)
+  return {
+    ...naming,
+    type,
+    shape,
+    order: shape.map((_, i) => `[axis ${i}]`).join(''),
+    sizes: stored === count ? shape : [stored],
+    buffer,
+    stored,
+    pack: (values, views) => own(views).set(values),
+    unpack: (views) => own(views).slice(0, count),
+  }
+}
+
+/** A vector over C channels, padded with zeros as kernels read it. */
+export const channelTensor = (b: ProgramBuilder, naming: Naming, channels: number): OpTensor =>
+  plainTensor(b, naming, [channels], 'float32', storedChannels(channels))
