@@ -8,8 +8,39 @@
 export { load } from './engine.js'
 export type { Conv2dOptions } from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
-export type { ReluOptions } from './kinds/relu.js'
-export { relu } from './kinds/relu.js'
+export type {
+  DropoutBackwardOptions,
+  DropoutOperation,
+  DropoutOptions,
+  DropoutSettings,
+} from './kinds/dropout.js'
+export { dropout, dropoutBackward } from './kinds/dropout.js'
+export type {
+  LifArgument,
+  LifOperation,
+  LifOptions,
+  LifOutput,
+  LifPlan,
+  LifResult,
+  LifResults,
+} from './kinds/lif.js'
+export { lif } from './kinds/lif.js'
+export type {
+  DeltaOptions,
+  LifBackwardOperation,
+  LifBackwardOptions,
+} from './kinds/lif-backward.js'
+export { lifBackward } from './kinds/lif-backward.js'
+export type { ReluBackwardOptions, ReluOperation, ReluOptions } from './kinds/relu.js'
+export { relu, reluBackward } from './kinds/relu.js'
+export type {
+  TimeSumOptions,
+  TraceGradientOperation,
+  TraceGradientOptions,
+  TraceOptions,
+} from './kinds/trace.js'
+export { timeSum, trace, traceGradient } from './kinds/trace.js'
+export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
 export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
 export type { CommonOptions } from './plan.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
