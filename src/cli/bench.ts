@@ -58,12 +58,7 @@ export function benchOptions(command: Command, more: readonly string[] = []): Co
     .addOption(
       numbers('--density <rates>', 'spikes per neuron and step, of kernels, separated by commas'),
     )
-    .addOption(
-      shared
-        .model()
-        .default(undefined)
-        .argParser((text: string) => text),
-    )
+    .addOption(shared.model().default(undefined))
     .addOption(
       counting('--time-steps <T>', 'time steps (default: 4, and others with --only steps)'),
     )
@@ -111,7 +106,10 @@ async function run(
   await checkTargets(paths)
 
   const bench = await import('../bench/run.js')
-  const groups = [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
+  const groups =
+    files.length > 0
+      ? bench.groupsOf({ ...selection, sections: ['own'] }, await bench.loadOwn(files))
+      : [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
   const wanted = bench.filterGroups(groups, filter)
   if (list) {
     process.stdout.write(`${[...wanted].join('\n')}\n`)
