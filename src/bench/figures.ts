@@ -83,7 +83,7 @@ const FASTEST_HAND_OVER_NS = 5
  */
 export function handOverOf(bursts: readonly number[]): Figure {
   const sorted = bursts.filter((ns) => Number.isFinite(ns) && ns > 0).sort((a, b) => a - b)
-  if (sorted.length === 0) return refuse('no answer came from the second thread in time')
+  if (sorted.length === 0) return refuse('the second thread did not run in time')
   // In most bursts both threads run. Those in which one of them had to wait are left out.
   const undisturbed = sorted.filter((ns) => ns <= SLOWEST_HAND_OVER_NS)
   if (undisturbed.length === 0) return refuse('the threads had to share a processor')

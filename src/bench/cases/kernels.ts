@@ -3,8 +3,9 @@ import type { Benchmark } from '../benchmark.js'
 import type { Selection } from '../options.js'
 import { convolutionCases } from './convolutions.js'
 import { elementwiseCases } from './elementwise.js'
-import { type KernelOptions, opBenchmark } from './op.js'
-import { type ConvolutionShape, convolution, type KernelShape, tensor } from './shape.js'
+import { neuronCases, onlineCases } from './neurons.js'
+import { type KernelOptions, type OpCase, opBenchmark } from './op.js'
+import { type ConvolutionShape, convolution, type TensorShape, tensor } from './shape.js'
 
 const [DENSITIES, QUICK_DENSITIES] = [
   [0.05, 0.1, 0.2, 0.4],
@@ -46,7 +47,7 @@ const grouped: readonly ConvolutionShape[] = [
   convolution([64, 16, 16], 64, 3, 1, 64),
 ]
 
-const tensors: readonly KernelShape[] = [tensor(64, 32), tensor(256, 8), tensor(512, 4)]
+const tensors: readonly TensorShape[] = [tensor(64, 32), tensor(256, 8), tensor(512, 4)]
 
 export function kernelBenchmarks(selection: Selection): Benchmark[] {
   const { quick, shapes, densities, batchSize, timeSteps, kernelThreads } = selection
@@ -62,16 +63,24 @@ export function kernelBenchmarks(selection: Selection): Benchmark[] {
   const cases = shapes
     ? shapes.flatMap((shape) => [
         ...(shape.kind === 'convolution' ? convolutionCases(shape, options, 'all') : []),
-        ...(shape.kind === 'tensor' ? elementwiseCases(shape, options) : []),
+        ...(shape.kind === 'tensor' ? tensorCases(shape, options, true) : []),
       ])
     : [
         ...(quick ? main.slice(1, 3) : main).flatMap((s) => convolutionCases(s, options, 'all')),
         ...(quick ? [] : more).flatMap((s) => convolutionCases(s, few, 'chosen')),
         ...(quick ? first.slice(1, 2) : first).flatMap((s) => convolutionCases(s, few, 'image')),
         ...(quick ? grouped.slice(2) : grouped).flatMap((s) => convolutionCases(s, few, 'chosen')),
-        ...(quick ? tensors.slice(1, 2) : tensors).flatMap((s) =>
-          s.kind === 'tensor' ? elementwiseCases(s, options) : [],
+        ...(quick ? tensors.slice(1, 2) : tensors).flatMap((s, i) =>
+          tensorCases(s, options, quick || i === 1),
         ),
       ]
   return cases.map(opBenchmark)
+}
+
+/** @param all variants of the neurons, and the passes that matter less */
+function tensorCases(shape: TensorShape, options: KernelOptions, all: boolean): OpCase[] {
+  return [
+    ...neuronCases(shape, options, all),
+    ...(all ? [...onlineCases(shape, options), ...elementwiseCases(shape, options)] : []),
+  ]
 }

@@ -33,7 +33,8 @@ export interface NetworkOptions {
 
 const TIME_STEPS = [1, 2, 4, 8, 16]
 const USUAL_TIME_STEPS = 4
-const [PRETRAINING_STEPS, QUICK_PRETRAINING_STEPS] = [30, 4]
+/** Running statistics of normalisations need some steps to follow. */
+const [PRETRAINING_STEPS, QUICK_PRETRAINING_STEPS] = [30, 20]
 
 interface Configuration {
   readonly choice: MethodChoice
