@@ -57,6 +57,8 @@ export interface Campaign {
 }
 
 const SCREENS = 3
+/** So many more processes at most where time is left. */
+const MORE_SCREENS = 9
 /** Share of the budget for the screen. */
 const SCREEN_SHARE = 0.6
 /** Seconds of a suspect in a fresh process, at least and at most. */
@@ -75,6 +77,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   await run.screen()
   await run.confirm(1)
   await run.confirm(-1)
+  await run.extend()
   return run.result()
 }
 
@@ -145,6 +148,20 @@ class Run {
     this.startSeconds = Math.min(5, Math.max(0.2, (performance.now() - before - spent) / 1000))
   }
 
+  /** Spends what is left on more processes for benchmarks that are open. They accuse nobody. */
+  async extend(): Promise<void> {
+    for (let i = 1; i <= MORE_SCREENS; i++) {
+      const names = this.names.filter(
+        (name) =>
+          this.isOpen(name) && !this.decided.has(name) && this.row(name, 0).verdict === 'undecided',
+      )
+      const seconds = names.reduce((sum, name) => sum + this.cost(name) / 1.5, 0)
+      const left = this.left() - this.startSeconds
+      if (names.length === 0 || left < 1) return
+      await this.process(this.screened, names, Math.min(left, seconds), `more ${i}`)
+    }
+  }
+
   private estimates(name: string, measured: readonly Measured[] | undefined) {
     return measured && measured.length > 0 ? this.options.judge(name, measured) : undefined
   }
@@ -163,11 +180,11 @@ class Run {
       const stage = sign > 0 ? 'slower?' : 'faster?'
       await this.process(this.fresh, [...active], seconds, `${stage} process ${round}`)
       for (const name of active)
-        if (!this.isOpen(name) || (looks.includes(round) && this.look(name, count)))
+        if (!this.isOpen(name) || (looks.includes(round) && this.look(name, count, sign)))
           active.delete(name)
     }
     // A last look, at what there was time for; the level counts as many looks as are planned.
-    for (const name of active) this.look(name, count)
+    for (const name of active) this.look(name, count, sign)
   }
 
   /** Those that there is time for, and the others. */
@@ -181,9 +198,10 @@ class Run {
     const { threshold } = this.options
     const { suspects } = suspectsOf(all, threshold, all.length)
     let seconds = this.startSeconds
-    const most = suspects.findIndex(({ name }) => {
+    const most = suspects.findIndex(({ name }, i) => {
       seconds += this.cost(name)
-      return looks[0] * seconds > this.left()
+      // The worst one is looked at in any case, if with fewer processes than are planned.
+      return i > 0 && looks[0] * seconds > this.left()
     })
     return suspectsOf(all, threshold, most < 0 ? suspects.length : most)
   }
@@ -191,11 +209,11 @@ class Run {
   /** Seconds of a benchmark in a fresh process. */
   private cost(name: string): number {
     const spent = (this.screened.get(name) ?? []).map(({ spentMs }) => spentMs / 1000)
-    return Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, 1.5 * Math.max(...spent)))
+    return Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, 1.5 * Math.max(0, ...spent)))
   }
 
   /** Judges fresh figures. @returns whether no more are needed */
-  private look(name: string, suspects: number): boolean {
+  private look(name: string, suspects: number, sign: 1 | -1): boolean {
     const measured = this.fresh.get(name)
     const estimates = this.estimates(name, measured)
     if (!estimates || (measured?.length ?? 0) < looks[0]) {
@@ -216,7 +234,7 @@ class Run {
         : { interval: usual, verdict: other === 'same' ? 'same' : 'undecided' },
     )
     const mirrored = ({ effect, low, high }: Interval): Interval =>
-      effect < 0 ? { effect: -effect, low: -high, high: -low } : { effect, low, high }
+      sign < 0 ? { effect: -effect, low: -high, high: -low } : { effect, low, high }
     return !needsMore(mirrored(decisive), mirrored(usual), threshold)
   }
 
