@@ -84,8 +84,7 @@ export function outputOf({ H, W, kernel, stride, padding }: ConvolutionShape): [
   return [out(H), out(W)]
 }
 
-const CONVOLUTION =
-  /^(\d+)x(\d+)x(\d+)-(\d+)(?: ?k(\d+))?(?:s(\d+))?(?:p(\d+))?(?:g(\d+))?$/
+const CONVOLUTION = /^(\d+)x(\d+)x(\d+)-(\d+)(?: ?k(\d+))?(?:s(\d+))?(?:p(\d+))?(?:g(\d+))?$/
 const TENSOR = /^(\d+)x(\d+)x(\d+)$/
 const LINEAR = /^(\d+)-(\d+)$/
 const MATMUL = /^m(\d+)n(\d+)k(\d+)$/
@@ -122,9 +121,8 @@ export function parseShape(text: string): KernelShape {
       () => wrong(`, whose kernel is larger than the padded input`),
     )
     expect(shape.padding < kernel, () => wrong(`, whose padding is not below its kernel`))
-    expect(
-      C! % shape.groups === 0 && N! % shape.groups === 0,
-      () => wrong(`, whose groups do not divide its channels`),
+    expect(C! % shape.groups === 0 && N! % shape.groups === 0, () =>
+      wrong(`, whose groups do not divide its channels`),
     )
     return shape
   }
