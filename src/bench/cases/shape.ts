@@ -92,9 +92,9 @@ const MATMUL = /^m(\d+)n(\d+)k(\d+)$/
 const LARGEST = 65536
 
 const FORMS =
-  '64x32x32-128k3s2 (a convolution: channels x height x width - channels out, kernel k, stride s, ' +
-  'padding p, groups g), 64x32x32 (a tensor), 512-10 (a linear layer) or m128n256k512 (a product ' +
-  'of matrices)'
+  '64x32x32-128k3s2 (a convolution: channels x height x width - channels out, kernel k, ' +
+  'stride s, padding p, groups g), 64x32x32 (a tensor), 512-10 (a linear layer) or ' +
+  'm128n256k512 (a product of matrices)'
 
 /** @throws SpikewasmError for a text that is no shape, or a shape that cannot be */
 export function parseShape(text: string): KernelShape {
