@@ -6,13 +6,6 @@
 import { type Budget, measure } from '../src/bench/measure.js'
 import { peakGflops } from '../src/bench/peak.js'
 import type { Report } from '../src/bench/report.js'
-import {
-  denseFlops,
-  describeShape,
-  type LayerShape,
-  outSize,
-  paddingOf,
-} from './shapes.js'
 import { fillNormal, makeSpikes, type Spikes } from '../src/bench/spikes.js'
 import { type Geometry, kRowsOf } from '../src/plan/convolution/geometry.js'
 import {
@@ -34,6 +27,7 @@ import { type Buffer, ref } from '../src/plan/words.js'
 import { type KernelResult, KernelTable } from './kernel-report.js'
 import * as naive from './naive.js'
 import { makeRig, type Rig } from './rig.js'
+import { denseFlops, describeShape, type LayerShape, outSize, paddingOf } from './shapes.js'
 
 /** Steps of the kernels that run over time. */
 export const T = 4

@@ -3,11 +3,11 @@
 import { quick, thorough } from '../src/bench/measure.js'
 import { peakGflops } from '../src/bench/peak.js'
 import { addReport, digits, emptyReport, type Report } from '../src/bench/report.js'
-import { firstLayers, layerShapes, quickShapes } from './shapes.js'
 import { benchConvolutions } from './convolutions.js'
 import { benchElementwise } from './elementwise.js'
 import { benchGroups } from './groups.js'
 import { benchMatmuls } from './matmuls.js'
+import { firstLayers, layerShapes, quickShapes } from './shapes.js'
 
 const RATES = [0.05, 0.1, 0.2, 0.4]
 const QUICK_RATES = [0.1, 0.4]

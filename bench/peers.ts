@@ -7,16 +7,10 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { quick, thorough } from '../src/bench/measure.js'
 import { deviation, digits, emptyReport, type Report } from '../src/bench/report.js'
-import {
-  denseFlops,
-  describeShape,
-  type LayerShape,
-  layerShapes,
-  quickShapes,
-} from './shapes.js'
 import { SpikewasmError } from '../src/errors.js'
 import { benchConvolutions, T } from './convolutions.js'
 import { speed } from './kernel-report.js'
+import { denseFlops, describeShape, type LayerShape, layerShapes, quickShapes } from './shapes.js'
 
 /** Where other libraries are installed, and the programs that run them. */
 export const peersFolder: string = fileURLToPath(new URL('../../bench/peers/', import.meta.url))

@@ -20,8 +20,8 @@ export interface Work {
   readonly unit: string
   readonly limit?: Limit
   /**
-   * The least that the limit's unit must do for it, in GFLOP, 1e9 additions or GB, where that is not
-   * `amount`: algorithms leave products out, and neurons with equal spikes share additions.
+   * The least that the limit's unit must do for it, in GFLOP, 1e9 additions or GB, where that is
+   * not `amount`: algorithms leave products out, and neurons with equal spikes share additions.
    */
   readonly least?: number
   /** Share of GB that is written; default 0.5. */

@@ -24,14 +24,15 @@ const usable = (values: readonly number[]): boolean =>
  * Share of a limit, 0…1.
  *
  * @param rates of the kernel, one for each slice of the measurement
- * @param limits rates of the limit beside each slice, in the same unit
+ * @param looks at the limit, before each slice and behind the last one, in the same unit
  */
-export function shareOf(rates: readonly number[], limits: readonly number[]): Figure {
-  if (!usable(rates) || !usable(limits)) return refuse('nothing was measured')
-  const range = Math.max(...limits) / Math.min(...limits)
+export function shareOf(rates: readonly number[], looks: readonly number[]): Figure {
+  if (!usable(rates) || !usable(looks) || looks.length !== rates.length + 1)
+    return refuse('nothing was measured')
+  const range = Math.max(...looks) / Math.min(...looks)
   if (range > LIMIT_RANGE)
     return refuse(`the limit itself changed by a factor of ${range.toFixed(1)}`)
-  const share = median(rates.map((rate, i) => rate / limits[i]))
+  const share = median(rates.map((rate, i) => (2 * rate) / (looks[i] + looks[i + 1])))
   if (share > 1 + ERROR) return refuse('faster than the limit beside it: the machine was disturbed')
   return { value: Math.min(1, share) }
 }
@@ -83,7 +84,7 @@ const FASTEST_HAND_OVER_NS = 5
  */
 export function handOverOf(bursts: readonly number[]): Figure {
   const sorted = bursts.filter((ns) => Number.isFinite(ns) && ns > 0).sort((a, b) => a - b)
-  if (sorted.length === 0) return refuse('no answer came from the second thread in time')
+  if (sorted.length === 0) return refuse('the second thread did not run in time')
   // In most bursts both threads run. Those in which one of them had to wait are left out.
   const undisturbed = sorted.filter((ns) => ns <= SLOWEST_HAND_OVER_NS)
   if (undisturbed.length === 0) return refuse('the threads had to share a processor')

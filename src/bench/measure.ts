@@ -187,25 +187,24 @@ export async function measureBeside(
   await timed.run(budget.warmupMs, { measureMs: 0, minCalls: 1, warmupMs: 0 }, 1)
   timed.samples.length = 0
   const others = watchOthers()
-  const [rates, limits]: number[][] = [[], []]
+  const rates: number[] = []
   const against = againstOf()
   const limit = against?.limit
-  let before = limit?.look() ?? 0
-  const speeds = [limit === speed ? before : speed.look()]
+  const looks = limit ? [limit.look()] : []
+  const speeds = [limit === speed ? looks[0] : speed.look()]
   for (let part = 0; part < PARTS; part++) {
     const from = timed.samples.length
     await timed.run(0, budget, PARTS)
-    const look = limit?.look() ?? 0
-    speeds.push(limit === speed ? look : speed.look())
+    if (limit) looks.push(limit.look())
+    speeds.push(limit === speed ? looks[looks.length - 1] : speed.look())
     if (!against) continue
-    rates.push((1000 * against.work) / median(timed.samples.slice(from)))
-    limits.push((against.threads * (before + look)) / 2)
-    before = look
+    const { work, threads } = against
+    rates.push((1000 * work) / threads / median(timed.samples.slice(from)))
   }
   const timing = timed.timing()
   return {
     timing,
     conditions: { others: others(), speed: median(speeds) / speed.best, spread: timing.spread },
-    ...(against && { share: shareOf(rates, limits) }),
+    ...(against && { share: shareOf(rates, looks) }),
   }
 }

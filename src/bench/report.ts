@@ -46,7 +46,9 @@ export function digits(value: number): string {
       ? value.toFixed(1)
       : Math.abs(value) >= 1
         ? value.toFixed(2)
-        : value.toFixed(3)
+        : Math.abs(value) >= 0.1 || value === 0
+          ? value.toFixed(3)
+          : value.toFixed(Math.min(9, 2 - Math.floor(Math.log10(Math.abs(value)))))
 }
 export const percent = (fraction: number): string =>
   Number.isFinite(fraction) ? `${(100 * fraction).toFixed(0)} %` : '–'

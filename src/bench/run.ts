@@ -3,13 +3,18 @@ import { expect } from '../errors.js'
 import type { Benchmark } from './benchmark.js'
 import { thisBuild } from './build.js'
 import { listBenchmarks } from './cases/index.js'
+import { findBuild, ownRoot } from './compare/builds.js'
 import type { Group, Progress } from './group.js'
 import { measureHandOver } from './hand-over.js'
 import { describeMachine, machineLabel } from './machine.js'
 import { quick as quickBudget, thorough } from './measure.js'
 import { memoryGroups } from './memory.js'
 import type { Selection } from './options.js'
+import { ownBenchmarks } from './own.js'
 import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
+
+export { addReport } from './report.js'
+
 import { addReport, digits, emptyReport, type Report, type ResultTable } from './report.js'
 import { startGroups } from './start.js'
 import { benchmarkGroups } from './table.js'
@@ -60,6 +65,12 @@ export function groupsOf(selection: Selection, own: readonly Benchmark[] = []): 
     ...(wants('start') ? startGroups(selection, label) : []),
     ...(wants('memory') ? memoryGroups(selection, label) : []),
   ]
+}
+
+/** Benchmarks in files of a user's own, for this build. */
+export async function loadOwn(paths: readonly string[]): Promise<Benchmark[]> {
+  const [build, files] = [await thisBuild(), await findBuild(ownRoot(), 'this build')]
+  return ownBenchmarks(paths, [{ build, files }])
 }
 
 /**

@@ -43,13 +43,16 @@ const LEAK = 0.2
 
 /**
  * LIF neurons (λ = 0.2, θ = 1, soft reset) under a normal drive whose larger part is constant in
- * time. T ≤ 8.
+ * time; `fired` is told of each spike, neuron by neuron.
  */
-function fire(neurons: number, T: number, mean: number, seed: number): Spikes {
+function fire(
+  neurons: number,
+  T: number,
+  mean: number,
+  seed: number,
+  fired: (neuron: number, t: number) => void,
+): void {
   const normal = normalNumbers(seed)
-  const masks = new Uint8Array(neurons)
-  const counts = new Uint8Array(neurons)
-  let [spikes, active] = [0, 0]
   for (let i = 0; i < neurons; i++) {
     const constant = mean + Math.sqrt(CONSTANT) * normal()
     let v = 0
@@ -57,29 +60,67 @@ function fire(neurons: number, T: number, mean: number, seed: number): Spikes {
       v = LEAK * v + constant + Math.sqrt(1 - CONSTANT) * normal()
       if (v < 1) continue
       v -= 1
-      masks[i] |= 1 << t
-      counts[i]++
+      fired(i, t)
     }
-    spikes += counts[i]
-    active += counts[i] > 0 ? 1 : 0
   }
-  return { masks, counts, rate: spikes / (neurons * T), active: active / neurons }
 }
 
 const means = new Map<string, number>()
+const TRIED = 4000
 
-/** Spikes of about the given rate. */
-export function makeSpikes(neurons: number, T: number, rate: number, seed: number): Spikes {
+/** Mean drive at which neurons fire at the given rate. */
+function meanOf(T: number, rate: number): number {
   const key = `${T} ${rate}`
   let mean = means.get(key)
-  if (mean === undefined) {
-    let [low, high] = [-5, 5]
-    for (let i = 0; i < 20; i++) {
-      mean = (low + high) / 2
-      if (fire(4000, T, mean, 1).rate < rate) low = mean
-      else high = mean
-    }
-    means.set(key, (low + high) / 2)
+  if (mean !== undefined) return mean
+  let [low, high] = [-5, 5]
+  for (let i = 0; i < 20; i++) {
+    mean = (low + high) / 2
+    let spikes = 0
+    fire(TRIED, T, mean, 1, () => spikes++)
+    if (spikes / (TRIED * T) < rate) low = mean
+    else high = mean
   }
-  return fire(neurons, T, means.get(key)!, seed)
+  mean = (low + high) / 2
+  means.set(key, mean)
+  return mean
+}
+
+/** Spikes of about the given rate. T ≤ 8. */
+export function makeSpikes(neurons: number, T: number, rate: number, seed: number): Spikes {
+  const masks = new Uint8Array(neurons)
+  const counts = new Uint8Array(neurons)
+  let [spikes, active] = [0, 0]
+  fire(neurons, T, meanOf(T, rate), seed, (i, t) => {
+    masks[i] |= 1 << t
+    spikes++
+    if (counts[i]++ === 0) active++
+  })
+  return { masks, counts, rate: spikes / (neurons * T), active: active / neurons }
+}
+
+/** Spikes as ops take them, any T. */
+export interface SpikeTrain {
+  /** Bytes 0 or 1, [T][neurons]. */
+  readonly bytes: Uint8Array
+  /** Spikes per neuron and step. */
+  readonly rate: number
+  /** Fraction of the neurons that fire at least once. */
+  readonly active: number
+  /** Neurons that fire in a group of four steps, over all groups: kernels add these at once. */
+  readonly events: number
+}
+
+export function makeTrain(neurons: number, T: number, rate: number, seed: number): SpikeTrain {
+  const bytes = new Uint8Array(T * neurons)
+  let [spikes, active, events, last, group] = [0, 0, 0, -1, -1]
+  fire(neurons, T, meanOf(T, rate), seed, (i, t) => {
+    bytes[t * neurons + i] = 1
+    spikes++
+    if (i !== last) active++
+    if (i !== last || t >> 2 !== group) events++
+    last = i
+    group = t >> 2
+  })
+  return { bytes, rate: spikes / (neurons * T), active: active / neurons, events }
 }

@@ -3,7 +3,7 @@
 import type { Control } from '../../assembly/opcodes.js'
 import { ProgramBuilder } from '../plan/program.js'
 import type { Buffer } from '../plan/words.js'
-import type { OpTensor } from './tensor.js'
+import type { OpTensor, Views } from './tensor.js'
 
 /** Numbers that may differ from run to run, such as a learning rate: what `run` takes last. */
 export type Settings = Readonly<Record<string, unknown>>
@@ -24,6 +24,8 @@ export interface Planned {
   readonly others?: readonly OpTensor[]
   /** The name of the algorithm that was taken, where there is a choice. */
   readonly algorithm?: string
+  /** What has to be worked out from the arguments on this side; before each run. */
+  readonly before?: (views: Views) => void
   /** Checks the settings and writes what they say; before the first run and with each one. */
   readonly control?: (block: ControlBlock, settings: Settings) => void
 }

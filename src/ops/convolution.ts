@@ -1,6 +1,8 @@
 /** What the ops of convolutions and linear layers share: sizes, checks, and their tensors. */
 
-import { checkInteger, describe, expect } from '../errors.js'
+import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { pair, type Size, windows } from '../nn/layers/kind.js'
+import { pooling } from '../nn/layers/window.js'
 import type { Geometry } from '../plan/convolution/geometry.js'
 import {
   blockWidth,
@@ -10,10 +12,11 @@ import {
   storedChannels,
   weightLayout,
 } from '../plan/layout.js'
+import { noPool, type Pool } from '../plan/tensors.js'
 import { checkShape, type Extent, extentOf, shapeLike, showShape } from './shapes.js'
 
 /** A size for both axes, or [vertical, horizontal]. */
-export type PairOption = number | readonly [number, number]
+export type PairOption = Size
 
 /** Shapes and windows of a convolution, as in PyTorch. */
 export interface ConvShape {
@@ -31,9 +34,32 @@ export interface ConvShape {
 
 export const convShapeOptions = ['input', 'weight', 'stride', 'padding', 'groups'] as const
 
-/** A convolution as ops plan it. */
+/** Shapes of a linear layer, as in PyTorch. */
+export interface LinearShape {
+  /** [B, C], or an image [B, C, H, W] that stands for C·H·W features; or one of these behind T. */
+  readonly input: readonly number[]
+  /** [N, C], or [N, C·H·W]. */
+  readonly weight: readonly number[]
+}
+
+export const linearShapeOptions = ['input', 'weight'] as const
+
+/** Means over windows of the spikes that an op reads, as `avgPool2d` takes them. */
+export interface PoolWindow {
+  readonly kernelSize: PairOption
+  /** Default: `kernelSize`. */
+  readonly stride?: PairOption
+  /** Default 0. */
+  readonly padding?: PairOption
+}
+
+/** A convolution, or a linear layer, as ops plan it. */
 export interface ConvSizes {
   readonly g: Geometry
+  /** What the argument holds, in front of the pooling. */
+  readonly source: Extent
+  readonly pool: Pool
+  /** What is convolved, behind the pooling. */
   readonly input: Extent
   readonly output: Extent
   readonly layout: ParameterLayout
@@ -41,40 +67,47 @@ export interface ConvSizes {
   readonly N: number
 }
 
-function pairOf(what: string, value: PairOption | undefined, fallback: number, min: number) {
-  const given: unknown = value ?? fallback
-  const pair = Array.isArray(given) ? given : [given, given]
-  expect(
-    pair.length === 2,
-    () => `${what} must be an integer or [vertical, horizontal], got ${describe(given)}`,
-  )
-  for (const size of pair) checkInteger(what, size as number, min)
-  return pair as [number, number]
+/** How an op reads its input. */
+export interface Reading {
+  /** The input is stored with its own channels, as a model's is; else with padded ones. */
+  readonly image?: boolean
+  readonly time?: 'maybe' | 'never' | 'always'
+  readonly pool?: PoolWindow | undefined
 }
 
-/**
- * @param image the input is stored with its own channels, as a model's input is; else with padded
- *   ones, as what layers hand on
- */
+/** The pooling that an option says, and the extent behind it. */
+function pooled(op: string, source: Extent, window: PoolWindow | undefined) {
+  if (window === undefined) return { pool: noPool, input: source }
+  const name = `${op}.pool`
+  checkOptions(name, window, ['kernelSize', 'stride', 'padding'])
+  const { kernelSize, ...options } = window
+  const { kernelSize: kernel, stride, padding } = pooling(name, kernelSize, options)
+  const { C, H, W } = source
+  const [h, w] = windows(name, { shape: [C, H, W], flat: false, node: 0 }, kernel, stride, padding)
+  const shape = shapeLike(source, { H: h, W: w })
+  return { pool: { kernel, stride, padding }, input: { ...source, shape, H: h, W: w } }
+}
+
+/** Sizes of a convolution. */
 export function convSizes(
   op: string,
   options: ConvShape,
-  image: boolean,
-  time: 'maybe' | 'never' | 'always' = 'maybe',
+  { image = false, time = 'maybe', pool: window }: Reading = {},
 ): ConvSizes {
-  const input = extentOf(`${op}.input`, options.input, time, 'always')
+  const source = extentOf(`${op}.input`, options.input, time, 'always')
+  const { pool, input } = pooled(op, source, window)
   checkShape(`${op}.weight`, options.weight, 'N C kH kW')
   const [N, channels, kernelH, kernelW] = Array.from(options.weight)
   const { groups = 1 } = options
   checkInteger(`${op}.groups`, groups, 1)
-  const [strideH, strideW] = pairOf(`${op}.stride`, options.stride, 1, 1)
-  const [padH, padW] = pairOf(`${op}.padding`, options.padding, 0, 0)
+  const [strideH, strideW] = pair(`${op}.stride`, options.stride ?? 1, 1)
+  const [padH, padW] = pair(`${op}.padding`, options.padding ?? 0, 0)
   expect(
     input.C === channels * groups && N % groups === 0,
     () =>
       `${op}: weight ${showShape(options.weight)} with groups ${groups} takes ` +
       `${channels * groups} channels and makes a multiple of ${groups}, but input ` +
-      `${showShape(input.shape)} has ${input.C} channels; change one of the shapes`,
+      `${showShape(options.input)} has ${input.C} channels; change one of the shapes`,
   )
   const outH = Math.floor((input.H + 2 * padH - kernelH) / strideH) + 1
   const outW = Math.floor((input.W + 2 * padW - kernelW) / strideW) + 1
@@ -91,61 +124,111 @@ export function convSizes(
       `${padH}, ${padW}`,
   )
   const inC = image ? input.C : storedChannels(input.C)
-  const [groupIn, groupOut] = [channels, N / groups]
-  const single = groupIn === 1 && groupOut === 1
-  const grouping: Grouping | undefined =
-    groups === 1
-      ? undefined
-      : { groups, groupIn, groupOut, depthwise: single && inC === storedChannels(N) }
+  const grouping = groupingOf(N, channels, groups, inC)
   const taps = kernelH * kernelW
   const shape = [N, channels, kernelH, kernelW]
   const layout = grouping
     ? groupedLayout(shape, taps, grouping)
     : weightLayout(shape, N, input.C, taps, inC)
   const output = extentOf(`${op}: the output`, shapeLike(input, { C: N, H: outH, W: outW }))
-  const g: Geometry = {
-    images: input.B,
-    inH: input.H,
-    inW: input.W,
-    inC,
-    outH,
-    outW,
-    outC: storedChannels(N),
-    blockWidth: blockWidth(N),
-    kernelH,
-    kernelW,
-    strideH,
-    strideW,
-    padH,
-    padW,
-    ...(grouping && { grouping }),
-  }
-  return { g, input, output, layout, N }
+  const window2d = { kernelH, kernelW, strideH, strideW, padH, padW }
+  const g: Geometry = { ...sidesOf(input, output, inC), ...window2d, ...(grouping && { grouping }) }
+  return { g, source, pool, input, output, layout, N }
 }
 
-/** The strategy of a name, or the choice of a network; else an error that says which fit. */
-export function chosen<S extends { readonly name: string }>(
+/** The parts of the channels; undefined where there is one. */
+export function groupingOf(
+  N: number,
+  groupIn: number,
+  groups: number,
+  inC: number,
+): Grouping | undefined {
+  if (groups === 1) return undefined
+  const groupOut = N / groups
+  const single = groupIn === 1 && groupOut === 1
+  return { groups, groupIn, groupOut, depthwise: single && inC === storedChannels(N) }
+}
+
+/** Sizes of a linear layer: a convolution whose kernel covers its whole input. */
+export function linearSizes(
   op: string,
-  name: string | undefined,
-  strategies: readonly S[],
-  fits: (strategy: S) => boolean,
-  automatic: () => S,
-  why: (name: string) => string = () => 'its sizes do not suit it',
-): S {
-  if (name === undefined || name === 'auto') return automatic()
-  const names = ['auto', ...new Set(strategies.map((strategy) => strategy.name))]
-  const named = strategies.filter((strategy) => strategy.name === name)
+  options: LinearShape,
+  { image = false, time = 'maybe', pool: window }: Reading = {},
+): ConvSizes {
+  const source = extentOf(`${op}.input`, options.input, time)
+  const { pool, input } = pooled(op, source, window)
+  checkShape(`${op}.weight`, options.weight, 'N C')
+  const [N, features] = Array.from(options.weight)
+  const { T, B, C, H, W, timed } = input
+  expect(
+    features === C * H * W,
+    () =>
+      `${op}: weight ${showShape(options.weight)} takes ${features} features, but input ` +
+      `${showShape(options.input)} has ${C * H * W}` +
+      `${window ? ' behind its pooling' : ''}; change one of the shapes`,
+  )
+  const inC = image ? C : storedChannels(C)
+  const layout = weightLayout([N, features], N, C, H * W, inC)
+  const shape = timed ? [T, B, N] : [B, N]
+  const output = extentOf(`${op}: the output`, shape)
+  const window2d = { kernelH: H, kernelW: W, strideH: 1, strideW: 1, padH: 0, padW: 0 }
+  return {
+    g: { ...sidesOf(input, output, inC), ...window2d },
+    source,
+    pool,
+    input,
+    output,
+    layout,
+    N,
+  }
+}
+
+const sidesOf = (input: Extent, output: Extent, inC: number) => ({
+  images: input.B,
+  inH: input.H,
+  inW: input.W,
+  inC,
+  outH: output.H,
+  outW: output.W,
+  outC: storedChannels(output.C),
+  blockWidth: blockWidth(output.C),
+})
+
+/** One way to compute an op, by its name. */
+export interface Way {
+  readonly name: string
+  readonly fits: boolean
+  emit(): void
+}
+
+/**
+ * Takes the way of a name, or what a network would.
+ *
+ * @param automatic emits what a network would, and says its name
+ * @returns the name of what was taken
+ */
+export function takeWay(
+  op: string,
+  algorithm: string | undefined,
+  ways: readonly Way[],
+  automatic: () => string,
+): string {
+  if (algorithm === undefined || algorithm === 'auto') return automatic()
+  const names = (some: readonly Way[]): string =>
+    [...new Set(some.map(({ name }) => name))].join(', ')
+  const named = ways.filter(({ name }) => name === algorithm)
   expect(
     named.length > 0,
-    () => `${op}.algorithm must be one of ${names.join(', ')}, got ${describe(name)}`,
+    () => `${op}.algorithm must be one of auto, ${names(ways)}, got ${describe(algorithm)}`,
   )
-  const fitting = strategies.filter(fits)
-  const found = named.find((strategy) => fitting.includes(strategy))
+  const fitting = ways.filter(({ fits }) => fits)
+  const way = named.find(({ fits }) => fits)
   expect(
-    found !== undefined,
+    way !== undefined,
     () =>
-      `${op}.algorithm '${name}' cannot compute this convolution (${why(name)}); those that can: ` +
-      `${fitting.map((strategy) => strategy.name).join(', ')}`,
+      `${op}.algorithm '${algorithm}' is not made for this convolution; those that are: ` +
+      names(fitting),
   )
-  return found
+  way.emit()
+  return way.name
 }

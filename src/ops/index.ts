@@ -5,11 +5,68 @@
  * @module ops
  */
 
+export type { PairOption, PoolWindow } from './convolution.js'
 export { load } from './engine.js'
 export type { Conv2dOptions } from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
+export type {
+  DropoutBackwardOptions,
+  DropoutOperation,
+  DropoutOptions,
+  DropoutSettings,
+} from './kinds/dropout.js'
+export { dropout, dropoutBackward } from './kinds/dropout.js'
+export type {
+  LifArgument,
+  LifOperation,
+  LifOptions,
+  LifOutput,
+  LifPlan,
+  LifResult,
+  LifResults,
+} from './kinds/lif.js'
+export { lif } from './kinds/lif.js'
+export type {
+  DeltaOptions,
+  LifBackwardOperation,
+  LifBackwardOptions,
+} from './kinds/lif-backward.js'
+export { lifBackward } from './kinds/lif-backward.js'
+export type { ReluBackwardOptions, ReluOperation, ReluOptions } from './kinds/relu.js'
+export { relu, reluBackward } from './kinds/relu.js'
+export type {
+  TimeSumOptions,
+  TraceGradientOperation,
+  TraceGradientOptions,
+  TraceOptions,
+} from './kinds/trace.js'
+export { timeSum, trace, traceGradient } from './kinds/trace.js'
+export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
+  Conv2dBiasGradientOptions,
+  Conv2dInputGradientOptions,
+  Conv2dWeightGradientOptions,
+} from './kinds/conv2d-gradients.js'
+export {
+  conv2dBiasGradient,
+  conv2dInputGradient,
+  conv2dWeightGradient,
+} from './kinds/conv2d-gradients.js'
+export type {
+  LinearBiasGradientOptions,
+  LinearInputGradientOptions,
+  LinearOptions,
+  LinearWeightGradientOptions,
+} from './kinds/linear.js'
+export {
+  linear,
+  linearBiasGradient,
+  linearInputGradient,
+  linearWeightGradient,
+} from './kinds/linear.js'
 export type { ReluOptions } from './kinds/relu.js'
 export { relu } from './kinds/relu.js'
+export type { WeightStandardiseOptions } from './kinds/weight-standardise.js'
+export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
 export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
 export type { CommonOptions } from './plan.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'

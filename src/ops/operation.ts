@@ -22,7 +22,7 @@ export type PlanInfo = Pick<
 export type Plan<
   Args extends readonly unknown[],
   Result,
-  Own extends Readonly<Record<string, Values>>,
+  Own extends Readonly<Record<string, Values | undefined>>,
 > = PlanInfo &
   Own & {
     /**
@@ -41,7 +41,7 @@ export interface Operation<
   Options,
   Args extends readonly unknown[],
   Result,
-  Own extends Readonly<Record<string, Values>>,
+  Own extends Readonly<Record<string, Values | undefined>>,
 > {
   /** Plans the op for its shapes, runs it once on arrays and returns the result. */
   (options: Options & CommonOptions & OneThread, ...args: Partial<Args>): Result
@@ -62,7 +62,7 @@ export function operation<
   Options extends object,
   Args extends readonly unknown[],
   Result,
-  Own extends Readonly<Record<string, Values>>,
+  Own extends Readonly<Record<string, Values | undefined>>,
 >(
   opName: string,
   known: readonly (keyof Options & string)[],

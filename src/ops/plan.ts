@@ -12,7 +12,14 @@ import { isNode } from '../runtime/processors.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from './builder.js'
 import { engineModule } from './engine.js'
 import { showShape, sizeOf } from './shapes.js'
-import { type OpTensor, ownCount, type TensorInfo, type Values, type ValueType } from './tensor.js'
+import {
+  type OpTensor,
+  ownCount,
+  type TensorInfo,
+  type Values,
+  type ValueType,
+  type Views,
+} from './tensor.js'
 
 /** What every op's options may say. */
 export interface CommonOptions {
@@ -34,7 +41,12 @@ const MOST_THREADS = 256
 const SPINS = 20_000
 const TIMEOUT_MS = 60_000
 
-const arrays = { float32: Float32Array, uint8: Uint8Array, int32: Int32Array } as const
+const arrays = {
+  float32: Float32Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  int32: Int32Array,
+} as const
 
 /** The fixed names of a plan; an op's tensors have others. */
 const isSettings = (value: unknown): value is Settings =>
@@ -64,6 +76,7 @@ export class OpPlan {
   private readonly engine: EngineExports['run'] | undefined
   private readonly setControl: (settings: Settings) => void
   private readonly takesSettings: boolean
+  private readonly before: ((views: Views) => void) | undefined
   private executor: Promise<Executor> | undefined
   private running: Promise<unknown> | undefined
   private disposed = false
@@ -109,6 +122,7 @@ export class OpPlan {
     this.inputViews = planned.inputs.map(viewOf)
     this.own = this.results(viewOf)
     const block = controlBlock(this.memory)
+    this.before = planned.before
     this.takesSettings = planned.control !== undefined
     this.setControl = (settings) => planned.control?.(block, settings)
     block.word(Control.StepMask, 0xffffffff)
@@ -126,6 +140,7 @@ export class OpPlan {
    */
   run(...given: unknown[]): unknown {
     const isOwn = this.take(given)
+    this.before?.(this.views)
     if (this.engine) {
       this.engine(this.program, 0, 1, this.scratch, 0, 0)
       return isOwn ? this.own : this.copies(given)

@@ -14,8 +14,8 @@ import {
 } from './reorder.js'
 import { type Extent, sizeOf } from './shapes.js'
 
-export type Values = Float32Array | Uint8Array | Int32Array
-export type ValueType = 'float32' | 'uint8' | 'int32'
+export type Values = Float32Array | Uint8Array | Int8Array | Int32Array
+export type ValueType = 'float32' | 'uint8' | 'int8' | 'int32'
 
 /** What a plan says about a tensor. */
 export interface TensorInfo {
@@ -53,7 +53,7 @@ interface Naming {
   readonly updated?: boolean
 }
 
-const bytesOf: Readonly<Record<ValueType, number>> = { float32: 4, int32: 4, uint8: 1 }
+const bytesOf: Readonly<Record<ValueType, number>> = { float32: 4, int32: 4, uint8: 1, int8: 1 }
 
 /** Buffers of an op's tensors live as long as its plan. */
 const bufferOf = (b: ProgramBuilder, name: string, type: ValueType, count: number): Buffer =>
@@ -169,27 +169,44 @@ export function bytesTensor(
   }
 }
 
+type Weights = Float32Array | Int8Array
+
 /** A weight, or its gradient, by the layout that the kernels read. */
-export function weightTensor(b: ProgramBuilder, naming: Naming, layout: ParameterLayout): OpTensor {
+export function weightTensor(
+  b: ProgramBuilder,
+  naming: Naming,
+  layout: ParameterLayout,
+  type: 'float32' | 'int8' = 'float32',
+): OpTensor {
   const { shape, stored, blocks } = layout
-  const buffer = bufferOf(b, naming.name, 'float32', stored)
-  const own = (views: Views): Float32Array => views(buffer, 'float32', stored) as Float32Array
+  const buffer = bufferOf(b, naming.name, type, stored)
+  const own = (views: Views): Weights => views(buffer, type, stored) as Weights
   const [order, sizes] = blocks
     ? [
         `[N / ${blocks.width}][rows][${blocks.width}]`,
         [stored / blocks.blockRows / blocks.width, blocks.blockRows, blocks.width],
       ]
     : ['[stored]', [stored]]
+  const unpackBytes = (stored: Weights): Int8Array => {
+    const values = new Int8Array(sizeOf(shape))
+    layout.each((element, at) => {
+      values[element] = stored[at]
+    })
+    return values
+  }
   return {
     ...naming,
-    type: 'float32',
+    type,
     shape,
     order,
     sizes,
     buffer,
     stored,
     pack: (values, views) => pack(layout, values, own(views)),
-    unpack: (views) => unpack(layout, own(views)),
+    unpack: (views) => {
+      const stored = own(views)
+      return stored instanceof Float32Array ? unpack(layout, stored) : unpackBytes(stored)
+    },
   }
 }
 
@@ -206,8 +223,19 @@ export function plainTensor(
   type: ValueType = 'float32',
   stored = sizeOf(shape),
 ): OpTensor {
-  const count = sizeOf(shape)
   const buffer = bufferOf(b, naming.name, type, roundUp(stored, 16))
+  return tensorOfBuffer(buffer, naming, shape, type, stored)
+}
+
+/** The same of memory that is there; the last record that touches it must be an op's last. */
+export function tensorOfBuffer(
+  buffer: Buffer,
+  naming: Naming,
+  shape: readonly number[],
+  type: ValueType = 'float32',
+  stored = sizeOf(shape),
+): OpTensor {
+  const count = sizeOf(shape)
   const own = (views: Views): Values => views(buffer, type, stored)
   return {
     ...naming,

@@ -1,7 +1,7 @@
 /** Weights that are bytes in memory: where they lie, and how they are filled. */
 
 import type { ByteWeight, Parameter } from './context.js'
-import { storedChannels } from './layout.js'
+import { pack, storedChannels } from './layout.js'
 import type { ProgramBuilder } from './program.js'
 import type { Quantised } from './quantise.js'
 
@@ -27,9 +27,6 @@ export function putByteWeight(
   { layout, weight, scale }: ByteWeight,
   { values, scales }: Quantised,
 ): void {
-  const stored = new Int8Array(memory, weight.address, layout.stored)
-  layout.each((element, at) => {
-    stored[at] = values[element]
-  })
+  pack(layout, values, new Int8Array(memory, weight.address, layout.stored))
   new Float32Array(memory, scale.address, scales.length).set(scales)
 }

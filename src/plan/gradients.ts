@@ -110,7 +110,11 @@ export const contributionFields = (
     pixelBytes: steps * stored * 4,
   }))
 
-function sumFields(pass: Pass, { shape, stored, gradient }: Omit<Target, 'name'>, steps: number) {
+function sumFields(
+  pass: Pick<Pass, 'images'>,
+  { shape, stored, gradient }: Omit<Target, 'name'>,
+  steps: number,
+) {
   const pixels = pass.images * shape[1] * shape[2]
   return {
     contributions: contributionFields(gradient, stored),
@@ -153,12 +157,24 @@ export function neuronGradient(
   if (gradient.some(({ steps }) => steps !== rows))
     throw new Error(`${name}: gradients of neurons need ${rows} rows`)
   const out = gradientBuffer(pass, name, shape, rows, stored)
+  emitNeuronGradient(pass, kind, to, factor, rows, out)
+  markRead(to.gradient)
+  return out
+}
+
+/** The record of it. */
+export function emitNeuronGradient(
+  pass: Pick<Pass, 'b' | 'images'>,
+  kind: typeof neuronBackwardRate | typeof neuronBackwardOnline,
+  { shape, stored, gradient }: Omit<Target, 'name'>,
+  factor: Buffer,
+  rows: number,
+  out: Buffer,
+): void {
   const asChannels = gradient.map((contribution) => ({ ...contribution, steps: 1 }))
   const fields = sumFields(pass, { shape, stored: stored * rows, gradient: asChannels }, 1)
   const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
   pass.b.emit(kind, units, { ...fields, out, factor })
-  markRead(to.gradient)
-  return out
 }
 
 /**

@@ -189,7 +189,7 @@ export function vectorLayout(shape: readonly number[], channels: number): Parame
 export function pack(
   layout: ParameterLayout,
   values: ArrayLike<number>,
-  stored: Float32Array,
+  stored: Float32Array | Int8Array,
 ): void {
   layout.each((element, at) => {
     stored[at] = values[element]

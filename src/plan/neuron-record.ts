@@ -1,27 +1,61 @@
 /** The records of the neuron kernels. */
 
-import { NeuronScratch, type Surrogate } from '../../assembly/opcodes.js'
+import { NeuronScratch, Surrogate } from '../../assembly/opcodes.js'
+import type { Neuron, SurrogateName } from '../nn/layers/index.js'
 import { contributionFields } from './gradients.js'
-import type { Pass } from './pass.js'
+import type { ProgramBuilder } from './program.js'
 import { neuron, neuronBackwardTime } from './records/neuron.js'
 import type { Contribution, FloatTensor, Norm, Shape } from './tensors.js'
 import type { Buffer, Reference } from './words.js'
 
+/** Where neurons run: a pass, or an op. */
+export interface NeuronScope {
+  readonly b: ProgramBuilder
+  /** Images of a record. */
+  readonly images: number
+  /** Steps of a call. */
+  readonly callSteps: number
+  /** `images`: those that the tensors hold. */
+  readonly context: { readonly images: number }
+  /** `timeSteps`: over which means run. */
+  readonly options: { readonly timeSteps: number }
+}
+
+/** An affine map. Mean and inverse deviation: where x̂ is wanted. */
+type NeuronNorm = Pick<Norm, 'groups' | 'scale' | 'shift'> & Partial<Pick<Norm, 'mean' | 'invStd'>>
+
 /** A float tensor that neurons read, through the affine map of a normalisation if there is one. */
 export interface NeuronInput {
   readonly tensor: FloatTensor
-  readonly norm?: Norm
+  readonly norm?: NeuronNorm
   /** Where the time mean of the normalised values goes. */
   readonly xhat?: Buffer
 }
 
-export interface NeuronRecord {
+/** What a layer of neurons is, in the record's words. */
+export interface NeuronDynamics {
+  readonly lambda: number
+  readonly kappa: number
+  readonly threshold: number
+  /** Hard reset to this potential; null: soft. */
+  readonly reset: number | null
+  readonly detach: boolean
+  readonly surrogate: Surrogate
+  readonly alpha: number
+}
+
+/** What neurons read, in both directions. */
+export interface NeuronCharge extends NeuronDynamics {
   readonly shape: Shape
   readonly stored: number
   readonly pixelsPerUnit: number
   readonly a: NeuronInput
   readonly b?: NeuronInput
   readonly spikes?: { readonly masks: Buffer; readonly scale: number }
+  readonly learnable?: Reference | 0
+}
+
+export interface NeuronRecord extends NeuronCharge {
   readonly masks: Buffer
   /** Not where nobody reads what was counted. */
   readonly counts?: Buffer
@@ -32,16 +66,31 @@ export interface NeuronRecord {
   /** State of a loop over t outside. */
   readonly potential?: Buffer
   readonly rho?: Buffer
-  readonly lambda: number
-  readonly kappa: number
-  readonly threshold: number
-  /** Hard reset to this potential; null: soft. */
-  readonly reset: number | null
-  readonly detach: boolean
-  readonly surrogate: Surrogate
-  readonly alpha: number
-  readonly learnable?: Reference | 0
 }
+
+const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
+  sigmoid: Surrogate.Sigmoid,
+  atan: Surrogate.Atan,
+  triangle: Surrogate.Triangle,
+  rectangle: Surrogate.Rectangle,
+  fastSigmoid: Surrogate.FastSigmoid,
+  piecewiseExp: Surrogate.PiecewiseExp,
+  erf: Surrogate.Erf,
+}
+
+export const dynamicsOf = (layer: Neuron): NeuronDynamics => ({
+  lambda: 1 - 1 / layer.tau,
+  kappa: layer.decayInput ? 1 / layer.tau : 1,
+  threshold: layer.vThreshold,
+  reset: layer.vReset,
+  detach: layer.detachReset,
+  surrogate: surrogates[layer.surrogate],
+  alpha: layer.alpha,
+})
+
+/** Whether ρ is the same for every neuron, so that a loop over t outside need not keep it. */
+export const hasCommonTrace = ({ reset, detach }: NeuronDynamics): boolean =>
+  reset === null && detach
 
 function inputFields({ tensor, norm, xhat }: NeuronInput) {
   const row = tensor.stored * 4
@@ -59,7 +108,7 @@ function inputFields({ tensor, norm, xhat }: NeuronInput) {
 }
 
 /** Currents and dynamics, which the kernels of both directions read. */
-function chargeFields(pass: Pass, r: NeuronRecord) {
+function chargeFields(pass: NeuronScope, r: NeuronCharge) {
   const pixels = pass.images * r.shape[1] * r.shape[2]
   const a = inputFields(r.a)
   const b = r.b && inputFields(r.b)
@@ -95,10 +144,10 @@ function chargeFields(pass: Pass, r: NeuronRecord) {
   }
 }
 
-const unitsOf = (pass: Pass, { shape, pixelsPerUnit }: NeuronRecord): number =>
+const unitsOf = (pass: NeuronScope, { shape, pixelsPerUnit }: NeuronCharge): number =>
   Math.ceil((pass.images * shape[1] * shape[2]) / pixelsPerUnit)
 
-export function emitNeuron(pass: Pass, r: NeuronRecord): void {
+export function emitNeuron(pass: NeuronScope, r: NeuronRecord): void {
   const fields = chargeFields(pass, r)
   const a = inputFields(r.a)
   const b = r.b && inputFields(r.b)
@@ -129,8 +178,8 @@ export function emitNeuron(pass: Pass, r: NeuronRecord): void {
 
 /** Its backward pass through time; `partials`: of the gradient of τ, by units. */
 export function emitNeuronBackwardTime(
-  pass: Pass,
-  r: NeuronRecord,
+  pass: NeuronScope,
+  r: NeuronCharge,
   delta: Buffer,
   contributions: readonly Contribution[],
   partials?: Reference,

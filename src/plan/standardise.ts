@@ -12,6 +12,27 @@ import { type Reference, ref } from './words.js'
 /** Added to the variance. */
 export const EPSILON = 1e-4
 
+/** How the records go through a weight: the units, and the sizes of a block. */
+export function standardiseBlocks(
+  where: string,
+  g: Geometry,
+  /** Input channels that hold numbers. */
+  realC: number,
+) {
+  const taps = tapsOf(g)
+  const blocks = g.grouping
+    ? groupBlocks(where, taps, g.grouping)
+    : {
+        units: g.outC / g.blockWidth,
+        inC: g.inC,
+        realC,
+        blockWidth: g.blockWidth,
+        kRows: kRowsOf(g),
+      }
+  const { units, ...sizes } = blocks
+  return { units, sizes: { taps, ...sizes, epsilon: EPSILON } }
+}
+
 /**
  * The standardised copy of the weight. `backward`: turns the copy's gradient into the parameter's,
  * once it is complete.
@@ -24,23 +45,12 @@ export function standardisedWeight(
 ): { weight: Reference; backward: () => void } {
   const { b, context } = pass
   const { index, name } = node
-  const taps = tapsOf(g)
-  const blocks = g.grouping
-    ? groupBlocks(node, taps, g.grouping)
-    : {
-        units: g.outC / g.blockWidth,
-        inC: g.inC,
-        realC: layer.kind === 'conv2d' ? layer.inChannels : layer.inFeatures / taps,
-        blockWidth: g.blockWidth,
-        kRows: kRowsOf(g),
-      }
-  const { units, ...sizes } = blocks
+  const realC = layer.kind === 'conv2d' ? layer.inChannels : layer.inFeatures / tapsOf(g)
+  const { units, sizes } = standardiseBlocks(`${name} (conv2d)`, g, realC)
   const shared = {
     weight: context.parameter(index, 'weight') as Reference,
     gain: context.parameter(index, 'gain') || undefined,
-    taps,
     ...sizes,
-    epsilon: EPSILON,
   }
   const out = pass.forParameters(
     `${name} standardised weight`,
@@ -60,14 +70,14 @@ export function standardisedWeight(
 }
 
 /** A group's weights as a block of output channels; depthwise all channels are one. */
-function groupBlocks({ name }: GraphNode, taps: number, grouping: Grouping) {
+function groupBlocks(where: string, taps: number, grouping: Grouping) {
   const { groups, groupIn, groupOut, depthwise } = grouping
   const shared = { inC: groupIn, realC: groupIn, kRows: taps * groupIn }
   if (depthwise) return { units: 1, blockWidth: storedChannels(groups), ...shared }
   expect(
     groupOut === groupColumns(groupOut),
     () =>
-      `${name} (conv2d): standardise with groups needs a multiple of 4 output channels ` +
+      `${where}: standardise with groups needs a multiple of 4 output channels ` +
       `in each group, got ${groupOut} (${groups} groups); change outChannels or groups, or ` +
       `leave standardise out`,
   )

@@ -1,7 +1,7 @@
 /** Training steps of every method, and the prediction of one image. */
 import { trace } from '../../graph/trace.js'
 import type { Model } from '../../model.js'
-import { type ModelName, models } from '../../models/registry.js'
+import { type ModelFactory, models } from '../../models/registry.js'
 import { traitsOf } from '../../plan/methods.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Benchmark, Build, Prepared, Work } from '../benchmark.js'
@@ -33,7 +33,8 @@ export interface NetworkOptions {
 
 const TIME_STEPS = [1, 2, 4, 8, 16]
 const USUAL_TIME_STEPS = 4
-const [PRETRAINING_STEPS, QUICK_PRETRAINING_STEPS] = [30, 4]
+/** Running statistics of normalisations need some steps to follow. */
+const [PRETRAINING_STEPS, QUICK_PRETRAINING_STEPS] = [30, 20]
 
 interface Configuration {
   readonly choice: MethodChoice
@@ -114,7 +115,8 @@ export async function trainedModel(build: Build, setting: Setting, quick: boolea
 
 /** Images, and the operations that they need at least. */
 function workOf(setting: Setting, count: Count): Work {
-  const graph = trace(models[setting.model as ModelName](input, classes), input)
+  const factory = (models as Record<string, ModelFactory>)[setting.model]
+  const graph = trace(factory(input, classes), input)
   const operations = count(graph)
   return {
     amount: setting.batchSize,

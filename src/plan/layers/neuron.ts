@@ -1,9 +1,8 @@
 /** Spiking neurons: up to two currents and one layer's spikes in, spikes out. */
 
-import { Surrogate } from '../../../assembly/opcodes.js'
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
-import type { Neuron, SurrogateName } from '../../nn/layers/index.js'
+import type { Neuron } from '../../nn/layers/index.js'
 import {
   giveGradient,
   gradientTimeSum,
@@ -14,8 +13,10 @@ import {
 import { storedChannels } from '../layout.js'
 import { type MethodTraits, quoteMethodsWith } from '../methods.js'
 import {
+  dynamicsOf,
   emitNeuron,
   emitNeuronBackwardTime,
+  hasCommonTrace,
   type NeuronInput,
   type NeuronRecord,
 } from '../neuron-record.js'
@@ -32,16 +33,6 @@ import {
 import { type Buffer, type Reference, ref } from '../words.js'
 import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
-
-const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
-  sigmoid: Surrogate.Sigmoid,
-  atan: Surrogate.Atan,
-  triangle: Surrogate.Triangle,
-  rectangle: Surrogate.Rectangle,
-  fastSigmoid: Surrogate.FastSigmoid,
-  piecewiseExp: Surrogate.PiecewiseExp,
-  erf: Surrogate.Erf,
-}
 
 type Inputs = {
   readonly read: Expression
@@ -86,8 +77,9 @@ export const neuron: LayerPlan<Neuron> = {
     const units = Math.ceil(pixels / pixelsPerUnit)
     const values = pixels * stored * 4
     const countPartials = pass.carried(`${node.name} spike counts`, units * 4, 'statistics')
-    const lambda = 1 - 1 / layer.tau
-    const output = pass.spikeTensor(node.name, node.shape, lambda, { buffer: countPartials, units })
+    const dynamics = dynamicsOf(layer)
+    const sums = { buffer: countPartials, units }
+    const output = pass.spikeTensor(node.name, node.shape, dynamics.lambda, sums)
     const eligibility =
       training && (method.neuron === 'eligibility' || (method.neuron === 'time' && options.inspect))
         ? pass.carried(`${node.name} eligibility`, values, 'kept', options.inspect)
@@ -96,8 +88,8 @@ export const neuron: LayerPlan<Neuron> = {
       training && method.neuron === 'surrogate'
         ? b.buffer(`${node.name} surrogate`, values * pass.callSteps)
         : undefined
-    const constantRho = layer.vReset === null && layer.detachReset
     const record: NeuronRecord = {
+      ...dynamics,
       shape: node.shape,
       stored,
       pixelsPerUnit,
@@ -115,16 +107,9 @@ export const neuron: LayerPlan<Neuron> = {
       surrogateOut,
       potential: outer ? pass.carried(`${node.name} potential`, values, 'kept') : undefined,
       rho:
-        outer && training && method.neuron === 'eligibility' && !constantRho
+        outer && training && method.neuron === 'eligibility' && !hasCommonTrace(dynamics)
           ? pass.carried(`${node.name} rho`, values, 'kept')
           : undefined,
-      lambda,
-      kappa: layer.decayInput ? 1 / layer.tau : 1,
-      threshold: layer.vThreshold,
-      reset: layer.vReset,
-      detach: layer.detachReset,
-      surrogate: surrogates[layer.surrogate],
-      alpha: layer.alpha,
       learnable: layer.learnable ? context.parameter(node.index, 'w') : 0,
     }
     emitNeuron(pass, record)

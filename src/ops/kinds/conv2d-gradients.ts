@@ -1,0 +1,108 @@
+/** Gradients of convolutions. */
+
+import { type ConvShape, convShapeOptions, convSizes } from '../convolution.js'
+import { operation } from '../operation.js'
+import { extentOf } from '../shapes.js'
+import type { Values } from '../tensor.js'
+import {
+  type BiasGradientOptions,
+  type InputGradientOptions,
+  inputGradientOptions,
+  planBiasGradient,
+  planInputGradient,
+} from '../weighted/gradients.js'
+import {
+  planWeightGradient,
+  type WeightGradientOptions,
+  weightGradientOptions,
+} from '../weighted/weight-gradient.js'
+
+/** Options of `ops.conv2dInputGradient`. `input`: the shape of the input. */
+export interface Conv2dInputGradientOptions extends ConvShape, InputGradientOptions {}
+
+/** The plan's own memory. */
+export type InputGradientMemory = {
+  readonly weight: Float32Array
+  readonly gradient: Float32Array
+  readonly inputGradient: Float32Array
+}
+
+/**
+ * Gradient of a convolution's input from that of its output (`torch.nn.grad.conv2d_input`):
+ *
+ *     dx[t, b, c, i, j] = Σ over n, p, q of w[n, c, p, q] · dy[t, b, n, u, v],
+ *                         where u · stride + p − padding = i and v · stride + q − padding = j
+ *
+ * Arguments of `run`: weight, gradient [B, N, outH, outW], or that behind T. Result: of the shape
+ * of the input. Through time each step is by itself; in rate-based backpropagation there is one row
+ * for all steps. Winograd's kernels: Lavin and Gray, arXiv 1509.09308.
+ */
+export const conv2dInputGradient = operation<
+  Conv2dInputGradientOptions,
+  [weight: Float32Array, gradient: Float32Array],
+  Float32Array,
+  InputGradientMemory
+>('conv2dInputGradient', [...convShapeOptions, ...inputGradientOptions], (o, options) =>
+  planInputGradient(o, convSizes(o.op, options), options),
+)
+
+/** Options of `ops.conv2dWeightGradient`. */
+export interface Conv2dWeightGradientOptions extends ConvShape, WeightGradientOptions {}
+
+/** Input, further sources, gradient, and with `accumulate` the gradient to add to. */
+export type WeightGradientArguments = [input: Float32Array | Uint8Array, ...more: Values[]]
+
+/** The plan's own memory. */
+export type WeightGradientMemory = {
+  readonly input: Float32Array | Uint8Array
+  readonly gradient: Float32Array
+  readonly weightGradient: Float32Array
+}
+
+/**
+ * Gradient of a convolution's weight (`torch.nn.grad.conv2d_weight`):
+ *
+ *     dw[n, c, p, q] = Σ over t, b, i, j of dy[t, b, n, i, j] ·
+ *                      x[t, b, c, i·stride + p − padding, j·stride + q − padding]
+ *
+ * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and dy
+ * has no T (rate-based backpropagation); with `mean` the mean over T of floats.
+ *
+ * Arguments of `run`: input, gradient [B, N, outH, outW], or that behind T; with `accumulate` the
+ * gradient so far, which is changed. Result: [N, C / groups, kernelH, kernelW].
+ */
+export const conv2dWeightGradient = operation<
+  Conv2dWeightGradientOptions,
+  WeightGradientArguments,
+  Float32Array,
+  WeightGradientMemory
+>('conv2dWeightGradient', [...convShapeOptions, ...weightGradientOptions], (o, options) =>
+  planWeightGradient(o, options, convSizes),
+)
+
+/** Options of `ops.conv2dBiasGradient`. */
+export interface Conv2dBiasGradientOptions extends BiasGradientOptions {
+  /** Of the output: [B, N, H, W], or that behind T. */
+  readonly gradient: readonly number[]
+}
+
+/** The plan's own memory. */
+export type BiasGradientMemory = {
+  readonly gradient: Float32Array
+  readonly biasGradient: Float32Array
+}
+
+/**
+ * Gradient of a convolution's bias: db[n] = Σ over t, b, i, j of dy[t, b, n, i, j].
+ *
+ * Arguments of `run`: gradient; with `accumulate` the gradient so far, which is changed. Result:
+ * [N].
+ */
+export const conv2dBiasGradient = operation<
+  Conv2dBiasGradientOptions,
+  [gradient: Float32Array, biasGradient: Float32Array],
+  Float32Array,
+  BiasGradientMemory
+>('conv2dBiasGradient', ['gradient', 'accumulate'], (o, options) =>
+  planBiasGradient(o, extentOf(`${o.op}.gradient`, options.gradient, 'maybe', 'always'), options),
+)

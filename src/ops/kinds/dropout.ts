@@ -1,0 +1,145 @@
+/** Dropout of spikes and of floats, and its gradient. */
+
+import { Control } from '../../../assembly/opcodes.js'
+import { checkBoolean, checkInteger, checkOptions } from '../../errors.js'
+import { dropout as layer } from '../../nn/layers/index.js'
+import { dropoutFloats, dropout as record } from '../../plan/records/dropout.js'
+import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
+import { type Operation, operation } from '../operation.js'
+import { passOver } from '../passes.js'
+import { type Extent, extentOf } from '../shapes.js'
+import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+
+interface SharedOptions {
+  /** Probability that a neuron is silenced, 0…1, 1 excluded. Default 0.5. */
+  readonly p?: number
+  /** Which stream of random numbers it draws from; a network's n-th dropout has n. Default 1. */
+  readonly stream?: number
+}
+
+/** Options of `ops.dropout`. */
+export interface DropoutOptions extends SharedOptions {
+  /** [B, C], [B, C, H, W], or one of these behind T. */
+  readonly input: readonly number[]
+  /** The input holds spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
+  readonly spikes?: boolean
+}
+
+/** Options of `ops.dropoutBackward`. */
+export interface DropoutBackwardOptions extends SharedOptions {
+  /** [B, C], [B, C, H, W], or one of these behind T. */
+  readonly delta: readonly number[]
+}
+
+/** Of a run: seed of its random numbers, 0…2³² − 1. */
+export interface DropoutSettings {
+  readonly seed?: number
+}
+
+const seedSetting =
+  (op: string) =>
+  (block: ControlBlock, settings: Settings): void => {
+    checkOptions(`${op}.run`, settings, ['seed'])
+    const { seed = 0 } = settings
+    checkInteger(`${op}.run: seed`, seed as number, 0, 2 ** 32 - 1)
+    block.word(Control.Seed, seed as number)
+  }
+
+function draw(op: string, { p, stream = 1 }: SharedOptions) {
+  const { p: probability } = layer(p)
+  checkInteger(`${op}.stream`, stream, 0, 2 ** 31 - 1)
+  return { probability, stream }
+}
+
+function onFloats(
+  { b, op }: OpBuilder,
+  extent: Extent,
+  options: SharedOptions,
+  [from, to]: readonly [string, string],
+): Planned {
+  const random = draw(op, options)
+  const x = floatTensor(b, { name: from }, extent)
+  const y = floatTensor(b, { name: to }, extent)
+  const { fields, units } = passOver(extent, x.stored, extent.T)
+  const [input, out] = [x.buffer, y.buffer]
+  b.emit(dropoutFloats, units, { ...fields, ...random, in: input, out, steps: extent.T })
+  return { inputs: [x], outputs: [y], control: seedSetting(op) }
+}
+
+function onSpikes({ b, op }: OpBuilder, extent: Extent, options: DropoutOptions): Planned {
+  const random = draw(op, options)
+  const x = spikesTensor(b, op, { name: 'input' }, extent, true)
+  const y = spikesTensor(b, op, { name: 'output' }, extent)
+  const counts: OpTensor = { ...y.counts, name: 'counts' }
+  const { fields, units } = passOver(extent, x.stored, 1)
+  const planeBytes = fields.pixels * x.stored
+  b.emit(record, units, {
+    ...fields,
+    ...random,
+    in: x.buffer,
+    inCounts: x.counts.buffer,
+    inPlaneBytes: planeBytes,
+    out: y.buffer,
+    counts: counts.buffer,
+    planeBytes,
+    steps: extent.T,
+  })
+  return { inputs: [x], outputs: [y, counts], others: [x.counts], control: seedSetting(op) }
+}
+
+/** `ops.dropout`: on spikes two results, on floats one. */
+export type DropoutOperation = Operation<
+  DropoutOptions & { readonly spikes?: false },
+  [input: Float32Array, settings: DropoutSettings],
+  Float32Array,
+  { readonly input: Float32Array; readonly output: Float32Array }
+> &
+  Operation<
+    DropoutOptions & { readonly spikes: true },
+    [input: Uint8Array, settings: DropoutSettings],
+    { readonly output: Uint8Array; readonly counts: Uint8Array },
+    {
+      readonly input: Uint8Array
+      readonly inputCounts: Uint8Array
+      readonly output: Uint8Array
+      readonly counts: Uint8Array
+    }
+  >
+
+/**
+ * Dropout: y[t] = m · x[t], where m is 0 with probability p and else 1, the same at all time steps.
+ * m depends on seed, stream and the place of the neuron. As in a network the factor 1/(1 − p) is
+ * left to who reads the result (`scale`), so that spikes stay spikes.
+ *
+ * Argument of `run`: input (Float32Array, or with `spikes` Uint8Array). Setting: `seed`, default 0.
+ * Result: of the input's shape; with `spikes` { output, counts }: counts are the spikes of each
+ * neuron, bytes without the time axis. Who writes into the plan's own `input` there has to write
+ * `inputCounts` too.
+ */
+export const dropout = operation<
+  DropoutOptions,
+  [input: Float32Array, settings: DropoutSettings],
+  Float32Array,
+  { readonly input: Float32Array; readonly output: Float32Array }
+>('dropout', ['input', 'p', 'stream', 'spikes'], (o, options) => {
+  const extent = extentOf(`${o.op}.input`, options.input)
+  return checkBoolean(`${o.op}.spikes`, options.spikes, false)
+    ? onSpikes(o, extent, options)
+    : onFloats(o, extent, options, ['input', 'output'])
+}) as unknown as DropoutOperation
+
+/**
+ * The gradient of `ops.dropout`, of spikes and of floats: m · δ[t], with the m of the same seed,
+ * stream and p. δ has one row for each step, or none of time. The factor 1/(1 − p) is left to who
+ * hands δ over.
+ *
+ * Argument of `run`: delta. Setting: `seed`, default 0. Result: of delta's shape.
+ */
+export const dropoutBackward = operation<
+  DropoutBackwardOptions,
+  [delta: Float32Array, settings: DropoutSettings],
+  Float32Array,
+  { readonly delta: Float32Array; readonly gradient: Float32Array }
+>('dropoutBackward', ['delta', 'p', 'stream'], (o, options) =>
+  onFloats(o, extentOf(`${o.op}.delta`, options.delta), options, ['delta', 'gradient']),
+)

@@ -1,0 +1,221 @@
+/** Spiking neurons forward. */
+
+import { checkInteger, describe, expect } from '../../errors.js'
+import { emitMaterialise } from '../../plan/materialise.js'
+import { emitNeuron, hasCommonTrace } from '../../plan/neuron-record.js'
+import type { OpBuilder, Planned } from '../builder.js'
+import {
+  type ChargeOptions,
+  chargeOf,
+  chargeOptions,
+  onlySpikes,
+  plannedSpikes,
+} from '../neurons.js'
+import { type MaybePromise, type OneThread, operation, type Plan } from '../operation.js'
+import { type StepSettings, stepSetting } from '../passes.js'
+import type { CommonOptions } from '../plan.js'
+import { MOST_STEPS, still } from '../shapes.js'
+import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+
+/** What `ops.lif` can compute. Without [T, …] a result has the shape of the current at one step. */
+export type LifResults = {
+  /** 0 or 1 [T, …]. */
+  readonly spikes: Uint8Array
+  /** Spikes of each neuron over all steps, […]. */
+  readonly counts: Uint8Array
+  /** Spikes per step, […]. */
+  readonly rates: Float32Array
+  /** The factor of rate-based backpropagation, […]. */
+  readonly eligibilities: Float32Array
+  /** κ h'(u − θ) [T, …]: the factor of the online methods. */
+  readonly surrogates: Float32Array
+  /** Mean over time of the normalised current (x − mean)·invStd, […]. */
+  readonly xhat: Float32Array
+  /** The same of the second current. */
+  readonly residualXhat: Float32Array
+  /** Potential behind the last step, […]; with it a run can go on from the run before. */
+  readonly potential: Float32Array
+}
+export type LifOutput = keyof LifResults
+
+const allOutputs: readonly LifOutput[] = [
+  'spikes',
+  'counts',
+  'rates',
+  'eligibilities',
+  'surrogates',
+  'xhat',
+  'residualXhat',
+  'potential',
+]
+type Standard = readonly ['spikes', 'rates', 'eligibilities']
+const standardOutputs: Standard = ['spikes', 'rates', 'eligibilities']
+
+/** Options of `ops.lif`. */
+export interface LifOptions<O extends readonly LifOutput[] = readonly LifOutput[]>
+  extends ChargeOptions {
+  /** What to compute: nothing else is. Default spikes, rates and eligibilities. */
+  readonly outputs?: O
+  /**
+   * Steps of all runs together, where runs go on from each other: means and eligibilities are over
+   * them. Needs the output `potential`. Default: the steps of one run.
+   */
+  readonly totalSteps?: number
+}
+
+/** One result is returned as it is, several as an object. */
+export type LifResult<O extends readonly LifOutput[]> = O extends readonly [
+  infer K extends LifOutput,
+]
+  ? LifResults[K]
+  : { readonly [K in O[number]]: LifResults[K] }
+
+/** What `run` takes behind the current, as far as the options ask for it. */
+export type LifArgument = Float32Array | Uint8Array | StepSettings
+type Arguments = [input: Float32Array, ...others: LifArgument[]]
+
+/** A plan of `ops.lif`: its own memory is there under the names of arguments and results. */
+export type LifPlan<O extends readonly LifOutput[], Result> = Plan<
+  Arguments,
+  Result,
+  { readonly input: Float32Array } & Pick<LifResults, O[number]>
+>
+
+/** `ops.lif`. */
+export interface LifOperation {
+  <const O extends readonly LifOutput[] = Standard>(
+    options: LifOptions<O> & CommonOptions & OneThread,
+    ...args: Partial<Arguments>
+  ): LifResult<O>
+  <const O extends readonly LifOutput[] = Standard>(
+    options: LifOptions<O> & CommonOptions,
+    ...args: Partial<Arguments>
+  ): MaybePromise<LifResult<O>>
+  /** As it is exported. */
+  readonly opName: string
+  /** @throws SpikewasmError for an option or a shape that does not fit, naming it */
+  plan<const O extends readonly LifOutput[] = Standard>(
+    options: LifOptions<O> & CommonOptions & OneThread,
+  ): LifPlan<O, LifResult<O>>
+  plan<const O extends readonly LifOutput[] = Standard>(
+    options: LifOptions<O> & CommonOptions,
+  ): LifPlan<O, MaybePromise<LifResult<O>>>
+}
+
+function outputsOf(op: string, given: unknown = standardOutputs): ReadonlySet<LifOutput> {
+  const names: readonly unknown[] = Array.isArray(given) ? given : []
+  expect(
+    names.length > 0 &&
+      new Set(names).size === names.length &&
+      names.every((name) => allOutputs.includes(name as LifOutput)),
+    () =>
+      `${op}.outputs must be a list of some of ${allOutputs.join(', ')}, got ${describe(given)}`,
+  )
+  return new Set(names as readonly LifOutput[])
+}
+
+function totalStepsOf(op: string, given: number | undefined, steps: number, carries: boolean) {
+  if (given === undefined) return steps
+  checkInteger(`${op}.totalSteps`, given, steps, MOST_STEPS)
+  expect(
+    carries || given === steps,
+    () => `${op}.totalSteps ${given} needs the output 'potential', from which runs go on`,
+  )
+  return given
+}
+
+function build(o: OpBuilder, options: LifOptions): Planned {
+  const { b, op } = o
+  const outputs = outputsOf(op, options.outputs)
+  const wants = (...names: LifOutput[]): boolean => names.some((name) => outputs.has(name))
+  const carries = wants('potential')
+  const charge = chargeOf(
+    o,
+    options,
+    { xhat: wants('xhat'), residualXhat: wants('residualXhat') },
+    options.totalSteps,
+  )
+  const { extent, scope, record, units, dynamics, xhat, residualXhat } = charge
+  const totalSteps = totalStepsOf(op, options.totalSteps, extent.T, carries)
+  const one = still(extent)
+  const spikes = spikesTensor(b, op, { name: 'spikes' }, extent)
+  const counts: OpTensor = { ...spikes.counts, name: 'counts' }
+  const float = (name: LifOutput, of = one): OpTensor | undefined =>
+    wants(name) ? floatTensor(b, { name }, of) : undefined
+  const rates = float('rates')
+  const eligibilities = float('eligibilities')
+  const surrogates = float('surrogates', extent)
+  const potential = carries ? floatTensor(b, { name: 'potential', updated: true }, one) : undefined
+  const rho =
+    carries && eligibilities && !hasCommonTrace(dynamics)
+      ? floatTensor(b, { name: 'rho', updated: true }, one)
+      : undefined
+  // Who asks for spikes alone has nothing counted.
+  const counted = wants('counts', 'rates', 'eligibilities', 'surrogates')
+  emitNeuron(scope, {
+    ...record,
+    masks: spikes.buffer,
+    counts: counted ? counts.buffer : undefined,
+    countPartials: counted ? b.buffer('spike sums', units * 4, 'statistics') : undefined,
+    eligibility: eligibilities?.buffer,
+    surrogateOut: surrogates?.buffer,
+    potential: potential?.buffer,
+    rho: rho?.buffer,
+  })
+  if (rates)
+    emitMaterialise(
+      b,
+      { shape: record.shape, terms: [plannedSpikes(spikes, counts, extent)] },
+      extent.B,
+      extent.T,
+      totalSteps,
+      true,
+      rates.buffer,
+      rates.stored,
+      onlySpikes,
+    )
+  const made: Readonly<Record<LifOutput, OpTensor | undefined>> = {
+    spikes,
+    counts,
+    rates,
+    eligibilities,
+    surrogates,
+    xhat,
+    residualXhat,
+    potential,
+  }
+  return {
+    inputs: [...charge.inputs, ...(potential ? [potential] : []), ...(rho ? [rho] : [])],
+    outputs: [...outputs].map((name) => made[name] as OpTensor),
+    others: [spikes, counts].filter((tensor) => !outputs.has(tensor.name as LifOutput)),
+    control: carries ? stepSetting(op, totalSteps - extent.T) : undefined,
+  }
+}
+
+/**
+ * Leaky integrate-and-fire neurons over all time steps, as `lif()`, `integrateAndFire()` (τ
+ * Infinity) and `plif()` (`learnable`) have them in a network:
+ *
+ *     u[t] = λ·v[t − 1] + (1 − λ)·v0 + κ·I[t]      λ = 1 − 1/τ, κ = 1 or 1/τ (decayInput)
+ *     s[t] = 1 where u[t] ≥ θ, else 0
+ *     v[t] = u[t] − θ·s[t] (soft reset), or v0 where s[t] = 1 (hard)
+ *     I[t] = scale·input[t] + shift  (+ the second current)  (+ factor · spikes of the shortcut)
+ *     eligibility = κ/T · Σ over t of h'(u[t] − θ)·ρ[t]
+ *                   ρ[1] = 1, ρ[t + 1] = 1 + λ·ρ[t]·∂v[t]/∂u[t]
+ *
+ * v0 is `vReset`, or 0 where that is null. h' is the surrogate. The eligibility is that of
+ * rate-based backpropagation (Yu et al., NeurIPS 2024, arXiv 2410.11488).
+ *
+ * Arguments of `run`, as far as options ask for them: input; scale, shift (mean, invStd for the
+ * output `xhat`); residual, residualScale, residualShift (residualMean, residualInvStd); shortcut
+ * (Uint8Array); w; and with the output `potential`: potential and, where the reset is hard or not
+ * detached, rho, both updated. Setting: `step`, the number of the run's first step. At 0 (the
+ * default) neurons start from v0, behind it they go on from potential, rho, and the plan's sums.
+ *
+ * Result: what `outputs` names; a single one as it is, several as an object.
+ */
+export const lif = operation<LifOptions, Arguments, unknown, { readonly input: Float32Array }>(
+  'lif',
+  [...chargeOptions, 'outputs', 'totalSteps'],
+  build,
+) as unknown as LifOperation

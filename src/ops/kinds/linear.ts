@@ -1,0 +1,98 @@
+/** Linear layers and their gradients: convolutions whose kernel covers their whole input. */
+
+import { type LinearShape, linearShapeOptions, linearSizes } from '../convolution.js'
+import { operation } from '../operation.js'
+import { extentOf } from '../shapes.js'
+import { type ForwardOptions, forwardOptions, planForward } from '../weighted/forward.js'
+import {
+  type BiasGradientOptions,
+  type InputGradientOptions,
+  inputGradientOptions,
+  planBiasGradient,
+  planInputGradient,
+} from '../weighted/gradients.js'
+import {
+  planWeightGradient,
+  type WeightGradientOptions,
+  weightGradientOptions,
+} from '../weighted/weight-gradient.js'
+import type { ForwardArguments, ForwardMemory, ForwardOperation } from './conv2d.js'
+import type {
+  BiasGradientMemory,
+  InputGradientMemory,
+  WeightGradientArguments,
+  WeightGradientMemory,
+} from './conv2d-gradients.js'
+
+/** Options of `ops.linear`. */
+export interface LinearOptions extends LinearShape, ForwardOptions {}
+
+/**
+ * A linear layer on floats or spikes (`torch.nn.functional.linear`):
+ *
+ *     y[t, b, n] = bias[n] + Σ over c of w[n, c] · x[t, b, c]
+ *
+ * An input [B, C, H, W] stands for its C·H·W features, as behind `flatten`. Options and arguments
+ * are those of `conv2d`. Result: [B, N], or [T, B, N].
+ */
+export const linear = operation<LinearOptions, ForwardArguments, Float32Array, ForwardMemory>(
+  'linear',
+  [...linearShapeOptions, ...forwardOptions],
+  (o, options) => planForward(o, options, linearSizes),
+) as ForwardOperation<LinearOptions>
+
+/** Options of `ops.linearInputGradient`. `input`: the shape of the input. */
+export interface LinearInputGradientOptions extends LinearShape, InputGradientOptions {}
+
+/**
+ * Gradient of a linear layer's input: dx[t, b, c] = Σ over n of w[n, c] · dy[t, b, n].
+ *
+ * Arguments of `run`: weight, gradient [B, N] or [T, B, N]. Result: of the shape of the input.
+ */
+export const linearInputGradient = operation<
+  LinearInputGradientOptions,
+  [weight: Float32Array, gradient: Float32Array],
+  Float32Array,
+  InputGradientMemory
+>('linearInputGradient', [...linearShapeOptions, ...inputGradientOptions], (o, options) =>
+  planInputGradient(o, linearSizes(o.op, options), options),
+)
+
+/** Options of `ops.linearWeightGradient`. */
+export interface LinearWeightGradientOptions extends LinearShape, WeightGradientOptions {}
+
+/**
+ * Gradient of a linear layer's weight: dw[n, c] = Σ over t, b of dy[t, b, n] · x[t, b, c].
+ *
+ * Options and arguments are those of `conv2dWeightGradient`, with a gradient [B, N] or [T, B, N].
+ * Result: [N, C].
+ */
+export const linearWeightGradient = operation<
+  LinearWeightGradientOptions,
+  WeightGradientArguments,
+  Float32Array,
+  WeightGradientMemory
+>('linearWeightGradient', [...linearShapeOptions, ...weightGradientOptions], (o, options) =>
+  planWeightGradient(o, options, linearSizes),
+)
+
+/** Options of `ops.linearBiasGradient`. */
+export interface LinearBiasGradientOptions extends BiasGradientOptions {
+  /** Of the output: [B, N], or [T, B, N]. */
+  readonly gradient: readonly number[]
+}
+
+/**
+ * Gradient of a linear layer's bias: db[n] = Σ over t, b of dy[t, b, n].
+ *
+ * Arguments of `run`: gradient; with `accumulate` the gradient so far, which is changed. Result:
+ * [N].
+ */
+export const linearBiasGradient = operation<
+  LinearBiasGradientOptions,
+  [gradient: Float32Array, biasGradient: Float32Array],
+  Float32Array,
+  BiasGradientMemory
+>('linearBiasGradient', ['gradient', 'accumulate'], (o, options) =>
+  planBiasGradient(o, extentOf(`${o.op}.gradient`, options.gradient, 'maybe', 'never'), options),
+)

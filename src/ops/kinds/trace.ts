@@ -1,0 +1,172 @@
+/** Sums and traces over time. */
+
+import { checkBoolean } from '../../errors.js'
+import { emitMaterialise } from '../../plan/materialise.js'
+import { dynamicsOf } from '../../plan/neuron-record.js'
+import {
+  traceGradient as gradientRecord,
+  trace as record,
+  timeSum as timeSumRecord,
+} from '../../plan/records/sums.js'
+import type { Buffer } from '../../plan/words.js'
+import type { OpBuilder, Planned } from '../builder.js'
+import { neuronOf, onlySpikes, plannedSpikes, shapeOf } from '../neurons.js'
+import { type Operation, operation } from '../operation.js'
+import { LAST_STEP, passOver, type StepSettings, stepSetting } from '../passes.js'
+import { type Extent, extentOf, still } from '../shapes.js'
+import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+
+/** Options of `ops.timeSum`. */
+export interface TimeSumOptions {
+  /** [T, B, C, H, W] or [T, B, C]. */
+  readonly input: readonly number[]
+  /** Sums go on from run to run, by the setting `step`. Default false. */
+  readonly carry?: boolean
+}
+
+/**
+ * y = Σ over t of x[t].
+ *
+ * Argument of `run`: input. Result: without the time axis. Setting with `carry`: `step`, the number
+ * of the run's first step; behind 0 (the default) sums are added to those of the run before.
+ */
+export const timeSum = operation<
+  TimeSumOptions,
+  [input: Float32Array, settings: StepSettings],
+  Float32Array,
+  { readonly input: Float32Array; readonly output: Float32Array }
+>('timeSum', ['input', 'carry'], ({ b, op }, options) => {
+  const extent = extentOf(`${op}.input`, options.input, 'always')
+  const carry = checkBoolean(`${op}.carry`, options.carry, false)
+  const x = floatTensor(b, { name: 'input' }, extent)
+  const y = floatTensor(b, { name: 'output' }, still(extent))
+  const { fields, units } = passOver(extent, x.stored, extent.T)
+  b.emit(timeSumRecord, units, {
+    ...fields,
+    in: x.buffer,
+    out: y.buffer,
+    steps: extent.T,
+    loop: carry,
+  })
+  return {
+    inputs: [x],
+    outputs: [y],
+    control: carry ? stepSetting(op, LAST_STEP) : undefined,
+  }
+})
+
+/** Options of `ops.trace`. */
+export interface TraceOptions {
+  /** [B, C], [B, C, H, W], or one of these behind T. */
+  readonly input: readonly number[]
+  /** Time constant of the neurons that made the spikes, in time steps, > 1. Default 1.25. */
+  readonly tau?: number
+  /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
+  readonly spikes?: boolean
+}
+
+/** The argument, and where its floats are. */
+type Read = readonly [OpTensor, Buffer]
+
+function floats({ b }: OpBuilder, extent: Extent): Read {
+  const x = floatTensor(b, { name: 'input' }, extent)
+  return [x, x.buffer]
+}
+
+function spikesAsFloats({ b, op }: OpBuilder, extent: Extent): Read {
+  const x = spikesTensor(b, op, { name: 'input' }, extent)
+  const { B, H, W, T } = extent
+  const read = b.buffer('presynaptic spikes', B * H * W * T * x.stored * 4)
+  const sum = { shape: shapeOf(extent), terms: [plannedSpikes(x, x.counts, extent)] }
+  emitMaterialise(b, sum, B, T, T, false, read, x.stored, onlySpikes)
+  return [x, read]
+}
+
+/**
+ * Presynaptic traces of OTTT (Xiao et al., NeurIPS 2022, eq. 8), a[t] = λ·a[t − 1] + x[t] with λ =
+ * 1 − 1/τ. a is 0 before step 0.
+ *
+ * Arguments of `run`: input (Float32Array, or with `spikes` Uint8Array); trace, the one before
+ * this run, which is updated. Result: trace, the one behind the last step, without the time axis.
+ * Setting: `step`, the number of the run's first step; at 0, the default, the trace before is not
+ * read.
+ */
+export const trace = operation<
+  TraceOptions,
+  [input: Float32Array | Uint8Array, trace: Float32Array, settings: StepSettings],
+  Float32Array,
+  { readonly input: Float32Array | Uint8Array; readonly trace: Float32Array }
+>('trace', ['input', 'tau', 'spikes'], (o, options) => {
+  const { b, op } = o
+  const extent = extentOf(`${op}.input`, options.input)
+  const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
+  const spiking = checkBoolean(`${op}.spikes`, options.spikes, false)
+  const out = floatTensor(b, { name: 'trace', updated: true }, still(extent))
+  const { fields, units } = passOver(extent, out.stored, extent.T)
+  const [x, read] = spiking ? spikesAsFloats(o, extent) : floats(o, extent)
+  b.emit(record, units, { ...fields, in: read, out: out.buffer, lambda, steps: extent.T })
+  return { inputs: [x, out], outputs: [out], control: stepSetting(op, LAST_STEP) }
+})
+
+/** Options of `ops.traceGradient`. */
+export interface TraceGradientOptions {
+  /** [T, B, C, H, W] or [T, B, C]. */
+  readonly delta: readonly number[]
+  /** As of `ops.trace`. */
+  readonly tau?: number
+  /** Also the gradient of the trace from before the run. Default false. */
+  readonly before?: boolean
+}
+
+type Own = { readonly delta: Float32Array; readonly gradient: Float32Array }
+
+/** `ops.traceGradient`: with `before` two results, else one. */
+export type TraceGradientOperation = Operation<
+  TraceGradientOptions & { readonly before?: false },
+  [delta: Float32Array],
+  Float32Array,
+  Own
+> &
+  Operation<
+    TraceGradientOptions & { readonly before: true },
+    [delta: Float32Array],
+    { readonly gradient: Float32Array; readonly before: Float32Array },
+    Own & { readonly before: Float32Array }
+  >
+
+function buildGradient({ b, op }: OpBuilder, options: TraceGradientOptions): Planned {
+  const extent = extentOf(`${op}.delta`, options.delta, 'always')
+  const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
+  const delta = floatTensor(b, { name: 'delta' }, extent)
+  const gradient = floatTensor(b, { name: 'gradient' }, extent)
+  const before = checkBoolean(`${op}.before`, options.before, false)
+    ? floatTensor(b, { name: 'before' }, still(extent))
+    : undefined
+  const { fields, units } = passOver(extent, delta.stored, extent.T)
+  b.emit(gradientRecord, units, {
+    ...fields,
+    delta: delta.buffer,
+    out: gradient.buffer,
+    before: before?.buffer,
+    lambda,
+    steps: extent.T,
+  })
+  return { inputs: [delta], outputs: [gradient, ...(before ? [before] : [])] }
+}
+
+/**
+ * Gradients δ that meet traces, as gradients that meet the spikes themselves, so that kernels on
+ * spikes compute Σ δ[t] ⊗ a[t]:
+ *
+ *     Σ over t of δ[t] ⊗ a[t] = Σ over t of D[t] ⊗ x[t] + λ·D[1] ⊗ a[0]
+ *     D[t] = δ[t] + λ·D[t + 1]
+ *
+ * Argument of `run`: delta. Result: D, of the same shape. With `before` { gradient: D, before:
+ * λ·D[1] }, the latter without the time axis.
+ */
+export const traceGradient = operation<
+  TraceGradientOptions,
+  [delta: Float32Array],
+  Float32Array,
+  Own
+>('traceGradient', ['delta', 'tau', 'before'], buildGradient) as unknown as TraceGradientOperation

@@ -1,0 +1,309 @@
+/** What the ops of neurons share: options, the currents that neurons read, and their record. */
+
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { lif, type Neuron, type NeuronOptions, plif } from '../nn/layers/index.js'
+import {
+  dynamicsOf,
+  type NeuronCharge,
+  type NeuronDynamics,
+  type NeuronInput,
+  type NeuronScope,
+} from '../plan/neuron-record.js'
+import { perUnit } from '../plan/pass.js'
+import {
+  type FloatTensor,
+  noPool,
+  type Shape,
+  type SpikeTensor,
+  type Term,
+} from '../plan/tensors.js'
+import { ref } from '../plan/words.js'
+import type { OpBuilder } from './builder.js'
+import { checkShape, type Extent, extentOf, MOST_STEPS, shapeLike, still } from './shapes.js'
+import { channelTensor, floatTensor, type OpTensor, plainTensor, spikesTensor } from './tensor.js'
+
+/**
+ * An affine map of each channel in front of the neurons, scale·x + shift, as a normalisation has
+ * it. true: vectors [C]; 'steps': one for each time step, [T, C].
+ */
+export type AffineOption = boolean | 'steps'
+
+/** A second current, which is added to the first. */
+export interface ResidualOptions {
+  /** As of the first current; default false. */
+  readonly affine?: AffineOption
+  /** It is the same at every step: it has no time axis. Default false. */
+  readonly still?: boolean
+}
+
+/** What neurons are, and what they read. */
+export interface ChargeOptions extends NeuronOptions {
+  /**
+   * The current: [T, B, C, H, W], [T, B, C] or [T, N]. With `timeSteps` it is the same at every
+   * step: [B, C, H, W] or [B, C].
+   */
+  readonly input: readonly number[]
+  /** Time steps, where the current has no time axis. */
+  readonly timeSteps?: number
+  /** τ is a parameter: 1/τ = σ(w), and w [1] is an argument (PLIF). Default false. */
+  readonly learnable?: boolean
+  /** Default false. */
+  readonly affine?: AffineOption
+  /** Default false. */
+  readonly residual?: boolean | ResidualOptions
+  /**
+   * Spikes of another layer are added to the current, times this factor; true: 1. Default false.
+   */
+  readonly shortcut?: boolean | number
+}
+
+/** What a layer of neurons is told by. */
+export const dynamicsOptions = [
+  'tau',
+  'decayInput',
+  'vThreshold',
+  'vReset',
+  'detachReset',
+  'surrogate',
+  'alpha',
+] as const
+export const chargeOptions = [
+  ...dynamicsOptions,
+  'input',
+  'timeSteps',
+  'learnable',
+  'affine',
+  'residual',
+  'shortcut',
+] as const
+
+/** Neurons as an op plans them. */
+export interface Charge {
+  /** Of the neurons over all steps. */
+  readonly extent: Extent
+  readonly dynamics: NeuronDynamics
+  readonly scope: NeuronScope
+  /** All that neurons read, in the order of `run`'s arguments. */
+  readonly inputs: readonly OpTensor[]
+  readonly record: NeuronCharge
+  readonly units: number
+}
+
+/** Checks what a layer checks. */
+export function neuronOf(op: string, options: NeuronOptions & { learnable?: boolean }): Neuron {
+  const own = Object.fromEntries(
+    dynamicsOptions.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+  )
+  return checkBoolean(`${op}.learnable`, options.learnable, false) ? plif(own) : lif(own)
+}
+
+export const shapeOf = ({ C, H, W }: Extent): Shape => [C, H, W]
+
+/** A tensor of an op as the planner's emit functions take it. */
+export const plannedFloat = ({ name, stored, buffer }: OpTensor, extent: Extent): FloatTensor => ({
+  kind: 'float',
+  name,
+  shape: shapeOf(extent),
+  stored,
+  steps: extent.T,
+  input: false,
+  buffer,
+  gradient: [],
+})
+
+/** Spikes, the same way, as a term of a sum. */
+export function plannedSpikes(
+  { name, stored, buffer }: OpTensor,
+  counts: OpTensor,
+  extent: Extent,
+): Term {
+  const tensor: SpikeTensor = {
+    kind: 'spikes',
+    name,
+    shape: shapeOf(extent),
+    stored,
+    masks: buffer,
+    counts: counts.buffer,
+    lambda: 0,
+    gradient: [],
+  }
+  return { tensor, pool: noPool, scale: 1 }
+}
+
+/** For expressions without floats. */
+export function onlySpikes(): never {
+  throw new Error('this sum is of spikes alone')
+}
+
+/** The current's axes, and those of the neurons over all steps. */
+function extentsOf(op: string, { input, timeSteps }: ChargeOptions): { own: Extent; all: Extent } {
+  const what = `${op}.input`
+  if (timeSteps !== undefined) {
+    checkInteger(`${op}.timeSteps`, timeSteps, 1, MOST_STEPS)
+    const own = extentOf(what, input, 'never')
+    return { own, all: withSteps(own, timeSteps) }
+  }
+  checkShape(what, input, 'T N', 'T B C', 'T B C H W')
+  const [T, N] = Array.from(input)
+  if (input.length > 2) {
+    const own = extentOf(what, input, 'always')
+    return { own, all: own }
+  }
+  // One image, whose axis no shape shows.
+  const { C } = extentOf(what, [T, 1, N], 'always')
+  const own: Extent = { shape: [T, N], timed: true, T, B: 1, C, H: 1, W: 1 }
+  return { own, all: own }
+}
+
+export const withSteps = (extent: Extent, T: number): Extent => ({
+  ...extent,
+  shape: [T, ...extent.shape],
+  timed: true,
+  T,
+})
+
+/** A vector over the channels, or one for each step. */
+function vector(o: OpBuilder, name: string, { C, T }: Extent, steps: boolean): OpTensor {
+  if (!steps) return channelTensor(o.b, { name }, C)
+  return floatTensor(o.b, { name }, { shape: [T, C], timed: true, T, B: 1, C, H: 1, W: 1 })
+}
+
+function checkAffine(what: string, affine: unknown = false): AffineOption {
+  expect(
+    typeof affine === 'boolean' || affine === 'steps',
+    () => `${what} must be true, false or 'steps', got ${describe(affine)}`,
+  )
+  return affine as AffineOption
+}
+
+/** A current with its affine map. `name`: of the map's tensors, behind the current's own. */
+function current(
+  o: OpBuilder,
+  name: string,
+  own: Extent,
+  all: Extent,
+  affine: AffineOption,
+  xhat: OpTensor | undefined,
+): { input: NeuronInput; tensors: OpTensor[] } {
+  const x = floatTensor(o.b, { name }, own)
+  const tensor = plannedFloat(x, own)
+  if (!affine) return { input: { tensor }, tensors: [x] }
+  const steps = affine === 'steps'
+  const of = (role: string): OpTensor => {
+    const named = name === 'input' ? role : `${name}${role[0].toUpperCase()}${role.slice(1)}`
+    return vector(o, named, all, steps)
+  }
+  const [scale, shift] = ['scale', 'shift'].map(of)
+  const [mean, invStd] = xhat ? ['mean', 'invStd'].map(of) : []
+  const norm = {
+    groups: steps ? all.T : 1,
+    scale: scale.buffer,
+    shift: shift.buffer,
+    mean: mean?.buffer,
+    invStd: invStd?.buffer,
+  }
+  return {
+    input: { tensor, norm, xhat: xhat?.buffer },
+    tensors: [x, scale, shift, ...(xhat ? [mean, invStd] : [])],
+  }
+}
+
+function residualOf(op: string, given: ChargeOptions['residual']): ResidualOptions | undefined {
+  if (given === undefined || given === false) return undefined
+  if (given === true) return {}
+  checkOptions(`${op}.residual`, given, ['affine', 'still'])
+  checkBoolean(`${op}.residual.still`, given.still, false)
+  return given
+}
+
+function shortcutScale(op: string, given: unknown = false): number | undefined {
+  expect(
+    typeof given === 'boolean' || Number.isFinite(given),
+    () => `${op}.shortcut must be true, false or a finite factor, got ${describe(given)}`,
+  )
+  return given === false ? undefined : Number(given)
+}
+
+/** Outputs for the time means of x̂, of the first current and of the second. */
+export interface Means {
+  readonly xhat?: boolean
+  readonly residualXhat?: boolean
+}
+
+/**
+ * Checks what neurons read and makes its tensors.
+ *
+ * @param totalSteps over which means run; default: the steps of the input
+ */
+export function chargeOf(
+  o: OpBuilder,
+  options: ChargeOptions,
+  wanted: Means = {},
+  totalSteps?: number,
+): Charge & { readonly xhat?: OpTensor; readonly residualXhat?: OpTensor } {
+  const { b, op } = o
+  const dynamics = dynamicsOf(neuronOf(op, options))
+  const { own, all } = extentsOf(op, options)
+  const affine = checkAffine(`${op}.affine`, options.affine)
+  const residual = residualOf(op, options.residual)
+  const residualAffine = checkAffine(`${op}.residual.affine`, residual?.affine)
+  const factor = shortcutScale(op, options.shortcut)
+  const one = still(all)
+  const mean = (name: keyof Means, of: string, has: AffineOption): OpTensor | undefined => {
+    expect(
+      !wanted[name] || has !== false,
+      () =>
+        `${op}.outputs: '${name}' is of what ${of} has normalised; set ${of} to true or 'steps'`,
+    )
+    return wanted[name] ? floatTensor(b, { name }, one) : undefined
+  }
+  const xhat = mean('xhat', 'affine', affine)
+  const residualXhat = mean('residualXhat', 'residual.affine', residualAffine)
+  const first = current(o, 'input', own, all, affine, xhat)
+  const second =
+    residual &&
+    current(o, 'residual', residual.still ? one : all, all, residualAffine, residualXhat)
+  const shortcut = factor === undefined ? undefined : spikesTensor(b, op, { name: 'shortcut' }, all)
+  const w = options.learnable ? plainTensor(b, { name: 'w' }, [1]) : undefined
+  const stored = first.input.tensor.stored
+  const pixels = all.B * all.H * all.W
+  const pixelsPerUnit = perUnit(pixels, stored)
+  return {
+    extent: all,
+    dynamics,
+    scope: {
+      b,
+      images: all.B,
+      callSteps: all.T,
+      context: { images: all.B },
+      options: { timeSteps: totalSteps ?? all.T },
+    },
+    inputs: [
+      ...first.tensors,
+      ...(second?.tensors ?? []),
+      ...(shortcut ? [shortcut] : []),
+      ...(w ? [w] : []),
+    ],
+    record: {
+      ...dynamics,
+      shape: shapeOf(all),
+      stored,
+      pixelsPerUnit,
+      a: first.input,
+      b: second?.input,
+      spikes: shortcut && { masks: shortcut.buffer, scale: factor as number },
+      learnable: w ? ref(w.buffer) : 0,
+    },
+    units: Math.ceil(pixels / pixelsPerUnit),
+    xhat,
+    residualXhat,
+  }
+}
+
+/** The extent of a tensor behind windows that make its image so large. */
+export const pooledExtent = (extent: Extent, H: number, W: number): Extent => ({
+  ...extent,
+  H,
+  W,
+  shape: shapeLike(extent, { H, W }),
+})

@@ -1,0 +1,111 @@
+/** Spikes, or their counts, as the kernels of convolutions and linear layers read them. */
+
+import { checkInteger } from '../../errors.js'
+import type { SpikeInput } from '../../plan/convolution/strategy.js'
+import { emitMaterialise } from '../../plan/materialise.js'
+import { type Expression, noPool, type SpikeTensor } from '../../plan/tensors.js'
+import type { Buffer } from '../../plan/words.js'
+import type { OpBuilder } from '../builder.js'
+import type { ConvSizes, PoolWindow } from '../convolution.js'
+import { bytesTensor, type OpTensor, ownCount, spikesTensor, type Views } from '../tensor.js'
+
+/** How an op reads spikes. */
+export interface SpikeOptions {
+  /**
+   * Tensors of spikes that are added up, as behind a residual addition. Further ones are the
+   * arguments `input2`, `input3` … behind `input`. Default 1.
+   */
+  readonly sources?: number
+  /** Reads means over windows of the spikes, as behind `avgPool2d`. Default: the spikes. */
+  readonly pool?: PoolWindow
+}
+
+export const spikeOptions = ['sources', 'pool'] as const
+
+const MOST_SOURCES = 16
+
+/** Spikes while an op is planned. */
+export interface SpikeReader {
+  /** The arguments. */
+  readonly inputs: readonly OpTensor[]
+  readonly spikes: SpikeInput
+  /** The same as a sum that can be written out. */
+  readonly expression: Expression
+  /** Counts the spikes of a run, by which kernels are chosen. */
+  readonly count: (views: Views) => void
+  /**
+   * Writes them out as floats [B][H][W][steps][C′] as a network does.
+   *
+   * @param totalSteps steps over which the means run; 0: each step
+   */
+  write(name: string, steps: number, totalSteps: number): Buffer
+}
+
+/** Bits or bytes of a sum that is done four bytes at a time. */
+function sumOfBytes(bytes: Uint8Array, isMask: boolean): number {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
+  let sum = 0
+  for (let i = 0; i < words.length; i++) {
+    let v = words[i]
+    if (v === 0) continue
+    if (isMask) {
+      v -= (v >>> 1) & 0x55555555
+      v = (v & 0x33333333) + ((v >>> 2) & 0x33333333)
+      v = (v + (v >>> 4)) & 0x0f0f0f0f
+    }
+    const pairs = (v & 0x00ff00ff) + ((v >>> 8) & 0x00ff00ff)
+    sum += (pairs & 0xffff) + (pairs >>> 16)
+  }
+  return sum
+}
+
+/** @param counts the arguments are counts of spikes [B, C, H, W], which are kept for a mean */
+export function readSpikes(
+  { b, op }: OpBuilder,
+  { g, source: extent, pool, input }: ConvSizes,
+  { sources: many = 1 }: SpikeOptions,
+  counts: boolean,
+): SpikeReader {
+  checkInteger(`${op}.sources`, many, 1, MOST_SOURCES)
+  const names = Array.from({ length: many }, (_, i) => (i === 0 ? 'input' : `input${i + 1}`))
+  const tensors = names.map((name) =>
+    counts ? bytesTensor(b, { name }, extent) : spikesTensor(b, op, { name }, extent),
+  )
+  const { C, H, W } = extent
+  const sources = tensors.map((tensor, i): SpikeTensor => {
+    const sums = { buffer: b.buffer(`${names[i]} spikes`, 4, 'statistics'), units: 1 }
+    // A kernel reads one of both.
+    const either = { masks: tensor.buffer, counts: tensor.buffer }
+    const shape = [C, H, W] as const
+    const { stored, name } = tensor
+    return { kind: 'spikes', name, shape, stored, ...either, sums, lambda: 0, gradient: [] }
+  })
+  const scale = pool === noPool ? 1 : 1 / (pool.kernel[0] * pool.kernel[1])
+  const expression: Expression = {
+    shape: [C, input.H, input.W],
+    terms: sources.map((tensor) => ({ tensor, pool, scale })),
+  }
+  return {
+    inputs: tensors,
+    spikes: { sources, pool, scale },
+    expression,
+    count(views) {
+      for (const [i, tensor] of tensors.entries()) {
+        const own = views(tensor.buffer, 'uint8', ownCount(tensor)) as Uint8Array
+        const sums = sources[i].sums as NonNullable<SpikeTensor['sums']>
+        views(sums.buffer, 'int32', 1)[0] = sumOfBytes(own, !counts)
+      }
+    },
+    write(name, steps, totalSteps) {
+      const out = b.buffer(name, g.images * g.inH * g.inW * steps * g.inC * 4)
+      const mean = totalSteps > 0
+      const all = mean ? totalSteps : steps
+      // No float is among the terms.
+      const floats = (): never => {
+        throw new Error(`${op}: floats among spikes`)
+      }
+      emitMaterialise(b, expression, g.images, steps, all, mean, out, g.inC, floats)
+      return out
+    },
+  }
+}
