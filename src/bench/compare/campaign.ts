@@ -28,6 +28,8 @@ export interface CampaignOptions {
    * not proved itself on fresh figures alone, and the alarm rate is shared by all benchmarks.
    */
   readonly isOtherFixed: boolean
+  /** Whether time that is left is spent on what is undecided. */
+  readonly isThorough: boolean
   /** One line that says what happens now. */
   progress(text: string): void
 }
@@ -77,7 +79,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   await run.screen()
   await run.confirm(1)
   await run.confirm(-1)
-  await run.extend()
+  if (options.isThorough) await run.extend()
   return run.result()
 }
 
