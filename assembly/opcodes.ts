@@ -422,6 +422,8 @@ export enum Dense {
   TransposedChannels = 8,
   /** Channels of a unit of BiasGradient. */
   BiasChannels = 16,
+  /** Rows of the left matrix that a matrix product packs at a time. */
+  ProductRows = 130,
 }
 
 /** The same for kernels of few input channels. */

@@ -10,11 +10,12 @@
  */
 
 import { check } from '../base/check'
+import { Dense } from '../opcodes'
 import { packA, packPanel8 } from './pack'
 import { addTile, EDGE_BYTES, KC, MR, micro, NR } from './tile'
 
 /** Rows of A packed at a time. */
-const MC: i32 = 130
+const MC: i32 = Dense.ProductRows
 
 /**
  * c[m][n] = a · b, where strides between elements are in bytes. Scratch: `matmulScratch(n)` bytes.

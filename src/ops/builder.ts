@@ -16,6 +16,16 @@ export interface ControlBlock {
   address(offset: Control, tensor: OpTensor): void
 }
 
+/** A function of the engine that is called as it is, without a program; on one thread. */
+export interface EngineFunction {
+  /** As the engine exports it. */
+  readonly name: string
+  /** Its arguments in front of the address of its scratch; once memory has addresses. */
+  arguments(): readonly number[]
+  /** Bytes. */
+  readonly scratch: number
+}
+
 /** An op as planned: its tensors, in the order of `run`'s arguments and of its results. */
 export interface Planned {
   readonly inputs: readonly OpTensor[]
@@ -26,6 +36,10 @@ export interface Planned {
   readonly algorithm?: string
   /** What has to be worked out from the arguments on this side; before each run. */
   readonly before?: (views: Views) => void
+  /** What runs instead of records. */
+  readonly calls?: EngineFunction
+  /** Writes what all runs find in the control block. */
+  readonly start?: (block: ControlBlock) => void
   /** Checks the settings and writes what they say; before the first run and with each one. */
   readonly control?: (block: ControlBlock, settings: Settings) => void
 }

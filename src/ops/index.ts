@@ -7,8 +7,32 @@
 
 export type { PairOption, PoolWindow } from './convolution.js'
 export { load } from './engine.js'
+export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
+export { add, avgPool2d } from './kinds/add.js'
+export type { BatchNormOptions, BatchNormResults } from './kinds/batch-norm.js'
+export { batchNorm } from './kinds/batch-norm.js'
+export type { BatchNormBackwardOptions, BatchNormGradients } from './kinds/batch-norm-backward.js'
+export { batchNormBackward } from './kinds/batch-norm-backward.js'
+export type { ShapeOptions } from './kinds/clear-and-sum.js'
+export { clear, sum } from './kinds/clear-and-sum.js'
 export type { Conv2dOptions } from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
+export type {
+  Conv2dBiasGradientOptions,
+  Conv2dInputGradientOptions,
+  Conv2dWeightGradientOptions,
+} from './kinds/conv2d-gradients.js'
+export {
+  conv2dBiasGradient,
+  conv2dInputGradient,
+  conv2dWeightGradient,
+} from './kinds/conv2d-gradients.js'
+export type {
+  CrossEntropyOptions,
+  CrossEntropyResults,
+  CrossEntropySettings,
+} from './kinds/cross-entropy.js'
+export { crossEntropy } from './kinds/cross-entropy.js'
 export type {
   DropoutBackwardOptions,
   DropoutOperation,
@@ -16,6 +40,12 @@ export type {
   DropoutSettings,
 } from './kinds/dropout.js'
 export { dropout, dropoutBackward } from './kinds/dropout.js'
+export type {
+  AvgPool2dBackwardOptions,
+  GradientSumOptions,
+  GradientTerm,
+} from './kinds/gradient-sum.js'
+export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
 export type {
   LifArgument,
   LifOperation,
@@ -32,25 +62,6 @@ export type {
   LifBackwardOptions,
 } from './kinds/lif-backward.js'
 export { lifBackward } from './kinds/lif-backward.js'
-export type { ReluBackwardOptions, ReluOperation, ReluOptions } from './kinds/relu.js'
-export { relu, reluBackward } from './kinds/relu.js'
-export type {
-  TimeSumOptions,
-  TraceGradientOperation,
-  TraceGradientOptions,
-  TraceOptions,
-} from './kinds/trace.js'
-export { timeSum, trace, traceGradient } from './kinds/trace.js'
-export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
-  Conv2dBiasGradientOptions,
-  Conv2dInputGradientOptions,
-  Conv2dWeightGradientOptions,
-} from './kinds/conv2d-gradients.js'
-export {
-  conv2dBiasGradient,
-  conv2dInputGradient,
-  conv2dWeightGradient,
-} from './kinds/conv2d-gradients.js'
 export type {
   LinearBiasGradientOptions,
   LinearInputGradientOptions,
@@ -63,10 +74,33 @@ export {
   linearInputGradient,
   linearWeightGradient,
 } from './kinds/linear.js'
-export type { ReluOptions } from './kinds/relu.js'
-export { relu } from './kinds/relu.js'
+export type { MatmulOptions } from './kinds/matmul.js'
+export { matmul } from './kinds/matmul.js'
+export type {
+  MaxPool2dBackwardOptions,
+  MaxPool2dOptions,
+  MaxPool2dResults,
+  MaxPoolChoice,
+} from './kinds/max-pool2d.js'
+export { maxPool2d, maxPool2dBackward } from './kinds/max-pool2d.js'
+export type { ReluBackwardOptions, ReluOperation, ReluOptions } from './kinds/relu.js'
+export { relu, reluBackward } from './kinds/relu.js'
+export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
+export { sgd } from './kinds/sgd.js'
+export type { TimeMeanOptions, TimeMeanResults } from './kinds/time-mean.js'
+export { timeMean } from './kinds/time-mean.js'
+export type {
+  TimeSumOptions,
+  TraceGradientOperation,
+  TraceGradientOptions,
+  TraceOptions,
+} from './kinds/trace.js'
+export { timeSum, trace, traceGradient } from './kinds/trace.js'
 export type { WeightStandardiseOptions } from './kinds/weight-standardise.js'
 export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
+export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
 export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
 export type { CommonOptions } from './plan.js'
+export type { OutputsOption, Selected, SelectingOperation } from './selecting.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
+export type { WindowOptions } from './windows.js'

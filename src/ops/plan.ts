@@ -9,7 +9,7 @@ import { roundUp } from '../round-up.js'
 import type { Executor } from '../runtime/executor.js'
 import { type EngineExports, instantiateEngine } from '../runtime/load.js'
 import { isNode } from '../runtime/processors.js'
-import type { ControlBlock, OpBuilder, Planned, Settings } from './builder.js'
+import type { ControlBlock, EngineFunction, OpBuilder, Planned, Settings } from './builder.js'
 import { engineModule } from './engine.js'
 import { showShape, sizeOf } from './shapes.js'
 import {
@@ -92,14 +92,20 @@ export class OpPlan {
       threads === 1 || isNode,
       () => `${op}.threads must be 1 in a page, got ${threads}; leave it out`,
     )
+    const { calls } = planned
+    expect(
+      threads === 1 || !calls,
+      () => `${op} runs on one thread; leave threads out, got ${threads}`,
+    )
     this.opName = op
     this.threads = threads
     this.inputs = planned.inputs
     this.outputs = planned.outputs
     this.algorithm = planned.algorithm
     const records = b.programs[0].sections.flatMap((section) => section.records)
-    this.kernels = records.map((record) => Op[record.op])
-    this.scratchBytes = roundUp(Math.max(64, ...records.map(({ scratch }) => scratch)), 64)
+    this.kernels = calls ? [calls.name] : records.map((record) => Op[record.op])
+    const scratch = [calls?.scratch ?? 64, ...records.map(({ scratch }) => scratch)]
+    this.scratchBytes = roundUp(Math.max(64, ...scratch), 64)
     const programAt = roundUp(assignAddresses(b.buffers, Control.Bytes + 64), 64)
     this.scratch = programAt + encodedSize(b.programs, threads) + 64
     this.bytes = this.scratch + threads * this.scratchBytes + 64
@@ -110,7 +116,10 @@ export class OpPlan {
     this.program = programs[0]
     const variant = threads > 1 ? 'engine-threads' : engine === 'debug' ? 'engine-debug' : 'engine'
     if (threads > 1) this.executor = this.startThreads()
-    else this.engine = instantiateEngine(engineModule(variant), this.memory).run
+    else {
+      const engine = instantiateEngine(engineModule(variant), this.memory)
+      this.engine = calls ? callOf(engine, calls, this.scratch) : engine.run
+    }
     const all = [...planned.inputs, ...planned.outputs, ...(planned.others ?? [])]
     const views = new Map(all.map((tensor) => [tensor, this.viewOf(tensor)]))
     const viewOf = (tensor: OpTensor): Values => views.get(tensor) as Values
@@ -126,6 +135,7 @@ export class OpPlan {
     this.takesSettings = planned.control !== undefined
     this.setControl = (settings) => planned.control?.(block, settings)
     block.word(Control.StepMask, 0xffffffff)
+    planned.start?.(block)
     this.setControl({})
   }
 
@@ -257,6 +267,16 @@ export class OpPlan {
 
   private readonly views = (buffer: Buffer, type: ValueType, count: number): Values =>
     new arrays[type](this.memory.buffer as ArrayBuffer, buffer.address, count)
+}
+
+/** A function of the engine with its arguments, in the place of `run`. */
+function callOf(engine: EngineExports, of: EngineFunction, scratch: number): EngineExports['run'] {
+  const call = engine[of.name as keyof EngineExports] as (...args: readonly number[]) => void
+  const args = [...of.arguments(), scratch]
+  return () => {
+    call(...args)
+    return 0
+  }
 }
 
 function allocate(op: string, bytes: number, shared: boolean): WebAssembly.Memory {

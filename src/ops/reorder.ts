@@ -142,3 +142,37 @@ export function bytesFromEngine(
     }
   return values
 }
+
+/** Bytes [T][B][C][H·W] as [B][H·W][T][C′]. */
+export function stepBytesToEngine(
+  { T, B, C, H, W }: Extent,
+  stored: number,
+  values: Uint8Array,
+  own: Uint8Array,
+): void {
+  const P = H * W
+  let from = 0
+  for (let t = 0; t < T; t++)
+    for (let b = 0; b < B; b++)
+      for (let c = 0; c < C; c++) {
+        let to = (b * P * T + t) * stored + c
+        for (const end = from + P; from < end; from++, to += T * stored) own[to] = values[from]
+      }
+}
+
+export function stepBytesFromEngine(
+  { T, B, C, H, W }: Extent,
+  stored: number,
+  own: Uint8Array,
+): Uint8Array {
+  const P = H * W
+  const values = new Uint8Array(T * B * C * P)
+  let to = 0
+  for (let t = 0; t < T; t++)
+    for (let b = 0; b < B; b++)
+      for (let c = 0; c < C; c++) {
+        let from = (b * P * T + t) * stored + c
+        for (const end = to + P; to < end; to++, from += T * stored) values[to] = own[from]
+      }
+  return values
+}

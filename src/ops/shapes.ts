@@ -49,6 +49,12 @@ export function checkShape(
   )
 }
 
+/** A list of positive integers, however many. */
+export function anyShape(what: string, shape: unknown): asserts shape is readonly number[] {
+  const rank = Array.isArray(shape) ? Math.max(1, shape.length) : 1
+  checkShape(what, shape, Array.from({ length: rank }, (_, i) => `axis${i}`).join(' '))
+}
+
 /**
  * The axes of `[B, C]`, `[B, C, H, W]`, and of these behind T. The number of axes decides.
  *

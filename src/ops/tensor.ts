@@ -48,7 +48,7 @@ export interface OpTensor extends TensorInfo {
 /** Elements of the plan's own array. */
 export const ownCount = ({ sizes }: TensorInfo): number => sizeOf(sizes)
 
-interface Naming {
+export interface Naming {
   readonly name: string
   readonly updated?: boolean
 }

@@ -128,6 +128,17 @@ function sumFields(
   }
 }
 
+/** Writes the sum of what came in, with so many rows for each pixel of the images. */
+export function emitGradientSum(
+  pass: Pick<Pass, 'b' | 'images'>,
+  to: Omit<Target, 'name'>,
+  steps: number,
+  out: Buffer,
+): void {
+  const fields = sumFields(pass, to, steps)
+  pass.b.emit(gradientSum, Math.ceil(fields.pixels / fields.pixelsPerUnit), { ...fields, out })
+}
+
 /** Sum of what came in. */
 export function sumGradient(
   pass: Pass,
@@ -136,8 +147,7 @@ export function sumGradient(
   steps: number,
 ): Buffer {
   const out = gradientBuffer(pass, name, to.shape, steps, to.stored)
-  const fields = sumFields(pass, to, steps)
-  pass.b.emit(gradientSum, Math.ceil(fields.pixels / fields.pixelsPerUnit), { ...fields, out })
+  emitGradientSum(pass, to, steps, out)
   return out
 }
 
@@ -317,9 +327,7 @@ export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
       const part = gradientBuffer(pass, `${name}, a part`, to.shape, steps, stored)
       emit(part)
       const gradient = [...before, { ...whole, buffer: part }]
-      const fields = sumFields(pass, { shape: to.shape, stored, gradient }, steps)
-      const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
-      pass.b.emit(gradientSum, units, { ...fields, out })
+      emitGradientSum(pass, { shape: to.shape, stored, gradient }, steps, out)
     })
   const write = place && (() => writeParts(place.out, place.before))
   const parted = remade?.partGradient(bytes, images, write)

@@ -4,8 +4,8 @@ import type { Context } from './context.js'
 import { lowerGraph } from './graph.js'
 import type { Pass } from './pass.js'
 import type { PlannedProgram } from './program.js'
-import { clear, sgd } from './records/optimizer.js'
 import type { State } from './state.js'
+import { emitClear, emitSgd } from './update.js'
 import { type Buffer, ref } from './words.js'
 
 export type ProgramName = 'train' | 'gradients' | 'evaluate' | 'single' | 'stream' | 'prepare'
@@ -20,8 +20,6 @@ export interface TrainingBuffers {
   readonly gradients: Buffer
   readonly velocities: Buffer
 }
-
-const UPDATE_FLOATS = 16384
 
 /**
  * Forward and backward, with and without the optimizer's step. `keptBytes`: of what the forward
@@ -41,23 +39,17 @@ export function trainingPrograms(
       { otherDecay: true, from: decayFloats, count: parameterFloats - decayFloats },
     ]) {
       if (count === 0) continue
-      b.emit(sgd, Math.ceil(count / UPDATE_FLOATS), {
+      emitSgd(b, {
         parameters: ref(buffers.parameters, from * 4),
         gradients: ref(buffers.gradients, from * 4),
         velocities: ref(buffers.velocities, from * 4),
         count,
-        perUnit: UPDATE_FLOATS,
         otherDecay,
       })
     }
   }
   const { sections } = b.program('train', stepsInside(context))
-  if (accumulate)
-    b.emit(clear, Math.ceil(parameterFloats / UPDATE_FLOATS), {
-      out: buffers.gradients,
-      floats: parameterFloats,
-      perUnit: UPDATE_FLOATS,
-    })
+  if (accumulate) emitClear(b, buffers.gradients, parameterFloats)
   let forwardEnd = 0
   const backward = (pass: Pass): void => {
     forwardEnd ||= b.now

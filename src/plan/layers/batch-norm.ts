@@ -1,30 +1,17 @@
 /** BatchNorm: statistics forward; its affine map is applied by whoever reads it. */
 
-import { Moments, NormSize, Plane, Surrogate } from '../../../assembly/opcodes.js'
+import { Plane, Surrogate } from '../../../assembly/opcodes.js'
 import type { BatchNorm2d } from '../../nn/layers/index.js'
-import { roundUp } from '../../round-up.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { emitNeuron } from '../neuron-record.js'
+import { emitNormBackward, emitNormFinish, emitNormStatistics } from '../norm.js'
 import { type Pass, perUnit } from '../pass.js'
-import {
-  normBackwardApply,
-  normBackwardFinish,
-  normBackwardReduce,
-  normEvaluate,
-  normFinish,
-  normStatistics,
-} from '../records/norm.js'
+import { normEvaluate } from '../records/norm.js'
 import { type Norm, noPool } from '../tensors.js'
-import { type Buffer, ref } from '../words.js'
+import type { Buffer } from '../words.js'
 import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
-
-/** Rows of one unit of the normalisation kernels, a multiple of the groups. */
-export function normRows(rows: number, stored: number, groups: number): number {
-  const wanted = Math.max(groups, Math.min(rows, Math.ceil(16384 / stored)))
-  return roundUp(wanted, groups)
-}
 
 /** Whether each step of a batch has statistics of its own. */
 const byStep = ({ training, context }: Pass): boolean =>
@@ -91,91 +78,55 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       return output
     }
     const rows = images * node.shape[1] * node.shape[2] * tensor.steps
-    const rowsPerUnit = normRows(rows, stored, groups)
-    const units = tensor.moments?.units ?? Math.ceil(rows / rowsPerUnit)
-    const partial =
-      tensor.moments?.buffer ??
-      b.buffer(`${node.name} partial sums`, units * groups * Moments.Rows * stored * 4)
-    if (!tensor.moments)
-      b.emit(normStatistics, units, {
-        ...shape,
-        rows,
-        rowsPerUnit,
-        in: tensor.buffer as Buffer,
-        partial,
-      })
-    b.emit(
-      normFinish,
-      Math.ceil(stored / NormSize.FinishChannels),
-      {
-        ...shape,
-        ...affine,
-        rows,
-        units,
-        partial,
-        repeats: byStep(pass) ? 1 : callSteps / tensor.steps,
-        moves: byStep(pass) ? callSteps / tensor.steps : undefined,
-        momentum: layer.momentum,
-        mean: norm.mean,
-        invStd: norm.invStd,
-        meanInvStd,
-        totalSteps: pass.options.timeSteps,
-      },
-      { scratch: NormSize.FinishScratchBytes },
-    )
+    const { buffer: partial, units } =
+      tensor.moments ??
+      emitNormStatistics(b, node.name, { ...shape, rows }, tensor.buffer as Buffer)
+    emitNormFinish(b, {
+      ...shape,
+      ...affine,
+      rows,
+      units,
+      partial,
+      repeats: byStep(pass) ? 1 : callSteps / tensor.steps,
+      moves: byStep(pass) ? callSteps / tensor.steps : undefined,
+      momentum: layer.momentum,
+      mean: norm.mean,
+      invStd: norm.invStd,
+      meanInvStd,
+      totalSteps: pass.options.timeSteps,
+    })
 
     pass.backward(node, () => {
       if (norm.gradient.length === 0) return
       const steps = gradientRows(pass, tensor)
       const groups = method.rows === 'steps' ? norm.groups : 1
-      const shape = { channels: stored, groups }
       const delta = takeGradient(pass, { ...norm, shape: tensor.shape, stored }, steps)
       const rows = images * tensor.shape[1] * tensor.shape[2] * steps
-      const rowsPerUnit = normRows(rows, stored, groups)
-      const units = Math.ceil(rows / rowsPerUnit)
       const name = `${node.name} input gradient`
       const out = overGradient(pass, delta, { name, shape: tensor.shape, steps, stored })
-      // Time means read x̂ alone: the currents need not be kept.
-      const normalised = xhat
-        ? { xhat }
-        : { in: tensor.buffer as Buffer, mean: norm.mean, invStd: norm.invStd }
-      const chunksOf = (rows: number) => ({ ...shape, ...normalised, rows, rowsPerUnit, delta })
-      type Chunks = ReturnType<typeof chunksOf>
-      const byImages = (emit: (chunks: Chunks, units: number, firstUnit: number) => void): void => {
-        const perImage = rows / images
-        pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) => {
-          const chunks = chunksOf(perImage * pass.images)
-          emit(chunks, Math.ceil(chunks.rows / rowsPerUnit), firstUnit)
-        })
-      }
-      const partialBytes = groups * NormSize.ProductRows * stored * 4
-      const partial = b.buffer(`${node.name} partial sums`, units * partialBytes)
-      const coefficients = b.buffer(
-        `${node.name} coefficients`,
-        groups * NormSize.CoefficientRows * stored * 4,
-      )
-      byImages((chunks, units, firstUnit) =>
-        b.emit(normBackwardReduce, units, {
-          ...chunks,
-          partial: ref(partial, firstUnit * partialBytes),
-        }),
-      )
-      b.emit(normBackwardFinish, 1, {
-        ...shape,
+      emitNormBackward(b, {
+        name: node.name,
         rows,
-        units,
-        partial,
-        weight,
-        invStd: meanInvStd ? undefined : norm.invStd,
+        channels: stored,
+        groups,
+        delta,
+        out,
+        xhat,
+        in: tensor.buffer as Buffer,
+        mean: norm.mean,
+        invStd: norm.invStd,
         meanInvStd,
-        coefficients,
+        weight,
         weightGradient: context.gradient(node.index, 'weight') || undefined,
         biasGradient: context.gradient(node.index, 'bias') || undefined,
         accumulate: context.accumulate,
+        inParts(rowsPerUnit, emit) {
+          const perImage = rows / images
+          pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) =>
+            emit(perImage * pass.images, firstUnit),
+          )
+        },
       })
-      byImages((chunks, units) =>
-        b.emit(normBackwardApply, units, { ...chunks, coefficients, out }),
-      )
       giveTensorGradient(tensor, out, steps)
     })
     return output

@@ -1,0 +1,230 @@
+/** Sums of tensors, each through a mean over windows or not; average pooling is one of one term. */
+
+import { Control } from '../../../assembly/opcodes.js'
+import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { emitMaterialise } from '../../plan/materialise.js'
+import { noPool, type Pool, type Term } from '../../plan/tensors.js'
+import type { OpBuilder, Planned } from '../builder.js'
+import { operation } from '../operation.js'
+import { type Extent, extentOf, showShape, still } from '../shapes.js'
+import { groupTensor } from '../special.js'
+import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
+import { imageOf, type WindowOptions, windowed, windowOptions } from '../windows.js'
+
+/** One term of `ops.add`. */
+export interface AddTerm extends Partial<WindowOptions> {
+  /** [B, C], [B, C, H, W], or one of these behind T. */
+  readonly input: readonly number[]
+  /** Spikes, bytes of 0 and 1. Default false: floats. */
+  readonly spikes?: boolean
+  /** A factor. Default 1. */
+  readonly scale?: number
+  /**
+   * Floats through the affine map of a BatchNorm, whose `scale` and `shift` are arguments: true of
+   * all steps, 'steps' of each. Default false.
+   */
+  readonly affine?: boolean | 'steps'
+  /**
+   * Floats stored with their own channels and found through a pointer, as a model's input is; one
+   * term at most. Default false.
+   */
+  readonly image?: boolean
+}
+
+/** Options of `ops.add`. */
+export interface AddOptions {
+  /** At least one. A `kernelSize` means the mean over windows, as `avgPool2d` takes it. */
+  readonly terms: readonly AddTerm[]
+  /** The time mean of the sum. Default false. */
+  readonly mean?: boolean
+}
+
+const termOptions = ['input', 'spikes', 'scale', 'affine', 'image', ...windowOptions] as const
+
+/** A term with its tensors. */
+interface Planning {
+  readonly term: Term
+  readonly input: Extent
+  readonly output: Extent
+  readonly tensors: readonly OpTensor[]
+  readonly others: readonly OpTensor[]
+  readonly image?: OpTensor
+}
+
+/** Names of a term's tensors. */
+type NameOf = (role: string) => string
+
+interface Read {
+  readonly extent: Extent
+  readonly pool: Pool
+  readonly scale: number
+  readonly mean: boolean
+}
+
+function spikesOf(o: OpBuilder, nameOf: NameOf, { extent, pool, scale, mean }: Read) {
+  const x = spikesTensor(o.b, o.op, { name: nameOf('input') }, extent, mean)
+  const term: Term = { tensor: asSpikes(x, extent), pool, scale }
+  return { term, tensors: [x], others: mean ? [x.counts] : [] }
+}
+
+function floatsOf(o: OpBuilder, nameOf: NameOf, read: Read, { affine, image }: AddTerm) {
+  const { b } = o
+  const { extent, pool, scale } = read
+  const x = floatTensor(b, { name: nameOf('input') }, extent, image ? extent.C : undefined)
+  const tensor = asFloat(x, extent, image)
+  if (!affine) {
+    const term: Term = { tensor, pool, scale }
+    return { term, tensors: [x], others: [], image: image ? x : undefined }
+  }
+  const byStep = affine === 'steps'
+  const [a, c] = ['scale', 'shift'].map((role) =>
+    groupTensor(b, { name: nameOf(role) }, extent, byStep),
+  )
+  const norm = asNorm(tensor, a, c, byStep ? extent.T : 1)
+  const term: Term = { tensor, norm, pool, scale }
+  return { term, tensors: [x, a, c], others: [] }
+}
+
+function planTerm(
+  o: OpBuilder,
+  where: string,
+  nameOf: NameOf,
+  given: AddTerm,
+  mean: boolean,
+): Planning {
+  checkOptions(where, given, termOptions)
+  const { scale = 1, kernelSize, stride, padding, affine = false } = given
+  const spikes = checkBoolean(`${where}.spikes`, given.spikes, false)
+  const image = checkBoolean(`${where}.image`, given.image, false)
+  expect(
+    Number.isFinite(scale),
+    () => `${where}.scale must be a finite number, got ${describe(scale)}`,
+  )
+  expect(
+    typeof affine === 'boolean' || affine === 'steps',
+    () => `${where}.affine must be true, false or 'steps', got ${describe(affine)}`,
+  )
+  expect(
+    !(spikes && (affine || image)) && !(affine && image),
+    () => `${where} can be only one of spikes, affine and image`,
+  )
+  expect(
+    kernelSize !== undefined || (stride === undefined && padding === undefined),
+    () => `${where}: stride and padding are of windows; give kernelSize too`,
+  )
+  const pooled = kernelSize !== undefined
+  const extent = extentOf(`${where}.input`, given.input, 'maybe', pooled ? 'always' : 'maybe')
+  const windows = pooled && windowed(where, { kernelSize, stride, padding }, extent)
+  const pool = windows ? windows.pool : noPool
+  const read = { extent, pool, mean, scale: scale * (1 / (pool.kernel[0] * pool.kernel[1])) }
+  const made = spikes ? spikesOf(o, nameOf, read) : floatsOf(o, nameOf, read, given)
+  return { ...made, input: extent, output: windows ? windows.output : extent }
+}
+
+/** The extent that all terms have, T included if one has it. */
+function commonExtent(op: string, terms: readonly Planning[]): Extent {
+  const timed = terms.find(({ output }) => output.timed) ?? terms[0]
+  const common = timed.output
+  for (const { output } of terms)
+    expect(
+      showShape(still(output).shape) === showShape(still(common).shape) &&
+        (!output.timed || output.T === common.T),
+      () =>
+        `${op}: terms must have one shape, got ${showShape(common.shape)} and ` +
+        showShape(output.shape),
+    )
+  return common
+}
+
+/** Plans a sum; `numbered`: names carry the number of their term. */
+export function planSum(
+  o: OpBuilder,
+  given: readonly AddTerm[],
+  mean: boolean,
+  whereOf: (i: number) => string,
+  numbered = true,
+): Planned {
+  const { b, op } = o
+  const terms = given.map((of, i) =>
+    planTerm(o, whereOf(i), (role) => (numbered ? `${role}${i}` : role), of, mean),
+  )
+  const images = terms.flatMap(({ image }) => image ?? [])
+  expect(images.length <= 1, () => `${op}: one term at most can be an image`)
+  const extent = commonExtent(op, terms)
+  const out = floatTensor(b, { name: 'output' }, mean ? still(extent) : extent)
+  const { B, T } = extent
+  const sum = { shape: imageOf(extent), terms: terms.map(({ term }) => term) }
+  emitMaterialise(b, sum, B, T, T, mean, out.buffer, out.stored, denseRows)
+  const [image] = images
+  return {
+    inputs: terms.flatMap(({ tensors }) => tensors),
+    outputs: [out],
+    others: terms.flatMap(({ others }) => others),
+    start: image && ((block) => block.address(Control.Input, image)),
+  }
+}
+
+/**
+ * A sum of tensors, written out as floats, as a layer of a network does that cannot read its terms
+ * as they are:
+ *
+ *     output[t, b, c, i, j] = Σ over terms of scale · mean of value[t, b, c] over its window (i, j)
+ *     value = the floats, or map scale · floats + map shift (`affine`), or the spikes
+ *
+ * A term without T is the same at every step. With `mean` the output is the mean over the steps of
+ * it, without T: the presynaptic rate of rate-based backpropagation.
+ *
+ * Arguments of `run`: for each term its input, behind it with `affine` scale and shift. The plan's
+ * own memory: input0, scale0, shift0, input1 …, of means of spikes also input0Counts …, the counts
+ * that are read. Result: [B, C, H, W] or [B, C], or that behind T if a term has it.
+ */
+export const add = operation<
+  AddOptions,
+  (Float32Array | Uint8Array)[],
+  Float32Array,
+  { readonly input0: Float32Array | Uint8Array; readonly output: Float32Array }
+>('add', ['terms', 'mean'], (o, { terms, mean }) => {
+  const { op } = o
+  expect(
+    Array.isArray(terms) && terms.length > 0,
+    () => `${op}.terms must be a list of at least one term, got ${describe(terms)}`,
+  )
+  return planSum(o, terms, checkBoolean(`${op}.mean`, mean, false), (i) => `${op}.terms[${i}]`)
+})
+
+/** Options of `ops.avgPool2d`. */
+export interface AvgPool2dOptions extends WindowOptions {
+  /** [B, C, H, W], or that behind T. */
+  readonly input: readonly number[]
+  /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
+  readonly spikes?: boolean
+  /** The time mean as well. Default false. */
+  readonly mean?: boolean
+}
+
+/**
+ * Average pooling, written out. In a network mostly nothing runs for it: who reads its output takes
+ * the means (`pool` of `ops.conv2d` and `ops.linear`).
+ *
+ *     output[t, b, c, i, j] = 1/(kernelH·kernelW) · Σ over p, q of
+ *                             input[t, b, c, i·stride + p − padding, j·stride + q − padding]
+ *
+ * Padded zeros count, as is PyTorch's default. Argument of `run`: input, a Float32Array or with
+ * `spikes` a Uint8Array; of a mean of spikes the plan reads `inputCounts` too. Result: [B, C, outH,
+ * outW], or that behind T.
+ */
+export const avgPool2d = operation<
+  AvgPool2dOptions,
+  [input: Float32Array | Uint8Array],
+  Float32Array,
+  { readonly input: Float32Array | Uint8Array; readonly output: Float32Array }
+>('avgPool2d', ['input', 'spikes', 'mean', ...windowOptions], (o, { mean, ...term }) => {
+  const { op } = o
+  expect(term.kernelSize !== undefined, () => `${op}.kernelSize is missing`)
+  // Options that all ops have are not a term's.
+  const { input, spikes, kernelSize, stride, padding } = term
+  const windows = { kernelSize, stride, padding }
+  const isMean = checkBoolean(`${op}.mean`, mean, false)
+  return planSum(o, [{ input, spikes, ...windows }], isMean, () => op, false)
+})

@@ -1,0 +1,106 @@
+/** Batch normalisation backward. */
+
+import { checkBoolean } from '../../errors.js'
+import { emitNormBackward } from '../../plan/norm.js'
+import type { OpBuilder, Planned } from '../builder.js'
+import { operation } from '../operation.js'
+import { extentOf } from '../shapes.js'
+import { groupTensor } from '../special.js'
+import { channelTensor, floatTensor, type OpTensor } from '../tensor.js'
+import { isByStep } from './batch-norm.js'
+
+/** Options of `ops.batchNormBackward`. */
+export interface BatchNormBackwardOptions {
+  /**
+   * Shape of the input, and of its gradient: [B, C], [B, C, H, W], or one of these behind T. The
+   * rate method has gradients of time means, without T.
+   */
+  readonly input: readonly number[]
+  /** As in `ops.batchNorm`. Default 'm'. */
+  readonly stepMode?: 'm' | 's'
+  /**
+   * Arguments are normalised values x̂ and invStd, as in the rate method, whose x̂ are time means.
+   * Default false: input, mean and invStd.
+   */
+  readonly normalised?: boolean
+  /** There are a weight and a bias. Default true. */
+  readonly affine?: boolean
+  /** Gradients of weight and bias are added to what is there (online methods). Default false. */
+  readonly accumulate?: boolean
+}
+
+/** Gradients; those of weight and bias with `affine`. */
+export type BatchNormGradients = {
+  readonly gradInput: Float32Array
+  readonly gradWeight: Float32Array
+  readonly gradBias: Float32Array
+}
+
+function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned {
+  const input = extentOf(`${op}.input`, options.input)
+  const { B, T, C, H, W, timed } = input
+  const byStep = isByStep(op, options.stepMode)
+  const normalised = checkBoolean(`${op}.normalised`, options.normalised, false)
+  const affine = checkBoolean(`${op}.affine`, options.affine, true)
+  const accumulate = checkBoolean(`${op}.accumulate`, options.accumulate, false)
+  const rows = (name: string): OpTensor => floatTensor(b, { name }, input)
+  const grouped = byStep && timed
+  const vector = (name: string): OpTensor => groupTensor(b, { name }, input, grouped)
+  const gradOutput = rows('gradOutput')
+  const own = normalised ? [rows('xhat')] : [rows('input'), vector('mean')]
+  const invStd = vector('invStd')
+  const weight = affine ? channelTensor(b, { name: 'weight' }, C) : undefined
+  const parameter = (name: string): OpTensor => channelTensor(b, { name, updated: accumulate }, C)
+  const gradients = affine ? [parameter('gradWeight'), parameter('gradBias')] : []
+  const gradInput = rows('gradInput')
+  const [first, mean] = own.map(({ buffer }) => buffer)
+  const total = B * H * W * T
+  emitNormBackward(b, {
+    name: op,
+    rows: total,
+    channels: gradInput.stored,
+    groups: grouped ? T : 1,
+    delta: gradOutput.buffer,
+    out: gradInput.buffer,
+    ...(normalised ? { xhat: first } : { in: first, mean }),
+    // A time mean has one x̂ and the mean of the steps' deviations.
+    ...(normalised && byStep && !timed ? { meanInvStd: invStd.buffer } : { invStd: invStd.buffer }),
+    weight: weight?.buffer,
+    weightGradient: gradients[0]?.buffer,
+    biasGradient: gradients[1]?.buffer,
+    accumulate,
+    inParts: (_, emit) => emit(total, 0),
+  })
+  return {
+    inputs: [
+      gradOutput,
+      ...own,
+      invStd,
+      ...(weight ? [weight] : []),
+      ...(accumulate ? gradients : []),
+    ],
+    outputs: [gradInput, ...gradients],
+  }
+}
+
+/**
+ * Gradients of batch normalisation, as in a network:
+ *
+ *     x̂ = (input − mean) · invStd
+ *     gradWeight = Σ gradOutput · x̂,  gradBias = Σ gradOutput, over all but the channels
+ *     gradInput = weight · invStd · (gradOutput − mean gradOutput − x̂ · mean (gradOutput · x̂))
+ *
+ * Means are over what one statistic was made of: see `stepMode` of `ops.batchNorm`. In the rate
+ * method all are time means: gradOutput and x̂ [B, C, H, W], with `normalised`; invStd in step mode
+ * s is the `meanInvStd` of `ops.batchNorm`.
+ *
+ * Arguments of `run`: gradOutput; input, mean, invStd, or with `normalised` xhat, invStd; with
+ * `affine` weight; with `accumulate` gradWeight, gradBias (both updated). Results: gradInput,
+ * gradWeight, gradBias; without `affine` gradInput as it is.
+ */
+export const batchNormBackward = operation<
+  BatchNormBackwardOptions,
+  [gradOutput: Float32Array, ...others: Float32Array[]],
+  BatchNormGradients,
+  { readonly gradOutput: Float32Array; readonly invStd: Float32Array } & BatchNormGradients
+>('batchNormBackward', ['input', 'stepMode', 'normalised', 'affine', 'accumulate'], build)

@@ -1,0 +1,239 @@
+/** Batch normalisation forward. */
+
+import { Moments } from '../../../assembly/opcodes.js'
+import { checkBoolean, checkInteger, describe, expect } from '../../errors.js'
+import { batchNorm2d } from '../../nn/layers/index.js'
+import { storedChannels } from '../../plan/layout.js'
+import { emitMaterialise } from '../../plan/materialise.js'
+import { emitNormFinish, emitNormStatistics, type PartialSums } from '../../plan/norm.js'
+import { normEvaluate } from '../../plan/records/norm.js'
+import { noPool } from '../../plan/tensors.js'
+import type { OpBuilder, Planned } from '../builder.js'
+import { selecting } from '../selecting.js'
+import { checkShape, type Extent, extentOf, MOST_STEPS, showShape } from '../shapes.js'
+import { groupTensor } from '../special.js'
+import { channelTensor, floatTensor, type OpTensor, plainTensor } from '../tensor.js'
+import { asFloat, asNorm, denseRows } from '../terms.js'
+
+/** Options of `ops.batchNorm`. */
+export interface BatchNormOptions {
+  /** [B, C], [B, C, H, W], or one of these behind T. */
+  readonly input: readonly number[]
+  /** Added to the variance, > 0; default 1e-5. */
+  readonly eps?: number
+  /** Share of a batch in the running statistics, 0…1; default 0.1. */
+  readonly momentum?: number
+  /** Default true: by the statistics of the batch. False: by the running ones. */
+  readonly training?: boolean
+  /** There are a weight and a bias. Default true. */
+  readonly affine?: boolean
+  /**
+   * In training, 'm', the default: statistics over all time steps together; 's': each step has its
+   * own.
+   */
+  readonly stepMode?: 'm' | 's'
+  /**
+   * Time steps that an input without T stands for, as it is the same at each. They count in the
+   * unbiased variance, and in step mode s the running statistics move so often. Default 1.
+   */
+  readonly timeSteps?: number
+  /**
+   * Shape [units, 4, channels as stored] of the partial sums that `conv2d` with `moments` gives:
+   * statistics are made of them and not of the input. Step mode m alone.
+   */
+  readonly moments?: readonly number[]
+}
+
+/** What `ops.batchNorm` can compute. */
+export type BatchNormResults = {
+  /** Normalised values, of the input's shape. */
+  readonly output: Float32Array
+  /** Mean of each channel, [C], or [T, C] in step mode s. Training alone, as is `invStd`. */
+  readonly mean: Float32Array
+  /** 1 / √(variance + eps), as `mean`. */
+  readonly invStd: Float32Array
+  /** output = scale · input + shift, as `mean`; without training [C]. */
+  readonly scale: Float32Array
+  readonly shift: Float32Array
+  /** Mean of `invStd` over the time steps, [C]: in step mode s. */
+  readonly meanInvStd: Float32Array
+}
+type Name = keyof BatchNormResults
+
+const names = ['output', 'mean', 'invStd', 'scale', 'shift', 'meanInvStd'] as const
+
+/** Checked options. */
+interface Job {
+  readonly input: Extent
+  readonly eps: number
+  readonly momentum: number
+  readonly training: boolean
+  readonly affine: boolean
+  readonly byStep: boolean
+  readonly timeSteps: number
+}
+
+/** @throws SpikewasmError unless it is 'm' or 's' */
+export function isByStep(op: string, stepMode: unknown = 'm'): boolean {
+  expect(
+    stepMode === 'm' || stepMode === 's',
+    () => `${op}.stepMode must be 'm' or 's', got ${describe(stepMode)}`,
+  )
+  return stepMode === 's'
+}
+
+function jobOf(op: string, options: BatchNormOptions, outputs: ReadonlySet<Name>): Job {
+  const input = extentOf(`${op}.input`, options.input)
+  const { eps, momentum } = batchNorm2d(input.C, { eps: options.eps, momentum: options.momentum })
+  const training = checkBoolean(`${op}.training`, options.training, true)
+  const affine = checkBoolean(`${op}.affine`, options.affine, true)
+  const byStep = isByStep(op, options.stepMode) && training
+  const { timeSteps = input.T } = options
+  checkInteger(`${op}.timeSteps`, timeSteps, 1, MOST_STEPS)
+  expect(
+    !input.timed || timeSteps === input.T,
+    () => `${op}.timeSteps is of inputs without T; leave it out for ${showShape(input.shape)}`,
+  )
+  for (const name of ['mean', 'invStd', 'meanInvStd'] as const)
+    expect(
+      !outputs.has(name) || (training && (byStep || name !== 'meanInvStd')),
+      () =>
+        `${op}.outputs: '${name}' needs training${name === 'meanInvStd' ? ' in step mode s' : ''}`,
+    )
+  return { input, eps, momentum, training, affine, byStep, timeSteps }
+}
+
+/** Partial sums as an argument. */
+function momentsOf(
+  { b, op }: OpBuilder,
+  options: BatchNormOptions,
+  job: Job,
+): OpTensor | undefined {
+  const { moments: shape } = options
+  if (shape === undefined) return undefined
+  checkShape(`${op}.moments`, shape, 'units 4 channels')
+  const stored = storedChannels(job.input.C)
+  expect(
+    shape[1] === Moments.Rows && shape[2] === stored,
+    () =>
+      `${op}.moments of ${job.input.C} channels must be [units, ${Moments.Rows}, ${stored}], got ` +
+      showShape(shape),
+  )
+  expect(
+    job.training && !job.byStep,
+    () => `${op}.moments are of training in step mode m; leave them out otherwise`,
+  )
+  return plainTensor(b, { name: 'moments' }, shape)
+}
+
+function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Name>): Planned {
+  const { b, op } = o
+  const job = jobOf(op, options, outputs)
+  const { input, training, affine, byStep, timeSteps } = job
+  const { B, T, C, H, W } = input
+  const x = floatTensor(b, { name: 'input' }, input)
+  const vector = (name: string): OpTensor => groupTensor(b, { name }, input, byStep)
+  const channels = (name: string, updated = false): OpTensor =>
+    channelTensor(b, { name, updated }, C)
+  const running = [channels('runningMean', training), channels('runningVar', training)]
+  const [weight, bias] = affine ? [channels('weight'), channels('bias')] : []
+  const moments = momentsOf(o, options, job)
+  const [scale, shift] = [vector('scale'), vector('shift')]
+  const groups = byStep ? T : 1
+  const shape = { channels: x.stored, groups }
+  const map = {
+    weight: weight?.buffer,
+    bias: bias?.buffer,
+    epsilon: job.eps,
+    runningMean: running[0].buffer,
+    runningVar: running[1].buffer,
+    scale: scale.buffer,
+    shift: shift.buffer,
+  }
+  const made: Partial<Record<Name, OpTensor>> = { scale, shift }
+  if (training) {
+    Object.assign(made, { mean: vector('mean'), invStd: vector('invStd') })
+    if (byStep) made.meanInvStd = channels('meanInvStd')
+    const rows = B * H * W * T
+    const given = moments && { buffer: moments.buffer, units: options.moments?.[0] as number }
+    const { buffer: partial, units }: PartialSums =
+      given ?? emitNormStatistics(b, op, { ...shape, rows }, x.buffer)
+    emitNormFinish(b, {
+      ...shape,
+      ...map,
+      rows,
+      units,
+      partial,
+      repeats: byStep ? 1 : timeSteps / T,
+      moves: byStep ? timeSteps / T : undefined,
+      momentum: job.momentum,
+      mean: (made.mean as OpTensor).buffer,
+      invStd: (made.invStd as OpTensor).buffer,
+      meanInvStd: made.meanInvStd?.buffer,
+      totalSteps: timeSteps,
+    })
+  } else b.emit(normEvaluate, 1, { ...shape, ...map })
+  if (outputs.has('output')) {
+    made.output = floatTensor(b, { name: 'output' }, input)
+    const tensor = asFloat(x, input)
+    const norm = asNorm(tensor, scale, shift, groups)
+    const terms = [{ tensor, norm, pool: noPool, scale: 1 }]
+    const out = made.output.buffer
+    const sum = { shape: tensor.shape, terms }
+    emitMaterialise(b, sum, B, T, T, false, out, x.stored, denseRows)
+  }
+  return {
+    inputs: [
+      x,
+      ...running,
+      ...(affine ? [weight, bias] : []),
+      ...(moments ? [moments] : []),
+    ].filter((tensor) => tensor !== undefined),
+    outputs: [...outputs].map((name) => made[name] as OpTensor),
+  }
+}
+
+/**
+ * Batch normalisation, as `batchNorm2d` in a network (Ioffe and Szegedy, ICML 2015; over time steps
+ * as tdBN, Zheng et al., AAAI 2021):
+ *
+ *     mean, var = those of a channel over T, B, H, W; in step mode s over B, H, W of each step
+ *     invStd = 1 / √(var + eps)
+ *     output = weight · (input − mean) · invStd + bias = scale · input + shift
+ *     runningMean ← (1 − momentum) · runningMean + momentum · mean
+ *     runningVar  ← (1 − momentum) · runningVar + momentum · var · n/(n − 1),  n values
+ *
+ * With `training: false` mean and var are the running ones, which stay. A network hands scale and
+ * shift to its neurons and does not write the output: `outputs: ['scale', 'shift', …]`.
+ *
+ * Arguments of `run`, as PyTorch's `batch_norm` has them: input, runningMean, runningVar (both
+ * updated in training), weight, bias (with `affine`), moments (with `moments`; the input is then
+ * read for the output alone). Result: what `outputs` names, the output by default.
+ */
+export const batchNorm = selecting<
+  BatchNormOptions,
+  [
+    input: Float32Array,
+    runningMean: Float32Array,
+    runningVar: Float32Array,
+    weight: Float32Array,
+    bias: Float32Array,
+    moments: Float32Array,
+  ],
+  BatchNormResults,
+  {
+    readonly input: Float32Array
+    readonly runningMean: Float32Array
+    readonly runningVar: Float32Array
+    readonly weight: Float32Array | undefined
+    readonly bias: Float32Array | undefined
+    readonly moments: Float32Array | undefined
+  },
+  readonly ['output']
+>(
+  'batchNorm',
+  ['input', 'eps', 'momentum', 'training', 'affine', 'stepMode', 'timeSteps', 'moments'],
+  names,
+  ['output'],
+  build,
+)

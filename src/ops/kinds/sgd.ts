@@ -1,0 +1,89 @@
+/** The optimizer's step. */
+
+import { Control } from '../../../assembly/opcodes.js'
+import { checkOptions } from '../../errors.js'
+import { sgd as checked, type SgdOptions as SgdRule } from '../../optimizer.js'
+import { emitSgd } from '../../plan/update.js'
+import { roundUp } from '../../round-up.js'
+import type { ControlBlock, Settings } from '../builder.js'
+import { operation } from '../operation.js'
+import { anyShape, sizeOf } from '../shapes.js'
+import { controlTensor } from '../special.js'
+import { type OpTensor, plainTensor } from '../tensor.js'
+
+/** Numbers of SGD, which a run may change. */
+export type SgdSettings = Readonly<Omit<SgdRule, 'decay'>>
+
+/** Options of `ops.sgd`. */
+export interface SgdOptions extends SgdSettings {
+  /** Of the parameters: any shape. */
+  readonly shape: readonly number[]
+}
+
+const settings = ['lr', 'momentum', 'weightDecay', 'nesterov'] as const
+
+/** Floats that a kernel goes through together. */
+const FLOATS = 16
+
+/**
+ * A step of stochastic gradient descent, by PyTorch's rule:
+ *
+ *     g = gradients + weightDecay · parameters
+ *     velocities ← momentum · velocities + g
+ *     parameters ← parameters − lr · velocities,  or with `nesterov`
+ *                  parameters − lr · (g + momentum · velocities)
+ *
+ * A parameter that would become infinite or not a number stays as it was, and its velocity too;
+ * `nonFinite` of the plan is 1 then, until somebody sets it to 0.
+ *
+ * Options of `plan`: shape, and as `sgd()` has them lr, momentum, weightDecay, nesterov. The same
+ * are settings of `run`, where they hold until others are given. Arguments: parameters, gradients,
+ * velocities (zeros at first); parameters and velocities are updated. Results: these two.
+ */
+export const sgd = operation<
+  SgdOptions,
+  [
+    parameters: Float32Array | SgdSettings,
+    gradients: Float32Array,
+    velocities: Float32Array,
+    settings: SgdSettings,
+  ],
+  { readonly parameters: Float32Array; readonly velocities: Float32Array },
+  {
+    readonly parameters: Float32Array
+    readonly gradients: Float32Array
+    readonly velocities: Float32Array
+    readonly nonFinite: Int32Array
+  }
+>('sgd', ['shape', ...settings], ({ b, op }, { shape, lr, momentum, weightDecay, nesterov }) => {
+  anyShape(`${op}.shape`, shape)
+  const count = roundUp(sizeOf(shape), FLOATS)
+  const tensor = (name: string, updated: boolean): OpTensor =>
+    plainTensor(b, { name, updated }, [...shape], 'float32', count)
+  const parameters = tensor('parameters', true)
+  const gradients = tensor('gradients', false)
+  const velocities = tensor('velocities', true)
+  emitSgd(b, {
+    parameters: parameters.buffer,
+    gradients: gradients.buffer,
+    velocities: velocities.buffer,
+    count,
+    otherDecay: false,
+  })
+  let current: SgdSettings = { lr, momentum, weightDecay, nesterov }
+  return {
+    inputs: [parameters, gradients, velocities],
+    outputs: [parameters, velocities],
+    others: [controlTensor({ name: 'nonFinite' }, Control.NonFinite, 'int32')],
+    control(block: ControlBlock, given: Settings) {
+      checkOptions(`${op}.run`, given, settings)
+      const next = { ...current, ...given }
+      const rule = checked(next)
+      current = next
+      block.float(Control.LearningRate, rule.lr)
+      block.float(Control.Momentum, rule.momentum)
+      block.float(Control.Decay, rule.weightDecay)
+      block.word(Control.Nesterov, Number(rule.nesterov))
+    },
+  }
+})

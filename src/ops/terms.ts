@@ -1,0 +1,67 @@
+/** Tensors of ops as the planner reads them. */
+
+import { Control } from '../../assembly/opcodes.js'
+import type { DenseInput, FloatTensor, Norm, SpikeTensor } from '../plan/tensors.js'
+import { ref } from '../plan/words.js'
+import type { Extent } from './shapes.js'
+import type { OpTensor, SpikesTensor } from './tensor.js'
+import { imageOf } from './windows.js'
+
+/** @param input the model's input, which `Control.Input` points to */
+export const asFloat = (tensor: OpTensor, extent: Extent, input = false): FloatTensor => ({
+  kind: 'float',
+  name: tensor.name,
+  shape: imageOf(extent),
+  stored: tensor.stored,
+  steps: extent.T,
+  input,
+  buffer: tensor.buffer,
+  gradient: [],
+})
+
+export const asSpikes = (tensor: SpikesTensor, extent: Extent): SpikeTensor => ({
+  kind: 'spikes',
+  name: tensor.name,
+  shape: imageOf(extent),
+  stored: tensor.stored,
+  masks: tensor.buffer,
+  counts: tensor.counts.buffer,
+  lambda: 0,
+  gradient: [],
+})
+
+/** The affine map of a normalisation, for readers that need no more of it. */
+export function asNorm(
+  tensor: FloatTensor,
+  scale: OpTensor,
+  shift: OpTensor,
+  groups: number,
+): Norm {
+  const [a, b] = [scale.buffer, shift.buffer]
+  return {
+    name: tensor.name,
+    tensor,
+    groups,
+    scale: a,
+    shift: b,
+    mean: b,
+    invStd: a,
+    claimMean: () => undefined,
+    averageUnread() {},
+    gradient: [],
+  }
+}
+
+/** How kernels read a float tensor. */
+export function denseRows({ buffer, input, stored, steps }: FloatTensor): DenseInput {
+  if (!buffer) throw new Error('an op has no input of its own')
+  const row = stored * 4
+  return {
+    address: input ? Control.Input : ref(buffer),
+    indirect: input,
+    pixelBytes: steps * row,
+    stepBytes: steps > 1 ? row : 0,
+    loopBytes: 0,
+    meanSteps: steps,
+  }
+}

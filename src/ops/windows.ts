@@ -1,0 +1,40 @@
+/** Windows that slide over images: what pooling ops share. */
+
+import { pair, type Size, windows } from '../nn/layers/kind.js'
+import { pooling } from '../nn/layers/window.js'
+import type { Pool } from '../plan/tensors.js'
+import { type Extent, shapeLike } from './shapes.js'
+
+/** Options of windows, as `avgPool2d` and `maxPool2d` take them. */
+export interface WindowOptions {
+  /** Height and width of a window in pixels, or one number for both. */
+  readonly kernelSize: Size
+  /** Pixels between two windows; default: the kernel's size. */
+  readonly stride?: Size
+  /** Rows and columns added on every side, at most half the kernel; default 0. */
+  readonly padding?: Size
+}
+
+export const windowOptions = ['kernelSize', 'stride', 'padding'] as const
+
+/** A window, and what an extent becomes behind it. */
+export interface Windowed {
+  readonly window: ReturnType<typeof pooling>
+  readonly pool: Pool
+  readonly output: Extent
+}
+
+export function windowed(op: string, options: WindowOptions, input: Extent): Windowed {
+  const { kernelSize, stride, padding } = options
+  pair(`${op}.kernelSize`, kernelSize, 1)
+  const window = pooling(op, kernelSize, { stride, padding })
+  const pool = { kernel: window.kernelSize, stride: window.stride, padding: window.padding }
+  const { C, H, W } = input
+  const image = { shape: [C, H, W], flat: false, node: 0 } as const
+  const [h, w] = windows(op, image, pool.kernel, pool.stride, pool.padding)
+  const output = { ...input, shape: shapeLike(input, { H: h, W: w }), H: h, W: w }
+  return { window, pool, output }
+}
+
+/** [C, H, W], as the planner has it. */
+export const imageOf = ({ C, H, W }: Extent): [number, number, number] => [C, H, W]

@@ -1,0 +1,118 @@
+/** Records of max pooling. */
+
+import type { Pair } from '../nn/layers/index.js'
+import { perUnit } from './pass.js'
+import type { ProgramBuilder } from './program.js'
+import { maxPool, maxPoolBackward, maxPoolFloats } from './records/pool.js'
+import type { SpikeTensor } from './tensors.js'
+import type { Buffer } from './words.js'
+
+type Extent = { readonly shape: readonly [number, number, number] }
+
+/** Windows over images, from one extent to another. */
+export interface MaxPool {
+  readonly window: { readonly kernelSize: Pair; readonly stride: Pair; readonly padding: Pair }
+  readonly images: number
+  /** Channels as stored. */
+  readonly stored: number
+  readonly steps: number
+  readonly from: Extent
+  readonly to: Extent
+}
+
+function fieldsOf({ window, images, stored, from, to }: MaxPool) {
+  const { kernelSize, stride, padding } = window
+  return {
+    images,
+    channels: stored,
+    kernelH: kernelSize[0],
+    kernelW: kernelSize[1],
+    strideH: stride[0],
+    strideW: stride[1],
+    padH: padding[0],
+    padW: padding[1],
+    height: to.shape[1],
+    width: to.shape[2],
+    sourceH: from.shape[1],
+    sourceW: from.shape[2],
+  }
+}
+
+const pixelsOf = ({ images }: MaxPool, { shape }: Extent): number => images * shape[1] * shape[2]
+
+/** Where the choice of each window goes: one for all steps, or one at each. */
+export interface Choice {
+  readonly buffer: Buffer
+  readonly perStep: boolean
+}
+
+type Spikes = Pick<SpikeTensor, 'masks' | 'counts'>
+
+/** Of spikes: `counts` are those of the input where the rate chooses. */
+export function emitMaxPool(
+  b: ProgramBuilder,
+  pool: MaxPool,
+  input: Spikes,
+  output: Spikes,
+  { choice, perStep, loop }: { choice?: Buffer; perStep: boolean; loop: boolean },
+): void {
+  const { stored } = pool
+  const pixels = pixelsOf(pool, pool.to)
+  const pixelsPerUnit = perUnit(pixels, stored * 4)
+  b.emit(maxPool, Math.ceil(pixels / pixelsPerUnit), {
+    ...fieldsOf(pool),
+    in: input.masks,
+    inCounts: choice && !perStep ? input.counts : undefined,
+    inPlaneBytes: pixelsOf(pool, pool.from) * stored,
+    out: output.masks,
+    counts: output.counts,
+    planeBytes: pixels * stored,
+    choice,
+    choicePerStep: perStep,
+    steps: pool.steps,
+    pixelsPerUnit,
+    loop,
+  })
+}
+
+/** Of floats: the sums over time of `chooser` choose, or without it the values of each step. */
+export function emitMaxPoolFloats(
+  b: ProgramBuilder,
+  pool: MaxPool,
+  places: {
+    readonly in: Buffer
+    readonly out: Buffer
+    readonly choice?: Buffer
+    readonly chooser?: Buffer
+  },
+): void {
+  const pixels = pixelsOf(pool, pool.to)
+  const pixelsPerUnit = perUnit(pixels, pool.stored * pool.steps)
+  b.emit(maxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
+    ...fieldsOf(pool),
+    ...places,
+    steps: pool.steps,
+    pixelsPerUnit,
+  })
+}
+
+/** Sends each gradient to the place that was chosen: from the pooled extent to the source's. */
+export function emitMaxPoolBackward(
+  b: ProgramBuilder,
+  pool: MaxPool,
+  delta: Buffer,
+  choice: Choice,
+  out: Buffer,
+): void {
+  const pixels = pixelsOf(pool, pool.to)
+  const pixelsPerUnit = perUnit(pixels, pool.stored * pool.steps)
+  b.emit(maxPoolBackward, Math.ceil(pixels / pixelsPerUnit), {
+    ...fieldsOf(pool),
+    in: delta,
+    choice: choice.buffer,
+    choicePerStep: choice.perStep,
+    out,
+    steps: pool.steps,
+    pixelsPerUnit,
+  })
+}

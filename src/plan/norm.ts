@@ -1,0 +1,129 @@
+/** Records of BatchNorm: statistics of rows, and gradients. */
+
+import { Moments, NormSize } from '../../assembly/opcodes.js'
+import { roundUp } from '../round-up.js'
+import type { ProgramBuilder } from './program.js'
+import {
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normFinish,
+  normStatistics,
+} from './records/norm.js'
+import type { FieldsOf } from './records/schema.js'
+import { type Buffer, ref } from './words.js'
+
+/** Rows of one unit of the normalisation kernels, a multiple of the groups. */
+export function normRows(rows: number, stored: number, groups: number): number {
+  const wanted = Math.max(groups, Math.min(rows, Math.ceil(16384 / stored)))
+  return roundUp(wanted, groups)
+}
+
+/** Partial sums of rows, [units][groups][4][channels]. */
+export interface PartialSums {
+  readonly buffer: Buffer
+  readonly units: number
+}
+
+/** Rows [rows][channels], of which each of the groups has statistics of its own. */
+interface Rows {
+  readonly rows: number
+  /** As stored. */
+  readonly channels: number
+  readonly groups: number
+}
+
+/** Partial sums of the rows of a tensor, where the kernel that made it has not written them. */
+export function emitNormStatistics(
+  b: ProgramBuilder,
+  name: string,
+  { rows, channels, groups }: Rows,
+  input: Buffer,
+): PartialSums {
+  const rowsPerUnit = normRows(rows, channels, groups)
+  const units = Math.ceil(rows / rowsPerUnit)
+  const bytes = units * groups * Moments.Rows * channels * 4
+  const buffer = b.buffer(`${name} partial sums`, bytes)
+  b.emit(normStatistics, units, {
+    channels,
+    groups,
+    rows,
+    rowsPerUnit,
+    in: input,
+    partial: buffer,
+  })
+  return { buffer, units }
+}
+
+/** Statistics and the affine map from partial sums; running statistics move. */
+export function emitNormFinish(b: ProgramBuilder, fields: FieldsOf<typeof normFinish>): void {
+  b.emit(normFinish, Math.ceil(fields.channels / NormSize.FinishChannels), fields, {
+    scratch: NormSize.FinishScratchBytes,
+  })
+}
+
+type Reduce = FieldsOf<typeof normBackwardReduce>
+type Finish = FieldsOf<typeof normBackwardFinish>
+
+/** A BatchNorm's way back. */
+export interface NormBackward
+  extends Rows,
+    Pick<Reduce, 'xhat' | 'in' | 'mean'>,
+    Pick<Finish, 'weight' | 'meanInvStd' | 'weightGradient' | 'biasGradient' | 'accumulate'> {
+  readonly name: string
+  readonly delta: Buffer
+  /** [groups][channels]; not where `meanInvStd` takes its place and x̂ is given. */
+  readonly invStd?: Buffer
+  /** Gradient of the input; may be `delta`. */
+  readonly out: Buffer
+  /**
+   * Emits what goes through the rows, for all of them or for parts.
+   *
+   * @param emit is told the rows of a part, and its first unit
+   */
+  inParts(rowsPerUnit: number, emit: (rows: number, firstUnit: number) => void): void
+}
+
+export function emitNormBackward(b: ProgramBuilder, job: NormBackward): void {
+  const { name, rows, channels, groups, delta, out, weight, meanInvStd, inParts } = job
+  const shape = { channels, groups }
+  const rowsPerUnit = normRows(rows, channels, groups)
+  const units = Math.ceil(rows / rowsPerUnit)
+  // Time means read x̂ alone: the currents need not be kept.
+  const normalised = job.xhat
+    ? { xhat: job.xhat }
+    : { in: job.in, mean: job.mean, invStd: job.invStd }
+  const chunksOf = (rows: number) => ({ ...shape, ...normalised, rows, rowsPerUnit, delta })
+  const partialBytes = groups * NormSize.ProductRows * channels * 4
+  const partial = b.buffer(`${name} partial sums`, units * partialBytes)
+  const coefficients = b.buffer(
+    `${name} coefficients`,
+    groups * NormSize.CoefficientRows * channels * 4,
+  )
+  inParts(rowsPerUnit, (rows, firstUnit) =>
+    b.emit(normBackwardReduce, Math.ceil(rows / rowsPerUnit), {
+      ...chunksOf(rows),
+      partial: ref(partial, firstUnit * partialBytes),
+    }),
+  )
+  b.emit(normBackwardFinish, 1, {
+    ...shape,
+    rows,
+    units,
+    partial,
+    weight,
+    invStd: meanInvStd ? undefined : job.invStd,
+    meanInvStd,
+    coefficients,
+    weightGradient: job.weightGradient,
+    biasGradient: job.biasGradient,
+    accumulate: job.accumulate,
+  })
+  inParts(rowsPerUnit, (rows) =>
+    b.emit(normBackwardApply, Math.ceil(rows / rowsPerUnit), {
+      ...chunksOf(rows),
+      coefficients,
+      out,
+    }),
+  )
+}

@@ -1,0 +1,31 @@
+/** Plans of normalisation, pooling, sums, products, losses and the optimizer. */
+import * as ops from '../../../src/ops/index.js'
+import type { Example } from './example.js'
+
+const input = [3, 2, 5, 6, 6]
+const windows = { input, kernelSize: 2 }
+
+export const examples: readonly Example[] = [
+  { name: 'batchNorm', plan: () => ops.batchNorm.plan({ input }) },
+  { name: 'batchNorm, running', plan: () => ops.batchNorm.plan({ input, training: false }) },
+  { name: 'batchNormBackward', plan: () => ops.batchNormBackward.plan({ input }) },
+  { name: 'maxPool2d of spikes', plan: () => ops.maxPool2d.plan({ ...windows, spikes: true }) },
+  {
+    name: 'maxPool2d of floats',
+    plan: () => ops.maxPool2d.plan({ ...windows, outputs: ['output', 'choice'] }),
+  },
+  { name: 'maxPool2dBackward', plan: () => ops.maxPool2dBackward.plan(windows) },
+  { name: 'add', plan: () => ops.add.plan({ terms: [{ input }, { input, spikes: true }] }) },
+  { name: 'avgPool2d', plan: () => ops.avgPool2d.plan(windows) },
+  { name: 'avgPool2dBackward', plan: () => ops.avgPool2dBackward.plan(windows) },
+  { name: 'gradientSum', plan: () => ops.gradientSum.plan({ input, terms: [{}, {}] }) },
+  ...(['NN', 'NT', 'TN'] as const).map((transpose) => ({
+    name: `matmul ${transpose}`,
+    plan: () => ops.matmul.plan({ a: [3, 3], b: [3, 3], transpose }),
+  })),
+  { name: 'timeMean', plan: () => ops.timeMean.plan({ input: [3, 2, 5] }) },
+  { name: 'crossEntropy', plan: () => ops.crossEntropy.plan({ input: [3, 2, 5] }) },
+  { name: 'sgd', plan: () => ops.sgd.plan({ shape: [5, 4] }) },
+  { name: 'clear', plan: () => ops.clear.plan({ shape: [5, 4] }) },
+  { name: 'sum', plan: () => ops.sum.plan({ shape: [5] }) },
+]
