@@ -8,7 +8,13 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type CompareOptions, compareAgainst } from '../../src/bench/compare/against.js'
-import { compareBaseline, effects, readBaseline } from '../../src/bench/compare/baseline.js'
+import {
+  compareBaseline,
+  effects,
+  makeBaseline,
+  readBaseline,
+  writeBaseline,
+} from '../../src/bench/compare/baseline.js'
 import { findBuild, loadBuild, ownRoot } from '../../src/bench/compare/builds.js'
 import type { Row } from '../../src/bench/compare/campaign.js'
 import { runComparison } from '../../src/bench/compare/command.js'
@@ -43,62 +49,66 @@ async function messageOf(promise: Promise<unknown>): Promise<string> {
   throw new Error('no error came')
 }
 
-test('a slow-down is found on fresh processes, and nothing else is accused', async () => {
-  const campaign = await compareLoops({ count: 3, slower: { 1: 0.3 } })
-  const { 'loop 1': slow, ...rest } = verdictsOf(campaign.rows)
+test('slower and faster loops are found on fresh processes, and nothing else', async () => {
+  const campaign = await compareLoops({ count: 3, slower: { 1: 0.3, 2: -0.3 } })
+  const { 'loop 0': same, 'loop 1': slow, 'loop 2': fast } = verdictsOf(campaign.rows)
   assert.is(slow, 'slower')
-  assert.ok(!Object.values(rest).includes('slower'), JSON.stringify(rest))
+  assert.is(fast, 'faster')
+  assert.ok(same === 'same' || same === 'undecided', same)
   const row = campaign.rows.find(({ name }) => name === 'loop 1')!
   assert.ok(row.measured.length >= 5, 'five fresh processes at least decide')
   assert.ok(row.interval!.low > 0.1 && row.interval!.high < 0.6, JSON.stringify(row.interval))
   const { exitCode, table, entries, notes } = resultOf(campaign, sides)
   assert.is(exitCode, 1)
   assert.is(table.rows[0][0], 'loop 1')
-  assert.match(notes[0], /Slower by more than 2.00 %: loop 1\.$/)
+  assert.match(notes[0], /^1 slower, .* Slower by more than 2.00 %: loop 1\.$/)
   const ratio = entries.find(({ name }) => name === 'loop 1 | beside other')!
   assert.ok(ratio.unit === 'ratio' && ratio.value > 1.1, JSON.stringify(ratio))
   assert.is(new Set(entries.map(({ name }) => name)).size, entries.length)
+  const others = campaign.rows.filter(({ verdict }) => verdict !== 'slower')
+  assert.is(resultOf({ ...campaign, rows: others }, sides).exitCode, 0)
 })
 
-test('this build beside itself, faster loops and promises: no alarm', async () => {
-  const campaign = await compareLoops({ count: 2, slower: { 1: -0.3 }, isAsync: true })
-  const { 'loop 0': same, 'loop 1': fast } = verdictsOf(campaign.rows)
-  assert.ok(same === 'same' || same === 'undecided', same)
-  assert.ok(fast === 'faster', fast)
-  assert.is(resultOf(campaign, sides).exitCode, 0)
-})
-
-test('the filter chooses; no match is told', async () => {
-  const { rows } = await compareLoops({ count: 12 }, { filter: 'loop 11', seconds: 2 })
+test('the filter chooses; where nothing matches, nothing can be compared', async () => {
+  const { rows } = await compareLoops({ count: 12 }, { filter: 'loop 11', seconds: 1 })
   assert.equal(Object.keys(verdictsOf(rows)), ['loop 11'])
-  const none = await compareLoops({ count: 2 }, { filter: 'nothing', seconds: 2 })
+  const none = await compareLoops({ count: 2 }, { filter: 'nothing', seconds: 1 })
   assert.is(resultOf(none, sides).exitCode, 2)
 })
 
-for (const [does, pattern] of [
-  ['throw', /^Error: cannot run/],
-  ['throw in prepare', /^Error: cannot be prepared/],
-  ['exit', /^ended its process \(exit code 3\)$/],
-  ['hang', /^did not end within 3 s; its process was killed$/],
-] as const)
-  test(`a benchmark of this build that does "${does}" is named, the rest is measured`, async () => {
-    const odd = { number: 0, build: 'both', does } as const
-    const campaign = await compareLoops({ count: 2, odd }, { seconds: 1, patience: 3 })
-    assert.equal([...campaign.failed.keys()], ['loop 0'])
-    assert.match(campaign.failed.get('loop 0')!, pattern)
-    assert.equal(Object.keys(verdictsOf(campaign.rows)), ['loop 1'])
-    const { exitCode, notes } = resultOf(campaign, sides)
-    assert.is(exitCode, 2)
-    assert.ok(notes.some((note) => note.startsWith('failed: loop 0: ')))
-  })
-
-test('what only the other build cannot do is skipped with its reason', async () => {
-  for (const does of ['throw', 'throw in prepare'] as const) {
-    const odd = { number: 0, build: 'other', does } as const
-    const campaign = await compareLoops({ count: 2, odd }, { seconds: 1 })
-    assert.match(campaign.skipped.get('loop 0')!, /^the other build: cannot/)
-    assert.is(resultOf(campaign, sides).exitCode, 0)
-  }
+test('what throws, hangs or ends its process is named; the rest is measured', async () => {
+  const failing = ['throw', 'throw in prepare', 'exit', 'reject', 'hang'] as const
+  const odd = [
+    ...failing.map((does, i) => ({ number: 2 * i + (does === 'reject' ? 1 : 0), does })),
+  ].map((one) => ({ ...one, build: 'both' as const }))
+  const onlyOther = [
+    { number: 11, build: 'other', does: 'throw' },
+    { number: 13, build: 'other', does: 'throw in prepare' },
+  ] as const
+  const campaign = await compareLoops(
+    { count: 14, odd: [...odd, ...onlyOther] },
+    { seconds: 12, patience: 3 },
+  )
+  const { failed, skipped, rows } = campaign
+  for (const [name, pattern] of [
+    ['loop 0', /^Error: cannot run\n/],
+    ['loop 2', /^Error: cannot be prepared\n/],
+    ['loop 4', /^ended its process \(exit code 3\)$/],
+    ['loop 7', /^Error: cannot go on\n/],
+    ['loop 8', /^did not end within 3 s; its process was killed$/],
+  ] as const)
+    assert.match(failed.get(name) ?? 'nothing', pattern, name)
+  assert.is(failed.size, 5)
+  assert.match(skipped.get('loop 11')!, /^the other build: cannot run$/)
+  assert.match(skipped.get('loop 13')!, /^the other build: cannot be prepared$/)
+  assert.equal(
+    rows.map(({ name }) => name),
+    [1, 3, 5, 6, 9, 10, 12].map((number) => `loop ${number}`),
+  )
+  const { exitCode, notes } = resultOf(campaign, sides)
+  assert.is(exitCode, 2)
+  assert.ok(notes.some((note) => note.startsWith('failed: loop 8: did not end')))
+  assert.ok(notes.some((note) => note.startsWith('skipped: loop 11: the other build')))
 })
 
 /** A folder with a package.json. */
@@ -152,12 +162,11 @@ test('options out of range are one message', async () => {
 const baselinePath = join(folder, 'base.json')
 
 test('a baseline is saved, read, and compared with: equal and slower', async () => {
-  const saved = await runComparison(
-    { saveBaseline: baselinePath },
-    optionsOf({ count: 2 }, { seconds: 6 }),
-  )
-  assert.is(saved.exitCode, 0)
-  assert.equal(saved.table.rows.map(([name]) => name).sort(), ['loop 0', 'loop 1'])
+  const made = await makeBaseline(optionsOf({ count: 2 }), 4)
+  assert.equal(made.benchmarks.map(({ name }) => name).sort(), ['loop 0', 'loop 1'])
+  assert.ok(made.benchmarks.every(({ processes }) => processes.length === 4))
+  await writeBaseline(baselinePath, made)
+  assert.equal(await readBaseline(baselinePath), made)
   const { campaign } = await compareBaseline(
     baselinePath,
     optionsOf({ count: 3, slower: { 1: 1 } }),

@@ -8,20 +8,18 @@ export interface LoopSelection {
   readonly count: number
   /** Times of this build, by number of the benchmark: 0.05 for 5 % more work. */
   readonly slower?: Readonly<Record<number, number>>
-  /** What number does something else, in which build. */
-  readonly odd?: {
+  /** What does something else, in which build. */
+  readonly odd?: readonly {
     readonly number: number
     readonly build: 'this' | 'other' | 'both'
-    readonly does: 'throw' | 'throw in prepare' | 'hang' | 'exit'
-  }
-  /** Whether calls return promises. */
-  readonly isAsync?: boolean
+    readonly does: 'throw' | 'throw in prepare' | 'reject' | 'hang' | 'exit'
+  }[]
 }
 
 const LENGTH = 40_000
 
 export function listBenchmarks(selection: LoopSelection): Benchmark[] {
-  const { count, slower = {}, isAsync } = selection
+  const { count, slower = {} } = selection
   return Array.from({ length: count }, (_, number) => ({
     name: `loop ${number}`,
     section: 'kernels',
@@ -37,14 +35,24 @@ export function listBenchmarks(selection: LoopSelection): Benchmark[] {
         while (odd === 'hang');
         work(values, length)
       }
-      return { run: isAsync ? async () => call() : call }
+      // Every second one returns a promise.
+      return {
+        run:
+          number % 2 === 0
+            ? call
+            : async () => {
+                if (odd === 'reject') throw new Error('cannot go on')
+                call()
+              },
+      }
     },
   }))
 }
 
-function oddnessOf({ odd }: LoopSelection, number: number, build: Build): string | undefined {
-  const isHere = odd?.number === number && (odd.build === 'both' || odd.build === build.name)
-  return isHere ? odd.does : undefined
+function oddnessOf({ odd = [] }: LoopSelection, number: number, build: Build): string | undefined {
+  return odd.find(
+    (one) => one.number === number && (one.build === 'both' || one.build === build.name),
+  )?.does
 }
 
 function work(values: Float64Array, length: number): void {

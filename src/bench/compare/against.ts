@@ -59,7 +59,7 @@ export async function jobOf(
   calibrate: boolean,
 ): Promise<Omit<Job, 'names' | 'measured' | 'seconds' | 'seed'>> {
   return {
-    cases: options.cases ?? new URL('../cases/index.js', import.meta.url).href,
+    cases: options.cases ?? new URL('./cases.js', import.meta.url).href,
     selection: options.selection,
     own: options.own ?? [],
     filter: options.filter,

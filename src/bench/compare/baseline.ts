@@ -75,30 +75,34 @@ const originNow = async (options: CompareOptions, version: string): Promise<Orig
 
 /**
  * Measures a build and returns what a baseline holds.
+ * @param processes the more, the surer; at least two are needed to see how they differ
  * @throws SpikewasmError when a benchmark fails: a baseline without it would hide that
  */
-export async function makeBaseline(options: CompareOptions): Promise<Baseline> {
+export async function makeBaseline(
+  options: CompareOptions,
+  processes = PROCESSES,
+): Promise<Baseline> {
   checkCompareOptions(options)
   const { version } = await findBuild(rootOf(options), 'this build')
   const { seconds, patience, seed, progress } = courseOf(options)
   const job = await jobOf(options, [rootOf(options)], true)
   const found = new Map<string, Measured[]>()
   const start = performance.now()
-  for (let i = 0; i < PROCESSES; i++) {
+  for (let i = 0; i < processes; i++) {
     const left = seconds - (performance.now() - start) / 1000
-    // The start of a process takes a part of its share; two are needed to see what differs.
     if (left < 0.5 && i > 1) break
     let done = 0
     const outcome = await runChild(
       {
         ...job,
         measured: Object.fromEntries([...found].map(([name, list]) => [name, list.length])),
-        seconds: Math.max(0.5, left / (PROCESSES - i) - 0.5),
+        // The start of a process takes a part of its share.
+        seconds: Math.max(0.5, left / (processes - i) - 0.5),
         seed: seed + 7919 * i,
       },
       {
         patienceMs: 1000 * patience,
-        onBegin: (name) => progress(`baseline ${i + 1}/${PROCESSES}, ${++done}: ${name}`),
+        onBegin: (name) => progress(`baseline ${i + 1}/${processes}, ${++done}: ${name}`),
       },
     )
     progress('')

@@ -59,6 +59,8 @@ export interface Campaign {
 }
 
 const SCREENS = 3
+/** So many more where benchmarks end their processes. */
+const MOST_BROKEN = 20
 /** So many more processes at most where time is left. */
 const MORE_SCREENS = 9
 /** Share of the budget for the screen. */
@@ -103,11 +105,13 @@ class Run {
 
   async screen(): Promise<void> {
     const end = (1 - SCREEN_SHARE) * this.options.seconds
-    for (let i = 0; i < SCREENS; i++) {
-      const seconds = (this.left() - end) / (SCREENS - i) - this.startSeconds
+    for (let whole = 0; whole < SCREENS && this.processes < SCREENS + MOST_BROKEN; ) {
+      const seconds = (this.left() - end) / (SCREENS - whole) - this.startSeconds
       const names = this.names.length > 0 ? this.names.filter((n) => this.isOpen(n)) : undefined
       if (names?.length === 0) break
-      await this.process(this.screened, names, Math.max(1, seconds), `screen ${i + 1}/${SCREENS}`)
+      const stage = `screen ${whole + 1}/${SCREENS}`
+      // A process that ended early has looked at a part.
+      whole += Number(await this.process(this.screened, names, Math.max(1, seconds), stage))
     }
   }
 
@@ -115,12 +119,13 @@ class Run {
     return !this.skipped.has(name) && !this.failed.has(name)
   }
 
+  /** @returns whether the process came to its end */
   private async process(
     into: Map<string, Measured[]>,
     names: readonly string[] | undefined,
     seconds: number,
     stage: string,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { job, seed, patience, progress } = this.options
     const measured = Object.fromEntries([...into].map(([name, list]) => [name, list.length]))
     const before = performance.now()
@@ -147,7 +152,9 @@ class Run {
       else into.set(found.name, [found])
       spent += found.spentMs
     }
-    this.startSeconds = Math.min(5, Math.max(0.2, (performance.now() - before - spent) / 1000))
+    if (outcome.isWhole)
+      this.startSeconds = Math.min(5, Math.max(0.2, (performance.now() - before - spent) / 1000))
+    return outcome.isWhole
   }
 
   /** Spends what is left on more processes for benchmarks that are open. They accuse nobody. */

@@ -190,11 +190,19 @@ class Runner {
     for (let at = 0; at < shift.length; at += 4096) shift[at] = 1
     this.kept.push(shift)
     if (this.kept.length > 8) this.kept.splice(this.random.below(8), 1)
-    for (const side of shuffled([...this.builds.keys()], this.random)) {
+    const prepareSide = async (side: number): Promise<void> => {
       try {
         prepared[side] = await benchmark.prepare(this.builds[side])
       } catch (error) {
         throw new CannotRun(side, error)
+      }
+    }
+    for (const side of shuffled([...this.builds.keys()], this.random)) {
+      try {
+        await prepareSide(side)
+      } catch (error) {
+        if (side > 0 && !prepared[0]) await prepareSide(0)
+        throw error
       }
     }
   }
