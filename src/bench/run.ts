@@ -26,7 +26,7 @@ export interface Output {
 }
 
 /** What the columns of a section's tables mean. */
-function notesOf(section: string): (op: string) => readonly string[] {
+function notesOf(section: string): readonly string[] {
   const time =
     'ms: median call behind a warm-up. first: the first call; cold: the three behind it, while ' +
     'V8 optimises. of limit: of the loop that was timed in turns with it.'
@@ -42,7 +42,7 @@ function notesOf(section: string): (op: string) => readonly string[] {
     ],
     inference: ['predict of noise, with weights that have trained a little.'],
   }
-  return () => notes[section] ?? [time]
+  return notes[section] ?? [time]
 }
 
 /** The groups of a selection's own sections, in order. */

@@ -131,23 +131,27 @@ function addEntries(report: Report, result: Result, label: string): void {
 /** The op that a name begins with. */
 const opOf = (name: string): string => name.split(' ', 1)[0]
 
-/** Groups of benchmarks: those next to each other that begin with the same op. */
+/**
+ * Groups of benchmarks: those that begin with the same op.
+ *
+ * @param notes what columns mean, above the first table
+ */
 export function benchmarkGroups(
   benchmarks: readonly Benchmark[],
   build: () => Promise<Build>,
   budget: Budget,
   label: string,
-  notes: (op: string) => readonly string[],
+  notes: readonly string[],
 ): Group[] {
-  const parts: Benchmark[][] = []
+  const parts = new Map<string, Benchmark[]>()
   for (const benchmark of benchmarks) {
-    const last = parts.at(-1)
-    if (last && opOf(last[0].name) === opOf(benchmark.name)) last.push(benchmark)
-    else parts.push([benchmark])
+    const op = opOf(benchmark.name)
+    const part = parts.get(op)
+    if (part) part.push(benchmark)
+    else parts.set(op, [benchmark])
   }
-  return parts.map((part) => {
-    const [{ section, name }] = part
-    const op = opOf(name)
+  return [...parts].map(([op, part], i) => {
+    const [{ section }] = part
     return {
       section,
       names: part.map((benchmark) => benchmark.name),
@@ -157,7 +161,7 @@ export function benchmarkGroups(
           progress(benchmark.name)
           results.push(await measureBenchmark(benchmark, await build(), budget))
         }
-        return reportResults(`${section}: ${op}`, notes(op), results, label)
+        return reportResults(`${section}: ${op}`, i === 0 ? notes : [], results, label)
       },
     }
   })

@@ -42,7 +42,7 @@ export function denseWork(shape: ConvolutionShape, images: number, share = 1): W
 }
 
 /** Additions of weights: for each spike and each output that sees it. */
-function spikeWork(shape: ConvolutionShape, B: number, T: number, train: SpikeTrain): Work {
+export function spikeWork(shape: ConvolutionShape, B: number, T: number, train: SpikeTrain): Work {
   const { C, H, W, N, groups } = shape
   const fanOut = ((productsOf(shape) / (H * W)) * N) / groups / 1e9
   return {
@@ -75,7 +75,7 @@ export function sizesOf(shape: ConvolutionShape, B: number, T: number | undefine
   }
 }
 
-const densityName = (density: number): string => `d${density.toFixed(2)}`
+export const densityName = (density: number): string => `d${density.toFixed(2)}`
 
 export function convolutionCases(
   shape: ConvolutionShape,
@@ -83,8 +83,9 @@ export function convolutionCases(
   kernels: Kernels,
 ): OpCase[] {
   const name = nameOf(shape)
+  const { groups } = shape
   const sizes = sizesOf(shape, B, T)
-  const weight = normal(sizeOf(sizes.weight), 3)
+  const weightOf = (): Float32Array => normal(sizeOf(sizes.weight), 3)
   const onSpikes = (density: number): OpCase => ({
     name: `conv2d spikes ${name} B${B} T${T} ${densityName(density)}`,
     threads,
@@ -92,9 +93,24 @@ export function convolutionCases(
       const train = makeTrain(sizeOf(sizes.input) / T, T, density, 7)
       return {
         make: () => ops.conv2d.plan({ ...sizes, spikes: true, threads }),
-        args: [train.bytes, weight],
+        args: [train.bytes, weightOf()],
         density: describeTrain(train),
         work: spikeWork(shape, B, T, train),
+      }
+    },
+  })
+  const onBytes = (density: number): OpCase => ({
+    name: `conv2d int8 ${name} B${B} T${T} ${densityName(density)}`,
+    threads,
+    plan({ ops }: Build): Planned {
+      const train = makeTrain(sizeOf(sizes.input) / T, T, density, 7)
+      // Any bytes take the same time.
+      const bytes = Int8Array.from(weightOf(), (value) => Math.max(-127, Math.min(127, 40 * value)))
+      return {
+        make: () => ops.conv2d.plan({ ...sizes, spikes: true, weightType: 'int8', threads }),
+        args: [train.bytes, bytes, new Float32Array(shape.N).fill(0.025)],
+        density: describeTrain(train),
+        work: { ...spikeWork(shape, B, T, train), limit: 'byte-adds' },
       }
     },
   })
@@ -106,11 +122,16 @@ export function convolutionCases(
       work: denseWork(shape, B * (steps ?? 1)),
       plan: ({ ops }: Build): Planned => ({
         make: () => ops.conv2d.plan({ ...dense, threads }),
-        args: [normal(sizeOf(dense.input)), weight],
+        args: [normal(sizeOf(dense.input)), weightOf()],
       }),
     }
   }
   // An image is the same at each step, and no spikes.
   if (kernels === 'image') return [onFloats('image', undefined)]
-  return [...densities.map(onSpikes), ...(kernels === 'all' ? [onFloats('dense', T)] : [])]
+  const all = kernels === 'all'
+  return [
+    ...densities.map(onSpikes),
+    ...(all && groups === 1 ? densities.slice(-1).map(onBytes) : []),
+    ...(all ? [onFloats('dense', T)] : []),
+  ]
 }

@@ -1,11 +1,21 @@
 /** Kernels at the shapes of the paper's networks on CIFAR images, or at shapes of one's own. */
 import type { Benchmark } from '../benchmark.js'
 import type { Selection } from '../options.js'
-import { convolutionCases } from './convolutions.js'
-import { elementwiseCases } from './elementwise.js'
+import { convolutionCases, type Kernels } from './convolutions.js'
+import { elementwiseCases, normCases, poolCases } from './elementwise.js'
+import { gradientCases } from './gradients.js'
 import { neuronCases, onlineCases } from './neurons.js'
 import { type KernelOptions, type OpCase, opBenchmark } from './op.js'
-import { type ConvolutionShape, convolution, type TensorShape, tensor } from './shape.js'
+import { endCases, linearCases, matmulCases, standardiseCases } from './products.js'
+import {
+  type ConvolutionShape,
+  convolution,
+  type KernelShape,
+  type LinearShape,
+  type MatmulShape,
+  type TensorShape,
+  tensor,
+} from './shape.js'
 
 const [DENSITIES, QUICK_DENSITIES] = [
   [0.05, 0.1, 0.2, 0.4],
@@ -49,6 +59,18 @@ const grouped: readonly ConvolutionShape[] = [
 
 const tensors: readonly TensorShape[] = [tensor(64, 32), tensor(256, 8), tensor(512, 4)]
 
+/** Behind the last pooling of ResNet-18 and VGG-11, of `cnn`, and a larger one. */
+const linears: readonly LinearShape[] = [
+  { kind: 'linear', C: 512, N: 10 },
+  { kind: 'linear', C: 2048, N: 10 },
+  { kind: 'linear', C: 1024, N: 1024 },
+]
+
+const square = (n: number): MatmulShape => ({ kind: 'matmul', m: n, n, k: n })
+const [MATMULS, QUICK_MATMULS] = [[128, 256, 512], [128]]
+/** Of ResNet-18. */
+const [PARAMETERS, QUICK_PARAMETERS] = [11_173_962, 2 ** 18]
+
 export function kernelBenchmarks(selection: Selection): Benchmark[] {
   const { quick, shapes, densities, batchSize, timeSteps, kernelThreads } = selection
   const options: KernelOptions = {
@@ -58,29 +80,68 @@ export function kernelBenchmarks(selection: Selection): Benchmark[] {
     densities: densities ?? (quick ? QUICK_DENSITIES : DENSITIES),
     quick,
   }
-  // Densities that were asked for are measured everywhere.
-  const few = { ...options, densities: densities ?? [USUAL_DENSITY] }
   const cases = shapes
-    ? shapes.flatMap((shape) => [
-        ...(shape.kind === 'convolution' ? convolutionCases(shape, options, 'all') : []),
-        ...(shape.kind === 'tensor' ? tensorCases(shape, options, true) : []),
-      ])
-    : [
-        ...(quick ? main.slice(1, 3) : main).flatMap((s) => convolutionCases(s, options, 'all')),
-        ...(quick ? [] : more).flatMap((s) => convolutionCases(s, few, 'chosen')),
-        ...(quick ? first.slice(1, 2) : first).flatMap((s) => convolutionCases(s, few, 'image')),
-        ...(quick ? grouped.slice(2) : grouped).flatMap((s) => convolutionCases(s, few, 'chosen')),
-        ...(quick ? tensors.slice(1, 2) : tensors).flatMap((s, i) =>
-          tensorCases(s, options, quick || i === 1),
-        ),
-      ]
+    ? shapes.flatMap((shape) => ownCases(shape, { ...options, quick: false }))
+    : defaultCases(options, densities ?? [USUAL_DENSITY])
   return cases.map(opBenchmark)
+}
+
+function ownCases(shape: KernelShape, options: KernelOptions): OpCase[] {
+  switch (shape.kind) {
+    case 'convolution':
+      return convolutionsOf([shape], options, options, 'all')
+    case 'tensor':
+      return tensorCases(shape, options, true)
+    case 'linear':
+      return linearCases(shape, options)
+    case 'matmul':
+      return matmulCases(shape)
+  }
+}
+
+/** @param usual densities where one is enough; those that were asked for are measured everywhere */
+function defaultCases(options: KernelOptions, usual: readonly number[]): OpCase[] {
+  const { quick } = options
+  const few = { ...options, densities: usual }
+  const part = <V>(list: readonly V[], from: number, to: number): readonly V[] =>
+    quick ? list.slice(from, to) : list
+  return [
+    ...convolutionsOf(part(main, 1, 3), options, few, 'all'),
+    ...convolutionsOf(part(more, 0, 0), few, few, 'chosen'),
+    ...convolutionsOf(part(first, 1, 2), few, few, 'image'),
+    ...convolutionsOf(part(grouped, 2, 3), few, few, 'chosen'),
+    ...part(linears, 0, 1).flatMap((shape) => linearCases(shape, few)),
+    ...part(tensors, 1, 2).flatMap((shape) => tensorCases(shape, options, shape === tensors[1])),
+    ...(quick ? QUICK_MATMULS : MATMULS).flatMap((n) => matmulCases(square(n))),
+    ...standardiseCases(quick ? 64 : 256, options),
+    ...endCases(options, quick ? QUICK_PARAMETERS : PARAMETERS),
+  ]
+}
+
+/** Forward of all shapes, then the gradients of all of them: a table each. */
+function convolutionsOf(
+  shapes: readonly ConvolutionShape[],
+  forward: KernelOptions,
+  gradients: KernelOptions,
+  kernels: Kernels,
+): OpCase[] {
+  return [
+    ...shapes.flatMap((shape) => convolutionCases(shape, forward, kernels)),
+    ...shapes.flatMap((shape) => gradientCases(shape, gradients, kernels)),
+  ]
 }
 
 /** @param all variants of the neurons, and the passes that matter less */
 function tensorCases(shape: TensorShape, options: KernelOptions, all: boolean): OpCase[] {
   return [
     ...neuronCases(shape, options, all),
-    ...(all ? [...onlineCases(shape, options), ...elementwiseCases(shape, options)] : []),
+    ...normCases(shape, options),
+    ...(all
+      ? [
+          ...poolCases(shape, options),
+          ...onlineCases(shape, options),
+          ...elementwiseCases(shape, options),
+        ]
+      : []),
   ]
 }
