@@ -91,10 +91,10 @@ test('what throws, hangs or ends its process is named; the rest is measured', as
   )
   const { failed, skipped, rows } = campaign
   for (const [name, pattern] of [
-    ['loop 0', /^Error: cannot run\n/],
-    ['loop 2', /^Error: cannot be prepared\n/],
+    ['loop 0', /^Error: cannot run \(at .*loops/],
+    ['loop 2', /^Error: cannot be prepared \(at .*loops/],
     ['loop 4', /^ended its process \(exit code 3\)$/],
-    ['loop 7', /^Error: cannot go on\n/],
+    ['loop 7', /^Error: cannot go on \(at .*loops/],
     ['loop 8', /^did not end within 3 s; its process was killed$/],
   ] as const)
     assert.match(failed.get(name) ?? 'nothing', pattern, name)

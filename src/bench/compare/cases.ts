@@ -1,21 +1,28 @@
 /**
- * What a comparison measures: all kernels, and steps and predictions of small networks, on one
- * thread. There a slower kernel shows most clearly; in a large network it is a part of a part. Who
- * asks for a network or for threads gets them.
+ * What a comparison measures: each kernel and each of its algorithms at a shape or two, and steps
+ * and predictions of a small network, on one thread. There a slower kernel shows most clearly, and
+ * there is time to look often. Who asks for a shape, a density, a name, a network or for threads
+ * gets them.
  */
 import type { Benchmark } from '../benchmark.js'
 import { listBenchmarks as listAll } from '../cases/index.js'
 import type { Selection } from '../options.js'
 
-/** The benchmarks of a comparison, each name once. */
-export function listBenchmarks(selection: Selection): Benchmark[] {
-  const only = (section: string): Selection => ({ ...selection, sections: [section] })
-  const wants = (section: string): boolean => selection.sections.includes(section)
-  const threads = selection.kernelThreads > 1 ? selection.threads : 1
-  const networks = { quick: selection.quick || selection.model === undefined, threads }
+/**
+ * The benchmarks of a comparison, each name once.
+ * @param filter text that names must contain, of all benchmarks then
+ */
+export function listBenchmarks(selection: Selection, filter?: string): Benchmark[] {
+  const { shapes, densities, model, kernelThreads } = selection
+  const threads = kernelThreads > 1 ? selection.threads : 1
+  const isOpen = shapes === undefined && densities === undefined && filter === undefined
+  const listed = (section: string, quick: boolean): Benchmark[] =>
+    selection.sections.includes(section)
+      ? listAll({ ...selection, sections: [section], threads, quick: selection.quick || quick })
+      : []
   return [
-    ...(wants('kernels') ? listAll(only('kernels')) : []),
-    ...(wants('steps') ? listAll({ ...only('steps'), ...networks }) : []),
-    ...(wants('inference') ? listAll({ ...only('inference'), ...networks }) : []),
-  ]
+    ...listed('kernels', isOpen),
+    ...listed('steps', model === undefined),
+    ...listed('inference', model === undefined),
+  ].filter(({ name }) => filter === undefined || name.includes(filter))
 }
