@@ -109,7 +109,8 @@ const [BUSY, SLOWED, NOISY] = [0.1, 0.85, 10]
 export function marksOf({ others, speed, spread }: Conditions): string {
   const marks: string[] = []
   if (others > BUSY) marks.push(`busy ${(100 * Math.min(1, others)).toFixed(0)} %`)
-  if (speed < SLOWED) marks.push(`throttled to ${(100 * Math.max(0, speed)).toFixed(0)} %`)
+  // Who shares the processor slows it down too.
+  else if (speed < SLOWED) marks.push(`throttled to ${(100 * Math.max(0, speed)).toFixed(0)} %`)
   if (spread > NOISY) marks.push('noisy')
   return marks.join(', ')
 }

@@ -108,30 +108,6 @@ class Timed {
   }
 }
 
-/** Times a function that has never run in this form, and that returns at once. */
-export function measure(call: () => void, budget: Budget): Timing {
-  const early: number[] = []
-  for (let i = 0; i < 4; i++) {
-    const start = performance.now()
-    call()
-    early.push(performance.now() - start)
-  }
-  const bench = new Bench({
-    warmupTime: budget.warmupMs,
-    warmupIterations: 1,
-    time: budget.measureMs,
-    iterations: budget.minCalls,
-    throws: true,
-    retainSamples: true,
-  })
-  bench.add('call', () => void call())
-  bench.runSync()
-  const { result } = bench.tasks[0]
-  if (!('latency' in result)) throw new Error(`the benchmark ended as ${result.state}`)
-  const [first, ...next] = early
-  return { first, cold: median(next), ...summarise(result.latency.samples ?? []) }
-}
-
 /** Median, fastest, spread and number of samples. */
 export function summarise(samples: readonly number[]): Omit<Timing, 'first' | 'cold'> {
   const middle = median(samples)
@@ -142,14 +118,6 @@ export function summarise(samples: readonly number[]): Omit<Timing, 'first' | 'c
     spread: (100 * deviation) / middle,
     samples: samples.length,
   }
-}
-
-/** Times a function that has never run in this form. */
-export async function measureAsync(call: Call, budget: Budget): Promise<Timing> {
-  const timed = new Timed(call)
-  await timed.start()
-  await timed.run(budget.warmupMs, budget, 1)
-  return timed.timing()
 }
 
 /** What a call is held against. */

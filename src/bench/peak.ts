@@ -243,17 +243,3 @@ function bestWithin(limit: LimitRate, milliseconds: number): number {
 export function peakGflops(milliseconds = 30): number {
   return bestWithin(multiplyAdds(), milliseconds)
 }
-
-/**
- * GB/s, read and written together, of a copy that moves so many bytes in all: what passes over a
- * tensor are held against.
- */
-export function copyGbPerSecond(bytes: number, milliseconds = 30): number {
-  const limit = memoryMoves(bytes)
-  return limit.best > 0 ? limit.best : bestWithin(limit, milliseconds)
-}
-
-/** Additions of weights, 1e9 a second, the highest seen so far in this process. */
-export function eventAddsPerSecond(milliseconds = 30): number {
-  return bestWithin(eventAdds(), milliseconds)
-}

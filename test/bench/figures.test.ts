@@ -104,7 +104,9 @@ test('marks say what was wrong with the conditions', () => {
   assert.is(marksOf({ others: 0.02, speed: 0.99, spread: 2 }), '')
   assert.is(marksOf({ others: 0.5, speed: 0.99, spread: 2 }), 'busy 50 %')
   assert.is(marksOf({ others: 0, speed: 0.6, spread: 2 }), 'throttled to 60 %')
-  assert.is(marksOf({ others: 1.7, speed: -1, spread: 30 }), 'busy 100 %, throttled to 0 %, noisy')
+  // Others slow the processor down: one mark says it.
+  assert.is(marksOf({ others: 1.7, speed: 0.5, spread: 30 }), 'busy 100 %, noisy')
+  assert.is(marksOf({ others: 0, speed: -1, spread: 30 }), 'throttled to 0 %, noisy')
 })
 
 /** A limit that a test sets. */
