@@ -106,7 +106,7 @@ async function prepare({ fn, setup, teardown }: Entry): Promise<Prepared> {
   return {
     run() {
       const result = fn()
-      if (isThenable(result)) return result
+      if (isThenable(result)) return Promise.resolve(result)
       kept.result = result
     },
     async dispose() {

@@ -21,6 +21,11 @@ export interface CompareOptions {
   readonly seconds?: number
   /** Seconds without a sign of life before a benchmark counts as hanging. Default 120. */
   readonly patience?: number
+  /**
+   * Whether time that is left is spent on what is undecided, or the comparison ends as soon as
+   * nothing looks slower. Default true.
+   */
+  readonly thorough?: boolean
   /** Draws orders and places. Default: another one in each run. */
   readonly seed?: number
   /** The build under test. Default: the package that this file belongs to. */
@@ -54,7 +59,7 @@ export async function jobOf(
   calibrate: boolean,
 ): Promise<Omit<Job, 'names' | 'measured' | 'seconds' | 'seed'>> {
   return {
-    cases: options.cases ?? new URL('../cases/index.js', import.meta.url).href,
+    cases: options.cases ?? new URL('./cases.js', import.meta.url).href,
     selection: options.selection,
     own: options.own ?? [],
     filter: options.filter,
@@ -70,6 +75,7 @@ export const courseOf = (options: CompareOptions) => ({
   seconds: options.seconds ?? DEFAULT_SECONDS,
   patience: options.patience ?? DEFAULT_PATIENCE,
   seed: options.seed ?? Date.now() % 2 ** 31,
+  isThorough: options.thorough ?? true,
   progress: options.progress ?? (() => undefined),
 })
 

@@ -28,6 +28,8 @@ export interface CampaignOptions {
    * not proved itself on fresh figures alone, and the alarm rate is shared by all benchmarks.
    */
   readonly isOtherFixed: boolean
+  /** Whether time that is left is spent on what is undecided. */
+  readonly isThorough: boolean
   /** One line that says what happens now. */
   progress(text: string): void
 }
@@ -57,6 +59,10 @@ export interface Campaign {
 }
 
 const SCREENS = 3
+/** So many more where benchmarks end their processes. */
+const MOST_BROKEN = 20
+/** So many more processes at most where time is left. */
+const MORE_SCREENS = 9
 /** Share of the budget for the screen. */
 const SCREEN_SHARE = 0.6
 /** Seconds of a suspect in a fresh process, at least and at most. */
@@ -75,6 +81,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   await run.screen()
   await run.confirm(1)
   await run.confirm(-1)
+  if (options.isThorough) await run.extend()
   return run.result()
 }
 
@@ -98,11 +105,13 @@ class Run {
 
   async screen(): Promise<void> {
     const end = (1 - SCREEN_SHARE) * this.options.seconds
-    for (let i = 0; i < SCREENS; i++) {
-      const seconds = (this.left() - end) / (SCREENS - i) - this.startSeconds
+    for (let whole = 0; whole < SCREENS && this.processes < SCREENS + MOST_BROKEN; ) {
+      const seconds = (this.left() - end) / (SCREENS - whole) - this.startSeconds
       const names = this.names.length > 0 ? this.names.filter((n) => this.isOpen(n)) : undefined
       if (names?.length === 0) break
-      await this.process(this.screened, names, Math.max(1, seconds), `screen ${i + 1}/${SCREENS}`)
+      const stage = `screen ${whole + 1}/${SCREENS}`
+      // A process that ended early has looked at a part.
+      whole += Number(await this.process(this.screened, names, Math.max(1, seconds), stage))
     }
   }
 
@@ -110,12 +119,13 @@ class Run {
     return !this.skipped.has(name) && !this.failed.has(name)
   }
 
+  /** @returns whether the process came to its end */
   private async process(
     into: Map<string, Measured[]>,
     names: readonly string[] | undefined,
     seconds: number,
     stage: string,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { job, seed, patience, progress } = this.options
     const measured = Object.fromEntries([...into].map(([name, list]) => [name, list.length]))
     const before = performance.now()
@@ -142,7 +152,23 @@ class Run {
       else into.set(found.name, [found])
       spent += found.spentMs
     }
-    this.startSeconds = Math.min(5, Math.max(0.2, (performance.now() - before - spent) / 1000))
+    if (outcome.isWhole)
+      this.startSeconds = Math.min(5, Math.max(0.2, (performance.now() - before - spent) / 1000))
+    return outcome.isWhole
+  }
+
+  /** Spends what is left on more processes for benchmarks that are open. They accuse nobody. */
+  async extend(): Promise<void> {
+    for (let i = 1; i <= MORE_SCREENS; i++) {
+      const names = this.names.filter(
+        (name) =>
+          this.isOpen(name) && !this.decided.has(name) && this.row(name, 0).verdict === 'undecided',
+      )
+      const seconds = names.reduce((sum, name) => sum + this.cost(name) / 1.5, 0)
+      const left = this.left() - this.startSeconds
+      if (names.length === 0 || left < 1) return
+      await this.process(this.screened, names, Math.min(left, seconds), `more ${i}`)
+    }
   }
 
   private estimates(name: string, measured: readonly Measured[] | undefined) {
@@ -163,11 +189,11 @@ class Run {
       const stage = sign > 0 ? 'slower?' : 'faster?'
       await this.process(this.fresh, [...active], seconds, `${stage} process ${round}`)
       for (const name of active)
-        if (!this.isOpen(name) || (looks.includes(round) && this.look(name, count)))
+        if (!this.isOpen(name) || (looks.includes(round) && this.look(name, count, sign)))
           active.delete(name)
     }
     // A last look, at what there was time for; the level counts as many looks as are planned.
-    for (const name of active) this.look(name, count)
+    for (const name of active) this.look(name, count, sign)
   }
 
   /** Those that there is time for, and the others. */
@@ -181,9 +207,10 @@ class Run {
     const { threshold } = this.options
     const { suspects } = suspectsOf(all, threshold, all.length)
     let seconds = this.startSeconds
-    const most = suspects.findIndex(({ name }) => {
+    const most = suspects.findIndex(({ name }, i) => {
       seconds += this.cost(name)
-      return looks[0] * seconds > this.left()
+      // The worst one is looked at in any case, if with fewer processes than are planned.
+      return i > 0 && looks[0] * seconds > this.left()
     })
     return suspectsOf(all, threshold, most < 0 ? suspects.length : most)
   }
@@ -191,11 +218,11 @@ class Run {
   /** Seconds of a benchmark in a fresh process. */
   private cost(name: string): number {
     const spent = (this.screened.get(name) ?? []).map(({ spentMs }) => spentMs / 1000)
-    return Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, 1.5 * Math.max(...spent)))
+    return Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, 1.5 * Math.max(0, ...spent)))
   }
 
   /** Judges fresh figures. @returns whether no more are needed */
-  private look(name: string, suspects: number): boolean {
+  private look(name: string, suspects: number, sign: 1 | -1): boolean {
     const measured = this.fresh.get(name)
     const estimates = this.estimates(name, measured)
     if (!estimates || (measured?.length ?? 0) < looks[0]) {
@@ -216,7 +243,7 @@ class Run {
         : { interval: usual, verdict: other === 'same' ? 'same' : 'undecided' },
     )
     const mirrored = ({ effect, low, high }: Interval): Interval =>
-      effect < 0 ? { effect: -effect, low: -high, high: -low } : { effect, low, high }
+      sign < 0 ? { effect: -effect, low: -high, high: -low } : { effect, low, high }
     return !needsMore(mirrored(decisive), mirrored(usual), threshold)
   }
 

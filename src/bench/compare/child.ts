@@ -20,7 +20,7 @@ const MAX_ROUNDS = 64
 const SHIFT_BYTES = 4 * 2 ** 20
 
 interface CasesModule {
-  listBenchmarks(selection: unknown): readonly Benchmark[] | Promise<readonly Benchmark[]>
+  listBenchmarks(selection: unknown, filter: string | undefined): readonly Benchmark[]
 }
 
 /** Resolves when the message has left: an exit must not lose it. */
@@ -84,7 +84,7 @@ async function load(
     return { builds, benchmarks: await ownBenchmarks(job.own, sides) }
   }
   const cases = (await import(job.cases)) as CasesModule
-  return { builds, benchmarks: await cases.listBenchmarks(job.selection) }
+  return { builds, benchmarks: cases.listBenchmarks(job.selection, job.filter) }
 }
 
 function shuffled<T>(values: readonly T[], random: RandomStream): T[] {
@@ -108,6 +108,12 @@ class CannotRun extends Error {
   }
 }
 
+/** An error in one line, with the place where it was thrown. */
+function withPlace({ name, message, stack = '' }: Error): string {
+  const place = stack.match(/^ +at (.*)$/m)?.[1]
+  return `${name}: ${message}${place === undefined ? '' : ` (at ${place})`}`
+}
+
 class Runner {
   private readonly clock = findClock()
   private readonly kept: Uint8Array[] = []
@@ -128,7 +134,7 @@ class Runner {
       const { side, cause, message } = error
       // Only a mistake is for the user as it is; the rest needs a place in the code.
       const isMistake = cause instanceof Error && cause.name === 'SpikewasmError'
-      const reason = isMistake || !(cause instanceof Error) ? message : (cause.stack ?? message)
+      const reason = isMistake || !(cause instanceof Error) ? message : withPlace(cause)
       return side === 1
         ? { kind: 'skipped', name, reason: `the other build: ${message}` }
         : { kind: 'failed', name, reason }
@@ -190,11 +196,19 @@ class Runner {
     for (let at = 0; at < shift.length; at += 4096) shift[at] = 1
     this.kept.push(shift)
     if (this.kept.length > 8) this.kept.splice(this.random.below(8), 1)
-    for (const side of shuffled([...this.builds.keys()], this.random)) {
+    const prepareSide = async (side: number): Promise<void> => {
       try {
         prepared[side] = await benchmark.prepare(this.builds[side])
       } catch (error) {
         throw new CannotRun(side, error)
+      }
+    }
+    for (const side of shuffled([...this.builds.keys()], this.random)) {
+      try {
+        await prepareSide(side)
+      } catch (error) {
+        if (side > 0 && !prepared[0]) await prepareSide(0)
+        throw error
       }
     }
   }
@@ -203,7 +217,7 @@ class Runner {
     return () => {
       try {
         const pending = run()
-        if (!pending) return
+        if (!(pending instanceof Promise)) return pending
         return pending.then(undefined, (error: unknown) => {
           throw new CannotRun(side, error)
         })

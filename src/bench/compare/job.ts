@@ -2,9 +2,9 @@
 
 /** What a child shall measure. */
 export interface Job {
-  /** URL of the module that lists benchmarks: it exports `listBenchmarks(selection)`. */
+  /** URL of the module that lists benchmarks: it exports `listBenchmarks(selection, filter)`. */
   readonly cases: string
-  /** Passed on to `listBenchmarks`. */
+  /** Passed on to `listBenchmarks`, and so is the filter. */
   readonly selection: unknown
   /** Paths of files with benchmarks of the user's own; with them, nothing else is measured. */
   readonly own: readonly string[]

@@ -12,6 +12,8 @@ export interface Outcome {
   /** Reasons by name. */
   readonly skipped: ReadonlyMap<string, string>
   readonly failed: ReadonlyMap<string, string>
+  /** Whether it came to its end; else the last of the failed ones has ended it. */
+  readonly isWhole: boolean
 }
 
 export interface ChildOptions {
@@ -43,6 +45,7 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
       measured: [] as Measured[],
       skipped: new Map<string, string>(),
       failed: new Map<string, string>(),
+      isWhole: true,
     }
     let [running, words]: [string | undefined, string] = [undefined, '']
     let [isDone, isHanging] = [false, false]
@@ -111,6 +114,7 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
       if (running === undefined)
         return reject(new SpikewasmError(`a child process of the comparison ${reason}`))
       outcome.failed.set(running, reason)
+      outcome.isWhole = false
       resolve(outcome)
     })
     wait()

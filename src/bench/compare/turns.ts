@@ -5,7 +5,8 @@
 import { median } from '../../median.js'
 import type { RandomStream } from '../../random.js'
 
-export type Call = () => void | Promise<void>
+/** One call; what it returns counts only where it is a promise. */
+export type Call = () => unknown
 
 export interface TurnsBudget {
   /** Milliseconds for warm-up and rounds together. A last call may go beyond. */
@@ -69,14 +70,16 @@ async function timeBlock(call: Call, count: number, clock: Clock, wait: boolean)
   const start = clock.wall()
   for (let i = 0; i < count; i++) {
     const pending = call()
-    if (pending) await pending
+    // A kernel may return its output.
+    if (pending instanceof Promise) await pending
   }
   const wall = clock.wall() - start
   return before === undefined ? wall : Math.min(wall, clock.processor!() - before)
 }
 
-/** Share of the budget that the warm-up takes at least and at most. */
+/** Share of the budget that the warm-up takes at least and at most, and the same in milliseconds. */
 const [WARM_LEAST, WARM_MOST] = [0.2, 0.5]
+const [WARM_LEAST_MS, WARM_MOST_MS] = [60, 1000]
 /** Times that differ by less have settled. */
 const SETTLED = 0.05
 /** Blocks of which the median is compared. */
@@ -124,6 +127,8 @@ async function warmUp(
   spent: () => number,
 ): Promise<number> {
   const blocks: number[] = []
+  const least = Math.min(WARM_LEAST * ms, WARM_LEAST_MS)
+  const most = Math.min(WARM_MOST * ms, WARM_MOST_MS)
   let [count, callMs] = [1, Number.POSITIVE_INFINITY]
   for (;;) {
     let sum = 0
@@ -134,8 +139,7 @@ async function warmUp(
     const isLong = callMs * sides > WARM_LEAST * ms
     // A long call has been optimised within itself.
     if (isLong && blocks.length > 1) return callMs
-    if (spent() > WARM_MOST * ms) return callMs
-    if (spent() > WARM_LEAST * ms && hasSettled(blocks)) return callMs
+    if (spent() > most || (spent() > least && hasSettled(blocks))) return callMs
     count = Math.max(1, Math.min(2 * count, Math.ceil(blockMs / callMs)))
   }
 }
