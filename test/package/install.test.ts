@@ -97,7 +97,11 @@ test('the package holds built code, engines and digits, and neither tests nor so
     assert.ok(packed.includes(`build/wasm/${engine}.wasm`), engine)
   assert.equal(
     packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)).sort(),
-    ['bench/RESULTS.md', 'docs/testing.md'], // pages
+    [
+      ...['bench/RESULTS.md', 'docs/benchmarks.md', 'docs/testing.md'], // pages
+      ...packed.filter((path) => /^build\/src\/(cli\/)?bench\b/.test(path)),
+      'build/wasm/bench-peak.wasm',
+    ].sort(),
   )
 })
 
@@ -268,6 +272,18 @@ export const wrong = sgd({ lr: 'high' })
     (error: { stdout: string }) => error,
   )
   assert.is(stdout, '')
+})
+
+test('benchmarks run from the package', async () => {
+  const args = ['bench', '--quick', '--filter', 'relu', '--json']
+  const { stdout } = await run(join(project, 'node_modules/.bin/spikewasm'), args, {
+    cwd: project,
+    env,
+    timeout: 60_000,
+    shell: windows,
+  })
+  const { smallerIsBetter } = JSON.parse(stdout) as { smallerIsBetter: { name: string }[] }
+  assert.ok(smallerIsBetter.some(({ name }) => name.startsWith('relu ')))
 })
 
 test('the command runs', async () => {
