@@ -27,14 +27,22 @@ export interface Report {
   readonly smallerIsBetter: Entry[]
   /** Rates. */
   readonly biggerIsBetter: Entry[]
+  /** What disturbed figures, by their names. */
+  readonly marks: Map<string, string>
 }
 
-export const emptyReport = (): Report => ({ tables: [], smallerIsBetter: [], biggerIsBetter: [] })
+export const emptyReport = (): Report => ({
+  tables: [],
+  smallerIsBetter: [],
+  biggerIsBetter: [],
+  marks: new Map(),
+})
 
 export function addReport(to: Report, from: Report): void {
   to.tables.push(...from.tables)
   to.smallerIsBetter.push(...from.smallerIsBetter)
   to.biggerIsBetter.push(...from.biggerIsBetter)
+  for (const [name, marks] of from.marks) to.marks.set(name, marks)
 }
 
 /** Three significant digits, without an exponent. */

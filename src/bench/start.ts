@@ -97,7 +97,8 @@ function reportStarts(
       ...(marked ? [conditions[i]] : []),
     ]),
   })
-  for (const [i, { name, median, spread, best, samples }] of figures.entries())
+  for (const [i, { name, median, spread, best, samples }] of figures.entries()) {
+    if (conditions[i] !== '') report.marks.set(name, conditions[i])
     report.smallerIsBetter.push({
       name,
       unit: 'ms',
@@ -107,5 +108,6 @@ function reportStarts(
         .filter((text) => text !== '')
         .join('\n'),
     })
+  }
   return report
 }

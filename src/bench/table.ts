@@ -124,6 +124,8 @@ function addEntries(report: Report, result: Result, label: string): void {
     extra: extra.join('\n'),
   }
   report.smallerIsBetter.push({ ...shared, unit: 'ms', value: timing.median })
+  const marks = marksOf(measured.conditions)
+  if (marks !== '') report.marks.set(benchmark.name, marks)
   if (work !== undefined && work.amount > 0)
     report.biggerIsBetter.push({ ...shared, unit: `${work.unit}/s`, value: rateOf(result) })
 }

@@ -2,23 +2,16 @@
 
 import { type Command, Option } from 'commander'
 import type { Group } from '../bench/group.js'
-import {
-  checkResultPath,
-  type Selection,
-  type SelectionArguments,
-  sections,
-  selectionOf,
-} from '../bench/options.js'
-import { emptyReport, type Report, type ResultTable, toMarkdown, toText } from '../bench/report.js'
-import { checkTargets, writeFilesAtomic } from '../io/files.js'
+import { type Selection, type SelectionArguments, sections, selectionOf } from '../bench/options.js'
+import { addReport, emptyReport, type ResultTable, toText } from '../bench/report.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
-import { counting, named, numbers, shared } from './options.js'
+import { type ComparisonArguments, compare, isComparison } from './bench-compare.js'
+import { checkPaths, printer, progress, type ResultPaths, writeResults } from './bench-results.js'
+import { counting, named, numbers, numeric, shared } from './options.js'
 
-interface BenchArguments extends SelectionArguments {
+interface BenchArguments extends SelectionArguments, ResultPaths, ComparisonArguments {
   readonly list?: boolean
   readonly filter?: string
-  readonly json?: string | true
-  readonly markdown?: string
   readonly revectorize: boolean
 }
 
@@ -77,6 +70,24 @@ export function benchOptions(command: Command, more: readonly string[] = []): Co
       ),
     )
     .addOption(new Option('--markdown <file>', 'the tables in markdown'))
+    .addOption(
+      new Option(
+        '--against <dir>',
+        'compare with the build in another checkout, or in a folder where the package is installed',
+      ),
+    )
+    .addOption(new Option('--save-baseline <file>', 'measure for later comparisons'))
+    .addOption(new Option('--baseline <file>', 'compare with what --save-baseline has written'))
+    .addOption(
+      numeric(
+        '--threshold <percent>',
+        'of comparisons: less than that counts as the same (default: 2)',
+      ),
+    )
+    .addOption(new Option('--history <file>', 'append the figures of this run, one run a line'))
+    .addOption(
+      new Option('--html <file>', 'a page with curves over the runs of --history, by Plotly'),
+    )
 }
 
 /** @param more sections of the repository */
@@ -95,81 +106,61 @@ async function run(
   args: BenchArguments,
   more: MoreSections | undefined,
 ): Promise<void> {
-  const { list, filter, json, markdown } = args
   const known = [...sections, ...(more?.sections ?? [])]
   const selection = selectionOf(args, [...sections, ...(more?.byDefault(args) ?? [])], known)
-  const results = typeof json === 'string' ? json : undefined
-  checkResultPath('json', results)
-  checkResultPath('markdown', markdown)
-  const paths = [...(results === undefined ? [] : [results, biggerName(results)])]
-  if (markdown !== undefined) paths.push(markdown)
-  await checkTargets(paths)
-
-  const bench = await import('../bench/run.js')
-  const groups =
-    files.length > 0
-      ? bench.groupsOf({ ...selection, sections: ['own'] }, await bench.loadOwn(files))
-      : [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
-  const wanted = bench.filterGroups(groups, filter)
-  if (list) {
-    process.stdout.write(`${[...wanted].join('\n')}\n`)
-    return
-  }
-  const printed = json !== true
-  const print = (text: string): void => void (printed && process.stdout.write(`${text}\n`))
+  await checkPaths(args)
+  if (args.list) return list(files, args, selection, more)
   const wide = args.revectorize ? await switchOnWideVectors() : { on: false }
-  const head = await bench.headOf(selection, describeWide(wide))
+  if (isComparison(args)) return compare(files, args, selection)
+  await measure(files, args, selection, more, describeWide(wide))
+}
+
+async function list(
+  files: readonly string[],
+  args: BenchArguments,
+  selection: Selection,
+  more: MoreSections | undefined,
+): Promise<void> {
+  const { filterGroups } = await import('../bench/run.js')
+  const names = filterGroups(await groupsOf(files, args, selection, more), args.filter)
+  process.stdout.write(`${[...names].join('\n')}\n`)
+}
+
+async function groupsOf(
+  files: readonly string[],
+  args: BenchArguments,
+  selection: Selection,
+  more: MoreSections | undefined,
+): Promise<Group[]> {
+  const bench = await import('../bench/run.js')
+  if (files.length > 0)
+    return bench.groupsOf({ ...selection, sections: ['own'] }, await bench.loadOwn(files))
+  return [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
+}
+
+async function measure(
+  files: readonly string[],
+  args: BenchArguments,
+  selection: Selection,
+  more: MoreSections | undefined,
+  wide: string,
+): Promise<void> {
+  const bench = await import('../bench/run.js')
+  const groups = await groupsOf(files, args, selection, more)
+  const wanted = bench.filterGroups(groups, args.filter)
+  const print = printer(args)
+  const head = await bench.headOf(selection, wide)
   print(`${head.join('\n')}\n`)
   const report = emptyReport()
   const table = (each: ResultTable): void => print(toText(each))
-  if (selection.sections.some((section) => (sections as readonly string[]).includes(section))) {
+  if (groups.some(({ section }) => [...sections, 'own'].includes(section))) {
     const limits = bench.peakReport(selection)
     for (const each of limits.tables) table(each)
-    bench.addReport(report, limits)
+    addReport(report, limits)
   }
-  const measured = await bench.runGroups(groups, wanted, { table, progress })
-  bench.addReport(report, measured)
-  await write(report, head, results, markdown, print)
-  if (json === true) process.stdout.write(`${JSON.stringify(jsonOf(report, head), null, 2)}\n`)
-}
-
-/** One line on standard error that says what is measured now. */
-const progress = (text: string): void => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+  addReport(report, await bench.runGroups(groups, wanted, { table, progress }))
+  await writeResults(args, head, report, print)
 }
 
 const describeWide = ({ on, why }: { on: boolean; why?: string }): string =>
   on ? 'on' : why === undefined ? 'off' : `off: ${why}`
-
-/** bench.json → bench.bigger.json */
-const biggerName = (path: string): string => `${path.replace(/\.json$/i, '')}.bigger.json`
-
-const pretty = (value: unknown): Uint8Array =>
-  new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
-
-/** All of a report, for standard output. */
-function jsonOf({ smallerIsBetter, biggerIsBetter }: Report, machine: readonly string[]): object {
-  return { machine, smallerIsBetter, biggerIsBetter }
-}
-
-async function write(
-  report: Report,
-  head: readonly string[],
-  json: string | undefined,
-  markdown: string | undefined,
-  print: (text: string) => void,
-): Promise<void> {
-  const files: { path: string; bytes: Uint8Array }[] = []
-  if (json !== undefined)
-    files.push(
-      { path: json, bytes: pretty(report.smallerIsBetter) },
-      { path: biggerName(json), bytes: pretty(report.biggerIsBetter) },
-    )
-  if (markdown !== undefined) {
-    const tables = report.tables.map(toMarkdown).join('\n')
-    const text = `${head.join('\\\n')}\n\n${tables}`
-    files.push({ path: markdown, bytes: new TextEncoder().encode(text) })
-  }
-  if (files.length > 0) await writeFilesAtomic(files)
-  for (const { path } of files) print(`wrote ${path}`)
-}
