@@ -134,7 +134,9 @@ async function compareSlower(
       const row = campaign.rows.find(({ name }) => name === target[1])
       found += Number(row?.verdict === 'slower')
       const label = `slower ${run} (${target[1]}, by ${(100 * effect).toFixed(1)} %)`
-      console.log(`${row?.verdict === 'slower' ? 'FOUND' : 'MISSED'} ${describeRun(label, campaign)}`)
+      console.log(
+        `${row?.verdict === 'slower' ? 'FOUND' : 'MISSED'} ${describeRun(label, campaign)}`,
+      )
     } finally {
       hog?.kill('SIGKILL')
       await wait(100)

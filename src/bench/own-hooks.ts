@@ -45,9 +45,7 @@ export async function resolve(specifier: string, context: Context, next: Next): 
     const resolved = await next(specifier, context)
     // A user's own file is an ES module, also where no package.json says so.
     const isOwn = specifier.startsWith('file:') && markOf(specifier) !== null
-    return isOwn && resolved.format === 'commonjs' && /\.js\?/.test(resolved.url)
-      ? { ...resolved, format: 'module' }
-      : resolved
+    return isOwn && /\.js\?/.test(resolved.url) ? { ...resolved, format: 'module' } : resolved
   }
   const { mark, targets, label } = registration
   if (Object.hasOwn(targets, specifier))

@@ -9,6 +9,8 @@
  * bench('my step', async () => { await model.trainStep(batch) })
  * ```
  */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { register } from 'node:module'
 import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -249,7 +251,7 @@ function loadError(path: string, error: unknown): SpikewasmError {
     error instanceof Error
       ? (error as NodeJS.ErrnoException)
       : { name: 'Error', message: describe(error), stack: undefined, code: undefined }
-  const line = stack?.match(/^file:\/\/[^\n]*?:(\d+)\n/)?.[1] ?? stackLine(stack, path)
+  const line = name === 'SyntaxError' ? syntaxLine(path) : stackLine(stack, path)
   const hint =
     code === 'ERR_UNKNOWN_FILE_EXTENSION'
       ? `; Node ${process.versions.node} does not run ${extname(path)} files: compile it first`
@@ -261,6 +263,14 @@ function loadError(path: string, error: unknown): SpikewasmError {
       `${line === undefined ? '' : ` (line ${line})`}${hint}`,
     { cause: error },
   )
+}
+
+/** Line of a syntax error. Node shows it when it checks a file, but not in the error itself. */
+function syntaxLine(path: string): string | undefined {
+  const args = ['--input-type=module', '--check', '-']
+  const input = readFileSync(path)
+  const { stderr } = spawnSync(process.execPath, args, { input, encoding: 'utf8', timeout: 10_000 })
+  return stderr?.match(/^\[stdin\]:(\d+)$/m)?.[1]
 }
 
 /** Line of the file in a stack trace. */

@@ -152,11 +152,14 @@ export function draw(): void {
     const layout = {
       margin: { l: 60, r: 16, t: 16, b: 70 },
       height: 380,
+      autosize: true,
       paper_bgcolor: 'rgba(0,0,0,0)',
       plot_bgcolor: 'rgba(0,0,0,0)',
       font: { color: ink },
       xaxis: {
         gridcolor: grid,
+        zeroline: false,
+        range: [-0.5, points.length - 0.5],
         tickvals: ticks,
         ticktext: ticks.map((i) => plain(runs[i].name)),
         tickangle: -35,
@@ -183,7 +186,12 @@ export function draw(): void {
         yanchor: 'top',
       })),
     }
-    Plotly.react(plot, [curve], layout, { responsive: true, displaylogo: false })
+    Plotly.react(plot, [curve], layout, {
+      responsive: true,
+      displaylogo: false,
+      displayModeBar: 'hover',
+      modeBarButtonsToRemove: ['select2d', 'lasso2d'],
+    })
   }
 
   const move = (by: number): void => {

@@ -102,7 +102,7 @@ body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sa
 main { max-width: 1080px; margin: 0 auto; padding: 16px; }
 h1 { font-size: 24px; margin: 0 0 8px; }
 h2 { font-size: 17px; margin: 16px 0 0; overflow-wrap: anywhere; }
-#plot { min-height: 380px; }
+#plot { width: 100%; min-height: 380px; overflow: hidden; }
 label { display: block; margin-top: 8px; font-weight: 600; }
 #count { font-weight: 400; }
 #search { width: 100%; padding: 8px; font: inherit; color: inherit; background: transparent; }
