@@ -122,6 +122,13 @@ test('benchmarks of a file of one’s own', async () => {
   assert.not.match(stdout, /conv2d/)
   const { stdout: list } = await bench('my.bench.mjs', '--list')
   assert.is(list, 'sum of 10000\n')
+  await writeFile(join(folder, 'wrong.bench.mjs'), `bench('wrong', () => nothing.at(0))\n`)
+  const wrong = await bench('wrong.bench.mjs', '--quick')
+  assert.is(wrong.code, 2)
+  assert.match(
+    wrong.stderr,
+    /^spikewasm: bench "wrong" must run without .*nothing is not defined.*\n$/,
+  )
 })
 
 test('mistakes: one line that names the option, exit code 2, nothing measured', async () => {
