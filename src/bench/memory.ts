@@ -2,15 +2,13 @@
  * Peak memory of training, each configuration in a process of its own: what one leaves behind must
  * not count for the next.
  */
-import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import type { NetworkOptions } from './cases/steps.js'
+import { inChild } from './child.js'
 import type { Group } from './group.js'
 import { batchOf, chooseModels, describeMethod, methods } from './networks.js'
 import { emptyReport, type Report } from './report.js'
 
-const execute = promisify(execFile)
 const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
 const TIME_STEPS = [1, 2, 4, 8, 16]
 const QUICK_TIME_STEPS = [4]
@@ -26,10 +24,7 @@ export async function peakMemory(
   batchSize?: number,
 ): Promise<{ rss: number; planned: number }> {
   const args = [name, method, timeSteps, threads, ...(batchSize === undefined ? [] : [batchSize])]
-  const { stdout } = await execute(process.execPath, [child, ...args.map(String)], {
-    timeout: TIMEOUT_MS,
-  })
-  return JSON.parse(stdout) as { rss: number; planned: number }
+  return inChild(`memory ${name} ${method}`, child, args.map(String), TIMEOUT_MS)
 }
 
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)

@@ -4,6 +4,7 @@ import type { Benchmark } from './benchmark.js'
 import { thisBuild } from './build.js'
 import { listBenchmarks } from './cases/index.js'
 import { findBuild, ownRoot } from './compare/builds.js'
+import { isRefused } from './figures.js'
 import type { Group, Progress } from './group.js'
 import { measureHandOver } from './hand-over.js'
 import { describeMachine, machineLabel } from './machine.js'
@@ -107,16 +108,11 @@ export async function runGroups(
 }
 
 /** The machine in words: lines for the head of a report. */
-export async function headOf(selection: Selection, wide: string): Promise<string[]> {
-  const handOver = await measureHandOver()
-  const crossing =
-    'value' in handOver
-      ? `Two threads hand a cache line to and fro in ${Math.round(handOver.value)} ns.`
-      : `Time for a cache line to cross between two threads: none, ${handOver.refused}.`
+export function headOf(selection: Selection, wide: string): string[] {
   return [
     ...describeMachine(),
     ...(selection.quick ? ['Quick run: too short for figures to quote.'] : []),
-    `${crossing} Threads: up to ${selection.threads}. Wide vectors ${wide}.`,
+    `Threads: up to ${selection.threads}. Wide vectors ${wide}.`,
   ]
 }
 
@@ -126,8 +122,8 @@ const COPIES = [16 * 2 ** 10, 2 ** 20, 64 * 2 ** 20]
 const sizeText = (bytes: number): string =>
   bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`
 
-/** What the machine gives one thread at best, now. */
-export function peakReport(selection: Selection): Report {
+/** What the machine gives at best, now: one thread, and two that hand a cache line over. */
+export async function peakReport(selection: Selection): Promise<Report> {
   const label = machineLabel()
   const looks = selection.quick ? 5 : 50
   const limits: [string, LimitRate][] = [
@@ -136,18 +132,31 @@ export function peakReport(selection: Selection): Report {
     ['byte-adds', byteAdds()],
     ...COPIES.map((bytes): [string, LimitRate] => [`copy ${sizeText(bytes)}`, memoryMoves(bytes)]),
   ]
+  const handOver = await measureHandOver()
   const report = emptyReport()
   for (const [, limit] of limits) for (let i = 0; i < looks; i++) limit.look()
   report.tables.push({
     title: "Limits: the machine's peak",
     notes: [
+      ...(isRefused(handOver) ? [`hand-over: not measured, ${handOver.refused}.`] : []),
       'One thread, the best of many short looks. multiply-add: in registers. event-adds: weights ' +
         'from the nearest cache, as kernels on spikes add them; byte-adds: of one byte each.',
-      'copy: bytes read and written together. Rows below are held against looks taken beside them.',
+      'copy: bytes read and written together. hand-over: a cache line to another thread and back.',
+      'Rows below are held against looks that were taken beside them.',
     ],
     head: ['limit', 'rate'],
-    rows: limits.map(([name, limit]) => [name, `${digits(limit.best)} ${limit.unit}`]),
+    rows: [
+      ...limits.map(([name, limit]) => [name, `${digits(limit.best)} ${limit.unit}`]),
+      ['hand-over', isRefused(handOver) ? '–' : `${Math.round(handOver.value)} ns`],
+    ],
   })
+  if (!isRefused(handOver))
+    report.smallerIsBetter.push({
+      name: 'peak hand-over',
+      unit: 'ns',
+      value: handOver.value,
+      extra: `2 threads\n${label}`,
+    })
   for (const [name, limit] of limits)
     report.biggerIsBetter.push({
       name: `peak ${name}`,

@@ -1,8 +1,7 @@
 /** Start-up: loading, compiling and the first step, each time in a fresh process. */
-import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import type { NetworkOptions } from './cases/steps.js'
+import { inChild } from './child.js'
 import { marksOf } from './figures.js'
 import type { Group } from './group.js'
 import { summarise } from './measure.js'
@@ -10,7 +9,6 @@ import { chooseModels } from './networks.js'
 import { watchOthers } from './others.js'
 import { deviation, digits, emptyReport, type Report } from './report.js'
 
-const execute = promisify(execFile)
 const child = fileURLToPath(new URL('./start-child.js', import.meta.url))
 const [ROUNDS, QUICK_ROUNDS] = [9, 3]
 const TIME_STEPS = 4
@@ -33,12 +31,8 @@ const rows = [
   { name: 'first image', kind: 'predict', of: (start: Start) => start.first },
 ] as const
 
-async function startOnce(kind: string, model: string, timeSteps: number): Promise<Start> {
-  const { stdout } = await execute(process.execPath, [child, kind, model, String(timeSteps)], {
-    timeout: TIMEOUT_MS,
-  })
-  return JSON.parse(stdout) as Start
-}
+const startOnce = (kind: string, model: string, timeSteps: number): Promise<Start> =>
+  inChild(`start ${model}`, child, [kind, model, String(timeSteps)], TIMEOUT_MS)
 
 /** One group for each network. */
 export function startGroups(options: NetworkOptions, label: string): Group[] {

@@ -149,12 +149,12 @@ async function measure(
   const groups = await groupsOf(files, args, selection, more)
   const wanted = bench.filterGroups(groups, args.filter)
   const print = printer(args)
-  const head = await bench.headOf(selection, wide)
+  const head = bench.headOf(selection, wide)
   print(`${head.join('\n')}\n`)
   const report = emptyReport()
   const table = (each: ResultTable): void => print(toText(each))
   if (groups.some(({ section }) => [...sections, 'own'].includes(section))) {
-    const limits = bench.peakReport(selection)
+    const limits = await bench.peakReport(selection)
     for (const each of limits.tables) table(each)
     addReport(report, limits)
   }
