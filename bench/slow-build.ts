@@ -17,6 +17,20 @@ export function copyBuild(folder: string): void {
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'dir')
 }
 
+/** Operations, and the benchmark that shows each best. */
+export const targets: readonly (readonly [op: string, benchmark: string])[] = [
+  ['SpikeForward', 'conv2d spikes 128x16x16-128 k3 B4 T4 d0.10'],
+  ['Neuron', 'lif 256x8x8 B4 T4'],
+  ['ConvDense', 'conv2d dense 256x8x8-256 k3 B4 T4'],
+  ['NeuronBackwardRate', 'lifBackward rate 256x8x8 B4'],
+  ['WinogradInputGradient', 'conv2dInputGradient auto 128x16x16-128 k3 B4'],
+  ['ListWeightGradient', 'conv2dWeightGradient lists 128x16x16-128 k3 B4 T4 d0.20'],
+  ['NeuronBackwardTime', 'lifBackward time 256x8x8 B4 T4'],
+  ['Dropout', 'dropout 256x8x8 B4 T4'],
+  ['TimeSum', 'timeSum 256x8x8 B4 T4'],
+  ['ConvNarrow', 'conv2d image 3x32x32-64 k3 B4'],
+]
+
 const BURN = `
 /** Takes time: a chain of dependent operations. */
 function burn(rounds: i32): void {
@@ -36,12 +50,7 @@ export function slowDown(folder: string, op: string, rounds: number): void {
   for (const part of ['assembly', 'asconfig.json', 'tools/build-wasm.mjs'])
     cpSync(join(root, part), join(folder, 'source', part), { recursive: true })
   const path = join(folder, 'source/assembly/engine/execute.ts')
-  const source = readFileSync(path, 'utf8')
-  // The first call behind the case; several operations may share it.
-  const call = new RegExp(`(case Op\\.${op}:\\n(?: +case Op\\.\\w+:\\n)*( +)\\w+\\(rec.*\\n)`)
-  if (!call.test(source)) throw new Error(`execute.ts has no case of Op.${op}`)
-  const changed = source.replace(call, `$1$2burn(${rounds})\n`)
-  writeFileSync(path, `${changed}${BURN}`)
+  writeFileSync(path, withLoop(readFileSync(path, 'utf8'), op, rounds))
   const modules = join(folder, 'source/node_modules')
   try {
     symlinkSync(join(root, 'node_modules'), modules, 'dir')
@@ -54,4 +63,15 @@ export function slowDown(folder: string, op: string, rounds: number): void {
   })
   if (status !== 0) throw new Error(`the slower engine does not compile: ${stderr.slice(-2000)}`)
   cpSync(join(folder, 'source/build/wasm/engine.wasm'), join(folder, 'build/wasm/engine.wasm'))
+}
+
+/**
+ * The source of the table of operations with a loop behind the call of one.
+ * @throws Error when it has no such operation
+ */
+export function withLoop(source: string, op: string, rounds: number): string {
+  // The first call behind the case; several operations may share it.
+  const call = new RegExp(`(case Op\\.${op}:\\n(?: +case Op\\.\\w+:\\n)*( +)\\w+\\(rec.*\\n)`)
+  if (!call.test(source)) throw new Error(`execute.ts has no case of Op.${op}`)
+  return `${source.replace(call, `$1$2burn(${rounds})\n`)}${BURN}`
 }

@@ -14,21 +14,7 @@ import type { Campaign } from '../src/bench/compare/campaign.js'
 import { change } from '../src/bench/compare/result.js'
 import { selectionOf } from '../src/bench/options.js'
 import { exitOnSignals } from '../src/cli/interrupt.js'
-import { copyBuild, slowDown } from './slow-build.js'
-
-/** Operations, and the benchmark that shows each best. */
-const targets: readonly (readonly [op: string, benchmark: string])[] = [
-  ['SpikeForward', 'conv2d spikes 128x16x16-128 k3 B4 T4 d0.10'],
-  ['Neuron', 'lif 256x8x8 B4 T4'],
-  ['ConvDense', 'conv2d dense 256x8x8-256 k3 B4 T4'],
-  ['NeuronBackwardRate', 'lifBackward rate 256x8x8 B4'],
-  ['WinogradInputGradient', 'conv2dInputGradient winograd 128x16x16-128 k3 B4'],
-  ['ListWeightGradient', 'conv2dWeightGradient lists 128x16x16-128 k3 B4 T4 d0.20'],
-  ['NeuronBackwardTime', 'lifBackward time 256x8x8 B4 T4'],
-  ['Dropout', 'dropout 256x8x8 B4 T4'],
-  ['TimeSum', 'timeSum 256x8x8 B4 T4'],
-  ['ConvNarrow', 'conv2d image 3x32x32-64 k3 B4'],
-]
+import { copyBuild, slowDown, targets } from './slow-build.js'
 
 interface TrustArguments {
   readonly runs: number
@@ -124,9 +110,12 @@ async function compareSlower(
 ): Promise<number> {
   const slow = join(folder, 'slow')
   copyBuild(slow)
+  const { filter = '' } = args
+  const chosen = targets.filter(([, name]) => name.includes(filter))
+  if (chosen.length === 0) throw new Error(`no kernel that can be made slower fits "${filter}"`)
   let found = 0
   for (let run = 1; run <= args.runs; run++) {
-    const target = targets[(run - 1) % targets.length]
+    const target = chosen[(run - 1) % chosen.length]
     const effect = await calibrate(slow, target, args.slow / 100, options)
     const hog = args.hog ? startHog() : undefined
     try {

@@ -17,7 +17,7 @@ export interface CompareOptions {
   readonly filter?: string
   /** Slower by less than this fraction counts as the same. Default 0.02. */
   readonly threshold?: number
-  /** Budget in seconds. Default 90. */
+  /** Budget in seconds. Default 90, and 45 where the selection is quick. */
   readonly seconds?: number
   /** Seconds without a sign of life before a benchmark counts as hanging. Default 120. */
   readonly patience?: number
@@ -37,7 +37,7 @@ export interface CompareOptions {
 }
 
 export const DEFAULT_THRESHOLD = 0.02
-const [DEFAULT_SECONDS, DEFAULT_PATIENCE] = [90, 120]
+const [DEFAULT_SECONDS, QUICK_SECONDS, DEFAULT_PATIENCE] = [90, 45, 120]
 
 /** @throws SpikewasmError when a number is out of its range */
 export function checkCompareOptions({ threshold, seconds, patience }: CompareOptions): void {
@@ -72,12 +72,15 @@ export async function jobOf(
 /** What a campaign is told but for its job and its judge. */
 export const courseOf = (options: CompareOptions) => ({
   threshold: asLog(options.threshold ?? DEFAULT_THRESHOLD),
-  seconds: options.seconds ?? DEFAULT_SECONDS,
+  seconds: options.seconds ?? (isQuick(options.selection) ? QUICK_SECONDS : DEFAULT_SECONDS),
   patience: options.patience ?? DEFAULT_PATIENCE,
   seed: options.seed ?? Date.now() % 2 ** 31,
   isThorough: options.thorough ?? true,
   progress: options.progress ?? (() => undefined),
 })
+
+const isQuick = (selection: unknown): boolean =>
+  typeof selection === 'object' && selection !== null && 'quick' in selection && !!selection.quick
 
 /** Folder of the build under test. */
 export const rootOf = (options: CompareOptions): string => options.root ?? ownRoot()

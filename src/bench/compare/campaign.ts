@@ -2,6 +2,7 @@
  * The course of a comparison: a screen in a few processes, then fresh ones for suspects alone, all
  * within a budget of time. The budget decides nothing: what is open at its end is undecided.
  */
+import { describe, expect } from '../../errors.js'
 import type { Job, Measured } from './job.js'
 import { bestRate, type Mark, marksOf, othersOf } from './marks.js'
 import { type Outcome, runChild } from './process.js'
@@ -143,6 +144,12 @@ class Run {
     this.processes++
     progress('')
     if (this.names.length === 0) this.names = outcome.names
+    expect(
+      this.names.length > 0,
+      () =>
+        `bench.filter must be a part of the name of a benchmark, got ${describe(job.filter)}, which ` +
+        'is in none of those that can be compared',
+    )
     for (const [name, reason] of outcome.skipped) this.skipped.set(name, reason)
     for (const [name, reason] of outcome.failed) this.failed.set(name, reason)
     let spent = 0

@@ -101,5 +101,5 @@ function describeBaseline(baseline: Baseline, path: string): ComparisonResult {
     unit: 'ms',
     value: ms(name) ?? 0,
   }))
-  return { table, entries, exitCode: 0, notes: [`Saved as ${path}.`] }
+  return { table, entries, marks: new Map(), exitCode: 0, notes: [`Saved as ${path}.`] }
 }

@@ -9,6 +9,8 @@ export interface ComparisonResult {
   readonly table: ResultTable
   /** Times of this build, and their ratio to the other one: smaller is better. */
   readonly entries: readonly Entry[]
+  /** What disturbed an entry, by its name, separated by commas. */
+  readonly marks: ReadonlyMap<string, string>
   /** 0: nothing is slower, or it is not decided. 1: something is slower. 2: something failed. */
   readonly exitCode: 0 | 1 | 2
   /** What the table does not show, one sentence a line: skipped, failed, disturbed. */
@@ -83,6 +85,9 @@ export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
   return {
     table,
     entries: rows.flatMap((row) => entriesOf(row, sides)),
+    marks: new Map(
+      rows.filter((row) => row.marks.length > 0).map((row) => [row.name, row.marks.join(', ')]),
+    ),
     exitCode: failed.size > 0 || nothing ? 2 : isSlower ? 1 : 0,
     notes: [
       ...notesOf(sorted, limit),

@@ -84,7 +84,7 @@ const [WARM_LEAST_MS, WARM_MOST_MS] = [60, 1000]
 const SETTLED = 0.05
 /** Blocks of which the median is compared. */
 const WINDOW = 4
-/** A first round that is so much slower than the later ones belongs to the warm-up. */
+/** A first round that is so much slower than the last quarter of them belongs to the warm-up. */
 const UNSETTLED = 1.1
 
 /**
@@ -154,7 +154,7 @@ function hasSettled(blocks: readonly number[]): boolean {
 function settled(times: readonly (readonly number[])[]): Turns {
   const rounds = times[0].length
   const half = rounds >> 1
-  const later = times.map((side) => median(side.slice(half)))
+  const later = times.map((side) => median(side.slice(-Math.max(1, rounds >> 2))))
   let from = 0
   while (from < half && times.some((side, i) => side[from] > UNSETTLED * later[i])) from++
   return {
