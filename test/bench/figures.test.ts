@@ -141,6 +141,14 @@ test('a measurement beside a limit: a share, a refusal, and the early calls apar
   assert.is((await measureBeside(spin, budget)).share, undefined)
 })
 
+test('calls that are too short for the clock are timed in groups', async () => {
+  let calls = 0
+  const budget = { warmupMs: 2, measureMs: 4, minCalls: 4 }
+  const { timing } = await measureBeside(() => calls++, budget)
+  assert.ok(calls > 20 * timing.samples, `${calls} calls, ${timing.samples} samples`)
+  assert.ok(timing.median > 0)
+})
+
 test('promises are waited for', async () => {
   let open = 0
   const call = async (): Promise<void> => {
