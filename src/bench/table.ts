@@ -167,7 +167,8 @@ export function benchmarkGroups(
 ): Group[] {
   const parts = new Map<string, Benchmark[]>()
   for (const benchmark of benchmarks) {
-    const op = opOf(benchmark.name)
+    // Names of a user's own begin with anything.
+    const op = benchmark.section === 'own' ? 'all' : opOf(benchmark.name)
     const part = parts.get(op)
     if (part) part.push(benchmark)
     else parts.set(op, [benchmark])
@@ -183,7 +184,8 @@ export function benchmarkGroups(
           progress(benchmark.name)
           results.push(await measureBenchmark(benchmark, await build(), budget))
         }
-        return reportResults(`${section}: ${op}`, i === 0 ? notes : [], results, label)
+        const title = section === 'own' ? 'own' : `${section}: ${op}`
+        return reportResults(title, i === 0 ? notes : [], results, label)
       },
     }
   })
