@@ -147,8 +147,8 @@ class Run {
     expect(
       this.names.length > 0,
       () =>
-        `bench.filter must be a part of the name of a benchmark, got ${describe(job.filter)}, which ` +
-        'is in none of those that can be compared',
+        `bench.filter must be a part of the name of a benchmark, got ${describe(job.filter)}, ` +
+        'which is in none of those that can be compared',
     )
     for (const [name, reason] of outcome.skipped) this.skipped.set(name, reason)
     for (const [name, reason] of outcome.failed) this.failed.set(name, reason)

@@ -77,7 +77,7 @@ async function timeBlock(call: Call, count: number, clock: Clock, wait: boolean)
   return before === undefined ? wall : Math.min(wall, clock.processor!() - before)
 }
 
-/** Share of the budget that the warm-up takes at least and at most, and the same in milliseconds. */
+/** The warm-up takes at least and at most such a share of the budget, or so many milliseconds. */
 const [WARM_LEAST, WARM_MOST] = [0.2, 0.5]
 const [WARM_LEAST_MS, WARM_MOST_MS] = [60, 1000]
 /** Times that differ by less have settled. */
