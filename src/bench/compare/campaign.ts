@@ -283,6 +283,7 @@ class Run {
     if (decided) return { name, measured, marks, ...decided }
     // A screen alone accuses nobody, and praises nobody.
     const verdict = verdictOf(usual, threshold) === 'same' ? 'same' : 'undecided'
-    return { name, measured, interval: usual, verdict, marks, remark: this.remarks.get(name) }
+    const remark = verdict === 'same' ? undefined : this.remarks.get(name)
+    return { name, measured, interval: usual, verdict, marks, remark }
   }
 }
