@@ -1,5 +1,5 @@
 // Builds what is stale, then runs every test/**/*.test.ts from build/, each file in a process of
-// its own, two at a time. Those that use threads or look at times run alone.
+// its own, two at a time. Those that look at times or need all processors run alone.
 // Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
 // a file that does not load, ends early or hangs counts as one failure.
 import { spawn, spawnSync } from 'node:child_process'
@@ -19,7 +19,7 @@ function filesBelow(folder) {
 /** Runs one built file and resolves with its counts. */
 function runFile(file) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', file], {
+    const child = spawn(process.execPath, ['tools/test-file.mjs', file], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let output = ''
@@ -80,9 +80,17 @@ async function runAll(list) {
   }
 }
 
+// Where new files run alone, and those there that neither look at times nor need all processors.
 const ALONE = /^test\/(bench|diagnose|runtime|train)\/|interrupt/
-const alone = sources.filter((source) => ALONE.test(source.replaceAll('\\', '/')))
-const others = sources.filter((source) => !alone.includes(source))
+const BESIDE = [
+  ...['bench/accuracy', 'bench/operations', 'bench/peers', 'diagnose/command', 'diagnose/page'],
+  ...['runtime/profile', 'runtime/revectorize', 'runtime/threads', 'runtime/views'],
+  ...['train/model', 'train/optimizer'],
+].map((name) => `test/${name}.test.ts`)
+const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
+const alone = sources.filter(runsAlone)
+// Backwards: the small files of kernels come last, so that both runners end at about one time.
+const others = sources.filter((path) => !runsAlone(path)).reverse()
 await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runAll(others)))
 await runAll(alone)
 if (passed + failed === 0) console.log(`no test matches ${JSON.stringify(wanted)}`)

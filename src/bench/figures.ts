@@ -17,6 +17,12 @@ const ERROR = 0.05
 /** Rates of a limit that differ by more from one end of a measurement to its other say nothing. */
 const LIMIT_RANGE = 2
 
+/** Rounds that are further from each other say nothing together: median absolute deviation. */
+const SCATTER = 0.1
+
+const scatterOf = (values: readonly number[], middle: number): number =>
+  median(values.map((value) => Math.abs(value - middle)))
+
 const usable = (values: readonly number[]): boolean =>
   values.length > 0 && values.every((value) => Number.isFinite(value) && value > 0)
 
@@ -53,6 +59,9 @@ export function outsideOf(pairs: readonly StepPair[], threads: number): Figure {
     return refuse('nothing was measured')
   const shares = pairs.map(({ stepMs, kernelMs }) => 1 - kernelMs / threads / stepMs)
   const outside = median(shares)
+  const scatter = scatterOf(shares, outside)
+  if (scatter > SCATTER)
+    return refuse(`rounds differ by ± ${(100 * scatter).toFixed(0)} % of a step`)
   if (outside >= 0) return { value: outside }
   // Timing each record costs a little, so that nothing outside may look like less than nothing.
   if (outside >= -ERROR) return { value: 0 }
@@ -66,7 +75,10 @@ export function gainOf(
   threads: number,
 ): Figure {
   if (!usable(single) || !usable(several)) return refuse('nothing was measured')
-  const gain = median(single.map((ms, i) => ms / several[i]))
+  const gains = single.map((ms, i) => ms / several[i])
+  const gain = median(gains)
+  const scatter = scatterOf(gains, gain) / gain
+  if (scatter > SCATTER) return refuse(`rounds differ by ± ${(100 * scatter).toFixed(0)} %`)
   if (gain > threads * (1 + ERROR))
     return refuse(`more than ${threads} threads can gain: the machine was disturbed`)
   return { value: Math.min(gain, threads) }

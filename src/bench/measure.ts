@@ -70,9 +70,19 @@ class Timed {
       this.early.push(performance.now() - start)
     }
     this.isLong = this.early[1] >= LONG_MS
-    const cold = Math.min(...this.early)
-    if (!this.isAsync && cold < SHORT_MS)
-      this.group = Math.ceil((2 * SHORT_MS) / Math.max(cold, SHORT_MS / 1000))
+    this.regroup(Math.min(...this.early))
+  }
+
+  /** Behind the warm-up: forgets its samples, and times groups of the calls that are short now. */
+  settle(): void {
+    const fastest = Math.min(...this.samples)
+    this.samples.length = 0
+    this.regroup(fastest)
+  }
+
+  private regroup(ms: number): void {
+    if (this.isAsync || ms >= SHORT_MS) return
+    this.group = Math.ceil((2 * SHORT_MS) / Math.max(ms, SHORT_MS / 1000))
   }
 
   /** Calls for a part of the budget; their times are added to the samples. */
@@ -153,7 +163,7 @@ export async function measureBeside(
   const speed = multiplyAdds()
   await timed.start()
   await timed.run(budget.warmupMs, { measureMs: 0, minCalls: 1, warmupMs: 0 }, 1)
-  timed.samples.length = 0
+  timed.settle()
   const others = watchOthers()
   const rates: number[] = []
   const against = againstOf()

@@ -1,5 +1,6 @@
 /** Benchmarks that are calls in a loop: measured, and written as rows and entries. */
-import type { Benchmark, Build, Limit, Work } from './benchmark.js'
+import { SpikewasmError } from '../errors.js'
+import type { Benchmark, Build, Limit, Prepared, Work } from './benchmark.js'
 import { isRefused, marksOf } from './figures.js'
 import type { Group, Progress } from './group.js'
 import { type Against, type Budget, type Measured, measureBeside } from './measure.js'
@@ -32,13 +33,32 @@ function againstOf(work: Work | undefined, threads: number): Against | undefined
     : { work: least, limit: memoryMoves(1e9 * least, written), threads }
 }
 
-/** Prepares a benchmark, measures it, and lets its memory go. */
+/**
+ * Prepares a benchmark, measures it, and lets its memory go.
+ * @throws SpikewasmError that names a benchmark of the user's own when it throws
+ */
 export async function measureBenchmark(
   benchmark: Benchmark,
   build: Build,
   budget: Budget,
 ): Promise<Result> {
-  const prepared = await benchmark.prepare(build)
+  try {
+    return await measurePrepared(benchmark, await benchmark.prepare(build), budget)
+  } catch (error) {
+    if (benchmark.section !== 'own' || error instanceof SpikewasmError) throw error
+    throw new SpikewasmError(
+      `bench "${benchmark.name}" must run without an error, got ${String(error)}; mend the ` +
+        'function, or leave it out with --filter',
+      { cause: error },
+    )
+  }
+}
+
+async function measurePrepared(
+  benchmark: Benchmark,
+  prepared: Prepared,
+  budget: Budget,
+): Promise<Result> {
   try {
     const workOf = (): Work | undefined => prepared.work ?? benchmark.work
     const measured = await measureBeside(
@@ -147,7 +167,8 @@ export function benchmarkGroups(
 ): Group[] {
   const parts = new Map<string, Benchmark[]>()
   for (const benchmark of benchmarks) {
-    const op = opOf(benchmark.name)
+    // Names of a user's own begin with anything.
+    const op = benchmark.section === 'own' ? 'all' : opOf(benchmark.name)
     const part = parts.get(op)
     if (part) part.push(benchmark)
     else parts.set(op, [benchmark])
@@ -163,7 +184,8 @@ export function benchmarkGroups(
           progress(benchmark.name)
           results.push(await measureBenchmark(benchmark, await build(), budget))
         }
-        return reportResults(`${section}: ${op}`, i === 0 ? notes : [], results, label)
+        const title = section === 'own' ? 'own' : `${section}: ${op}`
+        return reportResults(title, i === 0 ? notes : [], results, label)
       },
     }
   })

@@ -2,15 +2,19 @@
 
 import { Command } from 'commander'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
-import { benchCommand } from './bench.js'
 import { complain } from './complain.js'
-import { diagnoseCommand } from './diagnose.js'
-import { evalCommand } from './eval.js'
-import { exportCommand } from './export.js'
-import { infoCommand } from './info.js'
-import { trainCommand } from './train.js'
-import { verifyCommand } from './verify.js'
 import { packageVersion } from './version.js'
+
+/** Each is read when it is asked for: all of them take longer than many a run. */
+const commands: Readonly<Record<string, () => Promise<(command: Command) => Command>>> = {
+  train: async () => (await import('./train.js')).trainCommand,
+  eval: async () => (await import('./eval.js')).evalCommand,
+  export: async () => (await import('./export.js')).exportCommand,
+  info: async () => (await import('./info.js')).infoCommand,
+  diagnose: async () => (await import('./diagnose.js')).diagnoseCommand,
+  verify: async () => (await import('./verify.js')).verifyCommand,
+  bench: async () => (await import('./bench.js')).benchCommand,
+}
 
 const program = new Command('spikewasm')
   .description('Train spiking neural networks in Node with SIMD WebAssembly.')
@@ -20,13 +24,12 @@ const program = new Command('spikewasm')
   .exitOverride()
   .configureOutput({ outputError: () => {} })
   .showHelpAfterError(false)
-trainCommand(program.command('train'))
-evalCommand(program.command('eval'))
-exportCommand(program.command('export'))
-infoCommand(program.command('info'))
-diagnoseCommand(program.command('diagnose'))
-verifyCommand(program.command('verify'))
-benchCommand(program.command('bench'))
+const asked = process.argv[2]
+// Help is about all of them, and so is what is said to a name that is none.
+for (const name of Object.hasOwn(commands, asked) ? [asked] : Object.keys(commands)) {
+  const add = await commands[name]()
+  add(program.command(name))
+}
 
 // Before a command has compiled anything. The process is ours, so its flags are too.
 program.hook('preAction', async (_, command) => {
@@ -39,12 +42,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-const [, , name] = process.argv
-const command = program.commands.find((candidate) => candidate.name() === name)
+const command = program.commands.find((candidate) => candidate.name() === asked)
 
 try {
   await program.parseAsync()
 } catch (error) {
   // A slow-down is what 1 means in `bench`.
-  process.exitCode = complain(error, command, name === 'bench' ? 2 : 1)
+  process.exitCode = complain(error, command, asked === 'bench' ? 2 : 1)
 }

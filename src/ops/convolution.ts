@@ -46,6 +46,7 @@ export const linearShapeOptions = ['input', 'weight'] as const
 
 /** Means over windows of the spikes that an op reads, as `avgPool2d` takes them. */
 export interface PoolWindow {
+  /** Height and width of a window, in pixels. */
   readonly kernelSize: PairOption
   /** Default: `kernelSize`. */
   readonly stride?: PairOption

@@ -5,22 +5,37 @@
  * @module ops
  */
 
-export type { PairOption, PoolWindow } from './convolution.js'
+export type { GradientTerm } from './contributions.js'
+export type { ConvShape, LinearShape, PairOption, PoolWindow } from './convolution.js'
 export { load } from './engine.js'
 export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
 export { add, avgPool2d } from './kinds/add.js'
 export type { BatchNormOptions, BatchNormResults } from './kinds/batch-norm.js'
 export { batchNorm } from './kinds/batch-norm.js'
-export type { BatchNormBackwardOptions, BatchNormGradients } from './kinds/batch-norm-backward.js'
+export type {
+  BatchNormBackwardOperation,
+  BatchNormBackwardOptions,
+  BatchNormGradients,
+} from './kinds/batch-norm-backward.js'
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
 export type { ShapeOptions } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'
-export type { Conv2dOptions } from './kinds/conv2d.js'
+export type {
+  Conv2dOptions,
+  ForwardArguments,
+  ForwardMemory,
+  ForwardOperation,
+  ForwardResults,
+} from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
 export type {
+  BiasGradientMemory,
   Conv2dBiasGradientOptions,
   Conv2dInputGradientOptions,
   Conv2dWeightGradientOptions,
+  InputGradientMemory,
+  WeightGradientArguments,
+  WeightGradientMemory,
 } from './kinds/conv2d-gradients.js'
 export {
   conv2dBiasGradient,
@@ -35,29 +50,19 @@ export type {
 export { crossEntropy } from './kinds/cross-entropy.js'
 export type {
   DropoutBackwardOptions,
-  DropoutOperation,
   DropoutOptions,
+  DropoutResults,
   DropoutSettings,
 } from './kinds/dropout.js'
 export { dropout, dropoutBackward } from './kinds/dropout.js'
 export type {
   AvgPool2dBackwardOptions,
   GradientSumOptions,
-  GradientTerm,
 } from './kinds/gradient-sum.js'
 export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
-export type {
-  LifArgument,
-  LifOperation,
-  LifOptions,
-  LifOutput,
-  LifPlan,
-  LifResult,
-  LifResults,
-} from './kinds/lif.js'
+export type { LifArgument, LifOptions, LifOutput, LifResults } from './kinds/lif.js'
 export { lif } from './kinds/lif.js'
 export type {
-  DeltaOptions,
   LifBackwardOperation,
   LifBackwardOptions,
 } from './kinds/lif-backward.js'
@@ -83,7 +88,7 @@ export type {
   MaxPoolChoice,
 } from './kinds/max-pool2d.js'
 export { maxPool2d, maxPool2dBackward } from './kinds/max-pool2d.js'
-export type { ReluBackwardOptions, ReluOperation, ReluOptions } from './kinds/relu.js'
+export type { ReluBackwardOptions, ReluOptions, ReluResults } from './kinds/relu.js'
 export { relu, reluBackward } from './kinds/relu.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
@@ -91,16 +96,27 @@ export type { TimeMeanOptions, TimeMeanResults } from './kinds/time-mean.js'
 export { timeMean } from './kinds/time-mean.js'
 export type {
   TimeSumOptions,
-  TraceGradientOperation,
   TraceGradientOptions,
+  TraceGradientResults,
   TraceOptions,
 } from './kinds/trace.js'
 export { timeSum, trace, traceGradient } from './kinds/trace.js'
-export type { WeightStandardiseOptions } from './kinds/weight-standardise.js'
+export type {
+  WeightStandardiseGradientMemory,
+  WeightStandardiseGradientOperation,
+  WeightStandardiseGradients,
+  WeightStandardiseMemory,
+  WeightStandardiseOptions,
+} from './kinds/weight-standardise.js'
 export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
 export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
 export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
+export type { StepSettings } from './passes.js'
 export type { CommonOptions } from './plan.js'
 export type { OutputsOption, Selected, SelectingOperation } from './selecting.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
+export type { ForwardOptions } from './weighted/forward.js'
+export type { BiasGradientOptions, InputGradientOptions } from './weighted/gradients.js'
+export type { SpikeOptions } from './weighted/spikes.js'
+export type { WeightGradientOptions } from './weighted/weight-gradient.js'
 export type { WindowOptions } from './windows.js'

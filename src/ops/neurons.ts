@@ -10,17 +10,20 @@ import {
   type NeuronScope,
 } from '../plan/neuron-record.js'
 import { perUnit } from '../plan/pass.js'
-import {
-  type FloatTensor,
-  noPool,
-  type Shape,
-  type SpikeTensor,
-  type Term,
-} from '../plan/tensors.js'
+import { noPool, type Term } from '../plan/tensors.js'
 import { ref } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
-import { checkShape, type Extent, extentOf, MOST_STEPS, shapeLike, still } from './shapes.js'
-import { channelTensor, floatTensor, type OpTensor, plainTensor, spikesTensor } from './tensor.js'
+import { checkShape, type Extent, extentOf, MOST_STEPS, still } from './shapes.js'
+import {
+  channelTensor,
+  floatTensor,
+  type OpTensor,
+  plainTensor,
+  type SpikesTensor,
+  spikesTensor,
+} from './tensor.js'
+import { asFloat, asSpikes } from './terms.js'
+import { imageOf } from './windows.js'
 
 /**
  * An affine map of each channel in front of the neurons, scale·x + shift, as a normalisation has
@@ -97,38 +100,12 @@ export function neuronOf(op: string, options: NeuronOptions & { learnable?: bool
   return checkBoolean(`${op}.learnable`, options.learnable, false) ? plif(own) : lif(own)
 }
 
-export const shapeOf = ({ C, H, W }: Extent): Shape => [C, H, W]
-
-/** A tensor of an op as the planner's emit functions take it. */
-export const plannedFloat = ({ name, stored, buffer }: OpTensor, extent: Extent): FloatTensor => ({
-  kind: 'float',
-  name,
-  shape: shapeOf(extent),
-  stored,
-  steps: extent.T,
-  input: false,
-  buffer,
-  gradient: [],
+/** Spikes as a term of a sum. */
+export const spikesTerm = (spikes: SpikesTensor, extent: Extent): Term => ({
+  tensor: asSpikes(spikes, extent),
+  pool: noPool,
+  scale: 1,
 })
-
-/** Spikes, the same way, as a term of a sum. */
-export function plannedSpikes(
-  { name, stored, buffer }: OpTensor,
-  counts: OpTensor,
-  extent: Extent,
-): Term {
-  const tensor: SpikeTensor = {
-    kind: 'spikes',
-    name,
-    shape: shapeOf(extent),
-    stored,
-    masks: buffer,
-    counts: counts.buffer,
-    lambda: 0,
-    gradient: [],
-  }
-  return { tensor, pool: noPool, scale: 1 }
-}
 
 /** For expressions without floats. */
 export function onlySpikes(): never {
@@ -186,7 +163,7 @@ function current(
   xhat: OpTensor | undefined,
 ): { input: NeuronInput; tensors: OpTensor[] } {
   const x = floatTensor(o.b, { name }, own)
-  const tensor = plannedFloat(x, own)
+  const tensor = asFloat(x, own)
   if (!affine) return { input: { tensor }, tensors: [x] }
   const steps = affine === 'steps'
   const of = (role: string): OpTensor => {
@@ -286,7 +263,7 @@ export function chargeOf(
     ],
     record: {
       ...dynamics,
-      shape: shapeOf(all),
+      shape: imageOf(all),
       stored,
       pixelsPerUnit,
       a: first.input,
@@ -299,11 +276,3 @@ export function chargeOf(
     residualXhat,
   }
 }
-
-/** The extent of a tensor behind windows that make its image so large. */
-export const pooledExtent = (extent: Extent, H: number, W: number): Extent => ({
-  ...extent,
-  H,
-  W,
-  shape: shapeLike(extent, { H, W }),
-})

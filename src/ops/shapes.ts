@@ -51,7 +51,8 @@ export function checkShape(
 
 /** A list of positive integers, however many. */
 export function anyShape(what: string, shape: unknown): asserts shape is readonly number[] {
-  const rank = Array.isArray(shape) ? Math.max(1, shape.length) : 1
+  const isList = Array.isArray(shape) || ArrayBuffer.isView(shape)
+  const rank = isList ? Math.max(1, Array.from(shape as ArrayLike<unknown>).length) : 1
   checkShape(what, shape, Array.from({ length: rank }, (_, i) => `axis${i}`).join(' '))
 }
 

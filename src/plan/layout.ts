@@ -185,22 +185,59 @@ export function vectorLayout(shape: readonly number[], channels: number): Parame
   }
 }
 
+/**
+ * Calls back for each output of a weight: its first element in PyTorch's order, the stored index of
+ * that element, and how many inputs follow. A callback for each element takes ten times as long.
+ */
+function eachOutput(
+  { shape }: ParameterLayout,
+  { block, blockStride, taps }: Strides,
+  visit: (element: number, at: number, inputs: number) => void,
+): void {
+  const [out, ...rest] = shape
+  const size = rest.reduce((a, b) => a * b, 1)
+  for (let n = 0; n < out; n++)
+    visit(n * size, Math.floor(n / block) * blockStride + (n % block), size / taps)
+}
+
 /** Copies PyTorch's order into storage. */
 export function pack(
   layout: ParameterLayout,
   values: ArrayLike<number>,
   stored: Float32Array | Int8Array,
 ): void {
-  layout.each((element, at) => {
-    stored[at] = values[element]
+  const { strides } = layout
+  if (!strides) {
+    layout.each((element, at) => {
+      stored[at] = values[element]
+    })
+    return
+  }
+  const { taps, inputStride, tapStride } = strides
+  eachOutput(layout, strides, (first, at, inputs) => {
+    let element = first
+    for (let input = 0; input < inputs; input++)
+      for (let tap = 0; tap < taps; tap++)
+        stored[at + input * inputStride + tap * tapStride] = values[element++]
   })
 }
 
 /** Copies storage into PyTorch's order. */
 export function unpack(layout: ParameterLayout, stored: Float32Array): Float32Array {
   const values = new Float32Array(layout.shape.reduce((a, b) => a * b, 1))
-  layout.each((element, at) => {
-    values[element] = stored[at]
+  const { strides } = layout
+  if (!strides) {
+    layout.each((element, at) => {
+      values[element] = stored[at]
+    })
+    return values
+  }
+  const { taps, inputStride, tapStride } = strides
+  eachOutput(layout, strides, (first, at, inputs) => {
+    let element = first
+    for (let input = 0; input < inputs; input++)
+      for (let tap = 0; tap < taps; tap++)
+        values[element++] = stored[at + input * inputStride + tap * tapStride]
   })
   return values
 }

@@ -86,7 +86,7 @@ export function takeState(arena: Arena, state: StateDict): void {
   if (problems.length > 0)
     throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
   for (const { name } of entries) {
-    const at = state[name].data.findIndex((v) => !Number.isFinite(v))
+    const at = firstNotFinite(state[name].data)
     expect(
       at < 0,
       () =>
@@ -95,6 +95,12 @@ export function takeState(arena: Arena, state: StateDict): void {
     )
   }
   for (const e of entries) pack(e.layout, state[e.name].data, storedAt(arena, e.base, e))
+}
+
+/** Its index, or −1. A loop, because there may be millions of numbers. */
+function firstNotFinite(values: Float32Array): number {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i
+  return -1
 }
 
 /**

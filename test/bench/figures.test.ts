@@ -55,11 +55,15 @@ test('outside kernels: never below nothing', () => {
   // The profile was taken while another process had the processor.
   assert.match(reasonOf(outsideOf(pairs([100, 141], [100, 141], [100, 141]), 1)), /disturbed/)
   assert.ok(isRefused(outsideOf([], 1)))
+  // The step was disturbed in most rounds, the kernels in none: 58 % would be nonsense.
+  const rounds = pairs([100, 90], [300, 90], [400, 90], [150, 90])
+  assert.match(reasonOf(outsideOf(rounds, 1)), /rounds differ by ± \d+ % of a step/)
 })
 
 test('gain of threads: never more than there are', () => {
   assert.is(figureOf(gainOf([100, 200, 100], [60, 120, 60], 2)).toFixed(3), '1.667')
   assert.is(figureOf(gainOf([100, 100, 100], [49, 49, 49], 2)), 2)
+  assert.match(reasonOf(gainOf([100, 300, 100], [100, 100, 250], 4)), /rounds differ/)
   assert.match(reasonOf(gainOf([300, 290, 310], [100, 100, 100], 2)), /more than 2 threads/)
 })
 
@@ -135,6 +139,14 @@ test('a measurement beside a limit: a share, a refusal, and the early calls apar
   const { share: unsteady } = await measure([1000, 4000, 4000])
   assert.ok(unsteady && isRefused(unsteady))
   assert.is((await measureBeside(spin, budget)).share, undefined)
+})
+
+test('calls that are too short for the clock are timed in groups', async () => {
+  let calls = 0
+  const budget = { warmupMs: 2, measureMs: 4, minCalls: 4 }
+  const { timing } = await measureBeside(() => calls++, budget)
+  assert.ok(calls > 20 * timing.samples, `${calls} calls, ${timing.samples} samples`)
+  assert.ok(timing.median > 0)
 })
 
 test('promises are waited for', async () => {

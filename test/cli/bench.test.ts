@@ -114,14 +114,22 @@ test('memory: above that of the package alone', async () => {
 test('benchmarks of a file of one’s own', async () => {
   await writeFile(
     join(folder, 'my.bench.mjs'),
-    `bench('sum of 10000', () => { let s = 0; for (let i = 0; i < 1e4; i++) s += i; return s })\n`,
+    `bench('sum of 10000', () => { let s = 0; for (let i = 0; i < 1e4; i++) s += i; return s })
+bench('another one', async () => {}, { work: 2, unit: 'images' })\n`,
   )
   const { code, stdout } = await bench('my.bench.mjs', '--quick')
   assert.is(code, 0)
-  assert.match(stdout, /sum of 10000/)
+  assert.match(stdout, /\nown\n.*sum of 10000.*another one [^\n]* images\/s/s)
   assert.not.match(stdout, /conv2d/)
   const { stdout: list } = await bench('my.bench.mjs', '--list')
-  assert.is(list, 'sum of 10000\n')
+  assert.is(list, 'sum of 10000\nanother one\n')
+  await writeFile(join(folder, 'wrong.bench.mjs'), `bench('wrong', () => nothing.at(0))\n`)
+  const wrong = await bench('wrong.bench.mjs', '--quick')
+  assert.is(wrong.code, 2)
+  assert.match(
+    wrong.stderr,
+    /^spikewasm: bench "wrong" must run without .*nothing is not defined.*\n$/,
+  )
 })
 
 test('mistakes: one line that names the option, exit code 2, nothing measured', async () => {

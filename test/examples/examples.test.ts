@@ -64,6 +64,14 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.ok(spikes > 20 && spikes < 24 * 16 - 20, `${spikes} spikes`)
   },
 
+  'by-hand.mjs'(text) {
+    assert.ok((percentages(text).at(-1) ?? 0) > 95, text)
+    const page = readFileSync(join(folder, '../docs/by-hand.md'), 'utf8').replaceAll('\r\n', '\n')
+    const program = readFileSync(join(folder, 'by-hand.mjs'), 'utf8').replaceAll('\r\n', '\n')
+    assert.ok(page.includes(program), 'the page shows another program')
+    assert.ok(program.split('\n').length <= 61, 'sixty lines')
+  },
+
   'pytorch-weights.mjs'(text) {
     assert.match(text, /^spikewasm: 345 of 355 test digits are right$/m)
     assert.match(text, /^PyTorch: {3}345 of 355 test digits are right$/m)

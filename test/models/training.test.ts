@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { StateDict } from '../../src/runtime/state.js'
 import { testRandom } from '../support/engine.js'
+import { norm } from '../support/measure.js'
 import { networks, officialNames } from './networks.js'
 
 const BATCH = 3
@@ -89,10 +90,10 @@ for (const { name, make, small } of networks) {
           assert.ok(rate > 0 && rate < 1, `${where}: ${layer} fires with rate ${rate}`)
         // A bias before a normalisation has a true gradient of 0, and rounding errors instead.
         for (const [key, { data }] of Object.entries(model.gradients())) {
-          const norm = Math.sqrt(data.reduce((sum, v) => sum + v * v, 0))
+          const length = norm(data)
           assert.ok(
-            Number.isFinite(norm) && norm > 0,
-            `${where}: the gradient of ${key} has norm ${norm}`,
+            Number.isFinite(length) && length > 0,
+            `${where}: the gradient of ${key} has norm ${length}`,
           )
         }
       }

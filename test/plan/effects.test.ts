@@ -79,6 +79,10 @@ class Machine {
   private readonly view: DataView
   /** How many records were checked, by operation. */
   readonly checked = new Map<Op, number>()
+  /** Images of the memory, taken again for each record: to make one takes longer than to fill it. */
+  private readonly state: Buffer
+  private readonly expected: Buffer
+  private readonly runs: readonly { garbage: number; before: Buffer; after: Buffer }[]
 
   constructor(
     private readonly plan: Plan,
@@ -90,6 +94,10 @@ class Machine {
       .execute as Execute
     this.bytes = Buffer.from(this.memory.buffer)
     this.view = new DataView(this.memory.buffer)
+    const image = (): Buffer => Buffer.alloc(this.bytes.length)
+    this.state = image()
+    this.expected = image()
+    this.runs = GARBAGE.map((garbage) => ({ garbage, before: image(), after: image() }))
     this.bytes.set(encoded.bytes, encodedAt)
     const fill = (buffer: PlannedBuffer, next: () => number): void => {
       const floats = new Float32Array(this.memory.buffer, buffer.address, buffer.bytes / 4)
@@ -148,7 +156,8 @@ class Machine {
 
   private check(at: number, record: PlannedRecord, t: number, title: string): void {
     this.checked.set(record.op, (this.checked.get(record.op) ?? 0) + 1)
-    const state = Buffer.from(this.bytes)
+    const { state, expected, runs } = this
+    state.set(this.bytes)
     const { encoded, encodedAt, named, workerScratchAt } = this.plan
     const control = { from: 0, to: Control.Bytes }
     const effects = effectsOf(record, t)
@@ -163,20 +172,19 @@ class Machine {
       { from: workerScratchAt, to: workerScratchAt + record.scratch },
       ...effects.filter(({ writes }) => writes),
     ]
-    const runs = GARBAGE.map((garbage) => {
-      const before = Buffer.alloc(state.length, garbage)
+    for (const { garbage, before, after } of runs) {
+      before.fill(garbage)
       for (const { from, to } of readable) state.copy(before, from, from, to)
       this.bytes.set(before)
       this.execute_(at, record, t)
-      const after = Buffer.from(this.bytes)
-      const expected = Buffer.from(before)
+      after.set(this.bytes)
+      expected.set(before)
       for (const { from, to } of writable) after.copy(expected, from, from, to)
       if (!expected.equals(after)) {
         const stray = after.findIndex((byte, i) => byte !== expected[i])
         throw new Error(`${title} writes at ${stray}, ${this.placeOf(stray)}`)
       }
-      return { before, after }
-    })
+    }
     const [a, b] = runs
     for (const { name, from, to, reads } of [
       ...effects.filter(({ writes }) => writes),

@@ -17,7 +17,9 @@ export function relativeError(value: ArrayLike<number>, reference: ArrayLike<num
 }
 
 export function norm(values: ArrayLike<number>): number {
-  return Math.sqrt(Array.from(values).reduce((sum, v) => sum + v * v, 0))
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i] ** 2
+  return Math.sqrt(sum)
 }
 
 /** Throws unless the error is at most `limit`; NaN fails. */

@@ -32,7 +32,12 @@ export interface ReferenceOptions {
   backwardSteps?: readonly number[]
   /** For update 'everyStep'. */
   sgd?: { lr: number; momentum: number; weightDecay: number }
+  /** Ends with `NearThreshold` at a potential that is nearer; default 0. */
+  leastMargin?: number
 }
+
+/** A potential lies nearer to its threshold than `leastMargin`. */
+export class NearThreshold extends Error {}
 
 export interface ReferenceResult {
   loss: number
@@ -90,21 +95,27 @@ interface Windows {
   padding: readonly [number, number]
 }
 
-/** Calls visit(output pixel, input pixel, tap) for every tap that does not read padding. */
-function eachTap(
-  { kernelSize, stride, padding }: Windows,
-  from: Shape,
-  to: Shape,
-  visit: (out: number, input: number, tap: number) => void,
-): void {
+/** Every tap that does not read padding: its output pixel, input pixel and place in the kernel. */
+interface Taps {
+  readonly out: Int32Array
+  readonly input: Int32Array
+  readonly tap: Int32Array
+}
+
+/** A list, because a callback for each product takes most of the time of many tests. */
+function tapsOf({ kernelSize, stride, padding }: Windows, from: Shape, to: Shape): Taps {
+  const [out, input, tap]: number[][] = [[], [], []]
   for (let oy = 0; oy < to[1]; oy++)
     for (let ox = 0; ox < to[2]; ox++)
       for (let ky = 0; ky < kernelSize[0]; ky++)
         for (let kx = 0; kx < kernelSize[1]; kx++) {
           const [y, x] = [oy * stride[0] + ky - padding[0], ox * stride[1] + kx - padding[1]]
-          if (y >= 0 && y < from[1] && x >= 0 && x < from[2])
-            visit(oy * to[2] + ox, y * from[2] + x, ky * kernelSize[1] + kx)
+          if (y < 0 || y >= from[1] || x < 0 || x >= from[2]) continue
+          out.push(oy * to[2] + ox)
+          input.push(y * from[2] + x)
+          tap.push(ky * kernelSize[1] + kx)
         }
+  return { out: Int32Array.from(out), input: Int32Array.from(input), tap: Int32Array.from(tap) }
 }
 
 /** A layer of the chain with its place and the state that it keeps between steps. */
@@ -113,6 +124,8 @@ interface Node {
   name: string
   from: Shape
   to: Shape
+  /** None for layers without windows. */
+  taps: Taps
 }
 
 function outputShape(layer: Layer, [c, h, w]: Shape): Shape {
@@ -130,11 +143,17 @@ function outputShape(layer: Layer, [c, h, w]: Shape): Shape {
   }
 }
 
-/** The windows of a convolution; a linear layer is one whose window is its whole input. */
-function windowsOf(layer: Conv2d | Linear, from: Shape): Windows {
-  return layer.kind === 'conv2d'
-    ? layer
-    : { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
+/** A linear layer is a convolution whose window is its whole input. */
+function windowsOf(layer: Layer, from: Shape): Windows {
+  switch (layer.kind) {
+    case 'conv2d':
+    case 'avgPool2d':
+      return layer
+    case 'linear':
+      return { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
+    default:
+      return { kernelSize: [0, 0], stride: [1, 1], padding: [0, 0] }
+  }
 }
 
 /** The input channels that output channel n reads: those of its group. */
@@ -168,7 +187,8 @@ class Reference {
     let shape: Shape = options.input
     layers.forEach((layer, i) => {
       const to = outputShape(layer, shape)
-      this.nodes.push({ layer, name: String(i), from: shape, to })
+      const taps = tapsOf(windowsOf(layer, shape), shape, to)
+      this.nodes.push({ layer, name: String(i), from: shape, to, taps })
       shape = to
     })
     this.clearGradients()
@@ -209,25 +229,23 @@ class Reference {
   }
 
   convForward(node: Node, x: Tensor): Tensor {
-    const { layer, name, from, to } = node
+    const { layer, name, from, to, taps } = node
     const weight = this.weight(node)
     const bias = this.state[`${name}.bias`]
-    const windows = windowsOf(layer as Conv2d, from)
-    const [pixels, outPixels, taps] = [
-      from[1] * from[2],
-      to[1] * to[2],
-      product(windows.kernelSize),
-    ]
+    const kernel = product(windowsOf(layer, from).kernelSize)
+    const [pixels, outPixels] = [from[1] * from[2], to[1] * to[2]]
     const out = new Float64Array(this.options.batch * product(to))
     for (let b = 0; b < this.options.batch; b++)
       for (let n = 0; n < to[0]; n++) {
-        if (bias) out.fill(bias[n], (b * to[0] + n) * outPixels, (b * to[0] + n + 1) * outPixels)
+        const outAt = (b * to[0] + n) * outPixels
+        if (bias) out.fill(bias[n], outAt, outAt + outPixels)
         const { first, count } = inputsOf(layer as Conv2d, from, to, n)
-        for (let c = 0; c < count; c++)
-          eachTap(windows, from, to, (o, i, tap) => {
-            out[(b * to[0] + n) * outPixels + o] +=
-              weight[(n * count + c) * taps + tap] * x[(b * from[0] + first + c) * pixels + i]
-          })
+        for (let c = 0; c < count; c++) {
+          const inputAt = (b * from[0] + first + c) * pixels
+          const weightAt = (n * count + c) * kernel
+          for (let k = 0; k < taps.out.length; k++)
+            out[outAt + taps.out[k]] += weight[weightAt + taps.tap[k]] * x[inputAt + taps.input[k]]
+        }
       }
     return out
   }
@@ -237,29 +255,27 @@ class Reference {
    * gradient multiplies with.
    */
   convBackward(node: Node, x: Tensor, delta: Tensor): Tensor {
-    const { layer, name, from, to } = node
+    const { layer, name, from, to, taps } = node
     const weight = this.weight(node)
-    const windows = windowsOf(layer as Conv2d, from)
-    const [pixels, outPixels, taps] = [
-      from[1] * from[2],
-      to[1] * to[2],
-      product(windows.kernelSize),
-    ]
+    const kernel = product(windowsOf(layer, from).kernelSize)
+    const [pixels, outPixels] = [from[1] * from[2], to[1] * to[2]]
     const gradient = zerosLike(weight)
     const out = new Float64Array(this.options.batch * product(from))
     for (let b = 0; b < this.options.batch; b++)
       for (let n = 0; n < to[0]; n++) {
+        const outAt = (b * to[0] + n) * outPixels
         const { first, count } = inputsOf(layer as Conv2d, from, to, n)
-        for (let c = 0; c < count; c++)
-          eachTap(windows, from, to, (o, i, tap) => {
-            const d = delta[(b * to[0] + n) * outPixels + o]
-            const at = (b * from[0] + first + c) * pixels + i
-            gradient[(n * count + c) * taps + tap] += d * x[at]
-            out[at] += d * weight[(n * count + c) * taps + tap]
-          })
+        for (let c = 0; c < count; c++) {
+          const inputAt = (b * from[0] + first + c) * pixels
+          const weightAt = (n * count + c) * kernel
+          for (let k = 0; k < taps.out.length; k++) {
+            const d = delta[outAt + taps.out[k]]
+            gradient[weightAt + taps.tap[k]] += d * x[inputAt + taps.input[k]]
+            out[inputAt + taps.input[k]] += d * weight[weightAt + taps.tap[k]]
+          }
+        }
         if (this.state[`${name}.bias`])
-          for (let o = 0; o < outPixels; o++)
-            this.add(`${name}.bias`, n, delta[(b * to[0] + n) * outPixels + o])
+          for (let o = 0; o < outPixels; o++) this.add(`${name}.bias`, n, delta[outAt + o])
       }
     this.addWeightGradient(node, gradient)
     return out
@@ -287,36 +303,30 @@ class Reference {
     })
   }
 
-  poolForward({ layer, from, to }: Node, x: Tensor): Tensor {
-    const out = new Float64Array(this.options.batch * product(to))
-    this.eachPoolTap(layer as AvgPool2d, from, to, (o, i, share) => {
+  poolForward(node: Node, x: Tensor): Tensor {
+    const out = new Float64Array(this.options.batch * product(node.to))
+    this.eachPoolTap(node, (o, i, share) => {
       out[o] += x[i] * share
     })
     return out
   }
 
-  poolBackward({ layer, from, to }: Node, delta: Tensor): Tensor {
-    const out = new Float64Array(this.options.batch * product(from))
-    this.eachPoolTap(layer as AvgPool2d, from, to, (o, i, share) => {
+  poolBackward(node: Node, delta: Tensor): Tensor {
+    const out = new Float64Array(this.options.batch * product(node.from))
+    this.eachPoolTap(node, (o, i, share) => {
       out[i] += delta[o] * share
     })
     return out
   }
 
   private eachPoolTap(
-    layer: AvgPool2d,
-    from: Shape,
-    to: Shape,
+    { layer, from, to, taps }: Node,
     visit: (out: number, input: number, share: number) => void,
   ): void {
+    const share = 1 / product((layer as AvgPool2d).kernelSize)
     for (let plane = 0; plane < this.options.batch * from[0]; plane++)
-      eachTap(layer, from, to, (o, i) =>
-        visit(
-          plane * to[1] * to[2] + o,
-          plane * from[1] * from[2] + i,
-          1 / product(layer.kernelSize),
-        ),
-      )
+      for (let k = 0; k < taps.out.length; k++)
+        visit(plane * to[1] * to[2] + taps.out[k], plane * from[1] * from[2] + taps.input[k], share)
   }
 
   // Batch normalisation over a group of steps.
@@ -422,6 +432,7 @@ class Reference {
       this.margin = Math.min(this.margin, Math.abs(x - neuron.vThreshold))
       v[i] = neuron.vReset === null ? x - neuron.vThreshold * s[i] : s[i] ? rest : x
     })
+    if (!(this.margin >= (this.options.leastMargin ?? 0))) throw new NearThreshold()
     return { u, s }
   }
 

@@ -36,7 +36,7 @@ export function elementwiseCases(shape: TensorShape, options: KernelOptions): Op
       threads,
       work: moved(count, 2, 1),
       plan: ({ ops }: Build): Planned => ({
-        make: () => ops.reluBackward.plan({ delta: input, threads }),
+        make: () => ops.reluBackward.plan({ input, threads }),
         args: [normal(count), normal(count, 2)],
       }),
     },

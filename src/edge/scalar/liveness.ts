@@ -15,6 +15,8 @@ class Backwards {
   private live: Live = new Set()
   /** Off while a loop's start is not known yet. */
   private changes = true
+  /** What is known meanwhile of the starts of the loops inside. */
+  private starts = new Map<Expression, Live>()
 
   constructor(private readonly pure: ReadonlySet<Func>) {}
 
@@ -114,12 +116,16 @@ class Backwards {
     }
   }
 
-  /** What is read at the start of a loop is read behind each branch to it. */
+  /**
+   * What is read at the start of a loop is read behind each branch to it. Until the start of the
+   * loop around this one is known, it only grows: each turn goes on with what was found before.
+   */
   private loop(e: Extract<Expression, { kind: 'block' | 'loop' }>): Expression {
     const after = this.live
     const outer = this.changes
+    if (outer) this.starts = new Map()
     this.changes = false
-    let start: Live = new Set()
+    let start: Live = this.starts.get(e) ?? new Set()
     for (let before = -1; before !== start.size; ) {
       before = start.size
       this.targets.set(e.label, start)
@@ -127,7 +133,9 @@ class Backwards {
       this.list(e.body)
       start = new Set([...start, ...this.live])
     }
-    this.changes = outer
+    this.starts.set(e, start)
+    if (!outer) return e
+    this.changes = true
     this.targets.set(e.label, start)
     this.live = new Set(after)
     return { ...e, body: this.list(e.body) }

@@ -1,131 +1,136 @@
 /** Assignments whose value nobody reads. */
 
-import type { Expression, Func, Label } from '../wasm/ir.js'
+import { type Expression, type Func, type Label, mapBackwards } from '../wasm/ir.js'
 
-/** Locals as the bits of a number: those whose value may still be read. */
-type Live = bigint
-
-const bit = (local: number): Live => 1n << BigInt(local)
-
-/** An expression without its dead assignments, and what is live before it. */
-interface Result<T> {
-  readonly e: T
-  readonly live: Live
-}
+/** Locals as bits: those whose value may still be read. */
+type Live = Uint32Array
 
 /** Takes out assignments that are not read. What they compute is left to be dropped. */
 export function dropDeadStores(func: Func): void {
-  func.body = new Liveness(func.label).list(func.body, 0n).e
+  func.body = new Liveness(func).list(func.body)
 }
 
+/** Goes over a function from its end. */
 class Liveness {
   /** What is live where a branch to a label goes. */
   private readonly at = new Map<Label, Live>()
+  /** What is live at the heads of loops, as far as it is known. */
+  private readonly heads = new Map<Expression, Live>()
+  /** What is live behind the expression that comes next. */
+  private live: Live
+  private readonly none: Live
 
-  constructor(body: Label) {
-    this.at.set(body, 0n)
+  constructor({ label, params, locals }: Func) {
+    this.none = new Uint32Array(Math.ceil((params.length + locals.length) / 32))
+    this.live = this.none.slice()
+    this.at.set(label, this.none)
   }
 
-  /** Statements from the last to the first. */
-  list(body: readonly Expression[], after: Live): Result<Expression[]> {
-    let live = after
-    const e = body.toReversed().map((x) => {
-      const result = this.one(x, live)
-      live = result.live
-      return result.e
-    })
-    return { e: e.reverse(), live }
+  list(body: readonly Expression[]): readonly Expression[] {
+    return mapBackwards(body, (e) => this.one(e))
   }
 
-  private args<T extends readonly Expression[]>(args: T, after: Live): Result<T> {
-    return this.list(args, after) as unknown as Result<T>
+  private add(more: Live): void {
+    for (let i = 0; i < more.length; i++) this.live[i] |= more[i]
   }
 
   private label(label: Label): Live {
-    return this.at.get(label) ?? 0n
+    return this.at.get(label) ?? this.none
   }
 
-  private one(e: Expression, after: Live): Result<Expression> {
+  private one(e: Expression): Expression {
     switch (e.kind) {
       case 'get':
-        return { e, live: after | bit(e.local) }
+        this.live[e.local >> 5] |= 1 << (e.local & 31)
+        return e
       case 'set':
       case 'tee': {
-        const value = this.one(e.value, after & ~bit(e.local))
-        if (after & bit(e.local)) return { e: { ...e, value: value.e }, live: value.live }
-        const dead: Expression = e.kind === 'tee' ? value.e : { kind: 'drop', value: value.e }
-        return { e: dead, live: value.live }
+        const bit = 1 << (e.local & 31)
+        const isRead = (this.live[e.local >> 5] & bit) !== 0
+        this.live[e.local >> 5] &= ~bit
+        const value = this.one(e.value)
+        if (isRead) return value === e.value ? e : { ...e, value }
+        return e.kind === 'tee' ? value : { kind: 'drop', value }
       }
       case 'drop': {
-        const value = this.one(e.value, after)
-        return { e: { ...e, value: value.e }, live: value.live }
+        const value = this.one(e.value)
+        return value === e.value ? e : { ...e, value }
       }
       case 'op':
-      case 'call': {
-        const args = this.args(e.args, after)
-        return { e: { ...e, args: args.e }, live: args.live }
-      }
+      case 'call':
       case 'select': {
-        const args = this.args(e.args, after)
-        return { e: { ...e, args: args.e }, live: args.live }
+        const args = this.list(e.args)
+        return args === e.args ? e : ({ ...e, args } as Expression)
       }
       case 'block': {
-        this.at.set(e.label, after)
-        const body = this.list(e.body, after)
-        return { e: { ...e, body: body.e }, live: body.live }
+        this.at.set(e.label, this.live.slice())
+        const body = this.list(e.body)
+        return body === e.body ? e : { ...e, body }
       }
       case 'loop':
-        return this.loop(e, after)
-      case 'if': {
-        this.at.set(e.label, after)
-        const yes = this.list(e.yes, after)
-        const no = this.list(e.no, after)
-        const condition = this.one(e.condition, yes.live | no.live)
-        return {
-          e: { ...e, condition: condition.e, yes: yes.e, no: no.e },
-          live: condition.live,
-        }
-      }
+        return this.loop(e)
+      case 'if':
+        return this.conditional(e)
       case 'br':
-        return this.leave(e, this.label(e.label))
+        this.live = this.label(e.label).slice()
+        return this.leave(e)
       case 'return':
-        return this.leave(e, 0n)
+        this.live.fill(0)
+        return this.leave(e)
       case 'br_if': {
-        const condition = this.one(e.condition, after | this.label(e.label))
-        const value = e.value && this.one(e.value, condition.live)
-        return {
-          e: { ...e, condition: condition.e, value: value?.e },
-          live: value?.live ?? condition.live,
-        }
+        this.add(this.label(e.label))
+        const condition = this.one(e.condition)
+        const value = e.value && this.one(e.value)
+        return condition === e.condition && value === e.value ? e : { ...e, condition, value }
       }
       case 'br_table': {
-        const live = e.labels.reduce((sum, label) => sum | this.label(label), 0n)
-        const index = this.one(e.index, live)
-        const value = e.value && this.one(e.value, index.live)
-        return { e: { ...e, index: index.e, value: value?.e }, live: value?.live ?? index.live }
+        this.live.fill(0)
+        for (const label of e.labels) this.add(this.label(label))
+        const index = this.one(e.index)
+        const value = e.value && this.one(e.value)
+        return index === e.index && value === e.value ? e : { ...e, index, value }
       }
       case 'unreachable':
-        return { e, live: 0n }
+        this.live.fill(0)
+        return e
       case 'const':
-        return { e, live: after }
+        return e
     }
   }
 
-  private leave(e: Extract<Expression, { kind: 'br' | 'return' }>, live: Live) {
-    const value = e.value && this.one(e.value, live)
-    return { e: { ...e, value: value?.e }, live: value?.live ?? live }
+  private conditional(e: Extract<Expression, { kind: 'if' }>): Expression {
+    const after = this.live.slice()
+    this.at.set(e.label, after)
+    const yes = this.list(e.yes)
+    const taken = this.live
+    this.live = after.slice()
+    const no = this.list(e.no)
+    this.add(taken)
+    const condition = this.one(e.condition)
+    const same = condition === e.condition && yes === e.yes && no === e.no
+    return same ? e : { ...e, condition, yes, no }
   }
 
-  /** What is live at the head is live at each branch to it. */
-  private loop(
-    e: Extract<Expression, { kind: 'block' | 'loop' }>,
-    after: Live,
-  ): Result<Expression> {
-    for (let head = 0n; ; ) {
+  private leave(e: Extract<Expression, { kind: 'br' | 'return' }>): Expression {
+    const value = e.value && this.one(e.value)
+    return value === e.value ? e : { ...e, value }
+  }
+
+  /**
+   * What is live at the head is live at each branch to it. In a loop around this one more and more
+   * is live, never less: each turn goes on with the head of the one before.
+   */
+  private loop(e: Extract<Expression, { kind: 'block' | 'loop' }>): Expression {
+    const after = this.live
+    for (let head = this.heads.get(e) ?? this.none; ; head = this.live) {
       this.at.set(e.label, head)
-      const body = this.list(e.body, after)
-      if ((body.live | head) === head) return { e: { ...e, body: body.e }, live: body.live }
-      head |= body.live
+      this.live = after.slice()
+      const body = this.list(e.body)
+      if (this.live.every((bits, i) => (bits & ~head[i]) === 0)) {
+        this.heads.set(e, head)
+        return body === e.body ? e : { ...e, body }
+      }
+      this.add(head)
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Parameters and locals: which are used, and functions without those that are not. */
 
 import type { Expression, Func, Label } from '../wasm/ir.js'
-import { isPure, localType, visit, withParts } from '../wasm/ir.js'
+import { isPure, localType, map, visit, withParts } from '../wasm/ir.js'
 import type { ValueType } from '../wasm/types.js'
 
 /** Uses of the labels and locals of a function. */
@@ -47,7 +47,7 @@ export function dropParameters(functions: readonly Func[], kept: ReadonlySet<Fun
     if (!unused || inside.kind !== 'call') return inside
     return { ...inside, args: inside.args.filter((_, i) => !unused.has(i)) }
   }
-  for (const func of functions) func.body = func.body.map(arg)
+  for (const func of functions) func.body = map(func.body, arg)
   for (const [func, unused] of dropped) {
     const index: number[] = []
     let next = 0
@@ -62,11 +62,11 @@ export function dropParameters(functions: readonly Func[], kept: ReadonlySet<Fun
 function renumber(func: Func, index: readonly number[]): void {
   const one = (e: Expression): Expression => {
     const inside = withParts(e, one)
-    return inside.kind === 'get' || inside.kind === 'set' || inside.kind === 'tee'
-      ? { ...inside, local: index[inside.local] }
-      : inside
+    if (inside.kind !== 'get' && inside.kind !== 'set' && inside.kind !== 'tee') return inside
+    const local = index[inside.local]
+    return local === inside.local ? inside : { ...inside, local }
   }
-  func.body = func.body.map(one)
+  func.body = map(func.body, one)
 }
 
 const order: readonly ValueType[] = ['i32', 'i64', 'f32', 'f64', 'v128']

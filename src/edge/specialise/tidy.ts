@@ -1,17 +1,18 @@
 /** Makes functions shorter without changing what they do. */
 
 import type { Constant, Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { ends, i32, isPure, operation, typeOf, visit, withParts } from '../wasm/ir.js'
+import { ends, i32, isPure, isSameList, operation, typeOf, visit, withParts } from '../wasm/ir.js'
 import { fold } from './fold.js'
 import { dropDeadStores } from './liveness.js'
 import { compactLocals, dropParameters, type Uses, usesOf } from './locals.js'
 
 /** Tidies functions that call only each other. `kept` keep their parameters. */
 export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void {
+  const settled = new Map<Func, readonly Expression[]>()
   let changed = true
   for (let round = 0; changed && round < 8; round++) {
     changed = false
-    for (const func of functions) if (tidyBody(func)) changed = true
+    for (const func of functions) if (tidyBody(func, settled)) changed = true
     if (dropParameters(functions, kept)) changed = true
   }
   for (const func of functions) compactLocals(func)
@@ -23,13 +24,19 @@ const size = (body: readonly Expression[]): number => {
   return n
 }
 
-/** Returns whether the body became shorter. */
-function tidyBody(func: Func): boolean {
+/** Returns whether the body became shorter. `settled`: bodies in which nothing can change. */
+function tidyBody(func: Func, settled: Map<Func, readonly Expression[]>): boolean {
+  if (settled.get(func) === func.body) return false
   const before = size(func.body)
   for (let last = Number.POSITIVE_INFINITY; ; ) {
+    const { body } = func
     dropDeadStores(func)
     func.body = new Tidier(func, usesOf(func.body)).body()
     const now = size(func.body)
+    if (func.body === body) {
+      settled.set(func, body)
+      return now < before
+    }
     if (now >= last) return now < before
     last = now
   }
@@ -82,7 +89,7 @@ class Tidier {
     private readonly uses: Uses,
   ) {}
 
-  body(): Expression[] {
+  body(): readonly Expression[] {
     const { body, label, result } = this.func
     return this.list(body, result !== undefined, label)
   }
@@ -116,7 +123,7 @@ class Tidier {
   }
 
   /** Statements, the last of which gives the list's value if `wanted`. `end`: label behind it. */
-  private list(body: readonly Expression[], wanted: boolean, end: Label): Expression[] {
+  private list(body: readonly Expression[], wanted: boolean, end: Label): readonly Expression[] {
     const out: Expression[] = []
     body.forEach((e, i) => {
       if (out.length > 0 && this.ends(out[out.length - 1])) return
@@ -133,7 +140,7 @@ class Tidier {
       out.pop()
       if (last.value) out.push(last.value)
     }
-    return out
+    return isSameList(out, body) ? body : out
   }
 
   /** Adds a statement, or those that it consists of. */
@@ -217,13 +224,14 @@ class Tidier {
           return x.condition.value === 0
             ? { kind: 'block', label: { kind: 'block', result: undefined }, body: [] }
             : { kind: 'br', label: x.label, value: undefined }
-        return { ...x, condition: truth(x.condition) }
+        return withParts(x, (part) => (part === x.condition ? truth(part) : part))
       case 'select': {
         const [a, b, condition] = x.args
         if (condition.kind === 'const' && isPure(a) && isPure(b))
           return condition.value === 0 ? b : a
         if (a.kind === 'const' && b.kind === 'const' && isSame(a, b) && isPure(condition)) return a
-        return { ...x, args: [a, b, truth(condition)] }
+        const short = truth(condition)
+        return short === condition ? x : { ...x, args: [a, b, short] }
       }
       default:
         return x
@@ -247,29 +255,20 @@ class Tidier {
     // if (c) br → br_if c
     if (e.yes.length === 1 && e.no.length === 0 && only.kind === 'br' && !only.value)
       if (only.label !== e.label) return { ...only, kind: 'br_if', condition }
-    return { ...e, condition }
+    return condition === e.condition ? e : { ...e, condition }
   }
 
   /** The same expression with tidy parts. */
   private parts(e: Expression): Expression {
-    switch (e.kind) {
-      case 'block':
-        return { ...e, body: this.list(e.body, e.label.result !== undefined, e.label) }
-      case 'loop':
-        return { ...e, body: this.list(e.body, typeOf(e) !== undefined, e.label) }
-      case 'if': {
-        const wanted = e.label.result !== undefined
-        const list = (body: readonly Expression[]) => this.list(body, wanted, e.label)
-        return {
-          ...e,
-          condition: this.one(e.condition),
-          yes: list(e.yes),
-          no: list(e.no),
-        }
-      }
-      default:
-        return withParts(e, (x) => this.one(x))
-    }
+    const wanted =
+      e.kind === 'loop'
+        ? typeOf(e) !== undefined
+        : (e.kind === 'block' || e.kind === 'if') && e.label.result !== undefined
+    return withParts(
+      e,
+      (x) => this.one(x),
+      (body) => this.list(body, wanted, (e as { label: Label }).label),
+    )
   }
 }
 

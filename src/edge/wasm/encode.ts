@@ -94,7 +94,7 @@ export class Writer {
     const inner = new Writer()
     write(inner)
     this.u32(inner.length)
-    this.append(inner.done())
+    this.append(inner.bytes.subarray(0, inner.length))
   }
 
   done(): Uint8Array {

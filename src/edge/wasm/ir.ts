@@ -170,40 +170,76 @@ export function parts(e: Expression): readonly Expression[] {
   }
 }
 
-/** The same expression with other parts. Lists of statements are left to `list`. */
+/** What `one` makes of each expression; the list itself where it changes none. */
+export function map(
+  list: readonly Expression[],
+  one: (e: Expression) => Expression,
+): readonly Expression[] {
+  const out = list.map(one)
+  return isSameList(out, list) ? list : out
+}
+
+/** The same from the last to the first. */
+export function mapBackwards(
+  list: readonly Expression[],
+  one: (e: Expression) => Expression,
+): readonly Expression[] {
+  const out = list.slice()
+  for (let i = list.length - 1; i >= 0; i--) out[i] = one(list[i])
+  return isSameList(out, list) ? list : out
+}
+
+export function isSameList(a: readonly Expression[], b: readonly Expression[]): boolean {
+  return a.length === b.length && a.every((e, i) => e === b[i])
+}
+
+/**
+ * The expression with other parts; itself where none is another, because most passes change little.
+ * Lists of statements are left to `list`.
+ */
 export function withParts(
   e: Expression,
   one: (e: Expression) => Expression,
-  list: (body: readonly Expression[]) => readonly Expression[] = (body) => body.map(one),
+  list: (body: readonly Expression[]) => readonly Expression[] = (body) => map(body, one),
 ): Expression {
-  const some = (x: Expression | undefined): Expression | undefined => x && one(x)
   switch (e.kind) {
     case 'op':
     case 'call':
-      return { ...e, args: e.args.map(one) }
-    case 'select':
-      return { ...e, args: [one(e.args[0]), one(e.args[1]), one(e.args[2])] }
+    case 'select': {
+      const args = map(e.args, one)
+      return args === e.args ? e : ({ ...e, args } as Expression)
+    }
     case 'set':
     case 'tee':
-    case 'drop':
-      return { ...e, value: one(e.value) }
+    case 'drop': {
+      const value = one(e.value)
+      return value === e.value ? e : { ...e, value }
+    }
     case 'block':
-    case 'loop':
-      return { ...e, body: list(e.body) }
+    case 'loop': {
+      const body = list(e.body)
+      return body === e.body ? e : { ...e, body }
+    }
     case 'if': {
       const condition = one(e.condition)
-      return { ...e, condition, yes: list(e.yes), no: list(e.no) }
+      const [yes, no] = [list(e.yes), list(e.no)]
+      const same = condition === e.condition && yes === e.yes && no === e.no
+      return same ? e : { ...e, condition, yes, no }
     }
     case 'br':
-    case 'return':
-      return { ...e, value: some(e.value) }
+    case 'return': {
+      const value = e.value && one(e.value)
+      return value === e.value ? e : { ...e, value }
+    }
     case 'br_if': {
-      const value = some(e.value)
-      return { ...e, value, condition: one(e.condition) }
+      const value = e.value && one(e.value)
+      const condition = one(e.condition)
+      return value === e.value && condition === e.condition ? e : { ...e, value, condition }
     }
     case 'br_table': {
-      const value = some(e.value)
-      return { ...e, value, index: one(e.index) }
+      const value = e.value && one(e.value)
+      const index = one(e.index)
+      return value === e.value && index === e.index ? e : { ...e, value, index }
     }
     default:
       return e
@@ -212,9 +248,22 @@ export function withParts(
 
 /** Calls back with every expression inside, the outer ones first. */
 export function visit(body: readonly Expression[], each: (e: Expression) => void): void {
-  for (const e of body) {
-    each(e)
-    visit(parts(e), each)
+  for (const e of body) visitOne(e, each)
+}
+
+function visitOne(e: Expression, each: (e: Expression) => void): void {
+  each(e)
+  switch (e.kind) {
+    case 'const':
+    case 'get':
+      return
+    case 'set':
+    case 'tee':
+    case 'drop':
+      visitOne(e.value, each)
+      return
+    default:
+      visit(parts(e), each)
   }
 }
 

@@ -126,7 +126,7 @@ function planTerm(
 function commonExtent(op: string, terms: readonly Planning[]): Extent {
   const timed = terms.find(({ output }) => output.timed) ?? terms[0]
   const common = timed.output
-  for (const { output } of terms)
+  for (const { output, term } of terms) {
     expect(
       showShape(still(output).shape) === showShape(still(common).shape) &&
         (!output.timed || output.T === common.T),
@@ -134,6 +134,13 @@ function commonExtent(op: string, terms: readonly Planning[]): Extent {
         `${op}: terms must have one shape, got ${showShape(common.shape)} and ` +
         showShape(output.shape),
     )
+    expect(
+      output.T === common.T || term.tensor.kind === 'float',
+      () =>
+        `${op}: spikes must have the ${common.T} time steps of the other terms, got the shape ` +
+        showShape(output.shape),
+    )
+  }
   return common
 }
 
@@ -155,7 +162,7 @@ export function planSum(
   const out = floatTensor(b, { name: 'output' }, mean ? still(extent) : extent)
   const { B, T } = extent
   const sum = { shape: imageOf(extent), terms: terms.map(({ term }) => term) }
-  emitMaterialise(b, sum, B, T, T, mean, out.buffer, out.stored, denseRows)
+  emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, out.buffer, out.stored, denseRows)
   const [image] = images
   return {
     inputs: terms.flatMap(({ tensors }) => tensors),
@@ -172,8 +179,8 @@ export function planSum(
  *     output[t, b, c, i, j] = Σ over terms of scale · mean of value[t, b, c] over its window (i, j)
  *     value = the floats, or map scale · floats + map shift (`affine`), or the spikes
  *
- * A term without T is the same at every step. With `mean` the output is the mean over the steps of
- * it, without T: the presynaptic rate of rate-based backpropagation.
+ * A term of floats without T is the same at every step. With `mean` the output is the mean over the
+ * steps, without T: the presynaptic rate of rate-based backpropagation.
  *
  * Arguments of `run`: for each term its input, behind it with `affine` scale and shift. The plan's
  * own memory: input0, scale0, shift0, input1 …, of means of spikes also input0Counts …, the counts

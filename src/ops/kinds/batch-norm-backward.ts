@@ -3,7 +3,7 @@
 import { checkBoolean } from '../../errors.js'
 import { emitNormBackward } from '../../plan/norm.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { operation } from '../operation.js'
+import { type Operation, operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
 import { groupTensor } from '../special.js'
 import { channelTensor, floatTensor, type OpTensor } from '../tensor.js'
@@ -31,9 +31,9 @@ export interface BatchNormBackwardOptions {
 
 /** Gradients; those of weight and bias with `affine`. */
 export type BatchNormGradients = {
-  readonly gradInput: Float32Array
-  readonly gradWeight: Float32Array
-  readonly gradBias: Float32Array
+  readonly inputGradient: Float32Array
+  readonly weightGradient: Float32Array
+  readonly biasGradient: Float32Array
 }
 
 function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned {
@@ -46,22 +46,22 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
   const rows = (name: string): OpTensor => floatTensor(b, { name }, input)
   const grouped = byStep && timed
   const vector = (name: string): OpTensor => groupTensor(b, { name }, input, grouped)
-  const gradOutput = rows('gradOutput')
+  const delta = rows('delta')
   const own = normalised ? [rows('xhat')] : [rows('input'), vector('mean')]
   const invStd = vector('invStd')
   const weight = affine ? channelTensor(b, { name: 'weight' }, C) : undefined
   const parameter = (name: string): OpTensor => channelTensor(b, { name, updated: accumulate }, C)
-  const gradients = affine ? [parameter('gradWeight'), parameter('gradBias')] : []
-  const gradInput = rows('gradInput')
+  const gradients = affine ? [parameter('weightGradient'), parameter('biasGradient')] : []
+  const inputGradient = rows('inputGradient')
   const [first, mean] = own.map(({ buffer }) => buffer)
   const total = B * H * W * T
   emitNormBackward(b, {
     name: op,
     rows: total,
-    channels: gradInput.stored,
+    channels: inputGradient.stored,
     groups: grouped ? T : 1,
-    delta: gradOutput.buffer,
-    out: gradInput.buffer,
+    delta: delta.buffer,
+    out: inputGradient.buffer,
     ...(normalised ? { xhat: first } : { in: first, mean }),
     // A time mean has one x̂ and the mean of the steps' deviations.
     ...(normalised && byStep && !timed ? { meanInvStd: invStd.buffer } : { invStd: invStd.buffer }),
@@ -72,35 +72,46 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
     inParts: (_, emit) => emit(total, 0),
   })
   return {
-    inputs: [
-      gradOutput,
-      ...own,
-      invStd,
-      ...(weight ? [weight] : []),
-      ...(accumulate ? gradients : []),
-    ],
-    outputs: [gradInput, ...gradients],
+    inputs: [delta, ...own, invStd, ...(weight ? [weight] : []), ...(accumulate ? gradients : [])],
+    outputs: [inputGradient, ...gradients],
   }
 }
+
+type Arguments = [delta: Float32Array, ...others: Float32Array[]]
+type Own = { readonly delta: Float32Array; readonly invStd: Float32Array }
+
+/** `ops.batchNormBackward`: without `affine` one result, else three. */
+export type BatchNormBackwardOperation = Operation<
+  BatchNormBackwardOptions & { readonly affine?: true },
+  Arguments,
+  BatchNormGradients,
+  Own & BatchNormGradients
+> &
+  Operation<
+    BatchNormBackwardOptions & { readonly affine: false },
+    Arguments,
+    Float32Array,
+    Own & Pick<BatchNormGradients, 'inputGradient'>
+  >
 
 /**
  * Gradients of batch normalisation, as in a network:
  *
  *     x̂ = (input − mean) · invStd
- *     gradWeight = Σ gradOutput · x̂,  gradBias = Σ gradOutput, over all but the channels
- *     gradInput = weight · invStd · (gradOutput − mean gradOutput − x̂ · mean (gradOutput · x̂))
+ *     weightGradient = Σ delta · x̂,  biasGradient = Σ delta, over all but the channels
+ *     inputGradient = weight · invStd · (delta − mean delta − x̂ · mean (delta · x̂))
  *
  * Means are over what one statistic was made of: see `stepMode` of `ops.batchNorm`. In the rate
- * method all are time means: gradOutput and x̂ [B, C, H, W], with `normalised`; invStd in step mode
+ * method all are time means: delta and x̂ [B, C, H, W], with `normalised`; invStd in step mode
  * s is the `meanInvStd` of `ops.batchNorm`.
  *
- * Arguments of `run`: gradOutput; input, mean, invStd, or with `normalised` xhat, invStd; with
- * `affine` weight; with `accumulate` gradWeight, gradBias (both updated). Results: gradInput,
- * gradWeight, gradBias; without `affine` gradInput as it is.
+ * Arguments of `run`: delta, the gradient of the output; input, mean, invStd, or with `normalised`
+ * xhat, invStd; with `affine` weight; with `accumulate` weightGradient, biasGradient (both
+ * updated). Results: inputGradient, weightGradient, biasGradient; without `affine` inputGradient as
+ * it is.
  */
-export const batchNormBackward = operation<
-  BatchNormBackwardOptions,
-  [gradOutput: Float32Array, ...others: Float32Array[]],
-  BatchNormGradients,
-  { readonly gradOutput: Float32Array; readonly invStd: Float32Array } & BatchNormGradients
->('batchNormBackward', ['input', 'stepMode', 'normalised', 'affine', 'accumulate'], build)
+export const batchNormBackward = operation<BatchNormBackwardOptions, Arguments, unknown, Own>(
+  'batchNormBackward',
+  ['input', 'stepMode', 'normalised', 'affine', 'accumulate'],
+  build,
+) as unknown as BatchNormBackwardOperation

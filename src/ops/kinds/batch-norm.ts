@@ -1,6 +1,6 @@
 /** Batch normalisation forward. */
 
-import { Moments } from '../../../assembly/opcodes.js'
+import { Control, Moments } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkInteger, describe, expect } from '../../errors.js'
 import { batchNorm2d } from '../../nn/layers/index.js'
 import { storedChannels } from '../../plan/layout.js'
@@ -11,7 +11,7 @@ import { noPool } from '../../plan/tensors.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { selecting } from '../selecting.js'
 import { checkShape, type Extent, extentOf, MOST_STEPS, showShape } from '../shapes.js'
-import { groupTensor } from '../special.js'
+import { controlTensor, groupTensor } from '../special.js'
 import { channelTensor, floatTensor, type OpTensor, plainTensor } from '../tensor.js'
 import { asFloat, asNorm, denseRows } from '../terms.js'
 
@@ -39,7 +39,7 @@ export interface BatchNormOptions {
   readonly timeSteps?: number
   /**
    * Shape [units, 4, channels as stored] of the partial sums that `conv2d` with `moments` gives:
-   * statistics are made of them and not of the input. Step mode m alone.
+   * statistics are made of them and not of the input. Not where steps have their own.
    */
   readonly moments?: readonly number[]
 }
@@ -120,8 +120,10 @@ function momentsOf(
       showShape(shape),
   )
   expect(
-    job.training && !job.byStep,
-    () => `${op}.moments are of training in step mode m; leave them out otherwise`,
+    job.training && !(job.byStep && job.input.T > 1),
+    () =>
+      `${op}.moments are of training with statistics over all steps together; leave them out ` +
+      'otherwise',
   )
   return plainTensor(b, { name: 'moments' }, shape)
 }
@@ -153,7 +155,7 @@ function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Nam
   const made: Partial<Record<Name, OpTensor>> = { scale, shift }
   if (training) {
     Object.assign(made, { mean: vector('mean'), invStd: vector('invStd') })
-    if (byStep) made.meanInvStd = channels('meanInvStd')
+    if (outputs.has('meanInvStd')) made.meanInvStd = channels('meanInvStd')
     const rows = B * H * W * T
     const given = moments && { buffer: moments.buffer, units: options.moments?.[0] as number }
     const { buffer: partial, units }: PartialSums =
@@ -190,6 +192,7 @@ function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Nam
       ...(moments ? [moments] : []),
     ].filter((tensor) => tensor !== undefined),
     outputs: [...outputs].map((name) => made[name] as OpTensor),
+    others: training ? [controlTensor({ name: 'nonFinite' }, Control.NonFinite, 'int32')] : [],
   }
 }
 
@@ -204,7 +207,9 @@ function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Nam
  *     runningVar  ← (1 − momentum) · runningVar + momentum · var · n/(n − 1),  n values
  *
  * With `training: false` mean and var are the running ones, which stay. A network hands scale and
- * shift to its neurons and does not write the output: `outputs: ['scale', 'shift', …]`.
+ * shift to its neurons and does not write the output: `outputs: ['scale', 'shift', …]`. Where a
+ * variance is not finite running statistics stay; `nonFinite` of the plan is 1 then, until somebody
+ * sets it to 0.
  *
  * Arguments of `run`, as PyTorch's `batch_norm` has them: input, runningMean, runningVar (both
  * updated in training), weight, bias (with `affine`), moments (with `moments`; the input is then
@@ -228,6 +233,7 @@ export const batchNorm = selecting<
     readonly weight: Float32Array | undefined
     readonly bias: Float32Array | undefined
     readonly moments: Float32Array | undefined
+    readonly nonFinite: Int32Array | undefined
   },
   readonly ['output']
 >(

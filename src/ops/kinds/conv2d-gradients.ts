@@ -22,24 +22,27 @@ export interface Conv2dInputGradientOptions extends ConvShape, InputGradientOpti
 
 /** The plan's own memory. */
 export type InputGradientMemory = {
+  /** In blocks of output channels. */
   readonly weight: Float32Array
-  readonly gradient: Float32Array
+  /** The output's gradient. */
+  readonly delta: Float32Array
+  /** The result. */
   readonly inputGradient: Float32Array
 }
 
 /**
  * Gradient of a convolution's input from that of its output (`torch.nn.grad.conv2d_input`):
  *
- *     dx[t, b, c, i, j] = Σ over n, p, q of w[n, c, p, q] · dy[t, b, n, u, v],
+ *     dx[t, b, c, i, j] = Σ over n, p, q of w[n, c, p, q] · delta[t, b, n, u, v],
  *                         where u · stride + p − padding = i and v · stride + q − padding = j
  *
- * Arguments of `run`: weight, gradient [B, N, outH, outW], or that behind T. Result: of the shape
+ * Arguments of `run`: weight, delta [B, N, outH, outW], or that behind T. Result: of the shape
  * of the input. Through time each step is by itself; in rate-based backpropagation there is one row
  * for all steps. Winograd's kernels: Lavin and Gray, arXiv 1509.09308.
  */
 export const conv2dInputGradient = operation<
   Conv2dInputGradientOptions,
-  [weight: Float32Array, gradient: Float32Array],
+  [weight: Float32Array, delta: Float32Array],
   Float32Array,
   InputGradientMemory
 >('conv2dInputGradient', [...convShapeOptions, ...inputGradientOptions], (o, options) =>
@@ -49,26 +52,29 @@ export const conv2dInputGradient = operation<
 /** Options of `ops.conv2dWeightGradient`. */
 export interface Conv2dWeightGradientOptions extends ConvShape, WeightGradientOptions {}
 
-/** Input, further sources, gradient, and with `accumulate` the gradient to add to. */
+/** Input, further sources, delta, and with `accumulate` the gradient to add to. */
 export type WeightGradientArguments = [input: Float32Array | Uint8Array, ...more: Values[]]
 
 /** The plan's own memory. */
 export type WeightGradientMemory = {
+  /** Floats, masks of spikes, or counts, at most `timeSteps`. */
   readonly input: Float32Array | Uint8Array
-  readonly gradient: Float32Array
+  /** The output's gradient. */
+  readonly delta: Float32Array
+  /** The result, in blocks of output channels. */
   readonly weightGradient: Float32Array
 }
 
 /**
  * Gradient of a convolution's weight (`torch.nn.grad.conv2d_weight`):
  *
- *     dw[n, c, p, q] = Σ over t, b, i, j of dy[t, b, n, i, j] ·
+ *     dw[n, c, p, q] = Σ over t, b, i, j of delta[t, b, n, i, j] ·
  *                      x[t, b, c, i·stride + p − padding, j·stride + q − padding]
  *
- * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and dy
- * has no T (rate-based backpropagation); with `mean` the mean over T of floats.
+ * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and
+ * delta has no T (rate-based backpropagation); with `mean` the mean over T of floats.
  *
- * Arguments of `run`: input, gradient [B, N, outH, outW], or that behind T; with `accumulate` the
+ * Arguments of `run`: input, delta [B, N, outH, outW], or that behind T; with `accumulate` the
  * gradient so far, which is changed. Result: [N, C / groups, kernelH, kernelW].
  */
 export const conv2dWeightGradient = operation<
@@ -82,27 +88,29 @@ export const conv2dWeightGradient = operation<
 
 /** Options of `ops.conv2dBiasGradient`. */
 export interface Conv2dBiasGradientOptions extends BiasGradientOptions {
-  /** Of the output: [B, N, H, W], or that behind T. */
-  readonly gradient: readonly number[]
+  /** Of the output's gradient: [B, N, H, W], or that behind T. */
+  readonly delta: readonly number[]
 }
 
 /** The plan's own memory. */
 export type BiasGradientMemory = {
-  readonly gradient: Float32Array
+  /** The output's gradient. */
+  readonly delta: Float32Array
+  /** The result. */
   readonly biasGradient: Float32Array
 }
 
 /**
- * Gradient of a convolution's bias: db[n] = Σ over t, b, i, j of dy[t, b, n, i, j].
+ * Gradient of a convolution's bias: db[n] = Σ over t, b, i, j of delta[t, b, n, i, j].
  *
- * Arguments of `run`: gradient; with `accumulate` the gradient so far, which is changed. Result:
+ * Arguments of `run`: delta; with `accumulate` the gradient so far, which is changed. Result:
  * [N].
  */
 export const conv2dBiasGradient = operation<
   Conv2dBiasGradientOptions,
-  [gradient: Float32Array, biasGradient: Float32Array],
+  [delta: Float32Array, biasGradient: Float32Array],
   Float32Array,
   BiasGradientMemory
->('conv2dBiasGradient', ['gradient', 'accumulate'], (o, options) =>
-  planBiasGradient(o, extentOf(`${o.op}.gradient`, options.gradient, 'maybe', 'always'), options),
+>('conv2dBiasGradient', ['delta', 'accumulate'], (o, options) =>
+  planBiasGradient(o, extentOf(`${o.op}.delta`, options.delta, 'maybe', 'always'), options),
 )

@@ -17,28 +17,48 @@ export type ForwardArguments = [
 
 /** The plan's own memory. */
 export type ForwardMemory = {
+  /** Floats, or masks of spikes. */
   readonly input: Float32Array | Uint8Array
+  /** In blocks of output channels. */
   readonly weight: Float32Array | Int8Array
   /** With `weightType: 'int8'`. */
   readonly scales?: Float32Array
+  /** With `bias`. */
   readonly bias?: Float32Array
+  /** The result. */
   readonly output: Float32Array
+  /** With `moments`. */
   readonly moments?: Float32Array
+}
+
+/** Results with `moments`. */
+export type ForwardResults = {
+  /** Of the convolution. */
+  readonly output: Float32Array
+  /** Partial sums of its moments, [units, 4, channels as stored]. */
+  readonly moments: Float32Array
 }
 
 /** With `moments` there are two results, else one. */
 export type ForwardOperation<Options> = Operation<
-  Options & { readonly moments?: false },
+  Options & {
+    /** Left out. */
+    readonly moments?: false
+  },
   ForwardArguments,
   Float32Array,
   ForwardMemory
 > &
   Operation<
-    Options & { readonly moments: true },
+    Options & {
+      /** True. */
+      readonly moments: true
+    },
     ForwardArguments,
-    { readonly output: Float32Array; readonly moments: Float32Array },
+    ForwardResults,
     ForwardMemory
-  >
+  > &
+  Operation<Options, ForwardArguments, Float32Array | ForwardResults, ForwardMemory>
 
 /**
  * A convolution of floats, or of spikes, with the kernels of a network (`torch.nn.functional.

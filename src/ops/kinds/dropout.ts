@@ -1,12 +1,13 @@
 /** Dropout of spikes and of floats, and its gradient. */
 
 import { Control } from '../../../assembly/opcodes.js'
-import { checkBoolean, checkInteger, checkOptions } from '../../errors.js'
+import { checkBoolean, checkInteger, checkOptions, expect } from '../../errors.js'
 import { dropout as layer } from '../../nn/layers/index.js'
 import { dropoutFloats, dropout as record } from '../../plan/records/dropout.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
-import { type Operation, operation } from '../operation.js'
+import { operation } from '../operation.js'
 import { passOver } from '../passes.js'
+import { selecting } from '../selecting.js'
 import { type Extent, extentOf } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
 
@@ -28,7 +29,7 @@ export interface DropoutOptions extends SharedOptions {
 /** Options of `ops.dropoutBackward`. */
 export interface DropoutBackwardOptions extends SharedOptions {
   /** [B, C], [B, C, H, W], or one of these behind T. */
-  readonly delta: readonly number[]
+  readonly input: readonly number[]
 }
 
 /** Of a run: seed of its random numbers, 0…2³² − 1. */
@@ -66,11 +67,25 @@ function onFloats(
   return { inputs: [x], outputs: [y], control: seedSetting(op) }
 }
 
-function onSpikes({ b, op }: OpBuilder, extent: Extent, options: DropoutOptions): Planned {
+/** What `ops.dropout` can compute. */
+export type DropoutResults = {
+  /** What is left, of the input's shape. */
+  readonly output: Float32Array | Uint8Array
+  /** Of spikes: those of each neuron that are left over all steps, without T. */
+  readonly counts: Uint8Array
+}
+type Name = keyof DropoutResults
+
+function onSpikes(
+  { b, op }: OpBuilder,
+  extent: Extent,
+  options: DropoutOptions,
+  outputs: ReadonlySet<Name>,
+): Planned {
   const random = draw(op, options)
   const x = spikesTensor(b, op, { name: 'input' }, extent, true)
-  const y = spikesTensor(b, op, { name: 'output' }, extent)
-  const counts: OpTensor = { ...y.counts, name: 'counts' }
+  const output = spikesTensor(b, op, { name: 'output' }, extent)
+  const counts: OpTensor = { ...output.counts, name: 'counts' }
   const { fields, units } = passOver(extent, x.stored, 1)
   const planeBytes = fields.pixels * x.stored
   b.emit(record, units, {
@@ -79,67 +94,66 @@ function onSpikes({ b, op }: OpBuilder, extent: Extent, options: DropoutOptions)
     in: x.buffer,
     inCounts: x.counts.buffer,
     inPlaneBytes: planeBytes,
-    out: y.buffer,
+    out: output.buffer,
     counts: counts.buffer,
     planeBytes,
     steps: extent.T,
   })
-  return { inputs: [x], outputs: [y, counts], others: [x.counts], control: seedSetting(op) }
+  const made: Readonly<Record<Name, OpTensor>> = { output, counts }
+  const rest = (['output', 'counts'] as const).filter((name) => !outputs.has(name))
+  return {
+    inputs: [x],
+    outputs: [...outputs].map((name) => made[name]),
+    others: [x.counts, ...rest.map((name) => made[name])],
+    control: seedSetting(op),
+  }
 }
 
-/** `ops.dropout`: on spikes two results, on floats one. */
-export type DropoutOperation = Operation<
-  DropoutOptions & { readonly spikes?: false },
-  [input: Float32Array, settings: DropoutSettings],
-  Float32Array,
-  { readonly input: Float32Array; readonly output: Float32Array }
-> &
-  Operation<
-    DropoutOptions & { readonly spikes: true },
-    [input: Uint8Array, settings: DropoutSettings],
-    { readonly output: Uint8Array; readonly counts: Uint8Array },
-    {
-      readonly input: Uint8Array
-      readonly inputCounts: Uint8Array
-      readonly output: Uint8Array
-      readonly counts: Uint8Array
-    }
-  >
-
 /**
- * Dropout: y[t] = m · x[t], where m is 0 with probability p and else 1, the same at all time steps.
- * m depends on seed, stream and the place of the neuron. As in a network the factor 1/(1 − p) is
- * left to who reads the result (`scale`), so that spikes stay spikes.
+ * Dropout: output[t] = m · input[t], where m is 0 with probability p and else 1, the same at all
+ * time steps. m depends on seed, stream and the place of the neuron. As in a network the factor
+ * 1/(1 − p) is left to who reads the result (`scale`), so that spikes stay spikes.
  *
  * Argument of `run`: input (Float32Array, or with `spikes` Uint8Array). Setting: `seed`, default 0.
- * Result: of the input's shape; with `spikes` { output, counts }: counts are the spikes of each
- * neuron, bytes without the time axis. Who writes into the plan's own `input` there has to write
- * `inputCounts` too.
+ * Result: what `outputs` names, the output by default. Who writes spikes into the plan's own
+ * `input` has to write `inputCounts` too.
  */
-export const dropout = operation<
+export const dropout = selecting<
   DropoutOptions,
-  [input: Float32Array, settings: DropoutSettings],
-  Float32Array,
-  { readonly input: Float32Array; readonly output: Float32Array }
->('dropout', ['input', 'p', 'stream', 'spikes'], (o, options) => {
-  const extent = extentOf(`${o.op}.input`, options.input)
-  return checkBoolean(`${o.op}.spikes`, options.spikes, false)
-    ? onSpikes(o, extent, options)
-    : onFloats(o, extent, options, ['input', 'output'])
-}) as unknown as DropoutOperation
+  [input: Float32Array | Uint8Array, settings: DropoutSettings],
+  DropoutResults,
+  { readonly input: Float32Array | Uint8Array },
+  readonly ['output']
+>(
+  'dropout',
+  ['input', 'p', 'stream', 'spikes'],
+  ['output', 'counts'],
+  ['output'],
+  (o, options, outputs) => {
+    const extent = extentOf(`${o.op}.input`, options.input)
+    if (checkBoolean(`${o.op}.spikes`, options.spikes, false))
+      return onSpikes(o, extent, options, outputs)
+    expect(
+      !outputs.has('counts'),
+      () => `${o.op}.outputs: 'counts' are of spikes; set spikes to true`,
+    )
+    return onFloats(o, extent, options, ['input', 'output'])
+  },
+)
 
 /**
- * The gradient of `ops.dropout`, of spikes and of floats: m · δ[t], with the m of the same seed,
- * stream and p. δ has one row for each step, or none of time. The factor 1/(1 − p) is left to who
- * hands δ over.
+ * The gradient of `ops.dropout`, of spikes and of floats: m · delta[t], with the m of the same
+ * seed, stream and p. A delta of time means has no T. The factor 1/(1 − p) is left to who hands it
+ * over.
  *
- * Argument of `run`: delta. Setting: `seed`, default 0. Result: of delta's shape.
+ * Argument of `run`: delta, the gradient of the output. Setting: `seed`, default 0. Result: of
+ * delta's shape.
  */
 export const dropoutBackward = operation<
   DropoutBackwardOptions,
   [delta: Float32Array, settings: DropoutSettings],
   Float32Array,
-  { readonly delta: Float32Array; readonly gradient: Float32Array }
->('dropoutBackward', ['delta', 'p', 'stream'], (o, options) =>
-  onFloats(o, extentOf(`${o.op}.delta`, options.delta), options, ['delta', 'gradient']),
+  { readonly delta: Float32Array; readonly inputGradient: Float32Array }
+>('dropoutBackward', ['input', 'p', 'stream'], (o, options) =>
+  onFloats(o, extentOf(`${o.op}.input`, options.input), options, ['delta', 'inputGradient']),
 )

@@ -1,19 +1,12 @@
 /** Spiking neurons forward. */
 
-import { checkInteger, describe, expect } from '../../errors.js'
+import { checkInteger, expect } from '../../errors.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { emitNeuron, hasCommonTrace } from '../../plan/neuron-record.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import {
-  type ChargeOptions,
-  chargeOf,
-  chargeOptions,
-  onlySpikes,
-  plannedSpikes,
-} from '../neurons.js'
-import { type MaybePromise, type OneThread, operation, type Plan } from '../operation.js'
+import { type ChargeOptions, chargeOf, chargeOptions, onlySpikes, spikesTerm } from '../neurons.js'
 import { type StepSettings, stepSetting } from '../passes.js'
-import type { CommonOptions } from '../plan.js'
+import { selecting } from '../selecting.js'
 import { MOST_STEPS, still } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
 
@@ -48,14 +41,9 @@ const allOutputs: readonly LifOutput[] = [
   'residualXhat',
   'potential',
 ]
-type Standard = readonly ['spikes', 'rates', 'eligibilities']
-const standardOutputs: Standard = ['spikes', 'rates', 'eligibilities']
 
 /** Options of `ops.lif`. */
-export interface LifOptions<O extends readonly LifOutput[] = readonly LifOutput[]>
-  extends ChargeOptions {
-  /** What to compute: nothing else is. Default spikes, rates and eligibilities. */
-  readonly outputs?: O
+export interface LifOptions extends ChargeOptions {
   /**
    * Steps of all runs together, where runs go on from each other: means and eligibilities are over
    * them. Needs the output `potential`. Default: the steps of one run.
@@ -63,56 +51,8 @@ export interface LifOptions<O extends readonly LifOutput[] = readonly LifOutput[
   readonly totalSteps?: number
 }
 
-/** One result is returned as it is, several as an object. */
-export type LifResult<O extends readonly LifOutput[]> = O extends readonly [
-  infer K extends LifOutput,
-]
-  ? LifResults[K]
-  : { readonly [K in O[number]]: LifResults[K] }
-
 /** What `run` takes behind the current, as far as the options ask for it. */
 export type LifArgument = Float32Array | Uint8Array | StepSettings
-type Arguments = [input: Float32Array, ...others: LifArgument[]]
-
-/** A plan of `ops.lif`: its own memory is there under the names of arguments and results. */
-export type LifPlan<O extends readonly LifOutput[], Result> = Plan<
-  Arguments,
-  Result,
-  { readonly input: Float32Array } & Pick<LifResults, O[number]>
->
-
-/** `ops.lif`. */
-export interface LifOperation {
-  <const O extends readonly LifOutput[] = Standard>(
-    options: LifOptions<O> & CommonOptions & OneThread,
-    ...args: Partial<Arguments>
-  ): LifResult<O>
-  <const O extends readonly LifOutput[] = Standard>(
-    options: LifOptions<O> & CommonOptions,
-    ...args: Partial<Arguments>
-  ): MaybePromise<LifResult<O>>
-  /** As it is exported. */
-  readonly opName: string
-  /** @throws SpikewasmError for an option or a shape that does not fit, naming it */
-  plan<const O extends readonly LifOutput[] = Standard>(
-    options: LifOptions<O> & CommonOptions & OneThread,
-  ): LifPlan<O, LifResult<O>>
-  plan<const O extends readonly LifOutput[] = Standard>(
-    options: LifOptions<O> & CommonOptions,
-  ): LifPlan<O, MaybePromise<LifResult<O>>>
-}
-
-function outputsOf(op: string, given: unknown = standardOutputs): ReadonlySet<LifOutput> {
-  const names: readonly unknown[] = Array.isArray(given) ? given : []
-  expect(
-    names.length > 0 &&
-      new Set(names).size === names.length &&
-      names.every((name) => allOutputs.includes(name as LifOutput)),
-    () =>
-      `${op}.outputs must be a list of some of ${allOutputs.join(', ')}, got ${describe(given)}`,
-  )
-  return new Set(names as readonly LifOutput[])
-}
 
 function totalStepsOf(op: string, given: number | undefined, steps: number, carries: boolean) {
   if (given === undefined) return steps
@@ -124,9 +64,8 @@ function totalStepsOf(op: string, given: number | undefined, steps: number, carr
   return given
 }
 
-function build(o: OpBuilder, options: LifOptions): Planned {
+function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput>): Planned {
   const { b, op } = o
-  const outputs = outputsOf(op, options.outputs)
   const wants = (...names: LifOutput[]): boolean => names.some((name) => outputs.has(name))
   const carries = wants('potential')
   const charge = chargeOf(
@@ -165,7 +104,7 @@ function build(o: OpBuilder, options: LifOptions): Planned {
   if (rates)
     emitMaterialise(
       b,
-      { shape: record.shape, terms: [plannedSpikes(spikes, counts, extent)] },
+      { shape: record.shape, terms: [spikesTerm(spikes, extent)] },
       extent.B,
       extent.T,
       totalSteps,
@@ -187,7 +126,9 @@ function build(o: OpBuilder, options: LifOptions): Planned {
   return {
     inputs: [...charge.inputs, ...(potential ? [potential] : []), ...(rho ? [rho] : [])],
     outputs: [...outputs].map((name) => made[name] as OpTensor),
-    others: [spikes, counts].filter((tensor) => !outputs.has(tensor.name as LifOutput)),
+    others: [spikes, ...(counted ? [counts] : [])].filter(
+      ({ name }) => !outputs.has(name as LifOutput),
+    ),
     control: carries ? stepSetting(op, totalSteps - extent.T) : undefined,
   }
 }
@@ -214,8 +155,10 @@ function build(o: OpBuilder, options: LifOptions): Planned {
  *
  * Result: what `outputs` names; a single one as it is, several as an object.
  */
-export const lif = operation<LifOptions, Arguments, unknown, { readonly input: Float32Array }>(
-  'lif',
-  [...chargeOptions, 'outputs', 'totalSteps'],
-  build,
-) as unknown as LifOperation
+export const lif = selecting<
+  LifOptions,
+  [input: Float32Array, ...others: LifArgument[]],
+  LifResults,
+  { readonly input: Float32Array },
+  readonly ['spikes', 'rates', 'eligibilities']
+>('lif', [...chargeOptions, 'totalSteps'], allOutputs, ['spikes', 'rates', 'eligibilities'], build)

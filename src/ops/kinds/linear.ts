@@ -45,13 +45,13 @@ export const linear = operation<LinearOptions, ForwardArguments, Float32Array, F
 export interface LinearInputGradientOptions extends LinearShape, InputGradientOptions {}
 
 /**
- * Gradient of a linear layer's input: dx[t, b, c] = Σ over n of w[n, c] · dy[t, b, n].
+ * Gradient of a linear layer's input: dx[t, b, c] = Σ over n of w[n, c] · delta[t, b, n].
  *
- * Arguments of `run`: weight, gradient [B, N] or [T, B, N]. Result: of the shape of the input.
+ * Arguments of `run`: weight, delta [B, N] or [T, B, N]. Result: of the shape of the input.
  */
 export const linearInputGradient = operation<
   LinearInputGradientOptions,
-  [weight: Float32Array, gradient: Float32Array],
+  [weight: Float32Array, delta: Float32Array],
   Float32Array,
   InputGradientMemory
 >('linearInputGradient', [...linearShapeOptions, ...inputGradientOptions], (o, options) =>
@@ -62,9 +62,9 @@ export const linearInputGradient = operation<
 export interface LinearWeightGradientOptions extends LinearShape, WeightGradientOptions {}
 
 /**
- * Gradient of a linear layer's weight: dw[n, c] = Σ over t, b of dy[t, b, n] · x[t, b, c].
+ * Gradient of a linear layer's weight: dw[n, c] = Σ over t, b of delta[t, b, n] · x[t, b, c].
  *
- * Options and arguments are those of `conv2dWeightGradient`, with a gradient [B, N] or [T, B, N].
+ * Options and arguments are those of `conv2dWeightGradient`, with a delta [B, N] or [T, B, N].
  * Result: [N, C].
  */
 export const linearWeightGradient = operation<
@@ -78,21 +78,21 @@ export const linearWeightGradient = operation<
 
 /** Options of `ops.linearBiasGradient`. */
 export interface LinearBiasGradientOptions extends BiasGradientOptions {
-  /** Of the output: [B, N], or [T, B, N]. */
-  readonly gradient: readonly number[]
+  /** Of the output's gradient: [B, N], or [T, B, N]. */
+  readonly delta: readonly number[]
 }
 
 /**
- * Gradient of a linear layer's bias: db[n] = Σ over t, b of dy[t, b, n].
+ * Gradient of a linear layer's bias: db[n] = Σ over t, b of delta[t, b, n].
  *
- * Arguments of `run`: gradient; with `accumulate` the gradient so far, which is changed. Result:
+ * Arguments of `run`: delta; with `accumulate` the gradient so far, which is changed. Result:
  * [N].
  */
 export const linearBiasGradient = operation<
   LinearBiasGradientOptions,
-  [gradient: Float32Array, biasGradient: Float32Array],
+  [delta: Float32Array, biasGradient: Float32Array],
   Float32Array,
   BiasGradientMemory
->('linearBiasGradient', ['gradient', 'accumulate'], (o, options) =>
-  planBiasGradient(o, extentOf(`${o.op}.gradient`, options.gradient, 'maybe', 'never'), options),
+>('linearBiasGradient', ['delta', 'accumulate'], (o, options) =>
+  planBiasGradient(o, extentOf(`${o.op}.delta`, options.delta, 'maybe', 'never'), options),
 )

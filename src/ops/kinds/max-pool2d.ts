@@ -194,28 +194,28 @@ export interface MaxPool2dBackwardOptions extends WindowOptions {
 /**
  * The gradient of max pooling goes to the places that were chosen:
  *
- *     gradInput[t, b, c, y, x] = Σ of gradOutput[t, b, c, i, j] over the windows that chose (y, x)
+ *     inputGradient[t, b, c, y, x] = Σ of delta[t, b, c, i, j] over windows that chose (y, x)
  *
- * Arguments of `run`: gradOutput [B, C, outH, outW] or that behind T, choice of `ops.maxPool2d`.
- * Result: gradInput.
+ * Arguments of `run`: delta [B, C, outH, outW] or that behind T, choice of `ops.maxPool2d`.
+ * Result: inputGradient.
  */
 export const maxPool2dBackward = operation<
   MaxPool2dBackwardOptions,
-  [gradOutput: Float32Array, choice: Uint8Array],
+  [delta: Float32Array, choice: Uint8Array],
   Float32Array,
   {
-    readonly gradOutput: Float32Array
+    readonly delta: Float32Array
     readonly choice: Uint8Array
-    readonly gradInput: Float32Array
+    readonly inputGradient: Float32Array
   }
 >('maxPool2dBackward', ['input', 'choice', ...windowOptions], (o, options) => {
   const { b, op } = o
   const input = extentOf(`${op}.input`, options.input, 'maybe', 'always')
   const perStep = isPerStep(op, options.choice)
   const from = windowed(op, options, input)
-  const delta = floatTensor(b, { name: 'gradOutput' }, from.output)
+  const delta = floatTensor(b, { name: 'delta' }, from.output)
   const choice = choiceTensor(o, from, perStep)
-  const out = floatTensor(b, { name: 'gradInput' }, input)
+  const out = floatTensor(b, { name: 'inputGradient' }, input)
   const pool = poolOf(input, from, out.stored, from.output, input)
   emitMaxPoolBackward(b, pool, delta.buffer, { buffer: choice.buffer, perStep }, out.buffer)
   return { inputs: [delta, choice], outputs: [out] }

@@ -9,12 +9,14 @@ import {
   timeSum as timeSumRecord,
 } from '../../plan/records/sums.js'
 import type { Buffer } from '../../plan/words.js'
-import type { OpBuilder, Planned } from '../builder.js'
-import { neuronOf, onlySpikes, plannedSpikes, shapeOf } from '../neurons.js'
-import { type Operation, operation } from '../operation.js'
+import type { OpBuilder } from '../builder.js'
+import { neuronOf, onlySpikes, spikesTerm } from '../neurons.js'
+import { operation } from '../operation.js'
 import { LAST_STEP, passOver, type StepSettings, stepSetting } from '../passes.js'
+import { selecting } from '../selecting.js'
 import { type Extent, extentOf, still } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { imageOf } from '../windows.js'
 
 /** Options of `ops.timeSum`. */
 export interface TimeSumOptions {
@@ -77,7 +79,7 @@ function spikesAsFloats({ b, op }: OpBuilder, extent: Extent): Read {
   const x = spikesTensor(b, op, { name: 'input' }, extent)
   const { B, H, W, T } = extent
   const read = b.buffer('presynaptic spikes', B * H * W * T * x.stored * 4)
-  const sum = { shape: shapeOf(extent), terms: [plannedSpikes(x, x.counts, extent)] }
+  const sum = { shape: imageOf(extent), terms: [spikesTerm(x, extent)] }
   emitMaterialise(b, sum, B, T, T, false, read, x.stored, onlySpikes)
   return [x, read]
 }
@@ -111,62 +113,61 @@ export const trace = operation<
 /** Options of `ops.traceGradient`. */
 export interface TraceGradientOptions {
   /** [T, B, C, H, W] or [T, B, C]. */
-  readonly delta: readonly number[]
+  readonly input: readonly number[]
   /** As of `ops.trace`. */
   readonly tau?: number
-  /** Also the gradient of the trace from before the run. Default false. */
-  readonly before?: boolean
 }
 
-type Own = { readonly delta: Float32Array; readonly gradient: Float32Array }
-
-/** `ops.traceGradient`: with `before` two results, else one. */
-export type TraceGradientOperation = Operation<
-  TraceGradientOptions & { readonly before?: false },
-  [delta: Float32Array],
-  Float32Array,
-  Own
-> &
-  Operation<
-    TraceGradientOptions & { readonly before: true },
-    [delta: Float32Array],
-    { readonly gradient: Float32Array; readonly before: Float32Array },
-    Own & { readonly before: Float32Array }
-  >
-
-function buildGradient({ b, op }: OpBuilder, options: TraceGradientOptions): Planned {
-  const extent = extentOf(`${op}.delta`, options.delta, 'always')
-  const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
-  const delta = floatTensor(b, { name: 'delta' }, extent)
-  const gradient = floatTensor(b, { name: 'gradient' }, extent)
-  const before = checkBoolean(`${op}.before`, options.before, false)
-    ? floatTensor(b, { name: 'before' }, still(extent))
-    : undefined
-  const { fields, units } = passOver(extent, delta.stored, extent.T)
-  b.emit(gradientRecord, units, {
-    ...fields,
-    delta: delta.buffer,
-    out: gradient.buffer,
-    before: before?.buffer,
-    lambda,
-    steps: extent.T,
-  })
-  return { inputs: [delta], outputs: [gradient, ...(before ? [before] : [])] }
+/** What `ops.traceGradient` can compute. */
+export type TraceGradientResults = {
+  /** D, of delta's shape. */
+  readonly inputGradient: Float32Array
+  /** λ·D[1], without T: the gradient that meets the trace from before the run. */
+  readonly before: Float32Array
 }
 
 /**
- * Gradients δ that meet traces, as gradients that meet the spikes themselves, so that kernels on
+ * Gradients δ that meet traces, as gradients D that meet the spikes themselves, so that kernels on
  * spikes compute Σ δ[t] ⊗ a[t]:
  *
  *     Σ over t of δ[t] ⊗ a[t] = Σ over t of D[t] ⊗ x[t] + λ·D[1] ⊗ a[0]
  *     D[t] = δ[t] + λ·D[t + 1]
  *
- * Argument of `run`: delta. Result: D, of the same shape. With `before` { gradient: D, before:
- * λ·D[1] }, the latter without the time axis.
+ * Argument of `run`: delta, δ. Result: what `outputs` names, `inputGradient` by default.
  */
-export const traceGradient = operation<
+export const traceGradient = selecting<
   TraceGradientOptions,
   [delta: Float32Array],
-  Float32Array,
-  Own
->('traceGradient', ['delta', 'tau', 'before'], buildGradient) as unknown as TraceGradientOperation
+  TraceGradientResults,
+  { readonly delta: Float32Array },
+  readonly ['inputGradient']
+>(
+  'traceGradient',
+  ['input', 'tau'],
+  ['inputGradient', 'before'],
+  ['inputGradient'],
+  ({ b, op }, options, outputs) => {
+    const extent = extentOf(`${op}.input`, options.input, 'always')
+    const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
+    const delta = floatTensor(b, { name: 'delta' }, extent)
+    const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
+    const before = outputs.has('before')
+      ? floatTensor(b, { name: 'before' }, still(extent))
+      : undefined
+    const { fields, units } = passOver(extent, delta.stored, extent.T)
+    b.emit(gradientRecord, units, {
+      ...fields,
+      delta: delta.buffer,
+      out: inputGradient.buffer,
+      before: before?.buffer,
+      lambda,
+      steps: extent.T,
+    })
+    const made = { inputGradient, before }
+    return {
+      inputs: [delta],
+      outputs: [...outputs].map((name) => made[name] as OpTensor),
+      others: outputs.has('inputGradient') ? [] : [inputGradient],
+    }
+  },
+)

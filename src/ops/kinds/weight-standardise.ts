@@ -15,7 +15,7 @@ import {
 import { standardiseBlocks } from '../../plan/standardise.js'
 import type { OpBuilder } from '../builder.js'
 import { groupingOf } from '../convolution.js'
-import { operation } from '../operation.js'
+import { type Operation, operation } from '../operation.js'
 import { checkShape, showShape, sizeOf } from '../shapes.js'
 import { channelTensor, type OpTensor, weightTensor } from '../tensor.js'
 
@@ -82,6 +82,16 @@ function sizesOf(op: string, given: WeightStandardiseOptions): Standardising {
   return { layout, N, ...standardiseBlocks(op, g, channels) }
 }
 
+/** The plan's own memory. */
+export type WeightStandardiseMemory = {
+  /** In blocks of output channels. */
+  readonly weight: Float32Array
+  /** With `gain`. */
+  readonly gain?: Float32Array
+  /** The result, as the weight. */
+  readonly output: Float32Array
+}
+
 const gainOf = (
   { b, op }: OpBuilder,
   { gain }: WeightStandardiseOptions,
@@ -102,7 +112,7 @@ export const weightStandardise = operation<
   WeightStandardiseOptions,
   [weight: Float32Array, gain: Float32Array],
   Float32Array,
-  { readonly weight: Float32Array; readonly gain?: Float32Array; readonly output: Float32Array }
+  WeightStandardiseMemory
 >('weightStandardise', options, (o, given) => {
   const { b, op } = o
   const { layout, N, units, sizes } = sizesOf(op, given)
@@ -112,6 +122,52 @@ export const weightStandardise = operation<
   b.emit(forward, units, { weight: w.buffer, gain: gain?.buffer, ...sizes, out: y.buffer })
   return { inputs: [w, ...(gain ? [gain] : [])], outputs: [y] }
 })
+
+/** The plan's own memory. */
+export type WeightStandardiseGradientMemory = {
+  /** In blocks of output channels. */
+  readonly weight: Float32Array
+  /** With `gain`. */
+  readonly gain?: Float32Array
+  /** Of the standardised weight, then of the weight. */
+  readonly gradient: Float32Array
+  /** With `gain`. */
+  readonly gainGradient?: Float32Array
+}
+
+/** Results with `gain`. */
+export type WeightStandardiseGradients = {
+  /** Of the weight. */
+  readonly gradient: Float32Array
+  /** Of the gain, [N]. */
+  readonly gainGradient: Float32Array
+}
+
+/** With a gain there are an argument and a result more. */
+export type WeightStandardiseGradientOperation = Operation<
+  WeightStandardiseOptions & {
+    /** Left out. */
+    readonly gain?: false
+  },
+  [weight: Float32Array, gradient: Float32Array],
+  Float32Array,
+  WeightStandardiseGradientMemory
+> &
+  Operation<
+    WeightStandardiseOptions & {
+      /** True. */
+      readonly gain: true
+    },
+    [weight: Float32Array, gain: Float32Array, gradient: Float32Array],
+    WeightStandardiseGradients,
+    WeightStandardiseGradientMemory
+  > &
+  Operation<
+    WeightStandardiseOptions,
+    [weight: Float32Array, gainOrGradient: Float32Array, gradient: Float32Array],
+    Float32Array | WeightStandardiseGradients,
+    WeightStandardiseGradientMemory
+  >
 
 /**
  * Gradients of `weightStandardise`, with s = (F · var + 10⁻⁴)^−½, d the gradient of its result, and
@@ -125,14 +181,9 @@ export const weightStandardise = operation<
  */
 export const weightStandardiseGradient = operation<
   WeightStandardiseOptions,
-  [weight: Float32Array, gainOrGradient: Float32Array, gradient: Float32Array],
-  Float32Array | { readonly gradient: Float32Array; readonly gainGradient: Float32Array },
-  {
-    readonly weight: Float32Array
-    readonly gain?: Float32Array
-    readonly gradient: Float32Array
-    readonly gainGradient?: Float32Array
-  }
+  Float32Array[],
+  Float32Array,
+  WeightStandardiseGradientMemory
 >('weightStandardiseGradient', options, (o, given) => {
   const { b, op } = o
   const { layout, N, units, sizes } = sizesOf(op, given)
@@ -151,4 +202,4 @@ export const weightStandardiseGradient = operation<
     inputs: [w, ...(gain ? [gain] : []), delta],
     outputs: [delta, ...(gainGradient ? [gainGradient] : [])],
   }
-})
+}) as WeightStandardiseGradientOperation

@@ -177,7 +177,7 @@ const onSpikesOf = ({ g }: ConvSizes) =>
 
 function onSpikes(o: OpBuilder, sizes: ConvSizes, options: ForwardOptions): Planned {
   const { b, op } = o
-  const reader = readSpikes(o, sizes, options, false)
+  const reader = readSpikes(o, sizes, options)
   const tensors = tensorsOf(o, sizes, options)
   const { w, bias, y } = tensors
   const { moments: withMoments = false } = options
@@ -259,7 +259,7 @@ function momentTensor(
 /** Spikes with weights of one byte, as in networks that were compiled or exported with them. */
 function onBytes(o: OpBuilder, sizes: ConvSizes, options: ForwardOptions): Planned {
   const { b, op } = o
-  const reader = readSpikes(o, sizes, options, false)
+  const reader = readSpikes(o, sizes, options)
   const tensors = tensorsOf(o, sizes, options)
   const { w, bias, y } = tensors
   const scales = tensors.scales as OpTensor

@@ -31,7 +31,7 @@ export function planInputGradient(
   const { b, op } = o
   const { g, input, output, layout } = sizes
   const w = weightTensor(b, { name: 'weight' }, layout)
-  const delta = floatTensor(b, { name: 'gradient' }, output)
+  const delta = floatTensor(b, { name: 'delta' }, output)
   const out = floatTensor(b, { name: 'inputGradient' }, input, g.inC)
   const job: InputGradient = {
     name: b.programs[0].name,
@@ -64,12 +64,12 @@ export interface BiasGradientOptions {
 
 export function planBiasGradient(
   { b, op }: OpBuilder,
-  gradient: Extent,
+  extent: Extent,
   options: BiasGradientOptions,
 ): Planned {
   const accumulate = checkBoolean(`${op}.accumulate`, options.accumulate, false)
-  const { B, C, H, W, T } = gradient
-  const delta = floatTensor(b, { name: 'gradient' }, gradient)
+  const { B, C, H, W, T } = extent
+  const delta = floatTensor(b, { name: 'delta' }, extent)
   const out = channelTensor(b, { name: 'biasGradient', updated: accumulate }, C)
   const outC = storedChannels(C)
   // Of the input nothing matters.

@@ -1,6 +1,6 @@
 /** Spikes, or their counts, as the kernels of convolutions and linear layers read them. */
 
-import { checkInteger } from '../../errors.js'
+import { checkInteger, expect } from '../../errors.js'
 import type { SpikeInput } from '../../plan/convolution/strategy.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { type Expression, noPool, type SpikeTensor } from '../../plan/tensors.js'
@@ -31,7 +31,7 @@ export interface SpikeReader {
   readonly spikes: SpikeInput
   /** The same as a sum that can be written out. */
   readonly expression: Expression
-  /** Counts the spikes of a run, by which kernels are chosen. */
+  /** Counts the spikes of a run, by which kernels are chosen; checks counts. */
   readonly count: (views: Views) => void
   /**
    * Writes them out as floats [B][H][W][steps][C′] as a network does.
@@ -41,35 +41,59 @@ export interface SpikeReader {
   write(name: string, steps: number, totalSteps: number): Buffer
 }
 
-/** Bits or bytes of a sum that is done four bytes at a time. */
-function sumOfBytes(bytes: Uint8Array, isMask: boolean): number {
+/** Bits that are set, four bytes at a time. */
+function bitsOf(bytes: Uint8Array): number {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
   let sum = 0
   for (let i = 0; i < words.length; i++) {
     let v = words[i]
     if (v === 0) continue
-    if (isMask) {
-      v -= (v >>> 1) & 0x55555555
-      v = (v & 0x33333333) + ((v >>> 2) & 0x33333333)
-      v = (v + (v >>> 4)) & 0x0f0f0f0f
-    }
-    const pairs = (v & 0x00ff00ff) + ((v >>> 8) & 0x00ff00ff)
-    sum += (pairs & 0xffff) + (pairs >>> 16)
+    v -= (v >>> 1) & 0x55555555
+    v = (v & 0x33333333) + ((v >>> 2) & 0x33333333)
+    v = (v + (v >>> 4)) & 0x0f0f0f0f
+    sum += Math.imul(v, 0x01010101) >>> 24
   }
   return sum
 }
 
-/** @param counts the arguments are counts of spikes [B, C, H, W], which are kept for a mean */
+/**
+ * Σ counts, four bytes at a time. A larger count than lists have room for would be written beyond
+ * them.
+ */
+function sumOf(what: string, counts: Uint8Array, timeSteps: number): number {
+  const words = new Uint32Array(counts.buffer, counts.byteOffset, counts.length >> 2)
+  // What makes the top bit of a byte carry where its other bits are above the limit's.
+  const room = Math.imul(0x7f - (timeSteps & 0x7f), 0x01010101)
+  const isSmall = timeSteps < 0x80
+  let [sum, above] = [0, 0]
+  for (let i = 0; i < words.length; i++) {
+    const v = words[i]
+    if (v === 0) continue
+    const carries = (v & 0x7f7f7f7f) + room
+    above |= isSmall ? carries | v : carries & v
+    const pairs = (v & 0x00ff00ff) + ((v >>> 8) & 0x00ff00ff)
+    sum += (pairs & 0xffff) + (pairs >>> 16)
+  }
+  expect(
+    (above & 0x80808080) === 0,
+    () =>
+      `${what} must hold counts of spikes in ${timeSteps} steps, got ` +
+      counts.find((count) => count > timeSteps),
+  )
+  return sum
+}
+
+/** @param countSteps the arguments are counts of spikes in so many steps, [B, C, H, W] */
 export function readSpikes(
   { b, op }: OpBuilder,
   { g, source: extent, pool, input }: ConvSizes,
   { sources: many = 1 }: SpikeOptions,
-  counts: boolean,
+  countSteps?: number,
 ): SpikeReader {
   checkInteger(`${op}.sources`, many, 1, MOST_SOURCES)
   const names = Array.from({ length: many }, (_, i) => (i === 0 ? 'input' : `input${i + 1}`))
   const tensors = names.map((name) =>
-    counts ? bytesTensor(b, { name }, extent) : spikesTensor(b, op, { name }, extent),
+    countSteps ? bytesTensor(b, { name }, extent) : spikesTensor(b, op, { name }, extent),
   )
   const { C, H, W } = extent
   const sources = tensors.map((tensor, i): SpikeTensor => {
@@ -93,7 +117,8 @@ export function readSpikes(
       for (const [i, tensor] of tensors.entries()) {
         const own = views(tensor.buffer, 'uint8', ownCount(tensor)) as Uint8Array
         const sums = sources[i].sums as NonNullable<SpikeTensor['sums']>
-        views(sums.buffer, 'int32', 1)[0] = sumOfBytes(own, !counts)
+        const sum = countSteps ? sumOf(`${op}: ${tensor.name}`, own, countSteps) : bitsOf(own)
+        views(sums.buffer, 'int32', 1)[0] = sum
       }
     },
     write(name, steps, totalSteps) {

@@ -36,14 +36,14 @@ export interface WeightGradientOptions extends SpikeOptions {
   /** The input holds spikes of each step, bytes of 0 and 1. */
   readonly spikes?: boolean
   /**
-   * The input holds counts of spikes over `timeSteps`, bytes [B, …]: the gradient is multiplied
+   * The input holds counts of spikes over `timeSteps`, bytes [B, …]: `delta` is multiplied
    * with rates, counts / timeSteps, as in rate-based backpropagation.
    */
   readonly counts?: boolean
   /** Steps that counts run over. */
   readonly timeSteps?: number
   /**
-   * The gradient has no T: it is multiplied with the mean of the floats [T, B, …] over time.
+   * `delta` has no T: it is multiplied with the mean of the floats [T, B, …] over time.
    * Default false.
    */
   readonly mean?: boolean
@@ -88,7 +88,7 @@ function share(o: OpBuilder, sizes: ConvSizes, accumulate: boolean, oneRow: bool
   const { b } = o
   const { layout } = sizes
   const output = oneRow ? still(sizes.output) : sizes.output
-  const delta = floatTensor(b, { name: 'gradient' }, output)
+  const delta = floatTensor(b, { name: 'delta' }, output)
   const out = weightTensor(b, { name: 'weightGradient', updated: accumulate }, layout)
   return { name: b.programs[0].name, out, delta, accumulate, steps: output.T }
 }
@@ -206,7 +206,7 @@ function onCounts(o: OpBuilder, sizes: ConvSizes, options: WeightGradientOptions
   const { b } = o
   const { g } = sizes
   const { timeSteps = 1, accumulate = false, algorithm } = options
-  const reader = readSpikes(o, sizes, options, true)
+  const reader = readSpikes(o, sizes, options, timeSteps)
   const shared = share(o, sizes, accumulate, false)
   const { name, out, delta } = shared
   const source = listSource(reader.expression)
@@ -219,12 +219,13 @@ function onCounts(o: OpBuilder, sizes: ConvSizes, options: WeightGradientOptions
   }
   const write = (): DenseInput =>
     oneRow(reader.write(`${name} presynaptic activity`, 1, timeSteps), g.inC)
-  return listsOrProducts(o, algorithm, reader, shared, {
+  const planned = listsOrProducts(o, algorithm, reader, shared, {
     list: { name: 'lists', fits: few !== undefined, emit },
     products: products(o, sizes, shared, write),
     limit: source && few ? spikesForLists(g, source.tensor, timeSteps, few) : undefined,
     without: false,
   })
+  return { ...planned, before: reader.count }
 }
 
 /** With the spikes of each step. */
@@ -233,7 +234,7 @@ function onSpikes(o: OpBuilder, sizes: ConvSizes, options: WeightGradientOptions
   const { g, input } = sizes
   const { accumulate = false, algorithm } = options
   const steps = input.T
-  const reader = readSpikes(o, sizes, options, false)
+  const reader = readSpikes(o, sizes, options)
   const shared = share(o, sizes, accumulate, false)
   const { name, out, delta } = shared
   const { spikes } = reader

@@ -1,0 +1,529 @@
+/** Gradients of convolutions and linear layers: each kernel against a float64 reference. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as ops from '../../src/ops/index.js'
+import {
+  expectNear,
+  expectSameBits,
+  forShapes,
+  type RandomShapes,
+  randomShapes,
+} from '../support/ops.js'
+import {
+  averages,
+  type ConvCase,
+  type ConvLimits,
+  engineOf,
+  expectKernels,
+  inputGradientReference,
+  randomConv,
+  runWith,
+  sameBits,
+  shapesOf,
+  weightGradientReference,
+} from '../support/ops-convolution.js'
+
+/** Gradients of which most are 0, where the reference would take long. */
+function sparse(r: RandomShapes, count: number, some: number): Float32Array {
+  if (some === 1) return r.floats(count)
+  const values = new Float32Array(count)
+  for (const v of r.floats(Math.ceil(some * count))) values[r.int(0, count - 1)] = v
+  return values
+}
+
+interface Kind {
+  readonly algorithm: string
+  /** Fraction of the gradient that is not 0. */
+  readonly some?: number
+}
+
+function inputGradient(
+  name: string,
+  kernels: string,
+  limits: ConvLimits,
+  { algorithm, some = 1 }: Kind = { algorithm: name },
+): void {
+  test(`input gradient: ${name}`, () => {
+    forShapes(200, (r) => {
+      const c = randomConv(r, limits)
+      const { options, outputs, weights } = shapesOf(c)
+      const [w, dy] = [r.floats(weights), sparse(r, outputs, some)]
+      const given = { ...options, algorithm, engine: engineOf(r) } as const
+      const plan = ops.conv2dInputGradient.plan(given)
+      expectKernels(plan, kernels)
+      expectNear('gradient', plan.run(w, dy), inputGradientReference(c, w, dy))
+      return { options: given }
+    })
+  })
+}
+
+/** 3×3 with padding 1 and channels enough for Winograd's kernels. */
+const three = { kernel: [3, 3], same: true, C: [7, 12], N: [7, 12] } as const
+const direct = { C: [1, 20], N: [1, 20], kernel: [1, 4], stride: [1, 3] } as const
+
+inputGradient('direct', 'TransposeWeight ConvInputGradient', direct)
+inputGradient('direct', 'TransposeWeight ConvInputGradient', { ...direct, T: [1, 9] })
+inputGradient('winograd', 'WinogradInputTransform WinogradInputGradient', {
+  ...three,
+  stride: [1, 1],
+  T: [1, 4],
+  B: [1, 2],
+  H: [3, 6],
+  W: [3, 6],
+})
+inputGradient(
+  'winograd, kernels first',
+  'WinogradKernelTransform WinogradInputGradient',
+  { ...three, stride: [1, 1], T: [2, 5], B: [8, 9], H: [5, 8], W: [5, 8] },
+  { algorithm: 'winograd', some: 0.1 },
+)
+inputGradient('winograd stride', 'WinogradStrideKernels WinogradStrideGradient', {
+  ...three,
+  stride: [2, 2],
+  T: [2, 9],
+  B: [1, 2],
+  H: [7, 8],
+  W: [7, 8],
+})
+const groups = [
+  [2, 4],
+  [1, 5],
+  [2, 6],
+] as const
+const depthwise = [
+  [2, 20],
+  [1, 1],
+  [1, 1],
+] as const
+const wide = [
+  [2, 3],
+  [4, 6],
+  [4, 6],
+] as const
+inputGradient('grouped', 'GroupedTranspose GroupedInputGradient', { T: [1, 5], groups })
+inputGradient(
+  'depthwise',
+  'GroupedInputGradient',
+  { T: [1, 5], groups: depthwise },
+  {
+    algorithm: 'grouped',
+  },
+)
+const dense = { ...three, stride: [1, 1], H: [3, 5], W: [3, 5], B: [1, 2], groups: wide } as const
+inputGradient(
+  'few groups as one',
+  'GroupedExpand WinogradInputTransform WinogradInputGradient',
+  { ...dense, T: [1, 2] },
+  { algorithm: 'dense' },
+)
+
+/** What the weight's gradient reads, as arguments and as the reference sees it. */
+interface Read {
+  readonly given: readonly (Float32Array | Uint8Array)[]
+  readonly seen: ArrayLike<number>
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+const readFloats = (r: RandomShapes, c: ConvCase): Read => {
+  const x = r.floats(shapesOf(c).inputs)
+  return { given: [x], seen: x, options: {} }
+}
+
+/** The windows that make a case's input. */
+function sourceOf(r: RandomShapes, c: ConvCase, summed: boolean) {
+  const many = summed ? r.int(1, 2) : 1
+  const kernelSize = summed ? ([r.int(1, 2), r.int(1, 3)] as const) : undefined
+  const [H, W] = kernelSize ? [c.H * kernelSize[0], c.W * kernelSize[1]] : [c.H, c.W]
+  const options = {
+    ...(many > 1 && { sources: many }),
+    ...(kernelSize && { pool: { kernelSize } }),
+  }
+  const seen = (planes: number, x: readonly Uint8Array[], scale: number): ArrayLike<number> => {
+    const sum = Float64Array.from(x[0], (_, i) => scale * x.reduce((s, one) => s + one[i], 0))
+    return kernelSize ? averages(planes, [H, W], sum, kernelSize, kernelSize, [0, 0]) : sum
+  }
+  return { many, H, W, options, seen }
+}
+
+function readCounts(r: RandomShapes, c: ConvCase, summed: boolean): Read {
+  const timeSteps = r.pick([1, 2, 4, 6, 20])
+  const { many, H, W, options, seen } = sourceOf(r, c, summed)
+  const size = c.B * c.C * H * W
+  const silent = r.pick([0, 0.5, 0.9, 1])
+  const x = Array.from({ length: many }, () =>
+    r.bytes(size, timeSteps).map((n) => (r.chance(silent) ? 0 : n)),
+  )
+  const input = [c.B, c.C, H, W]
+  return {
+    given: x,
+    seen: seen(c.B * c.C, x, 1 / timeSteps),
+    options: { ...options, input, counts: true, timeSteps },
+  }
+}
+
+function readSpikes(r: RandomShapes, c: ConvCase, summed: boolean): Read {
+  const { many, H, W, options, seen } = sourceOf(r, c, summed)
+  const size = c.T * c.B * c.C * H * W
+  const rate = r.pick([0, 0.1, 0.4, 1])
+  const x = Array.from({ length: many }, () => r.spikes(size, rate))
+  const input = [...(c.timed ? [c.T] : []), c.B, c.C, H, W]
+  return {
+    given: x,
+    seen: seen(c.T * c.B * c.C, x, 1),
+    options: { ...options, input, spikes: true },
+  }
+}
+
+function weightGradient(
+  name: string,
+  kernels: string,
+  limits: ConvLimits,
+  { algorithm, some = 1 }: Kind,
+  read: (r: RandomShapes, c: ConvCase) => Read = readFloats,
+  accumulates = true,
+): void {
+  test(`weight gradient: ${name}`, () => {
+    forShapes(200, (r) => {
+      const c = randomConv(r, limits)
+      const { options, outputs, weights } = shapesOf(c)
+      const accumulate = accumulates && r.chance(0.3)
+      const x = read(r, c)
+      const engine = engineOf(r)
+      const given = { ...options, ...x.options, algorithm, accumulate, engine } as never
+      const plan = ops.conv2dWeightGradient.plan(given)
+      expectKernels(plan, kernels)
+      const dy = sparse(r, outputs, some)
+      const sum = r.floats(weights)
+      const before = accumulate ? sum.slice() : undefined
+      const dw = runWith(plan, [...x.given, dy, ...(accumulate ? [sum] : [])])
+      if (accumulate) assert.is(dw, sum)
+      expectNear('gradient', dw, weightGradientReference(c, x.seen, dy, before), 2e-5)
+      return { options: given }
+    })
+  })
+}
+
+weightGradient('direct', 'ConvWeightGradient', direct, { algorithm: 'direct' })
+weightGradient(
+  'direct through time',
+  'ConvWeightGradient',
+  { ...direct, T: [1, 9] },
+  {
+    algorithm: 'direct',
+  },
+)
+const long = { T: [8, 9], B: [2, 3], H: [8, 9], W: [8, 9], C: [1, 5], N: [1, 9] } as const
+weightGradient(
+  'direct in splits',
+  'ConvWeightGradient ReduceSplits',
+  { ...long, kernel: [1, 3], stride: [1, 1], same: true },
+  { algorithm: 'direct', some: 0.05 },
+)
+const few = { N: [5, 12], H: [7, 9], W: [7, 9], C: [1, 4], stride: [1, 1], same: true } as const
+weightGradient(
+  'narrow',
+  'NarrowWeightGradient',
+  { ...few, B: [1, 2], kernel: [3, 4] },
+  {
+    algorithm: 'narrow',
+    some: 0.5,
+  },
+)
+weightGradient(
+  'narrow in splits',
+  'NarrowWeightGradient ReduceSplits',
+  { ...few, ...long, N: [5, 12], kernel: [3, 3] },
+  { algorithm: 'narrow', some: 0.05 },
+)
+weightGradient(
+  'winograd',
+  'WinogradWeightTransform WinogradWeightGradient',
+  { ...three, T: [1, 3], stride: [1, 1], B: [1, 3], H: [3, 6], W: [3, 6] },
+  { algorithm: 'winograd', some: 0.5 },
+)
+weightGradient(
+  'winograd, tiles of its own',
+  'WinogradWeightGradient ReduceSplits',
+  { ...three, T: [8, 8], stride: [1, 1], B: [16, 17], H: [7, 8], W: [7, 8], C: [7, 8], N: [7, 8] },
+  { algorithm: 'winograd', some: 0.01 },
+)
+weightGradient('grouped', 'GroupedWeightGradient', { T: [1, 5], groups }, { algorithm: 'grouped' })
+weightGradient(
+  'grouped in splits',
+  'GroupedWeightGradient ReduceSplits',
+  { ...long, kernel: [1, 3], stride: [1, 1], same: true, groups },
+  { algorithm: 'grouped', some: 0.02 },
+)
+weightGradient(
+  'depthwise',
+  'GroupedWeightGradient',
+  { T: [1, 5], groups: depthwise },
+  {
+    algorithm: 'grouped',
+  },
+)
+weightGradient(
+  'few groups as one',
+  'WinogradWeightTransform WinogradWeightGradient GroupedExtract',
+  { ...dense, T: [1, 2] },
+  { algorithm: 'dense' },
+)
+weightGradient(
+  'lists',
+  'RateLists ListWeightGradient',
+  { C: [1, 20], N: [1, 20], H: [2, 6], W: [2, 6], kernel: [2, 3], stride: [1, 3] },
+  { algorithm: 'lists' },
+  (r, c) => readCounts(r, c, false),
+  false,
+)
+weightGradient('rates', 'Materialise ConvWeightGradient', {}, { algorithm: 'direct' }, (r, c) =>
+  readCounts(r, c, true),
+)
+const patterns = { T: [1, 9], C: [1, 20], N: [1, 20], kernel: [1, 3], stride: [1, 3] } as const
+weightGradient(
+  'patterns',
+  'PatternLists PatternWeightGradient',
+  { ...patterns, T: [1, 4], B: [1, 1] },
+  { algorithm: 'patterns' },
+  (r, c) => readSpikes(r, c, true),
+)
+weightGradient(
+  'patterns in splits',
+  'PatternLists PatternWeightGradient ReduceSplits',
+  { ...patterns, T: [5, 9] },
+  { algorithm: 'patterns' },
+  (r, c) => readSpikes(r, c, false),
+)
+weightGradient(
+  'spikes written out',
+  'Materialise ConvWeightGradient',
+  { T: [1, 9] },
+  { algorithm: 'direct' },
+  (r, c) => readSpikes(r, c, true),
+)
+
+test('weight gradient: with the mean of floats over time', () => {
+  forShapes(200, (r) => {
+    const c = randomConv(r, { T: [2, 9] })
+    const one = { ...c, T: 1, timed: false }
+    const { options, inputs, weights } = shapesOf(c)
+    const { outputs, inputs: pixels } = shapesOf(one)
+    const [x, dy] = [r.floats(inputs), r.floats(outputs)]
+    const given = { ...options, mean: true, engine: engineOf(r) } as const
+    const plan = ops.conv2dWeightGradient.plan(given)
+    expectKernels(plan, 'Materialise ConvWeightGradient')
+    const mean = new Float64Array(pixels)
+    x.forEach((v, i) => {
+      mean[i % pixels] += v / c.T
+    })
+    const dw = plan.run(x, dy)
+    assert.is(dw.length, weights)
+    expectNear('gradient', dw, weightGradientReference(one, mean, dy))
+    return { options: given }
+  })
+})
+
+for (const [name, count, steps, kernels] of [
+  ['lists', 205, [1, 1], 'RateLists ListWeightGradient Materialise'],
+  ['patterns', 215, [4, 4], 'PatternLists PatternWeightGradient'],
+] as const)
+  test(`weight gradient: spikes of each run choose between ${name} and products`, () => {
+    let [choices, few, many] = [0, 0, 0]
+    forShapes(count, (r) => {
+      const limits = { C: [8, 9], N: [12, 16], H: [5, 6], W: [5, 6], kernel: [3, 3] } as const
+      const c = randomConv(r, {
+        ...limits,
+        stride: [1, 1],
+        same: true,
+        ...(steps[0] > 1 && { T: steps }),
+      })
+      const { options, outputs } = shapesOf(c)
+      const counts = name === 'lists'
+      const shared = { ...options, ...(counts ? { counts, timeSteps: 4 } : { spikes: true }) }
+      const given = { ...shared, engine: engineOf(r) } as const
+      const plan = ops.conv2dWeightGradient.plan(given)
+      const other = plan.algorithm?.split(' | ')[1]
+      if (other === undefined) return { options: given }
+      choices++
+      assert.ok(plan.kernels.join(' ').startsWith(`Choose ${kernels}`))
+      const both = [name, other].map((algorithm) =>
+        ops.conv2dWeightGradient.plan({ ...given, algorithm }),
+      )
+      const dy = r.floats(outputs)
+      const size = options.input.reduce((a, b) => a * b, 1)
+      for (const rate of [0, 0.03, 0.95]) {
+        const x = counts ? r.spikes(size, rate).map((s) => 4 * s) : r.spikes(size, rate)
+        const dw = plan.run(x, dy)
+        const [a, b] = both.map((one) => one.run(x, dy))
+        const seen = counts ? x.map((n) => n / 4) : x
+        expectNear('gradient', dw, weightGradientReference(c, seen, dy), 2e-5)
+        const [isFew, isMany] = [sameBits(dw, a), sameBits(dw, b)]
+        assert.ok(isFew || isMany)
+        assert.ok(isFew || rate > 0, 'without spikes')
+        assert.ok(isMany || rate < 0.9, 'with all of them')
+        if (!isMany) few++
+        if (!isFew) many++
+      }
+      return { options: given }
+    })
+    assert.ok(choices >= 200, `${choices} shapes leave a choice`)
+    assert.ok(few > 20 && many > 50, `${few} and ${many} runs tell the kernels apart`)
+  })
+
+const { conv2dBiasGradient, linearBiasGradient } = ops
+const biasGradients = { conv2dBiasGradient, linearBiasGradient }
+
+for (const op of ['conv2dBiasGradient', 'linearBiasGradient'] as const)
+  test(`${op}: sums over images, pixels and steps`, () => {
+    forShapes(200, (r) => {
+      const [T, B, N] = [r.int(1, 9), r.int(1, 5), r.int(1, 40)]
+      const [H, W] = op === 'conv2dBiasGradient' ? [r.int(1, 6), r.int(1, 6)] : [1, 1]
+      const timed = T > 1 || r.chance(0.5)
+      const image = op === 'conv2dBiasGradient' ? [H, W] : []
+      const accumulate = r.chance(0.3)
+      const delta = [...(timed ? [T] : []), B, N, ...image]
+      const given = { delta, accumulate, engine: engineOf(r) } as const
+      const dy = r.floats(T * B * N * H * W)
+      const sum = r.floats(N)
+      const expected = Float64Array.from(accumulate ? sum : new Float32Array(N))
+      dy.forEach((v, i) => {
+        expected[Math.floor(i / (H * W)) % N] += v
+      })
+      const plan = biasGradients[op].plan(given)
+      expectKernels(plan, 'BiasGradient')
+      const db = accumulate ? plan.run(dy, sum) : plan.run(dy)
+      if (accumulate) assert.is(db, sum)
+      expectNear('gradient', db, expected)
+      return { options: given }
+    })
+  })
+
+test('linear: gradients of input and weight, flat and over images', () => {
+  forShapes(200, (r) => {
+    const image = r.chance(0.5)
+    const [H, W] = image ? [r.int(1, 4), r.int(1, 4)] : [1, 1]
+    const [T, B, C, N] = [r.int(1, 3), r.int(1, 5), r.int(1, 20), r.int(1, 36)]
+    const timed = T > 1 || r.chance(0.5)
+    const sides = { T, timed, B, C, H, W, N, groups: 1 }
+    const c: ConvCase = { ...sides, kernel: [H, W], stride: [1, 1], padding: [0, 0] }
+    const { inputs, weights, outputs } = shapesOf(c)
+    const input = [...(timed ? [T] : []), B, C, ...(image ? [H, W] : [])]
+    const given = { input, weight: [N, C * H * W], engine: engineOf(r) } as const
+    const [x, w, dy] = [r.floats(inputs), r.floats(weights), r.floats(outputs)]
+    const back = ops.linearInputGradient.plan(given)
+    expectKernels(back, 'TransposeWeight ConvInputGradient')
+    expectNear('input', back.run(w, dy), inputGradientReference(c, w, dy))
+    const products = ops.linearWeightGradient.plan(given)
+    expectKernels(products, 'ConvWeightGradient')
+    expectNear('weight', products.run(x, dy), weightGradientReference(c, x, dy))
+    const spikes = r.spikes(inputs, 0.2)
+    const reference = weightGradientReference(c, spikes, dy)
+    for (const algorithm of ['auto', 'patterns', 'direct'] as const) {
+      const plan = ops.linearWeightGradient.plan({ ...given, spikes: true, algorithm })
+      expectNear(algorithm, plan.run(spikes, dy), reference)
+    }
+    if (T === 1) {
+      const counts = { ...given, input: [B, ...input.slice(timed ? 2 : 1)], counts: true } as const
+      const plan = ops.linearWeightGradient.plan({ ...counts, timeSteps: 1 })
+      expectNear('counts', plan.run(spikes, dy), reference)
+    }
+    return { options: given }
+  })
+})
+
+test('counts above the number of steps are refused', () => {
+  const shapes = { input: [1, 4, 2, 2], weight: [8, 4, 2, 2], counts: true } as const
+  for (const timeSteps of [1, 4, 126, 127, 128, 129, 254, 255]) {
+    const plan = ops.conv2dWeightGradient.plan({ ...shapes, timeSteps })
+    for (let at = 0; at < 4; at++) {
+      const counts = new Uint8Array(16)
+      const delta = new Float32Array(8).fill(1)
+      counts[at] = timeSteps
+      const sum = plan.run(counts, delta).reduce((a, b) => a + b, 0)
+      assert.ok(Math.abs(sum - 8) < 1e-5, `${timeSteps}: ${sum}`)
+      for (const most of [timeSteps + 1, 128, 255]) {
+        if (most <= timeSteps || most > 255) continue
+        counts[at] = most
+        const more = new RegExp(`input must hold counts .* ${timeSteps} steps, got ${most}`)
+        assert.throws(() => plan.run(counts, delta), more)
+        assert.throws(() => plan.run(), more)
+      }
+    }
+  }
+})
+
+test('two threads: the same bits', async () => {
+  const r = randomShapes(5)
+  const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+  const shapes = { weight: [12, 9, 3, 3], padding: 1 } as const
+  for (const [input, options] of [
+    [[4, 9, 8, 8], {}],
+    [[4, 2, 9, 8, 8], {}],
+    [[4, 2, 9, 8, 8], { algorithm: 'direct' }],
+    [[4, 9, 8, 8], { counts: true, timeSteps: 1 }],
+    [[4, 2, 9, 8, 8], { spikes: true }],
+    [[4, 2, 9, 8, 8], { spikes: true, algorithm: 'patterns' }],
+  ] as const) {
+    const output = [...input.slice(0, -3), 12, 8, 8]
+    const dy = r.floats(size(output))
+    const x =
+      'spikes' in options || 'counts' in options ? r.spikes(size(input)) : r.floats(size(input))
+    const given = { ...shapes, input, ...options }
+    const two = await ops.conv2dWeightGradient({ ...given, threads: 2 }, x, dy)
+    expectSameBits(JSON.stringify(options), two, ops.conv2dWeightGradient(given, x, dy))
+  }
+  for (const input of [
+    [4, 9, 8, 8],
+    [2, 3, 9, 8, 8],
+  ]) {
+    const dy = r.floats(size([...input.slice(0, -3), 12, 8, 8]))
+    const w = r.floats(size(shapes.weight))
+    const two = await ops.conv2dInputGradient({ ...shapes, input, threads: 2 }, w, dy)
+    expectSameBits('input', two, ops.conv2dInputGradient({ ...shapes, input }, w, dy))
+  }
+})
+
+test('wrong options are refused by name', () => {
+  const plan = (options: object): unknown =>
+    ops.conv2dWeightGradient.plan({
+      input: [2, 4, 6, 6],
+      weight: [8, 4, 3, 3],
+      ...options,
+    } as never)
+  const wrong: [object, RegExp][] = [
+    [{ counts: true }, /timeSteps are the steps that counts run over; say how many/],
+    [{ timeSteps: 4 }, /timeSteps are the steps.*set counts: true, or leave it out/],
+    [{ counts: true, timeSteps: 256 }, /timeSteps must be an integer from 1 to 255, got 256/],
+    [{ counts: true, timeSteps: 4, input: [2, 2, 4, 6, 6] }, /must be a shape \[B, C, H, W\]/],
+    [{ counts: true, spikes: true, timeSteps: 4 }, /holds spikes or counts/],
+    [{ spikes: true, mean: true }, /mean is of inputs of floats/],
+    [{ mean: true }, /must be a shape \[T, B, C, H, W\]/],
+    [{ pool: { kernelSize: 2 } }, /pool is of spikes and counts/],
+    [{ spikes: true, image: true }, /image is of inputs of floats/],
+    [{ accumulate: 1 }, /accumulate must be true or false, got 1/],
+    [{ algorithm: 'lists' }, /must be one of auto, winograd, narrow, direct/],
+    [{ counts: true, timeSteps: 4, algorithm: 'patterns' }, /must be one of auto, lists, winograd/],
+    [
+      { counts: true, timeSteps: 4, accumulate: true, algorithm: 'lists' },
+      /'lists' is not made for this convolution; those that are: .*direct/,
+    ],
+    [{ algorithm: 'winograd' }, /'winograd' is not made for this convolution.*: direct/],
+  ]
+  for (const [options, message] of wrong) assert.throws(() => plan(options), message)
+  assert.throws(
+    () =>
+      ops.conv2dInputGradient.plan({
+        input: [2, 8, 6, 6],
+        weight: [8, 8, 3, 3],
+        padding: 1,
+        algorithm: 'winograd stride',
+      }),
+    /'winograd stride' is not made for .*: winograd, direct/,
+  )
+  assert.throws(
+    () => ops.linearBiasGradient.plan({ delta: [1, 2, 3, 4] }),
+    /delta must be a shape \[T, B, C\] or \[B, C\]/,
+  )
+})
+
+test.run()

@@ -1,0 +1,441 @@
+/** Convolutions and linear layers forward: each kernel against a float64 reference. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as ops from '../../src/ops/index.js'
+import {
+  expectNear,
+  expectSameBits,
+  forShapes,
+  type RandomShapes,
+  randomShapes,
+} from '../support/ops.js'
+import {
+  averages,
+  type ConvCase,
+  type ConvLimits,
+  engineOf,
+  expectKernels,
+  forwardReference,
+  randomConv,
+  runWith,
+  sameBits,
+  shapesOf,
+} from '../support/ops-convolution.js'
+
+/** Floats in, one kernel. */
+function floats(name: string, kernels: string, limits: ConvLimits, algorithm = name): void {
+  test(`floats: ${name}`, () => {
+    forShapes(200, (r) => {
+      const c = randomConv(r, r.chance(0.5) ? { ...limits, T: [1, 3] } : limits)
+      const { options, inputs, weights } = shapesOf(c)
+      const [x, w] = [r.floats(inputs), r.floats(weights)]
+      const b = r.chance(0.5) ? r.floats(c.N) : undefined
+      const given = { ...options, algorithm, bias: b !== undefined, engine: engineOf(r) } as const
+      const conv = ops.conv2d.plan(given)
+      const y = b ? conv.run(x, w, b) : conv.run(x, w)
+      expectKernels(conv, kernels)
+      expectNear('output', y, forwardReference(c, x, w, b))
+      return { options: given }
+    })
+  })
+}
+
+floats('direct', 'ConvDense', { kernel: [1, 4], C: [1, 20], N: [1, 36] })
+floats('narrow', 'ConvNarrow', {
+  B: [1, 2],
+  C: [1, 4],
+  N: [5, 12],
+  H: [12, 14],
+  W: [12, 14],
+  kernel: [3, 4],
+  same: true,
+  stride: [1, 1],
+})
+floats('grouped', 'GroupedForward', {
+  groups: [
+    [2, 5],
+    [1, 5],
+    [1, 6],
+  ],
+})
+floats(
+  'depthwise',
+  'GroupedForward',
+  {
+    groups: [
+      [2, 20],
+      [1, 1],
+      [1, 1],
+    ],
+  },
+  'grouped',
+)
+
+/** Sums of spikes of several sources, or their means over windows; float64. */
+function spikeInput(r: RandomShapes, c: ConvCase, summed: boolean) {
+  const many = summed && r.chance(0.5) ? r.int(2, 3) : 1
+  const pooled = summed && (many === 1 || r.chance(0.5))
+  const kernel = [r.int(1, 3), r.int(1, 3)] as const
+  const stride = [r.int(1, 2), r.int(1, 2)] as const
+  const padding = [r.int(0, kernel[0] >> 1), r.int(0, kernel[1] >> 1)] as const
+  // The smallest image of which the windows make c's, and some more.
+  const source = (axis: 0 | 1): number =>
+    ([c.H, c.W][axis] - 1) * stride[axis] + kernel[axis] - 2 * padding[axis]
+  const [H, W] = pooled ? [source(0), source(1)] : [c.H, c.W]
+  const rate = r.pick([0, 0.1, 0.3, 0.7, 1])
+  const { T, B, C } = c
+  const x = Array.from({ length: many }, () => r.spikes(T * B * C * H * W, rate))
+  const sum = new Float64Array(T * B * C * H * W)
+  for (const one of x)
+    for (let i = 0; i < sum.length; i++) {
+      sum[i] += one[i]
+    }
+  return {
+    x,
+    seen: pooled ? averages(T * B * C, [H, W], sum, kernel, stride, padding) : sum,
+    options: {
+      input: c.timed ? [T, B, C, H, W] : [B, C, H, W],
+      spikes: true,
+      ...(many > 1 && { sources: many }),
+      ...(pooled && { pool: { kernelSize: kernel, stride, padding } }),
+    },
+  }
+}
+
+/** Makes a case whose windows make a source of at least a pixel. */
+const valid = (size: number): boolean => size >= 1
+
+/** Spikes in. */
+function spikes(
+  name: string,
+  kernels: string,
+  limits: ConvLimits,
+  { algorithm = name, summed = false }: { algorithm?: string; summed?: boolean } = {},
+): void {
+  test(`spikes: ${name}`, () => {
+    forShapes(200, (r) => {
+      const c = randomConv(r, { T: r.pick([[1, 9] as const, [1, 4] as const]), ...limits })
+      const { options, weights } = shapesOf(c)
+      const input = spikeInput(r, c, summed)
+      if (!input.options.input.every(valid)) return { options }
+      const w = r.floats(weights)
+      const b = r.chance(0.5) ? r.floats(c.N) : undefined
+      const given = {
+        ...options,
+        ...input.options,
+        algorithm,
+        bias: b !== undefined,
+        engine: engineOf(r),
+      } as const
+      const conv = ops.conv2d.plan(given)
+      const y = runWith(conv, [...input.x, w, ...(b ? [b] : [])])
+      expectKernels(conv, kernels)
+      expectNear('output', y, forwardReference(c, input.seen, w, b))
+      return { options: given }
+    })
+  })
+}
+
+spikes('lists', 'SpikeLists SpikeConv', { C: [1, 20], N: [1, 36] })
+spikes('lists of sums', 'SpikeLists SpikeConv', {}, { algorithm: 'lists', summed: true })
+const manyRows = { B: [16, 18], C: [1, 5], N: [1, 9], H: [4, 6], W: [4, 6], same: true } as const
+const rows: ConvLimits = { ...manyRows, T: [1, 5], kernel: [3, 3], stride: [1, 1] }
+spikes('rows', 'SpikeForward', rows)
+spikes('rows of sums', 'SpikeForward', { ...rows, T: [1, 2] }, { algorithm: 'rows', summed: true })
+spikes('products', 'Materialise ConvDense', { C: [4, 9] }, { summed: true })
+/** Masks of four steps pay only where groups of steps are full. */
+const fullGroups = { T: [4, 12, 4], same: true, kernel: [1, 3, 2], B: [1, 2] } as const
+spikes('grouped', 'GroupedSpikes', {
+  ...fullGroups,
+  groups: [
+    [2, 4],
+    [1, 4],
+    [5, 8],
+  ],
+})
+spikes(
+  'depthwise',
+  'GroupedSpikes',
+  {
+    ...fullGroups,
+    groups: [
+      [4, 20],
+      [1, 1],
+      [1, 1],
+    ],
+  },
+  { algorithm: 'grouped' },
+)
+spikes(
+  'few groups as one',
+  'GroupedExpand SpikeLists SpikeConv',
+  {
+    ...fullGroups,
+    B: [1, 1],
+    kernel: [3, 3],
+    H: [1, 3],
+    W: [1, 3],
+    groups: [
+      [2, 2],
+      [10, 12],
+      [14, 16],
+    ],
+  },
+  { algorithm: 'dense' },
+)
+spikes(
+  'products by groups',
+  'Materialise GroupedForward',
+  {
+    groups: [
+      [2, 4],
+      [1, 4],
+      [1, 6],
+    ],
+  },
+  { algorithm: 'products', summed: true },
+)
+
+test('spikes: bytes', () => {
+  forShapes(200, (r) => {
+    const c = randomConv(r, { T: [1, 9], C: [1, 20], N: [1, 36] })
+    const { options, weights } = shapesOf(c)
+    const input = spikeInput(r, c, r.chance(0.3))
+    if (!input.options.input.every(valid)) return { options }
+    const w = Int8Array.from({ length: weights }, () => r.int(-127, 127))
+    const scales = r.floats(c.N, 0.01)
+    const b = r.floats(c.N)
+    const given = {
+      ...options,
+      ...input.options,
+      weightType: 'int8',
+      bias: true,
+      engine: engineOf(r),
+    } as const
+    const conv = ops.conv2d.plan(given)
+    const y = runWith(conv, [...input.x, w, scales, b])
+    expectKernels(conv, 'SpikeForwardBytes')
+    assert.is(conv.algorithm, 'bytes')
+    const floats = Float64Array.from(w, (q, i) => q * scales[Math.floor(i / (weights / c.N))])
+    expectNear('output', y, forwardReference(c, input.seen, floats, b))
+    return { options: given }
+  })
+})
+
+/** Mean and sum of squares about it, of each channel, from sums of chunks. */
+function ofMoments(moments: Float32Array, [units, , C]: readonly number[], channel: number) {
+  const [row, unit] = [C, 4 * C]
+  const chunks = Array.from({ length: units }, (_, u) =>
+    [0, 1, 2, 3].map((i) => moments[u * unit + i * row + channel]),
+  ).filter(([count]) => count > 0)
+  const count = chunks.reduce((sum, [n]) => sum + n, 0)
+  const mean = chunks.reduce((sum, [n, first, d]) => sum + n * first + d, 0) / count
+  const squares = chunks.reduce((sum, [n, first, d, dd]) => {
+    const shift = first - mean
+    return sum + dd + 2 * d * shift + n * shift * shift
+  }, 0)
+  return { count, mean, squares }
+}
+
+for (const [algorithm, limits] of [
+  ['lists', { T: [1, 9] }],
+  ['rows', rows],
+] as const)
+  test(`spikes: ${algorithm} with moments`, () => {
+    forShapes(200, (r) => {
+      const c = randomConv(r, limits)
+      const { options, inputs, weights, outH, outW } = shapesOf(c)
+      const [x, w] = [r.spikes(inputs), r.floats(weights)]
+      const given = { ...options, spikes: true, algorithm, engine: engineOf(r) } as const
+      const conv = ops.conv2d.plan({ ...given, moments: true })
+      const { output, moments } = conv.run(x, w)
+      expectSameBits('output', output, ops.conv2d(given, x, w))
+      const y = forwardReference(c, x, w)
+      const found = Array.from({ length: c.N }, (_, n) =>
+        ofMoments(moments, conv.tensors.moments.shape, n),
+      )
+      const count = c.T * c.B * outH * outW
+      const pixels = outH * outW
+      const sums = Array.from({ length: c.N }, () => [0, 0])
+      y.forEach((v, i) => {
+        sums[Math.floor(i / pixels) % c.N][0] += v / count
+      })
+      y.forEach((v, i) => {
+        const of = sums[Math.floor(i / pixels) % c.N]
+        of[1] += (v - of[0]) ** 2
+      })
+      for (const { count: n } of found) assert.is(n, count)
+      const most = y.reduce((a, v) => Math.max(a, Math.abs(v)), 1)
+      for (const [n, [mean, squares]] of sums.entries()) {
+        assert.ok(Math.abs(found[n].mean - mean) < 1e-5 * most, `mean of channel ${n}`)
+        assert.ok(Math.abs(found[n].squares - squares) < 1e-4 * most ** 2 * count, `squares ${n}`)
+      }
+      return { options: given }
+    })
+  })
+
+test('in training the spikes of each run choose between sums and products', () => {
+  let [choices, few, many] = [0, 0, 0]
+  forShapes(260, (r) => {
+    const T = r.int(1, 2)
+    const kernel = [T, 4 - T] as [number, number]
+    const c = randomConv(r, { T: [T, T], C: [8, 12], N: [8, 16], H: [2, 4], W: [2, 4], kernel })
+    const { options, weights } = shapesOf(c)
+    const input = [T, c.B, c.C, 2 * c.H, 2 * c.W]
+    const given = { ...options, input, spikes: true, pool: { kernelSize: 2 }, engine: engineOf(r) }
+    const size = input.reduce((a, b) => a * b, 1)
+    const w = r.floats(weights)
+    const conv = ops.conv2d.plan({ ...given, training: true } as never)
+    const [event, products] = ['lists', 'products'].map((algorithm) =>
+      ops.conv2d.plan({ ...given, algorithm } as never),
+    )
+    if (conv.algorithm !== 'lists | products') return { options: given }
+    choices++
+    expectKernels(conv, 'Choose SpikeLists SpikeConv Materialise ConvDense')
+    for (const rate of [0, 0.15, 0.97]) {
+      const x = r.spikes(size, rate)
+      const y = conv.run(x, w)
+      const [a, b] = [event.run(x, w), products.run(x, w)]
+      const mean = averages(T * c.B * c.C, [2 * c.H, 2 * c.W], x, [2, 2], [2, 2], [0, 0])
+      expectNear('output', y, forwardReference(c, mean, w))
+      const [isFew, isMany] = [sameBits(y, a), sameBits(y, b)]
+      assert.ok(isFew || isMany)
+      assert.ok(isFew || rate > 0, 'without spikes')
+      assert.ok(isMany || rate < 0.9, 'with all of them')
+      if (!isMany) few++
+      if (!isFew) many++
+      conv.output.fill(0)
+      const own = conv.run()
+      conv.output.fill(0)
+      expectSameBits('without copies', conv.run(conv.input), own)
+    }
+    return { options: given }
+  })
+  assert.ok(choices >= 200, `${choices} shapes leave a choice`)
+  assert.ok(few > 50 && many > 50, `${few} and ${many} runs tell the kernels apart`)
+})
+
+/** A linear layer as the convolution that it is. */
+const linearCase = (r: RandomShapes, image: boolean, T: number): ConvCase => {
+  const [H, W] = image ? [r.int(1, 4), r.int(1, 4)] : [1, 1]
+  return {
+    T,
+    timed: r.chance(0.5) || T > 1,
+    B: r.int(1, 5),
+    C: r.int(1, 30),
+    H,
+    W,
+    N: r.int(1, 36),
+    kernel: [H, W],
+    stride: [1, 1],
+    padding: [0, 0],
+    groups: 1,
+  }
+}
+
+for (const onSpikes of [false, true])
+  test(`linear on ${onSpikes ? 'spikes' : 'floats'}, flat and over images`, () => {
+    forShapes(200, (r) => {
+      const image = r.chance(0.5)
+      const c = linearCase(r, image, onSpikes ? r.int(1, 9) : r.int(1, 2))
+      const { inputs, weights, outputs } = shapesOf(c)
+      const { T, B, C, H, W, N } = c
+      const input = [...(c.timed ? [T] : []), B, C, ...(image ? [H, W] : [])]
+      const x = onSpikes ? r.spikes(inputs) : r.floats(inputs)
+      const [w, b] = [r.floats(weights), r.floats(N)]
+      const given = {
+        input,
+        weight: [N, C * H * W],
+        bias: true,
+        spikes: onSpikes,
+        algorithm: onSpikes ? 'lists' : 'auto',
+        engine: engineOf(r),
+      } as const
+      const plan = ops.linear.plan(given)
+      const y = plan.run(x, w, b)
+      assert.is(y.length, outputs)
+      expectKernels(plan, onSpikes ? 'SpikeLists SpikeConv' : 'ConvDense')
+      expectNear('output', y, forwardReference(c, x, w, b))
+      return { options: given }
+    })
+  })
+
+test('linear over features of few channels as a model reads them', () => {
+  const r = { C: 3, features: 12 }
+  const x = Float32Array.from({ length: 2 * r.features }, (_, i) => Math.sin(i))
+  const w = Float32Array.from({ length: 5 * r.features }, (_, i) => Math.cos(i))
+  const shapes = { weight: [5, r.features] }
+  const plans = [
+    ops.linear.plan({ ...shapes, input: [2, 3, 2, 2] }),
+    ops.linear.plan({ ...shapes, input: [2, 3, 2, 2], image: false }),
+    ops.linear.plan({ ...shapes, input: [2, r.features] }),
+  ]
+  assert.equal(
+    plans.map((plan) => plan.input.length),
+    [24, 32, 32],
+  )
+  const [first, ...others] = plans.map((plan) => plan.run(x, w))
+  for (const other of others) expectNear('output', other, first)
+})
+
+test('two threads: the same bits', async () => {
+  const r = randomShapes(3)
+  for (const options of [
+    { input: [5, 3, 9, 7, 7], weight: [17, 9, 3, 3], padding: 1, spikes: true },
+    { input: [2, 3, 9, 7, 7], weight: [17, 9, 3, 3], padding: 1 },
+    { input: [4, 3, 8, 7, 7], weight: [8, 4, 3, 3], groups: 2, spikes: true },
+    { input: [1, 3, 9, 8, 8], weight: [17, 9, 3, 3], spikes: true, pool: { kernelSize: 2 } },
+    { input: [4, 3, 9, 7, 7], weight: [17, 9, 3, 3], spikes: true, moments: true },
+  ] as const) {
+    const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+    const x = 'spikes' in options ? r.spikes(size(options.input)) : r.floats(size(options.input))
+    const w = r.floats(size(options.weight))
+    const one: unknown = ops.conv2d(options as never, x, w)
+    const two: unknown = await ops.conv2d({ ...options, threads: 2 } as never, x, w)
+    expectSameBits(JSON.stringify(options), two, one)
+  }
+})
+
+test('wrong options are refused by name', () => {
+  const plan = (options: object): unknown =>
+    ops.conv2d.plan({ input: [2, 1, 4, 6, 6], weight: [8, 4, 3, 3], ...options } as never)
+  const spiking = { spikes: true }
+  const wrong: [object, RegExp][] = [
+    [{ pool: { kernelSize: 2 } }, /pool is of spikes; set spikes: true/],
+    [{ sources: 2 }, /sources is of spikes/],
+    [{ moments: true }, /moments is of spikes/],
+    [{ weightType: 'int8' }, /weightType 'int8' is of spikes/],
+    [{ ...spiking, weightType: 'int4' }, /must be 'float32' or 'int8', got "int4"/],
+    [{ ...spiking, weightType: 'int8', moments: true }, /are not trained/],
+    [{ ...spiking, weightType: 'int8', groups: 2, weight: [8, 2, 3, 3] }, /is not made for/],
+    [{ ...spiking, image: true }, /image is of inputs of floats/],
+    [{ ...spiking, sources: 0 }, /sources must be an integer from 1 to 16, got 0/],
+    [{ ...spiking, pool: { kernelSize: 9 } }, /pool: its kernel 9×9 is larger/],
+    [{ ...spiking, pool: { size: 2 } }, /pool.size is not an option/],
+    [{ ...spiking, pool: { kernelSize: 2, padding: 2 } }, /at most half the kernel/],
+    [{ ...spiking, algorithm: 'products', moments: true }, /'products' writes none/],
+    [{ ...spiking, algorithm: 'rows' }, /'rows' is not made for this.*: lists, products/],
+    [{ ...spiking, algorithm: 'narrow' }, /must be one of auto, rows, lists, products/],
+    [{ algorithm: 'narrow' }, /'narrow' is not made for this convolution.*: direct/],
+    [{ spikes: 'yes' }, /spikes must be true or false, got "yes"/],
+    [{ weight: [8, 4, 3, 3], groups: 2 }, /takes 8 channels/],
+  ]
+  for (const [options, message] of wrong) assert.throws(() => plan(options), message)
+  assert.throws(
+    () => ops.linear.plan({ input: [2, 3, 4, 4], weight: [5, 47] }),
+    /takes 47 features, but input \[2, 3, 4, 4\] has 48/,
+  )
+  assert.throws(() => ops.linear.plan({ input: [2], weight: [5, 4] }), /\[T, B, C\]/)
+  const bytes = ops.conv2d.plan({
+    input: [2, 1, 4, 6, 6],
+    weight: [8, 4, 3, 3],
+    spikes: true,
+    weightType: 'int8',
+  })
+  assert.throws(
+    () => bytes.run(new Uint8Array(288), new Float32Array(288)),
+    /weight must be a Int8Array of shape/,
+  )
+})
+
+test.run()

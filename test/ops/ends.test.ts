@@ -1,0 +1,297 @@
+/** Matrix products, outputs, losses, SGD, zeros and sums, against float64. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as ops from '../../src/ops/index.js'
+import {
+  expectNear,
+  expectSameBits,
+  forShapes,
+  type RandomShapes,
+  randomShapes,
+} from '../support/ops.js'
+
+const engineOf = (r: RandomShapes): 'debug' | 'release' => (r.seed % 20 === 0 ? 'debug' : 'release')
+
+for (const transpose of ['NN', 'NT', 'TN'] as const)
+  test(`matmul ${transpose}`, () => {
+    forShapes(200, (r) => {
+      // Some deeper than a panel, some with more rows than are packed together.
+      const M = r.chance(0.05) ? r.int(120, 140) : r.int(1, 20)
+      const K = r.chance(0.05) ? r.int(250, 520) : r.int(1, 30)
+      const N = r.int(1, 20)
+      const [aShape, bShape] = [transpose === 'TN' ? [K, M] : [M, K], [K, N]]
+      if (transpose === 'NT') bShape.reverse()
+      const options = { a: aShape, b: bShape, transpose, engine: engineOf(r) }
+      const [a, b] = [r.floats(M * K), r.floats(K * N)]
+      const product = ops.matmul.plan(options)
+      const y = product.run(a, b)
+      assert.equal(product.kernels, [`matmul${transpose}`])
+      const expected = new Float64Array(M * N)
+      for (let m = 0; m < M; m++)
+        for (let n = 0; n < N; n++)
+          for (let k = 0; k < K; k++)
+            expected[m * N + n] +=
+              a[transpose === 'TN' ? k * M + m : m * K + k] *
+              b[transpose === 'NT' ? n * K + k : k * N + n]
+      expectNear('output', [...y, 1], [...expected, 1])
+      product.output.fill(0)
+      product.bare()
+      expectSameBits('again', product.output, y)
+      return { options }
+    })
+  })
+
+/** Logits, or those of all steps, with the mean over time and its greatest class. */
+function randomLogits(r: RandomShapes) {
+  const timed = r.chance(0.6)
+  const T = timed ? r.pick([1, 2, 4, 9, 32]) : 1
+  const steps = timed ? T : r.pick([1, 1, 3, 8])
+  const [B, C] = [r.int(1, 5), r.pick([1, 2, 3, 4, 5, 10, 17, 33])]
+  const x = r.floats(T * B * C, 4)
+  const mean = new Float64Array(B * C)
+  for (const [i, v] of x.entries()) mean[i % mean.length] += v / T
+  const greatest = Array.from({ length: B }, (_, b) => {
+    const row = mean.subarray(b * C, (b + 1) * C)
+    return row.indexOf(Math.max(...row))
+  })
+  const input = [...(timed ? [T] : []), B, C]
+  const options = { input, ...(!timed && steps > 1 && { timeSteps: steps }), engine: engineOf(r) }
+  return { T, steps, B, C, x, mean, greatest, options }
+}
+
+test('timeMean', () => {
+  forShapes(200, (r) => {
+    const { x, mean, greatest, options } = randomLogits(r)
+    const plan = ops.timeMean.plan(options)
+    const { output, predictions } = plan.run(x)
+    assert.equal(plan.kernels, ['Output'])
+    expectNear('output', output, mean)
+    assert.equal([...predictions], greatest)
+    return { options }
+  })
+})
+
+/** Loss of some logits, and its gradient. */
+function lossOf(y: ArrayLike<number>, target: number, m: number) {
+  const values = Array.from(y)
+  const highest = Math.max(...values)
+  const sum = values.reduce((a, v) => a + Math.exp(v - highest), 0)
+  const hot = values.map((_, c) => (c === target ? 1 : 0))
+  const entropy = Math.log(sum) + highest - values[target]
+  const mse = values.reduce((a, v, c) => a + (v - hot[c]) ** 2, 0) / values.length
+  const gradient = values.map(
+    (v, c) =>
+      (1 - m) * (Math.exp(v - highest) / sum - hot[c]) + ((2 * m) / values.length) * (v - hot[c]),
+  )
+  return { loss: (1 - m) * entropy + m * mse, gradient }
+}
+
+const everything = ['loss', 'gradient', 'predictions', 'correct', 'losses', 'output'] as const
+
+test('crossEntropy of the time mean and of each step, with padding and a squared error', () => {
+  const seen = new Set<string>()
+  forShapes(300, (r) => {
+    const { T, steps, B, C, x, mean, greatest, options: given } = randomLogits(r)
+    const instantaneous = r.chance(0.5)
+    const over = r.pick(['images', 'imagesAndSteps'] as const)
+    const mseWeight = r.pick([0, 0.05, 1])
+    const options = { ...given, instantaneous, over, mseWeight }
+    const target = Int32Array.from({ length: B }, () => r.int(0, C - 1))
+    const valid = r.int(1, B)
+    const withMask = instantaneous && r.chance(0.5)
+    const masked = Array.from({ length: steps }, (_, t) => t).filter(() => r.chance(0.5))
+    const plan = ops.crossEntropy.plan({ ...options, outputs: everything })
+    const settings = { valid, ...(withMask && { gradientSteps: masked }) }
+    const y = plan.run(x, target, settings)
+    assert.equal(plan.kernels, ['Output', 'CrossEntropy'])
+    seen.add(`${instantaneous} ${over} ${mseWeight} ${withMask}`)
+
+    const scale = 1 / valid / (over === 'images' ? 1 : steps)
+    const losses = new Float64Array(B)
+    const gradient = new Float64Array(instantaneous ? x.length : B * C)
+    const wanted = (t: number): number => (!withMask || masked.includes(t) ? 1 : 0)
+    for (let b = 0; b < valid; b++) {
+      if (!instantaneous) {
+        const of = lossOf(mean.subarray(b * C, (b + 1) * C), target[b], mseWeight)
+        losses[b] = of.loss
+        gradient.set(
+          of.gradient.map((g) => g * scale),
+          b * C,
+        )
+        continue
+      }
+      for (let t = 0; t < T; t++) {
+        const at = (t * B + b) * C
+        const of = lossOf(x.subarray(at, at + C), target[b], mseWeight)
+        losses[b] += of.loss / T
+        // The same logits at every step have the sum of the steps' gradients.
+        const all = Array.from({ length: steps }, (_, step) => wanted(step))
+        const times = T > 1 || steps === 1 ? wanted(t) : all.reduce((sum, v) => sum + v, 0)
+        gradient.set(
+          of.gradient.map((g) => g * scale * times),
+          at,
+        )
+      }
+    }
+    expectNear('losses', [...y.losses, 1], [...losses, 1])
+    const loss = losses.reduce((a, v) => a + v, 0) / valid
+    expectNear('loss', y.loss, [loss])
+    expectNear('gradient', [...y.gradient, scale], [...gradient, scale])
+    expectNear('output', y.output, mean)
+    assert.equal([...y.predictions], greatest)
+    const correct = greatest.slice(0, valid).filter((c, b) => c === target[b]).length
+    assert.equal([...y.correct], [correct])
+    const alone = ops.crossEntropy({ ...options, outputs: ['loss'] }, x, target, settings)
+    expectSameBits('loss alone', alone, y.loss)
+    return { options }
+  })
+  assert.ok(seen.size >= 16, `${seen.size} kinds`)
+})
+
+test('crossEntropy: settings hold until others are given', () => {
+  const loss = ops.crossEntropy.plan({ input: [2, 3], outputs: ['loss'] })
+  const [x, target] = [new Float32Array([1, 2, 3, 9, 0, 0]), new Int32Array([0, 0])]
+  const all = loss.run(x, target)[0]
+  const first = loss.run(x, target, { valid: 1 })[0]
+  assert.is(loss.run(x, target)[0], first)
+  assert.is(loss.run({ valid: 2 })[0], all)
+  assert.ok(first > 2 && all < 1.3, `${first}, ${all}`)
+})
+
+test('sgd: momentum, decay, Nesterov, one step after the other', () => {
+  forShapes(220, (r) => {
+    const shape = r.pick([[r.int(1, 40)], [r.int(1, 6), r.int(1, 6)], [2, 3, r.int(1, 5), 3]])
+    const count = shape.reduce((a, b) => a * b, 1)
+    const nesterov = r.chance(0.5)
+    const rule = {
+      lr: r.pick([0.1, 1, 0]),
+      momentum: nesterov ? 0.9 : r.pick([0, 0.5]),
+      weightDecay: r.pick([0, 5e-4, 0.1]),
+      nesterov,
+    }
+    const options = { shape, ...rule, engine: engineOf(r) }
+    const step = ops.sgd.plan(options)
+    const [p, v] = [r.floats(count), new Float32Array(count)]
+    const [p64, v64] = [Float64Array.from(p), new Float64Array(count)]
+    for (const lr of [rule.lr, 0.25, 0.25]) {
+      const g = r.floats(count)
+      const result = step.run(p, g, v, { lr })
+      assert.is(result.parameters, p)
+      assert.is(result.velocities, v)
+      for (let i = 0; i < count; i++) {
+        const d = g[i] + rule.weightDecay * p64[i]
+        v64[i] = rule.momentum * v64[i] + d
+        p64[i] -= lr * (nesterov ? d + rule.momentum * v64[i] : v64[i])
+      }
+    }
+    assert.equal(step.kernels, ['Sgd'])
+    expectNear('parameters', [...p, 1], [...p64, 1])
+    expectNear('velocities', [...v, 1], [...v64, 1])
+    assert.is(step.nonFinite[0], 0)
+    return { options }
+  })
+})
+
+test('sgd: what would become infinite stays, and is told', () => {
+  const step = ops.sgd.plan({ shape: [3], lr: 1, momentum: 0 })
+  const p = new Float32Array([1, 2, 3])
+  const v = new Float32Array(3)
+  step.run(p, new Float32Array([1, Number.POSITIVE_INFINITY, 1]), v)
+  assert.equal([...p], [0, 2, 2])
+  assert.equal([...v], [1, 0, 1])
+  assert.is(step.nonFinite[0], 1)
+  // Settings of runs are added to those of the plan.
+  step.run(p, new Float32Array([1, 1, 1]), v, { lr: 0.5 })
+  assert.equal([...p], [-0.5, 1.5, 1.5])
+  step.run(p, new Float32Array([1, 1, 1]), v)
+  assert.equal([...p], [-1, 1, 1])
+})
+
+test('clear and sum', () => {
+  forShapes(200, (r) => {
+    const shape = r.pick([[r.int(1, 50)], [r.int(1, 5), r.int(1, 9)], [20_000]])
+    const options = { shape, engine: engineOf(r) }
+    const values = r.floats(shape.reduce((a, b) => a * b, 1))
+    const sum = ops.sum.plan(options)
+    expectNear('sum', [...sum.run(values), 1], [values.reduce((a, b) => a + b, 0), 1], 1e-3)
+    let exact = 0
+    for (const v of values) exact += v
+    assert.is(sum.output[0], Math.fround(exact))
+    assert.equal(sum.kernels, ['SumScalars'])
+    const clear = ops.clear.plan(options)
+    assert.is(clear.run(values), values)
+    assert.ok(values.every((v) => v === 0))
+    assert.equal(clear.kernels, ['Clear'])
+    return { options }
+  })
+})
+
+test('two threads: the same bits', async () => {
+  const r = randomShapes(2)
+  const two = { threads: 2 }
+  const [p, g] = [r.floats(70_000), r.floats(70_000)]
+  const of = (): [Float32Array, Float32Array, Float32Array] => [p.slice(), g, g.slice()]
+  expectSameBits(
+    'sgd',
+    await ops.sgd({ shape: [70_000], ...two }, ...of()),
+    ops.sgd({ shape: [70_000] }, ...of()),
+  )
+  const logits = r.floats(4 * 9 * 10)
+  const target = Int32Array.from({ length: 9 }, (_, b) => b)
+  const input = [4, 9, 10]
+  expectSameBits(
+    'crossEntropy',
+    await ops.crossEntropy({ input, ...two }, logits, target),
+    ops.crossEntropy({ input }, logits, target),
+  )
+  const cleared = g.slice()
+  await ops.clear({ shape: [70_000], ...two }, cleared)
+  assert.ok(cleared.every((v) => v === 0))
+})
+
+test('wrong options, arrays and settings are refused by name', () => {
+  const input = [4, 2, 3]
+  const matmul = (options: object) => () =>
+    ops.matmul.plan({ a: [2, 3], b: [3, 4], ...options } as never)
+  const loss = (options: object) => () => ops.crossEntropy.plan({ input, ...options } as never)
+  const run =
+    (options: object, ...args: unknown[]) =>
+    () =>
+      (ops.crossEntropy.plan({ input, ...options }).run as (...all: unknown[]) => unknown)(...args)
+  const step = ops.sgd.plan({ shape: [2] })
+  const wrong: [() => unknown, RegExp][] = [
+    [matmul({ b: [4, 3] }), /a \[2, 3\] has K = 3, but b \[4, 3\] has K = 4/],
+    [matmul({ a: [2] }), /matmul.a must be a shape \[M, K\], got \[2\]/],
+    [matmul({ b: undefined }), /matmul.b must be a shape \[K, N\], got undefined/],
+    [matmul({ transpose: 'TT' }), /transpose must be 'NN', 'NT' or 'TN', got "?TT/],
+    [matmul({ threads: 2 }), /matmul runs on one thread; leave threads out, got 2/],
+    [() => ops.timeMean.plan({ input: [2] }), /timeMean.input must be a shape \[T, B, C\] or/],
+    [() => ops.timeMean.plan({ input, timeSteps: 3 }), /timeSteps is of logits \[B, C\]/],
+    [loss({ mseWeight: 2 }), /mseWeight must lie in 0…1, got 2/],
+    [loss({ over: 'x' }), /over must be 'images' or 'imagesAndSteps'/],
+    [loss({ instantaneous: 1 }), /instantaneous must be true or false/],
+    [loss({ input: [33, 2, 3], instantaneous: true }), /at most 32 time steps, got 33/],
+    [loss({ outputs: 'loss' }), /outputs must be a list of some of loss, gradient/],
+    [run({}, undefined, new Int32Array([0, 3])), /target must hold classes from 0 to 2, got 3 at/],
+    [run({}, undefined, new Int32Array([-1, 0])), /from 0 to 2, got -1 at index 0/],
+    [run({}, undefined, new Float32Array(2)), /target must be a Int32Array of shape \[2\]/],
+    [run({}, { valid: 3 }), /run: valid must be an integer from 1 to 2, got 3/],
+    [run({}, { vald: 3 }), /run.vald is not an option/],
+    [run({}, { gradientSteps: [1] }), /gradientSteps are of instantaneous losses/],
+    [
+      run({ instantaneous: true }, { gradientSteps: [4] }),
+      /a list of steps from 0 to 3, got \[4\]/,
+    ],
+    [() => ops.sgd.plan({ shape: [2], lr: -1 }), /sgd.lr must be ≥ 0, got -1/],
+    [() => ops.sgd.plan({ shape: [2], nesterov: true, momentum: 0 }), /needs a momentum > 0/],
+    [() => ops.sgd.plan({ lr: 1 } as never), /sgd.shape must be a shape/],
+    [() => step.run({ lr: Number.NaN }), /sgd.lr must be ≥ 0, got NaN/],
+    [() => step.run({ rate: 1 } as never), /run.rate is not an option/],
+    [() => ops.clear.plan({ shape: [0] }), /clear.shape must hold integers >= 1/],
+    [() => ops.sum.plan({ shape: [] }), /sum.shape must be a shape/],
+    [() => ops.sum({ shape: [2] }, new Float32Array(3)), /values must be a Float32Array of shape/],
+  ]
+  for (const [call, message] of wrong) assert.throws(call, message)
+})
+
+test.run()

@@ -1,0 +1,23 @@
+/** Plans of neurons, of what reads their spikes through time, and of rectified units. */
+import * as ops from '../../../src/ops/index.js'
+import type { Example } from './example.js'
+
+const input = [3, 2, 5, 4, 4]
+
+export const examples: readonly Example[] = [
+  { name: 'lif', plan: () => ops.lif.plan({ input }) },
+  {
+    name: 'lifBackward, rate',
+    plan: () => ops.lifBackward.plan({ input: input.slice(1), mode: 'rate' }),
+  },
+  { name: 'lifBackward, online', plan: () => ops.lifBackward.plan({ input, mode: 'online' }) },
+  { name: 'lifBackward, time', plan: () => ops.lifBackward.plan({ input, mode: 'time' }) },
+  { name: 'timeSum', plan: () => ops.timeSum.plan({ input }) },
+  { name: 'trace', plan: () => ops.trace.plan({ input }) },
+  { name: 'traceGradient', plan: () => ops.traceGradient.plan({ input }) },
+  { name: 'dropout of spikes', plan: () => ops.dropout.plan({ input, spikes: true }) },
+  { name: 'dropout of floats', plan: () => ops.dropout.plan({ input }) },
+  { name: 'dropoutBackward', plan: () => ops.dropoutBackward.plan({ input }) },
+  { name: 'relu', plan: () => ops.relu.plan({ input }) },
+  { name: 'reluBackward', plan: () => ops.reluBackward.plan({ input }) },
+]

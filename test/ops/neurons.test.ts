@@ -1,0 +1,553 @@
+/** Neurons, forward and back, against their definition in float64. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as ops from '../../src/ops/index.js'
+import {
+  type Dynamics,
+  eligibilityOf,
+  fire,
+  gradientsOf,
+  randomDynamics,
+  surrogatesOf,
+} from '../support/neurons.js'
+import {
+  expectNear,
+  expectSameBits,
+  forShapes,
+  type RandomShapes,
+  randomShapes,
+} from '../support/ops.js'
+
+/** Rounding errors of float32 stay below it. */
+const MARGIN = 3e-4
+
+type Affine = boolean | 'steps'
+interface Shape {
+  readonly T: number
+  readonly B: number
+  readonly C: number
+  readonly H: number
+  readonly W: number
+  readonly flat: boolean
+  /** As `ops.lif` takes it: [T, N], [T, B, C] or [T, B, C, H, W], without T where it is still. */
+  readonly input: number[]
+  readonly neurons: number
+}
+
+/** What neurons read, as arrays in PyTorch's order, and one number of it. */
+interface Reads {
+  readonly options: {
+    input: number[]
+    timeSteps?: number
+    affine: Affine
+    residual: { affine: Affine; still: boolean } | undefined
+    shortcut: false | number
+    learnable: boolean
+  }
+  /** Arguments of `run`. */
+  readonly args: (Float32Array | Uint8Array)[]
+  readonly current: (t: number, neuron: number) => number
+  readonly xhat: (t: number, neuron: number) => number
+  readonly residualXhat: (t: number, neuron: number) => number
+}
+
+function randomShape(r: RandomShapes, still: boolean): Shape {
+  const T = r.chance(0.35) ? r.int(9, 20) : r.int(1, 8)
+  const flat = r.chance(0.3)
+  const [H, W] = flat ? [1, 1] : [r.int(1, 4), r.int(1, 4)]
+  const listed = flat && !still && r.chance(0.4)
+  const B = listed ? 1 : r.int(1, 3)
+  const C = r.pick([1, 3, 4, 6, 8, 11, 16, 20])
+  const one = listed ? [C] : flat ? [B, C] : [B, C, H, W]
+  return { T, B, C, H, W, flat, input: still ? one : [T, ...one], neurons: B * C * H * W }
+}
+
+const pickAffine = (r: RandomShapes): Affine => r.pick([false, false, true, 'steps'])
+
+/** A current with its affine map. */
+function randomCurrent(
+  r: RandomShapes,
+  { T, C, H, W, neurons }: Shape,
+  affine: Affine,
+  still: boolean,
+  scale: number,
+  normalised: boolean,
+) {
+  const x = r.floats(neurons * (still ? 1 : T), scale)
+  const rows = C * (affine === 'steps' ? T : 1)
+  const vectors = {
+    scale: r.floats(rows).map((v) => 0.8 + 0.4 * v),
+    shift: r.floats(rows, 0.3),
+    mean: r.floats(rows, 0.5),
+    invStd: r.floats(rows).map((v) => 1.2 + v),
+  }
+  const at = (t: number, i: number): number => x[(still ? 0 : t * neurons) + i]
+  const row = (t: number, i: number): number =>
+    (affine === 'steps' ? t * C : 0) + (Math.floor(i / (H * W)) % C)
+  const { scale: s, shift, mean, invStd } = vectors
+  return {
+    x,
+    args: [x, ...(affine ? [s, shift, ...(normalised ? [mean, invStd] : [])] : [])],
+    value: (t: number, i: number) =>
+      affine ? at(t, i) * s[row(t, i)] + shift[row(t, i)] : at(t, i),
+    xhat: (t: number, i: number) => (at(t, i) - mean[row(t, i)]) * invStd[row(t, i)],
+  }
+}
+
+function randomReads(
+  r: RandomShapes,
+  shape: Shape,
+  still: boolean,
+  d: Dynamics,
+  normalised: boolean,
+) {
+  const { T, neurons } = shape
+  const affine = pickAffine(r)
+  const residual = r.chance(0.3) ? { affine: pickAffine(r), still: r.chance(0.3) } : undefined
+  const shortcut = r.chance(0.3) && r.pick([1, 0.6])
+  const strength = d.vThreshold * (d.decayInput ? d.tau : 1) * 1.3
+  const first = randomCurrent(r, shape, affine, still, strength, normalised)
+  const second = residual
+    ? randomCurrent(r, shape, residual.affine, residual.still, strength, normalised)
+    : undefined
+  const arriving = r.spikes(shortcut ? T * neurons : 0)
+  const reads: Reads = {
+    options: {
+      input: shape.input,
+      ...(still && { timeSteps: T }),
+      affine,
+      residual,
+      shortcut,
+      learnable: d.w !== undefined,
+    },
+    args: [
+      ...first.args,
+      ...(second?.args ?? []),
+      ...(shortcut ? [arriving] : []),
+      ...(d.w === undefined ? [] : [Float32Array.of(d.w)]),
+    ],
+    current: (t, i) =>
+      first.value(t, i) +
+      (second?.value(t, i) ?? 0) +
+      (shortcut ? shortcut * arriving[t * neurons + i] : 0),
+    xhat: first.xhat,
+    residualXhat: second?.xhat ?? first.xhat,
+  }
+  keepAway(r, d, reads, first.x, still ? 1 : T, T, strength)
+  return reads
+}
+
+const currentsOf = ({ current }: Reads, T: number, i: number): number[] =>
+  Array.from({ length: T }, (_, t) => current(t, i))
+
+/** A rounding error near the threshold would flip a spike: such neurons get other currents. */
+function keepAway(
+  r: RandomShapes,
+  d: Dynamics,
+  reads: Reads,
+  x: Float32Array,
+  rows: number,
+  T: number,
+  strength: number,
+): void {
+  const neurons = x.length / rows
+  for (let i = 0; i < neurons; i++)
+    for (let tries = 0; fire(d, currentsOf(reads, T, i)).margin < MARGIN; tries++) {
+      if (tries === 100) throw new Error('no currents keep away from the threshold')
+      for (let t = 0; t < rows; t++) x[t * neurons + i] = r.floats(1, strength)[0]
+    }
+}
+
+/** Which loops of the engine such neurons run in, by the conditions that the kernels document. */
+function pathOf(d: Dynamics, { options }: Reads, outputs: readonly string[], carries: boolean) {
+  const { affine, residual, shortcut, timeSteps } = options
+  const usual = d.vReset === null && d.detachReset && !(residual && shortcut) && d.vThreshold <= 4
+  const terms = residual ? 'B' : shortcut ? 'S' : timeSteps ? 'Still' : 'A'
+  const groups = affine === 'steps' || (residual && residual.affine === 'steps')
+  if (usual && outputs.some((name) => name === 'eligibilities' || name === 'surrogates'))
+    return `learn${groups ? 'Groups' : ''}${terms}`
+  const maps = affine === true && (!residual || residual.affine === true)
+  const plain = usual && !d.decayInput && maps && !carries && !outputs.includes('xhat')
+  return plain && !outputs.includes('residualXhat') ? `plain${terms}` : 'general'
+}
+
+const transposed = (rows: readonly (readonly number[])[]): number[] =>
+  rows[0].flatMap((_, t) => rows.map((row) => row[t]))
+
+/** All outputs of neurons. `from`: the first step whose spikes and surrogates are wanted. */
+function expected(d: Dynamics, reads: Reads, { T, neurons }: Shape, from = 0, total = T) {
+  const each = Array.from({ length: neurons }, (_, i) => {
+    const currents = currentsOf(reads, T, i)
+    const fired = fire(d, currents)
+    const mean = (of: (t: number, i: number) => number): number =>
+      currents.reduce((sum, _, t) => sum + of(t, i), 0) / total
+    const counts = fired.s.reduce((a, b) => a + b, 0)
+    return {
+      spikes: fired.s.slice(from),
+      surrogates: surrogatesOf(d, fired).slice(from),
+      counts,
+      rates: counts / total,
+      eligibilities: eligibilityOf(d, currents, total),
+      xhat: mean(reads.xhat),
+      residualXhat: mean(reads.residualXhat),
+      potential: fired.v,
+    }
+  })
+  type Each = (typeof each)[number]
+  const one = (name: Exclude<keyof Each, 'spikes' | 'surrogates'>): number[] =>
+    each.map((of) => of[name])
+  return {
+    spikes: transposed(each.map(({ spikes }) => spikes)),
+    surrogates: transposed(each.map(({ surrogates }) => surrogates)),
+    counts: one('counts'),
+    rates: one('rates'),
+    eligibilities: one('eligibilities'),
+    xhat: one('xhat'),
+    residualXhat: one('residualXhat'),
+    potential: one('potential'),
+  }
+}
+
+function checkOutputs(
+  result: Partial<ops.LifResults>,
+  reference: ReturnType<typeof expected>,
+  names: readonly ops.LifOutput[],
+): void {
+  assert.equal(Object.keys(result).sort(), [...names].sort())
+  for (const name of names) {
+    const values = result[name] as ArrayLike<number>
+    if (name === 'spikes' || name === 'counts')
+      assert.equal(Array.from(values), reference[name], name)
+    else if (name === 'xhat' || name === 'residualXhat')
+      // Where x̂ cancels, the error is that of its terms.
+      assert.ok(
+        reference[name].every((v, i) => Math.abs(v - values[i]) < 2e-5),
+        name,
+      )
+    else expectNear(name, values, reference[name], 2e-5)
+  }
+}
+
+const paths = new Set<string>()
+
+/** A few of the outputs that the options allow. */
+function pickOutputs(r: RandomShapes, { options }: Reads, normalised: boolean): ops.LifOutput[] {
+  const names = (['spikes', 'counts', 'rates', 'eligibilities', 'surrogates'] as const).filter(() =>
+    r.chance(0.35),
+  )
+  return [
+    ...(names.length > 0 ? names : (['spikes'] as const)),
+    ...(normalised && options.affine ? (['xhat'] as const) : []),
+    ...(normalised && options.residual?.affine ? (['residualXhat'] as const) : []),
+  ]
+}
+
+const asObject = (result: unknown, names: readonly string[]): Partial<ops.LifResults> =>
+  (names.length === 1 ? { [names[0]]: result } : result) as Partial<ops.LifResults>
+
+/** Neurons, what they read, and outputs to ask for. */
+function randomNeurons(r: RandomShapes) {
+  const d = randomDynamics(r)
+  if (r.chance(0.15)) {
+    d.tau = 2
+    d.w = r.floats(1)[0]
+  }
+  const still = r.chance(0.2)
+  const shape = randomShape(r, still)
+  const normalised = r.chance(0.3)
+  const reads = randomReads(r, shape, still, d, normalised)
+  const { w: _, ...neuron } = d
+  return { d, shape, reads, normalised, options: { ...neuron, ...reads.options } }
+}
+
+test('lif: every output of every kind of neuron', () => {
+  forShapes(600, (r) => {
+    const { d, shape, reads, normalised, options } = randomNeurons(r)
+    const outputs = pickOutputs(r, reads, normalised && r.chance(0.7))
+    const engine = r.chance(0.15) ? 'debug' : 'release'
+    const asked = { ...options, outputs, engine } as const
+    const needsMean = (name: ops.LifOutput) => outputs.includes(name)
+    // Arguments are there for what was asked.
+    const args = argsOf(reads, normalised, needsMean('xhat'), needsMean('residualXhat'))
+    const plan = ops.lif.plan(asked)
+    assert.equal(plan.kernels, outputs.includes('rates') ? ['Neuron', 'Materialise'] : ['Neuron'])
+    const result = plan.run(...(args as [Float32Array]))
+    checkOutputs(asObject(result, outputs), expected(d, reads, shape), outputs)
+    paths.add(pathOf(d, reads, outputs, false))
+    return { options: asked }
+  })
+  const wanted = [
+    ...['A', 'B', 'S', 'Still'].map((terms) => `learn${terms}`),
+    ...['A', 'B', 'S'].flatMap((terms) => [`learnGroups${terms}`, `plain${terms}`]),
+    'general',
+  ]
+  for (const path of wanted) assert.ok(paths.has(path), `no shape has run ${path}`)
+})
+
+/** Arguments without the means and inverse deviations that nobody asked for. */
+function argsOf({ args, options }: Reads, given: boolean, first: boolean, second: boolean) {
+  if (!given) return args
+  const { affine, residual } = options
+  const without = new Set<number>()
+  if (affine && !first) for (const i of [3, 4]) without.add(i)
+  const at = affine ? 5 : 1
+  if (residual?.affine && !second) for (const i of [3, 4]) without.add(at + i)
+  return args.filter((_, i) => !without.has(i))
+}
+
+test('lif: runs go on from each other', () => {
+  forShapes(200, (r) => {
+    const d = randomDynamics(r)
+    const shape = { ...randomShape(r, false), T: r.int(2, 18) }
+    const { T, neurons } = shape
+    shape.input[0] = T
+    const affine = r.pick([false, true, 'steps'] as const)
+    const first = randomCurrent(r, shape, affine, false, 2 * d.vThreshold, true)
+    const reads: Reads = {
+      options: {
+        input: shape.input,
+        affine,
+        residual: undefined,
+        shortcut: false,
+        learnable: false,
+      },
+      args: first.args,
+      current: first.value,
+      xhat: first.xhat,
+      residualXhat: first.xhat,
+    }
+    keepAway(r, d, reads, first.x, T, T, 2 * d.vThreshold)
+    const outputs = [
+      'spikes',
+      'counts',
+      ...r.pick([['rates', 'eligibilities'], ['surrogates'], ['eligibilities', 'surrogates'], []]),
+      ...(affine ? ['xhat'] : []),
+      'potential',
+    ] as ops.LifOutput[]
+    const cut = r.int(1, T - 1)
+    const options = { ...d, affine, outputs, totalSteps: T }
+    const rows = affine === 'steps' ? shape.C : 0
+    let result: unknown
+    let from = 0
+    const state = { potential: new Float32Array(neurons), rho: new Float32Array(neurons) }
+    const hasRho = outputs.includes('eligibilities') && !(d.vReset === null && d.detachReset)
+    let before: Record<string, unknown> | undefined
+    for (const [begin, end] of [
+      [0, cut],
+      [cut, T],
+    ]) {
+      const input = [end - begin, ...shape.input.slice(1)]
+      const plan = ops.lif.plan({ ...options, input })
+      // What it has summed up so far comes from the plan before.
+      const here = plan as unknown as Record<string, Float32Array>
+      for (const name of ['counts', 'eligibilities', 'xhat'])
+        if (before && name in here) here[name].set(before[name] as Float32Array)
+      const [x, ...vectors] = first.args
+      const args = [
+        x.slice(begin * neurons, end * neurons),
+        ...vectors.map((v) => (rows ? v.slice(begin * rows, end * rows) : v)),
+        state.potential,
+        ...(hasRho ? [state.rho] : []),
+        { step: begin },
+      ]
+      result = plan.run(...(args as [Float32Array]))
+      before = here
+      from = begin
+    }
+    checkOutputs(result as Partial<ops.LifResults>, expected(d, reads, shape, from, T), outputs)
+    assert.is((result as ops.LifResults).potential, state.potential)
+    return { options }
+  })
+})
+
+/** Windows of average pooling, or none. */
+function randomDelta(r: RandomShapes, { H, W, flat }: Shape, time: boolean): ops.GradientTerm {
+  const scale = r.pick([undefined, 0.5])
+  const still = time && r.chance(0.2)
+  const more = { ...(scale && { scale }), ...(still && { still }) }
+  if (flat || r.chance(0.5)) return more
+  const kernelSize = [r.int(1, Math.min(3, H)), r.int(1, Math.min(3, W))] as const
+  const stride = r.chance(0.5) ? kernelSize : ([r.int(1, 3), r.int(1, 3)] as const)
+  const padding = r.chance(0.7) ? 0 : (kernelSize.map((k) => Math.floor(k / 2)) as [number, number])
+  return { ...more, kernelSize, stride, padding }
+}
+
+/** The array of a delta, and what it gives to the spikes, [T][neurons]. */
+function handedBack(
+  r: RandomShapes,
+  { B, C, H, W, neurons }: Shape,
+  T: number,
+  of: ops.GradientTerm,
+) {
+  const { kernelSize = 1, stride = kernelSize, padding = 0 } = of
+  const [[kh, kw], [sh, sw], [ph, pw]] = [kernelSize, stride, padding].map((size) =>
+    typeof size === 'number' ? [size, size] : size,
+  )
+  const oh = Math.floor((H + 2 * ph - kh) / sh) + 1
+  const ow = Math.floor((W + 2 * pw - kw) / sw) + 1
+  const steps = of.still ? 1 : T
+  const delta = r.floats(steps * B * C * oh * ow)
+  const out = new Float64Array(T * neurons)
+  for (let t = 0; t < T; t++)
+    for (let plane = 0; plane < B * C; plane++)
+      for (let oy = 0; oy < oh; oy++)
+        for (let ox = 0; ox < ow; ox++)
+          for (let ky = 0; ky < kh; ky++)
+            for (let kx = 0; kx < kw; kx++) {
+              const [y, x] = [oy * sh + ky - ph, ox * sw + kx - pw]
+              if (y < 0 || y >= H || x < 0 || x >= W) continue
+              const at = (((of.still ? 0 : t) * B * C + plane) * oh + oy) * ow + ox
+              out[t * neurons + (plane * H + y) * W + x] +=
+                (delta[at] * (of.scale ?? 1)) / (kh * kw)
+            }
+  return { delta, out }
+}
+
+function randomDeltas(r: RandomShapes, shape: Shape, T: number, time: boolean) {
+  const deltas = Array.from({ length: r.pick([1, 1, 2, 3]) }, () => randomDelta(r, shape, time))
+  const back = deltas.map((of) => handedBack(r, shape, T, of))
+  const sum = back[0].out.map((_, i) => back.reduce((total, { out }) => total + out[i], 0))
+  return { deltas, args: back.map(({ delta }) => delta), sum }
+}
+
+for (const mode of ['rate', 'online'] as const)
+  test(`lifBackward, ${mode}: gradients that arrive, times a factor`, () => {
+    const kinds = new Set<string>()
+    forShapes(200, (r) => {
+      const still = mode === 'rate' || r.chance(0.2)
+      const shape = randomShape(r, true)
+      const T = still ? 1 : r.int(1, 5)
+      const input = still ? shape.input : [T, ...shape.input]
+      const { deltas, args, sum } = randomDeltas(r, shape, T, false)
+      const factor = r.floats(T * shape.neurons, 2)
+      const engine = r.chance(0.2) ? 'debug' : 'release'
+      const options = { mode, input, deltas, engine } as const
+      const plan = ops.lifBackward.plan(options)
+      for (const kernel of plan.kernels) kinds.add(kernel)
+      const [first, ...others] = [...args, factor]
+      const result = plan.run(first, ...others)
+      expectNear(
+        'gradient',
+        result,
+        factor.map((f, i) => f * sum[i]),
+        2e-6,
+      )
+      return { options }
+    })
+    assert.equal([...kinds], [mode === 'rate' ? 'NeuronBackwardRate' : 'NeuronBackwardOnline'])
+  })
+
+test('lifBackward, time: the gradient of a network of lines', () => {
+  const seen = { usual: 0, any: 0, w: 0 }
+  forShapes(220, (r) => {
+    const { d, shape, reads, normalised, options } = randomNeurons(r)
+    const { T, neurons } = shape
+    const { deltas, args, sum } = randomDeltas(r, shape, T, true)
+    const asked = {
+      ...options,
+      mode: 'time',
+      deltas,
+      engine: r.chance(0.15) ? 'debug' : 'release',
+    } as const
+    const plan = ops.lifBackward.plan(asked as ops.LifBackwardOptions & { learnable: false })
+    const learns = d.w !== undefined
+    assert.equal(plan.kernels, ['NeuronBackwardTime', ...(learns ? ['SumScalars'] : [])])
+    const [first, ...others] = [...args, ...argsOf(reads, normalised, false, false)]
+    const result = plan.run(first as Float32Array, ...others) as unknown
+    const each = Array.from({ length: neurons }, (_, i) =>
+      gradientsOf(
+        d,
+        currentsOf(reads, T, i),
+        Array.from({ length: T }, (_, t) => sum[t * neurons + i]),
+      ),
+    )
+    const gradient = learns ? (result as { inputGradient: Float32Array }).inputGradient : result
+    const current = transposed(each.map((of) => of.current))
+    expectNear('gradient', gradient as Float32Array, current, 2e-5)
+    if (learns) {
+      const [w] = (result as { wGradient: Float32Array }).wGradient
+      const wanted = each.reduce((total, of) => total + of.w, 0)
+      const scale = each.reduce((total, of) => total + Math.abs(of.w), 1e-6)
+      assert.ok(Math.abs(w - wanted) < 2e-5 * scale, `w: ${w}, ${wanted} expected`)
+      seen.w++
+    } else if (d.vReset === null && d.detachReset && reads.options.affine === true) seen.usual++
+    else seen.any++
+    return { options: asked }
+  })
+  for (const [kind, count] of Object.entries(seen)) assert.ok(count >= 10, `${kind}: ${count}`)
+})
+
+test('two threads have the same bits', async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const r = randomShapes(seed)
+    const input = [5, 4, 20, 12, 12]
+    const size = 4 * 20 * 144
+    const [x, delta] = [r.floats(5 * size, 2), r.floats(5 * size)]
+    const neuron = seed % 2 ? {} : { vReset: 0, detachReset: false }
+    const options = { ...neuron, input, threads: 2 } as const
+    const forward = ops.lif.plan(options)
+    const back = ops.lifBackward.plan({ ...options, mode: 'time' })
+    try {
+      const one = ops.lif({ ...neuron, input }, x)
+      expectSameBits('lif', await forward.run(x), one)
+      const gradient = ops.lifBackward({ ...neuron, input, mode: 'time' }, delta, x)
+      expectSameBits('lifBackward', await back.run(delta, x), gradient)
+    } finally {
+      await forward.dispose()
+      await back.dispose()
+    }
+  }
+})
+
+test('wrong shapes and options are refused by name', () => {
+  const lif = (options: object) => () => ops.lif.plan({ input: [4, 2, 3], ...options } as never)
+  const back = (options: object) => () =>
+    ops.lifBackward.plan({ mode: 'time', input: [4, 2, 3], ...options } as never)
+  const carrying = ops.lif.plan({ input: [2, 3], outputs: ['potential'], totalSteps: 6 })
+  const x = new Float32Array(6)
+  const wrong: [() => unknown, RegExp][] = [
+    [lif({ input: [4] }), /ops\.lif\.input must be a shape \[T, N\] or \[T, B, C\]/],
+    [lif({ input: [4, 2, 3, 3] }), /ops\.lif\.input must be a shape/],
+    [lif({ input: [300, 3] }), /300 time steps, at most 255/],
+    [lif({ timeSteps: 4 }), /ops\.lif\.input must be a shape \[B, C\] or \[B, C, H, W\]/],
+    [lif({ input: [2, 3], timeSteps: 0 }), /ops\.lif\.timeSteps must be an integer from 1 to 255/],
+    [lif({ tau: 1 }), /lif\.tau must be > 1, got 1/],
+    [lif({ learnable: true, tau: Number.POSITIVE_INFINITY }), /plif\.tau must be finite/],
+    [lif({ learnable: 1 }), /ops\.lif\.learnable must be true or false/],
+    [lif({ surrogate: 'step' }), /surrogate must be one of sigmoid, atan/],
+    [lif({ vReset: 2 }), /vReset must be null or < vThreshold/],
+    [lif({ affine: 'time' }), /ops\.lif\.affine must be true, false or 'steps'/],
+    [lif({ residual: { afine: true } }), /ops\.lif\.residual\.afine is not an option/],
+    [lif({ residual: { affine: 1 } }), /ops\.lif\.residual\.affine must be true, false or/],
+    [lif({ shortcut: 'x' }), /ops\.lif\.shortcut must be true, false or a finite factor/],
+    [lif({ outputs: [] }), /ops\.lif\.outputs must be a list of some of spikes, counts/],
+    [lif({ outputs: ['spikes', 'spikes'] }), /ops\.lif\.outputs must be a list/],
+    [lif({ outputs: ['xhat'] }), /'xhat' is of what affine has normalised/],
+    [
+      lif({ outputs: ['residualXhat'], affine: true }),
+      /'residualXhat' is of what residual\.affine/,
+    ],
+    [lif({ totalSteps: 8 }), /ops\.lif\.totalSteps 8 needs the output 'potential'/],
+    [lif({ totalSteps: 3, outputs: ['potential'] }), /totalSteps must be an integer from 4/],
+    [() => carrying.run(x, undefined, { step: 5 }), /ops\.lif\.run: step must be .* 0 to 4, got 5/],
+    [() => carrying.run(x, undefined, { stpe: 5 } as never), /stpe is not an option/],
+    [() => carrying.run(x, x), /potential must be a Float32Array of shape \[3\]/],
+    [back({ mode: 'bptt' }), /ops\.lifBackward\.mode must be one of rate, time, online/],
+    [back({ mode: 'rate' }), /ops\.lifBackward\.input must be a shape \[B, C\] or \[B, C, H, W\]/],
+    [back({ mode: 'online', affine: true }), /affine is an option of mode 'time'/],
+    [back({ deltas: [] }), /ops\.lifBackward\.deltas must be a list of at least one/],
+    [back({ deltas: [{ pool: 2 }] }), /deltas\[0\]\.pool is not an option/],
+    [back({ deltas: [{ scale: '2' }] }), /deltas\[0\]\.scale must be a finite number/],
+    [
+      back({ input: [2, 1, 1, 2, 2], deltas: [{ kernelSize: 3 }] }),
+      /kernel 3×3 is larger than the padded/,
+    ],
+    [back({ mode: 'online', deltas: [{ still: true }] }), /still is of mode 'time'/],
+    [back({ deltas: [{ stride: 1 }] }), /give kernelSize too/],
+    [back({ deltas: [{ kernelSize: 1 }] }), /deltas\[0\]: windows need an image/],
+    [back({ mode: 'rate', input: [2, 3], deltas: [{ still: true }] }), /still is of inputs with T/],
+  ]
+  for (const [call, message] of wrong) assert.throws(call, message)
+})
+
+test.run()

@@ -1,0 +1,333 @@
+/** Batch normalisation, against float64. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as ops from '../../src/ops/index.js'
+import { storedChannels } from '../../src/plan/layout.js'
+import {
+  expectNear,
+  expectSameBits,
+  forShapes,
+  type RandomShapes,
+  randomShapes,
+} from '../support/ops.js'
+
+/** A random extent; its shape is [T, B, C, H, W] without the axes that are not there. */
+function randomExtent(r: RandomShapes) {
+  const timed = r.chance(0.6)
+  const T = timed ? r.pick([1, 2, 3, 4, 9]) : 1
+  const B = r.int(1, 3)
+  const C = r.pick([1, 2, 3, 4, 5, 8, 9, 16, 17, 33, 40])
+  const flat = r.chance(0.3)
+  const [H, W] = flat ? [1, 1] : [r.int(1, 4), r.int(1, 4)]
+  const shape = [...(timed ? [T] : []), B, C, ...(flat ? [] : [H, W])]
+  const P = H * W
+  return { timed, T, B, C, P, shape, count: T * B * C * P }
+}
+type Extent = ReturnType<typeof randomExtent>
+
+/** Calls back with the channel, the step and the index of each number. */
+function each({ T, B, C, P }: Extent, visit: (c: number, t: number, i: number) => void): void {
+  for (let t = 0, i = 0; t < T; t++)
+    for (let b = 0; b < B; b++)
+      for (let c = 0; c < C; c++) for (let p = 0; p < P; p++, i++) visit(c, t, i)
+}
+
+/** Sums of f for each group and channel, at index group · C + channel. */
+function sums(e: Extent, byStep: boolean, f: (i: number, at: number) => number): Float64Array {
+  const all = new Float64Array((byStep ? e.T : 1) * e.C)
+  each(e, (c, t, i) => {
+    const at = (byStep ? t * e.C : 0) + c
+    all[at] += f(i, at)
+  })
+  return all
+}
+
+/** Numbers around a mean of each channel's own. */
+function randomInput(r: RandomShapes, e: Extent): Float32Array {
+  const means = r.floats(e.C, 3)
+  const x = r.floats(e.count, 2)
+  each(e, (c, _t, i) => {
+    x[i] += means[c]
+  })
+  return x
+}
+
+/** As `expectNear`, but errors may be so large as those of numbers of this size. */
+function near(what: string, values: Float32Array, reference: Float64Array, size: number): void {
+  expectNear(what, [...values, size], [...reference, size], 1e-5)
+}
+
+const engineOf = (r: RandomShapes) => (r.seed % 20 === 0 ? 'debug' : 'release')
+
+const everything = ['output', 'mean', 'invStd', 'scale', 'shift'] as const
+
+test('batchNorm in training, m and s, from the input and from partial sums', () => {
+  const seen = new Set<string>()
+  forShapes(260, (r) => {
+    const e = randomExtent(r)
+    const byStep = r.chance(0.5)
+    const affine = r.chance(0.8)
+    const fromSums = !byStep && r.chance(0.3)
+    const still = !e.timed && r.chance(0.5) ? r.int(2, 9) : 1
+    const [eps, momentum] = [r.pick([1e-5, 0.1]), r.pick([0.1, 0.4, 0, 1])]
+    const stored = storedChannels(e.C)
+    const rows = e.count / e.C
+    const units = r.int(1, Math.min(3, rows))
+    const options = {
+      input: e.shape,
+      eps,
+      momentum,
+      affine,
+      stepMode: byStep ? ('s' as const) : ('m' as const),
+      engine: engineOf(r) as 'debug' | 'release',
+      ...(!e.timed && { timeSteps: still }),
+      ...(fromSums && { moments: [units, 4, stored] }),
+    }
+    const x = randomInput(r, e)
+    const [mean0, var0] = [r.floats(e.C), r.floats(e.C).map((v) => v + 2)]
+    const running = [mean0.slice(), var0.slice()]
+    const parameters = affine ? [r.floats(e.C, 2), r.floats(e.C)] : []
+    const bn = ops.batchNorm.plan({ ...options, outputs: everything })
+    const moments = fromSums ? [partialSums(e, x, units, stored)] : []
+    const y = (bn.run as (...all: Float32Array[]) => Record<string, Float32Array>)(
+      x,
+      ...running,
+      ...parameters,
+      ...moments,
+    )
+    assert.equal(bn.kernels, [...(fromSums ? [] : ['NormStatistics']), 'NormFinish', 'Materialise'])
+    seen.add(`${byStep} ${affine} ${fromSums} ${e.timed} ${still > 1}`)
+
+    const n = rows / (byStep ? e.T : 1)
+    const mean = sums(e, byStep, (i) => x[i]).map((s) => s / n)
+    const variance = sums(e, byStep, (i, at) => (x[i] - mean[at]) ** 2).map((s) => s / n)
+    const invStd = variance.map((v) => 1 / Math.sqrt(v + eps))
+    const [weight, bias] = affine ? parameters : [x.slice(0, 0), x.slice(0, 0)]
+    const scale = invStd.map((s, at) => s * (affine ? weight[at % e.C] : 1))
+    const shift = scale.map((s, at) => (affine ? bias[at % e.C] : 0) - mean[at] * s)
+    const output = new Float64Array(e.count)
+    each(e, (c, t, i) => {
+      const at = (byStep ? t * e.C : 0) + c
+      output[i] = scale[at] * x[i] + shift[at]
+    })
+    const size = scale.reduce((a, s) => Math.max(a, 5 * Math.abs(s)), 0)
+    near('output', y.output, output, size)
+    near('mean', y.mean, mean, 5)
+    near('invStd', y.invStd, invStd, 0)
+    near('scale', y.scale, scale, 0)
+    near('shift', y.shift, shift, size)
+
+    // Unbiased: over the samples, of which each stands for all steps in mode m.
+    const samples = n * (byStep ? 1 : still)
+    const unbias = samples > 1 ? samples / (samples - 1) : 1
+    const [m1, v1] = [Float64Array.from(mean0), Float64Array.from(var0)]
+    for (let g = 0; g < mean.length / e.C; g++)
+      for (let again = 0; again < (byStep ? still : 1); again++)
+        for (let c = 0; c < e.C; c++) {
+          m1[c] = (1 - momentum) * m1[c] + momentum * mean[g * e.C + c]
+          v1[c] = (1 - momentum) * v1[c] + momentum * unbias * variance[g * e.C + c]
+        }
+    near('runningMean', running[0], m1, 5)
+    near('runningVar', running[1], v1, 5)
+    if (byStep) {
+      const all = ops.batchNorm({ ...options, outputs: ['meanInvStd'] }, x, ...asRunning(running))
+      const groups = mean.length / e.C
+      const expected = Float64Array.from({ length: e.C }, (_, c) => {
+        let sum = 0
+        for (let g = 0; g < groups; g++) sum += invStd[g * e.C + c]
+        return sum / groups
+      })
+      near('meanInvStd', all, expected, 0)
+    }
+    return { options }
+  })
+  assert.ok(seen.size >= 12, `${seen.size} kinds`)
+})
+
+const asRunning = (running: Float32Array[]): [Float32Array, Float32Array] => [
+  running[0].slice(),
+  running[1].slice(),
+]
+
+/** Partial sums as `conv2d` gives them: count, a row x0, Σ d, Σ d² with d = x − x0. */
+function partialSums(e: Extent, x: Float32Array, units: number, stored: number): Float32Array {
+  const rows = e.count / e.C
+  const all = new Float64Array(units * 4 * stored)
+  const row = new Uint32Array(e.C)
+  each(e, (c, _t, i) => {
+    const at = Math.floor((row[c]++ * units) / rows) * 4 * stored + c
+    if (all[at]++ === 0) all[at + stored] = x[i]
+    const d = x[i] - all[at + stored]
+    all[at + 2 * stored] += d
+    all[at + 3 * stored] += d * d
+  })
+  return Float32Array.from(all)
+}
+
+test('batchNorm by running statistics, which stay', () => {
+  forShapes(200, (r) => {
+    const e = randomExtent(r)
+    const eps = r.pick([1e-5, 0.01])
+    const options = {
+      input: e.shape,
+      eps,
+      training: false,
+      engine: engineOf(r) as 'debug' | 'release',
+    } as const
+    const x = randomInput(r, e)
+    const [mean, weight, bias] = [r.floats(e.C), r.floats(e.C), r.floats(e.C)]
+    const variance = r.floats(e.C).map((v) => v + 1.01)
+    const before = [mean.slice(), variance.slice()]
+    const bn = ops.batchNorm.plan({ ...options, outputs: ['output', 'scale', 'shift'] })
+    const y = bn.run(x, mean, variance, weight, bias)
+    assert.equal(bn.kernels, ['NormEvaluate', 'Materialise'])
+    expectSameBits('statistics', [mean, variance], before)
+    const scale = Float64Array.from(weight, (w, c) => w / Math.sqrt(variance[c] + eps))
+    const shift = Float64Array.from(bias, (b, c) => b - mean[c] * scale[c])
+    const output = new Float64Array(e.count)
+    each(e, (c, _t, i) => {
+      output[i] = x[i] * scale[c] + shift[c]
+    })
+    const size = scale.reduce((a, s) => Math.max(a, 5 * Math.abs(s)), 1)
+    near('output', y.output, output, size)
+    near('scale', y.scale, scale, 0)
+    near('shift', y.shift, shift, size)
+    return { options }
+  })
+})
+
+test('batchNormBackward from the input and from x̂, m and s, added up or not', () => {
+  const seen = new Set<string>()
+  forShapes(260, (r) => {
+    const e = randomExtent(r)
+    const stepMode = r.pick(['m', 's'] as const)
+    const byStep = stepMode === 's' && e.timed
+    const normalised = r.chance(0.5)
+    const affine = r.chance(0.8)
+    const accumulate = affine && r.chance(0.4)
+    const options = {
+      input: e.shape,
+      stepMode,
+      normalised,
+      affine,
+      accumulate,
+      engine: engineOf(r) as 'debug' | 'release',
+    }
+    const delta = r.floats(e.count)
+    const vectors = (byStep ? e.T : 1) * e.C
+    const [x, mean] = [r.floats(e.count), r.floats(vectors)]
+    const invStd = r.floats(vectors).map((v) => v + 1.5)
+    const weight = affine ? [r.floats(e.C, 2)] : []
+    const before = [r.floats(e.C), r.floats(e.C)]
+    const sum = accumulate ? before.map((v) => v.slice()) : []
+    const plan = ops.batchNormBackward.plan(options as typeof options & { affine: true })
+    const result = (plan.run as (...all: Float32Array[]) => unknown)(
+      delta,
+      x,
+      ...(normalised ? [] : [mean]),
+      invStd,
+      ...weight,
+      ...sum,
+    )
+    const y = (affine ? result : { inputGradient: result }) as Record<string, Float32Array>
+    assert.equal(plan.kernels, ['NormBackwardReduce', 'NormBackwardFinish', 'NormBackwardApply'])
+    seen.add(`${byStep} ${normalised} ${accumulate}`)
+
+    const hat = new Float64Array(e.count)
+    const groupOf = new Uint32Array(e.count)
+    each(e, (c, t, i) => {
+      const at = (byStep ? t * e.C : 0) + c
+      groupOf[i] = at
+      hat[i] = normalised ? x[i] : (x[i] - mean[at]) * invStd[at]
+    })
+    const n = (e.count * (byStep ? 1 / e.T : 1)) / e.C
+    const sumOf = sums(e, byStep, (i) => delta[i])
+    const products = sums(e, byStep, (i) => delta[i] * hat[i])
+    const inputGradient = Float64Array.from(hat, (h, i) => {
+      const at = groupOf[i]
+      const a = (affine ? weight[0][at % e.C] : 1) * invStd[at]
+      return a * (delta[i] - sumOf[at] / n - (h * products[at]) / n)
+    })
+    near('inputGradient', y.inputGradient, inputGradient, 10)
+    for (const [k, name] of (affine ? ['weightGradient', 'biasGradient'] : []).entries()) {
+      const total = Float64Array.from(accumulate ? before[k] : new Float32Array(e.C))
+      for (const [at, value] of (k === 0 ? products : sumOf).entries()) total[at % e.C] += value
+      near(name, y[name], total, n)
+      if (accumulate) assert.is(y[name], sum[k])
+    }
+    return { options }
+  })
+  assert.ok(seen.size >= 8, `${seen.size} kinds`)
+})
+
+test('running statistics stay where a variance is not finite, and that is told', () => {
+  const norm = ops.batchNorm.plan({ input: [2, 2], affine: false })
+  const running = [new Float32Array([1, 2]), new Float32Array([3, 4])] as const
+  norm.run(new Float32Array([1, 1, Number.POSITIVE_INFINITY, 5]), ...running)
+  assert.is(norm.nonFinite?.[0], 1)
+  assert.equal([running[0][0], running[1][0]], [1, 3])
+  assert.ok(running[0][1] !== 2 && running[1][1] !== 4)
+})
+
+test('two threads: the same bits', async () => {
+  for (const seed of [1, 2, 3]) {
+    const r = randomShapes(seed)
+    const options = { input: [3, 4, 24, 9, 9], stepMode: r.pick(['m', 's'] as const) }
+    const x = r.floats(3 * 4 * 24 * 81)
+    const v = Array.from({ length: 4 }, () => r.floats(24).map((u) => u + 1))
+    const outputs = ['output', 'mean', 'invStd'] as const
+    const one = ops.batchNorm({ ...options, outputs }, x, v[0].slice(), v[1].slice(), v[2], v[3])
+    const two = ops.batchNorm({ ...options, outputs, threads: 2 }, x, v[0], v[1], v[2], v[3])
+    expectSameBits('forward', await two, one)
+    const back = { ...options, threads: 2 }
+    const arrays = [x.map((u) => -u), x, one.mean, one.invStd, v[2]] as const
+    expectSameBits(
+      'backward',
+      await ops.batchNormBackward(back, ...arrays),
+      ops.batchNormBackward(options, ...arrays),
+    )
+  }
+})
+
+test('wrong options are refused by name', () => {
+  const input = [2, 3, 4, 4]
+  const plan = (options: object) => () => ops.batchNorm.plan({ input, ...options } as never)
+  const back = (options: object) => () => ops.batchNormBackward.plan({ input, ...options } as never)
+  const wrong: [() => unknown, RegExp][] = [
+    [plan({ input: [2] }), /batchNorm.input must be a shape/],
+    [plan({ eps: 0 }), /eps must be > 0/],
+    [plan({ momentum: 2 }), /momentum must lie in 0…1/],
+    [plan({ training: 1 }), /training must be true or false/],
+    [plan({ stepMode: 'x' }), /stepMode must be 'm' or 's', got "x"/],
+    [plan({ timeSteps: 0 }), /timeSteps must be an integer from 1 to 255/],
+    [plan({ input: [3, ...input], timeSteps: 4 }), /timeSteps is of inputs without T/],
+    [plan({ outputs: [] }), /outputs must be a list of some of output, mean/],
+    [plan({ outputs: ['output', 'x'] }), /outputs must be a list of some/],
+    [plan({ outputs: ['output', 'output'] }), /outputs must be a list of some/],
+    [plan({ outputs: ['mean'], training: false }), /'mean' needs training/],
+    [plan({ outputs: ['meanInvStd'] }), /'meanInvStd' needs training in step mode s/],
+    [
+      plan({ moments: [2, 4, 3] }),
+      /moments of 3 channels must be \[units, 4, 4\], got \[2, 4, 3\]/,
+    ],
+    [
+      plan({ input: [2, ...input], stepMode: 's', moments: [2, 4, 4] }),
+      /moments are of training with statistics over all steps/,
+    ],
+    [
+      plan({ moments: [2, 4, 4], training: false }),
+      /moments are of training with statistics over all steps/,
+    ],
+    [plan({ afine: true }), /afine is not an option/],
+    [back({ normalised: 1 }), /normalised must be true or false/],
+    [back({ stepMode: 'x' }), /stepMode must be/],
+    [back({ accumulate: 0 }), /accumulate must be true or false/],
+    [
+      () => ops.batchNorm({ input }, new Float32Array(95)),
+      /input must be a Float32Array of shape \[2, 3, 4, 4\]/,
+    ],
+  ]
+  for (const [call, message] of wrong) assert.throws(call, message)
+})
+
+test.run()

@@ -1,0 +1,415 @@
+/** Pooling and sums, of values and of gradients, against float64. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as ops from '../../src/ops/index.js'
+import {
+  expectNear,
+  expectSameBits,
+  forShapes,
+  type RandomShapes,
+  randomShapes,
+} from '../support/ops.js'
+
+const channels = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33] as const
+
+interface Window {
+  readonly k: readonly [number, number]
+  readonly s: readonly [number, number]
+  readonly p: readonly [number, number]
+}
+const noWindow: Window = { k: [1, 1], s: [1, 1], p: [0, 0] }
+
+function randomWindow(r: RandomShapes): Window {
+  const k = [r.int(1, 4), r.int(1, 4)] as const
+  return {
+    k,
+    s: [r.int(1, 3), r.int(1, 3)],
+    p: [r.int(0, k[0] >> 1), r.int(0, k[1] >> 1)],
+  }
+}
+
+/** A size of an image that has so many windows along an axis. */
+const sourceSize = (r: RandomShapes, { k, s, p }: Window, axis: 0 | 1, windows: number): number =>
+  Math.max(1, (windows - 1) * s[axis] + k[axis] - 2 * p[axis] + r.int(0, s[axis] - 1))
+
+const windowsAlong = ({ k, s, p }: Window, axis: 0 | 1, size: number): number =>
+  Math.floor((size + 2 * p[axis] - k[axis]) / s[axis]) + 1
+
+const asOptions = ({ k, s, p }: Window) => ({ kernelSize: k, stride: s, padding: p })
+
+/** Calls back with the places of each window: their numbers, and indices in a plane of H·W. */
+function eachWindow(
+  { k, s, p }: Window,
+  H: number,
+  W: number,
+  visit: (window: number, places: { place: number; at: number }[]) => void,
+): void {
+  const [h, w] = [windowsAlong({ k, s, p }, 0, H), windowsAlong({ k, s, p }, 1, W)]
+  for (let i = 0; i < h; i++)
+    for (let j = 0; j < w; j++) {
+      const places = []
+      for (let a = 0; a < k[0]; a++)
+        for (let b = 0; b < k[1]; b++) {
+          const [y, x] = [i * s[0] + a - p[0], j * s[1] + b - p[1]]
+          if (y >= 0 && y < H && x >= 0 && x < W)
+            places.push({ place: a * k[1] + b, at: y * W + x })
+        }
+      visit(i * w + j, places)
+    }
+}
+
+function randomImages(r: RandomShapes) {
+  const timed = r.chance(0.7)
+  const T = timed ? r.pick([1, 2, 4, 8, 9, 17]) : 1
+  const [B, C] = [r.int(1, 2), r.pick(channels)]
+  const window = randomWindow(r)
+  const [H, W] = [sourceSize(r, window, 0, r.int(1, 3)), sourceSize(r, window, 1, r.int(1, 3))]
+  const [h, w] = [windowsAlong(window, 0, H), windowsAlong(window, 1, W)]
+  const lead = [...(timed ? [T] : []), B, C]
+  return { timed, T, B, C, H, W, h, w, window, input: [...lead, H, W], BC: B * C }
+}
+type Images = ReturnType<typeof randomImages>
+
+const engineOf = (r: RandomShapes): 'debug' | 'release' => (r.seed % 20 === 0 ? 'debug' : 'release')
+
+/** Largest value of each window, and its place: at each step, or that of the sum over time. */
+function largest({ T, BC, H, W, h, w, window }: Images, x: ArrayLike<number>, perStep: boolean) {
+  const output = new Float32Array(T * BC * h * w)
+  const choice = new Uint8Array((perStep ? T : 1) * BC * h * w)
+  for (let plane = 0; plane < BC; plane++)
+    eachWindow(window, H, W, (number, places) => {
+      const valueAt = (t: number, at: number): number => x[(t * BC + plane) * H * W + at]
+      const chosenBy = (of: (at: number) => number): number =>
+        places.reduce((best, other) => (of(other.at) > of(best.at) ? other : best)).place
+      for (let t = 0; t < T; t++) {
+        const to = (t * BC + plane) * h * w + number
+        output[to] = Math.max(...places.map(({ at }) => valueAt(t, at)))
+        if (perStep) choice[to] = chosenBy((at) => valueAt(t, at))
+      }
+      if (perStep) return
+      choice[plane * h * w + number] = chosenBy((at) => {
+        let sum = 0
+        for (let t = 0; t < T; t++) sum += valueAt(t, at)
+        return sum
+      })
+    })
+  return { output, choice }
+}
+
+/** Floats whose sums are exact, some of them equal. */
+const eighths = (r: RandomShapes, count: number): Float32Array =>
+  Float32Array.from(r.bytes(count, 40), (v) => (v - 20) / 8)
+
+for (const spikes of [false, true])
+  test(`maxPool2d of ${spikes ? 'spikes' : 'floats'}, by rate and by step`, () => {
+    const seen = new Set<string>()
+    forShapes(220, (r) => {
+      const e = randomImages(r)
+      const choice = r.pick(['rate', 'step'] as const)
+      const options = {
+        input: e.input,
+        ...asOptions(e.window),
+        spikes,
+        choice,
+        engine: engineOf(r),
+      }
+      const count = e.T * e.BC * e.H * e.W
+      const x = spikes ? r.spikes(count) : eighths(r, count)
+      const outputs = spikes
+        ? (['output', 'choice', 'counts'] as const)
+        : (['output', 'choice'] as const)
+      const pool = ops.maxPool2d.plan({ ...options, outputs })
+      const y = pool.run(x) as Record<string, Uint8Array>
+      const byRate = !spikes && choice === 'rate' && e.T > 1
+      const kernels = byRate ? ['TimeSum', 'MaxPoolFloats'] : [spikes ? 'MaxPool' : 'MaxPoolFloats']
+      assert.equal(pool.kernels, kernels)
+      seen.add(`${choice} ${e.timed} ${e.T > 8}`)
+      const expected = largest(e, x, choice === 'step')
+      expectNear('output', y.output, expected.output, 0)
+      expectNear('choice', y.choice, expected.choice, 0)
+      if (spikes) {
+        const counts = new Uint8Array(expected.output.length / e.T)
+        for (const [i, v] of expected.output.entries()) counts[i % counts.length] += v
+        expectNear('counts', y.counts, counts, 0)
+      }
+      const alone = ops.maxPool2d(options, x)
+      expectSameBits('output alone', alone, y.output)
+      return { options }
+    })
+    assert.is(seen.size, 6)
+  })
+
+test('maxPool2dBackward, by rate and by step', () => {
+  forShapes(220, (r) => {
+    const e = randomImages(r)
+    const choice = r.pick(['rate', 'step'] as const)
+    const options = { input: e.input, ...asOptions(e.window), choice, engine: engineOf(r) }
+    const { T, BC, H, W, h, w } = e
+    const values = r.floats(T * BC * H * W)
+    const chosen = largest(e, values, choice === 'step').choice
+    const delta = r.floats(T * BC * h * w)
+    const pool = ops.maxPool2dBackward.plan(options)
+    const y = pool.run(delta, chosen)
+    assert.equal(pool.kernels, ['MaxPoolBackward'])
+    const expected = new Float64Array(T * BC * H * W)
+    for (let plane = 0; plane < T * BC; plane++)
+      eachWindow(e.window, H, W, (number, places) => {
+        const from = plane * h * w + number
+        const place = chosen[choice === 'step' ? from : (plane % BC) * h * w + number]
+        const at = places.find((of) => of.place === place)?.at ?? Number.NaN
+        expected[plane * H * W + at] += delta[from]
+      })
+    expectNear('inputGradient', y, expected)
+    return { options }
+  })
+})
+
+/** A term of a sum with its arrays, and its value at each place of the sum. */
+function randomTerm(
+  r: RandomShapes,
+  e: { readonly T: number; readonly B: number; readonly C: number; h: number; w: number },
+  isFlat: boolean,
+  mayBeImage: boolean,
+) {
+  const { B, C, h, w } = e
+  const kind = r.pick([
+    'floats',
+    'spikes',
+    'affine',
+    'steps',
+    ...(mayBeImage ? ['image'] : []),
+  ] as const)
+  const timed = r.chance(0.6) || kind === 'spikes'
+  const T = timed ? e.T : 1
+  const window = !isFlat && r.chance(0.5) ? randomWindow(r) : noWindow
+  const [H, W] = [sourceSize(r, window, 0, h), sourceSize(r, window, 1, w)]
+  const fits = windowsAlong(window, 0, H) === h && windowsAlong(window, 1, W) === w
+  const used = fits ? window : noWindow
+  const [sh, sw] = fits ? [H, W] : [h, w]
+  const scale = r.chance(0.5) ? r.pick([0.5, -2, 3]) : 1
+  const count = T * B * C * sh * sw
+  const x = kind === 'spikes' ? r.spikes(count) : r.floats(count)
+  const groups = kind === 'steps' ? T : 1
+  const map = kind === 'affine' || kind === 'steps' ? [0, 1].map(() => r.floats(groups * C)) : []
+  const term = {
+    input: [...(timed ? [T] : []), B, C, ...(isFlat ? [] : [sh, sw])],
+    ...(kind === 'spikes' && { spikes: true }),
+    ...(kind === 'image' && { image: true }),
+    ...(map.length > 0 && { affine: kind === 'steps' ? ('steps' as const) : true }),
+    ...(scale !== 1 && { scale }),
+    ...(used !== noWindow && asOptions(used)),
+  }
+  const factor = scale / (used.k[0] * used.k[1])
+  const value = new Float64Array(e.T * B * C * h * w)
+  for (let t = 0; t < e.T; t++)
+    for (let bc = 0; bc < B * C; bc++)
+      eachWindow(used, sh, sw, (number, places) => {
+        const step = timed ? t : 0
+        const at = (groups > 1 ? step * C : 0) + (bc % C)
+        for (const place of places) {
+          const v = x[(step * B * C + bc) * sh * sw + place.at]
+          value[(t * B * C + bc) * h * w + number] +=
+            factor * (map.length > 0 ? map[0][at] * v + map[1][at] : v)
+        }
+      })
+  return { term, timed, arrays: [x, ...map], value, kind }
+}
+
+test('add: floats, spikes, scaled, pooled, normalised, of one step or all, and their time mean', () => {
+  const seen = new Set<string>()
+  forShapes(300, (r) => {
+    const isFlat = r.chance(0.2)
+    const e = {
+      T: r.pick([1, 2, 5, 9]),
+      B: r.int(1, 2),
+      C: r.pick(channels),
+      h: isFlat ? 1 : r.int(1, 3),
+      w: isFlat ? 1 : r.int(1, 3),
+    }
+    let image = false
+    const terms = Array.from({ length: r.int(1, 3) }, () => {
+      const term = randomTerm(r, e, isFlat, !image)
+      image ||= term.kind === 'image'
+      seen.add(`${term.kind} ${term.timed}`)
+      return term
+    })
+    const timed = terms.some((of) => of.timed)
+    const mean = r.chance(0.4)
+    const options = { terms: terms.map(({ term }) => term), mean, engine: engineOf(r) }
+    const sum = ops.add.plan(options)
+    const y = sum.run(...terms.flatMap(({ arrays }) => arrays))
+    assert.equal(sum.kernels, ['Materialise'])
+    const T = timed ? e.T : 1
+    const each = terms[0].value.length / e.T
+    const size = mean || !timed ? each : terms[0].value.length
+    const expected = new Float64Array(size)
+    for (const { value } of terms)
+      for (let i = 0; i < T * each; i++) expected[i % size] += value[i] / (mean ? T : 1)
+    const most = Math.max(1, ...expected.map(Math.abs))
+    expectNear('output', [...y, most], [...expected, most])
+    return { options }
+  })
+  assert.is(seen.size, 9, [...seen].join(', '))
+})
+
+test('avgPool2d of floats and spikes, and its gradient', () => {
+  forShapes(220, (r) => {
+    const e = randomImages(r)
+    const { T, BC, H, W, h, w, window } = e
+    const spikes = r.chance(0.5)
+    const options = { input: e.input, ...asOptions(window), engine: engineOf(r) }
+    const count = T * BC * H * W
+    const x = spikes ? r.spikes(count) : r.floats(count)
+    const pool = ops.avgPool2d.plan({ ...options, spikes })
+    const y = pool.run(x)
+    assert.equal(pool.kernels, ['Materialise'])
+    const back = ops.avgPool2dBackward.plan(options)
+    const delta = r.floats(T * BC * h * w)
+    const dx = back.run(delta)
+    assert.equal(back.kernels, ['GradientSum'])
+    const [output, inputGradient] = [new Float64Array(delta.length), new Float64Array(count)]
+    const factor = 1 / (window.k[0] * window.k[1])
+    for (let plane = 0; plane < T * BC; plane++)
+      eachWindow(window, H, W, (number, places) => {
+        const to = plane * h * w + number
+        for (const { at } of places) {
+          output[to] += factor * x[plane * H * W + at]
+          inputGradient[plane * H * W + at] += factor * delta[to]
+        }
+      })
+    expectNear('output', [...y, 1], [...output, 1])
+    expectNear('inputGradient', [...dx, 1], [...inputGradient, 1])
+    const rates = ops.avgPool2d({ ...options, spikes, mean: true }, x)
+    const means = new Float64Array(output.length / T)
+    for (const [i, v] of output.entries()) means[i % means.length] += v / T
+    expectNear('mean', [...rates, 1], [...means, 1])
+    return { options }
+  })
+})
+
+test('gradientSum: scaled, through windows, of one step or all', () => {
+  const seen = new Set<string>()
+  forShapes(260, (r) => {
+    const isFlat = r.chance(0.2)
+    const isTimed = r.chance(0.6)
+    const T = isTimed ? r.pick([1, 2, 5, 9]) : 1
+    const [B, C] = [r.int(1, 2), r.pick(channels)]
+    const [H, W] = isFlat ? [1, 1] : [r.int(1, 6), r.int(1, 6)]
+    const input = [...(isTimed ? [T] : []), B, C, ...(isFlat ? [] : [H, W])]
+    const expected = new Float64Array(T * B * C * H * W)
+    const arrays: Float32Array[] = []
+    const terms = Array.from({ length: r.int(1, 4) }, () => {
+      const random = randomWindow(r)
+      const fits = windowsAlong(random, 0, H) > 0 && windowsAlong(random, 1, W) > 0
+      const window = !isFlat && fits && r.chance(0.5) ? random : noWindow
+      const [h, w] = [windowsAlong(window, 0, H), windowsAlong(window, 1, W)]
+      const timed = isTimed && r.chance(0.7)
+      const scale = r.pick([1, 1, 0.5, -2])
+      const delta = r.floats((timed ? T : 1) * B * C * h * w)
+      arrays.push(delta)
+      seen.add(`${timed} ${window !== noWindow} ${scale !== 1}`)
+      const factor = scale / (window.k[0] * window.k[1])
+      for (let plane = 0; plane < T * B * C; plane++)
+        eachWindow(window, H, W, (number, places) => {
+          const from = (timed ? plane : plane % (B * C)) * h * w + number
+          for (const { at } of places) expected[plane * H * W + at] += factor * delta[from]
+        })
+      return {
+        ...(isTimed && !timed && { still: true }),
+        ...(scale !== 1 && { scale }),
+        ...(window !== noWindow && asOptions(window)),
+      }
+    })
+    const options = { input, terms, engine: engineOf(r) }
+    const sum = ops.gradientSum.plan(options)
+    const y = sum.run(...arrays)
+    assert.equal(sum.kernels, ['GradientSum'])
+    expectNear('inputGradient', [...y, 1], [...expected, 1])
+    return { options }
+  })
+  assert.is(seen.size, 8)
+})
+
+test('two threads: the same bits', async () => {
+  const r = randomShapes(3)
+  const input = [3, 4, 24, 17, 17]
+  const windows = { input, kernelSize: 3, stride: 2, padding: 1 }
+  const x = r.floats(3 * 4 * 24 * 17 * 17)
+  const spikes = r.spikes(x.length)
+  const terms = [{ input }, { input, spikes: true, scale: 2 }]
+  const two = { threads: 2 }
+  const outputs = ['output', 'choice'] as const
+  const one = ops.maxPool2d({ ...windows, outputs }, x)
+  expectSameBits('floats', await ops.maxPool2d({ ...windows, outputs, ...two }, x), one)
+  const delta = one.output as Float32Array
+  const pairs = [
+    [
+      ops.maxPool2d({ ...windows, spikes: true, ...two }, spikes),
+      ops.maxPool2d({ ...windows, spikes: true }, spikes),
+    ],
+    [
+      ops.maxPool2dBackward({ ...windows, ...two }, delta, one.choice),
+      ops.maxPool2dBackward(windows, delta, one.choice),
+    ],
+    [ops.add({ terms, ...two }, x, spikes), ops.add({ terms }, x, spikes)],
+    [ops.avgPool2dBackward({ ...windows, ...two }, delta), ops.avgPool2dBackward(windows, delta)],
+  ]
+  for (const [i, [a, b]] of pairs.entries()) expectSameBits(`${i}`, await a, await b)
+})
+
+test('wrong options are refused by name', () => {
+  const input = [2, 3, 4, 4]
+  const max = (options: object) => () =>
+    ops.maxPool2d.plan({ input, kernelSize: 2, ...options } as never)
+  const add =
+    (...terms: unknown[]) =>
+    () =>
+      ops.add.plan({ terms } as never)
+  const sum =
+    (...terms: unknown[]) =>
+    () =>
+      ops.gradientSum.plan({ input, terms } as never)
+  const wrong: [() => unknown, RegExp][] = [
+    [max({ kernelSize: undefined }), /maxPool2d.kernelSize must be an integer ≥ 1/],
+    [max({ kernelSize: 5 }), /its kernel 5×5 is larger than the padded input/],
+    [max({ padding: 2 }), /padding must be at most half the kernel/],
+    [max({ stride: 0 }), /stride must be an integer ≥ 1/],
+    [max({ input: [2, 3] }), /input must be a shape/],
+    [max({ choice: 'x' }), /choice must be 'rate' or 'step', got "?x/],
+    [max({ outputs: ['counts'] }), /'counts' are of spikes; set spikes to true/],
+    [
+      max({ input: [1, 1, 20, 20], kernelSize: [17, 16], outputs: ['choice'] }),
+      /kernelSize 17×16 has more than the 256 places/,
+    ],
+    [() => ops.maxPool2dBackward.plan({ input, kernelSize: 9 }), /larger than the padded input/],
+    [() => ops.avgPool2d.plan({ input } as never), /avgPool2d.kernelSize is missing/],
+    [() => ops.avgPool2dBackward.plan({ input } as never), /Backward.kernelSize is missing/],
+    [() => ops.add.plan({} as never), /terms must be a list of at least one term, got undefined/],
+    [add(), /terms must be a list of at least one term/],
+    [add(1), /terms\[0\]'s options must be an object/],
+    [add({ input, scales: 2 }), /terms\[0\].scales is not an option/],
+    [add({ input, scale: Number.NaN }), /terms\[0\].scale must be a finite number, got NaN/],
+    [add({ input, affine: 'x' }), /terms\[0\].affine must be true, false or 'steps'/],
+    [add({ input, affine: true, spikes: true }), /only one of spikes, affine and image/],
+    [add({ input, stride: 2 }), /stride and padding are of windows; give kernelSize too/],
+    [add({ input, image: true }, { input, image: true }), /one term at most can be an image/],
+    [add({ input }, { input: [2, 3, 4, 5] }), /one shape, got \[2, 3, 4, 4\] and \[2, 3, 4, 5\]/],
+    [
+      add({ input: [3, ...input] }, { input, spikes: true }),
+      /spikes must have the 3 time steps of the other terms/,
+    ],
+    [add({ input: [3, ...input] }, { input: [2, ...input] }), /terms must have one shape/],
+    [sum(), /terms must be a list of at least one term/],
+    [sum({ still: true }), /terms\[0\].still is of inputs with T; leave it out/],
+    [sum({ still: 1 }), /terms\[0\].still must be true or false/],
+    [sum({ scale: '1' }), /terms\[0\].scale must be a finite number/],
+    [sum({ padding: 1 }), /give kernelSize too/],
+    [
+      () => ops.gradientSum.plan({ input: [2, 3], terms: [{ kernelSize: 1 }] }),
+      /windows need an image/,
+    ],
+  ]
+  for (const [call, message] of wrong) assert.throws(call, message)
+})
+
+test.run()

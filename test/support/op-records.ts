@@ -1,0 +1,68 @@
+/** Records of planned ops, against those of networks. */
+import * as assert from 'uvu/assert'
+import { Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import type { PlannedRecord } from '../../src/plan/program.js'
+import type { Words } from '../../src/plan/words.js'
+
+/** A record in the memory of an op. */
+export interface OpRecord {
+  readonly view: DataView
+  readonly at: number
+}
+
+/** The record of this operation in an op that has one. */
+export function recordOf(plan: object, op: Op): OpRecord {
+  const { memory, program } = plan as { memory: WebAssembly.Memory; program: number }
+  const view = new DataView(memory.buffer)
+  const word = (at: number, index: number): number => view.getUint32(at + 4 * index, true)
+  const section = program + ProgramWord.Bytes
+  const first = word(section, SectionWord.Records)
+  const places = Array.from(
+    { length: word(section, SectionWord.Count) },
+    (_, i) => first + i * Rec.Bytes,
+  ).filter((at) => (word(at, Rec.Op) & Rec.OpMask) === op)
+  assert.is(places.length, 1, `${Op[op]} in the op`)
+  return { view, at: places[0] }
+}
+
+const float = new Float32Array(1)
+const bits = new Uint32Array(float.buffer)
+
+/** Compares a table's entry, or a record's words from the first of an operation's own. */
+function compare(what: string, { view, at }: OpRecord, words: Words, from: number, end: number) {
+  for (let i = from; i < end; i++) {
+    const own = view.getUint32(at + 4 * i, true)
+    const value = words[i] ?? 0
+    const where = `${what}, word ${i}`
+    if (typeof value === 'number') assert.is(own, value >>> 0, where)
+    else if ('f32' in value) {
+      float[0] = value.f32
+      assert.is(own, bits[0], where)
+    } else if ('table' in value)
+      for (const [n, entry] of value.table.entries()) {
+        const place = { view, at: own + n * value.entryBytes }
+        compare(`${where}, entry ${n}`, place, entry, 0, value.entryBytes / 4)
+      }
+    else assert.ok(own > 0, `${where}: no address`)
+  }
+}
+
+/**
+ * Throws unless an op has this record with the same units and words, but for addresses.
+ *
+ * @param unread a word that the kernel does not read in such a record
+ */
+export function expectSameRecord(
+  what: string,
+  plan: object,
+  record: PlannedRecord,
+  unread?: number,
+): void {
+  const own = recordOf(plan, record.op)
+  assert.is(own.view.getUint32(own.at + 4 * Rec.Units, true), record.units, `${what}: units`)
+  const words =
+    unread === undefined
+      ? record.words
+      : { ...record.words, [unread]: own.view.getUint32(own.at + 4 * unread, true) }
+  compare(what, own, words, Rec.First, Rec.Words)
+}

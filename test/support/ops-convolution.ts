@@ -1,0 +1,210 @@
+/** Convolutions in float64 over PyTorch's order, one product after the other. */
+import type { RandomShapes } from './ops.js'
+
+/** A convolution; a linear layer over an image has a kernel of the image's size. */
+export interface ConvCase {
+  readonly T: number
+  /** Whether shapes begin with T. */
+  readonly timed: boolean
+  readonly B: number
+  readonly C: number
+  readonly H: number
+  readonly W: number
+  readonly N: number
+  readonly kernel: readonly [number, number]
+  readonly stride: readonly [number, number]
+  readonly padding: readonly [number, number]
+  readonly groups: number
+}
+
+/** From … to, in steps of 1 or of a third number. */
+type Range = readonly [number, number, number?]
+
+/** What a random convolution may be; numbers are from … to. */
+export interface ConvLimits {
+  readonly T?: Range
+  readonly B?: Range
+  readonly C?: Range
+  readonly N?: Range
+  readonly H?: Range
+  readonly W?: Range
+  readonly kernel?: Range
+  readonly stride?: Range
+  /** Padding kernel / 2, rounded down, instead of any. */
+  readonly same?: boolean
+  /** [groups, C / groups, N / groups] instead of C and N. */
+  readonly groups?: readonly [Range, Range, Range]
+}
+
+export const outSize = (size: number, kernel: number, stride: number, padding: number): number =>
+  Math.floor((size + 2 * padding - kernel) / stride) + 1
+
+export function randomConv(r: RandomShapes, limits: ConvLimits = {}): ConvCase {
+  const { int } = r
+  const from = ([a, b, step = 1]: Range): number => a + step * int(0, Math.floor((b - a) / step))
+  const { B = [1, 3], C = [1, 9], N = [1, 9], H = [1, 6], W = [1, 6], kernel = [1, 3] } = limits
+  const timed = limits.T !== undefined
+  const groups = limits.groups ? from(limits.groups[0]) : 1
+  const image = [from(H), from(W)] as const
+  const axis = (size: number) => {
+    const k = from(kernel)
+    const least = Math.max(0, Math.ceil((k - size) / 2))
+    const padding = limits.same ? Math.floor(k / 2) : int(Math.min(least, k - 1), k - 1)
+    return [size + 2 * padding < k ? Math.min(size, k) : k, from(limits.stride ?? [1, 2]), padding]
+  }
+  const [down, across] = [axis(image[0]), axis(image[1])]
+  const pair = (i: number): [number, number] => [down[i], across[i]]
+  const padding = pair(2).map((p, i) => Math.min(p, pair(0)[i] - 1)) as [number, number]
+  return {
+    T: limits.T ? from(limits.T) : 1,
+    timed,
+    B: from(B),
+    C: groups * from(limits.groups?.[1] ?? C),
+    N: groups * from(limits.groups?.[2] ?? N),
+    H: image[0],
+    W: image[1],
+    kernel: pair(0),
+    stride: pair(1),
+    padding,
+    groups,
+  }
+}
+
+/** What sizes follow from a case, and its options. */
+export function shapesOf(c: ConvCase) {
+  const { T, timed, B, C, H, W, N, kernel, stride, padding, groups } = c
+  const outH = outSize(H, kernel[0], stride[0], padding[0])
+  const outW = outSize(W, kernel[1], stride[1], padding[1])
+  const time = timed ? [T] : []
+  return {
+    outH,
+    outW,
+    options: {
+      input: [...time, B, C, H, W],
+      weight: [N, C / groups, ...kernel],
+      stride,
+      padding,
+      groups,
+    },
+    output: [...time, B, N, outH, outW],
+    inputs: T * B * C * H * W,
+    outputs: T * B * N * outH * outW,
+    weights: (N * C * kernel[0] * kernel[1]) / groups,
+  }
+}
+
+/**
+ * Calls back for each product with the indices of output, weight and input.
+ *
+ * @param want skips outputs of which nothing is wanted
+ */
+export function eachProduct(
+  { T, B, C, H, W, N, kernel, stride, padding, groups }: ConvCase,
+  visit: (y: number, w: number, x: number) => void,
+  want: (y: number) => boolean = () => true,
+): void {
+  const [kH, kW] = kernel
+  const outH = outSize(H, kH, stride[0], padding[0])
+  const outW = outSize(W, kW, stride[1], padding[1])
+  const [groupIn, groupOut] = [C / groups, N / groups]
+  let y = 0
+  for (let tb = 0; tb < T * B; tb++)
+    for (let n = 0; n < N; n++)
+      for (let i = 0; i < outH; i++)
+        for (let j = 0; j < outW; j++, y++) {
+          if (!want(y)) continue
+          for (let c = 0; c < groupIn; c++) {
+            const channel = Math.floor(n / groupOut) * groupIn + c
+            for (let p = 0; p < kH; p++) {
+              const row = i * stride[0] + p - padding[0]
+              if (row < 0 || row >= H) continue
+              for (let q = 0; q < kW; q++) {
+                const column = j * stride[1] + q - padding[1]
+                if (column < 0 || column >= W) continue
+                const w = ((n * groupIn + c) * kH + p) * kW + q
+                visit(y, w, ((tb * C + channel) * H + row) * W + column)
+              }
+            }
+          }
+        }
+}
+
+type Numbers = ArrayLike<number>
+
+/** y = bias + Σ w · x. */
+export function forwardReference(c: ConvCase, x: Numbers, w: Numbers, bias?: Numbers) {
+  const { outH, outW, outputs } = shapesOf(c)
+  const y = new Float64Array(outputs)
+  if (bias) for (let i = 0; i < outputs; i++) y[i] = bias[Math.floor(i / (outH * outW)) % c.N]
+  eachProduct(c, (at, k, from) => {
+    y[at] += w[k] * x[from]
+  })
+  return y
+}
+
+/** dx = Σ w · dy. */
+export function inputGradientReference(c: ConvCase, w: Numbers, dy: Numbers) {
+  const dx = new Float64Array(shapesOf(c).inputs)
+  eachProduct(
+    c,
+    (at, k, to) => {
+      dx[to] += w[k] * dy[at]
+    },
+    (y) => dy[y] !== 0,
+  )
+  return dx
+}
+
+/** dw = before + Σ x · dy. */
+export function weightGradientReference(c: ConvCase, x: Numbers, dy: Numbers, before?: Numbers) {
+  const dw = new Float64Array(shapesOf(c).weights)
+  if (before) for (let i = 0; i < dw.length; i++) dw[i] = before[i]
+  eachProduct(
+    c,
+    (at, k, from) => {
+      dw[k] += x[from] * dy[at]
+    },
+    (y) => dy[y] !== 0,
+  )
+  return dw
+}
+
+/** Means over windows of images [planes, H, W], padded zeros included. */
+export function averages(
+  planes: number,
+  [H, W]: readonly [number, number],
+  x: Numbers,
+  kernel: readonly [number, number],
+  stride: readonly [number, number],
+  padding: readonly [number, number],
+): Float64Array {
+  const outH = outSize(H, kernel[0], stride[0], padding[0])
+  const outW = outSize(W, kernel[1], stride[1], padding[1])
+  const y = new Float64Array(planes * outH * outW)
+  for (let plane = 0, at = 0; plane < planes; plane++)
+    for (let i = 0; i < outH; i++)
+      for (let j = 0; j < outW; j++, at++)
+        for (let p = 0; p < kernel[0]; p++)
+          for (let q = 0; q < kernel[1]; q++) {
+            const [row, column] = [i * stride[0] + p - padding[0], j * stride[1] + q - padding[1]]
+            if (row >= 0 && row < H && column >= 0 && column < W)
+              y[at] += x[(plane * H + row) * W + column] / (kernel[0] * kernel[1])
+          }
+  return y
+}
+
+/** Fails unless a plan calls these kernels, each once or more, in this order. */
+export function expectKernels(plan: { readonly kernels: readonly string[] }, wanted: string): void {
+  const called = plan.kernels.filter((name, i, all) => all.indexOf(name) === i).join(' ')
+  if (called !== wanted) throw new Error(`kernels ${called}, expected ${wanted}`)
+}
+
+/** Some shapes run in the engine that checks addresses. */
+export const engineOf = ({ seed }: RandomShapes) => (seed % 8 === 0 ? 'debug' : 'release')
+
+/** Runs a plan with arguments whose number its options say. */
+export const runWith = (plan: object, given: readonly unknown[]): Float32Array =>
+  (plan as { run(...given: readonly unknown[]): Float32Array }).run(...given)
+
+export const sameBits = (a: Float32Array, b: Float32Array): boolean =>
+  Buffer.compare(new Uint8Array(a.buffer), new Uint8Array(b.buffer)) === 0

@@ -1,0 +1,7 @@
+// Runs one built test file. Stack traces show lines of TypeScript, as with --enable-source-maps; but
+// that option would also make each of the many worker threads that tests start read source maps.
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+process.setSourceMapsEnabled(true)
+await import(pathToFileURL(resolve(process.argv[2])).href)
