@@ -77,8 +77,8 @@ export interface Side {
 /**
  * Loads files of a user's own, once for each build, and returns their benchmarks.
  * @param sides one or two; names are those of the first
- * @throws SpikewasmError that names the file when it cannot be loaded, holds no benchmark, or a name
- *   comes twice
+ * @throws SpikewasmError that names the file when it cannot be loaded, holds no benchmark, or a
+ *   name comes twice
  */
 export async function ownBenchmarks(
   paths: readonly string[],

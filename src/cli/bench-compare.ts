@@ -5,6 +5,7 @@ import type { Selection } from '../bench/options.js'
 import { addReport, emptyReport, toText } from '../bench/report.js'
 import { expect } from '../errors.js'
 import { printer, progress, type ResultPaths, writeResults } from './bench-results.js'
+import { exitOnSignals } from './interrupt.js'
 
 /** Options that compare. */
 export interface ComparisonArguments {
@@ -48,6 +49,8 @@ export async function compare(
       JSON.stringify(only),
   )
   const { runComparison } = await import('../bench/compare/command.js')
+  // Child processes end with this one.
+  exitOnSignals()
   const print = printer(args)
   const machine = describeMachine()
   print(`${machine.join('\n')}\n`)
@@ -62,10 +65,15 @@ export async function compare(
     },
   )
   progress('')
-  const { table, entries, notes, exitCode, origin } = compared
+  const { table, entries, marks, notes, exitCode, origin } = compared
   print([toText(table), ...notes].join('\n'))
   const report = emptyReport()
-  addReport(report, { ...emptyReport(), tables: [table], smallerIsBetter: [...entries] })
+  addReport(report, {
+    ...emptyReport(),
+    tables: [table],
+    smallerIsBetter: [...entries],
+    marks: new Map(marks),
+  })
   await writeResults(args, [...machine, ...notes], report, print, origin)
   process.exitCode = exitCode
 }

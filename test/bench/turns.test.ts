@@ -82,6 +82,18 @@ test('time of others does not count, unless waiting is part of the work', async 
   }
 })
 
+test('whether calls wait shows in their best blocks', async () => {
+  const look = async (waited: () => number): Promise<number> => {
+    const machine = new Machine()
+    const calls = [machine.call(0, () => 1, waited), machine.call(1, () => 1)]
+    const open = { ...budget, countsWaiting: undefined }
+    return ratioOf((await takeTurns(calls, open, random(3), machine.clock)).times)
+  }
+  assert.is(await look(() => 0.5), 1.5, 'each call waits')
+  let calls = 0
+  assert.is(await look(() => (calls++ % 3 === 0 ? 0 : 4)), 1, 'most calls are interrupted')
+})
+
 test('rounds before times have settled are left out; where they never do, that is said', async () => {
   // One side is optimised later than the other, behind the warm-up.
   for (const [until, isSteady] of [

@@ -147,8 +147,8 @@ class Run {
     expect(
       this.names.length > 0,
       () =>
-        `bench.filter must be a part of the name of a benchmark, got ${describe(job.filter)}, which ` +
-        'is in none of those that can be compared',
+        `bench.filter must be a part of the name of a benchmark, got ${describe(job.filter)}, ` +
+        'which is in none of those that can be compared',
     )
     for (const [name, reason] of outcome.skipped) this.skipped.set(name, reason)
     for (const [name, reason] of outcome.failed) this.failed.set(name, reason)
@@ -283,6 +283,7 @@ class Run {
     if (decided) return { name, measured, marks, ...decided }
     // A screen alone accuses nobody, and praises nobody.
     const verdict = verdictOf(usual, threshold) === 'same' ? 'same' : 'undecided'
-    return { name, measured, interval: usual, verdict, marks, remark: this.remarks.get(name) }
+    const remark = verdict === 'same' ? undefined : this.remarks.get(name)
+    return { name, measured, interval: usual, verdict, marks, remark }
   }
 }

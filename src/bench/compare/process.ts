@@ -36,7 +36,7 @@ const KEPT = 4000
 export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(new URL('./child.js', import.meta.url)), [], {
-      execArgv: [...process.execArgv.filter((flag) => !/^--(inspect|test|eval)/.test(flag)), GC],
+      execArgv: [...process.execArgv.filter((flag) => PASSED.test(flag)), GC],
       // What benchmarks print must not get into tables and JSON of ours.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
@@ -121,6 +121,9 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
     child.send(job)
   })
 }
+
+/** Flags of Node that the child gets too: those of V8 and of its messages. */
+const PASSED = /^--(?!(inspect|test|eval|print|watch|import|require|loader|input-type|check))/
 
 /** Between two benchmarks the memory of the last one is given back. */
 const GC = '--expose-gc'

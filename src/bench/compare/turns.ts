@@ -17,10 +17,10 @@ export interface TurnsBudget {
   readonly minRounds: number
   readonly maxRounds: number
   /**
-   * Whether time that the process waits counts: so for work on several threads, and for what others
-   * have written. Else a block that was interrupted counts the processor's time.
+   * Whether time that the process waits counts, as for work on several threads. Else a block that
+   * was interrupted counts the processor's time. Undefined: it counts where calls wait.
    */
-  readonly countsWaiting: boolean
+  readonly countsWaiting?: boolean
 }
 
 export interface Turns {
@@ -60,13 +60,14 @@ export function findClock(): Clock {
   return { wall, processor: isFine ? processorMs : undefined }
 }
 
-/**
- * Milliseconds of so many calls. Of the wall's time and the processor's, the shorter one: where
- * others took the processor away, the wall counts too much; where V8 compiled on other threads, the
- * processor's clock does.
- */
-async function timeBlock(call: Call, count: number, clock: Clock, wait: boolean): Promise<number> {
-  const before = wait ? undefined : clock.processor?.()
+/** Milliseconds of so many calls, by both clocks. */
+interface Times {
+  readonly wall: number
+  readonly processor: number
+}
+
+async function timeBlock(call: Call, count: number, clock: Clock): Promise<Times> {
+  const before = clock.processor?.() ?? 0
   const start = clock.wall()
   for (let i = 0; i < count; i++) {
     const pending = call()
@@ -74,10 +75,19 @@ async function timeBlock(call: Call, count: number, clock: Clock, wait: boolean)
     if (pending instanceof Promise) await pending
   }
   const wall = clock.wall() - start
-  return before === undefined ? wall : Math.min(wall, clock.processor!() - before)
+  return { wall, processor: clock.processor ? clock.processor() - before : wall }
 }
 
-/** Share of the budget that the warm-up takes at least and at most, and the same in milliseconds. */
+/**
+ * Of the wall's time and the processor's, the shorter one: where others took the processor away, the
+ * wall counts too much; where V8 compiled on other threads, the processor's clock does.
+ */
+const shorter = ({ wall, processor }: Times): number => Math.min(wall, processor)
+
+/** A block that is on the processor for less of its time, at best, waits. */
+const BUSY = 0.95
+
+/** The warm-up takes at least and at most such a share of the budget, or so many milliseconds. */
 const [WARM_LEAST, WARM_MOST] = [0.2, 0.5]
 const [WARM_LEAST_MS, WARM_MOST_MS] = [60, 1000]
 /** Times that differ by less have settled. */
@@ -100,9 +110,11 @@ export async function takeTurns(
   clock: Clock = findClock(),
 ): Promise<Turns> {
   const start = clock.wall()
-  const block = (side: number, count: number): Promise<number> =>
-    timeBlock(calls[side], count, clock, budget.countsWaiting)
-  const callMs = await warmUp(calls.length, block, budget, () => clock.wall() - start)
+  const block = (side: number, count: number): Promise<Times> =>
+    timeBlock(calls[side], count, clock)
+  const { callMs, busy } = await warmUp(calls.length, block, budget, () => clock.wall() - start)
+  const waits = budget.countsWaiting ?? busy < BUSY
+  const timeOf = waits ? ({ wall }: Times) => wall : shorter
   const count = Math.max(1, Math.ceil(budget.blockMs / callMs))
   const times = calls.map((): number[] => [])
   for (
@@ -113,33 +125,41 @@ export async function takeTurns(
     const sums = calls.map(() => 0)
     const first = calls.length > 1 ? random.below(2) : 0
     const order = calls.length > 1 ? [first, 1 - first, 1 - first, first] : [0, 0]
-    for (const side of order) sums[side] += await block(side, count)
+    for (const side of order) sums[side] += timeOf(await block(side, count))
     sums.forEach((sum, side) => void times[side].push(sum / 2 / count))
   }
   return settled(times)
 }
 
-/** @returns milliseconds of a call, mean over the sides */
+/**
+ * @returns milliseconds of a call, mean over the sides; and the largest share of its time that a
+ *   block was on the processor, of the side that waits more
+ */
 async function warmUp(
   sides: number,
-  block: (side: number, count: number) => Promise<number>,
-  { ms, blockMs }: TurnsBudget,
+  block: (side: number, count: number) => Promise<Times>,
+  { ms, blockMs, countsWaiting }: TurnsBudget,
   spent: () => number,
-): Promise<number> {
+): Promise<{ callMs: number; busy: number }> {
   const blocks: number[] = []
+  const shares = new Array<number>(sides).fill(0)
   const least = Math.min(WARM_LEAST * ms, WARM_LEAST_MS)
   const most = Math.min(WARM_MOST * ms, WARM_MOST_MS)
   let [count, callMs] = [1, Number.POSITIVE_INFINITY]
   for (;;) {
     let sum = 0
-    for (let side = 0; side < sides; side++) sum += await block(side, count)
+    for (let side = 0; side < sides; side++) {
+      const times = await block(side, count)
+      shares[side] = Math.max(shares[side], times.processor / Math.max(times.wall, 1e-6))
+      sum += countsWaiting === false ? shorter(times) : times.wall
+    }
     const mean = Math.max(sum / sides / count, 1e-6)
     blocks.push(mean)
     callMs = Math.min(callMs, mean)
     const isLong = callMs * sides > WARM_LEAST * ms
     // A long call has been optimised within itself.
-    if (isLong && blocks.length > 1) return callMs
-    if (spent() > most || (spent() > least && hasSettled(blocks))) return callMs
+    const isWarm = spent() > most || (spent() > least && hasSettled(blocks))
+    if (isWarm || (isLong && blocks.length > 1)) return { callMs, busy: Math.min(...shares) }
     count = Math.max(1, Math.min(2 * count, Math.ceil(blockMs / callMs)))
   }
 }
