@@ -5,6 +5,8 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { watchOthers } from '../src/bench/others.js'
+import { digits, emptyReport, percent, type Report } from '../src/bench/report.js'
 import { type Dataset, datasets, permutation, type Split, subset } from '../src/data/index.js'
 import { expect } from '../src/errors.js'
 import { type ModelFactory, type ModelName, models } from '../src/models/registry.js'
@@ -13,8 +15,6 @@ import { cosine, sgd } from '../src/optimizer.js'
 import { type AccuracyChart, accuracySvg } from './chart.js'
 import { checkOfficial, trainOfficial } from './official-code.js'
 import type { BenchOptions } from './options.js'
-import { watchOthers } from './others.js'
-import { digits, emptyReport, percent, type Report } from './report.js'
 import { describeOthers, describeRates } from './side-by-side.js'
 
 const SEED = 0

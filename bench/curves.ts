@@ -2,6 +2,12 @@
  * Training steps over T, batch, threads and width: ours, beside the official code where it is
  * given.
  */
+
+import { chooseModels, classes, compileNetwork, input, makeBatch } from '../src/bench/networks.js'
+import { denseOperations, limitMs, ownOperations } from '../src/bench/operations.js'
+import { watchOthers } from '../src/bench/others.js'
+import { peakGflops } from '../src/bench/peak.js'
+import { digits, emptyReport, type Report } from '../src/bench/report.js'
 import {
   avgPool2d,
   type Block,
@@ -15,14 +21,9 @@ import {
 import type { Model } from '../src/model.js'
 import { compile } from '../src/network.js'
 import { traitsOf } from '../src/plan/methods.js'
-import { chooseModels, classes, compileNetwork, input, makeBatch } from './networks.js'
 import { checkOfficial, type PeerStep, runOfficial, type StepTimes } from './official-code.js'
 import { limitNotes } from './official-rows.js'
-import { denseOperations, limitMs, ownOperations } from './operations.js'
 import type { BenchOptions } from './options.js'
-import { watchOthers } from './others.js'
-import { peakGflops } from './peak.js'
-import { digits, emptyReport, type Report } from './report.js'
 import {
   describeOthers,
   describeRates,

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { emptyReport, type Report } from '../src/bench/report.js'
 import { quickTurns, type TurnsBudget, thoroughTurns } from './alternate.js'
 import { inferBuilds, trainBuilds } from './edge/builds.js'
 import { coldStarts, coldTable, measureColdStarts, reportColdStarts } from './edge/cold.js'
@@ -11,7 +12,6 @@ import { reportSizes, sizeTable } from './edge/sizes.js'
 import { reportSpeed, speedTable } from './edge/speed.js'
 import type { BenchOptions } from './options.js'
 import { installPeers } from './peers.js'
-import { emptyReport, type Report } from './report.js'
 
 interface Rows {
   readonly sizes: string[][]

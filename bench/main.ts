@@ -1,29 +1,34 @@
 /**
- * npm run bench: kernels, training steps, memory and, when asked for, exported networks, other
- * libraries and the paper's own code.
+ * npm run bench: `spikewasm bench` with the sections that need the repository: exported networks,
+ * other libraries and the paper's own code.
  */
-import { writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { extname } from 'node:path'
+import { Command } from 'commander'
+import type { Group } from '../src/bench/group.js'
+import { machineLabel } from '../src/bench/machine.js'
+import { emptyReport, type Report } from '../src/bench/report.js'
+import { benchCommand } from '../src/cli/bench.js'
+import { complain } from '../src/cli/complain.js'
 import { SpikewasmError } from '../src/errors.js'
-import { switchOnWideVectors, type WideVectors } from '../src/runtime/revectorize.js'
-import { describeMachine, machineLabel } from './machine.js'
-import { type BenchOptions, parseOptions, type Section, usage } from './options.js'
-import { addReport, emptyReport, type Report, toMarkdown, toText } from './report.js'
-import { measureRoundTrip } from './round-trip.js'
+import {
+  addDeveloperOptions,
+  type BenchOptions,
+  type DeveloperArguments,
+  type DeveloperSection,
+  developerOptions,
+  developerSections,
+} from './options.js'
 
-const progress = (text: string): void => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
-}
+type Progress = (text: string) => void
 
-async function runSection(section: Section, options: BenchOptions, label: string): Promise<Report> {
+async function runSection(
+  section: DeveloperSection,
+  options: BenchOptions,
+  progress: Progress,
+): Promise<Report> {
+  const label = machineLabel()
   switch (section) {
-    case 'kernels':
-      return (await import('./kernels.js')).benchKernels(options.quick, label, progress)
-    case 'steps':
-      return (await import('./steps.js')).benchSteps(options, label, progress)
-    case 'memory':
-      return (await import('./memory.js')).benchMemory(options, label, progress)
+    case 'outside':
+      return (await import('./outside.js')).benchOutside(options, label, progress)
     case 'edge':
       return (await import('./edge.js')).benchEdge(options, label, progress)
     case 'peers':
@@ -46,52 +51,45 @@ async function runSection(section: Section, options: BenchOptions, label: string
   }
 }
 
-/** bench.json → bench.bigger.json */
-const biggerName = (path: string): string =>
-  `${path.slice(0, path.length - extname(path).length)}.bigger${extname(path)}`
-
-const describeWide = ({ on, why }: WideVectors): string =>
-  on ? 'on' : why === undefined ? 'off' : `off: ${why}`
-
-async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2))
-  if (options.help) return void process.stdout.write(usage)
-  const wide = options.revectorize ? await switchOnWideVectors() : { on: false }
-  const roundTrip =
-    availableParallelism() > 1
-      ? `Two threads hand a cache line to and fro in ${Math.round(await measureRoundTrip())} ns. `
-      : ''
-  const machine = [
-    ...describeMachine(),
-    `${options.quick ? 'Quick run: too short for figures to quote. ' : ''}${roundTrip}Threads: up to ${options.threads}. Wide vectors ${describeWide(wide)}.`,
-  ]
-  console.log(`${machine.join('\n')}\n`)
-  const report = emptyReport()
-  for (const section of options.sections) {
-    const part = await runSection(section, options, machineLabel())
-    progress('')
-    for (const table of part.tables) console.log(toText(table))
-    addReport(report, part)
+/** What others have to install is left out, with the reason, where it is not there. */
+async function orSkipped(section: string, report: Promise<Report>): Promise<Report> {
+  try {
+    return await report
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    const notes = [`Left out: ${error.message}`]
+    return { ...emptyReport(), tables: [{ title: section, notes, head: ['benchmark'], rows: [] }] }
   }
-  const write = (path: string, text: string): void => {
-    writeFileSync(path, text)
-    console.log(`wrote ${path}`)
-  }
-  if (options.json !== undefined) {
-    write(options.json, `${JSON.stringify(report.smallerIsBetter, null, 2)}\n`)
-    write(biggerName(options.json), `${JSON.stringify(report.biggerIsBetter, null, 2)}\n`)
-  }
-  if (options.markdown !== undefined)
-    write(
-      options.markdown,
-      `${machine.join('\\\n')}\n\n${report.tables.map(toMarkdown).join('\n')}`,
-    )
 }
 
+/** The sections that are wanted, a group each: they have no benchmarks with names of their own. */
+function groups(args: object): Group[] {
+  const options = developerOptions(args as DeveloperArguments)
+  return developerSections
+    .filter((section) => options.sections.includes(section))
+    .map((section) => ({
+      section,
+      names: [section],
+      run: (_, progress) =>
+        section === 'peers'
+          ? orSkipped(section, runSection(section, options, progress))
+          : runSection(section, options, progress),
+    }))
+}
+
+const command = new Command('npm run bench --')
+  .helpOption('-h, --help', 'show options and their defaults')
+  .exitOverride()
+  .configureOutput({ outputError: () => {} })
+benchCommand(command, {
+  sections: developerSections,
+  byDefault: (args) => ((args as DeveloperArguments).peers ? ['peers'] : []),
+  groups,
+})
+addDeveloperOptions(command)
+
 try {
-  await main()
+  await command.parseAsync()
 } catch (error) {
-  // A mistake of the user's needs no stack trace.
-  console.error(error instanceof SpikewasmError ? error.message : error)
-  process.exitCode = 1
+  process.exitCode = complain(error, command, 2)
 }

@@ -1,8 +1,14 @@
 /** The table of official.ts: its rows, their names and their cells. */
-import { batchOf, describeMethod, input, type MethodChoice, methods } from './networks.js'
+import {
+  batchOf,
+  describeMethod,
+  input,
+  type MethodChoice,
+  methods,
+} from '../src/bench/networks.js'
+import { deviation, digits, type ResultTable } from '../src/bench/report.js'
 import type { Bfloat16, PeerStep, StepTimes } from './official-code.js'
 import type { BenchOptions } from './options.js'
-import { deviation, digits, type ResultTable } from './report.js'
 import { describeOthers, describeRates, type SideBySide, type StepBudget } from './side-by-side.js'
 
 /** What ours is held against: the official code, or another method of ours. */

@@ -2,9 +2,8 @@
  * Training steps beside those of the paper's official PyTorch code, also in bfloat16 and compiled:
  * the same batch, the same number of threads.
  */
-import type { Model } from '../src/model.js'
-import { traitsOf } from '../src/plan/methods.js'
-import { peakMemory } from './memory.js'
+
+import { peakMemory } from '../src/bench/memory.js'
 import {
   batchOf,
   compileNetwork,
@@ -12,7 +11,12 @@ import {
   input,
   type MethodChoice,
   makeBatch,
-} from './networks.js'
+} from '../src/bench/networks.js'
+import { denseOperations, flop, limitMs, ownOperations } from '../src/bench/operations.js'
+import { peakGflops } from '../src/bench/peak.js'
+import { addReport, deviation, digits, emptyReport, type Report } from '../src/bench/report.js'
+import type { Model } from '../src/model.js'
+import { traitsOf } from '../src/plan/methods.js'
 import {
   type Bfloat16,
   checkOfficial,
@@ -36,10 +40,7 @@ import {
   tableOf,
 } from './official-rows.js'
 import { onlineSteps } from './online.js'
-import { denseOperations, flop, limitMs, ownOperations } from './operations.js'
 import type { BenchOptions } from './options.js'
-import { peakGflops } from './peak.js'
-import { addReport, deviation, digits, emptyReport, type Report } from './report.js'
 import {
   describeOthers,
   describeRates,

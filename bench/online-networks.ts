@@ -2,6 +2,8 @@
  * The VGG networks of the authors of OTTT (github.com/pkuxmq/OTTT-SNN) and SLTT
  * (github.com/qymeng94/SLTT) on images of 32×32, with the parameter names of their code.
  */
+
+import { classes } from '../src/bench/networks.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -16,7 +18,6 @@ import {
   scale,
   sequential,
 } from '../src/index.js'
-import { classes } from './networks.js'
 import type { OnlineMethod } from './official-code.js'
 
 const [IN_CHANNELS, PIXELS] = [3, 32]

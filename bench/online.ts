@@ -6,13 +6,16 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeBatch } from '../src/bench/networks.js'
+import { denseOperations, flop, limitMs, ownOperations } from '../src/bench/operations.js'
+import { peakGflops } from '../src/bench/peak.js'
+import { addReport, deviation, digits, emptyReport, type Report } from '../src/bench/report.js'
 import { expect } from '../src/errors.js'
 import { parseState } from '../src/io/state.js'
 import type { Model } from '../src/model.js'
 import { compile } from '../src/network.js'
 import { traitsOf } from '../src/plan/methods.js'
 import { compareGradients, largestDifference, readGolden } from './agreement.js'
-import { makeBatch } from './networks.js'
 import {
   checkOnline,
   type OnlineMethod,
@@ -22,10 +25,7 @@ import {
 } from './official-code.js'
 import { limitNotes } from './official-rows.js'
 import { onlineInput, onlineNetworks } from './online-networks.js'
-import { denseOperations, flop, limitMs, ownOperations } from './operations.js'
 import type { BenchOptions } from './options.js'
-import { peakGflops } from './peak.js'
-import { addReport, deviation, digits, emptyReport, type Report } from './report.js'
 import {
   describeOthers,
   describeRates,

@@ -5,16 +5,23 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Benchmark } from '../src/bench/benchmark.js'
+import { thisBuild } from '../src/bench/build.js'
+import { convolutionCases } from '../src/bench/cases/convolutions.js'
+import { gradientCases } from '../src/bench/cases/gradients.js'
+import { opBenchmark } from '../src/bench/cases/op.js'
+import { convolution } from '../src/bench/cases/shape.js'
+import { quick, thorough } from '../src/bench/measure.js'
+import { deviation, digits, emptyReport, type Report } from '../src/bench/report.js'
+import { measureBenchmark, type Result } from '../src/bench/table.js'
 import { SpikewasmError } from '../src/errors.js'
-import { benchConvolutions, T } from './convolutions.js'
-import { speed } from './kernel-report.js'
-import { quick, thorough } from './measure.js'
-import { deviation, digits, emptyReport, type Report } from './report.js'
 import { denseFlops, describeShape, type LayerShape, layerShapes, quickShapes } from './shapes.js'
 
 /** Where other libraries are installed, and the programs that run them. */
 export const peersFolder: string = fileURLToPath(new URL('../../bench/peers/', import.meta.url))
 const RATE = 0.2
+/** Steps of the kernels that run over time. */
+const T = 4
 
 /** What run.mjs writes for one product, kind of work and shape. */
 interface PeerResult {
@@ -69,16 +76,37 @@ function runPeers(settings: object): { versions: Record<string, string>; result:
   }
 }
 
-export function benchPeers(
+/** Our kernels of one shape, as a network on spikes runs them. */
+function ownBenchmarks(s: LayerShape, images: number): Benchmark[] {
+  const shape = convolution([s.inC, s.inH, s.inH], s.outC, s.kernel, s.stride)
+  const options = { B: images, T, threads: 1, densities: [RATE], quick: true }
+  return [
+    ...convolutionCases(shape, options, 'all'),
+    ...gradientCases(shape, options, 'chosen'),
+  ].map(opBenchmark)
+}
+
+/** Steps that a kernel of ours runs over; gradients of the rate method have one row. */
+const stepsOf = (name: string): number => (name.startsWith('conv2d ') ? T : 1)
+
+export async function benchPeers(
   isQuick: boolean,
   label: string,
   progress: (text: string) => void,
-): Report {
+): Promise<Report> {
   installPeers(progress)
   const budget = isQuick ? quick : thorough
   const images = isQuick ? 4 : 16
   const shapes = isQuick ? quickShapes : layerShapes.filter((s) => s.network === 'ResNet-18')
-  const { results: own } = benchConvolutions(shapes, images, [RATE], budget, label, progress)
+  const own = new Map<LayerShape, Result[]>()
+  for (const s of shapes) {
+    const results: Result[] = []
+    for (const benchmark of ownBenchmarks(s, images)) {
+      progress(benchmark.name)
+      results.push(await measureBenchmark(benchmark, await thisBuild(), budget))
+    }
+    own.set(s, results)
+  }
   progress('other libraries')
   const { versions, result } = runPeers({
     shapes,
@@ -88,26 +116,22 @@ export function benchPeers(
     measureMs: budget.measureMs,
   })
 
-  // Direct kernels stand beside Winograd's for gradients through time, which the others have no
-  // counterpart of.
-  const comparable = own.filter(
-    (r) =>
-      !r.kernel.endsWith('direct') ||
-      !own.some((o) => o.shape === r.shape && o.kernel === r.kernel.replace('direct', 'Winograd')),
-  )
   const report = emptyReport()
   const rows: string[][] = []
   for (const s of shapes) {
-    for (const r of comparable.filter(({ shape }) => shape.startsWith(`${describeShape(s)} (`)))
+    for (const { benchmark, measured, density } of own.get(s) ?? []) {
+      const { timing } = measured
+      const operations = denseFlops(s, stepsOf(benchmark.name) * images)
       rows.push([
         describeShape(s),
-        r.kernel,
-        `spikewasm${r.density === '' ? '' : `, ${r.density}`}`,
-        digits(r.timing.median),
-        deviation(r.timing.spread),
-        digits(speed(r)),
-        digits(r.timing.first),
+        benchmark.name.split(' ', 2).join(' '),
+        `spikewasm${density === '' ? '' : `, ${density}`}`,
+        digits(timing.median),
+        deviation(timing.spread),
+        digits(operations / 1e6 / timing.median),
+        digits(timing.first),
       ])
+    }
     for (const r of result.filter(
       ({ shape }) => shape !== undefined && describeShape(shape) === describeShape(s),
     )) {
@@ -153,7 +177,8 @@ export function benchPeers(
       .join(', ')}`,
     notes: [
       `One thread each, ${images} images. Forward runs all ${T} steps (for the others: ` +
-        `a dense batch of ${images * T}); gradients have one row per pixel, as in the rate method.`,
+        `a dense batch of ${images * T}); gradients have one row per pixel, as in the rate method. ` +
+        'GFLOP/s count the operations of the dense convolution.',
       ...reasons,
       'A training step needs gradients of weights: tfjs-backend-wasm has no kernel for ' +
         'those of convolutions, onnxruntime-web only infers.',

@@ -46,20 +46,12 @@ export const layerShapes: readonly LayerShape[] = [
   shape('VGG-11', 512, 2, 512),
 ]
 
-/** First layers, which read an image. */
-export const firstLayers: readonly LayerShape[] = [
-  shape('cnn', 1, 28, 16),
-  shape('VGG-11', 3, 32, 64),
-  shape('ResNet-18', 3, 224, 64, 7, 2),
-]
-
 /** Two of them with few operations, for a quick look. */
 export const quickShapes: readonly LayerShape[] = layerShapes.filter(
   (s) => s.network === 'ResNet-18' && s.kernel === 3 && s.inC >= 256 && s.stride === 1,
 )
 
-export const paddingOf = (s: LayerShape): number => (s.kernel - 1) / 2
-export const outSize = (s: LayerShape): number => s.inH / s.stride
+const outSize = (s: LayerShape): number => s.inH / s.stride
 
 export function describeShape(s: LayerShape): string {
   return (

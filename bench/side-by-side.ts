@@ -3,12 +3,13 @@
  * processes took of the machine meanwhile is told too: threads that wait for each other often are
  * slowed most by a busy machine.
  */
+
+import { medianOf } from '../src/bench/measure.js'
+import { watchOthers } from '../src/bench/others.js'
+import { percent } from '../src/bench/report.js'
 import type { Model } from '../src/model.js'
-import { medianOf } from './measure.js'
 import type { PeerStep, StepTimes } from './official-code.js'
 import type { BenchOptions } from './options.js'
-import { watchOthers } from './others.js'
-import { percent } from './report.js'
 
 /**
  * Steps that train before time is taken, as the scripts do by default: firing rates are no longer
@@ -16,6 +17,8 @@ import { percent } from './report.js'
  */
 const [TRAINING_STEPS, QUICK_TRAINING_STEPS] = [10, 2]
 const LEARNING_RATE = 0.02
+
+export { describeRates } from '../src/bench/networks.js'
 
 /** Share of the processors that others took from which on a row is not to be trusted. */
 const DISTURBED = 0.1
@@ -133,13 +136,6 @@ export async function measureSideBySide<Theirs extends StepTimes & Partial<PeerS
     others: Math.max(...disturbed),
     theirs: their,
   }
-}
-
-/** Mean of the layers, with the lowest and the highest. */
-export function describeRates(rates: Readonly<Record<string, number>> | readonly number[]): string {
-  const values: readonly number[] = Object.values(rates)
-  const mean = values.reduce((a, b) => a + b, 0) / values.length
-  return `${mean.toFixed(2)} (${Math.min(...values).toFixed(2)}–${Math.max(...values).toFixed(2)})`
 }
 
 export const describeOthers = (share: number): string =>

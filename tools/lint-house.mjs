@@ -27,7 +27,9 @@ const rooms = [
   ['models'],
   ['verify'],
   ['diagnose'],
-  ['cli', 'index'],
+  ['index'],
+  ['bench'],
+  ['cli'],
 ]
 
 /** The one file of assembly that src may import. */

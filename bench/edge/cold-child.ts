@@ -39,7 +39,7 @@ async function library(
   const before = performance.now()
   const { compile } = await import('../../src/index.js')
   const { models } = await import('../../src/models/registry.js')
-  const { classes } = await import('../networks.js')
+  const { classes } = await import('../../src/bench/networks.js')
   const importMs = performance.now() - before
   const input = shape.split(',').map(Number) as [number, number, number]
   const start = performance.now()

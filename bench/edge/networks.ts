@@ -1,5 +1,7 @@
 /** Networks to export, trained as far as their neurons fire as those of trained networks do. */
 
+import { chooseModels, classes, input as colours, makeBatch } from '../../src/bench/networks.js'
+import { fillNormal } from '../../src/bench/spikes.js'
 import { type Dataset, fromArrays, type Split } from '../../src/data/dataset.js'
 import { digits } from '../../src/data/digits.js'
 import type { Model } from '../../src/model.js'
@@ -8,9 +10,7 @@ import { type CompileOptions, compile } from '../../src/network.js'
 import type { Shape } from '../../src/nn/value.js'
 import { cosine, sgd } from '../../src/optimizer.js'
 import type { StateDict } from '../../src/runtime/state.js'
-import { chooseModels, classes, input as colours, makeBatch } from '../networks.js'
 import type { BenchOptions } from '../options.js'
-import { fillNormal } from '../spikes.js'
 
 export const T = 4
 const NOISE_IMAGES = 32

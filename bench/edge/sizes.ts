@@ -1,7 +1,8 @@
 /** How large exported networks are, beside the numbers that they hold. */
+
+import type { Report, ResultTable } from '../../src/bench/report.js'
 import type { NetInfo } from '../../src/edge/abi.js'
 import { netInfo } from '../../src/edge/net.js'
-import type { Report, ResultTable } from '../report.js'
 import type { Build } from './builds.js'
 import { codeOf, functionCount } from './code.js'
 

@@ -1,4 +1,6 @@
 /** How fast exported networks are on V8, each beside another way to do the same. */
+
+import { deviation, digits, type Report, type ResultTable } from '../../src/bench/report.js'
 import { openNet } from '../../src/edge/net.js'
 import type { Model } from '../../src/model.js'
 import {
@@ -9,7 +11,6 @@ import {
   compareBlocks,
   type TurnsBudget,
 } from '../alternate.js'
-import { deviation, digits, type Report, type ResultTable } from '../report.js'
 import { describeRates } from '../side-by-side.js'
 import { exportBuild } from './builds.js'
 import { T, type TrainedNetwork } from './networks.js'

@@ -1,9 +1,8 @@
 /** The commands of `spikewasm`: which one to run, and how errors end. */
 
-import { Command, CommanderError } from 'commander'
-import { SpikewasmError } from '../errors.js'
+import { Command } from 'commander'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
-import { inFlags } from './mistakes.js'
+import { complain } from './complain.js'
 import { packageVersion } from './version.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
@@ -14,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<(command: Command) => Comm
   info: async () => (await import('./info.js')).infoCommand,
   diagnose: async () => (await import('./diagnose.js')).diagnoseCommand,
   verify: async () => (await import('./verify.js')).verifyCommand,
+  bench: async () => (await import('./bench.js')).benchCommand,
 }
 
 const program = new Command('spikewasm')
@@ -42,36 +42,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+const command = program.commands.find((candidate) => candidate.name() === asked)
+
 try {
   await program.parseAsync()
 } catch (error) {
-  process.exitCode = complain(error)
-}
-
-/** Writes what went wrong to standard error. Returns the exit code. */
-function complain(error: unknown): number {
-  if (error instanceof CommanderError) {
-    // --help and --version end here too.
-    if (error.exitCode === 0 || error.code === 'commander.help') return error.exitCode
-    const message = error.message
-      .replace(/^error: /, '')
-      .replace('\n', ' ')
-      .replace(/\.$/, '')
-    process.stderr.write(
-      `spikewasm: ${message}; see spikewasm --help and spikewasm <command> --help\n`,
-    )
-    return 1
-  }
-  if (error instanceof SpikewasmError) {
-    const command = program.commands.find((candidate) => candidate.name() === program.args[0])
-    const flags = command?.options.map((option) => option.long ?? '') ?? []
-    process.stderr.write(`spikewasm: ${inFlags(error.message, flags)}\n`)
-    return 1
-  }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-  process.stderr.write(
-    `spikewasm ${packageVersion()}: this is a fault of the program; please report it ` +
-      'with the command you ran and the lines above\n',
-  )
-  return 1
+  // A slow-down is what 1 means in `bench`.
+  process.exitCode = complain(error, command, asked === 'bench' ? 2 : 1)
 }

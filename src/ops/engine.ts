@@ -28,3 +28,11 @@ export function engineModule(variant: EngineVariant): WebAssembly.Module {
   }
   return module
 }
+
+/**
+ * Takes another module of the engine for plans to come, on one thread.
+ * @internal
+ */
+export function useEngine(module: WebAssembly.Module): void {
+  loaded.set('engine', module)
+}

@@ -93,17 +93,20 @@ test('it says what is missing and where it comes from', () => {
     for (const [more, message] of [
       [
         ['--fashion', folder],
-        /^bench\.fashion must be the folder with train-images-idx3-ubyte\.gz .*got .*\n {2}apt-get install dataset-fashion-mnist\n/,
+        /^spikewasm: --fashion must be the folder with train-images-idx3-ubyte\.gz .*got .*\n {2}apt-get install dataset-fashion-mnist\n/,
       ],
-      [['--model', 'resnet18'], /^bench\.model must be cnn or vgg11 for accuracy, got "resnet18"/],
+      [
+        ['--model', 'resnet18'],
+        /^spikewasm: --model must be cnn or vgg11 for accuracy, got "resnet18"/,
+      ],
       [
         ['--model', 'vgg11'],
-        /^bench\.data must be cifar-10-binary\.tar\.gz or its folder for vgg11, got none/,
+        /^spikewasm: --data must be cifar-10-binary\.tar\.gz or its folder for vgg11, got none/,
       ],
       [['--model', 'vgg11', '--data', join(folder, 'none')], /CIFAR-10.*none/],
     ] as const) {
       const { status, stderr } = run(...args, ...more)
-      assert.is(status, 1, more.join(' '))
+      assert.is(status, 2, more.join(' '))
       assert.match(stderr, message, more.join(' '))
     }
   })

@@ -3,146 +3,56 @@
  * sense alone, never for speed.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseOptions } from '../../bench/options.js'
-import { measureRoundTrip } from '../../bench/round-trip.js'
-import { makeSpikes } from '../../bench/spikes.js'
+import { measureHandOver } from '../../src/bench/hand-over.js'
+import { makeSpikes } from '../../src/bench/spikes.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const run = (...args: string[]) =>
   spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
 
-interface Entry {
-  name: string
-  unit: string
-  value: number
-  range?: string
-  extra?: string
-}
-
-test('round trip: a finite time, and the worker ends', async () => {
-  const ns = await measureRoundTrip()
-  assert.ok(Number.isFinite(ns) && ns > 0, `${ns}`)
+test('hand-over: nanoseconds or a reason, and the worker ends', async () => {
+  const figure = await measureHandOver()
+  if ('value' in figure) assert.ok(figure.value > 0 && figure.value <= 5000, `${figure.value}`)
+  else assert.ok(figure.refused.length > 0)
 })
 
-/** Reads a file and checks the form of its entries. */
-function readEntries(path: string, units: readonly string[]): Entry[] {
-  const entries = JSON.parse(readFileSync(path, 'utf8')) as Entry[]
-  assert.ok(Array.isArray(entries) && entries.length > 0, `${path} must hold entries`)
-  for (const entry of entries) {
-    assert.ok(typeof entry.name === 'string' && entry.name.length > 0, JSON.stringify(entry))
-    assert.ok(units.includes(entry.unit), `unit of ${entry.name}: ${entry.unit}`)
-    assert.ok(
-      Number.isFinite(entry.value) && entry.value > 0,
-      `value of ${entry.name}: ${entry.value}`,
-    )
-    for (const field of [entry.range, entry.extra])
-      assert.ok(field === undefined || typeof field === 'string', `texts of ${entry.name}`)
-    assert.ok(
-      Object.keys(entry).every((key) => ['name', 'unit', 'value', 'range', 'extra'].includes(key)),
-      `fields of ${entry.name}: ${Object.keys(entry)}`,
-    )
-  }
-  const names = entries.map(({ name }) => name)
-  assert.is(new Set(names).size, names.length, 'names must be unique, an action compares by them')
-  return entries
-}
-
-test('--quick --only kernels writes tables and both kinds of entries', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-  try {
-    const [json, markdown] = [join(folder, 'out.json'), join(folder, 'out.md')]
-    const { status, stdout, stderr } = run(
-      '--quick',
-      '--only',
-      'kernels',
-      '--json',
-      json,
-      '--markdown',
-      markdown,
-    )
-    assert.is(status, 0, stderr)
-    const times = readEntries(json, ['ms'])
-    const rates = readEntries(join(folder, 'out.bigger.json'), ['GFLOP/s', 'GB/s'])
-    for (const part of [
-      'matmul | NN',
-      'matmul | NT',
-      'matmul | TN',
-      'forward, dense',
-      'winograd',
-      'neuron A+S',
-      'norm backward',
-      'sgd',
-    ])
-      assert.ok(
-        times.some(({ name }) => name.includes(part)),
-        `an entry of ${part}`,
-      )
-    assert.ok(
-      rates.some(({ name }) => name.startsWith('peak')),
-      'the peak',
-    )
-    const spikes = times.filter(({ name }) => /forward, spikes|, lists|neuron/.test(name))
-    assert.ok(
-      spikes.length > 0 && spikes.every(({ name }) => /rate 0\.\d\d/.test(name)),
-      'every figure of spikes names their rate',
-    )
-    for (const { name, extra } of times)
-      assert.match(extra ?? '', /first call .* cold tier .*\n(.*\n)*1 thread\nNode /, name)
-    for (const text of [stdout, readFileSync(markdown, 'utf8')])
-      for (const word of [
-        'Node',
-        'V8',
-        'processors',
-        'density',
-        'of peak',
-        '× naive JS',
-        'spread',
-        'first ms',
-        'cold ms',
-      ])
-        assert.ok(text.includes(word), word)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-})
-
-test('mistakes in options are one line that names the option', () => {
+test('the sections of the repository: listed, and mistakes are one line and exit code 2', () => {
+  const { status, stdout } = run('--only', 'curves', '--list')
+  assert.equal([status, stdout], [0, 'curves\n'])
+  const names = run('--list', '--peers', '--quick').stdout.trimEnd().split('\n')
+  assert.ok(names.includes('peers') && names.some((name) => name.startsWith('lif ')))
   for (const [args, message] of [
     [
       ['--only', 'kernel'],
-      /^bench\.only must be one of kernels, steps, memory, edge, peers, single, official, online, curves, accuracy, agreement, got "kernel"\n$/,
+      /^spikewasm: --only must be one of kernels, steps, inference, start, memory, outside, edge, peers, single, official, online, curves, accuracy, agreement, got "kernel"\n$/,
     ],
-    [['--threads', '0'], /^bench\.threads must be an integer from 1 to 256, got 0\n$/],
-    [['--steps', '0'], /^bench\.steps must be an integer from 1 to 10000, got 0\n$/],
-    [['--epochs', '0'], /^bench\.epochs must be an integer from 1 to 10000, got 0\n$/],
-    [['--limit', 'few'], /^bench\.limit must be an integer from 1 to \d+, got few\n$/],
-    [['--time-steps', '2.5'], /^bench\.time-steps must be an integer from 1 to 255, got 2\.5\n$/],
-    [
-      ['--model', 'lenet', '--only', 'steps'],
-      /^bench\.model must be one of .*cnn.*, got "lenet"\n$/,
-    ],
-    [['--fast'], /^bench: .*--fast.*--help/],
+    [['--threads', '0'], /^spikewasm: --threads must be an integer ≥ 1, got "0"\n$/],
+    [['--steps', '10001'], /^spikewasm: --steps must be an integer from 1 to 10000, got 10001\n$/],
+    [['--epochs', '0'], /^spikewasm: --epochs must be an integer ≥ 1, got "0"\n$/],
+    [['--limit', 'few'], /^spikewasm: --limit must be an integer ≥ 1, got "few"\n$/],
+    [['--time-steps', '2.5'], /^spikewasm: --time-steps must be an integer ≥ 1, got "2\.5"\n$/],
   ] as const) {
     const { status, stderr } = run(...args)
-    assert.is(status, 1, args.join(' '))
+    assert.is(status, 2, args.join(' '))
     assert.match(stderr, message)
   }
 })
 
 test('options of the comparison with the official code', () => {
   const plain = parseOptions([])
-  assert.equal(plain.sections, ['kernels', 'steps', 'memory'])
+  assert.equal(plain.sections, ['kernels', 'steps', 'inference', 'start', 'memory'])
   assert.equal(
     [plain.official, plain.spikingjelly, plain.python, plain.steps, plain.timeSteps],
     [undefined, undefined, 'python3', undefined, 4],
   )
-  assert.equal(parseOptions(['--peers']).sections, ['kernels', 'steps', 'memory', 'peers'])
+  assert.is(parseOptions(['--peers']).sections.at(-1), 'peers')
   const edge = parseOptions(['--only', 'edge', '--peers'])
   assert.equal([edge.sections, edge.peers, plain.peers], [['edge'], true, false])
   for (const section of ['official', 'agreement', 'curves', 'accuracy'] as const) {
@@ -178,15 +88,15 @@ test('the comparison with the official code says what is missing', () => {
         [['--official', spikingjelly, '--spikingjelly', official], folders],
         [
           [...both, '--model', 'mlp'],
-          /^bench\.model must be one of cnn, .*preactResnet34 for the official code, got "mlp"\n$/,
+          /^spikewasm: --model must be one of cnn, .*preactResnet34 for the official code, got "mlp"\n$/,
         ],
         [
           [...both, '--python', join(folder, 'nothing')],
-          /^bench\.python: .*nothing could not run the official code: .*ENOENT; .*PyTorch.*--python/,
+          /^spikewasm: bench\.python: .*nothing could not run the official code: .*ENOENT; .*PyTorch.*--python/,
         ],
       ] as const) {
         const { status, stderr } = run('--only', section, ...args)
-        assert.is(status, 1, `${section} ${args}`)
+        assert.is(status, 2, `${section} ${args}`)
         assert.match(stderr, message, `${section} ${args}`)
       }
   } finally {

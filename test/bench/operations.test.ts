@@ -3,11 +3,13 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   denseOperations,
+  fewestOperations,
   flop,
+  forwardOperations,
   limitMs,
   type Operations,
   ownOperations,
-} from '../../bench/operations.js'
+} from '../../src/bench/operations.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
@@ -89,6 +91,16 @@ test('ours: sums of spikes, groups, strides, max pooling, and layers on numbers'
   const numbers = T * 32
   const inputGradients = T * (128 + 256 + 32 + 6)
   near(got, B * 2 * spikes, B * (2 * 576 + 2 * numbers + inputGradients), 'bptt')
+})
+
+test('the least: gradients of 3×3 convolutions take a quarter by Winograd', () => {
+  const rates = { 2: 0.2, 'main.2': 0.2 }
+  const rate = traitsOf({ method: 'rate', stepMode: 'm' })
+  const spikes = B * T * 0.8 * 48
+  near(fewestOperations(small, rate, rates, T, B), spikes, B * (576 + 144 + 48 + 48), 'rate')
+  const bptt = traitsOf({ method: 'bptt', stepMode: 'm' })
+  near(fewestOperations(small, bptt, rates, T, B), 2 * spikes, B * (576 + 144 + T * 48), 'bptt')
+  near(forwardOperations(small, rates, T, B), spikes, B * 576, 'forward')
 })
 
 test('theirs: dense products of each step, and of the passes that each method makes', () => {

@@ -108,17 +108,17 @@ test('online: it says which checkout is missing and where it comes from', () => 
     file(join(jelly, 'spikingjelly/clock_driven/neuron.py'))
     const python = join(folder, 'nothing')
     const noPython =
-      /^bench\.python: .*nothing could not run the authors' code: .*ENOENT; .*PyTorch.*--python/
+      /^spikewasm: bench\.python: .*nothing could not run the authors' code: .*ENOENT; .*PyTorch.*--python/
     for (const [args, message] of [
       [
         [],
-        /^bench\.ottt must be a checkout of its authors' code, got none; get it with\n {2}git clone https:\/\/github\.com\/pkuxmq\/OTTT-SNN\n$/,
+        /^spikewasm: --ottt must be a checkout of its authors' code, got none; get it with\n {2}git clone https:\/\/github\.com\/pkuxmq\/OTTT-SNN\n$/,
       ],
-      [['--ottt', sltt], /^bench\.ottt must be .*got .*sltt; get it with/],
+      [['--ottt', sltt], /^spikewasm: --ottt must be .*got .*sltt; get it with/],
       [['--ottt', ottt, '--python', python], noPython],
     ] as const) {
       const { status, stderr } = run('--only', 'online', ...args)
-      assert.is(status, 1, args.join(' '))
+      assert.is(status, 2, args.join(' '))
       assert.match(stderr, message)
     }
   } finally {

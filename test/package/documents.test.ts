@@ -152,7 +152,7 @@ async function optionsOf(command: string): Promise<Set<string>> {
 
 test('commands and options that pages name exist', async () => {
   const options = new Map<string, Set<string>>()
-  for (const command of ['', 'train', 'eval', 'export', 'verify', 'info', 'diagnose'])
+  for (const command of ['', 'train', 'eval', 'export', 'verify', 'info', 'diagnose', 'bench'])
     options.set(command, await optionsOf(command))
   let commands = 0
   for (const page of current)
@@ -173,7 +173,7 @@ test('commands and options that pages name exist', async () => {
 
 test('docs/command-line.md lists each option of each command, and no other', async () => {
   const sections = read('docs/command-line.md').split(/^## /m)
-  for (const command of ['train', 'eval', 'export', 'verify', 'info', 'diagnose']) {
+  for (const command of ['train', 'eval', 'export', 'verify', 'info', 'diagnose', 'bench']) {
     const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''
     const rows = section.split('\n').filter((line) => line.startsWith('| `--'))
     const listed = rows.flatMap((row) =>
@@ -197,12 +197,15 @@ test('docs/command-line.md names each field of the JSON that commands print', as
     const onFile = await run(['eval', '--on', net, '--json'])
     const hosts = ['--hosts', 'node', '--samples', '5', '--json']
     const verified = await run(['verify', net, '--run', folder, ...hosts])
+    const measured = await run(['bench', '--quick', '--filter', 'relu', '--json'])
     for (const file of [net, join(folder, 'net.h')]) await rm(file)
     const fields = [trained, tested, exported, onFile, verified]
       .flatMap(({ stdout }) => stdout.trimEnd().split('\n'))
       .map((line) => JSON.parse(line) as { files?: object[]; hosts?: object[] })
       .flatMap((line) => [line, ...(line.files ?? []), ...(line.hosts ?? [])])
       .flatMap(Object.keys)
+    const report = JSON.parse(measured.stdout) as Record<string, object[]>
+    fields.push(...Object.keys(report), ...report.smallerIsBetter.flatMap(Object.keys))
     assert.ok(fields.length > 30, fields.join())
     for (const field of fields) assert.ok(text.includes(`\`${field}\``), field)
     for (const file of readdirSync(folder)) assert.ok(text.includes(`\`${file}\``), file)

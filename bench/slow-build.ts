@@ -1,0 +1,77 @@
+/**
+ * Copies of this build for tests of comparisons: an equal one, or one in which a kernel is slower. A
+ * loop that computes nothing of use runs behind each unit of the kernel.
+ */
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ownRoot } from '../src/bench/compare/builds.js'
+
+/** Copies what a package holds. @param folder is made */
+export function copyBuild(folder: string): void {
+  const root = ownRoot()
+  mkdirSync(folder, { recursive: true })
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+  for (const part of ['src', 'assembly', 'wasm'])
+    cpSync(join(root, 'build', part), join(folder, 'build', part), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'dir')
+}
+
+/** Operations, and the benchmark that shows each best. */
+export const targets: readonly (readonly [op: string, benchmark: string])[] = [
+  ['SpikeForward', 'conv2d spikes 128x16x16-128 k3 B4 T4 d0.10'],
+  ['Neuron', 'lif 256x8x8 B4 T4'],
+  ['ConvDense', 'conv2d dense 256x8x8-256 k3 B4 T4'],
+  ['NeuronBackwardRate', 'lifBackward rate 256x8x8 B4'],
+  ['WinogradInputGradient', 'conv2dInputGradient auto 128x16x16-128 k3 B4'],
+  ['ListWeightGradient', 'conv2dWeightGradient lists 128x16x16-128 k3 B4 T4 d0.20'],
+  ['NeuronBackwardTime', 'lifBackward time 256x8x8 B4 T4'],
+  ['Dropout', 'dropout 256x8x8 B4 T4'],
+  ['TimeSum', 'timeSum 256x8x8 B4 T4'],
+  ['ConvNarrow', 'conv2d image 3x32x32-64 k3 B4'],
+]
+
+const BURN = `
+/** Takes time: a chain of dependent operations. */
+function burn(rounds: i32): void {
+  let x: f64 = 1
+  for (let i = 0; i < rounds; i++) x = x * 0.999 + 0.001
+  if (x < 0) unreachable()
+}
+`
+
+/**
+ * Builds the engine of a copy anew, with `rounds` of a loop behind each unit of an operation.
+ * @param op its name in assembly/opcodes.ts, for example Neuron
+ * @throws Error when there is no such operation, or it does not compile
+ */
+export function slowDown(folder: string, op: string, rounds: number): void {
+  const root = ownRoot()
+  for (const part of ['assembly', 'asconfig.json', 'tools/build-wasm.mjs'])
+    cpSync(join(root, part), join(folder, 'source', part), { recursive: true })
+  const path = join(folder, 'source/assembly/engine/execute.ts')
+  writeFileSync(path, withLoop(readFileSync(path, 'utf8'), op, rounds))
+  const modules = join(folder, 'source/node_modules')
+  try {
+    symlinkSync(join(root, 'node_modules'), modules, 'dir')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  const { status, stderr } = spawnSync(process.execPath, ['tools/build-wasm.mjs', 'release'], {
+    cwd: join(folder, 'source'),
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`the slower engine does not compile: ${stderr.slice(-2000)}`)
+  cpSync(join(folder, 'source/build/wasm/engine.wasm'), join(folder, 'build/wasm/engine.wasm'))
+}
+
+/**
+ * The source of the table of operations with a loop behind the call of one.
+ * @throws Error when it has no such operation
+ */
+export function withLoop(source: string, op: string, rounds: number): string {
+  // The first call behind the case; several operations may share it.
+  const call = new RegExp(`(case Op\\.${op}:\\n(?: +case Op\\.\\w+:\\n)*( +)\\w+\\(rec.*\\n)`)
+  if (!call.test(source)) throw new Error(`execute.ts has no case of Op.${op}`)
+  return `${source.replace(call, `$1$2burn(${rounds})\n`)}${BURN}`
+}

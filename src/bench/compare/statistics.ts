@@ -1,0 +1,160 @@
+/**
+ * Statistics of a comparison: what a few processes of some rounds each say about an effect, and how
+ * sure that is.
+ *
+ * Rounds of one process share what that process drew: where its memory lies, how V8 compiled, what
+ * ran beside it. They are no independent samples of the effect. So samples are drawn in two levels,
+ * processes and then the rounds of each (hierarchical bootstrap: Davison and Hinkley, *Bootstrap
+ * Methods and their Application*, 1997, section 3.8). Few processes show too little of their own
+ * spread. Hence the factor √(n / (n − 1)), and Student's t in place of the normal distribution.
+ */
+import { median } from '../../median.js'
+import { Purpose, RandomStream } from '../../random.js'
+
+/** One list a process; one number a round, for example log(time of this / time of the other). */
+export type Processes = readonly (readonly number[])[]
+
+/** What processes say together. */
+export interface Estimate {
+  /** Mean over the processes of the median over the rounds. */
+  readonly effect: number
+  /** Its standard error, corrected for few processes; infinite for one process. */
+  readonly error: number
+  /** Degrees of freedom of the error, at least 0. */
+  readonly freedom: number
+}
+
+export interface Interval {
+  readonly effect: number
+  readonly low: number
+  readonly high: number
+}
+
+/** Resamples of a bootstrap: its error is known to about 3 %. */
+const RESAMPLES = 500
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
+
+/**
+ * The effect that processes show, and its error by a hierarchical bootstrap. The same seed gives
+ * the same numbers.
+ * @param processes at least one, each with at least one round
+ */
+export function estimate(processes: Processes, seed = 1): Estimate {
+  const count = processes.length
+  const effect = mean(processes.map(median))
+  if (count < 2) return { effect, error: Number.POSITIVE_INFINITY, freedom: 0 }
+  const error = Math.sqrt(count / (count - 1)) * bootstrapError(processes, seed)
+  return { effect, error, freedom: count - 1 }
+}
+
+/** Standard deviation over resamples of the mean of medians. */
+function bootstrapError(processes: Processes, seed: number): number {
+  const stream = new RandomStream(Purpose.Shuffle)
+  stream.start(seed, 0, 0)
+  const sorted = processes.map((rounds) => Float64Array.from(rounds).sort())
+  const ranks = processes.map(({ length }) => medianRanks(length))
+  const means = Array.from({ length: RESAMPLES }, () => {
+    let total = 0
+    for (let k = 0; k < processes.length; k++) {
+      const at = stream.below(processes.length)
+      const chance = stream.uniform()
+      let rank = 0
+      while (ranks[at][rank] < chance && rank < sorted[at].length - 1) rank++
+      total += sorted[at][rank]
+    }
+    return total / processes.length
+  })
+  const center = mean(means)
+  return Math.sqrt(means.reduce((sum, value) => sum + (value - center) ** 2, 0) / (RESAMPLES - 1))
+}
+
+/** Of so many rounds; how many a process may have is limited. */
+const ranksOf = new Map<number, Float64Array>()
+
+/**
+ * Where the median of a resample lies among n sorted values: the chance that its rank is at most j,
+ * for each j. So a resample costs one random number instead of n of them and a sort. Resamples have
+ * an odd number of values, n or n − 1: one of them is their median. It is at most value j where at
+ * least half of the draws, a binomial number, are.
+ */
+function medianRanks(n: number): Float64Array {
+  let ranks = ranksOf.get(n)
+  if (ranks) return ranks
+  const draws = n % 2 === 1 ? n : n - 1
+  ranks = Float64Array.from({ length: n }, (_, j) => {
+    const p = (j + 1) / n
+    if (p === 1) return 1
+    let logTerm = draws * Math.log(1 - p)
+    let sum = 0
+    for (let i = 0; i <= draws; i++) {
+      if (i > draws / 2) sum += Math.exp(logTerm)
+      logTerm += Math.log(((draws - i) / (i + 1)) * (p / (1 - p)))
+    }
+    return sum
+  })
+  ranksOf.set(n, ranks)
+  return ranks
+}
+
+/** a − b of independent estimates; degrees of freedom by Welch and Satterthwaite, rounded down. */
+export function difference(a: Estimate, b: Estimate): Estimate {
+  const [va, vb] = [a.error ** 2, b.error ** 2]
+  const effect = a.effect - b.effect
+  if (a.freedom < 1 || b.freedom < 1) return { effect, error: Number.POSITIVE_INFINITY, freedom: 0 }
+  const error = Math.sqrt(va + vb)
+  if (error === 0) return { effect, error, freedom: Math.min(a.freedom, b.freedom) }
+  const freedom = (va + vb) ** 2 / (va ** 2 / a.freedom + vb ** 2 / b.freedom)
+  return { effect, error, freedom: Math.max(1, Math.floor(freedom)) }
+}
+
+/** The interval whose ends are passed with a probability of `alpha` each. */
+export function interval({ effect, error, freedom }: Estimate, alpha: number): Interval {
+  if (freedom < 1) return { effect, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }
+  const half = studentQuantile(freedom, alpha) * error
+  return { effect, low: effect - half, high: effect + half }
+}
+
+/** The smallest interval around some. */
+export function hull(intervals: readonly Interval[]): Interval {
+  return {
+    effect: mean(intervals.map(({ effect }) => effect)),
+    low: Math.min(...intervals.map(({ low }) => low)),
+    high: Math.max(...intervals.map(({ high }) => high)),
+  }
+}
+
+/**
+ * The value that Student's t passes with a probability of `alpha`.
+ * @param freedom degrees of freedom, an integer >= 1
+ * @param alpha 0 < alpha <= 0.5
+ */
+export function studentQuantile(freedom: number, alpha: number): number {
+  let [low, high] = [0, 1]
+  while (tail(freedom, high) > alpha) high *= 2
+  for (let i = 0; i < 80; i++) {
+    const half = (low + high) / 2
+    if (tail(freedom, half) > alpha) low = half
+    else high = half
+  }
+  return high
+}
+
+/**
+ * Probability that Student's t is above `value` >= 0: the finite series in θ = atan(t / √ν) for
+ * whole ν (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
+ */
+function tail(freedom: number, value: number): number {
+  const angle = Math.atan(value / Math.sqrt(freedom))
+  const [sine, cosine] = [Math.sin(angle), Math.cos(angle)]
+  const isOdd = freedom % 2 === 1
+  let term = isOdd ? cosine : 1
+  let sum = freedom > 1 ? term : 0
+  for (let k = isOdd ? 3 : 2; k <= freedom - 2; k += 2) {
+    term *= cosine ** 2 * ((k - 1) / k)
+    sum += term
+  }
+  const inside = isOdd ? (2 / Math.PI) * (angle + sine * sum) : sine * sum
+  return (1 - inside) / 2
+}

@@ -1,0 +1,14 @@
+/** A part of a section that is measured and printed together. */
+import type { Section } from './benchmark.js'
+import type { Report } from './report.js'
+
+/** Tells what is measured now; on a terminal alone. */
+export type Progress = (text: string) => void
+
+export interface Group {
+  readonly section: Section | string
+  /** What it measures, one name each. */
+  readonly names: readonly string[]
+  /** Measures those of its names that are wanted. */
+  run(wanted: ReadonlySet<string>, progress: Progress): Promise<Report>
+}

@@ -1,0 +1,23 @@
+/**
+ * One configuration in a process of its own: a few training steps, then one line of JSON with its
+ * peak memory. `none` loads the package and nothing else.
+ *
+ *   memory-child.js MODEL METHOD T THREADS [BATCH]
+ */
+import { batchOf, compileNetwork, describeMethod, makeBatch, methods } from './networks.js'
+
+const [, , name, method, timeSteps, threads, batch] = process.argv
+let planned = 0
+if (name !== 'none') {
+  const choice = methods.find((m) => describeMethod(m) === method)
+  if (!choice) throw new Error(`no method is called ${method}`)
+  const batchSize = batch === undefined ? batchOf(name) : Number(batch)
+  const options = { batchSize }
+  const model = await compileNetwork(name, choice, Number(timeSteps), Number(threads), options)
+  const { x, y } = makeBatch(model.batchSize)
+  for (let i = 0; i < 2; i++) await model.trainStep(x, y, { lr: 0 })
+  planned = model.memoryUse.total
+  await model.dispose()
+}
+// maxRSS is in KiB.
+console.log(JSON.stringify({ rss: process.resourceUsage().maxRSS * 1024, planned }))

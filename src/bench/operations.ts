@@ -1,0 +1,240 @@
+/**
+ * How many additions and multiply-adds a training step needs, of convolutions and linear layers
+ * alone, and the time that they would take at a peak: what figures are held against.
+ *
+ * M stands for the multiply-adds of a layer's dense product for one image and one step, places of
+ * the padding included.
+ */
+import type { Graph, GraphNode } from '../graph/trace.js'
+import type { MethodTraits } from '../plan/methods.js'
+
+export interface Operations {
+  readonly additions: number
+  /** Each is one multiplication and one addition. */
+  readonly multiplyAdds: number
+}
+
+/** Operations of floating point. */
+export const flop = ({ additions, multiplyAdds }: Operations): number =>
+  additions + 2 * multiplyAdds
+
+/** Milliseconds of so many operations at `gflops` GFLOP/s. */
+export const limitMs = (operations: Operations, gflops: number): number =>
+  flop(operations) / gflops / 1e6
+
+/**
+ * What a layer reads. `still`: the image, or what is computed of it alone, the same at each step.
+ * `spikes`: a share `density` of its numbers, 0…1, counts. `numbers`: all of them.
+ */
+interface Source {
+  readonly kind: 'still' | 'spikes' | 'numbers'
+  readonly density: number
+}
+
+const pixels = ({ shape }: GraphNode): number => shape[1] * shape[2]
+
+/** Inputs of one output of a pooling layer. */
+function windowOf(node: GraphNode, input: GraphNode): number {
+  const { layer } = node
+  if (layer?.kind === 'avgPool2d' || layer?.kind === 'maxPool2d')
+    return layer.kernelSize[0] * layer.kernelSize[1]
+  return pixels(input) / pixels(node)
+}
+
+/** @param rates spikes per neuron and step by the name of the neuron layer */
+function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): Source[] {
+  const sources: Source[] = []
+  for (const node of nodes) {
+    const inputs = node.inputs.map((i) => sources[i])
+    sources.push(sourceOf(node, inputs))
+  }
+  return sources
+
+  function sourceOf(node: GraphNode, inputs: readonly Source[]): Source {
+    switch (node.kind) {
+      case 'input':
+        return { kind: 'still', density: 1 }
+      case 'neuron':
+        return { kind: 'spikes', density: rates[node.name] }
+      case 'avgPool2d':
+      case 'maxPool2d':
+      case 'adaptiveAvgPool2d': {
+        const { kind, density } = inputs[0]
+        const window = windowOf(node, nodes[node.inputs[0]])
+        return { kind, density: Math.min(1, density * window) }
+      }
+      case 'add': {
+        const kinds = inputs.map(({ kind }) => kind)
+        const kind = kinds.includes('numbers')
+          ? 'numbers'
+          : kinds.every((k) => k === kinds[0])
+            ? kinds[0]
+            : 'numbers'
+        const density = kind === 'numbers' ? 1 : inputs.reduce((sum, s) => sum + s.density, 0)
+        return { kind, density: Math.min(1, density) }
+      }
+      case 'scale':
+      case 'dropout':
+      case 'flatten':
+      case 'identity':
+        return inputs[0]
+      default:
+        return { kind: inputs[0].kind === 'still' ? 'still' : 'numbers', density: 1 }
+    }
+  }
+}
+
+/** M of a convolution or linear layer, else 0. */
+function productOf({ layer, shape }: GraphNode): number {
+  if (layer?.kind === 'linear') return layer.inFeatures * layer.outFeatures
+  if (layer?.kind !== 'conv2d') return 0
+  const { inChannels, groups, kernelSize } = layer
+  return shape[0] * shape[1] * shape[2] * (inChannels / groups) * kernelSize[0] * kernelSize[1]
+}
+
+function winogradOf({ layer }: GraphNode): number {
+  return layer?.kind === 'conv2d' && layer.kernelSize.every((size) => size === 3) ? 0.25 : 1
+}
+
+interface Product {
+  /** M. */
+  readonly dense: number
+  /** Share of it that Winograd's algorithm leaves of a gradient: a quarter for a kernel of 3×3. */
+  readonly winograd: number
+  readonly source: Source
+}
+
+function productsOf(graph: Graph, rates: Readonly<Record<string, number>>): Product[] {
+  const sources = sourcesOf(graph, rates)
+  return graph.nodes
+    .map((node) => ({
+      dense: productOf(node),
+      winograd: winogradOf(node),
+      source: sources[node.inputs[0]],
+    }))
+    .filter(({ dense }) => dense > 0)
+}
+
+/** A product with what `source` gives at each of `steps`. */
+function stepwise({ dense, source: { kind, density } }: Product, steps: number): Operations {
+  if (kind === 'spikes') return { additions: steps * density * dense, multiplyAdds: 0 }
+  return { additions: 0, multiplyAdds: (kind === 'still' ? 1 : steps) * dense }
+}
+
+const multiply = (multiplyAdds: number): Operations => ({ additions: 0, multiplyAdds })
+
+function weightGradient(product: Product, traits: MethodTraits, steps: number): Operations {
+  const { dense, source } = product
+  switch (traits.presynaptic) {
+    case 'mean':
+      return multiply(dense)
+    case 'trace':
+      return multiply((source.kind === 'still' ? 1 : steps) * dense)
+    case 'steps':
+      return stepwise(product, steps)
+  }
+}
+
+/** Nothing for an image, which needs no gradient. */
+function inputGradient(product: Product, traits: MethodTraits, steps: number): Operations {
+  if (product.source.kind === 'still') return multiply(0)
+  return multiply(
+    (traits.backward === 'afterwards' && traits.rows === 'one' ? 1 : steps) * product.dense,
+  )
+}
+
+function sum(parts: readonly Operations[], images: number): Operations {
+  return {
+    additions: images * parts.reduce((all, { additions }) => all + additions, 0),
+    multiplyAdds: images * parts.reduce((all, { multiplyAdds }) => all + multiplyAdds, 0),
+  }
+}
+
+/**
+ * Of one of our training steps. Forward: an addition for each spike and each weight that it meets
+ * (behind pooling each spike of a window, never more than the dense product), for an image its
+ * dense product once. Gradients of inputs: dense multiply-adds, once in rate mode, else at each
+ * step. Gradients of weights: dense multiply-adds with time means (rate) and traces (ottt);
+ * additions for each spike with spikes (bptt, sltt).
+ *
+ * @param rates spikes per neuron and step by the name of the neuron layer
+ */
+export function ownOperations(
+  graph: Graph,
+  traits: MethodTraits,
+  rates: Readonly<Record<string, number>>,
+  steps: number,
+  images: number,
+): Operations {
+  const parts = productsOf(graph, rates).flatMap((product) => [
+    stepwise(product, steps),
+    weightGradient(product, traits, steps),
+    inputGradient(product, traits, steps),
+  ])
+  return sum(parts, images)
+}
+
+/**
+ * The least that a step needs: gradients of 3×3 convolutions by Winograd's algorithm.
+ *
+ * @param rates spikes per neuron and step by the name of the neuron layer
+ */
+export function fewestOperations(
+  graph: Graph,
+  traits: MethodTraits,
+  rates: Readonly<Record<string, number>>,
+  steps: number,
+  images: number,
+): Operations {
+  const parts = productsOf(graph, rates).flatMap((product) => {
+    const gradients = { ...product, dense: product.dense * product.winograd }
+    return [
+      stepwise(product, steps),
+      weightGradient(gradients, traits, steps),
+      inputGradient(gradients, traits, steps),
+    ]
+  })
+  return sum(parts, images)
+}
+
+/** Of `predict`: additions for each spike, an image's dense product once. */
+export function forwardOperations(
+  graph: Graph,
+  rates: Readonly<Record<string, number>>,
+  steps: number,
+  images: number,
+): Operations {
+  return sum(
+    productsOf(graph, rates).map((product) => stepwise(product, steps)),
+    images,
+  )
+}
+
+/** The ways of PyTorch code: the official one's two, and those of the authors of OTTT and SLTT. */
+export type DenseMethod = 'rate' | 'bptt' | 'ottt' | 'sltt'
+
+/**
+ * Dense products for T steps, of a layer that reads spikes and of one that reads the image:
+ * forward, both gradients. rate: T of the spikes, then the pass of rates with its two gradients.
+ * ottt: T of spikes and T of traces, then two gradients at each step. bptt, sltt: three at each
+ * step. An image needs no gradient.
+ */
+const denseProducts: Readonly<Record<DenseMethod, (T: number, isImage: boolean) => number>> = {
+  rate: (T, isImage) => T + (isImage ? 2 : 3),
+  bptt: (T, isImage) => (isImage ? 2 : 3) * T,
+  ottt: (T, isImage) => (isImage ? 2 : 4) * T,
+  sltt: (T, isImage) => (isImage ? 2 : 3) * T,
+}
+
+/** Of a training step in PyTorch, where all products are dense. */
+export function denseOperations(
+  graph: Graph,
+  method: DenseMethod,
+  steps: number,
+  images: number,
+): Operations {
+  const parts = productsOf(graph, {}).map(({ dense, source }) =>
+    multiply(denseProducts[method](steps, source.kind === 'still') * dense),
+  )
+  return sum(parts, images)
+}

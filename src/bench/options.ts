@@ -1,0 +1,103 @@
+/** What both `spikewasm bench` and the repository's `npm run bench` can be told. */
+import { availableParallelism } from 'node:os'
+import { expect } from '../errors.js'
+import type { Section } from './benchmark.js'
+import { type KernelShape, parseShape } from './cases/shape.js'
+
+export const sections = ['kernels', 'steps', 'inference', 'start', 'memory'] as const
+
+/** What is measured: plain data, so that other processes can be told the same. */
+export interface Selection {
+  /** Short runs on few shapes. */
+  readonly quick: boolean
+  readonly sections: readonly (Section | string)[]
+  /** Largest number of threads. */
+  readonly threads: number
+  /** Threads of kernels; 1 unless threads were asked for. */
+  readonly kernelThreads: number
+  readonly model?: string
+  readonly timeSteps?: number
+  readonly batchSize?: number
+  /** Rates of spikes; undefined: the default ones. */
+  readonly densities?: readonly number[]
+  /** Shapes of kernels; undefined: those of the paper's networks. */
+  readonly shapes?: readonly KernelShape[]
+}
+
+/** Options as the command line has them. */
+export interface SelectionArguments {
+  readonly quick?: boolean
+  readonly only?: string
+  readonly threads?: number
+  readonly model?: string
+  readonly timeSteps?: number
+  readonly batchSize?: number
+  readonly density?: readonly number[]
+  readonly shape?: string
+}
+
+const [MOST_THREADS, MOST_STEPS, LARGEST_BATCH] = [256, 255, 65536]
+
+/**
+ * @param all sections that run when none is named
+ * @param known sections that may be named
+ * @throws SpikewasmError that names the option
+ */
+export function selectionOf(
+  args: SelectionArguments,
+  all: readonly string[] = sections,
+  known: readonly string[] = all,
+): Selection {
+  const { quick = false, only, threads, model, timeSteps, batchSize, density, shape } = args
+  expect(
+    only === undefined || known.includes(only),
+    () => `bench.only must be one of ${known.join(', ')}, got ${JSON.stringify(only)}`,
+  )
+  checkCount('threads', threads, MOST_THREADS)
+  checkCount('timeSteps', timeSteps, MOST_STEPS)
+  checkCount('batchSize', batchSize, LARGEST_BATCH)
+  expect(
+    density === undefined || (density.length > 0 && density.every((rate) => rate > 0 && rate < 1)),
+    () =>
+      'bench.density must be rates of spikes above 0 and below 1, separated by commas, as in ' +
+      `0.05,0.1, got ${density?.join(',')}`,
+  )
+  const shapes = shape === undefined ? undefined : shape.split(',').map(parseShape)
+  expect(
+    shapes === undefined || only === undefined || only === 'kernels',
+    () =>
+      `bench.shape must be left out with --only ${only}: it chooses shapes of kernels; write ` +
+      '--only kernels or leave --only out',
+  )
+  const chosen = shapes ? ['kernels'] : only === undefined ? all : [only]
+  return {
+    quick,
+    sections: chosen,
+    threads: threads ?? Math.min(4, availableParallelism()),
+    kernelThreads: threads ?? 1,
+    ...(model !== undefined && { model }),
+    ...(timeSteps !== undefined && { timeSteps }),
+    ...(batchSize !== undefined && { batchSize }),
+    ...(density && { densities: [...new Set(density)] }),
+    ...(shapes && { shapes }),
+  }
+}
+
+function checkCount(name: string, value: number | undefined, max: number): void {
+  expect(
+    value === undefined || (Number.isInteger(value) && value >= 1 && value <= max),
+    () => `bench.${name} must be an integer from 1 to ${max}, got ${value}`,
+  )
+}
+
+const SOURCE = /\.[cm]?[jt]sx?$/i
+
+/** @throws SpikewasmError for a path of a program: `--json my.bench.js` would overwrite it */
+export function checkResultPath(option: string, path: string | undefined): void {
+  expect(
+    path === undefined || !SOURCE.test(path),
+    () =>
+      `bench.${option} must be a file for results, got ${JSON.stringify(path)}, a program; name ` +
+      'benchmark files before the options',
+  )
+}

@@ -1,0 +1,60 @@
+/**
+ * Runs on Node's own thread for resolving imports. Files with benchmarks of a user's own carry a
+ * mark in their URLs. What a marked file imports as 'spikewasm' is the build that the mark names,
+ * whatever node_modules hold, and files that it imports are marked too. So the same files can be
+ * loaded for two builds in one process.
+ */
+
+/** From what users import to the URL of the build's file. */
+export type Targets = Readonly<Record<string, string>>
+
+export interface Registration {
+  readonly mark: string
+  readonly targets: Targets
+  /** What error messages call the build. */
+  readonly label: string
+}
+
+/** Parameter of a URL. */
+export const PARAMETER = 'spikewasm-build'
+
+interface Context {
+  readonly parentURL?: string
+}
+interface Resolved {
+  readonly url: string
+  readonly format?: string | null
+  readonly shortCircuit?: boolean
+}
+type Next = (specifier: string, context: Context) => Promise<Resolved>
+
+const registrations = new Map<string, Registration>()
+
+/** Called by Node for each registration. */
+export function initialize(registration: Registration): void {
+  registrations.set(registration.mark, registration)
+}
+
+const markOf = (url: string | undefined): string | null =>
+  url?.includes(PARAMETER) ? new URL(url).searchParams.get(PARAMETER) : null
+
+/** Node's hook: from what an import names to a URL. */
+export async function resolve(specifier: string, context: Context, next: Next): Promise<Resolved> {
+  const registration = registrations.get(markOf(context.parentURL) ?? '')
+  if (!registration) {
+    const resolved = await next(specifier, context)
+    // A user's own file is an ES module, also where no package.json says so.
+    const isOwn = specifier.startsWith('file:') && markOf(specifier) !== null
+    return isOwn && /\.js\?/.test(resolved.url) ? { ...resolved, format: 'module' } : resolved
+  }
+  const { mark, targets, label } = registration
+  if (Object.hasOwn(targets, specifier))
+    return { url: targets[specifier], format: 'module', shortCircuit: true }
+  if (/^spikewasm(\/|$)/.test(specifier) && specifier !== 'spikewasm/package.json')
+    throw new Error(`${label} has no ${specifier}`)
+  const resolved = await next(specifier, context)
+  if (!resolved.url.startsWith('file:') || markOf(resolved.url) !== null) return resolved
+  const url = new URL(resolved.url)
+  url.searchParams.set(PARAMETER, mark)
+  return { ...resolved, url: url.href }
+}

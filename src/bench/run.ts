@@ -1,0 +1,168 @@
+/** Runs the sections of a selection; tables are handed out as soon as their group is measured. */
+import { expect } from '../errors.js'
+import type { Benchmark } from './benchmark.js'
+import { thisBuild } from './build.js'
+import { listBenchmarks } from './cases/index.js'
+import { findBuild, ownRoot } from './compare/builds.js'
+import { isRefused } from './figures.js'
+import type { Group, Progress } from './group.js'
+import { measureHandOver } from './hand-over.js'
+import { describeMachine, machineLabel } from './machine.js'
+import { quick as quickBudget, thorough } from './measure.js'
+import { memoryGroups } from './memory.js'
+import type { Selection } from './options.js'
+import { ownBenchmarks } from './own.js'
+import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
+
+export { addReport } from './report.js'
+
+import { addReport, digits, emptyReport, type Report, type ResultTable } from './report.js'
+import { startGroups } from './start.js'
+import { benchmarkGroups } from './table.js'
+
+/** Where tables go while more is measured. */
+export interface Output {
+  table(table: ResultTable): void
+  readonly progress: Progress
+}
+
+/** What the columns of a section's tables mean. */
+function notesOf(section: string): readonly string[] {
+  const time =
+    'ms: median call behind a warm-up. first: the first call; cold: the three behind it, while ' +
+    'V8 optimises. of limit: of the loop that was timed in turns with it.'
+  const notes: Record<string, readonly string[]> = {
+    kernels: [
+      `${time} GSOP: 1e9 additions of a weight for a spike. Neurons with equal spikes share ` +
+        'additions, and Winograd leaves products out: what is left counts against the limit.',
+    ],
+    steps: [
+      'A step is trainStep at learning rate 0: reordering the batch, forward, backward, update. ' +
+        'of limit: the least multiplications and additions of convolutions and linear layers, at ' +
+        'the multiply-add loop times the threads. rate: spikes per neuron and step.',
+    ],
+    inference: ['predict of noise, with weights that have trained a little.'],
+  }
+  return notes[section] ?? [time]
+}
+
+/** The groups of a selection's own sections, in order. */
+export function groupsOf(selection: Selection, own: readonly Benchmark[] = []): Group[] {
+  const label = machineLabel()
+  const budget = selection.quick ? quickBudget : thorough
+  const benchmarks = [...listBenchmarks(selection), ...own]
+  const loops = ['kernels', 'steps', 'inference', 'own'].flatMap((section) =>
+    benchmarkGroups(
+      benchmarks.filter((benchmark) => benchmark.section === section),
+      thisBuild,
+      budget,
+      label,
+      notesOf(section),
+    ),
+  )
+  const wants = (section: string): boolean => selection.sections.includes(section)
+  return [
+    ...loops,
+    ...(wants('start') ? startGroups(selection, label) : []),
+    ...(wants('memory') ? memoryGroups(selection, label) : []),
+  ]
+}
+
+/** Benchmarks in files of a user's own, for this build. */
+export async function loadOwn(paths: readonly string[]): Promise<Benchmark[]> {
+  const [build, files] = [await thisBuild(), await findBuild(ownRoot(), 'this build')]
+  return ownBenchmarks(paths, [{ build, files }])
+}
+
+/**
+ * Names that contain a text, by group.
+ * @throws SpikewasmError when there is none
+ */
+export function filterGroups(groups: readonly Group[], filter: string | undefined): Set<string> {
+  const names = groups.flatMap((group) => group.names)
+  const chosen = names.filter((name) => filter === undefined || name.includes(filter))
+  expect(
+    chosen.length > 0,
+    () =>
+      `bench.filter must be a part of the name of a benchmark, got ${JSON.stringify(filter)}, ` +
+      `which is in none of ${names.length}; --list prints their names`,
+  )
+  return new Set(chosen)
+}
+
+/** Runs groups one after the other. */
+export async function runGroups(
+  groups: readonly Group[],
+  wanted: ReadonlySet<string>,
+  output: Output,
+): Promise<Report> {
+  const report = emptyReport()
+  for (const group of groups) {
+    if (!group.names.some((name) => wanted.has(name))) continue
+    const part = await group.run(wanted, output.progress)
+    output.progress('')
+    for (const table of part.tables) output.table(table)
+    addReport(report, part)
+  }
+  return report
+}
+
+/** The machine in words: lines for the head of a report. */
+export function headOf(selection: Selection, wide: string): string[] {
+  return [
+    ...describeMachine(),
+    ...(selection.quick ? ['Quick run: too short for figures to quote.'] : []),
+    `Threads: up to ${selection.threads}. Wide vectors ${wide}.`,
+  ]
+}
+
+/** Copies that are shown: in the nearest cache, in a larger one, and in memory. */
+const COPIES = [16 * 2 ** 10, 2 ** 20, 64 * 2 ** 20]
+
+const sizeText = (bytes: number): string =>
+  bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`
+
+/** What the machine gives at best, now: one thread, and two that hand a cache line over. */
+export async function peakReport(selection: Selection): Promise<Report> {
+  const label = machineLabel()
+  const looks = selection.quick ? 5 : 50
+  const limits: [string, LimitRate][] = [
+    ['multiply-add', multiplyAdds()],
+    ['event-adds', eventAdds()],
+    ['byte-adds', byteAdds()],
+    ...COPIES.map((bytes): [string, LimitRate] => [`copy ${sizeText(bytes)}`, memoryMoves(bytes)]),
+  ]
+  const handOver = await measureHandOver()
+  const report = emptyReport()
+  for (const [, limit] of limits) for (let i = 0; i < looks; i++) limit.look()
+  report.tables.push({
+    title: "Limits: the machine's peak",
+    notes: [
+      ...(isRefused(handOver) ? [`hand-over: not measured, ${handOver.refused}.`] : []),
+      'One thread, the best of many short looks. multiply-add: in registers. event-adds: weights ' +
+        'from the nearest cache, as kernels on spikes add them; byte-adds: of one byte each.',
+      'copy: bytes read and written together. hand-over: a cache line to another thread and back.',
+      'Rows below are held against looks that were taken beside them.',
+    ],
+    head: ['limit', 'rate'],
+    rows: [
+      ...limits.map(([name, limit]) => [name, `${digits(limit.best)} ${limit.unit}`]),
+      ['hand-over', isRefused(handOver) ? '–' : `${Math.round(handOver.value)} ns`],
+    ],
+  })
+  if (!isRefused(handOver))
+    report.smallerIsBetter.push({
+      name: 'peak hand-over',
+      unit: 'ns',
+      value: handOver.value,
+      extra: `2 threads\n${label}`,
+    })
+  for (const [name, limit] of limits)
+    report.biggerIsBetter.push({
+      name: `peak ${name}`,
+      unit: limit.unit,
+      value: limit.best,
+      extra: `1 thread\n${label}`,
+    })
+  return report
+}

@@ -1,0 +1,126 @@
+/**
+ * Spikes as trained networks make them: neurons differ and keep their ways over the steps of an
+ * image, so that few of them make most of the spikes.
+ */
+
+/** Uniform numbers in 0…1 (mulberry32). */
+export function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let z = state
+    z = Math.imul(z ^ (z >>> 15), z | 1)
+    z ^= z + Math.imul(z ^ (z >>> 7), z | 61)
+    return ((z ^ (z >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+/** Normal numbers (Box and Muller). */
+export function normalNumbers(seed: number): () => number {
+  const random = randomNumbers(seed)
+  return () => Math.sqrt(-2 * Math.log(random() || 1e-12)) * Math.cos(2 * Math.PI * random())
+}
+
+/** Normal numbers; the first few thousand repeat. */
+export function fillNormal(floats: Float32Array, seed: number): void {
+  const normal = normalNumbers(seed)
+  for (let i = 0; i < floats.length; i++) floats[i] = i < 4096 ? normal() : floats[i & 4095]
+}
+
+export interface Spikes {
+  /** Bit t of a byte: the neuron fires at step t. */
+  readonly masks: Uint8Array
+  readonly counts: Uint8Array
+  /** Spikes per neuron and step. */
+  readonly rate: number
+  /** Fraction of the neurons that fire at least once. */
+  readonly active: number
+}
+
+/** Share of the variance of a neuron's drive that stays the same over its steps. */
+const CONSTANT = 0.8
+const LEAK = 0.2
+
+/**
+ * LIF neurons (λ = 0.2, θ = 1, soft reset) under a normal drive whose larger part is constant in
+ * time; `fired` is told of each spike, neuron by neuron.
+ */
+function fire(
+  neurons: number,
+  T: number,
+  mean: number,
+  seed: number,
+  fired: (neuron: number, t: number) => void,
+): void {
+  const normal = normalNumbers(seed)
+  for (let i = 0; i < neurons; i++) {
+    const constant = mean + Math.sqrt(CONSTANT) * normal()
+    let v = 0
+    for (let t = 0; t < T; t++) {
+      v = LEAK * v + constant + Math.sqrt(1 - CONSTANT) * normal()
+      if (v < 1) continue
+      v -= 1
+      fired(i, t)
+    }
+  }
+}
+
+const means = new Map<string, number>()
+const TRIED = 4000
+
+/** Mean drive at which neurons fire at the given rate. */
+function meanOf(T: number, rate: number): number {
+  const key = `${T} ${rate}`
+  let mean = means.get(key)
+  if (mean !== undefined) return mean
+  let [low, high] = [-5, 5]
+  for (let i = 0; i < 20; i++) {
+    mean = (low + high) / 2
+    let spikes = 0
+    fire(TRIED, T, mean, 1, () => spikes++)
+    if (spikes / (TRIED * T) < rate) low = mean
+    else high = mean
+  }
+  mean = (low + high) / 2
+  means.set(key, mean)
+  return mean
+}
+
+/** Spikes of about the given rate. T ≤ 8. */
+export function makeSpikes(neurons: number, T: number, rate: number, seed: number): Spikes {
+  const masks = new Uint8Array(neurons)
+  const counts = new Uint8Array(neurons)
+  let [spikes, active] = [0, 0]
+  fire(neurons, T, meanOf(T, rate), seed, (i, t) => {
+    masks[i] |= 1 << t
+    spikes++
+    if (counts[i]++ === 0) active++
+  })
+  return { masks, counts, rate: spikes / (neurons * T), active: active / neurons }
+}
+
+/** Spikes as ops take them, any T. */
+export interface SpikeTrain {
+  /** Bytes 0 or 1, [T][neurons]. */
+  readonly bytes: Uint8Array
+  /** Spikes per neuron and step. */
+  readonly rate: number
+  /** Fraction of the neurons that fire at least once. */
+  readonly active: number
+  /** Neurons that fire in a group of four steps, over all groups: kernels add these at once. */
+  readonly events: number
+}
+
+export function makeTrain(neurons: number, T: number, rate: number, seed: number): SpikeTrain {
+  const bytes = new Uint8Array(T * neurons)
+  let [spikes, active, events, last, group] = [0, 0, 0, -1, -1]
+  fire(neurons, T, meanOf(T, rate), seed, (i, t) => {
+    bytes[t * neurons + i] = 1
+    spikes++
+    if (i !== last) active++
+    if (i !== last || t >> 2 !== group) events++
+    last = i
+    group = t >> 2
+  })
+  return { bytes, rate: spikes / (neurons * T), active: active / neurons, events }
+}

@@ -1,0 +1,79 @@
+/** The comparing options of `spikewasm bench`. */
+
+import { describeMachine } from '../bench/machine.js'
+import type { Selection } from '../bench/options.js'
+import { addReport, emptyReport, toText } from '../bench/report.js'
+import { expect } from '../errors.js'
+import { printer, progress, type ResultPaths, writeResults } from './bench-results.js'
+import { exitOnSignals } from './interrupt.js'
+
+/** Options that compare. */
+export interface ComparisonArguments {
+  readonly against?: string
+  readonly baseline?: string
+  readonly saveBaseline?: string
+  /** Percent. */
+  readonly threshold?: number
+}
+
+interface Arguments extends ComparisonArguments, ResultPaths {
+  readonly filter?: string
+  readonly only?: string
+}
+
+/** What runs in a loop in one process, so that two builds can take turns. */
+const comparable = ['kernels', 'steps', 'inference']
+
+/** @throws SpikewasmError for `--threshold` without anything to compare */
+export function isComparison(args: ComparisonArguments): boolean {
+  const { against, baseline, saveBaseline, threshold } = args
+  const given = [against, baseline, saveBaseline].some((path) => path !== undefined)
+  expect(
+    given || threshold === undefined,
+    () => 'bench.threshold must come with --against or --baseline: it is what they compare by',
+  )
+  return given
+}
+
+/** Compares, prints, writes, and sets the exit code. */
+export async function compare(
+  files: readonly string[],
+  args: Arguments,
+  selection: Selection,
+): Promise<void> {
+  const { against, baseline, saveBaseline, threshold, filter, only } = args
+  expect(
+    only === undefined || comparable.includes(only),
+    () =>
+      `bench.only must be one of ${comparable.join(', ')} in comparisons, got ` +
+      JSON.stringify(only),
+  )
+  const { runComparison } = await import('../bench/compare/command.js')
+  // Child processes end with this one.
+  exitOnSignals()
+  const print = printer(args)
+  const machine = describeMachine()
+  print(`${machine.join('\n')}\n`)
+  const compared = await runComparison(
+    { against, baseline, saveBaseline },
+    {
+      selection,
+      own: files,
+      filter,
+      progress,
+      ...(threshold !== undefined && { threshold: threshold / 100 }),
+    },
+  )
+  progress('')
+  const { table, entries, marks, notes, exitCode, origin } = compared
+  print([toText(table), ...notes].join('\n'))
+  const report = emptyReport()
+  addReport(report, {
+    ...emptyReport(),
+    tables: [table],
+    smallerIsBetter: [...entries],
+    marks: new Map(marks),
+  })
+  await writeResults(args, [...machine, ...notes], report, print, origin)
+  process.exitCode = exitCode
+}

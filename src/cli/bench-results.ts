@@ -1,0 +1,100 @@
+/** Where the results of `spikewasm bench` go: the terminal, files, a history and its page. */
+
+import type { Origin } from '../bench/compare/origin.js'
+import { checkResultPath } from '../bench/options.js'
+import { type Report, toMarkdown } from '../bench/report.js'
+import { expect } from '../errors.js'
+import { checkTargets, writeFilesAtomic } from '../io/files.js'
+
+/** Options that name files to write. */
+export interface ResultPaths {
+  /** true: to standard output, and nothing else goes there. */
+  readonly json?: string | true
+  readonly markdown?: string
+  readonly saveBaseline?: string
+  readonly history?: string
+  readonly html?: string
+}
+
+/** bench.json → bench.bigger.json */
+const biggerName = (path: string): string => `${path.replace(/\.json$/i, '')}.bigger.json`
+
+const jsonFiles = (json: string | true | undefined): string[] =>
+  typeof json === 'string' ? [json, biggerName(json)] : []
+
+/** Checks before anything is measured what can be checked then. */
+export async function checkPaths(paths: ResultPaths): Promise<void> {
+  const { json, markdown, saveBaseline, history, html } = paths
+  const named = { json: jsonFiles(json)[0], markdown, saveBaseline, history, html }
+  for (const [option, path] of Object.entries(named)) checkResultPath(option, path)
+  expect(
+    html === undefined || history !== undefined,
+    () => 'bench.html must come with --history FILE, whose runs it shows',
+  )
+  const all = [...jsonFiles(json), markdown, saveBaseline, history, html]
+  await checkTargets(all.filter((path) => path !== undefined))
+}
+
+/** Prints lines, unless standard output is for JSON. */
+export function printer({ json }: ResultPaths): (text: string) => void {
+  return (text) => void (json !== true && process.stdout.write(`${text}\n`))
+}
+
+/** One line on standard error that says what is measured now; on a terminal alone. */
+export const progress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+}
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
+
+/**
+ * Writes what options ask for.
+ *
+ * @param machine lines on what it was measured on
+ */
+export async function writeResults(
+  { json, markdown, history, html }: ResultPaths,
+  machine: readonly string[],
+  report: Report,
+  print: (text: string) => void,
+  origin?: Origin,
+): Promise<void> {
+  const { smallerIsBetter, biggerIsBetter, tables } = report
+  const files: { path: string; bytes: Uint8Array }[] = []
+  const [times, rates] = jsonFiles(json)
+  if (times !== undefined)
+    files.push(
+      { path: times, bytes: encode(pretty(smallerIsBetter)) },
+      { path: rates, bytes: encode(pretty(biggerIsBetter)) },
+    )
+  if (markdown !== undefined) {
+    const text = `${machine.join('\\\n')}\n\n${tables.map(toMarkdown).join('\n')}`
+    files.push({ path: markdown, bytes: encode(text) })
+  }
+  if (files.length > 0) await writeFilesAtomic(files)
+  if (history !== undefined) await writeHistory(history, html, report, origin)
+  const written = [...files.map(({ path }) => path), history, html]
+  for (const path of written) if (path !== undefined) print(`wrote ${path}`)
+  if (json === true) process.stdout.write(pretty({ machine, smallerIsBetter, biggerIsBetter }))
+}
+
+async function writeHistory(
+  path: string,
+  html: string | undefined,
+  { smallerIsBetter, marks }: Report,
+  origin: Origin | undefined,
+): Promise<void> {
+  const [{ appendHistory, readHistory }, { ownOrigin }] = await Promise.all([
+    import('../bench/history.js'),
+    import('../bench/compare/command.js'),
+  ])
+  const figures = smallerIsBetter.map(({ name, value, unit }) => {
+    const found = marks.get(name)
+    return { name, value, unit, ...(found !== undefined && { marks: found.split(', ') }) }
+  })
+  await appendHistory(path, origin ?? (await ownOrigin({ selection: undefined })), figures)
+  if (html === undefined) return
+  const { writeHistoryPage } = await import('../bench/page.js')
+  await writeHistoryPage(html, await readHistory(path))
+}

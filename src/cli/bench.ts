@@ -1,0 +1,166 @@
+/** `spikewasm bench`; the repository's `npm run bench` is the same with more sections. */
+
+import { type Command, Option } from 'commander'
+import type { Group } from '../bench/group.js'
+import { type Selection, type SelectionArguments, sections, selectionOf } from '../bench/options.js'
+import { addReport, emptyReport, type ResultTable, toText } from '../bench/report.js'
+import { switchOnWideVectors } from '../runtime/revectorize.js'
+import { type ComparisonArguments, compare, isComparison } from './bench-compare.js'
+import { checkPaths, printer, progress, type ResultPaths, writeResults } from './bench-results.js'
+import { counting, named, numbers, numeric, shared } from './options.js'
+
+interface BenchArguments extends SelectionArguments, ResultPaths, ComparisonArguments {
+  readonly list?: boolean
+  readonly filter?: string
+  readonly revectorize: boolean
+}
+
+/** What the repository adds to the command of the package. */
+export interface MoreSections {
+  /** Sections that may be named besides. */
+  readonly sections: readonly string[]
+  /** Sections that run when none is named. */
+  byDefault(args: object): readonly string[]
+  groups(args: object, selection: Selection): Group[]
+}
+
+/** Options of what is measured, and of where it goes. */
+export function benchOptions(command: Command, more: readonly string[] = []): Command {
+  return command
+    .argument('[files...]', 'files with benchmarks of your own; they are measured instead')
+    .addOption(new Option('--list', 'print the names of the benchmarks, one a line, and end'))
+    .addOption(
+      new Option('--filter <text>', 'only benchmarks whose name contains the text, as in "conv2d"'),
+    )
+    .addOption(named('--only <section>', 'only one section', [...sections, ...more]))
+    .addOption(new Option('--quick', 'seconds instead of minutes: few shapes, short runs'))
+    .addOption(
+      counting(
+        '--threads <n>',
+        'worker threads, at most (default: all processors, at most 4; kernels: 1)',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--shape <shapes>',
+        'kernels of your own shapes, separated by commas: 64x32x32-128k3s2 is a convolution ' +
+          '(channels x height x width - channels out, k kernel, s stride, p padding, g groups), ' +
+          '64x32x32 a tensor, 512-10 a linear layer, m128n256k512 a product of matrices',
+      ),
+    )
+    .addOption(
+      numbers('--density <rates>', 'spikes per neuron and step, of kernels, separated by commas'),
+    )
+    .addOption(shared.model().default(undefined))
+    .addOption(
+      counting('--time-steps <T>', 'time steps (default: 4, and others with --only steps)'),
+    )
+    .addOption(
+      counting(
+        '--batch-size <n>',
+        'images of a call (default: kernels 4, inference 1, steps and memory by the network)',
+      ),
+    )
+    .addOption(shared.revectorize())
+    .addOption(
+      new Option(
+        '--json [file]',
+        'figures for continuous-benchmark actions: times and sizes in FILE, rates in ' +
+          'FILE.bigger.json; without a file all of it as JSON on standard output',
+      ),
+    )
+    .addOption(new Option('--markdown <file>', 'the tables in markdown'))
+    .addOption(
+      new Option(
+        '--against <dir>',
+        'compare with the build in another checkout, or in a folder where the package is installed',
+      ),
+    )
+    .addOption(new Option('--save-baseline <file>', 'measure for later comparisons'))
+    .addOption(new Option('--baseline <file>', 'compare with what --save-baseline has written'))
+    .addOption(
+      numeric(
+        '--threshold <percent>',
+        'of comparisons: less than that counts as the same (default: 2)',
+      ),
+    )
+    .addOption(new Option('--history <file>', 'append the figures of this run, one run a line'))
+    .addOption(
+      new Option('--html <file>', 'a page with curves over the runs of --history, by Plotly'),
+    )
+}
+
+/** @param more sections of the repository */
+export function benchCommand(command: Command, more?: MoreSections): Command {
+  return benchOptions(command, more?.sections)
+    .description(
+      'Measure kernels, training steps, inference, start-up and memory on this machine, beside ' +
+        'what it can do at most, and compare builds. Exit code 0: no slow-down was found, or it ' +
+        'could not be decided; 1: a slow-down; 2: anything else.',
+    )
+    .action((files: string[], args: BenchArguments) => run(files, args, more))
+}
+
+async function run(
+  files: readonly string[],
+  args: BenchArguments,
+  more: MoreSections | undefined,
+): Promise<void> {
+  const known = [...sections, ...(more?.sections ?? [])]
+  const selection = selectionOf(args, [...sections, ...(more?.byDefault(args) ?? [])], known)
+  await checkPaths(args)
+  if (args.list) return list(files, args, selection, more)
+  const wide = args.revectorize ? await switchOnWideVectors() : { on: false }
+  if (isComparison(args)) return compare(files, args, selection)
+  await measure(files, args, selection, more, describeWide(wide))
+}
+
+async function list(
+  files: readonly string[],
+  args: BenchArguments,
+  selection: Selection,
+  more: MoreSections | undefined,
+): Promise<void> {
+  const { filterGroups } = await import('../bench/run.js')
+  const names = filterGroups(await groupsOf(files, args, selection, more), args.filter)
+  process.stdout.write(`${[...names].join('\n')}\n`)
+}
+
+async function groupsOf(
+  files: readonly string[],
+  args: BenchArguments,
+  selection: Selection,
+  more: MoreSections | undefined,
+): Promise<Group[]> {
+  const bench = await import('../bench/run.js')
+  if (files.length > 0)
+    return bench.groupsOf({ ...selection, sections: ['own'] }, await bench.loadOwn(files))
+  return [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
+}
+
+async function measure(
+  files: readonly string[],
+  args: BenchArguments,
+  selection: Selection,
+  more: MoreSections | undefined,
+  wide: string,
+): Promise<void> {
+  const bench = await import('../bench/run.js')
+  const groups = await groupsOf(files, args, selection, more)
+  const wanted = bench.filterGroups(groups, args.filter)
+  const print = printer(args)
+  const head = bench.headOf(selection, wide)
+  print(`${head.join('\n')}\n`)
+  const report = emptyReport()
+  const table = (each: ResultTable): void => print(toText(each))
+  if (groups.some(({ section }) => [...sections, 'own'].includes(section))) {
+    const limits = await bench.peakReport(selection)
+    for (const each of limits.tables) table(each)
+    addReport(report, limits)
+  }
+  addReport(report, await bench.runGroups(groups, wanted, { table, progress }))
+  await writeResults(args, head, report, print)
+}
+
+const describeWide = ({ on, why }: { on: boolean; why?: string }): string =>
+  on ? 'on' : why === undefined ? 'off' : `off: ${why}`

@@ -1,0 +1,40 @@
+/** How errors of commands end: a line for a user's mistake, a stack trace for a fault of ours. */
+
+import { type Command, CommanderError } from 'commander'
+import { SpikewasmError } from '../errors.js'
+import { inFlags } from './mistakes.js'
+import { packageVersion } from './version.js'
+
+/**
+ * Writes what went wrong to standard error.
+ *
+ * @param command the one that was run, where it is known
+ * @param failure exit code of anything that went wrong
+ * @returns the exit code
+ */
+export function complain(error: unknown, command: Command | undefined, failure = 1): number {
+  if (error instanceof CommanderError) {
+    // --help and --version end here too.
+    if (error.exitCode === 0) return 0
+    if (error.code === 'commander.help') return failure
+    const message = error.message
+      .replace(/^error: /, '')
+      .replace('\n', ' ')
+      .replace(/\.$/, '')
+    process.stderr.write(
+      `spikewasm: ${message}; see spikewasm --help and spikewasm <command> --help\n`,
+    )
+    return failure
+  }
+  if (error instanceof SpikewasmError) {
+    const flags = command?.options.map((option) => option.long ?? '') ?? []
+    process.stderr.write(`spikewasm: ${inFlags(error.message, flags)}\n`)
+    return failure
+  }
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  process.stderr.write(
+    `spikewasm ${packageVersion()}: this is a fault of the program; please report it ` +
+      'with the command you ran and the lines above\n',
+  )
+  return failure
+}

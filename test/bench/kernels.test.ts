@@ -1,0 +1,122 @@
+/** Benchmarks of kernels, steps and predictions: each can be prepared, runs, and knows its work. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Benchmark } from '../../src/bench/benchmark.js'
+import { thisBuild } from '../../src/bench/build.js'
+import { listBenchmarks } from '../../src/bench/cases/index.js'
+import { type SelectionArguments, selectionOf } from '../../src/bench/options.js'
+import { measureBenchmark, reportResults } from '../../src/bench/table.js'
+
+const once = { warmupMs: 0, measureMs: 0, minCalls: 1 }
+
+async function runAll(args: SelectionArguments): Promise<string[]> {
+  const build = await thisBuild()
+  const benchmarks = listBenchmarks(
+    selectionOf({ threads: 1, timeSteps: 3, batchSize: 1, ...args }),
+  )
+  for (const benchmark of benchmarks) await runOnce(benchmark, build)
+  return benchmarks.map(({ name }) => name)
+}
+
+async function runOnce(
+  benchmark: Benchmark,
+  build: Awaited<ReturnType<typeof thisBuild>>,
+): Promise<void> {
+  const { name } = benchmark
+  const prepared = await benchmark.prepare(build)
+  try {
+    for (let i = 0; i < 2; i++) await prepared.run()
+    const work = prepared.work ?? benchmark.work
+    if (work) {
+      const { amount, least = amount } = work
+      assert.ok(amount > 0 && Number.isFinite(amount), `${name}: ${amount}`)
+      assert.ok(least > 0 && Number.isFinite(least), `${name}: ${least}`)
+      if (work.unit !== 'images')
+        assert.ok(least <= amount * 1.0001, `${name}: ${least}, ${amount}`)
+    }
+    if (/ d0\.\d\d/.test(name))
+      assert.match(prepared.density ?? '', /^rate 0\.\d\d, active 0\.\d\d$/, name)
+  } finally {
+    await prepared.dispose?.()
+  }
+}
+
+test('kernels of own shapes, with every algorithm that fits', async () => {
+  const shape = '8x8x8-8k3,8x8x8-16k3s2,8x6x6-8k3g2,8x6x6-8g8,3x9x9-8k3,8x4x6,24-10,m5n6k7'
+  const names = await runAll({ shape, density: [0.2] })
+  for (const start of [
+    'conv2d spikes',
+    'conv2d int8',
+    'conv2d dense',
+    'conv2dInputGradient winograd ',
+    'conv2dInputGradient winograd-stride',
+    'conv2dInputGradient direct',
+    'conv2dWeightGradient winograd',
+    'conv2dWeightGradient direct',
+    'conv2dWeightGradient lists',
+    'conv2dWeightGradient patterns',
+    'linear spikes',
+    'linearInputGradient',
+    'linearWeightGradient',
+    'lif 8x4x6',
+    'lif hard',
+    'lif atan',
+    'lif shortcut',
+    'lif residual',
+    'lif plif',
+    'lifBackward rate',
+    'lifBackward time',
+    'lifBackward online',
+    'batchNorm ',
+    'batchNormBackward ',
+    'avgPool2d',
+    'maxPool2d',
+    'relu',
+    'dropout',
+    'matmul NN',
+    'matmul NT',
+    'matmul TN',
+  ])
+    assert.ok(
+      names.some((name) => name.startsWith(start)),
+      `${start} in\n${names.join('\n')}`,
+    )
+})
+
+test('the same on two threads', async () => {
+  const names = await runAll({ shape: '8x6x6-8,8x4x4', density: [0.3], threads: 2 })
+  assert.ok(names.length > 20 && names.every((name) => name.endsWith(' threads 2')))
+})
+
+test('steps of every method and predictions know their rates and work', async () => {
+  const quick = { quick: true, model: 'mlp' }
+  const names = [
+    ...(await runAll({ ...quick, only: 'steps' })),
+    ...(await runAll({ ...quick, only: 'inference' })),
+  ]
+  assert.equal(names, [
+    'train mlp rate m B1 T3',
+    'train mlp rate s B1 T3',
+    'train mlp bptt m B1 T3',
+    'train mlp ottt B1 T3',
+    'train mlp sltt B1 T3',
+    'predict mlp B1 T3',
+  ])
+})
+
+test('a result is a row and entries that actions read', async () => {
+  const selection = selectionOf({ shape: '8x4x4', batchSize: 1, threads: 1 })
+  const relu = listBenchmarks(selection).find(({ name }) => name.startsWith('relu ')) as Benchmark
+  const result = await measureBenchmark(relu, await thisBuild(), once)
+  const report = reportResults('title', [], [result], 'a machine')
+  const [time] = report.smallerIsBetter
+  const [rate] = report.biggerIsBetter
+  assert.equal([time.name, time.unit, rate.name, rate.unit], [relu.name, 'ms', relu.name, 'GB/s'])
+  assert.ok(time.value > 0 && rate.value > 0)
+  const bytes = 4 * 2 * 4 * 8 * 4 * 4
+  assert.ok(Math.abs(rate.value - bytes / 1e6 / time.value) < 1e-9 * rate.value)
+  assert.match(time.extra ?? '', /first call .*cold tier .*\n(.*\n)*1 thread\na machine$/)
+  assert.is(report.tables[0].rows[0][0], relu.name)
+})
+
+test.run()

@@ -1,0 +1,124 @@
+/** What is measured: shapes, options, names, and what counts as work. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { denseWork } from '../../src/bench/cases/convolutions.js'
+import { listBenchmarks } from '../../src/bench/cases/index.js'
+import { convolution, nameOf, parseShape } from '../../src/bench/cases/shape.js'
+import { checkResultPath, sections, selectionOf } from '../../src/bench/options.js'
+import { makeTrain } from '../../src/bench/spikes.js'
+
+test('shapes are read as they are written, and written as they are read', () => {
+  for (const [text, name] of [
+    ['64x32x32-128k3s2', '64x32x32-128 k3s2'],
+    ['64x32x32-128 k3s2', '64x32x32-128 k3s2'],
+    ['3x32x32-64', '3x32x32-64 k3'],
+    ['8x9x10-16k5p0g4', '8x9x10-16 k5p0g4'],
+    ['64x32x32', '64x32x32'],
+    ['512-10', '512-10'],
+    ['m128n256k512', 'm128n256k512'],
+  ])
+    assert.is(nameOf(parseShape(text)), name)
+  assert.equal(parseShape('64x32x32-128k3s2'), convolution([64, 32, 32], 128, 3, 2))
+})
+
+test('a shape that cannot be is one error that says why', () => {
+  for (const [text, reason] of [
+    ['64', /must be like .*got "64"$/],
+    ['64x32', /got "64x32"$/],
+    ['64x32x32-', /got "64x32x32-"$/],
+    ['64x32x32-128k3s2q1', /got/],
+    ['0x32x32', /size is 0/],
+    ['64x32x32-128k3s0', /size is 0/],
+    ['64x99999x1', /99999 is above 65536/],
+    ['8x2x2-8k7p0', /kernel is larger/],
+    ['8x8x8-8k3p3', /padding is not below/],
+    ['8x8x8-8g3', /groups do not divide/],
+  ] as const)
+    assert.throws(
+      () => parseShape(text),
+      (error: Error) => {
+        assert.is(error.name, 'SpikewasmError', text)
+        assert.match(error.message, /^bench\.shape must be like /)
+        assert.match(error.message, reason)
+        return true
+      },
+    )
+})
+
+test('options: what is chosen by default, and errors that name the option', () => {
+  const plain = selectionOf({})
+  assert.equal([plain.sections, plain.quick, plain.kernelThreads], [sections, false, 1])
+  assert.equal(selectionOf({ only: 'steps' }).sections, ['steps'])
+  assert.equal(selectionOf({ shape: '8x8x8,16-4' }).sections, ['kernels'])
+  assert.is(selectionOf({ threads: 3 }).kernelThreads, 3)
+  for (const [args, message] of [
+    [{ only: 'kernel' }, /^bench\.only must be one of kernels, .*got "kernel"$/],
+    [{ threads: 257 }, /^bench\.threads must be an integer from 1 to 256, got 257$/],
+    [{ timeSteps: 256 }, /^bench\.timeSteps .*256$/],
+    [{ batchSize: 0 }, /^bench\.batchSize .*0$/],
+    [{ density: [0.1, 1] }, /^bench\.density must be rates .*got 0\.1,1$/],
+    [{ shape: '8x8x8', only: 'steps' }, /^bench\.shape must be left out with --only steps/],
+  ] as const)
+    assert.throws(() => selectionOf(args), message)
+  assert.throws(() => checkResultPath('json', 'my.bench.mjs'), /^bench\.json .*"my\.bench\.mjs"/)
+  checkResultPath('json', 'out.json')
+})
+
+test('names begin with the op, are ASCII, one line and unique', () => {
+  for (const options of [{}, { quick: true }, { shape: '8x8x8-8,16x4x4' }, { threads: 2 }]) {
+    const names = listBenchmarks(selectionOf({ threads: 2, ...options })).map(({ name }) => name)
+    assert.ok(names.length > 3, `${names.length}`)
+    assert.is(new Set(names).size, names.length)
+    for (const name of names) assert.match(name, /^[a-zA-Z][a-zA-Z0-9]* [ -~]+$/, name)
+  }
+})
+
+test('densities and sizes that are asked for are in the names', () => {
+  const selection = selectionOf({
+    shape: '8x8x8-8k3',
+    density: [0.3, 0.5],
+    batchSize: 2,
+    timeSteps: 6,
+    threads: 1,
+  })
+  const names = listBenchmarks(selection).map(({ name }) => name)
+  for (const density of ['d0.30', 'd0.50'])
+    assert.ok(names.includes(`conv2d spikes 8x8x8-8 k3 B2 T6 ${density}`), names.join('\n'))
+})
+
+test('work of a convolution: all products, and those that do not fall on the padding', () => {
+  // 4×4 pixels, 3×3 taps: of 144 pairs (4·3 − 2)² lie inside.
+  const { amount, least } = denseWork(convolution([2, 4, 4], 3), 5)
+  assert.is(Math.round(amount * 1e9), 2 * 5 * 2 * 3 * 144)
+  assert.is(Math.round((least ?? 0) * 1e9), 2 * 5 * 2 * 3 * 100)
+  const strided = denseWork(convolution([1, 6, 6], 1, 3, 2), 1)
+  assert.is(Math.round(strided.amount * 1e9), 2 * 3 * 3 * 9)
+  assert.is(Math.round((strided.least ?? 0) * 1e9), 2 * 8 * 8)
+})
+
+test('trains of spikes have the rate that was asked for, and events count groups (seeds 1–4)', () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const [T, wanted] = (
+      [
+        [4, 0.1],
+        [6, 0.4],
+        [12, 0.2],
+        [1, 0.05],
+      ] as const
+    )[seed - 1]
+    const neurons = 6000
+    const { bytes, rate, active, events } = makeTrain(neurons, T, wanted, seed)
+    let [spikes, firing, groups] = [0, 0, 0]
+    for (let i = 0; i < neurons; i++) {
+      const fired = Array.from({ length: T }, (_, t) => bytes[t * neurons + i])
+      spikes += fired.filter((s) => s === 1).length
+      firing += fired.includes(1) ? 1 : 0
+      for (let t = 0; t < T; t += 4) groups += fired.slice(t, t + 4).includes(1) ? 1 : 0
+    }
+    assert.ok(bytes.every((s) => s <= 1))
+    assert.ok(Math.abs(rate - wanted) < 0.03, `seed ${seed}: ${rate}`)
+    assert.equal([rate, active, events], [spikes / (neurons * T), firing / neurons, groups])
+  }
+})
+
+test.run()

@@ -1,0 +1,44 @@
+/** What `npm run bench:trust` makes slower is there, and is what a comparison measures. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { targets, withLoop } from '../../bench/slow-build.js'
+import { ownRoot } from '../../src/bench/compare/builds.js'
+import { listBenchmarks } from '../../src/bench/compare/cases.js'
+import { selectionOf } from '../../src/bench/options.js'
+
+const table = readFileSync(join(ownRoot(), 'assembly/engine/execute.ts'), 'utf8')
+
+test('each kernel that is made slower is in the list of a comparison', () => {
+  const names = listBenchmarks(selectionOf({})).map(({ name }) => name)
+  for (const [, name] of targets) assert.ok(names.includes(name), name)
+})
+
+test('the loop runs behind the call of its operation alone', () => {
+  for (const [op] of targets) {
+    const changed = withLoop(table, op, 321)
+    assert.is(changed.match(/burn\(321\)/g)?.length, 1, op)
+    const [before] = changed.split('burn(321)')
+    const cases = [...before.matchAll(/case Op\.(\w+):/g)].map(([, name]) => name)
+    assert.ok(cases.slice(-3).includes(op), `${op} in ${cases.slice(-3)}`)
+  }
+  assert.throws(() => withLoop(table, 'NoSuchOp', 1), /no case of Op\.NoSuchOp/)
+})
+
+test('a comparison lists each name once, and more where a filter asks', () => {
+  const names = listBenchmarks(selectionOf({})).map(({ name }) => name)
+  assert.is(new Set(names).size, names.length)
+  assert.ok(names.length < 80, `${names.length} are too many for its time`)
+  assert.ok(!names.some((name) => name.includes('threads')))
+  for (const op of ['conv2d ', 'lif ', 'lifBackward', 'matmul', 'sgd', 'train cnn', 'predict cnn'])
+    assert.ok(
+      names.some((name) => name.startsWith(op)),
+      op,
+    )
+  const filtered = listBenchmarks(selectionOf({}), 'lif').map(({ name }) => name)
+  assert.ok(filtered.length > names.filter((name) => name.includes('lif')).length)
+  assert.ok(filtered.every((name) => name.includes('lif')))
+})
+
+test.run()
