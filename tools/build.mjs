@@ -76,11 +76,16 @@ function steps() {
     ...wasm,
     {
       name: 'typescript',
-      inputs: [...typescript, 'tsconfig.json', 'package-lock.json', manifest('typescript')],
+      inputs: [
+        ...typescript,
+        ...['tsconfig.json', 'package-lock.json', 'tools/line-maps.mjs'],
+        manifest('typescript'),
+      ],
       outputs: typescript
         .filter((file) => !file.endsWith('.d.ts'))
         .flatMap((file) => ['.js', '.d.ts', '.js.map'].map((end) => builtFrom(file, end))),
       command: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
+      after: ['tools/line-maps.mjs'],
       // tsc does not look whether what it wrote before is still there and unchanged.
       prepare: () => rmSync(BUILD_INFO, { force: true }),
     },
@@ -124,7 +129,7 @@ for (const name of names)
   }
 const all = steps()
 const stamps = !force && existsSync(STAMPS) ? readJson(STAMPS) : {}
-for (const { name, inputs, outputs, command, prepare } of all) {
+for (const { name, inputs, outputs, command, after, prepare } of all) {
   if (names.length > 0 && !names.includes(name.split(' ')[0])) continue
   const before = stamps[name]
   const input = hashOf(inputs)
@@ -135,9 +140,10 @@ for (const { name, inputs, outputs, command, prepare } of all) {
   mkdirSync('build', { recursive: true })
   if (touched) prepare?.()
   delete stamps[name]
-  const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' })
+  const run = (args) => spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
+  const status = run(command) || (after && run(after)) || 0
   if (status === 0) stamps[name] = { input, output: hashOf(outputs) }
   writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)
-  if (status !== 0) process.exit(status ?? 1)
+  if (status !== 0) process.exit(status)
 }
 removeOrphans(all)
