@@ -79,7 +79,7 @@ async function timeBlock(call: Call, count: number, clock: Clock): Promise<Times
 }
 
 /**
- * Of the wall's time and the processor's, the shorter one: where others took the processor away, the
+ * The shorter one of the wall's time and the processor's: where others took the processor away, the
  * wall counts too much; where V8 compiled on other threads, the processor's clock does.
  */
 const shorter = ({ wall, processor }: Times): number => Math.min(wall, processor)

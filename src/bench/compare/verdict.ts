@@ -9,8 +9,11 @@ import type { Interval } from './statistics.js'
 /** This build beside the other. */
 export type Verdict = 'slower' | 'faster' | 'same' | 'undecided'
 
-/** Rate of runs of equal builds in which any benchmark may be called slower. */
-export const ALARMS = 0.01
+/**
+ * Rate of runs in which any benchmark may be called slower, if all were slower by just the
+ * threshold. Equal builds are a whole threshold away from that.
+ */
+export const ALARMS = 0.05
 
 /** Level of intervals that raise no alarm: 95 % are between the ends. */
 export const SHOWN = 0.025
