@@ -121,7 +121,9 @@ export function gradientCases(
 ): OpCase[] {
   const { T, quick, densities } = options
   const byName = kernels === 'all' && !quick
-  const rows = kernels === 'all' && T > 1 ? [1, T] : [1]
+  // Through time a stride has a kernel of its own.
+  const timed = kernels === 'all' || (kernels === 'chosen' && shape.stride > 1)
+  const rows = timed && T > 1 ? [1, T] : [1]
   const dense = (part: Part): OpCase[] =>
     rows.flatMap((steps) => denseCases(shape, options, part, steps, byName))
   return [

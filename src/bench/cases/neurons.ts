@@ -47,6 +47,12 @@ function lifWork(neurons: number, T: number, variant: Variant): Work {
   return moved(neurons, read, 0.5 + (variant.online ? T : 1))
 }
 
+/** Spikes of each neuron and step, from what `ops.lif` returns. */
+function rateOf(result: unknown, T: number): number {
+  const { counts } = result as { counts: Uint8Array }
+  return counts.reduce((sum, count) => sum + count, 0) / (counts.length * T)
+}
+
 function lifCase(shape: TensorShape, options: KernelOptions, variant: Variant): OpCase {
   const { B, T, threads } = options
   const { C } = shape
@@ -81,7 +87,11 @@ function lifCase(shape: TensorShape, options: KernelOptions, variant: Variant): 
           ...(spikes ? [spikes.bytes] : []),
           ...(learnable ? [new Float32Array(1)] : []),
         ],
-        ...(spikes && { density: `shortcut ${describeTrain(spikes)}` }),
+        densityOf: (result) =>
+          [
+            `rate ${rateOf(result, T).toFixed(2)}`,
+            ...(spikes ? [`shortcut ${describeTrain(spikes)}`] : []),
+          ].join(', '),
       }
     },
   }

@@ -27,6 +27,8 @@ export interface Planned {
   make(): AnyPlan
   readonly args: readonly unknown[]
   readonly density?: string
+  /** The density that only a run shows, from its result. */
+  readonly densityOf?: (result: unknown) => string
   readonly work?: Work
 }
 
@@ -49,9 +51,10 @@ export function opBenchmark({ name, threads, work, plan }: OpCase): Benchmark {
     threads,
     ...(work && { work }),
     async prepare(build): Promise<Prepared> {
-      const { make, args, density, work: known } = plan(build)
+      const { make, args, densityOf, work: known, ...planned } = plan(build)
       const first = make()
-      await first.run(...args)
+      const result = await first.run(...args)
+      const density = densityOf ? densityOf(result) : planned.density
       const ready = threads > 1 ? first : freshly(build, make, first)
       return {
         run: () => ready.run() as void | Promise<void>,

@@ -17,7 +17,7 @@ export interface CompareOptions {
   readonly filter?: string
   /** Slower by less than this fraction counts as the same. Default 0.02. */
   readonly threshold?: number
-  /** Budget in seconds. Default 90, and 45 where the selection is quick. */
+  /** Budget in seconds. Default 100, and 45 where the selection is quick. */
   readonly seconds?: number
   /** Seconds without a sign of life before a benchmark counts as hanging. Default 120. */
   readonly patience?: number
@@ -37,7 +37,7 @@ export interface CompareOptions {
 }
 
 export const DEFAULT_THRESHOLD = 0.02
-const [DEFAULT_SECONDS, QUICK_SECONDS, DEFAULT_PATIENCE] = [90, 45, 120]
+const [DEFAULT_SECONDS, QUICK_SECONDS, DEFAULT_PATIENCE] = [100, 45, 120]
 
 /** @throws SpikewasmError when a number is out of its range */
 export function checkCompareOptions({ threshold, seconds, patience }: CompareOptions): void {

@@ -8,6 +8,17 @@ import type { Benchmark } from '../benchmark.js'
 import { listBenchmarks as listAll } from '../cases/index.js'
 import type { Selection } from '../options.js'
 
+/** Kernels that a quick list leaves out, each where it shows best. */
+const more: readonly string[] = [
+  ...['hard', 'atan', 'triangle', 'rectangle', 'plif', 'online'].map((name) => `lif ${name} `),
+  ...['conv2dInputGradient', 'conv2dWeightGradient'].map((op) => `${op} direct 256x8x8-256 k3 B4`),
+  'conv2d spikes 256x8x8-512 k3s2 ',
+  'conv2dInputGradient auto 256x8x8-512 k3s2 ',
+  ...['conv2d spikes', 'conv2dInputGradient auto', 'conv2dWeightGradient auto'].map(
+    (op) => `${op} 64x16x16-64 k3g2 `,
+  ),
+]
+
 /**
  * The benchmarks of a comparison, each name once.
  * @param filter text that names must contain, of all benchmarks then
@@ -20,8 +31,19 @@ export function listBenchmarks(selection: Selection, filter?: string): Benchmark
     selection.sections.includes(section)
       ? listAll({ ...selection, sections: [section], threads, quick: selection.quick || quick })
       : []
+  const rest = (kernels: readonly Benchmark[]): Benchmark[] =>
+    isOpen && !selection.quick
+      ? listAll({ ...selection, sections: ['kernels'], threads }).filter(
+          ({ name, section }) =>
+            selection.sections.includes(section) &&
+            more.some((part) => `${name} `.startsWith(part)) &&
+            !kernels.some((other) => other.name === name),
+        )
+      : []
+  const kernels = listed('kernels', isOpen)
   return [
-    ...listed('kernels', isOpen),
+    ...kernels,
+    ...rest(kernels),
     ...listed('steps', model === undefined),
     ...listed('inference', model === undefined),
   ].filter(({ name }) => filter === undefined || name.includes(filter))
