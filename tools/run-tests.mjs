@@ -83,7 +83,10 @@ async function runAll(list) {
 // Where new files run alone, and those there that neither look at times nor need all processors.
 const ALONE = /^test\/(bench|diagnose|runtime|train)\/|interrupt/
 const BESIDE = [
-  ...['bench/accuracy', 'bench/operations', 'bench/peers', 'diagnose/command', 'diagnose/page'],
+  ...['accuracy', 'figures', 'history', 'kernels', 'operations', 'own', 'peers'].map(
+    (name) => `bench/${name}`,
+  ),
+  ...['bench/selection', 'bench/statistics', 'bench/trust', 'diagnose/command', 'diagnose/page'],
   ...['runtime/profile', 'runtime/revectorize', 'runtime/threads', 'runtime/views'],
   ...['train/model', 'train/optimizer'],
 ].map((name) => `test/${name}.test.ts`)
