@@ -202,7 +202,7 @@ test('spikes: bytes', () => {
     const { options, weights } = shapesOf(c)
     const input = spikeInput(r, c, r.chance(0.3))
     if (!input.options.input.every(valid)) return { options }
-    const w = Int8Array.from({ length: weights }, () => r.int(-127, 127))
+    const w = Int8Array.from({ length: weights }, () => r.int(-128, 127))
     const scales = r.floats(c.N, 0.01)
     const b = r.floats(c.N)
     const given = {
@@ -220,6 +220,18 @@ test('spikes: bytes', () => {
     expectNear('output', y, forwardReference(c, input.seen, floats, b))
     return { options: given }
   })
+})
+
+test('bytes of −128: sums of more of them than 16 bits hold', () => {
+  for (const C of [256, 257, 258, 600])
+    for (const sources of [1, 2]) {
+      const given = { input: [1, 1, C], weight: [4, C], spikes: true, weightType: 'int8', sources }
+      const ones = Array.from({ length: sources }, () => new Uint8Array(C).fill(1))
+      const w = new Int8Array(4 * C).fill(-128)
+      const y = runWith(ops.linear.plan(given as never), [...ones, w, Float32Array.of(1, 1, 2, 1)])
+      const sum = -128 * sources * C
+      assert.equal([...y], [sum, sum, 2 * sum, sum], `${sources} times ${C} inputs`)
+    }
 })
 
 /** Mean and sum of squares about it, of each channel, from sums of chunks. */
