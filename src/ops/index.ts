@@ -6,7 +6,7 @@
  */
 
 export type { GradientTerm } from './contributions.js'
-export type { ConvShape, LinearShape, PairOption, PoolWindow } from './convolution.js'
+export type { ConvShape, LinearShape } from './convolution.js'
 export { load } from './engine.js'
 export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
 export { add, avgPool2d } from './kinds/add.js'

@@ -2,7 +2,7 @@
 
 import { pair, type Size, windows } from '../nn/layers/kind.js'
 import { pooling } from '../nn/layers/window.js'
-import type { Pool } from '../plan/tensors.js'
+import { type Pool, usedWindow } from '../plan/tensors.js'
 import { type Extent, shapeLike } from './shapes.js'
 
 /** Options of windows, as `avgPool2d` and `maxPool2d` take them. */
@@ -19,7 +19,7 @@ export const windowOptions = ['kernelSize', 'stride', 'padding'] as const
 
 /** A window, and what an extent becomes behind it. */
 export interface Windowed {
-  readonly window: ReturnType<typeof pooling>
+  readonly window: ReturnType<typeof usedWindow>
   readonly pool: Pool
   readonly output: Extent
 }
@@ -27,10 +27,11 @@ export interface Windowed {
 export function windowed(op: string, options: WindowOptions, input: Extent): Windowed {
   const { kernelSize, stride, padding } = options
   pair(`${op}.kernelSize`, kernelSize, 1)
-  const window = pooling(op, kernelSize, { stride, padding })
-  const pool = { kernel: window.kernelSize, stride: window.stride, padding: window.padding }
   const { C, H, W } = input
-  const image = { shape: [C, H, W], flat: false, node: 0 } as const
+  const shape = [C, H, W] as const
+  const window = usedWindow(shape, pooling(op, kernelSize, { stride, padding }))
+  const pool = { kernel: window.kernelSize, stride: window.stride, padding: window.padding }
+  const image = { shape, flat: false, node: 0 }
   const [h, w] = windows(op, image, pool.kernel, pool.stride, pool.padding)
   const output = { ...input, shape: shapeLike(input, { H: h, W: w }), H: h, W: w }
   return { window, pool, output }

@@ -6,8 +6,9 @@ import { emitMaterialise } from '../../plan/materialise.js'
 import { type Expression, noPool, type SpikeTensor } from '../../plan/tensors.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder, Totals } from '../builder.js'
-import type { ConvSizes, PoolWindow } from '../convolution.js'
+import type { ConvSizes } from '../convolution.js'
 import { bytesTensor, type OpTensor, ownCount, spikesTensor, type Views } from '../tensor.js'
+import type { WindowOptions } from '../windows.js'
 
 /** How an op reads spikes. */
 export interface SpikeOptions {
@@ -17,7 +18,7 @@ export interface SpikeOptions {
    */
   readonly sources?: number
   /** Reads means over windows of the spikes, as behind `avgPool2d`. Default: the spikes. */
-  readonly pool?: PoolWindow
+  readonly pool?: WindowOptions
 }
 
 export const spikeOptions = ['sources', 'pool'] as const
