@@ -26,11 +26,12 @@ export interface EngineFunction {
   readonly scratch: number
 }
 
-/** Totals of the first bytes of a buffer. */
+/** Totals of the first bytes of a buffer, by the engine. */
 export interface Totals {
-  byteSum(buffer: Buffer, bytes: number): number
-  bitSum(buffer: Buffer, bytes: number): number
-  byteMax(buffer: Buffer, bytes: number): number
+  /** Their sum, and the largest. */
+  bytes(buffer: Buffer, count: number): { readonly sum: number; readonly most: number }
+  most(buffer: Buffer, count: number): number
+  bits(buffer: Buffer, count: number): number
 }
 
 /** An op as planned: its tensors, in the order of `run`'s arguments and of its results. */

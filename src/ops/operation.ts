@@ -1,6 +1,6 @@
 /** How an op is made from what it plans. */
 
-import { checkOptions } from '../errors.js'
+import { checkOptions, expect } from '../errors.js'
 import { OpBuilder, type Planned } from './builder.js'
 import { type CommonOptions, commonOptions, OpPlan } from './plan.js'
 import type { Values } from './tensor.js'
@@ -12,7 +12,16 @@ export type MaybePromise<V> = V | Promise<V>
 /** What a plan of any op has. */
 export type PlanInfo = Pick<
   OpPlan,
-  'opName' | 'tensors' | 'algorithm' | 'kernels' | 'threads' | 'bytes' | 'bare' | 'dispose'
+  | 'opName'
+  | 'tensors'
+  | 'algorithm'
+  | 'kernels'
+  | 'threads'
+  | 'bytes'
+  | 'bare'
+  | 'read'
+  | 'write'
+  | 'dispose'
 >
 
 /**
@@ -75,9 +84,21 @@ export function operation<
   }
   const once = (options: Options & CommonOptions, ...args: unknown[]): unknown => {
     const planned = plan(options)
-    const result = planned.run(...args)
+    const result = runOnce(planned, args)
     if (!(result instanceof Promise)) return result
     return result.finally(() => planned.dispose())
   }
   return Object.assign(once, { opName, plan }) as unknown as Operation<Options, Args, Result, Own>
+}
+
+/** A single call has no run before it whose arguments could stay. */
+function runOnce(plan: OpPlan, args: readonly unknown[]): unknown {
+  const missing = OpPlan.required(plan).find((_, i) => args[i] === undefined)
+  expect(
+    missing === undefined,
+    () =>
+      `ops.${plan.opName}: ${missing} is missing; a single call needs ` +
+      `${OpPlan.required(plan).join(', ')}`,
+  )
+  return plan.run(...args)
 }

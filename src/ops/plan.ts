@@ -4,13 +4,11 @@ import { Control, Op } from '../../assembly/opcodes.js'
 import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import { encode, encodedSize } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
-import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
-import type { Executor } from '../runtime/executor.js'
-import { type EngineExports, type EngineVariant, instantiateEngine } from '../runtime/load.js'
 import { isNode } from '../runtime/processors.js'
-import type { ControlBlock, EngineFunction, OpBuilder, Planned, Settings } from './builder.js'
-import { engineModule } from './engine.js'
+import type { OpBuilder, Planned, Settings } from './builder.js'
+import { isOwnMemory, PlanMemory } from './memory.js'
+import { Runner } from './runner.js'
 import { showShape, sizeOf } from './shapes.js'
 import { type OpTensor, ownCount, type TensorInfo, type Values, type ValueType } from './tensor.js'
 
@@ -21,29 +19,45 @@ export interface CommonOptions {
    * results have the same bits.
    */
   readonly threads?: number
-  /** 'debug' checks addresses and is slow; default 'release'. */
+  /** 'debug' checks addresses and is slow; default 'release'. On one thread. */
   readonly engine?: 'release' | 'debug'
 }
 
 export const commonOptions = ['threads', 'engine'] as const
 
-const PAGE = 65536
-const MAX_BYTES = 2 ** 32
 const MOST_THREADS = 256
-/** The barrier of several workers: turns that one waits before it sleeps, and milliseconds. */
-const SPINS = 20_000
-const TIMEOUT_MS = 60_000
 
-const arrays = {
-  float32: Float32Array,
-  uint8: Uint8Array,
-  int8: Int8Array,
-  int32: Int32Array,
-} as const
+/** Names of arrays, as they say themselves: those of another page or context too. */
+const arrays: Readonly<Record<ValueType, string>> = {
+  float32: 'Float32Array',
+  uint8: 'Uint8Array',
+  int8: 'Int8Array',
+  int32: 'Int32Array',
+}
 
-/** The fixed names of a plan; an op's tensors have others. */
-const isSettings = (value: unknown): value is Settings =>
-  typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
+/** Settings are a plain object; anything else is meant as an array. */
+function isSettings(value: unknown): value is Settings {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+const isDefined = ([, value]: readonly [string, unknown]): boolean => value !== undefined
+
+function checkCommon(op: string, { calls }: Planned, { threads = 1, engine }: CommonOptions): void {
+  checkInteger(`${op}.threads`, threads, 1, MOST_THREADS)
+  expect(
+    engine === undefined || engine === 'release' || engine === 'debug',
+    () => `${op}.engine must be 'release' or 'debug', got ${describe(engine)}`,
+  )
+  if (threads === 1) return
+  expect(isNode, () => `${op}.threads must be 1 in a page, got ${threads}; leave it out`)
+  expect(!calls, () => `${op} runs on one thread; leave threads out, got ${threads}`)
+  expect(
+    engine !== 'debug',
+    () => `${op}.engine 'debug' runs on one thread; leave threads out, got ${threads}`,
+  )
+}
 
 /** A planned op. Its tensors' own memory is there under their names. */
 export class OpPlan {
@@ -53,87 +67,80 @@ export class OpPlan {
   readonly tensors: Readonly<Record<string, TensorInfo>>
   /** The algorithm that was taken, where the op has a choice. */
   readonly algorithm: string | undefined
-  /** The kernels that a run calls, in order. */
+  /** The kernels that a run may call, in order. Where a run chooses, both are there. */
   readonly kernels: readonly string[]
+  /** Worker threads; 1: the calling thread. */
   readonly threads: number
   /** Bytes of the plan's memory. */
   readonly bytes: number
-  private readonly memory: WebAssembly.Memory
-  private readonly inputs: readonly OpTensor[]
-  private readonly outputs: readonly OpTensor[]
-  private readonly inputViews: readonly Values[]
-  private readonly own: unknown
-  private readonly program: number
-  private readonly scratch: number
-  private readonly scratchBytes: number
-  private readonly engine: EngineExports['run'] | undefined
-  private readonly setControl: (settings: Settings) => void
-  private readonly takesSettings: boolean
-  private readonly before: (() => void) | undefined
-  private executor: Promise<Executor> | undefined
-  private running: Promise<unknown> | undefined
-  private disposed = false
+  readonly #op: string
+  readonly #memory: PlanMemory
+  readonly #runner: Runner
+  readonly #all: readonly OpTensor[]
+  readonly #inputs: readonly OpTensor[]
+  readonly #outputs: readonly OpTensor[]
+  readonly #views: ReadonlyMap<OpTensor, Values>
+  readonly #inputViews: readonly Values[]
+  readonly #own: unknown
+  readonly #control: Planned['control']
+  readonly #before: (() => void) | undefined
+  #settings: Settings = {}
+  #running: Promise<unknown> | undefined
+  #disposed = false
 
   constructor({ op, b }: OpBuilder, planned: Planned, options: CommonOptions) {
+    checkCommon(op, planned, options)
+    const { inputs, outputs, others = [], calls, before, control, start } = planned
     const { threads = 1, engine = 'release' } = options
-    checkInteger(`${op}.threads`, threads, 1, MOST_THREADS)
-    expect(
-      engine === 'release' || engine === 'debug',
-      () => `${op}.engine must be 'release' or 'debug', got ${describe(engine)}`,
-    )
-    expect(
-      threads === 1 || isNode,
-      () => `${op}.threads must be 1 in a page, got ${threads}; leave it out`,
-    )
-    const { calls } = planned
-    expect(
-      threads === 1 || !calls,
-      () => `${op} runs on one thread; leave threads out, got ${threads}`,
-    )
-    this.opName = op
-    this.threads = threads
-    this.inputs = planned.inputs
-    this.outputs = planned.outputs
-    this.algorithm = planned.algorithm
     const records = b.programs[0].sections.flatMap((section) => section.records)
-    this.kernels = calls ? [calls.name] : records.map((record) => Op[record.op])
-    const scratch = [calls?.scratch ?? 64, ...records.map(({ scratch }) => scratch)]
-    this.scratchBytes = roundUp(Math.max(64, ...scratch), 64)
+    const scratch = [calls?.scratch ?? 64, ...records.map((record) => record.scratch)]
+    const scratchBytes = roundUp(Math.max(64, ...scratch), 64)
     const programAt = roundUp(assignAddresses(b.buffers, Control.Bytes + 64), 64)
-    this.scratch = programAt + encodedSize(b.programs, threads) + 64
-    this.bytes = this.scratch + threads * this.scratchBytes + 64
-    const shared = threads > 1 || engine === 'debug'
-    this.memory = allocate(op, this.bytes, shared)
+    const scratchAt = programAt + encodedSize(b.programs, threads) + 64
+    this.#op = op
+    this.opName = op.replace(/^ops\./, '')
+    this.threads = threads
+    this.algorithm = planned.algorithm
+    this.kernels = calls ? [calls.name] : records.map((record) => Op[record.op])
+    this.bytes = scratchAt + threads * scratchBytes + 64
+    this.#memory = new PlanMemory(op, this.bytes, threads > 1 || engine === 'debug')
     const { bytes, programs } = encode(b.programs, threads, programAt)
-    new Uint8Array(this.memory.buffer).set(bytes, programAt)
-    this.program = programs[0]
-    const variant = threads > 1 ? 'engine-threads' : engine === 'debug' ? 'engine-debug' : 'engine'
-    if (threads > 1) {
-      this.executor = this.startThreads()
-      // A run tells of a failure; until then nobody waits for it.
-      this.executor.catch(() => undefined)
-    }
-    if (threads === 1) {
-      const engine = instantiateEngine(engineModule(variant), this.memory)
-      this.engine = calls ? callOf(engine, calls, this.scratch) : engine.run
-    }
-    const all = [...planned.inputs, ...planned.outputs, ...(planned.others ?? [])]
-    const views = new Map(all.map((tensor) => [tensor, this.viewOf(tensor)]))
-    const viewOf = (tensor: OpTensor): Values => views.get(tensor) as Values
-    this.tensors = Object.fromEntries(
-      all.map(({ name, type, shape, order, sizes }) => [name, { name, type, shape, order, sizes }]),
-    )
-    for (const tensor of all)
-      Object.defineProperty(this, tensor.name, { value: viewOf(tensor), enumerable: true })
-    this.inputViews = planned.inputs.map(viewOf)
-    this.own = this.results(viewOf)
-    const block = controlBlock(this.memory)
-    this.before = this.beforeRun(planned, variant)
-    this.takesSettings = planned.control !== undefined
-    this.setControl = (settings) => planned.control?.(block, settings)
+    this.#memory.put(programAt, bytes)
+    this.#runner = new Runner(op, this.#memory, {
+      program: programs[0],
+      scratch: scratchAt,
+      scratchBytes,
+      threads,
+      isDebug: engine === 'debug',
+      ...(calls && { calls }),
+    })
+    this.#inputs = inputs
+    this.#outputs = outputs
+    this.#all = [...inputs, ...outputs, ...others]
+    const { views } = this.#memory
+    this.#views = new Map(this.#all.map((t) => [t, views(t.buffer, t.type, ownCount(t))] as const))
+    const viewOf = (tensor: OpTensor): Values => this.#views.get(tensor) as Values
+    this.#inputViews = inputs.map(viewOf)
+    this.#own = this.#results(viewOf)
+    const totals = before && this.#runner.totals()
+    this.#before = before && totals && (() => before(views, totals))
+    this.#control = control
+    const block = this.#memory.control
     block.word(Control.StepMask, 0xffffffff)
-    planned.start?.(block)
-    this.setControl({})
+    start?.(block)
+    control?.(block, this.#settings)
+    this.tensors = Object.fromEntries(
+      this.#all.map(({ name, type, shape, order, sizes }) => [
+        name,
+        { name, type, shape, order, sizes },
+      ]),
+    )
+    for (const tensor of this.#all) {
+      if (tensor.name in this && this[tensor.name as keyof this] !== viewOf(tensor))
+        throw new Error(`${op}: a plan has something else of the name ${tensor.name}`)
+      const value = viewOf(tensor)
+      Object.defineProperty(this, tensor.name, { value, enumerable: true, configurable: true })
+    }
   }
 
   /**
@@ -146,170 +153,187 @@ export class OpPlan {
    *   was given. A promise of it with `threads`.
    */
   run(...given: unknown[]): unknown {
-    const isOwn = this.take(given)
-    this.before?.()
-    if (this.engine) {
-      this.engine(this.program, 0, 1, this.scratch, 0, 0)
-      return isOwn ? this.own : this.copies(given)
-    }
-    return this.runOnThreads(given, isOwn)
+    if (this.threads > 1) return this.#runOnThreads(given)
+    const isOwn = this.#take(given)
+    this.#before?.()
+    this.#runner.run()
+    return isOwn ? this.#own : this.#copies(given)
   }
 
-  /** The engine's call alone: what the rest of `run` is measured against. One thread. */
+  /** The engine's call alone, on one thread: what the rest of `run` is measured against. */
   bare(): void {
-    this.engine?.(this.program, 0, 1, this.scratch, 0, 0)
+    this.#checkAlive()
+    this.#runner.run()
   }
 
-  /** Ends the plan's threads and lets its memory go. Arrays that somebody holds stay. */
+  /**
+   * A tensor of the plan's own memory in PyTorch's order, as a new array.
+   *
+   * @throws SpikewasmError for a name that the plan does not have
+   */
+  read(name: string): Values {
+    this.#checkAlive()
+    return this.#named('read', name).unpack(this.#memory.views)
+  }
+
+  /**
+   * Writes an array in PyTorch's order into the plan's own memory.
+   *
+   * @throws SpikewasmError for a name that the plan does not have, or an array that does not fit
+   */
+  write(name: string, values: Values): void {
+    this.#checkAlive()
+    const tensor = this.#named('write', name)
+    this.#check(tensor, values)
+    tensor.pack(values, this.#memory.views)
+  }
+
+  /** Ends the plan's threads and lets go of its memory. Arrays that somebody holds stay. */
   async dispose(): Promise<void> {
-    this.disposed = true
-    const { executor } = this
-    this.executor = undefined
-    await this.running?.catch(() => undefined)
-    await (await executor)?.dispose()
+    if (this.#disposed) return
+    this.#disposed = true
+    await this.#running?.catch(() => undefined)
+    await this.#runner.dispose()
+    for (const { name } of this.#all) Reflect.deleteProperty(this, name)
+    ;(this.#views as Map<OpTensor, Values>).clear()
+    ;(this.#inputViews as Values[]).length = 0
+    this.#memory.forget()
   }
 
-  /** Copies what is not the plan's own. Returns whether all of it was. */
-  private take(given: readonly unknown[]): boolean {
-    if (this.disposed)
-      throw new SpikewasmError(`${this.opName}.run: the plan was disposed; plan the op again`)
-    if (this.running)
+  /**
+   * For tests: the memory and the address of the program.
+   *
+   * @internal
+   */
+  static insides(plan: OpPlan): { memory: WebAssembly.Memory; program: number } {
+    return { memory: plan.#memory.memory, program: plan.#runner.at.program }
+  }
+
+  /**
+   * Names of the arrays that a run cannot do without; those that it goes on from may be left out.
+   *
+   * @internal
+   */
+  static required(plan: OpPlan): readonly string[] {
+    const last = plan.#inputs.findLastIndex(({ updated }) => !updated)
+    return plan.#inputs.slice(0, last + 1).map(({ name }) => name)
+  }
+
+  #named(what: string, name: string): OpTensor {
+    const found = this.#all.find((tensor) => tensor.name === name)
+    expect(
+      found !== undefined,
+      () =>
+        `${this.#op}.${what}: the name must be one of ${Object.keys(this.tensors).join(', ')}, ` +
+        `got ${describe(name)}`,
+    )
+    return found
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed)
+      throw new SpikewasmError(`${this.#op}.run: the plan was disposed; plan the op again`)
+    if (this.#running)
       throw new SpikewasmError(
-        `${this.opName}.run: the plan is still running; wait for its promise first`,
+        `${this.#op}.run: the plan is still running; wait for its promise first`,
       )
+  }
+
+  /** Checks all that was given, then copies what is not the plan's own. Returns whether all is. */
+  #take(given: readonly unknown[]): boolean {
+    this.#checkAlive()
+    if (given.length === 0) return true
     let count = given.length
-    if (count === 0) return true
-    if (isSettings(given[count - 1])) {
-      count--
-      expect(
-        this.takesSettings,
-        () => `${this.opName}.run takes no settings, got ${describe(given[count])}`,
-      )
-      this.setControl(given[count] as Settings)
-    }
-    const { inputs, inputViews } = this
+    while (count > 0 && given[count - 1] === undefined) count--
+    const settings = isSettings(given[count - 1]) ? (given[--count] as Settings) : undefined
+    const inputs = this.#inputs
     expect(
       count <= inputs.length,
       () =>
-        `${this.opName}.run takes ${inputs.length} arrays ` +
+        `${this.#op}.run takes ${inputs.length} arrays ` +
         `(${inputs.map(({ name }) => name).join(', ')}), got ${count}`,
     )
+    const isGiven = (i: number): boolean =>
+      given[i] !== undefined && given[i] !== this.#inputViews[i]
+    for (let i = 0; i < count; i++) if (isGiven(i)) this.#check(inputs[i], given[i])
+    if (settings) this.#set(settings)
     let isOwn = true
-    for (let i = 0; i < count; i++) {
-      const values = given[i]
-      if (values === undefined || values === inputViews[i]) continue
-      isOwn = false
-      inputs[i].pack(this.checked(inputs[i], values), this.views)
-    }
+    for (let i = 0; i < count; i++)
+      if (isGiven(i)) {
+        isOwn = false
+        inputs[i].pack(given[i] as Values, this.#memory.views)
+      }
     return isOwn
   }
 
-  private checked({ name, type, shape }: OpTensor, values: unknown): Values {
-    const Wanted = arrays[type]
-    const count = sizeOf(shape)
-    expect(
-      values instanceof Wanted && values.length === count,
-      () =>
-        `${this.opName}.run: ${name} must be a ${Wanted.name} of shape ${showShape(shape)}, ` +
-        `which are ${count} numbers, got ${describe(values)}` +
-        (ArrayBuffer.isView(values) ? ` of ${(values as Values).length}` : ''),
-    )
-    return values as Values
-  }
-
-  private async runOnThreads(given: readonly unknown[], isOwn: boolean): Promise<unknown> {
-    const { program, threads, scratch, scratchBytes } = this
-    const run = async (): Promise<void> => {
-      const executor = (await this.executor) as Executor
-      const limits = { spins: SPINS, timeoutMs: TIMEOUT_MS }
-      await executor.run({ program, workers: threads, scratch, scratchBytes, ...limits })
+  /** Settings hold until others are given; wrong ones change nothing. */
+  #set(given: Settings): void {
+    const control = this.#control
+    expect(control !== undefined, () => `${this.#op}.run takes no settings, got ${describe(given)}`)
+    const merged = {
+      ...this.#settings,
+      ...Object.fromEntries(Object.entries(given).filter(isDefined)),
     }
-    this.running = run()
     try {
-      await this.running
-    } finally {
-      this.running = undefined
+      control(this.#memory.control, merged)
+    } catch (error) {
+      control(this.#memory.control, this.#settings)
+      throw error
     }
-    return isOwn ? this.own : this.copies(given)
+    this.#settings = merged
   }
 
-  private async startThreads(): Promise<Executor> {
-    const module = engineModule('engine-threads')
-    const { poolExecutor } = await import('../runtime/pool.js')
-    return poolExecutor(module, this.memory, this.threads)
+  #check(tensor: OpTensor, values: unknown): void {
+    const { name, type, shape, order } = tensor
+    const count = sizeOf(shape)
+    const isView = ArrayBuffer.isView(values)
+    expect(
+      isView &&
+        (values as Values)[Symbol.toStringTag] === arrays[type] &&
+        (values as Values).length === count,
+      () =>
+        `${this.#op}.run: ${name} must be a ${arrays[type]} of shape ${showShape(shape)}, ` +
+        `which are ${count} numbers, got ${describe(values)}` +
+        (isView ? ` of ${(values as Values).length}` : ''),
+    )
+    expect(
+      !isOwnMemory((values as Values).buffer),
+      () =>
+        `${this.#op}.run: ${name} must be an array in PyTorch's order, got a plan's own memory, ` +
+        `which has the order ${order}; take what run() returns for arrays of yours, or ` +
+        `plan.read('${name}')`,
+    )
+    tensor.check?.(values as Values)
+  }
+
+  async #runOnThreads(given: readonly unknown[]): Promise<unknown> {
+    const isOwn = this.#take(given)
+    this.#before?.()
+    this.#running = this.#runner.runOnThreads()
+    try {
+      await this.#running
+    } finally {
+      this.#running = undefined
+    }
+    return isOwn ? this.#own : this.#copies(given)
   }
 
   /** New arrays; and what the op has changed, in the arrays that the caller gave. */
-  private copies(given: readonly unknown[]): unknown {
-    this.inputs.forEach((tensor, i) => {
+  #copies(given: readonly unknown[]): unknown {
+    const { views } = this.#memory
+    const written = new Map<OpTensor, Values>()
+    this.#inputs.forEach((tensor, i) => {
       const values = given[i]
-      if (tensor.updated && ArrayBuffer.isView(values) && values !== this.inputViews[i])
-        (values as Values).set(tensor.unpack(this.views))
+      if (!tensor.updated || !ArrayBuffer.isView(values) || values === this.#inputViews[i]) return
+      ;(values as Values).set(tensor.unpack(views))
+      written.set(tensor, values as Values)
     })
-    return this.results((tensor) => {
-      const at = tensor.updated ? this.inputs.indexOf(tensor) : -1
-      return at >= 0 && ArrayBuffer.isView(given[at]) ? given[at] : tensor.unpack(this.views)
-    })
+    return this.#results((tensor) => written.get(tensor) ?? tensor.unpack(views))
   }
 
-  private results(of: (tensor: OpTensor) => unknown): unknown {
-    const { outputs } = this
+  #results(of: (tensor: OpTensor) => unknown): unknown {
+    const outputs = this.#outputs
     if (outputs.length === 1) return of(outputs[0])
     return Object.fromEntries(outputs.map((tensor) => [tensor.name, of(tensor)]))
-  }
-
-  /** What is worked out from the arguments, by functions of the engine on this thread. */
-  private beforeRun({ before }: Planned, variant: EngineVariant): (() => void) | undefined {
-    if (!before) return undefined
-    const engine = instantiateEngine(engineModule(variant), this.memory)
-    const of =
-      (total: 'byteSum' | 'bitSum' | 'byteMax') =>
-      ({ address }: Buffer, bytes: number): number =>
-        engine[total](address, roundUp(bytes, 16)) >>> 0
-    const totals = { byteSum: of('byteSum'), bitSum: of('bitSum'), byteMax: of('byteMax') }
-    return () => before(this.views, totals)
-  }
-
-  private viewOf(tensor: OpTensor): Values {
-    return this.views(tensor.buffer, tensor.type, ownCount(tensor))
-  }
-
-  private readonly views = (buffer: Buffer, type: ValueType, count: number): Values =>
-    new arrays[type](this.memory.buffer as ArrayBuffer, buffer.address, count)
-}
-
-/** A function of the engine with its arguments, in the place of `run`. */
-function callOf(engine: EngineExports, of: EngineFunction, scratch: number): EngineExports['run'] {
-  const call = engine[of.name as keyof EngineExports] as (...args: readonly number[]) => void
-  const args = [...of.arguments(), scratch]
-  return () => {
-    call(...args)
-    return 0
-  }
-}
-
-function allocate(op: string, bytes: number, shared: boolean): WebAssembly.Memory {
-  const gib = `${(bytes / 2 ** 30).toFixed(2)} GiB`
-  expect(
-    bytes <= MAX_BYTES,
-    () => `${op} needs ${gib} of memory, WebAssembly addresses at most 4 GiB; make shapes smaller`,
-  )
-  const pages = Math.ceil(bytes / PAGE)
-  try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared })
-  } catch {
-    throw new SpikewasmError(
-      `${op} needs ${gib} of memory, more than this machine gives; make shapes smaller, or ` +
-        'dispose of plans that are not used any more',
-    )
-  }
-}
-
-function controlBlock({ buffer }: WebAssembly.Memory): ControlBlock {
-  const view = new DataView(buffer)
-  return {
-    word: (offset, value) => view.setUint32(offset, value >>> 0, true),
-    float: (offset, value) => view.setFloat32(offset, value, true),
-    address: (offset, tensor) => view.setUint32(offset, tensor.buffer.address, true),
   }
 }

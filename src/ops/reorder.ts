@@ -55,11 +55,8 @@ export function fromEngine(extent: Extent, stored: number, own: Float32Array): F
 /**
  * Spikes, a byte each, as bits: masks [plane][B][H·W][C′], bit t & 7 of plane t >> 3; and counts
  * [B][H·W][C′], where there are any.
- *
- * @throws SpikewasmError for a byte that is neither 0 nor 1
  */
 export function toMasks(
-  what: string,
   { T, B, C, H, W }: Extent,
   stored: number,
   spikes: Uint8Array,
@@ -68,7 +65,6 @@ export function toMasks(
 ): void {
   const P = H * W
   const plane = B * P * stored
-  let others = 0
   masks.fill(0)
   counts?.fill(0)
   let from = 0
@@ -79,13 +75,18 @@ export function toMasks(
         let to = b * P * stored + c
         for (const end = from + P; from < end; from++, to += stored) {
           const spike = spikes[from]
-          others |= spike & ~1
           masks[base + to] |= spike << bit
           if (counts) counts[to] += spike
         }
       }
   }
-  if (others === 0) return
+}
+
+/** @throws SpikewasmError for a byte that is neither 0 nor 1 */
+export function checkSpikes(what: string, spikes: Uint8Array): void {
+  let all = 0
+  for (let i = 0; i < spikes.length; i++) all |= spikes[i]
+  if (all <= 1) return
   const at = spikes.findIndex((spike) => spike > 1)
   expect(false, () => `${what} must hold 0 (no spike) or 1, got ${spikes[at]} at index ${at}`)
 }

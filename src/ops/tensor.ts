@@ -7,6 +7,7 @@ import { roundUp } from '../round-up.js'
 import {
   bytesFromEngine,
   bytesToEngine,
+  checkSpikes,
   fromEngine,
   fromMasks,
   toEngine,
@@ -39,6 +40,8 @@ export interface OpTensor extends TensorInfo {
   readonly updated?: boolean
   /** Channels as stored, where there are channels. */
   readonly stored: number
+  /** Refuses numbers that it cannot hold. */
+  readonly check?: (values: Values) => void
   /** Copies the caller's array, of the right type and length, into the plan's memory. */
   pack(values: Values, views: Views): void
   /** A new array in PyTorch's order. */
@@ -132,9 +135,9 @@ export function spikesTensor(
     buffer,
     stored,
     counts,
+    check: (values) => checkSpikes(`${op}: ${naming.name}`, values as Uint8Array),
     pack: (values, views) =>
       toMasks(
-        `${op}: ${naming.name}`,
         { T, B, C, H, W, shape, timed: extent.timed },
         stored,
         values as Uint8Array,

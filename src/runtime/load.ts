@@ -20,10 +20,10 @@ export interface EngineExports {
   ): number
   /** Runs one unit of a record at step t. */
   execute(record: number, unit: number, t: number, scratch: number): void
-  /** Totals of bytes in memory, a multiple of 16 of them: see assembly/spikes/totals.ts. */
-  byteSum(at: number, bytes: number): number
-  bitSum(at: number, bytes: number): number
+  /** Totals of bytes in memory, a multiple of 64 of them: see assembly/spikes/totals.ts. */
+  byteTotals(at: number, bytes: number, out: number): void
   byteMax(at: number, bytes: number): number
+  bitSum(at: number, bytes: number): number
 }
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>()

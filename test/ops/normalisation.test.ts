@@ -130,7 +130,12 @@ test('batchNorm in training, m and s, from the input and from partial sums', () 
     near('runningMean', running[0], m1, 5)
     near('runningVar', running[1], v1, 5)
     if (byStep) {
-      const all = ops.batchNorm({ ...options, outputs: ['meanInvStd'] }, x, ...asRunning(running))
+      const all = ops.batchNorm(
+        { ...options, outputs: ['meanInvStd'] },
+        x,
+        ...asRunning(running),
+        ...(parameters as [Float32Array, Float32Array]),
+      )
       const groups = mean.length / e.C
       const expected = Float64Array.from({ length: e.C }, (_, c) => {
         let sum = 0
@@ -323,7 +328,7 @@ test('wrong options are refused by name', () => {
     [back({ stepMode: 'x' }), /stepMode must be/],
     [back({ accumulate: 0 }), /accumulate must be true or false/],
     [
-      () => ops.batchNorm({ input }, new Float32Array(95)),
+      () => ops.batchNorm.plan({ input }).run(new Float32Array(95)),
       /input must be a Float32Array of shape \[2, 3, 4, 4\]/,
     ],
   ]

@@ -9,6 +9,16 @@ const options = { input: [4, 2, 5, 6, 6], weight: [7, 5, 3, 3], padding: 1, spik
 const x = r.spikes(4 * 2 * 5 * 36)
 const w = r.floats(7 * 5 * 9)
 
+/** What a call that must fail says. */
+async function messageOf(pending: unknown): Promise<string> {
+  try {
+    await pending
+  } catch (error) {
+    return (error as Error).message
+  }
+  return 'no error'
+}
+
 test('own arrays are not copied, and give the same bits', () => {
   const conv = ops.conv2d.plan(options)
   const y = conv.run(x, w)
@@ -29,19 +39,81 @@ test('threads: a promise of the same bits', async () => {
   try {
     const running = conv.run(x, w)
     assert.instance(running, Promise)
-    assert.throws(() => conv.run(x, w), /is still running/)
+    assert.match(await messageOf(conv.run(x, w)), /is still running/)
     expectSameBits('two threads', await running, one)
     expectSameBits('again', await conv.run(x, w), one)
   } finally {
     await conv.dispose()
   }
-  assert.throws(() => conv.run(), /was disposed/)
+  assert.match(await messageOf(conv.run()), /was disposed/)
+  assert.is(conv.output, undefined)
+})
+
+test('threads: failures are rejections, and leave nothing behind', async () => {
+  const shapes = { input: [2, 3], threads: 2 } as const
+  assert.match(await messageOf(ops.relu(shapes, new Float32Array(5))), /which are 6 numbers/)
+  assert.throws(() => ops.sgd.plan({ shape: [2], lr: Number.NaN, threads: 2 }), /lr must be/)
+  const relu = ops.relu.plan(shapes)
+  assert.throws(() => relu.bare(), /runs on 2 threads/)
+  await relu.dispose()
+  assert.throws(() => ops.relu.plan({ ...shapes, engine: 'debug' }), /runs on one thread/)
+})
+
+test('a run that fails changes nothing', () => {
+  const conv = ops.conv2d.plan(options)
+  const y = conv.run(x, w)
+  const others = x.map((v) => 1 - v)
+  assert.throws(() => conv.run(others, w.slice(1)), /weight must be/)
+  expectSameBits('a wrong array', conv.run(undefined, w), y)
+  assert.throws(() => conv.run(others.fill(2, 7, 8), w), /got 2 at index 7/)
+  expectSameBits('a wrong spike', conv.run(undefined, w), y)
+
+  const step = ops.sgd.plan({ shape: [2], lr: 0.5 })
+  const after = (settings?: object): Float32Array => {
+    const p = Float32Array.of(1, 2)
+    const run = step.run as (...all: unknown[]) => unknown
+    run.call(step, p, Float32Array.of(1, 1), new Float32Array(2), settings)
+    return p
+  }
+  assert.equal([...after()], [0.5, 1.5])
+  assert.throws(() => after({ lr: -1 }), /lr must be/)
+  assert.throws(
+    () => step.run(new Float32Array(2), new Float32Array(3), new Float32Array(2), { lr: 9 }),
+    /gradients must be/,
+  )
+  assert.equal([...after({ lr: undefined })], [0.5, 1.5])
+  // They hold until others are given.
+  assert.equal([...after({ lr: 0.25 })], [0.75, 1.75])
+  assert.equal([...after()], [0.75, 1.75])
+})
+
+test("a plan's own memory is no argument in PyTorch's order", () => {
+  const [a, b] = [ops.relu.plan({ input: [1, 4, 2, 1] }), ops.relu.plan({ input: [1, 4, 2, 1] })]
+  const values = Float32Array.of(1, -2, 3, 4, 5, 6, 7, 8)
+  a.write('input', values)
+  const y = Float32Array.of(1, 0, 3, 4, 5, 6, 7, 8)
+  const own = a.run()
+  assert.equal(a.read('output'), y)
+  assert.throws(() => a.run(a.input.subarray(0)), /got a plan's own memory, which has the order/)
+  assert.throws(() => b.run(own), /got a plan's own memory/)
+  b.input.set(own)
+  b.run()
+  assert.equal(b.read('output'), y)
+  assert.throws(() => a.read('nothing'), /the name must be one of input, output/)
+  assert.throws(() => a.write('input', new Float32Array(3)), /which are 8 numbers/)
 })
 
 test('a single call', async () => {
   const y = ops.conv2d.plan(options).run(x, w)
   expectSameBits('once', ops.conv2d(options, x, w), y)
   expectSameBits('once, two threads', await ops.conv2d({ ...options, threads: 2 }, x, w), y)
+})
+
+test('a single call needs all arrays', () => {
+  assert.throws(
+    () => ops.conv2d(options, x),
+    /weight is missing; a single call needs input, weight/,
+  )
 })
 
 test('wrong arrays and options are refused by name', () => {
@@ -65,22 +137,37 @@ test('wrong arrays and options are refused by name', () => {
   for (const [call, message] of wrong) assert.throws(call, message)
 })
 
+/** Kernels of about 50 µs, by what is done around them. */
+const timed = {
+  floats: () => ops.relu.plan({ input: [16, 64, 16, 16] }),
+  counts: () =>
+    ops.linearWeightGradient.plan({
+      input: [64, 512],
+      weight: [8, 512],
+      counts: true,
+      timeSteps: 4,
+      algorithm: 'direct',
+    }),
+}
+
 test('a call of the engine takes as long as run() without copies, nearly', () => {
-  const relu = ops.relu.plan({ input: [16, 64, 16, 16] })
-  for (let i = 0; i < 2000; i++) {
-    relu.run()
-    relu.bare()
+  for (const [name, make] of Object.entries(timed)) {
+    const relu = make()
+    for (let i = 0; i < 2000; i++) {
+      relu.run()
+      relu.bare()
+    }
+    const time = (call: () => unknown): number => {
+      const start = performance.now()
+      for (let i = 0; i < 20; i++) call()
+      return performance.now() - start
+    }
+    const ratios = Array.from(
+      { length: 101 },
+      () => time(() => relu.run()) / time(() => relu.bare()),
+    ).sort((a, b) => a - b)
+    assert.ok(ratios[50] < 1.05, `${name}: run() takes ${ratios[50]} of the bare call`)
   }
-  const time = (call: () => unknown): number => {
-    const start = performance.now()
-    for (let i = 0; i < 20; i++) call()
-    return performance.now() - start
-  }
-  const ratios = Array.from(
-    { length: 101 },
-    () => time(() => relu.run()) / time(() => relu.bare()),
-  ).sort((a, b) => a - b)
-  assert.ok(ratios[50] < 1.05, `run() takes ${ratios[50]} of the bare call`)
 })
 
 test.run()

@@ -1,6 +1,7 @@
 /** Records of planned ops, against those of networks. */
 import * as assert from 'uvu/assert'
 import { Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import { OpPlan } from '../../src/ops/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import type { Words } from '../../src/plan/words.js'
 
@@ -12,7 +13,7 @@ export interface OpRecord {
 
 /** The record of this operation in an op that has one. */
 export function recordOf(plan: object, op: Op): OpRecord {
-  const { memory, program } = plan as { memory: WebAssembly.Memory; program: number }
+  const { memory, program } = OpPlan.insides(plan as OpPlan)
   const view = new DataView(memory.buffer)
   const word = (at: number, index: number): number => view.getUint32(at + 4 * index, true)
   const section = program + ProgramWord.Bytes

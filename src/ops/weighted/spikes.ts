@@ -34,6 +34,8 @@ export interface SpikeReader {
   readonly expression: Expression
   /** Counts the spikes of a run, by which kernels are chosen; checks counts. */
   readonly count: (views: Views, totals: Totals) => void
+  /** Refuses counts above the steps, where no kernel is chosen by them. */
+  readonly check: (views: Views, totals: Totals) => void
   /**
    * Writes them out as floats [B][H][W][steps][C′] as a network does.
    *
@@ -81,15 +83,20 @@ export function readSpikes(
     inputs: tensors,
     spikes: { sources, pool, scale },
     expression,
+    check(views, totals) {
+      if (countSteps)
+        for (const tensor of tensors)
+          if (totals.most(tensor.buffer, ownCount(tensor)) > countSteps)
+            refuseCounts(`${op}: ${tensor.name}`, tensor, views, countSteps)
+    },
     count(views, totals) {
       for (const [i, tensor] of tensors.entries()) {
-        const count = ownCount(tensor)
-        if (countSteps && totals.byteMax(tensor.buffer, count) > countSteps)
+        const { sum, most } = countSteps
+          ? totals.bytes(tensor.buffer, ownCount(tensor))
+          : { sum: totals.bits(tensor.buffer, ownCount(tensor)), most: 0 }
+        if (countSteps && most > countSteps)
           refuseCounts(`${op}: ${tensor.name}`, tensor, views, countSteps)
         const sums = sources[i].sums as NonNullable<SpikeTensor['sums']>
-        const sum = countSteps
-          ? totals.byteSum(tensor.buffer, count)
-          : totals.bitSum(tensor.buffer, count)
         views(sums.buffer, 'int32', 1)[0] = sum
       }
     },

@@ -225,7 +225,8 @@ function onCounts(o: OpBuilder, sizes: ConvSizes, options: WeightGradientOptions
     limit: source && few ? spikesForLists(g, source.tensor, timeSteps, few) : undefined,
     without: false,
   })
-  return { ...planned, before: reader.count }
+  // Without a choice between kernels the sum of the counts is not needed.
+  return { before: reader.check, ...planned }
 }
 
 /** With the spikes of each step. */
