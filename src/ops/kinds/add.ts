@@ -8,7 +8,7 @@ import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf, showShape, still } from '../shapes.js'
 import { groupTensor } from '../special.js'
-import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { floatTensor, type OpTensor, type SpikesTensor, spikesTensor } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
 import { imageOf, type WindowOptions, windowed, windowOptions } from '../windows.js'
 
@@ -48,7 +48,8 @@ interface Planning {
   readonly input: Extent
   readonly output: Extent
   readonly tensors: readonly OpTensor[]
-  readonly others: readonly OpTensor[]
+  /** Spikes whose counts the kernel reads. */
+  readonly counted?: SpikesTensor
   readonly image?: OpTensor
 }
 
@@ -63,9 +64,9 @@ interface Read {
 }
 
 function spikesOf(o: OpBuilder, nameOf: NameOf, { extent, pool, scale, mean }: Read) {
-  const x = spikesTensor(o.b, o.op, { name: nameOf('input') }, extent, mean)
+  const x = spikesTensor(o.b, o.op, { name: nameOf('input') }, extent)
   const term: Term = { tensor: asSpikes(x, extent), pool, scale }
-  return { term, tensors: [x], others: mean ? [x.counts] : [] }
+  return { term, tensors: [x], counted: mean ? x : undefined }
 }
 
 function floatsOf(o: OpBuilder, nameOf: NameOf, read: Read, { affine, image }: AddTerm) {
@@ -75,7 +76,7 @@ function floatsOf(o: OpBuilder, nameOf: NameOf, read: Read, { affine, image }: A
   const tensor = asFloat(x, extent, image)
   if (!affine) {
     const term: Term = { tensor, pool, scale }
-    return { term, tensors: [x], others: [], image: image ? x : undefined }
+    return { term, tensors: [x], image: image ? x : undefined }
   }
   const byStep = affine === 'steps'
   const [a, c] = ['scale', 'shift'].map((role) =>
@@ -83,7 +84,7 @@ function floatsOf(o: OpBuilder, nameOf: NameOf, read: Read, { affine, image }: A
   )
   const norm = asNorm(tensor, a, c, byStep ? extent.T : 1)
   const term: Term = { tensor, norm, pool, scale }
-  return { term, tensors: [x, a, c], others: [] }
+  return { term, tensors: [x, a, c] }
 }
 
 function planTerm(
@@ -164,11 +165,12 @@ export function planSum(
   const sum = { shape: imageOf(extent), terms: terms.map(({ term }) => term) }
   emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, out.buffer, out.stored, denseRows)
   const [image] = images
+  const counted = terms.flatMap(({ counted: spikes }) => spikes ?? [])
   return {
     inputs: terms.flatMap(({ tensors }) => tensors),
     outputs: [out],
-    others: terms.flatMap(({ others }) => others),
     start: image && ((block) => block.address(Control.Input, image)),
+    before: counted.length > 0 ? (views) => counted.forEach((x) => x.count(views)) : undefined,
   }
 }
 
@@ -183,8 +185,8 @@ export function planSum(
  * steps, without T: the presynaptic rate of rate-based backpropagation.
  *
  * Arguments of `run`: for each term its input, behind it with `affine` scale and shift. The plan's
- * own memory: input0, scale0, shift0, input1 …, of means of spikes also input0Counts …, the counts
- * that are read. Result: [B, C, H, W] or [B, C], or that behind T if a term has it.
+ * own memory: input0, scale0, shift0, input1 …. Result: [B, C, H, W] or [B, C], or that behind T if
+ * a term has it.
  */
 export const add = operation<
   AddOptions,
@@ -218,8 +220,7 @@ export interface AvgPool2dOptions extends WindowOptions {
  *                             input[t, b, c, i·stride + p − padding, j·stride + q − padding]
  *
  * Padded zeros count, as is PyTorch's default. Argument of `run`: input, a Float32Array or with
- * `spikes` a Uint8Array; of a mean of spikes the plan reads `inputCounts` too. Result: [B, C, outH,
- * outW], or that behind T.
+ * `spikes` a Uint8Array. Result: [B, C, outH, outW], or that behind T.
  */
 export const avgPool2d = operation<
   AvgPool2dOptions,

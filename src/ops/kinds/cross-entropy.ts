@@ -141,6 +141,7 @@ function build(
     inputs: [logits, target],
     outputs: [...outputs].map((name) => made[name] as OpTensor),
     start: (block) => block.address(Control.Target, target),
+    before: target.checkOwn,
     control: control(op, B, steps, instantaneous),
   }
 }

@@ -5,12 +5,12 @@ import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../plan/
 import { perUnit } from '../../plan/pass.js'
 import { timeSum } from '../../plan/records/sums.js'
 import type { Buffer } from '../../plan/words.js'
-import type { OpBuilder, Planned } from '../builder.js'
+import type { OpBuilder, Planned, Totals } from '../builder.js'
 import { operation } from '../operation.js'
 import { selecting } from '../selecting.js'
-import { type Extent, extentOf, still } from '../shapes.js'
+import { type Extent, extentOf, sizeOf, still } from '../shapes.js'
 import { stepBytesTensor } from '../special.js'
-import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { floatTensor, type OpTensor, spikesTensor, type Views } from '../tensor.js'
 import { asSpikes } from '../terms.js'
 import { imageOf, type Windowed, type WindowOptions, windowed, windowOptions } from '../windows.js'
 
@@ -68,6 +68,20 @@ function choiceTensor(
   return stepBytesTensor(b, { name: 'choice' }, perStep ? output : still(output))
 }
 
+/** No pixel has another place: its gradient would be lost. */
+function checkChoices(op: string, { buffer, sizes }: OpTensor, { window }: Windowed) {
+  const [height, width] = window.kernelSize
+  const places = height * width
+  const count = sizeOf(sizes)
+  return (views: Views, totals: Totals): void =>
+    expect(
+      totals.most(buffer, count) < places,
+      () =>
+        `${op}: choice must hold places of a window of ${height}×${width}, 0 to ${places - 1}, ` +
+        `got ${views(buffer, 'uint8', count).find((place) => place >= places)}`,
+    )
+}
+
 const poolOf = (input: Extent, { window }: Windowed, stored: number, from: Extent, to: Extent) => ({
   window,
   images: input.B,
@@ -84,7 +98,7 @@ function poolSpikes(
   perStep: boolean,
   choice: OpTensor | undefined,
 ): Planned & { readonly counts: OpTensor } {
-  const x = spikesTensor(b, op, { name: 'input' }, input, choice !== undefined && !perStep)
+  const x = spikesTensor(b, op, { name: 'input' }, input)
   const output = spikesTensor(b, op, { name: 'output' }, to.output)
   emitMaxPool(
     b,
@@ -93,9 +107,9 @@ function poolSpikes(
     asSpikes(output, to.output),
     { choice: choice?.buffer, perStep, loop: false },
   )
-  const others = choice && !perStep ? [x.counts] : []
   const counts = { ...output.counts, name: 'counts' }
-  return { inputs: [x], outputs: [output], others, counts }
+  const before = choice && !perStep ? x.count : undefined
+  return { inputs: [x], outputs: [output], before, counts }
 }
 
 function poolFloats(
@@ -144,14 +158,15 @@ function build(o: OpBuilder, options: MaxPool2dOptions, outputs: ReadonlySet<Nam
   const choice = outputs.has('choice') ? choiceTensor(o, to, perStep) : undefined
   const made: Partial<Record<Name, OpTensor>> = { choice }
   const planned = spikes ? poolSpikes(o, input, to, perStep, choice) : undefined
-  const { inputs, outputs: own, others } = planned ?? poolFloats(o, input, to, perStep, choice)
+  const { inputs, outputs: own, before } = planned ?? poolFloats(o, input, to, perStep, choice)
   made.output = own[0]
   made.counts = planned?.counts
   const names = [...outputs]
   return {
     inputs,
     outputs: names.map((name) => made[name] as OpTensor),
-    others: [...(others ?? []), ...(outputs.has('output') ? [] : own)],
+    others: outputs.has('output') ? [] : own,
+    before,
   }
 }
 
@@ -218,5 +233,5 @@ export const maxPool2dBackward = operation<
   const out = floatTensor(b, { name: 'inputGradient' }, input)
   const pool = poolOf(input, from, out.stored, from.output, input)
   emitMaxPoolBackward(b, pool, delta.buffer, { buffer: choice.buffer, perStep }, out.buffer)
-  return { inputs: [delta, choice], outputs: [out] }
+  return { inputs: [delta, choice], outputs: [out], before: checkChoices(op, choice, from) }
 })
