@@ -294,4 +294,20 @@ test('wrong options, arrays and settings are refused by name', () => {
   for (const [call, message] of wrong) assert.throws(call, message)
 })
 
+test("targets in the plan's own memory are checked as well", () => {
+  const loss = ops.crossEntropy.plan({ input: [2, 3] })
+  const x = new Float32Array(6)
+  loss.run(x, Int32Array.of(0, 2))
+  for (const target of [50, -1, -100_000, 3]) {
+    loss.target[1] = target
+    const message = new RegExp(`target must hold classes from 0 to 2, got ${target} at index 1`)
+    assert.throws(() => loss.run(), message)
+    assert.throws(() => loss.run(x), message)
+  }
+  loss.target[1] = 1
+  assert.is(loss.run().loss.length, 1)
+  assert.throws(() => loss.run(x, Int32Array.of(0, 3)), /got 3 at index 1/)
+  assert.is(loss.target[1], 1, 'what is refused is not taken')
+})
+
 test.run()

@@ -357,6 +357,24 @@ test('two threads: the same bits', async () => {
   for (const [i, [a, b]] of pairs.entries()) expectSameBits(`${i}`, await a, await b)
 })
 
+test('choices behind the last place of a window are refused', () => {
+  const windows = { input: [3, 1, 1, 4, 6], kernelSize: [2, 3] } as const
+  const delta = new Float32Array(12).fill(1)
+  const message = /choice must hold places of a window of 2×3, 0 to 5, got 6$/
+  const byRate = Uint8Array.of(5, 0, 5, 6)
+  assert.throws(() => ops.maxPool2dBackward(windows, delta, byRate), message)
+  const back = ops.maxPool2dBackward.plan({ ...windows, choice: 'step' })
+  const sum = (all: Float32Array): number => all.reduce((a, b) => a + b, 0)
+  assert.is(sum(back.run(delta, new Uint8Array(12).fill(5))), 12)
+  back.choice[back.choice.length - 4] = 6
+  assert.throws(() => back.run(), message)
+  back.choice[back.choice.length - 4] = 5
+  assert.is(sum(back.run()), 12)
+  // All bytes are places of 256.
+  const large = { input: [1, 1, 16, 16], kernelSize: 16 } as const
+  assert.is(ops.maxPool2dBackward(large, Float32Array.of(2), Uint8Array.of(255))[255], 2)
+})
+
 test('wrong options are refused by name', () => {
   const input = [2, 3, 4, 4]
   const max = (options: object) => () =>

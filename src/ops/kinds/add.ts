@@ -8,7 +8,13 @@ import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf, showShape, still } from '../shapes.js'
 import { groupTensor } from '../special.js'
-import { floatTensor, type OpTensor, type SpikesTensor, spikesTensor } from '../tensor.js'
+import {
+  floatTensor,
+  type OpTensor,
+  type SpikesTensor,
+  spikesTensor,
+  type Views,
+} from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
 import { imageOf, type WindowOptions, windowed, windowOptions } from '../windows.js'
 
@@ -145,6 +151,12 @@ function commonExtent(op: string, terms: readonly Planning[]): Extent {
   return common
 }
 
+const countAll =
+  (spikes: readonly SpikesTensor[]) =>
+  (views: Views): void => {
+    for (const one of spikes) one.count(views)
+  }
+
 /** Plans a sum; `numbered`: names carry the number of their term. */
 export function planSum(
   o: OpBuilder,
@@ -170,7 +182,7 @@ export function planSum(
     inputs: terms.flatMap(({ tensors }) => tensors),
     outputs: [out],
     start: image && ((block) => block.address(Control.Input, image)),
-    before: counted.length > 0 ? (views) => counted.forEach((x) => x.count(views)) : undefined,
+    ...(counted.length > 0 && { before: countAll(counted) }),
   }
 }
 
