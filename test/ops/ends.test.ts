@@ -294,6 +294,19 @@ test('wrong options, arrays and settings are refused by name', () => {
   for (const [call, message] of wrong) assert.throws(call, message)
 })
 
+test('a logit that is not a number: the loss is not either, and the greatest other one is predicted', () => {
+  const logits = Float32Array.of(1, Number.NaN, 2, Number.NaN, 1, 2)
+  const { loss, gradient, predictions } = ops.crossEntropy(
+    { input: [2, 3] },
+    logits,
+    Int32Array.of(2, 0),
+  )
+  assert.ok(Number.isNaN(loss[0]))
+  assert.ok(gradient.every(Number.isNaN))
+  assert.equal([...predictions], [2, 0])
+  assert.equal([...ops.timeMean({ input: [2, 3] }, logits).predictions], [2, 0])
+})
+
 test("targets in the plan's own memory are checked as well", () => {
   const loss = ops.crossEntropy.plan({ input: [2, 3] })
   const x = new Float32Array(6)

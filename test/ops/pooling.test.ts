@@ -357,6 +357,14 @@ test('two threads: the same bits', async () => {
   for (const [i, [a, b]] of pairs.entries()) expectSameBits(`${i}`, await a, await b)
 })
 
+test('floats that are not numbers are passed over', () => {
+  const windows = { input: [1, 1, 2, 2], kernelSize: 2, stride: 1, padding: 1 } as const
+  const pool = ops.maxPool2d.plan(windows)
+  const low = Number.NEGATIVE_INFINITY
+  const output = pool.run(Float32Array.of(Number.NaN, 2, 3, 1))
+  assert.equal([...output], [low, 2, 2, 3, 3, 2, 3, 3, 1])
+})
+
 test('choices behind the last place of a window are refused', () => {
   const windows = { input: [3, 1, 1, 4, 6], kernelSize: [2, 3] } as const
   const delta = new Float32Array(12).fill(1)

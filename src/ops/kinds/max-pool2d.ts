@@ -178,7 +178,9 @@ function build(o: OpBuilder, options: MaxPool2dOptions, outputs: ReadonlySet<Nam
  *
  * A window of spikes spikes when any of its neurons does. The choice is the place p·kernelW + q
  * that the gradient goes to: by 'rate' that of the largest mean over time, by 'step' that of the
- * largest value at the step; the first of equal ones (as PyTorch has it).
+ * largest value at the step; the first of equal ones (as PyTorch has it). A value that is not a
+ * number is passed over, where PyTorch's result is NaN; without another one the output is −Infinity
+ * and the choice 0, which may lie outside the image.
  *
  * Argument of `run`: input, a Float32Array or with `spikes` a Uint8Array. Result: what `outputs`
  * names, the output by default: output [B, C, outH, outW] or that behind T; choice, by 'step' of
