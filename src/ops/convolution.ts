@@ -84,8 +84,9 @@ export function convSizes(
   const [N, channels, kernelH, kernelW] = Array.from(options.weight)
   const { groups = 1 } = options
   checkInteger(`${op}.groups`, groups, 1)
-  const stride = pair(`${op}.stride`, options.stride ?? 1, 1)
-  const padding = pair(`${op}.padding`, options.padding ?? 0, 0)
+  const { stride: by = 1, padding: around = 0 } = options
+  const stride = pair(`${op}.stride`, by, 1)
+  const padding = pair(`${op}.padding`, around, 0)
   const [padH, padW] = padding
   expect(
     input.C === channels * groups && N % groups === 0,

@@ -263,6 +263,7 @@ test('wrong options, arrays and settings are refused by name', () => {
     [matmul({ b: [4, 3] }), /a \[2, 3\] has K = 3, but b \[4, 3\] has K = 4/],
     [matmul({ a: [2] }), /matmul.a must be a shape \[M, K\], got \[2\]/],
     [matmul({ b: undefined }), /matmul.b must be a shape \[K, N\], got undefined/],
+    [matmul({ transpose: ['NN'] }), /transpose must be 'NN', 'NT' or 'TN', got \["NN"\]/],
     [matmul({ transpose: 'TT' }), /transpose must be 'NN', 'NT' or 'TN', got "?TT/],
     [matmul({ threads: 2 }), /matmul runs on one thread; leave threads out, got 2/],
     [() => ops.timeMean.plan({ input: [2] }), /timeMean.input must be a shape \[T, B, C\] or/],

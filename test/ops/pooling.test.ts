@@ -399,6 +399,10 @@ test('wrong options are refused by name', () => {
     [max({ kernelSize: undefined }), /maxPool2d.kernelSize must be an integer ≥ 1/],
     [max({ kernelSize: 5 }), /its kernel 5×5 is larger than the padded input/],
     [max({ padding: 2 }), /padding must be at most half the kernel/],
+    [max({ stride: null }), /stride must be an integer ≥ 1 or a pair of them, got null/],
+    [max({ padding: null }), /padding must be an integer ≥ 0 or a pair of them, got null/],
+    [max({ input: [1, Symbol('x'), 4, 4] }), /integers >= 1.*got \[1, Symbol\(x\), 4, 4\]/],
+    [max({ input: [1, 3, 4, Object.create(null)] }), /integers >= 1/],
     [max({ stride: 0 }), /stride must be an integer ≥ 1/],
     [max({ input: [2, 3] }), /input must be a shape/],
     [max({ choice: 'x' }), /choice must be 'rate' or 'step', got "?x/],
@@ -412,6 +416,13 @@ test('wrong options are refused by name', () => {
     [() => ops.avgPool2dBackward.plan({ input } as never), /Backward.kernelSize is missing/],
     [() => ops.add.plan({} as never), /terms must be a list of at least one term, got undefined/],
     [add(), /terms must be a list of at least one term/],
+    // biome-ignore lint/suspicious/noSparseArray: that is what is refused.
+    [() => ops.add.plan({ terms: [, { input }] } as never), /terms\[0\]'s options must be an/],
+    [
+      // biome-ignore lint/suspicious/noSparseArray: that is what is refused.
+      () => ops.gradientSum.plan({ input, terms: [{}, ,] } as never),
+      /terms\[1\]'s options must be an object/,
+    ],
     [add(1), /terms\[0\]'s options must be an object/],
     [add({ input, scales: 2 }), /terms\[0\].scales is not an option/],
     [add({ input, scale: Number.NaN }), /terms\[0\].scale must be a finite number, got NaN/],

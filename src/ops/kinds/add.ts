@@ -3,7 +3,7 @@
 import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import { noPool, type Pool, type Term } from '../../plan/tensors.js'
+import type { Pool, Term } from '../../plan/tensors.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf, showShape, still } from '../shapes.js'
@@ -16,16 +16,20 @@ import {
   type Views,
 } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
-import { imageOf, type WindowOptions, windowed, windowOptions } from '../windows.js'
+import {
+  imageOf,
+  type TermWindow,
+  termWindow,
+  type WindowOptions,
+  windowOptions,
+} from '../windows.js'
 
 /** One term of `ops.add`. */
-export interface AddTerm extends Partial<WindowOptions> {
+export interface AddTerm extends TermWindow {
   /** [B, C], [B, C, H, W], or one of these behind T. */
   readonly input: readonly number[]
   /** Spikes, bytes of 0 and 1. Default false: floats. */
   readonly spikes?: boolean
-  /** A factor. Default 1. */
-  readonly scale?: number
   /**
    * Floats through the affine map of a BatchNorm, whose `scale` and `shift` are arguments: true of
    * all steps, 'steps' of each. Default false.
@@ -101,13 +105,9 @@ function planTerm(
   mean: boolean,
 ): Planning {
   checkOptions(where, given, termOptions)
-  const { scale = 1, kernelSize, stride, padding, affine = false } = given
+  const { scale: factor, kernelSize, stride, padding, affine = false } = given
   const spikes = checkBoolean(`${where}.spikes`, given.spikes, false)
   const image = checkBoolean(`${where}.image`, given.image, false)
-  expect(
-    Number.isFinite(scale),
-    () => `${where}.scale must be a finite number, got ${describe(scale)}`,
-  )
   expect(
     typeof affine === 'boolean' || affine === 'steps',
     () => `${where}.affine must be true, false or 'steps', got ${describe(affine)}`,
@@ -116,17 +116,13 @@ function planTerm(
     !(spikes && (affine || image)) && !(affine && image),
     () => `${where} can be only one of spikes, affine and image`,
   )
-  expect(
-    kernelSize !== undefined || (stride === undefined && padding === undefined),
-    () => `${where}: stride and padding are of windows; give kernelSize too`,
-  )
-  const pooled = kernelSize !== undefined
-  const extent = extentOf(`${where}.input`, given.input, 'maybe', pooled ? 'always' : 'maybe')
-  const windows = pooled && windowed(where, { kernelSize, stride, padding }, extent)
-  const pool = windows ? windows.pool : noPool
-  const read = { extent, pool, mean, scale: scale * (1 / (pool.kernel[0] * pool.kernel[1])) }
+  const spatial = kernelSize === undefined ? 'maybe' : 'always'
+  const extent = extentOf(`${where}.input`, given.input, 'maybe', spatial)
+  const window = { scale: factor, kernelSize, stride, padding }
+  const { scale, pool, output } = termWindow(where, window, extent)
+  const read = { extent, pool, mean, scale }
   const made = spikes ? spikesOf(o, nameOf, read) : floatsOf(o, nameOf, read, given)
-  return { ...made, input: extent, output: windows ? windows.output : extent }
+  return { ...made, input: extent, output }
 }
 
 /** The extent that all terms have, T included if one has it. */
@@ -166,7 +162,7 @@ export function planSum(
   numbered = true,
 ): Planned {
   const { b, op } = o
-  const terms = given.map((of, i) =>
+  const terms = Array.from(given, (of, i) =>
     planTerm(o, whereOf(i), (role) => (numbered ? `${role}${i}` : role), of, mean),
   )
   const images = terms.flatMap(({ image }) => image ?? [])
