@@ -398,6 +398,10 @@ test('wrong options are refused by name', () => {
   const wrong: [() => unknown, RegExp][] = [
     [max({ kernelSize: undefined }), /maxPool2d.kernelSize must be an integer ≥ 1/],
     [max({ kernelSize: 5 }), /its kernel 5×5 is larger than the padded input/],
+    [
+      max({ kernelSize: 2 ** 33, padding: 2 ** 32 }),
+      /kernelSize must be below 2³⁰, got 8589934592/,
+    ],
     [max({ padding: 2 }), /padding must be at most half the kernel/],
     [max({ stride: null }), /stride must be an integer ≥ 1 or a pair of them, got null/],
     [max({ padding: null }), /padding must be an integer ≥ 0 or a pair of them, got null/],

@@ -74,8 +74,9 @@ function sizesOf(op: string, given: WeightStandardiseOptions): Standardising {
   expect(
     !grouping || grouping.depthwise || grouping.groupOut % 4 === 0,
     () =>
-      `${op}: each group of the weight must make a multiple of 4 outputs, or 1 from 1 channel, got ` +
-      `${N / groups} (weight ${showShape(shape)}, groups ${groups}); change the shape or the groups`,
+      `${op}: each group of the weight must make a multiple of 4 outputs, or 1 from 1 channel, ` +
+      `got ${N / groups} (weight ${showShape(shape)}, groups ${groups}); change the shape or the ` +
+      'groups',
   )
   const layout = grouping
     ? groupedLayout(shape, taps, grouping)
