@@ -45,9 +45,9 @@ const arrays = {
 const isSettings = (value: unknown): value is Settings =>
   typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
 
-/** A planned op. Its tensors' own memory is there under their names. */
-export class OpPlan {
-  /** The op's name. */
+/** What a plan of any op has. */
+export interface PlanInfo {
+  /** The op's name, such as `ops.conv2d`. */
   readonly opName: string
   /** What is known of each tensor, by name. */
   readonly tensors: Readonly<Record<string, TensorInfo>>
@@ -55,8 +55,23 @@ export class OpPlan {
   readonly algorithm: string | undefined
   /** The kernels that a run calls, in order. */
   readonly kernels: readonly string[]
+  /** Threads of a run; with 1 it is the calling thread. */
   readonly threads: number
   /** Bytes of the plan's memory. */
+  readonly bytes: number
+  /** The engine's call alone: what the rest of `run` is measured against. One thread. */
+  bare(): void
+  /** Ends the plan's threads and lets its memory go. Arrays that somebody holds stay. */
+  dispose(): Promise<void>
+}
+
+/** A planned op. Its tensors' own memory is there under their names. */
+export class OpPlan implements PlanInfo {
+  readonly opName: string
+  readonly tensors: Readonly<Record<string, TensorInfo>>
+  readonly algorithm: string | undefined
+  readonly kernels: readonly string[]
+  readonly threads: number
   readonly bytes: number
   private readonly memory: WebAssembly.Memory
   private readonly inputs: readonly OpTensor[]
@@ -155,12 +170,10 @@ export class OpPlan {
     return this.runOnThreads(given, isOwn)
   }
 
-  /** The engine's call alone: what the rest of `run` is measured against. One thread. */
   bare(): void {
     this.engine?.(this.program, 0, 1, this.scratch, 0, 0)
   }
 
-  /** Ends the plan's threads and lets its memory go. Arrays that somebody holds stay. */
   async dispose(): Promise<void> {
     this.disposed = true
     const { executor } = this
