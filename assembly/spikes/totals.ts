@@ -4,7 +4,7 @@
  * zeros.
  */
 
-/** out[0] = Σ of the bytes, modulo 2³²; out[1] = the largest. Both u32; `bytes` a multiple of 64. */
+/** u32 out[0] = Σ of the bytes, modulo 2³²; out[1] = the largest. `bytes`: a multiple of 64. */
 export function byteTotals(at: usize, bytes: u32, out: usize): void {
   const end = at + bytes
   let sum = i32x4.splat(0)

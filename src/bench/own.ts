@@ -68,7 +68,11 @@ export function bench(name: string, fn: () => unknown, options: OwnOptions = {})
 /** What a call returned: without a use, V8 might leave out the work. */
 const kept: { result?: unknown } = {}
 
-/** A build and its files. */
+/**
+ * A build and its files.
+ *
+ * @internal
+ */
 export interface Side {
   readonly build: Build
   readonly files: BuildFiles
@@ -76,6 +80,8 @@ export interface Side {
 
 /**
  * Loads files of a user's own, once for each build, and returns their benchmarks.
+ *
+ * @internal For `spikewasm bench`.
  * @param sides one or two; names are those of the first
  * @throws SpikewasmError that names the file when it cannot be loaded, holds no benchmark, or a
  *   name comes twice

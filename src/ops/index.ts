@@ -13,6 +13,8 @@ export { add, avgPool2d } from './kinds/add.js'
 export type { BatchNormOptions, BatchNormResults } from './kinds/batch-norm.js'
 export { batchNorm } from './kinds/batch-norm.js'
 export type {
+  BatchNormBackwardArguments,
+  BatchNormBackwardMemory,
   BatchNormBackwardOperation,
   BatchNormBackwardOptions,
   BatchNormGradients,
@@ -63,6 +65,8 @@ export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
 export type { LifArgument, LifOptions, LifOutput, LifResults } from './kinds/lif.js'
 export { lif } from './kinds/lif.js'
 export type {
+  LifBackwardArguments,
+  LifBackwardMemory,
   LifBackwardOperation,
   LifBackwardOptions,
 } from './kinds/lif-backward.js'
@@ -110,10 +114,17 @@ export type {
 } from './kinds/weight-standardise.js'
 export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
 export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
-export type { MaybePromise, OneThread, Operation, Plan, PlanInfo } from './operation.js'
+export type { MaybePromise, OneThread, Operation, Plan } from './operation.js'
 export type { StepSettings } from './passes.js'
-export type { CommonOptions } from './plan.js'
-export type { OutputsOption, Selected, SelectingOperation } from './selecting.js'
+export type { CommonOptions, PlanInfo } from './plan.js'
+export type {
+  NamedResults,
+  OutputsOption,
+  ResultNames,
+  Selected,
+  SelectingOperation,
+  SelectingOptions,
+} from './selecting.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
 export type { ForwardOptions } from './weighted/forward.js'
 export type { BiasGradientOptions, InputGradientOptions } from './weighted/gradients.js'

@@ -22,8 +22,7 @@ const owned = new WeakSet<ArrayBufferLike>()
 export const isOwnMemory = (buffer: ArrayBufferLike): boolean => owned.has(buffer)
 
 export class PlanMemory {
-  /** Numbers that all runs read. */
-  readonly control: ControlBlock
+  #control: ControlBlock | undefined
   #memory: WebAssembly.Memory | undefined
 
   /** @throws SpikewasmError that names the op when there is not as much memory */
@@ -35,13 +34,18 @@ export class PlanMemory {
     const memory = allocate(op, bytes, shared)
     this.#memory = memory
     owned.add(memory.buffer)
-    this.control = controlBlock(memory)
   }
 
   get memory(): WebAssembly.Memory {
     if (!this.#memory)
       throw new SpikewasmError(`${this.op}: the plan was disposed; plan the op again`)
     return this.#memory
+  }
+
+  /** Numbers that all runs read. */
+  get control(): ControlBlock {
+    this.#control ??= controlBlock(this.memory)
+    return this.#control
   }
 
   put(address: number, bytes: Uint8Array): void {
@@ -53,6 +57,7 @@ export class PlanMemory {
 
   forget(): void {
     this.#memory = undefined
+    this.#control = undefined
   }
 }
 

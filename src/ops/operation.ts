@@ -2,27 +2,17 @@
 
 import { checkOptions, expect } from '../errors.js'
 import { OpBuilder, type Planned } from './builder.js'
-import { type CommonOptions, commonOptions, OpPlan } from './plan.js'
+import { type CommonOptions, commonOptions, OpPlan, type PlanInfo } from './plan.js'
 import type { Values } from './tensor.js'
 
 /** With one thread, which is what no word about it means too. */
-export type OneThread = { readonly threads?: 1 }
-export type MaybePromise<V> = V | Promise<V>
+export type OneThread = {
+  /** 1, or left out: the calling thread. */
+  readonly threads?: 1
+}
 
-/** What a plan of any op has. */
-export type PlanInfo = Pick<
-  OpPlan,
-  | 'opName'
-  | 'tensors'
-  | 'algorithm'
-  | 'kernels'
-  | 'threads'
-  | 'bytes'
-  | 'bare'
-  | 'read'
-  | 'write'
-  | 'dispose'
->
+/** A result, or with several threads a promise of it. */
+export type MaybePromise<V> = V | Promise<V>
 
 /**
  * A planned op. `Args`: the arrays of a run; `Result`: what it returns; `Own`: the plan's own
@@ -63,6 +53,11 @@ export interface Operation<
    * @throws SpikewasmError for an option or a shape that does not fit, naming it
    */
   plan(options: Options & CommonOptions & OneThread): Plan<Args, Result, Own>
+  /**
+   * The same for any number of threads: with more than one `run` returns a promise.
+   *
+   * @throws SpikewasmError for an option or a shape that does not fit, naming it
+   */
   plan(options: Options & CommonOptions): Plan<Args, MaybePromise<Result>, Own>
 }
 

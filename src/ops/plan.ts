@@ -59,9 +59,9 @@ function checkCommon(op: string, { calls }: Planned, { threads = 1, engine }: Co
   )
 }
 
-/** A planned op. Its tensors' own memory is there under their names. */
-export class OpPlan {
-  /** The op's name. */
+/** What a plan of any op has. */
+export interface PlanInfo {
+  /** The op's name, such as `conv2d`. */
   readonly opName: string
   /** What is known of each tensor, by name. */
   readonly tensors: Readonly<Record<string, TensorInfo>>
@@ -73,6 +73,32 @@ export class OpPlan {
   readonly threads: number
   /** Bytes of the plan's memory. */
   readonly bytes: number
+  /** The engine's call alone, on one thread: what the rest of `run` is measured against. */
+  bare(): void
+  /**
+   * A tensor of the plan's own memory in PyTorch's order, as a new array.
+   *
+   * @throws SpikewasmError for a name that the plan does not have
+   */
+  read(name: string): Values
+  /**
+   * Writes an array in PyTorch's order into the plan's own memory.
+   *
+   * @throws SpikewasmError for a name that the plan does not have, or an array that does not fit
+   */
+  write(name: string, values: Values): void
+  /** Ends the plan's threads and lets go of its memory. Arrays that somebody holds stay. */
+  dispose(): Promise<void>
+}
+
+/** A planned op. Its tensors' own memory is there under their names. */
+export class OpPlan implements PlanInfo {
+  readonly opName: string
+  readonly tensors: Readonly<Record<string, TensorInfo>>
+  readonly algorithm: string | undefined
+  readonly kernels: readonly string[]
+  readonly threads: number
+  readonly bytes: number
   readonly #op: string
   readonly #memory: PlanMemory
   readonly #runner: Runner
@@ -81,9 +107,9 @@ export class OpPlan {
   readonly #outputs: readonly OpTensor[]
   readonly #views: ReadonlyMap<OpTensor, Values>
   readonly #inputViews: readonly Values[]
-  readonly #own: unknown
+  #own: unknown
   readonly #control: Planned['control']
-  readonly #before: (() => void) | undefined
+  #before: (() => void) | undefined
   #settings: Settings = {}
   #running: Promise<unknown> | undefined
   #disposed = false
@@ -160,27 +186,16 @@ export class OpPlan {
     return isOwn ? this.#own : this.#copies(given)
   }
 
-  /** The engine's call alone, on one thread: what the rest of `run` is measured against. */
   bare(): void {
     this.#checkAlive()
     this.#runner.run()
   }
 
-  /**
-   * A tensor of the plan's own memory in PyTorch's order, as a new array.
-   *
-   * @throws SpikewasmError for a name that the plan does not have
-   */
   read(name: string): Values {
     this.#checkAlive()
     return this.#named('read', name).unpack(this.#memory.views)
   }
 
-  /**
-   * Writes an array in PyTorch's order into the plan's own memory.
-   *
-   * @throws SpikewasmError for a name that the plan does not have, or an array that does not fit
-   */
   write(name: string, values: Values): void {
     this.#checkAlive()
     const tensor = this.#named('write', name)
@@ -188,7 +203,6 @@ export class OpPlan {
     tensor.pack(values, this.#memory.views)
   }
 
-  /** Ends the plan's threads and lets go of its memory. Arrays that somebody holds stay. */
   async dispose(): Promise<void> {
     if (this.#disposed) return
     this.#disposed = true
@@ -197,6 +211,8 @@ export class OpPlan {
     for (const { name } of this.#all) Reflect.deleteProperty(this, name)
     ;(this.#views as Map<OpTensor, Values>).clear()
     ;(this.#inputViews as Values[]).length = 0
+    this.#own = undefined
+    this.#before = undefined
     this.#memory.forget()
   }
 

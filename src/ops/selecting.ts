@@ -6,11 +6,14 @@ import { type MaybePromise, type OneThread, operation, type Plan } from './opera
 import type { CommonOptions } from './plan.js'
 import type { Values } from './tensor.js'
 
-type Named = Readonly<Record<string, Values>>
-type Names<Results> = readonly (keyof Results & string)[]
+/** Results of an op by name. */
+export type NamedResults = Readonly<Record<string, Values>>
+
+/** A list of names of results. */
+export type ResultNames<Results> = readonly (keyof Results & string)[]
 
 /** One result is returned as it is, several as an object. */
-export type Selected<Results, O extends Names<Results>> = O extends readonly [
+export type Selected<Results, O extends ResultNames<Results>> = O extends readonly [
   infer K extends keyof Results,
 ]
   ? Results[K]
@@ -22,23 +25,24 @@ export interface OutputsOption<O> {
   readonly outputs?: O
 }
 
-type Options<Given, O> = Given & OutputsOption<O> & CommonOptions
+/** All options of such an op: its own, `outputs`, and those that every op has. */
+export type SelectingOptions<Given, O> = Given & OutputsOption<O> & CommonOptions
 
 /** An op as `Operation`, whose result follows from its option `outputs`. */
 export interface SelectingOperation<
   Given extends object,
   Args extends readonly unknown[],
-  Results extends Named,
+  Results extends NamedResults,
   Inputs extends Readonly<Record<string, Values | undefined>>,
-  Standard extends Names<Results>,
+  Standard extends ResultNames<Results>,
 > {
   /** Plans the op for its shapes, runs it once on arrays and returns the result. */
-  <const O extends Names<Results> = Standard>(
-    options: Options<Given, O> & OneThread,
+  <const O extends ResultNames<Results> = Standard>(
+    options: SelectingOptions<Given, O> & OneThread,
     ...args: Partial<Args>
   ): Selected<Results, O>
-  <const O extends Names<Results> = Standard>(
-    options: Options<Given, O>,
+  <const O extends ResultNames<Results> = Standard>(
+    options: SelectingOptions<Given, O>,
     ...args: Partial<Args>
   ): MaybePromise<Selected<Results, O>>
   /** As it is exported. */
@@ -48,11 +52,16 @@ export interface SelectingOperation<
    *
    * @throws SpikewasmError for an option or a shape that does not fit, naming it
    */
-  plan<const O extends Names<Results> = Standard>(
-    options: Options<Given, O> & OneThread,
+  plan<const O extends ResultNames<Results> = Standard>(
+    options: SelectingOptions<Given, O> & OneThread,
   ): Plan<Args, Selected<Results, O>, Inputs & Pick<Results, O[number]>>
-  plan<const O extends Names<Results> = Standard>(
-    options: Options<Given, O>,
+  /**
+   * The same for any number of threads: with more than one `run` returns a promise.
+   *
+   * @throws SpikewasmError for an option or a shape that does not fit, naming it
+   */
+  plan<const O extends ResultNames<Results> = Standard>(
+    options: SelectingOptions<Given, O>,
   ): Plan<Args, MaybePromise<Selected<Results, O>>, Inputs & Pick<Results, O[number]>>
 }
 
@@ -63,17 +72,17 @@ export interface SelectingOperation<
 export function selecting<
   Given extends object,
   Args extends readonly unknown[],
-  Results extends Named,
+  Results extends NamedResults,
   Inputs extends Readonly<Record<string, Values | undefined>>,
-  const Standard extends Names<Results>,
+  const Standard extends ResultNames<Results>,
 >(
   opName: string,
   known: readonly (keyof Given & string)[],
-  all: Names<Results>,
+  all: ResultNames<Results>,
   standard: Standard,
   build: (o: OpBuilder, options: Given, outputs: ReadonlySet<keyof Results & string>) => Planned,
 ): SelectingOperation<Given, Args, Results, Inputs, Standard> {
-  type Any = Given & OutputsOption<Names<Results>>
+  type Any = Given & OutputsOption<ResultNames<Results>>
   const made = operation<Any, Args, unknown, Inputs>(
     opName,
     [...known, 'outputs'],

@@ -16,12 +16,16 @@ import {
 } from './reorder.js'
 import { type Extent, sizeOf, still } from './shapes.js'
 
+/** Arrays that ops take, return and show. */
 export type Values = Float32Array | Uint8Array | Int8Array | Int32Array
+/** What the numbers of such an array are. */
 export type ValueType = 'float32' | 'uint8' | 'int8' | 'int32'
 
 /** What a plan says about a tensor. */
 export interface TensorInfo {
+  /** As messages call it; the plan has its own array under this name. */
   readonly name: string
+  /** Of the arrays that `run` takes and returns, and of the plan's own. */
   readonly type: ValueType
   /** PyTorch's shape: of arrays that `run` takes and returns. */
   readonly shape: readonly number[]

@@ -2,7 +2,7 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import type { DenseInput, FloatTensor, Norm, SpikeTensor } from '../plan/tensors.js'
-import { ref } from '../plan/words.js'
+import { type Buffer, ref } from '../plan/words.js'
 import type { Extent } from './shapes.js'
 import type { OpTensor, SpikesTensor } from './tensor.js'
 import { imageOf } from './windows.js'
@@ -52,16 +52,19 @@ export function asNorm(
   }
 }
 
+/** Rows of the engine's order as dense kernels find them. */
+export const denseInput = (buffer: Buffer, steps: number, stored: number): DenseInput => ({
+  address: ref(buffer),
+  indirect: false,
+  pixelBytes: steps * stored * 4,
+  stepBytes: steps > 1 ? stored * 4 : 0,
+  loopBytes: 0,
+  meanSteps: steps,
+})
+
 /** How kernels read a float tensor. */
 export function denseRows({ buffer, input, stored, steps }: FloatTensor): DenseInput {
   if (!buffer) throw new Error('an op has no input of its own')
-  const row = stored * 4
-  return {
-    address: input ? Control.Input : ref(buffer),
-    indirect: input,
-    pixelBytes: steps * row,
-    stepBytes: steps > 1 ? row : 0,
-    loopBytes: 0,
-    meanSteps: steps,
-  }
+  const rows = denseInput(buffer, steps, stored)
+  return input ? { ...rows, address: Control.Input, indirect: true } : rows
 }

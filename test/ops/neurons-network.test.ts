@@ -28,7 +28,7 @@ import { type MethodOptions, methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import type { ContributionFields } from '../../src/plan/records/gradient.js'
-import { expectSameRecord } from '../support/op-records.js'
+import { distinctRecords, expectSameRecord } from '../support/op-records.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
 type Numbers = Readonly<Record<string, number>>
@@ -223,20 +223,13 @@ test('every record of a network has an op with the same words', () => {
   const seen = new Set<string>()
   for (const [network, method, timeSteps] of networks) {
     const plan = planOf(network, method, timeSteps)
-    const done = new Set<string>()
-    for (const [name, program] of Object.entries(plan.programs))
-      for (const record of name === 'single' ? [] : (program?.records ?? [])) {
-        const key = `${record.op} ${JSON.stringify(record.words, (k, v) =>
-          k === 'buffer' ? 'buffer' : v,
-        )}`
-        if (done.has(key)) continue
-        done.add(key)
-        const op = opOf(plan, record)
-        if (!op) continue
-        const what = `${network} ${JSON.stringify(method)} T ${timeSteps} ${name} ${Op[record.op]}`
-        expectSameRecord(what, op, record, unread(record))
-        seen.add(Op[record.op])
-      }
+    for (const { program, record } of distinctRecords(plan)) {
+      const op = opOf(plan, record)
+      if (!op) continue
+      const what = `${network} ${JSON.stringify(method)} T ${timeSteps} ${program} ${Op[record.op]}`
+      expectSameRecord(what, op, record, unread(record))
+      seen.add(Op[record.op])
+    }
   }
   assert.equal([...seen].sort(), [
     'Dropout',

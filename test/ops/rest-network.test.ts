@@ -14,7 +14,7 @@ import { storedChannels } from '../../src/plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import { testRandom } from '../support/engine.js'
-import { expectSameRecord } from '../support/op-records.js'
+import { distinctRecords, expectSameRecord } from '../support/op-records.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 import { randomPlanOptions } from '../support/random-network.js'
 
@@ -231,36 +231,26 @@ test('every record of a network has an op with the same words', () => {
     if (options.purpose === 'stream') continue
     const plan = planOf(options)
     if (!plan) continue
-    const done = new Set<string>()
-    for (const [name, program] of Object.entries(plan.programs)) {
-      const records = name === 'single' ? [] : (program?.records ?? [])
-      for (const record of records) {
-        const key = JSON.stringify([record.op, record.words], (key, value) =>
-          key === 'buffer' ? 'buffer' : value,
-        )
-        if (done.has(key)) continue
-        done.add(key)
-        const fields = record.fields as Fields
-        const images = plan.passImages
-        const shape = plan.options.graph.nodes[record.layer]?.shape ?? [1, 1, 1]
-        const beside = records.filter(({ layer }) => layer === record.layer)
-        const n = fields as Numbers
-        const op = opOf({ plan, record, beside, images, fields, n, shape })
-        if (op === 'another') continue
-        const count = seen.get(Op[record.op]) ?? { same: 0, parts: 0 }
-        seen.set(Op[record.op], count)
-        if (!op) count.parts++
-        else {
-          count.same++
-          const { method, stepMode, timeSteps } = options
-          const what = `seed ${seed}, ${method} ${stepMode} T ${timeSteps}, ${name} ${Op[record.op]}`
-          const unread =
-            record.op === Op.Materialise && !countsAre(fields)
-              ? MaterialiseWord.TotalSteps
-              : undefined
-          expectSameRecord(what, op, record, unread)
-        }
+    for (const { program, record, records } of distinctRecords(plan)) {
+      const fields = record.fields as Fields
+      const images = plan.passImages
+      const shape = plan.options.graph.nodes[record.layer]?.shape ?? [1, 1, 1]
+      const beside = records.filter(({ layer }) => layer === record.layer)
+      const n = fields as Numbers
+      const op = opOf({ plan, record, beside, images, fields, n, shape })
+      if (op === 'another') continue
+      const count = seen.get(Op[record.op]) ?? { same: 0, parts: 0 }
+      seen.set(Op[record.op], count)
+      if (!op) {
+        count.parts++
+        continue
       }
+      count.same++
+      const { method, stepMode, timeSteps } = options
+      const what = `seed ${seed}, ${method} ${stepMode} T ${timeSteps}, ${program} ${Op[record.op]}`
+      const unread =
+        record.op === Op.Materialise && !countsAre(fields) ? MaterialiseWord.TotalSteps : undefined
+      expectSameRecord(what, op, record, unread)
     }
   }
   const names = ['Clear', 'CrossEntropy', 'GradientSum', 'Materialise', 'MaxPool']

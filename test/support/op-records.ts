@@ -2,8 +2,32 @@
 import * as assert from 'uvu/assert'
 import { Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import { OpPlan } from '../../src/ops/plan.js'
+import type { Plan } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import type { Words } from '../../src/plan/words.js'
+
+/** A record of a network, among those of its program. */
+export interface NetworkRecord {
+  readonly program: string
+  readonly record: PlannedRecord
+  readonly records: readonly PlannedRecord[]
+}
+
+/** Records of all programs but that of single steps; of records with equal words the first. */
+export function* distinctRecords({ programs }: Plan): Generator<NetworkRecord> {
+  const done = new Set<string>()
+  for (const [program, planned] of Object.entries(programs)) {
+    const records = program === 'single' ? [] : (planned?.records ?? [])
+    for (const record of records) {
+      const key = JSON.stringify([record.op, record.words], (name, value) =>
+        name === 'buffer' ? 'buffer' : value,
+      )
+      if (done.has(key)) continue
+      done.add(key)
+      yield { program, record, records }
+    }
+  }
+}
 
 /** A record in the memory of an op. */
 export interface OpRecord {

@@ -200,7 +200,12 @@ export const add = operation<
   AddOptions,
   (Float32Array | Uint8Array)[],
   Float32Array,
-  { readonly input0: Float32Array | Uint8Array; readonly output: Float32Array }
+  {
+    /** The first term: floats [B][H][W][T][C], or masks of spikes. Others are input1, input2, … */
+    readonly input0: Float32Array | Uint8Array
+    /** The sum, [B][H][W][T][C]; with `mean` T is 1. */
+    readonly output: Float32Array
+  }
 >('add', ['terms', 'mean'], (o, { terms, mean }) => {
   const { op } = o
   expect(
@@ -234,7 +239,12 @@ export const avgPool2d = operation<
   AvgPool2dOptions,
   [input: Float32Array | Uint8Array],
   Float32Array,
-  { readonly input: Float32Array | Uint8Array; readonly output: Float32Array }
+  {
+    /** Floats [B][H][W][T][C], or masks of spikes. */
+    readonly input: Float32Array | Uint8Array
+    /** Means over windows, [B][H][W][T][C]; with `mean` T is 1. */
+    readonly output: Float32Array
+  }
 >('avgPool2d', ['input', 'spikes', 'mean', ...windowOptions], (o, { mean, ...term }) => {
   const { op } = o
   expect(term.kernelSize !== undefined, () => `${op}.kernelSize is missing`)

@@ -31,8 +31,11 @@ export interface BatchNormBackwardOptions {
 
 /** Gradients; those of weight and bias with `affine`. */
 export type BatchNormGradients = {
+  /** Of the input, of its shape. */
   readonly inputGradient: Float32Array
+  /** Of the weight, summed over all but the channels, [C]. */
   readonly weightGradient: Float32Array
+  /** Of the bias, summed over all but the channels, [C]. */
   readonly biasGradient: Float32Array
 }
 
@@ -77,21 +80,35 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
   }
 }
 
-type Arguments = [delta: Float32Array, ...others: Float32Array[]]
-type Own = { readonly delta: Float32Array; readonly invStd: Float32Array }
+/** The output's gradient, and behind it what the options ask for. */
+export type BatchNormBackwardArguments = [delta: Float32Array, ...others: Float32Array[]]
+
+/** The plan's own memory. */
+export type BatchNormBackwardMemory = {
+  /** The output's gradient, [B][H][W][T][C]. */
+  readonly delta: Float32Array
+  /** 1 / √(variance + eps), [C], or [T][C] where each step has its own. */
+  readonly invStd: Float32Array
+}
 
 /** `ops.batchNormBackward`: without `affine` one result, else three. */
 export type BatchNormBackwardOperation = Operation<
-  BatchNormBackwardOptions & { readonly affine?: true },
-  Arguments,
+  BatchNormBackwardOptions & {
+    /** True, or left out: there are three results. */
+    readonly affine?: true
+  },
+  BatchNormBackwardArguments,
   BatchNormGradients,
-  Own & BatchNormGradients
+  BatchNormBackwardMemory & BatchNormGradients
 > &
   Operation<
-    BatchNormBackwardOptions & { readonly affine: false },
-    Arguments,
+    BatchNormBackwardOptions & {
+      /** False: the gradient of the input is the one result. */
+      readonly affine: false
+    },
+    BatchNormBackwardArguments,
     Float32Array,
-    Own & Pick<BatchNormGradients, 'inputGradient'>
+    BatchNormBackwardMemory & Pick<BatchNormGradients, 'inputGradient'>
   >
 
 /**
@@ -110,7 +127,12 @@ export type BatchNormBackwardOperation = Operation<
  * updated). Results: inputGradient, weightGradient, biasGradient; without `affine` inputGradient as
  * it is.
  */
-export const batchNormBackward = operation<BatchNormBackwardOptions, Arguments, unknown, Own>(
+export const batchNormBackward = operation<
+  BatchNormBackwardOptions,
+  BatchNormBackwardArguments,
+  unknown,
+  BatchNormBackwardMemory
+>(
   'batchNormBackward',
   ['input', 'stepMode', 'normalised', 'affine', 'accumulate'],
   build,

@@ -52,8 +52,9 @@ export type BatchNormResults = {
   readonly mean: Float32Array
   /** 1 / √(variance + eps), as `mean`. */
   readonly invStd: Float32Array
-  /** output = scale · input + shift, as `mean`; without training [C]. */
+  /** Factor of the map output = scale · input + shift, as `mean`; without training [C]. */
   readonly scale: Float32Array
+  /** Summand of that map, of the shape of `scale`. */
   readonly shift: Float32Array
   /** Mean of `invStd` over the time steps, [C]: in step mode s. */
   readonly meanInvStd: Float32Array
@@ -227,12 +228,19 @@ export const batchNorm = selecting<
   ],
   BatchNormResults,
   {
+    /** Values before normalisation, [B][H][W][T][C]. */
     readonly input: Float32Array
+    /** Running means, [C]; training moves them. */
     readonly runningMean: Float32Array
+    /** Running variances, unbiased, [C]; training moves them. */
     readonly runningVar: Float32Array
+    /** Factors of the normalised values, [C]; with `affine`. */
     readonly weight: Float32Array | undefined
+    /** Summands of the normalised values, [C]; with `affine`. */
     readonly bias: Float32Array | undefined
+    /** Partial sums of a convolution, [units, 4, channels as stored]; with `moments`. */
     readonly moments: Float32Array | undefined
+    /** One number: 1 since a variance was not finite, until it is set to 0. In training. */
     readonly nonFinite: Int32Array | undefined
   },
   readonly ['output']

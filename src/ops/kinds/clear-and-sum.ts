@@ -24,7 +24,10 @@ export const clear = operation<
   ShapeOptions,
   [values: Float32Array],
   Float32Array,
-  { readonly values: Float32Array }
+  {
+    /** What becomes 0: the numbers of `shape` in order. */
+    readonly values: Float32Array
+  }
 >('clear', ['shape'], ({ b, op }, { shape }) => {
   anyShape(`${op}.shape`, shape)
   const stored = roundUp(sizeOf(shape), LANES)
@@ -41,7 +44,12 @@ export const sum = operation<
   ShapeOptions,
   [values: Float32Array],
   Float32Array,
-  { readonly values: Float32Array; readonly output: Float32Array }
+  {
+    /** What is added up: the numbers of `shape` in order. */
+    readonly values: Float32Array
+    /** The sum, [1]. */
+    readonly output: Float32Array
+  }
 >('sum', ['shape'], ({ b, op }, { shape }) => {
   anyShape(`${op}.shape`, shape)
   const values = plainTensor(b, { name: 'values' }, [...shape])

@@ -174,7 +174,12 @@ export const crossEntropy = selecting<
     settings: CrossEntropySettings,
   ],
   CrossEntropyResults,
-  { readonly input: Float32Array; readonly target: Int32Array },
+  {
+    /** Logits, [B][T][C]. */
+    readonly input: Float32Array
+    /** The right class of each sample, from 0, [B]. */
+    readonly target: Int32Array
+  },
   readonly ['loss', 'gradient', 'predictions', 'correct']
 >(
   'crossEntropy',

@@ -32,8 +32,12 @@ export interface DropoutBackwardOptions extends SharedOptions {
   readonly input: readonly number[]
 }
 
-/** Of a run: seed of its random numbers, 0…2³² − 1. */
+/** Numbers of one run. */
 export interface DropoutSettings {
+  /**
+   * Seed of the random numbers, 0…2³² − 1. Default 0. Runs without settings have that of the run
+   * before.
+   */
   readonly seed?: number
 }
 
@@ -122,7 +126,10 @@ export const dropout = selecting<
   DropoutOptions,
   [input: Float32Array | Uint8Array, settings: DropoutSettings],
   DropoutResults,
-  { readonly input: Float32Array | Uint8Array },
+  {
+    /** Floats [B][H][W][T][C], or masks of spikes. */
+    readonly input: Float32Array | Uint8Array
+  },
   readonly ['output']
 >(
   'dropout',
@@ -153,7 +160,12 @@ export const dropoutBackward = operation<
   DropoutBackwardOptions,
   [delta: Float32Array, settings: DropoutSettings],
   Float32Array,
-  { readonly delta: Float32Array; readonly inputGradient: Float32Array }
+  {
+    /** The output's gradient, [B][H][W][T][C]. */
+    readonly delta: Float32Array
+    /** The result, as `delta`. */
+    readonly inputGradient: Float32Array
+  }
 >('dropoutBackward', ['input', 'p', 'stream'], (o, options) =>
   onFloats(o, extentOf(`${o.op}.input`, options.input), options, ['delta', 'inputGradient']),
 )

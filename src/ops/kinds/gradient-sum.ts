@@ -50,7 +50,12 @@ export const gradientSum = operation<
   GradientSumOptions,
   Float32Array[],
   Float32Array,
-  { readonly delta0: Float32Array; readonly inputGradient: Float32Array }
+  {
+    /** The first term's gradient, [B][H][W][T][C]. Others are delta1, delta2, … */
+    readonly delta0: Float32Array
+    /** The sum, [B][H][W][T][C]. */
+    readonly inputGradient: Float32Array
+  }
 >('gradientSum', ['input', 'terms'], (o, { input, terms }) => {
   const { op } = o
   expect(
@@ -79,7 +84,12 @@ export const avgPool2dBackward = operation<
   AvgPool2dBackwardOptions,
   [delta: Float32Array],
   Float32Array,
-  { readonly delta: Float32Array; readonly inputGradient: Float32Array }
+  {
+    /** The gradient of the means, [B][outH][outW][T][C]. */
+    readonly delta: Float32Array
+    /** The result, [B][H][W][T][C]. */
+    readonly inputGradient: Float32Array
+  }
 >('avgPool2dBackward', ['input', ...windowOptions], (o, options) => {
   const { input, kernelSize, stride, padding } = options
   expect(kernelSize !== undefined, () => `${o.op}.kernelSize is missing`)

@@ -112,21 +112,44 @@ function throughTime(o: OpBuilder, options: LifBackwardOptions): Planned {
 }
 
 /** Gradients that arrive, and behind them what the mode needs. */
-type Arguments = [delta: Float32Array, ...others: (Float32Array | Uint8Array)[]]
-type Own = { readonly delta: Float32Array; readonly inputGradient: Float32Array }
+export type LifBackwardArguments = [delta: Float32Array, ...others: (Float32Array | Uint8Array)[]]
+
+/** The plan's own memory. */
+export type LifBackwardMemory = {
+  /** The spikes' gradient, [B][H][W][T][C]. Several are delta0, delta1, … */
+  readonly delta: Float32Array
+  /** The current's gradient, [B][H][W][T][C]. */
+  readonly inputGradient: Float32Array
+}
 
 /** `ops.lifBackward`: with `learnable` two results, else one. */
 export type LifBackwardOperation = Operation<
-  LifBackwardOptions & { readonly learnable?: false },
-  Arguments,
+  LifBackwardOptions & {
+    /** Left out, or false: the gradient of the current is the one result. */
+    readonly learnable?: false
+  },
+  LifBackwardArguments,
   Float32Array,
-  Own
+  LifBackwardMemory
 > &
   Operation<
-    LifBackwardOptions & { readonly mode: 'time'; readonly learnable: true },
-    Arguments,
-    { readonly inputGradient: Float32Array; readonly wGradient: Float32Array },
-    Own & { readonly wGradient: Float32Array }
+    LifBackwardOptions & {
+      /** Through time: other modes have no gradient of τ. */
+      readonly mode: 'time'
+      /** True: the gradient of w is a second result. */
+      readonly learnable: true
+    },
+    LifBackwardArguments,
+    {
+      /** The current's gradient, [T, …]. */
+      readonly inputGradient: Float32Array
+      /** The gradient of w, where 1/τ = σ(w), [1]. */
+      readonly wGradient: Float32Array
+    },
+    LifBackwardMemory & {
+      /** The gradient of w, [1]. */
+      readonly wGradient: Float32Array
+    }
   >
 
 /**
@@ -148,16 +171,17 @@ export type LifBackwardOperation = Operation<
  * current has no time axis: its gradient is the sum over time). It is that behind scale and shift:
  * of the sum of all currents. With `learnable` { inputGradient, wGradient [1] }.
  */
-export const lifBackward = operation<LifBackwardOptions, Arguments, Float32Array, Own>(
-  'lifBackward',
-  [...chargeOptions, 'mode', 'deltas'],
-  (o, options) => {
-    const { mode } = options
-    const known = ['rate', 'time', 'online']
-    expect(
-      known.includes(mode),
-      () => `${o.op}.mode must be one of ${known.join(', ')}, got ${describe(mode)}`,
-    )
-    return mode === 'time' ? throughTime(o, options) : byFactor(o, options)
-  },
-) as unknown as LifBackwardOperation
+export const lifBackward = operation<
+  LifBackwardOptions,
+  LifBackwardArguments,
+  Float32Array,
+  LifBackwardMemory
+>('lifBackward', [...chargeOptions, 'mode', 'deltas'], (o, options) => {
+  const { mode } = options
+  const known = ['rate', 'time', 'online']
+  expect(
+    known.includes(mode),
+    () => `${o.op}.mode must be one of ${known.join(', ')}, got ${describe(mode)}`,
+  )
+  return mode === 'time' ? throughTime(o, options) : byFactor(o, options)
+}) as unknown as LifBackwardOperation

@@ -29,6 +29,7 @@ export type LifResults = {
   /** Potential behind the last step, […]; with it a run can go on from the run before. */
   readonly potential: Float32Array
 }
+/** A result of `ops.lif`, as its option `outputs` names it. */
 export type LifOutput = keyof LifResults
 
 const allOutputs: readonly LifOutput[] = [
@@ -159,6 +160,9 @@ export const lif = selecting<
   LifOptions,
   [input: Float32Array, ...others: LifArgument[]],
   LifResults,
-  { readonly input: Float32Array },
+  {
+    /** The current, [B][H][W][T][C]. Further arrays have the names of their arguments. */
+    readonly input: Float32Array
+  },
   readonly ['spikes', 'rates', 'eligibilities']
 >('lif', [...chargeOptions, 'totalSteps'], allOutputs, ['spikes', 'rates', 'eligibilities'], build)

@@ -41,7 +41,14 @@ export const matmul = operation<
   MatmulOptions,
   [a: Float32Array, b: Float32Array],
   Float32Array,
-  { readonly a: Float32Array; readonly b: Float32Array; readonly output: Float32Array }
+  {
+    /** The left matrix, row by row. */
+    readonly a: Float32Array
+    /** The right matrix, row by row. */
+    readonly b: Float32Array
+    /** The product [M, N], row by row. */
+    readonly output: Float32Array
+  }
 >('matmul', ['a', 'b', 'transpose'], ({ b: builder, op }, options) => {
   const { a, b, transpose = 'NN' } = options
   expect(

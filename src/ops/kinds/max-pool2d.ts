@@ -190,7 +190,10 @@ export const maxPool2d = selecting<
   MaxPool2dOptions,
   [input: Float32Array | Uint8Array],
   MaxPool2dResults,
-  { readonly input: Float32Array | Uint8Array },
+  {
+    /** Floats [B][H][W][T][C], or masks of spikes. */
+    readonly input: Float32Array | Uint8Array
+  },
   readonly ['output']
 >(
   'maxPool2d',
@@ -221,8 +224,11 @@ export const maxPool2dBackward = operation<
   [delta: Float32Array, choice: Uint8Array],
   Float32Array,
   {
+    /** The gradient of the largest values, [B][outH][outW][T][C]. */
     readonly delta: Float32Array
+    /** The places of windows that `ops.maxPool2d` chose, [B][outH][outW][C]; by 'step' with T. */
     readonly choice: Uint8Array
+    /** The result, [B][H][W][T][C]. */
     readonly inputGradient: Float32Array
   }
 >('maxPool2dBackward', ['input', 'choice', ...windowOptions], (o, options) => {

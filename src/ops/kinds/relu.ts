@@ -58,7 +58,10 @@ export const relu = selecting<
   ReluOptions,
   [input: Float32Array, settings: StepSettings],
   ReluResults,
-  { readonly input: Float32Array },
+  {
+    /** Floats [B][H][W][T][C]. */
+    readonly input: Float32Array
+  },
   readonly ['output']
 >('relu', ['input'], ['output', 'counts'], ['output'], build)
 
@@ -112,5 +115,10 @@ export const reluBackward = operation<
   ReluBackwardOptions,
   [delta: Float32Array, activity: Float32Array | Uint8Array],
   Float32Array,
-  { readonly delta: Float32Array; readonly inputGradient: Float32Array }
+  {
+    /** The output's gradient, [B][H][W][T][C]. */
+    readonly delta: Float32Array
+    /** The result, as `delta`. */
+    readonly inputGradient: Float32Array
+  }
 >('reluBackward', ['input', 'counts', 'timeSteps'], buildBackward)

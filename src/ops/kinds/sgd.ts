@@ -48,11 +48,20 @@ export const sgd = operation<
     velocities: Float32Array,
     settings: SgdSettings,
   ],
-  { readonly parameters: Float32Array; readonly velocities: Float32Array },
   {
+    /** Parameters behind the step, of `shape`. */
     readonly parameters: Float32Array
-    readonly gradients: Float32Array
+    /** Velocities behind the step, of `shape`. */
     readonly velocities: Float32Array
+  },
+  {
+    /** What the step changes: the numbers of `shape` in order. */
+    readonly parameters: Float32Array
+    /** The gradients of the parameters, in their order. */
+    readonly gradients: Float32Array
+    /** The sums of gradients that momentum keeps, in their order. */
+    readonly velocities: Float32Array
+    /** One number: 1 since a parameter was left as it was, until it is set to 0. */
     readonly nonFinite: Int32Array
   }
 >('sgd', ['shape', ...settings], ({ b, op }, { shape, lr, momentum, weightDecay, nesterov }) => {

@@ -49,7 +49,10 @@ export const timeMean = operation<
   TimeMeanOptions,
   [input: Float32Array],
   TimeMeanResults,
-  { readonly input: Float32Array } & TimeMeanResults
+  {
+    /** Logits, [B][T][C]. */
+    readonly input: Float32Array
+  } & TimeMeanResults
 >('timeMean', ['input', 'timeSteps'], ({ b, op }, options) => {
   const { extent, steps } = logitsOf(op, options)
   const { B, C, T } = extent

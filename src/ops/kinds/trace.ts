@@ -36,7 +36,12 @@ export const timeSum = operation<
   TimeSumOptions,
   [input: Float32Array, settings: StepSettings],
   Float32Array,
-  { readonly input: Float32Array; readonly output: Float32Array }
+  {
+    /** What is added up, [B][H][W][T][C]. */
+    readonly input: Float32Array
+    /** The sums over time, [B][H][W][C]. */
+    readonly output: Float32Array
+  }
 >('timeSum', ['input', 'carry'], ({ b, op }, options) => {
   const extent = extentOf(`${op}.input`, options.input, 'always')
   const carry = checkBoolean(`${op}.carry`, options.carry, false)
@@ -97,7 +102,12 @@ export const trace = operation<
   TraceOptions,
   [input: Float32Array | Uint8Array, trace: Float32Array, settings: StepSettings],
   Float32Array,
-  { readonly input: Float32Array | Uint8Array; readonly trace: Float32Array }
+  {
+    /** Floats [B][H][W][T][C], or masks of spikes. */
+    readonly input: Float32Array | Uint8Array
+    /** The trace before a run, and then the one behind it, [B][H][W][C]. */
+    readonly trace: Float32Array
+  }
 >('trace', ['input', 'tau', 'spikes'], (o, options) => {
   const { b, op } = o
   const extent = extentOf(`${op}.input`, options.input)
@@ -139,7 +149,10 @@ export const traceGradient = selecting<
   TraceGradientOptions,
   [delta: Float32Array],
   TraceGradientResults,
-  { readonly delta: Float32Array },
+  {
+    /** The gradients δ that meet traces, [B][H][W][T][C]. */
+    readonly delta: Float32Array
+  },
   readonly ['inputGradient']
 >(
   'traceGradient',

@@ -26,6 +26,7 @@ import {
   tensorOfBuffer,
   weightTensor,
 } from '../tensor.js'
+import { denseInput } from '../terms.js'
 import { readSpikes, type SpikeOptions, type SpikeReader } from './spikes.js'
 
 /** Options of `ops.conv2d` and `ops.linear` besides their shapes. */
@@ -90,16 +91,6 @@ export function isImage(
   )
   return image
 }
-
-/** Rows of the engine's order as dense kernels find them. */
-export const denseInput = (buffer: Buffer, steps: number, stored: number): DenseInput => ({
-  address: ref(buffer),
-  indirect: false,
-  pixelBytes: steps * stored * 4,
-  stepBytes: steps > 1 ? stored * 4 : 0,
-  loopBytes: 0,
-  meanSteps: steps,
-})
 
 /** Constant zeros that dense kernels read. */
 export const zerosOf = (o: OpBuilder, { g }: ConvSizes): Buffer =>

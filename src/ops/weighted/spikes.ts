@@ -8,7 +8,8 @@ import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder, Totals } from '../builder.js'
 import type { ConvSizes } from '../convolution.js'
 import { bytesTensor, type OpTensor, ownCount, spikesTensor, type Views } from '../tensor.js'
-import type { WindowOptions } from '../windows.js'
+import { asSpikes } from '../terms.js'
+import { imageOf, type WindowOptions } from '../windows.js'
 
 /** How an op reads spikes. */
 export interface SpikeOptions {
@@ -65,18 +66,14 @@ export function readSpikes(
   const tensors = names.map((name) =>
     countSteps ? bytesTensor(b, { name }, extent) : spikesTensor(b, op, { name }, extent),
   )
-  const { C, H, W } = extent
   const sources = tensors.map((tensor, i): SpikeTensor => {
     const sums = { buffer: b.buffer(`${names[i]} spikes`, 4, 'statistics'), units: 1 }
     // A kernel reads one of both.
-    const either = { masks: tensor.buffer, counts: tensor.buffer }
-    const shape = [C, H, W] as const
-    const { stored, name } = tensor
-    return { kind: 'spikes', name, shape, stored, ...either, sums, lambda: 0, gradient: [] }
+    return { ...asSpikes({ ...tensor, counts: tensor }, extent), sums }
   })
   const scale = pool === noPool ? 1 : 1 / (pool.kernel[0] * pool.kernel[1])
   const expression: Expression = {
-    shape: [C, input.H, input.W],
+    shape: imageOf(input),
     terms: sources.map((tensor) => ({ tensor, pool, scale })),
   }
   return {

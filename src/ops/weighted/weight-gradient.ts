@@ -28,7 +28,8 @@ import type { OpBuilder, Planned } from '../builder.js'
 import { type ConvSizes, type Reading, takeWay, type Way } from '../convolution.js'
 import { MOST_STEPS, still } from '../shapes.js'
 import { floatTensor, type OpTensor, weightTensor } from '../tensor.js'
-import { denseInput, isImage } from './forward.js'
+import { asFloat, denseInput } from '../terms.js'
+import { isImage } from './forward.js'
 import { readSpikes, type SpikeOptions, type SpikeReader } from './spikes.js'
 
 /** Options of gradients of the weight besides their shapes. */
@@ -151,12 +152,9 @@ function onFloats(o: OpBuilder, sizes: ConvSizes, options: WeightGradientOptions
       `${shared.name} presynaptic activity`,
       g.images * g.inH * g.inW * g.inC * 4,
     )
-    const shape = [input.C, input.H, input.W] as const
-    const { stored, buffer } = x
-    const tensor = { kind: 'float', name: 'input', shape, stored, steps: input.T, buffer } as const
-    const term = { tensor: { ...tensor, input: false, gradient: [] }, pool: noPool, scale: 1 }
-    const terms = [term]
-    emitMaterialise(b, { shape, terms }, g.images, 1, input.T, true, out, g.inC, () => here)
+    const tensor = asFloat(x, input)
+    const sum = { shape: tensor.shape, terms: [{ tensor, pool: noPool, scale: 1 }] }
+    emitMaterialise(b, sum, g.images, 1, input.T, true, out, g.inC, () => here)
     return oneRow(out, g.inC)
   }
   const { ways, automatic } = products(o, sizes, shared, write, image)
