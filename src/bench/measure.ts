@@ -59,7 +59,7 @@ class Timed {
   constructor(private readonly call: Call) {}
 
   /** The first call and the next ones. */
-  async start(): Promise<void> {
+  async start(alive?: () => Promise<void>): Promise<void> {
     for (let i = 0; i < 4 && (i < 2 || this.early[1] < LONG_MS); i++) {
       const start = performance.now()
       const result = this.call()
@@ -68,6 +68,7 @@ class Timed {
         await result
       }
       this.early.push(performance.now() - start)
+      await alive?.()
     }
     this.isLong = this.early[1] >= LONG_MS
     this.regroup(Math.min(...this.early))
@@ -153,17 +154,20 @@ const PARTS = 4
  * Times a call, and the machine beside it: the limit and the multiply-add loop take turns with it.
  *
  * @param againstOf asked behind the first calls; undefined: the time alone
+ * @param alive called behind each part of the measurement
  */
 export async function measureBeside(
   call: Call,
   budget: Budget,
   againstOf: () => Against | undefined = () => undefined,
+  alive?: () => Promise<void>,
 ): Promise<Measured> {
   const timed = new Timed(call)
   const speed = multiplyAdds()
-  await timed.start()
+  await timed.start(alive)
   await timed.run(budget.warmupMs, { measureMs: 0, minCalls: 1, warmupMs: 0 }, 1)
   timed.settle()
+  await alive?.()
   const others = watchOthers()
   const rates: number[] = []
   const against = againstOf()
@@ -173,6 +177,7 @@ export async function measureBeside(
   for (let part = 0; part < PARTS; part++) {
     const from = timed.samples.length
     await timed.run(0, budget, PARTS)
+    await alive?.()
     if (limit) looks.push(limit.look())
     speeds.push(limit === speed ? looks[looks.length - 1] : speed.look())
     if (!against) continue

@@ -29,6 +29,8 @@ export interface Report {
   readonly biggerIsBetter: Entry[]
   /** What disturbed figures, by their names. */
   readonly marks: Map<string, string>
+  /** Why there are no figures, by their names. */
+  readonly failed: Map<string, string>
 }
 
 export const emptyReport = (): Report => ({
@@ -36,6 +38,7 @@ export const emptyReport = (): Report => ({
   smallerIsBetter: [],
   biggerIsBetter: [],
   marks: new Map(),
+  failed: new Map(),
 })
 
 export function addReport(to: Report, from: Report): void {
@@ -43,6 +46,7 @@ export function addReport(to: Report, from: Report): void {
   to.smallerIsBetter.push(...from.smallerIsBetter)
   to.biggerIsBetter.push(...from.biggerIsBetter)
   for (const [name, marks] of from.marks) to.marks.set(name, marks)
+  for (const [name, why] of from.failed) to.failed.set(name, why)
 }
 
 /** Three significant digits, without an exponent. */

@@ -1,24 +1,22 @@
 /** Runs the sections of a selection; tables are handed out as soon as their group is measured. */
 import { expect } from '../errors.js'
-import type { Benchmark } from './benchmark.js'
 import { thisBuild } from './build.js'
 import { listBenchmarks } from './cases/index.js'
-import { findBuild, ownRoot } from './compare/builds.js'
 import { isRefused } from './figures.js'
 import type { Group, Progress } from './group.js'
 import { measureHandOver } from './hand-over.js'
 import { describeMachine, machineLabel } from './machine.js'
-import { quick as quickBudget, thorough } from './measure.js'
+import { type Budget, quick as quickBudget, thorough } from './measure.js'
 import { memoryGroups } from './memory.js'
 import type { Selection } from './options.js'
-import { ownBenchmarks } from './own.js'
+import { ownGroup } from './own-process.js'
 import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
 
 export { addReport } from './report.js'
 
 import { addReport, digits, emptyReport, type Report, type ResultTable } from './report.js'
 import { startGroups } from './start.js'
-import { benchmarkGroups } from './table.js'
+import { benchmarkGroups, failureOf } from './table.js'
 
 /** Where tables go while more is measured. */
 export interface Output {
@@ -46,12 +44,14 @@ function notesOf(section: string): readonly string[] {
   return notes[section] ?? [time]
 }
 
+const budgetOf = ({ quick }: Selection): Budget => (quick ? quickBudget : thorough)
+
 /** The groups of a selection's own sections, in order. */
-export function groupsOf(selection: Selection, own: readonly Benchmark[] = []): Group[] {
+export function groupsOf(selection: Selection): Group[] {
   const label = machineLabel()
-  const budget = selection.quick ? quickBudget : thorough
-  const benchmarks = [...listBenchmarks(selection), ...own]
-  const loops = ['kernels', 'steps', 'inference', 'own'].flatMap((section) =>
+  const budget = budgetOf(selection)
+  const benchmarks = listBenchmarks(selection)
+  const loops = ['kernels', 'steps', 'inference'].flatMap((section) =>
     benchmarkGroups(
       benchmarks.filter((benchmark) => benchmark.section === section),
       thisBuild,
@@ -68,11 +68,9 @@ export function groupsOf(selection: Selection, own: readonly Benchmark[] = []): 
   ]
 }
 
-/** Benchmarks in files of a user's own, for this build. */
-export async function loadOwn(paths: readonly string[]): Promise<Benchmark[]> {
-  const [build, files] = [await thisBuild(), await findBuild(ownRoot(), 'this build')]
-  return ownBenchmarks(paths, [{ build, files }])
-}
+/** Benchmarks in files of a user's own. @throws SpikewasmError when they do not load */
+export const ownGroupOf = (paths: readonly string[], selection: Selection): Promise<Group> =>
+  ownGroup(paths, { budget: budgetOf(selection) }, machineLabel(), notesOf('own'))
 
 /**
  * Names that contain a text, by group.
@@ -90,16 +88,41 @@ export function filterGroups(groups: readonly Group[], filter: string | undefine
   return new Set(chosen)
 }
 
-/** Runs groups one after the other. */
+/** What a process that Ctrl-C has ended says may come before the signal itself. */
+const SIGNAL_MS = 50
+
+/** Runs a group; if it fails as a whole, all of its names have failed. */
+async function runGroup(
+  group: Group,
+  names: readonly string[],
+  progress: Progress,
+  signal: AbortSignal | undefined,
+): Promise<Report> {
+  try {
+    return await group.run(new Set(names), progress, signal)
+  } catch (error) {
+    await new Promise((done) => void setTimeout(done, SIGNAL_MS))
+    const failed = signal?.aborted ? [] : names
+    return {
+      ...emptyReport(),
+      failed: new Map(failed.map((name) => [name, failureOf(name, error)])),
+    }
+  }
+}
+
+/** Runs groups one after the other; those behind one that fails too. */
 export async function runGroups(
   groups: readonly Group[],
   wanted: ReadonlySet<string>,
   output: Output,
+  signal?: AbortSignal,
 ): Promise<Report> {
   const report = emptyReport()
   for (const group of groups) {
-    if (!group.names.some((name) => wanted.has(name))) continue
-    const part = await group.run(wanted, output.progress)
+    if (signal?.aborted) break
+    const names = group.names.filter((name) => wanted.has(name))
+    if (names.length === 0) continue
+    const part = await runGroup(group, names, output.progress, signal)
     output.progress('')
     for (const table of part.tables) output.table(table)
     addReport(report, part)

@@ -5,11 +5,19 @@ import { isRefused, marksOf } from './figures.js'
 import type { Group, Progress } from './group.js'
 import { type Against, type Budget, type Measured, measureBeside } from './measure.js'
 import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
-import { deviation, digits, type Entry, emptyReport, percent, type Report } from './report.js'
+import {
+  addReport,
+  deviation,
+  digits,
+  type Entry,
+  emptyReport,
+  percent,
+  type Report,
+} from './report.js'
 
 /** A benchmark and its figures. */
 export interface Result {
-  readonly benchmark: Benchmark
+  readonly benchmark: Pick<Benchmark, 'name' | 'threads'>
   readonly measured: Measured
   readonly work: Work | undefined
   readonly density: string
@@ -35,15 +43,17 @@ function againstOf(work: Work | undefined, threads: number): Against | undefined
 
 /**
  * Prepares a benchmark, measures it, and lets its memory go.
+ * @param alive called now and then meanwhile
  * @throws SpikewasmError that names a benchmark of the user's own when it throws
  */
 export async function measureBenchmark(
   benchmark: Benchmark,
   build: Build,
   budget: Budget,
+  alive?: () => Promise<void>,
 ): Promise<Result> {
   try {
-    return await measurePrepared(benchmark, await benchmark.prepare(build), budget)
+    return await measurePrepared(benchmark, await benchmark.prepare(build), budget, alive)
   } catch (error) {
     if (benchmark.section !== 'own' || error instanceof SpikewasmError) throw error
     throw new SpikewasmError(
@@ -58,6 +68,7 @@ async function measurePrepared(
   benchmark: Benchmark,
   prepared: Prepared,
   budget: Budget,
+  alive?: () => Promise<void>,
 ): Promise<Result> {
   try {
     const workOf = (): Work | undefined => prepared.work ?? benchmark.work
@@ -65,6 +76,7 @@ async function measurePrepared(
       () => prepared.run(),
       budget,
       () => againstOf(workOf(), benchmark.threads ?? 1),
+      alive,
     )
     return { benchmark, measured, work: workOf(), density: prepared.density ?? '' }
   } finally {
@@ -150,6 +162,12 @@ function addEntries(report: Report, result: Result, label: string): void {
     report.biggerIsBetter.push({ ...shared, unit: `${work.unit}/s`, value: rateOf(result) })
 }
 
+/** What failed, in one line. */
+export function failureOf(name: string, error: unknown): string {
+  const isMistake = error instanceof Error && error.name === 'SpikewasmError'
+  return `bench "${name}" failed: ${isMistake ? error.message : String(error)}`
+}
+
 /** The op that a name begins with. */
 const opOf = (name: string): string => name.split(' ', 1)[0]
 
@@ -167,8 +185,7 @@ export function benchmarkGroups(
 ): Group[] {
   const parts = new Map<string, Benchmark[]>()
   for (const benchmark of benchmarks) {
-    // Names of a user's own begin with anything.
-    const op = benchmark.section === 'own' ? 'all' : opOf(benchmark.name)
+    const op = opOf(benchmark.name)
     const part = parts.get(op)
     if (part) part.push(benchmark)
     else parts.set(op, [benchmark])
@@ -178,14 +195,26 @@ export function benchmarkGroups(
     return {
       section,
       names: part.map((benchmark) => benchmark.name),
-      run: async (wanted, progress: Progress) => {
+      run: async (wanted, progress: Progress, signal) => {
+        const report = emptyReport()
         const results: Result[] = []
         for (const benchmark of part.filter((each) => wanted.has(each.name))) {
+          // Signals and rejected promises are heard of between two turns of the event loop.
+          await new Promise((done) => void setImmediate(done))
+          if (signal?.aborted) break
           progress(benchmark.name)
-          results.push(await measureBenchmark(benchmark, await build(), budget))
+          try {
+            results.push(await measureBenchmark(benchmark, await build(), budget))
+          } catch (error) {
+            report.failed.set(benchmark.name, failureOf(benchmark.name, error))
+          }
         }
-        const title = section === 'own' ? 'own' : `${section}: ${op}`
-        return reportResults(title, i === 0 ? notes : [], results, label)
+        if (results.length > 0)
+          addReport(
+            report,
+            reportResults(`${section}: ${op}`, i === 0 ? notes : [], results, label),
+          )
+        return report
       },
     }
   })

@@ -45,6 +45,11 @@ export const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
 }
 
+/** Tells what failed, on standard error. */
+export const warn = (text: string): void => {
+  process.stderr.write(`spikewasm: ${text}\n`)
+}
+
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 

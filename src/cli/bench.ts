@@ -6,7 +6,16 @@ import { type Selection, type SelectionArguments, sections, selectionOf } from '
 import { addReport, emptyReport, type ResultTable, toText } from '../bench/report.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { type ComparisonArguments, compare, isComparison } from './bench-compare.js'
-import { checkPaths, printer, progress, type ResultPaths, writeResults } from './bench-results.js'
+import {
+  checkPaths,
+  printer,
+  progress,
+  type ResultPaths,
+  warn,
+  writeResults,
+} from './bench-results.js'
+import { FAILED } from './faults.js'
+import { listenForInterrupt } from './interrupt.js'
 import { counting, named, numbers, numeric, shared } from './options.js'
 
 interface BenchArguments extends SelectionArguments, ResultPaths, ComparisonArguments {
@@ -133,8 +142,7 @@ async function groupsOf(
   more: MoreSections | undefined,
 ): Promise<Group[]> {
   const bench = await import('../bench/run.js')
-  if (files.length > 0)
-    return bench.groupsOf({ ...selection, sections: ['own'] }, await bench.loadOwn(files))
+  if (files.length > 0) return [await bench.ownGroupOf(files, selection)]
   return [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
 }
 
@@ -158,8 +166,22 @@ async function measure(
     for (const each of limits.tables) table(each)
     addReport(report, limits)
   }
-  addReport(report, await bench.runGroups(groups, wanted, { table, progress }))
+  const interrupt = listenForInterrupt(() => progress('stopping: writing what there is'))
+  const { signal } = interrupt
+  addReport(report, await bench.runGroups(groups, wanted, { table, progress }, signal))
   await writeResults(args, head, report, print)
+  interrupt.release()
+  for (const why of report.failed.values()) warn(why)
+  end(signal.aborted ? INTERRUPTED : report.failed.size > 0 ? FAILED : 0)
+}
+
+const INTERRUPTED = 130
+/** How long threads of a network that has failed may go on. */
+const LINGER_MS = 2000
+
+function end(code: number): void {
+  process.exitCode = code
+  setTimeout(() => process.exit(), LINGER_MS).unref()
 }
 
 const describeWide = ({ on, why }: { on: boolean; why?: string }): string =>
