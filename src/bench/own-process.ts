@@ -69,7 +69,8 @@ export async function measureOwn(
 function failure(paths: readonly string[], running: string | undefined, how: string): Error {
   return new SpikewasmError(
     running === undefined
-      ? `${paths.join(', ')}: must be files that load, got one that ${how}; mend it, or leave it out`
+      ? `${paths.join(', ')}: must be files that load, got one that ${how}; mend it, or ` +
+          'leave it out'
       : `bench "${running}" must run without an error, got one that ${how}; mend the function, ` +
           'or leave it out with --filter',
   )

@@ -68,16 +68,22 @@ Keys: / searches, ↑ and ↓ choose.</p>
 `
 }
 
-/**
- * Writes the page.
- * @throws SpikewasmError when Plotly is not installed, or the file cannot be written
- */
-export async function writeHistoryPage(path: string, runs: readonly HistoryRun[]): Promise<void> {
+/** The script of Plotly. @throws SpikewasmError when it is not installed */
+export async function needPlotly(): Promise<string> {
   const plotly = await loadPlotly()
   expect(
     plotly !== undefined,
     () => `bench.html needs Plotly, which is not installed; run npm install ${plotlyPackage}`,
   )
+  return plotly
+}
+
+/**
+ * Writes the page.
+ * @throws SpikewasmError when Plotly is not installed, or the file cannot be written
+ */
+export async function writeHistoryPage(path: string, runs: readonly HistoryRun[]): Promise<void> {
+  const plotly = await needPlotly()
   await writeFileAtomic(path, new TextEncoder().encode(historyPage(runs, plotly)))
 }
 

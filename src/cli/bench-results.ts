@@ -1,10 +1,13 @@
 /** Where the results of `spikewasm bench` go: the terminal, files, a history and its page. */
 
+import { constants } from 'node:fs'
+import { access, realpath } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Origin } from '../bench/compare/origin.js'
 import { checkResultPath } from '../bench/options.js'
 import { type Report, toMarkdown } from '../bench/report.js'
-import { expect } from '../errors.js'
-import { checkTargets, writeFilesAtomic } from '../io/files.js'
+import { expect, SpikewasmError } from '../errors.js'
+import { checkTargets, kindOfPath, writeFilesAtomic } from '../io/files.js'
 
 /** Options that name files to write. */
 export interface ResultPaths {
@@ -32,7 +35,44 @@ export async function checkPaths(paths: ResultPaths): Promise<void> {
     () => 'bench.html must come with --history FILE, whose runs it shows',
   )
   const all = [...jsonFiles(json), markdown, saveBaseline, history, html]
-  await checkTargets(all.filter((path) => path !== undefined))
+  const files = all.filter((path) => path !== undefined)
+  await checkTargets(files)
+  await checkPlaces(files)
+  if (history !== undefined) await (await import('../bench/history.js')).checkHistory(history, html)
+  if (html !== undefined) await (await import('../bench/page.js')).needPlotly()
+}
+
+/** Each file lies in a folder of its own name that can be written to, and no two are the same. */
+async function checkPlaces(paths: readonly string[]): Promise<void> {
+  const places = new Map<string, string>()
+  for (const path of paths) {
+    const place = await placeOf(path)
+    const other = places.get(place)
+    expect(
+      other === undefined,
+      () => `${path}: must be a file of its own, got the same as "${other}"; choose another path`,
+    )
+    places.set(place, path)
+  }
+}
+
+/** Where a file is or will be, links followed. @throws SpikewasmError when it cannot be there */
+async function placeOf(path: string): Promise<string> {
+  const folder = dirname(path)
+  const refuse = (why: string): never => {
+    throw new SpikewasmError(`${path}: the file could not be written: ${why}`)
+  }
+  const kind = await kindOfPath(folder)
+  if (kind === undefined) refuse(`the folder "${folder}" does not exist; make it first`)
+  if (kind === 'file') refuse(`"${folder}" is not a folder; choose another path`)
+  await access(folder, constants.W_OK | constants.X_OK).catch(() =>
+    refuse(
+      `writing in "${folder}" is not permitted; choose another folder or change its permissions`,
+    ),
+  )
+  return (await kindOfPath(path)) === undefined
+    ? join(await realpath(folder), basename(path))
+    : realpath(path)
 }
 
 /** Prints lines, unless standard output is for JSON. */
@@ -66,6 +106,8 @@ export async function writeResults(
   origin?: Origin,
 ): Promise<void> {
   const { smallerIsBetter, biggerIsBetter, tables } = report
+  // What cannot be written does not take this away.
+  if (json === true) process.stdout.write(pretty({ machine, smallerIsBetter, biggerIsBetter }))
   const files: { path: string; bytes: Uint8Array }[] = []
   const [times, rates] = jsonFiles(json)
   if (times !== undefined)
@@ -81,7 +123,6 @@ export async function writeResults(
   if (history !== undefined) await writeHistory(history, html, report, origin)
   const written = [...files.map(({ path }) => path), history, html]
   for (const path of written) if (path !== undefined) print(`wrote ${path}`)
-  if (json === true) process.stdout.write(pretty({ machine, smallerIsBetter, biggerIsBetter }))
 }
 
 async function writeHistory(
