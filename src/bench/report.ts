@@ -91,3 +91,9 @@ export function toMarkdown({ title, notes, head, rows }: ResultTable): string {
     '',
   ].join('\n')
 }
+
+/** What failed, in one line. */
+export function failureOf(name: string, error: unknown): string {
+  const isMistake = error instanceof Error && error.name === 'SpikewasmError'
+  return `bench "${name}" failed: ${isMistake ? error.message : String(error)}`
+}

@@ -14,9 +14,16 @@ import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from '
 
 export { addReport } from './report.js'
 
-import { addReport, digits, emptyReport, type Report, type ResultTable } from './report.js'
+import {
+  addReport,
+  digits,
+  emptyReport,
+  failureOf,
+  type Report,
+  type ResultTable,
+} from './report.js'
 import { startGroups } from './start.js'
-import { benchmarkGroups, failureOf } from './table.js'
+import { benchmarkGroups } from './table.js'
 
 /** Where tables go while more is measured. */
 export interface Output {

@@ -11,6 +11,7 @@ import {
   digits,
   type Entry,
   emptyReport,
+  failureOf,
   percent,
   type Report,
 } from './report.js'
@@ -160,12 +161,6 @@ function addEntries(report: Report, result: Result, label: string): void {
   if (marks !== '') report.marks.set(benchmark.name, marks)
   if (work !== undefined && work.amount > 0)
     report.biggerIsBetter.push({ ...shared, unit: `${work.unit}/s`, value: rateOf(result) })
-}
-
-/** What failed, in one line. */
-export function failureOf(name: string, error: unknown): string {
-  const isMistake = error instanceof Error && error.name === 'SpikewasmError'
-  return `bench "${name}" failed: ${isMistake ? error.message : String(error)}`
 }
 
 /** The op that a name begins with. */

@@ -96,7 +96,7 @@ test('--json without a file: JSON on standard output and nothing else', async ()
   assert.equal(
     report.smallerIsBetter.map(({ name }) => name).filter((name) => name !== 'peak hand-over'),
     ['load', 'compile', 'first step', 'compile inference', 'first image'].map(
-      (what) => `start cnn ${what}`,
+      (what) => `start cnn ${what} T4`,
     ),
   )
 })
