@@ -4,7 +4,7 @@
 import { Bench } from 'tinybench'
 import { median } from '../median.js'
 import { type Conditions, type Figure, shareOf } from './figures.js'
-import { watchOthers } from './others.js'
+import { watchTaken } from './others.js'
 import { type LimitRate, multiplyAdds } from './peak.js'
 
 export { median as medianOf } from '../median.js'
@@ -154,12 +154,14 @@ const PARTS = 4
  * Times a call, and the machine beside it: the limit and the multiply-add loop take turns with it.
  *
  * @param againstOf asked behind the first calls; undefined: the time alone
+ * @param neverWaits whether a call has its processor all the time, if nobody takes it away
  * @param alive called behind each part of the measurement
  */
 export async function measureBeside(
   call: Call,
   budget: Budget,
   againstOf: () => Against | undefined = () => undefined,
+  neverWaits = false,
   alive?: () => Promise<void>,
 ): Promise<Measured> {
   const timed = new Timed(call)
@@ -168,7 +170,7 @@ export async function measureBeside(
   await timed.run(budget.warmupMs, { measureMs: 0, minCalls: 1, warmupMs: 0 }, 1)
   timed.settle()
   await alive?.()
-  const others = watchOthers()
+  const watched = watchTaken()
   const rates: number[] = []
   const against = againstOf()
   const limit = against?.limit
@@ -185,9 +187,16 @@ export async function measureBeside(
     rates.push((1000 * work) / threads / median(timed.samples.slice(from)))
   }
   const timing = timed.timing()
+  const { others, away, quota } = watched()
   return {
     timing,
-    conditions: { others: others(), speed: median(speeds) / speed.best, spread: timing.spread },
+    conditions: {
+      others,
+      quota,
+      speed: median(speeds) / speed.best,
+      spread: timing.spread,
+      ...(neverWaits && { away }),
+    },
     ...(against && { share: shareOf(rates, looks) }),
   }
 }

@@ -1,4 +1,5 @@
 /** Benchmarks that are calls in a loop: measured, and written as rows and entries. */
+import { availableParallelism } from 'node:os'
 import { SpikewasmError } from '../errors.js'
 import type { Benchmark, Build, Limit, Prepared, Work } from './benchmark.js'
 import { isRefused, marksOf } from './figures.js'
@@ -71,14 +72,19 @@ async function measurePrepared(
   budget: Budget,
   alive?: () => Promise<void>,
 ): Promise<Result> {
+  const { threads = 1, section } = benchmark
   try {
     const workOf = (): Work | undefined => prepared.work ?? benchmark.work
-    const measured = await measureBeside(
+    const { conditions, ...figures } = await measureBeside(
       () => prepared.run(),
       budget,
-      () => againstOf(workOf(), benchmark.threads ?? 1),
+      () => againstOf(workOf(), threads),
+      // What others have written may wait.
+      threads === 1 && section !== 'own',
       alive,
     )
+    const crowded = threads > availableParallelism()
+    const measured = { ...figures, conditions: { ...conditions, crowded } }
     return { benchmark, measured, work: workOf(), density: prepared.density ?? '' }
   } finally {
     await prepared.dispose?.()
