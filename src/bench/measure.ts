@@ -145,6 +145,8 @@ export interface Measured {
   readonly conditions: Conditions
   /** Undefined where there is nothing to hold it against. */
   readonly share?: Figure
+  /** Rate of the limit beside it, in the limit's unit. */
+  readonly limitRate?: number
 }
 
 /** Parts of a measurement, with looks at the limit between them. */
@@ -197,6 +199,6 @@ export async function measureBeside(
       spread: timing.spread,
       ...(neverWaits && { away }),
     },
-    ...(against && { share: shareOf(rates, looks) }),
+    ...(against && { share: shareOf(rates, looks), limitRate: median(looks) }),
   }
 }

@@ -96,5 +96,6 @@ function tableOf(
     ],
     head: ['benchmark', 'peak MiB', 'above empty', 'planned MiB', 'density'],
     rows,
+    lesser: ['planned MiB', 'density'],
   }
 }

@@ -7,7 +7,7 @@ import type { Group } from './group.js'
 import { summarise } from './measure.js'
 import { chooseModels } from './networks.js'
 import { watchOthers } from './others.js'
-import { deviation, digits, emptyReport, type Report } from './report.js'
+import { deviation, digits, emptyReport, type Report, time } from './report.js'
 
 const child = fileURLToPath(new URL('./start-child.js', import.meta.url))
 const [ROUNDS, QUICK_ROUNDS] = [9, 3]
@@ -92,12 +92,13 @@ function reportStarts(
       `Medians of ${figures[0]?.samples ?? 0} fresh processes, one thread. load: importing the ` +
         'package; Node itself starts before.',
     ],
-    head: ['benchmark', 'ms', 'spread', 'fastest ms', 'density', ...(marked ? ['conditions'] : [])],
+    lesser: ['fastest', 'density', 'spread'],
+    head: ['benchmark', 'time', 'spread', 'fastest', 'density', ...(marked ? ['conditions'] : [])],
     rows: figures.map(({ name, median, spread, best, density }, i) => [
       name,
-      digits(median),
+      time(median),
       deviation(spread),
-      digits(best),
+      time(best),
       density,
       ...(marked ? [conditions[i]] : []),
     ]),

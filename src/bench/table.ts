@@ -15,6 +15,7 @@ import {
   failureOf,
   percent,
   type Report,
+  time,
 } from './report.js'
 
 /** A benchmark and its figures. */
@@ -103,6 +104,19 @@ function shareText({ measured: { share }, work }: Result): string {
   return isRefused(share) ? '–' : `${percent(share.value)} of ${work?.limit}`
 }
 
+const units: Record<Limit, string> = {
+  'multiply-add': 'GFLOP/s',
+  'event-adds': 'GSOP/s',
+  'byte-adds': 'GSOP/s',
+  memory: 'GB/s',
+}
+
+/** The limit as it was beside the row, of all threads. */
+function limitText({ benchmark, measured: { limitRate }, work }: Result): string {
+  if (limitRate === undefined || work?.limit === undefined) return ''
+  return `${digits(limitRate * (benchmark.threads ?? 1))} ${units[work.limit]}`
+}
+
 /** What is wrong with a row's conditions, and why a figure is missing. */
 function remarks({ measured: { conditions, share } }: Result): string {
   const marks = marksOf(conditions)
@@ -110,10 +124,12 @@ function remarks({ measured: { conditions, share } }: Result): string {
   return [marks, `no share: ${share.refused}`].filter((text) => text !== '').join(', ')
 }
 
-const head = ['benchmark', 'ms', 'spread', 'rate', 'of limit', 'first ms', 'cold ms']
+const head = ['benchmark', 'time', 'spread', 'rate, usual work', 'of limit', 'first', 'cold']
+const lesser = ['cold', 'limit beside', 'first', 'spread', 'density', 'conditions']
 
 /** Columns that are left out where no row has anything in them. */
 const optional = [
+  ['limit beside', limitText],
   ['density', (result: Result) => result.density],
   ['conditions', remarks],
 ] as const
@@ -131,16 +147,16 @@ export function reportResults(
     const { timing } = result.measured
     return [
       result.benchmark.name,
-      digits(timing.median),
+      time(timing.median),
       deviation(timing.spread),
       rateText(result),
       shareText(result),
-      digits(timing.first),
-      digits(timing.cold),
+      time(timing.first),
+      time(timing.cold),
       ...more.map(([, text]) => text(result)),
     ]
   })
-  report.tables.push({ title, notes, head: [...head, ...more.map(([name]) => name)], rows })
+  report.tables.push({ title, notes, head: [...head, ...more.map(([name]) => name)], rows, lesser })
   for (const result of results) addEntries(report, result, label)
   return report
 }
@@ -169,11 +185,23 @@ function addEntries(report: Report, result: Result, label: string): void {
     report.biggerIsBetter.push({ ...shared, unit: `${work.unit}/s`, value: rateOf(result) })
 }
 
-/** The op that a name begins with. */
-const opOf = (name: string): string => name.split(' ', 1)[0]
+/** Kernels that share a table: what their op begins with. */
+const families: readonly (readonly [title: string, ops: RegExp])[] = [
+  ['conv2d', /^conv2d$/],
+  ['gradients of conv2d', /^conv2d/],
+  ['linear and matmul', /^(linear|matmul)/],
+  ['neurons', /^(lif|trace$|timeSum$)/],
+]
+
+/** The op that a name begins with, or its family. */
+function tableOf({ name, section }: Benchmark): string {
+  const op = name.split(' ', 1)[0]
+  if (section !== 'kernels') return op
+  return families.find(([, ops]) => ops.test(op))?.[0] ?? 'other passes'
+}
 
 /**
- * Groups of benchmarks: those that begin with the same op.
+ * Groups of benchmarks: those of related ops.
  *
  * @param notes what columns mean, above the first table
  */
@@ -186,7 +214,7 @@ export function benchmarkGroups(
 ): Group[] {
   const parts = new Map<string, Benchmark[]>()
   for (const benchmark of benchmarks) {
-    const op = opOf(benchmark.name)
+    const op = tableOf(benchmark)
     const part = parts.get(op)
     if (part) part.push(benchmark)
     else parts.set(op, [benchmark])

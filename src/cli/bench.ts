@@ -24,6 +24,10 @@ interface BenchArguments extends SelectionArguments, ResultPaths, ComparisonArgu
   readonly revectorize: boolean
 }
 
+/** Columns; undefined where output goes to a file or a pipe. */
+const terminalWidth = (): number | undefined =>
+  process.stdout.isTTY ? process.stdout.columns || undefined : undefined
+
 /** What the repository adds to the command of the package. */
 export interface MoreSections {
   /** Sections that may be named besides. */
@@ -160,7 +164,7 @@ async function measure(
   const head = bench.headOf(selection, wide)
   print(`${head.join('\n')}\n`)
   const report = emptyReport()
-  const table = (each: ResultTable): void => print(toText(each))
+  const table = (each: ResultTable): void => print(toText(each, terminalWidth()))
   if (groups.some(({ section }) => [...sections, 'own'].includes(section))) {
     const limits = await bench.peakReport(selection)
     for (const each of limits.tables) table(each)

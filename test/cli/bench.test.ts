@@ -71,8 +71,9 @@ test('a run: tables, JSON for actions, markdown', async () => {
       'conv2d spikes 8x8x8-8 k3 B4 T4 d0.60',
       'of limit',
       'spread',
-      'first ms',
-      'cold ms',
+      'first',
+      'cold',
+      'limit beside',
       'rate 0.\\d\\d, active 0',
     ])
       assert.match(text, new RegExp(word), word)

@@ -58,7 +58,7 @@ export function spikeWork(shape: ConvolutionShape, B: number, T: number, train: 
 
 /** Two digits behind the point, or two that are not 0. */
 const rateText = (rate: number): string =>
-  rate === 0 || rate >= 0.1 ? rate.toFixed(2) : String(Number(rate.toPrecision(2)))
+  rate === 0 || rate >= 0.05 ? rate.toFixed(2) : String(Number(rate.toPrecision(2)))
 
 export const describeTrain = ({ rate, active }: SpikeTrain): string =>
   `rate ${rateText(rate)}, active ${rateText(active)}`
