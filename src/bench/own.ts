@@ -184,9 +184,12 @@ function registerHooks(mark: string, { main, ops, bench: own, root, version }: B
 
 async function loadFile(path: string, mark: string): Promise<Entry[]> {
   const full = resolve(path)
+  const kind = await kindOfPath(full)
   expect(
-    (await kindOfPath(full)) === 'file',
-    () => `bench.files must be files that call bench, got "${path}": there is no such file`,
+    kind === 'file',
+    () =>
+      `bench.files must be files that call bench, got "${path}": ` +
+      (kind === 'folder' ? 'it is a folder; name the files in it' : 'there is no such file'),
   )
   const entries: Entry[] = []
   const before = shared.bench

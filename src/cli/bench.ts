@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander'
 import type { Group } from '../bench/group.js'
 import { type Selection, type SelectionArguments, sections, selectionOf } from '../bench/options.js'
 import { addReport, emptyReport, type ResultTable, toText } from '../bench/report.js'
+import { expect } from '../errors.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { type ComparisonArguments, compare, isComparison } from './bench-compare.js'
 import {
@@ -114,11 +115,39 @@ export function benchCommand(command: Command, more?: MoreSections): Command {
     .action((files: string[], args: BenchArguments) => run(files, args, more))
 }
 
+/** Options that choose benchmarks of ours, or how these are run. */
+const choosing = [
+  ['only', '--only'],
+  ['threads', '--threads'],
+  ['shape', '--shape'],
+  ['density', '--density'],
+  ['model', '--model'],
+  ['timeSteps', '--time-steps'],
+  ['batchSize', '--batch-size'],
+] as const
+
+/** @throws SpikewasmError for an option that would have no effect */
+function checkCombination(files: readonly string[], args: BenchArguments): void {
+  const idle = choosing.find(([key]) => args[key] !== undefined)
+  expect(
+    files.length === 0 || idle === undefined,
+    () =>
+      `${idle?.[1]} must be left out with files of your own: it chooses among benchmarks of ` +
+      'the package; --filter chooses among yours',
+  )
+  const { threshold, against, baseline } = args
+  expect(
+    threshold === undefined || against !== undefined || baseline !== undefined,
+    () => '--threshold must come with --against or --baseline: it is what they compare by',
+  )
+}
+
 async function run(
   files: readonly string[],
   args: BenchArguments,
   more: MoreSections | undefined,
 ): Promise<void> {
+  checkCombination(files, args)
   const known = [...sections, ...(more?.sections ?? [])]
   const selection = selectionOf(args, [...sections, ...(more?.byDefault(args) ?? [])], known)
   await checkPaths(args)

@@ -57,7 +57,7 @@ test('options: what is chosen by default, and errors that name the option', () =
     [{ timeSteps: 256 }, /^bench\.timeSteps .*256$/],
     [{ batchSize: 0 }, /^bench\.batchSize .*0$/],
     [{ density: [0.1, 1] }, /^bench\.density must be rates .*got 0\.1,1$/],
-    [{ shape: '65536x65536x65536' }, /^bench\.shape must be of tensors of at most 1 GiB/],
+    [{ shape: '65536x65536x65536' }, /^bench\.shape must give tensors of at most 1 GiB/],
     [{ shape: '65536-65536' }, /^bench\.shape .*"65536-65536" with 16 images/],
     [{ shape: '512x64x64-512', batchSize: 64 }, /got "512x64x64-512 k3" .* GFLOP; choose/],
     [{ shape: '8x8x8', only: 'steps' }, /^bench\.shape must be left out with --only steps/],
@@ -86,6 +86,13 @@ test('names begin with the op, are ASCII, one line and unique', () => {
     assert.is(new Set(names).size, names.length)
     for (const name of names) assert.match(name, /^[a-zA-Z][a-zA-Z0-9]* [ -~]+$/, name)
   }
+})
+
+test('a batch that no memory holds is one error', () => {
+  assert.throws(
+    () => listBenchmarks(selectionOf({ only: 'kernels', batchSize: 65536 })),
+    /^bench\.batchSize must give tensors of at most 1 GiB .* choose a smaller/,
+  )
 })
 
 test('densities and sizes that are asked for are in the names', () => {

@@ -9,6 +9,7 @@ import { type KernelOptions, type OpCase, opBenchmark } from './op.js'
 import { endCases, linearCases, matmulCases, standardiseCases } from './products.js'
 import {
   type ConvolutionShape,
+  checkSize,
   convolution,
   type KernelShape,
   type LinearShape,
@@ -77,6 +78,8 @@ export function kernelBenchmarks(selection: Selection): Benchmark[] {
     densities: densities ?? (quick ? QUICK_DENSITIES : DENSITIES),
     quick,
   }
+  if (batchSize !== undefined && !shapes)
+    for (const shape of tensors) checkSize(shape, batchSize * options.T, 'batchSize')
   const usual = densities ?? [USUAL_DENSITY]
   const cases = shapes
     ? shapes.flatMap((shape) => ownCases(shape, { ...options, quick: false }, usual))

@@ -117,15 +117,20 @@ function sizesOf(shape: KernelShape, images: number): { numbers: number; product
 
 /**
  * @param images of all time steps
+ * @param option what chose the size
  * @throws SpikewasmError for a shape whose calls need too much memory or time
  */
-export function checkSize(shape: KernelShape, images: number): void {
+export function checkSize(
+  shape: KernelShape,
+  images: number,
+  option: 'shape' | 'batchSize' = 'shape',
+): void {
   const { numbers, products } = sizesOf(shape, images)
   const [bytes, gflop] = [4 * numbers, (2 * products) / 1e9]
   expect(
     bytes <= MOST_BYTES && gflop <= MOST_GFLOP,
     () =>
-      `bench.shape must be of tensors of at most ${MOST_BYTES / 2 ** 30} GiB and ${MOST_GFLOP} ` +
+      `bench.${option} must give tensors of at most ${MOST_BYTES / 2 ** 30} GiB and ${MOST_GFLOP} ` +
       `GFLOP a call, got "${nameOf(shape)}" with ${images} images of all time steps: ` +
       `${Math.ceil(bytes / 2 ** 30)} GiB and ${Math.ceil(gflop)} GFLOP; ` +
       'choose a smaller shape, --batch-size or --time-steps',
