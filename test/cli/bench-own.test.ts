@@ -82,6 +82,15 @@ test('what benchmarks print does not get into the JSON', async () => {
   assert.ok(smallerIsBetter.some(({ name }) => name === 'talks'))
 })
 
+test('helpers of a project without a type: no warning, old ones still work', async () => {
+  await write(`import { two } from './old.js'\nexport const three = two + 1\n`, 'helper.js')
+  await write(`exports.two = 2\n`, 'old.js')
+  await write(`{ "name": "mine" }`, 'package.json')
+  const text = `import { three } from './helper.js'\nbench('three ' + three, () => three)\n`
+  const { code, stdout, stderr } = await bench(await write(text, 'typeless.js'), '--list')
+  assert.equal([code, stdout, stderr], [0, 'three 3\n', ''])
+})
+
 /** A command whose output goes elsewhere: exit code, and standard error. */
 function shell(line: string): Promise<{ code: number | null; stderr: string }> {
   return new Promise((resolve) => {
