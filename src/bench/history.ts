@@ -28,9 +28,15 @@ const figureSchema = v.object({
 /** A figure of a run; smaller is better. */
 export type HistoryFigure = v.InferOutput<typeof figureSchema>
 
+/** How long was measured, and whether in one process or in turns in several. */
+const modes = ['quick', 'thorough', 'compared', 'compared quick'] as const
+export type Mode = (typeof modes)[number]
+
 const runSchema = v.object({
   schema: v.literal(SCHEMA),
   origin: originSchema,
+  /** Figures of different modes are not on one curve. Absent in older runs. */
+  mode: v.optional(v.picklist(modes)),
   figures: v.pipe(v.array(figureSchema), v.maxLength(MOST_FIGURES)),
 })
 /** A line of a history. */
@@ -38,16 +44,24 @@ export type HistoryRun = v.InferOutput<typeof runSchema>
 
 /**
  * Appends a run.
- * @throws SpikewasmError when the file is something else than a history, or cannot be written
+ * @throws SpikewasmError when the file is something else than a history, or cannot be written, or
+ *   a figure is no number; then nothing is written
  */
 export async function appendHistory(
   path: string,
   origin: Origin,
   figures: readonly HistoryFigure[],
+  mode?: Mode,
 ): Promise<void> {
+  const wrong = figures.find(({ value }) => !Number.isFinite(value))
+  expect(
+    wrong === undefined,
+    () => `${path}: figures of a history must be numbers, got ${wrong?.value} of "${wrong?.name}"`,
+  )
   const run: HistoryRun = {
     schema: SCHEMA,
     origin,
+    ...(mode !== undefined && { mode }),
     figures: figures
       .slice(0, MOST_FIGURES)
       .map((figure) => ({ ...figure, value: Number(figure.value.toPrecision(DIGITS)) })),

@@ -27,7 +27,5 @@ export function describeMachine(): string[] {
 
 /** The same in one line, for entries. */
 export function machineLabel(): string {
-  return (
-    `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? process.arch}, ` + processorsText()
-  )
+  return `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? process.arch}, ${processorsText()}`
 }

@@ -7,8 +7,6 @@ import { type Conditions, type Figure, shareOf } from './figures.js'
 import { watchTaken } from './others.js'
 import { type LimitRate, multiplyAdds } from './peak.js'
 
-export { median as medianOf } from '../median.js'
-
 /** Milliseconds of a call. */
 export interface Timing {
   /** The first call: compilation, cold caches, memory touched for the first time. */
@@ -26,6 +24,10 @@ export interface Timing {
   readonly best: number
   readonly spread: number
   readonly samples: number
+  /** So many percent of the calls took less; and the longest. */
+  readonly p75: number
+  readonly p99: number
+  readonly longest: number
 }
 
 /** How long to measure, in milliseconds and calls; whichever takes longer. */
@@ -119,15 +121,21 @@ class Timed {
   }
 }
 
-/** Median, fastest, spread and number of samples. */
+/** Median, spread, order and number of samples. */
 export function summarise(samples: readonly number[]): Omit<Timing, 'first' | 'cold'> {
   const middle = median(samples)
+  const sorted = samples.toSorted((a, b) => a - b)
+  const rank = (share: number): number =>
+    sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
   const deviation = median(samples.map((ms) => Math.abs(ms - middle)))
   return {
     median: middle,
-    best: samples.reduce((best, ms) => Math.min(best, ms), Number.POSITIVE_INFINITY),
+    best: sorted[0] ?? Number.NaN,
     spread: (100 * deviation) / middle,
     samples: samples.length,
+    p75: rank(0.75),
+    p99: rank(0.99),
+    longest: rank(1),
   }
 }
 

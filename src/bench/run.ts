@@ -1,5 +1,5 @@
 /** Runs the sections of a selection; tables are handed out as soon as their group is measured. */
-import { expect } from '../errors.js'
+import { expect, SpikewasmError } from '../errors.js'
 import { thisBuild } from './build.js'
 import { listBenchmarks } from './cases/index.js'
 import { isRefused } from './figures.js'
@@ -105,10 +105,13 @@ async function runGroup(
   names: readonly string[],
   progress: Progress,
   signal: AbortSignal | undefined,
+  isAlone: boolean,
 ): Promise<Report> {
   try {
     return await group.run(new Set(names), progress, signal)
   } catch (error) {
+    // Nothing else could be lost.
+    if (isAlone && error instanceof SpikewasmError) throw error
     await new Promise((done) => void setTimeout(done, SIGNAL_MS))
     const failed = signal?.aborted ? [] : names
     return {
@@ -126,11 +129,12 @@ export async function runGroups(
   signal?: AbortSignal,
 ): Promise<Report> {
   const report = emptyReport()
-  for (const group of groups) {
+  const chosen = groups.filter(({ names }) => names.some((name) => wanted.has(name)))
+  for (const group of chosen) {
     if (signal?.aborted) break
     const names = group.names.filter((name) => wanted.has(name))
-    if (names.length === 0) continue
-    const part = await runGroup(group, names, output.progress, signal)
+    const isAlone = chosen.length === 1
+    const part = await runGroup(group, names, output.progress, signal, isAlone)
     output.progress('')
     for (const table of part.tables) output.table(table)
     addReport(report, part)

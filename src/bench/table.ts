@@ -168,6 +168,7 @@ function addEntries(report: Report, result: Result, label: string): void {
     shareText(result).replace('–', ''),
     `first call ${digits(timing.first)} ms, cold tier ${digits(timing.cold)} ms, fastest ` +
       `${digits(timing.best)} ms, ${timing.samples} samples`,
+    `p75 ${digits(timing.p75)} ms, p99 ${digits(timing.p99)} ms, max ${digits(timing.longest)} ms`,
     density,
     remarks(result),
     `${benchmark.threads ?? 1} ${(benchmark.threads ?? 1) > 1 ? 'threads' : 'thread'}`,

@@ -1,11 +1,12 @@
 /** Where the results of `spikewasm bench` go: the terminal, files, a history and its page. */
 
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { access, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Origin } from '../bench/compare/origin.js'
+import type { Mode } from '../bench/history.js'
 import { checkResultPath } from '../bench/options.js'
-import { type Report, toMarkdown } from '../bench/report.js'
+import { type Entry, type Report, toMarkdown } from '../bench/report.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { checkTargets, kindOfPath, writeFilesAtomic } from '../io/files.js'
 
@@ -99,13 +100,16 @@ const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
  * @param machine lines on what it was measured on
  */
 export async function writeResults(
-  { json, markdown, history, html }: ResultPaths,
+  { json, markdown, history, html, quick }: ResultPaths & { readonly quick?: boolean },
   machine: readonly string[],
   report: Report,
   print: (text: string) => void,
   origin?: Origin,
 ): Promise<void> {
-  const { smallerIsBetter, biggerIsBetter, tables } = report
+  const { tables, marks } = report
+  const [smallerIsBetter, biggerIsBetter] = [report.smallerIsBetter, report.biggerIsBetter].map(
+    (entries) => entries.filter(isFigure),
+  )
   // What cannot be written does not take this away.
   if (json === true) process.stdout.write(pretty({ machine, smallerIsBetter, biggerIsBetter }))
   const files: { path: string; bytes: Uint8Array }[] = []
@@ -120,15 +124,30 @@ export async function writeResults(
     files.push({ path: markdown, bytes: encode(text) })
   }
   if (files.length > 0) await writeFilesAtomic(files)
-  if (history !== undefined) await writeHistory(history, html, report, origin)
+  if (history !== undefined) {
+    const way = quick ? 'quick' : 'thorough'
+    const mode = origin === undefined ? way : quick ? 'compared quick' : 'compared'
+    await writeHistory(history, html, { smallerIsBetter, marks, mode }, origin)
+  }
   const written = [...files.map(({ path }) => path), history, html]
   for (const path of written) if (path !== undefined) print(`wrote ${path}`)
+}
+
+/** Says so where a figure is no number: no tool could read it. */
+function isFigure({ name, value }: Entry): boolean {
+  if (Number.isFinite(value)) return true
+  warn(`"${name}" has no figure, got ${value}; it is left out of files`)
+  return false
+}
+
+interface Figures extends Pick<Report, 'smallerIsBetter' | 'marks'> {
+  readonly mode: Mode
 }
 
 async function writeHistory(
   path: string,
   html: string | undefined,
-  { smallerIsBetter, marks }: Report,
+  { smallerIsBetter, marks, mode }: Figures,
   origin: Origin | undefined,
 ): Promise<void> {
   const [{ appendHistory, readHistory }, { ownOrigin }] = await Promise.all([
@@ -139,8 +158,10 @@ async function writeHistory(
     const found = marks.get(name)
     return { name, value, unit, ...(found !== undefined && { marks: found.split(', ') }) }
   })
-  await appendHistory(path, origin ?? (await ownOrigin({ selection: undefined })), figures)
-  if (html === undefined) return
+  // A run that was stopped before its first figure is none.
+  if (figures.length > 0)
+    await appendHistory(path, origin ?? (await ownOrigin({ selection: undefined })), figures, mode)
+  if (html === undefined || (figures.length === 0 && !existsSync(path))) return
   const { writeHistoryPage } = await import('../bench/page.js')
   await writeHistoryPage(html, await readHistory(path))
 }

@@ -146,6 +146,8 @@ test('trains of spikes have the rate that was asked for, and events count groups
     assert.ok(bytes.every((s) => s <= 1))
     assert.ok(Math.abs(rate - wanted) < 0.03, `seed ${seed}: ${rate}`)
     assert.equal([rate, active, events], [spikes / (neurons * T), firing / neurons, groups])
+    // Neurons keep their ways: fewer fire at all than if steps were independent.
+    if (T > 1) assert.ok(active < 1 - (1 - rate) ** T - 0.01, `seed ${seed}: ${active} of ${rate}`)
   }
 })
 
