@@ -121,7 +121,7 @@ export interface Conditions {
   readonly crowded?: boolean
 }
 
-/** Above such a share others count, and below such a share of its best speed a processor is slow. */
+/** Above such a share others count; below such a share of its best speed a processor is slow. */
 export const [BUSY, SLOWED] = [0.1, 0.85]
 const NOISY = 10
 const percentOf = (share: number): string =>

@@ -16,7 +16,8 @@ export function describeMachine(): string[] {
     `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, spikewasm ` +
       `${VERSION}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
     `${process.platform} ${process.arch}, ` +
-      `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${processorsText()}, load ${load.toFixed(2)} at the start`,
+      `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${processorsText()}, ` +
+      `load ${load.toFixed(2)} at the start`,
   ]
   if (load > 0.5)
     lines.push(
@@ -27,5 +28,6 @@ export function describeMachine(): string[] {
 
 /** The same in one line, for entries. */
 export function machineLabel(): string {
-  return `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? process.arch}, ${processorsText()}`
+  const processor = cpus()[0]?.model.trim() ?? process.arch
+  return `Node ${process.versions.node}, ${processor}, ${processorsText()}`
 }

@@ -34,12 +34,12 @@ export interface Output {
 /** What the columns of a section's tables mean. */
 function notesOf(section: string): readonly string[] {
   const time =
-    'time: median call behind a warm-up. first: the first call; cold: the three behind it, while ' +
-    'V8 optimises. of limit: the least work that the call needs, of the limit in turns with it.'
+    'time: median call behind a warm-up. first: the first call; cold: the three behind it, ' +
+    'while V8 optimises. of limit: the least work that the call needs, of the limit in turns with it.'
   const notes: Record<string, readonly string[]> = {
     kernels: [
-      `${time} rate: of the usual work, GFLOP as dense, GSOP with 1e9 additions of a weight for a ` +
-        'spike. Neurons with equal spikes share additions, and Winograd leaves products out: so a ' +
+      `${time} rate: of the usual work, GFLOP as dense, GSOP with 1e9 additions of a weight for ` +
+        'a spike. Neurons with equal spikes share additions, and Winograd leaves products out: so a ' +
         'rate may be above the limit, of which only the work that is left takes a share.',
     ],
     steps: [
