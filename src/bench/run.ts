@@ -35,12 +35,13 @@ export interface Output {
 function notesOf(section: string): readonly string[] {
   const time =
     'time: median call behind a warm-up. first: the first call; cold: the three behind it, ' +
-    'while V8 optimises. of limit: the least work that the call needs, of the limit in turns with it.'
+    'while V8 optimises. of limit: the least work that the call needs, of the limit in turns ' +
+    'with it.'
   const notes: Record<string, readonly string[]> = {
     kernels: [
       `${time} rate: of the usual work, GFLOP as dense, GSOP with 1e9 additions of a weight for ` +
-        'a spike. Neurons with equal spikes share additions, and Winograd leaves products out: so a ' +
-        'rate may be above the limit, of which only the work that is left takes a share.',
+        'a spike. Neurons with equal spikes share additions, and Winograd leaves products out: ' +
+        'so a rate may be above the limit, of which only the work that is left takes a share.',
     ],
     steps: [
       'A step is trainStep at learning rate 0: reordering the batch, forward, backward, update. ' +

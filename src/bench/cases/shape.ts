@@ -131,8 +131,8 @@ export function checkSize(
     bytes <= MOST_BYTES && gflop <= MOST_GFLOP,
     () =>
       `bench.${option} must give tensors of at most ${MOST_BYTES / 2 ** 30} GiB and ` +
-      `${MOST_GFLOP} GFLOP a call, got "${nameOf(shape)}" with ${images} images of all time steps: ` +
-      `${Math.ceil(bytes / 2 ** 30)} GiB and ${Math.ceil(gflop)} GFLOP; ` +
+      `${MOST_GFLOP} GFLOP a call, got "${nameOf(shape)}" with ${images} images of all time ` +
+      `steps: ${Math.ceil(bytes / 2 ** 30)} GiB and ${Math.ceil(gflop)} GFLOP; ` +
       'choose a smaller shape, --batch-size or --time-steps',
   )
 }
