@@ -167,15 +167,13 @@ class Runner {
       this.clock,
     )
     const calibration = meanOf(before, calibrate(this.calibrateAll))
-    const spentMs = performance.now() - start
     return {
       name: benchmark.name,
       times,
       isSteady,
       calibration,
       others: others(),
-      watchedMs: spentMs,
-      spentMs,
+      spentMs: performance.now() - start,
     }
   }
 

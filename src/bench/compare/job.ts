@@ -39,9 +39,8 @@ export interface Measured {
   readonly times: readonly (readonly number[])[]
   readonly isSteady: boolean
   readonly calibration: Calibration
-  /** Share of the processors that others took meanwhile, and for how long that was watched. */
+  /** Share of the processors that others took meanwhile. */
   readonly others: number
-  readonly watchedMs: number
   /** Milliseconds that it took in all. */
   readonly spentMs: number
 }

@@ -3,7 +3,7 @@
  * sure that is.
  *
  * Rounds of one process share what that process drew: where its memory lies, how V8 compiled, what
- * ran beside it. They are no independent samples of the effect; processes are. So each process gives
+ * ran beside it. They are no independent samples of it; processes are. So each process gives
  * one number, the median of its rounds, and a bootstrap draws processes (Davison and Hinkley,
  * *Bootstrap Methods and their Application*, 1997, section 3.8, strategy 1: groups are drawn, and
  * what is within a group stays as it is). The medians scatter by what rounds do too. To draw the
