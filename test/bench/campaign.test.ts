@@ -21,6 +21,7 @@ function measuredOf(name: string, effect: number, spentMs: number): Measured {
     name,
     times: [rounds.map((ms) => ms * (1 + effect)), rounds],
     isSteady: true,
+    densities: [],
     calibration: { multiplyAdd: 0 },
     others: 0,
     spentMs,
@@ -40,7 +41,15 @@ async function follow(script: Script, more: Partial<CampaignOptions> = {}) {
   const seen: Record<string, number> = {}
   const jobs: Job[] = []
   const campaign = await runCampaign({
-    job: { cases: '', selection: {}, own: [], builds: [], calibrate: false, wide: false },
+    job: {
+      cases: '',
+      selection: {},
+      own: [],
+      builds: [],
+      calibrate: false,
+      wide: false,
+      weights: '',
+    },
     judge: (_, measured) => [
       estimate(
         measured.map(({ times: [mine, theirs] }) => mine.map((ms, i) => Math.log(ms / theirs[i]))),

@@ -3,7 +3,7 @@
  * within a budget of time. The budget decides nothing: what is open at its end is undecided.
  */
 import { describe, expect } from '../../errors.js'
-import type { Job, Measured } from './job.js'
+import type { Measured, SharedJob } from './job.js'
 import { bestRate, type Mark, marksOf, othersOf } from './marks.js'
 import { type Outcome, runChild } from './process.js'
 import { type Estimate, hull, type Interval, interval } from './statistics.js'
@@ -26,7 +26,7 @@ import {
 export type Judge = (name: string, measured: readonly Measured[]) => readonly Estimate[] | undefined
 
 export interface CampaignOptions {
-  readonly job: Omit<Job, 'names' | 'measured' | 'seconds' | 'seed'>
+  readonly job: SharedJob
   readonly judge: Judge
   /** Difference of logarithms that counts as none. */
   readonly threshold: number

@@ -64,7 +64,7 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
     })
     child.on('message', (message: Message) => {
       wait()
-      if (message.kind !== 'begin') running = undefined
+      if (message.kind !== 'begin' && message.kind !== 'alive') running = undefined
       switch (message.kind) {
         case 'list':
           outcome.names = message.names
@@ -72,6 +72,8 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
         case 'begin':
           running = message.name
           options.onBegin?.(message.name)
+          break
+        case 'alive':
           break
         case 'measured':
           outcome.measured.push(message.measured)
