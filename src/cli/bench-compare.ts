@@ -43,12 +43,23 @@ export function isComparison(args: ComparisonArguments): boolean {
   return given
 }
 
+/** @throws SpikewasmError for a section that does not run in a loop */
+function checkSection(only: string | undefined): void {
+  expect(
+    only === undefined || comparable.includes(only),
+    () =>
+      `bench.only must be one of ${comparable.join(', ')} in comparisons, got ` +
+      JSON.stringify(only),
+  )
+}
+
 /** Names of what a comparison would measure. @throws SpikewasmError when a filter fits none */
 export async function listCompared(
   files: readonly string[],
-  { filter }: Arguments,
+  { filter, only }: Arguments,
   selection: Selection,
 ): Promise<string[]> {
+  checkSection(only)
   const [{ loadOwn }, { listBenchmarks }] = await Promise.all([
     import('../bench/run.js'),
     import('../bench/compare/cases.js'),
@@ -72,12 +83,7 @@ export async function compare(
   selection: Selection,
 ): Promise<void> {
   const { against, baseline, saveBaseline, threshold, seconds, filter, only } = args
-  expect(
-    only === undefined || comparable.includes(only),
-    () =>
-      `bench.only must be one of ${comparable.join(', ')} in comparisons, got ` +
-      JSON.stringify(only),
-  )
+  checkSection(only)
   const { runComparison } = await import('../bench/compare/command.js')
   // Child processes end with this one.
   exitOnSignals()

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { type CampaignOptions, type Row, runCampaign } from '../../src/bench/compare/campaign.js'
 import type { Job, Measured } from '../../src/bench/compare/job.js'
 import type { Outcome } from '../../src/bench/compare/process.js'
+import { resultOf } from '../../src/bench/compare/result.js'
 import { estimate } from '../../src/bench/compare/statistics.js'
 import { asLog, verdictOf } from '../../src/bench/compare/verdict.js'
 
@@ -139,6 +140,34 @@ test('without time to confirm, the screen accuses at a stricter level', async ()
 test('the screen ends with the time', async () => {
   const { campaign } = await follow({ effects: { a: noise }, takesMs: 60 }, { seconds: 0.05 })
   assert.is(campaign.processes, 1)
+})
+
+test('densities stand beside figures; builds with other spikes are named', async () => {
+  const { campaign } = await follow({ effects: { a: noise, b: noise, c: noise } })
+  const told = {
+    a: ['rate 0.1', 'rate 0.1'],
+    b: ['rate 0.1', 'rate 0.2'],
+    c: [undefined, 'rate 0'],
+  }
+  const rows = campaign.rows.map((row) => ({
+    ...row,
+    measured: row.measured.map((one) => ({
+      ...one,
+      densities: told[row.name as keyof typeof told],
+    })),
+  }))
+  const { table, entries, notes } = resultOf(
+    { ...campaign, rows },
+    { mine: 'new', other: 'old', threshold: 0.02 },
+  )
+  assert.equal(table.rows.map((row) => [row[0], row[table.head.indexOf('density')]]).sort(), [
+    ['a', 'rate 0.1'],
+    ['b', 'rate 0.1'],
+    ['c', ''],
+  ])
+  assert.match(entries.find(({ name }) => name === 'a')?.extra ?? '', /\nrate 0\.1\n/)
+  const differing = notes.filter((note) => note.startsWith('not the same spikes'))
+  assert.equal(differing, ['not the same spikes: b: rate 0.1 in this build, rate 0.2 in the other'])
 })
 
 test('what scatters stays undecided, and looks end', async () => {

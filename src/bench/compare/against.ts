@@ -108,9 +108,12 @@ const isQuick = (selection: unknown): boolean =>
 /** Folder of the build under test. */
 export const rootOf = (options: CompareOptions): string => options.root ?? ownRoot()
 
+/** Zero would be a time that no clock has seen. */
+const LEAST_MS = 1e-9
+
 /** Rounds of a process: log(time of this / time of the other). */
 const ratiosOf = ({ times: [mine, theirs] }: Measured): number[] =>
-  mine.map((ms, round) => Math.log(ms / theirs[round]))
+  mine.map((ms, round) => Math.log(Math.max(ms, LEAST_MS) / Math.max(theirs[round], LEAST_MS)))
 
 /**
  * Compares a build with the one in `folder`.
