@@ -43,8 +43,9 @@ export interface CampaignOptions {
   readonly isThorough: boolean
   /** One line that says what happens now. */
   progress(text: string): void
-  /** Runs a process; tests put made-up ones here. */
+  /** Runs a process; tests put made-up ones here, and their clock, in milliseconds. */
   readonly runProcess?: typeof runChild
+  readonly clock?: () => number
 }
 
 export interface Row {
@@ -101,7 +102,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
 }
 
 class Run {
-  private readonly start = performance.now()
+  private readonly clock: () => number
+  private readonly start: number
   private readonly screened = new Map<string, Measured[]>()
   private readonly fresh = new Map<string, Measured[]>()
   private readonly decided = new Map<string, { interval: Interval; verdict: Verdict }>()
@@ -112,10 +114,13 @@ class Run {
   private processes = 0
   private startSeconds = START_SECONDS
 
-  constructor(private readonly options: CampaignOptions) {}
+  constructor(private readonly options: CampaignOptions) {
+    this.clock = options.clock ?? (() => performance.now())
+    this.start = this.clock()
+  }
 
   private left(): number {
-    return this.options.seconds - (performance.now() - this.start) / 1000
+    return this.options.seconds - (this.clock() - this.start) / 1000
   }
 
   async screen(): Promise<void> {
@@ -144,7 +149,7 @@ class Run {
   ): Promise<boolean> {
     const { job, seed, patience, progress, runProcess = runChild } = this.options
     const measured = Object.fromEntries([...into].map(([name, list]) => [name, list.length]))
-    const before = performance.now()
+    const before = this.clock()
     let done = 0
     const outcome: Outcome = await runProcess(
       { ...job, names, measured, seconds, seed: seed + 7919 * this.processes },
@@ -175,7 +180,7 @@ class Run {
       spent += found.spentMs
     }
     if (outcome.isWhole)
-      this.startSeconds = Math.min(5, Math.max(0.2, (performance.now() - before - spent) / 1000))
+      this.startSeconds = Math.min(5, Math.max(0.2, (this.clock() - before - spent) / 1000))
     return outcome.isWhole
   }
 
@@ -297,7 +302,7 @@ class Run {
       skipped: this.skipped,
       failed: this.failed,
       processes: this.processes,
-      seconds: (performance.now() - this.start) / 1000,
+      seconds: (this.clock() - this.start) / 1000,
       others: othersOf(all),
     }
   }
