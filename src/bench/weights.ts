@@ -13,8 +13,8 @@ import { compileNetwork, methods, pretrain } from './networks.js'
 const TIME_STEPS = 4
 /** Running statistics of normalisations need some steps to follow. */
 const [STEPS, QUICK_STEPS] = [30, 20]
-/** Training gives the same bits for any number of threads. */
-const MOST_THREADS = 4
+/** Training gives the same bits for any number of threads. A processor is left to others. */
+const THREADS = Math.min(4, Math.max(1, availableParallelism() - 1))
 
 interface Place {
   /** Where other processes look for weights, and leave them. */
@@ -53,8 +53,7 @@ async function find(key: string, model: string, steps: number): Promise<StateDic
 }
 
 async function train(model: string, steps: number, onStep?: () => void): Promise<StateDict> {
-  const threads = Math.min(MOST_THREADS, availableParallelism())
-  const network = await compileNetwork(model, methods[0], TIME_STEPS, threads)
+  const network = await compileNetwork(model, methods[0], TIME_STEPS, THREADS)
   try {
     await pretrain(network, steps, onStep)
     return network.stateDict()
