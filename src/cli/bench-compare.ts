@@ -55,25 +55,19 @@ function checkSection(only: string | undefined): void {
 
 /** Names of what a comparison would measure. @throws SpikewasmError when a filter fits none */
 export async function listCompared(
-  files: readonly string[],
   { filter, only }: Arguments,
   selection: Selection,
 ): Promise<string[]> {
   checkSection(only)
-  const [{ loadOwn }, { listBenchmarks }] = await Promise.all([
-    import('../bench/run.js'),
-    import('../bench/compare/cases.js'),
-  ])
-  const listed = files.length > 0 ? await loadOwn(files) : listBenchmarks(selection, filter)
-  const names = listed.map(({ name }) => name)
-  const chosen = names.filter((name) => filter === undefined || name.includes(filter))
+  const { listBenchmarks } = await import('../bench/compare/cases.js')
+  const names = listBenchmarks(selection, filter).map(({ name }) => name)
   expect(
-    chosen.length > 0,
+    names.length > 0,
     () =>
       'bench.filter must be a part of the name of a benchmark that can be compared, got ' +
       JSON.stringify(filter),
   )
-  return chosen
+  return names
 }
 
 /** Compares, prints, writes, and sets the exit code. */

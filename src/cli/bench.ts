@@ -128,9 +128,10 @@ async function list(
   more: MoreSections | undefined,
 ): Promise<void> {
   const { filterGroups } = await import('../bench/run.js')
-  const names = isComparison(args)
-    ? await listCompared(files, args, selection)
-    : filterGroups(await groupsOf(files, args, selection, more), args.filter)
+  const names =
+    isComparison(args) && files.length === 0
+      ? await listCompared(args, selection)
+      : filterGroups(await groupsOf(files, args, selection, more), args.filter)
   process.stdout.write(`${[...names].join('\n')}\n`)
 }
 
