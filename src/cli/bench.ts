@@ -6,7 +6,7 @@ import { type Selection, type SelectionArguments, sections, selectionOf } from '
 import { addReport, emptyReport, type ResultTable, toText } from '../bench/report.js'
 import { expect } from '../errors.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
-import { type ComparisonArguments, compare, isComparison } from './bench-compare.js'
+import { type ComparisonArguments, compare, isComparison, listCompared } from './bench-compare.js'
 import {
   checkPaths,
   printer,
@@ -98,6 +98,12 @@ export function benchOptions(command: Command, more: readonly string[] = []): Co
         'of comparisons: less than that counts as the same (default: 2)',
       ),
     )
+    .addOption(
+      numeric(
+        '--seconds <n>',
+        'of comparisons: the time that one may take (default: 100, with --quick 45)',
+      ),
+    )
     .addOption(new Option('--history <file>', 'append the figures of this run, one run a line'))
     .addOption(
       new Option('--html <file>', 'a page with curves over the runs of --history, by Plotly'),
@@ -164,7 +170,10 @@ async function list(
   more: MoreSections | undefined,
 ): Promise<void> {
   const { filterGroups } = await import('../bench/run.js')
-  const names = filterGroups(await groupsOf(files, args, selection, more), args.filter)
+  const names =
+    isComparison(args) && files.length === 0
+      ? await listCompared(args, selection)
+      : filterGroups(await groupsOf(files, args, selection, more), args.filter)
   process.stdout.write(`${[...names].join('\n')}\n`)
 }
 
