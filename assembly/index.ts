@@ -228,7 +228,7 @@ export {
   sumTimes16,
   sumTimes32,
 } from './spikes/row-sums'
-export { bitSum, byteMax, byteTotals } from './spikes/totals'
+export { bitSum, byteMax, byteTotals, maskCounts } from './spikes/totals'
 export {
   winogradInputGradient,
   winogradInputTransform,

@@ -83,10 +83,17 @@ async function runAll(list) {
 // Where new files run alone, and those there that neither look at times nor need all processors.
 const ALONE = /^test\/(bench|diagnose|runtime|train)\/|interrupt/
 const BESIDE = [
-  ...['accuracy', 'figures', 'history', 'kernels', 'operations', 'own', 'peers'].map(
+  ...['accuracy', 'campaign', 'figures', 'history', 'kernels', 'operations', 'own', 'peers'].map(
     (name) => `bench/${name}`,
   ),
-  ...['bench/selection', 'bench/statistics', 'bench/trust', 'diagnose/command', 'diagnose/page'],
+  ...[
+    'bench/selection',
+    'bench/statistics',
+    'bench/trust',
+    'bench/weights',
+    'diagnose/command',
+    'diagnose/page',
+  ],
   ...['runtime/profile', 'runtime/revectorize', 'runtime/threads', 'runtime/views'],
   ...['train/model', 'train/optimizer'],
 ].map((name) => `test/${name}.test.ts`)

@@ -47,6 +47,29 @@ export function bitSum(at: usize, bytes: u32): u32 {
   return lanes(sum)
 }
 
+/**
+ * counts[i] = Σ over planes of the bits of masks[plane][i], bytes. `neurons`: bytes of a plane, a
+ * multiple of 4.
+ */
+export function maskCounts(masks: usize, neurons: u32, planes: u32, counts: usize): void {
+  const whole = neurons & ~15
+  for (let i: u32 = 0; i < whole; i += 16) {
+    let at = masks + i
+    let sum = i8x16.popcnt(v128.load(at))
+    for (let plane: u32 = 1; plane < planes; plane++) {
+      at += neurons
+      sum = i8x16.add(sum, i8x16.popcnt(v128.load(at)))
+    }
+    v128.store(counts + i, sum)
+  }
+  for (let i = whole; i < neurons; i += 4) {
+    let sum = i8x16.splat(0)
+    for (let plane: u32 = 0; plane < planes; plane++)
+      sum = i8x16.add(sum, i8x16.popcnt(v128.load32_zero(masks + plane * neurons + i)))
+    store<u32>(counts + i, i32x4.extract_lane(sum, 0))
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 function pairs(v: v128): v128 {

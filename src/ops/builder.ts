@@ -4,6 +4,7 @@ import type { Control } from '../../assembly/opcodes.js'
 import { ProgramBuilder } from '../plan/program.js'
 import type { Buffer } from '../plan/words.js'
 import type { OpTensor, Views } from './tensor.js'
+import type { Totals } from './totals.js'
 
 /** Numbers that may differ from run to run, such as a learning rate: what `run` takes last. */
 export type Settings = Readonly<Record<string, unknown>>
@@ -24,14 +25,6 @@ export interface EngineFunction {
   arguments(): readonly number[]
   /** Bytes. */
   readonly scratch: number
-}
-
-/** Totals of the first bytes of a buffer, by the engine. */
-export interface Totals {
-  /** Their sum, and the largest. */
-  bytes(buffer: Buffer, count: number): { readonly sum: number; readonly most: number }
-  most(buffer: Buffer, count: number): number
-  bits(buffer: Buffer, count: number): number
 }
 
 /** An op as planned: its tensors, in the order of `run`'s arguments and of its results. */

@@ -74,21 +74,6 @@ export function toMasks(
   }
 }
 
-/** Spikes of each neuron, from masks [plane][neuron]. Four bytes at a time, as one integer. */
-export function countSpikes(masks: Int32Array, counts: Int32Array): void {
-  const n = counts.length
-  for (let i = 0; i < n; i++) {
-    let count = 0
-    for (let at = i; at < masks.length; at += n) {
-      const ones = masks[at]
-      const twos = (ones & 0x55555555) + ((ones >>> 1) & 0x55555555)
-      const fours = (twos & 0x33333333) + ((twos >>> 2) & 0x33333333)
-      count += (fours + (fours >>> 4)) & 0x0f0f0f0f
-    }
-    counts[i] = count
-  }
-}
-
 /** @throws SpikewasmError for a byte that is neither 0 nor 1 */
 export function checkSpikes(what: string, spikes: Uint8Array): void {
   let all = 0

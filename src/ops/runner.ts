@@ -5,9 +5,10 @@ import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
 import type { Executor } from '../runtime/executor.js'
 import { type EngineExports, instantiateEngine } from '../runtime/load.js'
-import type { EngineFunction, Totals } from './builder.js'
+import type { EngineFunction } from './builder.js'
 import { engineModule } from './engine.js'
 import type { PlanMemory } from './memory.js'
+import type { Totals } from './totals.js'
 
 /** What is where in the plan's memory, and how it runs. */
 export interface RunnerPlan {
@@ -76,7 +77,7 @@ export class Runner {
 
   /** Totals of bytes in the plan's memory. */
   totals(): Totals {
-    const { byteTotals, byteMax, bitSum } = this.engine()
+    const { byteTotals, byteMax, bitSum, maskCounts } = this.engine()
     const { scratch } = this.at
     const out = this.memory.views({ address: scratch } as Buffer, 'int32', 2)
     return {
@@ -86,6 +87,8 @@ export class Runner {
       },
       most: ({ address }, count) => byteMax(address, roundUp(count, LINE)),
       bits: ({ address }, count) => bitSum(address, roundUp(count, LINE)) >>> 0,
+      counts: (masks, neurons, planes, counts) =>
+        maskCounts(masks.address, neurons, planes, counts.address),
     }
   }
 

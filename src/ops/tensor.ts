@@ -8,13 +8,13 @@ import {
   bytesFromEngine,
   bytesToEngine,
   checkSpikes,
-  countSpikes,
   fromEngine,
   fromMasks,
   toEngine,
   toMasks,
 } from './reorder.js'
 import { type Extent, sizeOf, still } from './shapes.js'
+import type { Totals } from './totals.js'
 
 /** Arrays that ops take, return and show. */
 export type Values = Float32Array | Uint8Array | Int8Array | Int32Array
@@ -102,7 +102,7 @@ export interface SpikesTensor extends OpTensor {
   /** The number of spikes of each neuron, bytes [B][H][W][C′]. */
   readonly counts: OpTensor
   /** Writes the counts of the masks, for kernels that read both. */
-  count(views: Views): void
+  count(views: Views, totals: Totals): void
 }
 
 /** @param op what messages begin with */
@@ -118,8 +118,6 @@ export function spikesTensor(
   const buffer = bufferOf(b, naming.name, 'uint8', sizeOf(sizes))
   const own = (views: Views): Uint8Array => views(buffer, 'uint8', sizeOf(sizes)) as Uint8Array
   const counts = bytesTensor(b, { name: `${naming.name}Counts` }, still(extent))
-  const words = (views: Views, of: Buffer, bytes: number): Int32Array =>
-    views(of, 'int32', bytes / 4) as Int32Array
   return {
     ...naming,
     type: 'uint8',
@@ -129,11 +127,7 @@ export function spikesTensor(
     buffer,
     stored,
     counts,
-    count: (views) =>
-      countSpikes(
-        words(views, buffer, sizeOf(sizes)),
-        words(views, counts.buffer, ownCount(counts)),
-      ),
+    count: (_, totals) => totals.counts(buffer, ownCount(counts), Math.ceil(T / 8), counts.buffer),
     check: (values) => checkSpikes(`${op}: ${naming.name}`, values as Uint8Array),
     pack: (values, views) => toMasks(extent, stored, values as Uint8Array, own(views)),
     unpack: (views) => fromMasks(extent, stored, own(views)),

@@ -24,6 +24,7 @@ export interface EngineExports {
   byteTotals(at: number, bytes: number, out: number): void
   byteMax(at: number, bytes: number): number
   bitSum(at: number, bytes: number): number
+  maskCounts(masks: number, neurons: number, planes: number, counts: number): void
 }
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>()

@@ -33,4 +33,26 @@ for (const variant of variants)
     }
   })
 
+for (const variant of variants)
+  test(`${variant}: maskCounts counts the bits of each neuron over planes`, () => {
+    const engine = new TestEngine(variant)
+    for (let seed = 1; seed <= 200; seed++) {
+      const random = testRandom(seed)
+      engine.reset()
+      const [neurons, planes] = [4 * (1 + Math.floor(random() * 20)), 1 + Math.floor(random() * 31)]
+      const bytes = Array.from({ length: neurons * planes }, () => Math.floor(random() * 256))
+      const masks = engine.putBytes(bytes)
+      const counts = engine.alloc(neurons)
+      engine.exports.maskCounts(masks, neurons, planes, counts)
+      const expected = Array.from({ length: neurons }, (_, i) => {
+        let count = 0
+        for (let at = i; at < bytes.length; at += neurons)
+          count += bytes[at].toString(2).replaceAll('0', '').length
+        return count
+      })
+      assert.equal([...engine.bytes(counts, neurons)], expected, `seed ${seed}`)
+      engine.checkGuards(String(seed))
+    }
+  })
+
 test.run()

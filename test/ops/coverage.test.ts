@@ -23,6 +23,7 @@ const operations = Object.values(Op).filter(
 const notKernels = [
   'run',
   'bitSum',
+  'maskCounts',
   'byteMax',
   'byteTotals',
   'edgeBytes',

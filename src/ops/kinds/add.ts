@@ -16,6 +16,7 @@ import {
   type Views,
 } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
+import type { Totals } from '../totals.js'
 import {
   imageOf,
   type TermWindow,
@@ -149,8 +150,8 @@ function commonExtent(op: string, terms: readonly Planning[]): Extent {
 
 const countAll =
   (spikes: readonly SpikesTensor[]) =>
-  (views: Views): void => {
-    for (const one of spikes) one.count(views)
+  (views: Views, totals: Totals): void => {
+    for (const one of spikes) one.count(views, totals)
   }
 
 /** Plans a sum; `numbered`: names carry the number of their term. */

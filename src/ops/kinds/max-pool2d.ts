@@ -5,13 +5,14 @@ import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../plan/
 import { perUnit } from '../../plan/pass.js'
 import { timeSum } from '../../plan/records/sums.js'
 import type { Buffer } from '../../plan/words.js'
-import type { OpBuilder, Planned, Totals } from '../builder.js'
+import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
 import { selecting } from '../selecting.js'
 import { type Extent, extentOf, sizeOf, still } from '../shapes.js'
 import { stepBytesTensor } from '../special.js'
 import { floatTensor, type OpTensor, spikesTensor, type Views } from '../tensor.js'
 import { asSpikes } from '../terms.js'
+import type { Totals } from '../totals.js'
 import { imageOf, type Windowed, type WindowOptions, windowed, windowOptions } from '../windows.js'
 
 /** By what a window's place is chosen. */

@@ -5,10 +5,11 @@ import type { SpikeInput } from '../../plan/convolution/strategy.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { type Expression, noPool, type SpikeTensor } from '../../plan/tensors.js'
 import type { Buffer } from '../../plan/words.js'
-import type { OpBuilder, Totals } from '../builder.js'
+import type { OpBuilder } from '../builder.js'
 import type { ConvSizes } from '../convolution.js'
 import { bytesTensor, type OpTensor, ownCount, spikesTensor, type Views } from '../tensor.js'
 import { asSpikes } from '../terms.js'
+import type { Totals } from '../totals.js'
 import { imageOf, type WindowOptions } from '../windows.js'
 
 /** How an op reads spikes. */
