@@ -78,8 +78,12 @@ export function groupsOf(selection: Selection): Group[] {
 }
 
 /** Benchmarks in files of a user's own. @throws SpikewasmError when they do not load */
-export const ownGroupOf = (paths: readonly string[], selection: Selection): Promise<Group> =>
-  ownGroup(paths, { budget: budgetOf(selection) }, machineLabel(), notesOf('own'))
+export const ownGroupOf = (
+  paths: readonly string[],
+  selection: Selection,
+  signal?: AbortSignal,
+): Promise<Group> =>
+  ownGroup(paths, { budget: budgetOf(selection), signal }, machineLabel(), notesOf('own'))
 
 /**
  * Names that contain a text, by group.

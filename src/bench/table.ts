@@ -127,8 +127,8 @@ function remarks({ measured: { conditions, share } }: Result): string {
 const head = ['benchmark', 'time', 'spread', 'rate, usual work', 'of limit', 'first', 'cold']
 const lesser = ['cold', 'limit beside', 'first', 'spread', 'density', 'conditions']
 
-/** Columns that are left out where no row has anything in them. */
-const optional = [
+/** More columns. */
+const more = [
   ['limit beside', limitText],
   ['density', (result: Result) => result.density],
   ['conditions', remarks],
@@ -142,7 +142,6 @@ export function reportResults(
   label: string,
 ): Report {
   const report = emptyReport()
-  const more = optional.filter(([, text]) => results.some((result) => text(result) !== ''))
   const rows = results.map((result) => {
     const { timing } = result.measured
     return [
@@ -156,7 +155,11 @@ export function reportResults(
       ...more.map(([, text]) => text(result)),
     ]
   })
-  report.tables.push({ title, notes, head: [...head, ...more.map(([name]) => name)], rows, lesser })
+  const all = [...head, ...more.map(([name]) => name)]
+  // A column without anything in it says nothing.
+  const used = all.flatMap((_, i) => (rows.some((row) => row[i] !== '') ? [i] : []))
+  const pick = (cells: readonly string[]): string[] => used.map((i) => cells[i])
+  report.tables.push({ title, notes, head: pick(all), rows: rows.map(pick), lesser })
   for (const result of results) addEntries(report, result, label)
   return report
 }

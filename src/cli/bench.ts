@@ -16,7 +16,7 @@ import {
   writeResults,
 } from './bench-results.js'
 import { FAILED } from './faults.js'
-import { listenForInterrupt } from './interrupt.js'
+import { exitOnSignals, listenForInterrupt } from './interrupt.js'
 import { counting, named, numbers, numeric, shared } from './options.js'
 
 interface BenchArguments extends SelectionArguments, ResultPaths, ComparisonArguments {
@@ -170,6 +170,8 @@ async function list(
   more: MoreSections | undefined,
 ): Promise<void> {
   const { filterGroups } = await import('../bench/run.js')
+  // What loads a user's files ends with this process.
+  exitOnSignals()
   const names =
     isComparison(args) && files.length === 0
       ? await listCompared(args, selection)
@@ -182,9 +184,10 @@ async function groupsOf(
   args: BenchArguments,
   selection: Selection,
   more: MoreSections | undefined,
+  signal?: AbortSignal,
 ): Promise<Group[]> {
   const bench = await import('../bench/run.js')
-  if (files.length > 0) return [await bench.ownGroupOf(files, selection)]
+  if (files.length > 0) return [await bench.ownGroupOf(files, selection, signal)]
   return [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
 }
 
@@ -196,7 +199,13 @@ async function measure(
   wide: string,
 ): Promise<void> {
   const bench = await import('../bench/run.js')
-  const groups = await groupsOf(files, args, selection, more)
+  const interrupt = listenForInterrupt(() => progress('stopping: writing what there is'))
+  const { signal } = interrupt
+  exitOnSignals(['SIGTERM', 'SIGHUP'])
+  const groups = await groupsOf(files, args, selection, more, signal).catch((error) => {
+    if (!signal.aborted) throw error
+  })
+  if (!groups) return end(INTERRUPTED)
   const wanted = bench.filterGroups(groups, args.filter)
   const print = printer(args)
   const head = bench.headOf(selection, wide)
@@ -208,8 +217,6 @@ async function measure(
     for (const each of limits.tables) table(each)
     addReport(report, limits)
   }
-  const interrupt = listenForInterrupt(() => progress('stopping: writing what there is'))
-  const { signal } = interrupt
   addReport(report, await bench.runGroups(groups, wanted, { table, progress }, signal))
   await writeResults(args, head, report, print)
   interrupt.release()

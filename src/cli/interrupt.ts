@@ -35,12 +35,13 @@ export function listenForInterrupt(onRequest: () => void): Interrupt {
 
 /** From the terminal, from another program, from a terminal that closes. */
 const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+type Ending = (typeof endings)[number]
 
 /**
  * From now on these signals exit instead of ending the process where it stands: listeners of `exit`
  * run.
  */
-export function exitOnSignals(): void {
-  for (const signal of endings)
+export function exitOnSignals(signals: readonly Ending[] = endings): void {
+  for (const signal of signals)
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
 }

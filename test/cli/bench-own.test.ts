@@ -126,7 +126,7 @@ if (process.platform !== 'win32')
     const slow = `bench('slow', () => new Promise((done) => setTimeout(done, 5000)))`
     const args = ['bench', await write(`${good}${slow}`), '--quick', '--json', 'part.json']
     let stopped = false
-    const { code, stderr } = await run([...args], {
+    const { code, stderr } = await run(args, {
       cwd: folder,
       onOutput: (_, interrupt) => {
         if (!stopped) setTimeout(interrupt, 2500)
