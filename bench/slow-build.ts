@@ -31,6 +31,25 @@ export const targets: readonly (readonly [op: string, benchmark: string])[] = [
   ['ConvNarrow', 'conv2d image 3x32x32-64 k3 B4'],
 ]
 
+/**
+ * Benchmarks that are called slower where the kernel of one is: those of that kernel, at whatever
+ * shape; networks, which may use it; and the rest, which may be false alarms.
+ */
+export function accused(
+  rows: readonly { readonly name: string; readonly verdict: string }[],
+  benchmark: string,
+): Record<'own' | 'network' | 'else', number> {
+  const counts = { own: 0, network: 0, else: 0 }
+  // The op, and its algorithm if the name has one.
+  const kernel = /^\w+( [a-z]\w*)? /i.exec(benchmark)?.[0] ?? benchmark
+  for (const { name, verdict } of rows) {
+    if (verdict !== 'slower') continue
+    if (name.startsWith(kernel)) counts.own++
+    else counts[/^(train|predict) /.test(name) ? 'network' : 'else']++
+  }
+  return counts
+}
+
 const BURN = `
 /** Takes time: a chain of dependent operations. */
 function burn(rounds: i32): void {

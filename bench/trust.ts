@@ -14,7 +14,7 @@ import type { Campaign } from '../src/bench/compare/campaign.js'
 import { change } from '../src/bench/compare/result.js'
 import { selectionOf } from '../src/bench/options.js'
 import { exitOnSignals } from '../src/cli/interrupt.js'
-import { copyBuild, moveCode, slowDown, targets } from './slow-build.js'
+import { accused, copyBuild, moveCode, slowDown, targets } from './slow-build.js'
 
 interface TrustArguments {
   readonly runs: number
@@ -108,21 +108,6 @@ async function calibrate(
   }
 }
 
-/** Those called slower: the kernel's own, at whatever shape; networks, which use it; the rest. */
-function accused(
-  { rows }: Campaign,
-  benchmark: string,
-): Record<'own' | 'network' | 'else', number> {
-  const counts = { own: 0, network: 0, else: 0 }
-  for (const { name, verdict } of rows) {
-    if (verdict !== 'slower') continue
-    const op = name.split(' ')[0]
-    if (op === benchmark.split(' ')[0]) counts.own++
-    else counts[op === 'train' || op === 'predict' ? 'network' : 'else']++
-  }
-  return counts
-}
-
 /** Compares slower builds. @returns runs in which the slower kernel itself was found */
 async function compareSlower(
   args: TrustArguments & { slow: number },
@@ -141,7 +126,7 @@ async function compareSlower(
     const hog = args.hog ? startHog() : undefined
     try {
       const { campaign } = await compareAgainst(ownRoot(), { ...options, root: slow })
-      const slower = accused(campaign, target[1])
+      const slower = accused(campaign.rows, target[1])
       const isFound = slower.own > 0
       found += Number(isFound)
       const label = `slower ${run} (${target[1]}, by ${(100 * effect).toFixed(1)} %)`

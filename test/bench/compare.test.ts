@@ -88,7 +88,7 @@ test('what throws, hangs or ends its process is named; the rest is measured', as
   ] as const
   const campaign = await compareLoops(
     { count: 14, odd: [...odd, ...onlyOther] },
-    { seconds: 8, patience: 2 },
+    { seconds: 5, patience: 2 },
   )
   const { failed, skipped, rows } = campaign
   for (const [name, pattern] of [

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { deadCode, targets, withLoop } from '../../bench/slow-build.js'
+import { accused, deadCode, targets, withLoop } from '../../bench/slow-build.js'
 import { ownRoot } from '../../src/bench/compare/builds.js'
 import { listBenchmarks } from '../../src/bench/compare/cases.js'
 import { selectionOf } from '../../src/bench/options.js'
@@ -13,6 +13,21 @@ const table = readFileSync(join(ownRoot(), 'assembly/engine/execute.ts'), 'utf8'
 test('each kernel that is made slower is in the list of a comparison', () => {
   const names = listBenchmarks(selectionOf({})).map(({ name }) => name)
   for (const [, name] of targets) assert.ok(names.includes(name), name)
+})
+
+test('who is called slower is the kernel itself, a network, or somebody else', () => {
+  const rows = [
+    'conv2d spikes 64x16x16-64 k3 B4 T4 d0.20',
+    'conv2d dense 64x16x16-64 k3 B4 T4',
+    'lif atan 256x8x8 B4 T4',
+    'lif 256x8x8 B4 T4',
+    'lifBackward rate 256x8x8 B4',
+    'train cnn rate m B64 T4',
+  ].map((name) => ({ name, verdict: 'slower' }))
+  const same = { name: 'conv2d spikes 8x8x8-8', verdict: 'same' }
+  const spikes = accused([...rows, same], 'conv2d spikes 128x16x16-128 k3 B4 T4 d0.10')
+  assert.equal(spikes, { own: 1, network: 1, else: 4 })
+  assert.equal(accused(rows, 'lif 256x8x8 B4 T4'), { own: 2, network: 1, else: 3 })
 })
 
 test('code that nobody calls is as long as it is told', () => {

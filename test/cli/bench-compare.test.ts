@@ -19,7 +19,7 @@ const small = ['--shape', '8x8x8', '--filter', NAME]
 const bench = (...args: string[]) => run(['bench', ...args], { cwd: folder })
 
 test('--against an equal build: 0, and a row with all columns', async () => {
-  const args = ['--against', ownRoot(), ...small, '--seconds', '1.5', '--threshold', '7']
+  const args = ['--against', ownRoot(), ...small, '--seconds', '1', '--threshold', '7']
   const { code, stdout, stderr } = await bench(...args, '--json', 'out.json')
   assert.equal([code, stderr], [0, ''])
   assert.match(stdout, /effect .* interval .* verdict .* marks .* density/)
@@ -65,7 +65,7 @@ self.relu.plan = (options) => {
 `,
   )
   const main = join(slow, 'build/src/cli/main.js')
-  const args = [main, 'bench', '--against', ownRoot(), ...small, '--seconds', '15']
+  const args = [main, 'bench', '--against', ownRoot(), ...small, '--seconds', '40']
   const { code, stdout, stderr } = await run(args, { node: true, cwd: folder })
   assert.equal([code, stderr], [1, ''], stdout)
   assert.match(stdout, /relu 8x8x8 B4 T4 .*slower/)
@@ -73,10 +73,10 @@ self.relu.plan = (options) => {
 })
 
 test('--save-baseline, then --baseline: 0 both', async () => {
-  const saved = await bench('--save-baseline', 'base.json', ...small, '--seconds', '1.5')
+  const saved = await bench('--save-baseline', 'base.json', ...small, '--seconds', '1')
   assert.equal([saved.code, saved.stderr], [0, ''])
   assert.match(saved.stdout, /Saved as base\.json\./)
-  const { code, stdout } = await bench('--baseline', 'base.json', ...small, '--seconds', '1.5')
+  const { code, stdout } = await bench('--baseline', 'base.json', ...small, '--seconds', '1')
   assert.is(code, 0, stdout)
   assert.match(stdout, /relu 8x8x8 B4 T4 /)
 })
