@@ -16,14 +16,19 @@ export type {
   AvgPool2dMemory,
   AvgPool2dOptions,
   AvgPool2dTypes,
+  Places,
+  PlacesThat,
   TermArguments,
 } from './kinds/add.js'
 export { add, avgPool2d } from './kinds/add.js'
 export type {
   BatchNormMemory,
   BatchNormOptions,
+  BatchNormRanks,
   BatchNormResults,
   BatchNormTypes,
+  EndsEarly,
+  Running,
 } from './kinds/batch-norm.js'
 export { batchNorm } from './kinds/batch-norm.js'
 export type {
@@ -76,9 +81,11 @@ export type {
   LifResults,
   LifStandard,
   LifTypes,
+  Wants,
 } from './kinds/lif.js'
 export { lif } from './kinds/lif.js'
 export type {
+  Deltas,
   LifBackwardMemory,
   LifBackwardOptions,
   LifBackwardRules,
@@ -100,7 +107,7 @@ export {
   linearInputGradient,
   linearWeightGradient,
 } from './kinds/linear.js'
-export type { MatmulMemory, MatmulOptions, MatmulTypes } from './kinds/matmul.js'
+export type { MatmulMemory, MatmulOptions, MatmulRanks, MatmulTypes } from './kinds/matmul.js'
 export { matmul } from './kinds/matmul.js'
 export type {
   MaxPool2dBackwardOptions,
@@ -136,11 +143,13 @@ export type {
 } from './kinds/trace.js'
 export { timeSum, trace, traceGradient } from './kinds/trace.js'
 export type {
+  Gain,
   WeightStandardiseGradientMemory,
   WeightStandardiseGradients,
   WeightStandardiseGradientTypes,
   WeightStandardiseMemory,
   WeightStandardiseOptions,
+  WeightStandardiseRanks,
   WeightStandardiseTypes,
 } from './kinds/weight-standardise.js'
 export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
@@ -151,6 +160,7 @@ export type {
   ChargeOptions,
   ResidualAffine,
   ResidualOptions,
+  Vectors,
 } from './neurons.js'
 export type { Operation, Plan } from './operation.js'
 export type { StepSettings } from './passes.js'
@@ -169,13 +179,22 @@ export type {
 export type { TensorInfo, Values, ValueType } from './tensor.js'
 export type {
   Activity,
+  ActivityInput,
+  AllMissable,
+  AllOptional,
+  AllRanked,
+  Arguments,
   Asks,
+  Awaitable,
+  Beginnings,
   CallArguments,
   Certain,
   Fixed,
   If,
   Image,
+  ImageInput,
   InputOf,
+  ListOf,
   MaybePromise,
   NoSuchOption,
   NotEmpty,
@@ -183,13 +202,16 @@ export type {
   OnlyWith,
   OpTypes,
   Option,
+  OptionNames,
   Ranked,
   RankedShape,
   Returned,
   Rows,
+  RowsInput,
   RunArguments,
   TermRules,
   Timed,
+  TimedInput,
   TypeOf,
   Valid,
   With,
@@ -205,13 +227,17 @@ export type { SpikeOptions } from './weighted/spikes.js'
 export type {
   BiasGradientTypes,
   ByteWeights,
+  ConvRanks,
   ForwardMemory,
   ForwardResults,
   ForwardRules,
   ForwardTypes,
+  ImageDelta,
   InputGradientMemory,
+  LinearRanks,
   MoreSources,
   OfBytes,
+  RowsDelta,
   SourceMemory,
   SourceNames,
   WeightGradientMemory,

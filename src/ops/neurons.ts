@@ -69,7 +69,8 @@ export type ResidualAffine<O> =
       : never
     : never
 
-type Vectors<Names extends string> = { readonly [K in Names]: Float32Array }
+/** Vectors over channels, or floats, by name. */
+export type Vectors<Names extends string> = { readonly [K in Names]: Float32Array }
 
 /** Arrays of what neurons read, as far as options ask for it. `X`, `Y`: means of x̂ are wanted. */
 export type ChargeArguments<O, X = false, Y = false> = [

@@ -15,7 +15,7 @@ export type Selected<Results, Names> = Names extends readonly [infer K extends k
 
 /** Results that a list names. */
 export type Chosen<Results, Names> =
-  Names extends ResultNames<Results> ? { readonly [K in Names[number]]: Results[K] } : never
+  Names extends ResultNames<Results> ? Pick<Results, Names[number]> : never
 
 /** The option of these ops. */
 export interface OutputsOption<Results> {

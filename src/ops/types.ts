@@ -91,6 +91,28 @@ export type Image = 4 | 5
 export type Rows = 2 | 3
 /** Numbers of axes of what has steps: [T, B, C], or [T, B, C, H, W]. */
 export type Timed = 3 | 5
+
+/** Ranks of options. */
+export type ActivityInput = {
+  /** Activities. */
+  readonly input: Activity
+}
+/** Ranks of options. */
+export type ImageInput = {
+  /** Images. */
+  readonly input: Image
+}
+/** Ranks of options. */
+export type RowsInput = {
+  /** Rows. */
+  readonly input: Rows
+}
+/** Ranks of options. */
+export type TimedInput = {
+  /** With steps. */
+  readonly input: Timed
+}
+
 /** What a shape of a wrong rank does not have, so that messages name the right one. */
 export type WrongRank<Rank> = {
   /** How many axes there may be. */
@@ -121,13 +143,14 @@ export type NotEmpty<List> = List extends readonly []
 
 /** A list of terms is not empty, and their shapes have the right rank. */
 export type TermRules<O, Ranks> = {
-  readonly [K in 'terms' & keyof O]?: NotEmpty<O[K]> & {
-    readonly [P in keyof O[K]]: O[K][P] & Ranked<O[K][P], Ranks>
-  }
+  readonly [K in 'terms' & keyof O]?: NotEmpty<O[K]> & AllRanked<O[K], Ranks>
 }
 
+/** Terms whose shapes have the right rank. */
+export type AllRanked<Terms, Ranks> = { [P in keyof Terms]: Terms[P] & Ranked<Terms[P], Ranks> }
+
 /** Names of all options that a union of options has. */
-type Names<Options> = Options extends unknown ? keyof Options : never
+export type OptionNames<Options> = Options extends unknown ? keyof Options : never
 
 /** What an option does not have that only goes with another one. */
 export type OnlyWith<Other> = {
@@ -143,43 +166,54 @@ export type NoSuchOption = {
 
 /** Options as given: no others than those that the op knows, and what its rules say. */
 export type Valid<O, Options, Types extends OpTypes> = TypeOf<Types, O, 'rules'> & {
-  readonly [K in Exclude<keyof O, Names<Options>>]?: NoSuchOption
+  readonly [K in Exclude<keyof O, OptionNames<Options>>]?: NoSuchOption
 }
 
 /** A list that may end early. */
-type Beginnings<List extends readonly unknown[]> = number extends List['length']
+export type Beginnings<List extends readonly unknown[]> = number extends List['length']
   ? List
   : List extends readonly [...infer Rest, unknown]
     ? List | Beginnings<Rest>
     : []
 
 /** A list whose elements may be undefined. */
-type Missing<List extends readonly unknown[]> = { [K in keyof List]: List[K] | undefined }
+export type AllMissable<List extends readonly unknown[]> = {
+  [K in keyof List]: List[K] | undefined
+}
 /** A list whose elements may be undefined, or not there. */
-type Optional<List extends readonly unknown[]> = { [K in keyof List]?: List[K] | undefined }
+export type AllOptional<List extends readonly unknown[]> = {
+  [K in keyof List]?: List[K] | undefined
+}
 
 /** A list, and with settings also its beginnings with these behind them. */
-type Ending<Needed extends readonly unknown[], List extends readonly unknown[], Settings> = [
+export type Arguments<
+  Needed extends readonly unknown[],
+  List extends readonly unknown[],
   Settings,
-] extends [never]
-  ? [...Needed, ...Optional<List>]
+> = [Settings] extends [never]
+  ? [...Needed, ...AllOptional<List>]
   :
-      | [...Needed, ...Optional<List>]
-      | [...Needed, ...Extract<Missing<Beginnings<List>>, readonly unknown[]>, Settings | undefined]
+      | [...Needed, ...AllOptional<List>]
+      | [
+          ...Needed,
+          ...Extract<AllMissable<Beginnings<List>>, readonly unknown[]>,
+          Settings | undefined,
+        ]
 
-type List<T> = Extract<T, readonly unknown[]>
+/** A list, which the compiler does not see. */
+export type ListOf<T> = Extract<T, readonly unknown[]>
 
 /** What a single call takes behind the options. */
-export type CallArguments<Types extends OpTypes, O> = Ending<
-  List<TypeOf<Types, O, 'args'>>,
-  List<TypeOf<Types, O, 'updated'>>,
+export type CallArguments<Types extends OpTypes, O> = Arguments<
+  ListOf<TypeOf<Types, O, 'args'>>,
+  ListOf<TypeOf<Types, O, 'updated'>>,
   TypeOf<Types, O, 'settings'>
 >
 
 /** What `run` takes: an array that is left out stays what it was. */
-export type RunArguments<Types extends OpTypes, O> = Ending<
+export type RunArguments<Types extends OpTypes, O> = Arguments<
   [],
-  [...List<TypeOf<Types, O, 'args'>>, ...List<TypeOf<Types, O, 'updated'>>],
+  [...ListOf<TypeOf<Types, O, 'args'>>, ...ListOf<TypeOf<Types, O, 'updated'>>],
   TypeOf<Types, O, 'settings'>
 >
 
@@ -192,7 +226,8 @@ export type Returned<Types extends OpTypes, O> = Awaitable<
   Option<O, 'threads', 1>
 >
 
-type Awaitable<V, Threads> = number extends Threads
+/** A result, or by the number of threads a promise of it. */
+export type Awaitable<V, Threads> = number extends Threads
   ? MaybePromise<V>
   : [Threads] extends [1]
     ? V

@@ -11,9 +11,9 @@ import { groupTensor } from '../special.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
 import type {
-  Activity,
+  ActivityInput,
   Asks,
-  Image,
+  ImageInput,
   InputOf,
   Only,
   OpTypes,
@@ -64,9 +64,9 @@ export type TermArguments<Terms> = Terms extends readonly [infer Term, ...infer 
     : (Float32Array | Uint8Array)[]
 
 /** Numbers of the terms that a list is known to have. */
-type Places<Terms> = Extract<keyof Terms, `${number}`>
+export type Places<Terms> = Extract<keyof Terms, `${number}`>
 /** Of these, the terms whose option asks for something. */
-type PlacesThat<Terms, K extends string> = {
+export type PlacesThat<Terms, K extends string> = {
   [P in Places<Terms>]: Asks<Terms[P], K> extends false ? never : P
 }[Places<Terms>]
 
@@ -87,7 +87,7 @@ export type AddMemory<Terms, Mean> = {
 /** `ops.add`: arguments are those of its terms. */
 export interface AddTypes extends OpTypes {
   /** At least one term; shapes have the right rank. */
-  readonly rules: TermRules<this['options'], { input: Activity }>
+  readonly rules: TermRules<this['options'], ActivityInput>
   /** For each term its input, behind it with `affine` scale and shift. */
   readonly args: TermArguments<Option<this['options'], 'terms', []>>
   /** None. */
@@ -289,7 +289,7 @@ export type AvgPool2dMemory<O> = {
 /** `ops.avgPool2d`: on floats or spikes. */
 export interface AvgPool2dTypes extends OpTypes {
   /** Shapes have the right rank. */
-  readonly rules: Ranked<this['options'], { input: Image }>
+  readonly rules: Ranked<this['options'], ImageInput>
   /** Floats or spikes. */
   readonly args: [input: InputOf<this['options']>]
   /** None. */

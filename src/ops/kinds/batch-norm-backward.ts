@@ -7,7 +7,7 @@ import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
 import { groupTensor } from '../special.js'
 import { channelTensor, floatTensor, type OpTensor } from '../tensor.js'
-import type { Activity, Asks, If, Only, OpTypes, Ranked, With } from '../types.js'
+import type { ActivityInput, Asks, If, Only, OpTypes, Ranked, With } from '../types.js'
 import { isByStep } from './batch-norm.js'
 
 /** Options of `ops.batchNormBackward`. */
@@ -113,7 +113,7 @@ export type BatchNormBackwardMemory<O> = {
 /** `ops.batchNormBackward`: arguments are delta, and behind it what the options ask for. */
 export interface BatchNormBackwardTypes extends OpTypes {
   /** Shapes have the right rank. */
-  readonly rules: Ranked<this['options'], { input: Activity }>
+  readonly rules: Ranked<this['options'], ActivityInput>
   /** delta; input and mean, or xhat; invStd; with `affine` weight. */
   readonly args: [
     delta: Float32Array,

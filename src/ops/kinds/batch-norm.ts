@@ -20,7 +20,7 @@ import { checkShape, type Extent, extentOf, MOST_STEPS, showShape } from '../sha
 import { controlTensor, groupTensor } from '../special.js'
 import { channelTensor, floatTensor, type OpTensor, plainTensor } from '../tensor.js'
 import { asFloat, asNorm, denseRows } from '../terms.js'
-import type { Activity, Asks, If, Only, OpTypes, Ranked, With } from '../types.js'
+import type { ActivityInput, Asks, If, Only, OpTypes, Ranked, With } from '../types.js'
 
 /** Options of `ops.batchNorm`. */
 export interface BatchNormOptions {
@@ -100,9 +100,10 @@ export type BatchNormMemory<O> = {
     }
   >
 
-type Running = [runningMean: Float32Array, runningVar: Float32Array]
+/** Running statistics. */
+export type Running = [runningMean: Float32Array, runningVar: Float32Array]
 /** Whether running statistics are the last arguments, and training goes on from them. */
-type EndsEarly<O> = [
+export type EndsEarly<O> = [
   Asks<O, 'affine', true>,
   Asks<O, 'moments'>,
   Asks<O, 'training', true>,
@@ -110,11 +111,16 @@ type EndsEarly<O> = [
   ? true
   : false
 
+/** Ranks of the options. */
+export type BatchNormRanks = ActivityInput & {
+  /** [units, 4, channels as stored]. */
+  readonly moments: 3
+}
+
 /** `ops.batchNorm`: arguments are input, running statistics, and what the options ask for. */
 export interface BatchNormTypes extends OpTypes {
   /** Shapes have the right rank, and there is a result. */
-  readonly rules: Ranked<this['options'], { input: Activity; moments: 3 }> &
-    SomeOutputs<this['options']>
+  readonly rules: Ranked<this['options'], BatchNormRanks> & SomeOutputs<this['options']>
   /** As PyTorch's `batch_norm` has them; moments. */
   readonly args: [
     input: Float32Array,

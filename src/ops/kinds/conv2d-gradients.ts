@@ -3,7 +3,7 @@
 import { type ConvShape, convShapeOptions, convSizes } from '../convolution.js'
 import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
-import type { Fixed, Image } from '../types.js'
+import type { Fixed } from '../types.js'
 import {
   type BiasGradientOptions,
   type InputGradientOptions,
@@ -13,6 +13,8 @@ import {
 } from '../weighted/gradients.js'
 import type {
   BiasGradientTypes,
+  ConvRanks,
+  ImageDelta,
   InputGradientMemory,
   WeightGradientTypes,
 } from '../weighted/types.js'
@@ -37,12 +39,7 @@ export interface Conv2dInputGradientOptions extends ConvShape, InputGradientOpti
  */
 export const conv2dInputGradient = operation<
   Conv2dInputGradientOptions,
-  Fixed<
-    { input: Image; weight: 4 },
-    [weight: Float32Array, delta: Float32Array],
-    Float32Array,
-    InputGradientMemory
-  >
+  Fixed<ConvRanks, [weight: Float32Array, delta: Float32Array], Float32Array, InputGradientMemory>
 >('conv2dInputGradient', [...convShapeOptions, ...inputGradientOptions], (o, options) =>
   planInputGradient(o, convSizes(o.op, options), options),
 )
@@ -64,7 +61,7 @@ export interface Conv2dWeightGradientOptions extends ConvShape, WeightGradientOp
  */
 export const conv2dWeightGradient = operation<
   Conv2dWeightGradientOptions,
-  WeightGradientTypes<{ input: Image; weight: 4 }>
+  WeightGradientTypes<ConvRanks>
 >('conv2dWeightGradient', [...convShapeOptions, ...weightGradientOptions], (o, options) =>
   planWeightGradient(o, options, convSizes),
 )
@@ -83,7 +80,7 @@ export interface Conv2dBiasGradientOptions extends BiasGradientOptions {
  */
 export const conv2dBiasGradient = operation<
   Conv2dBiasGradientOptions,
-  BiasGradientTypes<{ delta: Image }>
+  BiasGradientTypes<ImageDelta>
 >('conv2dBiasGradient', ['delta', 'accumulate'], (o, options) =>
   planBiasGradient(o, extentOf(`${o.op}.delta`, options.delta, 'maybe', 'always'), options),
 )

@@ -2,9 +2,9 @@
 
 import { type ConvShape, convShapeOptions, convSizes } from '../convolution.js'
 import { operation } from '../operation.js'
-import type { Image } from '../types.js'
+import type {} from '../types.js'
 import { type ForwardOptions, forwardOptions, planForward } from '../weighted/forward.js'
-import type { ForwardTypes } from '../weighted/types.js'
+import type { ConvRanks, ForwardTypes } from '../weighted/types.js'
 
 /** Options of `ops.conv2d`. */
 export interface Conv2dOptions extends ConvShape, ForwardOptions {}
@@ -24,7 +24,7 @@ export interface Conv2dOptions extends ConvShape, ForwardOptions {}
  * weight, with 'int8' scales, with `bias` bias. Result: [B, N, outH, outW], or that behind T; with
  * `moments` an object of `output` and `moments`.
  */
-export const conv2d = operation<Conv2dOptions, ForwardTypes<{ input: Image; weight: 4 }>>(
+export const conv2d = operation<Conv2dOptions, ForwardTypes<ConvRanks>>(
   'conv2d',
   [...convShapeOptions, ...forwardOptions],
   (o, options) => planForward(o, options, convSizes),

@@ -8,7 +8,7 @@ import { type Selecting, selecting } from '../selecting.js'
 import { still } from '../shapes.js'
 import { classTensor, controlTensor } from '../special.js'
 import { floatTensor, type OpTensor, plainTensor } from '../tensor.js'
-import type { Rows } from '../types.js'
+import type { RowsInput } from '../types.js'
 import { logitsOf, type TimeMeanOptions } from './time-mean.js'
 
 /** Options of `ops.crossEntropy`. */
@@ -167,7 +167,7 @@ export const crossEntropy = selecting<
   CrossEntropyOptions,
   CrossEntropyResults,
   Selecting<
-    { input: Rows },
+    RowsInput,
     [input: Float32Array, target: Int32Array],
     CrossEntropyResults,
     {

@@ -16,7 +16,7 @@ import {
 } from '../selecting.js'
 import { type Extent, extentOf } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
-import type { Activity, Asks, Fixed, InputOf, OpTypes, Ranked, With } from '../types.js'
+import type { ActivityInput, Asks, Fixed, InputOf, OpTypes, Ranked, With } from '../types.js'
 
 interface SharedOptions {
   /** Probability that a neuron is silenced, 0…1, 1 excluded. Default 0.5. */
@@ -106,7 +106,7 @@ export type DropoutMemory<O> = {
 /** `ops.dropout`: on floats or spikes. */
 export interface DropoutTypes extends OpTypes {
   /** Shapes have the right rank; counts are of spikes. */
-  readonly rules: Ranked<this['options'], { input: Activity }> &
+  readonly rules: Ranked<this['options'], ActivityInput> &
     SomeOutputs<this['options']> &
     CountsOfSpikes<this['options']>
   /** Floats or spikes. */
@@ -194,7 +194,7 @@ export const dropout = selecting<DropoutOptions, DropoutResults, DropoutTypes>(
 export const dropoutBackward = operation<
   DropoutBackwardOptions,
   Fixed<
-    { input: Activity },
+    ActivityInput,
     [delta: Float32Array],
     Float32Array,
     {

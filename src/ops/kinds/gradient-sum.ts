@@ -12,7 +12,15 @@ import {
 import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
 import { floatTensor } from '../tensor.js'
-import type { Activity, Fixed, Image, OpTypes, Option, Ranked, TermRules } from '../types.js'
+import type {
+  ActivityInput,
+  Fixed,
+  ImageInput,
+  OpTypes,
+  Option,
+  Ranked,
+  TermRules,
+} from '../types.js'
 import { imageOf, type WindowOptions, windowOptions } from '../windows.js'
 
 /** Options of `ops.gradientSum`. */
@@ -32,7 +40,7 @@ export type GradientSumMemory = {
 /** `ops.gradientSum`: an argument for each term. */
 export interface GradientSumTypes extends OpTypes {
   /** At least one term; shapes have the right rank. */
-  readonly rules: Ranked<this['options'], { input: Activity }> & TermRules<this['options'], unknown>
+  readonly rules: Ranked<this['options'], ActivityInput> & TermRules<this['options'], unknown>
   /** The terms' gradients. */
   readonly args: GradientsOf<Option<this['options'], 'terms', []>>
   /** None. */
@@ -105,7 +113,7 @@ export interface AvgPool2dBackwardOptions extends WindowOptions {
 export const avgPool2dBackward = operation<
   AvgPool2dBackwardOptions,
   Fixed<
-    { input: Image },
+    ImageInput,
     [delta: Float32Array],
     Float32Array,
     {

@@ -25,7 +25,7 @@ import { operation } from '../operation.js'
 import { type Extent, extentOf } from '../shapes.js'
 import { floatTensor, plainTensor } from '../tensor.js'
 import type {
-  Activity,
+  ActivityInput,
   Asks,
   Certain,
   If,
@@ -135,7 +135,7 @@ function throughTime(o: OpBuilder, options: LifBackwardOptions): Planned {
 }
 
 /** Gradients that arrive: one without the option. */
-type Deltas<O> = Option<O, 'deltas', readonly [unknown]>
+export type Deltas<O> = Option<O, 'deltas', readonly [unknown]>
 
 /** The plan's own memory. */
 export type LifBackwardMemory<O> = {
@@ -197,7 +197,7 @@ export type LifGradients = {
 /** `ops.lifBackward`: arguments are gradients, and behind them what the mode needs. */
 export interface LifBackwardTypes extends OpTypes {
   /** Shapes have the right rank, and options go with the mode. */
-  readonly rules: Ranked<this['options'], { input: Activity }> & LifBackwardRules<this['options']>
+  readonly rules: Ranked<this['options'], ActivityInput> & LifBackwardRules<this['options']>
   /** `delta`, or several; eligibilities, surrogates, or what `ops.lif` reads. */
   readonly args: [
     ...deltas: GradientsOf<Deltas<this['options']>>,

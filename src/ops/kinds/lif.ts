@@ -24,7 +24,7 @@ import {
 } from '../selecting.js'
 import { MOST_STEPS, still } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
-import type { Activity, If, Only, OpTypes, Ranked, With } from '../types.js'
+import type { ActivityInput, If, Only, OpTypes, Ranked, With } from '../types.js'
 
 /** What `ops.lif` can compute. Without [T, …] a result has the shape of the current at one step. */
 export type LifResults = {
@@ -72,7 +72,7 @@ export interface LifOptions extends ChargeOptions {
 export type LifStandard = readonly ['spikes', 'rates', 'eligibilities']
 
 /** Whether one of these results is asked for. */
-type Wants<O, Name extends LifOutput> = Has<Name, OutputsOf<O, LifStandard>>
+export type Wants<O, Name extends LifOutput> = Has<Name, OutputsOf<O, LifStandard>>
 
 /** The plan's own memory besides the results. */
 export type LifMemory<O> = ChargeMemory<O, Wants<O, 'xhat'>, Wants<O, 'residualXhat'>> & {
@@ -96,7 +96,7 @@ export type LifMemory<O> = ChargeMemory<O, Wants<O, 'xhat'>, Wants<O, 'residualX
 /** `ops.lif`: arguments are what neurons read, as far as options ask for it. */
 export interface LifTypes extends OpTypes {
   /** Shapes have the right rank, and there is a result. */
-  readonly rules: Ranked<this['options'], { input: Activity }> & SomeOutputs<this['options']>
+  readonly rules: Ranked<this['options'], ActivityInput> & SomeOutputs<this['options']>
   /** The current, and what the options ask for. */
   readonly args: ChargeArguments<
     this['options'],

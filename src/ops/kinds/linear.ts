@@ -3,7 +3,7 @@
 import { type LinearShape, linearShapeOptions, linearSizes } from '../convolution.js'
 import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
-import type { Activity, Fixed, Rows } from '../types.js'
+import type { Fixed } from '../types.js'
 import { type ForwardOptions, forwardOptions, planForward } from '../weighted/forward.js'
 import {
   type BiasGradientOptions,
@@ -16,6 +16,8 @@ import type {
   BiasGradientTypes,
   ForwardTypes,
   InputGradientMemory,
+  LinearRanks,
+  RowsDelta,
   WeightGradientTypes,
 } from '../weighted/types.js'
 import {
@@ -35,7 +37,7 @@ export interface LinearOptions extends LinearShape, ForwardOptions {}
  * An input [B, C, H, W] stands for its C·H·W features, as behind `flatten`. Options and arguments
  * are those of `conv2d`. Result: [B, N], or [T, B, N].
  */
-export const linear = operation<LinearOptions, ForwardTypes<{ input: Activity; weight: 2 }>>(
+export const linear = operation<LinearOptions, ForwardTypes<LinearRanks>>(
   'linear',
   [...linearShapeOptions, ...forwardOptions],
   (o, options) => planForward(o, options, linearSizes),
@@ -51,12 +53,7 @@ export interface LinearInputGradientOptions extends LinearShape, InputGradientOp
  */
 export const linearInputGradient = operation<
   LinearInputGradientOptions,
-  Fixed<
-    { input: Activity; weight: 2 },
-    [weight: Float32Array, delta: Float32Array],
-    Float32Array,
-    InputGradientMemory
-  >
+  Fixed<LinearRanks, [weight: Float32Array, delta: Float32Array], Float32Array, InputGradientMemory>
 >('linearInputGradient', [...linearShapeOptions, ...inputGradientOptions], (o, options) =>
   planInputGradient(o, linearSizes(o.op, options), options),
 )
@@ -72,7 +69,7 @@ export interface LinearWeightGradientOptions extends LinearShape, WeightGradient
  */
 export const linearWeightGradient = operation<
   LinearWeightGradientOptions,
-  WeightGradientTypes<{ input: Activity; weight: 2 }>
+  WeightGradientTypes<LinearRanks>
 >('linearWeightGradient', [...linearShapeOptions, ...weightGradientOptions], (o, options) =>
   planWeightGradient(o, options, linearSizes),
 )
@@ -91,7 +88,7 @@ export interface LinearBiasGradientOptions extends BiasGradientOptions {
  */
 export const linearBiasGradient = operation<
   LinearBiasGradientOptions,
-  BiasGradientTypes<{ delta: Rows }>
+  BiasGradientTypes<RowsDelta>
 >('linearBiasGradient', ['delta', 'accumulate'], (o, options) =>
   planBiasGradient(o, extentOf(`${o.op}.delta`, options.delta, 'maybe', 'never'), options),
 )

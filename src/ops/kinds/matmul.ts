@@ -6,7 +6,7 @@ import { roundUp } from '../../round-up.js'
 import { operation } from '../operation.js'
 import { checkShape, showShape } from '../shapes.js'
 import { plainTensor } from '../tensor.js'
-import type { Fixed, Ranked } from '../types.js'
+import type { Fixed, OnlyWith, Ranked } from '../types.js'
 
 /** Options of `ops.matmul`. */
 export interface MatmulOptions {
@@ -28,13 +28,21 @@ export type MatmulMemory = {
   readonly output: Float32Array
 }
 
+/** Ranks of the options: matrices. */
+export type MatmulRanks = {
+  /** The left one. */
+  readonly a: 2
+  /** The right one. */
+  readonly b: 2
+}
+
 /** `ops.matmul`: on one thread. */
 export interface MatmulTypes
-  extends Fixed<{ a: 2; b: 2 }, [a: Float32Array, b: Float32Array], Float32Array, MatmulMemory> {
+  extends Fixed<MatmulRanks, [a: Float32Array, b: Float32Array], Float32Array, MatmulMemory> {
   /** Shapes have the right rank; there is one thread. */
-  readonly rules: Ranked<this['options'], { a: 2; b: 2 }> & {
+  readonly rules: Ranked<this['options'], MatmulRanks> & {
     /** It runs on the calling thread. */
-    readonly threads?: 1
+    readonly threads?: 1 | OnlyWith<'one thread'>
   }
 }
 

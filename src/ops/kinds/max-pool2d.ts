@@ -20,7 +20,7 @@ import { type Extent, extentOf, still } from '../shapes.js'
 import { stepBytesTensor } from '../special.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
 import { asSpikes } from '../terms.js'
-import type { Asks, Fixed, Image, InputOf, OpTypes, Option, Ranked, With } from '../types.js'
+import type { Asks, Fixed, ImageInput, InputOf, OpTypes, Option, Ranked, With } from '../types.js'
 import { imageOf, type Windowed, type WindowOptions, windowed, windowOptions } from '../windows.js'
 
 /** By what a window's place is chosen. */
@@ -72,7 +72,7 @@ export type MaxPool2dMemory<O> = {
 /** `ops.maxPool2d`: on floats or spikes. */
 export interface MaxPool2dTypes extends OpTypes {
   /** Shapes have the right rank; counts are of spikes. */
-  readonly rules: Ranked<this['options'], { input: Image }> &
+  readonly rules: Ranked<this['options'], ImageInput> &
     SomeOutputs<this['options']> &
     CountsOfSpikes<this['options']>
   /** Floats or spikes. */
@@ -246,7 +246,7 @@ export interface MaxPool2dBackwardOptions extends WindowOptions {
 export const maxPool2dBackward = operation<
   MaxPool2dBackwardOptions,
   Fixed<
-    { input: Image },
+    ImageInput,
     [delta: Float32Array, choice: Uint8Array],
     Float32Array,
     {

@@ -8,7 +8,7 @@ import { passOver, type StepSettings, stepSetting } from '../passes.js'
 import { type Has, type OutputsOf, type Selecting, selecting } from '../selecting.js'
 import { extentOf, MOST_STEPS, still } from '../shapes.js'
 import { bytesTensor, floatTensor, type OpTensor } from '../tensor.js'
-import type { Activity, Asks, If, OnlyWith, OpTypes, Ranked } from '../types.js'
+import type { ActivityInput, Asks, If, OnlyWith, OpTypes, Ranked } from '../types.js'
 
 /** Options of `ops.relu`. */
 export interface ReluOptions {
@@ -28,7 +28,7 @@ type Name = keyof ReluResults
 /** `ops.relu`: with the result `counts` runs have settings. */
 export interface ReluTypes
   extends Selecting<
-    { input: Activity },
+    ActivityInput,
     [input: Float32Array],
     ReluResults,
     {
@@ -112,7 +112,7 @@ export type StepsOfCounts<O> =
 /** `ops.reluBackward`: with `counts` these are the second argument. */
 export interface ReluBackwardTypes extends OpTypes {
   /** Shapes have the right rank; counts need steps. */
-  readonly rules: Ranked<this['options'], { input: Activity }> & StepsOfCounts<this['options']>
+  readonly rules: Ranked<this['options'], ActivityInput> & StepsOfCounts<this['options']>
   /** The output's gradient; the output, or counts. */
   readonly args: [
     delta: Float32Array,

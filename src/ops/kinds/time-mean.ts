@@ -5,7 +5,7 @@ import { emitLoss } from '../../plan/loss.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf, MOST_STEPS, showShape, still } from '../shapes.js'
 import { floatTensor, plainTensor } from '../tensor.js'
-import type { Fixed, Rows } from '../types.js'
+import type { Fixed, RowsInput } from '../types.js'
 
 /** Options of `ops.timeMean`. */
 export interface TimeMeanOptions {
@@ -47,7 +47,7 @@ export function logitsOf(op: string, { input, timeSteps }: TimeMeanOptions) {
 export const timeMean = operation<
   TimeMeanOptions,
   Fixed<
-    { input: Rows },
+    RowsInput,
     [input: Float32Array],
     TimeMeanResults,
     {

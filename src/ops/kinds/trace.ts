@@ -16,7 +16,16 @@ import { LAST_STEP, passOver, type StepSettings, stepSetting } from '../passes.j
 import { type Selecting, selecting } from '../selecting.js'
 import { type Extent, extentOf, still } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
-import type { Activity, Asks, Fixed, If, InputOf, OpTypes, Ranked, Timed } from '../types.js'
+import type {
+  ActivityInput,
+  Asks,
+  Fixed,
+  If,
+  InputOf,
+  OpTypes,
+  Ranked,
+  TimedInput,
+} from '../types.js'
 import { imageOf } from '../windows.js'
 
 /** Options of `ops.timeSum`. */
@@ -30,7 +39,7 @@ export interface TimeSumOptions {
 /** `ops.timeSum`: with `carry` runs have settings. */
 export interface TimeSumTypes
   extends Fixed<
-    { input: Timed },
+    TimedInput,
     [input: Float32Array],
     Float32Array,
     {
@@ -89,7 +98,7 @@ export interface TraceOptions {
 /** `ops.trace`: on floats or spikes. */
 export interface TraceTypes extends OpTypes {
   /** Shapes have the right rank. */
-  readonly rules: Ranked<this['options'], { input: Activity }>
+  readonly rules: Ranked<this['options'], ActivityInput>
   /** Floats or spikes. */
   readonly args: [input: InputOf<this['options']>]
   /** The trace before a run. */
@@ -181,7 +190,7 @@ export const traceGradient = selecting<
   TraceGradientOptions,
   TraceGradientResults,
   Selecting<
-    { input: Timed },
+    TimedInput,
     [delta: Float32Array],
     TraceGradientResults,
     {

@@ -83,7 +83,8 @@ function sizesOf(op: string, given: WeightStandardiseOptions): Standardising {
   return { layout, N, ...standardiseBlocks(op, g, channels) }
 }
 
-type Gain = {
+/** Memory with a gain. */
+export type Gain = {
   /** A factor for each output. */
   readonly gain: Float32Array
 }
@@ -96,10 +97,16 @@ export type WeightStandardiseMemory<O> = {
   readonly output: Float32Array
 } & With<Asks<O, 'gain'>, Gain>
 
+/** Ranks of the options. */
+export type WeightStandardiseRanks = {
+  /** Of a linear layer, or of a convolution. */
+  readonly weight: 2 | 4
+}
+
 /** `ops.weightStandardise`: with a gain there is an argument more. */
 export interface WeightStandardiseTypes extends OpTypes {
   /** Shapes have the right rank. */
-  readonly rules: Ranked<this['options'], { weight: 2 | 4 }>
+  readonly rules: Ranked<this['options'], WeightStandardiseRanks>
   /** Weight, gain. */
   readonly args: [
     weight: Float32Array,
@@ -170,7 +177,7 @@ export type WeightStandardiseGradients = {
 /** `ops.weightStandardiseGradient`: with a gain there are an argument and a result more. */
 export interface WeightStandardiseGradientTypes extends OpTypes {
   /** Shapes have the right rank. */
-  readonly rules: Ranked<this['options'], { weight: 2 | 4 }>
+  readonly rules: Ranked<this['options'], WeightStandardiseRanks>
   /** Weight, gain. */
   readonly args: [
     weight: Float32Array,

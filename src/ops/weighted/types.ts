@@ -1,17 +1,42 @@
 /** The types of convolutions, linear layers and their gradients, as their options make them. */
 
 import type {
+  ActivityInput,
   Asks,
   Certain,
   If,
+  Image,
+  ImageInput,
   InputOf,
   Only,
   OnlyWith,
   OpTypes,
   Option,
   Ranked,
+  Rows,
   With,
 } from '../types.js'
+
+/** Ranks of a convolution's options. */
+export type ConvRanks = ImageInput & {
+  /** [N, C / groups, kernelH, kernelW]. */
+  readonly weight: 4
+}
+/** Ranks of a linear layer's options. */
+export type LinearRanks = ActivityInput & {
+  /** [N, features]. */
+  readonly weight: 2
+}
+/** Ranks of options. */
+export type ImageDelta = {
+  /** [B, N, H, W], or that behind T. */
+  readonly delta: Image
+}
+/** Ranks of options. */
+export type RowsDelta = {
+  /** [B, N], or that behind T. */
+  readonly delta: Rows
+}
 
 /** Whether weights are bytes; boolean: only a run knows. */
 export type ByteWeights<O> =
