@@ -180,9 +180,9 @@ export type { TensorInfo, Values, ValueType } from './tensor.js'
 export type {
   Activity,
   ActivityInput,
+  AllKnown,
   AllMissable,
   AllOptional,
-  AllRanked,
   Arguments,
   Asks,
   Awaitable,
@@ -194,6 +194,7 @@ export type {
   Image,
   ImageInput,
   InputOf,
+  Known,
   ListOf,
   MaybePromise,
   NoSuchOption,

@@ -141,13 +141,20 @@ export type NotEmpty<List> = List extends readonly []
     }
   : unknown
 
-/** A list of terms is not empty, and their shapes have the right rank. */
-export type TermRules<O, Ranks> = {
-  readonly [K in 'terms' & keyof O]?: NotEmpty<O[K]> & AllRanked<O[K], Ranks>
+/** A list of terms is not empty, they have known options, and shapes the right rank. */
+export type TermRules<O, K extends string, Term, Ranks = unknown> = {
+  readonly [P in K & keyof O]?: NotEmpty<O[P]> & AllKnown<O[P], Term, Ranks>
 }
 
-/** Terms whose shapes have the right rank. */
-export type AllRanked<Terms, Ranks> = { [P in keyof Terms]: Terms[P] & Ranked<Terms[P], Ranks> }
+/** Terms with known options, whose shapes have the right rank. */
+export type AllKnown<Terms, Term, Ranks> = {
+  [P in keyof Terms]: Terms[P] & Ranked<Terms[P], Ranks> & Known<Terms[P], Term>
+}
+
+/** The rule that options within an option are known. */
+export type Known<O, Options> = O extends object
+  ? { readonly [K in Exclude<keyof O, keyof Options>]?: NoSuchOption }
+  : unknown
 
 /** Names of all options that a union of options has. */
 export type OptionNames<Options> = Options extends unknown ? keyof Options : never

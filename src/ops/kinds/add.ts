@@ -87,7 +87,7 @@ export type AddMemory<Terms, Mean> = {
 /** `ops.add`: arguments are those of its terms. */
 export interface AddTypes extends OpTypes {
   /** At least one term; shapes have the right rank. */
-  readonly rules: TermRules<this['options'], ActivityInput>
+  readonly rules: TermRules<this['options'], 'terms', AddTerm, ActivityInput>
   /** For each term its input, behind it with `affine` scale and shift. */
   readonly args: TermArguments<Option<this['options'], 'terms', []>>
   /** None. */

@@ -40,7 +40,8 @@ export type GradientSumMemory = {
 /** `ops.gradientSum`: an argument for each term. */
 export interface GradientSumTypes extends OpTypes {
   /** At least one term; shapes have the right rank. */
-  readonly rules: Ranked<this['options'], ActivityInput> & TermRules<this['options'], unknown>
+  readonly rules: Ranked<this['options'], ActivityInput> &
+    TermRules<this['options'], 'terms', GradientTerm>
   /** The terms' gradients. */
   readonly args: GradientsOf<Option<this['options'], 'terms', []>>
   /** None. */

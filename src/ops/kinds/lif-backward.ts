@@ -29,10 +29,10 @@ import type {
   Asks,
   Certain,
   If,
-  NotEmpty,
   OpTypes,
   Option,
   Ranked,
+  TermRules,
   With,
 } from '../types.js'
 import { imageOf } from '../windows.js'
@@ -177,14 +177,13 @@ export type ModeArguments<O, Mode> = Mode extends 'rate'
     : ChargeArguments<O>
 
 /** What is of currents needs the mode that reads them; there is a gradient. */
-export type LifBackwardRules<O> = {
-  readonly [K in 'deltas' & keyof O]?: NotEmpty<O[K]>
-} & ([Certain<O, 'timeSteps' | 'affine' | 'residual' | 'shortcut' | 'learnable'>] extends [never]
-  ? unknown
-  : {
-      /** The options need it. */
-      readonly mode: 'time'
-    })
+export type LifBackwardRules<O> = TermRules<O, 'deltas', GradientTerm> &
+  ([Certain<O, 'timeSteps' | 'affine' | 'residual' | 'shortcut' | 'learnable'>] extends [never]
+    ? unknown
+    : {
+        /** The options need it. */
+        readonly mode: 'time'
+      })
 
 /** Results with `learnable`. */
 export type LifGradients = {

@@ -157,6 +157,10 @@ export function others(): void {
   ops.gradientSum.plan({ input: [1, 4], terms: [] })
   // @ts-expect-error a term of a wrong rank
   ops.add.plan({ terms: [{ input: [4] }] })
+  // @ts-expect-error no such option of a term
+  ops.add.plan({ terms: [{ input: [1, 4], scal: 2 }] })
+  // @ts-expect-error no such option of a gradient
+  ops.lifBackward.plan({ mode: 'time', input: [4, 1, 4], deltas: [{ stil: true }] })
   // @ts-expect-error counts without the option
   ops.reluBackward({ input: [1, 4] }, f, u)
   // @ts-expect-error spikes without the option
