@@ -2,7 +2,7 @@
  * Two ways to do the same work, in turns: what disturbs the machine for a while disturbs both, and
  * their ratio stays.
  */
-import { medianOf } from '../src/bench/measure.js'
+import { median as medianOf } from '../src/median.js'
 
 /** So many calls, one behind the other; `first` is the number of the first one. */
 export type Block = (first: number, calls: number) => void | Promise<void>

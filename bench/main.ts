@@ -8,6 +8,7 @@ import { machineLabel } from '../src/bench/machine.js'
 import { emptyReport, type Report } from '../src/bench/report.js'
 import { benchCommand } from '../src/cli/bench.js'
 import { complain } from '../src/cli/complain.js'
+import { FAILED, guardBench } from '../src/cli/faults.js'
 import { SpikewasmError } from '../src/errors.js'
 import {
   addDeveloperOptions,
@@ -88,8 +89,9 @@ benchCommand(command, {
 })
 addDeveloperOptions(command)
 
+guardBench(command)
 try {
   await command.parseAsync()
 } catch (error) {
-  process.exitCode = complain(error, command, 2)
+  process.exitCode = complain(error, command, FAILED)
 }

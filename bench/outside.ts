@@ -11,7 +11,7 @@
 import { thisBuild } from '../src/bench/build.js'
 import { trainedModel } from '../src/bench/cases/steps.js'
 import { type Figure, gainOf, isRefused, marksOf, outsideOf } from '../src/bench/figures.js'
-import { medianOf, summarise } from '../src/bench/measure.js'
+import { summarise } from '../src/bench/measure.js'
 import {
   batchOf,
   chooseModels,
@@ -22,6 +22,7 @@ import {
 } from '../src/bench/networks.js'
 import { watchOthers } from '../src/bench/others.js'
 import { digits, emptyReport, percent, type Report } from '../src/bench/report.js'
+import { median as medianOf } from '../src/median.js'
 import type { Model } from '../src/model.js'
 import type { BenchOptions } from './options.js'
 

@@ -4,9 +4,9 @@
  * slowed most by a busy machine.
  */
 
-import { medianOf } from '../src/bench/measure.js'
 import { watchOthers } from '../src/bench/others.js'
 import { percent } from '../src/bench/report.js'
+import { median as medianOf } from '../src/median.js'
 import type { Model } from '../src/model.js'
 import type { PeerStep, StepTimes } from './official-code.js'
 import type { BenchOptions } from './options.js'

@@ -1,6 +1,6 @@
 /**
- * Copies of this build for tests of comparisons: an equal one, or one in which a kernel is slower. A
- * loop that computes nothing of use runs behind each unit of the kernel.
+ * Copies of this build for tests of comparisons: an equal one whose code lies elsewhere, or one in
+ * which a kernel is slower: a loop that computes nothing of use runs behind each unit of it.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -40,17 +40,12 @@ function burn(rounds: i32): void {
 }
 `
 
-/**
- * Builds the engine of a copy anew, with `rounds` of a loop behind each unit of an operation.
- * @param op its name in assembly/opcodes.ts, for example Neuron
- * @throws Error when there is no such operation, or it does not compile
- */
-export function slowDown(folder: string, op: string, rounds: number): void {
+/** Builds the engine of a copy anew. @param change of a copy of the sources, by its folder */
+function rebuild(folder: string, change: (assembly: string) => void): void {
   const root = ownRoot()
   for (const part of ['assembly', 'asconfig.json', 'tools/build-wasm.mjs'])
     cpSync(join(root, part), join(folder, 'source', part), { recursive: true })
-  const path = join(folder, 'source/assembly/engine/execute.ts')
-  writeFileSync(path, withLoop(readFileSync(path, 'utf8'), op, rounds))
+  change(join(folder, 'source/assembly'))
   const modules = join(folder, 'source/node_modules')
   try {
     symlinkSync(join(root, 'node_modules'), modules, 'dir')
@@ -61,8 +56,52 @@ export function slowDown(folder: string, op: string, rounds: number): void {
     cwd: join(folder, 'source'),
     encoding: 'utf8',
   })
-  if (status !== 0) throw new Error(`the slower engine does not compile: ${stderr.slice(-2000)}`)
+  if (status !== 0) throw new Error(`the changed engine does not compile: ${stderr.slice(-2000)}`)
   cpSync(join(folder, 'source/build/wasm/engine.wasm'), join(folder, 'build/wasm/engine.wasm'))
+}
+
+/**
+ * Builds the engine of a copy anew, with `rounds` of a loop behind each unit of an operation.
+ * @param op its name in assembly/opcodes.ts, for example Neuron
+ * @throws Error when there is no such operation, or it does not compile
+ */
+export function slowDown(folder: string, op: string, rounds: number): void {
+  rebuild(folder, (assembly) => {
+    const path = join(assembly, 'engine/execute.ts')
+    writeFileSync(path, withLoop(readFileSync(path, 'utf8'), op, rounds))
+  })
+}
+
+/**
+ * Builds the engine of a copy anew, with functions in front that nobody calls. V8 shares optimised
+ * code between modules of equal bytes; so it does not, and all code lies elsewhere, as it does in
+ * two versions that differ.
+ * @param length statements of those functions
+ */
+export function moveCode(folder: string, length: number): void {
+  rebuild(folder, (assembly) => {
+    writeFileSync(join(assembly, 'dead.ts'), deadCode(length))
+    const index = join(assembly, 'index.ts')
+    const text = readFileSync(index, 'utf8')
+    writeFileSync(index, `export { deadNumbers, deadVectors } from './dead'\n${text}`)
+  })
+}
+
+/** Functions that no optimiser makes shorter. */
+export function deadCode(length: number): string {
+  const lines = (text: (i: number) => string): string =>
+    Array.from({ length }, (_, i) => text(i + 1)).join('\n')
+  return `export function deadNumbers(x: f64): f64 {
+${lines((i) => `  x = x * ${i}.5 + sqrt(x)`)}
+  return x
+}
+
+export function deadVectors(at: usize): void {
+  let x = v128.load(at)
+${lines((i) => `  x = f32x4.add(f32x4.sqrt(x), f32x4.splat(${i}))`)}
+  v128.store(at, x)
+}
+`
 }
 
 /**

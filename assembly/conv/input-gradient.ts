@@ -48,11 +48,28 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
  */
 const SMALL_PIXELS: i32 = 16
 
-/** Pixels of one axis of the input in stride class q: q, q + s, q + 2s … < size. */
+/** Units of a class of so many rows. */
 // @ts-ignore: decorator
 @inline
-function classSize(size: i32, stride: i32, q: i32): i32 {
-  return size > q ? (size - q + stride - 1) / stride : 0
+function unitsOf(rows: i32, rowsPerUnit: i32): i32 {
+  return (rows + rowsPerUnit - 1) / rowsPerUnit
+}
+
+/**
+ * Units of a row of stride classes. Class q of an axis holds q, q + stride, q + 2·stride … < size:
+ * size / stride of them, and one more in the first size % stride classes.
+ *
+ * @param columnRows rows (pixel, step) of one column of the class
+ */
+// @ts-ignore: decorator
+@inline
+function unitsOfRow(columnRows: i32, size: i32, stride: i32, rowsPerUnit: i32): i32 {
+  const columns = size / stride
+  const longer = size % stride
+  return (
+    longer * unitsOf(columnRows * (columns + 1), rowsPerUnit) +
+    (stride - longer) * unitsOf(columnRows * columns, rowsPerUnit)
+  )
 }
 
 /**
@@ -89,22 +106,33 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const out = address(rec, DenseWord.Out)
   const accumulate = word(rec, DenseWord.Accumulate) != 0
 
-  // The class, and the rows of it.
-  let qy = 0,
-    qx = 0,
-    ch = 0,
-    cw = 0,
-    rowsAll = 0
-  for (let q = 0; q < sh * sw; q++) {
-    qy = q / sw
-    qx = q % sw
-    ch = classSize(inH, sh, qy)
-    cw = classSize(inW, sw, qx)
-    rowsAll = B * ch * cw * T
-    const units = (rowsAll + rowsPerUnit - 1) / rowsPerUnit
-    if (unit < units) break
-    unit -= units
+  // The class, and the rows of it: first the row qy of classes, then the class in it.
+  const tall = inH % sh
+  const wide = inW % sw
+  const cells = B * T
+  let ch = inH / sh + 1
+  let perRow = unitsOfRow(ch * cells, inW, sw, rowsPerUnit)
+  let qy = 0
+  if (unit >= tall * perRow) {
+    unit -= tall * perRow
+    qy = tall
+    ch--
+    perRow = unitsOfRow(ch * cells, inW, sw, rowsPerUnit)
   }
+  qy += unit / perRow
+  unit %= perRow
+  let cw = inW / sw + 1
+  let perClass = unitsOf(ch * cw * cells, rowsPerUnit)
+  let qx = 0
+  if (unit >= wide * perClass) {
+    unit -= wide * perClass
+    qx = wide
+    cw--
+    perClass = unitsOf(ch * cw * cells, rowsPerUnit)
+  }
+  qx += unit / perClass
+  unit %= perClass
+  const rowsAll = ch * cw * cells
   const first = unit * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - first)
   check(rows > 0)

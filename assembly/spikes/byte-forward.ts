@@ -21,8 +21,8 @@ import { stepsOf } from './patterns'
  *                                                      (weighted lists: factor · Weight[k][n])
  *
  * Out float32 [B·OutH·OutW][T][OutC] is written. Weight i8 [OutC / BlockWidth][KRows][BlockWidth],
- * −127 … 127, has a zero row KernelH·KernelW·InC. S is exact, and rounded to float32; 127 times the
- * spikes of a field is below 2^31. WeightScale is float32 [OutC], Bias float32 [OutC] or 0. The
+ * −128 … 127, has a zero row KernelH·KernelW·InC. S is exact, and rounded to float32; 128 times the
+ * spikes of a field is at most 2^31. WeightScale is float32 [OutC], Bias float32 [OutC] or 0. The
  * lists are those of Op.SpikeLists, and the words those of Op.SpikeForward.
  *
  * Unit = RowsPerUnit rows of output pixels. Scratch: 64·OutW·RowsPerUnit bytes, plus

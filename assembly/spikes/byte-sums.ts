@@ -1,10 +1,10 @@
 /**
  * Sums of weight rows of bytes, for blocks of 32, 16, 8 and 4 output channels. Rows are summed in
- * 16 bits, which hold 258 times ±127, and then added to sums of 32 bits.
+ * 16 bits, which hold 256 times any byte, and then added to sums of 32 bits.
  */
 
-/** Rows that a sum of 16 bits can hold, for weights of −127 … 127. */
-export const BYTE_ROWS: i32 = 258
+/** Rows that a sum of 16 bits can hold, for weights of −128 … 127. */
+export const BYTE_ROWS: i32 = 256
 
 /** s + the first eight bytes of a row. */
 // @ts-ignore: decorator
@@ -51,7 +51,7 @@ function put(sum: usize, s: v128): void {
 
 /**
  * sum[32] = Σ over the entries k of a list of rows[k][32]. sum i32 [32]; rows i8 [KRows][32],
- * −127 … 127; list … end: an even number of u16, at most `BYTE_ROWS`.
+ * −128 … 127; list … end: an even number of u16, at most `BYTE_ROWS`.
  *
  * This function and those below are the hot loops. Each is a function of its own with one loop.
  */

@@ -4,8 +4,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { medianOf } from '../../src/bench/measure.js'
 import { deviation, digits, type Report, type ResultTable } from '../../src/bench/report.js'
+import { median as medianOf } from '../../src/median.js'
 import { T, type TrainedNetwork } from './networks.js'
 
 const execute = promisify(execFile)

@@ -113,16 +113,30 @@ export interface Conditions {
   readonly speed: number
   /** Median absolute deviation in percent of the median. */
   readonly spread: number
+  /** Share of the time in which the thread was on no processor, where it never waits. */
+  readonly away?: number
+  /** Share of the time in which a control group was stopped, since it had used up its share. */
+  readonly quota?: number
+  /** More threads than processors that they may run on. */
+  readonly crowded?: boolean
 }
 
-const [BUSY, SLOWED, NOISY] = [0.1, 0.85, 10]
+/** Above such a share others count; below such a share of its best speed a processor is slow. */
+export const [BUSY, SLOWED] = [0.1, 0.85]
+const NOISY = 10
+const percentOf = (share: number): string =>
+  `${(100 * Math.min(1, Math.max(0, share))).toFixed(0)} %`
 
 /** What is wrong with the conditions, for the last column of a table: '' when nothing is. */
-export function marksOf({ others, speed, spread }: Conditions): string {
+export function marksOf(conditions: Conditions): string {
+  const { others, speed, spread, away = 0, quota = 0, crowded = false } = conditions
   const marks: string[] = []
-  if (others > BUSY) marks.push(`busy ${(100 * Math.min(1, others)).toFixed(0)} %`)
+  if (others > BUSY) marks.push(`busy ${percentOf(others)}`)
   // Who shares the processor slows it down too.
-  else if (speed < SLOWED) marks.push(`throttled to ${(100 * Math.max(0, speed)).toFixed(0)} %`)
+  else if (speed < SLOWED) marks.push(`throttled to ${percentOf(speed)}`)
+  if (quota > BUSY) marks.push(`stopped ${percentOf(quota)}`)
+  else if (away > BUSY) marks.push(`waited ${percentOf(away)}`)
+  if (crowded) marks.push('more threads than processors')
   if (spread > NOISY) marks.push('noisy')
   return marks.join(', ')
 }

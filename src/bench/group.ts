@@ -9,6 +9,10 @@ export interface Group {
   readonly section: Section | string
   /** What it measures, one name each. */
   readonly names: readonly string[]
-  /** Measures those of its names that are wanted. */
-  run(wanted: ReadonlySet<string>, progress: Progress): Promise<Report>
+  /**
+   * Measures those of its names that are wanted. What fails is in the report.
+   *
+   * @param signal aborted: no more is begun, and what there is comes back
+   */
+  run(wanted: ReadonlySet<string>, progress: Progress, signal?: AbortSignal): Promise<Report>
 }

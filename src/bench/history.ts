@@ -2,7 +2,8 @@
  * A history of benchmarks: a file with one run a line, as JSON. Runs are appended. A file that has
  * grown to the limit loses its oldest runs.
  */
-import { open, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, open, stat } from 'node:fs/promises'
 import * as v from 'valibot'
 import { expect, SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, writeFileAtomic } from '../io/files.js'
@@ -27,9 +28,15 @@ const figureSchema = v.object({
 /** A figure of a run; smaller is better. */
 export type HistoryFigure = v.InferOutput<typeof figureSchema>
 
+/** How long was measured, and whether in one process or in turns in several. */
+const modes = ['quick', 'thorough', 'compared', 'compared quick'] as const
+export type Mode = (typeof modes)[number]
+
 const runSchema = v.object({
   schema: v.literal(SCHEMA),
   origin: originSchema,
+  /** Figures of different modes are not on one curve. Absent in older runs. */
+  mode: v.optional(v.picklist(modes)),
   figures: v.pipe(v.array(figureSchema), v.maxLength(MOST_FIGURES)),
 })
 /** A line of a history. */
@@ -37,16 +44,24 @@ export type HistoryRun = v.InferOutput<typeof runSchema>
 
 /**
  * Appends a run.
- * @throws SpikewasmError when the file is something else than a history, or cannot be written
+ * @throws SpikewasmError when the file is something else than a history, or cannot be written, or
+ *   a figure is no number; then nothing is written
  */
 export async function appendHistory(
   path: string,
   origin: Origin,
   figures: readonly HistoryFigure[],
+  mode?: Mode,
 ): Promise<void> {
+  const wrong = figures.find(({ value }) => !Number.isFinite(value))
+  expect(
+    wrong === undefined,
+    () => `${path}: figures of a history must be numbers, got ${wrong?.value} of "${wrong?.name}"`,
+  )
   const run: HistoryRun = {
     schema: SCHEMA,
     origin,
+    ...(mode !== undefined && { mode }),
     figures: figures
       .slice(0, MOST_FIGURES)
       .map((figure) => ({ ...figure, value: Number(figure.value.toPrecision(DIGITS)) })),
@@ -55,8 +70,7 @@ export async function appendHistory(
   const isThere = (await kindOfPath(path)) !== undefined
   const old = isThere ? await readText(path) : ''
   const lines = old.split('\n')
-  // Another file, named by mistake, stays as it is.
-  if (old !== '') parseLine(path, lines[0], 1)
+  checkStart(path, old)
   const isFull = lines.length > MOST_RUNS || old.length + line.length > MOST_BYTES
   if (isFull) await writeFileAtomic(path, encode(`${newest(lines)}${line}`))
   // What a crash left of a line must not swallow this one.
@@ -102,6 +116,28 @@ async function append(path: string, text: string): Promise<void> {
       { cause: error },
     )
   }
+}
+
+/**
+ * Checks what runs will be appended to, before they are measured.
+ * @param page of all runs, where there shall be one: then each line must be a run
+ * @throws SpikewasmError when it is something else than a history, or cannot be written to
+ */
+export async function checkHistory(path: string, page?: string): Promise<void> {
+  if ((await kindOfPath(path)) === undefined) return
+  await access(path, constants.W_OK).catch(() => {
+    throw new SpikewasmError(
+      `${path}: the history could not be written: writing to it is not permitted; change its ` +
+        'permissions',
+    )
+  })
+  if (page !== undefined) await readHistory(path)
+  else checkStart(path, await readText(path))
+}
+
+/** Another file, named by mistake, stays as it is. */
+function checkStart(path: string, text: string): void {
+  if (text !== '') parseLine(path, text.split('\n', 1)[0], 1)
 }
 
 async function readText(path: string): Promise<string> {

@@ -3,6 +3,12 @@ import { availableParallelism, cpus, loadavg } from 'node:os'
 
 import { VERSION } from '../version.js'
 
+/** How many processors this process may use. */
+function processorsText(): string {
+  const count = availableParallelism()
+  return `${count} ${count === 1 ? 'processor' : 'processors'}`
+}
+
 /** Lines for the head of a report: date, versions, processor, load. */
 export function describeMachine(): string[] {
   const load = loadavg()[0]
@@ -10,8 +16,8 @@ export function describeMachine(): string[] {
     `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, spikewasm ` +
       `${VERSION}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
     `${process.platform} ${process.arch}, ` +
-      `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} ` +
-      `processors, load ${load.toFixed(2)} at the start`,
+      `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${processorsText()}, ` +
+      `load ${load.toFixed(2)} at the start`,
   ]
   if (load > 0.5)
     lines.push(
@@ -22,8 +28,6 @@ export function describeMachine(): string[] {
 
 /** The same in one line, for entries. */
 export function machineLabel(): string {
-  return (
-    `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? process.arch}, ` +
-    `${availableParallelism()} processors`
-  )
+  const processor = cpus()[0]?.model.trim() ?? process.arch
+  return `Node ${process.versions.node}, ${processor}, ${processorsText()}`
 }

@@ -4,10 +4,8 @@
 import { Bench } from 'tinybench'
 import { median } from '../median.js'
 import { type Conditions, type Figure, shareOf } from './figures.js'
-import { watchOthers } from './others.js'
+import { watchTaken } from './others.js'
 import { type LimitRate, multiplyAdds } from './peak.js'
-
-export { median as medianOf } from '../median.js'
 
 /** Milliseconds of a call. */
 export interface Timing {
@@ -26,6 +24,10 @@ export interface Timing {
   readonly best: number
   readonly spread: number
   readonly samples: number
+  /** So many percent of the calls took less; and the longest. */
+  readonly p75: number
+  readonly p99: number
+  readonly longest: number
 }
 
 /** How long to measure, in milliseconds and calls; whichever takes longer. */
@@ -59,7 +61,7 @@ class Timed {
   constructor(private readonly call: Call) {}
 
   /** The first call and the next ones. */
-  async start(): Promise<void> {
+  async start(alive?: () => Promise<void>): Promise<void> {
     for (let i = 0; i < 4 && (i < 2 || this.early[1] < LONG_MS); i++) {
       const start = performance.now()
       const result = this.call()
@@ -68,6 +70,7 @@ class Timed {
         await result
       }
       this.early.push(performance.now() - start)
+      await alive?.()
     }
     this.isLong = this.early[1] >= LONG_MS
     this.regroup(Math.min(...this.early))
@@ -118,15 +121,21 @@ class Timed {
   }
 }
 
-/** Median, fastest, spread and number of samples. */
+/** Median, spread, order and number of samples. */
 export function summarise(samples: readonly number[]): Omit<Timing, 'first' | 'cold'> {
   const middle = median(samples)
+  const sorted = samples.toSorted((a, b) => a - b)
+  const rank = (share: number): number =>
+    sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
   const deviation = median(samples.map((ms) => Math.abs(ms - middle)))
   return {
     median: middle,
-    best: samples.reduce((best, ms) => Math.min(best, ms), Number.POSITIVE_INFINITY),
+    best: sorted[0] ?? Number.NaN,
     spread: (100 * deviation) / middle,
     samples: samples.length,
+    p75: rank(0.75),
+    p99: rank(0.99),
+    longest: rank(1),
   }
 }
 
@@ -144,6 +153,8 @@ export interface Measured {
   readonly conditions: Conditions
   /** Undefined where there is nothing to hold it against. */
   readonly share?: Figure
+  /** Rate of the limit beside it, in the limit's unit. */
+  readonly limitRate?: number
 }
 
 /** Parts of a measurement, with looks at the limit between them. */
@@ -153,18 +164,23 @@ const PARTS = 4
  * Times a call, and the machine beside it: the limit and the multiply-add loop take turns with it.
  *
  * @param againstOf asked behind the first calls; undefined: the time alone
+ * @param neverWaits whether a call has its processor all the time, if nobody takes it away
+ * @param alive called behind each part of the measurement
  */
 export async function measureBeside(
   call: Call,
   budget: Budget,
   againstOf: () => Against | undefined = () => undefined,
+  neverWaits = false,
+  alive?: () => Promise<void>,
 ): Promise<Measured> {
   const timed = new Timed(call)
   const speed = multiplyAdds()
-  await timed.start()
+  await timed.start(alive)
   await timed.run(budget.warmupMs, { measureMs: 0, minCalls: 1, warmupMs: 0 }, 1)
   timed.settle()
-  const others = watchOthers()
+  await alive?.()
+  const watched = watchTaken()
   const rates: number[] = []
   const against = againstOf()
   const limit = against?.limit
@@ -173,6 +189,7 @@ export async function measureBeside(
   for (let part = 0; part < PARTS; part++) {
     const from = timed.samples.length
     await timed.run(0, budget, PARTS)
+    await alive?.()
     if (limit) looks.push(limit.look())
     speeds.push(limit === speed ? looks[looks.length - 1] : speed.look())
     if (!against) continue
@@ -180,9 +197,16 @@ export async function measureBeside(
     rates.push((1000 * work) / threads / median(timed.samples.slice(from)))
   }
   const timing = timed.timing()
+  const { others, away, quota } = watched()
   return {
     timing,
-    conditions: { others: others(), speed: median(speeds) / speed.best, spread: timing.spread },
-    ...(against && { share: shareOf(rates, looks) }),
+    conditions: {
+      others,
+      quota,
+      speed: median(speeds) / speed.best,
+      spread: timing.spread,
+      ...(neverWaits && { away }),
+    },
+    ...(against && { share: shareOf(rates, looks), limitRate: median(looks) }),
   }
 }

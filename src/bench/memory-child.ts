@@ -4,10 +4,17 @@
  *
  *   memory-child.js MODEL METHOD T THREADS [BATCH]
  */
-import { batchOf, compileNetwork, describeMethod, makeBatch, methods } from './networks.js'
+import {
+  batchOf,
+  compileNetwork,
+  describeMethod,
+  describeRates,
+  makeBatch,
+  methods,
+} from './networks.js'
 
 const [, , name, method, timeSteps, threads, batch] = process.argv
-let planned = 0
+let [planned, rates] = [0, '']
 if (name !== 'none') {
   const choice = methods.find((m) => describeMethod(m) === method)
   if (!choice) throw new Error(`no method is called ${method}`)
@@ -17,7 +24,8 @@ if (name !== 'none') {
   const { x, y } = makeBatch(model.batchSize)
   for (let i = 0; i < 2; i++) await model.trainStep(x, y, { lr: 0 })
   planned = model.memoryUse.total
+  rates = `rate ${describeRates(model.firingRates())}`
   await model.dispose()
 }
 // maxRSS is in KiB.
-console.log(JSON.stringify({ rss: process.resourceUsage().maxRSS * 1024, planned }))
+console.log(JSON.stringify({ rss: process.resourceUsage().maxRSS * 1024, planned, rates }))

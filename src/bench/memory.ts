@@ -7,7 +7,7 @@ import type { NetworkOptions } from './cases/steps.js'
 import { inChild } from './child.js'
 import type { Group } from './group.js'
 import { batchOf, chooseModels, describeMethod, methods } from './networks.js'
-import { emptyReport, type Report } from './report.js'
+import { emptyReport, failureOf, type Report } from './report.js'
 
 const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
 const TIME_STEPS = [1, 2, 4, 8, 16]
@@ -22,7 +22,7 @@ export async function peakMemory(
   timeSteps: number,
   threads: number,
   batchSize?: number,
-): Promise<{ rss: number; planned: number }> {
+): Promise<{ rss: number; planned: number; rates: string }> {
   const args = [name, method, timeSteps, threads, ...(batchSize === undefined ? [] : [batchSize])]
   return inChild(`memory ${name} ${method}`, child, args.map(String), TIMEOUT_MS)
 }
@@ -51,25 +51,32 @@ export function memoryGroups(options: NetworkOptions, label: string): Group[] {
     return {
       section: 'memory',
       names: all.map(({ name }) => name),
-      run: async (wanted, progress) => {
+      run: async (wanted, progress, signal) => {
         progress('memory of the package alone')
         const { rss: empty } = await peakMemory('none', '', 0, 1)
         const report = emptyReport()
         const rows: string[][] = []
         for (const { name, method, timeSteps: T } of all.filter((each) => wanted.has(each.name))) {
+          if (signal?.aborted) break
           progress(name)
-          const { rss, planned } = await peakMemory(model, method, T, threads, batchSize)
-          rows.push([name, mib(rss), mib(Math.max(0, rss - empty)), mib(planned)])
+          const found = await peakMemory(model, method, T, threads, batchSize).catch((error) => {
+            report.failed.set(name, failureOf(name, error))
+          })
+          if (!found) continue
+          const { rss, planned, rates } = found
+          rows.push([name, mib(rss), mib(Math.max(0, rss - empty)), mib(planned), rates])
           report.smallerIsBetter.push({
             name: threads > 1 ? `${name} threads ${threads}` : name,
             unit: 'MiB',
             value: Math.round(rss / 2 ** 20),
             extra:
               `planned ${mib(planned)} MiB, a process without a model ${mib(empty)} ` +
-              `MiB\n${label}`,
+              `MiB\n${rates}\n${label}`,
           })
         }
-        return { ...report, tables: [tableOf(model, rows, empty, threads)] }
+        return rows.length === 0
+          ? report
+          : { ...report, tables: [tableOf(model, rows, empty, threads)] }
       },
     }
   })
@@ -87,7 +94,8 @@ function tableOf(
       'Largest resident set of a process that compiles and trains for 2 steps; a process with ' +
         `the package alone takes ${mib(empty)} MiB. planned: what the plan asks of WebAssembly.`,
     ],
-    head: ['benchmark', 'peak MiB', 'above empty', 'planned MiB'],
+    head: ['benchmark', 'peak MiB', 'above empty', 'planned MiB', 'density'],
     rows,
+    lesser: ['planned MiB', 'density'],
   }
 }

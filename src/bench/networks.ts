@@ -125,9 +125,16 @@ export function compileNetwork(
 }
 
 /** Steps that train before time is taken: rates are then no longer those of fresh weights. */
-export async function pretrain(model: Model, steps: number): Promise<void> {
+export async function pretrain(
+  model: Model,
+  steps: number,
+  onStep: () => void = () => undefined,
+): Promise<void> {
   const { x, y } = makeBatch(model.batchSize, model.input as Shape)
-  for (let i = 0; i < steps; i++) await model.trainStep(x, y, { lr: 0.02 })
+  for (let i = 0; i < steps; i++) {
+    await model.trainStep(x, y, { lr: 0.02 })
+    onStep()
+  }
 }
 
 /** Spikes per neuron and step: mean of the layers, with the lowest and the highest. */

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { expect } from '../errors.js'
 import type { Section } from './benchmark.js'
-import { type KernelShape, parseShape } from './cases/shape.js'
+import { checkSize, type KernelShape, nameOf, parseShape } from './cases/shape.js'
 
 export const sections = ['kernels', 'steps', 'inference', 'start', 'memory'] as const
 
@@ -36,6 +36,8 @@ export interface SelectionArguments {
   readonly shape?: string
 }
 
+/** Images and time steps of kernels. */
+export const [IMAGES, STEPS] = [4, 4]
 const [MOST_THREADS, MOST_STEPS, LARGEST_BATCH] = [256, 255, 65536]
 
 /**
@@ -62,7 +64,8 @@ export function selectionOf(
       'bench.density must be rates of spikes above 0 and below 1, separated by commas, as in ' +
       `0.05,0.1, got ${density?.join(',')}`,
   )
-  const shapes = shape === undefined ? undefined : shape.split(',').map(parseShape)
+  const shapes = shape === undefined ? undefined : distinct(shape.split(',').map(parseShape))
+  for (const each of shapes ?? []) checkSize(each, (batchSize ?? IMAGES) * (timeSteps ?? STEPS))
   expect(
     shapes === undefined || only === undefined || only === 'kernels',
     () =>
@@ -82,6 +85,11 @@ export function selectionOf(
     ...(shapes && { shapes }),
   }
 }
+
+/** Each shape once. */
+const distinct = (shapes: readonly KernelShape[]): KernelShape[] => [
+  ...new Map(shapes.map((shape) => [nameOf(shape), shape])).values(),
+]
 
 function checkCount(name: string, value: number | undefined, max: number): void {
   expect(

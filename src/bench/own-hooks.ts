@@ -5,6 +5,8 @@
  * loaded for two builds in one process.
  */
 
+import { readFileSync } from 'node:fs'
+
 /** From what users import to the URL of the build's file. */
 export type Targets = Readonly<Record<string, string>>
 
@@ -38,6 +40,20 @@ export function initialize(registration: Registration): void {
 const markOf = (url: string | undefined): string | null =>
   url?.includes(PARAMETER) ? new URL(url).searchParams.get(PARAMETER) : null
 
+/**
+ * Whether a user's own `.js` file reads as an ES module. Where no package.json tells, Node would
+ * find out by itself, in newer versions and with a warning.
+ */
+function isModuleText(url: URL): boolean {
+  if (!url.pathname.endsWith('.js') || url.pathname.includes('/node_modules/')) return false
+  try {
+    const text = readFileSync(url, 'utf8')
+    return /^(import|export)[\s{*'"]/m.test(text) && !/\b(module\.)?exports\b/.test(text)
+  } catch {
+    return false
+  }
+}
+
 /** Node's hook: from what an import names to a URL. */
 export async function resolve(specifier: string, context: Context, next: Next): Promise<Resolved> {
   const registration = registrations.get(markOf(context.parentURL) ?? '')
@@ -55,6 +71,7 @@ export async function resolve(specifier: string, context: Context, next: Next): 
   const resolved = await next(specifier, context)
   if (!resolved.url.startsWith('file:') || markOf(resolved.url) !== null) return resolved
   const url = new URL(resolved.url)
+  const isModule = resolved.format !== 'module' && isModuleText(url)
   url.searchParams.set(PARAMETER, mark)
-  return { ...resolved, url: url.href }
+  return { ...resolved, url: url.href, ...(isModule && { format: 'module' }) }
 }

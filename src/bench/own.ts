@@ -103,20 +103,34 @@ export async function ownBenchmarks(
   }
   return [...loaded[0].entries.values()].map(({ name, work, unit = 'calls' }) => ({
     name,
-    section: 'own',
+    section: 'own' as const,
     work: work === undefined ? undefined : { amount: work, unit },
     prepare: (build) => prepare(entryOf(name, build)),
   }))
 }
 
+type Run = () => void | Promise<void>
+type MakeRun = (fn: () => unknown, kept: { result?: unknown }, isThenable: IsThenable) => Run
+
+/**
+ * A call with code of its own. With code that benchmarks share, V8 would inline the function of the
+ * first one alone.
+ */
+function freshRun(fn: () => unknown): Run {
+  const make = new Function(
+    'fn',
+    'kept',
+    'isThenable',
+    'return () => { const result = fn(); kept.result = result; ' +
+      'if (isThenable(result)) return Promise.resolve(result) }',
+  ) as MakeRun
+  return make(fn, kept, isThenable)
+}
+
 async function prepare({ fn, setup, teardown }: Entry): Promise<Prepared> {
   await setup?.()
   return {
-    run() {
-      const result = fn()
-      if (isThenable(result)) return Promise.resolve(result)
-      kept.result = result
-    },
+    run: freshRun(fn),
     async dispose() {
       kept.result = undefined
       await teardown?.()
@@ -124,7 +138,8 @@ async function prepare({ fn, setup, teardown }: Entry): Promise<Prepared> {
   }
 }
 
-const isThenable = (value: unknown): value is Promise<void> =>
+type IsThenable = (value: unknown) => value is Promise<void>
+const isThenable: IsThenable = (value): value is Promise<void> =>
   typeof value === 'object' &&
   value !== null &&
   typeof (value as { then?: unknown }).then === 'function'
@@ -175,9 +190,12 @@ function registerHooks(mark: string, { main, ops, bench: own, root, version }: B
 
 async function loadFile(path: string, mark: string): Promise<Entry[]> {
   const full = resolve(path)
+  const kind = await kindOfPath(full)
   expect(
-    (await kindOfPath(full)) === 'file',
-    () => `bench.files must be files that call bench, got "${path}": there is no such file`,
+    kind === 'file',
+    () =>
+      `bench.files must be files that call bench, got "${path}": ` +
+      (kind === 'folder' ? 'it is a folder; name the files in it' : 'there is no such file'),
   )
   const entries: Entry[] = []
   const before = shared.bench

@@ -12,13 +12,22 @@ const MOST_POINTS = 1000
 const machineOf = ({ processor, processors, platform, node }: Origin): string =>
   `${processor}, ${processors} processors, ${platform}, Node ${node.split('.')[0]}`
 
-/** Runs as curves, one for each name and unit. */
+/** What a run is called: its commit; without one, when it was. */
+const labelOf = (origin: Origin): string =>
+  origin.commit === undefined ? dateOf(origin) : nameOf(origin)
+
+const dateOf = ({ date }: Origin): string => date.slice(0, 16).replace('T', ' ')
+
+/** Runs as curves, one for each name, unit and mode. */
 export function pageData(all: readonly HistoryRun[]): PageData {
   const runs = all.slice(-MOST_POINTS)
   const machines = [...new Set(runs.map(({ origin }) => machineOf(origin)))]
+  // Short runs and long ones differ, whatever the commit.
+  const isMixed = new Set(runs.map(({ mode }) => mode)).size > 1
   const series = new Map<string, PageSeries & { points: [number, number, string][] }>()
-  for (const [at, { figures }] of runs.entries())
-    for (const { name, unit, value, marks = [] } of figures) {
+  for (const [at, { figures, mode }] of runs.entries())
+    for (const { name: plain, unit, value, marks = [] } of figures) {
+      const name = isMixed && mode !== undefined ? `${plain} (${mode})` : plain
       const key = `${unit} ${name}`
       const found = series.get(key) ?? { name, unit, points: [] }
       found.points.push([at, value, marks.join(' ')])
@@ -26,8 +35,8 @@ export function pageData(all: readonly HistoryRun[]): PageData {
     }
   return {
     runs: runs.map(({ origin }) => ({
-      date: origin.date.slice(0, 16).replace('T', ' '),
-      name: nameOf(origin),
+      date: dateOf(origin),
+      name: labelOf(origin),
       machine: machines.indexOf(machineOf(origin)),
     })),
     machines,
@@ -68,16 +77,22 @@ Keys: / searches, ↑ and ↓ choose.</p>
 `
 }
 
-/**
- * Writes the page.
- * @throws SpikewasmError when Plotly is not installed, or the file cannot be written
- */
-export async function writeHistoryPage(path: string, runs: readonly HistoryRun[]): Promise<void> {
+/** The script of Plotly. @throws SpikewasmError when it is not installed */
+export async function needPlotly(): Promise<string> {
   const plotly = await loadPlotly()
   expect(
     plotly !== undefined,
     () => `bench.html needs Plotly, which is not installed; run npm install ${plotlyPackage}`,
   )
+  return plotly
+}
+
+/**
+ * Writes the page.
+ * @throws SpikewasmError when Plotly is not installed, or the file cannot be written
+ */
+export async function writeHistoryPage(path: string, runs: readonly HistoryRun[]): Promise<void> {
+  const plotly = await needPlotly()
   await writeFileAtomic(path, new TextEncoder().encode(historyPage(runs, plotly)))
 }
 

@@ -1,22 +1,27 @@
 /** Runs the sections of a selection; tables are handed out as soon as their group is measured. */
-import { expect } from '../errors.js'
-import type { Benchmark } from './benchmark.js'
+import { expect, SpikewasmError } from '../errors.js'
 import { thisBuild } from './build.js'
 import { listBenchmarks } from './cases/index.js'
-import { findBuild, ownRoot } from './compare/builds.js'
 import { isRefused } from './figures.js'
 import type { Group, Progress } from './group.js'
 import { measureHandOver } from './hand-over.js'
 import { describeMachine, machineLabel } from './machine.js'
-import { quick as quickBudget, thorough } from './measure.js'
+import { type Budget, quick as quickBudget, thorough } from './measure.js'
 import { memoryGroups } from './memory.js'
 import type { Selection } from './options.js'
-import { ownBenchmarks } from './own.js'
+import { ownGroup } from './own-process.js'
 import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
 
 export { addReport } from './report.js'
 
-import { addReport, digits, emptyReport, type Report, type ResultTable } from './report.js'
+import {
+  addReport,
+  digits,
+  emptyReport,
+  failureOf,
+  type Report,
+  type ResultTable,
+} from './report.js'
 import { startGroups } from './start.js'
 import { benchmarkGroups } from './table.js'
 
@@ -29,12 +34,14 @@ export interface Output {
 /** What the columns of a section's tables mean. */
 function notesOf(section: string): readonly string[] {
   const time =
-    'ms: median call behind a warm-up. first: the first call; cold: the three behind it, while ' +
-    'V8 optimises. of limit: of the loop that was timed in turns with it.'
+    'time: median call behind a warm-up. first: the first call; cold: the three behind it, ' +
+    'while V8 optimises. of limit: the least work that the call needs, of the limit in turns ' +
+    'with it.'
   const notes: Record<string, readonly string[]> = {
     kernels: [
-      `${time} GSOP: 1e9 additions of a weight for a spike. Neurons with equal spikes share ` +
-        'additions, and Winograd leaves products out: what is left counts against the limit.',
+      `${time} rate: of the usual work, GFLOP as dense, GSOP with 1e9 additions of a weight for ` +
+        'a spike. Neurons with equal spikes share additions, and Winograd leaves products out: ' +
+        'so a rate may be above the limit, of which only the work that is left takes a share.',
     ],
     steps: [
       'A step is trainStep at learning rate 0: reordering the batch, forward, backward, update. ' +
@@ -46,12 +53,14 @@ function notesOf(section: string): readonly string[] {
   return notes[section] ?? [time]
 }
 
+const budgetOf = ({ quick }: Selection): Budget => (quick ? quickBudget : thorough)
+
 /** The groups of a selection's own sections, in order. */
-export function groupsOf(selection: Selection, own: readonly Benchmark[] = []): Group[] {
+export function groupsOf(selection: Selection): Group[] {
   const label = machineLabel()
-  const budget = selection.quick ? quickBudget : thorough
-  const benchmarks = [...listBenchmarks(selection), ...own]
-  const loops = ['kernels', 'steps', 'inference', 'own'].flatMap((section) =>
+  const budget = budgetOf(selection)
+  const benchmarks = listBenchmarks(selection)
+  const loops = ['kernels', 'steps', 'inference'].flatMap((section) =>
     benchmarkGroups(
       benchmarks.filter((benchmark) => benchmark.section === section),
       thisBuild,
@@ -68,11 +77,9 @@ export function groupsOf(selection: Selection, own: readonly Benchmark[] = []): 
   ]
 }
 
-/** Benchmarks in files of a user's own, for this build. */
-export async function loadOwn(paths: readonly string[]): Promise<Benchmark[]> {
-  const [build, files] = [await thisBuild(), await findBuild(ownRoot(), 'this build')]
-  return ownBenchmarks(paths, [{ build, files }])
-}
+/** Benchmarks in files of a user's own. @throws SpikewasmError when they do not load */
+export const ownGroupOf = (paths: readonly string[], selection: Selection): Promise<Group> =>
+  ownGroup(paths, { budget: budgetOf(selection) }, machineLabel(), notesOf('own'))
 
 /**
  * Names that contain a text, by group.
@@ -90,16 +97,45 @@ export function filterGroups(groups: readonly Group[], filter: string | undefine
   return new Set(chosen)
 }
 
-/** Runs groups one after the other. */
+/** What a process that Ctrl-C has ended says may come before the signal itself. */
+const SIGNAL_MS = 50
+
+/** Runs a group; if it fails as a whole, all of its names have failed. */
+async function runGroup(
+  group: Group,
+  names: readonly string[],
+  progress: Progress,
+  signal: AbortSignal | undefined,
+  isAlone: boolean,
+): Promise<Report> {
+  try {
+    return await group.run(new Set(names), progress, signal)
+  } catch (error) {
+    // Nothing else could be lost.
+    if (isAlone && error instanceof SpikewasmError) throw error
+    await new Promise((done) => void setTimeout(done, SIGNAL_MS))
+    const failed = signal?.aborted ? [] : names
+    return {
+      ...emptyReport(),
+      failed: new Map(failed.map((name) => [name, failureOf(name, error)])),
+    }
+  }
+}
+
+/** Runs groups one after the other; those behind one that fails too. */
 export async function runGroups(
   groups: readonly Group[],
   wanted: ReadonlySet<string>,
   output: Output,
+  signal?: AbortSignal,
 ): Promise<Report> {
   const report = emptyReport()
-  for (const group of groups) {
-    if (!group.names.some((name) => wanted.has(name))) continue
-    const part = await group.run(wanted, output.progress)
+  const chosen = groups.filter(({ names }) => names.some((name) => wanted.has(name)))
+  for (const group of chosen) {
+    if (signal?.aborted) break
+    const names = group.names.filter((name) => wanted.has(name))
+    const isAlone = chosen.length === 1
+    const part = await runGroup(group, names, output.progress, signal, isAlone)
     output.progress('')
     for (const table of part.tables) output.table(table)
     addReport(report, part)

@@ -27,16 +27,6 @@ export function fillNormal(floats: Float32Array, seed: number): void {
   for (let i = 0; i < floats.length; i++) floats[i] = i < 4096 ? normal() : floats[i & 4095]
 }
 
-export interface Spikes {
-  /** Bit t of a byte: the neuron fires at step t. */
-  readonly masks: Uint8Array
-  readonly counts: Uint8Array
-  /** Spikes per neuron and step. */
-  readonly rate: number
-  /** Fraction of the neurons that fire at least once. */
-  readonly active: number
-}
-
 /** Share of the variance of a neuron's drive that stays the same over its steps. */
 const CONSTANT = 0.8
 const LEAK = 0.2
@@ -84,19 +74,6 @@ function meanOf(T: number, rate: number): number {
   mean = (low + high) / 2
   means.set(key, mean)
   return mean
-}
-
-/** Spikes of about the given rate. T ≤ 8. */
-export function makeSpikes(neurons: number, T: number, rate: number, seed: number): Spikes {
-  const masks = new Uint8Array(neurons)
-  const counts = new Uint8Array(neurons)
-  let [spikes, active] = [0, 0]
-  fire(neurons, T, meanOf(T, rate), seed, (i, t) => {
-    masks[i] |= 1 << t
-    spikes++
-    if (counts[i]++ === 0) active++
-  })
-  return { masks, counts, rate: spikes / (neurons * T), active: active / neurons }
 }
 
 /** Spikes as ops take them, any T. */

@@ -9,7 +9,7 @@ const [, , kind, model, timeSteps] = process.argv
 const started = performance.now()
 const sw = await import('../index.js')
 const loaded = performance.now()
-const { batchOf, compileWith, makeBatch, methods } = await import('./networks.js')
+const { batchOf, compileWith, describeRates, makeBatch, methods } = await import('./networks.js')
 const training = kind === 'train'
 const batchSize = training ? batchOf(model) : 1
 const { x, y } = makeBatch(batchSize)
@@ -26,6 +26,7 @@ const after = performance.now()
 if (training) await compiled.trainStep(x, y, { lr: 0 })
 else await compiled.predict(x)
 const done = performance.now()
+const rates = `rate ${describeRates(compiled.firingRates())}`
 await compiled.dispose()
 const { user, system } = process.cpuUsage()
 console.log(
@@ -34,5 +35,6 @@ console.log(
     compile: after - before,
     first: done - after,
     processorMs: (user + system) / 1000,
+    rates,
   }),
 )

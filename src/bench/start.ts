@@ -7,7 +7,7 @@ import type { Group } from './group.js'
 import { summarise } from './measure.js'
 import { chooseModels } from './networks.js'
 import { watchOthers } from './others.js'
-import { deviation, digits, emptyReport, type Report } from './report.js'
+import { deviation, digits, emptyReport, type Report, time } from './report.js'
 
 const child = fileURLToPath(new URL('./start-child.js', import.meta.url))
 const [ROUNDS, QUICK_ROUNDS] = [9, 3]
@@ -20,6 +20,8 @@ interface Start {
   readonly compile: number
   readonly first: number
   readonly processorMs: number
+  /** Of the first step or image. */
+  readonly rates: string
 }
 
 /** What a row is: which of a process's times. */
@@ -34,15 +36,18 @@ const rows = [
 const startOnce = (kind: string, model: string, timeSteps: number): Promise<Start> =>
   inChild(`start ${model}`, child, [kind, model, String(timeSteps)], TIMEOUT_MS)
 
+const nameOf = (model: string, what: string, timeSteps: number): string =>
+  `start ${model} ${what} T${timeSteps}`
+
 /** One group for each network. */
 export function startGroups(options: NetworkOptions, label: string): Group[] {
   const timeSteps = options.timeSteps ?? TIME_STEPS
   const rounds = options.quick ? QUICK_ROUNDS : ROUNDS
   return chooseModels(options.model, options.quick).names.map((model) => ({
     section: 'start',
-    names: rows.map(({ name }) => `start ${model} ${name}`),
-    run: async (wanted, progress) => {
-      const chosen = rows.filter(({ name }) => wanted.has(`start ${model} ${name}`))
+    names: rows.map(({ name }) => nameOf(model, name, timeSteps)),
+    run: async (wanted, progress, signal) => {
+      const chosen = rows.filter(({ name }) => wanted.has(nameOf(model, name, timeSteps)))
       const kinds = [...new Set(chosen.map(({ kind }) => kind))]
       const starts = new Map<string, Start[]>(kinds.map((kind) => [kind, []]))
       const others = watchOthers()
@@ -50,6 +55,7 @@ export function startGroups(options: NetworkOptions, label: string): Group[] {
       // All kinds take turns, so that what disturbs for a while disturbs each of them.
       for (let round = 1; round <= rounds; round++)
         for (const kind of kinds) {
+          if (signal?.aborted) return emptyReport()
           progress(`start ${model} ${kind}, process ${round} of ${rounds}`)
           const start = await startOnce(kind, model, timeSteps)
           processorMs += start.processorMs
@@ -57,7 +63,8 @@ export function startGroups(options: NetworkOptions, label: string): Group[] {
         }
       const share = others(processorMs)
       const figures = chosen.map(({ name, kind, of }) => ({
-        name: `start ${model} ${name}`,
+        name: nameOf(model, name, timeSteps),
+        density: name.startsWith('first') ? (starts.get(kind)?.[0]?.rates ?? '') : '',
         ...summarise((starts.get(kind) ?? []).map(of)),
       }))
       return reportStarts(model, figures, share, label)
@@ -65,7 +72,10 @@ export function startGroups(options: NetworkOptions, label: string): Group[] {
   }))
 }
 
-type Figures = ReturnType<typeof summarise> & { readonly name: string }
+interface Figures extends ReturnType<typeof summarise> {
+  readonly name: string
+  readonly density: string
+}
 
 function reportStarts(
   model: string,
@@ -82,23 +92,25 @@ function reportStarts(
       `Medians of ${figures[0]?.samples ?? 0} fresh processes, one thread. load: importing the ` +
         'package; Node itself starts before.',
     ],
-    head: ['benchmark', 'ms', 'spread', 'fastest ms', ...(marked ? ['conditions'] : [])],
-    rows: figures.map(({ name, median, spread, best }, i) => [
+    lesser: ['fastest', 'density', 'spread'],
+    head: ['benchmark', 'time', 'spread', 'fastest', 'density', ...(marked ? ['conditions'] : [])],
+    rows: figures.map(({ name, median, spread, best, density }, i) => [
       name,
-      digits(median),
+      time(median),
       deviation(spread),
-      digits(best),
+      time(best),
+      density,
       ...(marked ? [conditions[i]] : []),
     ]),
   })
-  for (const [i, { name, median, spread, best, samples }] of figures.entries()) {
+  for (const [i, { name, median, spread, best, samples, density }] of figures.entries()) {
     if (conditions[i] !== '') report.marks.set(name, conditions[i])
     report.smallerIsBetter.push({
       name,
       unit: 'ms',
       value: median,
       range: deviation(spread),
-      extra: [`fastest ${digits(best)} ms, ${samples} processes`, conditions[i], label]
+      extra: [`fastest ${digits(best)} ms, ${samples} processes`, density, conditions[i], label]
         .filter((text) => text !== '')
         .join('\n'),
     })

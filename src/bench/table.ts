@@ -1,15 +1,26 @@
 /** Benchmarks that are calls in a loop: measured, and written as rows and entries. */
+import { availableParallelism } from 'node:os'
 import { SpikewasmError } from '../errors.js'
 import type { Benchmark, Build, Limit, Prepared, Work } from './benchmark.js'
 import { isRefused, marksOf } from './figures.js'
 import type { Group, Progress } from './group.js'
 import { type Against, type Budget, type Measured, measureBeside } from './measure.js'
 import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
-import { deviation, digits, type Entry, emptyReport, percent, type Report } from './report.js'
+import {
+  addReport,
+  deviation,
+  digits,
+  type Entry,
+  emptyReport,
+  failureOf,
+  percent,
+  type Report,
+  time,
+} from './report.js'
 
 /** A benchmark and its figures. */
 export interface Result {
-  readonly benchmark: Benchmark
+  readonly benchmark: Pick<Benchmark, 'name' | 'threads'>
   readonly measured: Measured
   readonly work: Work | undefined
   readonly density: string
@@ -35,15 +46,17 @@ function againstOf(work: Work | undefined, threads: number): Against | undefined
 
 /**
  * Prepares a benchmark, measures it, and lets its memory go.
+ * @param alive called now and then meanwhile
  * @throws SpikewasmError that names a benchmark of the user's own when it throws
  */
 export async function measureBenchmark(
   benchmark: Benchmark,
   build: Build,
   budget: Budget,
+  alive?: () => Promise<void>,
 ): Promise<Result> {
   try {
-    return await measurePrepared(benchmark, await benchmark.prepare(build), budget)
+    return await measurePrepared(benchmark, await benchmark.prepare(build), budget, alive)
   } catch (error) {
     if (benchmark.section !== 'own' || error instanceof SpikewasmError) throw error
     throw new SpikewasmError(
@@ -58,14 +71,21 @@ async function measurePrepared(
   benchmark: Benchmark,
   prepared: Prepared,
   budget: Budget,
+  alive?: () => Promise<void>,
 ): Promise<Result> {
+  const { threads = 1, section } = benchmark
   try {
     const workOf = (): Work | undefined => prepared.work ?? benchmark.work
-    const measured = await measureBeside(
+    const { conditions, ...figures } = await measureBeside(
       () => prepared.run(),
       budget,
-      () => againstOf(workOf(), benchmark.threads ?? 1),
+      () => againstOf(workOf(), threads),
+      // What others have written may wait.
+      threads === 1 && section !== 'own',
+      alive,
     )
+    const crowded = threads > availableParallelism()
+    const measured = { ...figures, conditions: { ...conditions, crowded } }
     return { benchmark, measured, work: workOf(), density: prepared.density ?? '' }
   } finally {
     await prepared.dispose?.()
@@ -84,6 +104,19 @@ function shareText({ measured: { share }, work }: Result): string {
   return isRefused(share) ? '–' : `${percent(share.value)} of ${work?.limit}`
 }
 
+const units: Record<Limit, string> = {
+  'multiply-add': 'GFLOP/s',
+  'event-adds': 'GSOP/s',
+  'byte-adds': 'GSOP/s',
+  memory: 'GB/s',
+}
+
+/** The limit as it was beside the row, of all threads. */
+function limitText({ benchmark, measured: { limitRate }, work }: Result): string {
+  if (limitRate === undefined || work?.limit === undefined) return ''
+  return `${digits(limitRate * (benchmark.threads ?? 1))} ${units[work.limit]}`
+}
+
 /** What is wrong with a row's conditions, and why a figure is missing. */
 function remarks({ measured: { conditions, share } }: Result): string {
   const marks = marksOf(conditions)
@@ -91,10 +124,12 @@ function remarks({ measured: { conditions, share } }: Result): string {
   return [marks, `no share: ${share.refused}`].filter((text) => text !== '').join(', ')
 }
 
-const head = ['benchmark', 'ms', 'spread', 'rate', 'of limit', 'first ms', 'cold ms']
+const head = ['benchmark', 'time', 'spread', 'rate, usual work', 'of limit', 'first', 'cold']
+const lesser = ['cold', 'limit beside', 'first', 'spread', 'density', 'conditions']
 
 /** Columns that are left out where no row has anything in them. */
 const optional = [
+  ['limit beside', limitText],
   ['density', (result: Result) => result.density],
   ['conditions', remarks],
 ] as const
@@ -112,16 +147,16 @@ export function reportResults(
     const { timing } = result.measured
     return [
       result.benchmark.name,
-      digits(timing.median),
+      time(timing.median),
       deviation(timing.spread),
       rateText(result),
       shareText(result),
-      digits(timing.first),
-      digits(timing.cold),
+      time(timing.first),
+      time(timing.cold),
       ...more.map(([, text]) => text(result)),
     ]
   })
-  report.tables.push({ title, notes, head: [...head, ...more.map(([name]) => name)], rows })
+  report.tables.push({ title, notes, head: [...head, ...more.map(([name]) => name)], rows, lesser })
   for (const result of results) addEntries(report, result, label)
   return report
 }
@@ -133,6 +168,7 @@ function addEntries(report: Report, result: Result, label: string): void {
     shareText(result).replace('–', ''),
     `first call ${digits(timing.first)} ms, cold tier ${digits(timing.cold)} ms, fastest ` +
       `${digits(timing.best)} ms, ${timing.samples} samples`,
+    `p75 ${digits(timing.p75)} ms, p99 ${digits(timing.p99)} ms, max ${digits(timing.longest)} ms`,
     density,
     remarks(result),
     `${benchmark.threads ?? 1} ${(benchmark.threads ?? 1) > 1 ? 'threads' : 'thread'}`,
@@ -150,11 +186,23 @@ function addEntries(report: Report, result: Result, label: string): void {
     report.biggerIsBetter.push({ ...shared, unit: `${work.unit}/s`, value: rateOf(result) })
 }
 
-/** The op that a name begins with. */
-const opOf = (name: string): string => name.split(' ', 1)[0]
+/** Kernels that share a table: what their op begins with. */
+const families: readonly (readonly [title: string, ops: RegExp])[] = [
+  ['conv2d', /^conv2d$/],
+  ['gradients of conv2d', /^conv2d/],
+  ['linear and matmul', /^(linear|matmul)/],
+  ['neurons', /^(lif|trace$|timeSum$)/],
+]
+
+/** The op that a name begins with, or its family. */
+function tableOf({ name, section }: Benchmark): string {
+  const op = name.split(' ', 1)[0]
+  if (section !== 'kernels') return op
+  return families.find(([, ops]) => ops.test(op))?.[0] ?? 'other passes'
+}
 
 /**
- * Groups of benchmarks: those that begin with the same op.
+ * Groups of benchmarks: those of related ops.
  *
  * @param notes what columns mean, above the first table
  */
@@ -167,8 +215,7 @@ export function benchmarkGroups(
 ): Group[] {
   const parts = new Map<string, Benchmark[]>()
   for (const benchmark of benchmarks) {
-    // Names of a user's own begin with anything.
-    const op = benchmark.section === 'own' ? 'all' : opOf(benchmark.name)
+    const op = tableOf(benchmark)
     const part = parts.get(op)
     if (part) part.push(benchmark)
     else parts.set(op, [benchmark])
@@ -178,14 +225,26 @@ export function benchmarkGroups(
     return {
       section,
       names: part.map((benchmark) => benchmark.name),
-      run: async (wanted, progress: Progress) => {
+      run: async (wanted, progress: Progress, signal) => {
+        const report = emptyReport()
         const results: Result[] = []
         for (const benchmark of part.filter((each) => wanted.has(each.name))) {
+          // Signals and rejected promises are heard of between two turns of the event loop.
+          await new Promise((done) => void setImmediate(done))
+          if (signal?.aborted) break
           progress(benchmark.name)
-          results.push(await measureBenchmark(benchmark, await build(), budget))
+          try {
+            results.push(await measureBenchmark(benchmark, await build(), budget))
+          } catch (error) {
+            report.failed.set(benchmark.name, failureOf(benchmark.name, error))
+          }
         }
-        const title = section === 'own' ? 'own' : `${section}: ${op}`
-        return reportResults(title, i === 0 ? notes : [], results, label)
+        if (results.length > 0)
+          addReport(
+            report,
+            reportResults(`${section}: ${op}`, i === 0 ? notes : [], results, label),
+          )
+        return report
       },
     }
   })

@@ -14,6 +14,8 @@ export interface ComparisonArguments {
   readonly saveBaseline?: string
   /** Percent. */
   readonly threshold?: number
+  /** Budget. */
+  readonly seconds?: number
 }
 
 interface Arguments extends ComparisonArguments, ResultPaths {
@@ -24,15 +26,48 @@ interface Arguments extends ComparisonArguments, ResultPaths {
 /** What runs in a loop in one process, so that two builds can take turns. */
 const comparable = ['kernels', 'steps', 'inference']
 
-/** @throws SpikewasmError for `--threshold` without anything to compare */
+/** @throws SpikewasmError for `--threshold` or `--seconds` without anything to compare */
 export function isComparison(args: ComparisonArguments): boolean {
-  const { against, baseline, saveBaseline, threshold } = args
+  const { against, baseline, saveBaseline, threshold, seconds } = args
   const given = [against, baseline, saveBaseline].some((path) => path !== undefined)
   expect(
     given || threshold === undefined,
     () => 'bench.threshold must come with --against or --baseline: it is what they compare by',
   )
+  expect(
+    given || seconds === undefined,
+    () =>
+      'bench.seconds must come with --against, --baseline or --save-baseline: it is the time ' +
+      'that a comparison may take',
+  )
   return given
+}
+
+/** @throws SpikewasmError for a section that does not run in a loop */
+function checkSection(only: string | undefined): void {
+  expect(
+    only === undefined || comparable.includes(only),
+    () =>
+      `bench.only must be one of ${comparable.join(', ')} in comparisons, got ` +
+      JSON.stringify(only),
+  )
+}
+
+/** Names of what a comparison would measure. @throws SpikewasmError when a filter fits none */
+export async function listCompared(
+  { filter, only }: Arguments,
+  selection: Selection,
+): Promise<string[]> {
+  checkSection(only)
+  const { listBenchmarks } = await import('../bench/compare/cases.js')
+  const names = listBenchmarks(selection, filter).map(({ name }) => name)
+  expect(
+    names.length > 0,
+    () =>
+      'bench.filter must be a part of the name of a benchmark that can be compared, got ' +
+      JSON.stringify(filter),
+  )
+  return names
 }
 
 /** Compares, prints, writes, and sets the exit code. */
@@ -41,13 +76,8 @@ export async function compare(
   args: Arguments,
   selection: Selection,
 ): Promise<void> {
-  const { against, baseline, saveBaseline, threshold, filter, only } = args
-  expect(
-    only === undefined || comparable.includes(only),
-    () =>
-      `bench.only must be one of ${comparable.join(', ')} in comparisons, got ` +
-      JSON.stringify(only),
-  )
+  const { against, baseline, saveBaseline, threshold, seconds, filter, only } = args
+  checkSection(only)
   const { runComparison } = await import('../bench/compare/command.js')
   // Child processes end with this one.
   exitOnSignals()
@@ -62,6 +92,7 @@ export async function compare(
       filter,
       progress,
       ...(threshold !== undefined && { threshold: threshold / 100 }),
+      ...(seconds !== undefined && { seconds }),
     },
   )
   progress('')

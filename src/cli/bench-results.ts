@@ -1,10 +1,14 @@
 /** Where the results of `spikewasm bench` go: the terminal, files, a history and its page. */
 
+import { constants, existsSync } from 'node:fs'
+import { access, realpath } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Origin } from '../bench/compare/origin.js'
+import type { Mode } from '../bench/history.js'
 import { checkResultPath } from '../bench/options.js'
-import { type Report, toMarkdown } from '../bench/report.js'
-import { expect } from '../errors.js'
-import { checkTargets, writeFilesAtomic } from '../io/files.js'
+import { type Entry, type Report, toMarkdown } from '../bench/report.js'
+import { expect, SpikewasmError } from '../errors.js'
+import { checkTargets, kindOfPath, writeFilesAtomic } from '../io/files.js'
 
 /** Options that name files to write. */
 export interface ResultPaths {
@@ -32,7 +36,44 @@ export async function checkPaths(paths: ResultPaths): Promise<void> {
     () => 'bench.html must come with --history FILE, whose runs it shows',
   )
   const all = [...jsonFiles(json), markdown, saveBaseline, history, html]
-  await checkTargets(all.filter((path) => path !== undefined))
+  const files = all.filter((path) => path !== undefined)
+  await checkTargets(files)
+  await checkPlaces(files)
+  if (history !== undefined) await (await import('../bench/history.js')).checkHistory(history, html)
+  if (html !== undefined) await (await import('../bench/page.js')).needPlotly()
+}
+
+/** Each file lies in a folder of its own name that can be written to, and no two are the same. */
+async function checkPlaces(paths: readonly string[]): Promise<void> {
+  const places = new Map<string, string>()
+  for (const path of paths) {
+    const place = await placeOf(path)
+    const other = places.get(place)
+    expect(
+      other === undefined,
+      () => `${path}: must be a file of its own, got the same as "${other}"; choose another path`,
+    )
+    places.set(place, path)
+  }
+}
+
+/** Where a file is or will be, links followed. @throws SpikewasmError when it cannot be there */
+async function placeOf(path: string): Promise<string> {
+  const folder = dirname(path)
+  const refuse = (why: string): never => {
+    throw new SpikewasmError(`${path}: the file could not be written: ${why}`)
+  }
+  const kind = await kindOfPath(folder)
+  if (kind === undefined) refuse(`the folder "${folder}" does not exist; make it first`)
+  if (kind === 'file') refuse(`"${folder}" is not a folder; choose another path`)
+  await access(folder, constants.W_OK | constants.X_OK).catch(() =>
+    refuse(
+      `writing in "${folder}" is not permitted; choose another folder or change its permissions`,
+    ),
+  )
+  return (await kindOfPath(path)) === undefined
+    ? join(await realpath(folder), basename(path))
+    : realpath(path)
 }
 
 /** Prints lines, unless standard output is for JSON. */
@@ -45,6 +86,11 @@ export const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
 }
 
+/** Tells what failed, on standard error. */
+export const warn = (text: string): void => {
+  process.stderr.write(`spikewasm: ${text}\n`)
+}
+
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
@@ -54,13 +100,18 @@ const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
  * @param machine lines on what it was measured on
  */
 export async function writeResults(
-  { json, markdown, history, html }: ResultPaths,
+  { json, markdown, history, html, quick }: ResultPaths & { readonly quick?: boolean },
   machine: readonly string[],
   report: Report,
   print: (text: string) => void,
   origin?: Origin,
 ): Promise<void> {
-  const { smallerIsBetter, biggerIsBetter, tables } = report
+  const { tables, marks } = report
+  const [smallerIsBetter, biggerIsBetter] = [report.smallerIsBetter, report.biggerIsBetter].map(
+    (entries) => entries.filter(isFigure),
+  )
+  // What cannot be written does not take this away.
+  if (json === true) process.stdout.write(pretty({ machine, smallerIsBetter, biggerIsBetter }))
   const files: { path: string; bytes: Uint8Array }[] = []
   const [times, rates] = jsonFiles(json)
   if (times !== undefined)
@@ -73,16 +124,30 @@ export async function writeResults(
     files.push({ path: markdown, bytes: encode(text) })
   }
   if (files.length > 0) await writeFilesAtomic(files)
-  if (history !== undefined) await writeHistory(history, html, report, origin)
+  if (history !== undefined) {
+    const way = quick ? 'quick' : 'thorough'
+    const mode = origin === undefined ? way : quick ? 'compared quick' : 'compared'
+    await writeHistory(history, html, { smallerIsBetter, marks, mode }, origin)
+  }
   const written = [...files.map(({ path }) => path), history, html]
   for (const path of written) if (path !== undefined) print(`wrote ${path}`)
-  if (json === true) process.stdout.write(pretty({ machine, smallerIsBetter, biggerIsBetter }))
+}
+
+/** Says so where a figure is no number: no tool could read it. */
+function isFigure({ name, value }: Entry): boolean {
+  if (Number.isFinite(value)) return true
+  warn(`"${name}" has no figure, got ${value}; it is left out of files`)
+  return false
+}
+
+interface Figures extends Pick<Report, 'smallerIsBetter' | 'marks'> {
+  readonly mode: Mode
 }
 
 async function writeHistory(
   path: string,
   html: string | undefined,
-  { smallerIsBetter, marks }: Report,
+  { smallerIsBetter, marks, mode }: Figures,
   origin: Origin | undefined,
 ): Promise<void> {
   const [{ appendHistory, readHistory }, { ownOrigin }] = await Promise.all([
@@ -93,8 +158,10 @@ async function writeHistory(
     const found = marks.get(name)
     return { name, value, unit, ...(found !== undefined && { marks: found.split(', ') }) }
   })
-  await appendHistory(path, origin ?? (await ownOrigin({ selection: undefined })), figures)
-  if (html === undefined) return
+  // A run that was stopped before its first figure is none.
+  if (figures.length > 0)
+    await appendHistory(path, origin ?? (await ownOrigin({ selection: undefined })), figures, mode)
+  if (html === undefined || (figures.length === 0 && !existsSync(path))) return
   const { writeHistoryPage } = await import('../bench/page.js')
   await writeHistoryPage(html, await readHistory(path))
 }

@@ -4,9 +4,19 @@ import { type Command, Option } from 'commander'
 import type { Group } from '../bench/group.js'
 import { type Selection, type SelectionArguments, sections, selectionOf } from '../bench/options.js'
 import { addReport, emptyReport, type ResultTable, toText } from '../bench/report.js'
+import { expect } from '../errors.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
-import { type ComparisonArguments, compare, isComparison } from './bench-compare.js'
-import { checkPaths, printer, progress, type ResultPaths, writeResults } from './bench-results.js'
+import { type ComparisonArguments, compare, isComparison, listCompared } from './bench-compare.js'
+import {
+  checkPaths,
+  printer,
+  progress,
+  type ResultPaths,
+  warn,
+  writeResults,
+} from './bench-results.js'
+import { FAILED } from './faults.js'
+import { listenForInterrupt } from './interrupt.js'
 import { counting, named, numbers, numeric, shared } from './options.js'
 
 interface BenchArguments extends SelectionArguments, ResultPaths, ComparisonArguments {
@@ -14,6 +24,10 @@ interface BenchArguments extends SelectionArguments, ResultPaths, ComparisonArgu
   readonly filter?: string
   readonly revectorize: boolean
 }
+
+/** Columns; undefined where output goes to a file or a pipe. */
+const terminalWidth = (): number | undefined =>
+  process.stdout.isTTY ? process.stdout.columns || undefined : undefined
 
 /** What the repository adds to the command of the package. */
 export interface MoreSections {
@@ -84,6 +98,12 @@ export function benchOptions(command: Command, more: readonly string[] = []): Co
         'of comparisons: less than that counts as the same (default: 2)',
       ),
     )
+    .addOption(
+      numeric(
+        '--seconds <n>',
+        'of comparisons: the time that one may take (default: 100, with --quick 45)',
+      ),
+    )
     .addOption(new Option('--history <file>', 'append the figures of this run, one run a line'))
     .addOption(
       new Option('--html <file>', 'a page with curves over the runs of --history, by Plotly'),
@@ -101,11 +121,39 @@ export function benchCommand(command: Command, more?: MoreSections): Command {
     .action((files: string[], args: BenchArguments) => run(files, args, more))
 }
 
+/** Options that choose benchmarks of ours, or how these are run. */
+const choosing = [
+  ['only', '--only'],
+  ['threads', '--threads'],
+  ['shape', '--shape'],
+  ['density', '--density'],
+  ['model', '--model'],
+  ['timeSteps', '--time-steps'],
+  ['batchSize', '--batch-size'],
+] as const
+
+/** @throws SpikewasmError for an option that would have no effect */
+function checkCombination(files: readonly string[], args: BenchArguments): void {
+  const idle = choosing.find(([key]) => args[key] !== undefined)
+  expect(
+    files.length === 0 || idle === undefined,
+    () =>
+      `${idle?.[1]} must be left out with files of your own: it chooses among benchmarks of ` +
+      'the package; --filter chooses among yours',
+  )
+  const { threshold, against, baseline } = args
+  expect(
+    threshold === undefined || against !== undefined || baseline !== undefined,
+    () => '--threshold must come with --against or --baseline: it is what they compare by',
+  )
+}
+
 async function run(
   files: readonly string[],
   args: BenchArguments,
   more: MoreSections | undefined,
 ): Promise<void> {
+  checkCombination(files, args)
   const known = [...sections, ...(more?.sections ?? [])]
   const selection = selectionOf(args, [...sections, ...(more?.byDefault(args) ?? [])], known)
   await checkPaths(args)
@@ -122,7 +170,10 @@ async function list(
   more: MoreSections | undefined,
 ): Promise<void> {
   const { filterGroups } = await import('../bench/run.js')
-  const names = filterGroups(await groupsOf(files, args, selection, more), args.filter)
+  const names =
+    isComparison(args) && files.length === 0
+      ? await listCompared(args, selection)
+      : filterGroups(await groupsOf(files, args, selection, more), args.filter)
   process.stdout.write(`${[...names].join('\n')}\n`)
 }
 
@@ -133,8 +184,7 @@ async function groupsOf(
   more: MoreSections | undefined,
 ): Promise<Group[]> {
   const bench = await import('../bench/run.js')
-  if (files.length > 0)
-    return bench.groupsOf({ ...selection, sections: ['own'] }, await bench.loadOwn(files))
+  if (files.length > 0) return [await bench.ownGroupOf(files, selection)]
   return [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
 }
 
@@ -152,14 +202,28 @@ async function measure(
   const head = bench.headOf(selection, wide)
   print(`${head.join('\n')}\n`)
   const report = emptyReport()
-  const table = (each: ResultTable): void => print(toText(each))
+  const table = (each: ResultTable): void => print(toText(each, terminalWidth()))
   if (groups.some(({ section }) => [...sections, 'own'].includes(section))) {
     const limits = await bench.peakReport(selection)
     for (const each of limits.tables) table(each)
     addReport(report, limits)
   }
-  addReport(report, await bench.runGroups(groups, wanted, { table, progress }))
+  const interrupt = listenForInterrupt(() => progress('stopping: writing what there is'))
+  const { signal } = interrupt
+  addReport(report, await bench.runGroups(groups, wanted, { table, progress }, signal))
   await writeResults(args, head, report, print)
+  interrupt.release()
+  for (const why of report.failed.values()) warn(why)
+  end(signal.aborted ? INTERRUPTED : report.failed.size > 0 ? FAILED : 0)
+}
+
+const INTERRUPTED = 130
+/** How long threads of a network that has failed may go on. */
+const LINGER_MS = 2000
+
+function end(code: number): void {
+  process.exitCode = code
+  setTimeout(() => process.exit(), LINGER_MS).unref()
 }
 
 const describeWide = ({ on, why }: { on: boolean; why?: string }): string =>

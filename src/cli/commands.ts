@@ -3,6 +3,7 @@
 import { Command } from 'commander'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { complain } from './complain.js'
+import { FAILED, guardBench } from './faults.js'
 import { packageVersion } from './version.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
@@ -36,17 +37,19 @@ program.hook('preAction', async (_, command) => {
   if (command.opts<{ revectorize?: boolean }>().revectorize !== false) await switchOnWideVectors()
 })
 
-/** The reader of our output may close it early, as `head` does. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
-
 const command = program.commands.find((candidate) => candidate.name() === asked)
+
+if (asked === 'bench') guardBench(command)
+// The reader of our output may close it early, as `head` does.
+else
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
 
 try {
   await program.parseAsync()
 } catch (error) {
   // A slow-down is what 1 means in `bench`.
-  process.exitCode = complain(error, command, asked === 'bench' ? 2 : 1)
+  process.exitCode = complain(error, command, asked === 'bench' ? FAILED : 1)
 }

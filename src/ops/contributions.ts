@@ -1,17 +1,17 @@
 /** Gradients that arrive from several readers. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
-import { type Contribution, noPool } from '../plan/tensors.js'
+import { checkBoolean, checkOptions, expect } from '../errors.js'
+import type { Contribution } from '../plan/tensors.js'
 import type { OpBuilder } from './builder.js'
 import { type Extent, showShape, still } from './shapes.js'
 import { floatTensor } from './tensor.js'
-import { type WindowOptions, windowed, windowOptions } from './windows.js'
+import { type TermWindow, termWindow, windowOptions } from './windows.js'
 
 /**
  * One gradient of those that are added up: what a reader of the tensor hands back. A `kernelSize`
  * means that the reader saw means over windows.
  */
-export interface GradientTerm extends Partial<WindowOptions> {
+export interface GradientTerm extends TermWindow {
   /** It is the same at every step and has no time axis. Default false. */
   readonly still?: boolean
   /** The factor that the reader saw the tensor times. Default 1. */
@@ -42,28 +42,12 @@ export function contribution(
   given: GradientTerm,
 ) {
   checkOptions(where, given, ['still', 'scale', ...windowOptions])
-  const { scale = 1, kernelSize, stride, padding } = given
-  expect(
-    Number.isFinite(scale),
-    () => `${where}.scale must be a finite number, got ${describe(scale)}`,
-  )
   const isStill = checkBoolean(`${where}.still`, given.still, false)
   expect(
     !isStill || input.timed,
     () => `${where}.still is of inputs with T; leave it out for ${showShape(input.shape)}`,
   )
-  expect(
-    kernelSize !== undefined || (stride === undefined && padding === undefined),
-    () => `${where}: stride and padding are of windows; give kernelSize too`,
-  )
-  expect(
-    kernelSize === undefined || input.shape.length > 3,
-    () => `${where}: windows need an image [B, C, H, W], got ${showShape(input.shape)}`,
-  )
-  const own = isStill ? still(input) : input
-  const windows = kernelSize !== undefined && windowed(where, { kernelSize, stride, padding }, own)
-  const from = windows ? windows.output : own
-  const pool = windows ? windows.pool : noPool
+  const { scale, pool, output: from } = termWindow(where, given, isStill ? still(input) : input)
   const tensor = floatTensor(b, { name }, from)
   const gradient: Contribution = {
     buffer: tensor.buffer,
@@ -71,7 +55,7 @@ export function contribution(
     outH: from.H,
     outW: from.W,
     pool,
-    scale: scale * (1 / (pool.kernel[0] * pool.kernel[1])),
+    scale,
   }
   return { tensor, gradient }
 }

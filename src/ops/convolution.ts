@@ -1,8 +1,7 @@
 /** What the ops of convolutions and linear layers share: sizes, checks, and their tensors. */
 
 import { checkInteger, checkOptions, describe, expect } from '../errors.js'
-import { pair, type Size, windows } from '../nn/layers/kind.js'
-import { pooling } from '../nn/layers/window.js'
+import { pair, type Size } from '../nn/layers/kind.js'
 import type { Geometry } from '../plan/convolution/geometry.js'
 import {
   blockWidth,
@@ -12,11 +11,9 @@ import {
   storedChannels,
   weightLayout,
 } from '../plan/layout.js'
-import { noPool, type Pool } from '../plan/tensors.js'
+import { noPool, type Pool, usedStrides } from '../plan/tensors.js'
 import { checkShape, type Extent, extentOf, shapeLike, showShape } from './shapes.js'
-
-/** A size for both axes, or [vertical, horizontal]. */
-export type PairOption = Size
+import { imageOf, type WindowOptions, windowed, windowOptions } from './windows.js'
 
 /** Shapes and windows of a convolution, as in PyTorch. */
 export interface ConvShape {
@@ -25,9 +22,9 @@ export interface ConvShape {
   /** [N, C / groups, kernelH, kernelW]. */
   readonly weight: readonly number[]
   /** Default 1. */
-  readonly stride?: PairOption
+  readonly stride?: Size
   /** Default 0. */
-  readonly padding?: PairOption
+  readonly padding?: Size
   /** Default 1. */
   readonly groups?: number
 }
@@ -43,16 +40,6 @@ export interface LinearShape {
 }
 
 export const linearShapeOptions = ['input', 'weight'] as const
-
-/** Means over windows of the spikes that an op reads, as `avgPool2d` takes them. */
-export interface PoolWindow {
-  /** Height and width of a window, in pixels. */
-  readonly kernelSize: PairOption
-  /** Default: `kernelSize`. */
-  readonly stride?: PairOption
-  /** Default 0. */
-  readonly padding?: PairOption
-}
 
 /** A convolution, or a linear layer, as ops plan it. */
 export interface ConvSizes {
@@ -73,20 +60,16 @@ export interface Reading {
   /** The input is stored with its own channels, as a model's is; else with padded ones. */
   readonly image?: boolean
   readonly time?: 'maybe' | 'never' | 'always'
-  readonly pool?: PoolWindow | undefined
+  readonly pool?: WindowOptions | undefined
 }
 
 /** The pooling that an option says, and the extent behind it. */
-function pooled(op: string, source: Extent, window: PoolWindow | undefined) {
+function pooled(op: string, source: Extent, window: WindowOptions | undefined) {
   if (window === undefined) return { pool: noPool, input: source }
   const name = `${op}.pool`
-  checkOptions(name, window, ['kernelSize', 'stride', 'padding'])
-  const { kernelSize, ...options } = window
-  const { kernelSize: kernel, stride, padding } = pooling(name, kernelSize, options)
-  const { C, H, W } = source
-  const [h, w] = windows(name, { shape: [C, H, W], flat: false, node: 0 }, kernel, stride, padding)
-  const shape = shapeLike(source, { H: h, W: w })
-  return { pool: { kernel, stride, padding }, input: { ...source, shape, H: h, W: w } }
+  checkOptions(name, window, windowOptions)
+  const { pool, output } = windowed(name, window, source)
+  return { pool, input: output }
 }
 
 /** Sizes of a convolution. */
@@ -101,8 +84,10 @@ export function convSizes(
   const [N, channels, kernelH, kernelW] = Array.from(options.weight)
   const { groups = 1 } = options
   checkInteger(`${op}.groups`, groups, 1)
-  const [strideH, strideW] = pair(`${op}.stride`, options.stride ?? 1, 1)
-  const [padH, padW] = pair(`${op}.padding`, options.padding ?? 0, 0)
+  const { stride: by = 1, padding: around = 0 } = options
+  const stride = pair(`${op}.stride`, by, 1)
+  const padding = pair(`${op}.padding`, around, 0)
+  const [padH, padW] = padding
   expect(
     input.C === channels * groups && N % groups === 0,
     () =>
@@ -110,6 +95,7 @@ export function convSizes(
       `${channels * groups} channels and makes a multiple of ${groups}, but input ` +
       `${showShape(options.input)} has ${input.C} channels; change one of the shapes`,
   )
+  const [strideH, strideW] = usedStrides(imageOf(input), padding, stride)
   const outH = Math.floor((input.H + 2 * padH - kernelH) / strideH) + 1
   const outW = Math.floor((input.W + 2 * padW - kernelW) / strideW) + 1
   expect(

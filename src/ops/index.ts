@@ -6,7 +6,7 @@
  */
 
 export type { GradientMemory, GradientsOf, GradientTerm } from './contributions.js'
-export type { ConvShape, LinearShape, PairOption, PoolWindow } from './convolution.js'
+export type { ConvShape, LinearShape } from './convolution.js'
 export { load } from './engine.js'
 export type {
   AddMemory,
@@ -246,4 +246,4 @@ export type {
   WeightGradientTypes,
 } from './weighted/types.js'
 export type { WeightGradientAlgorithm, WeightGradientOptions } from './weighted/weight-gradient.js'
-export type { WindowOptions } from './windows.js'
+export type { TermWindow, WindowOptions } from './windows.js'

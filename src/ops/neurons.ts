@@ -14,8 +14,8 @@ import { noPool, type Term } from '../plan/tensors.js'
 import { ref } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
 import { checkShape, type Extent, extentOf, MOST_STEPS, still } from './shapes.js'
+import { groupTensor } from './special.js'
 import {
-  channelTensor,
   floatTensor,
   type OpTensor,
   plainTensor,
@@ -184,12 +184,6 @@ export const withSteps = (extent: Extent, T: number): Extent => ({
   T,
 })
 
-/** A vector over the channels, or one for each step. */
-function vector(o: OpBuilder, name: string, { C, T }: Extent, steps: boolean): OpTensor {
-  if (!steps) return channelTensor(o.b, { name }, C)
-  return floatTensor(o.b, { name }, { shape: [T, C], timed: true, T, B: 1, C, H: 1, W: 1 })
-}
-
 function checkAffine(what: string, affine: unknown = false): AffineOption {
   expect(
     typeof affine === 'boolean' || affine === 'steps',
@@ -213,7 +207,7 @@ function current(
   const steps = affine === 'steps'
   const of = (role: string): OpTensor => {
     const named = name === 'input' ? role : `${name}${role[0].toUpperCase()}${role.slice(1)}`
-    return vector(o, named, all, steps)
+    return groupTensor(o.b, { name: named }, all, steps)
   }
   const [scale, shift] = ['scale', 'shift'].map(of)
   const [mean, invStd] = xhat ? ['mean', 'invStd'].map(of) : []

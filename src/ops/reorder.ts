@@ -52,33 +52,40 @@ export function fromEngine(extent: Extent, stored: number, own: Float32Array): F
   return values
 }
 
-/**
- * Spikes, a byte each, as bits: masks [plane][B][H·W][C′], bit t & 7 of plane t >> 3; and counts
- * [B][H·W][C′], where there are any.
- */
+/** Spikes, a byte each, as bits: masks [plane][B][H·W][C′], bit t & 7 of plane t >> 3. */
 export function toMasks(
   { T, B, C, H, W }: Extent,
   stored: number,
   spikes: Uint8Array,
   masks: Uint8Array,
-  counts?: Uint8Array,
 ): void {
   const P = H * W
   const plane = B * P * stored
   masks.fill(0)
-  counts?.fill(0)
   let from = 0
   for (let t = 0; t < T; t++) {
     const [base, bit] = [(t >> 3) * plane, t & 7]
     for (let b = 0; b < B; b++)
       for (let c = 0; c < C; c++) {
         let to = b * P * stored + c
-        for (const end = from + P; from < end; from++, to += stored) {
-          const spike = spikes[from]
-          masks[base + to] |= spike << bit
-          if (counts) counts[to] += spike
-        }
+        for (const end = from + P; from < end; from++, to += stored)
+          masks[base + to] |= spikes[from] << bit
       }
+  }
+}
+
+/** Spikes of each neuron, from masks [plane][neuron]. Four bytes at a time, as one integer. */
+export function countSpikes(masks: Int32Array, counts: Int32Array): void {
+  const n = counts.length
+  for (let i = 0; i < n; i++) {
+    let count = 0
+    for (let at = i; at < masks.length; at += n) {
+      const ones = masks[at]
+      const twos = (ones & 0x55555555) + ((ones >>> 1) & 0x55555555)
+      const fours = (twos & 0x33333333) + ((twos >>> 2) & 0x33333333)
+      count += (fours + (fours >>> 4)) & 0x0f0f0f0f
+    }
+    counts[i] = count
   }
 }
 

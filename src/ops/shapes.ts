@@ -22,7 +22,8 @@ export const MOST_STEPS = 255
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
-export const showShape = (shape: readonly unknown[]): string => `[${shape.join(', ')}]`
+export const showShape = (shape: readonly unknown[]): string =>
+  `[${shape.map(describe).join(', ')}]`
 
 /** A list of positive integers with so many numbers. `axes`: what messages call them. */
 export function checkShape(

@@ -51,25 +51,31 @@ export function groupTensor(
 }
 
 /** Classes i32 [B], each below `classes`: a kernel finds a logit by it. */
+export interface ClassTensor extends OpTensor {
+  readonly check: (values: Values) => void
+  /** The same of what the plan's memory holds. */
+  checkOwn(views: Views): void
+}
+
 export function classTensor(
   b: ProgramBuilder,
   op: string,
   naming: Naming,
   batch: number,
   classes: number,
-): OpTensor {
+): ClassTensor {
   const tensor = plainTensor(b, naming, [batch], 'int32')
-  const checked = (values: Values): Values => {
-    const at = values.findIndex((value) => value < 0 || value >= classes)
+  const check = (values: Values): void => {
+    let at = 0
+    while (at < batch && values[at] >= 0 && values[at] < classes) at++
     expect(
-      at < 0,
+      at === batch,
       () =>
         `${op}: ${naming.name} must hold classes from 0 to ${classes - 1}, got ${values[at]} at ` +
         `index ${at}`,
     )
-    return values
   }
-  return { ...tensor, pack: (values, views) => tensor.pack(checked(values), views) }
+  return { ...tensor, check, checkOwn: (views) => check(views(tensor.buffer, 'int32', batch)) }
 }
 
 /** A word of the control block. */

@@ -8,12 +8,13 @@ import {
   bytesFromEngine,
   bytesToEngine,
   checkSpikes,
+  countSpikes,
   fromEngine,
   fromMasks,
   toEngine,
   toMasks,
 } from './reorder.js'
-import { type Extent, sizeOf } from './shapes.js'
+import { type Extent, sizeOf, still } from './shapes.js'
 
 /** Arrays that ops take, return and show. */
 export type Values = Float32Array | Uint8Array | Int8Array | Int32Array
@@ -100,36 +101,25 @@ export function floatTensor(
 export interface SpikesTensor extends OpTensor {
   /** The number of spikes of each neuron, bytes [B][H][W][C′]. */
   readonly counts: OpTensor
+  /** Writes the counts of the masks, for kernels that read both. */
+  count(views: Views): void
 }
 
-/**
- * @param op what messages begin with
- * @param withCounts a kernel reads counts too: `pack` fills both
- */
+/** @param op what messages begin with */
 export function spikesTensor(
   b: ProgramBuilder,
   op: string,
   naming: Naming,
   extent: Extent,
-  withCounts = false,
 ): SpikesTensor {
   const { T, B, C, H, W, shape } = extent
   const stored = storedChannels(C)
   const sizes = [Math.ceil(T / 8), B, H, W, stored]
   const buffer = bufferOf(b, naming.name, 'uint8', sizeOf(sizes))
   const own = (views: Views): Uint8Array => views(buffer, 'uint8', sizeOf(sizes)) as Uint8Array
-  const counts = bytesTensor(
-    b,
-    { name: `${naming.name}Counts` },
-    {
-      ...extent,
-      T: 1,
-      timed: false,
-      shape: extent.timed ? shape.slice(1) : shape,
-    },
-  )
-  const ownCounts = (views: Views): Uint8Array =>
-    views(counts.buffer, 'uint8', sizeOf(counts.sizes)) as Uint8Array
+  const counts = bytesTensor(b, { name: `${naming.name}Counts` }, still(extent))
+  const words = (views: Views, of: Buffer, bytes: number): Int32Array =>
+    views(of, 'int32', bytes / 4) as Int32Array
   return {
     ...naming,
     type: 'uint8',
@@ -139,15 +129,13 @@ export function spikesTensor(
     buffer,
     stored,
     counts,
-    check: (values) => checkSpikes(`${op}: ${naming.name}`, values as Uint8Array),
-    pack: (values, views) =>
-      toMasks(
-        { T, B, C, H, W, shape, timed: extent.timed },
-        stored,
-        values as Uint8Array,
-        own(views),
-        withCounts ? ownCounts(views) : undefined,
+    count: (views) =>
+      countSpikes(
+        words(views, buffer, sizeOf(sizes)),
+        words(views, counts.buffer, ownCount(counts)),
       ),
+    check: (values) => checkSpikes(`${op}: ${naming.name}`, values as Uint8Array),
+    pack: (values, views) => toMasks(extent, stored, values as Uint8Array, own(views)),
     unpack: (views) => fromMasks(extent, stored, own(views)),
   }
 }

@@ -19,7 +19,10 @@ export const asFloat = (tensor: OpTensor, extent: Extent, input = false): FloatT
   gradient: [],
 })
 
-export const asSpikes = (tensor: SpikesTensor, extent: Extent): SpikeTensor => ({
+/** What is read of spikes: masks and counts. */
+type Spikes = Pick<SpikesTensor, 'name' | 'stored' | 'buffer' | 'counts'>
+
+export const asSpikes = (tensor: Spikes, extent: Extent): SpikeTensor => ({
   kind: 'spikes',
   name: tensor.name,
   shape: imageOf(extent),

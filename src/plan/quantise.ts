@@ -2,7 +2,7 @@
 
 import { EPSILON } from './standardise.js'
 
-/** The largest byte. −128 is not used, so that sums of 258 fit in 16 bits. */
+/** The largest byte. −128 is not used, so that w and −w have bytes ±q. */
 const MOST = 127
 
 /** A weight in PyTorch's order, element = values · scales of its output channel. */

@@ -15,6 +15,25 @@ export interface Pool {
   readonly stride: Pair
   readonly padding: Pair
 }
+/**
+ * Strides over an image as kernels get them: at most its padded size. From there on a window has
+ * one place whatever the stride, and a smaller number fits their words.
+ */
+export const usedStrides = (
+  [, h, w]: Shape,
+  [padH, padW]: Pair,
+  [strideH, strideW]: Pair,
+): Pair => [Math.min(strideH, h + 2 * padH), Math.min(strideW, w + 2 * padW)]
+
+/** Windows of a layer with such strides. */
+export function usedWindow(
+  image: Shape,
+  window: { readonly kernelSize: Pair; readonly stride: Pair; readonly padding: Pair },
+) {
+  const { kernelSize, stride, padding } = window
+  return { kernelSize, stride: usedStrides(image, padding, stride), padding }
+}
+
 export const noPool: Pool = { kernel: [1, 1], stride: [1, 1], padding: [0, 0] }
 
 export function isIdentity(pool: Pool): boolean {

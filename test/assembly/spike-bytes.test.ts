@@ -15,7 +15,7 @@ import { putRecord } from '../support/records.js'
 import { type Case, linear, makeCase, visitField } from '../support/spikes.js'
 
 /** How weights are drawn: any, or all of one value. */
-type Weights = 'any' | 127 | -127
+type Weights = 'any' | 127 | -128
 
 interface Inputs {
   readonly sources: Uint8Array[]
@@ -35,7 +35,7 @@ function inputsOf(c: Case, random: () => number, weights: Weights): Inputs {
   )
   const K = c.kernelH * c.kernelW * c.inC
   const weight = Int8Array.from({ length: K * c.outC }, () =>
-    weights === 'any' ? Math.floor(random() * 255) - 127 : weights,
+    weights === 'any' ? Math.floor(random() * 256) - 128 : weights,
   )
   const scales = Float32Array.from({ length: c.outC }, () => random() * 0.01)
   return { sources, weight, scales, bias: scales.map(() => random() - 0.5) }
@@ -172,20 +172,20 @@ for (const variant of variants) {
       }
   })
 
-  test(`bytes ${variant} more rows of ±127 than 16 bits can sum`, () => {
-    for (const weights of [127, -127] as const)
+  test(`bytes ${variant} more rows of 127 and −128 than 16 bits can sum`, () => {
+    for (const weights of [127, -128] as const)
       for (const blockWidth of [4, 8, 16, 32]) {
         const sizes = { blockWidth, outC: blockWidth, images: 1, active: 1, bias: false }
-        // Pieces of 258 rows: one less, as many, one more, and two pieces and a rest.
-        for (const inC of [256, 260, 516, 1036])
+        // Pieces of 256 rows: as many, a few more, and two pieces and a rest.
+        for (const inC of [256, 260, 512, 516, 1036])
           checkBytes(variant, linear({ ...sizes, inH: 1, inW: 1, inC }), 1, { weights })
         checkBytes(variant, makeCase({ ...sizes, inC: 116, inH: 3, inW: 3 }), 2, { weights })
       }
   })
 
-  test(`bytes ${variant} factors up to 255, of ±127`, () => {
+  test(`bytes ${variant} factors up to 255, of 127 and −128`, () => {
     const sizes = { inH: 1, inW: 1, inC: 20, images: 1, active: 1, timeSteps: 5 }
-    for (const weights of [127, -127] as const)
+    for (const weights of [127, -128] as const)
       for (const blockWidth of [4, 8, 16, 32])
         for (const [h, w] of [
           [1, 2],

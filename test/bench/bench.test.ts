@@ -11,7 +11,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseOptions } from '../../bench/options.js'
 import { measureHandOver } from '../../src/bench/hand-over.js'
-import { makeSpikes } from '../../src/bench/spikes.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const run = (...args: string[]) =>
@@ -101,32 +100,6 @@ test('the comparison with the official code says what is missing', () => {
       }
   } finally {
     rmSync(folder, { recursive: true })
-  }
-})
-
-test('spikes have the rate that was asked for, and masks and counts agree (seeds 1–6)', () => {
-  for (let seed = 1; seed <= 6; seed++) {
-    const T = [1, 3, 4, 7, 8, 4][seed - 1]
-    const wanted = [0.05, 0.1, 0.2, 0.4, 0.2, 0.1][seed - 1]
-    const { masks, counts, rate, active } = makeSpikes(20_001, T, wanted, seed)
-    assert.ok(Math.abs(rate - wanted) < 0.02, `seed ${seed}: rate ${rate}, wanted ${wanted}`)
-    let [sum, firing] = [0, 0]
-    masks.forEach((mask, i) => {
-      let bits = 0
-      for (let t = 0; t < 8; t++) bits += (mask >> t) & 1
-      assert.is(bits, counts[i], `seed ${seed}: neuron ${i}`)
-      assert.is(mask >> T, 0, `seed ${seed}: neuron ${i} fires behind T`)
-      sum += bits
-      firing += bits > 0 ? 1 : 0
-    })
-    assert.is(rate, sum / (masks.length * T), `seed ${seed}`)
-    assert.is(active, firing / masks.length, `seed ${seed}`)
-    // Neurons keep their ways: fewer fire at all than if steps were independent.
-    if (T > 1)
-      assert.ok(
-        active < 1 - (1 - rate) ** T - 0.01,
-        `seed ${seed}: active ${active} of rate ${rate}`,
-      )
   }
 })
 

@@ -49,11 +49,10 @@ async function messageOf(promise: Promise<unknown>): Promise<string> {
   throw new Error('no error came')
 }
 
-test('slower and faster loops are found on fresh processes, and nothing else', async () => {
-  const campaign = await compareLoops({ count: 3, slower: { 1: 0.3, 2: -0.3 } })
-  const { 'loop 0': same, 'loop 1': slow, 'loop 2': fast } = verdictsOf(campaign.rows)
+test('a slower loop is found on fresh processes, and nothing else', async () => {
+  const campaign = await compareLoops({ count: 2, slower: { 1: 0.3 } })
+  const { 'loop 0': same, 'loop 1': slow } = verdictsOf(campaign.rows)
   assert.is(slow, 'slower')
-  assert.is(fast, 'faster')
   assert.ok(same === 'same' || same === 'undecided', same)
   const row = campaign.rows.find(({ name }) => name === 'loop 1')!
   assert.ok(row.measured.length >= 5, 'five fresh processes at least decide')
@@ -89,7 +88,7 @@ test('what throws, hangs or ends its process is named; the rest is measured', as
   ] as const
   const campaign = await compareLoops(
     { count: 14, odd: [...odd, ...onlyOther] },
-    { seconds: 12, patience: 3 },
+    { seconds: 8, patience: 2 },
   )
   const { failed, skipped, rows } = campaign
   for (const [name, pattern] of [
@@ -97,7 +96,7 @@ test('what throws, hangs or ends its process is named; the rest is measured', as
     ['loop 2', /^Error: cannot be prepared \(at .*loops/],
     ['loop 4', /^ended its process \(exit code 3\)$/],
     ['loop 7', /^Error: cannot go on \(at .*loops/],
-    ['loop 8', /^did not end within 3 s; its process was killed$/],
+    ['loop 8', /^did not end within 2 s; its process was killed$/],
   ] as const)
     assert.match(failed.get(name) ?? 'nothing', pattern, name)
   assert.is(failed.size, 5)
@@ -164,14 +163,14 @@ test('options out of range are one message', async () => {
 const baselinePath = join(folder, 'base.json')
 
 test('a baseline is saved, read, and compared with: equal and slower', async () => {
-  const made = await makeBaseline(optionsOf({ count: 2 }), 4)
+  const made = await makeBaseline(optionsOf({ count: 2 }), 3)
   assert.equal(made.benchmarks.map(({ name }) => name).sort(), ['loop 0', 'loop 1'])
-  assert.ok(made.benchmarks.every(({ processes }) => processes.length === 4))
+  assert.ok(made.benchmarks.every(({ processes }) => processes.length === 3))
   await writeBaseline(baselinePath, made)
   assert.equal(await readBaseline(baselinePath), made)
   const { campaign } = await compareBaseline(
     baselinePath,
-    optionsOf({ count: 3, slower: { 1: 1 } }),
+    optionsOf({ count: 3, slower: { 1: 1 } }, { seconds: 10 }),
   )
   const verdicts = verdictsOf(campaign.rows)
   assert.is(verdicts['loop 1'], 'slower')

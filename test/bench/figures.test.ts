@@ -14,6 +14,7 @@ import {
   shareOf,
 } from '../../src/bench/figures.js'
 import { measureBeside } from '../../src/bench/measure.js'
+import { parseRanges, parseStat, parseThrottled } from '../../src/bench/others.js'
 import type { LimitRate } from '../../src/bench/peak.js'
 import { randomNumbers } from '../../src/bench/spikes.js'
 
@@ -73,6 +74,20 @@ test('hand-over: undisturbed bursts count, and a thread that waits for a process
   assert.match(reasonOf(handOverOf([])), /did not run/)
   assert.ok(isRefused(handOverOf([1, 1, 1])))
   assert.ok(isRefused(handOverOf([Number.NaN, 0, -3])))
+})
+
+test('what was taken from us: of the processors that we may use, in marks', () => {
+  assert.equal(parseRanges('0-2,5'), [0, 1, 2, 5])
+  const stat = (a: number, b: number) =>
+    `cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 ${a} 1 1 500 7 1 1 2 0 0\ncpu1 ${b} 0 0 500 7 0 0 0 0 0\nintr 5\n`
+  assert.equal(parseStat(stat(10, 3), new Set()), { busyMs: 190, processors: 2 })
+  assert.equal(parseStat(stat(10, 3), new Set([1])), { busyMs: 30, processors: 1 })
+  assert.is(parseThrottled('usage_usec 5\nthrottled_usec 2500\n'), 2.5)
+  const quiet = { others: 0, speed: 1, spread: 1 }
+  assert.is(marksOf(quiet), '')
+  assert.is(marksOf({ ...quiet, away: 0.3 }), 'waited 30 %')
+  assert.is(marksOf({ ...quiet, away: 0.3, quota: 0.2 }), 'stopped 20 %')
+  assert.is(marksOf({ ...quiet, crowded: true }), 'more threads than processors')
 })
 
 test('whatever the samples, no figure is impossible (seeds 1–300)', () => {

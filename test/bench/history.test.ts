@@ -44,6 +44,39 @@ test('runs are appended, at the same time too, and read again', async () => {
   assert.equal(runs[4].origin, origin)
 })
 
+test('a figure that is no number is refused before anything is written', async () => {
+  const path = join(folder, 'nan.jsonl')
+  await appendHistory(path, origin, [figure(1)], 'quick')
+  const before = readFileSync(path, 'utf8')
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY])
+    assert.match(
+      await messageOf(appendHistory(path, origin, [figure(2), figure(value)])),
+      /nan\.jsonl: figures of a history must be numbers, got (NaN|Infinity) of "lif 1"/,
+    )
+  assert.is(readFileSync(path, 'utf8'), before)
+})
+
+test('quick runs, long ones and comparisons have curves of their own; dates for commits', () => {
+  const { commit: _, ...installed } = origin
+  const run = (value: number, mode?: 'quick' | 'compared') => ({
+    schema: 1 as const,
+    origin: installed,
+    mode,
+    figures: [figure(value)],
+  })
+  const { series, runs } = pageData([run(1, 'quick'), run(2, 'compared'), run(3, 'quick'), run(4)])
+  assert.equal(
+    series.map(({ name, points }) => [name, points.map(([, value]) => value)]),
+    [
+      ['lif 1 (quick)', [1, 3]],
+      ['lif 1 (compared)', [2]],
+      ['lif 1', [4]],
+    ],
+  )
+  assert.is(runs[0].name, '2024-05-01 10:00')
+  assert.is(pageData([run(1, 'quick')]).series[0].name, 'lif 1', 'one mode needs no name')
+})
+
 test('a broken line is told by its number; a cut one does not swallow the next', async () => {
   const path = join(folder, 'b.jsonl')
   await appendHistory(path, origin, [figure(1)])

@@ -57,6 +57,9 @@ test('options: what is chosen by default, and errors that name the option', () =
     [{ timeSteps: 256 }, /^bench\.timeSteps .*256$/],
     [{ batchSize: 0 }, /^bench\.batchSize .*0$/],
     [{ density: [0.1, 1] }, /^bench\.density must be rates .*got 0\.1,1$/],
+    [{ shape: '65536x65536x65536' }, /^bench\.shape must give tensors of at most 1 GiB/],
+    [{ shape: '65536-65536' }, /^bench\.shape .*"65536-65536" with 16 images/],
+    [{ shape: '512x64x64-512', batchSize: 64 }, /got "512x64x64-512 k3" .* GFLOP; choose/],
     [{ shape: '8x8x8', only: 'steps' }, /^bench\.shape must be left out with --only steps/],
   ] as const)
     assert.throws(() => selectionOf(args), message)
@@ -64,13 +67,32 @@ test('options: what is chosen by default, and errors that name the option', () =
   checkResultPath('json', 'out.json')
 })
 
+/** What must not give a name twice. */
+const alike = [
+  { density: [0.1, 0.101, 0.001, 0.2] },
+  { shape: '512-10,512-10,8x8x8,8x8x8-8,8x8x8-8k3p1', density: [0.1, 0.101] },
+]
+
 test('names begin with the op, are ASCII, one line and unique', () => {
-  for (const options of [{}, { quick: true }, { shape: '8x8x8-8,16x4x4' }, { threads: 2 }]) {
+  for (const options of [
+    {},
+    { quick: true },
+    { shape: '8x8x8-8,16x4x4' },
+    { threads: 2 },
+    ...alike,
+  ]) {
     const names = listBenchmarks(selectionOf({ threads: 2, ...options })).map(({ name }) => name)
     assert.ok(names.length > 3, `${names.length}`)
     assert.is(new Set(names).size, names.length)
     for (const name of names) assert.match(name, /^[a-zA-Z][a-zA-Z0-9]* [ -~]+$/, name)
   }
+})
+
+test('a batch that no memory holds is one error', () => {
+  assert.throws(
+    () => listBenchmarks(selectionOf({ only: 'kernels', batchSize: 65536 })),
+    /^bench\.batchSize must give tensors of at most 1 GiB .* choose a smaller/,
+  )
 })
 
 test('densities and sizes that are asked for are in the names', () => {
@@ -82,6 +104,12 @@ test('densities and sizes that are asked for are in the names', () => {
     threads: 1,
   })
   const names = listBenchmarks(selection).map(({ name }) => name)
+  const tensors = listBenchmarks(selectionOf({ shape: '8x8x8', density: [0.123], threads: 1 }))
+  for (const op of ['dropout', 'avgPool2d spikes', 'maxPool2d spikes', 'lif shortcut'])
+    assert.ok(
+      tensors.some(({ name }) => name === `${op} 8x8x8 B4 T4 d0.123`),
+      op,
+    )
   for (const density of ['d0.30', 'd0.50'])
     assert.ok(names.includes(`conv2d spikes 8x8x8-8 k3 B2 T6 ${density}`), names.join('\n'))
 })
@@ -118,6 +146,8 @@ test('trains of spikes have the rate that was asked for, and events count groups
     assert.ok(bytes.every((s) => s <= 1))
     assert.ok(Math.abs(rate - wanted) < 0.03, `seed ${seed}: ${rate}`)
     assert.equal([rate, active, events], [spikes / (neurons * T), firing / neurons, groups])
+    // Neurons keep their ways: fewer fire at all than if steps were independent.
+    if (T > 1) assert.ok(active < 1 - (1 - rate) ** T - 0.01, `seed ${seed}: ${active} of ${rate}`)
   }
 })
 

@@ -142,17 +142,32 @@ test('at the threshold itself the level holds: without its margin, alarms stay b
   assert.ok(alarms <= 10, `${alarms} of ${runs}`)
 })
 
-test('intervals of 95 % hold the effect in about 95 of 100, with three processes too', () => {
-  for (const count of [3, 5, 9]) {
-    const source = new Source(count)
-    let inside = 0
-    for (let run = 0; run < 300; run++) {
-      const { low, high } = interval(estimate(source.processes(0.01, measured, 16, count)), SHOWN)
-      inside += Number(low < 0.01 && 0.01 < high)
-    }
-    // 285 are expected; a plain bootstrap with three processes holds it in about 230.
-    assert.ok(inside >= 276, `${inside} of 300 with ${count} processes`)
+for (const noise of [measured, { ...quiet, between: 0 }, { ...quiet, between: 0.03 }])
+  for (const count of [3, 5, 8, 16])
+    test(`intervals of 95 % hold 95 of 100: ${count} processes, ${JSON.stringify(noise)}`, () => {
+      const source = new Source(count)
+      const runs = 1000
+      let inside = 0
+      for (let run = 0; run < runs; run++) {
+        const found = estimate(source.processes(0.01, noise, 16, count), run)
+        const { low, high } = interval(found, SHOWN)
+        inside += Number(low < 0.01 && 0.01 < high)
+      }
+      // 950 are expected, with a deviation of 7. What counts the rounds twice holds it in 980 to
+      // 1000; a plain bootstrap of three processes in 770.
+      assert.ok(inside >= 929 && inside <= 974, `${inside} of ${runs}`)
+    })
+
+test('5 % are found at the level of a look where processes scatter by 1 %', () => {
+  const source = new Source(13)
+  const noise = { ...quiet, between: 0.01, within: 0.03 }
+  let found = 0
+  for (let run = 0; run < 500; run++) {
+    const estimated = estimate(source.processes(asLog(0.05), noise, 12, 8), run)
+    found += Number(interval(estimated, 0.0025).low > THRESHOLD)
   }
+  // 90 % are expected; 38 % if the scatter within processes counts twice.
+  assert.ok(found >= 425, `${found} of 500`)
 })
 
 test('rounds of one process are no proof: the more rounds, the same doubt', () => {
@@ -163,24 +178,14 @@ test('rounds of one process are no proof: the more rounds, the same doubt', () =
   assert.ok(many.error > 0.003, `${many.error}`)
 })
 
-test('the error is that of resampling processes and rounds one by one', () => {
+test('the error is the standard error of the medians of processes', () => {
   const samples = new Source(21).processes(0, { ...measured, within: 0.02 }, 9, 4)
-  const source = new RandomStream(Purpose.Shuffle)
-  source.start(1, 9, 9)
-  const means: number[] = []
-  for (let i = 0; i < 4000; i++) {
-    let total = 0
-    for (let k = 0; k < 4; k++) {
-      const rounds = samples[source.below(4)]
-      const drawn = rounds.map(() => rounds[source.below(rounds.length)])
-      total += drawn.sort((x, y) => x - y)[4]
-    }
-    means.push(total / 4)
-  }
-  const center = means.reduce((a, b) => a + b) / means.length
-  const deviation = Math.sqrt(means.reduce((a, b) => a + (b - center) ** 2, 0) / means.length)
-  const { error } = estimate(samples)
-  assert.ok(Math.abs(error / (Math.sqrt(4 / 3) * deviation) - 1) < 0.1, `${error} ${deviation}`)
+  const medians = samples.map((rounds) => [...rounds].sort((x, y) => x - y)[4])
+  const center = medians.reduce((a, b) => a + b) / 4
+  const squares = medians.reduce((sum, value) => sum + (value - center) ** 2, 0)
+  const { effect, error } = estimate(samples)
+  assert.ok(Math.abs(effect - center) < 1e-12)
+  assert.ok(Math.abs(error / Math.sqrt(squares / 3 / 4) - 1) < 0.08, `${error}`)
 })
 
 test('one process decides nothing', () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { targets, withLoop } from '../../bench/slow-build.js'
+import { deadCode, targets, withLoop } from '../../bench/slow-build.js'
 import { ownRoot } from '../../src/bench/compare/builds.js'
 import { listBenchmarks } from '../../src/bench/compare/cases.js'
 import { selectionOf } from '../../src/bench/options.js'
@@ -13,6 +13,14 @@ const table = readFileSync(join(ownRoot(), 'assembly/engine/execute.ts'), 'utf8'
 test('each kernel that is made slower is in the list of a comparison', () => {
   const names = listBenchmarks(selectionOf({})).map(({ name }) => name)
   for (const [, name] of targets) assert.ok(names.includes(name), name)
+})
+
+test('code that nobody calls is as long as it is told', () => {
+  for (const length of [1, 7]) {
+    const text = deadCode(length)
+    assert.is(text.match(/sqrt\(x\)/g)?.length, 2 * length)
+    assert.match(text, /export function deadNumbers.*export function deadVectors/s)
+  }
 })
 
 test('the loop runs behind the call of its operation alone', () => {

@@ -52,6 +52,17 @@ test('the ratio of two costs, on a machine that grows slower', async () => {
   assert.ok(Math.abs(ratioOf(times) - 1.1) < 0.003, `${ratioOf(times)}`)
 })
 
+test('each block is announced: a long benchmark does not seem to hang', async () => {
+  const machine = new Machine()
+  let blocks = 0
+  const onBlock = (): void => void blocks++
+  const calls = [0, 1].map((side) => machine.call(side, () => 200))
+  const { times } = await takeTurns(calls, { ...budget, onBlock }, random(2), machine.clock)
+  assert.is(times[0].length, 1)
+  // One of each side warms up; a round has four.
+  assert.is(blocks, 2 + 4)
+})
+
 test('who begins is drawn; both sides make the same number of calls', async () => {
   const machine = new Machine()
   const calls = [0, 1].map((side) => machine.call(side, () => 2))

@@ -71,8 +71,9 @@ test('a run: tables, JSON for actions, markdown', async () => {
       'conv2d spikes 8x8x8-8 k3 B4 T4 d0.60',
       'of limit',
       'spread',
-      'first ms',
-      'cold ms',
+      'first',
+      'cold',
+      'limit beside',
       'rate 0.\\d\\d, active 0',
     ])
       assert.match(text, new RegExp(word), word)
@@ -96,7 +97,7 @@ test('--json without a file: JSON on standard output and nothing else', async ()
   assert.equal(
     report.smallerIsBetter.map(({ name }) => name).filter((name) => name !== 'peak hand-over'),
     ['load', 'compile', 'first step', 'compile inference', 'first image'].map(
-      (what) => `start cnn ${what}`,
+      (what) => `start cnn ${what} T4`,
     ),
   )
 })
@@ -134,6 +135,7 @@ bench('another one', async () => {}, { work: 2, unit: 'images' })\n`,
 
 test('mistakes: one line that names the option, exit code 2, nothing measured', async () => {
   await writeFile(join(folder, 'kept.bench.mjs'), 'kept')
+  await writeFile(join(folder, 'text'), 'a letter\n')
   for (const [args, message] of [
     [['--only', 'kernel'], /^spikewasm: --only must be one of kernels, steps.*, got "kernel"\n$/],
     [['--threads', '0'], /^spikewasm: --threads must be an integer ≥ 1, got "0"\n$/],
@@ -142,6 +144,18 @@ test('mistakes: one line that names the option, exit code 2, nothing measured', 
     [['--filter', 'nothing'], /^spikewasm: --filter must be a part .*"nothing".*--list.*\n$/],
     [['--model', 'lenet'], /^spikewasm: --model must be one of .*cnn.*, got "lenet"\n$/],
     [['--json', 'kept.bench.mjs'], /^spikewasm: --json must be a file for results, got .*\n$/],
+    [
+      ['--json', 'a.json', '--markdown', './a.json'],
+      /^spikewasm: \.\/a\.json: .*same as "a\.json"/,
+    ],
+    [['--json', 'no/a.json'], /^spikewasm: no\/a\.json: .*"no" does not exist; make it first\n$/],
+    [['--json', 'kept.bench.mjs/a.json'], /^spikewasm: .*is not a folder/],
+    [['--markdown', '.'], /^spikewasm: \.: .*a folder of that name/],
+    [['--history', 'text'], /^spikewasm: text: line 1 must be a run of a history/],
+    [['kept.bench.mjs', '--density', '0.1'], /^spikewasm: --density must be left out with files/],
+    [['kept.bench.mjs', '--only', 'steps'], /^spikewasm: --only must be left out with files/],
+    [['--save-baseline', 'b.json', '--threshold', '5'], /^spikewasm: --threshold must come with/],
+    [['.'], /^spikewasm: .*got "\.": it is a folder; name the files in it\n$/],
     [['--fast'], /^spikewasm: unknown option '--fast'.*--help\n$/],
     [['nothing.bench.js'], /^spikewasm: .*nothing\.bench\.js.*\n$/],
   ] as const) {
@@ -150,6 +164,7 @@ test('mistakes: one line that names the option, exit code 2, nothing measured', 
     assert.match(stderr, message)
   }
   assert.is(await readFile(join(folder, 'kept.bench.mjs'), 'utf8'), 'kept')
+  assert.is(await readFile(join(folder, 'text'), 'utf8'), 'a letter\n')
 })
 
 test('--help ends with 0', async () => {

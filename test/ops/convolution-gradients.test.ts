@@ -324,13 +324,13 @@ test('weight gradient: with the mean of floats over time', () => {
   })
 })
 
-for (const [name, count, steps, kernels] of [
-  ['lists', 205, [1, 1], 'RateLists ListWeightGradient Materialise'],
-  ['patterns', 215, [4, 4], 'PatternLists PatternWeightGradient'],
+for (const [name, steps, kernels] of [
+  ['lists', [1, 1], 'RateLists ListWeightGradient Materialise'],
+  ['patterns', [4, 4], 'PatternLists PatternWeightGradient'],
 ] as const)
   test(`weight gradient: spikes of each run choose between ${name} and products`, () => {
-    let [choices, few, many] = [0, 0, 0]
-    forShapes(count, (r) => {
+    let [few, many] = [0, 0]
+    forShapes(200, (r) => {
       const limits = { C: [8, 9], N: [12, 16], H: [5, 6], W: [5, 6], kernel: [3, 3] } as const
       const c = randomConv(r, {
         ...limits,
@@ -344,8 +344,7 @@ for (const [name, count, steps, kernels] of [
       const given: ops.Conv2dWeightGradientOptions = { ...shared, ...{ engine: engineOf(r) } }
       const plan = ops.conv2dWeightGradient.plan(given)
       const other = plan.algorithm?.split(' | ')[1]
-      if (other === undefined) return { options: given }
-      choices++
+      if (other === undefined) return undefined
       assert.ok(plan.kernels.join(' ').startsWith(`Choose ${kernels}`))
       const both = [name, other].map((algorithm) =>
         ops.conv2dWeightGradient.plan({ ...given, algorithm: algorithm as 'auto' }),
@@ -367,7 +366,6 @@ for (const [name, count, steps, kernels] of [
       }
       return { options: given }
     })
-    assert.ok(choices >= 200, `${choices} shapes leave a choice`)
     assert.ok(few > 20 && many > 50, `${few} and ${many} runs tell the kernels apart`)
   })
 

@@ -1,5 +1,5 @@
 /** Every kernel that a program can call can be called as an op, and so can the matrix products. */
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Op } from '../../assembly/opcodes.js'
@@ -18,13 +18,53 @@ const examples = found.flatMap((file) => file.examples)
 const operations = Object.values(Op).filter(
   (op): op is string => typeof op === 'string' && op !== 'None',
 )
-/** What the engine exports besides them and calls in no program. */
-const functions = ['matmulNN', 'matmulNT', 'matmulTN']
+
+/** Functions of the engine that are no kernels: its entry, totals, and what exported files call. */
+const notKernels = [
+  'run',
+  'bitSum',
+  'byteMax',
+  'byteTotals',
+  'edgeBytes',
+  'edgeExpand',
+  'edgeExpandBytes',
+  'edgeFloats',
+  'edgeLabels',
+  'edgeMean',
+  'edgeRefuse',
+  'edgeSeed',
+  'edgeStepMask',
+]
+
+/** Exports that nothing in the engine calls; the others are parts of kernels, or operations. */
+function functionsOf(root: URL): string[] {
+  const assembly = new URL('assembly/', root)
+  const text = readdirSync(assembly, { recursive: true })
+    .filter((name) => String(name).endsWith('.ts'))
+    .map((name) => readFileSync(new URL(String(name).replaceAll('\\', '/'), assembly), 'utf8'))
+    .join('\n')
+  const called = new Set(
+    Array.from(text.matchAll(/(?<!function )\b(\w+)(?:<\w+>)?\(/g), (m) => m[1]),
+  )
+  const module = new WebAssembly.Module(readFileSync(new URL('build/wasm/engine.wasm', root)))
+  return WebAssembly.Module.exports(module)
+    .filter(({ kind, name }) => kind === 'function' && !called.has(name))
+    .map(({ name }) => name)
+}
+const uncalled = functionsOf(new URL('../../../', import.meta.url))
+/** What a caller of the engine calls instead of a program. */
+const functions = uncalled.filter((name) => !notKernels.includes(name))
 
 test('an example reaches each kernel', () => {
   const reached = new Set(examples.flatMap(({ plan }) => plan().kernels))
   const unreached = [...operations, ...functions].filter((name) => !reached.has(name))
   assert.equal(unreached, [], 'kernels that no op plans')
+  assert.ok(functions.includes('matmulNN'))
+  assert.equal(
+    notKernels.filter((name) => !uncalled.includes(name)),
+    [],
+    'not exported, or called',
+  )
 })
 
 test('the list of operations is that of the planner', () => {

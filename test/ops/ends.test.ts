@@ -263,6 +263,7 @@ test('wrong options, arrays and settings are refused by name', () => {
     [matmul({ b: [4, 3] }), /a \[2, 3\] has K = 3, but b \[4, 3\] has K = 4/],
     [matmul({ a: [2] }), /matmul.a must be a shape \[M, K\], got \[2\]/],
     [matmul({ b: undefined }), /matmul.b must be a shape \[K, N\], got undefined/],
+    [matmul({ transpose: ['NN'] }), /transpose must be 'NN', 'NT' or 'TN', got \["NN"\]/],
     [matmul({ transpose: 'TT' }), /transpose must be 'NN', 'NT' or 'TN', got "?TT/],
     [matmul({ threads: 2 }), /matmul runs on one thread; leave threads out, got 2/],
     // @ts-expect-error a wrong rank
@@ -293,6 +294,35 @@ test('wrong options, arrays and settings are refused by name', () => {
     [() => ops.sum({ shape: [2] }, new Float32Array(3)), /values must be a Float32Array of shape/],
   ]
   for (const [call, message] of wrong) assert.throws(call, message)
+})
+
+test('a logit that is not a number: the loss is not either, and the greatest other one is predicted', () => {
+  const logits = Float32Array.of(1, Number.NaN, 2, Number.NaN, 1, 2)
+  const { loss, gradient, predictions } = ops.crossEntropy(
+    { input: [2, 3] },
+    logits,
+    Int32Array.of(2, 0),
+  )
+  assert.ok(Number.isNaN(loss[0]))
+  assert.ok(gradient.every(Number.isNaN))
+  assert.equal([...predictions], [2, 0])
+  assert.equal([...ops.timeMean({ input: [2, 3] }, logits).predictions], [2, 0])
+})
+
+test("targets in the plan's own memory are checked as well", () => {
+  const loss = ops.crossEntropy.plan({ input: [2, 3] })
+  const x = new Float32Array(6)
+  loss.run(x, Int32Array.of(0, 2))
+  for (const target of [50, -1, -100_000, 3]) {
+    loss.target[1] = target
+    const message = new RegExp(`target must hold classes from 0 to 2, got ${target} at index 1`)
+    assert.throws(() => loss.run(), message)
+    assert.throws(() => loss.run(x), message)
+  }
+  loss.target[1] = 1
+  assert.is(loss.run().loss.length, 1)
+  assert.throws(() => loss.run(x, Int32Array.of(0, 3)), /got 3 at index 1/)
+  assert.is(loss.target[1], 1, 'what is refused is not taken')
 })
 
 test.run()

@@ -535,6 +535,8 @@ test('wrong shapes and options are refused by name', () => {
     [back({ mode: 'bptt' }), /ops\.lifBackward\.mode must be one of rate, time, online/],
     [back({ mode: 'rate' }), /ops\.lifBackward\.input must be a shape \[B, C\] or \[B, C, H, W\]/],
     [back({ mode: 'online', affine: true }), /affine is an option of mode 'time'/],
+    // biome-ignore lint/suspicious/noSparseArray: that is what is refused.
+    [back({ deltas: [, {}] }), /deltas\[0\]'s options must be an object/],
     [back({ deltas: [] }), /ops\.lifBackward\.deltas must be a list of at least one/],
     [back({ deltas: [{ pool: 2 }] }), /deltas\[0\]\.pool is not an option/],
     [back({ deltas: [{ scale: '2' }] }), /deltas\[0\]\.scale must be a finite number/],

@@ -335,4 +335,20 @@ test('wrong options are refused by name', () => {
   for (const [call, message] of wrong) assert.throws(call, message)
 })
 
+test('a statistic of one value: variance 0, and the running one moves towards 0', () => {
+  const [mean, variance] = [new Float32Array(1), Float32Array.of(1)]
+  const norm = ops.batchNorm.plan({ input: [1, 1], outputs: ['output', 'invStd'] })
+  const { output, invStd } = norm.run(
+    Float32Array.of(3),
+    mean,
+    variance,
+    Float32Array.of(2),
+    Float32Array.of(0.5),
+  )
+  expectNear('invStd', invStd, [1 / Math.sqrt(1e-5)], 1e-6)
+  assert.ok(Math.abs(output[0] - 0.5) < 1e-3)
+  expectNear('running', [mean[0], variance[0]], [0.3, 0.9], 1e-6)
+  assert.is(norm.nonFinite?.[0], 0)
+})
+
 test.run()

@@ -132,6 +132,8 @@ test('wrong arrays and options are refused by name', () => {
     [() => ops.conv2d.plan({ ...options, input: [4, 0, 5, 6, 6] }), /integers >= 1/],
     [() => ops.conv2d.plan({ ...options, input: [256, 1, 5, 6, 6] }), /at most 255/],
     [() => ops.conv2d.plan({ ...options, padding: 3 }), /padding must be below/],
+    [() => ops.conv2d.plan({ ...options, stride: null } as never), /stride must be .* got null/],
+    [() => ops.conv2d.plan({ ...options, padding: null } as never), /padding must be .* got null/],
     // @ts-expect-error no such algorithm
     [() => ops.conv2d.plan({ ...options, algorithm: 'magic' }), /must be one of auto, rows, lists/],
     [() => ops.conv2d.plan({ ...options, threads: 0 }), /threads must be an integer from 1/],

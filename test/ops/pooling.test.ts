@@ -357,6 +357,32 @@ test('two threads: the same bits', async () => {
   for (const [i, [a, b]] of pairs.entries()) expectSameBits(`${i}`, await a, await b)
 })
 
+test('floats that are not numbers are passed over', () => {
+  const windows = { input: [1, 1, 2, 2], kernelSize: 2, stride: 1, padding: 1 } as const
+  const pool = ops.maxPool2d.plan(windows)
+  const low = Number.NEGATIVE_INFINITY
+  const output = pool.run(Float32Array.of(Number.NaN, 2, 3, 1))
+  assert.equal([...output], [low, 2, 2, 3, 3, 2, 3, 3, 1])
+})
+
+test('choices behind the last place of a window are refused', () => {
+  const windows = { input: [3, 1, 1, 4, 6], kernelSize: [2, 3] } as const
+  const delta = new Float32Array(12).fill(1)
+  const message = /choice must hold places of a window of 2×3, 0 to 5, got 6$/
+  const byRate = Uint8Array.of(5, 0, 5, 6)
+  assert.throws(() => ops.maxPool2dBackward(windows, delta, byRate), message)
+  const back = ops.maxPool2dBackward.plan({ ...windows, choice: 'step' })
+  const sum = (all: Float32Array): number => all.reduce((a, b) => a + b, 0)
+  assert.is(sum(back.run(delta, new Uint8Array(12).fill(5))), 12)
+  back.choice[back.choice.length - 4] = 6
+  assert.throws(() => back.run(), message)
+  back.choice[back.choice.length - 4] = 5
+  assert.is(sum(back.run()), 12)
+  // All bytes are places of 256.
+  const large = { input: [1, 1, 16, 16], kernelSize: 16 } as const
+  assert.is(ops.maxPool2dBackward(large, Float32Array.of(2), Uint8Array.of(255))[255], 2)
+})
+
 test('wrong options are refused by name', () => {
   const input = [2, 3, 4, 4]
   const max = (options: object) => () =>
@@ -372,7 +398,15 @@ test('wrong options are refused by name', () => {
   const wrong: [() => unknown, RegExp][] = [
     [max({ kernelSize: undefined }), /maxPool2d.kernelSize must be an integer ≥ 1/],
     [max({ kernelSize: 5 }), /its kernel 5×5 is larger than the padded input/],
+    [
+      max({ kernelSize: 2 ** 33, padding: 2 ** 32 }),
+      /kernelSize must be below 2³⁰, got 8589934592/,
+    ],
     [max({ padding: 2 }), /padding must be at most half the kernel/],
+    [max({ stride: null }), /stride must be an integer ≥ 1 or a pair of them, got null/],
+    [max({ padding: null }), /padding must be an integer ≥ 0 or a pair of them, got null/],
+    [max({ input: [1, Symbol('x'), 4, 4] }), /integers >= 1.*got \[1, Symbol\(x\), 4, 4\]/],
+    [max({ input: [1, 3, 4, Object.create(null)] }), /integers >= 1/],
     [max({ stride: 0 }), /stride must be an integer ≥ 1/],
     [max({ input: [2, 3] }), /input must be a shape/],
     [max({ choice: 'x' }), /choice must be 'rate' or 'step', got "?x/],
@@ -386,6 +420,13 @@ test('wrong options are refused by name', () => {
     [() => ops.avgPool2dBackward.plan({ input } as never), /Backward.kernelSize is missing/],
     [() => ops.add.plan({} as never), /terms must be a list of at least one term, got undefined/],
     [add(), /terms must be a list of at least one term/],
+    // biome-ignore lint/suspicious/noSparseArray: that is what is refused.
+    [() => ops.add.plan({ terms: [, { input }] } as never), /terms\[0\]'s options must be an/],
+    [
+      // biome-ignore lint/suspicious/noSparseArray: that is what is refused.
+      () => ops.gradientSum.plan({ input, terms: [{}, ,] } as never),
+      /terms\[1\]'s options must be an object/,
+    ],
     [add(1), /terms\[0\]'s options must be an object/],
     [add({ input, scales: 2 }), /terms\[0\].scales is not an option/],
     [add({ input, scale: Number.NaN }), /terms\[0\].scale must be a finite number, got NaN/],

@@ -142,6 +142,12 @@ export function forwardReference(c: ConvCase, x: Numbers, w: Numbers, bias?: Num
   return y
 }
 
+/** Σ of the sizes of the terms of y: how far rounding may take it. */
+export const forwardSizes = (c: ConvCase, x: Numbers, w: Numbers, bias?: Numbers): Float64Array =>
+  forwardReference(c, sizesOf(x), sizesOf(w), bias && sizesOf(bias))
+
+const sizesOf = (values: Numbers): Float64Array => Float64Array.from(values, Math.abs)
+
 /** dx = Σ w · dy. */
 export function inputGradientReference(c: ConvCase, w: Numbers, dy: Numbers) {
   const dx = new Float64Array(shapesOf(c).inputs)

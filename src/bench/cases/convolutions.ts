@@ -4,6 +4,9 @@ import { makeTrain, type SpikeTrain } from '../spikes.js'
 import { type KernelOptions, normal, type OpCase, type Planned, sizeOf } from './op.js'
 import { type ConvolutionShape, nameOf, outputOf } from './shape.js'
 
+/** Density where one is enough. */
+export const USUAL_DENSITY = 0.2
+
 /** Which kernels of a shape: all algorithms, those that the planner chooses, those of an image. */
 export type Kernels = 'all' | 'chosen' | 'image'
 
@@ -53,8 +56,12 @@ export function spikeWork(shape: ConvolutionShape, B: number, T: number, train: 
   }
 }
 
+/** Two digits behind the point, or two that are not 0. */
+const rateText = (rate: number): string =>
+  rate === 0 || rate >= 0.05 ? rate.toFixed(2) : String(Number(rate.toPrecision(2)))
+
 export const describeTrain = ({ rate, active }: SpikeTrain): string =>
-  `rate ${rate.toFixed(2)}, active ${active.toFixed(2)}`
+  `rate ${rateText(rate)}, active ${rateText(active)}`
 
 interface Sizes {
   readonly input: readonly number[]
@@ -75,7 +82,15 @@ export function sizesOf(shape: ConvolutionShape, B: number, T: number | undefine
   }
 }
 
-export const densityName = (density: number): string => `d${density.toFixed(2)}`
+/** `d0.10`; with more digits where more were given. */
+export function densityName(density: number): string {
+  const text = density.toFixed(2)
+  return `d${Number(text) === density ? text : density}`
+}
+
+/** The same at the end of names that need none at the usual density. */
+export const densityEnd = (density: number): string =>
+  density === USUAL_DENSITY ? '' : ` ${densityName(density)}`
 
 export function convolutionCases(
   shape: ConvolutionShape,

@@ -1,6 +1,7 @@
 /** Passes over tensors. */
 import type { Build, Work } from '../benchmark.js'
 import { makeTrain } from '../spikes.js'
+import { densityEnd, describeTrain } from './convolutions.js'
 import { type KernelOptions, normal, type OpCase, type Planned, sizeOf } from './op.js'
 import { nameOf, type TensorShape } from './shape.js'
 
@@ -16,7 +17,7 @@ export function moved(elements: number, read: number, written: number): Work {
 }
 
 export function elementwiseCases(shape: TensorShape, options: KernelOptions): OpCase[] {
-  const { B, T, threads } = options
+  const { B, T, threads, densities } = options
   const input = [T, B, shape.C, shape.H, shape.W]
   const count = sizeOf(input)
   const neurons = count / T
@@ -40,19 +41,20 @@ export function elementwiseCases(shape: TensorShape, options: KernelOptions): Op
         args: [normal(count), normal(count, 2)],
       }),
     },
-    {
-      name: `dropout ${name}`,
+    ...densities.map((density) => ({
+      name: `dropout ${name}${densityEnd(density)}`,
       threads,
       // Masks and counts, a byte each, are read and written.
       work: moved(neurons, 0.5, 0.5),
       plan({ ops }: Build): Planned {
-        const train = makeTrain(neurons, T, 0.2, 7)
+        const train = makeTrain(neurons, T, density, 7)
         return {
           make: () => ops.dropout.plan({ input, spikes: true, threads }),
           args: [train.bytes],
+          density: describeTrain(train),
         }
       },
-    },
+    })),
   ]
 }
 
@@ -89,32 +91,35 @@ export function normCases(shape: TensorShape, { B, T, threads }: KernelOptions):
 }
 
 /** Pooling by windows of 2×2. */
-export function poolCases(shape: TensorShape, { B, T, threads }: KernelOptions): OpCase[] {
+export function poolCases(
+  shape: TensorShape,
+  { B, T, threads, densities }: KernelOptions,
+): OpCase[] {
   const { C, H, W } = shape
   if (H < 2 || W < 2) return []
   const timed = [T, B, C, H, W]
   const [neurons, pooled] = [B * C * H * W, B * C * Math.floor(H / 2) * Math.floor(W / 2)]
   const name = `${nameOf(shape)} B${B} T${T}`
   const window = { kernelSize: 2, threads }
-  const spikes = (): Uint8Array => makeTrain(neurons, T, 0.2, 7).bytes
+  const onSpikes = (op: 'avgPool2d' | 'maxPool2d', density: number): OpCase => ({
+    name: `${op} spikes ${name}${densityEnd(density)}`,
+    threads,
+    ...(op === 'avgPool2d' && { work: moved(1, neurons / 4, T * pooled) }),
+    plan({ ops }: Build): Planned {
+      const train = makeTrain(neurons, T, density, 7)
+      return {
+        make: () =>
+          op === 'avgPool2d'
+            ? ops.avgPool2d.plan({ input: timed, spikes: true, ...window })
+            : ops.maxPool2d.plan({ input: timed, spikes: true, ...window }),
+        args: [train.bytes],
+        density: describeTrain(train),
+      }
+    },
+  })
   return [
-    {
-      name: `avgPool2d spikes ${name}`,
-      threads,
-      work: moved(1, neurons / 4, T * pooled),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.avgPool2d.plan({ input: timed, spikes: true, ...window }),
-        args: [spikes()],
-      }),
-    },
-    {
-      name: `maxPool2d spikes ${name}`,
-      threads,
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.maxPool2d.plan({ input: timed, spikes: true, ...window }),
-        args: [spikes()],
-      }),
-    },
+    ...densities.map((density) => onSpikes('avgPool2d', density)),
+    ...densities.map((density) => onSpikes('maxPool2d', density)),
     {
       name: `avgPool2dBackward ${nameOf(shape)} B${B}`,
       threads,

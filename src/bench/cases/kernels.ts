@@ -1,7 +1,7 @@
 /** Kernels at the shapes of the paper's networks on CIFAR images, or at shapes of one's own. */
 import type { Benchmark } from '../benchmark.js'
-import type { Selection } from '../options.js'
-import { convolutionCases, type Kernels } from './convolutions.js'
+import { IMAGES, type Selection, STEPS } from '../options.js'
+import { convolutionCases, type Kernels, USUAL_DENSITY } from './convolutions.js'
 import { elementwiseCases, normCases, poolCases } from './elementwise.js'
 import { gradientCases } from './gradients.js'
 import { neuronCases, onlineCases } from './neurons.js'
@@ -9,6 +9,7 @@ import { type KernelOptions, type OpCase, opBenchmark } from './op.js'
 import { endCases, linearCases, matmulCases, standardiseCases } from './products.js'
 import {
   type ConvolutionShape,
+  checkSize,
   convolution,
   type KernelShape,
   type LinearShape,
@@ -21,9 +22,6 @@ const [DENSITIES, QUICK_DENSITIES] = [
   [0.05, 0.1, 0.2, 0.4],
   [0.1, 0.4],
 ]
-/** Density where one is enough. */
-export const USUAL_DENSITY = 0.2
-
 /** Blocks of ResNet-18: every kernel and density. */
 const main: readonly ConvolutionShape[] = [
   convolution([64, 32, 32], 64),
@@ -74,24 +72,27 @@ const [PARAMETERS, QUICK_PARAMETERS] = [11_173_962, 2 ** 18]
 export function kernelBenchmarks(selection: Selection): Benchmark[] {
   const { quick, shapes, densities, batchSize, timeSteps, kernelThreads } = selection
   const options: KernelOptions = {
-    B: batchSize ?? 4,
-    T: timeSteps ?? 4,
+    B: batchSize ?? IMAGES,
+    T: timeSteps ?? STEPS,
     threads: kernelThreads,
     densities: densities ?? (quick ? QUICK_DENSITIES : DENSITIES),
     quick,
   }
+  if (batchSize !== undefined && !shapes)
+    for (const shape of tensors) checkSize(shape, batchSize * options.T, 'batchSize')
+  const usual = densities ?? [USUAL_DENSITY]
   const cases = shapes
-    ? shapes.flatMap((shape) => ownCases(shape, { ...options, quick: false }))
-    : defaultCases(options, densities ?? [USUAL_DENSITY])
+    ? shapes.flatMap((shape) => ownCases(shape, { ...options, quick: false }, usual))
+    : defaultCases(options, usual)
   return cases.map(opBenchmark)
 }
 
-function ownCases(shape: KernelShape, options: KernelOptions): OpCase[] {
+function ownCases(shape: KernelShape, options: KernelOptions, usual: readonly number[]): OpCase[] {
   switch (shape.kind) {
     case 'convolution':
       return convolutionsOf([shape], options, options, 'all')
     case 'tensor':
-      return tensorCases(shape, options, true)
+      return tensorCases(shape, { ...options, densities: usual }, true)
     case 'linear':
       return linearCases(shape, options)
     case 'matmul':
@@ -111,7 +112,7 @@ function defaultCases(options: KernelOptions, usual: readonly number[]): OpCase[
     ...convolutionsOf(part(first, 1, 2), few, few, 'image'),
     ...convolutionsOf(part(grouped, 2, 3), few, few, 'chosen'),
     ...part(linears, 0, 1).flatMap((shape) => linearCases(shape, few)),
-    ...part(tensors, 1, 2).flatMap((shape) => tensorCases(shape, options, shape === tensors[1])),
+    ...part(tensors, 1, 2).flatMap((shape) => tensorCases(shape, few, shape === tensors[1])),
     ...(quick ? QUICK_MATMULS : MATMULS).flatMap((n) => matmulCases(square(n))),
     ...standardiseCases(quick ? 64 : 256, options),
     ...endCases(options, quick ? QUICK_PARAMETERS : PARAMETERS),

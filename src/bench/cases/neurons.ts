@@ -2,13 +2,10 @@
 import type { SurrogateName } from '../../nn/layers/index.js'
 import type { Build, Work } from '../benchmark.js'
 import { makeTrain } from '../spikes.js'
-import { describeTrain } from './convolutions.js'
+import { densityEnd, describeTrain, USUAL_DENSITY } from './convolutions.js'
 import { moved } from './elementwise.js'
 import { type KernelOptions, normal, type OpCase, type Planned, sizeOf } from './op.js'
 import { nameOf, type TensorShape } from './shape.js'
-
-/** Rate of the spikes that a shortcut adds. */
-const SHORTCUT_RATE = 0.2
 
 /** What tells a variant of the neurons from the usual ones. */
 interface Variant {
@@ -53,19 +50,26 @@ function rateOf(result: unknown, T: number): number {
   return counts.reduce((sum, count) => sum + count, 0) / (counts.length * T)
 }
 
-function lifCase(shape: TensorShape, options: KernelOptions, variant: Variant): OpCase {
+/** @param density of the spikes that a shortcut adds */
+function lifCase(
+  shape: TensorShape,
+  options: KernelOptions,
+  variant: Variant,
+  density: number,
+): OpCase {
   const { B, T, threads } = options
   const { C } = shape
   const input = [T, B, C, shape.H, shape.W]
   const neurons = sizeOf(input) / T
+  const end = variant.shortcut ? densityEnd(density) : ''
   const { surrogate, vReset, learnable, residual = false, shortcut = false, online } = variant
   return {
-    name: `${titled('lif', variant.name)} ${nameOf(shape)} B${B} T${T}`,
+    name: `${titled('lif', variant.name)} ${nameOf(shape)} B${B} T${T}${end}`,
     threads,
     work: lifWork(neurons, T, variant),
     plan({ ops }: Build): Planned {
       const [ones, zeros] = [new Float32Array(C).fill(1), new Float32Array(C)]
-      const spikes = shortcut ? makeTrain(neurons, T, SHORTCUT_RATE, 7) : undefined
+      const spikes = shortcut ? makeTrain(neurons, T, density, 7) : undefined
       return {
         make: () =>
           ops.lif.plan({
@@ -119,7 +123,11 @@ function backwardCases(shape: TensorShape, { B, T, threads }: KernelOptions): Op
 export function neuronCases(shape: TensorShape, options: KernelOptions, all: boolean): OpCase[] {
   const chosen = all ? [usual, ...(options.quick ? variants.slice(0, 2) : variants)] : [usual]
   return [
-    ...chosen.map((variant) => lifCase(shape, options, variant)),
+    ...chosen.flatMap((variant) =>
+      (variant.shortcut ? options.densities : [USUAL_DENSITY]).map((density) =>
+        lifCase(shape, options, variant, density),
+      ),
+    ),
     ...(all ? backwardCases(shape, options) : []),
   ]
 }

@@ -4,7 +4,7 @@ import { makeTrain } from '../spikes.js'
 import { densityName, describeTrain } from './convolutions.js'
 import { moved } from './elementwise.js'
 import { type KernelOptions, normal, type OpCase, type Planned, sizeOf } from './op.js'
-import { type LinearShape, type MatmulShape, nameOf } from './shape.js'
+import { LINEAR_ROWS, type LinearShape, type MatmulShape, nameOf } from './shape.js'
 
 const products = (count: number): Work => ({
   amount: (2 * count) / 1e9,
@@ -16,7 +16,7 @@ export function linearCases(shape: LinearShape, options: KernelOptions): OpCase[
   const { T, threads, densities } = options
   const { C, N } = shape
   // The rows of a linear layer are few.
-  const B = 16 * options.B
+  const B = LINEAR_ROWS * options.B
   const [name, weight] = [nameOf(shape), [N, C]]
   const input = [T, B, C]
   const onSpikes = (density: number): OpCase => ({

@@ -84,6 +84,59 @@ export function outputOf({ H, W, kernel, stride, padding }: ConvolutionShape): [
   return [out(H), out(W)]
 }
 
+/** Of one call: bytes of a tensor, and multiplications and additions in 1e9. */
+const [MOST_BYTES, MOST_GFLOP] = [2 ** 30, 200]
+/** A linear layer gets so many times the images of other kernels. */
+export const LINEAR_ROWS = 16
+
+/** Numbers of the largest tensor of a kernel, and products of a pass over it. */
+function sizesOf(shape: KernelShape, images: number): { numbers: number; products: number } {
+  switch (shape.kind) {
+    case 'convolution': {
+      const { C, H, W, N, kernel, groups } = shape
+      const outputs = images * N * outputOf(shape).reduce((a, b) => a * b, 1)
+      const weights = (N * C * kernel ** 2) / groups
+      return {
+        numbers: Math.max(images * C * H * W, outputs, weights),
+        products: (outputs * C * kernel ** 2) / groups,
+      }
+    }
+    case 'tensor':
+      return { numbers: images * shape.C * shape.H * shape.W, products: 0 }
+    case 'linear': {
+      const { C, N } = shape
+      const rows = LINEAR_ROWS * images
+      return { numbers: Math.max(C * N, rows * C, rows * N), products: rows * C * N }
+    }
+    case 'matmul': {
+      const { m, n, k } = shape
+      return { numbers: Math.max(m * n, n * k, m * k), products: m * n * k }
+    }
+  }
+}
+
+/**
+ * @param images of all time steps
+ * @param option what chose the size
+ * @throws SpikewasmError for a shape whose calls need too much memory or time
+ */
+export function checkSize(
+  shape: KernelShape,
+  images: number,
+  option: 'shape' | 'batchSize' = 'shape',
+): void {
+  const { numbers, products } = sizesOf(shape, images)
+  const [bytes, gflop] = [4 * numbers, (2 * products) / 1e9]
+  expect(
+    bytes <= MOST_BYTES && gflop <= MOST_GFLOP,
+    () =>
+      `bench.${option} must give tensors of at most ${MOST_BYTES / 2 ** 30} GiB and ` +
+      `${MOST_GFLOP} GFLOP a call, got "${nameOf(shape)}" with ${images} images of all time ` +
+      `steps: ${Math.ceil(bytes / 2 ** 30)} GiB and ${Math.ceil(gflop)} GFLOP; ` +
+      'choose a smaller shape, --batch-size or --time-steps',
+  )
+}
+
 const CONVOLUTION = /^(\d+)x(\d+)x(\d+)-(\d+)(?: ?k(\d+))?(?:s(\d+))?(?:p(\d+))?(?:g(\d+))?$/
 const TENSOR = /^(\d+)x(\d+)x(\d+)$/
 const LINEAR = /^(\d+)-(\d+)$/

@@ -3,7 +3,6 @@ import { trace } from '../../graph/trace.js'
 import type { Model } from '../../model.js'
 import { type ModelFactory, models } from '../../models/registry.js'
 import { traitsOf } from '../../plan/methods.js'
-import type { StateDict } from '../../runtime/state.js'
 import type { Benchmark, Build, Prepared, Work } from '../benchmark.js'
 import {
   batchOf,
@@ -16,10 +15,10 @@ import {
   type MethodChoice,
   makeBatch,
   methods,
-  pretrain,
   type Setting,
 } from '../networks.js'
 import { fewestOperations, flop, forwardOperations, type Operations } from '../operations.js'
+import { trainedWeights } from '../weights.js'
 
 /** What the cases of networks depend on. */
 export interface NetworkOptions {
@@ -33,8 +32,6 @@ export interface NetworkOptions {
 
 const TIME_STEPS = [1, 2, 4, 8, 16]
 const USUAL_TIME_STEPS = 4
-/** Running statistics of normalisations need some steps to follow. */
-const [PRETRAINING_STEPS, QUICK_PRETRAINING_STEPS] = [30, 20]
 
 interface Configuration {
   readonly choice: MethodChoice
@@ -79,37 +76,16 @@ export function stepBenchmarks(options: NetworkOptions): Benchmark[] {
   })
 }
 
-/** Trained weights by build and network: all methods start from the same rates. */
-const trained = new Map<string, Promise<StateDict>>()
-
-function trainedState(build: Build, model: string, quick: boolean): Promise<StateDict> {
-  const key = `${build.name} ${model} ${quick}`
-  let state = trained.get(key)
-  if (!state) {
-    state = train(build, model, quick)
-    trained.set(key, state)
-  }
-  return state
-}
-
-async function train(build: Build, model: string, quick: boolean): Promise<StateDict> {
-  const batchSize = batchOf(model)
-  const choice = methods[0]
-  const setting = { model, choice, timeSteps: USUAL_TIME_STEPS, threads: 1, batchSize }
-  const network = await compileWith(build.sw, setting)
-  try {
-    await pretrain(network, quick ? QUICK_PRETRAINING_STEPS : PRETRAINING_STEPS)
-    return network.stateDict()
-  } finally {
-    await network.dispose()
-  }
-}
-
-/** A model with trained weights. */
+/** A model with trained weights, the same ones in all builds. */
 export async function trainedModel(build: Build, setting: Setting, quick: boolean): Promise<Model> {
-  const state = await trainedState(build, setting.model, quick)
+  const state = await trainedWeights(setting.model, quick)
   const model = await compileWith(build.sw, setting)
-  model.loadStateDict(state)
+  try {
+    model.loadStateDict(state)
+  } catch (error) {
+    await model.dispose()
+    throw error
+  }
   return model
 }
 

@@ -1,9 +1,13 @@
 /** `bench --against DIR`: this build beside another one, both in the same processes. */
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect } from '../../errors.js'
 import { wideVectors } from '../../runtime/revectorize.js'
 import { type BuildFiles, findBuild, ownRoot } from './builds.js'
 import { type Campaign, runCampaign } from './campaign.js'
-import type { Job, Measured } from './job.js'
+import type { Measured, SharedJob } from './job.js'
 import { estimate } from './statistics.js'
 import { asLog } from './verdict.js'
 
@@ -19,7 +23,7 @@ export interface CompareOptions {
   readonly threshold?: number
   /** Budget in seconds. Default 100, and 45 where the selection is quick. */
   readonly seconds?: number
-  /** Seconds without a sign of life before a benchmark counts as hanging. Default 120. */
+  /** Seconds without a sign of life before a benchmark counts as hanging. Default 60. */
   readonly patience?: number
   /**
    * Whether time that is left is spent on what is undecided, or the comparison ends as soon as
@@ -37,7 +41,7 @@ export interface CompareOptions {
 }
 
 export const DEFAULT_THRESHOLD = 0.02
-const [DEFAULT_SECONDS, QUICK_SECONDS, DEFAULT_PATIENCE] = [100, 45, 120]
+const [DEFAULT_SECONDS, QUICK_SECONDS, DEFAULT_PATIENCE] = [100, 45, 60]
 
 /** @throws SpikewasmError when a number is out of its range */
 export function checkCompareOptions({ threshold, seconds, patience }: CompareOptions): void {
@@ -52,13 +56,32 @@ export function checkCompareOptions({ threshold, seconds, patience }: CompareOpt
     )
 }
 
-/** What all children of a comparison are told. */
-export async function jobOf(
+/** Runs with what all children are told, and with a folder for what they leave to each other. */
+export async function withJob<T>(
   options: CompareOptions,
   builds: readonly string[],
   calibrate: boolean,
-): Promise<Omit<Job, 'names' | 'measured' | 'seconds' | 'seed'>> {
+  run: (job: SharedJob) => Promise<T>,
+): Promise<T> {
+  const weights = await mkdtemp(join(tmpdir(), 'spikewasm-bench-'))
+  const remove = (): void => rmSync(weights, { recursive: true, force: true })
+  process.once('exit', remove)
+  try {
+    return await run(await jobOf(options, builds, calibrate, weights))
+  } finally {
+    process.off('exit', remove)
+    remove()
+  }
+}
+
+async function jobOf(
+  options: CompareOptions,
+  builds: readonly string[],
+  calibrate: boolean,
+  weights: string,
+): Promise<SharedJob> {
   return {
+    weights,
     cases: options.cases ?? new URL('./cases.js', import.meta.url).href,
     selection: options.selection,
     own: options.own ?? [],
@@ -85,9 +108,12 @@ const isQuick = (selection: unknown): boolean =>
 /** Folder of the build under test. */
 export const rootOf = (options: CompareOptions): string => options.root ?? ownRoot()
 
+/** Zero would be a time that no clock has seen. */
+const LEAST_MS = 1e-9
+
 /** Rounds of a process: log(time of this / time of the other). */
 const ratiosOf = ({ times: [mine, theirs] }: Measured): number[] =>
-  mine.map((ms, round) => Math.log(ms / theirs[round]))
+  mine.map((ms, round) => Math.log(Math.max(ms, LEAST_MS) / Math.max(theirs[round], LEAST_MS)))
 
 /**
  * Compares a build with the one in `folder`.
@@ -100,11 +126,13 @@ export async function compareAgainst(
   checkCompareOptions(options)
   const other = await findBuild(folder, 'bench.against')
   await findBuild(rootOf(options), 'this build')
-  const campaign = await runCampaign({
-    ...courseOf(options),
-    job: await jobOf(options, [rootOf(options), other.root], false),
-    judge: (_, measured) => [estimate(measured.map(ratiosOf))],
-    isOtherFixed: false,
-  })
+  const campaign = await withJob(options, [rootOf(options), other.root], false, (job) =>
+    runCampaign({
+      ...courseOf(options),
+      job,
+      judge: (_, measured) => [estimate(measured.map(ratiosOf))],
+      isOtherFixed: false,
+    }),
+  )
   return { campaign, other }
 }

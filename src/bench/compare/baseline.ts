@@ -9,10 +9,10 @@ import * as v from 'valibot'
 import { expect, SpikewasmError } from '../../errors.js'
 import { readFileClear, writeFileAtomic } from '../../io/files.js'
 import { wideVectors } from '../../runtime/revectorize.js'
-import { type CompareOptions, checkCompareOptions, courseOf, jobOf, rootOf } from './against.js'
+import { type CompareOptions, checkCompareOptions, courseOf, rootOf, withJob } from './against.js'
 import { findBuild } from './builds.js'
 import { type Campaign, runCampaign } from './campaign.js'
-import type { Calibration, Measured } from './job.js'
+import type { Calibration, Measured, SharedJob } from './job.js'
 import { othersOf } from './marks.js'
 import { type Origin, obstacleBetween, originOf, originSchema } from './origin.js'
 import { runChild } from './process.js'
@@ -48,6 +48,8 @@ const baselineSchema = v.object({
     v.array(
       v.object({
         name: v.pipe(v.string(), v.minLength(1), v.maxLength(400)),
+        /** Of spikes. */
+        density: v.optional(v.pipe(v.string(), v.maxLength(400))),
         processes: v.pipe(v.array(processSchema), v.minLength(1), v.maxLength(1000)),
       }),
     ),
@@ -84,8 +86,29 @@ export async function makeBaseline(
 ): Promise<Baseline> {
   checkCompareOptions(options)
   const { version } = await findBuild(rootOf(options), 'this build')
+  const found = await withJob(options, [rootOf(options)], true, (job) =>
+    measureAll(job, options, processes),
+  )
+  expect(found.size > 0, () => 'bench.saveBaseline must have something to measure, got nothing')
+  return {
+    format: FORMAT,
+    schema: SCHEMA,
+    origin: await originNow(options, version),
+    others: rounded(othersOf([...found.values()].flat())),
+    benchmarks: [...found].map(([name, list]) => {
+      const density = list.find(({ densities }) => densities[0])?.densities[0]
+      return { name, ...(density && { density }), processes: list.map(processTimes) }
+    }),
+  }
+}
+
+/** Figures of so many processes, by name. */
+async function measureAll(
+  job: SharedJob,
+  options: CompareOptions,
+  processes: number,
+): Promise<Map<string, Measured[]>> {
   const { seconds, patience, seed, progress } = courseOf(options)
-  const job = await jobOf(options, [rootOf(options)], true)
   const found = new Map<string, Measured[]>()
   const start = performance.now()
   for (let i = 0; i < processes; i++) {
@@ -111,14 +134,7 @@ export async function makeBaseline(
     for (const measured of outcome.measured)
       found.set(measured.name, [...(found.get(measured.name) ?? []), measured])
   }
-  expect(found.size > 0, () => 'bench.saveBaseline must have something to measure, got nothing')
-  return {
-    format: FORMAT,
-    schema: SCHEMA,
-    origin: await originNow(options, version),
-    others: rounded(othersOf([...found.values()].flat())),
-    benchmarks: [...found].map(([name, list]) => ({ name, processes: list.map(processTimes) })),
-  }
+  return found
 }
 
 export const writeBaseline = (path: string, baseline: Baseline): Promise<void> =>
@@ -190,15 +206,17 @@ export async function compareBaseline(
       'make it anew with --save-baseline, or compare with --against DIR',
   )
   const then = new Map(baseline.benchmarks.map(({ name, processes }) => [name, processes]))
-  const campaign = await runCampaign({
-    ...courseOf(options),
-    job: await jobOf(options, [rootOf(options)], true),
-    judge: (name, measured) => {
-      const processes = then.get(name)
-      return processes && effects(measured.map(processTimes), processes)
-    },
-    isOtherFixed: true,
-  })
+  const campaign = await withJob(options, [rootOf(options)], true, (job) =>
+    runCampaign({
+      ...courseOf(options),
+      job,
+      judge: (name, measured) => {
+        const processes = then.get(name)
+        return processes && effects(measured.map(processTimes), processes)
+      },
+      isOtherFixed: true,
+    }),
+  )
   const names = new Set(campaign.rows.map(({ name }) => name))
   const wanted = (name: string): boolean =>
     options.filter === undefined || name.includes(options.filter)

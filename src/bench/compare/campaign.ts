@@ -3,11 +3,21 @@
  * within a budget of time. The budget decides nothing: what is open at its end is undecided.
  */
 import { describe, expect } from '../../errors.js'
-import type { Job, Measured } from './job.js'
+import type { Measured, SharedJob } from './job.js'
 import { bestRate, type Mark, marksOf, othersOf } from './marks.js'
 import { type Outcome, runChild } from './process.js'
 import { type Estimate, hull, type Interval, interval } from './statistics.js'
-import { levelOf, looks, needsMore, SHOWN, suspectsOf, type Verdict, verdictOf } from './verdict.js'
+import {
+  judge,
+  levelOf,
+  looks,
+  needsMore,
+  SHOWN,
+  screenLevel,
+  suspectsOf,
+  type Verdict,
+  WAVES,
+} from './verdict.js'
 
 /**
  * What processes say about a benchmark. Several estimates are answers to the same question under
@@ -16,7 +26,7 @@ import { levelOf, looks, needsMore, SHOWN, suspectsOf, type Verdict, verdictOf }
 export type Judge = (name: string, measured: readonly Measured[]) => readonly Estimate[] | undefined
 
 export interface CampaignOptions {
-  readonly job: Omit<Job, 'names' | 'measured' | 'seconds' | 'seed'>
+  readonly job: SharedJob
   readonly judge: Judge
   /** Difference of logarithms that counts as none. */
   readonly threshold: number
@@ -33,6 +43,9 @@ export interface CampaignOptions {
   readonly isThorough: boolean
   /** One line that says what happens now. */
   progress(text: string): void
+  /** Runs a process; tests put made-up ones here, and their clock, in milliseconds. */
+  readonly runProcess?: typeof runChild
+  readonly clock?: () => number
 }
 
 export interface Row {
@@ -62,8 +75,8 @@ export interface Campaign {
 const SCREENS = 3
 /** So many more where benchmarks end their processes. */
 const MOST_BROKEN = 20
-/** So many more processes at most where time is left. */
-const MORE_SCREENS = 9
+/** Processes of an extension, by wave: the screen has 5, then 8, then 12. */
+const EXTENSIONS = [2, 3, 4]
 /** Share of the budget for the screen. */
 const SCREEN_SHARE = 0.6
 /** Seconds of a suspect in a fresh process, at least and at most. */
@@ -80,14 +93,17 @@ interface Suspect {
 export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   const run = new Run(options)
   await run.screen()
-  await run.confirm(1)
-  await run.confirm(-1)
-  if (options.isThorough) await run.extend()
+  for (let wave = 0; wave < WAVES; wave++) {
+    await run.confirm(1, wave)
+    await run.confirm(-1, wave)
+    if (!(options.isThorough && (await run.extend(wave))) && !run.hasSuspects()) break
+  }
   return run.result()
 }
 
 class Run {
-  private readonly start = performance.now()
+  private readonly clock: () => number
+  private readonly start: number
   private readonly screened = new Map<string, Measured[]>()
   private readonly fresh = new Map<string, Measured[]>()
   private readonly decided = new Map<string, { interval: Interval; verdict: Verdict }>()
@@ -98,15 +114,19 @@ class Run {
   private processes = 0
   private startSeconds = START_SECONDS
 
-  constructor(private readonly options: CampaignOptions) {}
+  constructor(private readonly options: CampaignOptions) {
+    this.clock = options.clock ?? (() => performance.now())
+    this.start = this.clock()
+  }
 
   private left(): number {
-    return this.options.seconds - (performance.now() - this.start) / 1000
+    return this.options.seconds - (this.clock() - this.start) / 1000
   }
 
   async screen(): Promise<void> {
     const end = (1 - SCREEN_SHARE) * this.options.seconds
     for (let whole = 0; whole < SCREENS && this.processes < SCREENS + MOST_BROKEN; ) {
+      if (this.processes > 0 && this.left() <= 0) break
       const seconds = (this.left() - end) / (SCREENS - whole) - this.startSeconds
       const names = this.names.length > 0 ? this.names.filter((n) => this.isOpen(n)) : undefined
       if (names?.length === 0) break
@@ -127,11 +147,11 @@ class Run {
     seconds: number,
     stage: string,
   ): Promise<boolean> {
-    const { job, seed, patience, progress } = this.options
+    const { job, seed, patience, progress, runProcess = runChild } = this.options
     const measured = Object.fromEntries([...into].map(([name, list]) => [name, list.length]))
-    const before = performance.now()
+    const before = this.clock()
     let done = 0
-    const outcome: Outcome = await runChild(
+    const outcome: Outcome = await runProcess(
       { ...job, names, measured, seconds, seed: seed + 7919 * this.processes },
       {
         patienceMs: 1000 * patience,
@@ -160,34 +180,54 @@ class Run {
       spent += found.spentMs
     }
     if (outcome.isWhole)
-      this.startSeconds = Math.min(5, Math.max(0.2, (performance.now() - before - spent) / 1000))
+      this.startSeconds = Math.min(5, Math.max(0.2, (this.clock() - before - spent) / 1000))
     return outcome.isWhole
   }
 
-  /** Spends what is left on more processes for benchmarks that are open. They accuse nobody. */
-  async extend(): Promise<void> {
-    for (let i = 1; i <= MORE_SCREENS; i++) {
-      const names = this.names.filter(
-        (name) =>
-          this.isOpen(name) && !this.decided.has(name) && this.row(name, 0).verdict === 'undecided',
-      )
-      const seconds = names.reduce((sum, name) => sum + this.cost(name) / 1.5, 0)
-      const left = this.left() - this.startSeconds
-      if (names.length === 0 || left < 1) return
-      await this.process(this.screened, names, Math.min(left, seconds), `more ${i}`)
+  /**
+   * Spends time on more processes for what is undecided. They accuse nobody, but who looks slower
+   * then is a suspect of the next wave; time for one of those is left.
+   * @returns whether there were more processes
+   */
+  async extend(wave: number): Promise<boolean> {
+    const suspects = new Set([1, -1].flatMap((sign) => this.suspects(sign).map((s) => s.name)))
+    const open = this.names.filter(
+      (name) =>
+        this.isOpen(name) &&
+        !this.decided.has(name) &&
+        !suspects.has(name) &&
+        this.row(name, 0).verdict === 'undecided',
+    )
+    const costs = open.map((name) => this.cost(name))
+    const reserve = looks[0] * (this.startSeconds + largest(costs, 0))
+    const seconds = costs.reduce((sum, cost) => sum + cost / 1.5, 0)
+    const count = open.length > 0 ? (EXTENSIONS[wave] ?? 0) : 0
+    for (let i = 1; i <= count; i++) {
+      const left = this.left() - this.startSeconds - reserve
+      if (left < 1) return i > 1
+      await this.process(this.screened, open, Math.min(left, seconds), `more ${wave + 1}.${i}`)
     }
+    return count > 0
+  }
+
+  hasSuspects(): boolean {
+    return this.suspects(1).length + this.suspects(-1).length > 0
   }
 
   private estimates(name: string, measured: readonly Measured[] | undefined) {
     return measured && measured.length > 0 ? this.options.judge(name, measured) : undefined
   }
 
-  /** Takes suspects to fresh processes. @param sign 1: those that look slower, −1: faster */
-  async confirm(sign: 1 | -1): Promise<void> {
-    const { suspects, left } = this.suspects(sign)
-    const remark = 'no time was left to look again'
-    for (const { name } of left) this.remarks.set(name, remark)
+  /**
+   * Takes suspects to fresh processes.
+   * @param sign 1: those that look slower, −1: faster
+   * @param wave of so many choices of suspects before this one
+   */
+  async confirm(sign: 1 | -1, wave: number): Promise<void> {
+    const { suspects, left } = this.inTime(this.suspects(sign))
+    for (const { name } of left) this.remarks.set(name, 'no time was left to look again')
     const count = this.options.isOtherFixed ? this.names.length : suspects.length
+    const level = levelOf(count, wave)
     const active = new Set(suspects.map(({ name }) => name))
     const most = looks[looks.length - 1]
     for (let round = 1; round <= most && active.size > 0; round++) {
@@ -195,60 +235,59 @@ class Run {
       if (this.left() < seconds + this.startSeconds) break
       const stage = sign > 0 ? 'slower?' : 'faster?'
       await this.process(this.fresh, [...active], seconds, `${stage} process ${round}`)
-      for (const name of active)
-        if (!this.isOpen(name) || (looks.includes(round) && this.look(name, count, sign)))
-          active.delete(name)
+      for (const name of active) {
+        const processes = this.fresh.get(name)?.length ?? 0
+        const isDone = looks.includes(processes) && this.look(name, level, sign)
+        if (!this.isOpen(name) || isDone || processes >= most) active.delete(name)
+      }
     }
     // A last look, at what there was time for; the level counts as many looks as are planned.
-    for (const name of active) this.look(name, count, sign)
+    for (const name of active) this.look(name, level, sign)
   }
 
-  /** Those that there is time for, and the others. */
-  private suspects(sign: 1 | -1): { suspects: Suspect[]; left: Suspect[] } {
+  /** Those that look slower or faster, and were not looked at again. */
+  private suspects(sign: number): Suspect[] {
     const all = [...this.screened].flatMap(([name, measured]): Suspect[] => {
-      const estimates = this.isOpen(name) ? this.estimates(name, measured) : undefined
+      const isNew = this.isOpen(name) && !this.decided.has(name)
+      const estimates = isNew ? this.estimates(name, measured) : undefined
       if (!estimates) return []
       const { effect } = hull(estimates.map((e) => interval(e, SHOWN)))
       return [{ name, effect: sign * effect, freedom: estimates[0].freedom }]
     })
-    const { threshold } = this.options
-    const { suspects } = suspectsOf(all, threshold, all.length)
+    return suspectsOf(all, this.options.threshold, all.length).suspects
+  }
+
+  /** Those that there is time for, and the others. */
+  private inTime(suspects: Suspect[]): { suspects: Suspect[]; left: Suspect[] } {
     let seconds = this.startSeconds
     const most = suspects.findIndex(({ name }, i) => {
       seconds += this.cost(name)
       // The worst one is looked at in any case, if with fewer processes than are planned.
       return i > 0 && looks[0] * seconds > this.left()
     })
-    return suspectsOf(all, threshold, most < 0 ? suspects.length : most)
+    return suspectsOf(suspects, this.options.threshold, most < 0 ? suspects.length : most)
   }
 
-  /** Seconds of a benchmark in a fresh process. */
+  /** Seconds of a benchmark in a fresh process; large networks take what a few calls take. */
   private cost(name: string): number {
     const spent = (this.screened.get(name) ?? []).map(({ spentMs }) => spentMs / 1000)
-    return Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, 1.5 * Math.max(0, ...spent)))
+    const least = spent.length > 0 ? Math.min(...spent) : 0
+    const usual = Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, 1.5 * largest(spent, 0)))
+    return Math.max(usual, least)
   }
 
   /** Judges fresh figures. @returns whether no more are needed */
-  private look(name: string, suspects: number, sign: 1 | -1): boolean {
+  private look(name: string, level: number, sign: 1 | -1): boolean {
     const measured = this.fresh.get(name)
     const estimates = this.estimates(name, measured)
     if (!estimates || (measured?.length ?? 0) < looks[0]) {
       this.remarks.set(name, 'too few processes fitted into the time to look again')
       return false
     }
-    const at = (level: number): Interval => hull(estimates.map((e) => interval(e, level)))
+    const at = (alpha: number): Interval => hull(estimates.map((e) => interval(e, alpha)))
     const { threshold } = this.options
-    const [decisive, usual] = [at(levelOf(suspects)), at(SHOWN)]
-    const verdict = verdictOf(decisive, threshold)
-    const isDecided = verdict === 'slower' || verdict === 'faster'
-    // That nothing has changed is no alarm: the usual level will do.
-    const other = verdictOf(usual, threshold)
-    this.decided.set(
-      name,
-      isDecided
-        ? { interval: decisive, verdict }
-        : { interval: usual, verdict: other === 'same' ? 'same' : 'undecided' },
-    )
+    const [decisive, usual] = [at(level), at(SHOWN)]
+    this.decided.set(name, judge(decisive, usual, threshold))
     const mirrored = ({ effect, low, high }: Interval): Interval =>
       sign < 0 ? { effect: -effect, low: -high, high: -low } : { effect, low, high }
     return !needsMore(mirrored(decisive), mirrored(usual), threshold)
@@ -263,7 +302,7 @@ class Run {
       skipped: this.skipped,
       failed: this.failed,
       processes: this.processes,
-      seconds: (performance.now() - this.start) / 1000,
+      seconds: (this.clock() - this.start) / 1000,
       others: othersOf(all),
     }
   }
@@ -281,9 +320,13 @@ class Run {
     const half = (usual.high - usual.low) / 2
     const marks = marksOf(measured, best, { half, most: threshold })
     if (decided) return { name, measured, marks, ...decided }
-    // A screen alone accuses nobody, and praises nobody.
-    const verdict = verdictOf(usual, threshold) === 'same' ? 'same' : 'undecided'
-    const remark = verdict === 'same' ? undefined : this.remarks.get(name)
-    return { name, measured, interval: usual, verdict, marks, remark }
+    // A screen alone accuses at a level that all benchmarks share.
+    const decisive = hull(estimates.map((e) => interval(e, screenLevel(this.names.length))))
+    const judged = judge(decisive, usual, threshold)
+    const remark = judged.verdict === 'undecided' ? this.remarks.get(name) : undefined
+    return { name, measured, marks, remark, ...judged }
   }
 }
+
+const largest = (values: readonly number[], least: number): number =>
+  values.reduce((most, value) => Math.max(most, value), least)

@@ -44,7 +44,7 @@ export function listBenchmarks(selection: Selection, filter?: string): Benchmark
   return [
     ...kernels,
     ...rest(kernels),
-    ...listed('steps', model === undefined),
-    ...listed('inference', model === undefined),
+    ...listed('steps', model === undefined && filter === undefined),
+    ...listed('inference', model === undefined && filter === undefined),
   ].filter(({ name }) => filter === undefined || name.includes(filter))
 }

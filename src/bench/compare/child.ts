@@ -7,6 +7,7 @@ import { switchOnWideVectors } from '../../runtime/revectorize.js'
 import type { Benchmark, Build, Prepared } from '../benchmark.js'
 import { watchOthers } from '../others.js'
 import { ownBenchmarks } from '../own.js'
+import { shareWeights } from '../weights.js'
 import { type BuildFiles, findBuild, loadBuild } from './builds.js'
 import { calibrate, meanOf } from './calibrate.js'
 import type { Job, Measured, Message } from './job.js'
@@ -18,6 +19,8 @@ const BLOCK_MS = 0.7
 const MAX_ROUNDS = 64
 /** Memory that is touched and kept, so that later allocations lie elsewhere: up to so much. */
 const SHIFT_BYTES = 4 * 2 ** 20
+/** So often a child that works on one benchmark says so. */
+const ALIVE_MS = 2000
 
 interface CasesModule {
   listBenchmarks(selection: unknown, filter: string | undefined): readonly Benchmark[]
@@ -29,6 +32,15 @@ const send = (message: Message): Promise<void> =>
     if (!process.send) return done()
     process.send(message, undefined, {}, () => done())
   })
+
+let said = performance.now()
+
+/** Tells the parent that a long benchmark goes on. */
+function sayAlive(): void {
+  if (performance.now() < said + ALIVE_MS) return
+  said = performance.now()
+  void send({ kind: 'alive' })
+}
 
 process.once('message', async (job: Job) => {
   try {
@@ -48,6 +60,7 @@ process.once('disconnect', () => process.exit(1))
 async function work(job: Job): Promise<void> {
   const end = performance.now() + 1000 * job.seconds
   if (job.wide) await switchOnWideVectors()
+  shareWeights({ folder: job.weights, onStep: sayAlive })
   const random = new RandomStream(Purpose.Shuffle)
   random.start(job.seed, 0, 0)
   const { builds, benchmarks } = await load(job, random)
@@ -114,6 +127,15 @@ function withPlace({ name, message, stack = '' }: Error): string {
   return `${name}: ${message}${place === undefined ? '' : ` (at ${place})`}`
 }
 
+/** An older build may be unable to tell. */
+function densityOf(prepared: Prepared): string | undefined {
+  try {
+    return prepared.density
+  } catch {
+    return undefined
+  }
+}
+
 class Runner {
   private readonly clock = findClock()
   private readonly kept: Uint8Array[] = []
@@ -151,6 +173,7 @@ class Runner {
     const before = calibrate(this.calibrateAll)
     const calls = prepared.map(({ run }, side) => this.guarded(run.bind(prepared[side]), side))
     await this.tryAll(calls)
+    sayAlive()
     // What went into the preparation is missing now; half of the time is due in any case.
     const left = Math.max(ms / 2, ms - (performance.now() - start))
     const { times, isSteady } = await takeTurns(
@@ -162,20 +185,20 @@ class Runner {
         maxRounds: MAX_ROUNDS,
         // What others have written may wait.
         countsWaiting: benchmark.section === 'own' ? undefined : (benchmark.threads ?? 1) > 1,
+        onBlock: sayAlive,
       },
       this.random,
       this.clock,
     )
     const calibration = meanOf(before, calibrate(this.calibrateAll))
-    const spentMs = performance.now() - start
     return {
       name: benchmark.name,
       times,
       isSteady,
+      densities: prepared.map(densityOf),
       calibration,
       others: others(),
-      watchedMs: spentMs,
-      spentMs,
+      spentMs: performance.now() - start,
     }
   }
 

@@ -67,6 +67,7 @@ export async function runComparison(
       ...shared,
       other: `${nameOf(file.origin)} of ${file.origin.date.slice(0, 10)}`,
       otherMs: timesOf(file),
+      otherDensity: densityOf(file),
       missing,
     }
     return { ...resultOf(campaign, sides), campaign, origin }
@@ -84,22 +85,29 @@ function timesOf({ benchmarks }: Baseline): (name: string) => number | undefined
   return (name) => times.get(name)
 }
 
+const densityOf = ({ benchmarks }: Baseline): ((name: string) => string | undefined) => {
+  const densities = new Map(benchmarks.map(({ name, density }) => [name, density]))
+  return (name) => densities.get(name)
+}
+
 function describeBaseline(baseline: Baseline, path: string): ComparisonResult {
   const ms = timesOf(baseline)
   const table: ResultTable = {
     title: `Baseline of this build (${nameOf(baseline.origin)})`,
     notes: [`Others took ${(100 * baseline.others).toFixed(0)} % of the processors.`],
-    head: ['benchmark', 'ms', 'processes'],
-    rows: baseline.benchmarks.map(({ name, processes }) => [
+    head: ['benchmark', 'ms', 'processes', 'density'],
+    rows: baseline.benchmarks.map(({ name, processes, density = '' }) => [
       name,
       digits(ms(name) ?? Number.NaN),
       String(processes.length),
+      density,
     ]),
   }
-  const entries = baseline.benchmarks.map(({ name }) => ({
+  const entries = baseline.benchmarks.map(({ name, density }) => ({
     name,
     unit: 'ms',
     value: ms(name) ?? 0,
+    ...(density !== undefined && { extra: density }),
   }))
   return { table, entries, marks: new Map(), exitCode: 0, notes: [`Saved as ${path}.`] }
 }

@@ -23,7 +23,12 @@ export interface Job {
   readonly calibrate: boolean
   /** Whether V8 may use wide vectors. */
   readonly wide: boolean
+  /** Folder in which processes leave trained weights for the next ones. */
+  readonly weights: string
 }
+
+/** What all children of a comparison are told. */
+export type SharedJob = Omit<Job, 'names' | 'measured' | 'seconds' | 'seed'>
 
 /** Rates of the machine beside a benchmark, as logarithms. */
 export interface Calibration {
@@ -38,10 +43,11 @@ export interface Measured {
   /** Milliseconds of a call: a list for each build, a number for each round. */
   readonly times: readonly (readonly number[])[]
   readonly isSteady: boolean
+  /** Density of spikes, and what else a figure depends on, of each build that tells it. */
+  readonly densities: readonly (string | undefined)[]
   readonly calibration: Calibration
-  /** Share of the processors that others took meanwhile, and for how long that was watched. */
+  /** Share of the processors that others took meanwhile. */
   readonly others: number
-  readonly watchedMs: number
   /** Milliseconds that it took in all. */
   readonly spentMs: number
 }
@@ -49,6 +55,8 @@ export interface Measured {
 export type Message =
   | { readonly kind: 'list'; readonly names: readonly string[] }
   | { readonly kind: 'begin'; readonly name: string }
+  /** The same one still runs. */
+  | { readonly kind: 'alive' }
   | { readonly kind: 'measured'; readonly measured: Measured }
   /** The other build cannot run it. */
   | { readonly kind: 'skipped'; readonly name: string; readonly reason: string }

@@ -12,12 +12,15 @@ const THROTTLED = 0.85
 
 /** The highest rate of multiplications and additions that any benchmark had beside it. */
 export const bestRate = (measured: Iterable<Measured>): number =>
-  Math.max(...Array.from(measured, ({ calibration }) => calibration.multiplyAdd))
+  Array.from(measured).reduce(
+    (best, { calibration }) => Math.max(best, calibration.multiplyAdd),
+    Number.NEGATIVE_INFINITY,
+  )
 
 /** Share of the processors that others took while benchmarks ran, 0…1. */
 export function othersOf(measured: readonly Measured[]): number {
-  const watched = measured.reduce((sum, { watchedMs }) => sum + watchedMs, 0)
-  const taken = measured.reduce((sum, { others, watchedMs }) => sum + others * watchedMs, 0)
+  const watched = measured.reduce((sum, { spentMs }) => sum + spentMs, 0)
+  const taken = measured.reduce((sum, { others, spentMs }) => sum + others * spentMs, 0)
   return watched > 0 ? taken / watched : 0
 }
 

@@ -21,8 +21,6 @@ export interface ChildOptions {
   readonly patienceMs: number
   /** Called when a benchmark begins. */
   onBegin?(name: string): void
-  /** Ends the child early; what it said until then counts. */
-  readonly signal?: AbortSignal
 }
 
 /** The last bytes of what a child writes to its standard error are kept for messages. */
@@ -60,14 +58,13 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
       }, options.patienceMs)
     }
     process.once('exit', leave)
-    options.signal?.addEventListener('abort', leave, { once: true })
     child.stdout?.resume()
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       words = (words + text).slice(-KEPT)
     })
     child.on('message', (message: Message) => {
       wait()
-      if (message.kind !== 'begin') running = undefined
+      if (message.kind !== 'begin' && message.kind !== 'alive') running = undefined
       switch (message.kind) {
         case 'list':
           outcome.names = message.names
@@ -75,6 +72,8 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
         case 'begin':
           running = message.name
           options.onBegin?.(message.name)
+          break
+        case 'alive':
           break
         case 'measured':
           outcome.measured.push(message.measured)
@@ -103,9 +102,8 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
     child.on('close', (code, signal) => {
       clearTimeout(timer)
       process.off('exit', leave)
-      options.signal?.removeEventListener('abort', leave)
       if (broken) return reject(broken)
-      if (isDone || options.signal?.aborted) return resolve(outcome)
+      if (isDone) return resolve(outcome)
       const how = isHanging
         ? `did not end within ${options.patienceMs / 1000} s; its process was killed`
         : `ended its process (${signal ?? `exit code ${code}`})`

@@ -23,6 +23,8 @@ export interface Sides {
   readonly other: string
   /** Milliseconds of the other side, where they are not in the rows. */
   otherMs?(name: string): number | undefined
+  /** Its density of spikes, where that is not in the rows. */
+  otherDensity?(name: string): string | undefined
   /** Names that only the other side has. */
   readonly missing?: readonly string[]
   readonly threshold: number
@@ -45,6 +47,9 @@ const msOf = ({ measured }: Row, side: number): number | undefined => {
   const times = measured.flatMap((one) => (one.times[side] ? [median(one.times[side])] : []))
   return times.length > 0 ? median(times) : undefined
 }
+
+const densityOf = ({ measured }: Row, side: number): string | undefined =>
+  measured.find(({ densities }) => densities[side])?.densities[side]
 
 const order: readonly Verdict[] = ['slower', 'undecided', 'faster', 'same']
 
@@ -69,7 +74,7 @@ export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
       `${processes} processes in ${seconds.toFixed(0)} s. Others took ` +
         `${(100 * others).toFixed(0)} % of the processors.`,
     ],
-    head: ['benchmark', 'this ms', 'other ms', 'effect', 'interval', 'verdict', 'marks'],
+    head: ['benchmark', 'this ms', 'other ms', 'effect', 'interval', 'verdict', 'marks', 'density'],
     rows: sorted.map((row) => [
       row.name,
       digits(msOf(row, 0) ?? Number.NaN),
@@ -78,6 +83,7 @@ export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
       describeInterval(row.interval),
       row.verdict,
       row.marks.join(' '),
+      densityOf(row, 0) ?? '',
     ]),
   }
   const isSlower = rows.some(({ verdict }) => verdict === 'slower')
@@ -91,6 +97,7 @@ export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
     exitCode: failed.size > 0 || nothing ? 2 : isSlower ? 1 : 0,
     notes: [
       ...notesOf(sorted, limit),
+      ...sorted.flatMap((row) => differenceOf(row, sides)),
       ...[...skipped].map(([name, reason]) => `skipped: ${name}: ${reason}`),
       ...(sides.missing ?? []).map((name) => `skipped: ${name}: this build does not have it`),
       ...[...failed].map(([name, reason]) => `failed: ${name}: ${reason}`),
@@ -100,6 +107,13 @@ export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
         : []),
     ],
   }
+}
+
+/** Builds that do not get the same spikes are not compared by their speed alone. */
+function differenceOf(row: Row, { otherDensity }: Sides): string[] {
+  const [mine, other] = [densityOf(row, 0), densityOf(row, 1) ?? otherDensity?.(row.name)]
+  if (mine === undefined || other === undefined || mine === other) return []
+  return [`not the same spikes: ${row.name}: ${mine} in this build, ${other} in the other`]
 }
 
 function notesOf(rows: readonly Row[], limit: string): string[] {
@@ -123,6 +137,7 @@ function entriesOf(row: Row, { other }: Sides): Entry[] {
     `beside ${other}: ${interval ? change(interval.effect) : 'nothing to compare with'}` +
       `${interval ? ` (${describeInterval(interval)}), ${verdict}` : ''}`,
     ...(marks.length > 0 ? [`marks: ${marks.join(' ')}`] : []),
+    ...(densityOf(row, 0) === undefined ? [] : [densityOf(row, 0)]),
     `${row.measured.length} processes`,
   ].join('\n')
   const time: Entry = { name, unit: 'ms', value: ms, extra }

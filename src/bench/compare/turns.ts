@@ -21,6 +21,8 @@ export interface TurnsBudget {
    * was interrupted counts the processor's time. Undefined: it counts where calls wait.
    */
   readonly countsWaiting?: boolean
+  /** Called in front of each block. */
+  onBlock?(): void
 }
 
 export interface Turns {
@@ -110,8 +112,10 @@ export async function takeTurns(
   clock: Clock = findClock(),
 ): Promise<Turns> {
   const start = clock.wall()
-  const block = (side: number, count: number): Promise<Times> =>
-    timeBlock(calls[side], count, clock)
+  const block = (side: number, count: number): Promise<Times> => {
+    budget.onBlock?.()
+    return timeBlock(calls[side], count, clock)
+  }
   const { callMs, busy } = await warmUp(calls.length, block, budget, () => clock.wall() - start)
   const waits = budget.countsWaiting ?? busy < BUSY
   const timeOf = waits ? ({ wall }: Times) => wall : shorter

@@ -80,6 +80,7 @@ export function conv2d(
   options: ConvOptions = {},
 ): Conv2d {
   checkOptions('conv2d', options, ['stride', 'padding', 'groups', ...weightOptions])
+  const { stride = 1, padding = 0 } = options
   const kernel = pair('conv2d.kernelSize', kernelSize, 1)
   const groups = count('conv2d.groups', options.groups ?? 1)
   for (const [name, channels] of [
@@ -97,8 +98,8 @@ export function conv2d(
     inChannels,
     outChannels,
     kernelSize: kernel,
-    stride: pair('conv2d.stride', options.stride ?? 1, 1),
-    padding: pair('conv2d.padding', options.padding ?? 0, 0),
+    stride: pair('conv2d.stride', stride, 1),
+    padding: pair('conv2d.padding', padding, 0),
     groups,
     ...weights('conv2d', (inChannels / groups) * kernel[0] * kernel[1], options),
   }

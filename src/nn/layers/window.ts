@@ -19,18 +19,26 @@ interface Windows {
   readonly padding: Pair
 }
 
+/** Places and padding are numbered by 32 bits. */
+const MOST = 2 ** 30
+
 /** Checks and completes the windows of a pooling layer. */
 export function pooling(name: string, kernelSize: Size, options: PoolOptions): Windows {
   checkOptions(name, options, ['stride', 'padding'])
+  const { stride = kernelSize, padding: around = 0 } = options
   const kernel = pair(`${name}.kernelSize`, kernelSize, 1)
-  const padding = pair(`${name}.padding`, options.padding ?? 0, 0)
+  expect(
+    kernel.every((n) => n < MOST),
+    () => `${name}.kernelSize must be below 2³⁰, got ${kernel}`,
+  )
+  const padding = pair(`${name}.padding`, around, 0)
   expect(
     padding[0] * 2 <= kernel[0] && padding[1] * 2 <= kernel[1],
     () => `${name}.padding must be at most half the kernel (${kernel}), got ${padding}`,
   )
   return {
     kernelSize: kernel,
-    stride: pair(`${name}.stride`, options.stride ?? kernelSize, 1),
+    stride: pair(`${name}.stride`, stride, 1),
     padding,
   }
 }

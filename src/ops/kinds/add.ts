@@ -3,12 +3,18 @@
 import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import { noPool, type Pool, type Term } from '../../plan/tensors.js'
+import type { Pool, Term } from '../../plan/tensors.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf, showShape, still } from '../shapes.js'
 import { groupTensor } from '../special.js'
-import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import {
+  floatTensor,
+  type OpTensor,
+  type SpikesTensor,
+  spikesTensor,
+  type Views,
+} from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
 import type {
   ActivityInput,
@@ -20,18 +26,21 @@ import type {
   Option,
   Ranked,
   TermRules,
-  With,
 } from '../types.js'
-import { imageOf, type WindowOptions, windowed, windowOptions } from '../windows.js'
+import {
+  imageOf,
+  type TermWindow,
+  termWindow,
+  type WindowOptions,
+  windowOptions,
+} from '../windows.js'
 
 /** One term of `ops.add`. */
-export interface AddTerm extends Partial<WindowOptions> {
+export interface AddTerm extends TermWindow {
   /** [B, C], [B, C, H, W], or one of these behind T. */
   readonly input: readonly number[]
   /** Spikes, bytes of 0 and 1. Default false: floats. */
   readonly spikes?: boolean
-  /** A factor. Default 1. */
-  readonly scale?: number
   /**
    * Floats through the affine map of a BatchNorm, whose `scale` and `shift` are arguments: true of
    * all steps, 'steps' of each. Default false.
@@ -71,13 +80,12 @@ export type PlacesThat<Terms, K extends string> = {
 }[Places<Terms>]
 
 /** The plan's own memory: input0, scale0, shift0, input1 … */
-export type AddMemory<Terms, Mean> = {
+export type AddMemory<Terms> = {
   /** The sum, [B][H][W][T][C]; with `mean` T is 1. */
   readonly output: Float32Array
 } & { readonly [P in Places<Terms> as `input${P}`]: InputOf<Terms[P]> } & {
   readonly [P in PlacesThat<Terms, 'affine'> as `scale${P}` | `shift${P}`]: Float32Array
-} & With<Mean, { readonly [P in PlacesThat<Terms, 'spikes'> as `input${P}Counts`]: Uint8Array }> &
-  (Terms extends readonly [unknown, ...unknown[]]
+} & (Terms extends readonly [unknown, ...unknown[]]
     ? unknown
     : {
         /** The first term, and others by their numbers. */
@@ -97,7 +105,7 @@ export interface AddTypes extends OpTypes {
   /** The sum. */
   readonly result: Float32Array
   /** The plan's own memory by name. */
-  readonly memory: AddMemory<Option<this['options'], 'terms', []>, Asks<this['options'], 'mean'>>
+  readonly memory: AddMemory<Option<this['options'], 'terms', []>>
 }
 
 const termOptions = ['input', 'spikes', 'scale', 'affine', 'image', ...windowOptions] as const
@@ -108,7 +116,8 @@ interface Planning {
   readonly input: Extent
   readonly output: Extent
   readonly tensors: readonly OpTensor[]
-  readonly others: readonly OpTensor[]
+  /** Spikes whose counts the kernel reads. */
+  readonly counted?: SpikesTensor
   readonly image?: OpTensor
 }
 
@@ -123,9 +132,9 @@ interface Read {
 }
 
 function spikesOf(o: OpBuilder, nameOf: NameOf, { extent, pool, scale, mean }: Read) {
-  const x = spikesTensor(o.b, o.op, { name: nameOf('input') }, extent, mean)
+  const x = spikesTensor(o.b, o.op, { name: nameOf('input') }, extent)
   const term: Term = { tensor: asSpikes(x, extent), pool, scale }
-  return { term, tensors: [x], others: mean ? [x.counts] : [] }
+  return { term, tensors: [x], counted: mean ? x : undefined }
 }
 
 function floatsOf(o: OpBuilder, nameOf: NameOf, read: Read, { affine, image }: AddTerm) {
@@ -135,7 +144,7 @@ function floatsOf(o: OpBuilder, nameOf: NameOf, read: Read, { affine, image }: A
   const tensor = asFloat(x, extent, image)
   if (!affine) {
     const term: Term = { tensor, pool, scale }
-    return { term, tensors: [x], others: [], image: image ? x : undefined }
+    return { term, tensors: [x], image: image ? x : undefined }
   }
   const byStep = affine === 'steps'
   const [a, c] = ['scale', 'shift'].map((role) =>
@@ -143,7 +152,7 @@ function floatsOf(o: OpBuilder, nameOf: NameOf, read: Read, { affine, image }: A
   )
   const norm = asNorm(tensor, a, c, byStep ? extent.T : 1)
   const term: Term = { tensor, norm, pool, scale }
-  return { term, tensors: [x, a, c], others: [] }
+  return { term, tensors: [x, a, c] }
 }
 
 function planTerm(
@@ -154,13 +163,9 @@ function planTerm(
   mean: boolean,
 ): Planning {
   checkOptions(where, given, termOptions)
-  const { scale = 1, kernelSize, stride, padding, affine = false } = given
+  const { scale: factor, kernelSize, stride, padding, affine = false } = given
   const spikes = checkBoolean(`${where}.spikes`, given.spikes, false)
   const image = checkBoolean(`${where}.image`, given.image, false)
-  expect(
-    Number.isFinite(scale),
-    () => `${where}.scale must be a finite number, got ${describe(scale)}`,
-  )
   expect(
     typeof affine === 'boolean' || affine === 'steps',
     () => `${where}.affine must be true, false or 'steps', got ${describe(affine)}`,
@@ -169,17 +174,13 @@ function planTerm(
     !(spikes && (affine || image)) && !(affine && image),
     () => `${where} can be only one of spikes, affine and image`,
   )
-  expect(
-    kernelSize !== undefined || (stride === undefined && padding === undefined),
-    () => `${where}: stride and padding are of windows; give kernelSize too`,
-  )
-  const pooled = kernelSize !== undefined
-  const extent = extentOf(`${where}.input`, given.input, 'maybe', pooled ? 'always' : 'maybe')
-  const windows = pooled && windowed(where, { kernelSize, stride, padding }, extent)
-  const pool = windows ? windows.pool : noPool
-  const read = { extent, pool, mean, scale: scale * (1 / (pool.kernel[0] * pool.kernel[1])) }
+  const spatial = kernelSize === undefined ? 'maybe' : 'always'
+  const extent = extentOf(`${where}.input`, given.input, 'maybe', spatial)
+  const window = { scale: factor, kernelSize, stride, padding }
+  const { scale, pool, output } = termWindow(where, window, extent)
+  const read = { extent, pool, mean, scale }
   const made = spikes ? spikesOf(o, nameOf, read) : floatsOf(o, nameOf, read, given)
-  return { ...made, input: extent, output: windows ? windows.output : extent }
+  return { ...made, input: extent, output }
 }
 
 /** The extent that all terms have, T included if one has it. */
@@ -204,6 +205,12 @@ function commonExtent(op: string, terms: readonly Planning[]): Extent {
   return common
 }
 
+const countAll =
+  (spikes: readonly SpikesTensor[]) =>
+  (views: Views): void => {
+    for (const one of spikes) one.count(views)
+  }
+
 /** Plans a sum; `numbered`: names carry the number of their term. */
 export function planSum(
   o: OpBuilder,
@@ -213,7 +220,7 @@ export function planSum(
   numbered = true,
 ): Planned {
   const { b, op } = o
-  const terms = given.map((of, i) =>
+  const terms = Array.from(given, (of, i) =>
     planTerm(o, whereOf(i), (role) => (numbered ? `${role}${i}` : role), of, mean),
   )
   const images = terms.flatMap(({ image }) => image ?? [])
@@ -224,11 +231,12 @@ export function planSum(
   const sum = { shape: imageOf(extent), terms: terms.map(({ term }) => term) }
   emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, out.buffer, out.stored, denseRows)
   const [image] = images
+  const counted = terms.flatMap(({ counted: spikes }) => spikes ?? [])
   return {
     inputs: terms.flatMap(({ tensors }) => tensors),
     outputs: [out],
-    others: terms.flatMap(({ others }) => others),
     start: image && ((block) => block.address(Control.Input, image)),
+    ...(counted.length > 0 && { before: countAll(counted) }),
   }
 }
 
@@ -243,8 +251,8 @@ export function planSum(
  * steps, without T: the presynaptic rate of rate-based backpropagation.
  *
  * Arguments of `run`: for each term its input, behind it with `affine` scale and shift. The plan's
- * own memory: input0, scale0, shift0, input1 …, of means of spikes also input0Counts …, the counts
- * that are read. Result: [B, C, H, W] or [B, C], or that behind T if a term has it.
+ * own memory: input0, scale0, shift0, input1 …. Result: [B, C, H, W] or [B, C], or that behind T if
+ * a term has it.
  */
 export const add = operation<AddOptions, AddTypes>(
   'add',
@@ -269,22 +277,13 @@ export interface AvgPool2dOptions extends WindowOptions {
   readonly mean?: boolean
 }
 
-/** The plan's own memory; of a mean of spikes it has their counts too. */
+/** The plan's own memory. */
 export type AvgPool2dMemory<O> = {
   /** Floats [B][H][W][T][C], or masks of spikes. */
   readonly input: InputOf<O>
   /** Means over windows, [B][H][W][T][C]; with `mean` T is 1. */
   readonly output: Float32Array
-} & With<
-  Asks<O, 'mean'>,
-  With<
-    Asks<O, 'spikes'>,
-    {
-      /** Spikes of each neuron over all steps: what is read. */
-      readonly inputCounts: Uint8Array
-    }
-  >
->
+}
 
 /** `ops.avgPool2d`: on floats or spikes. */
 export interface AvgPool2dTypes extends OpTypes {
@@ -310,8 +309,7 @@ export interface AvgPool2dTypes extends OpTypes {
  *                             input[t, b, c, i·stride + p − padding, j·stride + q − padding]
  *
  * Padded zeros count, as is PyTorch's default. Argument of `run`: input, a Float32Array or with
- * `spikes` a Uint8Array; of a mean of spikes the plan reads `inputCounts` too. Result: [B, C, outH,
- * outW], or that behind T.
+ * `spikes` a Uint8Array. Result: [B, C, outH, outW], or that behind T.
  */
 export const avgPool2d = operation<AvgPool2dOptions, AvgPool2dTypes>(
   'avgPool2d',

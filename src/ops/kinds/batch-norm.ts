@@ -291,7 +291,7 @@ function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Nam
  * With `training: false` mean and var are the running ones, which stay. A network hands scale and
  * shift to its neurons and does not write the output: `outputs: ['scale', 'shift', …]`. Where a
  * variance is not finite running statistics stay; `nonFinite` of the plan is 1 then, until somebody
- * sets it to 0.
+ * sets it to 0. A single value has variance 0, and n/(n − 1) counts 1; PyTorch refuses it.
  *
  * Arguments of `run`, as PyTorch's `batch_norm` has them: input, runningMean, runningVar (both
  * updated in training), weight, bias (with `affine`), moments (with `moments`; the input is then

@@ -142,6 +142,7 @@ function build(
     inputs: [logits, target],
     outputs: [...outputs].map((name) => made[name] as OpTensor),
     start: (block) => block.address(Control.Target, target),
+    before: target.checkOwn,
     control: control(op, B, steps, instantaneous),
   }
 }
@@ -158,6 +159,9 @@ function build(
  * by `over` divided by T as well. Through time each step's logits have the T-th part of the
  * gradient for 'images'. With `instantaneous` y are the logits of each step, ℓ is the mean over the
  * steps, and each step has a gradient (Xiao et al., NeurIPS 2022; Meng et al., ICCV 2023).
+ *
+ * Where a logit is not a number, the loss and the sample's gradient are NaN, and the prediction is
+ * the greatest of the others, but class 0 where that of class 0 is not a number.
  *
  * Arguments of `run`: input, target (Int32Array [B], classes from 0); settings: `valid` samples,
  * the first ones; with `instantaneous` `gradientSteps`. Settings hold until others are given.

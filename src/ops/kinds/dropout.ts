@@ -96,9 +96,7 @@ export type DropoutMemory<O> = {
 } & With<
   Asks<O, 'spikes'>,
   {
-    /** Spikes of each neuron over all steps: the kernel reads them beside the masks. */
-    readonly inputCounts: Uint8Array
-    /** The same of the output. */
+    /** Spikes of each neuron that are left over all steps. */
     readonly counts: Uint8Array
   }
 >
@@ -131,7 +129,7 @@ function onSpikes(
   outputs: ReadonlySet<Name>,
 ): Planned {
   const random = draw(op, options)
-  const x = spikesTensor(b, op, { name: 'input' }, extent, true)
+  const x = spikesTensor(b, op, { name: 'input' }, extent)
   const output = spikesTensor(b, op, { name: 'output' }, extent)
   const counts: OpTensor = { ...output.counts, name: 'counts' }
   const { fields, units } = passOver(extent, x.stored, 1)
@@ -152,7 +150,8 @@ function onSpikes(
   return {
     inputs: [x],
     outputs: [...outputs].map((name) => made[name]),
-    others: [x.counts, ...rest.map((name) => made[name])],
+    others: rest.map((name) => made[name]),
+    before: x.count,
     control: seedSetting(op),
   }
 }
@@ -163,8 +162,7 @@ function onSpikes(
  * 1/(1 − p) is left to who reads the result (`scale`), so that spikes stay spikes.
  *
  * Argument of `run`: input (Float32Array, or with `spikes` Uint8Array). Setting: `seed`, default 0.
- * Result: what `outputs` names, the output by default. Who writes spikes into the plan's own
- * `input` has to write `inputCounts` too.
+ * Result: what `outputs` names, the output by default.
  */
 export const dropout = selecting<DropoutOptions, DropoutResults, DropoutTypes>(
   'dropout',

@@ -64,7 +64,7 @@ function planGradientSum(
 ): Planned {
   const { b, op } = o
   const input = extentOf(`${op}.input`, shape, 'maybe', spatial)
-  const all = terms.map((term, i) => contribution(o, whereOf(i), nameOf(i), input, term))
+  const all = Array.from(terms, (term, i) => contribution(o, whereOf(i), nameOf(i), input, term))
   const out = floatTensor(b, { name: 'inputGradient' }, input)
   const gradient = all.map((of) => of.gradient)
   const to = { shape: imageOf(input), stored: out.stored, gradient }

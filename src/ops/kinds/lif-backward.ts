@@ -66,7 +66,7 @@ function arrivingOf(
     Array.isArray(deltas) && deltas.length > 0,
     () => `${what} must be a list of at least one, got ${describe(deltas)}`,
   )
-  return deltas.map((given, i) => {
+  return Array.from(deltas, (given, i) => {
     const name = deltas.length === 1 ? 'delta' : `delta${i}`
     const arriving = contribution(o, `${what}[${i}]`, name, extent, given)
     expect(

@@ -72,7 +72,7 @@ export const matmul = operation<MatmulOptions, MatmulTypes>(
   ({ b: builder, op }, options) => {
     const { a, b, transpose = 'NN' } = options
     expect(
-      Object.hasOwn(axes, transpose),
+      typeof transpose === 'string' && Object.hasOwn(axes, transpose),
       () => `${op}.transpose must be 'NN', 'NT' or 'TN', got ${describe(transpose)}`,
     )
     checkShape(`${op}.a`, a, axes[transpose].a)

@@ -5,22 +5,21 @@ import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../plan/
 import { perUnit } from '../../plan/pass.js'
 import { timeSum } from '../../plan/records/sums.js'
 import type { Buffer } from '../../plan/words.js'
-import type { OpBuilder, Planned } from '../builder.js'
+import type { OpBuilder, Planned, Totals } from '../builder.js'
 import { operation } from '../operation.js'
 import {
   type Chosen,
   type CountsOfSpikes,
-  type Has,
   type OutputsOf,
   type Selected,
   type SomeOutputs,
   selecting,
 } from '../selecting.js'
-import { type Extent, extentOf, still } from '../shapes.js'
+import { type Extent, extentOf, sizeOf, still } from '../shapes.js'
 import { stepBytesTensor } from '../special.js'
-import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { floatTensor, type OpTensor, spikesTensor, type Views } from '../tensor.js'
 import { asSpikes } from '../terms.js'
-import type { Asks, Fixed, ImageInput, InputOf, OpTypes, Option, Ranked, With } from '../types.js'
+import type { Fixed, ImageInput, InputOf, OpTypes, Ranked } from '../types.js'
 import { imageOf, type Windowed, type WindowOptions, windowed, windowOptions } from '../windows.js'
 
 /** By what a window's place is chosen. */
@@ -50,24 +49,13 @@ export type MaxPool2dResults<O = unknown> = {
 }
 type Name = keyof MaxPool2dResults
 
-/** The plan's own memory besides the results; with a choice among spikes by rate also counts. */
+/** The plan's own memory besides the results. */
 export type MaxPool2dMemory<O> = {
   /** Floats [B][H][W][T][C], or masks of spikes. */
   readonly input: InputOf<O>
   /** The result, whatever is asked for. */
   readonly output: InputOf<O>
-} & (Option<O, 'choice', 'rate'> extends 'step'
-  ? unknown
-  : With<
-      Asks<O, 'spikes'>,
-      With<
-        Has<'choice', OutputsOf<O, readonly ['output']>>,
-        {
-          /** Spikes of each neuron over all steps: the kernel reads them beside the masks. */
-          readonly inputCounts: Uint8Array
-        }
-      >
-    >)
+}
 
 /** `ops.maxPool2d`: on floats or spikes. */
 export interface MaxPool2dTypes extends OpTypes {
@@ -118,6 +106,20 @@ function choiceTensor(
   return stepBytesTensor(b, { name: 'choice' }, perStep ? output : still(output))
 }
 
+/** No pixel has another place: its gradient would be lost. */
+function checkChoices(op: string, { buffer, sizes }: OpTensor, { window }: Windowed) {
+  const [height, width] = window.kernelSize
+  const places = height * width
+  const count = sizeOf(sizes)
+  return (views: Views, totals: Totals): void =>
+    expect(
+      totals.most(buffer, count) < places,
+      () =>
+        `${op}: choice must hold places of a window of ${height}×${width}, 0 to ${places - 1}, ` +
+        `got ${views(buffer, 'uint8', count).find((place) => place >= places)}`,
+    )
+}
+
 const poolOf = (input: Extent, { window }: Windowed, stored: number, from: Extent, to: Extent) => ({
   window,
   images: input.B,
@@ -134,7 +136,7 @@ function poolSpikes(
   perStep: boolean,
   choice: OpTensor | undefined,
 ): Planned & { readonly counts: OpTensor } {
-  const x = spikesTensor(b, op, { name: 'input' }, input, choice !== undefined && !perStep)
+  const x = spikesTensor(b, op, { name: 'input' }, input)
   const output = spikesTensor(b, op, { name: 'output' }, to.output)
   emitMaxPool(
     b,
@@ -143,9 +145,9 @@ function poolSpikes(
     asSpikes(output, to.output),
     { choice: choice?.buffer, perStep, loop: false },
   )
-  const others = choice && !perStep ? [x.counts] : []
   const counts = { ...output.counts, name: 'counts' }
-  return { inputs: [x], outputs: [output], others, counts }
+  const before = choice && !perStep ? x.count : undefined
+  return { inputs: [x], outputs: [output], before, counts }
 }
 
 function poolFloats(
@@ -194,14 +196,15 @@ function build(o: OpBuilder, options: MaxPool2dOptions, outputs: ReadonlySet<Nam
   const choice = outputs.has('choice') ? choiceTensor(o, to, perStep) : undefined
   const made: Partial<Record<Name, OpTensor>> = { choice }
   const planned = spikes ? poolSpikes(o, input, to, perStep, choice) : undefined
-  const { inputs, outputs: own, others } = planned ?? poolFloats(o, input, to, perStep, choice)
+  const { inputs, outputs: own, before } = planned ?? poolFloats(o, input, to, perStep, choice)
   made.output = own[0]
   made.counts = planned?.counts
   const names = [...outputs]
   return {
     inputs,
     outputs: names.map((name) => made[name] as OpTensor),
-    others: [...(others ?? []), ...(outputs.has('output') ? [] : own)],
+    others: outputs.has('output') ? [] : own,
+    before,
   }
 }
 
@@ -213,7 +216,9 @@ function build(o: OpBuilder, options: MaxPool2dOptions, outputs: ReadonlySet<Nam
  *
  * A window of spikes spikes when any of its neurons does. The choice is the place p·kernelW + q
  * that the gradient goes to: by 'rate' that of the largest mean over time, by 'step' that of the
- * largest value at the step; the first of equal ones (as PyTorch has it).
+ * largest value at the step; the first of equal ones (as PyTorch has it). A value that is not a
+ * number is passed over, where PyTorch's result is NaN; without another one the output is −Infinity
+ * and the choice 0, which may lie outside the image.
  *
  * Argument of `run`: input, a Float32Array or with `spikes` a Uint8Array. Result: what `outputs`
  * names, the output by default: output [B, C, outH, outW] or that behind T; choice, by 'step' of
@@ -268,5 +273,5 @@ export const maxPool2dBackward = operation<
   const out = floatTensor(b, { name: 'inputGradient' }, input)
   const pool = poolOf(input, from, out.stored, from.output, input)
   emitMaxPoolBackward(b, pool, delta.buffer, { buffer: choice.buffer, perStep }, out.buffer)
-  return { inputs: [delta, choice], outputs: [out] }
+  return { inputs: [delta, choice], outputs: [out], before: checkChoices(op, choice, from) }
 })

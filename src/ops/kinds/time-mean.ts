@@ -40,7 +40,9 @@ export function logitsOf(op: string, { input, timeSteps }: TimeMeanOptions) {
  * predicts:
  *
  *     output[b, c] = 1/T · Σ over t of input[t, b, c]
- *     predictions[b] = the c with the greatest output
+ *     predictions[b] = the c with the greatest output, the first of equals
+ *
+ * An output that is not a number is passed over; but if that of class 0 is, class 0 is predicted.
  *
  * Argument of `run`: input. Results: output, predictions.
  */

@@ -72,6 +72,13 @@ function sizesOf(op: string, given: WeightStandardiseOptions): Standardising {
   const taps = isLinear ? pixels : kernelH * kernelW
   const inC = image ? channels * groups : storedChannels(channels * groups)
   const grouping = groupingOf(N, channels, groups, inC)
+  expect(
+    !grouping || grouping.depthwise || grouping.groupOut % 4 === 0,
+    () =>
+      `${op}: each group of the weight must make a multiple of 4 outputs, or 1 from 1 channel, ` +
+      `got ${N / groups} (weight ${showShape(shape)}, groups ${groups}); change the shape or the ` +
+      'groups',
+  )
   const layout = grouping
     ? groupedLayout(shape, taps, grouping)
     : weightLayout(shape, N, channels, taps, inC)

@@ -6,10 +6,10 @@ import { emitMaterialise } from '../../plan/materialise.js'
 import { type Expression, noPool, type SpikeTensor } from '../../plan/tensors.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder, Totals } from '../builder.js'
-import type { ConvSizes, PoolWindow } from '../convolution.js'
+import type { ConvSizes } from '../convolution.js'
 import { bytesTensor, type OpTensor, ownCount, spikesTensor, type Views } from '../tensor.js'
 import { asSpikes } from '../terms.js'
-import { imageOf } from '../windows.js'
+import { imageOf, type WindowOptions } from '../windows.js'
 
 /** How an op reads spikes. */
 export interface SpikeOptions {
@@ -19,7 +19,7 @@ export interface SpikeOptions {
    */
   readonly sources?: number
   /** Reads means over windows of the spikes, as behind `avgPool2d`. Default: the spikes. */
-  readonly pool?: PoolWindow
+  readonly pool?: WindowOptions
 }
 
 export const spikeOptions = ['sources', 'pool'] as const

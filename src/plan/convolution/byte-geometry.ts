@@ -55,7 +55,7 @@ export const weightBytes = (shape: SpikeShape): number => kRowsOf(shape) * shape
 /** Whether the lists and sums of a convolution have room: entries in 16 bits, sums in 32. */
 export function fitsBytes(shape: SpikeShape): boolean {
   const neurons = inputsOf(shape) * shape.sourceCount * shape.poolKernelH * shape.poolKernelW
-  return spikeListsFit(shape) && neurons * 127 < 2 ** 31
+  return spikeListsFit(shape) && neurons * 128 <= 2 ** 31
 }
 
 /** Bytes of one output pixel's pointers and lists. */

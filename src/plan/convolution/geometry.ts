@@ -4,7 +4,7 @@ import type { Conv2d, Linear } from '../../nn/layers/index.js'
 import { blockWidth, type Grouping, storedChannels, weightRows } from '../layout.js'
 import type { SizeName } from '../records/conv.js'
 import type { RecordKind, Schema } from '../records/schema.js'
-import type { Shape } from '../tensors.js'
+import { type Shape, usedStrides } from '../tensors.js'
 
 /**
  * A convolution, or a linear layer: one whose kernel covers its whole input. Channels are as
@@ -49,15 +49,16 @@ export function groupingOf(layer: Conv2d | Linear, inC: number): Grouping | unde
 /** @param inC channels of the input as stored. */
 export function geometryOf(
   layer: Conv2d | Linear,
-  [, inH, inW]: Shape,
+  input: Shape,
   inC: number,
   [outC, outH, outW]: Shape,
   images: number,
 ): Geometry {
+  const [, inH, inW] = input
   const isConv = layer.kind === 'conv2d'
   const [kernelH, kernelW] = isConv ? layer.kernelSize : [inH, inW]
-  const [strideH, strideW] = isConv ? layer.stride : [1, 1]
   const [padH, padW] = isConv ? layer.padding : [0, 0]
+  const [strideH, strideW] = isConv ? usedStrides(input, [padH, padW], layer.stride) : [1, 1]
   const grouping = groupingOf(layer, inC)
   return {
     images,

@@ -7,20 +7,31 @@ import { DENSE_ROWS, denseRows } from './dense.js'
 import { flat, type Geometry, sizesOf, tapsOf } from './geometry.js'
 import type { InputGradient, Strategy } from './strategy.js'
 
-/** Pixels of one axis in a stride class. */
-const classSize = (size: number, stride: number, q: number): number =>
-  size > q ? Math.ceil((size - q) / stride) : 0
-
-/** Rows (pixel, step) of the input in each stride class. */
-function classRows(g: Geometry, steps: number): number[] {
-  const rows: number[] = []
-  for (let qy = 0; qy < g.strideH; qy++)
-    for (let qx = 0; qx < g.strideW; qx++) {
-      const pixels = classSize(g.inH, g.strideH, qy) * classSize(g.inW, g.strideW, qx)
-      rows.push(g.images * steps * pixels)
-    }
-  return rows
+/**
+ * Sizes of the stride classes of one axis, and how many there are of each: the first size % stride
+ * classes have one pixel more.
+ */
+function classSizes(size: number, stride: number): readonly (readonly [number, number])[] {
+  const pixels = Math.floor(size / stride)
+  const longer = size % stride
+  return [
+    [pixels + 1, longer],
+    [pixels, stride - longer],
+  ]
 }
+
+/** Units of all stride classes, each of which has its own. */
+function unitsOf(g: Geometry, steps: number, rowsPerUnit: number): number {
+  let units = 0
+  for (const [height, down] of classSizes(g.inH, g.strideH))
+    for (const [width, across] of classSizes(g.inW, g.strideW))
+      units += down * across * Math.ceil((g.images * steps * height * width) / rowsPerUnit)
+  return units
+}
+
+/** Rows (pixel, step) of the input in the first class, the largest. */
+const mostRows = (g: Geometry, steps: number): number =>
+  g.images * steps * Math.ceil(g.inH / g.strideH) * Math.ceil(g.inW / g.strideW)
 
 export const directInputGradient: Strategy<InputGradient> = {
   name: 'direct',
@@ -35,11 +46,10 @@ export const directInputGradient: Strategy<InputGradient> = {
       weight,
       transposed,
     })
-    const rows = classRows(g, steps)
-    const rowsPerUnit = denseRows(Math.max(...rows))
+    const rowsPerUnit = denseRows(mostRows(g, steps))
     b.emit(
       convInputGradient,
-      rows.reduce((units, count) => units + Math.ceil(count / rowsPerUnit), 0),
+      unitsOf(g, steps, rowsPerUnit),
       { ...sizesOf(convInputGradient, g, steps), delta, transposed, zeros, out, rowsPerUnit },
       { scratch: Dense.TileBytes + DENSE_ROWS * (Dense.OriginBytes + 4 * g.outC) },
     )

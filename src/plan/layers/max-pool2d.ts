@@ -12,7 +12,13 @@ import {
   type MaxPool,
 } from '../max-pool.js'
 import { type Pass, term } from '../pass.js'
-import { type Expression, type FloatTensor, isIdentity, type SpikeTensor } from '../tensors.js'
+import {
+  type Expression,
+  type FloatTensor,
+  isIdentity,
+  type SpikeTensor,
+  usedWindow,
+} from '../tensors.js'
 import type { Buffer } from '../words.js'
 import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
@@ -35,7 +41,7 @@ export const maxPool2d: LayerPlan<MaxPool2d> = {
           'kept',
         )
       : undefined
-    const windows = { window: layer, images, stored, from: tensor, to: node }
+    const windows = { window: usedWindow(x.shape, layer), images, stored, from: tensor, to: node }
     emitMaxPool(b, { ...windows, steps: pass.callSteps }, tensor, output, {
       choice,
       perStep,
@@ -65,7 +71,7 @@ function poolFloats(pass: Pass, node: GraphNode, layer: MaxPool2d, x: Expression
     : undefined
   const chooser =
     training && mean && (context.outer || steps > 1) ? pass.timeSum(node, tensor) : undefined
-  const windows = { window: layer, images, stored, from: tensor, to: node }
+  const windows = { window: usedWindow(x.shape, layer), images, stored, from: tensor, to: node }
   pass.make(output, { layers: 0, byImages: false }, (again) =>
     emitMaxPoolFloats(
       b,

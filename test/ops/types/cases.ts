@@ -126,7 +126,7 @@ export function neurons(): void {
 export function others(): void {
   const sum = ops.add.plan({ terms: [{ input: [1, 4], affine: true }, { input: [1, 4] }] })
   sum.run(sum.input0, sum.scale0, sum.shift0, sum.input1)
-  ops.dropout.plan({ input: [1, 4], spikes: true }).inputCounts.fill(0)
+  ops.dropout.plan({ input: [1, 4], spikes: true }).counts.fill(0)
   ops.dropout.plan({ input: [1, 4] }).run({ seed: 3 })
   ops.trace.plan({ input: [4, 1, 4] }).run(f, { step: 3 })
   ops.timeSum.plan({ input: [4, 1, 4], carry: true }).run({ step: 0 })
@@ -141,7 +141,7 @@ export function others(): void {
   const largest = ops.maxPool2d({ input: [1, 1, 2, 2], kernelSize: 2 }, f)
   is<Same<typeof largest, Float32Array>>()
   const pooled = { input: [1, 1, 2, 2], kernelSize: 2, spikes: true } as const
-  ops.maxPool2d.plan({ ...pooled, outputs: ['choice'] }).inputCounts.fill(0)
+  ops.maxPool2d.plan({ ...pooled, outputs: ['choice'] }).choice.fill(0)
   const step = ops.sgd.plan({ shape: [4] })
   step.run({ lr: 0.1 })
   step.run(f, f, f, undefined)

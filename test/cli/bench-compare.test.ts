@@ -1,0 +1,113 @@
+/** Comparisons of `spikewasm bench` as processes: exit codes, tables, JSON, files. */
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { copyBuild } from '../../bench/slow-build.js'
+import { ownRoot } from '../../src/bench/compare/builds.js'
+import { run } from './command.js'
+
+let folder = ''
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spikewasm-bench-compare-'))
+})
+test.after(() => rm(folder, { recursive: true }))
+
+const NAME = 'relu 8x8x8 B4 T4'
+const small = ['--shape', '8x8x8', '--filter', NAME]
+const bench = (...args: string[]) => run(['bench', ...args], { cwd: folder })
+
+test('--against an equal build: 0, and a row with all columns', async () => {
+  const args = ['--against', ownRoot(), ...small, '--seconds', '1.5', '--threshold', '7']
+  const { code, stdout, stderr } = await bench(...args, '--json', 'out.json')
+  assert.equal([code, stderr], [0, ''])
+  assert.match(stdout, /effect .* interval .* verdict .* marks .* density/)
+  assert.match(stdout, /Less than 7\.00 % counts as the same/)
+  assert.match(stdout, /relu 8x8x8 B4 T4 .* %.*(same|undecided)/)
+  assert.match(stdout, /0 slower, /)
+  const entries = JSON.parse(await readFile(join(folder, 'out.json'), 'utf8'))
+  assert.equal(
+    entries.map(({ name, unit }: { name: string; unit: string }) => [name, unit]),
+    [
+      [NAME, 'ms'],
+      [`${NAME} | beside other`, 'ratio'],
+    ],
+  )
+})
+
+test('networks: both builds get the same spikes, and the table says how many', async () => {
+  const args = ['--against', ownRoot(), '--filter', 'predict mlp', '--model', 'mlp']
+  const { code, stdout } = await bench(...args, '--seconds', '1')
+  assert.is(code, 0)
+  assert.match(stdout, /predict mlp B1 T4 .*rate 0\.\d\d \(0\.\d\d–0\.\d\d\)/)
+  assert.not.match(stdout, /not the same spikes/)
+})
+
+test('--against from a build with a slow kernel: 1, and the kernel is named', async () => {
+  const slow = join(folder, 'slow')
+  copyBuild(slow)
+  await appendFile(
+    join(slow, 'build/src/ops/index.js'),
+    `
+import * as self from './index.js'
+const plan = self.relu.plan
+self.relu.plan = (options) => {
+  const planned = plan(options)
+  const run = planned.run.bind(planned)
+  planned.run = (...arrays) => {
+    const end = performance.now() + 0.2
+    while (performance.now() < end);
+    return run(...arrays)
+  }
+  return planned
+}
+`,
+  )
+  const main = join(slow, 'build/src/cli/main.js')
+  const args = [main, 'bench', '--against', ownRoot(), ...small, '--seconds', '15']
+  const { code, stdout, stderr } = await run(args, { node: true, cwd: folder })
+  assert.equal([code, stderr], [1, ''], stdout)
+  assert.match(stdout, /relu 8x8x8 B4 T4 .*slower/)
+  assert.match(stdout, /^1 slower, .* Slower by more than 2\.00 %: relu 8x8x8 B4 T4\.$/m)
+})
+
+test('--save-baseline, then --baseline: 0 both', async () => {
+  const saved = await bench('--save-baseline', 'base.json', ...small, '--seconds', '1.5')
+  assert.equal([saved.code, saved.stderr], [0, ''])
+  assert.match(saved.stdout, /Saved as base\.json\./)
+  const { code, stdout } = await bench('--baseline', 'base.json', ...small, '--seconds', '1.5')
+  assert.is(code, 0, stdout)
+  assert.match(stdout, /relu 8x8x8 B4 T4 /)
+})
+
+test('--list with a comparison names what it would measure', async () => {
+  const list = async (...args: string[]): Promise<string[]> => {
+    const { code, stdout, stderr } = await bench('--list', '--against', ownRoot(), ...args)
+    assert.equal([code, stderr], [0, ''])
+    return stdout.trimEnd().split('\n')
+  }
+  const names = await list()
+  assert.ok(names.length < 80 && names.includes('predict cnn B1 T4'), `${names.length}`)
+  assert.ok(!names.some((name) => name.startsWith('start') || name.includes('resnet18')))
+  assert.equal(await list('--filter', 'predict resnet18 B1 T4'), ['predict resnet18 B1 T4'])
+})
+
+test('mistakes end with 2', async () => {
+  const against = ['--against', ownRoot()]
+  for (const [args, message] of [
+    [['--seconds', '3'], /^spikewasm: --seconds must come with --against, --baseline or/],
+    [['--threshold', '3'], /^spikewasm: --threshold must come with --against or --baseline/],
+    [[...against, '--threshold', '101'], /^spikewasm: --threshold must be a percentage .*got 101/],
+    [[...against, '--seconds', '0'], /^spikewasm: --seconds must be /],
+    [[...against, '--only', 'start', '--list'], /^spikewasm: --only must be one of kernels, /],
+    [[...against, '--filter', 'nothing', '--list'], /^spikewasm: --filter must be a part/],
+    [['--against', 'nowhere'], /^spikewasm: --against must be a folder .*does not exist/],
+  ] as const) {
+    const { code, stderr } = await bench(...args)
+    assert.is(code, 2, args.join(' '))
+    assert.match(stderr, message)
+  }
+})
+
+test.run()

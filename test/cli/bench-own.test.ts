@@ -1,0 +1,140 @@
+/** `spikewasm bench FILE` as a process: whatever a benchmark does, the command says so and ends. */
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { measureOwn } from '../../src/bench/own-process.js'
+import { main, run } from './command.js'
+
+let folder = ''
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spikewasm-own-'))
+})
+test.after(() => rm(folder, { recursive: true }))
+
+async function write(text: string, name = 'my.bench.mjs'): Promise<string> {
+  await writeFile(join(folder, name), text)
+  return name
+}
+const bench = (...args: string[]) => run(['bench', ...args, '--quick'], { cwd: folder })
+const good = `bench('good', () => { let s = 0; for (let i = 0; i < 1e4; i++) s += i; return s })\n`
+
+test('benchmarks that end, wait, throw or reject are named; the others count; 2', async () => {
+  const file = await write(
+    `bench('ends', () => process.exit(0))
+bench('waits', () => new Promise(() => {}))
+bench('rejects', () => { Promise.reject(new Error('nobody waits')) })
+bench('throws later', () => { setTimeout(() => { throw new Error('later') }) })
+bench('tears', () => {}, { teardown() { throw new Error('torn') } })
+bench('leaves a timer', () => {}, { setup() { setInterval(() => {}, 1000) } })
+${good}`,
+  )
+  const { code, stdout, stderr } = await bench(file, '--json', 'out.json')
+  assert.is(code, 2, stderr)
+  for (const [name, why] of [
+    ['ends', 'ended its process \\(exit code 0\\)'],
+    ['waits', 'waits for a promise that never settles'],
+    ['rejects', 'threw Error: nobody waits'],
+    ['throws later', 'threw Error: later'],
+    ['tears', '.*torn'],
+  ])
+    assert.match(stderr, new RegExp(`^spikewasm: bench "${name}" must run .*${why}`, 'm'))
+  assert.is(stderr.trimEnd().split('\n').length, 5, stderr)
+  assert.match(stdout, /leaves a timer .*\n.*good/)
+  const entries = JSON.parse(await readFile(join(folder, 'out.json'), 'utf8')) as { name: string }[]
+  const names = entries.map(({ name }) => name).filter((name) => !name.startsWith('peak'))
+  assert.equal(names, ['leaves a timer', 'good'])
+})
+
+test('a file that ends the process, or waits, while it loads', async () => {
+  for (const [text, why] of [
+    [`${good}process.exit(0)`, /my\.bench\.mjs: must be files that load, .*exit code 0/],
+    [
+      `${good}await new Promise(() => {})`,
+      /my\.bench\.mjs: must be files that load, .*never settles/,
+    ],
+  ] as const) {
+    const { code, stdout, stderr } = await bench(await write(text))
+    assert.equal([code, stdout], [2, ''])
+    assert.match(stderr, why)
+  }
+})
+
+test('an endless loop is ended', async () => {
+  const path = join(folder, await write(`bench('endless', () => { for (;;); })`))
+  const budget = { warmupMs: 1, measureMs: 1, minCalls: 1 }
+  try {
+    await measureOwn([path], 'endless', { budget, patienceMs: 1500 })
+    assert.unreachable()
+  } catch (error) {
+    assert.match((error as Error).message, /^bench "endless" .* no sign of life for 1\.5 s; /)
+  }
+})
+
+test('what benchmarks print does not get into the JSON', async () => {
+  const file = await write(`console.log('top'); bench('talks', () => { console.log('text') })`)
+  const { code, stdout, stderr } = await bench(file, '--json')
+  assert.is(code, 0)
+  assert.ok(stderr.includes('top\n') && stderr.includes('text\n'))
+  const { smallerIsBetter } = JSON.parse(stdout) as { smallerIsBetter: { name: string }[] }
+  assert.ok(smallerIsBetter.some(({ name }) => name === 'talks'))
+})
+
+test('helpers of a project without a type: no warning, old ones still work', async () => {
+  await write(`import { two } from './old.js'\nexport const three = two + 1\n`, 'helper.js')
+  await write(`exports.two = 2\n`, 'old.js')
+  await write(`{ "name": "mine" }`, 'package.json')
+  const text = `import { three } from './helper.js'\nbench('three ' + three, () => three)\n`
+  const { code, stdout, stderr } = await bench(await write(text, 'typeless.js'), '--list')
+  assert.equal([code, stdout, stderr], [0, 'three 3\n', ''])
+})
+
+/** A command whose output goes elsewhere: exit code, and standard error. */
+function shell(line: string): Promise<{ code: number | null; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = spawn('/bin/bash', ['-o', 'pipefail', '-c', line], { cwd: folder })
+    let stderr = ''
+    child.stderr.on('data', (text) => {
+      stderr += text
+    })
+    child.stdout.resume()
+    child.on('close', (code) => resolve({ code, stderr }))
+  })
+}
+const node = `"${process.execPath}" "${main}" bench`
+
+if (process.platform === 'linux') {
+  test('a full disk behind standard output is a failure, no slow-down', async () => {
+    const { code, stderr } = await shell(`${node} ${await write(good)} --list > /dev/full`)
+    assert.is(code, 2)
+    assert.match(stderr, /^spikewasm: standard output could not be written: .*\n$/)
+  })
+}
+
+if (process.platform !== 'win32')
+  test('a reader that goes away: files are written, and the exit code stays', async () => {
+    const file = await write(`${good}bench('bad', () => { throw new Error('x') })`)
+    const { code } = await shell(`${node} ${file} --quick --json gone.json | head -1`)
+    assert.is(code, 2)
+    assert.ok((await readFile(join(folder, 'gone.json'), 'utf8')).includes('"good"'))
+  })
+
+if (process.platform !== 'win32')
+  test('Ctrl-C: what there is is written; 130', async () => {
+    const slow = `bench('slow', () => new Promise((done) => setTimeout(done, 5000)))`
+    const args = ['bench', await write(`${good}${slow}`), '--quick', '--json', 'part.json']
+    let stopped = false
+    const { code, stderr } = await run([...args], {
+      cwd: folder,
+      onOutput: (_, interrupt) => {
+        if (!stopped) setTimeout(interrupt, 2500)
+        stopped = true
+      },
+    })
+    assert.equal([code, stderr], [130, ''])
+    assert.ok((await readFile(join(folder, 'part.json'), 'utf8')).includes('"good"'))
+  })
+
+test.run()

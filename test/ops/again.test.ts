@@ -1,0 +1,93 @@
+/**
+ * What a plan keeps between runs is only what it says. Each op runs on values A, on B, and on A
+ * again, which gives the bits of the first run.
+ */
+import { readdirSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as ops from '../../src/ops/index.js'
+import { expectSameBits, type RandomShapes, randomShapes } from '../support/ops.js'
+import type { Example } from './examples/example.js'
+
+const folder = new URL('examples/', import.meta.url)
+const files = readdirSync(folder).filter((name) => name.endsWith('.js') && name !== 'example.js')
+const found = await Promise.all(
+  files.map((name) => import(new URL(name, folder).href) as Promise<{ examples: Example[] }>),
+)
+const examples = found.flatMap((file) => file.examples)
+
+type AnyPlan = ops.PlanInfo & { run(): unknown }
+
+/** Numbers that any tensor of an example may hold. */
+function valuesOf(r: RandomShapes, { name, type, shape }: ops.TensorInfo): ops.Values {
+  const count = shape.reduce((a, b) => a * b, 1)
+  if (name === 'nonFinite') return new Int32Array(count)
+  if (type === 'uint8') return r.spikes(count)
+  if (type === 'int8') return Int8Array.from({ length: count }, () => r.int(-128, 127))
+  if (type === 'int32') return Int32Array.from({ length: count }, () => r.int(0, 2))
+  const floats = r.floats(count, 2)
+  return /var|invStd/i.test(name) ? floats.map((v) => Math.abs(v) + 0.1) : floats
+}
+
+/** Fills all tensors, results too: a run must not depend on those. */
+function runOn(plan: AnyPlan, seed: number): unknown {
+  const r = randomShapes(seed)
+  for (const tensor of Object.values(plan.tensors)) plan.write(tensor.name, valuesOf(r, tensor))
+  return structuredClone(plan.run())
+}
+
+for (const { name, plan: planned } of examples)
+  test(`${name}: A, B, and A again`, () => {
+    const plan = planned() as AnyPlan
+    const first = runOn(plan, 1)
+    const second = runOn(plan, 2)
+    const changes = (): void => expectSameBits('B', second, first)
+    if (name !== 'clear') assert.throws(changes, /differ/)
+    expectSameBits('A again', runOn(plan, 1), first)
+  })
+
+test('settings of sgd hold until others are given', () => {
+  const [start, gradient] = [Float32Array.of(1), Float32Array.of(1)]
+  const step = (plan: { run(...all: unknown[]): unknown }, ...settings: object[]): number => {
+    const parameters = start.slice()
+    plan.run(parameters, gradient, new Float32Array(1), ...settings)
+    return parameters[0]
+  }
+  const plan = ops.sgd.plan({ shape: [1], lr: 0.5, momentum: 0 })
+  const steps = [
+    step(plan),
+    step(plan, { lr: 0.25 }),
+    step(plan),
+    step(plan, { weightDecay: 1 }),
+    step(plan),
+    step(plan, { lr: 0.125, weightDecay: 0 }),
+    step(plan),
+  ]
+  assert.equal(steps, [0.5, 0.75, 0.75, 0.5, 0.5, 0.875, 0.875])
+  assert.throws(() => step(plan, { lr: 1, momentum: -1 }), /momentum/)
+  assert.is(step(plan), 0.875, 'wrong settings change nothing')
+})
+
+test('spikes that are written as masks: the plan counts them', () => {
+  const r = randomShapes(7)
+  for (const T of [3, 9, 20, 255]) {
+    const input = [T, 2, 5, 4, 4]
+    const windows = { input, kernelSize: 2, spikes: true } as const
+    const x = r.spikes(T * 2 * 5 * 16, 0.8)
+    const plans = [
+      ops.dropout.plan({ input, spikes: true, p: 0.3, outputs: ['output', 'counts'] }),
+      ops.maxPool2d.plan({ ...windows, outputs: ['output', 'choice', 'counts'] }),
+      ops.avgPool2d.plan({ ...windows, mean: true }),
+    ] as unknown as { input: Uint8Array; run(...all: unknown[]): unknown; opName: string }[]
+    for (const plan of plans) {
+      plan.run(x)
+      const wanted = structuredClone(plan.run())
+      const masks = plan.input.slice()
+      plan.run(x.map((spike) => 1 - spike))
+      plan.input.set(masks)
+      expectSameBits(`${plan.opName}, ${T} steps`, plan.run(), wanted)
+    }
+  }
+})
+
+test.run()
