@@ -18,6 +18,21 @@ export interface GradientTerm extends TermWindow {
   readonly scale?: number
 }
 
+/** Arrays of such a list. */
+export type GradientsOf<Terms> = Terms extends readonly unknown[]
+  ? number extends Terms['length']
+    ? Float32Array[]
+    : { -readonly [P in keyof Terms]: Float32Array }
+  : never
+
+/** Their memory in a plan: delta0, delta1 … */
+export type GradientMemory<Terms> = Terms extends readonly [unknown, ...unknown[]]
+  ? { readonly [P in Extract<keyof Terms, `${number}`> as `delta${P}`]: Float32Array }
+  : {
+      /** The first gradient, and others by their numbers. */
+      readonly [name: `delta${number}`]: Float32Array
+    }
+
 /** The argument of a term, and how the planner's emit functions take it. */
 export function contribution(
   { b }: OpBuilder,

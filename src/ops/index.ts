@@ -5,39 +5,47 @@
  * @module ops
  */
 
-export type { GradientTerm } from './contributions.js'
+export type { GradientMemory, GradientsOf, GradientTerm } from './contributions.js'
 export type { ConvShape, LinearShape } from './convolution.js'
 export { load } from './engine.js'
-export type { AddOptions, AddTerm, AvgPool2dOptions } from './kinds/add.js'
+export type {
+  AddMemory,
+  AddOptions,
+  AddTerm,
+  AddTypes,
+  AvgPool2dMemory,
+  AvgPool2dOptions,
+  AvgPool2dTypes,
+  Places,
+  PlacesThat,
+  TermArguments,
+} from './kinds/add.js'
 export { add, avgPool2d } from './kinds/add.js'
-export type { BatchNormOptions, BatchNormResults } from './kinds/batch-norm.js'
+export type {
+  BatchNormMemory,
+  BatchNormOptions,
+  BatchNormRanks,
+  BatchNormResults,
+  BatchNormTypes,
+  EndsEarly,
+  Running,
+} from './kinds/batch-norm.js'
 export { batchNorm } from './kinds/batch-norm.js'
 export type {
-  BatchNormBackwardArguments,
   BatchNormBackwardMemory,
-  BatchNormBackwardOperation,
   BatchNormBackwardOptions,
+  BatchNormBackwardTypes,
   BatchNormGradients,
 } from './kinds/batch-norm-backward.js'
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
-export type { ShapeOptions } from './kinds/clear-and-sum.js'
+export type { ClearMemory, ShapeOptions, SumMemory } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'
-export type {
-  Conv2dOptions,
-  ForwardArguments,
-  ForwardMemory,
-  ForwardOperation,
-  ForwardResults,
-} from './kinds/conv2d.js'
+export type { Conv2dOptions } from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
 export type {
-  BiasGradientMemory,
   Conv2dBiasGradientOptions,
   Conv2dInputGradientOptions,
   Conv2dWeightGradientOptions,
-  InputGradientMemory,
-  WeightGradientArguments,
-  WeightGradientMemory,
 } from './kinds/conv2d-gradients.js'
 export {
   conv2dBiasGradient,
@@ -52,23 +60,39 @@ export type {
 export { crossEntropy } from './kinds/cross-entropy.js'
 export type {
   DropoutBackwardOptions,
+  DropoutMemory,
   DropoutOptions,
   DropoutResults,
   DropoutSettings,
+  DropoutTypes,
 } from './kinds/dropout.js'
 export { dropout, dropoutBackward } from './kinds/dropout.js'
 export type {
   AvgPool2dBackwardOptions,
+  GradientSumMemory,
   GradientSumOptions,
+  GradientSumTypes,
 } from './kinds/gradient-sum.js'
 export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
-export type { LifArgument, LifOptions, LifOutput, LifResults } from './kinds/lif.js'
+export type {
+  LifMemory,
+  LifOptions,
+  LifOutput,
+  LifResults,
+  LifStandard,
+  LifTypes,
+  Wants,
+} from './kinds/lif.js'
 export { lif } from './kinds/lif.js'
 export type {
-  LifBackwardArguments,
+  Deltas,
   LifBackwardMemory,
-  LifBackwardOperation,
   LifBackwardOptions,
+  LifBackwardRules,
+  LifBackwardTypes,
+  LifGradients,
+  ModeArguments,
+  ModeMemory,
 } from './kinds/lif-backward.js'
 export { lifBackward } from './kinds/lif-backward.js'
 export type {
@@ -83,16 +107,26 @@ export {
   linearInputGradient,
   linearWeightGradient,
 } from './kinds/linear.js'
-export type { MatmulOptions } from './kinds/matmul.js'
+export type { MatmulMemory, MatmulOptions, MatmulRanks, MatmulTypes } from './kinds/matmul.js'
 export { matmul } from './kinds/matmul.js'
 export type {
   MaxPool2dBackwardOptions,
+  MaxPool2dMemory,
   MaxPool2dOptions,
   MaxPool2dResults,
+  MaxPool2dTypes,
   MaxPoolChoice,
 } from './kinds/max-pool2d.js'
 export { maxPool2d, maxPool2dBackward } from './kinds/max-pool2d.js'
-export type { ReluBackwardOptions, ReluOptions, ReluResults } from './kinds/relu.js'
+export type {
+  ReluBackwardMemory,
+  ReluBackwardOptions,
+  ReluBackwardTypes,
+  ReluOptions,
+  ReluResults,
+  ReluTypes,
+  StepsOfCounts,
+} from './kinds/relu.js'
 export { relu, reluBackward } from './kinds/relu.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
@@ -100,34 +134,116 @@ export type { TimeMeanOptions, TimeMeanResults } from './kinds/time-mean.js'
 export { timeMean } from './kinds/time-mean.js'
 export type {
   TimeSumOptions,
+  TimeSumTypes,
   TraceGradientOptions,
   TraceGradientResults,
+  TraceMemory,
   TraceOptions,
+  TraceTypes,
 } from './kinds/trace.js'
 export { timeSum, trace, traceGradient } from './kinds/trace.js'
 export type {
+  Gain,
   WeightStandardiseGradientMemory,
-  WeightStandardiseGradientOperation,
   WeightStandardiseGradients,
+  WeightStandardiseGradientTypes,
   WeightStandardiseMemory,
   WeightStandardiseOptions,
+  WeightStandardiseRanks,
+  WeightStandardiseTypes,
 } from './kinds/weight-standardise.js'
 export { weightStandardise, weightStandardiseGradient } from './kinds/weight-standardise.js'
-export type { AffineOption, ChargeOptions, ResidualOptions } from './neurons.js'
-export type { MaybePromise, OneThread, Operation, Plan } from './operation.js'
+export type {
+  AffineOption,
+  ChargeArguments,
+  ChargeMemory,
+  ChargeOptions,
+  ResidualAffine,
+  ResidualOptions,
+  Vectors,
+} from './neurons.js'
+export type { Operation, Plan } from './operation.js'
 export type { StepSettings } from './passes.js'
 export type { CommonOptions, PlanInfo } from './plan.js'
 export type {
-  NamedResults,
+  Chosen,
+  CountsOfSpikes,
+  Has,
+  OutputsOf,
   OutputsOption,
   ResultNames,
   Selected,
-  SelectingOperation,
-  SelectingOptions,
+  Selecting,
+  SomeOutputs,
 } from './selecting.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
-export type { ForwardOptions } from './weighted/forward.js'
-export type { BiasGradientOptions, InputGradientOptions } from './weighted/gradients.js'
+export type {
+  Activity,
+  ActivityInput,
+  AllKnown,
+  AllMissable,
+  AllOptional,
+  Arguments,
+  Asks,
+  Awaitable,
+  Beginnings,
+  CallArguments,
+  Certain,
+  Fixed,
+  If,
+  Image,
+  ImageInput,
+  InputOf,
+  Known,
+  ListOf,
+  MaybePromise,
+  NoSuchOption,
+  NotEmpty,
+  Only,
+  OnlyWith,
+  OpTypes,
+  Option,
+  OptionNames,
+  Ranked,
+  RankedShape,
+  Returned,
+  Rows,
+  RowsInput,
+  RunArguments,
+  TermRules,
+  Timed,
+  TimedInput,
+  TypeOf,
+  Valid,
+  With,
+  WrongRank,
+} from './types.js'
+export type { ForwardAlgorithm, ForwardOptions } from './weighted/forward.js'
+export type {
+  BiasGradientOptions,
+  InputGradientAlgorithm,
+  InputGradientOptions,
+} from './weighted/gradients.js'
 export type { SpikeOptions } from './weighted/spikes.js'
-export type { WeightGradientOptions } from './weighted/weight-gradient.js'
+export type {
+  BiasGradientTypes,
+  ByteWeights,
+  ConvRanks,
+  ForwardMemory,
+  ForwardResults,
+  ForwardRules,
+  ForwardTypes,
+  ImageDelta,
+  InputGradientMemory,
+  LinearRanks,
+  MoreSources,
+  OfBytes,
+  RowsDelta,
+  SourceMemory,
+  SourceNames,
+  WeightGradientMemory,
+  WeightGradientRules,
+  WeightGradientTypes,
+} from './weighted/types.js'
+export type { WeightGradientAlgorithm, WeightGradientOptions } from './weighted/weight-gradient.js'
 export type { TermWindow, WindowOptions } from './windows.js'

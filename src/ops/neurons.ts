@@ -23,6 +23,7 @@ import {
   spikesTensor,
 } from './tensor.js'
 import { asFloat, asSpikes } from './terms.js'
+import type { Asks, Only, Option, With } from './types.js'
 import { imageOf } from './windows.js'
 
 /**
@@ -59,6 +60,50 @@ export interface ChargeOptions extends NeuronOptions {
    */
   readonly shortcut?: boolean | number
 }
+
+/** Whether the second current has an affine map. */
+export type ResidualAffine<O> =
+  Option<O, 'residual', false> extends infer R
+    ? R extends unknown
+      ? Asks<R, 'affine'>
+      : never
+    : never
+
+/** Vectors over channels, or floats, by name. */
+export type Vectors<Names extends string> = { readonly [K in Names]: Float32Array }
+
+/** Arrays of what neurons read, as far as options ask for it. `X`, `Y`: means of x̂ are wanted. */
+export type ChargeArguments<O, X = false, Y = false> = [
+  input: Float32Array,
+  ...map: Only<Asks<O, 'affine'>, [scale: Float32Array, shift: Float32Array]>,
+  ...statistics: Only<X, [mean: Float32Array, invStd: Float32Array]>,
+  ...residual: Only<Asks<O, 'residual'>, [residual: Float32Array]>,
+  ...residualMap: Only<
+    ResidualAffine<O>,
+    [residualScale: Float32Array, residualShift: Float32Array]
+  >,
+  ...residualStatistics: Only<Y, [residualMean: Float32Array, residualInvStd: Float32Array]>,
+  ...shortcut: Only<Asks<O, 'shortcut'>, [shortcut: Uint8Array]>,
+  ...w: Only<Asks<O, 'learnable'>, [w: Float32Array]>,
+]
+
+/** The plan's own memory of the same, by name. */
+export type ChargeMemory<O, X = false, Y = false> = {
+  /** The current, [B][H][W][T][C]. */
+  readonly input: Float32Array
+} & With<Asks<O, 'affine'>, Vectors<'scale' | 'shift'>> &
+  With<X, Vectors<'mean' | 'invStd'>> &
+  With<Asks<O, 'residual'>, Vectors<'residual'>> &
+  With<ResidualAffine<O>, Vectors<'residualScale' | 'residualShift'>> &
+  With<Y, Vectors<'residualMean' | 'residualInvStd'>> &
+  With<
+    Asks<O, 'shortcut'>,
+    {
+      /** Masks of the other layer's spikes. */
+      readonly shortcut: Uint8Array
+    }
+  > &
+  With<Asks<O, 'learnable'>, Vectors<'w'>>
 
 /** What a layer of neurons is told by. */
 export const dynamicsOptions = [

@@ -3,48 +3,32 @@
 import { checkOptions, expect } from '../errors.js'
 import { OpBuilder, type Planned } from './builder.js'
 import { type CommonOptions, commonOptions, OpPlan, type PlanInfo } from './plan.js'
-import type { Values } from './tensor.js'
-
-/** With one thread, which is what no word about it means too. */
-export type OneThread = {
-  /** 1, or left out: the calling thread. */
-  readonly threads?: 1
-}
-
-/** A result, or with several threads a promise of it. */
-export type MaybePromise<V> = V | Promise<V>
+import type { CallArguments, OpTypes, Returned, RunArguments, TypeOf, Valid } from './types.js'
 
 /**
- * A planned op. `Args`: the arrays of a run; `Result`: what it returns; `Own`: the plan's own
- * memory by name. Writing there and running without arguments copies nothing.
+ * A planned op with options `O`. The plan's own memory is there by name: writing there and running
+ * without arguments copies nothing.
  */
-export type Plan<
-  Args extends readonly unknown[],
-  Result,
-  Own extends Readonly<Record<string, Values | undefined>>,
-> = PlanInfo &
-  Own & {
+export type Plan<Types extends OpTypes, O> = PlanInfo &
+  TypeOf<Types, O, 'memory'> & {
     /**
      * Runs the op. Arguments are in PyTorch's order; one that is left out stays what it was.
      *
      * @throws SpikewasmError for an array of another type or length, naming it
      */
-    run(...args: Partial<Args>): Result
+    run(...args: RunArguments<Types, O>): Returned<Types, O>
   }
 
 /**
  * A kernel as a function. `ops.relu({ input: [2, 3] }, x)` plans and runs it once; `plan` is for
- * more runs of one shape.
+ * more runs of one shape. With several threads results are promises.
  */
-export interface Operation<
-  Options,
-  Args extends readonly unknown[],
-  Result,
-  Own extends Readonly<Record<string, Values | undefined>>,
-> {
+export interface Operation<Options, Types extends OpTypes> {
   /** Plans the op for its shapes, runs it once on arrays and returns the result. */
-  (options: Options & CommonOptions & OneThread, ...args: Partial<Args>): Result
-  (options: Options & CommonOptions, ...args: Partial<Args>): MaybePromise<Result>
+  <const O extends Options & CommonOptions>(
+    options: O & Valid<O, Options & CommonOptions, Types>,
+    ...args: CallArguments<Types, O>
+  ): Returned<Types, O>
   /** As it is exported. */
   readonly opName: string
   /**
@@ -52,26 +36,17 @@ export interface Operation<
    *
    * @throws SpikewasmError for an option or a shape that does not fit, naming it
    */
-  plan(options: Options & CommonOptions & OneThread): Plan<Args, Result, Own>
-  /**
-   * The same for any number of threads: with more than one `run` returns a promise.
-   *
-   * @throws SpikewasmError for an option or a shape that does not fit, naming it
-   */
-  plan(options: Options & CommonOptions): Plan<Args, MaybePromise<Result>, Own>
+  plan<const O extends Options & CommonOptions>(
+    options: O & Valid<O, Options & CommonOptions, Types>,
+  ): Plan<Types, O>
 }
 
 /** @param known names of the options, besides those that all ops have */
-export function operation<
-  Options extends object,
-  Args extends readonly unknown[],
-  Result,
-  Own extends Readonly<Record<string, Values | undefined>>,
->(
+export function operation<Options extends object, Types extends OpTypes>(
   opName: string,
   known: readonly (keyof Options & string)[],
   build: (o: OpBuilder, options: Options) => Planned,
-): Operation<Options, Args, Result, Own> {
+): Operation<Options, Types> {
   const plan = (options: Options & CommonOptions): OpPlan => {
     checkOptions(`ops.${opName}`, options, [...known, ...commonOptions])
     const o = new OpBuilder(`ops.${opName}`)
@@ -83,7 +58,7 @@ export function operation<
     if (!(result instanceof Promise)) return result
     return result.finally(() => planned.dispose())
   }
-  return Object.assign(once, { opName, plan }) as unknown as Operation<Options, Args, Result, Own>
+  return Object.assign(once, { opName, plan }) as unknown as Operation<Options, Types>
 }
 
 /** A single call has no run before it whose arguments could stay. */

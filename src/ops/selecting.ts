@@ -2,88 +2,91 @@
 
 import { describe, expect } from '../errors.js'
 import type { OpBuilder, Planned } from './builder.js'
-import { type MaybePromise, type OneThread, operation, type Plan } from './operation.js'
-import type { CommonOptions } from './plan.js'
-import type { Values } from './tensor.js'
-
-/** Results of an op by name. */
-export type NamedResults = Readonly<Record<string, Values>>
+import { type Operation, operation } from './operation.js'
+import type { Asks, NotEmpty, OpTypes, Option, Ranked } from './types.js'
 
 /** A list of names of results. */
 export type ResultNames<Results> = readonly (keyof Results & string)[]
 
 /** One result is returned as it is, several as an object. */
-export type Selected<Results, O extends ResultNames<Results>> = O extends readonly [
-  infer K extends keyof Results,
-]
+export type Selected<Results, Names> = Names extends readonly [infer K extends keyof Results]
   ? Results[K]
-  : { readonly [K in O[number]]: Results[K] }
+  : Chosen<Results, Names>
+
+/** Results that a list names. */
+export type Chosen<Results, Names> =
+  Names extends ResultNames<Results> ? Pick<Results, Names[number]> : never
 
 /** The option of these ops. */
-export interface OutputsOption<O> {
-  /** Names of what to compute and return. */
-  readonly outputs?: O
+export interface OutputsOption<Results> {
+  /** Names of what to compute and return, at least one. */
+  readonly outputs?: ResultNames<Results>
 }
 
-/** All options of such an op: its own, `outputs`, and those that every op has. */
-export type SelectingOptions<Given, O> = Given & OutputsOption<O> & CommonOptions
+/** The names of the results with options `O`. */
+export type OutputsOf<O, Standard> = Option<O, 'outputs', Standard>
 
-/** An op as `Operation`, whose result follows from its option `outputs`. */
-export interface SelectingOperation<
-  Given extends object,
+/** Whether one of some results is asked for; boolean: only a run knows. */
+export type Has<Name, Names> = Names extends readonly unknown[]
+  ? number extends Names['length']
+    ? boolean
+    : [Extract<Names[number], Name>] extends [never]
+      ? false
+      : true
+  : false
+
+/** Types of an op with the results `Results`, and memory besides these. */
+export interface Selecting<
+  Ranks,
   Args extends readonly unknown[],
-  Results extends NamedResults,
-  Inputs extends Readonly<Record<string, Values | undefined>>,
-  Standard extends ResultNames<Results>,
-> {
-  /** Plans the op for its shapes, runs it once on arrays and returns the result. */
-  <const O extends ResultNames<Results> = Standard>(
-    options: SelectingOptions<Given, O> & OneThread,
-    ...args: Partial<Args>
-  ): Selected<Results, O>
-  <const O extends ResultNames<Results> = Standard>(
-    options: SelectingOptions<Given, O>,
-    ...args: Partial<Args>
-  ): MaybePromise<Selected<Results, O>>
-  /** As it is exported. */
-  readonly opName: string
-  /**
-   * Plans the op for its shapes and reserves memory.
-   *
-   * @throws SpikewasmError for an option or a shape that does not fit, naming it
-   */
-  plan<const O extends ResultNames<Results> = Standard>(
-    options: SelectingOptions<Given, O> & OneThread,
-  ): Plan<Args, Selected<Results, O>, Inputs & Pick<Results, O[number]>>
-  /**
-   * The same for any number of threads: with more than one `run` returns a promise.
-   *
-   * @throws SpikewasmError for an option or a shape that does not fit, naming it
-   */
-  plan<const O extends ResultNames<Results> = Standard>(
-    options: SelectingOptions<Given, O>,
-  ): Plan<Args, MaybePromise<Selected<Results, O>>, Inputs & Pick<Results, O[number]>>
+  Results,
+  Memory,
+  Standard,
+  Settings = never,
+> extends OpTypes {
+  /** At least one result, and shapes of as many axes. */
+  readonly rules: Ranked<this['options'], Ranks> & SomeOutputs<this['options']>
+  /** Arrays that a single call needs. */
+  readonly args: Args
+  /** Arrays behind them that a single call may leave out. */
+  readonly updated: []
+  /** What runs take behind the arrays. */
+  readonly settings: Settings
+  /** What the option `outputs` names. */
+  readonly result: Selected<Results, OutputsOf<this['options'], Standard>>
+  /** The plan's own memory by name. */
+  readonly memory: Memory & Chosen<Results, OutputsOf<this['options'], Standard>>
 }
+
+/** The rule that there is one output at least. */
+export type SomeOutputs<O> = {
+  readonly [K in 'outputs' & keyof O]?: NotEmpty<O[K]>
+}
+
+/** The rule that the output `counts` is of spikes. */
+export type CountsOfSpikes<O> = [
+  Has<'counts', Option<O, 'outputs', []>>,
+  Asks<O, 'spikes'>,
+] extends [true, false]
+  ? {
+      /** Counts are of spikes. */
+      readonly spikes: true
+    }
+  : unknown
 
 /**
  * @param known names of the options besides `outputs` and those that all ops have
- * @param all names of what it can return; `standard`: without the option
+ * @param all names of what it can return
+ * @param standard those without the option
  */
-export function selecting<
-  Given extends object,
-  Args extends readonly unknown[],
-  Results extends NamedResults,
-  Inputs extends Readonly<Record<string, Values | undefined>>,
-  const Standard extends ResultNames<Results>,
->(
+export function selecting<Given extends object, Results, Types extends OpTypes>(
   opName: string,
   known: readonly (keyof Given & string)[],
   all: ResultNames<Results>,
-  standard: Standard,
+  standard: ResultNames<Results>,
   build: (o: OpBuilder, options: Given, outputs: ReadonlySet<keyof Results & string>) => Planned,
-): SelectingOperation<Given, Args, Results, Inputs, Standard> {
-  type Any = Given & OutputsOption<ResultNames<Results>>
-  const made = operation<Any, Args, unknown, Inputs>(
+): Operation<Given & OutputsOption<Results>, Types> {
+  return operation<Given & OutputsOption<Results>, Types>(
     opName,
     [...known, 'outputs'],
     (o, options) => {
@@ -91,7 +94,6 @@ export function selecting<
       return build(o, options, namesOf(o.op, outputs, all))
     },
   )
-  return made as unknown as SelectingOperation<Given, Args, Results, Inputs, Standard>
 }
 
 function namesOf<K extends string>(op: string, given: unknown, all: readonly K[]): ReadonlySet<K> {

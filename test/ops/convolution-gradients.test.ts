@@ -32,6 +32,7 @@ function sparse(r: RandomShapes, count: number, some: number): Float32Array {
 }
 
 interface Kind {
+  /** As ops name it. */
   readonly algorithm: string
   /** Fraction of the gradient that is not 0. */
   readonly some?: number
@@ -48,7 +49,7 @@ function inputGradient(
       const c = randomConv(r, limits)
       const { options, outputs, weights } = shapesOf(c)
       const [w, dy] = [r.floats(weights), sparse(r, outputs, some)]
-      const given = { ...options, algorithm, engine: engineOf(r) } as const
+      const given = { ...options, algorithm: algorithm as 'auto', engine: engineOf(r) } as const
       const plan = ops.conv2dInputGradient.plan(given)
       expectKernels(plan, kernels)
       expectNear('gradient', plan.run(w, dy), inputGradientReference(c, w, dy))
@@ -340,13 +341,13 @@ for (const [name, steps, kernels] of [
       const { options, outputs } = shapesOf(c)
       const counts = name === 'lists'
       const shared = { ...options, ...(counts ? { counts, timeSteps: 4 } : { spikes: true }) }
-      const given = { ...shared, engine: engineOf(r) } as const
+      const given: ops.Conv2dWeightGradientOptions = { ...shared, ...{ engine: engineOf(r) } }
       const plan = ops.conv2dWeightGradient.plan(given)
       const other = plan.algorithm?.split(' | ')[1]
       if (other === undefined) return undefined
       assert.ok(plan.kernels.join(' ').startsWith(`Choose ${kernels}`))
       const both = [name, other].map((algorithm) =>
-        ops.conv2dWeightGradient.plan({ ...given, algorithm }),
+        ops.conv2dWeightGradient.plan({ ...given, algorithm: algorithm as 'auto' }),
       )
       const dy = r.floats(outputs)
       const size = options.input.reduce((a, b) => a * b, 1)
@@ -466,7 +467,7 @@ test('two threads: the same bits', async () => {
     const dy = r.floats(size(output))
     const x =
       'spikes' in options || 'counts' in options ? r.spikes(size(input)) : r.floats(size(input))
-    const given = { ...shapes, input, ...options }
+    const given: ops.Conv2dWeightGradientOptions = { ...shapes, input, ...options }
     const two = await ops.conv2dWeightGradient({ ...given, threads: 2 }, x, dy)
     expectSameBits(JSON.stringify(options), two, ops.conv2dWeightGradient(given, x, dy))
   }
@@ -519,6 +520,7 @@ test('wrong options are refused by name', () => {
     /'winograd stride' is not made for .*: winograd, direct/,
   )
   assert.throws(
+    // @ts-expect-error a wrong rank
     () => ops.linearBiasGradient.plan({ delta: [1, 2, 3, 4] }),
     /delta must be a shape \[T, B, C\] or \[B, C\]/,
   )

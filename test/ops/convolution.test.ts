@@ -32,7 +32,8 @@ function floats(name: string, kernels: string, limits: ConvLimits, algorithm = n
       const { options, inputs, weights } = shapesOf(c)
       const [x, w] = [r.floats(inputs), r.floats(weights)]
       const b = r.chance(0.5) ? r.floats(c.N) : undefined
-      const given = { ...options, algorithm, bias: b !== undefined, engine: engineOf(r) } as const
+      const some = { algorithm: algorithm as 'auto', bias: b !== undefined }
+      const given = { ...options, ...some, engine: engineOf(r) } as const
       const conv = ops.conv2d.plan(given)
       const y = b ? conv.run(x, w, b) : conv.run(x, w)
       expectKernels(conv, kernels)
@@ -126,7 +127,7 @@ function spikes(
       const given = {
         ...options,
         ...input.options,
-        algorithm,
+        algorithm: algorithm as 'auto',
         bias: b !== undefined,
         engine: engineOf(r),
       } as const
@@ -298,12 +299,13 @@ test('in training the spikes of each run choose between sums and products', () =
     const c = randomConv(r, { T: [T, T], C: [8, 12], N: [8, 16], H: [2, 4], W: [2, 4], kernel })
     const { options, weights } = shapesOf(c)
     const input = [T, c.B, c.C, 2 * c.H, 2 * c.W]
-    const given = { ...options, input, spikes: true, pool: { kernelSize: 2 }, engine: engineOf(r) }
+    const pooled = { input, spikes: true, pool: { kernelSize: 2 } } as const
+    const given = { ...options, ...pooled, engine: engineOf(r) } as const
     const size = input.reduce((a, b) => a * b, 1)
     const w = r.floats(weights)
-    const conv = ops.conv2d.plan({ ...given, training: true } as never)
-    const [event, products] = ['lists', 'products'].map((algorithm) =>
-      ops.conv2d.plan({ ...given, algorithm } as never),
+    const conv = ops.conv2d.plan({ ...given, training: true })
+    const [event, products] = (['lists', 'products'] as const).map((algorithm) =>
+      ops.conv2d.plan({ ...given, algorithm }),
     )
     if (conv.algorithm !== 'lists | products') return undefined
     expectKernels(conv, 'Choose SpikeLists SpikeConv Materialise ConvDense')
@@ -404,8 +406,10 @@ test('two threads: the same bits', async () => {
     const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
     const x = 'spikes' in options ? r.spikes(size(options.input)) : r.floats(size(options.input))
     const w = r.floats(size(options.weight))
-    const one: unknown = ops.conv2d(options as never, x, w)
-    const two: unknown = await ops.conv2d({ ...options, threads: 2 } as never, x, w)
+    const one: unknown = ops.conv2d.plan(options as ops.Conv2dOptions).run(x, w)
+    const two: unknown = await ops.conv2d
+      .plan({ ...(options as ops.Conv2dOptions), threads: 2 })
+      .run(x, w)
     expectSameBits(JSON.stringify(options), two, one)
   }
 })
@@ -439,6 +443,7 @@ test('wrong options are refused by name', () => {
     () => ops.linear.plan({ input: [2, 3, 4, 4], weight: [5, 47] }),
     /takes 47 features, but input \[2, 3, 4, 4\] has 48/,
   )
+  // @ts-expect-error a wrong rank
   assert.throws(() => ops.linear.plan({ input: [2], weight: [5, 4] }), /\[T, B, C\]/)
   const bytes = ops.conv2d.plan({
     input: [2, 1, 4, 6, 6],
@@ -447,6 +452,7 @@ test('wrong options are refused by name', () => {
     weightType: 'int8',
   })
   assert.throws(
+    // @ts-expect-error a wrong type
     () => bytes.run(new Uint8Array(288), new Float32Array(288)),
     /weight must be a Int8Array of shape/,
   )

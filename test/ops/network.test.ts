@@ -305,12 +305,14 @@ for (const method of ['rate', 'bptt'] as const)
             norm1.shift,
           ),
         )
-    const back1 = ops.batchNormBackward(
-      { input: still1, normalised: rate },
-      delta1,
-      ...(rate ? [neurons1.xhat, norm1.invStd] : [current1, norm1.mean, norm1.invStd]),
-      state['1.weight'],
-    )
+    const weight1 = state['1.weight']
+    const { mean, invStd } = norm1
+    const back1 = rate
+      ? ops.batchNormBackward(
+          { input: still1, normalised: true },
+          ...[delta1, neurons1.xhat, invStd, weight1],
+        )
+      : ops.batchNormBackward({ input: still1 }, delta1, current1, mean, invStd, weight1)
     same('1.weight', back1.weightGradient)
     same('1.bias', back1.biasGradient)
     same('0.weight', ops.conv2dWeightGradient(first, x, back1.inputGradient))

@@ -337,7 +337,7 @@ test('lif: runs go on from each other', () => {
       [cut, T],
     ]) {
       const input = [end - begin, ...shape.input.slice(1)]
-      const plan = ops.lif.plan({ ...options, input })
+      const plan = ops.lif.plan({ ...(options as Omit<typeof options, 'w'>), input })
       // What it has summed up so far comes from the plan before.
       const here = plan as unknown as Record<string, Float32Array>
       for (const name of ['counts', 'eligibilities', 'xhat'])

@@ -89,7 +89,7 @@ test('batchNorm in training, m and s, from the input and from partial sums', () 
     const parameters = affine ? [r.floats(e.C, 2), r.floats(e.C)] : []
     const bn = ops.batchNorm.plan({ ...options, outputs: everything })
     const moments = fromSums ? [partialSums(e, x, units, stored)] : []
-    const y = (bn.run as (...all: Float32Array[]) => Record<string, Float32Array>)(
+    const y = (bn.run as unknown as (...all: Float32Array[]) => Record<string, Float32Array>)(
       x,
       ...running,
       ...parameters,

@@ -33,6 +33,9 @@ function workOf(shape: ConvolutionShape, rows: number, algorithm: string, all: s
   return denseWork(shape, rows, least)
 }
 
+/** A name of an algorithm that the op has: `algorithmsOf` says which. */
+const named = (algorithm: string) => ({ algorithm: algorithm as 'auto' })
+
 /** Rows of a gradient: one for all steps, or one for each. */
 function denseCases(
   shape: ConvolutionShape,
@@ -57,8 +60,8 @@ function denseCases(
     plan: ({ ops }: Build): Planned => ({
       make: () =>
         part === 'inputGradient'
-          ? ops.conv2dInputGradient.plan({ ...sizes, algorithm, threads })
-          : ops.conv2dWeightGradient.plan({ ...sizes, algorithm, threads }),
+          ? ops.conv2dInputGradient.plan({ ...sizes, ...named(algorithm), threads })
+          : ops.conv2dWeightGradient.plan({ ...sizes, ...named(algorithm), threads }),
       args:
         part === 'inputGradient'
           ? [normal(weight, 3), normal(output, 2)]

@@ -16,7 +16,21 @@ import {
   type Views,
 } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
+
 import type { Totals } from '../totals.js'
+
+import type {
+  ActivityInput,
+  Asks,
+  ImageInput,
+  InputOf,
+  Only,
+  OpTypes,
+  Option,
+  Ranked,
+  TermRules,
+} from '../types.js'
+
 import {
   imageOf,
   type TermWindow,
@@ -49,6 +63,53 @@ export interface AddOptions {
   readonly terms: readonly AddTerm[]
   /** The time mean of the sum. Default false. */
   readonly mean?: boolean
+}
+
+/** Arrays of the terms: of each its input, behind it with `affine` scale and shift. */
+export type TermArguments<Terms> = Terms extends readonly [infer Term, ...infer Rest]
+  ? [
+      input: InputOf<Term>,
+      ...map: Only<Asks<Term, 'affine'>, [scale: Float32Array, shift: Float32Array]>,
+      ...rest: TermArguments<Rest>,
+    ]
+  : Terms extends readonly []
+    ? []
+    : (Float32Array | Uint8Array)[]
+
+/** Numbers of the terms that a list is known to have. */
+export type Places<Terms> = Extract<keyof Terms, `${number}`>
+/** Of these, the terms whose option asks for something. */
+export type PlacesThat<Terms, K extends string> = {
+  [P in Places<Terms>]: Asks<Terms[P], K> extends false ? never : P
+}[Places<Terms>]
+
+/** The plan's own memory: input0, scale0, shift0, input1 … */
+export type AddMemory<Terms> = {
+  /** The sum, [B][H][W][T][C]; with `mean` T is 1. */
+  readonly output: Float32Array
+} & { readonly [P in Places<Terms> as `input${P}`]: InputOf<Terms[P]> } & {
+  readonly [P in PlacesThat<Terms, 'affine'> as `scale${P}` | `shift${P}`]: Float32Array
+} & (Terms extends readonly [unknown, ...unknown[]]
+    ? unknown
+    : {
+        /** The first term, and others by their numbers. */
+        readonly [name: `input${number}`]: Float32Array | Uint8Array
+      })
+
+/** `ops.add`: arguments are those of its terms. */
+export interface AddTypes extends OpTypes {
+  /** At least one term; shapes have the right rank. */
+  readonly rules: TermRules<this['options'], 'terms', AddTerm, ActivityInput>
+  /** For each term its input, behind it with `affine` scale and shift. */
+  readonly args: TermArguments<Option<this['options'], 'terms', []>>
+  /** None. */
+  readonly updated: []
+  /** None. */
+  readonly settings: never
+  /** The sum. */
+  readonly result: Float32Array
+  /** The plan's own memory by name. */
+  readonly memory: AddMemory<Option<this['options'], 'terms', []>>
 }
 
 const termOptions = ['input', 'spikes', 'scale', 'affine', 'image', ...windowOptions] as const
@@ -197,24 +258,18 @@ export function planSum(
  * own memory: input0, scale0, shift0, input1 …. Result: [B, C, H, W] or [B, C], or that behind T if
  * a term has it.
  */
-export const add = operation<
-  AddOptions,
-  (Float32Array | Uint8Array)[],
-  Float32Array,
-  {
-    /** The first term: floats [B][H][W][T][C], or masks of spikes. Others are input1, input2, … */
-    readonly input0: Float32Array | Uint8Array
-    /** The sum, [B][H][W][T][C]; with `mean` T is 1. */
-    readonly output: Float32Array
-  }
->('add', ['terms', 'mean'], (o, { terms, mean }) => {
-  const { op } = o
-  expect(
-    Array.isArray(terms) && terms.length > 0,
-    () => `${op}.terms must be a list of at least one term, got ${describe(terms)}`,
-  )
-  return planSum(o, terms, checkBoolean(`${op}.mean`, mean, false), (i) => `${op}.terms[${i}]`)
-})
+export const add = operation<AddOptions, AddTypes>(
+  'add',
+  ['terms', 'mean'],
+  (o, { terms, mean }) => {
+    const { op } = o
+    expect(
+      Array.isArray(terms) && terms.length > 0,
+      () => `${op}.terms must be a list of at least one term, got ${describe(terms)}`,
+    )
+    return planSum(o, terms, checkBoolean(`${op}.mean`, mean, false), (i) => `${op}.terms[${i}]`)
+  },
+)
 
 /** Options of `ops.avgPool2d`. */
 export interface AvgPool2dOptions extends WindowOptions {
@@ -224,6 +279,30 @@ export interface AvgPool2dOptions extends WindowOptions {
   readonly spikes?: boolean
   /** The time mean as well. Default false. */
   readonly mean?: boolean
+}
+
+/** The plan's own memory. */
+export type AvgPool2dMemory<O> = {
+  /** Floats [B][H][W][T][C], or masks of spikes. */
+  readonly input: InputOf<O>
+  /** Means over windows, [B][H][W][T][C]; with `mean` T is 1. */
+  readonly output: Float32Array
+}
+
+/** `ops.avgPool2d`: on floats or spikes. */
+export interface AvgPool2dTypes extends OpTypes {
+  /** Shapes have the right rank. */
+  readonly rules: Ranked<this['options'], ImageInput>
+  /** Floats or spikes. */
+  readonly args: [input: InputOf<this['options']>]
+  /** None. */
+  readonly updated: []
+  /** None. */
+  readonly settings: never
+  /** The means. */
+  readonly result: Float32Array
+  /** The plan's own memory by name. */
+  readonly memory: AvgPool2dMemory<this['options']>
 }
 
 /**
@@ -236,22 +315,16 @@ export interface AvgPool2dOptions extends WindowOptions {
  * Padded zeros count, as is PyTorch's default. Argument of `run`: input, a Float32Array or with
  * `spikes` a Uint8Array. Result: [B, C, outH, outW], or that behind T.
  */
-export const avgPool2d = operation<
-  AvgPool2dOptions,
-  [input: Float32Array | Uint8Array],
-  Float32Array,
-  {
-    /** Floats [B][H][W][T][C], or masks of spikes. */
-    readonly input: Float32Array | Uint8Array
-    /** Means over windows, [B][H][W][T][C]; with `mean` T is 1. */
-    readonly output: Float32Array
-  }
->('avgPool2d', ['input', 'spikes', 'mean', ...windowOptions], (o, { mean, ...term }) => {
-  const { op } = o
-  expect(term.kernelSize !== undefined, () => `${op}.kernelSize is missing`)
-  // Options that all ops have are not a term's.
-  const { input, spikes, kernelSize, stride, padding } = term
-  const windows = { kernelSize, stride, padding }
-  const isMean = checkBoolean(`${op}.mean`, mean, false)
-  return planSum(o, [{ input, spikes, ...windows }], isMean, () => op, false)
-})
+export const avgPool2d = operation<AvgPool2dOptions, AvgPool2dTypes>(
+  'avgPool2d',
+  ['input', 'spikes', 'mean', ...windowOptions],
+  (o, { mean, ...term }) => {
+    const { op } = o
+    expect(term.kernelSize !== undefined, () => `${op}.kernelSize is missing`)
+    // Options that all ops have are not a term's.
+    const { input, spikes, kernelSize, stride, padding } = term
+    const windows = { kernelSize, stride, padding }
+    const isMean = checkBoolean(`${op}.mean`, mean, false)
+    return planSum(o, [{ input, spikes, ...windows }], isMean, () => op, false)
+  },
+)

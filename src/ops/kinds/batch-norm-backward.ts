@@ -3,10 +3,11 @@
 import { checkBoolean } from '../../errors.js'
 import { emitNormBackward } from '../../plan/norm.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { type Operation, operation } from '../operation.js'
+import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
 import { groupTensor } from '../special.js'
 import { channelTensor, floatTensor, type OpTensor } from '../tensor.js'
+import type { ActivityInput, Asks, If, Only, OpTypes, Ranked, With } from '../types.js'
 import { isByStep } from './batch-norm.js'
 
 /** Options of `ops.batchNormBackward`. */
@@ -80,36 +81,65 @@ function build({ b, op }: OpBuilder, options: BatchNormBackwardOptions): Planned
   }
 }
 
-/** The output's gradient, and behind it what the options ask for. */
-export type BatchNormBackwardArguments = [delta: Float32Array, ...others: Float32Array[]]
-
 /** The plan's own memory. */
-export type BatchNormBackwardMemory = {
+export type BatchNormBackwardMemory<O> = {
   /** The output's gradient, [B][H][W][T][C]. */
   readonly delta: Float32Array
   /** 1 / √(variance + eps), [C], or [T][C] where each step has its own. */
   readonly invStd: Float32Array
-}
-
-/** `ops.batchNormBackward`: without `affine` one result, else three. */
-export type BatchNormBackwardOperation = Operation<
-  BatchNormBackwardOptions & {
-    /** True, or left out: there are three results. */
-    readonly affine?: true
+  /** The input's gradient, as `delta`. */
+  readonly inputGradient: Float32Array
+} & If<
+  Asks<O, 'normalised'>,
+  {
+    /** Normalised values, as `delta`. */
+    readonly xhat: Float32Array
   },
-  BatchNormBackwardArguments,
-  BatchNormGradients,
-  BatchNormBackwardMemory & BatchNormGradients
+  {
+    /** Values before normalisation, as `delta`. */
+    readonly input: Float32Array
+    /** Means, as `invStd`. */
+    readonly mean: Float32Array
+  }
 > &
-  Operation<
-    BatchNormBackwardOptions & {
-      /** False: the gradient of the input is the one result. */
-      readonly affine: false
-    },
-    BatchNormBackwardArguments,
-    Float32Array,
-    BatchNormBackwardMemory & Pick<BatchNormGradients, 'inputGradient'>
+  With<
+    Asks<O, 'affine', true>,
+    {
+      /** Factors of the normalised values, [C]. */
+      readonly weight: Float32Array
+    } & Pick<BatchNormGradients, 'weightGradient' | 'biasGradient'>
   >
+
+/** `ops.batchNormBackward`: arguments are delta, and behind it what the options ask for. */
+export interface BatchNormBackwardTypes extends OpTypes {
+  /** Shapes have the right rank. */
+  readonly rules: Ranked<this['options'], ActivityInput>
+  /** delta; input and mean, or xhat; invStd; with `affine` weight. */
+  readonly args: [
+    delta: Float32Array,
+    ...values: If<
+      Asks<this['options'], 'normalised'>,
+      [xhat: Float32Array],
+      [input: Float32Array, mean: Float32Array]
+    >,
+    invStd: Float32Array,
+    ...weight: Only<Asks<this['options'], 'affine', true>, [weight: Float32Array]>,
+  ]
+  /** With `affine` and `accumulate` the gradients so far. */
+  readonly updated: Only<
+    Asks<this['options'], 'accumulate'>,
+    Only<
+      Asks<this['options'], 'affine', true>,
+      [weightGradient: Float32Array, biasGradient: Float32Array]
+    >
+  >
+  /** None. */
+  readonly settings: never
+  /** With `affine` three results, else one. */
+  readonly result: If<Asks<this['options'], 'affine', true>, BatchNormGradients, Float32Array>
+  /** The plan's own memory by name. */
+  readonly memory: BatchNormBackwardMemory<this['options']>
+}
 
 /**
  * Gradients of batch normalisation, as in a network:
@@ -127,13 +157,8 @@ export type BatchNormBackwardOperation = Operation<
  * updated). Results: inputGradient, weightGradient, biasGradient; without `affine` inputGradient as
  * it is.
  */
-export const batchNormBackward = operation<
-  BatchNormBackwardOptions,
-  BatchNormBackwardArguments,
-  unknown,
-  BatchNormBackwardMemory
->(
+export const batchNormBackward = operation<BatchNormBackwardOptions, BatchNormBackwardTypes>(
   'batchNormBackward',
   ['input', 'stepMode', 'normalised', 'affine', 'accumulate'],
   build,
-) as unknown as BatchNormBackwardOperation
+)

@@ -9,11 +9,18 @@ import { emitNormFinish, emitNormStatistics, type PartialSums } from '../../plan
 import { normEvaluate } from '../../plan/records/norm.js'
 import { noPool } from '../../plan/tensors.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { selecting } from '../selecting.js'
+import {
+  type Chosen,
+  type OutputsOf,
+  type Selected,
+  type SomeOutputs,
+  selecting,
+} from '../selecting.js'
 import { checkShape, type Extent, extentOf, MOST_STEPS, showShape } from '../shapes.js'
 import { controlTensor, groupTensor } from '../special.js'
 import { channelTensor, floatTensor, type OpTensor, plainTensor } from '../tensor.js'
 import { asFloat, asNorm, denseRows } from '../terms.js'
+import type { ActivityInput, Asks, If, Only, OpTypes, Ranked, With } from '../types.js'
 
 /** Options of `ops.batchNorm`. */
 export interface BatchNormOptions {
@@ -60,6 +67,80 @@ export type BatchNormResults = {
   readonly meanInvStd: Float32Array
 }
 type Name = keyof BatchNormResults
+
+/** The plan's own memory besides the results. */
+export type BatchNormMemory<O> = {
+  /** Values before normalisation, [B][H][W][T][C]. */
+  readonly input: Float32Array
+  /** Running means, [C]; training moves them. */
+  readonly runningMean: Float32Array
+  /** Running variances, unbiased, [C]; training moves them. */
+  readonly runningVar: Float32Array
+} & With<
+  Asks<O, 'affine', true>,
+  {
+    /** Factors of the normalised values, [C]. */
+    readonly weight: Float32Array
+    /** Summands of the normalised values, [C]. */
+    readonly bias: Float32Array
+  }
+> &
+  With<
+    Asks<O, 'moments'>,
+    {
+      /** Partial sums of a convolution, [units, 4, channels as stored]. */
+      readonly moments: Float32Array
+    }
+  > &
+  With<
+    Asks<O, 'training', true>,
+    {
+      /** One number: 1 since a variance was not finite, until it is set to 0. */
+      readonly nonFinite: Int32Array
+    }
+  >
+
+/** Running statistics. */
+export type Running = [runningMean: Float32Array, runningVar: Float32Array]
+/** Whether running statistics are the last arguments, and training goes on from them. */
+export type EndsEarly<O> = [
+  Asks<O, 'affine', true>,
+  Asks<O, 'moments'>,
+  Asks<O, 'training', true>,
+] extends [false, false, true]
+  ? true
+  : false
+
+/** Ranks of the options. */
+export type BatchNormRanks = ActivityInput & {
+  /** [units, 4, channels as stored]. */
+  readonly moments: 3
+}
+
+/** `ops.batchNorm`: arguments are input, running statistics, and what the options ask for. */
+export interface BatchNormTypes extends OpTypes {
+  /** Shapes have the right rank, and there is a result. */
+  readonly rules: Ranked<this['options'], BatchNormRanks> & SomeOutputs<this['options']>
+  /** As PyTorch's `batch_norm` has them; moments. */
+  readonly args: [
+    input: Float32Array,
+    ...running: If<EndsEarly<this['options']>, [], Running>,
+    ...affine: Only<
+      Asks<this['options'], 'affine', true>,
+      [weight: Float32Array, bias: Float32Array]
+    >,
+    ...moments: Only<Asks<this['options'], 'moments'>, [moments: Float32Array]>,
+  ]
+  /** Running statistics, if nothing is behind them and training goes on from them. */
+  readonly updated: If<EndsEarly<this['options']>, Running, []>
+  /** None. */
+  readonly settings: never
+  /** What `outputs` names. */
+  readonly result: Selected<BatchNormResults, OutputsOf<this['options'], readonly ['output']>>
+  /** The plan's own memory by name. */
+  readonly memory: BatchNormMemory<this['options']> &
+    Chosen<BatchNormResults, OutputsOf<this['options'], readonly ['output']>>
+}
 
 const names = ['output', 'mean', 'invStd', 'scale', 'shift', 'meanInvStd'] as const
 
@@ -216,35 +297,7 @@ function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Nam
  * updated in training), weight, bias (with `affine`), moments (with `moments`; the input is then
  * read for the output alone). Result: what `outputs` names, the output by default.
  */
-export const batchNorm = selecting<
-  BatchNormOptions,
-  [
-    input: Float32Array,
-    runningMean: Float32Array,
-    runningVar: Float32Array,
-    weight: Float32Array,
-    bias: Float32Array,
-    moments: Float32Array,
-  ],
-  BatchNormResults,
-  {
-    /** Values before normalisation, [B][H][W][T][C]. */
-    readonly input: Float32Array
-    /** Running means, [C]; training moves them. */
-    readonly runningMean: Float32Array
-    /** Running variances, unbiased, [C]; training moves them. */
-    readonly runningVar: Float32Array
-    /** Factors of the normalised values, [C]; with `affine`. */
-    readonly weight: Float32Array | undefined
-    /** Summands of the normalised values, [C]; with `affine`. */
-    readonly bias: Float32Array | undefined
-    /** Partial sums of a convolution, [units, 4, channels as stored]; with `moments`. */
-    readonly moments: Float32Array | undefined
-    /** One number: 1 since a variance was not finite, until it is set to 0. In training. */
-    readonly nonFinite: Int32Array | undefined
-  },
-  readonly ['output']
->(
+export const batchNorm = selecting<BatchNormOptions, BatchNormResults, BatchNormTypes>(
   'batchNorm',
   ['input', 'eps', 'momentum', 'training', 'affine', 'stepMode', 'timeSteps', 'moments'],
   names,

@@ -6,11 +6,26 @@ import { roundUp } from '../../round-up.js'
 import { operation } from '../operation.js'
 import { anyShape, sizeOf } from '../shapes.js'
 import { plainTensor } from '../tensor.js'
+import type { Fixed } from '../types.js'
 
 /** Options of `ops.clear` and `ops.sum`. */
 export interface ShapeOptions {
   /** Any shape. */
   readonly shape: readonly number[]
+}
+
+/** The plan's own memory. */
+export type ClearMemory = {
+  /** What becomes 0: the numbers of `shape` in order. */
+  readonly values: Float32Array
+}
+
+/** The plan's own memory. */
+export type SumMemory = {
+  /** What is added up: the numbers of `shape` in order. */
+  readonly values: Float32Array
+  /** The sum: one number. */
+  readonly output: Float32Array
 }
 
 /** Floats of a vector. */
@@ -22,12 +37,7 @@ const LANES = 4
  */
 export const clear = operation<
   ShapeOptions,
-  [values: Float32Array],
-  Float32Array,
-  {
-    /** What becomes 0: the numbers of `shape` in order. */
-    readonly values: Float32Array
-  }
+  Fixed<unknown, [], Float32Array, ClearMemory, [values: Float32Array]>
 >('clear', ['shape'], ({ b, op }, { shape }) => {
   anyShape(`${op}.shape`, shape)
   const stored = roundUp(sizeOf(shape), LANES)
@@ -42,14 +52,7 @@ export const clear = operation<
  */
 export const sum = operation<
   ShapeOptions,
-  [values: Float32Array],
-  Float32Array,
-  {
-    /** What is added up: the numbers of `shape` in order. */
-    readonly values: Float32Array
-    /** The sum, [1]. */
-    readonly output: Float32Array
-  }
+  Fixed<unknown, [values: Float32Array], Float32Array, SumMemory>
 >('sum', ['shape'], ({ b, op }, { shape }) => {
   anyShape(`${op}.shape`, shape)
   const values = plainTensor(b, { name: 'values' }, [...shape])

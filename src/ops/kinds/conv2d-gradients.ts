@@ -3,7 +3,7 @@
 import { type ConvShape, convShapeOptions, convSizes } from '../convolution.js'
 import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
-import type { Values } from '../tensor.js'
+import type { Fixed } from '../types.js'
 import {
   type BiasGradientOptions,
   type InputGradientOptions,
@@ -11,6 +11,13 @@ import {
   planBiasGradient,
   planInputGradient,
 } from '../weighted/gradients.js'
+import type {
+  BiasGradientTypes,
+  ConvRanks,
+  ImageDelta,
+  InputGradientMemory,
+  WeightGradientTypes,
+} from '../weighted/types.js'
 import {
   planWeightGradient,
   type WeightGradientOptions,
@@ -19,16 +26,6 @@ import {
 
 /** Options of `ops.conv2dInputGradient`. `input`: the shape of the input. */
 export interface Conv2dInputGradientOptions extends ConvShape, InputGradientOptions {}
-
-/** The plan's own memory. */
-export type InputGradientMemory = {
-  /** In blocks of output channels. */
-  readonly weight: Float32Array
-  /** The output's gradient. */
-  readonly delta: Float32Array
-  /** The result. */
-  readonly inputGradient: Float32Array
-}
 
 /**
  * Gradient of a convolution's input from that of its output (`torch.nn.grad.conv2d_input`):
@@ -42,28 +39,13 @@ export type InputGradientMemory = {
  */
 export const conv2dInputGradient = operation<
   Conv2dInputGradientOptions,
-  [weight: Float32Array, delta: Float32Array],
-  Float32Array,
-  InputGradientMemory
+  Fixed<ConvRanks, [weight: Float32Array, delta: Float32Array], Float32Array, InputGradientMemory>
 >('conv2dInputGradient', [...convShapeOptions, ...inputGradientOptions], (o, options) =>
   planInputGradient(o, convSizes(o.op, options), options),
 )
 
 /** Options of `ops.conv2dWeightGradient`. */
 export interface Conv2dWeightGradientOptions extends ConvShape, WeightGradientOptions {}
-
-/** Input, further sources, delta, and with `accumulate` the gradient to add to. */
-export type WeightGradientArguments = [input: Float32Array | Uint8Array, ...more: Values[]]
-
-/** The plan's own memory. */
-export type WeightGradientMemory = {
-  /** Floats, masks of spikes, or counts, at most `timeSteps`. */
-  readonly input: Float32Array | Uint8Array
-  /** The output's gradient. */
-  readonly delta: Float32Array
-  /** The result, in blocks of output channels. */
-  readonly weightGradient: Float32Array
-}
 
 /**
  * Gradient of a convolution's weight (`torch.nn.grad.conv2d_weight`):
@@ -79,9 +61,7 @@ export type WeightGradientMemory = {
  */
 export const conv2dWeightGradient = operation<
   Conv2dWeightGradientOptions,
-  WeightGradientArguments,
-  Float32Array,
-  WeightGradientMemory
+  WeightGradientTypes<ConvRanks>
 >('conv2dWeightGradient', [...convShapeOptions, ...weightGradientOptions], (o, options) =>
   planWeightGradient(o, options, convSizes),
 )
@@ -92,14 +72,6 @@ export interface Conv2dBiasGradientOptions extends BiasGradientOptions {
   readonly delta: readonly number[]
 }
 
-/** The plan's own memory. */
-export type BiasGradientMemory = {
-  /** The output's gradient. */
-  readonly delta: Float32Array
-  /** The result. */
-  readonly biasGradient: Float32Array
-}
-
 /**
  * Gradient of a convolution's bias: db[n] = Σ over t, b, i, j of delta[t, b, n, i, j].
  *
@@ -108,9 +80,7 @@ export type BiasGradientMemory = {
  */
 export const conv2dBiasGradient = operation<
   Conv2dBiasGradientOptions,
-  [delta: Float32Array, biasGradient: Float32Array],
-  Float32Array,
-  BiasGradientMemory
+  BiasGradientTypes<ImageDelta>
 >('conv2dBiasGradient', ['delta', 'accumulate'], (o, options) =>
   planBiasGradient(o, extentOf(`${o.op}.delta`, options.delta, 'maybe', 'always'), options),
 )

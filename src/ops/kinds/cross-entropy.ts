@@ -4,10 +4,11 @@ import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
 import { emitLoss } from '../../plan/loss.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
-import { selecting } from '../selecting.js'
+import { type Selecting, selecting } from '../selecting.js'
 import { still } from '../shapes.js'
 import { classTensor, controlTensor } from '../special.js'
 import { floatTensor, type OpTensor, plainTensor } from '../tensor.js'
+import type { RowsInput } from '../types.js'
 import { logitsOf, type TimeMeanOptions } from './time-mean.js'
 
 /** Options of `ops.crossEntropy`. */
@@ -168,19 +169,20 @@ function build(
  */
 export const crossEntropy = selecting<
   CrossEntropyOptions,
-  [
-    input: Float32Array | CrossEntropySettings,
-    target: Int32Array | CrossEntropySettings,
-    settings: CrossEntropySettings,
-  ],
   CrossEntropyResults,
-  {
-    /** Logits, [B][T][C]. */
-    readonly input: Float32Array
-    /** The right class of each sample, from 0, [B]. */
-    readonly target: Int32Array
-  },
-  readonly ['loss', 'gradient', 'predictions', 'correct']
+  Selecting<
+    RowsInput,
+    [input: Float32Array, target: Int32Array],
+    CrossEntropyResults,
+    {
+      /** Logits, [B][T][C]. */
+      readonly input: Float32Array
+      /** The right class of each sample, from 0, [B]. */
+      readonly target: Int32Array
+    },
+    readonly ['loss', 'gradient', 'predictions', 'correct'],
+    CrossEntropySettings
+  >
 >(
   'crossEntropy',
   ['input', 'timeSteps', 'mseWeight', 'instantaneous', 'over'],

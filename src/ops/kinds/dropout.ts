@@ -7,9 +7,16 @@ import { dropoutFloats, dropout as record } from '../../plan/records/dropout.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
 import { operation } from '../operation.js'
 import { passOver } from '../passes.js'
-import { selecting } from '../selecting.js'
+import {
+  type CountsOfSpikes,
+  type OutputsOf,
+  type Selected,
+  type SomeOutputs,
+  selecting,
+} from '../selecting.js'
 import { type Extent, extentOf } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import type { ActivityInput, Asks, Fixed, InputOf, OpTypes, Ranked, With } from '../types.js'
 
 interface SharedOptions {
   /** Probability that a neuron is silenced, 0…1, 1 excluded. Default 0.5. */
@@ -72,13 +79,48 @@ function onFloats(
 }
 
 /** What `ops.dropout` can compute. */
-export type DropoutResults = {
-  /** What is left, of the input's shape. */
-  readonly output: Float32Array | Uint8Array
+export type DropoutResults<O = unknown> = {
+  /** What is left, of the input's shape: bytes with `spikes`. */
+  readonly output: InputOf<O>
   /** Of spikes: those of each neuron that are left over all steps, without T. */
   readonly counts: Uint8Array
 }
 type Name = keyof DropoutResults
+
+/** The plan's own memory besides the results. */
+export type DropoutMemory<O> = {
+  /** Floats [B][H][W][T][C], or masks of spikes. */
+  readonly input: InputOf<O>
+  /** The result, whatever is asked for. */
+  readonly output: InputOf<O>
+} & With<
+  Asks<O, 'spikes'>,
+  {
+    /** Spikes of each neuron that are left over all steps. */
+    readonly counts: Uint8Array
+  }
+>
+
+/** `ops.dropout`: on floats or spikes. */
+export interface DropoutTypes extends OpTypes {
+  /** Shapes have the right rank; counts are of spikes. */
+  readonly rules: Ranked<this['options'], ActivityInput> &
+    SomeOutputs<this['options']> &
+    CountsOfSpikes<this['options']>
+  /** Floats or spikes. */
+  readonly args: [input: InputOf<this['options']>]
+  /** None. */
+  readonly updated: []
+  /** The seed. */
+  readonly settings: DropoutSettings
+  /** What `outputs` names. */
+  readonly result: Selected<
+    DropoutResults<this['options']>,
+    OutputsOf<this['options'], readonly ['output']>
+  >
+  /** The plan's own memory by name. */
+  readonly memory: DropoutMemory<this['options']>
+}
 
 function onSpikes(
   { b, op }: OpBuilder,
@@ -122,16 +164,7 @@ function onSpikes(
  * Argument of `run`: input (Float32Array, or with `spikes` Uint8Array). Setting: `seed`, default 0.
  * Result: what `outputs` names, the output by default.
  */
-export const dropout = selecting<
-  DropoutOptions,
-  [input: Float32Array | Uint8Array, settings: DropoutSettings],
-  DropoutResults,
-  {
-    /** Floats [B][H][W][T][C], or masks of spikes. */
-    readonly input: Float32Array | Uint8Array
-  },
-  readonly ['output']
->(
+export const dropout = selecting<DropoutOptions, DropoutResults, DropoutTypes>(
   'dropout',
   ['input', 'p', 'stream', 'spikes'],
   ['output', 'counts'],
@@ -158,14 +191,19 @@ export const dropout = selecting<
  */
 export const dropoutBackward = operation<
   DropoutBackwardOptions,
-  [delta: Float32Array, settings: DropoutSettings],
-  Float32Array,
-  {
-    /** The output's gradient, [B][H][W][T][C]. */
-    readonly delta: Float32Array
-    /** The result, as `delta`. */
-    readonly inputGradient: Float32Array
-  }
+  Fixed<
+    ActivityInput,
+    [delta: Float32Array],
+    Float32Array,
+    {
+      /** The output's gradient, [B][H][W][T][C]. */
+      readonly delta: Float32Array
+      /** The result, as `delta`. */
+      readonly inputGradient: Float32Array
+    },
+    [],
+    DropoutSettings
+  >
 >('dropoutBackward', ['input', 'p', 'stream'], (o, options) =>
   onFloats(o, extentOf(`${o.op}.input`, options.input), options, ['delta', 'inputGradient']),
 )

@@ -3,10 +3,24 @@
 import { describe, expect } from '../../errors.js'
 import { emitGradientSum } from '../../plan/gradients.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { contribution, type GradientTerm } from '../contributions.js'
+import {
+  contribution,
+  type GradientMemory,
+  type GradientsOf,
+  type GradientTerm,
+} from '../contributions.js'
 import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
 import { floatTensor } from '../tensor.js'
+import type {
+  ActivityInput,
+  Fixed,
+  ImageInput,
+  OpTypes,
+  Option,
+  Ranked,
+  TermRules,
+} from '../types.js'
 import { imageOf, type WindowOptions, windowOptions } from '../windows.js'
 
 /** Options of `ops.gradientSum`. */
@@ -15,6 +29,29 @@ export interface GradientSumOptions {
   readonly input: readonly number[]
   /** At least one. A `kernelSize` means that the reader saw means over windows. */
   readonly terms: readonly GradientTerm[]
+}
+
+/** The plan's own memory besides delta0, delta1 … */
+export type GradientSumMemory = {
+  /** The sum, [B][H][W][T][C]. */
+  readonly inputGradient: Float32Array
+}
+
+/** `ops.gradientSum`: an argument for each term. */
+export interface GradientSumTypes extends OpTypes {
+  /** At least one term; shapes have the right rank. */
+  readonly rules: Ranked<this['options'], ActivityInput> &
+    TermRules<this['options'], 'terms', GradientTerm>
+  /** The terms' gradients. */
+  readonly args: GradientsOf<Option<this['options'], 'terms', []>>
+  /** None. */
+  readonly updated: []
+  /** None. */
+  readonly settings: never
+  /** Their sum. */
+  readonly result: Float32Array
+  /** The plan's own memory by name. */
+  readonly memory: GradientSumMemory & GradientMemory<Option<this['options'], 'terms', []>>
 }
 
 function planGradientSum(
@@ -46,25 +83,19 @@ function planGradientSum(
  * Arguments of `run`: the terms' gradients, [B, C, outH, outW] or [B, C], or that behind T. The
  * plan's own memory: delta0, delta1 …. Result: inputGradient.
  */
-export const gradientSum = operation<
-  GradientSumOptions,
-  Float32Array[],
-  Float32Array,
-  {
-    /** The first term's gradient, [B][H][W][T][C]. Others are delta1, delta2, … */
-    readonly delta0: Float32Array
-    /** The sum, [B][H][W][T][C]. */
-    readonly inputGradient: Float32Array
-  }
->('gradientSum', ['input', 'terms'], (o, { input, terms }) => {
-  const { op } = o
-  expect(
-    Array.isArray(terms) && terms.length > 0,
-    () => `${op}.terms must be a list of at least one term, got ${describe(terms)}`,
-  )
-  const whereOf = (i: number): string => `${op}.terms[${i}]`
-  return planGradientSum(o, input, terms, whereOf, (i) => `delta${i}`)
-})
+export const gradientSum = operation<GradientSumOptions, GradientSumTypes>(
+  'gradientSum',
+  ['input', 'terms'],
+  (o, { input, terms }) => {
+    const { op } = o
+    expect(
+      Array.isArray(terms) && terms.length > 0,
+      () => `${op}.terms must be a list of at least one term, got ${describe(terms)}`,
+    )
+    const whereOf = (i: number): string => `${op}.terms[${i}]`
+    return planGradientSum(o, input, terms, whereOf, (i) => `delta${i}`)
+  },
+)
 
 /** Options of `ops.avgPool2dBackward`. */
 export interface AvgPool2dBackwardOptions extends WindowOptions {
@@ -82,14 +113,17 @@ export interface AvgPool2dBackwardOptions extends WindowOptions {
  */
 export const avgPool2dBackward = operation<
   AvgPool2dBackwardOptions,
-  [delta: Float32Array],
-  Float32Array,
-  {
-    /** The gradient of the means, [B][outH][outW][T][C]. */
-    readonly delta: Float32Array
-    /** The result, [B][H][W][T][C]. */
-    readonly inputGradient: Float32Array
-  }
+  Fixed<
+    ImageInput,
+    [delta: Float32Array],
+    Float32Array,
+    {
+      /** The gradient of the means, [B][outH][outW][T][C]. */
+      readonly delta: Float32Array
+      /** The result, [B][H][W][T][C]. */
+      readonly inputGradient: Float32Array
+    }
+  >
 >('avgPool2dBackward', ['input', ...windowOptions], (o, options) => {
   const { input, kernelSize, stride, padding } = options
   expect(kernelSize !== undefined, () => `${o.op}.kernelSize is missing`)

@@ -7,11 +7,34 @@ import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gra
 import { sumScalars } from '../../plan/records/sums.js'
 import { ref } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { contribution, type GradientTerm } from '../contributions.js'
-import { type ChargeOptions, chargeOf, chargeOptions, neuronOf } from '../neurons.js'
-import { type Operation, operation } from '../operation.js'
+import {
+  contribution,
+  type GradientMemory,
+  type GradientsOf,
+  type GradientTerm,
+} from '../contributions.js'
+import {
+  type ChargeArguments,
+  type ChargeMemory,
+  type ChargeOptions,
+  chargeOf,
+  chargeOptions,
+  neuronOf,
+} from '../neurons.js'
+import { operation } from '../operation.js'
 import { type Extent, extentOf } from '../shapes.js'
 import { floatTensor, plainTensor } from '../tensor.js'
+import type {
+  ActivityInput,
+  Asks,
+  Certain,
+  If,
+  OpTypes,
+  Option,
+  Ranked,
+  TermRules,
+  With,
+} from '../types.js'
 import { imageOf } from '../windows.js'
 
 /** Options of `ops.lifBackward`. */
@@ -111,46 +134,83 @@ function throughTime(o: OpBuilder, options: LifBackwardOptions): Planned {
   }
 }
 
-/** Gradients that arrive, and behind them what the mode needs. */
-export type LifBackwardArguments = [delta: Float32Array, ...others: (Float32Array | Uint8Array)[]]
+/** Gradients that arrive: one without the option. */
+export type Deltas<O> = Option<O, 'deltas', readonly [unknown]>
 
 /** The plan's own memory. */
-export type LifBackwardMemory = {
-  /** The spikes' gradient, [B][H][W][T][C]. Several are delta0, delta1, … */
-  readonly delta: Float32Array
+export type LifBackwardMemory<O> = {
   /** The current's gradient, [B][H][W][T][C]. */
   readonly inputGradient: Float32Array
+} & (Deltas<O> extends readonly [unknown]
+  ? {
+      /** The spikes' gradient, [B][H][W][T][C]. */
+      readonly delta: Float32Array
+    }
+  : GradientMemory<Deltas<O>>) &
+  ModeMemory<O, Option<O, 'mode', never>>
+
+/** What the mode reads, in the plan's own memory. */
+export type ModeMemory<O, Mode> = Mode extends 'rate'
+  ? {
+      /** Of `ops.lif`, [B][H][W][C]. */
+      readonly eligibilities: Float32Array
+    }
+  : Mode extends 'online'
+    ? {
+        /** Of `ops.lif`, [B][H][W][T][C]. */
+        readonly surrogates: Float32Array
+      }
+    : ChargeMemory<O> &
+        With<
+          Asks<O, 'learnable'>,
+          {
+            /** The gradient of w: one number. */
+            readonly wGradient: Float32Array
+          }
+        >
+
+/** What the mode reads, as arguments. */
+export type ModeArguments<O, Mode> = Mode extends 'rate'
+  ? [eligibilities: Float32Array]
+  : Mode extends 'online'
+    ? [surrogates: Float32Array]
+    : ChargeArguments<O>
+
+/** What is of currents needs the mode that reads them; there is a gradient. */
+export type LifBackwardRules<O> = TermRules<O, 'deltas', GradientTerm> &
+  ([Certain<O, 'timeSteps' | 'affine' | 'residual' | 'shortcut' | 'learnable'>] extends [never]
+    ? unknown
+    : {
+        /** The options need it. */
+        readonly mode: 'time'
+      })
+
+/** Results with `learnable`. */
+export type LifGradients = {
+  /** The current's gradient, of the shape of the neurons. */
+  readonly inputGradient: Float32Array
+  /** The gradient of w, where 1/τ = σ(w): one number. */
+  readonly wGradient: Float32Array
 }
 
-/** `ops.lifBackward`: with `learnable` two results, else one. */
-export type LifBackwardOperation = Operation<
-  LifBackwardOptions & {
-    /** Left out, or false: the gradient of the current is the one result. */
-    readonly learnable?: false
-  },
-  LifBackwardArguments,
-  Float32Array,
-  LifBackwardMemory
-> &
-  Operation<
-    LifBackwardOptions & {
-      /** Through time: other modes have no gradient of τ. */
-      readonly mode: 'time'
-      /** True: the gradient of w is a second result. */
-      readonly learnable: true
-    },
-    LifBackwardArguments,
-    {
-      /** The current's gradient, [T, …]. */
-      readonly inputGradient: Float32Array
-      /** The gradient of w, where 1/τ = σ(w), [1]. */
-      readonly wGradient: Float32Array
-    },
-    LifBackwardMemory & {
-      /** The gradient of w, [1]. */
-      readonly wGradient: Float32Array
-    }
-  >
+/** `ops.lifBackward`: arguments are gradients, and behind them what the mode needs. */
+export interface LifBackwardTypes extends OpTypes {
+  /** Shapes have the right rank, and options go with the mode. */
+  readonly rules: Ranked<this['options'], ActivityInput> & LifBackwardRules<this['options']>
+  /** `delta`, or several; eligibilities, surrogates, or what `ops.lif` reads. */
+  readonly args: [
+    ...deltas: GradientsOf<Deltas<this['options']>>,
+    ...read: ModeArguments<this['options'], Option<this['options'], 'mode', never>>,
+  ]
+  /** None. */
+  readonly updated: []
+  /** None. */
+  readonly settings: never
+  /** With `learnable` two results, else one. */
+  readonly result: If<Asks<this['options'], 'learnable'>, LifGradients, Float32Array>
+  /** The plan's own memory by name. */
+  readonly memory: LifBackwardMemory<this['options']>
+}
 
 /**
  * The gradient of the currents from that of the spikes. With ∂L/∂s = Σ over `deltas` of scale ·
@@ -171,17 +231,16 @@ export type LifBackwardOperation = Operation<
  * current has no time axis: its gradient is the sum over time). It is that behind scale and shift:
  * of the sum of all currents. With `learnable` { inputGradient, wGradient [1] }.
  */
-export const lifBackward = operation<
-  LifBackwardOptions,
-  LifBackwardArguments,
-  Float32Array,
-  LifBackwardMemory
->('lifBackward', [...chargeOptions, 'mode', 'deltas'], (o, options) => {
-  const { mode } = options
-  const known = ['rate', 'time', 'online']
-  expect(
-    known.includes(mode),
-    () => `${o.op}.mode must be one of ${known.join(', ')}, got ${describe(mode)}`,
-  )
-  return mode === 'time' ? throughTime(o, options) : byFactor(o, options)
-}) as unknown as LifBackwardOperation
+export const lifBackward = operation<LifBackwardOptions, LifBackwardTypes>(
+  'lifBackward',
+  [...chargeOptions, 'mode', 'deltas'],
+  (o, options) => {
+    const { mode } = options
+    const known = ['rate', 'time', 'online']
+    expect(
+      known.includes(mode),
+      () => `${o.op}.mode must be one of ${known.join(', ')}, got ${describe(mode)}`,
+    )
+    return mode === 'time' ? throughTime(o, options) : byFactor(o, options)
+  },
+)

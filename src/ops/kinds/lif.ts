@@ -4,11 +4,27 @@ import { checkInteger, expect } from '../../errors.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { emitNeuron, hasCommonTrace } from '../../plan/neuron-record.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { type ChargeOptions, chargeOf, chargeOptions, onlySpikes, spikesTerm } from '../neurons.js'
+import {
+  type ChargeArguments,
+  type ChargeMemory,
+  type ChargeOptions,
+  chargeOf,
+  chargeOptions,
+  onlySpikes,
+  spikesTerm,
+} from '../neurons.js'
 import { type StepSettings, stepSetting } from '../passes.js'
-import { selecting } from '../selecting.js'
+import {
+  type Chosen,
+  type Has,
+  type OutputsOf,
+  type Selected,
+  type SomeOutputs,
+  selecting,
+} from '../selecting.js'
 import { MOST_STEPS, still } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import type { ActivityInput, If, Only, OpTypes, Ranked, With } from '../types.js'
 
 /** What `ops.lif` can compute. Without [T, …] a result has the shape of the current at one step. */
 export type LifResults = {
@@ -52,8 +68,54 @@ export interface LifOptions extends ChargeOptions {
   readonly totalSteps?: number
 }
 
-/** What `run` takes behind the current, as far as the options ask for it. */
-export type LifArgument = Float32Array | Uint8Array | StepSettings
+/** What `ops.lif` returns without the option `outputs`. */
+export type LifStandard = readonly ['spikes', 'rates', 'eligibilities']
+
+/** Whether one of these results is asked for. */
+export type Wants<O, Name extends LifOutput> = Has<Name, OutputsOf<O, LifStandard>>
+
+/** The plan's own memory besides the results. */
+export type LifMemory<O> = ChargeMemory<O, Wants<O, 'xhat'>, Wants<O, 'residualXhat'>> & {
+  /** Masks of the spikes, whatever is asked for. */
+  readonly spikes: Uint8Array
+} & With<
+    Wants<O, 'counts' | 'rates' | 'eligibilities' | 'surrogates'>,
+    {
+      /** Spikes of each neuron over all steps, [B][H][W][C]. */
+      readonly counts: Uint8Array
+    }
+  > &
+  With<
+    Wants<O, 'potential'>,
+    {
+      /** Where the reset is hard or not detached, with eligibilities: ρ, [B][H][W][C]. */
+      readonly rho?: Float32Array
+    }
+  >
+
+/** `ops.lif`: arguments are what neurons read, as far as options ask for it. */
+export interface LifTypes extends OpTypes {
+  /** Shapes have the right rank, and there is a result. */
+  readonly rules: Ranked<this['options'], ActivityInput> & SomeOutputs<this['options']>
+  /** The current, and what the options ask for. */
+  readonly args: ChargeArguments<
+    this['options'],
+    Wants<this['options'], 'xhat'>,
+    Wants<this['options'], 'residualXhat'>
+  >
+  /** With the output `potential`: what a run goes on from. */
+  readonly updated: Only<
+    Wants<this['options'], 'potential'>,
+    [potential: Float32Array, rho: Float32Array]
+  >
+  /** With the output `potential`. */
+  readonly settings: If<Wants<this['options'], 'potential'>, StepSettings>
+  /** What `outputs` names. */
+  readonly result: Selected<LifResults, OutputsOf<this['options'], LifStandard>>
+  /** The plan's own memory by name. */
+  readonly memory: LifMemory<this['options']> &
+    Chosen<LifResults, OutputsOf<this['options'], LifStandard>>
+}
 
 function totalStepsOf(op: string, given: number | undefined, steps: number, carries: boolean) {
   if (given === undefined) return steps
@@ -156,13 +218,10 @@ function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput
  *
  * Result: what `outputs` names; a single one as it is, several as an object.
  */
-export const lif = selecting<
-  LifOptions,
-  [input: Float32Array, ...others: LifArgument[]],
-  LifResults,
-  {
-    /** The current, [B][H][W][T][C]. Further arrays have the names of their arguments. */
-    readonly input: Float32Array
-  },
-  readonly ['spikes', 'rates', 'eligibilities']
->('lif', [...chargeOptions, 'totalSteps'], allOutputs, ['spikes', 'rates', 'eligibilities'], build)
+export const lif = selecting<LifOptions, LifResults, LifTypes>(
+  'lif',
+  [...chargeOptions, 'totalSteps'],
+  allOutputs,
+  ['spikes', 'rates', 'eligibilities'],
+  build,
+)

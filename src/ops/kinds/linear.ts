@@ -3,6 +3,7 @@
 import { type LinearShape, linearShapeOptions, linearSizes } from '../convolution.js'
 import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'
+import type { Fixed } from '../types.js'
 import { type ForwardOptions, forwardOptions, planForward } from '../weighted/forward.js'
 import {
   type BiasGradientOptions,
@@ -11,18 +12,19 @@ import {
   planBiasGradient,
   planInputGradient,
 } from '../weighted/gradients.js'
+import type {
+  BiasGradientTypes,
+  ForwardTypes,
+  InputGradientMemory,
+  LinearRanks,
+  RowsDelta,
+  WeightGradientTypes,
+} from '../weighted/types.js'
 import {
   planWeightGradient,
   type WeightGradientOptions,
   weightGradientOptions,
 } from '../weighted/weight-gradient.js'
-import type { ForwardArguments, ForwardMemory, ForwardOperation } from './conv2d.js'
-import type {
-  BiasGradientMemory,
-  InputGradientMemory,
-  WeightGradientArguments,
-  WeightGradientMemory,
-} from './conv2d-gradients.js'
 
 /** Options of `ops.linear`. */
 export interface LinearOptions extends LinearShape, ForwardOptions {}
@@ -35,11 +37,11 @@ export interface LinearOptions extends LinearShape, ForwardOptions {}
  * An input [B, C, H, W] stands for its C·H·W features, as behind `flatten`. Options and arguments
  * are those of `conv2d`. Result: [B, N], or [T, B, N].
  */
-export const linear = operation<LinearOptions, ForwardArguments, Float32Array, ForwardMemory>(
+export const linear = operation<LinearOptions, ForwardTypes<LinearRanks>>(
   'linear',
   [...linearShapeOptions, ...forwardOptions],
   (o, options) => planForward(o, options, linearSizes),
-) as ForwardOperation<LinearOptions>
+)
 
 /** Options of `ops.linearInputGradient`. `input`: the shape of the input. */
 export interface LinearInputGradientOptions extends LinearShape, InputGradientOptions {}
@@ -51,9 +53,7 @@ export interface LinearInputGradientOptions extends LinearShape, InputGradientOp
  */
 export const linearInputGradient = operation<
   LinearInputGradientOptions,
-  [weight: Float32Array, delta: Float32Array],
-  Float32Array,
-  InputGradientMemory
+  Fixed<LinearRanks, [weight: Float32Array, delta: Float32Array], Float32Array, InputGradientMemory>
 >('linearInputGradient', [...linearShapeOptions, ...inputGradientOptions], (o, options) =>
   planInputGradient(o, linearSizes(o.op, options), options),
 )
@@ -69,9 +69,7 @@ export interface LinearWeightGradientOptions extends LinearShape, WeightGradient
  */
 export const linearWeightGradient = operation<
   LinearWeightGradientOptions,
-  WeightGradientArguments,
-  Float32Array,
-  WeightGradientMemory
+  WeightGradientTypes<LinearRanks>
 >('linearWeightGradient', [...linearShapeOptions, ...weightGradientOptions], (o, options) =>
   planWeightGradient(o, options, linearSizes),
 )
@@ -90,9 +88,7 @@ export interface LinearBiasGradientOptions extends BiasGradientOptions {
  */
 export const linearBiasGradient = operation<
   LinearBiasGradientOptions,
-  [delta: Float32Array, biasGradient: Float32Array],
-  Float32Array,
-  BiasGradientMemory
+  BiasGradientTypes<RowsDelta>
 >('linearBiasGradient', ['delta', 'accumulate'], (o, options) =>
   planBiasGradient(o, extentOf(`${o.op}.delta`, options.delta, 'maybe', 'never'), options),
 )

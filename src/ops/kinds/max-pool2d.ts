@@ -7,12 +7,23 @@ import { timeSum } from '../../plan/records/sums.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
-import { selecting } from '../selecting.js'
+import {
+  type Chosen,
+  type CountsOfSpikes,
+  type OutputsOf,
+  type Selected,
+  type SomeOutputs,
+  selecting,
+} from '../selecting.js'
 import { type Extent, extentOf, sizeOf, still } from '../shapes.js'
 import { stepBytesTensor } from '../special.js'
 import { floatTensor, type OpTensor, spikesTensor, type Views } from '../tensor.js'
 import { asSpikes } from '../terms.js'
+
 import type { Totals } from '../totals.js'
+
+import type { Fixed, ImageInput, InputOf, OpTypes, Ranked } from '../types.js'
+
 import { imageOf, type Windowed, type WindowOptions, windowed, windowOptions } from '../windows.js'
 
 /** By what a window's place is chosen. */
@@ -32,15 +43,45 @@ export interface MaxPool2dOptions extends WindowOptions {
 }
 
 /** What `ops.maxPool2d` can compute. */
-export type MaxPool2dResults = {
-  /** The largest values. */
-  readonly output: Float32Array | Uint8Array
+export type MaxPool2dResults<O = unknown> = {
+  /** The largest values: bytes with `spikes`. */
+  readonly output: InputOf<O>
   /** Number in its window, row by row, of the place that the gradient goes to. */
   readonly choice: Uint8Array
   /** Of spikes: those of each window over all steps. */
   readonly counts: Uint8Array
 }
 type Name = keyof MaxPool2dResults
+
+/** The plan's own memory besides the results. */
+export type MaxPool2dMemory<O> = {
+  /** Floats [B][H][W][T][C], or masks of spikes. */
+  readonly input: InputOf<O>
+  /** The result, whatever is asked for. */
+  readonly output: InputOf<O>
+}
+
+/** `ops.maxPool2d`: on floats or spikes. */
+export interface MaxPool2dTypes extends OpTypes {
+  /** Shapes have the right rank; counts are of spikes. */
+  readonly rules: Ranked<this['options'], ImageInput> &
+    SomeOutputs<this['options']> &
+    CountsOfSpikes<this['options']>
+  /** Floats or spikes. */
+  readonly args: [input: InputOf<this['options']>]
+  /** None. */
+  readonly updated: []
+  /** None. */
+  readonly settings: never
+  /** What `outputs` names. */
+  readonly result: Selected<
+    MaxPool2dResults<this['options']>,
+    OutputsOf<this['options'], readonly ['output']>
+  >
+  /** The plan's own memory by name. */
+  readonly memory: MaxPool2dMemory<this['options']> &
+    Chosen<MaxPool2dResults<this['options']>, OutputsOf<this['options'], readonly ['output']>>
+}
 
 /** Places of a window that a byte can number. */
 const MOST_PLACES = 256
@@ -187,16 +228,7 @@ function build(o: OpBuilder, options: MaxPool2dOptions, outputs: ReadonlySet<Nam
  * names, the output by default: output [B, C, outH, outW] or that behind T; choice, by 'step' of
  * the same shape, by 'rate' without T; counts without T.
  */
-export const maxPool2d = selecting<
-  MaxPool2dOptions,
-  [input: Float32Array | Uint8Array],
-  MaxPool2dResults,
-  {
-    /** Floats [B][H][W][T][C], or masks of spikes. */
-    readonly input: Float32Array | Uint8Array
-  },
-  readonly ['output']
->(
+export const maxPool2d = selecting<MaxPool2dOptions, MaxPool2dResults, MaxPool2dTypes>(
   'maxPool2d',
   ['input', 'spikes', 'choice', ...windowOptions],
   ['output', 'choice', 'counts'],
@@ -222,16 +254,19 @@ export interface MaxPool2dBackwardOptions extends WindowOptions {
  */
 export const maxPool2dBackward = operation<
   MaxPool2dBackwardOptions,
-  [delta: Float32Array, choice: Uint8Array],
-  Float32Array,
-  {
-    /** The gradient of the largest values, [B][outH][outW][T][C]. */
-    readonly delta: Float32Array
-    /** The places of windows that `ops.maxPool2d` chose, [B][outH][outW][C]; by 'step' with T. */
-    readonly choice: Uint8Array
-    /** The result, [B][H][W][T][C]. */
-    readonly inputGradient: Float32Array
-  }
+  Fixed<
+    ImageInput,
+    [delta: Float32Array, choice: Uint8Array],
+    Float32Array,
+    {
+      /** The gradient of the largest values, [B][outH][outW][T][C]. */
+      readonly delta: Float32Array
+      /** Places of windows that `ops.maxPool2d` chose, [B][outH][outW][C]; by 'step' with T. */
+      readonly choice: Uint8Array
+      /** The result, [B][H][W][T][C]. */
+      readonly inputGradient: Float32Array
+    }
+  >
 >('maxPool2dBackward', ['input', 'choice', ...windowOptions], (o, options) => {
   const { b, op } = o
   const input = extentOf(`${op}.input`, options.input, 'maybe', 'always')

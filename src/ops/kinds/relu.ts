@@ -5,9 +5,10 @@ import { reluBackward as backwardRecord, reluForward as record } from '../../pla
 import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
 import { passOver, type StepSettings, stepSetting } from '../passes.js'
-import { selecting } from '../selecting.js'
+import { type Has, type OutputsOf, type Selecting, selecting } from '../selecting.js'
 import { extentOf, MOST_STEPS, still } from '../shapes.js'
 import { bytesTensor, floatTensor, type OpTensor } from '../tensor.js'
+import type { ActivityInput, Asks, If, OnlyWith, OpTypes, Ranked } from '../types.js'
 
 /** Options of `ops.relu`. */
 export interface ReluOptions {
@@ -23,6 +24,28 @@ export type ReluResults = {
   readonly counts: Uint8Array
 }
 type Name = keyof ReluResults
+
+/** `ops.relu`: with the result `counts` runs have settings. */
+export interface ReluTypes
+  extends Selecting<
+    ActivityInput,
+    [input: Float32Array],
+    ReluResults,
+    {
+      /** Floats [B][H][W][T][C]. */
+      readonly input: Float32Array
+      /** The output, whatever is asked for. */
+      readonly output: Float32Array
+    },
+    readonly ['output'],
+    unknown
+  > {
+  /** With the result `counts`. */
+  readonly settings: If<
+    Has<'counts', OutputsOf<this['options'], readonly ['output']>>,
+    StepSettings
+  >
+}
 
 function build({ b, op }: OpBuilder, options: ReluOptions, outputs: ReadonlySet<Name>): Planned {
   const extent = extentOf(`${op}.input`, options.input)
@@ -54,16 +77,13 @@ function build({ b, op }: OpBuilder, options: ReluOptions, outputs: ReadonlySet<
  * shape; counts are bytes without the time axis. Setting with `counts`: `step`, the number of the
  * run's first step; behind 0 (the default) counts go on from the run before.
  */
-export const relu = selecting<
-  ReluOptions,
-  [input: Float32Array, settings: StepSettings],
-  ReluResults,
-  {
-    /** Floats [B][H][W][T][C]. */
-    readonly input: Float32Array
-  },
-  readonly ['output']
->('relu', ['input'], ['output', 'counts'], ['output'], build)
+export const relu = selecting<ReluOptions, ReluResults, ReluTypes>(
+  'relu',
+  ['input'],
+  ['output', 'counts'],
+  ['output'],
+  build,
+)
 
 /** Options of `ops.reluBackward`. */
 export interface ReluBackwardOptions {
@@ -74,6 +94,57 @@ export interface ReluBackwardOptions {
   /** With `counts`: the steps that were counted. */
   readonly timeSteps?: number
 }
+
+/** The rule that counts need steps, and nothing else has them. */
+export type StepsOfCounts<O> =
+  Asks<O, 'counts'> extends true
+    ? {
+        /** The steps that were counted. */
+        readonly timeSteps: number
+      }
+    : Asks<O, 'counts'> extends false
+      ? {
+          /** Steps are of counts. */
+          readonly timeSteps?: OnlyWith<'counts: true'>
+        }
+      : unknown
+
+/** `ops.reluBackward`: with `counts` these are the second argument. */
+export interface ReluBackwardTypes extends OpTypes {
+  /** Shapes have the right rank; counts need steps. */
+  readonly rules: Ranked<this['options'], ActivityInput> & StepsOfCounts<this['options']>
+  /** The output's gradient; the output, or counts. */
+  readonly args: [
+    delta: Float32Array,
+    activity: If<Asks<this['options'], 'counts'>, Uint8Array, Float32Array>,
+  ]
+  /** None. */
+  readonly updated: []
+  /** None. */
+  readonly settings: never
+  /** The input's gradient. */
+  readonly result: Float32Array
+  /** The plan's own memory by name. */
+  readonly memory: ReluBackwardMemory<this['options']>
+}
+
+/** The plan's own memory. */
+export type ReluBackwardMemory<O> = {
+  /** The output's gradient, [B][H][W][T][C]. */
+  readonly delta: Float32Array
+  /** The result, as `delta`. */
+  readonly inputGradient: Float32Array
+} & If<
+  Asks<O, 'counts'>,
+  {
+    /** At how many steps the output was above 0, [B][H][W][C]. */
+    readonly counts: Uint8Array
+  },
+  {
+    /** What `ops.relu` gave, as `delta`. */
+    readonly output: Float32Array
+  }
+>
 
 function buildBackward({ b, op }: OpBuilder, options: ReluBackwardOptions): Planned {
   const { timeSteps } = options
@@ -111,14 +182,8 @@ function buildBackward({ b, op }: OpBuilder, options: ReluBackwardOptions): Plan
  * Arguments of `run`: delta, the gradient of the output; `output`, what `ops.relu` gave (or its
  * input), or with `counts` the counts (Uint8Array). Result: of delta's shape.
  */
-export const reluBackward = operation<
-  ReluBackwardOptions,
-  [delta: Float32Array, activity: Float32Array | Uint8Array],
-  Float32Array,
-  {
-    /** The output's gradient, [B][H][W][T][C]. */
-    readonly delta: Float32Array
-    /** The result, as `delta`. */
-    readonly inputGradient: Float32Array
-  }
->('reluBackward', ['input', 'counts', 'timeSteps'], buildBackward)
+export const reluBackward = operation<ReluBackwardOptions, ReluBackwardTypes>(
+  'reluBackward',
+  ['input', 'counts', 'timeSteps'],
+  buildBackward,
+)

@@ -10,6 +10,7 @@ import { operation } from '../operation.js'
 import { anyShape, sizeOf } from '../shapes.js'
 import { controlTensor } from '../special.js'
 import { type OpTensor, plainTensor } from '../tensor.js'
+import type { Fixed } from '../types.js'
 
 /** Numbers of SGD, which a run may change. */
 export type SgdSettings = Readonly<Omit<SgdRule, 'decay'>>
@@ -42,28 +43,28 @@ const FLOATS = 16
  */
 export const sgd = operation<
   SgdOptions,
-  [
-    parameters: Float32Array | SgdSettings,
-    gradients: Float32Array,
-    velocities: Float32Array,
-    settings: SgdSettings,
-  ],
-  {
-    /** Parameters behind the step, of `shape`. */
-    readonly parameters: Float32Array
-    /** Velocities behind the step, of `shape`. */
-    readonly velocities: Float32Array
-  },
-  {
-    /** What the step changes: the numbers of `shape` in order. */
-    readonly parameters: Float32Array
-    /** The gradients of the parameters, in their order. */
-    readonly gradients: Float32Array
-    /** The sums of gradients that momentum keeps, in their order. */
-    readonly velocities: Float32Array
-    /** One number: 1 since a parameter was left as it was, until it is set to 0. */
-    readonly nonFinite: Int32Array
-  }
+  Fixed<
+    unknown,
+    [parameters: Float32Array, gradients: Float32Array],
+    {
+      /** Parameters behind the step, of `shape`. */
+      readonly parameters: Float32Array
+      /** Velocities behind the step, of `shape`. */
+      readonly velocities: Float32Array
+    },
+    {
+      /** What the step changes: the numbers of `shape` in order. */
+      readonly parameters: Float32Array
+      /** The gradients of the parameters, in their order. */
+      readonly gradients: Float32Array
+      /** The sums of gradients that momentum keeps, in their order. */
+      readonly velocities: Float32Array
+      /** One number: 1 since a parameter was left as it was, until it is set to 0. */
+      readonly nonFinite: Int32Array
+    },
+    [velocities: Float32Array],
+    SgdSettings
+  >
 >('sgd', ['shape', ...settings], ({ b, op }, { shape, lr, momentum, weightDecay, nesterov }) => {
   anyShape(`${op}.shape`, shape)
   const count = roundUp(sizeOf(shape), FLOATS)

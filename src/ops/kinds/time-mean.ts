@@ -5,6 +5,7 @@ import { emitLoss } from '../../plan/loss.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf, MOST_STEPS, showShape, still } from '../shapes.js'
 import { floatTensor, plainTensor } from '../tensor.js'
+import type { Fixed, RowsInput } from '../types.js'
 
 /** Options of `ops.timeMean`. */
 export interface TimeMeanOptions {
@@ -47,12 +48,15 @@ export function logitsOf(op: string, { input, timeSteps }: TimeMeanOptions) {
  */
 export const timeMean = operation<
   TimeMeanOptions,
-  [input: Float32Array],
-  TimeMeanResults,
-  {
-    /** Logits, [B][T][C]. */
-    readonly input: Float32Array
-  } & TimeMeanResults
+  Fixed<
+    RowsInput,
+    [input: Float32Array],
+    TimeMeanResults,
+    {
+      /** Logits, [B][T][C]. */
+      readonly input: Float32Array
+    } & TimeMeanResults
+  >
 >('timeMean', ['input', 'timeSteps'], ({ b, op }, options) => {
   const { extent, steps } = logitsOf(op, options)
   const { B, C, T } = extent

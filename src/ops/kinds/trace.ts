@@ -13,9 +13,19 @@ import type { OpBuilder } from '../builder.js'
 import { neuronOf, onlySpikes, spikesTerm } from '../neurons.js'
 import { operation } from '../operation.js'
 import { LAST_STEP, passOver, type StepSettings, stepSetting } from '../passes.js'
-import { selecting } from '../selecting.js'
+import { type Selecting, selecting } from '../selecting.js'
 import { type Extent, extentOf, still } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import type {
+  ActivityInput,
+  Asks,
+  Fixed,
+  If,
+  InputOf,
+  OpTypes,
+  Ranked,
+  TimedInput,
+} from '../types.js'
 import { imageOf } from '../windows.js'
 
 /** Options of `ops.timeSum`. */
@@ -26,41 +36,54 @@ export interface TimeSumOptions {
   readonly carry?: boolean
 }
 
+/** `ops.timeSum`: with `carry` runs have settings. */
+export interface TimeSumTypes
+  extends Fixed<
+    TimedInput,
+    [input: Float32Array],
+    Float32Array,
+    {
+      /** What is added up, [B][H][W][T][C]. */
+      readonly input: Float32Array
+      /** The sums over time, [B][H][W][C]. */
+      readonly output: Float32Array
+    },
+    [],
+    unknown
+  > {
+  /** With `carry`. */
+  readonly settings: If<Asks<this['options'], 'carry'>, StepSettings>
+}
+
 /**
  * y = Σ over t of x[t].
  *
  * Argument of `run`: input. Result: without the time axis. Setting with `carry`: `step`, the number
  * of the run's first step; behind 0 (the default) sums are added to those of the run before.
  */
-export const timeSum = operation<
-  TimeSumOptions,
-  [input: Float32Array, settings: StepSettings],
-  Float32Array,
-  {
-    /** What is added up, [B][H][W][T][C]. */
-    readonly input: Float32Array
-    /** The sums over time, [B][H][W][C]. */
-    readonly output: Float32Array
-  }
->('timeSum', ['input', 'carry'], ({ b, op }, options) => {
-  const extent = extentOf(`${op}.input`, options.input, 'always')
-  const carry = checkBoolean(`${op}.carry`, options.carry, false)
-  const x = floatTensor(b, { name: 'input' }, extent)
-  const y = floatTensor(b, { name: 'output' }, still(extent))
-  const { fields, units } = passOver(extent, x.stored, extent.T)
-  b.emit(timeSumRecord, units, {
-    ...fields,
-    in: x.buffer,
-    out: y.buffer,
-    steps: extent.T,
-    loop: carry,
-  })
-  return {
-    inputs: [x],
-    outputs: [y],
-    control: carry ? stepSetting(op, LAST_STEP) : undefined,
-  }
-})
+export const timeSum = operation<TimeSumOptions, TimeSumTypes>(
+  'timeSum',
+  ['input', 'carry'],
+  ({ b, op }, options) => {
+    const extent = extentOf(`${op}.input`, options.input, 'always')
+    const carry = checkBoolean(`${op}.carry`, options.carry, false)
+    const x = floatTensor(b, { name: 'input' }, extent)
+    const y = floatTensor(b, { name: 'output' }, still(extent))
+    const { fields, units } = passOver(extent, x.stored, extent.T)
+    b.emit(timeSumRecord, units, {
+      ...fields,
+      in: x.buffer,
+      out: y.buffer,
+      steps: extent.T,
+      loop: carry,
+    })
+    return {
+      inputs: [x],
+      outputs: [y],
+      control: carry ? stepSetting(op, LAST_STEP) : undefined,
+    }
+  },
+)
 
 /** Options of `ops.trace`. */
 export interface TraceOptions {
@@ -70,6 +93,30 @@ export interface TraceOptions {
   readonly tau?: number
   /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
   readonly spikes?: boolean
+}
+
+/** `ops.trace`: on floats or spikes. */
+export interface TraceTypes extends OpTypes {
+  /** Shapes have the right rank. */
+  readonly rules: Ranked<this['options'], ActivityInput>
+  /** Floats or spikes. */
+  readonly args: [input: InputOf<this['options']>]
+  /** The trace before a run. */
+  readonly updated: [trace: Float32Array]
+  /** The number of the run's first step. */
+  readonly settings: StepSettings
+  /** The trace behind the last step. */
+  readonly result: Float32Array
+  /** The plan's own memory by name. */
+  readonly memory: TraceMemory<this['options']>
+}
+
+/** The plan's own memory. */
+export type TraceMemory<O> = {
+  /** Floats [B][H][W][T][C], or masks of spikes. */
+  readonly input: InputOf<O>
+  /** The trace before a run, and then the one behind it, [B][H][W][C]. */
+  readonly trace: Float32Array
 }
 
 /** The argument, and where its floats are. */
@@ -98,27 +145,21 @@ function spikesAsFloats({ b, op }: OpBuilder, extent: Extent): Read {
  * Setting: `step`, the number of the run's first step; at 0, the default, the trace before is not
  * read.
  */
-export const trace = operation<
-  TraceOptions,
-  [input: Float32Array | Uint8Array, trace: Float32Array, settings: StepSettings],
-  Float32Array,
-  {
-    /** Floats [B][H][W][T][C], or masks of spikes. */
-    readonly input: Float32Array | Uint8Array
-    /** The trace before a run, and then the one behind it, [B][H][W][C]. */
-    readonly trace: Float32Array
-  }
->('trace', ['input', 'tau', 'spikes'], (o, options) => {
-  const { b, op } = o
-  const extent = extentOf(`${op}.input`, options.input)
-  const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
-  const spiking = checkBoolean(`${op}.spikes`, options.spikes, false)
-  const out = floatTensor(b, { name: 'trace', updated: true }, still(extent))
-  const { fields, units } = passOver(extent, out.stored, extent.T)
-  const [x, read] = spiking ? spikesAsFloats(o, extent) : floats(o, extent)
-  b.emit(record, units, { ...fields, in: read, out: out.buffer, lambda, steps: extent.T })
-  return { inputs: [x, out], outputs: [out], control: stepSetting(op, LAST_STEP) }
-})
+export const trace = operation<TraceOptions, TraceTypes>(
+  'trace',
+  ['input', 'tau', 'spikes'],
+  (o, options) => {
+    const { b, op } = o
+    const extent = extentOf(`${op}.input`, options.input)
+    const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
+    const spiking = checkBoolean(`${op}.spikes`, options.spikes, false)
+    const out = floatTensor(b, { name: 'trace', updated: true }, still(extent))
+    const { fields, units } = passOver(extent, out.stored, extent.T)
+    const [x, read] = spiking ? spikesAsFloats(o, extent) : floats(o, extent)
+    b.emit(record, units, { ...fields, in: read, out: out.buffer, lambda, steps: extent.T })
+    return { inputs: [x, out], outputs: [out], control: stepSetting(op, LAST_STEP) }
+  },
+)
 
 /** Options of `ops.traceGradient`. */
 export interface TraceGradientOptions {
@@ -147,13 +188,19 @@ export type TraceGradientResults = {
  */
 export const traceGradient = selecting<
   TraceGradientOptions,
-  [delta: Float32Array],
   TraceGradientResults,
-  {
-    /** The gradients δ that meet traces, [B][H][W][T][C]. */
-    readonly delta: Float32Array
-  },
-  readonly ['inputGradient']
+  Selecting<
+    TimedInput,
+    [delta: Float32Array],
+    TraceGradientResults,
+    {
+      /** The gradients δ that meet traces, [B][H][W][T][C]. */
+      readonly delta: Float32Array
+      /** The gradients D, whatever is asked for. */
+      readonly inputGradient: Float32Array
+    },
+    readonly ['inputGradient']
+  >
 >(
   'traceGradient',
   ['input', 'tau'],

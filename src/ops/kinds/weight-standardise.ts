@@ -15,9 +15,10 @@ import {
 import { standardiseBlocks } from '../../plan/standardise.js'
 import type { OpBuilder } from '../builder.js'
 import { groupingOf } from '../convolution.js'
-import { type Operation, operation } from '../operation.js'
+import { operation } from '../operation.js'
 import { checkShape, showShape, sizeOf } from '../shapes.js'
 import { channelTensor, type OpTensor, weightTensor } from '../tensor.js'
+import type { Asks, If, Only, OpTypes, Ranked, With } from '../types.js'
 
 /** Options of `ops.weightStandardise` and `ops.weightStandardiseGradient`. */
 export interface WeightStandardiseOptions {
@@ -89,14 +90,43 @@ function sizesOf(op: string, given: WeightStandardiseOptions): Standardising {
   return { layout, N, ...standardiseBlocks(op, g, channels) }
 }
 
+/** Memory with a gain. */
+export type Gain = {
+  /** A factor for each output. */
+  readonly gain: Float32Array
+}
+
 /** The plan's own memory. */
-export type WeightStandardiseMemory = {
+export type WeightStandardiseMemory<O> = {
   /** In blocks of output channels. */
   readonly weight: Float32Array
-  /** With `gain`. */
-  readonly gain?: Float32Array
   /** The result, as the weight. */
   readonly output: Float32Array
+} & With<Asks<O, 'gain'>, Gain>
+
+/** Ranks of the options. */
+export type WeightStandardiseRanks = {
+  /** Of a linear layer, or of a convolution. */
+  readonly weight: 2 | 4
+}
+
+/** `ops.weightStandardise`: with a gain there is an argument more. */
+export interface WeightStandardiseTypes extends OpTypes {
+  /** Shapes have the right rank. */
+  readonly rules: Ranked<this['options'], WeightStandardiseRanks>
+  /** Weight, gain. */
+  readonly args: [
+    weight: Float32Array,
+    ...gain: Only<Asks<this['options'], 'gain'>, [gain: Float32Array]>,
+  ]
+  /** None. */
+  readonly updated: []
+  /** None. */
+  readonly settings: never
+  /** Of the weight's shape. */
+  readonly result: Float32Array
+  /** The plan's own memory by name. */
+  readonly memory: WeightStandardiseMemory<this['options']>
 }
 
 const gainOf = (
@@ -115,32 +145,33 @@ const gainOf = (
  *
  * Arguments of `run`: weight, with `gain` gain [N]. Result: of the weight's shape.
  */
-export const weightStandardise = operation<
-  WeightStandardiseOptions,
-  [weight: Float32Array, gain: Float32Array],
-  Float32Array,
-  WeightStandardiseMemory
->('weightStandardise', options, (o, given) => {
-  const { b, op } = o
-  const { layout, N, units, sizes } = sizesOf(op, given)
-  const w = weightTensor(b, { name: 'weight' }, layout)
-  const gain = gainOf(o, given, N)
-  const y = weightTensor(b, { name: 'output' }, layout)
-  b.emit(forward, units, { weight: w.buffer, gain: gain?.buffer, ...sizes, out: y.buffer })
-  return { inputs: [w, ...(gain ? [gain] : [])], outputs: [y] }
-})
+export const weightStandardise = operation<WeightStandardiseOptions, WeightStandardiseTypes>(
+  'weightStandardise',
+  options,
+  (o, given) => {
+    const { b, op } = o
+    const { layout, N, units, sizes } = sizesOf(op, given)
+    const w = weightTensor(b, { name: 'weight' }, layout)
+    const gain = gainOf(o, given, N)
+    const y = weightTensor(b, { name: 'output' }, layout)
+    b.emit(forward, units, { weight: w.buffer, gain: gain?.buffer, ...sizes, out: y.buffer })
+    return { inputs: [w, ...(gain ? [gain] : [])], outputs: [y] }
+  },
+)
 
 /** The plan's own memory. */
-export type WeightStandardiseGradientMemory = {
+export type WeightStandardiseGradientMemory<O> = {
   /** In blocks of output channels. */
   readonly weight: Float32Array
-  /** With `gain`. */
-  readonly gain?: Float32Array
   /** Of the standardised weight, then of the weight. */
   readonly gradient: Float32Array
-  /** With `gain`. */
-  readonly gainGradient?: Float32Array
-}
+} & With<
+  Asks<O, 'gain'>,
+  Gain & {
+    /** A number for each output. */
+    readonly gainGradient: Float32Array
+  }
+>
 
 /** Results with `gain`. */
 export type WeightStandardiseGradients = {
@@ -150,31 +181,25 @@ export type WeightStandardiseGradients = {
   readonly gainGradient: Float32Array
 }
 
-/** With a gain there are an argument and a result more. */
-export type WeightStandardiseGradientOperation = Operation<
-  WeightStandardiseOptions & {
-    /** Left out. */
-    readonly gain?: false
-  },
-  [weight: Float32Array, gradient: Float32Array],
-  Float32Array,
-  WeightStandardiseGradientMemory
-> &
-  Operation<
-    WeightStandardiseOptions & {
-      /** True. */
-      readonly gain: true
-    },
-    [weight: Float32Array, gain: Float32Array, gradient: Float32Array],
-    WeightStandardiseGradients,
-    WeightStandardiseGradientMemory
-  > &
-  Operation<
-    WeightStandardiseOptions,
-    [weight: Float32Array, gainOrGradient: Float32Array, gradient: Float32Array],
-    Float32Array | WeightStandardiseGradients,
-    WeightStandardiseGradientMemory
-  >
+/** `ops.weightStandardiseGradient`: with a gain there are an argument and a result more. */
+export interface WeightStandardiseGradientTypes extends OpTypes {
+  /** Shapes have the right rank. */
+  readonly rules: Ranked<this['options'], WeightStandardiseRanks>
+  /** Weight, gain. */
+  readonly args: [
+    weight: Float32Array,
+    ...gain: Only<Asks<this['options'], 'gain'>, [gain: Float32Array]>,
+    gradient: Float32Array,
+  ]
+  /** None. */
+  readonly updated: []
+  /** None. */
+  readonly settings: never
+  /** With `gain` two results, else one. */
+  readonly result: If<Asks<this['options'], 'gain'>, WeightStandardiseGradients, Float32Array>
+  /** The plan's own memory by name. */
+  readonly memory: WeightStandardiseGradientMemory<this['options']>
+}
 
 /**
  * Gradients of `weightStandardise`, with s = (F · var + 10⁻⁴)^−½, d the gradient of its result, and
@@ -188,9 +213,7 @@ export type WeightStandardiseGradientOperation = Operation<
  */
 export const weightStandardiseGradient = operation<
   WeightStandardiseOptions,
-  Float32Array[],
-  Float32Array,
-  WeightStandardiseGradientMemory
+  WeightStandardiseGradientTypes
 >('weightStandardiseGradient', options, (o, given) => {
   const { b, op } = o
   const { layout, N, units, sizes } = sizesOf(op, given)
@@ -209,4 +232,4 @@ export const weightStandardiseGradient = operation<
     inputs: [w, ...(gain ? [gain] : []), delta],
     outputs: [delta, ...(gainGradient ? [gainGradient] : [])],
   }
-}) as WeightStandardiseGradientOperation
+})

@@ -29,6 +29,18 @@ import {
 import { denseInput } from '../terms.js'
 import { readSpikes, type SpikeOptions, type SpikeReader } from './spikes.js'
 
+/** How `ops.conv2d` and `ops.linear` can compute. */
+export type ForwardAlgorithm =
+  | 'auto'
+  | 'rows'
+  | 'lists'
+  | 'products'
+  | 'bytes'
+  | 'narrow'
+  | 'direct'
+  | 'grouped'
+  | 'dense'
+
 /** Options of `ops.conv2d` and `ops.linear` besides their shapes. */
 export interface ForwardOptions extends SpikeOptions {
   /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
@@ -50,7 +62,7 @@ export interface ForwardOptions extends SpikeOptions {
    * the spikes written out as floats; with groups 'grouped', 'dense', 'products'. On floats:
    * 'narrow', 'direct'; with groups 'grouped'.
    */
-  readonly algorithm?: string
+  readonly algorithm?: ForwardAlgorithm
   /**
    * Partial sums of the output's moments are a second result, `moments` [units, 4, channels as
    * stored], from which `batchNorm` goes on. Default false. The kernels 'rows' and 'lists' write

@@ -12,13 +12,22 @@ import type { Extent } from '../shapes.js'
 import { channelTensor, floatTensor, weightTensor } from '../tensor.js'
 import { zerosOf } from './forward.js'
 
+/** How gradients of the input can be computed. */
+export type InputGradientAlgorithm =
+  | 'auto'
+  | 'winograd'
+  | 'winograd stride'
+  | 'direct'
+  | 'dense'
+  | 'grouped'
+
 /** Options of gradients of the input besides their shapes. */
 export interface InputGradientOptions {
   /**
    * 'auto', the default, takes what a network would: of 'winograd', 'winograd stride', 'direct';
    * with groups of 'dense', 'grouped'.
    */
-  readonly algorithm?: string
+  readonly algorithm?: InputGradientAlgorithm
 }
 
 export const inputGradientOptions = ['algorithm'] as const

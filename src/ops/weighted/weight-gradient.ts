@@ -32,6 +32,17 @@ import { asFloat, denseInput } from '../terms.js'
 import { isImage } from './forward.js'
 import { readSpikes, type SpikeOptions, type SpikeReader } from './spikes.js'
 
+/** How gradients of the weight can be computed. */
+export type WeightGradientAlgorithm =
+  | 'auto'
+  | 'winograd'
+  | 'narrow'
+  | 'direct'
+  | 'lists'
+  | 'patterns'
+  | 'dense'
+  | 'grouped'
+
 /** Options of gradients of the weight besides their shapes. */
 export interface WeightGradientOptions extends SpikeOptions {
   /** The input holds spikes of each step, bytes of 0 and 1. */
@@ -55,7 +66,7 @@ export interface WeightGradientOptions extends SpikeOptions {
    * with groups 'dense', 'grouped'. On counts 'lists' too, on spikes 'patterns'. Where the number
    * of spikes decides in each run, a plan's `algorithm` names both, such as 'lists | winograd'.
    */
-  readonly algorithm?: string
+  readonly algorithm?: WeightGradientAlgorithm
   /**
    * The input is stored with its own channels, as a model's input is. Default: for floats [B, C, H,
    * W] with fewer than 4 channels.
