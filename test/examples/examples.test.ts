@@ -69,7 +69,6 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     const page = readFileSync(join(folder, '../docs/by-hand.md'), 'utf8').replaceAll('\r\n', '\n')
     const program = readFileSync(join(folder, 'by-hand.mjs'), 'utf8').replaceAll('\r\n', '\n')
     assert.ok(page.includes(program), 'the page shows another program')
-    assert.ok(program.split('\n').length <= 61, 'sixty lines')
   },
 
   'pytorch-weights.mjs'(text) {
@@ -100,12 +99,13 @@ test('pytorch-weights.mjs takes the path of a file, and says what is wrong with 
   assert.match(stderr, /no-such-file/)
 })
 
-test('the folder holds these programs, of at most 40 lines each', () => {
+test('the folder holds these programs, of at most 40 lines each; by hand it takes 60', () => {
   const programs = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
   assert.equal(programs.sort(), Object.keys(tests).sort())
   for (const name of programs) {
     const lines = readFileSync(join(folder, name), 'utf8').trimEnd().split('\n').length
-    assert.ok(lines <= 40, `${name} has ${lines} lines`)
+    const most = name === 'by-hand.mjs' ? 60 : 40
+    assert.ok(lines <= most, `${name} has ${lines} lines`)
   }
 })
 

@@ -21,8 +21,11 @@ async function build(...args: string[]): Promise<string[]> {
 
 test.before(async () => {
   copy = await mkdtemp(join(tmpdir(), 'spikewasm-build-'))
-  for (const name of await readdir(root))
-    if (!['node_modules', 'data', 'runs', '.git'].includes(name))
+  // Other tests put folders into build/ and take them away again.
+  const built = (await readdir(join(root, 'build'))).filter((name) => !/^(pages-|docs$)/.test(name))
+  const names = [...(await readdir(root)), ...built.map((name) => `build/${name}`)]
+  for (const name of names)
+    if (!['node_modules', 'data', 'runs', '.git', 'build'].includes(name))
       await cp(join(root, name), join(copy, name), {
         recursive: true,
         filter: (path) => !['node_modules', 'fixtures'].includes(basename(path)),
