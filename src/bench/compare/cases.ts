@@ -19,23 +19,19 @@ const more: readonly string[] = [
   ),
 ]
 
-/**
- * The benchmarks of a comparison, each name once.
- * @param filter text that names must contain, of all benchmarks then
- */
-export function listBenchmarks(selection: Selection, filter?: string): Benchmark[] {
+/** @param all whatever there is, not only what is compared without being asked for */
+function comparable(selection: Selection, all: boolean): Benchmark[] {
   const { shapes, densities, model, kernelThreads } = selection
   const threads = kernelThreads > 1 ? selection.threads : 1
-  const isOpen = shapes === undefined && densities === undefined && filter === undefined
+  const isOpen = shapes === undefined && densities === undefined && !all
   const listed = (section: string, quick: boolean): Benchmark[] =>
     selection.sections.includes(section)
       ? listAll({ ...selection, sections: [section], threads, quick: selection.quick || quick })
       : []
   const rest = (kernels: readonly Benchmark[]): Benchmark[] =>
     isOpen && !selection.quick
-      ? listAll({ ...selection, sections: ['kernels'], threads }).filter(
-          ({ name, section }) =>
-            selection.sections.includes(section) &&
+      ? listed('kernels', false).filter(
+          ({ name }) =>
             more.some((part) => `${name} `.startsWith(part)) &&
             !kernels.some((other) => other.name === name),
         )
@@ -44,7 +40,19 @@ export function listBenchmarks(selection: Selection, filter?: string): Benchmark
   return [
     ...kernels,
     ...rest(kernels),
-    ...listed('steps', model === undefined && filter === undefined),
-    ...listed('inference', model === undefined && filter === undefined),
-  ].filter(({ name }) => filter === undefined || name.includes(filter))
+    ...listed('steps', model === undefined && !all),
+    ...listed('inference', model === undefined && !all),
+  ]
+}
+
+/**
+ * The benchmarks of a comparison, each name once.
+ * @param filter text that names must contain, of all benchmarks then
+ */
+export function listBenchmarks(selection: Selection, filter?: string): Benchmark[] {
+  if (filter === undefined) return comparable(selection, false)
+  // An algorithm may have another name in the longer list: both are found.
+  const found = [...comparable(selection, true), ...comparable(selection, false)]
+  const names = new Map(found.map((benchmark) => [benchmark.name, benchmark]))
+  return [...names.values()].filter(({ name }) => name.includes(filter))
 }
