@@ -1,6 +1,6 @@
 /**
- * Comparisons as users run them, on loops of a known length: what is slower is found, what is not is
- * not, and what goes wrong is named. Times are never looked at.
+ * Comparisons as users run them, on loops of a known length: what is slower is found, what is not
+ * is not, and what goes wrong is named. Times are never looked at.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
