@@ -3,9 +3,10 @@ import * as assert from 'uvu/assert'
 import { inFlags } from '../../src/cli/mistakes.js'
 import { models } from '../../src/models/registry.js'
 import { compile } from '../../src/network.js'
+import { testRandom } from '../support/engine.js'
 
-const between = (low: number, high: number): number =>
-  low + Math.floor(Math.random() * (high - low + 1))
+const random = testRandom(Number(process.env.SPIKEWASM_TEST_SEED ?? 1))
+const between = (low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
 
 const parameters: Record<string, (C: number, H: number, W: number, classes: number) => number> = {
   mlp: (C, H, W, classes) => C * H * W * 256 + 256 + 256 * classes + classes,

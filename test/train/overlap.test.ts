@@ -24,7 +24,7 @@ import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6))
+const seed = Number(process.env.SEED ?? 1)
 const train = toy(48, seed).data
 const other = toy(21, seed + 1)
 const batch = toy(8, seed + 2)
