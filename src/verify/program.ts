@@ -46,7 +46,6 @@ export function measure(
   let differ = 0
   let first: Difference | null = null
   let samples = 0
-  const started = now()
   while (samples < job.samples && (samples === 0 || now() < end)) {
     show(samples)
     for (let k = 0; k < job.classes; k++) {
@@ -57,8 +56,7 @@ export function measure(
     }
     samples++
   }
-  const each = (now() - started) / samples
-  const us = 1000 * time(show, samples, each, now, 250 * job.seconds)
+  const us = 1000 * time(show, samples, now, 250 * job.seconds)
   return { samples, differ, first, us, coldMs, residentBytes, memoryBytes: buffer.byteLength }
 }
 
@@ -90,29 +88,34 @@ function shower(
 }
 
 /**
- * Median over rounds of the milliseconds for one sample. A round is long enough for coarse clocks.
+ * Median over rounds of the milliseconds for one sample. Samples are doubled until a round is long
+ * enough for coarse clocks: a page's may stand still for 0.1 ms.
  *
- * @param each a guess of them
  * @param limit stop after so many milliseconds
  */
 function time(
   show: (sample: number) => void,
   samples: number,
-  each: number,
   now: () => number,
   limit: number,
 ): number {
-  const count = Math.max(1, Math.ceil(ROUND_MS / Math.max(each, 1e-3)))
   const end = now() + limit
-  const rounds: number[] = []
   let next = 0
-  do {
+  const round = (count: number): number => {
     const began = now()
     for (let i = 0; i < count; i++) {
       show(next)
       next = next + 1 < samples ? next + 1 : 0
     }
-    rounds.push((now() - began) / count)
-  } while (rounds.length < ROUNDS && now() < end)
-  return rounds.sort((a, b) => a - b)[rounds.length >> 1]
+    return now() - began
+  }
+  let count = 1
+  let last = round(count)
+  while (last < ROUND_MS && (last === 0 || now() < end)) {
+    count *= 2
+    last = round(count)
+  }
+  const rounds = [last]
+  while (rounds.length < ROUNDS && now() < end) rounds.push(round(count))
+  return rounds.sort((a, b) => a - b)[rounds.length >> 1] / count
 }

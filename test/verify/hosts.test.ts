@@ -11,6 +11,7 @@ import { netInfo } from '../../src/edge/net.js'
 import { datasets } from '../../src/index.js'
 import { openApart } from '../../src/verify/apart.js'
 import { hosts } from '../../src/verify/hosts/index.js'
+import { measure } from '../../src/verify/program.js'
 import { callsOf } from '../../src/verify/sizes.js'
 import { numbersOf, type Trial, takeSamples } from '../../src/verify/trial.js'
 import { findHosts, isExact, verifyNet } from '../../src/verify/verify.js'
@@ -98,6 +99,26 @@ for (const host of hosts) {
       }
     })
 }
+
+test('a slow first sample and a coarse clock: the time of a sample is never 0', () => {
+  const trial = exact[0]!
+  let slow = 0
+  // As in a page: the clock stands still between its ticks; and the processor was busy at first.
+  const now = (): number => 2 * Math.floor((performance.now() + slow) / 2)
+  const lost = (): number => {
+    const at = now()
+    slow += slow < 400 ? 100 : 0
+    return at
+  }
+  const want = new Uint32Array(trial.expected.buffer)
+  const input = new Uint8Array(trial.input.buffer, trial.input.byteOffset, trial.input.byteLength)
+  const job = { ...trial, seconds: 2 }
+  const { us } = measure(new Uint8Array(bytes), input, want, job, {
+    now: lost,
+    resident: () => null,
+  })
+  assert.ok(us > 0 && us < 1000, `${us} µs`)
+})
 
 test('inputs of float32, and a net that traps: the reason is told', async () => {
   const changes = { inputType: 'f32' as const, mode: 'infer' as const }

@@ -90,23 +90,30 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Median over rounds of the milliseconds for one sample. */
-static double time_each(uint32_t count, double each, double limit) {
+static double round_of(uint32_t calls, uint32_t *next, uint32_t count) {
+  double began = now();
+  for (uint32_t i = 0; i < calls; i++) {
+    show(*next);
+    *next = *next + 1 < count ? *next + 1 : 0;
+  }
+  return now() - began;
+}
+
+/* Median over rounds of the milliseconds for one sample. Calls are doubled until a round is long
+   enough for the clock. */
+static double time_each(uint32_t count, double limit) {
   double rounds[ROUNDS];
   uint32_t calls = 1, next = 0;
-  int n = 0;
-  if (each < ROUND_MS) calls = (uint32_t)(ROUND_MS / (each > 1e-3 ? each : 1e-3)) + 1;
+  int n = 1;
   double end = now() + limit;
-  do {
-    double began = now();
-    for (uint32_t i = 0; i < calls; i++) {
-      show(next);
-      next = next + 1 < count ? next + 1 : 0;
-    }
-    rounds[n++] = (now() - began) / calls;
-  } while (n < ROUNDS && now() < end);
+  rounds[0] = round_of(calls, &next, count);
+  while (rounds[0] < ROUND_MS && calls < 1u << 31 && (rounds[0] == 0 || now() < end)) {
+    calls *= 2;
+    rounds[0] = round_of(calls, &next, count);
+  }
+  while (n < ROUNDS && now() < end) rounds[n++] = round_of(calls, &next, count);
   qsort(rounds, (size_t)n, sizeof rounds[0], by_size);
-  return rounds[n / 2];
+  return rounds[n / 2] / calls;
 }
 
 int main(int argc, char **argv) {
@@ -154,7 +161,7 @@ int main(int argc, char **argv) {
     }
     ran++;
   }
-  double each = time_each(ran, (now() - started) / ran, 250 * job.seconds);
+  double each = time_each(ran, 250 * job.seconds);
   printf("{\"samples\":%u,\"differ\":%lu,\"first\":", ran, differ);
   if (differ > 0)
     printf("{\"sample\":%u,\"output\":%u,\"got\":%u,\"want\":%u}", first_sample, first_output,
