@@ -11,7 +11,7 @@ import { type Dataset, datasets, permutation, type Split, subset } from '../src/
 import { expect } from '../src/errors.js'
 import { type ModelFactory, type ModelName, models } from '../src/models/registry.js'
 import { compile } from '../src/network.js'
-import { cosine, sgd } from '../src/optimizer.js'
+import { cosine, sgd } from '../src/optimizer/index.js'
 import { type AccuracyChart, accuracySvg } from './chart.js'
 import { checkOfficial, trainOfficial } from './official-code.js'
 import type { BenchOptions } from './options.js'

@@ -17,6 +17,7 @@ export { netHeader } from './edge/header.js'
 export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
+export type { CheckpointContent } from './io/checkpoint.js'
 export { Model, type StepOptions, type StreamStep } from './model.js'
 export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'
@@ -27,17 +28,23 @@ export * as ops from './ops/index.js'
 export {
   constant,
   cosine,
+  type EpochSchedule,
+  type Optimizer,
   type Schedule,
+  type ScheduleAt,
   type Sgd,
   type SgdOptions,
   sgd,
   stepDecay,
-} from './optimizer.js'
+} from './optimizer/index.js'
 export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './plan/plan.js'
 export type { Phase } from './plan/program.js'
 export type { Prediction } from './runtime/predict.js'
 export type { OperationTime } from './runtime/profile.js'
-export type { StepResult } from './runtime/session.js'
+export type { StepResult } from './runtime/settings.js'
 export type { NamedTensor, StateDict } from './runtime/state.js'
+export type { Callback, FitStart, Training } from './train/callback.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
-export type { EpochRecord, FitOptions, History, StepInfo } from './train/fit.js'
+export type { FitOptions } from './train/options.js'
+export type { EpochRecord, History, StepInfo } from './train/records.js'
+export type { Snapshot } from './train/snapshot.js'

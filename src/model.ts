@@ -2,7 +2,7 @@
 
 import type { Dataset } from './data/dataset.js'
 import { checkBoolean, checkOptions, SpikewasmError } from './errors.js'
-import { checkOptimizer, checkRate, type Sgd } from './optimizer.js'
+import { checkOptimizer, checkRate, type Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
@@ -11,7 +11,8 @@ import { checkBatch, checkLabels, fillSlot } from './runtime/batch.js'
 import { nonFinite } from './runtime/non-finite.js'
 import { type Prediction, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
-import type { Session, StepResult } from './runtime/session.js'
+import type { Session } from './runtime/session.js'
+import type { StepResult } from './runtime/settings.js'
 import { gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
 import {
   activity,
@@ -23,7 +24,9 @@ import {
   stepRates,
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
-import { type FitOptions, fit, type History } from './train/fit.js'
+import { fit } from './train/fit.js'
+import type { FitOptions } from './train/options.js'
+import type { History } from './train/records.js'
 
 /** Options of `trainStep`; each has a default. */
 export interface StepOptions {
@@ -67,11 +70,11 @@ export class Model {
   }
 
   /** Rule of the parameters' steps in `trainStep`; `fit` sets it to its own. Default `sgd()`. */
-  get optimizer(): Sgd {
+  get optimizer(): Optimizer {
     return this.session.optimizer
   }
   /** Takes effect with the next step; momentum stays. */
-  set optimizer(optimizer: Sgd) {
+  set optimizer(optimizer: Optimizer) {
     this.session.optimizer = optimizer
   }
   /** T, the time steps for which each sample is presented. */
@@ -373,7 +376,7 @@ export class Model {
   resetOptimizer(): void {
     this.session.checkAlive()
     this.session.lock.checkIdle()
-    this.session.clearMomentum()
+    this.session.resetOptimizer()
   }
 
   /** A table of layers, output shapes, parameters and memory, as text. */

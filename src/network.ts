@@ -7,7 +7,8 @@ import { checkModule, type Module } from './nn/module.js'
 import { type Purpose, purposes } from './plan/context.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from './plan/methods.js'
 import { switchOnWideVectors } from './runtime/revectorize.js'
-import { Session, type Settings } from './runtime/session.js'
+import { Session } from './runtime/session.js'
+import type { Settings } from './runtime/settings.js'
 
 /** Options of `compile`. All but `input` have a default. */
 export interface CompileOptions extends MethodOptions {

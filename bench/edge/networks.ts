@@ -8,7 +8,7 @@ import type { Model } from '../../src/model.js'
 import { type ModelFactory, models } from '../../src/models/registry.js'
 import { type CompileOptions, compile } from '../../src/network.js'
 import type { Shape } from '../../src/nn/value.js'
-import { cosine, sgd } from '../../src/optimizer.js'
+import { cosine, sgd } from '../../src/optimizer/index.js'
 import type { StateDict } from '../../src/runtime/state.js'
 import type { BenchOptions } from '../options.js'
 

@@ -12,7 +12,7 @@ import { expect } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 import { loadPlotly, plotlyPackage } from '../io/plotly.js'
 import { type ModelName, models } from '../models/registry.js'
-import { sgd } from '../optimizer.js'
+import { sgd } from '../optimizer/index.js'
 import {
   type DataArguments,
   datasets,

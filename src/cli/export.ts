@@ -15,7 +15,7 @@ import { checkTargets, kindOfPath, readFileClear, writeFilesAtomic } from '../io
 import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
-import { sgd } from '../optimizer.js'
+import { sgd } from '../optimizer/index.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { type ExportArguments, exportOptions, readLabels, scalingOf } from './export-options.js'

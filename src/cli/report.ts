@@ -2,7 +2,7 @@
 
 import { SingleBar } from 'cli-progress'
 import Table from 'cli-table3'
-import type { EpochRecord, StepInfo } from '../train/fit.js'
+import type { EpochRecord, StepInfo } from '../train/records.js'
 
 /** The last JSON line of `train`. */
 export interface TrainSummary {

@@ -9,7 +9,7 @@ import { serializeState } from '../io/state.js'
 import type { Model } from '../model.js'
 import { modelNames } from '../models/registry.js'
 import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/methods.js'
-import type { EpochRecord } from '../train/fit.js'
+import type { EpochRecord } from '../train/records.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
 

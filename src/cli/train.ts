@@ -8,9 +8,9 @@ import { median } from '../median.js'
 import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
-import { constant, cosine, sgd } from '../optimizer.js'
+import { constant, cosine, sgd } from '../optimizer/index.js'
 import type { Method, MethodOptions, StepMode } from '../plan/methods.js'
-import type { EpochRecord } from '../train/fit.js'
+import type { EpochRecord } from '../train/records.js'
 import {
   augmentable,
   type DataArguments,

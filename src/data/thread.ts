@@ -23,9 +23,15 @@ export class BatchThread {
 
   /**
    * @param plain what the thread makes the data set of (`plainOf`)
-   * @param epochs passes over the data
+   * @param first number of the first batch, counted through all epochs
+   * @param epochs passes over the data, those before `first` included
    */
-  constructor(dataset: Dataset, plain: Plain, options: BatchesOptions, epochs: number) {
+  constructor(
+    dataset: Dataset,
+    plain: Plain,
+    options: BatchesOptions,
+    { first, epochs }: { readonly first: number; readonly epochs: number },
+  ) {
     const { name, length, shape, classes } = dataset
     this.ring = new Ring(
       makeRing(
@@ -33,6 +39,7 @@ export class BatchThread {
         shape.reduce((a, b) => a * b, 1),
       ),
     )
+    this.ring.goOn(first)
     this.pool = new Piscina<BatchTask, void>({
       filename: new URL('./thread-worker.js', import.meta.url).href,
       minThreads: 1,

@@ -1,7 +1,7 @@
 /** What files that learn start with, and where their state lies. */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { Sgd } from '../optimizer.js'
+import type { Sgd } from '../optimizer/index.js'
 import type { Plan } from '../plan/plan.js'
 import type { StateEntry } from './abi.js'
 import { layoutText } from './state.js'

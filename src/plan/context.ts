@@ -7,6 +7,7 @@ import type { ParameterLayout } from './layout.js'
 import { type MethodOptions, type MethodTraits, traitsOf } from './methods.js'
 import type { ProgramBuilder } from './program.js'
 import type { Remade } from './remade.js'
+import type { TrainingSpec } from './training.js'
 import type { Buffer, Reference } from './words.js'
 import { ref } from './words.js'
 
@@ -84,6 +85,8 @@ export interface PlanOptions extends Given {
   readonly inspect: boolean
   /** Default 'train'. */
   readonly purpose?: PlanPurpose
+  /** What training programs do beside the method. */
+  readonly training?: TrainingSpec
   /**
    * 'int8': weights that only kernels on spikes read are bytes in memory (`Plan.byteWeights`). For
    * models that do not train. Default 'f32'.

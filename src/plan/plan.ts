@@ -29,12 +29,12 @@ import {
   type ProgramPlan,
   singleProgram,
   streamProgram,
-  type TrainingBuffers,
   trainingPrograms,
 } from './programs.js'
 import { type Choices, noChoices, Remade } from './remade.js'
 import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
+import { standardTraining, type TrainingBuffers, trainingBuffers } from './training.js'
 import type { Buffer, MemoryKind } from './words.js'
 import { workersOf } from './work.js'
 
@@ -108,7 +108,7 @@ export interface MemoryUse {
   readonly parameters: number
   /** Gradients of the parameters. */
   readonly gradients: number
-  /** Velocities of the optimizer. */
+  /** What the optimizer keeps from step to step. */
   readonly optimizer: number
   /** Running statistics, outputs and losses. */
   readonly statistics: number
@@ -212,10 +212,7 @@ function planRuns(
   const parameterBuffer = b.buffer('parameters', parameterFloats * 4, 'parameters')
   const statisticsBuffer = b.buffer('running statistics', statisticFloats * 4, 'statistics')
   const training = purpose.training
-    ? {
-        gradients: b.buffer('gradients', parameterFloats * 4, 'gradients'),
-        velocities: b.buffer('velocities', parameterFloats * 4, 'optimizer'),
-      }
+    ? trainingBuffers(b, options.training ?? standardTraining, parameterFloats)
     : undefined
   const buffers = {
     parameters: parameterBuffer,

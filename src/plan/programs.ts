@@ -5,6 +5,7 @@ import { lowerGraph } from './graph.js'
 import type { Pass } from './pass.js'
 import type { PlannedProgram } from './program.js'
 import type { State } from './state.js'
+import type { TrainingBuffers } from './training.js'
 import { emitClear, emitSgd } from './update.js'
 import { type Buffer, ref } from './words.js'
 
@@ -14,11 +15,6 @@ export interface ProgramPlan extends PlannedProgram {
   readonly name: ProgramName
   readonly rates: Pass['rates']
   readonly probes: Pass['probes']
-}
-
-export interface TrainingBuffers {
-  readonly gradients: Buffer
-  readonly velocities: Buffer
 }
 
 /**
@@ -42,7 +38,7 @@ export function trainingPrograms(
       emitSgd(b, {
         parameters: ref(buffers.parameters, from * 4),
         gradients: ref(buffers.gradients, from * 4),
-        velocities: ref(buffers.velocities, from * 4),
+        velocities: ref(buffers.states.momentum_buffer, from * 4),
         count,
         otherDecay,
       })

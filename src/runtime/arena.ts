@@ -4,7 +4,7 @@
 
 import { SpikewasmError } from '../errors.js'
 import type { Plan, Program, ProgramName } from '../plan/plan.js'
-import type { TrainingBuffers } from '../plan/programs.js'
+import type { TrainingBuffers } from '../plan/training.js'
 
 export interface Arena {
   readonly plan: Plan
@@ -22,7 +22,7 @@ export function programOf({ plan }: Arena, name: ProgramName): Program {
   return programs[name] ?? ofOne ?? refuse(plan, name)
 }
 
-/** Gradients and velocities. @throws SpikewasmError when the model has none */
+/** Gradients and the optimizer's state. @throws SpikewasmError when the model has none */
 export function trainingOf({ plan }: Arena): TrainingBuffers {
   return plan.named.training ?? refuse(plan, 'train')
 }

@@ -36,13 +36,13 @@ export class Lock {
   }
 
   /**
-   * Runs a callback of the holder between two of its steps. The callback may only call what
-   * `checkIdle` allows.
+   * Runs a callback of the holder between two of its steps, and waits for it. The callback may only
+   * call what `checkIdle` allows.
    */
-  pause(callback: () => void): void {
+  async pause(callback: () => unknown): Promise<void> {
     this.paused = true
     try {
-      callback()
+      await callback()
     } finally {
       this.paused = false
     }
@@ -52,7 +52,7 @@ export class Lock {
    * Runs a callback that may take the lock itself. Goes on when the lock is free again, also where
    * the callback did not await its operation.
    */
-  async lend(callback: () => void | Promise<void>): Promise<void> {
+  async lend(callback: () => unknown): Promise<void> {
     this.held = false
     this.lent = true
     try {

@@ -4,16 +4,11 @@ import { Control } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
 import { initialValues } from '../graph/init.js'
 import type { Graph } from '../graph/trace.js'
-import { type Sgd, sgd } from '../optimizer.js'
+import { type Optimizer, ruleOf, sgd } from '../optimizer/index.js'
 import { pack } from '../plan/layout.js'
-import { type MethodOptions, methodOptions } from '../plan/methods.js'
-import {
-  makePlan,
-  type Plan,
-  type PlanOptions,
-  type ProgramName,
-  type Purpose,
-} from '../plan/plan.js'
+import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
+import { makePlan, type Plan, type PlanOptions, type ProgramName } from '../plan/plan.js'
+import { standardTraining, type TrainingSpec } from '../plan/training.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
 import { allocate } from './allocate.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
@@ -22,39 +17,16 @@ import { type Executor, localExecutor } from './executor.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
 import { availableParallelism, usesAllThreads } from './processors.js'
-import { stateDict, takeState } from './state.js'
+import { beginning, type Progress } from './progress.js'
+import type { Settings, Slot, StepResult } from './settings.js'
+import {
+  optimizerState,
+  type StateDict,
+  stateDict,
+  takeOptimizerState,
+  takeState,
+} from './state.js'
 import { type LastRun, spikeCounts } from './views.js'
-
-/** What a training step found on its batch, with the parameters from before the step. */
-export interface StepResult {
-  /** Mean cross entropy of the batch, in nats. */
-  readonly loss: number
-  /** Samples with the largest output at their label. */
-  readonly correct: number
-  /** Samples of the batch. */
-  readonly count: number
-}
-
-/** One of the two places for a batch in the model's memory; views. */
-export interface Slot {
-  /** [B][H][W][C], or [B][H][W][T][C] with `frames`. */
-  readonly images: Float32Array
-  /** [B] */
-  readonly labels: Int32Array
-}
-
-export interface Settings {
-  readonly timeSteps: number
-  readonly batchSize: number
-  readonly threads: number
-  readonly seed: number
-  readonly frames: boolean
-  readonly inspect: boolean
-  readonly engine: 'release' | 'debug'
-  readonly purpose: Purpose
-  /** Whether wide vectors were asked for and are on. */
-  readonly revectorized: boolean
-}
 
 /** How long small programs may keep the calling thread from timers and callbacks. */
 const BUSY_MS = 4
@@ -70,7 +42,7 @@ export class Session implements Arena {
   trained = false
   /** Held by the operation that runs. */
   readonly lock = new Lock()
-  optimizer: Sgd = sgd()
+  optimizer: Optimizer = sgd()
   private executor!: Executor
   private view!: DataView
   private failure: Error | undefined
@@ -82,6 +54,8 @@ export class Session implements Arena {
   private stepEnded: Promise<unknown> = Promise.resolve()
   /** Training steps so far: random numbers of a step depend on it. */
   steps = 0
+  /** How far `fit` has come, for the next one. */
+  progress: Progress = beginning()
   /** Steps since the state of a stream was reset. */
   streamed = 0
 
@@ -123,21 +97,27 @@ export class Session implements Arena {
   }
 
   /**
-   * Makes the plan for a method, moving parameters and statistics along when there was another.
-   * Whoever calls it holds the lock.
+   * Makes the plan for a method and a training, where it is not made yet. Parameters, statistics
+   * and, by the same rule, the optimizer's state move along. Whoever calls it holds the lock.
+   *
+   * @param method default: as it is
+   * @param training default: as it is
    */
-  async replan(options: MethodOptions): Promise<void> {
-    const complete = methodOptions(options, this.settings.timeSteps)
+  async replan(method?: MethodOptions, training?: Partial<TrainingSpec>): Promise<void> {
+    const options = this.plan?.options
+    const complete = method ? methodOptions(method, this.settings.timeSteps) : options
+    if (!complete) throw new Error('the first plan needs a method')
+    const spec = { ...(options?.training ?? standardTraining), ...training }
     if (
-      this.plan &&
-      (Object.keys(complete) as (keyof MethodOptions)[]).every(
-        (key) => this.plan.options[key] === complete[key],
-      )
+      options &&
+      methodOptionKeys.every((key) => options[key] === complete[key]) &&
+      JSON.stringify(options.training) === JSON.stringify(spec)
     )
       return
     const planOptions: PlanOptions = {
       ...this.settings,
       ...complete,
+      training: spec,
       graph: this.graph,
       input: this.input,
     }
@@ -148,7 +128,9 @@ export class Session implements Arena {
     const { poolExecutor } = most > 1 ? await import('./pool.js') : {}
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     this.checkAlive()
-    const previous = this.plan ? { state: stateDict(this), executor: this.executor } : undefined
+    const previous = this.plan
+      ? { state: stateDict(this), executor: this.executor, kept: this.keptFor(spec) }
+      : undefined
     new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
     this.plan = plan
     this.memory = memory
@@ -161,8 +143,15 @@ export class Session implements Arena {
     this.trained = false
     if (previous) {
       takeState(this, previous.state)
+      if (previous.kept) takeOptimizerState(this, previous.kept)
       await previous.executor.dispose()
     } else this.initialise()
+  }
+
+  /** The optimizer's state, if a plan for another training can go on with it. */
+  private keptFor({ rule }: TrainingSpec): Record<string, StateDict> | undefined {
+    const { training } = this.plan.options
+    return this.plan.named.training && training?.rule === rule ? optimizerState(this) : undefined
   }
 
   initialise(): void {
@@ -348,9 +337,15 @@ export class Session implements Arena {
   }
 
   /** Whoever calls it holds the lock. */
-  clearMomentum(): void {
-    const { velocities } = trainingOf(this)
-    floatsAt(this, velocities.address, velocities.bytes / 4).fill(0)
+  resetOptimizer(): void {
+    for (const { address, bytes } of Object.values(trainingOf(this).states))
+      floatsAt(this, address, bytes / 4).fill(0)
+  }
+
+  /** Takes an optimizer over; what another rule has kept is forgotten. */
+  async useOptimizer(optimizer: Optimizer): Promise<void> {
+    this.optimizer = optimizer
+    await this.replan(undefined, { rule: ruleOf(optimizer) })
   }
 
   /**

@@ -103,6 +103,36 @@ function firstNotFinite(values: Float32Array): number {
   return -1
 }
 
+/** What the optimizer keeps for each parameter, by the name of the state, then as `stateDict`. */
+export function optimizerState(arena: Arena): Record<string, StateDict> {
+  const { states } = trainingOf(arena)
+  return Object.fromEntries(
+    Object.entries(states).map(([name, { address }]) => [
+      name,
+      Object.fromEntries(
+        arena.plan.parameters.map((p) => [
+          p.name,
+          { shape: p.layout.shape, data: unpack(p.layout, storedAt(arena, address, p)) },
+        ]),
+      ),
+    ]),
+  )
+}
+
+/** Takes over what `optimizerState` gave of a model with the same parameters and rule. */
+export function takeOptimizerState(arena: Arena, state: Record<string, StateDict>): void {
+  const { states } = trainingOf(arena)
+  for (const [name, { address }] of Object.entries(states))
+    for (const p of arena.plan.parameters) {
+      const entry = state[name]?.[p.name]
+      expect(
+        entry?.data.length === p.layout.shape.reduce((a, b) => a * b, 1),
+        () => `the optimizer's state has no ${name} of ${p.name}, or one of another size`,
+      )
+      pack(p.layout, entry.data, storedAt(arena, address, p))
+    }
+}
+
 /**
  * Gradients of the last training step by parameter name, in PyTorch's shapes (`conv2d` weight [out,
  * in, kh, kw], `linear` weight [out, in], …); copies.

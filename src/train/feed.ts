@@ -34,25 +34,32 @@ export class Feed {
   ) {}
 
   /**
+   * A last batch that is not full is left out, unless there is no other.
+   *
+   * @param from the epoch and the step of the first batch that is asked for
+   * @param epochs the epoch at which the training ends
    * @param numWorkers 0: no thread; 1: one, if the data set can be sent to it; undefined: one if it
    *   pays as well. That follows from sizes alone. The batches are the same.
    */
   static async open(
     session: Session,
     data: Dataset,
+    from: { readonly epoch: number; readonly step: number },
     epochs: number,
     numWorkers: 0 | 1 | undefined,
   ): Promise<Feed> {
     const { batchSize, seed } = session
-    const options: BatchesOptions = { batchSize, seed, training: true, dropLast: true }
+    const whole = data.length >= batchSize
+    const options: BatchesOptions = { batchSize, seed, training: true, dropLast: whole }
     const batches = new Batches(data, options)
-    const samples = epochs * batches.length * batchSize
-    const plain = isNode && numWorkers !== 0 ? plainOf(data) : undefined
+    const first = from.epoch * batches.length + from.step
+    const samples = (epochs * batches.length - first) * batchSize
+    const plain = isNode && whole && numWorkers !== 0 ? plainOf(data) : undefined
     const pays = (): boolean =>
       availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain!) >= WORTH_NS
     if (!plain || !(numWorkers === 1 || pays())) return new Feed(session, batches, undefined)
     const { BatchThread } = await import('../data/thread.js')
-    return new Feed(session, batches, new BatchThread(data, plain, options, epochs))
+    return new Feed(session, batches, new BatchThread(data, plain, options, { first, epochs }))
   }
 
   /** Batches of an epoch. */

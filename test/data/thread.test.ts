@@ -138,7 +138,7 @@ test('what somebody else reads cannot be sent: copies with another read, and wha
 
 test('the thread makes the batches that fill makes, in any epoch, when some are left out too', async () => {
   const options = { batchSize: 7, training: true, seed: 9, dropLast: true }
-  const thread = new BatchThread(train, plainOf(train)!, options, 1000)
+  const thread = new BatchThread(train, plainOf(train)!, options, { first: 0, epochs: 1000 })
   const batches = new Batches(train, options)
   const [images, expected] = [new Float32Array(7 * size), new Float32Array(7 * size)]
   const [labels, expectedLabels] = [new Int32Array(7), new Int32Array(7)]

@@ -24,7 +24,7 @@ import {
   type NeuronOptions,
   scale,
 } from '../../src/nn/layers/index.js'
-import { sgd } from '../../src/optimizer.js'
+import { sgd } from '../../src/optimizer/index.js'
 import { methodNames, stepModesOf } from '../../src/plan/methods.js'
 import { cosineOf } from '../../src/runtime/views.js'
 import { messageOf } from '../io/temporary.js'

@@ -115,7 +115,7 @@ class Machine {
     }
     fill(named.statistics, () => 1)
     if (named.training) {
-      fill(named.training.velocities, random)
+      fill(named.training.states.momentum_buffer, random)
       fill(named.training.gradients, random)
     }
     fill(named.images[0], random)

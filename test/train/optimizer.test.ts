@@ -52,7 +52,7 @@ for (const options of cases)
         Object.entries(model.gradients()).map(([name, { data }]) => [name, data]),
       )
       const decays = (name: string): boolean =>
-        options.decay !== 'weights' || name === '0.weight' || name === '4.weight'
+        options.decay === 'all' || name === '0.weight' || name === '4.weight'
       applySgd(parameters, gradients, velocities, { lr, momentum, weightDecay, nesterov, decays })
       const state = model.stateDict()
       for (const name of Object.keys(gradients))

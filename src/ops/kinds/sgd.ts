@@ -2,7 +2,7 @@
 
 import { Control } from '../../../assembly/opcodes.js'
 import { checkOptions } from '../../errors.js'
-import { sgd as checked, type SgdOptions as SgdRule } from '../../optimizer.js'
+import { sgd as checked, type SgdOptions as SgdRule } from '../../optimizer/index.js'
 import { emitSgd } from '../../plan/update.js'
 import { roundUp } from '../../round-up.js'
 import type { ControlBlock, Settings } from '../builder.js'

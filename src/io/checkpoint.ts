@@ -1,0 +1,89 @@
+/**
+ * A checkpoint as one safetensors file: tensors by name, and what else there is as JSON in its
+ * metadata, with a hash over both.
+ */
+
+import { SpikewasmError } from '../errors.js'
+import type { StateDict } from '../runtime/state.js'
+import { parseSafetensors, serializeSafetensors, toFloat32 } from './safetensors.js'
+
+/** What a checkpoint holds: nothing of it is code. */
+export interface CheckpointContent {
+  readonly tensors: StateDict
+  /** Plain data. */
+  readonly about: unknown
+}
+
+/** Of the layout of the file; another number is refused. */
+const VERSION = '1'
+
+/**
+ * The same content gives the same bytes.
+ *
+ * @param content numbers of `about` must be finite
+ */
+export async function serializeCheckpoint({
+  tensors,
+  about,
+}: CheckpointContent): Promise<Uint8Array> {
+  const text = JSON.stringify(about)
+  const entries = Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, data }]) => [
+      name,
+      { dtype: 'F32' as const, shape, data },
+    ]),
+  )
+  return serializeSafetensors(entries, {
+    format: 'pt',
+    'spikewasm.checkpoint': VERSION,
+    'spikewasm.about': text,
+    'spikewasm.sha256': await hashOf(tensors, text),
+  })
+}
+
+/**
+ * @param name what error messages call the file, usually its path
+ * @throws SpikewasmError when the file is damaged, no checkpoint, or of another version
+ */
+export async function parseCheckpoint(bytes: Uint8Array, name: string): Promise<CheckpointContent> {
+  const { tensors: read, metadata } = parseSafetensors(bytes, name)
+  const version = metadata['spikewasm.checkpoint']
+  if (version === undefined)
+    throw new SpikewasmError(
+      `${name}: must be a checkpoint, got a safetensors file without one; load weights with ` +
+        'model.load, or train --load',
+    )
+  if (version !== VERSION)
+    throw new SpikewasmError(
+      `${name}: the checkpoint must have version ${VERSION}, got ${JSON.stringify(version)}; ` +
+        'another version of spikewasm wrote it: resume with that one',
+    )
+  const tensors: StateDict = Object.fromEntries(
+    [...read].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]),
+  )
+  const text = metadata['spikewasm.about'] ?? ''
+  if (metadata['spikewasm.sha256'] !== (await hashOf(tensors, text)))
+    throw new SpikewasmError(
+      `${name}: the checkpoint must have the hash that it was written with, got another: it is ` +
+        'damaged or was changed; use one from before',
+    )
+  return { tensors, about: JSON.parse(text) }
+}
+
+/** SHA-256 over the JSON and all tensors, in the order of their names; hexadecimal. */
+async function hashOf(tensors: StateDict, text: string): Promise<string> {
+  const names = Object.keys(tensors).sort()
+  const shapes = names.map((name) => [name, tensors[name].shape])
+  const head = new TextEncoder().encode(JSON.stringify([text, shapes]))
+  const floats = names.reduce((sum, name) => sum + tensors[name].data.length, 0)
+  const all = new Uint8Array(head.length + 4 * floats)
+  all.set(head)
+  let at = head.length
+  for (const name of names) {
+    const { buffer, byteOffset, byteLength } = tensors[name].data
+    all.set(new Uint8Array(buffer, byteOffset, byteLength), at)
+    at += byteLength
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', all))
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,66 @@
+/** Stochastic gradient descent, as plain data. */
+
+import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
+import { isRate } from './rate.js'
+
+/** What `sgd` makes; its fields are those of `SgdOptions`, completed. */
+export interface Sgd {
+  /** Tells it from other optimizers. */
+  readonly kind: 'sgd'
+  /** Learning rate, ≥ 0. */
+  readonly lr: number
+  /** 0…1, 1 excluded. */
+  readonly momentum: number
+  /** L2 decay added to the gradient, ≥ 0. */
+  readonly weightDecay: number
+  /** Whether the step looks ahead along the momentum. */
+  readonly nesterov: boolean
+  /** What decays: all parameters, or weights of convolutions and linear layers alone. */
+  readonly decay: 'all' | 'weights'
+}
+
+/** Options of `sgd`; each has a default. */
+export interface SgdOptions {
+  /** Learning rate, ≥ 0; default 0.1. */
+  lr?: number
+  /** Share of the last step's velocity that is kept, 0…1, 1 excluded; default 0.9. */
+  momentum?: number
+  /** L2 decay added to the gradient, ≥ 0; default 0. */
+  weightDecay?: number
+  /** Whether the step looks ahead along the momentum, which must be > 0 then; default false. */
+  nesterov?: boolean
+  /**
+   * What decays: 'weights' of convolutions and linear layers alone (the paper's recipe), or 'all'
+   * parameters, as PyTorch does. Default 'weights'.
+   */
+  decay?: 'all' | 'weights'
+}
+
+export const sgdFields = ['lr', 'momentum', 'weightDecay', 'nesterov', 'decay']
+
+/**
+ * Stochastic gradient descent with momentum, by PyTorch's rule for a parameter p with gradient g:
+ *
+ * - g ← g + weightDecay·p
+ * - v ← momentum·v + g
+ * - p ← p − lr·v, or p ← p − lr·(g + momentum·v) with `nesterov`
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function sgd(options: SgdOptions = {}): Sgd {
+  checkOptions('sgd', options, sgdFields)
+  const { lr = 0.1, momentum = 0.9, weightDecay = 0, decay = 'weights' } = options
+  const nesterov = checkBoolean('sgd.nesterov', options.nesterov, false)
+  expect(isRate(lr), () => `sgd.lr must be ≥ 0, got ${describe(lr)}`)
+  expect(
+    Number.isFinite(momentum) && momentum >= 0 && momentum < 1,
+    () => `sgd.momentum must lie in 0…1 (1 excluded), got ${describe(momentum)}`,
+  )
+  expect(isRate(weightDecay), () => `sgd.weightDecay must be ≥ 0, got ${describe(weightDecay)}`)
+  expect(!nesterov || momentum > 0, () => 'sgd.nesterov needs a momentum > 0')
+  expect(
+    decay === 'all' || decay === 'weights',
+    () => `sgd.decay must be 'all' or 'weights', got ${describe(decay)}`,
+  )
+  return { kind: 'sgd', lr, momentum, weightDecay, nesterov, decay }
+}

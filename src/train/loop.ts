@@ -1,0 +1,298 @@
+/** The training loop: batches prepared one ahead, one message to the workers a step. */
+
+import type { Dataset } from '../data/dataset.js'
+import { expect, SpikewasmError } from '../errors.js'
+import { median } from '../median.js'
+import { checkRate, constant, type Optimizer } from '../optimizer/index.js'
+import { breathe } from '../runtime/breathe.js'
+import { nonFinite } from '../runtime/non-finite.js'
+import { noSums, type Progress } from '../runtime/progress.js'
+import type { Session } from '../runtime/session.js'
+import type { StepResult } from '../runtime/settings.js'
+import { stateDict, takeState } from '../runtime/state.js'
+import { firingRates } from '../runtime/views.js'
+import type { Callback, Training } from './callback.js'
+import { evaluate, fillAhead } from './evaluate.js'
+import type { Feed } from './feed.js'
+import type { FitOptions } from './options.js'
+import type { EpochRecord, History, StepInfo } from './records.js'
+import type { Snapshot } from './snapshot.js'
+
+/**
+ * A step that resolves faster than this after the next batch was ready may have been waiting for
+ * it.
+ */
+const ALREADY_DONE_MS = 0.1
+
+/** What an epoch's steps took, on this machine. */
+interface Times {
+  readonly steps: number[]
+  dataWaitMs: number
+  seen: number
+}
+
+export interface LoopParts {
+  readonly session: Session
+  readonly feed: Feed
+  readonly options: FitOptions
+  readonly optimizer: Optimizer
+  /** The epoch at which the training ends. */
+  readonly epochs: number
+  readonly progress: Progress
+  /** Of epochs before, for a run that goes on. */
+  readonly records: EpochRecord[]
+  readonly snapshot: (loop: Loop) => Snapshot
+}
+
+export class Loop implements Training {
+  readonly progress: Progress
+  readonly records: EpochRecord[]
+  /** Of callbacks, those that save what others have done behind them. */
+  private readonly callbacks: readonly Callback[]
+  private stopped: string | undefined
+  private aborted = false
+
+  constructor(private readonly parts: LoopParts) {
+    this.progress = parts.progress
+    this.records = parts.records
+    const { callbacks = [] } = parts.options
+    this.callbacks = [...callbacks].sort(
+      (a, b) => Number(a.last ?? false) - Number(b.last ?? false),
+    )
+  }
+
+  async run(): Promise<History> {
+    const { session, feed, epochs, options } = this.parts
+    const { signal } = options
+    const { epoch, step } = this.progress
+    const start = { epoch, step, epochs, steps: feed.length }
+    let history: History | undefined
+    const begun: Callback[] = []
+    try {
+      for (const callback of this.callbacks) {
+        begun.push(callback)
+        await session.lock.pause(() => callback.onFitStart?.(start, this))
+      }
+      while (this.progress.epoch < epochs && this.stopped === undefined && !signal?.aborted) {
+        const record = await this.epoch()
+        if (!record) break
+        await session.lock.lend(async () => {
+          await options.onEpoch?.(record)
+          for (const callback of this.callbacks) await callback.onEpoch?.(record, this)
+        })
+      }
+      this.aborted = signal?.aborted ?? false
+      history = {
+        epochs: this.records,
+        aborted: this.aborted,
+        ...(this.stopped === undefined ? {} : { stopped: this.stopped }),
+      }
+      return history
+    } finally {
+      for (const callback of begun)
+        await session.lock.pause(() => callback.onFitEnd?.(history, this))
+    }
+  }
+
+  /** The rest of an epoch; undefined where the signal leaves no step of it. */
+  private async epoch(): Promise<EpochRecord | undefined> {
+    const { session, feed, options } = this.parts
+    const { progress } = this
+    const { signal, validation } = options
+    const times: Times = { steps: [], dataWaitMs: 0, seen: 0 }
+    feed.startEpoch(progress.epoch)
+    let factor = this.factor('epoch')
+    const began = performance.now()
+    let count = 0
+    if (progress.step < feed.length) {
+      count = await feed.fill(progress.step, slotOf(progress.step))
+      times.dataWaitMs += performance.now() - began
+    }
+    let from = began
+    while (progress.step < feed.length && this.stopped === undefined && !signal?.aborted) {
+      if (options.schedule?.by === 'step') factor = this.factor('step')
+      const learningRate = this.rateOf(factor)
+      const { step } = progress
+      const { result, next } = await this.step(count, learningRate, times)
+      count = next
+      this.add(result)
+      const now = performance.now()
+      times.steps.push(now - from)
+      from = now
+      await this.tell({ step, result, learningRate, milliseconds: times.steps.at(-1) as number })
+      if (session.workersOf('train') === 1) await breathe()
+    }
+    if (progress.sums.steps === 0) return undefined
+    const seconds = (performance.now() - began) / 1000
+    // An epoch whose validation was stopped is not complete: who goes on from here validates it.
+    const measured =
+      validation && progress.step === feed.length ? await validate(session, validation, signal) : {}
+    const partial = progress.step < feed.length || measured === undefined
+    const { sums } = progress
+    const record: EpochRecord = {
+      epoch: progress.epoch + 1,
+      trainLoss: sums.loss / sums.steps,
+      trainAccuracy: sums.correct / sums.seen,
+      learningRate: this.rateOf(factor),
+      stepMs: times.steps.length > 0 ? median(times.steps) : 0,
+      dataWaitMs: times.dataWaitMs,
+      samplesPerSecond: times.seen / seconds,
+      firingRates: Object.fromEntries(
+        Object.entries(sums.rates).map(([name, rate]) => [name, rate / sums.steps]),
+      ),
+      ...measured,
+      ...(partial ? { partial } : {}),
+    }
+    this.records.push(record)
+    if (!partial) {
+      progress.epoch++
+      progress.step = 0
+      progress.sums = noSums()
+    }
+    return record
+  }
+
+  /** One step, while the next batch is prepared. */
+  private async step(
+    count: number,
+    learningRate: number,
+    times: Times,
+  ): Promise<{ result: StepResult; next: number }> {
+    const { session, feed } = this.parts
+    const { epoch, step } = this.progress
+    const slot = slotOf(step)
+    const running = session.run('train', slot, count, learningRate)
+    const before = performance.now()
+    let filled = before
+    const ahead = fillAhead(session, feed.length, step + 1, running, async (into) => {
+      const filling = await feed.fill(step + 1, into)
+      filled = performance.now()
+      return filling
+    })
+    const [result, next] = await Promise.all([running, ahead])
+    // Alone, filling is time of its own. With workers it happens while they compute, unless they
+    // had finished before it had: then count all of it.
+    if (session.workersOf('train') === 1 || performance.now() - filled < ALREADY_DONE_MS)
+      times.dataWaitMs += filled - before
+    times.seen += result.count
+    const problem = nonFinite(session, slot)
+    if (problem !== undefined)
+      throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
+    return { result, next }
+  }
+
+  private add({ loss, correct, count }: StepResult): void {
+    const { session } = this.parts
+    const { sums } = this.progress
+    sums.steps++
+    sums.loss += loss
+    sums.correct += correct
+    sums.seen += count
+    for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
+      sums.rates[name] = (sums.rates[name] ?? 0) + rate
+    this.progress.step++
+  }
+
+  private async tell(of: {
+    step: number
+    result: StepResult
+    learningRate: number
+    milliseconds: number
+  }): Promise<void> {
+    const { session, feed, options, epochs } = this.parts
+    const { epoch, sums } = this.progress
+    const { step, result, learningRate, milliseconds } = of
+    const info: StepInfo = {
+      epoch,
+      epochs,
+      step,
+      steps: feed.length,
+      loss: result.loss,
+      meanLoss: sums.loss / sums.steps,
+      meanAccuracy: sums.correct / sums.seen,
+      learningRate,
+      milliseconds,
+    }
+    const { onStep } = options
+    if (onStep) await session.lock.pause(() => onStep(info))
+    for (const callback of this.callbacks)
+      if (callback.onStep) await session.lock.pause(() => callback.onStep?.(info, this))
+  }
+
+  /** The schedule's factor, asked at this step or for this epoch. */
+  private factor(when: 'epoch' | 'step'): number {
+    const { options, epochs, feed } = this.parts
+    const { epoch, step } = this.progress
+    const schedule = options.schedule ?? constant()
+    const at = {
+      epoch,
+      epochs,
+      step: epoch * feed.length + (when === 'step' ? step : 0),
+      steps: epochs * feed.length,
+      records: this.records,
+    }
+    const factor: unknown = schedule(epoch, epochs, at)
+    expect(
+      typeof factor !== 'function',
+      () => 'fit.schedule must give a number, got a function; call its maker: cosine(), not cosine',
+    )
+    checkRate(`fit.schedule(${epoch}, ${epochs})`, factor as number)
+    return factor as number
+  }
+
+  /** @throws SpikewasmError when the first step can have no learning rate */
+  checkRate(): void {
+    this.rateOf(this.factor('step'))
+  }
+
+  private rateOf(factor: number): number {
+    const learningRate = this.parts.optimizer.lr * factor
+    checkRate('fit.optimizer.lr times the factor of fit.schedule', learningRate)
+    return learningRate
+  }
+
+  stop(reason: string): void {
+    this.stopped ??= reason
+  }
+
+  stateDict() {
+    return stateDict(this.parts.session)
+  }
+
+  loadStateDict(state: Parameters<typeof takeState>[1]): void {
+    takeState(this.parts.session, state)
+  }
+
+  snapshot(): Snapshot {
+    return this.parts.snapshot(this)
+  }
+
+  /** What callbacks want to keep, by their names. */
+  kept(): Record<string, unknown> {
+    const keeping = this.callbacks.filter(({ state }) => state !== undefined)
+    return Object.fromEntries(keeping.map((callback) => [callback.name, callback.state?.()]))
+  }
+
+  /** Hands callbacks what they have kept. */
+  restore(kept: Readonly<Record<string, unknown>>): void {
+    for (const callback of this.callbacks)
+      if (Object.hasOwn(kept, callback.name)) callback.restore?.(kept[callback.name])
+  }
+}
+
+const slotOf = (step: number): 0 | 1 => (step & 1) as 0 | 1
+
+/** Undefined when the signal ends it. */
+async function validate(
+  session: Session,
+  data: Dataset,
+  signal: AbortSignal | undefined,
+): Promise<Pick<EpochRecord, 'testLoss' | 'testAccuracy'> | undefined> {
+  try {
+    const { loss, accuracy } = await evaluate(session, data, { signal })
+    return { testLoss: loss, testAccuracy: accuracy }
+  } catch (error) {
+    if (signal?.aborted) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,124 @@
+/** What `fit` takes and gives. */
+
+import type { Dataset } from '../data/dataset.js'
+import { checkOptions, describe, expect } from '../errors.js'
+import { checkOptimizer, type Optimizer, type Schedule } from '../optimizer/index.js'
+import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
+import { type Callback, checkCallbacks } from './callback.js'
+import { checkSignal } from './evaluate.js'
+import { checkNumWorkers } from './feed.js'
+import type { EpochRecord, StepInfo } from './records.js'
+
+/**
+ * Options of `fit`; each has a default. Options of a method (`method`, `stepMode`, …) make the
+ * model change to it before training starts.
+ */
+export interface FitOptions extends MethodOptions {
+  /**
+   * Passes over the data, an integer ≥ 1; default 1. With `initialEpoch`: the epoch at which
+   * training ends, as in Keras.
+   */
+  epochs?: number
+  /**
+   * The first epoch, counted from 0; the order of the data depends on it. Default: where the last
+   * `fit` of the model has ended.
+   */
+  initialEpoch?: number
+  /**
+   * Begins at epoch 0 with a fresh optimizer; parameters stay. Default false: `fit` goes on where
+   * the last one has ended, momentum included.
+   */
+  fresh?: boolean
+  /**
+   * A checkpoint to go on from, to the bit: its bytes, its path, or a folder of a run. Where the
+   * folder holds none yet, training starts at the beginning. The network, the data and all options
+   * that numbers depend on must be the same; `compile`'s threads need not.
+   */
+  resume?: string | Uint8Array
+  /** Rule of the parameters' steps; default `sgd()`. */
+  optimizer?: Optimizer
+  /** Factor of the learning rate; default `constant()`. */
+  schedule?: Schedule
+  /** Data that the model is evaluated on after each epoch. */
+  validation?: Dataset
+  /** Called while the model trains, in this order, behind `onStep` and `onEpoch`. */
+  callbacks?: readonly Callback[]
+  /**
+   * Called after each step; awaited. It may read the model (`stateDict`, `save`, `gradients`,
+   * `firingRates`, …) and call `loadStateDict` or `resetOptimizer`. Other operations are refused,
+   * because the next batch is already in place.
+   */
+  onStep?: (info: StepInfo) => unknown
+  /**
+   * Called after each epoch and its validation; training goes on when its promise has resolved. It
+   * may call every operation of the model except `fit`.
+   */
+  onEpoch?: (record: EpochRecord) => unknown
+  /**
+   * Threads that prepare batches ahead of the steps: shuffle, augment, convert. 0: none, the
+   * calling thread does it between or during steps. 1: one of its own. It takes data sets of this
+   * package (loaders, `fromArrays`, `fromBytes`, `subset`, `augment`). An object with a `read` of
+   * your own is read on the calling thread in any case, and so is everything in a page. Default: 1
+   * where there is enough to prepare. Batches are the same, bit for bit.
+   */
+  numWorkers?: 0 | 1
+  /** Ends the training after the running step; `fit` then returns with `aborted: true`. */
+  signal?: AbortSignal
+}
+
+const known: readonly string[] = [
+  'epochs',
+  'initialEpoch',
+  'fresh',
+  'resume',
+  'optimizer',
+  'schedule',
+  'validation',
+  'callbacks',
+  'onStep',
+  'onEpoch',
+  'numWorkers',
+  'signal',
+  ...methodOptionKeys,
+]
+
+/** @throws SpikewasmError for options that are unknown, out of range, or exclude one another */
+export function checkFitOptions(options: FitOptions): void {
+  checkOptions('fit', options, known)
+  const { epochs = 1, initialEpoch, fresh, resume } = options
+  expect(
+    Number.isInteger(epochs) && epochs >= 1,
+    () => `fit.epochs must be an integer ≥ 1, got ${describe(epochs)}`,
+  )
+  expect(
+    initialEpoch === undefined || (Number.isInteger(initialEpoch) && initialEpoch >= 0),
+    () => `fit.initialEpoch must be an integer ≥ 0, got ${describe(initialEpoch)}`,
+  )
+  expect(
+    initialEpoch === undefined || initialEpoch < epochs,
+    () =>
+      `fit.epochs is the epoch at which training ends where initialEpoch is given: it must be ` +
+      `above ${initialEpoch}, got ${epochs}`,
+  )
+  expect(
+    fresh === undefined || typeof fresh === 'boolean',
+    () => `fit.fresh must be true or false, got ${describe(fresh)}`,
+  )
+  expect(
+    resume === undefined || typeof resume === 'string' || resume instanceof Uint8Array,
+    () => `fit.resume must be a path or the bytes of a checkpoint, got ${describe(resume)}`,
+  )
+  expect(
+    resume === undefined || (initialEpoch === undefined && fresh !== true),
+    () => 'fit.resume says where training goes on: leave initialEpoch and fresh out',
+  )
+  if (options.optimizer !== undefined) checkOptimizer('fit.optimizer', options.optimizer)
+  checkSignal('fit.signal', options.signal)
+  checkNumWorkers('fit.numWorkers', options.numWorkers)
+  for (const key of ['schedule', 'onStep', 'onEpoch'] as const)
+    expect(
+      options[key] === undefined || typeof options[key] === 'function',
+      () => `fit.${key} must be a function, got ${describe(options[key])}`,
+    )
+  if (options.callbacks !== undefined) checkCallbacks('fit.callbacks', options.callbacks)
+}

@@ -1,0 +1,170 @@
+/** All that a training needs to go on, to the bit: taken from a session, and put back. */
+
+import type { Dataset } from '../data/dataset.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
+import type { CheckpointContent } from '../io/checkpoint.js'
+import type { Optimizer, Schedule } from '../optimizer/index.js'
+import { methodOptionKeys } from '../plan/methods.js'
+import type { Progress } from '../runtime/progress.js'
+import type { Session } from '../runtime/session.js'
+import {
+  optimizerState,
+  type StateDict,
+  stateDict,
+  takeOptimizerState,
+  takeState,
+} from '../runtime/state.js'
+import type { EpochRecord } from './records.js'
+
+/** What a training's numbers depend on, beside those that it has learnt. Plain data. */
+type Setting = Readonly<Record<string, unknown>>
+
+interface About {
+  /** Of the package that wrote it. */
+  readonly version: string
+  readonly setting: Setting
+  /** The first epoch of the run, and the one at which it ends. */
+  readonly first: number
+  readonly epochs: number
+  readonly progress: Progress
+  /** Training steps of the model so far: random numbers depend on it. */
+  readonly steps: number
+  /** Complete epochs. */
+  readonly records: readonly EpochRecord[]
+  /** What callbacks keep, by name. */
+  readonly callbacks: Readonly<Record<string, unknown>>
+}
+
+/** A checkpoint's content. */
+export interface Snapshot extends CheckpointContent {
+  readonly about: About
+}
+
+/** What else than the session a snapshot is taken of. */
+export interface SnapshotParts extends Pick<About, 'version' | 'setting' | 'first' | 'epochs'> {
+  readonly progress: Progress
+  readonly records: readonly EpochRecord[]
+  readonly callbacks: Readonly<Record<string, unknown>>
+}
+
+const prefixed = (prefix: string, state: StateDict): StateDict =>
+  Object.fromEntries(Object.entries(state).map(([name, tensor]) => [prefix + name, tensor]))
+
+/** A copy of everything; the session may go on at once. */
+export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
+  const { progress, records, callbacks, ...rest } = parts
+  return {
+    tensors: Object.assign(
+      prefixed('model.', stateDict(session)),
+      ...Object.entries(optimizerState(session)).map(([state, of]) =>
+        prefixed(`optimizer.${state}.`, of),
+      ),
+    ),
+    about: structuredClone({
+      ...rest,
+      progress,
+      steps: session.steps,
+      records: records.filter(({ partial }) => !partial),
+      callbacks,
+    }),
+  }
+}
+
+/** Puts a snapshot's numbers into a session that is planned for them. */
+export function restoreSnapshot(session: Session, { tensors, about }: Snapshot): void {
+  const part = (prefix: string): StateDict =>
+    Object.fromEntries(
+      Object.entries(tensors)
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+    )
+  takeState(session, part('model.'))
+  const states = Object.keys(session.plan.named.training?.states ?? {})
+  takeOptimizerState(
+    session,
+    Object.fromEntries(states.map((state) => [state, part(`optimizer.${state}.`)])),
+  )
+  session.steps = about.steps
+}
+
+/** What numbers depend on: two trainings of equal settings give equal bits. */
+export function settingOf(
+  session: Session,
+  data: Dataset,
+  options: {
+    readonly optimizer: Optimizer
+    readonly schedule?: Schedule
+    readonly validation?: Dataset
+  },
+): Setting {
+  const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
+  const { optimizer, schedule, validation } = options
+  const method = Object.fromEntries(methodOptionKeys.map((key) => [key, plan.options[key]]))
+  const { kind, options: scheduleOptions } = schedule ?? { kind: 'constant', options: {} }
+  return JSON.parse(
+    JSON.stringify({
+      network: graph.nodes.map(({ kind, name, layer, inputs }) => ({ kind, name, layer, inputs })),
+      input,
+      timeSteps,
+      batchSize,
+      seed,
+      frames,
+      method,
+      optimizer,
+      schedule: { kind: kind ?? 'a function', options: scheduleOptions },
+      data: describeData(data),
+      validation: validation && describeData(validation),
+    }),
+  )
+}
+
+const describeData = ({ name, length, shape, classes }: Dataset) => ({
+  name,
+  length,
+  shape,
+  classes,
+})
+
+/** @throws SpikewasmError that lists what differs */
+export function expectSameSetting(found: Setting, own: Setting): void {
+  const differences = [...differing(found, own, '')]
+  expect(
+    differences.length === 0,
+    () =>
+      'fit.resume: the checkpoint was made by another training; it has ' +
+      `${differences.slice(0, 5).join(', ')}${differences.length > 5 ? ', …' : ''}; give the ` +
+      'same network, data and options',
+  )
+}
+
+/** `seed 1 instead of 2`, for each place in plain data where two differ. */
+function* differing(found: unknown, own: unknown, path: string): Generator<string> {
+  const isObject = (x: unknown): x is Record<string, unknown> => typeof x === 'object' && x !== null
+  if (isObject(found) && isObject(own)) {
+    for (const key of new Set([...Object.keys(found), ...Object.keys(own)]))
+      yield* differing(found[key], own[key], path === '' ? key : `${path}.${key}`)
+  } else if (found !== own) yield `${path} ${describe(found)} instead of ${describe(own)}`
+}
+
+/** @throws SpikewasmError unless a checkpoint's JSON is that of a training */
+export function checkSnapshot(content: CheckpointContent, name: string): Snapshot {
+  const about = content.about as Partial<About> | null
+  const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 0
+  const { progress } = about ?? {}
+  if (
+    !isCount(about?.first) ||
+    !isCount(about?.epochs) ||
+    !isCount(about?.steps) ||
+    !isCount(progress?.epoch) ||
+    !isCount(progress?.step) ||
+    typeof progress?.sums?.rates !== 'object' ||
+    !Array.isArray(about?.records) ||
+    typeof about?.callbacks !== 'object' ||
+    typeof about?.setting !== 'object'
+  )
+    throw new SpikewasmError(
+      `${name}: must be a checkpoint of a training, got one that says other things; use one that ` +
+        'fit or train has written',
+    )
+  return content as Snapshot
+}

@@ -1,0 +1,181 @@
+/** A training that goes on from a checkpoint ends with the bits of one that was never stopped. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  batchNorm2d,
+  type Callback,
+  type CompileOptions,
+  conv2d,
+  cosine,
+  dropout,
+  type FitOptions,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  type Snapshot,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { messageOf } from '../io/temporary.js'
+import { expectSameBits } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const train = toy(43, 1).data
+const other = toy(21, 2).data
+
+function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
+  const net = sequential(
+    conv2d(2, 9, 3, { padding: 1 }),
+    batchNorm2d(9),
+    lif(),
+    dropout(0.2),
+    flatten(),
+    linear(270, 17),
+    lif(),
+    linear(17, toyClasses),
+  )
+  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
+}
+
+/** Checkpoints behind each step and each epoch. */
+function collect(): { callback: Callback; files: (() => Promise<Uint8Array>)[] } {
+  const files: (() => Promise<Uint8Array>)[] = []
+  const keep = (snapshot: Snapshot): number => files.push(() => serializeCheckpoint(snapshot))
+  return {
+    files,
+    callback: {
+      name: 'collect',
+      last: true,
+      onStep: (_, training) => keep(training.snapshot()),
+      onEpoch: (_, training) => keep(training.snapshot()),
+    },
+  }
+}
+
+const options: FitOptions = { epochs: 3, optimizer: sgd({ lr: 0.05 }), schedule: cosine() }
+const methods: Partial<CompileOptions>[] = [
+  { method: 'rate' },
+  { method: 'rate', stepMode: 's' },
+  { method: 'bptt' },
+  { method: 'ottt' },
+  { method: 'sltt', backwardSteps: 2, update: 'everyStep' },
+]
+
+for (const method of methods)
+  test(`${JSON.stringify(method)}: any checkpoint leads to the same bits, threads or not`, async () => {
+    const model = await compileToy(method)
+    const { callback, files } = collect()
+    const whole = await model.fit(train, { ...options, validation: other, callbacks: [callback] })
+    assert.is(files.length, 3 * 6)
+    for (const at of [0, 3, 5, 8, 17]) {
+      const again = await compileToy({ ...method, threads: at % 2 === 0 ? 2 : 1 })
+      const resume = await files[at]()
+      const history = await again.fit(train, { ...options, validation: other, resume })
+      expectSameBits(`checkpoint ${at}`, model.stateDict(), again.stateDict())
+      const numbers = ({ epochs }: typeof whole): unknown =>
+        epochs.map(({ stepMs: _, dataWaitMs: __, samplesPerSecond: ___, ...of }) => of)
+      assert.equal(numbers(history), numbers(whole), `checkpoint ${at}`)
+      await again.dispose()
+    }
+    await model.dispose()
+  })
+
+test('fit called again goes on: order, momentum and random numbers', async () => {
+  const [once, twice] = await Promise.all([compileToy(), compileToy()])
+  const { schedule: _, ...constant } = options
+  const { epochs } = await once.fit(train, constant)
+  const first = await twice.fit(train, { ...constant, epochs: 1 })
+  const second = await twice.fit(train, { ...constant, epochs: 2 })
+  expectSameBits('1 + 2 epochs', once.stateDict(), twice.stateDict())
+  const losses = (records: typeof epochs): number[][] =>
+    records.map(({ epoch, trainLoss }) => [epoch, trainLoss])
+  assert.equal(losses([...first.epochs, ...second.epochs]), losses(epochs))
+  await Promise.all([once.dispose(), twice.dispose()])
+})
+
+test('a fresh start, and a first epoch of one’s own', async () => {
+  const [once, twice] = await Promise.all([compileToy(), compileToy()])
+  const start = once.stateDict()
+  await once.fit(train, options)
+  const end = once.stateDict()
+  once.loadStateDict(start)
+  await once.fit(train, { ...options, fresh: true })
+  expectSameBits('fresh', end, once.stateDict())
+  const { epochs } = await twice.fit(train, { ...options, initialEpoch: 1 })
+  assert.equal(
+    epochs.map(({ epoch }) => epoch),
+    [2, 3],
+  )
+  await Promise.all([once.dispose(), twice.dispose()])
+})
+
+test('stopped amid an epoch, the next fit goes on there', async () => {
+  const [once, twice] = await Promise.all([compileToy(), compileToy()])
+  await once.fit(train, { ...options, epochs: 2 })
+  const controller = new AbortController()
+  let steps = 0
+  const { schedule } = { schedule: cosine() }
+  const part = await twice.fit(train, {
+    ...options,
+    epochs: 2,
+    schedule: (epoch) => schedule(epoch, 2),
+    signal: controller.signal,
+    onStep: () => ++steps === 7 && controller.abort(),
+  })
+  assert.equal([part.aborted, part.epochs.at(-1)?.partial], [true, true])
+  await twice.fit(train, { ...options, epochs: 1, schedule: (epoch) => schedule(epoch, 2) })
+  expectSameBits('stopped once', once.stateDict(), twice.stateDict())
+  await Promise.all([once.dispose(), twice.dispose()])
+})
+
+test('another training is refused with what differs; nothing is changed', async () => {
+  const model = await compileToy()
+  const { callback, files } = collect()
+  await model.fit(train, { ...options, callbacks: [callback] })
+  const resume = await files[2]()
+  const again = await compileToy({ seed: 1 })
+  const before = again.stateDict()
+  const change = { resume, optimizer: sgd({ lr: 0.1 }) }
+  assert.is(
+    await messageOf(() => again.fit(train, { ...options, ...change })),
+    'fit.resume: the checkpoint was made by another training; it has seed 0 instead of 1, ' +
+      'optimizer.lr 0.05 instead of 0.1; give the same network, data and options',
+  )
+  expectSameBits('nothing changed', before, again.stateDict())
+  assert.match(
+    await messageOf(() => again.fit(train, { resume: 'nowhere/at/all' })),
+    /^fit\.resume must be a readable file, got "nowhere\/at\/all"/,
+  )
+  resume[resume.length - 1] ^= 1
+  assert.match(await messageOf(() => again.fit(train, { resume })), /it is damaged or was changed/)
+  await Promise.all([model.dispose(), again.dispose()])
+})
+
+test('onStep is awaited, and what it throws ends the training', async () => {
+  const model = await compileToy()
+  const order: string[] = []
+  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
+  await model.fit(train, {
+    async onStep({ step }) {
+      order.push(`begin ${step}`)
+      await pause()
+      order.push(`end ${step}`)
+    },
+  })
+  assert.equal(order.slice(0, 4), ['begin 0', 'end 0', 'begin 1', 'end 1'])
+  const failing = async (): Promise<void> => {
+    await pause()
+    throw new Error('enough')
+  }
+  assert.is(await messageOf(() => model.fit(train, { onStep: failing })), 'enough')
+  assert.match(
+    await messageOf(() => model.fit(train, { onStep: () => model.fit(train) })),
+    /^the model is running; wait for the call before/,
+  )
+  await model.fit(train)
+  await model.dispose()
+})
+
+test.run()
