@@ -18,6 +18,22 @@ export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
 export type { CheckpointContent } from './io/checkpoint.js'
+export {
+  type CrossEntropy,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type Loss,
+  type LossOf,
+  type MeanSquaredError,
+  type MeanSquaredErrorOptions,
+  mse,
+  type RatePenalty,
+  type RatePenaltyOptions,
+  ratePenalty,
+  type Tet,
+  type TetOptions,
+  tet,
+} from './loss/index.js'
 export { Model, type StepOptions, type StreamStep } from './model.js'
 export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'
@@ -26,10 +42,16 @@ export type { Apply, Composite, Module, Ops } from './nn/module.js'
 export type { Shape, Value } from './nn/value.js'
 export * as ops from './ops/index.js'
 export {
+  type Adam,
+  type AdamOptions,
+  adam,
+  adamW,
   constant,
   cosine,
   type EpochSchedule,
+  type Names,
   type Optimizer,
+  type ParameterGroup,
   type Schedule,
   type ScheduleAt,
   type Sgd,

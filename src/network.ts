@@ -2,13 +2,22 @@
 
 import { checkBoolean, checkOptions, describe, expect } from './errors.js'
 import { trace } from './graph/trace.js'
+import {
+  checkLoss,
+  checkPenalties,
+  crossEntropy,
+  type Loss,
+  type RatePenalty,
+} from './loss/index.js'
 import { Model } from './model.js'
 import { checkModule, type Module } from './nn/module.js'
+import { checkOptimizer, type Optimizer, sgd } from './optimizer/index.js'
 import { type Purpose, purposes } from './plan/context.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from './plan/methods.js'
 import { switchOnWideVectors } from './runtime/revectorize.js'
 import { Session } from './runtime/session.js'
 import type { Settings } from './runtime/settings.js'
+import { trainingSpec } from './runtime/training.js'
 
 /** Options of `compile`. All but `input` have a default. */
 export interface CompileOptions extends MethodOptions {
@@ -43,6 +52,12 @@ export interface CompileOptions extends MethodOptions {
    * step a call: `model.step(x)`.
    */
   purpose?: Purpose
+  /** Rule of the parameters' steps, which `fit` may change; default `sgd()`. */
+  optimizer?: Optimizer
+  /** What training makes small, which `fit` may change; default `crossEntropy()`. */
+  loss?: Loss
+  /** Penalties on firing rates, which `fit` may change; default none. */
+  penalties?: readonly RatePenalty[]
   /**
    * true switches on a flag of V8 for the whole process: it joins pairs of 128-bit operations into
    * 256-bit ones. Steps take 0.7 to 0.8 of their time, numbers keep their bits. It works with Node
@@ -74,6 +89,9 @@ export async function compile(network: Module, options: CompileOptions): Promise
     ...methodOptionKeys,
     'purpose',
     'revectorize',
+    'optimizer',
+    'loss',
+    'penalties',
   ])
   const integer = (name: string, value: number, min: number, max: number): number => {
     expect(
@@ -111,6 +129,12 @@ export async function compile(network: Module, options: CompileOptions): Promise
   const graph = trace(network, options.input)
   const revectorized = revectorize && (await switchOnWideVectors()).on
   const session = new Session(graph, options.input, { ...settings, revectorized })
-  await session.replan(methodOptions(options, settings.timeSteps))
+  const { optimizer = sgd(), loss = crossEntropy(), penalties } = options
+  checkOptimizer('compile.optimizer', optimizer)
+  checkLoss('compile.loss', loss)
+  if (penalties) checkPenalties('compile.penalties', penalties)
+  const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
+  session.optimizer = optimizer
+  await session.replan(methodOptions(options, settings.timeSteps), spec)
   return new Model(session)
 }

@@ -12,7 +12,7 @@ import ts from 'typescript'
  * rows before it.
  */
 const rooms = [
-  ['errors', 'median', 'optimizer', 'random', 'round-up', 'version'],
+  ['errors', 'loss', 'median', 'optimizer', 'random', 'round-up', 'version'],
   ['nn'],
   ['graph'],
   ['plan'],

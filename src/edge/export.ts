@@ -4,10 +4,12 @@ import { describe, expect } from '../errors.js'
 import { Model } from '../model.js'
 import type { PlanPurpose } from '../plan/context.js'
 import type { PlanOptions } from '../plan/plan.js'
+import { standardTraining } from '../plan/training.js'
 import { engineBytes } from '../runtime/load.js'
 import { stateDict } from '../runtime/state.js'
 import type { ExportOptions, NetMode, NetTarget } from './abi.js'
 import { buildNet } from './build.js'
+import { checkLearning, type Learning } from './learning.js'
 import { checkExportOptions } from './options.js'
 import { prepare } from './prepare.js'
 
@@ -60,6 +62,7 @@ export async function exportWasm(
   onProgress(0)
   const planOptions: PlanOptions = {
     ...session.plan.options,
+    training: standardTraining,
     inspect: false,
     batchSize: settings.batchSize,
     purpose: planPurposes[mode],
@@ -67,7 +70,11 @@ export async function exportWasm(
     weights: settings.weights,
   }
   const { optimizer, seed, steps } = session
-  const learning = mode === 'train' ? { optimizer, seed, steps } : undefined
+  let learning: Learning | undefined
+  if (mode === 'train') {
+    checkLearning(optimizer, session.plan.options.training ?? standardTraining)
+    learning = { optimizer, seed, steps }
+  }
   const prepared = await prepare(planOptions, stateDict(session), learning)
   onProgress(0.3)
   const engine = await engineBytes('engine')

@@ -1,8 +1,10 @@
 /** What files that learn start with, and where their state lies. */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { Sgd } from '../optimizer/index.js'
+import { expect } from '../errors.js'
+import type { Optimizer, Sgd } from '../optimizer/index.js'
 import type { Plan } from '../plan/plan.js'
+import type { TrainingSpec } from '../plan/training.js'
 import type { StateEntry } from './abi.js'
 import { layoutText } from './state.js'
 
@@ -13,6 +15,22 @@ export interface Learning {
   readonly seed: number
   /** Training steps of the model so far. */
   readonly steps: number
+}
+
+/** @throws SpikewasmError for a training that a file cannot go on with */
+export function checkLearning(
+  optimizer: Optimizer,
+  { loss, penalties, groups, frozen }: TrainingSpec,
+): asserts optimizer is Sgd {
+  const plain = loss.kind === 'crossEntropy' && loss.labelSmoothing === 0 && loss.of === 'rates'
+  const others = penalties.length + groups.length + frozen.length
+  expect(
+    optimizer.kind === 'sgd' && plain && others === 0,
+    () =>
+      'exportWasm: a file that learns has optimizer sgd without groups, loss crossEntropy() and ' +
+      `no penalties or frozen parameters, got ${optimizer.kind} and ${loss.kind}; call fit with ` +
+      'these, or export with another mode',
+  )
 }
 
 /** Writes the control words of a training step. */

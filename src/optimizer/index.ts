@@ -1,8 +1,12 @@
 /** Optimizers and learning-rate schedules, as plain data. */
 
 import { describe, expect } from '../errors.js'
+import { type Adam, adam, adamFields, adamW } from './adam.js'
 import { type Sgd, sgd, sgdFields } from './sgd.js'
 
+export { type Adam, type AdamOptions, adam, adamW } from './adam.js'
+export type { ParameterGroup } from './groups.js'
+export { checkNames, type Names, named } from './names.js'
 export { checkRate } from './rate.js'
 export {
   constant,
@@ -15,10 +19,10 @@ export {
 export { type Sgd, type SgdOptions, sgd } from './sgd.js'
 
 /** What an optimizer's maker gives. */
-export type Optimizer = Sgd
+export type Optimizer = Sgd | Adam
 
 /** Which kernel makes a step. */
-export type Rule = 'sgd'
+export type Rule = 'sgd' | 'adam'
 
 /** What the planner, the session and checkpoints ask of a rule: a new one is a row here. */
 interface RuleRow {
@@ -32,22 +36,40 @@ interface RuleRow {
 /** The rules of all optimizers. */
 export const rules: Readonly<Record<Rule, RuleRow>> = {
   sgd: { states: ['momentum_buffer'] },
+  adam: { states: ['exp_avg', 'exp_avg_sq'] },
 }
 
 /** The rule by which an optimizer steps. */
-export const ruleOf = ({ kind }: Optimizer): Rule => kind
+export const ruleOf = ({ kind }: Optimizer): Rule => (kind === 'adamW' ? 'adam' : kind)
+
+/** How each kind is made, and what it must have. */
+const makers = {
+  sgd: { make: sgd, fields: sgdFields },
+  adam: { make: adam, fields: adamFields },
+  adamW: { make: adamW, fields: adamFields },
+}
+
+/** Names of all optimizers. */
+export const optimizerNames = Object.keys(makers) as Optimizer['kind'][]
 
 /**
  * @throws SpikewasmError unless `optimizer` is complete. A missing momentum, for example, would
  *   reach the kernels as NaN.
  */
 export function checkOptimizer(name: string, optimizer: Optimizer): void {
+  const found: unknown = optimizer
+  const isOne =
+    typeof found === 'object' &&
+    found !== null &&
+    'kind' in found &&
+    optimizerNames.includes(found.kind as Optimizer['kind']) &&
+    makers[optimizer.kind].fields.every((field) => field in found)
   expect(
-    typeof optimizer === 'object' &&
-      optimizer?.kind === 'sgd' &&
-      sgdFields.every((field) => optimizer[field as keyof Sgd] !== undefined),
-    () => `${name} must be made by sgd, as in sgd({ lr: 0.1 }), got ${describe(optimizer)}`,
+    isOne,
+    () =>
+      `${name} must be made by ${optimizerNames.join(', ')}, as in sgd({ lr: 0.1 }), got ` +
+      describe(found),
   )
   const { kind, ...options } = optimizer
-  sgd(options)
+  makers[kind].make(options)
 }

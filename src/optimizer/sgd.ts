@@ -1,6 +1,7 @@
 /** Stochastic gradient descent, as plain data. */
 
 import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
+import { checkGroups, type ParameterGroup } from './groups.js'
 import { isRate } from './rate.js'
 
 /** What `sgd` makes; its fields are those of `SgdOptions`, completed. */
@@ -17,6 +18,8 @@ export interface Sgd {
   readonly nesterov: boolean
   /** What decays: all parameters, or weights of convolutions and linear layers alone. */
   readonly decay: 'all' | 'weights'
+  /** Parameters with numbers of their own. */
+  readonly groups: readonly ParameterGroup[]
 }
 
 /** Options of `sgd`; each has a default. */
@@ -34,9 +37,11 @@ export interface SgdOptions {
    * parameters, as PyTorch does. Default 'weights'.
    */
   decay?: 'all' | 'weights'
+  /** Parameters with numbers of their own; default none. */
+  groups?: readonly ParameterGroup[]
 }
 
-export const sgdFields = ['lr', 'momentum', 'weightDecay', 'nesterov', 'decay']
+export const sgdFields = ['lr', 'momentum', 'weightDecay', 'nesterov', 'decay', 'groups']
 
 /**
  * Stochastic gradient descent with momentum, by PyTorch's rule for a parameter p with gradient g:
@@ -49,7 +54,7 @@ export const sgdFields = ['lr', 'momentum', 'weightDecay', 'nesterov', 'decay']
  */
 export function sgd(options: SgdOptions = {}): Sgd {
   checkOptions('sgd', options, sgdFields)
-  const { lr = 0.1, momentum = 0.9, weightDecay = 0, decay = 'weights' } = options
+  const { lr = 0.1, momentum = 0.9, weightDecay = 0, decay = 'weights', groups = [] } = options
   const nesterov = checkBoolean('sgd.nesterov', options.nesterov, false)
   expect(isRate(lr), () => `sgd.lr must be ≥ 0, got ${describe(lr)}`)
   expect(
@@ -62,5 +67,6 @@ export function sgd(options: SgdOptions = {}): Sgd {
     decay === 'all' || decay === 'weights',
     () => `sgd.decay must be 'all' or 'weights', got ${describe(decay)}`,
   )
-  return { kind: 'sgd', lr, momentum, weightDecay, nesterov, decay }
+  checkGroups('sgd.groups', groups)
+  return { kind: 'sgd', lr, momentum, weightDecay, nesterov, decay, groups }
 }

@@ -34,7 +34,12 @@ import {
 import { type Choices, noChoices, Remade } from './remade.js'
 import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
-import { standardTraining, type TrainingBuffers, trainingBuffers } from './training.js'
+import {
+  expectPlanned,
+  standardTraining,
+  type TrainingBuffers,
+  trainingBuffers,
+} from './training.js'
 import type { Buffer, MemoryKind } from './words.js'
 import { workersOf } from './work.js'
 
@@ -250,6 +255,7 @@ function planRuns(
   const planned: ProgramPlan[] = []
   let keptBytes = 0
   if (training) {
+    expectPlanned(options.training ?? standardTraining)
     const context = contextOf(passImages, shared, 'training', carried)
     if (options.gradientCheckpoint === 'layers')
       context.remade = new Remade(b, choices ?? noChoices)

@@ -4,7 +4,7 @@ import { Control } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
 import { initialValues } from '../graph/init.js'
 import type { Graph } from '../graph/trace.js'
-import { type Optimizer, ruleOf, sgd } from '../optimizer/index.js'
+import { type Optimizer, sgd } from '../optimizer/index.js'
 import { pack } from '../plan/layout.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
 import { makePlan, type Plan, type PlanOptions, type ProgramName } from '../plan/plan.js'
@@ -226,10 +226,10 @@ export class Session implements Arena {
     set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
     set(Control.Valid, valid)
     view.setFloat32(Control.LearningRate, learningRate, true)
-    view.setFloat32(Control.Momentum, optimizer.momentum, true)
+    view.setFloat32(Control.Momentum, 'momentum' in optimizer ? optimizer.momentum : 0, true)
     view.setFloat32(Control.Decay, optimizer.weightDecay, true)
     view.setFloat32(Control.DecayOther, optimizer.decay === 'all' ? optimizer.weightDecay : 0, true)
-    set(Control.Nesterov, optimizer.nesterov ? 1 : 0)
+    set(Control.Nesterov, 'nesterov' in optimizer && optimizer.nesterov ? 1 : 0)
     const stream = new RandomStream(Draw.Dropout)
     stream.start(this.seed, 0, this.steps)
     set(Control.Seed, stream.next())
@@ -340,12 +340,6 @@ export class Session implements Arena {
   resetOptimizer(): void {
     for (const { address, bytes } of Object.values(trainingOf(this).states))
       floatsAt(this, address, bytes / 4).fill(0)
-  }
-
-  /** Takes an optimizer over; what another rule has kept is forgotten. */
-  async useOptimizer(optimizer: Optimizer): Promise<void> {
-    this.optimizer = optimizer
-    await this.replan(undefined, { rule: ruleOf(optimizer) })
   }
 
   /**

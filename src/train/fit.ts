@@ -2,11 +2,12 @@
 
 import type { Dataset } from '../data/dataset.js'
 import { SpikewasmError } from '../errors.js'
-import { ruleOf } from '../optimizer/index.js'
 import { pickMethodOptions } from '../plan/methods.js'
+import { standardTraining } from '../plan/training.js'
 import { programOf } from '../runtime/arena.js'
 import { beginning, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
+import { trainingSpec } from '../runtime/training.js'
 import { VERSION } from '../version.js'
 import { checkDataset } from './evaluate.js'
 import { Feed } from './feed.js'
@@ -36,8 +37,12 @@ export async function fit(
     throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
   programOf(session, 'train')
   const found = options.resume === undefined ? undefined : await readSnapshot(options.resume)
-  await session.replan(methodOf(session, options), { rule: ruleOf(optimizer) })
-  const setting = settingOf(session, data, { ...options, optimizer })
+  const { training = standardTraining } = session.plan.options
+  const { loss = training.loss, penalties = training.penalties } = options
+  const asked = { ...options, optimizer, loss, penalties }
+  const spec = trainingSpec('fit', session.graph, asked)
+  await session.replan(methodOf(session, options), spec)
+  const setting = settingOf(session, data, asked)
   if (found) expectSameSetting(found.about.setting, setting)
   const progress = startOf(session, data, options, found)
   const first = found ? found.about.first : progress.epoch

@@ -2,7 +2,14 @@
 
 import type { Dataset } from '../data/dataset.js'
 import { checkOptions, describe, expect } from '../errors.js'
-import { checkOptimizer, type Optimizer, type Schedule } from '../optimizer/index.js'
+import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
+import {
+  checkNames,
+  checkOptimizer,
+  type Names,
+  type Optimizer,
+  type Schedule,
+} from '../optimizer/index.js'
 import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
 import { type Callback, checkCallbacks } from './callback.js'
 import { checkSignal } from './evaluate.js'
@@ -39,8 +46,35 @@ export interface FitOptions extends MethodOptions {
   optimizer?: Optimizer
   /** Factor of the learning rate; default `constant()`. */
   schedule?: Schedule
+  /** What training makes small; default: the model's, which `compile` was given. */
+  loss?: Loss
+  /** Penalties on firing rates, added to the loss; default: the model's. */
+  penalties?: readonly RatePenalty[]
+  /**
+   * Gradients whose norm, of all parameters together, is above it are scaled down to it, as by
+   * PyTorch's clip_grad_norm_; > 0. Default: none are.
+   */
+  clipNorm?: number
+  /**
+   * Batches whose gradients are averaged for one step of the optimizer, an integer ≥ 1; the last
+   * step of an epoch may have fewer. Default 1.
+   */
+  accumulate?: number
+  /**
+   * Keeps a moving average of the parameters: after each step, average ← ema·average + (1 −
+   * ema)·parameter; 0…1, 1 excluded. Validation uses it, `model.averages()` gives it. Default: no
+   * average is kept.
+   */
+  ema?: number
+  /** Parameters or layers that stay as they are, by name. Running statistics go on. */
+  freeze?: Names
   /** Data that the model is evaluated on after each epoch. */
   validation?: Dataset
+  /**
+   * Share of the data, its last samples, that the model is evaluated on after each epoch instead of
+   * being trained with, 0…1 (both excluded), as in Keras. Not with `validation`.
+   */
+  validationSplit?: number
   /** Called while the model trains, in this order, behind `onStep` and `onEpoch`. */
   callbacks?: readonly Callback[]
   /**
@@ -73,7 +107,14 @@ const known: readonly string[] = [
   'resume',
   'optimizer',
   'schedule',
+  'loss',
+  'penalties',
+  'clipNorm',
+  'accumulate',
+  'ema',
+  'freeze',
   'validation',
+  'validationSplit',
   'callbacks',
   'onStep',
   'onEpoch',
@@ -113,6 +154,7 @@ export function checkFitOptions(options: FitOptions): void {
     () => 'fit.resume says where training goes on: leave initialEpoch and fresh out',
   )
   if (options.optimizer !== undefined) checkOptimizer('fit.optimizer', options.optimizer)
+  checkTraining(options)
   checkSignal('fit.signal', options.signal)
   checkNumWorkers('fit.numWorkers', options.numWorkers)
   for (const key of ['schedule', 'onStep', 'onEpoch'] as const)
@@ -121,4 +163,33 @@ export function checkFitOptions(options: FitOptions): void {
       () => `fit.${key} must be a function, got ${describe(options[key])}`,
     )
   if (options.callbacks !== undefined) checkCallbacks('fit.callbacks', options.callbacks)
+}
+
+/** What belongs to the optimizer's step and to the loss. */
+function checkTraining(options: FitOptions): void {
+  const { loss, penalties, clipNorm, accumulate, ema, freeze } = options
+  const { validation, validationSplit } = options
+  if (loss !== undefined) checkLoss('fit.loss', loss)
+  if (penalties !== undefined) checkPenalties('fit.penalties', penalties)
+  if (freeze !== undefined) checkNames('fit.freeze', freeze)
+  expect(
+    clipNorm === undefined || (Number.isFinite(clipNorm) && Math.fround(clipNorm) > 0),
+    () => `fit.clipNorm must be > 0, got ${describe(clipNorm)}; leave it out to clip nothing`,
+  )
+  expect(
+    accumulate === undefined || (Number.isInteger(accumulate) && accumulate >= 1),
+    () => `fit.accumulate must be an integer ≥ 1, got ${describe(accumulate)}`,
+  )
+  expect(
+    ema === undefined || (Number.isFinite(ema) && ema >= 0 && ema < 1),
+    () => `fit.ema must lie in 0…1 (1 excluded), got ${describe(ema)}`,
+  )
+  expect(
+    validationSplit === undefined || (validationSplit > 0 && validationSplit < 1),
+    () => `fit.validationSplit must lie in 0…1 (both excluded), got ${describe(validationSplit)}`,
+  )
+  expect(
+    validation === undefined || validationSplit === undefined,
+    () => 'fit.validation and fit.validationSplit exclude one another; leave one out',
+  )
 }

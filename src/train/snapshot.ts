@@ -3,7 +3,8 @@
 import type { Dataset } from '../data/dataset.js'
 import { describe, expect, SpikewasmError } from '../errors.js'
 import type { CheckpointContent } from '../io/checkpoint.js'
-import type { Optimizer, Schedule } from '../optimizer/index.js'
+import type { Loss, RatePenalty } from '../loss/index.js'
+import type { Names, Optimizer, Schedule } from '../optimizer/index.js'
 import { methodOptionKeys } from '../plan/methods.js'
 import type { Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
@@ -94,11 +95,18 @@ export function settingOf(
   options: {
     readonly optimizer: Optimizer
     readonly schedule?: Schedule
+    readonly loss: Loss
+    readonly penalties?: readonly RatePenalty[]
+    readonly clipNorm?: number
+    readonly accumulate?: number
+    readonly ema?: number
+    readonly freeze?: Names
     readonly validation?: Dataset
   },
 ): Setting {
   const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
-  const { optimizer, schedule, validation } = options
+  const { schedule, validation } = options
+  const { optimizer, loss, penalties, clipNorm, accumulate, ema, freeze } = options
   const method = Object.fromEntries(methodOptionKeys.map((key) => [key, plan.options[key]]))
   const { kind, options: scheduleOptions } = schedule ?? { kind: 'constant', options: {} }
   return JSON.parse(
@@ -110,7 +118,7 @@ export function settingOf(
       seed,
       frames,
       method,
-      optimizer,
+      ...{ optimizer, loss, penalties, clipNorm, accumulate, ema, freeze },
       schedule: { kind: kind ?? 'a function', options: scheduleOptions },
       data: describeData(data),
       validation: validation && describeData(validation),

@@ -1,0 +1,230 @@
+/** Losses, and penalties on firing rates, as plain data. */
+
+import { checkOptions, describe, expect } from '../errors.js'
+import { checkNames, type Names } from '../optimizer/index.js'
+
+/** What a loss is taken of: the mean over time of the last layer's output, or the sum. */
+export type LossOf = 'rates' | 'counts'
+
+/** What `crossEntropy` makes. */
+export interface CrossEntropy {
+  readonly kind: 'crossEntropy'
+  /** Share of the target that is spread over all classes, 0…1, 1 excluded. */
+  readonly labelSmoothing: number
+  readonly of: LossOf
+}
+
+/** What `mse` makes. */
+export interface MeanSquaredError {
+  readonly kind: 'mse'
+  /** What the data give: labels, or numbers for each output. */
+  readonly targets: 'labels' | 'values'
+  readonly of: LossOf
+  /** With labels: the wanted rate of the right class, and of the others. */
+  readonly correctRate: number
+  readonly incorrectRate: number
+}
+
+/** What `tet` makes. */
+export interface Tet {
+  readonly kind: 'tet'
+  /** Weight of the squared distance from `mean`, 0…1. */
+  readonly lambda: number
+  /** Where all outputs are drawn to. */
+  readonly mean: number
+}
+
+/** What a loss's maker gives. */
+export type Loss = CrossEntropy | MeanSquaredError | Tet
+
+/** Options of `crossEntropy`; each has a default. */
+export interface CrossEntropyOptions {
+  /** Share of the target that is spread over all classes, 0…1, 1 excluded; default 0. */
+  labelSmoothing?: number
+  /**
+   * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
+   * over time, as snnTorch's ce_count_loss.
+   */
+  of?: LossOf
+}
+
+/** Options of `mse`; each has a default. */
+export interface MeanSquaredErrorOptions {
+  /**
+   * 'labels', the default: the target is `correctRate` for the label's class and `incorrectRate`
+   * for the others. 'values': the data give a number for each output, for regression.
+   */
+  targets?: 'labels' | 'values'
+  /**
+   * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
+   * over time; targets of labels are then rates times T, as in snnTorch's mse_count_loss.
+   */
+  of?: LossOf
+  /** Wanted rate of the right class; default 1. */
+  correctRate?: number
+  /** Wanted rate of the other classes; default 0. */
+  incorrectRate?: number
+}
+
+/** Options of `tet`; each has a default. */
+export interface TetOptions {
+  /** Weight of the squared distance from `mean`, 0…1; default 0.05. */
+  lambda?: number
+  /** Where all outputs are drawn to; default 1, the threshold. */
+  mean?: number
+}
+
+/**
+ * Cross entropy of the softmax of the output, the default loss; labels are classes.
+ *
+ * With `labelSmoothing` ε the target is (1 − ε)·onehot + ε/classes, as in PyTorch.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function crossEntropy(options: CrossEntropyOptions = {}): CrossEntropy {
+  checkOptions('crossEntropy', options, ['labelSmoothing', 'of'])
+  const { labelSmoothing = 0, of = 'rates' } = options
+  expect(
+    Number.isFinite(labelSmoothing) && labelSmoothing >= 0 && labelSmoothing < 1,
+    () =>
+      `crossEntropy.labelSmoothing must lie in 0…1 (1 excluded), got ${describe(labelSmoothing)}`,
+  )
+  checkOf('crossEntropy.of', of)
+  return { kind: 'crossEntropy', labelSmoothing, of }
+}
+
+/**
+ * Mean over outputs of the squared distance from a target.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function mse(options: MeanSquaredErrorOptions = {}): MeanSquaredError {
+  checkOptions('mse', options, ['targets', 'of', 'correctRate', 'incorrectRate'])
+  const { targets = 'labels', of = 'rates', correctRate = 1, incorrectRate = 0 } = options
+  expect(
+    targets === 'labels' || targets === 'values',
+    () => `mse.targets must be 'labels' or 'values', got ${describe(targets)}`,
+  )
+  checkOf('mse.of', of)
+  for (const key of ['correctRate', 'incorrectRate'] as const) {
+    const rate = options[key]
+    expect(
+      rate === undefined || Number.isFinite(rate),
+      () => `mse.${key} must be a finite number, got ${describe(rate)}`,
+    )
+    expect(
+      rate === undefined || targets === 'labels',
+      () => `mse.${key} is an option of targets 'labels', got it with '${targets}'`,
+    )
+  }
+  return { kind: 'mse', targets, of, correctRate, incorrectRate }
+}
+
+/**
+ * Temporal efficient training (Deng et al., ICLR 2022): the mean over time of (1 − lambda)·cross
+ * entropy + lambda·mean squared distance from `mean`, of the output of each step.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function tet(options: TetOptions = {}): Tet {
+  checkOptions('tet', options, ['lambda', 'mean'])
+  const { lambda = 0.05, mean = 1 } = options
+  expect(
+    Number.isFinite(lambda) && lambda >= 0 && lambda <= 1,
+    () => `tet.lambda must lie in 0…1, got ${describe(lambda)}`,
+  )
+  expect(
+    Number.isFinite(mean) && Number.isFinite(Math.fround(mean)),
+    () => `tet.mean must be a finite number, got ${describe(mean)}`,
+  )
+  return { kind: 'tet', lambda, mean }
+}
+
+function checkOf(name: string, of: LossOf): void {
+  expect(
+    of === 'rates' || of === 'counts',
+    () => `${name} must be 'rates' or 'counts', got ${describe(of)}`,
+  )
+}
+
+/** How each kind is made. */
+const makers = { crossEntropy, mse, tet }
+
+/** Names of all losses. */
+export const lossNames = Object.keys(makers) as Loss['kind'][]
+
+/** @throws SpikewasmError unless `loss` is complete */
+export function checkLoss(name: string, loss: Loss): void {
+  const found: unknown = loss
+  const isOne =
+    typeof found === 'object' &&
+    found !== null &&
+    'kind' in found &&
+    lossNames.includes(found.kind as Loss['kind'])
+  expect(
+    isOne,
+    () =>
+      `${name} must be made by ${lossNames.join(', ')}, as in crossEntropy(), got ` +
+      describe(found),
+  )
+  const { kind, ...options } = loss
+  // Rates belong to labels alone; made again, they are at their defaults.
+  if (loss.kind === 'mse' && loss.targets === 'values') mse({ targets: 'values', of: loss.of })
+  else (makers[kind] as (options: object) => Loss)(options)
+}
+
+/** What `ratePenalty` makes. */
+export interface RatePenalty {
+  readonly kind: 'ratePenalty'
+  readonly norm: 'L1' | 'L2'
+  readonly weight: number
+  readonly target: number
+  /** Neuron layers by name; '*' for all. */
+  readonly layers: Names
+}
+
+/** Options of `ratePenalty`; `weight` has no default. */
+export interface RatePenaltyOptions {
+  /** Factor of the penalty, ≥ 0. */
+  weight: number
+  /** 'L1': |rate − target|. 'L2', the default: (rate − target)². */
+  norm?: 'L1' | 'L2'
+  /** The wanted firing rate, 0…1; default 0. */
+  target?: number
+  /** Neuron layers by name; default '*', all. */
+  layers?: Names
+}
+
+/**
+ * A penalty on firing rates, added to the loss: weight times the mean over samples and neurons of
+ * each layer of |rate − target| or (rate − target)², summed over the layers.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function ratePenalty(options: RatePenaltyOptions): RatePenalty {
+  checkOptions('ratePenalty', options, ['weight', 'norm', 'target', 'layers'])
+  const { weight, norm = 'L2', target = 0, layers = '*' } = options
+  expect(
+    Number.isFinite(weight) && weight >= 0 && Number.isFinite(Math.fround(weight)),
+    () => `ratePenalty.weight must be ≥ 0, got ${describe(weight)}`,
+  )
+  expect(
+    norm === 'L1' || norm === 'L2',
+    () => `ratePenalty.norm must be 'L1' or 'L2', got ${describe(norm)}`,
+  )
+  expect(
+    Number.isFinite(target) && target >= 0 && target <= 1,
+    () => `ratePenalty.target must lie in 0…1, got ${describe(target)}`,
+  )
+  checkNames('ratePenalty.layers', layers)
+  return { kind: 'ratePenalty', norm, weight, target, layers }
+}
+
+/** @throws SpikewasmError unless it is a list of penalties */
+export function checkPenalties(name: string, penalties: readonly RatePenalty[]): void {
+  expect(
+    Array.isArray(penalties) && penalties.every((p) => p?.kind === 'ratePenalty'),
+    () => `${name} must be an array of what ratePenalty makes, got ${describe(penalties)}`,
+  )
+  for (const { kind: _, ...options } of penalties) ratePenalty(options)
+}

@@ -1,0 +1,42 @@
+/** Parameters and layers by name. */
+
+import { describe, expect, SpikewasmError } from '../errors.js'
+
+/**
+ * Names of parameters (`conv1.weight`) or layers (`conv1`: all of its parameters); `*` stands for
+ * any characters (`layer1.*.bias`).
+ */
+export type Names = string | readonly string[]
+
+/** @throws SpikewasmError unless it is a text, or an array of some */
+export function checkNames(name: string, value: Names): readonly string[] {
+  const list = typeof value === 'string' ? [value] : value
+  expect(
+    Array.isArray(list) && list.length > 0 && list.every((x) => typeof x === 'string' && x !== ''),
+    () => `${name} must be a name, or an array of names, got ${describe(value)}`,
+  )
+  return list
+}
+
+/** Whether a pattern names this parameter or layer, or a layer that it is in. */
+function covers(pattern: string, name: string): boolean {
+  const parts = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}(\\..*)?$`, 's').test(name)
+}
+
+/**
+ * Those of `all` that are named.
+ *
+ * @param what an option's name, for messages
+ * @throws SpikewasmError when a pattern names none
+ */
+export function named(what: string, patterns: Names, all: readonly string[]): string[] {
+  const list = checkNames(what, patterns)
+  for (const pattern of list)
+    if (!all.some((name) => covers(pattern, name)))
+      throw new SpikewasmError(
+        `${what} must name what the network has, got ${JSON.stringify(pattern)}; there are ` +
+          `${all.slice(0, 12).join(', ')}${all.length > 12 ? ', …' : ''}`,
+      )
+  return all.filter((name) => list.some((pattern) => covers(pattern, name)))
+}
