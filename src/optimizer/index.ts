@@ -63,7 +63,9 @@ export function checkOptimizer(name: string, optimizer: Optimizer): void {
     found !== null &&
     'kind' in found &&
     optimizerNames.includes(found.kind as Optimizer['kind']) &&
-    makers[optimizer.kind].fields.every((field) => field in found)
+    makers[optimizer.kind].fields.every(
+      (field) => (found as Readonly<Record<string, unknown>>)[field] !== undefined,
+    )
   expect(
     isOne,
     () =>

@@ -131,7 +131,7 @@ const mistakes: [() => unknown, string][] = [
   [() => scale(wrong('2')), 'scale.factor must be a finite number other than 0, got "2"'],
   [
     () => sgd(wrong({ learningRate: 0.1 })),
-    'sgd.learningRate is not an option; known are lr, momentum, weightDecay, nesterov, decay',
+    'sgd.learningRate is not an option; known are lr, momentum, weightDecay, nesterov, decay, groups',
   ],
   [() => sgd({ lr: 1e39 }), 'sgd.lr must be ≥ 0, got 1e+39'],
   [() => sgd({ momentum: wrong('0.9') }), 'sgd.momentum must lie in 0…1 (1 excluded), got "0.9"'],
