@@ -245,7 +245,7 @@ function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
  * Makes the rename itself durable. Some platforms cannot open a folder; the operating system then
  * decides when the rename is durable.
  */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r')
     try {
@@ -275,7 +275,7 @@ async function explainRead(error: unknown, path: string): Promise<string> {
   }
 }
 
-async function writeError(path: string, error: unknown): Promise<SpikewasmError> {
+export async function writeError(path: string, error: unknown): Promise<SpikewasmError> {
   const why = await explainWrite(error, dirname(path))
   return new SpikewasmError(`${path}: the file could not be written: ${why}`, { cause: error })
 }

@@ -1,0 +1,152 @@
+/** A file that says which process writes in a folder. */
+
+import { randomBytes } from 'node:crypto'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { SpikewasmError } from '../../errors.js'
+
+export const LOCK = 'run.lock'
+
+/** Who holds a lock. */
+interface Holder {
+  readonly pid: number
+  readonly host: string
+  /** When the process began, in the system's own words; '' where the system does not tell. */
+  readonly started: string
+  /** Tells two locks of one process apart. */
+  readonly nonce: string
+}
+
+/** How often a lock of a dead process is taken away before we give up. */
+const TRIES = 50
+
+export class FolderLock {
+  private constructor(
+    private readonly path: string,
+    private readonly nonce: string,
+  ) {}
+
+  /**
+   * Takes the lock of a folder. That of a process that has ended on this machine is taken at once.
+   *
+   * @throws SpikewasmError when another process holds it, or may hold it on another machine
+   */
+  static async take(folder: string): Promise<FolderLock> {
+    const path = join(folder, LOCK)
+    const nonce = randomBytes(8).toString('hex')
+    const { pid } = process
+    const own: Holder = { pid, host: hostname(), started: await startOf(pid), nonce }
+    const temporary = join(folder, `.${LOCK}.${nonce}.tmp`)
+    await writeFile(temporary, `${JSON.stringify(own)}\n`, { flag: 'wx' })
+    try {
+      for (let tries = 0; tries < TRIES; tries++) {
+        if (await placed(temporary, path)) return new FolderLock(path, nonce)
+        const holder = await holderOf(path)
+        if (holder) await expectDead(folder, path, holder)
+        await takeAway(path, holder, temporary)
+      }
+    } finally {
+      await rm(temporary, { force: true })
+    }
+    throw new SpikewasmError(
+      `${folder}: other processes start runs in this folder; choose another one`,
+    )
+  }
+
+  /** @throws SpikewasmError when another process has taken the lock */
+  async check(): Promise<void> {
+    if ((await holderOf(this.path))?.nonce !== this.nonce)
+      throw new SpikewasmError(
+        `${this.path}: the lock of this run is gone, or another process has taken it; nothing ` +
+          'more is written here. Do not remove the lock of a run that goes on',
+      )
+  }
+
+  async release(): Promise<void> {
+    if ((await holderOf(this.path))?.nonce === this.nonce) await rm(this.path, { force: true })
+  }
+}
+
+/** Makes the lock appear as a whole, unless there is one. */
+async function placed(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    // A file system without links.
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error
+  }
+  try {
+    await writeFile(path, await readFile(temporary), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** Who holds it; undefined when it is gone, or was cut off while it was written. */
+async function holderOf(path: string): Promise<Holder | undefined> {
+  try {
+    const holder = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder> | null
+    return Number.isInteger(holder?.pid) ? (holder as Holder) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function expectDead(folder: string, path: string, holder: Holder): Promise<void> {
+  const { pid, host, started } = holder
+  if (host !== hostname())
+    throw new SpikewasmError(
+      `${folder}: process ${pid} on ${JSON.stringify(String(host))} trains in this folder, as ` +
+        `far as can be told from here; if it has ended, remove ${path}`,
+    )
+  if (!isAlive(pid) || (started !== '' && (await startOf(pid)) !== started)) return
+  throw new SpikewasmError(
+    `${folder}: process ${pid} trains in this folder; wait until it ends, stop it, or choose ` +
+      'another folder',
+  )
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Clock ticks from the start of the system, where /proc tells them. */
+async function startOf(pid: number): Promise<string> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+    // Behind the name, which may hold spaces and brackets: fields 3 and on; the start is field 22.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * Removes the lock of a holder that is dead. Others may try the same at the same time, and a lock
+ * that one of them has placed meanwhile must stay. So only who makes a file for this very lock
+ * removes it.
+ */
+async function takeAway(path: string, dead: Holder | undefined, own: string): Promise<void> {
+  const right = `${path}.${dead?.nonce ?? 'broken'}.old`
+  if (!(await placed(own, right))) {
+    // Who has the right may have died with it.
+    const other = await holderOf(right)
+    if (other && !isAlive(other.pid)) await rm(right, { force: true })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    return
+  }
+  const now = await holderOf(path)
+  if (now?.nonce === dead?.nonce) await rm(path, { force: true })
+  await rm(right, { force: true })
+}

@@ -1,0 +1,70 @@
+/** Which files make a run's folder, and what is in them. */
+
+import { createHash } from 'node:crypto'
+import { SpikewasmError } from '../../errors.js'
+
+export const MANIFEST = 'manifest.json'
+
+/** A file as it was written. */
+export interface FileEntry {
+  readonly bytes: number
+  /** Hexadecimal. */
+  readonly sha256: string
+}
+
+export interface Manifest {
+  /** Of this layout. */
+  readonly format: 1
+  /** How often the folder was written. */
+  readonly generation: number
+  /** By name; all lie at the top of the folder. */
+  readonly files: Readonly<Record<string, FileEntry>>
+}
+
+export function entryOf(bytes: Uint8Array): FileEntry {
+  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
+}
+
+export function matches(bytes: Uint8Array, entry: FileEntry): boolean {
+  return bytes.length === entry.bytes && entryOf(bytes).sha256 === entry.sha256
+}
+
+export function serializeManifest(manifest: Manifest): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`)
+}
+
+/** Far more than a run has. */
+const MOST_FILES = 1000
+
+/** @throws SpikewasmError for what is no manifest, or one of another version */
+export function parseManifest(bytes: Uint8Array, path: string): Manifest {
+  const refuse = (what: string): never => {
+    throw new SpikewasmError(
+      `${path}: must be the manifest of a run, got ${what}; it is damaged or was changed`,
+    )
+  }
+  let value: Partial<Manifest> | null
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    return refuse('no JSON')
+  }
+  if (typeof value !== 'object' || value === null) return refuse('no object')
+  if (value.format !== 1)
+    throw new SpikewasmError(
+      `${path}: the format must be 1, got ${JSON.stringify(value.format)?.slice(0, 40)}; another ` +
+        'version of spikewasm wrote this folder',
+    )
+  const { generation, files } = value
+  const entries = typeof files === 'object' && files !== null ? Object.entries(files) : undefined
+  if (!Number.isSafeInteger(generation) || !entries || entries.length > MOST_FILES)
+    return refuse('no list of files')
+  for (const [name, entry] of entries)
+    if (
+      !/^[\w-][\w.-]*$/.test(name) ||
+      !Number.isSafeInteger(entry?.bytes) ||
+      !/^[0-9a-f]{64}$/.test(String(entry?.sha256))
+    )
+      return refuse(`the file ${JSON.stringify(name).slice(0, 60)}`)
+  return value as Manifest
+}

@@ -1,0 +1,77 @@
+/** A run's folder: all files of a commit or none, one writer at a time. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { RunFolder, readRunFile } from '../../src/io/folder/folder.js'
+import { messageOf, withFolder } from './temporary.js'
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+const textOf = async (folder: string, name: string): Promise<string> =>
+  new TextDecoder().decode(await readRunFile(folder, name))
+
+test('commits replace all files that are given; others stay, or go with `alone`', () =>
+  withFolder(async (parent) => {
+    const path = join(parent, 'a', 'run')
+    const folder = await RunFolder.open(path)
+    await folder.commit({ 'options.json': bytes('1'), 'best.safetensors': bytes('2') })
+    await folder.commit({ 'options.json': bytes('3') })
+    assert.is(await textOf(path, 'options.json'), '3')
+    assert.is(await textOf(path, 'best.safetensors'), '2')
+    await folder.commit({ 'options.json': bytes('4') }, { alone: true })
+    await folder.close()
+    assert.equal((await readdir(path)).sort(), ['manifest.json', 'options.json'])
+    assert.match(
+      await messageOf(() => readRunFile(path, 'best.safetensors')),
+      /has not come that far$/,
+    )
+  }))
+
+test('a writer that was killed between the manifest and the names: readers see the commit', () =>
+  withFolder(async (path) => {
+    const folder = await RunFolder.open(path)
+    await folder.commit({ 'options.json': bytes('old') })
+    await folder.commit({ 'options.json': bytes('new') })
+    await folder.close()
+    // As it lies before the rename.
+    await rename(join(path, 'options.json'), join(path, '.2.options.json'))
+    await writeFile(join(path, 'options.json'), 'old')
+    await writeFile(join(path, '.3.options.json'), 'never committed')
+    await writeFile(join(path, '.3.mine'), "a user's file")
+    assert.is(await textOf(path, 'options.json'), 'new')
+    await (await RunFolder.open(path)).close()
+    assert.is(await readFile(join(path, 'options.json'), 'utf8'), 'new')
+    assert.equal((await readdir(path)).sort(), ['.3.mine', 'manifest.json', 'options.json'])
+    await writeFile(join(path, 'options.json'), 'changed')
+    assert.match(
+      await messageOf(() => readRunFile(path, 'options.json')),
+      /options\.json: must be the file that the run has written/,
+    )
+  }))
+
+test('one writer at a time; the lock of a process that has ended is taken at once', () =>
+  withFolder(async (path) => {
+    const folder = await RunFolder.open(path)
+    assert.match(await messageOf(() => RunFolder.open(path)), /process \d+ trains in this folder/)
+    await folder.close()
+    assert.equal(await readdir(path), [])
+    const child = spawn(process.execPath, ['-e', ''])
+    await once(child, 'exit')
+    const { hostname } = await import('node:os')
+    const dead = { pid: child.pid, host: hostname(), started: '1', nonce: 'x' }
+    await writeFile(join(path, 'run.lock'), JSON.stringify(dead))
+    const all = await Promise.allSettled(Array.from({ length: 8 }, () => RunFolder.open(path)))
+    const opened = all.filter((result) => result.status === 'fulfilled')
+    assert.is(opened.length, 1)
+    await opened[0].value.commit({ 'options.json': bytes('1') })
+    await opened[0].value.close()
+    await writeFile(join(path, 'run.lock'), JSON.stringify({ ...dead, host: 'elsewhere' }))
+    assert.match(
+      await messageOf(() => RunFolder.open(path)),
+      /on "elsewhere" trains in this folder, as far as can be told from here; if it has ended, remove/,
+    )
+  }))
+
+test.run()
