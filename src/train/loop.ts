@@ -50,7 +50,6 @@ export class Loop implements Training {
   /** Of callbacks, those that save what others have done behind them. */
   private readonly callbacks: readonly Callback[]
   private stopped: string | undefined
-  private aborted = false
 
   constructor(private readonly parts: LoopParts) {
     this.progress = parts.progress
@@ -62,35 +61,48 @@ export class Loop implements Training {
   }
 
   async run(): Promise<History> {
-    const { session, feed, epochs, options } = this.parts
-    const { signal } = options
+    const { session, feed, epochs } = this.parts
     const { epoch, step } = this.progress
     const start = { epoch, step, epochs, steps: feed.length }
-    let history: History | undefined
     const begun: Callback[] = []
     try {
       for (const callback of this.callbacks) {
         begun.push(callback)
         await session.lock.pause(() => callback.onFitStart?.(start, this))
       }
-      while (this.progress.epoch < epochs && this.stopped === undefined && !signal?.aborted) {
-        const record = await this.epoch()
-        if (!record) break
-        await session.lock.lend(async () => {
-          await options.onEpoch?.(record)
-          for (const callback of this.callbacks) await callback.onEpoch?.(record, this)
-        })
-      }
-      this.aborted = signal?.aborted ?? false
-      history = {
-        epochs: this.records,
-        aborted: this.aborted,
-        ...(this.stopped === undefined ? {} : { stopped: this.stopped }),
-      }
+      const history = await this.allEpochs()
+      await this.end(begun, history)
       return history
-    } finally {
-      for (const callback of begun)
-        await session.lock.pause(() => callback.onFitEnd?.(history, this))
+    } catch (error) {
+      // What ended the training is what counts, whatever callbacks say to it.
+      await this.end(begun, undefined).catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** Tells callbacks, each once. */
+  private async end(begun: Callback[], history: History | undefined): Promise<void> {
+    for (let callback = begun.shift(); callback; callback = begun.shift()) {
+      const one = callback
+      await this.parts.session.lock.pause(() => one.onFitEnd?.(history, this))
+    }
+  }
+
+  private async allEpochs(): Promise<History> {
+    const { session, epochs, options } = this.parts
+    const { signal } = options
+    while (this.progress.epoch < epochs && this.stopped === undefined && !signal?.aborted) {
+      const record = await this.epoch()
+      if (!record) break
+      await session.lock.lend(async () => {
+        await options.onEpoch?.(record)
+        for (const callback of this.callbacks) await callback.onEpoch?.(record, this)
+      })
+    }
+    return {
+      epochs: this.records,
+      aborted: signal?.aborted ?? false,
+      ...(this.stopped === undefined ? {} : { stopped: this.stopped }),
     }
   }
 
