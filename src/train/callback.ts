@@ -14,6 +14,8 @@ export interface FitStart {
   readonly epochs: number
   /** Steps of an epoch. */
   readonly steps: number
+  /** Whether it goes on from a checkpoint. */
+  readonly resumed: boolean
 }
 
 /** What a callback can do to the training that called it. */

@@ -61,6 +61,7 @@ export async function fit(
       optimizer,
       epochs: end,
       progress,
+      resumed: found !== undefined,
       records: [...(found?.about.records ?? [])],
       snapshot: (loop) =>
         takeSnapshot(session, {

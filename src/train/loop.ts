@@ -39,6 +39,8 @@ export interface LoopParts {
   /** The epoch at which the training ends. */
   readonly epochs: number
   readonly progress: Progress
+  /** Whether the training goes on from a checkpoint. */
+  readonly resumed: boolean
   /** Of epochs before, for a run that goes on. */
   readonly records: EpochRecord[]
   readonly snapshot: (loop: Loop) => Snapshot
@@ -63,7 +65,7 @@ export class Loop implements Training {
   async run(): Promise<History> {
     const { session, feed, epochs } = this.parts
     const { epoch, step } = this.progress
-    const start = { epoch, step, epochs, steps: feed.length }
+    const start = { epoch, step, epochs, steps: feed.length, resumed: this.parts.resumed }
     const begun: Callback[] = []
     try {
       for (const callback of this.callbacks) {

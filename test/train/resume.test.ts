@@ -1,10 +1,13 @@
 /** A training that goes on from a checkpoint ends with the bits of one that was never stopped. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   batchNorm2d,
   type Callback,
   type CompileOptions,
+  checkpoint,
   conv2d,
   cosine,
   dropout,
@@ -18,7 +21,7 @@ import {
   sgd,
 } from '../../src/index.js'
 import { serializeCheckpoint } from '../../src/io/checkpoint.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
@@ -152,6 +155,44 @@ test('another training is refused with what differs; nothing is changed', async 
   assert.match(await messageOf(() => again.fit(train, { resume })), /it is damaged or was changed/)
   await Promise.all([model.dispose(), again.dispose()])
 })
+
+test('a folder of checkpoints: stopped by an error, it leads to the same bits', () =>
+  withFolder(async (parent) => {
+    const dir = join(parent, 'run')
+    const whole = await compileToy()
+    await whole.fit(train, { ...options, validation: other })
+    const model = await compileToy()
+    let steps = 0
+    const fails = (): void => {
+      if (++steps === 9) throw new Error('a power cut')
+    }
+    const run: FitOptions = {
+      ...options,
+      validation: other,
+      callbacks: [checkpoint({ dir, every: 2 })],
+    }
+    assert.is(await messageOf(() => model.fit(train, { ...run, onStep: fails })), 'a power cut')
+    assert.match(await messageOf(() => model.fit(train, run)), /^checkpoint\.dir: .* holds a run;/)
+    const again = await compileToy()
+    const { epochs } = await again.fit(train, { ...run, resume: dir })
+    expectSameBits('from the folder', whole.stateDict(), again.stateDict())
+    const lines = (await readFile(join(dir, 'history.jsonl'), 'utf8')).trimEnd().split('\n')
+    assert.equal(
+      lines.map((line) => JSON.parse(line).trainLoss),
+      epochs.map(({ trainLoss }) => trainLoss),
+    )
+    assert.equal((await readdir(dir)).sort(), [
+      'best.safetensors',
+      'checkpoint.safetensors',
+      'history.jsonl',
+      'manifest.json',
+      'options.json',
+      'weights.safetensors',
+    ])
+    await again.load(join(dir, 'weights.safetensors'))
+    expectSameBits('the last weights', whole.stateDict(), again.stateDict())
+    await Promise.all([whole, model, again].map((one) => one.dispose()))
+  }))
 
 test('onStep is awaited, and what it throws ends the training', async () => {
   const model = await compileToy()
