@@ -33,10 +33,13 @@ function make(name: string, children: Composite['children'], forward: Composite[
     )
     checkModule(`${name}.${key}`, child)
   }
+  return compilable({ kind: 'block', children, forward })
+}
+
+/** The same with `compile`. */
+export function compilable(composite: Composite): Block {
   return {
-    kind: 'block',
-    children,
-    forward,
+    ...composite,
     // `this`, not a closure: a copy of a block compiles itself.
     compile(this: Composite, options) {
       return compile(this, options)

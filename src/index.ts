@@ -17,7 +17,10 @@ export { netHeader } from './edge/header.js'
 export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
+export type { NetworkJson, NodeJson } from './graph/json.js'
 export type { CheckpointContent } from './io/checkpoint.js'
+export type { ModelJson } from './io/model-json.js'
+export { type LoadOptions, loadModel, networkFromJSON } from './load.js'
 export {
   type CrossEntropy,
   type CrossEntropyOptions,
@@ -34,7 +37,7 @@ export {
   type TetOptions,
   tet,
 } from './loss/index.js'
-export { Model, type StepOptions, type StreamStep } from './model.js'
+export { Model } from './model.js'
 export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'
 export * from './nn/layers/index.js'
@@ -63,7 +66,7 @@ export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './plan
 export type { Phase } from './plan/program.js'
 export type { Prediction } from './runtime/predict.js'
 export type { OperationTime } from './runtime/profile.js'
-export type { StepResult } from './runtime/settings.js'
+export type { StepOptions, StepResult, StreamStep } from './runtime/settings.js'
 export type { NamedTensor, StateDict } from './runtime/state.js'
 export type { Callback, FitStart, Training } from './train/callback.js'
 export { type CheckpointOptions, checkpoint, type Monitor } from './train/callbacks/checkpoint.js'

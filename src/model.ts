@@ -2,6 +2,7 @@
 
 import type { Dataset } from './data/dataset.js'
 import { checkBoolean, checkOptions, SpikewasmError } from './errors.js'
+import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
 import { checkOptimizer, checkRate, type Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
@@ -12,7 +13,7 @@ import { nonFinite } from './runtime/non-finite.js'
 import { type Prediction, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
-import type { StepResult } from './runtime/settings.js'
+import type { StepOptions, StepResult, StreamStep } from './runtime/settings.js'
 import { gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
 import {
   activity,
@@ -27,29 +28,6 @@ import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluat
 import { fit } from './train/fit.js'
 import type { FitOptions } from './train/options.js'
 import type { History } from './train/records.js'
-
-/** Options of `trainStep`; each has a default. */
-export interface StepOptions {
-  /**
-   * Whether the optimizer runs; default true. false: forward and backward alone, parameters and
-   * momentum stay as they are.
-   */
-  update?: boolean
-  /** Learning rate of this step, ≥ 0; default `model.optimizer.lr`. */
-  lr?: number
-}
-
-/** What `step` tells of a stream. */
-export interface StreamStep {
-  /** Steps since `reset`, this one included. */
-  readonly steps: number
-  /** Mean over the steps so far of the last layer's output, [B, classes]. */
-  readonly logits: Float32Array
-  /** Index of the largest of them for each sample, [B]. */
-  readonly classes: Int32Array
-  /** Spikes of each neuron layer since `reset`, of all samples together, by layer name. */
-  readonly spikes: Readonly<Record<string, number>>
-}
 
 /**
  * A compiled network: trains, predicts, and gives its parameters. `compile` makes it.
@@ -301,8 +279,14 @@ export class Model {
     takeState(this.session, state)
   }
 
+  /** The model without its weights, for `networkFromJSON`; layers and wiring, no code. */
+  toJSON(): ModelJson {
+    return modelJson(this.session)
+  }
+
   /**
-   * Writes parameters and running statistics as a safetensors file: all of it, or nothing.
+   * Writes the model as one safetensors file: parameters and running statistics by PyTorch's names,
+   * and the network in the metadata, for `loadModel`. All of it is written, or nothing.
    * @param path of the file
    * @param metadata strings by name, stored in the file
    * @throws SpikewasmError when the file cannot be written
@@ -310,7 +294,8 @@ export class Model {
   async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
     const { serializeState } = await import('./io/state.js')
     const { writeFileAtomic } = await import('./io/files.js')
-    await writeFileAtomic(path, serializeState(this.stateDict(), metadata))
+    const all = { ...metadata, [modelKey]: JSON.stringify(this.toJSON()) }
+    await writeFileAtomic(path, serializeState(this.stateDict(), all))
   }
 
   /**

@@ -23,7 +23,7 @@ const rooms = [
   ['model'],
   ['edge'],
   ['network'],
-  ['containers'],
+  ['containers', 'load'],
   ['models'],
   ['verify'],
   ['diagnose'],

@@ -6,8 +6,13 @@
 import { describe, expect, SpikewasmError } from '../errors.js'
 import type { Layer } from '../nn/layers/index.js'
 import { kindOf } from '../nn/layers/kinds.js'
-import { type Apply, checkModule, type Module } from '../nn/module.js'
+import { type Apply, checkModule, type Module, type Ops } from '../nn/module.js'
 import { type Shape, show, type Value } from '../nn/value.js'
+
+/** What a traced graph that is traced once more needs beside `add`: the names that sums had. */
+export interface TraceOps extends Ops {
+  addAs(name: string, ...values: Value[]): Value
+}
 
 export interface GraphNode {
   readonly index: number
@@ -52,7 +57,7 @@ export function trace(network: Module, input: Shape): Graph {
       for (const [key, child] of Object.entries(module.children))
         children[key] = apply(child, name === '' ? key : `${name}.${key}`)
       const where = name || 'network'
-      const add = (...values: Value[]): Value => {
+      const addAs = (name: string, ...values: Value[]): Value => {
         expect(values.length >= 2, () => `${where}: add needs two or more values`)
         for (const value of values) {
           expect(
@@ -72,8 +77,10 @@ export function trace(network: Module, input: Shape): Graph {
           flat: values[0].flat,
         })
       }
+      const add = (...values: Value[]): Value => addAs(name, ...values)
       return (x) => {
-        const result = module.forward(children, x, { add })
+        const ops: TraceOps = { add, addAs }
+        const result = module.forward(children, x, ops)
         expect(
           isValue(result),
           () =>

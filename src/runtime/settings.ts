@@ -32,3 +32,26 @@ export interface Settings {
   /** Whether wide vectors were asked for and are on. */
   readonly revectorized: boolean
 }
+
+/** Options of `trainStep`; each has a default. */
+export interface StepOptions {
+  /**
+   * Whether the optimizer runs; default true. false: forward and backward alone, parameters and
+   * momentum stay as they are.
+   */
+  update?: boolean
+  /** Learning rate of this step, ≥ 0; default `model.optimizer.lr`. */
+  lr?: number
+}
+
+/** What `step` tells of a stream. */
+export interface StreamStep {
+  /** Steps since `reset`, this one included. */
+  readonly steps: number
+  /** Mean over the steps so far of the last layer's output, [B, classes]. */
+  readonly logits: Float32Array
+  /** Index of the largest of them for each sample, [B]. */
+  readonly classes: Int32Array
+  /** Spikes of each neuron layer since `reset`, of all samples together, by layer name. */
+  readonly spikes: Readonly<Record<string, number>>
+}

@@ -2,6 +2,7 @@
 
 import type { Dataset } from '../data/dataset.js'
 import { describe, expect, SpikewasmError } from '../errors.js'
+import { graphToJson } from '../graph/json.js'
 import type { CheckpointContent } from '../io/checkpoint.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
 import type { Names, Optimizer, Schedule } from '../optimizer/index.js'
@@ -111,7 +112,7 @@ export function settingOf(
   const { kind, options: scheduleOptions } = schedule ?? { kind: 'constant', options: {} }
   return JSON.parse(
     JSON.stringify({
-      network: graph.nodes.map(({ kind, name, layer, inputs }) => ({ kind, name, layer, inputs })),
+      network: graphToJson(graph),
       input,
       timeSteps,
       batchSize,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
+import type { StepOptions } from '../../src/index.js'
 import {
   batchNorm2d,
   type CompileOptions,
@@ -24,7 +25,6 @@ import {
   sgd,
 } from '../../src/index.js'
 import { parseSafetensors } from '../../src/io/safetensors.js'
-import type { StepOptions } from '../../src/model.js'
 import { makePlan } from '../../src/plan/plan.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'

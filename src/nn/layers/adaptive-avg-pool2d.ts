@@ -1,6 +1,6 @@
 /** Average pooling to a given size. */
 
-import { expect } from '../../errors.js'
+import { checkOptions, expect } from '../../errors.js'
 import { show } from '../value.js'
 import { type LayerKind, type Pair, pair, type Size } from './kind.js'
 
@@ -26,6 +26,10 @@ export function adaptiveAvgPool2d(outputSize: Size): AdaptiveAvgPool2d {
 }
 
 export const adaptiveAvgPool2dKind: LayerKind<AdaptiveAvgPool2d> = {
+  again: ({ outputSize, ...rest }) => {
+    checkOptions('adaptiveAvgPool2d', rest, [])
+    return adaptiveAvgPool2d(outputSize)
+  },
   output({ outputSize: [oh, ow] }, x, where) {
     const [c, h, w] = x.shape
     expect(

@@ -25,4 +25,7 @@ export function avgPool2d(kernelSize: Size, options: PoolOptions = {}): AvgPool2
   return { kind: 'avgPool2d', ...pooling('avgPool2d', kernelSize, options) }
 }
 
-export const avgPool2dKind: LayerKind<AvgPool2d> = windowKind
+export const avgPool2dKind: LayerKind<AvgPool2d> = {
+  ...windowKind,
+  again: ({ kernelSize, ...options }) => avgPool2d(kernelSize, options),
+}

@@ -49,6 +49,7 @@ export function batchNorm2d(channels: number, options: BatchNormOptions = {}): B
 }
 
 export const batchNorm2dKind: LayerKind<BatchNorm2d> = {
+  again: ({ channels, ...options }) => batchNorm2d(channels, options),
   output({ channels }, x, where) {
     const [c, h, w] = x.shape
     expect(

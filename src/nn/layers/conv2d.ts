@@ -106,6 +106,8 @@ export function conv2d(
 }
 
 export const conv2dKind: LayerKind<Conv2d> = {
+  again: ({ inChannels, outChannels, kernelSize, ...options }) =>
+    conv2d(inChannels, outChannels, kernelSize, options),
   output({ inChannels, outChannels, kernelSize, stride, padding }, x, where) {
     expectImage(where, x)
     expect(

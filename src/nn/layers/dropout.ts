@@ -1,6 +1,6 @@
 /** Dropout. */
 
-import { describe, expect } from '../../errors.js'
+import { checkOptions, describe, expect } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
 /** What `dropout` makes. */
@@ -27,4 +27,11 @@ export function dropout(p = 0.5): Dropout {
   return { kind: 'dropout', p }
 }
 
-export const dropoutKind: LayerKind<Dropout> = { ...sameShape, random: true }
+export const dropoutKind: LayerKind<Dropout> = {
+  ...sameShape,
+  random: true,
+  again({ p, ...rest }) {
+    checkOptions('dropout', rest, [])
+    return dropout(p)
+  },
+}

@@ -1,5 +1,6 @@
 /** Flattening: images become features. */
 
+import { checkOptions } from '../../errors.js'
 import type { LayerKind } from './kind.js'
 
 /** What `flatten` makes. */
@@ -13,4 +14,10 @@ export function flatten(): Flatten {
   return { kind: 'flatten' }
 }
 
-export const flattenKind: LayerKind<Flatten> = { output: (_layer, x) => [x.shape, true] }
+export const flattenKind: LayerKind<Flatten> = {
+  output: (_layer, x) => [x.shape, true],
+  again(rest) {
+    checkOptions('flatten', rest, [])
+    return flatten()
+  },
+}

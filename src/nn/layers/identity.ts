@@ -1,5 +1,6 @@
 /** A layer that does nothing. */
 
+import { checkOptions } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
 /** What `identity` makes. */
@@ -13,4 +14,10 @@ export function identity(): Identity {
   return { kind: 'identity' }
 }
 
-export const identityKind: LayerKind<Identity> = sameShape
+export const identityKind: LayerKind<Identity> = {
+  ...sameShape,
+  again(rest) {
+    checkOptions('identity', rest, [])
+    return identity()
+  },
+}

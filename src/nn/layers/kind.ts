@@ -40,6 +40,11 @@ export interface LayerKind<L> {
    * @throws SpikewasmError for inputs that don't fit
    */
   output(layer: L, x: Value, where: string): readonly [Shape, boolean]
+  /**
+   * The layer made anew by its own function, from fields that may come from a file.
+   * @throws SpikewasmError for fields that the function refuses
+   */
+  again(fields: Omit<L, 'kind'>): L
   readonly parameters?: (layer: L, x: Shape) => readonly ParameterSpec[]
   readonly statistics?: (layer: L) => readonly StatisticSpec[]
   /** Whether it draws random numbers in training, so that two runs differ. */
@@ -49,7 +54,9 @@ export interface LayerKind<L> {
 }
 
 /** A kind of layer that keeps the shape of its input. */
-export const sameShape: LayerKind<unknown> = { output: (_layer, x) => [x.shape, x.flat] }
+export const sameShape: Pick<LayerKind<unknown>, 'output'> = {
+  output: (_layer, x) => [x.shape, x.flat],
+}
 
 /** @throws SpikewasmError unless `value` is an integer ≥ minimum, or two of them */
 export function pair(name: string, value: Size, minimum: number): Pair {

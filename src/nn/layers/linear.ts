@@ -50,6 +50,7 @@ export function linear(
 }
 
 export const linearKind: LayerKind<Linear> = {
+  again: ({ inFeatures, outFeatures, ...options }) => linear(inFeatures, outFeatures, options),
   output({ inFeatures, outFeatures }, x, where) {
     const [c, h, w] = x.shape
     expect(

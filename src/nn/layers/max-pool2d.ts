@@ -27,4 +27,7 @@ export function maxPool2d(kernelSize: Size, options: PoolOptions = {}): MaxPool2
   return { kind: 'maxPool2d', ...pooling('maxPool2d', kernelSize, options) }
 }
 
-export const maxPool2dKind: LayerKind<MaxPool2d> = windowKind
+export const maxPool2dKind: LayerKind<MaxPool2d> = {
+  ...windowKind,
+  again: ({ kernelSize, ...options }) => maxPool2d(kernelSize, options),
+}

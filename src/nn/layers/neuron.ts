@@ -168,6 +168,8 @@ export function plif(options: NeuronOptions = {}): Neuron {
 
 export const neuronKind: LayerKind<Neuron> = {
   ...sameShape,
+  again: ({ learnable, ...options }) =>
+    checkBoolean('neuron.learnable', learnable, false) ? plif(options) : lif(options),
   title: 'neurons',
   // 1/τ = σ(w)
   parameters: ({ learnable, tau }) =>

@@ -1,5 +1,6 @@
 /** An analog activation between currents. */
 
+import { checkOptions } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
 /** What `relu` makes. */
@@ -16,4 +17,10 @@ export function relu(): Relu {
   return { kind: 'relu' }
 }
 
-export const reluKind: LayerKind<Relu> = sameShape
+export const reluKind: LayerKind<Relu> = {
+  ...sameShape,
+  again(rest) {
+    checkOptions('relu', rest, [])
+    return relu()
+  },
+}

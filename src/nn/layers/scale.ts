@@ -1,6 +1,6 @@
 /** Multiplication by a constant. */
 
-import { describe, expect } from '../../errors.js'
+import { checkOptions, describe, expect } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
 /** What `scale` makes. */
@@ -24,4 +24,10 @@ export function scale(factor: number): Scale {
   return { kind: 'scale', factor }
 }
 
-export const scaleKind: LayerKind<Scale> = sameShape
+export const scaleKind: LayerKind<Scale> = {
+  ...sameShape,
+  again({ factor, ...rest }) {
+    checkOptions('scale', rest, [])
+    return scale(factor)
+  },
+}

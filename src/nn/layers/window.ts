@@ -43,7 +43,7 @@ export function pooling(name: string, kernelSize: Size, options: PoolOptions): W
   }
 }
 
-export const windowKind: LayerKind<Windows> = {
+export const windowKind: Pick<LayerKind<Windows>, 'output'> = {
   output(layer, x, where) {
     expect(!x.flat, () => `${where}: expects an image [C, H, W], got the flat ${show(x)}`)
     return [

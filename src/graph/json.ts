@@ -1,0 +1,160 @@
+/** A traced network as JSON, and back: names, layers and wiring; no code, no weights. */
+
+import { describe, expect, SpikewasmError } from '../errors.js'
+import type { Layer } from '../nn/layers/index.js'
+import { kindOf, layerKinds } from '../nn/layers/kinds.js'
+import type { Composite } from '../nn/module.js'
+import type { Value } from '../nn/value.js'
+import type { Graph, TraceOps } from './trace.js'
+
+/** A node of a network: a layer with its fields, or a sum. */
+export interface NodeJson {
+  /** Kind of the layer, or 'add'. */
+  readonly kind: string
+  /** Path of the layer: `layer1.0.conv1`. */
+  readonly name: string
+  /** Nodes that it reads; 0 is the input, i the i-th of `nodes`. */
+  readonly inputs: readonly number[]
+  /** What the layer was made with. Infinity is the text 'Infinity': JSON has no such number. */
+  readonly layer?: Readonly<Record<string, unknown>>
+}
+
+/** A network without its weights: plain data. */
+export interface NetworkJson {
+  /** Of this layout. */
+  readonly version: 1
+  readonly nodes: readonly NodeJson[]
+  /** The node that the network gives, as in `inputs`. */
+  readonly output: number
+}
+
+/** More than any network has; each costs time and memory before anything else is known. */
+const MOST_NODES = 20_000
+const MOST_INPUTS = 1000
+const LONGEST_NAME = 1000
+
+/** Nodes in the order in which they run. */
+export function graphToJson(graph: Graph): NetworkJson {
+  const nodes = graph.nodes.slice(1).map(({ kind, name, inputs, layer }): NodeJson => {
+    if (!layer) return { kind, name, inputs }
+    const { kind: _, ...fields } = layer
+    const plain = Object.entries(fields).map(([key, value]) => [
+      key,
+      value === Number.POSITIVE_INFINITY ? 'Infinity' : value,
+    ])
+    return { kind, name, inputs, layer: Object.fromEntries(plain) }
+  })
+  return { version: 1, nodes, output: graph.output }
+}
+
+/**
+ * A block that is traced to the same graph. Its layers are made by their own functions, so that
+ * what came from a file is checked as what a person writes.
+ *
+ * @param name what error messages call the network, for example a path
+ * @throws SpikewasmError for what is no network, or of another version
+ */
+export function compositeOf(json: unknown, name: string): Composite {
+  const { nodes, output } = checkJson(json, name)
+  const children: [string, Layer][] = []
+  const known = new Map<string, string>()
+  for (const [i, node] of nodes.entries()) {
+    if (node.kind === 'add') continue
+    const text = JSON.stringify([node.kind, node.layer])
+    const before = known.get(node.name)
+    expect(
+      before === undefined || before === text,
+      () => `${name}: nodes of one name must be one layer, got two for ${show(node.name)}`,
+    )
+    if (before !== undefined) continue
+    known.set(node.name, text)
+    children.push([node.name, layerOf(node, `${name}: node ${i + 1}, ${show(node.name)},`)])
+  }
+  return {
+    kind: 'block',
+    children: Object.fromEntries(children),
+    forward(layers, x, ops) {
+      const values: Value[] = [x]
+      for (const { kind, name: of, inputs } of nodes) {
+        const read = inputs.map((index) => values[index])
+        values.push(kind === 'add' ? (ops as TraceOps).addAs(of, ...read) : layers[of](read[0]))
+      }
+      return values[output]
+    },
+  }
+}
+
+function layerOf({ kind, layer = {} }: NodeJson, where: string): Layer {
+  const fields = Object.fromEntries(
+    Object.entries(layer).map(([key, value]) => [
+      key,
+      value === 'Infinity' ? Number.POSITIVE_INFINITY : value,
+    ]),
+  )
+  const own = { kind } as Layer
+  try {
+    return kindOf(own).again(fields as never)
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    throw new SpikewasmError(`${where} cannot be made: ${error.message}`, { cause: error })
+  }
+}
+
+/** @throws SpikewasmError unless fields have their types and inputs come before their readers */
+function checkJson(json: unknown, name: string): NetworkJson {
+  const of = json as Partial<NetworkJson> | null
+  expect(
+    typeof of === 'object' && of !== null && of.version === 1,
+    () =>
+      `${name}: must be a network of version 1, got ` +
+      `${typeof of === 'object' && of !== null ? `version ${describe(of.version)}` : describe(of)}`,
+  )
+  const { nodes, output } = of
+  expect(
+    Array.isArray(nodes) && nodes.length >= 1 && nodes.length <= MOST_NODES,
+    () => `${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(nodes)}`,
+  )
+  for (const [i, node] of nodes.entries()) checkNode(node, i + 1, name)
+  expect(
+    Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length,
+    () => `${name}: output must be a node from 1 to ${nodes.length}, got ${describe(output)}`,
+  )
+  return of as NetworkJson
+}
+
+function checkNode(node: Partial<NodeJson> | null, index: number, name: string): void {
+  const where = `${name}: node ${index}`
+  expect(typeof node === 'object' && node !== null, () => `${where} must be an object`)
+  const { kind, name: path, inputs, layer } = node
+  expect(
+    kind === 'add' || layerKinds.includes(kind as Layer['kind']),
+    () => `${where} must be one of ${layerKinds.join(', ')}, add, got ${describe(kind)}`,
+  )
+  const isPath = typeof path === 'string' && path.length <= LONGEST_NAME
+  expect(
+    isPath && !path.split('.').includes('__proto__'),
+    () => `${where}: its name must be a text of at most ${LONGEST_NAME} characters`,
+  )
+  const isBefore = (n: unknown): boolean =>
+    Number.isInteger(n) && (n as number) >= 0 && (n as number) < index
+  expect(
+    Array.isArray(inputs) &&
+      inputs.length <= MOST_INPUTS &&
+      inputs.every(isBefore) &&
+      (kind === 'add' ? inputs.length >= 2 : inputs.length === 1),
+    () =>
+      `${where} must read ${kind === 'add' ? 'two or more nodes' : 'one node'} before it, got ` +
+      countOf(inputs),
+  )
+  expect(
+    layer === undefined || (typeof layer === 'object' && layer !== null && !Array.isArray(layer)),
+    () => `${where}: its fields must be an object, got ${describe(layer)}`,
+  )
+}
+
+const countOf = (list: unknown): string =>
+  Array.isArray(list) ? `a list of ${list.length}` : describe(list)
+
+/** Quoted, on one line, cut when long. */
+const show = (text: string): string =>
+  JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)

@@ -1,0 +1,107 @@
+/** Models from one file: architecture and weights. */
+
+import { type Block, compilable } from './containers.js'
+import { describe, expect, SpikewasmError } from './errors.js'
+import { compositeOf } from './graph/json.js'
+import { type ModelJson, modelKey } from './io/model-json.js'
+import { parseSafetensors, toFloat32 } from './io/safetensors.js'
+import type { Model } from './model.js'
+import { type CompileOptions, compile } from './network.js'
+import { methodOptionKeys } from './plan/methods.js'
+
+/** Options of `loadModel`; those of `compile`, where the file's stand for what is left out. */
+export type LoadOptions = Partial<CompileOptions>
+
+/**
+ * A network without weights from what `model.toJSON()` gave; it compiles to the same network.
+ *
+ * @param json an object, or its text
+ * @throws SpikewasmError for what is no network, or of another version
+ */
+export function networkFromJSON(json: ModelJson | string, name = 'the JSON'): Block {
+  return compilable(compositeOf(checkModelJson(parsed(json, name), name).network, name))
+}
+
+/**
+ * A model with its weights from a file that `model.save` wrote, or from its bytes. It predicts and
+ * evaluates; with `purpose: 'train'` it trains on.
+ *
+ * @throws SpikewasmError when the file is missing or damaged, or holds weights alone
+ */
+export async function loadModel(
+  from: string | Uint8Array,
+  options: LoadOptions = {},
+): Promise<Model> {
+  expect(
+    typeof from === 'string' || from instanceof Uint8Array,
+    () => `loadModel needs a path or the bytes of a file, got ${describe(from)}`,
+  )
+  const name = typeof from === 'string' ? from : 'the model'
+  const bytes = typeof from === 'string' ? await readModelFile(from) : from
+  const { json, state } = readModel(bytes, name)
+  if (json === undefined)
+    throw new SpikewasmError(
+      `${name}: must hold a network beside its weights, got weights alone; compile the network ` +
+        'and call model.load, or save it with this version',
+    )
+  const { input, timeSteps, frames, method, network } = json
+  const own = Object.fromEntries(methodOptionKeys.map((key) => [key, method[key]]))
+  // What belongs to the method that the model was trained by.
+  const methods = options.method === undefined ? own : {}
+  const model = await compile(compositeOf(network, name), {
+    purpose: 'inference',
+    input,
+    timeSteps,
+    frames,
+    ...methods,
+    ...options,
+  })
+  try {
+    model.loadStateDict(state)
+  } catch (error) {
+    await model.dispose()
+    throw error instanceof SpikewasmError
+      ? new SpikewasmError(`${name}: ${error.message}`, { cause: error })
+      : error
+  }
+  return model
+}
+
+async function readModelFile(path: string): Promise<Uint8Array> {
+  const { readFileClear } = await import('./io/files.js')
+  return readFileClear(path, 'the model')
+}
+
+/** Weights, and the network where the file holds one. */
+export function readModel(bytes: Uint8Array, name: string) {
+  const { tensors, metadata } = parseSafetensors(bytes, name)
+  const text = metadata[modelKey]
+  return {
+    json: text === undefined ? undefined : checkModelJson(parsed(text, name), name),
+    state: Object.fromEntries(
+      [...tensors].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]),
+    ),
+  }
+}
+
+function parsed(json: ModelJson | string, name: string): unknown {
+  if (typeof json !== 'string') return json
+  try {
+    return JSON.parse(json)
+  } catch (error) {
+    throw new SpikewasmError(
+      `${name}: the network must be JSON, got an error: ${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+}
+
+/** @throws SpikewasmError unless all but the network, which is checked when it is made, fits */
+function checkModelJson(value: unknown, name: string): ModelJson {
+  const json = value as Partial<ModelJson> | null
+  expect(
+    typeof json === 'object' && json !== null && typeof json.method === 'object',
+    () => `${name}: must be what model.toJSON() gives, got ${describe(value)}`,
+  )
+  return json as ModelJson
+}

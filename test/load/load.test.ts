@@ -1,0 +1,82 @@
+/** One file holds a model. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  batchNorm2d,
+  conv2d,
+  flatten,
+  integrateAndFire,
+  lif,
+  linear,
+  loadModel,
+  networkFromJSON,
+  residual,
+  sequential,
+} from '../../src/index.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { expectSameBits, uniform } from '../support/measure.js'
+
+const input = [2, 6, 6] as const
+const own = () =>
+  sequential({
+    stem: sequential(conv2d(2, 8, 3, { padding: 1 }), batchNorm2d(8), integrateAndFire()),
+    body: residual(sequential(conv2d(8, 8, 3, { padding: 1 }), lif({ vReset: 0 }))),
+    pool: avgPool2d(2),
+    head: sequential(flatten(), linear(72, 3)),
+  })
+
+test('a network of one’s own: saved, loaded, the same bits; files of equal models are equal', () =>
+  withFolder(async (folder) => {
+    const options = { input, timeSteps: 3, stepMode: 's' } as const
+    const model = await own().compile(options)
+    const path = join(folder, 'a.safetensors')
+    await model.save(path)
+    await model.save(join(folder, 'b.safetensors'))
+    assert.equal(await readFile(path), await readFile(join(folder, 'b.safetensors')))
+    const loaded = await loadModel(path)
+    assert.equal([loaded.timeSteps, loaded.stepMode], [3, 's'])
+    expectSameBits('state', model.stateDict(), loaded.stateDict())
+    const x = uniform(5 * 72, 2, 1)
+    assert.equal(await loaded.predict(x), await model.predict(x))
+    const again = await loadModel(await readFile(path), { purpose: 'train', batchSize: 2 })
+    await again.trainStep(x.slice(0, 144), [0, 1])
+    assert.match(
+      await messageOf(() => loaded.trainStep(x.slice(0, 144), [0, 1])),
+      /purpose 'train'/,
+    )
+    const text = JSON.stringify(model)
+    assert.equal((await networkOf(text)).toJSON(), { ...model.toJSON() })
+    await Promise.all([model, loaded, again].map((one) => one.dispose()))
+  }))
+
+const networkOf = async (text: string) =>
+  sequential(networkFromJSON(text)).compile({ input, timeSteps: 3, stepMode: 's' })
+
+test('a file of weights alone, and other files, are refused with what to do', () =>
+  withFolder(async (folder) => {
+    const { serializeState } = await import('../../src/io/state.js')
+    const model = await own().compile({ input })
+    const weights = serializeState(model.stateDict())
+    assert.match(
+      await messageOf(() => loadModel(weights)),
+      /^the model: must hold a network beside/,
+    )
+    assert.match(
+      await messageOf(() => loadModel(join(folder, 'none.safetensors'))),
+      /^the model must be a readable file/,
+    )
+    assert.match(
+      await messageOf(() => loadModel(3 as unknown as string)),
+      /^loadModel needs a path/,
+    )
+    assert.match(
+      await messageOf(() => networkFromJSON('{')),
+      /^the JSON: the network must be JSON, got an error/,
+    )
+    await model.dispose()
+  }))
+
+test.run()
