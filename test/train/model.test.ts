@@ -260,7 +260,7 @@ test('trainStep: options and optimizers that are none', async () => {
   model.optimizer = { lr: 0.1 } as Sgd
   assert.is(
     await messageOf(() => model.trainStep(x, y)),
-    'model.optimizer must be made by sgd, as in sgd({ lr: 0.1 }), got {"lr":0.1}',
+    'model.optimizer must be made by sgd, adam, adamW, as in sgd({ lr: 0.1 }), got {"lr":0.1}',
   )
   model.optimizer = sgd()
   assert.match(
