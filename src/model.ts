@@ -301,15 +301,18 @@ export class Model {
   /**
    * Reads parameters and running statistics from a safetensors file, written by `save` or from
    * PyTorch.
+   * @param from its path, or its bytes
    * @throws SpikewasmError for a file that is missing or damaged, and for names or shapes that
    * don't
    *   match; nothing is changed then
    */
-  load(path: string): Promise<void> {
+  load(from: string | Uint8Array): Promise<void> {
     return this.session.alone(async () => {
       const { parseState } = await import('./io/state.js')
       const { readFileClear } = await import('./io/files.js')
-      const state = parseState(await readFileClear(path, 'weights'), path)
+      const path = typeof from === 'string' ? from : 'the weights'
+      const bytes = typeof from === 'string' ? await readFileClear(from, 'weights') : from
+      const state = parseState(bytes, path)
       try {
         takeState(this.session, state)
       } catch (error) {

@@ -3,7 +3,7 @@
 import { Command } from 'commander'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { complain } from './complain.js'
-import { FAILED, guardBench } from './faults.js'
+import { FAILED, guardBench, guardOutput } from './faults.js'
 import { packageVersion } from './version.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
@@ -40,12 +40,7 @@ program.hook('preAction', async (_, command) => {
 const command = program.commands.find((candidate) => candidate.name() === asked)
 
 if (asked === 'bench') guardBench(command)
-// The reader of our output may close it early, as `head` does.
-else
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
+else guardOutput(command, asked === 'train')
 
 try {
   await program.parseAsync()

@@ -1,10 +1,10 @@
-/** How `spikewasm bench` ends when something breaks: with 2, since 1 means a slow-down. */
+/** How commands end when something breaks that nobody awaits: output that cannot be written. */
 
 import type { Command } from 'commander'
 import { SpikewasmError } from '../errors.js'
 import { complain } from './complain.js'
 
-/** Exit code of anything that went wrong. */
+/** Exit code of `bench` for anything that went wrong: 1 means a slow-down there. */
 export const FAILED = 2
 
 /**
@@ -17,6 +17,27 @@ export function guardBench(command: Command | undefined): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE')
       end(new SpikewasmError(`standard output could not be written: ${error.message}`))
+  })
+  // Nobody is left to tell.
+  process.stderr.on('error', () => {})
+}
+
+/**
+ * What a command does when its output cannot be written. A reader that goes away, as `head` does,
+ * ends it well. A full disk is an error. But where work goes on that is worth more than what is
+ * said of it, nothing of that ends it.
+ *
+ * @param goesOn whether the command goes on
+ */
+export function guardOutput(command: Command | undefined, goesOn: boolean): void {
+  let told = false
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' && !goesOn) process.exit(0)
+    if (error.code === 'EPIPE' || told) return
+    told = true
+    const problem = new SpikewasmError(`standard output could not be written: ${error.message}`)
+    const code = complain(problem, command)
+    if (!goesOn) process.exit(code)
   })
   // Nobody is left to tell.
   process.stderr.on('error', () => {})

@@ -29,7 +29,7 @@ export interface TrainSummary {
   readonly threads: number
   readonly seed: number
   readonly epochs: number
-  /** Whether Ctrl-C ended the training. */
+  /** Whether a signal ended the training. */
   readonly aborted: boolean
   /** Folder with the files; null without --out. */
   readonly out: string | null
@@ -43,13 +43,18 @@ export interface Reporter {
   summary(summary: TrainSummary): void
 }
 
-/** One JSON object a line. */
-export function jsonReporter(): Reporter {
+/**
+ * One JSON object a line.
+ *
+ * @param run what each line says of the run
+ */
+export function jsonReporter(run: object): Reporter {
+  const print = (value: object): void => printJson({ ...value, ...run })
   return {
     step() {},
-    epoch: printJson,
+    epoch: print,
     pause() {},
-    summary: printJson,
+    summary: print,
   }
 }
 

@@ -1,15 +1,16 @@
-/** The folder that `train --out` writes: weights.safetensors, options.json, history.json. */
+/** The folder that `train --out` writes, and what commands read of it. */
 
-import { mkdir, rm, rmdir } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { expect, SpikewasmError } from '../errors.js'
-import { kindOfPath, readFileClear, writeFileAtomic, writeFilesAtomic } from '../io/files.js'
-import { serializeState } from '../io/state.js'
-import type { Model } from '../model.js'
+import { kindOfPath, readFileClear } from '../io/files.js'
+import { readRunFile } from '../io/folder/folder.js'
+import { MANIFEST } from '../io/folder/manifest.js'
 import { modelNames } from '../models/registry.js'
 import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/methods.js'
-import type { EpochRecord } from '../train/records.js'
+import { runFiles } from '../train/callbacks/checkpoint.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
 
@@ -49,11 +50,6 @@ const runOptions = v.object({
 
 export type RunOptions = v.InferOutput<typeof runOptions>
 
-const files = { weights: 'weights.safetensors', options: 'options.json', history: 'history.json' }
-
-const json = (value: unknown): Uint8Array =>
-  new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)
-
 /**
  * Makes the folder if it is missing and tries to write in it, before hours of training are spent.
  *
@@ -64,8 +60,8 @@ export async function openRunFolder(folder: string): Promise<readonly string[]> 
   const made: string[] = []
   try {
     await makeFolder(resolve(folder), made)
-    const probe = join(folder, '.probe')
-    await writeFileAtomic(probe, new Uint8Array())
+    const probe = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
+    await writeFile(probe, '', { flag: 'wx' })
     await rm(probe)
   } catch (error) {
     await removeIfEmpty(made)
@@ -98,31 +94,30 @@ export async function removeIfEmpty(made: readonly string[]): Promise<void> {
   for (const path of made.toReversed()) await rmdir(path).catch(() => undefined)
 }
 
-/** Writes the three files, all or none. @throws SpikewasmError when one cannot be written. */
-export async function writeRun(
-  folder: string,
-  model: Model,
-  options: RunOptions,
-  history: { epochs: readonly EpochRecord[]; aborted: boolean },
-): Promise<void> {
-  await withFiles(async () => {
-    await writeFilesAtomic([
-      { path: weightsOf(folder), bytes: serializeState(model.stateDict()) },
-      { path: join(folder, files.history), bytes: json(history) },
-      { path: join(folder, files.options), bytes: json(options) },
-    ])
-  })
+/** Whether a folder holds a run, of this version or of an older one. */
+export async function holdsRun(folder: string): Promise<boolean> {
+  const names = await readdir(folder).catch(() => [] as string[])
+  return [MANIFEST, ...Object.values(runFiles)].some((name) => names.includes(name))
 }
 
-/** The weights of a run. */
-export function weightsOf(folder: string): string {
-  return join(folder, files.weights)
+export const optionsJson = (options: RunOptions): Uint8Array =>
+  new TextEncoder().encode(`${JSON.stringify(options, undefined, 2)}\n`)
+
+/** Equal runs have equal ids: 12 hexadecimal digits of what numbers depend on. */
+export function idOf(options: RunOptions): string {
+  const { threads: _, data: __, load: ___, ...rest } = options
+  const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12)
 }
 
 /** @throws SpikewasmError when the file is missing or does not hold a run's options. */
 export async function readRunOptions(folder: string): Promise<RunOptions> {
-  const path = join(folder, files.options)
-  const bytes = await withFiles(() => readFileClear(path, "--run's options"))
+  const bytes = await withFiles(() => readRunFile(folder, runFiles.options))
+  return parseRunOptions(bytes, join(folder, runFiles.options))
+}
+
+/** @throws SpikewasmError when they are not a run's options. */
+export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
   const refuse = (why: string): never => {
     throw new SpikewasmError(
       `${path}: must hold the options of a run, ${why}; give the folder of a train ` +
@@ -148,7 +143,7 @@ export async function readRunOptions(folder: string): Promise<RunOptions> {
 export async function readWeights(args: {
   readonly run?: string
   readonly weights?: string
-}): Promise<{ readonly run: RunOptions | undefined; readonly weights: string }> {
+}): Promise<{ readonly run: RunOptions | undefined; readonly weights: Uint8Array }> {
   expect(
     (args.run === undefined) !== (args.weights === undefined),
     () =>
@@ -157,8 +152,15 @@ export async function readWeights(args: {
         ? 'neither; train --out writes such a folder'
         : 'both; leave one out'),
   )
-  if (args.run === undefined) return { run: undefined, weights: args.weights! }
-  return { run: await readRunOptions(args.run), weights: weightsOf(args.run) }
+  const { run, weights } = args
+  if (run === undefined) {
+    const bytes = await withFiles(() => readFileClear(weights!, 'weights'))
+    return { run: undefined, weights: bytes }
+  }
+  return {
+    run: await readRunOptions(run),
+    weights: await withFiles(() => readRunFile(run, runFiles.weights)),
+  }
 }
 
 /** The data that the options name; what they leave out is the run's. */

@@ -2,15 +2,12 @@
 
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import type { Split } from '../data/index.js'
 import { expect } from '../errors.js'
-import { median } from '../median.js'
-import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
-import { constant, cosine, sgd } from '../optimizer/index.js'
+import { sgd } from '../optimizer/index.js'
 import type { Method, MethodOptions, StepMode } from '../plan/methods.js'
-import type { EpochRecord } from '../train/records.js'
+import { type Due, dueOf, type Monitor, monitors, runFiles } from '../train/callbacks/checkpoint.js'
 import {
   augmentable,
   type DataArguments,
@@ -19,17 +16,10 @@ import {
   describeDefault,
   loadData,
 } from './datasets.js'
-import { listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
 import { counting, named, numeric, shared } from './options.js'
-import {
-  humanReporter,
-  jsonReporter,
-  peakMemoryMB,
-  type Reporter,
-  type TrainSummary,
-} from './report.js'
-import { openRunFolder, type RunOptions, removeIfEmpty, writeRun } from './run-folder.js'
+import { parseRunOptions, type RunOptions } from './run-folder.js'
+import { newPlace, oldPlace, type RunPlace, runTraining } from './train-run.js'
 import { packageVersion } from './version.js'
 
 interface TrainArguments extends DataArguments {
@@ -51,6 +41,10 @@ interface TrainArguments extends DataArguments {
   readonly seed: number
   readonly load?: string
   readonly out?: string
+  readonly overwrite: boolean
+  readonly resume?: string
+  readonly checkpointEvery?: number | string
+  readonly monitor?: Monitor
   readonly numWorkers?: 0 | 1
   readonly json: boolean
 }
@@ -114,15 +108,91 @@ export function trainCommand(command: Command): Command {
     .addOption(
       new Option(
         '--out <folder>',
-        'write weights.safetensors, options.json and history.json after each epoch',
+        'write weights, the best weights, options, history and a checkpoint after each epoch',
+      ),
+    )
+    .addOption(
+      new Option('--overwrite', 'write over a run that is in the folder of --out').default(false),
+    )
+    .addOption(
+      new Option(
+        '--resume <folder>',
+        'go on with a run where it ended, to the bit; its options are in the folder',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--checkpoint-every <when>',
+        'with --out: a checkpoint after so many steps (100) or minutes (5m) too',
+      ).argParser((text) => (/^\d+$/.test(text) ? Number(text) : text)),
+    )
+    .addOption(
+      named(
+        '--monitor <name>',
+        'with --out: what chooses the best weights (default: testAccuracy)',
+        monitors,
       ),
     )
     .addOption(shared.revectorize())
     .addOption(shared.json())
-    .action((args: TrainArguments) => train(args))
+    .action((args: TrainArguments, command: Command) => train(args, command))
 }
 
-async function train(args: TrainArguments): Promise<void> {
+async function train(args: TrainArguments, command: Command): Promise<void> {
+  const { resume, out, overwrite, checkpointEvery, monitor } = args
+  const place =
+    resume !== undefined
+      ? await oldPlace(resume)
+      : out !== undefined
+        ? await newPlace(out, overwrite)
+        : undefined
+  try {
+    expect(
+      place !== undefined || (checkpointEvery === undefined && monitor === undefined),
+      () => '--checkpoint-every and --monitor need --out, a folder for the checkpoints; got none',
+    )
+    const due = dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
+    if (place?.resumed) {
+      const given = resumedArguments(command)
+      const run = parseRunOptions(
+        await place.folder.read(runFiles.options),
+        `${resume}/options.json`,
+      )
+      await trainAs({ ...args, ...run, ...given }, run, place, due)
+    } else await trainAs(args, undefined, place, due)
+  } finally {
+    await place?.folder.close()
+  }
+}
+
+/** What may be given beside --resume: nothing that numbers depend on. */
+const besideResume = ['resume', 'data', 'threads', 'numWorkers', 'json', 'revectorize']
+const alsoBeside = ['checkpointEvery', 'monitor']
+
+/** @throws SpikewasmError for an option that is the run's */
+function resumedArguments(command: Command): Partial<TrainArguments> {
+  const given = command.options.filter(
+    (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
+  )
+  for (const option of given)
+    expect(
+      [...besideResume, ...alsoBeside].includes(option.attributeName()),
+      () =>
+        `${option.long} must be left out with --resume, which goes on with the run's own ` +
+        'options; beside it may stand --data, --threads, --num-workers, --checkpoint-every, ' +
+        '--monitor, --json',
+    )
+  return Object.fromEntries(
+    given.map((option) => [option.attributeName(), command.getOptionValue(option.attributeName())]),
+  )
+}
+
+async function trainAs(
+  args: TrainArguments,
+  run: RunOptions | undefined,
+  place: RunPlace | undefined,
+  due: Due,
+): Promise<void> {
   const { defaults } = datasets[args.dataset]
   const { lr = defaults.lr, momentum, weightDecay = defaults.weightDecay } = args
   const optimizer = sgd({ lr, momentum, weightDecay, decay: 'weights' })
@@ -150,13 +220,9 @@ async function train(args: TrainArguments): Promise<void> {
     seed,
   })
   try {
-    expect(
-      batchSize <= samples,
-      () =>
-        `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`,
-    )
-    if (args.load !== undefined) await withFiles(() => model.load(args.load!))
-    const options: RunOptions = {
+    // The beginning of a run that goes on is in its checkpoint.
+    if (args.load !== undefined && !place?.checkpoint) await withFiles(() => model.load(args.load!))
+    const options: RunOptions = run ?? {
       version: packageVersion(),
       model: args.model,
       dataset: args.dataset,
@@ -183,143 +249,10 @@ async function train(args: TrainArguments): Promise<void> {
       threads,
       load: args.load,
     }
-    const made = args.out === undefined ? [] : await openRunFolder(args.out)
-    try {
-      await run(model, data, optimizer, options, args)
-    } finally {
-      await removeIfEmpty(made)
-    }
+    const { monitor, numWorkers, json } = args
+    const parts = { model, data, optimizer, options, place, due, monitor, numWorkers, json }
+    await runTraining(parts)
   } finally {
     await model.dispose()
   }
-}
-
-async function run(
-  model: Model,
-  data: Split,
-  optimizer: ReturnType<typeof sgd>,
-  options: RunOptions,
-  { out, numWorkers, json }: TrainArguments,
-): Promise<void> {
-  const { epochs, schedule } = options
-  const reporter = json ? jsonReporter() : humanReporter(epochs, () => model.firingRates())
-  if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
-  const interrupt = listenForInterrupt(() => {
-    reporter.pause()
-    process.stderr.write('stopping after this step; Ctrl-C again ends at once, without saving\n')
-  })
-  const records: EpochRecord[] = []
-  const stepTimes: number[] = []
-  try {
-    const { aborted } = await model.fit(data.train, {
-      epochs,
-      optimizer,
-      schedule: schedule === 'cosine' ? cosine() : constant(),
-      validation: data.test,
-      signal: interrupt.signal,
-      numWorkers,
-      onStep(info) {
-        stepTimes.push(info.milliseconds)
-        reporter.step(info)
-      },
-      async onEpoch(record) {
-        records.push(record)
-        reporter.epoch(record)
-        if (out !== undefined && !interrupt.signal.aborted)
-          await writeRun(out, model, options, { epochs: records, aborted: false })
-      },
-    })
-    // Ctrl-C during the last validation stopped nothing: all epochs are complete.
-    const stopped =
-      aborted && !(records.length === epochs && records[epochs - 1].testAccuracy !== undefined)
-    if (aborted && out !== undefined)
-      await writeRun(out, model, options, { epochs: records, aborted: stopped })
-    finish(reporter, summarize(model, options, records, stepTimes, stopped, out), json)
-    if (stopped) process.exitCode = 130
-  } finally {
-    reporter.pause()
-    interrupt.release()
-  }
-}
-
-/** The first two lines: the data, and the network with its options. */
-function describe(
-  model: Model,
-  { train, test }: Split,
-  { dataset, model: name, batchSize, epochs }: RunOptions,
-): string {
-  const count = (n: number, what: string): string =>
-    `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
-  const how =
-    `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ` +
-    `${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
-  return [
-    `${dataset}: ${count(train.length, 'training sample')} and ` +
-      `${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
-    `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
-  ].join('\n')
-}
-
-function summarize(
-  model: Model,
-  options: RunOptions,
-  records: readonly EpochRecord[],
-  stepTimes: readonly number[],
-  aborted: boolean,
-  out: string | undefined,
-): TrainSummary {
-  const last = records.at(-1)
-  const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
-  const {
-    dataset,
-    model: name,
-    method,
-    stepMode,
-    timeSteps,
-    batchSize,
-    threads,
-    seed,
-    epochs,
-  } = options
-  return {
-    final: true,
-    testAccuracy: last?.testAccuracy ?? null,
-    testLoss: last?.testLoss ?? null,
-    trainLoss: last?.trainLoss ?? null,
-    trainAccuracy: last?.trainAccuracy ?? null,
-    stepMs: last ? median(stepTimes) : null,
-    samplesPerSecond: last ? (stepTimes.length * batchSize) / seconds : null,
-    peakMemoryMB: peakMemoryMB(),
-    firingRates: last?.firingRates ?? {},
-    dataset,
-    model: name,
-    parameters: model.parameterCount,
-    method,
-    stepMode,
-    timeSteps,
-    batchSize,
-    threads,
-    seed,
-    epochs,
-    aborted,
-    out: out ?? null,
-  }
-}
-
-/**
- * Says how it ended, and where the files are: on standard error where standard output is for JSON.
- */
-function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void {
-  reporter.summary(summary)
-  const { aborted, out } = summary
-  const where =
-    out !== null
-      ? `saved weights, options and history in ${resolve(out)}`
-      : aborted
-        ? 'nothing was saved; give --out <folder> to keep the weights'
-        : undefined
-  const text = [aborted ? 'stopped before the end' : undefined, where]
-    .filter((part) => part !== undefined)
-    .join('; ')
-  if (text !== '') (json ? process.stderr : process.stdout).write(`${text}\n`)
 }

@@ -52,6 +52,14 @@ export async function fit(
       `fit.epochs must be that of the checkpoint, ${found.about.epochs - first}, got ${epochs}; ` +
         'to train on, load the weights and call fit without resume',
     )
+  if (found?.about.ended !== undefined) {
+    restoreSnapshot(session, found)
+    session.optimizer = optimizer
+    session.progress = progress
+    const { records, ended } = found.about
+    const stopped = ended === 'finished' ? {} : { stopped: ended }
+    return { epochs: [...records], aborted: false, ...stopped }
+  }
   const feed = await Feed.open(session, data, progress, end, options.numWorkers)
   try {
     const loop = new Loop({

@@ -35,6 +35,8 @@ interface About {
   readonly records: readonly EpochRecord[]
   /** What callbacks keep, by name. */
   readonly callbacks: Readonly<Record<string, unknown>>
+  /** Why nothing is left to do: 'finished', or why a callback has stopped the training. */
+  readonly ended?: string
 }
 
 /** A checkpoint's content. */

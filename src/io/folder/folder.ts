@@ -42,9 +42,10 @@ export class RunFolder {
    * Makes the folder where there is none, takes its lock, and ends what a writer that was killed
    * has left.
    *
+   * @param name what error messages call the folder
    * @throws SpikewasmError when it cannot be made or written, or another process writes in it
    */
-  static async open(path: string): Promise<RunFolder> {
+  static async open(path: string, name = "the run's folder"): Promise<RunFolder> {
     const made: string[] = []
     try {
       await makeFolder(resolve(path), made)
@@ -62,7 +63,11 @@ export class RunFolder {
     } catch (error) {
       for (const folder of made.toReversed()) await rmdir(folder).catch(() => undefined)
       if (error instanceof SpikewasmError) throw error
-      throw await writeError(path, error)
+      throw new SpikewasmError(
+        `${name} must be a folder that can be written, got ${JSON.stringify(path)}: ` +
+          `${(error as Error).message}`,
+        { cause: error },
+      )
     }
   }
 

@@ -3,6 +3,7 @@
 import { checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
 import { serializeCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
+import { modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Callback, Training } from '../callback.js'
@@ -127,6 +128,7 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, first }: RunWriterParts): Callback {
   let folder: RunFolder | undefined
+  let epochs = 0
   let best: number | null = null
   /** The commit that is being written, and what went wrong with it. */
   let writing: Promise<void> = Promise.resolve()
@@ -137,18 +139,20 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
   const write = async (
     training: Training,
     more: (snapshot: Snapshot) => Files = () => ({}),
+    ended?: string,
   ): Promise<void> => {
     const to = folder
     if (!to) return
     // One at a time: a disk that is slower than the training slows it down.
     await writing
     if (failure) throw failure.error
-    const snapshot = training.snapshot()
+    const taken = training.snapshot()
+    const snapshot = ended === undefined ? taken : { ...taken, about: { ...taken.about, ended } }
     const stopped = partial
     writtenAt = performance.now()
     writing = (async () => {
       await to.commit({
-        [runFiles.weights]: serializeState(weightsOf(snapshot)),
+        [runFiles.weights]: modelFile(snapshot),
         [runFiles.history]: historyOf(snapshot, stopped),
         [runFiles.checkpoint]: await serializeCheckpoint(snapshot),
         ...more(snapshot),
@@ -163,6 +167,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
     last: true,
     async onFitStart(start, training) {
       const { resumed } = start
+      epochs = start.epochs
       folder = await open({ resumed })
       writtenAt = performance.now()
       if (!resumed && first) await folder.commit(first(training.snapshot()), { alone: true })
@@ -183,14 +188,14 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       const isBest = value !== undefined && isBetter(value, best, monitor ?? 'testAccuracy', record)
       if (isBest) best = value
       const withBest = (snapshot: Snapshot): Files => ({
-        [runFiles.best]: serializeState(weightsOf(snapshot)),
+        [runFiles.best]: modelFile(snapshot),
       })
       await write(training, isBest ? withBest : undefined)
     },
     async onFitEnd(history: History | undefined, training) {
       try {
         // After an error the last checkpoint is the one to go on from.
-        if (history) await write(training)
+        if (history) await write(training, undefined, endOf(history, epochs))
         await writing
         if (failure && history) throw failure.error
       } finally {
@@ -203,6 +208,13 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       best = (state as Kept).best
     },
   }
+}
+
+/** Why there is nothing to go on with; undefined where there is. */
+function endOf({ epochs: records, stopped }: History, epochs: number): string | undefined {
+  const last = records.at(-1)
+  if (last?.epoch === epochs && !last.partial) return 'finished'
+  return stopped
 }
 
 /** Losses are better when they are lower. */
@@ -225,6 +237,13 @@ function weightsOf({ tensors }: Snapshot): StateDict {
       .filter(([name]) => name.startsWith(prefix))
       .map(([name, tensor]) => [name.slice(prefix.length), tensor])
   return Object.fromEntries([...part('model.'), ...part('optimizer.average.')])
+}
+
+/** A model as `model.save` writes it. */
+function modelFile(snapshot: Snapshot): Uint8Array {
+  const { input, timeSteps, frames, method, network } = snapshot.about.setting
+  const json = JSON.stringify({ input, timeSteps, frames, method, network })
+  return serializeState(weightsOf(snapshot), { [modelKey]: json })
 }
 
 /** One JSON object a line. */

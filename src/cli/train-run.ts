@@ -1,0 +1,209 @@
+/** One run of `spikewasm train`: the folder that it writes, what it says, and how it ends. */
+
+import { resolve } from 'node:path'
+import type { Split } from '../data/index.js'
+import { SpikewasmError } from '../errors.js'
+import { RunFolder } from '../io/folder/folder.js'
+import { median } from '../median.js'
+import type { Model } from '../model.js'
+import { constant, cosine, type Optimizer } from '../optimizer/index.js'
+import { type Due, type Monitor, runFiles, runWriter } from '../train/callbacks/checkpoint.js'
+import type { EpochRecord, History } from '../train/records.js'
+import { listenForInterrupt } from './interrupt.js'
+import { withFiles } from './mistakes.js'
+import {
+  humanReporter,
+  jsonReporter,
+  peakMemoryMB,
+  type Reporter,
+  type TrainSummary,
+} from './report.js'
+import { holdsRun, idOf, optionsJson, type RunOptions } from './run-folder.js'
+
+/** Where a run is kept. */
+export interface RunPlace {
+  readonly folder: RunFolder
+  /** A checkpoint to go on from. */
+  readonly checkpoint?: Uint8Array
+  /** Whether it goes on, from a checkpoint or from the beginning. */
+  readonly resumed: boolean
+}
+
+/**
+ * The folder of a new run.
+ * @throws SpikewasmError when it holds one already, unless that may be written over
+ */
+export async function newPlace(path: string, overwrite: boolean): Promise<RunPlace> {
+  const folder = await withFiles(() => RunFolder.open(path, '--out'))
+  try {
+    if (overwrite || !(await holdsRun(path))) return { folder, resumed: false }
+  } catch (error) {
+    await folder.close()
+    throw error
+  }
+  await folder.close()
+  throw new SpikewasmError(
+    `--out: ${path} holds a run already; --resume ${path} goes on with it, --overwrite begins anew`,
+  )
+}
+
+/** The folder of a run that goes on. */
+export async function oldPlace(path: string): Promise<RunPlace> {
+  if (!(await holdsRun(path)))
+    throw new SpikewasmError(
+      `--resume must be the folder of a run, got ${JSON.stringify(path)}; train --out makes one`,
+    )
+  const folder = await withFiles(() => RunFolder.open(path, '--resume'))
+  try {
+    const begun = folder.names.includes(runFiles.checkpoint)
+    if (!begun && !folder.names.includes(runFiles.options))
+      throw new SpikewasmError(
+        `--resume: ${path} was written by an older version, which has no checkpoints; give ` +
+          '--load with its weights.safetensors, and --out',
+      )
+    const checkpoint = begun ? await folder.read(runFiles.checkpoint) : undefined
+    return { folder, resumed: true, checkpoint }
+  } catch (error) {
+    await folder.close()
+    throw error
+  }
+}
+
+export interface RunParts {
+  readonly model: Model
+  readonly data: Split
+  readonly optimizer: Optimizer
+  readonly options: RunOptions
+  readonly place?: RunPlace
+  readonly due: Due
+  readonly monitor?: Monitor
+  readonly numWorkers?: 0 | 1
+  readonly json: boolean
+}
+
+export async function runTraining(parts: RunParts): Promise<void> {
+  const { model, data, optimizer, options, place, due, monitor, numWorkers, json } = parts
+  const { epochs, schedule } = options
+  const id = idOf(options)
+  const reporter = json
+    ? jsonReporter({ id, options })
+    : humanReporter(epochs, () => model.firingRates())
+  if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
+  const interrupt = listenForInterrupt((name) => {
+    reporter.pause()
+    process.stderr.write(`${name}: stopping after this step; again ends at once, without saving\n`)
+  })
+  const stepTimes: number[] = []
+  const writer =
+    place &&
+    runWriter({
+      due,
+      monitor,
+      open: async () => place.folder,
+      first: () => ({ [runFiles.options]: optionsJson(options) }),
+    })
+  try {
+    const history = await model.fit(data.train, {
+      epochs,
+      optimizer,
+      schedule: schedule === 'cosine' ? cosine() : constant(),
+      validation: data.test,
+      signal: interrupt.signal,
+      numWorkers,
+      resume: place?.checkpoint,
+      callbacks: writer && [writer],
+      onStep(info) {
+        stepTimes.push(info.milliseconds)
+        reporter.step(info)
+      },
+      onEpoch: (record) => reporter.epoch(record),
+    })
+    const stopped = isUnfinished(history, epochs)
+    const out = place?.folder.path
+    finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json)
+    if (stopped) process.exitCode = interrupt.exitCode
+  } finally {
+    reporter.pause()
+    interrupt.release()
+  }
+}
+
+/** A signal amid the last validation, or behind it, may have stopped nothing. */
+function isUnfinished({ aborted, epochs: records }: History, epochs: number): boolean {
+  const last = records.at(-1)
+  return aborted && !(last?.epoch === epochs && !last.partial)
+}
+
+/** The first two lines: the data, and the network with its options. */
+function describe(
+  model: Model,
+  { train, test }: Split,
+  { dataset, model: name, batchSize, epochs }: RunOptions,
+): string {
+  const count = (n: number, what: string): string =>
+    `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
+  const how =
+    `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ` +
+    `${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
+  return [
+    `${dataset}: ${count(train.length, 'training sample')} and ` +
+      `${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
+    `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
+  ].join('\n')
+}
+
+function summarize(
+  model: Model,
+  options: RunOptions,
+  { epochs: records }: { readonly epochs: readonly EpochRecord[] },
+  stepTimes: readonly number[],
+  aborted: boolean,
+  out: string | undefined,
+): TrainSummary {
+  const last = records.at(-1)
+  const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
+  const stepped = stepTimes.length > 0
+  const { dataset, model: name, method, stepMode, timeSteps, batchSize } = options
+  return {
+    final: true,
+    testAccuracy: last?.testAccuracy ?? null,
+    testLoss: last?.testLoss ?? null,
+    trainLoss: last?.trainLoss ?? null,
+    trainAccuracy: last?.trainAccuracy ?? null,
+    stepMs: stepped ? median(stepTimes) : null,
+    samplesPerSecond: stepped ? (stepTimes.length * batchSize) / seconds : null,
+    peakMemoryMB: peakMemoryMB(),
+    firingRates: last?.firingRates ?? {},
+    dataset,
+    model: name,
+    parameters: model.parameterCount,
+    method,
+    stepMode,
+    timeSteps,
+    batchSize,
+    threads: model.threads,
+    seed: options.seed,
+    epochs: options.epochs,
+    aborted,
+    out: out ?? null,
+  }
+}
+
+/**
+ * Says how it ended, and where the files are: on standard error where standard output is for JSON.
+ */
+function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void {
+  reporter.summary(summary)
+  const { aborted, out } = summary
+  const where =
+    out !== null
+      ? `saved weights, options and history in ${resolve(out)}`
+      : aborted
+        ? 'nothing was saved; give --out <folder> to keep the weights'
+        : undefined
+  const how = aborted && out !== null ? `; go on with train --resume ${out}` : ''
+  const text = [aborted ? 'stopped before the end' : undefined, where]
+    .filter((part) => part !== undefined)
+    .join('; ')
+  if (text !== '') (json ? process.stderr : process.stdout).write(`${text}${how}\n`)
+}
