@@ -35,8 +35,11 @@ for (const threads of ['1', '2']) {
         )
         const lines = parseLines(stdout)
         assert.equal([lines.at(-1)!.final, lines.at(-1)!.aborted], [true, true])
-        const history = JSON.parse(await readFile(join(folder, 'history.json'), 'utf8'))
-        assert.equal(history, { epochs: lines.slice(0, -1), aborted: true })
+        const history = parseLines(await readFile(join(folder, 'history.jsonl'), 'utf8'))
+        assert.equal(
+          history,
+          lines.slice(0, -1).map(({ id: _, options: __, ...record }) => record),
+        )
         assert.is((await run(['eval', '--run', folder])).code, 0)
       }),
   )

@@ -142,15 +142,21 @@ test('train --out: weights, options and history; eval gives the same numbers', (
     assert.is(trained.code, 0, trained.stderr)
     assert.match(trained.stderr, `saved weights, options and history in ${out}`)
     assert.equal((await readdir(out)).sort(), [
-      'history.json',
+      'best.safetensors',
+      'checkpoint.safetensors',
+      'history.jsonl',
+      'manifest.json',
       'options.json',
       'weights.safetensors',
     ])
     const lines = parseLines(trained.stdout)
     const final = lines.at(-1)!
 
-    const history = JSON.parse(await readFile(join(out, 'history.json'), 'utf8'))
-    assert.equal(history, { epochs: lines.slice(0, -1), aborted: false })
+    const history = parseLines(await readFile(join(out, 'history.jsonl'), 'utf8'))
+    assert.equal(
+      history,
+      lines.slice(0, -1).map(({ id: _, options: __, ...record }) => record),
+    )
     const saved = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
     assert.equal(
       [saved.model, saved.dataset, saved.input, saved.tau, saved.seed, saved.stepMode],

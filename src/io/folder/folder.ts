@@ -143,6 +143,15 @@ export class RunFolder {
       if (LEFT_BEHIND.test(name)) await rm(join(this.path, name), { force: true })
   }
 
+  /** Removes what was written. `close` then removes the folder too, if it was made. */
+  async discard(): Promise<void> {
+    await this.lock.check()
+    const names = this.names
+    await rm(join(this.path, MANIFEST), { force: true })
+    for (const name of names) await rm(join(this.path, name), { force: true })
+    this.manifest = { format: 1, generation: 0, files: {} }
+  }
+
   /** Gives the lock back. Folders that were made for nothing are removed. */
   async close(): Promise<void> {
     await this.lock.release()

@@ -198,6 +198,8 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
         if (history) await write(training, undefined, endOf(history, epochs))
         await writing
         if (failure && history) throw failure.error
+        // An error before the first checkpoint leaves nothing to go on with.
+        if (!history && !folder?.names.includes(runFiles.checkpoint)) await folder?.discard()
       } finally {
         await folder?.close()
         folder = undefined
