@@ -1073,6 +1073,8 @@ export enum StepNumbers {
   One = 80,
   /** f32, by the host: 1 / batches whose gradients have been added up. */
   AccumulateShare = 84,
+  /** f32: `Norm`. */
+  SingleNorm = 88,
   /** Bytes; the groups follow. */
   Bytes = 128,
 }

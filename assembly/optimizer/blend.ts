@@ -47,6 +47,7 @@ export function clipFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const good = isFinite(norm)
   const coefficient = min<f64>(1, load<f64>(numbers, StepNumbers.ClipNorm) / (norm + 1e-6))
   store<f64>(numbers, norm, StepNumbers.Norm)
+  store<f32>(numbers, <f32>norm, StepNumbers.SingleNorm)
   store<f32>(numbers, good ? <f32>coefficient : f32.NaN, StepNumbers.Coefficient)
   if (!good) store<u32>(Control.NonFinite, 1)
 }
