@@ -185,6 +185,15 @@ export {
   startMoments,
 } from './norm/moments'
 export { weightStandardise, weightStandardiseBackward } from './norm/standardise'
+export { adam, adamRange, stepStart } from './optimizer/adam'
+export {
+  blend,
+  blendRange,
+  clipFinish,
+  scaleRange,
+  squaredNorm,
+  squareSum,
+} from './optimizer/blend'
 export { sgd, sgdRange } from './optimizer/sgd'
 export { dropout, dropoutFloats } from './pool/dropout'
 export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'

@@ -315,6 +315,16 @@ export enum Op {
   CrossEntropy = 50,
   /** SGD; unit = chunk of the parameters. SgdWord. */
   Sgd = 51,
+  /** Begins a step: powers of betas, shares of the moving average; one unit. StepStartWord. */
+  StepStart = 80,
+  /** Adam and AdamW; unit = chunk of the parameters. AdamWord. */
+  Adam = 81,
+  /** Sums of squares; unit = chunk of the gradients. NormSumWord. */
+  SquaredNorm = 82,
+  /** Norm of the gradients, and the factor that clips them; one unit. ClipWord. */
+  ClipFinish = 83,
+  /** Out = keep·Out + factor·In; unit = chunk of the parameters. BlendWord. */
+  Blend = 84,
   /** Chooses between kernels by how many spikes there are; one unit. ChooseWord. */
   Choose = 55,
 
@@ -1032,6 +1042,107 @@ export enum SgdWord {
   PerUnit = 8,
   /** Non-zero: `Control.DecayOther` is their decay, else `Control.Decay`. */
   OtherDecay = 9,
+  /** 0, or the parameters' `StepGroup`: its numbers hold instead of those of the control block. */
+  Group = 10,
+}
+
+/** Numbers of a step of the optimizer that all parameters share: byte offsets. */
+export enum StepNumbers {
+  /** f64: β₁ⁿ and β₂ⁿ behind n steps; 1 at first. */
+  Power1 = 0,
+  Power2 = 8,
+  /** f64: steps that the moving average has taken. */
+  Averaged = 16,
+  /** f64: norm of the gradients of the last step, before they were clipped. */
+  Norm = 24,
+  /** f64, by the host: the norm to which gradients are clipped. */
+  ClipNorm = 32,
+  /** f64, by the host: what the moving average keeps of itself. */
+  AverageDecay = 40,
+  /** f64: 1/(1 − β₁ⁿ) and 1/√(1 − β₂ⁿ) of this step. */
+  Correction1 = 48,
+  Correction2 = 56,
+  /** f32: the factor that clips gradients. */
+  Coefficient = 64,
+  /** f32: what this step keeps of the moving average, and its own share. */
+  AverageKeep = 68,
+  AverageShare = 72,
+  /** f32, by the host: 1 where gradients are added to those of batches before, else 0. */
+  AccumulateKeep = 76,
+  /** f32, by the host: 1. */
+  One = 80,
+  /** f32, by the host: 1 / batches whose gradients have been added up. */
+  AccumulateShare = 84,
+  /** f32: `Norm`. */
+  SingleNorm = 88,
+  /** Bytes; the groups follow. */
+  Bytes = 128,
+}
+
+/** Numbers of a group of parameters, written by the host before each step: byte offsets. */
+export enum StepGroup {
+  /** f64: β₁ of Adam, momentum of SGD. */
+  Beta1 = 0,
+  /** f64: β₂. */
+  Beta2 = 8,
+  /** f32: learning rate. */
+  Rate = 16,
+  /** f32: weight decay. */
+  Decay = 20,
+  /** f32. */
+  Eps = 24,
+  /** Non-zero: Nesterov momentum (SGD). */
+  Nesterov = 28,
+  /** Non-zero: weight decay is no part of the gradient (AdamW). */
+  Decoupled = 32,
+  /** From one group to the next. */
+  Bytes = 64,
+}
+
+export enum StepStartWord {
+  Numbers = 4,
+  /** Any group: their betas are the same. */
+  Group = 5,
+}
+
+export enum AdamWord {
+  Parameters = 4,
+  Gradients = 5,
+  Means = 6,
+  Squares = 7,
+  /** Floats, a multiple of 16. */
+  Count = 8,
+  PerUnit = 9,
+  Numbers = 10,
+  Group = 11,
+}
+
+export enum NormSumWord {
+  /** f64, one for each unit. */
+  Partial = 4,
+  In = 5,
+  /** Floats, a multiple of 16. */
+  Count = 6,
+  PerUnit = 7,
+}
+
+export enum ClipWord {
+  Numbers = 4,
+  Partial = 5,
+  /** Of the partial sums. */
+  Count = 6,
+}
+
+export enum BlendWord {
+  Out = 4,
+  In = 5,
+  /** Floats, a multiple of 16. */
+  Count = 6,
+  PerUnit = 7,
+  /** Address of a float32. */
+  Factor = 8,
+  /** 0, or the address of a float32. */
+  Keep = 9,
 }
 
 export enum ClearWord {

@@ -3,7 +3,7 @@
 import type { Dataset } from './data/dataset.js'
 import { checkBoolean, checkOptions, SpikewasmError } from './errors.js'
 import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
-import { checkOptimizer, checkRate, type Optimizer } from './optimizer/index.js'
+import type { Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
@@ -14,7 +14,8 @@ import { type Prediction, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
 import type { StepOptions, StepResult, StreamStep } from './runtime/settings.js'
-import { gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
+import { averages, gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
+import { checkClipNorm, followOptimizer, setOptimizer, stepFactor } from './runtime/training.js'
 import {
   activity,
   diagnostics,
@@ -51,9 +52,14 @@ export class Model {
   get optimizer(): Optimizer {
     return this.session.optimizer
   }
-  /** Takes effect with the next step; momentum stays. */
+  /**
+   * Takes effect with the next step; what one rule keeps, such as momentum, stays until the next
+   * step of another rule.
+   * @throws SpikewasmError for what is no optimizer, for a group that names what the network does
+   *   not have, and for another rule or other groups while `fit` runs
+   */
   set optimizer(optimizer: Optimizer) {
-    this.session.optimizer = optimizer
+    setOptimizer(this.session, optimizer)
   }
   /** T, the time steps for which each sample is presented. */
   get timeSteps(): number {
@@ -132,15 +138,17 @@ export class Model {
    */
   trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
     return this.session.alone(async () => {
-      checkOptions('trainStep', options, ['update', 'lr'])
+      checkOptions('trainStep', options, ['update', 'lr', 'clipNorm'])
       const program = checkBoolean('trainStep.update', options.update, true) ? 'train' : 'gradients'
-      checkOptimizer('model.optimizer', this.optimizer)
-      const { lr = this.optimizer.lr } = options
-      checkRate('trainStep.lr', lr)
+      const { lr = this.optimizer.lr, clipNorm } = options
+      const factor = stepFactor(this.optimizer, lr)
+      checkClipNorm('trainStep.clipNorm', clipNorm)
+      programOf(this.session, program)
       checkBatch(this.session, x, this.batchSize)
       checkLabels(this.session, y, this.batchSize)
+      await followOptimizer(this.session, clipNorm)
       fillSlot(this.session, 0, x, y, this.batchSize)
-      const result = await this.session.run(program, 0, this.batchSize, lr)
+      const result = await this.session.run(program, 0, this.batchSize, lr, factor)
       const problem = nonFinite(this.session, 0, program)
       if (problem !== undefined) throw new SpikewasmError(problem)
       return result
@@ -263,6 +271,15 @@ export class Model {
     return diagnostics(this.session)
   }
 
+  /**
+   * As `stateDict`, with the moving averages that `fit` keeps with `ema` instead of the parameters;
+   * statistics are the current ones. Before the first step they are the parameters.
+   * @throws SpikewasmError when no average is kept
+   */
+  averages(): StateDict {
+    return averages(this.session)
+  }
+
   /** Parameters and running statistics by PyTorch's names and in its layouts; copies. */
   stateDict(): StateDict {
     return stateDict(this.session)
@@ -358,7 +375,7 @@ export class Model {
   }
 
   /**
-   * Forgets the optimizer's momentum.
+   * Forgets what the optimizer keeps from step to step, momentum for example; moving averages stay.
    * @throws SpikewasmError while the model runs
    */
   resetOptimizer(): void {

@@ -20,6 +20,8 @@ import { normBackwardApply, normBackwardFinish, normBackwardReduce } from '../no
 import { normEvaluate, normFinish, normStatistics } from '../norm/forward'
 import { weightStandardise, weightStandardiseBackward } from '../norm/standardise'
 import { Op, Rec } from '../opcodes'
+import { adam, stepStart } from '../optimizer/adam'
+import { blend, clipFinish, squaredNorm } from '../optimizer/blend'
 import { sgd } from '../optimizer/sgd'
 import { dropout, dropoutFloats } from '../pool/dropout'
 import { maxPool, maxPoolBackward, maxPoolFloats } from '../pool/max-pool'
@@ -200,6 +202,21 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Sgd:
       sgd(rec, unit, t, scratch)
+      break
+    case Op.StepStart:
+      stepStart(rec, unit, t, scratch)
+      break
+    case Op.Adam:
+      adam(rec, unit, t, scratch)
+      break
+    case Op.SquaredNorm:
+      squaredNorm(rec, unit, t, scratch)
+      break
+    case Op.ClipFinish:
+      clipFinish(rec, unit, t, scratch)
+      break
+    case Op.Blend:
+      blend(rec, unit, t, scratch)
       break
     case Op.GroupedForward:
       groupedForward(rec, unit, t, scratch)

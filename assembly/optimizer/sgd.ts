@@ -1,12 +1,12 @@
 /** Stochastic gradient descent with momentum and weight decay, in PyTorch's form. */
 
-import { Control, SgdWord } from '../opcodes'
+import { Control, SgdWord, StepGroup } from '../opcodes'
 
 /**
  * g = Gradients + decay·p;  v = momentum·v + g;  p −= rate·(Nesterov ? g + momentum·v : v)
  *
  * Parameters p and Velocities v change in place. Rate, momentum, decay and Nesterov come from the
- * control block. Unit = PerUnit floats, a multiple of 4. Scratch: none.
+ * control block, or from Group. Unit = PerUnit floats, a multiple of 4. Scratch: none.
  *
  * When the loss is not finite nothing changes. A parameter whose new value would not be finite
  * keeps its value, and Control.NonFinite is set: a failed step must not lose what was learnt.
@@ -17,18 +17,21 @@ export function sgd(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const end = min(first + perUnit, load<u32>(rec, SgdWord.Count * 4))
   if (first >= end || !isFinite(load<f32>(Control.Loss))) return
   const offset = (<usize>first) << 2
-  const decay = load<u32>(rec, SgdWord.OtherDecay * 4)
-    ? load<f32>(Control.DecayOther)
-    : load<f32>(Control.Decay)
+  const group = <usize>load<u32>(rec, SgdWord.Group * 4)
+  const decay = group
+    ? load<f32>(group, StepGroup.Decay)
+    : load<u32>(rec, SgdWord.OtherDecay * 4)
+      ? load<f32>(Control.DecayOther)
+      : load<f32>(Control.Decay)
   sgdRange(
     <usize>load<u32>(rec, SgdWord.Parameters * 4) + offset,
     <usize>load<u32>(rec, SgdWord.Velocities * 4) + offset,
     <usize>load<u32>(rec, SgdWord.Gradients * 4) + offset,
     (<usize>(end - first)) << 2,
-    load<f32>(Control.LearningRate),
-    load<f32>(Control.Momentum),
+    group ? load<f32>(group, StepGroup.Rate) : load<f32>(Control.LearningRate),
+    group ? <f32>load<f64>(group, StepGroup.Beta1) : load<f32>(Control.Momentum),
     decay,
-    load<u32>(Control.Nesterov) != 0,
+    (group ? load<u32>(group, StepGroup.Nesterov) : load<u32>(Control.Nesterov)) != 0,
   )
 }
 

@@ -8,6 +8,8 @@
 export type { GradientMemory, GradientsOf, GradientTerm } from './contributions.js'
 export type { ConvShape, LinearShape } from './convolution.js'
 export { load } from './engine.js'
+export type { AdamOptions, AdamSettings } from './kinds/adam.js'
+export { adam } from './kinds/adam.js'
 export type {
   AddMemory,
   AddOptions,
@@ -40,6 +42,13 @@ export type {
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
 export type { ClearMemory, ShapeOptions, SumMemory } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'
+export type {
+  ClipNormOptions,
+  ClipNormSettings,
+  EmaOptions,
+  EmaSettings,
+} from './kinds/clip-and-average.js'
+export { clipNorm, ema } from './kinds/clip-and-average.js'
 export type { Conv2dOptions } from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
 export type {

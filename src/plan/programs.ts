@@ -5,11 +5,23 @@ import { lowerGraph } from './graph.js'
 import type { Pass } from './pass.js'
 import type { PlannedProgram } from './program.js'
 import type { State } from './state.js'
-import type { TrainingBuffers } from './training.js'
-import { emitClear, emitSgd } from './update.js'
-import { type Buffer, ref } from './words.js'
+import { expectAccumulates, standardTraining, type TrainingBuffers } from './training.js'
+import { emitAccumulate, emitClear, emitMeanUpdate, emitUpdate, updateRanges } from './update.js'
+import type { Buffer } from './words.js'
 
-export type ProgramName = 'train' | 'gradients' | 'evaluate' | 'single' | 'stream' | 'prepare'
+/**
+ * `train` is a whole step, `gradients` one without the optimizer; `accumulate` adds up gradients of
+ * several batches, and `update` makes the step with their mean.
+ */
+export type ProgramName =
+  | 'train'
+  | 'gradients'
+  | 'accumulate'
+  | 'update'
+  | 'evaluate'
+  | 'single'
+  | 'stream'
+  | 'prepare'
 
 export interface ProgramPlan extends PlannedProgram {
   readonly name: ProgramName
@@ -23,26 +35,18 @@ export interface ProgramPlan extends PlannedProgram {
  */
 export function trainingPrograms(
   context: Context,
-  { parameterFloats, decayFloats }: State,
+  { parameters, parameterFloats }: State,
   buffers: TrainingBuffers & { readonly parameters: Buffer },
 ): { programs: ProgramPlan[]; keptBytes: number } {
   const { builder: b, options, outer, online, masked, accumulate } = context
   const updatesInLoop = online && options.update === 'everyStep'
-  const emitUpdate = (): void => {
+  const { training: spec = standardTraining } = options
+  expectAccumulates(spec, options)
+  const ranges = updateRanges(parameters, spec, parameterFloats)
+  const update = { spec, buffers, ranges, floats: parameterFloats }
+  const step = (): void => {
     b.phase = 'update'
-    for (const { otherDecay, from, count } of [
-      { otherDecay: false, from: 0, count: decayFloats },
-      { otherDecay: true, from: decayFloats, count: parameterFloats - decayFloats },
-    ]) {
-      if (count === 0) continue
-      emitSgd(b, {
-        parameters: ref(buffers.parameters, from * 4),
-        gradients: ref(buffers.gradients, from * 4),
-        velocities: ref(buffers.states.momentum_buffer, from * 4),
-        count,
-        otherDecay,
-      })
-    }
+    emitUpdate(b, update)
   }
   const { sections } = b.program('train', stepsInside(context))
   if (accumulate) emitClear(b, buffers.gradients, parameterFloats)
@@ -56,7 +60,7 @@ export function trainingPrograms(
     if (!online) return
     if (masked) b.setCondition('stepMask')
     backward(call)
-    if (updatesInLoop) emitUpdate()
+    if (updatesInLoop) step()
     b.phase = 'forward'
   })
   if (!online) {
@@ -67,7 +71,7 @@ export function trainingPrograms(
   b.startSection(1)
   pass.complete()
   b.startSection(1)
-  if (!updatesInLoop) emitUpdate()
+  if (!updatesInLoop) step()
   const kept = b.buffers.filter(
     (x) =>
       (x.purpose === 'kept' && x.first < forwardEnd) ||
@@ -78,10 +82,20 @@ export function trainingPrograms(
     records: section.records.filter((r) => r.phase !== 'update'),
   }))
   const { rates, probes } = pass
+  const ofNone = { rates: [], probes: { neurons: [], weights: [] } }
+  const apart = (name: 'accumulate' | 'update', emit: typeof emitUpdate): ProgramPlan => {
+    const { sections } = b.program(name)
+    b.phase = 'update'
+    emit(b, update)
+    return { name, sections, ...ofNone }
+  }
   return {
     programs: [
       { name: 'train', sections, rates, probes },
       { name: 'gradients', sections: withoutUpdate, rates, probes },
+      ...(spec.accumulate
+        ? [apart('accumulate', emitAccumulate), apart('update', emitMeanUpdate)]
+        : []),
     ],
     keptBytes: kept.reduce((n, x) => n + x.bytes, 0),
   }

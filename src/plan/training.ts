@@ -1,5 +1,7 @@
 /** What training programs do beside a method's forward and backward pass. */
 
+import { StepGroup, StepNumbers } from '../../assembly/opcodes.js'
+import { expect } from '../errors.js'
 import { crossEntropy, type Loss, type RatePenalty } from '../loss/index.js'
 import { type Rule, rules } from '../optimizer/index.js'
 import type { ProgramBuilder } from './program.js'
@@ -41,29 +43,65 @@ export const standardTraining: TrainingSpec = {
 /** What only training has. Arrays of floats have the layout of the parameters. */
 export interface TrainingBuffers {
   readonly gradients: Buffer
-  /** What the rule keeps from step to step, under its names. */
+  /**
+   * What is kept from step to step: what the rule keeps under its names, `average` the moving
+   * average, `accumulated` the sum of gradients of several batches.
+   */
   readonly states: Readonly<Record<string, Buffer>>
+  /** `StepNumbers`, then `StepGroup`s; where SGD does with the control block there are none. */
+  readonly numbers?: Buffer
 }
+
+/** Arrays that are kept for each parameter. */
+export const statesOf = ({ rule, average, accumulate }: TrainingSpec): string[] => [
+  ...rules[rule].states,
+  ...(average ? ['average'] : []),
+  ...(accumulate ? ['accumulated'] : []),
+]
+
+/** Whether steps need more numbers than those of the control block. */
+const needsNumbers = ({ rule, groups, clip, accumulate, average }: TrainingSpec): boolean =>
+  rule !== 'sgd' || groups.length > 0 || clip || accumulate || average
 
 export function trainingBuffers(
   b: ProgramBuilder,
-  { rule }: TrainingSpec,
+  spec: TrainingSpec,
   parameterFloats: number,
 ): TrainingBuffers {
   const bytes = parameterFloats * 4
   const state = (name: string): [string, Buffer] => [name, b.buffer(name, bytes, 'optimizer')]
   return {
     gradients: b.buffer('gradients', bytes, 'gradients'),
-    states: Object.fromEntries(rules[rule].states.map(state)),
+    states: Object.fromEntries(statesOf(spec).map(state)),
+    ...(needsNumbers(spec)
+      ? { numbers: b.buffer('step numbers', numbersBytes(spec.groups.length), 'optimizer') }
+      : {}),
   }
+}
+
+/** Where the numbers of a group lie: one place for its weights, and one for the others. */
+export const groupOffset = (group: number, decays: boolean): number =>
+  StepNumbers.Bytes + (2 * group + (decays ? 0 : 1)) * StepGroup.Bytes
+
+/** Bytes of the numbers of a step; beside groups there are parameters of none. */
+export const numbersBytes = (groups: number): number => groupOffset(groups + 1, true)
+
+/** @throws SpikewasmError where steps do not wait for several batches */
+export function expectAccumulates(
+  { accumulate }: TrainingSpec,
+  { update }: { readonly update: 'afterwards' | 'everyStep' },
+): void {
+  expect(
+    !accumulate || update === 'afterwards',
+    () =>
+      "fit.accumulate needs update 'afterwards', got 'everyStep', which makes a step of the " +
+      'optimizer within each batch; leave one of them out',
+  )
 }
 
 /** @throws Error for what no program does yet */
 export function expectPlanned(spec: TrainingSpec): void {
-  const { rule, loss, penalties, ...rest } = spec
+  const { loss, penalties } = spec
   const plain = loss.kind === 'crossEntropy' && loss.labelSmoothing === 0 && loss.of === 'rates'
-  const flags = [rest.clip, rest.accumulate, rest.average]
-  const lists = [rest.groups, rest.frozen, penalties]
-  if (rule !== 'sgd' || !plain || flags.includes(true) || lists.some(({ length }) => length > 0))
-    throw new Error(`not planned yet: ${JSON.stringify(spec)}`)
+  if (!plain || penalties.length > 0) throw new Error(`not planned yet: ${JSON.stringify(spec)}`)
 }

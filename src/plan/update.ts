@@ -1,11 +1,127 @@
 /** The optimizer's records. */
 
+import { StepNumbers } from '../../assembly/opcodes.js'
+import type { Parameter } from './context.js'
 import type { ProgramBuilder } from './program.js'
-import { clear, sgd } from './records/optimizer.js'
+import { adam, blend, clear, clipFinish, sgd, squaredNorm, stepStart } from './records/optimizer.js'
 import type { Place } from './records/schema.js'
+import { groupOffset, type TrainingBuffers, type TrainingSpec } from './training.js'
+import { type Buffer, type Reference, ref } from './words.js'
 
 /** Floats of a unit. */
 const UPDATE_FLOATS = 16384
+
+const unitsOf = (count: number): number => Math.ceil(count / UPDATE_FLOATS)
+
+/** Parameters that lie side by side and take a step by the same numbers; in floats. */
+interface UpdateRange {
+  readonly from: number
+  readonly count: number
+  /** 0: those that no group names; else 1 + the group's index. */
+  readonly group: number
+  /** Weights of convolutions and linear layers. */
+  readonly decays: boolean
+}
+
+/**
+ * The parameters that take steps, in as few ranges as there can be. `end`: floats of all of them.
+ */
+export function updateRanges(
+  parameters: readonly Parameter[],
+  { groups, frozen }: Pick<TrainingSpec, 'groups' | 'frozen'>,
+  end: number,
+): UpdateRange[] {
+  const stay = new Set(frozen)
+  const sets = groups.map((names) => new Set(names))
+  const sorted = [...parameters].sort((a, b) => a.offset - b.offset)
+  const ranges: UpdateRange[] = []
+  let adjacent = false
+  for (const [i, { name, decays, offset }] of sorted.entries()) {
+    const next = i + 1 < sorted.length ? sorted[i + 1].offset / 4 : end
+    const from = offset / 4
+    const group = 1 + sets.findIndex((names) => names.has(name))
+    const last = ranges.at(-1)
+    if (stay.has(name)) adjacent = false
+    else if (adjacent && last?.group === group && last.decays === decays)
+      ranges[ranges.length - 1] = { ...last, count: next - last.from }
+    else {
+      ranges.push({ from, count: next - from, group, decays })
+      adjacent = true
+    }
+  }
+  return ranges
+}
+
+/** What an update's records read and write, and what they are. */
+export interface Update {
+  readonly spec: TrainingSpec
+  readonly buffers: TrainingBuffers & { readonly parameters: Buffer }
+  readonly ranges: readonly UpdateRange[]
+  /** Of all parameters. */
+  readonly floats: number
+}
+
+/** Clips the gradients, makes the optimizer's step, and takes it into the moving average. */
+export function emitUpdate(b: ProgramBuilder, update: Update): void {
+  const { spec, buffers, ranges, floats } = update
+  const { parameters, gradients, states, numbers } = buffers
+  if (ranges.length === 0) return
+  if (spec.clip)
+    emitClip(
+      b,
+      ranges.map(({ from, count }) => ({ values: ref(gradients, from * 4), count })),
+      numbers as Buffer,
+    )
+  if (spec.rule !== 'sgd' || spec.average) emitStepStart(b, numbers as Buffer, groupOffset(0, true))
+  const grouped = spec.groups.length > 0
+  for (const { from, count, group, decays } of ranges) {
+    const at = (buffer: Buffer): Reference => ref(buffer, from * 4)
+    const shared = { parameters: at(parameters), gradients: at(gradients), count }
+    const numbersOf = (): Reference => ref(numbers as Buffer, groupOffset(group, decays))
+    if (spec.rule === 'sgd')
+      emitSgd(b, {
+        ...shared,
+        velocities: at(states.momentum_buffer),
+        otherDecay: !decays,
+        ...(grouped ? { group: numbersOf() } : {}),
+      })
+    else
+      emitAdam(b, {
+        ...shared,
+        means: at(states.exp_avg),
+        squares: at(states.exp_avg_sq),
+        numbers: numbers as Buffer,
+        group: numbersOf(),
+      })
+  }
+  if (spec.average) emitAverage(b, states.average, parameters, floats, numbers as Buffer)
+}
+
+/** accumulated = accumulated + gradients; of the first batch, gradients alone. */
+export function emitAccumulate(b: ProgramBuilder, { buffers, ranges }: Update): void {
+  const { gradients, states, numbers } = buffers
+  for (const { from, count } of ranges)
+    emitBlend(b, {
+      out: ref(states.accumulated, from * 4),
+      in: ref(gradients, from * 4),
+      count,
+      factor: ref(numbers as Buffer, StepNumbers.One),
+      keep: ref(numbers as Buffer, StepNumbers.AccumulateKeep),
+    })
+}
+
+/** gradients = the mean of what has been accumulated, and the step with them. */
+export function emitMeanUpdate(b: ProgramBuilder, update: Update): void {
+  const { gradients, states, numbers } = update.buffers
+  for (const { from, count } of update.ranges)
+    emitBlend(b, {
+      out: ref(gradients, from * 4),
+      in: ref(states.accumulated, from * 4),
+      count,
+      factor: ref(numbers as Buffer, StepNumbers.AccumulateShare),
+    })
+  emitUpdate(b, update)
+}
 
 /** A step of SGD; `count` floats, a multiple of 16. */
 export function emitSgd(
@@ -19,13 +135,85 @@ export function emitSgd(
     readonly velocities: Place
     readonly count: number
     readonly otherDecay: boolean
+    /** Where its numbers lie; default: the control block. */
+    readonly group?: Place
   },
 ): void {
-  const units = Math.ceil(of.count / UPDATE_FLOATS)
-  b.emit(sgd, units, { ...of, perUnit: UPDATE_FLOATS, otherDecay })
+  b.emit(sgd, unitsOf(of.count), { ...of, perUnit: UPDATE_FLOATS, otherDecay })
+}
+
+/** Begins a step: its powers of betas, and how the moving average takes it. */
+export function emitStepStart(b: ProgramBuilder, numbers: Buffer, groupAt: number): void {
+  b.emit(stepStart, 1, { numbers, group: ref(numbers, groupAt) })
+}
+
+/** A step of Adam or AdamW; `count` floats, a multiple of 16. */
+export function emitAdam(
+  b: ProgramBuilder,
+  of: {
+    readonly parameters: Place
+    readonly gradients: Place
+    readonly means: Place
+    readonly squares: Place
+    readonly count: number
+    readonly numbers: Place
+    readonly group: Place
+  },
+): void {
+  b.emit(adam, unitsOf(of.count), { ...of, perUnit: UPDATE_FLOATS })
+}
+
+/** Scales values, a multiple of 16 each, so that the norm of all is at most that of `numbers`. */
+export function emitClip(
+  b: ProgramBuilder,
+  parts: readonly { readonly values: Reference; readonly count: number }[],
+  numbers: Buffer,
+): void {
+  const units = parts.reduce((sum, { count }) => sum + unitsOf(count), 0)
+  const partial = b.buffer('squares of gradients', units * 8)
+  let unit = 0
+  for (const { values, count } of parts) {
+    const place = { partial: ref(partial, unit * 8), in: values }
+    b.emit(squaredNorm, unitsOf(count), { ...place, count, perUnit: UPDATE_FLOATS })
+    unit += unitsOf(count)
+  }
+  b.emit(clipFinish, 1, { numbers, partial, count: units })
+  const factor = ref(numbers, StepNumbers.Coefficient)
+  for (const { values, count } of parts) emitBlend(b, { out: values, in: values, count, factor })
+}
+
+/** The moving average takes `parameters`; `count` floats, a multiple of 16. */
+export function emitAverage(
+  b: ProgramBuilder,
+  average: Place,
+  parameters: Place,
+  count: number,
+  numbers: Buffer,
+): void {
+  emitBlend(b, {
+    out: average,
+    in: parameters,
+    count,
+    factor: ref(numbers, StepNumbers.AverageShare),
+    keep: ref(numbers, StepNumbers.AverageKeep),
+  })
+}
+
+/** out = keep·out + factor·in; `count` floats, a multiple of 16. */
+function emitBlend(
+  b: ProgramBuilder,
+  of: {
+    readonly out: Place
+    readonly in: Place
+    readonly count: number
+    readonly factor: Place
+    readonly keep?: Place
+  },
+): void {
+  b.emit(blend, unitsOf(of.count), { ...of, perUnit: UPDATE_FLOATS })
 }
 
 /** Zeros; `floats`: a multiple of 4. */
 export function emitClear(b: ProgramBuilder, out: Place, floats: number): void {
-  b.emit(clear, Math.ceil(floats / UPDATE_FLOATS), { out, floats, perUnit: UPDATE_FLOATS })
+  b.emit(clear, unitsOf(floats), { out, floats, perUnit: UPDATE_FLOATS })
 }

@@ -46,8 +46,13 @@ const BYTE_NS: { readonly [O in Op]?: number } = {
   [Op.MaxPoolBackward]: 0.2,
 }
 const COPY_NS = 0.02
-/** Of a parameter's step, which reads and writes three arrays. */
-const UPDATE_NS = 0.5
+/** Of a parameter in a record of the optimizer, which reads and writes a few arrays. */
+const UPDATE_NS: { readonly [O in Op]?: number } = {
+  [Op.Sgd]: 0.5,
+  [Op.Adam]: 0.9,
+  [Op.SquaredNorm]: 0.2,
+  [Op.Blend]: 0.3,
+}
 
 /** What waking workers and hearing from them takes at least, and what each of them adds. */
 const WAKE_NS = 150_000
@@ -98,8 +103,8 @@ export function workOf(record: PlannedRecord): number {
   const work =
     product !== undefined
       ? product * productsOf(record)
-      : op === Op.Sgd
-        ? UPDATE_NS * numberOf(fields, 'count')
+      : op in UPDATE_NS
+        ? (UPDATE_NS[op] as number) * numberOf(fields, 'count')
         : (BYTE_NS[op] ?? COPY_NS) * bytesOf(record)
   // Of two kernels that a program may choose from, one runs.
   return typeof record.condition === 'object' ? work / 2 : work

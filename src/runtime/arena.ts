@@ -30,6 +30,8 @@ export function trainingOf({ plan }: Arena): TrainingBuffers {
 const needed = {
   train: 'training, and what reads its results, needs',
   gradients: 'training, and what reads its results, needs',
+  accumulate: 'fit with accumulate needs',
+  update: 'fit with accumulate needs',
   evaluate: 'predict and evaluate need',
   single: 'predict needs',
   stream: 'step and reset need',
@@ -38,6 +40,8 @@ const needed = {
 const has = {
   train: "purpose 'train' (the default)",
   gradients: "purpose 'train' (the default)",
+  accumulate: "purpose 'train' (the default)",
+  update: "purpose 'train' (the default)",
   evaluate: "purpose 'inference' or 'train'",
   single: "purpose 'inference' or 'train'",
   stream: "purpose 'stream'",

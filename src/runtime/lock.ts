@@ -10,6 +10,11 @@ export class Lock {
   private lent = false
   private freed: (() => void) | undefined
 
+  /** Whether an operation runs, also one that has paused or lent the lock. */
+  get taken(): boolean {
+    return this.held || this.lent
+  }
+
   /**
    * Runs `body` alone. The lock is taken before anything is awaited.
    * @param nested whether it may also run while the holder has lent the lock

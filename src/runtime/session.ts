@@ -11,21 +11,17 @@ import { makePlan, type Plan, type PlanOptions, type ProgramName } from '../plan
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
 import { allocate } from './allocate.js'
-import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
+import { type Arena, floatsAt, programOf, storedAt } from './arena.js'
 import { breathe } from './breathe.js'
 import { type Executor, localExecutor } from './executor.js'
+import { forget, keptFor, takeKept } from './kept.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
 import { availableParallelism, usesAllThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
-import {
-  optimizerState,
-  type StateDict,
-  stateDict,
-  takeOptimizerState,
-  takeState,
-} from './state.js'
+import { stateDict, takeState } from './state.js'
+import { gradientNorm, writeStep } from './update.js'
 import { type LastRun, spikeCounts } from './views.js'
 
 /** How long small programs may keep the calling thread from timers and callbacks. */
@@ -43,6 +39,10 @@ export class Session implements Arena {
   /** Held by the operation that runs. */
   readonly lock = new Lock()
   optimizer: Optimizer = sgd()
+  /** Of the steps to come; see `StepSource`. */
+  clipNorm: number | undefined
+  ema = 0
+  accumulated = 0
   private executor!: Executor
   private view!: DataView
   private failure: Error | undefined
@@ -129,7 +129,7 @@ export class Session implements Arena {
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     this.checkAlive()
     const previous = this.plan
-      ? { state: stateDict(this), executor: this.executor, kept: this.keptFor(spec) }
+      ? { state: stateDict(this), executor: this.executor, kept: keptFor(this, spec) }
       : undefined
     new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
     this.plan = plan
@@ -141,17 +141,11 @@ export class Session implements Arena {
     this.lastRun = NOTHING
     this.streamed = 0
     this.trained = false
+    takeKept(this, previous?.kept)
     if (previous) {
       takeState(this, previous.state)
-      if (previous.kept) takeOptimizerState(this, previous.kept)
       await previous.executor.dispose()
     } else this.initialise()
-  }
-
-  /** The optimizer's state, if a plan for another training can go on with it. */
-  private keptFor({ rule }: TrainingSpec): Record<string, StateDict> | undefined {
-    const { training } = this.plan.options
-    return this.plan.named.training && training?.rule === rule ? optimizerState(this) : undefined
   }
 
   initialise(): void {
@@ -204,7 +198,8 @@ export class Session implements Arena {
   }
 
   /**
-   * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step. The
+   * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step, and
+   * `factor` of the learning rates of groups that have their own. The
    * program `single` runs for each of the valid images, one after the other.
    * Whoever calls it holds the lock.
    */
@@ -213,23 +208,19 @@ export class Session implements Arena {
     index: 0 | 1,
     valid: number,
     learningRate = this.optimizer.lr,
+    factor = 1,
   ): Promise<StepResult> {
     this.checkAlive()
-    const { plan, view, optimizer } = this
-    const { address, records, rates } = programOf(this, program)
+    const { plan, view } = this
+    const { rates } = programOf(this, program)
     const single = program === 'single'
     const passImages = single ? 1 : plan.passImages
     const passes = single ? valid : plan.passes
-    const workers = this.workersOf(program)
     const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
     set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
     set(Control.Valid, valid)
-    view.setFloat32(Control.LearningRate, learningRate, true)
-    view.setFloat32(Control.Momentum, 'momentum' in optimizer ? optimizer.momentum : 0, true)
-    view.setFloat32(Control.Decay, optimizer.weightDecay, true)
-    view.setFloat32(Control.DecayOther, optimizer.decay === 'all' ? optimizer.weightDecay : 0, true)
-    set(Control.Nesterov, 'nesterov' in optimizer && optimizer.nesterov ? 1 : 0)
+    writeStep(this, learningRate, factor)
     const stream = new RandomStream(Draw.Dropout)
     stream.start(this.seed, 0, this.steps)
     set(Control.Seed, stream.next())
@@ -243,14 +234,7 @@ export class Session implements Arena {
       for (let pass = 0; pass < passes; pass++) {
         set(Control.FirstImage, pass * passImages)
         set(Control.Input, input + pass * passImages * this.imageFloats * 4)
-        await this.executor.run({
-          program: address,
-          workers,
-          scratch: plan.workerScratchAt,
-          scratchBytes: plan.workerScratch,
-          spins: workers <= availableParallelism() ? 20000 : 0,
-          timeoutMs: 60_000,
-        })
+        await this.execute(program)
         // The next pass counts in the same place. An image alone counts as often as it would stand
         // in the padded batch, so that rates do not depend on which of both runs.
         const times = single ? Math.ceil((this.batchSize - pass) / valid) : 1
@@ -260,24 +244,7 @@ export class Session implements Arena {
       set(Control.FirstImage, 0)
       set(Control.Input, input)
     }
-    try {
-      const began = performance.now()
-      const running = runPasses()
-      this.stepEnded = running.catch(() => undefined)
-      await running
-      if (workers === 1) await this.rest(performance.now() - began)
-    } catch (error) {
-      const layer = this.graph.nodes[records[view.getUint32(Control.Progress, true)]?.layer ?? 0]
-      const cause = error instanceof Error ? error.message : String(error)
-      this.failure = new Error(
-        `a worker failed at layer ${layer?.name || layer?.kind || '?'} ` +
-          `(${layer?.kind ?? '?'}): ${cause}`,
-        {
-          cause: error,
-        },
-      )
-      throw this.failure
-    }
+    await this.guard(program, runPasses)
     if (program === 'train' || program === 'gradients') {
       this.steps++
       this.trained = true
@@ -295,6 +262,64 @@ export class Session implements Arena {
       loss: view.getFloat32(Control.Loss, true),
       correct: view.getInt32(Control.Correct, true),
       count: valid,
+      ...(program === 'train' ? this.normOf() : {}),
+    }
+  }
+
+  /**
+   * Adds the gradients of the last batch to those of the batches before it (`accumulate`), or makes
+   * the optimizer's step with the mean of all of them (`update`). Whoever calls it holds the lock.
+   */
+  async runApart(
+    program: 'accumulate' | 'update',
+    learningRate = this.optimizer.lr,
+    factor = 1,
+  ): Promise<Pick<StepResult, 'gradientNorm'>> {
+    this.checkAlive()
+    writeStep(this, learningRate, factor)
+    await this.guard(program, () => this.execute(program))
+    this.accumulated = program === 'update' ? 0 : this.accumulated + 1
+    return program === 'update' ? this.normOf() : {}
+  }
+
+  private normOf(): Pick<StepResult, 'gradientNorm'> {
+    const norm = gradientNorm(this)
+    return norm === undefined ? {} : { gradientNorm: norm }
+  }
+
+  private execute(program: ProgramName): Promise<void> {
+    const workers = this.workersOf(program)
+    return this.executor.run({
+      program: programOf(this, program).address,
+      workers,
+      scratch: this.plan.workerScratchAt,
+      scratchBytes: this.plan.workerScratch,
+      spins: workers <= availableParallelism() ? 20000 : 0,
+      timeoutMs: 60_000,
+    })
+  }
+
+  /** Runs to the end; a model whose worker has failed runs no more. */
+  private async guard(program: ProgramName, run: () => Promise<void>): Promise<void> {
+    try {
+      const began = performance.now()
+      const running = run()
+      this.stepEnded = running.catch(() => undefined)
+      await running
+      if (this.workersOf(program) === 1) await this.rest(performance.now() - began)
+    } catch (error) {
+      const { records } = programOf(this, program)
+      const record = records[this.view.getUint32(Control.Progress, true)]
+      const layer = this.graph.nodes[record?.layer ?? 0]
+      const cause = error instanceof Error ? error.message : String(error)
+      this.failure = new Error(
+        `a worker failed at layer ${layer?.name || layer?.kind || '?'} ` +
+          `(${layer?.kind ?? '?'}): ${cause}`,
+        {
+          cause: error,
+        },
+      )
+      throw this.failure
     }
   }
 
@@ -336,10 +361,12 @@ export class Session implements Arena {
     return mask >>> 0
   }
 
-  /** Whoever calls it holds the lock. */
-  resetOptimizer(): void {
-    for (const { address, bytes } of Object.values(trainingOf(this).states))
-      floatsAt(this, address, bytes / 4).fill(0)
+  /**
+   * Forgets momentum and accumulated gradients; with `average`, the moving average too. Whoever
+   * calls it holds the lock.
+   */
+  resetOptimizer(average = false): void {
+    forget(this, average)
   }
 
   /**

@@ -10,6 +10,8 @@ export interface StepResult {
   readonly correct: number
   /** Samples of the batch. */
   readonly count: number
+  /** With `clipNorm`: norm of the gradients of all parameters, before they were clipped. */
+  readonly gradientNorm?: number
 }
 
 /** One of the two places for a batch in the model's memory; views. */
@@ -40,8 +42,16 @@ export interface StepOptions {
    * momentum stay as they are.
    */
   update?: boolean
-  /** Learning rate of this step, ≥ 0; default `model.optimizer.lr`. */
+  /**
+   * Learning rate of this step, ≥ 0; default `model.optimizer.lr`. Those of groups change by the
+   * same factor.
+   */
   lr?: number
+  /**
+   * Gradients whose norm, of all parameters together, is above it are scaled down to it, as by
+   * PyTorch's clip_grad_norm_; > 0. Default: none are.
+   */
+  clipNorm?: number
 }
 
 /** What `step` tells of a stream. */

@@ -3,6 +3,7 @@
 import { describe, expect, SpikewasmError } from '../errors.js'
 import { pack, unpack } from '../plan/layout.js'
 import { type Arena, storedAt, trainingOf } from './arena.js'
+import { averagesAt, type StepSource } from './update.js'
 
 /** A parameter, its gradient, or a running statistic. */
 export interface NamedTensor {
@@ -103,34 +104,58 @@ function firstNotFinite(values: Float32Array): number {
   return -1
 }
 
-/** What the optimizer keeps for each parameter, by the name of the state, then as `stateDict`. */
-export function optimizerState(arena: Arena): Record<string, StateDict> {
-  const { states } = trainingOf(arena)
-  return Object.fromEntries(
-    Object.entries(states).map(([name, { address }]) => [
-      name,
-      Object.fromEntries(
-        arena.plan.parameters.map((p) => [
-          p.name,
-          { shape: p.layout.shape, data: unpack(p.layout, storedAt(arena, address, p)) },
-        ]),
-      ),
-    ]),
-  )
+/**
+ * What training keeps for each parameter, by the name of the state, then as `stateDict`. An average
+ * that has taken no step yet is the parameters.
+ *
+ * @param names of states; default: all
+ */
+export function optimizerState(
+  source: StepSource,
+  names: readonly string[] = Object.keys(trainingOf(source).states),
+): Record<string, StateDict> {
+  const { states } = trainingOf(source)
+  const of = (name: string): StateDict => {
+    const from = name === 'average' ? averagesAt(source) : states[name].address
+    return Object.fromEntries(
+      source.plan.parameters.map((p) => [
+        p.name,
+        { shape: p.layout.shape, data: unpack(p.layout, storedAt(source, from, p)) },
+      ]),
+    )
+  }
+  return Object.fromEntries(names.map((name) => [name, of(name)]))
 }
 
-/** Takes over what `optimizerState` gave of a model with the same parameters and rule. */
-export function takeOptimizerState(arena: Arena, state: Record<string, StateDict>): void {
+/**
+ * Takes over what `optimizerState` gave of a model with the same parameters.
+ *
+ * @param names of states; default: all
+ */
+export function takeOptimizerState(
+  arena: Arena,
+  state: Readonly<Record<string, StateDict>>,
+  names: readonly string[] = Object.keys(trainingOf(arena).states),
+): void {
   const { states } = trainingOf(arena)
-  for (const [name, { address }] of Object.entries(states))
+  for (const name of names)
     for (const p of arena.plan.parameters) {
       const entry = state[name]?.[p.name]
       expect(
         entry?.data.length === p.layout.shape.reduce((a, b) => a * b, 1),
         () => `the optimizer's state has no ${name} of ${p.name}, or one of another size`,
       )
-      pack(p.layout, entry.data, storedAt(arena, address, p))
+      pack(p.layout, entry.data, storedAt(arena, states[name].address, p))
     }
+}
+
+/** As `stateDict`, with the moving averages of the parameters. */
+export function averages(source: StepSource): StateDict {
+  expect(
+    'average' in trainingOf(source).states,
+    () => 'the model keeps no moving average; call fit with ema, as in fit(data, { ema: 0.999 })',
+  )
+  return { ...stateDict(source), ...optimizerState(source, ['average']).average }
 }
 
 /**

@@ -1,10 +1,19 @@
 /** What training options ask of a plan. */
 
+import { describe, expect } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
-import { type Names, named, type Optimizer, ruleOf } from '../optimizer/index.js'
+import {
+  checkOptimizer,
+  checkRate,
+  type Names,
+  named,
+  type Optimizer,
+  ruleOf,
+} from '../optimizer/index.js'
 import { collectState } from '../plan/state.js'
-import type { TrainingSpec } from '../plan/training.js'
+import { standardTraining, type TrainingSpec } from '../plan/training.js'
+import type { Session } from './session.js'
 
 /** Options that decide what training programs do; those of `fit`, by the same names. */
 export interface TrainingOptions {
@@ -27,9 +36,7 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
   const neurons = graph.nodes.filter(({ kind }) => kind === 'neuron').map((node) => node.name)
   return {
     rule: ruleOf(optimizer),
-    groups: optimizer.groups.map(({ params }, i) =>
-      named(`${optimizer.kind}.groups[${i}].params`, params, parameters),
-    ),
+    groups: groupsOf(graph, optimizer),
     frozen: freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters),
     clip: clipNorm !== undefined,
     accumulate: accumulate > 1,
@@ -40,4 +47,72 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
       layers: named(`${name}.penalties[${i}].layers`, penalty.layers, neurons),
     })),
   }
+}
+
+/**
+ * Parameters of an optimizer's groups.
+ *
+ * @throws SpikewasmError when a group names what the network does not have
+ */
+export function groupsOf(graph: Graph, { kind, groups }: Optimizer): TrainingSpec['groups'] {
+  if (groups.length === 0) return []
+  const parameters = collectState(graph).parameters.map((p) => p.name)
+  return groups.map(({ params }, i) => named(`${kind}.groups[${i}].params`, params, parameters))
+}
+
+/**
+ * Plans what the model's optimizer needs, and clipping once it is asked for. Whoever calls it holds
+ * the lock.
+ */
+export async function followOptimizer(session: Session, clipNorm?: number): Promise<void> {
+  const { optimizer, graph, plan } = session
+  const clip = clipNorm !== undefined || (plan.options.training?.clip ?? false)
+  await session.replan(undefined, {
+    rule: ruleOf(optimizer),
+    groups: groupsOf(graph, optimizer),
+    clip,
+  })
+  session.clipNorm = clipNorm
+}
+
+/**
+ * Makes it the model's optimizer.
+ *
+ * @throws SpikewasmError for what is none, and for one that the running training has no plan for
+ */
+export function setOptimizer(session: Session, optimizer: Optimizer): void {
+  checkOptimizer('model.optimizer', optimizer)
+  const groups = groupsOf(session.graph, optimizer)
+  const { training = standardTraining } = session.plan.options
+  const same =
+    training.rule === ruleOf(optimizer) &&
+    JSON.stringify(groups) === JSON.stringify(training.groups)
+  expect(
+    same || !session.lock.taken,
+    () =>
+      'model.optimizer must be of the same rule and groups while fit runs, got ' +
+      `${optimizer.kind}; set it before, or call fit with it`,
+  )
+  session.optimizer = optimizer
+}
+
+/**
+ * By what a step's learning rate differs from the optimizer's.
+ *
+ * @throws SpikewasmError for one that is out of range, or makes that of a group be so
+ */
+export function stepFactor(optimizer: Optimizer, lr: number): number {
+  checkRate('trainStep.lr', lr)
+  const factor = lr === optimizer.lr || optimizer.lr === 0 ? 1 : lr / optimizer.lr
+  for (const group of optimizer.groups)
+    checkRate('trainStep.lr times the lr of a group', (group.lr ?? 0) * factor)
+  return factor
+}
+
+/** @throws SpikewasmError unless gradients can be clipped to it */
+export function checkClipNorm(name: string, clipNorm: number | undefined): void {
+  expect(
+    clipNorm === undefined || (Number.isFinite(clipNorm) && Math.fround(clipNorm) > 0),
+    () => `${name} must be > 0, got ${describe(clipNorm)}; leave it out to clip nothing`,
+  )
 }

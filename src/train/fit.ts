@@ -90,8 +90,10 @@ export async function fit(
       restoreSnapshot(session, found)
       loop.restore(found.about.callbacks)
     }
+    // Gradients of batches of an epoch that does not go on are nobody's.
+    else if (progress.step === 0) session.accumulated = 0
     if (fresh) {
-      session.resetOptimizer()
+      session.resetOptimizer(true)
       session.steps = 0
     }
     return await loop.run()

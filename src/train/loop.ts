@@ -10,6 +10,7 @@ import { noSums, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import type { StepResult } from '../runtime/settings.js'
 import { stateDict, takeState } from '../runtime/state.js'
+import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
 import type { Callback, Training } from './callback.js'
 import { evaluate, fillAhead } from './evaluate.js'
@@ -29,6 +30,12 @@ interface Times {
   readonly steps: number[]
   dataWaitMs: number
   seen: number
+}
+
+/** The learning rate of a step, and the schedule's factor in it. */
+interface StepRate {
+  readonly learningRate: number
+  readonly factor: number
 }
 
 export interface LoopParts {
@@ -114,6 +121,9 @@ export class Loop implements Training {
     const { progress } = this
     const { signal, validation } = options
     const times: Times = { steps: [], dataWaitMs: 0, seen: 0 }
+    // What an epoch's callback trained with in between is not this training's.
+    session.clipNorm = options.clipNorm
+    session.ema = options.ema ?? 0
     feed.startEpoch(progress.epoch)
     let factor = this.factor('epoch')
     const began = performance.now()
@@ -127,7 +137,7 @@ export class Loop implements Training {
       if (options.schedule?.by === 'step') factor = this.factor('step')
       const learningRate = this.rateOf(factor)
       const { step } = progress
-      const { result, next } = await this.step(count, learningRate, times)
+      const { result, next } = await this.step(count, { learningRate, factor }, times)
       count = next
       this.add(result)
       const now = performance.now()
@@ -169,13 +179,13 @@ export class Loop implements Training {
   /** One step, while the next batch is prepared. */
   private async step(
     count: number,
-    learningRate: number,
+    rate: StepRate,
     times: Times,
   ): Promise<{ result: StepResult; next: number }> {
     const { session, feed } = this.parts
     const { epoch, step } = this.progress
     const slot = slotOf(step)
-    const running = session.run('train', slot, count, learningRate)
+    const running = this.train(slot, count, rate)
     const before = performance.now()
     let filled = before
     const ahead = fillAhead(session, feed.length, step + 1, running, async (into) => {
@@ -189,10 +199,28 @@ export class Loop implements Training {
     if (session.workersOf('train') === 1 || performance.now() - filled < ALREADY_DONE_MS)
       times.dataWaitMs += filled - before
     times.seen += result.count
-    const problem = nonFinite(session, slot)
+    const problem = nonFinite(session, slot, session.accumulated > 0 ? 'gradients' : 'train')
+    // Nothing goes on with gradients that are not finite.
+    if (problem !== undefined) session.accumulated = 0
     if (problem !== undefined)
       throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
     return { result, next }
+  }
+
+  /** One batch; with `accumulate`, the optimizer's step where it is due. */
+  private async train(
+    slot: 0 | 1,
+    count: number,
+    { learningRate, factor }: StepRate,
+  ): Promise<StepResult> {
+    const { session, feed, options } = this.parts
+    const { accumulate = 1 } = options
+    if (accumulate === 1) return session.run('train', slot, count, learningRate, factor)
+    const result = await session.run('gradients', slot, count)
+    await session.runApart('accumulate')
+    const isLast = this.progress.step + 1 === feed.length
+    if (session.accumulated < accumulate && !isLast) return result
+    return { ...result, ...(await session.runApart('update', learningRate, factor)) }
   }
 
   private add({ loss, correct, count }: StepResult): void {
@@ -226,6 +254,7 @@ export class Loop implements Training {
       meanAccuracy: sums.correct / sums.seen,
       learningRate,
       milliseconds,
+      ...(result.gradientNorm === undefined ? {} : { gradientNorm: result.gradientNorm }),
     }
     const { onStep } = options
     if (onStep) await session.lock.pause(() => onStep(info))
@@ -262,6 +291,8 @@ export class Loop implements Training {
   private rateOf(factor: number): number {
     const learningRate = this.parts.optimizer.lr * factor
     checkRate('fit.optimizer.lr times the factor of fit.schedule', learningRate)
+    for (const { lr = 0 } of this.parts.optimizer.groups)
+      checkRate('the lr of a group of fit.optimizer times the factor of fit.schedule', lr * factor)
     return learningRate
   }
 
@@ -303,7 +334,9 @@ async function validate(
   signal: AbortSignal | undefined,
 ): Promise<Pick<EpochRecord, 'testLoss' | 'testAccuracy'> | undefined> {
   try {
-    const { loss, accuracy } = await evaluate(session, data, { signal })
+    const { loss, accuracy } = await withAverages(session, () =>
+      evaluate(session, data, { signal }),
+    )
     return { testLoss: loss, testAccuracy: accuracy }
   } catch (error) {
     if (signal?.aborted) return undefined

@@ -11,6 +11,7 @@ import {
   type Schedule,
 } from '../optimizer/index.js'
 import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
+import { checkClipNorm } from '../runtime/training.js'
 import { type Callback, checkCallbacks } from './callback.js'
 import { checkSignal } from './evaluate.js'
 import { checkNumWorkers } from './feed.js'
@@ -172,10 +173,7 @@ function checkTraining(options: FitOptions): void {
   if (loss !== undefined) checkLoss('fit.loss', loss)
   if (penalties !== undefined) checkPenalties('fit.penalties', penalties)
   if (freeze !== undefined) checkNames('fit.freeze', freeze)
-  expect(
-    clipNorm === undefined || (Number.isFinite(clipNorm) && Math.fround(clipNorm) > 0),
-    () => `fit.clipNorm must be > 0, got ${describe(clipNorm)}; leave it out to clip nothing`,
-  )
+  checkClipNorm('fit.clipNorm', clipNorm)
   expect(
     accumulate === undefined || (Number.isInteger(accumulate) && accumulate >= 1),
     () => `fit.accumulate must be an integer ≥ 1, got ${describe(accumulate)}`,

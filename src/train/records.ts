@@ -20,6 +20,11 @@ export interface StepInfo {
   readonly learningRate: number
   /** Milliseconds that this step took, waiting for data included. */
   readonly milliseconds: number
+  /**
+   * With `clipNorm`, in steps of the optimizer: norm of the gradients of all parameters, before
+   * they were clipped.
+   */
+  readonly gradientNorm?: number
 }
 
 /** What `onEpoch` is told after an epoch, and what `fit` returns for each. */

@@ -16,6 +16,13 @@ import {
   takeOptimizerState,
   takeState,
 } from '../runtime/state.js'
+import {
+  noSteps,
+  type StepState,
+  stepState,
+  stepStateOf,
+  takeStepState,
+} from '../runtime/update.js'
 import type { EpochRecord } from './records.js'
 
 /** What a training's numbers depend on, beside those that it has learnt. Plain data. */
@@ -31,6 +38,8 @@ interface About {
   readonly progress: Progress
   /** Training steps of the model so far: random numbers depend on it. */
   readonly steps: number
+  /** What the optimizer keeps beside arrays. */
+  readonly optimizer?: StepState
   /** Complete epochs. */
   readonly records: readonly EpochRecord[]
   /** What callbacks keep, by name. */
@@ -68,6 +77,7 @@ export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
       ...rest,
       progress,
       steps: session.steps,
+      optimizer: stepState(session),
       records: records.filter(({ partial }) => !partial),
       callbacks,
     }),
@@ -88,6 +98,9 @@ export function restoreSnapshot(session: Session, { tensors, about }: Snapshot):
     session,
     Object.fromEntries(states.map((state) => [state, part(`optimizer.${state}.`)])),
   )
+  const numbers = about.optimizer ?? noSteps
+  takeStepState(session, numbers)
+  session.accumulated = numbers.accumulated
   session.steps = about.steps
 }
 
@@ -171,6 +184,7 @@ export function checkSnapshot(content: CheckpointContent, name: string): Snapsho
     typeof progress?.sums?.rates !== 'object' ||
     !Array.isArray(about?.records) ||
     typeof about?.callbacks !== 'object' ||
+    (about?.optimizer !== undefined && !stepStateOf(about.optimizer)) ||
     typeof about?.setting !== 'object'
   )
     throw new SpikewasmError(

@@ -192,6 +192,71 @@ test('sgd: momentum, decay, Nesterov, one step after the other', () => {
   })
 })
 
+test('adam: both decays, betas, one step after the other', () => {
+  forShapes(220, (r) => {
+    const shape = r.pick([[r.int(1, 40)], [r.int(1, 6), r.int(1, 6)], [2, 3, r.int(1, 5), 3]])
+    const count = shape.reduce((a, b) => a * b, 1)
+    const rule = {
+      betas: r.pick([[0.9, 0.999] as const, [0, 0.5] as const]),
+      eps: r.pick([1e-8, 0.1]),
+      weightDecay: r.pick([0, 5e-4, 0.1]),
+      decoupled: r.chance(0.5),
+    }
+    const options = { shape, ...rule, engine: engineOf(r) }
+    const plan = ops.adam.plan(options)
+    const [p, m, v] = [r.floats(count), new Float32Array(count), new Float32Array(count)]
+    const [p64, m64, v64] = [Float64Array.from(p), new Float64Array(m), new Float64Array(v)]
+    for (const [i, lr] of [0.1, 0.25, 0].entries()) {
+      const g = r.floats(count)
+      const result = plan.run(p, g, m, v, { lr, step: i + 1 })
+      assert.is(result.parameters, p)
+      const { betas, eps, weightDecay, decoupled } = rule
+      const rest = betas.map((beta) => 1 - beta ** (i + 1))
+      for (let k = 0; k < count; k++) {
+        const d = decoupled ? g[k] : g[k] + weightDecay * p64[k]
+        if (decoupled) p64[k] -= lr * weightDecay * p64[k]
+        m64[k] = betas[0] * m64[k] + (1 - betas[0]) * d
+        v64[k] = betas[1] * v64[k] + (1 - betas[1]) * d * d
+        p64[k] -= (lr * (m64[k] / rest[0])) / (Math.sqrt(v64[k] / rest[1]) + eps)
+      }
+    }
+    assert.equal(plan.kernels, ['StepStart', 'Adam'])
+    expectNear('parameters', [...p, 1], [...p64, 1])
+    expectNear('means', [...m, 1], [...m64, 1])
+    expectNear('squares', [...v, 1], [...v64, 1])
+    return { options }
+  })
+})
+
+test('adam: what would become infinite stays, and is told', () => {
+  const plan = ops.adam.plan({ shape: [3], lr: 1, betas: [0, 0] })
+  const [p, m, v] = [Float32Array.of(1, 2, 3), new Float32Array(3), new Float32Array(3)]
+  plan.run(p, Float32Array.of(1, Number.POSITIVE_INFINITY, 1e30), m, v)
+  assert.equal([...p], [0, 2, 3])
+  assert.equal([...m], [1, 0, 0])
+  assert.is(plan.nonFinite[0], 1)
+})
+
+test('clipNorm and ema against float64', () => {
+  forShapes(220, (r) => {
+    const shape = [r.int(1, 9), r.pick([1, 7, 16, 4000])]
+    const count = shape[0] * shape[1]
+    const engine = engineOf(r)
+    const maxNorm = r.pick([0.5, 3, 1e4])
+    const g = r.floats(count)
+    const norm = Math.sqrt(g.reduce((sum, x) => sum + x * x, 0))
+    const wanted = Float64Array.from(g, (x) => x * Math.min(1, maxNorm / (norm + 1e-6)))
+    const clipped = ops.clipNorm({ shape, maxNorm, engine }, g)
+    expectNear('gradients', [...clipped.gradients, 1], [...wanted, 1])
+    expectNear('norm', clipped.norm, [norm])
+    const [p, a] = [r.floats(count), r.floats(count)]
+    const decay = r.pick([0, 0.5, 0.999])
+    const average = Float64Array.from(a, (x, i) => decay * x + (1 - decay) * p[i])
+    expectNear('average', [...ops.ema({ shape, decay, engine }, p, a), 1], [...average, 1])
+    return { options: { shape, maxNorm } }
+  })
+})
+
 test('sgd: what would become infinite stays, and is told', () => {
   const step = ops.sgd.plan({ shape: [3], lr: 1, momentum: 0 })
   const p = new Float32Array([1, 2, 3])
@@ -287,6 +352,10 @@ test('wrong options, arrays and settings are refused by name', () => {
     [() => ops.sgd.plan({ shape: [2], lr: -1 }), /sgd.lr must be ≥ 0, got -1/],
     [() => ops.sgd.plan({ shape: [2], nesterov: true, momentum: 0 }), /needs a momentum > 0/],
     [() => ops.sgd.plan({ lr: 1 } as never), /sgd.shape must be a shape/],
+    [() => ops.adam.plan({ shape: [2], step: 0 }), /adam.step must be an integer ≥ 1, got 0/],
+    [() => ops.adam.plan({ shape: [2], eps: 0 }), /adam.eps must be > 0, got 0/],
+    [() => ops.clipNorm.plan({ shape: [2], maxNorm: 0 }), /clipNorm.maxNorm must be > 0, got 0/],
+    [() => ops.ema.plan({ shape: [2], decay: 1 }), /ema.decay must lie in 0…1 \(1 excluded\)/],
     [() => step.run({ lr: Number.NaN }), /sgd.lr must be ≥ 0, got NaN/],
     [() => step.run({ rate: 1 } as never), /run.rate is not an option/],
     [() => ops.clear.plan({ shape: [0] }), /clear.shape must hold integers >= 1/],

@@ -275,7 +275,13 @@ test('two steps of SGD and of running statistics have the bits of a model', asyn
   const shared = { input, timeSteps: T, batchSize: B, frames: true } as const
   const model = await net.compile({ ...shared, method: 'bptt', stepMode: 's' })
   try {
-    model.optimizer = sgd({ lr: 0.3, momentum: 0.9, weightDecay: 0.01, nesterov: true })
+    model.optimizer = sgd({
+      lr: 0.3,
+      momentum: 0.9,
+      weightDecay: 0.01,
+      nesterov: true,
+      decay: 'all',
+    })
     const { lr, momentum, weightDecay, nesterov } = model.optimizer
     const velocities = new Map<string, Float32Array>()
     for (const labels of [

@@ -28,6 +28,7 @@ import { methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import { accesses } from '../../src/plan/records/schema.js'
+import { standardTraining } from '../../src/plan/training.js'
 import type { Buffer as PlannedBuffer } from '../../src/plan/words.js'
 import { testRandom } from '../support/engine.js'
 import { randomPlanOptions } from '../support/random-network.js'
@@ -115,8 +116,9 @@ class Machine {
     }
     fill(named.statistics, () => 1)
     if (named.training) {
-      fill(named.training.states.momentum_buffer, random)
-      fill(named.training.gradients, random)
+      const { states, gradients, numbers } = named.training
+      for (const buffer of [...Object.values(states), gradients]) fill(buffer, random)
+      if (numbers) fill(numbers, random)
     }
     fill(named.images[0], random)
     for (const [word, value] of [
@@ -324,6 +326,24 @@ test('so do those of relu, by its counts and by its output', () => {
   )
   for (const method of ['rate', 'bptt', 'sltt'] as const)
     checkPlan(planOptions(network, input, method), 'relu', testRandom(seed), checked)
+})
+
+test('so do those of optimizers, with all that belongs to their steps', () => {
+  const network = sequential(flatten(), linear(32, 9), lif(), linear(9, 3))
+  const all = { clip: true, accumulate: true, average: true, frozen: ['3.weight'] }
+  const groups = [['1.bias', '3.bias']]
+  for (const rule of ['sgd', 'adam'] as const)
+    for (const training of [{ rule }, { rule, groups }, { rule, groups, ...all }])
+      for (const method of ['rate', 'sltt'] as const)
+        checkPlan(
+          {
+            ...planOptions(network, [2, 4, 4], method),
+            training: { ...standardTraining, ...training },
+          },
+          JSON.stringify(training),
+          testRandom(seed),
+          checked,
+        )
 })
 
 test('every operation was among them', () => {

@@ -26,7 +26,11 @@ import { ref } from '../../src/plan/words.js'
 
 const kinds = Object.values(records) as RecordKind[]
 const {
+  AdamWord,
+  BlendWord,
   ChooseWord,
+  ClipWord,
+  NormSumWord,
   DenseWord,
   GroupedWord,
   ListWord,
@@ -48,6 +52,7 @@ const {
   ReluBackwardWord,
   ReluWord,
   SgdWord,
+  StepStartWord,
   SumScalarsWord,
   TermWord,
   TimeSumWord,
@@ -80,6 +85,11 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.DropoutFloats]: DropoutWord,
   [Op.Clear]: ClearWord,
   [Op.Sgd]: SgdWord,
+  [Op.StepStart]: StepStartWord,
+  [Op.Adam]: AdamWord,
+  [Op.SquaredNorm]: NormSumWord,
+  [Op.ClipFinish]: ClipWord,
+  [Op.Blend]: BlendWord,
   [Op.Output]: OutputWord,
   [Op.CrossEntropy]: LossWord,
   [Op.ConvDense]: DenseWord,

@@ -25,7 +25,7 @@ async function fading(): Promise<Model> {
     linear(18 * 16, 4),
   )
   const model = await net.compile({ input, batchSize, timeSteps: 4, seed: 5 })
-  model.optimizer = sgd({ lr: 1, momentum: 0, weightDecay: 0.9999 })
+  model.optimizer = sgd({ lr: 1, momentum: 0, weightDecay: 0.9999, decay: 'all' })
   return model
 }
 

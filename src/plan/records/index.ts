@@ -9,7 +9,7 @@ import * as gradient from './gradient.js'
 import { crossEntropy, output } from './loss.js'
 import * as neurons from './neuron.js'
 import * as norm from './norm.js'
-import { clear, sgd } from './optimizer.js'
+import * as optimizer from './optimizer.js'
 import * as pool from './pool.js'
 import { byOp, type RecordKind } from './schema.js'
 import { sumScalars, timeSum, trace, traceGradient } from './sums.js'
@@ -39,8 +39,13 @@ export const records: Table = byOp([
   sumScalars,
   dropout,
   dropoutFloats,
-  clear,
-  sgd,
+  optimizer.clear,
+  optimizer.sgd,
+  optimizer.stepStart,
+  optimizer.adam,
+  optimizer.squaredNorm,
+  optimizer.clipFinish,
+  optimizer.blend,
   output,
   crossEntropy,
   ...convolutionRecords,

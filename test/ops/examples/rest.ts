@@ -26,6 +26,10 @@ export const examples: readonly Example[] = [
   { name: 'timeMean', plan: () => ops.timeMean.plan({ input: [3, 2, 5] }) },
   { name: 'crossEntropy', plan: () => ops.crossEntropy.plan({ input: [3, 2, 5] }) },
   { name: 'sgd', plan: () => ops.sgd.plan({ shape: [5, 4] }) },
+  { name: 'adam', plan: () => ops.adam.plan({ shape: [5, 4] }) },
+  { name: 'adam, decoupled', plan: () => ops.adam.plan({ shape: [20], decoupled: true, step: 3 }) },
+  { name: 'clipNorm', plan: () => ops.clipNorm.plan({ shape: [5, 4] }) },
+  { name: 'ema', plan: () => ops.ema.plan({ shape: [5, 4] }) },
   { name: 'clear', plan: () => ops.clear.plan({ shape: [5, 4] }) },
   { name: 'sum', plan: () => ops.sum.plan({ shape: [5] }) },
 ]

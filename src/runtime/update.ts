@@ -1,0 +1,140 @@
+/** The numbers of the optimizer's step: written before a run, and kept from step to step. */
+
+import { Control, StepGroup, StepNumbers } from '../../assembly/opcodes.js'
+import type { Optimizer } from '../optimizer/index.js'
+import { groupOffset } from '../plan/training.js'
+import { type Arena, floatsAt, trainingOf } from './arena.js'
+
+/** What a step depends on beside gradients and the plan. */
+export interface StepSource extends Arena {
+  readonly optimizer: Optimizer
+  /** The norm to which gradients are clipped; undefined: they are not. */
+  readonly clipNorm: number | undefined
+  /** What a moving average keeps of itself in a step. */
+  readonly ema: number
+  /** Batches whose gradients have been added up since the last step. */
+  readonly accumulated: number
+}
+
+/** What an optimizer keeps from step to step beside arrays; plain data. */
+export interface StepState {
+  /** β₁ⁿ and β₂ⁿ. */
+  readonly powers: readonly [number, number]
+  /** Steps that the moving average has taken. */
+  readonly averaged: number
+  /** Batches whose gradients have been added up since the last step. */
+  readonly accumulated: number
+}
+
+/** Before the first step. */
+export const noSteps: StepState = { powers: [1, 1], averaged: 0, accumulated: 0 }
+
+/** @returns undefined for what is no state of a step */
+export function stepStateOf(found: unknown): StepState | undefined {
+  const { powers, averaged, accumulated } = (found ?? {}) as Partial<StepState>
+  const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 0
+  const isPower = (n: unknown): boolean => typeof n === 'number' && n >= 0 && n <= 1
+  const good =
+    Array.isArray(powers) &&
+    powers.length === 2 &&
+    powers.every(isPower) &&
+    isCount(averaged) &&
+    isCount(accumulated)
+  return good ? (found as StepState) : undefined
+}
+
+/**
+ * Writes what a run's steps read.
+ *
+ * @param factor of the learning rates of groups that have one of their own
+ */
+export function writeStep(source: StepSource, learningRate: number, factor: number): void {
+  const { optimizer, plan, memory, clipNorm, ema, accumulated } = source
+  const { weightDecay, decay } = optimizer
+  const sgd = optimizer.kind === 'sgd' ? optimizer : undefined
+  const view = new DataView(memory.buffer)
+  const float = (at: number, value: number): void => view.setFloat32(at, value, true)
+  const double = (at: number, value: number): void => view.setFloat64(at, value, true)
+  const flag = (at: number, value: boolean): void => view.setUint32(at, Number(value), true)
+  float(Control.LearningRate, learningRate)
+  float(Control.Momentum, sgd?.momentum ?? 0)
+  float(Control.Decay, weightDecay)
+  float(Control.DecayOther, decay === 'all' ? weightDecay : 0)
+  flag(Control.Nesterov, sgd?.nesterov ?? false)
+  const at = plan.named.training?.numbers?.address
+  if (at === undefined) return
+  double(at + StepNumbers.ClipNorm, clipNorm ?? Number.POSITIVE_INFINITY)
+  double(at + StepNumbers.AverageDecay, ema)
+  float(at + StepNumbers.One, 1)
+  float(at + StepNumbers.AccumulateKeep, accumulated > 0 ? 1 : 0)
+  float(at + StepNumbers.AccumulateShare, 1 / Math.max(1, accumulated))
+  const [beta1, beta2] = optimizer.kind === 'sgd' ? [optimizer.momentum, 0] : optimizer.betas
+  const planned = plan.options.training?.groups.length ?? 0
+  for (const [index, group] of [undefined, ...optimizer.groups.slice(0, planned)].entries())
+    for (const decays of [true, false]) {
+      const to = at + groupOffset(index, decays)
+      const own = decays || decay === 'all' ? weightDecay : 0
+      double(to + StepGroup.Beta1, beta1)
+      double(to + StepGroup.Beta2, beta2)
+      float(to + StepGroup.Rate, group?.lr === undefined ? learningRate : group.lr * factor)
+      float(to + StepGroup.Decay, group?.weightDecay ?? own)
+      float(to + StepGroup.Eps, optimizer.kind === 'sgd' ? 0 : optimizer.eps)
+      flag(to + StepGroup.Nesterov, sgd?.nesterov ?? false)
+      flag(to + StepGroup.Decoupled, optimizer.kind === 'adamW')
+    }
+}
+
+/** What the last step with `clipNorm` had for a norm, before it was clipped. */
+export function gradientNorm(source: StepSource): number | undefined {
+  const { plan, memory, clipNorm } = source
+  const { training } = plan.named
+  if (clipNorm === undefined || !training?.numbers || !plan.options.training?.clip) return undefined
+  return new DataView(memory.buffer).getFloat64(training.numbers.address + StepNumbers.Norm, true)
+}
+
+/** A copy of what is kept from step to step. */
+export function stepState({ plan, memory, accumulated }: StepSource): StepState {
+  const at = plan.named.training?.numbers?.address
+  if (at === undefined) return noSteps
+  const double = (offset: number): number =>
+    new DataView(memory.buffer).getFloat64(at + offset, true)
+  return {
+    powers: [double(StepNumbers.Power1), double(StepNumbers.Power2)],
+    averaged: double(StepNumbers.Averaged),
+    accumulated,
+  }
+}
+
+/** Puts it back; the count of accumulated batches is the caller's. */
+export function takeStepState({ plan, memory }: Arena, { powers, averaged }: StepState): void {
+  const at = plan.named.training?.numbers?.address
+  if (at === undefined) return
+  const view = new DataView(memory.buffer)
+  view.setFloat64(at + StepNumbers.Power1, powers[0], true)
+  view.setFloat64(at + StepNumbers.Power2, powers[1], true)
+  view.setFloat64(at + StepNumbers.Averaged, averaged, true)
+}
+
+/** Where parameters as predictions want them lie: the moving average, once it has taken a step. */
+export function averagesAt(source: StepSource): number {
+  const { states } = trainingOf(source)
+  const { parameters } = source.plan.named
+  return states.average && stepState(source).averaged > 0
+    ? states.average.address
+    : parameters.address
+}
+
+/** Runs with the moving averages in the place of the parameters, which are as before behind it. */
+export async function withAverages<T>(source: StepSource, run: () => Promise<T>): Promise<T> {
+  const { parameters } = source.plan.named
+  const from = averagesAt(source)
+  if (from === parameters.address) return run()
+  const floats = floatsAt(source, parameters.address, parameters.bytes / 4)
+  const own = floats.slice()
+  floats.set(floatsAt(source, from, floats.length))
+  try {
+    return await run()
+  } finally {
+    floats.set(own)
+  }
+}

@@ -1,0 +1,329 @@
+/** Steps of all optimizers against PyTorch, and what belongs to them: clipping, averages, … */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Adam,
+  adam,
+  adamW,
+  batchNorm2d,
+  type Callback,
+  type CompileOptions,
+  checkpoint,
+  compile,
+  conv2d,
+  dropout,
+  type FitOptions,
+  flatten,
+  fromArrays,
+  lif,
+  linear,
+  loadModel,
+  type Model,
+  type Optimizer,
+  type Snapshot,
+  type StateDict,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+interface Fixture {
+  readonly options: {
+    readonly kind: Optimizer['kind']
+    readonly fit?: FitOptions
+    readonly schedule?: boolean
+    readonly batch?: number
+  }
+  readonly parameters: Readonly<Record<string, number[]>>
+  readonly averages?: Readonly<Record<string, number[]>>
+  readonly norms?: readonly number[]
+}
+const file = new URL('../../../test/fixtures/optimizers.json', import.meta.url)
+const fixtures = JSON.parse(readFileSync(file, 'utf8')) as Record<string, Fixture>
+const makers = { sgd, adam, adamW }
+
+/** The formula of test/fixtures/optimizers.py. */
+const numbers = (count: number, seed: number): Float32Array =>
+  Float32Array.from(
+    { length: count },
+    (_, i) => ((i * 7919 + seed * 104729 + i * i * 31) % 4096) / 4096 - 0.5,
+  )
+
+function expectNear(what: string, found: ArrayLike<number>, wanted: readonly number[]): void {
+  const most = Math.max(...wanted.map(Math.abs))
+  wanted.forEach((value, i) => {
+    const apart = Math.abs(found[i] - value) / most
+    assert.ok(apart <= 1e-5, `${what}[${i}] is ${found[i]}, PyTorch has ${value}`)
+  })
+}
+
+for (const [name, fixture] of Object.entries(fixtures))
+  test(`${name}: 100 steps as PyTorch makes them`, async () => {
+    const { kind, fit, schedule, batch = 12, ...options } = fixture.options
+    const net = sequential(flatten(), linear(12, 8), linear(8, 5))
+    const model = await net.compile({ input: [12, 1, 1], batchSize: batch, timeSteps: 1 })
+    const start = Object.entries(model.stateDict()).map(
+      ([key, { shape, data }], i) => [key, { shape, data: numbers(data.length, i + 1) }] as const,
+    )
+    model.loadStateDict(Object.fromEntries(start))
+    const images = numbers(12 * 12, 9).map((v) => v * 4)
+    const labels = Array.from({ length: 12 }, (_, i) => (i * 7) % 5)
+    const norms: number[] = []
+    await model.fit(fromArrays({ images, labels, shape: [12, 1, 1], classes: 5 }), {
+      ...fit,
+      epochs: 100,
+      optimizer: (makers[kind] as (options: object) => Optimizer)(options),
+      schedule: (epoch) => (schedule ? 1 / (1 + epoch / 50) : 1),
+      onStep: ({ epoch, gradientNorm }) =>
+        gradientNorm !== undefined && epoch % 10 === 0 && norms.push(gradientNorm),
+    })
+    for (const [key, wanted] of Object.entries(fixture.parameters))
+      expectNear(key, model.stateDict()[key].data, wanted)
+    for (const [key, wanted] of Object.entries(fixture.averages ?? {}))
+      expectNear(`average of ${key}`, model.averages()[key].data, wanted)
+    expectNear('norms', norms, [...(fixture.norms ?? [])])
+    await model.dispose()
+  })
+
+const train = toy(43, 1).data
+const other = toy(21, 2).data
+
+function compileToy(options: Partial<CompileOptions> = {}, normed = true): Promise<Model> {
+  const net = sequential(
+    conv2d(2, 9, 3, { padding: 1, bias: true }),
+    ...(normed ? [batchNorm2d(9)] : []),
+    lif(),
+    ...(normed ? [dropout(0.2)] : []),
+    flatten(),
+    linear(270, 17),
+    lif(),
+    linear(17, toyClasses),
+  )
+  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
+}
+
+const everything: FitOptions = {
+  epochs: 2,
+  optimizer: adamW({ lr: 0.01, groups: [{ params: '*.bias', lr: 0.003 }] }),
+  accumulate: 3,
+  clipNorm: 0.05,
+  ema: 0.8,
+  freeze: '0.weight',
+}
+const methods: (Partial<CompileOptions> & Partial<FitOptions>)[] = [
+  { method: 'rate' },
+  { method: 'bptt', optimizer: adam({ lr: 0.01, weightDecay: 0.1 }) },
+  { method: 'sltt', update: 'everyStep', accumulate: 1 },
+]
+
+for (const { optimizer = everything.optimizer, accumulate = 3, ...method } of methods)
+  test(`${method.method}: any checkpoint leads to the same bits, accumulated batches too`, async () => {
+    const files: (() => Promise<Uint8Array>)[] = []
+    const keep = (snapshot: Snapshot): number => files.push(() => serializeCheckpoint(snapshot))
+    const callback: Callback = {
+      name: 'collect',
+      last: true,
+      onStep: (_, training) => keep(training.snapshot()),
+      onEpoch: (_, training) => keep(training.snapshot()),
+    }
+    const options: FitOptions = { ...everything, optimizer, accumulate, validation: other }
+    const model = await compileToy(method as CompileOptions)
+    await model.fit(train, { ...options, callbacks: [callback] })
+    for (const at of [0, 1, 4, 5, 7, 10]) {
+      const threads = at % 2 === 0 ? 2 : 1
+      const again = await compileToy({ ...(method as CompileOptions), threads })
+      await again.fit(train, { ...options, resume: await files[at]() })
+      expectSameBits(`checkpoint ${at}`, model.stateDict(), again.stateDict())
+      expectSameBits(`averages, ${at}`, model.averages(), again.averages())
+      await again.dispose()
+    }
+    await model.dispose()
+  })
+
+/** The greatest difference, of the greatest number. */
+function apart(a: StateDict, b: StateDict): number {
+  const rows = Object.keys(a).map((name) => {
+    const [x, y] = [a[name].data, b[name].data]
+    return Math.max(...x.map((v, i) => Math.abs(v - y[i]))) / Math.max(...x.map(Math.abs))
+  })
+  return Math.max(...rows)
+}
+
+for (const method of ['rate', 'bptt'] as const)
+  test(`${method}: k batches of B give what one batch of k·B gives`, async () => {
+    const data = toy(32, 4).data
+    const options = { epochs: 4, optimizer: sgd({ lr: 0.1 }) }
+    const [one, four, other] = await Promise.all(
+      [16, 4, 4].map((batchSize) => compileToy({ batchSize, method }, false)),
+    )
+    await one.fit(data, { ...options, clipNorm: 1 })
+    // The order of an epoch is the same, and so are the samples of a step.
+    await four.fit(data, { ...options, clipNorm: 1, accumulate: 4 })
+    await other.fit(data, options)
+    assert.ok(apart(one.stateDict(), four.stateDict()) < 1e-5)
+    assert.ok(apart(one.stateDict(), other.stateDict()) > 1e-3, 'it makes a difference')
+    await Promise.all([one, four, other].map((model) => model.dispose()))
+  })
+
+test('the last batches of an epoch make a step, however few', async () => {
+  const model = await compileToy()
+  const norms: boolean[] = []
+  await model.fit(train, {
+    accumulate: 3,
+    clipNorm: 1,
+    onStep: ({ gradientNorm }) => norms.push(gradientNorm !== undefined),
+  })
+  assert.equal(norms, [false, false, true, false, true])
+  await model.dispose()
+})
+
+test('averages: validation, the best weights and the folder use them; parameters stay', async () => {
+  await withFolder(async (folder) => {
+    const [plain, model, probe] = [await compileToy(), await compileToy(), await compileToy()]
+    const options: FitOptions = { epochs: 2, optimizer: adam({ lr: 0.01 }) }
+    assert.match(await messageOf(() => model.averages()), /keeps no moving average; call fit with/)
+    await plain.fit(train, options)
+    const dir = join(folder, 'run')
+    const { epochs } = await model.fit(train, {
+      ...options,
+      ema: 0.9,
+      validation: other,
+      callbacks: [checkpoint({ dir })],
+    })
+    expectSameBits('parameters', plain.stateDict(), model.stateDict())
+    const saved = await loadModel(join(dir, 'weights.safetensors'))
+    expectSameBits('the folder', model.averages(), saved.stateDict())
+    probe.loadStateDict(model.averages())
+    const { loss, accuracy } = await probe.evaluate(other)
+    const { testLoss, testAccuracy } = epochs[1]
+    assert.equal([testLoss, testAccuracy], [loss, accuracy])
+    assert.is.not((await model.evaluate(other)).loss, loss)
+    // Without ema it goes on, and keeps none.
+    await model.fit(train, options)
+    assert.match(await messageOf(() => model.averages()), /no moving average/)
+    await Promise.all([plain, model, probe, saved].map((one) => one.dispose()))
+  })
+})
+
+test('trainStep follows the optimizer and clips', async () => {
+  const model = await compileToy({ method: 'bptt' }, false)
+  const [x, y] = [uniform(8 * 60, 1, 1), labels(8, toyClasses, 1)]
+  await model.trainStep(x, y, { update: false })
+  const norm = Math.sqrt(
+    Object.values(model.gradients()).reduce(
+      (sum, { data }) => data.reduce((all, v) => all + v * v, sum),
+      0,
+    ),
+  )
+  model.optimizer = sgd({ lr: 1, momentum: 0 })
+  const before = model.stateDict()
+  const rows = (state: StateDict): number[] =>
+    Object.keys(model.gradients()).flatMap((name) => [...state[name].data])
+  const length = (a: StateDict, b: StateDict): number => {
+    const [p, q] = [rows(a), rows(b)]
+    return Math.sqrt(p.reduce((sum, v, i) => sum + (v - q[i]) ** 2, 0))
+  }
+  const clipped = await model.trainStep(x, y, { clipNorm: norm / 4 })
+  assert.ok(Math.abs((clipped.gradientNorm ?? 0) / norm - 1) < 1e-3, `${clipped.gradientNorm}`)
+  assert.ok(Math.abs(length(before, model.stateDict()) / (norm / 4) - 1) < 1e-3)
+  const small = await model.trainStep(x, y)
+  assert.is(small.gradientNorm, undefined)
+  // A step of Adam has the length of its learning rate in each parameter.
+  model.optimizer = adam({ lr: 0.25, eps: 1e-30 })
+  const from = model.stateDict()
+  await model.trainStep(x, y)
+  for (const [name, { data }] of Object.entries(model.gradients()))
+    data.forEach((g, i) => {
+      const step = from[name].data[i] - model.stateDict()[name].data[i]
+      if (Math.abs(g) > 1e-12) assert.ok(Math.abs(step - 0.25 * Math.sign(g)) < 1e-4, name)
+      if (g === 0) assert.is(step, 0)
+    })
+  await model.dispose()
+})
+
+test('a step within each time step: powers of betas count all of them', async () => {
+  const options = { optimizer: adamW({ lr: 0.01, betas: [0.5, 0.75] }), clipNorm: 0.01 }
+  const [one, all] = [
+    await compileToy({ method: 'sltt', update: 'everyStep' }),
+    await compileToy({ method: 'sltt' }),
+  ]
+  const powers = async (model: Model): Promise<readonly number[] | undefined> => {
+    let found: Snapshot | undefined
+    const onFitEnd: Callback['onFitEnd'] = (_, training) => {
+      found = training.snapshot()
+    }
+    await model.fit(train, { ...options, callbacks: [{ name: 'last', onFitEnd }] })
+    return found?.about.optimizer?.powers
+  }
+  assert.equal(await powers(one), [0.5 ** 15, 0.75 ** 15])
+  assert.equal(await powers(all), [0.5 ** 5, 0.75 ** 5])
+  await Promise.all([one.dispose(), all.dispose()])
+})
+
+test('a norm that is not finite is an error; parameters stay', async () => {
+  const net = sequential(flatten(), linear(6, 4), linear(4, 2))
+  const model = await compile(net, { input: [1, 2, 3], batchSize: 4, timeSteps: 2 })
+  // The first feature is huge and has no weight yet: its gradient, 20 times as large, overflows.
+  const images = Float32Array.from({ length: 24 }, (_, i) => (i % 6 === 0 ? 3e38 : 1))
+  const data = fromArrays({ images, labels: [0, 0, 0, 1], shape: [1, 2, 3], classes: 2 })
+  const start = Object.entries(model.stateDict()).map(([name, { shape, data }]) => {
+    const value = (i: number): number =>
+      name === '2.weight' ? (i < 4 ? 10 : -10) : name === '1.weight' && i % 6 === 0 ? 0 : 1e-3
+    return [name, { shape, data: data.map((_, i) => value(i)) }]
+  })
+  model.loadStateDict(Object.fromEntries(start))
+  const before = model.stateDict()
+  for (const more of [{ clipNorm: 1 }, { clipNorm: 1, accumulate: 2, ema: 0.5 }]) {
+    const message = await messageOf(() =>
+      model.fit(data, { optimizer: adam({ lr: 1 }), epochs: 3, fresh: true, ...more }),
+    )
+    assert.match(message, /^step 1 of epoch 1: a gradient is not finite; it shows first in layer 1/)
+    expectSameBits('parameters', before, model.stateDict())
+  }
+  await model.dispose()
+})
+
+test('what cannot be is refused by name, and changes nothing', async () => {
+  const model = await compileToy({ method: 'ottt', update: 'everyStep' })
+  const before = model.stateDict()
+  const of = (options: FitOptions): Promise<string> => messageOf(() => model.fit(train, options))
+  assert.match(await of({ accumulate: 2 }), /^fit.accumulate needs update 'afterwards', got/)
+  assert.match(await of({ freeze: 'nothing' }), /^fit.freeze must name what the network has, got/)
+  const groups = [{ params: ['0.*', 'none'] }]
+  assert.match(
+    await of({ optimizer: adam({ groups }) }),
+    /^adam.groups\[0\].params must name what the network has, got "none"; there are 0.weight,/,
+  )
+  assert.throws(() => {
+    model.optimizer = sgd({ groups })
+  }, /^sgd.groups\[0\].params must name what/)
+  assert.throws(() => {
+    model.optimizer = { ...adam(), betas: [1, 1] } as Adam
+  }, /betas must be two numbers in 0…1/)
+  const [x, y] = [uniform(8 * 60, 1, 1), labels(8, toyClasses, 1)]
+  assert.is(
+    await messageOf(() => model.trainStep(x, y, { clipNorm: -1 })),
+    'trainStep.clipNorm must be > 0, got -1; leave it out to clip nothing',
+  )
+  expectSameBits('nothing changed', before, model.stateDict())
+  const during: string[] = []
+  await model.fit(train, {
+    onEpoch: async () => {
+      during.push(
+        await messageOf(() => {
+          model.optimizer = adam()
+        }),
+      )
+      model.optimizer = sgd({ lr: 0.01 })
+    },
+  })
+  assert.match(during[0], /must be of the same rule and groups while fit runs, got adam/)
+  await model.dispose()
+})
+
+test.run()
