@@ -126,8 +126,8 @@ function build(
       losses: losses.buffer,
       delta: gradient?.buffer,
       gradientScale: 1 / B / (over === 'images' ? 1 : steps),
-      mseWeight,
       instantaneous,
+      of: { kind: 'crossEntropy', mseWeight },
     },
   })
   const made: Readonly<Record<Name, OpTensor | undefined>> = {
