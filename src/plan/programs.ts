@@ -27,6 +27,8 @@ export interface ProgramPlan extends PlannedProgram {
   readonly name: ProgramName
   readonly rates: Pass['rates']
   readonly probes: Pass['probes']
+  /** Of training programs. */
+  readonly penalties?: Pass['penalties']
 }
 
 /**
@@ -81,8 +83,9 @@ export function trainingPrograms(
     ...section,
     records: section.records.filter((r) => r.phase !== 'update'),
   }))
-  const { rates, probes } = pass
-  const ofNone = { rates: [], probes: { neurons: [], weights: [] } }
+  const { rates, probes, penalties } = pass
+  const found = { rates, probes, penalties }
+  const ofNone = { rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
   const apart = (name: 'accumulate' | 'update', emit: typeof emitUpdate): ProgramPlan => {
     const { sections } = b.program(name)
     b.phase = 'update'
@@ -91,8 +94,8 @@ export function trainingPrograms(
   }
   return {
     programs: [
-      { name: 'train', sections, rates, probes },
-      { name: 'gradients', sections: withoutUpdate, rates, probes },
+      { name: 'train', sections, ...found },
+      { name: 'gradients', sections: withoutUpdate, ...found },
       ...(spec.accumulate
         ? [apart('accumulate', emitAccumulate), apart('update', emitMeanUpdate)]
         : []),

@@ -98,10 +98,3 @@ export function expectAccumulates(
       'optimizer within each batch; leave one of them out',
   )
 }
-
-/** @throws Error for what no program does yet */
-export function expectPlanned(spec: TrainingSpec): void {
-  const { loss, penalties } = spec
-  const plain = loss.kind === 'crossEntropy' && loss.labelSmoothing === 0 && loss.of === 'rates'
-  if (!plain || penalties.length > 0) throw new Error(`not planned yet: ${JSON.stringify(spec)}`)
-}

@@ -21,6 +21,7 @@ import { availableParallelism, usesAllThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
 import { stateDict, takeState } from './state.js'
+import { penaltyOf, slotTargets, targetAddress, targetKind } from './targets.js'
 import { gradientNorm, writeStep } from './update.js'
 import { type LastRun, spikeCounts } from './views.js'
 
@@ -82,6 +83,10 @@ export class Session implements Arena {
   }
   get classes(): number {
     return this.graph.nodes[this.graph.output].shape[0]
+  }
+  /** What the loss compares outputs with. */
+  get targets(): 'labels' | 'values' {
+    return targetKind(this.plan)
   }
   /** Floats of one sample, all its frames included. */
   get imageFloats(): number {
@@ -194,6 +199,7 @@ export class Session implements Arena {
         labels[index % labels.length].address,
         this.batchSize,
       ),
+      ...slotTargets(this, index, this.batchSize * this.classes),
     }
   }
 
@@ -218,7 +224,7 @@ export class Session implements Arena {
     const passes = single ? valid : plan.passes
     const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
-    set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
+    set(Control.Target, targetAddress(plan, index))
     set(Control.Valid, valid)
     writeStep(this, learningRate, factor)
     const stream = new RandomStream(Draw.Dropout)
@@ -258,8 +264,10 @@ export class Session implements Arena {
       spikes,
       outputs: passes * passImages,
     }
+    const penalty = penaltyOf(this, programOf(this, program), valid)
     return {
-      loss: view.getFloat32(Control.Loss, true),
+      loss: view.getFloat32(Control.Loss, true) + penalty,
+      penalty,
       correct: view.getInt32(Control.Correct, true),
       count: valid,
       ...(program === 'train' ? this.normOf() : {}),

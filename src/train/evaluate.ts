@@ -9,7 +9,7 @@ import { firingRates } from '../runtime/views.js'
 
 /** What `evaluate` returns. */
 export interface Evaluation {
-  /** Mean cross entropy over all samples, in nats. */
+  /** Mean of the loss over all samples, without penalties; cross entropy is in nats. */
   readonly loss: number
   /** Share of samples whose largest output is that of their label, 0…1. */
   readonly accuracy: number

@@ -6,7 +6,7 @@ import { materialise } from './activity.js'
 import { convolutionRecords } from './convolution.js'
 import { dropout, dropoutFloats } from './dropout.js'
 import * as gradient from './gradient.js'
-import { crossEntropy, output } from './loss.js'
+import * as loss from './loss.js'
 import * as neurons from './neuron.js'
 import * as norm from './norm.js'
 import * as optimizer from './optimizer.js'
@@ -46,8 +46,11 @@ export const records: Table = byOp([
   optimizer.squaredNorm,
   optimizer.clipFinish,
   optimizer.blend,
-  output,
-  crossEntropy,
+  loss.output,
+  loss.crossEntropy,
+  loss.meanSquaredError,
+  loss.tet,
+  loss.ratePenalty,
   ...convolutionRecords,
   reluForward,
   reluBackward,

@@ -1,0 +1,281 @@
+/**
+ * Losses and penalties on rates in whole networks: values and gradients against PyTorch's autograd
+ * (test/fixtures/losses), which method has which, and that nothing else changes.
+ */
+import { readFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Block,
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  crossEntropy,
+  flatten,
+  fromArrays,
+  type Loss,
+  lif,
+  linear,
+  type Method,
+  type Model,
+  mse,
+  type RatePenalty,
+  ratePenalty,
+  type StepMode,
+  sequential,
+  tet,
+} from '../../src/index.js'
+import { testRandom } from '../support/engine.js'
+import { relativeError } from '../support/measure.js'
+
+interface Case {
+  readonly method: Method
+  readonly loss: { readonly kind: Loss['kind'] }
+  readonly penalties: readonly Parameters<typeof ratePenalty>[0][]
+  readonly value: number
+  readonly penalty: number
+  readonly gradients: readonly number[]
+}
+interface Fixture {
+  readonly timeSteps: number
+  readonly input: readonly number[]
+  readonly labels: readonly number[]
+  readonly values: readonly number[]
+  readonly parameters: readonly (readonly number[])[]
+  readonly cases: readonly Case[]
+}
+const file = new URL('../../../test/fixtures/losses/losses.json', import.meta.url)
+const fixture: Fixture = JSON.parse(readFileSync(file, 'utf8'))
+
+const makers = { crossEntropy, mse, tet }
+const lossOf = ({ kind, ...options }: Case['loss']): Loss =>
+  (makers[kind] as (options: object) => Loss)(options)
+
+const names = ['1', '3', '5'].flatMap((layer) => [`${layer}.weight`, `${layer}.bias`])
+const small = (): Block =>
+  sequential(flatten(), linear(5, 6), lif(), linear(6, 4), lif(), linear(4, 3))
+
+async function compiled(c: Case, stepMode: StepMode, more?: Partial<CompileOptions>) {
+  const model = await small().compile({
+    input: [5, 1, 1],
+    timeSteps: fixture.timeSteps,
+    batchSize: fixture.labels.length,
+    method: c.method,
+    stepMode,
+    loss: lossOf(c.loss),
+    penalties: c.penalties.map(ratePenalty),
+    ...(c.method === 'sltt' && c.loss.kind === 'crossEntropy' && { mseWeight: 0 }),
+    ...more,
+  })
+  const state = model.stateDict()
+  for (const [i, name] of names.entries()) state[name].data.set(fixture.parameters[i])
+  model.loadStateDict(state)
+  return model
+}
+
+const targetsOf = ({ loss }: Case): ArrayLike<number> => {
+  const made = lossOf(loss)
+  const values = made.kind === 'mse' && made.targets === 'values'
+  return values ? Float32Array.from(fixture.values) : fixture.labels
+}
+
+for (const [i, c] of fixture.cases.entries())
+  test(`${c.method} ${JSON.stringify(c.loss)} ${JSON.stringify(c.penalties)}`, async () => {
+    const modes: readonly StepMode[] = c.method === 'sltt' ? ['s'] : ['m', 's']
+    for (const stepMode of modes) {
+      const debug = i % 4 === 0 ? ({ engine: 'debug' } as const) : {}
+      const model = await compiled(c, stepMode, debug)
+      const x = Float32Array.from(fixture.input)
+      const step = await model.trainStep(x, targetsOf(c), { update: false })
+      const near = (what: string, got: number, expected: number) =>
+        assert.ok(Math.abs(got - expected) <= 1e-5 * Math.max(1, expected), `${what}: ${got}`)
+      near('loss', step.loss, c.value + c.penalty)
+      near('penalty', step.penalty, c.penalty)
+      const gradients = model.gradients()
+      const all = Float32Array.from(names.flatMap((name) => Array.from(gradients[name].data)))
+      const error = relativeError(all, c.gradients)
+      assert.ok(error <= 1e-5, `step mode ${stepMode}: gradients differ by ${error}`)
+      await model.dispose()
+    }
+  })
+
+// The table of docs/training.md.
+const methods: readonly [Method, StepMode][] = [
+  ['rate', 'm'],
+  ['rate', 's'],
+  ['bptt', 'm'],
+  ['bptt', 's'],
+  ['ottt', 's'],
+  ['sltt', 's'],
+]
+const rows: readonly [string, Partial<CompileOptions>, readonly Method[]][] = [
+  ['crossEntropy()', { loss: crossEntropy() }, ['rate', 'bptt', 'ottt', 'sltt']],
+  ['smoothed', { loss: crossEntropy({ labelSmoothing: 0.1 }) }, ['rate', 'bptt', 'ottt', 'sltt']],
+  ['counts', { loss: crossEntropy({ of: 'counts' }) }, ['rate', 'bptt']],
+  ['mse()', { loss: mse() }, ['rate', 'bptt', 'ottt', 'sltt']],
+  ['mse counts', { loss: mse({ of: 'counts' }) }, ['rate', 'bptt']],
+  ['mse values', { loss: mse({ targets: 'values' }) }, ['rate', 'bptt', 'ottt', 'sltt']],
+  ['tet()', { loss: tet() }, ['bptt', 'ottt', 'sltt']],
+  ['penalty', { penalties: [ratePenalty({ weight: 1 })] }, ['rate', 'bptt']],
+]
+const reasons: Record<string, RegExp> = {
+  counts: /^loss crossEntropy\(\{ of: 'counts' \}\) needs all steps .* 'rate' or 'bptt'/,
+  'mse counts': /^loss mse\(\{ of: 'counts' \}\) needs all steps before its gradient/,
+  'tet()': /^loss tet\(\) needs a gradient of each step.* 'rate' .* 'bptt' or 'ottt' or 'sltt'/,
+  penalty: /^penalties need all steps before their gradient.*use 'rate' or 'bptt'/,
+}
+
+test('each method has the losses of the table, and refuses the others by name', async () => {
+  for (const [what, options, having] of rows)
+    for (const [method, stepMode] of methods) {
+      const compile = () =>
+        small().compile({ input: [5, 1, 1], batchSize: 2, method, stepMode, ...options })
+      if (having.includes(method)) {
+        const model = await compile()
+        const y = what === 'mse values' ? new Float32Array(6) : [0, 2]
+        const { loss } = await model.trainStep(new Float32Array(10).fill(1), y)
+        assert.ok(Number.isFinite(loss), `${what}, ${method}`)
+        await model.dispose()
+      } else {
+        const error = await compile().then(
+          () => assert.unreachable(`${what}, ${method} is not refused`),
+          (e: Error) => e,
+        )
+        assert.match((error as Error).message, reasons[what] as RegExp)
+      }
+    }
+})
+
+async function refused(run: Promise<unknown>, message: RegExp): Promise<void> {
+  const error = await run.then(() => undefined).catch((e: Error) => e)
+  assert.ok(error, `not refused: ${message}`)
+  assert.match((error as Error).message, message)
+}
+
+test('mseWeight with another loss, and targets of the wrong kind, are refused by name', async () => {
+  const shared = { input: [5, 1, 1], batchSize: 2 } as const
+  await refused(
+    small().compile({ ...shared, method: 'ottt', mseWeight: 0.1, loss: mse() }),
+    /^mseWeight is an option of loss crossEntropy\(\), got it with mse\(\)/,
+  )
+  const model = await small().compile({ ...shared, loss: mse({ targets: 'values' }) })
+  const x = new Float32Array(10)
+  await refused(model.trainStep(x, [0, 1]), /y must be a Float32Array \[2, 3\] with this loss/)
+  await refused(model.trainStep(x, new Float32Array(5)), /y must hold \[2, 3\] = 6 numbers, got 5/)
+  const broken = new Float32Array(6).fill(Number.NaN)
+  await refused(model.trainStep(x, broken), /y must hold finite numbers/)
+  await model.dispose()
+  // What is refused changes nothing.
+  const labels = await small().compile({ ...shared, method: 'rate' })
+  const data = fromArrays({
+    images: new Float32Array(20),
+    labels: [0, 1, 2, 0],
+    shape: [5, 1, 1],
+    classes: 3,
+  })
+  const before = labels.stateDict()
+  await refused(labels.fit(data, { loss: tet() }), /^loss tet\(\) needs/)
+  assert.equal(labels.stateDict(), before)
+  await labels.fit(data, { loss: mse(), penalties: [ratePenalty({ weight: 0.1 })] })
+  await labels.dispose()
+})
+
+const net = (): Block =>
+  sequential(
+    conv2d(2, 5, 3, { padding: 1 }),
+    batchNorm2d(5),
+    lif(),
+    conv2d(5, 9, 3, { padding: 1 }),
+    lif(),
+    flatten(),
+    linear(9 * 36, 3),
+  )
+const penalties: readonly RatePenalty[] = [
+  ratePenalty({ weight: 2, target: 0.2 }),
+  ratePenalty({ weight: 1, norm: 'L1', target: 0.1, layers: '4' }),
+]
+const random = testRandom(5)
+const images = Float32Array.from({ length: 6 * 72 }, () => 2 * random())
+const labels = [0, 1, 2, 0, 1, 2]
+
+async function trained(options: Partial<CompileOptions>): Promise<Model> {
+  const shared = { input: [2, 6, 6], batchSize: 6, timeSteps: 5, penalties } as const
+  const model = await net().compile({ ...shared, ...options })
+  await model.trainStep(images, labels)
+  await model.trainStep(images, labels)
+  return model
+}
+
+test('threads and gradientCheckpoint change no bit of a training with penalties', async () => {
+  const all = await Promise.all(
+    (
+      [
+        [{ method: 'rate' }, { method: 'rate', threads: 3 }],
+        [{ method: 'bptt' }, { method: 'bptt', gradientCheckpoint: 'layers' }],
+        [
+          { method: 'bptt', loss: tet() },
+          { method: 'bptt', loss: tet(), threads: 2, gradientCheckpoint: 'layers' },
+        ],
+      ] satisfies Partial<CompileOptions>[][]
+    ).map((pair) => Promise.all(pair.map(trained))),
+  )
+  for (const [one, other] of all) {
+    assert.equal(other.stateDict(), one.stateDict())
+    await Promise.all([one.dispose(), other.dispose()])
+  }
+})
+
+test('padding counts nowhere, and evaluate has the loss without penalties', async () => {
+  const shared = { input: [2, 6, 6], timeSteps: 5, penalties } as const
+  for (const loss of [crossEntropy({ labelSmoothing: 0.2 }), mse(), tet()]) {
+    const method = loss.kind === 'tet' ? 'bptt' : 'rate'
+    // Without BatchNorm, whose statistics padding is part of.
+    const plain = sequential(
+      conv2d(2, 5, 3),
+      lif(),
+      conv2d(5, 4, 3),
+      lif(),
+      flatten(),
+      linear(16, 3),
+    )
+    const found = { ...shared, penalties: [{ ...penalties[0] }], loss, method } as const
+    const [large, small] = [
+      await plain.compile({ ...found, batchSize: 6 }),
+      await plain.compile({ ...found, batchSize: 4 }),
+    ]
+    small.loadStateDict(large.stateDict())
+    const four = images.subarray(0, 4 * 72)
+    const expected = await small.trainStep(four, labels.slice(0, 4), { update: false })
+    // As `fit` does with a data set that is smaller than a batch.
+    const data = fromArrays({
+      images: four,
+      labels: labels.slice(0, 4),
+      shape: [2, 6, 6],
+      classes: 3,
+    })
+    const seen: number[] = []
+    await large.fit(data, { epochs: 1, onStep: ({ loss }) => seen.push(loss) })
+    assert.ok(expected.penalty > 0.01, `penalty ${expected.penalty}`)
+    assert.ok(Math.abs(seen[0] - expected.loss) < 1e-5, `${seen[0]}, not ${expected.loss}`)
+    const [a, b] = [large.gradients(), small.gradients()]
+    for (const name of Object.keys(a)) {
+      const error = relativeError(a[name].data, b[name].data)
+      assert.ok(error < 1e-5, `${name} ${error}`)
+    }
+    const evaluated = await small.evaluate(data)
+    const apart = Math.abs(evaluated.loss - (expected.loss - expected.penalty))
+    assert.ok(apart < 1e-5, `evaluate: ${evaluated.loss}, not ${expected.loss - expected.penalty}`)
+    await Promise.all([large.dispose(), small.dispose()])
+  }
+})
+
+test('a penalty of weight 0 changes no bit', async () => {
+  const [none, zero] = [
+    await trained({ penalties: [] }),
+    await trained({ penalties: [ratePenalty({ weight: 0 })] }),
+  ]
+  assert.equal(zero.stateDict(), none.stateDict())
+  await Promise.all([none.dispose(), zero.dispose()])
+})
+
+test.run()
