@@ -42,7 +42,7 @@ export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'
 export * from './nn/layers/index.js'
 export type { Apply, Composite, Module, Ops } from './nn/module.js'
-export type { Shape, Value } from './nn/value.js'
+export type { InputShape, Shape, Value } from './nn/value.js'
 export * as ops from './ops/index.js'
 export {
   type Adam,

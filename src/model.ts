@@ -3,6 +3,7 @@
 import type { Dataset } from './data/dataset.js'
 import { checkBoolean, checkOptions, SpikewasmError } from './errors.js'
 import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
+import type { InputShape } from './nn/value.js'
 import { checkOptimizer, checkRate, type Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
@@ -42,9 +43,9 @@ export class Model {
     readonly session: Session,
   ) {}
 
-  /** [channels, height, width] of one sample. */
-  get input(): readonly [number, number, number] {
-    return this.session.input
+  /** Sizes of one sample, as `compile` was given them: [C, H, W], [C, L] or [features]. */
+  get input(): InputShape {
+    return this.session.asked
   }
 
   /** Rule of the parameters' steps in `trainStep`; `fit` sets it to its own. Default `sgd()`. */
@@ -325,8 +326,9 @@ export class Model {
 
   /**
    * Trains on a data set for a number of epochs. Momentum starts at 0.
-   * @param data training samples, at least one batch of them; a last batch that is not full is left
-   *   out
+   * @param data training samples, at least one. A last batch that is not full is left out, unless
+   *   there is no other: it is then filled with repeats, which count for the statistics of
+   *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
    * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
    *   finite
    */

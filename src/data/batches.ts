@@ -1,7 +1,8 @@
 /** Batches of a data set, gathered into arrays of the caller. */
 import { checkBoolean, checkInteger, checkOptions, describe, SpikewasmError } from '../errors.js'
+import { sizeOf } from '../nn/value.js'
 import { permutation } from '../random.js'
-import type { Dataset, ReadContext } from './dataset.js'
+import { type Dataset, expectDataset, MOST_CLASSES, type ReadContext } from './dataset.js'
 
 /** Options of `Batches`. */
 export interface BatchesOptions {
@@ -54,14 +55,15 @@ export class Batches {
     checkOptions('batches', options, ['batchSize', 'training', 'seed', 'dropLast'])
     const { batchSize, seed = 0 } = options
     const dropLast = checkBoolean('batches.dropLast', options.dropLast, false)
-    checkInteger(`the data ${dataset.name}: classes`, dataset.classes, 1)
-    checkInteger(`the data ${dataset.name}: length`, dataset.length, 0)
+    expectDataset('the data', dataset)
+    const least = dataset.targets ? 0 : 1
+    checkInteger(`the data ${dataset.name}: classes`, dataset.classes, least, MOST_CLASSES)
     checkInteger('batches.batchSize', batchSize, 1)
     checkInteger('batches.seed', seed, 0, 2 ** 32 - 1)
     this.batchSize = batchSize
     this.training = checkBoolean('batches.training', options.training, false)
     this.seed = seed
-    this.sampleSize = dataset.shape[0] * dataset.shape[1] * dataset.shape[2]
+    this.sampleSize = sizeOf(dataset.shape)
     this.sample = new Float32Array(this.sampleSize)
     this.length = dropLast
       ? Math.floor(dataset.length / batchSize)

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import { readTar } from '../io/tar.js'
+import { fromBytes } from './bytes.js'
 import { parseCifar, parseClassNames } from './cifarformat.js'
 import type { Dataset, Normalization, Split } from './dataset.js'
-import { fromBytes } from './dataset.js'
 import { bytesToShare } from './plain.js'
 
 interface Flavour {

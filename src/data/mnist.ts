@@ -3,8 +3,9 @@
 import { join } from 'node:path'
 import { SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
+import { fromBytes } from './bytes.js'
 import type { Dataset, Split } from './dataset.js'
-import { checkLabels, fromBytes } from './dataset.js'
+import { checkLabels } from './dataset.js'
 import { parseIdx } from './idx.js'
 import { sharedBytes } from './plain.js'
 

@@ -21,13 +21,13 @@ export interface Prediction {
 export async function predict(session: Session, x: Float32Array): Promise<Prediction> {
   programOf(session, 'evaluate')
   expectNumbers('x', x)
-  const { input, frames, batchSize, timeSteps, classes: outputs } = session
+  const { input, asked, frames, batchSize, timeSteps, classes: outputs } = session
   const [C, H, W] = input
   const size = C * H * W * (frames ? timeSteps : 1)
   const n = x.length / size
   expect(
     Number.isInteger(n) && n > 0,
-    () => `x must hold samples of [${input.join(', ')}] = ${size} numbers each, got ${x.length}`,
+    () => `x must hold samples of [${asked.join(', ')}] = ${size} numbers each, got ${x.length}`,
   )
   expect(
     !frames || n <= batchSize,

@@ -1,8 +1,9 @@
 /** Evaluation over a data set. */
 
 import { Batches } from '../data/batches.js'
-import type { Dataset } from '../data/dataset.js'
+import { type Dataset, expectDataset } from '../data/dataset.js'
 import { checkOptions, describe, expect, expectFinite } from '../errors.js'
+import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
 import type { Session } from '../runtime/session.js'
 import { firingRates } from '../runtime/views.js'
@@ -32,21 +33,19 @@ export interface EvaluateOptions {
  *   model's.
  */
 export function checkDataset(session: Session, data: Dataset): void {
-  expect(
-    typeof data?.read === 'function' && data.shape?.length === 3,
-    () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,
-  )
+  expectDataset('the data', data)
+  const shape = imageShape(checkInputShape(`the data ${data.name}: shape`, data.shape))
   expect(
     !session.frames,
     () =>
-      `the model was compiled with frames, but the data ${data.name} gives one image [C, ` +
-      'H, W] a sample; compile without frames, or use trainStep and predict',
+      `the model was compiled with frames, but the data ${data.name} gives one image a sample; ` +
+      'compile without frames, or use trainStep and predict',
   )
   expect(
-    data.shape.every((n, i) => n === session.input[i]),
+    shape.every((n, i) => n === session.input[i]),
     () =>
       `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was ` +
-      `compiled for input [${session.input.join(', ')}]`,
+      `compiled for input [${session.asked.join(', ')}]`,
   )
   expect(
     data.classes <= session.classes,

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromArrays, fromBytes, subset } from '../../src/data/dataset.js'
+import { fromArrays } from '../../src/data/arrays.js'
+import { fromBytes } from '../../src/data/bytes.js'
+import { subset } from '../../src/data/dataset.js'
 import { messageOf } from '../io/temporary.js'
 
 const sizes = fc.record({
@@ -110,11 +112,12 @@ test('data sets: say what does not fit', async () => {
     await reject({ labels: [0] }),
     /images must have 1 labels × 1 × 2 × 2 = 4 values, got 8/,
   )
-  assert.match(
-    await reject({ shape: [1, 2] }),
-    /shape must be \[channels, height, width\], got \[1, 2\]/,
-  )
-  assert.match(await reject({ shape: [1, 0, 2] }), /shape must be an integer >= 1, got 0/)
+  const shapes = '[features], [channels, length] or [channels, height, width]'
+  for (const shape of [[1, 0, 2], [], [1, 2, 3, 4], [1.5], 4, null, undefined])
+    assert.is(
+      await reject({ shape }),
+      `arrays: shape must be ${shapes}, got ${JSON.stringify(shape)}`,
+    )
   assert.match(await reject({ classes: 0 }), /classes must be/)
   assert.match(await reject({ classNames: ['a'] }), /classNames must have 2 names, got 1/)
   const out = new Float32Array(4)

@@ -133,12 +133,11 @@ function batch(model: Model, count: number, seed: number): { x: Float32Array; y:
 
 function data(model: Model, count: number, seed: number): Dataset {
   const { x, y } = batch(model, count, seed)
-  const [C, H, W] = model.input
   return fromArrays({
     name: 'golden',
     images: x,
     labels: [...y],
-    shape: [C, H, W],
+    shape: model.input,
     classes: model.classes,
   })
 }
