@@ -152,7 +152,7 @@ async function trainOurs(task: Task, threads: number, { weights }: Start) {
           testSeconds: (tested - trained) / 1000,
           trainLoss,
           firstLoss,
-          testAccuracy: accuracy,
+          testAccuracy: accuracy ?? 0,
         })
         began = performance.now()
       },

@@ -10,7 +10,7 @@ import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
 import { checkBatch, checkLabels, fillSlot } from './runtime/batch.js'
-import { nonFinite } from './runtime/non-finite.js'
+import { expectFiniteOutput, nonFinite } from './runtime/non-finite.js'
 import { type Prediction, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
@@ -195,6 +195,7 @@ export class Model {
       fillSlot(session, 0, x, undefined, this.batchSize)
       await session.run('stream', 0, this.batchSize)
       const logits = output(session, session.streamed)
+      expectFiniteOutput(session, logits, (row) => `sample ${row} in step ${session.streamed}`)
       const classes = predictions(session).slice()
       return { steps: session.streamed, logits, classes, spikes: spikeCounts(session, rates) }
     })
@@ -337,7 +338,8 @@ export class Model {
   }
 
   /**
-   * Loss, accuracy and firing rates on a data set.
+   * Loss, accuracy, other measures of the answers, and firing rates on a data set. Above 1,000
+   * classes there is no confusion matrix.
    * @throws SpikewasmError when the data or an option does not match; the signal's reason when it
    *   aborts
    */

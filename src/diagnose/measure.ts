@@ -214,7 +214,7 @@ async function train({
       )
   }
   const { gradients, firingRates } = last!
-  const { accuracy: testAccuracy } = await bptt.evaluate(test)
+  const { accuracy: testAccuracy = 0 } = await bptt.evaluate(test)
   return { timeSteps: bptt.timeSteps, points, gradients, firingRates, testAccuracy }
 }
 

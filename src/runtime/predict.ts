@@ -3,6 +3,7 @@
 import { expect } from '../errors.js'
 import { programOf } from './arena.js'
 import { expectNumbers, fillSlot } from './batch.js'
+import { expectFiniteOutput } from './non-finite.js'
 import type { Session } from './session.js'
 import { output, predictions } from './views.js'
 
@@ -41,7 +42,9 @@ export async function predict(session: Session, x: Float32Array): Promise<Predic
     const samples = x.subarray(first * size, (first + count) * size)
     fillSlot(session, 0, samples, undefined, count, !singly)
     await session.run(singly ? 'single' : 'evaluate', 0, count)
-    logits.set(output(session, timeSteps, count), first * outputs)
+    const given = output(session, timeSteps, count)
+    expectFiniteOutput(session, given, (row) => `sample ${first + row}`)
+    logits.set(given, first * outputs)
     classes.set(predictions(session).subarray(0, count), first)
   }
   return { logits, classes }

@@ -18,6 +18,8 @@ export interface Slot {
   readonly images: Float32Array
   /** [B] */
   readonly labels: Int32Array
+  /** Wanted outputs [B · outputs], where the loss is of them: `mse({ targets: 'values' })`. */
+  readonly targets?: Float32Array
 }
 
 export interface Settings {

@@ -30,16 +30,17 @@ export async function fit(
   options: FitOptions = {},
 ): Promise<History> {
   checkFitOptions(options)
-  checkDataset(session, all)
+  const planned = session.plan.options.training ?? standardTraining
+  const { loss = planned.loss } = options
+  checkDataset(session, all, loss)
   const { data, validation } = splitOf(all, options)
   const { optimizer = session.optimizer, epochs = 1, initialEpoch, fresh } = options
-  if (validation) checkDataset(session, validation)
+  if (validation) checkDataset(session, validation, loss)
   if (data.length === 0)
     throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
   programOf(session, 'train')
   const found = options.resume === undefined ? undefined : await readSnapshot(options.resume)
-  const { training = standardTraining } = session.plan.options
-  const { loss = training.loss, penalties = training.penalties } = options
+  const { penalties = planned.penalties } = options
   const asked = { ...options, optimizer, loss, penalties, validation }
   const spec = trainingSpec('fit', session.graph, asked)
   await session.replan(methodOf(session, options), spec)

@@ -12,7 +12,7 @@ import type { StepResult } from '../runtime/settings.js'
 import { stateDict, takeState } from '../runtime/state.js'
 import { firingRates } from '../runtime/views.js'
 import type { Callback, Training } from './callback.js'
-import { evaluate, fillAhead } from './evaluate.js'
+import { evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
@@ -146,7 +146,7 @@ export class Loop implements Training {
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
       trainLoss: sums.loss / sums.steps,
-      trainAccuracy: sums.correct / sums.seen,
+      ...(wantsValues(session) ? {} : { trainAccuracy: sums.correct / sums.seen }),
       learningRate: this.rateOf(factor),
       stepMs: times.steps.length > 0 ? median(times.steps) : 0,
       dataWaitMs: times.dataWaitMs,
@@ -223,7 +223,7 @@ export class Loop implements Training {
       steps: feed.length,
       loss: result.loss,
       meanLoss: sums.loss / sums.steps,
-      meanAccuracy: sums.correct / sums.seen,
+      ...(wantsValues(session) ? {} : { meanAccuracy: sums.correct / sums.seen }),
       learningRate,
       milliseconds,
     }
@@ -301,10 +301,14 @@ async function validate(
   session: Session,
   data: Dataset,
   signal: AbortSignal | undefined,
-): Promise<Pick<EpochRecord, 'testLoss' | 'testAccuracy'> | undefined> {
+): Promise<Partial<EpochRecord> | undefined> {
   try {
-    const { loss, accuracy } = await evaluate(session, data, { signal })
-    return { testLoss: loss, testAccuracy: accuracy }
+    const { loss, accuracy, meanAbsoluteError } = await evaluate(session, data, { signal })
+    return {
+      testLoss: loss,
+      ...(accuracy === undefined ? {} : { testAccuracy: accuracy }),
+      ...(meanAbsoluteError === undefined ? {} : { testMeanAbsoluteError: meanAbsoluteError }),
+    }
   } catch (error) {
     if (signal?.aborted) return undefined
     throw error

@@ -178,7 +178,8 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => compile(flatten(), wrong({})),
-    'compile.input must be [channels, height, width], got undefined',
+    'compile.input must be [features], [channels, length] or [channels, height, width], got ' +
+      'undefined',
   ],
 ]
 for (const [call, expected] of mistakes)

@@ -369,8 +369,11 @@ const wrongOptions: [Partial<CompileOptions> | Record<string, unknown>, RegExp][
   [{ threads: 0 }, /^compile\.threads must be an integer from 1 to 256, got 0/],
   [{ seed: -1 }, /^compile\.seed must be an integer from 0 to 4294967295, got -1/],
   [{ engine: 'fast' }, /^compile\.engine must be 'release' or 'debug', got "fast"/],
-  [{ input: [3, 5] }, /^compile\.input must be \[channels, height, width\], got \[3,5\]/],
-  [{ input: [3, 5, 0] }, /^compile\.input must be \[channels, height, width\], got \[3,5,0\]/],
+  [
+    { input: [] },
+    /^compile\.input must be \[features\], .* or \[channels, height, width\], got \[\]/,
+  ],
+  [{ input: [3, 5, 0] }, /^compile\.input must be \[features\], .*, got \[3,5,0\]/],
   [
     { input: [1, 5, 7] },
     /^stem\.0 \(conv2d\): expects 3 input channels, got 1 \(input \[1, 5, 7\]\)/,
