@@ -71,12 +71,12 @@ export function fromArrays(options: ArraysOptions): Dataset {
   const described = checkDescribed('fromArrays', classed, name)
   const { shape } = described
   const size = sizeOf(shape)
-  const samples = toSamples(name, values, shape)
   if (labels !== undefined) expectLabels(name, labels)
   const checked = labels
     ? checkClasses(described, labels, values.length)
     : { labels: withoutLabels(described, values.length), classNames: undefined }
   const count = values.length / size
+  const samples = toSamples(name, values, shape)
   return ofSamples(
     { ...described, classNames: checked.classNames },
     samples,
