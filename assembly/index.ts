@@ -96,7 +96,10 @@ export {
   outerTile8,
 } from './grouped/weight-gradient'
 export { crossEntropy } from './loss/cross-entropy'
+export { meanSquaredError } from './loss/mean-squared-error'
 export { output } from './loss/output'
+export { penaltyRow, ratePenalty } from './loss/rate-penalty'
+export { tet } from './loss/tet'
 export { neuronBackwardRate } from './neuron/backward-rate'
 export { neuronBack, neuronBackwardTime, neuronCharge } from './neuron/backward-time'
 export {

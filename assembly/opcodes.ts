@@ -103,7 +103,7 @@ export enum Control {
   Progress = 256,
   /** Address of the images that this run reads, as [B][H][W][T][C] float32 (T only for frames). */
   Input = 320,
-  /** Address of this run's labels, i32 [B]. */
+  /** Address of this run's labels, i32 [B], or of its wanted outputs, f32 [B][outputs]. */
   Target = 324,
   /** Number of valid images in the batch; those behind them are padding and count nowhere. */
   Valid = 328,
@@ -313,6 +313,12 @@ export enum Op {
   Output = 52,
   /** Loss of the output, and its gradient; one unit. LossWord. */
   CrossEntropy = 50,
+  /** Mean squared error of the output, and its gradient; one unit. LossWord. */
+  MeanSquaredError = 90,
+  /** Temporal efficient training: a loss of each step's output; one unit. LossWord. */
+  Tet = 91,
+  /** Penalty on firing rates, and its gradient; unit = PixelsPerUnit pixels. RatePenaltyWord. */
+  RatePenalty = 92,
   /** SGD; unit = chunk of the parameters. SgdWord. */
   Sgd = 51,
   /** Chooses between kernels by how many spikes there are; one unit. ChooseWord. */
@@ -1019,8 +1025,41 @@ export enum LossWord {
    * entropy (online methods 0.05).
    */
   MseWeight = 16,
-  /** Non-zero: the loss is of the instantaneous output at every step (online methods). */
+  /** Non-zero: the loss is of the instantaneous output at every step (online methods, TET). */
   Instantaneous = 17,
+  /** f32: factor of the output, 0 for 1: T for a loss of counts. */
+  OutputScale = 18,
+  /** f32: share of the target that is spread over all classes. */
+  LabelSmoothing = 19,
+  /** f32: wanted output of the classes that are not the label's, and of the label's. */
+  Low = 20,
+  High = 21,
+  /** Non-zero: Control.Target holds the wanted outputs, float32 [B][Classes], and no labels. */
+  Values = 22,
+  /** Non-zero: with Instantaneous every step has a gradient, whatever Control.StepMask says. */
+  AllSteps = 23,
+}
+
+export enum RatePenaltyWord {
+  /** Spikes of each neuron, u8 [Pixels][C]. */
+  Counts = 4,
+  /** Gradient by the rates, float32 [Pixels][C]. */
+  Out = 5,
+  /** Sums of units, f64. */
+  Partials = 6,
+  Pixels = 7,
+  /** Stored and real number of channels. */
+  C = 8,
+  Channels = 9,
+  PixelsPerUnit = 10,
+  PixelsPerImage = 11,
+  T = 12,
+  /** f32: the wanted rate, 0…1. */
+  Target = 13,
+  /** f32: factor of the gradient; divided by the valid images. */
+  Scale = 14,
+  /** Non-zero: distances, not their squares. */
+  L1 = 15,
 }
 
 export enum SgdWord {

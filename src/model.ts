@@ -9,7 +9,7 @@ import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
-import { checkBatch, checkLabels, fillSlot } from './runtime/batch.js'
+import { checkBatch, checkTargets, fillSlot } from './runtime/batch.js'
 import { expectFiniteOutput, nonFinite } from './runtime/non-finite.js'
 import { type Prediction, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
@@ -126,7 +126,8 @@ export class Model {
    * One training step: forward, backward and, unless `update` is false, the optimizer
    * (`model.optimizer`).
    * @param x float32 [B, C, H, W], or [T, B, C, H, W] with `frames`; B must be the batch size
-   * @param y B labels, integers from 0 to classes − 1
+   * @param y B labels, integers from 0 to classes − 1; where the loss is `mse({ targets: 'values'
+   *   })` a Float32Array [B, outputs]
    * @returns the loss and the number of right answers, before the parameters' step
    * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is
    *   not finite; Error when a worker fails
@@ -139,7 +140,7 @@ export class Model {
       const { lr = this.optimizer.lr } = options
       checkRate('trainStep.lr', lr)
       checkBatch(this.session, x, this.batchSize)
-      checkLabels(this.session, y, this.batchSize)
+      checkTargets(this.session, y, this.batchSize)
       fillSlot(this.session, 0, x, y, this.batchSize)
       const result = await this.session.run(program, 0, this.batchSize, lr)
       const problem = nonFinite(this.session, 0, program)

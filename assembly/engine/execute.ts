@@ -12,7 +12,10 @@ import { groupedForward, groupedInputGradient, groupedTranspose } from '../group
 import { groupedSpikes } from '../grouped/spikes'
 import { groupedWeightGradient } from '../grouped/weight-gradient'
 import { crossEntropy } from '../loss/cross-entropy'
+import { meanSquaredError } from '../loss/mean-squared-error'
 import { output } from '../loss/output'
+import { ratePenalty } from '../loss/rate-penalty'
+import { tet } from '../loss/tet'
 import { neuronBackwardRate } from '../neuron/backward-rate'
 import { neuronBackwardTime } from '../neuron/backward-time'
 import { neuron } from '../neuron/neuron'
@@ -197,6 +200,15 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.CrossEntropy:
       crossEntropy(rec, unit, t, scratch)
+      break
+    case Op.MeanSquaredError:
+      meanSquaredError(rec, unit, t, scratch)
+      break
+    case Op.Tet:
+      tet(rec, unit, t, scratch)
+      break
+    case Op.RatePenalty:
+      ratePenalty(rec, unit, t, scratch)
       break
     case Op.Sgd:
       sgd(rec, unit, t, scratch)

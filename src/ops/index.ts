@@ -107,6 +107,7 @@ export {
   linearInputGradient,
   linearWeightGradient,
 } from './kinds/linear.js'
+export type { LossResults, LossSettings, Over } from './kinds/losses.js'
 export type { MatmulMemory, MatmulOptions, MatmulRanks, MatmulTypes } from './kinds/matmul.js'
 export { matmul } from './kinds/matmul.js'
 export type {
@@ -118,6 +119,10 @@ export type {
   MaxPoolChoice,
 } from './kinds/max-pool2d.js'
 export { maxPool2d, maxPool2dBackward } from './kinds/max-pool2d.js'
+export type { MseOptions } from './kinds/mse.js'
+export { mse } from './kinds/mse.js'
+export type { RatePenaltyOptions } from './kinds/rate-penalty.js'
+export { ratePenalty } from './kinds/rate-penalty.js'
 export type {
   ReluBackwardMemory,
   ReluBackwardOptions,
@@ -130,6 +135,8 @@ export type {
 export { relu, reluBackward } from './kinds/relu.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
+export type { TetOptions } from './kinds/tet.js'
+export { tet } from './kinds/tet.js'
 export type { TimeMeanOptions, TimeMeanResults } from './kinds/time-mean.js'
 export { timeMean } from './kinds/time-mean.js'
 export type {
@@ -210,6 +217,7 @@ export type {
   Rows,
   RowsInput,
   RunArguments,
+  StillInput,
   TermRules,
   Timed,
   TimedInput,

@@ -108,6 +108,11 @@ export type RowsInput = {
   readonly input: Rows
 }
 /** Ranks of options. */
+export type StillInput = {
+  /** Activities without steps. */
+  readonly input: 2 | 4
+}
+/** Ranks of options. */
 export type TimedInput = {
   /** With steps. */
   readonly input: Timed

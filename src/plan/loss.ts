@@ -2,15 +2,30 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
+import type { PlanOptions } from './context.js'
 import { giveTensorGradient, gradientRows } from './gradients.js'
 import { plainFloat } from './materialise.js'
+import { isStandard, quoteMethodsWith, traitsOf } from './methods.js'
 import type { Pass } from './pass.js'
 import type { ProgramBuilder } from './program.js'
-import { crossEntropy, output } from './records/loss.js'
+import { crossEntropy, meanSquaredError, output, tet } from './records/loss.js'
 import type { FieldsOf } from './records/schema.js'
 import type { Expression } from './tensors.js'
+import { standardTraining } from './training.js'
 import type { Buffer } from './words.js'
 import { materialise } from './write-out.js'
+
+/** Which loss, with the numbers that its record has beside those of all losses. */
+export type LossKind =
+  | ({ readonly kind: 'crossEntropy' } & Pick<
+      FieldsOf<typeof crossEntropy>,
+      'mseWeight' | 'labelSmoothing' | 'outputScale'
+    >)
+  | ({ readonly kind: 'mse' } & Pick<
+      FieldsOf<typeof meanSquaredError>,
+      'outputScale' | 'low' | 'high' | 'values'
+    >)
+  | ({ readonly kind: 'tet' } & Pick<FieldsOf<typeof tet>, 'lambda' | 'mean' | 'allSteps'>)
 
 /** What the end of a network reads and writes. */
 export interface Loss {
@@ -30,15 +45,88 @@ export interface Loss {
   /** Where there are labels. */
   readonly loss?: Pick<
     FieldsOf<typeof crossEntropy>,
-    'losses' | 'delta' | 'gradientScale' | 'mseWeight' | 'instantaneous'
-  >
+    'losses' | 'delta' | 'gradientScale' | 'instantaneous'
+  > & { readonly of: LossKind }
 }
 
 /** Output and predictions, and with labels the loss and its gradient. */
 export function emitLoss(b: ProgramBuilder, { output: out, rows, loss, ...of }: Loss): void {
   const shared = { ...of, stepBytes: rows > 1 ? of.channels * 4 : 0 }
   b.emit(output, 1, { ...shared, out })
-  if (loss) b.emit(crossEntropy, 1, { ...shared, output: out, ...loss })
+  if (!loss) return
+  const { of: which, instantaneous, ...places } = loss
+  const { kind, ...own } = which
+  const fields = { ...shared, output: out, ...places }
+  if (which.kind === 'mse') b.emit(meanSquaredError, 1, { ...fields, ...own, instantaneous })
+  else if (which.kind === 'tet') {
+    const { lambda, mean, allSteps } = which
+    b.emit(tet, 1, { ...fields, lambda, mean, allSteps, instantaneous })
+  } else {
+    const { mseWeight, labelSmoothing, outputScale } = which
+    const numbers = { mseWeight, instantaneous, labelSmoothing, outputScale }
+    b.emit(crossEntropy, 1, { ...fields, ...numbers })
+  }
+}
+
+/** The loss that a plan is made for. */
+const lossOf = ({ training = standardTraining }: Pick<PlanOptions, 'training'>) => training.loss
+
+/** What a loss of labels or of numbers reads: so many numbers a sample, or labels. */
+export function targetFloats(options: PlanOptions): number {
+  const loss = lossOf(options)
+  const { graph } = options
+  return loss.kind === 'mse' && loss.targets === 'values' ? graph.nodes[graph.output].shape[0] : 0
+}
+
+/** @throws SpikewasmError for a loss or penalty that the method does not define */
+export function checkLossOfMethod(options: PlanOptions): void {
+  const { method, mseWeight, timeSteps, training = standardTraining } = options
+  const { loss, penalties } = training
+  const traits = traitsOf(options)
+  const online = traits.backward === 'everyCall'
+  const afterwards = quoteMethodsWith(({ backward }) => backward === 'afterwards')
+  expect(
+    loss.kind !== 'tet' || traits.rows === 'steps',
+    () =>
+      `loss tet() needs a gradient of each step, which method '${method}' has not; use ` +
+      quoteMethodsWith(({ rows }) => rows === 'steps'),
+  )
+  expect(
+    !online || loss.kind === 'tet' || loss.of === 'rates',
+    () =>
+      `loss ${loss.kind}({ of: 'counts' }) needs all steps before its gradient, which method ` +
+      `'${method}' has not; use ${afterwards}, or of: 'rates'`,
+  )
+  expect(
+    !online || penalties.length === 0,
+    () =>
+      `penalties need all steps before their gradient, which method '${method}' has not; use ` +
+      afterwards,
+  )
+  expect(
+    !online || loss.kind === 'crossEntropy' || isStandard('mseWeight', mseWeight, timeSteps),
+    () => `mseWeight is an option of loss crossEntropy(), got it with ${loss.kind}(); leave it out`,
+  )
+}
+
+/** The loss as its record has it. */
+function kindOf(options: PlanOptions, online: boolean): LossKind {
+  const loss = lossOf(options)
+  if (loss.kind === 'tet')
+    return { kind: 'tet', lambda: loss.lambda, mean: loss.mean, allSteps: !online }
+  const counts = loss.of === 'counts' && options.timeSteps > 1
+  const factor = counts ? options.timeSteps : 1
+  const outputScale = counts ? factor : undefined
+  if (loss.kind === 'crossEntropy')
+    return {
+      kind: 'crossEntropy',
+      mseWeight: online ? options.mseWeight : 0,
+      labelSmoothing: loss.labelSmoothing || undefined,
+      outputScale,
+    }
+  if (loss.targets === 'values') return { kind: 'mse', outputScale, values: true }
+  const { incorrectRate, correctRate } = loss
+  return { kind: 'mse', outputScale, low: incorrectRate * factor, high: correctRate * factor }
 }
 
 export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
@@ -52,12 +140,14 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
       `[${node.shape.join(', ')}]`,
   )
   const logits = plain && !plain.input ? plain : materialise(pass, node, x)
-  // Online methods differentiate each step's own output.
-  const rows = online ? logits.steps : 1
+  const of = kindOf(options, online)
+  // Online methods differentiate each step's own output, and so does TET.
+  const instantaneous = online || of.kind === 'tet'
+  const rows = instantaneous ? logits.steps : 1
   const delta = pass.training
     ? pass.imageBuffer('gradient of the output', logits.stored * rows * 4)
     : undefined
-  const over = method.lossOver === 'images' ? 1 : options.timeSteps
+  const over = method.lossOver === 'images' && !instantaneous ? 1 : options.timeSteps
   emitLoss(b, {
     logits: logits.buffer as Buffer,
     output: buffers.output,
@@ -72,12 +162,12 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
       losses: buffers.losses,
       delta,
       gradientScale: 1 / images / over,
-      mseWeight: online ? options.mseWeight : 0,
-      instantaneous: online,
+      instantaneous,
+      of,
     },
   })
   if (!buffers.losses) return
   // Of the time mean every step's output has its share.
-  const share = online ? 1 : 1 / gradientRows(pass, logits)
+  const share = instantaneous ? 1 : 1 / gradientRows(pass, logits)
   if (delta) pass.backward(node, () => giveTensorGradient(logits, delta, rows, share))
 }

@@ -201,6 +201,13 @@ export const stepModesOf = (method: Method): StepMode[] =>
 export const methodsTaking = (option: ExtraOption): Method[] =>
   methodNames.filter((name) => methods[name].options.includes(option))
 
+/** Whether an option has its default value. */
+export const isStandard = <K extends ExtraOption>(
+  name: K,
+  value: Required<MethodOptions>[K],
+  timeSteps: number,
+): boolean => value === (optionRows[name] as OptionRows[K]).standard(timeSteps)
+
 /** Methods that have what is asked for in one of their step modes. */
 export const methodsWith = (has: (traits: MethodTraits) => boolean): Method[] =>
   methodNames.filter((name) => Object.values(methods[name].modes).some(has))

@@ -57,6 +57,16 @@ export interface WeightProbe {
   readonly gradient: Buffer
 }
 
+/** Where a program leaves a penalty of one layer. */
+export interface PenaltyProbe {
+  readonly name: string
+  /** Sums of units, f64. */
+  readonly partials: Buffer
+  readonly units: number
+  /** What the sum is multiplied with; it is divided by the valid images. */
+  readonly factor: number
+}
+
 /** What a reader would have the layer before it write beside its output. */
 export interface Demand {
   /** Partial sums of a BatchNorm that takes its statistics over all rows together. */
@@ -80,6 +90,7 @@ export class Pass {
     neurons: [],
     weights: [],
   }
+  readonly penalties: PenaltyProbe[] = []
   private readonly tape: { readonly node: GraphNode; readonly run: () => void }[] = []
   private readonly last: { readonly node: GraphNode; readonly run: () => void }[] = []
   private streams = 0

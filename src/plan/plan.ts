@@ -20,6 +20,7 @@ import {
 import { type Encoded, encode, encodedSize } from './encode.js'
 import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
+import { checkLossOfMethod, targetFloats } from './loss.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import type { Pass, RateProbe } from './pass.js'
 import { type PlannedRecord, ProgramBuilder, type Section } from './program.js'
@@ -64,6 +65,8 @@ export interface Program {
    * asked for.
    */
   readonly probes: Pass['probes']
+  /** Penalties on firing rates that it adds to the loss; training programs have them. */
+  readonly penalties?: Pass['penalties']
 }
 
 export interface Plan {
@@ -89,6 +92,8 @@ export interface Plan {
     /** Slots: two where one is filled while the other is read; a stream has one. */
     readonly images: readonly Buffer[]
     readonly labels: readonly Buffer[]
+    /** Wanted outputs, where the loss is of them and not of labels. */
+    readonly targets: readonly Buffer[]
   }
   readonly programs: { readonly [name in ProgramName]?: Program }
   /** Images of one run. Fewer than the batch where a batch runs in passes. */
@@ -152,6 +157,7 @@ const passRoom = (parameterBytes: number, workers: number): number =>
 
 /** Everything about a model's memory and programs, for a number of workers. */
 export function makePlan(options: PlanOptions, workers: number): Plan {
+  checkLossOfMethod(options)
   const whole = planRuns(options, options.batchSize, workers)
   const images = imagesOfPass(whole, workers)
   return images < options.batchSize ? planRuns(options, images, workers) : whole
@@ -237,6 +243,10 @@ function planRuns(
   const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
+  const wanted = buffers.losses ? targetFloats(options) : 0
+  const targets = slots
+    .filter(() => wanted > 0)
+    .map((i) => b.buffer(`targets ${i}`, batchSize * wanted * 4, 'input'))
   const shared = { ...buffers, gradients: training?.gradients }
   const contexts: Context[] = []
   const contextOf = (
@@ -312,7 +322,7 @@ function planRuns(
     byteWeights: bytes,
     statistics,
     buffers: used,
-    named: { ...buffers, outputSoFar, training, images, labels },
+    named: { ...buffers, outputSoFar, training, images, labels, targets },
     programs: Object.fromEntries(
       planned.map((p, i) => [
         p.name,

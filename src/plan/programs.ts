@@ -15,6 +15,8 @@ export interface ProgramPlan extends PlannedProgram {
   readonly name: ProgramName
   readonly rates: Pass['rates']
   readonly probes: Pass['probes']
+  /** Of training programs. */
+  readonly penalties?: Pass['penalties']
 }
 
 /**
@@ -77,11 +79,12 @@ export function trainingPrograms(
     ...section,
     records: section.records.filter((r) => r.phase !== 'update'),
   }))
-  const { rates, probes } = pass
+  const { rates, probes, penalties } = pass
+  const found = { rates, probes, penalties }
   return {
     programs: [
-      { name: 'train', sections, rates, probes },
-      { name: 'gradients', sections: withoutUpdate, rates, probes },
+      { name: 'train', sections, ...found },
+      { name: 'gradients', sections: withoutUpdate, ...found },
     ],
     keptBytes: kept.reduce((n, x) => n + x.bytes, 0),
   }

@@ -60,10 +60,9 @@ export function trainingBuffers(
 
 /** @throws Error for what no program does yet */
 export function expectPlanned(spec: TrainingSpec): void {
-  const { rule, loss, penalties, ...rest } = spec
-  const plain = loss.kind === 'crossEntropy' && loss.labelSmoothing === 0 && loss.of === 'rates'
+  const { rule, ...rest } = spec
   const flags = [rest.clip, rest.accumulate, rest.average]
-  const lists = [rest.groups, rest.frozen, penalties]
-  if (rule !== 'sgd' || !plain || flags.includes(true) || lists.some(({ length }) => length > 0))
+  const lists = [rest.groups, rest.frozen]
+  if (rule !== 'sgd' || flags.includes(true) || lists.some(({ length }) => length > 0))
     throw new Error(`not planned yet: ${JSON.stringify(spec)}`)
 }

@@ -2,6 +2,7 @@
 
 import { describe, expect, expectFinite } from '../errors.js'
 import type { Session } from './session.js'
+import { targetKind } from './targets.js'
 
 export function checkBatch(session: Session, x: Float32Array, count: number): void {
   const [C, H, W] = session.input
@@ -16,7 +17,7 @@ export function checkBatch(session: Session, x: Float32Array, count: number): vo
   )
 }
 
-export function checkLabels(session: Session, y: ArrayLike<number>, count: number): void {
+function checkLabels(session: Session, y: ArrayLike<number>, count: number): void {
   expect(typeof y?.length === 'number', () => `y must be an array of labels, got ${describe(y)}`)
   expect(
     y.length === count,
@@ -32,14 +33,38 @@ export function checkLabels(session: Session, y: ArrayLike<number>, count: numbe
 }
 
 /**
+ * @param y labels [count], or wanted outputs [count, outputs] where the loss is of them
+ * @throws SpikewasmError unless they are what the loss is of
+ */
+export function checkTargets(session: Session, y: ArrayLike<number>, count: number): void {
+  if (targetKind(session.plan) === 'labels') {
+    checkLabels(session, y, count)
+    return
+  }
+  const { classes } = session
+  expect(
+    y instanceof Float32Array,
+    () => `y must be a Float32Array [${count}, ${classes}] with this loss, got ${describe(y)}`,
+  )
+  expectNumbers('y', y as Float32Array)
+  expect(
+    y.length === count * classes,
+    () => `y must hold [${count}, ${classes}] = ${count * classes} numbers, got ${y.length}`,
+  )
+  expectFinite('y', y as Float32Array, classes, count)
+}
+
+/**
  * Copies a batch in PyTorch's layout into a slot. What is behind it is filled with repeats, unless
  * only these images will run (`pad` false).
+ *
+ * @param y labels, or wanted outputs where the loss is of them
  */
 export function fillSlot(
   session: Session,
   index: 0 | 1,
   x: Float32Array,
-  labels: ArrayLike<number> | undefined,
+  y: ArrayLike<number> | undefined,
   count: number,
   pad = true,
 ): void {
@@ -56,7 +81,8 @@ export function fillSlot(
   expectFinite('x', slot.images, size, count)
   for (let b = count; b < B; b++)
     slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
-  for (let b = 0; b < B; b++) slot.labels[b] = labels && b < count ? labels[b] : 0
+  if (slot.targets) slot.targets.set(y ?? [])
+  else for (let b = 0; b < B; b++) slot.labels[b] = y && b < count ? y[b] : 0
 }
 
 /** @throws SpikewasmError for what is no typed array of numbers */

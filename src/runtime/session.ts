@@ -27,6 +27,7 @@ import {
   takeOptimizerState,
   takeState,
 } from './state.js'
+import { penaltyOf, slotTargets, targetAddress, targetKind } from './targets.js'
 import { type LastRun, spikeCounts } from './views.js'
 
 /** How long small programs may keep the calling thread from timers and callbacks. */
@@ -88,6 +89,10 @@ export class Session implements Arena {
   }
   get classes(): number {
     return this.graph.nodes[this.graph.output].shape[0]
+  }
+  /** What the loss compares outputs with. */
+  get targets(): 'labels' | 'values' {
+    return targetKind(this.plan)
   }
   /** Floats of one sample, all its frames included. */
   get imageFloats(): number {
@@ -206,6 +211,7 @@ export class Session implements Arena {
         labels[index % labels.length].address,
         this.batchSize,
       ),
+      ...slotTargets(this, index, this.batchSize * this.classes),
     }
   }
 
@@ -229,7 +235,7 @@ export class Session implements Arena {
     const workers = this.workersOf(program)
     const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
-    set(Control.Target, plan.named.labels[index % plan.named.labels.length].address)
+    set(Control.Target, targetAddress(plan, index))
     set(Control.Valid, valid)
     view.setFloat32(Control.LearningRate, learningRate, true)
     view.setFloat32(Control.Momentum, 'momentum' in optimizer ? optimizer.momentum : 0, true)
@@ -297,8 +303,10 @@ export class Session implements Arena {
       spikes,
       outputs: passes * passImages,
     }
+    const penalty = penaltyOf(this, programOf(this, program), valid)
     return {
-      loss: view.getFloat32(Control.Loss, true),
+      loss: view.getFloat32(Control.Loss, true) + penalty,
+      penalty,
       correct: view.getInt32(Control.Correct, true),
       count: valid,
     }

@@ -4,9 +4,11 @@ import type { Purpose } from '../plan/plan.js'
 
 /** What a training step found on its batch, with the parameters from before the step. */
 export interface StepResult {
-  /** Mean cross entropy of the batch, in nats. */
+  /** The loss of the batch, penalties included; cross entropy is in nats. */
   readonly loss: number
-  /** Samples with the largest output at their label. */
+  /** Penalties on firing rates, as part of `loss`; 0 without any. */
+  readonly penalty: number
+  /** Samples with the largest output at their label; 0 where targets are numbers. */
   readonly correct: number
   /** Samples of the batch. */
   readonly count: number

@@ -148,6 +148,109 @@ test('crossEntropy of the time mean and of each step, with padding and a squared
   assert.ok(seen.size >= 16, `${seen.size} kinds`)
 })
 
+/** Any loss of some outputs, with its gradient by central differences of float64. */
+function differences(of: (y: number[]) => number, y: readonly number[]): number[] {
+  const h = 1e-5
+  return y.map((v, c) => {
+    const at = (moved: number) => of(y.map((other, i) => (i === c ? moved : other)))
+    return (at(v + h) - at(v - h)) / (2 * h)
+  })
+}
+
+/** Cross entropy with label smoothing. */
+function entropyOf(y: readonly number[], target: number, smoothing: number): number {
+  const highest = Math.max(...y)
+  const log = Math.log(y.reduce((a, v) => a + Math.exp(v - highest), 0)) + highest
+  const wanted = y.map((_, c) => (c === target ? 1 - smoothing : 0) + smoothing / y.length)
+  return wanted.reduce((a, p, c) => a + p * (log - y[c]), 0)
+}
+
+const squares = (y: readonly number[], wanted: (c: number) => number): number =>
+  y.reduce((a, v, c) => a + (v - wanted(c)) ** 2, 0) / y.length
+
+test('label smoothing, losses of counts, mse of rates and of numbers, tet', () => {
+  const seen = new Set<string>()
+  forShapes(300, (r) => {
+    const { T, steps, B, C, x, mean, options: given } = randomLogits(r)
+    const kind = r.pick(['crossEntropy', 'mse', 'mse values', 'tet'] as const)
+    const [of, over] = [
+      r.pick(['rates', 'counts'] as const),
+      r.pick(['images', 'imagesAndSteps'] as const),
+    ]
+    const labelSmoothing = r.pick([0, 0.1, 0.5])
+    const [correctRate, incorrectRate] = [r.pick([1, 0.75]), r.pick([0, 0.25, -1])]
+    const [lambda, toMean] = [r.pick([0, 0.05, 1]), r.pick([1, 0.5])]
+    const labels = Int32Array.from({ length: B }, () => r.int(0, C - 1))
+    const wanted = r.floats(B * C, 2)
+    const valid = r.int(1, B)
+    const outputs = everything
+    const run = { valid }
+    seen.add(`${kind} ${of} ${over}`)
+    const y =
+      kind === 'crossEntropy'
+        ? ops.crossEntropy({ ...given, outputs, of, over, labelSmoothing }, x, labels, run)
+        : kind === 'mse'
+          ? ops.mse({ ...given, outputs, of, over, correctRate, incorrectRate }, x, labels, run)
+          : kind === 'mse values'
+            ? ops.mse({ ...given, outputs, of, over, targets: 'values' }, x, wanted, run)
+            : ops.tet({ ...given, outputs, lambda, mean: toMean }, x, labels, run)
+    const factor = of === 'counts' ? steps : 1
+    const lossOfRow = (row: readonly number[], b: number): number => {
+      const z = row.map((v) => v * (kind === 'tet' ? 1 : factor))
+      if (kind === 'crossEntropy') return entropyOf(z, labels[b], labelSmoothing)
+      if (kind === 'mse')
+        return squares(z, (c) => (c === labels[b] ? correctRate : incorrectRate) * factor)
+      if (kind === 'mse values') return squares(z, (c) => wanted[b * C + c])
+      return (1 - lambda) * entropyOf(z, labels[b], 0) + lambda * squares(z, () => toMean)
+    }
+    const losses = new Float64Array(B)
+    const gradient = new Float64Array(kind === 'tet' ? x.length : B * C)
+    for (let b = 0; b < valid; b++)
+      for (let t = 0; t < (kind === 'tet' ? T : 1); t++) {
+        const at = (t * B + b) * C
+        const row = Array.from(kind === 'tet' ? x.subarray(at, at + C) : mean.subarray(at, at + C))
+        losses[b] += lossOfRow(row, b) / (kind === 'tet' ? T : 1)
+        const scale = kind === 'tet' ? 1 / T : over === 'images' ? 1 : 1 / steps
+        gradient.set(
+          differences((moved) => lossOfRow(moved, b), row).map((g) => (g * scale) / valid),
+          at,
+        )
+      }
+    const size = Math.max(1, ...losses)
+    expectNear('losses', [...y.losses, size], [...losses, size])
+    const largest = Math.max(1 / valid, ...gradient.map(Math.abs))
+    expectNear('gradient', [...y.gradient, largest], [...gradient, largest], 1e-5)
+    const right = y.predictions.slice(0, valid).filter((c, b) => c === labels[b]).length
+    assert.is(y.correct[0], kind === 'mse values' ? 0 : right)
+    return { options: { ...given, kind, of, over } }
+  })
+  assert.is(seen.size, 16)
+})
+
+test('ratePenalty', () => {
+  forShapes(200, (r) => {
+    const spatial = r.chance(0.5) ? [r.int(1, 5), r.int(1, 5)] : []
+    const [B, C, T] = [r.int(1, 5), r.pick([1, 2, 5, 16, 33]), r.pick([1, 4, 7, 255])]
+    const input = [B, C, ...spatial]
+    const neurons = input.slice(1).reduce((a, b) => a * b, 1)
+    const counts = Uint8Array.from({ length: B * neurons }, () => r.int(0, T))
+    const norm = r.pick(['L1', 'L2'] as const)
+    const [target, weight] = [r.pick([0, 0.25, 1]), r.pick([1, 0.01, 0])]
+    const over = r.pick(['images', 'imagesAndSteps'] as const)
+    const valid = r.int(1, B)
+    const options = { input, timeSteps: T, norm, target, weight, over, engine: engineOf(r) }
+    const gradient = ops.ratePenalty(options, counts, { valid })
+    const scale = weight / (valid * neurons) / (over === 'images' ? 1 : T)
+    const expected = Array.from(counts, (n, i) => {
+      if (i >= valid * neurons) return 0
+      const distance = n / T - target
+      return scale * (norm === 'L1' ? Math.sign(distance) : 2 * distance)
+    })
+    expectNear('gradient', [...gradient, scale], [...expected, scale])
+    return { options }
+  })
+})
+
 test('crossEntropy: settings hold until others are given', () => {
   const loss = ops.crossEntropy.plan({ input: [2, 3], outputs: ['loss'] })
   const [x, target] = [new Float32Array([1, 2, 3, 9, 0, 0]), new Int32Array([0, 0])]
@@ -270,6 +373,15 @@ test('wrong options, arrays and settings are refused by name', () => {
     [() => ops.timeMean.plan({ input: [2] }), /timeMean.input must be a shape \[T, B, C\] or/],
     [() => ops.timeMean.plan({ input, timeSteps: 3 }), /timeSteps is of logits \[B, C\]/],
     [loss({ mseWeight: 2 }), /mseWeight must lie in 0…1, got 2/],
+    [loss({ labelSmoothing: 1 }), /labelSmoothing must lie in 0…1 \(1 excluded\), got 1/],
+    [loss({ of: 'counts', instantaneous: true }), /a loss of counts is not instantaneous/],
+    [() => ops.mse.plan({ input, over: 'x' } as never), /over must be 'images' or/],
+    [() => ops.mse.plan({ input, targets: 'values', correctRate: 1 }), /of targets 'labels'/],
+    [() => ops.tet.plan({ input, lambda: 2 }), /tet.lambda must lie in 0…1, got 2/],
+    [
+      () => ops.ratePenalty.plan({ input: [2, 3], timeSteps: 2, weight: -1 }),
+      /ratePenalty.weight must be ≥ 0, got -1/,
+    ],
     [loss({ over: 'x' }), /over must be 'images' or 'imagesAndSteps'/],
     [loss({ instantaneous: 1 }), /instantaneous must be true or false/],
     [loss({ input: [33, 2, 3], instantaneous: true }), /at most 32 time steps, got 33/],

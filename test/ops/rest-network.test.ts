@@ -171,12 +171,44 @@ function ends({ n, fields, images, record }: Found): Planned {
   }
   if (record.op === Op.Output) return ops.timeMean.plan(options)
   const near = (a: number): boolean => Math.abs(n.gradientScale * a - 1) < 1e-6
+  const over = near(images) ? 'images' : 'imagesAndSteps'
+  const outputs = fields.delta ? (['loss', 'gradient'] as const) : (['loss'] as const)
+  const of = n.outputScale ? 'counts' : 'rates'
+  const factor = n.outputScale ?? 1
+  if (record.op === Op.Tet)
+    return n.allSteps
+      ? ops.tet.plan({ ...options, lambda: n.lambda, mean: n.mean, outputs })
+      : undefined
+  if (record.op === Op.MeanSquaredError) {
+    // Online methods have one of each step.
+    if (n.instantaneous) return undefined
+    const rates = fields.values
+      ? ({ targets: 'values' } as const)
+      : { correctRate: n.high / factor, incorrectRate: n.low / factor }
+    return ops.mse.plan({ ...options, ...rates, of, over, outputs })
+  }
   return ops.crossEntropy.plan({
     ...options,
     mseWeight: n.mseWeight,
+    labelSmoothing: n.labelSmoothing,
+    of,
     instantaneous: Boolean(n.instantaneous),
-    over: near(images) ? 'images' : 'imagesAndSteps',
-    outputs: fields.delta ? ['loss', 'gradient'] : ['loss'],
+    over,
+    outputs,
+  })
+}
+
+function penalty({ n, fields, images, shape, plan }: Found): Planned {
+  const neurons = shape[0] * shape[1] * shape[2]
+  const weight = 0.5
+  const near = (a: number): boolean => Math.abs(n.scale / a - 1) < 1e-6
+  return ops.ratePenalty.plan({
+    input: [images, shape[0], shape[1], shape[2]],
+    timeSteps: plan.options.timeSteps,
+    weight,
+    norm: fields.absolute ? 'L1' : 'L2',
+    target: n.target,
+    over: near(weight / neurons) ? 'images' : 'imagesAndSteps',
   })
 }
 
@@ -202,7 +234,11 @@ function opOf(found: Found): Planned | 'another' {
       return gradientSum(found)
     case Op.Output:
     case Op.CrossEntropy:
+    case Op.MeanSquaredError:
+    case Op.Tet:
       return ends(found)
+    case Op.RatePenalty:
+      return penalty(found)
     case Op.Sgd:
       return n.otherDecay ? undefined : ops.sgd.plan({ shape: [n.count] })
     case Op.Clear:
@@ -256,9 +292,17 @@ test('every record of a network has an op with the same words', () => {
   const names = ['Clear', 'CrossEntropy', 'GradientSum', 'Materialise', 'MaxPool']
   const more = ['MaxPoolBackward', 'MaxPoolFloats', 'NormBackwardApply', 'NormBackwardFinish']
   const others = ['NormBackwardReduce', 'NormEvaluate', 'NormFinish', 'NormStatistics', 'Output']
-  assert.equal([...seen.keys()].sort(), [...names, ...more, ...others, 'Sgd', 'SumScalars'].sort())
+  const losses = ['MeanSquaredError', 'RatePenalty', 'Tet']
+  assert.equal(
+    [...seen.keys()].sort(),
+    [...names, ...more, ...others, ...losses, 'Sgd', 'SumScalars'].sort(),
+  )
+  // TET of online methods comes in parts too.
   for (const [name, { same, parts }] of seen)
-    assert.ok(same > 0 && same >= parts, `${name}: ${same} the same, ${parts} in parts`)
+    assert.ok(
+      same > 0 && (same >= parts || name === 'Tet'),
+      `${name}: ${same} the same, ${parts} in parts`,
+    )
 })
 
 test('two steps of SGD and of running statistics have the bits of a model', async () => {

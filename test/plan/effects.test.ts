@@ -19,15 +19,19 @@ import {
   linear,
   type Method,
   maxPool2d,
+  mse,
   plif,
+  ratePenalty,
   relu,
   sequential,
+  tet,
 } from '../../src/index.js'
 import type { Module } from '../../src/nn/module.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import { accesses } from '../../src/plan/records/schema.js'
+import { standardTraining } from '../../src/plan/training.js'
 import type { Buffer as PlannedBuffer } from '../../src/plan/words.js'
 import { testRandom } from '../support/engine.js'
 import { randomPlanOptions } from '../support/random-network.js'
@@ -121,7 +125,7 @@ class Machine {
     fill(named.images[0], random)
     for (const [word, value] of [
       [Control.Input, named.images[0].address],
-      [Control.Target, named.labels[0].address],
+      [Control.Target, (named.targets[0] ?? named.labels[0]).address],
       [Control.Valid, options.batchSize],
       [Control.StepMask, 0xffffffff],
       [Control.Seed, 7],
@@ -164,7 +168,7 @@ class Machine {
     const readable: Range[] = [
       control,
       { from: encodedAt, to: encodedAt + encoded.bytes.length },
-      ...[...named.images, ...named.labels].map(rangeOf),
+      ...[...named.images, ...named.labels, ...named.targets].map(rangeOf),
       ...effects.filter(({ reads }) => reads),
     ]
     const writable: Range[] = [
@@ -324,6 +328,19 @@ test('so do those of relu, by its counts and by its output', () => {
   )
   for (const method of ['rate', 'bptt', 'sltt'] as const)
     checkPlan(planOptions(network, input, method), 'relu', testRandom(seed), checked)
+})
+
+test('so do those of losses and of penalties on rates', () => {
+  const input = [2, 4, 4] as const
+  const network = sequential(conv2d(2, 5, 3), lif(), flatten(), linear(20, 3))
+  const penalties = [{ ...ratePenalty({ weight: 1, target: 0.5 }), layers: ['1'] }]
+  for (const loss of [tet(), mse(), mse({ targets: 'values', of: 'counts' })])
+    for (const method of ['bptt', 'rate'] as const) {
+      if (loss.kind === 'tet' && method === 'rate') continue
+      const training = { ...standardTraining, loss, penalties }
+      const options = { ...planOptions(network, input, method, 5), training }
+      checkPlan(options, `${loss.kind} ${method}`, testRandom(seed), checked)
+    }
 })
 
 test('every operation was among them', () => {

@@ -8,23 +8,30 @@ import {
   batchNorm2d,
   block,
   conv2d,
+  crossEntropy,
   dropout,
   flatten,
   identity,
   integrateAndFire,
+  type Loss,
   lif,
   linear,
   type Method,
   maxPool2d,
+  mse,
   plif,
+  ratePenalty,
   relu,
   residual,
   type StepMode,
   scale,
   sequential,
+  tet,
 } from '../../src/index.js'
 import type { Module } from '../../src/nn/module.js'
 import type { PlanOptions } from '../../src/plan/plan.js'
+import { standardTraining, type TrainingSpec } from '../../src/plan/training.js'
+import { testRandom } from './engine.js'
 
 type Random = () => number
 
@@ -146,8 +153,9 @@ export function randomPlanOptions(random: Random): PlanOptions {
   const [method, stepMode] = one(random, methods)
   const timeSteps = one(random, [1, 2, 4, 6, 9])
   const purpose = one(random, ['train', 'train', 'train', 'inference', 'stream'] as const)
-  return {
-    graph: trace(randomNetwork(random, input, method === 'bptt'), input),
+  const graph = trace(randomNetwork(random, input, method === 'bptt'), input)
+  const options: PlanOptions = {
+    graph,
     input,
     frames: random() < 0.4,
     timeSteps,
@@ -160,4 +168,25 @@ export function randomPlanOptions(random: Random): PlanOptions {
     backwardSteps: timeSteps,
     purpose,
   }
+  // Numbers of its own, so that networks behind it do not depend on what it draws.
+  const own = testRandom(graph.nodes.length * 1009 + timeSteps * 31 + options.batchSize)
+  return { ...options, training: randomTraining(own, options) }
+}
+
+/** The standard one mostly; else a loss, and penalties, that the method defines. */
+function randomTraining(random: Random, { method, graph }: PlanOptions): TrainingSpec {
+  if (random() < 0.6) return standardTraining
+  const online = method === 'ottt' || method === 'sltt'
+  const of = online || random() < 0.5 ? 'rates' : 'counts'
+  const losses: readonly Loss[] = [
+    crossEntropy({ labelSmoothing: 0.1, of }),
+    mse({ of, correctRate: 0.9, incorrectRate: 0.1 }),
+    mse({ of, targets: 'values' }),
+    ...(method === 'rate' ? [] : [tet(), tet({ lambda: 0.5, mean: 0.5 })]),
+  ]
+  const layers = graph.nodes.filter(({ kind }) => kind === 'neuron').map(({ name }) => name)
+  const penalties = (['L1', 'L2'] as const)
+    .filter(() => !online && random() < 0.5)
+    .map((norm) => ({ ...ratePenalty({ weight: 0.5, norm, target: 0.25 }), layers }))
+  return { ...standardTraining, loss: one(random, losses), penalties }
 }

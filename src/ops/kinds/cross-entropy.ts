@@ -2,19 +2,29 @@
 
 import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
-import { emitLoss } from '../../plan/loss.js'
+import { crossEntropy as lossOptions } from '../../loss/index.js'
+import type { LossKind } from '../../plan/loss.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
 import { type Selecting, selecting } from '../selecting.js'
-import { still } from '../shapes.js'
-import { classTensor, controlTensor } from '../special.js'
-import { floatTensor, type OpTensor, plainTensor } from '../tensor.js'
 import type { RowsInput } from '../types.js'
+import {
+  checkOver,
+  type LossResults,
+  type LossSettings,
+  lossResults,
+  planLoss,
+  standardResults,
+} from './losses.js'
 import { logitsOf, type TimeMeanOptions } from './time-mean.js'
 
 /** Options of `ops.crossEntropy`. */
 export interface CrossEntropyOptions extends TimeMeanOptions {
   /** Share m of the mean squared error in the loss, 0…1. Default 0. */
   readonly mseWeight?: number
+  /** Share of the target that is spread over all classes, 0…1, 1 excluded. Default 0. */
+  readonly labelSmoothing?: number
+  /** 'rates', the default: of the time mean. 'counts': of the sum over time. */
+  readonly of?: 'rates' | 'counts'
   /**
    * The loss is that of each step's own logits, as online methods have it, and not that of their
    * time mean. At most 32 steps. Default false.
@@ -28,31 +38,14 @@ export interface CrossEntropyOptions extends TimeMeanOptions {
 }
 
 /** What `ops.crossEntropy` can compute. */
-export type CrossEntropyResults = {
-  /** Mean over the valid samples, [1]. */
-  readonly loss: Float32Array
-  /** Gradient of the loss: of the time mean, [B, C]; with `instantaneous` of the input. */
-  readonly gradient: Float32Array
-  /** Class of the greatest time mean of each sample, the first of equals, [B]. */
-  readonly predictions: Int32Array
-  /** Valid samples whose prediction is their target, [1]. */
-  readonly correct: Int32Array
-  /** Of each sample, [B]; 0 behind the valid ones. */
-  readonly losses: Float32Array
-  /** The time mean, [B, C]. */
-  readonly output: Float32Array
-}
+export type CrossEntropyResults = LossResults
 type Name = keyof CrossEntropyResults
 
 /** Numbers of one run. */
-export interface CrossEntropySettings {
-  /** Samples that count; those behind them are padding. Default: all. */
-  readonly valid?: number
+export interface CrossEntropySettings extends LossSettings {
   /** With `instantaneous`: the steps that have a gradient. Default: all. */
   readonly gradientSteps?: readonly number[]
 }
-
-const names = ['loss', 'gradient', 'predictions', 'correct', 'losses', 'output'] as const
 
 /** Steps whose bits a mask holds. */
 const MOST_MASKED = 32
@@ -83,68 +76,41 @@ function control(op: string, batch: number, steps: number, instantaneous: boolea
   }
 }
 
-function build(
-  { b, op }: OpBuilder,
-  options: CrossEntropyOptions,
-  outputs: ReadonlySet<Name>,
-): Planned {
+function build(o: OpBuilder, options: CrossEntropyOptions, outputs: ReadonlySet<Name>): Planned {
+  const { op } = o
   const { extent, steps } = logitsOf(op, options)
-  const { B, C, T } = extent
+  const { B } = extent
   const { mseWeight = 0, over = 'images' } = options
+  const { labelSmoothing, of: what } = lossOptions({
+    labelSmoothing: options.labelSmoothing,
+    of: options.of,
+  })
+  const counts = what === 'counts' && steps > 1
   const instantaneous = checkBoolean(`${op}.instantaneous`, options.instantaneous, false)
   expect(
     Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1,
     () => `${op}.mseWeight must lie in 0…1, got ${describe(mseWeight)}`,
   )
+  checkOver(`${op}.over`, over)
   expect(
-    over === 'images' || over === 'imagesAndSteps',
-    () => `${op}.over must be 'images' or 'imagesAndSteps', got ${describe(over)}`,
+    !instantaneous || what === 'rates',
+    () => `${op}: a loss of counts is not instantaneous; leave one of them out`,
   )
   expect(
     !instantaneous || steps <= MOST_MASKED,
     () => `${op}: an instantaneous loss has at most ${MOST_MASKED} time steps, got ${steps}`,
   )
-  const logits = floatTensor(b, { name: 'input' }, extent)
-  const target = classTensor(b, op, { name: 'target' }, B, C)
-  const output = floatTensor(b, { name: 'output' }, still(extent))
-  const predictions = plainTensor(b, { name: 'predictions' }, [B], 'int32')
-  const losses = plainTensor(b, { name: 'losses' }, [B])
-  const gradient = outputs.has('gradient')
-    ? floatTensor(b, { name: 'gradient' }, instantaneous ? extent : still(extent))
-    : undefined
-  emitLoss(b, {
-    logits: logits.buffer,
-    output: output.buffer,
-    predictions: predictions.buffer,
-    images: B,
-    steps,
-    totalSteps: steps,
-    channels: logits.stored,
-    classes: C,
-    rows: T,
-    loss: {
-      losses: losses.buffer,
-      delta: gradient?.buffer,
-      gradientScale: 1 / B / (over === 'images' ? 1 : steps),
-      mseWeight,
-      instantaneous,
-    },
-  })
-  const made: Readonly<Record<Name, OpTensor | undefined>> = {
-    loss: controlTensor({ name: 'loss' }, Control.Loss, 'float32'),
-    gradient,
-    predictions,
-    correct: controlTensor({ name: 'correct' }, Control.Correct, 'int32'),
-    losses,
-    output,
+  const of: LossKind = {
+    kind: 'crossEntropy',
+    mseWeight,
+    labelSmoothing: labelSmoothing || undefined,
+    outputScale: counts ? steps : undefined,
   }
-  return {
-    inputs: [logits, target],
-    outputs: [...outputs].map((name) => made[name] as OpTensor),
-    start: (block) => block.address(Control.Target, target),
-    before: target.checkOwn,
-    control: control(op, B, steps, instantaneous),
-  }
+  return planLoss(
+    o,
+    { extent, steps, of, instantaneous, over, control: control(op, B, steps, instantaneous) },
+    outputs,
+  )
 }
 
 /**
@@ -159,6 +125,9 @@ function build(
  * by `over` divided by T as well. Through time each step's logits have the T-th part of the
  * gradient for 'images'. With `instantaneous` y are the logits of each step, ℓ is the mean over the
  * steps, and each step has a gradient (Xiao et al., NeurIPS 2022; Meng et al., ICCV 2023).
+ *
+ * `labelSmoothing` ε spreads a share of the target over all classes, as in PyTorch: the cross
+ * entropy is that of (1 − ε)·onehot + ε/C. With `of: 'counts'` y is the sum over time.
  *
  * Where a logit is not a number, the loss and the sample's gradient are NaN, and the prediction is
  * the greatest of the others, but class 0 where that of class 0 is not a number.
@@ -185,8 +154,8 @@ export const crossEntropy = selecting<
   >
 >(
   'crossEntropy',
-  ['input', 'timeSteps', 'mseWeight', 'instantaneous', 'over'],
-  names,
-  ['loss', 'gradient', 'predictions', 'correct'],
+  ['input', 'timeSteps', 'mseWeight', 'labelSmoothing', 'of', 'instantaneous', 'over'],
+  lossResults,
+  standardResults,
   build,
 )

@@ -21,6 +21,7 @@ import {
   type NeuronRecord,
 } from '../neuron-record.js'
 import { type Pass, perUnit, term } from '../pass.js'
+import { givePenalties } from '../penalties.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../records/gradient.js'
 import { sumScalars } from '../records/sums.js'
 import {
@@ -128,6 +129,7 @@ export const neuron: LayerPlan<Neuron> = {
     })
 
     pass.backward(node, () => {
+      givePenalties(pass, node, output)
       if (output.gradient.length === 0) return
       backward[method.neuron]({ pass, node, layer, read, output, record, units })
     })

@@ -6,7 +6,7 @@ import { materialise } from './activity.js'
 import { convolutionRecords } from './convolution.js'
 import { dropout, dropoutFloats } from './dropout.js'
 import * as gradient from './gradient.js'
-import { crossEntropy, output } from './loss.js'
+import * as loss from './loss.js'
 import * as neurons from './neuron.js'
 import * as norm from './norm.js'
 import { clear, sgd } from './optimizer.js'
@@ -41,8 +41,11 @@ export const records: Table = byOp([
   dropoutFloats,
   clear,
   sgd,
-  output,
-  crossEntropy,
+  loss.output,
+  loss.crossEntropy,
+  loss.meanSquaredError,
+  loss.tet,
+  loss.ratePenalty,
   ...convolutionRecords,
   reluForward,
   reluBackward,

@@ -1,7 +1,18 @@
 /** Ends of a network: its output, and the loss. */
 
-import { LossWord, Op, OutputWord } from '../../../assembly/opcodes.js'
-import { carries, f32, flag, number, reads, record, writes, writesIf } from './schema.js'
+import { LossWord, Op, OutputWord, RatePenaltyWord } from '../../../assembly/opcodes.js'
+import {
+  carries,
+  f32,
+  f32If,
+  flag,
+  flagIf,
+  number,
+  reads,
+  record,
+  writes,
+  writesIf,
+} from './schema.js'
 
 export const output = record(Op.Output, {
   logits: reads(OutputWord.Logits),
@@ -15,7 +26,8 @@ export const output = record(Op.Output, {
   stepBytes: number(OutputWord.StepBytes),
 })
 
-export const crossEntropy = record(Op.CrossEntropy, {
+/** What all losses have. */
+const shared = {
   logits: reads(LossWord.Logits),
   output: reads(LossWord.Output),
   predictions: reads(LossWord.Predictions),
@@ -28,6 +40,42 @@ export const crossEntropy = record(Op.CrossEntropy, {
   classes: number(LossWord.Classes),
   stepBytes: number(LossWord.StepBytes),
   gradientScale: f32(LossWord.GradientScale),
-  mseWeight: f32(LossWord.MseWeight),
   instantaneous: flag(LossWord.Instantaneous),
+}
+
+export const crossEntropy = record(Op.CrossEntropy, {
+  ...shared,
+  mseWeight: f32(LossWord.MseWeight),
+  labelSmoothing: f32If(LossWord.LabelSmoothing),
+  outputScale: f32If(LossWord.OutputScale),
+})
+
+export const meanSquaredError = record(Op.MeanSquaredError, {
+  ...shared,
+  outputScale: f32If(LossWord.OutputScale),
+  low: f32If(LossWord.Low),
+  high: f32If(LossWord.High),
+  values: flagIf(LossWord.Values),
+})
+
+export const tet = record(Op.Tet, {
+  ...shared,
+  lambda: f32(LossWord.MseWeight),
+  mean: f32(LossWord.Low),
+  allSteps: flag(LossWord.AllSteps),
+})
+
+export const ratePenalty = record(Op.RatePenalty, {
+  counts: reads(RatePenaltyWord.Counts),
+  out: writes(RatePenaltyWord.Out),
+  partials: writes(RatePenaltyWord.Partials),
+  pixels: number(RatePenaltyWord.Pixels),
+  stored: number(RatePenaltyWord.C),
+  channels: number(RatePenaltyWord.Channels),
+  pixelsPerUnit: number(RatePenaltyWord.PixelsPerUnit),
+  pixelsPerImage: number(RatePenaltyWord.PixelsPerImage),
+  steps: number(RatePenaltyWord.T),
+  target: f32(RatePenaltyWord.Target),
+  scale: f32(RatePenaltyWord.Scale),
+  absolute: flag(RatePenaltyWord.L1),
 })

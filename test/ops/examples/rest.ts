@@ -25,6 +25,12 @@ export const examples: readonly Example[] = [
   })),
   { name: 'timeMean', plan: () => ops.timeMean.plan({ input: [3, 2, 5] }) },
   { name: 'crossEntropy', plan: () => ops.crossEntropy.plan({ input: [3, 2, 5] }) },
+  { name: 'mse', plan: () => ops.mse.plan({ input: [3, 2, 5] }) },
+  { name: 'tet', plan: () => ops.tet.plan({ input: [3, 2, 5] }) },
+  {
+    name: 'ratePenalty',
+    plan: () => ops.ratePenalty.plan({ input: [2, 5], timeSteps: 3, weight: 1 }),
+  },
   { name: 'sgd', plan: () => ops.sgd.plan({ shape: [5, 4] }) },
   { name: 'clear', plan: () => ops.clear.plan({ shape: [5, 4] }) },
   { name: 'sum', plan: () => ops.sum.plan({ shape: [5] }) },

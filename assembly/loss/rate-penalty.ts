@@ -1,0 +1,53 @@
+/**
+ * A penalty on firing rates: |r − Target| (L1) or (r − Target)², r = Counts / T, and its gradient.
+ *
+ *   counts  bytes [Pixels][C], of which the first Channels channels are real
+ *
+ * Images from Control.Valid on are padding: they count nowhere and their gradient is zero.
+ */
+
+import { Control, RatePenaltyWord } from '../opcodes'
+
+/**
+ * Out [Pixels][C] = Scale/valid · sign(r − Target), or · 2·(r − Target); Partials [units] = the sum
+ * of the penalties of the unit's neurons, in float64. Unit = PixelsPerUnit pixels. Scratch: none.
+ */
+export function ratePenalty(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const perUnit = load<i32>(rec, RatePenaltyWord.PixelsPerUnit * 4)
+  const from = unit * perUnit
+  const to = min(load<i32>(rec, RatePenaltyWord.Pixels * 4), from + perUnit)
+  const valid = load<i32>(Control.Valid)
+  const validPixels = valid * load<i32>(rec, RatePenaltyWord.PixelsPerImage * 4)
+  const stored = <usize>load<u32>(rec, RatePenaltyWord.C * 4)
+  const counts = <usize>load<u32>(rec, RatePenaltyWord.Counts * 4)
+  const out = <usize>load<u32>(rec, RatePenaltyWord.Out * 4)
+  const scale = <f64>load<f32>(rec, RatePenaltyWord.Scale * 4) / <f64>max(1, valid)
+  let sum: f64 = 0
+  for (let pixel = from; pixel < to; pixel++) {
+    const at = <usize>pixel * stored
+    if (pixel < validPixels) sum += penaltyRow(rec, counts + at, out + (at << 2), scale)
+    else memory.fill(out + (at << 2), 0, stored << 2)
+  }
+  store<f64>(<usize>load<u32>(rec, RatePenaltyWord.Partials * 4) + ((<usize>unit) << 3), sum)
+}
+
+/** Of one pixel; returns the sum of its penalties. */
+export function penaltyRow(rec: usize, counts: usize, out: usize, scale: f64): f64 {
+  const stored = <usize>load<u32>(rec, RatePenaltyWord.C * 4)
+  const channels = <usize>load<u32>(rec, RatePenaltyWord.Channels * 4)
+  const steps = <f64>load<u32>(rec, RatePenaltyWord.T * 4)
+  const target = <f64>load<f32>(rec, RatePenaltyWord.Target * 4)
+  const absolute = load<u32>(rec, RatePenaltyWord.L1 * 4) != 0
+  let sum: f64 = 0
+  for (let c: usize = 0; c < stored; c++) {
+    let gradient: f64 = 0
+    if (c < channels) {
+      const distance = <f64>load<u8>(counts + c) / steps - target
+      sum += absolute ? abs(distance) : distance * distance
+      const slope = absolute ? <f64>i32(distance > 0) - <f64>i32(distance < 0) : 2 * distance
+      gradient = slope * scale
+    }
+    store<f32>(out + (c << 2), <f32>gradient)
+  }
+  return sum
+}
