@@ -20,6 +20,9 @@ import { Session } from './runtime/session.js'
 import type { Settings } from './runtime/settings.js'
 import { trainingSpec } from './runtime/training.js'
 
+/** More classes than any data set has; refused before memory is planned for them. */
+const MOST_OUTPUTS = 1 << 16
+
 /** Options of `compile`. All but `input` have a default. */
 export interface CompileOptions extends MethodOptions {
   /**
@@ -132,6 +135,13 @@ export async function compile(network: Module, options: CompileOptions): Promise
   )
   const input = checkInputShape('compile.input', options.input)
   const graph = trace(network, input)
+  const outputs = graph.nodes[graph.output].shape[0]
+  expect(
+    outputs <= MOST_OUTPUTS,
+    () =>
+      `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
+      'last layer smaller',
+  )
   const revectorized = revectorize && (await switchOnWideVectors()).on
   const session = new Session(graph, input, { ...settings, revectorized })
   const { optimizer = sgd(), loss = crossEntropy(), penalties } = options

@@ -1,6 +1,6 @@
 /** Batches of a data set, gathered into arrays of the caller. */
 import { checkBoolean, checkInteger, checkOptions, describe, SpikewasmError } from '../errors.js'
-import { sizeOf } from '../nn/value.js'
+import { checkInputShape, sizeOf } from '../nn/value.js'
 import { permutation } from '../random.js'
 import {
   type Dataset,
@@ -70,7 +70,7 @@ export class Batches {
     this.batchSize = batchSize
     this.training = checkBoolean('batches.training', options.training, false)
     this.seed = seed
-    this.sampleSize = sizeOf(dataset.shape)
+    this.sampleSize = sizeOf(checkInputShape(`the data ${dataset.name}: shape`, dataset.shape))
     this.sample = new Float32Array(this.sampleSize)
     this.target = new Float32Array(dataset.targets?.size ?? 0)
     this.length = dropLast

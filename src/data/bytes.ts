@@ -34,7 +34,7 @@ export function fromBytes(options: BytesOptions): Dataset {
   const { images, name = 'bytes' } = options
   const described = checkDescribed('fromBytes', options, name)
   expect(
-    (images as unknown) instanceof Uint8Array,
+    [Uint8Array, Uint8ClampedArray].some((type) => (images as unknown) instanceof type),
     () => `${name}: images must be a Uint8Array, got ${describe(images)}`,
   )
   expectLabels(name, options.labels)
