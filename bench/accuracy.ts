@@ -2,6 +2,7 @@
  * Time to accuracy: the same network trained by us and by the official code on real images, with
  * the same initial weights, order of images, recipe and number of threads.
  */
+
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,7 @@ import { type Dataset, datasets, permutation, type Split, subset } from '../src/
 import { expect } from '../src/errors.js'
 import { type ModelFactory, type ModelName, models } from '../src/models/registry.js'
 import { compile } from '../src/network.js'
+import { imageShape } from '../src/nn/value.js'
 import { cosine, sgd } from '../src/optimizer/index.js'
 import { type AccuracyChart, accuracySvg } from './chart.js'
 import { checkOfficial, trainOfficial } from './official-code.js'
@@ -98,7 +100,7 @@ function limited({ train, test }: Split, { quick, limit }: BenchOptions): Split 
 
 /** Rows of a label and C·H·W bytes, as official.py reads them with --packed. */
 export function packImages({ length, shape, pixels }: Dataset): Uint8Array {
-  const [C, H, W] = shape
+  const [C, H, W] = imageShape(shape)
   const size = C * H * W
   const sample = new Uint8Array(size)
   const out = new Uint8Array(length * (1 + size))
@@ -150,7 +152,7 @@ async function trainOurs(task: Task, threads: number, { weights }: Start) {
           testSeconds: (tested - trained) / 1000,
           trainLoss,
           firstLoss,
-          testAccuracy: accuracy,
+          testAccuracy: accuracy ?? 0,
         })
         began = performance.now()
       },

@@ -3,13 +3,14 @@
 import type { Dataset } from './data/dataset.js'
 import { checkBoolean, checkOptions, SpikewasmError } from './errors.js'
 import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
+import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
 import { checkBatch, checkTargets, fillSlot } from './runtime/batch.js'
-import { nonFinite } from './runtime/non-finite.js'
+import { expectFiniteOutput, nonFinite } from './runtime/non-finite.js'
 import { type Prediction, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
@@ -43,9 +44,9 @@ export class Model {
     readonly session: Session,
   ) {}
 
-  /** [channels, height, width] of one sample. */
-  get input(): readonly [number, number, number] {
-    return this.session.input
+  /** Sizes of one sample, as `compile` was given them: [C, H, W], [C, L] or [features]. */
+  get input(): InputShape {
+    return this.session.asked
   }
 
   /** Rule of the parameters' steps in `trainStep`; `fit` sets it to its own. Default `sgd()`. */
@@ -203,6 +204,7 @@ export class Model {
       fillSlot(session, 0, x, undefined, this.batchSize)
       await session.run('stream', 0, this.batchSize)
       const logits = output(session, session.streamed)
+      expectFiniteOutput(session, logits, (row) => `sample ${row} in step ${session.streamed}`)
       const classes = predictions(session).slice()
       return { steps: session.streamed, logits, classes, spikes: spikeCounts(session, rates) }
     })
@@ -343,8 +345,9 @@ export class Model {
 
   /**
    * Trains on a data set for a number of epochs. Momentum starts at 0.
-   * @param data training samples, at least one batch of them; a last batch that is not full is left
-   *   out
+   * @param data training samples, at least one. A last batch that is not full is left out, unless
+   *   there is no other: it is then filled with repeats, which count for the statistics of
+   *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
    * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
    *   finite
    */
@@ -353,7 +356,8 @@ export class Model {
   }
 
   /**
-   * Loss, accuracy and firing rates on a data set.
+   * Loss, accuracy, other measures of the answers, and firing rates on a data set. Above 1,000
+   * classes there is no confusion matrix.
    * @throws SpikewasmError when the data or an option does not match; the signal's reason when it
    *   aborts
    */

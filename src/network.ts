@@ -11,6 +11,7 @@ import {
 } from './loss/index.js'
 import { Model } from './model.js'
 import { checkModule, type Module } from './nn/module.js'
+import { checkInputShape, type InputShape } from './nn/value.js'
 import { checkOptimizer, type Optimizer, sgd } from './optimizer/index.js'
 import { type Purpose, purposes } from './plan/context.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from './plan/methods.js'
@@ -19,10 +20,16 @@ import { Session } from './runtime/session.js'
 import type { Settings } from './runtime/settings.js'
 import { trainingSpec } from './runtime/training.js'
 
+/** More classes than any data set has; refused before memory is planned for them. */
+const MOST_OUTPUTS = 1 << 16
+
 /** Options of `compile`. All but `input` have a default. */
 export interface CompileOptions extends MethodOptions {
-  /** [channels, height, width] of one sample. */
-  input: readonly [number, number, number]
+  /**
+   * Sizes of one sample: [features] of a vector, [channels, length] of a series, or [channels,
+   * height, width] of an image. Layers see a series as an image of one row, [channels, 1, length].
+   */
+  input: InputShape
   /** T, time steps for which each sample is presented, 1…255 (1…32 online); default 4. */
   timeSteps?: number
   /** B, samples of a training step, an integer ≥ 1; default 64. */
@@ -126,9 +133,17 @@ export async function compile(network: Module, options: CompileOptions): Promise
       "compile.frames must be false with purpose 'stream', got true; each step takes a " +
       'frame as it is',
   )
-  const graph = trace(network, options.input)
+  const input = checkInputShape('compile.input', options.input)
+  const graph = trace(network, input)
+  const outputs = graph.nodes[graph.output].shape[0]
+  expect(
+    outputs <= MOST_OUTPUTS,
+    () =>
+      `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
+      'last layer smaller',
+  )
   const revectorized = revectorize && (await switchOnWideVectors()).on
-  const session = new Session(graph, options.input, { ...settings, revectorized })
+  const session = new Session(graph, input, { ...settings, revectorized })
   const { optimizer = sgd(), loss = crossEntropy(), penalties } = options
   checkOptimizer('compile.optimizer', optimizer)
   checkLoss('compile.loss', loss)

@@ -2,12 +2,13 @@
 
 import { chooseModels, classes, input as colours, makeBatch } from '../../src/bench/networks.js'
 import { fillNormal } from '../../src/bench/spikes.js'
-import { type Dataset, fromArrays, type Split } from '../../src/data/dataset.js'
+import { fromArrays } from '../../src/data/arrays.js'
+import type { Dataset, Split } from '../../src/data/dataset.js'
 import { digits } from '../../src/data/digits.js'
 import type { Model } from '../../src/model.js'
 import { type ModelFactory, models } from '../../src/models/registry.js'
 import { type CompileOptions, compile } from '../../src/network.js'
-import type { Shape } from '../../src/nn/value.js'
+import { imageShape, type Shape } from '../../src/nn/value.js'
 import { cosine, sgd } from '../../src/optimizer/index.js'
 import type { StateDict } from '../../src/runtime/state.js'
 import type { BenchOptions } from '../options.js'
@@ -105,7 +106,8 @@ function noise(shape: Shape): Dataset {
 }
 
 /** All images of a data set, channels first. */
-function imagesOf({ length, shape: [C, H, W], read }: Dataset): Float32Array[] {
+function imagesOf({ length, shape, read }: Dataset): Float32Array[] {
+  const [C, H, W] = imageShape(shape)
   return Array.from({ length }, (_, i) => {
     const last = new Float32Array(C * H * W)
     read(i, last)
@@ -121,7 +123,7 @@ function largeDigits(): Split {
 
 /** Images of one channel, enlarged by linear interpolation between the centres of pixels. */
 function enlarge(data: Dataset): Dataset {
-  const [, H, W] = data.shape
+  const [, H, W] = imageShape(data.shape)
   const images = new Float32Array(data.length * LARGE_SIDE ** 2)
   const labels: number[] = []
   const image = new Float32Array(H * W)

@@ -1,12 +1,14 @@
 /** `spikewasm eval` */
 
 import { type Command, Option } from 'commander'
+import { expect } from '../errors.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
+import { answersOf, classTable, topRows } from './metrics.js'
 import { withFiles } from './mistakes.js'
-import { fromRun, named, numeric, shared } from './options.js'
+import { counting, fromRun, named, numeric, shared } from './options.js'
 import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
 import { dataOf, readWeights } from './run-folder.js'
 
@@ -25,6 +27,8 @@ interface EvalArguments {
   readonly limitTest?: number
   readonly batchSize?: number
   readonly threads?: number
+  readonly perClass?: boolean
+  readonly topK?: number
   readonly json: boolean
 }
 
@@ -53,6 +57,10 @@ export function evalCommand(command: Command): Command {
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
     .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
+    .addOption(new Option('--per-class', 'also precision, recall and f1 of each class'))
+    .addOption(
+      counting('--top-k <n>', 'also the share of samples whose label is among the n best answers'),
+    )
     .addOption(shared.limitTrain())
     .addOption(shared.limitTest())
     .addOption(
@@ -62,8 +70,11 @@ export function evalCommand(command: Command): Command {
     .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((args: EvalArguments) => {
-      const { on } = args
-      return on === undefined ? evaluate(args) : evaluateFile({ ...args, on })
+      const { on, perClass, topK } = args
+      if (on === undefined) return evaluate(args)
+      for (const [option, value] of Object.entries({ 'per-class': perClass, 'top-k': topK }))
+        expect(value === undefined, () => `--${option} must be left out with --on, got ${value}`)
+      return evaluateFile({ ...args, on })
     })
 }
 
@@ -89,7 +100,8 @@ async function evaluate(args: EvalArguments): Promise<void> {
   try {
     await withFiles(() => model.load(weights))
     const began = performance.now()
-    const { accuracy, loss, count, firingRates } = await model.evaluate(part)
+    const measured = await model.evaluate(part, { topK: args.topK })
+    const { accuracy, loss, count, firingRates } = measured
     const samplesPerSecond = count / ((performance.now() - began) / 1000)
     const { threads, timeSteps, method, parameterCount: parameters } = model
     if (args.json) {
@@ -100,6 +112,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
         samplesPerSecond,
         peakMemoryMB: peakMemoryMB(),
         firingRates,
+        ...answersOf(measured),
       }
       printJson({
         final: true,
@@ -117,12 +130,14 @@ async function evaluate(args: EvalArguments): Promise<void> {
     const rows: [string, string][] = [
       [`${split} accuracy`, percent(accuracy)],
       [`${split} loss`, decimal(loss)],
+      ...topRows(measured, args.topK),
       ['samples', String(count)],
       ['speed', `${Math.round(samplesPerSecond)} samples/s`],
       ['peak memory', `${peakMemoryMB().toFixed(0)} MB`],
       ...rateRows(firingRates),
     ]
     process.stdout.write(`${name} on ${part.name}\n${keyValueTable(rows)}\n`)
+    if (args.perClass) process.stdout.write(`${classTable(measured, part.classNames)}\n`)
   } finally {
     await model.dispose()
   }

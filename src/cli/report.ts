@@ -188,7 +188,8 @@ export function rateRows(firingRates: Record<string, number>): [string, string][
 }
 
 /** 0.9746 → `97.46 %` */
-export function percent(share: number): string {
+export function percent(share: number | undefined): string {
+  if (share === undefined) return 'none'
   return `${(100 * share).toFixed(2)} %`
 }
 

@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander'
 import { expect } from '../errors.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
+import { imageShape } from '../nn/value.js'
 import { sgd } from '../optimizer/index.js'
 import type { Method, MethodOptions, StepMode } from '../plan/methods.js'
 import { type Due, dueOf, type Monitor, monitors, runFiles } from '../train/callbacks/checkpoint.js'
@@ -230,7 +231,7 @@ async function trainAs(
       limitTrain: args.limitTrain,
       limitTest: args.limitTest,
       augment: args.augment ?? false,
-      input: [...input],
+      input: [...imageShape(input)],
       classes,
       timeSteps,
       tau,

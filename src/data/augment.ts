@@ -1,9 +1,10 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
-import { checkInteger, SpikewasmError } from '../errors.js'
+import { checkBoolean, checkInteger, checkOptions, SpikewasmError } from '../errors.js'
+import { imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
-import type { Dataset } from './dataset.js'
-import { normalizationTable, normalize } from './dataset.js'
+import { normalizationTable, normalize } from './bytes.js'
+import { type Dataset, expectDataset } from './dataset.js'
 import { type Plain, plainOf, withPlain } from './plain.js'
 import { copyRow, mirrorRow } from './rows.js'
 
@@ -50,12 +51,16 @@ export const cifarAugmentation: AugmentOptions = {
  * `dataset` does. The random numbers depend on seed, epoch and index alone, so epochs repeat
  * exactly for any number of threads and any order.
  *
- * @throws SpikewasmError if `dataset` has no bytes to augment or an option is out of range
+ * @throws SpikewasmError if `dataset` is none or has no bytes to augment, or an option is wrong
  */
 export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
-  const { pixels, name, length, shape, classes, classNames } = dataset
-  const { crop = 0, flip = false, cutout = 0, autoAugment: auto = false } = options
-  const [channels, height, width] = shape
+  expectDataset('augment: dataset', dataset)
+  checkOptions('augment', options, ['crop', 'flip', 'autoAugment', 'cutout'])
+  const { pixels, name, length, shape, classes, classNames, targets } = dataset
+  const { crop = 0, cutout = 0 } = options
+  const flip = checkBoolean('augment.flip', options.flip, false)
+  const auto = checkBoolean('augment.autoAugment', options.autoAugment, false)
+  const [channels, height, width] = imageShape(shape)
   if (!pixels)
     throw new SpikewasmError(
       `augment: dataset must hold byte images, got "${name}" without any; make it with ` +
@@ -82,6 +87,7 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     shape,
     classes,
     classNames,
+    targets,
     read(index, out, context) {
       if (!context) return dataset.read(index, out)
       if (out.length < bufferA.length)

@@ -1,7 +1,14 @@
 /** Batches of a data set, gathered into arrays of the caller. */
 import { checkBoolean, checkInteger, checkOptions, describe, SpikewasmError } from '../errors.js'
+import { checkInputShape, sizeOf } from '../nn/value.js'
 import { permutation } from '../random.js'
-import type { Dataset, ReadContext } from './dataset.js'
+import {
+  type Dataset,
+  expectDataset,
+  MOST_CLASSES,
+  type ReadContext,
+  type TargetSource,
+} from './dataset.js'
 
 /** Options of `Batches`. */
 export interface BatchesOptions {
@@ -41,6 +48,7 @@ export class Batches {
   private readonly training: boolean
   private readonly seed: number
   private readonly sample: Float32Array
+  private readonly target: Float32Array
   /** Of the epoch; made when a batch of it is needed. */
   private order: Uint32Array | undefined
   private context: ReadContext | undefined
@@ -54,15 +62,17 @@ export class Batches {
     checkOptions('batches', options, ['batchSize', 'training', 'seed', 'dropLast'])
     const { batchSize, seed = 0 } = options
     const dropLast = checkBoolean('batches.dropLast', options.dropLast, false)
-    checkInteger(`the data ${dataset.name}: classes`, dataset.classes, 1)
-    checkInteger(`the data ${dataset.name}: length`, dataset.length, 0)
+    expectDataset('the data', dataset)
+    const least = dataset.targets ? 0 : 1
+    checkInteger(`the data ${dataset.name}: classes`, dataset.classes, least, MOST_CLASSES)
     checkInteger('batches.batchSize', batchSize, 1)
     checkInteger('batches.seed', seed, 0, 2 ** 32 - 1)
     this.batchSize = batchSize
     this.training = checkBoolean('batches.training', options.training, false)
     this.seed = seed
-    this.sampleSize = dataset.shape[0] * dataset.shape[1] * dataset.shape[2]
+    this.sampleSize = sizeOf(checkInputShape(`the data ${dataset.name}: shape`, dataset.shape))
     this.sample = new Float32Array(this.sampleSize)
+    this.target = new Float32Array(dataset.targets?.size ?? 0)
     this.length = dropLast
       ? Math.floor(dataset.length / batchSize)
       : Math.ceil(dataset.length / batchSize)
@@ -93,11 +103,17 @@ export class Batches {
    *
    * @param images [B][H][W][C], normalised; places behind the last sample of the data set become 0
    * @param labels [B]; places behind the last sample become 0
+   * @param targets [B][numbers of a sample], likewise; left out where they are not needed
    * @returns the number of samples: B, or less for the last batch
    * @throws SpikewasmError when `batchIndex` is out of range, or the data set gives a label that is
    *   not an integer in 0 … classes − 1; RangeError when an array is too short
    */
-  fill(batchIndex: number, images: Float32Array, labels: Int32Array): number {
+  fill(
+    batchIndex: number,
+    images: Float32Array,
+    labels: Int32Array,
+    targets?: Float32Array,
+  ): number {
     const { batchSize, sampleSize, sample, context, dataset } = this
     checkInteger('batches.fill: batchIndex', batchIndex, 0, this.length - 1)
     if (images.length < batchSize * sampleSize || labels.length < batchSize) {
@@ -107,6 +123,7 @@ export class Batches {
           `${images.length} and ${labels.length}`,
       )
     }
+    const source = targets && this.targetsFor(targets)
     if (context) this.order ??= permutation(dataset.length, context.seed, context.epoch)
     const { order } = this
     const begin = batchIndex * batchSize
@@ -117,17 +134,37 @@ export class Batches {
       const index = order ? order[begin + i] : begin + i
       const label = dataset.read(index, sample, context)
       // Checked here: an array of integers would cut 2.5 to 2.
-      if (!(Number.isInteger(label) && label >= 0 && label < dataset.classes)) {
+      const isFree = dataset.targets !== undefined && dataset.classes === 0
+      if (!isFree && !(Number.isInteger(label) && label >= 0 && label < dataset.classes)) {
         const range = `labels must be integers from 0 to ${dataset.classes - 1}`
         throw new SpikewasmError(
           `the data ${dataset.name}: ${range}, got ${describe(label)} at index ${index}`,
         )
       }
-      labels[i] = label
+      labels[i] = isFree ? 0 : label
       images.set(sample, i * sampleSize)
+      if (targets && source) {
+        source.read(index, this.target)
+        targets.set(this.target, i * source.size)
+      }
     }
+    if (targets && source) targets.fill(0, count * source.size)
     images.fill(0, count * sampleSize, batchSize * sampleSize)
     labels.fill(0, count, batchSize)
     return count
+  }
+
+  /** The targets of the data set, for an array of a batch. */
+  private targetsFor(targets: Float32Array): TargetSource {
+    const { dataset, batchSize } = this
+    const source = dataset.targets
+    if (source === undefined)
+      throw new SpikewasmError(`the data ${dataset.name} has no targets; fromArrays takes them`)
+    if (targets.length < batchSize * source.size)
+      throw new RangeError(
+        `batches.fill: targets must have room for ${batchSize * source.size} values, got ` +
+          targets.length,
+      )
+    return source
   }
 }

@@ -5,10 +5,13 @@ import { join } from 'node:path'
 import { SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import { readTar } from '../io/tar.js'
+import { fromBytes } from './bytes.js'
 import { parseCifar, parseClassNames } from './cifarformat.js'
 import type { Dataset, Normalization, Split } from './dataset.js'
-import { fromBytes } from './dataset.js'
 import { bytesToShare } from './plain.js'
+
+/** Training and test images together. */
+const IMAGES = 60_000
 
 interface Flavour {
   readonly title: string
@@ -135,7 +138,7 @@ async function findFiles(
     return { files, where: path }
   }
   for (const [member, bytes] of readTar(
-    await unpack(await readFileClear(path, `${title} archive`), path),
+    await unpack(await readFileClear(path, `${title} archive`), path, mostBytes(flavour)),
     path,
   )) {
     const name = member.slice(member.lastIndexOf('/') + 1)
@@ -143,6 +146,9 @@ async function findFiles(
   }
   return { files, where: path }
 }
+
+/** Of an archive, unpacked: all images there are, with names, headers and padding. */
+const mostBytes = ({ labelBytes }: Flavour): number => IMAGES * (labelBytes + 3072) + (1 << 20)
 
 function isWanted(name: string, { trainFiles, testFile, namesFile }: Flavour): boolean {
   return trainFiles.test(name) || name === testFile || name === namesFile

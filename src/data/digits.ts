@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { SpikewasmError } from '../errors.js'
+import { fromBytes } from './bytes.js'
 import type { Dataset, Normalization, Split } from './dataset.js'
-import { fromBytes } from './dataset.js'
 
 const SIDE = 8
 const CLASSES = 10

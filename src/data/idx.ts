@@ -15,6 +15,13 @@ export interface IdxArray {
   readonly data: Uint8Array
 }
 
+interface IdxHeader {
+  readonly shape: readonly number[]
+  /** Bytes of the header, and of the elements behind it. */
+  readonly header: number
+  readonly count: number
+}
+
 /**
  * Reads an IDX array of unsigned bytes.
  *
@@ -23,6 +30,30 @@ export interface IdxArray {
  * @throws SpikewasmError that names the file and what is wrong in it
  */
 export function parseIdx(bytes: Uint8Array, rank: number, name: string): IdxArray {
+  const { shape, header, count } = parseHeader(bytes, rank, name)
+  if (count !== bytes.length - header) {
+    const why =
+      count > bytes.length - header ? 'it is truncated' : 'there is something behind the data'
+    fail(
+      name,
+      `must hold ${shape.join(' × ')} = ${count} bytes of data`,
+      `${bytes.length - header}; ${why}, download it again`,
+    )
+  }
+  if (count === 0) fail(name, 'must hold at least one element', `${shape.join(' × ')}`)
+  return { shape, data: bytes.subarray(header) }
+}
+
+/**
+ * How many bytes a file has, by its header.
+ * @throws SpikewasmError when it is no header
+ */
+export function idxBytes(head: Uint8Array, rank: number, name: string): number {
+  const { header, count } = parseHeader(head, rank, name)
+  return header + count
+}
+
+function parseHeader(bytes: Uint8Array, rank: number, name: string): IdxHeader {
   const header = 4 + 4 * rank
   if (bytes.length < 4)
     fail(
@@ -44,18 +75,7 @@ export function parseIdx(bytes: Uint8Array, rank: number, name: string): IdxArra
     )
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i))
-  const count = shape.reduce((product, size) => product * size, 1)
-  if (count !== bytes.length - header) {
-    const why =
-      count > bytes.length - header ? 'it is truncated' : 'there is something behind the data'
-    fail(
-      name,
-      `must hold ${shape.join(' × ')} = ${count} bytes of data`,
-      `${bytes.length - header}; ${why}, download it again`,
-    )
-  }
-  if (count === 0) fail(name, 'must hold at least one element', `${shape.join(' × ')}`)
-  return { shape, data: bytes.subarray(header) }
+  return { shape, header, count: shape.reduce((product, size) => product * size, 1) }
 }
 
 function fail(name: string, rule: string, got: string): never {

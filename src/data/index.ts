@@ -43,17 +43,16 @@ export const datasets = {
 }
 
 export { permutation } from '../random.js'
+export { type ArraysOptions, fromArrays } from './arrays.js'
 export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
 export { Batches, type BatchesOptions } from './batches.js'
+export { type BytesOptions, fromBytes } from './bytes.js'
 export {
-  type ArraysOptions,
-  type BytesOptions,
   type Dataset,
-  fromArrays,
-  fromBytes,
   type Normalization,
   type PixelSource,
   type ReadContext,
   type Split,
   subset,
+  type TargetSource,
 } from './dataset.js'

@@ -3,9 +3,10 @@
 import { join } from 'node:path'
 import { SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
+import { fromBytes } from './bytes.js'
 import type { Dataset, Split } from './dataset.js'
-import { checkLabels, fromBytes } from './dataset.js'
-import { parseIdx } from './idx.js'
+import { checkLabels } from './dataset.js'
+import { idxBytes, parseIdx } from './idx.js'
 import { sharedBytes } from './plain.js'
 
 const CLASSES = 10
@@ -109,6 +110,7 @@ async function readIdx(
     (await kindOfPath(path)) === 'file' || (await kindOfPath(`${path}.gz`)) === undefined
       ? path
       : `${path}.gz`
-  const bytes = await unpack(await readFileClear(found, `${what} (plain or .gz)`), found)
+  const packed = await readFileClear(found, `${what} (plain or .gz)`)
+  const bytes = await unpack(packed, found, (head) => idxBytes(head, rank, found))
   return { ...parseIdx(bytes, rank, found), path: found }
 }

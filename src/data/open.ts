@@ -1,15 +1,9 @@
 /** Data sets from plain data, as another thread has sent it. */
 
+import { ofSamples, type PlainArrays } from './arrays.js'
 import { augment, type PlainAugmented } from './augment.js'
-import {
-  type Dataset,
-  fromBytes,
-  ofSamples,
-  type PlainArrays,
-  type PlainBytes,
-  type PlainSubset,
-  subset,
-} from './dataset.js'
+import { fromBytes, type PlainBytes } from './bytes.js'
+import { type Dataset, type PlainSubset, slice } from './dataset.js'
 import type { Plain } from './plain.js'
 
 type Known = PlainArrays | PlainBytes | PlainSubset | PlainAugmented
@@ -19,11 +13,11 @@ export function openPlain(plain: Plain): Dataset {
   const known = plain as Known
   switch (known.kind) {
     case 'arrays':
-      return ofSamples(known.name, known.samples, known.labels, known)
+      return ofSamples(known, known.samples, known.labels, known.targets)
     case 'bytes':
-      return fromBytes(known)
+      return fromBytes(bytesOptions(known))
     case 'subset':
-      return subset(openPlain(known.of), known.limit)
+      return slice(openPlain(known.of), known.first, known.limit)
     case 'augmented':
       return augment(openPlain(known.of), known.options)
     default:
@@ -31,6 +25,8 @@ export function openPlain(plain: Plain): Dataset {
       throw new Error(`unknown kind of data set: ${plain.kind}`)
   }
 }
+
+const bytesOptions = ({ kind: _, ...options }: PlainBytes) => options
 
 /** About how many nanoseconds a number of a sample takes in training. */
 export function readingNs(plain: Plain): number {

@@ -10,6 +10,7 @@ import { isNode } from '../runtime/processors.js'
 interface Readable {
   readonly read: (...args: never[]) => number
   readonly pixels?: { readonly read: (...args: never[]) => number }
+  readonly targets?: { readonly read: (...args: never[]) => void }
 }
 
 /** A data set as its maker describes it: the kind says which maker. */
@@ -19,6 +20,7 @@ export interface Plain {
 
 interface Note {
   readonly pixels: unknown
+  readonly targets: unknown
   readonly plain: () => Plain | undefined
 }
 
@@ -30,14 +32,16 @@ const notes = new WeakMap<object, Note>()
  * @returns the data set
  */
 export function withPlain<D extends Readable>(dataset: D, plain: Note['plain']): D {
-  notes.set(dataset.read, { pixels: dataset.pixels?.read, plain })
+  const { pixels, targets } = dataset
+  notes.set(dataset.read, { pixels: pixels?.read, targets: targets?.read, plain })
   return dataset
 }
 
 /** A data set as plain data; undefined if only this object can read it. */
 export function plainOf(dataset: Readable): Plain | undefined {
   const note = notes.get(dataset.read)
-  return note && note.pixels === dataset.pixels?.read ? note.plain() : undefined
+  const same = note?.pixels === dataset.pixels?.read && note?.targets === dataset.targets?.read
+  return same ? note?.plain() : undefined
 }
 
 /** Memory for so many bytes, such that threads can share it where there are threads. */

@@ -26,6 +26,8 @@ export interface RingMemory {
   readonly images: Float32Array
   /** [slot][B] */
   readonly labels: Int32Array
+  /** [slot][B][numbers of a sample]; empty where targets are not needed. */
+  readonly targets: Float32Array
 }
 
 /** What there is of a batch. */
@@ -33,11 +35,13 @@ export type BatchState = 'ready' | 'making' | 'failed' | 'not begun'
 
 const shared = (words: number): SharedArrayBuffer => new SharedArrayBuffer(4 * words)
 
-export function makeRing(batchSize: number, sampleSize: number): RingMemory {
+/** @param targetSize numbers that are wanted of a sample; 0 where there are labels alone */
+export function makeRing(batchSize: number, sampleSize: number, targetSize = 0): RingMemory {
   return {
     words: new Int32Array(shared(Word.Ready + SLOTS)),
     images: new Float32Array(shared(SLOTS * batchSize * sampleSize)),
     labels: new Int32Array(shared(SLOTS * batchSize)),
+    targets: new Float32Array(shared(SLOTS * batchSize * targetSize)),
   }
 }
 
@@ -46,13 +50,15 @@ export class Ring {
   constructor(readonly memory: RingMemory) {}
 
   /** The place of a batch. */
-  slot(batch: number): { images: Float32Array; labels: Int32Array } {
-    const { images, labels } = this.memory
+  slot(batch: number): { images: Float32Array; labels: Int32Array; targets?: Float32Array } {
+    const { images, labels, targets } = this.memory
     const at = batch % SLOTS
     const [size, count] = [images.length / SLOTS, labels.length / SLOTS]
+    const wanted = targets.length / SLOTS
     return {
       images: images.subarray(at * size, (at + 1) * size),
       labels: labels.subarray(at * count, (at + 1) * count),
+      ...(wanted > 0 ? { targets: targets.subarray(at * wanted, (at + 1) * wanted) } : {}),
     }
   }
 

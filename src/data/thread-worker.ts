@@ -36,9 +36,10 @@ export default function makeBatches(task: BatchTask): void {
       const now = Math.floor(batch / batches.length)
       if (now !== epoch) batches.startEpoch(now)
       epoch = now
-      const { images, labels } = ring.slot(batch)
-      const count = batches.fill(batch % batches.length, images, labels)
+      const { images, labels, targets } = ring.slot(batch)
+      const count = batches.fill(batch % batches.length, images, labels, targets)
       expectFinite(dataset.name, images, images.length / labels.length, count)
+      if (targets) expectFinite(dataset.name, targets, targets.length / labels.length, count)
       if (ring.made(batch)) port.postMessage(batch)
     }
   } catch {

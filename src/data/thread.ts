@@ -25,18 +25,24 @@ export class BatchThread {
    * @param plain what the thread makes the data set of (`plainOf`)
    * @param first number of the first batch, counted through all epochs
    * @param epochs passes over the data, those before `first` included
+   * @param targetSize numbers that are wanted of a sample; 0 where there are labels alone
    */
   constructor(
     dataset: Dataset,
     plain: Plain,
     options: BatchesOptions,
-    { first, epochs }: { readonly first: number; readonly epochs: number },
+    {
+      first,
+      epochs,
+      targetSize,
+    }: { readonly first: number; readonly epochs: number; readonly targetSize?: number },
   ) {
     const { name, length, shape, classes } = dataset
     this.ring = new Ring(
       makeRing(
         options.batchSize,
         shape.reduce((a, b) => a * b, 1),
+        targetSize,
       ),
     )
     this.ring.goOn(first)
@@ -79,7 +85,12 @@ export class BatchThread {
    *   it starts or other programs hold it up, or it cannot make it
    * @throws SpikewasmError when the thread has died
    */
-  async take(batch: number, images: Float32Array, labels: Int32Array): Promise<boolean> {
+  async take(
+    batch: number,
+    images: Float32Array,
+    labels: Int32Array,
+    targets?: Float32Array,
+  ): Promise<boolean> {
     this.ring.goOn(batch)
     let state = this.ring.want(batch)
     while (state === 'making' && !this.ended) {
@@ -103,6 +114,7 @@ export class BatchThread {
       const slot = this.ring.slot(batch)
       images.set(slot.images)
       labels.set(slot.labels)
+      if (targets && slot.targets) targets.set(slot.targets)
     }
     this.ring.goOn(batch + 1)
     return isReady

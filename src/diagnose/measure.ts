@@ -12,7 +12,7 @@ import { compile } from '../network.js'
 import { identity } from '../nn/layers/index.js'
 import { kindOf } from '../nn/layers/kinds.js'
 import type { Module } from '../nn/module.js'
-import type { Shape } from '../nn/value.js'
+import type { InputShape } from '../nn/value.js'
 import { cosine, type Sgd, sgd } from '../optimizer/index.js'
 import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
@@ -214,7 +214,7 @@ async function train({
       )
   }
   const { gradients, firingRates } = last!
-  const { accuracy: testAccuracy } = await bptt.evaluate(test)
+  const { accuracy: testAccuracy = 0 } = await bptt.evaluate(test)
   return { timeSteps: bptt.timeSteps, points, gradients, firingRates, testAccuracy }
 }
 
@@ -245,7 +245,7 @@ export function withoutRandomness(module: Module): Module {
 /** Titles by name for the layers that a diagnosis names: `2` → `neurons 2`. */
 function layerTitles(
   network: Module,
-  input: Shape,
+  input: InputShape,
   { points: [{ a1, a3 }], gradients }: TrainingDiagnosis,
 ): Record<string, string> {
   const named = new Set([

@@ -1,7 +1,8 @@
 /** Accuracy of an exported network on a data set: the very file, sample by sample. */
 
-import type { Dataset } from '../data/dataset.js'
+import { type Dataset, expectDataset } from '../data/dataset.js'
 import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
 import { checkSignal } from '../train/evaluate.js'
 import type { Net } from './net.js'
@@ -77,12 +78,10 @@ export function checkData(net: Pick<Net, 'info'>, data: Dataset): void {
       'await openNet(bytes)',
   )
   const { info } = net
+  expectDataset('the data', data)
+  const shape = imageShape(checkInputShape(`the data ${data.name}: shape`, data.shape))
   expect(
-    typeof data?.read === 'function' && data.shape?.length === 3,
-    () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,
-  )
-  expect(
-    data.shape.every((n, i) => n === info.input[i]),
+    shape.every((n, i) => n === info.input[i]),
     () =>
       `the data ${data.name} must have samples of [${info.input.join(', ')}], as the exported ` +
       `network takes, got [${data.shape.join(', ')}]; choose the data set that it was trained on`,

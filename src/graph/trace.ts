@@ -7,7 +7,14 @@ import { describe, expect, SpikewasmError } from '../errors.js'
 import type { Layer } from '../nn/layers/index.js'
 import { kindOf } from '../nn/layers/kinds.js'
 import { type Apply, checkModule, type Module, type Ops } from '../nn/module.js'
-import { type Shape, show, type Value } from '../nn/value.js'
+import {
+  checkInputShape,
+  type InputShape,
+  imageShape,
+  type Shape,
+  show,
+  type Value,
+} from '../nn/value.js'
 
 /** What a traced graph that is traced once more needs beside `add`: the names that sums had. */
 export interface TraceOps extends Ops {
@@ -35,15 +42,12 @@ const isValue = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'node' in value && 'shape' in value
 
 /**
- * @param input [C, H, W] of one sample.
+ * @param input sizes of one sample: [features], [channels, length] or [channels, height, width]
  * @throws SpikewasmError naming the layer, the shape it expects and the one that came.
  */
-export function trace(network: Module, input: Shape): Graph {
+export function trace(network: Module, input: InputShape): Graph {
   checkModule('the network', network)
-  expect(
-    Array.isArray(input) && input.length === 3 && input.every((n) => Number.isInteger(n) && n >= 1),
-    () => `compile.input must be [channels, height, width], got ${describe(input)}`,
-  )
+  const shape = imageShape(checkInputShape('compile.input', input))
   const nodes: GraphNode[] = []
   const push = (node: Omit<GraphNode, 'index'>): Value => {
     nodes.push({ ...node, index: nodes.length })
@@ -113,7 +117,8 @@ export function trace(network: Module, input: Shape): Graph {
       return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
     }
   }
-  const start = push({ kind: 'input', name: '', inputs: [], shape: input, flat: false })
+  const flat = input.length === 1
+  const start = push({ kind: 'input', name: '', inputs: [], shape, flat })
   const output = apply(network, '')(start)
   return { nodes, output: output.node }
 }

@@ -1,13 +1,14 @@
 /** A model without its weights, as JSON. */
 
 import { graphToJson, type NetworkJson } from '../graph/json.js'
+import type { InputShape } from '../nn/value.js'
 import type { MethodOptions } from '../plan/methods.js'
 import type { Session } from '../runtime/session.js'
 
 /** A model without its weights: plain data. */
 export interface ModelJson {
-  /** [channels, height, width] of one sample. */
-  readonly input: readonly [number, number, number]
+  /** Sizes of one sample: [C, H, W], [C, L] or [features]. */
+  readonly input: InputShape
   readonly timeSteps: number
   readonly frames: boolean
   /** How it was trained; the step mode decides bits of predictions too. */
@@ -18,7 +19,7 @@ export interface ModelJson {
 /** Under which name of a safetensors file's metadata a model's JSON lies. */
 export const modelKey = 'spikewasm.model'
 
-export function modelJson({ input, timeSteps, frames, graph, plan }: Session): ModelJson {
+export function modelJson({ asked: input, timeSteps, frames, graph, plan }: Session): ModelJson {
   const { method, stepMode, update, mseWeight, backwardSteps } = plan.options
   const { gradientCheckpoint = 'none' } = plan.options
   return {

@@ -1,6 +1,7 @@
 /** A small convolutional network: seconds of training on digits, minutes on MNIST. */
 
 import { type Block, sequential } from '../containers.js'
+import { expect } from '../errors.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -10,7 +11,7 @@ import {
   linear,
   type NeuronOptions,
 } from '../nn/layers/index.js'
-import type { Shape } from '../nn/value.js'
+import type { InputShape } from '../nn/value.js'
 
 /**
  * A small convolutional network, [C, H, W] → [classes]: twice 3×3 convolution – BatchNorm – LIF –
@@ -21,8 +22,14 @@ import type { Shape } from '../nn/value.js'
  * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
-export function cnn(input: Shape, classes: number, neuron: NeuronOptions = {}): Block {
-  const [C, H, W] = input
+export function cnn(input: InputShape, classes: number, neuron: NeuronOptions = {}): Block {
+  const [C, H = 0, W = 0] = input
+  expect(
+    H >= 4 && W >= 4,
+    () =>
+      `cnn: input must be [C, H, W] of an image, H and W at least 4, got [${input.join(', ')}]; ` +
+      'mlp takes any input',
+  )
   const pooledTwice = (size: number): number => Math.floor(Math.floor(size / 2) / 2)
   return sequential(
     conv2d(C, 16, 3, { padding: 1, bias: false }), // [16, H, W]

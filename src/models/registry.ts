@@ -2,7 +2,7 @@
 
 import type { NeuronOptions } from '../nn/layers/index.js'
 import type { Module } from '../nn/module.js'
-import type { Shape } from '../nn/value.js'
+import type { InputShape } from '../nn/value.js'
 import { cnn } from './cnn.js'
 import { mlp } from './mlp.js'
 import { preactResnet34 } from './preact.js'
@@ -11,17 +11,17 @@ import { sewResnet34 } from './sew.js'
 import { vgg11, vgg13, vggsnn } from './vgg.js'
 
 /**
- * Makes a network for samples of [C, H, W] with so many classes; `neuron` applies to all its
- * neurons.
+ * Makes a network for samples of [C, H, W], `mlp` of any shape, with so many classes; `neuron`
+ * applies to all its neurons.
  */
-export type ModelFactory = (input: Shape, classes: number, neuron?: NeuronOptions) => Module
+export type ModelFactory = (input: InputShape, classes: number, neuron?: NeuronOptions) => Module
 
 export const models = {
   mlp,
   cnn,
   vgg11: ([inChannels], classes, neuron) => vgg11({ inChannels, classes, neuron }),
   vgg13: ([inChannels], classes, neuron) => vgg13({ inChannels, classes, neuron }),
-  vggsnn: ([inChannels, imageSize], classes, neuron) =>
+  vggsnn: ([inChannels, imageSize = 1], classes, neuron) =>
     vggsnn({ inChannels, classes, neuron, imageSize }),
   resnet18: ([inChannels], classes, neuron) => resnet18({ inChannels, classes, neuron }),
   resnet19: ([inChannels], classes, neuron) => resnet19({ inChannels, classes, neuron }),

@@ -1,6 +1,7 @@
 /** The text of `model.summary()`. */
 
 import type { Graph } from '../graph/trace.js'
+import { show } from '../nn/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
 
@@ -21,9 +22,7 @@ export function summarize(
     .map((node) => [
       node.name || '(network)',
       node.kind,
-      node.flat
-        ? `[${node.shape[0] * node.shape[1] * node.shape[2]}]`
-        : `[${node.shape.join(', ')}]`,
+      show(node),
       count(
         parameters
           .filter((p) => p.node === node.index)
@@ -33,7 +32,7 @@ export function summarize(
   const total = parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
   const lines = [
     table([['layer', 'kind', 'output', 'parameters'], ...rows]),
-    `parameters ${count(total)}; input [${options.input.join(', ')}], batch ` +
+    `parameters ${count(total)}; input ${show(graph.nodes[0])}, batch ` +
       `${options.batchSize}, T ${options.timeSteps}, method ${options.method} ` +
       `${options.stepMode}, purpose ${options.purpose ?? 'train'}`,
     `workers    ${programs.map((name) => `${name} ${workersOf(name)}`).join(', ')}; of ` +

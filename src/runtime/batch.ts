@@ -12,7 +12,7 @@ export function checkBatch(session: Session, x: Float32Array, count: number): vo
     x.length === T * count * C * H * W,
     () =>
       'x must hold ' +
-      `${T > 1 ? `[${T}, ${count}, ${C}, ${H}, ${W}]` : `[${count}, ${C}, ${H}, ${W}]`} ` +
+      `[${[...(T > 1 ? [T] : []), count, ...session.asked].join(', ')}] ` +
       `= ${T * count * C * H * W} numbers, got ${x.length}`,
   )
 }

@@ -1,6 +1,7 @@
 /** Numbers that are no longer finite: what went wrong in a step, and where it shows first. */
 
 import { Control, Rec } from '../../assembly/opcodes.js'
+import { SpikewasmError } from '../errors.js'
 import type { ProgramName } from '../plan/plan.js'
 import { storedAt, trainingOf } from './arena.js'
 import type { Session } from './session.js'
@@ -41,6 +42,26 @@ export function nonFinite(
   return (
     `${what}; it shows first in ${where}. ${left}; a lower learning rate or normalised ` +
     'input helps'
+  )
+}
+
+/**
+ * @param logits outputs of the last run, row by row
+ * @param where whose outputs the i-th row holds, for the message
+ * @throws SpikewasmError that names the layer, when one of them is not finite
+ */
+export function expectFiniteOutput(
+  session: Session,
+  logits: Float32Array,
+  where: (row: number) => string,
+): void {
+  const at = logits.findIndex((value) => !Number.isFinite(value))
+  if (at < 0) return
+  const { graph, classes } = session
+  const layer = `layer ${layerName(session, graph.output)} (${graph.nodes[graph.output].kind})`
+  throw new SpikewasmError(
+    `${layer} gives ${logits[at]} for ${where(Math.floor(at / classes))}; its weights, or the ` +
+      'input, are too large for float32',
   )
 }
 

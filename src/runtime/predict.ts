@@ -3,6 +3,7 @@
 import { expect } from '../errors.js'
 import { programOf } from './arena.js'
 import { expectNumbers, fillSlot } from './batch.js'
+import { expectFiniteOutput } from './non-finite.js'
 import type { Session } from './session.js'
 import { output, predictions } from './views.js'
 
@@ -21,13 +22,13 @@ export interface Prediction {
 export async function predict(session: Session, x: Float32Array): Promise<Prediction> {
   programOf(session, 'evaluate')
   expectNumbers('x', x)
-  const { input, frames, batchSize, timeSteps, classes: outputs } = session
+  const { input, asked, frames, batchSize, timeSteps, classes: outputs } = session
   const [C, H, W] = input
   const size = C * H * W * (frames ? timeSteps : 1)
   const n = x.length / size
   expect(
     Number.isInteger(n) && n > 0,
-    () => `x must hold samples of [${input.join(', ')}] = ${size} numbers each, got ${x.length}`,
+    () => `x must hold samples of [${asked.join(', ')}] = ${size} numbers each, got ${x.length}`,
   )
   expect(
     !frames || n <= batchSize,
@@ -41,7 +42,9 @@ export async function predict(session: Session, x: Float32Array): Promise<Predic
     const samples = x.subarray(first * size, (first + count) * size)
     fillSlot(session, 0, samples, undefined, count, !singly)
     await session.run(singly ? 'single' : 'evaluate', 0, count)
-    logits.set(output(session, timeSteps, count), first * outputs)
+    const given = output(session, timeSteps, count)
+    expectFiniteOutput(session, given, (row) => `sample ${first + row}`)
+    logits.set(given, first * outputs)
     classes.set(predictions(session).subarray(0, count), first)
   }
   return { logits, classes }

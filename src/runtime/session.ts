@@ -4,6 +4,7 @@ import { Control } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
 import { initialValues } from '../graph/init.js'
 import type { Graph } from '../graph/trace.js'
+import { type InputShape, type Shape, sizeOf } from '../nn/value.js'
 import { type Optimizer, sgd } from '../optimizer/index.js'
 import { pack } from '../plan/layout.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
@@ -62,10 +63,15 @@ export class Session implements Arena {
 
   constructor(
     readonly graph: Graph,
-    readonly input: readonly [number, number, number],
+    /** Sizes of a sample, as `compile` was given them. */
+    readonly asked: InputShape,
     readonly settings: Settings,
   ) {}
 
+  /** [C, H, W] of a sample. */
+  get input(): Shape {
+    return this.graph.nodes[0].shape
+  }
   get timeSteps(): number {
     return this.settings.timeSteps
   }
@@ -91,7 +97,7 @@ export class Session implements Arena {
   /** Floats of one sample, all its frames included. */
   get imageFloats(): number {
     const frames = this.settings.frames ? this.timeSteps : 1
-    return this.input.reduce((a, b) => a * b, 1) * frames
+    return sizeOf(this.input) * frames
   }
   get engine(): Promise<WebAssembly.Module> {
     const { threads, engine, revectorized } = this.settings

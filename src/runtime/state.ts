@@ -86,22 +86,24 @@ export function takeState(arena: Arena, state: StateDict): void {
   ].filter((s) => s !== '')
   if (problems.length > 0)
     throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
-  for (const { name } of entries) {
-    const at = firstNotFinite(state[name].data)
-    expect(
-      at < 0,
-      () =>
-        `the state dict holds ${state[name].data[at]} in ${name} at index ${at}; ` +
-        'expected finite numbers',
-    )
-  }
+  for (const { name } of entries) checkNumbers(name, state[name].data)
   for (const e of entries) pack(e.layout, state[e.name].data, storedAt(arena, e.base, e))
 }
 
-/** Its index, or −1. A loop, because there may be millions of numbers. */
-function firstNotFinite(values: Float32Array): number {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i
-  return -1
+/** Numbers are finite, in float32 too, and a variance is at least 0: its root is divided by. */
+function checkNumbers(name: string, values: ArrayLike<number>): void {
+  const least = /(^|\.)running_var$/.test(name) ? 0 : Number.NEGATIVE_INFINITY
+  // A loop, because there may be millions of numbers.
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    if (Number.isFinite(value) && Number.isFinite(Math.fround(value)) && value >= least) continue
+    const expected = Number.isFinite(value)
+      ? value < least
+        ? 'a variance must be ≥ 0'
+        : 'it overflows float32'
+      : 'expected finite numbers'
+    throw new SpikewasmError(`the state dict holds ${value} in ${name} at index ${i}; ${expected}`)
+  }
 }
 
 /**

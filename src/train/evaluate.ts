@@ -1,18 +1,24 @@
 /** Evaluation over a data set. */
 
 import { Batches } from '../data/batches.js'
-import type { Dataset } from '../data/dataset.js'
-import { checkOptions, describe, expect, expectFinite } from '../errors.js'
+import { type Dataset, expectDataset } from '../data/dataset.js'
+import { checkInteger, checkOptions, describe, expect, expectFinite } from '../errors.js'
+import { crossEntropy, type Loss } from '../loss/index.js'
+import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
+import { expectFiniteOutput } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
-import { firingRates } from '../runtime/views.js'
+import { firingRates, output, predictions } from '../runtime/views.js'
+import { type Answers, absoluteErrors, makeTally } from './metrics.js'
 
-/** What `evaluate` returns. */
-export interface Evaluation {
-  /** Mean of the loss over all samples, without penalties; cross entropy is in nats. */
+/** What `evaluate` returns. What belongs to labels is absent where the loss is of targets. */
+export interface Evaluation extends Partial<Answers> {
+  /** The model's loss, mean over all samples, without penalties; cross entropy in nats. */
   readonly loss: number
   /** Share of samples whose largest output is that of their label, 0…1. */
-  readonly accuracy: number
+  readonly accuracy?: number
+  /** Mean over samples and outputs of |output − target|; present where the loss is of targets. */
+  readonly meanAbsoluteError?: number
   /** Spikes per neuron and time step, 0…1, by layer name. */
   readonly firingRates: Record<string, number>
   /** Number of samples. */
@@ -25,28 +31,60 @@ export interface EvaluateOptions {
    * Ends the evaluation before its next batch; `evaluate` then rejects with the signal's reason.
    */
   signal?: AbortSignal
+  /** Counts samples whose label is among the k largest outputs, 1 … classes. Default: does not. */
+  topK?: number
 }
 
+/** The loss that a session is planned for. */
+const lossOf = ({ plan }: Session): Loss => plan.options.training?.loss ?? crossEntropy()
+
+/** Whether a loss is of numbers that the data give for each output, not of labels. */
+const isOfValues = (loss: Loss): boolean => loss.kind === 'mse' && loss.targets === 'values'
+
+/** Whether a session's loss is of numbers that the data give for each output, not of labels. */
+export const wantsValues = (session: Session): boolean => isOfValues(lossOf(session))
+
 /**
- * @throws SpikewasmError when the data is no data set, or its shape or classes do not match the
- *   model's.
+ * @param loss what the data are for; default: the session's
+ * @throws SpikewasmError when the data is no data set, or its shape, classes or targets do not
+ *   match the model's.
  */
-export function checkDataset(session: Session, data: Dataset): void {
-  expect(
-    typeof data?.read === 'function' && data.shape?.length === 3,
-    () => `the data must be a data set, from fromArrays for example, got ${describe(data)}`,
-  )
+export function checkDataset(session: Session, data: Dataset, loss = lossOf(session)): void {
+  expectDataset('the data', data)
+  const shape = imageShape(checkInputShape(`the data ${data.name}: shape`, data.shape))
   expect(
     !session.frames,
     () =>
-      `the model was compiled with frames, but the data ${data.name} gives one image [C, ` +
-      'H, W] a sample; compile without frames, or use trainStep and predict',
+      `the model was compiled with frames, but the data ${data.name} gives one image a sample; ` +
+      'compile without frames, or use trainStep and predict',
   )
   expect(
-    data.shape.every((n, i) => n === session.input[i]),
+    shape.every((n, i) => n === session.input[i]),
     () =>
       `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was ` +
-      `compiled for input [${session.input.join(', ')}]`,
+      `compiled for input [${session.asked.join(', ')}]`,
+  )
+  const { targets } = data
+  if (isOfValues(loss)) {
+    expect(
+      targets !== undefined,
+      () =>
+        `the data ${data.name} has labels alone, the loss mse({ targets: 'values' }) needs ` +
+        'targets; give them to fromArrays, or choose another loss',
+    )
+    expect(
+      targets.size === session.classes && typeof targets.read === 'function',
+      () =>
+        `the data ${data.name} has ${describe(targets.size)} targets a sample, the model's last ` +
+        `layer gives ${session.classes} outputs`,
+    )
+    return
+  }
+  expect(
+    targets === undefined || data.classes > 0,
+    () =>
+      `the data ${data.name} has targets and no labels, which the loss ${loss.kind} needs; give ` +
+      "loss: mse({ targets: 'values' }), or labels",
   )
   expect(
     data.classes <= session.classes,
@@ -72,10 +110,13 @@ export function checkSignal(name: string, signal: AbortSignal | undefined): void
  * until the slot is, so that firing rates stay meaningful.
  */
 export function fillBatch(session: Session, batches: Batches, batch: number, slot: 0 | 1): number {
-  const { images, labels } = session.slot(slot)
-  const count = batches.fill(batch, images, labels)
+  const { images, labels, targets } = session.slot(slot)
+  const count = batches.fill(batch, images, labels, targets)
   const size = images.length / labels.length
   expectFinite(`the data ${batches.dataset.name}, batch ${batch + 1},`, images, size, count)
+  const outputs = (targets?.length ?? 0) / labels.length
+  const where = `the data ${batches.dataset.name}, targets of batch ${batch + 1},`
+  if (targets) expectFinite(where, targets, outputs, count)
   for (let b = count; b < labels.length; b++)
     images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
   return count
@@ -87,9 +128,18 @@ export async function evaluate(
   data: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  checkOptions('evaluate', options, ['signal'])
+  checkOptions('evaluate', options, ['signal', 'topK'])
   checkSignal('evaluate.signal', options.signal)
   checkDataset(session, data)
+  const { topK } = options
+  const values = wantsValues(session)
+  expect(
+    topK === undefined || !values,
+    () => 'evaluate.topK must be left out where the loss is of targets: there are no classes',
+  )
+  if (topK !== undefined) checkInteger('evaluate.topK', topK, 1, session.classes)
+  const tally = values ? undefined : makeTally(session.classes, topK)
+  let errors = 0
   const batches = new Batches(data, { batchSize: session.batchSize })
   let [loss, correct, count] = [0, 0, 0]
   const sums: Record<string, number> = {}
@@ -97,6 +147,10 @@ export async function evaluate(
   for (let batch = 0; batch < batches.length; batch++) {
     if (session.workersOf('evaluate') === 1) await breathe()
     options.signal?.throwIfAborted()
+    const slot = session.slot((batch & 1) as 0 | 1)
+    // Copies: where there is one slot, the next batch takes its place.
+    const labels = slot.labels.slice(0, next)
+    const targets = slot.targets?.slice(0, next * session.classes)
     const running = session.run('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.
     const [result, following] = await Promise.all([
@@ -107,12 +161,26 @@ export async function evaluate(
     ])
     next = following
     loss += result.loss * result.count
+    const logits = output(session, session.timeSteps, result.count)
+    const first = count
+    expectFiniteOutput(session, logits, (row) => `sample ${first + row} of ${data.name}`)
     correct += result.correct
+    tally?.add(labels, predictions(session), logits)
+    if (targets) errors += absoluteErrors(logits, targets, outputScale(session))
     count += result.count
     for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
       sums[name] = (sums[name] ?? 0) + rate / batches.length
   }
-  return { loss: loss / count, accuracy: correct / count, firingRates: sums, count }
+  const answers = tally
+    ? { accuracy: correct / count, ...tally.result() }
+    : { meanAbsoluteError: errors / (count * session.classes) }
+  return { loss: loss / count, ...answers, firingRates: sums, count }
+}
+
+/** What outputs are multiplied by before they are compared with targets. */
+function outputScale(session: Session): number {
+  const loss = lossOf(session)
+  return loss.kind === 'mse' && loss.of === 'counts' ? session.timeSteps : 1
 }
 
 /**

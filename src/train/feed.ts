@@ -8,7 +8,7 @@ import type { BatchThread } from '../data/thread.js'
 import { describe, expect } from '../errors.js'
 import { availableParallelism, isNode } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
-import { fillBatch } from './evaluate.js'
+import { fillBatch, wantsValues } from './evaluate.js'
 
 /** Work of a whole training for which starting a thread pays. */
 const WORTH_NS = 2e8
@@ -59,7 +59,9 @@ export class Feed {
       availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain!) >= WORTH_NS
     if (!plain || !(numWorkers === 1 || pays())) return new Feed(session, batches, undefined)
     const { BatchThread } = await import('../data/thread.js')
-    return new Feed(session, batches, new BatchThread(data, plain, options, { first, epochs }))
+    const targetSize = wantsValues(session) ? session.classes : 0
+    const task = { first, epochs, targetSize }
+    return new Feed(session, batches, new BatchThread(data, plain, options, task))
   }
 
   /** Batches of an epoch. */
@@ -74,9 +76,9 @@ export class Feed {
 
   /** Fills a slot with a batch of the epoch and returns the number of its samples. */
   async fill(batch: number, slot: 0 | 1): Promise<number> {
-    const { images, labels } = this.session.slot(slot)
+    const { images, labels, targets } = this.session.slot(slot)
     const number = this.epoch * this.batches.length + batch
-    if (await this.thread?.take(number, images, labels)) return labels.length
+    if (await this.thread?.take(number, images, labels, targets)) return labels.length
     return fillBatch(this.session, this.batches, batch, slot)
   }
 

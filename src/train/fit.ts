@@ -1,6 +1,6 @@
 /** `Model.fit`: options are checked, the model is made ready, and the loop runs. */
 
-import type { Dataset } from '../data/dataset.js'
+import { type Dataset, slice } from '../data/dataset.js'
 import { SpikewasmError } from '../errors.js'
 import { pickMethodOptions } from '../plan/methods.js'
 import { standardTraining } from '../plan/training.js'
@@ -26,20 +26,22 @@ import {
 /** `Model.fit`. The caller must hold the model's lock. */
 export async function fit(
   session: Session,
-  data: Dataset,
+  all: Dataset,
   options: FitOptions = {},
 ): Promise<History> {
   checkFitOptions(options)
-  checkDataset(session, data)
-  const { validation, optimizer = session.optimizer, epochs = 1, initialEpoch, fresh } = options
-  if (validation) checkDataset(session, validation)
+  const planned = session.plan.options.training ?? standardTraining
+  const { loss = planned.loss } = options
+  checkDataset(session, all, loss)
+  const { data, validation } = splitOf(all, options)
+  const { optimizer = session.optimizer, epochs = 1, initialEpoch, fresh } = options
+  if (validation) checkDataset(session, validation, loss)
   if (data.length === 0)
     throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
   programOf(session, 'train')
   const found = options.resume === undefined ? undefined : await readSnapshot(options.resume)
-  const { training = standardTraining } = session.plan.options
-  const { loss = training.loss, penalties = training.penalties } = options
-  const asked = { ...options, optimizer, loss, penalties }
+  const { penalties = planned.penalties } = options
+  const asked = { ...options, optimizer, loss, penalties, validation }
   const spec = trainingSpec('fit', session.graph, asked)
   await session.replan(methodOf(session, options), spec)
   const setting = settingOf(session, data, asked)
@@ -65,7 +67,7 @@ export async function fit(
     const loop = new Loop({
       session,
       feed,
-      options,
+      options: { ...options, validation },
       optimizer,
       epochs: end,
       progress,
@@ -113,6 +115,27 @@ function startOf(
   if (initialEpoch !== undefined || fresh) return { ...beginning(initialEpoch), data }
   const before = found?.about.progress ?? session.progress
   return before.data === data ? structuredClone(before) : { ...beginning(before.epoch), data }
+}
+
+/**
+ * What a model is trained with, and what it is evaluated on. A split takes the last samples, in the
+ * order of the data set, before anything is shuffled.
+ * @throws SpikewasmError when it leaves nothing on one side
+ */
+function splitOf(
+  all: Dataset,
+  { validation, validationSplit }: FitOptions,
+): { data: Dataset; validation: Dataset | undefined } {
+  if (validationSplit === undefined) return { data: all, validation }
+  const { length } = all
+  // As in Keras.
+  const first = Math.floor(length * (1 - validationSplit))
+  if (first === 0 || first === length)
+    throw new SpikewasmError(
+      'fit.validationSplit must leave samples to train with and to evaluate on, got ' +
+        `${validationSplit} of ${length} samples of ${all.name}`,
+    )
+  return { data: slice(all, 0, first), validation: slice(all, first, length - first) }
 }
 
 /** The method that is asked for; undefined where it is the model's. */

@@ -13,7 +13,7 @@ import { stateDict, takeState } from '../runtime/state.js'
 import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
 import type { Callback, Training } from './callback.js'
-import { evaluate, fillAhead } from './evaluate.js'
+import { evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
@@ -156,7 +156,7 @@ export class Loop implements Training {
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
       trainLoss: sums.loss / sums.steps,
-      trainAccuracy: sums.correct / sums.seen,
+      ...(wantsValues(session) ? {} : { trainAccuracy: sums.correct / sums.seen }),
       learningRate: this.rateOf(factor),
       stepMs: times.steps.length > 0 ? median(times.steps) : 0,
       dataWaitMs: times.dataWaitMs,
@@ -251,7 +251,7 @@ export class Loop implements Training {
       steps: feed.length,
       loss: result.loss,
       meanLoss: sums.loss / sums.steps,
-      meanAccuracy: sums.correct / sums.seen,
+      ...(wantsValues(session) ? {} : { meanAccuracy: sums.correct / sums.seen }),
       learningRate,
       milliseconds,
       ...(result.gradientNorm === undefined ? {} : { gradientNorm: result.gradientNorm }),
@@ -332,12 +332,16 @@ async function validate(
   session: Session,
   data: Dataset,
   signal: AbortSignal | undefined,
-): Promise<Pick<EpochRecord, 'testLoss' | 'testAccuracy'> | undefined> {
+): Promise<Partial<EpochRecord> | undefined> {
   try {
-    const { loss, accuracy } = await withAverages(session, () =>
+    const { loss, accuracy, meanAbsoluteError } = await withAverages(session, () =>
       evaluate(session, data, { signal }),
     )
-    return { testLoss: loss, testAccuracy: accuracy }
+    return {
+      testLoss: loss,
+      ...(accuracy === undefined ? {} : { testAccuracy: accuracy }),
+      ...(meanAbsoluteError === undefined ? {} : { testMeanAbsoluteError: meanAbsoluteError }),
+    }
   } catch (error) {
     if (signal?.aborted) return undefined
     throw error

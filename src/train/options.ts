@@ -72,8 +72,9 @@ export interface FitOptions extends MethodOptions {
   /** Data that the model is evaluated on after each epoch. */
   validation?: Dataset
   /**
-   * Share of the data, its last samples, that the model is evaluated on after each epoch instead of
-   * being trained with, 0…1 (both excluded), as in Keras. Not with `validation`.
+   * Share of the data, its last samples before anything is shuffled, that the model is evaluated on
+   * after each epoch instead of being trained with, 0…1 (both excluded), as in Keras. They are not
+   * augmented. Not with `validation`.
    */
   validationSplit?: number
   /** Called while the model trains, in this order, behind `onStep` and `onEpoch`. */
@@ -183,7 +184,8 @@ function checkTraining(options: FitOptions): void {
     () => `fit.ema must lie in 0…1 (1 excluded), got ${describe(ema)}`,
   )
   expect(
-    validationSplit === undefined || (validationSplit > 0 && validationSplit < 1),
+    validationSplit === undefined ||
+      (Number.isFinite(validationSplit) && validationSplit > 0 && validationSplit < 1),
     () => `fit.validationSplit must lie in 0…1 (both excluded), got ${describe(validationSplit)}`,
   )
   expect(

@@ -14,8 +14,8 @@ export interface StepInfo {
   readonly loss: number
   /** Mean loss of the epoch so far. */
   readonly meanLoss: number
-  /** Accuracy of the epoch so far, 0…1. */
-  readonly meanAccuracy: number
+  /** Accuracy of the epoch so far, 0…1; absent where the loss is of targets. */
+  readonly meanAccuracy?: number
   /** Learning rate of the step: the optimizer's times the schedule's factor. */
   readonly learningRate: number
   /** Milliseconds that this step took, waiting for data included. */
@@ -33,15 +33,20 @@ export interface EpochRecord {
   readonly epoch: number
   /** Mean loss of the epoch's training steps. */
   readonly trainLoss: number
-  /** Accuracy over the epoch's training steps, 0…1. */
-  readonly trainAccuracy: number
+  /** Accuracy over the epoch's training steps, 0…1; absent where the loss is of targets. */
+  readonly trainAccuracy?: number
   /**
    * Mean loss on the validation data; absent without such data, and where the signal ended the
    * validation.
    */
   readonly testLoss?: number
-  /** Accuracy on the validation data, 0…1; absent where `testLoss` is. */
+  /**
+   * Accuracy on the validation data, 0…1; absent where `testLoss` is, and where the loss is of
+   * targets.
+   */
   readonly testAccuracy?: number
+  /** Mean of |output − target| on the validation data; present where the loss is of targets. */
+  readonly testMeanAbsoluteError?: number
   /** Learning rate of the epoch's last step: the optimizer's times the schedule's factor. */
   readonly learningRate: number
   /** Median milliseconds of the epoch's steps, waiting for data included. */

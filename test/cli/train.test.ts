@@ -258,4 +258,31 @@ test('train --out: a run that fails leaves no folder behind', () =>
     )
   }))
 
+test('eval: measures of each class, and of the best answers', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'run')
+    await run(['train', ...tiny, '--model', 'mlp', '--out', out])
+    const own = ['--run', out, '--threads', '1']
+    const text = await run(['eval', ...own, '--per-class', '--top-k', '3'])
+    assert.match(text.stdout, /label among 3 best *│? *\d+\.\d\d %/)
+    assert.match(text.stdout, /class.*samples.*precision.*recall.*f1/)
+    const [line] = parseLines((await run(['eval', ...own, '--top-k', '10', '--json'])).stdout)
+    const { perClass, confusion, topK, samples, testAccuracy } = line as unknown as {
+      perClass: { count: number }[]
+      confusion: number[][]
+      topK: number
+      samples: number
+      testAccuracy: number
+    }
+    assert.equal([topK, perClass.length], [1, 10])
+    assert.equal(
+      perClass.map(({ count }) => count),
+      confusion.map((row) => row.reduce((a, b) => a + b, 0)),
+    )
+    assert.is(confusion.reduce((sum, row, c) => sum + row[c], 0) / samples, testAccuracy)
+    const refused = await run(['eval', '--on', 'net.wasm', '--per-class'])
+    assert.is(refused.code, 1)
+    assert.match(refused.stderr, /--per-class must be left out with --on/)
+  }))
+
 test.run()

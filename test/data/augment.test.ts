@@ -1,8 +1,11 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { fromArrays } from '../../src/data/arrays.js'
 import { augment, blacken, cifarAugmentation, shift } from '../../src/data/augment.js'
-import { type Dataset, fromArrays, fromBytes } from '../../src/data/dataset.js'
+import { fromBytes } from '../../src/data/bytes.js'
+import type { Dataset } from '../../src/data/dataset.js'
+import { sizeOf } from '../../src/nn/value.js'
 import { messageOf } from '../io/temporary.js'
 
 const side = fc.integer({ min: 1, max: 9 })
@@ -36,7 +39,7 @@ function makeDataset(
 }
 
 function read(dataset: Dataset, index: number, seed: number, epoch: number): number[] {
-  const out = new Float32Array(dataset.shape[0] * dataset.shape[1] * dataset.shape[2]).fill(-1)
+  const out = new Float32Array(sizeOf(dataset.shape)).fill(-1)
   const label = dataset.read(index, out, { seed, epoch })
   return [label, ...Array.from(out, Math.round)]
 }

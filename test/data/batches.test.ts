@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { fromArrays } from '../../src/data/arrays.js'
 import { Batches, type BatchesOptions } from '../../src/data/batches.js'
-import { type Dataset, fromArrays, type ReadContext } from '../../src/data/dataset.js'
+import type { Dataset, ReadContext } from '../../src/data/dataset.js'
 import { messageOf } from '../io/temporary.js'
 
 /**
@@ -116,7 +117,7 @@ test('batches: a label that is not one of the classes is refused with data set, 
   const endless = { ...base, classes: Number.NaN }
   assert.match(
     await messageOf(() => new Batches(endless, { batchSize: 2 })),
-    /^the data arrays: classes must be an integer >= 1, got NaN/,
+    /^the data arrays: classes must be an integer from 1 to 65536, got NaN/,
   )
 })
 

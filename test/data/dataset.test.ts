@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromArrays, fromBytes, subset } from '../../src/data/dataset.js'
+import { fromArrays } from '../../src/data/arrays.js'
+import { type AugmentOptions, augment } from '../../src/data/augment.js'
+import { Batches } from '../../src/data/batches.js'
+import { type BytesOptions, fromBytes } from '../../src/data/bytes.js'
+import { type Dataset, subset } from '../../src/data/dataset.js'
+import { openPlain } from '../../src/data/open.js'
+import { plainOf } from '../../src/data/plain.js'
 import { messageOf } from '../io/temporary.js'
 
 const sizes = fc.record({
@@ -110,11 +116,12 @@ test('data sets: say what does not fit', async () => {
     await reject({ labels: [0] }),
     /images must have 1 labels × 1 × 2 × 2 = 4 values, got 8/,
   )
-  assert.match(
-    await reject({ shape: [1, 2] }),
-    /shape must be \[channels, height, width\], got \[1, 2\]/,
-  )
-  assert.match(await reject({ shape: [1, 0, 2] }), /shape must be an integer >= 1, got 0/)
+  const shapes = '[features], [channels, length] or [channels, height, width]'
+  for (const shape of [[1, 0, 2], [], [1, 2, 3, 4], [1.5], 4, null, undefined])
+    assert.is(
+      await reject({ shape }),
+      `arrays: shape must be ${shapes}, got ${JSON.stringify(shape)}`,
+    )
   assert.match(await reject({ classes: 0 }), /classes must be/)
   assert.match(await reject({ classNames: ['a'] }), /classNames must have 2 names, got 1/)
   const out = new Float32Array(4)
@@ -140,6 +147,61 @@ test('data sets: say what does not fit', async () => {
     ),
     /std must be > 0, got 0/,
   )
+})
+
+test('what is no data set, no option or no number is refused by name, never by a raw error', async () => {
+  const base = { images: new Uint8Array(8), labels: [0, 1], shape: [2, 2, 1] as const, classes: 2 }
+  const usual = { scale: 255, mean: [0.5, 0.5], std: [0.2, 0.2] }
+  const bytes = (change: object = {}) =>
+    fromBytes({ ...base, normalization: { ...usual, ...change } })
+  const junk = [undefined, null, 3, 'digits', [], () => 0] as unknown as Dataset[]
+  for (const none of junk)
+    for (const [run, expected] of [
+      [() => fromBytes(none as unknown as BytesOptions), /^fromBytes's options must be an object/],
+      [() => subset(none, 1), /^subset: the data must be a data set/],
+      [() => augment(none, {}), /^augment: dataset must be a data set/],
+      [() => new Batches(none, { batchSize: 1 }), /^the data must be a data set/],
+    ] as const)
+      assert.match(await messageOf(run), expected)
+  const augmented = (options: unknown) => () => augment(bytes(), options as AugmentOptions)
+  for (const [run, expected] of [
+    [augmented(null), /^augment's options must be an object/],
+    [augmented({ cropp: 1 }), /^augment\.cropp is not an option/],
+    [augmented({ flip: 'no' }), /^augment\.flip must be true or false, got "no"/],
+    [() => subset(bytes(), Number.NaN), /^subset\.limit must be an integer >= 1, got NaN/],
+    [() => bytes({ std: [0.2, -1] }), /^normalization\.std must be > 0, got -1 for channel 1/],
+    [() => bytes({ std: [0.2, '1'] }), /^normalization\.std must be > 0, got "1" for channel 1/],
+    [() => bytes({ std: [0.2, Infinity] }), /^normalization\.std must be > 0, got Infinity/],
+    [() => bytes({ std: [1e-39, 1] }), /^normalization\.std of channel 0, 1e-39, is so small/],
+    [() => bytes({ mean: [NaN, 0] }), /^normalization\.mean must be finite, got NaN for channel 0/],
+    [() => bytes({ mean: 0.5 }), /^normalization\.mean must be an array of numbers, got 0\.5/],
+    [() => bytes({ mean: [0.5] }), /one number for each of the 2 channels, got 1 and 2/],
+    [() => bytes({ scale: 0 }), /^normalization\.scale must be > 0, got 0/],
+    [
+      () => fromBytes(base as unknown as BytesOptions),
+      /^normalization's options must be an object/,
+    ],
+    [
+      () => fromBytes({ ...base, normalization: usual, images: [1, 2] as unknown as Uint8Array }),
+      /^bytes: images must be a Uint8Array, got \[1,2\]/,
+    ],
+  ] as const)
+    assert.match(await messageOf(run), expected)
+})
+
+test('a normalisation is copied: changing it later changes nothing', () => {
+  const normalization = { scale: 1, mean: [0], std: [1] }
+  const images = Uint8Array.of(4, 5)
+  const given = { images, labels: [0, 0], shape: [1] as const, classes: 1, normalization }
+  const data = fromBytes(given)
+  normalization.std[0] = 100
+  normalization.scale = 100
+  const out = new Float32Array(1)
+  for (const one of [data, openPlain(plainOf(data)!), augment(data, {})]) {
+    one.read(1, out)
+    assert.is(out[0], 5)
+  }
+  assert.equal(data.pixels?.normalization, { scale: 1, mean: [0], std: [1] })
 })
 
 test.run()

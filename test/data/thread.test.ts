@@ -1,8 +1,10 @@
 /** Batches from a thread of their own: the bits, errors and ends of those of the calling thread. */
+
 import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ofSamples } from '../../src/data/arrays.js'
 import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
 import { BatchThread } from '../../src/data/thread.js'
@@ -13,7 +15,6 @@ import {
   type Dataset,
   datasets,
   type FitOptions,
-  fromArrays,
   fromBytes,
   type Model,
   SpikewasmError,
@@ -199,8 +200,9 @@ test('what goes wrong in the data is the same error with a thread and without', 
   watching(async () => {
     const images = new Float32Array(40 * size)
     images[33 * size + 5] = Number.NaN
-    const labels = Array.from({ length: 40 }, (_, i) => i % classes)
-    const data = fromArrays({ name: 'broken', images, labels, shape, classes })
+    const labels = Int32Array.from({ length: 40 }, (_, i) => i % classes)
+    // fromArrays would refuse it.
+    const data = ofSamples({ name: 'broken', shape, classes }, images, labels, undefined)
     const errors: unknown[] = []
     for (const numWorkers of [0, 1] as const)
       for (const wrong of [data, { ...bytes(40), classes: 3 }, { ...bytes(40), length: 60 }]) {

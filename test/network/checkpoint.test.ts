@@ -2,6 +2,7 @@
  * `gradientCheckpoint`: what layers make again for the backward pass leaves every bit of a step as
  * it was.
  */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
@@ -26,6 +27,7 @@ import {
   scale,
   sequential,
 } from '../../src/index.js'
+import { imageShape } from '../../src/nn/value.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { testRandom } from '../support/engine.js'
@@ -83,7 +85,7 @@ function planOf(network: Block, options: Options, gradientCheckpoint: 'none' | '
     {
       ...methodOptions({ method: 'bptt', stepMode, gradientCheckpoint }, timeSteps),
       graph: trace(network, input),
-      input,
+      input: imageShape(input),
       timeSteps,
       batchSize,
       frames,

@@ -177,8 +177,13 @@ const mistakes: [() => unknown, string][] = [
     'compile: the network must be a layer or a block, got {}',
   ],
   [
+    () => compile(linear(1, 65537), { input: [1] }),
+    'compile: the network must give at most 65536 outputs, got 65537; make its last layer smaller',
+  ],
+  [
     () => compile(flatten(), wrong({})),
-    'compile.input must be [channels, height, width], got undefined',
+    'compile.input must be [features], [channels, length] or [channels, height, width], got ' +
+      'undefined',
   ],
 ]
 for (const [call, expected] of mistakes)

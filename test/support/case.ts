@@ -1,4 +1,5 @@
 /** A chain, a batch and the two ways to compute its step: the engine's and the reference's. */
+
 import {
   type CompileOptions,
   type Layer,
@@ -8,6 +9,7 @@ import {
   type StepResult,
   sequential,
 } from '../../src/index.js'
+import { imageShape } from '../../src/nn/value.js'
 import { testRandom } from './engine.js'
 import { expectClose, labels, norm, uniform } from './measure.js'
 import {
@@ -69,7 +71,7 @@ export async function makeCase(
       stepMode: options.stepMode ?? 'm',
       timeSteps: options.timeSteps,
       batch: options.batchSize,
-      input: options.input,
+      input: imageShape(options.input),
       frames: options.frames,
       mseWeight: options.mseWeight,
       update: options.update,

@@ -327,13 +327,19 @@ for (const threads of [1, 2])
   test(`threads=${threads}: a sample that is no number is refused before it reaches the weights`, async () => {
     const { images, labels } = toy(64, 3)
     images[60 * 40 + 7] = Number.NaN
-    const data = fromArrays({
-      name: 'broken',
-      images,
-      labels,
-      shape: toyShape,
-      classes: toyClasses,
-    })
+    const broken = { name: 'broken', shape: toyShape, classes: toyClasses }
+    assert.is(
+      await messageOf(() => fromArrays({ ...broken, images, labels })),
+      'broken: numbers must be finite in float32, got NaN at index 2407, in sample 40',
+    )
+    const data: Dataset = {
+      ...broken,
+      length: 64,
+      read(index, out) {
+        for (let i = 0; i < 60; i++) out[i] = images[60 * index + (i % 2) * 30 + (i >> 1)]
+        return labels[index]
+      },
+    }
     const model = await compileToy({ threads })
     assert.match(
       await messageOf(() => model.fit(data, {})),
@@ -458,7 +464,7 @@ test('fit and evaluate with data that does not match the model say what does not
   const misspelt = { sginal: undefined } as { signal?: AbortSignal }
   assert.is(
     await messageOf(() => model.evaluate(train, misspelt)),
-    'evaluate.sginal is not an option; known are signal',
+    'evaluate.sginal is not an option; known are signal, topK',
   )
   const none = { ...toy(15, 1).data, length: 0, name: 'none' }
   assert.is(
@@ -473,8 +479,8 @@ test('a model compiled with frames refuses data sets, which have no frames', asy
   for (const run of [() => model.fit(train), () => model.evaluate(train)])
     assert.is(
       await messageOf(run),
-      'the model was compiled with frames, but the data toy gives one image [C, H, W] a ' +
-        'sample; compile without frames, or use trainStep and predict',
+      'the model was compiled with frames, but the data toy gives one image a sample; ' +
+        'compile without frames, or use trainStep and predict',
     )
   await model.dispose()
 })

@@ -202,6 +202,26 @@ test('loadStateDict: lists all that is missing, unexpected or of another shape, 
     await messageOf(() => model.loadStateDict(infinite)),
     /holds NaN in head\.bias at index 3/,
   )
+  for (const [name, data, expected] of [
+    [
+      'stem.1.running_var',
+      new Float32Array(17).fill(-1e-6),
+      /holds -9\.9.*e-7 in stem\.1\.running_var at index 0; a variance must be ≥ 0/,
+    ],
+    [
+      'head.bias',
+      Float64Array.of(0, 1, 2, 3, -1e39),
+      /holds -1e\+39 in head\.bias at index 4; it overflows float32/,
+    ],
+    [
+      'head.bias',
+      new BigInt64Array(5),
+      /holds 0 in head\.bias at index 0; expected finite numbers/,
+    ],
+  ] as const) {
+    const changed = { ...model.stateDict(), [name]: { shape: [data.length], data } }
+    assert.match(await messageOf(() => model.loadStateDict(changed as StateDict)), expected)
+  }
   const short = model.stateDict()
   short['head.bias'] = { shape: [5], data: new Float32Array(4) }
   assert.match(await messageOf(() => model.loadStateDict(short)), /head\.bias.*5.*4/)
@@ -367,8 +387,11 @@ const wrongOptions: [Partial<CompileOptions> | Record<string, unknown>, RegExp][
   [{ threads: 0 }, /^compile\.threads must be an integer from 1 to 256, got 0/],
   [{ seed: -1 }, /^compile\.seed must be an integer from 0 to 4294967295, got -1/],
   [{ engine: 'fast' }, /^compile\.engine must be 'release' or 'debug', got "fast"/],
-  [{ input: [3, 5] }, /^compile\.input must be \[channels, height, width\], got \[3,5\]/],
-  [{ input: [3, 5, 0] }, /^compile\.input must be \[channels, height, width\], got \[3,5,0\]/],
+  [
+    { input: [] },
+    /^compile\.input must be \[features\], .* or \[channels, height, width\], got \[\]/,
+  ],
+  [{ input: [3, 5, 0] }, /^compile\.input must be \[features\], .*, got \[3,5,0\]/],
   [
     { input: [1, 5, 7] },
     /^stem\.0 \(conv2d\): expects 3 input channels, got 1 \(input \[1, 5, 7\]\)/,

@@ -124,7 +124,7 @@ for (const threads of [1, 2])
             (await model.predict(other.images)).classes.filter((c, i) => c === other.labels[i])
               .length /
               21 -
-              evaluation.accuracy,
+              evaluation.accuracy!,
           )
           await model.save(join(folder, 'weights.safetensors'))
           await model.load(join(folder, 'weights.safetensors'))

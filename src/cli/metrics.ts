@@ -1,0 +1,40 @@
+/** Measures of answers, as `eval` prints them. */
+
+import Table from 'cli-table3'
+import { describe } from '../errors.js'
+import type { Evaluation } from '../train/evaluate.js'
+import type { Answers } from '../train/metrics.js'
+import { percent } from './report.js'
+
+/** Their fields of a JSON line. */
+export function answersOf({ confusion, perClass, topK }: Evaluation): Partial<Answers> {
+  return {
+    ...(perClass === undefined ? {} : { perClass }),
+    ...(confusion === undefined ? {} : { confusion }),
+    ...(topK === undefined ? {} : { topK }),
+  }
+}
+
+/** A line about the k best answers, where they were asked for. */
+export const topRows = ({ topK }: Evaluation, k: number | undefined): [string, string][] =>
+  topK === undefined ? [] : [[`label among ${k} best`, percent(topK)]]
+
+/** A line for each class. */
+export function classTable(
+  { perClass = [] }: Evaluation,
+  names: readonly string[] | undefined,
+): string {
+  const table = new Table({
+    head: ['class', 'samples', 'precision', 'recall', 'f1'],
+    style: { head: [], border: [] },
+    colAligns: ['left', 'right', 'right', 'right', 'right'],
+  })
+  for (const [c, { precision, recall, f1, count }] of perClass.entries()) {
+    const name = names?.[c] === undefined ? String(c) : shown(names[c])
+    table.push([name, String(count), percent(precision), percent(recall), percent(f1)])
+  }
+  return table.toString()
+}
+
+/** A name from a file, without the quotes where it needs none. */
+const shown = (name: string): string => (/^[\w ./-]{1,60}$/.test(name) ? name : describe(name))

@@ -1,0 +1,189 @@
+/** Data sets from numbers in memory. */
+import { checkOptions, describe, expect } from '../errors.js'
+import { type InputShape, imageShape, sizeOf } from '../nn/value.js'
+import { checkRead, type Dataset } from './dataset.js'
+import { type Checked, checkClasses, checkDescribed, expectLabels } from './description.js'
+import { bytesToShare, type Plain, withPlain } from './plain.js'
+
+/** What `fromArrays` makes a data set of: `labels` or `targets`, or both. */
+export interface ArraysOptions {
+  /** For people and error messages; default 'arrays'. */
+  readonly name?: string
+  /** Sizes of one sample: [C, H, W] of an image, [C, L] of a series, [features] of a vector. */
+  readonly shape: InputShape
+  /**
+   * The samples, already normalised: [N][C][H][W], [N][C][L] or [N][features]; copied. Numbers must
+   * be finite in float32.
+   */
+  readonly images?: Float32Array | Float64Array
+  /** The same under a name for what is no image; give one of both. */
+  readonly inputs?: Float32Array | Float64Array
+  /** N integers in 0 … classes − 1; copied. */
+  readonly labels?: ArrayLike<number>
+  /** Number of classes, at most 65,536; with labels. */
+  readonly classes?: number
+  /** A name for each class, in the order of the labels. */
+  readonly classNames?: readonly string[]
+  /**
+   * For regression: [N][outputs], what the network is to give for each sample; copied. Training
+   * with it needs `loss: mse({ targets: 'values' })`.
+   */
+  readonly targets?: Float32Array | Float64Array
+}
+
+/** What `fromArrays` makes, as plain data. */
+export interface PlainArrays extends Plain, Checked {
+  readonly kind: 'arrays'
+  /** [N][H][W][C] */
+  readonly samples: Float32Array
+  readonly labels: Int32Array
+  /** [N][outputs] */
+  readonly targets: Float32Array | undefined
+}
+
+/**
+ * A data set from numbers in memory: images [N][C][H][W], series [N][C][L] or vectors [N][features]
+ * as in most other libraries, with a label for each, or with targets for regression.
+ *
+ * ```ts
+ * const line = fromArrays({ inputs, targets, shape: [4] })
+ * ```
+ *
+ * @throws SpikewasmError if sizes do not fit together, a label is out of range, or a number is not
+ *   finite in float32
+ */
+export function fromArrays(options: ArraysOptions): Dataset {
+  const own = ['images', 'inputs', 'targets']
+  checkOptions('fromArrays', options, ['name', 'shape', 'labels', 'classes', 'classNames', ...own])
+  const { images, inputs, targets, labels, name = 'arrays' } = options
+  expect(
+    (images === undefined) !== (inputs === undefined),
+    () => `${name}: either images or inputs must be given, got ${images ? 'both' : 'neither'}`,
+  )
+  const values = images ?? inputs
+  expectFloats(`${name}: ${images ? 'images' : 'inputs'}`, values)
+  if (targets !== undefined) expectFloats(`${name}: targets`, targets)
+  expect(
+    labels !== undefined || targets !== undefined,
+    () => `${name}: labels or targets must be given, got neither`,
+  )
+  const classed = { ...options, classes: options.classes ?? 0 }
+  const described = checkDescribed('fromArrays', classed, name)
+  const { shape } = described
+  const size = sizeOf(shape)
+  if (labels !== undefined) expectLabels(name, labels)
+  const checked = labels
+    ? checkClasses(described, labels, values.length)
+    : { labels: withoutLabels(described, values.length), classNames: undefined }
+  const count = values.length / size
+  const samples = toSamples(name, values, shape)
+  return ofSamples(
+    { ...described, classNames: checked.classNames },
+    samples,
+    checked.labels,
+    targets && copyTargets(name, targets, count),
+  )
+}
+
+/** Zeros in the place of labels. */
+function withoutLabels({ name, shape, classes, classNames }: Checked, values: number): Int32Array {
+  const size = sizeOf(shape)
+  expect(
+    values % size === 0,
+    () => `${name}: inputs must be samples of ${size} numbers each, got ${values}; check shape`,
+  )
+  expect(
+    classes === 0 && classNames === undefined,
+    () => `${name}: classes and classNames belong to labels, which are not given; leave them out`,
+  )
+  return new Int32Array(values / size)
+}
+
+function expectFloats(
+  name: string,
+  values: unknown,
+): asserts values is Float32Array | Float64Array {
+  expect(
+    values instanceof Float32Array || values instanceof Float64Array,
+    () => `${name} must be a Float32Array, got ${describe(values)}`,
+  )
+}
+
+/** [N][C][H][W] → [N][H][W][C] */
+function toSamples(
+  name: string,
+  values: Float32Array | Float64Array,
+  shape: InputShape,
+): Float32Array {
+  const [channels, height, width] = imageShape(shape)
+  const [size, pixels] = [channels * height * width, height * width]
+  const samples = new Float32Array(bytesToShare(4 * values.length))
+  for (let n = 0; n < values.length / size; n++) {
+    for (let i = 0; i < size; i++) {
+      const from = n * size + i
+      const value = values[from]
+      if (!Number.isFinite(Math.fround(value)))
+        expect(false, () => `${name}: ${notFinite(value)} at index ${from}, in sample ${n}`)
+      const c = Math.floor(i / pixels)
+      samples[n * size + (i - c * pixels) * channels + c] = value
+    }
+  }
+  return samples
+}
+
+const notFinite = (value: number): string =>
+  `numbers must be finite in float32, got ${value}` +
+  `${Number.isFinite(value) ? ', which overflows' : ''}`
+
+function copyTargets(
+  name: string,
+  targets: Float32Array | Float64Array,
+  count: number,
+): Float32Array {
+  expect(
+    targets.length > 0 && targets.length % count === 0,
+    () =>
+      `${name}: targets must hold as many numbers for each of the ${count} samples, got ` +
+      `${targets.length} in all`,
+  )
+  const at = targets.findIndex((value) => !Number.isFinite(Math.fround(value)))
+  expect(at < 0, () => `${name}: targets: ${notFinite(targets[at])} at index ${at}`)
+  const copy = new Float32Array(bytesToShare(4 * targets.length))
+  copy.set(targets)
+  return copy
+}
+
+/** A data set of samples that are laid out already, [N][H][W][C], and checked. */
+export function ofSamples(
+  { name, shape, classes, classNames }: Checked,
+  samples: Float32Array,
+  labels: Int32Array,
+  targets: Float32Array | undefined,
+): Dataset {
+  const size = sizeOf(shape)
+  const { length } = labels
+  const outputs = targets ? targets.length / length : 0
+  const dataset: Dataset = {
+    name,
+    length,
+    shape,
+    classes,
+    classNames,
+    read(index, out) {
+      checkRead(name, index, length, out.length, size)
+      const begin = index * size
+      for (let i = 0; i < size; i++) out[i] = samples[begin + i]
+      return labels[index]
+    },
+    targets: targets && {
+      size: outputs,
+      read(index, out) {
+        checkRead(name, index, length, out.length, outputs)
+        for (let i = 0; i < outputs; i++) out[i] = targets[index * outputs + i]
+      },
+    },
+  }
+  const described = { name, shape, classes, classNames }
+  const plain: PlainArrays = { kind: 'arrays', ...described, samples, labels, targets }
+  return withPlain(dataset, () => plain)
+}

@@ -1,0 +1,158 @@
+/** Numbers that a network is to give, on their way from a data set into batches. */
+import { MessageChannel } from 'node:worker_threads'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { slice } from '../../src/data/dataset.js'
+import { openPlain } from '../../src/data/open.js'
+import { plainOf } from '../../src/data/plain.js'
+import { makeRing, Ring } from '../../src/data/ring.js'
+import makeBatches from '../../src/data/thread-worker.js'
+import { type ArraysOptions, Batches, type Dataset, fromArrays, subset } from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+
+/** Sample n is (n, −n), its targets are 10 n, 10 n + 1 and 10 n + 2. */
+const data = (count: number): Dataset =>
+  fromArrays({
+    inputs: Float32Array.from({ length: 2 * count }, (_, i) => (i % 2 ? -1 : 1) * (i >> 1)),
+    targets: Float32Array.from({ length: 3 * count }, (_, i) => 10 * Math.floor(i / 3) + (i % 3)),
+    shape: [2],
+  })
+
+/** Samples of a batch; fails unless each has its own targets, and places behind them have 0. */
+function indices(images: Float32Array, targets: Float32Array, count: number): number[] {
+  const found = Array.from({ length: count }, (_, i) => images[2 * i])
+  const expected = found.flatMap((n) => [10 * n, 10 * n + 1, 10 * n + 2])
+  const padding = new Array(targets.length - expected.length).fill(0)
+  assert.equal([...targets], [...expected, ...padding])
+  return found
+}
+
+for (const training of [false, true])
+  test(`training=${training}: batches hold the targets of their samples, as a thread’s do`, () => {
+    const options = { batchSize: 4, training, seed: 3 }
+    const batches = new Batches(data(10), options)
+    const [images, labels] = [new Float32Array(8), new Int32Array(4).fill(9)]
+    const targets = new Float32Array(12).fill(9)
+    const seen: number[] = []
+    for (let batch = 0; batch < 3; batch++) {
+      seen.push(...indices(images, targets, batches.fill(batch, images, labels, targets)))
+      assert.equal([...labels], [0, 0, 0, 0])
+    }
+    const sorted = seen.toSorted((a, b) => a - b)
+    assert.equal(sorted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    assert.is(String(seen) === String(sorted), !training)
+
+    // What the thread runs, for one batch, so that it waits for nobody.
+    const ring = new Ring(makeRing(4, 2, 3))
+    const described = { name: 'own', length: 4, shape: [2] as const, classes: 0 }
+    const { port1, port2 } = new MessageChannel()
+    const task = { plain: plainOf(data(4))!, described, options, epochs: 1 }
+    makeBatches({ ...task, ring: ring.memory, port: port2 })
+    port1.close()
+    const short = new Batches(data(4), options)
+    short.fill(0, images, labels, targets)
+    assert.is(ring.want(0), 'ready')
+    const there = ring.slot(0)
+    assert.equal([there.images, there.targets], [images, targets])
+  })
+
+test('parts of a data set have the targets of their samples, sent to a thread too', () => {
+  for (const part of [subset(data(9), 4), slice(data(9), 5, 4), slice(subset(data(9), 8), 1, 4)])
+    for (const one of [part, openPlain(plainOf(part)!)]) {
+      const [images, targets] = [new Float32Array(8), new Float32Array(12)]
+      new Batches(one, { batchSize: 4 }).fill(0, images, new Int32Array(4), targets)
+      assert.is(indices(images, targets, 4).length, 4)
+      assert.is(one.targets?.size, 3)
+    }
+})
+
+test('a copy with targets of its own is another data set: no thread reads it', () => {
+  const own = { ...data(4), targets: { size: 1, read: (_: number, out: Float32Array) => out } }
+  assert.is(plainOf(own as unknown as Dataset), undefined)
+  assert.is(plainOf({ ...data(4), targets: undefined }), undefined)
+})
+
+test('numbers given to fromArrays are copied: changing them later changes nothing', () => {
+  const [inputs, targets] = [Float32Array.of(1, 2), Float32Array.of(3, 4)]
+  const shape = [1] as [number]
+  const labels = [0, 1]
+  const classNames = ['a', 'b']
+  const options = { inputs, targets, labels, shape, classes: 2, classNames }
+  const made = fromArrays(options)
+  inputs.fill(9)
+  targets.fill(9)
+  labels.fill(9)
+  classNames.fill('c')
+  shape[0] = 9
+  const [image, target] = [new Float32Array(1), new Float32Array(1)]
+  assert.is(made.read(1, image), 1)
+  made.targets?.read(1, target)
+  assert.equal([image[0], target[0]], [2, 4])
+  assert.equal([made.shape, made.classNames], [[1], ['a', 'b']])
+})
+
+test('what does not fit is refused', async () => {
+  const given = { inputs: new Float32Array(6), targets: new Float32Array(6), shape: [2] as const }
+  const wrong: [object, RegExp][] = [
+    [
+      { targets: new Float32Array(7) },
+      /^arrays: targets must hold as many .* the 3 samples, got 7/,
+    ],
+    [{ targets: new Float32Array(0) }, /^arrays: targets must hold as many/],
+    [{ targets: [1, 2, 3] }, /^arrays: targets must be a Float32Array, got \[1,2,3\]$/],
+    [{ targets: new BigInt64Array(6) }, /targets must be a Float32Array, got BigInt64Array$/],
+    [
+      { targets: Float64Array.of(0, 1e300, 0, 0, 0, 0) },
+      /^arrays: targets: numbers must be finite in float32, got 1e\+300, which overflows at index 1/,
+    ],
+    [{ inputs: Float64Array.of(0, 0, 0, 0, 0, -1e39) }, /got -1e\+39, which overflows at index 5/],
+    [{ inputs: new BigInt64Array(6) }, /inputs must be a Float32Array, got BigInt64Array$/],
+    [
+      { inputs: new Float32Array(5) },
+      /inputs must be samples of 2 numbers each, got 5; check shape/,
+    ],
+    [{ inputs: undefined }, /^arrays: either images or inputs must be given, got neither$/],
+    [{ images: new Float32Array(6) }, /either images or inputs must be given, got both$/],
+    [{ classes: 3 }, /^arrays: classes and classNames belong to labels/],
+    [{ targets: undefined }, /^arrays: labels or targets must be given, got neither$/],
+    [{ labels: [0, 0], classes: 1 }, /2 labels × 2 = 4 values, got 6/],
+    [{ labels: [0n, 0n, 0n], classes: 1 }, /integers from 0 to 0, got 0 \(a BigInt\) at index 0/],
+    [{ labels: { length: 3 }, classes: 1 }, /labels must be an array of integers/],
+    [{ labels: [0, 0, 0], classes: 65537 }, /classes must be an integer from 1 to 65536/],
+    [
+      { labels: [0, 0, 0], classes: 1, classNames: [4] },
+      /classNames must be texts, got 4 for class 0/,
+    ],
+    [{ lables: [] }, /^fromArrays\.lables is not an option/],
+  ]
+  for (const [change, expected] of wrong)
+    assert.match(
+      await messageOf(() => fromArrays({ ...given, ...change } as ArraysOptions)),
+      expected,
+    )
+  for (const none of [undefined, null, 3, []])
+    assert.match(
+      await messageOf(() => fromArrays(none as unknown as ArraysOptions)),
+      /^fromArrays's options must be an object/,
+    )
+  const labelled = fromArrays({ inputs: new Float32Array(2), labels: [0], classes: 1, shape: [2] })
+  const batches = new Batches(labelled, { batchSize: 1 })
+  const [images, labels] = [new Float32Array(2), new Int32Array(1)]
+  assert.match(
+    await messageOf(() => batches.fill(0, images, labels, new Float32Array(1))),
+    /^the data arrays has no targets/,
+  )
+  assert.match(
+    await messageOf(() =>
+      new Batches(data(4), { batchSize: 2 }).fill(
+        0,
+        new Float32Array(4),
+        new Int32Array(2),
+        images,
+      ),
+    ),
+    /targets must have room for 6 values, got 2/,
+  )
+})
+
+test.run()

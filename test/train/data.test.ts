@@ -1,0 +1,208 @@
+/** What a model is trained with: few samples, splits, vectors and series. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  type Dataset,
+  exportWasm,
+  type FitOptions,
+  flatten,
+  fromArrays,
+  lif,
+  linear,
+  loadModel,
+  type Module,
+  maxPool2d,
+  mlp,
+  openNet,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const toyNet = (norm = true) =>
+  sequential({
+    conv: conv2d(2, 8, 3, { padding: 1 }),
+    ...(norm ? { bn: batchNorm2d(8) } : {}),
+    fire: lif(),
+    flat: flatten(),
+    last: linear(240, toyClasses),
+  })
+
+for (const method of ['rate', 'bptt', 'ottt', 'sltt'] as const)
+  test(`${method}: 5 samples train with a batch size of 16, as with one of 5`, async () => {
+    const { data } = toy(5, 1)
+    const losses: number[][] = []
+    const states = []
+    for (const batchSize of [16, 5]) {
+      const model = await toyNet(false).compile({
+        input: toyShape,
+        batchSize,
+        timeSteps: 3,
+        method,
+      })
+      const { epochs } = await model.fit(data, { epochs: 8, optimizer: sgd({ lr: 0.1 }) })
+      losses.push(epochs.map(({ trainLoss }) => trainLoss))
+      states.push(model.stateDict())
+      await model.dispose()
+    }
+    assert.ok(losses[0][7] < 0.9 * losses[0][0], `${losses[0]}`)
+    expectClose('losses', losses[0], losses[1], 1e-4)
+    for (const [name, { data: values }] of Object.entries(states[0]))
+      expectClose(name, values, states[1][name].data, 1e-3)
+  })
+
+test('fewer samples than a batch, behind batchNorm2d: they train, a single one too', async () => {
+  const model = await toyNet().compile({ input: toyShape, batchSize: 16, timeSteps: 3 })
+  for (const count of [1, 3, 15]) {
+    const { data } = toy(count, 2)
+    const { epochs } = await model.fit(data, { epochs: 3, validation: data })
+    assert.is(epochs.length, 3)
+    assert.ok(epochs.every(({ trainLoss, testLoss }) => Number.isFinite(trainLoss + testLoss!)))
+  }
+  await model.dispose()
+})
+
+/** Records of two runs, but for what depends on the clock. */
+const timeless = (epochs: readonly object[]): object[] =>
+  epochs.map((epoch) => ({ ...epoch, stepMs: 0, dataWaitMs: 0, samplesPerSecond: 0 }))
+
+test('validationSplit: the last samples, before shuffling, as if they were given apart', async () => {
+  const { data, images, labels: of } = toy(50, 3)
+  const part = (from: number, to: number): Dataset =>
+    fromArrays({
+      images: images.slice(60 * from, 60 * to),
+      labels: of.slice(from, to),
+      shape: toyShape,
+      classes: toyClasses,
+    })
+  const ends = []
+  for (const [train, options] of [
+    [data, { validationSplit: 0.3 }],
+    [part(0, 35), { validation: part(35, 50) }],
+    [data, { validationSplit: 0.3, numWorkers: 1 }],
+  ] as const) {
+    const model = await toyNet().compile({ input: toyShape, batchSize: 8, timeSteps: 3 })
+    const { epochs } = await model.fit(train, { epochs: 2, ...options })
+    ends.push({ epochs: timeless(epochs), state: model.stateDict() })
+    await model.dispose()
+  }
+  for (const end of ends.slice(1)) {
+    assert.equal(end.epochs, ends[0].epochs)
+    expectSameBits('state', end.state, ends[0].state)
+  }
+})
+
+test('validationSplit: what leaves nothing on one side, or is no share, is refused', async () => {
+  const model = await toyNet().compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+  const { data } = toy(3, 3)
+  for (const [split, expected] of [
+    [1e-20, /^fit\.validationSplit must leave samples to train with and .*got 1e-20 of 3 samples/],
+    [0.9, /^fit\.validationSplit must leave samples to train with and .*got 0\.9 of 3 samples/],
+    [0, /^fit\.validationSplit must lie in 0…1 \(both excluded\), got 0$/],
+    ['0.5', /^fit\.validationSplit must lie in 0…1 \(both excluded\), got "0\.5"$/],
+  ] as const)
+    assert.match(
+      await messageOf(() => model.fit(data, { validationSplit: split } as FitOptions)),
+      expected,
+    )
+  const both = { validationSplit: 0.5, validation: data }
+  assert.match(await messageOf(() => model.fit(data, both)), /exclude one another/)
+  await model.dispose()
+})
+
+/** A network for an input, the same one for that input as an image, and the data for both. */
+const forms: readonly [string, CompileOptions['input'], CompileOptions['input'], () => Module][] = [
+  ['a vector', [6], [6, 1, 1], () => sequential(linear(6, 9), lif(), linear(9, 3))],
+  [
+    'a series',
+    [2, 10],
+    [2, 1, 10],
+    () =>
+      sequential(
+        conv2d(2, 5, [1, 3], { padding: [0, 1] }),
+        batchNorm2d(5),
+        lif(),
+        maxPool2d([1, 2]),
+        flatten(),
+        linear(25, 3),
+      ),
+  ],
+]
+
+for (const [name, input, image, network] of forms)
+  test(`${name}: trains, predicts, is saved and exported with the bits of an image`, () =>
+    withFolder(async (folder) => {
+      const size = input.reduce((a: number, b) => a * b, 1)
+      const inputs = uniform(40 * size, 2, 5)
+      const own = { labels: labels(40, 3, 6), classes: 3 }
+      const given = [...input] as unknown as CompileOptions['input']
+      const models = []
+      for (const [shape, values] of [
+        [given, { inputs }],
+        [image, { images: inputs }],
+      ] as const) {
+        const options = { input: shape, batchSize: 8, timeSteps: 3, seed: 4 }
+        const net = shape === image ? sequential(flattenOr(image), network()) : network()
+        const model = await sequential({ net }).compile(options)
+        await model.fit(fromArrays({ ...values, ...own, shape }), { epochs: 2 })
+        models.push(model)
+      }
+      const [model, reference] = models
+      // What `compile` was given is copied.
+      ;(given as unknown as number[])[0] = 99
+      assert.equal(model.input, input)
+      const values = (one: typeof model) => Object.values(one.stateDict()).map(({ data }) => data)
+      assert.equal(values(model), values(reference))
+      const x = uniform(3 * size, 2, 7)
+      const prediction = await model.predict(x)
+      assert.equal(prediction, await reference.predict(x))
+      assert.match(
+        await messageOf(() => model.predict(x.subarray(1))),
+        `x must hold samples of [${input.join(', ')}] = ${size} numbers each, got ${3 * size - 1}`,
+      )
+      assert.match(
+        await messageOf(() => model.trainStep(x, [0, 1, 2])),
+        `x must hold [8, ${input.join(', ')}] = ${8 * size} numbers, got ${3 * size}`,
+      )
+      const path = `${folder}/model.safetensors`
+      await model.save(path)
+      const loaded = await loadModel(path)
+      assert.equal([loaded.input, await loaded.predict(x)], [input, prediction])
+      const net = await openNet(await exportWasm(model))
+      assert.equal(net.info.input, model.session.input)
+      net.input.set(x.subarray(0, size))
+      net.infer()
+      assert.equal([...net.output], [...prediction.logits.subarray(0, 3)])
+      assert.match(model.summary(), new RegExp(`\\[${input.length === 1 ? '6' : '2, 1, 10'}\\]`))
+      for (const one of [model, reference, loaded]) await one.dispose()
+    }))
+
+/** In front of a network that takes a vector; images need nothing. */
+const flattenOr = ([, , width]: readonly number[]): Module =>
+  width === 1 ? flatten() : sequential({ same: { kind: 'identity' } })
+
+test('inputs that are no shape, and networks that do not take them, are refused by name', async () => {
+  for (const input of [undefined, [], [0], [2.5], ['6'], [1, 2, 3, 4], 6, [2 ** 30, 2 ** 30]])
+    assert.match(
+      await messageOf(() => mlp([6], 3).compile({ input } as unknown as CompileOptions)),
+      /^compile\.input must be \[features\], \[channels, length\] or \[channels, height, width\], got/,
+    )
+  assert.match(
+    await messageOf(() => sequential(conv2d(6, 4, 1), linear(4, 2)).compile({ input: [6] })),
+    /^0 \(conv2d\): expects an image \[C, H, W\], got the flat \[6\]/,
+  )
+  const model = await mlp([6], 3).compile({ input: [6] })
+  const data = fromArrays({ inputs: uniform(36, 1, 1), labels: [0, 1, 2], shape: [12], classes: 3 })
+  assert.is(
+    await messageOf(() => model.evaluate(data)),
+    'the data arrays has samples of [12], the model was compiled for input [6]',
+  )
+  await model.dispose()
+})
+
+test.run()

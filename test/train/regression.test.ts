@@ -1,0 +1,136 @@
+/** Training towards numbers: `mse({ targets: 'values' })` on data sets with targets. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Dataset,
+  fromArrays,
+  lif,
+  linear,
+  type Model,
+  mse,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+import { expectSameBits, uniform } from '../support/measure.js'
+
+const loss = mse({ targets: 'values' })
+const network = () => sequential(linear(3, 32), lif({ tau: 2 }), linear(32, 2))
+const compiled = (threads = 1): Promise<Model> =>
+  network().compile({ input: [3], batchSize: 16, timeSteps: 4, loss, threads })
+
+/** y = (a + b, a − c) / 4 */
+function sums(
+  count: number,
+  seed: number,
+): { data: Dataset; inputs: Float32Array; y: Float32Array } {
+  const inputs = uniform(3 * count, 1, seed)
+  const y = Float32Array.from({ length: 2 * count }, (_, i) => {
+    const [a, b, c] = inputs.subarray(3 * (i >> 1), 3 * (i >> 1) + 3)
+    return (i % 2 ? a - c : a + b) / 4
+  })
+  return { data: fromArrays({ name: 'sums', inputs, targets: y, shape: [3] }), inputs, y }
+}
+
+for (const method of ['rate', 'bptt'] as const)
+  test(`${method}: a network learns numbers; records have no accuracy`, async () => {
+    const model = await compiled()
+    const { data, inputs, y } = sums(100, 1)
+    const before = await model.evaluate(data)
+    const { epochs } = await model.fit(data, {
+      epochs: 12,
+      method,
+      optimizer: sgd({ lr: method === 'rate' ? 0.4 : 0.1 }),
+      validationSplit: 0.2,
+    })
+    const last = epochs.at(-1)!
+    assert.equal(
+      [last.trainAccuracy, last.testAccuracy, last.trainLoss < 0.5 * epochs[0].trainLoss],
+      [undefined, undefined, true],
+      JSON.stringify(epochs.map(({ trainLoss }) => trainLoss)),
+    )
+    const after = await model.evaluate(data)
+    const { logits } = await model.predict(inputs)
+    let [squares, errors] = [0, 0]
+    y.forEach((value, i) => {
+      squares += (logits[i] - value) ** 2 / y.length
+      errors += Math.abs(logits[i] - value) / y.length
+    })
+    assert.ok(Math.abs(after.loss - squares) < 1e-5 * squares, `${after.loss} ${squares}`)
+    assert.ok(Math.abs(after.meanAbsoluteError! - errors) < 1e-6 * errors)
+    assert.ok(after.loss < 0.6 * before.loss)
+    for (const key of ['accuracy', 'confusion', 'perClass', 'topK']) assert.not(key in after)
+    assert.ok(last.testMeanAbsoluteError! > 0)
+    await model.dispose()
+  })
+
+test('a thread that prepares batches, and threads that compute, change no bit', async () => {
+  const states = []
+  for (const [threads, numWorkers] of [
+    [1, 0],
+    [1, 1],
+    [2, 1],
+  ] as const) {
+    const model = await compiled(threads)
+    await model.fit(sums(64, 2).data, { epochs: 6, numWorkers })
+    states.push(model.stateDict())
+    await model.dispose()
+  }
+  for (const state of states.slice(1)) expectSameBits('state', states[0], state)
+})
+
+test('a loss and data that do not go together: one error that says what to give', async () => {
+  const model = await compiled()
+  const labelled = fromArrays({
+    inputs: uniform(9, 1, 1),
+    labels: [0, 1, 0],
+    classes: 2,
+    shape: [3],
+  })
+  const wide = fromArrays({ inputs: uniform(9, 1, 1), targets: uniform(9, 1, 1), shape: [3] })
+  for (const run of [
+    (data: Dataset) => model.fit(data),
+    (data: Dataset) => model.evaluate(data),
+    (data: Dataset) => model.fit(sums(20, 1).data, { validation: data }),
+  ]) {
+    assert.is(
+      await messageOf(() => run(labelled)),
+      "the data arrays has labels alone, the loss mse({ targets: 'values' }) needs targets; give " +
+        'them to fromArrays, or choose another loss',
+    )
+    assert.is(
+      await messageOf(() => run(wide)),
+      "the data arrays has 3 targets a sample, the model's last layer gives 2 outputs",
+    )
+  }
+  assert.match(
+    await messageOf(() => model.evaluate(sums(20, 1).data, { topK: 1 })),
+    /^evaluate\.topK must be left out where the loss is of targets/,
+  )
+  // Data with both go with either loss.
+  const both = fromArrays({
+    inputs: uniform(9, 1, 1),
+    targets: uniform(6, 1, 1),
+    labels: [0, 1, 0],
+    classes: 2,
+    shape: [3],
+  })
+  await model.fit(both)
+  const { epochs } = await model.fit(both, { loss: mse() })
+  assert.type(epochs[0].trainAccuracy, 'number')
+  assert.match(
+    await messageOf(() => model.fit(sums(20, 1).data)),
+    /^the data sums has targets and no labels, which the loss mse needs; give loss: mse\(\{ targets/,
+  )
+  const broken = {
+    ...both,
+    targets: { size: 2, read: (_: number, out: Float32Array) => out.fill(NaN) },
+  }
+  assert.match(
+    await messageOf(() => model.fit(broken as unknown as Dataset, { loss })),
+    /^the data arrays, targets of batch 1, must hold finite numbers, got NaN/,
+  )
+  await model.dispose()
+})
+
+test.run()
