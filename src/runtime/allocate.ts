@@ -2,13 +2,21 @@
 
 import { SpikewasmError } from '../errors.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
+import { lend } from './memories.js'
 
 const MAX_BYTES = 2 ** 32
 
-export function allocate(
+/** What decides, beside the plan, which memory a model needs. */
+export interface AllocateSettings {
+  readonly threads: number
+  readonly engine: string
+}
+
+/** All of it is zero. `giveBack` takes it when it is done. */
+export async function allocate(
   plan: Plan,
-  settings: { readonly threads: number; readonly engine: string },
-): WebAssembly.Memory {
+  settings: AllocateSettings,
+): Promise<WebAssembly.Memory> {
   const { total } = plan.memory
   const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
   const shared = settings.threads > 1 || settings.engine === 'debug'
@@ -27,11 +35,8 @@ export function allocate(
     )
   }
   if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)
-  const pages = Math.ceil(total / 65536)
   try {
-    return new WebAssembly.Memory(
-      shared ? { initial: pages, maximum: pages, shared } : { initial: pages },
-    )
+    return await lend(total, shared)
   } catch {
     return refuse('more than this machine gives', total * 0.75)
   }

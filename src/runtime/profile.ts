@@ -114,7 +114,8 @@ export async function profileStep(session: Session, repeats: number): Promise<Op
       'call trainStep or fit before it',
   )
   const module = await session.engine
-  const { memory, plan } = session
+  const { plan } = session
+  const memory = session.memory as WebAssembly.Memory
   const runs = Array.from({ length: repeats }, () =>
     profileProgram(module, memory, address, plan.workerScratchAt),
   )

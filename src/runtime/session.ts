@@ -10,12 +10,12 @@ import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/met
 import { makePlan, type Plan, type PlanOptions, type ProgramName } from '../plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
-import { allocate } from './allocate.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 import { breathe } from './breathe.js'
-import { type Executor, localExecutor } from './executor.js'
+import { end, type Holding, hold, lastingBytes, readable, roomFor } from './holding.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
+import { giveBack } from './memories.js'
 import { availableParallelism, usesAllThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
@@ -35,7 +35,8 @@ const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
 
 export class Session implements Arena {
   plan!: Plan
-  memory!: WebAssembly.Memory
+  /** The memory that is held; after `dispose` perhaps a copy of what can be read of it. */
+  memory!: Arena['memory']
   /** What ran last. */
   lastRun: LastRun = NOTHING
   /** Whether a training step has run with this plan, so that its slots hold images and labels. */
@@ -43,7 +44,7 @@ export class Session implements Arena {
   /** Held by the operation that runs. */
   readonly lock = new Lock()
   optimizer: Optimizer = sgd()
-  private executor!: Executor
+  private holding: Holding | undefined
   private view!: DataView
   private failure: Error | undefined
   private disposed = false
@@ -122,30 +123,31 @@ export class Session implements Arena {
       input: this.input,
     }
     const plan = makePlan(planOptions, this.settings.threads)
-    const memory = allocate(plan, this.settings)
     const module = await this.engine
-    const most = Math.max(...Object.values(plan.programs).map((p) => this.capped(p.workers)))
-    const { poolExecutor } = most > 1 ? await import('./pool.js') : {}
+    const workers = Object.values(plan.programs).reduce(
+      (most, program) => Math.max(most, this.capped(program.workers)),
+      1,
+    )
+    const make = workers > 1 ? (await import('./pool.js')).poolExecutor : undefined
+    const held = this.holding
+    const room = await roomFor(plan, this.settings, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
+    if (this.disposed && !room.own) giveBack(room.memory)
     this.checkAlive()
-    const previous = this.plan
-      ? { state: stateDict(this), executor: this.executor, kept: this.keptFor(spec) }
-      : undefined
-    new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
+    const previous = held ? { state: stateDict(this), kept: this.keptFor(spec) } : undefined
+    const { holding, ended } = hold(plan, room, module, { make, workers }, held)
     this.plan = plan
-    this.memory = memory
-    this.view = new DataView(memory.buffer)
-    this.executor = poolExecutor
-      ? poolExecutor(module, memory, most)
-      : localExecutor(module, memory)
+    this.holding = holding
+    this.memory = holding.memory
+    this.view = new DataView(holding.memory.buffer)
     this.lastRun = NOTHING
     this.streamed = 0
     this.trained = false
     if (previous) {
       takeState(this, previous.state)
       if (previous.kept) takeOptimizerState(this, previous.kept)
-      await previous.executor.dispose()
     } else this.initialise()
+    await ended
   }
 
   /** The optimizer's state, if a plan for another training can go on with it. */
@@ -216,6 +218,7 @@ export class Session implements Arena {
   ): Promise<StepResult> {
     this.checkAlive()
     const { plan, view, optimizer } = this
+    const { executor } = this.holding as Holding
     const { address, records, rates } = programOf(this, program)
     const single = program === 'single'
     const passImages = single ? 1 : plan.passImages
@@ -243,7 +246,7 @@ export class Session implements Arena {
       for (let pass = 0; pass < passes; pass++) {
         set(Control.FirstImage, pass * passImages)
         set(Control.Input, input + pass * passImages * this.imageFloats * 4)
-        await this.executor.run({
+        await executor.run({
           program: address,
           workers,
           scratch: plan.workerScratchAt,
@@ -260,11 +263,17 @@ export class Session implements Arena {
       set(Control.FirstImage, 0)
       set(Control.Input, input)
     }
+    let found = { loss: 0, correct: 0 }
     try {
       const began = performance.now()
       const running = runPasses()
       this.stepEnded = running.catch(() => undefined)
       await running
+      // Before any pause: a model that was disposed of meanwhile gives its memory away.
+      found = {
+        loss: view.getFloat32(Control.Loss, true),
+        correct: view.getInt32(Control.Correct, true),
+      }
       if (workers === 1) await this.rest(performance.now() - began)
     } catch (error) {
       const layer = this.graph.nodes[records[view.getUint32(Control.Progress, true)]?.layer ?? 0]
@@ -291,11 +300,7 @@ export class Session implements Arena {
       spikes,
       outputs: passes * passImages,
     }
-    return {
-      loss: view.getFloat32(Control.Loss, true),
-      correct: view.getInt32(Control.Correct, true),
-      count: valid,
-    }
+    return { ...found, count: valid }
   }
 
   /**
@@ -350,8 +355,22 @@ export class Session implements Arena {
     this.disposed = true
     // Not amid a step: what a worker says when its pool is gone would be an error that nobody can
     // catch.
-    this.ended ??= this.stepEnded.then(() => this.executor.dispose())
+    this.ended ??= this.stepEnded.then(() => {
+      const held = this.holding
+      this.holding = undefined
+      return end(held, false, this)
+    })
     return this.ended
+  }
+
+  get lastingBytes(): number {
+    return lastingBytes(this.plan)
+  }
+
+  /** Another model gets the memory: what can be read of this one is copied. */
+  detach(): void {
+    this.memory = readable(this.plan, this.memory)
+    this.view = new DataView(this.memory.buffer)
   }
 }
 
