@@ -4,6 +4,7 @@ import { Control } from '../../assembly/opcodes.js'
 import type { Plan } from '../plan/plan.js'
 import { type AllocateSettings, allocate } from './allocate.js'
 import { type Executor, localExecutor } from './executor.js'
+import { expectPackageFile } from './load.js'
 import { clear, fits, giveBack, type Owner } from './memories.js'
 
 export interface Holding {
@@ -60,6 +61,13 @@ export type PoolMaker = (
   memory: WebAssembly.Memory,
   workers: number,
 ) => Executor
+
+/** @throws SpikewasmError when the file that threads start from is missing */
+export async function poolMaker(): Promise<PoolMaker> {
+  const { poolExecutor, workerFile } = await import('./pool.js')
+  await expectPackageFile(workerFile)
+  return poolExecutor
+}
 
 /**
  * Ends the threads, then gives the memory back.

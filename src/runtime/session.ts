@@ -7,16 +7,17 @@ import type { Graph } from '../graph/trace.js'
 import { type Optimizer, sgd } from '../optimizer/index.js'
 import { pack } from '../plan/layout.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
-import { makePlan, type Plan, type PlanOptions, type ProgramName } from '../plan/plan.js'
+import type { Plan, PlanOptions, ProgramName } from '../plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
+import { planFor } from './allocate.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 import { breathe } from './breathe.js'
-import { end, type Holding, hold, lastingBytes, readable, roomFor } from './holding.js'
+import { end, type Holding, hold, lastingBytes, poolMaker, readable, roomFor } from './holding.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
 import { giveBack } from './memories.js'
-import { availableParallelism, usesAllThreads } from './processors.js'
+import { availableParallelism, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
 import {
@@ -122,13 +123,14 @@ export class Session implements Arena {
       graph: this.graph,
       input: this.input,
     }
-    const plan = makePlan(planOptions, this.settings.threads)
+    const plan = planFor(planOptions, this.settings.threads)
+    warnOfThreads(this.settings.threads)
     const module = await this.engine
     const workers = Object.values(plan.programs).reduce(
       (most, program) => Math.max(most, this.capped(program.workers)),
       1,
     )
-    const make = workers > 1 ? (await import('./pool.js')).poolExecutor : undefined
+    const make = workers > 1 ? await poolMaker() : undefined
     const held = this.holding
     const room = await roomFor(plan, this.settings, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.

@@ -59,7 +59,8 @@ export class Feed {
       availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain!) >= WORTH_NS
     if (!plain || !(numWorkers === 1 || pays())) return new Feed(session, batches, undefined)
     const { BatchThread } = await import('../data/thread.js')
-    return new Feed(session, batches, new BatchThread(data, plain, options, { first, epochs }))
+    const thread = await BatchThread.start(data, plain, options, { first, epochs })
+    return new Feed(session, batches, thread)
   }
 
   /** Batches of an epoch. */
