@@ -11,6 +11,7 @@ import {
   type NeuronOptions,
 } from '../nn/layers/index.js'
 import type { Shape } from '../nn/value.js'
+import { checkInput } from './options.js'
 
 /**
  * A small convolutional network, [C, H, W] → [classes]: twice 3×3 convolution – BatchNorm – LIF –
@@ -22,6 +23,7 @@ import type { Shape } from '../nn/value.js'
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
 export function cnn(input: Shape, classes: number, neuron: NeuronOptions = {}): Block {
+  checkInput('cnn', input)
   const [C, H, W] = input
   const pooledTwice = (size: number): number => Math.floor(Math.floor(size / 2) / 2)
   return sequential(

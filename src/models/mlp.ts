@@ -3,6 +3,7 @@
 import { type Block, sequential } from '../containers.js'
 import { flatten, lif, linear, type NeuronOptions } from '../nn/layers/index.js'
 import type { Shape } from '../nn/value.js'
+import { checkInput } from './options.js'
 
 /**
  * A small fully connected network, [C, H, W] → [classes]: flatten – linear to 256 – LIF – linear.
@@ -13,6 +14,7 @@ import type { Shape } from '../nn/value.js'
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
 export function mlp(input: Shape, classes: number, neuron: NeuronOptions = {}): Block {
+  checkInput('mlp', input)
   const [C, H, W] = input
   return sequential(flatten(), linear(C * H * W, 256), lif(neuron), linear(256, classes))
 }

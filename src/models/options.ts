@@ -1,6 +1,6 @@
 /** Options of the networks. */
 
-import { expect } from '../errors.js'
+import { describe, expect } from '../errors.js'
 import type { NeuronOptions } from '../nn/layers/index.js'
 
 /** Options that the networks of the paper share; each has a default. */
@@ -35,4 +35,12 @@ export function checkNetwork(
       () => `${name}.${key} must be an integer ≥ 1, got ${value}`,
     )
   }
+}
+
+/** @throws SpikewasmError for what is no [C, H, W] */
+export function checkInput(name: string, input: readonly number[]): void {
+  expect(
+    Array.isArray(input) && input.length === 3,
+    () => `${name}: input must be [channels, height, width], got ${describe(input)}`,
+  )
 }

@@ -185,7 +185,8 @@ function checkTraining(options: FitOptions): void {
     () => `fit.ema must lie in 0…1 (1 excluded), got ${describe(ema)}`,
   )
   expect(
-    validationSplit === undefined || (validationSplit > 0 && validationSplit < 1),
+    validationSplit === undefined ||
+      (typeof validationSplit === 'number' && validationSplit > 0 && validationSplit < 1),
     () => `fit.validationSplit must lie in 0…1 (both excluded), got ${describe(validationSplit)}`,
   )
   expect(

@@ -26,14 +26,14 @@ const run = promisify(execFile)
 const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
 
 async function peakMiB(kind: string, rounds: number, threads: number): Promise<number> {
-  const args = [child, kind, String(rounds), String(threads), '160']
+  const args = [child, kind, String(rounds), String(threads), '96']
   const { stdout } = await run(process.execPath, args)
   return JSON.parse(stdout).peakMiB
 }
 
 for (const kind of ['compile', 'replan'])
   test(`${kind}, many times on two threads, takes hardly more than once`, async () => {
-    const [one, many] = [await peakMiB(kind, 2, 2), await peakMiB(kind, 7, 2)]
+    const [one, many] = [await peakMiB(kind, 2, 2), await peakMiB(kind, 6, 2)]
     assert.ok(many <= 1.3 * one, `${many} MiB after many, ${one} MiB after two`)
   })
 
