@@ -359,7 +359,7 @@ export class Model {
   /**
    * Times every operation of a training step on this thread. It trains `repeats` times on the batch
    * that ran last, so parameters and statistics change: call it right after `trainStep` or `fit`.
-   * @param repeats runs, an integer ≥ 1; default 5
+   * @param repeats runs, an integer from 1 to 10000; default 5
    * @returns the operations that ran, in the order of the program
    * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
    *   the model's method, and for a model compiled for inference.

@@ -18,6 +18,7 @@ import {
 } from '../../src/index.js'
 import { planFor } from '../../src/runtime/allocate.js'
 import { collect } from '../../src/runtime/collect.js'
+import { type EngineVariant, expectPackageFile, loadEngine } from '../../src/runtime/load.js'
 import { giveBack, lend } from '../../src/runtime/memories.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
@@ -171,6 +172,14 @@ test('under a limit of addresses the message gives need and limit', async () => 
     stdout,
     /^SpikewasmError the model needs .* 10\.00 GiB of addresses, but the process may use 7\.63 GiB/,
   )
+})
+
+test('a missing file of the package is named', async () => {
+  const gone = new URL('./gone.js', import.meta.url)
+  const expected =
+    /^.*gone\.js, a file of spikewasm, is missing or damaged .*; install spikewasm again$/
+  assert.match(await messageOf(() => expectPackageFile(gone)), expected)
+  assert.match(await messageOf(() => loadEngine('gone' as EngineVariant)), /gone\.wasm, a file of/)
 })
 
 test.run()
