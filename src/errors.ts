@@ -93,5 +93,13 @@ export function checkInteger(
   if (Number.isSafeInteger(value) && value >= min && value <= max) return
   const range =
     max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`
-  throw new SpikewasmError(`${option} must be ${range}, got ${String(value)}`)
+  throw new SpikewasmError(`${option} must be ${range}, got ${describe(value)}`)
+}
+
+/** @throws SpikewasmError if `path` cannot be that of a file */
+export function checkPath(option: string, path: unknown): void {
+  expect(
+    typeof path === 'string' && path !== '' && !path.includes('\0'),
+    () => `${option} must be the path of a file, got ${describe(path) || "''"}`,
+  )
 }

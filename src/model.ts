@@ -1,7 +1,14 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import { checkBoolean, checkOptions, SpikewasmError } from './errors.js'
+import {
+  checkBoolean,
+  checkOptions,
+  checkPath,
+  describe,
+  expect,
+  SpikewasmError,
+} from './errors.js'
 import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
 import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
@@ -312,6 +319,7 @@ export class Model {
    * @throws SpikewasmError when the file cannot be written
    */
   async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
+    checkPath('save.path', path)
     const { serializeState } = await import('./io/state.js')
     const { writeFileAtomic } = await import('./io/files.js')
     const all = { ...metadata, [modelKey]: JSON.stringify(this.toJSON()) }
@@ -330,6 +338,11 @@ export class Model {
     return this.session.alone(async () => {
       const { parseState } = await import('./io/state.js')
       const { readFileClear } = await import('./io/files.js')
+      expect(
+        typeof from === 'string' || from instanceof Uint8Array,
+        () => `load.from must be a path or a Uint8Array, got ${describe(from)}`,
+      )
+      if (typeof from === 'string') checkPath('load.from', from)
       const path = typeof from === 'string' ? from : 'the weights'
       const bytes = typeof from === 'string' ? await readFileClear(from, 'weights') : from
       const state = parseState(bytes, path)
@@ -368,7 +381,7 @@ export class Model {
   /**
    * Times every operation of a training step on this thread. It trains `repeats` times on the batch
    * that ran last, so parameters and statistics change: call it right after `trainStep` or `fit`.
-   * @param repeats runs, an integer ≥ 1; default 5
+   * @param repeats runs, an integer from 1 to 10000; default 5
    * @returns the operations that ran, in the order of the program
    * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
    *   the model's method, and for a model compiled for inference.

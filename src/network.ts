@@ -147,7 +147,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
   const { optimizer = sgd(), loss = crossEntropy(), penalties } = options
   checkOptimizer('compile.optimizer', optimizer)
   checkLoss('compile.loss', loss)
-  if (penalties) checkPenalties('compile.penalties', penalties)
+  if (penalties !== undefined) checkPenalties('compile.penalties', penalties)
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
   session.optimizer = optimizer
   await session.replan(methodOptions(options, settings.timeSteps), spec)

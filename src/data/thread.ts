@@ -5,6 +5,7 @@
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { SpikewasmError } from '../errors.js'
+import { expectPackageFile } from '../runtime/load.js'
 import { Piscina } from '../runtime/vendor/piscina/index.js'
 import type { BatchesOptions } from './batches.js'
 import type { Dataset } from './dataset.js'
@@ -12,7 +13,15 @@ import type { Plain } from './plain.js'
 import { makeRing, Ring } from './ring.js'
 import type { BatchTask } from './thread-worker.js'
 
+const workerFile = new URL('./thread-worker.js', import.meta.url)
+
 export class BatchThread {
+  /** @throws SpikewasmError when the file that it starts from is missing */
+  static async start(...args: ConstructorParameters<typeof BatchThread>): Promise<BatchThread> {
+    await expectPackageFile(workerFile)
+    return new BatchThread(...args)
+  }
+
   private readonly pool: Piscina<BatchTask, void>
   private readonly ring: Ring
   /** To this side the thread says that a batch is there, or that it could not be made. */
@@ -47,7 +56,7 @@ export class BatchThread {
     )
     this.ring.goOn(first)
     this.pool = new Piscina<BatchTask, void>({
-      filename: new URL('./thread-worker.js', import.meta.url).href,
+      filename: workerFile.href,
       minThreads: 1,
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,

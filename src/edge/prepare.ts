@@ -40,7 +40,7 @@ export async function prepare(
       `exportWasm: a file may use at most 2 GiB of memory, the network needs ${total} bytes; ` +
       `make it or ${options.batchSize > 1 ? 'batchSize' : 'its input'} smaller`,
   )
-  const memory = allocate(plan, { threads: 1, engine: 'release' })
+  const memory = await allocate(plan, { threads: 1, engine: 'release' })
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
   const arena = { plan, memory }
   for (const parameter of plan.parameters)

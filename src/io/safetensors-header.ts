@@ -1,6 +1,6 @@
 /** The header of a safetensors file: read, parsed, and checked against the data behind it. */
 
-import { SpikewasmError } from '../errors.js'
+import { describe, SpikewasmError } from '../errors.js'
 import { CONSTRUCTORS, countElements, DTYPES, type Dtype, isCount } from './tensor.js'
 
 /** Header limit of the reference implementation, in bytes. */
@@ -181,7 +181,7 @@ export function show(value: unknown): string {
     return `[${items}${value.length > 8 ? ',…' : ''}]`
   }
   if (isObject(value)) return 'an object'
-  const text = JSON.stringify(value) ?? String(value)
+  const text = describe(value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 

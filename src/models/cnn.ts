@@ -11,7 +11,7 @@ import {
   linear,
   type NeuronOptions,
 } from '../nn/layers/index.js'
-import type { InputShape } from '../nn/value.js'
+import { checkInputShape, type InputShape } from '../nn/value.js'
 
 /**
  * A small convolutional network, [C, H, W] → [classes]: twice 3×3 convolution – BatchNorm – LIF –
@@ -23,6 +23,7 @@ import type { InputShape } from '../nn/value.js'
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
 export function cnn(input: InputShape, classes: number, neuron: NeuronOptions = {}): Block {
+  checkInputShape('cnn: input', input)
   const [C, H = 0, W = 0] = input
   expect(
     H >= 4 && W >= 4,

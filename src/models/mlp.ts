@@ -2,7 +2,7 @@
 
 import { type Block, sequential } from '../containers.js'
 import { flatten, lif, linear, type NeuronOptions } from '../nn/layers/index.js'
-import { type InputShape, sizeOf } from '../nn/value.js'
+import { checkInputShape, type InputShape, sizeOf } from '../nn/value.js'
 
 /**
  * A small fully connected network, any input → [classes]: flatten – linear to 256 – LIF – linear.
@@ -13,5 +13,6 @@ import { type InputShape, sizeOf } from '../nn/value.js'
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
 export function mlp(input: InputShape, classes: number, neuron: NeuronOptions = {}): Block {
+  checkInputShape('mlp: input', input)
   return sequential(flatten(), linear(sizeOf(input), 256), lif(neuron), linear(256, classes))
 }

@@ -129,12 +129,16 @@ export interface MemoryUse {
   readonly total: number
 }
 
+/** Of lists of any length: as arguments of a call, a million records overflow the stack. */
+const greatest = (least: number, values: readonly number[]): number =>
+  values.reduce((a, b) => Math.max(a, b), least)
+
 /** Pixels of a node that a kernel behind it may read in one run. */
 function zeroPixels(graph: Graph, { index }: { index: number }): number {
   const kernels = graph.nodes
     .filter((n) => n.inputs.includes(index))
     .map((reader) => planOf(reader).pixels?.(reader.layer) ?? 1)
-  return Math.max(1, ...kernels)
+  return greatest(1, kernels)
 }
 
 /**
@@ -210,8 +214,9 @@ function planRuns(
   const classes = storedChannels(graph.nodes[graph.output].shape[0])
   // Stands for rows outside an image: as long as what a kernel reads at once, a kernel row or a
   // flattened image of channels.
-  const pixels = Math.max(
-    ...graph.nodes.map((node) => storedChannels(node.shape[0]) * zeroPixels(graph, node)),
+  const pixels = greatest(
+    0,
+    graph.nodes.map((node) => storedChannels(node.shape[0]) * zeroPixels(graph, node)),
   )
   const imageBytes =
     batchSize * input[0] * input[1] * input[2] * (options.frames ? timeSteps : 1) * 4
@@ -305,7 +310,13 @@ function planRuns(
       : assignAddresses(used, base)
   const encoded = encode(planned, workers, encodedAt)
   const workerScratch =
-    roundUp(Math.max(64, ...planned.flatMap(recordsOf).map((r) => r.scratch)), 64) + 64
+    roundUp(
+      greatest(
+        64,
+        planned.flatMap(recordsOf).map((r) => r.scratch),
+      ),
+      64,
+    ) + 64
   const total = end + workerScratch * workers + 64
   const sum = (of: MemoryKind): number =>
     used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)

@@ -2,48 +2,141 @@
 
 import { SpikewasmError } from '../errors.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
+import { addressLimit } from './address-limit.js'
+import { collect } from './collect.js'
+import { lend } from './memories.js'
 
+const PAGE = 65536
 const MAX_BYTES = 2 ** 32
+/** How many plans a search for the largest batch may make: those of huge networks take a second. */
+const MOST_PLANS = 8
 
-export function allocate(
+/** What decides, beside the plan, which memory a model needs. */
+export interface AllocateSettings {
+  readonly threads: number
+  readonly engine: string
+}
+
+const size = (bytes: number): string =>
+  bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`
+
+/** A batch of which planning is always quick. */
+const QUICK_BATCH = 4096
+
+/**
+ * A plan. One that is far too large is refused by two smaller ones: it may have millions of
+ * records.
+ *
+ * @throws SpikewasmError that says about how much it would need
+ */
+export function planFor(options: PlanOptions, threads: number): Plan {
+  const { batchSize } = options
+  if (batchSize > 2 * QUICK_BATCH) {
+    const bytesOf = (batch: number): number =>
+      makePlan({ ...options, batchSize: batch }, threads).memory.total
+    const [half, whole] = [bytesOf(QUICK_BATCH / 2), bytesOf(QUICK_BATCH)]
+    const slope = (whole - half) / (QUICK_BATCH / 2)
+    const about = whole + slope * (batchSize - QUICK_BATCH)
+    if (about > 16 * MAX_BYTES) {
+      const line = { options, bytes: about }
+      throw new SpikewasmError(
+        `the model needs about ${size(about)} of memory for batchSize ${batchSize}, WebAssembly ` +
+          `addresses at most 4 GiB; ${largestBatch(line, MAX_BYTES, threads)}`,
+      )
+    }
+  }
+  return makePlan(options, threads)
+}
+
+/**
+ * All of it is zero. `giveBack` takes it when it is done.
+ *
+ * @throws SpikewasmError that says how much it needs, how much there is, and what to do
+ */
+export async function allocate(
   plan: Plan,
-  settings: { readonly threads: number; readonly engine: string },
-): WebAssembly.Memory {
+  settings: AllocateSettings,
+): Promise<WebAssembly.Memory> {
   const { total } = plan.memory
-  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
   const shared = settings.threads > 1 || settings.engine === 'debug'
+  const { batchSize } = plan.options
+  const [name, bytes] = plan.buffers.reduce<[string, number]>(
+    (best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best),
+    ['', 0],
+  )
+  const needs =
+    `the model needs ${size(total)} of memory for batchSize ${batchSize} ` +
+    `(its largest buffer, ${name}: ${size(bytes)})`
   const refuse = (why: string, limit: number): never => {
-    const largest = largestBatch(plan.options, limit, settings.threads)
-    const [name, bytes] = plan.buffers.reduce<[string, number]>(
-      (best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best),
-      ['', 0],
-    )
-    throw new SpikewasmError(
-      `the model needs ${gib(total)} of memory for batchSize ${plan.options.batchSize} ` +
-        `(its largest buffer, ${name}: ${gib(bytes)}), ${why}; ` +
-        (largest > 0
-          ? `the largest batch that fits is ${largest}`
-          : 'not even a batch of 1 fits: make the network or the input smaller'),
-    )
+    const { options } = plan
+    const fitting = largestBatch({ options, bytes: total }, limit, settings.threads)
+    throw new SpikewasmError(`${needs}, ${why}; ${fitting}`)
   }
   if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)
-  const pages = Math.ceil(total / 65536)
   try {
-    return new WebAssembly.Memory(
-      shared ? { initial: pages, maximum: pages, shared } : { initial: pages },
-    )
-  } catch {
-    return refuse('more than this machine gives', total * 0.75)
+    return await lend(total, shared)
+  } catch (cause) {
+    const addresses = await addressLimit()
+    if (addresses && addresses.limit - addresses.used < addresses.reserved)
+      throw new SpikewasmError(
+        `${needs} and, whatever its size, ${size(addresses.reserved)} of addresses, but the ` +
+          `process may use ${size(addresses.limit)} of addresses, and uses ` +
+          `${size(addresses.used)}; no smaller batch helps: raise the limit (ulimit -v), or ` +
+          'dispose of other models',
+        { cause },
+      )
+    const limit = await granted(total, shared)
+    if (limit === 0)
+      throw new SpikewasmError(
+        `${needs}, but this machine gives no memory at all now; dispose of models that are done ` +
+          '(each reserves addresses), or end other programs',
+        { cause },
+      )
+    return refuse(`more than the ${size(limit)} that this machine gives`, limit)
   }
 }
 
-/** Largest batch whose plan stays within a limit; 0 when none does. */
-function largestBatch(options: PlanOptions, limit: number, threads: number): number {
-  let [low, high] = [0, options.batchSize]
-  while (high - low > 1) {
-    const middle = (low + high) >> 1
-    if (makePlan({ ...options, batchSize: middle }, threads).memory.total <= limit) low = middle
-    else high = middle
+/** How much memory can be had, in eighths of what was refused; 0 when none. */
+async function granted(total: number, shared: boolean): Promise<number> {
+  for (const eighths of [7, 6, 5, 4, 3, 2, 1, 0]) {
+    const pages = Math.max(1, Math.floor((total * eighths) / 8 / PAGE))
+    try {
+      new WebAssembly.Memory({ initial: pages, maximum: pages, shared })
+      await collect()
+      return pages * PAGE
+    } catch {
+      // The next one is smaller.
+    }
   }
-  return low
+  return 0
+}
+
+/**
+ * Which batch stays within a limit, in words. Memory grows about evenly with the batch, so that few
+ * plans find it.
+ */
+function largestBatch(
+  { options, bytes }: { readonly options: PlanOptions; readonly bytes: number },
+  limit: number,
+  threads: number,
+): string {
+  const bytesOf = (batchSize: number): number =>
+    makePlan({ ...options, batchSize }, threads).memory.total
+  const none = 'not even a batch of 1 fits: make the network or the input smaller'
+  if (options.batchSize === 1) return none
+  let low = { batch: 1, bytes: bytesOf(1) }
+  let high = { batch: options.batchSize, bytes }
+  if (low.bytes > limit) return none
+  for (let plans = 1; high.batch - low.batch > 1; plans++) {
+    if (plans === MOST_PLANS) return `a batch of ${low.batch} fits`
+    const part = (limit - low.bytes) / Math.max(1, high.bytes - low.bytes)
+    // A little to both sides of the line in turns, so that it is enclosed.
+    const aside = plans % 2 === 0 ? 1 : 0
+    const guess = low.batch + Math.floor(part * (high.batch - low.batch)) + aside
+    const batch = Math.min(high.batch - 1, Math.max(low.batch + 1, guess))
+    const tried = { batch, bytes: bytesOf(batch) }
+    if (tried.bytes <= limit) low = tried
+    else high = tried
+  }
+  return `the largest batch that fits is ${low.batch}`
 }

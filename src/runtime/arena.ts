@@ -8,7 +8,8 @@ import type { TrainingBuffers } from '../plan/training.js'
 
 export interface Arena {
   readonly plan: Plan
-  readonly memory: WebAssembly.Memory
+  /** Only its bytes: those of a model that was disposed of may be a copy. */
+  readonly memory: Pick<WebAssembly.Memory, 'buffer'>
 }
 
 /**

@@ -3,6 +3,7 @@
  * page (fetched beside this file).
  */
 
+import { SpikewasmError } from '../errors.js'
 import { instantiateSync } from './vendor/loader/index.js'
 
 export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
@@ -41,6 +42,8 @@ export function loadEngine(variant: EngineVariant, wide = false): Promise<WebAss
   if (!module) {
     module = wide ? compileApart(variant) : compile(urlOf(variant))
     compiled.set(key, module)
+    // A file that comes back may be read again.
+    module.catch(() => compiled.delete(key))
   }
   return module
 }
@@ -55,7 +58,12 @@ export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | und
     | { getBuiltinModule?(name: 'node:fs'): typeof import('node:fs') }
     | undefined
   const files = url.protocol === 'file:' ? modules?.getBuiltinModule?.('node:fs') : undefined
-  return files && new WebAssembly.Module(files.readFileSync(url) as BufferSource)
+  if (!files) return undefined
+  try {
+    return new WebAssembly.Module(files.readFileSync(url) as BufferSource)
+  } catch (error) {
+    throw broken(url, error)
+  }
 }
 
 /** The module's bytes. */
@@ -77,8 +85,36 @@ const urlOf = (variant: EngineVariant): URL =>
   new URL(`../../wasm/${variant}.wasm`, import.meta.url)
 
 async function compile(url: URL): Promise<WebAssembly.Module> {
-  if (url.protocol !== 'file:') return WebAssembly.compileStreaming(fetch(url))
-  return WebAssembly.compile((await read(url)) as BufferSource)
+  try {
+    if (url.protocol !== 'file:') return await WebAssembly.compileStreaming(fetch(url))
+    return await WebAssembly.compile((await read(url)) as BufferSource)
+  } catch (error) {
+    throw broken(url, error)
+  }
+}
+
+/** What to say of a file of the package that cannot be used. */
+export function broken(url: URL, cause: unknown): SpikewasmError {
+  if (cause instanceof SpikewasmError) return cause
+  const why = cause instanceof Error ? cause.message : String(cause)
+  const file = url.protocol === 'file:' ? decodeURIComponent(url.pathname) : url.href
+  return new SpikewasmError(
+    `${file}, a file of spikewasm, is missing or damaged (${why}); install spikewasm again`,
+    { cause },
+  )
+}
+
+/**
+ * For files that threads start from: a thread that finds none would end the process.
+ *
+ * @throws SpikewasmError when a file of the package is missing (Node)
+ */
+export async function expectPackageFile(url: URL): Promise<void> {
+  if (url.protocol !== 'file:') return
+  const { access } = await import('node:fs/promises')
+  await access(url).catch((error: unknown) => {
+    throw broken(url, error)
+  })
 }
 
 /** An empty custom section named "wide". */
@@ -94,7 +130,11 @@ async function compileApart(variant: EngineVariant): Promise<WebAssembly.Module>
 }
 
 async function read(url: URL): Promise<Uint8Array> {
-  if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer())
-  const { readFile } = await import('node:fs/promises')
-  return readFile(url)
+  try {
+    if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer())
+    const { readFile } = await import('node:fs/promises')
+    return await readFile(url)
+  } catch (error) {
+    throw broken(url, error)
+  }
 }

@@ -5,6 +5,9 @@ import { type Executor, localExecutor } from './executor.js'
 import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerSetup, WorkerTask } from './worker.js'
 
+/** What each worker runs. */
+export const workerFile = new URL('./worker.js', import.meta.url)
+
 /**
  * One worker for each thread, one task for each worker that takes part in a run. What one worker
  * runs stays on the calling thread.
@@ -16,13 +19,15 @@ export function poolExecutor(
 ): Executor {
   const setup: WorkerSetup = { module, memory }
   const pool = new Piscina<WorkerTask, number>({
-    filename: new URL('./worker.js', import.meta.url).href,
+    filename: workerFile.href,
     minThreads: threads,
     maxThreads: threads,
     concurrentTasksPerWorker: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
     workerData: setup,
   })
+  // A worker that cannot start says so here, too; the run that waits for it rejects.
+  pool.on('error', () => undefined)
   const control = new Int32Array(memory.buffer)
   // The first worker that fails makes the others leave their barriers within 0.1 s.
   const poison = (): void => {

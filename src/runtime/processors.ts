@@ -16,3 +16,16 @@ if (isNode) nodeParallelism = (await import('node:os')).availableParallelism()
 export function usesAllThreads(): boolean {
   return typeof process !== 'undefined' && process.env?.SPIKEWASM_ALL_THREADS === '1'
 }
+
+let warned = false
+
+/** Says once that a model asks for more threads than there are processors, which works. */
+export function warnOfThreads(threads: number): void {
+  const processors = availableParallelism()
+  if (warned || !isNode || threads <= processors || usesAllThreads()) return
+  warned = true
+  process.emitWarning(
+    `threads is ${threads}, but there are ${processors} processors: no more threads than that run`,
+    { type: 'SpikewasmWarning', code: 'SPIKEWASM_THREADS' },
+  )
+}

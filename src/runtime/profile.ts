@@ -100,12 +100,16 @@ export function medianTimes(runs: readonly (readonly RecordTime[])[]): RecordTim
     .sort((a, b) => a.place - b.place)
 }
 
+/** The times of all runs are kept until their medians are taken. */
+const MOST_REPEATS = 10_000
+
 /** `Model.profile`. The caller must hold the model's lock. */
 export async function profileStep(session: Session, repeats: number): Promise<OperationTime[]> {
   expect(
     Number.isInteger(repeats) && repeats >= 1,
     () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
   )
+  expect(repeats <= MOST_REPEATS, () => `profile.repeats must be ≤ ${MOST_REPEATS}, got ${repeats}`)
   const { address, records } = programOf(session, 'train')
   expect(
     session.trained,
@@ -114,7 +118,8 @@ export async function profileStep(session: Session, repeats: number): Promise<Op
       'call trainStep or fit before it',
   )
   const module = await session.engine
-  const { memory, plan } = session
+  const { plan } = session
+  const memory = session.memory as WebAssembly.Memory
   const runs = Array.from({ length: repeats }, () =>
     profileProgram(module, memory, address, plan.workerScratchAt),
   )

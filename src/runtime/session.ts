@@ -8,17 +8,18 @@ import { type InputShape, type Shape, sizeOf } from '../nn/value.js'
 import { type Optimizer, sgd } from '../optimizer/index.js'
 import { pack } from '../plan/layout.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
-import { makePlan, type Plan, type PlanOptions, type ProgramName } from '../plan/plan.js'
+import type { Plan, PlanOptions, ProgramName } from '../plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
-import { allocate } from './allocate.js'
+import { planFor } from './allocate.js'
 import { type Arena, floatsAt, programOf, storedAt } from './arena.js'
 import { breathe } from './breathe.js'
-import { type Executor, localExecutor } from './executor.js'
+import { end, type Holding, hold, lastingBytes, poolMaker, readable, roomFor } from './holding.js'
 import { forget, keptFor, takeKept } from './kept.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
-import { availableParallelism, usesAllThreads } from './processors.js'
+import { giveBack } from './memories.js'
+import { availableParallelism, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
 import { stateDict, takeState } from './state.js'
@@ -33,7 +34,8 @@ const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
 
 export class Session implements Arena {
   plan!: Plan
-  memory!: WebAssembly.Memory
+  /** The memory that is held; after `dispose` perhaps a copy of what can be read of it. */
+  memory!: Arena['memory']
   /** What ran last. */
   lastRun: LastRun = NOTHING
   /** Whether a training step has run with this plan, so that its slots hold images and labels. */
@@ -45,7 +47,7 @@ export class Session implements Arena {
   clipNorm: number | undefined
   ema = 0
   accumulated = 0
-  private executor!: Executor
+  private holding: Holding | undefined
   private view!: DataView
   private failure: Error | undefined
   private disposed = false
@@ -132,31 +134,33 @@ export class Session implements Arena {
       graph: this.graph,
       input: this.input,
     }
-    const plan = makePlan(planOptions, this.settings.threads)
-    const memory = allocate(plan, this.settings)
+    const plan = planFor(planOptions, this.settings.threads)
+    warnOfThreads(this.settings.threads)
     const module = await this.engine
-    const most = Math.max(...Object.values(plan.programs).map((p) => this.capped(p.workers)))
-    const { poolExecutor } = most > 1 ? await import('./pool.js') : {}
+    const workers = Object.values(plan.programs).reduce(
+      (most, program) => Math.max(most, this.capped(program.workers)),
+      1,
+    )
+    const make = workers > 1 ? await poolMaker() : undefined
+    const held = this.holding
+    const room = await roomFor(plan, this.settings, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
+    if (this.disposed && !room.own) giveBack(room.memory)
     this.checkAlive()
-    const previous = this.plan
-      ? { state: stateDict(this), executor: this.executor, kept: keptFor(this, spec) }
-      : undefined
-    new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
+    const previous = held ? { state: stateDict(this), kept: keptFor(this, spec) } : undefined
+    const { holding, ended } = hold(plan, room, module, { make, workers }, held)
     this.plan = plan
-    this.memory = memory
-    this.view = new DataView(memory.buffer)
-    this.executor = poolExecutor
-      ? poolExecutor(module, memory, most)
-      : localExecutor(module, memory)
+    this.holding = holding
+    this.memory = holding.memory
+    this.view = new DataView(holding.memory.buffer)
     this.lastRun = NOTHING
     this.streamed = 0
     this.trained = false
     takeKept(this, previous?.kept)
     if (previous) {
       takeState(this, previous.state)
-      await previous.executor.dispose()
     } else this.initialise()
+    await ended
   }
 
   initialise(): void {
@@ -256,7 +260,12 @@ export class Session implements Arena {
       set(Control.FirstImage, 0)
       set(Control.Input, input)
     }
-    await this.guard(program, runPasses)
+    const found = await this.guard(program, runPasses, () => ({
+      loss: view.getFloat32(Control.Loss, true),
+      correct: view.getInt32(Control.Correct, true),
+      penalty: penaltyOf(this, programOf(this, program), valid),
+      ...(program === 'train' ? this.normOf() : {}),
+    }))
     if (program === 'train' || program === 'gradients') {
       this.steps++
       this.trained = true
@@ -270,14 +279,7 @@ export class Session implements Arena {
       spikes,
       outputs: passes * passImages,
     }
-    const penalty = penaltyOf(this, programOf(this, program), valid)
-    return {
-      loss: view.getFloat32(Control.Loss, true) + penalty,
-      penalty,
-      correct: view.getInt32(Control.Correct, true),
-      count: valid,
-      ...(program === 'train' ? this.normOf() : {}),
-    }
+    return { ...found, loss: found.loss + found.penalty, count: valid }
   }
 
   /**
@@ -291,9 +293,10 @@ export class Session implements Arena {
   ): Promise<Pick<StepResult, 'gradientNorm'>> {
     this.checkAlive()
     writeStep(this, learningRate, factor)
-    await this.guard(program, () => this.execute(program))
+    const run = (): Promise<void> => this.execute(program)
+    const norm = await this.guard(program, run, () => this.normOf())
     this.accumulated = program === 'update' ? 0 : this.accumulated + 1
-    return program === 'update' ? this.normOf() : {}
+    return program === 'update' ? norm : {}
   }
 
   private normOf(): Pick<StepResult, 'gradientNorm'> {
@@ -303,7 +306,7 @@ export class Session implements Arena {
 
   private execute(program: ProgramName): Promise<void> {
     const workers = this.workersOf(program)
-    return this.executor.run({
+    return (this.holding as Holding).executor.run({
       program: programOf(this, program).address,
       workers,
       scratch: this.plan.workerScratchAt,
@@ -314,25 +317,27 @@ export class Session implements Arena {
   }
 
   /** Runs to the end; a model whose worker has failed runs no more. */
-  private async guard(program: ProgramName, run: () => Promise<void>): Promise<void> {
+  private async guard<T>(
+    program: ProgramName,
+    run: () => Promise<void>,
+    read: () => T,
+  ): Promise<T> {
     try {
       const began = performance.now()
       const running = run()
       this.stepEnded = running.catch(() => undefined)
       await running
+      // Before any pause: a model that was disposed of meanwhile gives its memory away.
+      const found = read()
       if (this.workersOf(program) === 1) await this.rest(performance.now() - began)
+      return found
     } catch (error) {
       const { records } = programOf(this, program)
       const record = records[this.view.getUint32(Control.Progress, true)]
       const layer = this.graph.nodes[record?.layer ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
-      this.failure = new Error(
-        `a worker failed at layer ${layer?.name || layer?.kind || '?'} ` +
-          `(${layer?.kind ?? '?'}): ${cause}`,
-        {
-          cause: error,
-        },
-      )
+      const where = `layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'})`
+      this.failure = new Error(`a worker failed at ${where}: ${cause}`, { cause: error })
       throw this.failure
     }
   }
@@ -391,8 +396,22 @@ export class Session implements Arena {
     this.disposed = true
     // Not amid a step: what a worker says when its pool is gone would be an error that nobody can
     // catch.
-    this.ended ??= this.stepEnded.then(() => this.executor.dispose())
+    this.ended ??= this.stepEnded.then(() => {
+      const held = this.holding
+      this.holding = undefined
+      return end(held, false, this)
+    })
     return this.ended
+  }
+
+  get lastingBytes(): number {
+    return lastingBytes(this.plan)
+  }
+
+  /** Another model gets the memory: what can be read of this one is copied. */
+  detach(): void {
+    this.memory = readable(this.plan, this.memory)
+    this.view = new DataView(this.memory.buffer)
   }
 }
 

@@ -61,7 +61,7 @@ export class Feed {
     const { BatchThread } = await import('../data/thread.js')
     const targetSize = wantsValues(session) ? session.classes : 0
     const task = { first, epochs, targetSize }
-    return new Feed(session, batches, new BatchThread(data, plain, options, task))
+    return new Feed(session, batches, await BatchThread.start(data, plain, options, task))
   }
 
   /** Batches of an epoch. */

@@ -38,7 +38,13 @@ export function likenessOf(outputs: Float32Array, wanted: Float32Array, classes:
     const want = wanted.subarray(i * classes, (i + 1) * classes)
     differences.push(got.reduce((most, value, k) => Math.max(most, distance(value, want[k])), 0))
     same += Number(indexOfLargest(got) === indexOfLargest(want))
-    spans += Math.max(...want) - Math.min(...want)
+    // A loop: there may be more numbers than a call takes arguments.
+    let [low, high] = [want[0], want[0]]
+    for (const value of want) {
+      low = Math.min(low, value)
+      high = Math.max(high, value)
+    }
+    spans += high - low
   }
   differences.sort((a, b) => a - b)
   const span = spans / samples

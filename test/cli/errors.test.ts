@@ -33,7 +33,7 @@ const cases: [args: string, message: RegExp][] = [
   ],
   [
     'train --batch-size 1000000',
-    /needs [\d.]+ GiB of memory for batchSize 1000000 .* the largest batch that fits is \d+/,
+    /needs (about )?[\d.]+ GiB of memory for batchSize 1000000.* the largest batch that fits is \d+/,
   ],
   ['train --time-steps 0', /--time-steps must be an integer from 1 to 255, got 0/],
   ['train --threads 0', /--threads must be an integer from 1 to 256, got 0/],

@@ -1,0 +1,185 @@
+/** Memory that models give back: how much a process needs, and that no number depends on it. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  dropout,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  type StateDict,
+  sequential,
+} from '../../src/index.js'
+import { planFor } from '../../src/runtime/allocate.js'
+import { collect } from '../../src/runtime/collect.js'
+import { type EngineVariant, expectPackageFile, loadEngine } from '../../src/runtime/load.js'
+import { giveBack, lend } from '../../src/runtime/memories.js'
+import { messageOf } from '../io/temporary.js'
+import { expectSameBits, labels, uniform } from '../support/measure.js'
+
+const run = promisify(execFile)
+const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
+
+async function peakMiB(kind: string, rounds: number, threads: number): Promise<number> {
+  const args = [child, kind, String(rounds), String(threads), '96']
+  const { stdout } = await run(process.execPath, args)
+  return JSON.parse(stdout).peakMiB
+}
+
+for (const kind of ['compile', 'replan'])
+  test(`${kind}, many times on two threads, takes hardly more than once`, async () => {
+    const [one, many] = [await peakMiB(kind, 2, 2), await peakMiB(kind, 6, 2)]
+    assert.ok(many <= 1.3 * one, `${many} MiB after many, ${one} MiB after two`)
+  })
+
+const compileSmall = (options: Partial<CompileOptions> = {}, channels = 8): Promise<Model> =>
+  sequential({
+    conv1: conv2d(3, channels, 3, { padding: 1 }),
+    bn1: batchNorm2d(channels),
+    fire: lif(),
+    drop: dropout(0.2),
+    flat: flatten(),
+    last: linear(channels * 64, 5),
+  }).compile({ input: [3, 8, 8], batchSize: 6, timeSteps: 4, seed: 3, ...options })
+
+const x = uniform(6 * 192, 1, 5)
+const y = labels(6, 5, 5)
+
+async function learn(model: Model): Promise<StateDict> {
+  for (let i = 0; i < 2; i++) await model.trainStep(x, y)
+  const { logits } = await model.predict(x.subarray(0, 3 * 192))
+  return { ...model.stateDict(), logits: { shape: [logits.length], data: logits.slice() } }
+}
+
+const memoryOf = (model: Model) => model.session.memory as WebAssembly.Memory
+
+/** A memory of its kind that is full of numbers that would show. */
+async function dirty(bytes: number, shared: boolean): Promise<WebAssembly.Memory> {
+  await collect()
+  const memory = await lend(bytes, shared)
+  new Uint8Array(memory.buffer).fill(0x7f)
+  giveBack(memory)
+  return memory
+}
+
+for (const threads of [1, 2])
+  for (const options of [
+    { method: 'rate' },
+    { method: 'rate', stepMode: 's' },
+    { method: 'bptt' },
+    { method: 'bptt', stepMode: 's' },
+    { method: 'ottt' },
+    { method: 'sltt' },
+  ] as const)
+    test(`${JSON.stringify(options)}, ${threads} threads: bits in a used memory`, async () => {
+      const fresh = await compileSmall({ ...options, threads })
+      const expected = await learn(fresh)
+      const { total } = fresh.memoryUse
+      for (const bytes of [total, Math.floor(total / 3), total + 2 ** 22]) {
+        const memory = await dirty(bytes, threads > 1)
+        const model = await compileSmall({ ...options, threads })
+        assert.is(memoryOf(model), memory, 'it gets the memory that was given back')
+        expectSameBits(`a memory of ${bytes} bytes`, expected, await learn(model))
+        await model.dispose()
+      }
+      await fresh.dispose()
+    })
+
+for (const threads of [1, 2])
+  test(`another method and back in the same memory, ${threads} threads: bits`, async () => {
+    const [model, other] = [await compileSmall({ threads }), await compileSmall({ threads })]
+    const memory = memoryOf(model)
+    for (const options of [{ method: 'bptt' }, { method: 'ottt' }, { method: 'rate' }] as const) {
+      new Uint8Array(memory.buffer, model.session.plan.memory.total - 64).fill(0x7f)
+      await model.prepare(options)
+      await other.prepare(options)
+      assert.is(memoryOf(model), memory)
+      expectSameBits(JSON.stringify(options), await learn(model), await learn(other))
+    }
+    // The same in a model that had never another method.
+    const alone = await compileSmall({ threads })
+    alone.loadStateDict(model.stateDict())
+    alone.session.steps = model.session.steps
+    model.resetOptimizer()
+    expectSameBits('as a fresh one', await learn(model), await learn(alone))
+    for (const of of [model, other, alone]) await of.dispose()
+  })
+
+test('what can be read of a disposed model stays, whoever gets its memory', async () => {
+  for (const threads of [1, 2]) {
+    const model = await compileSmall({ threads, inspect: true })
+    await learn(model)
+    await model.trainStep(x, y)
+    const read = () => ({
+      state: model.stateDict(),
+      gradients: model.gradients(),
+      output: model.output(),
+      rates: model.firingRates(),
+      steps: model.stepRates(),
+      activity: model.activity('fire'),
+    })
+    const before = read()
+    const memory = memoryOf(model)
+    await model.dispose()
+    const next = await compileSmall({ threads, inspect: true, seed: 9 })
+    assert.is(memoryOf(next), memory)
+    await learn(next)
+    assert.equal(read(), before)
+    await next.dispose()
+  }
+})
+
+test('a model that is done for and its memory are collected', async () => {
+  const memory = await dirty(2 ** 26, true)
+  const seen = new WeakRef(memory)
+  assert.ok(seen.deref())
+  const gone = async (): Promise<WeakRef<WebAssembly.Memory>> => {
+    const model = await compileSmall({ threads: 2, engine: 'debug' })
+    await model.dispose()
+    return new WeakRef(memoryOf(model))
+  }
+  const last = await gone()
+  await collect()
+  await collect()
+  assert.is(last.deref(), undefined)
+})
+
+test('a batch that is far too large is refused after small plans, with one that fits', async () => {
+  const model = await compileSmall({ method: 'bptt', gradientCheckpoint: 'layers' }, 64)
+  const { options } = model.session.plan
+  const message = await messageOf(async () => planFor({ ...options, batchSize: 2 ** 20 }, 4))
+  assert.match(message, /needs about [\d.]+ GiB of memory for batchSize 1048576, .* batch/)
+  const fitting = Number(/(\d+)( fits)?$/.exec(message)?.[1])
+  assert.ok(planFor({ ...options, batchSize: fitting }, 4).memory.total <= 2 ** 32, message)
+  await model.dispose()
+})
+
+test('under a limit of addresses the message gives need and limit', async () => {
+  if (process.platform !== 'linux') return
+  const index = JSON.stringify(new URL('../../src/index.js', import.meta.url).href)
+  const body = `const s = await import(${index})
+    const net = s.sequential(s.flatten(), s.linear(4, 2))
+    await net.compile({ input: [1, 2, 2] }).catch((e) => console.log(e.name, e.message))`
+  const command = 'ulimit -v 8000000; exec "$0" --input-type=module -e "$1"'
+  const { stdout } = await run('sh', ['-c', command, process.execPath, body])
+  assert.match(
+    stdout,
+    /^SpikewasmError the model needs .* 10\.00 GiB of addresses, but the process may use 7\.63 GiB/,
+  )
+})
+
+test('a missing file of the package is named', async () => {
+  const gone = new URL('./gone.js', import.meta.url)
+  const expected =
+    /^.*gone\.js, a file of spikewasm, is missing or damaged .*; install spikewasm again$/
+  assert.match(await messageOf(() => expectPackageFile(gone)), expected)
+  assert.match(await messageOf(() => loadEngine('gone' as EngineVariant)), /gone\.wasm, a file of/)
+})
+
+test.run()
