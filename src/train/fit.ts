@@ -80,6 +80,7 @@ export async function fit(
           progress,
           records: loop.records,
           callbacks: loop.kept(),
+          callbackTensors: loop.keptTensors(),
         }),
     })
     loop.checkRate()
@@ -88,7 +89,7 @@ export async function fit(
     session.progress = progress
     if (found) {
       restoreSnapshot(session, found)
-      loop.restore(found.about.callbacks)
+      loop.restore(found)
     }
     if (fresh) {
       session.resetOptimizer()

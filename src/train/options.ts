@@ -155,6 +155,13 @@ export function checkFitOptions(options: FitOptions): void {
   )
   if (options.optimizer !== undefined) checkOptimizer('fit.optimizer', options.optimizer)
   checkTraining(options)
+  const { schedule, validation, validationSplit } = options
+  expect(
+    !schedule?.monitor?.startsWith('test') || (validation ?? validationSplit) !== undefined,
+    () =>
+      `fit.schedule reads ${schedule?.monitor}, which needs validation data, got none; give ` +
+      `fit.validation, or plateau monitor: '${schedule?.monitor?.replace('test', 'train')}'`,
+  )
   checkSignal('fit.signal', options.signal)
   checkNumWorkers('fit.numWorkers', options.numWorkers)
   for (const key of ['schedule', 'onStep', 'onEpoch'] as const)
