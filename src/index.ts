@@ -81,6 +81,7 @@ export { type CheckpointOptions, checkpoint, type Monitor } from './train/callba
 export { type CsvLoggerOptions, csvLogger } from './train/callbacks/csv-logger.js'
 export { type EarlyStoppingOptions, earlyStopping } from './train/callbacks/early-stopping.js'
 export { type ProgressOptions, type ProgressStream, progress } from './train/callbacks/progress.js'
+export { type ComparableLrOptions, comparableLr } from './train/comparable-lr.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
 export type { FitOptions } from './train/options.js'
 export type { EpochRecord, History, StepInfo } from './train/records.js'

@@ -34,6 +34,8 @@ export interface TrainSummary {
   readonly epochs: number
   /** Whether a signal ended the training. */
   readonly aborted: boolean
+  /** Why a callback ended the training, such as --early-stopping; null when none did. */
+  readonly stopped: string | null
   /** Folder with the files; null without --out. */
   readonly out: string | null
 }

@@ -11,6 +11,7 @@ export { checkNames, type Names, named } from './names.js'
 export { checkRate } from './rate.js'
 export {
   type CosineOptions,
+  checkSchedule,
   constant,
   cosine,
   type EpochSchedule,

@@ -344,6 +344,31 @@ export function perStep(factor: (at: ScheduleAt) => number): Schedule {
   })
 }
 
+/** Makers that somebody may give in place of what they make. */
+const makers: readonly unknown[] = [
+  constant,
+  cosine,
+  linearWarmup,
+  oneCycle,
+  stepDecay,
+  plateau,
+  perStep,
+]
+
+/** @throws SpikewasmError for what is no schedule */
+export function checkSchedule(name: string, schedule: Schedule): void {
+  expect(
+    typeof schedule === 'function',
+    () => `${name} must be a function, got ${describe(schedule)}`,
+  )
+  expect(
+    !makers.includes(schedule),
+    () =>
+      `${name} must give a number, got a function; call its maker: ` +
+      `${schedule.name}(), not ${schedule.name}`,
+  )
+}
+
 function checkBy(name: string, by: ScheduleBy): void {
   expect(
     by === 'epoch' || by === 'step',
