@@ -244,7 +244,7 @@ export function optimizerOf(
   const { optimizer = 'sgd', momentum, weightDecay, method, timeSteps, lrFor = method } = run
   if (optimizer === 'adam') return adam({ lr: run.lr, weightDecay })
   if (optimizer === 'adamW') return adamW({ lr: run.lr, weightDecay })
-  const factor = comparableLr(1, { from: lrFor, to: method, timeSteps })
+  const factor = lrFor === method ? 1 : comparableLr(1, { from: lrFor, to: method, timeSteps })
   const lr = run.lr * factor
   return sgd({ lr, momentum, weightDecay: weightDecay / factor, decay: 'weights' })
 }
