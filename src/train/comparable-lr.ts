@@ -33,13 +33,13 @@ export function comparableLr(lr: number, options: ComparableLrOptions): number {
       () => `comparableLr.${key} must be one of ${methodNames.join(', ')}, got ${describe(method)}`,
     )
   checkInteger('comparableLr.timeSteps', timeSteps, 1, 255)
-  return (lr * gradientSize(from, timeSteps)) / gradientSize(to, timeSteps)
+  return (lr * divisorOf(to, timeSteps)) / divisorOf(from, timeSteps)
 }
 
-/** How large a method's gradients are, beside those of BPTT. */
-function gradientSize(method: Method, timeSteps: number): number {
+/** What a method's gradients are divided by, beside those of BPTT. */
+function divisorOf(method: Method, timeSteps: number): number {
   const [traits] = Object.values(methods[method].modes)
   // Online methods divide by T too, but add up the gradients of T losses.
   const isDivided = traits.lossOver === 'imagesAndSteps' && traits.backward === 'afterwards'
-  return isDivided ? 1 / timeSteps : 1
+  return isDivided ? timeSteps : 1
 }
