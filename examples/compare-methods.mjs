@@ -1,6 +1,6 @@
 // The four training methods on one network, from the same start, on the same data.
 // Run it after `npm run build` with: node examples/compare-methods.mjs
-import { cosine, datasets, flatten, lif, linear, sequential, sgd } from 'spikewasm'
+import { comparableLr, cosine, datasets, flatten, lif, linear, sequential, sgd } from 'spikewasm'
 
 const { train, test } = await datasets.digits()
 const net = sequential(flatten(), linear(64, 128), lif(), linear(128, 10))
@@ -11,7 +11,7 @@ async function run(method, timeSteps) {
   const options = { input: [1, 8, 8], timeSteps, batchSize: 32, seed: 0, method }
   const model = await net.compile(options)
   // The rate method divides its loss by T, as the paper does; the learning rate makes up for it.
-  const lr = method === 'rate' ? 0.1 * timeSteps : 0.1
+  const lr = comparableLr(0.1, { from: 'bptt', to: method, timeSteps })
   const optimizer = sgd({ lr, weightDecay: 5e-4, decay: 'weights' })
   await model.fit(train, { epochs: 6, optimizer, schedule: cosine() })
   const { accuracy, firingRates } = await model.evaluate(test)

@@ -49,14 +49,22 @@ export {
   type AdamOptions,
   adam,
   adamW,
+  type CosineOptions,
   constant,
   cosine,
   type EpochSchedule,
+  linearWarmup,
   type Names,
+  type OneCycleOptions,
   type Optimizer,
+  oneCycle,
   type ParameterGroup,
+  type PlateauOptions,
+  perStep,
+  plateau,
   type Schedule,
   type ScheduleAt,
+  type ScheduleBy,
   type Sgd,
   type SgdOptions,
   sgd,
@@ -70,6 +78,10 @@ export type { StepOptions, StepResult, StreamStep } from './runtime/settings.js'
 export type { NamedTensor, StateDict } from './runtime/state.js'
 export type { Callback, FitStart, Training } from './train/callback.js'
 export { type CheckpointOptions, checkpoint, type Monitor } from './train/callbacks/checkpoint.js'
+export { type CsvLoggerOptions, csvLogger } from './train/callbacks/csv-logger.js'
+export { type EarlyStoppingOptions, earlyStopping } from './train/callbacks/early-stopping.js'
+export { type ProgressOptions, type ProgressStream, progress } from './train/callbacks/progress.js'
+export { type ComparableLrOptions, comparableLr } from './train/comparable-lr.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
 export type { Answers, ClassMetrics } from './train/metrics.js'
 export type { FitOptions } from './train/options.js'

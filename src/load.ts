@@ -7,7 +7,7 @@ import { type ModelJson, modelKey } from './io/model-json.js'
 import { parseSafetensors, toFloat32 } from './io/safetensors.js'
 import type { Model } from './model.js'
 import { type CompileOptions, compile } from './network.js'
-import { methodOptionKeys } from './plan/methods.js'
+import { takenOptions } from './plan/methods.js'
 
 /** Options of `loadModel`; those of `compile`, where the file's stand for what is left out. */
 export type LoadOptions = Partial<CompileOptions>
@@ -45,9 +45,8 @@ export async function loadModel(
         'and call model.load, or save it with this version',
     )
   const { input, timeSteps, frames, method, network } = json
-  const own = Object.fromEntries(methodOptionKeys.map((key) => [key, method[key]]))
   // What belongs to the method that the model was trained by.
-  const methods = options.method === undefined ? own : {}
+  const methods = options.method === undefined ? takenOptions(method) : {}
   const model = await compile(compositeOf(network, name), {
     purpose: 'inference',
     input,

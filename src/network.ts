@@ -14,7 +14,7 @@ import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape, type InputShape } from './nn/value.js'
 import { checkOptimizer, type Optimizer, sgd } from './optimizer/index.js'
 import { type Purpose, purposes } from './plan/context.js'
-import { type MethodOptions, methodOptionKeys, methodOptions } from './plan/methods.js'
+import { type MethodOptions, methodOptionKeys, pickMethodOptions } from './plan/methods.js'
 import { switchOnWideVectors } from './runtime/revectorize.js'
 import { Session } from './runtime/session.js'
 import type { Settings } from './runtime/settings.js'
@@ -150,6 +150,6 @@ export async function compile(network: Module, options: CompileOptions): Promise
   if (penalties !== undefined) checkPenalties('compile.penalties', penalties)
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
   session.optimizer = optimizer
-  await session.replan(methodOptions(options, settings.timeSteps), spec)
+  await session.replan(pickMethodOptions(options), spec)
   return new Model(session)
 }

@@ -15,7 +15,7 @@ import { checkTargets, kindOfPath, readFileClear, writeFilesAtomic } from '../io
 import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
-import { sgd } from '../optimizer/index.js'
+import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { type ExportArguments, exportOptions, readLabels, scalingOf } from './export-options.js'
@@ -23,6 +23,7 @@ import { type ExportedFile, exportJson, exportTables } from './export-report.js'
 import { withFiles } from './mistakes.js'
 import { printJson, shareBar } from './report.js'
 import { dataOf, type RunOptions, readWeights } from './run-folder.js'
+import { optimizerOf } from './training-options.js'
 
 /** Samples that tell what the file's accuracy is where nobody asked for all of them. */
 const FEW_SAMPLES = 1000
@@ -186,19 +187,20 @@ async function compileModel(
       method: args.method ?? run?.method,
       // The step mode belongs to the method that it was chosen for.
       stepMode: args.stepMode ?? (args.method === undefined ? run?.stepMode : undefined),
-      update: own?.update,
-      backwardSteps: args.timeSteps === undefined ? own?.backwardSteps : undefined,
-      gradientCheckpoint: own?.gradientCheckpoint,
+      ...(own ? extraOptions(own, args.timeSteps) : {}),
       timeSteps: args.timeSteps ?? run?.timeSteps ?? 4,
       batchSize: trains ? (args.batchSize ?? 1) : 64,
       threads: dataset === undefined ? 1 : defaultThreads(dataset),
     },
   )
-  if (run) {
-    const { lr, momentum, weightDecay } = run
-    model.optimizer = sgd({ lr, momentum, weightDecay, decay: 'weights' })
-  }
+  if (run && trains) model.optimizer = optimizerOf(run)
   return model
+}
+
+/** What a run's method takes beside its step mode; K belongs to the T that it was chosen for. */
+function extraOptions(run: RunOptions, timeSteps: number | undefined): MethodOptions {
+  const { update, backwardSteps, gradientCheckpoint } = takenOptions(run)
+  return { update, gradientCheckpoint, ...(timeSteps === undefined ? { backwardSteps } : {}) }
 }
 
 /** The options of `exportWasm`; mistakes show before anything is measured. */

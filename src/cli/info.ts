@@ -25,7 +25,7 @@ interface InfoArguments {
   readonly tau: number
   readonly method: Method
   readonly stepMode?: StepMode
-  readonly gradientCheckpoint: Required<MethodOptions>['gradientCheckpoint']
+  readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
   readonly threads?: number
   readonly program?: string
   readonly json: boolean
@@ -120,7 +120,7 @@ async function planModel(name: ModelName, args: InfoArguments) {
       timeSteps,
       method,
       stepMode: model.stepMode,
-      gradientCheckpoint,
+      gradientCheckpoint: methodOptions(options, timeSteps).gradientCheckpoint,
       threads,
       parameters: model.parameterCount,
       memoryBytes: model.memoryUse,

@@ -109,9 +109,8 @@ export const shared = {
     named(
       '--update <when>',
       `${methodsTaking('update').join(', ')}: ` +
-        'one optimizer step after all time steps or one for each',
+        `one optimizer step after all time steps or one for each (default: ${updates[0]})`,
       updates,
-      updates[0],
     ),
   backwardSteps: (): Option =>
     numeric(
@@ -124,9 +123,9 @@ export const shared = {
       '--gradient-checkpoint <kind>',
       `${methodsTaking('gradientCheckpoint').join(', ')}: ` +
         'keep currents for the backward pass (none) or compute them again (layers), ' +
-        'which takes less memory and gives the same gradients',
+        'which takes less memory and gives the same gradients (default: ' +
+        `${gradientCheckpoints[0]})`,
       gradientCheckpoints,
-      gradientCheckpoints[0],
     ),
   timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
   tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),

@@ -2,7 +2,10 @@
 
 import { SingleBar } from 'cli-progress'
 import Table from 'cli-table3'
+import { decimal, epochLine, percent, stepBar } from '../train/callbacks/progress.js'
 import type { EpochRecord, StepInfo } from '../train/records.js'
+
+export { decimal, percent }
 
 /** The last JSON line of `train`. */
 export interface TrainSummary {
@@ -31,6 +34,8 @@ export interface TrainSummary {
   readonly epochs: number
   /** Whether a signal ended the training. */
   readonly aborted: boolean
+  /** Why a callback ended the training, such as --early-stopping; null when none did. */
+  readonly stopped: string | null
   /** Folder with the files; null without --out. */
   readonly out: string | null
 }
@@ -68,7 +73,7 @@ export function printJson(value: object): void {
  * @param rates firing rates of the last step by layer
  */
 export function humanReporter(epochs: number, rates: () => Record<string, number>): Reporter {
-  const bar = process.stderr.isTTY ? progressBar(rates) : undefined
+  const bar = process.stderr.isTTY ? stepBar(SingleBar, process.stderr, rates) : undefined
   return {
     step: (info) => bar?.step(info),
     epoch(record) {
@@ -77,48 +82,6 @@ export function humanReporter(epochs: number, rates: () => Record<string, number
     },
     pause: () => bar?.stop(),
     summary: (summary) => void process.stdout.write(`${summaryTable(summary)}\n`),
-  }
-}
-
-/** Drawing more often than this would only cost time. */
-const REDRAW_MS = 100
-
-function progressBar(rates: () => Record<string, number>): {
-  step(info: StepInfo): void
-  stop(): void
-} {
-  const bar = new SingleBar({
-    format:
-      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy ' +
-      '{accuracy}  {ms} ms/step  rates {rates}',
-    barsize: 20,
-    clearOnComplete: true,
-    hideCursor: true,
-    // Ctrl-C is handled by the command, which lets the step finish first.
-    gracefulExit: false,
-    stream: process.stderr,
-  })
-  const began = performance.now()
-  let drawn = Number.NEGATIVE_INFINITY
-  return {
-    step({ epoch, epochs, step, steps, meanLoss, meanAccuracy, milliseconds }) {
-      const now = performance.now()
-      if (now - drawn < REDRAW_MS) return
-      drawn = now
-      // The time so far includes loading and validation, so the estimate does too.
-      const done = epoch * steps + step + 1
-      const payload = {
-        epoch: `${epoch + 1}/${epochs}`,
-        left: duration(((now - began) / done) * (epochs * steps - done)),
-        loss: decimal(meanLoss),
-        accuracy: percent(meanAccuracy),
-        ms: milliseconds.toFixed(1),
-        rates: rateList(rates()),
-      }
-      if (bar.isActive) bar.update(step + 1, payload)
-      else bar.start(steps, step + 1, payload)
-    },
-    stop: () => bar.stop(),
   }
 }
 
@@ -140,19 +103,6 @@ export function shareBar(quiet: boolean): { show(what: string, done: number): vo
     },
     stop: () => bar.stop(),
   }
-}
-
-/** One epoch in one line. */
-export function epochLine(record: EpochRecord, epochs: number): string {
-  const { epoch, trainLoss, trainAccuracy, testAccuracy, samplesPerSecond, firingRates } = record
-  return [
-    `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`,
-    `loss ${decimal(trainLoss)}`,
-    `train ${percent(trainAccuracy)}`,
-    ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}`]),
-    `${Math.round(samplesPerSecond)} samples/s`,
-    `rates ${rateList(firingRates)}`,
-  ].join('  ')
 }
 
 function summaryTable(summary: TrainSummary): string {
@@ -187,31 +137,7 @@ export function rateRows(firingRates: Record<string, number>): [string, string][
   ])
 }
 
-/** 0.9746 → `97.46 %` */
-export function percent(share: number | undefined): string {
-  if (share === undefined) return 'none'
-  return `${(100 * share).toFixed(2)} %`
-}
-
-/** Four places; diverged losses in scientific notation. */
-export function decimal(value: number): string {
-  return Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3)
-}
-
 /** The most that the process has held in memory so far, in MB of 2²⁰ bytes. */
 export function peakMemoryMB(): number {
   return process.resourceUsage().maxRSS / 1024
-}
-
-const rateList = (rates: Record<string, number>): string =>
-  Object.values(rates)
-    .map((rate) => rate.toFixed(2))
-    .join(' ')
-
-/** 83000 → `1:23`, 3723000 → `1:02:03` */
-function duration(ms: number): string {
-  const seconds = Math.round(ms / 1000)
-  const two = (n: number): string => String(n).padStart(2, '0')
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
 }

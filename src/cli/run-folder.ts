@@ -13,6 +13,7 @@ import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/me
 import { runFiles } from '../train/callbacks/checkpoint.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
+import { trainingSchema } from './training-options.js'
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 
@@ -39,10 +40,7 @@ const runOptions = v.object({
   gradientCheckpoint: v.optional(v.picklist(gradientCheckpoints), 'none'),
   epochs: positive,
   batchSize: positive,
-  lr: v.number(),
-  momentum: v.number(),
-  weightDecay: v.number(),
-  schedule: v.picklist(['cosine', 'constant']),
+  ...trainingSchema,
   seed: v.number(),
   threads: positive,
   load: v.optional(v.string()),

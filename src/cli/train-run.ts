@@ -6,9 +6,8 @@ import { SpikewasmError } from '../errors.js'
 import { RunFolder } from '../io/folder/folder.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
-import { constant, cosine, type Optimizer } from '../optimizer/index.js'
 import { type Due, type Monitor, runFiles, runWriter } from '../train/callbacks/checkpoint.js'
-import type { EpochRecord, History } from '../train/records.js'
+import type { History } from '../train/records.js'
 import { listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
 import {
@@ -19,6 +18,7 @@ import {
   type TrainSummary,
 } from './report.js'
 import { holdsRun, idOf, optionsJson, type RunOptions } from './run-folder.js'
+import { describeTraining, type TrainingSetup } from './training-options.js'
 
 /** Where a run is kept. */
 export interface RunPlace {
@@ -72,7 +72,7 @@ export async function oldPlace(path: string): Promise<RunPlace> {
 export interface RunParts {
   readonly model: Model
   readonly data: Split
-  readonly optimizer: Optimizer
+  readonly training: TrainingSetup
   readonly options: RunOptions
   readonly place?: RunPlace
   readonly due: Due
@@ -82,13 +82,15 @@ export interface RunParts {
 }
 
 export async function runTraining(parts: RunParts): Promise<void> {
-  const { model, data, optimizer, options, place, due, monitor, numWorkers, json } = parts
-  const { epochs, schedule } = options
+  const { model, data, training, options, place, due, monitor, numWorkers, json } = parts
+  const { epochs } = options
+  const { optimizer, schedule } = training
   const id = idOf(options)
   const reporter = json
     ? jsonReporter({ id, options })
     : humanReporter(epochs, () => model.firingRates())
   if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
+  if (!json) process.stdout.write(`${describeTraining(training.record, optimizer)}\n`)
   const interrupt = listenForInterrupt((name) => {
     reporter.pause()
     process.stderr.write(`${name}: stopping after this step; again ends at once, without saving\n`)
@@ -106,12 +108,13 @@ export async function runTraining(parts: RunParts): Promise<void> {
     const history = await model.fit(data.train, {
       epochs,
       optimizer,
-      schedule: schedule === 'cosine' ? cosine() : constant(),
-      validation: data.test,
+      schedule,
+      ...training.fit,
+      ...(training.fit.validationSplit === undefined ? { validation: data.test } : {}),
       signal: interrupt.signal,
       numWorkers,
       resume: place?.checkpoint,
-      callbacks: writer && [writer],
+      callbacks: [...training.callbacks, ...(writer ? [writer] : [])],
       onStep(info) {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
@@ -155,7 +158,7 @@ function describe(
 function summarize(
   model: Model,
   options: RunOptions,
-  { epochs: records }: { readonly epochs: readonly EpochRecord[] },
+  { epochs: records, stopped }: History,
   stepTimes: readonly number[],
   aborted: boolean,
   out: string | undefined,
@@ -185,6 +188,7 @@ function summarize(
     seed: options.seed,
     epochs: options.epochs,
     aborted,
+    stopped: stopped ?? null,
     out: out ?? null,
   }
 }
@@ -194,7 +198,7 @@ function summarize(
  */
 function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void {
   reporter.summary(summary)
-  const { aborted, out } = summary
+  const { aborted, stopped, out } = summary
   const where =
     out !== null
       ? `saved weights, options and history in ${resolve(out)}`
@@ -202,7 +206,7 @@ function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void 
         ? 'nothing was saved; give --out <folder> to keep the weights'
         : undefined
   const how = aborted && out !== null ? `; go on with train --resume ${out}` : ''
-  const text = [aborted ? 'stopped before the end' : undefined, where]
+  const text = [aborted ? 'stopped before the end' : (stopped ?? undefined), where]
     .filter((part) => part !== undefined)
     .join('; ')
   if (text !== '') (json ? process.stderr : process.stdout).write(`${text}${how}\n`)

@@ -6,9 +6,8 @@ import { expect } from '../errors.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
-import { sgd } from '../optimizer/index.js'
-import type { Method, MethodOptions, StepMode } from '../plan/methods.js'
-import { type Due, dueOf, type Monitor, monitors, runFiles } from '../train/callbacks/checkpoint.js'
+import { type Method, type MethodOptions, type StepMode, takenOptions } from '../plan/methods.js'
+import { type Due, dueOf, monitors, runFiles } from '../train/callbacks/checkpoint.js'
 import {
   augmentable,
   type DataArguments,
@@ -21,23 +20,25 @@ import { withFiles } from './mistakes.js'
 import { counting, named, numeric, shared } from './options.js'
 import { parseRunOptions, type RunOptions } from './run-folder.js'
 import { newPlace, oldPlace, type RunPlace, runTraining } from './train-run.js'
+import {
+  addTrainingFlags,
+  expectSameMonitor,
+  type TrainingArguments,
+  trainingOf,
+} from './training-options.js'
 import { packageVersion } from './version.js'
 
-interface TrainArguments extends DataArguments {
+interface TrainArguments extends DataArguments, TrainingArguments {
   readonly model: ModelName
   readonly method: Method
   readonly stepMode?: StepMode
-  readonly update: Required<MethodOptions>['update']
+  readonly update?: MethodOptions['update']
   readonly backwardSteps?: number
-  readonly gradientCheckpoint: Required<MethodOptions>['gradientCheckpoint']
+  readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
   readonly timeSteps: number
   readonly tau: number
   readonly epochs?: number
   readonly batchSize?: number
-  readonly lr?: number
-  readonly momentum: number
-  readonly weightDecay?: number
-  readonly schedule: 'cosine' | 'constant'
   readonly threads?: number
   readonly seed: number
   readonly load?: string
@@ -45,13 +46,12 @@ interface TrainArguments extends DataArguments {
   readonly overwrite: boolean
   readonly resume?: string
   readonly checkpointEvery?: number | string
-  readonly monitor?: Monitor
   readonly numWorkers?: 0 | 1
   readonly json: boolean
 }
 
 export function trainCommand(command: Command): Command {
-  return command
+  const begun = command
     .description(
       'Train a network and test it after each epoch. Without options: the digits that ' +
         'come with the package.',
@@ -75,18 +75,7 @@ export function trainCommand(command: Command): Command {
     .addOption(
       numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
     )
-    .addOption(numeric('--lr <rate>', `learning rate (default: ${describeDefault('lr')})`))
-    .addOption(numeric('--momentum <share>', 'momentum of SGD', 0.9))
-    .addOption(
-      numeric(
-        '--weight-decay <rate>',
-        'L2 decay of the weights of convolutions and linear layers (default: ' +
-          `${describeDefault('weightDecay')})`,
-      ),
-    )
-    .addOption(
-      named('--schedule <name>', 'learning rate over the epochs', ['cosine', 'constant'], 'cosine'),
-    )
+  return addTrainingFlags(begun)
     .addOption(shared.threads())
     .addOption(
       numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0),
@@ -130,7 +119,8 @@ export function trainCommand(command: Command): Command {
     .addOption(
       named(
         '--monitor <name>',
-        'with --out: what chooses the best weights (default: testAccuracy)',
+        'what chooses the best weights (default: testAccuracy), and what --early-stopping ' +
+          'watches',
         monitors,
       ),
     )
@@ -149,8 +139,13 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
         : undefined
   try {
     expect(
-      place !== undefined || (checkpointEvery === undefined && monitor === undefined),
-      () => '--checkpoint-every and --monitor need --out, a folder for the checkpoints; got none',
+      place !== undefined ||
+        (checkpointEvery === undefined &&
+          !overwrite &&
+          (monitor === undefined || args.earlyStopping !== undefined)),
+      () =>
+        '--checkpoint-every, --overwrite and --monitor need --out, a folder for the ' +
+        'checkpoints; got none',
     )
     const due = dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
     if (place?.resumed) {
@@ -159,7 +154,8 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
         await place.folder.read(runFiles.options),
         `${resume}/options.json`,
       )
-      await trainAs({ ...args, ...run, ...given }, run, place, due)
+      expectSameMonitor(run, monitor)
+      await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, due)
     } else await trainAs(args, undefined, place, due)
   } finally {
     await place?.folder.close()
@@ -188,6 +184,12 @@ function resumedArguments(command: Command): Partial<TrainArguments> {
   )
 }
 
+/** Options of a method that it does not take are complete in a run's folder; they do nothing. */
+function takenHere(run: RunOptions): MethodOptions {
+  const { update, backwardSteps, gradientCheckpoint } = takenOptions(run)
+  return { update, backwardSteps, gradientCheckpoint }
+}
+
 async function trainAs(
   args: TrainArguments,
   run: RunOptions | undefined,
@@ -195,8 +197,6 @@ async function trainAs(
   due: Due,
 ): Promise<void> {
   const { defaults } = datasets[args.dataset]
-  const { lr = defaults.lr, momentum, weightDecay = defaults.weightDecay } = args
-  const optimizer = sgd({ lr, momentum, weightDecay, decay: 'weights' })
   const data = await loadData(args)
   const samples = data.train.length
   const {
@@ -206,6 +206,7 @@ async function trainAs(
   } = args
   const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
   const { timeSteps, seed } = args
+  const training = trainingOf(args, { method, timeSteps, epochs, defaults })
   const { shape: input, classes } = data.train
   const network = models[args.model](input, classes, { tau })
   const model = await compile(network, {
@@ -237,21 +238,19 @@ async function trainAs(
       tau,
       method,
       stepMode: model.stepMode,
-      update,
+      // Complete, also where the method takes none of them.
+      update: update ?? 'afterwards',
       backwardSteps: backwardSteps ?? timeSteps,
-      gradientCheckpoint,
+      gradientCheckpoint: gradientCheckpoint ?? 'none',
       epochs,
       batchSize,
-      lr,
-      momentum,
-      weightDecay,
-      schedule: args.schedule,
+      ...training.record,
       seed,
       threads,
       load: args.load,
     }
     const { monitor, numWorkers, json } = args
-    const parts = { model, data, optimizer, options, place, due, monitor, numWorkers, json }
+    const parts = { model, data, training, options, place, due, monitor, numWorkers, json }
     await runTraining(parts)
   } finally {
     await model.dispose()

@@ -6,6 +6,7 @@
 import type { Model } from '../model.js'
 import type { Session } from '../runtime/session.js'
 import { cosineOf } from '../runtime/views.js'
+import { comparableLr } from '../train/comparable-lr.js'
 import type { Cosine, GradientMatch, Point } from './diagnosis.js'
 
 export interface Probe extends Omit<Point, 'step'> {
@@ -28,6 +29,8 @@ export async function probe(
   batches: number,
 ): Promise<Probe> {
   rate.loadStateDict(bptt.stateDict())
+  const { timeSteps } = bptt
+  const factor = comparableLr(1, { from: bptt.method, to: rate.method, timeSteps })
   const [a1, a2, cosines, ratios] = [means(), means(), means(), means()]
   const rates: Record<string, number[]> = {}
   const weights = new Set<string>()
@@ -44,7 +47,7 @@ export async function probe(
       // Those of a normalisation are vectors.
       if (name.endsWith('weight') && shape.length > 1) weights.add(name)
       cosines.add(name, cosineOf(data, reference[name].data))
-      ratios.add(name, (bptt.timeSteps * norm(data)) / norm(reference[name].data))
+      ratios.add(name, (factor * norm(data)) / norm(reference[name].data))
     }
     for (const [layer, steps] of Object.entries(bptt.stepRates())) {
       rates[layer] ??= steps.map(() => 0)

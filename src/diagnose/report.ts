@@ -1,5 +1,7 @@
 /** A diagnosis for people and programs: tables as plain data, and JSON. */
 
+import { methodNames } from '../plan/methods.js'
+import { comparableLr } from '../train/comparable-lr.js'
 import {
   type Cost,
   claimed,
@@ -37,6 +39,7 @@ export function tables(diagnosis: Diagnosis): Table[] {
     claimTable(diagnosis),
     ...assumptionTables(diagnosis),
     gradientTable(diagnosis),
+    learningRateTable(diagnosis),
     costTable(diagnosis),
     rateTable(diagnosis),
   ]
@@ -139,6 +142,21 @@ function gradientTable(diagnosis: Diagnosis): Table {
       parameter,
       ...compared.map(
         ({ gradients }) => `${show(gradients[i].cosine, 4)} (${show(gradients[i].normRatio, 3)})`,
+      ),
+    ]),
+  }
+}
+
+/** Learning rates of SGD for which the methods make steps as large. */
+function learningRateTable({ setup }: Diagnosis): Table {
+  const { learningRate, timeSteps: all } = setup
+  return {
+    title: 'Learning rates of SGD that make steps as large as those of BPTT (train --lr-for bptt)',
+    head: ['method', ...all.map((T) => `T ${T}`)],
+    rows: methodNames.map((to) => [
+      to,
+      ...all.map((timeSteps) =>
+        threeDigits(comparableLr(learningRate, { from: 'bptt', to, timeSteps })),
       ),
     ]),
   }

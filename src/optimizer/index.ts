@@ -6,14 +6,24 @@ import { type Sgd, sgd, sgdFields } from './sgd.js'
 
 export { type Adam, type AdamOptions, adam, adamW } from './adam.js'
 export type { ParameterGroup } from './groups.js'
+export { checkMonitor, type Monitor, modeOf, monitored, monitors } from './monitor.js'
 export { checkNames, type Names, named } from './names.js'
 export { checkRate } from './rate.js'
 export {
+  type CosineOptions,
+  checkSchedule,
   constant,
   cosine,
   type EpochSchedule,
+  linearWarmup,
+  type OneCycleOptions,
+  oneCycle,
+  type PlateauOptions,
+  perStep,
+  plateau,
   type Schedule,
   type ScheduleAt,
+  type ScheduleBy,
   stepDecay,
 } from './schedule.js'
 export { type Sgd, type SgdOptions, sgd } from './sgd.js'

@@ -1,6 +1,7 @@
 /** Learning-rate schedules: factors of the optimizer's learning rate. */
 
-import { expect } from '../errors.js'
+import { checkOptions, describe, expect } from '../errors.js'
+import { checkMonitor, type Monitor, modeOf, monitored } from './monitor.js'
 
 /** Where a training stands when a schedule is asked. */
 export interface ScheduleAt {
@@ -16,6 +17,9 @@ export interface ScheduleAt {
   readonly records: readonly object[]
 }
 
+/** When a schedule is asked: at the start of each epoch, or at each step. */
+export type ScheduleBy = 'epoch' | 'step'
+
 /**
  * A learning-rate schedule: takes an epoch, counted from 0, and the epoch at which the training
  * ends, and returns the factor (≥ 0) of the optimizer's learning rate. Any function is one; it is
@@ -24,11 +28,13 @@ export interface ScheduleAt {
 export interface Schedule {
   (epoch: number, epochs: number, at: ScheduleAt): number
   /** When it is asked; default 'epoch'. */
-  readonly by?: 'epoch' | 'step'
+  readonly by?: ScheduleBy
   /** What made it, for messages and checkpoints; a function of one's own has none. */
   readonly kind?: string
   /** What it was made with. */
   readonly options?: Readonly<Record<string, unknown>>
+  /** The figure of an epoch that it reads, if any. */
+  readonly monitor?: Monitor
 }
 
 /** A schedule that needs no more than the epoch. */
@@ -39,54 +45,337 @@ export interface EpochSchedule extends Schedule {
 /** A schedule that says what made it. */
 function made(
   kind: string,
-  options: Schedule['options'],
-  by: 'epoch' | 'step',
-  factor: (epoch: number, epochs: number) => number,
+  options: NonNullable<Schedule['options']>,
+  by: ScheduleBy,
+  factor: (epoch: number, epochs: number, at: ScheduleAt) => number,
+  monitor?: Monitor,
 ): EpochSchedule {
-  return Object.assign((epoch: number, epochs: number): number => factor(epoch, epochs), {
-    kind,
-    options,
-    by,
-  })
+  const schedule = (epoch: number, epochs: number, at?: ScheduleAt): number =>
+    factor(epoch, epochs, at as ScheduleAt)
+  return Object.assign(schedule, { kind, options, by, ...(monitor ? { monitor } : {}) })
 }
 
-/**
- * A schedule from 1 towards 0 along half a cosine, one step an epoch: (1 + cos(π·epoch/epochs)) /
- * 2, as PyTorch's CosineAnnealingLR with T_max = epochs.
- */
-export function cosine(): EpochSchedule {
-  return made(
-    'cosine',
-    {},
-    'epoch',
-    (epoch, epochs) => (1 + Math.cos((Math.PI * epoch) / epochs)) / 2,
-  )
-}
+/** The place in epochs or steps, and the number of them. */
+const placeOf = (
+  by: ScheduleBy,
+  epoch: number,
+  epochs: number,
+  at: ScheduleAt | undefined,
+): readonly [number, number] =>
+  // Called by hand, without a place in steps, an epoch counts as one.
+  by === 'step' ? [at?.step ?? epoch, at?.steps ?? epochs] : [epoch, epochs]
 
 /** A schedule that is always 1. */
 export function constant(): EpochSchedule {
   return made('constant', {}, 'epoch', () => 1)
 }
 
+/** Options of `cosine`; each has a default. */
+export interface CosineOptions {
+  /** Epochs (or steps) of a linear warm-up before it, an integer ≥ 0; default 0. */
+  warmup?: number
+  /** The factor that it falls towards, 0…1; default 0. */
+  min?: number
+  /** Whether it counts epochs or steps; default 'epoch'. */
+  by?: ScheduleBy
+}
+
 /**
- * A schedule that divides the learning rate by `factor` after every `every` epochs.
- * @param every epochs, an integer ≥ 1
+ * A schedule from 1 towards `min` along half a cosine: min + (1 − min)·(1 + cos(π·n/N))/2 in epoch
+ * (or step) n of N, as PyTorch's CosineAnnealingLR with T_max = N. With `warmup` the factor first
+ * rises as that of `linearWarmup`, and n and N count from its end.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function cosine(): EpochSchedule
+export function cosine(options: CosineOptions): Schedule
+export function cosine(options: CosineOptions = {}): Schedule {
+  checkOptions('cosine', options, ['warmup', 'min', 'by'])
+  const { warmup = 0, min = 0, by = 'epoch' } = options
+  expect(
+    Number.isInteger(warmup) && warmup >= 0,
+    () => `cosine.warmup must be an integer ≥ 0, got ${describe(warmup)}`,
+  )
+  checkShare('cosine.min', min)
+  checkBy('cosine.by', by)
+  return made('cosine', { ...options }, by, (epoch, epochs, at) => {
+    const [n, all] = placeOf(by, epoch, epochs, at)
+    if (n < warmup) return (n + 1) / warmup
+    return min + ((1 - min) * (1 + Math.cos((Math.PI * (n - warmup)) / (all - warmup)))) / 2
+  })
+}
+
+/**
+ * A linear warm-up, and then another schedule: the factor is (n + 1)/length times the first of
+ * `then` in epoch (or step) n < length. `then` counts from the end of the warm-up; one by epochs
+ * behind a warm-up by steps counts epochs from the beginning. The same as PyTorch's SequentialLR
+ * of LinearLR(start_factor = 1/length, total_iters = length − 1) and the other.
+ *
+ * @param length epochs (or steps) of the warm-up, an integer ≥ 1
+ * @param then the schedule behind it; default `constant()`
+ * @param options `by`: whether `length` counts epochs or steps; default 'epoch'
+ * @throws SpikewasmError when an argument is out of range
+ */
+export function linearWarmup(
+  length: number,
+  then: Schedule = constant(),
+  options: { by?: ScheduleBy } = {},
+): Schedule {
+  expect(
+    Number.isInteger(length) && length >= 1,
+    () => `linearWarmup's length must be an integer ≥ 1, got ${describe(length)}`,
+  )
+  expect(
+    typeof then === 'function',
+    () => `linearWarmup's second argument must be a schedule, got ${describe(then)}`,
+  )
+  checkOptions('linearWarmup', options, ['by'])
+  const { by = 'epoch' } = options
+  checkBy('linearWarmup.by', by)
+  const shown = { length, next: { kind: then.kind ?? 'a function', options: then.options }, by }
+  const whole = by === 'step' || then.by === 'step' ? 'step' : 'epoch'
+  const factor: Schedule = (epoch, epochs, at) => {
+    const [n] = placeOf(by, epoch, epochs, at)
+    const behind = after(length, by, epoch, epochs, at)
+    const value = then(behind.epoch, behind.epochs, behind)
+    return n < length ? (value * (n + 1)) / length : value
+  }
+  return made('linearWarmup', shown, whole, factor, then.monitor)
+}
+
+/** A place counted from the end of a warm-up; within the warm-up the first one behind it. */
+function after(
+  length: number,
+  by: ScheduleBy,
+  epoch: number,
+  epochs: number,
+  at: ScheduleAt,
+): ScheduleAt {
+  const from = (n: number, all: number, shift: number): readonly [number, number] => [
+    Math.max(0, n - shift),
+    Math.max(1, all - shift),
+  ]
+  const { step = epoch, steps = epochs, records = [] } = at ?? {}
+  const [stepThen, stepsThen] = from(
+    step,
+    steps,
+    by === 'step' ? length : (length * steps) / epochs,
+  )
+  const [epochThen, epochsThen] = by === 'step' ? [epoch, epochs] : from(epoch, epochs, length)
+  return {
+    epoch: epochThen,
+    epochs: epochsThen,
+    step: stepThen,
+    steps: stepsThen,
+    records: by === 'step' ? records : records.filter((record) => epochOf(record) > length),
+  }
+}
+
+const epochOf = (record: object): number => (record as { epoch?: number }).epoch ?? 0
+
+/** Options of `oneCycle`; each has a default, PyTorch's. */
+export interface OneCycleOptions {
+  /** Share of the training in which the factor rises, 0…1 (both excluded); default 0.3. */
+  warmup?: number
+  /** The factor begins at 1/divFactor; ≥ 1, default 25. */
+  divFactor?: number
+  /** The factor ends at 1/(divFactor·finalDivFactor); ≥ 1, default 10,000. */
+  finalDivFactor?: number
+  /** Along half a cosine, or a line; default 'cos'. */
+  anneal?: 'cos' | 'linear'
+  /** Whether it counts epochs or steps; default 'step'. */
+  by?: ScheduleBy
+}
+
+/**
+ * One cycle (Smith and Topin, 2017), as PyTorch's OneCycleLR: the factor rises from 1/divFactor to
+ * 1, the optimizer's learning rate being the largest, and then falls to nearly nothing. Momentum
+ * stays as it is.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function oneCycle(options: OneCycleOptions = {}): Schedule {
+  const known = ['warmup', 'divFactor', 'finalDivFactor', 'anneal', 'by']
+  checkOptions('oneCycle', options, known)
+  const { warmup = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options
+  const { anneal = 'cos', by = 'step' } = options
+  expect(
+    warmup > 0 && warmup < 1,
+    () => `oneCycle.warmup must lie in 0…1 (both excluded), got ${describe(warmup)}`,
+  )
+  for (const [key, value] of Object.entries({ divFactor, finalDivFactor }))
+    expect(
+      Number.isFinite(value) && value >= 1,
+      () => `oneCycle.${key} must be ≥ 1, got ${describe(value)}`,
+    )
+  expect(
+    anneal === 'cos' || anneal === 'linear',
+    () => `oneCycle.anneal must be 'cos' or 'linear', got ${describe(anneal)}`,
+  )
+  checkBy('oneCycle.by', by)
+  const start = 1 / divFactor
+  const way = (from: number, to: number, share: number): number =>
+    anneal === 'linear'
+      ? from + (to - from) * share
+      : to + ((from - to) * (1 + Math.cos(Math.PI * share))) / 2
+  return made('oneCycle', { ...options }, by, (epoch, epochs, at) => {
+    const [n, all] = placeOf(by, epoch, epochs, at)
+    const top = warmup * all - 1
+    if (n <= top) return top > 0 ? way(start, 1, n / top) : 1
+    const last = all - 1
+    return last > top ? way(1, start / finalDivFactor, (n - top) / (last - top)) : 1
+  })
+}
+
+/**
+ * A schedule that divides the learning rate by `factor` after every `every` epochs, as PyTorch's
+ * StepLR, or at each epoch of a list, as its MultiStepLR.
+ *
+ * @param every epochs, an integer ≥ 1; or epochs, counted from 0, in rising order
  * @param factor ≥ 1; default 10
  * @throws SpikewasmError when an argument is out of range
  */
-export function stepDecay(every: number, factor = 10): EpochSchedule {
-  expect(
-    Number.isInteger(every) && every >= 1,
-    () => `stepDecay.every must be an integer ≥ 1, got ${every}`,
-  )
+export function stepDecay(every: number | readonly number[], factor = 10): EpochSchedule {
+  const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 1
+  if (Array.isArray(every))
+    expect(
+      every.length > 0 && every.every((n, i) => isCount(n) && (i === 0 || n > every[i - 1])),
+      () =>
+        'stepDecay.every must be an integer ≥ 1, or a list of them in rising order, got ' +
+        describe(every),
+    )
+  else
+    expect(
+      isCount(every),
+      () => `stepDecay.every must be an integer ≥ 1, or a list of them, got ${describe(every)}`,
+    )
   expect(
     Number.isFinite(factor) && factor >= 1,
-    () => `stepDecay.factor must be ≥ 1, got ${factor}`,
+    () => `stepDecay.factor must be ≥ 1, got ${describe(factor)}`,
   )
+  const milestones = typeof every === 'number' ? undefined : [...every]
   return made(
     'stepDecay',
-    { every, factor },
+    { every: milestones ?? every, factor },
     'epoch',
-    (epoch) => factor ** -Math.floor(epoch / every),
+    (epoch) =>
+      factor **
+      -(milestones
+        ? milestones.filter((milestone) => milestone <= epoch).length
+        : Math.floor(epoch / (every as number))),
   )
+}
+
+/** Options of `plateau`; each has a default, PyTorch's but for the figure. */
+export interface PlateauOptions {
+  /** The figure that has to improve; default 'testLoss', which needs validation data. */
+  monitor?: Monitor
+  /** What the learning rate is multiplied with, 0…1 (both excluded); default 0.1. */
+  factor?: number
+  /** Epochs without a better figure that are borne, an integer ≥ 0; default 10. */
+  patience?: number
+  /** The factor never falls below, 0…1; default 0. */
+  min?: number
+  /** Share of the best figure by which a better one must differ, ≥ 0; default 1e-4. */
+  threshold?: number
+}
+
+/**
+ * A schedule that multiplies the learning rate by `factor` when a figure has not improved for more
+ * than `patience` epochs, as PyTorch's ReduceLROnPlateau. It counts the epochs of one `fit`, those
+ * before a `resume` included.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function plateau(options: PlateauOptions = {}): Schedule {
+  checkOptions('plateau', options, ['monitor', 'factor', 'patience', 'min', 'threshold'])
+  const { monitor = 'testLoss', factor = 0.1, patience = 10, min = 0, threshold = 1e-4 } = options
+  checkMonitor('plateau.monitor', monitor)
+  expect(
+    factor > 0 && factor < 1,
+    () =>
+      'plateau.factor must lie in 0…1 (both excluded), since the learning rate is multiplied ' +
+      `with it, got ${describe(factor)}`,
+  )
+  expect(
+    Number.isInteger(patience) && patience >= 0,
+    () => `plateau.patience must be an integer ≥ 0, got ${describe(patience)}`,
+  )
+  checkShare('plateau.min', min)
+  expect(
+    Number.isFinite(threshold) && threshold >= 0,
+    () => `plateau.threshold must be ≥ 0, got ${describe(threshold)}`,
+  )
+  const isBetter = (value: number, best: number | undefined): boolean => {
+    if (Number.isNaN(value)) return false
+    if (best === undefined) return true
+    return modeOf(monitor) === 'min'
+      ? value < best * (1 - threshold)
+      : value > best * (1 + threshold)
+  }
+  // A function of the records alone: who resumes needs no state.
+  const value: Schedule = (_epoch, _epochs, at) => {
+    let [current, bad] = [1, 0]
+    let best: number | undefined
+    for (const record of at?.records ?? []) {
+      const figure = monitored('plateau.monitor', monitor, record)
+      if (isBetter(figure, best)) [best, bad] = [figure, 0]
+      else bad++
+      if (bad > patience) [current, bad] = [Math.max(current * factor, min), 0]
+    }
+    return current
+  }
+  return made('plateau', { ...options }, 'epoch', value, monitor)
+}
+
+/**
+ * A schedule of one's own that is asked at each step.
+ *
+ * @param factor takes the place (`step`, `steps`, `epoch`, `epochs`) and gives the factor, ≥ 0
+ * @throws SpikewasmError when it is no function
+ */
+export function perStep(factor: (at: ScheduleAt) => number): Schedule {
+  expect(
+    typeof factor === 'function',
+    () => `perStep takes a function from a place to a factor, got ${describe(factor)}`,
+  )
+  return Object.assign((_epoch: number, _epochs: number, at: ScheduleAt) => factor(at), {
+    by: 'step' as const,
+  })
+}
+
+/** Makers that somebody may give in place of what they make. */
+const makers: readonly unknown[] = [
+  constant,
+  cosine,
+  linearWarmup,
+  oneCycle,
+  stepDecay,
+  plateau,
+  perStep,
+]
+
+/** @throws SpikewasmError for what is no schedule */
+export function checkSchedule(name: string, schedule: Schedule): void {
+  expect(
+    typeof schedule === 'function',
+    () => `${name} must be a function, got ${describe(schedule)}`,
+  )
+  expect(
+    !makers.includes(schedule),
+    () =>
+      `${name} must give a number, got a function; call its maker: ` +
+      `${schedule.name}(), not ${schedule.name}`,
+  )
+}
+
+function checkBy(name: string, by: ScheduleBy): void {
+  expect(
+    by === 'epoch' || by === 'step',
+    () => `${name} must be 'epoch' or 'step', got ${describe(by)}`,
+  )
+}
+
+function checkShare(name: string, value: number): void {
+  expect(value >= 0 && value <= 1, () => `${name} must lie in 0…1, got ${describe(value)}`)
 }

@@ -18,7 +18,10 @@ export const stepModes: readonly StepMode[] = ['m', 's']
 /** When online methods run the optimizer. */
 export const updates: readonly ('afterwards' | 'everyStep')[] = ['afterwards', 'everyStep']
 
-/** Options that choose a training method; each has a default. */
+/**
+ * Options that choose a training method; each has a default. An option that the method does not
+ * take is refused, whatever its value.
+ */
 export interface MethodOptions {
   /**
    * rate: rate-based backpropagation (the paper's). bptt: the ordinary gradient through time. ottt,
@@ -229,7 +232,22 @@ export function traitsOf({
   return methods[method].modes[stepMode] as MethodTraits
 }
 
-/** An option's value, checked; its default is all that a method that does not take it allows. */
+/**
+ * Of a method's options, those that it takes: what `methodOptions` completed can be given again.
+ */
+export function takenOptions(options: MethodOptions): MethodOptions {
+  const { method = 'rate' } = options
+  const { options: taken } = methods[method]
+  return pickMethodOptions(
+    Object.fromEntries(
+      Object.entries(options).filter(
+        ([key]) => !Object.hasOwn(optionRows, key) || taken.includes(key as ExtraOption),
+      ),
+    ),
+  )
+}
+
+/** An option's value, checked; a method that does not take it refuses any. */
 function optionOf<K extends ExtraOption>(
   name: K,
   given: MethodOptions,
@@ -238,10 +256,11 @@ function optionOf<K extends ExtraOption>(
 ): Required<MethodOptions>[K] {
   const { standard, fits, rule }: OptionRows[K] = optionRows[name]
   const { [name]: value = standard(timeSteps) } = given as Required<MethodOptions>
+  const isGiven = given[name] !== undefined
   expect(fits(value, timeSteps), () => `${name} must ${rule(timeSteps)}, got ${describe(value)}`)
   const takers = methodsTaking(name)
   expect(
-    value === standard(timeSteps) || takers.includes(method),
+    !isGiven || takers.includes(method),
     () => `${name} is an option of method ${takers.join(', ')}, got it with ${method}`,
   )
   return value

@@ -16,6 +16,8 @@ export interface FitStart {
   readonly steps: number
   /** Whether it goes on from a checkpoint. */
   readonly resumed: boolean
+  /** Whether epochs are validated, so that their records have `testLoss` and `testAccuracy`. */
+  readonly validated: boolean
 }
 
 /** What a callback can do to the training that called it. */
@@ -29,6 +31,8 @@ export interface Training {
   stateDict(): StateDict
   /** Takes over parameters and running statistics. */
   loadStateDict(state: StateDict): void
+  /** Spikes per neuron and time step of the last step, 0…1, by layer name. */
+  firingRates(): Record<string, number>
   /** All that is needed to go on from here, to the bit. */
   snapshot(): Snapshot
 }
@@ -51,13 +55,23 @@ export interface Callback {
   onFitEnd?(history: History | undefined, training: Training): unknown
   /** What a checkpoint keeps of it: plain data. */
   state?(): unknown
-  /** Goes on from what `state` gave. */
-  restore?(state: unknown): void
+  /** Arrays that a checkpoint keeps of it beside `state`, by names of its own. */
+  tensors?(): StateDict
+  /** Goes on from what `state` and `tensors` gave. */
+  restore?(state: unknown, tensors: StateDict): void
   /** Called behind all others, because it saves what they have done. Default false. */
   readonly last?: boolean
 }
 
-const hooks = ['onFitStart', 'onStep', 'onEpoch', 'onFitEnd', 'state', 'restore'] as const
+const hooks = [
+  'onFitStart',
+  'onStep',
+  'onEpoch',
+  'onFitEnd',
+  'state',
+  'tensors',
+  'restore',
+] as const
 
 /** @throws SpikewasmError for what is no list of callbacks, or two of one name */
 export function checkCallbacks(name: string, callbacks: readonly Callback[]): void {

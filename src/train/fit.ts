@@ -82,6 +82,7 @@ export async function fit(
           progress,
           records: loop.records,
           callbacks: loop.kept(),
+          callbackTensors: loop.keptTensors(),
         }),
     })
     loop.checkRate()
@@ -90,7 +91,7 @@ export async function fit(
     session.progress = progress
     if (found) {
       restoreSnapshot(session, found)
-      loop.restore(found.about.callbacks)
+      loop.restore(found)
     }
     // Gradients of batches of an epoch that does not go on are nobody's.
     else if (progress.step === 0) session.accumulated = 0

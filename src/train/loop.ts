@@ -9,7 +9,7 @@ import { nonFinite } from '../runtime/non-finite.js'
 import { noSums, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import type { StepResult } from '../runtime/settings.js'
-import { stateDict, takeState } from '../runtime/state.js'
+import { type StateDict, stateDict, takeState } from '../runtime/state.js'
 import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
 import type { Callback, Training } from './callback.js'
@@ -17,7 +17,7 @@ import { evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
-import type { Snapshot } from './snapshot.js'
+import { type Snapshot, tensorsOf } from './snapshot.js'
 
 /**
  * A step that resolves faster than this after the next batch was ready may have been waiting for
@@ -72,7 +72,9 @@ export class Loop implements Training {
   async run(): Promise<History> {
     const { session, feed, epochs } = this.parts
     const { epoch, step } = this.progress
-    const start = { epoch, step, epochs, steps: feed.length, resumed: this.parts.resumed }
+    const { resumed, options } = this.parts
+    const validated = (options.validation ?? options.validationSplit) !== undefined
+    const start = { epoch, step, epochs, steps: feed.length, resumed, validated }
     const begun: Callback[] = []
     try {
       for (const callback of this.callbacks) {
@@ -308,6 +310,10 @@ export class Loop implements Training {
     takeState(this.parts.session, state)
   }
 
+  firingRates(): Record<string, number> {
+    return firingRates(this.parts.session, this.parts.session.lastRun)
+  }
+
   snapshot(): Snapshot {
     return this.parts.snapshot(this)
   }
@@ -318,10 +324,20 @@ export class Loop implements Training {
     return Object.fromEntries(keeping.map((callback) => [callback.name, callback.state?.()]))
   }
 
+  /** Arrays that callbacks want to keep, by their names. */
+  keptTensors(): Record<string, StateDict> {
+    const keeping = this.callbacks.filter(({ tensors }) => tensors !== undefined)
+    return Object.fromEntries(
+      keeping.map((callback) => [callback.name, callback.tensors?.() as StateDict]),
+    )
+  }
+
   /** Hands callbacks what they have kept. */
-  restore(kept: Readonly<Record<string, unknown>>): void {
+  restore(snapshot: Snapshot): void {
+    const kept = snapshot.about.callbacks
     for (const callback of this.callbacks)
-      if (Object.hasOwn(kept, callback.name)) callback.restore?.(kept[callback.name])
+      if (Object.hasOwn(kept, callback.name))
+        callback.restore?.(kept[callback.name], tensorsOf(snapshot, callback.name))
   }
 }
 

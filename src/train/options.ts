@@ -6,6 +6,7 @@ import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/
 import {
   checkNames,
   checkOptimizer,
+  checkSchedule,
   type Names,
   type Optimizer,
   type Schedule,
@@ -157,9 +158,17 @@ export function checkFitOptions(options: FitOptions): void {
   )
   if (options.optimizer !== undefined) checkOptimizer('fit.optimizer', options.optimizer)
   checkTraining(options)
+  const { schedule, validation, validationSplit } = options
+  if (schedule !== undefined) checkSchedule('fit.schedule', schedule)
+  expect(
+    !schedule?.monitor?.startsWith('test') || (validation ?? validationSplit) !== undefined,
+    () =>
+      `fit.schedule reads ${schedule?.monitor}, which needs validation data, got none; give ` +
+      `fit.validation, or plateau monitor: '${schedule?.monitor?.replace('test', 'train')}'`,
+  )
   checkSignal('fit.signal', options.signal)
   checkNumWorkers('fit.numWorkers', options.numWorkers)
-  for (const key of ['schedule', 'onStep', 'onEpoch'] as const)
+  for (const key of ['onStep', 'onEpoch'] as const)
     expect(
       options[key] === undefined || typeof options[key] === 'function',
       () => `fit.${key} must be a function, got ${describe(options[key])}`,

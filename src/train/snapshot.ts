@@ -58,20 +58,39 @@ export interface SnapshotParts extends Pick<About, 'version' | 'setting' | 'firs
   readonly progress: Progress
   readonly records: readonly EpochRecord[]
   readonly callbacks: Readonly<Record<string, unknown>>
+  /** Arrays that callbacks keep, by their names. */
+  readonly callbackTensors: Readonly<Record<string, StateDict>>
 }
+
+/** Where the arrays of a callback are; a name may hold any character. */
+const prefixOf = (callback: string): string =>
+  `callback.${encodeURIComponent(callback).replaceAll('.', '%2E')}.`
+
+/** The arrays that a callback keeps. */
+export const tensorsOf = ({ tensors }: Snapshot, callback: string): StateDict =>
+  part(tensors, prefixOf(callback))
+
+/** What begins with a prefix, without it. */
+const part = (tensors: StateDict, prefix: string): StateDict =>
+  Object.fromEntries(
+    Object.entries(tensors)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+  )
 
 const prefixed = (prefix: string, state: StateDict): StateDict =>
   Object.fromEntries(Object.entries(state).map(([name, tensor]) => [prefix + name, tensor]))
 
 /** A copy of everything; the session may go on at once. */
 export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
-  const { progress, records, callbacks, ...rest } = parts
+  const { progress, records, callbacks, callbackTensors, ...rest } = parts
   return {
     tensors: Object.assign(
       prefixed('model.', stateDict(session)),
       ...Object.entries(optimizerState(session)).map(([state, of]) =>
         prefixed(`optimizer.${state}.`, of),
       ),
+      ...Object.entries(callbackTensors).map(([name, of]) => prefixed(prefixOf(name), of)),
     ),
     about: structuredClone({
       ...rest,
@@ -86,17 +105,11 @@ export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
 
 /** Puts a snapshot's numbers into a session that is planned for them. */
 export function restoreSnapshot(session: Session, { tensors, about }: Snapshot): void {
-  const part = (prefix: string): StateDict =>
-    Object.fromEntries(
-      Object.entries(tensors)
-        .filter(([name]) => name.startsWith(prefix))
-        .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-    )
-  takeState(session, part('model.'))
+  takeState(session, part(tensors, 'model.'))
   const states = Object.keys(session.plan.named.training?.states ?? {})
   takeOptimizerState(
     session,
-    Object.fromEntries(states.map((state) => [state, part(`optimizer.${state}.`)])),
+    Object.fromEntries(states.map((state) => [state, part(tensors, `optimizer.${state}.`)])),
   )
   const numbers = about.optimizer ?? noSteps
   takeStepState(session, numbers)

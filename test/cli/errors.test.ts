@@ -56,7 +56,10 @@ const cases: [args: string, message: RegExp][] = [
     'train --gradient-checkpoint all --method bptt',
     /--gradient-checkpoint must be one of none, layers, got "all"/,
   ],
-  ['train --schedule step', /--schedule must be one of cosine, constant, got "step"/],
+  [
+    'train --schedule step',
+    /--schedule must be one of cosine, constant, oneCycle, stepDecay, plateau, got "step"/,
+  ],
   ['train --update never', /--update must be one of afterwards, everyStep, got "never"/],
   [
     'train --augment',

@@ -194,6 +194,24 @@ test('tables: as many cells as heads, and what one T leaves out', () => {
   assert.is(claims.rows.length, 3, 'growth needs two T')
 })
 
+test('learning rates that make methods comparable', () => {
+  const found = tables(made()).find(({ title }) => title.startsWith('Learning rates'))
+  const { setup } = made()
+  const row = (method: string) =>
+    found?.rows
+      .find(([name]) => name === method)
+      ?.slice(1)
+      .map(Number)
+  assert.equal(
+    row('bptt'),
+    setup.timeSteps.map(() => setup.learningRate),
+  )
+  assert.equal(
+    row('rate'),
+    setup.timeSteps.map((T) => Number((T * setup.learningRate).toPrecision(3))),
+  )
+})
+
 test('spread: first and last always, order kept', () => {
   assert.equal(spread([1, 2, 3], 4), [1, 2, 3])
   assert.equal(spread([1, 2, 3, 4, 5, 6, 7], 4), [1, 3, 5, 7])

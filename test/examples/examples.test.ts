@@ -28,6 +28,10 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.match(text, /image 7 shows vertical stripes; the network says vertical/)
   },
 
+  'resume.mjs'(text) {
+    assert.match(text, /^stopped in epoch 2\nresumed, 4 epochs in all\nthe same bits: true$/m)
+  },
+
   'residual-block.mjs'(text) {
     for (const name of ['block2.conv1.weight', 'block2.shortcut.1.running_var'])
       assert.ok(text.split('\n').includes(name), name)

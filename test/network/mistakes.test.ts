@@ -12,6 +12,7 @@ import {
   conv2d,
   dropout,
   flatten,
+  fromArrays,
   identity,
   integrateAndFire,
   lif,
@@ -241,15 +242,40 @@ test('an option that the method does not take', async () => {
       await compiled(net, { method, timeSteps: 2, gradientCheckpoint: 'layers' }),
       `gradientCheckpoint is an option of method bptt, got it with ${method}`,
     )
-  // Defaults pass with any method.
+  // So are defaults: an option that is given means something, or is refused.
   const standard = {
     update: 'afterwards',
     mseWeight: 0.05,
     backwardSteps: 2,
     gradientCheckpoint: 'none',
   } as const
+  const takers = {
+    update: ['ottt', 'sltt'],
+    mseWeight: ['ottt', 'sltt'],
+    backwardSteps: ['sltt'],
+    gradientCheckpoint: ['bptt'],
+  }
   for (const method of ['rate', 'bptt', 'ottt', 'sltt'] as const) {
-    const model = await compile(net, { input: [1, 2, 3], method, timeSteps: 2, ...standard })
+    const model = await compile(net, { input: [1, 2, 3], method, timeSteps: 2, batchSize: 2 })
+    const data = fromArrays({
+      images: new Float32Array(12),
+      labels: [0, 1],
+      shape: [1, 2, 3],
+      classes: 2,
+    })
+    for (const [option, value] of Object.entries(standard)) {
+      const of = takers[option as keyof typeof takers]
+      const options = { [option]: value }
+      const refusal = `${option} is an option of method ${of.join(', ')}, got it with ${method}`
+      if (of.includes(method)) {
+        const other = await compile(net, { input: [1, 2, 3], method, timeSteps: 2, ...options })
+        await other.dispose()
+        await model.fit(data, options)
+      } else {
+        assert.is(await compiled(net, { method, timeSteps: 2, ...options }), refusal)
+        assert.is(await messageOf(() => model.fit(data, options)), refusal)
+      }
+    }
     await model.dispose()
   }
 })

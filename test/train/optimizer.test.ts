@@ -107,7 +107,7 @@ const mistakes: [() => unknown, RegExp][] = [
   [() => sgd({ weightDecay: -0.1 }), /^sgd\.weightDecay must be ≥ 0, got -0\.1/],
   [() => sgd({ nesterov: true, momentum: 0 }), /^sgd\.nesterov needs a momentum > 0/],
   [() => sgd({ decay: 'some' as 'all' }), /^sgd\.decay must be 'all' or 'weights', got "some"/],
-  [() => stepDecay(0), /^stepDecay\.every must be an integer ≥ 1, got 0/],
+  [() => stepDecay(0), /^stepDecay\.every must be an integer ≥ 1, or a list of them, got 0/],
   [() => stepDecay(3, 0.5), /^stepDecay\.factor must be ≥ 1, got 0\.5/],
 ]
 for (const [make, expected] of mistakes)

@@ -5,21 +5,13 @@ import { serializeCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
+import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Callback, Training } from '../callback.js'
 import type { EpochRecord, History } from '../records.js'
 import type { Snapshot } from '../snapshot.js'
 
-/** What an epoch is judged by. */
-export type Monitor = 'testAccuracy' | 'testLoss' | 'trainAccuracy' | 'trainLoss'
-
-/** What can be judged by. */
-export const monitors: readonly Monitor[] = [
-  'testAccuracy',
-  'testLoss',
-  'trainAccuracy',
-  'trainLoss',
-]
+export { type Monitor, monitors }
 
 /** Options of `checkpoint`; all but `dir` have a default. */
 export interface CheckpointOptions {

@@ -1,0 +1,304 @@
+/** How `train` learns: its flags, what they mean for `fit`, and in options.json. */
+
+import { type Command, Option } from 'commander'
+import * as v from 'valibot'
+import { expect, SpikewasmError } from '../errors.js'
+import { crossEntropy, type Loss, lossNames, mse, tet } from '../loss/index.js'
+import {
+  adam,
+  adamW,
+  constant,
+  cosine,
+  linearWarmup,
+  type Monitor,
+  monitors,
+  type Optimizer,
+  oneCycle,
+  optimizerNames,
+  plateau,
+  type Schedule,
+  sgd,
+  stepDecay,
+} from '../optimizer/index.js'
+import { type Method, methodNames } from '../plan/methods.js'
+import type { Callback } from '../train/callback.js'
+import { earlyStopping } from '../train/callbacks/early-stopping.js'
+import { comparableLr } from '../train/comparable-lr.js'
+import type { FitOptions } from '../train/options.js'
+import { describeDefault } from './datasets.js'
+import { counting, named, numeric } from './options.js'
+
+/** Schedules of `--schedule`, from the number of epochs and of those of a warm-up before it. */
+const schedules = {
+  cosine: () => cosine(),
+  constant: () => constant(),
+  oneCycle: () => oneCycle(),
+  stepDecay: (epochs: number) => stepDecay(Math.max(1, Math.ceil(epochs / 3))),
+  plateau: () => plateau(),
+}
+
+type ScheduleName = keyof typeof schedules
+const scheduleNames = Object.keys(schedules) as ScheduleName[]
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(1))
+
+/** What options.json holds of it; older folders have the first lines alone. */
+export const trainingSchema = {
+  lr: v.number(),
+  weightDecay: v.number(),
+  schedule: v.picklist(scheduleNames),
+  momentum: v.optional(v.number()),
+  optimizer: v.optional(v.picklist(optimizerNames), 'sgd'),
+  lrFor: v.optional(v.picklist(methodNames)),
+  loss: v.optional(v.picklist(lossNames), 'crossEntropy'),
+  labelSmoothing: v.optional(v.number()),
+  clipNorm: v.optional(v.number()),
+  accumulate: v.optional(count),
+  ema: v.optional(v.number()),
+  freeze: v.optional(v.array(v.string())),
+  warmup: v.optional(count),
+  earlyStopping: v.optional(count),
+  monitor: v.optional(v.picklist(monitors)),
+  validationSplit: v.optional(v.number()),
+}
+
+const wholeSchema = v.object(trainingSchema)
+
+/** How a run learns, as options.json says it. */
+export type TrainingRecord = v.InferOutput<typeof wholeSchema>
+
+/** What is given on the command line, or read from options.json. */
+export type TrainingArguments = Partial<TrainingRecord>
+
+/** What of the other options it depends on. */
+export interface TrainingContext {
+  readonly method: Method
+  readonly timeSteps: number
+  readonly epochs: number
+  /** Learning rate and decay of SGD for the data set. */
+  readonly defaults: { readonly lr: number; readonly weightDecay: number }
+}
+
+/** What the options mean. */
+export interface TrainingSetup {
+  readonly optimizer: Optimizer
+  readonly schedule: Schedule
+  readonly fit: Pick<
+    FitOptions,
+    'loss' | 'clipNorm' | 'accumulate' | 'ema' | 'freeze' | 'validationSplit'
+  >
+  /** Of the run: those of its folder come behind. */
+  readonly callbacks: readonly Callback[]
+  /** For options.json; `trainingOf` gives the same again from it. */
+  readonly record: TrainingRecord
+}
+
+/** Adds the flags to a command. */
+export function addTrainingFlags(command: Command): Command {
+  return command
+    .addOption(named('--optimizer <name>', 'rule of the steps', optimizerNames, 'sgd'))
+    .addOption(
+      numeric(
+        '--lr <rate>',
+        `learning rate (default: ${describeDefault('lr')}; 0.001 for adam and adamW)`,
+      ),
+    )
+    .addOption(
+      named(
+        '--lr-for <method>',
+        'the method that --lr was chosen for: with rate, the learning rate of another is ' +
+          'multiplied by T and the weight decay divided by it, so that steps are as large',
+        methodNames,
+      ),
+    )
+    .addOption(numeric('--momentum <share>', 'sgd: momentum (default: 0.9)'))
+    .addOption(
+      numeric(
+        '--weight-decay <rate>',
+        'decay of the weights of convolutions and linear layers (default: ' +
+          `${describeDefault('weightDecay')}; 0 for adam, 0.01 for adamW)`,
+      ),
+    )
+    .addOption(
+      named(
+        '--schedule <name>',
+        'learning rate over the epochs; stepDecay: a tenth after each third, plateau: a tenth ' +
+          'when the test loss has not improved for 10 epochs',
+        scheduleNames,
+        'cosine',
+      ),
+    )
+    .addOption(
+      counting('--warmup <n>', 'epochs of a linear warm-up before the schedule (default: none)'),
+    )
+    .addOption(named('--loss <name>', 'what training makes small', lossNames, 'crossEntropy'))
+    .addOption(
+      numeric(
+        '--label-smoothing <share>',
+        'crossEntropy: share of the target that is spread over all classes (default: 0)',
+      ),
+    )
+    .addOption(
+      numeric('--clip-norm <norm>', 'scale gradients down to this norm at most (default: never)'),
+    )
+    .addOption(
+      counting(
+        '--accumulate <n>',
+        'batches whose gradients are averaged for one step of the optimizer (default: 1)',
+      ),
+    )
+    .addOption(
+      numeric(
+        '--ema <share>',
+        'keep a moving average of the parameters, which is tested and saved (default: none)',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--freeze <list>',
+        'parameters or layers that stay as they are, by name, separated by commas',
+      ).argParser(nameList),
+    )
+    .addOption(
+      counting(
+        '--early-stopping <n>',
+        'end when --monitor (default: testLoss) has not improved for n epochs (default: never)',
+      ),
+    )
+    .addOption(
+      numeric(
+        '--validation-split <share>',
+        'test each epoch on this share of the training data, its last samples, instead of the ' +
+          'test data (default: none)',
+      ),
+    )
+}
+
+function nameList(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim())
+  expect(
+    names.every((name) => name !== ''),
+    () => `--freeze must be names, separated by commas, got ${JSON.stringify(text)}`,
+  )
+  return names
+}
+
+/** @throws SpikewasmError for an option that would do nothing, or that is out of range */
+export function trainingOf(args: TrainingArguments, context: TrainingContext): TrainingSetup {
+  const { schedule: name = 'cosine', warmup } = args
+  const { clipNorm, accumulate, ema, freeze, validationSplit, labelSmoothing } = args
+  const lossName = args.loss ?? 'crossEntropy'
+  const numbers = recordOfOptimizer(args, context)
+  const loss = lossOf(lossName, labelSmoothing)
+  const fit = given({ loss, clipNorm, accumulate, ema, freeze, validationSplit })
+  const { earlyStopping: patience, monitor } = args
+  return {
+    optimizer: optimizerOf({ ...numbers, method: context.method, timeSteps: context.timeSteps }),
+    schedule: scheduleOf(name, warmup, context.epochs),
+    fit,
+    callbacks: patience === undefined ? [] : [earlyStopping(given({ patience, monitor }))],
+    record: given({
+      ...numbers,
+      schedule: name,
+      warmup,
+      loss: lossName,
+      ...{ labelSmoothing, clipNorm, accumulate, ema, freeze, validationSplit },
+      earlyStopping: patience,
+      monitor,
+    }),
+  }
+}
+
+/** Without what is undefined, so that equal options are equal JSON. */
+const given = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+
+type OptimizerRecord = Pick<
+  TrainingRecord,
+  'optimizer' | 'lr' | 'lrFor' | 'momentum' | 'weightDecay'
+>
+
+function recordOfOptimizer(
+  args: TrainingArguments,
+  { defaults }: TrainingContext,
+): OptimizerRecord {
+  const { optimizer = 'sgd', lrFor } = args
+  if (optimizer === 'sgd') {
+    const { lr = defaults.lr, weightDecay = defaults.weightDecay, momentum = 0.9 } = args
+    return given({ optimizer, lr, lrFor, momentum, weightDecay })
+  }
+  refuse('--momentum', args.momentum, `--optimizer ${optimizer}, which has betas instead`)
+  refuse('--lr-for', lrFor, `--optimizer ${optimizer}, whose steps do not grow with gradients`)
+  const { lr, weightDecay } = optimizer === 'adam' ? adam() : adamW()
+  return { optimizer, lr: args.lr ?? lr, weightDecay: args.weightDecay ?? weightDecay }
+}
+
+/** The optimizer of a run, of older ones too. */
+export function optimizerOf(
+  run: Partial<OptimizerRecord> &
+    Pick<OptimizerRecord, 'lr' | 'weightDecay'> & {
+      readonly method: Method
+      readonly timeSteps: number
+    },
+): Optimizer {
+  const { optimizer = 'sgd', momentum, weightDecay, method, timeSteps, lrFor = method } = run
+  if (optimizer === 'adam') return adam({ lr: run.lr, weightDecay })
+  if (optimizer === 'adamW') return adamW({ lr: run.lr, weightDecay })
+  const factor = lrFor === method ? 1 : comparableLr(1, { from: lrFor, to: method, timeSteps })
+  const lr = run.lr * factor
+  return sgd({ lr, momentum, weightDecay: weightDecay / factor, decay: 'weights' })
+}
+
+function scheduleOf(name: ScheduleName, warmup: number | undefined, epochs: number): Schedule {
+  if (warmup === undefined) return schedules[name](epochs)
+  if (name === 'oneCycle')
+    refuse('--warmup', warmup, '--schedule oneCycle, which has a warm-up of its own')
+  expect(
+    warmup < epochs,
+    () => `--warmup must be less than the number of epochs, ${epochs}, got ${warmup}`,
+  )
+  return linearWarmup(warmup, schedules[name](epochs - warmup))
+}
+
+function lossOf(name: Loss['kind'], labelSmoothing: number | undefined): Loss {
+  if (name === 'crossEntropy') return crossEntropy(given({ labelSmoothing }))
+  refuse('--label-smoothing', labelSmoothing, `--loss ${name}; it is for crossEntropy`)
+  return name === 'mse' ? mse() : tet()
+}
+
+/** @throws SpikewasmError for an option that would do nothing */
+function refuse(option: string, value: unknown, why: string): void {
+  if (value !== undefined)
+    throw new SpikewasmError(`${option} must be left out with ${why}, got ${value}`)
+}
+
+/**
+ * @throws SpikewasmError when a run that goes on would end elsewhere: what early stopping watches
+ *   is the run's
+ */
+export function expectSameMonitor(run: TrainingArguments, monitor: Monitor | undefined): void {
+  const own = run.monitor ?? 'testLoss'
+  expect(
+    run.earlyStopping === undefined || monitor === undefined || monitor === own,
+    () =>
+      `--monitor must be left out with --resume of a run with --early-stopping, which watches ` +
+      `${own}, got ${monitor}`,
+  )
+}
+
+/** How the run learns, in a line for people. */
+export function describeTraining(record: TrainingRecord, optimizer: Optimizer): string {
+  const { lrFor, loss, clipNorm, accumulate, ema, freeze, warmup, schedule } = record
+  const rate = Number(optimizer.lr.toPrecision(6))
+  const origin = rate === record.lr ? '' : ` (${record.lr} for ${lrFor})`
+  return [
+    `${optimizer.kind}, learning rate ${rate}${origin}`,
+    `weight decay ${Number(optimizer.weightDecay.toPrecision(6))}`,
+    `${schedule}${warmup === undefined ? '' : ` after ${warmup} epochs of warm-up`}`,
+    ...(loss === 'crossEntropy' ? [] : [`loss ${loss}`]),
+    ...(clipNorm === undefined ? [] : [`gradients of norm ${clipNorm} at most`]),
+    ...(accumulate === undefined ? [] : [`${accumulate} batches a step`]),
+    ...(ema === undefined ? [] : [`averages ${ema}`]),
+    ...(freeze === undefined ? [] : [`frozen ${freeze.join(', ')}`]),
+  ].join(', ')
+}

@@ -1,0 +1,135 @@
+/** Writes epochs to a CSV file. */
+
+import { checkBoolean, checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
+import type { Callback } from '../callback.js'
+import type { EpochRecord } from '../records.js'
+
+/** Options of `csvLogger`; each has a default. */
+export interface CsvLoggerOptions {
+  /** Whether lines go behind those that are in the file; default false. */
+  append?: boolean
+  /** Whether a file that is there may be written over; default false: it is refused. */
+  overwrite?: boolean
+}
+
+/** What it keeps from checkpoint to checkpoint: how much of the file the checkpoint knows. */
+interface Kept {
+  readonly bytes: number
+}
+
+/**
+ * Writes a line for each complete epoch to a CSV file: the figures of its record, then the firing
+ * rate of each layer as `firingRates.NAME`. A training that is resumed goes on behind the line of
+ * its checkpoint's last epoch, whatever the file holds behind it.
+ *
+ * @param path the file; its folder must exist
+ * @throws SpikewasmError for wrong options; when training starts, for a file that is there already
+ */
+export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callback {
+  expect(
+    typeof path === 'string' && path !== '',
+    () => `csvLogger's path must be the path of a file, got ${describe(path)}`,
+  )
+  checkOptions('csvLogger', options, ['append', 'overwrite'])
+  const append = checkBoolean('csvLogger.append', options.append, false)
+  const overwrite = checkBoolean('csvLogger.overwrite', options.overwrite, false)
+  expect(
+    !append || !overwrite,
+    () => 'csvLogger.append and csvLogger.overwrite exclude one another; leave one out',
+  )
+  let kept: Kept | undefined
+  let columns: readonly string[] | undefined
+  let bytes = 0
+  return {
+    name: 'csvLogger',
+    async onFitStart({ resumed }) {
+      const { truncate, writeFile } = await import('node:fs/promises')
+      await named(path, async () => {
+        const found = await textOf(path)
+        const known = resumed ? kept?.bytes : undefined
+        kept = undefined
+        if (known === undefined && found !== undefined && found !== '' && !append && !overwrite)
+          throw new SpikewasmError(
+            `csvLogger: ${JSON.stringify(path)} is there already; give append: true to go on ` +
+              'behind it, or overwrite: true to write over it',
+          )
+        const old = known === undefined ? (append ? (found ?? '') : '') : (found ?? '')
+        const whole = Buffer.byteLength(old)
+        bytes = Math.min(known ?? whole, whole)
+        // Opened for writing now: hours of training are not spent first.
+        if (found === undefined || bytes === 0) await writeFile(path, '')
+        else await truncate(path, bytes)
+        const head = Buffer.from(old).subarray(0, bytes).toString().split('\n')[0]
+        columns = head === '' ? undefined : parseLine(head)
+      })
+    },
+    async onEpoch(record) {
+      if (record.partial) return
+      const { appendFile } = await import('node:fs/promises')
+      const figures = figuresOf(record)
+      const fresh = columns === undefined
+      columns ??= Object.keys(figures)
+      const missing = Object.keys(figures).filter((name) => !columns?.includes(name))
+      expect(
+        missing.length === 0,
+        () =>
+          `csvLogger: ${JSON.stringify(path)} has no column for ${missing.slice(0, 5).join(', ')}` +
+          `${missing.length > 5 ? ', …' : ''}; give another file`,
+      )
+      const row = columns.map((name) => (name in figures ? String(figures[name]) : ''))
+      const text = (fresh ? lineOf(columns) : '') + lineOf(row)
+      await named(path, () => appendFile(path, text))
+      bytes += Buffer.byteLength(text)
+    },
+    state: (): Kept => ({ bytes }),
+    restore(state) {
+      kept = state as Kept
+    },
+  }
+}
+
+/** The numbers of a record, by column. */
+function figuresOf({ firingRates, ...record }: EpochRecord): Readonly<Record<string, number>> {
+  const numbers = Object.entries(record).filter(([, value]) => typeof value === 'number')
+  const rates = Object.entries(firingRates).map(([name, rate]) => [`firingRates.${name}`, rate])
+  return Object.fromEntries([...numbers, ...rates]) as Record<string, number>
+}
+
+/** A line by RFC 4180, but that a name has no line break. */
+const lineOf = (cells: readonly string[]): string => `${cells.map(cellOf).join(',')}\n`
+
+const cellOf = (text: string): string => {
+  const line = text.replace(/[\r\n]+/g, ' ')
+  return /[",]/.test(line) ? `"${line.replaceAll('"', '""')}"` : line
+}
+
+/** The cells of a line that `lineOf` wrote. */
+const parseLine = (line: string): string[] =>
+  [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) =>
+    quoted === undefined ? plain : quoted.replaceAll('""', '"'),
+  )
+
+/** The text of a file; undefined where there is none. */
+async function textOf(path: string): Promise<string | undefined> {
+  const { readFile } = await import('node:fs/promises')
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Faults of the system in our words. */
+async function named<T>(path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error instanceof SpikewasmError) throw error
+    throw new SpikewasmError(
+      `csvLogger: ${JSON.stringify(path)} must be a file that can be written: ` +
+        `${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,128 @@
+/** Ends a training that no longer improves. */
+
+import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { checkMonitor, type Monitor, modeOf, monitored } from '../../optimizer/index.js'
+import type { StateDict } from '../../runtime/state.js'
+import type { Callback, Training } from '../callback.js'
+
+/** Options of `earlyStopping`; each has a default. */
+export interface EarlyStoppingOptions {
+  /** The figure that has to improve; default 'testLoss', which needs validation data. */
+  monitor?: Monitor
+  /**
+   * Epochs in a row without a better figure after which training ends, an integer ≥ 1; default 5.
+   */
+  patience?: number
+  /** A figure is better when it is so by more than this, ≥ 0; default 0. */
+  minDelta?: number
+  /** Whether small or large figures are good; default: 'min' for losses, 'max' for accuracies. */
+  mode?: 'min' | 'max'
+  /**
+   * Whether the model ends with the parameters and running statistics of its best epoch; default
+   * false. They count too when all epochs have been trained, but not when the signal stopped the
+   * training, which may go on then. Not with `ema`.
+   */
+  restoreBest?: boolean
+}
+
+/** What it keeps from checkpoint to checkpoint. */
+interface Kept {
+  readonly best: number | null
+  readonly bestEpoch: number
+  readonly waited: number
+}
+
+/**
+ * Ends the training when a figure has not improved for some epochs, as Keras' EarlyStopping;
+ * `history.stopped` says so. It counts the epochs of one `fit`, those before a `resume` included.
+ *
+ * @throws SpikewasmError for wrong options; when training starts, for a figure that needs
+ *   validation data where there are none
+ */
+export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
+  const known = ['monitor', 'patience', 'minDelta', 'mode', 'restoreBest']
+  checkOptions('earlyStopping', options, known)
+  const { monitor = 'testLoss', patience = 5, minDelta = 0 } = options
+  checkMonitor('earlyStopping.monitor', monitor)
+  expect(
+    Number.isInteger(patience) && patience >= 1,
+    () => `earlyStopping.patience must be an integer ≥ 1, got ${describe(patience)}`,
+  )
+  expect(
+    Number.isFinite(minDelta) && minDelta >= 0,
+    () => `earlyStopping.minDelta must be ≥ 0, got ${describe(minDelta)}`,
+  )
+  const { mode = modeOf(monitor) } = options
+  expect(
+    mode === 'min' || mode === 'max',
+    () => `earlyStopping.mode must be 'min' or 'max', got ${describe(mode)}`,
+  )
+  const restoreBest = checkBoolean('earlyStopping.restoreBest', options.restoreBest, false)
+
+  const none: Kept = { best: null, bestEpoch: 0, waited: 0 }
+  let kept = none
+  let weights: StateDict | undefined
+  let epochs = 0
+  let restored = false
+  const stopIfDue = (training: Training): void => {
+    const { waited, best, bestEpoch } = kept
+    if (waited < patience) return
+    training.stop(
+      `earlyStopping: ${monitor} has not improved for ${waited} ` +
+        `epoch${waited === 1 ? '' : 's'}; ` +
+        (best === null ? 'it was never finite' : `best ${best} in epoch ${bestEpoch}`),
+    )
+  }
+  const isBetter = (value: number): boolean => {
+    if (!Number.isFinite(value)) return false
+    if (kept.best === null) return true
+    return mode === 'min' ? value < kept.best - minDelta : value > kept.best + minDelta
+  }
+  return {
+    name: 'earlyStopping',
+    onFitStart(start, training) {
+      expect(
+        start.validated || monitor.startsWith('train'),
+        () =>
+          `earlyStopping.monitor must be a figure that epochs have, got ${monitor}, which needs ` +
+          `validation data; give fit.validation, or monitor '${monitor.replace('test', 'train')}'`,
+      )
+      expect(
+        !restoreBest || training.snapshot().about.setting.ema === undefined,
+        () =>
+          'earlyStopping.restoreBest excludes fit.ema, got both; the checkpoint callback writes ' +
+          'the best averages to best.safetensors',
+      )
+      epochs = start.epochs
+      // A callback may be used for one fit after another.
+      if (!restored) [kept, weights] = [none, undefined]
+      restored = false
+      // The process may have ended between the checkpoint of the last epoch and the end.
+      stopIfDue(training)
+    },
+    onEpoch(record, training) {
+      if (record.partial) return
+      const value = monitored('earlyStopping.monitor', monitor, record)
+      if (isBetter(value)) {
+        kept = { best: value, bestEpoch: record.epoch, waited: 0 }
+        if (restoreBest) weights = training.stateDict()
+        return
+      }
+      kept = { ...kept, waited: kept.waited + 1 }
+      stopIfDue(training)
+    },
+    onFitEnd(history, training) {
+      const last = history?.epochs.at(-1)
+      const ended = history?.stopped !== undefined || (last?.epoch === epochs && !last.partial)
+      if (ended && weights) training.loadStateDict(weights)
+      weights = undefined
+    },
+    state: (): Kept => kept,
+    tensors: () => weights ?? {},
+    restore(state, tensors) {
+      kept = state as Kept
+      restored = true
+      weights = Object.keys(tensors).length > 0 ? tensors : undefined
+    },
+  }
+}

@@ -1,0 +1,149 @@
+/** Shows how a training goes on. */
+
+import type { SingleBar } from 'cli-progress'
+import { checkOptions, describe, expect } from '../../errors.js'
+import type { Callback } from '../callback.js'
+import type { EpochRecord, StepInfo } from '../records.js'
+
+/** Options of `progress`; each has a default. */
+export interface ProgressOptions {
+  /** Where it writes; default standard error. */
+  stream?: ProgressStream
+}
+
+/** What `progress` writes to, such as `process.stderr`. */
+export interface ProgressStream {
+  write(text: string): unknown
+  /** Whether it is a terminal, which shows a bar. */
+  readonly isTTY?: boolean
+}
+
+/**
+ * Writes a line for each epoch, and shows a bar where the stream is a terminal. For Node.
+ *
+ * @throws SpikewasmError for wrong options
+ */
+export function progress(options: ProgressOptions = {}): Callback {
+  checkOptions('progress', options, ['stream'])
+  expect(
+    options.stream === undefined || typeof options.stream?.write === 'function',
+    () => `progress.stream must be a stream to write to, got ${describe(options.stream)}`,
+  )
+  let stream: ProgressStream
+  let bar: Bar | undefined
+  let epochs = 1
+  return {
+    name: 'progress',
+    async onFitStart(start, training) {
+      epochs = start.epochs
+      stream = options.stream ?? process.stderr
+      if (!stream.isTTY) return
+      const { SingleBar } = await import('cli-progress')
+      bar = stepBar(SingleBar, stream, () => training.firingRates())
+    },
+    onStep: (info) => bar?.step(info),
+    onEpoch(record) {
+      bar?.stop()
+      stream.write(`${epochLine(record, epochs)}\n`)
+    },
+    onFitEnd() {
+      bar?.stop()
+      bar = undefined
+    },
+  }
+}
+
+/** A bar of steps. */
+export interface Bar {
+  step(info: StepInfo): void
+  /** Removes it, so that other text can be written. */
+  stop(): void
+}
+
+/** Drawing more often than this would only cost time. */
+const REDRAW_MS = 100
+
+/**
+ * @param Single of cli-progress, which only Node has
+ * @param rates firing rates of the last step by layer
+ */
+export function stepBar(
+  Single: typeof SingleBar,
+  stream: ProgressStream,
+  rates: () => Record<string, number>,
+): Bar {
+  const bar = new Single({
+    format:
+      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy ' +
+      '{accuracy}  {ms} ms/step  rates {rates}',
+    barsize: 20,
+    clearOnComplete: true,
+    hideCursor: true,
+    // Ctrl-C is handled by the caller, which lets the step finish first.
+    gracefulExit: false,
+    stream: stream as NodeJS.WriteStream,
+  })
+  const began = performance.now()
+  let drawn = Number.NEGATIVE_INFINITY
+  let before = 0
+  let counted = false
+  return {
+    step({ epoch, epochs, step, steps, meanLoss, meanAccuracy, milliseconds }) {
+      // Steps from before a resume took none of this time.
+      if (!counted) [before, counted] = [epoch * steps + step, true]
+      const now = performance.now()
+      if (now - drawn < REDRAW_MS) return
+      drawn = now
+      // The time so far includes loading and validation, so the estimate does too.
+      const at = epoch * steps + step + 1
+      const payload = {
+        epoch: `${epoch + 1}/${epochs}`,
+        left: duration(((now - began) / (at - before)) * (epochs * steps - at)),
+        loss: decimal(meanLoss),
+        accuracy: percent(meanAccuracy),
+        ms: milliseconds.toFixed(1),
+        rates: rateList(rates()),
+      }
+      if (bar.isActive) bar.update(step + 1, payload)
+      else bar.start(steps, step + 1, payload)
+    },
+    stop: () => bar.stop(),
+  }
+}
+
+/** One epoch in one line. */
+export function epochLine(record: EpochRecord, epochs: number): string {
+  const { epoch, trainLoss, trainAccuracy, testAccuracy, samplesPerSecond, firingRates } = record
+  return [
+    `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`,
+    `loss ${decimal(trainLoss)}`,
+    `train ${percent(trainAccuracy)}`,
+    ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}`]),
+    `${Math.round(samplesPerSecond)} samples/s`,
+    `rates ${rateList(firingRates)}`,
+  ].join('  ')
+}
+
+/** 0.9746 → `97.46 %` */
+export function percent(share: number | undefined): string {
+  if (share === undefined) return 'none'
+  return `${(100 * share).toFixed(2)} %`
+}
+
+/** Four places; diverged losses in scientific notation. */
+export function decimal(value: number): string {
+  return Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3)
+}
+
+const rateList = (rates: Record<string, number>): string =>
+  Object.values(rates)
+    .map((rate) => rate.toFixed(2))
+    .join(' ')
+
+/** 83000 → `1:23`, 3723000 → `1:02:03` */
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000)
+  const two = (n: number): string => String(n).padStart(2, '0')
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
+}

@@ -1,0 +1,258 @@
+/** Flags of `train` that say how it learns: what they mean, options.json, and what is refused. */
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as v from 'valibot'
+import { trainCommand } from '../../src/cli/train.js'
+import {
+  addTrainingFlags,
+  describeTraining,
+  expectSameMonitor,
+  type TrainingContext,
+  type TrainingSetup,
+  trainingOf,
+  trainingSchema,
+} from '../../src/cli/training-options.js'
+import {
+  adam,
+  adamW,
+  comparableLr,
+  crossEntropy,
+  mse,
+  type ScheduleAt,
+  sgd,
+  tet,
+} from '../../src/index.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { parseLines, run, tiny } from './command.js'
+
+const context: TrainingContext = {
+  method: 'rate',
+  timeSteps: 4,
+  epochs: 9,
+  defaults: { lr: 0.2, weightDecay: 5e-4 },
+}
+
+const setup = (text: string, of: Partial<TrainingContext> = {}): TrainingSetup => {
+  const command = addTrainingFlags(new Command())
+  command.exitOverride().parse(text.split(' ').filter(Boolean), { from: 'user' })
+  return trainingOf(command.opts(), { ...context, ...of })
+}
+
+/** The factors of the epochs. */
+const factors = ({ schedule }: TrainingSetup, records: object[] = []): number[] =>
+  [...Array(9).keys()].map((epoch) => {
+    const at: ScheduleAt = { epoch, epochs: 9, step: epoch, steps: 9, records }
+    return Number(schedule(epoch, 9, at).toFixed(4))
+  })
+
+test('without flags: the paper’s recipe, cross entropy, a cosine', () => {
+  const { optimizer, fit, callbacks, schedule } = setup('')
+  assert.equal(optimizer, sgd({ lr: 0.2, weightDecay: 5e-4 }))
+  assert.equal([fit, callbacks], [{ loss: crossEntropy() }, []])
+  assert.is(schedule.kind, 'cosine')
+})
+
+const optimizers: [string, Partial<TrainingContext>, object][] = [
+  ['--lr 0.3 --momentum 0 --weight-decay 0', {}, sgd({ lr: 0.3, momentum: 0 })],
+  ['--optimizer adam', {}, adam()],
+  ['--optimizer adamW --lr 0.01', {}, adamW({ lr: 0.01 })],
+  ['--optimizer adam --weight-decay 0.1', {}, adam({ weightDecay: 0.1 })],
+  ['--lr-for bptt', {}, sgd({ lr: 0.8, weightDecay: 1.25e-4 })],
+  ['--lr-for ottt --lr 0.1', {}, sgd({ lr: 0.4, weightDecay: 1.25e-4 })],
+  ['--lr-for rate', { method: 'bptt' }, sgd({ lr: 0.05, weightDecay: 2e-3 })],
+  ['--lr-for bptt', { method: 'sltt' }, sgd({ lr: 0.2, weightDecay: 5e-4 })],
+]
+for (const [text, of, wanted] of optimizers)
+  test(`optimizer of "${text}" ${JSON.stringify(of)}`, () =>
+    assert.equal(setup(text, of).optimizer, wanted))
+
+const fits: [string, object][] = [
+  ['--loss mse', { loss: mse() }],
+  ['--loss tet', { loss: tet() }],
+  ['--label-smoothing 0.1', { loss: crossEntropy({ labelSmoothing: 0.1 }) }],
+  ['--clip-norm 1.5', { loss: crossEntropy(), clipNorm: 1.5 }],
+  ['--accumulate 4', { loss: crossEntropy(), accumulate: 4 }],
+  ['--ema 0.99', { loss: crossEntropy(), ema: 0.99 }],
+  ['--freeze 0.weight,conv*', { loss: crossEntropy(), freeze: ['0.weight', 'conv*'] }],
+  ['--validation-split 0.1', { loss: crossEntropy(), validationSplit: 0.1 }],
+]
+for (const [text, wanted] of fits)
+  test(`fit's options of "${text}"`, () => assert.equal(setup(text).fit, wanted))
+
+test('schedules', () => {
+  assert.equal(factors(setup('--schedule constant')), Array(9).fill(1))
+  assert.equal(factors(setup('--schedule stepDecay')), [1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
+  assert.equal(
+    factors(setup('--schedule constant --warmup 4')),
+    [0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1],
+  )
+  const [first, , third] = factors(setup('--warmup 2'))
+  assert.equal([first, third], [0.5, 1])
+  assert.is(setup('--schedule oneCycle').schedule.by, 'step')
+  const { schedule } = setup('--schedule plateau --warmup 1')
+  assert.equal([schedule.monitor, schedule.kind], ['testLoss', 'linearWarmup'])
+})
+
+test('early stopping, by the figure of --monitor', () => {
+  const [callback] = setup('--early-stopping 3').callbacks
+  assert.is(callback.name, 'earlyStopping')
+  const record = { earlyStopping: 3, monitor: 'testAccuracy' } as const
+  assert.equal(trainingOf(record, context).record.monitor, 'testAccuracy')
+  // A run that goes on stops where it would have stopped.
+  expectSameMonitor(record, 'testAccuracy')
+  expectSameMonitor({ monitor: 'testLoss' }, 'trainLoss')
+  assert.throws(
+    () => expectSameMonitor({ earlyStopping: 3 }, 'trainLoss'),
+    /^--monitor must be left out with --resume of a run with --early-stopping, .* got trainLoss$/,
+  )
+})
+
+const changing = [
+  ...optimizers.slice(0, 6).map(([text]) => text),
+  ...fits.map(([text]) => text),
+  '--schedule plateau',
+  '--warmup 2',
+  '--early-stopping 3',
+]
+
+test('options.json: each flag is in it, and gives the same training again', () => {
+  const plain = JSON.stringify(setup('').record)
+  for (const text of changing) {
+    const whole = setup(text)
+    const json = JSON.stringify(whole.record)
+    assert.is.not(json, plain, text)
+    const read = v.parse(v.object(trainingSchema), JSON.parse(json))
+    const again = trainingOf(read, context)
+    assert.equal(again.record, whole.record, text)
+    assert.equal([again.optimizer, again.fit], [whole.optimizer, whole.fit], text)
+    assert.equal(factors(again), factors(whole), text)
+    assert.equal(again.callbacks.length, whole.callbacks.length, text)
+  }
+  // A folder of the version before.
+  const old = { lr: 0.1, momentum: 0.8, weightDecay: 0, schedule: 'constant' }
+  const read = v.parse(v.object(trainingSchema), old)
+  assert.equal(trainingOf(read, context).optimizer, sgd({ lr: 0.1, momentum: 0.8 }))
+})
+
+test('a line for people', () => {
+  const line = (text: string): string => {
+    const { record, optimizer } = setup(text)
+    return describeTraining(record, optimizer)
+  }
+  assert.is(line(''), 'sgd, learning rate 0.2, weight decay 0.0005, cosine')
+  assert.is(
+    line('--lr-for bptt --warmup 2 --ema 0.9 --loss mse'),
+    'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine after 2 epochs of ' +
+      'warm-up, loss mse, averages 0.9',
+  )
+})
+
+test('comparableLr', () => {
+  assert.is(comparableLr(0.1, { from: 'bptt', to: 'rate', timeSteps: 8 }), 0.8)
+  assert.is(comparableLr(0.8, { from: 'rate', to: 'sltt', timeSteps: 8 }), 0.1)
+  assert.is(comparableLr(0.1, { from: 'rate', to: 'rate', timeSteps: 8 }), 0.1)
+  const wrong = { from: 'bptt', to: 'rtae' as 'rate', timeSteps: 8 } as const
+  assert.throws(() => comparableLr(0.1, wrong), /^comparableLr\.to must be one of rate, .*"rtae"$/)
+  assert.throws(
+    () => comparableLr(-1, { ...wrong, to: 'rate' }),
+    /^comparableLr: lr must be .* -1$/,
+  )
+  assert.throws(
+    () => comparableLr(1, { ...wrong, to: 'rate', timeSteps: 0 }),
+    /^comparableLr\.timeSteps must be an integer from 1 to 255, got 0$/,
+  )
+})
+
+/** Options that would do nothing beside another one. */
+const refusals: [string, RegExp][] = [
+  [
+    '--optimizer adam --momentum 0.9',
+    /^--momentum must be left out with --optimizer adam, .* 0\.9$/,
+  ],
+  [
+    '--optimizer adamW --lr-for bptt',
+    /^--lr-for must be left out with --optimizer adamW, .* bptt$/,
+  ],
+  [
+    '--loss mse --label-smoothing 0.1',
+    /^--label-smoothing must be left out with --loss mse; .*0\.1$/,
+  ],
+  ['--schedule oneCycle --warmup 1', /^--warmup must be left out with --schedule oneCycle, .* 1$/],
+  ['--warmup 9', /^--warmup must be less than the number of epochs, 9, got 9$/],
+  ['--warmup 0', /^--warmup must be an integer ≥ 1, got "0"$/],
+  ['--early-stopping 0', /^--early-stopping must be an integer ≥ 1, got "0"$/],
+  ['--accumulate 1.5', /^--accumulate must be an integer ≥ 1, got "1\.5"$/],
+  ['--freeze a,,b', /^--freeze must be names, separated by commas, got "a,,b"$/],
+  ['--lr-for sgd', /^--lr-for must be one of rate, bptt, ottt, sltt, got "sgd"$/],
+  ['--clip-norm much', /^--clip-norm must be a number, got "much"$/],
+]
+for (const [text, expected] of refusals)
+  test(`refuses ${text}`, async () => assert.match(await messageOf(() => setup(text)), expected))
+
+/** Options of `train`, and for each what shows that it does something, or where it is refused. */
+const elsewhere: Readonly<Record<string, string>> = {
+  '--dataset': 'other data',
+  '--model': 'another network',
+  '--method': 'other gradients',
+  '--step-mode': 'another loop',
+  '--time-steps': 'T',
+  '--tau': 'the neurons',
+  '--data': 'where the data are; refused with digits',
+  '--update': 'refused with rate and bptt',
+  '--backward-steps': 'refused but with sltt',
+  '--gradient-checkpoint': 'refused but with bptt',
+  '--epochs': 'how long',
+  '--batch-size': 'the batch',
+  '--threads': 'speed',
+  '--seed': 'all numbers',
+  '--limit-train': 'the data',
+  '--limit-test': 'the data',
+  '--augment': 'refused with digits',
+  '--num-workers': 'speed',
+  '--load': 'the start',
+  '--out': 'files',
+  '--overwrite': 'refused without --out',
+  '--resume': 'the run; refuses what is the run’s',
+  '--checkpoint-every': 'refused without --out',
+  '--monitor': 'refused without --out and --early-stopping',
+  '--no-revectorize': 'speed',
+  '--json': 'output',
+}
+
+test('each option of train does something or is refused', async () => {
+  const flags = trainCommand(new Command()).options.map(({ long }) => long as string)
+  const tested = [...changing, ...refusals.map(([text]) => text)].join(' ').split(' ')
+  const known = [...Object.keys(elsewhere), ...tested.filter((word) => word.startsWith('--'))]
+  assert.equal([...new Set(known)].sort(), [...flags].sort())
+  for (const [text, expected] of [
+    ['--update afterwards', /--update is an option of method ottt, sltt, got it with rate/],
+    ['--backward-steps 4', /--backward-steps is an option of method sltt, got it with rate/],
+    ['--gradient-checkpoint none', /--gradient-checkpoint is an option of method bptt, got it/],
+    ['--overwrite', /--checkpoint-every, --overwrite and --monitor need --out, .* got none/],
+  ] as const) {
+    const { code, stderr } = await run(['train', ...tiny, ...text.split(' ')])
+    assert.is(code, 1, text)
+    assert.match(stderr, expected)
+  }
+})
+
+test('train --early-stopping: ends, says why, and is finished for --resume', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'run')
+    const flags = ['--epochs', '6', '--lr', '0', '--early-stopping', '1', '--json', '--out', out]
+    const { code, stdout, stderr } = await run(['train', ...tiny, ...flags])
+    assert.is(code, 0, stderr)
+    const lines = parseLines(stdout)
+    const { stopped, aborted, options } = lines.at(-1)!
+    assert.is(aborted, false)
+    assert.match(String(stopped), /^earlyStopping: testLoss has not improved for 1 epoch; best /)
+    assert.is((options as { earlyStopping: number }).earlyStopping, 1)
+    assert.ok(lines.length < 6, stdout)
+    const again = await run(['train', '--resume', out, '--json'])
+    assert.is(again.code, 0, again.stderr)
+    assert.equal([parseLines(again.stdout).at(-1)!.stopped], [stopped])
+  }))
+
+test.run()

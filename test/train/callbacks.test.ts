@@ -1,0 +1,251 @@
+/** earlyStopping, csvLogger and progress, and how they go on after a resume. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Callback,
+  checkpoint,
+  csvLogger,
+  type EarlyStoppingOptions,
+  earlyStopping,
+  type FitOptions,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  plateau,
+  progress,
+  type Snapshot,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { expectSameBits } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const train = toy(24, 1).data
+const validation = toy(16, 2).data
+
+function compileToy(): Promise<Model> {
+  const net = sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses))
+  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+}
+
+/** A learning rate that ruins the network after some epochs, so that figures become worse. */
+const options: FitOptions = {
+  epochs: 12,
+  optimizer: sgd({ lr: 0.1, momentum: 0 }),
+  schedule: (epoch) => (epoch < 3 ? 10 : 3000),
+  validation,
+}
+
+/** Checkpoints behind each epoch, before the end. */
+function collect(): { callback: Callback; files: (() => Promise<Uint8Array>)[] } {
+  const files: (() => Promise<Uint8Array>)[] = []
+  const keep = (snapshot: Snapshot): number => files.push(() => serializeCheckpoint(snapshot))
+  return {
+    files,
+    callback: {
+      name: 'collect',
+      last: true,
+      onEpoch: (_, training) => keep(training.snapshot()),
+    },
+  }
+}
+
+test('earlyStopping ends the training, says why, and the best weights come back', async () => {
+  const model = await compileToy()
+  const states: ReturnType<Model['stateDict']>[] = []
+  const early = { patience: 2, restoreBest: true } as const
+  const { callback, files } = collect()
+  const history = await model.fit(train, {
+    ...options,
+    onEpoch: () => states.push(model.stateDict()),
+    callbacks: [earlyStopping(early), callback],
+  })
+  const losses = history.epochs.map(({ testLoss }) => testLoss as number)
+  const best = losses.indexOf(Math.min(...losses))
+  assert.ok(losses.length < 12, losses.join())
+  assert.is(losses.length, best + 3)
+  assert.is(
+    history.stopped,
+    `earlyStopping: testLoss has not improved for 2 epochs; best ${losses[best]} in epoch ` +
+      `${best + 1}`,
+  )
+  expectSameBits('best', model.stateDict(), states[best])
+  // Each checkpoint leads there, those behind the best epoch and behind the last one too.
+  for (const [at, file] of files.entries()) {
+    const again = await compileToy()
+    const resumed = await again.fit(train, {
+      ...options,
+      resume: await file(),
+      callbacks: [earlyStopping(early)],
+    })
+    assert.is(resumed.stopped, history.stopped, `checkpoint ${at}`)
+    assert.is(resumed.epochs.length, history.epochs.length, `checkpoint ${at}`)
+    expectSameBits(`checkpoint ${at}`, model.stateDict(), again.stateDict())
+    await again.dispose()
+  }
+  await model.dispose()
+})
+
+test('a signal keeps the last weights, since the training may go on', async () => {
+  const [model, plain] = await Promise.all([compileToy(), compileToy()])
+  const controller = new AbortController()
+  const stop: FitOptions = { ...options, schedule: (epoch) => (epoch === 0 ? 10 : 3000) }
+  const abort = ({ epoch }: { epoch: number }): void => {
+    if (epoch === 3) controller.abort()
+  }
+  const callbacks = [earlyStopping({ patience: 9, restoreBest: true })]
+  const { signal } = controller
+  const history = await model.fit(train, { ...stop, signal, onEpoch: abort, callbacks })
+  assert.equal([history.aborted, history.stopped, history.epochs.length], [true, undefined, 3])
+  await plain.fit(train, { ...stop, epochs: 3 })
+  expectSameBits('last', model.stateDict(), plain.stateDict())
+  await Promise.all([model.dispose(), plain.dispose()])
+})
+
+test('mode and minDelta: what counts as better', async () => {
+  const ends = async (early: EarlyStoppingOptions): Promise<number> => {
+    const callback = earlyStopping(early)
+    let stopped = false
+    const stop = (): void => {
+      stopped = true
+    }
+    const training = { stop }
+    const call = (hook: unknown, value: unknown): unknown =>
+      (hook as (...of: unknown[]) => unknown)(value, training)
+    await call(callback.onFitStart, { validated: true, epochs: 9 })
+    for (const [i, trainAccuracy] of [0.1, 0.2, 0.25, 0.3, 0.2, 0.1, 0].entries()) {
+      await call(callback.onEpoch, { epoch: i + 1, trainAccuracy })
+      if (stopped) return i + 1
+    }
+    return 0
+  }
+  const monitor = 'trainAccuracy'
+  assert.is(await ends({ monitor, patience: 2 }), 6)
+  assert.is(await ends({ monitor, patience: 1, minDelta: 0.07 }), 3)
+  assert.is(await ends({ monitor, patience: 2, mode: 'min' }), 3)
+  assert.is(await ends({ monitor, patience: 4 }), 0)
+})
+
+test('csvLogger: a line for each epoch, none twice after a resume', () =>
+  withFolder(async (folder) => {
+    const [whole, part] = [join(folder, 'whole.csv'), join(folder, 'part.csv')]
+    const model = await compileToy()
+    const fit = (of: FitOptions) => model.fit(train, { ...options, epochs: 3, fresh: true, ...of })
+    const { callback, files } = collect()
+    const { epochs } = await fit({ callbacks: [csvLogger(whole), callback] })
+    const rows = (await readFile(whole, 'utf8')).trimEnd().split('\n')
+    assert.is(rows.length, 4)
+    assert.is(
+      rows[0],
+      'epoch,trainLoss,trainAccuracy,learningRate,stepMs,dataWaitMs,samplesPerSecond,' +
+        'testLoss,testAccuracy,firingRates.2',
+    )
+    assert.equal(
+      rows.slice(1).map((row) => row.split(',').slice(0, 2).map(Number)),
+      epochs.map(({ epoch, trainLoss }) => [epoch, trainLoss]),
+    )
+    const { fresh: _, ...resumed } = { ...options, epochs: 3, fresh: true }
+    const callbacks = [csvLogger(part)]
+    // The process ended behind the checkpoint of two epochs: a third line and more are there.
+    await writeFile(part, `${rows.join('\n')}\n4,half a li`)
+    await model.fit(train, { ...resumed, resume: await files[1](), callbacks })
+    const after = (await readFile(part, 'utf8')).trimEnd().split('\n')
+    assert.equal(after.slice(0, 3), rows.slice(0, 3))
+    assert.equal(
+      after.slice(3).map((row) => row.split(',').slice(0, 2)),
+      [rows[3].split(',').slice(0, 2)],
+    )
+    // Another run.
+    assert.match(
+      await messageOf(() => fit({ callbacks: [csvLogger(whole)] })),
+      /^csvLogger: ".*whole\.csv" is there already; give append: true .* or overwrite: true/,
+    )
+    assert.equal((await readFile(whole, 'utf8')).trimEnd().split('\n'), rows)
+    await fit({ epochs: 1, callbacks: [csvLogger(whole, { append: true })] })
+    assert.is((await readFile(whole, 'utf8')).trimEnd().split('\n').length, 5)
+    await fit({ epochs: 1, callbacks: [csvLogger(whole, { overwrite: true })] })
+    assert.is((await readFile(whole, 'utf8')).trimEnd().split('\n').length, 2)
+    assert.match(
+      await messageOf(() => fit({ callbacks: [csvLogger(join(folder, 'no/such.csv'))] })),
+      /^csvLogger: ".*such\.csv" must be a file that can be written: ENOENT/,
+    )
+    await model.dispose()
+  }))
+
+test('progress: a line for each epoch, a bar on a terminal alone', async () => {
+  const model = await compileToy()
+  for (const isTTY of [false, true]) {
+    let text = ''
+    const write = (part: string): unknown => {
+      text += part
+      return true
+    }
+    const stream = { write, isTTY, columns: 200, on() {}, once() {}, removeListener() {} }
+    // cli-progress moves the cursor by the stream's own functions.
+    const terminal = { ...stream, cursorTo() {}, clearLine() {}, moveCursor() {} }
+    const of: FitOptions = { ...options, schedule: undefined, epochs: 2, fresh: true }
+    await model.fit(train, { ...of, callbacks: [progress({ stream: terminal })] })
+    assert.match(text, /epoch 1\/2 {2}loss [\d.]+ {2}train [\d.]+ % {2}test [\d.]+ % .*rates \d/)
+    assert.is([...text.matchAll(/epoch [12]\/2 {2}loss/g)].length, 2, text)
+    assert.is(/epoch 1\/2 \[/.test(text), isTTY, text)
+  }
+  await model.dispose()
+})
+
+test('what needs validation data says so before training', async () => {
+  const model = await compileToy()
+  const before = model.stateDict()
+  const { validation: _, schedule: __, ...without } = options
+  const refusals: [FitOptions, RegExp][] = [
+    [
+      { callbacks: [earlyStopping()] },
+      /^earlyStopping\.monitor must .* got testLoss, .* give fit\.validation, or .* 'trainLoss'$/,
+    ],
+    [{ schedule: plateau() }, /^fit\.schedule reads testLoss, which needs validation data, .*$/],
+  ]
+  for (const [of, expected] of refusals)
+    assert.match(await messageOf(() => model.fit(train, { ...without, ...of })), expected)
+  expectSameBits('nothing trained', before, model.stateDict())
+  await model.fit(train, { ...without, epochs: 1, schedule: plateau({ monitor: 'trainLoss' }) })
+  await model.dispose()
+})
+
+test('earlyStopping with checkpoint: the folder ends with the best weights', () =>
+  withFolder(async (dir) => {
+    const model = await compileToy()
+    const callbacks = (): Callback[] => [
+      checkpoint({ dir, overwrite: true }),
+      earlyStopping({ patience: 1, restoreBest: true }),
+    ]
+    const { stopped } = await model.fit(train, { ...options, callbacks: callbacks() })
+    assert.match(stopped ?? '', /^earlyStopping/)
+    const bits = model.stateDict()
+    const again = await compileToy()
+    const more = await again.fit(train, { ...options, resume: dir, callbacks: callbacks() })
+    assert.is(more.stopped, stopped)
+    expectSameBits('finished', bits, again.stateDict())
+    await again.load(join(dir, 'weights.safetensors'))
+    expectSameBits('file', bits, again.stateDict())
+    await Promise.all([model.dispose(), again.dispose()])
+  }))
+
+const wrong = <T>(value: unknown): T => value as T
+const mistakes: [() => unknown, RegExp][] = [
+  [() => earlyStopping({ patience: 0 }), /^earlyStopping\.patience must be an integer ≥ 1, got 0$/],
+  [() => earlyStopping({ minDelta: -1 }), /^earlyStopping\.minDelta must be ≥ 0, got -1$/],
+  [() => earlyStopping({ mode: wrong('up') }), /^earlyStopping\.mode must be 'min' or 'max'/],
+  [() => earlyStopping({ monitor: wrong('x') }), /^earlyStopping\.monitor must be one of test/],
+  [() => earlyStopping({ restoreBest: wrong(1) }), /^earlyStopping\.restoreBest must be true or/],
+  [() => csvLogger(wrong(undefined)), /^csvLogger's path must be the path of a file, got undef/],
+  [() => csvLogger('x', { append: true, overwrite: true }), /exclude one another; leave one out$/],
+  [() => progress({ stream: wrong(1) }), /^progress\.stream must be a stream to write to, got 1$/],
+]
+for (const [make, expected] of mistakes)
+  test(`error ${expected.source}`, () => assert.throws(make, expected))
+
+test.run()

@@ -1,0 +1,139 @@
+/** Schedules against PyTorch 2.6's schedulers (lr 1), and what they refuse. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  cosine,
+  linearWarmup,
+  oneCycle,
+  perStep,
+  plateau,
+  type Schedule,
+  type ScheduleBy,
+  stepDecay,
+} from '../../src/index.js'
+
+/** The factors of n epochs of one step each, or of n steps of one epoch. */
+function factors(schedule: Schedule, n: number, by: ScheduleBy, records: object[] = []): number[] {
+  return Array.from({ length: n }, (_, i) => {
+    const [epoch, epochs] = by === 'epoch' ? [i, n] : [0, 1]
+    const at = { epoch, epochs, step: i, steps: n, records: records.slice(0, i) }
+    return schedule(epoch, epochs, at)
+  })
+}
+
+const cosineMin = [
+  1.0, 0.96574578963, 0.868198051534, 0.722207544564, 0.55, 0.377792455436, 0.231801948466,
+  0.13425421037,
+]
+const cosineWarm = [
+  0.333333333333, 0.666666666667, 1.0, 1.0, 0.952960212254, 0.821157655883, 0.630697443629,
+  0.419302556371, 0.228842344117, 0.0970397877464,
+]
+const cycle = [
+  0.04, 0.52, 1.0, 0.950484632013, 0.81174565395, 0.611262021936, 0.388741978064, 0.18825834605,
+  0.0495193679865, 4e-6,
+]
+const line = [0.1, 0.446153846154, 0.792307692308, 0.926, 0.741, 0.556, 0.371, 0.186, 0.001]
+const lines = { warmup: 0.4, anneal: 'linear', divFactor: 10, finalDivFactor: 100 } as const
+const warmStep = [0.5, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+
+const cases: [string, (by: ScheduleBy) => Schedule, number[]][] = [
+  ['CosineAnnealingLR with eta_min', (by) => cosine({ min: 0.1, by }), cosineMin],
+  ['SequentialLR of cosine', (by) => cosine({ warmup: 3, min: 0.05, by }), cosineWarm],
+  [
+    'SequentialLR as linearWarmup',
+    (by) => linearWarmup(3, cosine({ min: 0.05, by }), { by }),
+    cosineWarm,
+  ],
+  ['OneCycleLR', (by) => oneCycle({ by }), cycle],
+  ['OneCycleLR linear', (by) => oneCycle({ ...lines, by }), line],
+]
+for (const [name, make, wanted] of cases)
+  for (const by of ['epoch', 'step'] as const)
+    test(`${name} by ${by}`, () => {
+      const schedule = make(by)
+      assert.is(schedule.by, by)
+      const got = factors(schedule, wanted.length, by)
+      for (const [i, factor] of got.entries())
+        assert.ok(Math.abs(factor - wanted[i]) < 1e-11, `${i}: ${factor}, not ${wanted[i]}`)
+    })
+
+test('MultiStepLR, and StepLR behind a warm-up', () => {
+  const close = (got: number[], wanted: number[]): void => {
+    for (const [i, factor] of got.entries()) assert.ok(Math.abs(factor - wanted[i]) < 1e-12, `${i}`)
+  }
+  close(factors(stepDecay([2, 5, 6]), 8, 'epoch'), [1, 1, 0.1, 0.1, 0.1, 0.01, 0.001, 0.001])
+  close(factors(linearWarmup(2, stepDecay(3, 2)), 9, 'epoch'), warmStep)
+})
+
+/** Records of epochs with one figure. */
+const recordsOf = (monitor: string, figures: number[]): object[] =>
+  figures.map((figure, i) => ({ epoch: i + 1, [monitor]: figure }))
+
+test('ReduceLROnPlateau, from the records alone', () => {
+  const losses = [1.0, 0.8, 0.79999, 0.81, 0.9, 0.7, 0.71, 0.72, 0.73, 0.74, 0.75, 0.69]
+  const down = plateau({ factor: 0.5, patience: 1, min: 0.2 })
+  assert.equal(
+    factors(down, 12, 'epoch', recordsOf('testLoss', losses)),
+    [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2],
+  )
+  const accuracies = [0.1, 0.5, 0.5, 0.4, 0.3, 0.6, 0.6, 0.6, 0.6, 0.6]
+  const up = plateau({ monitor: 'trainAccuracy', patience: 2 })
+  assert.equal(factors(up, 10, 'epoch', recordsOf('trainAccuracy', accuracies)), [
+    1,
+    1,
+    1,
+    1,
+    1,
+    0.1,
+    0.1,
+    0.1,
+    0.1,
+    0.1 * 0.1,
+  ])
+  // Behind a warm-up, its epochs do not count.
+  const warm = linearWarmup(4, plateau({ patience: 1 }))
+  assert.equal(
+    factors(warm, 8, 'epoch', recordsOf('testLoss', [1, 2, 3, 4, 5, 6, 7, 8])),
+    [0.25, 0.5, 0.75, 1, 1, 1, 1, 0.1],
+  )
+})
+
+test('a warm-up by steps before a schedule by epochs; a schedule of steps of one’s own', () => {
+  const warm = linearWarmup(4, stepDecay(1, 2), { by: 'step' })
+  assert.is(warm.by, 'step')
+  const at = (step: number) => ({ epoch: step >> 1, epochs: 4, step, steps: 8, records: [] })
+  assert.equal(
+    [0, 1, 2, 3, 4, 6].map((step) => warm(step >> 1, 4, at(step))),
+    [0.25, 0.5, 0.375, 0.5, 0.25, 0.125],
+  )
+  const own = perStep(({ step, steps }) => step / steps)
+  assert.is(own.by, 'step')
+  assert.is(own(1, 4, at(2)), 0.25)
+})
+
+const wrong = <T>(value: unknown): T => value as T
+const mistakes: [() => unknown, RegExp][] = [
+  [() => cosine(wrong({ warmpu: 1 })), /^cosine\.warmpu is not an option/],
+  [() => cosine({ warmup: 1.5 }), /^cosine\.warmup must be an integer ≥ 0, got 1\.5$/],
+  [() => cosine({ min: 2 }), /^cosine\.min must lie in 0…1, got 2$/],
+  [() => cosine({ by: wrong('batch') }), /^cosine\.by must be 'epoch' or 'step', got "batch"$/],
+  [() => linearWarmup(0), /^linearWarmup's length must be an integer ≥ 1, got 0$/],
+  [() => linearWarmup(1, wrong(2)), /^linearWarmup's second argument must be a schedule, got 2$/],
+  [() => oneCycle({ warmup: 1 }), /^oneCycle\.warmup must lie in 0…1 \(both excluded\), got 1$/],
+  [() => oneCycle({ divFactor: 0 }), /^oneCycle\.divFactor must be ≥ 1, got 0$/],
+  [() => oneCycle({ anneal: wrong('x') }), /^oneCycle\.anneal must be 'cos' or 'linear', got "x"$/],
+  [() => stepDecay([]), /^stepDecay\.every must be an integer ≥ 1, or a list of them in rising/],
+  [() => stepDecay([3, 2]), /in rising order, got \[3,2\]$/],
+  [() => plateau({ factor: 10 }), /^plateau\.factor must lie in 0…1 \(both excluded\), .* got 10$/],
+  [
+    () => plateau({ monitor: wrong('x') }),
+    /^plateau\.monitor must be one of testAccuracy, .* "x"$/,
+  ],
+  [() => plateau({ patience: -1 }), /^plateau\.patience must be an integer ≥ 0, got -1$/],
+  [() => perStep(wrong(1)), /^perStep takes a function from a place to a factor, got 1$/],
+]
+for (const [make, expected] of mistakes)
+  test(`error ${expected.source}`, () => assert.throws(make, expected))
+
+test.run()
