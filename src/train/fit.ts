@@ -83,13 +83,11 @@ export async function fit(
         }),
     })
     loop.checkRate()
+    if (found) loop.restore(found.about.callbacks)
     // From here on the model is another.
     session.optimizer = optimizer
     session.progress = progress
-    if (found) {
-      restoreSnapshot(session, found)
-      loop.restore(found.about.callbacks)
-    }
+    if (found) restoreSnapshot(session, found)
     if (fresh) {
       session.resetOptimizer()
       session.steps = 0

@@ -1,14 +1,14 @@
 /** Writes a run's folder while a model trains, so that the training can go on after any end. */
 
 import { checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
-import { serializeCheckpoint } from '../../io/checkpoint.js'
+import { parseCheckpoint, serializeCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
 import type { StateDict } from '../../runtime/state.js'
-import type { Callback, Training } from '../callback.js'
+import type { Callback, FitStart, Training } from '../callback.js'
 import type { EpochRecord, History } from '../records.js'
-import type { Snapshot } from '../snapshot.js'
+import { checkSnapshot, type Snapshot } from '../snapshot.js'
 
 /** What an epoch is judged by. */
 export type Monitor = 'testAccuracy' | 'testLoss' | 'trainAccuracy' | 'trainLoss'
@@ -51,6 +51,8 @@ export const runFiles = {
 /** What the callback keeps from checkpoint to checkpoint. */
 interface Kept {
   readonly best: number | null
+  /** What `best` is a value of. */
+  readonly monitor?: Monitor
 }
 
 /** When a checkpoint is due. */
@@ -96,14 +98,24 @@ export function checkpoint(options: CheckpointOptions): Callback {
   return runWriter({
     due,
     monitor,
-    async open({ resumed }) {
+    async open({ resumed }, training) {
       const { RunFolder } = await import('../../io/folder/folder.js')
-      const folder = await RunFolder.open(dir)
-      if (resumed || overwrite || folder.names.length === 0) return folder
+      const folder = await RunFolder.open(dir, 'checkpoint.dir')
+      try {
+        const taken = await folder.taken(Object.values(runFiles))
+        if (overwrite || taken.length === 0 || (resumed && (await isRunOf(folder, training))))
+          return folder
+      } catch (error) {
+        await folder.close()
+        throw error
+      }
       await folder.close()
       throw new SpikewasmError(
-        `checkpoint.dir: ${dir} holds a run; give fit resume to go on, or checkpoint overwrite: ` +
-          'true to begin anew',
+        resumed
+          ? `checkpoint.dir: ${dir} holds another run than the one that fit resumes; give ` +
+              'another folder, or checkpoint overwrite: true'
+          : `checkpoint.dir: ${dir} holds a run; give fit resume to go on, or checkpoint ` +
+              'overwrite: true to begin anew',
       )
     },
     first: (snapshot) => ({
@@ -112,13 +124,24 @@ export function checkpoint(options: CheckpointOptions): Callback {
   })
 }
 
+/** Whether a folder's checkpoint is one of the training that runs. */
+async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> {
+  if (!folder.names.includes(runFiles.checkpoint)) return false
+  const found = await parseCheckpoint(
+    await folder.read(runFiles.checkpoint),
+    `${folder.path}/${runFiles.checkpoint}`,
+  )
+  const { setting } = checkSnapshot(found, folder.path).about
+  return JSON.stringify(setting) === JSON.stringify(training.snapshot().about.setting)
+}
+
 type Files = Readonly<Record<string, Uint8Array>>
 
 /** What a run is written with. */
 export interface RunWriterParts {
   readonly due: Due
   readonly monitor?: Monitor
-  open(start: { readonly resumed: boolean }): Promise<RunFolder>
+  open(start: FitStart, training: Training): Promise<RunFolder>
   /** Files that are written once, when the run begins. */
   first?(snapshot: Snapshot): Files
 }
@@ -128,6 +151,7 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, first }: RunWriterParts): Callback {
   let folder: RunFolder | undefined
+  let resumed = false
   let epochs = 0
   let best: number | null = null
   /** The commit that is being written, and what went wrong with it. */
@@ -158,7 +182,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
         ...more(snapshot),
       })
     })().catch((error: unknown) => {
-      failure = { error }
+      failure = { error: to.names.includes(runFiles.checkpoint) ? withWayOn(error) : error }
     })
   }
 
@@ -166,13 +190,26 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
     name: 'checkpoint',
     last: true,
     async onFitStart(start, training) {
-      const { resumed } = start
+      resumed = start.resumed
       epochs = start.epochs
-      folder = await open({ resumed })
+      failure = undefined
+      partial = undefined
+      if (!resumed) best = null
+      const begun = training.snapshot()
+      expect(
+        !monitor?.startsWith('test') || begun.about.setting.validation !== undefined,
+        () =>
+          `checkpoint.monitor: ${monitor} needs validation data, got none; give fit ` +
+          'validation, or monitor what is trained',
+      )
+      folder = await open(start, training)
       writtenAt = performance.now()
-      if (!resumed && first) await folder.commit(first(training.snapshot()), { alone: true })
+      if (!first || (resumed && folder.names.includes(runFiles.options))) return
+      await folder.commit(first(begun), { alone: !resumed })
     },
     async onStep({ epoch, steps, step }, training) {
+      // Who trains on without checkpoints would lose more from step to step.
+      if (failure) throw failure.error
       const done = epoch * steps + step + 1
       const now = performance.now()
       const bySteps = due.steps !== undefined && done % due.steps === 0
@@ -199,17 +236,31 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
         await writing
         if (failure && history) throw failure.error
         // An error before the first checkpoint leaves nothing to go on with.
-        if (!history && !folder?.names.includes(runFiles.checkpoint)) await folder?.discard()
+        if (!history && !resumed && !folder?.names.includes(runFiles.checkpoint))
+          await folder?.discard()
       } finally {
         await folder?.close()
         folder = undefined
       }
     },
-    state: (): Kept => ({ best }),
+    state: (): Kept => ({ best, monitor }),
     restore(state) {
-      best = (state as Kept).best
+      const kept = state as Kept
+      expect(
+        kept.monitor === monitor,
+        () =>
+          'checkpoint.monitor must be that of the run which fit resumes, ' +
+          `${kept.monitor ?? 'none'}, got ${monitor ?? 'none'}`,
+      )
+      best = kept.best
     },
   }
+}
+
+function withWayOn(error: unknown): unknown {
+  if (!(error instanceof SpikewasmError)) return error
+  const message = `${error.message}; the checkpoint before it is whole: resume goes on from there`
+  return new SpikewasmError(message, { cause: error })
 }
 
 /** Why there is nothing to go on with; undefined where there is. */
