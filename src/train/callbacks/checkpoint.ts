@@ -103,8 +103,10 @@ export function checkpoint(options: CheckpointOptions): Callback {
       const folder = await RunFolder.open(dir, 'checkpoint.dir')
       try {
         const taken = await folder.taken(Object.values(runFiles))
-        if (overwrite || taken.length === 0 || (resumed && (await isRunOf(folder, training))))
-          return folder
+        // One that was ended before its first checkpoint has nothing to lose.
+        const begun = folder.generation > 0 && !folder.names.includes(runFiles.checkpoint)
+        const free = taken.length === 0 || (begun && taken.join() === runFiles.options)
+        if (overwrite || free || (resumed && (await isRunOf(folder, training)))) return folder
       } catch (error) {
         await folder.close()
         throw error
