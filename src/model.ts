@@ -299,34 +299,44 @@ export class Model {
   }
 
   /**
-   * Reads parameters and running statistics from a safetensors file, written by `save` or from
-   * PyTorch.
+   * Reads parameters and running statistics from a safetensors file, of `save` or from PyTorch.
    * @param from its path, or its bytes
    * @throws SpikewasmError for a file that is missing or damaged, and for names or shapes that
-   * don't
-   *   match; nothing is changed then
+   *   don't match; nothing is changed then
    */
   load(from: string | Uint8Array): Promise<void> {
-    return this.session.alone(async () => {
-      const { parseState } = await import('./io/state.js')
-      const { readFileClear } = await import('./io/files.js')
-      const path = typeof from === 'string' ? from : 'the weights'
-      const bytes = typeof from === 'string' ? await readFileClear(from, 'weights') : from
-      const state = parseState(bytes, path)
-      try {
-        takeState(this.session, state)
-      } catch (error) {
-        throw error instanceof SpikewasmError
-          ? new SpikewasmError(`${path}: ${error.message}`, { cause: error })
-          : error
-      }
-    })
+    return this.session.alone(async () =>
+      (await import('./train/load-weights.js')).loadWeights(this.session, from),
+    )
   }
 
   /**
-   * Trains on a data set for a number of epochs. Momentum starts at 0.
-   * @param data training samples, at least one batch of them; a last batch that is not full is left
-   *   out
+   * Writes all that training depends on as one file: parameters, statistics, the optimizer's state,
+   * the method, and how far training has come. `loadCheckpoint` goes on from it, to the bit.
+   * @throws SpikewasmError when the file cannot be written
+   */
+  saveCheckpoint(path: string): Promise<void> {
+    return this.session.alone(async () =>
+      (await import('./train/model-checkpoint.js')).saveCheckpoint(this.session, path),
+    )
+  }
+
+  /**
+   * Goes on from a file of `saveCheckpoint`, or from the checkpoint of a run of `fit`: with its
+   * parameters, optimizer, method and progress.
+   * @throws SpikewasmError for a file that is missing or damaged, or of another network, input,
+   *   seed, batch size or number of time steps; nothing is changed then
+   */
+  loadCheckpoint(path: string): Promise<void> {
+    return this.session.alone(async () =>
+      (await import('./train/model-checkpoint.js')).loadCheckpoint(this.session, path),
+    )
+  }
+
+  /**
+   * Trains on a data set for a number of epochs, on from where the last call has ended.
+   * @param data training samples; a last batch that is not full is left out, unless it is the only
+   *   one
    * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
    *   finite
    */

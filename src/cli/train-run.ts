@@ -112,6 +112,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
   if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
   stop.pause = () => reporter.pause()
   const stepTimes: number[] = []
+  let silenceTold = false
   const writer =
     place &&
     runWriter({
@@ -134,7 +135,11 @@ export async function runTraining(parts: RunParts): Promise<void> {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
       },
-      onEpoch: (record) => reporter.epoch(record),
+      onEpoch(record) {
+        reporter.epoch(record)
+        if (record.silent && !silenceTold) tellSilence(reporter, record.silent, record.epoch)
+        silenceTold ||= record.silent !== undefined
+      },
     })
     const stopped = isUnfinished(history, epochs)
     const out = place?.folder.path
@@ -143,6 +148,16 @@ export async function runTraining(parts: RunParts): Promise<void> {
   } finally {
     reporter.pause()
   }
+}
+
+/** Told once a run. */
+function tellSilence(reporter: Reporter, layers: readonly string[], epoch: number): void {
+  reporter.pause()
+  const names = layers.slice(0, 10).join(', ') + (layers.length > 10 ? ', …' : '')
+  process.stderr.write(
+    `spikewasm: no neuron of ${names} fired in epoch ${epoch}: nothing is learnt behind it; try ` +
+      'a higher --lr, more --time-steps or another --seed\n',
+  )
 }
 
 /** A signal amid the last validation, or behind it, may have stopped nothing. */

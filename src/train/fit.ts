@@ -18,6 +18,7 @@ import { readSnapshot } from './resume.js'
 import {
   expectSameSetting,
   restoreSnapshot,
+  type Setting,
   type Snapshot,
   settingOf,
   takeSnapshot,
@@ -42,8 +43,13 @@ export async function fit(
   const asked = { ...options, optimizer, loss, penalties }
   const spec = trainingSpec('fit', session.graph, asked)
   await session.replan(methodOf(session, options), spec)
-  const setting = settingOf(session, data, asked)
-  if (found) expectSameSetting(found.about.setting, setting)
+  // Made when it is asked for: it looks at the data.
+  let known: Setting | undefined
+  const setting = (): Setting => {
+    known ??= settingOf(session, data, asked)
+    return known
+  }
+  if (found) expectSameSetting(found.about.setting, setting())
   const progress = startOf(session, data, options, found)
   const first = found ? found.about.first : progress.epoch
   const end = initialEpoch === undefined ? first + epochs : epochs
@@ -74,7 +80,7 @@ export async function fit(
       snapshot: (loop) =>
         takeSnapshot(session, {
           version: VERSION,
-          setting,
+          setting: setting(),
           first,
           epochs: end,
           progress,

@@ -150,7 +150,8 @@ async function chaosOf(seed: number, ends: number, folder: string): Promise<stri
   const whole = join(folder, 'whole')
   const broken = join(folder, 'broken')
   const alone = await runChild({ seed, dir: whole, threads: 1, pause: 0 })
-  if (alone.code !== 0) throw new Error(`the run alone: ${alone.stderr}`)
+  if (alone.code !== 0)
+    throw new Error(`the run alone (${alone.code ?? alone.signal}): ${alone.stderr}`)
   const told: string[] = []
   for (let i = 0; i < ends; i++) {
     const threads = between(random, 1, 2)
@@ -164,7 +165,8 @@ async function chaosOf(seed: number, ends: number, folder: string): Promise<stri
     if (end.code === 0) break
   }
   const last = await runChild({ seed, dir: broken, threads: 2, pause: 0 })
-  if (last.code !== 0) throw new Error(`the last part: ${last.stderr}`)
+  if (last.code !== 0)
+    throw new Error(`the last part (${last.code ?? last.signal}): ${last.stderr}`)
   const difference = await differenceOf(whole, broken)
   if (difference !== undefined) throw new Error(`${difference} differs, behind ${told.join(', ')}`)
   return told.join(', ')

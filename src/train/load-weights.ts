@@ -1,0 +1,21 @@
+/** Weights from a file, for a model that is there. */
+
+import { SpikewasmError } from '../errors.js'
+import type { Session } from '../runtime/session.js'
+import { takeState } from '../runtime/state.js'
+
+/** `Model.load`. The caller must hold the model's lock. */
+export async function loadWeights(session: Session, from: string | Uint8Array): Promise<void> {
+  const { parseState } = await import('../io/state.js')
+  const { readFileClear } = await import('../io/files.js')
+  const path = typeof from === 'string' ? from : 'the weights'
+  const bytes = typeof from === 'string' ? await readFileClear(from, 'weights') : from
+  const state = parseState(bytes, path)
+  try {
+    takeState(session, state)
+  } catch (error) {
+    throw error instanceof SpikewasmError
+      ? new SpikewasmError(`${path}: ${error.message}`, { cause: error })
+      : error
+  }
+}
