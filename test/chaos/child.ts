@@ -39,7 +39,11 @@ async function train(): Promise<void> {
     callbacks: [checkpoint({ dir, every, monitor })],
     async onStep() {
       process.stdout.write('.')
-      if (++steps === death) for (const worker of workers) await worker.terminate()
+      // While a step runs.
+      if (++steps === death)
+        setTimeout(() => {
+          for (const worker of workers) void worker.terminate()
+        }, pause)
       if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause))
     },
   })

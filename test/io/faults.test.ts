@@ -61,6 +61,7 @@ async function write(folder: string, possible: Set<string>[], errors: unknown[])
     run = await RunFolder.open(folder).catch((error) => void errors.push(error))
   }
   if (!run) throw errors.at(-1)
+  await run.taken(['options.json']).catch((error) => errors.push(error))
   let contents: Content[] = [{}]
   for (const commit of commits) {
     const next = contents.map((content) => after(content, commit))

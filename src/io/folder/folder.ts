@@ -102,7 +102,10 @@ export class RunFolder {
    * Which of these names are taken, by files of a commit or by others, as those of older versions.
    */
   async taken(names: readonly string[]): Promise<string[]> {
-    const found = await readdir(this.path)
+    const found = await readdir(this.path).catch(async (error: unknown) => {
+      const why = await explainRead(error, this.path)
+      throw new SpikewasmError(`${this.path} must be a folder that can be read: ${why}`)
+    })
     return names.filter((name) => found.includes(name) || this.names.includes(name))
   }
 
@@ -224,7 +227,10 @@ export class RunFolder {
   /** Removes what was written. `close` then removes the folder too, if it was made. */
   async discard(): Promise<void> {
     await this.commit({}, { alone: true })
-    await rm(join(this.path, MANIFEST), { force: true })
+    const file = join(this.path, MANIFEST)
+    await rm(file, { force: true }).catch(async (error: unknown) => {
+      throw await writeError(file, error)
+    })
     this.manifest = { format: 1, generation: 0, files: {} }
   }
 
