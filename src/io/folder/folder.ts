@@ -50,6 +50,8 @@ export class RunFolder {
 
   /** The last generation that was begun. */
   private attempt: number
+  /** The last one whose files have their own names. */
+  private settled: Manifest | undefined
 
   /**
    * Makes the folder where there is none, takes its lock, and ends what a writer that was killed
@@ -151,9 +153,9 @@ export class RunFolder {
           await rm(join(path, generationName(generation, name)), { force: true }).catch(() => {})
       throw error instanceof SpikewasmError ? error : await writeError(join(path, current), error)
     }
+    // The old files must not go before the new manifest is there for good.
     await syncFolder(path)
-    await this.settle()
-    await syncFolder(path)
+    await this.settle(fresh)
   }
 
   /** @throws SpikewasmError when the lock is gone, or cannot be read */
@@ -191,9 +193,10 @@ export class RunFolder {
   }
 
   /** Gives files of the last commit their own names, and removes those that it has dropped. */
-  private async settle(): Promise<void> {
+  private async settle(names?: readonly string[]): Promise<void> {
+    if (this.settled === this.manifest) return
     const { generation, files, dropped = {} } = this.manifest
-    for (const name of Object.keys(files)) {
+    for (const name of (names ?? Object.keys(files)).filter((name) => Object.hasOwn(files, name))) {
       try {
         await rename(join(this.path, generationName(generation, name)), join(this.path, name))
       } catch (error) {
@@ -211,6 +214,7 @@ export class RunFolder {
         throw await writeError(file, error)
       }
     }
+    this.settled = this.manifest
   }
 
   /** Removes what a writer that was killed has left. */

@@ -148,6 +148,24 @@ export interface RunWriterParts {
   first?(snapshot: Snapshot): Files
 }
 
+interface Pending {
+  readonly snapshot: Snapshot
+  /** The weights of the best epoch since the last commit. */
+  readonly best: Snapshot | undefined
+  readonly partial: EpochRecord | undefined
+  /** Whether the user wants one here. */
+  readonly asked: boolean
+}
+
+interface Keep {
+  readonly isBest?: boolean
+  readonly ended?: string
+  readonly asked?: boolean
+}
+
+/** Epochs may be short: behind them nothing is written more often. So much of a run can be lost. */
+const APART_MS = 1000
+
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 /** The callback behind `checkpoint`. */
@@ -157,35 +175,59 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
   let epochs = 0
   let best: number | null = null
   /** The commit that is being written, and what went wrong with it. */
-  let writing: Promise<void> = Promise.resolve()
+  let writing: Promise<void> | undefined
   let failure: { readonly error: unknown } | undefined
-  let writtenAt = 0
+  /** What waits to be written: a disk that is slower than the training gets the newest alone. */
+  let pending: Pending | undefined
+  let writtenAt = Number.NEGATIVE_INFINITY
+  let beganAt = 0
   let partial: EpochRecord | undefined
 
-  const write = async (
-    training: Training,
-    more: (snapshot: Snapshot) => Files = () => ({}),
-    ended?: string,
-  ): Promise<void> => {
-    const to = folder
-    if (!to) return
-    // One at a time: a disk that is slower than the training slows it down.
-    await writing
-    if (failure) throw failure.error
+  const keep = (training: Training, { isBest = false, ended, asked = false }: Keep = {}): void => {
     const taken = training.snapshot()
     const snapshot = ended === undefined ? taken : { ...taken, about: { ...taken.about, ended } }
-    const stopped = partial
-    writtenAt = performance.now()
-    writing = (async () => {
-      await to.commit({
-        [runFiles.weights]: modelFile(snapshot),
-        [runFiles.history]: historyOf(snapshot, stopped),
-        [runFiles.checkpoint]: await serializeCheckpoint(snapshot),
-        ...more(snapshot),
-      })
-    })().catch((error: unknown) => {
-      failure = { error: to.names.includes(runFiles.checkpoint) ? withWayOn(error) : error }
+    const { best, asked: before = false } = pending ?? {}
+    pending = { snapshot, best: isBest ? snapshot : best, partial, asked: asked || before }
+  }
+
+  const commit = async (to: RunFolder, { snapshot, best, partial }: Pending): Promise<void> => {
+    const weights = modelFile(snapshot)
+    const bestFile = best === snapshot ? weights : best && modelFile(best)
+    await to.commit({
+      [runFiles.weights]: weights,
+      [runFiles.history]: historyOf(snapshot, partial),
+      [runFiles.checkpoint]: await serializeCheckpoint(snapshot),
+      ...(bestFile ? { [runFiles.best]: bestFile } : {}),
     })
+  }
+
+  /** Begins to write what waits, unless a commit is being written. */
+  const write = (): void => {
+    const to = folder
+    if (!to || writing || !pending || failure) return
+    const now = pending
+    pending = undefined
+    writtenAt = performance.now()
+    writing = commit(to, now)
+      .catch((error: unknown) => {
+        failure = { error: to.names.includes(runFiles.checkpoint) ? withWayOn(error) : error }
+      })
+      .then(() => {
+        writing = undefined
+        // Asked for while the disk was busy.
+        if (pending?.asked) write()
+      })
+  }
+
+  const writeIfTime = (): void => {
+    if (performance.now() - writtenAt >= APART_MS) write()
+  }
+
+  const writeAll = async (): Promise<void> => {
+    while (folder && !failure && (writing || pending)) {
+      write()
+      await writing
+    }
   }
 
   return {
@@ -196,6 +238,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       epochs = start.epochs
       failure = undefined
       partial = undefined
+      pending = undefined
       if (!resumed) best = null
       const begun = training.snapshot()
       expect(
@@ -205,7 +248,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
           'validation, or monitor what is trained',
       )
       folder = await open(start, training)
-      writtenAt = performance.now()
+      beganAt = performance.now()
       if (!first || (resumed && folder.names.includes(runFiles.options))) return
       await folder.commit(first(begun), { alone: !resumed })
     },
@@ -215,7 +258,10 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       const done = epoch * steps + step + 1
       const now = performance.now()
       const bySteps = due.steps !== undefined && done % due.steps === 0
-      if (bySteps || (due.ms !== undefined && now - writtenAt >= due.ms)) await write(training)
+      if (bySteps || (due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms)) {
+        keep(training, { asked: true })
+        write()
+      } else writeIfTime()
     },
     async onEpoch(record, training) {
       if (record.partial) {
@@ -226,23 +272,24 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
         record[monitor ?? (record.testAccuracy === undefined ? 'trainLoss' : 'testAccuracy')]
       const isBest = value !== undefined && isBetter(value, best, monitor ?? 'testAccuracy', record)
       if (isBest) best = value
-      const withBest = (snapshot: Snapshot): Files => ({
-        [runFiles.best]: modelFile(snapshot),
-      })
-      await write(training, isBest ? withBest : undefined)
+      keep(training, { isBest })
+      writeIfTime()
     },
     async onFitEnd(history: History | undefined, training) {
       try {
         // After an error the last checkpoint is the one to go on from.
-        if (history) await write(training, undefined, endOf(history, epochs))
-        await writing
+        if (history) keep(training, { ended: endOf(history, epochs) })
+        await writeAll()
         if (failure && history) throw failure.error
         // An error before the first checkpoint leaves nothing to go on with.
         if (!history && !resumed && !folder?.names.includes(runFiles.checkpoint))
           await folder?.discard()
       } finally {
+        // A commit that goes on keeps the lock.
+        await writing
         await folder?.close()
         folder = undefined
+        pending = undefined
       }
     },
     state: (): Kept => ({ best, monitor }),
