@@ -64,13 +64,14 @@ export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
         prefixed(`optimizer.${state}.`, of),
       ),
     ),
-    about: structuredClone({
+    about: {
+      // What never changes is not copied.
       ...rest,
-      progress,
+      progress: structuredClone(progress),
       steps: session.steps,
       records: records.filter(({ partial }) => !partial),
-      callbacks,
-    }),
+      callbacks: structuredClone(callbacks),
+    },
   }
 }
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { median } from '../../src/median.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-const PAIRS = 5
+const PAIRS = 3
 
 /** Seconds: of a clock, and of processors. */
 interface Times {
@@ -48,7 +48,7 @@ export async function cost(print: (line: string) => void): Promise<void> {
   const shares: Record<keyof Times, number[]> = { wall: [], cpu: [] }
   try {
     for (let pair = 0; pair < PAIRS; pair++) {
-      const args = ['--json', '--threads', '1', '--epochs', '20']
+      const args = ['--json', '--threads', '1', '--epochs', '200']
       const written = ['--out', join(folder, `${pair}`), '--checkpoint-every', '100']
       const without = await time(args)
       const whole = await time([...args, ...written])

@@ -219,9 +219,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       })
   }
 
-  const writeIfTime = (): void => {
-    if (performance.now() - writtenAt >= APART_MS) write()
-  }
+  const isTime = (): boolean => performance.now() - writtenAt >= APART_MS
 
   const writeAll = async (): Promise<void> => {
     while (folder && !failure && (writing || pending)) {
@@ -261,7 +259,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       if (bySteps || (due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms)) {
         keep(training, { asked: true })
         write()
-      } else writeIfTime()
+      } else if (pending && isTime()) write()
     },
     async onEpoch(record, training) {
       if (record.partial) {
@@ -272,8 +270,8 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
         record[monitor ?? (record.testAccuracy === undefined ? 'trainLoss' : 'testAccuracy')]
       const isBest = value !== undefined && isBetter(value, best, monitor ?? 'testAccuracy', record)
       if (isBest) best = value
-      keep(training, { isBest })
-      writeIfTime()
+      if (isBest || isTime()) keep(training, { isBest })
+      if (isTime()) write()
     },
     async onFitEnd(history: History | undefined, training) {
       try {
