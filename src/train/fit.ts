@@ -14,7 +14,7 @@ import { Feed } from './feed.js'
 import { Loop } from './loop.js'
 import { checkFitOptions, type FitOptions } from './options.js'
 import type { History } from './records.js'
-import { readSnapshot } from './resume.js'
+import { readSnapshot, settle } from './resume.js'
 import {
   expectSameSetting,
   restoreSnapshot,
@@ -59,6 +59,7 @@ export async function fit(
         'to train on, load the weights and call fit without resume',
     )
   if (found?.about.ended !== undefined) {
+    await settle(options.resume)
     restoreSnapshot(session, found)
     session.optimizer = optimizer
     session.progress = progress

@@ -30,6 +30,15 @@ export function warnOfVersion(version: unknown, name: string): void {
   else process.emitWarning(message, { code: 'SPIKEWASM_VERSION' })
 }
 
+/** The folder of a run that is finished, but was killed before its files had their names. */
+export async function settle(from: string | Uint8Array | undefined): Promise<void> {
+  if (typeof from !== 'string') return
+  const { kindOfPath } = await import('../io/files.js')
+  if ((await kindOfPath(from)) !== 'folder') return
+  const { settleRunFolder } = await import('../io/folder/folder.js')
+  await settleRunFolder(from)
+}
+
 async function readFrom(path: string): Promise<Uint8Array | undefined> {
   const { kindOfPath, readFileClear } = await import('../io/files.js')
   if ((await kindOfPath(path)) !== 'folder') return readFileClear(path, 'fit.resume')

@@ -56,7 +56,7 @@ async function bury(folder: string): Promise<void> {
 /** A run that goes on behind an error; what the folder may hold after it. */
 async function write(folder: string, possible: Set<string>[], errors: unknown[]): Promise<void> {
   let run: RunFolder | undefined
-  for (let tries = 0; !run && tries < 2; tries++) {
+  for (let tries = 0; !run && tries < 9; tries++) {
     if (tries > 0) await bury(folder)
     run = await RunFolder.open(folder).catch((error) => void errors.push(error))
   }
@@ -84,12 +84,17 @@ async function prepare(folder: string): Promise<void> {
   await writeFile(join(folder, 'notes.json'), "a user's")
 }
 
-async function scenario(parent: string, at: number, fault: Fault): Promise<string | undefined> {
-  const folder = join(parent, `${at} ${fault}`)
+async function scenario(
+  parent: string,
+  at: number,
+  fault: Fault,
+  span = 1,
+): Promise<string | undefined> {
+  const folder = join(parent, `${at} ${fault} ${span}`)
   await prepare(folder)
   const possible: Set<string>[] = [new Set([show({})])]
   const errors: unknown[] = []
-  const faulty = makeFaulty({ folder, at, fault })
+  const faulty = makeFaulty({ folder, at, fault, span })
   try {
     await Promise.race([write(folder, possible, errors), faulty.ended])
   } finally {
@@ -153,5 +158,12 @@ for (const [fault, matters] of Object.entries(faults))
       for (const [i, what] of operations.entries())
         if (matters(what)) assert.ok(await scenario(parent, i + 1, fault as Fault))
     }))
+
+test('six operations in a row fail: cleaning up fails too, and the folder holds one commit', () =>
+  withFolder(async (parent) => {
+    const operations = await operationsOf(parent)
+    for (let at = 1; at <= operations.length; at++)
+      assert.ok(await scenario(parent, at, 'ENOSPC', 6))
+  }))
 
 test.run()

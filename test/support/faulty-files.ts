@@ -16,6 +16,8 @@ export interface FaultOptions {
   /** Which operation, counted from 1; none: operations are only counted. */
   readonly at?: number
   readonly fault?: Fault
+  /** How many operations in a row it hits; default 1. */
+  readonly span?: number
   /** Ends the process by SIGKILL. Else operations stop for ever, as in a process that is dead. */
   readonly kill?: boolean
 }
@@ -41,7 +43,13 @@ function failure(code: string, what: string): Error {
   return Object.assign(new Error(`${code}: injected, ${what}`), { code })
 }
 
-export function makeFaulty({ folder, at, fault, kill = false }: FaultOptions): Faulty {
+export function makeFaulty({
+  folder,
+  at = Number.POSITIVE_INFINITY,
+  fault,
+  span = 1,
+  kill = false,
+}: FaultOptions): Faulty {
   const root = resolve(folder)
   const below = (path: unknown): boolean =>
     typeof path === 'string' && `${resolve(path)}${sep}`.startsWith(root + sep)
@@ -70,7 +78,8 @@ export function makeFaulty({ folder, at, fault, kill = false }: FaultOptions): F
   ): Promise<unknown> {
     if (dead) return never()
     operations.push(what)
-    if (operations.length !== at || fault === undefined) {
+    const n = operations.length
+    if (n < at || n >= at + span || fault === undefined) {
       const result = await run()
       return dead ? never() : result
     }

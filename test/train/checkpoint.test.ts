@@ -1,5 +1,5 @@
 /** Checkpoints: whose they are, and those of training loops of one's own. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -171,6 +171,21 @@ test('a folder with another run, or with files of a user, is not written over', 
       /^checkpoint\.monitor: testLoss needs validation data, got none/,
     )
     await Promise.all([model.dispose(), other.dispose()])
+  }))
+
+test('a run that was killed behind its last commit: resume gives its files their names', () =>
+  withFolder(async (dir) => {
+    const model = await compileToy()
+    await model.fit(train, { callbacks: [checkpoint({ dir })] })
+    const { generation } = JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8'))
+    const weights = join(dir, 'weights.safetensors')
+    const bytes = await readFile(weights)
+    await writeFile(join(dir, `.run.${generation}.weights.safetensors`), bytes)
+    await writeFile(weights, 'of the commit before')
+    await model.fit(train, { resume: dir, callbacks: [checkpoint({ dir })] })
+    assert.ok(bytes.equals(await readFile(weights)))
+    assert.not((await readdir(dir)).some((name) => name.startsWith('.') || name === 'run.lock'))
+    await model.dispose()
   }))
 
 test('a layer that never fires is named in the record', async () => {

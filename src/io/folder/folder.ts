@@ -286,6 +286,23 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
 }
 
 /**
+ * Gives files their own names where a writer was killed between its last commit and that. Where it
+ * cannot, readers find them all the same.
+ */
+export async function settleRunFolder(path: string): Promise<void> {
+  const manifest = await readManifest(path)
+  const found = await readdir(path)
+  const isSettled = Object.keys(manifest?.files ?? {}).every(
+    (name) => !found.includes(generationName(manifest?.generation ?? 0, name)),
+  )
+  if (isSettled) return
+  await RunFolder.open(path).then(
+    (folder) => folder.close(),
+    () => undefined,
+  )
+}
+
+/**
  * A file of a run's folder, as the last commit has left it, whether or not somebody writes there.
  * Of a folder without a manifest: the file as it is.
  *
