@@ -1,14 +1,7 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import {
-  checkBoolean,
-  checkOptions,
-  checkPath,
-  describe,
-  expect,
-  SpikewasmError,
-} from './errors.js'
+import { checkBoolean, checkOptions, checkPath, SpikewasmError } from './errors.js'
 import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
 import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
@@ -26,8 +19,10 @@ import { averages, gradients, type StateDict, stateDict, takeState } from './run
 import { checkClipNorm, followOptimizer, setOptimizer, stepFactor } from './runtime/training.js'
 import {
   activity,
+  type Diagnostics,
   diagnostics,
   firingRates,
+  type NeuronActivity,
   output,
   predictions,
   spikeCounts,
@@ -244,15 +239,7 @@ export class Model {
    * @param name of the neuron layer
    * @throws SpikewasmError for an unknown layer or without `inspect`
    */
-  activity(name: string): {
-    /** Firing rate: the time mean of the spikes, 0…1. */
-    rate: Float32Array
-    /**
-     * Eligibility: the time mean of Σ_τ ∂s_τ/∂I_t, by which rate-based backpropagation multiplies
-     * gradients (Yu et al., NeurIPS 2024). Only methods that use it have it.
-     */
-    eligibility: Float32Array | undefined
-  } {
+  activity(name: string): NeuronActivity {
     return activity(this.session, name)
   }
 
@@ -272,12 +259,7 @@ export class Model {
    * where nothing spikes. The model must be compiled with method bptt and `inspect: true`.
    * @throws SpikewasmError otherwise
    */
-  diagnostics(): {
-    /** By neuron layer: the cosine of E[δs κ] and E[δs] E[κ]. */
-    a1: Record<string, number>
-    /** By weight: the cosine of E[δI s] and E[δI] E[s]. */
-    a2: Record<string, number>
-  } {
+  diagnostics(): Diagnostics {
     return diagnostics(this.session)
   }
 
@@ -327,37 +309,42 @@ export class Model {
   }
 
   /**
-   * Reads parameters and running statistics from a safetensors file, written by `save` or from
-   * PyTorch.
+   * Reads parameters and running statistics from a safetensors file, of `save` or from PyTorch.
    * @param from its path, or its bytes
    * @throws SpikewasmError for a file that is missing or damaged, and for names or shapes that
-   * don't
-   *   match; nothing is changed then
+   *   don't match; nothing is changed then
    */
   load(from: string | Uint8Array): Promise<void> {
-    return this.session.alone(async () => {
-      const { parseState } = await import('./io/state.js')
-      const { readFileClear } = await import('./io/files.js')
-      expect(
-        typeof from === 'string' || from instanceof Uint8Array,
-        () => `load.from must be a path or a Uint8Array, got ${describe(from)}`,
-      )
-      if (typeof from === 'string') checkPath('load.from', from)
-      const path = typeof from === 'string' ? from : 'the weights'
-      const bytes = typeof from === 'string' ? await readFileClear(from, 'weights') : from
-      const state = parseState(bytes, path)
-      try {
-        takeState(this.session, state)
-      } catch (error) {
-        throw error instanceof SpikewasmError
-          ? new SpikewasmError(`${path}: ${error.message}`, { cause: error })
-          : error
-      }
-    })
+    return this.session.alone(async () =>
+      (await import('./train/load-weights.js')).loadWeights(this.session, from),
+    )
   }
 
   /**
-   * Trains on a data set for a number of epochs. Momentum starts at 0.
+   * Writes all that training depends on as one file: parameters, statistics, the optimizer's state,
+   * the method, and how far training has come. `loadCheckpoint` goes on from it, to the bit.
+   * @throws SpikewasmError when the file cannot be written
+   */
+  saveCheckpoint(path: string): Promise<void> {
+    return this.session.alone(async () =>
+      (await import('./train/model-checkpoint.js')).saveCheckpoint(this.session, path),
+    )
+  }
+
+  /**
+   * Goes on from a file of `saveCheckpoint`, or from the checkpoint of a run of `fit`: with its
+   * parameters, optimizer, method and progress.
+   * @throws SpikewasmError for a file that is missing or damaged, or of another network, input,
+   *   seed, batch size or number of time steps; nothing is changed then
+   */
+  loadCheckpoint(path: string): Promise<void> {
+    return this.session.alone(async () =>
+      (await import('./train/model-checkpoint.js')).loadCheckpoint(this.session, path),
+    )
+  }
+
+  /**
+   * Trains on a data set for a number of epochs, on from where the last call has ended.
    * @param data training samples, at least one. A last batch that is not full is left out, unless
    *   there is no other: it is then filled with repeats, which count for the statistics of
    *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients

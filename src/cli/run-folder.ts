@@ -6,11 +6,11 @@ import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { expect, SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear } from '../io/files.js'
-import { readRunFile } from '../io/folder/folder.js'
+import { readRunFile, readRunFiles } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { modelNames } from '../models/registry.js'
 import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/methods.js'
-import { runFiles } from '../train/callbacks/checkpoint.js'
+import { monitors, runFiles } from '../train/callbacks/checkpoint.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { trainingSchema } from './training-options.js'
@@ -44,6 +44,8 @@ const runOptions = v.object({
   seed: v.number(),
   threads: positive,
   load: v.optional(v.string()),
+  monitor: v.optional(v.picklist(monitors)),
+  checkpointEvery: v.optional(v.union([v.number(), v.string()])),
 })
 
 export type RunOptions = v.InferOutput<typeof runOptions>
@@ -92,10 +94,13 @@ export async function removeIfEmpty(made: readonly string[]): Promise<void> {
   for (const path of made.toReversed()) await rmdir(path).catch(() => undefined)
 }
 
-/** Whether a folder holds a run, of this version or of an older one. */
+/** Names of a run's files; version 0.1 wrote its history as one list. */
+export const runNames: readonly string[] = [...Object.values(runFiles), 'history.json']
+
+/** Whether a folder holds a run, of this version or of an older one, as far as names tell. */
 export async function holdsRun(folder: string): Promise<boolean> {
   const names = await readdir(folder).catch(() => [] as string[])
-  return [MANIFEST, ...Object.values(runFiles)].some((name) => names.includes(name))
+  return [MANIFEST, ...runNames].some((name) => names.includes(name))
 }
 
 export const optionsJson = (options: RunOptions): Uint8Array =>
@@ -103,7 +108,14 @@ export const optionsJson = (options: RunOptions): Uint8Array =>
 
 /** Equal runs have equal ids: 12 hexadecimal digits of what numbers depend on. */
 export function idOf(options: RunOptions): string {
-  const { threads: _, data: __, load: ___, ...rest } = options
+  const {
+    threads: _,
+    data: __,
+    load: ___,
+    monitor: ____,
+    checkpointEvery: _____,
+    ...rest
+  } = options
   const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))
   return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12)
 }
@@ -155,9 +167,11 @@ export async function readWeights(args: {
     const bytes = await withFiles(() => readFileClear(weights!, 'weights'))
     return { run: undefined, weights: bytes }
   }
+  // Of one commit: another run may be written into the folder between two looks.
+  const files = await withFiles(() => readRunFiles(run, [runFiles.options, runFiles.weights]))
   return {
-    run: await readRunOptions(run),
-    weights: await withFiles(() => readRunFile(run, runFiles.weights)),
+    run: parseRunOptions(files[runFiles.options], join(run, runFiles.options)),
+    weights: files[runFiles.weights],
   }
 }
 

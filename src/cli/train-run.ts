@@ -8,7 +8,7 @@ import { median } from '../median.js'
 import type { Model } from '../model.js'
 import { type Due, type Monitor, runFiles, runWriter } from '../train/callbacks/checkpoint.js'
 import type { History } from '../train/records.js'
-import { listenForInterrupt } from './interrupt.js'
+import { type Interrupt, listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
 import {
   humanReporter,
@@ -17,7 +17,7 @@ import {
   type Reporter,
   type TrainSummary,
 } from './report.js'
-import { holdsRun, idOf, optionsJson, type RunOptions } from './run-folder.js'
+import { holdsRun, idOf, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
 /** Where a run is kept. */
@@ -36,7 +36,9 @@ export interface RunPlace {
 export async function newPlace(path: string, overwrite: boolean): Promise<RunPlace> {
   const folder = await withFiles(() => RunFolder.open(path, '--out'))
   try {
-    if (overwrite || !(await holdsRun(path))) return { folder, resumed: false }
+    const taken = await folder.taken(runNames)
+    if (overwrite || (taken.length === 0 && folder.names.length === 0))
+      return { folder, resumed: false }
   } catch (error) {
     await folder.close()
     throw error
@@ -58,8 +60,10 @@ export async function oldPlace(path: string): Promise<RunPlace> {
     const begun = folder.names.includes(runFiles.checkpoint)
     if (!begun && !folder.names.includes(runFiles.options))
       throw new SpikewasmError(
-        `--resume: ${path} was written by an older version, which has no checkpoints; give ` +
-          '--load with its weights.safetensors, and --out',
+        folder.generation === 0
+          ? `--resume: ${path} was written by an older version, which has no checkpoints; give ` +
+              '--load with its weights.safetensors, and --out'
+          : `--resume: ${path} holds no options and no checkpoint; train anew with --overwrite`,
       )
     const checkpoint = begun ? await folder.read(runFiles.checkpoint) : undefined
     return { folder, resumed: true, checkpoint }
@@ -79,10 +83,27 @@ export interface RunParts {
   readonly monitor?: Monitor
   readonly numWorkers?: 0 | 1
   readonly json: boolean
+  readonly stop: Stop
+}
+
+/** How signals end a training. */
+export interface Stop extends Interrupt {
+  /** Called before something is written to the terminal. */
+  pause: () => void
+}
+
+/** From now on the first signal asks to stop. */
+export function stopOnSignals(): Stop {
+  const interrupt = listenForInterrupt((name) => {
+    stop.pause()
+    process.stderr.write(`${name}: stopping after this step; again ends at once, without saving\n`)
+  })
+  const stop: Stop = Object.assign(Object.create(interrupt), { pause: () => {} })
+  return stop
 }
 
 export async function runTraining(parts: RunParts): Promise<void> {
-  const { model, data, training, options, place, due, monitor, numWorkers, json } = parts
+  const { model, data, training, options, place, due, monitor, numWorkers, json, stop } = parts
   const { epochs } = options
   const { optimizer, schedule } = training
   const id = idOf(options)
@@ -91,11 +112,9 @@ export async function runTraining(parts: RunParts): Promise<void> {
     : humanReporter(epochs, () => model.firingRates())
   if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
   if (!json) process.stdout.write(`${describeTraining(training.record, optimizer)}\n`)
-  const interrupt = listenForInterrupt((name) => {
-    reporter.pause()
-    process.stderr.write(`${name}: stopping after this step; again ends at once, without saving\n`)
-  })
+  stop.pause = () => reporter.pause()
   const stepTimes: number[] = []
+  let silenceTold = false
   const writer =
     place &&
     runWriter({
@@ -111,7 +130,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
       schedule,
       ...training.fit,
       ...(training.fit.validationSplit === undefined ? { validation: data.test } : {}),
-      signal: interrupt.signal,
+      signal: stop.signal,
       numWorkers,
       resume: place?.checkpoint,
       callbacks: [...training.callbacks, ...(writer ? [writer] : [])],
@@ -119,16 +138,29 @@ export async function runTraining(parts: RunParts): Promise<void> {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
       },
-      onEpoch: (record) => reporter.epoch(record),
+      onEpoch(record) {
+        reporter.epoch(record)
+        if (record.silent && !silenceTold) tellSilence(reporter, record.silent, record.epoch)
+        silenceTold ||= record.silent !== undefined
+      },
     })
     const stopped = isUnfinished(history, epochs)
     const out = place?.folder.path
     finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json)
-    if (stopped) process.exitCode = interrupt.exitCode
+    if (stopped) process.exitCode = stop.exitCode
   } finally {
     reporter.pause()
-    interrupt.release()
   }
+}
+
+/** Told once a run. */
+function tellSilence(reporter: Reporter, layers: readonly string[], epoch: number): void {
+  reporter.pause()
+  const names = layers.slice(0, 10).join(', ') + (layers.length > 10 ? ', …' : '')
+  process.stderr.write(
+    `spikewasm: no neuron of ${names} fired in epoch ${epoch}: nothing is learnt behind it; try ` +
+      'a higher --lr, more --time-steps or another --seed\n',
+  )
 }
 
 /** A signal amid the last validation, or behind it, may have stopped nothing. */

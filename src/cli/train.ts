@@ -7,7 +7,7 @@ import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
 import { type Method, type MethodOptions, type StepMode, takenOptions } from '../plan/methods.js'
-import { type Due, dueOf, monitors, runFiles } from '../train/callbacks/checkpoint.js'
+import { dueOf, monitors, runFiles } from '../train/callbacks/checkpoint.js'
 import {
   augmentable,
   type DataArguments,
@@ -19,13 +19,15 @@ import {
 import { withFiles } from './mistakes.js'
 import { counting, named, numeric, shared } from './options.js'
 import { parseRunOptions, type RunOptions } from './run-folder.js'
-import { newPlace, oldPlace, type RunPlace, runTraining } from './train-run.js'
 import {
-  addTrainingFlags,
-  expectSameMonitor,
-  type TrainingArguments,
-  trainingOf,
-} from './training-options.js'
+  newPlace,
+  oldPlace,
+  type RunPlace,
+  runTraining,
+  type Stop,
+  stopOnSignals,
+} from './train-run.js'
+import { addTrainingFlags, type TrainingArguments, trainingOf } from './training-options.js'
 import { packageVersion } from './version.js'
 
 interface TrainArguments extends DataArguments, TrainingArguments {
@@ -131,40 +133,43 @@ export function trainCommand(command: Command): Command {
 
 async function train(args: TrainArguments, command: Command): Promise<void> {
   const { resume, out, overwrite, checkpointEvery, monitor } = args
-  const place =
-    resume !== undefined
-      ? await oldPlace(resume)
-      : out !== undefined
-        ? await newPlace(out, overwrite)
-        : undefined
+  const given = resume === undefined ? undefined : resumedArguments(command)
+  expect(
+    resume !== undefined ||
+      out !== undefined ||
+      (checkpointEvery === undefined &&
+        !overwrite &&
+        (monitor === undefined || args.earlyStopping !== undefined)),
+    () =>
+      '--checkpoint-every, --monitor and --overwrite need --out, a folder for the checkpoints; ' +
+      'got none',
+  )
+  expect(out !== '' && resume !== '', () => '--out and --resume must name a folder, got none')
+  dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
+  // From here on a signal ends nothing halfway.
+  const stop = stopOnSignals()
+  let place: RunPlace | undefined
   try {
-    expect(
-      place !== undefined ||
-        (checkpointEvery === undefined &&
-          !overwrite &&
-          (monitor === undefined || args.earlyStopping !== undefined)),
-      () =>
-        '--checkpoint-every, --overwrite and --monitor need --out, a folder for the ' +
-        'checkpoints; got none',
-    )
-    const due = dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
+    if (resume !== undefined) place = await oldPlace(resume)
+    else if (out !== undefined) place = await newPlace(out, overwrite)
     if (place?.resumed) {
-      const given = resumedArguments(command)
       const run = parseRunOptions(
         await place.folder.read(runFiles.options),
-        `${resume}/options.json`,
+        `${resume}/${runFiles.options}`,
       )
-      expectSameMonitor(run, monitor)
-      await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, due)
-    } else await trainAs(args, undefined, place, due)
+      await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, stop)
+    } else await trainAs(args, undefined, place, stop)
   } finally {
     await place?.folder.close()
+    stop.release()
   }
 }
 
 /** What may be given beside --resume: nothing that numbers depend on. */
-const besideResume = ['resume', 'data', 'threads', 'numWorkers', 'json', 'revectorize']
-const alsoBeside = ['checkpointEvery', 'monitor']
+const besideResume = [
+  ...['resume', 'data', 'threads', 'numWorkers', 'json', 'revectorize'],
+  'checkpointEvery',
+]
 
 /** @throws SpikewasmError for an option that is the run's */
 function resumedArguments(command: Command): Partial<TrainArguments> {
@@ -173,11 +178,11 @@ function resumedArguments(command: Command): Partial<TrainArguments> {
   )
   for (const option of given)
     expect(
-      [...besideResume, ...alsoBeside].includes(option.attributeName()),
+      besideResume.includes(option.attributeName()),
       () =>
         `${option.long} must be left out with --resume, which goes on with the run's own ` +
         'options; beside it may stand --data, --threads, --num-workers, --checkpoint-every, ' +
-        '--monitor, --json',
+        '--json',
     )
   return Object.fromEntries(
     given.map((option) => [option.attributeName(), command.getOptionValue(option.attributeName())]),
@@ -194,7 +199,7 @@ async function trainAs(
   args: TrainArguments,
   run: RunOptions | undefined,
   place: RunPlace | undefined,
-  due: Due,
+  stop: Stop,
 ): Promise<void> {
   const { defaults } = datasets[args.dataset]
   const data = await loadData(args)
@@ -248,9 +253,12 @@ async function trainAs(
       seed,
       threads,
       load: args.load,
+      monitor: args.monitor,
+      checkpointEvery: args.checkpointEvery,
     }
-    const { monitor, numWorkers, json } = args
-    const parts = { model, data, training, options, place, due, monitor, numWorkers, json }
+    const { monitor, numWorkers, json, checkpointEvery = 'epoch' } = args
+    const due = dueOf('--checkpoint-every', checkpointEvery)
+    const parts = { model, data, training, options, place, due, monitor, numWorkers, json, stop }
     await runTraining(parts)
   } finally {
     await model.dispose()

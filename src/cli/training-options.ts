@@ -10,7 +10,6 @@ import {
   constant,
   cosine,
   linearWarmup,
-  type Monitor,
   monitors,
   type Optimizer,
   oneCycle,
@@ -270,20 +269,6 @@ function lossOf(name: Loss['kind'], labelSmoothing: number | undefined): Loss {
 function refuse(option: string, value: unknown, why: string): void {
   if (value !== undefined)
     throw new SpikewasmError(`${option} must be left out with ${why}, got ${value}`)
-}
-
-/**
- * @throws SpikewasmError when a run that goes on would end elsewhere: what early stopping watches
- *   is the run's
- */
-export function expectSameMonitor(run: TrainingArguments, monitor: Monitor | undefined): void {
-  const own = run.monitor ?? 'testLoss'
-  expect(
-    run.earlyStopping === undefined || monitor === undefined || monitor === own,
-    () =>
-      `--monitor must be left out with --resume of a run with --early-stopping, which watches ` +
-      `${own}, got ${monitor}`,
-  )
 }
 
 /** How the run learns, in a line for people. */

@@ -311,7 +311,8 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function explainRead(error: unknown, path: string): Promise<string> {
+/** Why a file cannot be read, and how to mend it. */
+export async function explainRead(error: unknown, path: string): Promise<string> {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT': {
       const folder = dirname(path)

@@ -23,9 +23,10 @@ import { availableParallelism, usesAllThreads, warnOfThreads } from './processor
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
 import { stateDict, takeState } from './state.js'
+import { stepMask } from './step-mask.js'
 import { penaltyOf, slotTargets, targetAddress, targetKind } from './targets.js'
 import { gradientNorm, writeStep } from './update.js'
-import { type LastRun, spikeCounts } from './views.js'
+import { addCounts, type LastRun, spikeCounts } from './views.js'
 
 /** How long small programs may keep the calling thread from timers and callbacks. */
 const BUSY_MS = 4
@@ -157,9 +158,8 @@ export class Session implements Arena {
     this.streamed = 0
     this.trained = false
     takeKept(this, previous?.kept)
-    if (previous) {
-      takeState(this, previous.state)
-    } else this.initialise()
+    if (previous) takeState(this, previous.state)
+    else this.initialise()
     await ended
   }
 
@@ -240,7 +240,7 @@ export class Session implements Arena {
     const stream = new RandomStream(Draw.Dropout)
     stream.start(this.seed, 0, this.steps)
     set(Control.Seed, stream.next())
-    set(Control.StepMask, this.stepMask())
+    set(Control.StepMask, stepMask(this, this))
     set(Control.NonFinite, 0)
     set(Control.FirstStep, program === 'stream' ? this.streamed : 0)
     let spikes: Record<string, number> | undefined
@@ -366,20 +366,6 @@ export class Session implements Arena {
     return usesAllThreads() ? this.threads : Math.min(workers, availableParallelism())
   }
 
-  /** SLTT-K: K random steps of T; otherwise all. */
-  stepMask(): number {
-    const { backwardSteps } = this.plan.options
-    const all = this.timeSteps >= 32 ? 0xffffffff : 2 ** this.timeSteps - 1
-    if (backwardSteps === this.timeSteps) return all
-    const stream = new RandomStream(Draw.Steps)
-    stream.start(this.seed, 0, this.steps)
-    const order = Array.from({ length: this.timeSteps }, (_, t) => t)
-    let mask = 0
-    for (let k = 0; k < backwardSteps; k++)
-      mask |= 1 << (order.splice(stream.below(order.length), 1)[0] as number)
-    return mask >>> 0
-  }
-
   /**
    * Forgets momentum and accumulated gradients; with `average`, the moving average too. Whoever
    * calls it holds the lock.
@@ -413,15 +399,4 @@ export class Session implements Arena {
     this.memory = readable(this.plan, this.memory)
     this.view = new DataView(this.memory.buffer)
   }
-}
-
-/** Counts of a pass, so many times, added to those of the passes before it. */
-function addCounts(
-  sum: Record<string, number> | undefined,
-  counts: Record<string, number>,
-  times: number,
-): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(counts).map(([name, n]) => [name, n * times + (sum?.[name] ?? 0)]),
-  )
 }

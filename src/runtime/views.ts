@@ -195,3 +195,33 @@ function classesOf({ plan }: Arena): number {
   const { graph } = plan.options
   return graph.nodes[graph.output].shape[0]
 }
+
+/** Counts of a pass, so many times, added to those of the passes before it. */
+export function addCounts(
+  sum: Record<string, number> | undefined,
+  counts: Record<string, number>,
+  times: number,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(counts).map(([name, n]) => [name, n * times + (sum?.[name] ?? 0)]),
+  )
+}
+
+/** What a neuron layer did, [B, C, H, W] each. */
+export interface NeuronActivity {
+  /** Firing rate: the time mean of the spikes, 0…1. */
+  readonly rate: Float32Array
+  /**
+   * Eligibility: the time mean of Σ_τ ∂s_τ/∂I_t, by which rate-based backpropagation multiplies
+   * gradients (Yu et al., NeurIPS 2024). Only methods that use it have it.
+   */
+  readonly eligibility: Float32Array | undefined
+}
+
+/** Cosines of what the paper assumes to be alike. */
+export interface Diagnostics {
+  /** By neuron layer: the cosine of E[δs κ] and E[δs] E[κ]. */
+  readonly a1: Record<string, number>
+  /** By weight: the cosine of E[δI s] and E[δI] E[s]. */
+  readonly a2: Record<string, number>
+}

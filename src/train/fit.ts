@@ -14,10 +14,11 @@ import { Feed } from './feed.js'
 import { Loop } from './loop.js'
 import { checkFitOptions, type FitOptions } from './options.js'
 import type { History } from './records.js'
-import { readSnapshot } from './resume.js'
+import { readSnapshot, settle } from './resume.js'
 import {
   expectSameSetting,
   restoreSnapshot,
+  type Setting,
   type Snapshot,
   settingOf,
   takeSnapshot,
@@ -44,8 +45,13 @@ export async function fit(
   const asked = { ...options, optimizer, loss, penalties, validation }
   const spec = trainingSpec('fit', session.graph, asked)
   await session.replan(methodOf(session, options), spec)
-  const setting = settingOf(session, data, asked)
-  if (found) expectSameSetting(found.about.setting, setting)
+  // Made when it is asked for: it looks at the data.
+  let known: Setting | undefined
+  const setting = (): Setting => {
+    known ??= settingOf(session, data, asked)
+    return known
+  }
+  if (found) expectSameSetting(found.about.setting, setting())
   const progress = startOf(session, data, options, found)
   const first = found ? found.about.first : progress.epoch
   const end = initialEpoch === undefined ? first + epochs : epochs
@@ -55,6 +61,7 @@ export async function fit(
         'to train on, load the weights and call fit without resume',
     )
   if (found?.about.ended !== undefined) {
+    await settle(options.resume)
     restoreSnapshot(session, found)
     session.optimizer = optimizer
     session.progress = progress
@@ -76,7 +83,7 @@ export async function fit(
       snapshot: (loop) =>
         takeSnapshot(session, {
           version: VERSION,
-          setting,
+          setting: setting(),
           first,
           epochs: end,
           progress,
@@ -86,13 +93,11 @@ export async function fit(
         }),
     })
     loop.checkRate()
+    if (found) loop.restore(found)
     // From here on the model is another.
     session.optimizer = optimizer
     session.progress = progress
-    if (found) {
-      restoreSnapshot(session, found)
-      loop.restore(found)
-    }
+    if (found) restoreSnapshot(session, found)
     // Gradients of batches of an epoch that does not go on are nobody's.
     else if (progress.step === 0) session.accumulated = 0
     if (fresh) {

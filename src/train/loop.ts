@@ -155,6 +155,7 @@ export class Loop implements Training {
       validation && progress.step === feed.length ? await validate(session, validation, signal) : {}
     const partial = progress.step < feed.length || measured === undefined
     const { sums } = progress
+    const silent = Object.keys(sums.rates).filter((name) => sums.rates[name] === 0)
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
       trainLoss: sums.loss / sums.steps,
@@ -167,6 +168,7 @@ export class Loop implements Training {
         Object.entries(sums.rates).map(([name, rate]) => [name, rate / sums.steps]),
       ),
       ...measured,
+      ...(silent.length > 0 ? { silent } : {}),
       ...(partial ? { partial } : {}),
     }
     this.records.push(record)

@@ -57,6 +57,8 @@ export interface EpochRecord {
   readonly samplesPerSecond: number
   /** Spikes per neuron and time step, mean over the epoch, 0…1, by layer name. */
   readonly firingRates: Record<string, number>
+  /** Layers that did not fire once in the epoch, by name; absent where all did. */
+  readonly silent?: readonly string[]
   /** Present, and true, where the training was stopped within the epoch. */
   readonly partial?: true
 }

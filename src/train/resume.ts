@@ -1,6 +1,7 @@
 /** Checkpoints to go on from. */
 
 import { parseCheckpoint } from '../io/checkpoint.js'
+import { VERSION } from '../version.js'
 import { runFiles } from './callbacks/checkpoint.js'
 import { checkSnapshot, type Snapshot } from './snapshot.js'
 
@@ -12,7 +13,30 @@ import { checkSnapshot, type Snapshot } from './snapshot.js'
 export async function readSnapshot(from: string | Uint8Array): Promise<Snapshot | undefined> {
   const name = typeof from === 'string' ? from : 'fit.resume'
   const bytes = typeof from === 'string' ? await readFrom(from) : from
-  return bytes && checkSnapshot(await parseCheckpoint(bytes, name), name)
+  if (!bytes) return undefined
+  const snapshot = checkSnapshot(await parseCheckpoint(bytes, name), name)
+  warnOfVersion(snapshot.about.version, name)
+  return snapshot
+}
+
+/** Another version may compute other numbers. */
+export function warnOfVersion(version: unknown, name: string): void {
+  if (version === VERSION) return
+  const by = String(version).slice(0, 40)
+  const message =
+    `${name}: version ${by} of spikewasm wrote this checkpoint, this is ${VERSION}; training ` +
+    'goes on, but its numbers may be others than those of one version'
+  if (typeof process === 'undefined') console.warn(message)
+  else process.emitWarning(message, { code: 'SPIKEWASM_VERSION' })
+}
+
+/** The folder of a run that is finished, but was killed before its files had their names. */
+export async function settle(from: string | Uint8Array | undefined): Promise<void> {
+  if (typeof from !== 'string') return
+  const { kindOfPath } = await import('../io/files.js')
+  if ((await kindOfPath(from)) !== 'folder') return
+  const { settleRunFolder } = await import('../io/folder/folder.js')
+  await settleRunFolder(from)
 }
 
 async function readFrom(path: string): Promise<Uint8Array | undefined> {

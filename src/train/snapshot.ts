@@ -26,7 +26,7 @@ import {
 import type { EpochRecord } from './records.js'
 
 /** What a training's numbers depend on, beside those that it has learnt. Plain data. */
-type Setting = Readonly<Record<string, unknown>>
+export type Setting = Readonly<Record<string, unknown>>
 
 interface About {
   /** Of the package that wrote it. */
@@ -92,14 +92,15 @@ export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
       ),
       ...Object.entries(callbackTensors).map(([name, of]) => prefixed(prefixOf(name), of)),
     ),
-    about: structuredClone({
+    about: {
+      // What never changes is not copied.
       ...rest,
-      progress,
+      progress: structuredClone(progress),
       steps: session.steps,
       optimizer: stepState(session),
       records: records.filter(({ partial }) => !partial),
-      callbacks,
-    }),
+      callbacks: structuredClone(callbacks),
+    },
   }
 }
 
@@ -133,20 +134,12 @@ export function settingOf(
     readonly validation?: Dataset
   },
 ): Setting {
-  const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
   const { schedule, validation } = options
   const { optimizer, loss, penalties, clipNorm, accumulate, ema, freeze } = options
-  const method = Object.fromEntries(methodOptionKeys.map((key) => [key, plan.options[key]]))
   const { kind, options: scheduleOptions } = schedule ?? { kind: 'constant', options: {} }
   return JSON.parse(
     JSON.stringify({
-      network: graphToJson(graph),
-      input,
-      timeSteps,
-      batchSize,
-      seed,
-      frames,
-      method,
+      ...modelSetting(session),
       ...{ optimizer, loss, penalties, clipNorm, accumulate, ema, freeze },
       schedule: { kind: kind ?? 'a function', options: scheduleOptions },
       data: describeData(data),
@@ -155,12 +148,44 @@ export function settingOf(
   )
 }
 
-const describeData = ({ name, length, shape, classes }: Dataset) => ({
-  name,
-  length,
-  shape,
-  classes,
-})
+/** What the numbers of a model depend on, beside its parameters. */
+export function modelSetting(session: Session): Setting {
+  const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
+  const method = Object.fromEntries(methodOptionKeys.map((key) => [key, plan.options[key]]))
+  return { network: graphToJson(graph), input, timeSteps, batchSize, seed, frames, method }
+}
+
+const describeData = (data: Dataset) => {
+  const { name, length, shape, classes } = data
+  return { name, length, shape, classes, samples: fingerprint(data) }
+}
+
+/** Samples that tell two data sets apart. */
+const LOOKED_AT = 16
+/** Data sets do not change, and some are slow to read. */
+const fingerprints = new WeakMap<Dataset, string>()
+
+/** FNV-1a over samples that lie evenly in a data set, without augmentation; hexadecimal. */
+export function fingerprint(data: Dataset): string {
+  const known = fingerprints.get(data)
+  if (known !== undefined) return known
+  const sample = new Float32Array(data.shape.reduce((a, b) => a * b, 1))
+  const bits = new Uint32Array(sample.buffer)
+  let hash = 0x811c9dc5
+  const add = (word: number): void => {
+    hash = Math.imul(hash ^ word, 0x01000193)
+    // What differs in high bits alone must reach the low ones.
+    hash ^= hash >>> 15
+  }
+  const count = Math.min(LOOKED_AT, data.length)
+  for (let i = 0; i < count; i++) {
+    add(data.read(Math.floor((i * data.length) / count), sample))
+    for (let k = 0; k < bits.length; k++) add(bits[k])
+  }
+  const text = (hash >>> 0).toString(16).padStart(8, '0')
+  fingerprints.set(data, text)
+  return text
+}
 
 /** @throws SpikewasmError that lists what differs */
 export function expectSameSetting(found: Setting, own: Setting): void {

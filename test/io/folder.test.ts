@@ -36,9 +36,9 @@ test('a writer that was killed between the manifest and the names: readers see t
     await folder.commit({ 'options.json': bytes('new') })
     await folder.close()
     // As it lies before the rename.
-    await rename(join(path, 'options.json'), join(path, '.2.options.json'))
+    await rename(join(path, 'options.json'), join(path, '.run.2.options.json'))
     await writeFile(join(path, 'options.json'), 'old')
-    await writeFile(join(path, '.3.options.json'), 'never committed')
+    await writeFile(join(path, '.run.3.options.json'), 'never committed')
     await writeFile(join(path, '.3.mine'), "a user's file")
     assert.is(await textOf(path, 'options.json'), 'new')
     await (await RunFolder.open(path)).close()

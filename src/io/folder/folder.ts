@@ -1,15 +1,18 @@
 /**
  * A folder whose files are written all or none. New files get names of their generation
- * (`.7.weights.safetensors`). The manifest names them with their hashes; that it is replaced is the
- * one moment at which all of them change. Then they are renamed to their own names. Who reads in
- * between, or after a crash in between, finds them under the one name or the other.
+ * (`.run.7.weights.safetensors`). The manifest names them with their hashes; that it is replaced is
+ * the one moment at which all of them change. Then they are renamed to their own names. Who reads
+ * in between, or after a crash in between, finds them under the one name or the other.
+ *
+ * A generation that failed is never written again: what it may have left behind has a name that
+ * nobody reads.
  */
 
-import { mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
-import { kindOfPath, readFileClear, syncFolder, writeError } from '../files.js'
-import { FolderLock } from './lock.js'
+import { explainRead, kindOfPath, readFileClear, syncFolder, writeError } from '../files.js'
+import { FolderLock, LOCK } from './lock.js'
 import {
   entryOf,
   type FileEntry,
@@ -21,13 +24,18 @@ import {
 } from './manifest.js'
 
 /** Names that our temporary files have, and nobody else's. */
-const LEFT_BEHIND =
-  /^(\.\d+\.[\w.-]+\.(safetensors|jsonl?|html)|\.manifest\.json\.tmp|run\.lock\.\w+\.old)$/
+const LEFT_BEHIND = /^(\.run\.\d+\.[\w-][\w.-]*|run\.lock\.\w+\.old)$/
+
+/** Another process may be about to take the lock with it. */
+const LOCK_LEFT_BEHIND = /^\.run\.lock\.[0-9a-f]+\.tmp$/
+const OLD_MS = 3_600_000
 
 /** How often a reader begins anew because a writer was faster. */
 const TRIES = 20
+/** A rename between two looks is no damage: so often a reader looks at one generation. */
+const LOOKS = 3
 
-const generationName = (generation: number, name: string): string => `.${generation}.${name}`
+const generationName = (generation: number, name: string): string => `.run.${generation}.${name}`
 
 /** The folder of one writer. */
 export class RunFolder {
@@ -36,7 +44,14 @@ export class RunFolder {
     private readonly lock: FolderLock,
     private readonly made: readonly string[],
     private manifest: Manifest,
-  ) {}
+  ) {
+    this.attempt = manifest.generation
+  }
+
+  /** The last generation that was begun. */
+  private attempt: number
+  /** The last one whose files have their own names. */
+  private settled: Manifest | undefined
 
   /**
    * Makes the folder where there is none, takes its lock, and ends what a writer that was killed
@@ -76,8 +91,24 @@ export class RunFolder {
     return Object.keys(this.manifest.files)
   }
 
+  /** How often it was written; 0: it holds no run. */
+  get generation(): number {
+    return this.manifest.generation
+  }
+
   read(name: string): Promise<Uint8Array> {
     return readRunFile(this.path, name)
+  }
+
+  /**
+   * Which of these names are taken, by files of a commit or by others, as those of older versions.
+   */
+  async taken(names: readonly string[]): Promise<string[]> {
+    const found = await readdir(this.path).catch(async (error: unknown) => {
+      const why = await explainRead(error, this.path)
+      throw new SpikewasmError(`${this.path} must be a folder that can be read: ${why}`)
+    })
+    return names.filter((name) => found.includes(name) || this.names.includes(name))
   }
 
   /**
@@ -87,47 +118,85 @@ export class RunFolder {
    *   to be, but never in between
    */
   async commit(files: Readonly<Record<string, Uint8Array>>, { alone = false } = {}): Promise<void> {
-    await this.lock.check()
     const { path } = this
     const before = this.manifest
-    const generation = before.generation + 1
+    const generation = ++this.attempt
     const entries: Record<string, FileEntry> = alone ? {} : { ...before.files }
     const fresh: string[] = []
-    let current = ''
+    const temporary = generationName(generation, MANIFEST)
+    await this.expectLock()
+    let current = MANIFEST
     try {
       await this.settle()
       for (const [name, bytes] of Object.entries(files)) {
         const entry = entryOf(bytes)
         const old = before.files[name]
         entries[name] = entry
-        if (old?.sha256 === entry.sha256 && old.bytes === entry.bytes) continue
         current = name
+        if (!alone && old?.sha256 === entry.sha256 && (await this.hasSize(name, entry))) continue
         fresh.push(name)
         await writeSynced(join(path, generationName(generation, name)), bytes)
       }
       current = MANIFEST
-      const manifest: Manifest = { format: 1, generation, files: entries }
-      const temporary = join(path, `.${MANIFEST}.tmp`)
-      await writeSynced(temporary, serializeManifest(manifest))
-      await rename(temporary, join(path, MANIFEST))
-      this.manifest = manifest
+      const dropped = Object.fromEntries(
+        Object.entries(before.files).filter(([name]) => !Object.hasOwn(entries, name)),
+      )
+      const manifest: Manifest = { format: 1, generation, files: entries, dropped }
+      fresh.push(MANIFEST)
+      await writeSynced(join(path, temporary), serializeManifest(manifest))
+      // What the manifest names must be there before it, also behind a power cut.
+      await syncFolder(path)
+      await this.replaceManifest(temporary, manifest)
     } catch (error) {
-      for (const name of fresh)
-        await rm(join(path, generationName(generation, name)), { force: true }).catch(() => {})
-      await rm(join(path, `.${MANIFEST}.tmp`), { force: true }).catch(() => {})
+      if (this.manifest === before)
+        for (const name of fresh)
+          await rm(join(path, generationName(generation, name)), { force: true }).catch(() => {})
       throw error instanceof SpikewasmError ? error : await writeError(join(path, current), error)
     }
+    // The old files must not go before the new manifest is there for good.
     await syncFolder(path)
-    await this.settle()
-    for (const name of Object.keys(before.files))
-      if (!Object.hasOwn(entries, name)) await rm(join(path, name), { force: true })
-    await syncFolder(path)
+    await this.settle(fresh)
   }
 
-  /** Gives files of the last commit their own names. */
-  private async settle(): Promise<void> {
-    const { generation, files } = this.manifest
-    for (const name of Object.keys(files)) {
+  /** @throws SpikewasmError when the lock is gone, or cannot be read */
+  private async expectLock(): Promise<void> {
+    try {
+      await this.lock.check()
+    } catch (error) {
+      throw error instanceof SpikewasmError
+        ? error
+        : new SpikewasmError(
+            `${join(this.path, LOCK)}: the lock of this run must be a readable file: ` +
+              `${(error as Error).message}`,
+            { cause: error },
+          )
+    }
+  }
+
+  /** The one moment at which all files change. */
+  private async replaceManifest(temporary: string, manifest: Manifest): Promise<void> {
+    try {
+      await rename(join(this.path, temporary), join(this.path, MANIFEST))
+    } catch (error) {
+      // A network file system may have done what it says has failed. Who does not know removes
+      // nothing that the manifest may name.
+      const now = await readManifest(this.path).catch(() => manifest)
+      if (now?.generation === manifest.generation) this.manifest = manifest
+      throw error
+    }
+    this.manifest = manifest
+  }
+
+  private async hasSize(name: string, { bytes }: FileEntry): Promise<boolean> {
+    const found = await stat(join(this.path, name)).catch(() => undefined)
+    return found?.isFile() === true && found.size === bytes
+  }
+
+  /** Gives files of the last commit their own names, and removes those that it has dropped. */
+  private async settle(names?: readonly string[]): Promise<void> {
+    if (this.settled === this.manifest) return
+    const { generation, files, dropped = {} } = this.manifest
+    for (const name of (names ?? Object.keys(files)).filter((name) => Object.hasOwn(files, name))) {
       try {
         await rename(join(this.path, generationName(generation, name)), join(this.path, name))
       } catch (error) {
@@ -135,20 +204,37 @@ export class RunFolder {
           throw await writeError(join(this.path, name), error)
       }
     }
+    for (const [name, entry] of Object.entries(dropped)) {
+      const file = join(this.path, name)
+      try {
+        // A user may have put another one there since.
+        if ((await this.hasSize(name, entry)) && matches(await readFile(file), entry))
+          await rm(file, { force: true })
+      } catch (error) {
+        throw await writeError(file, error)
+      }
+    }
+    this.settled = this.manifest
   }
 
   /** Removes what a writer that was killed has left. */
   private async clean(): Promise<void> {
-    for (const name of await readdir(this.path))
-      if (LEFT_BEHIND.test(name)) await rm(join(this.path, name), { force: true })
+    for (const name of await readdir(this.path)) {
+      const file = join(this.path, name)
+      if (LEFT_BEHIND.test(name)) await rm(file, { force: true })
+      if (!LOCK_LEFT_BEHIND.test(name)) continue
+      const found = await stat(file).catch(() => undefined)
+      if (found && Date.now() - found.mtimeMs > OLD_MS) await rm(file, { force: true })
+    }
   }
 
   /** Removes what was written. `close` then removes the folder too, if it was made. */
   async discard(): Promise<void> {
-    await this.lock.check()
-    const names = this.names
-    await rm(join(this.path, MANIFEST), { force: true })
-    for (const name of names) await rm(join(this.path, name), { force: true })
+    await this.commit({}, { alone: true })
+    const file = join(this.path, MANIFEST)
+    await rm(file, { force: true }).catch(async (error: unknown) => {
+      throw await writeError(file, error)
+    })
     this.manifest = { format: 1, generation: 0, files: {} }
   }
 
@@ -191,8 +277,29 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     return parseManifest(await readFile(path), path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    if (error instanceof SpikewasmError) throw error
+    throw new SpikewasmError(
+      `${path}: must be the manifest of a run, and readable: ${await explainRead(error, path)}`,
+      { cause: error },
+    )
   }
+}
+
+/**
+ * Gives files their own names where a writer was killed between its last commit and that. Where it
+ * cannot, readers find them all the same.
+ */
+export async function settleRunFolder(path: string): Promise<void> {
+  const manifest = await readManifest(path)
+  const found = await readdir(path)
+  const isSettled = Object.keys(manifest?.files ?? {}).every(
+    (name) => !found.includes(generationName(manifest?.generation ?? 0, name)),
+  )
+  if (isSettled) return
+  await RunFolder.open(path).then(
+    (folder) => folder.close(),
+    () => undefined,
+  )
 }
 
 /**
@@ -202,25 +309,67 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
  * @throws SpikewasmError when there is none, or it is not what the manifest says
  */
 export async function readRunFile(folder: string, name: string): Promise<Uint8Array> {
-  for (let tries = 0; tries < TRIES; tries++) {
+  return (await readRunFiles(folder, [name]))[name]
+}
+
+/**
+ * Files of one and the same commit, by name; else as `readRunFile`.
+ *
+ * @throws SpikewasmError when one is missing, or not what the manifest says
+ */
+export async function readRunFiles(
+  folder: string,
+  names: readonly string[],
+): Promise<Record<string, Uint8Array>> {
+  let [generation, looks] = [-1, 0]
+  let problem: { readonly name: string; readonly error: unknown } | undefined
+  for (let tries = 0; tries < TRIES && looks < LOOKS; tries++) {
     const manifest = await readManifest(folder)
-    if (!manifest) return readFileClear(join(folder, name), `the run's ${name}`)
-    const entry = manifest.files[name]
-    if (!entry)
-      throw new SpikewasmError(
-        `${folder}: the run must have a file ${name}, got one with ` +
-          `${Object.keys(manifest.files).join(', ') || 'none'}; it has not come that far`,
-      )
-    for (const place of [name, generationName(manifest.generation, name)]) {
-      const bytes = await readFile(join(folder, place)).catch(() => undefined)
-      if (bytes && matches(bytes, entry))
-        return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    looks = manifest?.generation === generation ? looks + 1 : 1
+    generation = manifest?.generation ?? -1
+    const out: Record<string, Uint8Array> = {}
+    problem = undefined
+    for (const name of names) {
+      if (!manifest) {
+        out[name] = await readFileClear(join(folder, name), `the run's ${name}`)
+        continue
+      }
+      const found = await readEntry(folder, name, manifest)
+      if (found.bytes) out[name] = found.bytes
+      else problem ??= { name, error: found.error }
     }
-    const now = await readManifest(folder)
-    if (now?.generation === manifest.generation) break
+    if (!problem) return out
   }
+  const { name = '', error } = problem ?? {}
+  const path = join(folder, name)
+  const why = error ? `: ${await explainRead(error, path)}` : ''
   throw new SpikewasmError(
-    `${join(folder, name)}: must be the file that the run has written (manifest.json has its ` +
-      'hash), got another or none; put it back, or train again',
+    `${path}: must be the file that the run has written (manifest.json has its hash), got ` +
+      `another or none${why}; put it back, or train again`,
   )
+}
+
+/** A file under the one name or the other; without bytes where both are not what was written. */
+async function readEntry(
+  folder: string,
+  name: string,
+  { generation, files }: Manifest,
+): Promise<{ bytes?: Uint8Array; error?: unknown }> {
+  const entry = Object.hasOwn(files, name) ? files[name] : undefined
+  if (!entry)
+    throw new SpikewasmError(
+      `${folder}: the run must have a file ${name}, got one with ` +
+        `${Object.keys(files).slice(0, 10).join(', ') || 'none'}; it has not come that far`,
+    )
+  let problem: unknown
+  for (const place of [name, generationName(generation, name)]) {
+    try {
+      const bytes = await readFile(join(folder, place))
+      if (matches(bytes, entry))
+        return { bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') problem = error
+    }
+  }
+  return { error: problem }
 }

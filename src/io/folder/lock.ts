@@ -38,8 +38,8 @@ export class FolderLock {
     const { pid } = process
     const own: Holder = { pid, host: hostname(), started: await startOf(pid), nonce }
     const temporary = join(folder, `.${LOCK}.${nonce}.tmp`)
-    await writeFile(temporary, `${JSON.stringify(own)}\n`, { flag: 'wx' })
     try {
+      await writeFile(temporary, `${JSON.stringify(own)}\n`, { flag: 'wx' })
       for (let tries = 0; tries < TRIES; tries++) {
         if (await placed(temporary, path)) return new FolderLock(path, nonce)
         const holder = await holderOf(path)
@@ -47,7 +47,7 @@ export class FolderLock {
         await takeAway(path, holder, temporary)
       }
     } finally {
-      await rm(temporary, { force: true })
+      await rm(temporary, { force: true }).catch(() => undefined)
     }
     throw new SpikewasmError(
       `${folder}: other processes start runs in this folder; choose another one`,
@@ -63,8 +63,10 @@ export class FolderLock {
       )
   }
 
+  /** Where that fails it is the lock of a dead process soon. */
   async release(): Promise<void> {
-    if ((await holderOf(this.path))?.nonce === this.nonce) await rm(this.path, { force: true })
+    const holder = await holderOf(this.path).catch(() => undefined)
+    if (holder?.nonce === this.nonce) await rm(this.path, { force: true }).catch(() => undefined)
   }
 }
 
@@ -88,28 +90,55 @@ async function placed(temporary: string, path: string): Promise<boolean> {
   }
 }
 
-/** Who holds it; undefined when it is gone, or was cut off while it was written. */
+/**
+ * Who holds it; undefined when it is gone, or was cut off while it was written.
+ *
+ * @throws the system's error when there is one that cannot be read: somebody may hold it
+ */
 async function holderOf(path: string): Promise<Holder | undefined> {
+  let text: string
   try {
-    const holder = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder> | null
-    return Number.isInteger(holder?.pid) ? (holder as Holder) : undefined
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  let found: Partial<Holder> | null
+  try {
+    found = JSON.parse(text) as Partial<Holder> | null
   } catch {
     return undefined
   }
+  const { pid, host, started, nonce } = found ?? {}
+  // The nonce becomes part of a file's name.
+  const isHolder =
+    Number.isSafeInteger(pid) &&
+    (pid as number) > 0 &&
+    typeof host === 'string' &&
+    typeof started === 'string' &&
+    /^\w{1,64}$/.test(String(nonce))
+  return isHolder ? (found as Holder) : undefined
 }
 
 async function expectDead(folder: string, path: string, holder: Holder): Promise<void> {
-  const { pid, host, started } = holder
+  const { pid, host } = holder
   if (host !== hostname())
     throw new SpikewasmError(
-      `${folder}: process ${pid} on ${JSON.stringify(String(host))} trains in this folder, as ` +
-        `far as can be told from here; if it has ended, remove ${path}`,
+      `${folder}: process ${pid} on ${JSON.stringify(host.slice(0, 100))} trains in this folder, ` +
+        `as far as can be told from here; if it has ended, remove ${path}`,
     )
-  if (!isAlive(pid) || (started !== '' && (await startOf(pid)) !== started)) return
+  if (await isDead(holder)) return
   throw new SpikewasmError(
     `${folder}: process ${pid} trains in this folder; wait until it ends, stop it, or choose ` +
       'another folder',
   )
+}
+
+/** A process of that number may be a younger one. */
+async function isDead({ pid, started }: Holder): Promise<boolean> {
+  const now = await startOf(pid)
+  // Where the system tells nothing of it, it may live.
+  return !isAlive(pid) || (started !== '' && now !== '' && now !== started)
 }
 
 function isAlive(pid: number): boolean {
@@ -142,7 +171,7 @@ async function takeAway(path: string, dead: Holder | undefined, own: string): Pr
   if (!(await placed(own, right))) {
     // Who has the right may have died with it.
     const other = await holderOf(right)
-    if (other && !isAlive(other.pid)) await rm(right, { force: true })
+    if (other && (await isDead(other))) await rm(right, { force: true })
     await new Promise((resolve) => setTimeout(resolve, 5))
     return
   }

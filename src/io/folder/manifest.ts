@@ -19,6 +19,8 @@ export interface Manifest {
   readonly generation: number
   /** By name; all lie at the top of the folder. */
   readonly files: Readonly<Record<string, FileEntry>>
+  /** What the commit before had and this one has not: it is removed. */
+  readonly dropped?: Readonly<Record<string, FileEntry>>
 }
 
 export function entryOf(bytes: Uint8Array): FileEntry {
@@ -40,7 +42,8 @@ const MOST_FILES = 1000
 export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   const refuse = (what: string): never => {
     throw new SpikewasmError(
-      `${path}: must be the manifest of a run, got ${what}; it is damaged or was changed`,
+      `${path}: must be the manifest of a run, got ${what}; it is damaged, or no file of ` +
+        'ours: put back the one that was written, remove it, or choose another folder',
     )
   }
   let value: Partial<Manifest> | null
@@ -55,16 +58,20 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
       `${path}: the format must be 1, got ${JSON.stringify(value.format)?.slice(0, 40)}; another ` +
         'version of spikewasm wrote this folder',
     )
-  const { generation, files } = value
-  const entries = typeof files === 'object' && files !== null ? Object.entries(files) : undefined
-  if (!Number.isSafeInteger(generation) || !entries || entries.length > MOST_FILES)
-    return refuse('no list of files')
-  for (const [name, entry] of entries)
-    if (
-      !/^[\w-][\w.-]*$/.test(name) ||
-      !Number.isSafeInteger(entry?.bytes) ||
-      !/^[0-9a-f]{64}$/.test(String(entry?.sha256))
-    )
-      return refuse(`the file ${JSON.stringify(name).slice(0, 60)}`)
+  const { generation, files, dropped = {} } = value
+  if (!Number.isSafeInteger(generation) || (generation as number) < 0)
+    return refuse('no number of a generation')
+  for (const list of [files, dropped]) {
+    const isList = typeof list === 'object' && list !== null && !Array.isArray(list)
+    const entries = isList ? Object.entries(list) : undefined
+    if (!entries || entries.length > MOST_FILES) return refuse('no list of files')
+    for (const [name, entry] of entries)
+      if (
+        !/^[\w-][\w.-]*$/.test(name) ||
+        !Number.isSafeInteger(entry?.bytes) ||
+        !/^[0-9a-f]{64}$/.test(String(entry?.sha256))
+      )
+        return refuse(`the file ${JSON.stringify(name).slice(0, 60)}`)
+  }
   return value as Manifest
 }

@@ -1,15 +1,15 @@
 /** Writes a run's folder while a model trains, so that the training can go on after any end. */
 
 import { checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
-import { serializeCheckpoint } from '../../io/checkpoint.js'
+import { parseCheckpoint, serializeCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
 import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
-import type { Callback, Training } from '../callback.js'
+import type { Callback, FitStart, Training } from '../callback.js'
 import type { EpochRecord, History } from '../records.js'
-import type { Snapshot } from '../snapshot.js'
+import { checkSnapshot, type Snapshot } from '../snapshot.js'
 
 export { type Monitor, monitors }
 
@@ -43,6 +43,8 @@ export const runFiles = {
 /** What the callback keeps from checkpoint to checkpoint. */
 interface Kept {
   readonly best: number | null
+  /** What `best` is a value of. */
+  readonly monitor?: Monitor
 }
 
 /** When a checkpoint is due. */
@@ -88,14 +90,26 @@ export function checkpoint(options: CheckpointOptions): Callback {
   return runWriter({
     due,
     monitor,
-    async open({ resumed }) {
+    async open({ resumed }, training) {
       const { RunFolder } = await import('../../io/folder/folder.js')
-      const folder = await RunFolder.open(dir)
-      if (resumed || overwrite || folder.names.length === 0) return folder
+      const folder = await RunFolder.open(dir, 'checkpoint.dir')
+      try {
+        const taken = await folder.taken(Object.values(runFiles))
+        // One that was ended before its first checkpoint has nothing to lose.
+        const begun = folder.generation > 0 && !folder.names.includes(runFiles.checkpoint)
+        const free = taken.length === 0 || (begun && taken.join() === runFiles.options)
+        if (overwrite || free || (resumed && (await isRunOf(folder, training)))) return folder
+      } catch (error) {
+        await folder.close()
+        throw error
+      }
       await folder.close()
       throw new SpikewasmError(
-        `checkpoint.dir: ${dir} holds a run; give fit resume to go on, or checkpoint overwrite: ` +
-          'true to begin anew',
+        resumed
+          ? `checkpoint.dir: ${dir} holds another run than the one that fit resumes; give ` +
+              'another folder, or checkpoint overwrite: true'
+          : `checkpoint.dir: ${dir} holds a run; give fit resume to go on, or checkpoint ` +
+              'overwrite: true to begin anew',
       )
     },
     first: (snapshot) => ({
@@ -104,71 +118,140 @@ export function checkpoint(options: CheckpointOptions): Callback {
   })
 }
 
+/** Whether a folder's checkpoint is one of the training that runs. */
+async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> {
+  if (!folder.names.includes(runFiles.checkpoint)) return false
+  const found = await parseCheckpoint(
+    await folder.read(runFiles.checkpoint),
+    `${folder.path}/${runFiles.checkpoint}`,
+  )
+  const { setting } = checkSnapshot(found, folder.path).about
+  return JSON.stringify(setting) === JSON.stringify(training.snapshot().about.setting)
+}
+
 type Files = Readonly<Record<string, Uint8Array>>
 
 /** What a run is written with. */
 export interface RunWriterParts {
   readonly due: Due
   readonly monitor?: Monitor
-  open(start: { readonly resumed: boolean }): Promise<RunFolder>
+  open(start: FitStart, training: Training): Promise<RunFolder>
   /** Files that are written once, when the run begins. */
   first?(snapshot: Snapshot): Files
 }
+
+interface Pending {
+  readonly snapshot: Snapshot
+  /** The weights of the best epoch since the last commit. */
+  readonly best: Snapshot | undefined
+  readonly partial: EpochRecord | undefined
+  /** Whether the user wants one here. */
+  readonly asked: boolean
+}
+
+interface Keep {
+  readonly isBest?: boolean
+  readonly ended?: string
+  readonly asked?: boolean
+}
+
+/** Epochs may be short: behind them nothing is written more often. So much of a run can be lost. */
+const APART_MS = 1000
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, first }: RunWriterParts): Callback {
   let folder: RunFolder | undefined
+  let resumed = false
   let epochs = 0
   let best: number | null = null
   /** The commit that is being written, and what went wrong with it. */
-  let writing: Promise<void> = Promise.resolve()
+  let writing: Promise<void> | undefined
   let failure: { readonly error: unknown } | undefined
-  let writtenAt = 0
+  /** What waits to be written: a disk that is slower than the training gets the newest alone. */
+  let pending: Pending | undefined
+  let writtenAt = Number.NEGATIVE_INFINITY
+  let beganAt = 0
   let partial: EpochRecord | undefined
 
-  const write = async (
-    training: Training,
-    more: (snapshot: Snapshot) => Files = () => ({}),
-    ended?: string,
-  ): Promise<void> => {
-    const to = folder
-    if (!to) return
-    // One at a time: a disk that is slower than the training slows it down.
-    await writing
-    if (failure) throw failure.error
+  const keep = (training: Training, { isBest = false, ended, asked = false }: Keep = {}): void => {
     const taken = training.snapshot()
     const snapshot = ended === undefined ? taken : { ...taken, about: { ...taken.about, ended } }
-    const stopped = partial
-    writtenAt = performance.now()
-    writing = (async () => {
-      await to.commit({
-        [runFiles.weights]: modelFile(snapshot),
-        [runFiles.history]: historyOf(snapshot, stopped),
-        [runFiles.checkpoint]: await serializeCheckpoint(snapshot),
-        ...more(snapshot),
-      })
-    })().catch((error: unknown) => {
-      failure = { error }
+    const { best, asked: before = false } = pending ?? {}
+    pending = { snapshot, best: isBest ? snapshot : best, partial, asked: asked || before }
+  }
+
+  const commit = async (to: RunFolder, { snapshot, best, partial }: Pending): Promise<void> => {
+    const weights = modelFile(snapshot)
+    const bestFile = best === snapshot ? weights : best && modelFile(best)
+    await to.commit({
+      [runFiles.weights]: weights,
+      [runFiles.history]: historyOf(snapshot, partial),
+      [runFiles.checkpoint]: await serializeCheckpoint(snapshot),
+      ...(bestFile ? { [runFiles.best]: bestFile } : {}),
     })
+  }
+
+  /** Begins to write what waits, unless a commit is being written. */
+  const write = (): void => {
+    const to = folder
+    if (!to || writing || !pending || failure) return
+    const now = pending
+    pending = undefined
+    writtenAt = performance.now()
+    writing = commit(to, now)
+      .catch((error: unknown) => {
+        failure = { error: to.names.includes(runFiles.checkpoint) ? withWayOn(error) : error }
+      })
+      .then(() => {
+        writing = undefined
+        // Asked for while the disk was busy.
+        if (pending?.asked) write()
+      })
+  }
+
+  const isTime = (): boolean => performance.now() - writtenAt >= APART_MS
+
+  const writeAll = async (): Promise<void> => {
+    while (folder && !failure && (writing || pending)) {
+      write()
+      await writing
+    }
   }
 
   return {
     name: 'checkpoint',
     last: true,
     async onFitStart(start, training) {
-      const { resumed } = start
+      resumed = start.resumed
       epochs = start.epochs
-      folder = await open({ resumed })
-      writtenAt = performance.now()
-      if (!resumed && first) await folder.commit(first(training.snapshot()), { alone: true })
+      failure = undefined
+      partial = undefined
+      pending = undefined
+      if (!resumed) best = null
+      const begun = training.snapshot()
+      expect(
+        !monitor?.startsWith('test') || begun.about.setting.validation !== undefined,
+        () =>
+          `checkpoint.monitor: ${monitor} needs validation data, got none; give fit ` +
+          'validation, or monitor what is trained',
+      )
+      folder = await open(start, training)
+      beganAt = performance.now()
+      if (!first || (resumed && folder.names.includes(runFiles.options))) return
+      await folder.commit(first(begun), { alone: !resumed })
     },
     async onStep({ epoch, steps, step }, training) {
+      // Who trains on without checkpoints would lose more from step to step.
+      if (failure) throw failure.error
       const done = epoch * steps + step + 1
       const now = performance.now()
       const bySteps = due.steps !== undefined && done % due.steps === 0
-      if (bySteps || (due.ms !== undefined && now - writtenAt >= due.ms)) await write(training)
+      if (bySteps || (due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms)) {
+        keep(training, { asked: true })
+        write()
+      } else if (pending && isTime()) write()
     },
     async onEpoch(record, training) {
       if (record.partial) {
@@ -179,29 +262,44 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
         record[monitor ?? (record.testAccuracy === undefined ? 'trainLoss' : 'testAccuracy')]
       const isBest = value !== undefined && isBetter(value, best, monitor ?? 'testAccuracy', record)
       if (isBest) best = value
-      const withBest = (snapshot: Snapshot): Files => ({
-        [runFiles.best]: modelFile(snapshot),
-      })
-      await write(training, isBest ? withBest : undefined)
+      if (isBest || isTime()) keep(training, { isBest })
+      if (isTime()) write()
     },
     async onFitEnd(history: History | undefined, training) {
       try {
         // After an error the last checkpoint is the one to go on from.
-        if (history) await write(training, undefined, endOf(history, epochs))
-        await writing
+        if (history) keep(training, { ended: endOf(history, epochs) })
+        await writeAll()
         if (failure && history) throw failure.error
         // An error before the first checkpoint leaves nothing to go on with.
-        if (!history && !folder?.names.includes(runFiles.checkpoint)) await folder?.discard()
+        if (!history && !resumed && !folder?.names.includes(runFiles.checkpoint))
+          await folder?.discard()
       } finally {
+        // A commit that goes on keeps the lock.
+        await writing
         await folder?.close()
         folder = undefined
+        pending = undefined
       }
     },
-    state: (): Kept => ({ best }),
+    state: (): Kept => ({ best, monitor }),
     restore(state) {
-      best = (state as Kept).best
+      const kept = state as Kept
+      expect(
+        kept.monitor === monitor,
+        () =>
+          'checkpoint.monitor must be that of the run which fit resumes, ' +
+          `${kept.monitor ?? 'none'}, got ${monitor ?? 'none'}`,
+      )
+      best = kept.best
     },
   }
+}
+
+function withWayOn(error: unknown): unknown {
+  if (!(error instanceof SpikewasmError)) return error
+  const message = `${error.message}; the checkpoint before it is whole: resume goes on from there`
+  return new SpikewasmError(message, { cause: error })
 }
 
 /** Why there is nothing to go on with; undefined where there is. */

@@ -1,0 +1,198 @@
+/**
+ * Trainings that are killed again and again, by signals, failing files and dying workers, and go
+ * on: they end with the bits of one that was left alone.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseCheckpoint } from '../../src/io/checkpoint.js'
+import { readManifest, readRunFiles } from '../../src/io/folder/folder.js'
+import { testRandom } from '../support/engine.js'
+import type { Fault } from '../support/faulty-files.js'
+import { firstDifference } from '../support/measure.js'
+import type { ChildOptions } from './child.js'
+import { between, pick, type Random, scenarioOf } from './scenario.js'
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+export interface ChaosOptions {
+  readonly runs: number
+  readonly seed: number
+  /** Ends of each run before it is left alone. */
+  readonly ends: number
+  readonly print?: (line: string) => void
+}
+
+type Signal = 'SIGKILL' | 'SIGTERM' | 'SIGHUP' | 'SIGINT'
+
+/** How a process is ended. */
+interface Attack {
+  readonly signal?: Signal
+  /** The step of this process behind which the signal comes; 0: its start. */
+  readonly step?: number
+  /** Milliseconds behind that. */
+  readonly delay?: number
+  readonly fault?: { readonly at: number; readonly fault: Fault }
+  readonly death?: number
+}
+
+interface End {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stderr: string
+  /** Whether it had begun to train. */
+  readonly begun: boolean
+}
+
+/** No training takes as long. */
+const HANGS_MS = 60_000
+const PAUSE_MS = 6
+
+function attackOf(random: Random, threads: number): Attack {
+  const kind = random()
+  if (kind < 0.1 && threads > 1) return { death: between(random, 1, 12) }
+  if (kind < 0.5) {
+    const faults = ['ENOSPC', 'EIO behind', 'ENOSPC amid', 'end', 'end', 'end amid'] as const
+    return { fault: { at: between(random, 1, 130), fault: pick(random, faults) } }
+  }
+  const signals = ['SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGHUP', 'SIGINT'] as const
+  const step = random() < 0.15 ? 0 : between(random, 1, 8)
+  const delay = between(random, 0, step === 0 ? 500 : 2 * PAUSE_MS)
+  return { signal: pick(random, signals), delay, step }
+}
+
+function runChild(options: ChildOptions, attack: Attack = {}): Promise<End> {
+  const { fault, signal, delay = 0, step = 0, death } = attack
+  const env = { ...process.env, SPIKEWASM_ALL_THREADS: '1' }
+  const faulty = fault ? ['--import', here('../support/faulty-files.js')] : []
+  const child = spawn(
+    process.execPath,
+    [...faulty, here('./child.js'), JSON.stringify({ ...options, death })],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: fault
+        ? { ...env, SPIKEWASM_TEST_FAULT: JSON.stringify({ folder: options.dir, ...fault }) }
+        : env,
+    },
+  )
+  return new Promise((resolve, reject) => {
+    let [stderr, steps] = ['', 0]
+    const timers = [
+      setTimeout(() => {
+        child.kill('SIGKILL')
+        reject(new Error(`hangs: ${JSON.stringify(options)}, ${JSON.stringify(attack)}`))
+      }, HANGS_MS),
+    ]
+    const later = (): void => {
+      if (signal) timers.push(setTimeout(() => child.kill(signal), delay))
+    }
+    if (step === 0) later()
+    // A dot a step.
+    child.stdout.on('data', ({ length }: Buffer) => {
+      if (steps < step && steps + length >= step) later()
+      steps += length
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', (code, by) => {
+      for (const timer of timers) clearTimeout(timer)
+      resolve({ code, signal: by, stderr, begun: steps > 0 })
+    })
+  })
+}
+
+/** @throws Error for an end that no attack explains */
+function expectEnd({ code, signal, stderr, begun }: End, attack: Attack): void {
+  const killed = attack.fault?.fault.startsWith('end') || attack.signal === 'SIGKILL'
+  const asked = attack.signal ? 128 + constants.signals[attack.signal] : undefined
+  const fine =
+    code === 0 ||
+    (code === 1 && (attack.fault || attack.death) && /^[^\n]+\n$/.test(stderr)) ||
+    (code !== null && code === asked) ||
+    (signal === 'SIGKILL' && killed) ||
+    // Before it listens.
+    (signal !== null && signal === attack.signal && !begun)
+  if (!fine) throw new Error(`ended with ${code ?? signal} by ${JSON.stringify(attack)}: ${stderr}`)
+}
+
+/** Numbers of a history, without times. */
+const timeless = (text: string): string =>
+  text.replace(/"(stepMs|dataWaitMs|samplesPerSecond)":[^,]+,/g, '')
+
+/** What differs between the folders of two runs that are done; undefined: nothing. */
+async function differenceOf(whole: string, broken: string): Promise<string | undefined> {
+  const read = async (dir: string, name: string): Promise<Buffer> => readFile(join(dir, name))
+  for (const name of ['weights.safetensors', 'best.safetensors', 'options.json'])
+    if (!(await read(whole, name)).equals(await read(broken, name))) return name
+  const histories = await Promise.all([whole, broken].map((dir) => read(dir, 'history.jsonl')))
+  if (timeless(`${histories[0]}`) !== timeless(`${histories[1]}`)) return 'history.jsonl'
+  const [a, b] = await Promise.all(
+    [whole, broken].map(async (dir) =>
+      parseCheckpoint(await read(dir, 'checkpoint.safetensors'), dir),
+    ),
+  )
+  return firstDifference(a.tensors, b.tensors)
+}
+
+/** A folder is whole at any time. */
+async function expectWhole(dir: string): Promise<void> {
+  const manifest = await readManifest(dir)
+  if (manifest) await readRunFiles(dir, Object.keys(manifest.files))
+}
+
+/** One run: left alone, and ended `ends` times. */
+async function chaosOf(seed: number, ends: number, folder: string): Promise<string> {
+  const random = testRandom(seed * 7919 + 13)
+  const whole = join(folder, 'whole')
+  const broken = join(folder, 'broken')
+  const alone = await runChild({ seed, dir: whole, threads: 1, pause: 0 })
+  if (alone.code !== 0)
+    throw new Error(`the run alone (${alone.code ?? alone.signal}): ${alone.stderr}`)
+  const told: string[] = []
+  for (let i = 0; i < ends; i++) {
+    const threads = between(random, 1, 2)
+    const attack = attackOf(random, threads)
+    const end = await runChild({ seed, dir: broken, threads, pause: PAUSE_MS }, attack)
+    expectEnd(end, attack)
+    await expectWhole(broken)
+    const { signal, fault, death } = attack
+    const how = signal ?? (fault ? `${fault.fault} at ${fault.at}` : `worker at ${death}`)
+    told.push(`${how} (${end.code ?? end.signal})`)
+    if (end.code === 0) break
+  }
+  const last = await runChild({ seed, dir: broken, threads: 2, pause: 0 })
+  if (last.code !== 0)
+    throw new Error(`the last part (${last.code ?? last.signal}): ${last.stderr}`)
+  const difference = await differenceOf(whole, broken)
+  if (difference !== undefined) throw new Error(`${difference} differs, behind ${told.join(', ')}`)
+  return told.join(', ')
+}
+
+/** Runs, one after the other; each prints a line. */
+export async function chaos({ runs, seed, ends, print = () => {} }: ChaosOptions): Promise<{
+  readonly ends: number
+  readonly failures: readonly string[]
+}> {
+  let count = 0
+  const failures: string[] = []
+  for (let run = 0; run < runs; run++) {
+    const folder = await mkdtemp(join(tmpdir(), 'spikewasm-chaos-'))
+    const { compile, network } = scenarioOf(seed + run)
+    const { method, stepMode = '', update = '' } = compile
+    const name = `seed ${seed + run}: ${[network, method, stepMode, update].join(' ').trim()}`
+    try {
+      const told = await chaosOf(seed + run, ends, folder)
+      count += told.split(', ').length
+      print(`${name}: same bits behind ${told}`)
+      await rm(folder, { recursive: true, force: true })
+    } catch (error) {
+      failures.push(`${name}: ${(error as Error).message}; see ${folder}`)
+      print(`FAIL ${failures.at(-1)}`)
+    }
+  }
+  return { ends: count, failures }
+}

@@ -1,0 +1,65 @@
+/** What checkpoints cost: pairs of runs of the command, with and without them. */
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { median } from '../../src/median.js'
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const PAIRS = 3
+
+/** Seconds: of a clock, and of processors. */
+interface Times {
+  readonly wall: number
+  readonly cpu: number
+}
+
+/** Prints what its process took when it ends. */
+const tell = `data:text/javascript,${encodeURIComponent(
+  `process.on('exit', () => {
+    const { userCPUTime, systemCPUTime } = process.resourceUsage()
+    process.stderr.write('cpu ' + (userCPUTime + systemCPUTime) / 1e6 + '\\n')
+  })`,
+)}`
+
+function time(args: readonly string[]): Promise<Times> {
+  const began = performance.now()
+  const child = spawn(process.execPath, ['--import', tell, main, 'train', ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => {
+      const cpu = Number(/cpu ([\d.]+)/.exec(stderr)?.[1])
+      if (code === 0) resolve({ wall: (performance.now() - began) / 1000, cpu })
+      else reject(new Error(stderr))
+    })
+  })
+}
+
+/** Prints the share of a run's time that checkpoints take every 100 steps, `cnn` on digits. */
+export async function cost(print: (line: string) => void): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-cost-'))
+  const shares: Record<keyof Times, number[]> = { wall: [], cpu: [] }
+  try {
+    for (let pair = 0; pair < PAIRS; pair++) {
+      const args = ['--json', '--threads', '1', '--epochs', '200']
+      const written = ['--out', join(folder, `${pair}`), '--checkpoint-every', '100']
+      const without = await time(args)
+      const whole = await time([...args, ...written])
+      for (const of of ['wall', 'cpu'] as const) shares[of].push(whole[of] / without[of] - 1)
+      const show = ({ wall, cpu }: Times): string =>
+        `${wall.toFixed(2)} s (${cpu.toFixed(2)} s cpu)`
+      print(`without ${show(without)}, with checkpoints ${show(whole)}`)
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+  const percent = (list: number[]): string => `${(100 * median(list)).toFixed(1)} %`
+  print(`checkpoints cost ${percent(shares.wall)} of the time, ${percent(shares.cpu)} of the cpu's`)
+}

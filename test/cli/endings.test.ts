@@ -1,0 +1,87 @@
+/** How a training ends: by signals at any moment, and where nobody reads what it says. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { withFolder } from '../io/temporary.js'
+import { main, run } from './command.js'
+
+/** Windows has neither these signals nor this shell. */
+const posix = process.platform === 'win32' ? test.skip : test
+
+const small = ['--limit-train', '96', '--limit-test', '71', '--batch-size', '16']
+const runFiles = ['best.safetensors', 'checkpoint.safetensors', 'history.jsonl', 'manifest.json']
+const allFiles = [...runFiles, 'options.json', 'weights.safetensors']
+
+/** Sends a signal when `when` holds; the code with which the command ends. */
+async function endBy(
+  signal: NodeJS.Signals,
+  args: readonly string[],
+  when: () => Promise<boolean> | boolean,
+): Promise<number | null> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: 'ignore' })
+  const ended = once(child, 'close')
+  while (child.exitCode === null && !(await when()))
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  child.kill(signal)
+  return (await ended)[0]
+}
+
+posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the same bits', () =>
+  withFolder(async (parent) => {
+    const [whole, broken] = [join(parent, 'whole'), join(parent, 'broken')]
+    const args = ['train', ...small, '--epochs', '3', '--method', 'sltt', '--threads', '1']
+    const alone = await run([...args, '--out', whole])
+    assert.is(alone.code, 0, alone.stderr)
+    const locked = (): boolean => existsSync(join(broken, 'run.lock'))
+    assert.is(await endBy('SIGTERM', [...args, '--out', broken], locked), 143)
+    assert.ok((await readdir(broken)).includes('checkpoint.safetensors'))
+    const resume = ['train', '--resume', broken, '--threads', '2', '--checkpoint-every', '1']
+    const history = async (): Promise<boolean> =>
+      (await readFile(join(broken, 'history.jsonl'), 'utf8')).includes('"epoch":1')
+    assert.is(await endBy('SIGHUP', resume, history), 129)
+    assert.equal((await readdir(broken)).sort(), allFiles)
+    const last = await run(resume)
+    assert.is(last.code, 0, last.stderr)
+    // Equal runs give equal files, whatever the threads.
+    for (const name of ['weights.safetensors', 'best.safetensors']) {
+      const [a, b] = await Promise.all([whole, broken].map((dir) => readFile(join(dir, name))))
+      assert.ok(a.equals(b), name)
+    }
+    const times = async (): Promise<unknown> =>
+      Promise.all(allFiles.map(async (name) => (await stat(join(broken, name))).mtimeMs))
+    const before = await times()
+    const again = await run(['train', '--resume', broken, '--json'])
+    assert.is(again.code, 0, again.stderr)
+    assert.equal(await times(), before, 'a finished run stays as it is')
+  }),
+)
+
+/** Ways to lose an output. */
+const outputs = {
+  'closed outputs': '>&- 2>&-',
+  'a reader that goes': '| head -1',
+  ...(existsSync('/dev/full') ? { 'full outputs': '>/dev/full 2>/dev/full' } : {}),
+}
+
+for (const [name, way] of Object.entries(outputs))
+  posix(`train with ${name}: trains to its end and writes all files`, () =>
+    withFolder(async (folder) => {
+      const out = join(folder, 'run')
+      const command = [process.execPath, main, 'train', ...small, '--epochs', '1', '--out', out]
+      const quoted = command.map((word) => `'${word}'`).join(' ')
+      const [pipe, redirection] = way.startsWith('|') ? [way, ''] : ['', way]
+      await writeFile(
+        join(folder, 'script'),
+        `{ ${quoted} ${redirection}; echo $? > code.tmp; mv code.tmp code; } ${pipe}`,
+      )
+      await once(spawn('sh', ['script'], { cwd: folder, stdio: 'ignore' }), 'close')
+      assert.is(await readFile(join(folder, 'code'), 'utf8'), '0\n')
+      assert.equal((await readdir(out)).sort(), allFiles)
+    }),
+  )
+
+test.run()

@@ -1,0 +1,71 @@
+/** Folders of runs: two commands at once, a folder that goes away, one of an older version. */
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { withFolder } from '../io/temporary.js'
+import { parseLines, run } from './command.js'
+
+const small = ['--limit-train', '96', '--limit-test', '71', '--threads', '1', '--epochs', '1']
+
+test('two trainings start at once behind a dead lock: one trains, one has a clear error', () =>
+  withFolder(async (parent) => {
+    const out = join(parent, 'run')
+    await mkdir(out)
+    const dead = { pid: process.pid, host: hostname(), started: '1', nonce: 'beef' }
+    await writeFile(join(out, 'run.lock'), JSON.stringify(dead))
+    const both = await Promise.all([0, 1].map(() => run(['train', ...small, '--out', out])))
+    const codes = both.map(({ code }) => code)
+    assert.equal(codes.toSorted(), [0, 1], both.map(({ stderr }) => stderr).join())
+    const { stderr } = both[codes.indexOf(1)]
+    assert.match(stderr, /^spikewasm: [^\n]*(trains in this folder|holds a run already)[^\n]*\n$/)
+    assert.not((await readdir(out)).some((name) => name.includes('lock')))
+    assert.is((await run(['eval', '--run', out])).code, 0)
+  }))
+
+test('a folder that is removed while it trains: one clear error, and no new folder', () =>
+  withFolder(async (parent) => {
+    const out = join(parent, 'run')
+    let removed: Promise<void> | undefined
+    const { code, stderr } = await run(
+      ['train', ...small, '--epochs', '1000', '--checkpoint-every', '1', '--json', '--out', out],
+      {
+        onOutput() {
+          removed ??= rm(out, { recursive: true, force: true })
+        },
+      },
+    )
+    await removed
+    assert.is(code, 1)
+    assert.match(stderr, /^spikewasm: [^\n]+\n$/)
+    assert.not(existsSync(out))
+  }))
+
+test('a folder of 0.1: eval reads it; --resume and --out say what to do', () =>
+  withFolder(async (parent) => {
+    const out = join(parent, 'run')
+    const trained = await run(['train', ...small, '--json', '--out', out])
+    assert.is(trained.code, 0, trained.stderr)
+    for (const name of ['manifest.json', 'checkpoint.safetensors', 'best.safetensors'])
+      await rm(join(out, name))
+    const lines = parseLines(await readFile(join(out, 'history.jsonl'), 'utf8'))
+    await writeFile(join(out, 'history.json'), JSON.stringify(lines))
+    await rename(join(out, 'history.jsonl'), join(parent, 'history.jsonl'))
+    const evaluated = await run(['eval', '--run', out, '--json'])
+    assert.is(evaluated.code, 0, evaluated.stderr)
+    assert.is(parseLines(evaluated.stdout)[0].testAccuracy, lines[0].testAccuracy)
+    const before = await readdir(out)
+    const resumed = await run(['train', '--resume', out])
+    assert.is(resumed.code, 1)
+    assert.match(
+      resumed.stderr,
+      /^spikewasm: --resume: .* was written by an older version[^\n]*\n$/,
+    )
+    const again = await run(['train', ...small, '--out', out])
+    assert.match(again.stderr, /^spikewasm: --out: .* holds a run already; --resume/)
+    assert.equal(await readdir(out), before)
+  }))
+
+test.run()

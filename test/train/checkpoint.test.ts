@@ -1,0 +1,202 @@
+/** Checkpoints: whose they are, and those of training loops of one's own. */
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  batchNorm2d,
+  type CompileOptions,
+  checkpoint,
+  conv2d,
+  dropout,
+  flatten,
+  fromArrays,
+  lif,
+  linear,
+  type Model,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { expectSameBits, uniform } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const { data: train, images, labels } = toy(43, 1)
+
+function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
+  const net = sequential(
+    conv2d(2, 9, 3, { padding: 1 }),
+    batchNorm2d(9),
+    lif(),
+    dropout(0.2),
+    flatten(),
+    linear(270, toyClasses),
+  )
+  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
+}
+
+/** A training loop of one's own. */
+async function steps(model: Model, from: number, to: number): Promise<void> {
+  const { frames, timeSteps } = model
+  for (let step = from; step < to; step++) {
+    const x = uniform((frames ? timeSteps : 1) * 480, 1, step)
+    await model.trainStep(x, [0, 1, 2, 3, 0, 1, 2, 3])
+  }
+}
+
+const loops: Partial<CompileOptions>[] = [
+  { method: 'rate' },
+  { method: 'rate', frames: true },
+  { method: 'bptt', frames: true },
+  { method: 'ottt', frames: true },
+  { method: 'sltt', backwardSteps: 2 },
+]
+for (const options of loops)
+  test(`saveCheckpoint, ${JSON.stringify(options)}: trainStep goes on to the bit`, () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'checkpoint.safetensors')
+      const whole = await compileToy(options)
+      whole.optimizer = sgd({ lr: 0.05, momentum: 0.8 })
+      await steps(whole, 0, 3)
+      await whole.saveCheckpoint(path)
+      await steps(whole, 3, 6)
+      const again = await compileToy({ ...options, threads: 2 })
+      await steps(again, 20, 21)
+      await again.loadCheckpoint(path)
+      assert.equal(again.optimizer, whole.optimizer)
+      await steps(again, 3, 6)
+      expectSameBits('the end', whole.stateDict(), again.stateDict())
+      await Promise.all([whole.dispose(), again.dispose()])
+    }))
+
+test('saveCheckpoint amid an epoch of fit: fit goes on, order and method included', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'checkpoint.safetensors')
+    const [whole, first, second] = await Promise.all([compileToy(), compileToy(), compileToy()])
+    await whole.fit(train, { epochs: 2, method: 'bptt' })
+    const stop = new AbortController()
+    let count = 0
+    const onStep = (): void => void (++count === 3 && stop.abort())
+    await first.fit(train, { method: 'bptt', signal: stop.signal, onStep })
+    await first.saveCheckpoint(path)
+    await second.loadCheckpoint(path)
+    assert.is(second.method, 'bptt')
+    await second.fit(train, { epochs: 2 })
+    expectSameBits('the end', whole.stateDict(), second.stateDict())
+    const before = second.stateDict()
+    const other = await compileToy({ seed: 1 })
+    assert.match(
+      await messageOf(() => other.loadCheckpoint(path)),
+      /checkpoint\.safetensors: the checkpoint was made by another training; it has seed 0 instead/,
+    )
+    assert.match(await messageOf(() => second.loadCheckpoint('')), /^loadCheckpoint must be given/)
+    assert.match(await messageOf(() => second.saveCheckpoint(folder)), /there is a folder/)
+    expectSameBits('nothing changed', before, second.stateDict())
+    await Promise.all([whole, first, second, other].map((model) => model.dispose()))
+  }))
+
+/** A run in a folder that was stopped in its second epoch. */
+async function begin(dir: string): Promise<Model> {
+  const model = await compileToy()
+  const stop = new AbortController()
+  const onStep = ({ epoch }: { epoch: number }): void => void (epoch === 1 && stop.abort())
+  const { signal } = stop
+  await model.fit(train, { epochs: 2, signal, onStep, callbacks: [checkpoint({ dir })] })
+  return model
+}
+
+test('other data of the same name and size are refused', () =>
+  withFolder(async (dir) => {
+    const model = await begin(dir)
+    const changed = images.slice()
+    changed[changed.length - 1] += 1
+    changed[0] += 1
+    const data = fromArrays({
+      name: 'toy',
+      images: changed,
+      labels,
+      shape: toyShape,
+      classes: toyClasses,
+    })
+    assert.match(
+      await messageOf(() => model.fit(data, { epochs: 2, resume: dir })),
+      /^fit\.resume: .* it has data\.samples "[0-9a-f]{8}" instead of "[0-9a-f]{8}"; give the same/,
+    )
+    await model.dispose()
+  }))
+
+test('a checkpoint of another version of the package goes on, with one warning', () =>
+  withFolder(async (dir) => {
+    const model = await begin(dir)
+    const bytes = await readFile(join(dir, 'checkpoint.safetensors'))
+    const { tensors, about } = await parseCheckpoint(bytes, dir)
+    const path = join(dir, 'older.safetensors')
+    const older = { ...(about as object), version: '0.0.7' }
+    await writeFile(path, await serializeCheckpoint({ tensors, about: older }))
+    const warnings: string[] = []
+    const listen = ({ message }: Error): void => void warnings.push(message)
+    process.on('warning', listen)
+    await model.fit(train, { epochs: 2, resume: path })
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    assert.is(warnings.length, 1)
+    assert.match(warnings[0], /version 0\.0\.7 of spikewasm wrote this checkpoint, this is \d/)
+    await model.dispose()
+  }))
+
+test('a folder with another run, or with files of a user, is not written over', () =>
+  withFolder(async (folder) => {
+    const [one, two] = [join(folder, 'one'), join(folder, 'two')]
+    const model = await begin(one)
+    const other = await compileToy({ seed: 1 })
+    await other.fit(train, { callbacks: [checkpoint({ dir: two })] })
+    const kept = await readFile(join(two, 'weights.safetensors'))
+    const resume = { epochs: 2, resume: one, callbacks: [checkpoint({ dir: two })] }
+    assert.match(
+      await messageOf(() => model.fit(train, resume)),
+      /holds another run than the one that fit resumes/,
+    )
+    assert.ok(kept.equals(await readFile(join(two, 'weights.safetensors'))))
+    await writeFile(join(folder, 'weights.safetensors'), 'mine')
+    assert.match(
+      await messageOf(() => model.fit(train, { callbacks: [checkpoint({ dir: folder })] })),
+      /holds a run; give fit resume/,
+    )
+    assert.is(await readFile(join(folder, 'weights.safetensors'), 'utf8'), 'mine')
+    assert.match(
+      await messageOf(() =>
+        model.fit(train, { callbacks: [checkpoint({ dir: 'x', monitor: 'testLoss' })] }),
+      ),
+      /^checkpoint\.monitor: testLoss needs validation data, got none/,
+    )
+    await Promise.all([model.dispose(), other.dispose()])
+  }))
+
+test('a run that was killed behind its last commit: resume gives its files their names', () =>
+  withFolder(async (dir) => {
+    const model = await compileToy()
+    await model.fit(train, { callbacks: [checkpoint({ dir })] })
+    const { generation } = JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8'))
+    const weights = join(dir, 'weights.safetensors')
+    const bytes = await readFile(weights)
+    await writeFile(join(dir, `.run.${generation}.weights.safetensors`), bytes)
+    await writeFile(weights, 'of the commit before')
+    await model.fit(train, { resume: dir, callbacks: [checkpoint({ dir })] })
+    assert.ok(bytes.equals(await readFile(weights)))
+    assert.not((await readdir(dir)).some((name) => name.startsWith('.') || name === 'run.lock'))
+    await model.dispose()
+  }))
+
+test('a layer that never fires is named in the record', async () => {
+  const net = sequential({ one: linear(60, 7), quiet: lif({ vThreshold: 1e6 }), two: linear(7, 4) })
+  const block = sequential({ flat: flatten(), ...{ net } })
+  const model = await block.compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+  const { epochs } = await model.fit(train)
+  assert.equal(epochs[0].silent, ['net.quiet'])
+  const loud = await compileToy()
+  assert.is((await loud.fit(train)).epochs[0].silent, undefined)
+  await Promise.all([model.dispose(), loud.dispose()])
+})
+
+test.run()
