@@ -8,6 +8,7 @@ import { expect, SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear } from '../io/files.js'
 import { readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
+import { parseJsonBytes } from '../io/json.js'
 import { modelNames } from '../models/registry.js'
 import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/methods.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
@@ -126,9 +127,9 @@ export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
   }
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder().decode(bytes))
+    value = parseJsonBytes(bytes, path, 'the options', { length: 1_000_000 })
   } catch (error) {
-    return refuse(`got no JSON (${(error as Error).message})`)
+    return refuse(`got something else (${(error as Error).message})`)
   }
   const { success, output, issues } = v.safeParse(runOptions, value)
   if (success) return output
