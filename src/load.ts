@@ -4,7 +4,7 @@ import { type Block, compilable } from './containers.js'
 import { describe, expect, SpikewasmError } from './errors.js'
 import { compositeOf } from './graph/json.js'
 import { parseJson } from './io/json.js'
-import { type ModelJson, modelKey } from './io/model-json.js'
+import { checkModelJson, type ModelJson, modelKey } from './io/model-json.js'
 import { parseFloats } from './io/safetensors.js'
 import type { Model } from './model.js'
 import { type CompileOptions, compile } from './network.js'
@@ -86,14 +86,4 @@ export function readModel(bytes: Uint8Array, name: string) {
 function parsed(json: ModelJson | string, name: string): unknown {
   if (typeof json !== 'string') return json
   return parseJson(json, name, 'the network')
-}
-
-/** @throws SpikewasmError unless all but the network, which is checked when it is made, fits */
-function checkModelJson(value: unknown, name: string): ModelJson {
-  const json = value as Partial<ModelJson> | null
-  expect(
-    typeof json === 'object' && json !== null && typeof json.method === 'object',
-    () => `${name}: must be what model.toJSON() gives, got ${describe(value)}`,
-  )
-  return json as ModelJson
 }

@@ -76,8 +76,8 @@ export function parseFloats(bytes: Uint8Array, name: string): FloatFile {
     if (CONSTRUCTORS[dtype].BYTES_PER_ELEMENT === 1) small += end - begin
   if (small > MOST_BYTES)
     throw new SpikewasmError(
-      `${name}: must hold weights as floating point, got ${small} bytes of 8-bit numbers; convert ` +
-        'them first',
+      `${name}: must hold weights as floating point, got ${small} bytes of 8-bit numbers; ` +
+        'convert them first',
     )
   const tensors = entries.map((entry) => [
     entry.name,

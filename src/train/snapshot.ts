@@ -129,11 +129,13 @@ export function settingOf(
   )
 }
 
-const describeData = ({ name, length, shape, classes }: Dataset) => ({
+const describeData = ({ name, length, shape, classes, classNames, pixels }: Dataset) => ({
   name,
   length,
   shape,
   classes,
+  classNames,
+  normalization: pixels?.normalization,
 })
 
 /** @throws SpikewasmError that lists what differs */
