@@ -34,6 +34,9 @@ export function quote(text: string, most = 60): string {
   return escaped(text.length > most ? `${text.slice(0, most)}…` : text)
 }
 
+/** The same without the quotes, for names in tables. */
+export const plainText = (text: string): string => quote(text).slice(1, -1).replaceAll('\\"', '"')
+
 /** The first 10 of a list as messages show it, and how many more there are. */
 export function listOf(items: readonly string[]): string {
   const shown = items.slice(0, 10).join(', ')
