@@ -13,14 +13,49 @@ export function expect(condition: boolean, message: () => string): asserts condi
   if (!condition) throw new SpikewasmError(message())
 }
 
+/**
+ * Characters that a terminal would obey, or that hide what a text says: control characters, marks
+ * of direction and of zero width, line separators, and halves of pairs.
+ */
+const unprintable =
+  /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g
+
+const escaped = (text: string): string =>
+  JSON.stringify(text).replace(
+    unprintable,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
+/**
+ * A text from a file as messages show it: in quotes, on one line, what does not print escaped, and
+ * cut when it is long.
+ */
+export function quote(text: string, most = 60): string {
+  return escaped(text.length > most ? `${text.slice(0, most)}…` : text)
+}
+
+/** The same without the quotes, for names in tables. */
+export const plainText = (text: string): string => quote(text).slice(1, -1).replaceAll('\\"', '"')
+
+/** The first 10 of a list as messages show it, and how many more there are. */
+export function listOf(items: readonly string[]): string {
+  const shown = items.slice(0, 10).join(', ')
+  return items.length > 10 ? `${shown} and ${items.length - 10} more` : shown
+}
+
+/** Names from a file as messages show them: the first 10, each quoted where it is odd or long. */
+export const listNames = (names: readonly string[]): string =>
+  listOf(names.slice(0, 10).map((name) => (/^[\w.-]{1,100}$/.test(name) ? name : quote(name)))) +
+  (names.length > 10 ? ` and ${names.length - 10} more` : '')
+
 /** A value as messages show it, in one line. */
 export function describe(value: unknown): string {
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
   if (ArrayBuffer.isView(value)) return value.constructor.name
-  if (typeof value !== 'string' && (typeof value !== 'object' || value === null))
-    return String(value)
+  if (typeof value === 'string') return quote(value, 100)
+  if (typeof value !== 'object' || value === null) return String(value)
   try {
-    const text = JSON.stringify(value)
+    const text = JSON.stringify(value).replace(unprintable, '?')
     return text.length > 100 ? `${text.slice(0, 100)}…` : text
   } catch {
     // It holds itself, or too many levels.

@@ -19,7 +19,7 @@ export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
 export type { NetworkJson, NodeJson } from './graph/json.js'
 export type { CheckpointContent } from './io/checkpoint.js'
-export type { ModelJson } from './io/model-json.js'
+export type { ModelData, ModelJson } from './io/model-json.js'
 export { type LoadOptions, loadModel, networkFromJSON } from './load.js'
 export {
   type CrossEntropy,

@@ -3,8 +3,9 @@
 import { type Block, compilable } from './containers.js'
 import { describe, expect, SpikewasmError } from './errors.js'
 import { compositeOf } from './graph/json.js'
-import { type ModelJson, modelKey } from './io/model-json.js'
-import { parseSafetensors, toFloat32 } from './io/safetensors.js'
+import { parseJson } from './io/json.js'
+import { checkModelJson, type ModelJson, modelKey } from './io/model-json.js'
+import { parseFloats } from './io/safetensors.js'
 import type { Model } from './model.js'
 import { type CompileOptions, compile } from './network.js'
 import { takenOptions } from './plan/methods.js'
@@ -73,34 +74,15 @@ async function readModelFile(path: string): Promise<Uint8Array> {
 
 /** Weights, and the network where the file holds one. */
 export function readModel(bytes: Uint8Array, name: string) {
-  const { tensors, metadata } = parseSafetensors(bytes, name)
+  const { tensors: state, metadata } = parseFloats(bytes, name)
   const text = metadata[modelKey]
   return {
     json: text === undefined ? undefined : checkModelJson(parsed(text, name), name),
-    state: Object.fromEntries(
-      [...tensors].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]),
-    ),
+    state,
   }
 }
 
 function parsed(json: ModelJson | string, name: string): unknown {
   if (typeof json !== 'string') return json
-  try {
-    return JSON.parse(json)
-  } catch (error) {
-    throw new SpikewasmError(
-      `${name}: the network must be JSON, got an error: ${(error as Error).message}`,
-      { cause: error },
-    )
-  }
-}
-
-/** @throws SpikewasmError unless all but the network, which is checked when it is made, fits */
-function checkModelJson(value: unknown, name: string): ModelJson {
-  const json = value as Partial<ModelJson> | null
-  expect(
-    typeof json === 'object' && json !== null && typeof json.method === 'object',
-    () => `${name}: must be what model.toJSON() gives, got ${describe(value)}`,
-  )
-  return json as ModelJson
+  return parseJson(json, name, 'the network')
 }

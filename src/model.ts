@@ -167,10 +167,7 @@ export class Model {
     return gradients(this.session)
   }
 
-  /**
-   * Time mean of the last layer's output in the last run, [B, classes]; a copy. Where fewer than B
-   * samples have run, they are repeated.
-   */
+  /** Time mean of the last layer's output in the last run, [B, classes], with repeats; a copy. */
   output(): Float32Array {
     const { steps, outputs } = this.session.lastRun
     return output(this.session, steps || undefined, this.batchSize, outputs || undefined)
@@ -191,10 +188,9 @@ export class Model {
    * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
    * far out. Membrane potentials are kept from call to call until `reset`.
    *
-   * T steps give the same bits as `predict` of those T frames on a model in step mode 's' (rate,
-   * ottt and sltt; bptt computes all steps of a layer at once). In step mode 'm' the same numbers
-   * are added in another order, and outputs may differ in rounding. A stream may go on for longer
-   * than T. `loadStateDict` amid a stream changes weights alone; call `reset` for a new one.
+   * T steps give the bits of `predict` of those T frames on a model in step mode 's' (rate, ottt and
+   * sltt); in step mode 'm' outputs may differ in rounding. A stream may go on for longer than T.
+   * `loadStateDict` amid a stream changes weights alone.
    * @param x float32 [B, C, H, W]; B must be the batch size.
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */
@@ -225,9 +221,8 @@ export class Model {
   }
 
   /**
-   * Spikes per neuron and time step in the last run, 0…1, by the name of the neuron layer; empty
-   * before the first run. The last run is the last batch. Where that has fewer than B samples, as
-   * after `predict` it may, these count in turn until there are B.
+   * Spikes per neuron and time step in the last run, of a batch, 0…1, by the name of the neuron
+   * layer; empty before the first run. Fewer than B samples count in turn until there are B.
    */
   firingRates(): Record<string, number> {
     return firingRates(this.session, this.session.lastRun)

@@ -10,6 +10,7 @@ import { packageVersion } from './version.js'
 const commands: Readonly<Record<string, () => Promise<(command: Command) => Command>>> = {
   train: async () => (await import('./train.js')).trainCommand,
   eval: async () => (await import('./eval.js')).evalCommand,
+  predict: async () => (await import('./predict.js')).predictCommand,
   export: async () => (await import('./export.js')).exportCommand,
   info: async () => (await import('./info.js')).infoCommand,
   diagnose: async () => (await import('./diagnose.js')).diagnoseCommand,

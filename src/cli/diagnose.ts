@@ -11,7 +11,7 @@ import { type Origin, tables, toJson } from '../diagnose/report.js'
 import { expect } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 import { loadPlotly, plotlyPackage } from '../io/plotly.js'
-import { type ModelName, models } from '../models/registry.js'
+import type { ModelName } from '../models/registry.js'
 import { sgd } from '../optimizer/index.js'
 import {
   type DataArguments,
@@ -21,15 +21,18 @@ import {
   loadData,
 } from './datasets.js'
 import { withFiles } from './mistakes.js'
-import { counting, numeric, shared } from './options.js'
+import { counting, fromRun, numeric, shared } from './options.js'
 import { openRunFolder, removeIfEmpty } from './run-folder.js'
 import { packageVersion } from './version.js'
+import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
 
 interface DiagnoseArguments extends DataArguments {
-  readonly model: ModelName
+  readonly run?: string
+  readonly weights?: string
+  readonly model?: ModelName
   readonly timeSteps: readonly number[]
   readonly methods: readonly Variant[]
-  readonly tau: number
+  readonly tau?: number
   readonly steps: number
   readonly batchSize?: number
   readonly lr?: number
@@ -48,7 +51,9 @@ export function diagnoseCommand(command: Command): Command {
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
-    .addOption(shared.model())
+    .addOption(fromRun(shared.model()))
+    .addOption(networkOnly(modelOptions.run()))
+    .addOption(networkOnly(modelOptions.weights()))
     .addOption(
       new Option('--time-steps <list>', 'time steps to compare, separated by commas')
         .argParser(integers)
@@ -59,7 +64,7 @@ export function diagnoseCommand(command: Command): Command {
         .argParser(methodList)
         .default(variantNames, variantNames.join(',')),
     )
-    .addOption(shared.tau())
+    .addOption(fromRun(shared.tau()))
     .addOption(counting('--steps <n>', 'optimizer steps of BPTT for each T').default(200))
     .addOption(
       counting(
@@ -104,8 +109,9 @@ function methodList(text: string): Variant[] {
 }
 
 async function run(args: DiagnoseArguments): Promise<void> {
-  const { dataset, model, tau, steps, timeSteps, methods, seed, json, out } = args
+  const { dataset, steps, timeSteps, methods, seed, json, out } = args
   const { defaults } = datasets[dataset]
+  const given = await givenNetwork(args)
   const data = await loadData(args)
   const samples = data.train.length
   const {
@@ -123,9 +129,9 @@ async function run(args: DiagnoseArguments): Promise<void> {
   try {
     const { shape: input, classes } = data.train
     const diagnosis = await diagnose({
-      network: () => models[model](input, classes, { tau }),
+      network: () => given.network(input, classes),
       data,
-      name: model,
+      name: given.name,
       timeSteps,
       methods,
       batchSize,

@@ -9,11 +9,19 @@ import { keyValueTable, peakMemoryMB, percent, printJson, shareBar } from './rep
 import { dataOf, readRunOptions } from './run-folder.js'
 
 /** Options that rebuild a network, which a file already is. */
-const superfluous = ['weights', 'model', 'timeSteps', 'tau', 'batchSize', 'threads'] as const
+const superfluous = [
+  'weights',
+  'best',
+  'model',
+  'timeSteps',
+  'tau',
+  'batchSize',
+  'threads',
+] as const
 
 export interface FileArguments
   extends Partial<DataArguments>,
-    Partial<Record<(typeof superfluous)[number], string | number>> {
+    Partial<Record<(typeof superfluous)[number], string | number | boolean>> {
   /** Path of the exported network. */
   readonly on: string
   readonly run?: string
@@ -25,7 +33,7 @@ export async function evaluateFile(args: FileArguments): Promise<void> {
   const file = args.on
   for (const name of superfluous)
     expect(
-      args[name] === undefined,
+      args[name] === undefined || args[name] === false,
       () => `${name} must be left out with --on, got ${args[name]}; the file is the network`,
     )
   const { net } = await openFile(file, '--on')

@@ -2,18 +2,19 @@
 
 import { type Command, Option } from 'commander'
 import { expect } from '../errors.js'
-import { type ModelName, models } from '../models/registry.js'
+import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
 import { answersOf, classTable, topRows } from './metrics.js'
-import { withFiles } from './mistakes.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
 import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
-import { dataOf, readWeights } from './run-folder.js'
+import { dataOf } from './run-folder.js'
+import { givenModel, modelOptions } from './which-model.js'
 
 interface EvalArguments {
   readonly run?: string
+  readonly best: boolean
   /** Path of an exported network. */
   readonly on?: string
   readonly weights?: string
@@ -38,13 +39,9 @@ export function evalCommand(command: Command): Command {
       "Test trained weights: those of a run's folder, a safetensors file with the " +
         'options that rebuild its network, or an exported network.',
     )
-    .addOption(new Option('--run <folder>', 'folder that train --out has written'))
-    .addOption(
-      new Option(
-        '--weights <file>',
-        'safetensors file, with --model, --dataset, --time-steps and --tau as in training',
-      ),
-    )
+    .addOption(modelOptions.run())
+    .addOption(modelOptions.best())
+    .addOption(modelOptions.weights())
     .addOption(
       new Option(
         '--on <file>',
@@ -79,26 +76,25 @@ export function evalCommand(command: Command): Command {
 }
 
 async function evaluate(args: EvalArguments): Promise<void> {
-  const { run, weights } = await readWeights(args)
+  const given = await givenModel(args)
+  const { run, name, options } = given
   const source = dataOf(args, run)
   const { dataset } = source
   const { split } = args
   const part = (await loadData(source))[split]
 
-  const name = args.model ?? run?.model ?? 'cnn'
-  const input = run?.input ?? part.shape
+  const input = options.input ?? part.shape
   const classes = run?.classes ?? datasets[dataset].classes
-  const model = await compile(models[name](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 }), {
+  const model = await compile(given.network(input, classes), {
+    ...options,
     purpose: 'inference',
     input,
-    method: run?.method,
-    stepMode: run?.stepMode,
-    timeSteps: args.timeSteps ?? run?.timeSteps ?? 4,
+    timeSteps: args.timeSteps ?? options.timeSteps ?? 4,
     batchSize: args.batchSize ?? run?.batchSize ?? 64,
     threads: args.threads ?? defaultThreads(dataset),
   })
   try {
-    await withFiles(() => model.load(weights))
+    given.load(model)
     const began = performance.now()
     const measured = await model.evaluate(part, { topK: args.topK })
     const { accuracy, loss, count, firingRates } = measured

@@ -1,18 +1,20 @@
 /** `spikewasm export`: its options, and what they mean for `exportWasm`. */
 
 import { type Command, Option } from 'commander'
-import type { Dataset } from '../data/index.js'
 import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from '../edge/abi.js'
 import { describe, expect } from '../errors.js'
 import { kindOfPath, readFileClear } from '../io/files.js'
+import type { ModelData } from '../io/model-json.js'
 import type { ModelName } from '../models/registry.js'
 import type { Method, StepMode } from '../plan/methods.js'
 import type { DataArguments } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { counting, fromRun, named, numbers, shared } from './options.js'
+import { modelOptions } from './which-model.js'
 
 export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' | 'limitTrain'>> {
   readonly run?: string
+  readonly best: boolean
   readonly weights?: string
   readonly model?: ModelName
   readonly input?: readonly [number, number, number]
@@ -36,10 +38,9 @@ export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' |
 
 export function exportOptions(command: Command): Command {
   return command
-    .addOption(new Option('--run <folder>', 'folder that train --out has written'))
-    .addOption(
-      new Option('--weights <file>', 'safetensors file, with the options that rebuild its network'),
-    )
+    .addOption(modelOptions.run())
+    .addOption(modelOptions.best())
+    .addOption(modelOptions.weights())
     .addOption(
       new Option(
         '--out <file>',
@@ -102,13 +103,13 @@ export function exportOptions(command: Command): Command {
     .addOption(shared.json())
 }
 
-/** `--labels`: a list, or a file with one a line; else those of the data, if it is at hand. */
+/** `--labels`: a list, or a file with one a line; else those of the data that were trained with. */
 export async function readLabels(
   text: string | undefined,
-  data: Dataset | undefined,
+  { classNames }: ModelData,
   classes: number,
 ): Promise<readonly string[] | undefined> {
-  if (text === undefined) return data?.classNames?.length === classes ? data.classNames : undefined
+  if (text === undefined) return classNames?.length === classes ? classNames : undefined
   const isFile = (await kindOfPath(text)) === 'file'
   expect(
     isFile || text.includes(',') || !/[/\\]|\.(txt|json|csv)$/i.test(text),
@@ -140,7 +141,7 @@ export async function readLabels(
  */
 export function scalingOf(
   { inputType, mean, std }: ExportArguments,
-  data: Dataset | undefined,
+  { normalization }: ModelData,
 ): Pick<ExportOptions, 'mean' | 'std'> {
   if (inputType === 'f32') {
     for (const [option, value] of Object.entries({ mean, std }))
@@ -152,7 +153,6 @@ export function scalingOf(
       )
     return {}
   }
-  const { normalization } = data?.pixels ?? {}
   expect(
     (mean !== undefined && std !== undefined) || normalization !== undefined,
     () =>

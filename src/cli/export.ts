@@ -12,8 +12,8 @@ import { checkExportOptions } from '../edge/options.js'
 import { synapticOperations } from '../edge/synops.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { checkTargets, kindOfPath, readFileClear, writeFilesAtomic } from '../io/files.js'
+import type { ModelData } from '../io/model-json.js'
 import type { Model } from '../model.js'
-import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import type { Evaluation } from '../train/evaluate.js'
@@ -22,8 +22,9 @@ import { type ExportArguments, exportOptions, readLabels, scalingOf } from './ex
 import { type ExportedFile, exportJson, exportTables } from './export-report.js'
 import { withFiles } from './mistakes.js'
 import { printJson, shareBar } from './report.js'
-import { dataOf, type RunOptions, readWeights } from './run-folder.js'
+import { dataOf } from './run-folder.js'
 import { optimizerOf } from './training-options.js'
+import { type GivenModel, givenModel } from './which-model.js'
 
 /** Samples that tell what the file's accuracy is where nobody asked for all of them. */
 const FEW_SAMPLES = 1000
@@ -45,14 +46,15 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
     () => `--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`,
   )
   const paths = await pathsOf(args)
-  const { run, weights } = await readWeights(args)
-  const { data, missing } = await testData(args, run)
-  const name = args.model ?? run?.model ?? 'cnn'
-  const model = await compileModel(name, args, run)
+  const given = await givenModel(args)
+  const { name } = given
+  const { data, missing } = await testData(args, given)
+  const model = await compileModel(args, given)
   const bar = shareBar(args.json)
   try {
-    await withFiles(() => model.load(weights))
-    const options = await optionsOf(model, { ...args, name: args.name ?? name }, data)
+    given.load(model)
+    const about = { ...given.data, ...dataAbout(data) }
+    const options = await optionsOf(model, { ...args, name: args.name ?? name }, about)
     if (data) bar.show('testing the model', 0)
     const evaluation = data && (await model.evaluate(data))
     const began = performance.now()
@@ -124,8 +126,18 @@ async function checkHeader(path: string): Promise<void> {
 }
 
 /** The data set that the options or the run name, if any. */
-function datasetName(args: ExportArguments, run: RunOptions | undefined): DatasetName | undefined {
-  return args.dataset ?? run?.dataset ?? (args.input === undefined ? 'digits' : undefined)
+function datasetName(args: ExportArguments, { run, saved }: GivenModel): DatasetName | undefined {
+  const known = args.input !== undefined || saved !== undefined
+  return args.dataset ?? run?.dataset ?? (known ? undefined : 'digits')
+}
+
+/** What a data set says about itself; nothing that is not known. */
+function dataAbout(data: Dataset | undefined): ModelData {
+  const { classNames, pixels } = data ?? {}
+  return {
+    ...(classNames && { classNames }),
+    ...(pixels && { normalization: pixels.normalization }),
+  }
 }
 
 /**
@@ -137,13 +149,14 @@ function datasetName(args: ExportArguments, run: RunOptions | undefined): Datase
  */
 async function testData(
   args: ExportArguments,
-  run: RunOptions | undefined,
+  given: GivenModel,
 ): Promise<{ data?: Dataset; missing?: string }> {
+  const { run } = given
   const asked = args.data !== undefined || args.limitTest !== undefined
-  const dataset = datasetName(args, run)
+  const dataset = datasetName(args, given)
   expect(
     !asked || dataset !== undefined,
-    () => '--dataset must be given with --data, --limit-test and --input, got none',
+    () => '--dataset must be given with --data and --limit-test, got none',
   )
   const inPackage = dataset !== undefined && !('source' in datasets[dataset])
   const useful = args.precision === 'int8' || args.inputType === 'u8'
@@ -158,15 +171,16 @@ async function testData(
   }
 }
 
-async function compileModel(
-  name: ModelName,
-  args: ExportArguments,
-  run: RunOptions | undefined,
-): Promise<Model> {
-  const dataset = datasetName(args, run)
+async function compileModel(args: ExportArguments, given: GivenModel): Promise<Model> {
+  const { run, saved, options: own } = given
+  const dataset = datasetName(args, given)
   const known = dataset && datasets[dataset]
-  const input = args.input ?? run?.input ?? known?.shape
-  const classes = args.classes ?? run?.classes ?? known?.classes
+  expect(
+    saved === undefined || (args.input === undefined && args.classes === undefined),
+    () => '--input and --classes must be left out, got one; the file says what its network takes',
+  )
+  const input = args.input ?? own.input ?? known?.shape
+  const classes = args.classes ?? run?.classes ?? known?.classes ?? (saved && 1)
   expect(
     input !== undefined && input.length === 3,
     () => `--input must be C,H,W, three numbers, got ${input?.join(',')}`,
@@ -177,29 +191,27 @@ async function compileModel(
   )
   const [c, h, w] = input
   const trains = args.mode === 'train'
-  // What belongs to the method that the run has used.
-  const own = trains && args.method === undefined ? run : undefined
-  const model = await compile(
-    models[name]([c, h, w], classes, { tau: args.tau ?? run?.tau ?? 1.25 }),
-    {
-      purpose: trains ? 'train' : 'inference',
-      input: [c, h, w],
-      method: args.method ?? run?.method,
-      // The step mode belongs to the method that it was chosen for.
-      stepMode: args.stepMode ?? (args.method === undefined ? run?.stepMode : undefined),
-      ...(own ? extraOptions(own, args.timeSteps) : {}),
-      timeSteps: args.timeSteps ?? run?.timeSteps ?? 4,
-      batchSize: trains ? (args.batchSize ?? 1) : 64,
-      threads: dataset === undefined ? 1 : defaultThreads(dataset),
-    },
-  )
+  // What belongs to the method that the model was trained by.
+  const sameMethod = args.method === undefined
+  const model = await compile(given.network([c, h, w], classes), {
+    purpose: trains ? 'train' : 'inference',
+    input: [c, h, w],
+    frames: own.frames,
+    method: args.method ?? own.method,
+    // The step mode belongs to the method that it was chosen for.
+    stepMode: args.stepMode ?? (sameMethod ? own.stepMode : undefined),
+    ...(trains && sameMethod ? extraOptions(own, args.timeSteps) : {}),
+    timeSteps: args.timeSteps ?? own.timeSteps ?? 4,
+    batchSize: trains ? (args.batchSize ?? 1) : 64,
+    threads: dataset === undefined ? 1 : defaultThreads(dataset),
+  })
   if (run && trains) model.optimizer = optimizerOf(run)
   return model
 }
 
-/** What a run's method takes beside its step mode; K belongs to the T that it was chosen for. */
-function extraOptions(run: RunOptions, timeSteps: number | undefined): MethodOptions {
-  const { update, backwardSteps, gradientCheckpoint } = takenOptions(run)
+/** What a method takes beside its step mode; K belongs to the T that it was chosen for. */
+function extraOptions(own: MethodOptions, timeSteps: number | undefined): MethodOptions {
+  const { update, backwardSteps, gradientCheckpoint } = takenOptions(own)
   return { update, gradientCheckpoint, ...(timeSteps === undefined ? { backwardSteps } : {}) }
 }
 
@@ -207,7 +219,7 @@ function extraOptions(run: RunOptions, timeSteps: number | undefined): MethodOpt
 async function optionsOf(
   model: Model,
   args: ExportArguments,
-  data: Dataset | undefined,
+  data: ModelData,
 ): Promise<ExportOptions> {
   const { target, mode, precision: weights, inputType, name, batchSize } = args
   const { classes } = model

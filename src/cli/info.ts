@@ -4,26 +4,30 @@ import { availableParallelism, cpus } from 'node:os'
 import { type Command, Option } from 'commander'
 import { SpikewasmError } from '../errors.js'
 import { trace } from '../graph/trace.js'
-import { type ModelName, models } from '../models/registry.js'
+import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
+import { imageShape } from '../nn/value.js'
 import { type Purpose, purposes } from '../plan/context.js'
-import { type MethodOptions, methodOptions } from '../plan/methods.js'
+import { type MethodOptions, methodNames, methodOptions } from '../plan/methods.js'
 import { type Method, makePlan, type Plan, type ProgramName, type StepMode } from '../plan/plan.js'
 import { type PrintedProgram, printProgram, programJson, programNames } from '../plan/print.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { wideVectors } from '../runtime/revectorize.js'
 import { type DatasetName, datasets, defaultThreads, describeDefault } from './datasets.js'
-import { numeric, shared } from './options.js'
+import { fromRun, numeric, shared } from './options.js'
 import { printJson } from './report.js'
 import { packageVersion } from './version.js'
+import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
 
 interface InfoArguments {
+  readonly run?: string
+  readonly weights?: string
   readonly model?: ModelName
   readonly dataset: DatasetName
   readonly batchSize?: number
-  readonly timeSteps: number
-  readonly tau: number
-  readonly method: Method
+  readonly timeSteps?: number
+  readonly tau?: number
+  readonly method?: Method
   readonly stepMode?: StepMode
   readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
   readonly threads?: number
@@ -36,24 +40,26 @@ export function infoCommand(command: Command): Command {
   model.description = 'network to plan: shows its layers, parameters and memory'
   return command
     .description(
-      'Show version, machine and what it supports; with --model, the layers, parameters ' +
-        'and memory of a network.',
+      'Show version, machine and what it supports; with --model, --run or --weights, the ' +
+        'layers, parameters and memory of a network.',
     )
     .addOption(model)
+    .addOption(networkOnly(modelOptions.run()))
+    .addOption(networkOnly(modelOptions.weights()))
     .addOption(shared.dataset())
     .addOption(
       numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
     )
-    .addOption(shared.timeSteps())
-    .addOption(shared.tau())
-    .addOption(shared.method())
+    .addOption(fromRun(shared.timeSteps()))
+    .addOption(fromRun(shared.tau()))
+    .addOption(fromRun(shared.method()))
     .addOption(shared.stepMode())
-    .addOption(shared.gradientCheckpoint())
+    .addOption(fromRun(shared.gradientCheckpoint()))
     .addOption(shared.threads())
     .addOption(
       new Option(
         '--program <name>',
-        'with --model: the records of a program in their order, with their buffers: ' +
+        'with a network: the records of a program in their order, with their buffers: ' +
           'train, gradients, evaluate, single, stream',
       ),
     )
@@ -73,9 +79,10 @@ async function info(args: InfoArguments): Promise<void> {
     threads: await compiles('engine-threads'),
     wideVectors: await wideVectors(),
   }
-  const planned = args.model === undefined ? undefined : await planModel(args.model, args)
+  const wanted = [args.model, args.run, args.weights].some((name) => name !== undefined)
+  const planned = wanted ? await planModel(args) : undefined
   if (args.program !== undefined && planned === undefined)
-    throw new SpikewasmError('--program needs a network: --model must name it')
+    throw new SpikewasmError('--program needs a network: --model, --run or --weights must name it')
   const program =
     args.program === undefined || planned === undefined
       ? undefined
@@ -97,28 +104,38 @@ async function info(args: InfoArguments): Promise<void> {
     `processor    ${processor}, ${cores} cores`,
     `WebAssembly  SIMD ${yesNo(simd)}, threads ${yesNo(threads)}`,
     `wide vectors ${wide.on ? 'on' : `off: ${wide.why}`}`,
-    ...(planned ? ['', `${args.model} for ${args.dataset}`, planned.summary] : []),
+    ...(planned ? ['', planned.title, planned.summary] : []),
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-async function planModel(name: ModelName, args: InfoArguments) {
-  const { dataset, timeSteps, tau, threads = defaultThreads(dataset) } = args
-  const { method, stepMode, gradientCheckpoint } = args
-  const options = { method, stepMode, gradientCheckpoint }
-  const { shape: input, classes, defaults } = datasets[dataset]
+async function planModel(args: InfoArguments) {
+  const given = await givenNetwork(args)
+  const { name, run, saved, options: own } = given
+  const { dataset, threads = defaultThreads(dataset) } = args
+  const { shape, classes: all, defaults } = datasets[dataset]
+  const input = own.input ?? shape
+  const timeSteps = args.timeSteps ?? own.timeSteps ?? 4
+  const sameMethod = args.method === undefined
+  const options: MethodOptions = {
+    method: args.method ?? own.method ?? methodNames[0],
+    stepMode: args.stepMode ?? (sameMethod ? own.stepMode : undefined),
+    gradientCheckpoint:
+      args.gradientCheckpoint ?? (sameMethod ? own.gradientCheckpoint : undefined),
+  }
   const batchSize = args.batchSize ?? defaults.batchSize
-  const network = models[name](input, classes, { tau })
-  const model = await compile(network, { input, timeSteps, batchSize, threads, ...options })
+  const frames = own.frames ?? false
+  const network = given.network(input, run?.classes ?? all)
+  const model = await compile(network, { input, timeSteps, batchSize, threads, frames, ...options })
   try {
     const facts = {
       name,
-      dataset,
+      dataset: saved ? undefined : dataset,
       input,
-      classes,
+      classes: model.classes,
       batchSize,
       timeSteps,
-      method,
+      method: model.method,
       stepMode: model.stepMode,
       gradientCheckpoint: methodOptions(options, timeSteps).gradientCheckpoint,
       threads,
@@ -136,8 +153,8 @@ async function planModel(name: ModelName, args: InfoArguments) {
         {
           ...methodOptions(options, timeSteps),
           graph: trace(network, input),
-          input,
-          frames: false,
+          input: imageShape(input),
+          frames,
           inspect: false,
           timeSteps,
           batchSize,
@@ -145,7 +162,8 @@ async function planModel(name: ModelName, args: InfoArguments) {
         },
         threads,
       )
-    return { summary: model.summary(), facts, planFor }
+    const title = saved ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
+    return { title, summary: model.summary(), facts, planFor }
   } finally {
     await model.dispose()
   }

@@ -4,10 +4,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
-import { expect, SpikewasmError } from '../errors.js'
-import { kindOfPath, readFileClear } from '../io/files.js'
-import { readRunFile, readRunFiles } from '../io/folder/folder.js'
+import { SpikewasmError } from '../errors.js'
+import { kindOfPath } from '../io/files.js'
+import { readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
+import { parseJsonBytes } from '../io/json.js'
 import { modelNames } from '../models/registry.js'
 import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/methods.js'
 import { monitors, runFiles } from '../train/callbacks/checkpoint.js'
@@ -136,43 +137,13 @@ export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
   }
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder().decode(bytes))
+    value = parseJsonBytes(bytes, path, 'the options', { length: 1_000_000 })
   } catch (error) {
-    return refuse(`got no JSON (${(error as Error).message})`)
+    return refuse(`got something else (${(error as Error).message})`)
   }
   const { success, output, issues } = v.safeParse(runOptions, value)
   if (success) return output
   return refuse(`got ${v.getDotPath(issues[0]) ?? 'something else'}: ${issues[0].message}`)
-}
-
-/**
- * Where the weights are that the options name, and the run that they come from, if any.
- *
- * @throws SpikewasmError unless exactly one of both is given
- */
-export async function readWeights(args: {
-  readonly run?: string
-  readonly weights?: string
-}): Promise<{ readonly run: RunOptions | undefined; readonly weights: Uint8Array }> {
-  expect(
-    (args.run === undefined) !== (args.weights === undefined),
-    () =>
-      'either --run <folder> or --weights <file> must be given, got ' +
-      (args.run === undefined
-        ? 'neither; train --out writes such a folder'
-        : 'both; leave one out'),
-  )
-  const { run, weights } = args
-  if (run === undefined) {
-    const bytes = await withFiles(() => readFileClear(weights!, 'weights'))
-    return { run: undefined, weights: bytes }
-  }
-  // Of one commit: another run may be written into the folder between two looks.
-  const files = await withFiles(() => readRunFiles(run, [runFiles.options, runFiles.weights]))
-  return {
-    run: parseRunOptions(files[runFiles.options], join(run, runFiles.options)),
-    weights: files[runFiles.weights],
-  }
 }
 
 /** The data that the options name; what they leave out is the run's. */

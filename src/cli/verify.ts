@@ -3,7 +3,7 @@
 import Table from 'cli-table3'
 import { Argument, type Command, Option } from 'commander'
 import type { NetInfo } from '../edge/abi.js'
-import { type ModelName, models } from '../models/registry.js'
+import type { ModelName } from '../models/registry.js'
 import type { ApartNet } from '../verify/apart.js'
 import { hostNames } from '../verify/hosts/index.js'
 import type { Difference, Outcome } from '../verify/job.js'
@@ -12,14 +12,14 @@ import { makeTrials, type Trial } from '../verify/trial.js'
 import { findHosts, isExact, type Row, type Verification, verifyNet } from '../verify/verify.js'
 import { type DataArguments, type DatasetName, loadData } from './datasets.js'
 import { exitOnSignals } from './interrupt.js'
-import { withFiles } from './mistakes.js'
 import { openFile } from './net-file.js'
 import { counting, fromRun, shared } from './options.js'
 import { percent, printJson } from './report.js'
-import { readWeights } from './run-folder.js'
+import { givenModel, modelOptions } from './which-model.js'
 
 interface VerifyArguments {
   readonly run?: string
+  readonly best: boolean
   readonly weights?: string
   readonly dataset?: DatasetName
   readonly data?: string
@@ -39,10 +39,9 @@ export function verifyCommand(command: Command): Command {
         'be close to a model of the same weights.',
     )
     .addArgument(new Argument('<net.wasm>', 'file that export has written'))
-    .addOption(new Option('--run <folder>', 'folder of the run that was exported'))
-    .addOption(
-      new Option('--weights <file>', 'or the safetensors file, with --model, --dataset and --tau'),
-    )
+    .addOption(modelOptions.run())
+    .addOption(modelOptions.best())
+    .addOption(modelOptions.weights())
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
     .addOption(fromRun(shared.model()))
@@ -94,18 +93,18 @@ const areAlike = (trials: readonly Trial[]): boolean =>
 
 /** Samples, and the outputs of the model that was exported. */
 async function trialsOf(net: ApartNet, args: VerifyArguments): Promise<Trial[]> {
-  const { run, weights } = await readWeights(args)
+  const given = await givenModel(args)
+  const { run } = given
   const dataset = args.dataset ?? run?.dataset ?? 'digits'
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
   const { train, test } = await loadData({ dataset, data: args.data ?? source.data })
   const { input, classes } = net.info
-  const tau = args.tau ?? run?.tau ?? 1.25
   return makeTrials({
     net,
     data: [test, train],
     samples: args.samples,
-    network: models[args.model ?? run?.model ?? 'cnn']([...input], classes, { tau }),
-    load: (model) => withFiles(() => model.load(weights)),
+    network: given.network([...input], classes),
+    load: async (model) => given.load(model),
   })
 }
 

@@ -1,6 +1,7 @@
 /** The custom section of an exported network: a name and JSON. */
 
 import { SpikewasmError } from '../errors.js'
+import { parseJsonBytes } from '../io/json.js'
 import { type NetInfo, SECTION } from './abi.js'
 import { checkInfo } from './schema.js'
 
@@ -33,12 +34,7 @@ export function readSection(payload: Uint8Array): NetInfo {
   if (payload[0] !== name.length || name.some((byte, i) => payload[1 + i] !== byte))
     return refuse('start with its name', 'other bytes')
   if (payload.length > LIMIT) return refuse(`have at most ${LIMIT} bytes`, `${payload.length}`)
-  let value: unknown
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(payload.subarray(1 + name.length))
-    value = JSON.parse(text)
-  } catch (error) {
-    return refuse('hold JSON in UTF-8', `an error: ${(error as Error).message}`)
-  }
+  const json = payload.subarray(1 + name.length)
+  const value = parseJsonBytes(json, `the section "${SECTION}"`, 'its JSON')
   return checkInfo(value, `the section "${SECTION}"`)
 }

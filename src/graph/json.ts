@@ -1,6 +1,6 @@
 /** A traced network as JSON, and back: names, layers and wiring; no code, no weights. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, expect, quote, SpikewasmError } from '../errors.js'
 import type { Layer } from '../nn/layers/index.js'
 import { kindOf, layerKinds } from '../nn/layers/kinds.js'
 import type { Composite } from '../nn/module.js'
@@ -29,7 +29,7 @@ export interface NetworkJson {
 }
 
 /** More than any network has; each costs time and memory before anything else is known. */
-const MOST_NODES = 20_000
+const MOST_NODES = 2500
 const MOST_INPUTS = 1000
 const LONGEST_NAME = 1000
 
@@ -64,11 +64,11 @@ export function compositeOf(json: unknown, name: string): Composite {
     const before = known.get(node.name)
     expect(
       before === undefined || before === text,
-      () => `${name}: nodes of one name must be one layer, got two for ${show(node.name)}`,
+      () => `${name}: nodes of one name must be one layer, got two for ${quote(node.name)}`,
     )
     if (before !== undefined) continue
     known.set(node.name, text)
-    children.push([node.name, layerOf(node, `${name}: node ${i + 1}, ${show(node.name)},`)])
+    children.push([node.name, layerOf(node, `${name}: node ${i + 1}, ${quote(node.name)},`)])
   }
   return {
     kind: 'block',
@@ -154,7 +154,3 @@ function checkNode(node: Partial<NodeJson> | null, index: number, name: string):
 
 const countOf = (list: unknown): string =>
   Array.isArray(list) ? `a list of ${list.length}` : describe(list)
-
-/** Quoted, on one line, cut when long. */
-const show = (text: string): string =>
-  JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)

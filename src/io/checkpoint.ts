@@ -3,9 +3,10 @@
  * metadata, with a hash over both.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { quote, SpikewasmError } from '../errors.js'
 import type { StateDict } from '../runtime/state.js'
-import { parseSafetensors, serializeSafetensors, toFloat32 } from './safetensors.js'
+import { parseJson } from './json.js'
+import { parseFloats, serializeSafetensors } from './safetensors.js'
 
 /** What a checkpoint holds: nothing of it is code. */
 export interface CheckpointContent {
@@ -46,7 +47,7 @@ export async function serializeCheckpoint({
  * @throws SpikewasmError when the file is damaged, no checkpoint, or of another version
  */
 export async function parseCheckpoint(bytes: Uint8Array, name: string): Promise<CheckpointContent> {
-  const { tensors: read, metadata } = parseSafetensors(bytes, name)
+  const { tensors, metadata } = parseFloats(bytes, name)
   const version = metadata['spikewasm.checkpoint']
   if (version === undefined)
     throw new SpikewasmError(
@@ -55,19 +56,16 @@ export async function parseCheckpoint(bytes: Uint8Array, name: string): Promise<
     )
   if (version !== VERSION)
     throw new SpikewasmError(
-      `${name}: the checkpoint must have version ${VERSION}, got ${JSON.stringify(version)}; ` +
+      `${name}: the checkpoint must have version ${VERSION}, got ${quote(version)}; ` +
         'another version of spikewasm wrote it: resume with that one',
     )
-  const tensors: StateDict = Object.fromEntries(
-    [...read].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]),
-  )
   const text = metadata['spikewasm.about'] ?? ''
   if (metadata['spikewasm.sha256'] !== (await hashOf(tensors, text)))
     throw new SpikewasmError(
       `${name}: the checkpoint must have the hash that it was written with, got another: it is ` +
         'damaged or was changed; use one from before',
     )
-  return { tensors, about: JSON.parse(text) }
+  return { tensors, about: parseJson(text, name, 'the checkpoint') }
 }
 
 /** SHA-256 over the JSON and all tensors, in the order of their names; hexadecimal. */

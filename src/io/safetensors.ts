@@ -23,9 +23,17 @@ import {
   readHeader,
   show,
 } from './safetensors-header.js'
-import { CONSTRUCTORS, countElements, DTYPES, isCount, type Tensor } from './tensor.js'
+import {
+  CONSTRUCTORS,
+  countElements,
+  DTYPES,
+  type Dtype,
+  isCount,
+  type Tensor,
+  toFloat32,
+} from './tensor.js'
 
-export { type Dtype, type Tensor, toFloat32 } from './tensor.js'
+export { type Dtype, type Tensor, toFloat32 }
 
 export interface TensorFile {
   readonly tensors: Map<string, Tensor>
@@ -41,6 +49,45 @@ export interface TensorFile {
  *   anything is out of order
  */
 export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): TensorFile {
+  const { entries, metadata, dataStart } = readEntries(bytes, name)
+  const tensors = new Map<string, Tensor>()
+  for (const entry of entries) tensors.set(entry.name, tensorOf(bytes, dataStart, entry))
+  return { tensors, metadata }
+}
+
+/** Numbers by name, and the metadata beside them. */
+export interface FloatFile {
+  readonly tensors: Record<string, { shape: readonly number[]; data: Float32Array }>
+  readonly metadata: Record<string, string>
+}
+
+/** Bytes of a file's 8-bit tensors, each of which becomes four. */
+const MOST_BYTES = 1 << 24
+
+/**
+ * The same with all numbers as float32, converted one tensor after the other.
+ *
+ * @throws SpikewasmError when the file is damaged, or holds more than 16 MiB of 8-bit numbers
+ */
+export function parseFloats(bytes: Uint8Array, name: string): FloatFile {
+  const { entries, metadata, dataStart } = readEntries(bytes, name)
+  let small = 0
+  for (const { dtype, begin, end } of entries)
+    if (CONSTRUCTORS[dtype].BYTES_PER_ELEMENT === 1) small += end - begin
+  if (small > MOST_BYTES)
+    throw new SpikewasmError(
+      `${name}: must hold weights as floating point, got ${small} bytes of 8-bit numbers; ` +
+        'convert them first',
+    )
+  const tensors = entries.map((entry) => [
+    entry.name,
+    { shape: entry.shape, data: toFloat32(tensorOf(bytes, dataStart, entry)) },
+  ])
+  return { tensors: Object.fromEntries(tensors), metadata }
+}
+
+/** What the header says, checked against the data. */
+function readEntries(bytes: Uint8Array, name: string) {
   const { text, dataStart } = readHeader(bytes, name)
   const header = parseHeader(text, name)
   const dataBytes = bytes.length - dataStart
@@ -51,13 +98,14 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): 
     else entries.push(checkEntry(key, value, dataBytes, name))
   }
   checkContiguous(entries, dataBytes, name)
-  const tensors = new Map<string, Tensor>()
-  for (const { name: key, dtype, shape, begin, end } of entries) {
-    // A buffer of its own is aligned for any element.
-    const { buffer } = new Uint8Array(bytes.subarray(dataStart + begin, dataStart + end))
-    tensors.set(key, { dtype, shape, data: new CONSTRUCTORS[dtype](buffer) } as Tensor)
-  }
-  return { tensors, metadata }
+  return { entries, metadata, dataStart }
+}
+
+function tensorOf(bytes: Uint8Array, dataStart: number, entry: Entry): Tensor {
+  const { dtype, shape, begin, end } = entry
+  // A buffer of its own is aligned for any element.
+  const { buffer } = new Uint8Array(bytes.subarray(dataStart + begin, dataStart + end))
+  return { dtype, shape, data: new CONSTRUCTORS[dtype](buffer) } as Tensor
 }
 
 /**

@@ -1,7 +1,7 @@
 /** State dicts as safetensors. */
 
 import type { StateDict } from '../runtime/state.js'
-import { parseSafetensors, serializeSafetensors, toFloat32 } from './safetensors.js'
+import { parseFloats, serializeSafetensors } from './safetensors.js'
 
 /** A file that PyTorch's safetensors reads as it is. */
 export function serializeState(
@@ -23,8 +23,5 @@ export function serializeState(
  * @throws SpikewasmError when the file is damaged
  */
 export function parseState(bytes: Uint8Array, name: string): StateDict {
-  const { tensors } = parseSafetensors(bytes, name)
-  return Object.fromEntries(
-    [...tensors].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]),
-  )
+  return parseFloats(bytes, name).tensors
 }

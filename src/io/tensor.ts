@@ -76,7 +76,7 @@ export function toFloat32(tensor: Tensor): Float32Array {
     case 'F32':
       return tensor.data
     case 'F16':
-      return Float32Array.from(tensor.data, halfToFloat)
+      return converted(tensor.data, halfToFloat)
     case 'BF16': {
       // bfloat16 is the upper half of a float32.
       const out = new Float32Array(tensor.data.length)
@@ -85,14 +85,18 @@ export function toFloat32(tensor: Tensor): Float32Array {
       return out
     }
     case 'I64':
-    case 'U64': {
-      const out = new Float32Array(tensor.data.length)
-      for (let i = 0; i < out.length; i++) out[i] = Number(tensor.data[i])
-      return out
-    }
+    case 'U64':
+      return converted<bigint>(tensor.data, Number)
     default:
-      return Float32Array.from(tensor.data)
+      return new Float32Array(tensor.data)
   }
+}
+
+/** A loop: `Float32Array.from` makes a list of all elements first. */
+function converted<T>(data: ArrayLike<T>, convert: (element: T) => number): Float32Array {
+  const out = new Float32Array(data.length)
+  for (let i = 0; i < out.length; i++) out[i] = convert(data[i])
+  return out
 }
 
 /** The value of an IEEE 754 binary16 number: sign 1 bit, exponent 5 bits, fraction 10 bits. */

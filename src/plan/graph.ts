@@ -36,14 +36,10 @@ export function lowerGraph(context: Context, training: boolean, callSteps: numbe
   return pass
 }
 
-/** What the output depends on. */
+/** What the output depends on. Inputs come before their readers. */
 function neededNodes(graph: Graph): Set<number> {
-  const needed = new Set<number>()
-  const visit = (index: number): void => {
-    if (needed.has(index)) return
-    needed.add(index)
-    graph.nodes[index].inputs.forEach(visit)
-  }
-  visit(graph.output)
+  const needed = new Set([graph.output])
+  for (const { index, inputs } of graph.nodes.toReversed())
+    if (needed.has(index)) for (const input of inputs) needed.add(input)
   return needed
 }

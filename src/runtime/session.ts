@@ -272,13 +272,8 @@ export class Session implements Arena {
     }
     if (program === 'stream') this.streamed++
     const steps = program === 'stream' ? this.streamed : this.timeSteps
-    this.lastRun = {
-      probes: rates,
-      images: this.batchSize,
-      steps,
-      spikes,
-      outputs: passes * passImages,
-    }
+    const outputs = passes * passImages
+    this.lastRun = { probes: rates, images: this.batchSize, steps, spikes, outputs }
     return { ...found, loss: found.loss + found.penalty, count: valid }
   }
 

@@ -1,6 +1,6 @@
 /** Parameters and running statistics by name: read from a model's memory, and written to it. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, expect, listNames, listOf, SpikewasmError } from '../errors.js'
 import { pack, unpack } from '../plan/layout.js'
 import { type Arena, storedAt, trainingOf } from './arena.js'
 import { averagesAt, type StepSource } from './update.js'
@@ -77,12 +77,10 @@ export function takeState(arena: Arena, state: StateDict): void {
         `${e.name} (expected ${length(e.layout.shape)} numbers, got ${state[e.name].data.length})`,
     )
   const problems = [
-    missing.length > 0 ? `missing: ${missing.join(', ')}` : '',
-    unexpected.length > 0 ? `unexpected: ${unexpected.join(', ')}` : '',
-    misshaped.length > 0 ? `of another shape: ${misshaped.join(', ')}` : '',
-    incomplete.length > 0
-      ? `of another length than their shape says: ${incomplete.join(', ')}`
-      : '',
+    missing.length > 0 ? `missing: ${listNames(missing)}` : '',
+    unexpected.length > 0 ? `unexpected: ${listNames(unexpected)}` : '',
+    misshaped.length > 0 ? `of another shape: ${listOf(misshaped)}` : '',
+    incomplete.length > 0 ? `of another length than their shape says: ${listOf(incomplete)}` : '',
   ].filter((s) => s !== '')
   if (problems.length > 0)
     throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)

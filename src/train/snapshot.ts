@@ -156,8 +156,19 @@ export function modelSetting(session: Session): Setting {
 }
 
 const describeData = (data: Dataset) => {
-  const { name, length, shape, classes } = data
-  return { name, length, shape, classes, samples: fingerprint(data) }
+  const { name, length, shape, classes, classNames, pixels, targets } = data
+  const normalization = pixels?.normalization
+  const samples = fingerprint(data)
+  return {
+    name,
+    length,
+    shape,
+    classes,
+    classNames,
+    normalization,
+    targets: targets?.size,
+    samples,
+  }
 }
 
 /** Samples that tell two data sets apart. */
@@ -178,9 +189,14 @@ export function fingerprint(data: Dataset): string {
     hash ^= hash >>> 15
   }
   const count = Math.min(LOOKED_AT, data.length)
+  const wanted = new Float32Array(data.targets?.size ?? 0)
+  const wantedBits = new Uint32Array(wanted.buffer)
   for (let i = 0; i < count; i++) {
-    add(data.read(Math.floor((i * data.length) / count), sample))
+    const index = Math.floor((i * data.length) / count)
+    add(data.read(index, sample))
     for (let k = 0; k < bits.length; k++) add(bits[k])
+    data.targets?.read(index, wanted)
+    for (let k = 0; k < wantedBits.length; k++) add(wantedBits[k])
   }
   const text = (hash >>> 0).toString(16).padStart(8, '0')
   fingerprints.set(data, text)

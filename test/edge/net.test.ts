@@ -129,7 +129,7 @@ const flaws: readonly (readonly [string, Flaws, RegExp])[] = [
   ['a long number', { limits: [1, 0xff, 0xff, 0xff, 0xff, 0xff, 1] }, /numbers of 32 bits/],
   ['a number above 32 bits', { limits: [1, 0xff, 0xff, 0xff, 0xff, 0x7f] }, /numbers of 32 bits/],
   ['no section', { section: null }, /have a custom section "spikewasm", got none/],
-  ['no JSON', json('{'), /must hold JSON in UTF-8, got an error/],
+  ['no JSON', json('{'), /its JSON must be valid JSON, got an error/],
   ['other JSON', json('[]'), /must be an object, got \[\]/],
   ['an empty object', json('{}'), /must have abi, one of 1, got none/],
   ['a newer version', json('{"abi":2}'), /must be of ABI 1, got 2; a newer spikewasm reads it/],

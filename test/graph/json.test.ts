@@ -58,7 +58,7 @@ const small = (): NetworkJson =>
 const wrong: [(json: NetworkJson) => unknown, RegExp][] = [
   [() => null, /^it: must be a network of version 1, got null$/],
   [(json) => ({ ...json, version: 2 }), /^it: must be a network of version 1, got version 2$/],
-  [(json) => ({ ...json, nodes: [] }), /nodes must be a list of 1 to 20000, got a list of 0$/],
+  [(json) => ({ ...json, nodes: [] }), /nodes must be a list of 1 to 2500, got a list of 0$/],
   [(json) => ({ ...json, output: 9 }), /output must be a node from 1 to 2, got 9$/],
   [(json) => change(json, 0, { kind: 'eval' }), /node 1 must be one of conv2d, .*, got "eval"$/],
   [(json) => change(json, 0, { inputs: [1] }), /node 1 must read one node before it, got a list/],

@@ -71,7 +71,7 @@ test('a file of weights alone, and other files, are refused with what to do', ()
     )
     assert.match(
       await messageOf(() => networkFromJSON('{')),
-      /^the JSON: the network must be JSON, got an error/,
+      /^the JSON: the network must be valid JSON, got an error/,
     )
     await model.dispose()
   }))

@@ -152,7 +152,17 @@ async function optionsOf(command: string): Promise<Set<string>> {
 
 test('commands and options that pages name exist', async () => {
   const options = new Map<string, Set<string>>()
-  for (const command of ['', 'train', 'eval', 'export', 'verify', 'info', 'diagnose', 'bench'])
+  for (const command of [
+    '',
+    'train',
+    'eval',
+    'predict',
+    'export',
+    'verify',
+    'info',
+    'diagnose',
+    'bench',
+  ])
     options.set(command, await optionsOf(command))
   let commands = 0
   for (const page of current)
@@ -173,7 +183,16 @@ test('commands and options that pages name exist', async () => {
 
 test('docs/command-line.md lists each option of each command, and no other', async () => {
   const sections = read('docs/command-line.md').split(/^## /m)
-  for (const command of ['train', 'eval', 'export', 'verify', 'info', 'diagnose', 'bench']) {
+  for (const command of [
+    'train',
+    'eval',
+    'predict',
+    'export',
+    'verify',
+    'info',
+    'diagnose',
+    'bench',
+  ]) {
     const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''
     const rows = section.split('\n').filter((line) => line.startsWith('| `--'))
     const listed = rows.flatMap((row) =>

@@ -1,7 +1,8 @@
 /** Which files make a run's folder, and what is in them. */
 
 import { createHash } from 'node:crypto'
-import { SpikewasmError } from '../../errors.js'
+import { describe, quote, SpikewasmError } from '../../errors.js'
+import { parseJsonBytes } from '../json.js'
 
 export const MANIFEST = 'manifest.json'
 
@@ -46,16 +47,13 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
         'ours: put back the one that was written, remove it, or choose another folder',
     )
   }
-  let value: Partial<Manifest> | null
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    return refuse('no JSON')
-  }
+  const value = parseJsonBytes(bytes, path, 'the manifest', {
+    length: 1_000_000,
+  }) as Partial<Manifest> | null
   if (typeof value !== 'object' || value === null) return refuse('no object')
   if (value.format !== 1)
     throw new SpikewasmError(
-      `${path}: the format must be 1, got ${JSON.stringify(value.format)?.slice(0, 40)}; another ` +
+      `${path}: the format must be 1, got ${describe(value.format)}; another ` +
         'version of spikewasm wrote this folder',
     )
   const { generation, files, dropped = {} } = value
@@ -71,7 +69,7 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
         !Number.isSafeInteger(entry?.bytes) ||
         !/^[0-9a-f]{64}$/.test(String(entry?.sha256))
       )
-        return refuse(`the file ${JSON.stringify(name).slice(0, 60)}`)
+        return refuse(`the file ${quote(name)}`)
   }
   return value as Manifest
 }

@@ -3,7 +3,7 @@
 import { checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
 import { parseCheckpoint, serializeCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
-import { modelKey } from '../../io/model-json.js'
+import { type ModelData, modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
 import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
@@ -333,8 +333,12 @@ function weightsOf({ tensors }: Snapshot): StateDict {
 
 /** A model as `model.save` writes it. */
 function modelFile(snapshot: Snapshot): Uint8Array {
-  const { input, timeSteps, frames, method, network } = snapshot.about.setting
-  const json = JSON.stringify({ input, timeSteps, frames, method, network })
+  const { input, timeSteps, frames, method, network, data, validation } = snapshot.about.setting
+  const { classNames, ...known } = data as ModelData
+  // Data that are augmented are not made of bytes; those that test are.
+  const { normalization = (validation as ModelData | undefined)?.normalization } = known
+  const about = classNames || normalization ? { classNames, normalization } : undefined
+  const json = JSON.stringify({ input, timeSteps, frames, method, network, data: about })
   return serializeState(weightsOf(snapshot), { [modelKey]: json })
 }
 

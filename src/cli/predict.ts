@@ -1,0 +1,197 @@
+/** `spikewasm predict` */
+
+import Table from 'cli-table3'
+import { Argument, type Command, Option } from 'commander'
+import { expect, plainText, SpikewasmError } from '../errors.js'
+import type { ModelData } from '../io/model-json.js'
+import { readSamples, type SampleTarget } from '../io/samples/read.js'
+import type { Model } from '../model.js'
+import type { ModelName } from '../models/registry.js'
+import { compile } from '../network.js'
+import { type DatasetName, datasets } from './datasets.js'
+import { readLabels } from './export-options.js'
+import { counting, fromRun, numbers, shared } from './options.js'
+import { percent, printJson } from './report.js'
+import { givenModel, modelOptions } from './which-model.js'
+
+interface PredictArguments {
+  readonly run?: string
+  readonly best: boolean
+  readonly weights?: string
+  readonly model?: ModelName
+  readonly dataset?: DatasetName
+  readonly tau?: number
+  readonly timeSteps?: number
+  readonly mean?: readonly number[]
+  readonly std?: readonly number[]
+  readonly labels?: string
+  readonly topK: number
+  readonly json: boolean
+}
+
+export function predictCommand(command: Command): Command {
+  return command
+    .description(
+      'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
+        '.png, .jpg. Sizes must be those that the network takes.',
+    )
+    .addArgument(new Argument('<file...>', 'samples; an array may hold several'))
+    .addOption(modelOptions.run())
+    .addOption(modelOptions.best())
+    .addOption(modelOptions.weights())
+    .addOption(fromRun(shared.dataset()))
+    .addOption(fromRun(shared.model()))
+    .addOption(fromRun(shared.timeSteps()))
+    .addOption(fromRun(shared.tau()))
+    .addOption(
+      numbers(
+        '--mean <list>',
+        "of bytes: subtracted from byte / 255, by channel (default: the training data's)",
+      ),
+    )
+    .addOption(
+      numbers('--std <list>', 'of bytes: divides what is left, by channel (default: likewise)'),
+    )
+    .addOption(
+      new Option(
+        '--labels <list>',
+        'names of the classes, separated by commas, or a file with one a line ' +
+          "(default: the training data's)",
+      ),
+    )
+    .addOption(counting('--top-k <n>', 'classes that are shown of each sample').default(1))
+    .addOption(shared.revectorize())
+    .addOption(shared.json())
+    .action((files: string[], args: PredictArguments) => predict(files, args))
+}
+
+async function predict(files: readonly string[], args: PredictArguments): Promise<void> {
+  const given = await givenModel(args)
+  const { run, options } = given
+  const known = datasets[args.dataset ?? run?.dataset ?? 'digits']
+  const input = options.input ?? known.shape
+  const model = await compile(given.network(input, run?.classes ?? known.classes), {
+    ...options,
+    purpose: 'inference',
+    input,
+    timeSteps: args.timeSteps ?? options.timeSteps ?? 4,
+    batchSize: options.frames ? 1 : 16,
+  })
+  try {
+    given.load(model)
+    expect(
+      args.topK <= model.classes,
+      () => `--top-k must be at most the number of classes, ${model.classes}, got ${args.topK}`,
+    )
+    const names = await readLabels(args.labels, given.data ?? {}, model.classes)
+    const target = targetOf(model, normalizationOf(args, given.data))
+    const rows: Row[] = []
+    for (const file of files) {
+      const answers = await answersOf(model, file, target, names, args)
+      if (answers === undefined) process.exitCode = 1
+      else rows.push(...answers)
+    }
+    if (!args.json && rows.length > 0) process.stdout.write(`${table(rows)}\n`)
+  } finally {
+    await model.dispose()
+  }
+}
+
+/** A sample and what the model says of it. */
+interface Row {
+  readonly file: string
+  /** Its place in the file; undefined where that holds one sample. */
+  readonly sample?: number
+  readonly top: readonly Guess[]
+}
+
+interface Guess {
+  readonly class: number
+  readonly className?: string
+  readonly probability: number
+}
+
+/** Undefined where the file cannot be read; that is said. */
+async function answersOf(
+  model: Model,
+  file: string,
+  target: SampleTarget,
+  names: readonly string[] | undefined,
+  { topK, json }: PredictArguments,
+): Promise<Row[] | undefined> {
+  try {
+    const x = await readSamples(file, target)
+    const size = target.shape.reduce((product, n) => product * n, 1)
+    const samples = x.length / size
+    const rows: Row[] = []
+    // Frames lie [T, n, …] in a batch: one sample at a time.
+    const most = model.frames ? 1 : model.batchSize
+    for (let first = 0; first < samples; first += most) {
+      const part = x.subarray(first * size, Math.min(first + most, samples) * size)
+      const { logits } = await model.predict(part)
+      for (let i = 0; i < part.length / size; i++) {
+        const own = logits.subarray(i * model.classes, (i + 1) * model.classes)
+        const top = best(own, topK, names)
+        const sample = samples === 1 ? undefined : first + i
+        if (json) printJson({ file, sample, ...top[0], top, logits: [...own] })
+        else rows.push({ file, sample, top })
+      }
+    }
+    return rows
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    if (json) printJson({ file, error: error.message })
+    else process.stderr.write(`spikewasm: ${error.message}\n`)
+    return undefined
+  }
+}
+
+/** The classes with the largest outputs; probabilities are their softmax. */
+function best(logits: Float32Array, count: number, names: readonly string[] | undefined): Guess[] {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  const shares = Array.from(logits, (logit) => Math.exp(logit - largest))
+  const sum = shares.reduce((a, b) => a + b, 0)
+  return shares
+    .map((share, index) => ({
+      class: index,
+      ...(names && { className: names[index] }),
+      probability: share / sum,
+    }))
+    .sort((a, b) => b.probability - a.probability || a.class - b.class)
+    .slice(0, count)
+}
+
+function targetOf(model: Model, normalization: ModelData['normalization']): SampleTarget {
+  const { input, frames, timeSteps } = model
+  return { shape: frames ? [timeSteps, ...input] : input, normalization }
+}
+
+/** What the options say, else the file. */
+function normalizationOf(
+  { mean, std }: PredictArguments,
+  data: ModelData | undefined,
+): ModelData['normalization'] {
+  const known = data?.normalization
+  if (mean === undefined && std === undefined) return known
+  expect(
+    mean !== undefined && (std ?? [0]).every((value) => value > 0),
+    () => `--mean and --std must be given together, std > 0, got ${mean} and ${std}`,
+  )
+  return { scale: known?.scale ?? 255, mean, std: std ?? [] }
+}
+
+function table(rows: readonly Row[]): string {
+  const out = new Table({
+    head: ['file', 'class', 'probability'],
+    style: { head: [], border: [], compact: true },
+    colAligns: ['left', 'left', 'right'],
+  })
+  for (const { file, sample, top } of rows)
+    for (const [i, { class: index, className, probability }] of top.entries())
+      out.push([
+        i === 0 ? plainText(file) + (sample === undefined ? '' : ` [${sample}]`) : '',
+        className === undefined ? String(index) : `${index} ${plainText(className)}`,
+        percent(probability),
+      ])
+  return out.toString()
+}

@@ -1,0 +1,156 @@
+/** Which model a command is about: that of a run's folder, or of a file, or one by its name. */
+
+import { basename, join } from 'node:path'
+import { Option } from 'commander'
+import { expect, SpikewasmError } from '../errors.js'
+import { compositeOf } from '../graph/json.js'
+import { readFileClear } from '../io/files.js'
+import { readRunFiles } from '../io/folder/folder.js'
+import type { ModelData, ModelJson } from '../io/model-json.js'
+import { readModel } from '../load.js'
+import type { Model } from '../model.js'
+import { type ModelName, models } from '../models/registry.js'
+import type { CompileOptions } from '../network.js'
+import type { Module } from '../nn/module.js'
+import type { InputShape } from '../nn/value.js'
+import { type MethodOptions, takenOptions } from '../plan/methods.js'
+import type { StateDict } from '../runtime/state.js'
+import { runFiles } from '../train/callbacks/checkpoint.js'
+import { withFiles } from './mistakes.js'
+import { parseRunOptions, type RunOptions } from './run-folder.js'
+
+/** What names a model on the command line. */
+export interface ModelArguments {
+  readonly run?: string
+  readonly best?: boolean
+  readonly weights?: string
+  /** The network by name, whatever the file says. */
+  readonly model?: ModelName
+  readonly tau?: number
+}
+
+/** A model that a command was given. */
+export interface GivenModel {
+  readonly run?: RunOptions
+  /** What the file says; undefined where it holds weights alone, or a network by name is wanted. */
+  readonly saved?: ModelJson
+  /** What the file says about the data that the model was trained with. */
+  readonly data?: ModelData
+  /** For people. */
+  readonly name: string
+  /** The network, for samples of a shape and so many classes where the file does not say. */
+  network(input: InputShape, classes: number): Module
+  /** What `compile` needs to get the same numbers; from the file, or else from the run. */
+  readonly options: Partial<Pick<CompileOptions, 'input' | 'timeSteps' | 'frames'>> & MethodOptions
+  /** Gives a model of the network the weights. */
+  load(model: Model): void
+}
+
+/** Options that name a model; fresh ones each time. */
+export const modelOptions = {
+  run: (): Option => new Option('--run <folder>', 'folder that train --out has written'),
+  best: (): Option =>
+    new Option('--best', 'with --run: the best weights (best.safetensors), not the last').default(
+      false,
+    ),
+  weights: (): Option =>
+    new Option(
+      '--weights <file>',
+      'safetensors file of a model; where it holds weights alone, give --model too',
+    ),
+}
+
+/** The option where a command reads the network of a file, and no weights. */
+export function networkOnly(option: Option): Option {
+  option.description = `${option.description}; its network is taken, not its weights`
+  return option
+}
+
+/**
+ * @throws SpikewasmError unless exactly one of --run and --weights is given, or when a file is
+ *   missing or damaged
+ */
+export async function givenModel(args: ModelArguments): Promise<GivenModel> {
+  const { run: folder, weights, best = false } = args
+  expect(
+    (folder === undefined) !== (weights === undefined),
+    () =>
+      'either --run <folder> or --weights <file> must be given, got ' +
+      (folder === undefined ? 'neither; train --out writes such a folder' : 'both; leave one out'),
+  )
+  expect(
+    !best || folder !== undefined,
+    () => '--best must be left out with --weights, got it; it chooses a file of --run',
+  )
+  const file = best ? runFiles.best : runFiles.weights
+  const path = folder === undefined ? weights! : join(folder, file)
+  const { run, bytes } = await filesOf(folder, file, path)
+  const { json, state } = readModel(bytes, path)
+  const byName = args.model !== undefined || args.tau !== undefined
+  const saved = byName ? undefined : json
+  const named = args.model ?? run?.model
+  return {
+    run,
+    saved,
+    data: json?.data,
+    name: named ?? (saved ? basename(path, '.safetensors') : 'cnn'),
+    network: (input, classes) =>
+      saved
+        ? compositeOf(saved.network, path)
+        : models[named ?? 'cnn'](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 }),
+    options: saved ? optionsOf(saved) : run ? optionsOfRun(run) : {},
+    load: (model) => load(model, state, path),
+  }
+}
+
+/** Weights, and the run that they come from, if any. */
+async function filesOf(
+  folder: string | undefined,
+  file: string,
+  path: string,
+): Promise<{ readonly run?: RunOptions; readonly bytes: Uint8Array }> {
+  if (folder === undefined) return { bytes: await withFiles(() => readFileClear(path, 'weights')) }
+  // Of one commit: another run may be written into the folder between two looks.
+  const files = await withFiles(() => readRunFiles(folder, [runFiles.options, file]))
+  const run = parseRunOptions(files[runFiles.options], join(folder, runFiles.options))
+  return { run, bytes: files[file] }
+}
+
+/**
+ * A network, where weights do not matter: that of a run or file, or one by name.
+ * @throws SpikewasmError when a file is missing or damaged
+ */
+export async function givenNetwork(
+  args: ModelArguments,
+): Promise<Pick<GivenModel, 'name' | 'saved' | 'run' | 'options' | 'network'>> {
+  if (args.run !== undefined || args.weights !== undefined) return givenModel(args)
+  const { model: name = 'cnn', tau = 1.25 } = args
+  return {
+    name,
+    options: {},
+    network: (input, classes) => models[name](input, classes, { tau }),
+  }
+}
+
+const optionsOf = ({ input, timeSteps, frames, method }: ModelJson): GivenModel['options'] => ({
+  input,
+  timeSteps,
+  frames,
+  ...takenOptions(method),
+})
+
+const optionsOfRun = (run: RunOptions): GivenModel['options'] => ({
+  input: run.input,
+  timeSteps: run.timeSteps,
+  ...takenOptions(run),
+})
+
+function load(model: Model, state: StateDict, path: string): void {
+  try {
+    model.loadStateDict(state)
+  } catch (error) {
+    throw error instanceof SpikewasmError
+      ? new SpikewasmError(`${path}: ${error.message}`, { cause: error })
+      : error
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * JSON from files that anybody may have written. Its size is known before it is parsed: a value of
+ * three bytes, such as `[],`, takes fifty bytes of memory once it is an array.
+ */
+
+import { quote, SpikewasmError } from '../errors.js'
+
+/** What a text may have at most. */
+export interface JsonLimits {
+  /** Characters. */
+  readonly length?: number
+  /** Values inside values. */
+  readonly depth?: number
+  /** Values: what commas, colons and brackets begin. */
+  readonly values?: number
+  /** Whether an object may have a key twice; JSON.parse takes the last one without a word. */
+  readonly twice?: boolean
+}
+
+/** More than any file of ours has. */
+const most: Required<JsonLimits> = { length: 25_000_000, depth: 32, values: 500_000, twice: true }
+
+/**
+ * @param name what error messages call the text, usually the path of its file
+ * @param what what the text is there, for example `header`
+ * @throws SpikewasmError for what is no JSON, or larger than the limits
+ */
+export function parseJson(
+  text: string,
+  name: string,
+  what: string,
+  limits: JsonLimits = {},
+): unknown {
+  const refuse = (rule: string, got: string): never => {
+    throw new SpikewasmError(`${name}: ${what} must ${rule}, got ${got}`)
+  }
+  const { length, depth, values, twice } = { ...most, ...limits }
+  if (text.length > length) refuse(`have at most ${length} characters`, `${text.length}`)
+  if (deeper(text, depth)) refuse(`be nested at most ${depth} deep`, 'more')
+  if (longer(text, values)) refuse(`hold at most ${values} values`, 'more')
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    // The message holds a piece of the text.
+    return refuse('be valid JSON', `an error: ${quote((error as Error).message, 120)}`)
+  }
+  const duplicate = twice ? undefined : duplicateKey(text)
+  if (duplicate !== undefined) refuse('have each name once', `${quote(duplicate)} twice`)
+  return value
+}
+
+/** The same of bytes, which must be UTF-8. */
+export function parseJsonBytes(
+  bytes: Uint8Array,
+  name: string,
+  what: string,
+  limits: JsonLimits = {},
+): unknown {
+  const { length = most.length } = limits
+  if (bytes.length > length)
+    throw new SpikewasmError(
+      `${name}: ${what} must have at most ${length} bytes, got ${bytes.length}`,
+    )
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new SpikewasmError(`${name}: ${what} must be UTF-8, got other bytes`)
+  }
+  return parseJson(text, name, what, limits)
+}
+
+const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a]
+const [SQUARE, SQUARE_END, CURLY, CURLY_END] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+/** Index of the quote that ends the string that begins at `start`, or the end of the text. */
+function endOfString(text: string, start: number): number {
+  let i = start + 1
+  while (i < text.length && text.charCodeAt(i) !== QUOTE)
+    i += text.charCodeAt(i) === BACKSLASH ? 2 : 1
+  return i
+}
+
+/** Whether brackets are open in more brackets than `depth`. */
+function deeper(text: string, depth: number): boolean {
+  let open = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === QUOTE) i = endOfString(text, i)
+    else if (code === SQUARE || code === CURLY) {
+      if (++open > depth) return true
+    } else if (code === SQUARE_END || code === CURLY_END) open--
+  }
+  return false
+}
+
+/** Whether there are more values than `values`, counted by what stands before them. */
+function longer(text: string, values: number): boolean {
+  let count = 1
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === QUOTE) i = endOfString(text, i)
+    else if (code === SQUARE || code === CURLY || code === COMMA || code === COLON)
+      if (++count > values) return true
+  }
+  return false
+}
+
+/** The first key that an object of the valid JSON `text` has twice, at any depth. */
+function duplicateKey(text: string): string | undefined {
+  const open: (Set<string> | null)[] = []
+  let [start, end] = [0, 0]
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case CURLY:
+        open.push(new Set())
+        break
+      case SQUARE:
+        open.push(null)
+        break
+      case CURLY_END:
+      case SQUARE_END:
+        open.pop()
+        break
+      case COLON: {
+        // A long key is not copied: the piece is a view of the text.
+        const raw = text.slice(start + 1, end)
+        const key = raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw
+        const keys = open[open.length - 1] as Set<string>
+        if (keys.has(key)) return key
+        keys.add(key)
+        break
+      }
+      case QUOTE:
+        start = i
+        i = endOfString(text, i)
+        end = i
+    }
+  }
+  return undefined
+}

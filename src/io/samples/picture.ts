@@ -1,0 +1,132 @@
+/** PNG and JPEG, by decoders that are installed on their own. */
+
+import { createRequire } from 'node:module'
+import { SpikewasmError } from '../../errors.js'
+import { readFileClear } from '../files.js'
+import { planes } from './pnm.js'
+import type { SampleArray } from './sample.js'
+
+/** What a decoder gives: four bytes a pixel, red, green, blue, alpha. */
+interface Pixels {
+  readonly data: Uint8ClampedArray
+  readonly width: number
+  readonly height: number
+}
+
+interface Decoder {
+  init(module: WebAssembly.Module): Promise<unknown>
+  default(data: ArrayBuffer): Promise<Pixels>
+}
+
+interface Format {
+  readonly title: string
+  readonly package: string
+  readonly wasm: string
+  /** [width, height] as the header says; undefined where it has none. */
+  readonly size: (bytes: Uint8Array) => readonly [number, number] | undefined
+}
+
+const formats: Readonly<Record<'png' | 'jpeg', Format>> = {
+  png: {
+    title: 'PNG',
+    package: '@jsquash/png',
+    wasm: 'codec/pkg/squoosh_png_bg.wasm',
+    size: pngSize,
+  },
+  jpeg: {
+    title: 'JPEG',
+    package: '@jsquash/jpeg',
+    wasm: 'codec/dec/mozjpeg_dec.wasm',
+    size: jpegSize,
+  },
+}
+
+/**
+ * @param wanted [C, H, W] that the network takes; nothing else is decoded
+ * @returns bytes [C, H, W]
+ * @throws SpikewasmError for an image of another size, with transparency, or with colours where the
+ *   network takes grey; and when the decoder is not installed
+ */
+export async function readPicture(
+  bytes: Uint8Array,
+  kind: 'png' | 'jpeg',
+  [channels, height, width]: readonly number[],
+  name: string,
+): Promise<SampleArray> {
+  const { title, size, package: from, wasm } = formats[kind]
+  const refuse = (rule: string, got: string): never => {
+    throw new SpikewasmError(`${name}: must ${rule}, got ${got}`)
+  }
+  const found = size(bytes)
+  if (!found) return refuse(`be a ${title} image`, 'other bytes')
+  if (found[0] !== width || found[1] !== height)
+    refuse(`be an image of ${width} × ${height} pixels`, `${found.join(' × ')}; resize it first`)
+  if (channels !== 1 && channels !== 3)
+    refuse('be an array', `an image; the network takes ${channels} channels`)
+  const { data } = await decode(bytes, from, wasm, name)
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i + 3] !== 255) refuse('be opaque', 'transparent pixels; put it on a background')
+    if (channels === 1 && (data[i] !== data[i + 1] || data[i] !== data[i + 2]))
+      refuse('be grey', 'colours; convert it first')
+  }
+  const image = planes(data, channels, width * height, 4)
+  return { shape: [channels, height, width], data: image, most: 255 }
+}
+
+async function decode(
+  bytes: Uint8Array,
+  from: string,
+  wasm: string,
+  name: string,
+): Promise<Pixels> {
+  let decoder: Decoder
+  try {
+    decoder = (await import(`${from}/decode.js`)) as Decoder
+    const path = createRequire(import.meta.url).resolve(`${from}/${wasm}`)
+    const module = await WebAssembly.compile(new Uint8Array(await readFileClear(path, from)))
+    // Pages have such a class, Node has none.
+    Object.assign(globalThis, { ImageData: Image })
+    await decoder.init(module)
+  } catch (error) {
+    throw new SpikewasmError(
+      `${name}: needs the decoder ${from}, got none; run npm install ${from}, or convert the ` +
+        'image to PGM or PPM',
+      { cause: error },
+    )
+  }
+  try {
+    return await decoder.default(new Uint8Array(bytes).buffer)
+  } catch (error) {
+    throw new SpikewasmError(`${name}: must be a valid image, got one that is damaged`, {
+      cause: error,
+    })
+  }
+}
+
+class Image implements Pixels {
+  constructor(
+    readonly data: Uint8ClampedArray,
+    readonly width: number,
+    readonly height: number,
+  ) {}
+}
+
+function pngSize(bytes: Uint8Array): readonly [number, number] | undefined {
+  const magic = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
+  if (bytes.length < 24 || magic.some((byte, i) => bytes[i] !== byte)) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  return [view.getUint32(16), view.getUint32(20)]
+}
+
+/** Of the first frame header, SOF0 to SOF15 without DHT, JPG and DAC. */
+function jpegSize(bytes: Uint8Array): readonly [number, number] | undefined {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (let at = 2; at + 9 <= bytes.length && bytes[at] === 0xff; ) {
+    const marker = bytes[at + 1]
+    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
+    if (isFrame) return [view.getUint16(at + 7), view.getUint16(at + 5)]
+    at += 2 + view.getUint16(at + 2)
+  }
+  return undefined
+}

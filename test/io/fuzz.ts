@@ -1,0 +1,157 @@
+/** Mutated files through every reader: each ends in a value or in one SpikewasmError. */
+
+import { gzipSync } from 'node:zlib'
+import { parseRunOptions } from '../../src/cli/run-folder.js'
+import { parseCifar, parseClassNames } from '../../src/data/cifarformat.js'
+import { parseIdx } from '../../src/data/idx.js'
+import { netInfo } from '../../src/edge/net.js'
+import { SpikewasmError } from '../../src/errors.js'
+import {
+  conv2d,
+  exportWasm,
+  flatten,
+  lif,
+  linear,
+  networkFromJSON,
+  sequential,
+} from '../../src/index.js'
+import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { unpack } from '../../src/io/files.js'
+import { entryOf, parseManifest, serializeManifest } from '../../src/io/folder/manifest.js'
+import { modelKey } from '../../src/io/model-json.js'
+import { arrayOf, samplesOf } from '../../src/io/samples/read.js'
+import { serializeState } from '../../src/io/state.js'
+import { readTar } from '../../src/io/tar.js'
+import { readModel } from '../../src/load.js'
+import { testRandom } from '../support/engine.js'
+
+interface Reader {
+  readonly bytes: Uint8Array
+  read(bytes: Uint8Array): unknown
+}
+
+const text = (value: string): Uint8Array => new TextEncoder().encode(value)
+const options = {
+  ...{ version: '0.1.0', model: 'cnn', dataset: 'digits', augment: false, input: [1, 8, 8] },
+  ...{ classes: 10, timeSteps: 4, tau: 1.25, method: 'rate', stepMode: 'm', epochs: 1 },
+  ...{ update: 'afterwards', backwardSteps: 4, batchSize: 32, lr: 0.1, momentum: 0.9 },
+  ...{ weightDecay: 0, schedule: 'cosine', seed: 0, threads: 1 },
+}
+
+async function readersOf(): Promise<Record<string, Reader>> {
+  const network = sequential(conv2d(1, 2, 3), lif(), flatten(), linear(8, 3))
+  const model = await network.compile({ input: [1, 4, 4] })
+  const json = JSON.stringify({
+    ...model.toJSON(),
+    data: { classNames: ['a', 'b', 'c'], normalization: { scale: 255, mean: [0.5], std: [1] } },
+  })
+  const state = model.stateDict()
+  const wasm = (await exportWasm(model)) as Uint8Array
+  await model.dispose()
+  const about = { records: [{ epoch: 1 }], setting: { a: [1, 2] } }
+  const npy = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 4, 4), }\n"
+  const sample = async (bytes: Uint8Array, path: string) => {
+    const target = { shape: [1, 4, 4], normalization: { scale: 255, mean: [0], std: [1] } }
+    return samplesOf(await arrayOf(bytes, path, target), path, target)
+  }
+  const tar = new Uint8Array(2048)
+  tar.set(text('a.bin'))
+  tar.set(text('00000000010\0'), 124)
+  tar.set(text('        '), 148)
+  tar[156] = 0x30
+  const sum = tar.subarray(0, 512).reduce((a, b) => a + b, 0)
+  tar.set(text(`${sum.toString(8).padStart(6, '0')}\0 `), 148)
+  return {
+    model: {
+      bytes: serializeState(state, { [modelKey]: json }),
+      read(bytes) {
+        const { json } = readModel(bytes, 'it')
+        if (json) networkFromJSON(json, 'it')
+      },
+    },
+    network: {
+      bytes: text(json),
+      read: (bytes) => networkFromJSON(new TextDecoder().decode(bytes), 'it'),
+    },
+    checkpoint: {
+      bytes: await serializeCheckpoint({ tensors: state, about }),
+      read: (bytes) => parseCheckpoint(bytes, 'it'),
+    },
+    manifest: {
+      bytes: serializeManifest({ format: 1, generation: 3, files: { a: entryOf(text('a')) } }),
+      read: (bytes) => parseManifest(bytes, 'it'),
+    },
+    options: {
+      bytes: text(JSON.stringify(options)),
+      read: (bytes) => parseRunOptions(bytes, 'it'),
+    },
+    npy: {
+      bytes: new Uint8Array([
+        ...[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, npy.length, 0],
+        ...text(npy),
+        ...new Uint8Array(16),
+      ]),
+      read: (bytes) => sample(bytes, 'it.npy'),
+    },
+    pnm: {
+      bytes: new Uint8Array([...text('P5\n# x\n4 4 255\n'), ...new Uint8Array(16)]),
+      read: (bytes) => sample(bytes, 'it.pgm'),
+    },
+    array: {
+      bytes: text('[[1,2,3,4],[1,2,3,4],[1,2,3,4],[1,2,3,4]]'),
+      read: (b) => sample(b, 'a.json'),
+    },
+    idx: {
+      bytes: new Uint8Array([0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3, 4]),
+      read: (bytes) => parseIdx(bytes, 1, 'it'),
+    },
+    cifar: { bytes: new Uint8Array(2 * 3073), read: (bytes) => parseCifar(bytes, 1, 10, 'it') },
+    names: { bytes: text('a\nb\nc\n'), read: (bytes) => parseClassNames(bytes, 3, 'it') },
+    tar: { bytes: tar, read: (bytes) => readTar(bytes, 'it') },
+    gz: { bytes: new Uint8Array(gzipSync(tar)), read: (bytes) => unpack(bytes, 'it') },
+    net: { bytes: wasm, read: (bytes) => netInfo(bytes) },
+  }
+}
+
+/** Bytes that mean something to a reader. */
+const odd = [0, 0xff, 0x7f, 0x80, 0x22, 0x2c, 0x2d, 0x30, 0x39, 0x5b, 0x5d, 0x65, 0x7b, 0x7d]
+
+function mutated(bytes: Uint8Array, random: () => number): Uint8Array {
+  const below = (n: number): number => Math.floor(random() * n)
+  let out = new Uint8Array(bytes)
+  for (let i = 1 + below(4); i > 0; i--) {
+    const at = below(out.length)
+    const kind = below(5)
+    if (kind === 0) out[at] ^= 1 << below(8)
+    else if (kind === 1) out[at] = odd[below(odd.length)]
+    else if (kind === 2) out = out.slice(0, at + 1)
+    else {
+      // A piece is left out, or comes twice.
+      const end = Math.min(out.length, at + 1 + below(12))
+      const from = kind === 3 ? end : at
+      out = new Uint8Array([...out.subarray(0, kind === 3 ? at : end), ...out.subarray(from)])
+      if (out.length === 0) out = new Uint8Array(1)
+    }
+  }
+  return out
+}
+
+/** @returns how many were read, how many refused, and what ended otherwise */
+export async function fuzz(count: number, seed: number) {
+  const readers = Object.entries(await readersOf())
+  const random = testRandom(seed)
+  const result = { read: 0, refused: 0, faults: [] as string[] }
+  for (const [name, { bytes, read }] of readers) {
+    // What is not mutated must be read: else nothing is tested.
+    await read(bytes)
+    for (let i = 0; i < Math.ceil(count / readers.length); i++)
+      try {
+        await read(mutated(bytes, random))
+        result.read++
+      } catch (error) {
+        if (error instanceof SpikewasmError && error.message.length < 2000) result.refused++
+        else result.faults.push(`${name}: ${String((error as Error).stack).slice(0, 400)}`)
+      }
+  }
+  return result
+}
