@@ -57,7 +57,7 @@ function typescriptSources() {
 
 /** What is built from what, by which command. */
 function steps() {
-  const bundled = ['piscina', '@assemblyscript/loader', 'assemblyscript', 'esbuild']
+  const bundled = ['piscina', '@assemblyscript/loader', 'assemblyscript', 'esbuild', 'valibot']
   const typescript = typescriptSources()
   const assembly = filesOf('assembly')
   const wasm = Object.entries(readJson('asconfig.json').targets).map(([target, { outFile }]) => ({
@@ -95,6 +95,7 @@ function steps() {
       outputs: [
         ...['index.js', 'worker.js', 'package.json', 'LICENSE'].map((file) => `piscina/${file}`),
         ...['index.js', 'LICENSE', 'NOTICE'].map((file) => `loader/${file}`),
+        ...['index.js', 'LICENSE.md'].map((file) => `valibot/${file}`),
       ].map((file) => `build/src/runtime/vendor/${file}`),
       command: ['tools/bundle.mjs'],
     },

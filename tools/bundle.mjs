@@ -1,6 +1,7 @@
 // Writes what the package carries of others' code to build/src/runtime/vendor, each with its
 // licence. As a dependency Piscina would install a native file that nothing here uses
-// (@napi-rs/nice), and a page cannot load the loader by its bare name.
+// (@napi-rs/nice), a page cannot load the loader by its bare name, and Valibot's package is twenty
+// times as large as its code.
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 
@@ -21,7 +22,8 @@ const without = {
 }
 
 rmSync(vendor, { recursive: true, force: true })
-for (const name of ['piscina', 'loader']) mkdirSync(`${vendor}/${name}`, { recursive: true })
+for (const name of ['piscina', 'loader', 'valibot'])
+  mkdirSync(`${vendor}/${name}`, { recursive: true })
 
 // CommonJS, as Piscina itself: it finds its worker.js by __dirname.
 for (const [outfile, contents] of Object.entries({
@@ -51,3 +53,6 @@ await build({
 // The loader's package has no licence file of its own; it is a part of AssemblyScript.
 for (const file of ['LICENSE', 'NOTICE'])
   copyFileSync(`node_modules/assemblyscript/${file}`, `${vendor}/loader/${file}`)
+
+copyFileSync('node_modules/valibot/dist/index.min.mjs', `${vendor}/valibot/index.js`)
+copyFileSync('node_modules/valibot/LICENSE.md', `${vendor}/valibot/LICENSE.md`)

@@ -4,9 +4,9 @@
  */
 import { constants } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
-import * as v from 'valibot'
 import { expect, SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, writeFileAtomic } from '../io/files.js'
+import * as v from '../runtime/vendor/valibot/index.js'
 import { type Origin, originSchema } from './compare/origin.js'
 
 /** So many runs are kept, in at most so many bytes. */

@@ -73,7 +73,7 @@ export function printJson(value: object): void {
  * @param rates firing rates of the last step by layer
  */
 export function humanReporter(epochs: number, rates: () => Record<string, number>): Reporter {
-  const bar = process.stderr.isTTY ? stepBar(SingleBar, process.stderr, rates) : undefined
+  const bar = process.stderr.isTTY ? stepBar(SingleBar as never, process.stderr, rates) : undefined
   return {
     step: (info) => bar?.step(info),
     epoch(record) {

@@ -1,7 +1,6 @@
 /** How `train` learns: its flags, what they mean for `fit`, and in options.json. */
 
 import { type Command, Option } from 'commander'
-import * as v from 'valibot'
 import { expect, SpikewasmError } from '../errors.js'
 import { crossEntropy, type Loss, lossNames, mse, tet } from '../loss/index.js'
 import {
@@ -20,6 +19,7 @@ import {
   stepDecay,
 } from '../optimizer/index.js'
 import { type Method, methodNames } from '../plan/methods.js'
+import * as v from '../runtime/vendor/valibot/index.js'
 import type { Callback } from '../train/callback.js'
 import { earlyStopping } from '../train/callbacks/early-stopping.js'
 import { comparableLr } from '../train/comparable-lr.js'

@@ -47,7 +47,9 @@ export class Lock {
   async pause(callback: () => unknown): Promise<void> {
     this.paused = true
     try {
-      await callback()
+      const result = callback()
+      // Without a promise the pause is over when the callback returns.
+      if (result instanceof Promise) await result
     } finally {
       this.paused = false
     }

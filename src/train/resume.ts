@@ -26,8 +26,8 @@ export function warnOfVersion(version: unknown, name: string): void {
   const message =
     `${name}: version ${by} of spikewasm wrote this checkpoint, this is ${VERSION}; training ` +
     'goes on, but its numbers may be others than those of one version'
-  if (typeof process === 'undefined') console.warn(message)
-  else process.emitWarning(message, { code: 'SPIKEWASM_VERSION' })
+  if (typeof process !== 'undefined') process.emitWarning(message, { code: 'SPIKEWASM_VERSION' })
+  else console.warn(message)
 }
 
 /** The folder of a run that is finished, but was killed before its files had their names. */

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { access, constants } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
-import * as v from 'valibot'
+import * as v from '../runtime/vendor/valibot/index.js'
 import { HostFailure } from './host.js'
 import type { Job, Outcome } from './job.js'
 

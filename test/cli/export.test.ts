@@ -129,7 +129,10 @@ test('export: mistakes', () =>
         /either --run <folder> or --weights <file> must be given, got neither; train --out/,
       ],
       ['--run net --weights w --out a.wasm', /got both; leave one out/],
-      ['--run no --out a.wasm', /--run's options must be a readable file, got "no\/options\.json"/],
+      [
+        '--run no --out a.wasm',
+        /the run's options\.json must be a readable file, got "no\/options\.json"/,
+      ],
       ['--run net --out no/a.wasm', /--out must be a file in a folder that exists, got "no\/a/],
       ['--run net --out folder.wasm', /--out must name a file, such as net\.wasm/],
       ['--run net --out a.wasm --target avx', /--target must be one of simd, scalar, both, got/],
@@ -227,7 +230,7 @@ test('eval --on: mistakes, damaged and foreign files', () =>
       ['good.wasm --weights w', /--weights must be left out with --on, got w/],
       ['good.wasm --time-steps 4', /--time-steps must be left out with --on, got 4/],
       ['good.wasm --model mlp', /--model must be left out with --on, got mlp/],
-      ['good.wasm --run no', /--run's options must be a readable file/],
+      ['good.wasm --run no', /the run's options\.json must be a readable file/],
       ['good.wasm --dataset mnist', /--data must be the folder with .* for --dataset mnist/],
     ]
     for (let first = 0; first < cases.length; first += 4)

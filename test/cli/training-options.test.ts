@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import * as v from 'valibot'
 import { trainCommand } from '../../src/cli/train.js'
 import {
   addTrainingFlags,
@@ -23,6 +22,7 @@ import {
   sgd,
   tet,
 } from '../../src/index.js'
+import * as v from '../../src/runtime/vendor/valibot/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { parseLines, run, tiny } from './command.js'
 
@@ -222,7 +222,7 @@ test('each option of train does something or is refused', async () => {
     ['--update afterwards', /--update is an option of method ottt, sltt, got it with rate/],
     ['--backward-steps 4', /--backward-steps is an option of method sltt, got it with rate/],
     ['--gradient-checkpoint none', /--gradient-checkpoint is an option of method bptt, got it/],
-    ['--overwrite', /--checkpoint-every, --overwrite and --monitor need --out, .* got none/],
+    ['--overwrite', /--checkpoint-every, --monitor and --overwrite need --out, .* got none/],
   ] as const) {
     const { code, stderr } = await run(['train', ...tiny, ...text.split(' ')])
     assert.is(code, 1, text)

@@ -44,7 +44,7 @@ export async function runCase(
   const model = await c.network().compile({ ...c.options, ...overrides })
   try {
     if (c.start !== 'initial') model.loadStateDict(madeState(model.stateDict(), 3))
-    model.optimizer = sgd({ lr: 0.1, ...c.optimizer })
+    model.optimizer = sgd({ lr: 0.1, decay: 'all', ...c.optimizer })
     const losses: unknown[] = []
     const rates: unknown[] = []
     const spiked = new Set<string>()

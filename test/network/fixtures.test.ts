@@ -241,7 +241,7 @@ for (const file of files) {
         })
         try {
           model.loadStateDict(before)
-          model.optimizer = sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4 })
+          model.optimizer = sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4, decay: 'all' })
           const losses = JSON.parse(metadata.losses) as number[]
           assert.ok(losses.length >= 3, 'the fixture holds three steps')
           for (const [step, expected] of losses.entries()) {

@@ -243,7 +243,7 @@ for (const method of ['ottt', 'sltt'] as const)
         seed,
         { sgd: options },
       )
-      const { model } = await stepOnEngine(c, {}, sgd(options))
+      const { model } = await stepOnEngine(c, {}, sgd({ decay: 'all', ...options }))
       const state = model.stateDict()
       await model.dispose()
       for (const name of Object.keys(c.reference.gradients)) {

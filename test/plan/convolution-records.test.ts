@@ -50,7 +50,7 @@ test('every operation of the families has one kind of record', () => {
   const ops = kinds.map(({ op }) => op)
   assert.is(new Set(ops).size, ops.length)
   const wanted = Object.keys(Op).filter((name) =>
-    /^(Conv|Spike|Winograd|Narrow|Pattern|Transpose|Reduce|Bias|Rate|List|Grouped|Weight|Choose)/.test(
+    /^(Conv|Spike|Winograd|Narrow|Pattern|Transpose|Reduce|Bias|RateLists|List|Grouped|Weight|Choose)/.test(
       name,
     ),
   )

@@ -107,7 +107,7 @@ for (const [threads, batchSize] of [
     for (const wrong of [0, 5, 1.5, '2'])
       assert.is(
         await messageOf(() => model.evaluate(data, { topK: wrong } as EvaluateOptions)),
-        `evaluate.topK must be an integer from 1 to 4, got ${wrong}`,
+        `evaluate.topK must be an integer from 1 to 4, got ${JSON.stringify(wrong)}`,
       )
     await model.dispose()
   })

@@ -5,10 +5,11 @@
  * interval of the effect holds what all three say. Where the machine has changed, they disagree,
  * and the interval is wide.
  */
-import * as v from 'valibot'
+
 import { expect, SpikewasmError } from '../../errors.js'
 import { readFileClear, writeFileAtomic } from '../../io/files.js'
 import { wideVectors } from '../../runtime/revectorize.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
 import { type CompareOptions, checkCompareOptions, courseOf, rootOf, withJob } from './against.js'
 import { findBuild } from './builds.js'
 import { type Campaign, runCampaign } from './campaign.js'

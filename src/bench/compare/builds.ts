@@ -2,9 +2,9 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import * as v from 'valibot'
 import { expect, SpikewasmError } from '../../errors.js'
 import { kindOfPath, readFileClear } from '../../io/files.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Build } from '../benchmark.js'
 
 /** What users import, and the URL of the file behind it. */

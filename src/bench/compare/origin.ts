@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { availableParallelism, cpus } from 'node:os'
 import { promisify } from 'node:util'
-import * as v from 'valibot'
+import * as v from '../../runtime/vendor/valibot/index.js'
 
 const text = v.pipe(v.string(), v.maxLength(400))
 

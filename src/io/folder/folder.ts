@@ -253,8 +253,7 @@ export class RunFolder {
 async function makeFolder(path: string, made: string[]): Promise<void> {
   const kind = await kindOfPath(path)
   if (kind === 'folder') return
-  if (kind === 'file')
-    throw new SpikewasmError(`"${path}" must be a folder, got a file; choose another path`)
+  if (kind === 'file') throw new Error(`"${path}" is a file; choose another path`)
   await makeFolder(dirname(path), made)
   await mkdir(path)
   made.push(path)

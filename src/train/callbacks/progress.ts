@@ -1,6 +1,5 @@
 /** Shows how a training goes on. */
 
-import type { SingleBar } from 'cli-progress'
 import { checkOptions, describe, expect } from '../../errors.js'
 import type { Callback } from '../callback.js'
 import type { EpochRecord, StepInfo } from '../records.js'
@@ -36,10 +35,12 @@ export function progress(options: ProgressOptions = {}): Callback {
     name: 'progress',
     async onFitStart(start, training) {
       epochs = start.epochs
-      stream = options.stream ?? process.stderr
+      const given = options.stream ?? (typeof process !== 'undefined' ? process.stderr : undefined)
+      if (!given) return
+      stream = given
       if (!stream.isTTY) return
       const { SingleBar } = await import('cli-progress')
-      bar = stepBar(SingleBar, stream, () => training.firingRates())
+      bar = stepBar(SingleBar as unknown as BarMaker, stream, () => training.firingRates())
     },
     onStep: (info) => bar?.step(info),
     onEpoch(record) {
@@ -60,6 +61,16 @@ export interface Bar {
   stop(): void
 }
 
+/** What of cli-progress is used: its types are not there where the package is installed. */
+type BarMaker = new (
+  options: object,
+) => {
+  readonly isActive: boolean
+  start(total: number, value: number, payload: object): void
+  update(value: number, payload: object): void
+  stop(): void
+}
+
 /** Drawing more often than this would only cost time. */
 const REDRAW_MS = 100
 
@@ -68,7 +79,7 @@ const REDRAW_MS = 100
  * @param rates firing rates of the last step by layer
  */
 export function stepBar(
-  Single: typeof SingleBar,
+  Single: BarMaker,
   stream: ProgressStream,
   rates: () => Record<string, number>,
 ): Bar {
@@ -81,7 +92,7 @@ export function stepBar(
     hideCursor: true,
     // Ctrl-C is handled by the caller, which lets the step finish first.
     gracefulExit: false,
-    stream: stream as NodeJS.WriteStream,
+    stream,
   })
   const began = performance.now()
   let drawn = Number.NEGATIVE_INFINITY
