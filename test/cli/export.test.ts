@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { netHeader } from '../../src/edge/header.js'
 import { netInfo } from '../../src/edge/net.js'
+import { parseState, serializeState } from '../../src/io/state.js'
 import { withFolder } from '../io/temporary.js'
 import { tinyNet } from '../support/tiny-net.js'
 import { parseLines, run, tiny } from './command.js'
@@ -121,6 +122,9 @@ test('export: mistakes', () =>
     await mkdir(join(folder, 'folder.wasm'))
     await mkdir(join(folder, 'd', 'x.h'), { recursive: true })
     await writeFile(join(folder, 'two.txt'), 'a\nb\n')
+    // Weights without their network.
+    const saved = await bytesOf(folder, 'net/weights.safetensors')
+    await writeFile(join(folder, 'w'), serializeState(parseState(saved, 'net')))
     await writeFile(join(folder, 'by-hand.h'), '/* mine */\n')
     const cases: readonly (readonly [string, RegExp])[] = [
       ['--run net', /required option '--out <file>' not specified; see spikewasm --help/],

@@ -213,7 +213,8 @@ test('--json of train, eval, info and diagnose, and the files that they write', 
     const [info] = await json('info', '--model', 'cnn')
     const [diagnosis] = await json('diagnose', ...few, ...quick, '--out', join(folder, 'found'))
     assert.equal([final.final, test.final], [true, true])
-    const history = (await read('run', 'history.json')) as { epochs: object[] }
+    const lines = await readFile(join(folder, 'run', 'history.jsonl'), 'utf8')
+    const record = JSON.parse(lines.split('\n')[0]) as object
     const { training, costs, setup } = diagnosis as Record<string, object[]>
     checkSection('json', {
       'train epoch': typed(epoch),
@@ -228,8 +229,8 @@ test('--json of train, eval, info and diagnose, and the files that they write', 
       'diagnose training': typed(training[0]),
       'diagnose cost': typed(costs[0]),
       'options.json': typed(await read('run', 'options.json')),
-      'history.json': typed(history),
-      'history.json epoch': typed(history.epochs[0]),
+      'history.jsonl': typed(record),
+      'manifest.json': typed(await read('run', 'manifest.json')),
     })
     checkSection('files', {
       run: await readdir(join(folder, 'run')),

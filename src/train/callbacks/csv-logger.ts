@@ -54,12 +54,13 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
               'behind it, or overwrite: true to write over it',
           )
         const old = known === undefined ? (append ? (found ?? '') : '') : (found ?? '')
-        const whole = Buffer.byteLength(old)
+        const written = new TextEncoder().encode(old)
+        const whole = written.length
         bytes = Math.min(known ?? whole, whole)
         // Opened for writing now: hours of training are not spent first.
         if (found === undefined || bytes === 0) await writeFile(path, '')
         else await truncate(path, bytes)
-        const head = Buffer.from(old).subarray(0, bytes).toString().split('\n')[0]
+        const head = new TextDecoder().decode(written.subarray(0, bytes)).split('\n')[0]
         columns = head === '' ? undefined : parseLine(head)
       })
     },
@@ -79,7 +80,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
       const row = columns.map((name) => (name in figures ? String(figures[name]) : ''))
       const text = (fresh ? lineOf(columns) : '') + lineOf(row)
       await named(path, () => appendFile(path, text))
-      bytes += Buffer.byteLength(text)
+      bytes += new TextEncoder().encode(text).length
     },
     state: (): Kept => ({ bytes }),
     restore(state) {
