@@ -212,7 +212,7 @@ for (const method of ['ottt', 'sltt'] as const)
       flatten(),
       linear(24 * 4 * 3, 4),
     ]
-    const optimizer = { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 }
+    const optimizer = { lr: 0.05, momentum: 0.9, weightDecay: 1e-3, decay: 'all' as const }
     const options = { timeSteps: 4, batchSize: 3, method, update: 'everyStep' } as const
     const c = await makeCase(layers, { input: [3, 6, 5], ...options }, seed, { sgd: optimizer })
     const { model } = await stepOnEngine(c, {}, sgd(optimizer))
