@@ -188,9 +188,9 @@ export class Model {
    * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
    * far out. Membrane potentials are kept from call to call until `reset`.
    *
-   * T steps give the bits of `predict` of those T frames on a model in step mode 's' (rate, ottt
-   * and sltt); in step mode 'm' outputs may differ in rounding. A stream may go on for longer than
-   * T. `loadStateDict` amid a stream changes weights alone.
+   * T steps give the bits of `predict` of those T frames in step mode 's' (rate, ottt and sltt); in
+   * step mode 'm' outputs may differ in rounding. A stream may go on for longer than T.
+   * `loadStateDict` amid a stream changes weights alone.
    * @param x float32 [B, C, H, W]; B must be the batch size.
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */

@@ -5,10 +5,8 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { netHeader } from '../../src/edge/header.js'
-import { netInfo, openNet } from '../../src/edge/net.js'
-import { conv2d, flatten, lif, linear, mlp, sequential } from '../../src/index.js'
+import { netInfo } from '../../src/edge/net.js'
 import { withFolder } from '../io/temporary.js'
-import { uniform } from '../support/measure.js'
 import { tinyNet } from '../support/tiny-net.js'
 import { parseLines, run, tiny } from './command.js'
 
@@ -116,57 +114,6 @@ test('export with bytes, labels, a name, steps; both targets; from weights alone
     assert.equal(netInfo(await bytesOf(folder, 's.wasm')).labels, list.split(','))
     const tested = await json(['eval', '--on', 's.wasm'], folder)
     assert.equal([tested.mode, tested.timeSteps, tested.samples], ['step', 6, 355])
-  }))
-
-test('export of networks of vectors and series, by the file and by --input', () =>
-  withFolder(async (folder) => {
-    const vector = await mlp([64], 10).compile({ input: [64] })
-    const conv = sequential(conv2d(2, 4, [1, 3]), lif(), flatten(), linear(4 * 10, 3))
-    const series = await conv.compile({ input: [2, 12] })
-    await vector.save(join(folder, 'vector.safetensors'))
-    await series.save(join(folder, 'series.safetensors'))
-    const named = 'vector.safetensors --model mlp --classes 10 --input'
-    for (const [args, model, shape] of [
-      ['vector.safetensors', vector, [64, 1, 1]],
-      ['series.safetensors', series, [2, 1, 12]],
-      [`${named} 64`, vector, [64, 1, 1]],
-      [`${named} 4,16`, vector, [4, 1, 16]],
-    ] as const) {
-      await json(['export', '--weights', ...args.split(' '), '--out', 'x.wasm'], folder)
-      const net = await openNet(await bytesOf(folder, 'x.wasm'))
-      assert.equal(net.info.input.slice(-3), shape, args)
-      const x = uniform(shape[0] * shape[1] * shape[2], 1, 5)
-      net.input.set(x)
-      net.infer()
-      assert.equal(net.output, (await model.predict(x)).logits, args)
-    }
-    for (const wrong of ['1,2,3,4', '0', '1.5,3'])
-      await refuses(
-        `export --weights ${named} ${wrong} --out y.wasm`,
-        /--input must be C,H,W, of a series C,L, or of a vector F, integers ≥ 1, got /,
-        folder,
-      )
-    await Promise.all([vector.dispose(), series.dispose()])
-  }))
-
-test('export --mode train: what a run did beside plain steps is refused by name', () =>
-  withFolder(async (folder) => {
-    const train = ['train', ...tiny, '--model', 'mlp']
-    const more = ['--clip-norm', '1', '--loss', 'mse', '--rate-penalty', '1']
-    for (const [name, flags] of [
-      ['odd', more],
-      ['averaged', ['--ema', '0.9']],
-    ] as const)
-      assert.is((await run([...train, ...flags, '--out', name], { cwd: folder })).code, 0)
-    await refuses(
-      'export --run odd --mode train --out a.wasm',
-      /--mode train must be left out for a run with --loss mse, --rate-penalty, --clip-norm, which/,
-      folder,
-    )
-    await json(['export', '--run', 'odd', '--out', 'infer.wasm'], folder)
-    const weights = 'odd/weights.safetensors'
-    await json(['export', '--weights', weights, '--mode', 'train', '--out', 'b.wasm'], folder)
-    await json(['export', '--run', 'averaged', '--mode', 'train', '--out', 'c.wasm'], folder)
   }))
 
 test('export: mistakes', () =>
