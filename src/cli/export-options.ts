@@ -17,7 +17,7 @@ export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' |
   readonly best: boolean
   readonly weights?: string
   readonly model?: ModelName
-  readonly input?: readonly [number, number, number]
+  readonly input?: readonly number[]
   readonly classes?: number
   readonly timeSteps?: number
   readonly tau?: number
@@ -81,7 +81,11 @@ export function exportOptions(command: Command): Command {
     .addOption(new Option('--name <text>', "name in the file (default: the network's)"))
     .addOption(fromRun(shared.model()))
     .addOption(
-      numbers('--input <list>', "C,H,W of a sample (default: the run's or the data set's)"),
+      numbers(
+        '--input <list>',
+        'shape of a sample: C,H,W, of a series C,L, of a vector F ' +
+          "(default: the run's or the data set's)",
+      ),
     )
     .addOption(
       counting('--classes <n>', "number of classes (default: the run's or the data set's)"),

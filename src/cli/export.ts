@@ -15,6 +15,7 @@ import { checkTargets, kindOfPath, readFileClear, writeFilesAtomic } from '../io
 import type { ModelData } from '../io/model-json.js'
 import type { Model } from '../model.js'
 import { compile } from '../network.js'
+import { checkInputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
@@ -22,7 +23,7 @@ import { type ExportArguments, exportOptions, readLabels, scalingOf } from './ex
 import { type ExportedFile, exportJson, exportTables } from './export-report.js'
 import { withFiles } from './mistakes.js'
 import { printJson, shareBar } from './report.js'
-import { dataOf } from './run-folder.js'
+import { dataOf, type RunOptions } from './run-folder.js'
 import { optimizerOf } from './training-options.js'
 import { type GivenModel, givenModel } from './which-model.js'
 
@@ -179,23 +180,25 @@ async function compileModel(args: ExportArguments, given: GivenModel): Promise<M
     saved === undefined || (args.input === undefined && args.classes === undefined),
     () => '--input and --classes must be left out, got one; the file says what its network takes',
   )
-  const input = args.input ?? own.input ?? known?.shape
+  const shape = args.input ?? own.input ?? known?.shape
   const classes = args.classes ?? run?.classes ?? known?.classes ?? (saved && 1)
   expect(
-    input !== undefined && input.length === 3,
-    () => `--input must be C,H,W, three numbers, got ${input?.join(',')}`,
+    shape !== undefined && shape.length <= 3 && shape.every((n) => Number.isInteger(n) && n >= 1),
+    () =>
+      '--input must be C,H,W, of a series C,L, or of a vector F, integers ≥ 1, got ' +
+      (shape?.join(',') ?? 'none'),
   )
+  const input = checkInputShape('--input', shape)
   expect(
     classes !== undefined,
     () => '--classes must be given with --input where no data set is named, got none',
   )
-  const [c, h, w] = input
   const trains = args.mode === 'train'
   // What belongs to the method that the model was trained by.
   const sameMethod = args.method === undefined
-  const model = await compile(given.network([c, h, w], classes), {
+  const model = await compile(given.network(input, classes), {
     purpose: trains ? 'train' : 'inference',
-    input: [c, h, w],
+    input,
     frames: own.frames,
     method: args.method ?? own.method,
     // The step mode belongs to the method that it was chosen for.
@@ -205,8 +208,30 @@ async function compileModel(args: ExportArguments, given: GivenModel): Promise<M
     batchSize: trains ? (args.batchSize ?? 1) : 64,
     threads: dataset === undefined ? 1 : defaultThreads(dataset),
   })
-  if (run && trains) model.optimizer = optimizerOf(run)
+  if (run && trains) {
+    expectLearns(run)
+    model.optimizer = optimizerOf(run)
+  }
   return model
+}
+
+/** @throws SpikewasmError for a run that did what a file that learns cannot go on with */
+function expectLearns(run: RunOptions): void {
+  const { loss, labelSmoothing = 0, ratePenalty = 0, clipNorm, accumulate = 1, freeze } = run
+  const odd = [
+    loss === 'crossEntropy' ? '' : `--loss ${loss}`,
+    labelSmoothing === 0 ? '' : '--label-smoothing',
+    ratePenalty === 0 ? '' : '--rate-penalty',
+    clipNorm === undefined ? '' : '--clip-norm',
+    accumulate === 1 ? '' : '--accumulate',
+    freeze === undefined ? '' : '--freeze',
+  ].filter((option) => option !== '')
+  expect(
+    odd.length === 0,
+    () =>
+      `--mode train must be left out for a run with ${odd.join(', ')}, which a file that learns ` +
+      'has not; or give its weights with --weights, to learn by sgd and cross entropy alone',
+  )
 }
 
 /** What a method takes beside its step mode; K belongs to the T that it was chosen for. */

@@ -2,7 +2,15 @@
 
 import { type Command, Option } from 'commander'
 import { expect, SpikewasmError } from '../errors.js'
-import { crossEntropy, type Loss, lossNames, mse, tet } from '../loss/index.js'
+import {
+  crossEntropy,
+  type Loss,
+  lossNames,
+  mse,
+  type RatePenalty,
+  ratePenalty,
+  tet,
+} from '../loss/index.js'
 import {
   adam,
   adamW,
@@ -51,6 +59,8 @@ export const trainingSchema = {
   lrFor: v.optional(v.picklist(methodNames)),
   loss: v.optional(v.picklist(lossNames), 'crossEntropy'),
   labelSmoothing: v.optional(v.number()),
+  ratePenalty: v.optional(v.number()),
+  rateTarget: v.optional(v.number()),
   clipNorm: v.optional(v.number()),
   accumulate: v.optional(count),
   ema: v.optional(v.number()),
@@ -84,7 +94,7 @@ export interface TrainingSetup {
   readonly schedule: Schedule
   readonly fit: Pick<
     FitOptions,
-    'loss' | 'clipNorm' | 'accumulate' | 'ema' | 'freeze' | 'validationSplit'
+    'loss' | 'penalties' | 'clipNorm' | 'accumulate' | 'ema' | 'freeze' | 'validationSplit'
   >
   /** Of the run: those of its folder come behind. */
   readonly callbacks: readonly Callback[]
@@ -138,6 +148,16 @@ export function addTrainingFlags(command: Command): Command {
       ),
     )
     .addOption(
+      numeric(
+        '--rate-penalty <weight>',
+        'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to ' +
+          'the loss (default: none)',
+      ),
+    )
+    .addOption(
+      numeric('--rate-target <rate>', 'with --rate-penalty: the wanted rate, 0…1 (default: 0)'),
+    )
+    .addOption(
       numeric('--clip-norm <norm>', 'scale gradients down to this norm at most (default: never)'),
     )
     .addOption(
@@ -189,7 +209,10 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
   const lossName = args.loss ?? 'crossEntropy'
   const numbers = recordOfOptimizer(args, context)
   const loss = lossOf(lossName, labelSmoothing)
-  const fit = given({ loss, clipNorm, accumulate, ema, freeze, validationSplit })
+  const { ratePenalty: weight, rateTarget: target } = args
+  if (weight === undefined) refuse('--rate-target', target, 'no --rate-penalty; give both')
+  const penalties = weight === undefined ? undefined : [penaltyOf(weight, target)]
+  const fit = given({ loss, penalties, clipNorm, accumulate, ema, freeze, validationSplit })
   const { earlyStopping: patience, monitor } = args
   return {
     optimizer: optimizerOf({ ...numbers, method: context.method, timeSteps: context.timeSteps }),
@@ -201,7 +224,16 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
       schedule: name,
       warmup,
       loss: lossName,
-      ...{ labelSmoothing, clipNorm, accumulate, ema, freeze, validationSplit },
+      ...{
+        labelSmoothing,
+        ratePenalty: weight,
+        rateTarget: target,
+        clipNorm,
+        accumulate,
+        ema,
+        freeze,
+        validationSplit,
+      },
       earlyStopping: patience,
       monitor,
     }),
@@ -265,6 +297,15 @@ function lossOf(name: Loss['kind'], labelSmoothing: number | undefined): Loss {
   return name === 'mse' ? mse() : tet()
 }
 
+function penaltyOf(weight: number, target: number | undefined): RatePenalty {
+  expect(weight >= 0, () => `--rate-penalty must be ≥ 0, got ${weight}`)
+  expect(
+    target === undefined || (target >= 0 && target <= 1),
+    () => `--rate-target must lie in 0…1, got ${target}`,
+  )
+  return ratePenalty(given({ weight, target }))
+}
+
 /** @throws SpikewasmError for an option that would do nothing */
 function refuse(option: string, value: unknown, why: string): void {
   if (value !== undefined)
@@ -274,6 +315,7 @@ function refuse(option: string, value: unknown, why: string): void {
 /** How the run learns, in a line for people. */
 export function describeTraining(record: TrainingRecord, optimizer: Optimizer): string {
   const { lrFor, loss, clipNorm, accumulate, ema, freeze, warmup, schedule } = record
+  const { ratePenalty: weight, rateTarget = 0 } = record
   const rate = Number(optimizer.lr.toPrecision(6))
   const origin = rate === record.lr ? '' : ` (${record.lr} for ${lrFor})`
   return [
@@ -281,6 +323,7 @@ export function describeTraining(record: TrainingRecord, optimizer: Optimizer): 
     `weight decay ${Number(optimizer.weightDecay.toPrecision(6))}`,
     `${schedule}${warmup === undefined ? '' : ` after ${warmup} epochs of warm-up`}`,
     ...(loss === 'crossEntropy' ? [] : [`loss ${loss}`]),
+    ...(weight === undefined ? [] : [`penalty ${weight} towards rate ${rateTarget}`]),
     ...(clipNorm === undefined ? [] : [`gradients of norm ${clipNorm} at most`]),
     ...(accumulate === undefined ? [] : [`${accumulate} batches a step`]),
     ...(ema === undefined ? [] : [`averages ${ema}`]),

@@ -72,7 +72,8 @@ export async function exportWasm(
   const { optimizer, seed, steps } = session
   let learning: Learning | undefined
   if (mode === 'train') {
-    checkLearning(optimizer, session.plan.options.training ?? standardTraining)
+    const training = session.plan.options.training ?? standardTraining
+    checkLearning(optimizer, training, session.clipNorm)
     learning = { optimizer, seed, steps }
   }
   const prepared = await prepare(planOptions, stateDict(session), learning)

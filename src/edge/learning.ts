@@ -17,19 +17,32 @@ export interface Learning {
   readonly steps: number
 }
 
-/** @throws SpikewasmError for a training that a file cannot go on with */
+/**
+ * A moving average is no part of a file: it goes on from the parameters, as training does.
+ *
+ * @throws SpikewasmError for a training that a file cannot go on with
+ */
 export function checkLearning(
   optimizer: Optimizer,
-  { loss, penalties, groups, frozen }: TrainingSpec,
+  { loss, penalties, groups, frozen, accumulate }: TrainingSpec,
+  clipNorm: number | undefined,
 ): asserts optimizer is Sgd {
   const plain = loss.kind === 'crossEntropy' && loss.labelSmoothing === 0 && loss.of === 'rates'
-  const others = penalties.length + groups.length + frozen.length
+  const odd = [
+    optimizer.kind === 'sgd' ? '' : `optimizer ${optimizer.kind}`,
+    groups.length > 0 ? `groups of ${optimizer.kind}` : '',
+    plain ? '' : `loss ${loss.kind} with its options`,
+    penalties.length > 0 ? 'penalties' : '',
+    frozen.length > 0 ? 'frozen parameters' : '',
+    clipNorm === undefined ? '' : `clipNorm ${clipNorm}`,
+    accumulate ? 'accumulate' : '',
+  ].filter((what) => what !== '')
   expect(
-    optimizer.kind === 'sgd' && plain && others === 0,
+    odd.length === 0,
     () =>
       'exportWasm: a file that learns has optimizer sgd without groups, loss crossEntropy() and ' +
-      `no penalties or frozen parameters, got ${optimizer.kind} and ${loss.kind}; call fit with ` +
-      'these, or export with another mode',
+      'no penalties, frozen parameters, clipNorm or accumulate, got ' +
+      `${odd.join(', ')}; call fit with these, or export with another mode`,
   )
 }
 

@@ -199,6 +199,11 @@ export interface RatePenaltyOptions {
  * A penalty on firing rates, added to the loss: weight times the mean over samples and neurons of
  * each layer of |rate − target| or (rate − target)², summed over the layers.
  *
+ * It is a penalty on each neuron, not on the mean rate of a layer. Neurons far below threshold have
+ * hardly a gradient, and those that fire too often have one: the mean rate may move away from the
+ * target for a while although the penalty falls. A step is as large as weight times learning
+ * rate: where it is too large, rates jump to and fro past the target.
+ *
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function ratePenalty(options: RatePenaltyOptions): RatePenalty {

@@ -29,8 +29,13 @@ export interface Training {
   stop(reason: string): void
   /** Parameters and running statistics by PyTorch's names; copies. */
   stateDict(): StateDict
-  /** Takes over parameters and running statistics. */
-  loadStateDict(state: StateDict): void
+  /** As `model.averages()`; undefined in a training without `ema`. */
+  averages(): StateDict | undefined
+  /**
+   * Takes over parameters and running statistics, and in a training with `ema` moving averages, as
+   * `averages()` gives them; without them, averages stay as they are.
+   */
+  loadStateDict(state: StateDict, averages?: StateDict): void
   /** Spikes per neuron and time step of the last step, 0…1, by layer name. */
   firingRates(): Record<string, number>
   /** All that is needed to go on from here, to the bit. */

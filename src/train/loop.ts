@@ -4,12 +4,19 @@ import type { Dataset } from '../data/dataset.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
 import { checkRate, constant, type Optimizer } from '../optimizer/index.js'
+import { trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
 import { noSums, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import type { StepResult } from '../runtime/settings.js'
-import { type StateDict, stateDict, takeState } from '../runtime/state.js'
+import {
+  averages,
+  type StateDict,
+  stateDict,
+  takeOptimizerState,
+  takeState,
+} from '../runtime/state.js'
 import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
 import type { Callback, Training } from './callback.js'
@@ -308,8 +315,19 @@ export class Loop implements Training {
     return stateDict(this.parts.session)
   }
 
-  loadStateDict(state: Parameters<typeof takeState>[1]): void {
-    takeState(this.parts.session, state)
+  averages(): StateDict | undefined {
+    const { session } = this.parts
+    return 'average' in trainingOf(session).states ? averages(session) : undefined
+  }
+
+  loadStateDict(state: StateDict, average?: StateDict): void {
+    const { session } = this.parts
+    expect(
+      average === undefined || 'average' in trainingOf(session).states,
+      () => 'loadStateDict: averages belong to a training with ema; leave them out',
+    )
+    takeState(session, state)
+    if (average) takeOptimizerState(session, { average }, ['average'])
   }
 
   firingRates(): Record<string, number> {

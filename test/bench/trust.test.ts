@@ -54,7 +54,16 @@ test('a comparison lists each name once, and more where a filter asks', () => {
   assert.is(new Set(names).size, names.length)
   assert.ok(names.length < 80, `${names.length} are too many for its time`)
   assert.ok(!names.some((name) => name.includes('threads')))
-  for (const op of ['conv2d ', 'lif ', 'lifBackward', 'matmul', 'sgd', 'train cnn', 'predict cnn'])
+  for (const op of [
+    'conv2d ',
+    'lif ',
+    'lifBackward',
+    'matmul',
+    'sgd',
+    'adam',
+    'train cnn',
+    'predict cnn',
+  ])
     assert.ok(
       names.some((name) => name.startsWith(op)),
       op,

@@ -181,7 +181,7 @@ test('export: mistakes', () =>
       ['--run net --out a.wasm --batch-size 4', /--batch-size must be left out with mode infer/],
       ['--run net --out a.wasm --model cnn', /weights\.safetensors: /],
       ['--run net --out a.wasm --data here', /--data must be left out for --dataset digits/],
-      ['--run net --out a.wasm --input 1,8', /--input must be C,H,W, three numbers, got 1,8/],
+      ['--run net --out a.wasm --input 1,8', /--input and --classes must be left out, got one/],
       ['--weights w --out a.wasm --input 1,8,8', /--classes must be given with --input/],
       [
         '--weights w --out a.wasm --input 1,8,8 --limit-test 9',

@@ -1,4 +1,5 @@
 /** Flags of `train` that say how it learns: what they mean, options.json, and what is refused. */
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { test } from 'uvu'
@@ -18,6 +19,7 @@ import {
   comparableLr,
   crossEntropy,
   mse,
+  ratePenalty,
   type ScheduleAt,
   sgd,
   tet,
@@ -71,6 +73,11 @@ const fits: [string, object][] = [
   ['--loss mse', { loss: mse() }],
   ['--loss tet', { loss: tet() }],
   ['--label-smoothing 0.1', { loss: crossEntropy({ labelSmoothing: 0.1 }) }],
+  ['--rate-penalty 2', { loss: crossEntropy(), penalties: [ratePenalty({ weight: 2 })] }],
+  [
+    '--rate-penalty 2 --rate-target 0.1',
+    { loss: crossEntropy(), penalties: [ratePenalty({ weight: 2, target: 0.1 })] },
+  ],
   ['--clip-norm 1.5', { loss: crossEntropy(), clipNorm: 1.5 }],
   ['--accumulate 4', { loss: crossEntropy(), accumulate: 4 }],
   ['--ema 0.99', { loss: crossEntropy(), ema: 0.99 }],
@@ -135,6 +142,10 @@ test('a line for people', () => {
   }
   assert.is(line(''), 'sgd, learning rate 0.2, weight decay 0.0005, cosine')
   assert.is(
+    line('--rate-penalty 3 --rate-target 0.1'),
+    'sgd, learning rate 0.2, weight decay 0.0005, cosine, penalty 3 towards rate 0.1',
+  )
+  assert.is(
     line('--lr-for bptt --warmup 2 --ema 0.9 --loss mse'),
     'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine after 2 epochs of ' +
       'warm-up, loss mse, averages 0.9',
@@ -178,6 +189,9 @@ const refusals: [string, RegExp][] = [
   ['--accumulate 1.5', /^--accumulate must be an integer ≥ 1, got "1\.5"$/],
   ['--freeze a,,b', /^--freeze must be names, separated by commas, got "a,,b"$/],
   ['--lr-for sgd', /^--lr-for must be one of rate, bptt, ottt, sltt, got "sgd"$/],
+  ['--rate-target 0.1', /^--rate-target must be left out with no --rate-penalty; .*got 0\.1$/],
+  ['--rate-penalty -1', /^--rate-penalty must be ≥ 0, got -1$/],
+  ['--rate-penalty 1 --rate-target 1.5', /^--rate-target must lie in 0…1, got 1\.5$/],
   ['--clip-norm much', /^--clip-norm must be a number, got "much"$/],
 ]
 for (const [text, expected] of refusals)
@@ -229,6 +243,37 @@ test('each option of train does something or is refused', async () => {
     assert.match(stderr, expected)
   }
 })
+
+test('train --rate-penalty: the run has it, its id is another, and fewer spikes are left', () =>
+  withFolder(async (folder) => {
+    const train = async (name: string, ...flags: string[]) => {
+      const out = join(folder, name)
+      const { code, stdout, stderr } = await run([
+        'train',
+        ...tiny,
+        ...flags,
+        '--json',
+        '--out',
+        out,
+      ])
+      assert.is(code, 0, stderr)
+      const saved = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
+      const { id, firingRates, ...first } = parseLines(stdout)[0]
+      const options = first.options as Record<string, unknown>
+      assert.equal([options.ratePenalty, options.rateTarget], [saved.ratePenalty, saved.rateTarget])
+      const rates = Object.values(firingRates as Record<string, number>)
+      return { id, saved, rate: rates.reduce((a, b) => a + b, 0) }
+    }
+    const plain = await train('plain')
+    const some = await train('some', '--rate-penalty', '3', '--rate-target', '0')
+    assert.equal([plain.saved.ratePenalty, plain.saved.rateTarget], [undefined, undefined])
+    assert.equal([some.saved.ratePenalty, some.saved.rateTarget], [3, 0])
+    assert.is.not(some.id, plain.id)
+    assert.ok(some.rate < plain.rate, `${some.rate}, without ${plain.rate}`)
+    const online = await run(['train', ...tiny, '--method', 'ottt', '--rate-penalty', '1'])
+    assert.is(online.code, 1)
+    assert.match(online.stderr, /penalties need all steps before their gradient.*'ottt'/)
+  }))
 
 test('train --early-stopping: ends, says why, and is finished for --resume', () =>
   withFolder(async (folder) => {

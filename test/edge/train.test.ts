@@ -14,7 +14,9 @@ import {
   compile,
   conv2d,
   dropout,
+  type FitOptions,
   flatten,
+  fromArrays,
   lif,
   linear,
   type Method,
@@ -320,6 +322,32 @@ test('a trainable cnn has at most 45 KB over its weights and statistics', async 
     const over = bytes.length - net.info.weightBytes
     assert.ok(over <= 45 * 1024, `batch ${batchSize}: ${over} bytes`)
   }
+})
+
+test('what fit did beside plain steps is refused by name, or the file is right', async () => {
+  const input = [1, 4, 4] as const
+  const model = await compile(mlp(input, 10), { input, batchSize: 4 })
+  const random = numbers(3)
+  const images = Float32Array.from({ length: 8 * 16 }, () => random())
+  const data = fromArrays({ images, labels: [0, 1, 2, 3, 4, 5, 6, 7], shape: input, classes: 10 })
+  // Momentum is no part of a file.
+  const optimizer = sgd({ lr: 0.05, momentum: 0 })
+  const refused = async (options: FitOptions, name: RegExp): Promise<void> => {
+    await model.fit(data, { optimizer, ...options })
+    const error = await exportWasm(model, { mode: 'train' }).catch((e: Error) => e)
+    assert.instance(error, SpikewasmError)
+    assert.match((error as Error).message, /^exportWasm: a file that learns has optimizer sgd/)
+    assert.match((error as Error).message, name)
+    await exportWasm(model)
+  }
+  await refused({ clipNorm: 0.5 }, /got clipNorm 0\.5; call fit/)
+  await refused({ accumulate: 2 }, /got accumulate; call fit/)
+  await refused({ clipNorm: 1, accumulate: 2, ema: 0.9 }, /got clipNorm 1, accumulate; call/)
+  // A file goes on from the parameters, with the bits of the model's own steps.
+  await model.fit(data, { optimizer, ema: 0.9 })
+  assert.not.equal(model.averages(), model.stateDict())
+  const { state, results, outputs } = await learn(model, numbers(7), 4)
+  assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
 })
 
 test.run()

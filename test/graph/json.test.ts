@@ -4,12 +4,27 @@ import * as assert from 'uvu/assert'
 import { compositeOf, graphToJson, type NetworkJson, type NodeJson } from '../../src/graph/json.js'
 import { trace } from '../../src/graph/trace.js'
 import {
+  adaptiveAvgPool2d,
+  avgPool2d,
   type Block,
+  batchNorm2d,
+  block,
+  conv2d,
+  dropout,
+  flatten,
+  identity,
   integrateAndFire,
+  type Layer,
   lif,
   linear,
+  maxPool2d,
+  networkFromJSON,
   plif,
+  relu,
+  residual,
   resnet18,
+  type SurrogateName,
+  scale,
   sequential,
   sewResnet34,
   vggsnn,
@@ -82,5 +97,125 @@ for (const [make, message] of wrong)
   test(`what is no network is refused: ${message.source.slice(0, 50)}`, async () => {
     assert.match(await messageOf(() => compositeOf(make(small()), 'it')), message)
   })
+
+const surrogates: readonly SurrogateName[] = [
+  'atan',
+  'triangle',
+  'rectangle',
+  'fastSigmoid',
+  'piecewiseExp',
+  'erf',
+]
+
+/** Layers with each of their options away from its default. */
+const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
+  conv2d: [
+    conv2d(2, 6, [3, 2]),
+    conv2d(2, 6, 3, { stride: [2, 1] }),
+    conv2d(2, 6, 3, { padding: [0, 1] }),
+    conv2d(2, 6, 3, { groups: 2 }),
+    conv2d(2, 6, 3, { bias: false }),
+    conv2d(2, 6, 3, { standardise: true }),
+    conv2d(2, 6, 3, { init: { normal: 0.02 } }),
+    conv2d(2, 6, 3, { init: { normal: 0.02, bias: 'default' } }),
+  ],
+  linear: [
+    linear(128, 5),
+    linear(128, 5, { bias: false }),
+    linear(128, 5, { standardise: true }),
+    linear(128, 5, { init: { normal: 0.3 } }),
+  ],
+  batchNorm2d: [batchNorm2d(2), batchNorm2d(2, { eps: 1e-3 }), batchNorm2d(2, { momentum: 0.3 })],
+  neuron: [
+    lif(),
+    lif({ tau: 3 }),
+    lif({ tau: Number.POSITIVE_INFINITY, decayInput: true }),
+    lif({ decayInput: true }),
+    lif({ vThreshold: 0.7 }),
+    lif({ vReset: -0.25 }),
+    lif({ vReset: 0 }),
+    lif({ detachReset: false }),
+    lif({ alpha: 1.5 }),
+    ...surrogates.map((surrogate) => lif({ surrogate })),
+    integrateAndFire(),
+    integrateAndFire({ vThreshold: 2, vReset: 0, surrogate: 'erf', alpha: 3 }),
+    plif(),
+    plif({ tau: 4, decayInput: true, vReset: 0.1, detachReset: false, surrogate: 'triangle' }),
+  ],
+  avgPool2d: [
+    avgPool2d(2),
+    avgPool2d([2, 4], { stride: [1, 2] }),
+    avgPool2d(3, { padding: [1, 0] }),
+  ],
+  maxPool2d: [
+    maxPool2d(2),
+    maxPool2d([2, 4], { stride: [1, 2] }),
+    maxPool2d(3, { padding: [1, 0] }),
+  ],
+  adaptiveAvgPool2d: [adaptiveAvgPool2d(1), adaptiveAvgPool2d([4, 2])],
+  flatten: [flatten()],
+  dropout: [dropout(), dropout(0.125)],
+  scale: [scale(-0.3), scale(1e-7)],
+  identity: [identity()],
+  relu: [relu()],
+}
+
+/** A network of images in which the layer is the first of its kind. */
+function networkWith(layer: Layer): Block {
+  if (layer.kind === 'linear') return sequential(flatten(), layer)
+  if (layer.kind === 'flatten') return sequential(layer, linear(128, 3))
+  return sequential(layer, adaptiveAvgPool2d(1), flatten())
+}
+
+for (const kind of layerKinds)
+  test(`${kind}: each option survives model.toJSON and networkFromJSON`, async () => {
+    const texts = new Set<string>()
+    for (const layer of layers[kind]) {
+      const net = networkWith(layer)
+      const model = await net.compile({ input: [2, 8, 8], method: 'bptt', timeSteps: 2 })
+      const json = model.toJSON()
+      const text = JSON.stringify(json)
+      texts.add(text)
+      // From a text and from an object; what is made again says the same again.
+      for (const from of [text, json]) {
+        const network = networkFromJSON(from)
+        const found = trace(network, [2, 8, 8])
+        const own = found.nodes.find((node) => node.kind === kind)?.layer
+        assert.equal(own, layer)
+        const again = await network.compile({ input: [2, 8, 8], method: 'bptt', timeSteps: 2 })
+        assert.is(JSON.stringify(again.toJSON()), text)
+        assert.equal(
+          Object.entries(again.stateDict()).map(([name, { shape }]) => [name, shape]),
+          Object.entries(model.stateDict()).map(([name, { shape }]) => [name, shape]),
+        )
+        await again.dispose()
+      }
+      await model.dispose()
+    }
+    assert.is(texts.size, layers[kind].length, 'each option is written')
+  })
+
+test('sums keep their names, among them those of blocks and of sums of sums', async () => {
+  const net = sequential(
+    residual(sequential(conv2d(2, 2, 3, { padding: 1 }), batchNorm2d(2))),
+    lif(),
+    block({ a: relu(), b: scale(2) }, ({ a, b }, x, { add }) => add(add(a(x), b(x)), x, x)),
+    flatten(),
+    linear(128, 3),
+  )
+  const model = await net.compile({ input: [2, 8, 8] })
+  const names = (network: Module): string[] =>
+    trace(network, [2, 8, 8]).nodes.flatMap(({ kind, name }) => (kind === 'add' ? [name] : []))
+  const sums = names(net)
+  assert.is(sums.length, 3)
+  assert.ok(
+    sums.every((name) => name !== ''),
+    sums.join(),
+  )
+  const again = networkFromJSON(JSON.stringify(model.toJSON()))
+  assert.equal(names(again), sums)
+  assert.equal(trace(again, [2, 8, 8]), trace(net, [2, 8, 8]))
+  await model.dispose()
+})
 
 test.run()

@@ -133,4 +133,35 @@ test('a loss and data that do not go together: one error that says what to give'
   await model.dispose()
 })
 
+test('a loss of labels on data of targets: the same error from fit, evaluate and validation', async () => {
+  const model = await network().compile({ input: [3], batchSize: 16, timeSteps: 4 })
+  const labelled = fromArrays({
+    inputs: uniform(9, 1, 1),
+    labels: [0, 1, 0],
+    classes: 2,
+    shape: [3],
+  })
+  const before = model.stateDict()
+  const { data } = sums(20, 1)
+  for (const run of [
+    () => model.fit(data),
+    () => model.evaluate(data),
+    () => model.fit(labelled, { validation: data }),
+    () => model.fit(data, { validationSplit: 0.5 }),
+  ])
+    assert.is(
+      await messageOf(run),
+      'the data sums has targets and no labels, which the loss crossEntropy needs; give ' +
+        "loss: mse({ targets: 'values' }), or labels",
+    )
+  // And a loss that is given to fit.
+  assert.match(
+    await messageOf(() => model.fit(labelled, { loss })),
+    /^the data arrays has labels alone, the loss mse\(\{ targets: 'values' \}\) needs targets;/,
+  )
+  expectSameBits('state', before, model.stateDict())
+  await model.fit(labelled)
+  await model.dispose()
+})
+
 test.run()

@@ -14,6 +14,7 @@ import {
   compile,
   conv2d,
   dropout,
+  earlyStopping,
   type FitOptions,
   flatten,
   fromArrays,
@@ -208,6 +209,78 @@ test('averages: validation, the best weights and the folder use them; parameters
     assert.match(await messageOf(() => model.averages()), /no moving average/)
     await Promise.all([plain, model, probe, saved].map((one) => one.dispose()))
   })
+})
+
+test('best.safetensors holds the averages of the best epoch, and restoreBest brings them back', async () => {
+  await withFolder(async (folder) => {
+    const dir = join(folder, 'run')
+    const seen: { model: StateDict; averages: StateDict }[] = []
+    const files: (() => Promise<Uint8Array>)[] = []
+    const options: FitOptions = {
+      epochs: 9,
+      optimizer: sgd({ lr: 0.1, momentum: 0 }),
+      // A learning rate that ruins the network after some epochs.
+      schedule: (epoch) => (epoch < 2 ? 1 : 3000),
+      ema: 0.5,
+      validation: other,
+    }
+    const early = { patience: 2, restoreBest: true, monitor: 'testLoss' } as const
+    const model = await compileToy({}, false)
+    const collect: Callback = {
+      name: 'collect',
+      last: true,
+      onEpoch: (_, training) => {
+        seen.push({ model: model.stateDict(), averages: model.averages() })
+        const snapshot = training.snapshot()
+        files.push(() => serializeCheckpoint(snapshot))
+      },
+    }
+    const history = await model.fit(train, {
+      ...options,
+      callbacks: [checkpoint({ dir, monitor: 'testLoss' }), earlyStopping(early), collect],
+    })
+    const losses = history.epochs.map(({ testLoss }) => testLoss as number)
+    const best = losses.indexOf(Math.min(...losses))
+    assert.ok(best < losses.length - 1 && history.stopped !== undefined, losses.join())
+    assert.not.equal(seen[best].averages, seen[best].model)
+    const saved = await loadModel(join(dir, 'best.safetensors'), { batchSize: 8 })
+    expectSameBits('best.safetensors', seen[best].averages, saved.stateDict())
+    assert.is((await saved.evaluate(other)).loss, losses[best])
+    expectSameBits('parameters', seen[best].model, model.stateDict())
+    expectSameBits('averages', seen[best].averages, model.averages())
+    // From each checkpoint too.
+    for (const [at, file] of files.entries()) {
+      const again = await compileToy({}, false)
+      const resume = await file()
+      await again.fit(train, { ...options, resume, callbacks: [earlyStopping(early)] })
+      expectSameBits(`parameters, ${at}`, seen[best].model, again.stateDict())
+      expectSameBits(`averages, ${at}`, seen[best].averages, again.averages())
+      await again.dispose()
+    }
+    await Promise.all([model.dispose(), saved.dispose()])
+  })
+})
+
+test('averages with a step within each time step take every one of them', async () => {
+  // Images of zeros: the first weight decays by one factor in each step, and does nothing else.
+  const net = sequential(flatten(), linear(60, 9), lif(), linear(9, toyClasses))
+  const options = { method: 'sltt', update: 'everyStep', timeSteps: 3, batchSize: 4 } as const
+  const model = await net.compile({ input: toyShape, ...options })
+  const before = model.stateDict()['1.weight'].data
+  const images = new Float32Array(8 * 60)
+  const data = fromArrays({ images, labels: labels(8, 4, 1), shape: toyShape, classes: 4 })
+  const optimizer = sgd({ lr: 0.5, momentum: 0, weightDecay: 0.2 })
+  await model.fit(data, { optimizer, ema: 0.75 })
+  // Two batches of three steps.
+  let [share, average] = [1, 0]
+  for (let step = 1; step <= 6; step++) {
+    share *= 0.9
+    average = step === 1 ? share : 0.75 * average + 0.25 * share
+  }
+  const [now, averaged] = [model.stateDict(), model.averages()].map((of) => of['1.weight'].data)
+  expectNear('parameters', now, [...before.map((x) => share * x)])
+  expectNear('averages', averaged, [...before.map((x) => average * x)])
+  await model.dispose()
 })
 
 test('trainStep follows the optimizer and clips', async () => {

@@ -109,6 +109,21 @@ export function endCases(options: KernelOptions, parameters: number): OpCase[] {
         args: [normal(parameters), normal(parameters, 2), new Float32Array(parameters)],
       }),
     },
+    {
+      name: `adam ${parameters}`,
+      threads,
+      work: moved(parameters, 4, 3),
+      plan: ({ ops }: Build): Planned => ({
+        // A step of later, and as small.
+        make: () => ops.adam.plan({ shape: [parameters], step: 1000, lr: 1e-6, threads }),
+        args: [
+          normal(parameters),
+          normal(parameters, 2),
+          new Float32Array(parameters),
+          new Float32Array(parameters).fill(1e-3),
+        ],
+      }),
+    },
   ]
 }
 

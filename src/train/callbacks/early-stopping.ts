@@ -20,7 +20,7 @@ export interface EarlyStoppingOptions {
   /**
    * Whether the model ends with the parameters and running statistics of its best epoch; default
    * false. They count too when all epochs have been trained, but not when the signal stopped the
-   * training, which may go on then. Not with `ema`.
+   * training, which may go on then. With `ema` its moving averages come back too.
    */
   restoreBest?: boolean
 }
@@ -30,6 +30,23 @@ interface Kept {
   readonly best: number | null
   readonly bestEpoch: number
   readonly waited: number
+}
+
+/** Those of an epoch. */
+interface Weights {
+  readonly model: StateDict
+  /** With `ema`. */
+  readonly averages: StateDict | undefined
+}
+
+const prefixed = (prefix: string, state: StateDict = {}): StateDict =>
+  Object.fromEntries(Object.entries(state).map(([name, tensor]) => [prefix + name, tensor]))
+
+/** What begins with a prefix, without it; undefined where nothing does. */
+function part(tensors: StateDict, prefix: string): StateDict | undefined {
+  const found = Object.entries(tensors).filter(([name]) => name.startsWith(prefix))
+  if (found.length === 0) return undefined
+  return Object.fromEntries(found.map(([name, tensor]) => [name.slice(prefix.length), tensor]))
 }
 
 /**
@@ -61,7 +78,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
 
   const none: Kept = { best: null, bestEpoch: 0, waited: 0 }
   let kept = none
-  let weights: StateDict | undefined
+  let weights: Weights | undefined
   let epochs = 0
   let restored = false
   const stopIfDue = (training: Training): void => {
@@ -87,12 +104,6 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
           `earlyStopping.monitor must be a figure that epochs have, got ${monitor}, which needs ` +
           `validation data; give fit.validation, or monitor '${monitor.replace('test', 'train')}'`,
       )
-      expect(
-        !restoreBest || training.snapshot().about.setting.ema === undefined,
-        () =>
-          'earlyStopping.restoreBest excludes fit.ema, got both; the checkpoint callback writes ' +
-          'the best averages to best.safetensors',
-      )
       epochs = start.epochs
       // A callback may be used for one fit after another.
       if (!restored) [kept, weights] = [none, undefined]
@@ -105,7 +116,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       const value = monitored('earlyStopping.monitor', monitor, record)
       if (isBetter(value)) {
         kept = { best: value, bestEpoch: record.epoch, waited: 0 }
-        if (restoreBest) weights = training.stateDict()
+        if (restoreBest) weights = { model: training.stateDict(), averages: training.averages() }
         return
       }
       kept = { ...kept, waited: kept.waited + 1 }
@@ -114,15 +125,19 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     onFitEnd(history, training) {
       const last = history?.epochs.at(-1)
       const ended = history?.stopped !== undefined || (last?.epoch === epochs && !last.partial)
-      if (ended && weights) training.loadStateDict(weights)
+      if (ended && weights) training.loadStateDict(weights.model, weights.averages)
       weights = undefined
     },
     state: (): Kept => kept,
-    tensors: () => weights ?? {},
+    tensors: () => ({
+      ...prefixed('model.', weights?.model),
+      ...prefixed('average.', weights?.averages),
+    }),
     restore(state, tensors) {
       kept = state as Kept
       restored = true
-      weights = Object.keys(tensors).length > 0 ? tensors : undefined
+      const model = part(tensors, 'model.')
+      weights = model && { model, averages: part(tensors, 'average.') }
     },
   }
 }
