@@ -185,7 +185,7 @@ test('export: mistakes', () =>
       ['--weights w --out a.wasm --input 1,8,8', /--classes must be given with --input/],
       [
         '--weights w --out a.wasm --input 1,8,8 --limit-test 9',
-        /--dataset must be given with --data, --limit-test and --input, got none/,
+        /--dataset must be given with --data and --limit-test, got none/,
       ],
     ]
     for (let first = 0; first < cases.length; first += 4)
