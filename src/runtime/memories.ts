@@ -14,7 +14,7 @@ const MAX_PAGES = 65536
 const SPARE_BYTES = 2 ** 25
 
 /** Copies for owners that are garbage themselves may add up to this. */
-const COPIED_BYTES = 2 ** 24
+const COPIED_BYTES = 2 ** 22
 
 /** Who may still read in a memory what a model left there. */
 export interface Owner {

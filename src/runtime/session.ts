@@ -14,6 +14,7 @@ import { Purpose as Draw, RandomStream } from '../random.js'
 import { planFor } from './allocate.js'
 import { type Arena, floatsAt, programOf, storedAt } from './arena.js'
 import { breathe } from './breathe.js'
+import { tidy } from './collect.js'
 import { end, type Holding, hold, lastingBytes, poolMaker, readable, roomFor } from './holding.js'
 import { forget, keptFor, takeKept } from './kept.js'
 import { loadEngine } from './load.js'
@@ -135,6 +136,7 @@ export class Session implements Arena {
       graph: this.graph,
       input: this.input,
     }
+    await tidy()
     const plan = planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
