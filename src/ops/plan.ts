@@ -5,6 +5,7 @@ import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import { encode, encodedSize } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
 import { roundUp } from '../round-up.js'
+import { letGo } from '../runtime/collect.js'
 import { isNode } from '../runtime/processors.js'
 import type { OpBuilder, Planned, Settings } from './builder.js'
 import { isOwnMemory, PlanMemory } from './memory.js'
@@ -214,6 +215,7 @@ export class OpPlan implements PlanInfo {
     this.#own = undefined
     this.#before = undefined
     this.#memory.forget()
+    if (this.threads > 1) await letGo(this.bytes)
   }
 
   /**

@@ -12,6 +12,10 @@ const YOUNG_BYTES = 2 ** 21
 const ALL_BYTES = 2 ** 23
 const ALL_PART = 1 / 4
 
+/** What may wait for a collection: bytes, and memories, each of which reserves addresses. */
+const WAITING_BYTES = 2 ** 24
+const WAITING_MEMORIES = 4
+
 interface Collector {
   readonly run: (options?: { readonly type: 'minor' }) => void
   readonly heapBytes: () => number
@@ -21,6 +25,8 @@ let collector: Promise<Collector | undefined> | undefined
 /** Bytes of the heap after the last collections. */
 let afterYoung: number | undefined
 let afterAll = 0
+/** Memories that were let go since the last collection. */
+const waiting = { bytes: 0, memories: 0 }
 
 /** Frees memories that nobody can reach any more. Does nothing where there is no way to ask. */
 export async function collect(): Promise<void> {
@@ -30,6 +36,14 @@ export async function collect(): Promise<void> {
   await breathe()
   found.run()
   afterAll = afterYoung = found.heapBytes()
+  waiting.bytes = waiting.memories = 0
+}
+
+/** Tells of a shared memory that nobody needs any more. Collects when many of them have come. */
+export async function letGo(bytes: number): Promise<void> {
+  waiting.bytes += bytes
+  waiting.memories++
+  if (waiting.bytes > WAITING_BYTES || waiting.memories > WAITING_MEMORIES) await collect()
 }
 
 /**
