@@ -125,10 +125,13 @@ function release(owner: Idle['owner']): void {
 }
 
 async function drop(): Promise<void> {
+  // Owners that are gone need no copies.
+  await collect()
+  copied = 0
+  if (!idle.some(({ owner }) => owner?.deref())) return
   for (const { owner } of idle) release(owner)
   idle = idle.map((entry) => ({ ...entry, owner: undefined }))
   await collect()
-  copied = 0
 }
 
 function create(bytes: number, shared: boolean): WebAssembly.Memory {
