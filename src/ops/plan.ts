@@ -120,8 +120,9 @@ export class OpPlan implements PlanInfo {
     const { inputs, outputs, others = [], calls, before, control, start } = planned
     const { threads = 1, engine = 'release' } = options
     const records = b.programs[0].sections.flatMap((section) => section.records)
-    const scratch = [calls?.scratch ?? 64, ...records.map((record) => record.scratch)]
-    const scratchBytes = roundUp(Math.max(64, ...scratch), 64)
+    const least = Math.max(64, calls?.scratch ?? 64)
+    const scratch = records.reduce((most, record) => Math.max(most, record.scratch), least)
+    const scratchBytes = roundUp(scratch, 64)
     const programAt = roundUp(assignAddresses(b.buffers, Control.Bytes + 64), 64)
     const scratchAt = programAt + encodedSize(b.programs, threads) + 64
     this.#op = op
