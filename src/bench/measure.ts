@@ -78,7 +78,7 @@ class Timed {
 
   /** Behind the warm-up: forgets its samples, and times groups of the calls that are short now. */
   settle(): void {
-    const fastest = Math.min(...this.samples)
+    const fastest = this.samples.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
     this.samples.length = 0
     this.regroup(fastest)
   }

@@ -89,7 +89,7 @@ async function predict(files: readonly string[], args: PredictArguments): Promis
     for (const file of files) {
       const answers = await answersOf(model, file, target, names, args)
       if (answers === undefined) process.exitCode = 1
-      else rows.push(...answers)
+      else for (const answer of answers) rows.push(answer)
     }
     if (!args.json && rows.length > 0) process.stdout.write(`${table(rows)}\n`)
   } finally {

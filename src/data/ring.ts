@@ -49,6 +49,10 @@ export function makeRing(batchSize: number, sampleSize: number, targetSize = 0):
 export class Ring {
   constructor(readonly memory: RingMemory) {}
 
+  get bytes(): number {
+    return Object.values(this.memory).reduce((sum, { byteLength }) => sum + byteLength, 0)
+  }
+
   /** The place of a batch. */
   slot(batch: number): { images: Float32Array; labels: Int32Array; targets?: Float32Array } {
     const { images, labels, targets } = this.memory

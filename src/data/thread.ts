@@ -5,6 +5,7 @@
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { SpikewasmError } from '../errors.js'
+import { letGo } from '../runtime/collect.js'
 import { expectPackageFile } from '../runtime/load.js'
 import { Piscina } from '../runtime/vendor/piscina/index.js'
 import type { BatchesOptions } from './batches.js'
@@ -133,5 +134,6 @@ export class BatchThread {
   async close(): Promise<void> {
     this.port.close()
     await this.pool.destroy()
+    await letGo(this.ring.bytes)
   }
 }

@@ -84,7 +84,7 @@ export function specialise(
   for (const [op, addresses] of facts.read)
     if (facts.of.get(op)?.value === undefined) for (const at of addresses) words.add(at & ~3)
   for (const at of words) read.push({ from: at, to: at + 4 })
-  read.push(...neededAnyway(view, plan, records))
+  for (const range of neededAnyway(view, plan, records)) read.push(range)
   for (const at of facts.escaped) {
     const record = records.find(({ address }) => at >= address && at < address + Rec.Bytes)
     if (record) read.push({ from: record.address, to: record.address + Rec.Bytes })

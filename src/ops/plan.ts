@@ -5,6 +5,7 @@ import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import { encode, encodedSize } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
 import { roundUp } from '../round-up.js'
+import { letGo } from '../runtime/collect.js'
 import { isNode } from '../runtime/processors.js'
 import type { OpBuilder, Planned, Settings } from './builder.js'
 import { isOwnMemory, PlanMemory } from './memory.js'
@@ -119,8 +120,9 @@ export class OpPlan implements PlanInfo {
     const { inputs, outputs, others = [], calls, before, control, start } = planned
     const { threads = 1, engine = 'release' } = options
     const records = b.programs[0].sections.flatMap((section) => section.records)
-    const scratch = [calls?.scratch ?? 64, ...records.map((record) => record.scratch)]
-    const scratchBytes = roundUp(Math.max(64, ...scratch), 64)
+    const least = Math.max(64, calls?.scratch ?? 64)
+    const scratch = records.reduce((most, record) => Math.max(most, record.scratch), least)
+    const scratchBytes = roundUp(scratch, 64)
     const programAt = roundUp(assignAddresses(b.buffers, Control.Bytes + 64), 64)
     const scratchAt = programAt + encodedSize(b.programs, threads) + 64
     this.#op = op
@@ -214,6 +216,7 @@ export class OpPlan implements PlanInfo {
     this.#own = undefined
     this.#before = undefined
     this.#memory.forget()
+    if (this.threads > 1) await letGo(this.bytes)
   }
 
   /**

@@ -1,6 +1,7 @@
 /** Memory for a plan, or a message that says what would fit. */
 
 import { SpikewasmError } from '../errors.js'
+import { sizeOf } from '../nn/value.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { addressLimit } from './address-limit.js'
 import { collect } from './collect.js'
@@ -20,24 +21,27 @@ export interface AllocateSettings {
 const size = (bytes: number): string =>
   bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`
 
-/** A batch of which planning is always quick. */
+/** A batch of which planning is quick, unless a sample is large. */
 const QUICK_BATCH = 4096
+/** What is far too large, in times of all that WebAssembly addresses. */
+const FAR = 16
 
 /**
- * A plan. One that is far too large is refused by two smaller ones: it may have millions of
- * records.
+ * A plan. One that is far too large is refused by small ones: it may have millions of records.
  *
  * @throws SpikewasmError that says about how much it would need
  */
 export function planFor(options: PlanOptions, threads: number): Plan {
   const { batchSize } = options
-  if (batchSize > 2 * QUICK_BATCH) {
+  const trial = trialBatch(options)
+  if (batchSize > 2 * trial) {
     const bytesOf = (batch: number): number =>
       makePlan({ ...options, batchSize: batch }, threads).memory.total
-    const [half, whole] = [bytesOf(QUICK_BATCH / 2), bytesOf(QUICK_BATCH)]
-    const slope = (whole - half) / (QUICK_BATCH / 2)
-    const about = whole + slope * (batchSize - QUICK_BATCH)
-    if (about > 16 * MAX_BYTES) {
+    const half = Math.ceil(trial / 2)
+    const whole = 2 * half
+    const [few, more] = [bytesOf(half), bytesOf(whole)]
+    const about = more + ((more - few) / half) * (batchSize - whole)
+    if (about > FAR * MAX_BYTES) {
       const line = { options, bytes: about }
       throw new SpikewasmError(
         `the model needs about ${size(about)} of memory for batchSize ${batchSize}, WebAssembly ` +
@@ -46,6 +50,13 @@ export function planFor(options: PlanOptions, threads: number): Plan {
     }
   }
   return makePlan(options, threads)
+}
+
+/** A batch that tells what larger ones need: that of a layer fills at most the memory. */
+function trialBatch({ graph, timeSteps }: PlanOptions): number {
+  const values = graph.nodes.reduce((most, { shape }) => Math.max(most, sizeOf(shape)), 1)
+  const fitting = Math.floor(MAX_BYTES / (4 * values * timeSteps))
+  return Math.min(QUICK_BATCH, Math.max(1, fitting))
 }
 
 /**

@@ -6,28 +6,81 @@
 import { breathe } from './breathe.js'
 import { isNode } from './processors.js'
 
-let collector: Promise<(() => void) | undefined> | undefined
+/** Growth of the heap since the last collection of young objects: about what one plan leaves. */
+const YOUNG_BYTES = 2 ** 21
+/** Growth since the last collection of all objects, and the part of the heap that it must be. */
+const ALL_BYTES = 2 ** 23
+const ALL_PART = 1 / 4
+
+/** What may wait for a collection: bytes, and memories, each of which reserves addresses. */
+const WAITING_BYTES = 2 ** 24
+const WAITING_MEMORIES = 4
+
+interface Collector {
+  readonly run: (options?: { readonly type: 'minor' }) => void
+  readonly heapBytes: () => number
+}
+
+let collector: Promise<Collector | undefined> | undefined
+/** Bytes of the heap after the last collections. */
+let afterYoung: number | undefined
+let afterAll = 0
+/** Memories that were let go since the last collection. */
+const waiting = { bytes: 0, memories: 0 }
 
 /** Frees memories that nobody can reach any more. Does nothing where there is no way to ask. */
 export async function collect(): Promise<void> {
-  collector ??= find().catch(() => undefined)
-  const run = await collector
-  if (!run) return
+  const found = await theCollector()
+  if (!found) return
   // What weak references gave out is kept until the running job ends.
   await breathe()
-  run()
+  found.run()
+  afterAll = afterYoung = found.heapBytes()
+  waiting.bytes = waiting.memories = 0
 }
 
-async function find(): Promise<(() => void) | undefined> {
-  const { gc } = globalThis as { gc?: () => void }
-  if (gc || !isNode) return gc
-  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([
+/** Tells of a shared memory that nobody needs any more. Collects when many of them have come. */
+export async function letGo(bytes: number): Promise<void> {
+  waiting.bytes += bytes
+  waiting.memories++
+  if (waiting.bytes > WAITING_BYTES || waiting.memories > WAITING_MEMORIES) await collect()
+}
+
+/**
+ * Frees what earlier plans left, once there is enough of it: V8 would rather let its heap grow by
+ * tens of megabytes. Mostly that is a millisecond's collection of young objects.
+ */
+export async function tidy(): Promise<void> {
+  const found = await theCollector()
+  if (!found) return
+  const bytes = found.heapBytes()
+  if (afterYoung === undefined) {
+    afterAll = afterYoung = bytes
+    return
+  }
+  if (bytes - afterAll > Math.max(ALL_BYTES, ALL_PART * afterAll)) return collect()
+  if (bytes - afterYoung < YOUNG_BYTES) return
+  found.run({ type: 'minor' })
+  afterYoung = found.heapBytes()
+}
+
+function theCollector(): Promise<Collector | undefined> {
+  collector ??= find().catch(() => undefined)
+  return collector
+}
+
+async function find(): Promise<Collector | undefined> {
+  const { gc } = globalThis as { gc?: Collector['run'] }
+  if (!isNode) return gc && { run: gc, heapBytes: () => 0 }
+  const [{ getHeapStatistics, setFlagsFromString }, { runInNewContext }] = await Promise.all([
     import('node:v8'),
     import('node:vm'),
   ])
+  const heapBytes = (): number => getHeapStatistics().used_heap_size
+  if (gc) return { run: gc, heapBytes }
   // The function that the flag gives to new contexts stays when the flag is gone.
   setFlagsFromString('--expose-gc')
-  const run = runInNewContext('gc') as () => void
+  const run = runInNewContext('gc') as Collector['run']
   setFlagsFromString('--no-expose-gc')
-  return run
+  return { run, heapBytes }
 }

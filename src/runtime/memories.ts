@@ -14,7 +14,7 @@ const MAX_PAGES = 65536
 const SPARE_BYTES = 2 ** 25
 
 /** Copies for owners that are garbage themselves may add up to this. */
-const COPIED_BYTES = 2 ** 24
+const COPIED_BYTES = 2 ** 22
 
 /** Who may still read in a memory what a model left there. */
 export interface Owner {
@@ -125,10 +125,13 @@ function release(owner: Idle['owner']): void {
 }
 
 async function drop(): Promise<void> {
+  // Owners that are gone need no copies.
+  await collect()
+  copied = 0
+  if (!idle.some(({ owner }) => owner?.deref())) return
   for (const { owner } of idle) release(owner)
   idle = idle.map((entry) => ({ ...entry, owner: undefined }))
   await collect()
-  copied = 0
 }
 
 function create(bytes: number, shared: boolean): WebAssembly.Memory {

@@ -14,6 +14,7 @@ import { Purpose as Draw, RandomStream } from '../random.js'
 import { planFor } from './allocate.js'
 import { type Arena, floatsAt, programOf, storedAt } from './arena.js'
 import { breathe } from './breathe.js'
+import { tidy } from './collect.js'
 import { end, type Holding, hold, lastingBytes, poolMaker, readable, roomFor } from './holding.js'
 import { forget, keptFor, takeKept } from './kept.js'
 import { loadEngine } from './load.js'
@@ -30,6 +31,8 @@ import { addCounts, type LastRun, spikeCounts } from './views.js'
 
 /** How long small programs may keep the calling thread from timers and callbacks. */
 const BUSY_MS = 4
+
+const SAVE = 'parameters can still be saved: save them and compile again'
 
 const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
 
@@ -50,7 +53,7 @@ export class Session implements Arena {
   accumulated = 0
   private holding: Holding | undefined
   private view!: DataView
-  private failure: Error | undefined
+  private failure: string | undefined
   private disposed = false
   private ended: Promise<void> | undefined
   /** Milliseconds that programs have kept the calling thread busy since its last pause. */
@@ -135,6 +138,7 @@ export class Session implements Arena {
       graph: this.graph,
       input: this.input,
     }
+    await tidy()
     const plan = planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
@@ -183,10 +187,7 @@ export class Session implements Arena {
   checkAlive(): void {
     if (this.disposed) throw new SpikewasmError('the model was disposed; compile the network again')
     if (this.failure)
-      throw new SpikewasmError(
-        `the model stopped working (${this.failure.message}); its parameters can still ` +
-          'be saved: save them and compile again',
-      )
+      throw new SpikewasmError(`the model stopped working (${this.failure}); ${SAVE}`)
   }
 
   /**
@@ -332,8 +333,8 @@ export class Session implements Arena {
       const layer = this.graph.nodes[record?.layer ?? 0]
       const cause = error instanceof Error ? error.message : String(error)
       const where = `layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'})`
-      this.failure = new Error(`a worker failed at ${where}: ${cause}`, { cause: error })
-      throw this.failure
+      this.failure = `a worker failed at ${where}: ${cause}`
+      throw new SpikewasmError(`${this.failure}; ${SAVE}`, { cause: error })
     }
   }
 

@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
+import { OpPlan } from '../../src/ops/plan.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
 const r = randomShapes(1)
@@ -31,6 +32,19 @@ test('own arrays are not copied, and give the same bits', () => {
   assert.is(conv.run(conv.input, conv.weight), conv.output)
   // What is left out stays.
   expectSameBits('run(x)', conv.run(x), y)
+})
+
+test('plans on threads that are done: few of their memories wait for a collection', async () => {
+  const memories: WeakRef<WebAssembly.Memory>[] = []
+  for (let i = 0; i < 16; i++) {
+    const conv = ops.conv2d.plan({ ...options, threads: 2 })
+    await conv.run()
+    memories.push(new WeakRef(OpPlan.insides(conv as unknown as OpPlan).memory))
+    await conv.dispose()
+  }
+  await new Promise((resolve) => setImmediate(resolve))
+  const left = memories.filter((memory) => memory.deref()).length
+  assert.ok(left <= 8, `${left} of 16`)
 })
 
 test('threads: a promise of the same bits', async () => {

@@ -1,5 +1,7 @@
 /** Workers that die, kernels that trap, models that are disposed of or used twice at once. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -7,8 +9,10 @@ import { Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import {
   batchNorm2d,
   type CompileOptions,
+  checkpoint,
   conv2d,
   flatten,
+  fromArrays,
   lif,
   linear,
   type Model,
@@ -16,8 +20,9 @@ import {
   sequential,
 } from '../../src/index.js'
 import type { Plan } from '../../src/plan/plan.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { soon } from '../support/soon.js'
 
 const input = [3, 16, 16] as const
 
@@ -43,15 +48,6 @@ function batchFor(model: Model): [Float32Array, number[]] {
 /** The model's memory and plan, to damage them. */
 function inside(model: Model): { memory: WebAssembly.Memory; plan: Plan } {
   return model.session as unknown as { memory: WebAssembly.Memory; plan: Plan }
-}
-
-/** Rejects when a promise takes longer than a failure may. */
-function soon<T>(promise: Promise<T>, seconds = 10): Promise<T> {
-  let timer: NodeJS.Timeout
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nothing happened for ${seconds} s`)), seconds * 1000)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
 /** After a failure: clear errors, readable parameters, and an end. */
@@ -82,6 +78,48 @@ test('a worker that dies while a step runs: the step rejects soon, later calls s
   await ended
   await expectBroken(model, before)
 })
+
+test('a worker that dies amid fit: fit rejects with one error, and goes on from its checkpoint', () =>
+  withFolder(async (dir) => {
+    const images = uniform(24 * 768, 1, 7)
+    const data = fromArrays({ images, labels: labels(24, 10, 7), shape: [...input], classes: 10 })
+    const fit = { epochs: 3, numWorkers: 0 } as const
+    const whole = await compileSmall({ threads: 2 })
+    await whole.fit(data, fit)
+    // In the second epoch: at a step's start, or while its callback runs.
+    for (const during of ['step', 'callback']) {
+      workers.length = 0
+      const folder = join(dir, during)
+      const model = await compileSmall({ threads: 2 })
+      let steps = 0
+      const kill = (): void => workers.forEach((worker) => void worker.terminate())
+      const running = model.fit(data, {
+        ...fit,
+        callbacks: [checkpoint({ dir: folder, every: 2 })],
+        async onStep() {
+          if (++steps !== 9) return
+          if (during === 'step') setImmediate(kill)
+          else {
+            kill()
+            await once(workers[0], 'exit')
+          }
+        },
+      })
+      const error: Error = await soon(running).then(
+        () => new Error('it ends'),
+        (reason) => reason,
+      )
+      assert.is(error.name, 'SpikewasmError', error.message)
+      assert.match(error.message, /^a worker failed at layer .*; parameters can still be saved: /)
+      assert.match(await messageOf(() => soon(model.fit(data, fit))), /the model stopped working/)
+      await soon(model.dispose())
+      const next = await compileSmall({ threads: 2 })
+      await next.fit(data, { ...fit, resume: folder })
+      expectSameBits(during, whole.stateDict(), next.stateDict())
+      await next.dispose()
+    }
+    await whole.dispose()
+  }))
 
 for (const threads of [1, 2])
   for (const engine of ['release', 'debug'] as const)

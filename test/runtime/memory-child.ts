@@ -1,42 +1,27 @@
 /**
  * Runs models one after the other in a process of its own and prints the most memory that it had:
- * `node memory-child.js KIND ROUNDS THREADS [CHANNELS]`.
+ * `node memory-child.js KIND ROUNDS THREADS`.
  */
 import { readFileSync } from 'node:fs'
-import {
-  batchNorm2d,
-  conv2d,
-  flatten,
-  fromArrays,
-  lif,
-  linear,
-  type Model,
-  sequential,
-} from '../../src/index.js'
+import { cnn, fromArrays, type Model } from '../../src/index.js'
 import { labels, uniform } from '../support/measure.js'
 
-const [kind = 'compile', rounds = '1', threads = '1', channels = '24'] = process.argv.slice(2)
-const C = Number(channels)
-const batchSize = 32
-const size = 24
-
-const net = () =>
-  sequential({
-    conv1: conv2d(3, C, 1),
-    bn1: batchNorm2d(C),
-    fire1: lif(),
-    conv2: conv2d(C, C, 1),
-    bn2: batchNorm2d(C),
-    fire2: lif(),
-    flat: flatten(),
-    last: linear(C * size * size, 4),
-  })
+const [kind = 'compile', rounds = '1', threads = '1'] = process.argv.slice(2)
+const batchSize = 64
+const shape = [1, 28, 28] as const
 
 const compile = (): Promise<Model> =>
-  net().compile({ input: [3, size, size], batchSize, timeSteps: 8, threads: Number(threads) })
-const x = uniform(batchSize * 3 * size * size, 1, 7)
-const y = labels(batchSize, 4, 7)
-const methods = [{ method: 'rate' }, { method: 'bptt' }, { method: 'ottt' }] as const
+  cnn(shape, 10).compile({ input: shape, batchSize, threads: Number(threads) })
+const x = uniform(batchSize * 784, 1, 7)
+const y = labels(batchSize, 10, 7)
+const methods = [
+  { method: 'rate' },
+  { method: 'rate', stepMode: 's' },
+  { method: 'bptt' },
+  { method: 'bptt', stepMode: 's' },
+  { method: 'ottt' },
+  { method: 'sltt' },
+] as const
 
 if (kind === 'compile')
   for (let i = 0; i < Number(rounds); i++) {
@@ -46,7 +31,7 @@ if (kind === 'compile')
   }
 else {
   const model = await compile()
-  const data = fromArrays({ images: x, labels: y, shape: [3, size, size], classes: 4 })
+  const data = fromArrays({ images: x, labels: y, shape, classes: 10 })
   for (let i = 0; i < Number(rounds); i++) {
     const options = methods[i % methods.length]
     if (kind === 'fit') await model.fit(data, { epochs: 1, ...options })

@@ -250,7 +250,7 @@ export class Lowering {
         const behind = done.map((_, i) => done.slice(i + 1).flatMap(expressionsOf))
         for (let i = 0; i < done.length; i++)
           done[i] = this.protect(done[i], [...behind[i], ...before], keep)
-        out.push(...before)
+        for (const statement of before) out.push(statement)
       }
       done.push(lowered)
     }
@@ -391,7 +391,7 @@ export class Lowering {
 
   /** All but the last go before. */
   private inOrder(statements: readonly Expression[], out: Expression[]): Expression {
-    out.push(...statements.slice(0, -1))
+    for (const statement of statements.slice(0, -1)) out.push(statement)
     return statements[statements.length - 1]
   }
 }

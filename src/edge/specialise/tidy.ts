@@ -146,7 +146,7 @@ class Tidier {
   /** Adds a statement, or those that it consists of. */
   private statement(e: Expression, wanted: boolean, out: Expression[]): void {
     const [before, rest] = this.hoist(e)
-    out.push(...before)
+    for (const x of before) out.push(x)
     if (before.length > 0 && this.ends(before[before.length - 1])) return
     if (rest.kind === 'block' && !this.used(rest.label)) {
       rest.body.forEach((x, i) => {

@@ -86,8 +86,8 @@ function axisOf(input: number, output: number, kernel: number, stride: number, p
     const phase = ((tap % stride) - (pad % stride) + stride) % stride
     return (phase + pad - tap) / stride
   })
-  const before = Math.max(0, -Math.min(...moves))
-  const after = Math.max(0, ...moves)
+  const before = moves.reduce((most, move) => Math.max(most, -move), 0)
+  const after = moves.reduce((most, move) => Math.max(most, move), 0)
   return { pixels, before, after, outputs: Math.min(output, pixels + after) }
 }
 
