@@ -195,7 +195,7 @@ test('export: mistakes', () =>
           .map(([args, message]) => refuses(`export ${args}`, message, folder)),
       )
     const shape = '--model mlp --input 1,8,8 --classes 10 --input-type u8'
-    const weights = '--weights net/weights.safetensors'
+    const weights = '--weights w'
     if (spawnSync('mkfifo', [join(folder, 'pipe')]).status === 0) {
       const pipe = /pipe: the file could not be written: it is a pipe, no regular file/
       await refuses('export --run net --out pipe', pipe, folder)
