@@ -78,7 +78,7 @@ export async function fit(
       optimizer,
       epochs: end,
       progress,
-      resumed: found !== undefined,
+      resumed: options.resume !== undefined,
       records: [...(found?.about.records ?? [])],
       snapshot: (loop) =>
         takeSnapshot(session, {

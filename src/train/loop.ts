@@ -46,7 +46,7 @@ export interface LoopParts {
   /** The epoch at which the training ends. */
   readonly epochs: number
   readonly progress: Progress
-  /** Whether the training goes on from a checkpoint. */
+  /** Whether it was asked to go on. */
   readonly resumed: boolean
   /** Of epochs before, for a run that goes on. */
   readonly records: EpochRecord[]

@@ -94,11 +94,14 @@ export function checkpoint(options: CheckpointOptions): Callback {
       const { RunFolder } = await import('../../io/folder/folder.js')
       const folder = await RunFolder.open(dir, 'checkpoint.dir')
       try {
+        const begun = resumed && (await isRunOf(folder, training))
+        if (begun || overwrite) return { folder, begun }
         const taken = await folder.taken(Object.values(runFiles))
         // One that was ended before its first checkpoint has nothing to lose.
-        const begun = folder.generation > 0 && !folder.names.includes(runFiles.checkpoint)
-        const free = taken.length === 0 || (begun && taken.join() === runFiles.options)
-        if (overwrite || free || (resumed && (await isRunOf(folder, training)))) return folder
+        const isStart = folder.generation > 0 && !folder.names.includes(runFiles.checkpoint)
+        const free =
+          taken.length === 0 || (isStart && !resumed && taken.join() === runFiles.options)
+        if (free) return { folder, begun }
       } catch (error) {
         await folder.close()
         throw error
@@ -112,15 +115,23 @@ export function checkpoint(options: CheckpointOptions): Callback {
               'overwrite: true to begin anew',
       )
     },
-    first: (snapshot) => ({
-      [runFiles.options]: encode(`${JSON.stringify(snapshot.about.setting, undefined, 2)}\n`),
-    }),
+    first: (snapshot) => ({ [runFiles.options]: optionsOf(snapshot) }),
   })
 }
 
-/** Whether a folder's checkpoint is one of the training that runs. */
+const optionsOf = ({ about }: Snapshot): Uint8Array =>
+  encode(`${JSON.stringify(about.setting, undefined, 2)}\n`)
+
+/**
+ * Whether a folder's checkpoint is one of the training that runs, or, where it has none yet, its
+ * options are.
+ */
 async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> {
-  if (!folder.names.includes(runFiles.checkpoint)) return false
+  if (!folder.names.includes(runFiles.checkpoint)) {
+    if (!folder.names.includes(runFiles.options)) return false
+    const found = await folder.read(runFiles.options)
+    return Buffer.compare(found, optionsOf(training.snapshot())) === 0
+  }
   const found = await parseCheckpoint(
     await folder.read(runFiles.checkpoint),
     `${folder.path}/${runFiles.checkpoint}`,
@@ -135,7 +146,11 @@ type Files = Readonly<Record<string, Uint8Array>>
 export interface RunWriterParts {
   readonly due: Due
   readonly monitor?: Monitor
-  open(start: FitStart, training: Training): Promise<RunFolder>
+  /** `begun`: whether it holds this run already, or its options at least. */
+  open(
+    start: FitStart,
+    training: Training,
+  ): Promise<{ readonly folder: RunFolder; readonly begun: boolean }>
   /** Files that are written once, when the run begins. */
   first?(snapshot: Snapshot): Files
 }
@@ -163,9 +178,10 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, first }: RunWriterParts): Callback {
   let folder: RunFolder | undefined
-  let resumed = false
+  let begun = false
   let epochs = 0
   let best: number | null = null
+  let restored = false
   /** The commit that is being written, and what went wrong with it. */
   let writing: Promise<void> | undefined
   let failure: { readonly error: unknown } | undefined
@@ -224,23 +240,25 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
     name: 'checkpoint',
     last: true,
     async onFitStart(start, training) {
-      resumed = start.resumed
       epochs = start.epochs
       failure = undefined
       partial = undefined
       pending = undefined
-      if (!resumed) best = null
-      const begun = training.snapshot()
+      // A callback may be used for one fit after another.
+      if (!restored) best = null
+      restored = false
+      const now = training.snapshot()
       expect(
-        !monitor?.startsWith('test') || begun.about.setting.validation !== undefined,
+        !monitor?.startsWith('test') || now.about.setting.validation !== undefined,
         () =>
           `checkpoint.monitor: ${monitor} needs validation data, got none; give fit ` +
           'validation, or monitor what is trained',
       )
-      folder = await open(start, training)
+      const place = await open(start, training)
+      folder = place.folder
+      begun = place.begun
       beganAt = performance.now()
-      if (!first || (resumed && folder.names.includes(runFiles.options))) return
-      await folder.commit(first(begun), { alone: !resumed })
+      if (first && !begun) await folder.commit(first(now), { alone: true })
     },
     async onStep({ epoch, steps, step }, training) {
       // Who trains on without checkpoints would lose more from step to step.
@@ -272,7 +290,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
         await writeAll()
         if (failure && history) throw failure.error
         // An error before the first checkpoint leaves nothing to go on with.
-        if (!history && !resumed && !folder?.names.includes(runFiles.checkpoint))
+        if (!history && !begun && !folder?.names.includes(runFiles.checkpoint))
           await folder?.discard()
       } finally {
         // A commit that goes on keeps the lock.
@@ -292,6 +310,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
           `${kept.monitor ?? 'none'}, got ${monitor ?? 'none'}`,
       )
       best = kept.best
+      restored = true
     },
   }
 }
