@@ -3,7 +3,7 @@
 import { checkPath, SpikewasmError } from '../errors.js'
 import { parseCheckpoint, serializeCheckpoint } from '../io/checkpoint.js'
 import { checkOptimizer, type Optimizer } from '../optimizer/index.js'
-import { pickMethodOptions } from '../plan/methods.js'
+import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import { programOf } from '../runtime/arena.js'
 import type { Session } from '../runtime/session.js'
 import { trainingSpec } from '../runtime/training.js'
@@ -55,7 +55,7 @@ export async function loadCheckpoint(session: Session, path: string): Promise<vo
     throw new SpikewasmError(error.message.replace(/^fit\.resume/, path), { cause: error })
   }
   checkOptimizer(`${path}: the optimizer`, setting.optimizer as Optimizer)
-  await session.replan(pickMethodOptions(setting.method as object), specOf(session, setting))
+  await session.replan(takenOptions(setting.method as MethodOptions), specOf(session, setting))
   restoreSnapshot(session, snapshot)
   session.optimizer = setting.optimizer as Optimizer
   session.progress = structuredClone(progress)
