@@ -90,7 +90,7 @@ test('saveCheckpoint amid an epoch of fit: fit goes on, order and method include
       await messageOf(() => other.loadCheckpoint(path)),
       /checkpoint\.safetensors: the checkpoint was made by another training; it has seed 0 instead/,
     )
-    assert.match(await messageOf(() => second.loadCheckpoint('')), /^loadCheckpoint must be given/)
+    assert.match(await messageOf(() => second.loadCheckpoint('')), /^loadCheckpoint\.path must be/)
     assert.match(await messageOf(() => second.saveCheckpoint(folder)), /there is a folder/)
     expectSameBits('nothing changed', before, second.stateDict())
     await Promise.all([whole, first, second, other].map((model) => model.dispose()))

@@ -9,7 +9,7 @@ import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import type { EpochRecord, History } from '../records.js'
-import { checkSnapshot, type Snapshot } from '../snapshot.js'
+import { aboutText, checkSnapshot, jsonOnce, type Snapshot } from '../snapshot.js'
 
 export { type Monitor, monitors }
 
@@ -160,14 +160,11 @@ interface Pending {
   /** The weights of the best epoch since the last commit. */
   readonly best: Snapshot | undefined
   readonly partial: EpochRecord | undefined
-  /** Whether the user wants one here. */
-  readonly asked: boolean
 }
 
 interface Keep {
   readonly isBest?: boolean
   readonly ended?: string
-  readonly asked?: boolean
 }
 
 /** Epochs may be short: behind them nothing is written more often. So much of a run can be lost. */
@@ -187,15 +184,16 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
   let failure: { readonly error: unknown } | undefined
   /** What waits to be written: a disk that is slower than the training gets the newest alone. */
   let pending: Pending | undefined
+  /** A checkpoint was asked for. */
+  let isDue = false
   let writtenAt = Number.NEGATIVE_INFINITY
   let beganAt = 0
   let partial: EpochRecord | undefined
 
-  const keep = (training: Training, { isBest = false, ended, asked = false }: Keep = {}): void => {
+  const keep = (training: Training, { isBest = false, ended }: Keep = {}): void => {
     const taken = training.snapshot()
     const snapshot = ended === undefined ? taken : { ...taken, about: { ...taken.about, ended } }
-    const { best, asked: before = false } = pending ?? {}
-    pending = { snapshot, best: isBest ? snapshot : best, partial, asked: asked || before }
+    pending = { snapshot, best: isBest ? snapshot : pending?.best, partial }
   }
 
   const commit = async (to: RunFolder, { snapshot, best, partial }: Pending): Promise<void> => {
@@ -204,7 +202,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
     await to.commit({
       [runFiles.weights]: weights,
       [runFiles.history]: historyOf(snapshot, partial),
-      [runFiles.checkpoint]: await serializeCheckpoint(snapshot),
+      [runFiles.checkpoint]: await serializeCheckpoint(snapshot, aboutText(snapshot.about)),
       ...(bestFile ? { [runFiles.best]: bestFile } : {}),
     })
   }
@@ -222,8 +220,6 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       })
       .then(() => {
         writing = undefined
-        // Asked for while the disk was busy.
-        if (pending?.asked) write()
       })
   }
 
@@ -244,6 +240,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       failure = undefined
       partial = undefined
       pending = undefined
+      isDue = false
       // A callback may be used for one fit after another.
       if (!restored) best = null
       restored = false
@@ -265,9 +262,12 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       if (failure) throw failure.error
       const done = epoch * steps + step + 1
       const now = performance.now()
-      const bySteps = due.steps !== undefined && done % due.steps === 0
-      if (bySteps || (due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms)) {
-        keep(training, { asked: true })
+      isDue ||= due.steps !== undefined && done % due.steps === 0
+      isDue ||= due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms
+      // While the disk is busy nothing is copied that another step would make old.
+      if (isDue && !writing) {
+        isDue = false
+        keep(training)
         write()
       } else if (pending && isTime()) write()
     },
@@ -364,5 +364,5 @@ function modelFile(snapshot: Snapshot): Uint8Array {
 /** One JSON object a line. */
 function historyOf({ about }: Snapshot, partial: EpochRecord | undefined): Uint8Array {
   const records = partial ? [...about.records, partial] : about.records
-  return encode(records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+  return encode(records.map((record) => `${jsonOnce(record)}\n`).join(''))
 }
