@@ -109,8 +109,8 @@ const texts = new WeakMap<object, string>()
 
 /** An object as JSON; it must not change any more, because it is asked for again and again. */
 export function jsonOnce(value: object): string {
-  let text = texts.get(value)
-  if (text === undefined) texts.set(value, (text = JSON.stringify(value)))
+  const text = texts.get(value) ?? JSON.stringify(value)
+  texts.set(value, text)
   return text
 }
 

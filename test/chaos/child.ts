@@ -2,7 +2,6 @@
  * One training in a process of its own: begins, or goes on, in a folder. It ends as the command
  * does: 0 when it is done, 1 with one line for an error, 128 and its number behind a signal.
  */
-import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
@@ -62,7 +61,7 @@ async function fit(model: Model, scenario: Scenario, signal: AbortSignal): Promi
   const { aborted, epochs, stopped } = await model.fit(dataOf(scenario), {
     ...fitOptionsOf(scenario),
     signal,
-    resume: existsSync(dir) ? dir : undefined,
+    resume: dir,
     callbacks: [...callbacksOf(scenario, `${dir}.csv`), checkpoint({ dir, every, monitor })],
     onStep: afterStep,
   })

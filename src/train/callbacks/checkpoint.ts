@@ -68,6 +68,12 @@ export function dueOf(name: string, every: number | string): Due {
   return { steps: every as number }
 }
 
+/** Folders that callbacks write. */
+const folders = new WeakMap<Callback, string>()
+
+/** The folder that a callback of `checkpoint` writes; undefined for another callback. */
+export const folderOf = (callback: Callback): string | undefined => folders.get(callback)
+
 /**
  * Writes the folder of a run: `weights.safetensors` (the last), `best.safetensors`, `history.jsonl`
  * (a record a line), and `checkpoint.safetensors`, from which `fit({ resume: dir })` goes on to the
@@ -87,7 +93,7 @@ export function checkpoint(options: CheckpointOptions): Callback {
     () => `checkpoint.monitor must be one of ${monitors.join(', ')}, got ${describe(monitor)}`,
   )
   const due = dueOf('checkpoint.every', every)
-  return runWriter({
+  const callback = runWriter({
     due,
     monitor,
     async open({ resumed }, training) {
@@ -117,6 +123,8 @@ export function checkpoint(options: CheckpointOptions): Callback {
     },
     first: (snapshot) => ({ [runFiles.options]: optionsOf(snapshot) }),
   })
+  folders.set(callback, dir)
+  return callback
 }
 
 const optionsOf = ({ about }: Snapshot): Uint8Array =>
