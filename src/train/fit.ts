@@ -40,7 +40,8 @@ export async function fit(
   if (data.length === 0)
     throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
   programOf(session, 'train')
-  const found = options.resume === undefined ? undefined : await readSnapshot(options.resume, options.callbacks)
+  const found =
+    options.resume === undefined ? undefined : await readSnapshot(options.resume, options.callbacks)
   const { penalties = planned.penalties } = options
   const asked = { ...options, optimizer, loss, penalties, validation }
   const spec = trainingSpec('fit', session.graph, asked)

@@ -13,7 +13,10 @@ test('20 runs in a row hold all that a training can be made of', () => {
       assert.ok(runs.some(has), `${name} ${JSON.stringify(value)}`)
     }
   for (const method of ['rate', 'bptt', 'ottt', 'sltt'])
-    assert.ok(runs.some((run) => run.frames && run.compile.method === method), `frames, ${method}`)
+    assert.ok(
+      runs.some((run) => run.frames && run.compile.method === method),
+      `frames, ${method}`,
+    )
 })
 
 test('trainings that are ended at random moments, and go on, have the bits of whole ones', async () => {

@@ -9,17 +9,24 @@ import { median } from '../../src/median.js'
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const PAIRS = 8
 
-/** Seconds: of a clock, and of processors. */
+/** Seconds: of a clock, of processors, and of the thread that trains, where the system tells. */
 interface Times {
   readonly wall: number
   readonly cpu: number
+  readonly thread: number
 }
 
 /** Prints what its process took when it ends. */
 const tell = `data:text/javascript,${encodeURIComponent(
-  `process.on('exit', () => {
+  `import { readFileSync } from 'node:fs'
+  process.on('exit', () => {
+    let thread = 'NaN'
+    try {
+      const path = '/proc/self/task/' + process.pid + '/schedstat'
+      thread = Number(readFileSync(path, 'utf8').split(' ')[0]) / 1e9
+    } catch {}
     const { userCPUTime, systemCPUTime } = process.resourceUsage()
-    process.stderr.write('cpu ' + (userCPUTime + systemCPUTime) / 1e6 + '\\n')
+    process.stderr.write('cpu ' + (userCPUTime + systemCPUTime) / 1e6 + ' ' + thread + '\\n')
   })`,
 )}`
 
@@ -35,8 +42,8 @@ function time(args: readonly string[]): Promise<Times> {
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => {
-      const cpu = Number(/cpu ([\d.]+)/.exec(stderr)?.[1])
-      if (code === 0) resolve({ wall: (performance.now() - began) / 1000, cpu })
+      const [cpu, thread] = /cpu (\S+) (\S+)/.exec(stderr)?.slice(1).map(Number) ?? []
+      if (code === 0) resolve({ wall: (performance.now() - began) / 1000, cpu, thread })
       else reject(new Error(stderr))
     })
   })
@@ -45,7 +52,7 @@ function time(args: readonly string[]): Promise<Times> {
 /** Prints the share of a run's time that checkpoints take every 100 steps, `cnn` on digits. */
 export async function cost(print: (line: string) => void): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-cost-'))
-  const shares: Record<keyof Times, number[]> = { wall: [], cpu: [] }
+  const shares: Record<keyof Times, number[]> = { wall: [], cpu: [], thread: [] }
   try {
     for (let pair = 0; pair < PAIRS; pair++) {
       const args = ['--json', '--threads', '1', '--epochs', '200']
@@ -55,9 +62,10 @@ export async function cost(print: (line: string) => void): Promise<void> {
       const before = isFirst ? undefined : await time([...args, ...written])
       const without = await time(args)
       const whole = before ?? (await time([...args, ...written]))
-      for (const of of ['wall', 'cpu'] as const) shares[of].push(whole[of] / without[of] - 1)
-      const show = ({ wall, cpu }: Times): string =>
-        `${wall.toFixed(2)} s (${cpu.toFixed(2)} s cpu)`
+      for (const of of ['wall', 'cpu', 'thread'] as const)
+        shares[of].push(whole[of] / without[of] - 1)
+      const show = ({ wall, cpu, thread }: Times): string =>
+        `${wall.toFixed(2)} s (cpu ${cpu.toFixed(2)} s, thread ${thread.toFixed(2)} s)`
       print(`without ${show(without)}, with checkpoints ${show(whole)}`)
     }
   } finally {
@@ -67,5 +75,7 @@ export async function cost(print: (line: string) => void): Promise<void> {
     const percent = (share: number): string => (100 * share).toFixed(1)
     return `${percent(median(list))} % (${percent(Math.min(...list))} to ${percent(Math.max(...list))})`
   }
-  print(`checkpoints cost ${show(shares.wall)} of the time, ${show(shares.cpu)} of the processor's`)
+  print(`checkpoints cost ${show(shares.wall)} of the time,`)
+  print(`${show(shares.cpu)} of all threads' processor time,`)
+  print(`${show(shares.thread)} of the training thread's`)
 }
