@@ -1,6 +1,8 @@
 // Trainings that are ended at random moments and go on; see test/chaos/chaos.ts.
 //
 //   npm run chaos -- --runs 20 --seed 1 --ends 5
+//   npm run chaos -- --runs 20 --ends 5 --only kill
+//   npm run chaos -- --runs 20 --ends 5 --command
 //   npm run chaos -- --cost
 import { parseArgs } from 'node:util'
 
@@ -9,6 +11,8 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     ends: { type: 'string', default: '5' },
+    only: { type: 'string' },
+    command: { type: 'boolean', default: false },
     cost: { type: 'boolean', default: false },
   },
 })
@@ -18,13 +22,23 @@ const number = (name) => {
   console.error(`--${name} must be an integer >= 0, got ${JSON.stringify(values[name])}`)
   process.exit(1)
 }
+if (values.only !== undefined && values.only !== 'kill') {
+  console.error(`--only must be kill, got ${JSON.stringify(values.only)}`)
+  process.exit(1)
+}
 if (values.cost) {
   const { cost } = await import('../build/test/chaos/cost.js')
   await cost(console.log)
 } else {
   const { chaos } = await import('../build/test/chaos/chaos.js')
+  const { commandChaos } = await import('../build/test/chaos/command.js')
   const options = { runs: number('runs'), seed: number('seed'), ends: number('ends') }
-  const { ends, failures } = await chaos({ ...options, print: console.log })
-  console.log(`${options.runs} runs, ended ${ends} times, ${failures.length} failures`)
+  const run = values.command ? commandChaos : chaos
+  const result = await run({ ...options, only: values.only, print: console.log })
+  const { ends, kills, failures } = result
+  console.log(
+    `${options.runs} runs, ended ${ends} times, ${kills} of them by SIGKILL, ` +
+      `${failures.length} failures`,
+  )
   process.exitCode = failures.length > 0 ? 1 : 0
 }

@@ -120,7 +120,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
     runWriter({
       due,
       monitor,
-      open: async () => place.folder,
+      open: async () => ({ folder: place.folder, begun: place.resumed }),
       first: () => ({ [runFiles.options]: optionsJson(options) }),
     })
   try {

@@ -6,6 +6,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { SpikewasmError } from '../errors.js'
 import { letGo } from '../runtime/collect.js'
+import { endOf } from '../runtime/end-pool.js'
 import { expectPackageFile } from '../runtime/load.js'
 import { Piscina } from '../runtime/vendor/piscina/index.js'
 import type { BatchesOptions } from './batches.js'
@@ -24,6 +25,7 @@ export class BatchThread {
   }
 
   private readonly pool: Piscina<BatchTask, void>
+  private readonly endPool: () => Promise<void>
   private readonly ring: Ring
   /** To this side the thread says that a batch is there, or that it could not be made. */
   private readonly port: MessagePort
@@ -62,6 +64,7 @@ export class BatchThread {
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
     })
+    this.endPool = endOf(this.pool)
     const { port1, port2 } = new MessageChannel()
     this.port = port1
     port1.on('message', () => this.wake?.())
@@ -133,7 +136,7 @@ export class BatchThread {
   /** Ends the thread, whatever it is at. */
   async close(): Promise<void> {
     this.port.close()
-    await this.pool.destroy()
+    await this.endPool()
     await letGo(this.ring.bytes)
   }
 }

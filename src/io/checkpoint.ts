@@ -22,12 +22,12 @@ const VERSION = '1'
  * The same content gives the same bytes.
  *
  * @param content numbers of `about` must be finite
+ * @param text `about` as JSON, for callers that know parts of it already
  */
-export async function serializeCheckpoint({
-  tensors,
-  about,
-}: CheckpointContent): Promise<Uint8Array> {
-  const text = JSON.stringify(about)
+export async function serializeCheckpoint(
+  { tensors, about }: CheckpointContent,
+  text = JSON.stringify(about),
+): Promise<Uint8Array> {
   const entries = Object.fromEntries(
     Object.entries(tensors).map(([name, { shape, data }]) => [
       name,
@@ -73,14 +73,27 @@ async function hashOf(tensors: StateDict, text: string): Promise<string> {
   const names = Object.keys(tensors).sort()
   const shapes = names.map((name) => [name, tensors[name].shape])
   const head = new TextEncoder().encode(JSON.stringify([text, shapes]))
-  const floats = names.reduce((sum, name) => sum + tensors[name].data.length, 0)
-  const all = new Uint8Array(head.length + 4 * floats)
-  all.set(head)
-  let at = head.length
-  for (const name of names) {
+  const arrays = names.map((name) => {
     const { buffer, byteOffset, byteLength } = tensors[name].data
-    all.set(new Uint8Array(buffer, byteOffset, byteLength), at)
-    at += byteLength
+    return new Uint8Array(buffer, byteOffset, byteLength)
+  })
+  return sha256([head, ...arrays])
+}
+
+/** SHA-256 of bytes, one behind the other; hexadecimal. */
+async function sha256(parts: readonly Uint8Array[]): Promise<string> {
+  if (typeof process !== 'undefined') {
+    // It needs no copy.
+    const { createHash } = await import('node:crypto')
+    const hash = createHash('sha256')
+    for (const bytes of parts) hash.update(bytes)
+    return hash.digest('hex')
+  }
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const bytes of parts) {
+    all.set(bytes, at)
+    at += bytes.length
   }
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', all))
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')

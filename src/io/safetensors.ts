@@ -202,9 +202,12 @@ function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
  * UTF-16 units.)
  */
 function compareCodePoints(a: string, b: string): number {
-  const left = Array.from(a, (char) => char.codePointAt(0)!)
-  const right = Array.from(b, (char) => char.codePointAt(0)!)
-  for (let i = 0; i < Math.min(left.length, right.length); i++)
-    if (left[i] !== right[i]) return left[i] - right[i]
-  return left.length - right.length
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
+    // Halves of code points above all others.
+    if (x !== y) return isHalf(x) === isHalf(y) ? x - y : isHalf(x) ? 1 : -1
+  }
+  return a.length - b.length
 }
+
+const isHalf = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdfff

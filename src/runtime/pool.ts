@@ -1,6 +1,7 @@
 /** Worker threads over one shared memory (Node). */
 
 import { Control, Fault } from '../../assembly/opcodes.js'
+import { endOf } from './end-pool.js'
 import { type Executor, localExecutor } from './executor.js'
 import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerSetup, WorkerTask } from './worker.js'
@@ -28,6 +29,7 @@ export function poolExecutor(
   })
   // A worker that cannot start says so here, too; the run that waits for it rejects.
   pool.on('error', () => undefined)
+  const end = endOf(pool)
   const control = new Int32Array(memory.buffer)
   // The first worker that fails makes the others leave their barriers within 0.1 s.
   const poison = (): void => {
@@ -60,7 +62,7 @@ export function poolExecutor(
     },
     dispose() {
       poison()
-      disposed ??= pool.destroy()
+      disposed ??= end()
       return disposed
     },
   }

@@ -14,7 +14,7 @@ export interface FitStart {
   readonly epochs: number
   /** Steps of an epoch. */
   readonly steps: number
-  /** Whether it goes on from a checkpoint. */
+  /** Whether `fit` was given `resume`, also where no checkpoint had been written yet. */
   readonly resumed: boolean
   /** Whether epochs are validated, so that their records have `testLoss` and `testAccuracy`. */
   readonly validated: boolean

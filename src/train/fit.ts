@@ -40,7 +40,8 @@ export async function fit(
   if (data.length === 0)
     throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
   programOf(session, 'train')
-  const found = options.resume === undefined ? undefined : await readSnapshot(options.resume)
+  const found =
+    options.resume === undefined ? undefined : await readSnapshot(options.resume, options.callbacks)
   const { penalties = planned.penalties } = options
   const asked = { ...options, optimizer, loss, penalties, validation }
   const spec = trainingSpec('fit', session.graph, asked)
@@ -78,7 +79,7 @@ export async function fit(
       optimizer,
       epochs: end,
       progress,
-      resumed: found !== undefined,
+      resumed: options.resume !== undefined,
       records: [...(found?.about.records ?? [])],
       snapshot: (loop) =>
         takeSnapshot(session, {

@@ -53,7 +53,7 @@ export interface LoopParts {
   /** The epoch at which the training ends. */
   readonly epochs: number
   readonly progress: Progress
-  /** Whether the training goes on from a checkpoint. */
+  /** Whether it was asked to go on. */
   readonly resumed: boolean
   /** Of epochs before, for a run that goes on. */
   readonly records: EpochRecord[]
@@ -134,7 +134,9 @@ export class Loop implements Training {
     session.clipNorm = options.clipNorm
     session.ema = options.ema ?? 0
     feed.startEpoch(progress.epoch)
-    let factor = this.factor('epoch')
+    // Behind an epoch's last step nothing asks for that step's rate any more.
+    const isByStep = options.schedule?.by === 'step'
+    let factor = this.factor(isByStep ? Math.max(0, progress.step - 1) : 0)
     const began = performance.now()
     let count = 0
     if (progress.step < feed.length) {
@@ -143,7 +145,7 @@ export class Loop implements Training {
     }
     let from = began
     while (progress.step < feed.length && this.stopped === undefined && !signal?.aborted) {
-      if (options.schedule?.by === 'step') factor = this.factor('step')
+      if (isByStep) factor = this.factor(progress.step)
       const learningRate = this.rateOf(factor)
       const { step } = progress
       const { result, next } = await this.step(count, { learningRate, factor }, times)
@@ -273,15 +275,15 @@ export class Loop implements Training {
       if (callback.onStep) await session.lock.pause(() => callback.onStep?.(info, this))
   }
 
-  /** The schedule's factor, asked at this step or for this epoch. */
-  private factor(when: 'epoch' | 'step'): number {
+  /** The schedule's factor, asked at this step of the epoch. */
+  private factor(step: number): number {
     const { options, epochs, feed } = this.parts
-    const { epoch, step } = this.progress
+    const { epoch } = this.progress
     const schedule = options.schedule ?? constant()
     const at = {
       epoch,
       epochs,
-      step: epoch * feed.length + (when === 'step' ? step : 0),
+      step: epoch * feed.length + step,
       steps: epochs * feed.length,
       records: this.records,
     }
@@ -296,7 +298,7 @@ export class Loop implements Training {
 
   /** @throws SpikewasmError when the first step can have no learning rate */
   checkRate(): void {
-    this.rateOf(this.factor('step'))
+    this.rateOf(this.factor(this.progress.step))
   }
 
   private rateOf(factor: number): number {

@@ -40,8 +40,9 @@ export interface FitOptions extends MethodOptions {
   fresh?: boolean
   /**
    * A checkpoint to go on from, to the bit: its bytes, its path, or a folder of a run. Where the
-   * folder holds none yet, training starts at the beginning. The network, the data and all options
-   * that numbers depend on must be the same; `compile`'s threads need not.
+   * folder holds none yet, or a `checkpoint` of `callbacks` is to make it, training starts at the
+   * beginning. The network, the data and all options that numbers depend on must be the same;
+   * `compile`'s threads need not.
    */
   resume?: string | Uint8Array
   /** Rule of the parameters' steps; default `sgd()`. */

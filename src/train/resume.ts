@@ -2,17 +2,22 @@
 
 import { parseCheckpoint } from '../io/checkpoint.js'
 import { VERSION } from '../version.js'
-import { runFiles } from './callbacks/checkpoint.js'
+import type { Callback } from './callback.js'
+import { folderOf, runFiles } from './callbacks/checkpoint.js'
 import { checkSnapshot, type Snapshot } from './snapshot.js'
 
 /**
  * @param from bytes, a file, or the folder of a run
+ * @param callbacks where one of them makes that very folder, there need not be any yet
  * @returns undefined where a folder holds no checkpoint yet
  * @throws SpikewasmError when it cannot be read, or is none
  */
-export async function readSnapshot(from: string | Uint8Array): Promise<Snapshot | undefined> {
+export async function readSnapshot(
+  from: string | Uint8Array,
+  callbacks: readonly Callback[] = [],
+): Promise<Snapshot | undefined> {
   const name = typeof from === 'string' ? from : 'fit.resume'
-  const bytes = typeof from === 'string' ? await readFrom(from) : from
+  const bytes = typeof from === 'string' ? await readFrom(from, callbacks) : from
   if (!bytes) return undefined
   const snapshot = checkSnapshot(await parseCheckpoint(bytes, name), name)
   warnOfVersion(snapshot.about.version, name)
@@ -39,11 +44,24 @@ export async function settle(from: string | Uint8Array | undefined): Promise<voi
   await settleRunFolder(from)
 }
 
-async function readFrom(path: string): Promise<Uint8Array | undefined> {
+async function readFrom(
+  path: string,
+  callbacks: readonly Callback[],
+): Promise<Uint8Array | undefined> {
   const { kindOfPath, readFileClear } = await import('../io/files.js')
-  if ((await kindOfPath(path)) !== 'folder') return readFileClear(path, 'fit.resume')
+  const kind = await kindOfPath(path)
+  if (kind === undefined && (await isMadeBy(callbacks, path))) return undefined
+  if (kind !== 'folder') return readFileClear(path, 'fit.resume')
   const { readManifest, readRunFile } = await import('../io/folder/folder.js')
   const manifest = await readManifest(path)
   if (!manifest?.files[runFiles.checkpoint]) return undefined
   return readRunFile(path, runFiles.checkpoint)
+}
+
+async function isMadeBy(callbacks: readonly Callback[], path: string): Promise<boolean> {
+  const { resolve } = await import('node:path')
+  return callbacks.some((callback) => {
+    const folder = folderOf(callback)
+    return folder !== undefined && resolve(folder) === resolve(path)
+  })
 }

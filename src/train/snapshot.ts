@@ -104,6 +104,28 @@ export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
   }
 }
 
+/** What does not change, as JSON. */
+const texts = new WeakMap<object, string>()
+
+/** An object as JSON; it must not change any more, because it is asked for again and again. */
+export function jsonOnce(value: object): string {
+  const text = texts.get(value) ?? JSON.stringify(value)
+  texts.set(value, text)
+  return text
+}
+
+/** `JSON.stringify(about)`: the setting and the records of a run are many, and stay as they are. */
+export function aboutText(about: About): string {
+  const { setting, records, ...rest } = about
+  const parts = Object.keys(about).map((key) => {
+    if (key === 'setting') return `"setting":${jsonOnce(setting)}`
+    if (key === 'records') return `"records":[${records.map(jsonOnce).join(',')}]`
+    // Undefined ones have no text.
+    return JSON.stringify({ [key]: rest[key as keyof typeof rest] }).slice(1, -1)
+  })
+  return `{${parts.filter((part) => part !== '').join(',')}}`
+}
+
 /** Puts a snapshot's numbers into a session that is planned for them. */
 export function restoreSnapshot(session: Session, { tensors, about }: Snapshot): void {
   takeState(session, part(tensors, 'model.'))

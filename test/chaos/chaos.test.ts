@@ -2,11 +2,33 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { chaos } from './chaos.js'
+import { commandChaos } from './command.js'
+import { choices, type Scenario, scenarioOf } from './scenario.js'
+
+test('20 runs in a row hold all that a training can be made of', () => {
+  const runs = Array.from({ length: 20 }, (_, i) => scenarioOf(i + 1))
+  for (const [name, list] of Object.entries(choices))
+    for (const value of list) {
+      const has = (run: Scenario): boolean => run[name as keyof Scenario] === value
+      assert.ok(runs.some(has), `${name} ${JSON.stringify(value)}`)
+    }
+  for (const method of ['rate', 'bptt', 'ottt', 'sltt'])
+    assert.ok(
+      runs.some((run) => run.frames && run.compile.method === method),
+      `frames, ${method}`,
+    )
+})
 
 test('trainings that are ended at random moments, and go on, have the bits of whole ones', async () => {
-  const { ends, failures } = await chaos({ runs: 4, seed: 4, ends: 3 })
+  const { ends, failures } = await chaos({ runs: 3, seed: 4, ends: 3 })
   assert.equal(failures, [])
-  assert.ok(ends >= 6, `${ends} ends`)
+  assert.ok(ends >= 4, `${ends} ends`)
+})
+
+test('so has the command, behind kill -9', async () => {
+  const { kills, failures } = await commandChaos({ runs: 1, seed: 3, ends: 3 })
+  assert.equal(failures, [])
+  assert.is(kills, 3)
 })
 
 test.run()

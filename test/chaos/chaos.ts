@@ -3,7 +3,7 @@
  * on: they end with the bits of one that was left alone.
  */
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +13,14 @@ import { testRandom } from '../support/engine.js'
 import type { Fault } from '../support/faulty-files.js'
 import { firstDifference } from '../support/measure.js'
 import type { ChildOptions } from './child.js'
-import { between, pick, type Random, scenarioOf } from './scenario.js'
+import {
+  between,
+  describeScenario,
+  pick,
+  type Random,
+  type Scenario,
+  scenarioOf,
+} from './scenario.js'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
@@ -22,6 +29,8 @@ export interface ChaosOptions {
   readonly seed: number
   /** Ends of each run before it is left alone. */
   readonly ends: number
+  /** Only SIGKILL, so often as `ends` says; a run that is done begins anew until then. */
+  readonly only?: 'kill'
   readonly print?: (line: string) => void
 }
 
@@ -50,12 +59,23 @@ interface End {
 const HANGS_MS = 60_000
 const PAUSE_MS = 6
 
-function attackOf(random: Random, threads: number): Attack {
+/** SIGKILL: at a random moment, or at a random operation of files. */
+function killOf(random: Random): Attack {
+  if (random() < 0.25)
+    return { fault: { at: between(random, 1, 130), fault: pick(random, ['end', 'end amid']) } }
+  const step = random() < 0.25 ? 0 : between(random, 1, 8)
+  const delay = random() * (step === 0 ? 700 : 2 * PAUSE_MS)
+  return { signal: 'SIGKILL', delay, step }
+}
+
+function attackOf(random: Random, threads: number, { frames }: Scenario): Attack {
   const kind = random()
   if (kind < 0.1 && threads > 1) return { death: between(random, 1, 12) }
   if (kind < 0.5) {
-    const faults = ['ENOSPC', 'EIO behind', 'ENOSPC amid', 'end', 'end', 'end amid'] as const
-    return { fault: { at: between(random, 1, 130), fault: pick(random, faults) } }
+    const ends = ['end', 'end', 'end amid'] as const
+    // Loops of one's own read folders themselves.
+    const faults = frames ? ends : (['ENOSPC', 'EIO behind', 'ENOSPC amid', ...ends] as const)
+    return { fault: { at: between(random, 1, 130), fault: pick<Fault>(random, faults) } }
   }
   const signals = ['SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGHUP', 'SIGINT'] as const
   const step = random() < 0.15 ? 0 : between(random, 1, 8)
@@ -120,16 +140,47 @@ function expectEnd({ code, signal, stderr, begun }: End, attack: Attack): void {
 }
 
 /** Numbers of a history, without times. */
-const timeless = (text: string): string =>
+export const timeless = (text: string): string =>
   text.replace(/"(stepMs|dataWaitMs|samplesPerSecond)":[^,]+,/g, '')
 
+/** The same of a table. */
+function timelessTable(text: string): string {
+  const [head = [], ...rows] = text.split('\n').map((line) => line.split(','))
+  const isTime = (column: number): boolean =>
+    ['stepMs', 'dataWaitMs', 'samplesPerSecond'].includes(head[column])
+  return [head, ...rows].map((row) => row.filter((_, i) => !isTime(i)).join(',')).join('\n')
+}
+
+/** Files of two folders that must have the same bytes. */
+export async function differentFile(
+  whole: string,
+  broken: string,
+  names: readonly string[],
+): Promise<string | undefined> {
+  for (const name of names) {
+    const [a, b] = await Promise.all([whole, broken].map((dir) => readFile(join(dir, name))))
+    if (!a.equals(b)) return name
+  }
+  return undefined
+}
+
 /** What differs between the folders of two runs that are done; undefined: nothing. */
-async function differenceOf(whole: string, broken: string): Promise<string | undefined> {
-  const read = async (dir: string, name: string): Promise<Buffer> => readFile(join(dir, name))
-  for (const name of ['weights.safetensors', 'best.safetensors', 'options.json'])
-    if (!(await read(whole, name)).equals(await read(broken, name))) return name
+async function differenceOf(
+  whole: string,
+  broken: string,
+  { frames, csv }: Scenario,
+): Promise<string | undefined> {
+  if (frames) return differentFile(whole, broken, await readdir(whole))
+  const read = (dir: string, name: string): Promise<Buffer> => readFile(join(dir, name))
+  const files = ['weights.safetensors', 'best.safetensors', 'options.json']
+  const name = await differentFile(whole, broken, files)
+  if (name !== undefined) return name
   const histories = await Promise.all([whole, broken].map((dir) => read(dir, 'history.jsonl')))
   if (timeless(`${histories[0]}`) !== timeless(`${histories[1]}`)) return 'history.jsonl'
+  if (csv) {
+    const tables = await Promise.all([whole, broken].map((dir) => readFile(`${dir}.csv`, 'utf8')))
+    if (timelessTable(tables[0]) !== timelessTable(tables[1])) return 'the table of csvLogger'
+  }
   const [a, b] = await Promise.all(
     [whole, broken].map(async (dir) =>
       parseCheckpoint(await read(dir, 'checkpoint.safetensors'), dir),
@@ -139,60 +190,101 @@ async function differenceOf(whole: string, broken: string): Promise<string | und
 }
 
 /** A folder is whole at any time. */
-async function expectWhole(dir: string): Promise<void> {
+export async function expectWhole(dir: string): Promise<void> {
   const manifest = await readManifest(dir)
   if (manifest) await readRunFiles(dir, Object.keys(manifest.files))
 }
 
+/** How one was ended, by what, in words. */
+function wordsOf({ signal, fault, death }: Attack, { code, signal: by }: End): string {
+  const how = signal ?? (fault ? `${fault.fault} at ${fault.at}` : `worker at ${death}`)
+  return `${how} (${code ?? by})`
+}
+
+/** Most attempts of a run that is killed so often as asked for: some come when it has ended. */
+const ATTEMPTS = 5
+
 /** One run: left alone, and ended `ends` times. */
-async function chaosOf(seed: number, ends: number, folder: string): Promise<string> {
+async function chaosOf(
+  scenario: Scenario,
+  { ends, only }: Pick<ChaosOptions, 'ends' | 'only'>,
+  folder: string,
+): Promise<{ told: string[]; kills: number }> {
+  const { seed } = scenario
   const random = testRandom(seed * 7919 + 13)
   const whole = join(folder, 'whole')
-  const broken = join(folder, 'broken')
   const alone = await runChild({ seed, dir: whole, threads: 1, pause: 0 })
   if (alone.code !== 0)
     throw new Error(`the run alone (${alone.code ?? alone.signal}): ${alone.stderr}`)
   const told: string[] = []
-  for (let i = 0; i < ends; i++) {
-    const threads = between(random, 1, 2)
-    const attack = attackOf(random, threads)
-    const end = await runChild({ seed, dir: broken, threads, pause: PAUSE_MS }, attack)
-    expectEnd(end, attack)
-    await expectWhole(broken)
-    const { signal, fault, death } = attack
-    const how = signal ?? (fault ? `${fault.fault} at ${fault.at}` : `worker at ${death}`)
-    told.push(`${how} (${end.code ?? end.signal})`)
-    if (end.code === 0) break
+  let kills = 0
+  for (let round = 0; round === 0 || (only && kills < ends && round < ATTEMPTS); round++) {
+    const broken = join(folder, `broken${round}`)
+    const most = only ? ends * ATTEMPTS : ends
+    for (let i = 0; i < most && (!only || kills < ends); i++) {
+      const threads = between(random, 1, 2)
+      const attack = only ? killOf(random) : attackOf(random, threads, scenario)
+      const end = await runChild({ seed, dir: broken, threads, pause: PAUSE_MS }, attack)
+      expectEnd(end, attack)
+      await expectWhole(broken)
+      if (end.signal === 'SIGKILL') kills++
+      told.push(wordsOf(attack, end))
+      if (end.code === 0) break
+    }
+    const last = await runChild({ seed, dir: broken, threads: 2, pause: 0 })
+    if (last.code !== 0)
+      throw new Error(
+        `the last part (${last.code ?? last.signal}), behind ${told.join(', ')}: ${last.stderr}`,
+      )
+    const difference = await differenceOf(whole, broken, scenario)
+    if (difference !== undefined)
+      throw new Error(`${difference} differs, behind ${told.join(', ')}`)
   }
-  const last = await runChild({ seed, dir: broken, threads: 2, pause: 0 })
-  if (last.code !== 0)
-    throw new Error(`the last part (${last.code ?? last.signal}): ${last.stderr}`)
-  const difference = await differenceOf(whole, broken)
-  if (difference !== undefined) throw new Error(`${difference} differs, behind ${told.join(', ')}`)
-  return told.join(', ')
+  return { told, kills }
+}
+
+export interface ChaosResult {
+  readonly ends: number
+  /** Of these, by SIGKILL. */
+  readonly kills: number
+  readonly failures: readonly string[]
 }
 
 /** Runs, one after the other; each prints a line. */
-export async function chaos({ runs, seed, ends, print = () => {} }: ChaosOptions): Promise<{
-  readonly ends: number
-  readonly failures: readonly string[]
-}> {
-  let count = 0
+export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
+  const { runs, seed } = options
+  return oneByOne(runs, seed, options.print, (of, folder) => {
+    const scenario = scenarioOf(of)
+    return { name: describeScenario(scenario), done: chaosOf(scenario, options, folder) }
+  })
+}
+
+/** Each run in a folder of its own, which stays when it fails. */
+export async function oneByOne(
+  runs: number,
+  seed: number,
+  print: (line: string) => void = () => {},
+  begin: (
+    seed: number,
+    folder: string,
+  ) => { name: string; done: Promise<{ told: readonly string[]; kills: number }> },
+): Promise<ChaosResult> {
+  let [ends, kills] = [0, 0]
   const failures: string[] = []
   for (let run = 0; run < runs; run++) {
     const folder = await mkdtemp(join(tmpdir(), 'spikewasm-chaos-'))
-    const { compile, network } = scenarioOf(seed + run)
-    const { method, stepMode = '', update = '' } = compile
-    const name = `seed ${seed + run}: ${[network, method, stepMode, update].join(' ').trim()}`
+    const { name, done } = begin(seed + run, folder)
+    const title = `seed ${seed + run}: ${name}`
     try {
-      const told = await chaosOf(seed + run, ends, folder)
-      count += told.split(', ').length
-      print(`${name}: same bits behind ${told}`)
+      const of = await done
+      ends += of.told.length
+      kills += of.kills
+      print(`${title}: same bits behind ${of.told.join(', ')}`)
       await rm(folder, { recursive: true, force: true })
     } catch (error) {
-      failures.push(`${name}: ${(error as Error).message}; see ${folder}`)
+      failures.push(`${title}: ${(error as Error).message}; see ${folder}`)
       print(`FAIL ${failures.at(-1)}`)
     }
   }
-  return { ends: count, failures }
+  return { ends, kills, failures }
 }

@@ -2,11 +2,22 @@
  * One training in a process of its own: begins, or goes on, in a folder. It ends as the command
  * does: 0 when it is done, 1 with one line for an error, 128 and its number behind a signal.
  */
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { listenForInterrupt } from '../../src/cli/interrupt.js'
-import { checkpoint, SpikewasmError } from '../../src/index.js'
-import { readManifest } from '../../src/io/folder/folder.js'
-import { dataOf, fitOptionsOf, inputOf, networkOf, scenarioOf } from './scenario.js'
+import { checkpoint, type Model, SpikewasmError } from '../../src/index.js'
+import {
+  batchOf,
+  callbacksOf,
+  dataOf,
+  fitOptionsOf,
+  inputOf,
+  networkOf,
+  optimizerOf,
+  type Scenario,
+  scenarioOf,
+} from './scenario.js'
 
 export interface ChildOptions {
   readonly seed: number
@@ -22,35 +33,64 @@ const { seed, dir, threads, pause, death } = JSON.parse(process.argv[2]) as Chil
 const workers: Worker[] = []
 process.on('worker', (worker) => void workers.push(worker))
 
+let steps = 0
+async function afterStep(): Promise<void> {
+  process.stdout.write('.')
+  // While a step runs.
+  if (++steps === death)
+    setTimeout(() => {
+      for (const worker of workers) void worker.terminate()
+    }, pause)
+  if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause))
+}
+
 async function train(): Promise<void> {
   const scenario = scenarioOf(seed)
   const interrupt = listenForInterrupt(() => {})
+  const { frames, compile } = scenario
+  const input = inputOf(scenario)
+  const model = await networkOf(scenario).compile({ input, threads, frames, ...compile })
+  const isDone = await (frames ? loop : fit)(model, scenario, interrupt.signal)
+  if (!isDone) process.exitCode = interrupt.exitCode
+  await model.dispose()
+}
+
+/** @returns whether it has come to its end */
+async function fit(model: Model, scenario: Scenario, signal: AbortSignal): Promise<boolean> {
   const { every, monitor } = scenario
-  const model = await networkOf(scenario).compile({
-    input: inputOf,
-    threads,
-    ...scenario.compile,
-  })
-  let steps = 0
-  const { aborted, epochs } = await model.fit(dataOf(scenario), {
+  const { aborted, epochs, stopped } = await model.fit(dataOf(scenario), {
     ...fitOptionsOf(scenario),
-    signal: interrupt.signal,
-    resume: (await readManifest(dir)) ? dir : undefined,
-    callbacks: [checkpoint({ dir, every, monitor })],
-    async onStep() {
-      process.stdout.write('.')
-      // While a step runs.
-      if (++steps === death)
-        setTimeout(() => {
-          for (const worker of workers) void worker.terminate()
-        }, pause)
-      if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause))
-    },
+    signal,
+    resume: dir,
+    callbacks: [...callbacksOf(scenario, `${dir}.csv`), checkpoint({ dir, every, monitor })],
+    onStep: afterStep,
   })
   const last = epochs.at(-1)
-  const done = last?.epoch === scenario.epochs && !last.partial
-  if (aborted && !done) process.exitCode = interrupt.exitCode
-  await model.dispose()
+  return !aborted || stopped !== undefined || (last?.epoch === scenario.epochs && !last.partial)
+}
+
+/** Frames are for loops of one's own, with checkpoints of one's own: named by their step. */
+async function loop(model: Model, scenario: Scenario, signal: AbortSignal): Promise<boolean> {
+  const { clipNorm, epochs } = scenario
+  await mkdir(dir, { recursive: true })
+  const every = scenario.every === 'epoch' ? 5 : scenario.every
+  const saved = (await readdir(dir)).map((name) => /^(\d+)\.safetensors$/.exec(name)?.[1])
+  const first = Math.max(0, ...saved.filter((step) => step !== undefined).map(Number))
+  if (first > 0) await model.loadCheckpoint(join(dir, `${first}.safetensors`))
+  else model.optimizer = optimizerOf(scenario)
+  const end = 8 * epochs
+  const fileOf = (step: number): string => join(dir, `${step}.safetensors`)
+  let before = first
+  for (let step = first; step < end && !signal.aborted; step++) {
+    await model.trainStep(...batchOf(scenario, step), { clipNorm })
+    if ((step + 1) % every === 0 || step + 1 === end) {
+      await model.saveCheckpoint(fileOf(step + 1))
+      await rm(fileOf(before), { force: true })
+      before = step + 1
+    }
+    await afterStep()
+  }
+  return before === end
 }
 
 try {

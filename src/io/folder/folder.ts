@@ -8,10 +8,20 @@
  * nobody reads.
  */
 
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+} from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
-import { explainRead, kindOfPath, readFileClear, syncFolder, writeError } from '../files.js'
+import { explainRead, kindOfPath, readFileClear, writeError } from '../files.js'
 import { FolderLock, LOCK } from './lock.js'
 import {
   entryOf,
@@ -52,6 +62,8 @@ export class RunFolder {
   private attempt: number
   /** The last one whose files have their own names. */
   private settled: Manifest | undefined
+  /** The folder itself, open for `sync`. */
+  private handle: FileHandle | undefined
 
   /**
    * Makes the folder where there is none, takes its lock, and ends what a writer that was killed
@@ -145,7 +157,7 @@ export class RunFolder {
       fresh.push(MANIFEST)
       await writeSynced(join(path, temporary), serializeManifest(manifest))
       // What the manifest names must be there before it, also behind a power cut.
-      await syncFolder(path)
+      await this.sync()
       await this.replaceManifest(temporary, manifest)
     } catch (error) {
       if (this.manifest === before)
@@ -154,7 +166,7 @@ export class RunFolder {
       throw error instanceof SpikewasmError ? error : await writeError(join(path, current), error)
     }
     // The old files must not go before the new manifest is there for good.
-    await syncFolder(path)
+    await this.sync()
     await this.settle(fresh)
   }
 
@@ -185,6 +197,16 @@ export class RunFolder {
       throw error
     }
     this.manifest = manifest
+  }
+
+  /** Names in the folder are on the disk from here on, where the system can do that. */
+  private async sync(): Promise<void> {
+    try {
+      this.handle ??= await open(this.path, 'r')
+      await this.handle.sync()
+    } catch {
+      // The files are complete either way.
+    }
   }
 
   private async hasSize(name: string, { bytes }: FileEntry): Promise<boolean> {
@@ -240,6 +262,8 @@ export class RunFolder {
 
   /** Gives the lock back. Folders that were made for nothing are removed. */
   async close(): Promise<void> {
+    await this.handle?.close().catch(() => undefined)
+    this.handle = undefined
     await this.lock.release()
     if (this.manifest.generation === 0)
       for (const folder of this.made.toReversed()) await rmdir(folder).catch(() => undefined)

@@ -1,7 +1,7 @@
 /** A file that says which process writes in a folder. */
 
 import { randomBytes } from 'node:crypto'
-import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
@@ -26,6 +26,9 @@ export class FolderLock {
     private readonly path: string,
     private readonly nonce: string,
   ) {}
+
+  /** The file that was ours when it was last read. */
+  private known: string | undefined
 
   /**
    * Takes the lock of a folder. That of a process that has ended on this machine is taken at once.
@@ -56,7 +59,10 @@ export class FolderLock {
 
   /** @throws SpikewasmError when another process has taken the lock */
   async check(): Promise<void> {
-    if ((await holderOf(this.path))?.nonce !== this.nonce)
+    const now = await identityOf(this.path)
+    if (now !== undefined && now === this.known) return
+    if ((await holderOf(this.path))?.nonce === this.nonce) this.known = now
+    else
       throw new SpikewasmError(
         `${this.path}: the lock of this run is gone, or another process has taken it; nothing ` +
           'more is written here. Do not remove the lock of a run that goes on',
@@ -67,6 +73,17 @@ export class FolderLock {
   async release(): Promise<void> {
     const holder = await holderOf(this.path).catch(() => undefined)
     if (holder?.nonce === this.nonce) await rm(this.path, { force: true }).catch(() => undefined)
+  }
+}
+
+/** Another one for each file and each change of it; undefined where there is none. */
+async function identityOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino, ctimeNs } = await stat(path, { bigint: true })
+    return `${dev} ${ino} ${ctimeNs}`
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -9,7 +9,7 @@ import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import type { EpochRecord, History } from '../records.js'
-import { checkSnapshot, type Snapshot } from '../snapshot.js'
+import { aboutText, checkSnapshot, jsonOnce, type Snapshot } from '../snapshot.js'
 
 export { type Monitor, monitors }
 
@@ -68,6 +68,12 @@ export function dueOf(name: string, every: number | string): Due {
   return { steps: every as number }
 }
 
+/** Folders that callbacks write. */
+const folders = new WeakMap<Callback, string>()
+
+/** The folder that a callback of `checkpoint` writes; undefined for another callback. */
+export const folderOf = (callback: Callback): string | undefined => folders.get(callback)
+
 /**
  * Writes the folder of a run: `weights.safetensors` (the last), `best.safetensors`, `history.jsonl`
  * (a record a line), and `checkpoint.safetensors`, from which `fit({ resume: dir })` goes on to the
@@ -87,18 +93,21 @@ export function checkpoint(options: CheckpointOptions): Callback {
     () => `checkpoint.monitor must be one of ${monitors.join(', ')}, got ${describe(monitor)}`,
   )
   const due = dueOf('checkpoint.every', every)
-  return runWriter({
+  const callback = runWriter({
     due,
     monitor,
     async open({ resumed }, training) {
       const { RunFolder } = await import('../../io/folder/folder.js')
       const folder = await RunFolder.open(dir, 'checkpoint.dir')
       try {
+        const begun = resumed && (await isRunOf(folder, training))
+        if (begun || overwrite) return { folder, begun }
         const taken = await folder.taken(Object.values(runFiles))
         // One that was ended before its first checkpoint has nothing to lose.
-        const begun = folder.generation > 0 && !folder.names.includes(runFiles.checkpoint)
-        const free = taken.length === 0 || (begun && taken.join() === runFiles.options)
-        if (overwrite || free || (resumed && (await isRunOf(folder, training)))) return folder
+        const isStart = folder.generation > 0 && !folder.names.includes(runFiles.checkpoint)
+        const free =
+          taken.length === 0 || (isStart && !resumed && taken.join() === runFiles.options)
+        if (free) return { folder, begun }
       } catch (error) {
         await folder.close()
         throw error
@@ -112,15 +121,25 @@ export function checkpoint(options: CheckpointOptions): Callback {
               'overwrite: true to begin anew',
       )
     },
-    first: (snapshot) => ({
-      [runFiles.options]: encode(`${JSON.stringify(snapshot.about.setting, undefined, 2)}\n`),
-    }),
+    first: (snapshot) => ({ [runFiles.options]: optionsOf(snapshot) }),
   })
+  folders.set(callback, dir)
+  return callback
 }
 
-/** Whether a folder's checkpoint is one of the training that runs. */
+const optionsOf = ({ about }: Snapshot): Uint8Array =>
+  encode(`${JSON.stringify(about.setting, undefined, 2)}\n`)
+
+/**
+ * Whether a folder's checkpoint is one of the training that runs, or, where it has none yet, its
+ * options are.
+ */
 async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> {
-  if (!folder.names.includes(runFiles.checkpoint)) return false
+  if (!folder.names.includes(runFiles.checkpoint)) {
+    if (!folder.names.includes(runFiles.options)) return false
+    const found = await folder.read(runFiles.options)
+    return Buffer.compare(found, optionsOf(training.snapshot())) === 0
+  }
   const found = await parseCheckpoint(
     await folder.read(runFiles.checkpoint),
     `${folder.path}/${runFiles.checkpoint}`,
@@ -135,7 +154,11 @@ type Files = Readonly<Record<string, Uint8Array>>
 export interface RunWriterParts {
   readonly due: Due
   readonly monitor?: Monitor
-  open(start: FitStart, training: Training): Promise<RunFolder>
+  /** `begun`: whether it holds this run already, or its options at least. */
+  open(
+    start: FitStart,
+    training: Training,
+  ): Promise<{ readonly folder: RunFolder; readonly begun: boolean }>
   /** Files that are written once, when the run begins. */
   first?(snapshot: Snapshot): Files
 }
@@ -145,14 +168,11 @@ interface Pending {
   /** The weights of the best epoch since the last commit. */
   readonly best: Snapshot | undefined
   readonly partial: EpochRecord | undefined
-  /** Whether the user wants one here. */
-  readonly asked: boolean
 }
 
 interface Keep {
   readonly isBest?: boolean
   readonly ended?: string
-  readonly asked?: boolean
 }
 
 /** Epochs may be short: behind them nothing is written more often. So much of a run can be lost. */
@@ -163,23 +183,25 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, first }: RunWriterParts): Callback {
   let folder: RunFolder | undefined
-  let resumed = false
+  let begun = false
   let epochs = 0
   let best: number | null = null
+  let restored = false
   /** The commit that is being written, and what went wrong with it. */
   let writing: Promise<void> | undefined
   let failure: { readonly error: unknown } | undefined
   /** What waits to be written: a disk that is slower than the training gets the newest alone. */
   let pending: Pending | undefined
+  /** A checkpoint was asked for. */
+  let isDue = false
   let writtenAt = Number.NEGATIVE_INFINITY
   let beganAt = 0
   let partial: EpochRecord | undefined
 
-  const keep = (training: Training, { isBest = false, ended, asked = false }: Keep = {}): void => {
+  const keep = (training: Training, { isBest = false, ended }: Keep = {}): void => {
     const taken = training.snapshot()
     const snapshot = ended === undefined ? taken : { ...taken, about: { ...taken.about, ended } }
-    const { best, asked: before = false } = pending ?? {}
-    pending = { snapshot, best: isBest ? snapshot : best, partial, asked: asked || before }
+    pending = { snapshot, best: isBest ? snapshot : pending?.best, partial }
   }
 
   const commit = async (to: RunFolder, { snapshot, best, partial }: Pending): Promise<void> => {
@@ -188,7 +210,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
     await to.commit({
       [runFiles.weights]: weights,
       [runFiles.history]: historyOf(snapshot, partial),
-      [runFiles.checkpoint]: await serializeCheckpoint(snapshot),
+      [runFiles.checkpoint]: await serializeCheckpoint(snapshot, aboutText(snapshot.about)),
       ...(bestFile ? { [runFiles.best]: bestFile } : {}),
     })
   }
@@ -206,8 +228,6 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       })
       .then(() => {
         writing = undefined
-        // Asked for while the disk was busy.
-        if (pending?.asked) write()
       })
   }
 
@@ -224,32 +244,38 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
     name: 'checkpoint',
     last: true,
     async onFitStart(start, training) {
-      resumed = start.resumed
       epochs = start.epochs
       failure = undefined
       partial = undefined
       pending = undefined
-      if (!resumed) best = null
-      const begun = training.snapshot()
+      isDue = false
+      // A callback may be used for one fit after another.
+      if (!restored) best = null
+      restored = false
+      const now = training.snapshot()
       expect(
-        !monitor?.startsWith('test') || begun.about.setting.validation !== undefined,
+        !monitor?.startsWith('test') || now.about.setting.validation !== undefined,
         () =>
           `checkpoint.monitor: ${monitor} needs validation data, got none; give fit ` +
           'validation, or monitor what is trained',
       )
-      folder = await open(start, training)
+      const place = await open(start, training)
+      folder = place.folder
+      begun = place.begun
       beganAt = performance.now()
-      if (!first || (resumed && folder.names.includes(runFiles.options))) return
-      await folder.commit(first(begun), { alone: !resumed })
+      if (first && !begun) await folder.commit(first(now), { alone: true })
     },
     async onStep({ epoch, steps, step }, training) {
       // Who trains on without checkpoints would lose more from step to step.
       if (failure) throw failure.error
       const done = epoch * steps + step + 1
       const now = performance.now()
-      const bySteps = due.steps !== undefined && done % due.steps === 0
-      if (bySteps || (due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms)) {
-        keep(training, { asked: true })
+      isDue ||= due.steps !== undefined && done % due.steps === 0
+      isDue ||= due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms
+      // While the disk is busy nothing is copied that another step would make old.
+      if (isDue && !writing) {
+        isDue = false
+        keep(training)
         write()
       } else if (pending && isTime()) write()
     },
@@ -272,7 +298,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
         await writeAll()
         if (failure && history) throw failure.error
         // An error before the first checkpoint leaves nothing to go on with.
-        if (!history && !resumed && !folder?.names.includes(runFiles.checkpoint))
+        if (!history && !begun && !folder?.names.includes(runFiles.checkpoint))
           await folder?.discard()
       } finally {
         // A commit that goes on keeps the lock.
@@ -292,6 +318,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
           `${kept.monitor ?? 'none'}, got ${monitor ?? 'none'}`,
       )
       best = kept.best
+      restored = true
     },
   }
 }
@@ -345,5 +372,5 @@ function modelFile(snapshot: Snapshot): Uint8Array {
 /** One JSON object a line. */
 function historyOf({ about }: Snapshot, partial: EpochRecord | undefined): Uint8Array {
   const records = partial ? [...about.records, partial] : about.records
-  return encode(records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+  return encode(records.map((record) => `${jsonOnce(record)}\n`).join(''))
 }

@@ -42,11 +42,14 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
   let bytes = 0
   return {
     name: 'csvLogger',
-    async onFitStart({ resumed }) {
+    async onFitStart({ resumed, epoch, step }, training) {
       const { truncate, writeFile } = await import('node:fs/promises')
       await named(path, async () => {
         const found = await textOf(path)
-        const known = resumed ? kept?.bytes : undefined
+        // Killed before its first checkpoint: nothing of the file counts, if it is one of ours.
+        const isStart =
+          resumed && !append && step === 0 && training.snapshot().about.first === epoch
+        const known = kept?.bytes ?? (isStart && found && isTable(found) ? 0 : undefined)
         kept = undefined
         if (known === undefined && found !== undefined && found !== '' && !append && !overwrite)
           throw new SpikewasmError(
@@ -88,6 +91,9 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
     },
   }
 }
+
+/** Whether it begins as what we write does. */
+const isTable = (text: string): boolean => /^epoch,trainLoss,/.test(text)
 
 /** The numbers of a record, by column. */
 function figuresOf({ firingRates, ...record }: EpochRecord): Readonly<Record<string, number>> {

@@ -1,0 +1,129 @@
+/** `spikewasm train` under kill -9 at random moments, with --out and --resume. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { testRandom } from '../support/engine.js'
+import {
+  type ChaosOptions,
+  type ChaosResult,
+  differentFile,
+  expectWhole,
+  oneByOne,
+  timeless,
+} from './chaos.js'
+import { between, pick, type Random } from './scenario.js'
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+interface End {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stderr: string
+  readonly ms: number
+}
+
+function train(args: readonly string[], killAfter?: number): Promise<End> {
+  const began = performance.now()
+  const child = spawn(process.execPath, [main, 'train', '--json', ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, SPIKEWASM_ALL_THREADS: '1' },
+  })
+  const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill(9), killAfter)
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      resolve({ code, signal, stderr, ms: performance.now() - began })
+    })
+  })
+}
+
+const methods = ['rate', 'bptt', 'ottt', 'sltt'] as const
+
+/** Options of a run of about a second. */
+function optionsOf(seed: number, random: Random): string[] {
+  const method = methods[seed % methods.length]
+  const optimizer = pick(random, ['sgd', 'adam', 'adamW'])
+  const online = method === 'ottt' || method === 'sltt'
+  const losses = method === 'rate' ? ['crossEntropy', 'mse'] : ['crossEntropy', 'mse', 'tet']
+  const loss = pick(random, losses)
+  const everyStep = online && random() < 0.5
+  const maybe = (...args: string[]): string[] => (random() < 0.5 ? args : [])
+  return [
+    ...['--method', method, '--model', 'cnn', '--seed', `${seed}`],
+    ...['--time-steps', `${between(random, 2, 4)}`, '--batch-size', `${between(random, 8, 32)}`],
+    ...['--epochs', `${between(random, 6, 10)}`, '--limit-train', '400', '--limit-test', '80'],
+    ...['--optimizer', optimizer, '--loss', loss],
+    ...(loss === 'crossEntropy' ? maybe('--label-smoothing', '0.1') : []),
+    ...['--schedule', pick(random, ['cosine', 'oneCycle', 'plateau', 'stepDecay', 'constant'])],
+    ...maybe('--clip-norm', '1'),
+    ...(everyStep ? ['--update', 'everyStep'] : maybe('--accumulate', '3')),
+    ...maybe('--ema', '0.9'),
+    ...maybe('--early-stopping', '5'),
+    ...maybe('--validation-split', '0.2'),
+    ...maybe('--monitor', 'trainLoss'),
+    ...['--checkpoint-every', `${pick(random, [1, 3, 10, 50])}`],
+  ]
+}
+
+async function commandChaosOf(
+  seed: number,
+  args: readonly string[],
+  ends: number,
+  folder: string,
+): Promise<{ told: string[]; kills: number }> {
+  const random = testRandom(seed * 6007 + 5)
+  const whole = join(folder, 'whole')
+  const alone = await train([...args, '--threads', '1', '--out', whole])
+  if (alone.code !== 0) throw new Error(`the run alone: ${alone.stderr}`)
+  const told: string[] = []
+  let kills = 0
+  const fail = (what: string, { code, signal, stderr }: End): Error =>
+    new Error(`${what} ended with ${code ?? signal}, behind ${told.join(', ')}: ${stderr}`)
+  for (let round = 0; round === 0 || (kills < ends && round < 2 * ends); round++) {
+    const broken = join(folder, `broken${round}`)
+    const go = (killAfter?: number): Promise<End> => {
+      const isBegun = existsSync(join(broken, 'manifest.json'))
+      const threads = `${between(random, 1, 2)}`
+      return isBegun
+        ? train(['--resume', broken, '--threads', threads], killAfter)
+        : train([...args, '--threads', '1', '--out', broken], killAfter)
+    }
+    while (kills < ends) {
+      const after = random() * alone.ms
+      const end = await go(after)
+      told.push(`${Math.round(after)} ms (${end.code ?? end.signal})`)
+      if (end.signal === 'SIGKILL') kills++
+      else if (end.code !== 0) throw fail('a part', end)
+      await expectWhole(broken)
+      if (end.code === 0) break
+    }
+    const last = await go()
+    if (last.code !== 0) throw fail('the last part', last)
+    const names = ['weights.safetensors', 'best.safetensors', 'options.json']
+    const different = await differentFile(whole, broken, names)
+    if (different !== undefined) throw new Error(`${different} differs, behind ${told.join(', ')}`)
+    const histories = await Promise.all(
+      [whole, broken].map((dir) => readFile(join(dir, 'history.jsonl'), 'utf8')),
+    )
+    if (timeless(histories[0]) !== timeless(histories[1]))
+      throw new Error(`history.jsonl differs, behind ${told.join(', ')}`)
+  }
+  return { told, kills }
+}
+
+/** Runs of the command, one after the other, each killed `ends` times; each prints a line. */
+export function commandChaos({ runs, seed, ends, print }: ChaosOptions): Promise<ChaosResult> {
+  return oneByOne(runs, seed, print, (of, folder) => {
+    const random = testRandom(of * 9973 + 1)
+    for (let i = 0; i < 8; i++) random()
+    const args = optionsOf(of, random)
+    return { name: args.join(' '), done: commandChaosOf(of, args, ends, folder) }
+  })
+}

@@ -1,0 +1,94 @@
+/** Trainings that go on from a folder in which no checkpoint has been written yet. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Callback,
+  checkpoint,
+  csvLogger,
+  type FitOptions,
+  type FitStart,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { RunFolder } from '../../src/io/folder/folder.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const train = toy(24, 1).data
+const options: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.05 }) }
+
+function compileToy(): Promise<Model> {
+  const net = sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses))
+  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+}
+
+async function fitInto(dir: string, more: FitOptions = {}, own: Callback[] = []): Promise<void> {
+  const model = await compileToy()
+  const callbacks = [...own, csvLogger(`${dir}.csv`), checkpoint({ dir })]
+  await model.fit(train, { ...options, ...more, callbacks })
+  await model.dispose()
+}
+
+/** What a process leaves that is killed before its first checkpoint. */
+async function killedEarly(dir: string, whole: string): Promise<void> {
+  const folder = await RunFolder.open(dir)
+  await folder.commit({ 'options.json': await readFile(join(whole, 'options.json')) })
+  await folder.close()
+  const table = await readFile(`${whole}.csv`, 'utf8')
+  await writeFile(`${dir}.csv`, table.split('\n').slice(0, 2).join('\n'))
+}
+
+test('resume where no checkpoint has been written: begins, its callbacks know that it goes on', () =>
+  withFolder(async (parent) => {
+    const [whole, broken] = [join(parent, 'whole'), join(parent, 'broken')]
+    // The callback makes the folder.
+    await fitInto(whole, { resume: whole })
+    await killedEarly(broken, whole)
+    const starts: FitStart[] = []
+    await fitInto(broken, { resume: broken }, [
+      { name: 'looks', onFitStart: (start: FitStart) => starts.push(start) },
+    ])
+    assert.is(starts[0].resumed, true)
+    assert.is(starts[0].step, 0)
+    for (const name of ['weights.safetensors', 'options.json']) {
+      const [a, b] = await Promise.all([whole, broken].map((dir) => readFile(join(dir, name))))
+      assert.ok(a.equals(b), name)
+    }
+    const lines = (await readFile(`${broken}.csv`, 'utf8')).trimEnd().split('\n')
+    assert.is(lines.length, 3, 'a head and two epochs')
+  }))
+
+test('resume where no checkpoint has been written: other options and tables are refused', () =>
+  withFolder(async (parent) => {
+    const [whole, broken] = [join(parent, 'whole'), join(parent, 'broken')]
+    await fitInto(whole)
+    await killedEarly(broken, whole)
+    const other = { resume: broken, optimizer: sgd({ lr: 0.1 }) }
+    assert.match(await messageOf(() => fitInto(broken, other)), /holds another run than the one/)
+    await writeFile(`${broken}.csv`, 'mine\n')
+    assert.match(await messageOf(() => fitInto(broken, { resume: broken })), /is there already/)
+    assert.is(await readFile(`${broken}.csv`, 'utf8'), 'mine\n')
+    const missing = join(parent, 'missing')
+    assert.match(
+      await messageOf(() => fitInto(whole, { resume: missing })),
+      /^fit\.resume must be a readable file/,
+    )
+  }))
+
+test('a checkpoint in a folder has the bytes of serializeCheckpoint', () =>
+  withFolder(async (parent) => {
+    const dir = join(parent, 'run')
+    await fitInto(dir)
+    const bytes = await readFile(join(dir, 'checkpoint.safetensors'))
+    const again = await serializeCheckpoint(await parseCheckpoint(bytes, dir))
+    assert.ok(bytes.equals(again))
+  }))
+
+test.run()
