@@ -105,10 +105,16 @@ test('a worker that dies amid fit: fit rejects with one error, and goes on from 
           }
         },
       })
-      const error: Error = await soon(running).then(
-        () => new Error('it ends'),
+      const error: Error | undefined = await soon(running).then(
+        () => undefined,
         (reason) => reason,
       )
+      // The pool may have replaced the worker before the next step: then nothing was lost.
+      if (!error) {
+        expectSameBits(`${during}, replaced`, whole.stateDict(), model.stateDict())
+        await model.dispose()
+        continue
+      }
       assert.is(error.name, 'SpikewasmError', error.message)
       assert.match(error.message, /^a worker failed at layer .*; parameters can still be saved: /)
       assert.match(await messageOf(() => soon(model.fit(data, fit))), /the model stopped working/)

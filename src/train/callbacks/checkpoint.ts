@@ -138,7 +138,7 @@ async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> 
   if (!folder.names.includes(runFiles.checkpoint)) {
     if (!folder.names.includes(runFiles.options)) return false
     const found = await folder.read(runFiles.options)
-    return Buffer.compare(found, optionsOf(training.snapshot())) === 0
+    return decode(found) === decode(optionsOf(training.snapshot()))
   }
   const found = await parseCheckpoint(
     await folder.read(runFiles.checkpoint),
@@ -179,6 +179,8 @@ interface Keep {
 const APART_MS = 1000
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, first }: RunWriterParts): Callback {
