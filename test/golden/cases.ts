@@ -5,13 +5,22 @@
  * package's public functions are used here, so that the table outlives changes inside.
  */
 import {
+  adam,
+  adamW,
   type Block,
   type CompileOptions,
+  crossEntropy,
+  type FitOptions,
   type MethodOptions,
+  mse,
+  perStep,
+  ratePenalty,
   resnet18,
   type SgdOptions,
   type SurrogateName,
   sewResnet34,
+  sgd,
+  tet,
   vggsnn,
 } from '../../src/index.js'
 import { cnn } from '../../src/models/cnn.js'
@@ -46,6 +55,8 @@ export interface GoldenCase {
   readonly start?: 'made' | 'initial'
   /** Trains by `fit`, two epochs of so many steps, instead of by `trainStep`. */
   readonly fit?: boolean
+  /** With `fit`: its options, in place of `optimizer` and the schedule of all cases. */
+  readonly training?: FitOptions
   /** With `fit`: a second training by this method follows. */
   readonly thenBy?: MethodOptions
   /** Takes seconds: left out of the tests, `npm run golden -- --all` runs it. */
@@ -214,6 +225,47 @@ function smallCases(): GoldenCase[] {
   return cases
 }
 
+/** What a training can ask of `fit`: optimizers, losses and all that changes a step. */
+function trainingCases(): GoldenCase[] {
+  const groups = [{ params: 'bn*', lr: 0.02, weightDecay: 0 }]
+  const averaged = { accumulate: 2, ema: 0.75, clipNorm: 0.05 }
+  const tables: readonly (readonly [string, readonly MethodName[], FitOptions])[] = [
+    ['adam', offline, { optimizer: adam({ lr: 0.01, weightDecay: 2 ** -6 }) }],
+    ['adamW groups', ['rate m', 'bptt m'], { optimizer: adamW({ lr: 0.01, groups }) }],
+    ['adamW averaged', ['rate m', 'bptt m'], { optimizer: adamW({ lr: 0.01 }), ...averaged }],
+    ['adam', ['ottt everyStep', 'sltt'], { optimizer: adam({ lr: 0.01 }), clipNorm: 0.5 }],
+    ['sgd groups', ['rate m'], { optimizer: sgd({ lr: 0.1, groups }), freeze: ['conv1'] }],
+    ['sgd averaged', ['rate m', 'ottt'], { optimizer: sgd({ lr: 0.1 }), ...averaged }],
+    ['smoothed', ['rate m', 'ottt'], { loss: crossEntropy({ labelSmoothing: 0.125 }) }],
+    ['counted', ['rate m', 'bptt m'], { loss: crossEntropy({ of: 'counts' }) }],
+    ['mse', ['rate m', 'bptt m', 'sltt'], { loss: mse({ correctRate: 0.75 }) }],
+    ['tet', ['bptt m', 'sltt'], { loss: tet({ lambda: 0.25 }) }],
+    [
+      'penalties',
+      offline,
+      {
+        penalties: [
+          ratePenalty({ weight: 0.5, target: 0.25 }),
+          ratePenalty({ weight: 0.125, norm: 'L1' }),
+        ],
+      },
+    ],
+  ]
+  const small = { T: 4, B: 5, fit: true, steps: 5 }
+  return tables.flatMap(([name, names, training]) =>
+    names.map((method) =>
+      make(`fit ${name}`, offline.includes(method) ? strided : standardised, method, {
+        ...small,
+        training: { optimizer: sgd({ lr: 0.1 }), schedule: perStep(halved), ...training },
+        threaded: method === 'rate m',
+      }),
+    ),
+  )
+}
+
+/** A factor that no rounding changes. */
+const halved = ({ step }: { step: number }): number => 1 / (1 + (step >> 2))
+
 /** The paper's networks on the smallest images that they take. */
 function paperCases(): GoldenCase[] {
   const large = { large: true, steps: 5 }
@@ -253,4 +305,4 @@ function paperCases(): GoldenCase[] {
   ]
 }
 
-export const cases: readonly GoldenCase[] = [...smallCases(), ...paperCases()]
+export const cases: readonly GoldenCase[] = [...smallCases(), ...trainingCases(), ...paperCases()]

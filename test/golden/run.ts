@@ -78,7 +78,10 @@ export async function runCase(
     }
     return {
       hashes: {
-        parameters: hashState(model.stateDict()),
+        parameters: hashState({
+          ...model.stateDict(),
+          ...(c.training?.ema !== undefined && averagesOf(model)),
+        }),
         gradients,
         logits: hash([logits, classes]),
         rates: hash([JSON.stringify(rates)]),
@@ -90,6 +93,12 @@ export async function runCase(
     await model.dispose()
   }
 }
+
+/** Under names of their own. */
+const averagesOf = (model: Model): StateDict =>
+  Object.fromEntries(
+    Object.entries(model.averages()).map(([name, entry]) => [`average ${name}`, entry]),
+  )
 
 /** Two epochs, and as many by another method where the case names one. */
 async function trainByFit(
@@ -107,6 +116,7 @@ async function trainByFit(
       schedule: (epoch) => 1 / 2 ** epoch,
       validation,
       onStep: ({ loss, meanAccuracy }) => losses.push(loss, meanAccuracy),
+      ...c.training,
       ...method,
     })
     for (const { trainLoss, trainAccuracy, testLoss, testAccuracy, firingRates } of epochs) {
