@@ -26,7 +26,7 @@ function valueType(code: number): ValueType {
  */
 export function decodeModule(bytes: Uint8Array): Map<string, Func> {
   const signatures: Signature[] = []
-  const functions: Func[] = []
+  const functions: Decoded[] = []
   const globals: number[] = []
   const names = new Map<string, number>()
   for (const { id, contents } of sectionsOf(bytes)) {
@@ -38,14 +38,7 @@ export function decodeModule(bytes: Uint8Array): Map<string, Func> {
     else if (id === 3)
       each((i) => {
         const { params, result } = signatures[contents.u32()]
-        functions.push({
-          name: `f${i}`,
-          params: [...params],
-          result,
-          locals: [],
-          label: { kind: 'block', result },
-          body: [],
-        })
+        functions.push(new Decoded(`f${i}`, [...params], result))
       })
     else if (id === 6) each(() => globals.push(readGlobal(contents)))
     else if (id === 7)
@@ -60,11 +53,51 @@ export function decodeModule(bytes: Uint8Array): Map<string, Func> {
         const size = contents.u32()
         const body = new Reader(contents.bytes, contents.at, contents.at + size)
         contents.at += size
-        new BodyDecoder(body, functions, functions[i], globals).decode()
+        functions[i].read = (func) => new BodyDecoder(body, functions, func, globals).decode()
       })
   }
-  for (const [name, index] of names) (functions[index] as { name: string }).name = name
+  for (const [name, index] of names) functions[index].name = name
   return new Map(Array.from(names, ([name, index]) => [name, functions[index]]))
+}
+
+/** A function whose code is read when it is asked for: a network uses a part of the engine. */
+class Decoded implements Func {
+  readonly label: Label
+  read: ((func: Func) => void) | undefined
+  #locals: ValueType[] = []
+  #body: readonly Expression[] = []
+
+  constructor(
+    public name: string,
+    public params: ValueType[],
+    public result: ValueType | undefined,
+  ) {
+    this.label = { kind: 'block', result }
+  }
+
+  get locals(): ValueType[] {
+    this.#decode()
+    return this.#locals
+  }
+
+  set locals(locals) {
+    this.#locals = locals
+  }
+
+  get body(): readonly Expression[] {
+    this.#decode()
+    return this.#body
+  }
+
+  set body(body) {
+    this.#body = body
+  }
+
+  #decode(): void {
+    const { read } = this
+    this.read = undefined
+    read?.(this)
+  }
 }
 
 function readSignature(r: Reader): Signature {

@@ -175,8 +175,13 @@ export function map(
   list: readonly Expression[],
   one: (e: Expression) => Expression,
 ): readonly Expression[] {
-  const out = list.map(one)
-  return isSameList(out, list) ? list : out
+  let out: Expression[] | undefined
+  for (let i = 0; i < list.length; i++) {
+    const e = one(list[i])
+    if (e !== list[i]) out ??= list.slice()
+    if (out) out[i] = e
+  }
+  return out ?? list
 }
 
 /** The same from the last to the first. */
@@ -184,9 +189,13 @@ export function mapBackwards(
   list: readonly Expression[],
   one: (e: Expression) => Expression,
 ): readonly Expression[] {
-  const out = list.slice()
-  for (let i = list.length - 1; i >= 0; i--) out[i] = one(list[i])
-  return isSameList(out, list) ? list : out
+  let out: Expression[] | undefined
+  for (let i = list.length - 1; i >= 0; i--) {
+    const e = one(list[i])
+    if (e !== list[i]) out ??= list.slice()
+    if (out) out[i] = e
+  }
+  return out ?? list
 }
 
 export function isSameList(a: readonly Expression[], b: readonly Expression[]): boolean {
@@ -261,6 +270,15 @@ function visitOne(e: Expression, each: (e: Expression) => void): void {
     case 'tee':
     case 'drop':
       visitOne(e.value, each)
+      return
+    case 'op':
+    case 'call':
+    case 'select':
+      visit(e.args, each)
+      return
+    case 'block':
+    case 'loop':
+      visit(e.body, each)
       return
     default:
       visit(parts(e), each)
