@@ -83,20 +83,16 @@ async function runAll(list) {
 // Where new files run alone, and those there that neither look at times nor need all processors.
 const ALONE = /^test\/(bench|diagnose|runtime|train)\/|interrupt/
 const BESIDE = [
-  ...['accuracy', 'campaign', 'figures', 'history', 'kernels', 'operations', 'own', 'peers'].map(
-    (name) => `bench/${name}`,
-  ),
-  ...[
-    'bench/selection',
-    'bench/statistics',
-    'bench/trust',
-    'bench/weights',
-    'diagnose/command',
-    'diagnose/page',
-  ],
-  ...['runtime/profile', 'runtime/revectorize', 'runtime/threads', 'runtime/views'],
-  ...['train/model', 'train/optimizer'],
-].map((name) => `test/${name}.test.ts`)
+  'bench: accuracy campaign figures history kernels operations own peers selection statistics',
+  'bench: trust weights',
+  'diagnose: command measure page',
+  'runtime: bounds junk memory profile revectorize sharing threads views',
+  'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
+  'train: schedule updates',
+].flatMap((row) => {
+  const [folder, names] = row.split(': ')
+  return names.split(' ').map((name) => `test/${folder}/${name}.test.ts`)
+})
 const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
 const alone = sources.filter(runsAlone)
 // Backwards: the small files of kernels come last, so that both runners end at about one time.

@@ -1,5 +1,6 @@
 /** `spikewasm bench FILE` as a process: whatever a benchmark does, the command says so and ends. */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -123,14 +124,23 @@ if (process.platform !== 'win32')
 
 if (process.platform !== 'win32')
   test('Ctrl-C: what there is is written; 130', async () => {
-    const slow = `bench('slow', () => new Promise((done) => setTimeout(done, 5000)))`
-    const args = ['bench', await write(`${good}${slow}`), '--quick', '--json', 'part.json']
-    let stopped = false
+    const began = join(folder, 'began')
+    const fs = `import { writeFileSync } from 'node:fs'\n`
+    const slow = `bench('slow', () => {
+      writeFileSync(${JSON.stringify(began)}, '')
+      return new Promise((done) => setTimeout(done, 5000))
+    })`
+    const args = ['bench', await write(`${fs}${good}${slow}`), '--quick', '--json', 'part.json']
+    let waits: NodeJS.Timeout | undefined
     const { code, stderr } = await run(args, {
       cwd: folder,
       onOutput: (_, interrupt) => {
-        if (!stopped) setTimeout(interrupt, 2500)
-        stopped = true
+        if (waits) return
+        waits = setInterval(() => {
+          if (!existsSync(began)) return
+          clearInterval(waits)
+          interrupt()
+        }, 50)
       },
     })
     assert.equal([code, stderr], [130, ''])

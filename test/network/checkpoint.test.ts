@@ -240,7 +240,7 @@ test('they do make activations again, whole and in parts, and write gradients in
 test('random networks, in both engines', async () => {
   const random = testRandom(seed)
   let [whole, parts] = [0, 0]
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 28; round++) {
     const size = 6 + Math.floor(random() * 7)
     const shape = [random() < 0.3 ? 1 : 3, size, size] as const
     const network = randomNetwork(random, shape, true)
