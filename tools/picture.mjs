@@ -39,7 +39,7 @@ const losses = []
 const accuracies = []
 await model.fit(train, {
   epochs,
-  optimizer: sgd({ lr: 0.2 }),
+  optimizer: sgd({ lr: 0.2, weightDecay: 5e-4 }),
   schedule: cosine(),
   validation: test,
   onStep: ({ loss }) => losses.push(loss),
