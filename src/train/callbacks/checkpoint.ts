@@ -8,8 +8,10 @@ import { serializeState } from '../../io/state.js'
 import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Callback, FitStart, Training } from '../callback.js'
+import { partOf } from '../prefixed.js'
 import type { EpochRecord, History } from '../records.js'
 import { aboutText, checkSnapshot, jsonOnce, type Snapshot } from '../snapshot.js'
+import { exclusive } from './exclusive.js'
 
 export { type Monitor, monitors }
 
@@ -242,7 +244,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
     }
   }
 
-  return {
+  return exclusive({
     name: 'checkpoint',
     last: true,
     async onFitStart(start, training) {
@@ -252,7 +254,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       pending = undefined
       isDue = false
       // A callback may be used for one fit after another.
-      if (!restored) best = null
+      if (!restored || !start.resumed) best = null
       restored = false
       const now = training.snapshot()
       expect(
@@ -322,7 +324,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       best = kept.best
       restored = true
     },
-  }
+  })
 }
 
 function withWayOn(error: unknown): unknown {
@@ -353,11 +355,7 @@ function isBetter(
 
 /** What a network predicts with: its averages where they are kept, else its parameters. */
 function weightsOf({ tensors }: Snapshot): StateDict {
-  const part = (prefix: string): [string, StateDict[string]][] =>
-    Object.entries(tensors)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor])
-  return Object.fromEntries([...part('model.'), ...part('optimizer.average.')])
+  return { ...partOf(tensors, 'model.'), ...partOf(tensors, 'optimizer.average.') }
 }
 
 /** A model as `model.save` writes it. */
