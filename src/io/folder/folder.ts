@@ -21,7 +21,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
-import { explainRead, kindOfPath, writeError } from '../files.js'
+import { explainRead, kindOfPath, readFileClear, writeError } from '../files.js'
 import { FolderLock, LOCK } from './lock.js'
 import {
   entryOf,
@@ -119,19 +119,33 @@ export class RunFolder {
     return names.filter((name) => found.includes(name) || this.names.includes(name))
   }
 
+  /** Of these files, those that are there, but that no commit has written. */
+  async unlisted(names: readonly string[]): Promise<Record<string, Uint8Array>> {
+    const found = names.filter((name) => !this.names.includes(name))
+    const read = (name: string): Promise<Uint8Array> =>
+      readFileClear(join(this.path, name), `the run's ${name}`)
+    const files = await Promise.all(found.map(async (name) => [name, await read(name)] as const))
+    return Object.fromEntries(files)
+  }
+
   /**
-   * Writes files, all or none. Those that are not given stay, unless `alone`.
+   * Writes files, all or none. Those that are not given stay, but for those `without`; with
+   * `alone` none stays.
    *
    * @throws SpikewasmError when they cannot be written; the folder is then as it was, or as it was
    *   to be, but never in between
    */
-  async commit(files: Readonly<Record<string, Uint8Array>>, { alone = false } = {}): Promise<void> {
+  async commit(
+    files: Readonly<Record<string, Uint8Array>>,
+    { alone = false, without = [] }: { alone?: boolean; without?: readonly string[] } = {},
+  ): Promise<void> {
     const { path } = this
     if (this.closed)
       throw new SpikewasmError(`${path}: was closed by who writes it; open it again to write there`)
     const before = this.manifest
     const generation = ++this.attempt
-    const entries: Record<string, FileEntry> = alone ? {} : { ...before.files }
+    const stays = ([name]: [string, FileEntry]): boolean => !alone && !without.includes(name)
+    const entries = Object.fromEntries(Object.entries(before.files).filter(stays))
     const fresh: string[] = []
     const temporary = generationName(generation, MANIFEST)
     await this.expectLock()
