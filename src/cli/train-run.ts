@@ -6,7 +6,13 @@ import { SpikewasmError } from '../errors.js'
 import { RunFolder } from '../io/folder/folder.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
-import { type Due, type Monitor, runFiles, runWriter } from '../train/callbacks/checkpoint.js'
+import {
+  type Due,
+  hasCheckpoint,
+  type Monitor,
+  runFiles,
+  runWriter,
+} from '../train/callbacks/checkpoint.js'
 import type { History } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
@@ -57,7 +63,7 @@ export async function oldPlace(path: string): Promise<RunPlace> {
     )
   const folder = await withFiles(() => RunFolder.open(path, '--resume'))
   try {
-    const begun = folder.names.includes(runFiles.checkpoint)
+    const begun = hasCheckpoint(folder.names)
     if (!begun && !folder.names.includes(runFiles.options))
       throw new SpikewasmError(
         folder.generation === 0
@@ -121,7 +127,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
       due,
       monitor,
       open: async () => ({ folder: place.folder, begun: place.resumed }),
-      first: () => ({ [runFiles.options]: optionsJson(options) }),
+      options: () => optionsJson(options),
     })
   try {
     const history = await model.fit(data.train, {

@@ -23,6 +23,7 @@ import {
   stepStateOf,
   takeStepState,
 } from '../runtime/update.js'
+import { partOf, prefixed } from './prefixed.js'
 import type { EpochRecord } from './records.js'
 
 /** What a training's numbers depend on, beside those that it has learnt. Plain data. */
@@ -68,18 +69,7 @@ const prefixOf = (callback: string): string =>
 
 /** The arrays that a callback keeps. */
 export const tensorsOf = ({ tensors }: Snapshot, callback: string): StateDict =>
-  part(tensors, prefixOf(callback))
-
-/** What begins with a prefix, without it. */
-const part = (tensors: StateDict, prefix: string): StateDict =>
-  Object.fromEntries(
-    Object.entries(tensors)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  )
-
-const prefixed = (prefix: string, state: StateDict): StateDict =>
-  Object.fromEntries(Object.entries(state).map(([name, tensor]) => [prefix + name, tensor]))
+  partOf(tensors, prefixOf(callback))
 
 /** A copy of everything; the session may go on at once. */
 export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
@@ -128,11 +118,11 @@ export function aboutText(about: About): string {
 
 /** Puts a snapshot's numbers into a session that is planned for them. */
 export function restoreSnapshot(session: Session, { tensors, about }: Snapshot): void {
-  takeState(session, part(tensors, 'model.'))
+  takeState(session, partOf(tensors, 'model.'))
   const states = Object.keys(session.plan.named.training?.states ?? {})
   takeOptimizerState(
     session,
-    Object.fromEntries(states.map((state) => [state, part(tensors, `optimizer.${state}.`)])),
+    Object.fromEntries(states.map((state) => [state, partOf(tensors, `optimizer.${state}.`)])),
   )
   const numbers = about.optimizer ?? noSteps
   takeStepState(session, numbers)

@@ -22,6 +22,7 @@ test('commits replace all files that are given; others stay, or go with `alone`'
     assert.is(await textOf(path, 'best.safetensors'), '2')
     await folder.commit({ 'options.json': bytes('4') }, { alone: true })
     await folder.close()
+    assert.match(await messageOf(() => folder.commit({})), /was closed by who writes it; open it/)
     assert.equal((await readdir(path)).sort(), ['manifest.json', 'options.json'])
     assert.match(
       await messageOf(() => readRunFile(path, 'best.safetensors')),

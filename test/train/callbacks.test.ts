@@ -41,6 +41,15 @@ const options: FitOptions = {
   validation,
 }
 
+/** Aborts in an epoch, counted from 0, behind its first step. */
+function stopIn(epoch: number): { signal: AbortSignal; abort: (info: { epoch: number }) => void } {
+  const controller = new AbortController()
+  const abort = (info: { epoch: number }): void => {
+    if (info.epoch === epoch) controller.abort()
+  }
+  return { signal: controller.signal, abort }
+}
+
 /** Checkpoints behind each epoch, before the end. */
 function collect(): { callback: Callback; files: (() => Promise<Uint8Array>)[] } {
   const files: (() => Promise<Uint8Array>)[] = []
@@ -106,6 +115,53 @@ test('a signal keeps the last weights, since the training may go on', async () =
   expectSameBits('last', model.stateDict(), plain.stateDict())
   await Promise.all([model.dispose(), plain.dispose()])
 })
+
+test('a signal behind the best epoch: the checkpoint of the end holds the best weights', () =>
+  withFolder(async (dir) => {
+    const [whole, model, again] = await Promise.all([compileToy(), compileToy(), compileToy()])
+    // The first epoch is the best.
+    const of: FitOptions = { ...options, epochs: 4 }
+    const early = (): Callback =>
+      earlyStopping({ mode: 'max', monitor: 'trainLoss', patience: 99, restoreBest: true })
+    await whole.fit(train, { ...of, schedule: undefined, callbacks: [early()] })
+    const { signal, abort } = stopIn(2)
+    const more = { ...of, schedule: undefined, signal, onStep: abort }
+    await model.fit(train, { ...more, callbacks: [early(), checkpoint({ dir })] })
+    const rest = { ...of, schedule: undefined, resume: dir }
+    await again.fit(train, { ...rest, callbacks: [early(), checkpoint({ dir })] })
+    expectSameBits('resumed', whole.stateDict(), again.stateDict())
+    await Promise.all([whole, model, again].map((one) => one.dispose()))
+  }))
+
+test('a callback serves one fit at a time; the second touches nothing of the first', () =>
+  withFolder(async (dir) => {
+    const [model, other] = await Promise.all([compileToy(), compileToy()])
+    const of: FitOptions = { ...options, schedule: undefined, epochs: 2 }
+    const early = earlyStopping({ restoreBest: true })
+    const callbacks = [
+      ...[early, csvLogger(`${dir}/a.csv`), progress({ stream: { write: () => {} } })],
+      checkpoint({ dir, every: 1 }),
+    ]
+    const messages: string[] = []
+    const onStep = async ({ step }: { step: number }): Promise<void> => {
+      if (step !== 0 || messages.length > 0) return
+      for (const callback of callbacks)
+        messages.push(await messageOf(() => other.fit(train, { ...of, callbacks: [callback] })))
+    }
+    const { epochs } = await model.fit(train, { ...of, onStep, callbacks })
+    assert.is(messages.length, 4)
+    for (const message of messages)
+      assert.match(message, /^the callback "\w+" is in use by a fit that runs; make one for each/)
+    const lines = async (name: string): Promise<number> =>
+      (await readFile(join(dir, name), 'utf8')).trimEnd().split('\n').length
+    assert.equal([await lines('history.jsonl'), await lines('a.csv')], [2, 3])
+    assert.is(epochs.length, 2)
+    await other.load(join(dir, 'weights.safetensors'))
+    expectSameBits('the last weights', model.stateDict(), other.stateDict())
+    // One after the other is fine.
+    await other.fit(train, { ...of, callbacks: [early] })
+    await Promise.all([model.dispose(), other.dispose()])
+  }))
 
 test('mode and minDelta: what counts as better', async () => {
   const ends = async (early: EarlyStoppingOptions): Promise<number> => {

@@ -3,6 +3,7 @@
 import { checkBoolean, checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
 import type { Callback } from '../callback.js'
 import type { EpochRecord } from '../records.js'
+import { exclusive } from './exclusive.js'
 
 /** Options of `csvLogger`; each has a default. */
 export interface CsvLoggerOptions {
@@ -40,7 +41,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
   let kept: Kept | undefined
   let columns: readonly string[] | undefined
   let bytes = 0
-  return {
+  return exclusive({
     name: 'csvLogger',
     async onFitStart({ resumed, epoch, step }, training) {
       const { truncate, writeFile } = await import('node:fs/promises')
@@ -49,7 +50,9 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
         // Killed before its first checkpoint: nothing of the file counts, if it is one of ours.
         const isStart =
           resumed && !append && step === 0 && training.snapshot().about.first === epoch
-        const known = kept?.bytes ?? (isStart && found && isTable(found) ? 0 : undefined)
+        const known =
+          (resumed ? kept?.bytes : undefined) ??
+          (isStart && found && isTable(found) ? 0 : undefined)
         kept = undefined
         if (known === undefined && found !== undefined && found !== '' && !append && !overwrite)
           throw new SpikewasmError(
@@ -89,7 +92,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
     restore(state) {
       kept = state as Kept
     },
-  }
+  })
 }
 
 /** Whether it begins as what we write does. */

@@ -4,6 +4,8 @@ import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { checkMonitor, type Monitor, modeOf, monitored } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Callback, Training } from '../callback.js'
+import { partOf, prefixed } from '../prefixed.js'
+import { exclusive } from './exclusive.js'
 
 /** Options of `earlyStopping`; each has a default. */
 export interface EarlyStoppingOptions {
@@ -39,14 +41,10 @@ interface Weights {
   readonly averages: StateDict | undefined
 }
 
-const prefixed = (prefix: string, state: StateDict = {}): StateDict =>
-  Object.fromEntries(Object.entries(state).map(([name, tensor]) => [prefix + name, tensor]))
-
 /** What begins with a prefix, without it; undefined where nothing does. */
-function part(tensors: StateDict, prefix: string): StateDict | undefined {
-  const found = Object.entries(tensors).filter(([name]) => name.startsWith(prefix))
-  if (found.length === 0) return undefined
-  return Object.fromEntries(found.map(([name, tensor]) => [name.slice(prefix.length), tensor]))
+function found(tensors: StateDict, prefix: string): StateDict | undefined {
+  const part = partOf(tensors, prefix)
+  return Object.keys(part).length > 0 ? part : undefined
 }
 
 /**
@@ -95,7 +93,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     if (kept.best === null) return true
     return mode === 'min' ? value < kept.best - minDelta : value > kept.best + minDelta
   }
-  return {
+  return exclusive({
     name: 'earlyStopping',
     onFitStart(start, training) {
       expect(
@@ -106,7 +104,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       )
       epochs = start.epochs
       // A callback may be used for one fit after another.
-      if (!restored) [kept, weights] = [none, undefined]
+      if (!restored || !start.resumed) [kept, weights] = [none, undefined]
       restored = false
       // The process may have ended between the checkpoint of the last epoch and the end.
       stopIfDue(training)
@@ -126,7 +124,8 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       const last = history?.epochs.at(-1)
       const ended = history?.stopped !== undefined || (last?.epoch === epochs && !last.partial)
       if (ended && weights) training.loadStateDict(weights.model, weights.averages)
-      weights = undefined
+      // A training that was stopped goes on later: the checkpoint behind this holds them.
+      if (ended || !history) weights = undefined
     },
     state: (): Kept => kept,
     tensors: () => ({
@@ -136,8 +135,8 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     restore(state, tensors) {
       kept = state as Kept
       restored = true
-      const model = part(tensors, 'model.')
-      weights = model && { model, averages: part(tensors, 'average.') }
+      const model = found(tensors, 'model.')
+      weights = model && { model, averages: found(tensors, 'average.') }
     },
-  }
+  })
 }

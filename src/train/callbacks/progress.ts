@@ -3,6 +3,7 @@
 import { checkOptions, describe, expect } from '../../errors.js'
 import type { Callback } from '../callback.js'
 import type { EpochRecord, StepInfo } from '../records.js'
+import { exclusive } from './exclusive.js'
 
 /** Options of `progress`; each has a default. */
 export interface ProgressOptions {
@@ -31,7 +32,7 @@ export function progress(options: ProgressOptions = {}): Callback {
   let stream: ProgressStream
   let bar: Bar | undefined
   let epochs = 1
-  return {
+  return exclusive({
     name: 'progress',
     async onFitStart(start, training) {
       epochs = start.epochs
@@ -51,7 +52,7 @@ export function progress(options: ProgressOptions = {}): Callback {
       bar?.stop()
       bar = undefined
     },
-  }
+  })
 }
 
 /** A bar of steps. */
