@@ -1,6 +1,6 @@
 /** The folder that `train --out` writes, and what commands read of it. */
 
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { SpikewasmError } from '../errors.js'
@@ -44,7 +44,9 @@ const runOptions = v.object({
   ...trainingSchema,
   seed: v.number(),
   threads: positive,
+  /** The weights that it started from: where they were, and the hash of their file. */
   load: v.optional(v.string()),
+  loadSha256: v.optional(v.string()),
   monitor: v.optional(v.picklist(monitors)),
   checkpointEvery: v.optional(v.union([v.number(), v.string()])),
 })
@@ -106,20 +108,6 @@ export async function holdsRun(folder: string): Promise<boolean> {
 
 export const optionsJson = (options: RunOptions): Uint8Array =>
   new TextEncoder().encode(`${JSON.stringify(options, undefined, 2)}\n`)
-
-/** Equal runs have equal ids: 12 hexadecimal digits of what numbers depend on. */
-export function idOf(options: RunOptions): string {
-  const {
-    threads: _,
-    data: __,
-    load: ___,
-    monitor: ____,
-    checkpointEvery: _____,
-    ...rest
-  } = options
-  const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12)
-}
 
 /** @throws SpikewasmError when the file is missing or does not hold a run's options. */
 export async function readRunOptions(folder: string): Promise<RunOptions> {

@@ -17,7 +17,8 @@ import {
   type Reporter,
   type TrainSummary,
 } from './report.js'
-import { holdsRun, idOf, optionsJson, type RunOptions, runNames } from './run-folder.js'
+import { holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
+import { idOf } from './run-id.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
 /** Where a run is kept. */

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { expect } from '../errors.js'
+import { inFile } from '../load.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
@@ -16,7 +17,7 @@ import {
   describeDefault,
   loadData,
 } from './datasets.js'
-import { withFiles } from './mistakes.js'
+import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
 import { parseRunOptions, type RunOptions } from './run-folder.js'
 import {
@@ -202,6 +203,10 @@ async function trainAs(
   stop: Stop,
 ): Promise<void> {
   const { defaults } = datasets[args.dataset]
+  const { load } = args
+  // The beginning of a run that goes on is in its checkpoint.
+  const begins = load !== undefined && !place?.checkpoint
+  const first = begins ? await firstWeights(load, run) : undefined
   const data = await loadData(args)
   const samples = data.train.length
   const {
@@ -227,8 +232,7 @@ async function trainAs(
     seed,
   })
   try {
-    // The beginning of a run that goes on is in its checkpoint.
-    if (args.load !== undefined && !place?.checkpoint) await withFiles(() => model.load(args.load!))
+    if (first) inFile(load!, () => model.loadStateDict(first.state))
     const options: RunOptions = run ?? {
       version: packageVersion(),
       model: args.model,
@@ -252,7 +256,8 @@ async function trainAs(
       ...training.record,
       seed,
       threads,
-      load: args.load,
+      load: load === undefined ? undefined : resolve(load),
+      loadSha256: first?.sha256,
       monitor: args.monitor,
       checkpointEvery: args.checkpointEvery,
     }
