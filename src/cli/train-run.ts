@@ -112,7 +112,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
     ? jsonReporter({ id, options })
     : humanReporter(epochs, () => model.firingRates())
   if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
-  if (!json) process.stdout.write(`${describeTraining(training.record, optimizer)}\n`)
+  if (!json) process.stdout.write(`${describeTraining(training)}\n`)
   stop.pause = () => reporter.pause()
   const stepTimes: number[] = []
   let silenceTold = false

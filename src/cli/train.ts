@@ -216,7 +216,7 @@ async function trainAs(
   } = args
   const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
   const { timeSteps, seed } = args
-  const training = trainingOf(args, { method, timeSteps, epochs, defaults })
+  const training = trainingOf(args, { method, timeSteps, backwardSteps, epochs, defaults })
   const { shape: input, classes } = data.train
   const network = models[args.model](input, classes, { tau })
   const model = await compile(network, {

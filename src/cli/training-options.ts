@@ -26,7 +26,7 @@ import {
   sgd,
   stepDecay,
 } from '../optimizer/index.js'
-import { type Method, methodNames } from '../plan/methods.js'
+import { type Method, methodNames, methodsTaking } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import type { Callback } from '../train/callback.js'
 import { earlyStopping } from '../train/callbacks/early-stopping.js'
@@ -83,6 +83,8 @@ export type TrainingArguments = Partial<TrainingRecord>
 export interface TrainingContext {
   readonly method: Method
   readonly timeSteps: number
+  /** Of sltt; other methods have none, or all. */
+  readonly backwardSteps?: number
   readonly epochs: number
   /** Learning rate and decay of SGD for the data set. */
   readonly defaults: { readonly lr: number; readonly weightDecay: number }
@@ -116,7 +118,8 @@ export function addTrainingFlags(command: Command): Command {
       named(
         '--lr-for <method>',
         'the method that --lr was chosen for: with rate, the learning rate of another is ' +
-          'multiplied by T and the weight decay divided by it, so that steps are as large',
+          'multiplied by T, with sltt by T/K, and --weight-decay and --clip-norm are divided by ' +
+          'it, so that steps are as large',
         methodNames,
       ),
     )
@@ -205,7 +208,9 @@ function nameList(text: string): string[] {
 /** @throws SpikewasmError for an option that would do nothing, or that is out of range */
 export function trainingOf(args: TrainingArguments, context: TrainingContext): TrainingSetup {
   const { schedule: name = 'cosine', warmup } = args
-  const { clipNorm, accumulate, ema, freeze, validationSplit, labelSmoothing } = args
+  const { accumulate, ema, freeze, validationSplit, labelSmoothing } = args
+  // What is scaled up with the learning rate is clipped at a norm that is scaled down.
+  const clipNorm = args.clipNorm && args.clipNorm / factorOf({ ...context, lrFor: args.lrFor })
   const lossName = args.loss ?? 'crossEntropy'
   const numbers = recordOfOptimizer(args, context)
   const loss = lossOf(lossName, labelSmoothing)
@@ -215,7 +220,7 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
   const fit = given({ loss, penalties, clipNorm, accumulate, ema, freeze, validationSplit })
   const { earlyStopping: patience, monitor } = args
   return {
-    optimizer: optimizerOf({ ...numbers, method: context.method, timeSteps: context.timeSteps }),
+    optimizer: optimizerOf({ ...context, ...numbers }),
     schedule: scheduleOf(name, warmup, context.epochs),
     fit,
     callbacks: patience === undefined ? [] : [earlyStopping(given({ patience, monitor }))],
@@ -228,7 +233,7 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
         labelSmoothing,
         ratePenalty: weight,
         rateTarget: target,
-        clipNorm,
+        clipNorm: args.clipNorm,
         accumulate,
         ema,
         freeze,
@@ -264,18 +269,27 @@ function recordOfOptimizer(
   return { optimizer, lr: args.lr ?? lr, weightDecay: args.weightDecay ?? weightDecay }
 }
 
+/** What gradients, and so learning rates, depend on beside the record. */
+type GradientContext = Pick<TrainingContext, 'method' | 'timeSteps' | 'backwardSteps'>
+
+/** By what the learning rate is multiplied. */
+function factorOf(run: GradientContext & Pick<TrainingRecord, 'lrFor'>): number {
+  const { method, timeSteps, lrFor = method } = run
+  if (lrFor === method) return 1
+  const backwardSteps = methodsTaking('backwardSteps').includes(method)
+    ? run.backwardSteps
+    : undefined
+  return comparableLr(1, { from: lrFor, to: method, timeSteps, backwardSteps })
+}
+
 /** The optimizer of a run, of older ones too. */
 export function optimizerOf(
-  run: Partial<OptimizerRecord> &
-    Pick<OptimizerRecord, 'lr' | 'weightDecay'> & {
-      readonly method: Method
-      readonly timeSteps: number
-    },
+  run: Partial<OptimizerRecord> & Pick<OptimizerRecord, 'lr' | 'weightDecay'> & GradientContext,
 ): Optimizer {
-  const { optimizer = 'sgd', momentum, weightDecay, method, timeSteps, lrFor = method } = run
+  const { optimizer = 'sgd', momentum, weightDecay } = run
   if (optimizer === 'adam') return adam({ lr: run.lr, weightDecay })
   if (optimizer === 'adamW') return adamW({ lr: run.lr, weightDecay })
-  const factor = lrFor === method ? 1 : comparableLr(1, { from: lrFor, to: method, timeSteps })
+  const factor = factorOf(run)
   const lr = run.lr * factor
   return sgd({ lr, momentum, weightDecay: weightDecay / factor, decay: 'weights' })
 }
@@ -313,18 +327,23 @@ function refuse(option: string, value: unknown, why: string): void {
 }
 
 /** How the run learns, in a line for people. */
-export function describeTraining(record: TrainingRecord, optimizer: Optimizer): string {
+export function describeTraining({ record, optimizer, fit }: TrainingSetup): string {
   const { lrFor, loss, clipNorm, accumulate, ema, freeze, warmup, schedule } = record
   const { ratePenalty: weight, rateTarget = 0 } = record
-  const rate = Number(optimizer.lr.toPrecision(6))
-  const origin = rate === record.lr ? '' : ` (${record.lr} for ${lrFor})`
+  /** A number, and what was given where that differs. */
+  const scaled = (value: number, asked: number): string => {
+    const short = Number(value.toPrecision(6))
+    return short === Number(asked.toPrecision(6)) ? `${short}` : `${short} (${asked} for ${lrFor})`
+  }
   return [
-    `${optimizer.kind}, learning rate ${rate}${origin}`,
+    `${optimizer.kind}, learning rate ${scaled(optimizer.lr, record.lr)}`,
     `weight decay ${Number(optimizer.weightDecay.toPrecision(6))}`,
     `${schedule}${warmup === undefined ? '' : ` after ${warmup} epochs of warm-up`}`,
     ...(loss === 'crossEntropy' ? [] : [`loss ${loss}`]),
     ...(weight === undefined ? [] : [`penalty ${weight} towards rate ${rateTarget}`]),
-    ...(clipNorm === undefined ? [] : [`gradients of norm ${clipNorm} at most`]),
+    ...(clipNorm === undefined
+      ? []
+      : [`gradients of norm ${scaled(fit.clipNorm ?? clipNorm, clipNorm)} at most`]),
     ...(accumulate === undefined ? [] : [`${accumulate} batches a step`]),
     ...(ema === undefined ? [] : [`averages ${ema}`]),
     ...(freeze === undefined ? [] : [`frozen ${freeze.join(', ')}`]),

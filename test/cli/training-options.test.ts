@@ -18,9 +18,13 @@ import {
   adamW,
   comparableLr,
   crossEntropy,
+  fromArrays,
+  linear,
+  type Method,
   mse,
   ratePenalty,
   type ScheduleAt,
+  sequential,
   sgd,
   tet,
 } from '../../src/index.js'
@@ -64,6 +68,8 @@ const optimizers: [string, Partial<TrainingContext>, object][] = [
   ['--lr-for ottt --lr 0.1', {}, sgd({ lr: 0.4, weightDecay: 1.25e-4 })],
   ['--lr-for rate', { method: 'bptt' }, sgd({ lr: 0.05, weightDecay: 2e-3 })],
   ['--lr-for bptt', { method: 'sltt' }, sgd({ lr: 0.2, weightDecay: 5e-4 })],
+  ['--lr-for bptt', { method: 'sltt', backwardSteps: 2 }, sgd({ lr: 0.4, weightDecay: 2.5e-4 })],
+  ['--lr-for sltt', { method: 'sltt', backwardSteps: 2 }, sgd({ lr: 0.2, weightDecay: 5e-4 })],
 ]
 for (const [text, of, wanted] of optimizers)
   test(`optimizer of "${text}" ${JSON.stringify(of)}`, () =>
@@ -79,6 +85,7 @@ const fits: [string, object][] = [
     { loss: crossEntropy(), penalties: [ratePenalty({ weight: 2, target: 0.1 })] },
   ],
   ['--clip-norm 1.5', { loss: crossEntropy(), clipNorm: 1.5 }],
+  ['--lr-for bptt --clip-norm 1.5', { loss: crossEntropy(), clipNorm: 0.375 }],
   ['--accumulate 4', { loss: crossEntropy(), accumulate: 4 }],
   ['--ema 0.99', { loss: crossEntropy(), ema: 0.99 }],
   ['--freeze 0.weight,conv*', { loss: crossEntropy(), freeze: ['0.weight', 'conv*'] }],
@@ -137,8 +144,7 @@ test('options.json: each flag is in it, and gives the same training again', () =
 
 test('a line for people', () => {
   const line = (text: string): string => {
-    const { record, optimizer } = setup(text)
-    return describeTraining(record, optimizer)
+    return describeTraining(setup(text))
   }
   assert.is(line(''), 'sgd, learning rate 0.2, weight decay 0.0005, cosine')
   assert.is(
@@ -150,12 +156,28 @@ test('a line for people', () => {
     'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine after 2 epochs of ' +
       'warm-up, loss mse, averages 0.9',
   )
+  assert.is(
+    line('--lr-for bptt --clip-norm 2'),
+    'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine, gradients of norm ' +
+      '0.5 (2 for bptt) at most',
+  )
 })
 
 test('comparableLr', () => {
   assert.is(comparableLr(0.1, { from: 'bptt', to: 'rate', timeSteps: 8 }), 0.8)
   assert.is(comparableLr(0.8, { from: 'rate', to: 'sltt', timeSteps: 8 }), 0.1)
   assert.is(comparableLr(0.1, { from: 'rate', to: 'rate', timeSteps: 8 }), 0.1)
+  const some = { timeSteps: 8, backwardSteps: 2 }
+  assert.is(comparableLr(0.1, { from: 'bptt', to: 'sltt', ...some }), 0.4)
+  assert.is(comparableLr(0.1, { from: 'sltt', to: 'rate', ...some }), 0.2)
+  assert.throws(
+    () => comparableLr(0.1, { from: 'bptt', to: 'rate', ...some }),
+    /^comparableLr\.backwardSteps must be left out without sltt, got 2 from bptt to rate$/,
+  )
+  assert.throws(
+    () => comparableLr(0.1, { from: 'bptt', to: 'sltt', timeSteps: 2, backwardSteps: 3 }),
+    /^comparableLr\.backwardSteps must be an integer from 1 to 2, got 3$/,
+  )
   const wrong = { from: 'bptt', to: 'rtae' as 'rate', timeSteps: 8 } as const
   assert.throws(() => comparableLr(0.1, wrong), /^comparableLr\.to must be one of rate, .*"rtae"$/)
   assert.throws(
@@ -166,6 +188,30 @@ test('comparableLr', () => {
     () => comparableLr(1, { ...wrong, to: 'rate', timeSteps: 0 }),
     /^comparableLr\.timeSteps must be an integer from 1 to 255, got 0$/,
   )
+})
+
+test('--lr-for: the same curve with every method, clipped and decayed', async () => {
+  // One layer, whose output is the same at each step: gradients differ in their factor alone.
+  const data = fromArrays({
+    inputs: Float32Array.from({ length: 64 * 6 }, (_, i) => Math.sin(i * i)),
+    labels: Array.from({ length: 64 }, (_, i) => i % 3),
+    shape: [6],
+    classes: 3,
+  })
+  const curve = async (method: Method, backwardSteps?: number): Promise<number[]> => {
+    const mseWeight = method === 'sltt' || method === 'ottt' ? 0 : undefined
+    const options = { method, backwardSteps, mseWeight, timeSteps: 8, batchSize: 16 }
+    const model = await sequential(linear(6, 3)).compile({ input: [6], ...options })
+    const text = '--lr-for bptt --lr 2 --weight-decay 0.01 --clip-norm 0.05 --schedule constant'
+    const { optimizer, fit } = setup(text, { method, timeSteps: 8, backwardSteps })
+    const { epochs } = await model.fit(data, { ...fit, optimizer, epochs: 3 })
+    await model.dispose()
+    return epochs.map(({ trainLoss }) => trainLoss)
+  }
+  const wanted = await curve('bptt')
+  for (const [method, steps] of [['rate'], ['ottt'], ['sltt'], ['sltt', 1], ['sltt', 2]] as const)
+    for (const [i, loss] of (await curve(method, steps)).entries())
+      assert.ok(Math.abs(loss - wanted[i]) < 1e-5, `${method} ${steps}: ${loss}, ${wanted[i]}`)
 })
 
 /** Options that would do nothing beside another one. */
