@@ -6,6 +6,7 @@ import { SpikewasmError } from '../errors.js'
 import { RunFolder } from '../io/folder/folder.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
+import type { Callback } from '../train/callback.js'
 import { type Due, type Monitor, runFiles, runWriter } from '../train/callbacks/checkpoint.js'
 import type { History } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
@@ -111,8 +112,20 @@ export async function runTraining(parts: RunParts): Promise<void> {
   const reporter = json
     ? jsonReporter({ id, options })
     : humanReporter(epochs, () => model.firingRates())
-  if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
-  if (!json) process.stdout.write(`${describeTraining(training)}\n`)
+  // Said when training starts: then all options have been checked.
+  let started = false
+  const tellStart = (): void => {
+    const lines = [describe(model, data, options), describeTraining(training)]
+    if (!json) process.stdout.write(`${lines.join('\n')}\n`)
+  }
+  const starter: Callback = {
+    name: 'start',
+    last: true,
+    onFitStart() {
+      started = true
+      tellStart()
+    },
+  }
   stop.pause = () => reporter.pause()
   const stepTimes: number[] = []
   let silenceTold = false
@@ -134,7 +147,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
       signal: stop.signal,
       numWorkers,
       resume: place?.checkpoint,
-      callbacks: [...training.callbacks, ...(writer ? [writer] : [])],
+      callbacks: [...training.callbacks, ...(writer ? [writer] : []), starter],
       onStep(info) {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
@@ -145,9 +158,10 @@ export async function runTraining(parts: RunParts): Promise<void> {
         silenceTold ||= record.silent !== undefined
       },
     })
+    if (!started) tellStart()
     const stopped = isUnfinished(history, epochs)
     const out = place?.folder.path
-    finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json)
+    finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json, started)
     if (stopped) process.exitCode = stop.exitCode
   } finally {
     reporter.pause()
@@ -228,13 +242,17 @@ function summarize(
 
 /**
  * Says how it ended, and where the files are: on standard error where standard output is for JSON.
+ *
+ * @param started whether there was anything to train; a run that was finished is as it was
  */
-function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void {
+function finish(reporter: Reporter, summary: TrainSummary, json: boolean, started: boolean): void {
   reporter.summary(summary)
   const { aborted, stopped, out } = summary
   const where =
     out !== null
-      ? `saved weights, options and history in ${resolve(out)}`
+      ? started
+        ? `saved weights, options and history in ${resolve(out)}`
+        : `the run was finished and nothing was written; it is in ${resolve(out)}`
       : aborted
         ? 'nothing was saved; give --out <folder> to keep the weights'
         : undefined

@@ -212,6 +212,10 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
   // What is scaled up with the learning rate is clipped at a norm that is scaled down.
   const clipNorm = args.clipNorm && args.clipNorm / factorOf({ ...context, lrFor: args.lrFor })
   const lossName = args.loss ?? 'crossEntropy'
+  expect(
+    args.clipNorm === undefined || args.clipNorm > 0,
+    () => `--clip-norm must be > 0, got ${args.clipNorm}; leave it out to clip nothing`,
+  )
   const numbers = recordOfOptimizer(args, context)
   const loss = lossOf(lossName, labelSmoothing)
   const { ratePenalty: weight, rateTarget: target } = args

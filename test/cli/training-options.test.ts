@@ -238,6 +238,8 @@ const refusals: [string, RegExp][] = [
   ['--rate-target 0.1', /^--rate-target must be left out with no --rate-penalty; .*got 0\.1$/],
   ['--rate-penalty -1', /^--rate-penalty must be ≥ 0, got -1$/],
   ['--rate-penalty 1 --rate-target 1.5', /^--rate-target must lie in 0…1, got 1\.5$/],
+  ['--clip-norm 0', /^--clip-norm must be > 0, got 0; leave it out to clip nothing$/],
+  ['--lr-for bptt --clip-norm -1', /^--clip-norm must be > 0, got -1;/],
   ['--clip-norm much', /^--clip-norm must be a number, got "much"$/],
 ]
 for (const [text, expected] of refusals)
@@ -336,6 +338,7 @@ test('train --early-stopping: ends, says why, and is finished for --resume', () 
     const again = await run(['train', '--resume', out, '--json'])
     assert.is(again.code, 0, again.stderr)
     assert.equal([parseLines(again.stdout).at(-1)!.stopped], [stopped])
+    assert.match(again.stderr, `; the run was finished and nothing was written; it is in ${out}`)
   }))
 
 test.run()
