@@ -67,7 +67,13 @@ export function evalCommand(command: Command): Command {
     .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((args: EvalArguments) => {
-      const { on, perClass, topK } = args
+      const { on, perClass, topK, split } = args
+      const [option, limit] =
+        split === 'test' ? ['--limit-train', args.limitTrain] : ['--limit-test', args.limitTest]
+      expect(
+        limit === undefined,
+        () => `${option} must be left out with --split ${split}, got ${limit}`,
+      )
       if (on === undefined) return evaluate(args)
       for (const [option, value] of Object.entries({ 'per-class': perClass, 'top-k': topK }))
         expect(value === undefined, () => `--${option} must be left out with --on, got ${value}`)

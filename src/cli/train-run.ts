@@ -78,6 +78,8 @@ export async function oldPlace(path: string): Promise<RunPlace> {
 export interface RunParts {
   readonly model: Model
   readonly data: Split
+  /** How many train the model, and how many test it after each epoch. */
+  readonly samples: { readonly training: number; readonly validation: number }
   readonly training: TrainingSetup
   readonly options: RunOptions
   readonly place?: RunPlace
@@ -115,7 +117,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
   // Said when training starts: then all options have been checked.
   let started = false
   const tellStart = (): void => {
-    const lines = [describe(model, data, options), describeTraining(training)]
+    const lines = [describe(parts), describeTraining(training)]
     if (!json) process.stdout.write(`${lines.join('\n')}\n`)
   }
   const starter: Callback = {
@@ -185,19 +187,20 @@ function isUnfinished({ aborted, epochs: records }: History, epochs: number): bo
 }
 
 /** The first two lines: the data, and the network with its options. */
-function describe(
-  model: Model,
-  { train, test }: Split,
-  { dataset, model: name, batchSize, epochs }: RunOptions,
-): string {
+function describe({ model, data, samples, training, options }: RunParts): string {
+  const { dataset, model: name, batchSize, epochs } = options
   const count = (n: number, what: string): string =>
     `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
+  const isSplit = training.fit.validationSplit !== undefined
+  const tested = isSplit
+    ? `${count(samples.validation, 'validation sample')}, the last of the training data,`
+    : count(samples.validation, 'test sample')
   const how =
     `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ` +
     `${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
   return [
-    `${dataset}: ${count(train.length, 'training sample')} and ` +
-      `${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
+    `${dataset}: ${count(samples.training, 'training sample')} and ${tested} of ` +
+      `[${data.train.shape.join(', ')}]`,
     `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
   ].join('\n')
 }

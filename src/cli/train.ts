@@ -9,6 +9,7 @@ import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
 import { type Method, type MethodOptions, type StepMode, takenOptions } from '../plan/methods.js'
 import { dueOf, monitors, runFiles } from '../train/callbacks/checkpoint.js'
+import { splitOf } from '../train/fit.js'
 import {
   augmentable,
   type DataArguments,
@@ -145,6 +146,12 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
       '--checkpoint-every, --monitor and --overwrite need --out, a folder for the checkpoints; ' +
       'got none',
   )
+  expect(
+    args.limitTest === undefined || args.validationSplit === undefined,
+    () =>
+      '--limit-test must be left out with --validation-split, which tests on training data, got ' +
+      args.limitTest,
+  )
   expect(out !== '' && resume !== '', () => '--out and --resume must name a folder, got none')
   dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
   // From here on a signal ends nothing halfway.
@@ -208,15 +215,12 @@ async function trainAs(
   const begins = load !== undefined && !place?.checkpoint
   const first = begins ? await firstWeights(load, run) : undefined
   const data = await loadData(args)
-  const samples = data.train.length
-  const {
-    epochs = defaults.epochs,
-    batchSize = Math.min(defaults.batchSize, samples),
-    threads = defaultThreads(args.dataset),
-  } = args
+  const { epochs = defaults.epochs, threads = defaultThreads(args.dataset) } = args
   const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
   const { timeSteps, seed } = args
   const training = trainingOf(args, { method, timeSteps, backwardSteps, epochs, defaults })
+  const { data: part, validation = data.test } = splitOf(data.train, training.fit)
+  const { batchSize = Math.min(defaults.batchSize, part.length) } = args
   const { shape: input, classes } = data.train
   const network = models[args.model](input, classes, { tau })
   const model = await compile(network, {
@@ -263,7 +267,20 @@ async function trainAs(
     }
     const { monitor, numWorkers, json, checkpointEvery = 'epoch' } = args
     const due = dueOf('--checkpoint-every', checkpointEvery)
-    const parts = { model, data, training, options, place, due, monitor, numWorkers, json, stop }
+    const samples = { training: part.length, validation: validation.length }
+    const parts = {
+      model,
+      data,
+      samples,
+      training,
+      options,
+      place,
+      due,
+      monitor,
+      numWorkers,
+      json,
+      stop,
+    }
     await runTraining(parts)
   } finally {
     await model.dispose()

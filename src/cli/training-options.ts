@@ -209,6 +209,10 @@ function nameList(text: string): string[] {
 export function trainingOf(args: TrainingArguments, context: TrainingContext): TrainingSetup {
   const { schedule: name = 'cosine', warmup } = args
   const { accumulate, ema, freeze, validationSplit, labelSmoothing } = args
+  expect(
+    validationSplit === undefined || (validationSplit > 0 && validationSplit < 1),
+    () => `--validation-split must lie in 0…1 (both excluded), got ${validationSplit}`,
+  )
   // What is scaled up with the learning rate is clipped at a norm that is scaled down.
   const clipNorm = args.clipNorm && args.clipNorm / factorOf({ ...context, lrFor: args.lrFor })
   const lossName = args.loss ?? 'crossEntropy'

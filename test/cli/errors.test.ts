@@ -76,6 +76,11 @@ const cases: [args: string, message: RegExp][] = [
     'train --load /missing/w.safetensors',
     /weights must be a readable file, got .*the folder "\/missing" does not exist/,
   ],
+  [
+    'train --validation-split 0.2 --limit-test 10',
+    /: --limit-test must be left out with --validation-split, .* got 10/,
+  ],
+  ['eval --limit-train 9', /: --limit-train must be left out with --split test, got 9/],
   ['eval', /either --run <folder> or --weights <file> must be given, got neither/],
   ['eval --run a --weights b', /got both; leave one out/],
   [
