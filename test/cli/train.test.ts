@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { firstWeights } from '../../src/cli/first-weights.js'
+import { confusionTable } from '../../src/cli/metrics.js'
 import { parseRunOptions } from '../../src/cli/run-folder.js'
 import { RunFolder } from '../../src/io/folder/folder.js'
 import { serializeState } from '../../src/io/state.js'
@@ -299,6 +300,14 @@ test('eval: measures of each class, and of the best answers', () =>
       perClass.map(({ count }) => count),
       confusion.map((row) => row.reduce((a, b) => a + b, 0)),
     )
+    const [, matrix] = text.stdout.split('label \\ answer')
+    const shown = matrix.split('\n').filter((row) => /^│ \d/.test(row))
+    assert.equal(
+      shown.map((row) => row.match(/\d+/g)!.map(Number)),
+      confusion.map((row, label) => [label, ...row]),
+    )
+    const large = { confusion: Array(21).fill(Array(21).fill(0)) }
+    assert.is(confusionTable(large, undefined), undefined)
     assert.is(confusion.reduce((sum, row, c) => sum + row[c], 0) / samples, testAccuracy)
     const refused = await run(['eval', '--on', 'net.wasm', '--per-class'])
     assert.is(refused.code, 1)
