@@ -138,7 +138,7 @@ function assumptionTables(diagnosis: Diagnosis): Table[] {
 function gradientTable(diagnosis: Diagnosis): Table {
   const compared = comparable(diagnosis)
   return {
-    title: 'Rate gradient against BPTT gradient: cosine (ratio of norms)',
+    title: 'Rate gradient, multiplied by T, against BPTT gradient: cosine (ratio of norms)',
     head: ['parameter', ...compared.map(({ timeSteps }) => `T ${timeSteps}`)],
     rows: compared[0].gradients.map(({ parameter }, i) => [
       parameter,
