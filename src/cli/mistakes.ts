@@ -30,7 +30,7 @@ export async function withFiles<T>(body: () => T | Promise<T>): Promise<T> {
  */
 export function inFlags(message: string, flags: readonly string[]): string {
   return message.replace(
-    /^(?:[a-zA-Z]+\.)?([a-zA-Z]+)(?=(?:\[\d+\])? (?:must|is) )/,
+    /^(?:[a-zA-Z]+\.)?([a-zA-Z]+)(?=(?:\[\d+\])? (?:must|is|needs) )/,
     (name, property: string) => {
       const flag = `--${property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
       return flags.includes(flag) ? flag : name

@@ -29,7 +29,8 @@ import {
   type Stop,
   stopOnSignals,
 } from './train-run.js'
-import { addTrainingFlags, type TrainingArguments, trainingOf } from './training-options.js'
+import { addTrainingFlags } from './training-flags.js'
+import { type TrainingArguments, trainingOf } from './training-options.js'
 import { packageVersion } from './version.js'
 
 interface TrainArguments extends DataArguments, TrainingArguments {

@@ -5,8 +5,8 @@ import { Command } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trainCommand } from '../../src/cli/train.js'
+import { addTrainingFlags } from '../../src/cli/training-flags.js'
 import {
-  addTrainingFlags,
   describeTraining,
   type TrainingContext,
   type TrainingSetup,
@@ -64,6 +64,10 @@ const optimizers: [string, Partial<TrainingContext>, object][] = [
   ['--optimizer adam', {}, adam()],
   ['--optimizer adamW --lr 0.01', {}, adamW({ lr: 0.01 })],
   ['--optimizer adam --weight-decay 0.1', {}, adam({ weightDecay: 0.1 })],
+  ['--nesterov', {}, sgd({ lr: 0.2, weightDecay: 5e-4, nesterov: true })],
+  ['--optimizer adam --betas 0.8,0.9', {}, adam({ betas: [0.8, 0.9] })],
+  ['--decay all', {}, sgd({ lr: 0.2, weightDecay: 5e-4, decay: 'all' })],
+  ['--optimizer adamW --decay all', {}, adamW({ decay: 'all' })],
   ['--lr-for bptt', {}, sgd({ lr: 0.8, weightDecay: 1.25e-4 })],
   ['--lr-for ottt --lr 0.1', {}, sgd({ lr: 0.4, weightDecay: 1.25e-4 })],
   ['--lr-for rate', { method: 'bptt' }, sgd({ lr: 0.05, weightDecay: 2e-3 })],
@@ -78,6 +82,8 @@ for (const [text, of, wanted] of optimizers)
 const fits: [string, object][] = [
   ['--loss mse', { loss: mse() }],
   ['--loss tet', { loss: tet() }],
+  ['--loss-of counts', { loss: crossEntropy({ of: 'counts' }) }],
+  ['--loss mse --loss-of counts', { loss: mse({ of: 'counts' }) }],
   ['--label-smoothing 0.1', { loss: crossEntropy({ labelSmoothing: 0.1 }) }],
   ['--rate-penalty 2', { loss: crossEntropy(), penalties: [ratePenalty({ weight: 2 })] }],
   [
@@ -116,7 +122,7 @@ test('early stopping, by the figure of --monitor', () => {
 })
 
 const changing = [
-  ...optimizers.slice(0, 6).map(([text]) => text),
+  ...optimizers.slice(0, 10).map(([text]) => text),
   ...fits.map(([text]) => text),
   '--schedule plateau',
   '--warmup 2',
@@ -155,6 +161,11 @@ test('a line for people', () => {
     line('--lr-for bptt --warmup 2 --ema 0.9 --loss mse'),
     'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine after 2 epochs of ' +
       'warm-up, loss mse, averages 0.9',
+  )
+  assert.is(
+    line('--optimizer adamW --betas 0.8,0.9 --decay all --loss-of counts'),
+    'adamW, learning rate 0.001, betas 0.8 and 0.9, weight decay 0.01 of all, cosine, loss ' +
+      'crossEntropy of counts',
   )
   assert.is(
     line('--lr-for bptt --clip-norm 2'),
@@ -228,6 +239,15 @@ const refusals: [string, RegExp][] = [
     '--loss mse --label-smoothing 0.1',
     /^--label-smoothing must be left out with --loss mse; .*0\.1$/,
   ],
+  ['--loss tet --loss-of rates', /^--loss-of must be left out with --loss tet, .* got rates$/],
+  ['--betas 0.8,0.9', /^--betas must be left out with --optimizer sgd, .* got 0\.8,0\.9$/],
+  ['--optimizer adam --betas 0.8', /^adam\.betas must be two numbers in 0…1/],
+  [
+    '--optimizer adam --nesterov',
+    /^--nesterov must be left out with --optimizer adam; .* sgd, got/,
+  ],
+  ['--optimizer adam --decay all', /^--decay must be left out with a --weight-decay of 0; give /],
+  ['--nesterov --momentum 0', /^sgd\.nesterov needs a momentum > 0$/],
   ['--schedule oneCycle --warmup 1', /^--warmup must be left out with --schedule oneCycle, .* 1$/],
   ['--warmup 9', /^--warmup must be less than the number of epochs, 9, got 9$/],
   ['--warmup 0', /^--warmup must be an integer ≥ 1, got "0"$/],
