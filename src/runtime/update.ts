@@ -129,12 +129,14 @@ export async function withAverages<T>(source: StepSource, run: () => Promise<T>)
   const { parameters } = source.plan.named
   const from = averagesAt(source)
   if (from === parameters.address) return run()
-  const floats = floatsAt(source, parameters.address, parameters.bytes / 4)
-  const own = floats.slice()
-  floats.set(floatsAt(source, from, floats.length))
+  const floats = (at: number): Float32Array => floatsAt(source, at, parameters.bytes / 4)
+  source.aside = floats(parameters.address).slice()
+  floats(parameters.address).set(floats(from))
   try {
     return await run()
   } finally {
-    floats.set(own)
+    // Anew: the model may be disposed of, and its memory another's.
+    floats(parameters.address).set(source.aside)
+    source.aside = undefined
   }
 }

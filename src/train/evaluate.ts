@@ -153,12 +153,10 @@ export async function evaluate(
     const targets = slot.targets?.slice(0, next * session.classes)
     const running = session.run('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.
-    const [result, following] = await Promise.all([
-      running,
-      fillAhead(session, batches.length, batch + 1, running, (slot) =>
-        fillBatch(session, batches, batch + 1, slot),
-      ),
-    ])
+    const ahead = fillAhead(session, batches.length, batch + 1, running, (slot) =>
+      fillBatch(session, batches, batch + 1, slot),
+    )
+    const [result, following] = await both(running, ahead)
     next = following
     loss += result.loss * result.count
     const logits = output(session, session.timeSteps, result.count)
@@ -201,6 +199,19 @@ export async function fillAhead(
     return await fill((batch & 1) as 0 | 1)
   } catch (error) {
     await running
+    throw error
+  }
+}
+
+/**
+ * A step and the batch that is filled meanwhile. Where the step fails it throws when the batch is
+ * complete, so that nothing is written into the model's memory behind it.
+ */
+export async function both<T>(running: Promise<T>, ahead: Promise<number>): Promise<[T, number]> {
+  try {
+    return [await running, await ahead]
+  } catch (error) {
+    await ahead.catch(() => undefined)
     throw error
   }
 }

@@ -20,7 +20,7 @@ import {
 import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
 import type { Callback, Training } from './callback.js'
-import { evaluate, fillAhead, wantsValues } from './evaluate.js'
+import { both, evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
@@ -206,7 +206,7 @@ export class Loop implements Training {
       filled = performance.now()
       return filling
     })
-    const [result, next] = await Promise.all([running, ahead])
+    const [result, next] = await both(running, ahead)
     // Alone, filling is time of its own. With workers it happens while they compute, unless they
     // had finished before it had: then count all of it.
     if (session.workersOf('train') === 1 || performance.now() - filled < ALREADY_DONE_MS)
