@@ -97,6 +97,7 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 function refuse(): never {
   throw new SpikewasmError(
     'the model is running; wait for the call before (await) before the next one. During ' +
-      'fit, onEpoch may call what it waits for, except fit',
+      'fit, onFitStart, onEpoch and onFitEnd may call what they wait for, except fit and ' +
+      'loadCheckpoint',
   )
 }

@@ -12,7 +12,7 @@ import {
   ruleOf,
 } from '../optimizer/index.js'
 import { collectState } from '../plan/state.js'
-import { standardTraining, type TrainingSpec } from '../plan/training.js'
+import type { TrainingSpec } from '../plan/training.js'
 import type { Session } from './session.js'
 
 /** Options that decide what training programs do; those of `fit`, by the same names. */
@@ -78,20 +78,17 @@ export async function followOptimizer(session: Session, clipNorm?: number): Prom
 /**
  * Makes it the model's optimizer.
  *
- * @throws SpikewasmError for what is none, and for one that the running training has no plan for
+ * @throws SpikewasmError for what is none, and while the model runs: a step would take half of it
  */
 export function setOptimizer(session: Session, optimizer: Optimizer): void {
   checkOptimizer('model.optimizer', optimizer)
-  const groups = groupsOf(session.graph, optimizer)
-  const { training = standardTraining } = session.plan.options
-  const same =
-    training.rule === ruleOf(optimizer) &&
-    JSON.stringify(groups) === JSON.stringify(training.groups)
+  groupsOf(session.graph, optimizer)
   expect(
-    same || !session.lock.taken,
+    !session.lock.taken,
     () =>
-      'model.optimizer must be of the same rule and groups while fit runs, got ' +
-      `${optimizer.kind}; set it before, or call fit with it`,
+      `model.optimizer must stay as it is while the model runs, got ${optimizer.kind}; wait for ` +
+      'the call before (await). In fit, a schedule changes the learning rate; for another ' +
+      'optimizer call fit again',
   )
   session.optimizer = optimizer
 }

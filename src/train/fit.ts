@@ -89,12 +89,12 @@ export async function fit(
           epochs: end,
           progress,
           records: loop.records,
-          callbacks: loop.kept(),
-          callbackTensors: loop.keptTensors(),
+          callbacks: loop.told.kept(),
+          callbackTensors: loop.told.keptTensors(),
         }),
     })
     loop.checkRate()
-    if (found) loop.restore(found)
+    if (found) loop.told.restore(found)
     // From here on the model is another.
     session.optimizer = optimizer
     session.progress = progress

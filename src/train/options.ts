@@ -89,7 +89,7 @@ export interface FitOptions extends MethodOptions {
   onStep?: (info: StepInfo) => unknown
   /**
    * Called after each epoch and its validation; training goes on when its promise has resolved. It
-   * may call every operation of the model except `fit`.
+   * may call every operation of the model except `fit` and `loadCheckpoint`.
    */
   onEpoch?: (record: EpochRecord) => unknown
   /**
