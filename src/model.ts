@@ -1,7 +1,7 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import { checkPath } from './errors.js'
+import { checkOptions, checkPath } from './errors.js'
 import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
 import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
@@ -9,13 +9,14 @@ import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
-import { type Prediction, predict } from './runtime/predict.js'
+import { type Prediction, type PredictOptions, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
-import type { StepOptions, StepResult, StreamStep } from './runtime/settings.js'
+import type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
 import { averages, gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
 import { streamStep, trainStep } from './runtime/step.js'
 import { setOptimizer } from './runtime/training.js'
+import { wantsAverages } from './runtime/update.js'
 import {
   activity,
   type Diagnostics,
@@ -160,10 +161,10 @@ export class Model {
    * few samples, or a few that are left behind the last full batch, run one by one and cost no
    * whole batch; the numbers are the same, bit for bit.
    * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W], n at most the batch size
-   * @throws SpikewasmError when the length is no multiple of a sample's
+   * @throws SpikewasmError when the length is no multiple of a sample's, and for wrong options
    */
-  predict(x: Float32Array): Promise<Prediction> {
-    return this.session.alone(() => predict(this.session, x))
+  predict(x: Float32Array, options: PredictOptions = {}): Promise<Prediction> {
+    return this.session.alone(() => predict(this.session, x, options))
   }
 
   /**
@@ -265,14 +266,22 @@ export class Model {
    * and the network in the metadata, for `loadModel`. All of it is written, or nothing.
    * @param path of the file
    * @param metadata strings by name, stored in the file
-   * @throws SpikewasmError when the file cannot be written
+   * @throws SpikewasmError for wrong options, and when the file cannot be written
    */
-  async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
+  async save(
+    path: string,
+    metadata: Record<string, string> = {},
+    options: SaveOptions = {},
+  ): Promise<void> {
     checkPath('save.path', path)
+    checkOptions('save', options, ['averages'])
+    const state = wantsAverages('save.averages', this.session, options.averages)
+      ? this.averages()
+      : this.stateDict()
     const { serializeState } = await import('./io/state.js')
     const { writeFileAtomic } = await import('./io/files.js')
     const all = { ...metadata, [modelKey]: JSON.stringify(this.toJSON()) }
-    await writeFileAtomic(path, serializeState(this.stateDict(), all))
+    await writeFileAtomic(path, serializeState(state, all))
   }
 
   /**

@@ -4,7 +4,7 @@ import { describe, expect, listNames, listOf, SpikewasmError } from '../errors.j
 import { initialValues } from '../graph/init.js'
 import { pack, unpack } from '../plan/layout.js'
 import { type Arena, parameterOf, storedAt, trainingOf } from './arena.js'
-import { averagesAt, type StepSource } from './update.js'
+import { averagesAt, noAverages, type StepSource } from './update.js'
 
 /** A parameter, its gradient, or a running statistic. */
 export interface NamedTensor {
@@ -167,10 +167,7 @@ export function takeOptimizerState(
 
 /** As `stateDict`, with the moving averages of the parameters. */
 export function averages(source: StepSource): StateDict {
-  expect(
-    'average' in trainingOf(source).states,
-    () => 'the model keeps no moving average; call fit with ema, as in fit(data, { ema: 0.999 })',
-  )
+  expect('average' in trainingOf(source).states, () => noAverages)
   return { ...stateDict(source), ...optimizerState(source, ['average']).average }
 }
 

@@ -8,6 +8,7 @@ import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
 import { expectFiniteOutput } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
+import { wantsAverages, withAverages } from '../runtime/update.js'
 import { firingRates, output, predictions } from '../runtime/views.js'
 import { type Answers, absoluteErrors, makeTally } from './metrics.js'
 
@@ -33,6 +34,11 @@ export interface EvaluateOptions {
   signal?: AbortSignal
   /** Counts samples whose label is among the k largest outputs, 1 … classes. Default: does not. */
   topK?: number
+  /**
+   * Evaluates with the moving averages that `fit` keeps with `ema`, in place of the parameters,
+   * which stay as they are. Default false.
+   */
+  averages?: boolean
 }
 
 /** The loss that a session is planned for. */
@@ -128,7 +134,7 @@ export async function evaluate(
   data: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  checkOptions('evaluate', options, ['signal', 'topK'])
+  checkOptions('evaluate', options, ['signal', 'topK', 'averages'])
   checkSignal('evaluate.signal', options.signal)
   checkDataset(session, data)
   const { topK } = options
@@ -138,6 +144,17 @@ export async function evaluate(
     () => 'evaluate.topK must be left out where the loss is of targets: there are no classes',
   )
   if (topK !== undefined) checkInteger('evaluate.topK', topK, 1, session.classes)
+  const averages = wantsAverages('evaluate.averages', session, options.averages)
+  const run = (): Promise<Evaluation> => measure(session, data, options)
+  return averages ? withAverages(session, run) : run()
+}
+
+async function measure(
+  session: Session,
+  data: Dataset,
+  { topK, signal }: EvaluateOptions,
+): Promise<Evaluation> {
+  const values = wantsValues(session)
   const tally = values ? undefined : makeTally(session.classes, topK)
   let errors = 0
   const batches = new Batches(data, { batchSize: session.batchSize })
@@ -146,7 +163,7 @@ export async function evaluate(
   let next = fillBatch(session, batches, 0, 0)
   for (let batch = 0; batch < batches.length; batch++) {
     if (session.workersOf('evaluate') === 1) await breathe()
-    options.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     const slot = session.slot((batch & 1) as 0 | 1)
     // Copies: where there is one slot, the next batch takes its place.
     const labels = slot.labels.slice(0, next)
