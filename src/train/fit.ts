@@ -1,7 +1,7 @@
 /** `Model.fit`: options are checked, the model is made ready, and the loop runs. */
 
 import { type Dataset, slice } from '../data/dataset.js'
-import { SpikewasmError } from '../errors.js'
+import { expect, SpikewasmError } from '../errors.js'
 import { pickMethodOptions } from '../plan/methods.js'
 import { standardTraining } from '../plan/training.js'
 import { programOf } from '../runtime/arena.js'
@@ -56,11 +56,7 @@ export async function fit(
   const progress = startOf(session, data, options, found)
   const first = found ? found.about.first : progress.epoch
   const end = initialEpoch === undefined ? first + epochs : epochs
-  if (found && found.about.epochs !== end)
-    throw new SpikewasmError(
-      `fit.epochs must be that of the checkpoint, ${found.about.epochs - first}, got ${epochs}; ` +
-        'to train on, load the weights and call fit without resume',
-    )
+  if (found) expectSameEpochs(found, options)
   if (found?.about.ended !== undefined) {
     await settle(options.resume)
     restoreSnapshot(session, found)
@@ -111,6 +107,22 @@ export async function fit(
   }
 }
 
+/** @throws SpikewasmError unless they are those of the run that goes on */
+function expectSameEpochs({ about }: Snapshot, { epochs = 1, initialEpoch }: FitOptions): void {
+  const { first } = about
+  expect(
+    initialEpoch === undefined || initialEpoch === first,
+    () => `fit.initialEpoch must be that of the checkpoint, ${first}, got ${initialEpoch}`,
+  )
+  const wanted = initialEpoch === undefined ? about.epochs - first : about.epochs
+  expect(
+    epochs === wanted,
+    () =>
+      `fit.epochs must be that of the checkpoint, ${wanted}, got ${epochs}; to train on, load ` +
+      'the weights and call fit without resume',
+  )
+}
+
 /** Where the training begins. Amid an epoch nobody can go on with other data: it begins anew. */
 function startOf(
   session: Session,
@@ -119,7 +131,7 @@ function startOf(
   found: Snapshot | undefined,
 ): Progress {
   const data = `${name}, ${length} samples`
-  if (initialEpoch !== undefined || fresh) return { ...beginning(initialEpoch), data }
+  if (!found && (initialEpoch !== undefined || fresh)) return { ...beginning(initialEpoch), data }
   const before = found?.about.progress ?? session.progress
   return before.data === data ? structuredClone(before) : { ...beginning(before.epoch), data }
 }

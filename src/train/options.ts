@@ -30,7 +30,7 @@ export interface FitOptions extends MethodOptions {
   epochs?: number
   /**
    * The first epoch, counted from 0; the order of the data depends on it. Default: where the last
-   * `fit` of the model has ended.
+   * `fit` of the model has ended. With `resume` it must be that of the run.
    */
   initialEpoch?: number
   /**
@@ -154,8 +154,8 @@ export function checkFitOptions(options: FitOptions): void {
     () => `fit.resume must be a path or the bytes of a checkpoint, got ${describe(resume)}`,
   )
   expect(
-    resume === undefined || (initialEpoch === undefined && fresh !== true),
-    () => 'fit.resume says where training goes on: leave initialEpoch and fresh out',
+    resume === undefined || fresh !== true,
+    () => 'fit.resume says where training goes on: leave fresh out',
   )
   if (options.optimizer !== undefined) checkOptimizer('fit.optimizer', options.optimizer)
   checkTraining(options)

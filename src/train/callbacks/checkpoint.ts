@@ -334,8 +334,7 @@ function withWayOn(error: unknown): unknown {
 /** Why there is nothing to go on with; undefined where there is. */
 function endOf({ epochs: records, stopped }: History, epochs: number): string | undefined {
   const last = records.at(-1)
-  if (last?.epoch === epochs && !last.partial) return 'finished'
-  return stopped
+  return stopped ?? (last?.epoch === epochs && !last.partial ? 'finished' : undefined)
 }
 
 /** Losses are better when they are lower. */
