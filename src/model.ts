@@ -323,8 +323,8 @@ export class Model {
   /**
    * Trains on a data set for a number of epochs, on from where the last call has ended.
    * @param data training samples, at least one. A last batch that is not full is left out, unless
-   *   there is no other: it is then filled with repeats, which count for the statistics of
-   *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
+   *   there is no other or `dropLast` is false: it is then filled with repeats, which count for the
+   *   statistics of batchNorm2d and for firing rates, but not for loss, accuracy and gradients
    * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
    *   finite
    */

@@ -49,7 +49,9 @@ export async function fit(
   // Made when it is asked for: it looks at the data.
   let known: Setting | undefined
   const setting = (): Setting => {
-    known ??= settingOf(session, data, asked)
+    // What is as it always was has no entry, so that older checkpoints go on.
+    const more = options.dropLast === false ? { dropLast: false } : {}
+    known ??= { ...settingOf(session, data, asked), ...more }
     return known
   }
   if (found) expectSameSetting(found.about.setting, setting())
@@ -66,7 +68,7 @@ export async function fit(
     const stopped = ended === 'finished' ? {} : { stopped: ended }
     return { epochs: [...records], aborted: false, ...stopped }
   }
-  const feed = await Feed.open(session, data, progress, end, options.numWorkers)
+  const feed = await Feed.open(session, data, progress, end, options)
   try {
     const loop = new Loop({
       session,

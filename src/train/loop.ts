@@ -7,7 +7,7 @@ import type { Optimizer } from '../optimizer/index.js'
 import { trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
-import { noSums, type Progress } from '../runtime/progress.js'
+import { type EpochSums, noSums, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import type { StepResult } from '../runtime/settings.js'
 import {
@@ -150,7 +150,7 @@ export class Loop implements Training {
     const silent = Object.keys(sums.rates).filter((name) => sums.rates[name] === 0)
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
-      trainLoss: sums.loss / sums.steps,
+      trainLoss: meanLoss(sums, feed),
       ...(wantsValues(session) ? {} : { trainAccuracy: sums.correct / sums.seen }),
       learningRate: this.rates.at(progress.epoch, Math.max(0, progress.step - 1)).learningRate,
       stepMs: times.steps.length > 0 ? median(times.steps) : 0,
@@ -220,10 +220,11 @@ export class Loop implements Training {
   }
 
   private add({ loss, correct, count }: StepResult): void {
-    const { session } = this.parts
+    const { session, feed } = this.parts
     const { sums } = this.progress
     sums.steps++
-    sums.loss += loss
+    // The share of a full batch: each sample counts as much.
+    sums.loss += loss * (count / feed.full)
     sums.correct += correct
     sums.seen += count
     for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
@@ -246,7 +247,7 @@ export class Loop implements Training {
       step,
       steps: feed.length,
       loss: result.loss,
-      meanLoss: sums.loss / sums.steps,
+      meanLoss: meanLoss(sums, feed),
       ...(wantsValues(session) ? {} : { meanAccuracy: sums.correct / sums.seen }),
       learningRate,
       milliseconds,
@@ -293,6 +294,8 @@ export class Loop implements Training {
     return this.parts.snapshot(this)
   }
 }
+
+const meanLoss = ({ loss, seen }: EpochSums, { full }: Feed): number => loss / (seen / full)
 
 const slotOf = (step: number): 0 | 1 => (step & 1) as 0 | 1
 

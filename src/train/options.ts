@@ -1,7 +1,7 @@
 /** What `fit` takes and gives. */
 
 import type { Dataset } from '../data/dataset.js'
-import { checkOptions, describe, expect } from '../errors.js'
+import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
 import {
   checkNames,
@@ -69,6 +69,12 @@ export interface FitOptions extends MethodOptions {
    * average is kept.
    */
   ema?: number
+  /**
+   * Whether a last batch that is not full is left out. false: it is trained with as well, filled
+   * with repeats, which count for the statistics of batchNorm2d and for firing rates, but not for
+   * loss, accuracy and gradients. A data set smaller than a batch is in any case. Default true.
+   */
+  dropLast?: boolean
   /** Parameters or layers that stay as they are, by name. Running statistics go on. */
   freeze?: Names
   /** Data that the model is evaluated on after each epoch. */
@@ -116,6 +122,7 @@ const known: readonly string[] = [
   'clipNorm',
   'accumulate',
   'ema',
+  'dropLast',
   'freeze',
   'validation',
   'validationSplit',
@@ -167,6 +174,7 @@ export function checkFitOptions(options: FitOptions): void {
       `fit.schedule reads ${schedule?.monitor}, which needs validation data, got none; give ` +
       `fit.validation, or plateau monitor: '${schedule?.monitor?.replace('test', 'train')}'`,
   )
+  checkBoolean('fit.dropLast', options.dropLast, true)
   checkSignal('fit.signal', options.signal)
   checkNumWorkers('fit.numWorkers', options.numWorkers)
   for (const key of ['onStep', 'onEpoch'] as const)
