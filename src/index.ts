@@ -52,6 +52,7 @@ export {
   type CosineOptions,
   constant,
   cosine,
+  type EpochFigures,
   type EpochSchedule,
   linearWarmup,
   type Names,

@@ -34,10 +34,25 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
   const { optimizer, loss, penalties = [], freeze, clipNorm, accumulate = 1, ema } = options
   const parameters = collectState(graph).parameters.map((p) => p.name)
   const neurons = graph.nodes.filter(({ kind }) => kind === 'neuron').map((node) => node.name)
+  expect(
+    penalties.length === 0 || neurons.length > 0,
+    () =>
+      `${name}.penalties need neurons that fire, such as lif(), and the network has none; leave ` +
+      'them out',
+  )
+  const groups = groupsOf(graph, optimizer)
+  const frozen = freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters)
+  for (const [i, group] of groups.entries())
+    expect(
+      group.some((parameter) => !frozen.includes(parameter)),
+      () =>
+        `${optimizer.kind}.groups[${i}].params: all that it names is in ${name}.freeze; leave the ` +
+        'group out',
+    )
   return {
     rule: ruleOf(optimizer),
-    groups: groupsOf(graph, optimizer),
-    frozen: freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters),
+    groups,
+    frozen,
     clip: clipNorm !== undefined,
     accumulate: accumulate > 1,
     average: ema !== undefined,
@@ -52,12 +67,29 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
 /**
  * Parameters of an optimizer's groups.
  *
- * @throws SpikewasmError when a group names what the network does not have
+ * @throws SpikewasmError when a group names what the network does not have, or does nothing
  */
 export function groupsOf(graph: Graph, { kind, groups }: Optimizer): TrainingSpec['groups'] {
   if (groups.length === 0) return []
   const parameters = collectState(graph).parameters.map((p) => p.name)
-  return groups.map(({ params }, i) => named(`${kind}.groups[${i}].params`, params, parameters))
+  const all = groups.map(({ params }, i) =>
+    named(`${kind}.groups[${i}].params`, params, parameters),
+  )
+  for (const [i, { lr, weightDecay }] of groups.entries()) {
+    const where = `${kind}.groups[${i}]`
+    const own = all[i].filter((name) => !all.slice(0, i).some((group) => group.includes(name)))
+    expect(
+      own.length > 0,
+      () => `${where}.params: all that it names is in groups before it; put it before them`,
+    )
+    // What has nothing of its own may still keep parameters from a group behind it.
+    const keeps = all.slice(i + 1).some((group) => own.some((name) => group.includes(name)))
+    expect(
+      lr !== undefined || weightDecay !== undefined || keeps,
+      () => `${where} must have an lr or a weightDecay of its own, got neither; leave it out`,
+    )
+  }
+  return all
 }
 
 /**

@@ -1,6 +1,7 @@
 /** What is called while a model trains. */
 
 import { checkBoolean, describe, expect, SpikewasmError } from '../errors.js'
+import type { Monitor } from '../optimizer/index.js'
 import type { StateDict } from '../runtime/state.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
 import type { Snapshot } from './snapshot.js'
@@ -18,6 +19,8 @@ export interface FitStart {
   readonly resumed: boolean
   /** Whether epochs are validated, so that their records have `testLoss` and `testAccuracy`. */
   readonly validated: boolean
+  /** The figures that records of complete epochs have, of those that can be monitored. */
+  readonly figures: readonly Monitor[]
 }
 
 /** What a callback can do to the training that called it. */

@@ -45,7 +45,7 @@ export interface EvaluateOptions {
 const lossOf = ({ plan }: Session): Loss => plan.options.training?.loss ?? crossEntropy()
 
 /** Whether a loss is of numbers that the data give for each output, not of labels. */
-const isOfValues = (loss: Loss): boolean => loss.kind === 'mse' && loss.targets === 'values'
+export const isOfValues = (loss: Loss): boolean => loss.kind === 'mse' && loss.targets === 'values'
 
 /** Whether a session's loss is of numbers that the data give for each output, not of labels. */
 export const wantsValues = (session: Session): boolean => isOfValues(lossOf(session))

@@ -2,6 +2,7 @@
 
 import { type Dataset, slice } from '../data/dataset.js'
 import { expect, SpikewasmError } from '../errors.js'
+import { expectFigure, figuresOf } from '../optimizer/index.js'
 import { pickMethodOptions } from '../plan/methods.js'
 import { standardTraining } from '../plan/training.js'
 import { programOf } from '../runtime/arena.js'
@@ -9,7 +10,7 @@ import { beginning, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import { trainingSpec } from '../runtime/training.js'
 import { VERSION } from '../version.js'
-import { checkDataset } from './evaluate.js'
+import { checkDataset, isOfValues } from './evaluate.js'
 import { Feed } from './feed.js'
 import { Loop } from './loop.js'
 import { checkFitOptions, type FitOptions } from './options.js'
@@ -37,6 +38,11 @@ export async function fit(
   const { data, validation } = splitOf(all, options)
   const { optimizer = session.optimizer, epochs = 1, initialEpoch, fresh } = options
   if (validation) checkDataset(session, validation, loss)
+  const { monitor } = options.schedule ?? {}
+  if (monitor !== undefined) {
+    const figures = figuresOf(isOfValues(loss), validation !== undefined)
+    expectFigure('the monitor of fit.schedule', monitor, figures)
+  }
   if (data.length === 0)
     throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
   programOf(session, 'train')

@@ -3,7 +3,7 @@
 import type { Dataset } from '../data/dataset.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
-import type { Optimizer } from '../optimizer/index.js'
+import { figuresOf, type Optimizer } from '../optimizer/index.js'
 import { trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
@@ -72,11 +72,12 @@ export class Loop implements Training {
   }
 
   async run(): Promise<History> {
-    const { feed, epochs } = this.parts
+    const { session, feed, epochs } = this.parts
     const { epoch, step } = this.progress
     const { resumed, options } = this.parts
     const validated = (options.validation ?? options.validationSplit) !== undefined
-    const start = { epoch, step, epochs, steps: feed.length, resumed, validated }
+    const figures = figuresOf(wantsValues(session), validated)
+    const start = { epoch, step, epochs, steps: feed.length, resumed, validated, figures }
     let history: History
     try {
       await this.told.start(start, this)

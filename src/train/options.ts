@@ -1,6 +1,6 @@
 /** What `fit` takes and gives. */
 
-import type { Dataset } from '../data/dataset.js'
+import { type Dataset, expectDataset } from '../data/dataset.js'
 import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
 import {
@@ -20,7 +20,7 @@ import type { EpochRecord, StepInfo } from './records.js'
 
 /**
  * Options of `fit`; each has a default. Options of a method (`method`, `stepMode`, …) make the
- * model change to it before training starts.
+ * model change to it before training starts, for later calls too.
  */
 export interface FitOptions extends MethodOptions {
   /**
@@ -45,13 +45,21 @@ export interface FitOptions extends MethodOptions {
    * `compile`'s threads need not.
    */
   resume?: string | Uint8Array
-  /** Rule of the parameters' steps; default `sgd()`. */
+  /**
+   * Rule of the parameters' steps; default: the model's, `sgd()` at first. As with `method`, `loss`
+   * and `penalties`, what is given becomes the model's and holds for later calls.
+   */
   optimizer?: Optimizer
   /** Factor of the learning rate; default `constant()`. */
   schedule?: Schedule
-  /** What training makes small; default: the model's, which `compile` was given. */
+  /**
+   * What training makes small; default: the model's, which `compile` or an earlier `fit` was given.
+   */
   loss?: Loss
-  /** Penalties on firing rates, added to the loss; default: the model's. */
+  /**
+   * Penalties on firing rates, added to the loss; default: the model's, which `compile` or an
+   * earlier `fit` was given. `penalties: []` takes them away.
+   */
   penalties?: readonly RatePenalty[]
   /**
    * Gradients whose norm, of all parameters together, is above it are scaled down to it, as by
@@ -166,14 +174,8 @@ export function checkFitOptions(options: FitOptions): void {
   )
   if (options.optimizer !== undefined) checkOptimizer('fit.optimizer', options.optimizer)
   checkTraining(options)
-  const { schedule, validation, validationSplit } = options
+  const { schedule } = options
   if (schedule !== undefined) checkSchedule('fit.schedule', schedule)
-  expect(
-    !schedule?.monitor?.startsWith('test') || (validation ?? validationSplit) !== undefined,
-    () =>
-      `fit.schedule reads ${schedule?.monitor}, which needs validation data, got none; give ` +
-      `fit.validation, or plateau monitor: '${schedule?.monitor?.replace('test', 'train')}'`,
-  )
   checkBoolean('fit.dropLast', options.dropLast, true)
   checkSignal('fit.signal', options.signal)
   checkNumWorkers('fit.numWorkers', options.numWorkers)
@@ -191,6 +193,7 @@ function checkTraining(options: FitOptions): void {
   const { validation, validationSplit } = options
   if (loss !== undefined) checkLoss('fit.loss', loss)
   if (penalties !== undefined) checkPenalties('fit.penalties', penalties)
+  if (validation !== undefined) expectDataset('fit.validation', validation)
   if (freeze !== undefined) checkNames('fit.freeze', freeze)
   checkClipNorm('fit.clipNorm', clipNorm)
   expect(
