@@ -42,12 +42,12 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
   )
   const groups = groupsOf(graph, optimizer)
   const frozen = freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters)
-  for (const [i, group] of groups.entries())
+  for (const i of groups.keys())
     expect(
-      group.some((parameter) => !frozen.includes(parameter)),
+      ownOf(groups, i).some((parameter) => !frozen.includes(parameter)),
       () =>
-        `${optimizer.kind}.groups[${i}].params: all that it names is in ${name}.freeze; leave the ` +
-        'group out',
+        `${optimizer.kind}.groups[${i}].params: all that it names is in ${name}.freeze, or in ` +
+        'groups before it; leave the group out',
     )
   return {
     rule: ruleOf(optimizer),
@@ -77,7 +77,7 @@ export function groupsOf(graph: Graph, { kind, groups }: Optimizer): TrainingSpe
   )
   for (const [i, { lr, weightDecay }] of groups.entries()) {
     const where = `${kind}.groups[${i}]`
-    const own = all[i].filter((name) => !all.slice(0, i).some((group) => group.includes(name)))
+    const own = ownOf(all, i)
     expect(
       own.length > 0,
       () => `${where}.params: all that it names is in groups before it; put it before them`,
@@ -91,6 +91,10 @@ export function groupsOf(graph: Graph, { kind, groups }: Optimizer): TrainingSpe
   }
   return all
 }
+
+/** Parameters of a group that are in none before it, which would count. */
+const ownOf = (groups: TrainingSpec['groups'], i: number): readonly string[] =>
+  groups[i].filter((name) => !groups.slice(0, i).some((group) => group.includes(name)))
 
 /**
  * Plans what the model's optimizer needs, and clipping once it is asked for. Whoever calls it holds

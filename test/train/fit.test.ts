@@ -414,7 +414,7 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
   ],
   [
     { optimizer: sgd({ groups: [{ params: 'bn1', lr: 1 }] }), freeze: 'bn*' },
-    /^sgd\.groups\[0\]\.params: all that it names is in fit\.freeze; leave the group out$/,
+    /^sgd\.groups\[0\]\.params: all that it names is in fit\.freeze, or in groups before/,
   ],
   [{ schedule: 0.5 }, /^fit\.schedule must be a function, got 0\.5$/],
   [{ schedule: () => Number.NaN }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got NaN$/],
