@@ -21,6 +21,7 @@ import {
   sgd,
 } from '../../src/index.js'
 import { serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { monitors } from '../../src/optimizer/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
@@ -117,7 +118,7 @@ test('mode and minDelta: what counts as better', async () => {
     const training = { stop }
     const call = (hook: unknown, value: unknown): unknown =>
       (hook as (...of: unknown[]) => unknown)(value, training)
-    await call(callback.onFitStart, { validated: true, epochs: 9 })
+    await call(callback.onFitStart, { figures: monitors, epochs: 9 })
     for (const [i, trainAccuracy] of [0.1, 0.2, 0.25, 0.3, 0.2, 0.1, 0].entries()) {
       await call(callback.onEpoch, { epoch: i + 1, trainAccuracy })
       if (stopped) return i + 1
@@ -206,7 +207,10 @@ test('what needs validation data says so before training', async () => {
       { callbacks: [earlyStopping()] },
       /^earlyStopping\.monitor must .* got testLoss, .* give fit\.validation, or .* 'trainLoss'$/,
     ],
-    [{ schedule: plateau() }, /^fit\.schedule reads testLoss, which needs validation data, .*$/],
+    [
+      { schedule: plateau() },
+      /^the monitor of fit\.schedule must .* got testLoss, which needs validation data; give/,
+    ],
   ]
   for (const [of, expected] of refusals)
     assert.match(await messageOf(() => model.fit(train, { ...without, ...of })), expected)

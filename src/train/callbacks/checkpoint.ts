@@ -5,7 +5,7 @@ import { parseCheckpoint, serializeCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { type ModelData, modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
-import { type Monitor, monitors } from '../../optimizer/index.js'
+import { expectFigure, type Monitor, modeOf, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import type { EpochRecord, History } from '../records.js'
@@ -255,12 +255,7 @@ export function runWriter({ due, monitor, open, first }: RunWriterParts): Callba
       if (!restored) best = null
       restored = false
       const now = training.snapshot()
-      expect(
-        !monitor?.startsWith('test') || now.about.setting.validation !== undefined,
-        () =>
-          `checkpoint.monitor: ${monitor} needs validation data, got none; give fit ` +
-          'validation, or monitor what is trained',
-      )
+      if (monitor) expectFigure('checkpoint.monitor', monitor, start.figures)
       const place = await open(start, training)
       folder = place.folder
       begun = place.begun
@@ -334,11 +329,10 @@ function withWayOn(error: unknown): unknown {
 /** Why there is nothing to go on with; undefined where there is. */
 function endOf({ epochs: records, stopped }: History, epochs: number): string | undefined {
   const last = records.at(-1)
-  if (last?.epoch === epochs && !last.partial) return 'finished'
-  return stopped
+  return stopped ?? (last?.epoch === epochs && !last.partial ? 'finished' : undefined)
 }
 
-/** Losses are better when they are lower. */
+/** Losses and errors are better when they are lower. */
 function isBetter(
   value: number,
   best: number | null,
@@ -346,9 +340,9 @@ function isBetter(
   { testAccuracy }: EpochRecord,
 ): boolean {
   if (best === null) return true
-  const byLoss =
-    monitor.endsWith('Loss') || (testAccuracy === undefined && monitor === 'testAccuracy')
-  return byLoss ? value < best : value > best
+  const isSmallGood =
+    modeOf(monitor) === 'min' || (testAccuracy === undefined && monitor === 'testAccuracy')
+  return isSmallGood ? value < best : value > best
 }
 
 /** What a network predicts with: its averages where they are kept, else its parameters. */

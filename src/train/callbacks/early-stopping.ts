@@ -1,7 +1,13 @@
 /** Ends a training that no longer improves. */
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
-import { checkMonitor, type Monitor, modeOf, monitored } from '../../optimizer/index.js'
+import {
+  checkMonitor,
+  expectFigure,
+  type Monitor,
+  modeOf,
+  monitored,
+} from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
 import type { Callback, Training } from '../callback.js'
 
@@ -15,7 +21,7 @@ export interface EarlyStoppingOptions {
   patience?: number
   /** A figure is better when it is so by more than this, ≥ 0; default 0. */
   minDelta?: number
-  /** Whether small or large figures are good; default: 'min' for losses, 'max' for accuracies. */
+  /** Whether small or large figures are good; default: 'max' for accuracies, else 'min'. */
   mode?: 'min' | 'max'
   /**
    * Whether the model ends with the parameters and running statistics of its best epoch; default
@@ -98,12 +104,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   return {
     name: 'earlyStopping',
     onFitStart(start, training) {
-      expect(
-        start.validated || monitor.startsWith('train'),
-        () =>
-          `earlyStopping.monitor must be a figure that epochs have, got ${monitor}, which needs ` +
-          `validation data; give fit.validation, or monitor '${monitor.replace('test', 'train')}'`,
-      )
+      expectFigure('earlyStopping.monitor', monitor, start.figures)
       epochs = start.epochs
       // A callback may be used for one fit after another.
       if (!restored) [kept, weights] = [none, undefined]
