@@ -3,12 +3,18 @@
 import { type Block, compilable } from './containers.js'
 import { describe, expect, SpikewasmError } from './errors.js'
 import { compositeOf } from './graph/json.js'
+import { trace } from './graph/trace.js'
 import { parseJson } from './io/json.js'
 import { checkModelJson, type ModelJson, modelKey } from './io/model-json.js'
 import { parseFloats } from './io/safetensors.js'
 import type { Model } from './model.js'
 import { type CompileOptions, compile } from './network.js'
+import type { Module } from './nn/module.js'
+import type { InputShape } from './nn/value.js'
 import { takenOptions } from './plan/methods.js'
+import { collectState } from './plan/state.js'
+import { expectSameTensors } from './runtime/same-tensors.js'
+import type { StateDict } from './runtime/state.js'
 
 /** Options of `loadModel`; those of `compile`, where the file's stand for what is left out. */
 export type LoadOptions = Partial<CompileOptions>
@@ -48,7 +54,9 @@ export async function loadModel(
   const { input, timeSteps, frames, method, network } = json
   // What belongs to the method that the model was trained by.
   const methods = options.method === undefined ? takenOptions(method) : {}
-  const model = await compile(compositeOf(network, name), {
+  const composite = compositeOf(network, name)
+  expectWeightsOf(composite, options.input ?? input, state, name)
+  const model = await compile(composite, {
     purpose: 'inference',
     input,
     timeSteps,
@@ -57,14 +65,40 @@ export async function loadModel(
     ...options,
   })
   try {
-    model.loadStateDict(state)
+    inFile(name, () => model.loadStateDict(state))
   } catch (error) {
     await model.dispose()
+    throw error
+  }
+  return model
+}
+
+/**
+ * Checks that weights are a network's before it is compiled: a small file may describe a network
+ * that takes all memory.
+ *
+ * @param name of their file
+ * @throws SpikewasmError for a network that does not take the input, or has other weights
+ */
+export function expectWeightsOf(
+  network: Module,
+  input: InputShape,
+  state: StateDict,
+  name: string,
+): void {
+  const graph = trace(network, input)
+  inFile(name, () => expectSameTensors(collectState(graph), state))
+}
+
+/** @throws SpikewasmError of `body`, with the file's name before it */
+export function inFile(name: string, body: () => void): void {
+  try {
+    body()
+  } catch (error) {
     throw error instanceof SpikewasmError
       ? new SpikewasmError(`${name}: ${error.message}`, { cause: error })
       : error
   }
-  return model
 }
 
 async function readModelFile(path: string): Promise<Uint8Array> {

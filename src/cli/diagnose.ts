@@ -22,7 +22,7 @@ import {
 } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { counting, fromRun, numeric, shared } from './options.js'
-import { openRunFolder, removeIfEmpty } from './run-folder.js'
+import { openOutFolder, removeIfEmpty } from './run-folder.js'
 import { packageVersion } from './version.js'
 import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
 
@@ -124,7 +124,7 @@ async function run(args: DiagnoseArguments): Promise<void> {
     () =>
       `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`,
   )
-  const made = await openRunFolder(out)
+  const made = await openOutFolder(out, '--out')
   const progress = progressLine(!json && process.stderr.isTTY)
   try {
     const { shape: input, classes } = data.train

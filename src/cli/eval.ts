@@ -6,7 +6,7 @@ import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
-import { answersOf, classTable, topRows } from './metrics.js'
+import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
 import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
 import { dataOf } from './run-folder.js'
@@ -54,12 +54,17 @@ export function evalCommand(command: Command): Command {
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
     .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
-    .addOption(new Option('--per-class', 'also precision, recall and f1 of each class'))
+    .addOption(
+      new Option(
+        '--per-class',
+        'also precision, recall and f1 of each class, and the samples of each label by answer',
+      ),
+    )
     .addOption(
       counting('--top-k <n>', 'also the share of samples whose label is among the n best answers'),
     )
-    .addOption(shared.limitTrain())
-    .addOption(shared.limitTest())
+    .addOption(fromRun(shared.limitTrain()))
+    .addOption(fromRun(shared.limitTest()))
     .addOption(
       numeric('--batch-size <n>', "samples at a time (default: the run's, without --run 64)"),
     )
@@ -67,7 +72,13 @@ export function evalCommand(command: Command): Command {
     .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((args: EvalArguments) => {
-      const { on, perClass, topK } = args
+      const { on, perClass, topK, split } = args
+      const [option, limit] =
+        split === 'test' ? ['--limit-train', args.limitTrain] : ['--limit-test', args.limitTest]
+      expect(
+        limit === undefined,
+        () => `${option} must be left out with --split ${split}, got ${limit}`,
+      )
       if (on === undefined) return evaluate(args)
       for (const [option, value] of Object.entries({ 'per-class': perClass, 'top-k': topK }))
         expect(value === undefined, () => `--${option} must be left out with --on, got ${value}`)
@@ -133,7 +144,9 @@ async function evaluate(args: EvalArguments): Promise<void> {
       ...rateRows(firingRates),
     ]
     process.stdout.write(`${name} on ${part.name}\n${keyValueTable(rows)}\n`)
-    if (args.perClass) process.stdout.write(`${classTable(measured, part.classNames)}\n`)
+    if (!args.perClass) return
+    const tables = [classTable, confusionTable].map((make) => make(measured, part.classNames))
+    for (const table of tables) if (table !== undefined) process.stdout.write(`${table}\n`)
   } finally {
     await model.dispose()
   }

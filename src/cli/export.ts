@@ -217,9 +217,11 @@ async function compileModel(args: ExportArguments, given: GivenModel): Promise<M
 
 /** @throws SpikewasmError for a run that did what a file that learns cannot go on with */
 function expectLearns(run: RunOptions): void {
-  const { loss, labelSmoothing = 0, ratePenalty = 0, clipNorm, accumulate = 1, freeze } = run
+  const { loss, lossOf, labelSmoothing = 0, ratePenalty = 0 } = run
+  const { clipNorm, accumulate = 1, freeze } = run
   const odd = [
     loss === 'crossEntropy' ? '' : `--loss ${loss}`,
+    lossOf === 'counts' ? '--loss-of' : '',
     labelSmoothing === 0 ? '' : '--label-smoothing',
     ratePenalty === 0 ? '' : '--rate-penalty',
     clipNorm === undefined ? '' : '--clip-norm',

@@ -24,13 +24,13 @@ export async function withFiles<T>(body: () => T | Promise<T>): Promise<T> {
 
 /**
  * A message of the library in the words of the command line: `compile.batchSize must be …` →
- * `--batch-size must be …`, where there is such an option.
+ * `--batch-size must be …`, where there is such an option; whichever function has it.
  *
  * @param flags the command's options, for example `--batch-size`
  */
 export function inFlags(message: string, flags: readonly string[]): string {
   return message.replace(
-    /^(?:(?:bench|compile|fit|sgd|lif|exportWasm)\.)?([a-zA-Z]+)(?=(?:\[\d+\])? (?:must|is) )/,
+    /^(?:[a-zA-Z]+\.)?([a-zA-Z]+)(?=(?:\[\d+\])? (?:must|is|needs) )/,
     (name, property: string) => {
       const flag = `--${property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
       return flags.includes(flag) ? flag : name

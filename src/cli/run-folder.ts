@@ -1,11 +1,10 @@
 /** The folder that `train --out` writes, and what commands read of it. */
 
-import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { readdir, rm, rmdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { SpikewasmError } from '../errors.js'
-import { kindOfPath } from '../io/files.js'
-import { readRunFile } from '../io/folder/folder.js'
+import { makeFolder, readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { parseJsonBytes } from '../io/json.js'
 import { modelNames } from '../models/registry.js'
@@ -44,7 +43,9 @@ const runOptions = v.object({
   ...trainingSchema,
   seed: v.number(),
   threads: positive,
+  /** The weights that it started from: where they were, and the hash of their file. */
   load: v.optional(v.string()),
+  loadSha256: v.optional(v.string()),
   monitor: v.optional(v.picklist(monitors)),
   checkpointEvery: v.optional(v.union([v.number(), v.string()])),
 })
@@ -52,12 +53,14 @@ const runOptions = v.object({
 export type RunOptions = v.InferOutput<typeof runOptions>
 
 /**
- * Makes the folder if it is missing and tries to write in it, before hours of training are spent.
+ * Makes a folder of results if it is missing and tries to write in it, before hours of work are
+ * spent.
  *
+ * @param option that names it
  * @returns the folders that were made, outermost first, for `removeIfEmpty`
  * @throws SpikewasmError when it cannot be made or written; nothing is left behind then
  */
-export async function openRunFolder(folder: string): Promise<readonly string[]> {
+export async function openOutFolder(folder: string, option: string): Promise<readonly string[]> {
   const made: string[] = []
   try {
     await makeFolder(resolve(folder), made)
@@ -67,30 +70,15 @@ export async function openRunFolder(folder: string): Promise<readonly string[]> 
   } catch (error) {
     await removeIfEmpty(made)
     throw new SpikewasmError(
-      `--out must be a folder that can be written, got ${JSON.stringify(folder)}: ` +
+      `${option} must be a folder that can be written, got ${JSON.stringify(folder)}: ` +
         `${(error as Error).message}`,
-      {
-        cause: error,
-      },
+      { cause: error },
     )
   }
   return made
 }
 
-/**
- * Makes a folder and those above it. (mkdir's own `recursive` never returns where the system denies
- * a folder with ENOENT, as /proc does.)
- */
-async function makeFolder(path: string, made: string[]): Promise<void> {
-  const kind = await kindOfPath(path)
-  if (kind === 'folder') return
-  if (kind === 'file') throw new Error(`"${path}" is a file; choose another path`)
-  await makeFolder(dirname(path), made)
-  await mkdir(path)
-  made.push(path)
-}
-
-/** Removes the folders that `openRunFolder` made, if they are empty. */
+/** Removes the folders that `openOutFolder` made, if they are empty. */
 export async function removeIfEmpty(made: readonly string[]): Promise<void> {
   for (const path of made.toReversed()) await rmdir(path).catch(() => undefined)
 }
@@ -106,20 +94,6 @@ export async function holdsRun(folder: string): Promise<boolean> {
 
 export const optionsJson = (options: RunOptions): Uint8Array =>
   new TextEncoder().encode(`${JSON.stringify(options, undefined, 2)}\n`)
-
-/** Equal runs have equal ids: 12 hexadecimal digits of what numbers depend on. */
-export function idOf(options: RunOptions): string {
-  const {
-    threads: _,
-    data: __,
-    load: ___,
-    monitor: ____,
-    checkpointEvery: _____,
-    ...rest
-  } = options
-  const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12)
-}
 
 /** @throws SpikewasmError when the file is missing or does not hold a run's options. */
 export async function readRunOptions(folder: string): Promise<RunOptions> {

@@ -6,6 +6,7 @@ import { SpikewasmError } from '../errors.js'
 import { RunFolder } from '../io/folder/folder.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
+import type { Callback } from '../train/callback.js'
 import { type Due, type Monitor, runFiles, runWriter } from '../train/callbacks/checkpoint.js'
 import type { History } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
@@ -17,7 +18,8 @@ import {
   type Reporter,
   type TrainSummary,
 } from './report.js'
-import { holdsRun, idOf, optionsJson, type RunOptions, runNames } from './run-folder.js'
+import { holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
+import { idOf } from './run-id.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
 /** Where a run is kept. */
@@ -76,6 +78,8 @@ export async function oldPlace(path: string): Promise<RunPlace> {
 export interface RunParts {
   readonly model: Model
   readonly data: Split
+  /** How many train the model, and how many test it after each epoch. */
+  readonly samples: { readonly training: number; readonly validation: number }
   readonly training: TrainingSetup
   readonly options: RunOptions
   readonly place?: RunPlace
@@ -110,8 +114,20 @@ export async function runTraining(parts: RunParts): Promise<void> {
   const reporter = json
     ? jsonReporter({ id, options })
     : humanReporter(epochs, () => model.firingRates())
-  if (!json) process.stdout.write(`${describe(model, data, options)}\n`)
-  if (!json) process.stdout.write(`${describeTraining(training.record, optimizer)}\n`)
+  // Said when training starts: then all options have been checked.
+  let started = false
+  const tellStart = (): void => {
+    const lines = [describe(parts), describeTraining(training)]
+    if (!json) process.stdout.write(`${lines.join('\n')}\n`)
+  }
+  const starter: Callback = {
+    name: 'start',
+    last: true,
+    onFitStart() {
+      started = true
+      tellStart()
+    },
+  }
   stop.pause = () => reporter.pause()
   const stepTimes: number[] = []
   let silenceTold = false
@@ -133,7 +149,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
       signal: stop.signal,
       numWorkers,
       resume: place?.checkpoint,
-      callbacks: [...training.callbacks, ...(writer ? [writer] : [])],
+      callbacks: [...training.callbacks, ...(writer ? [writer] : []), starter],
       onStep(info) {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
@@ -144,9 +160,10 @@ export async function runTraining(parts: RunParts): Promise<void> {
         silenceTold ||= record.silent !== undefined
       },
     })
+    if (!started) tellStart()
     const stopped = isUnfinished(history, epochs)
     const out = place?.folder.path
-    finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json)
+    finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json, started)
     if (stopped) process.exitCode = stop.exitCode
   } finally {
     reporter.pause()
@@ -170,19 +187,20 @@ function isUnfinished({ aborted, epochs: records }: History, epochs: number): bo
 }
 
 /** The first two lines: the data, and the network with its options. */
-function describe(
-  model: Model,
-  { train, test }: Split,
-  { dataset, model: name, batchSize, epochs }: RunOptions,
-): string {
+function describe({ model, data, samples, training, options }: RunParts): string {
+  const { dataset, model: name, batchSize, epochs } = options
   const count = (n: number, what: string): string =>
     `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
+  const isSplit = training.fit.validationSplit !== undefined
+  const tested = isSplit
+    ? `${count(samples.validation, 'validation sample')}, the last of the training data,`
+    : count(samples.validation, 'test sample')
   const how =
     `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ` +
     `${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
   return [
-    `${dataset}: ${count(train.length, 'training sample')} and ` +
-      `${count(test.length, 'test sample')} of [${train.shape.join(', ')}]`,
+    `${dataset}: ${count(samples.training, 'training sample')} and ${tested} of ` +
+      `[${data.train.shape.join(', ')}]`,
     `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
   ].join('\n')
 }
@@ -227,13 +245,17 @@ function summarize(
 
 /**
  * Says how it ended, and where the files are: on standard error where standard output is for JSON.
+ *
+ * @param started whether there was anything to train; a run that was finished is as it was
  */
-function finish(reporter: Reporter, summary: TrainSummary, json: boolean): void {
+function finish(reporter: Reporter, summary: TrainSummary, json: boolean, started: boolean): void {
   reporter.summary(summary)
   const { aborted, stopped, out } = summary
   const where =
     out !== null
-      ? `saved weights, options and history in ${resolve(out)}`
+      ? started
+        ? `saved weights, options and history in ${resolve(out)}`
+        : `the run was finished and nothing was written; it is in ${resolve(out)}`
       : aborted
         ? 'nothing was saved; give --out <folder> to keep the weights'
         : undefined

@@ -3,11 +3,13 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { expect } from '../errors.js'
+import { inFile } from '../load.js'
 import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
 import { type Method, type MethodOptions, type StepMode, takenOptions } from '../plan/methods.js'
 import { dueOf, monitors, runFiles } from '../train/callbacks/checkpoint.js'
+import { splitOf } from '../train/fit.js'
 import {
   augmentable,
   type DataArguments,
@@ -16,7 +18,7 @@ import {
   describeDefault,
   loadData,
 } from './datasets.js'
-import { withFiles } from './mistakes.js'
+import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
 import { parseRunOptions, type RunOptions } from './run-folder.js'
 import {
@@ -27,7 +29,8 @@ import {
   type Stop,
   stopOnSignals,
 } from './train-run.js'
-import { addTrainingFlags, type TrainingArguments, trainingOf } from './training-options.js'
+import { addTrainingFlags } from './training-flags.js'
+import { type TrainingArguments, trainingOf } from './training-options.js'
 import { packageVersion } from './version.js'
 
 interface TrainArguments extends DataArguments, TrainingArguments {
@@ -144,6 +147,12 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
       '--checkpoint-every, --monitor and --overwrite need --out, a folder for the checkpoints; ' +
       'got none',
   )
+  expect(
+    args.limitTest === undefined || args.validationSplit === undefined,
+    () =>
+      '--limit-test must be left out with --validation-split, which tests on training data, got ' +
+      args.limitTest,
+  )
   expect(out !== '' && resume !== '', () => '--out and --resume must name a folder, got none')
   dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
   // From here on a signal ends nothing halfway.
@@ -202,16 +211,17 @@ async function trainAs(
   stop: Stop,
 ): Promise<void> {
   const { defaults } = datasets[args.dataset]
+  const { load } = args
+  // The beginning of a run that goes on is in its checkpoint.
+  const begins = load !== undefined && !place?.checkpoint
+  const first = begins ? await firstWeights(load, run) : undefined
   const data = await loadData(args)
-  const samples = data.train.length
-  const {
-    epochs = defaults.epochs,
-    batchSize = Math.min(defaults.batchSize, samples),
-    threads = defaultThreads(args.dataset),
-  } = args
+  const { epochs = defaults.epochs, threads = defaultThreads(args.dataset) } = args
   const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
   const { timeSteps, seed } = args
-  const training = trainingOf(args, { method, timeSteps, epochs, defaults })
+  const training = trainingOf(args, { method, timeSteps, backwardSteps, epochs, defaults })
+  const { data: part, validation = data.test } = splitOf(data.train, training.fit)
+  const { batchSize = Math.min(defaults.batchSize, part.length) } = args
   const { shape: input, classes } = data.train
   const network = models[args.model](input, classes, { tau })
   const model = await compile(network, {
@@ -227,8 +237,7 @@ async function trainAs(
     seed,
   })
   try {
-    // The beginning of a run that goes on is in its checkpoint.
-    if (args.load !== undefined && !place?.checkpoint) await withFiles(() => model.load(args.load!))
+    if (first) inFile(load!, () => model.loadStateDict(first.state))
     const options: RunOptions = run ?? {
       version: packageVersion(),
       model: args.model,
@@ -252,13 +261,27 @@ async function trainAs(
       ...training.record,
       seed,
       threads,
-      load: args.load,
+      load: load === undefined ? undefined : resolve(load),
+      loadSha256: first?.sha256,
       monitor: args.monitor,
       checkpointEvery: args.checkpointEvery,
     }
     const { monitor, numWorkers, json, checkpointEvery = 'epoch' } = args
     const due = dueOf('--checkpoint-every', checkpointEvery)
-    const parts = { model, data, training, options, place, due, monitor, numWorkers, json, stop }
+    const samples = { training: part.length, validation: validation.length }
+    const parts = {
+      model,
+      data,
+      samples,
+      training,
+      options,
+      place,
+      due,
+      monitor,
+      numWorkers,
+      json,
+      stop,
+    }
     await runTraining(parts)
   } finally {
     await model.dispose()

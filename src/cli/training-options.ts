@@ -1,10 +1,10 @@
-/** How `train` learns: its flags, what they mean for `fit`, and in options.json. */
+/** How `train` learns: what its flags mean for `fit`, and in options.json. */
 
-import { type Command, Option } from 'commander'
 import { expect, SpikewasmError } from '../errors.js'
 import {
   crossEntropy,
   type Loss,
+  type LossOf,
   lossNames,
   mse,
   type RatePenalty,
@@ -26,14 +26,12 @@ import {
   sgd,
   stepDecay,
 } from '../optimizer/index.js'
-import { type Method, methodNames } from '../plan/methods.js'
+import { type Method, methodNames, methodsTaking } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import type { Callback } from '../train/callback.js'
 import { earlyStopping } from '../train/callbacks/early-stopping.js'
 import { comparableLr } from '../train/comparable-lr.js'
 import type { FitOptions } from '../train/options.js'
-import { describeDefault } from './datasets.js'
-import { counting, named, numeric } from './options.js'
 
 /** Schedules of `--schedule`, from the number of epochs and of those of a warm-up before it. */
 const schedules = {
@@ -45,7 +43,11 @@ const schedules = {
 }
 
 type ScheduleName = keyof typeof schedules
-const scheduleNames = Object.keys(schedules) as ScheduleName[]
+export const scheduleNames = Object.keys(schedules) as ScheduleName[]
+
+/** Values of `--decay` and of `--loss-of`. */
+export const decays: readonly Optimizer['decay'][] = ['weights', 'all']
+export const lossesOf: readonly LossOf[] = ['rates', 'counts']
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1))
 
@@ -55,9 +57,13 @@ export const trainingSchema = {
   weightDecay: v.number(),
   schedule: v.picklist(scheduleNames),
   momentum: v.optional(v.number()),
+  nesterov: v.optional(v.boolean()),
+  betas: v.optional(v.tuple([v.number(), v.number()])),
+  decay: v.optional(v.picklist(decays)),
   optimizer: v.optional(v.picklist(optimizerNames), 'sgd'),
   lrFor: v.optional(v.picklist(methodNames)),
   loss: v.optional(v.picklist(lossNames), 'crossEntropy'),
+  lossOf: v.optional(v.picklist(lossesOf)),
   labelSmoothing: v.optional(v.number()),
   ratePenalty: v.optional(v.number()),
   rateTarget: v.optional(v.number()),
@@ -83,6 +89,8 @@ export type TrainingArguments = Partial<TrainingRecord>
 export interface TrainingContext {
   readonly method: Method
   readonly timeSteps: number
+  /** Of sltt; other methods have none, or all. */
+  readonly backwardSteps?: number
   readonly epochs: number
   /** Learning rate and decay of SGD for the data set. */
   readonly defaults: { readonly lr: number; readonly weightDecay: number }
@@ -102,120 +110,30 @@ export interface TrainingSetup {
   readonly record: TrainingRecord
 }
 
-/** Adds the flags to a command. */
-export function addTrainingFlags(command: Command): Command {
-  return command
-    .addOption(named('--optimizer <name>', 'rule of the steps', optimizerNames, 'sgd'))
-    .addOption(
-      numeric(
-        '--lr <rate>',
-        `learning rate (default: ${describeDefault('lr')}; 0.001 for adam and adamW)`,
-      ),
-    )
-    .addOption(
-      named(
-        '--lr-for <method>',
-        'the method that --lr was chosen for: with rate, the learning rate of another is ' +
-          'multiplied by T and the weight decay divided by it, so that steps are as large',
-        methodNames,
-      ),
-    )
-    .addOption(numeric('--momentum <share>', 'sgd: momentum (default: 0.9)'))
-    .addOption(
-      numeric(
-        '--weight-decay <rate>',
-        'decay of the weights of convolutions and linear layers (default: ' +
-          `${describeDefault('weightDecay')}; 0 for adam, 0.01 for adamW)`,
-      ),
-    )
-    .addOption(
-      named(
-        '--schedule <name>',
-        'learning rate over the epochs; stepDecay: a tenth after each third, plateau: a tenth ' +
-          'when the test loss has not improved for 10 epochs',
-        scheduleNames,
-        'cosine',
-      ),
-    )
-    .addOption(
-      counting('--warmup <n>', 'epochs of a linear warm-up before the schedule (default: none)'),
-    )
-    .addOption(named('--loss <name>', 'what training makes small', lossNames, 'crossEntropy'))
-    .addOption(
-      numeric(
-        '--label-smoothing <share>',
-        'crossEntropy: share of the target that is spread over all classes (default: 0)',
-      ),
-    )
-    .addOption(
-      numeric(
-        '--rate-penalty <weight>',
-        'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to ' +
-          'the loss (default: none)',
-      ),
-    )
-    .addOption(
-      numeric('--rate-target <rate>', 'with --rate-penalty: the wanted rate, 0…1 (default: 0)'),
-    )
-    .addOption(
-      numeric('--clip-norm <norm>', 'scale gradients down to this norm at most (default: never)'),
-    )
-    .addOption(
-      counting(
-        '--accumulate <n>',
-        'batches whose gradients are averaged for one step of the optimizer (default: 1)',
-      ),
-    )
-    .addOption(
-      numeric(
-        '--ema <share>',
-        'keep a moving average of the parameters, which is tested and saved (default: none)',
-      ),
-    )
-    .addOption(
-      new Option(
-        '--freeze <list>',
-        'parameters or layers that stay as they are, by name, separated by commas',
-      ).argParser(nameList),
-    )
-    .addOption(
-      counting(
-        '--early-stopping <n>',
-        'end when --monitor (default: testLoss) has not improved for n epochs (default: never)',
-      ),
-    )
-    .addOption(
-      numeric(
-        '--validation-split <share>',
-        'test each epoch on this share of the training data, its last samples, instead of the ' +
-          'test data (default: none)',
-      ),
-    )
-}
-
-function nameList(text: string): string[] {
-  const names = text.split(',').map((name) => name.trim())
-  expect(
-    names.every((name) => name !== ''),
-    () => `--freeze must be names, separated by commas, got ${JSON.stringify(text)}`,
-  )
-  return names
-}
-
 /** @throws SpikewasmError for an option that would do nothing, or that is out of range */
 export function trainingOf(args: TrainingArguments, context: TrainingContext): TrainingSetup {
   const { schedule: name = 'cosine', warmup } = args
-  const { clipNorm, accumulate, ema, freeze, validationSplit, labelSmoothing } = args
+  const { accumulate, ema, freeze, validationSplit, labelSmoothing, lossOf } = args
+  expect(
+    validationSplit === undefined || (validationSplit > 0 && validationSplit < 1),
+    () => `--validation-split must lie in 0…1 (both excluded), got ${validationSplit}`,
+  )
+  // What is scaled up with the learning rate is clipped at a norm that is scaled down.
+  const clipNorm = args.clipNorm && args.clipNorm / factorOf({ ...context, lrFor: args.lrFor })
   const lossName = args.loss ?? 'crossEntropy'
+  expect(
+    args.clipNorm === undefined || args.clipNorm > 0,
+    () => `--clip-norm must be > 0, got ${args.clipNorm}; leave it out to clip nothing`,
+  )
   const numbers = recordOfOptimizer(args, context)
-  const loss = lossOf(lossName, labelSmoothing)
+  const loss = makeLoss(lossName, lossOf, labelSmoothing)
   const { ratePenalty: weight, rateTarget: target } = args
   if (weight === undefined) refuse('--rate-target', target, 'no --rate-penalty; give both')
   const penalties = weight === undefined ? undefined : [penaltyOf(weight, target)]
   const fit = given({ loss, penalties, clipNorm, accumulate, ema, freeze, validationSplit })
   const { earlyStopping: patience, monitor } = args
   return {
-    optimizer: optimizerOf({ ...numbers, method: context.method, timeSteps: context.timeSteps }),
+    optimizer: optimizerOf({ ...context, ...numbers }),
     schedule: scheduleOf(name, warmup, context.epochs),
     fit,
     callbacks: patience === undefined ? [] : [earlyStopping(given({ patience, monitor }))],
@@ -225,10 +143,11 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
       warmup,
       loss: lossName,
       ...{
+        lossOf,
         labelSmoothing,
         ratePenalty: weight,
         rateTarget: target,
-        clipNorm,
+        clipNorm: args.clipNorm,
         accumulate,
         ema,
         freeze,
@@ -246,38 +165,56 @@ const given = <T extends object>(options: T): T =>
 
 type OptimizerRecord = Pick<
   TrainingRecord,
-  'optimizer' | 'lr' | 'lrFor' | 'momentum' | 'weightDecay'
+  'optimizer' | 'lr' | 'lrFor' | 'momentum' | 'nesterov' | 'betas' | 'weightDecay' | 'decay'
 >
 
 function recordOfOptimizer(
   args: TrainingArguments,
   { defaults }: TrainingContext,
 ): OptimizerRecord {
-  const { optimizer = 'sgd', lrFor } = args
-  if (optimizer === 'sgd') {
-    const { lr = defaults.lr, weightDecay = defaults.weightDecay, momentum = 0.9 } = args
-    return given({ optimizer, lr, lrFor, momentum, weightDecay })
+  const { optimizer = 'sgd', lrFor, nesterov, betas, decay } = args
+  const isSgd = optimizer === 'sgd'
+  const { lr: ownLr, weightDecay: ownDecay } = isSgd
+    ? defaults
+    : optimizer === 'adam'
+      ? adam()
+      : adamW()
+  const { lr = ownLr, weightDecay = ownDecay } = args
+  if (weightDecay === 0) refuse('--decay', decay, 'a --weight-decay of 0; give both')
+  if (isSgd) {
+    refuse('--betas', betas, '--optimizer sgd, which has a momentum instead')
+    const { momentum = 0.9 } = args
+    return given({ optimizer, lr, lrFor, momentum, nesterov, weightDecay, decay })
   }
   refuse('--momentum', args.momentum, `--optimizer ${optimizer}, which has betas instead`)
+  refuse('--nesterov', nesterov, `--optimizer ${optimizer}; it is for sgd`)
   refuse('--lr-for', lrFor, `--optimizer ${optimizer}, whose steps do not grow with gradients`)
-  const { lr, weightDecay } = optimizer === 'adam' ? adam() : adamW()
-  return { optimizer, lr: args.lr ?? lr, weightDecay: args.weightDecay ?? weightDecay }
+  return given({ optimizer, lr, betas, weightDecay, decay })
+}
+
+/** What gradients, and so learning rates, depend on beside the record. */
+type GradientContext = Pick<TrainingContext, 'method' | 'timeSteps' | 'backwardSteps'>
+
+/** By what the learning rate is multiplied. */
+function factorOf(run: GradientContext & Pick<TrainingRecord, 'lrFor'>): number {
+  const { method, timeSteps, lrFor = method } = run
+  if (lrFor === method) return 1
+  const backwardSteps = methodsTaking('backwardSteps').includes(method)
+    ? run.backwardSteps
+    : undefined
+  return comparableLr(1, { from: lrFor, to: method, timeSteps, backwardSteps })
 }
 
 /** The optimizer of a run, of older ones too. */
 export function optimizerOf(
-  run: Partial<OptimizerRecord> &
-    Pick<OptimizerRecord, 'lr' | 'weightDecay'> & {
-      readonly method: Method
-      readonly timeSteps: number
-    },
+  run: Partial<OptimizerRecord> & Pick<OptimizerRecord, 'lr' | 'weightDecay'> & GradientContext,
 ): Optimizer {
-  const { optimizer = 'sgd', momentum, weightDecay, method, timeSteps, lrFor = method } = run
-  if (optimizer === 'adam') return adam({ lr: run.lr, weightDecay })
-  if (optimizer === 'adamW') return adamW({ lr: run.lr, weightDecay })
-  const factor = lrFor === method ? 1 : comparableLr(1, { from: lrFor, to: method, timeSteps })
+  const { optimizer = 'sgd', momentum, nesterov, betas, weightDecay, decay } = run
+  if (optimizer !== 'sgd')
+    return { adam, adamW }[optimizer](given({ lr: run.lr, betas, weightDecay, decay }))
+  const factor = factorOf(run)
   const lr = run.lr * factor
-  return sgd({ lr, momentum, weightDecay: weightDecay / factor, decay: 'weights' })
+  return sgd(given({ lr, momentum, nesterov, weightDecay: weightDecay / factor, decay }))
 }
 
 function scheduleOf(name: ScheduleName, warmup: number | undefined, epochs: number): Schedule {
@@ -291,10 +228,16 @@ function scheduleOf(name: ScheduleName, warmup: number | undefined, epochs: numb
   return linearWarmup(warmup, schedules[name](epochs - warmup))
 }
 
-function lossOf(name: Loss['kind'], labelSmoothing: number | undefined): Loss {
-  if (name === 'crossEntropy') return crossEntropy(given({ labelSmoothing }))
+function makeLoss(
+  name: Loss['kind'],
+  of: LossOf | undefined,
+  labelSmoothing: number | undefined,
+): Loss {
+  if (name === 'crossEntropy') return crossEntropy(given({ of, labelSmoothing }))
   refuse('--label-smoothing', labelSmoothing, `--loss ${name}; it is for crossEntropy`)
-  return name === 'mse' ? mse() : tet()
+  if (name === 'mse') return mse(given({ of }))
+  refuse('--loss-of', of, '--loss tet, which is of the output of each step')
+  return tet()
 }
 
 function penaltyOf(weight: number, target: number | undefined): RatePenalty {
@@ -313,18 +256,27 @@ function refuse(option: string, value: unknown, why: string): void {
 }
 
 /** How the run learns, in a line for people. */
-export function describeTraining(record: TrainingRecord, optimizer: Optimizer): string {
+export function describeTraining({ record, optimizer, fit }: TrainingSetup): string {
   const { lrFor, loss, clipNorm, accumulate, ema, freeze, warmup, schedule } = record
-  const { ratePenalty: weight, rateTarget = 0 } = record
-  const rate = Number(optimizer.lr.toPrecision(6))
-  const origin = rate === record.lr ? '' : ` (${record.lr} for ${lrFor})`
+  const { ratePenalty: weight, rateTarget = 0, nesterov, betas, decay } = record
+  const of = record.lossOf === 'counts' ? ' of counts' : ''
+  /** A number, and what was given where that differs. */
+  const scaled = (value: number, asked: number): string => {
+    const short = Number(value.toPrecision(6))
+    return short === Number(asked.toPrecision(6)) ? `${short}` : `${short} (${asked} for ${lrFor})`
+  }
   return [
-    `${optimizer.kind}, learning rate ${rate}${origin}`,
-    `weight decay ${Number(optimizer.weightDecay.toPrecision(6))}`,
+    `${optimizer.kind}, learning rate ${scaled(optimizer.lr, record.lr)}`,
+    ...(nesterov ? ['nesterov'] : []),
+    ...(betas === undefined ? [] : [`betas ${betas.join(' and ')}`]),
+    `weight decay ${Number(optimizer.weightDecay.toPrecision(6))}` +
+      (decay === 'all' ? ' of all' : ''),
     `${schedule}${warmup === undefined ? '' : ` after ${warmup} epochs of warm-up`}`,
-    ...(loss === 'crossEntropy' ? [] : [`loss ${loss}`]),
+    ...(loss === 'crossEntropy' && of === '' ? [] : [`loss ${loss}${of}`]),
     ...(weight === undefined ? [] : [`penalty ${weight} towards rate ${rateTarget}`]),
-    ...(clipNorm === undefined ? [] : [`gradients of norm ${clipNorm} at most`]),
+    ...(clipNorm === undefined
+      ? []
+      : [`gradients of norm ${scaled(fit.clipNorm ?? clipNorm, clipNorm)} at most`]),
     ...(accumulate === undefined ? [] : [`${accumulate} batches a step`]),
     ...(ema === undefined ? [] : [`averages ${ema}`]),
     ...(freeze === undefined ? [] : [`frozen ${freeze.join(', ')}`]),

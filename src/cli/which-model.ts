@@ -2,19 +2,18 @@
 
 import { basename, join } from 'node:path'
 import { Option } from 'commander'
-import { expect, SpikewasmError } from '../errors.js'
+import { expect } from '../errors.js'
 import { compositeOf } from '../graph/json.js'
 import { readFileClear } from '../io/files.js'
 import { readRunFiles } from '../io/folder/folder.js'
 import type { ModelData, ModelJson } from '../io/model-json.js'
-import { readModel } from '../load.js'
+import { expectWeightsOf, inFile, readModel } from '../load.js'
 import type { Model } from '../model.js'
 import { type ModelName, models } from '../models/registry.js'
 import type { CompileOptions } from '../network.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
-import type { StateDict } from '../runtime/state.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
 import { withFiles } from './mistakes.js'
 import { parseRunOptions, type RunOptions } from './run-folder.js'
@@ -38,7 +37,10 @@ export interface GivenModel {
   readonly data?: ModelData
   /** For people. */
   readonly name: string
-  /** The network, for samples of a shape and so many classes where the file does not say. */
+  /**
+   * The network, for samples of a shape and so many classes where the file does not say.
+   * @throws SpikewasmError when the weights are not its own
+   */
   network(input: InputShape, classes: number): Module
   /** What `compile` needs to get the same numbers; from the file, or else from the run. */
   readonly options: Partial<Pick<CompileOptions, 'input' | 'timeSteps' | 'frames'>> & MethodOptions
@@ -67,10 +69,15 @@ export function networkOnly(option: Option): Option {
 }
 
 /**
+ * @param networkAlone whether its weights do not matter, so that they may be of another network
+ *   than one by name
  * @throws SpikewasmError unless exactly one of --run and --weights is given, or when a file is
  *   missing or damaged
  */
-export async function givenModel(args: ModelArguments): Promise<GivenModel> {
+export async function givenModel(
+  args: ModelArguments,
+  { networkAlone = false } = {},
+): Promise<GivenModel> {
   const { run: folder, weights, best = false } = args
   expect(
     (folder === undefined) !== (weights === undefined),
@@ -94,12 +101,15 @@ export async function givenModel(args: ModelArguments): Promise<GivenModel> {
     saved,
     data: json?.data,
     name: named ?? (saved ? basename(path, '.safetensors') : 'cnn'),
-    network: (input, classes) =>
-      saved
+    network(input, classes) {
+      const network = saved
         ? compositeOf(saved.network, path)
-        : models[named ?? 'cnn'](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 }),
+        : models[named ?? 'cnn'](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 })
+      if (saved || !networkAlone) expectWeightsOf(network, input, state, path)
+      return network
+    },
     options: saved ? optionsOf(saved) : run ? optionsOfRun(run) : {},
-    load: (model) => load(model, state, path),
+    load: (model) => inFile(path, () => model.loadStateDict(state)),
   }
 }
 
@@ -123,7 +133,8 @@ async function filesOf(
 export async function givenNetwork(
   args: ModelArguments,
 ): Promise<Pick<GivenModel, 'name' | 'saved' | 'run' | 'options' | 'network'>> {
-  if (args.run !== undefined || args.weights !== undefined) return givenModel(args)
+  if (args.run !== undefined || args.weights !== undefined)
+    return givenModel(args, { networkAlone: true })
   const { model: name = 'cnn', tau = 1.25 } = args
   return {
     name,
@@ -144,13 +155,3 @@ const optionsOfRun = (run: RunOptions): GivenModel['options'] => ({
   timeSteps: run.timeSteps,
   ...takenOptions(run),
 })
-
-function load(model: Model, state: StateDict, path: string): void {
-  try {
-    model.loadStateDict(state)
-  } catch (error) {
-    throw error instanceof SpikewasmError
-      ? new SpikewasmError(`${path}: ${error.message}`, { cause: error })
-      : error
-  }
-}

@@ -1,6 +1,6 @@
 /** A diagnosis for people and programs: tables as plain data, and JSON. */
 
-import { methodNames } from '../plan/methods.js'
+import { type Method, methodNames } from '../plan/methods.js'
 import { comparableLr } from '../train/comparable-lr.js'
 import {
   type Cost,
@@ -8,6 +8,8 @@ import {
   type Diagnosis,
   type TrainingDiagnosis,
   type Variant,
+  variantNames,
+  variants,
 } from './diagnosis.js'
 
 export interface Table {
@@ -136,7 +138,7 @@ function assumptionTables(diagnosis: Diagnosis): Table[] {
 function gradientTable(diagnosis: Diagnosis): Table {
   const compared = comparable(diagnosis)
   return {
-    title: 'Rate gradient against BPTT gradient: cosine (ratio of norms)',
+    title: 'Rate gradient, multiplied by T, against BPTT gradient: cosine (ratio of norms)',
     head: ['parameter', ...compared.map(({ timeSteps }) => `T ${timeSteps}`)],
     rows: compared[0].gradients.map(({ parameter }, i) => [
       parameter,
@@ -150,13 +152,21 @@ function gradientTable(diagnosis: Diagnosis): Table {
 /** Learning rates of SGD for which the methods make steps as large. */
 function learningRateTable({ setup }: Diagnosis): Table {
   const { learningRate, timeSteps: all } = setup
+  // Of the variants, those whose gradients have another size than their method's.
+  const rows: [string, Method, number?][] = [
+    ...methodNames.map((name): [string, Method] => [name, name]),
+    ...variantNames.flatMap((name): typeof rows => {
+      const { method, backwardSteps } = variants[name]!
+      return backwardSteps === undefined ? [] : [[name, method, backwardSteps]]
+    }),
+  ]
   return {
     title: 'Learning rates of SGD that make steps as large as those of BPTT (train --lr-for bptt)',
     head: ['method', ...all.map((T) => `T ${T}`)],
-    rows: methodNames.map((to) => [
-      to,
+    rows: rows.map(([name, to, backwardSteps]) => [
+      name,
       ...all.map((timeSteps) =>
-        threeDigits(comparableLr(learningRate, { from: 'bptt', to, timeSteps })),
+        threeDigits(comparableLr(learningRate, { from: 'bptt', to, timeSteps, backwardSteps })),
       ),
     ]),
   }

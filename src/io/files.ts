@@ -130,8 +130,11 @@ const kinds = [
   ['isCharacterDevice', 'it is a device, no regular file'],
 ] as const
 
+const whyIrregular = (status: Stats): string =>
+  kinds.find(([is]) => status[is]())?.[1] ?? 'it is no regular file'
+
 function expectRegular(path: string, status: Stats): void {
-  const why = kinds.find(([is]) => status[is]())?.[1] ?? 'it is no regular file'
+  const why = whyIrregular(status)
   expect(
     status.isFile(),
     () => `${path}: the file could not be written: ${why}; choose another path`,
@@ -195,7 +198,7 @@ async function keepOld(path: string): Promise<string | undefined> {
 }
 
 /**
- * Reads a whole file.
+ * Reads a whole file, which must be a regular one.
  *
  * @param what what the file is to the user, for example `checkpoint` or `MNIST training images`
  * @throws SpikewasmError such as `checkpoint must be a file, got "runs/a.safetensors": the folder
@@ -203,6 +206,10 @@ async function keepOld(path: string): Promise<string | undefined> {
  */
 export async function readFileClear(path: string, what: string): Promise<Uint8Array> {
   try {
+    // A pipe may never end, nor begin; a device may have no end.
+    const status = await stat(path)
+    if (!status.isFile() && !status.isDirectory())
+      throw new Error(`${whyIrregular(status)}; write its content to a file first`)
     return plain(await readFile(path))
   } catch (error) {
     throw new SpikewasmError(

@@ -1,9 +1,10 @@
 /** Parameters and running statistics by name: read from a model's memory, and written to it. */
 
-import { describe, expect, listNames, listOf, SpikewasmError } from '../errors.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
 import { initialValues } from '../graph/init.js'
 import { pack, unpack } from '../plan/layout.js'
 import { type Arena, parameterOf, storedAt, trainingOf } from './arena.js'
+import { expectSameTensors } from './same-tensors.js'
 import { averagesAt, noAverages, type StepSource } from './update.js'
 
 /** A parameter, its gradient, or a running statistic. */
@@ -62,44 +63,11 @@ export function takeState(arena: Arena, state: StateDict): void {
         `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ` +
         `${describe(entry)}`,
     )
+  expectSameTensors(arena.plan, state)
   const entries = [
     ...arena.plan.parameters.map((p) => ({ ...p, base: arena.plan.named.parameters.address })),
     ...arena.plan.statistics.map((s) => ({ ...s, base: arena.plan.named.statistics.address })),
   ]
-  const names = new Set(entries.map((e) => e.name))
-  const missing = entries.filter((e) => !(e.name in state)).map((e) => e.name)
-  const unexpected = Object.keys(state).filter(
-    (name) => !names.has(name) && !name.endsWith('num_batches_tracked'),
-  )
-  const same = (a: readonly number[], b: readonly number[]): boolean =>
-    a.length === b.length && a.every((n, i) => n === b[i])
-  const misshaped = entries
-    .filter((e) => e.name in state && !same(state[e.name].shape, e.layout.shape))
-    .map(
-      (e) =>
-        `${e.name} (expected [${e.layout.shape.join(', ')}], got ` +
-        `[${state[e.name].shape.join(', ')}])`,
-    )
-  const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
-  const incomplete = entries
-    .filter(
-      (e) =>
-        e.name in state &&
-        same(state[e.name].shape, e.layout.shape) &&
-        state[e.name].data.length !== length(e.layout.shape),
-    )
-    .map(
-      (e) =>
-        `${e.name} (expected ${length(e.layout.shape)} numbers, got ${state[e.name].data.length})`,
-    )
-  const problems = [
-    missing.length > 0 ? `missing: ${listNames(missing)}` : '',
-    unexpected.length > 0 ? `unexpected: ${listNames(unexpected)}` : '',
-    misshaped.length > 0 ? `of another shape: ${listOf(misshaped)}` : '',
-    incomplete.length > 0 ? `of another length than their shape says: ${listOf(incomplete)}` : '',
-  ].filter((s) => s !== '')
-  if (problems.length > 0)
-    throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
   for (const { name } of entries) checkNumbers(name, state[name].data)
   for (const e of entries) pack(e.layout, state[e.name].data, storedAt(arena, e.base, e))
 }

@@ -42,13 +42,6 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
   )
   const groups = groupsOf(graph, optimizer)
   const frozen = freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters)
-  for (const i of groups.keys())
-    expect(
-      ownOf(groups, i).some((parameter) => !frozen.includes(parameter)),
-      () =>
-        `${optimizer.kind}.groups[${i}].params: all that it names is in ${name}.freeze, or in ` +
-        'groups before it; leave the group out',
-    )
   return {
     rule: ruleOf(optimizer),
     groups,

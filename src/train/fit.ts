@@ -149,9 +149,9 @@ function startOf(
  * order of the data set, before anything is shuffled.
  * @throws SpikewasmError when it leaves nothing on one side
  */
-function splitOf(
+export function splitOf(
   all: Dataset,
-  { validation, validationSplit }: FitOptions,
+  { validation, validationSplit }: Pick<FitOptions, 'validation' | 'validationSplit'>,
 ): { data: Dataset; validation: Dataset | undefined } {
   if (validationSplit === undefined) return { data: all, validation }
   const { length } = all

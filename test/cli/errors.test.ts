@@ -24,6 +24,10 @@ const cases: [args: string, message: RegExp][] = [
   ['train --lr -0.1', /--lr must be ≥ 0, got -0\.1/],
   ['train --momentum 1', /--momentum must lie in 0…1 \(1 excluded\), got 1/],
   ['train --weight-decay -1', /--weight-decay must be ≥ 0, got -1/],
+  ['train --optimizer adam --lr -1', /: --lr must be ≥ 0, got -1/],
+  // Checked by `fit`, and nothing is printed before.
+  ['train --ema 1', /: --ema must lie in 0…1 \(1 excluded\), got 1/],
+  ['train --loss tet', /: loss tet\(\) needs a gradient of each step, .* use 'bptt' or 'ottt'/],
   ['train --epochs 0', /--epochs must be an integer ≥ 1, got "0"/],
   ['train --batch-size 0', /--batch-size must be an integer from 1 to \d+, got 0/],
   ['train --batch-size 1.5', /--batch-size must be an integer from 1 to \d+, got 1\.5/],
@@ -72,6 +76,11 @@ const cases: [args: string, message: RegExp][] = [
     'train --load /missing/w.safetensors',
     /weights must be a readable file, got .*the folder "\/missing" does not exist/,
   ],
+  [
+    'train --validation-split 0.2 --limit-test 10',
+    /: --limit-test must be left out with --validation-split, .* got 10/,
+  ],
+  ['eval --limit-train 9', /: --limit-train must be left out with --split test, got 9/],
   ['eval', /either --run <folder> or --weights <file> must be given, got neither/],
   ['eval --run a --weights b', /got both; leave one out/],
   [

@@ -46,6 +46,9 @@ test("library messages in the command line's words", () => {
     '--batch-size must be an integer',
   )
   assert.is(inFlags('sgd.lr must be ≥ 0, got -1', flags), '--lr must be ≥ 0, got -1')
+  assert.is(inFlags('adamW.lr must be ≥ 0, got -1', flags), '--lr must be ≥ 0, got -1')
+  assert.is(inFlags('evaluate.batchSize is 3', flags), '--batch-size is 3')
+  assert.is(inFlags('fit.a.lr must be ≥ 0', flags), 'fit.a.lr must be ≥ 0')
   assert.is(inFlags('compile.frames must be true', flags), 'compile.frames must be true')
   assert.is(inFlags('the lr must be small', flags), 'the lr must be small')
 })

@@ -1,8 +1,13 @@
-import { access, readdir, readFile, writeFile } from 'node:fs/promises'
+import { access, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { withFolder } from '../io/temporary.js'
+import { firstWeights } from '../../src/cli/first-weights.js'
+import { confusionTable } from '../../src/cli/metrics.js'
+import { parseRunOptions } from '../../src/cli/run-folder.js'
+import { RunFolder } from '../../src/io/folder/folder.js'
+import { serializeState } from '../../src/io/state.js'
+import { messageOf, withFolder } from '../io/temporary.js'
 import { parseLines, run, tiny } from './command.js'
 
 const seed = Number(process.env.SPIKEWASM_TEST_SEED ?? 1)
@@ -117,10 +122,15 @@ test('train: threads do not change the numbers, seeds do', async () => {
   assert.is.not(losses[0], losses[2])
 })
 
-test('train: a batch is never larger than a small training set unless asked for', async () => {
-  const { code, stdout, stderr } = await run(['train', ...tiny, '--limit-train', '7', '--json'])
+test('train: a batch is never larger than a small training set, of which a part may test', async () => {
+  const some = ['--limit-train', '10', '--validation-split', '0.3', '--epochs', '1']
+  const { code, stdout, stderr } = await run(['train', ...some, '--threads', '1'])
   assert.is(code, 0, stderr)
-  assert.is(parseLines(stdout).at(-1)!.batchSize, 7)
+  assert.match(
+    stdout,
+    /^digits: 7 training samples and 3 validation samples, the last of the train/,
+  )
+  assert.match(stdout, /T 4, batch 7, 1 epoch/)
 })
 
 test('train --out: weights, options and history; eval gives the same numbers', () =>
@@ -199,22 +209,33 @@ test('train --out: weights, options and history; eval gives the same numbers', (
     assert.match(onTrain.stdout, /samples +│ +96 /)
   }))
 
-test('train --load: starts from the weights', () =>
+test('train --load: starts from the weights, also in a run that goes on from its beginning', () =>
   withFolder(async (folder) => {
     assert.is((await run(['train', '--epochs', '3', '--threads', '1', '--out', folder])).code, 0)
-    const weights = join(folder, 'weights.safetensors')
-    const { code, stdout, stderr } = await run([
-      'train',
-      ...tiny,
-      '--lr',
-      '0',
-      '--load',
-      weights,
-      '--json',
-    ])
+    const start = ['--lr', '0', '--load', 'weights.safetensors', '--out', 'run', '--json']
+    const { code, stdout, stderr } = await run(['train', ...tiny, ...start], { cwd: folder })
     assert.is(code, 0, stderr)
-    const accuracy = parseLines(stdout).at(-1)!.trainAccuracy as number
-    assert.ok(accuracy > 0.8, `training accuracy of loaded weights is ${accuracy}`)
+    const { trainAccuracy, id } = parseLines(stdout).at(-1)!
+    assert.ok((trainAccuracy as number) > 0.8, `accuracy of loaded weights is ${trainAccuracy}`)
+    // As a run that was killed before its first checkpoint; the command runs somewhere else.
+    const begun = await RunFolder.open(join(folder, 'run'))
+    const options = await begun.read('options.json')
+    await begun.commit({ 'options.json': options }, { alone: true })
+    await begun.close()
+    const again = await run(['train', '--resume', join(folder, 'run'), '--json'])
+    assert.is(again.code, 0, again.stderr)
+    const last = parseLines(again.stdout).at(-1)!
+    assert.equal([last.trainAccuracy, last.id], [trainAccuracy, id])
+    // Another file, and none.
+    const path = join(folder, 'weights.safetensors')
+    const parsed = parseRunOptions(options, 'options.json')
+    await writeFile(path, serializeState({}))
+    for (const why of [/\.safetensors must be as it was .* SHA-256 \w{64}, got/, /no such file/]) {
+      const message = await messageOf(() => firstWeights(parsed.load!, parsed))
+      assert.match(message, /^--resume: .* --load: .*; put that file back, or train anew with --ov/)
+      assert.match(message, why)
+      await rm(path, { force: true })
+    }
   }))
 
 test('train --augment: CIFAR-10 images change', () =>
@@ -279,6 +300,14 @@ test('eval: measures of each class, and of the best answers', () =>
       perClass.map(({ count }) => count),
       confusion.map((row) => row.reduce((a, b) => a + b, 0)),
     )
+    const [, matrix] = text.stdout.split('label \\ answer')
+    const shown = matrix.split('\n').filter((row) => /^│ \d/.test(row))
+    assert.equal(
+      shown.map((row) => row.match(/\d+/g)!.map(Number)),
+      confusion.map((row, label) => [label, ...row]),
+    )
+    const large = { confusion: Array(21).fill(Array(21).fill(0)) }
+    assert.is(confusionTable(large, undefined), undefined)
     assert.is(confusion.reduce((sum, row, c) => sum + row[c], 0) / samples, testAccuracy)
     const refused = await run(['eval', '--on', 'net.wasm', '--per-class'])
     assert.is(refused.code, 1)

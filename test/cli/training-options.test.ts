@@ -5,8 +5,8 @@ import { Command } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trainCommand } from '../../src/cli/train.js'
+import { addTrainingFlags } from '../../src/cli/training-flags.js'
 import {
-  addTrainingFlags,
   describeTraining,
   type TrainingContext,
   type TrainingSetup,
@@ -19,9 +19,13 @@ import {
   comparableLr,
   crossEntropy,
   type EpochFigures,
+  fromArrays,
+  linear,
+  type Method,
   mse,
   ratePenalty,
   type ScheduleAt,
+  sequential,
   sgd,
   tet,
 } from '../../src/index.js'
@@ -61,10 +65,16 @@ const optimizers: [string, Partial<TrainingContext>, object][] = [
   ['--optimizer adam', {}, adam()],
   ['--optimizer adamW --lr 0.01', {}, adamW({ lr: 0.01 })],
   ['--optimizer adam --weight-decay 0.1', {}, adam({ weightDecay: 0.1 })],
+  ['--nesterov', {}, sgd({ lr: 0.2, weightDecay: 5e-4, nesterov: true })],
+  ['--optimizer adam --betas 0.8,0.9', {}, adam({ betas: [0.8, 0.9] })],
+  ['--decay all', {}, sgd({ lr: 0.2, weightDecay: 5e-4, decay: 'all' })],
+  ['--optimizer adamW --decay all', {}, adamW({ decay: 'all' })],
   ['--lr-for bptt', {}, sgd({ lr: 0.8, weightDecay: 1.25e-4 })],
   ['--lr-for ottt --lr 0.1', {}, sgd({ lr: 0.4, weightDecay: 1.25e-4 })],
   ['--lr-for rate', { method: 'bptt' }, sgd({ lr: 0.05, weightDecay: 2e-3 })],
   ['--lr-for bptt', { method: 'sltt' }, sgd({ lr: 0.2, weightDecay: 5e-4 })],
+  ['--lr-for bptt', { method: 'sltt', backwardSteps: 2 }, sgd({ lr: 0.4, weightDecay: 2.5e-4 })],
+  ['--lr-for sltt', { method: 'sltt', backwardSteps: 2 }, sgd({ lr: 0.2, weightDecay: 5e-4 })],
 ]
 for (const [text, of, wanted] of optimizers)
   test(`optimizer of "${text}" ${JSON.stringify(of)}`, () =>
@@ -73,6 +83,8 @@ for (const [text, of, wanted] of optimizers)
 const fits: [string, object][] = [
   ['--loss mse', { loss: mse() }],
   ['--loss tet', { loss: tet() }],
+  ['--loss-of counts', { loss: crossEntropy({ of: 'counts' }) }],
+  ['--loss mse --loss-of counts', { loss: mse({ of: 'counts' }) }],
   ['--label-smoothing 0.1', { loss: crossEntropy({ labelSmoothing: 0.1 }) }],
   ['--rate-penalty 2', { loss: crossEntropy(), penalties: [ratePenalty({ weight: 2 })] }],
   [
@@ -80,6 +92,7 @@ const fits: [string, object][] = [
     { loss: crossEntropy(), penalties: [ratePenalty({ weight: 2, target: 0.1 })] },
   ],
   ['--clip-norm 1.5', { loss: crossEntropy(), clipNorm: 1.5 }],
+  ['--lr-for bptt --clip-norm 1.5', { loss: crossEntropy(), clipNorm: 0.375 }],
   ['--accumulate 4', { loss: crossEntropy(), accumulate: 4 }],
   ['--ema 0.99', { loss: crossEntropy(), ema: 0.99 }],
   ['--freeze 0.weight,conv*', { loss: crossEntropy(), freeze: ['0.weight', 'conv*'] }],
@@ -110,7 +123,7 @@ test('early stopping, by the figure of --monitor', () => {
 })
 
 const changing = [
-  ...optimizers.slice(0, 6).map(([text]) => text),
+  ...optimizers.slice(0, 10).map(([text]) => text),
   ...fits.map(([text]) => text),
   '--schedule plateau',
   '--warmup 2',
@@ -138,8 +151,7 @@ test('options.json: each flag is in it, and gives the same training again', () =
 
 test('a line for people', () => {
   const line = (text: string): string => {
-    const { record, optimizer } = setup(text)
-    return describeTraining(record, optimizer)
+    return describeTraining(setup(text))
   }
   assert.is(line(''), 'sgd, learning rate 0.2, weight decay 0.0005, cosine')
   assert.is(
@@ -151,12 +163,33 @@ test('a line for people', () => {
     'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine after 2 epochs of ' +
       'warm-up, loss mse, averages 0.9',
   )
+  assert.is(
+    line('--optimizer adamW --betas 0.8,0.9 --decay all --loss-of counts'),
+    'adamW, learning rate 0.001, betas 0.8 and 0.9, weight decay 0.01 of all, cosine, loss ' +
+      'crossEntropy of counts',
+  )
+  assert.is(
+    line('--lr-for bptt --clip-norm 2'),
+    'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine, gradients of norm ' +
+      '0.5 (2 for bptt) at most',
+  )
 })
 
 test('comparableLr', () => {
   assert.is(comparableLr(0.1, { from: 'bptt', to: 'rate', timeSteps: 8 }), 0.8)
   assert.is(comparableLr(0.8, { from: 'rate', to: 'sltt', timeSteps: 8 }), 0.1)
   assert.is(comparableLr(0.1, { from: 'rate', to: 'rate', timeSteps: 8 }), 0.1)
+  const some = { timeSteps: 8, backwardSteps: 2 }
+  assert.is(comparableLr(0.1, { from: 'bptt', to: 'sltt', ...some }), 0.4)
+  assert.is(comparableLr(0.1, { from: 'sltt', to: 'rate', ...some }), 0.2)
+  assert.throws(
+    () => comparableLr(0.1, { from: 'bptt', to: 'rate', ...some }),
+    /^comparableLr\.backwardSteps must be left out without sltt, got 2 from bptt to rate$/,
+  )
+  assert.throws(
+    () => comparableLr(0.1, { from: 'bptt', to: 'sltt', timeSteps: 2, backwardSteps: 3 }),
+    /^comparableLr\.backwardSteps must be an integer from 1 to 2, got 3$/,
+  )
   const wrong = { from: 'bptt', to: 'rtae' as 'rate', timeSteps: 8 } as const
   assert.throws(() => comparableLr(0.1, wrong), /^comparableLr\.to must be one of rate, .*"rtae"$/)
   assert.throws(
@@ -167,6 +200,30 @@ test('comparableLr', () => {
     () => comparableLr(1, { ...wrong, to: 'rate', timeSteps: 0 }),
     /^comparableLr\.timeSteps must be an integer from 1 to 255, got 0$/,
   )
+})
+
+test('--lr-for: the same curve with every method, clipped and decayed', async () => {
+  // One layer, whose output is the same at each step: gradients differ in their factor alone.
+  const data = fromArrays({
+    inputs: Float32Array.from({ length: 64 * 6 }, (_, i) => Math.sin(i * i)),
+    labels: Array.from({ length: 64 }, (_, i) => i % 3),
+    shape: [6],
+    classes: 3,
+  })
+  const curve = async (method: Method, backwardSteps?: number): Promise<number[]> => {
+    const mseWeight = method === 'sltt' || method === 'ottt' ? 0 : undefined
+    const options = { method, backwardSteps, mseWeight, timeSteps: 8, batchSize: 16 }
+    const model = await sequential(linear(6, 3)).compile({ input: [6], ...options })
+    const text = '--lr-for bptt --lr 2 --weight-decay 0.01 --clip-norm 0.05 --schedule constant'
+    const { optimizer, fit } = setup(text, { method, timeSteps: 8, backwardSteps })
+    const { epochs } = await model.fit(data, { ...fit, optimizer, epochs: 3 })
+    await model.dispose()
+    return epochs.map(({ trainLoss }) => trainLoss)
+  }
+  const wanted = await curve('bptt')
+  for (const [method, steps] of [['rate'], ['ottt'], ['sltt'], ['sltt', 1], ['sltt', 2]] as const)
+    for (const [i, loss] of (await curve(method, steps)).entries())
+      assert.ok(Math.abs(loss - wanted[i]) < 1e-5, `${method} ${steps}: ${loss}, ${wanted[i]}`)
 })
 
 /** Options that would do nothing beside another one. */
@@ -183,6 +240,15 @@ const refusals: [string, RegExp][] = [
     '--loss mse --label-smoothing 0.1',
     /^--label-smoothing must be left out with --loss mse; .*0\.1$/,
   ],
+  ['--loss tet --loss-of rates', /^--loss-of must be left out with --loss tet, .* got rates$/],
+  ['--betas 0.8,0.9', /^--betas must be left out with --optimizer sgd, .* got 0\.8,0\.9$/],
+  ['--optimizer adam --betas 0.8', /^adam\.betas must be two numbers in 0…1/],
+  [
+    '--optimizer adam --nesterov',
+    /^--nesterov must be left out with --optimizer adam; .* sgd, got/,
+  ],
+  ['--optimizer adam --decay all', /^--decay must be left out with a --weight-decay of 0; give /],
+  ['--nesterov --momentum 0', /^sgd\.nesterov needs a momentum > 0$/],
   ['--schedule oneCycle --warmup 1', /^--warmup must be left out with --schedule oneCycle, .* 1$/],
   ['--warmup 9', /^--warmup must be less than the number of epochs, 9, got 9$/],
   ['--warmup 0', /^--warmup must be an integer ≥ 1, got "0"$/],
@@ -193,6 +259,8 @@ const refusals: [string, RegExp][] = [
   ['--rate-target 0.1', /^--rate-target must be left out with no --rate-penalty; .*got 0\.1$/],
   ['--rate-penalty -1', /^--rate-penalty must be ≥ 0, got -1$/],
   ['--rate-penalty 1 --rate-target 1.5', /^--rate-target must lie in 0…1, got 1\.5$/],
+  ['--clip-norm 0', /^--clip-norm must be > 0, got 0; leave it out to clip nothing$/],
+  ['--lr-for bptt --clip-norm -1', /^--clip-norm must be > 0, got -1;/],
   ['--clip-norm much', /^--clip-norm must be a number, got "much"$/],
 ]
 for (const [text, expected] of refusals)
@@ -291,6 +359,7 @@ test('train --early-stopping: ends, says why, and is finished for --resume', () 
     const again = await run(['train', '--resume', out, '--json'])
     assert.is(again.code, 0, again.stderr)
     assert.equal([parseLines(again.stdout).at(-1)!.stopped], [stopped])
+    assert.match(again.stderr, `; the run was finished and nothing was written; it is in ${out}`)
   }))
 
 test.run()

@@ -31,7 +31,7 @@ test('diagnose: tables, JSON and a page that loads nothing', () =>
       'A1 at the end',
       'A2 at the end',
       'A3 at the end',
-      'Rate gradient against',
+      'Rate gradient, multiplied by T, against BPTT gradient',
       'Time and memory',
       'Firing rate',
     ])

@@ -210,6 +210,8 @@ test('learning rates that make methods comparable', () => {
     row('rate'),
     setup.timeSteps.map((T) => Number((T * setup.learningRate).toPrecision(3))),
   )
+  // SLTT that goes back from one step of T.
+  assert.equal(row('sltt-1'), row('rate'))
 })
 
 test('spread: first and last always, order kept', () => {

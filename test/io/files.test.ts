@@ -184,6 +184,24 @@ test('readFileClear: reads a plain array, or says what is missing', () =>
     )
   }))
 
+test('readFileClear: a pipe or a device is refused, not waited for', () =>
+  withFolder(async (folder) => {
+    if (process.platform === 'win32') return
+    const pipe = join(folder, 'pipe')
+    assert.is(spawnSync('mkfifo', [pipe]).status, 0)
+    await symlink('pipe', join(folder, 'link'))
+    for (const [path, why] of [
+      [pipe, 'pipe'],
+      [join(folder, 'link'), 'pipe'],
+      ['/dev/zero', 'device'],
+    ])
+      assert.is(
+        await messageOf(() => readFileClear(path, 'weights')),
+        `weights must be a readable file, got "${path}": it is a ${why}, no regular file; write ` +
+          'its content to a file first',
+      )
+  }))
+
 test('unpack: gzip is unpacked, anything else kept, damage named', async () => {
   const plain = new Uint8Array([5, 6, 7])
   assert.is(await unpack(plain, 'a'), plain)

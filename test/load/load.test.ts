@@ -1,5 +1,5 @@
 /** One file holds a model. */
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -74,6 +74,40 @@ test('a file of weights alone, and other files, are refused with what to do', ()
       /^the JSON: the network must be valid JSON, got an error/,
     )
     await model.dispose()
+  }))
+
+test('a small file of a large network: its weights are missed before memory is taken', () =>
+  withFolder(async (folder) => {
+    const { serializeState } = await import('../../src/io/state.js')
+    const { givenModel, givenNetwork } = await import('../../src/cli/which-model.js')
+    const model = await sequential(linear(8, 3)).compile({ input: [8] })
+    const { network, ...rest } = model.toJSON()
+    await model.dispose()
+    const [node] = network.nodes
+    const layer = { ...node.layer, inFeatures: 10_000, outFeatures: 40_000 }
+    const json = { ...rest, input: [10_000], network: { ...network, nodes: [{ ...node, layer }] } }
+    const path = join(folder, 'large.safetensors')
+    await writeFile(path, serializeState({}, { 'spikewasm.model': JSON.stringify(json) }))
+    const { Memory } = WebAssembly
+    const asked: string[] = []
+    WebAssembly.Memory = new Proxy(Memory, {
+      construct(_, [{ initial }]) {
+        asked.push(`${initial} pages`)
+        throw new Error('no memory is to be taken')
+      },
+    })
+    try {
+      const wanted =
+        /large\.safetensors: the state dict does not match the network; missing: 0\.wei/
+      assert.match(await messageOf(() => loadModel(path)), wanted)
+      for (const given of [givenModel, givenNetwork]) {
+        const { network: make } = await given({ weights: path })
+        assert.throws(() => make([10_000], 10), wanted)
+      }
+    } finally {
+      WebAssembly.Memory = Memory
+    }
+    assert.equal(asked, [])
   }))
 
 test.run()

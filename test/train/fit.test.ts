@@ -412,10 +412,6 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
     },
     /^sgd\.groups\[1\]\.params: all that it names is in groups before it; put it before them$/,
   ],
-  [
-    { optimizer: sgd({ groups: [{ params: 'bn1', lr: 1 }] }), freeze: 'bn*' },
-    /^sgd\.groups\[0\]\.params: all that it names is in fit\.freeze, or in groups before/,
-  ],
   [{ schedule: 0.5 }, /^fit\.schedule must be a function, got 0\.5$/],
   [{ schedule: () => Number.NaN }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got NaN$/],
   [{ schedule: () => -1 }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got -1$/],

@@ -273,8 +273,10 @@ export class RunFolder {
 /**
  * Makes a folder and those above it. (mkdir's own `recursive` never returns where the system denies
  * a folder with ENOENT, as /proc does.)
+ *
+ * @param made gets those that were missing, outermost first
  */
-async function makeFolder(path: string, made: string[]): Promise<void> {
+export async function makeFolder(path: string, made: string[]): Promise<void> {
   const kind = await kindOfPath(path)
   if (kind === 'folder') return
   if (kind === 'file') throw new Error(`"${path}" is a file; choose another path`)
