@@ -9,6 +9,7 @@ import { beginning, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import { trainingSpec } from '../runtime/training.js'
 import { VERSION } from '../version.js'
+import { restoreCallbacks } from './callback-state.js'
 import { checkDataset } from './evaluate.js'
 import { Feed } from './feed.js'
 import { Loop } from './loop.js'
@@ -62,6 +63,7 @@ export async function fit(
         'to train on, load the weights and call fit without resume',
     )
   if (found?.about.ended !== undefined) {
+    restoreCallbacks(options.callbacks ?? [], found)
     await settle(options.resume)
     restoreSnapshot(session, found)
     session.optimizer = optimizer

@@ -20,11 +20,12 @@ import {
 import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
 import type { Callback, Training } from './callback.js'
+import { keptOf, keptTensorsOf, restoreCallbacks } from './callback-state.js'
 import { evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
-import { type Snapshot, tensorsOf } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /**
  * A step that resolves faster than this after the next batch was ready may have been waiting for
@@ -342,24 +343,17 @@ export class Loop implements Training {
 
   /** What callbacks want to keep, by their names. */
   kept(): Record<string, unknown> {
-    const keeping = this.callbacks.filter(({ state }) => state !== undefined)
-    return Object.fromEntries(keeping.map((callback) => [callback.name, callback.state?.()]))
+    return keptOf(this.callbacks)
   }
 
   /** Arrays that callbacks want to keep, by their names. */
   keptTensors(): Record<string, StateDict> {
-    const keeping = this.callbacks.filter(({ tensors }) => tensors !== undefined)
-    return Object.fromEntries(
-      keeping.map((callback) => [callback.name, callback.tensors?.() as StateDict]),
-    )
+    return keptTensorsOf(this.callbacks)
   }
 
   /** Hands callbacks what they have kept. */
   restore(snapshot: Snapshot): void {
-    const kept = snapshot.about.callbacks
-    for (const callback of this.callbacks)
-      if (Object.hasOwn(kept, callback.name))
-        callback.restore?.(kept[callback.name], tensorsOf(snapshot, callback.name))
+    restoreCallbacks(this.callbacks, snapshot)
   }
 }
 

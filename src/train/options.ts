@@ -178,7 +178,7 @@ export function checkFitOptions(options: FitOptions): void {
 }
 
 /** What belongs to the optimizer's step and to the loss. */
-function checkTraining(options: FitOptions): void {
+export function checkTraining(options: FitOptions): void {
   const { loss, penalties, clipNorm, accumulate, ema, freeze } = options
   const { validation, validationSplit } = options
   if (loss !== undefined) checkLoss('fit.loss', loss)

@@ -1,7 +1,9 @@
 /** Writes epochs to a CSV file. */
 
 import { checkBoolean, checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback } from '../callback.js'
+import { checkName, keptAs } from '../callback-state.js'
 import type { EpochRecord } from '../records.js'
 import { exclusive } from './exclusive.js'
 
@@ -11,12 +13,17 @@ export interface CsvLoggerOptions {
   append?: boolean
   /** Whether a file that is there may be written over; default false: it is refused. */
   overwrite?: boolean
+  /** Tells it from another one; default 'csvLogger'. */
+  name?: string
 }
 
 /** What it keeps from checkpoint to checkpoint: how much of the file the checkpoint knows. */
-interface Kept {
-  readonly bytes: number
-}
+const schema = v.object({
+  kind: v.literal('csvLogger'),
+  bytes: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+})
+
+type Kept = v.InferOutput<typeof schema>
 
 /**
  * Writes a line for each complete epoch to a CSV file: the figures of its record, then the firing
@@ -31,7 +38,8 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
     typeof path === 'string' && path !== '',
     () => `csvLogger's path must be the path of a file, got ${describe(path)}`,
   )
-  checkOptions('csvLogger', options, ['append', 'overwrite'])
+  checkOptions('csvLogger', options, ['append', 'overwrite', 'name'])
+  const name = checkName('csvLogger', options.name)
   const append = checkBoolean('csvLogger.append', options.append, false)
   const overwrite = checkBoolean('csvLogger.overwrite', options.overwrite, false)
   expect(
@@ -42,7 +50,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
   let columns: readonly string[] | undefined
   let bytes = 0
   return exclusive({
-    name: 'csvLogger',
+    name,
     async onFitStart({ resumed, epoch, step }, training) {
       const { truncate, writeFile } = await import('node:fs/promises')
       await named(path, async () => {
@@ -88,9 +96,9 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
       await named(path, () => appendFile(path, text))
       bytes += new TextEncoder().encode(text).length
     },
-    state: (): Kept => ({ bytes }),
+    state: (): Kept => ({ kind: 'csvLogger', bytes }),
     restore(state) {
-      kept = state as Kept
+      kept = keptAs(name, schema, state)
     },
   })
 }

@@ -2,6 +2,7 @@
 
 import { checkOptions, describe, expect } from '../../errors.js'
 import type { Callback } from '../callback.js'
+import { checkName } from '../callback-state.js'
 import type { EpochRecord, StepInfo } from '../records.js'
 import { exclusive } from './exclusive.js'
 
@@ -9,6 +10,8 @@ import { exclusive } from './exclusive.js'
 export interface ProgressOptions {
   /** Where it writes; default standard error. */
   stream?: ProgressStream
+  /** Tells it from another one; default 'progress'. */
+  name?: string
 }
 
 /** What `progress` writes to, such as `process.stderr`. */
@@ -24,7 +27,8 @@ export interface ProgressStream {
  * @throws SpikewasmError for wrong options
  */
 export function progress(options: ProgressOptions = {}): Callback {
-  checkOptions('progress', options, ['stream'])
+  checkOptions('progress', options, ['stream', 'name'])
+  const name = checkName('progress', options.name)
   expect(
     options.stream === undefined || typeof options.stream?.write === 'function',
     () => `progress.stream must be a stream to write to, got ${describe(options.stream)}`,
@@ -33,7 +37,7 @@ export function progress(options: ProgressOptions = {}): Callback {
   let bar: Bar | undefined
   let epochs = 1
   return exclusive({
-    name: 'progress',
+    name,
     async onFitStart(start, training) {
       epochs = start.epochs
       const given = options.stream ?? (typeof process !== 'undefined' ? process.stderr : undefined)
