@@ -18,6 +18,8 @@ export interface FitStart {
   readonly resumed: boolean
   /** Whether epochs are validated, so that their records have `testLoss` and `testAccuracy`. */
   readonly validated: boolean
+  /** Whether the loss is of targets, not of labels, so that records have no accuracies. */
+  readonly values: boolean
 }
 
 /** What a callback can do to the training that called it. */

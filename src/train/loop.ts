@@ -82,7 +82,8 @@ export class Loop implements Training {
     const { epoch, step } = this.progress
     const { resumed, options } = this.parts
     const validated = (options.validation ?? options.validationSplit) !== undefined
-    const start = { epoch, step, epochs, steps: feed.length, resumed, validated }
+    const values = wantsValues(session)
+    const start = { epoch, step, epochs, steps: feed.length, resumed, validated, values }
     const begun: Callback[] = []
     try {
       for (const callback of this.callbacks) {

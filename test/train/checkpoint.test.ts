@@ -171,7 +171,7 @@ test('a folder with another run, or with files of a user, is not written over', 
       await messageOf(() =>
         model.fit(train, { callbacks: [checkpoint({ dir: 'x', monitor: 'testLoss' })] }),
       ),
-      /^checkpoint\.monitor: testLoss needs validation data, got none/,
+      /^checkpoint\.monitor must be a figure .* got testLoss, which needs validation data; give/,
     )
     await Promise.all([model.dispose(), other.dispose()])
   }))

@@ -24,8 +24,8 @@ export interface CheckpointOptions {
    */
   every?: number | `${number}m` | 'epoch'
   /**
-   * By what the epoch is chosen whose weights `best.safetensors` holds. Default 'testAccuracy', or
-   * 'trainLoss' without validation data.
+   * By what the epoch is chosen whose weights `best.safetensors` holds. Default 'testAccuracy',
+   * or 'testLoss' where the loss is of targets, or 'trainLoss' without validation data.
    */
   monitor?: Monitor
   /**

@@ -8,6 +8,7 @@ import type { Callback, Training } from '../callback.js'
 import { checkName, expectSameOption, keptAs } from '../callback-state.js'
 import { partOf, prefixed } from '../prefixed.js'
 import { exclusive } from './exclusive.js'
+import { expectFigure } from './figures.js'
 
 /** Options of `earlyStopping`; each has a default. */
 export interface EarlyStoppingOptions {
@@ -115,12 +116,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   return exclusive({
     name,
     onFitStart(start, training) {
-      expect(
-        start.validated || monitor.startsWith('train'),
-        () =>
-          `earlyStopping.monitor must be a figure that epochs have, got ${monitor}, which needs ` +
-          `validation data; give fit.validation, or monitor '${monitor.replace('test', 'train')}'`,
-      )
+      expectFigure(`${name}.monitor`, monitor, start)
       epochs = start.epochs
       // A callback may be used for one fit after another.
       if (!restored || !start.resumed) [kept, weights] = [none, undefined]

@@ -1,10 +1,10 @@
 /** Writes a run while a model trains: the callback behind `checkpoint` and `train --out`. */
 
-import { expect, SpikewasmError } from '../../errors.js'
+import { SpikewasmError } from '../../errors.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { type ModelData, modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
-import { type Monitor, monitors } from '../../optimizer/index.js'
+import { type Monitor, modeOf, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
@@ -14,6 +14,7 @@ import { joined, lineOf, linesOf } from '../record-lines.js'
 import type { EpochRecord, History } from '../records.js'
 import { checkpointOf, type Snapshot } from '../snapshot.js'
 import { exclusive } from './exclusive.js'
+import { expectFigure } from './figures.js'
 import { hasCheckpoint, runFiles } from './run-files.js'
 
 /** What the callback keeps from checkpoint to checkpoint. */
@@ -139,12 +140,7 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
       if (!restored || !start.resumed) best = null
       restored = false
       const now = training.snapshot()
-      expect(
-        !monitor?.startsWith('test') || now.about.setting.validation !== undefined,
-        () =>
-          `checkpoint.monitor: ${monitor} needs validation data, got none; give fit ` +
-          'validation, or monitor what is trained',
-      )
+      if (monitor) expectFigure('checkpoint.monitor', monitor, start)
       const place = await open(start, training)
       folder = place.folder
       begun = place.begun
@@ -171,9 +167,9 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
         partial = record
         return
       }
-      const value =
-        record[monitor ?? (record.testAccuracy === undefined ? 'trainLoss' : 'testAccuracy')]
-      const isBest = value !== undefined && isBetter(value, best, monitor ?? 'testAccuracy', record)
+      const figure = monitor ?? usualOf(record)
+      const value = record[figure]
+      const isBest = value !== undefined && isBetter(value, best, figure)
       if (isBest) best = value
       if (isBest || isTime()) keep(training, { isBest })
       if (isTime()) write()
@@ -235,17 +231,16 @@ function endOf({ epochs: records, stopped }: History, epochs: number): string | 
   return stopped
 }
 
-/** Losses are better when they are lower. */
-function isBetter(
-  value: number,
-  best: number | null,
-  monitor: Monitor,
-  { testAccuracy }: EpochRecord,
-): boolean {
+/** What chooses the best epoch where nobody says it. */
+function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
+  if (testAccuracy !== undefined) return 'testAccuracy'
+  return testLoss === undefined ? 'trainLoss' : 'testLoss'
+}
+
+function isBetter(value: number, best: number | null, monitor: Monitor): boolean {
+  if (!Number.isFinite(value)) return false
   if (best === null) return true
-  const byLoss =
-    monitor.endsWith('Loss') || (testAccuracy === undefined && monitor === 'testAccuracy')
-  return byLoss ? value < best : value > best
+  return modeOf(monitor) === 'min' ? value < best : value > best
 }
 
 /** What a network predicts with: its averages where they are kept, else its parameters. */
