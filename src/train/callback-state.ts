@@ -109,7 +109,7 @@ export function keptAs<S extends v.GenericSchema>(
   schema: S,
   state: unknown,
 ): v.InferOutput<S> {
-  const { success, output, issues } = v.safeParse(schema, state)
+  const { success, output, issues } = v.safeParse(schema, state, { abortEarly: true })
   if (success) return output
   throw new SpikewasmError(
     `fit.resume: the checkpoint must hold what ${called(name)} has kept, got something else at ` +

@@ -60,7 +60,9 @@ export interface Callback {
   onEpoch?(record: EpochRecord, training: Training): unknown
   /** When the training has ended, also where an error ended it; files are closed here. */
   onFitEnd?(history: History | undefined, training: Training): unknown
-  /** What a checkpoint keeps of it: plain data. */
+  /**
+   * What a checkpoint keeps of it: plain data, NaN and Infinity included. Other values are refused.
+   */
   state?(): unknown
   /** Arrays that a checkpoint keeps of it beside `state`, by names of its own. */
   tensors?(): StateDict

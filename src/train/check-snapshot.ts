@@ -32,6 +32,11 @@ const record = v.looseObject({
   silent: v.optional(v.array(v.string())),
 })
 
+const isStepState = (value: unknown): boolean => {
+  const { averaged, accumulated } = stepStateOf(value) ?? {}
+  return Number.isSafeInteger(averaged) && Number.isSafeInteger(accumulated)
+}
+
 const schema = v.looseObject({
   version: v.string(),
   setting: plain,
@@ -44,15 +49,17 @@ const schema = v.looseObject({
     sums: v.looseObject({ steps: count, loss: v.number(), correct: count, seen: count, rates }),
     data: v.optional(v.string()),
   }),
-  optimizer: v.optional(v.custom((value) => stepStateOf(value) !== undefined)),
-  records: v.array(record),
+  optimizer: v.optional(v.custom(isStepState)),
+  // One by one: there may be ten thousands, and each copy would stay.
+  records: v.custom((value) => Array.isArray(value)),
   callbacks: plain,
   ended: v.optional(v.string()),
 })
 
 /** @throws SpikewasmError unless a checkpoint's JSON is that of a training */
 export function checkSnapshot(content: CheckpointContent, name: string): Snapshot {
-  const { success, issues } = v.safeParse(schema, content.about)
+  // All issues of a file that was made to have many would fill the memory.
+  const { success, issues } = v.safeParse(schema, content.about, { abortEarly: true })
   const place = success
     ? contradiction((content as Snapshot).about)
     : (v.getDotPath(issues[0]) ?? 'its root')
@@ -72,8 +79,8 @@ function contradiction({ first, epochs, progress, records, setting }: Snapshot['
   const { epoch, step, sums } = progress
   if (first > epoch || epoch > epochs) return 'progress.epoch'
   if (records.length !== epoch - first) return 'records'
-  const wrong = records.findIndex((record, i) => record.epoch !== first + i + 1)
-  if (wrong >= 0) return `records.${wrong}.epoch`
+  const wrong = records.findIndex((of, i) => !v.is(record, of) || of.epoch !== first + i + 1)
+  if (wrong >= 0) return `records.${wrong}`
   const { data, batchSize } = setting as { data?: { length?: unknown }; batchSize?: unknown }
   const steps = Number(data?.length) / Number(batchSize)
   if (sums.steps !== step || step > Math.max(1, Math.floor(steps))) return 'progress.step'

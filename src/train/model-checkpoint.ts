@@ -101,7 +101,9 @@ function specOf({ graph }: Session, setting: Setting): Spec {
     checkTraining(options)
     return trainingSpec('fit', graph, options)
   }
-  const { success, output, issues } = v.safeParse(specSchema, setting.training)
+  const { success, output, issues } = v.safeParse(specSchema, setting.training, {
+    abortEarly: true,
+  })
   if (!success)
     throw new SpikewasmError(
       'must be a checkpoint of a model, got one that says other things at ' +

@@ -41,8 +41,9 @@ export interface FitOptions extends MethodOptions {
   /**
    * A checkpoint to go on from, to the bit: its bytes, its path, or a folder of a run. Where the
    * folder holds none yet, or a `checkpoint` of `callbacks` is to make it, training starts at the
-   * beginning. The network, the data and all options that numbers depend on must be the same;
-   * `compile`'s threads need not.
+   * beginning. The network, the data, callbacks that keep something, and all options that numbers
+   * depend on must be the same; `compile`'s threads need not. What functions of your own do cannot
+   * be compared: a schedule, a data set's `read` and callbacks must do the same as before.
    */
   resume?: string | Uint8Array
   /** Rule of the parameters' steps; default `sgd()`. */

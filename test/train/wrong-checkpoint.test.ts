@@ -19,6 +19,7 @@ const everywhere: Changes = [
   ['progress.epoch', 99],
   ['progress.step', 1e9],
   ['steps', 1e300],
+  ['optimizer.averaged', 1e308],
   ['version', 5],
   ['setting', []],
   ['setting.optimizer', undefined],
