@@ -7,7 +7,13 @@ import { RunFolder } from '../io/folder/folder.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
 import type { Callback } from '../train/callback.js'
-import { type Due, type Monitor, runFiles, runWriter } from '../train/callbacks/checkpoint.js'
+import {
+  type Due,
+  hasCheckpoint,
+  type Monitor,
+  runFiles,
+  runWriter,
+} from '../train/callbacks/checkpoint.js'
 import type { History } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
@@ -59,7 +65,7 @@ export async function oldPlace(path: string): Promise<RunPlace> {
     )
   const folder = await withFiles(() => RunFolder.open(path, '--resume'))
   try {
-    const begun = folder.names.includes(runFiles.checkpoint)
+    const begun = hasCheckpoint(folder.names)
     if (!begun && !folder.names.includes(runFiles.options))
       throw new SpikewasmError(
         folder.generation === 0
@@ -137,7 +143,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
       due,
       monitor,
       open: async () => ({ folder: place.folder, begun: place.resumed }),
-      first: () => ({ [runFiles.options]: optionsJson(options) }),
+      options: () => optionsJson(options),
     })
   try {
     const history = await model.fit(data.train, {

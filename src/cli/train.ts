@@ -8,7 +8,7 @@ import { type ModelName, models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
 import { type Method, type MethodOptions, type StepMode, takenOptions } from '../plan/methods.js'
-import { dueOf, monitors, runFiles } from '../train/callbacks/checkpoint.js'
+import { dueOf, monitors, optionsFile } from '../train/callbacks/checkpoint.js'
 import { splitOf } from '../train/fit.js'
 import {
   augmentable,
@@ -162,10 +162,8 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
     if (resume !== undefined) place = await oldPlace(resume)
     else if (out !== undefined) place = await newPlace(out, overwrite)
     if (place?.resumed) {
-      const run = parseRunOptions(
-        await place.folder.read(runFiles.options),
-        `${resume}/${runFiles.options}`,
-      )
+      const name = optionsFile(place.folder.names)
+      const run = parseRunOptions(await place.folder.read(name), `${resume}/${name}`)
       await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, stop)
     } else await trainAs(args, undefined, place, stop)
   } finally {

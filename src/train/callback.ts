@@ -65,7 +65,9 @@ export interface Callback {
    * ended it. All callbacks that have begun are told, whatever others throw.
    */
   onFitEnd?(history: History | undefined, training: Training): unknown
-  /** What a checkpoint keeps of it: plain data. */
+  /**
+   * What a checkpoint keeps of it: plain data, NaN and Infinity included. Other values are refused.
+   */
   state?(): unknown
   /** Arrays that a checkpoint keeps of it beside `state`, by names of its own. */
   tensors?(): StateDict

@@ -10,6 +10,7 @@ import { beginning, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import { trainingSpec } from '../runtime/training.js'
 import { VERSION } from '../version.js'
+import { restoreCallbacks } from './callback-state.js'
 import { checkDataset, isOfValues } from './evaluate.js'
 import { Feed } from './feed.js'
 import { Loop } from './loop.js'
@@ -66,6 +67,7 @@ export async function fit(
   const end = initialEpoch === undefined ? first + epochs : epochs
   if (found) expectSameEpochs(found, options)
   if (found?.about.ended !== undefined) {
+    restoreCallbacks(options.callbacks ?? [], found)
     await settle(options.resume)
     restoreSnapshot(session, found)
     session.optimizer = optimizer

@@ -41,8 +41,9 @@ export interface FitOptions extends MethodOptions {
   /**
    * A checkpoint to go on from, to the bit: its bytes, its path, or a folder of a run. Where the
    * folder holds none yet, or a `checkpoint` of `callbacks` is to make it, training starts at the
-   * beginning. The network, the data and all options that numbers depend on must be the same;
-   * `compile`'s threads need not.
+   * beginning. The network, the data, callbacks that keep something, and all options that numbers
+   * depend on must be the same; `compile`'s threads need not. What functions of your own do cannot
+   * be compared: a schedule, a data set's `read` and callbacks must do the same as before.
    */
   resume?: string | Uint8Array
   /**
@@ -188,7 +189,7 @@ export function checkFitOptions(options: FitOptions): void {
 }
 
 /** What belongs to the optimizer's step and to the loss. */
-function checkTraining(options: FitOptions): void {
+export function checkTraining(options: FitOptions): void {
   const { loss, penalties, clipNorm, accumulate, ema, freeze } = options
   const { validation, validationSplit } = options
   if (loss !== undefined) checkLoss('fit.loss', loss)

@@ -3,8 +3,9 @@
 import { parseCheckpoint } from '../io/checkpoint.js'
 import { VERSION } from '../version.js'
 import type { Callback } from './callback.js'
-import { folderOf, runFiles } from './callbacks/checkpoint.js'
-import { checkSnapshot, type Snapshot } from './snapshot.js'
+import { folderOf, hasCheckpoint, runFiles } from './callbacks/checkpoint.js'
+import { checkSnapshot } from './check-snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /**
  * @param from bytes, a file, or the folder of a run
@@ -54,7 +55,7 @@ async function readFrom(
   if (kind !== 'folder') return readFileClear(path, 'fit.resume')
   const { readManifest, readRunFile } = await import('../io/folder/folder.js')
   const manifest = await readManifest(path)
-  if (!manifest?.files[runFiles.checkpoint]) return undefined
+  if (!manifest || !hasCheckpoint(Object.keys(manifest.files))) return undefined
   return readRunFile(path, runFiles.checkpoint)
 }
 

@@ -4,9 +4,10 @@ import { describe, expect } from '../errors.js'
 import type { Lock } from '../runtime/lock.js'
 import type { StateDict } from '../runtime/state.js'
 import type { Callback, FitStart, Training } from './callback.js'
+import { keptOf, keptTensorsOf, restoreCallbacks } from './callback-state.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
-import { type Snapshot, tensorsOf } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 export class Told {
   /** Those that save what others have done are behind them. */
@@ -88,23 +89,16 @@ export class Told {
 
   /** What they want to keep, by their names. */
   kept(): Record<string, unknown> {
-    const keeping = this.callbacks.filter(({ state }) => state !== undefined)
-    return Object.fromEntries(keeping.map((callback) => [callback.name, callback.state?.()]))
+    return keptOf(this.callbacks)
   }
 
   /** Arrays that they want to keep, by their names. */
   keptTensors(): Record<string, StateDict> {
-    const keeping = this.callbacks.filter(({ tensors }) => tensors !== undefined)
-    return Object.fromEntries(
-      keeping.map((callback) => [callback.name, callback.tensors?.() as StateDict]),
-    )
+    return keptTensorsOf(this.callbacks)
   }
 
   /** Hands them what they have kept. */
   restore(snapshot: Snapshot): void {
-    const kept = snapshot.about.callbacks
-    for (const callback of this.callbacks)
-      if (Object.hasOwn(kept, callback.name))
-        callback.restore?.(kept[callback.name], tensorsOf(snapshot, callback.name))
+    restoreCallbacks(this.callbacks, snapshot)
   }
 }

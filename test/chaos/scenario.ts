@@ -74,7 +74,7 @@ export const choices = {
     ...['plateau', 'stepDecay', 'a function'],
   ],
   validation: ['data', 'split', 'none'],
-  stopping: [undefined, 'stops', 'restores'],
+  stopping: [undefined, 'stops', 'restores', 'restores first'],
   freeze: [false, true],
   clipNorm: [undefined, 0.5],
   accumulate: [undefined, 3],
@@ -119,7 +119,7 @@ function allowed(of: Choices, { method, update }: Partial<CompileOptions>): Choi
     penalty: online ? undefined : of.penalty,
     accumulate: update === 'everyStep' ? undefined : of.accumulate,
     augment: ['cnn', 'mlp', 'residual'].includes(network) ? of.augment : undefined,
-    stopping: ema !== undefined && of.stopping === 'restores' ? 'stops' : of.stopping,
+    stopping: ema !== undefined && of.stopping?.startsWith('restores') ? 'stops' : of.stopping,
     validation: schedule === 'plateau' && validation === 'none' ? 'data' : validation,
   }
 }
@@ -280,10 +280,15 @@ function scheduleOf({ schedule, validation, epochs }: Scenario): Schedule | unde
 /** What is given beside the checkpoint. */
 export function callbacksOf({ stopping, validation, csv }: Scenario, csvPath: string): Callback[] {
   const monitor = validation === 'none' ? 'trainLoss' : 'testLoss'
-  const restoreBest = stopping === 'restores'
+  const early = {
+    // These stop some of the trainings.
+    stops: { patience: 1, minDelta: 0.05 },
+    restores: { patience: 1, minDelta: 0.05, restoreBest: true },
+    // Losses fall: the best epoch lies long before the end, and before most ends in between.
+    'restores first': { patience: 99, mode: 'max', restoreBest: true },
+  } as const
   return [
-    // It stops some of the trainings.
-    ...(stopping ? [earlyStopping({ monitor, patience: 1, minDelta: 0.05, restoreBest })] : []),
+    ...(stopping ? [earlyStopping({ monitor, ...early[stopping] })] : []),
     ...(csv ? [csvLogger(csvPath)] : []),
   ]
 }

@@ -11,16 +11,27 @@ import { withFolder } from './temporary.js'
 
 type Content = Readonly<Record<string, string>>
 
+interface Commit {
+  readonly files: Content
+  readonly alone: boolean
+  readonly without?: readonly string[]
+}
+
 /** What a run writes; the last is another run that takes the folder over. */
-const commits: readonly { readonly files: Content; readonly alone: boolean }[] = [
+const commits: readonly Commit[] = [
   { files: { 'options.json': 'o1' }, alone: true },
   { files: { 'weights.safetensors': 'w2', 'history.jsonl': '', 'c.json': 'c2' }, alone: false },
-  { files: { 'weights.safetensors': 'w3', 'history.jsonl': '', 'best.json': 'b3' }, alone: false },
+  {
+    files: { 'weights.safetensors': 'w3', 'history.jsonl': '', 'best.json': 'b3' },
+    ...{ alone: false, without: ['c.json'] },
+  },
   { files: { 'options.json': 'o1', 'c.json': 'c4' }, alone: true },
 ]
 
-const after = (before: Content, { files, alone }: (typeof commits)[number]): Content =>
-  alone ? files : { ...before, ...files }
+const after = (before: Content, { files, alone, without = [] }: Commit): Content => {
+  const stays = Object.entries(before).filter(([name]) => !alone && !without.includes(name))
+  return { ...Object.fromEntries(stays), ...files }
+}
 
 const bytes = (files: Content): Record<string, Uint8Array> =>
   Object.fromEntries(

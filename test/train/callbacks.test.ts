@@ -11,9 +11,11 @@ import {
   earlyStopping,
   type FitOptions,
   flatten,
+  fromArrays,
   lif,
   linear,
   type Model,
+  mse,
   plateau,
   progress,
   type Snapshot,
@@ -40,6 +42,15 @@ const options: FitOptions = {
   optimizer: sgd({ lr: 0.1, momentum: 0 }),
   schedule: (epoch) => (epoch < 3 ? 10 : 3000),
   validation,
+}
+
+/** Aborts in an epoch, counted from 0, behind its first step. */
+function stopIn(epoch: number): { signal: AbortSignal; abort: (info: { epoch: number }) => void } {
+  const controller = new AbortController()
+  const abort = (info: { epoch: number }): void => {
+    if (info.epoch === epoch) controller.abort()
+  }
+  return { signal: controller.signal, abort }
 }
 
 /** Checkpoints behind each epoch, before the end. */
@@ -107,6 +118,53 @@ test('a signal keeps the last weights, since the training may go on', async () =
   expectSameBits('last', model.stateDict(), plain.stateDict())
   await Promise.all([model.dispose(), plain.dispose()])
 })
+
+test('a signal behind the best epoch: the checkpoint of the end holds the best weights', () =>
+  withFolder(async (dir) => {
+    const [whole, model, again] = await Promise.all([compileToy(), compileToy(), compileToy()])
+    // The first epoch is the best.
+    const of: FitOptions = { ...options, epochs: 4 }
+    const early = (): Callback =>
+      earlyStopping({ mode: 'max', monitor: 'trainLoss', patience: 99, restoreBest: true })
+    await whole.fit(train, { ...of, schedule: undefined, callbacks: [early()] })
+    const { signal, abort } = stopIn(2)
+    const more = { ...of, schedule: undefined, signal, onStep: abort }
+    await model.fit(train, { ...more, callbacks: [early(), checkpoint({ dir })] })
+    const rest = { ...of, schedule: undefined, resume: dir }
+    await again.fit(train, { ...rest, callbacks: [early(), checkpoint({ dir })] })
+    expectSameBits('resumed', whole.stateDict(), again.stateDict())
+    await Promise.all([whole, model, again].map((one) => one.dispose()))
+  }))
+
+test('a callback serves one fit at a time; the second touches nothing of the first', () =>
+  withFolder(async (dir) => {
+    const [model, other] = await Promise.all([compileToy(), compileToy()])
+    const of: FitOptions = { ...options, schedule: undefined, epochs: 2 }
+    const early = earlyStopping({ restoreBest: true })
+    const callbacks = [
+      ...[early, csvLogger(`${dir}/a.csv`), progress({ stream: { write: () => {} } })],
+      checkpoint({ dir, every: 1 }),
+    ]
+    const messages: string[] = []
+    const onStep = async ({ step }: { step: number }): Promise<void> => {
+      if (step !== 0 || messages.length > 0) return
+      for (const callback of callbacks)
+        messages.push(await messageOf(() => other.fit(train, { ...of, callbacks: [callback] })))
+    }
+    const { epochs } = await model.fit(train, { ...of, onStep, callbacks })
+    assert.is(messages.length, 4)
+    for (const message of messages)
+      assert.match(message, /^the callback "\w+" is in use by a fit that runs; make one for each/)
+    const lines = async (name: string): Promise<number> =>
+      (await readFile(join(dir, name), 'utf8')).trimEnd().split('\n').length
+    assert.equal([await lines('history.jsonl'), await lines('a.csv')], [2, 3])
+    assert.is(epochs.length, 2)
+    await other.load(join(dir, 'weights.safetensors'))
+    expectSameBits('the last weights', model.stateDict(), other.stateDict())
+    // One after the other is fine.
+    await other.fit(train, { ...of, callbacks: [early] })
+    await Promise.all([model.dispose(), other.dispose()])
+  }))
 
 test('mode and minDelta: what counts as better', async () => {
   const ends = async (early: EarlyStoppingOptions): Promise<number> => {
@@ -197,6 +255,77 @@ test('progress: a line for each epoch, a bar on a terminal alone', async () => {
   }
   await model.dispose()
 })
+
+test('regression: the best epoch by testLoss, progress without accuracies', () =>
+  withFolder(async (dir) => {
+    const inputs = Float32Array.from({ length: 96 }, (_, i) => Math.sin(i))
+    const targets = Float32Array.from({ length: 24 }, (_, i) => Math.cos(i))
+    const data = fromArrays({ shape: [4], inputs, targets })
+    const loss = mse({ targets: 'values' })
+    const net = sequential(linear(4, 8), lif(), linear(8, 1))
+    const model = await net.compile({ input: [4], batchSize: 8, timeSteps: 2, loss })
+    let text = ''
+    const write = (part: string): unknown => {
+      text += part
+      return part
+    }
+    const states: ReturnType<Model['stateDict']>[] = []
+    const of = { epochs: 6, optimizer: sgd({ lr: 0.5 }), validationSplit: 0.34 }
+    const { epochs } = await model.fit(data, {
+      ...of,
+      callbacks: [checkpoint({ dir }), progress({ stream: { write } })],
+      onEpoch: () => states.push(model.stateDict()),
+    })
+    const losses = epochs.map(({ testLoss }) => testLoss as number)
+    const best = losses.indexOf(Math.min(...losses))
+    const trained = epochs.map(({ trainLoss }) => trainLoss)
+    assert.is.not(best, trained.indexOf(Math.min(...trained)), 'a training that tells them apart')
+    await model.load(join(dir, 'best.safetensors'))
+    expectSameBits('best', states[best], model.stateDict())
+    assert.match(text, /loss [\d.]+ {2}test loss [\d.]+ {2}test error [\d.]+ {2}lr 0\.5 {2}\d/)
+    assert.not.match(text, /none/)
+    const make = [
+      (monitor: 'testAccuracy') => checkpoint({ dir, monitor, overwrite: true }),
+      (monitor: 'testAccuracy') => earlyStopping({ monitor }),
+    ]
+    for (const callback of make)
+      assert.match(
+        await messageOf(() => model.fit(data, { ...of, callbacks: [callback('testAccuracy')] })),
+        /monitor must be a figure that epochs have, got testAccuracy, which a loss of targets has/,
+      )
+    await model.dispose()
+  }))
+
+test('csvLogger appends to files of others: no last line end, CRLF, other columns', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'a.csv')
+    const model = await compileToy()
+    const fit = (of: FitOptions = {}) =>
+      model.fit(train, { ...{ epochs: 1, fresh: true }, callbacks: [csvLogger(path)], ...of })
+    await fit()
+    const whole = await readFile(path, 'utf8')
+    const append = { callbacks: [csvLogger(path, { append: true })] }
+    await writeFile(path, whole.trimEnd())
+    await fit(append)
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    assert.is(lines.length, 4)
+    assert.is(`${lines[0]}\n${lines[1]}\n`, whole)
+    await writeFile(path, whole.replaceAll('\n', '\r\n'))
+    await fit(append)
+    assert.equal(
+      (await readFile(path, 'utf8')).split('\r\n').map((line) => line.split(',').length),
+      [8, 8, 8, 1],
+    )
+    for (const head of ['mine', 'epoch,trainLoss,trainAccuracy,firingRates.9']) {
+      await writeFile(path, `${head}\n`)
+      let steps = 0
+      const message = await messageOf(() => fit({ ...append, onStep: () => void steps++ }))
+      assert.match(message, /^csvLogger: ".*a\.csv" has no column for .*firingRates\.2; give/)
+      assert.is(steps, 0)
+      assert.is(await readFile(path, 'utf8'), `${head}\n`)
+    }
+    await model.dispose()
+  }))
 
 test('what needs validation data says so before training', async () => {
   const model = await compileToy()

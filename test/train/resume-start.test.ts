@@ -1,5 +1,5 @@
 /** Trainings that go on from a folder in which no checkpoint has been written yet. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -17,7 +17,7 @@ import {
   sgd,
 } from '../../src/index.js'
 import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
-import { RunFolder } from '../../src/io/folder/folder.js'
+import { RunFolder, readRunFile } from '../../src/io/folder/folder.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
@@ -123,6 +123,69 @@ test('a run that was stopped behind its last epoch still says so when it is resu
     const run = { ...options, resume: dir, callbacks: [stopping, checkpoint({ dir })] }
     for (const time of ['first', 'resumed'])
       assert.is((await model.fit(train, run)).stopped, 'enough', time)
+    await model.dispose()
+  }))
+
+/** All files of a folder, by name. */
+async function contentOf(dir: string): Promise<Record<string, string>> {
+  const names = (await readdir(dir)).filter((name) => name !== 'manifest.json').sort()
+  const read = async (name: string): Promise<[string, string]> => [
+    name,
+    (await readFile(join(dir, name))).toString('base64'),
+  ]
+  return Object.fromEntries(await Promise.all(names.map(read)))
+}
+
+test('overwrite: the run that is there stays whole until the new one has a checkpoint', () =>
+  withFolder(async (parent) => {
+    const [dir, whole] = [join(parent, 'dir'), join(parent, 'whole')]
+    await fitInto(dir)
+    const old = await contentOf(dir)
+    const anew: FitOptions = { ...options, optimizer: sgd({ lr: 0.01 }) }
+    const fit = async (into: string, more: FitOptions, overwrite = true): Promise<void> => {
+      const model = await compileToy()
+      const callbacks = [checkpoint({ dir: into, overwrite }), ...(more.callbacks ?? [])]
+      await model.fit(train, { ...anew, ...more, callbacks }).finally(() => model.dispose())
+    }
+    const fails = (): void => {
+      throw new Error('it diverged')
+    }
+    assert.is(await messageOf(() => fit(dir, { onStep: fails })), 'it diverged')
+    assert.equal(await contentOf(dir), old, 'an error')
+    // A process that ends leaves what is there amid its first step.
+    const copy = join(parent, 'copy')
+    const killed = { onStep: () => cp(dir, copy, { recursive: true }).then(fails) }
+    assert.is(await messageOf(() => fit(dir, killed)), 'it diverged')
+    await rm(join(copy, 'run.lock'))
+    const { 'options.next.json': next, ...rest } = await contentOf(copy)
+    assert.equal(rest, old, 'a kill')
+    assert.ok(next)
+    assert.match(await messageOf(() => fitInto(copy, { resume: copy })), /holds another run than/)
+    await fit(copy, { resume: copy }, false)
+    await fit(whole, {})
+    const [a, b] = await Promise.all([whole, copy].map(contentOf))
+    assert.equal(Object.keys(b), Object.keys(a))
+    for (const name of ['weights.safetensors', 'best.safetensors', 'options.json'])
+      assert.is(b[name], a[name], name)
+  }))
+
+test('overwrite: a folder of an older version, without a manifest, stays as it is too', () =>
+  withFolder(async (dir) => {
+    await fitInto(dir)
+    const weights = await readFile(join(dir, 'weights.safetensors'))
+    await rm(join(dir, 'manifest.json'))
+    const model = await compileToy()
+    const callbacks = [checkpoint({ dir, overwrite: true })]
+    const onStep = async (): Promise<void> => {
+      assert.ok(weights.equals(await readRunFile(dir, 'weights.safetensors')))
+      throw new Error('it diverged')
+    }
+    assert.is(await messageOf(() => model.fit(train, { onStep, callbacks })), 'it diverged')
+    assert.ok(weights.equals(await readRunFile(dir, 'weights.safetensors')))
+    assert.match(
+      await messageOf(() => checkpoint({ dir, overwrite: 'no' as never })),
+      /^checkpoint\.overwrite must be true or false, got "no"/,
+    )
     await model.dispose()
   }))
 

@@ -29,9 +29,11 @@ import {
   MANIFEST,
   type Manifest,
   matches,
-  parseManifest,
   serializeManifest,
 } from './manifest.js'
+import { generationName, readManifest, readRunFile } from './read.js'
+
+export { readManifest, readRunFile, readRunFiles } from './read.js'
 
 /** Names that our temporary files have, and nobody else's. */
 const LEFT_BEHIND = /^(\.run\.\d+\.[\w-][\w.-]*|run\.lock\.\w+\.old)$/
@@ -40,12 +42,8 @@ const LEFT_BEHIND = /^(\.run\.\d+\.[\w-][\w.-]*|run\.lock\.\w+\.old)$/
 const LOCK_LEFT_BEHIND = /^\.run\.lock\.[0-9a-f]+\.tmp$/
 const OLD_MS = 3_600_000
 
-/** How often a reader begins anew because a writer was faster. */
-const TRIES = 20
-/** A rename between two looks is no damage: so often a reader looks at one generation. */
-const LOOKS = 3
-
-const generationName = (generation: number, name: string): string => `.run.${generation}.${name}`
+/** Of systems that do not open or flush folders. */
+const CANNOT_SYNC = ['EINVAL', 'EISDIR', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF']
 
 /** The folder of one writer. */
 export class RunFolder {
@@ -62,6 +60,7 @@ export class RunFolder {
   private attempt: number
   /** The last one whose files have their own names. */
   private settled: Manifest | undefined
+  private closed = false
   /** The folder itself, open for `sync`. */
   private handle: FileHandle | undefined
 
@@ -123,17 +122,33 @@ export class RunFolder {
     return names.filter((name) => found.includes(name) || this.names.includes(name))
   }
 
+  /** Of these files, those that are there, but that no commit has written. */
+  async unlisted(names: readonly string[]): Promise<Record<string, Uint8Array>> {
+    const found = names.filter((name) => !this.names.includes(name))
+    const read = (name: string): Promise<Uint8Array> =>
+      readFileClear(join(this.path, name), `the run's ${name}`)
+    const files = await Promise.all(found.map(async (name) => [name, await read(name)] as const))
+    return Object.fromEntries(files)
+  }
+
   /**
-   * Writes files, all or none. Those that are not given stay, unless `alone`.
+   * Writes files, all or none. Those that are not given stay, but for those `without`; with
+   * `alone` none stays.
    *
    * @throws SpikewasmError when they cannot be written; the folder is then as it was, or as it was
    *   to be, but never in between
    */
-  async commit(files: Readonly<Record<string, Uint8Array>>, { alone = false } = {}): Promise<void> {
+  async commit(
+    files: Readonly<Record<string, Uint8Array>>,
+    { alone = false, without = [] }: { alone?: boolean; without?: readonly string[] } = {},
+  ): Promise<void> {
     const { path } = this
+    if (this.closed)
+      throw new SpikewasmError(`${path}: was closed by who writes it; open it again to write there`)
     const before = this.manifest
     const generation = ++this.attempt
-    const entries: Record<string, FileEntry> = alone ? {} : { ...before.files }
+    const stays = ([name]: [string, FileEntry]): boolean => !alone && !without.includes(name)
+    const entries = Object.fromEntries(Object.entries(before.files).filter(stays))
     const fresh: string[] = []
     const temporary = generationName(generation, MANIFEST)
     await this.expectLock()
@@ -204,8 +219,10 @@ export class RunFolder {
     try {
       this.handle ??= await open(this.path, 'r')
       await this.handle.sync()
-    } catch {
-      // The files are complete either way.
+    } catch (error) {
+      // Not every system can do that with a folder; what a disk says is something else.
+      if (!CANNOT_SYNC.includes((error as NodeJS.ErrnoException).code ?? ''))
+        throw await writeError(this.path, error)
     }
   }
 
@@ -241,12 +258,14 @@ export class RunFolder {
 
   /** Removes what a writer that was killed has left. */
   private async clean(): Promise<void> {
+    // A server's clock may be another than ours: our lock has just been written by it.
+    const now = await stat(join(this.path, LOCK)).catch(() => undefined)
     for (const name of await readdir(this.path)) {
       const file = join(this.path, name)
       if (LEFT_BEHIND.test(name)) await rm(file, { force: true })
       if (!LOCK_LEFT_BEHIND.test(name)) continue
       const found = await stat(file).catch(() => undefined)
-      if (found && Date.now() - found.mtimeMs > OLD_MS) await rm(file, { force: true })
+      if (found && now && now.mtimeMs - found.mtimeMs > OLD_MS) await rm(file, { force: true })
     }
   }
 
@@ -262,6 +281,7 @@ export class RunFolder {
 
   /** Gives the lock back. Folders that were made for nothing are removed. */
   async close(): Promise<void> {
+    this.closed = true
     await this.handle?.close().catch(() => undefined)
     this.handle = undefined
     await this.lock.release()
@@ -295,21 +315,6 @@ async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** The manifest of a folder; undefined when it has none. */
-export async function readManifest(folder: string): Promise<Manifest | undefined> {
-  const path = join(folder, MANIFEST)
-  try {
-    return parseManifest(await readFile(path), path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    if (error instanceof SpikewasmError) throw error
-    throw new SpikewasmError(
-      `${path}: must be the manifest of a run, and readable: ${await explainRead(error, path)}`,
-      { cause: error },
-    )
-  }
-}
-
 /**
  * Gives files their own names where a writer was killed between its last commit and that. Where it
  * cannot, readers find them all the same.
@@ -325,76 +330,4 @@ export async function settleRunFolder(path: string): Promise<void> {
     (folder) => folder.close(),
     () => undefined,
   )
-}
-
-/**
- * A file of a run's folder, as the last commit has left it, whether or not somebody writes there.
- * Of a folder without a manifest: the file as it is.
- *
- * @throws SpikewasmError when there is none, or it is not what the manifest says
- */
-export async function readRunFile(folder: string, name: string): Promise<Uint8Array> {
-  return (await readRunFiles(folder, [name]))[name]
-}
-
-/**
- * Files of one and the same commit, by name; else as `readRunFile`.
- *
- * @throws SpikewasmError when one is missing, or not what the manifest says
- */
-export async function readRunFiles(
-  folder: string,
-  names: readonly string[],
-): Promise<Record<string, Uint8Array>> {
-  let [generation, looks] = [-1, 0]
-  let problem: { readonly name: string; readonly error: unknown } | undefined
-  for (let tries = 0; tries < TRIES && looks < LOOKS; tries++) {
-    const manifest = await readManifest(folder)
-    looks = manifest?.generation === generation ? looks + 1 : 1
-    generation = manifest?.generation ?? -1
-    const out: Record<string, Uint8Array> = {}
-    problem = undefined
-    for (const name of names) {
-      if (!manifest) {
-        out[name] = await readFileClear(join(folder, name), `the run's ${name}`)
-        continue
-      }
-      const found = await readEntry(folder, name, manifest)
-      if (found.bytes) out[name] = found.bytes
-      else problem ??= { name, error: found.error }
-    }
-    if (!problem) return out
-  }
-  const { name = '', error } = problem ?? {}
-  const path = join(folder, name)
-  const why = error ? `: ${await explainRead(error, path)}` : ''
-  throw new SpikewasmError(
-    `${path}: must be the file that the run has written (manifest.json has its hash), got ` +
-      `another or none${why}; put it back, or train again`,
-  )
-}
-
-/** A file under the one name or the other; without bytes where both are not what was written. */
-async function readEntry(
-  folder: string,
-  name: string,
-  { generation, files }: Manifest,
-): Promise<{ bytes?: Uint8Array; error?: unknown }> {
-  const entry = Object.hasOwn(files, name) ? files[name] : undefined
-  if (!entry)
-    throw new SpikewasmError(
-      `${folder}: the run must have a file ${name}, got one with ` +
-        `${Object.keys(files).slice(0, 10).join(', ') || 'none'}; it has not come that far`,
-    )
-  let problem: unknown
-  for (const place of [name, generationName(generation, name)]) {
-    try {
-      const bytes = await readFile(join(folder, place))
-      if (matches(bytes, entry))
-        return { bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') problem = error
-    }
-  }
-  return { error: problem }
 }

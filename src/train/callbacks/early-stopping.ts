@@ -7,9 +7,14 @@ import {
   type Monitor,
   modeOf,
   monitored,
+  monitors,
 } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, Training } from '../callback.js'
+import { checkName, expectSameOption, keptAs } from '../callback-state.js'
+import { partOf, prefixed } from '../prefixed.js'
+import { exclusive } from './exclusive.js'
 
 /** Options of `earlyStopping`; each has a default. */
 export interface EarlyStoppingOptions {
@@ -29,14 +34,29 @@ export interface EarlyStoppingOptions {
    * training, which may go on then. With `ema` its moving averages come back too.
    */
   restoreBest?: boolean
+  /** Tells it from another one; default 'earlyStopping'. */
+  name?: string
 }
 
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+
 /** What it keeps from checkpoint to checkpoint. */
-interface Kept {
-  readonly best: number | null
-  readonly bestEpoch: number
-  readonly waited: number
-}
+const schema = v.object({
+  kind: v.literal('earlyStopping'),
+  best: v.nullable(v.number()),
+  bestEpoch: count,
+  waited: count,
+  /** As they were given or are by default: with others it would end elsewhere. */
+  options: v.object({
+    monitor: v.picklist(monitors),
+    patience: count,
+    minDelta: v.number(),
+    mode: v.picklist(['min', 'max']),
+    restoreBest: v.boolean(),
+  }),
+})
+
+type Kept = Omit<v.InferOutput<typeof schema>, 'kind' | 'options'>
 
 /** Those of an epoch. */
 interface Weights {
@@ -45,14 +65,10 @@ interface Weights {
   readonly averages: StateDict | undefined
 }
 
-const prefixed = (prefix: string, state: StateDict = {}): StateDict =>
-  Object.fromEntries(Object.entries(state).map(([name, tensor]) => [prefix + name, tensor]))
-
 /** What begins with a prefix, without it; undefined where nothing does. */
-function part(tensors: StateDict, prefix: string): StateDict | undefined {
-  const found = Object.entries(tensors).filter(([name]) => name.startsWith(prefix))
-  if (found.length === 0) return undefined
-  return Object.fromEntries(found.map(([name, tensor]) => [name.slice(prefix.length), tensor]))
+function found(tensors: StateDict, prefix: string): StateDict | undefined {
+  const part = partOf(tensors, prefix)
+  return Object.keys(part).length > 0 ? part : undefined
 }
 
 /**
@@ -63,8 +79,9 @@ function part(tensors: StateDict, prefix: string): StateDict | undefined {
  *   validation data where there are none
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
-  const known = ['monitor', 'patience', 'minDelta', 'mode', 'restoreBest']
+  const known = ['name', 'monitor', 'patience', 'minDelta', 'mode', 'restoreBest']
   checkOptions('earlyStopping', options, known)
+  const name = checkName('earlyStopping', options.name)
   const { monitor = 'testLoss', patience = 5, minDelta = 0 } = options
   checkMonitor('earlyStopping.monitor', monitor)
   expect(
@@ -82,6 +99,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   )
   const restoreBest = checkBoolean('earlyStopping.restoreBest', options.restoreBest, false)
 
+  const own = { monitor, patience, minDelta, mode, restoreBest }
   const none: Kept = { best: null, bestEpoch: 0, waited: 0 }
   let kept = none
   let weights: Weights | undefined
@@ -91,7 +109,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     const { waited, best, bestEpoch } = kept
     if (waited < patience) return
     training.stop(
-      `earlyStopping: ${monitor} has not improved for ${waited} ` +
+      `${name}: ${monitor} has not improved for ${waited} ` +
         `epoch${waited === 1 ? '' : 's'}; ` +
         (best === null ? 'it was never finite' : `best ${best} in epoch ${bestEpoch}`),
     )
@@ -101,13 +119,13 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     if (kept.best === null) return true
     return mode === 'min' ? value < kept.best - minDelta : value > kept.best + minDelta
   }
-  return {
-    name: 'earlyStopping',
+  return exclusive({
+    name,
     onFitStart(start, training) {
-      expectFigure('earlyStopping.monitor', monitor, start.figures)
+      expectFigure(`${name}.monitor`, monitor, start.figures)
       epochs = start.epochs
       // A callback may be used for one fit after another.
-      if (!restored) [kept, weights] = [none, undefined]
+      if (!restored || !start.resumed) [kept, weights] = [none, undefined]
       restored = false
       // The process may have ended between the checkpoint of the last epoch and the end.
       stopIfDue(training)
@@ -127,18 +145,22 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       const last = history?.epochs.at(-1)
       const ended = history?.stopped !== undefined || (last?.epoch === epochs && !last.partial)
       if (ended && weights) training.loadStateDict(weights.model, weights.averages)
-      weights = undefined
+      // A training that was stopped goes on later: the checkpoint behind this holds them.
+      if (ended || !history) weights = undefined
     },
-    state: (): Kept => kept,
+    state: () => ({ kind: 'earlyStopping', ...kept, options: own }),
     tensors: () => ({
       ...prefixed('model.', weights?.model),
       ...prefixed('average.', weights?.averages),
     }),
     restore(state, tensors) {
-      kept = state as Kept
+      const { kind: _, options: was, ...rest } = keptAs(name, schema, state)
+      for (const [key, value] of Object.entries(own))
+        expectSameOption(`${name}.${key}`, was[key as keyof typeof own], value)
+      kept = rest
       restored = true
-      const model = part(tensors, 'model.')
-      weights = model && { model, averages: part(tensors, 'average.') }
+      const model = found(tensors, 'model.')
+      weights = model && { model, averages: found(tensors, 'average.') }
     },
-  }
+  })
 }

@@ -1,0 +1,264 @@
+/** Writes a run while a model trains: the callback behind `checkpoint` and `train --out`. */
+
+import { SpikewasmError } from '../../errors.js'
+import type { RunFolder } from '../../io/folder/folder.js'
+import { type ModelData, modelKey } from '../../io/model-json.js'
+import { serializeState } from '../../io/state.js'
+import { expectFigure, type Monitor, modeOf, monitors } from '../../optimizer/index.js'
+import type { StateDict } from '../../runtime/state.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
+import type { Callback, FitStart, Training } from '../callback.js'
+import { expectSameOption, keptAs } from '../callback-state.js'
+import { partOf } from '../prefixed.js'
+import { joined, lineOf, linesOf } from '../record-lines.js'
+import type { EpochRecord, History } from '../records.js'
+import { checkpointOf, type Snapshot } from '../snapshot.js'
+import { exclusive } from './exclusive.js'
+import { hasCheckpoint, runFiles } from './run-files.js'
+
+/** What the callback keeps from checkpoint to checkpoint. */
+const schema = v.object({
+  kind: v.literal('checkpoint'),
+  best: v.nullable(v.number()),
+  /** What `best` is a value of. */
+  monitor: v.optional(v.picklist(monitors)),
+})
+
+type Kept = v.InferOutput<typeof schema>
+
+/** When a checkpoint is due. */
+export interface Due {
+  /** After how many steps, or milliseconds; neither: behind epochs alone. */
+  readonly steps?: number
+  readonly ms?: number
+}
+
+/** What a run is written with. */
+export interface RunWriterParts {
+  readonly due: Due
+  readonly monitor?: Monitor
+  /** `begun`: whether it holds this run already, or its options at least. */
+  open(
+    start: FitStart,
+    training: Training,
+  ): Promise<{ readonly folder: RunFolder; readonly begun: boolean }>
+  /** Its options, which are written when it begins. */
+  options(snapshot: Snapshot): Uint8Array
+}
+
+interface Pending {
+  readonly snapshot: Snapshot
+  /** The weights of the best epoch since the last commit. */
+  readonly best: Snapshot | undefined
+  readonly partial: EpochRecord | undefined
+}
+
+interface Keep {
+  readonly isBest?: boolean
+  readonly ended?: string
+}
+
+/** Epochs may be short: behind them nothing is written more often. So much of a run can be lost. */
+const APART_MS = 1000
+
+/** The callback behind `checkpoint`. */
+export function runWriter({ due, monitor, open, options }: RunWriterParts): Callback {
+  let folder: RunFolder | undefined
+  let begun = false
+  /** Options of a run that replaces another one, which stays whole until this has a checkpoint. */
+  let waiting: Uint8Array | undefined
+  let epochs = 0
+  let best: number | null = null
+  let restored = false
+  /** The commit that is being written, and what went wrong with it. */
+  let writing: Promise<void> | undefined
+  let failure: { readonly error: unknown } | undefined
+  /** What waits to be written: a disk that is slower than the training gets the newest alone. */
+  let pending: Pending | undefined
+  /** A checkpoint was asked for. */
+  let isDue = false
+  let writtenAt = Number.NEGATIVE_INFINITY
+  let beganAt = 0
+  let partial: EpochRecord | undefined
+
+  const keep = (training: Training, { isBest = false, ended }: Keep = {}): void => {
+    const taken = training.snapshot()
+    const snapshot = ended === undefined ? taken : { ...taken, about: { ...taken.about, ended } }
+    pending = { snapshot, best: isBest ? snapshot : pending?.best, partial }
+  }
+
+  const commit = async (to: RunFolder, { snapshot, best, partial }: Pending): Promise<void> => {
+    const weights = modelFile(snapshot)
+    const bestFile = best === snapshot ? weights : best && modelFile(best)
+    const files = {
+      [runFiles.weights]: weights,
+      [runFiles.history]: historyOf(snapshot, partial),
+      [runFiles.checkpoint]: await checkpointOf(snapshot),
+      ...(bestFile ? { [runFiles.best]: bestFile } : {}),
+    }
+    if (waiting) await to.commit({ ...files, [runFiles.options]: waiting }, { alone: true })
+    else await to.commit(files)
+    waiting = undefined
+  }
+
+  /** Begins to write what waits, unless a commit is being written. */
+  const write = (): void => {
+    const to = folder
+    if (!to || writing || !pending || failure) return
+    const now = pending
+    pending = undefined
+    writtenAt = performance.now()
+    writing = commit(to, now)
+      .catch((error: unknown) => {
+        failure = { error: hasCheckpoint(to.names) ? withWayOn(error) : error }
+      })
+      .then(() => {
+        writing = undefined
+      })
+  }
+
+  const isTime = (): boolean => performance.now() - writtenAt >= APART_MS
+
+  const writeAll = async (): Promise<void> => {
+    while (folder && !failure && (writing || pending)) {
+      write()
+      await writing
+    }
+  }
+
+  return exclusive({
+    name: 'checkpoint',
+    last: true,
+    async onFitStart(start, training) {
+      epochs = start.epochs
+      failure = undefined
+      partial = undefined
+      pending = undefined
+      isDue = false
+      // A callback may be used for one fit after another.
+      if (!restored || !start.resumed) best = null
+      restored = false
+      const now = training.snapshot()
+      if (monitor) expectFigure('checkpoint.monitor', monitor, start.figures)
+      const place = await open(start, training)
+      folder = place.folder
+      begun = place.begun
+      beganAt = performance.now()
+      if (!begun) waiting = await begin(folder, options(now))
+      else if (folder.names.includes(runFiles.next)) waiting = await folder.read(runFiles.next)
+    },
+    async onStep({ epoch, steps, step }, training) {
+      // Who trains on without checkpoints would lose more from step to step.
+      if (failure) throw failure.error
+      const done = epoch * steps + step + 1
+      const now = performance.now()
+      isDue ||= due.steps !== undefined && done % due.steps === 0
+      isDue ||= due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms
+      // While the disk is busy nothing is copied that another step would make old.
+      if (isDue && !writing) {
+        isDue = false
+        keep(training)
+        write()
+      } else if (pending && isTime()) write()
+    },
+    async onEpoch(record, training) {
+      if (record.partial) {
+        partial = record
+        return
+      }
+      const figure = monitor ?? usualOf(record)
+      const value = record[figure]
+      const isBest = value !== undefined && isBetter(value, best, figure)
+      if (isBest) best = value
+      if (isBest || isTime()) keep(training, { isBest })
+      if (isTime()) write()
+    },
+    async onFitEnd(history: History | undefined, training) {
+      try {
+        // After an error the last checkpoint is the one to go on from.
+        if (history) keep(training, { ended: endOf(history, epochs) })
+        await writeAll()
+        if (failure && history) throw failure.error
+        // An error before the first checkpoint leaves nothing to go on with.
+        if (!history && folder && !begun && !hasCheckpoint(folder.names))
+          await (waiting ? folder.commit({}, { without: [runFiles.next] }) : folder.discard())
+      } finally {
+        // A commit that goes on keeps the lock.
+        await writing
+        await folder?.close()
+        folder = undefined
+        pending = undefined
+        waiting = undefined
+      }
+    },
+    state: (): Kept => ({ kind: 'checkpoint', best, monitor }),
+    restore(state) {
+      const kept = keptAs('checkpoint', schema, state)
+      expectSameOption('checkpoint.monitor', kept.monitor, monitor)
+      best = kept.best
+      restored = true
+    },
+  })
+}
+
+/**
+ * Writes the options of a new run. Another run that is in the folder stays as it is.
+ *
+ * @returns the options, where they wait for the first checkpoint
+ */
+async function begin(folder: RunFolder, options: Uint8Array): Promise<Uint8Array | undefined> {
+  const taken = await folder.taken(Object.values(runFiles))
+  if (taken.every((name) => name === runFiles.options || name === runFiles.next)) {
+    await folder.commit({ [runFiles.options]: options }, { alone: true })
+    return undefined
+  }
+  // Files of older versions are in no manifest.
+  await folder.commit({ ...(await folder.unlisted(taken)), [runFiles.next]: options })
+  return options
+}
+
+function withWayOn(error: unknown): unknown {
+  if (!(error instanceof SpikewasmError)) return error
+  const message = `${error.message}; the checkpoint before it is whole: resume goes on from there`
+  return new SpikewasmError(message, { cause: error })
+}
+
+/** Why there is nothing to go on with; undefined where there is. */
+function endOf({ epochs: records, stopped }: History, epochs: number): string | undefined {
+  const last = records.at(-1)
+  return stopped ?? (last?.epoch === epochs && !last.partial ? 'finished' : undefined)
+}
+
+/** What chooses the best epoch where nobody says it. */
+function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
+  if (testAccuracy !== undefined) return 'testAccuracy'
+  return testLoss === undefined ? 'trainLoss' : 'testLoss'
+}
+
+function isBetter(value: number, best: number | null, monitor: Monitor): boolean {
+  if (!Number.isFinite(value)) return false
+  if (best === null) return true
+  return modeOf(monitor) === 'min' ? value < best : value > best
+}
+
+/** What a network predicts with: its averages where they are kept, else its parameters. */
+function weightsOf({ tensors }: Snapshot): StateDict {
+  return { ...partOf(tensors, 'model.'), ...partOf(tensors, 'optimizer.average.') }
+}
+
+/** A model as `model.save` writes it. */
+function modelFile(snapshot: Snapshot): Uint8Array {
+  const { input, timeSteps, frames, method, network, data, validation } = snapshot.about.setting
+  const { classNames, ...known } = data as ModelData
+  // Data that are augmented are not made of bytes; those that test are.
+  const { normalization = (validation as ModelData | undefined)?.normalization } = known
+  const about = classNames || normalization ? { classNames, normalization } : undefined
+  const json = JSON.stringify({ input, timeSteps, frames, method, network, data: about })
+  return serializeState(weightsOf(snapshot), { [modelKey]: json })
+}
+
+/** One JSON object a line. */
+function historyOf({ about }: Snapshot, partial: EpochRecord | undefined): Uint8Array {
+  const lines = linesOf(about.records)
+  return partial ? joined(lines, lineOf(partial)) : lines
+}
