@@ -83,6 +83,6 @@ function contradiction({ first, epochs, progress, records, setting }: Snapshot['
   if (wrong >= 0) return `records.${wrong}`
   const { data, batchSize } = setting as { data?: { length?: unknown }; batchSize?: unknown }
   const steps = Number(data?.length) / Number(batchSize)
-  if (sums.steps !== step || step > Math.max(1, Math.floor(steps))) return 'progress.step'
+  if (sums.steps !== step || step > Math.ceil(steps)) return 'progress.step'
   return undefined
 }

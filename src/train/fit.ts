@@ -56,9 +56,7 @@ export async function fit(
   // Made when it is asked for: it looks at the data.
   let known: Setting | undefined
   const setting = (): Setting => {
-    // What is as it always was has no entry, so that older checkpoints go on.
-    const more = options.dropLast === false ? { dropLast: false } : {}
-    known ??= { ...settingOf(session, data, asked), ...more }
+    known ??= settingOf(session, data, asked)
     return known
   }
   if (found) expectSameSetting(found.about.setting, setting())

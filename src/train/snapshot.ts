@@ -145,6 +145,7 @@ export function settingOf(
     readonly accumulate?: number
     readonly ema?: number
     readonly freeze?: Names
+    readonly dropLast?: boolean
     readonly validation?: Dataset
   },
 ): Setting {
@@ -161,6 +162,7 @@ export function settingOf(
       },
       ...{ loss, clipNorm, ema },
       penalties: penalties?.map((penalty) => ({ ...penalty, layers: [penalty.layers].flat() })),
+      dropLast: options.dropLast ?? true,
       accumulate: accumulate === 1 ? undefined : accumulate,
       freeze: freeze === undefined ? undefined : [freeze].flat(),
       schedule: { kind, by, options: of },

@@ -291,7 +291,7 @@ test('regression: the best epoch by testLoss, progress without accuracies', () =
     for (const callback of make)
       assert.match(
         await messageOf(() => model.fit(data, { ...of, callbacks: [callback('testAccuracy')] })),
-        /monitor must be a figure that epochs have, got testAccuracy, which a loss of targets has/,
+        /monitor must be a figure that epochs have, got testAccuracy, which needs labels, and/,
       )
     await model.dispose()
   }))
