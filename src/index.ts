@@ -52,6 +52,7 @@ export {
   type CosineOptions,
   constant,
   cosine,
+  type EpochFigures,
   type EpochSchedule,
   linearWarmup,
   type Names,
@@ -72,9 +73,9 @@ export {
 } from './optimizer/index.js'
 export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './plan/plan.js'
 export type { Phase } from './plan/program.js'
-export type { Prediction } from './runtime/predict.js'
+export type { Prediction, PredictOptions } from './runtime/predict.js'
 export type { OperationTime } from './runtime/profile.js'
-export type { StepOptions, StepResult, StreamStep } from './runtime/settings.js'
+export type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
 export type { NamedTensor, StateDict } from './runtime/state.js'
 export type { Diagnostics, NeuronActivity } from './runtime/views.js'
 export type { Callback, FitStart, Training } from './train/callback.js'

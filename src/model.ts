@@ -1,7 +1,7 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import { checkBoolean, checkOptions, checkPath, SpikewasmError } from './errors.js'
+import { checkOptions, checkPath } from './errors.js'
 import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
 import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
@@ -9,14 +9,14 @@ import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
-import { checkBatch, checkTargets, fillSlot } from './runtime/batch.js'
-import { expectFiniteOutput, nonFinite } from './runtime/non-finite.js'
-import { type Prediction, predict } from './runtime/predict.js'
+import { type Prediction, type PredictOptions, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
-import type { StepOptions, StepResult, StreamStep } from './runtime/settings.js'
+import type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
 import { averages, gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
-import { checkClipNorm, followOptimizer, setOptimizer, stepFactor } from './runtime/training.js'
+import { streamStep, trainStep } from './runtime/step.js'
+import { setOptimizer } from './runtime/training.js'
+import { wantsAverages } from './runtime/update.js'
 import {
   activity,
   type Diagnostics,
@@ -24,8 +24,6 @@ import {
   firingRates,
   type NeuronActivity,
   output,
-  predictions,
-  spikeCounts,
   stepRates,
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
@@ -59,7 +57,7 @@ export class Model {
    * Takes effect with the next step; what one rule keeps, such as momentum, stays until the next
    * step of another rule.
    * @throws SpikewasmError for what is no optimizer, for a group that names what the network does
-   *   not have, and for another rule or other groups while `fit` runs
+   *   not have, and while the model runs; in `fit` a schedule changes the learning rate
    */
   set optimizer(optimizer: Optimizer) {
     setOptimizer(this.session, optimizer)
@@ -141,22 +139,7 @@ export class Model {
    *   not finite; Error when a worker fails
    */
   trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
-    return this.session.alone(async () => {
-      checkOptions('trainStep', options, ['update', 'lr', 'clipNorm'])
-      const program = checkBoolean('trainStep.update', options.update, true) ? 'train' : 'gradients'
-      const { lr = this.optimizer.lr, clipNorm } = options
-      const factor = stepFactor(this.optimizer, lr)
-      checkClipNorm('trainStep.clipNorm', clipNorm)
-      programOf(this.session, program)
-      checkBatch(this.session, x, this.batchSize)
-      checkTargets(this.session, y, this.batchSize)
-      await followOptimizer(this.session, clipNorm)
-      fillSlot(this.session, 0, x, y, this.batchSize)
-      const result = await this.session.run(program, 0, this.batchSize, lr, factor)
-      const problem = nonFinite(this.session, 0, program)
-      if (problem !== undefined) throw new SpikewasmError(problem)
-      return result
-    })
+    return this.session.alone(() => trainStep(this.session, x, y, options))
   }
 
   /**
@@ -178,10 +161,10 @@ export class Model {
    * few samples, or a few that are left behind the last full batch, run one by one and cost no
    * whole batch; the numbers are the same, bit for bit.
    * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W], n at most the batch size
-   * @throws SpikewasmError when the length is no multiple of a sample's
+   * @throws SpikewasmError when the length is no multiple of a sample's, and for wrong options
    */
-  predict(x: Float32Array): Promise<Prediction> {
-    return this.session.alone(() => predict(this.session, x))
+  predict(x: Float32Array, options: PredictOptions = {}): Promise<Prediction> {
+    return this.session.alone(() => predict(this.session, x, options))
   }
 
   /**
@@ -195,17 +178,7 @@ export class Model {
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */
   step(x: Float32Array): Promise<StreamStep> {
-    return this.session.alone(async () => {
-      const { session } = this
-      const { rates } = programOf(session, 'stream')
-      checkBatch(session, x, this.batchSize)
-      fillSlot(session, 0, x, undefined, this.batchSize)
-      await session.run('stream', 0, this.batchSize)
-      const logits = output(session, session.streamed)
-      expectFiniteOutput(session, logits, (row) => `sample ${row} in step ${session.streamed}`)
-      const classes = predictions(session).slice()
-      return { steps: session.streamed, logits, classes, spikes: spikeCounts(session, rates) }
-    })
+    return this.session.alone(() => streamStep(this.session, x))
   }
 
   /**
@@ -293,14 +266,22 @@ export class Model {
    * and the network in the metadata, for `loadModel`. All of it is written, or nothing.
    * @param path of the file
    * @param metadata strings by name, stored in the file
-   * @throws SpikewasmError when the file cannot be written
+   * @throws SpikewasmError for wrong options, and when the file cannot be written
    */
-  async save(path: string, metadata: Record<string, string> = {}): Promise<void> {
+  async save(
+    path: string,
+    metadata: Record<string, string> = {},
+    options: SaveOptions = {},
+  ): Promise<void> {
     checkPath('save.path', path)
+    checkOptions('save', options, ['averages'])
+    const state = wantsAverages('save.averages', this.session, options.averages)
+      ? this.averages()
+      : this.stateDict()
     const { serializeState } = await import('./io/state.js')
     const { writeFileAtomic } = await import('./io/files.js')
     const all = { ...metadata, [modelKey]: JSON.stringify(this.toJSON()) }
-    await writeFileAtomic(path, serializeState(this.stateDict(), all))
+    await writeFileAtomic(path, serializeState(state, all))
   }
 
   /**
@@ -330,19 +311,20 @@ export class Model {
    * Goes on from a file of `saveCheckpoint`, or from the checkpoint of a run of `fit`: with its
    * parameters, optimizer, method and progress.
    * @throws SpikewasmError for a file that is missing or damaged, or of another network, input,
-   *   seed, batch size or number of time steps; nothing is changed then
+   *   seed, batch size or number of time steps, and while `fit` runs; nothing is changed then
    */
   loadCheckpoint(path: string): Promise<void> {
-    return this.session.alone(async () =>
-      (await import('./train/model-checkpoint.js')).loadCheckpoint(this.session, path),
+    return this.session.alone(
+      async () => (await import('./train/model-checkpoint.js')).loadCheckpoint(this.session, path),
+      false,
     )
   }
 
   /**
    * Trains on a data set for a number of epochs, on from where the last call has ended.
    * @param data training samples, at least one. A last batch that is not full is left out, unless
-   *   there is no other: it is then filled with repeats, which count for the statistics of
-   *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
+   *   there is no other or `dropLast` is false: it is then filled with repeats, which count for the
+   *   statistics of batchNorm2d and for firing rates, but not for loss, accuracy and gradients
    * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
    *   finite
    */

@@ -16,15 +16,15 @@ const { values } = parseArgs({
     cost: { type: 'boolean', default: false },
   },
 })
-const number = (name) => {
-  const value = Number(values[name])
-  if (Number.isInteger(value) && value >= 0) return value
-  console.error(`--${name} must be an integer >= 0, got ${JSON.stringify(values[name])}`)
-  process.exit(1)
+const number = (name, least) => {
+  const value = values[name].trim() === '' ? Number.NaN : Number(values[name])
+  if (Number.isSafeInteger(value) && value >= least) return value
+  console.error(`--${name} must be an integer >= ${least}, got ${JSON.stringify(values[name])}`)
+  process.exit(2)
 }
 if (values.only !== undefined && values.only !== 'kill') {
   console.error(`--only must be kill, got ${JSON.stringify(values.only)}`)
-  process.exit(1)
+  process.exit(2)
 }
 if (values.cost) {
   const { cost } = await import('../build/test/chaos/cost.js')
@@ -32,7 +32,7 @@ if (values.cost) {
 } else {
   const { chaos } = await import('../build/test/chaos/chaos.js')
   const { commandChaos } = await import('../build/test/chaos/command.js')
-  const options = { runs: number('runs'), seed: number('seed'), ends: number('ends') }
+  const options = { runs: number('runs', 1), seed: number('seed', 0), ends: number('ends', 1) }
   const run = values.command ? commandChaos : chaos
   const result = await run({ ...options, only: values.only, print: console.log })
   const { ends, kills, failures } = result

@@ -8,7 +8,13 @@ import { fuzz } from '../build/test/io/fuzz.js'
 const { values } = parseArgs({
   options: { count: { type: 'string', default: '50000' }, seed: { type: 'string', default: '1' } },
 })
-const { read, refused, faults } = await fuzz(Number(values.count), Number(values.seed))
+const number = (name, least) => {
+  const value = values[name].trim() === '' ? Number.NaN : Number(values[name])
+  if (Number.isSafeInteger(value) && value >= least) return value
+  console.error(`--${name} must be an integer >= ${least}, got ${JSON.stringify(values[name])}`)
+  process.exit(2)
+}
+const { read, refused, faults } = await fuzz(number('count', 1), number('seed', 0))
 process.stdout.write(`${read} read, ${refused} refused, ${faults.length} faults\n`)
 for (const fault of faults.slice(0, 20)) process.stdout.write(`${fault}\n`)
 process.exitCode = faults.length === 0 ? 0 : 1

@@ -63,8 +63,8 @@ export function evalCommand(command: Command): Command {
     .addOption(
       counting('--top-k <n>', 'also the share of samples whose label is among the n best answers'),
     )
-    .addOption(shared.limitTrain())
-    .addOption(shared.limitTest())
+    .addOption(fromRun(shared.limitTrain()))
+    .addOption(fromRun(shared.limitTest()))
     .addOption(
       numeric('--batch-size <n>', "samples at a time (default: the run's, without --run 64)"),
     )

@@ -93,7 +93,7 @@ export function exportOptions(command: Command): Command {
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
     .addOption(fromRun(shared.method()))
-    .addOption(shared.stepMode())
+    .addOption(fromRun(shared.stepMode()))
     .addOption(counting('--batch-size <n>', 'with --mode train: samples of one step (default: 1)'))
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())

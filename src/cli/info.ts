@@ -53,7 +53,7 @@ export function infoCommand(command: Command): Command {
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
     .addOption(fromRun(shared.method()))
-    .addOption(shared.stepMode())
+    .addOption(fromRun(shared.stepMode()))
     .addOption(fromRun(shared.gradientCheckpoint()))
     .addOption(shared.threads())
     .addOption(

@@ -56,11 +56,15 @@ export function named(
   return preset === undefined ? option : option.default(preset)
 }
 
-/** The option without its default, which is the run's; --help says both. */
+/**
+ * The option without its default, which is the run's; --help says both. (What the description says
+ * of its default is put into the same words.)
+ */
 export function fromRun(option: Option): Option {
-  const preset = option.defaultValue as string | number
+  const [plain, said] = option.description.split(/ \(default: (.*)\)$/)
+  const preset = option.defaultValue ?? said
   option.default(undefined)
-  option.description += ` (default: the run's, without --run ${preset})`
+  option.description = `${plain} (default: the run's, without --run ${preset})`
   return option
 }
 

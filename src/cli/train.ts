@@ -126,7 +126,7 @@ export function trainCommand(command: Command): Command {
         '--monitor <name>',
         'what chooses the best weights (default: testAccuracy), and what --early-stopping ' +
           'watches',
-        monitors,
+        monitors.filter((name) => name !== 'testMeanAbsoluteError'),
       ),
     )
     .addOption(shared.revectorize())

@@ -67,6 +67,11 @@ export function fromArrays(options: ArraysOptions): Dataset {
     labels !== undefined || targets !== undefined,
     () => `${name}: labels or targets must be given, got neither`,
   )
+  expect(
+    labels === undefined || options.classes !== undefined,
+    () =>
+      `${name}: classes must be given with labels: how many classes there are, as in classes: 10`,
+  )
   const classed = { ...options, classes: options.classes ?? 0 }
   const described = checkDescribed('fromArrays', classed, name)
   const { shape } = described

@@ -112,10 +112,11 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     },
   }
   const sent: AugmentOptions = { crop, flip, cutout, autoAugment: auto }
-  return withPlain(augmented, (): PlainAugmented | undefined => {
+  const made = (): PlainAugmented | undefined => {
     const of = plainOf(dataset)
     return of && { kind: 'augmented', of, options: sent }
-  })
+  }
+  return withPlain(augmented, made, sent)
 }
 
 /**

@@ -22,6 +22,7 @@ interface Note {
   readonly pixels: unknown
   readonly targets: unknown
   readonly plain: () => Plain | undefined
+  readonly changes: object | undefined
 }
 
 const notes = new WeakMap<object, Note>()
@@ -29,13 +30,24 @@ const notes = new WeakMap<object, Note>()
 /**
  * Notes how a data set can be made again.
  * @param plain is called when the data set is to be sent; undefined where what it reads from cannot
+ * @param changes how samples change from epoch to epoch, as plain data; default: they do not
  * @returns the data set
  */
-export function withPlain<D extends Readable>(dataset: D, plain: Note['plain']): D {
+export function withPlain<D extends Readable>(
+  dataset: D,
+  plain: Note['plain'],
+  changes?: object,
+): D {
   const { pixels, targets } = dataset
-  notes.set(dataset.read, { pixels: pixels?.read, targets: targets?.read, plain })
+  notes.set(dataset.read, { pixels: pixels?.read, targets: targets?.read, plain, changes })
   return dataset
 }
+
+/**
+ * How samples of a data set change from epoch to epoch; undefined where they do not, and where that
+ * cannot be known.
+ */
+export const changesOf = ({ read }: Readable): object | undefined => notes.get(read)?.changes
 
 /** A data set as plain data; undefined if only this object can read it. */
 export function plainOf(dataset: Readable): Plain | undefined {

@@ -1,32 +1,48 @@
 /**
- * A checkpoint as one safetensors file: tensors by name, and what else there is as JSON in its
- * metadata, with a hash over both.
+ * A checkpoint as one safetensors file: tensors by name, records of epochs as lines of JSON, and
+ * what else there is as JSON in its metadata, with a hash over all.
  */
 
 import { quote, SpikewasmError } from '../errors.js'
 import type { StateDict } from '../runtime/state.js'
-import { parseJson } from './json.js'
+import { checkSize, parseJson } from './json.js'
 import { parseFloats, serializeSafetensors } from './safetensors.js'
+import { MOST_TENSORS } from './safetensors-header.js'
 
 /** What a checkpoint holds: nothing of it is code. */
 export interface CheckpointContent {
   readonly tensors: StateDict
-  /** Plain data. */
+  /** Plain data. Of its `records`, there may be any number. */
   readonly about: unknown
 }
 
 /** Of the layout of the file; another number is refused. */
 const VERSION = '1'
 
+/** The lines, as a tensor of bytes: a text of the header has bounds. */
+const RECORDS = 'spikewasm.records'
+
+/** Fewer than any record has: so objects take no more memory than a few times their lines. */
+const LEAST_OF_LINE = 32
+const MOST_OF_LINE = 4_000_000
+
+/** What callers may know already. */
+interface Known {
+  /** `about` as JSON, without its records. */
+  readonly text: string
+  /** Its records, each as JSON and a line break. */
+  readonly lines: Uint8Array
+}
+
 /**
  * The same content gives the same bytes.
  *
  * @param content numbers of `about` must be finite
- * @param text `about` as JSON, for callers that know parts of it already
+ * @throws SpikewasmError for what could not be read again
  */
 export async function serializeCheckpoint(
   { tensors, about }: CheckpointContent,
-  text = JSON.stringify(about),
+  { text, lines }: Known = knownOf(about),
 ): Promise<Uint8Array> {
   const entries = Object.fromEntries(
     Object.entries(tensors).map(([name, { shape, data }]) => [
@@ -34,12 +50,31 @@ export async function serializeCheckpoint(
       { dtype: 'F32' as const, shape, data },
     ]),
   )
-  return serializeSafetensors(entries, {
-    format: 'pt',
-    'spikewasm.checkpoint': VERSION,
-    'spikewasm.about': text,
-    'spikewasm.sha256': await hashOf(tensors, text),
-  })
+  checkSize(text, 'the checkpoint', 'what it holds beside arrays')
+  const count = Object.keys(tensors).length + 1
+  if (count > MOST_TENSORS)
+    throw new SpikewasmError(
+      `the checkpoint must hold at most ${MOST_TENSORS} arrays, got ${count}; let callbacks keep ` +
+        'fewer',
+    )
+  const records = { dtype: 'U8' as const, shape: [lines.length], data: lines }
+  return serializeSafetensors(
+    { ...entries, [RECORDS]: records },
+    {
+      format: 'pt',
+      'spikewasm.checkpoint': VERSION,
+      'spikewasm.about': text,
+      'spikewasm.sha256': await hashOf(tensors, text, lines),
+    },
+  )
+}
+
+function knownOf(about: unknown): Known {
+  const { records, ...rest } = (about ?? {}) as { readonly records?: unknown }
+  const lines = (Array.isArray(records) ? records : []).map(
+    (record) => `${JSON.stringify(record)}\n`,
+  )
+  return { text: JSON.stringify(rest), lines: new TextEncoder().encode(lines.join('')) }
 }
 
 /**
@@ -47,7 +82,7 @@ export async function serializeCheckpoint(
  * @throws SpikewasmError when the file is damaged, no checkpoint, or of another version
  */
 export async function parseCheckpoint(bytes: Uint8Array, name: string): Promise<CheckpointContent> {
-  const { tensors, metadata } = parseFloats(bytes, name)
+  const { tensors, metadata, bytes: lines } = parseFloats(bytes, name, RECORDS)
   const version = metadata['spikewasm.checkpoint']
   if (version === undefined)
     throw new SpikewasmError(
@@ -60,24 +95,47 @@ export async function parseCheckpoint(bytes: Uint8Array, name: string): Promise<
         'another version of spikewasm wrote it: resume with that one',
     )
   const text = metadata['spikewasm.about'] ?? ''
-  if (metadata['spikewasm.sha256'] !== (await hashOf(tensors, text)))
+  if (!lines || metadata['spikewasm.sha256'] !== (await hashOf(tensors, text, lines)))
     throw new SpikewasmError(
       `${name}: the checkpoint must have the hash that it was written with, got another: it is ` +
         'damaged or was changed; use one from before',
     )
-  return { tensors, about: parseJson(text, name, 'the checkpoint') }
+  const about = parseJson(text, name, 'the checkpoint')
+  if (typeof about !== 'object' || about === null || Array.isArray(about)) return { tensors, about }
+  return { tensors, about: { ...about, records: parseLines(lines, name) } }
 }
 
-/** SHA-256 over the JSON and all tensors, in the order of their names; hexadecimal. */
-async function hashOf(tensors: StateDict, text: string): Promise<string> {
+/** Records, line by line: their number has no bound but the size of the file. */
+function parseLines(bytes: Uint8Array, name: string): unknown[] {
+  const records: unknown[] = []
+  const decoder = new TextDecoder('utf-8')
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(0x0a, at)
+    const length = end - at
+    const what = `record ${records.length + 1}`
+    if (end < 0 || length < LEAST_OF_LINE || length > MOST_OF_LINE)
+      throw new SpikewasmError(
+        `${name}: ${what} must be a line of ${LEAST_OF_LINE} to ${MOST_OF_LINE} bytes, got ` +
+          `${end < 0 ? 'one without an end' : length}; use a checkpoint from before`,
+      )
+    // A figure with its name has six characters at least, and counts for two.
+    const limits = { depth: 4, values: 16 + Math.ceil(length / 3) }
+    records.push(parseJson(decoder.decode(bytes.subarray(at, end)), name, what, limits))
+    at = end + 1
+  }
+  return records
+}
+
+/** SHA-256 over the JSON, the lines and all tensors, in the order of their names; hexadecimal. */
+async function hashOf(tensors: StateDict, text: string, lines: Uint8Array): Promise<string> {
   const names = Object.keys(tensors).sort()
   const shapes = names.map((name) => [name, tensors[name].shape])
-  const head = new TextEncoder().encode(JSON.stringify([text, shapes]))
+  const head = new TextEncoder().encode(JSON.stringify([text, shapes, lines.length]))
   const arrays = names.map((name) => {
     const { buffer, byteOffset, byteLength } = tensors[name].data
     return new Uint8Array(buffer, byteOffset, byteLength)
   })
-  return sha256([head, ...arrays])
+  return sha256([head, lines, ...arrays])
 }
 
 /** SHA-256 of bytes, one behind the other; hexadecimal. */

@@ -34,10 +34,8 @@ export function parseJson(
   const refuse = (rule: string, got: string): never => {
     throw new SpikewasmError(`${name}: ${what} must ${rule}, got ${got}`)
   }
-  const { length, depth, values, twice } = { ...most, ...limits }
-  if (text.length > length) refuse(`have at most ${length} characters`, `${text.length}`)
-  if (deeper(text, depth)) refuse(`be nested at most ${depth} deep`, 'more')
-  if (longer(text, values)) refuse(`hold at most ${values} values`, 'more')
+  const { twice } = { ...most, ...limits }
+  checkSize(text, name, what, limits)
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -50,7 +48,23 @@ export function parseJson(
   return value
 }
 
-/** The same of bytes, which must be UTF-8. */
+/**
+ * Of valid JSON, what `parseJson` checks before it parses: who writes a file asks whether it can be
+ * read.
+ *
+ * @throws SpikewasmError for what is larger than the limits
+ */
+export function checkSize(text: string, name: string, what: string, limits: JsonLimits = {}): void {
+  const refuse = (rule: string, got: string): never => {
+    throw new SpikewasmError(`${name}: ${what} must ${rule}, got ${got}`)
+  }
+  const { length, depth, values } = { ...most, ...limits }
+  if (text.length > length) refuse(`have at most ${length} characters`, `${text.length}`)
+  if (deeper(text, depth)) refuse(`be nested at most ${depth} deep`, 'more')
+  if (longer(text, values)) refuse(`hold at most ${values} values`, 'more')
+}
+
+/** As `parseJson`, of bytes, which must be UTF-8. */
 export function parseJsonBytes(
   bytes: Uint8Array,
   name: string,

@@ -59,6 +59,8 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): 
 export interface FloatFile {
   readonly tensors: Record<string, { shape: readonly number[]; data: Float32Array }>
   readonly metadata: Record<string, string>
+  /** Where it was asked for and is there; a view of the file. */
+  readonly bytes?: Uint8Array
 }
 
 /** Bytes of a file's 8-bit tensors, each of which becomes four. */
@@ -67,10 +69,13 @@ const MOST_BYTES = 1 << 24
 /**
  * The same with all numbers as float32, converted one tensor after the other.
  *
+ * @param apart name of a tensor of type U8 that is given as it is
  * @throws SpikewasmError when the file is damaged, or holds more than 16 MiB of 8-bit numbers
  */
-export function parseFloats(bytes: Uint8Array, name: string): FloatFile {
-  const { entries, metadata, dataStart } = readEntries(bytes, name)
+export function parseFloats(bytes: Uint8Array, name: string, apart?: string): FloatFile {
+  const { entries: all, metadata, dataStart } = readEntries(bytes, name)
+  const other = all.find((entry) => entry.name === apart && entry.dtype === 'U8')
+  const entries = all.filter((entry) => entry !== other)
   let small = 0
   for (const { dtype, begin, end } of entries)
     if (CONSTRUCTORS[dtype].BYTES_PER_ELEMENT === 1) small += end - begin
@@ -83,7 +88,11 @@ export function parseFloats(bytes: Uint8Array, name: string): FloatFile {
     entry.name,
     { shape: entry.shape, data: toFloat32(tensorOf(bytes, dataStart, entry)) },
   ])
-  return { tensors: Object.fromEntries(tensors), metadata }
+  return {
+    tensors: Object.fromEntries(tensors),
+    metadata,
+    ...(other && { bytes: bytes.subarray(dataStart + other.begin, dataStart + other.end) }),
+  }
 }
 
 /** What the header says, checked against the data. */

@@ -69,13 +69,16 @@ export function adamW(options: AdamOptions = {}): Adam {
   return make('adamW', options, 0.01)
 }
 
+const isShare = (b: unknown): boolean =>
+  Number.isFinite(b) && (b as number) >= 0 && (b as number) < 1
+
 function make(kind: Adam['kind'], options: AdamOptions, standardDecay: number): Adam {
   checkOptions(kind, options, adamFields)
   const { lr = 0.001, betas = [0.9, 0.999], eps = 1e-8 } = options
   const { weightDecay = standardDecay, decay = 'weights', groups = [] } = options
   expect(isRate(lr), () => `${kind}.lr must be ≥ 0, got ${describe(lr)}`)
   expect(
-    Array.isArray(betas) && betas.length === 2 && betas.every((b) => b >= 0 && b < 1),
+    Array.isArray(betas) && betas.length === 2 && betas.every(isShare),
     () => `${kind}.betas must be two numbers in 0…1 (1 excluded), got ${describe(betas)}`,
   )
   expect(

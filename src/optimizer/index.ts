@@ -6,7 +6,16 @@ import { type Sgd, sgd, sgdFields } from './sgd.js'
 
 export { type Adam, type AdamOptions, adam, adamW } from './adam.js'
 export type { ParameterGroup } from './groups.js'
-export { checkMonitor, type Monitor, modeOf, monitored, monitors } from './monitor.js'
+export {
+  checkMonitor,
+  type EpochFigures,
+  expectFigure,
+  figuresOf,
+  type Monitor,
+  modeOf,
+  monitored,
+  monitors,
+} from './monitor.js'
 export { checkNames, type Names, named } from './names.js'
 export { checkRate } from './rate.js'
 export {

@@ -19,9 +19,22 @@ export function checkNames(name: string, value: Names): readonly string[] {
 }
 
 /** Whether a pattern names this parameter or layer, or a layer that it is in. */
-function covers(pattern: string, name: string): boolean {
-  const parts = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}(\\..*)?$`, 's').test(name)
+const covers = (pattern: string, name: string): boolean =>
+  matches(pattern, name) || matches(`${pattern}.*`, name)
+
+/** Each piece is looked for once: a regular expression may try all places of all of them. */
+function matches(pattern: string, name: string): boolean {
+  const [first, ...rest] = pattern.split('*')
+  const last = rest.pop()
+  if (last === undefined) return name === first
+  if (!name.startsWith(first)) return false
+  let at = first.length
+  for (const piece of rest) {
+    const found = name.indexOf(piece, at)
+    if (found < 0) return false
+    at = found + piece.length
+  }
+  return name.length - last.length >= at && name.endsWith(last)
 }
 
 /**
@@ -35,8 +48,10 @@ export function named(what: string, patterns: Names, all: readonly string[]): st
   for (const pattern of list)
     if (!all.some((name) => covers(pattern, name)))
       throw new SpikewasmError(
-        `${what} must name what the network has, got ${JSON.stringify(pattern)}; there are ` +
-          `${all.slice(0, 12).join(', ')}${all.length > 12 ? ', …' : ''}`,
+        `${what} must name what the network has, got ${JSON.stringify(pattern)}; ` +
+          (all.length === 0
+            ? 'there is nothing that it could name: leave it out'
+            : `there are ${all.slice(0, 12).join(', ')}${all.length > 12 ? ', …' : ''}`),
       )
   return all.filter((name) => list.some((pattern) => covers(pattern, name)))
 }

@@ -1,7 +1,7 @@
 /** Learning-rate schedules: factors of the optimizer's learning rate. */
 
 import { checkOptions, describe, expect } from '../errors.js'
-import { checkMonitor, type Monitor, modeOf, monitored } from './monitor.js'
+import { checkMonitor, type EpochFigures, type Monitor, modeOf, monitored } from './monitor.js'
 
 /** Where a training stands when a schedule is asked. */
 export interface ScheduleAt {
@@ -14,7 +14,7 @@ export interface ScheduleAt {
   /** Steps of all epochs together. */
   readonly steps: number
   /** What the epochs before have measured, the oldest first. */
-  readonly records: readonly object[]
+  readonly records: readonly EpochFigures[]
 }
 
 /** When a schedule is asked: at the start of each epoch, or at each step. */
@@ -125,6 +125,7 @@ export function linearWarmup(
     Number.isInteger(length) && length >= 1,
     () => `linearWarmup's length must be an integer ≥ 1, got ${describe(length)}`,
   )
+  expectNoMaker("linearWarmup's second argument", then)
   expect(
     typeof then === 'function',
     () => `linearWarmup's second argument must be a schedule, got ${describe(then)}`,
@@ -167,11 +168,9 @@ function after(
     epochs: epochsThen,
     step: stepThen,
     steps: stepsThen,
-    records: by === 'step' ? records : records.filter((record) => epochOf(record) > length),
+    records: by === 'step' ? records : records.filter(({ epoch }) => epoch > length),
   }
 }
-
-const epochOf = (record: object): number => (record as { epoch?: number }).epoch ?? 0
 
 /** Options of `oneCycle`; each has a default, PyTorch's. */
 export interface OneCycleOptions {
@@ -200,7 +199,7 @@ export function oneCycle(options: OneCycleOptions = {}): Schedule {
   const { warmup = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options
   const { anneal = 'cos', by = 'step' } = options
   expect(
-    warmup > 0 && warmup < 1,
+    Number.isFinite(warmup) && warmup > 0 && warmup < 1,
     () => `oneCycle.warmup must lie in 0…1 (both excluded), got ${describe(warmup)}`,
   )
   for (const [key, value] of Object.entries({ divFactor, finalDivFactor }))
@@ -292,7 +291,7 @@ export function plateau(options: PlateauOptions = {}): Schedule {
   const { monitor = 'testLoss', factor = 0.1, patience = 10, min = 0, threshold = 1e-4 } = options
   checkMonitor('plateau.monitor', monitor)
   expect(
-    factor > 0 && factor < 1,
+    Number.isFinite(factor) && factor > 0 && factor < 1,
     () =>
       'plateau.factor must lie in 0…1 (both excluded), since the learning rate is multiplied ' +
       `with it, got ${describe(factor)}`,
@@ -344,28 +343,24 @@ export function perStep(factor: (at: ScheduleAt) => number): Schedule {
   })
 }
 
-/** Makers that somebody may give in place of what they make. */
-const makers: readonly unknown[] = [
-  constant,
-  cosine,
-  linearWarmup,
-  oneCycle,
-  stepDecay,
-  plateau,
-  perStep,
-]
-
 /** @throws SpikewasmError for what is no schedule */
 export function checkSchedule(name: string, schedule: Schedule): void {
+  expectNoMaker(name, schedule)
   expect(
     typeof schedule === 'function',
     () => `${name} must be a function, got ${describe(schedule)}`,
   )
-  expect(
-    !makers.includes(schedule),
-    () =>
-      `${name} must give a number, got a function; call its maker: ` +
-      `${schedule.name}(), not ${schedule.name}`,
+}
+
+/** @throws SpikewasmError for a maker of schedules, or its name, in place of what it makes */
+function expectNoMaker(name: string, found: unknown): void {
+  const makers = [constant, cosine, linearWarmup, oneCycle, stepDecay, plateau, perStep]
+  const maker = makers.find((one) => one === found || one.name === found)
+  expect(maker === undefined, () =>
+    typeof found === 'string'
+      ? `${name} must be a function, got ${describe(found)}; call its maker: ${found}()`
+      : `${name} must give a number, got a function; call its maker: ${maker?.name}(), not ` +
+        maker?.name,
   )
 }
 
@@ -377,5 +372,8 @@ function checkBy(name: string, by: ScheduleBy): void {
 }
 
 function checkShare(name: string, value: number): void {
-  expect(value >= 0 && value <= 1, () => `${name} must lie in 0…1, got ${describe(value)}`)
+  expect(
+    Number.isFinite(value) && value >= 0 && value <= 1,
+    () => `${name} must lie in 0…1, got ${describe(value)}`,
+  )
 }

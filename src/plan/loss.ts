@@ -101,7 +101,7 @@ export function checkLossOfMethod(options: PlanOptions): void {
     !online || penalties.length === 0,
     () =>
       `penalties need all steps before their gradient, which method '${method}' has not; use ` +
-      afterwards,
+      `${afterwards}, or penalties: [] to take away those of compile or an earlier fit`,
   )
   expect(
     !online || loss.kind === 'crossEntropy' || isStandard('mseWeight', mseWeight, timeSteps),

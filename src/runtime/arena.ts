@@ -10,6 +10,8 @@ export interface Arena {
   readonly plan: Plan
   /** Only its bytes: those of a model that was disposed of may be a copy. */
   readonly memory: Pick<WebAssembly.Memory, 'buffer'>
+  /** A copy of the parameters, while moving averages lie in their place. */
+  aside?: Float32Array | undefined
 }
 
 /**
@@ -67,4 +69,15 @@ export function storedAt(
   { offset, layout }: { offset: number; layout: { stored: number } },
 ): Float32Array {
   return floatsAt(arena, base + offset, layout.stored)
+}
+
+/** A parameter as it is stored, whatever lies in its place at present. */
+export function parameterOf(
+  arena: Arena,
+  parameter: { offset: number; layout: { stored: number } },
+): Float32Array {
+  const { aside, plan } = arena
+  const { offset, layout } = parameter
+  if (!aside) return storedAt(arena, plan.named.parameters.address, parameter)
+  return aside.subarray(offset / 4, offset / 4 + layout.stored)
 }

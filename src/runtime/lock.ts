@@ -8,7 +8,8 @@ export class Lock {
   private held = false
   private paused = false
   private lent = false
-  private freed: (() => void) | undefined
+  /** Who waits for the lock to be free, or for a pause. */
+  private waiting: (() => void)[] = []
 
   /** Whether an operation runs, also one that has paused or lent the lock. */
   get taken(): boolean {
@@ -27,8 +28,7 @@ export class Lock {
       return await body()
     } finally {
       this.held = false
-      this.freed?.()
-      this.freed = undefined
+      this.wake()
     }
   }
 
@@ -49,7 +49,10 @@ export class Lock {
     try {
       const result = callback()
       // Without a promise the pause is over when the callback returns.
-      if (result instanceof Promise) await result
+      if (isThenable(result)) {
+        this.wake()
+        await result
+      }
     } finally {
       this.paused = false
     }
@@ -62,22 +65,39 @@ export class Lock {
   async lend(callback: () => unknown): Promise<void> {
     this.held = false
     this.lent = true
+    this.wake()
     try {
       await callback()
     } finally {
-      while (this.held)
-        await new Promise<void>((resolve) => {
-          this.freed = resolve
-        })
+      while (this.held) await this.changed()
       this.lent = false
       this.held = true
     }
   }
+
+  /** Resolves when no operation runs, or the one that does waits for a callback of its own. */
+  async rests(): Promise<void> {
+    while (this.held && !this.paused) await this.changed()
+  }
+
+  private changed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.waiting.push(resolve)
+    })
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve()
+  }
 }
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 
 function refuse(): never {
   throw new SpikewasmError(
     'the model is running; wait for the call before (await) before the next one. During ' +
-      'fit, onEpoch may call what it waits for, except fit',
+      'fit, onFitStart, onEpoch and onFitEnd may call what they wait for, except fit and ' +
+      'loadCheckpoint',
   )
 }

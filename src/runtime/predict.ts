@@ -1,10 +1,11 @@
 /** Outputs of any number of samples, batch by batch; a few samples one by one. */
 
-import { expect } from '../errors.js'
+import { checkOptions, expect } from '../errors.js'
 import { programOf } from './arena.js'
 import { expectNumbers, fillSlot } from './batch.js'
 import { expectFiniteOutput } from './non-finite.js'
 import type { Session } from './session.js'
+import { wantsAverages, withAverages } from './update.js'
 import { output, predictions } from './views.js'
 
 /** What `predict` returns for n samples. */
@@ -15,12 +16,32 @@ export interface Prediction {
   readonly classes: Int32Array
 }
 
+/** Options of `predict`. */
+export interface PredictOptions {
+  /**
+   * Predicts with the moving averages that `fit` keeps with `ema`, in place of the parameters,
+   * which stay as they are. Default false.
+   */
+  averages?: boolean
+}
+
 /**
  * `Model.predict`. The caller must hold the model's lock. A few samples run one by one, more of
  * them as a batch (`Plan.singles`); their bits are the same.
  */
-export async function predict(session: Session, x: Float32Array): Promise<Prediction> {
+export async function predict(
+  session: Session,
+  x: Float32Array,
+  options: PredictOptions = {},
+): Promise<Prediction> {
   programOf(session, 'evaluate')
+  checkOptions('predict', options, ['averages'])
+  const averages = wantsAverages('predict.averages', session, options.averages)
+  const run = (): Promise<Prediction> => predictAll(session, x)
+  return averages ? withAverages(session, run) : run()
+}
+
+async function predictAll(session: Session, x: Float32Array): Promise<Prediction> {
   expectNumbers('x', x)
   const { input, asked, frames, batchSize, timeSteps, classes: outputs } = session
   const [C, H, W] = input

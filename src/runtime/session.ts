@@ -2,17 +2,15 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
-import { initialValues } from '../graph/init.js'
 import type { Graph } from '../graph/trace.js'
 import { type InputShape, type Shape, sizeOf } from '../nn/value.js'
 import { type Optimizer, sgd } from '../optimizer/index.js'
-import { pack } from '../plan/layout.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
 import type { Plan, PlanOptions, ProgramName } from '../plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
 import { planFor } from './allocate.js'
-import { type Arena, floatsAt, programOf, storedAt } from './arena.js'
+import { type Arena, floatsAt, programOf } from './arena.js'
 import { breathe } from './breathe.js'
 import { tidy } from './collect.js'
 import { end, type Holding, hold, lastingBytes, poolMaker, readable, roomFor } from './holding.js'
@@ -23,7 +21,7 @@ import { giveBack } from './memories.js'
 import { availableParallelism, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
-import { stateDict, takeState } from './state.js'
+import { initialise, stateDict, takeState } from './state.js'
 import { stepMask } from './step-mask.js'
 import { penaltyOf, slotTargets, targetAddress, targetKind } from './targets.js'
 import { gradientNorm, writeStep } from './update.js'
@@ -51,6 +49,7 @@ export class Session implements Arena {
   clipNorm: number | undefined
   ema = 0
   accumulated = 0
+  aside: Arena['aside']
   private holding: Holding | undefined
   private view!: DataView
   private failure: string | undefined
@@ -163,24 +162,8 @@ export class Session implements Arena {
     this.trained = false
     takeKept(this, previous?.kept)
     if (previous) takeState(this, previous.state)
-    else this.initialise()
+    else initialise(this, this.seed)
     await ended
-  }
-
-  initialise(): void {
-    this.plan.parameters.forEach((parameter, i) => {
-      pack(
-        parameter.layout,
-        initialValues(parameter, this.settings.seed, i),
-        storedAt(this, this.plan.named.parameters.address, parameter),
-      )
-    })
-    for (const statistic of this.plan.statistics)
-      storedAt(this, this.plan.named.statistics.address, statistic).fill(
-        statistic.initial,
-        0,
-        statistic.layout.shape[0],
-      )
   }
 
   /** Throws unless the model can run. */
@@ -199,8 +182,9 @@ export class Session implements Arena {
     return this.lock.hold(operation, nested)
   }
 
-  /** One of the two input slots, to be filled before `runSlot`. Whoever calls it holds the lock. */
+  /** One of the two input slots, to be filled before `run`. Whoever calls it holds the lock. */
   slot(index: 0 | 1): Slot {
+    this.checkAlive()
     const { images, labels } = this.plan.named
     const size = this.batchSize * this.imageFloats
     return {
@@ -371,19 +355,25 @@ export class Session implements Arena {
   }
 
   /**
-   * Ends all threads when the running step, if any, has ended; an operation with more steps then
-   * rejects. The model cannot be used afterwards, only read.
+   * Ends all threads when the operation that runs, if any, has rejected behind its step. The model
+   * cannot be used afterwards, only read.
    */
   dispose(): Promise<void> {
     this.disposed = true
+    this.ended ??= this.release()
+    return this.ended
+  }
+
+  private async release(): Promise<void> {
+    // An operation may have views of the memory, which is another model's behind this. One that
+    // waits for a callback has none, and the callback may wait for this.
+    await this.lock.rests()
     // Not amid a step: what a worker says when its pool is gone would be an error that nobody can
     // catch.
-    this.ended ??= this.stepEnded.then(() => {
-      const held = this.holding
-      this.holding = undefined
-      return end(held, false, this)
-    })
-    return this.ended
+    await this.stepEnded
+    const held = this.holding
+    this.holding = undefined
+    await end(held, false, this)
   }
 
   get lastingBytes(): number {

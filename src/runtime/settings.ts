@@ -58,6 +58,15 @@ export interface StepOptions {
   clipNorm?: number
 }
 
+/** Options of `save`. */
+export interface SaveOptions {
+  /**
+   * Writes the moving averages that `fit` keeps with `ema` instead of the parameters. Default
+   * false.
+   */
+  averages?: boolean
+}
+
 /** What `step` tells of a stream. */
 export interface StreamStep {
   /** Steps since `reset`, this one included. */

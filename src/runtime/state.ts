@@ -1,10 +1,11 @@
 /** Parameters and running statistics by name: read from a model's memory, and written to it. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
+import { initialValues } from '../graph/init.js'
 import { pack, unpack } from '../plan/layout.js'
-import { type Arena, storedAt, trainingOf } from './arena.js'
+import { type Arena, parameterOf, storedAt, trainingOf } from './arena.js'
 import { expectSameTensors } from './same-tensors.js'
-import { averagesAt, type StepSource } from './update.js'
+import { averagesAt, noAverages, type StepSource } from './update.js'
 
 /** A parameter, its gradient, or a running statistic. */
 export interface NamedTensor {
@@ -23,7 +24,7 @@ export function stateDict(arena: Arena): StateDict {
   for (const p of arena.plan.parameters)
     out[p.name] = {
       shape: p.layout.shape,
-      data: unpack(p.layout, storedAt(arena, arena.plan.named.parameters.address, p)),
+      data: unpack(p.layout, parameterOf(arena, p)),
     }
   for (const s of arena.plan.statistics)
     out[s.name] = {
@@ -31,6 +32,21 @@ export function stateDict(arena: Arena): StateDict {
       data: unpack(s.layout, storedAt(arena, arena.plan.named.statistics.address, s)),
     }
   return out
+}
+
+/** Gives parameters and running statistics the values that they begin with. */
+export function initialise(arena: Arena, seed: number): void {
+  const { parameters, statistics, named } = arena.plan
+  for (const [i, parameter] of parameters.entries()) {
+    const values = initialValues(parameter, seed, i)
+    pack(parameter.layout, values, storedAt(arena, named.parameters.address, parameter))
+  }
+  for (const statistic of statistics)
+    storedAt(arena, named.statistics.address, statistic).fill(
+      statistic.initial,
+      0,
+      statistic.layout.shape[0],
+    )
 }
 
 export function takeState(arena: Arena, state: StateDict): void {
@@ -119,10 +135,7 @@ export function takeOptimizerState(
 
 /** As `stateDict`, with the moving averages of the parameters. */
 export function averages(source: StepSource): StateDict {
-  expect(
-    'average' in trainingOf(source).states,
-    () => 'the model keeps no moving average; call fit with ema, as in fit(data, { ema: 0.999 })',
-  )
+  expect('average' in trainingOf(source).states, () => noAverages)
   return { ...stateDict(source), ...optimizerState(source, ['average']).average }
 }
 

@@ -12,7 +12,7 @@ import {
   ruleOf,
 } from '../optimizer/index.js'
 import { collectState } from '../plan/state.js'
-import { standardTraining, type TrainingSpec } from '../plan/training.js'
+import type { TrainingSpec } from '../plan/training.js'
 import type { Session } from './session.js'
 
 /** Options that decide what training programs do; those of `fit`, by the same names. */
@@ -34,10 +34,18 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
   const { optimizer, loss, penalties = [], freeze, clipNorm, accumulate = 1, ema } = options
   const parameters = collectState(graph).parameters.map((p) => p.name)
   const neurons = graph.nodes.filter(({ kind }) => kind === 'neuron').map((node) => node.name)
+  expect(
+    penalties.length === 0 || neurons.length > 0,
+    () =>
+      `${name}.penalties need neurons that fire, such as lif(), and the network has none; leave ` +
+      'them out',
+  )
+  const groups = groupsOf(graph, optimizer)
+  const frozen = freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters)
   return {
     rule: ruleOf(optimizer),
-    groups: groupsOf(graph, optimizer),
-    frozen: freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters),
+    groups,
+    frozen,
     clip: clipNorm !== undefined,
     accumulate: accumulate > 1,
     average: ema !== undefined,
@@ -52,13 +60,34 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
 /**
  * Parameters of an optimizer's groups.
  *
- * @throws SpikewasmError when a group names what the network does not have
+ * @throws SpikewasmError when a group names what the network does not have, or does nothing
  */
 export function groupsOf(graph: Graph, { kind, groups }: Optimizer): TrainingSpec['groups'] {
   if (groups.length === 0) return []
   const parameters = collectState(graph).parameters.map((p) => p.name)
-  return groups.map(({ params }, i) => named(`${kind}.groups[${i}].params`, params, parameters))
+  const all = groups.map(({ params }, i) =>
+    named(`${kind}.groups[${i}].params`, params, parameters),
+  )
+  for (const [i, { lr, weightDecay }] of groups.entries()) {
+    const where = `${kind}.groups[${i}]`
+    const own = ownOf(all, i)
+    expect(
+      own.length > 0,
+      () => `${where}.params: all that it names is in groups before it; put it before them`,
+    )
+    // What has nothing of its own may still keep parameters from a group behind it.
+    const keeps = all.slice(i + 1).some((group) => own.some((name) => group.includes(name)))
+    expect(
+      lr !== undefined || weightDecay !== undefined || keeps,
+      () => `${where} must have an lr or a weightDecay of its own, got neither; leave it out`,
+    )
+  }
+  return all
 }
+
+/** Parameters of a group that are in none before it, which would count. */
+const ownOf = (groups: TrainingSpec['groups'], i: number): readonly string[] =>
+  groups[i].filter((name) => !groups.slice(0, i).some((group) => group.includes(name)))
 
 /**
  * Plans what the model's optimizer needs, and clipping once it is asked for. Whoever calls it holds
@@ -78,20 +107,17 @@ export async function followOptimizer(session: Session, clipNorm?: number): Prom
 /**
  * Makes it the model's optimizer.
  *
- * @throws SpikewasmError for what is none, and for one that the running training has no plan for
+ * @throws SpikewasmError for what is none, and while the model runs: a step would take half of it
  */
 export function setOptimizer(session: Session, optimizer: Optimizer): void {
   checkOptimizer('model.optimizer', optimizer)
-  const groups = groupsOf(session.graph, optimizer)
-  const { training = standardTraining } = session.plan.options
-  const same =
-    training.rule === ruleOf(optimizer) &&
-    JSON.stringify(groups) === JSON.stringify(training.groups)
+  groupsOf(session.graph, optimizer)
   expect(
-    same || !session.lock.taken,
+    !session.lock.taken,
     () =>
-      'model.optimizer must be of the same rule and groups while fit runs, got ' +
-      `${optimizer.kind}; set it before, or call fit with it`,
+      `model.optimizer must stay as it is while the model runs, got ${optimizer.kind}; wait for ` +
+      'the call before (await). In fit, a schedule changes the learning rate; for another ' +
+      'optimizer call fit again',
   )
   session.optimizer = optimizer
 }

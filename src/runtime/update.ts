@@ -1,6 +1,7 @@
 /** The numbers of the optimizer's step: written before a run, and kept from step to step. */
 
 import { Control, StepGroup, StepNumbers } from '../../assembly/opcodes.js'
+import { checkBoolean, expect } from '../errors.js'
 import type { Optimizer } from '../optimizer/index.js'
 import { groupOffset } from '../plan/training.js'
 import { type Arena, floatsAt, trainingOf } from './arena.js'
@@ -124,17 +125,35 @@ export function averagesAt(source: StepSource): number {
     : parameters.address
 }
 
+/**
+ * Whether averages are asked for.
+ *
+ * @param option its name, for messages
+ * @throws SpikewasmError when it is not true or false, or the model keeps none
+ */
+export function wantsAverages(option: string, { plan }: Arena, value?: boolean): boolean {
+  const wanted = checkBoolean(option, value, false)
+  const { average } = plan.named.training?.states ?? {}
+  expect(!wanted || average !== undefined, () => `${option} must be left out: ${noAverages}`)
+  return wanted
+}
+
+export const noAverages =
+  'the model keeps no moving average; call fit with ema, as in fit(data, { ema: 0.999 })'
+
 /** Runs with the moving averages in the place of the parameters, which are as before behind it. */
 export async function withAverages<T>(source: StepSource, run: () => Promise<T>): Promise<T> {
   const { parameters } = source.plan.named
   const from = averagesAt(source)
   if (from === parameters.address) return run()
-  const floats = floatsAt(source, parameters.address, parameters.bytes / 4)
-  const own = floats.slice()
-  floats.set(floatsAt(source, from, floats.length))
+  const floats = (at: number): Float32Array => floatsAt(source, at, parameters.bytes / 4)
+  source.aside = floats(parameters.address).slice()
+  floats(parameters.address).set(floats(from))
   try {
     return await run()
   } finally {
-    floats.set(own)
+    // Anew: the model may be disposed of, and its memory another's.
+    floats(parameters.address).set(source.aside)
+    source.aside = undefined
   }
 }

@@ -1,6 +1,7 @@
 /** What is called while a model trains. */
 
-import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import { checkBoolean, describe, expect, SpikewasmError } from '../errors.js'
+import type { Monitor } from '../optimizer/index.js'
 import type { StateDict } from '../runtime/state.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
 import type { Snapshot } from './snapshot.js'
@@ -18,15 +19,17 @@ export interface FitStart {
   readonly resumed: boolean
   /** Whether epochs are validated, so that their records have `testLoss` and `testAccuracy`. */
   readonly validated: boolean
+  /** The figures that records of complete epochs have, of those that can be monitored. */
+  readonly figures: readonly Monitor[]
 }
 
 /** What a callback can do to the training that called it. */
 export interface Training {
   /**
    * Ends the training: behind this step where a step's callback asks, else behind this epoch.
-   * @param reason becomes `history.stopped`
+   * @param reason becomes `history.stopped`; default 'stopped by callback NAME'
    */
-  stop(reason: string): void
+  stop(reason?: string): void
   /** Parameters and running statistics by PyTorch's names; copies. */
   stateDict(): StateDict
   /** As `model.averages()`; undefined in a training without `ema`. */
@@ -45,8 +48,9 @@ export interface Training {
 /**
  * What is called while a model trains. Each function may return a promise, which is awaited; an
  * error ends the training. A step's callback may read the model (`stateDict`, `gradients`,
- * `firingRates`, …) and call `loadStateDict` or `resetOptimizer`; an epoch's may call every
- * operation but `fit`.
+ * `firingRates`, …) and call `loadStateDict` or `resetOptimizer`; all others may call every
+ * operation but `fit` and `loadCheckpoint`. An object of a class is one too, with fields of its
+ * own.
  */
 export interface Callback {
   /** Tells it from others in messages, and its state in checkpoints. */
@@ -56,9 +60,14 @@ export interface Callback {
   onStep?(info: StepInfo, training: Training): unknown
   /** After each epoch and its validation. */
   onEpoch?(record: EpochRecord, training: Training): unknown
-  /** When the training has ended, also where an error ended it; files are closed here. */
+  /**
+   * When the training has ended; files are closed here. The history is undefined where an error
+   * ended it. All callbacks that have begun are told, whatever others throw.
+   */
   onFitEnd?(history: History | undefined, training: Training): unknown
-  /** What a checkpoint keeps of it: plain data. */
+  /**
+   * What a checkpoint keeps of it: plain data, NaN and Infinity included. Other values are refused.
+   */
   state?(): unknown
   /** Arrays that a checkpoint keeps of it beside `state`, by names of its own. */
   tensors?(): StateDict
@@ -68,15 +77,9 @@ export interface Callback {
   readonly last?: boolean
 }
 
-const hooks = [
-  'onFitStart',
-  'onStep',
-  'onEpoch',
-  'onFitEnd',
-  'state',
-  'tensors',
-  'restore',
-] as const
+/** Those that a training calls. */
+const calls = ['onFitStart', 'onStep', 'onEpoch', 'onFitEnd'] as const
+const functions = [...calls, 'state', 'tensors', 'restore'] as const
 
 /** @throws SpikewasmError for what is no list of callbacks, or two of one name */
 export function checkCallbacks(name: string, callbacks: readonly Callback[]): void {
@@ -86,21 +89,45 @@ export function checkCallbacks(name: string, callbacks: readonly Callback[]): vo
   )
   const names = new Set<string>()
   for (const [i, callback] of callbacks.entries()) {
-    const where = `${name}[${i}]`
-    checkOptions(where, callback, ['name', 'last', ...hooks])
-    expect(
-      typeof callback.name === 'string' && callback.name !== '',
-      () => `${where}.name must be a text, got ${describe(callback.name)}`,
-    )
-    for (const hook of hooks)
-      expect(
-        callback[hook] === undefined || typeof callback[hook] === 'function',
-        () => `${where}.${hook} must be a function, got ${describe(callback[hook])}`,
-      )
+    checkCallback(`${name}[${i}]`, callback)
     if (names.has(callback.name))
       throw new SpikewasmError(
         `${name}: two callbacks are named ${JSON.stringify(callback.name)}; give one another name`,
       )
     names.add(callback.name)
   }
+}
+
+/** It may have any members of its own, but none that looks like a hook and would not be called. */
+function checkCallback(where: string, callback: Callback): void {
+  expect(
+    typeof callback === 'object' && callback !== null && !Array.isArray(callback),
+    () =>
+      `${where} must be a callback: an object with a name and hooks such as onEpoch, got ` +
+      describe(callback),
+  )
+  const known: readonly string[] = calls
+  for (const member of membersOf(callback))
+    expect(
+      !/^on[A-Z]/.test(member) || known.includes(member),
+      () => `${where}.${member} is not a hook; known are ${calls.join(', ')}`,
+    )
+  expect(
+    typeof callback.name === 'string' && callback.name !== '',
+    () => `${where}.name must be a text, got ${describe(callback.name)}`,
+  )
+  for (const key of functions)
+    expect(
+      callback[key] === undefined || typeof callback[key] === 'function',
+      () => `${where}.${key} must be a function, got ${describe(callback[key])}`,
+    )
+  checkBoolean(`${where}.last`, callback.last, false)
+}
+
+/** Names of its own members, and of those of its classes. */
+function membersOf(value: object): string[] {
+  const names: string[] = []
+  for (let at = value; at && at !== Object.prototype; at = Object.getPrototypeOf(at))
+    names.push(...Object.getOwnPropertyNames(at))
+  return names
 }

@@ -8,6 +8,7 @@ import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
 import { expectFiniteOutput } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
+import { wantsAverages, withAverages } from '../runtime/update.js'
 import { firingRates, output, predictions } from '../runtime/views.js'
 import { type Answers, absoluteErrors, makeTally } from './metrics.js'
 
@@ -33,13 +34,18 @@ export interface EvaluateOptions {
   signal?: AbortSignal
   /** Counts samples whose label is among the k largest outputs, 1 … classes. Default: does not. */
   topK?: number
+  /**
+   * Evaluates with the moving averages that `fit` keeps with `ema`, in place of the parameters,
+   * which stay as they are. Default false.
+   */
+  averages?: boolean
 }
 
 /** The loss that a session is planned for. */
 const lossOf = ({ plan }: Session): Loss => plan.options.training?.loss ?? crossEntropy()
 
 /** Whether a loss is of numbers that the data give for each output, not of labels. */
-const isOfValues = (loss: Loss): boolean => loss.kind === 'mse' && loss.targets === 'values'
+export const isOfValues = (loss: Loss): boolean => loss.kind === 'mse' && loss.targets === 'values'
 
 /** Whether a session's loss is of numbers that the data give for each output, not of labels. */
 export const wantsValues = (session: Session): boolean => isOfValues(lossOf(session))
@@ -128,7 +134,7 @@ export async function evaluate(
   data: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  checkOptions('evaluate', options, ['signal', 'topK'])
+  checkOptions('evaluate', options, ['signal', 'topK', 'averages'])
   checkSignal('evaluate.signal', options.signal)
   checkDataset(session, data)
   const { topK } = options
@@ -138,6 +144,17 @@ export async function evaluate(
     () => 'evaluate.topK must be left out where the loss is of targets: there are no classes',
   )
   if (topK !== undefined) checkInteger('evaluate.topK', topK, 1, session.classes)
+  const averages = wantsAverages('evaluate.averages', session, options.averages)
+  const run = (): Promise<Evaluation> => measure(session, data, options)
+  return averages ? withAverages(session, run) : run()
+}
+
+async function measure(
+  session: Session,
+  data: Dataset,
+  { topK, signal }: EvaluateOptions,
+): Promise<Evaluation> {
+  const values = wantsValues(session)
   const tally = values ? undefined : makeTally(session.classes, topK)
   let errors = 0
   const batches = new Batches(data, { batchSize: session.batchSize })
@@ -146,19 +163,17 @@ export async function evaluate(
   let next = fillBatch(session, batches, 0, 0)
   for (let batch = 0; batch < batches.length; batch++) {
     if (session.workersOf('evaluate') === 1) await breathe()
-    options.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     const slot = session.slot((batch & 1) as 0 | 1)
     // Copies: where there is one slot, the next batch takes its place.
     const labels = slot.labels.slice(0, next)
     const targets = slot.targets?.slice(0, next * session.classes)
     const running = session.run('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.
-    const [result, following] = await Promise.all([
-      running,
-      fillAhead(session, batches.length, batch + 1, running, (slot) =>
-        fillBatch(session, batches, batch + 1, slot),
-      ),
-    ])
+    const ahead = fillAhead(session, batches.length, batch + 1, running, (slot) =>
+      fillBatch(session, batches, batch + 1, slot),
+    )
+    const [result, following] = await both(running, ahead)
     next = following
     loss += result.loss * result.count
     const logits = output(session, session.timeSteps, result.count)
@@ -201,6 +216,19 @@ export async function fillAhead(
     return await fill((batch & 1) as 0 | 1)
   } catch (error) {
     await running
+    throw error
+  }
+}
+
+/**
+ * A step and the batch that is filled meanwhile. Where the step fails it throws when the batch is
+ * complete, so that nothing is written into the model's memory behind it.
+ */
+export async function both<T>(running: Promise<T>, ahead: Promise<number>): Promise<[T, number]> {
+  try {
+    return [await running, await ahead]
+  } catch (error) {
+    await ahead.catch(() => undefined)
     throw error
   }
 }

@@ -25,20 +25,23 @@ export function checkNumWorkers(name: string, value: 0 | 1 | undefined): void {
 
 /** Batches of one epoch after another, each asked for once and in order. */
 export class Feed {
+  /** Samples of a batch, but for a last one that is not full. */
+  readonly full: number
   private epoch = 0
 
   private constructor(
     private readonly session: Session,
     private readonly batches: Batches,
     private readonly thread: BatchThread | undefined,
-  ) {}
+  ) {
+    this.full = Math.min(session.batchSize, batches.dataset.length)
+  }
 
   /**
-   * A last batch that is not full is left out, unless there is no other.
-   *
    * @param from the epoch and the step of the first batch that is asked for
    * @param epochs the epoch at which the training ends
-   * @param numWorkers 0: no thread; 1: one, if the data set can be sent to it; undefined: one if it
+   * @param options `dropLast` leaves out a last batch that is not full, unless there is no other.
+   *   `numWorkers` 0: no thread; 1: one, if the data set can be sent to it; undefined: one if it
    *   pays as well. That follows from sizes alone. The batches are the same.
    */
   static async open(
@@ -46,11 +49,11 @@ export class Feed {
     data: Dataset,
     from: { readonly epoch: number; readonly step: number },
     epochs: number,
-    numWorkers: 0 | 1 | undefined,
+    { numWorkers, dropLast = true }: { numWorkers?: 0 | 1; dropLast?: boolean },
   ): Promise<Feed> {
     const { batchSize, seed } = session
     const whole = data.length >= batchSize
-    const options: BatchesOptions = { batchSize, seed, training: true, dropLast: whole }
+    const options: BatchesOptions = { batchSize, seed, training: true, dropLast: dropLast && whole }
     const batches = new Batches(data, options)
     const first = from.epoch * batches.length + from.step
     const samples = (epochs * batches.length - first) * batchSize
@@ -78,7 +81,9 @@ export class Feed {
   async fill(batch: number, slot: 0 | 1): Promise<number> {
     const { images, labels, targets } = this.session.slot(slot)
     const number = this.epoch * this.batches.length + batch
-    if (await this.thread?.take(number, images, labels, targets)) return labels.length
+    const isFull = (batch + 1) * this.full <= this.batches.dataset.length
+    // Repeats are made here.
+    if (isFull && (await this.thread?.take(number, images, labels, targets))) return labels.length
     return fillBatch(this.session, this.batches, batch, slot)
   }
 

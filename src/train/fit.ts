@@ -1,7 +1,8 @@
 /** `Model.fit`: options are checked, the model is made ready, and the loop runs. */
 
 import { type Dataset, slice } from '../data/dataset.js'
-import { SpikewasmError } from '../errors.js'
+import { expect, SpikewasmError } from '../errors.js'
+import { expectFigure, figuresOf } from '../optimizer/index.js'
 import { pickMethodOptions } from '../plan/methods.js'
 import { standardTraining } from '../plan/training.js'
 import { programOf } from '../runtime/arena.js'
@@ -9,7 +10,8 @@ import { beginning, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import { trainingSpec } from '../runtime/training.js'
 import { VERSION } from '../version.js'
-import { checkDataset } from './evaluate.js'
+import { restoreCallbacks } from './callback-state.js'
+import { checkDataset, isOfValues } from './evaluate.js'
 import { Feed } from './feed.js'
 import { Loop } from './loop.js'
 import { checkFitOptions, type FitOptions } from './options.js'
@@ -37,6 +39,11 @@ export async function fit(
   const { data, validation } = splitOf(all, options)
   const { optimizer = session.optimizer, epochs = 1, initialEpoch, fresh } = options
   if (validation) checkDataset(session, validation, loss)
+  const { monitor } = options.schedule ?? {}
+  if (monitor !== undefined) {
+    const figures = figuresOf(isOfValues(loss), validation !== undefined)
+    expectFigure('the monitor of fit.schedule', monitor, figures)
+  }
   if (data.length === 0)
     throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
   programOf(session, 'train')
@@ -56,12 +63,9 @@ export async function fit(
   const progress = startOf(session, data, options, found)
   const first = found ? found.about.first : progress.epoch
   const end = initialEpoch === undefined ? first + epochs : epochs
-  if (found && found.about.epochs !== end)
-    throw new SpikewasmError(
-      `fit.epochs must be that of the checkpoint, ${found.about.epochs - first}, got ${epochs}; ` +
-        'to train on, load the weights and call fit without resume',
-    )
+  if (found) expectSameEpochs(found, options)
   if (found?.about.ended !== undefined) {
+    restoreCallbacks(options.callbacks ?? [], found)
     await settle(options.resume)
     restoreSnapshot(session, found)
     session.optimizer = optimizer
@@ -70,7 +74,7 @@ export async function fit(
     const stopped = ended === 'finished' ? {} : { stopped: ended }
     return { epochs: [...records], aborted: false, ...stopped }
   }
-  const feed = await Feed.open(session, data, progress, end, options.numWorkers)
+  const feed = await Feed.open(session, data, progress, end, options)
   try {
     const loop = new Loop({
       session,
@@ -89,12 +93,12 @@ export async function fit(
           epochs: end,
           progress,
           records: loop.records,
-          callbacks: loop.kept(),
-          callbackTensors: loop.keptTensors(),
+          callbacks: loop.told.kept(),
+          callbackTensors: loop.told.keptTensors(),
         }),
     })
     loop.checkRate()
-    if (found) loop.restore(found)
+    if (found) loop.told.restore(found)
     // From here on the model is another.
     session.optimizer = optimizer
     session.progress = progress
@@ -111,6 +115,22 @@ export async function fit(
   }
 }
 
+/** @throws SpikewasmError unless they are those of the run that goes on */
+function expectSameEpochs({ about }: Snapshot, { epochs = 1, initialEpoch }: FitOptions): void {
+  const { first } = about
+  expect(
+    initialEpoch === undefined || initialEpoch === first,
+    () => `fit.initialEpoch must be that of the checkpoint, ${first}, got ${initialEpoch}`,
+  )
+  const wanted = initialEpoch === undefined ? about.epochs - first : about.epochs
+  expect(
+    epochs === wanted,
+    () =>
+      `fit.epochs must be that of the checkpoint, ${wanted}, got ${epochs}; to train on, load ` +
+      'the weights and call fit without resume',
+  )
+}
+
 /** Where the training begins. Amid an epoch nobody can go on with other data: it begins anew. */
 function startOf(
   session: Session,
@@ -119,7 +139,7 @@ function startOf(
   found: Snapshot | undefined,
 ): Progress {
   const data = `${name}, ${length} samples`
-  if (initialEpoch !== undefined || fresh) return { ...beginning(initialEpoch), data }
+  if (!found && (initialEpoch !== undefined || fresh)) return { ...beginning(initialEpoch), data }
   const before = found?.about.progress ?? session.progress
   return before.data === data ? structuredClone(before) : { ...beginning(before.epoch), data }
 }

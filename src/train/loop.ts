@@ -3,11 +3,11 @@
 import type { Dataset } from '../data/dataset.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
-import { checkRate, constant, type Optimizer } from '../optimizer/index.js'
+import { figuresOf, type Optimizer } from '../optimizer/index.js'
 import { trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
-import { noSums, type Progress } from '../runtime/progress.js'
+import { type EpochSums, noSums, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import type { StepResult } from '../runtime/settings.js'
 import {
@@ -19,12 +19,14 @@ import {
 } from '../runtime/state.js'
 import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
-import type { Callback, Training } from './callback.js'
-import { evaluate, fillAhead, wantsValues } from './evaluate.js'
+import type { Training } from './callback.js'
+import { both, evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
+import { Rates, type StepRate } from './rates.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
-import { type Snapshot, tensorsOf } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
+import { Told } from './told.js'
 
 /**
  * A step that resolves faster than this after the next batch was ready may have been waiting for
@@ -37,12 +39,6 @@ interface Times {
   readonly steps: number[]
   dataWaitMs: number
   seen: number
-}
-
-/** The learning rate of a step, and the schedule's factor in it. */
-interface StepRate {
-  readonly learningRate: number
-  readonly factor: number
 }
 
 export interface LoopParts {
@@ -63,17 +59,16 @@ export interface LoopParts {
 export class Loop implements Training {
   readonly progress: Progress
   readonly records: EpochRecord[]
-  /** Of callbacks, those that save what others have done behind them. */
-  private readonly callbacks: readonly Callback[]
-  private stopped: string | undefined
+  readonly told: Told
+  private readonly rates: Rates
 
   constructor(private readonly parts: LoopParts) {
+    const { session, feed, options, optimizer, epochs, records } = parts
     this.progress = parts.progress
-    this.records = parts.records
-    const { callbacks = [] } = parts.options
-    this.callbacks = [...callbacks].sort(
-      (a, b) => Number(a.last ?? false) - Number(b.last ?? false),
-    )
+    this.records = records
+    this.told = new Told(session.lock, options)
+    const { schedule } = options
+    this.rates = new Rates({ optimizer, schedule, epochs, steps: feed.length, records })
   }
 
   async run(): Promise<History> {
@@ -81,47 +76,39 @@ export class Loop implements Training {
     const { epoch, step } = this.progress
     const { resumed, options } = this.parts
     const validated = (options.validation ?? options.validationSplit) !== undefined
-    const start = { epoch, step, epochs, steps: feed.length, resumed, validated }
-    const begun: Callback[] = []
+    const figures = figuresOf(wantsValues(session), validated)
+    const start = { epoch, step, epochs, steps: feed.length, resumed, validated, figures }
+    let history: History
     try {
-      for (const callback of this.callbacks) {
-        begun.push(callback)
-        await session.lock.pause(() => callback.onFitStart?.(start, this))
-      }
-      const history = await this.allEpochs()
-      await this.end(begun, history)
-      return history
+      await this.told.start(start, this)
+      history = await this.allEpochs()
     } catch (error) {
       // What ended the training is what counts, whatever callbacks say to it.
-      await this.end(begun, undefined).catch(() => undefined)
+      await this.told.end(undefined, this).catch(() => undefined)
       throw error
     }
-  }
-
-  /** Tells callbacks, each once. */
-  private async end(begun: Callback[], history: History | undefined): Promise<void> {
-    for (let callback = begun.shift(); callback; callback = begun.shift()) {
-      const one = callback
-      await this.parts.session.lock.pause(() => one.onFitEnd?.(history, this))
-    }
+    await this.told.end(history, this)
+    return history
   }
 
   private async allEpochs(): Promise<History> {
-    const { session, epochs, options } = this.parts
+    const { epochs, options } = this.parts
     const { signal } = options
-    while (this.progress.epoch < epochs && this.stopped === undefined && !signal?.aborted) {
+    while (this.goesOn() && this.progress.epoch < epochs) {
       const record = await this.epoch()
       if (!record) break
-      await session.lock.lend(async () => {
-        await options.onEpoch?.(record)
-        for (const callback of this.callbacks) await callback.onEpoch?.(record, this)
-      })
+      await this.told.epoch(record, this)
     }
+    const { stopped } = this.told
     return {
       epochs: this.records,
       aborted: signal?.aborted ?? false,
-      ...(this.stopped === undefined ? {} : { stopped: this.stopped }),
+      ...(stopped === undefined ? {} : { stopped }),
     }
+  }
+
+  private goesOn(): boolean {
+    return this.told.stopped === undefined && !this.parts.options.signal?.aborted
   }
 
   /** The rest of an epoch; undefined where the signal leaves no step of it. */
@@ -134,9 +121,6 @@ export class Loop implements Training {
     session.clipNorm = options.clipNorm
     session.ema = options.ema ?? 0
     feed.startEpoch(progress.epoch)
-    // Behind an epoch's last step nothing asks for that step's rate any more.
-    const isByStep = options.schedule?.by === 'step'
-    let factor = this.factor(isByStep ? Math.max(0, progress.step - 1) : 0)
     const began = performance.now()
     let count = 0
     if (progress.step < feed.length) {
@@ -144,17 +128,17 @@ export class Loop implements Training {
       times.dataWaitMs += performance.now() - began
     }
     let from = began
-    while (progress.step < feed.length && this.stopped === undefined && !signal?.aborted) {
-      if (isByStep) factor = this.factor(progress.step)
-      const learningRate = this.rateOf(factor)
+    while (progress.step < feed.length && this.goesOn()) {
+      const rate = this.rates.at(progress.epoch, progress.step)
       const { step } = progress
-      const { result, next } = await this.step(count, { learningRate, factor }, times)
+      const { result, next } = await this.step(count, rate, times)
       count = next
       this.add(result)
       const now = performance.now()
       times.steps.push(now - from)
       from = now
-      await this.tell({ step, result, learningRate, milliseconds: times.steps.at(-1) as number })
+      const milliseconds = times.steps.at(-1) as number
+      await this.tell({ step, result, learningRate: rate.learningRate, milliseconds })
       if (session.workersOf('train') === 1) await breathe()
     }
     if (progress.sums.steps === 0) return undefined
@@ -167,9 +151,9 @@ export class Loop implements Training {
     const silent = Object.keys(sums.rates).filter((name) => sums.rates[name] === 0)
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
-      trainLoss: sums.loss / sums.steps,
+      trainLoss: meanLoss(sums, feed),
       ...(wantsValues(session) ? {} : { trainAccuracy: sums.correct / sums.seen }),
-      learningRate: this.rateOf(factor),
+      learningRate: this.rates.at(progress.epoch, Math.max(0, progress.step - 1)).learningRate,
       stepMs: times.steps.length > 0 ? median(times.steps) : 0,
       dataWaitMs: times.dataWaitMs,
       samplesPerSecond: times.seen / seconds,
@@ -206,7 +190,7 @@ export class Loop implements Training {
       filled = performance.now()
       return filling
     })
-    const [result, next] = await Promise.all([running, ahead])
+    const [result, next] = await both(running, ahead)
     // Alone, filling is time of its own. With workers it happens while they compute, unless they
     // had finished before it had: then count all of it.
     if (session.workersOf('train') === 1 || performance.now() - filled < ALREADY_DONE_MS)
@@ -237,10 +221,11 @@ export class Loop implements Training {
   }
 
   private add({ loss, correct, count }: StepResult): void {
-    const { session } = this.parts
+    const { session, feed } = this.parts
     const { sums } = this.progress
     sums.steps++
-    sums.loss += loss
+    // The share of a full batch: each sample counts as much.
+    sums.loss += loss * (count / feed.full)
     sums.correct += correct
     sums.seen += count
     for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
@@ -254,7 +239,7 @@ export class Loop implements Training {
     learningRate: number
     milliseconds: number
   }): Promise<void> {
-    const { session, feed, options, epochs } = this.parts
+    const { session, feed, epochs } = this.parts
     const { epoch, sums } = this.progress
     const { step, result, learningRate, milliseconds } = of
     const info: StepInfo = {
@@ -263,54 +248,24 @@ export class Loop implements Training {
       step,
       steps: feed.length,
       loss: result.loss,
-      meanLoss: sums.loss / sums.steps,
+      meanLoss: meanLoss(sums, feed),
       ...(wantsValues(session) ? {} : { meanAccuracy: sums.correct / sums.seen }),
       learningRate,
       milliseconds,
       ...(result.gradientNorm === undefined ? {} : { gradientNorm: result.gradientNorm }),
     }
-    const { onStep } = options
-    if (onStep) await session.lock.pause(() => onStep(info))
-    for (const callback of this.callbacks)
-      if (callback.onStep) await session.lock.pause(() => callback.onStep?.(info, this))
-  }
-
-  /** The schedule's factor, asked at this step of the epoch. */
-  private factor(step: number): number {
-    const { options, epochs, feed } = this.parts
-    const { epoch } = this.progress
-    const schedule = options.schedule ?? constant()
-    const at = {
-      epoch,
-      epochs,
-      step: epoch * feed.length + step,
-      steps: epochs * feed.length,
-      records: this.records,
-    }
-    const factor: unknown = schedule(epoch, epochs, at)
-    expect(
-      typeof factor !== 'function',
-      () => 'fit.schedule must give a number, got a function; call its maker: cosine(), not cosine',
-    )
-    checkRate(`fit.schedule(${epoch}, ${epochs})`, factor as number)
-    return factor as number
+    await this.told.step(info, this)
   }
 
   /** @throws SpikewasmError when the first step can have no learning rate */
   checkRate(): void {
-    this.rateOf(this.factor(this.progress.step))
+    const { epochs, feed } = this.parts
+    const { epoch, step } = this.progress
+    if (epoch < epochs) this.rates.at(epoch, Math.min(step, feed.length - 1))
   }
 
-  private rateOf(factor: number): number {
-    const learningRate = this.parts.optimizer.lr * factor
-    checkRate('fit.optimizer.lr times the factor of fit.schedule', learningRate)
-    for (const { lr = 0 } of this.parts.optimizer.groups)
-      checkRate('the lr of a group of fit.optimizer times the factor of fit.schedule', lr * factor)
-    return learningRate
-  }
-
-  stop(reason: string): void {
-    this.stopped ??= reason
+  stop(reason?: string): void {
+    this.told.stop(reason)
   }
 
   stateDict() {
@@ -339,29 +294,9 @@ export class Loop implements Training {
   snapshot(): Snapshot {
     return this.parts.snapshot(this)
   }
-
-  /** What callbacks want to keep, by their names. */
-  kept(): Record<string, unknown> {
-    const keeping = this.callbacks.filter(({ state }) => state !== undefined)
-    return Object.fromEntries(keeping.map((callback) => [callback.name, callback.state?.()]))
-  }
-
-  /** Arrays that callbacks want to keep, by their names. */
-  keptTensors(): Record<string, StateDict> {
-    const keeping = this.callbacks.filter(({ tensors }) => tensors !== undefined)
-    return Object.fromEntries(
-      keeping.map((callback) => [callback.name, callback.tensors?.() as StateDict]),
-    )
-  }
-
-  /** Hands callbacks what they have kept. */
-  restore(snapshot: Snapshot): void {
-    const kept = snapshot.about.callbacks
-    for (const callback of this.callbacks)
-      if (Object.hasOwn(kept, callback.name))
-        callback.restore?.(kept[callback.name], tensorsOf(snapshot, callback.name))
-  }
 }
+
+const meanLoss = ({ loss, seen }: EpochSums, { full }: Feed): number => loss / (seen / full)
 
 const slotOf = (step: number): 0 | 1 => (step & 1) as 0 | 1
 
@@ -381,7 +316,8 @@ async function validate(
       ...(meanAbsoluteError === undefined ? {} : { testMeanAbsoluteError: meanAbsoluteError }),
     }
   } catch (error) {
-    if (signal?.aborted) return undefined
+    // Any other error is the data's, though the signal may have come too.
+    if (signal?.aborted && error === signal.reason) return undefined
     throw error
   }
 }

@@ -1,20 +1,27 @@
 /** Checkpoints of a model outside of `fit`, for training loops of one's own. */
 
-import { checkPath, SpikewasmError } from '../errors.js'
-import { parseCheckpoint, serializeCheckpoint } from '../io/checkpoint.js'
-import { checkOptimizer, type Optimizer } from '../optimizer/index.js'
-import { type MethodOptions, takenOptions } from '../plan/methods.js'
+import { checkPath, describe, expect, quote, SpikewasmError } from '../errors.js'
+import { parseCheckpoint } from '../io/checkpoint.js'
+import { checkLoss, checkPenalties, type Loss } from '../loss/index.js'
+import { checkOptimizer, type Optimizer, type Rule, rules } from '../optimizer/index.js'
+import { type MethodOptions, methodNames, takenOptions } from '../plan/methods.js'
+import { collectState } from '../plan/state.js'
+import { statesOf } from '../plan/training.js'
 import { programOf } from '../runtime/arena.js'
 import type { Session } from '../runtime/session.js'
-import { trainingSpec } from '../runtime/training.js'
+import { groupsOf, trainingSpec } from '../runtime/training.js'
+import * as v from '../runtime/vendor/valibot/index.js'
 import { VERSION } from '../version.js'
+import { checkSnapshot } from './check-snapshot.js'
+import { checkTraining, type FitOptions } from './options.js'
 import { warnOfVersion } from './resume.js'
 import {
-  checkSnapshot,
+  checkpointOf,
   expectSameSetting,
   modelSetting,
   restoreSnapshot,
   type Setting,
+  type Snapshot,
   takeSnapshot,
 } from './snapshot.js'
 
@@ -34,7 +41,7 @@ export async function saveCheckpoint(session: Session, path: string): Promise<vo
     callbackTensors: {},
   })
   const { writeFileAtomic } = await import('../io/files.js')
-  await writeFileAtomic(path, await serializeCheckpoint(snapshot))
+  await writeFileAtomic(path, await checkpointOf(snapshot))
 }
 
 /** `Model.loadCheckpoint`. The caller must hold the model's lock. */
@@ -45,19 +52,25 @@ export async function loadCheckpoint(session: Session, path: string): Promise<vo
   const bytes = await readFileClear(path, 'the checkpoint')
   const snapshot = checkSnapshot(await parseCheckpoint(bytes, path), path)
   const { setting, progress, version } = snapshot.about
-  const own = plainOf(modelSetting(session))
+  const optimizer = setting.optimizer as Optimizer
   try {
+    const own = plainOf(modelSetting(session))
     // The method is changed to that of the checkpoint; threads do not matter.
     const found: Setting = { ...setting, method: own.method }
     expectSameSetting(Object.fromEntries(Object.keys(own).map((key) => [key, found[key]])), own)
+    checkOptimizer('the optimizer', optimizer)
+    groupsOf(session.graph, optimizer)
+    const method = methodOf(setting.method)
+    const spec = specOf(session, setting)
+    expectStates(session, spec, snapshot)
+    await session.replan(method, spec)
+    restoreSnapshot(session, snapshot)
   } catch (error) {
     if (!(error instanceof SpikewasmError)) throw error
-    throw new SpikewasmError(error.message.replace(/^fit\.resume/, path), { cause: error })
+    const message = `${path}: ${error.message.replace(/^fit\.resume: /, '')}`
+    throw new SpikewasmError(message, { cause: error })
   }
-  checkOptimizer(`${path}: the optimizer`, setting.optimizer as Optimizer)
-  await session.replan(takenOptions(setting.method as MethodOptions), specOf(session, setting))
-  restoreSnapshot(session, snapshot)
-  session.optimizer = setting.optimizer as Optimizer
+  session.optimizer = optimizer
   session.progress = structuredClone(progress)
   warnOfVersion(version, path)
 }
@@ -66,8 +79,76 @@ const plainOf = (setting: object): Setting => JSON.parse(JSON.stringify(setting)
 
 type Spec = ReturnType<typeof trainingSpec>
 
+const list = v.array(v.string())
+/** What became of options, as `TrainingSpec`. What the losses say is checked by themselves. */
+const specSchema = v.object({
+  rule: v.picklist(Object.keys(rules) as Rule[]),
+  groups: v.pipe(v.array(list), v.maxLength(1000)),
+  frozen: list,
+  clip: v.boolean(),
+  accumulate: v.boolean(),
+  average: v.boolean(),
+  loss: v.custom<Loss>(() => true),
+  penalties: v.array(v.custom<Spec['penalties'][number]>((p) => v.is(penaltySchema, p))),
+})
+const penaltySchema = v.looseObject({ layers: list })
+
 /** A checkpoint of `fit` has the options, one of a model what became of them. */
 function specOf({ graph }: Session, setting: Setting): Spec {
-  if (setting.training !== undefined) return setting.training as Spec
-  return trainingSpec('fit', graph, setting as unknown as Parameters<typeof trainingSpec>[2])
+  if (setting.training === undefined) {
+    const options = setting as unknown as FitOptions & Parameters<typeof trainingSpec>[2]
+    checkLoss('the loss', options.loss)
+    checkTraining(options)
+    return trainingSpec('fit', graph, options)
+  }
+  const { success, output, issues } = v.safeParse(specSchema, setting.training, {
+    abortEarly: true,
+  })
+  if (!success)
+    throw new SpikewasmError(
+      'must be a checkpoint of a model, got one that says other things at ' +
+        `${quote(`training.${v.getDotPath(issues[0]) ?? ''}`)}; use one that saveCheckpoint has ` +
+        'written',
+    )
+  checkLoss('the loss', output.loss)
+  checkPenalties('the penalties', output.penalties)
+  const parameters = collectState(graph).parameters.map(({ name }) => name)
+  const neurons = graph.nodes.filter(({ kind }) => kind === 'neuron').map(({ name }) => name)
+  for (const group of output.groups) expectNames('a group', group, parameters)
+  expectNames('frozen', output.frozen, parameters)
+  for (const { layers } of output.penalties) expectNames('a penalty', layers, neurons)
+  return output
+}
+
+function expectNames(what: string, names: readonly string[], known: readonly string[]): void {
+  const unknown = names.find((name) => !known.includes(name))
+  expect(
+    unknown === undefined,
+    () => `${what} must name what the network has, got ${describe(unknown)}`,
+  )
+}
+
+function methodOf(found: unknown): MethodOptions {
+  const { method } = (found ?? {}) as MethodOptions
+  expect(
+    methodNames.some((name) => name === method),
+    () => `the method must be one of ${methodNames.join(', ')}, got ${describe(method)}`,
+  )
+  return takenOptions(found as MethodOptions)
+}
+
+/** @throws SpikewasmError before anything is changed */
+function expectStates({ plan }: Session, spec: Spec, { tensors }: Snapshot): void {
+  const shaped = [...plan.parameters, ...plan.statistics]
+  const needed = [
+    ...shaped.map(({ name, layout }) => ({ name: `model.${name}`, layout })),
+    ...statesOf(spec).flatMap((state) =>
+      plan.parameters.map(({ name, layout }) => ({ name: `optimizer.${state}.${name}`, layout })),
+    ),
+  ]
+  for (const { name, layout } of needed)
+    expect(
+      Object.hasOwn(tensors, name) && tensors[name].shape.join() === layout.shape.join(),
+      () => `the checkpoint must hold ${name} of shape [${layout.shape.join(', ')}], got another`,
+    )
 }

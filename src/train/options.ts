@@ -1,7 +1,7 @@
 /** What `fit` takes and gives. */
 
-import type { Dataset } from '../data/dataset.js'
-import { checkOptions, describe, expect } from '../errors.js'
+import { type Dataset, expectDataset } from '../data/dataset.js'
+import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
 import {
   checkNames,
@@ -20,7 +20,7 @@ import type { EpochRecord, StepInfo } from './records.js'
 
 /**
  * Options of `fit`; each has a default. Options of a method (`method`, `stepMode`, …) make the
- * model change to it before training starts.
+ * model change to it before training starts, for later calls too.
  */
 export interface FitOptions extends MethodOptions {
   /**
@@ -30,7 +30,7 @@ export interface FitOptions extends MethodOptions {
   epochs?: number
   /**
    * The first epoch, counted from 0; the order of the data depends on it. Default: where the last
-   * `fit` of the model has ended.
+   * `fit` of the model has ended. With `resume` it must be that of the run.
    */
   initialEpoch?: number
   /**
@@ -41,17 +41,26 @@ export interface FitOptions extends MethodOptions {
   /**
    * A checkpoint to go on from, to the bit: its bytes, its path, or a folder of a run. Where the
    * folder holds none yet, or a `checkpoint` of `callbacks` is to make it, training starts at the
-   * beginning. The network, the data and all options that numbers depend on must be the same;
-   * `compile`'s threads need not.
+   * beginning. The network, the data, callbacks that keep something, and all options that numbers
+   * depend on must be the same; `compile`'s threads need not. What functions of your own do cannot
+   * be compared: a schedule, a data set's `read` and callbacks must do the same as before.
    */
   resume?: string | Uint8Array
-  /** Rule of the parameters' steps; default `sgd()`. */
+  /**
+   * Rule of the parameters' steps; default: the model's, `sgd()` at first. As with `method`, `loss`
+   * and `penalties`, what is given becomes the model's and holds for later calls.
+   */
   optimizer?: Optimizer
   /** Factor of the learning rate; default `constant()`. */
   schedule?: Schedule
-  /** What training makes small; default: the model's, which `compile` was given. */
+  /**
+   * What training makes small; default: the model's, which `compile` or an earlier `fit` was given.
+   */
   loss?: Loss
-  /** Penalties on firing rates, added to the loss; default: the model's. */
+  /**
+   * Penalties on firing rates, added to the loss; default: the model's, which `compile` or an
+   * earlier `fit` was given. `penalties: []` takes them away.
+   */
   penalties?: readonly RatePenalty[]
   /**
    * Gradients whose norm, of all parameters together, is above it are scaled down to it, as by
@@ -69,6 +78,12 @@ export interface FitOptions extends MethodOptions {
    * average is kept.
    */
   ema?: number
+  /**
+   * Whether a last batch that is not full is left out. false: it is trained with as well, filled
+   * with repeats, which count for the statistics of batchNorm2d and for firing rates, but not for
+   * loss, accuracy and gradients. A data set smaller than a batch is in any case. Default true.
+   */
+  dropLast?: boolean
   /** Parameters or layers that stay as they are, by name. Running statistics go on. */
   freeze?: Names
   /** Data that the model is evaluated on after each epoch. */
@@ -89,7 +104,7 @@ export interface FitOptions extends MethodOptions {
   onStep?: (info: StepInfo) => unknown
   /**
    * Called after each epoch and its validation; training goes on when its promise has resolved. It
-   * may call every operation of the model except `fit`.
+   * may call every operation of the model except `fit` and `loadCheckpoint`.
    */
   onEpoch?: (record: EpochRecord) => unknown
   /**
@@ -116,6 +131,7 @@ const known: readonly string[] = [
   'clipNorm',
   'accumulate',
   'ema',
+  'dropLast',
   'freeze',
   'validation',
   'validationSplit',
@@ -154,19 +170,14 @@ export function checkFitOptions(options: FitOptions): void {
     () => `fit.resume must be a path or the bytes of a checkpoint, got ${describe(resume)}`,
   )
   expect(
-    resume === undefined || (initialEpoch === undefined && fresh !== true),
-    () => 'fit.resume says where training goes on: leave initialEpoch and fresh out',
+    resume === undefined || fresh !== true,
+    () => 'fit.resume says where training goes on: leave fresh out',
   )
   if (options.optimizer !== undefined) checkOptimizer('fit.optimizer', options.optimizer)
   checkTraining(options)
-  const { schedule, validation, validationSplit } = options
+  const { schedule } = options
   if (schedule !== undefined) checkSchedule('fit.schedule', schedule)
-  expect(
-    !schedule?.monitor?.startsWith('test') || (validation ?? validationSplit) !== undefined,
-    () =>
-      `fit.schedule reads ${schedule?.monitor}, which needs validation data, got none; give ` +
-      `fit.validation, or plateau monitor: '${schedule?.monitor?.replace('test', 'train')}'`,
-  )
+  checkBoolean('fit.dropLast', options.dropLast, true)
   checkSignal('fit.signal', options.signal)
   checkNumWorkers('fit.numWorkers', options.numWorkers)
   for (const key of ['onStep', 'onEpoch'] as const)
@@ -178,11 +189,12 @@ export function checkFitOptions(options: FitOptions): void {
 }
 
 /** What belongs to the optimizer's step and to the loss. */
-function checkTraining(options: FitOptions): void {
+export function checkTraining(options: FitOptions): void {
   const { loss, penalties, clipNorm, accumulate, ema, freeze } = options
   const { validation, validationSplit } = options
   if (loss !== undefined) checkLoss('fit.loss', loss)
   if (penalties !== undefined) checkPenalties('fit.penalties', penalties)
+  if (validation !== undefined) expectDataset('fit.validation', validation)
   if (freeze !== undefined) checkNames('fit.freeze', freeze)
   checkClipNorm('fit.clipNorm', clipNorm)
   expect(

@@ -4,7 +4,8 @@ import { parseCheckpoint } from '../io/checkpoint.js'
 import { VERSION } from '../version.js'
 import type { Callback } from './callback.js'
 import { folderOf, hasCheckpoint, runFiles } from './callbacks/checkpoint.js'
-import { checkSnapshot, type Snapshot } from './snapshot.js'
+import { checkSnapshot } from './check-snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /**
  * @param from bytes, a file, or the folder of a run

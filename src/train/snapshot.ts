@@ -1,11 +1,12 @@
 /** All that a training needs to go on, to the bit: taken from a session, and put back. */
 
 import type { Dataset } from '../data/dataset.js'
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { changesOf } from '../data/plain.js'
+import { describe, expect } from '../errors.js'
 import { graphToJson } from '../graph/json.js'
-import type { CheckpointContent } from '../io/checkpoint.js'
+import { type CheckpointContent, serializeCheckpoint } from '../io/checkpoint.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
-import type { Names, Optimizer, Schedule } from '../optimizer/index.js'
+import { constant, type Names, type Optimizer, type Schedule } from '../optimizer/index.js'
 import { methodOptionKeys } from '../plan/methods.js'
 import type { Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
@@ -16,14 +17,9 @@ import {
   takeOptimizerState,
   takeState,
 } from '../runtime/state.js'
-import {
-  noSteps,
-  type StepState,
-  stepState,
-  stepStateOf,
-  takeStepState,
-} from '../runtime/update.js'
+import { noSteps, type StepState, stepState, takeStepState } from '../runtime/update.js'
 import { partOf, prefixed } from './prefixed.js'
+import { linesOf } from './record-lines.js'
 import type { EpochRecord } from './records.js'
 
 /** What a training's numbers depend on, beside those that it has learnt. Plain data. */
@@ -43,7 +39,7 @@ interface About {
   readonly optimizer?: StepState
   /** Complete epochs. */
   readonly records: readonly EpochRecord[]
-  /** What callbacks keep, by name. */
+  /** What callbacks keep, by name; as `encodeState` gives it. */
   readonly callbacks: Readonly<Record<string, unknown>>
   /** Why nothing is left to do: 'finished', or why a callback has stopped the training. */
   readonly ended?: string
@@ -89,7 +85,7 @@ export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
       steps: session.steps,
       optimizer: stepState(session),
       records: records.filter(({ partial }) => !partial),
-      callbacks: structuredClone(callbacks),
+      callbacks,
     },
   }
 }
@@ -98,22 +94,25 @@ export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
 const texts = new WeakMap<object, string>()
 
 /** An object as JSON; it must not change any more, because it is asked for again and again. */
-export function jsonOnce(value: object): string {
+function jsonOnce(value: object): string {
   const text = texts.get(value) ?? JSON.stringify(value)
   texts.set(value, text)
   return text
 }
 
-/** `JSON.stringify(about)`: the setting and the records of a run are many, and stay as they are. */
-export function aboutText(about: About): string {
-  const { setting, records, ...rest } = about
-  const parts = Object.keys(about).map((key) => {
-    if (key === 'setting') return `"setting":${jsonOnce(setting)}`
-    if (key === 'records') return `"records":[${records.map(jsonOnce).join(',')}]`
-    // Undefined ones have no text.
-    return JSON.stringify({ [key]: rest[key as keyof typeof rest] }).slice(1, -1)
-  })
-  return `{${parts.filter((part) => part !== '').join(',')}}`
+/** A checkpoint's file. The setting and the records of a run are many, and stay as they are. */
+export function checkpointOf(snapshot: Snapshot): Promise<Uint8Array> {
+  const { setting, records, ...rest } = snapshot.about
+  const parts = Object.keys(snapshot.about)
+    .filter((key) => key !== 'records')
+    .map((key) =>
+      key === 'setting'
+        ? `"setting":${jsonOnce(setting)}`
+        : // Undefined ones have no text.
+          JSON.stringify({ [key]: rest[key as keyof typeof rest] }).slice(1, -1),
+    )
+  const text = `{${parts.filter((part) => part !== '').join(',')}}`
+  return serializeCheckpoint(snapshot, { text, lines: linesOf(records) })
 }
 
 /** Puts a snapshot's numbers into a session that is planned for them. */
@@ -130,7 +129,10 @@ export function restoreSnapshot(session: Session, { tensors, about }: Snapshot):
   session.steps = about.steps
 }
 
-/** What numbers depend on: two trainings of equal settings give equal bits. */
+/**
+ * What numbers depend on: two trainings of equal settings give equal bits. What a function of one's
+ * own does cannot be compared: that of a schedule, or of a data set, must be the same.
+ */
 export function settingOf(
   session: Session,
   data: Dataset,
@@ -143,17 +145,27 @@ export function settingOf(
     readonly accumulate?: number
     readonly ema?: number
     readonly freeze?: Names
+    readonly dropLast?: boolean
     readonly validation?: Dataset
   },
 ): Setting {
   const { schedule, validation } = options
   const { optimizer, loss, penalties, clipNorm, accumulate, ema, freeze } = options
-  const { kind, options: scheduleOptions } = schedule ?? { kind: 'constant', options: {} }
+  const { kind = 'a function', by = 'epoch', options: of } = schedule ?? constant()
   return JSON.parse(
     JSON.stringify({
       ...modelSetting(session),
-      ...{ optimizer, loss, penalties, clipNorm, accumulate, ema, freeze },
-      schedule: { kind: kind ?? 'a function', options: scheduleOptions },
+      // What means the same is the same here.
+      optimizer: {
+        ...optimizer,
+        groups: optimizer.groups.map((group) => ({ ...group, params: [group.params].flat() })),
+      },
+      ...{ loss, clipNorm, ema },
+      penalties: penalties?.map((penalty) => ({ ...penalty, layers: [penalty.layers].flat() })),
+      dropLast: options.dropLast ?? true,
+      accumulate: accumulate === 1 ? undefined : accumulate,
+      freeze: freeze === undefined ? undefined : [freeze].flat(),
+      schedule: { kind, by, options: of },
       data: describeData(data),
       validation: validation && describeData(validation),
     }),
@@ -180,6 +192,7 @@ const describeData = (data: Dataset) => {
     normalization,
     targets: targets?.size,
     samples,
+    changes: changesOf(data),
   }
 }
 
@@ -218,6 +231,14 @@ export function fingerprint(data: Dataset): string {
 /** @throws SpikewasmError that lists what differs */
 export function expectSameSetting(found: Setting, own: Setting): void {
   const differences = [...differing(found, own, '')]
+  const isSamples = /^(data|validation)\.samples /
+  expect(
+    differences.length === 0 || !differences.every((text) => isSamples.test(text)),
+    () =>
+      'fit.resume: the data must have the samples that the checkpoint was made with, got others ' +
+      `(${differences.join(', ')}); give the same data. A read of one's own must give the same ` +
+      'sample for the same index: random changes belong into augment',
+  )
   expect(
     differences.length === 0,
     () =>
@@ -234,28 +255,4 @@ function* differing(found: unknown, own: unknown, path: string): Generator<strin
     for (const key of new Set([...Object.keys(found), ...Object.keys(own)]))
       yield* differing(found[key], own[key], path === '' ? key : `${path}.${key}`)
   } else if (found !== own) yield `${path} ${describe(found)} instead of ${describe(own)}`
-}
-
-/** @throws SpikewasmError unless a checkpoint's JSON is that of a training */
-export function checkSnapshot(content: CheckpointContent, name: string): Snapshot {
-  const about = content.about as Partial<About> | null
-  const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 0
-  const { progress } = about ?? {}
-  if (
-    !isCount(about?.first) ||
-    !isCount(about?.epochs) ||
-    !isCount(about?.steps) ||
-    !isCount(progress?.epoch) ||
-    !isCount(progress?.step) ||
-    typeof progress?.sums?.rates !== 'object' ||
-    !Array.isArray(about?.records) ||
-    typeof about?.callbacks !== 'object' ||
-    (about?.optimizer !== undefined && !stepStateOf(about.optimizer)) ||
-    typeof about?.setting !== 'object'
-  )
-    throw new SpikewasmError(
-      `${name}: must be a checkpoint of a training, got one that says other things; use one that ` +
-        'fit or train has written',
-    )
-  return content as Snapshot
 }

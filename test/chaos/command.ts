@@ -58,7 +58,7 @@ function optionsOf(seed: number, random: Random): string[] {
   return [
     ...['--method', method, '--model', 'cnn', '--seed', `${seed}`],
     ...['--time-steps', `${between(random, 2, 4)}`, '--batch-size', `${between(random, 8, 32)}`],
-    ...['--epochs', `${between(random, 6, 10)}`, '--limit-train', '400', '--limit-test', '80'],
+    ...['--epochs', `${between(random, 6, 10)}`, '--limit-train', '400'],
     ...['--optimizer', optimizer, '--loss', loss],
     ...(loss === 'crossEntropy' ? maybe('--label-smoothing', '0.1') : []),
     ...['--schedule', pick(random, ['cosine', 'oneCycle', 'plateau', 'stepDecay', 'constant'])],
@@ -66,7 +66,7 @@ function optionsOf(seed: number, random: Random): string[] {
     ...(everyStep ? ['--update', 'everyStep'] : maybe('--accumulate', '3')),
     ...maybe('--ema', '0.9'),
     ...maybe('--early-stopping', '5'),
-    ...maybe('--validation-split', '0.2'),
+    ...(random() < 0.5 ? ['--validation-split', '0.2'] : ['--limit-test', '80']),
     ...maybe('--monitor', 'trainLoss'),
     ...['--checkpoint-every', `${pick(random, [1, 3, 10, 50])}`],
   ]

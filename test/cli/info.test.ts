@@ -31,6 +31,7 @@ test('--help: every option of every command, and the networks by name', async ()
     for (const option of options.split(' '))
       assert.match(stdout, new RegExp(`\\n  --${option} `), `${command} --${option}`)
     for (const name of modelNames) assert.match(stdout, `"${name}"`)
+    assert.not.match(stdout, /undefined|\(default:[^)]*\)\s+\(default:/)
   }
   const { code, stdout } = await run(['--help'])
   assert.is(code, 0)

@@ -78,7 +78,7 @@ test('train: a person sees a line an epoch and a table, and no bar without a ter
   assert.match(stdout, /96 training samples and 71 test samples/)
   assert.match(
     stdout,
-    /epoch 1\/2 {2}loss \d+\.\d{4} {2}train \d+\.\d\d % {2}test \d+\.\d\d % {2}\d+ samples\/s {2}rates 0\.\d\d 0\.\d\d\n/,
+    /epoch 1\/2 {2}loss \d+\.\d{4} {2}train \d+\.\d\d % {2}test \d+\.\d\d % {2}test loss \d\.\d{4} {2}lr [\d.]+ {2}\d+ samples\/s {2}rates 0\.\d\d 0\.\d\d\n/,
   )
   for (const row of [
     'test accuracy',

@@ -18,6 +18,7 @@ import {
   adamW,
   comparableLr,
   crossEntropy,
+  type EpochFigures,
   fromArrays,
   linear,
   type Method,
@@ -46,7 +47,7 @@ const setup = (text: string, of: Partial<TrainingContext> = {}): TrainingSetup =
 }
 
 /** The factors of the epochs. */
-const factors = ({ schedule }: TrainingSetup, records: object[] = []): number[] =>
+const factors = ({ schedule }: TrainingSetup, records: EpochFigures[] = []): number[] =>
   [...Array(9).keys()].map((epoch) => {
     const at: ScheduleAt = { epoch, epochs: 9, step: epoch, steps: 9, records }
     return Number(schedule(epoch, 9, at).toFixed(4))

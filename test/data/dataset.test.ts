@@ -109,6 +109,10 @@ test('data sets: say what does not fit', async () => {
     await reject({ labels: [0, 2] }),
     'arrays: labels must be integers from 0 to 1, got 2 at index 1',
   )
+  assert.is(
+    await reject({ classes: undefined }),
+    'arrays: classes must be given with labels: how many classes there are, as in classes: 10',
+  )
   assert.match(await reject({ labels: [-1, 0] }), /got -1 at index 0/)
   assert.match(await reject({ labels: [0.5, 0] }), /got 0\.5 at index 0/)
   assert.match(await reject({ labels: [NaN, 0] }), /got NaN at index 0/)

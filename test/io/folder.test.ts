@@ -1,11 +1,12 @@
 /** A run's folder: all files of a commit or none, one writer at a time. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RunFolder, readRunFile } from '../../src/io/folder/folder.js'
+import { makeFaulty } from '../support/faulty-files.js'
 import { messageOf, withFolder } from './temporary.js'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -52,6 +53,47 @@ test('a writer that was killed between the manifest and the names: readers see t
     )
   }))
 
+test('a disk that cannot flush the folder: the commit is refused, the one before stays', () =>
+  withFolder(async (parent) => {
+    const run = async (path: string, at?: number): Promise<readonly string[]> => {
+      const faulty = makeFaulty({ folder: path, at, fault: 'EIO behind' })
+      try {
+        const folder = await RunFolder.open(path)
+        await folder.commit({ 'options.json': bytes('1') })
+        const before = faulty.operations.length
+        const second = messageOf(() => folder.commit({ 'options.json': bytes('2') }))
+        if (at === undefined) await second.catch(() => undefined)
+        else assert.match(await second, /EIO/)
+        const names = faulty.operations.map((name, i) => (i < before ? '' : name))
+        if (at !== undefined) assert.is(await textOf(path, 'options.json'), '1')
+        await folder.close()
+        return names
+      } finally {
+        await faulty.stop()
+      }
+    }
+    const names = await run(join(parent, 'whole'))
+    const at = names.indexOf('sync ') + 1
+    assert.ok(at > 0, names.join())
+    await run(join(parent, 'broken'), at)
+  }))
+
+test('a lock that is being taken stays, whatever our clock says', () =>
+  withFolder(async (path) => {
+    const names = ['.run.lock.aa.tmp', '.run.lock.bb.tmp']
+    for (const name of names) await writeFile(join(path, name), '{}')
+    const old = new Date(Date.now() - 7_200_000)
+    await utimes(join(path, names[0]), old, old)
+    const now = Date.now
+    // Hours before the clock of the folder's machine.
+    Date.now = () => now() + 7_200_000
+    const folder = await RunFolder.open(path).finally(() => {
+      Date.now = now
+    })
+    await folder.close()
+    assert.equal(await readdir(path), [names[1]])
+  }))
+
 test('one writer at a time; the lock of a process that has ended is taken at once', () =>
   withFolder(async (path) => {
     const folder = await RunFolder.open(path)
@@ -68,6 +110,13 @@ test('one writer at a time; the lock of a process that has ended is taken at onc
     assert.is(opened.length, 1)
     await opened[0].value.commit({ 'options.json': bytes('1') })
     await opened[0].value.close()
+    // A system that does not tell when a process has begun.
+    const unknown = { ...dead, pid: process.pid, started: '' }
+    await writeFile(join(path, 'run.lock'), JSON.stringify(unknown))
+    assert.match(
+      await messageOf(() => RunFolder.open(path)),
+      /as far as can be told: this system .*; if it has ended, remove .*run\.lock$/,
+    )
     await writeFile(join(path, 'run.lock'), JSON.stringify({ ...dead, host: 'elsewhere' }))
     assert.match(
       await messageOf(() => RunFolder.open(path)),

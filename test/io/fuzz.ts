@@ -1,5 +1,8 @@
 /** Mutated files through every reader: each ends in a value or in one SpikewasmError. */
 
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { parseRunOptions } from '../../src/cli/run-folder.js'
 import { parseCifar, parseClassNames } from '../../src/data/cifarformat.js'
@@ -23,11 +26,15 @@ import { arrayOf, samplesOf } from '../../src/io/samples/read.js'
 import { serializeState } from '../../src/io/state.js'
 import { readTar } from '../../src/io/tar.js'
 import { readModel } from '../../src/load.js'
+import { changed, checkpoints, readers as readersOfCheckpoints } from '../support/checkpoints.js'
 import { testRandom } from '../support/engine.js'
 
 interface Reader {
   readonly bytes: Uint8Array
   read(bytes: Uint8Array): unknown
+  /** Instead of its bytes; what has a hash needs the right one to be read. */
+  mutate?(random: () => number): Promise<Uint8Array>
+  close?(): Promise<void>
 }
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
@@ -48,7 +55,7 @@ async function readersOf(): Promise<Record<string, Reader>> {
   const state = model.stateDict()
   const wasm = (await exportWasm(model)) as Uint8Array
   await model.dispose()
-  const about = { records: [{ epoch: 1 }], setting: { a: [1, 2] } }
+  const about = { records: [{ epoch: 1, of: 'a line of 32 bytes' }], setting: { a: [1, 2] } }
   const npy = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 4, 4), }\n"
   const sample = async (bytes: Uint8Array, path: string) => {
     const target = { shape: [1, 4, 4], normalization: { scale: 255, mean: [0], std: [1] } }
@@ -110,7 +117,53 @@ async function readersOf(): Promise<Record<string, Reader>> {
     tar: { bytes: tar, read: (bytes) => readTar(bytes, 'it') },
     gz: { bytes: new Uint8Array(gzipSync(tar)), read: (bytes) => unpack(bytes, 'it') },
     net: { bytes: wasm, read: (bytes) => netInfo(bytes) },
+    ...(await goingOn()),
   }
+}
+
+/** Trainings that go on from checkpoints whose hash is right. */
+async function goingOn(): Promise<Record<string, Reader>> {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-fuzz-'))
+  const { fit, model: saved } = await checkpoints()
+  const { model, resume, load } = await readersOfCheckpoints(folder)
+  const mutate = (bytes: Uint8Array) => (random: () => number) =>
+    changed(bytes, (about) => spoilt(about, random))
+  const close = async (): Promise<void> => {
+    await model.dispose()
+    await rm(folder, { recursive: true, force: true })
+  }
+  return {
+    'a checkpoint of fit': { bytes: fit, read: resume, mutate: mutate(fit) },
+    'a checkpoint of a model': { bytes: saved, read: load, mutate: mutate(saved), close },
+  }
+}
+
+const nothing: readonly unknown[] = [
+  ...[null, undefined, true, '', '__proto__', 'a'.repeat(40), {}, { $: 'NaN' }, [], [null], [[]]],
+  ...[-1, 0, 1, 0.5, 1e9, 1e300, Number.MAX_SAFE_INTEGER],
+]
+
+/** Plain data with other values at one to three places. */
+function spoilt(about: unknown, random: () => number): unknown {
+  const below = (n: number): number => Math.floor(random() * n)
+  const places: { readonly of: Record<string, unknown>; readonly key: string }[] = []
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const key of Object.keys(value)) {
+      const of = value as Record<string, unknown>
+      // Another version is a warning each time.
+      if (key !== 'version') places.push({ of, key })
+      walk(of[key])
+    }
+  }
+  walk(about)
+  for (let i = below(3); i >= 0; i--) {
+    const { of, key } = places[below(places.length)]
+    const other = places[below(places.length)]
+    // What belongs to another place, or nowhere.
+    of[key] = structuredClone(below(3) === 0 ? other.of[other.key] : nothing[below(nothing.length)])
+  }
+  return about
 }
 
 /** Bytes that mean something to a reader. */
@@ -141,17 +194,18 @@ export async function fuzz(count: number, seed: number) {
   const readers = Object.entries(await readersOf())
   const random = testRandom(seed)
   const result = { read: 0, refused: 0, faults: [] as string[] }
-  for (const [name, { bytes, read }] of readers) {
+  for (const [name, { bytes, read, mutate, close }] of readers) {
     // What is not mutated must be read: else nothing is tested.
     await read(bytes)
     for (let i = 0; i < Math.ceil(count / readers.length); i++)
       try {
-        await read(mutated(bytes, random))
+        await read(await (mutate?.(random) ?? mutated(bytes, random)))
         result.read++
       } catch (error) {
         if (error instanceof SpikewasmError && error.message.length < 2000) result.refused++
         else result.faults.push(`${name}: ${String((error as Error).stack).slice(0, 400)}`)
       }
+    await close?.()
   }
   return result
 }

@@ -123,7 +123,8 @@ const reasons: Record<string, RegExp> = {
   counts: /^loss crossEntropy\(\{ of: 'counts' \}\) needs all steps .* 'rate' or 'bptt'/,
   'mse counts': /^loss mse\(\{ of: 'counts' \}\) needs all steps before its gradient/,
   'tet()': /^loss tet\(\) needs a gradient of each step.* 'rate' .* 'bptt' or 'ottt' or 'sltt'/,
-  penalty: /^penalties need all steps before their gradient.*use 'rate' or 'bptt'/,
+  penalty:
+    /^penalties need all steps before their gradient.*use 'rate' or 'bptt', or penalties: \[\] to take/,
 }
 
 test('each method has the losses of the table, and refuses the others by name', async () => {

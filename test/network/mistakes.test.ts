@@ -20,6 +20,7 @@ import {
   type Module,
   maxPool2d,
   plif,
+  ratePenalty,
   residual,
   scale,
   sequential,
@@ -356,6 +357,29 @@ test('a layer with parameters in two places is refused, one without is not', asy
   await model.dispose()
   // Another compilation is another network.
   await (await net.compile({ input: [1, 2, 3], batchSize: 2 })).dispose()
+})
+
+test('an image layer on what is flat: the way out fits where it stands', async () => {
+  const conv = conv2d(2, 2, 1)
+  for (const [net, input, wayOut] of [
+    [sequential(conv), [2], 'give compile an input [C, H, W]'],
+    [sequential(linear(4, 2), conv), [4], 'put it before flatten() and linear()'],
+  ] as const)
+    assert.match(
+      await messageOf(() => net.compile({ input, batchSize: 1 })),
+      new RegExp(
+        `expects an image \\[C, H, W\\], got the flat .*; ${wayOut.replace(/[[\]()]/g, '\\$&')}$`,
+      ),
+    )
+})
+
+test('penalties on a network without neurons', async () => {
+  const penalties = [ratePenalty({ weight: 1 })]
+  assert.is(
+    await messageOf(() => compile(linear(4, 2), { input: [4], batchSize: 1, penalties })),
+    'compile.penalties need neurons that fire, such as lif(), and the network has none; leave ' +
+      'them out',
+  )
 })
 
 test.run()

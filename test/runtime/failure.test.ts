@@ -248,6 +248,85 @@ test('disposing of a model while a step runs ends soon', async () => {
   assert.match(await soon(running), /^ended$|^the model was disposed; compile the network again$/)
 })
 
+test('dispose waits for the operation that runs, so that it writes in no other memory', async () => {
+  const shape = [1, 4, 4] as const
+  const compileTiny = (seed: number): Promise<Model> =>
+    sequential(flatten(), linear(16, 8), lif(), linear(8, 2)).compile({
+      input: shape,
+      batchSize: 4,
+      timeSteps: 2,
+      seed,
+    })
+  const data = fromArrays({
+    name: 'tiny',
+    images: uniform(32 * 16, 1, 3),
+    labels: labels(32, 2, 3),
+    shape,
+    classes: 2,
+  })
+  const fresh = await compileTiny(7)
+  const untouched = fresh.stateDict()
+  const model = await compileTiny(0)
+  let last: ReturnType<Model['stateDict']> | undefined
+  let amid: ReturnType<Model['stateDict']> | undefined
+  let next: Promise<Model> | undefined
+  // Read while the averages are in place of the parameters.
+  const validation = {
+    ...data,
+    read(index: number, out: Float32Array): number {
+      if (index === 8 && last) {
+        amid = model.stateDict()
+        const ended = model.dispose()
+        next = ended.then(() => compileTiny(7))
+      }
+      return data.read(index, out)
+    },
+  }
+  const fitting = model.fit(data, {
+    ema: 0.5,
+    validation,
+    onStep() {
+      last = model.stateDict()
+    },
+  })
+  assert.match(
+    await messageOf(() => fitting),
+    /^the model was disposed; compile the network again$/,
+  )
+  const other = await (next as Promise<Model>)
+  expectSameBits('the next model', other.stateDict(), untouched)
+  expectSameBits('parameters amid validation', amid ?? {}, last ?? {})
+  expectSameBits('parameters behind it', model.stateDict(), last ?? {})
+  await Promise.all([other.dispose(), fresh.dispose()])
+})
+
+test('a callback may wait for dispose, and the training ends behind it', async () => {
+  const data = fromArrays({
+    name: 'tiny',
+    images: uniform(16 * 768, 1, 3),
+    labels: labels(16, 10, 3),
+    shape: input,
+    classes: 10,
+  })
+  for (const hook of ['onStep', 'onEpoch'] as const) {
+    const model = await compileSmall({ timeSteps: 2 })
+    let next: Model | undefined
+    let before: ReturnType<Model['stateDict']> | undefined
+    const fitting = model.fit(data, {
+      epochs: 2,
+      ema: 0.5,
+      async [hook]() {
+        await model.dispose()
+        next = await compileSmall({ timeSteps: 2 })
+        before = next.stateDict()
+      },
+    })
+    assert.match(await messageOf(() => soon(fitting)), /^the model was disposed/)
+    expectSameBits('the next model', next?.stateDict() ?? {}, before ?? {})
+    await next?.dispose()
+  }
+})
+
 /**
  * Runs a module in a process of its own and resolves with its exit code and output; rejects when it
  * does not end.

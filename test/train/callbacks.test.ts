@@ -11,9 +11,11 @@ import {
   earlyStopping,
   type FitOptions,
   flatten,
+  fromArrays,
   lif,
   linear,
   type Model,
+  mse,
   plateau,
   progress,
   type Snapshot,
@@ -21,6 +23,7 @@ import {
   sgd,
 } from '../../src/index.js'
 import { serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { monitors } from '../../src/optimizer/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
@@ -173,7 +176,7 @@ test('mode and minDelta: what counts as better', async () => {
     const training = { stop }
     const call = (hook: unknown, value: unknown): unknown =>
       (hook as (...of: unknown[]) => unknown)(value, training)
-    await call(callback.onFitStart, { validated: true, epochs: 9 })
+    await call(callback.onFitStart, { figures: monitors, epochs: 9 })
     for (const [i, trainAccuracy] of [0.1, 0.2, 0.25, 0.3, 0.2, 0.1, 0].entries()) {
       await call(callback.onEpoch, { epoch: i + 1, trainAccuracy })
       if (stopped) return i + 1
@@ -253,6 +256,77 @@ test('progress: a line for each epoch, a bar on a terminal alone', async () => {
   await model.dispose()
 })
 
+test('regression: the best epoch by testLoss, progress without accuracies', () =>
+  withFolder(async (dir) => {
+    const inputs = Float32Array.from({ length: 96 }, (_, i) => Math.sin(i))
+    const targets = Float32Array.from({ length: 24 }, (_, i) => Math.cos(i))
+    const data = fromArrays({ shape: [4], inputs, targets })
+    const loss = mse({ targets: 'values' })
+    const net = sequential(linear(4, 8), lif(), linear(8, 1))
+    const model = await net.compile({ input: [4], batchSize: 8, timeSteps: 2, loss })
+    let text = ''
+    const write = (part: string): unknown => {
+      text += part
+      return part
+    }
+    const states: ReturnType<Model['stateDict']>[] = []
+    const of = { epochs: 6, optimizer: sgd({ lr: 0.5 }), validationSplit: 0.34 }
+    const { epochs } = await model.fit(data, {
+      ...of,
+      callbacks: [checkpoint({ dir }), progress({ stream: { write } })],
+      onEpoch: () => states.push(model.stateDict()),
+    })
+    const losses = epochs.map(({ testLoss }) => testLoss as number)
+    const best = losses.indexOf(Math.min(...losses))
+    const trained = epochs.map(({ trainLoss }) => trainLoss)
+    assert.is.not(best, trained.indexOf(Math.min(...trained)), 'a training that tells them apart')
+    await model.load(join(dir, 'best.safetensors'))
+    expectSameBits('best', states[best], model.stateDict())
+    assert.match(text, /loss [\d.]+ {2}test loss [\d.]+ {2}test error [\d.]+ {2}lr 0\.5 {2}\d/)
+    assert.not.match(text, /none/)
+    const make = [
+      (monitor: 'testAccuracy') => checkpoint({ dir, monitor, overwrite: true }),
+      (monitor: 'testAccuracy') => earlyStopping({ monitor }),
+    ]
+    for (const callback of make)
+      assert.match(
+        await messageOf(() => model.fit(data, { ...of, callbacks: [callback('testAccuracy')] })),
+        /monitor must be a figure that epochs have, got testAccuracy, which needs labels, and/,
+      )
+    await model.dispose()
+  }))
+
+test('csvLogger appends to files of others: no last line end, CRLF, other columns', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'a.csv')
+    const model = await compileToy()
+    const fit = (of: FitOptions = {}) =>
+      model.fit(train, { ...{ epochs: 1, fresh: true }, callbacks: [csvLogger(path)], ...of })
+    await fit()
+    const whole = await readFile(path, 'utf8')
+    const append = { callbacks: [csvLogger(path, { append: true })] }
+    await writeFile(path, whole.trimEnd())
+    await fit(append)
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    assert.is(lines.length, 4)
+    assert.is(`${lines[0]}\n${lines[1]}\n`, whole)
+    await writeFile(path, whole.replaceAll('\n', '\r\n'))
+    await fit(append)
+    assert.equal(
+      (await readFile(path, 'utf8')).split('\r\n').map((line) => line.split(',').length),
+      [8, 8, 8, 1],
+    )
+    for (const head of ['mine', 'epoch,trainLoss,trainAccuracy,firingRates.9']) {
+      await writeFile(path, `${head}\n`)
+      let steps = 0
+      const message = await messageOf(() => fit({ ...append, onStep: () => void steps++ }))
+      assert.match(message, /^csvLogger: ".*a\.csv" has no column for .*firingRates\.2; give/)
+      assert.is(steps, 0)
+      assert.is(await readFile(path, 'utf8'), `${head}\n`)
+    }
+    await model.dispose()
+  }))
+
 test('what needs validation data says so before training', async () => {
   const model = await compileToy()
   const before = model.stateDict()
@@ -262,7 +336,10 @@ test('what needs validation data says so before training', async () => {
       { callbacks: [earlyStopping()] },
       /^earlyStopping\.monitor must .* got testLoss, .* give fit\.validation, or .* 'trainLoss'$/,
     ],
-    [{ schedule: plateau() }, /^fit\.schedule reads testLoss, which needs validation data, .*$/],
+    [
+      { schedule: plateau() },
+      /^the monitor of fit\.schedule must .* got testLoss, which needs validation data; give/,
+    ],
   ]
   for (const [of, expected] of refusals)
     assert.match(await messageOf(() => model.fit(train, { ...without, ...of })), expected)

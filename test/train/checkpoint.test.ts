@@ -124,7 +124,7 @@ test('other data of the same name and size are refused', () =>
     })
     assert.match(
       await messageOf(() => model.fit(data, { epochs: 2, resume: dir })),
-      /^fit\.resume: .* it has data\.samples "[0-9a-f]{8}" instead of "[0-9a-f]{8}"; give the same/,
+      /^fit\.resume: .*, got others \(data\.samples "[0-9a-f]{8}" instead of "[0-9a-f]{8}"\); give the/,
     )
     await model.dispose()
   }))
@@ -171,7 +171,7 @@ test('a folder with another run, or with files of a user, is not written over', 
       await messageOf(() =>
         model.fit(train, { callbacks: [checkpoint({ dir: 'x', monitor: 'testLoss' })] }),
       ),
-      /^checkpoint\.monitor: testLoss needs validation data, got none/,
+      /^checkpoint\.monitor must be .*, got testLoss, which needs validation data; give fit\.valid/,
     )
     await Promise.all([model.dispose(), other.dispose()])
   }))

@@ -2,7 +2,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  Batches,
   batchNorm2d,
+  type Callback,
   type CompileOptions,
   conv2d,
   type Dataset,
@@ -20,6 +22,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
+import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
@@ -65,6 +68,80 @@ test('fewer samples than a batch, behind batchNorm2d: they train, a single one t
     assert.ok(epochs.every(({ trainLoss, testLoss }) => Number.isFinite(trainLoss + testLoss!)))
   }
   await model.dispose()
+})
+
+for (const method of ['rate', 'ottt'] as const)
+  test(`${method}, dropLast false: the last batch trains too, as one of its own size`, async () => {
+    const { data } = toy(20, 1)
+    const optimizer = sgd({ lr: 0.1, momentum: 0 })
+    const of = (batchSize: number) =>
+      toyNet(false).compile({ input: toyShape, batchSize, timeSteps: 3, method })
+    const [model, apart, last] = [await of(8), await of(8), await of(4)]
+    const losses: number[] = []
+    const { epochs } = await model.fit(data, {
+      epochs: 2,
+      optimizer,
+      dropLast: false,
+      onStep({ loss, step, steps }) {
+        losses.push(loss * (step === 2 ? 4 : 8))
+        assert.is(steps, 3)
+      },
+    })
+    epochs.forEach(({ trainLoss }, i) => {
+      const mean = losses.slice(3 * i, 3 * i + 3).reduce((a, b) => a + b, 0) / 20
+      assert.ok(Math.abs(trainLoss / mean - 1) < 1e-12, `${trainLoss} ${mean}`)
+    })
+    // The same, batch by batch.
+    const batches = new Batches(data, { batchSize: 8, training: true, seed: 0 })
+    for (let epoch = 0; epoch < 2; epoch++) {
+      batches.startEpoch(epoch)
+      for (let batch = 0; batch < 3; batch++) {
+        const rows = new Float32Array(8 * 60)
+        const of = new Int32Array(8)
+        const count = batches.fill(batch, rows, of)
+        const images = new Float32Array(count * 60)
+        for (let i = 0; i < images.length; i++) {
+          const [at, c, p] = [Math.floor(i / 60), Math.floor((i % 60) / 30), i % 30]
+          images[i] = rows[at * 60 + p * 2 + c]
+        }
+        const one = batch === 2 ? last : apart
+        const from = batch === 2 ? apart : batch === 0 && epoch > 0 ? last : undefined
+        if (from) one.loadStateDict(from.stateDict())
+        one.optimizer = optimizer
+        await one.trainStep(images, of.subarray(0, count))
+      }
+    }
+    for (const [name, { data: values }] of Object.entries(last.stateDict()))
+      expectClose(name, model.stateDict()[name].data, values, 1e-4)
+    await Promise.all([model, apart, last].map((one) => one.dispose()))
+  })
+
+test('dropLast false: threads change no bit, a resume goes on, another setting is refused', async () => {
+  const { data } = toy(21, 1)
+  const of = () => toyNet().compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+  const [model, again] = [await of(), await of()]
+  let resume: Promise<Uint8Array> | undefined
+  const keep: Callback = {
+    name: 'keep',
+    onStep({ epoch, step }, training) {
+      if (epoch === 0 && step === 2) resume = serializeCheckpoint(training.snapshot())
+    },
+  }
+  const options: FitOptions = { epochs: 3, accumulate: 2, dropLast: false }
+  const { epochs } = await model.fit(data, { ...options, numWorkers: 1, callbacks: [keep] })
+  const found = await resume
+  assert.match(
+    await messageOf(() => again.fit(data, { ...options, dropLast: true, resume: found })),
+    /it has dropLast false instead of true; give the same/,
+  )
+  const resumed = await again.fit(data, { ...options, numWorkers: 0, resume: found })
+  expectSameBits('resumed', model.stateDict(), again.stateDict())
+  assert.equal(timeless(resumed.epochs), timeless(epochs))
+  assert.is(
+    await messageOf(() => model.fit(data, { dropLast: 'no' } as object)),
+    'fit.dropLast must be true or false, got "no"',
+  )
+  await Promise.all([model.dispose(), again.dispose()])
 })
 
 /** Records of two runs, but for what depends on the clock. */

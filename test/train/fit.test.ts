@@ -392,6 +392,26 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
     { schedule: cosine },
     /^fit\.schedule must give a number, got a function; call its maker: cosine\(\), not cosine$/,
   ],
+  [
+    { schedule: 'cosine' },
+    /^fit\.schedule must be a function, got "cosine"; call its maker: cosine\(\)$/,
+  ],
+  [{ validation: null }, /^fit\.validation must be a data set, from fromArrays .*, got null$/],
+  [
+    { optimizer: sgd({ groups: [{ params: 'bn1' }] }) },
+    /^sgd\.groups\[0\] must have an lr or a weightDecay of its own, got neither; leave it out$/,
+  ],
+  [
+    {
+      optimizer: sgd({
+        groups: [
+          { params: '*', lr: 1 },
+          { params: 'bn1', lr: 2 },
+        ],
+      }),
+    },
+    /^sgd\.groups\[1\]\.params: all that it names is in groups before it; put it before them$/,
+  ],
   [{ schedule: 0.5 }, /^fit\.schedule must be a function, got 0\.5$/],
   [{ schedule: () => Number.NaN }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got NaN$/],
   [{ schedule: () => -1 }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got -1$/],
@@ -464,7 +484,7 @@ test('fit and evaluate with data that does not match the model say what does not
   const misspelt = { sginal: undefined } as { signal?: AbortSignal }
   assert.is(
     await messageOf(() => model.evaluate(train, misspelt)),
-    'evaluate.sginal is not an option; known are signal, topK',
+    'evaluate.sginal is not an option; known are signal, topK, averages',
   )
   const none = { ...toy(15, 1).data, length: 0, name: 'none' }
   assert.is(

@@ -14,6 +14,7 @@ import {
   sgd,
   stepDecay,
 } from '../../src/index.js'
+import { named } from '../../src/optimizer/index.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { applySgd } from '../support/reference.js'
 
@@ -98,6 +99,36 @@ test('schedules', () => {
     [1, 1, 0.25, 0.25, 0.0625, 0.0625],
   )
   assert.ok(close(stepDecay(30)(60, 90), 0.01))
+})
+
+test('names: stars stand for any characters, as a regular expression says', () => {
+  const all = ['', 'a', 'ab', 'aab', 'a.b', 'ab.a', 'b.a.b', 'aba', 'abab.b', 'b*', 'x(a)']
+  const patterns = [
+    '*',
+    'a*',
+    '*a',
+    'a*b',
+    '*a*',
+    '*b*a*',
+    'a**b',
+    'ab*ab',
+    'a',
+    'a*a',
+    'b*',
+    '*.b',
+  ]
+  for (const pattern of patterns) {
+    const parts = pattern.split('*').map((part) => part.replaceAll('.', '\\.'))
+    const wanted = new RegExp(`^${parts.join('.*')}(\\..*)?$`)
+    assert.equal(
+      named('freeze', pattern, all),
+      all.filter((name) => wanted.test(name)),
+      pattern,
+    )
+  }
+  // With backtracking it would not end.
+  const long = 'a'.repeat(4000)
+  assert.throws(() => named('freeze', `${'*a'.repeat(20)}*b`, [long]), /^freeze must name what/)
 })
 
 const mistakes: [() => unknown, RegExp][] = [

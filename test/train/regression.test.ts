@@ -1,17 +1,24 @@
 /** Training towards numbers: `mse({ targets: 'values' })` on data sets with targets. */
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  type Callback,
+  checkpoint,
   type Dataset,
+  earlyStopping,
   fromArrays,
   lif,
   linear,
+  loadModel,
   type Model,
   mse,
+  plateau,
+  type StateDict,
   sequential,
   sgd,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
 
 const loss = mse({ targets: 'values' })
@@ -161,6 +168,74 @@ test('a loss of labels on data of targets: the same error from fit, evaluate and
   )
   expectSameBits('state', before, model.stateDict())
   await model.fit(labelled)
+  await model.dispose()
+})
+
+test('figures: what regression has can be monitored, what it has not is named before training', async () => {
+  const model = await network().compile({ input: [3], batchSize: 16, timeSteps: 4, loss })
+  const { data } = sums(32, 1)
+  const monitor = 'testMeanAbsoluteError'
+  let figures: readonly string[] = []
+  const look: Callback = {
+    name: 'look',
+    onFitStart(start) {
+      figures = start.figures
+    },
+  }
+  await withFolder(async (dir) => {
+    // A learning rate of 0: no epoch is better than the first.
+    const { stopped, epochs } = await model.fit(data, {
+      epochs: 4,
+      validationSplit: 0.5,
+      optimizer: sgd({ lr: 0 }),
+      schedule: plateau({ monitor }),
+      callbacks: [look, earlyStopping({ monitor, patience: 1 }), checkpoint({ dir, monitor })],
+    })
+    assert.equal(figures, ['testLoss', 'testMeanAbsoluteError', 'trainLoss'])
+    assert.is(epochs.length, 2)
+    assert.match(
+      stopped ?? '',
+      /testMeanAbsoluteError has not improved for 1 epoch; best 0\.\d+ in/,
+    )
+    const before = model.stateDict()
+    const reason =
+      'must be a figure that epochs have, got testAccuracy, which needs labels, and the loss is ' +
+      "of targets; use 'testLoss' or 'testMeanAbsoluteError' or 'trainLoss'"
+    for (const [name, options] of [
+      ['the monitor of fit.schedule', { schedule: plateau({ monitor: 'testAccuracy' }) }],
+      ['earlyStopping.monitor', { callbacks: [earlyStopping({ monitor: 'testAccuracy' })] }],
+      ['checkpoint.monitor', { callbacks: [checkpoint({ dir, monitor: 'testAccuracy' })] }],
+    ] as const)
+      assert.is(
+        await messageOf(() => model.fit(data, { ...options, validationSplit: 0.5 })),
+        `${name} ${reason}`,
+      )
+    expectSameBits('state', before, model.stateDict())
+  })
+  await model.dispose()
+})
+
+test('the best epoch by testMeanAbsoluteError is that of the smallest', async () => {
+  const model = await network().compile({ input: [3], batchSize: 16, timeSteps: 4, loss })
+  const { data } = sums(32, 1)
+  await withFolder(async (dir) => {
+    const states: StateDict[] = []
+    const { epochs } = await model.fit(data, {
+      epochs: 3,
+      validation: data,
+      // The second epoch is worse than the first.
+      schedule: (epoch) => (epoch === 1 ? 30 : 1),
+      optimizer: sgd({ lr: 0.02, momentum: 0 }),
+      callbacks: [checkpoint({ dir, monitor: 'testMeanAbsoluteError' })],
+      onEpoch: () => states.push(model.stateDict()),
+    })
+    const errors = epochs.map((epoch) => epoch.testMeanAbsoluteError as number)
+    const best = errors.indexOf(Math.min(...errors))
+    assert.ok(best !== errors.indexOf(Math.max(...errors)))
+    const found = await loadModel(join(dir, 'best.safetensors'))
+    expectSameBits('best', found.stateDict(), states[best])
+    await found.dispose()
+  })
   await model.dispose()
 })
 

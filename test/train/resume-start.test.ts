@@ -19,6 +19,7 @@ import {
 import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { RunFolder, readRunFile } from '../../src/io/folder/folder.js'
 import { messageOf, withFolder } from '../io/temporary.js'
+import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
 const train = toy(24, 1).data
@@ -80,6 +81,49 @@ test('resume where no checkpoint has been written: other options and tables are 
       await messageOf(() => fitInto(whole, { resume: missing })),
       /^fit\.resume must be a readable file/,
     )
+  }))
+
+test('resume with initialEpoch: the options that began the run go on with it', () =>
+  withFolder(async (dir) => {
+    const own: FitOptions = { ...options, initialEpoch: 2, epochs: 4 }
+    const [whole, again] = [await compileToy(), await compileToy()]
+    await whole.fit(train, own)
+    const run = { ...own, resume: dir, callbacks: [checkpoint({ dir })] }
+    const controller = new AbortController()
+    const { signal } = controller
+    await again.fit(train, {
+      ...run,
+      signal,
+      onStep: ({ epoch }) => epoch === 3 && controller.abort(),
+    })
+    for (const [wrong, expected] of [
+      [{ initialEpoch: 1 }, 'fit.initialEpoch must be that of the checkpoint, 2, got 1'],
+      [{ epochs: 5 }, 'fit.epochs must be that of the checkpoint, 4, got 5; '],
+      [{ epochs: 4, initialEpoch: undefined }, 'fit.epochs must be that of the checkpoint, 2, '],
+    ] as const) {
+      const message = await messageOf(() => again.fit(train, { ...run, ...wrong }))
+      assert.is(message.slice(0, expected.length), expected)
+    }
+    const { epochs } = await again.fit(train, run)
+    assert.equal(
+      epochs.map(({ epoch }) => epoch),
+      [3, 4],
+    )
+    expectSameBits('resumed', again.stateDict(), whole.stateDict())
+    await Promise.all([whole.dispose(), again.dispose()])
+  }))
+
+test('a run that was stopped behind its last epoch still says so when it is resumed', () =>
+  withFolder(async (dir) => {
+    const model = await compileToy()
+    const stopping: Callback = {
+      name: 'mine',
+      onEpoch: ({ epoch }, training) => epoch === 2 && training.stop('enough'),
+    }
+    const run = { ...options, resume: dir, callbacks: [stopping, checkpoint({ dir })] }
+    for (const time of ['first', 'resumed'])
+      assert.is((await model.fit(train, run)).stopped, 'enough', time)
+    await model.dispose()
   }))
 
 /** All files of a folder, by name. */

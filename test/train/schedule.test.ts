@@ -2,7 +2,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  adam,
+  adamW,
   cosine,
+  type EpochFigures,
   linearWarmup,
   oneCycle,
   perStep,
@@ -13,7 +16,12 @@ import {
 } from '../../src/index.js'
 
 /** The factors of n epochs of one step each, or of n steps of one epoch. */
-function factors(schedule: Schedule, n: number, by: ScheduleBy, records: object[] = []): number[] {
+function factors(
+  schedule: Schedule,
+  n: number,
+  by: ScheduleBy,
+  records: EpochFigures[] = [],
+): number[] {
   return Array.from({ length: n }, (_, i) => {
     const [epoch, epochs] = by === 'epoch' ? [i, n] : [0, 1]
     const at = { epoch, epochs, step: i, steps: n, records: records.slice(0, i) }
@@ -67,8 +75,8 @@ test('MultiStepLR, and StepLR behind a warm-up', () => {
 })
 
 /** Records of epochs with one figure. */
-const recordsOf = (monitor: string, figures: number[]): object[] =>
-  figures.map((figure, i) => ({ epoch: i + 1, [monitor]: figure }))
+const recordsOf = (monitor: string, figures: number[]): EpochFigures[] =>
+  figures.map((figure, i) => ({ epoch: i + 1, [monitor]: figure }) as unknown as EpochFigures)
 
 test('ReduceLROnPlateau, from the records alone', () => {
   const losses = [1.0, 0.8, 0.79999, 0.81, 0.9, 0.7, 0.71, 0.72, 0.73, 0.74, 0.75, 0.69]
@@ -112,11 +120,30 @@ test('a warm-up by steps before a schedule by epochs; a schedule of steps of one
   assert.is(own(1, 4, at(2)), 0.25)
 })
 
+test('a schedule reads the figures of epochs by their names', () => {
+  const own: Schedule = (_epoch, _epochs, at) => at.records.at(-1)?.trainLoss ?? 1
+  assert.equal(factors(own, 3, 'epoch', recordsOf('trainLoss', [0.5, 0.25, 9])), [1, 0.5, 0.25])
+})
+
 const wrong = <T>(value: unknown): T => value as T
 const mistakes: [() => unknown, RegExp][] = [
   [() => cosine(wrong({ warmpu: 1 })), /^cosine\.warmpu is not an option/],
   [() => cosine({ warmup: 1.5 }), /^cosine\.warmup must be an integer ≥ 0, got 1\.5$/],
   [() => cosine({ min: 2 }), /^cosine\.min must lie in 0…1, got 2$/],
+  [() => cosine({ min: wrong(null) }), /^cosine\.min must lie in 0…1, got null$/],
+  [() => cosine({ min: wrong('0.1') }), /^cosine\.min must lie in 0…1, got "0\.1"$/],
+  [() => plateau({ min: wrong(null) }), /^plateau\.min must lie in 0…1, got null$/],
+  [() => plateau({ factor: wrong('0.5') }), /^plateau\.factor must lie in .* got "0\.5"$/],
+  [() => oneCycle({ warmup: wrong('0.3') }), /^oneCycle\.warmup must lie in .* got "0\.3"$/],
+  [
+    () => adam({ betas: wrong(['0.9', '0.99']) }),
+    /^adam\.betas must be two numbers .* got \["0\.9","0\.99"\]$/,
+  ],
+  [() => adamW({ betas: wrong([null, 0.9]) }), /^adamW\.betas must be two .* got \[null,0\.9\]$/],
+  [
+    () => linearWarmup(1, wrong(cosine)),
+    /^linearWarmup's second argument must give a number, .*: cosine\(\), not cosine$/,
+  ],
   [() => cosine({ by: wrong('batch') }), /^cosine\.by must be 'epoch' or 'step', got "batch"$/],
   [() => linearWarmup(0), /^linearWarmup's length must be an integer ≥ 1, got 0$/],
   [() => linearWarmup(1, wrong(2)), /^linearWarmup's second argument must be a schedule, got 2$/],

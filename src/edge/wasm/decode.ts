@@ -1,5 +1,6 @@
 /** A module's bytes → functions as trees. */
 
+import { Decoded } from './decoded.js'
 import type { Expression, Func, Label } from './ir.js'
 import { i32, newLocal, typeOf } from './ir.js'
 import { Reader, sectionsOf } from './reader.js'
@@ -58,46 +59,6 @@ export function decodeModule(bytes: Uint8Array): Map<string, Func> {
   }
   for (const [name, index] of names) functions[index].name = name
   return new Map(Array.from(names, ([name, index]) => [name, functions[index]]))
-}
-
-/** A function whose code is read when it is asked for: a network uses a part of the engine. */
-class Decoded implements Func {
-  readonly label: Label
-  read: ((func: Func) => void) | undefined
-  #locals: ValueType[] = []
-  #body: readonly Expression[] = []
-
-  constructor(
-    public name: string,
-    public params: ValueType[],
-    public result: ValueType | undefined,
-  ) {
-    this.label = { kind: 'block', result }
-  }
-
-  get locals(): ValueType[] {
-    this.#decode()
-    return this.#locals
-  }
-
-  set locals(locals) {
-    this.#locals = locals
-  }
-
-  get body(): readonly Expression[] {
-    this.#decode()
-    return this.#body
-  }
-
-  set body(body) {
-    this.#body = body
-  }
-
-  #decode(): void {
-    const { read } = this
-    this.read = undefined
-    read?.(this)
-  }
 }
 
 function readSignature(r: Reader): Signature {

@@ -42,6 +42,9 @@ const LEFT_BEHIND = /^(\.run\.\d+\.[\w-][\w.-]*|run\.lock\.\w+\.old)$/
 const LOCK_LEFT_BEHIND = /^\.run\.lock\.[0-9a-f]+\.tmp$/
 const OLD_MS = 3_600_000
 
+/** Of systems that do not open or flush folders. */
+const CANNOT_SYNC = ['EINVAL', 'EISDIR', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF']
+
 /** The folder of one writer. */
 export class RunFolder {
   private constructor(
@@ -216,8 +219,10 @@ export class RunFolder {
     try {
       this.handle ??= await open(this.path, 'r')
       await this.handle.sync()
-    } catch {
-      // The files are complete either way.
+    } catch (error) {
+      // Not every system can do that with a folder; what a disk says is something else.
+      if (!CANNOT_SYNC.includes((error as NodeJS.ErrnoException).code ?? ''))
+        throw await writeError(this.path, error)
     }
   }
 
@@ -253,12 +258,14 @@ export class RunFolder {
 
   /** Removes what a writer that was killed has left. */
   private async clean(): Promise<void> {
+    // A server's clock may be another than ours: our lock has just been written by it.
+    const now = await stat(join(this.path, LOCK)).catch(() => undefined)
     for (const name of await readdir(this.path)) {
       const file = join(this.path, name)
       if (LEFT_BEHIND.test(name)) await rm(file, { force: true })
       if (!LOCK_LEFT_BEHIND.test(name)) continue
       const found = await stat(file).catch(() => undefined)
-      if (found && Date.now() - found.mtimeMs > OLD_MS) await rm(file, { force: true })
+      if (found && now && now.mtimeMs - found.mtimeMs > OLD_MS) await rm(file, { force: true })
     }
   }
 

@@ -145,6 +145,12 @@ async function expectDead(folder: string, path: string, holder: Holder): Promise
         `as far as can be told from here; if it has ended, remove ${path}`,
     )
   if (await isDead(holder)) return
+  if (holder.started === '' || (await startOf(pid)) === '')
+    throw new SpikewasmError(
+      `${folder}: process ${pid} trains in this folder, as far as can be told: this system does ` +
+        'not tell when a process has begun, and another one may have its number now; if it has ' +
+        `ended, remove ${path}`,
+    )
   throw new SpikewasmError(
     `${folder}: process ${pid} trains in this folder; wait until it ends, stop it, or choose ` +
       'another folder',

@@ -101,7 +101,7 @@ export function expectImage(where: string, x: Value): void {
   expect(
     !x.flat,
     () =>
-      `${where}: expects an image [C, H, W], got the flat ${show(x)}; remove the ` +
-      'flatten() before it',
+      `${where}: expects an image [C, H, W], got the flat ${show(x)}; ` +
+      (x.node === 0 ? 'give compile an input [C, H, W]' : 'put it before flatten() and linear()'),
   )
 }

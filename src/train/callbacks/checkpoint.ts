@@ -5,7 +5,8 @@ import { parseCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { Callback, Training } from '../callback.js'
-import { checkSnapshot, type Snapshot } from '../snapshot.js'
+import { checkSnapshot } from '../check-snapshot.js'
+import type { Snapshot } from '../snapshot.js'
 import { hasCheckpoint, optionsFile, runFiles } from './run-files.js'
 import { type Due, runWriter } from './run-writer.js'
 
@@ -23,8 +24,8 @@ export interface CheckpointOptions {
    */
   every?: number | `${number}m` | 'epoch'
   /**
-   * By what the epoch is chosen whose weights `best.safetensors` holds. Default 'testAccuracy', or
-   * 'trainLoss' without validation data.
+   * By what the epoch is chosen whose weights `best.safetensors` holds. Default 'testAccuracy',
+   * or 'testLoss' where the loss is of targets, or 'trainLoss' without validation data.
    */
   monitor?: Monitor
   /**

@@ -1,7 +1,17 @@
 /** Writes epochs to a CSV file. */
 
-import { checkBoolean, checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
-import type { Callback } from '../callback.js'
+import {
+  checkBoolean,
+  checkOptions,
+  describe,
+  expect,
+  listNames,
+  SpikewasmError,
+} from '../../errors.js'
+import type { NetworkJson } from '../../graph/json.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
+import type { Callback, FitStart, Training } from '../callback.js'
+import { checkName, keptAs } from '../callback-state.js'
 import type { EpochRecord } from '../records.js'
 import { exclusive } from './exclusive.js'
 
@@ -11,12 +21,17 @@ export interface CsvLoggerOptions {
   append?: boolean
   /** Whether a file that is there may be written over; default false: it is refused. */
   overwrite?: boolean
+  /** Tells it from another one; default 'csvLogger'. */
+  name?: string
 }
 
 /** What it keeps from checkpoint to checkpoint: how much of the file the checkpoint knows. */
-interface Kept {
-  readonly bytes: number
-}
+const schema = v.object({
+  kind: v.literal('csvLogger'),
+  bytes: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+})
+
+type Kept = v.InferOutput<typeof schema>
 
 /**
  * Writes a line for each complete epoch to a CSV file: the figures of its record, then the firing
@@ -31,7 +46,8 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
     typeof path === 'string' && path !== '',
     () => `csvLogger's path must be the path of a file, got ${describe(path)}`,
   )
-  checkOptions('csvLogger', options, ['append', 'overwrite'])
+  checkOptions('csvLogger', options, ['append', 'overwrite', 'name'])
+  const name = checkName('csvLogger', options.name)
   const append = checkBoolean('csvLogger.append', options.append, false)
   const overwrite = checkBoolean('csvLogger.overwrite', options.overwrite, false)
   expect(
@@ -41,10 +57,13 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
   let kept: Kept | undefined
   let columns: readonly string[] | undefined
   let bytes = 0
+  /** Of a line: as in the file that is there. */
+  let end = '\n'
   return exclusive({
-    name: 'csvLogger',
-    async onFitStart({ resumed, epoch, step }, training) {
-      const { truncate, writeFile } = await import('node:fs/promises')
+    name,
+    async onFitStart(start, training) {
+      const { resumed, epoch, step } = start
+      const { appendFile, truncate, writeFile } = await import('node:fs/promises')
       await named(path, async () => {
         const found = await textOf(path)
         // Killed before its first checkpoint: nothing of the file counts, if it is one of ours.
@@ -66,31 +85,32 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
         // Opened for writing now: hours of training are not spent first.
         if (found === undefined || bytes === 0) await writeFile(path, '')
         else await truncate(path, bytes)
-        const head = new TextDecoder().decode(written.subarray(0, bytes)).split('\n')[0]
-        columns = head === '' ? undefined : parseLine(head)
+        const [head] = new TextDecoder().decode(written.subarray(0, bytes)).split('\n', 1)
+        end = head.endsWith('\r') ? '\r\n' : '\n'
+        const cells = head.replace(/\r$/, '')
+        columns = cells === '' ? undefined : parseLine(cells)
+        if (columns) expectColumns(path, columns, columnsOf(start, training))
+        if (bytes > 0 && written[bytes - 1] !== 0x0a) {
+          await appendFile(path, end)
+          bytes += end.length
+        }
       })
     },
     async onEpoch(record) {
       if (record.partial) return
       const { appendFile } = await import('node:fs/promises')
-      const figures = figuresOf(record)
+      const figures = numbersOf(record)
       const fresh = columns === undefined
       columns ??= Object.keys(figures)
-      const missing = Object.keys(figures).filter((name) => !columns?.includes(name))
-      expect(
-        missing.length === 0,
-        () =>
-          `csvLogger: ${JSON.stringify(path)} has no column for ${missing.slice(0, 5).join(', ')}` +
-          `${missing.length > 5 ? ', …' : ''}; give another file`,
-      )
+      expectColumns(path, columns, Object.keys(figures))
       const row = columns.map((name) => (name in figures ? String(figures[name]) : ''))
-      const text = (fresh ? lineOf(columns) : '') + lineOf(row)
+      const text = (fresh ? lineOf(columns, end) : '') + lineOf(row, end)
       await named(path, () => appendFile(path, text))
       bytes += new TextEncoder().encode(text).length
     },
-    state: (): Kept => ({ bytes }),
+    state: (): Kept => ({ kind: 'csvLogger', bytes }),
     restore(state) {
-      kept = state as Kept
+      kept = keptAs(name, schema, state)
     },
   })
 }
@@ -98,15 +118,34 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
 /** Whether it begins as what we write does. */
 const isTable = (text: string): boolean => /^epoch,trainLoss,/.test(text)
 
+/** Those that records will have, as far as it is known before the first. */
+function columnsOf(start: FitStart, training: Training): string[] {
+  const { nodes } = training.snapshot().about.setting.network as NetworkJson
+  const neurons = nodes.filter(({ kind }) => kind === 'neuron')
+  return [...start.figures, ...neurons.map((node) => `firingRates.${node.name}`)]
+}
+
+/** @throws SpikewasmError where one is missing */
+function expectColumns(path: string, columns: readonly string[], wanted: readonly string[]): void {
+  const missing = wanted.filter((name) => !columns.includes(name))
+  expect(
+    missing.length === 0,
+    () =>
+      `csvLogger: ${JSON.stringify(path)} has no column for ${listNames(missing)}; give another ` +
+      'file, or overwrite: true to write over it',
+  )
+}
+
 /** The numbers of a record, by column. */
-function figuresOf({ firingRates, ...record }: EpochRecord): Readonly<Record<string, number>> {
+function numbersOf({ firingRates, ...record }: EpochRecord): Readonly<Record<string, number>> {
   const numbers = Object.entries(record).filter(([, value]) => typeof value === 'number')
   const rates = Object.entries(firingRates).map(([name, rate]) => [`firingRates.${name}`, rate])
   return Object.fromEntries([...numbers, ...rates]) as Record<string, number>
 }
 
 /** A line by RFC 4180, but that a name has no line break. */
-const lineOf = (cells: readonly string[]): string => `${cells.map(cellOf).join(',')}\n`
+const lineOf = (cells: readonly string[], end: string): string =>
+  `${cells.map(cellOf).join(',')}${end}`
 
 const cellOf = (text: string): string => {
   const line = text.replace(/[\r\n]+/g, ' ')

@@ -1,9 +1,18 @@
 /** Ends a training that no longer improves. */
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
-import { checkMonitor, type Monitor, modeOf, monitored } from '../../optimizer/index.js'
+import {
+  checkMonitor,
+  expectFigure,
+  type Monitor,
+  modeOf,
+  monitored,
+  monitors,
+} from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, Training } from '../callback.js'
+import { checkName, expectSameOption, keptAs } from '../callback-state.js'
 import { partOf, prefixed } from '../prefixed.js'
 import { exclusive } from './exclusive.js'
 
@@ -17,7 +26,7 @@ export interface EarlyStoppingOptions {
   patience?: number
   /** A figure is better when it is so by more than this, ≥ 0; default 0. */
   minDelta?: number
-  /** Whether small or large figures are good; default: 'min' for losses, 'max' for accuracies. */
+  /** Whether small or large figures are good; default: 'max' for accuracies, else 'min'. */
   mode?: 'min' | 'max'
   /**
    * Whether the model ends with the parameters and running statistics of its best epoch; default
@@ -25,14 +34,29 @@ export interface EarlyStoppingOptions {
    * training, which may go on then. With `ema` its moving averages come back too.
    */
   restoreBest?: boolean
+  /** Tells it from another one; default 'earlyStopping'. */
+  name?: string
 }
 
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+
 /** What it keeps from checkpoint to checkpoint. */
-interface Kept {
-  readonly best: number | null
-  readonly bestEpoch: number
-  readonly waited: number
-}
+const schema = v.object({
+  kind: v.literal('earlyStopping'),
+  best: v.nullable(v.number()),
+  bestEpoch: count,
+  waited: count,
+  /** As they were given or are by default: with others it would end elsewhere. */
+  options: v.object({
+    monitor: v.picklist(monitors),
+    patience: count,
+    minDelta: v.number(),
+    mode: v.picklist(['min', 'max']),
+    restoreBest: v.boolean(),
+  }),
+})
+
+type Kept = Omit<v.InferOutput<typeof schema>, 'kind' | 'options'>
 
 /** Those of an epoch. */
 interface Weights {
@@ -55,8 +79,9 @@ function found(tensors: StateDict, prefix: string): StateDict | undefined {
  *   validation data where there are none
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
-  const known = ['monitor', 'patience', 'minDelta', 'mode', 'restoreBest']
+  const known = ['name', 'monitor', 'patience', 'minDelta', 'mode', 'restoreBest']
   checkOptions('earlyStopping', options, known)
+  const name = checkName('earlyStopping', options.name)
   const { monitor = 'testLoss', patience = 5, minDelta = 0 } = options
   checkMonitor('earlyStopping.monitor', monitor)
   expect(
@@ -74,6 +99,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   )
   const restoreBest = checkBoolean('earlyStopping.restoreBest', options.restoreBest, false)
 
+  const own = { monitor, patience, minDelta, mode, restoreBest }
   const none: Kept = { best: null, bestEpoch: 0, waited: 0 }
   let kept = none
   let weights: Weights | undefined
@@ -83,7 +109,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     const { waited, best, bestEpoch } = kept
     if (waited < patience) return
     training.stop(
-      `earlyStopping: ${monitor} has not improved for ${waited} ` +
+      `${name}: ${monitor} has not improved for ${waited} ` +
         `epoch${waited === 1 ? '' : 's'}; ` +
         (best === null ? 'it was never finite' : `best ${best} in epoch ${bestEpoch}`),
     )
@@ -94,14 +120,9 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     return mode === 'min' ? value < kept.best - minDelta : value > kept.best + minDelta
   }
   return exclusive({
-    name: 'earlyStopping',
+    name,
     onFitStart(start, training) {
-      expect(
-        start.validated || monitor.startsWith('train'),
-        () =>
-          `earlyStopping.monitor must be a figure that epochs have, got ${monitor}, which needs ` +
-          `validation data; give fit.validation, or monitor '${monitor.replace('test', 'train')}'`,
-      )
+      expectFigure(`${name}.monitor`, monitor, start.figures)
       epochs = start.epochs
       // A callback may be used for one fit after another.
       if (!restored || !start.resumed) [kept, weights] = [none, undefined]
@@ -127,13 +148,16 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       // A training that was stopped goes on later: the checkpoint behind this holds them.
       if (ended || !history) weights = undefined
     },
-    state: (): Kept => kept,
+    state: () => ({ kind: 'earlyStopping', ...kept, options: own }),
     tensors: () => ({
       ...prefixed('model.', weights?.model),
       ...prefixed('average.', weights?.averages),
     }),
     restore(state, tensors) {
-      kept = state as Kept
+      const { kind: _, options: was, ...rest } = keptAs(name, schema, state)
+      for (const [key, value] of Object.entries(own))
+        expectSameOption(`${name}.${key}`, was[key as keyof typeof own], value)
+      kept = rest
       restored = true
       const model = found(tensors, 'model.')
       weights = model && { model, averages: found(tensors, 'average.') }

@@ -2,6 +2,7 @@
 
 import { checkOptions, describe, expect } from '../../errors.js'
 import type { Callback } from '../callback.js'
+import { checkName } from '../callback-state.js'
 import type { EpochRecord, StepInfo } from '../records.js'
 import { exclusive } from './exclusive.js'
 
@@ -9,6 +10,8 @@ import { exclusive } from './exclusive.js'
 export interface ProgressOptions {
   /** Where it writes; default standard error. */
   stream?: ProgressStream
+  /** Tells it from another one; default 'progress'. */
+  name?: string
 }
 
 /** What `progress` writes to, such as `process.stderr`. */
@@ -24,7 +27,8 @@ export interface ProgressStream {
  * @throws SpikewasmError for wrong options
  */
 export function progress(options: ProgressOptions = {}): Callback {
-  checkOptions('progress', options, ['stream'])
+  checkOptions('progress', options, ['stream', 'name'])
+  const name = checkName('progress', options.name)
   expect(
     options.stream === undefined || typeof options.stream?.write === 'function',
     () => `progress.stream must be a stream to write to, got ${describe(options.stream)}`,
@@ -33,7 +37,7 @@ export function progress(options: ProgressOptions = {}): Callback {
   let bar: Bar | undefined
   let epochs = 1
   return exclusive({
-    name: 'progress',
+    name,
     async onFitStart(start, training) {
       epochs = start.epochs
       const given = options.stream ?? (typeof process !== 'undefined' ? process.stderr : undefined)
@@ -86,8 +90,8 @@ export function stepBar(
 ): Bar {
   const bar = new Single({
     format:
-      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}  accuracy ' +
-      '{accuracy}  {ms} ms/step  rates {rates}',
+      'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}' +
+      '{accuracy}  lr {lr}  {ms} ms/step  rates {rates}',
     barsize: 20,
     clearOnComplete: true,
     hideCursor: true,
@@ -100,7 +104,7 @@ export function stepBar(
   let before = 0
   let counted = false
   return {
-    step({ epoch, epochs, step, steps, meanLoss, meanAccuracy, milliseconds }) {
+    step({ epoch, epochs, step, steps, meanLoss, meanAccuracy, learningRate, milliseconds }) {
       // Steps from before a resume took none of this time.
       if (!counted) [before, counted] = [epoch * steps + step, true]
       const now = performance.now()
@@ -112,7 +116,8 @@ export function stepBar(
         epoch: `${epoch + 1}/${epochs}`,
         left: duration(((now - began) / (at - before)) * (epochs * steps - at)),
         loss: decimal(meanLoss),
-        accuracy: percent(meanAccuracy),
+        accuracy: meanAccuracy === undefined ? '' : `  accuracy ${percent(meanAccuracy)}`,
+        lr: short(learningRate),
         ms: milliseconds.toFixed(1),
         rates: rateList(rates()),
       }
@@ -125,12 +130,16 @@ export function stepBar(
 
 /** One epoch in one line. */
 export function epochLine(record: EpochRecord, epochs: number): string {
-  const { epoch, trainLoss, trainAccuracy, testAccuracy, samplesPerSecond, firingRates } = record
+  const { epoch, trainLoss, trainAccuracy, testAccuracy, testLoss } = record
+  const { testMeanAbsoluteError: error, learningRate, samplesPerSecond, firingRates } = record
   return [
     `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`,
     `loss ${decimal(trainLoss)}`,
-    `train ${percent(trainAccuracy)}`,
+    ...(trainAccuracy === undefined ? [] : [`train ${percent(trainAccuracy)}`]),
     ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}`]),
+    ...(testLoss === undefined ? [] : [`test loss ${decimal(testLoss)}`]),
+    ...(error === undefined ? [] : [`test error ${decimal(error)}`]),
+    `lr ${short(learningRate)}`,
     `${Math.round(samplesPerSecond)} samples/s`,
     `rates ${rateList(firingRates)}`,
   ].join('  ')
@@ -146,6 +155,9 @@ export function percent(share: number | undefined): string {
 export function decimal(value: number): string {
   return Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3)
 }
+
+/** Three figures. */
+const short = (value: number): string => String(Number(value.toPrecision(3)))
 
 const rateList = (rates: Record<string, number>): string =>
   Object.values(rates)

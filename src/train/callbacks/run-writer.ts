@@ -1,25 +1,30 @@
 /** Writes a run while a model trains: the callback behind `checkpoint` and `train --out`. */
 
-import { expect, SpikewasmError } from '../../errors.js'
-import { serializeCheckpoint } from '../../io/checkpoint.js'
+import { SpikewasmError } from '../../errors.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { type ModelData, modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
-import type { Monitor } from '../../optimizer/index.js'
+import { expectFigure, type Monitor, modeOf, monitors } from '../../optimizer/index.js'
 import type { StateDict } from '../../runtime/state.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
+import { expectSameOption, keptAs } from '../callback-state.js'
 import { partOf } from '../prefixed.js'
+import { joined, lineOf, linesOf } from '../record-lines.js'
 import type { EpochRecord, History } from '../records.js'
-import { aboutText, jsonOnce, type Snapshot } from '../snapshot.js'
+import { checkpointOf, type Snapshot } from '../snapshot.js'
 import { exclusive } from './exclusive.js'
 import { hasCheckpoint, runFiles } from './run-files.js'
 
 /** What the callback keeps from checkpoint to checkpoint. */
-interface Kept {
-  readonly best: number | null
+const schema = v.object({
+  kind: v.literal('checkpoint'),
+  best: v.nullable(v.number()),
   /** What `best` is a value of. */
-  readonly monitor?: Monitor
-}
+  monitor: v.optional(v.picklist(monitors)),
+})
+
+type Kept = v.InferOutput<typeof schema>
 
 /** When a checkpoint is due. */
 export interface Due {
@@ -56,8 +61,6 @@ interface Keep {
 /** Epochs may be short: behind them nothing is written more often. So much of a run can be lost. */
 const APART_MS = 1000
 
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
-
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, options }: RunWriterParts): Callback {
   let folder: RunFolder | undefined
@@ -90,7 +93,7 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
     const files = {
       [runFiles.weights]: weights,
       [runFiles.history]: historyOf(snapshot, partial),
-      [runFiles.checkpoint]: await serializeCheckpoint(snapshot, aboutText(snapshot.about)),
+      [runFiles.checkpoint]: await checkpointOf(snapshot),
       ...(bestFile ? { [runFiles.best]: bestFile } : {}),
     }
     if (waiting) await to.commit({ ...files, [runFiles.options]: waiting }, { alone: true })
@@ -136,12 +139,7 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
       if (!restored || !start.resumed) best = null
       restored = false
       const now = training.snapshot()
-      expect(
-        !monitor?.startsWith('test') || now.about.setting.validation !== undefined,
-        () =>
-          `checkpoint.monitor: ${monitor} needs validation data, got none; give fit ` +
-          'validation, or monitor what is trained',
-      )
+      if (monitor) expectFigure('checkpoint.monitor', monitor, start.figures)
       const place = await open(start, training)
       folder = place.folder
       begun = place.begun
@@ -168,9 +166,9 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
         partial = record
         return
       }
-      const value =
-        record[monitor ?? (record.testAccuracy === undefined ? 'trainLoss' : 'testAccuracy')]
-      const isBest = value !== undefined && isBetter(value, best, monitor ?? 'testAccuracy', record)
+      const figure = monitor ?? usualOf(record)
+      const value = record[figure]
+      const isBest = value !== undefined && isBetter(value, best, figure)
       if (isBest) best = value
       if (isBest || isTime()) keep(training, { isBest })
       if (isTime()) write()
@@ -193,15 +191,10 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
         waiting = undefined
       }
     },
-    state: (): Kept => ({ best, monitor }),
+    state: (): Kept => ({ kind: 'checkpoint', best, monitor }),
     restore(state) {
-      const kept = state as Kept
-      expect(
-        kept.monitor === monitor,
-        () =>
-          'checkpoint.monitor must be that of the run which fit resumes, ' +
-          `${kept.monitor ?? 'none'}, got ${monitor ?? 'none'}`,
-      )
+      const kept = keptAs('checkpoint', schema, state)
+      expectSameOption('checkpoint.monitor', kept.monitor, monitor)
       best = kept.best
       restored = true
     },
@@ -233,21 +226,19 @@ function withWayOn(error: unknown): unknown {
 /** Why there is nothing to go on with; undefined where there is. */
 function endOf({ epochs: records, stopped }: History, epochs: number): string | undefined {
   const last = records.at(-1)
-  if (last?.epoch === epochs && !last.partial) return 'finished'
-  return stopped
+  return stopped ?? (last?.epoch === epochs && !last.partial ? 'finished' : undefined)
 }
 
-/** Losses are better when they are lower. */
-function isBetter(
-  value: number,
-  best: number | null,
-  monitor: Monitor,
-  { testAccuracy }: EpochRecord,
-): boolean {
+/** What chooses the best epoch where nobody says it. */
+function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
+  if (testAccuracy !== undefined) return 'testAccuracy'
+  return testLoss === undefined ? 'trainLoss' : 'testLoss'
+}
+
+function isBetter(value: number, best: number | null, monitor: Monitor): boolean {
+  if (!Number.isFinite(value)) return false
   if (best === null) return true
-  const byLoss =
-    monitor.endsWith('Loss') || (testAccuracy === undefined && monitor === 'testAccuracy')
-  return byLoss ? value < best : value > best
+  return modeOf(monitor) === 'min' ? value < best : value > best
 }
 
 /** What a network predicts with: its averages where they are kept, else its parameters. */
@@ -268,6 +259,6 @@ function modelFile(snapshot: Snapshot): Uint8Array {
 
 /** One JSON object a line. */
 function historyOf({ about }: Snapshot, partial: EpochRecord | undefined): Uint8Array {
-  const records = partial ? [...about.records, partial] : about.records
-  return encode(records.map((record) => `${jsonOnce(record)}\n`).join(''))
+  const lines = linesOf(about.records)
+  return partial ? joined(lines, lineOf(partial)) : lines
 }

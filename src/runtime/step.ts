@@ -1,0 +1,46 @@
+/** Single steps of a model: one of training, and one of a stream. */
+
+import { checkBoolean, checkOptions, SpikewasmError } from '../errors.js'
+import { programOf } from './arena.js'
+import { checkBatch, checkTargets, fillSlot } from './batch.js'
+import { expectFiniteOutput, nonFinite } from './non-finite.js'
+import type { Session } from './session.js'
+import type { StepOptions, StepResult, StreamStep } from './settings.js'
+import { checkClipNorm, followOptimizer, stepFactor } from './training.js'
+import { output, predictions, spikeCounts } from './views.js'
+
+/** `Model.trainStep`. The caller must hold the model's lock. */
+export async function trainStep(
+  session: Session,
+  x: Float32Array,
+  y: ArrayLike<number>,
+  options: StepOptions,
+): Promise<StepResult> {
+  checkOptions('trainStep', options, ['update', 'lr', 'clipNorm'])
+  const { optimizer, batchSize } = session
+  const program = checkBoolean('trainStep.update', options.update, true) ? 'train' : 'gradients'
+  const { lr = optimizer.lr, clipNorm } = options
+  const factor = stepFactor(optimizer, lr)
+  checkClipNorm('trainStep.clipNorm', clipNorm)
+  programOf(session, program)
+  checkBatch(session, x, batchSize)
+  checkTargets(session, y, batchSize)
+  await followOptimizer(session, clipNorm)
+  fillSlot(session, 0, x, y, batchSize)
+  const result = await session.run(program, 0, batchSize, lr, factor)
+  const problem = nonFinite(session, 0, program)
+  if (problem !== undefined) throw new SpikewasmError(problem)
+  return result
+}
+
+/** `Model.step`. The caller must hold the model's lock. */
+export async function streamStep(session: Session, x: Float32Array): Promise<StreamStep> {
+  const { rates } = programOf(session, 'stream')
+  checkBatch(session, x, session.batchSize)
+  fillSlot(session, 0, x, undefined, session.batchSize)
+  await session.run('stream', 0, session.batchSize)
+  const logits = output(session, session.streamed)
+  expectFiniteOutput(session, logits, (row) => `sample ${row} in step ${session.streamed}`)
+  const classes = predictions(session).slice()
+  return { steps: session.streamed, logits, classes, spikes: spikeCounts(session, rates) }
+}

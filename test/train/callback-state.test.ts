@@ -1,0 +1,229 @@
+/** What callbacks keep in checkpoints: as it was, or refused where it is given. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  augment,
+  type Callback,
+  cosine,
+  csvLogger,
+  type Dataset,
+  type EarlyStoppingOptions,
+  earlyStopping,
+  type FitOptions,
+  flatten,
+  fromBytes,
+  lif,
+  linear,
+  type Model,
+  perStep,
+  progress,
+  sequential,
+} from '../../src/index.js'
+import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+
+const data = fromBytes({
+  name: 'noise',
+  images: Uint8Array.from({ length: 16 * 16 }, (_, i) => (i * 37) % 256),
+  labels: Array.from({ length: 16 }, (_, i) => i % 2),
+  shape: [1, 4, 4],
+  classes: 2,
+  normalization: { scale: 255, mean: [0.5], std: [0.5] },
+})
+
+const compileToy = (): Promise<Model> =>
+  sequential(flatten(), linear(16, 4), lif(), linear(4, 2)).compile({
+    ...{ input: [1, 4, 4], batchSize: 8, timeSteps: 2 },
+  })
+
+/** A checkpoint behind the first epoch of two. */
+async function begin(options: FitOptions = {}, of: Dataset = data): Promise<Uint8Array> {
+  const model = await compileToy()
+  let bytes: Promise<Uint8Array> | undefined
+  const keep: Callback = {
+    ...{ name: 'keep', last: true },
+    onEpoch: (_, training) => {
+      bytes ??= serializeCheckpoint(training.snapshot())
+    },
+  }
+  const callbacks = [...(options.callbacks ?? []), keep]
+  await model.fit(of, { epochs: 2, ...options, callbacks }).finally(() => model.dispose())
+  return bytes as Promise<Uint8Array>
+}
+
+async function goOn(resume: Uint8Array, options: FitOptions = {}, of = data): Promise<void> {
+  const model = await compileToy()
+  await model.fit(of, { epochs: 2, ...options, resume }).finally(() => model.dispose())
+}
+
+test('state comes back as it was, with what JSON does not know', async () => {
+  const state = {
+    ...{ best: Number.POSITIVE_INFINITY, worst: Number.NEGATIVE_INFINITY, none: Number.NaN },
+    ...{ zero: -0, $: { $: 'NaN' }, list: [1, null, 'NaN', [Number.NaN]], no: undefined },
+    ...{ flag: false, plain: Object.create(null) },
+  }
+  const found: unknown[] = []
+  const own = (restore?: Callback['restore']): Callback => ({
+    ...{ name: 'own', state: () => state, restore },
+  })
+  const resume = await begin({ callbacks: [own()] })
+  await goOn(resume, { callbacks: [own((kept) => found.push(kept))] })
+  const { no: _, plain: __, ...rest } = state
+  assert.equal(found, [{ ...rest, plain: {} }])
+  assert.ok(Object.is((found[0] as typeof state).zero, -0))
+})
+
+const refused: [string, unknown, RegExp][] = [
+  [
+    'a function',
+    { a: [() => 1] },
+    /^the callback "own": state\(\)\.a\[0\] must be plain data .*fun/,
+  ],
+  ['a BigInt', { n: 1n }, /^the callback "own": state\(\)\.n must be plain data .* got .*bigint/],
+  ['a Map', { m: new Map() }, /state\(\)\.m must be plain data .* got a Map; give arrays/],
+  ['a Set', new Set(), /state\(\) must be plain data .* got a Set/],
+  ['an array of floats', { w: new Float32Array(2) }, /\.w must be plain .* a Float32Array; give/],
+  ['undefined in an array', [undefined], /state\(\)\[0\] must be plain data .* undefined/],
+  ['40 levels', JSON.parse(`${'['.repeat(40)}${']'.repeat(40)}`), /nested at most 20 deep/],
+  ['too much', Array(100_001).fill(1), /must hold at most 100000 values and \d+ characters/],
+]
+for (const [what, state, expected] of refused)
+  test(`state that cannot be kept is refused where it is given: ${what}`, async () => {
+    const callbacks: Callback[] = [{ name: 'own', state: () => state }]
+    assert.match(await messageOf(() => begin({ callbacks })), expected)
+  })
+
+test('state that holds itself, and arrays that are none, are refused', async () => {
+  const loop: Record<string, unknown> = {}
+  loop.again = loop
+  assert.match(
+    await messageOf(() => begin({ callbacks: [{ name: 'own', state: () => loop }] })),
+    /^the callback "own": state\(\) must be nested at most 20 deep, and hold no value within/,
+  )
+  for (const tensors of [7, [1], { a: [1, 2] }, { a: { shape: [3], data: new Float32Array(2) } }])
+    assert.match(
+      await messageOf(() =>
+        begin({ callbacks: [{ name: 'own', tensors: () => tensors as never }] }),
+      ),
+      /^the callback "own": tensors\(\)(: a must be| must give) \{ shape/,
+    )
+  // None is none, and arrays alone come back.
+  const seen: unknown[] = []
+  const array = { shape: [2], data: Float32Array.of(1, 2) }
+  const own = (name: string, tensors: unknown): Callback => ({
+    ...{ name, tensors: () => tensors as never },
+    restore: (state, kept) => seen.push(state, kept),
+  })
+  const callbacks = [own('none', undefined), own('some', { array })]
+  await goOn(await begin({ callbacks }), { callbacks })
+  assert.equal(seen, [undefined, {}, undefined, { array }])
+})
+
+test('an error of a callback that cannot go on names it', async () => {
+  const resume = await begin({ callbacks: [{ name: 'own', state: () => 1 }] })
+  const restore = (): void => {
+    throw new TypeError('no such thing')
+  }
+  assert.match(
+    await messageOf(() => goOn(resume, { callbacks: [{ name: 'own', restore }] })),
+    /^fit\.resume: the callback "own" cannot go on from what .* of it: no such thing$/,
+  )
+})
+
+test('earlyStopping goes on with the same options alone, and must not be left out', async () => {
+  const monitor = 'trainLoss'
+  const own: EarlyStoppingOptions = { monitor, patience: 3, name: 'stop' }
+  const resume = await begin({ callbacks: [earlyStopping(own)] })
+  const changes: EarlyStoppingOptions[] = [
+    ...([{ patience: 2 }, { mode: 'max' }, { minDelta: 0.1 }, { restoreBest: true }] as const),
+    { monitor: 'trainAccuracy', mode: 'min' },
+  ]
+  for (const change of changes)
+    assert.match(
+      await messageOf(() => goOn(resume, { callbacks: [earlyStopping({ ...own, ...change })] })),
+      new RegExp(`^stop\\.${Object.keys(change)[0]} must be that of the run which fit resumes, `),
+    )
+  assert.is(
+    await messageOf(() => goOn(resume)),
+    'fit.callbacks must hold those of the run which fit resumes, stop, got none of that name',
+  )
+  await goOn(resume, { callbacks: [earlyStopping(own)] })
+})
+
+test('a finished run asks for the same callbacks too; what only writes may be left out', () =>
+  withFolder(async (folder) => {
+    const resume = await begin({
+      callbacks: [
+        ...[earlyStopping({ monitor: 'trainLoss' }), csvLogger(`${folder}/a.csv`)],
+        ...[csvLogger(`${folder}/b.csv`, { name: 'b' }), progress({ stream: { write() {} } })],
+      ],
+    })
+    await goOn(resume, { callbacks: [earlyStopping({ monitor: 'trainLoss' })] })
+    const { tensors, about } = await parseCheckpoint(resume, 'it')
+    const ended = await serializeCheckpoint({
+      tensors,
+      about: { ...(about as object), ended: 'x' },
+    })
+    const other = [earlyStopping({ monitor: 'trainLoss', patience: 9 })]
+    assert.match(
+      await messageOf(() => goOn(ended, { callbacks: other })),
+      /^earlyStopping\.patience/,
+    )
+    assert.match(await messageOf(() => goOn(ended)), /^fit\.callbacks must hold .* earlyStopping/)
+    const nameless = await messageOf(() => csvLogger('x', { name: '' }))
+    assert.match(nameless, /^csvLogger\.name must be a text, got ""/)
+  }))
+
+test('what numbers depend on: augmentation and schedules; what means the same is the same', async () => {
+  const augmented = augment(data, { crop: 1 })
+  const first = await begin({ schedule: () => 1, accumulate: 1, freeze: '1.bias' }, augmented)
+  const same: FitOptions = { schedule: () => 1, freeze: ['1.bias'] }
+  await goOn(first, same, augment(data, { crop: 1, flip: false }))
+  const split = { validationSplit: 0.5 }
+  const second = await begin(split, augmented)
+  const wrong: [() => Promise<void>, RegExp][] = [
+    [
+      () => goOn(first, same, augment(data, { crop: 2, flip: true })),
+      /data\.changes\.crop 1 instead/,
+    ],
+    [() => goOn(first, same, data), /data\.changes \{"crop":1.* instead of undefined/],
+    [() => goOn(second, split, augment(data, { crop: 3 })), /data\.changes\.crop 1 instead of 3/],
+    [() => goOn(first, { ...same, schedule: perStep(() => 1) }, augmented), /schedule\.by "epoch"/],
+    [() => goOn(first, { ...same, schedule: cosine() }, augmented), /schedule\.kind "a function"/],
+  ]
+  for (const [run, expected] of wrong) assert.match(await messageOf(run), expected)
+})
+
+test('a read that gives another sample each time is explained', async () => {
+  let reads = 0
+  const random = (): Dataset => ({
+    ...data,
+    read: (index, out) => {
+      const label = data.read(index, out)
+      out[0] += ++reads
+      return label
+    },
+  })
+  const resume = await begin({}, random())
+  assert.match(
+    await messageOf(() => goOn(resume, {}, random())),
+    /^fit\.resume: the data must have the samples .* A read of one's own must give the same sample/,
+  )
+})
+
+test('any number of epochs: records have no bound but the size of the file', async () => {
+  const resume = await begin()
+  const { tensors, about } = await parseCheckpoint(resume, 'it')
+  const { records, ...rest } = about as { records: object[] }
+  const many = Array.from({ length: 30_000 }, (_, i) => ({ ...records[0], epoch: i + 1 }))
+  const bytes = await serializeCheckpoint({ tensors, about: { ...rest, records: many } })
+  const again = (await parseCheckpoint(bytes, 'it')).about as { records: object[] }
+  assert.is(again.records.length, 30_000)
+  assert.equal(again.records.at(-1), many.at(-1))
+  assert.match(
+    await messageOf(() => serializeCheckpoint({ tensors, about: { a: Array(500_000).fill(1) } })),
+    /^the checkpoint: what it holds beside arrays must hold at most 500000 values, got more$/,
+  )
+})
+
+test.run()

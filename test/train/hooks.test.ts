@@ -1,0 +1,299 @@
+/** What callbacks are told, what they may do, and what they must not change. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  adam,
+  type Callback,
+  type EpochRecord,
+  type FitOptions,
+  flatten,
+  type History,
+  lif,
+  linear,
+  type Model,
+  perStep,
+  type Schedule,
+  sequential,
+  sgd,
+  type Training,
+} from '../../src/index.js'
+import { serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { expectSameBits } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const train = toy(24, 1).data
+const other = toy(16, 2).data
+const { images } = toy(8, 3)
+
+function compileToy(): Promise<Model> {
+  const net = sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses))
+  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+}
+
+const wrong = (options: unknown): FitOptions => options as FitOptions
+
+test('onFitEnd: an error keeps nobody else from being told; the first one is thrown behind', async () => {
+  const model = await compileToy()
+  for (const fails of [false, true]) {
+    const told: (readonly [string, History | undefined])[] = []
+    const ending = (name: string, message?: string): Callback => ({
+      name,
+      onEpoch() {
+        if (fails) throw new Error('the training failed')
+      },
+      onFitEnd(history) {
+        told.push([name, history])
+        if (message) throw new Error(message)
+      },
+    })
+    const callbacks = [ending('a', 'first'), ending('b', 'second'), ending('c')]
+    const message = await messageOf(() => model.fit(train, { callbacks, fresh: true }))
+    assert.is(message, fails ? 'the training failed' : 'first')
+    assert.equal(
+      told.map(([name]) => name),
+      ['a', 'b', 'c'],
+    )
+    const [first] = told[0].slice(1) as [History | undefined]
+    assert.is(first === undefined, fails)
+    for (const [name, history] of told) assert.is(history, first, name)
+  }
+  await model.dispose()
+})
+
+test('the optimizer and the whole model stay those of the fit that runs', async () =>
+  withFolder(async (folder) => {
+    const [model, plain] = [await compileToy(), await compileToy()]
+    const path = `${folder}/model.safetensors`
+    await model.saveCheckpoint(path)
+    const options: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.3 }), ema: 0.5, clipNorm: 1 }
+    await plain.fit(train, options)
+    const found = new Set<string>()
+    const set = async () => {
+      for (const optimizer of [sgd({ lr: 0 }), adam()])
+        found.add(
+          await messageOf(async () => {
+            model.optimizer = optimizer
+          }),
+        )
+    }
+    const load = async () => {
+      assert.match(
+        await messageOf(() => model.loadCheckpoint(path)),
+        /^the model is running; .* except fit and loadCheckpoint$/,
+      )
+    }
+    await model.fit(train, {
+      ...options,
+      onStep: set,
+      onEpoch: load,
+      callbacks: [{ name: 'mine', onFitStart: load, onEpoch: set, onFitEnd: load }],
+    })
+    assert.equal(
+      [...found],
+      ['sgd', 'adam'].map(
+        (kind) =>
+          `model.optimizer must stay as it is while the model runs, got ${kind}; wait for the ` +
+          'call before (await). In fit, a schedule changes the learning rate; for another ' +
+          'optimizer call fit again',
+      ),
+    )
+    expectSameBits('parameters', model.stateDict(), plain.stateDict())
+    expectSameBits('averages', model.averages(), plain.averages())
+    await Promise.all([model.dispose(), plain.dispose()])
+  }))
+
+test('whatever has a then is awaited, also where it is no Promise', async () => {
+  const model = await compileToy()
+  const told: string[] = []
+  const later = (what: string) => () => ({
+    // biome-ignore lint/suspicious/noThenProperty: that is what this is about
+    then(resolve: () => void) {
+      setTimeout(() => {
+        told.push(what)
+        resolve()
+      }, 1)
+    },
+  })
+  await model.fit(toy(8, 1).data, {
+    onStep: later('step'),
+    onEpoch: later('epoch'),
+    callbacks: [
+      {
+        name: 'mine',
+        onFitStart: later('start'),
+        onStep: later('step of mine'),
+        onEpoch: later('epoch of mine'),
+        onFitEnd: later('end'),
+      },
+    ],
+  })
+  assert.equal(told, ['start', 'step', 'step of mine', 'epoch', 'epoch of mine', 'end'])
+  await model.dispose()
+})
+
+test('the signal ends a validation, but hides no other error of its data', async () => {
+  const model = await compileToy()
+  for (const fails of [false, true]) {
+    const controller = new AbortController()
+    const validation = {
+      ...other,
+      read(index: number, out: Float32Array): number {
+        if (index === 9) {
+          controller.abort()
+          if (fails) throw new Error('the disk is gone')
+        }
+        return other.read(index, out)
+      },
+    }
+    const fitting = model.fit(train, { validation, signal: controller.signal, fresh: true })
+    if (fails) assert.is(await messageOf(() => fitting), 'the disk is gone')
+    else assert.is((await fitting).epochs[0].partial, true)
+  }
+  await model.dispose()
+})
+
+test('a schedule is asked once for each epoch, or each step, also behind a resume', async () => {
+  const asked: number[] = []
+  const byEpoch: Schedule = (_epoch, _epochs, { step }) => {
+    asked.push(step)
+    return 1
+  }
+  const byStep = perStep(({ step }) => {
+    asked.push(step)
+    return 1
+  })
+  for (const [schedule, all, rest] of [
+    [byEpoch, [0, 3, 6], [3, 6]],
+    [byStep, [0, 1, 2, 3, 4, 5, 6, 7, 8], [4, 5, 6, 7, 8]],
+  ] as const) {
+    asked.length = 0
+    const [whole, again] = [await compileToy(), await compileToy()]
+    let resume: Promise<Uint8Array> | undefined
+    await whole.fit(train, {
+      epochs: 3,
+      schedule,
+      callbacks: [
+        {
+          name: 'keep',
+          onStep({ epoch, step }, training) {
+            if (epoch === 1 && step === 0) resume = serializeCheckpoint(training.snapshot())
+          },
+        },
+      ],
+    })
+    assert.equal(asked, all)
+    asked.length = 0
+    await again.fit(train, { epochs: 3, schedule, resume: await resume })
+    assert.equal(asked, rest)
+    expectSameBits('parameters', whole.stateDict(), again.stateDict())
+    await Promise.all([whole.dispose(), again.dispose()])
+  }
+})
+
+test('stop: a text, or none for the name of the callback', async () => {
+  const model = await compileToy()
+  const stopping = (stop: (training: Training) => void): FitOptions => ({
+    epochs: 3,
+    fresh: true,
+    callbacks: [
+      { name: 'other', onEpoch() {} },
+      { name: 'mine', onEpoch: (_: EpochRecord, training: Training) => stop(training) },
+    ],
+  })
+  const { stopped, epochs } = await model.fit(
+    train,
+    stopping((training) => training.stop()),
+  )
+  assert.is(stopped, 'stopped by callback mine')
+  assert.is(epochs.length, 1)
+  for (const reason of [3, '', null])
+    assert.is(
+      await messageOf(() =>
+        model.fit(
+          train,
+          stopping((training) => training.stop(reason as string)),
+        ),
+      ),
+      `training.stop's reason must be a text, which becomes history.stopped, got ` +
+        `${reason === '' ? '""' : reason}; leave it out for one with the callback's name`,
+    )
+  await model.dispose()
+})
+
+test('a callback may be of a class with fields, private ones and parents', async () => {
+  class Base {
+    readonly name = 'counts'
+    protected told = 0
+    onEpoch(): void {
+      this.told++
+    }
+  }
+  class Counts extends Base implements Callback {
+    #steps = 0
+    readonly options = { a: 1 }
+    onStep(): void {
+      this.#steps++
+    }
+    get counts(): readonly number[] {
+      return [this.told, this.#steps]
+    }
+  }
+  const model = await compileToy()
+  const counts = new Counts()
+  await model.fit(train, { epochs: 2, callbacks: [counts] })
+  assert.equal(counts.counts, [2, 6])
+
+  class Misspelt {
+    readonly name = 'misspelt'
+    onEpochEnd(): void {}
+  }
+  const known = 'onFitStart, onStep, onEpoch, onFitEnd'
+  const cases: [unknown, string][] = [
+    [new Misspelt(), `.onEpochEnd is not a hook; known are ${known}`],
+    [{ name: 'a', onBatch() {} }, `.onBatch is not a hook; known are ${known}`],
+    [{ name: 'a', last: 'yes' }, '.last must be true or false, got "yes"'],
+    [{ onEpoch() {} }, '.name must be a text, got undefined'],
+    [{ name: 'a', onEpoch: 3 }, '.onEpoch must be a function, got 3'],
+    ...[() => {}, null, 3, [], 'progress'].map((value): [unknown, string] => [
+      value,
+      ' must be a callback: an object with a name and hooks such as onEpoch, got ' +
+        (typeof value === 'function'
+          ? 'the function (anonymous)'
+          : Array.isArray(value)
+            ? '[]'
+            : typeof value === 'string'
+              ? '"progress"'
+              : String(value)),
+    ]),
+  ]
+  for (const [callback, expected] of cases)
+    assert.is(
+      await messageOf(() => model.fit(train, wrong({ callbacks: [callback] }))),
+      `fit.callbacks[0]${expected}`,
+    )
+  await model.dispose()
+})
+
+test('onFitStart and onFitEnd may evaluate and predict; the training is as without', async () => {
+  const [model, plain] = [await compileToy(), await compileToy()]
+  const options: FitOptions = { epochs: 2, ema: 0.5, accumulate: 2 }
+  await plain.fit(train, options)
+  let asked = 0
+  const ask = async (): Promise<void> => {
+    const { count } = await model.evaluate(other)
+    const { classes } = await model.predict(images)
+    assert.is(count + classes.length, 24)
+    asked++
+  }
+  await model.fit(train, {
+    ...options,
+    callbacks: [{ name: 'asks', onFitStart: ask, onFitEnd: ask }],
+  })
+  assert.is(asked, 2)
+  expectSameBits('parameters', model.stateDict(), plain.stateDict())
+  expectSameBits('averages', model.averages(), plain.averages())
+  await Promise.all([model.dispose(), plain.dispose()])
+})
+
+test.run()
