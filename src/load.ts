@@ -15,6 +15,7 @@ import { takenOptions } from './plan/methods.js'
 import { collectState } from './plan/state.js'
 import { expectSameTensors } from './runtime/same-tensors.js'
 import type { StateDict } from './runtime/state.js'
+import { runFiles } from './train/callbacks/run-files.js'
 
 /** Options of `loadModel`; those of `compile`, where the file's stand for what is left out. */
 export type LoadOptions = Partial<CompileOptions>
@@ -30,8 +31,9 @@ export function networkFromJSON(json: ModelJson | string, name = 'the JSON'): Bl
 }
 
 /**
- * A model with its weights from a file that `model.save` wrote, or from its bytes. It predicts and
- * evaluates; with `purpose: 'train'` it trains on.
+ * A model with its weights from a file that `model.save` wrote, from its bytes, or from the folder
+ * of a run, whose last weights it takes. It predicts and evaluates; with `purpose: 'train'` it
+ * trains on.
  *
  * @throws SpikewasmError when the file is missing or damaged, or holds weights alone
  */
@@ -102,8 +104,10 @@ export function inFile(name: string, body: () => void): void {
 }
 
 async function readModelFile(path: string): Promise<Uint8Array> {
-  const { readFileClear } = await import('./io/files.js')
-  return readFileClear(path, 'the model')
+  const { kindOfPath, readFileClear } = await import('./io/files.js')
+  if ((await kindOfPath(path)) !== 'folder') return readFileClear(path, 'the model')
+  const { readRunFile } = await import('./io/folder/read.js')
+  return readRunFile(path, runFiles.weights)
 }
 
 /** Weights, and the network where the file holds one. */

@@ -11,6 +11,7 @@ import {
   type Due,
   hasCheckpoint,
   type Monitor,
+  optionsFile,
   runFiles,
   runWriter,
 } from '../train/callbacks/checkpoint.js'
@@ -24,7 +25,7 @@ import {
   type Reporter,
   type TrainSummary,
 } from './report.js'
-import { holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
+import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { idOf } from './run-id.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
@@ -66,6 +67,12 @@ export async function oldPlace(path: string): Promise<RunPlace> {
   const folder = await withFiles(() => RunFolder.open(path, '--resume'))
   try {
     const begun = hasCheckpoint(folder.names)
+    const options = optionsFile(folder.names)
+    if (folder.names.includes(options) && areOfProgram(await folder.read(options)))
+      throw new SpikewasmError(
+        `--resume: ${path} was written by a program, whose network and data are not known here; ` +
+          `go on in the program: fit(data, { resume: ${JSON.stringify(path)}, … })`,
+      )
     if (!begun && !folder.names.includes(runFiles.options))
       throw new SpikewasmError(
         folder.generation === 0
