@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -57,6 +57,10 @@ posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the s
     const again = await run(['train', '--resume', broken, '--json'])
     assert.is(again.code, 0, again.stderr)
     assert.equal(await times(), before, 'a finished run stays as it is')
+    await appendFile(join(broken, 'best.safetensors'), 'x')
+    const damaged = await run(['train', '--resume', broken])
+    assert.equal([damaged.code, damaged.stdout], [1, ''])
+    assert.match(damaged.stderr, /best\.safetensors: must be the file that the run has written/)
   }),
 )
 

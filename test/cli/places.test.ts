@@ -5,7 +5,9 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { withFolder } from '../io/temporary.js'
+import { oldPlace } from '../../src/cli/train-run.js'
+import { RunFolder } from '../../src/io/folder/folder.js'
+import { messageOf, withFolder } from '../io/temporary.js'
 import { parseLines, run } from './command.js'
 
 const small = ['--limit-train', '96', '--limit-test', '71', '--threads', '1', '--epochs', '1']
@@ -41,6 +43,25 @@ test('a folder that is removed while it trains: one clear error, and no new fold
     assert.is(code, 1)
     assert.match(stderr, /^spikewasm: [^\n]+\n$/)
     assert.not(existsSync(out))
+  }))
+
+test('--resume where the manifest is lost or the checkpoint damaged: what can be saved', () =>
+  withFolder(async (out) => {
+    const files = ['options.json', 'checkpoint.safetensors', 'weights.safetensors']
+    const folder = await RunFolder.open(out)
+    await folder.commit(Object.fromEntries(files.map((name) => [name, new Uint8Array(3)])))
+    await folder.close()
+    const anew = 'begin anew from its weights with --load .*weights.safetensors --out <another'
+    await writeFile(join(out, 'checkpoint.safetensors'), 'x')
+    assert.match(
+      await messageOf(() => oldPlace(out)),
+      new RegExp(`checkpoint.safetensors: must be the file that .*, or ${anew}`),
+    )
+    await rm(join(out, 'manifest.json'))
+    assert.match(
+      await messageOf(() => oldPlace(out)),
+      new RegExp(`^--resume: .* has lost its manifest.json, .* put it back, or ${anew}`),
+    )
   }))
 
 test('a folder of 0.1: eval reads it; --resume and --out say what to do', () =>
