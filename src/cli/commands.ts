@@ -3,7 +3,7 @@
 import { Command } from 'commander'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { complain } from './complain.js'
-import { FAILED, guardBench, guardOutput } from './faults.js'
+import { FAILED, guardBench, guardOutput, plainWarnings } from './faults.js'
 import { ignoreHangup } from './interrupt.js'
 import { packageVersion } from './version.js'
 
@@ -42,6 +42,7 @@ program.hook('preAction', async (_, command) => {
 const command = program.commands.find((candidate) => candidate.name() === asked)
 
 ignoreHangup()
+plainWarnings(asked === 'train' ? ['SPIKEWASM_SILENT'] : [])
 if (asked === 'bench') guardBench(command)
 else guardOutput(command, asked === 'train')
 
