@@ -4,6 +4,7 @@ import { type Block, compilable } from './containers.js'
 import { describe, expect, SpikewasmError } from './errors.js'
 import { compositeOf } from './graph/json.js'
 import { trace } from './graph/trace.js'
+import { expectNoCheckpoint } from './io/checkpoint.js'
 import { parseJson } from './io/json.js'
 import { checkModelJson, type ModelJson, modelKey } from './io/model-json.js'
 import { parseFloats } from './io/safetensors.js'
@@ -88,8 +89,8 @@ export function expectWeightsOf(
   state: StateDict,
   name: string,
 ): void {
-  const graph = trace(network, input)
-  inFile(name, () => expectSameTensors(collectState(graph), state))
+  const check = (): void => expectSameTensors(collectState(trace(network, input)), state)
+  inFile(name, check)
 }
 
 /** @throws SpikewasmError of `body`, with the file's name before it */
@@ -113,6 +114,7 @@ async function readModelFile(path: string): Promise<Uint8Array> {
 /** Weights, and the network where the file holds one. */
 export function readModel(bytes: Uint8Array, name: string) {
   const { tensors: state, metadata } = parseFloats(bytes, name)
+  expectNoCheckpoint(metadata, name)
   const text = metadata[modelKey]
   return {
     json: text === undefined ? undefined : checkModelJson(parsed(text, name), name),

@@ -17,6 +17,7 @@ import {
 } from '../../src/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
+import { run } from './command.js'
 
 const data = fromArrays({
   inputs: Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)),
@@ -49,6 +50,14 @@ test('commands take its weights, network and data as from a file; resume says wh
       await messageOf(() => oldPlace(dir)),
       /^--resume: .*own was written by a program, .* fit\(data, \{ resume: ".*own", … \}\)$/,
     )
+  }))
+
+test('eval: data of another shape than the model takes', () =>
+  withRun(async (dir) => {
+    const { code, stderr } = await run(['eval', '--run', dir])
+    assert.is(code, 1)
+    assert.match(stderr, /^spikewasm: .*own: the model takes samples of \[4, 1, 1\], got digits/)
+    assert.match(stderr, /; give --dataset [^\n]+\n$/)
   }))
 
 test('loadModel and loadCheckpoint take the folder', () =>
