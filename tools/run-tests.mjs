@@ -88,7 +88,7 @@ const BESIDE = [
   'diagnose: command measure page',
   'runtime: bounds junk memory profile revectorize sharing threads views',
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
-  'train: schedule updates',
+  'train: schedule updates writer',
 ].flatMap((row) => {
   const [folder, names] = row.split(': ')
   return names.split(' ').map((name) => `test/${folder}/${name}.test.ts`)

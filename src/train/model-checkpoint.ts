@@ -1,7 +1,7 @@
 /** Checkpoints of a model outside of `fit`, for training loops of one's own. */
 
 import { checkPath, describe, expect, quote, SpikewasmError } from '../errors.js'
-import { parseCheckpoint } from '../io/checkpoint.js'
+import { parseCheckpoint, serializeCheckpoint } from '../io/checkpoint.js'
 import { checkLoss, checkPenalties, type Loss } from '../loss/index.js'
 import { checkOptimizer, type Optimizer, type Rule, rules } from '../optimizer/index.js'
 import { type MethodOptions, methodNames, takenOptions } from '../plan/methods.js'
@@ -17,13 +17,13 @@ import { checkSnapshot } from './check-snapshot.js'
 import { checkTraining, type FitOptions } from './options.js'
 import { warnOfVersion } from './resume.js'
 import {
-  checkpointOf,
   expectSameSetting,
   modelSetting,
   restoreSnapshot,
   type Setting,
   type Snapshot,
   takeSnapshot,
+  textOf,
 } from './snapshot.js'
 
 /** `Model.saveCheckpoint`. */
@@ -42,7 +42,7 @@ export async function saveCheckpoint(session: Session, path: string): Promise<vo
     callbackTensors: {},
   })
   const { writeFileAtomic } = await import('../io/files.js')
-  await writeFileAtomic(path, await checkpointOf(snapshot))
+  await writeFileAtomic(path, await serializeCheckpoint(snapshot, textOf(snapshot)))
 }
 
 /** `Model.loadCheckpoint`. The caller must hold the model's lock. */

@@ -4,7 +4,7 @@ import type { Dataset } from '../data/dataset.js'
 import { changesOf } from '../data/plain.js'
 import { describe, expect } from '../errors.js'
 import { graphToJson } from '../graph/json.js'
-import { type CheckpointContent, serializeCheckpoint } from '../io/checkpoint.js'
+import type { CheckpointContent } from '../io/checkpoint.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
 import { constant, type Names, type Optimizer, type Schedule } from '../optimizer/index.js'
 import { methodOptionKeys } from '../plan/methods.js'
@@ -100,10 +100,13 @@ function jsonOnce(value: object): string {
   return text
 }
 
-/** A checkpoint's file. The setting and the records of a run are many, and stay as they are. */
-export function checkpointOf(snapshot: Snapshot): Promise<Uint8Array> {
-  const { setting, records, ...rest } = snapshot.about
-  const parts = Object.keys(snapshot.about)
+/**
+ * What a snapshot's file holds beside arrays, as JSON and lines. The setting and the records of a
+ * run are many, and stay as they are.
+ */
+export function textOf({ about }: Snapshot): { readonly text: string; readonly lines: Uint8Array } {
+  const { setting, records, ...rest } = about
+  const parts = Object.keys(about)
     .filter((key) => key !== 'records')
     .map((key) =>
       key === 'setting'
@@ -111,8 +114,7 @@ export function checkpointOf(snapshot: Snapshot): Promise<Uint8Array> {
         : // Undefined ones have no text.
           JSON.stringify({ [key]: rest[key as keyof typeof rest] }).slice(1, -1),
     )
-  const text = `{${parts.filter((part) => part !== '').join(',')}}`
-  return serializeCheckpoint(snapshot, { text, lines: linesOf(records) })
+  return { text: `{${parts.filter((part) => part !== '').join(',')}}`, lines: linesOf(records) }
 }
 
 /** Puts a snapshot's numbers into a session that is planned for them. */

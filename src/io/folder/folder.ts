@@ -22,7 +22,7 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
 import { explainRead, kindOfPath, readFileClear, writeError } from '../files.js'
-import { FolderLock, LOCK } from './lock.js'
+import { FolderLock, type HeldLock, LOCK } from './lock.js'
 import {
   entryOf,
   type FileEntry,
@@ -44,6 +44,15 @@ const OLD_MS = 3_600_000
 
 /** Of systems that do not open or flush folders. */
 const CANNOT_SYNC = ['EINVAL', 'EISDIR', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF']
+
+/** What a thread must know to write in a folder that another one has opened. */
+export interface HandedFolder {
+  readonly path: string
+  readonly lock: HeldLock
+  readonly made: readonly string[]
+  readonly manifest: Manifest
+  readonly attempt: number
+}
 
 /** The folder of one writer. */
 export class RunFolder {
@@ -95,6 +104,22 @@ export class RunFolder {
         { cause: error },
       )
     }
+  }
+
+  /** Goes on where another thread of this process has handed a folder over. */
+  static takeOver({ path, lock, made, manifest, attempt }: HandedFolder): RunFolder {
+    const folder = new RunFolder(path, FolderLock.of(lock), made, manifest)
+    folder.attempt = attempt
+    return folder
+  }
+
+  /** For another thread: here the folder is closed from now on, but its lock is held. */
+  async handOver(): Promise<HandedFolder> {
+    const { path, lock, made, manifest, attempt } = this
+    this.closed = true
+    await this.handle?.close().catch(() => undefined)
+    this.handle = undefined
+    return { path, lock: lock.held, made, manifest, attempt }
   }
 
   /** Names of the files that the last commit has left. */

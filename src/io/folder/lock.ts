@@ -18,6 +18,12 @@ interface Holder {
   readonly nonce: string
 }
 
+/** What a thread must know of a lock that its process holds. */
+export interface HeldLock {
+  readonly path: string
+  readonly nonce: string
+}
+
 /** How often a lock of a dead process is taken away before we give up. */
 const TRIES = 50
 
@@ -55,6 +61,16 @@ export class FolderLock {
     throw new SpikewasmError(
       `${folder}: other processes start runs in this folder; choose another one`,
     )
+  }
+
+  /** For another thread of this process. */
+  static of({ path, nonce }: HeldLock): FolderLock {
+    return new FolderLock(path, nonce)
+  }
+
+  get held(): HeldLock {
+    const { path, nonce } = this
+    return { path, nonce }
   }
 
   /** @throws SpikewasmError when another process has taken the lock */

@@ -2,19 +2,16 @@
 
 import { SpikewasmError } from '../../errors.js'
 import type { RunFolder } from '../../io/folder/folder.js'
-import { type ModelData, modelKey } from '../../io/model-json.js'
-import { serializeState } from '../../io/state.js'
 import { expectFigure, type Monitor, modeOf, monitors } from '../../optimizer/index.js'
-import type { StateDict } from '../../runtime/state.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
-import { partOf } from '../prefixed.js'
-import { joined, lineOf, linesOf } from '../record-lines.js'
 import type { EpochRecord, History } from '../records.js'
-import { checkpointOf, type Snapshot } from '../snapshot.js'
+import type { Snapshot } from '../snapshot.js'
 import { exclusive } from './exclusive.js'
 import { hasCheckpoint, runFiles } from './run-files.js'
+import { partsOf } from './run-parts.js'
+import { folderWriter, type Writer } from './writer.js'
 
 /** What the callback keeps from checkpoint to checkpoint. */
 const schema = v.object({
@@ -63,7 +60,7 @@ const APART_MS = 1000
 
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, options }: RunWriterParts): Callback {
-  let folder: RunFolder | undefined
+  let writer: Writer | undefined
   let begun = false
   /** Options of a run that replaces another one, which stays whole until this has a checkpoint. */
   let waiting: Uint8Array | undefined
@@ -87,23 +84,14 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
     pending = { snapshot, best: isBest ? snapshot : pending?.best, partial }
   }
 
-  const commit = async (to: RunFolder, { snapshot, best, partial }: Pending): Promise<void> => {
-    const weights = modelFile(snapshot)
-    const bestFile = best === snapshot ? weights : best && modelFile(best)
-    const files = {
-      [runFiles.weights]: weights,
-      [runFiles.history]: historyOf(snapshot, partial),
-      [runFiles.checkpoint]: await checkpointOf(snapshot),
-      ...(bestFile ? { [runFiles.best]: bestFile } : {}),
-    }
-    if (waiting) await to.commit({ ...files, [runFiles.options]: waiting }, { alone: true })
-    else await to.commit(files)
+  const commit = async (to: Writer, { snapshot, ...more }: Pending): Promise<void> => {
+    await to.write(partsOf(snapshot, more), waiting)
     waiting = undefined
   }
 
   /** Begins to write what waits, unless a commit is being written. */
   const write = (): void => {
-    const to = folder
+    const to = writer
     if (!to || writing || !pending || failure) return
     const now = pending
     pending = undefined
@@ -120,7 +108,7 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
   const isTime = (): boolean => performance.now() - writtenAt >= APART_MS
 
   const writeAll = async (): Promise<void> => {
-    while (folder && !failure && (writing || pending)) {
+    while (writer && !failure && (writing || pending)) {
       write()
       await writing
     }
@@ -140,12 +128,16 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
       restored = false
       const now = training.snapshot()
       if (monitor) expectFigure('checkpoint.monitor', monitor, start.figures)
-      const place = await open(start, training)
-      folder = place.folder
+      const { folder, ...place } = await open(start, training)
+      writer = folderWriter(folder)
       begun = place.begun
       beganAt = performance.now()
       if (!begun) waiting = await begin(folder, options(now))
       else if (folder.names.includes(runFiles.next)) waiting = await folder.read(runFiles.next)
+      // Behind epochs alone it is written seldom: that is not worth a thread.
+      if (due.steps === undefined && due.ms === undefined) return
+      const { threadWriter } = await import('./writer-thread.js')
+      writer = await threadWriter(folder)
     },
     async onStep({ epoch, steps, step }, training) {
       // Who trains on without checkpoints would lose more from step to step.
@@ -180,13 +172,13 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
         await writeAll()
         if (failure && history) throw failure.error
         // An error before the first checkpoint leaves nothing to go on with.
-        if (!history && folder && !begun && !hasCheckpoint(folder.names))
-          await (waiting ? folder.commit({}, { without: [runFiles.next] }) : folder.discard())
+        if (!history && writer && !begun && !hasCheckpoint(writer.names))
+          await writer.takeBack(waiting !== undefined)
       } finally {
         // A commit that goes on keeps the lock.
         await writing
-        await folder?.close()
-        folder = undefined
+        await writer?.close()
+        writer = undefined
         pending = undefined
         waiting = undefined
       }
@@ -239,26 +231,4 @@ function isBetter(value: number, best: number | null, monitor: Monitor): boolean
   if (!Number.isFinite(value)) return false
   if (best === null) return true
   return modeOf(monitor) === 'min' ? value < best : value > best
-}
-
-/** What a network predicts with: its averages where they are kept, else its parameters. */
-function weightsOf({ tensors }: Snapshot): StateDict {
-  return { ...partOf(tensors, 'model.'), ...partOf(tensors, 'optimizer.average.') }
-}
-
-/** A model as `model.save` writes it. */
-function modelFile(snapshot: Snapshot): Uint8Array {
-  const { input, timeSteps, frames, method, network, data, validation } = snapshot.about.setting
-  const { classNames, ...known } = data as ModelData
-  // Data that are augmented are not made of bytes; those that test are.
-  const { normalization = (validation as ModelData | undefined)?.normalization } = known
-  const about = classNames || normalization ? { classNames, normalization } : undefined
-  const json = JSON.stringify({ input, timeSteps, frames, method, network, data: about })
-  return serializeState(weightsOf(snapshot), { [modelKey]: json })
-}
-
-/** One JSON object a line. */
-function historyOf({ about }: Snapshot, partial: EpochRecord | undefined): Uint8Array {
-  const lines = linesOf(about.records)
-  return partial ? joined(lines, lineOf(partial)) : lines
 }

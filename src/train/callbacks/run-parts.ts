@@ -1,0 +1,68 @@
+/** What a run's folder holds of a snapshot: plain data, for another thread too. */
+
+import { serializeCheckpoint } from '../../io/checkpoint.js'
+import { type ModelData, modelKey } from '../../io/model-json.js'
+import { serializeState } from '../../io/state.js'
+import type { StateDict } from '../../runtime/state.js'
+import { partOf } from '../prefixed.js'
+import { joined, lineOf } from '../record-lines.js'
+import type { EpochRecord } from '../records.js'
+import { type Snapshot, textOf } from '../snapshot.js'
+import { runFiles } from './run-files.js'
+
+export interface RunParts {
+  readonly tensors: StateDict
+  /** What the checkpoint holds beside arrays, as JSON. */
+  readonly text: string
+  /** Records of complete epochs, a line each. */
+  readonly lines: Uint8Array
+  /** The record of an epoch that was stopped. */
+  readonly partial?: Uint8Array
+  /** The network and its input, as JSON. */
+  readonly model: string
+  /** Tensors of the best epoch since the last commit; true: those above. */
+  readonly best?: StateDict | true
+}
+
+export function partsOf(
+  snapshot: Snapshot,
+  { best, partial }: { readonly best?: Snapshot; readonly partial?: EpochRecord },
+): RunParts {
+  return {
+    ...textOf(snapshot),
+    tensors: snapshot.tensors,
+    partial: partial && lineOf(partial),
+    model: modelOf(snapshot),
+    best: best === snapshot || best?.tensors,
+  }
+}
+
+/** The network as `model.save` writes it. */
+function modelOf({ about: { setting } }: Snapshot): string {
+  const { input, timeSteps, frames, method, network, data, validation } = setting
+  const { classNames, ...known } = data as ModelData
+  // Data that are augmented are not made of bytes; those that test are.
+  const { normalization = (validation as ModelData | undefined)?.normalization } = known
+  const about = classNames || normalization ? { classNames, normalization } : undefined
+  return JSON.stringify({ input, timeSteps, frames, method, network, data: about })
+}
+
+/** Its files. */
+export async function filesOf(parts: RunParts): Promise<Record<string, Uint8Array>> {
+  const { tensors, text, lines, partial, model, best } = parts
+  const weights = weightsFile(tensors, model)
+  const bestFile = best === true ? weights : best && weightsFile(best, model)
+  return {
+    [runFiles.weights]: weights,
+    [runFiles.history]: partial ? joined(lines, partial) : lines,
+    [runFiles.checkpoint]: await serializeCheckpoint({ tensors, about: {} }, { text, lines }),
+    ...(bestFile ? { [runFiles.best]: bestFile } : {}),
+  }
+}
+
+/** What a network predicts with: its averages where they are kept, else its parameters. */
+const weightsFile = (tensors: StateDict, model: string): Uint8Array =>
+  serializeState(
+    { ...partOf(tensors, 'model.'), ...partOf(tensors, 'optimizer.average.') },
+    { [modelKey]: model },
+  )
