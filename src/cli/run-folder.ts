@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { describe, SpikewasmError } from '../errors.js'
+import { explainFolder } from '../io/files.js'
 import { makeFolder, readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { parseJsonBytes } from '../io/json.js'
@@ -74,7 +75,7 @@ export async function openOutFolder(folder: string, option: string): Promise<rea
     await removeIfEmpty(made)
     throw new SpikewasmError(
       `${option} must be a folder that can be written, got ${JSON.stringify(folder)}: ` +
-        `${(error as Error).message}`,
+        (await explainFolder(error, folder)),
       { cause: error },
     )
   }

@@ -1,4 +1,6 @@
 /** Folders of runs: two commands at once, a folder that goes away, one of an older version. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -8,7 +10,7 @@ import * as assert from 'uvu/assert'
 import { oldPlace } from '../../src/cli/train-run.js'
 import { RunFolder } from '../../src/io/folder/folder.js'
 import { messageOf, withFolder } from '../io/temporary.js'
-import { parseLines, run } from './command.js'
+import { main, parseLines, run } from './command.js'
 
 const small = ['--limit-train', '96', '--limit-test', '71', '--threads', '1', '--epochs', '1']
 
@@ -63,6 +65,25 @@ test('--resume where the manifest is lost or the checkpoint damaged: what can be
       new RegExp(`^--resume: .* has lost its manifest.json, .* put it back, or ${anew}`),
     )
   }))
+
+const posix = process.platform === 'win32' ? test.skip : test
+
+posix(
+  'a disk that is full before the first checkpoint: the options stay, and --resume begins anew',
+  () =>
+    withFolder(async (parent) => {
+      const out = join(parent, 'run')
+      const command = ['train', ...small, '--model', 'mlp', '--out', out]
+      const words = [process.execPath, main, ...command].map((word) => `'${word}'`).join(' ')
+      const script = join(parent, 'script')
+      await writeFile(script, `ulimit -f 40\n${words}\n`)
+      await once(spawn('sh', [script], { stdio: 'ignore' }), 'close')
+      assert.equal((await readdir(out)).sort(), ['manifest.json', 'options.json'])
+      const place = await oldPlace(out)
+      assert.equal([place.resumed, place.checkpoint], [true, undefined])
+      await place.folder.close()
+    }),
+)
 
 test('a folder of 0.1: eval reads it; --resume and --out say what to do', () =>
   withFolder(async (parent) => {

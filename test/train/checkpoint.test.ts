@@ -124,7 +124,7 @@ test('other data of the same name and size are refused', () =>
     })
     assert.match(
       await messageOf(() => model.fit(data, { epochs: 2, resume: dir })),
-      /^fit\.resume: .*, got others \(data\.samples "[0-9a-f]{8}" instead of "[0-9a-f]{8}"\); give the/,
+      /^fit\.resume: .*, got others \(data\.samples "[0-9a-f]{16}" instead of "[0-9a-f]{16}"\); give the/,
     )
     await model.dispose()
   }))
