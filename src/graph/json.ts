@@ -23,6 +23,7 @@ export interface NodeJson {
 export interface NetworkJson {
   /** Of this layout. */
   readonly version: 1
+  /** Nodes in the order in which they run, without the input. */
   readonly nodes: readonly NodeJson[]
   /** The node that the network gives, as in `inputs`. */
   readonly output: number

@@ -11,6 +11,7 @@ import { MOST_TENSORS } from './safetensors-header.js'
 
 /** What a checkpoint holds: nothing of it is code. */
 export interface CheckpointContent {
+  /** Arrays by name: parameters, statistics, what the optimizer and callbacks keep. */
   readonly tensors: StateDict
   /** Plain data. Of its `records`, there may be any number. */
   readonly about: unknown

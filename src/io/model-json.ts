@@ -10,10 +10,13 @@ import type { Session } from '../runtime/session.js'
 export interface ModelJson {
   /** Sizes of one sample: [C, H, W], [C, L] or [features]. */
   readonly input: InputShape
+  /** T, steps of a sample. */
   readonly timeSteps: number
+  /** Whether inputs differ from step to step. */
   readonly frames: boolean
   /** How it was trained; the step mode decides bits of predictions too. */
   readonly method: Required<MethodOptions>
+  /** Layers and wiring. */
   readonly network: NetworkJson
   /** What it was trained with; in the files of a run. */
   readonly data?: ModelData
@@ -25,8 +28,11 @@ export interface ModelData {
   readonly classNames?: readonly string[]
   /** How bytes become numbers: (byte / scale − mean[c]) / std[c] for channel c. */
   readonly normalization?: {
+    /** What bytes are divided by, for example 255. */
     readonly scale: number
+    /** Mean of each channel, after the division. */
     readonly mean: readonly number[]
+    /** Standard deviation of each channel, after the division. */
     readonly std: readonly number[]
   }
 }

@@ -8,25 +8,31 @@ export type LossOf = 'rates' | 'counts'
 
 /** What `crossEntropy` makes. */
 export interface CrossEntropy {
+  /** Which loss it is. */
   readonly kind: 'crossEntropy'
   /** Share of the target that is spread over all classes, 0…1, 1 excluded. */
   readonly labelSmoothing: number
+  /** Of the outputs' mean over time, or of their sum. */
   readonly of: LossOf
 }
 
 /** What `mse` makes. */
 export interface MeanSquaredError {
+  /** Which loss it is. */
   readonly kind: 'mse'
   /** What the data give: labels, or numbers for each output. */
   readonly targets: 'labels' | 'values'
+  /** Of the outputs' mean over time, or of their sum. */
   readonly of: LossOf
-  /** With labels: the wanted rate of the right class, and of the others. */
+  /** With labels: the wanted rate of the right class. */
   readonly correctRate: number
+  /** With labels: the wanted rate of the other classes. */
   readonly incorrectRate: number
 }
 
 /** What `tet` makes. */
 export interface Tet {
+  /** Which loss it is. */
   readonly kind: 'tet'
   /** Weight of the squared distance from `mean`, 0…1. */
   readonly lambda: number
@@ -175,9 +181,13 @@ export function checkLoss(name: string, loss: Loss): void {
 
 /** What `ratePenalty` makes. */
 export interface RatePenalty {
+  /** What it is. */
   readonly kind: 'ratePenalty'
+  /** Of |rate − target|, or of its square. */
   readonly norm: 'L1' | 'L2'
+  /** Factor of the penalty, ≥ 0. */
   readonly weight: number
+  /** The wanted firing rate, 0…1. */
   readonly target: number
   /** Neuron layers by name; '*' for all. */
   readonly layers: Names

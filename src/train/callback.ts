@@ -1,15 +1,16 @@
 /** What is called while a model trains. */
 
 import { checkBoolean, describe, expect, SpikewasmError } from '../errors.js'
+import type { CheckpointContent } from '../io/checkpoint.js'
 import type { Monitor } from '../optimizer/index.js'
 import type { StateDict } from '../runtime/state.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
-import type { Snapshot } from './snapshot.js'
 
 /** Where a training begins. */
 export interface FitStart {
-  /** The first epoch, counted from 0, and its first step. */
+  /** The first epoch, counted from 0. */
   readonly epoch: number
+  /** The first step within it; not 0 where a run goes on amid an epoch. */
   readonly step: number
   /** The epoch at which the training ends. */
   readonly epochs: number
@@ -42,7 +43,7 @@ export interface Training {
   /** Spikes per neuron and time step of the last step, 0…1, by layer name. */
   firingRates(): Record<string, number>
   /** All that is needed to go on from here, to the bit. */
-  snapshot(): Snapshot
+  snapshot(): CheckpointContent
 }
 
 /**
@@ -55,6 +56,7 @@ export interface Training {
 export interface Callback {
   /** Tells it from others in messages, and its state in checkpoints. */
   readonly name: string
+  /** Before the first step. */
   onFitStart?(start: FitStart, training: Training): unknown
   /** After each step. */
   onStep?(info: StepInfo, training: Training): unknown

@@ -51,6 +51,10 @@ export interface Snapshot extends CheckpointContent {
   readonly about: About
 }
 
+/** What a training gives its callbacks; its inside is ours. */
+export const snapshotOf = (training: { snapshot(): CheckpointContent }): Snapshot =>
+  training.snapshot() as Snapshot
+
 /** What else than the session a snapshot is taken of. */
 export interface SnapshotParts extends Pick<About, 'version' | 'setting' | 'first' | 'epochs'> {
   readonly progress: Progress

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Callback,
+  type CheckpointContent,
   checkpoint,
   csvLogger,
   type EarlyStoppingOptions,
@@ -18,7 +19,6 @@ import {
   mse,
   plateau,
   progress,
-  type Snapshot,
   sequential,
   sgd,
 } from '../../src/index.js'
@@ -56,7 +56,8 @@ function stopIn(epoch: number): { signal: AbortSignal; abort: (info: { epoch: nu
 /** Checkpoints behind each epoch, before the end. */
 function collect(): { callback: Callback; files: (() => Promise<Uint8Array>)[] } {
   const files: (() => Promise<Uint8Array>)[] = []
-  const keep = (snapshot: Snapshot): number => files.push(() => serializeCheckpoint(snapshot))
+  const keep = (snapshot: CheckpointContent): number =>
+    files.push(() => serializeCheckpoint(snapshot))
   return {
     files,
     callback: {

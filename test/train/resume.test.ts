@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import {
   batchNorm2d,
   type Callback,
+  type CheckpointContent,
   type CompileOptions,
   checkpoint,
   conv2d,
@@ -16,7 +17,6 @@ import {
   lif,
   linear,
   type Model,
-  type Snapshot,
   sequential,
   sgd,
 } from '../../src/index.js'
@@ -45,7 +45,8 @@ function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
 /** Checkpoints behind each step and each epoch. */
 function collect(): { callback: Callback; files: (() => Promise<Uint8Array>)[] } {
   const files: (() => Promise<Uint8Array>)[] = []
-  const keep = (snapshot: Snapshot): number => files.push(() => serializeCheckpoint(snapshot))
+  const keep = (snapshot: CheckpointContent): number =>
+    files.push(() => serializeCheckpoint(snapshot))
   return {
     files,
     callback: {

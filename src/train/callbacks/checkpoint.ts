@@ -6,7 +6,7 @@ import type { RunFolder } from '../../io/folder/folder.js'
 import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { Callback, Training } from '../callback.js'
 import { checkSnapshot } from '../check-snapshot.js'
-import type { Snapshot } from '../snapshot.js'
+import { type Snapshot, snapshotOf } from '../snapshot.js'
 import { hasCheckpoint, optionsFile, runFiles } from './run-files.js'
 import { type Due, runWriter } from './run-writer.js'
 
@@ -121,14 +121,14 @@ async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> 
     const options = optionsFile(folder.names)
     if (!folder.names.includes(options)) return false
     const found = await folder.read(options)
-    return decode(found) === decode(optionsOf(training.snapshot()))
+    return decode(found) === decode(optionsOf(snapshotOf(training)))
   }
   const found = await parseCheckpoint(
     await folder.read(runFiles.checkpoint),
     `${folder.path}/${runFiles.checkpoint}`,
   )
   const { setting } = checkSnapshot(found, folder.path).about
-  return JSON.stringify(setting) === JSON.stringify(training.snapshot().about.setting)
+  return JSON.stringify(setting) === JSON.stringify(snapshotOf(training).about.setting)
 }
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)

@@ -13,6 +13,7 @@ import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import { checkName, keptAs } from '../callback-state.js'
 import type { EpochRecord } from '../records.js'
+import { snapshotOf } from '../snapshot.js'
 import { exclusive } from './exclusive.js'
 
 /** Options of `csvLogger`; each has a default. */
@@ -68,7 +69,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
         const found = await textOf(path)
         // Killed before its first checkpoint: nothing of the file counts, if it is one of ours.
         const isStart =
-          resumed && !append && step === 0 && training.snapshot().about.first === epoch
+          resumed && !append && step === 0 && snapshotOf(training).about.first === epoch
         const known =
           (resumed ? kept?.bytes : undefined) ??
           (isStart && found && isTable(found) ? 0 : undefined)
@@ -120,7 +121,7 @@ const isTable = (text: string): boolean => /^epoch,trainLoss,/.test(text)
 
 /** Those that records will have, as far as it is known before the first. */
 function columnsOf(start: FitStart, training: Training): string[] {
-  const { nodes } = training.snapshot().about.setting.network as NetworkJson
+  const { nodes } = snapshotOf(training).about.setting.network as NetworkJson
   const neurons = nodes.filter(({ kind }) => kind === 'neuron')
   return [...start.figures, ...neurons.map((node) => `firingRates.${node.name}`)]
 }

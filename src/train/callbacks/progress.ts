@@ -16,6 +16,7 @@ export interface ProgressOptions {
 
 /** What `progress` writes to, such as `process.stderr`. */
 export interface ProgressStream {
+  /** Shows a text. */
   write(text: string): unknown
   /** Whether it is a terminal, which shows a bar. */
   readonly isTTY?: boolean

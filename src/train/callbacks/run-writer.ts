@@ -7,7 +7,7 @@ import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
 import type { EpochRecord, History } from '../records.js'
-import type { Snapshot } from '../snapshot.js'
+import { type Snapshot, snapshotOf } from '../snapshot.js'
 import { exclusive } from './exclusive.js'
 import { hasCheckpoint, runFiles } from './run-files.js'
 import { partsOf } from './run-parts.js'
@@ -79,7 +79,7 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
   let partial: EpochRecord | undefined
 
   const keep = (training: Training, { isBest = false, ended }: Keep = {}): void => {
-    const taken = training.snapshot()
+    const taken = snapshotOf(training)
     const snapshot = ended === undefined ? taken : { ...taken, about: { ...taken.about, ended } }
     pending = { snapshot, best: isBest ? snapshot : pending?.best, partial }
   }
@@ -126,7 +126,7 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
       // A callback may be used for one fit after another.
       if (!restored || !start.resumed) best = null
       restored = false
-      const now = training.snapshot()
+      const now = snapshotOf(training)
       if (monitor) expectFigure('checkpoint.monitor', monitor, start.figures)
       const { folder, ...place } = await open(start, training)
       writer = folderWriter(folder)
