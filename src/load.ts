@@ -4,6 +4,7 @@ import { type Block, compilable } from './containers.js'
 import { describe, expect, SpikewasmError } from './errors.js'
 import { compositeOf } from './graph/json.js'
 import { trace } from './graph/trace.js'
+import { expectNoCheckpoint } from './io/checkpoint.js'
 import { parseJson } from './io/json.js'
 import { checkModelJson, type ModelJson, modelKey } from './io/model-json.js'
 import { parseFloats } from './io/safetensors.js'
@@ -15,6 +16,7 @@ import { takenOptions } from './plan/methods.js'
 import { collectState } from './plan/state.js'
 import { expectSameTensors } from './runtime/same-tensors.js'
 import type { StateDict } from './runtime/state.js'
+import { runFiles } from './train/callbacks/run-files.js'
 
 /** Options of `loadModel`; those of `compile`, where the file's stand for what is left out. */
 export type LoadOptions = Partial<CompileOptions>
@@ -30,8 +32,9 @@ export function networkFromJSON(json: ModelJson | string, name = 'the JSON'): Bl
 }
 
 /**
- * A model with its weights from a file that `model.save` wrote, or from its bytes. It predicts and
- * evaluates; with `purpose: 'train'` it trains on.
+ * A model with its weights from a file that `model.save` wrote, from its bytes, or from the folder
+ * of a run, whose last weights it takes. It predicts and evaluates; with `purpose: 'train'` it
+ * trains on.
  *
  * @throws SpikewasmError when the file is missing or damaged, or holds weights alone
  */
@@ -86,8 +89,8 @@ export function expectWeightsOf(
   state: StateDict,
   name: string,
 ): void {
-  const graph = trace(network, input)
-  inFile(name, () => expectSameTensors(collectState(graph), state))
+  const check = (): void => expectSameTensors(collectState(trace(network, input)), state)
+  inFile(name, check)
 }
 
 /** @throws SpikewasmError of `body`, with the file's name before it */
@@ -102,13 +105,16 @@ export function inFile(name: string, body: () => void): void {
 }
 
 async function readModelFile(path: string): Promise<Uint8Array> {
-  const { readFileClear } = await import('./io/files.js')
-  return readFileClear(path, 'the model')
+  const { kindOfPath, readFileClear } = await import('./io/files.js')
+  if ((await kindOfPath(path)) !== 'folder') return readFileClear(path, 'the model')
+  const { readRunFile } = await import('./io/folder/read.js')
+  return readRunFile(path, runFiles.weights)
 }
 
 /** Weights, and the network where the file holds one. */
 export function readModel(bytes: Uint8Array, name: string) {
   const { tensors: state, metadata } = parseFloats(bytes, name)
+  expectNoCheckpoint(metadata, name)
   const text = metadata[modelKey]
   return {
     json: text === undefined ? undefined : checkModelJson(parsed(text, name), name),

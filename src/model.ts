@@ -308,8 +308,8 @@ export class Model {
   }
 
   /**
-   * Goes on from a file of `saveCheckpoint`, or from the checkpoint of a run of `fit`: with its
-   * parameters, optimizer, method and progress.
+   * Goes on from a file of `saveCheckpoint`, or from the checkpoint of a run of `fit`, its file or
+   * its folder: with its parameters, optimizer, method and progress.
    * @throws SpikewasmError for a file that is missing or damaged, or of another network, input,
    *   seed, batch size or number of time steps, and while `fit` runs; nothing is changed then
    */

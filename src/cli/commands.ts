@@ -3,7 +3,8 @@
 import { Command } from 'commander'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { complain } from './complain.js'
-import { FAILED, guardBench, guardOutput } from './faults.js'
+import { FAILED, guardBench, guardOutput, plainWarnings } from './faults.js'
+import { ignoreHangup } from './interrupt.js'
 import { packageVersion } from './version.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
@@ -40,6 +41,8 @@ program.hook('preAction', async (_, command) => {
 
 const command = program.commands.find((candidate) => candidate.name() === asked)
 
+ignoreHangup()
+plainWarnings(asked === 'train' ? ['SPIKEWASM_SILENT'] : [])
 if (asked === 'bench') guardBench(command)
 else guardOutput(command, asked === 'train')
 

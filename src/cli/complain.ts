@@ -31,6 +31,14 @@ export function complain(error: unknown, command: Command | undefined, failure =
     process.stderr.write(`spikewasm: ${inFlags(error.message, flags)}\n`)
     return failure
   }
+  const { code, url } = Object(error) as { readonly code?: unknown; readonly url?: unknown }
+  if (code === 'ERR_MODULE_NOT_FOUND') {
+    const file = typeof url === 'string' ? url.replace(/^file:\/\//, '') : 'a module'
+    process.stderr.write(
+      `spikewasm: ${file}, a file of spikewasm, is missing or damaged; install spikewasm again\n`,
+    )
+    return failure
+  }
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
   process.stderr.write(
     `spikewasm ${packageVersion()}: this is a fault of the program; please report it ` +

@@ -1,16 +1,18 @@
 /** `spikewasm eval` */
 
 import { type Command, Option } from 'commander'
+import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
+import { imageShape } from '../nn/value.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
 import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
 import { dataOf } from './run-folder.js'
-import { givenModel, modelOptions } from './which-model.js'
+import { type GivenModel, givenModel, modelOptions } from './which-model.js'
 
 interface EvalArguments {
   readonly run?: string
@@ -86,6 +88,21 @@ export function evalCommand(command: Command): Command {
     })
 }
 
+/** @throws SpikewasmError when the network of a file takes other samples than the data have */
+function expectShape(
+  { name, shape }: Dataset,
+  { options: { input = shape }, saved }: GivenModel,
+  { run, weights }: EvalArguments,
+): void {
+  const [has, takes] = [shape, input].map((of) => imageShape(of).join(', '))
+  expect(
+    saved === undefined || has === takes,
+    () =>
+      `${run ?? weights}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
+      'give --dataset with the data that it was trained with',
+  )
+}
+
 async function evaluate(args: EvalArguments): Promise<void> {
   const given = await givenModel(args)
   const { run, name, options } = given
@@ -95,6 +112,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
   const part = (await loadData(source))[split]
 
   const input = options.input ?? part.shape
+  expectShape(part, given, args)
   const classes = run?.classes ?? datasets[dataset].classes
   const model = await compile(given.network(input, classes), {
     ...options,

@@ -2,7 +2,9 @@
 
 import type { Command } from 'commander'
 import { SpikewasmError } from '../errors.js'
+import type { WarningCode } from '../runtime/warn.js'
 import { complain } from './complain.js'
+import { inFlags } from './mistakes.js'
 
 /** Exit code of `bench` for anything that went wrong: 1 means a slow-down there. */
 export const FAILED = 2
@@ -41,4 +43,21 @@ export function guardOutput(command: Command | undefined, goesOn: boolean): void
   })
   // Nobody is left to tell.
   process.stderr.on('error', () => {})
+}
+
+/**
+ * From now on our warnings are lines like our errors, not Node's, which speak of its own flags.
+ *
+ * @param own what the command says in words of its own
+ */
+export function plainWarnings(own: readonly WarningCode[]): void {
+  const usual = process.listeners('warning')
+  // With --no-warnings there are none.
+  if (usual.length === 0) return
+  process.removeAllListeners('warning')
+  process.on('warning', (warning: Error & { readonly code?: string }) => {
+    if (warning.name !== 'SpikewasmWarning') for (const tell of usual) tell(warning)
+    else if (!(own as readonly (string | undefined)[]).includes(warning.code))
+      process.stderr.write(`spikewasm: ${inFlags(warning.message, ['--threads'])}\n`)
+  })
 }

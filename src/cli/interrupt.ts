@@ -1,6 +1,7 @@
 /** Signals that ask the program to end: Ctrl-C, and those of others. */
 
 import { constants } from 'node:os'
+import { outlivesTerminal } from './hangup.js'
 
 export interface Interrupt {
   /** Aborted by the first signal. */
@@ -28,29 +29,48 @@ const codeOf = (signal: Ending): number => 128 + constants.signals[signal]
  * The same signal once more within this time counts as the first one: the terminal sends it to us,
  * and `npm start` passes it on once more.
  */
-const SAME_SIGNAL_MS = 500
+const SAME_SIGNAL_MS = 300
 
-/** The first signal asks to stop and calls `onRequest`; the second ends the process at once. */
+/** Known before somebody else ends: the parent may be gone later. */
+const hangupIsIgnored = outlivesTerminal()
+
+/** Under `nohup` SIGHUP ends nothing, whatever the command. */
+export function ignoreHangup(): void {
+  if (hangupIsIgnored) process.on('SIGHUP', () => {})
+}
+
+const isHeard = (signal: Ending): boolean => signal !== 'SIGHUP' || !hangupIsIgnored
+
+/**
+ * The first signal asks to stop and calls `onRequest`; the second ends the process at once. Signals
+ * are heard between steps, and a step may block this thread for seconds. So the second one is left
+ * to the system, which ends the process wherever it stands.
+ */
 export function listenForInterrupt(onRequest: (name: string) => void): Interrupt {
   const controller = new AbortController()
-  let first: { readonly by: Ending; readonly at: number } | undefined
+  const heard = endings.filter(isHeard)
+  let first: Ending | undefined
+  let timer: NodeJS.Timeout | undefined
+  const release = (): void => {
+    clearTimeout(timer)
+    for (const signal of heard) process.off(signal, onSignal)
+  }
   const onSignal = (signal: Ending): void => {
-    if (!first) {
-      first = { by: signal, at: performance.now() }
+    if (first === undefined) {
+      first = signal
+      timer = setTimeout(release, SAME_SIGNAL_MS)
+      timer.unref()
       controller.abort()
       onRequest(names[signal])
-    } else if (signal !== first.by || performance.now() - first.at > SAME_SIGNAL_MS)
-      process.exit(codeOf(signal))
+    } else if (signal !== first) process.exit(codeOf(signal))
   }
-  for (const signal of endings) process.on(signal, onSignal)
+  for (const signal of heard) process.on(signal, onSignal)
   return {
     signal: controller.signal,
     get exitCode() {
-      return first ? codeOf(first.by) : 0
+      return first ? codeOf(first) : 0
     },
-    release() {
-      for (const signal of endings) process.off(signal, onSignal)
-    },
+    release,
   }
 }
 
@@ -59,5 +79,6 @@ export function listenForInterrupt(onRequest: (name: string) => void): Interrupt
  * run.
  */
 export function exitOnSignals(signals: readonly Ending[] = endings): void {
-  for (const signal of signals) process.once(signal, () => process.exit(codeOf(signal)))
+  for (const signal of signals.filter(isHeard))
+    process.once(signal, () => process.exit(codeOf(signal)))
 }

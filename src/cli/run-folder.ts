@@ -3,7 +3,8 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { SpikewasmError } from '../errors.js'
+import { describe, SpikewasmError } from '../errors.js'
+import { explainFolder } from '../io/files.js'
 import { makeFolder, readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { parseJsonBytes } from '../io/json.js'
@@ -14,6 +15,9 @@ import { monitors, runFiles } from '../train/callbacks/checkpoint.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { trainingSchema } from './training-options.js'
+
+/** Of options.json; a program's holds its network. */
+const MOST_BYTES = 10_000_000
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 
@@ -71,7 +75,7 @@ export async function openOutFolder(folder: string, option: string): Promise<rea
     await removeIfEmpty(made)
     throw new SpikewasmError(
       `${option} must be a folder that can be written, got ${JSON.stringify(folder)}: ` +
-        `${(error as Error).message}`,
+        (await explainFolder(error, folder)),
       { cause: error },
     )
   }
@@ -101,6 +105,17 @@ export async function readRunOptions(folder: string): Promise<RunOptions> {
   return parseRunOptions(bytes, join(folder, runFiles.options))
 }
 
+/** Whether a program has written them, by the callback `checkpoint`: then they hold a network. */
+export function areOfProgram(bytes: Uint8Array): boolean {
+  try {
+    const value = parseJsonBytes(bytes, '', 'the options', { length: MOST_BYTES })
+    const isObject = typeof value === 'object' && value !== null
+    return isObject && 'network' in value && !('version' in value)
+  } catch {
+    return false
+  }
+}
+
 /** @throws SpikewasmError when they are not a run's options. */
 export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
   const refuse = (why: string): never => {
@@ -109,15 +124,25 @@ export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
         '--out, or --weights and --model instead',
     )
   }
+  if (areOfProgram(bytes))
+    throw new SpikewasmError(
+      `${path}: must hold the options of spikewasm train, got those of a program (the callback ` +
+        'checkpoint), which name no data set; leave --run out and give --dataset',
+    )
   let value: unknown
   try {
-    value = parseJsonBytes(bytes, path, 'the options', { length: 1_000_000 })
+    value = parseJsonBytes(bytes, path, 'the options', { length: MOST_BYTES })
   } catch (error) {
     return refuse(`got something else (${(error as Error).message})`)
   }
   const { success, output, issues } = v.safeParse(runOptions, value)
   if (success) return output
-  return refuse(`got ${v.getDotPath(issues[0]) ?? 'something else'}: ${issues[0].message}`)
+  const [{ expected, input }] = issues
+  const field = v.getDotPath(issues[0])
+  // Where a field is missing, the one that was expected is its own name.
+  if (field !== null && input === undefined) return refuse(`got none of the name ${field}`)
+  const wanted = expected === null ? '' : ` instead of ${expected}`
+  return refuse(`got ${field === null ? '' : `${field}: `}${describe(input)}${wanted}`)
 }
 
 /** The data that the options name; what they leave out is the run's. */

@@ -1,9 +1,10 @@
 /** One run of `spikewasm train`: the folder that it writes, what it says, and how it ends. */
 
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Split } from '../data/index.js'
 import { SpikewasmError } from '../errors.js'
 import { RunFolder } from '../io/folder/folder.js'
+import { MANIFEST } from '../io/folder/manifest.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
 import type { Callback } from '../train/callback.js'
@@ -11,6 +12,7 @@ import {
   type Due,
   hasCheckpoint,
   type Monitor,
+  optionsFile,
   runFiles,
   runWriter,
 } from '../train/callbacks/checkpoint.js'
@@ -24,7 +26,7 @@ import {
   type Reporter,
   type TrainSummary,
 } from './report.js'
-import { holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
+import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { idOf } from './run-id.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
@@ -66,19 +68,50 @@ export async function oldPlace(path: string): Promise<RunPlace> {
   const folder = await withFiles(() => RunFolder.open(path, '--resume'))
   try {
     const begun = hasCheckpoint(folder.names)
-    if (!begun && !folder.names.includes(runFiles.options))
+    const options = optionsFile(folder.names)
+    if (folder.names.includes(options) && areOfProgram(await folder.read(options)))
       throw new SpikewasmError(
-        folder.generation === 0
-          ? `--resume: ${path} was written by an older version, which has no checkpoints; give ` +
-              '--load with its weights.safetensors, and --out'
-          : `--resume: ${path} holds no options and no checkpoint; train anew with --overwrite`,
+        `--resume: ${path} was written by a program, whose network and data are not known here; ` +
+          `go on in the program: fit(data, { resume: ${JSON.stringify(path)}, … })`,
       )
-    const checkpoint = begun ? await folder.read(runFiles.checkpoint) : undefined
+    if (!begun && !folder.names.includes(runFiles.options)) throw await noRunIn(folder)
+    const checkpoint = begun ? await readCheckpoint(folder) : undefined
     return { folder, resumed: true, checkpoint }
   } catch (error) {
     await folder.close()
     throw error
   }
+}
+
+const beginAnew = (path: string): string =>
+  `begin anew from its weights with --load ${join(path, runFiles.weights)} --out <another folder>`
+
+/** What a folder is that no run can go on in. */
+async function noRunIn(folder: RunFolder): Promise<SpikewasmError> {
+  const { path, generation } = folder
+  if (generation > 0)
+    return new SpikewasmError(
+      `--resume: ${path} holds no options and no checkpoint; train anew with --overwrite`,
+    )
+  const isOlder = (await folder.taken([runFiles.checkpoint])).length === 0
+  const what = isOlder
+    ? 'was written by an older version, which has no checkpoints'
+    : `has lost its ${MANIFEST}, which tells whether the other files are whole; put it back`
+  return new SpikewasmError(`--resume: ${path} ${what}${isOlder ? ';' : ', or'} ${beginAnew(path)}`)
+}
+
+async function readCheckpoint(folder: RunFolder): Promise<Uint8Array> {
+  try {
+    return await folder.read(runFiles.checkpoint)
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    throw new SpikewasmError(`${error.message}, or ${beginAnew(folder.path)}`, { cause: error })
+  }
+}
+
+/** @throws SpikewasmError when a file of a finished run is not what was written */
+async function expectWhole(folder: RunFolder): Promise<void> {
+  for (const name of folder.names) await folder.read(name)
 }
 
 export interface RunParts {
@@ -166,7 +199,10 @@ export async function runTraining(parts: RunParts): Promise<void> {
         silenceTold ||= record.silent !== undefined
       },
     })
-    if (!started) tellStart()
+    if (!started) {
+      if (place) await expectWhole(place.folder)
+      tellStart()
+    }
     const stopped = isUnfinished(history, epochs)
     const out = place?.folder.path
     finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json, started)

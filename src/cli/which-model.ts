@@ -16,7 +16,7 @@ import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
 import { withFiles } from './mistakes.js'
-import { parseRunOptions, type RunOptions } from './run-folder.js'
+import { areOfProgram, parseRunOptions, type RunOptions } from './run-folder.js'
 
 /** What names a model on the command line. */
 export interface ModelArguments {
@@ -50,7 +50,8 @@ export interface GivenModel {
 
 /** Options that name a model; fresh ones each time. */
 export const modelOptions = {
-  run: (): Option => new Option('--run <folder>', 'folder that train --out has written'),
+  run: (): Option =>
+    new Option('--run <folder>', 'folder that train --out has written, or checkpoint in a program'),
   best: (): Option =>
     new Option('--best', 'with --run: the best weights (best.safetensors), not the last').default(
       false,
@@ -100,7 +101,7 @@ export async function givenModel(
     run,
     saved,
     data: json?.data,
-    name: named ?? (saved ? basename(path, '.safetensors') : 'cnn'),
+    name: named ?? (saved ? basename(folder ?? path, '.safetensors') : 'cnn'),
     network(input, classes) {
       const network = saved
         ? compositeOf(saved.network, path)
@@ -122,8 +123,10 @@ async function filesOf(
   if (folder === undefined) return { bytes: await withFiles(() => readFileClear(path, 'weights')) }
   // Of one commit: another run may be written into the folder between two looks.
   const files = await withFiles(() => readRunFiles(folder, [runFiles.options, file]))
-  const run = parseRunOptions(files[runFiles.options], join(folder, runFiles.options))
-  return { run, bytes: files[file] }
+  const options = files[runFiles.options]
+  // A program's folder has in its weights all that is known: they are like a file of --weights.
+  if (areOfProgram(options)) return { bytes: files[file] }
+  return { run: parseRunOptions(options, join(folder, runFiles.options)), bytes: files[file] }
 }
 
 /**

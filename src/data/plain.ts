@@ -49,11 +49,19 @@ export function withPlain<D extends Readable>(
  */
 export const changesOf = ({ read }: Readable): object | undefined => notes.get(read)?.changes
 
+/** Whether a data set is as its maker in this package has made it. */
+export const isOurs = (dataset: Readable): boolean => {
+  const note = notes.get(dataset.read)
+  return (
+    note !== undefined &&
+    note.pixels === dataset.pixels?.read &&
+    note.targets === dataset.targets?.read
+  )
+}
+
 /** A data set as plain data; undefined if only this object can read it. */
 export function plainOf(dataset: Readable): Plain | undefined {
-  const note = notes.get(dataset.read)
-  const same = note?.pixels === dataset.pixels?.read && note?.targets === dataset.targets?.read
-  return same ? note?.plain() : undefined
+  return isOurs(dataset) ? notes.get(dataset.read)?.plain() : undefined
 }
 
 /** Memory for so many bytes, such that threads can share it where there are threads. */

@@ -132,9 +132,10 @@ function checkNode(node: Partial<NodeJson> | null, index: number, name: string):
     () => `${where} must be one of ${layerKinds.join(', ')}, add, got ${describe(kind)}`,
   )
   const isPath = typeof path === 'string' && path.length <= LONGEST_NAME
+  expect(isPath, () => `${where}: its name must be a text of at most ${LONGEST_NAME} characters`)
   expect(
-    isPath && !path.split('.').includes('__proto__'),
-    () => `${where}: its name must be a text of at most ${LONGEST_NAME} characters`,
+    !path.split('.').includes('__proto__'),
+    () => `${where}: its name must have no part __proto__, got ${describe(path)}`,
   )
   const isBefore = (n: unknown): boolean =>
     Number.isInteger(n) && (n as number) >= 0 && (n as number) < index

@@ -127,6 +127,16 @@ function parseLines(bytes: Uint8Array, name: string): unknown[] {
   return records
 }
 
+/** @throws SpikewasmError where the metadata of a file of weights says that it is a checkpoint */
+export function expectNoCheckpoint(metadata: Readonly<Record<string, string>>, name: string): void {
+  if (metadata['spikewasm.checkpoint'] !== undefined)
+    throw new SpikewasmError(
+      `${name}: must be a file of weights, got a checkpoint; the weights are in ` +
+        'weights.safetensors of its folder, which commands take as --run FOLDER. ' +
+        'model.loadCheckpoint and fit with resume go on from a checkpoint',
+    )
+}
+
 /** SHA-256 over the JSON, the lines and all tensors, in the order of their names; hexadecimal. */
 async function hashOf(tensors: StateDict, text: string, lines: Uint8Array): Promise<string> {
   const names = Object.keys(tensors).sort()

@@ -14,7 +14,7 @@ import {
   rm,
   stat,
 } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { createGunzip } from 'node:zlib'
 import { expect, SpikewasmError } from '../errors.js'
 
@@ -341,6 +341,13 @@ export async function writeError(path: string, error: unknown): Promise<Spikewas
   return new SpikewasmError(`${path}: the file could not be written: ${why}`, { cause: error })
 }
 
+/** Why a folder could not be made or written, and what to do. */
+export async function explainFolder(error: unknown, path: string): Promise<string> {
+  if ((error as NodeJS.ErrnoException).code === 'EEXIST')
+    return 'something of that name is no folder (a link to nothing?); choose another path'
+  return explainWrite(error, (await kindOfPath(path)) === 'folder' ? path : dirname(resolve(path)))
+}
+
 async function explainWrite(error: unknown, folder: string): Promise<string> {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
@@ -359,6 +366,8 @@ async function explainWrite(error: unknown, folder: string): Promise<string> {
         `writing in "${folder}" is not permitted; choose another folder or change its ` +
         'permissions'
       )
+    case 'EFBIG':
+      return 'a file would be larger than the process may write (ulimit -f)'
     case 'ENOSPC':
       return 'the disk is full; free some space'
     default:

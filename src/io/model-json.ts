@@ -59,6 +59,8 @@ const isList = (value: unknown, most: number, of: (item: unknown) => boolean): b
   Array.isArray(value) && value.length >= 1 && value.length <= most && value.every(of)
 
 const MOST_CLASSES = 1 << 16
+/** As in `compile`. */
+const MOST_STEPS = 255
 const LONGEST_NAME = 1000
 
 /**
@@ -77,7 +79,14 @@ export function checkModelJson(value: unknown, name: string): ModelJson {
     'be the shape of a sample',
     input,
   )
-  must(Number.isInteger(timeSteps), 'timeSteps', 'be an integer', timeSteps)
+  must(
+    Number.isInteger(timeSteps) &&
+      (timeSteps as number) >= 1 &&
+      (timeSteps as number) <= MOST_STEPS,
+    'timeSteps',
+    `be an integer from 1 to ${MOST_STEPS}`,
+    timeSteps,
+  )
   must(typeof frames === 'boolean', 'frames', 'be true or false', frames)
   must(isObject(method), 'method', 'be an object', method)
   for (const [key, option] of Object.entries(method as object))

@@ -1,6 +1,7 @@
 /** State dicts as safetensors. */
 
 import type { StateDict } from '../runtime/state.js'
+import { expectNoCheckpoint } from './checkpoint.js'
 import { parseFloats, serializeSafetensors } from './safetensors.js'
 
 /** A file that PyTorch's safetensors reads as it is. */
@@ -23,5 +24,7 @@ export function serializeState(
  * @throws SpikewasmError when the file is damaged
  */
 export function parseState(bytes: Uint8Array, name: string): StateDict {
-  return parseFloats(bytes, name).tensors
+  const { tensors, metadata } = parseFloats(bytes, name)
+  expectNoCheckpoint(metadata, name)
+  return tensors
 }

@@ -2,7 +2,7 @@
 
 import { checkOptions, describe, expect } from '../errors.js'
 import { checkGroups, type ParameterGroup } from './groups.js'
-import { isRate } from './rate.js'
+import { checkRateOption } from './rate.js'
 
 /** What `adam` and `adamW` make; its fields are those of `AdamOptions`, completed. */
 export interface Adam {
@@ -76,7 +76,7 @@ function make(kind: Adam['kind'], options: AdamOptions, standardDecay: number): 
   checkOptions(kind, options, adamFields)
   const { lr = 0.001, betas = [0.9, 0.999], eps = 1e-8 } = options
   const { weightDecay = standardDecay, decay = 'weights', groups = [] } = options
-  expect(isRate(lr), () => `${kind}.lr must be ≥ 0, got ${describe(lr)}`)
+  checkRateOption(`${kind}.lr`, lr)
   expect(
     Array.isArray(betas) && betas.length === 2 && betas.every(isShare),
     () => `${kind}.betas must be two numbers in 0…1 (1 excluded), got ${describe(betas)}`,
@@ -85,7 +85,7 @@ function make(kind: Adam['kind'], options: AdamOptions, standardDecay: number): 
     Number.isFinite(eps) && Math.fround(eps) > 0,
     () => `${kind}.eps must be > 0, got ${describe(eps)}`,
   )
-  expect(isRate(weightDecay), () => `${kind}.weightDecay must be ≥ 0, got ${describe(weightDecay)}`)
+  checkRateOption(`${kind}.weightDecay`, weightDecay)
   expect(
     decay === 'all' || decay === 'weights',
     () => `${kind}.decay must be 'all' or 'weights', got ${describe(decay)}`,

@@ -2,7 +2,7 @@
 
 import { checkOptions, describe, expect } from '../errors.js'
 import { checkNames, type Names } from './names.js'
-import { isRate } from './rate.js'
+import { checkRateOption } from './rate.js'
 
 /** Parameters with numbers of their own; what is left out is the optimizer's. */
 export interface ParameterGroup {
@@ -22,9 +22,6 @@ export function checkGroups(name: string, groups: readonly ParameterGroup[]): vo
     checkOptions(where, group, ['params', 'lr', 'weightDecay'])
     checkNames(`${where}.params`, group.params)
     for (const key of ['lr', 'weightDecay'] as const)
-      expect(
-        group[key] === undefined || isRate(group[key]),
-        () => `${where}.${key} must be ≥ 0, got ${describe(group[key])}`,
-      )
+      if (group[key] !== undefined) checkRateOption(`${where}.${key}`, group[key])
   }
 }

@@ -7,6 +7,26 @@ export function isRate(value: number): boolean {
   return Number.isFinite(value) && value >= 0 && Number.isFinite(Math.fround(value))
 }
 
+const MOST = 3.4e38
+const LEAST = 1.4e-45
+
+/**
+ * @param name of an option
+ * @throws SpikewasmError for what is no rate, and for what would be 0 although it is not
+ */
+export function checkRateOption(name: string, value: number): void {
+  const got = (): string => describe(value)
+  expect(
+    !(Number.isFinite(value) && value > 0 && !isRate(value)),
+    () => `${name} must be at most ${MOST}, the largest number of float32, got ${got()}`,
+  )
+  expect(isRate(value), () => `${name} must be ≥ 0, got ${got()}`)
+  expect(
+    value === 0 || Math.fround(value) > 0,
+    () => `${name} must be 0 or at least ${LEAST}, the smallest number of float32, got ${got()}`,
+  )
+}
+
 /** @throws SpikewasmError unless `value` can be the learning rate of a step */
 export function checkRate(name: string, value: number): void {
   expect(isRate(value), () => `${name} must be a finite number ≥ 0, got ${describe(value)}`)

@@ -2,7 +2,7 @@
 
 import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
 import { checkGroups, type ParameterGroup } from './groups.js'
-import { isRate } from './rate.js'
+import { checkRateOption } from './rate.js'
 
 /** What `sgd` makes; its fields are those of `SgdOptions`, completed. */
 export interface Sgd {
@@ -56,12 +56,12 @@ export function sgd(options: SgdOptions = {}): Sgd {
   checkOptions('sgd', options, sgdFields)
   const { lr = 0.1, momentum = 0.9, weightDecay = 0, decay = 'weights', groups = [] } = options
   const nesterov = checkBoolean('sgd.nesterov', options.nesterov, false)
-  expect(isRate(lr), () => `sgd.lr must be ≥ 0, got ${describe(lr)}`)
+  checkRateOption('sgd.lr', lr)
   expect(
     Number.isFinite(momentum) && momentum >= 0 && momentum < 1,
     () => `sgd.momentum must lie in 0…1 (1 excluded), got ${describe(momentum)}`,
   )
-  expect(isRate(weightDecay), () => `sgd.weightDecay must be ≥ 0, got ${describe(weightDecay)}`)
+  checkRateOption('sgd.weightDecay', weightDecay)
   expect(!nesterov || momentum > 0, () => 'sgd.nesterov needs a momentum > 0')
   expect(
     decay === 'all' || decay === 'weights',

@@ -51,10 +51,18 @@ const has = {
   prepare: 'fixed parameters',
 } as const satisfies Record<ProgramName, string>
 
+/** For a model that comes from a file. */
+const loading = Object.fromEntries(
+  Object.entries(has).map(([name, what]) => {
+    const purpose = /'\w+'/.exec(what)?.[0]
+    return [name, purpose ? `, or load it with loadModel(path, { purpose: ${purpose} })` : '']
+  }),
+) as Readonly<Record<ProgramName, string>>
+
 function refuse({ options }: Plan, name: ProgramName): never {
   throw new SpikewasmError(
     `${needed[name]} a model compiled with ${has[name]}, this one was compiled with ` +
-      `purpose '${options.purpose ?? 'train'}'; compile the network again`,
+      `purpose '${options.purpose ?? 'train'}'; compile the network again${loading[name]}`,
   )
 }
 

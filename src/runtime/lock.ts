@@ -96,8 +96,7 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 
 function refuse(): never {
   throw new SpikewasmError(
-    'the model is running; wait for the call before (await) before the next one. During ' +
-      'fit, onFitStart, onEpoch and onFitEnd may call what they wait for, except fit and ' +
-      'loadCheckpoint',
+    'the model is running another call: await that one first. The callbacks onFitStart, ' +
+      'onEpoch and onFitEnd of fit may use the model, but not call fit or loadCheckpoint',
   )
 }

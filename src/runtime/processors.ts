@@ -1,3 +1,5 @@
+import { warn } from './warn.js'
+
 /** Number of processors that threads can run on at once, in Node and in a page. */
 export function availableParallelism(): number {
   return globalThis.navigator?.hardwareConcurrency ?? nodeParallelism
@@ -24,8 +26,8 @@ export function warnOfThreads(threads: number): void {
   const processors = availableParallelism()
   if (warned || !isNode || threads <= processors || usesAllThreads()) return
   warned = true
-  process.emitWarning(
+  warn(
     `threads is ${threads}, but there are ${processors} processors: no more threads than that run`,
-    { type: 'SpikewasmWarning', code: 'SPIKEWASM_THREADS' },
+    'SPIKEWASM_THREADS',
   )
 }

@@ -6,9 +6,12 @@ import { readingNs } from '../data/open.js'
 import { plainOf } from '../data/plain.js'
 import type { BatchThread } from '../data/thread.js'
 import { describe, expect } from '../errors.js'
+import { expectPackageFile } from '../runtime/load.js'
 import { availableParallelism, isNode } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { fillBatch, wantsValues } from './evaluate.js'
+
+const threadFile = new URL('../data/thread.js', import.meta.url)
 
 /** Work of a whole training for which starting a thread pays. */
 const WORTH_NS = 2e8
@@ -61,6 +64,7 @@ export class Feed {
     const pays = (): boolean =>
       availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain!) >= WORTH_NS
     if (!plain || !(numWorkers === 1 || pays())) return new Feed(session, batches, undefined)
+    await expectPackageFile(threadFile)
     const { BatchThread } = await import('../data/thread.js')
     const targetSize = wantsValues(session) ? session.classes : 0
     const task = { first, epochs, targetSize }

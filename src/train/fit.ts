@@ -126,8 +126,8 @@ function expectSameEpochs({ about }: Snapshot, { epochs = 1, initialEpoch }: Fit
   expect(
     epochs === wanted,
     () =>
-      `fit.epochs must be that of the checkpoint, ${wanted}, got ${epochs}; to train on, load ` +
-      'the weights and call fit without resume',
+      `fit.epochs must be that of the checkpoint, ${wanted}, got ${epochs}; to train on, ` +
+      'call model.loadCheckpoint with the same folder or file, then fit without resume',
   )
 }
 

@@ -1,7 +1,7 @@
 /** The training loop: batches prepared one ahead, one message to the workers a step. */
 
 import type { Dataset } from '../data/dataset.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { expect, listOf, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
 import { figuresOf, type Optimizer } from '../optimizer/index.js'
 import { trainingOf } from '../runtime/arena.js'
@@ -19,6 +19,7 @@ import {
 } from '../runtime/state.js'
 import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
+import { warn } from '../runtime/warn.js'
 import type { Training } from './callback.js'
 import { both, evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
@@ -57,6 +58,7 @@ export interface LoopParts {
 }
 
 export class Loop implements Training {
+  private toldSilence = false
   readonly progress: Progress
   readonly records: EpochRecord[]
   readonly told: Told
@@ -166,11 +168,23 @@ export class Loop implements Training {
     }
     this.records.push(record)
     if (!partial) {
+      this.warnOfSilence(record)
       progress.epoch++
       progress.step = 0
       progress.sums = noSums()
     }
     return record
+  }
+
+  /** Once a training: who looks at no record would not see why nothing is learnt. */
+  private warnOfSilence({ epoch, silent }: EpochRecord): void {
+    if (!silent || this.toldSilence) return
+    this.toldSilence = true
+    warn(
+      `no neuron of ${listOf(silent)} fired in epoch ${epoch}: nothing is learnt behind it; try ` +
+        'a higher learning rate, more time steps, another seed or a lower threshold',
+      'SPIKEWASM_SILENT',
+    )
   }
 
   /** One step, while the next batch is prepared. */

@@ -12,6 +12,7 @@ import type { Session } from '../runtime/session.js'
 import { groupsOf, trainingSpec } from '../runtime/training.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { VERSION } from '../version.js'
+import { runFiles } from './callbacks/run-files.js'
 import { checkSnapshot } from './check-snapshot.js'
 import { checkTraining, type FitOptions } from './options.js'
 import { warnOfVersion } from './resume.js'
@@ -48,8 +49,12 @@ export async function saveCheckpoint(session: Session, path: string): Promise<vo
 export async function loadCheckpoint(session: Session, path: string): Promise<void> {
   checkPath('loadCheckpoint.path', path)
   programOf(session, 'train')
-  const { readFileClear } = await import('../io/files.js')
-  const bytes = await readFileClear(path, 'the checkpoint')
+  const { kindOfPath, readFileClear } = await import('../io/files.js')
+  const { readRunFile } = await import('../io/folder/read.js')
+  const isFolder = (await kindOfPath(path)) === 'folder'
+  const bytes = isFolder
+    ? await readRunFile(path, runFiles.checkpoint)
+    : await readFileClear(path, 'the checkpoint')
   const snapshot = checkSnapshot(await parseCheckpoint(bytes, path), path)
   const { setting, progress, version } = snapshot.about
   const optimizer = setting.optimizer as Optimizer

@@ -1,6 +1,7 @@
 /** Checkpoints to go on from. */
 
 import { parseCheckpoint } from '../io/checkpoint.js'
+import { warn } from '../runtime/warn.js'
 import { VERSION } from '../version.js'
 import type { Callback } from './callback.js'
 import { folderOf, hasCheckpoint, runFiles } from './callbacks/checkpoint.js'
@@ -29,11 +30,11 @@ export async function readSnapshot(
 export function warnOfVersion(version: unknown, name: string): void {
   if (version === VERSION) return
   const by = String(version).slice(0, 40)
-  const message =
+  warn(
     `${name}: version ${by} of spikewasm wrote this checkpoint, this is ${VERSION}; training ` +
-    'goes on, but its numbers may be others than those of one version'
-  if (typeof process !== 'undefined') process.emitWarning(message, { code: 'SPIKEWASM_VERSION' })
-  else console.warn(message)
+      'goes on, but its numbers may be others than those of one version',
+    'SPIKEWASM_VERSION',
+  )
 }
 
 /** The folder of a run that is finished, but was killed before its files had their names. */

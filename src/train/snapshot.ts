@@ -18,6 +18,7 @@ import {
   takeState,
 } from '../runtime/state.js'
 import { noSteps, type StepState, stepState, takeStepState } from '../runtime/update.js'
+import { fingerprint } from './fingerprint.js'
 import { partOf, prefixed } from './prefixed.js'
 import { linesOf } from './record-lines.js'
 import type { EpochRecord } from './records.js'
@@ -200,38 +201,6 @@ const describeData = (data: Dataset) => {
     samples,
     changes: changesOf(data),
   }
-}
-
-/** Samples that tell two data sets apart. */
-const LOOKED_AT = 16
-/** Data sets do not change, and some are slow to read. */
-const fingerprints = new WeakMap<Dataset, string>()
-
-/** FNV-1a over samples that lie evenly in a data set, without augmentation; hexadecimal. */
-export function fingerprint(data: Dataset): string {
-  const known = fingerprints.get(data)
-  if (known !== undefined) return known
-  const sample = new Float32Array(data.shape.reduce((a, b) => a * b, 1))
-  const bits = new Uint32Array(sample.buffer)
-  let hash = 0x811c9dc5
-  const add = (word: number): void => {
-    hash = Math.imul(hash ^ word, 0x01000193)
-    // What differs in high bits alone must reach the low ones.
-    hash ^= hash >>> 15
-  }
-  const count = Math.min(LOOKED_AT, data.length)
-  const wanted = new Float32Array(data.targets?.size ?? 0)
-  const wantedBits = new Uint32Array(wanted.buffer)
-  for (let i = 0; i < count; i++) {
-    const index = Math.floor((i * data.length) / count)
-    add(data.read(index, sample))
-    for (let k = 0; k < bits.length; k++) add(bits[k])
-    data.targets?.read(index, wanted)
-    for (let k = 0; k < wantedBits.length; k++) add(wantedBits[k])
-  }
-  const text = (hash >>> 0).toString(16).padStart(8, '0')
-  fingerprints.set(data, text)
-  return text
 }
 
 /** @throws SpikewasmError that lists what differs */

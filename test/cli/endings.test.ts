@@ -2,10 +2,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { models } from '../../src/models/registry.js'
+import { compile } from '../../src/network.js'
 import { withFolder } from '../io/temporary.js'
 import { main, run } from './command.js'
 
@@ -57,8 +59,46 @@ posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the s
     const again = await run(['train', '--resume', broken, '--json'])
     assert.is(again.code, 0, again.stderr)
     assert.equal(await times(), before, 'a finished run stays as it is')
+    await appendFile(join(broken, 'best.safetensors'), 'x')
+    const damaged = await run(['train', '--resume', broken])
+    assert.equal([damaged.code, damaged.stdout], [1, ''])
+    assert.match(damaged.stderr, /best\.safetensors: must be the file that the run has written/)
   }),
 )
+
+test('a layer that never fires: one line a run, on standard error', () =>
+  withFolder(async (folder) => {
+    const model = await compile(models.mlp([1, 8, 8], 10), { input: [1, 8, 8] })
+    const state = model.stateDict()
+    for (const { data } of Object.values(state)) data.fill(0)
+    model.loadStateDict(state)
+    const file = join(folder, 'zero.safetensors')
+    await model.save(file)
+    await model.dispose()
+    const silent = ['--model', 'mlp', '--load', file, '--lr', '0', '--threads', '1', '--json']
+    const { code, stderr } = await run(['train', ...small, ...silent, '--epochs', '2'])
+    assert.is(code, 0, stderr)
+    assert.match(stderr, /^spikewasm: no neuron of 2 fired in epoch 1: [^\n]+\n$/)
+  }))
+
+test("warnings and a missing file are lines of the command, other warnings stay Node's", async () => {
+  const [warn, faults, complain] = ['runtime/warn', 'cli/faults', 'cli/complain'].map((name) =>
+    JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href),
+  )
+  const program = `
+    import { warn } from ${warn}
+    import { plainWarnings } from ${faults}
+    import { complain } from ${complain}
+    plainWarnings(['SPIKEWASM_SILENT'])
+    await import('file:///none/gone.js').catch((error) => complain(error))
+    warn('threads is 8', 'SPIKEWASM_THREADS')
+    warn('no neuron', 'SPIKEWASM_SILENT')
+    process.emitWarning('of another')`
+  const { stderr } = await run(['--input-type=module', '-e', program], { node: true })
+  const [gone, ...rest] = stderr.split('\n')
+  assert.match(gone, /^spikewasm: .*gone\.js, a file of spikewasm, is missing or damaged; install/)
+  assert.match(rest.join('\n'), /^spikewasm: --threads is 8\n\(node:\d+\) Warning: of another\n/)
+})
 
 /** Ways to lose an output. */
 const outputs = {

@@ -210,7 +210,7 @@ test('labels out of range and images of another shape are refused', () =>
     assert.is((await run(['eval', '--run', out])).code, 0, 'the run knows where its data is')
     await refuses(
       ['eval', '--run', out, '--dataset', 'digits'],
-      /samples of \[1, 8, 8\], the model was compiled for input \[1, 11, 11\]/,
+      /run: the model takes samples of \[1, 11, 11\], got digits test with \[1, 8, 8\]; give --dataset/,
     )
   }))
 

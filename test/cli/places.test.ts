@@ -1,12 +1,16 @@
 /** Folders of runs: two commands at once, a folder that goes away, one of an older version. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { withFolder } from '../io/temporary.js'
-import { parseLines, run } from './command.js'
+import { oldPlace } from '../../src/cli/train-run.js'
+import { RunFolder } from '../../src/io/folder/folder.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { main, parseLines, run } from './command.js'
 
 const small = ['--limit-train', '96', '--limit-test', '71', '--threads', '1', '--epochs', '1']
 
@@ -42,6 +46,44 @@ test('a folder that is removed while it trains: one clear error, and no new fold
     assert.match(stderr, /^spikewasm: [^\n]+\n$/)
     assert.not(existsSync(out))
   }))
+
+test('--resume where the manifest is lost or the checkpoint damaged: what can be saved', () =>
+  withFolder(async (out) => {
+    const files = ['options.json', 'checkpoint.safetensors', 'weights.safetensors']
+    const folder = await RunFolder.open(out)
+    await folder.commit(Object.fromEntries(files.map((name) => [name, new Uint8Array(3)])))
+    await folder.close()
+    const anew = 'begin anew from its weights with --load .*weights.safetensors --out <another'
+    await writeFile(join(out, 'checkpoint.safetensors'), 'x')
+    assert.match(
+      await messageOf(() => oldPlace(out)),
+      new RegExp(`checkpoint.safetensors: must be the file that .*, or ${anew}`),
+    )
+    await rm(join(out, 'manifest.json'))
+    assert.match(
+      await messageOf(() => oldPlace(out)),
+      new RegExp(`^--resume: .* has lost its manifest.json, .* put it back, or ${anew}`),
+    )
+  }))
+
+const posix = process.platform === 'win32' ? test.skip : test
+
+posix(
+  'a disk that is full before the first checkpoint: the options stay, and --resume begins anew',
+  () =>
+    withFolder(async (parent) => {
+      const out = join(parent, 'run')
+      const command = ['train', ...small, '--model', 'mlp', '--out', out]
+      const words = [process.execPath, main, ...command].map((word) => `'${word}'`).join(' ')
+      const script = join(parent, 'script')
+      await writeFile(script, `ulimit -f 40\n${words}\n`)
+      await once(spawn('sh', [script], { stdio: 'ignore' }), 'close')
+      assert.equal((await readdir(out)).sort(), ['manifest.json', 'options.json'])
+      const place = await oldPlace(out)
+      assert.equal([place.resumed, place.checkpoint], [true, undefined])
+      await place.folder.close()
+    }),
+)
 
 test('a folder of 0.1: eval reads it; --resume and --out say what to do', () =>
   withFolder(async (parent) => {

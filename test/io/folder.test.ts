@@ -1,7 +1,7 @@
 /** A run's folder: all files of a commit or none, one writer at a time. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -92,6 +92,29 @@ test('a lock that is being taken stays, whatever our clock says', () =>
     })
     await folder.close()
     assert.equal(await readdir(path), [names[1]])
+  }))
+
+test("a user's own run.lock stays; what a lock was that was cut off does not", () =>
+  withFolder(async (path) => {
+    const lock = join(path, 'run.lock')
+    await writeFile(lock, 'my own')
+    const refused = /run\.lock: must be the lock of a run, got another file; move it away/
+    assert.match(await messageOf(() => RunFolder.open(path)), refused)
+    assert.is(await readFile(lock, 'utf8'), 'my own')
+    for (const cut of ['', '{"pi', '{"pid":12,"ho', '\0\0\0']) {
+      await writeFile(lock, cut)
+      await (await RunFolder.open(path)).close()
+      assert.equal(await readdir(path), [])
+    }
+    await mkdir(lock)
+    assert.match(await messageOf(() => RunFolder.open(path)), /run\.lock: .* got a folder; move/)
+    assert.equal(await readdir(path), ['run.lock'])
+    const dangling = join(path, 'dangling')
+    await symlink(join(path, 'nowhere'), dangling)
+    assert.match(
+      await messageOf(() => RunFolder.open(dangling, '--out')),
+      /^--out must be a folder that can be written, got ".*dangling": something of that name/,
+    )
   }))
 
 test('one writer at a time; the lock of a process that has ended is taken at once', () =>

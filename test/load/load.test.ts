@@ -8,6 +8,7 @@ import {
   batchNorm2d,
   conv2d,
   flatten,
+  fromArrays,
   integrateAndFire,
   lif,
   linear,
@@ -16,10 +17,12 @@ import {
   residual,
   sequential,
 } from '../../src/index.js'
+import { serializeState } from '../../src/io/state.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
 
 const input = [2, 6, 6] as const
+const tiny = { inputs: new Float32Array(72), labels: [0], classes: 3 }
 const own = () =>
   sequential({
     stem: sequential(conv2d(2, 8, 3, { padding: 1 }), batchNorm2d(8), integrateAndFire()),
@@ -54,7 +57,6 @@ const networkOf = async (text: string) =>
 
 test('a file of weights alone, and other files, are refused with what to do', () =>
   withFolder(async (folder) => {
-    const { serializeState } = await import('../../src/io/state.js')
     const model = await own().compile({ input })
     const weights = serializeState(model.stateDict())
     assert.match(
@@ -74,6 +76,40 @@ test('a file of weights alone, and other files, are refused with what to do', ()
       /^the JSON: the network must be valid JSON, got an error/,
     )
     await model.dispose()
+  }))
+
+test('what is wrong in a file or meant for another reader: the file is named, and what to do', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'of-a-file')
+    const model = await own().compile({ input })
+    const of = (json: object): Promise<string> =>
+      messageOf(async () => {
+        const metadata = { 'spikewasm.model': JSON.stringify({ ...model.toJSON(), ...json }) }
+        await writeFile(path, serializeState(model.stateDict(), metadata))
+        await loadModel(path)
+      })
+    assert.match(await of({ timeSteps: 1e9 }), /of-a-file: timeSteps must be an integer from 1 to/)
+    assert.match(await of({ input: [3, 6, 6] }), /of-a-file: .*stem/)
+    const { network } = model.toJSON()
+    const [first, ...rest] = network.nodes
+    const nodes = [{ ...first, name: 'a.__proto__' }, ...rest]
+    assert.match(
+      await of({ network: { ...network, nodes } }),
+      /no part __proto__, got "a.__proto__"/,
+    )
+    await model.saveCheckpoint(path)
+    for (const read of [() => loadModel(path), () => model.load(path)])
+      assert.match(
+        await messageOf(read),
+        /of-a-file: must be a file of weights, got a checkpoint; /,
+      )
+    await model.save(path)
+    const loaded = await loadModel(path)
+    assert.match(
+      await messageOf(() => loaded.fit(fromArrays({ ...tiny, shape: input }))),
+      /or load it with loadModel\(path, \{ purpose: 'train' \}\)$/,
+    )
+    await Promise.all([model, loaded].map((one) => one.dispose()))
   }))
 
 test('a small file of a large network: its weights are missed before memory is taken', () =>

@@ -135,7 +135,14 @@ const mistakes: [() => unknown, string][] = [
     () => sgd(wrong({ learningRate: 0.1 })),
     'sgd.learningRate is not an option; known are lr, momentum, weightDecay, nesterov, decay, groups',
   ],
-  [() => sgd({ lr: 1e39 }), 'sgd.lr must be ≥ 0, got 1e+39'],
+  [
+    () => sgd({ lr: 1e39 }),
+    'sgd.lr must be at most 3.4e+38, the largest number of float32, got 1e+39',
+  ],
+  [
+    () => sgd({ lr: 1e-50 }),
+    'sgd.lr must be 0 or at least 1.4e-45, the smallest number of float32, got 1e-50',
+  ],
   [() => sgd({ momentum: wrong('0.9') }), 'sgd.momentum must lie in 0…1 (1 excluded), got "0.9"'],
   [() => sgd({ nesterov: wrong('no') }), 'sgd.nesterov must be true or false, got "no"'],
   [() => sequential(), 'sequential needs at least one layer, got none'],

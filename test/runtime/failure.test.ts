@@ -228,7 +228,7 @@ test('a second call while one is running is refused, and the first one ends as e
       messageOf(() => model.predict(x)),
     ]
     for (const message of await Promise.all(refused))
-      assert.match(message, /the model is running; wait for the call before \(await\)/)
+      assert.match(message, /the model is running another call: await that one first/)
     await first
     expectSameBits('parameters', alone.stateDict(), model.stateDict())
     await model.trainStep(x, y)

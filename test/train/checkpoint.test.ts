@@ -124,7 +124,7 @@ test('other data of the same name and size are refused', () =>
     })
     assert.match(
       await messageOf(() => model.fit(data, { epochs: 2, resume: dir })),
-      /^fit\.resume: .*, got others \(data\.samples "[0-9a-f]{8}" instead of "[0-9a-f]{8}"\); give the/,
+      /^fit\.resume: .*, got others \(data\.samples "[0-9a-f]{16}" instead of "[0-9a-f]{16}"\); give the/,
     )
     await model.dispose()
   }))
@@ -191,14 +191,27 @@ test('a run that was killed behind its last commit: resume gives its files their
     await model.dispose()
   }))
 
-test('a layer that never fires is named in the record', async () => {
+test('a layer that never fires is named in the record, and in one warning of each fit', async () => {
+  const warnings: (Error & { code?: string })[] = []
+  const onWarning = (warning: Error): void => {
+    warnings.push(warning)
+  }
+  process.on('warning', onWarning)
   const net = sequential({ one: linear(60, 7), quiet: lif({ vThreshold: 1e6 }), two: linear(7, 4) })
   const block = sequential({ flat: flatten(), ...{ net } })
   const model = await block.compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
-  const { epochs } = await model.fit(train)
+  const { epochs } = await model.fit(train, { epochs: 3 })
   assert.equal(epochs[0].silent, ['net.quiet'])
+  await model.fit(train)
   const loud = await compileToy()
   assert.is((await loud.fit(train)).epochs[0].silent, undefined)
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', onWarning)
+  assert.equal(
+    warnings.map(({ code }) => code),
+    ['SPIKEWASM_SILENT', 'SPIKEWASM_SILENT'],
+  )
+  assert.match(warnings[1].message, /^no neuron of net\.quiet fired in epoch 4: /)
   await Promise.all([model.dispose(), loud.dispose()])
 })
 

@@ -28,7 +28,7 @@ const seed = Number(process.env.SEED ?? 1)
 const train = toy(48, seed).data
 const other = toy(21, seed + 1)
 const batch = toy(8, seed + 2)
-const refused = /^the model is running; wait for the call before \(await\) before the next one/
+const refused = /^the model is running another call: await that one first/
 
 function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
   const net = sequential(

@@ -214,7 +214,7 @@ test('onStep is awaited, and what it throws ends the training', async () => {
   assert.is(await messageOf(() => model.fit(train, { onStep: failing })), 'enough')
   assert.match(
     await messageOf(() => model.fit(train, { onStep: () => model.fit(train) })),
-    /^the model is running; wait for the call before/,
+    /^the model is running another call: await that one first/,
   )
   await model.fit(train)
   await model.dispose()

@@ -21,7 +21,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
-import { explainRead, kindOfPath, readFileClear, writeError } from '../files.js'
+import { explainFolder, explainRead, kindOfPath, readFileClear, writeError } from '../files.js'
 import { FolderLock, type HeldLock, LOCK } from './lock.js'
 import {
   entryOf,
@@ -100,7 +100,7 @@ export class RunFolder {
       if (error instanceof SpikewasmError) throw error
       throw new SpikewasmError(
         `${name} must be a folder that can be written, got ${JSON.stringify(path)}: ` +
-          `${(error as Error).message}`,
+          (await explainFolder(error, path)),
         { cause: error },
       )
     }

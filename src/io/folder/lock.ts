@@ -53,6 +53,7 @@ export class FolderLock {
         if (await placed(temporary, path)) return new FolderLock(path, nonce)
         const holder = await holderOf(path)
         if (holder) await expectDead(folder, path, holder)
+        else await expectCutOff(path)
         await takeAway(path, holder, temporary)
       }
     } finally {
@@ -133,7 +134,13 @@ async function holderOf(path: string): Promise<Holder | undefined> {
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    if (code === 'EISDIR')
+      throw new SpikewasmError(
+        `${path}: must be the lock of a run, got a folder; move it away, or choose another folder`,
+        { cause: error },
+      )
     throw error
   }
   let found: Partial<Holder> | null
@@ -151,6 +158,21 @@ async function holderOf(path: string): Promise<Holder | undefined> {
     typeof started === 'string' &&
     /^\w{1,64}$/.test(String(nonce))
   return isHolder ? (found as Holder) : undefined
+}
+
+/**
+ * A lock that no holder is in was cut off while it was written, or the disk has lost it. Any other
+ * file of that name is the user's.
+ */
+async function expectCutOff(path: string): Promise<void> {
+  const text = await readFile(path, 'latin1').catch(() => '')
+  const begins = '{"pid":'
+  const isOurs = text.startsWith(begins) || begins.startsWith(text) || /^\0+$/.test(text)
+  if (!isOurs)
+    throw new SpikewasmError(
+      `${path}: must be the lock of a run, got another file; move it away, or choose another ` +
+        'folder',
+    )
 }
 
 async function expectDead(folder: string, path: string, holder: Holder): Promise<void> {

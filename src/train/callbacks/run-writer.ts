@@ -171,8 +171,9 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
         if (history) keep(training, { ended: endOf(history, epochs) })
         await writeAll()
         if (failure && history) throw failure.error
-        // An error before the first checkpoint leaves nothing to go on with.
-        if (!history && writer && !begun && !hasCheckpoint(writer.names))
+        // An error before the first checkpoint leaves nothing to go on with, unless the disk has
+        // failed and not the training: its options are there, and it can begin anew.
+        if (!history && !failure && writer && !begun && !hasCheckpoint(writer.names))
           await writer.takeBack(waiting !== undefined)
       } finally {
         // A commit that goes on keeps the lock.
