@@ -5,7 +5,8 @@ import type { Plan } from '../plan/plan.js'
 import { type AllocateSettings, allocate } from './allocate.js'
 import { type Executor, localExecutor } from './executor.js'
 import { expectPackageFile } from './load.js'
-import { clear, fits, giveBack, type Owner } from './memories.js'
+import { fits, giveBack, type Owner } from './memories.js'
+import { type Move, moveAcross, moveWithin } from './move.js'
 
 export interface Holding {
   readonly memory: WebAssembly.Memory
@@ -37,19 +38,25 @@ export async function roomFor(
   return { memory: await allocate(plan, settings), own: false }
 }
 
-/** Writes a plan into its room, which is zero otherwise, and gets threads for it. */
+/**
+ * Writes a plan into its room, which is zero otherwise, and gets threads for it.
+ *
+ * @param held the holding before, and what stays of its numbers
+ */
 export function hold(
   plan: Plan,
   { memory, own }: Room,
   module: WebAssembly.Module,
   pool: { readonly make: PoolMaker | undefined; readonly workers: number },
   held?: Holding,
+  moves: readonly Move[] = [],
 ): { readonly holding: Holding; readonly ended: Promise<void> } {
   const { make, workers } = pool
   const keeps = own && held?.workers === workers ? held : undefined
   // Before the memory is cleared: a pool that ends leaves a word in it.
   const ended = keeps ? Promise.resolve() : end(held, own)
-  if (own) clear(memory, plan.memory.total)
+  if (own) moveWithin(memory.buffer, moves, plan.memory.total)
+  else if (held) moveAcross(held.memory.buffer, memory.buffer, moves)
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
   const executor =
     keeps?.executor ?? (make ? make(module, memory, workers) : localExecutor(module, memory))

@@ -21,7 +21,7 @@ import { giveBack } from './memories.js'
 import { availableParallelism, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
-import { initialise, stateDict, takeState } from './state.js'
+import { initialise } from './state.js'
 import { stepMask } from './step-mask.js'
 import { penaltyOf, slotTargets, targetAddress, targetKind } from './targets.js'
 import { gradientNorm, writeStep } from './update.js'
@@ -151,8 +151,9 @@ export class Session implements Arena {
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     if (this.disposed && !room.own) giveBack(room.memory)
     this.checkAlive()
-    const previous = held ? { state: stateDict(this), kept: keptFor(this, spec) } : undefined
-    const { holding, ended } = hold(plan, room, module, { make, workers }, held)
+    const kept = held && keptFor(this, plan)
+    const pool = { make, workers }
+    const { holding, ended } = hold(plan, room, module, pool, held, kept?.moves)
     this.plan = plan
     this.holding = holding
     this.memory = holding.memory
@@ -160,9 +161,8 @@ export class Session implements Arena {
     this.lastRun = NOTHING
     this.streamed = 0
     this.trained = false
-    takeKept(this, previous?.kept)
-    if (previous) takeState(this, previous.state)
-    else initialise(this, this.seed)
+    takeKept(this, kept)
+    if (!held) initialise(this, this.seed)
     await ended
   }
 
