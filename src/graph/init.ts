@@ -6,7 +6,12 @@
 import type { Initial } from '../nn/layers/kind.js'
 import { Purpose, RandomStream } from '../random.js'
 
-/** The initial values of a parameter in PyTorch's order. `position`: its place in the network. */
+/**
+ * Initial values of a parameter in PyTorch's order.
+ *
+ * @param position its place in the network
+ * @param values where they are written, those from `first` on; default: all, to a new array
+ */
 export function initialValues(
   {
     initial,
@@ -14,12 +19,13 @@ export function initialValues(
   }: { readonly initial: Initial; readonly layout: { readonly shape: readonly number[] } },
   seed: number,
   position: number,
+  values = new Float32Array(layout.shape.reduce((a, b) => a * b, 1)),
+  first = 0,
 ): Float32Array {
-  const values = new Float32Array(layout.shape.reduce((a, b) => a * b, 1))
   if (typeof initial === 'number') return values.fill(initial)
   const stream = new RandomStream(Purpose.Init)
   for (let i = 0; i < values.length; i++) {
-    stream.start(seed, position, i)
+    stream.start(seed, position, first + i)
     values[i] =
       'normal' in initial
         ? initial.normal *

@@ -185,26 +185,38 @@ export function vectorLayout(shape: readonly number[], channels: number): Parame
   }
 }
 
+/** Consecutive outputs of a weight. */
+export interface Outputs {
+  readonly first: number
+  readonly count: number
+}
+
 /**
- * Calls back for each output of a weight: its first element in PyTorch's order, the stored index of
- * that element, and how many inputs follow. A callback for each element takes ten times as long.
+ * Calls back for each output of a weight: its first element in PyTorch's order, counted from that
+ * of the first output, the stored index of that element, and how many inputs follow. A callback for
+ * each element takes ten times as long.
  */
 function eachOutput(
   { shape }: ParameterLayout,
   { block, blockStride, taps }: Strides,
   visit: (element: number, at: number, inputs: number) => void,
+  { first, count }: Outputs = { first: 0, count: shape[0] },
 ): void {
-  const [out, ...rest] = shape
-  const size = rest.reduce((a, b) => a * b, 1)
-  for (let n = 0; n < out; n++)
-    visit(n * size, Math.floor(n / block) * blockStride + (n % block), size / taps)
+  const size = shape.slice(1).reduce((a, b) => a * b, 1)
+  for (let n = first; n < first + count; n++)
+    visit((n - first) * size, Math.floor(n / block) * blockStride + (n % block), size / taps)
 }
 
-/** Copies PyTorch's order into storage. */
+/**
+ * Copies PyTorch's order into storage.
+ *
+ * @param part whose values these are: of a weight, outputs from `first` on; default all
+ */
 export function pack(
   layout: ParameterLayout,
   values: ArrayLike<number>,
   stored: Float32Array | Int8Array,
+  part?: Outputs,
 ): void {
   const { strides } = layout
   if (!strides) {
@@ -214,12 +226,17 @@ export function pack(
     return
   }
   const { taps, inputStride, tapStride } = strides
-  eachOutput(layout, strides, (first, at, inputs) => {
-    let element = first
-    for (let input = 0; input < inputs; input++)
-      for (let tap = 0; tap < taps; tap++)
-        stored[at + input * inputStride + tap * tapStride] = values[element++]
-  })
+  eachOutput(
+    layout,
+    strides,
+    (first, at, inputs) => {
+      let element = first
+      for (let input = 0; input < inputs; input++)
+        for (let tap = 0; tap < taps; tap++)
+          stored[at + input * inputStride + tap * tapStride] = values[element++]
+    },
+    part,
+  )
 }
 
 /** Copies storage into PyTorch's order. */

@@ -5,7 +5,7 @@ import { sizeOf } from '../nn/value.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { addressLimit } from './address-limit.js'
 import { collect } from './collect.js'
-import { lend } from './memories.js'
+import { borrow, type Loan } from './memories.js'
 
 const PAGE = 65536
 const MAX_BYTES = 2 ** 32
@@ -60,7 +60,7 @@ function trialBatch({ graph, timeSteps }: PlanOptions): number {
 }
 
 /**
- * All of it is zero. `giveBack` takes it when it is done.
+ * All of it is zero. `giveBack` gets it when it is done.
  *
  * @throws SpikewasmError that says how much it needs, how much there is, and what to do
  */
@@ -68,6 +68,13 @@ export async function allocate(
   plan: Plan,
   settings: AllocateSettings,
 ): Promise<WebAssembly.Memory> {
+  const { memory, take } = await allocateLoan(plan, settings)
+  take?.()
+  return memory
+}
+
+/** The same, zero once it is taken. */
+export async function allocateLoan(plan: Plan, settings: AllocateSettings): Promise<Loan> {
   const { total } = plan.memory
   const shared = settings.threads > 1 || settings.engine === 'debug'
   const { batchSize } = plan.options
@@ -85,7 +92,7 @@ export async function allocate(
   }
   if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)
   try {
-    return await lend(total, shared)
+    return await borrow(total, shared)
   } catch (cause) {
     const addresses = await addressLimit()
     if (addresses && addresses.limit - addresses.used < addresses.reserved)

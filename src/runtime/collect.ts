@@ -22,6 +22,8 @@ interface Collector {
 }
 
 let collector: Promise<Collector | undefined> | undefined
+/** The same, once it is there. */
+let ready: Collector | undefined
 /** Bytes of the heap after the last collections. */
 let afterYoung: number | undefined
 let afterAll = 0
@@ -34,8 +36,14 @@ export async function collect(): Promise<void> {
   if (!found) return
   // What weak references gave out is kept until the running job ends.
   await breathe()
-  found.run()
-  afterAll = afterYoung = found.heapBytes()
+  collectNow()
+}
+
+/** As `collect`, but for what weak references gave out in the running job. */
+export function collectNow(): void {
+  if (!ready) return
+  ready.run()
+  afterAll = afterYoung = ready.heapBytes()
   waiting.bytes = waiting.memories = 0
 }
 
@@ -64,9 +72,10 @@ export async function tidy(): Promise<void> {
   afterYoung = found.heapBytes()
 }
 
-function theCollector(): Promise<Collector | undefined> {
+async function theCollector(): Promise<Collector | undefined> {
   collector ??= find().catch(() => undefined)
-  return collector
+  ready = await collector
+  return ready
 }
 
 async function find(): Promise<Collector | undefined> {

@@ -2,10 +2,11 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import type { Plan } from '../plan/plan.js'
-import { type AllocateSettings, allocate } from './allocate.js'
+import { type AllocateSettings, allocateLoan } from './allocate.js'
 import { type Executor, localExecutor } from './executor.js'
 import { expectPackageFile } from './load.js'
-import { clear, fits, giveBack, type Owner } from './memories.js'
+import { fits, giveBack, type Loan, type Owner } from './memories.js'
+import { type Move, moveAcross, moveWithin } from './move.js'
 
 export interface Holding {
   readonly memory: WebAssembly.Memory
@@ -15,8 +16,7 @@ export interface Holding {
 }
 
 /** A memory that a plan has room in, and what is already there. */
-export interface Room {
-  readonly memory: WebAssembly.Memory
+export interface Room extends Loan {
   /** Whether it is that of the holding before. */
   readonly own: boolean
 }
@@ -34,26 +34,42 @@ export async function roomFor(
 ): Promise<Room> {
   if (held && plan.memory.total <= 2 ** 32 && fits(held.memory, plan.memory.total))
     return { memory: held.memory, own: true }
-  return { memory: await allocate(plan, settings), own: false }
+  return { ...(await allocateLoan(plan, settings)), own: false }
 }
 
-/** Writes a plan into its room, which is zero otherwise, and gets threads for it. */
+/** Gives back what nobody will use. */
+export function leave({ memory, own, take }: Room): void {
+  if (own) return
+  take?.()
+  giveBack(memory)
+}
+
+/**
+ * Gets threads for a plan in its room, and gives what writes the plan there: once, before anything
+ * else of the memory is used. The memory is zero otherwise.
+ *
+ * @param held the holding before, and what stays of its numbers
+ */
 export function hold(
   plan: Plan,
-  { memory, own }: Room,
+  { memory, own, take }: Room,
   module: WebAssembly.Module,
-  pool: { readonly make: PoolMaker | undefined; readonly workers: number },
+  { make, workers }: Threads,
   held?: Holding,
-): { readonly holding: Holding; readonly ended: Promise<void> } {
-  const { make, workers } = pool
+  moves: readonly Move[] = [],
+): { readonly holding: Holding; readonly ended: Promise<void>; readonly write: () => void } {
   const keeps = own && held?.workers === workers ? held : undefined
   // Before the memory is cleared: a pool that ends leaves a word in it.
   const ended = keeps ? Promise.resolve() : end(held, own)
-  if (own) clear(memory, plan.memory.total)
-  new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
+  const write = (): void => {
+    take?.()
+    if (own) moveWithin(memory.buffer, moves, plan.memory.total)
+    else if (held) moveAcross(held.memory.buffer, memory.buffer, moves)
+    new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
+  }
   const executor =
     keeps?.executor ?? (make ? make(module, memory, workers) : localExecutor(module, memory))
-  return { holding: { memory, executor, workers }, ended }
+  return { holding: { memory, executor, workers }, ended, write }
 }
 
 export type PoolMaker = (
@@ -62,8 +78,23 @@ export type PoolMaker = (
   workers: number,
 ) => Executor
 
+/** How many threads a holding has, and what makes them; without it, the calling one. */
+export interface Threads {
+  readonly workers: number
+  readonly make: PoolMaker | undefined
+}
+
+/** As many as any program uses. `capped`: of those that it is worth. */
+export async function threadsFor(
+  { programs }: Plan,
+  capped: (workers: number) => number,
+): Promise<Threads> {
+  const workers = Math.max(1, ...Object.values(programs).map((of) => capped(of.workers)))
+  return { workers, make: workers > 1 ? await poolMaker() : undefined }
+}
+
 /** @throws SpikewasmError when the file that threads start from is missing */
-export async function poolMaker(): Promise<PoolMaker> {
+async function poolMaker(): Promise<PoolMaker> {
   const { poolExecutor, workerFile } = await import('./pool.js')
   await expectPackageFile(workerFile)
   return poolExecutor
@@ -86,10 +117,14 @@ export async function end(
 }
 
 /** What lives on between runs: all that can be read of a model. */
-const lasting = ({ buffers }: Plan): { readonly address: number; readonly bytes: number }[] => [
-  { address: 0, bytes: Control.Bytes },
-  ...buffers.filter(({ persistent, purpose }) => persistent && purpose !== 'input'),
-]
+function lasting({ buffers, named }: Plan): { readonly address: number; readonly bytes: number }[] {
+  // Of the optimizer's arrays only averages can be read without running.
+  const unread = Object.entries(named.training?.states ?? {})
+    .filter(([name]) => name !== 'average')
+    .map(([, buffer]) => buffer)
+  const read = buffers.filter((b) => b.persistent && b.purpose !== 'input' && !unread.includes(b))
+  return [{ address: 0, bytes: Control.Bytes }, ...read]
+}
 
 export const lastingBytes = (plan: Plan): number =>
   lasting(plan).reduce((sum, { bytes }) => sum + bytes, 0)

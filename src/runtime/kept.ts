@@ -1,43 +1,54 @@
 /** What training keeps when a model is planned anew, and what it forgets. */
 
 import { rules } from '../optimizer/index.js'
-import { statesOf, type TrainingSpec } from '../plan/training.js'
+import type { Plan } from '../plan/plan.js'
+import { standardTraining, statesOf } from '../plan/training.js'
 import { floatsAt, trainingOf } from './arena.js'
-import { optimizerState, type StateDict, takeOptimizerState } from './state.js'
+import { type Move, movesBetween } from './move.js'
 import { noSteps, type StepSource, type StepState, stepState, takeStepState } from './update.js'
 
 type Source = StepSource & { accumulated: number }
 
-/** What the plan before has left: arrays by the name of the state, and numbers. */
+/** What the plan before leaves to the next one: arrays, and numbers. */
 interface Kept {
-  readonly states: Readonly<Record<string, StateDict>>
+  readonly moves: readonly Move[]
   readonly numbers: StepState
+  /** Whether there is an average that has taken no step: it is the parameters. */
+  readonly averages: boolean
 }
 
-/** What a plan for another training can go on with. */
-export function keptFor(source: Source, spec: TrainingSpec): Kept | undefined {
-  const before = source.plan.options.training
-  if (!source.plan.named.training || !before) return undefined
+/** What `plan` goes on with. */
+export function keptFor(source: Source, plan: Plan): Kept {
+  const { training: before = standardTraining } = source.plan.options
+  const { training: spec = standardTraining } = plan.options
   const sameRule = spec.rule === before.rule
-  const names = statesOf(before).filter(
-    (name) =>
-      statesOf(spec).includes(name) && (sameRule || !rules[before.rule].states.includes(name)),
-  )
+  const names = source.plan.named.training
+    ? statesOf(before).filter(
+        (name) =>
+          statesOf(spec).includes(name) && (sameRule || !rules[before.rule].states.includes(name)),
+      )
+    : []
   const { powers, averaged, accumulated } = stepState(source)
+  const average = names.includes('average')
   return {
-    states: optimizerState(source, names),
+    moves: movesBetween(source.plan, plan, names),
     numbers: {
       powers: sameRule ? powers : noSteps.powers,
-      averaged: names.includes('average') ? averaged : 0,
+      averaged: average ? averaged : 0,
       accumulated: names.includes('accumulated') ? accumulated : 0,
     },
+    averages: average && averaged === 0,
   }
 }
 
-/** Goes on with it, or begins. */
-export function takeKept(source: Source, kept: Kept | undefined): void {
-  const { states, numbers } = kept ?? { states: {}, numbers: noSteps }
-  if (source.plan.named.training) takeOptimizerState(source, states, Object.keys(states))
+/** Goes on with it once the arrays are in their places, or begins. */
+export function takeKept(source: Source, kept?: Pick<Kept, 'numbers' | 'averages'>): void {
+  const { numbers, averages } = kept ?? { numbers: noSteps, averages: false }
+  if (averages) {
+    const { address, bytes } = source.plan.named.parameters
+    const parameters = floatsAt(source, address, bytes / 4)
+    floatsAt(source, trainingOf(source).states.average.address, bytes / 4).set(parameters)
+  }
   takeStepState(source, numbers)
   source.accumulated = numbers.accumulated
 }

@@ -6,7 +6,8 @@
  * model gets is zero as far as it needs it, so that no number depends on which memory it got.
  */
 
-import { collect } from './collect.js'
+import { breathe } from './breathe.js'
+import { collect, collectNow } from './collect.js'
 
 const PAGE = 65536
 const MAX_PAGES = 65536
@@ -47,38 +48,80 @@ export function fits(memory: WebAssembly.Memory, bytes: number): boolean {
 }
 
 /** Makes the memory what a fresh one would be, for a model that needs so much. */
-export function clear(memory: WebAssembly.Memory, bytes: number): void {
+function clear(memory: WebAssembly.Memory, bytes: number): void {
   const { buffer } = memory
   new Uint8Array(buffer, 0, Math.min(buffer.byteLength, Math.ceil(bytes / PAGE) * PAGE)).fill(0)
 }
 
+/** A memory that is lent. */
+export interface Loan {
+  readonly memory: WebAssembly.Memory
+  /**
+   * To be called before anything of the memory is read or written: it copies what a model that is
+   * done still reads there. Absent where the memory is zero already.
+   */
+  readonly take?: () => void
+}
+
 /**
- * A memory of at least so many bytes, zero so far.
+ * A memory of at least so many bytes, zero so far, or once it is taken.
+ *
+ * In a loop over `const model = await compile(…)` the model before can be reached until the next
+ * one is there, though nobody reads it any more. To copy it would take the memory of another model.
+ * So it is left where it is until the new model is used, and is mostly garbage then.
  *
  * @throws RangeError when there is none
  */
-export async function lend(bytes: number, shared: boolean): Promise<WebAssembly.Memory> {
+export async function borrow(bytes: number, shared: boolean): Promise<Loan> {
   const used = takeIdle(bytes, shared)
   if (used) {
     const { owner } = used.entry
+    const { memory } = used
     // Most owners are gone, but for a collection.
     if (copied + (owner?.deref()?.lastingBytes ?? 0) > COPIED_BYTES) {
       await collect()
       copied = 0
     }
-    release(owner)
-    clear(used.memory, bytes)
-    return used.memory
+    const large = (owner?.deref()?.lastingBytes ?? 0) > COPIED_BYTES
+    const take = (): void => {
+      release(owner)
+      clear(memory, bytes)
+    }
+    if (large) {
+      // The reference has just given it out, so that it stays until this job ends.
+      await breathe()
+      return {
+        memory,
+        take() {
+          collectNow()
+          copied = 0
+          take()
+        },
+      }
+    }
+    take()
+    return { memory }
   }
   // None of them is of use: they would lie beside the new one.
   if (live().length > 0) await drop()
   try {
-    return create(bytes, shared)
+    return { memory: create(bytes, shared) }
   } catch {
     // What nobody has given back may be garbage too.
     await drop()
-    return create(bytes, shared)
+    return { memory: create(bytes, shared) }
   }
+}
+
+/**
+ * The same, taken at once.
+ *
+ * @throws RangeError when there is none
+ */
+export async function lend(bytes: number, shared: boolean): Promise<WebAssembly.Memory> {
+  const { memory, take } = await borrow(bytes, shared)
+  take?.()
+  return memory
 }
 
 /**

@@ -13,18 +13,27 @@ import { planFor } from './allocate.js'
 import { type Arena, floatsAt, programOf } from './arena.js'
 import { breathe } from './breathe.js'
 import { tidy } from './collect.js'
-import { end, type Holding, hold, lastingBytes, poolMaker, readable, roomFor } from './holding.js'
+import {
+  end,
+  type Holding,
+  hold,
+  lastingBytes,
+  leave,
+  readable,
+  roomFor,
+  threadsFor,
+} from './holding.js'
 import { forget, keptFor, takeKept } from './kept.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
-import { giveBack } from './memories.js'
+import { Place } from './place.js'
 import { availableParallelism, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
-import { initialise, stateDict, takeState } from './state.js'
+import { initialise } from './state.js'
 import { stepMask } from './step-mask.js'
 import { penaltyOf, slotTargets, targetAddress, targetKind } from './targets.js'
-import { gradientNorm, writeStep } from './update.js'
+import { normOf, writeStep } from './update.js'
 import { addCounts, type LastRun, spikeCounts } from './views.js'
 
 /** How long small programs may keep the calling thread from timers and callbacks. */
@@ -36,8 +45,6 @@ const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
 
 export class Session implements Arena {
   plan!: Plan
-  /** The memory that is held; after `dispose` perhaps a copy of what can be read of it. */
-  memory!: Arena['memory']
   /** What ran last. */
   lastRun: LastRun = NOTHING
   /** Whether a training step has run with this plan, so that its slots hold images and labels. */
@@ -51,7 +58,7 @@ export class Session implements Arena {
   accumulated = 0
   aside: Arena['aside']
   private holding: Holding | undefined
-  private view!: DataView
+  private readonly place = new Place()
   private failure: string | undefined
   private disposed = false
   private ended: Promise<void> | undefined
@@ -73,6 +80,13 @@ export class Session implements Arena {
     readonly settings: Settings,
   ) {}
 
+  /** The memory that is held; after `dispose` perhaps a copy of what can be read of it. */
+  get memory(): Arena['memory'] {
+    return this.place.memory
+  }
+  private get view(): DataView {
+    return new DataView(this.memory.buffer)
+  }
   /** [C, H, W] of a sample. */
   get input(): Shape {
     return this.graph.nodes[0].shape
@@ -141,28 +155,25 @@ export class Session implements Arena {
     const plan = planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
-    const workers = Object.values(plan.programs).reduce(
-      (most, program) => Math.max(most, this.capped(program.workers)),
-      1,
-    )
-    const make = workers > 1 ? await poolMaker() : undefined
+    const threads = await threadsFor(plan, (workers) => this.capped(workers))
     const held = this.holding
     const room = await roomFor(plan, this.settings, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
-    if (this.disposed && !room.own) giveBack(room.memory)
+    if (this.disposed) leave(room)
     this.checkAlive()
-    const previous = held ? { state: stateDict(this), kept: keptFor(this, spec) } : undefined
-    const { holding, ended } = hold(plan, room, module, { make, workers }, held)
+    const kept = held && keptFor(this, plan)
+    const { holding, ended, write } = hold(plan, room, module, threads, held, kept?.moves)
     this.plan = plan
     this.holding = holding
-    this.memory = holding.memory
-    this.view = new DataView(holding.memory.buffer)
     this.lastRun = NOTHING
     this.streamed = 0
     this.trained = false
-    takeKept(this, previous?.kept)
-    if (previous) takeState(this, previous.state)
-    else initialise(this, this.seed)
+    const begin = (): void => {
+      write()
+      takeKept(this, kept)
+      if (!held) initialise(this, this.seed)
+    }
+    this.place.set(holding.memory, begin, !held && room.take !== undefined)
     await ended
   }
 
@@ -178,8 +189,9 @@ export class Session implements Arena {
    * `onEpoch`.
    */
   async alone<T>(operation: () => Promise<T>, nested = true): Promise<T> {
+    const { place } = this
     this.checkAlive()
-    return this.lock.hold(operation, nested)
+    return this.lock.hold(() => (place.waits ? place.ready().then(operation) : operation()), nested)
   }
 
   /** One of the two input slots, to be filled before `run`. Whoever calls it holds the lock. */
@@ -249,7 +261,7 @@ export class Session implements Arena {
       loss: view.getFloat32(Control.Loss, true),
       correct: view.getInt32(Control.Correct, true),
       penalty: penaltyOf(this, programOf(this, program), valid),
-      ...(program === 'train' ? this.normOf() : {}),
+      ...(program === 'train' ? normOf(this) : {}),
     }))
     if (program === 'train' || program === 'gradients') {
       this.steps++
@@ -274,14 +286,9 @@ export class Session implements Arena {
     this.checkAlive()
     writeStep(this, learningRate, factor)
     const run = (): Promise<void> => this.execute(program)
-    const norm = await this.guard(program, run, () => this.normOf())
+    const norm = await this.guard(program, run, () => normOf(this))
     this.accumulated = program === 'update' ? 0 : this.accumulated + 1
     return program === 'update' ? norm : {}
-  }
-
-  private normOf(): Pick<StepResult, 'gradientNorm'> {
-    const norm = gradientNorm(this)
-    return norm === undefined ? {} : { gradientNorm: norm }
   }
 
   private execute(program: ProgramName): Promise<void> {
@@ -371,6 +378,7 @@ export class Session implements Arena {
     // Not amid a step: what a worker says when its pool is gone would be an error that nobody can
     // catch.
     await this.stepEnded
+    await this.place.ready()
     const held = this.holding
     this.holding = undefined
     await end(held, false, this)
@@ -382,7 +390,6 @@ export class Session implements Arena {
 
   /** Another model gets the memory: what can be read of this one is copied. */
   detach(): void {
-    this.memory = readable(this.plan, this.memory)
-    this.view = new DataView(this.memory.buffer)
+    this.place.set(readable(this.plan, this.memory))
   }
 }

@@ -34,12 +34,26 @@ export function stateDict(arena: Arena): StateDict {
   return out
 }
 
+/** About how many values of a parameter are made before they are written. */
+const INITIAL_PART = 2 ** 16
+
 /** Gives parameters and running statistics the values that they begin with. */
 export function initialise(arena: Arena, seed: number): void {
   const { parameters, statistics, named } = arena.plan
   for (const [i, parameter] of parameters.entries()) {
-    const values = initialValues(parameter, seed, i)
-    pack(parameter.layout, values, storedAt(arena, named.parameters.address, parameter))
+    const { layout } = parameter
+    const stored = storedAt(arena, named.parameters.address, parameter)
+    // In parts: beside a whole weight, another model would hardly have room.
+    const [outputs, ...rest] = layout.strides ? layout.shape : [1, ...layout.shape]
+    const size = rest.reduce((a, b) => a * b, 1)
+    const most = Math.min(outputs, Math.ceil(INITIAL_PART / size))
+    const room = new Float32Array(most * size)
+    for (let first = 0; first < outputs; first += most) {
+      const count = Math.min(most, outputs - first)
+      const values = room.subarray(0, count * size)
+      initialValues(parameter, seed, i, values, first * size)
+      pack(layout, values, stored, { first, count })
+    }
   }
   for (const statistic of statistics)
     storedAt(arena, named.statistics.address, statistic).fill(

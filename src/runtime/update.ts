@@ -86,7 +86,12 @@ export function writeStep(source: StepSource, learningRate: number, factor: numb
 }
 
 /** What the last step with `clipNorm` had for a norm, before it was clipped. */
-export function gradientNorm(source: StepSource): number | undefined {
+export function normOf(source: StepSource): { readonly gradientNorm?: number } {
+  const norm = gradientNorm(source)
+  return norm === undefined ? {} : { gradientNorm: norm }
+}
+
+function gradientNorm(source: StepSource): number | undefined {
   const { plan, memory, clipNorm } = source
   const { training } = plan.named
   if (clipNorm === undefined || !training?.numbers || !plan.options.training?.clip) return undefined
