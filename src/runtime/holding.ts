@@ -19,6 +19,8 @@ export interface Holding {
 export interface Room extends Loan {
   /** Whether it is that of the holding before. */
   readonly own: boolean
+  /** Whether it had to grow. */
+  readonly grew?: boolean
 }
 
 /**
@@ -32,8 +34,9 @@ export async function roomFor(
   settings: AllocateSettings,
   held?: Holding,
 ): Promise<Room> {
+  const before = held?.memory.buffer.byteLength
   if (held && plan.memory.total <= 2 ** 32 && fits(held.memory, plan.memory.total))
-    return { memory: held.memory, own: true }
+    return { memory: held.memory, own: true, grew: held.memory.buffer.byteLength !== before }
   return { ...(await allocateLoan(plan, settings)), own: false }
 }
 
@@ -52,13 +55,16 @@ export function leave({ memory, own, take }: Room): void {
  */
 export function hold(
   plan: Plan,
-  { memory, own, take }: Room,
+  { memory, own, grew, take }: Room,
   module: WebAssembly.Module,
   { make, workers }: Threads,
   held?: Holding,
   moves: readonly Move[] = [],
 ): { readonly holding: Holding; readonly ended: Promise<void>; readonly write: () => void } {
-  const keeps = own && held?.workers === workers ? held : undefined
+  // A thread that loads while a shared memory grows may never learn its new size: what then uses
+  // memory.fill or memory.copy behind the old end traps (V8 in Node 20). Fresh ones know it.
+  const isStale = grew && workers > 1
+  const keeps = own && !isStale && held?.workers === workers ? held : undefined
   // Before the memory is cleared: a pool that ends leaves a word in it.
   const ended = keeps ? Promise.resolve() : end(held, own)
   const write = (): void => {
