@@ -74,7 +74,7 @@ for (const [name, [network, input]] of Object.entries(networks))
 
 for (const [name, [network, input]] of Object.entries(networks))
   test(`${name}: files without SIMD learn the same`, async () => {
-    for (const [method, stepMode] of name === 'mlp' ? ways.slice(0, 1) : ways) {
+    for (const [method, stepMode] of name === 'blocks' ? ways : ways.slice(0, 2)) {
       const model = await compile(network(), { input, batchSize: 3, method, stepMode })
       const learnt = await learn(model, numbers(7), 4, { target: 'scalar' })
       const { state, results, outputs } = learnt
@@ -83,7 +83,7 @@ for (const [name, [network, input]] of Object.entries(networks))
   })
 
 test('random networks, dropout and frames among them, learn the same', async () => {
-  for (let seed = 1; seed <= 12; seed++) {
+  for (let seed = 1; seed <= 8; seed++) {
     const random = numbers(seed)
     const [method, stepMode] = ways[seed % ways.length]
     const input = [2, 8, 8] as const

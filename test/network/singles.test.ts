@@ -73,7 +73,7 @@ for (const purpose of ['train', 'inference'] as const)
   for (const threads of [1, 2, 3])
     test(`random networks, ${purpose}, ${threads} threads: one by one, in a batch and in its rest, the same bits and rates`, async () => {
       let [singly, spikes] = [0, 0]
-      for (let round = 0; round < 24; round++) {
+      for (let round = 0; round < 14; round++) {
         const where = `round ${round} seed=${seed}`
         const random = testRandom(seed + 100 * threads + round)
         const [method, stepMode] = methods[round % methods.length]
