@@ -1,4 +1,4 @@
-/** The thread that writes a run's folder where checkpoints lie within epochs. */
+/** The thread that writes the folder of a large run where checkpoints lie within epochs. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
@@ -10,8 +10,10 @@ import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
 const { data } = toy(40, 1)
+const SIZE = toyShape.reduce((a, b) => a * b, 1)
 const compileToy = () =>
-  sequential(flatten(), linear(60, 9), lif(), linear(9, toyClasses)).compile({
+  // A checkpoint has 4 MB and more.
+  sequential(flatten(), linear(SIZE, 8000), lif(), linear(8000, toyClasses)).compile({
     input: toyShape,
     batchSize: 8,
     timeSteps: 2,

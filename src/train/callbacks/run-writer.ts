@@ -58,6 +58,15 @@ interface Keep {
 /** Epochs may be short: behind them nothing is written more often. So much of a run can be lost. */
 const APART_MS = 1000
 
+/**
+ * Steps may be short, too: 100 of a small network take 50 ms, and a commit some 2 ms. So much of a
+ * run can be lost in any case.
+ */
+const STEPS_APART_MS = 250
+
+/** Bytes of a snapshot from which on another thread writes: to start one takes 50 ms. */
+const WORTH_A_THREAD = 2 ** 22
+
 /** The callback behind `checkpoint`. */
 export function runWriter({ due, monitor, open, options }: RunWriterParts): Callback {
   let writer: Writer | undefined
@@ -134,8 +143,9 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
       beganAt = performance.now()
       if (!begun) waiting = await begin(folder, options(now))
       else if (folder.names.includes(runFiles.next)) waiting = await folder.read(runFiles.next)
-      // Behind epochs alone it is written seldom: that is not worth a thread.
-      if (due.steps === undefined && due.ms === undefined) return
+      // Behind epochs alone it is written seldom.
+      const isOften = due.steps !== undefined || due.ms !== undefined
+      if (!isOften || bytesOf(now) < WORTH_A_THREAD) return
       const { threadWriter } = await import('./writer-thread.js')
       writer = await threadWriter(folder)
     },
@@ -147,7 +157,7 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
       isDue ||= due.steps !== undefined && done % due.steps === 0
       isDue ||= due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms
       // While the disk is busy nothing is copied that another step would make old.
-      if (isDue && !writing) {
+      if (isDue && !writing && now - writtenAt >= STEPS_APART_MS) {
         isDue = false
         keep(training)
         write()
@@ -209,6 +219,9 @@ async function begin(folder: RunFolder, options: Uint8Array): Promise<Uint8Array
   await folder.commit({ ...(await folder.unlisted(taken)), [runFiles.next]: options })
   return options
 }
+
+const bytesOf = ({ tensors }: Snapshot): number =>
+  Object.values(tensors).reduce((sum, { data }) => sum + data.byteLength, 0)
 
 function withWayOn(error: unknown): unknown {
   if (!(error instanceof SpikewasmError)) return error

@@ -9,7 +9,7 @@ import { expectPackageFile } from '../../runtime/load.js'
 import type { StateDict } from '../../runtime/state.js'
 import { Piscina } from '../../runtime/vendor/piscina/index.js'
 import type { Writer } from './writer.js'
-import type { WriterAnswer, WriterTask } from './writer-worker.js'
+import type { Handed, WriterAnswer, WriterTask } from './writer-worker.js'
 
 const workerFile = new URL('./writer-worker.js', import.meta.url)
 
@@ -21,7 +21,7 @@ export async function threadWriter(opened: RunFolder): Promise<Writer> {
   await expectPackageFile(workerFile)
   let { names } = opened
   const folder = await opened.handOver()
-  const pool = new Piscina<WriterTask & { folder: typeof folder }, WriterAnswer>({
+  const pool = new Piscina<WriterTask & Handed, WriterAnswer>({
     filename: workerFile.href,
     minThreads: 1,
     maxThreads: 1,
@@ -30,13 +30,18 @@ export async function threadWriter(opened: RunFolder): Promise<Writer> {
   pool.on('error', () => undefined)
   const end = endOf(pool)
 
+  let isFirst = true
   const ask = async (task: WriterTask, transferList: ArrayBuffer[] = []): Promise<void> => {
-    const answer = await pool.run({ ...task, folder }, { transferList }).catch((error: Error) => {
-      throw new SpikewasmError(
-        `the thread that writes checkpoints ended (${error.message}); the last one is whole`,
-        { cause: error },
-      )
-    })
+    const handed = isFirst ? { folder } : {}
+    isFirst = false
+    const answer = await pool
+      .run({ ...task, ...handed }, { transferList })
+      .catch((error: Error) => {
+        throw new SpikewasmError(
+          `the thread that writes checkpoints ended (${error.message}); the last one is whole`,
+          { cause: error },
+        )
+      })
     names = answer.names
     if (!answer.error) return
     const { message, code, isOurs } = answer.error

@@ -18,11 +18,15 @@ export interface WriterAnswer {
 
 let writer: Writer | undefined
 
-/** `folder`: it is handed over with each task, and taken with the first. */
-export default async function run(
-  task: WriterTask & { folder: HandedFolder },
-): Promise<WriterAnswer> {
-  writer ??= folderWriter(RunFolder.takeOver(task.folder))
+/** With the first task of a run. */
+export interface Handed {
+  readonly folder?: HandedFolder
+}
+
+export default async function run(task: WriterTask & Handed): Promise<WriterAnswer> {
+  if (task.folder) writer = folderWriter(RunFolder.takeOver(task.folder))
+  // A thread in place of one that has died does not know what that one has written.
+  if (!writer) throw new Error('it was started anew')
   try {
     if (task.call === 'write') await writer.write(task.parts, task.waiting)
     else if (task.call === 'takeBack') await writer.takeBack(task.replaces)
