@@ -13,6 +13,7 @@ import ts from 'typescript'
  */
 const rooms = [
   ['errors', 'loss', 'median', 'optimizer', 'random', 'round-up', 'version'],
+  ['events'],
   ['nn'],
   ['graph'],
   ['plan'],
@@ -24,6 +25,7 @@ const rooms = [
   ['edge'],
   ['network'],
   ['containers', 'load'],
+  ['nir'],
   ['models'],
   ['verify'],
   ['diagnose'],
