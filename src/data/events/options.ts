@@ -17,9 +17,7 @@ import {
 import { Purpose, RandomStream } from '../../random.js'
 import type { ReadContext } from '../dataset.js'
 import { moveFrames } from './move.js'
-
-/** How data sets share a recording among frames; the first two as SpikingJelly, then as Tonic. */
-export const eventSplits = ['number', 'time', 'timeBins', 'eventBins'] as const
+import { eventSplits } from './split-names.js'
 
 /** One of them. */
 export type EventSplit = (typeof eventSplits)[number]

@@ -2,6 +2,7 @@
 
 import type { Sensor } from '../../events/recording.js'
 import { checkRead, type Dataset } from '../dataset.js'
+import { addOpener } from '../open.js'
 import { type Plain, withPlain } from '../plain.js'
 import { type CheckedEvents, changesEvents, FrameMaker } from './options.js'
 import { parseFile, readBytesSync } from './read.js'
@@ -28,9 +29,6 @@ export interface PlainEvents extends Plain, EventSet {
   readonly kind: 'events'
   readonly options: CheckedEvents
 }
-
-/** About how many nanoseconds a number of a sample takes. */
-export const EVENTS_NS = 30
 
 export function openEvents({ kind: _, options, ...set }: PlainEvents): Dataset {
   const { name, samples, classes, classNames } = set
@@ -60,3 +58,5 @@ export function openEvents({ kind: _, options, ...set }: PlainEvents): Dataset {
   const plain: PlainEvents = { kind: 'events', ...set, options }
   return withPlain(dataset, () => plain, changesEvents(options) ? options.augment : undefined)
 }
+
+addOpener('events', (plain) => openEvents(plain as PlainEvents), 30)
