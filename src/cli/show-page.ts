@@ -83,7 +83,8 @@ h1 { font-size: 1.2rem; overflow-wrap: anywhere } canvas { image-rendering: pixe
 #strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: .4rem }
 figure { margin: 0; cursor: pointer } figure canvas { border: 1px solid #ddd }
 figure.now canvas { border-color: #000 } figcaption { font-size: .75rem; text-align: center }
-.on::before, .off::before { content: '■ ' } .on::before { color: ${ON} } .off::before { color: ${OFF} }
+.on::before, .off::before { content: '■ ' } .on::before { color: ${ON} }
+.off::before { color: ${OFF} }
 `
 
 /** The page's text. */

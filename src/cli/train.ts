@@ -55,7 +55,7 @@ interface TrainArguments extends DataArguments, TrainingArguments {
   readonly overwrite: boolean
   readonly resume?: string
   readonly checkpointEvery?: number | string
-  readonly numWorkers?: 0 | 1
+  readonly numWorkers?: number
   readonly json: boolean
 }
 
@@ -100,7 +100,7 @@ export function trainCommand(command: Command): Command {
     .addOption(
       numeric(
         '--num-workers <n>',
-        'threads that prepare batches ahead, 0 or 1 (default: 1 where there is enough to prepare)',
+        'threads that read and prepare batches ahead (default: 1 where there is enough to prepare)',
       ),
     )
     .addOption(new Option('--load <file>', 'start from the weights in a safetensors file'))

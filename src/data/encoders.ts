@@ -1,6 +1,6 @@
 /**
- * Encoders: data sets of still inputs as data sets of frames, [T][C][H][W] of each sample. Names and
- * formulas are those of SpikingJelly's `encoding` and snnTorch's `spikegen`.
+ * Encoders: data sets of still inputs as data sets of frames, [T][C][H][W] of each sample. Names
+ * and formulas are those of SpikingJelly's `encoding` and snnTorch's `spikegen`.
  */
 
 import {
@@ -14,7 +14,7 @@ import {
 import { type InputShape, imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import { type Dataset, expectDataset, type ReadContext } from './dataset.js'
-import { changesOf, type Plain, plainOf, withPlain } from './plain.js'
+import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 
 /** Encoders by name. */
 export const encoderNames = ['constant', 'rate', 'latency', 'delta', 'phase'] as const
@@ -63,7 +63,7 @@ export interface LatencyOptions extends ConstantOptions {
 export interface DeltaOptions {
   /** A spike where an input grew by at least so much since the step before; default 0.1. */
   readonly threshold?: number
-  /** snnTorch's `padding`: the step before the first is the first itself, not zeros; default false. */
+  /** snnTorch's `padding`: the first step is its own predecessor, not zeros; default false. */
   readonly padding?: boolean
   /** snnTorch's `off_spike`: −1 where it fell by at least so much; default false. */
   readonly offSpike?: boolean
@@ -165,8 +165,10 @@ export function encoded(encoder: EncoderName, data: Dataset, options: object): D
     const of = plainOf(data)
     return of && { kind: 'encoded', of, encoder, options: { ...options } }
   }
+  const hash = hashOf(data)
   const changes = encoder === 'rate' ? { rate: options, of: changesOf(data) } : changesOf(data)
-  return withPlain(dataset, plain, changes)
+  const encoding = JSON.stringify([encoder, options])
+  return withPlain(dataset, plain, changes, hash && (() => `${encoding} ${hash()}`))
 }
 
 interface Made {
@@ -181,7 +183,8 @@ function stillOf(encoder: EncoderName, data: Dataset, options: object): Made {
   expect(
     data.timeSteps === undefined,
     () =>
-      `${name}: the data ${data.name} must be still inputs, got frames; encoders.delta takes frames`,
+      `${name}: the data ${data.name} must be still inputs, got frames; ` +
+      'encoders.delta takes frames',
   )
   const { timeSteps } = options as ConstantOptions
   checkInteger(`${name}.timeSteps`, timeSteps, 1, MOST_STEPS)

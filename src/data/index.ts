@@ -51,8 +51,8 @@ export const datasets = {
   nmnist: async (folder: string, options: EventDatasetOptions = {}): Promise<Split> =>
     (await import('./events/sets.js')).nmnist(folder, options),
   /**
-   * CIFAR10-DVS, frames of [2, 128, 128], 10 classes (Li et al. 2017); the first nine tenths of each
-   * class are for training. `cifar10DvsOfficial` has the official code's options.
+   * CIFAR10-DVS, frames of [2, 128, 128], 10 classes (Li et al. 2017); the first nine tenths of
+   * each class are for training. `cifar10DvsOfficial` has the official code's options.
    * @param folder with `<class>/*.aedat`
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file

@@ -5,30 +5,13 @@ import { augment, type PlainAugmented } from './augment.js'
 import { fromBytes, type PlainBytes } from './bytes.js'
 import { type Dataset, type PlainSubset, slice } from './dataset.js'
 import { encoded, type PlainEncoded } from './encoders.js'
+import { makerOf } from './makers.js'
 import type { Plain } from './plain.js'
 
 type Known = PlainArrays | PlainBytes | PlainSubset | PlainAugmented | PlainEncoded
 
-interface Opener {
-  readonly open: (plain: Plain) => Dataset
-  readonly ns: number
-}
-
-const openers = new Map<string, Opener>()
-
-/**
- * Has a kind of data set opened that needs Node: this file is for pages too, and cannot import its
- * maker.
- * @param ns about how many nanoseconds a number of a sample takes
- */
-export function addOpener(kind: string, open: Opener['open'], ns: number): void {
-  openers.set(kind, { open, ns })
-}
-
 /** The data set that `plainOf` gave this of. */
 export function openPlain(plain: Plain): Dataset {
-  const other = openers.get(plain.kind)
-  if (other) return other.open(plain)
   const known = plain as Known
   switch (known.kind) {
     case 'arrays':
@@ -43,7 +26,7 @@ export function openPlain(plain: Plain): Dataset {
       return encoded(known.encoder, openPlain(known.of), known.options)
     default:
       known satisfies never
-      throw new Error(`unknown kind of data set: ${plain.kind}`)
+      return makerOf(plain).open(plain)
   }
 }
 
@@ -51,10 +34,21 @@ const bytesOptions = ({ kind: _, ...options }: PlainBytes) => options
 
 /** About how many nanoseconds a number of a sample takes in training. */
 export function readingNs(plain: Plain): number {
-  const other = openers.get(plain.kind)
-  if (other) return other.ns
   const known = plain as Known
   if (known.kind === 'subset') return readingNs(known.of)
-  if (known.kind === 'encoded') return 10
-  return known.kind === 'augmented' ? 5 : 1
+  if (known.kind === 'encoded') return 10 + readingNs(known.of)
+  if (known.kind === 'augmented') return 5 + readingNs(known.of)
+  return known.kind === 'arrays' || known.kind === 'bytes' ? 1 : makerOf(plain).readingNs(plain)
+}
+
+/** Files of makers that a page does not have, by the kinds of data sets that they make. */
+const files: Readonly<Record<string, () => Promise<unknown>>> = {
+  events: () => import('./events/source.js'),
+}
+
+/** Loads what `openPlain` needs, in a thread. */
+export async function loadMaker(plain: Plain): Promise<void> {
+  const { kind, of } = plain as Plain & { readonly of?: Plain }
+  if (of !== undefined) return loadMaker(of)
+  await files[kind]?.()
 }

@@ -43,7 +43,7 @@ export interface EventAugmentOptions {
 
 /** How recordings become samples of a data set. */
 export interface EventDatasetOptions {
-  /** T, frames of a sample, 1 to 4,096; default 10, and needed with `timeWindow` or `eventCount`. */
+  /** T, frames of a sample, 1 to 4,096; default 10; needed with `timeWindow` or `eventCount`. */
   readonly timeSteps?: number
   /**
    * 'number', the default, and 'time': SpikingJelly's `split_by`; 'timeBins' and 'eventBins':

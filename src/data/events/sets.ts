@@ -55,8 +55,8 @@ async function classesIn(folder: string, names: readonly string[]): Promise<stri
 }
 
 /**
- * Samples such that the first few lie evenly over the classes: the first of each, then the second of
- * each, and so on.
+ * Samples such that the first few lie evenly over the classes: the first of each, then the second
+ * of each, and so on.
  */
 export function evenly<S extends { readonly label: number }>(samples: readonly S[]): S[] {
   const seen = new Map<number, number>()
@@ -137,8 +137,8 @@ const cifarNames = [
 ]
 
 /**
- * CIFAR10-DVS: `<class>/*.aedat` (AEDAT 2, or 4 as Tonic's copy has). Of each class, in the order of
- * the names, the first nine tenths are for training, as SpikingJelly's `split_to_train_test_set`
+ * CIFAR10-DVS: `<class>/*.aedat` (AEDAT 2, or 4 as Tonic's copy has). Of each class, in the order
+ * of the names, the first nine tenths are for training, as SpikingJelly's `split_to_train_test_set`
  * with 0.9 has it.
  *
  * @throws SpikewasmError naming what is missing
@@ -178,8 +178,8 @@ const gestures = [
 ]
 
 /**
- * DVS128 Gesture: `trials_to_train.txt`, `trials_to_test.txt`, and for each name in them an `.aedat`
- * (3.1) with its `_labels.csv` (class 1 to 11, start and end in µs). A row is a sample: the events
+ * DVS128 Gesture: `trials_to_train.txt`, `trials_to_test.txt`, and for each name in them an
+ * `.aedat` (3.1) with its `_labels.csv` (class 1 to 11, start and end in µs). A row is a sample: the events
  * of start ≤ t < end, as SpikingJelly cuts them.
  *
  * @throws SpikewasmError naming what is missing, or the line that is wrong
@@ -255,8 +255,8 @@ export interface EventFolderOptions extends EventDatasetOptions {
   /** For people and error messages; default 'events'. */
   readonly name?: string
   /**
-   * Where there are no folders train and test: the share of each class, from its first name on, that
-   * is for training, above 0 and below 1; default 0.9.
+   * Where there are no folders train and test: the share of each class, from its first name on,
+   * that is for training, above 0 and below 1; default 0.9.
    */
   readonly trainShare?: number
 }

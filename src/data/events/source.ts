@@ -1,8 +1,11 @@
 /** Data sets of recordings in files (Node): each is read and cut when it is asked for. */
 
+import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { sep } from 'node:path'
 import type { Sensor } from '../../events/recording.js'
 import { checkRead, type Dataset } from '../dataset.js'
-import { addOpener } from '../open.js'
+import { registerMaker } from '../makers.js'
 import { type Plain, withPlain } from '../plain.js'
 import { type CheckedEvents, changesEvents, FrameMaker } from './options.js'
 import { parseFile, readBytesSync } from './read.js'
@@ -56,7 +59,26 @@ export function openEvents({ kind: _, options, ...set }: PlainEvents): Dataset {
     },
   }
   const plain: PlainEvents = { kind: 'events', ...set, options }
-  return withPlain(dataset, () => plain, changesEvents(options) ? options.augment : undefined)
+  const changes = changesEvents(options) ? options.augment : undefined
+  return withPlain(
+    dataset,
+    () => plain,
+    changes,
+    () => hashOf(plain),
+  )
 }
 
-addOpener('events', (plain) => openEvents(plain as PlainEvents), 30)
+/** Of what the samples follow from: reading all of them takes long. Folders may be moved. */
+function hashOf({ samples, options }: PlainEvents): string {
+  const hash = createHash('sha256').update(JSON.stringify({ ...options, augment: undefined }))
+  for (const { path, label, interval } of samples) {
+    const names = path.split(sep).slice(-3)
+    hash.update(JSON.stringify([names, label, interval, statSync(path).size]))
+  }
+  return hash.digest('hex')
+}
+
+registerMaker('events', {
+  open: (plain) => openEvents(plain as PlainEvents),
+  readingNs: () => 30,
+})
