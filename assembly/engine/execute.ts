@@ -2,6 +2,10 @@
 
 import { materialise } from '../activity/materialise'
 import { relu, reluBackward } from '../activity/relu'
+import { cellBackwardTime } from '../cell/backward'
+import { cell } from '../cell/cell'
+import { cellConstants, cellLearnGradient } from '../cell/constants'
+import { cellRecurrentGradient } from '../cell/recurrent'
 import { convDense } from '../conv/forward'
 import { convInputGradient, transposeWeight } from '../conv/input-gradient'
 import { convNarrow } from '../conv/narrow'
@@ -250,6 +254,21 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.GroupedExtract:
       groupedExtract(rec, unit, t, scratch)
+      break
+    case Op.CellConstants:
+      cellConstants(rec, unit, t, scratch)
+      break
+    case Op.Cell:
+      cell(rec, unit, t, scratch)
+      break
+    case Op.CellBackwardTime:
+      cellBackwardTime(rec, unit, t, scratch)
+      break
+    case Op.CellRecurrentGradient:
+      cellRecurrentGradient(rec, unit, t, scratch)
+      break
+    case Op.CellLearnGradient:
+      cellLearnGradient(rec, unit, t, scratch)
       break
     default:
       unreachable()

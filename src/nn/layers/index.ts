@@ -3,6 +3,7 @@
 import type { AdaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
 import type { AvgPool2d } from './avg-pool2d.js'
 import type { BatchNorm2d } from './batch-norm.js'
+import type { Cell } from './cell.js'
 import type { Conv2d } from './conv2d.js'
 import type { Dropout } from './dropout.js'
 import type { Flatten } from './flatten.js'
@@ -16,6 +17,16 @@ import type { Scale } from './scale.js'
 export { type AdaptiveAvgPool2d, adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
 export { type AvgPool2d, avgPool2d } from './avg-pool2d.js'
 export { type BatchNorm2d, type BatchNormOptions, batchNorm2d } from './batch-norm.js'
+export type {
+  AlifOptions,
+  Cell,
+  CellOptions,
+  CellParameter,
+  CellType,
+  CubaLifOptions,
+  LeakyIntegratorOptions,
+  Recurrence,
+} from './cell.js'
 export { type Conv2d, type ConvOptions, conv2d } from './conv2d.js'
 export { type Dropout, dropout } from './dropout.js'
 export { type Flatten, flatten } from './flatten.js'
@@ -23,16 +34,22 @@ export { type Identity, identity } from './identity.js'
 export type { Pair, Size } from './kind.js'
 export { type Linear, linear } from './linear.js'
 export { type MaxPool2d, maxPool2d } from './max-pool2d.js'
-export {
-  integrateAndFire,
-  lif,
-  type Neuron,
-  type NeuronOptions,
-  plif,
-  type SurrogateName,
-} from './neuron.js'
+export type { Neuron, NeuronOptions } from './neuron.js'
+export type { PerNeuron, Values } from './numbers.js'
 export { type Relu, relu } from './relu.js'
 export { type Scale, scale } from './scale.js'
+export {
+  alif,
+  cubaLif,
+  integrateAndFire,
+  integrator,
+  leakyIntegrator,
+  lif,
+  plif,
+  type RecurrentOptions,
+  recurrent,
+} from './spiking.js'
+export type { SurrogateName } from './surrogates.js'
 export type { Init, LinearOptions } from './weights.js'
 export type { PoolOptions } from './window.js'
 
@@ -45,6 +62,7 @@ export type Layer =
   | Linear
   | BatchNorm2d
   | Neuron
+  | Cell
   | AvgPool2d
   | MaxPool2d
   | AdaptiveAvgPool2d

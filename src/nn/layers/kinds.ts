@@ -3,6 +3,7 @@
 import { adaptiveAvgPool2dKind } from './adaptive-avg-pool2d.js'
 import { avgPool2dKind } from './avg-pool2d.js'
 import { batchNorm2dKind } from './batch-norm.js'
+import { cellKind } from './cell.js'
 import { conv2dKind } from './conv2d.js'
 import { dropoutKind } from './dropout.js'
 import { flattenKind } from './flatten.js'
@@ -20,6 +21,7 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   linear: linearKind,
   batchNorm2d: batchNorm2dKind,
   neuron: neuronKind,
+  cell: cellKind,
   avgPool2d: avgPool2dKind,
   maxPool2d: maxPool2dKind,
   adaptiveAvgPool2d: adaptiveAvgPool2dKind,

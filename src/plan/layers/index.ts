@@ -5,6 +5,7 @@ import { adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
 import { add } from './add.js'
 import { avgPool2d } from './avg-pool2d.js'
 import { batchNorm2d } from './batch-norm.js'
+import { cell } from './cell.js'
 import { conv2d } from './conv2d.js'
 import { dropout } from './dropout.js'
 import { flatten } from './flatten.js'
@@ -24,6 +25,7 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   linear,
   batchNorm2d,
   neuron,
+  cell,
   avgPool2d,
   adaptiveAvgPool2d,
   maxPool2d,
