@@ -1,7 +1,8 @@
 /** The records of cells, for layers and ops. */
 
 import { CellLearn, CellRow, CellScratch, CellShape } from '../../assembly/opcodes.js'
-import { type Cell, type CellParameter, isSpiking } from '../nn/layers/cell.js'
+import { type Cell, isSpiking } from '../nn/layers/cell.js'
+import type { CellParameter } from '../nn/layers/index.js'
 import type { Values } from '../nn/layers/numbers.js'
 import { contributionFields } from './gradients.js'
 import { storedChannels } from './layout.js'

@@ -2,13 +2,8 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import {
-  type Cell,
-  type CellParameter,
-  cellName,
-  isSpiking,
-  parameterNames,
-} from '../nn/layers/cell.js'
+import { type Cell, cellName, isSpiking, parameterNames } from '../nn/layers/cell.js'
+import type { CellParameter } from '../nn/layers/index.js'
 import type { ParameterSpec } from '../nn/layers/kind.js'
 import {
   type CellRecord,

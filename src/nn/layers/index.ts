@@ -17,16 +17,14 @@ import type { Scale } from './scale.js'
 export { type AdaptiveAvgPool2d, adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
 export { type AvgPool2d, avgPool2d } from './avg-pool2d.js'
 export { type BatchNorm2d, type BatchNormOptions, batchNorm2d } from './batch-norm.js'
+export type { Cell, CellType, Recurrence } from './cell.js'
 export type {
   AlifOptions,
-  Cell,
   CellOptions,
   CellParameter,
-  CellType,
   CubaLifOptions,
   LeakyIntegratorOptions,
-  Recurrence,
-} from './cell.js'
+} from './cell-options.js'
 export { type Conv2d, type ConvOptions, conv2d } from './conv2d.js'
 export { type Dropout, dropout } from './dropout.js'
 export { type Flatten, flatten } from './flatten.js'

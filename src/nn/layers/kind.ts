@@ -55,6 +55,8 @@ export interface LayerKind<L> {
   readonly random?: boolean
   /** What messages and summaries call a layer; its kind where this is absent. */
   readonly label?: (layer: L) => string
+  /** Whether a layer's output is spikes of its own; it is not where this is absent. */
+  readonly spikes?: (layer: L) => boolean
   /** What reports call such layers; the kind itself where this is absent. */
   readonly title?: string
 }

@@ -35,5 +35,18 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
 /** The kind of a layer. Its functions take that layer as their first argument. */
 export const kindOf = <L extends Layer>({ kind }: L): LayerKind<L> => kinds[kind] as LayerKind<L>
 
+/** What messages and summaries call a layer, or a node of a graph. */
+export const labelOf = ({
+  kind,
+  layer,
+}: {
+  readonly kind: string
+  readonly layer?: Layer
+}): string => (layer && kindOf(layer).label?.(layer)) ?? kind
+
+/** Whether a layer fires: its output is spikes of its own. */
+export const fires = (layer: Layer | undefined): boolean =>
+  layer !== undefined && (kindOf(layer).spikes?.(layer) ?? false)
+
 /** Names of all kinds of layers. */
 export const layerKinds = Object.keys(kinds) as readonly Layer['kind'][]

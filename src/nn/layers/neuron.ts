@@ -108,6 +108,7 @@ export const neuronKind: LayerKind<Neuron> = {
     checkOptions(name, options, neuronOptions)
     return neuron(name, options.tau, learns, options)
   },
+  spikes: () => true,
   title: 'neurons',
   // 1/τ = σ(w)
   parameters: ({ learnable, tau }) =>

@@ -1,16 +1,13 @@
 /** The functions that make spiking layers: neurons of one kind, or cells. */
 
 import { checkOptions, describe, expect } from '../../errors.js'
-import {
-  type AlifOptions,
-  type Cell,
-  type CellOptions,
-  type CubaLifOptions,
-  cellOf,
-  cellTypes,
-  type LeakyIntegratorOptions,
-  withRecurrence,
-} from './cell.js'
+import { type Cell, cellOf, cellTypes, withRecurrence } from './cell.js'
+import type {
+  AlifOptions,
+  CellOptions,
+  CubaLifOptions,
+  LeakyIntegratorOptions,
+} from './cell-options.js'
 import { type Neuron, type NeuronOptions, neuron } from './neuron.js'
 import type { PerNeuron } from './numbers.js'
 import type { Init } from './weights.js'
