@@ -15,8 +15,8 @@ import {
   lif,
   linear,
   type Method,
-  scale,
   type StepMode,
+  scale,
   sumPool1d,
   sumPool2d,
 } from '../../src/index.js'

@@ -18,8 +18,10 @@ import {
   number,
   numberIf,
   reads,
+  readsIf,
   record,
   writes,
+  writesIf,
 } from './schema.js'
 
 export const scaled = record(Op.Scaled, {
@@ -57,7 +59,7 @@ export const delaySpikes = record(Op.DelaySpikes, {
   ...delayed,
   planeBytes: number(DelayWord.PlaneBytes),
   inPlaneBytes: number(DelayWord.InPlaneBytes),
-  counts: writes(DelayWord.Counts),
+  counts: writesIf(DelayWord.Counts),
 })
 
 const part = {
@@ -71,7 +73,7 @@ const part = {
 const spikePart = {
   ...part,
   planeBytes: number(JoinPart.PlaneBytes),
-  counts: reads(JoinPart.Counts),
+  counts: readsIf(JoinPart.Counts),
 }
 /** A tensor of floats among those that are joined. */
 export type PartFields = Fields<typeof part>
@@ -95,7 +97,7 @@ export const joinSpikes = record(Op.JoinSpikes, {
   ...joined,
   parts: entries(JoinWord.Parts, spikePart, JoinPart.Bytes),
   planeBytes: number(JoinWord.PlaneBytes),
-  counts: writes(JoinWord.Counts),
+  counts: writesIf(JoinWord.Counts),
 })
 
 export const split = record(Op.Split, {
