@@ -338,14 +338,7 @@ test('so do those of relu, by its counts and by its output', () => {
 test('so do those of cells', () => {
   const input = [2, 6, 6] as const
   const network = (cell: Layer): Block =>
-    sequential(
-      conv2d(2, 5, 3),
-      cell,
-      maxPool2d(2),
-      flatten(),
-      linear(20, 6),
-      leakyIntegrator(),
-    )
+    sequential(conv2d(2, 5, 3), cell, maxPool2d(2), flatten(), linear(20, 6), leakyIntegrator())
   const each = Array.from({ length: 80 }, (_, i) => 1 + i / 100)
   const learn = ['tau', 'vThreshold', 'tauSyn', 'beta', 'tauAdaptation'] as const
   const check = (cell: Layer, method: Method): void =>
