@@ -128,7 +128,7 @@ export const cells = (learns: boolean): Block => {
 
 /** A recurrent layer between two linear ones. */
 export const looped = (): Block =>
-  sequential(flatten(), linear(108, 20), recurrent(lif({ tau: 2, vThreshold: 0.5 })), linear(20, 5))
+  sequential(flatten(), linear(126, 20), recurrent(lif({ tau: 2, vThreshold: 0.5 })), linear(20, 5))
 
 /** OTTT's networks: standardised weights, τ = 2, spikes times 2.74. */
 export const standardised = (neuron: NeuronOptions = { tau: 2 }): Block =>
