@@ -4,6 +4,14 @@
  */
 
 export {
+  activeFloats,
+  activeMasks,
+  activeQuad,
+  activeRow,
+  activeSpikes,
+  takeBytes,
+} from './activity/active'
+export {
   gradientAdd,
   gradientAddTimes,
   gradientPair,
@@ -137,7 +145,14 @@ export {
   neuronLearnStill4,
 } from './neuron/learn-loops'
 export { neuron } from './neuron/neuron'
-export { neuronPlain, neuronPlainB, neuronPlainS } from './neuron/plain'
+export {
+  countedPlain,
+  countedPlainB,
+  countedPlainS,
+  neuronPlain,
+  neuronPlainB,
+  neuronPlainS,
+} from './neuron/plain'
 export {
   neuronAtan,
   neuronErf,

@@ -1,5 +1,6 @@
 /** From an operation's number to its kernel. */
 
+import { activeFloats, activeSpikes } from '../activity/active'
 import { materialise } from '../activity/materialise'
 import { relu, reluBackward } from '../activity/relu'
 import { convDense } from '../conv/forward'
@@ -151,6 +152,12 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Materialise:
       materialise(rec, unit, t, scratch)
+      break
+    case Op.ActiveSpikes:
+      activeSpikes(rec, unit, t, scratch)
+      break
+    case Op.ActiveFloats:
+      activeFloats(rec, unit, t, scratch)
       break
     case Op.MaxPool:
       maxPool(rec, unit, t, scratch)

@@ -186,6 +186,8 @@ export class Context {
       readonly output: Buffer
       /** Where there are labels. */
       readonly losses?: Buffer
+      /** A u32 by which the host says whether it wants activity counted. */
+      readonly activityWanted?: Buffer
       readonly predictions: Buffer
     },
     readonly run: Run = 'training',

@@ -5,6 +5,7 @@
 
 import { Control, Plane } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
+import type { ActivityProbes } from './activity-probes.js'
 import { type Context, isLong } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
@@ -92,6 +93,7 @@ export class Pass {
     weights: [],
   }
   readonly penalties: PenaltyProbe[] = []
+  readonly activity: ActivityProbes = { values: [], neurons: [] }
   private readonly tape: { readonly node: GraphNode; readonly run: () => void }[] = []
   private readonly last: { readonly node: GraphNode; readonly run: () => void }[] = []
   private streams = 0

@@ -62,6 +62,8 @@ export interface Program {
   readonly probes: Pass['probes']
   /** Penalties on firing rates that it adds to the loss; training programs have them. */
   readonly penalties?: Pass['penalties']
+  /** What it counts where `named.activityWanted` is not 0; of the program `evaluate`. */
+  readonly activity?: Pass['activity']
 }
 
 export interface Plan {
@@ -81,6 +83,8 @@ export interface Plan {
     readonly outputSoFar: Buffer
     /** Not in a stream, which has no labels. */
     readonly losses?: Buffer
+    /** Not 0: activity is counted. Where there is a program `evaluate` with labels. */
+    readonly activityWanted?: Buffer
     readonly predictions: Buffer
     /** What only training has. */
     readonly training?: TrainingBuffers
@@ -233,6 +237,8 @@ function planRuns(
     losses:
       purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
+    activityWanted:
+      purpose.evaluate && !options.fixed ? b.buffer('activity wanted', 4, 'statistics') : undefined,
   }
   // Not overwritten by what runs between two steps of a stream.
   const outputSoFar =

@@ -29,6 +29,8 @@ export interface ProgramPlan extends PlannedProgram {
   readonly probes: Pass['probes']
   /** Of training programs. */
   readonly penalties?: Pass['penalties']
+  /** Of the program that evaluates. */
+  readonly activity?: Pass['activity']
 }
 
 /**
@@ -127,8 +129,8 @@ export function streamProgram(context: Context): ProgramPlan {
 
 function forwardProgram(context: Context, name: ProgramName): ProgramPlan {
   const { sections } = context.builder.program(name, stepsInside(context))
-  const { rates, probes } = lowerCalls(context, false)
-  return { name, sections, rates, probes }
+  const { rates, probes, activity } = lowerCalls(context, false)
+  return { name, sections, rates, probes, activity }
 }
 
 /** Steps of a program's first section, which makes the call where there is one. */

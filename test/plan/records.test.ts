@@ -26,6 +26,7 @@ import { ref } from '../../src/plan/words.js'
 
 const kinds = Object.values(records) as RecordKind[]
 const {
+  ActiveWord,
   AdamWord,
   BlendWord,
   ChooseWord,
@@ -75,6 +76,8 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.NeuronBackwardOnline]: NeuronBackWord,
   [Op.GradientSum]: NeuronBackWord,
   [Op.Materialise]: MaterialiseWord,
+  [Op.ActiveSpikes]: ActiveWord,
+  [Op.ActiveFloats]: ActiveWord,
   [Op.MaxPool]: PoolWord,
   [Op.MaxPoolFloats]: PoolWord,
   [Op.MaxPoolBackward]: PoolWord,

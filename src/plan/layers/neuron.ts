@@ -3,6 +3,7 @@
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
+import { countNeurons } from '../activity.js'
 import {
   giveGradient,
   gradientTimeSum,
@@ -112,6 +113,7 @@ export const neuron: LayerPlan<Neuron> = {
           ? pass.carried(`${node.name} rho`, values, 'kept')
           : undefined,
       learnable: layer.learnable ? context.parameter(node.index, 'w') : 0,
+      ...countNeurons(pass, node, units),
     }
     emitNeuron(pass, record)
     const { masks, counts } = output
