@@ -19,6 +19,7 @@ export {
   gradientTimes,
 } from './activity/contributions'
 export { addAffineRow, addCountWindow, addRow, materialise } from './activity/materialise'
+export { recordSpikes, recordStep } from './activity/record'
 export {
   countPositive,
   passWherePositive,

@@ -307,6 +307,8 @@ export enum Op {
   ActiveSpikes = 140,
   /** The same of inputs that are floats. ActiveWord. */
   ActiveFloats = 141,
+  /** The spikes of a call among those of all steps; unit = chunk of bytes. RecordWord. */
+  RecordSpikes = 142,
   /** Floats floats of Out become 0; unit = PerUnit floats. ClearWord. */
   Clear = 53,
   /** Out[0] = Σ In[0 … Count − 1], in order; one unit. SumScalarsWord. */
@@ -1256,6 +1258,18 @@ export enum Surrogate {
 }
 
 /** Words of max pooling, forward and backward. */
+export enum RecordWord {
+  /** Masks u8 of a call [plane][Bytes]. */
+  In = 4,
+  /** Masks u8 of all steps [plane][Bytes]. */
+  Out = 5,
+  /** Bytes of a plane. */
+  Bytes = 6,
+  BytesPerUnit = 7,
+  /** Steps of one call. */
+  T = 8,
+}
+
 export enum ActiveWord {
   /** u32 [pixels of an image][C]: counts go on from what is there. */
   Out = 4,

@@ -2,6 +2,7 @@
 
 import { activeFloats, activeSpikes } from '../activity/active'
 import { materialise } from '../activity/materialise'
+import { recordSpikes } from '../activity/record'
 import { relu, reluBackward } from '../activity/relu'
 import { convDense } from '../conv/forward'
 import { convInputGradient, transposeWeight } from '../conv/input-gradient'
@@ -158,6 +159,9 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.ActiveFloats:
       activeFloats(rec, unit, t, scratch)
+      break
+    case Op.RecordSpikes:
+      recordSpikes(rec, unit, t, scratch)
       break
     case Op.MaxPool:
       maxPool(rec, unit, t, scratch)

@@ -10,7 +10,7 @@ import { type DatasetName, datasets, defaultThreads, loadData } from './datasets
 import { evaluateFile } from './eval-net.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
-import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
+import { decimal, keyValueTable, operationRows, peakMemoryMB, percent, printJson, rateRows } from './report.js'
 import { dataOf } from './run-folder.js'
 import { type GivenModel, givenModel, modelOptions } from './which-model.js'
 
@@ -126,7 +126,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
     given.load(model)
     const began = performance.now()
     const measured = await model.evaluate(part, { topK: args.topK })
-    const { accuracy, loss, count, firingRates } = measured
+    const { accuracy, loss, count, firingRates, operations } = measured
     const samplesPerSecond = count / ((performance.now() - began) / 1000)
     const { threads, timeSteps, method, parameterCount: parameters } = model
     if (args.json) {
@@ -137,6 +137,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
         samplesPerSecond,
         peakMemoryMB: peakMemoryMB(),
         firingRates,
+        operations,
         ...answersOf(measured),
       }
       printJson({
@@ -160,6 +161,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
       ['speed', `${Math.round(samplesPerSecond)} samples/s`],
       ['peak memory', `${peakMemoryMB().toFixed(0)} MB`],
       ...rateRows(firingRates),
+      ...operationRows(operations),
     ]
     process.stdout.write(`${name} on ${part.name}\n${keyValueTable(rows)}\n`)
     if (!args.perClass) return

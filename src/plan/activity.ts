@@ -4,11 +4,11 @@
  * from run to run until the host takes what they have counted.
  */
 
-import { ActivityCount } from '../../assembly/opcodes.js'
+import { ActivityCount, Plane } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { ValueCounts } from './activity-probes.js'
-import { type Pass, perUnit } from './pass.js'
-import { activeFloats, activeSpikes } from './records/active.js'
+import { type Pass, perUnit, type RateProbe } from './pass.js'
+import { activeFloats, activeSpikes, recordSpikes } from './records/active.js'
 import type { FloatTensor, Pool, Shape, SpikeTensor } from './tensors.js'
 import { type Buffer, ref } from './words.js'
 
@@ -103,4 +103,30 @@ export function countNeurons(pass: Pass, node: GraphNode, units: number): Neuron
 interface NeuronActivity {
   readonly activity?: Buffer
   readonly activityWanted?: Buffer
+}
+
+/**
+ * Keeps a layer's spikes of all steps, where they are recorded: those of calls are put together. A
+ * stream has those of its last step.
+ */
+export function recordMasks(
+  pass: Pass,
+  { masks, shape, stored, name }: SpikeTensor,
+): RateProbe['recorded'] {
+  const { b, context, callSteps, options } = pass
+  if (!pass.isRecorded(name)) return undefined
+  if (!context.outer || context.run === 'stream') return { masks, steps: callSteps }
+  const { timeSteps: steps } = options
+  const bytes = pass.images * shape[1] * shape[2] * stored
+  const planes = Math.ceil(steps / Plane.Steps)
+  const out = b.carried(context.carried, `${name} record`, planes * bytes, 'statistics')
+  const bytesPerUnit = 4096
+  b.emit(recordSpikes, Math.ceil(bytes / bytesPerUnit), {
+    in: masks,
+    out,
+    bytes,
+    bytesPerUnit,
+    steps: callSteps,
+  })
+  return { masks: out, steps }
 }

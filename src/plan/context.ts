@@ -84,6 +84,8 @@ export interface PlanOptions extends Given {
   readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
+  /** Layers of neurons whose spikes stay readable after a run; default none. */
+  readonly record?: readonly string[]
   /** Default 'train'. */
   readonly purpose?: PlanPurpose
   /** What training programs do beside the method. */

@@ -76,10 +76,12 @@ export function trainingPrograms(
   pass.complete()
   b.startSection(1)
   if (!updatesInLoop) step()
+  // What no backward record reads makes room for others before the forward pass has ended.
   const kept = b.buffers.filter(
     (x) =>
-      (x.purpose === 'kept' && x.first < forwardEnd) ||
-      (x.purpose === 'scratch' && x.first < forwardEnd && x.last >= forwardEnd),
+      (x.purpose === 'kept' || x.purpose === 'scratch') &&
+      x.first < forwardEnd &&
+      (x.last >= forwardEnd || (x.purpose === 'kept' && x.persistent)),
   )
   const withoutUpdate = sections.map((section) => ({
     ...section,

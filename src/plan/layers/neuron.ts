@@ -3,7 +3,7 @@
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
-import { countNeurons } from '../activity.js'
+import { countNeurons, recordMasks } from '../activity.js'
 import {
   giveGradient,
   gradientTimeSum,
@@ -128,6 +128,7 @@ export const neuron: LayerPlan<Neuron> = {
       eligibility,
       shape: node.shape,
       stored,
+      recorded: recordMasks(pass, output),
     })
 
     pass.backward(node, () => {

@@ -1,7 +1,7 @@
 /** Counts of what layers with weights read. */
 
-import { ActiveWord, Op, SourceWord } from '../../../assembly/opcodes.js'
-import { entries, flag, number, readsInput, record, updates } from './schema.js'
+import { ActiveWord, Op, RecordWord, SourceWord } from '../../../assembly/opcodes.js'
+import { carries, entries, flag, number, reads, readsInput, record, updates } from './schema.js'
 import { source } from './spikes.js'
 
 const counts = {
@@ -37,4 +37,13 @@ export const activeFloats = record(Op.ActiveFloats, {
   pixelBytes: number(ActiveWord.PixelBytes),
   stepBytes: number(ActiveWord.StepBytes),
   loopBytes: number(ActiveWord.LoopBytes),
+})
+
+/** Spikes of all calls. */
+export const recordSpikes = record(Op.RecordSpikes, {
+  in: reads(RecordWord.In),
+  out: carries(RecordWord.Out),
+  bytes: number(RecordWord.Bytes),
+  bytesPerUnit: number(RecordWord.BytesPerUnit),
+  steps: number(RecordWord.T),
 })

@@ -21,6 +21,7 @@ type Table = Readonly<Record<Exclude<Op, Op.None>, RecordKind>>
 export const records: Table = byOp([
   active.activeSpikes,
   active.activeFloats,
+  active.recordSpikes,
   norm.normStatistics,
   norm.normFinish,
   norm.normEvaluate,
