@@ -9,6 +9,7 @@ export {
   activeQuad,
   activeRow,
   activeSpikes,
+  activeWide,
   takeBytes,
 } from './activity/active'
 export {

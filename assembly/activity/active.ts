@@ -113,12 +113,40 @@ function activeWindows(rec: usize, at: usize, first: i32, end: i32, counts: usiz
   for (let pixel = first; pixel < end; pixel++) {
     const y = (pixel / W) * word(rec, ActiveWord.StrideH) - word(rec, ActiveWord.PadH)
     const x = (pixel % W) * word(rec, ActiveWord.StrideW) - word(rec, ActiveWord.PadW)
-    for (let c: usize = 0; c < C; c += 4) {
+    let c: usize = 0
+    for (; c + 16 <= C; c += 16) {
+      twice |= activeWide(rec, at + c, y, x, counts)
+      counts += 16
+    }
+    for (; c < C; c += 4) {
       twice |= activeQuad(rec, at + c, y, x, counts)
       counts += 4
     }
   }
   return twice
+}
+
+/** The same for sixteen channels of one window whose corner is (y, x). */
+export function activeWide(rec: usize, at: usize, y0: i32, x0: i32, counts: usize): u32 {
+  const C = word(rec, ActiveWord.C)
+  const sourceW = word(rec, ActiveWord.SourceW)
+  const yEnd = min(word(rec, ActiveWord.SourceH), y0 + word(rec, ActiveWord.KernelH))
+  const xEnd = min(sourceW, x0 + word(rec, ActiveWord.KernelW))
+  const sources = address(rec, ActiveWord.Sources)
+  const count = word(rec, ActiveWord.SourceCount)
+  let seen = i8x16.splat(0)
+  let twice = i8x16.splat(0)
+  for (let s = 0; s < count; s++) {
+    const masks = load<u32>(sources + <usize>s * SourceWord.Bytes, SourceWord.Masks * 4)
+    for (let y = max(0, y0); y < yEnd; y++)
+      for (let x = max(0, x0); x < xEnd; x++) {
+        const mask = v128.load(<usize>masks + at + <usize>((y * sourceW + x) * C))
+        twice = v128.or(twice, v128.and(seen, mask))
+        seen = v128.or(seen, mask)
+      }
+  }
+  v128.store(counts, i8x16.add(v128.load(counts), i8x16.popcnt(seen)))
+  return v128.any_true(twice) ? 1 : 0
 }
 
 /** The same for four channels of one window whose corner is (y, x). */

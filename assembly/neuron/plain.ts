@@ -71,7 +71,7 @@ function plainBody(
       let source = hasS ? <usize>load<u32>(rec, NeuronWord.S * 4) + row + c : 0
       let masks = <usize>load<u32>(rec, NeuronWord.Masks * 4) + row + c
       let v = f32x4.splat(0)
-      const real = counted ? realLanes(rec, <i32>c) : v
+      let changed = i32x4.splat(0)
       // Nothing equals it, so that the first step is a change.
       let before = f32x4.splat(NaN)
       let count = i32x4.splat(0)
@@ -104,7 +104,7 @@ function plainBody(
           count = i32x4.sub(count, fired)
           v = f32x4.sub(u, v128.and(fired, theta))
           if (counted) {
-            changes = i32x4.sub(changes, v128.and(real, f32x4.ne(v, before)))
+            changed = i32x4.sub(changed, f32x4.ne(v, before))
             before = v
           }
         } while (--n)
@@ -112,6 +112,7 @@ function plainBody(
         masks += planeBytes
         if (hasS) source += sPlaneBytes
       } while (left)
+      if (counted) changes = i32x4.add(changes, v128.and(changed, realLanes(rec, <i32>c)))
       if (counts) v128.store32_lane(counts + row + c, packBytes(count), 0)
       total = i32x4.add(total, count)
     }

@@ -78,7 +78,8 @@ interface Fan {
   readonly active: Float64Array
 }
 
-type FanOf<L> = (layer: L, weight: ArrayLike<number>, from: Shape, to: Shape) => Fan
+/** `weight` is absent where none is 0. */
+type FanOf<L> = (layer: L, weight: ArrayLike<number> | undefined, from: Shape, to: Shape) => Fan
 
 /** Layers with weights, by kind. */
 const fans: {
@@ -94,13 +95,19 @@ const fans: {
     const columns = reaching(W, kernelW, stride[1], padding[1], outW)
     let places = 0
     for (const row of rows) for (const column of columns) places += row.length * column.length
-    const nonZero = new Float64Array(taps)
+    const nonZero = new Float64Array(taps).fill(groupOut)
     for (let c = 0, at = 0; c < C; c++) {
-      const group = Math.floor(c / groupIn)
-      nonZero.fill(0)
-      for (let o = group * groupOut; o < (group + 1) * groupOut; o++)
-        for (let tap = 0; tap < taps; tap++)
-          if (weight[(o * groupIn + (c % groupIn)) * taps + tap] !== 0) nonZero[tap]++
+      if (weight) {
+        const group = Math.floor(c / groupIn)
+        nonZero.fill(0)
+        for (let o = group * groupOut; o < (group + 1) * groupOut; o++)
+          for (let tap = 0; tap < taps; tap++)
+            if (weight[(o * groupIn + (c % groupIn)) * taps + tap] !== 0) nonZero[tap]++
+      } else if (c > 0) {
+        active.copyWithin(at, 0, H * W)
+        at += H * W
+        continue
+      }
       for (const row of rows)
         for (const column of columns) {
           let sum = 0
@@ -113,8 +120,10 @@ const fans: {
   linear(_layer, weight, from, [out]) {
     const size = sizeOf(from)
     const active = new Float64Array(size)
-    for (let o = 0, at = 0; o < out; o++)
-      for (let i = 0; i < size; i++) if (weight[at++] !== 0) active[i]++
+    if (!weight) active.fill(out)
+    else
+      for (let o = 0, at = 0; o < out; o++)
+        for (let i = 0; i < size; i++) if (weight[at++] !== 0) active[i]++
     return { dense: size * out, active }
   },
 }
@@ -242,10 +251,9 @@ export class OperationCounts {
       const fan = fanOf(node, weight, nodes[node.inputs[0]].shape)
       const effective = effectiveOf(probe, counts, fan.active) / samples
       const products = probe.scaled || others
-      const zero = weight.reduce((n, w) => n + (w === 0 ? 1 : 0), 0)
       const dense = fan.dense * session.timeSteps
-      weights.zero += zero
-      weights.all += weight.length
+      weights.zero += weight.zero
+      weights.all += weight.size
       sums.dense += dense
       if (products) sums.macs += effective
       else sums.acs += effective
@@ -253,7 +261,7 @@ export class OperationCounts {
         effectiveMacs: products ? effective : 0,
         effectiveAcs: products ? 0 : effective,
         dense,
-        connectionSparsity: zero / weight.length,
+        connectionSparsity: weight.zero / weight.size,
       })
     }
     for (const [probe, { changes, spikes }] of this.neurons) {
@@ -282,22 +290,43 @@ export class OperationCounts {
   }
 }
 
-/** A layer's weight as the network reads it, in PyTorch's layout. */
-function weightOf(session: Session, { index, layer }: GraphNode): Float32Array {
-  const read = (role: string): Float32Array => {
-    const found = session.plan.parameters.find((p) => p.node === index && p.role === role)
-    if (!found) throw new Error(`node ${index} has no ${role}`)
-    const { address } = session.plan.named.parameters
-    return unpack(found.layout, storedAt(session, address, found))
-  }
-  const weight = read('weight')
-  const standardise = layer && 'standardise' in layer && layer.standardise
-  return standardise ? standardised(weight, read('gain')) : weight
+interface Weight {
+  readonly size: number
+  /** How many are 0. */
+  readonly zero: number
+  /** In PyTorch's layout, as the network reads it; absent where none is 0. */
+  readonly data?: Float32Array
 }
 
-function fanOf({ layer, shape, name }: GraphNode, weight: Float32Array, from: Shape): Fan {
-  if (layer?.kind === 'conv2d') return fans.conv2d(layer, weight, from, shape)
-  if (layer?.kind === 'linear') return fans.linear(layer, weight, from, shape)
+/** Most weights are not 0, which is seen where they are: padding is. */
+function weightOf(session: Session, { index, layer }: GraphNode): Weight {
+  const place = (role: string) => {
+    const found = session.plan.parameters.find((p) => p.node === index && p.role === role)
+    if (!found) throw new Error(`node ${index} has no ${role}`)
+    const stored = storedAt(session, session.plan.named.parameters.address, found)
+    return { layout: found.layout, stored }
+  }
+  const { layout, stored } = place('weight')
+  const size = layout.shape.reduce((a, b) => a * b, 1)
+  const standardise = layer && 'standardise' in layer && layer.standardise
+  if (!standardise && zerosOf(stored) === stored.length - size) return { size, zero: 0 }
+  let data = unpack(layout, stored)
+  if (standardise) {
+    const gain = place('gain')
+    data = standardised(data, unpack(gain.layout, gain.stored))
+  }
+  return { size, zero: zerosOf(data), data }
+}
+
+function zerosOf(values: Float32Array): number {
+  let zeros = 0
+  for (let i = 0; i < values.length; i++) if (values[i] === 0) zeros++
+  return zeros
+}
+
+function fanOf({ layer, shape, name }: GraphNode, { data }: Weight, from: Shape): Fan {
+  if (layer?.kind === 'conv2d') return fans.conv2d(layer, data, from, shape)
+  if (layer?.kind === 'linear') return fans.linear(layer, data, from, shape)
   throw new Error(`${name}: no rule how often its weights are used`)
 }
 
