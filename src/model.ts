@@ -3,6 +3,7 @@
 import type { Dataset } from './data/dataset.js'
 import { checkOptions, checkPath } from './errors.js'
 import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
+import type { SaveNirOptions } from './io/nir/options.js'
 import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
@@ -282,6 +283,22 @@ export class Model {
     const { writeFileAtomic } = await import('./io/files.js')
     const all = { ...metadata, [modelKey]: JSON.stringify(this.toJSON()) }
     await writeFileAtomic(path, serializeState(state, all))
+  }
+
+  /**
+   * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
+   * read. `loadNir` gives it back with the same numbers. Batch normalisation becomes part of the
+   * convolution before it, which rounds differently. All of the file is written, or nothing.
+   *
+   * NIR counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
+   * @param path of the file, usually with the ending .nir
+   * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
+   *   when the package h5wasm is not installed, and when the file cannot be written
+   */
+  async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
+    checkPath('saveNir.path', path)
+    const { saveNir } = await import('./io/nir/save.js')
+    await saveNir(this.session, path, options)
   }
 
   /**
