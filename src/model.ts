@@ -1,7 +1,9 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
+import { checkPath } from './errors.js'
 import { type ModelJson, modelJson } from './io/model-json.js'
+import type { SaveNirOptions } from './io/nir/options.js'
 import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
@@ -296,6 +298,22 @@ export class Model {
   ): Promise<void> {
     const { saveModel } = await import('./train/save-model.js')
     await saveModel(this.session, path, metadata, options)
+  }
+
+  /**
+   * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
+   * read. `loadNir` gives it back with the same numbers. Batch normalisation becomes part of the
+   * convolution before it, which rounds differently. All of the file is written, or nothing.
+   *
+   * NIR counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
+   * @param path of the file, usually with the ending .nir
+   * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
+   *   when the package h5wasm is not installed, and when the file cannot be written
+   */
+  async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
+    checkPath('saveNir.path', path)
+    const { saveNir } = await import('./io/nir/save.js')
+    await saveNir(this.session, path, options)
   }
 
   /**

@@ -22,7 +22,15 @@ export function addEventFlags(command: Command, { training = false } = {}): Comm
     .addOption(
       numeric(
         '--start-time <µs>',
-        'with --time-window: where the first frame begins (default: at the first event)',
+        'with --time-window: where the first frame begins (default: at the first event; with --nir 0)',
+      ),
+    )
+    .addOption(
+      named(
+        '--late-events <what>',
+        'with --time-window: leave out what comes behind the frames, or count it in the last one ' +
+          '(default: drop; with --nir last)',
+        ['drop', 'last'],
       ),
     )
     .addOption(new Option('--binary', 'recordings: 1 where there was an event, not their number'))

@@ -13,6 +13,7 @@ export interface EventArguments {
   readonly eventCount?: number
   readonly overlap?: number
   readonly startTime?: number
+  readonly lateEvents?: 'drop' | 'last'
   readonly binary?: true
   readonly eventSize?: number
   readonly eventResize?: 'sum' | 'official'
@@ -36,6 +37,7 @@ export const eventSchema = {
   eventCount: amount,
   overlap: amount,
   startTime: amount,
+  lateEvents: v.optional(v.picklist(['drop', 'last'])),
   binary: isOn,
   eventSize: amount,
   eventResize: v.optional(v.picklist(['sum', 'official'])),
@@ -65,6 +67,7 @@ export function eventOptionsOf(
   { shift: usual = 0 }: { readonly shift?: number },
 ): EventDatasetOptions {
   const { splitBy, timeWindow, eventCount, overlap, startTime, binary, denoise } = args
+  const { lateEvents: late } = args
   const { eventSize: size, eventResize: resize } = args
   const { flip, roll, shift = usual, timeJitter, dropEvent, eventDrop } = args
   for (const [flag, value] of Object.entries({ timeWindow, eventCount }))
@@ -77,7 +80,7 @@ export function eventOptionsOf(
   const augment = { flip, roll, shift, timeJitter, dropEvent, eventDrop }
   return without({
     ...{ timeSteps, splitBy, timeWindow, eventCount, overlap, startTime, binary, size, resize },
-    ...{ denoise, augment: without(augment) },
+    ...{ late, denoise, augment: without(augment) },
   })
 }
 

@@ -41,6 +41,9 @@ export interface EventAugmentOptions {
   readonly eventDrop?: boolean
 }
 
+/** What becomes of events behind the frames of a sample. */
+export const lateEvents = ['drop', 'last'] as const
+
 /** How recordings become samples of a data set. */
 export interface EventDatasetOptions {
   /** T, frames of a sample, 1 to 4,096; default 10; needed with `timeWindow` or `eventCount`. */
@@ -61,6 +64,11 @@ export interface EventDatasetOptions {
   readonly overlap?: number
   /** With `timeWindow`: where the first frame begins, in µs; default: the first event's time. */
   readonly startTime?: number
+  /**
+   * With `timeWindow`: what becomes of events behind the T frames: 'drop', the default, or 'last',
+   * they count in the last frame.
+   */
+  readonly late?: (typeof lateEvents)[number]
   /** 1 where there was any event, not their number; default false. */
   readonly binary?: boolean
   /** Pixels of a frame: a side, or [height, width]; default: the sensor's. */
@@ -80,13 +88,14 @@ export interface EventDatasetOptions {
 
 export const eventKeys = [
   ...['timeSteps', 'splitBy', 'timeWindow', 'eventCount', 'overlap', 'startTime', 'binary', 'size'],
-  ...['resize', 'denoise', 'sensor', 'augment'],
+  ...['late', 'resize', 'denoise', 'sensor', 'augment'],
 ] as const
 
 /** Checked options, as plain data. */
 export interface CheckedEvents {
   readonly timeSteps: number
   readonly way: SliceOptions
+  readonly late: (typeof lateEvents)[number]
   readonly binary: boolean
   /** [height, width]; undefined: the sensor's. */
   readonly size: readonly [number, number] | undefined
@@ -102,7 +111,11 @@ const MOST_STEPS = 4096
 /** @throws SpikewasmError that names the option that is wrong */
 export function checkEvents(name: string, options: EventDatasetOptions): CheckedEvents {
   checkOptions(name, options, eventKeys)
-  const { timeWindow, eventCount, splitBy, overlap, startTime } = options
+  const { timeWindow, eventCount, splitBy, overlap, startTime, late = 'drop' } = options
+  expect(
+    options.late === undefined || timeWindow !== undefined,
+    () => `${name}.late belongs to timeWindow, got it without; leave it out`,
+  )
   const open = timeWindow !== undefined ? 'timeWindow' : 'eventCount'
   const isOpen = timeWindow !== undefined || eventCount !== undefined
   expect(
@@ -118,6 +131,7 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
   for (const [key, value, known] of [
     ['splitBy', splitBy ?? 'number', eventSplits],
     ['resize', resize, eventResizes],
+    ['late', late, lateEvents],
   ] as const)
     expect(
       (known as readonly string[]).includes(value),
@@ -138,7 +152,7 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
   checkSlices(name, way)
   const sensor = checkSensor(`${name}.sensor`, options.sensor)
   const augment = checkAugment(`${name}.augment`, options.augment ?? {})
-  return { timeSteps, way, binary, size, resize, denoise: filterTime, sensor, augment }
+  return { timeSteps, way, late, binary, size, resize, denoise: filterTime, sensor, augment }
 }
 
 function wayOf(
@@ -195,7 +209,7 @@ export class FrameMaker {
   /** Writes all of `out`, [T][H][W][2]. */
   make(original: EventRecording, out: Float32Array, index: number, context?: ReadContext): void {
     const { options, random, sums, official, sensor } = this
-    const { timeSteps, way, binary, augment, size } = options
+    const { timeSteps, way, late, binary, augment, size } = options
     if (context) random.start(context.seed, context.epoch, index)
     // The frames' numbers are drawn first: they are the same whatever the events draw.
     const mirrored = context !== undefined && augment.flip === true && random.below(2) === 1
@@ -210,6 +224,7 @@ export class FrameMaker {
     const slices = slicesOf(recording, way, timeSteps)
     const starts = slices.starts.slice(0, timeSteps)
     const ends = slices.ends.slice(0, timeSteps)
+    if (late === 'last' && ends.length === timeSteps) ends[timeSteps - 1] = recording.length
     const columns = official ? sensor[0] : this.shape[2]
     const rows = official ? sensor[1] : this.shape[1]
     const into = sums ?? out
