@@ -10,6 +10,8 @@ export {
   gradientScaled,
   gradientTimes,
 } from './activity/contributions'
+export { delay, delaySpikes } from './activity/delay'
+export { join, joinSpikes, split, spread, spreadBytes } from './activity/join'
 export { addAffineRow, addCountWindow, addRow, materialise } from './activity/materialise'
 export {
   countPositive,
@@ -19,6 +21,8 @@ export {
   reluFloats,
   scaleByCounts,
 } from './activity/relu'
+export { addScaledRow, addToRow, multiplyRow, scaleRow } from './activity/rows'
+export { scaled } from './activity/scaled'
 export { random64 } from './base/random'
 export { touchLines } from './base/touch'
 export { cellBack, cellBackwardTime } from './cell/backward'
@@ -187,6 +191,18 @@ export {
   neuronTimeS,
 } from './neuron/time-loops'
 export {
+  addNormalised,
+  addProduct,
+  addSquares,
+  applyAffine,
+  backRow,
+  fillFloats,
+  groupNorm,
+  groupNormBackward,
+  normalise,
+  sumFloats,
+} from './norm/group-norm'
+export {
   normApply,
   normApplyCentred,
   normBackwardApply,
@@ -216,6 +232,7 @@ export {
   squareSum,
 } from './optimizer/blend'
 export { sgd, sgdRange } from './optimizer/sgd'
+export { adaptivePool, adaptivePoolBackward } from './pool/adaptive'
 export { dropout, dropoutFloats } from './pool/dropout'
 export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'
 export { clear, sumScalars, timeSum } from './pool/sums'

@@ -361,6 +361,27 @@ export enum Op {
   CellRecurrentGradient = 103,
   /** Gradient of what is learned of neurons; unit = four channels. CellLearnWord. */
   CellLearnGradient = 104,
+  // Layers between neurons.
+  /** Out = In times constants of channels or neurons; unit = chunk of pixels. ScaledWord. */
+  Scaled = 120,
+  /** Means over windows of unequal sizes; unit = chunk of pixels of Out. AdaptiveWord. */
+  AdaptivePool = 121,
+  /** Its gradient; unit = chunk of pixels of Out. AdaptiveWord. */
+  AdaptivePoolBackward = 122,
+  /** Normalisation of groups of channels of an image; unit = image. GroupNormWord. */
+  GroupNorm = 123,
+  /** Its gradients; unit = image. GroupNormWord. */
+  GroupNormBackward = 124,
+  /** Out = In of some steps before, or behind; unit = chunk of pixels. DelayWord. */
+  Delay = 125,
+  /** The same of spikes; unit = chunk of pixels. DelayWord. */
+  DelaySpikes = 126,
+  /** Channels of several tensors in a row; unit = image. JoinWord. */
+  Join = 127,
+  /** The same of spikes; unit = image. JoinWord. */
+  JoinSpikes = 128,
+  /** Out = some channels of In; unit = image. SplitWord. */
+  Split = 129,
 }
 
 /**
@@ -1456,6 +1477,8 @@ export enum PoolWord {
   ChoicePerStep = 25,
   /** Non-zero: t is the step of an outer loop, counts add up over it. */
   Loop = 26,
+  /** Non-zero: OutCounts are the highest InCounts of windows, and not those of Out's spikes. */
+  CountsOfRates = 27,
 }
 
 /** Out[P][C] = Σ_t In[P][T][C]. */
@@ -1648,4 +1671,150 @@ export enum ExpandWord {
   GroupTaps = 9,
   /** Bytes of an entry. */
   Bytes = 40,
+}
+
+export enum ScaledWord {
+  /** float32 [P][T][C]; Out may be In. */
+  In = 4,
+  Out = 5,
+  /** float32 [FactorPixels][C]. */
+  Factor = 6,
+  /** Pixels that have factors of their own: 1, or those of an image. */
+  FactorPixels = 7,
+  Pixels = 8,
+  C = 9,
+  T = 10,
+  PixelsPerUnit = 11,
+}
+
+/** Backward, In is the gradient of the output, and Out that of the input. */
+export enum AdaptiveWord {
+  /** float32 [B][H][W][T][C], of its own height and width. */
+  In = 4,
+  Out = 5,
+  Images = 6,
+  /** Of the layer's input. */
+  InH = 7,
+  InW = 8,
+  /** Of the layer's output. */
+  OutH = 9,
+  OutW = 10,
+  C = 11,
+  T = 12,
+  PixelsPerUnit = 13,
+}
+
+export enum GroupNormWord {
+  /** float32 [B][Pixels][T][C]. */
+  In = 4,
+  /** The same shape: the output; backward the gradient of the input. */
+  Out = 5,
+  /** float32 [AffinePixels][C], or 0. */
+  Weight = 6,
+  Bias = 7,
+  /** 1: a weight for each channel; else Pixels: one for each neuron. */
+  AffinePixels = 8,
+  /** Of an image. */
+  Pixels = 9,
+  /** Channels as stored, and those that hold numbers. */
+  C = 10,
+  Channels = 11,
+  Groups = 12,
+  /** Rows of a pixel. */
+  T = 13,
+  /** f32: added to the variance. */
+  Epsilon = 14,
+  /** float32 [B][T][Groups], or 0. */
+  Mean = 15,
+  InvStd = 16,
+  /** float32 [B][Pixels][C] and [B][Groups]: means over time of x̂ and 1/σ; or 0. */
+  Xhat = 17,
+  MeanInvStd = 18,
+  /** f32: share of one row in these means. */
+  Share = 19,
+  /** Backward: float32 [B][Pixels][T][C]; Out may be Delta. */
+  Delta = 20,
+  /** Backward: parts of the gradients of Weight and Bias, float32 [B][AffinePixels][C]; or 0. */
+  WeightPartial = 21,
+  BiasPartial = 22,
+}
+
+export enum DelayWord {
+  /** float32 [P][InRows][C], or masks. Out is never In. */
+  In = 4,
+  Out = 5,
+  /** Rows of a pixel of In: T, or 1 where all steps have the same. */
+  InRows = 6,
+  /** Steps, where all channels have the same. */
+  Steps = 7,
+  /** i32 [C]: steps of each channel; or 0. */
+  Delays = 8,
+  /** The most of these, and how many steps the history holds. */
+  Most = 9,
+  /**
+   * What came before this call, in rings by step modulo Most: float32 [P][Most][C], of spikes bits
+   * [P][C][⌈Most / 8⌉]; or 0 where a call has all steps.
+   */
+  History = 10,
+  Pixels = 11,
+  C = 12,
+  T = 13,
+  PixelsPerUnit = 14,
+  /** Non-zero: backward, Out is In of some steps behind. */
+  Back = 15,
+  /** Spikes: bytes between planes, and counts u8 [P][C]. */
+  PlaneBytes = 16,
+  Counts = 17,
+  InPlaneBytes = 18,
+}
+
+export enum JoinWord {
+  /** float32 [B][Pixels][T][C], or masks. */
+  Out = 4,
+  /** Table of JoinPart, and its length. */
+  Parts = 5,
+  Count = 6,
+  /** Of an image. */
+  Pixels = 7,
+  C = 8,
+  T = 9,
+  /** Spikes: bytes between planes, and counts u8 [B][Pixels][C]. */
+  PlaneBytes = 10,
+  Counts = 11,
+}
+
+/** One tensor of a row. */
+export enum JoinPart {
+  /** float32 [B][Pixels][Rows][C], or masks [plane][B][Pixels][C]. */
+  From = 0,
+  /** Of an image: those of the whole, or with one pixel there all of them become channels. */
+  Pixels = 1,
+  /** Channels as stored, and those that hold numbers. */
+  C = 2,
+  Channels = 3,
+  /** Rows of a pixel: T, or 1 where all steps have the same. */
+  Rows = 4,
+  /** The first channel that it has in Out. */
+  Offset = 5,
+  /** Spikes. */
+  PlaneBytes = 6,
+  Counts = 7,
+  /** Bytes of an entry. */
+  Bytes = 32,
+}
+
+export enum SplitWord {
+  /** float32 [B][InPixels][T][InC]. */
+  In = 4,
+  /** float32 [B][Pixels][T][C]. */
+  Out = 5,
+  InPixels = 6,
+  InC = 7,
+  Pixels = 8,
+  C = 9,
+  /** Channels of Out that hold numbers. */
+  Channels = 10,
+  /** The first channel that they have in In. */
+  Offset = 11,
+  T = 12,
 }

@@ -27,6 +27,13 @@ import { ref } from '../../src/plan/words.js'
 const kinds = Object.values(records) as RecordKind[]
 const {
   AdamWord,
+  AdaptiveWord,
+  DelayWord,
+  GroupNormWord,
+  JoinPart,
+  JoinWord,
+  ScaledWord,
+  SplitWord,
   BlendWord,
   CellConstantsWord,
   CellLearnWord,
@@ -126,6 +133,16 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.WeightStandardise]: StandardiseWord,
   [Op.WeightStandardiseBackward]: StandardiseWord,
   [Op.Choose]: ChooseWord,
+  [Op.Scaled]: ScaledWord,
+  [Op.AdaptivePool]: AdaptiveWord,
+  [Op.AdaptivePoolBackward]: AdaptiveWord,
+  [Op.GroupNorm]: GroupNormWord,
+  [Op.GroupNormBackward]: GroupNormWord,
+  [Op.Delay]: DelayWord,
+  [Op.DelaySpikes]: DelayWord,
+  [Op.Join]: JoinWord,
+  [Op.JoinSpikes]: JoinWord,
+  [Op.Split]: SplitWord,
   [Op.Relu]: ReluWord,
   [Op.CellConstants]: CellConstantsWord,
   [Op.Cell]: CellWord,
@@ -156,6 +173,7 @@ const withSizes: readonly Record<string, string | number>[] = [
 const entryWords: Readonly<Record<string, Record<string, string | number>>> = {
   contributions: ContributionWord,
   terms: TermWord,
+  parts: JoinPart,
 }
 
 /** Sizes of an entry stand among its words. */

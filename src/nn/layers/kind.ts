@@ -104,6 +104,29 @@ export function windows(where: string, x: Value, kernel: Pair, stride: Pair, pad
   return out
 }
 
+/** @throws SpikewasmError unless `x` is a series [C, L], which has one row */
+export function expectSeries(where: string, x: Value): void {
+  expect(
+    !x.flat && x.shape[1] === 1,
+    () =>
+      `${where}: expects a series [C, L], got ${x.flat ? 'the flat' : 'the image'} ${show(x)}; ` +
+      (x.flat
+        ? x.node === 0
+          ? 'give compile an input [C, L]'
+          : 'put it before flatten() and linear()'
+        : 'use the layer for images, whose name ends in 2d'),
+  )
+}
+
+/** @throws SpikewasmError unless `value` is an integer ≥ minimum */
+export function integer(name: string, value: number, minimum: number): number {
+  expect(
+    Number.isInteger(value) && value >= minimum,
+    () => `${name} must be an integer ≥ ${minimum}, got ${describe(value)}`,
+  )
+  return value
+}
+
 /** @throws SpikewasmError when `x` was flattened */
 export function expectImage(where: string, x: Value): void {
   expect(
