@@ -40,7 +40,7 @@ const operations = 'assembly/opcodes.ts'
 /** Folders with one file for each kind of layer; their lists of all kinds, and what kinds share. */
 const kindFolders = ['src/nn/layers', 'src/plan/layers']
 const lists = ['index.ts', 'kinds.ts']
-const sharedByKinds = ['kind.ts', 'layer.ts', 'weights.ts', 'window.ts']
+const sharedByKinds = ['kind.ts', 'layer.ts', 'normalise.ts', 'weights.ts', 'window.ts']
 
 const root = resolve(process.argv[2] ?? '.')
 

@@ -9,6 +9,7 @@ import {
   SplitWord,
 } from '../../../assembly/opcodes.js'
 import {
+  carries,
   carriesIf,
   data,
   dataIf,
@@ -57,7 +58,7 @@ export const delaySpikes = record(Op.DelaySpikes, {
   ...delayed,
   planeBytes: number(DelayWord.PlaneBytes),
   inPlaneBytes: number(DelayWord.InPlaneBytes),
-  counts: writes(DelayWord.Counts),
+  counts: carries(DelayWord.Counts),
 })
 
 const part = {
