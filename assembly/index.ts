@@ -208,6 +208,17 @@ export {
   neuronTimeS,
 } from './neuron/time-loops'
 export {
+  normApply,
+  normApplyCentred,
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normCentredProducts,
+  normProducts,
+  normProducts16,
+} from './norm/backward'
+export { normEvaluate, normFinish, normStatistics } from './norm/forward'
+export {
   addNormalised,
   addProduct,
   addSquares,
@@ -219,17 +230,6 @@ export {
   normalise,
   sumFloats,
 } from './norm/group-norm'
-export {
-  normApply,
-  normApplyCentred,
-  normBackwardApply,
-  normBackwardFinish,
-  normBackwardReduce,
-  normCentredProducts,
-  normProducts,
-  normProducts16,
-} from './norm/backward'
-export { normEvaluate, normFinish, normStatistics } from './norm/forward'
 export {
   addMoments,
   addMoments4,

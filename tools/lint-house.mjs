@@ -44,6 +44,7 @@ const sharedByKinds = [
   'cell-options.ts',
   'kind.ts',
   'layer.ts',
+  'normalise.ts',
   'numbers.ts',
   'surrogates.ts',
   'weights.ts',

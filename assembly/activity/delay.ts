@@ -25,16 +25,14 @@ export function delay(rec: usize, unit: i32, t: i32, scratch: usize): void {
     const input = address(rec, DelayWord.In) + <usize>(pixel * rows) * row
     const out = address(rec, DelayWord.Out) + <usize>(pixel * T) * row
     const ring = history + <usize>(pixel * most) * row
+    if (history && t == 0) memory.fill(ring, 0, <usize>most * row)
     for (let step = 0; step < T; step++) {
       const to = out + <usize>step * row
       if (delays)
         for (let c = 0; c < C; c++) {
           const by = load<i32>(delays + ((<usize>c) << 2))
           const from = sourceOf(step, back ? -by : by, T, rows, start, most, input, ring, row)
-          store<f32>(
-            to + ((<usize>c) << 2),
-            from ? load<f32>(from + ((<usize>c) << 2)) : <f32>0,
-          )
+          store<f32>(to + ((<usize>c) << 2), from ? load<f32>(from + ((<usize>c) << 2)) : <f32>0)
         }
       else {
         const by = word(rec, DelayWord.Steps)
@@ -97,6 +95,7 @@ export function delaySpikes(rec: usize, unit: i32, t: i32, scratch: usize): void
       const input = address(rec, DelayWord.In) + i
       const out = address(rec, DelayWord.Out) + i
       const ring = history + i * ringBytes
+      if (history && t == 0) memory.fill(ring, 0, ringBytes)
       let count: i32 = counts && history && t > 0 ? load<u8>(counts + i) : 0
       for (let plane = 0; plane << 3 < T; plane++) {
         let mask = 0

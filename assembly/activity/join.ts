@@ -27,7 +27,7 @@ export function join(rec: usize, unit: i32, t: i32, scratch: usize): void {
     const flat = partPixels != pixels
     for (let pixel: usize = 0; pixel < partPixels; pixel++)
       for (let step: usize = 0; step < T; step++) {
-        const src = from + ((((pixel * rows) + (rows == 1 ? 0 : step)) * partC) << 2)
+        const src = from + (((pixel * rows + (rows == 1 ? 0 : step)) * partC) << 2)
         if (flat) spread(to + ((step * C + pixel) << 2), partPixels << 2, src, 4, channels)
         else memory.copy(to + (((pixel * T + step) * C) << 2), src, channels << 2)
       }

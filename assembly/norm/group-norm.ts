@@ -32,7 +32,8 @@ export function groupNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
     const input = address(rec, GroupNormWord.In) + at
     const out = address(rec, GroupNormWord.Out) + at
     memory.fill(scratch, 0, row)
-    for (let pixel: usize = 0; pixel < pixels; pixel++) addToRow(scratch, input + pixel * pixelBytes, row)
+    for (let pixel: usize = 0; pixel < pixels; pixel++)
+      addToRow(scratch, input + pixel * pixelBytes, row)
     spreadMeans(rec, mean, scratch)
     memory.fill(scratch, 0, row)
     for (let pixel: usize = 0; pixel < pixels; pixel++)
@@ -207,7 +208,8 @@ export function groupNormBackward(rec: usize, unit: i32, t: i32, scratch: usize)
     const at = image * pixels * pixelBytes + step * row
     const delta = address(rec, GroupNormWord.Delta) + at
     const place = ((image * T + step) * groups) << 2
-    if (given) spreadGroups(rec, invStd, address(rec, GroupNormWord.MeanInvStd) + ((image * groups) << 2))
+    if (given)
+      spreadGroups(rec, invStd, address(rec, GroupNormWord.MeanInvStd) + ((image * groups) << 2))
     else {
       spreadGroups(rec, mean, address(rec, GroupNormWord.Mean) + place)
       spreadGroups(rec, invStd, address(rec, GroupNormWord.InvStd) + place)
@@ -217,8 +219,17 @@ export function groupNormBackward(rec: usize, unit: i32, t: i32, scratch: usize)
       const d = delta + pixel * pixelBytes
       const x = xhatRow(rec, image, pixel, step, xhat, mean, invStd)
       if (weightPartial) {
-        addProduct(affineRow(rec, GroupNormWord.WeightPartial, pixel, row) + image * affineBytes, d, x, row)
-        addToRow(affineRow(rec, GroupNormWord.BiasPartial, pixel, row) + image * affineBytes, d, row)
+        addProduct(
+          affineRow(rec, GroupNormWord.WeightPartial, pixel, row) + image * affineBytes,
+          d,
+          x,
+          row,
+        )
+        addToRow(
+          affineRow(rec, GroupNormWord.BiasPartial, pixel, row) + image * affineBytes,
+          d,
+          row,
+        )
       }
       const e = affine ? weighted(rec, scaled, d, pixel, row) : d
       addToRow(sums, e, row)
@@ -266,7 +277,8 @@ function xhatRow(
   const at = image * <usize>word(rec, GroupNormWord.Pixels) + pixel
   const given = address(rec, GroupNormWord.Xhat)
   if (given) return given + at * row
-  const input = address(rec, GroupNormWord.In) + (at * <usize>word(rec, GroupNormWord.T) + step) * row
+  const input =
+    address(rec, GroupNormWord.In) + (at * <usize>word(rec, GroupNormWord.T) + step) * row
   normalise(out, input, mean, invStd, row)
   return out
 }

@@ -1,6 +1,6 @@
 /** Average pooling to a size that need not divide the input's (PyTorch's adaptive pooling). */
 
-import { addToRow, addScaledRow, scaleRow } from '../activity/rows'
+import { addScaledRow, addToRow, scaleRow } from '../activity/rows'
 import { address, word } from '../base/record'
 import { AdaptiveWord } from '../opcodes'
 import { endOf } from './units'
@@ -44,7 +44,11 @@ export function adaptivePool(rec: usize, unit: i32, t: i32, scratch: usize): voi
     memory.fill(out, 0, bytes)
     for (let y = y0; y < y1; y++)
       for (let x = x0; x < x1; x++)
-        addToRow(out, address(rec, AdaptiveWord.In) + <usize>((image * H + y) * W + x) * bytes, bytes)
+        addToRow(
+          out,
+          address(rec, AdaptiveWord.In) + <usize>((image * H + y) * W + x) * bytes,
+          bytes,
+        )
     scaleRow(out, <f32>1 / <f32>((y1 - y0) * (x1 - x0)), bytes)
   }
 }

@@ -11,6 +11,11 @@ export type { ConvShape, LinearShape } from './convolution.js'
 export { load } from './engine.js'
 export type { AdamOptions, AdamSettings } from './kinds/adam.js'
 export { adam } from './kinds/adam.js'
+export {
+  type AdaptiveAvgPool2dOptions,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool2dBackward,
+} from './kinds/adaptive-avg-pool2d.js'
 export type {
   AddMemory,
   AddOptions,
@@ -52,6 +57,14 @@ export type {
   EmaSettings,
 } from './kinds/clip-and-average.js'
 export { clipNorm, ema } from './kinds/clip-and-average.js'
+export {
+  type ConcatOptions,
+  type ConcatTypes,
+  concat,
+  type SplitOptions,
+  type SplitTypes,
+  split,
+} from './kinds/concat.js'
 export type { Conv2dOptions } from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
 export type {
@@ -70,6 +83,14 @@ export type {
   CrossEntropySettings,
 } from './kinds/cross-entropy.js'
 export { crossEntropy } from './kinds/cross-entropy.js'
+export {
+  type DelayBackwardOptions,
+  type DelayMemory,
+  type DelayOptions,
+  type DelayTypes,
+  delay,
+  delayBackward,
+} from './kinds/delay.js'
 export type {
   DropoutBackwardOptions,
   DropoutMemory,
@@ -86,6 +107,12 @@ export type {
   GradientSumTypes,
 } from './kinds/gradient-sum.js'
 export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
+export {
+  type GroupNormGradients,
+  type GroupNormOptions,
+  groupNorm,
+  groupNormBackward,
+} from './kinds/group-norm.js'
 export type {
   LifMemory,
   LifOptions,
@@ -145,6 +172,7 @@ export type {
   StepsOfCounts,
 } from './kinds/relu.js'
 export { relu, reluBackward } from './kinds/relu.js'
+export { type ScaleOptions, scale } from './kinds/scale.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
 export type { TetOptions } from './kinds/tet.js'

@@ -26,8 +26,10 @@ import {
 import { cnn } from '../../src/models/cnn.js'
 import { mlp } from '../../src/models/mlp.js'
 import {
+  between,
   branched,
   cells,
+  delayed,
   dropped,
   grouped,
   learnable,
@@ -35,6 +37,7 @@ import {
   maxPooled,
   normal,
   plain,
+  series,
   smallInput,
   standardised,
   stem,
@@ -193,6 +196,12 @@ function smallCases(): GoldenCase[] {
     make('grouped', grouped, 'sltt', { T: 4, B: 5 }),
     make('grouped', grouped, 'sltt everyStep', { T: 4, B: 5 }),
   )
+  for (const method of [...offline, 'sltt'] as const)
+    cases.push(
+      make('between neurons', between, method, { T: 4, B: 3, threaded: method === 'bptt m' }),
+      make('series', series, method, { T: 4, B: 3, input: [3, 15] }),
+    )
+  for (const method of offline) cases.push(make('delayed', delayed, method, { T: 9, B: 3 }))
   for (const surrogate of surrogates)
     for (const method of ['rate m', 'bptt m', 'ottt'] as const) {
       const network = (): Block => plain({ surrogate, ...(surrogate === 'atan' && { alpha: 3 }) })

@@ -11,12 +11,17 @@ import { Control, Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcod
 import { SpikewasmError } from '../../src/errors.js'
 import { trace } from '../../src/graph/trace.js'
 import {
+  adaptiveAvgPool2d,
   alif,
   type Block,
   batchNorm2d,
+  block,
   conv2d,
+  delay,
   flatten,
+  groupNorm,
   type Layer,
+  layerNorm,
   leakyIntegrator,
   lif,
   linear,
@@ -27,6 +32,7 @@ import {
   ratePenalty,
   recurrent,
   relu,
+  scale,
   sequential,
   tet,
 } from '../../src/index.js'
@@ -350,6 +356,30 @@ test('so do those of cells', () => {
     check(lif({ tau: [2, 3, 4, 5, 6], vReset: 0 }), method)
   }
   for (const method of ['bptt', 'ottt'] as const) check(recurrent(lif()), method)
+})
+
+test('so do those of layers between neurons', () => {
+  const input = [3, 6, 6] as const
+  const parts = { a: conv2d(3, 8, 3), b: sequential(conv2d(3, 5, 3), lif()), spikes: lif() }
+  const network = (floats: boolean): Block =>
+    sequential(
+      block(parts, (m, x, { concat }) =>
+        floats ? concat(m.a(x), m.b(x)) : concat([m.spikes(m.a(x)), m.b(x)]),
+      ),
+      delay([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3]),
+      conv2d(13, 8, 2),
+      delay(2),
+      groupNorm(2, 8),
+      scale([1, 2, 3, 4, 5, 6, 7, 8]),
+      lif(),
+      adaptiveAvgPool2d(2),
+      layerNorm([8, 2, 2]),
+      flatten(),
+      linear(32, 3),
+    )
+  for (const floats of [true, false])
+    for (const method of ['rate', 'bptt'] as const)
+      checkPlan(planOptions(network(floats), input, method), 'layers', testRandom(seed), checked)
 })
 
 test('so do those of optimizers, with all that belongs to their steps', () => {

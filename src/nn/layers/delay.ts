@@ -31,7 +31,8 @@ const isDelay = (value: unknown): value is number =>
  */
 export function delay(steps: number | readonly number[]): Delay {
   const rule = (): string =>
-    `delay.steps must be an integer from 0 to ${MOST_STEPS}, or a list of one for each channel, got `
+    `delay.steps must be an integer from 0 to ${MOST_STEPS}, or a list of one for each ` +
+    'channel, got '
   if (!Array.isArray(steps)) {
     expect(isDelay(steps), () => rule() + describe(steps))
     return { kind: 'delay', steps }

@@ -8,7 +8,7 @@ import type { LayerKind } from './kind.js'
 export interface Scale {
   /** Tells this layer from others. */
   readonly kind: 'scale'
-  /** What each number is multiplied by: one number, one for each channel, or one for each neuron. */
+  /** What numbers are multiplied by: one for all, one for each channel, or one for each neuron. */
   readonly factor: number | readonly number[]
 }
 
@@ -67,10 +67,10 @@ export const scaleKind: LayerKind<Scale> = {
     expect(
       typeof factor === 'number' || fits(factor.length),
       () =>
-        `${where}: has ${(factor as readonly number[]).length} factors; the input ${show(x)} needs ` +
+        `${where}: has ${(factor as readonly number[]).length} factors; the input ${show(x)} ` +
         (x.flat || all === c
-          ? `${all}`
-          : `${c}, one for each channel, or ${all}, one for each neuron`),
+          ? `needs ${all}`
+          : `needs ${c}, one for each channel, or ${all}, one for each neuron`),
     )
     return [x.shape, x.flat]
   },

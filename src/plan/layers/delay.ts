@@ -23,8 +23,8 @@ export const delay: LayerPlan<Delay> = {
     expect(
       !pass.training || neuron !== 'surrogate',
       () =>
-        `${node.name} (delay): method '${pass.options.method}' learns at each step from that step ` +
-        `alone and cannot train through a delay; use ` +
+        `${node.name} (delay): method '${pass.options.method}' learns at each step from that ` +
+        `step alone and cannot train through a delay; use ` +
         quoteMethodsWith((traits) => traits.neuron !== 'surrogate'),
     )
     const [only] = x.terms

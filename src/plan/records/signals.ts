@@ -59,7 +59,7 @@ export const delaySpikes = record(Op.DelaySpikes, {
   ...delayed,
   planeBytes: number(DelayWord.PlaneBytes),
   inPlaneBytes: number(DelayWord.InPlaneBytes),
-  counts: writesIf(DelayWord.Counts),
+  counts: carriesIf(DelayWord.Counts),
 })
 
 const part = {
