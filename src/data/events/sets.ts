@@ -179,8 +179,8 @@ const gestures = [
 
 /**
  * DVS128 Gesture: `trials_to_train.txt`, `trials_to_test.txt`, and for each name in them an
- * `.aedat` (3.1) with its `_labels.csv` (class 1 to 11, start and end in µs). A row is a sample: the events
- * of start ≤ t < end, as SpikingJelly cuts them.
+ * `.aedat` (3.1) with its `_labels.csv` (class 1 to 11, start and end in µs). A row is a sample:
+ * the events of start ≤ t < end, as SpikingJelly cuts them.
  *
  * @throws SpikewasmError naming what is missing, or the line that is wrong
  */
