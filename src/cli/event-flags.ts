@@ -22,7 +22,15 @@ export function addEventFlags(command: Command, { training = false } = {}): Comm
     .addOption(
       numeric(
         '--start-time <µs>',
-        'with --time-window: where the first frame begins (default: at the first event)',
+        'with --time-window: where the first frame begins (default: at the first event; nmnist 0)',
+      ),
+    )
+    .addOption(
+      named(
+        '--rest <way>',
+        'with --time-window or --event-count: drop events behind the frames, or add them to the ' +
+          'last (default: drop; nmnist last)',
+        ['drop', 'last'],
       ),
     )
     .addOption(new Option('--binary', 'recordings: 1 where there was an event, not their number'))

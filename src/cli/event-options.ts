@@ -13,6 +13,7 @@ export interface EventArguments {
   readonly eventCount?: number
   readonly overlap?: number
   readonly startTime?: number
+  readonly rest?: 'drop' | 'last'
   readonly binary?: true
   readonly eventSize?: number
   readonly eventResize?: 'sum' | 'official'
@@ -36,6 +37,7 @@ export const eventSchema = {
   eventCount: amount,
   overlap: amount,
   startTime: amount,
+  rest: v.optional(v.picklist(['drop', 'last'])),
   binary: isOn,
   eventSize: amount,
   eventResize: v.optional(v.picklist(['sum', 'official'])),
@@ -64,7 +66,7 @@ export function eventOptionsOf(
   timeSteps: number | undefined,
   { shift: usual = 0 }: { readonly shift?: number },
 ): EventDatasetOptions {
-  const { splitBy, timeWindow, eventCount, overlap, startTime, binary, denoise } = args
+  const { splitBy, timeWindow, eventCount, overlap, startTime, rest, binary, denoise } = args
   const { eventSize: size, eventResize: resize } = args
   const { flip, roll, shift = usual, timeJitter, dropEvent, eventDrop } = args
   for (const [flag, value] of Object.entries({ timeWindow, eventCount }))
@@ -77,7 +79,7 @@ export function eventOptionsOf(
   const augment = { flip, roll, shift, timeJitter, dropEvent, eventDrop }
   return without({
     ...{ timeSteps, splitBy, timeWindow, eventCount, overlap, startTime, binary, size, resize },
-    ...{ denoise, augment: without(augment) },
+    ...{ rest, denoise, augment: without(augment) },
   })
 }
 

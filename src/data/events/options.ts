@@ -25,6 +25,9 @@ export type EventSplit = (typeof eventSplits)[number]
 /** How frames are made smaller: events moved, so that sums add up, or as the official code does. */
 export const eventResizes = ['sum', 'official'] as const
 
+/** What becomes of events behind the last frame. */
+export const eventRests = ['drop', 'last'] as const
+
 /** Random changes in training, of the events and then of the frames; each is off by default. */
 export interface EventAugmentOptions {
   /** Mirrors left and right with probability 1/2, all frames alike. */
@@ -51,16 +54,24 @@ export interface EventDatasetOptions {
    */
   readonly splitBy?: EventSplit
   /**
-   * µs of a frame (Tonic's `time_window`), from the first event on. Events behind T frames are left
-   * out; where a recording is shorter, frames of zeros follow.
+   * µs of a frame (Tonic's `time_window`). `rest` says what becomes of events behind T frames;
+   * where a recording is shorter, frames of zeros follow.
    */
   readonly timeWindow?: number
   /** Events of a frame (Tonic's `event_count`), cut and filled up alike. */
   readonly eventCount?: number
   /** Tonic's `overlap`, of all but SpikingJelly's ways; default 0. */
   readonly overlap?: number
-  /** With `timeWindow`: where the first frame begins, in µs; default: the first event's time. */
+  /**
+   * With `timeWindow`: where the first frame begins, in µs; default: the first event's time, but 0
+   * for N-MNIST, whose clocks begin there.
+   */
   readonly startTime?: number
+  /**
+   * With `timeWindow` or `eventCount`, events behind T frames: 'drop' leaves them out, 'last' adds
+   * them to the last frame. Default 'drop', for N-MNIST 'last'.
+   */
+  readonly rest?: (typeof eventRests)[number]
   /** 1 where there was any event, not their number; default false. */
   readonly binary?: boolean
   /** Pixels of a frame: a side, or [height, width]; default: the sensor's. */
@@ -79,7 +90,8 @@ export interface EventDatasetOptions {
 }
 
 export const eventKeys = [
-  ...['timeSteps', 'splitBy', 'timeWindow', 'eventCount', 'overlap', 'startTime', 'binary', 'size'],
+  ...['timeSteps', 'splitBy', 'timeWindow', 'eventCount', 'overlap', 'startTime', 'rest'],
+  ...['binary', 'size'],
   ...['resize', 'denoise', 'sensor', 'augment'],
 ] as const
 
@@ -87,6 +99,7 @@ export const eventKeys = [
 export interface CheckedEvents {
   readonly timeSteps: number
   readonly way: SliceOptions
+  readonly rest: (typeof eventRests)[number]
   readonly binary: boolean
   /** [height, width]; undefined: the sensor's. */
   readonly size: readonly [number, number] | undefined
@@ -115,7 +128,13 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
     splitBy === undefined || !isOpen,
     () => `${name}.splitBy must be left out with ${open}, got ${describe(splitBy)}`,
   )
+  const { rest = 'drop' } = options
+  expect(
+    options.rest === undefined || isOpen,
+    () => `${name}.rest belongs to timeWindow and eventCount, got ${describe(rest)} without them`,
+  )
   for (const [key, value, known] of [
+    ['rest', rest, eventRests],
     ['splitBy', splitBy ?? 'number', eventSplits],
     ['resize', resize, eventResizes],
   ] as const)
@@ -138,7 +157,7 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
   checkSlices(name, way)
   const sensor = checkSensor(`${name}.sensor`, options.sensor)
   const augment = checkAugment(`${name}.augment`, options.augment ?? {})
-  return { timeSteps, way, binary, size, resize, denoise: filterTime, sensor, augment }
+  return { timeSteps, way, rest, binary, size, resize, denoise: filterTime, sensor, augment }
 }
 
 function wayOf(
@@ -210,6 +229,7 @@ export class FrameMaker {
     const slices = slicesOf(recording, way, timeSteps)
     const starts = slices.starts.slice(0, timeSteps)
     const ends = slices.ends.slice(0, timeSteps)
+    if (options.rest === 'last') ends[ends.length - 1] = recording.length
     const columns = official ? sensor[0] : this.shape[2]
     const rows = official ? sensor[1] : this.shape[1]
     const into = sums ?? out

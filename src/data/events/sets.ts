@@ -104,7 +104,9 @@ const digits = Array.from({ length: 10 }, (_, i) => String(i))
  *
  * @throws SpikewasmError naming what is missing
  */
-export async function nmnist(folder: string, options: EventDatasetOptions = {}): Promise<Split> {
+export async function nmnist(folder: string, given: EventDatasetOptions = {}): Promise<Split> {
+  const isCut = given?.timeWindow !== undefined
+  const options = isCut ? { startTime: 0, rest: 'last' as const, ...given } : given
   const set = { title: 'N-MNIST', classNames: digits, sensor: options?.sensor ?? [34, 34] } as Set
   checkEvents(set.title, options)
   checkPath('N-MNIST folder', folder)
