@@ -46,6 +46,7 @@ export function addEventFlags(command: Command, { training = false } = {}): Comm
     .addOption(
       numeric('--denoise <µs>', 'recordings: drop events without a neighbour in this time'),
     )
+    .addOption(new Option('--cache <folder>', 'recordings: keep frames that were cut once'))
     .addOption(
       named(
         '--encoder <name>',

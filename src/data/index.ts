@@ -99,7 +99,11 @@ export const datasets = {
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
-  cifar10Dvs: async (folder: string, options?: EventDatasetOptions, ...more: []): Promise<Split> => {
+  cifar10Dvs: async (
+    folder: string,
+    options?: EventDatasetOptions,
+    ...more: []
+  ): Promise<Split> => {
     refuseMore('cifar10Dvs', 2, more)
     return (await import('./events/sets.js')).cifar10Dvs(folder, options)
   },
@@ -109,7 +113,11 @@ export const datasets = {
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
-  dvsGesture: async (folder: string, options?: EventDatasetOptions, ...more: []): Promise<Split> => {
+  dvsGesture: async (
+    folder: string,
+    options?: EventDatasetOptions,
+    ...more: []
+  ): Promise<Split> => {
     refuseMore('dvsGesture', 2, more)
     return (await import('./events/sets.js')).dvsGesture(folder, options)
   },
@@ -118,7 +126,11 @@ export const datasets = {
    * @param options how recordings become frames, a name, and the share that is for training
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
-  eventFolder: async (folder: string, options?: EventFolderOptions, ...more: []): Promise<Split> => {
+  eventFolder: async (
+    folder: string,
+    options?: EventFolderOptions,
+    ...more: []
+  ): Promise<Split> => {
     refuseMore('eventFolder', 2, more)
     return (await import('./events/sets.js')).eventFolder(folder, options)
   },

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
@@ -177,6 +177,30 @@ test('epochs are the same with and without a thread', async () => {
     await model.dispose()
   }
   expectSameBits('states', states[0], states[1])
+})
+
+test('a cache gives the same frames, and they are not read again', async () => {
+  const cache = join(folder, 'cache')
+  const own = { timeSteps: 3, augment: { roll: 2 } }
+  const plain = (await nmnist(own)).train
+  for (const more of [{}, { size: 12, resize: 'official' as const }]) {
+    const expected = (await nmnist({ ...own, ...more })).train
+    for (let round = 0; round < 2; round++) {
+      const { train } = await nmnist({ ...own, ...more, cache })
+      for (const index of [0, 7]) {
+        assert.equal(readOf(train, index), readOf(expected, index))
+        assert.equal(readOf(train, index, 3), readOf(expected, index, 3))
+      }
+    }
+  }
+  const path = join(folder, 'nmnist/Train/0/0.bin')
+  const { train } = await nmnist({ ...own, cache })
+  const before = readOf(train, 0)
+  const bytes = await readFile(path)
+  await rm(path)
+  assert.equal(readOf(train, 0), before)
+  assert.throws(() => readOf(plain, 0), /no such file/)
+  await writeFile(path, bytes)
 })
 
 test('what is missing or wrong is refused by name', async () => {

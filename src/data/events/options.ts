@@ -87,12 +87,18 @@ export interface EventDatasetOptions {
   readonly sensor?: Sensor
   /** Random changes in training. */
   readonly augment?: EventAugmentOptions
+  /**
+   * Folder for frames that were cut once, so that recordings are read in the first epoch alone;
+   * default: none. Training that changes events (`timeJitter`, `dropEvent`, `eventDrop`) reads
+   * them each time.
+   */
+  readonly cache?: string
 }
 
 export const eventKeys = [
   ...['timeSteps', 'splitBy', 'timeWindow', 'eventCount', 'overlap', 'startTime', 'rest'],
   ...['binary', 'size'],
-  ...['resize', 'denoise', 'sensor', 'augment'],
+  ...['resize', 'denoise', 'sensor', 'augment', 'cache'],
 ] as const
 
 /** Checked options, as plain data. */
@@ -107,6 +113,7 @@ export interface CheckedEvents {
   readonly denoise: number | undefined
   readonly sensor: Sensor | undefined
   readonly augment: EventAugmentOptions
+  readonly cache: string | undefined
 }
 
 const DEFAULT_STEPS = 10
@@ -157,7 +164,13 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
   checkSlices(name, way)
   const sensor = checkSensor(`${name}.sensor`, options.sensor)
   const augment = checkAugment(`${name}.augment`, options.augment ?? {})
-  return { timeSteps, way, rest, binary, size, resize, denoise: filterTime, sensor, augment }
+  const { cache } = options
+  expect(
+    cache === undefined || (typeof cache === 'string' && cache !== '' && !cache.includes('\0')),
+    () => `${name}.cache must be the path of a folder, got ${describe(cache)}`,
+  )
+  const looks = { binary, size, resize, denoise: filterTime, sensor }
+  return { timeSteps, way, rest, ...looks, augment, cache }
 }
 
 function wayOf(
@@ -187,8 +200,14 @@ function checkAugment(name: string, options: EventAugmentOptions): EventAugmentO
 }
 
 /** Whether anything changes from epoch to epoch. */
-export const changesEvents = ({ augment }: CheckedEvents): boolean =>
+export const changesSamples = ({ augment }: CheckedEvents): boolean =>
   Object.values(augment).some((value) => value !== 0 && value !== false)
+
+/** Where frames are kept, by the indices of samples. */
+export interface FrameCache {
+  read(index: number): Uint8Array | undefined
+  write(index: number, bytes: Uint8Array): void
+}
 
 /** Makes samples [T][H][W][2] of recordings of one sensor. */
 export class FrameMaker {
@@ -211,10 +230,27 @@ export class FrameMaker {
     this.sums = new Float32Array(timeSteps * height * width * 2)
   }
 
-  /** Writes all of `out`, [T][H][W][2]. */
-  make(original: EventRecording, out: Float32Array, index: number, context?: ReadContext): void {
-    const { options, random, sums, official, sensor } = this
-    const { timeSteps, way, binary, augment, size } = options
+  /** Bytes of a sample in a cache: sums take two a number, those of the official way one. */
+  get keptBytes(): number {
+    const [, height, width] = this.shape
+    return this.options.timeSteps * height * width * 2 * (this.official ? 1 : 2)
+  }
+
+  /**
+   * Writes all of `out`, [T][H][W][2].
+   *
+   * @param load reads the recording
+   * @param cache of frames before they move; samples whose events change do without
+   */
+  make(
+    load: () => EventRecording,
+    out: Float32Array,
+    index: number,
+    context: ReadContext | undefined,
+    cache: FrameCache | undefined,
+  ): void {
+    const { random } = this
+    const { timeSteps, augment } = this.options
     if (context) random.start(context.seed, context.epoch, index)
     // The frames' numbers are drawn first: they are the same whatever the events draw.
     const mirrored = context !== undefined && augment.flip === true && random.below(2) === 1
@@ -222,8 +258,46 @@ export class FrameMaker {
       context === undefined || most === 0 ? 0 : random.below(2 * most + 1) - most
     const [rollY, rollX] = [draw(augment.roll), draw(augment.roll)]
     const [shiftY, shiftX] = [draw(augment.shift), draw(augment.shift)]
+    if (context !== undefined && changesEvents(augment)) this.cut(this.changed(load()), out)
+    else this.kept(load, out, index, cache)
+    const [, height, width] = this.shape
+    const frame = { frames: timeSteps, height, width, mirrored }
+    if (mirrored || rollX !== 0 || rollY !== 0)
+      moveFrames(out, { ...frame, right: rollX, down: rollY, wraps: true })
+    if (shiftX !== 0 || shiftY !== 0)
+      moveFrames(out, { ...frame, mirrored: false, right: shiftX, down: shiftY, wraps: false })
+  }
+
+  /** Frames from the cache, or of the recording. */
+  private kept(
+    load: () => EventRecording,
+    out: Float32Array,
+    index: number,
+    cache: FrameCache | undefined,
+  ): void {
+    const isOfficial = this.official !== undefined
+    const bytes = cache?.read(index)
+    if (bytes) {
+      const { buffer, byteOffset, length } = bytes
+      const numbers = isOfficial ? bytes : new Uint16Array(buffer, byteOffset, length / 2)
+      for (let i = 0; i < out.length; i++) out[i] = isOfficial ? numbers[i] / 255 : numbers[i]
+      return
+    }
+    this.cut(load(), out)
+    if (cache === undefined) return
+    const numbers = isOfficial
+      ? Uint8Array.from(out, (value) => Math.round(255 * value))
+      : Uint16Array.from(out)
+    // A sum that does not fit is not kept.
+    if (isOfficial || out.every((value) => value <= 65_535))
+      cache.write(index, new Uint8Array(numbers.buffer))
+  }
+
+  /** Cuts the recording, and makes the frames smaller. */
+  private cut(original: EventRecording, out: Float32Array): void {
+    const { options, sums, official, sensor } = this
+    const { timeSteps, way, binary, size } = options
     let recording = options.denoise === undefined ? original : denoise(original, options.denoise)
-    if (context) recording = this.changed(recording)
     if (!official && size) recording = downsample(recording, size)
     recording = inOrder(recording)
     const slices = slicesOf(recording, way, timeSteps)
@@ -241,11 +315,6 @@ export class FrameMaker {
     if (sums && official)
       for (let t = 0; t < timeSteps; t++)
         official.run(sums, t * rows * columns * 2, out, t * height * width * 2)
-    const frame = { frames: timeSteps, height, width, mirrored }
-    if (mirrored || rollX !== 0 || rollY !== 0)
-      moveFrames(out, { ...frame, right: rollX, down: rollY, wraps: true })
-    if (shiftX !== 0 || shiftY !== 0)
-      moveFrames(out, { ...frame, mirrored: false, right: shiftX, down: shiftY, wraps: false })
   }
 
   private changed(recording: EventRecording): EventRecording {
@@ -257,3 +326,6 @@ export class FrameMaker {
     return eventDrop ? droppedBy(out, random) : out
   }
 }
+
+const changesEvents = ({ timeJitter, dropEvent, eventDrop }: EventAugmentOptions): boolean =>
+  timeJitter !== 0 || dropEvent !== 0 || eventDrop === true
