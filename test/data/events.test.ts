@@ -217,7 +217,7 @@ test('what is missing or wrong is refused by name', async () => {
     [() => datasets.nmnist(join(folder, 'cifar')), /must hold Train or train, got .*airplane/],
     [() => datasets.nmnist(join(folder, 'none')), /must be a folder, got ".*none"/],
     [() => datasets.cifar10Dvs(join(folder, 'nmnist')), /got none for airplane/],
-    [() => datasets.dvsGesture(folder), /trials_to_train\.txt/],
+    [() => datasets.dvsGesture(folder), /trials_to_(train|test)\.txt/],
     [() => datasets.eventFolder(join(folder, 'nmnist/Train/0')), /folder for each class/],
     [() => datasets.eventFolder(folder, { trainShare: 1 }), /above 0 and below 1/],
   ]
