@@ -119,9 +119,9 @@ function expectShape(
 }
 
 /** Windows of recordings as simulators of NIR cut them: from time 0 on, the last takes the rest. */
-function windowsOf({ nir, timeWindow, startTime, lateEvents }: EvalArguments): EventArguments {
+function windowsOf({ nir, timeWindow, startTime, rest }: EvalArguments): EventArguments {
   if (nir === undefined || timeWindow === undefined) return {}
-  return { startTime: startTime ?? 0, lateEvents: lateEvents ?? 'last' }
+  return { startTime: startTime ?? 0, rest: rest ?? 'last' }
 }
 
 /** Samples at a time that divide their number, so that spikes are counted to the last one. */

@@ -22,14 +22,14 @@ export function addEventFlags(command: Command, { training = false } = {}): Comm
     .addOption(
       numeric(
         '--start-time <µs>',
-        'with --time-window: where the first frame begins (default: at the first event; with --nir 0)',
+        'with --time-window: where the first frame begins (default: at the first event; nmnist 0)',
       ),
     )
     .addOption(
       named(
-        '--late-events <what>',
-        'with --time-window: leave out what comes behind the frames, or count it in the last one ' +
-          '(default: drop; with --nir last)',
+        '--rest <way>',
+        'with --time-window or --event-count: drop events behind the frames, or add them to the ' +
+          'last (default: drop; nmnist last)',
         ['drop', 'last'],
       ),
     )
@@ -46,6 +46,7 @@ export function addEventFlags(command: Command, { training = false } = {}): Comm
     .addOption(
       numeric('--denoise <µs>', 'recordings: drop events without a neighbour in this time'),
     )
+    .addOption(new Option('--cache <folder>', 'recordings: keep frames that were cut once'))
     .addOption(
       named(
         '--encoder <name>',

@@ -13,7 +13,7 @@ export interface EventArguments {
   readonly eventCount?: number
   readonly overlap?: number
   readonly startTime?: number
-  readonly lateEvents?: 'drop' | 'last'
+  readonly rest?: 'drop' | 'last'
   readonly binary?: true
   readonly eventSize?: number
   readonly eventResize?: 'sum' | 'official'
@@ -24,6 +24,7 @@ export interface EventArguments {
   readonly timeJitter?: number
   readonly dropEvent?: number
   readonly eventDrop?: true
+  readonly cache?: string
   readonly encoder?: Exclude<EncoderName, 'delta'>
 }
 
@@ -37,7 +38,7 @@ export const eventSchema = {
   eventCount: amount,
   overlap: amount,
   startTime: amount,
-  lateEvents: v.optional(v.picklist(['drop', 'last'])),
+  rest: v.optional(v.picklist(['drop', 'last'])),
   binary: isOn,
   eventSize: amount,
   eventResize: v.optional(v.picklist(['sum', 'official'])),
@@ -48,6 +49,7 @@ export const eventSchema = {
   timeJitter: amount,
   dropEvent: amount,
   eventDrop: isOn,
+  cache: v.optional(v.string()),
   encoder: v.optional(v.picklist(['constant', 'rate', 'latency', 'phase'])),
 }
 
@@ -66,8 +68,7 @@ export function eventOptionsOf(
   timeSteps: number | undefined,
   { shift: usual = 0 }: { readonly shift?: number },
 ): EventDatasetOptions {
-  const { splitBy, timeWindow, eventCount, overlap, startTime, binary, denoise } = args
-  const { lateEvents: late } = args
+  const { splitBy, timeWindow, eventCount, overlap, startTime, rest, binary, denoise, cache } = args
   const { eventSize: size, eventResize: resize } = args
   const { flip, roll, shift = usual, timeJitter, dropEvent, eventDrop } = args
   for (const [flag, value] of Object.entries({ timeWindow, eventCount }))
@@ -80,7 +81,7 @@ export function eventOptionsOf(
   const augment = { flip, roll, shift, timeJitter, dropEvent, eventDrop }
   return without({
     ...{ timeSteps, splitBy, timeWindow, eventCount, overlap, startTime, binary, size, resize },
-    ...{ late, denoise, augment: without(augment) },
+    ...{ cache, rest, denoise, augment: without(augment) },
   })
 }
 

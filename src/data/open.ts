@@ -44,6 +44,10 @@ export function readingNs(plain: Plain): number {
 /** Files of makers that a page does not have, by the kinds of data sets that they make. */
 const files: Readonly<Record<string, () => Promise<unknown>>> = {
   events: () => import('./events/source.js'),
+  async pictures() {
+    await import('./pictures/dataset.js')
+    await (await import('./pictures/decode.js')).loadCodecs()
+  },
 }
 
 /** Loads what `openPlain` needs, in a thread. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
@@ -89,13 +89,17 @@ test('N-MNIST: frames are those of toFrames, and the first samples lie evenly ov
 
 test('a time window cuts and fills up to T frames', async () => {
   // 200 events, 700 µs apart.
-  const { test: short } = await nmnist({ timeSteps: 3, timeWindow: 7000 })
+  const { test: short } = await nmnist({
+    ...{ timeSteps: 3, timeWindow: 7000, startTime: 100, rest: 'drop' },
+  })
   assert.is(sum(readOf(short, 0)), 30)
   const { test: long } = await nmnist({ timeSteps: 30, timeWindow: 7000 })
   assert.is(sum(readOf(long, 0)), 200)
   assert.is(sum(readOf(long, 0).subarray(20 * 34 * 34 * 2)), 0)
-  const { test: late } = await nmnist({ timeSteps: 3, timeWindow: 7000, startTime: 0 })
-  assert.is(sum(readOf(late, 0)), 30)
+  // From time 0, and the last frame takes the rest.
+  const { test: usual } = await nmnist({ timeSteps: 3, timeWindow: 7000 })
+  const steps = [0, 1, 2].map((t) => sum(readOf(usual, 0).subarray(t * 2312, (t + 1) * 2312)))
+  assert.equal(steps, [10, 10, 180])
   const { test: counted } = await nmnist({ timeSteps: 3, eventCount: 50, binary: true })
   assert.ok(readOf(counted, 0).every((value) => value === 0 || value === 1))
 })
@@ -175,6 +179,30 @@ test('epochs are the same with and without a thread', async () => {
   expectSameBits('states', states[0], states[1])
 })
 
+test('a cache gives the same frames, and they are not read again', async () => {
+  const cache = join(folder, 'cache')
+  const own = { timeSteps: 3, augment: { roll: 2 } }
+  const plain = (await nmnist(own)).train
+  for (const more of [{}, { size: 12, resize: 'official' as const }]) {
+    const expected = (await nmnist({ ...own, ...more })).train
+    for (let round = 0; round < 2; round++) {
+      const { train } = await nmnist({ ...own, ...more, cache })
+      for (const index of [0, 7]) {
+        assert.equal(readOf(train, index), readOf(expected, index))
+        assert.equal(readOf(train, index, 3), readOf(expected, index, 3))
+      }
+    }
+  }
+  const path = join(folder, 'nmnist/Train/0/0.bin')
+  const { train } = await nmnist({ ...own, cache })
+  const before = readOf(train, 0)
+  const bytes = await readFile(path)
+  await rm(path)
+  assert.equal(readOf(train, 0), before)
+  assert.throws(() => readOf(plain, 0), /no such file/)
+  await writeFile(path, bytes)
+})
+
 test('what is missing or wrong is refused by name', async () => {
   const cases: [() => Promise<unknown>, RegExp][] = [
     [() => nmnist({ timeWindow: 1000 }), /timeWindow needs timeSteps/],
@@ -189,7 +217,7 @@ test('what is missing or wrong is refused by name', async () => {
     [() => datasets.nmnist(join(folder, 'cifar')), /must hold Train or train, got .*airplane/],
     [() => datasets.nmnist(join(folder, 'none')), /must be a folder, got ".*none"/],
     [() => datasets.cifar10Dvs(join(folder, 'nmnist')), /got none for airplane/],
-    [() => datasets.dvsGesture(folder), /trials_to_train\.txt/],
+    [() => datasets.dvsGesture(folder), /trials_to_(train|test)\.txt/],
     [() => datasets.eventFolder(join(folder, 'nmnist/Train/0')), /folder for each class/],
     [() => datasets.eventFolder(folder, { trainShare: 1 }), /above 0 and below 1/],
   ]

@@ -162,6 +162,7 @@ test('commands and options that pages name exist', async () => {
     'verify',
     'info',
     'diagnose',
+    'show',
     'bench',
   ])
     options.set(command, await optionsOf(command))
@@ -192,6 +193,7 @@ test('docs/command-line.md lists each option of each command, and no other', asy
     'verify',
     'info',
     'diagnose',
+    'show',
     'bench',
   ]) {
     const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''

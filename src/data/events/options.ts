@@ -25,6 +25,9 @@ export type EventSplit = (typeof eventSplits)[number]
 /** How frames are made smaller: events moved, so that sums add up, or as the official code does. */
 export const eventResizes = ['sum', 'official'] as const
 
+/** What becomes of events behind the last frame. */
+export const eventRests = ['drop', 'last'] as const
+
 /** Random changes in training, of the events and then of the frames; each is off by default. */
 export interface EventAugmentOptions {
   /** Mirrors left and right with probability 1/2, all frames alike. */
@@ -41,9 +44,6 @@ export interface EventAugmentOptions {
   readonly eventDrop?: boolean
 }
 
-/** What becomes of events behind the frames of a sample. */
-export const lateEvents = ['drop', 'last'] as const
-
 /** How recordings become samples of a data set. */
 export interface EventDatasetOptions {
   /** T, frames of a sample, 1 to 4,096; default 10; needed with `timeWindow` or `eventCount`. */
@@ -54,21 +54,24 @@ export interface EventDatasetOptions {
    */
   readonly splitBy?: EventSplit
   /**
-   * µs of a frame (Tonic's `time_window`), from the first event on. Events behind T frames are left
-   * out; where a recording is shorter, frames of zeros follow.
+   * µs of a frame (Tonic's `time_window`). `rest` says what becomes of events behind T frames;
+   * where a recording is shorter, frames of zeros follow.
    */
   readonly timeWindow?: number
   /** Events of a frame (Tonic's `event_count`), cut and filled up alike. */
   readonly eventCount?: number
   /** Tonic's `overlap`, of all but SpikingJelly's ways; default 0. */
   readonly overlap?: number
-  /** With `timeWindow`: where the first frame begins, in µs; default: the first event's time. */
+  /**
+   * With `timeWindow`: where the first frame begins, in µs; default: the first event's time, but 0
+   * for N-MNIST, whose clocks begin there.
+   */
   readonly startTime?: number
   /**
-   * With `timeWindow`: what becomes of events behind the T frames: 'drop', the default, or 'last',
-   * they count in the last frame.
+   * With `timeWindow` or `eventCount`, events behind T frames: 'drop' leaves them out, 'last' adds
+   * them to the last frame. Default 'drop', for N-MNIST 'last'.
    */
-  readonly late?: (typeof lateEvents)[number]
+  readonly rest?: (typeof eventRests)[number]
   /** 1 where there was any event, not their number; default false. */
   readonly binary?: boolean
   /** Pixels of a frame: a side, or [height, width]; default: the sensor's. */
@@ -84,18 +87,25 @@ export interface EventDatasetOptions {
   readonly sensor?: Sensor
   /** Random changes in training. */
   readonly augment?: EventAugmentOptions
+  /**
+   * Folder for frames that were cut once, so that recordings are read in the first epoch alone;
+   * default: none. Training that changes events (`timeJitter`, `dropEvent`, `eventDrop`) reads
+   * them each time.
+   */
+  readonly cache?: string
 }
 
 export const eventKeys = [
-  ...['timeSteps', 'splitBy', 'timeWindow', 'eventCount', 'overlap', 'startTime', 'binary', 'size'],
-  ...['late', 'resize', 'denoise', 'sensor', 'augment'],
+  ...['timeSteps', 'splitBy', 'timeWindow', 'eventCount', 'overlap', 'startTime', 'rest'],
+  ...['binary', 'size'],
+  ...['resize', 'denoise', 'sensor', 'augment', 'cache'],
 ] as const
 
 /** Checked options, as plain data. */
 export interface CheckedEvents {
   readonly timeSteps: number
   readonly way: SliceOptions
-  readonly late: (typeof lateEvents)[number]
+  readonly rest: (typeof eventRests)[number]
   readonly binary: boolean
   /** [height, width]; undefined: the sensor's. */
   readonly size: readonly [number, number] | undefined
@@ -103,6 +113,7 @@ export interface CheckedEvents {
   readonly denoise: number | undefined
   readonly sensor: Sensor | undefined
   readonly augment: EventAugmentOptions
+  readonly cache: string | undefined
 }
 
 const DEFAULT_STEPS = 10
@@ -111,11 +122,7 @@ const MOST_STEPS = 4096
 /** @throws SpikewasmError that names the option that is wrong */
 export function checkEvents(name: string, options: EventDatasetOptions): CheckedEvents {
   checkOptions(name, options, eventKeys)
-  const { timeWindow, eventCount, splitBy, overlap, startTime, late = 'drop' } = options
-  expect(
-    options.late === undefined || timeWindow !== undefined,
-    () => `${name}.late belongs to timeWindow, got it without; leave it out`,
-  )
+  const { timeWindow, eventCount, splitBy, overlap, startTime } = options
   const open = timeWindow !== undefined ? 'timeWindow' : 'eventCount'
   const isOpen = timeWindow !== undefined || eventCount !== undefined
   expect(
@@ -128,10 +135,15 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
     splitBy === undefined || !isOpen,
     () => `${name}.splitBy must be left out with ${open}, got ${describe(splitBy)}`,
   )
+  const { rest = 'drop' } = options
+  expect(
+    options.rest === undefined || isOpen,
+    () => `${name}.rest belongs to timeWindow and eventCount, got ${describe(rest)} without them`,
+  )
   for (const [key, value, known] of [
+    ['rest', rest, eventRests],
     ['splitBy', splitBy ?? 'number', eventSplits],
     ['resize', resize, eventResizes],
-    ['late', late, lateEvents],
   ] as const)
     expect(
       (known as readonly string[]).includes(value),
@@ -152,7 +164,13 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
   checkSlices(name, way)
   const sensor = checkSensor(`${name}.sensor`, options.sensor)
   const augment = checkAugment(`${name}.augment`, options.augment ?? {})
-  return { timeSteps, way, late, binary, size, resize, denoise: filterTime, sensor, augment }
+  const { cache } = options
+  expect(
+    cache === undefined || (typeof cache === 'string' && cache !== '' && !cache.includes('\0')),
+    () => `${name}.cache must be the path of a folder, got ${describe(cache)}`,
+  )
+  const looks = { binary, size, resize, denoise: filterTime, sensor }
+  return { timeSteps, way, rest, ...looks, augment, cache }
 }
 
 function wayOf(
@@ -182,8 +200,14 @@ function checkAugment(name: string, options: EventAugmentOptions): EventAugmentO
 }
 
 /** Whether anything changes from epoch to epoch. */
-export const changesEvents = ({ augment }: CheckedEvents): boolean =>
+export const changesSamples = ({ augment }: CheckedEvents): boolean =>
   Object.values(augment).some((value) => value !== 0 && value !== false)
+
+/** Where frames are kept, by the indices of samples. */
+export interface FrameCache {
+  read(index: number): Uint8Array | undefined
+  write(index: number, bytes: Uint8Array): void
+}
 
 /** Makes samples [T][H][W][2] of recordings of one sensor. */
 export class FrameMaker {
@@ -206,10 +230,27 @@ export class FrameMaker {
     this.sums = new Float32Array(timeSteps * height * width * 2)
   }
 
-  /** Writes all of `out`, [T][H][W][2]. */
-  make(original: EventRecording, out: Float32Array, index: number, context?: ReadContext): void {
-    const { options, random, sums, official, sensor } = this
-    const { timeSteps, way, late, binary, augment, size } = options
+  /** Bytes of a sample in a cache: sums take two a number, those of the official way one. */
+  get keptBytes(): number {
+    const [, height, width] = this.shape
+    return this.options.timeSteps * height * width * 2 * (this.official ? 1 : 2)
+  }
+
+  /**
+   * Writes all of `out`, [T][H][W][2].
+   *
+   * @param load reads the recording
+   * @param cache of frames before they move; samples whose events change do without
+   */
+  make(
+    load: () => EventRecording,
+    out: Float32Array,
+    index: number,
+    context: ReadContext | undefined,
+    cache: FrameCache | undefined,
+  ): void {
+    const { random } = this
+    const { timeSteps, augment } = this.options
     if (context) random.start(context.seed, context.epoch, index)
     // The frames' numbers are drawn first: they are the same whatever the events draw.
     const mirrored = context !== undefined && augment.flip === true && random.below(2) === 1
@@ -217,14 +258,52 @@ export class FrameMaker {
       context === undefined || most === 0 ? 0 : random.below(2 * most + 1) - most
     const [rollY, rollX] = [draw(augment.roll), draw(augment.roll)]
     const [shiftY, shiftX] = [draw(augment.shift), draw(augment.shift)]
+    if (context !== undefined && changesEvents(augment)) this.cut(this.changed(load()), out)
+    else this.kept(load, out, index, cache)
+    const [, height, width] = this.shape
+    const frame = { frames: timeSteps, height, width, mirrored }
+    if (mirrored || rollX !== 0 || rollY !== 0)
+      moveFrames(out, { ...frame, right: rollX, down: rollY, wraps: true })
+    if (shiftX !== 0 || shiftY !== 0)
+      moveFrames(out, { ...frame, mirrored: false, right: shiftX, down: shiftY, wraps: false })
+  }
+
+  /** Frames from the cache, or of the recording. */
+  private kept(
+    load: () => EventRecording,
+    out: Float32Array,
+    index: number,
+    cache: FrameCache | undefined,
+  ): void {
+    const isOfficial = this.official !== undefined
+    const bytes = cache?.read(index)
+    if (bytes) {
+      const { buffer, byteOffset, length } = bytes
+      const numbers = isOfficial ? bytes : new Uint16Array(buffer, byteOffset, length / 2)
+      for (let i = 0; i < out.length; i++) out[i] = isOfficial ? numbers[i] / 255 : numbers[i]
+      return
+    }
+    this.cut(load(), out)
+    if (cache === undefined) return
+    const numbers = isOfficial
+      ? Uint8Array.from(out, (value) => Math.round(255 * value))
+      : Uint16Array.from(out)
+    // A sum that does not fit is not kept.
+    if (isOfficial || out.every((value) => value <= 65_535))
+      cache.write(index, new Uint8Array(numbers.buffer))
+  }
+
+  /** Cuts the recording, and makes the frames smaller. */
+  private cut(original: EventRecording, out: Float32Array): void {
+    const { options, sums, official, sensor } = this
+    const { timeSteps, way, binary, size } = options
     let recording = options.denoise === undefined ? original : denoise(original, options.denoise)
-    if (context) recording = this.changed(recording)
     if (!official && size) recording = downsample(recording, size)
     recording = inOrder(recording)
     const slices = slicesOf(recording, way, timeSteps)
     const starts = slices.starts.slice(0, timeSteps)
     const ends = slices.ends.slice(0, timeSteps)
-    if (late === 'last' && ends.length === timeSteps) ends[timeSteps - 1] = recording.length
+    if (options.rest === 'last') ends[ends.length - 1] = recording.length
     const columns = official ? sensor[0] : this.shape[2]
     const rows = official ? sensor[1] : this.shape[1]
     const into = sums ?? out
@@ -236,11 +315,6 @@ export class FrameMaker {
     if (sums && official)
       for (let t = 0; t < timeSteps; t++)
         official.run(sums, t * rows * columns * 2, out, t * height * width * 2)
-    const frame = { frames: timeSteps, height, width, mirrored }
-    if (mirrored || rollX !== 0 || rollY !== 0)
-      moveFrames(out, { ...frame, right: rollX, down: rollY, wraps: true })
-    if (shiftX !== 0 || shiftY !== 0)
-      moveFrames(out, { ...frame, mirrored: false, right: shiftX, down: shiftY, wraps: false })
   }
 
   private changed(recording: EventRecording): EventRecording {
@@ -252,3 +326,6 @@ export class FrameMaker {
     return eventDrop ? droppedBy(out, random) : out
   }
 }
+
+const changesEvents = ({ timeJitter, dropEvent, eventDrop }: EventAugmentOptions): boolean =>
+  timeJitter !== 0 || dropEvent !== 0 || eventDrop === true

@@ -104,7 +104,9 @@ const digits = Array.from({ length: 10 }, (_, i) => String(i))
  *
  * @throws SpikewasmError naming what is missing
  */
-export async function nmnist(folder: string, options: EventDatasetOptions = {}): Promise<Split> {
+export async function nmnist(folder: string, given: EventDatasetOptions = {}): Promise<Split> {
+  const isCut = given?.timeWindow !== undefined
+  const options = isCut ? { startTime: 0, rest: 'last' as const, ...given } : given
   const set = { title: 'N-MNIST', classNames: digits, sensor: options?.sensor ?? [34, 34] } as Set
   checkEvents(set.title, options)
   checkPath('N-MNIST folder', folder)
@@ -179,8 +181,8 @@ const gestures = [
 
 /**
  * DVS128 Gesture: `trials_to_train.txt`, `trials_to_test.txt`, and for each name in them an
- * `.aedat` (3.1) with its `_labels.csv` (class 1 to 11, start and end in µs). A row is a sample: the events
- * of start ≤ t < end, as SpikingJelly cuts them.
+ * `.aedat` (3.1) with its `_labels.csv` (class 1 to 11, start and end in µs). A row is a sample:
+ * the events of start ≤ t < end, as SpikingJelly cuts them.
  *
  * @throws SpikewasmError naming what is missing, or the line that is wrong
  */
