@@ -17,15 +17,29 @@ import { withFiles } from './mistakes.js'
 interface Entry {
   /** What `--data` names; absent for data in the package. */
   readonly source?: string
-  readonly load: (path: string) => Split | Promise<Split>
+  readonly load: (path: string, options: PictureArguments) => Split | Promise<Split>
+  /** Whether `--image-size` and `--cache` are for it. */
+  readonly pictures?: true
   /** [C, H, W] of the data set as published, for `info`. */
   readonly shape: Shape
   readonly classes: number
-  /** What `--augment` does; absent where it is not offered. */
+  /** What `--augment` does to bytes. */
   readonly augmentation?: AugmentOptions
+  /** Whether its loader knows what `--augment` does. */
+  readonly moves?: true
   readonly defaults: Defaults
   /** More threads than this are not faster; absent where all processors help. */
   readonly maxThreads?: number
+}
+
+/** Of folders of pictures. */
+interface PictureArguments {
+  /** Side of a sample, in pixels. */
+  readonly imageSize?: number
+  /** Folder for converted pictures. */
+  readonly cache?: string
+  /** Whether training pictures change. */
+  readonly augment?: boolean
 }
 
 interface Defaults {
@@ -48,6 +62,10 @@ const cifarLike = {
   defaults: { epochs: 20, batchSize: 128, lr: 0.1, weightDecay: 5e-4 },
 } as const
 
+/** Share of the picture that the middle of ImageNet's is. */
+const MIDDLE = 224 / 256
+const IMAGENET_SIZE = 224
+
 export const datasets = {
   digits: {
     load: () => loaders.digits(),
@@ -56,19 +74,45 @@ export const datasets = {
     defaults: { epochs: 30, batchSize: 32, lr: 0.2, weightDecay: 5e-4 },
     maxThreads: 2,
   },
-  mnist: { ...mnistLike, load: loaders.mnist },
-  'fashion-mnist': { ...mnistLike, load: loaders.fashionMnist },
+  mnist: { ...mnistLike, load: (path) => loaders.mnist(path) },
+  'fashion-mnist': { ...mnistLike, load: (path) => loaders.fashionMnist(path) },
   cifar10: {
     ...cifarLike,
-    source: 'cifar-10-binary.tar.gz or its folder',
+    source: 'cifar-10-binary.tar.gz, its folder, or one of jpg files',
     classes: 10,
-    load: loaders.cifar10,
+    load: (path) => loaders.cifar10(path),
   },
   cifar100: {
     ...cifarLike,
     source: 'cifar-100-binary.tar.gz or its folder',
     classes: 100,
-    load: loaders.cifar100,
+    load: (path) => loaders.cifar100(path),
+  },
+  images: {
+    source: 'a folder with train/<class>/*.jpg and val/ or test/ likewise',
+    pictures: true,
+    load: (path, { imageSize: size, cache }) =>
+      loaders.imageFolder(path, { cache, ...(size ? { size: [size, size] } : {}) }),
+    shape: [3, 32, 32],
+    classes: 10,
+    augmentation: { crop: 4, flip: true },
+    defaults: { epochs: 20, batchSize: 64, lr: 0.1, weightDecay: 5e-4 },
+  },
+  imagenet: {
+    source: 'the folder with train/<synset>/*.JPEG and val/',
+    pictures: true,
+    load: (path, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) =>
+      loaders.imageNet(path, {
+        size: Math.round(crop / MIDDLE),
+        crop,
+        cache,
+        randomResizedCrop: moves,
+        flip: moves,
+      }),
+    shape: [3, IMAGENET_SIZE, IMAGENET_SIZE],
+    classes: 1000,
+    moves: true,
+    defaults: { epochs: 90, batchSize: 64, lr: 0.1, weightDecay: 1e-4 },
   },
 } satisfies Record<string, Entry>
 
@@ -99,13 +143,12 @@ export function defaultThreads(name: DatasetName): number {
   return Math.min(maxThreads, availableParallelism())
 }
 
-export interface DataArguments {
+export interface DataArguments extends PictureArguments {
   readonly dataset: DatasetName
   /** Path that `--data` gives. */
   readonly data?: string
   readonly limitTrain?: number
   readonly limitTest?: number
-  readonly augment?: boolean
 }
 
 /**
@@ -120,6 +163,8 @@ export async function loadData({
   limitTrain,
   limitTest,
   augment: augmented,
+  imageSize,
+  cache,
 }: DataArguments): Promise<Split> {
   const entry: Entry = datasets[name]
   expect(
@@ -133,12 +178,19 @@ export async function loadData({
       `${JSON.stringify(data)}; name its data set with --dataset`,
   )
   expect(
-    !augmented || entry.augmentation !== undefined,
+    !augmented || entry.augmentation !== undefined || entry.moves === true,
     () =>
       `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`,
   )
+  for (const [option, value] of Object.entries({ '--image-size': imageSize, '--cache': cache }))
+    expect(
+      value === undefined || entry.pictures === true,
+      () =>
+        `${option} must be left out for --dataset ${name}, got ${value}; it is for ` +
+        ofPictures().join(' and '),
+    )
   return withFiles(async () => {
-    const { train, test } = await entry.load(data ?? '')
+    const { train, test } = await entry.load(data ?? '', { imageSize, cache, augment: augmented })
     const limited = (part: Dataset, limit: number | undefined): Dataset =>
       limit === undefined ? part : subset(part, limit)
     const training = limited(train, limitTrain)
@@ -175,5 +227,12 @@ export function stepsFor(
 
 /** Names of the data sets that `--augment` is for. */
 export function augmentable(): string[] {
-  return datasetNames.filter((name) => 'augmentation' in datasets[name])
+  return datasetNames.filter(
+    (name) => 'augmentation' in datasets[name] || 'moves' in datasets[name],
+  )
+}
+
+/** Names of the data sets that are folders of pictures. */
+export function ofPictures(): string[] {
+  return datasetNames.filter((name) => 'pictures' in datasets[name])
 }

@@ -22,6 +22,8 @@ interface EvalArguments {
   readonly weights?: string
   readonly dataset?: DatasetName
   readonly data?: string
+  readonly imageSize?: number
+  readonly cache?: string
   readonly model?: ModelName
   readonly timeSteps?: number
   readonly tau?: number
@@ -52,6 +54,8 @@ export function evalCommand(command: Command): Command {
     )
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
+    .addOption(shared.imageSize())
+    .addOption(shared.cache())
     .addOption(fromRun(shared.model()))
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
@@ -113,7 +117,8 @@ async function evaluate(args: EvalArguments): Promise<void> {
 
   const input = options.input ?? part.shape
   expectShape(part, given, args)
-  const classes = run?.classes ?? datasets[dataset].classes
+  const classes =
+    run?.classes ?? ('pictures' in datasets[dataset] ? part.classes : datasets[dataset].classes)
   const model = await compile(given.network(input, classes), {
     ...options,
     purpose: 'inference',

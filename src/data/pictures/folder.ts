@@ -179,6 +179,7 @@ export async function splitOf(shared: Shared, train: Part, test: Part): Promise<
       channels,
       crop,
       size,
+      alike: checked.crop === undefined && typeof size !== 'object',
       classes: shared.classNames.length,
       classNames: shared.classNames,
       normalization,
