@@ -52,6 +52,8 @@ export function diagnoseCommand(command: Command): Command {
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
+    .addOption(shared.imageSize())
+    .addOption(shared.cache())
     .addOption(fromRun(shared.modelOfData()))
     .addOption(networkOnly(modelOptions.run()))
     .addOption(networkOnly(modelOptions.weights()))

@@ -35,6 +35,8 @@ interface EvalArguments extends EventArguments, NirArguments {
   readonly weights?: string
   readonly dataset?: DatasetName
   readonly data?: string
+  readonly imageSize?: number
+  readonly cache?: string
   readonly model?: ModelName
   readonly timeSteps?: number
   readonly tau?: number
@@ -67,6 +69,8 @@ export function evalCommand(command: Command): Command {
   return command
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
+    .addOption(shared.imageSize())
+    .addOption(shared.cache())
     .addOption(fromRun(shared.modelOfData()))
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
@@ -155,7 +159,8 @@ async function evaluate(args: EvalArguments): Promise<void> {
 
   const input = options.input ?? part.shape
   expectShape(part, given, args)
-  const classes = run?.classes ?? datasets[dataset].classes
+  const classes =
+    run?.classes ?? ('pictures' in datasets[dataset] ? part.classes : datasets[dataset].classes)
   const model = await compile(given.network(input, classes), {
     ...options,
     purpose: 'inference',

@@ -141,6 +141,16 @@ export const shared = {
       '--threads <n>',
       'worker threads, at most (default: all processors; at most 2 for digits)',
     ),
+  imageSize: (): Option =>
+    counting(
+      '--image-size <n>',
+      "images, imagenet: side of a sample in pixels (default: imagenet 224, images the files')",
+    ),
+  cache: (): Option =>
+    new Option(
+      '--cache <folder>',
+      'images, imagenet, recordings: keep what was converted once there',
+    ),
   limitTrain: (): Option =>
     counting('--limit-train <n>', 'only the first n training samples (default: all)'),
   limitTest: (): Option =>

@@ -97,7 +97,11 @@ async function trialsOf(net: ApartNet, args: VerifyArguments): Promise<Trial[]> 
   const { run } = given
   const dataset = args.dataset ?? run?.dataset ?? 'digits'
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
-  const { train, test } = await loadData({ dataset, data: args.data ?? source.data })
+  const { train, test } = await loadData({
+    dataset,
+    data: args.data ?? source.data,
+    imageSize: source.imageSize,
+  })
   const { input, classes } = net.info
   return makeTrials({
     net,

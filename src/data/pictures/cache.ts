@@ -94,7 +94,7 @@ export class SampleCache {
     this.sums = new Int32Array(this.record.buffer, 0, 2)
     this.bytes = this.record.subarray(SUM)
     // Node closes no file by itself that a data set holds; nobody says when it is the last time.
-    open.register(this, file)
+    open.register(this, file, this)
   }
 
   /**
@@ -115,6 +115,12 @@ export class SampleCache {
         { cause: error },
       )
     }
+  }
+
+  /** Closes the file; nothing may be asked for any more. */
+  close(): void {
+    open.unregister(this)
+    closeSync(this.file)
   }
 
   private at(index: number): number {

@@ -32,6 +32,13 @@ interface JpegJs {
   decode(bytes: Uint8Array, options: object): Picture
 }
 
+/**
+ * Pixels that a byte of a file can stand for at most: a block of 8 × 8 takes a bit in JPEG, and
+ * deflate packs 1,032 bytes of 8 pixels each into one. A head that claims more is a lie, which
+ * would cost time and memory to find out.
+ */
+const PIXELS_OF_BYTE = { jpeg: 8 * 64, png: 8 * 1032 }
+
 /** What decodes pictures. Null where a package is not installed. */
 export interface Codecs {
   readonly jpeg: ((bytes: Uint8Array) => Picture) | null
@@ -179,6 +186,11 @@ export function decodePicture(bytes: Uint8Array, path: string): Picture {
     throw new SpikewasmError(
       `${path}: must have from 1 to ${MOST_PIXELS} pixels, got ${width} × ${height}; make it ` +
         'smaller',
+    )
+  if (width * height > 4096 + PIXELS_OF_BYTE[png ? 'png' : 'jpeg'] * bytes.length)
+    throw new SpikewasmError(
+      `${path}: must be a whole ${png ? 'png' : 'jpg'} picture, got ${bytes.length} bytes for ` +
+        `${width} × ${height} pixels; repair or remove it`,
     )
   const decode = png
     ? (loaded.png ?? install(files.png[0], path, 'it to jpg'))
