@@ -22,7 +22,8 @@ export function addEventFlags(command: Command, { training = false } = {}): Comm
     .addOption(
       numeric(
         '--start-time <µs>',
-        'with --time-window: where the first frame begins (default: at the first event; with --nir 0)',
+        'with --time-window: where the first frame begins (default: at the first event; ' +
+          'with --nir 0)',
       ),
     )
     .addOption(
