@@ -4,6 +4,15 @@
  */
 
 export {
+  activeFloats,
+  activeMasks,
+  activeQuad,
+  activeRow,
+  activeSpikes,
+  activeWide,
+  takeBytes,
+} from './activity/active'
+export {
   gradientAdd,
   gradientAddTimes,
   gradientPair,
@@ -13,6 +22,7 @@ export {
 export { delay, delaySpikes } from './activity/delay'
 export { join, joinSpikes, split, spread, spreadBytes } from './activity/join'
 export { addAffineRow, addCountWindow, addRow, materialise } from './activity/materialise'
+export { recordSpikes, recordStep } from './activity/record'
 export {
   countPositive,
   passWherePositive,
@@ -159,7 +169,14 @@ export {
   neuronLearnStill4,
 } from './neuron/learn-loops'
 export { neuron } from './neuron/neuron'
-export { neuronPlain, neuronPlainB, neuronPlainS } from './neuron/plain'
+export {
+  countedPlain,
+  countedPlainB,
+  countedPlainS,
+  neuronPlain,
+  neuronPlainB,
+  neuronPlainS,
+} from './neuron/plain'
 export {
   neuronAtan,
   neuronErf,

@@ -303,6 +303,12 @@ export enum Op {
    * Dropout of floats, and the gradient behind any dropout; unit = chunk of pixels. DropoutWord.
    */
   DropoutFloats = 49,
+  /** Counts the steps at which inputs that are spikes are not 0; unit = chunk of pixels. ActiveWord. */
+  ActiveSpikes = 140,
+  /** The same of inputs that are floats. ActiveWord. */
+  ActiveFloats = 141,
+  /** The spikes of a call among those of all steps; unit = chunk of bytes. RecordWord. */
+  RecordSpikes = 142,
   /** Floats floats of Out become 0; unit = PerUnit floats. ClearWord. */
   Clear = 53,
   /** Out[0] = Σ In[0 … Count − 1], in order; one unit. SumScalarsWord. */
@@ -905,6 +911,27 @@ export enum NeuronWord {
   LearnablePartials = 51,
   /** Online methods: h'(u_t) [P][C] written forward, 0 otherwise. */
   SurrogateOut = 52,
+
+  // What evaluation counts.
+  /**
+   * `ActivityCount` of each unit, to which the valid images add: potentials that changed, spikes; 0:
+   * not counted.
+   */
+  Activity = 53,
+  /** Address of a u32: whether it is counted in this run. */
+  ActivityWanted = 54,
+  PixelsPerImage = 55,
+  /** Channels without padding. */
+  RealC = 56,
+}
+
+/** What a unit of neurons has counted; bytes from its start. */
+export enum ActivityCount {
+  /** u64: steps at which a potential was not what it was a step before; the first step is one. */
+  Changes = 0,
+  /** u64 */
+  Spikes = 8,
+  Bytes = 16,
 }
 
 /** Worker scratch of the neuron kernels. */
@@ -1442,6 +1469,57 @@ export enum Surrogate {
 }
 
 /** Words of max pooling, forward and backward. */
+export enum RecordWord {
+  /** Masks u8 of a call [plane][Bytes]. */
+  In = 4,
+  /** Masks u8 of all steps [plane][Bytes]. */
+  Out = 5,
+  /** Bytes of a plane. */
+  Bytes = 6,
+  BytesPerUnit = 7,
+  /** Steps of one call. */
+  T = 8,
+}
+
+export enum ActiveWord {
+  /** u32 [pixels of an image][C]: counts go on from what is there. */
+  Out = 4,
+  /** u32 [units]: 1 once a value has come that is neither 0 nor ±1. */
+  Others = 5,
+  Images = 6,
+  /** Pixels of an image, and its width. */
+  Pixels = 7,
+  W = 8,
+  C = 9,
+  /** Steps of one call. */
+  T = 10,
+  PixelsPerUnit = 11,
+
+  // Floats: where they are.
+  In = 12,
+  /** Non-zero: In is the address of a word that holds the address. */
+  Indirect = 13,
+  PixelBytes = 14,
+  /** Bytes between steps; 0: the same at every step. */
+  StepBytes = 15,
+  /** Bytes between steps of a loop over t outside. */
+  LoopBytes = 16,
+
+  // Spikes, seen through a window.
+  /** Table of `SourceWord`s. */
+  Sources = 17,
+  SourceCount = 18,
+  PlaneBytes = 19,
+  SourceH = 20,
+  SourceW = 21,
+  KernelH = 22,
+  KernelW = 23,
+  StrideH = 24,
+  StrideW = 25,
+  PadH = 26,
+  PadW = 27,
+}
+
 export enum PoolWord {
   /** Masks, or floats [P][T][C]. */
   Out = 4,

@@ -1,8 +1,10 @@
 /** From an operation's number to its kernel. */
 
+import { activeFloats, activeSpikes } from '../activity/active'
 import { delay, delaySpikes } from '../activity/delay'
 import { join, joinSpikes, split } from '../activity/join'
 import { materialise } from '../activity/materialise'
+import { recordSpikes } from '../activity/record'
 import { relu, reluBackward } from '../activity/relu'
 import { scaled } from '../activity/scaled'
 import { cellBackwardTime } from '../cell/backward'
@@ -160,6 +162,15 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Materialise:
       materialise(rec, unit, t, scratch)
+      break
+    case Op.ActiveSpikes:
+      activeSpikes(rec, unit, t, scratch)
+      break
+    case Op.ActiveFloats:
+      activeFloats(rec, unit, t, scratch)
+      break
+    case Op.RecordSpikes:
+      recordSpikes(rec, unit, t, scratch)
       break
     case Op.MaxPool:
       maxPool(rec, unit, t, scratch)

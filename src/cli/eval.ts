@@ -15,7 +15,7 @@ import type { EventArguments } from './event-options.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
-import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
+import { decimal, keyValueTable, operationRows, peakMemoryMB, percent, printJson, rateRows } from './report.js'
 import { dataOf } from './run-folder.js'
 import { type GivenModel, givenModel, modelOptions } from './which-model.js'
 
@@ -161,7 +161,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
     given.load(model)
     const began = performance.now()
     const measured = await model.evaluate(part, { topK: args.topK })
-    const { accuracy, loss, count, firingRates } = measured
+    const { accuracy, loss, count, firingRates, operations } = measured
     const samplesPerSecond = count / ((performance.now() - began) / 1000)
     const { threads, timeSteps, method, parameterCount: parameters } = model
     if (args.json) {
@@ -172,6 +172,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
         samplesPerSecond,
         peakMemoryMB: peakMemoryMB(),
         firingRates,
+        operations,
         spikes: spikesOf(model, measured),
         ...answersOf(measured),
       }
@@ -196,6 +197,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
       ['speed', `${Math.round(samplesPerSecond)} samples/s`],
       ['peak memory', `${peakMemoryMB().toFixed(0)} MB`],
       ...rateRows(firingRates),
+      ...operationRows(operations),
     ]
     process.stdout.write(`${name} on ${part.name}\n${keyValueTable(rows)}\n`)
     if (!args.perClass) return

@@ -2,6 +2,7 @@
 
 import type { Graph, GraphNode } from '../graph/trace.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
+import { countValues } from './activity.js'
 import {
   chooseBySpikes,
   denseWithoutChoice,
@@ -81,6 +82,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const bias = context.parameter(index, 'bias') || undefined
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
+    countValues(pass, node, 'input', floats?.shape ?? x.shape, floats ?? (onSpikes as SpikeInput))
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
     if (bytes) emitForwardOnBytes(b, { ...job, ...bytes })

@@ -26,6 +26,7 @@ import { ref } from '../../src/plan/words.js'
 
 const kinds = Object.values(records) as RecordKind[]
 const {
+  ActiveWord,
   AdamWord,
   AdaptiveWord,
   DelayWord,
@@ -61,6 +62,7 @@ const {
   OutputWord,
   PoolWord,
   RatePenaltyWord,
+  RecordWord,
   ReluBackwardWord,
   ReluWord,
   SgdWord,
@@ -86,6 +88,9 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.NeuronBackwardOnline]: NeuronBackWord,
   [Op.GradientSum]: NeuronBackWord,
   [Op.Materialise]: MaterialiseWord,
+  [Op.ActiveSpikes]: ActiveWord,
+  [Op.ActiveFloats]: ActiveWord,
+  [Op.RecordSpikes]: RecordWord,
   [Op.MaxPool]: PoolWord,
   [Op.MaxPoolFloats]: PoolWord,
   [Op.MaxPoolBackward]: PoolWord,

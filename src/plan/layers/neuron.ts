@@ -5,6 +5,7 @@ import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
 import { cellOfNeuron } from '../../nn/layers/spiking.js'
 import { lowerCell } from '../cell.js'
+import { countNeurons, recordMasks } from '../activity.js'
 import {
   giveGradient,
   gradientTimeSum,
@@ -117,6 +118,7 @@ export const neuron: LayerPlan<Neuron> = {
           ? pass.carried(`${node.name} rho`, values, 'kept')
           : undefined,
       learnable: layer.learnable ? context.parameter(node.index, 'w') : 0,
+      ...countNeurons(pass, node, units),
     }
     emitNeuron(pass, record)
     const { masks, counts } = output
@@ -131,6 +133,7 @@ export const neuron: LayerPlan<Neuron> = {
       eligibility,
       shape: node.shape,
       stored,
+      recorded: recordMasks(pass, output),
     })
 
     pass.backward(node, () => {

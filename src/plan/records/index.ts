@@ -2,6 +2,7 @@
 
 import type { Op } from '../../../assembly/opcodes.js'
 import { reluBackward, reluForward } from '../layers/relu.js'
+import * as active from './active.js'
 import { materialise } from './activity.js'
 import { cellRecords } from './cell.js'
 import { convolutionRecords } from './convolution.js'
@@ -21,6 +22,9 @@ type Table = Readonly<Record<Exclude<Op, Op.None>, RecordKind>>
 
 /** By operation. One that has no kind of record is an error of the table's type. */
 export const records: Table = byOp([
+  active.activeSpikes,
+  active.activeFloats,
+  active.recordSpikes,
   norm.normStatistics,
   norm.normFinish,
   norm.normEvaluate,
