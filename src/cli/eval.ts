@@ -117,7 +117,8 @@ function expectShape(
   expect(
     !isWhole || has === takes,
     () =>
-      `${run ?? weights ?? nir}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
+      `${run ?? weights ?? nir}: the model takes samples of [${takes}], got ${name} with ` +
+      `[${has}]; ` +
       'give --dataset with the data that it was trained with',
   )
 }

@@ -31,6 +31,7 @@ import { arrayOf, samplesOf } from '../../src/io/samples/read.js'
 import { serializeState } from '../../src/io/state.js'
 import { readTar } from '../../src/io/tar.js'
 import { readModel } from '../../src/load.js'
+import { nirReaders } from '../nir/fuzz.js'
 import { changed, checkpoints, readers as readersOfCheckpoints } from '../support/checkpoints.js'
 import { testRandom } from '../support/engine.js'
 import { eventReaders } from './fuzz-events.js'
@@ -124,6 +125,7 @@ async function readersOf(): Promise<Record<string, Reader>> {
     gz: { bytes: new Uint8Array(gzipSync(tar)), read: (bytes) => unpack(bytes, 'it') },
     net: { bytes: wasm, read: (bytes) => netInfo(bytes) },
     ...eventReaders(),
+    ...(await nirReaders()),
     ...(await goingOn()),
     ...(await picturesOf()),
   }
