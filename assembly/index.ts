@@ -139,6 +139,14 @@ export {
 export { neuron } from './neuron/neuron'
 export { neuronPlain, neuronPlainB, neuronPlainS } from './neuron/plain'
 export {
+  addMoments,
+  chargeRow,
+  scaleRow,
+  stabilizedCharge,
+  stabilizedFire,
+  stabilizedThreshold,
+} from './neuron/stabilized'
+export {
   neuronAtan,
   neuronErf,
   neuronFastSigmoid,
@@ -187,6 +195,7 @@ export {
   normSums16,
   startMoments,
 } from './norm/moments'
+export { normAllTime } from './norm/all-time'
 export { weightStandardise, weightStandardiseBackward } from './norm/standardise'
 export { adam, adamRange, stepStart } from './optimizer/adam'
 export {

@@ -258,6 +258,11 @@ export enum Op {
   NormBackwardFinish = 24,
   /** Gradient of the input; unit = chunk of rows. NormWord. */
   NormBackwardApply = 25,
+  /**
+   * The affine map from the running statistics (all-time normalisation), which move at the last
+   * step; one unit. AllTimeWord.
+   */
+  NormAllTime = 150,
 
   // Neurons.
   /** Charge, fire, reset over T, with rate and eligibility; unit = chunk of pixels. NeuronWord. */
@@ -268,6 +273,12 @@ export enum Op {
   NeuronBackwardTime = 32,
   /** δ = (Σ contributions) ⊙ h' at one step (online methods). NeuronBackWord. */
   NeuronBackwardOnline = 33,
+  /** Potentials before firing, and their sums; unit = chunk of pixels. NeuronWord, StabilizedWord. */
+  StabilizedCharge = 151,
+  /** The threshold of a step, from those sums; one unit. NeuronWord, StabilizedWord. */
+  StabilizedThreshold = 152,
+  /** Fire and reset by that threshold; unit = chunk of pixels. NeuronWord, StabilizedWord. */
+  StabilizedFire = 153,
 
   // Between them.
   /**
@@ -773,6 +784,37 @@ export enum NormWord {
    * running ones, and count in the mean of InvStd.
    */
   Moves = 31,
+  /** Backward of an all-time normalisation: `AllTimeWord.Frozen`, or 0. */
+  Frozen = 32,
+}
+
+/** Words of `NormAllTime`: see norm/all-time.ts. */
+export enum AllTimeWord {
+  /** Channels as stored, and as they are. */
+  C = 4,
+  RealC = 5,
+  Groups = 6,
+  Weight = 7,
+  Bias = 8,
+  RunningMean = 9,
+  RunningVar = 10,
+  /** Of each step, float32 [Groups][C]. */
+  Mean = 11,
+  InvStd = 12,
+  Scale = 13,
+  Shift = 14,
+  /** float32 [2][C]: running mean and inverse deviation before the first step. */
+  Frozen = 15,
+  /** float64 [2][C]: sums over the steps so far of the mean, and of the mean square. */
+  Totals = 16,
+  /** f32 */
+  Epsilon = 17,
+  Momentum = 18,
+  /** f32: how often a step's deviation may go into the running one, or that into it. */
+  Bound = 19,
+  TotalSteps = 20,
+  /** How many steps have the same statistics. */
+  Moves = 21,
 }
 
 /** Sizes that normalisation's kernels and its planner share. */
@@ -872,6 +914,24 @@ export enum NeuronWord {
   LearnablePartials = 51,
   /** Online methods: h'(u_t) [P][C] written forward, 0 otherwise. */
   SurrogateOut = 52,
+}
+
+/** Words that records of stabilised neurons have beside `NeuronWord`: see neuron/stabilized.ts. */
+export enum StabilizedWord {
+  /** Address of the threshold, f32. */
+  ThresholdAt = 53,
+  /** f32 [2]: how many deviations above the mean the threshold is, and the threshold. */
+  Stability = 54,
+  /** f64 [Units][2]: sums of potentials and of their squares. */
+  Moments = 55,
+  /** Channels without padding. */
+  RealC = 56,
+  Units = 57,
+  /** f32 [1], and its f32 share of a step. */
+  RunningThreshold = 58,
+  Share = 59,
+  /** Potentials before firing, which take the place of V; 0: they are charged here. */
+  Charged = 60,
 }
 
 /** Worker scratch of the neuron kernels. */

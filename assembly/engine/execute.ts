@@ -19,6 +19,8 @@ import { tet } from '../loss/tet'
 import { neuronBackwardRate } from '../neuron/backward-rate'
 import { neuronBackwardTime } from '../neuron/backward-time'
 import { neuron } from '../neuron/neuron'
+import { stabilizedCharge, stabilizedFire, stabilizedThreshold } from '../neuron/stabilized'
+import { normAllTime } from '../norm/all-time'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce } from '../norm/backward'
 import { normEvaluate, normFinish, normStatistics } from '../norm/forward'
 import { weightStandardise, weightStandardiseBackward } from '../norm/standardise'
@@ -137,6 +139,18 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.NormBackwardApply:
       normBackwardApply(rec, unit, t, scratch)
+      break
+    case Op.NormAllTime:
+      normAllTime(rec, unit, t, scratch)
+      break
+    case Op.StabilizedCharge:
+      stabilizedCharge(rec, unit, t, scratch)
+      break
+    case Op.StabilizedThreshold:
+      stabilizedThreshold(rec, unit, t, scratch)
+      break
+    case Op.StabilizedFire:
+      stabilizedFire(rec, unit, t, scratch)
       break
     case Op.Neuron:
       neuron(rec, unit, t, scratch)

@@ -34,6 +34,7 @@ import {
   normal,
   plain,
   smallInput,
+  stabilised,
   standardised,
   stem,
   strided,
@@ -77,6 +78,7 @@ const methods = {
   sltt: { method: 'sltt', update: 'afterwards' },
   'sltt everyStep': { method: 'sltt', update: 'everyStep' },
   'sltt K1': { method: 'sltt', backwardSteps: 1 },
+  os: { method: 'os' },
 } satisfies Record<string, MethodOptions>
 
 type MethodName = keyof typeof methods
@@ -199,6 +201,9 @@ function smallCases(): GoldenCase[] {
   for (const method of ['bptt m', 'bptt s'] as const)
     for (const T of [1, 4, 9])
       cases.push(make('plif', learnable, method, { T, B: 5, threaded: T === 9 }))
+  for (const T of [1, 4, 9])
+    cases.push(make('stabilised', stabilised, 'os', { T, B: 5, threaded: T === 4 }))
+  cases.push(make('stabilised frames', stabilised, 'os', { T: 4, B: 3, more: { frames: true } }))
   const hard = { tau: 3, vReset: -0.25, surrogate: 'triangle' } as const
   for (const method of ['ottt', 'sltt'] as const)
     cases.push(make('standardised hard reset', () => standardised(hard), method, { T: 4, B: 3 }))

@@ -25,6 +25,7 @@ import {
   resnet18,
   type SurrogateName,
   scale,
+  stabilizedLif,
   sequential,
   sewResnet34,
   vggsnn,
@@ -127,6 +128,14 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     linear(128, 5, { bias: false }),
     linear(128, 5, { standardise: true }),
     linear(128, 5, { init: { normal: 0.3 } }),
+  ],
+  stabilizedLif: [
+    stabilizedLif(),
+    stabilizedLif({ tau: 3, decayInput: true }),
+    stabilizedLif({ vThreshold: 2, vReset: 0.5 }),
+    stabilizedLif({ surrogate: 'atan' }),
+    stabilizedLif({ alpha: 3 }),
+    stabilizedLif({ momentum: 0.3 }),
   ],
   batchNorm2d: [batchNorm2d(2), batchNorm2d(2, { eps: 1e-3 }), batchNorm2d(2, { momentum: 0.3 })],
   neuron: [

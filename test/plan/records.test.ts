@@ -27,6 +27,7 @@ import { ref } from '../../src/plan/words.js'
 const kinds = Object.values(records) as RecordKind[]
 const {
   AdamWord,
+  AllTimeWord,
   BlendWord,
   ChooseWord,
   ClipWord,
@@ -53,6 +54,7 @@ const {
   ReluBackwardWord,
   ReluWord,
   SgdWord,
+  StabilizedWord,
   StepStartWord,
   SumScalarsWord,
   TermWord,
@@ -69,6 +71,10 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.NormBackwardReduce]: NormWord,
   [Op.NormBackwardFinish]: NormWord,
   [Op.NormBackwardApply]: NormWord,
+  [Op.NormAllTime]: AllTimeWord,
+  [Op.StabilizedCharge]: StabilizedWord,
+  [Op.StabilizedThreshold]: StabilizedWord,
+  [Op.StabilizedFire]: StabilizedWord,
   [Op.Neuron]: NeuronWord,
   [Op.NeuronBackwardTime]: NeuronWord,
   [Op.NeuronBackwardRate]: NeuronBackWord,
@@ -200,8 +206,13 @@ test('every word of an enum is a field of an operation whose words it names, and
   }
   const sizes = new Set(namesOf(ConvWord).map((name) => ConvWord[name as keyof typeof ConvWord]))
   const unusedSizes = new Set<number>(sizes)
+  // Records of stabilised neurons have words of neurons beside their own.
+  const neuronWords = namesOf(NeuronWord).map(
+    (name) => NeuronWord[name as keyof typeof NeuronWord],
+  )
   for (const [words, of] of enums) {
     const used = new Set(of.flatMap(({ schema }) => Object.values(schema).map((f) => f.word)))
+    if (words === StabilizedWord) for (const word of neuronWords) used.delete(word)
     for (const name of namesOf(words))
       assert.ok(used.delete(words[name] as number), `${of.map(nameOf)}: no field is ${name}`)
     if (withSizes.includes(words))

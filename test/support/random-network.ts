@@ -26,6 +26,7 @@ import {
   type StepMode,
   scale,
   sequential,
+  stabilizedLif,
   tet,
 } from '../../src/index.js'
 import type { Module } from '../../src/nn/module.js'
@@ -39,13 +40,20 @@ const integer = (random: Random, from: number, to: number): number =>
   from + Math.floor(random() * (to - from + 1))
 const one = <T>(random: Random, of: readonly T[]): T => of[integer(random, 0, of.length - 1)]
 
-const neuron = (random: Random, learnable: boolean): Module => {
+/** Neurons that only some methods have, or none: true for those of a learnable tau. */
+type Special = boolean | 'stabilized'
+
+const neuron = (random: Random, special: Special): Module => {
   const options = {
     vReset: one(random, [null, null, 0, -0.25]),
     detachReset: random() < 0.6,
     decayInput: random() < 0.3,
   }
-  if (learnable && random() < 0.3) return plif(options)
+  if (special === 'stabilized' && random() < 0.5) {
+    const { vReset, decayInput } = options
+    return stabilizedLif({ vReset, decayInput })
+  }
+  if (special === true && random() < 0.3) return plif(options)
   return random() < 0.1 ? integrateAndFire() : lif({ tau: one(random, [1.25, 2]), ...options })
 }
 
@@ -76,7 +84,7 @@ const convolution = (random: Random, from: number, to: number): Module => {
 export function randomNetwork(
   random: Random,
   [channels, height]: readonly [number, number, number],
-  learnable: boolean,
+  learnable: Special,
 ): Block {
   const layers: Module[] = []
   let width = one(random, [4, 8, 12, 20])
@@ -138,6 +146,7 @@ const methods: readonly [Method, StepMode][] = [
   ['bptt', 's'],
   ['ottt', 's'],
   ['sltt', 's'],
+  ['os', 's'],
 ]
 
 /** A network with everything that a plan is made for. */
@@ -153,7 +162,10 @@ export function randomPlanOptions(random: Random): PlanOptions {
   const [method, stepMode] = one(random, methods)
   const timeSteps = one(random, [1, 2, 4, 6, 9])
   const purpose = one(random, ['train', 'train', 'train', 'inference', 'stream'] as const)
-  const graph = trace(randomNetwork(random, input, method === 'bptt'), input)
+  const graph = trace(
+    randomNetwork(random, input, method === 'os' ? 'stabilized' : method === 'bptt'),
+    input,
+  )
   const options: PlanOptions = {
     graph,
     input,
@@ -163,7 +175,7 @@ export function randomPlanOptions(random: Random): PlanOptions {
     inspect: random() < 0.2,
     method,
     stepMode,
-    update: random() < 0.5 ? 'afterwards' : 'everyStep',
+    update: random() < 0.5 || method === 'os' ? 'afterwards' : 'everyStep',
     mseWeight: 0.05,
     backwardSteps: timeSteps,
     purpose,
@@ -176,7 +188,7 @@ export function randomPlanOptions(random: Random): PlanOptions {
 /** The standard one mostly; else a loss, and penalties, that the method defines. */
 function randomTraining(random: Random, { method, graph }: PlanOptions): TrainingSpec {
   if (random() < 0.6) return standardTraining
-  const online = method === 'ottt' || method === 'sltt'
+  const online = method === 'ottt' || method === 'sltt' || method === 'os'
   const of = online || random() < 0.5 ? 'rates' : 'counts'
   const losses: readonly Loss[] = [
     crossEntropy({ labelSmoothing: 0.1, of }),

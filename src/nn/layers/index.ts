@@ -12,6 +12,7 @@ import type { MaxPool2d } from './max-pool2d.js'
 import type { Neuron } from './neuron.js'
 import type { Relu } from './relu.js'
 import type { Scale } from './scale.js'
+import type { StabilizedLif } from './stabilized-lif.js'
 
 export { type AdaptiveAvgPool2d, adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
 export { type AvgPool2d, avgPool2d } from './avg-pool2d.js'
@@ -33,6 +34,11 @@ export {
 } from './neuron.js'
 export { type Relu, relu } from './relu.js'
 export { type Scale, scale } from './scale.js'
+export {
+  type StabilizedLif,
+  type StabilizedLifOptions,
+  stabilizedLif,
+} from './stabilized-lif.js'
 export type { Init, LinearOptions } from './weights.js'
 export type { PoolOptions } from './window.js'
 
@@ -53,3 +59,4 @@ export type Layer =
   | Scale
   | Identity
   | Relu
+  | StabilizedLif

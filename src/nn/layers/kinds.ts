@@ -14,6 +14,7 @@ import { maxPool2dKind } from './max-pool2d.js'
 import { neuronKind } from './neuron.js'
 import { reluKind } from './relu.js'
 import { scaleKind } from './scale.js'
+import { stabilizedLifKind } from './stabilized-lif.js'
 
 const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K }>> } = {
   conv2d: conv2dKind,
@@ -28,6 +29,7 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   scale: scaleKind,
   identity: identityKind,
   relu: reluKind,
+  stabilizedLif: stabilizedLifKind,
 }
 
 /** The kind of a layer. Its functions take that layer as their first argument. */

@@ -1,28 +1,10 @@
 /** Spiking neurons. */
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { checkSurrogate, type SurrogateName } from '../surrogates.js'
 import { type LayerKind, sameShape } from './kind.js'
 
-/**
- * Functions h'(x) that stand in for the derivative of a spike in the backward pass; x is the
- * potential minus the threshold, α the option `alpha`:
- *
- * - `sigmoid` α σ(αx) (1 − σ(αx))
- * - `atan` (α/2) / (1 + (παx/2)²)
- * - `triangle` max(0, α − α²|x|)
- * - `rectangle` α where |x| < 1/(2α), else 0
- * - `fastSigmoid` 1 / (1 + α|x|)² (snnTorch's)
- * - `piecewiseExp` (α/2) exp(−α|x|)
- * - `erf` (α/√π) exp(−α²x²)
- */
-export type SurrogateName =
-  | 'sigmoid'
-  | 'atan'
-  | 'triangle'
-  | 'rectangle'
-  | 'fastSigmoid'
-  | 'piecewiseExp'
-  | 'erf'
+export type { SurrogateName } from '../surrogates.js'
 
 /** What `lif`, `integrateAndFire` and `plif` make. */
 export interface Neuron {
@@ -44,16 +26,6 @@ export interface Neuron {
   readonly alpha: number
   /** τ is a parameter (PLIF). */
   readonly learnable: boolean
-}
-
-const defaultAlpha: Record<SurrogateName, number> = {
-  sigmoid: 4,
-  atan: 2,
-  triangle: 1,
-  rectangle: 1,
-  fastSigmoid: 25,
-  piecewiseExp: 1,
-  erf: 2,
 }
 
 /** Options of `lif`, `plif` and, but for `tau` and `decayInput`, `integrateAndFire`. */
@@ -89,12 +61,7 @@ const neuronOptions = ['tau', 'decayInput', ...fixedTauOptions]
 
 function neuron(name: string, tau: number, learnable: boolean, options: NeuronOptions): Neuron {
   const { vThreshold = 1, vReset = null, surrogate = 'sigmoid' } = options
-  const surrogates = Object.keys(defaultAlpha)
-  expect(
-    surrogates.includes(surrogate),
-    () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`,
-  )
-  const { alpha = defaultAlpha[surrogate] } = options
+  const alpha = checkSurrogate(name, surrogate, options.alpha)
   expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
   expect(
     !learnable || tau < Number.POSITIVE_INFINITY,
@@ -107,10 +74,6 @@ function neuron(name: string, tau: number, learnable: boolean, options: NeuronOp
   expect(
     vReset === null || (Number.isFinite(vReset) && vReset < vThreshold),
     () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
-  )
-  expect(
-    Number.isFinite(alpha) && alpha > 0,
-    () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`,
   )
   const decayInput = checkBoolean(`${name}.decayInput`, options.decayInput, false)
   const detachReset = checkBoolean(`${name}.detachReset`, options.detachReset, true)

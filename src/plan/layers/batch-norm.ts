@@ -5,9 +5,9 @@ import type { BatchNorm2d } from '../../nn/layers/index.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { emitNeuron } from '../neuron-record.js'
-import { emitNormBackward, emitNormFinish, emitNormStatistics } from '../norm.js'
+import { allTimeBound, emitNormBackward, emitNormFinish, emitNormStatistics } from '../norm.js'
 import { type Pass, perUnit } from '../pass.js'
-import { normEvaluate } from '../records/norm.js'
+import { normAllTime, normEvaluate } from '../records/norm.js'
 import { type Norm, noPool } from '../tensors.js'
 import type { Buffer } from '../words.js'
 import { materialise } from '../write-out.js'
@@ -15,7 +15,11 @@ import type { LayerPlan } from './layer.js'
 
 /** Whether each step of a batch has statistics of its own. */
 const byStep = ({ training, context }: Pass): boolean =>
-  training && context.method.statistics === 'step'
+  training && context.method.statistics !== 'call'
+
+/** Whether running statistics normalise each step, and move behind all. */
+const isAllTime = ({ training, context }: Pass): boolean =>
+  training && context.method.statistics === 'allTime'
 
 export const batchNorm2d: LayerPlan<BatchNorm2d> = {
   wants: (pass) => ({ moments: pass.training && !(byStep(pass) && pass.callSteps > 1) }),
@@ -61,6 +65,9 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       averages && byStep(pass)
         ? pass.carried(`${node.name} mean inverse deviation`, stored * 4, 'kept')
         : undefined
+    const frozen = isAllTime(pass)
+      ? pass.carried(`${node.name} frozen statistics`, 2 * stored * 4, 'statistics')
+      : undefined
     const shape = { channels: stored, groups }
     const weight = context.parameter(node.index, 'weight') || undefined
     const affine = {
@@ -84,6 +91,7 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
     emitNormFinish(b, {
       ...shape,
       ...affine,
+      ...(frozen ? { runningMean: undefined, runningVar: undefined } : {}),
       rows,
       units,
       partial,
@@ -95,6 +103,20 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       meanInvStd,
       totalSteps: pass.options.timeSteps,
     })
+    if (frozen)
+      b.emit(normAllTime, 1, {
+        ...shape,
+        ...affine,
+        realChannels: tensor.shape[0],
+        momentum: layer.momentum,
+        mean: norm.mean,
+        invStd: norm.invStd,
+        frozen,
+        totals: pass.carried(`${node.name} totals over time`, 2 * stored * 8, 'statistics'),
+        bound: allTimeBound(pass.options.frames),
+        totalSteps: pass.options.timeSteps,
+        moves: callSteps / tensor.steps,
+      })
 
     pass.backward(node, () => {
       if (norm.gradient.length === 0) return
@@ -116,6 +138,7 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
         mean: norm.mean,
         invStd: norm.invStd,
         meanInvStd,
+        frozen,
         weight,
         weightGradient: context.gradient(node.index, 'weight') || undefined,
         biasGradient: context.gradient(node.index, 'bias') || undefined,

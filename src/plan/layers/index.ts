@@ -16,6 +16,7 @@ import { maxPool2d } from './max-pool2d.js'
 import { neuron } from './neuron.js'
 import { relu } from './relu.js'
 import { scale } from './scale.js'
+import { stabilizedLif } from './stabilized-lif.js'
 
 const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   input,
@@ -32,6 +33,7 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   flatten,
   identity,
   relu,
+  stabilizedLif,
 }
 
 /** The plan of a node's layer, which is to be called with that layer. */

@@ -12,6 +12,7 @@ import * as norm from './norm.js'
 import * as optimizer from './optimizer.js'
 import * as pool from './pool.js'
 import { byOp, type RecordKind } from './schema.js'
+import * as stabilized from './stabilized.js'
 import { sumScalars, timeSum, trace, traceGradient } from './sums.js'
 
 type Table = Readonly<Record<Exclude<Op, Op.None>, RecordKind>>
@@ -24,8 +25,12 @@ export const records: Table = byOp([
   norm.normBackwardReduce,
   norm.normBackwardFinish,
   norm.normBackwardApply,
+  norm.normAllTime,
   neurons.neuron,
   neurons.neuronBackwardTime,
+  stabilized.stabilizedCharge,
+  stabilized.stabilizedThreshold,
+  stabilized.stabilizedFire,
   gradient.neuronBackwardRate,
   gradient.neuronBackwardOnline,
   gradient.gradientSum,
