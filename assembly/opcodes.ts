@@ -328,6 +328,10 @@ export enum Op {
   MeanSquaredError = 90,
   /** Temporal efficient training: a loss of each step's output; one unit. LossWord. */
   Tet = 91,
+  /**
+   * Self-distillation: a loss of several outputs, and their gradients; one unit. LossWord.
+   */
+  SelfDistillation = 154,
   /** Penalty on firing rates, and its gradient; unit = PixelsPerUnit pixels. RatePenaltyWord. */
   RatePenalty = 92,
   /** SGD; unit = chunk of the parameters. SgdWord. */
@@ -1108,6 +1112,23 @@ export enum LossWord {
   Values = 22,
   /** Non-zero: with Instantaneous every step has a gradient, whatever Control.StepMask says. */
   AllSteps = 23,
+  /** Table of `ExitCount` outputs, the last one being the network's: ExitWord. */
+  Exits = 24,
+  ExitCount = 25,
+  /** f32: weights of the cross entropies and of the divergences, and the softmax's temperature. */
+  Alpha = 26,
+  Beta = 27,
+  Temperature = 28,
+}
+
+/** One output of a network with several. */
+export enum ExitWord {
+  /** Its time mean, float32 [B][C]. */
+  Output = 0,
+  /** Its gradient [B][C], or 0. */
+  Delta = 1,
+  /** Bytes of an entry. */
+  Bytes = 8,
 }
 
 export enum RatePenaltyWord {

@@ -15,6 +15,7 @@ import { crossEntropy } from '../loss/cross-entropy'
 import { meanSquaredError } from '../loss/mean-squared-error'
 import { output } from '../loss/output'
 import { ratePenalty } from '../loss/rate-penalty'
+import { selfDistillation } from '../loss/self-distillation'
 import { tet } from '../loss/tet'
 import { neuronBackwardRate } from '../neuron/backward-rate'
 import { neuronBackwardTime } from '../neuron/backward-time'
@@ -222,6 +223,9 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Tet:
       tet(rec, unit, t, scratch)
+      break
+    case Op.SelfDistillation:
+      selfDistillation(rec, unit, t, scratch)
       break
     case Op.RatePenalty:
       ratePenalty(rec, unit, t, scratch)

@@ -76,7 +76,10 @@ type Finish = FieldsOf<typeof normBackwardFinish>
 export interface NormBackward
   extends Rows,
     Pick<Reduce, 'xhat' | 'in' | 'mean'>,
-    Pick<Finish, 'weight' | 'meanInvStd' | 'frozen' | 'weightGradient' | 'biasGradient' | 'accumulate'> {
+    Pick<
+      Finish,
+      'weight' | 'meanInvStd' | 'frozen' | 'weightGradient' | 'biasGradient' | 'accumulate'
+    > {
   readonly name: string
   readonly delta: Buffer
   /** [groups][channels]; not where `meanInvStd` takes its place and x̂ is given. */

@@ -26,6 +26,7 @@ import {
   type SurrogateName,
   scale,
   stabilizedLif,
+  timeMean,
   sequential,
   sewResnet34,
   vggsnn,
@@ -58,7 +59,7 @@ test('random networks with every kind of layer', () => {
   const random = testRandom(7)
   for (let i = 0; i < 60; i++) {
     const input = [1 + (i % 3), 8, 8] as const
-    const network = randomNetwork(random, input, i % 2 === 0)
+    const network = randomNetwork(random, input, ([true, false, 'stabilized'] as const)[i % 3])
     again(network, input)
     for (const { kind } of trace(network, input).nodes) seen.add(kind)
   }
@@ -129,6 +130,7 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     linear(128, 5, { standardise: true }),
     linear(128, 5, { init: { normal: 0.3 } }),
   ],
+  timeMean: [timeMean()],
   stabilizedLif: [
     stabilizedLif(),
     stabilizedLif({ tau: 3, decayInput: true }),
@@ -184,7 +186,8 @@ for (const kind of layerKinds)
     const texts = new Set<string>()
     for (const layer of layers[kind]) {
       const net = networkWith(layer)
-      const model = await net.compile({ input: [2, 8, 8], method: 'bptt', timeSteps: 2 })
+      const method = kind === 'stabilizedLif' ? 'os' : 'bptt'
+      const model = await net.compile({ input: [2, 8, 8], method, timeSteps: 2 })
       const json = model.toJSON()
       const text = JSON.stringify(json)
       texts.add(text)
@@ -194,7 +197,7 @@ for (const kind of layerKinds)
         const found = trace(network, [2, 8, 8])
         const own = found.nodes.find((node) => node.kind === kind)?.layer
         assert.equal(own, layer)
-        const again = await network.compile({ input: [2, 8, 8], method: 'bptt', timeSteps: 2 })
+        const again = await network.compile({ input: [2, 8, 8], method, timeSteps: 2 })
         assert.is(JSON.stringify(again.toJSON()), text)
         assert.equal(
           Object.entries(again.stateDict()).map(([name, { shape }]) => [name, shape]),

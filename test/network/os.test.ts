@@ -87,7 +87,12 @@ for (const engine of [undefined, 'debug'] as const)
       const x = Float32Array.from(batch.x.data)
       const { loss } = await model.trainStep(x, batch.labels, { update: false })
       assert.ok(Math.abs(loss - batch.loss) <= 1e-5, `batch ${i}: loss ${loss}, ${batch.loss}`)
-      const close = (what: string, got: ArrayLike<number>, want: readonly number[], most = 1e-4) => {
+      const close = (
+        what: string,
+        got: ArrayLike<number>,
+        want: readonly number[],
+        most = 1e-4,
+      ) => {
         const error = relativeError(Float32Array.from(got), want)
         assert.ok(error <= most, `batch ${i}, ${what}: relative error ${error}`)
       }
@@ -120,7 +125,8 @@ test('os: predictions are of the running threshold, the same alone, in a batch a
   const state = model.stateDict()
   await model.dispose()
   // A network of plain neurons with that threshold predicts the same.
-  const at = (name: string) => lif({ tau: 2, vThreshold: state[`${name}.running_threshold`].data[0] })
+  const at = (name: string) =>
+    lif({ tau: 2, vThreshold: state[`${name}.running_threshold`].data[0] })
   const plain = await sequential(
     conv2d(2, 5, 3, { padding: 1 }),
     batchNorm2d(5, { eps: 1e-4 }),
@@ -137,7 +143,10 @@ test('os: predictions are of the running threshold, the same alone, in a batch a
   const { logits: expected } = await plain.predict(input)
   assert.ok(relativeError(all, expected) < 1e-5, 'as plain neurons of that threshold')
   await plain.dispose()
-  for (const more of [{ purpose: 'inference' }, { purpose: 'inference', method: 'rate' }] as const) {
+  for (const more of [
+    { purpose: 'inference' },
+    { purpose: 'inference', method: 'rate' },
+  ] as const) {
     const other = await compiled({ ...more })
     other.loadStateDict(state)
     const { logits } = await other.predict(input)
@@ -174,7 +183,10 @@ const wrong: readonly [Partial<CompileOptions>, RegExp][] = [
   [{ stepMode: 'm' }, /stepMode must be 's' with method os/],
   [{ update: 'everyStep' }, /update is an option of method ottt, sltt, got it with os/],
   [{ backwardSteps: 2 }, /backwardSteps is an option of method sltt, got it with os/],
-  [{ gradientCheckpoint: 'layers' }, /gradientCheckpoint is an option of method bptt, got it with os/],
+  [
+    { gradientCheckpoint: 'layers' },
+    /gradientCheckpoint is an option of method bptt, got it with os/,
+  ],
   [{ timeSteps: 33 }, /timeSteps must be at most 32 with method os, got 33/],
   [{ penalties: [ratePenalty({ weight: 1 })] }, /penalties need/],
   ...(['rate', 'bptt', 'ottt', 'sltt'] as const).map(

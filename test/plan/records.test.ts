@@ -43,6 +43,7 @@ const {
   ContributionWord,
   ConvWord,
   DropoutWord,
+  ExitWord,
   LossWord,
   MaterialiseWord,
   NeuronBackWord,
@@ -101,6 +102,7 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.CrossEntropy]: LossWord,
   [Op.MeanSquaredError]: LossWord,
   [Op.Tet]: LossWord,
+  [Op.SelfDistillation]: LossWord,
   [Op.RatePenalty]: RatePenaltyWord,
   [Op.ConvDense]: DenseWord,
   [Op.SpikeLists]: SpikeWord,
@@ -152,6 +154,7 @@ const withSizes: readonly Record<string, string | number>[] = [
 /** Words of tables' entries, and the fields that hold the tables. */
 const entryWords: Readonly<Record<string, Record<string, string | number>>> = {
   contributions: ContributionWord,
+  exits: ExitWord,
   terms: TermWord,
 }
 

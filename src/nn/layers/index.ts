@@ -13,6 +13,7 @@ import type { Neuron } from './neuron.js'
 import type { Relu } from './relu.js'
 import type { Scale } from './scale.js'
 import type { StabilizedLif } from './stabilized-lif.js'
+import type { TimeMean } from './time-mean.js'
 
 export { type AdaptiveAvgPool2d, adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
 export { type AvgPool2d, avgPool2d } from './avg-pool2d.js'
@@ -39,6 +40,7 @@ export {
   type StabilizedLifOptions,
   stabilizedLif,
 } from './stabilized-lif.js'
+export { type TimeMean, timeMean } from './time-mean.js'
 export type { Init, LinearOptions } from './weights.js'
 export type { PoolOptions } from './window.js'
 
@@ -60,3 +62,4 @@ export type Layer =
   | Identity
   | Relu
   | StabilizedLif
+  | TimeMean

@@ -15,6 +15,7 @@ import { neuronKind } from './neuron.js'
 import { reluKind } from './relu.js'
 import { scaleKind } from './scale.js'
 import { stabilizedLifKind } from './stabilized-lif.js'
+import { timeMeanKind } from './time-mean.js'
 
 const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K }>> } = {
   conv2d: conv2dKind,
@@ -30,6 +31,7 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   identity: identityKind,
   relu: reluKind,
   stabilizedLif: stabilizedLifKind,
+  timeMean: timeMeanKind,
 }
 
 /** The kind of a layer. Its functions take that layer as their first argument. */

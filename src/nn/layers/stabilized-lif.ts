@@ -76,10 +76,7 @@ export function stabilizedLif(options: StabilizedLifOptions = {}): StabilizedLif
   const { tau = 2, vThreshold = 1, vReset = null, surrogate = 'sigmoid', momentum = 0.1 } = options
   const name = 'stabilizedLif'
   const alpha = checkSurrogate(name, surrogate, options.alpha)
-  expect(
-    typeof tau === 'number' && tau > 1,
-    () => `${name}.tau must be > 1, got ${describe(tau)}`,
-  )
+  expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
   expect(
     Number.isFinite(vThreshold) && vThreshold > 0 && Number.isFinite(Math.fround(vThreshold)),
     () => `${name}.vThreshold must be > 0, got ${describe(vThreshold)}`,

@@ -4,6 +4,7 @@ import { Plane, Surrogate } from '../../../assembly/opcodes.js'
 import type { BatchNorm2d } from '../../nn/layers/index.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
+import { isOfMeans } from '../means.js'
 import { emitNeuron } from '../neuron-record.js'
 import { allTimeBound, emitNormBackward, emitNormFinish, emitNormStatistics } from '../norm.js'
 import { type Pass, perUnit } from '../pass.js'
@@ -95,7 +96,7 @@ export const batchNorm2d: LayerPlan<BatchNorm2d> = {
       rows,
       units,
       partial,
-      repeats: byStep(pass) ? 1 : callSteps / tensor.steps,
+      repeats: byStep(pass) || isOfMeans(pass.options.graph, node) ? 1 : callSteps / tensor.steps,
       moves: byStep(pass) ? callSteps / tensor.steps : undefined,
       momentum: layer.momentum,
       mean: norm.mean,

@@ -17,6 +17,7 @@ import { neuron } from './neuron.js'
 import { relu } from './relu.js'
 import { scale } from './scale.js'
 import { stabilizedLif } from './stabilized-lif.js'
+import { timeMean } from './time-mean.js'
 
 const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   input,
@@ -34,6 +35,7 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   identity,
   relu,
   stabilizedLif,
+  timeMean,
 }
 
 /** The plan of a node's layer, which is to be called with that layer. */

@@ -56,9 +56,7 @@ export const stabilizedLif: LayerPlan<StabilizedLif> = {
     emitStabilized(pass, record, {
       name: node.name,
       runningThreshold: context.statistic(node.index, 'running_threshold'),
-      stability: training
-        ? pass.carried(`${node.name} threshold`, 8, 'statistics')
-        : undefined,
+      stability: training ? pass.carried(`${node.name} threshold`, 8, 'statistics') : undefined,
       share: layer.momentum / options.timeSteps,
     })
     const { masks, counts } = output
@@ -79,7 +77,11 @@ export const stabilizedLif: LayerPlan<StabilizedLif> = {
       const name = `${node.name} current gradient`
       const factor = surrogateOut as NonNullable<typeof surrogateOut>
       const rows = pass.gradientSteps
-      giveGradient(read, neuronGradient(pass, neuronBackwardOnline, name, output, factor, rows), rows)
+      giveGradient(
+        read,
+        neuronGradient(pass, neuronBackwardOnline, name, output, factor, rows),
+        rows,
+      )
     })
     return { shape: node.shape, terms: [term(output)] }
   },

@@ -12,6 +12,7 @@ import * as norm from './norm.js'
 import * as optimizer from './optimizer.js'
 import * as pool from './pool.js'
 import { byOp, type RecordKind } from './schema.js'
+import { selfDistillation } from './self-distillation.js'
 import * as stabilized from './stabilized.js'
 import { sumScalars, timeSum, trace, traceGradient } from './sums.js'
 
@@ -56,6 +57,7 @@ export const records: Table = byOp([
   loss.meanSquaredError,
   loss.tet,
   loss.ratePenalty,
+  selfDistillation,
   ...convolutionRecords,
   reluForward,
   reluBackward,
