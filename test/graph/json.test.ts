@@ -25,10 +25,10 @@ import {
   resnet18,
   type SurrogateName,
   scale,
-  stabilizedLif,
-  timeMean,
   sequential,
   sewResnet34,
+  stabilizedLif,
+  timeMean,
   vggsnn,
 } from '../../src/index.js'
 import { layerKinds } from '../../src/nn/layers/kinds.js'

@@ -210,9 +210,7 @@ test('every word of an enum is a field of an operation whose words it names, and
   const sizes = new Set(namesOf(ConvWord).map((name) => ConvWord[name as keyof typeof ConvWord]))
   const unusedSizes = new Set<number>(sizes)
   // Records of stabilised neurons have words of neurons beside their own.
-  const neuronWords = namesOf(NeuronWord).map(
-    (name) => NeuronWord[name as keyof typeof NeuronWord],
-  )
+  const neuronWords = namesOf(NeuronWord).map((name) => NeuronWord[name as keyof typeof NeuronWord])
   for (const [words, of] of enums) {
     const used = new Set(of.flatMap(({ schema }) => Object.values(schema).map((f) => f.word)))
     if (words === StabilizedWord) for (const word of neuronWords) used.delete(word)

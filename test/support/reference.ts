@@ -71,7 +71,8 @@ function mean(steps: readonly Tensor[]): Tensor {
 /** h'(x). */
 export function surrogateDerivative(
   neuron: Pick<Neuron, 'alpha' | 'surrogate'>,
-  x: number): number {
+  x: number,
+): number {
   const a = neuron.alpha
   switch (neuron.surrogate) {
     case 'sigmoid':
@@ -736,9 +737,7 @@ function online(
   options: ReferenceOptions,
 ): Pick<ReferenceResult, 'loss' | 'output'> {
   const { timeSteps: T, mseWeight = 0.05, backwardSteps, update, method } = options
-  const potentials = r.nodes.map((node) =>
-    isNeuron(node.layer) ? r.rest(node) : undefined,
-  )
+  const potentials = r.nodes.map((node) => (isNeuron(node.layer) ? r.rest(node) : undefined))
   const traces: (Tensor | undefined)[] = r.nodes.map(() => undefined)
   const velocities = Object.fromEntries(
     Object.entries(r.gradients).map(([name, g]) => [name, zerosLike(g)]),
