@@ -11,6 +11,7 @@ import {
   block,
   conv2d,
   dropout,
+  esdResnet18,
   flatten,
   identity,
   integrateAndFire,
@@ -50,6 +51,7 @@ test('the networks of the paper, and a layer alone', () => {
     [vggsnn(), [3, 48, 48]],
     [sequential(linear(4, 3), integrateAndFire(), linear(3, 3), plif({ tau: 3 })), [4, 1, 1]],
   ]
+  zoo.push([esdResnet18(), [3, 32, 32]])
   for (const [network, input] of zoo) again(network, input)
   again(linear(4, 3), [4, 1, 1])
 })
@@ -64,7 +66,8 @@ test('random networks with every kind of layer', () => {
     for (const { kind } of trace(network, input).nodes) seen.add(kind)
   }
   assert.equal(
-    layerKinds.filter((kind) => !seen.has(kind)),
+    // timeMean is for some methods alone; esdResnet18 has it.
+    layerKinds.filter((kind) => !seen.has(kind) && kind !== 'timeMean'),
     [],
   )
 })
@@ -76,6 +79,22 @@ const wrong: [(json: NetworkJson) => unknown, RegExp][] = [
   [() => null, /^it: must be a network of version 1, got null$/],
   [(json) => ({ ...json, version: 2 }), /^it: must be a network of version 1, got version 2$/],
   [(json) => ({ ...json, nodes: [] }), /nodes must be a list of 1 to 2500, got a list of 0$/],
+  [
+    (json) => ({ ...json, outputs: [['a', 1]] }),
+    /outputs must be a list of two or more \[name, node\].* 2, got a list of 1$/,
+  ],
+  [
+    (json) =>
+      ({
+        ...json,
+        outputs: [
+          ['a', 2],
+          ['b', 1],
+        ],
+      }) as never,
+    /outputs must be a list .* the last node being 2, got a list of 2$/,
+  ],
+  [(json) => ({ ...json, outputs: null as never }), /outputs must be a list .* got null$/],
   [(json) => ({ ...json, output: 9 }), /output must be a node from 1 to 2, got 9$/],
   [(json) => change(json, 0, { kind: 'eval' }), /node 1 must be one of conv2d, .*, got "eval"$/],
   [(json) => change(json, 0, { inputs: [1] }), /node 1 must read one node before it, got a list/],

@@ -320,6 +320,7 @@ test('sltt backwardSteps 1: the gradient is that of exactly one step, another on
 // Options.
 
 for (const [options, expected] of [
+  [{ method: 'dsr' }, /method 'dsr' is not here: .* use 'rate'$/],
   [{ method: 'adam' }, /method must be rate, bptt, ottt, sltt or os, got "adam"/],
   [{ stepMode: 'x' }, /stepMode must be 'm' or 's', got "x"/],
   [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
