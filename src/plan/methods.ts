@@ -145,7 +145,7 @@ const rate = {
   presynaptic: 'mean',
   neuron: 'eligibility',
   lossOver: 'imagesAndSteps',
-  learnsTau: false,
+  learnsTau: true,
   stabilizes: false,
   maxSteps: 255,
 } as const
@@ -204,6 +204,12 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
     options: ['mseWeight'],
   },
 }
+
+/** Most steps of inference and of a stream's plan, whatever the method. */
+export const MOST_STEPS = 4096
+
+/** Steps whose spikes a byte can count: longer inference runs in calls, outside the layers. */
+export const MOST_COUNTED_STEPS = 255
 
 /** Names of all methods. */
 export const methodNames = Object.keys(methods) as Method[]
@@ -281,9 +287,14 @@ function optionOf<K extends ExtraOption>(
 /**
  * Checks and completes a method's options.
  * @param timeSteps T of the model
+ * @param training whether the model trains: then T has the method's limit
  * @throws SpikewasmError for an option out of range or one that the method does not take
  */
-export function methodOptions(given: MethodOptions, timeSteps: number): Required<MethodOptions> {
+export function methodOptions(
+  given: MethodOptions,
+  timeSteps: number,
+  training = true,
+): Required<MethodOptions> {
   const { method = 'rate' } = given
   expect(
     (method as string) !== 'dsr',
@@ -313,8 +324,10 @@ export function methodOptions(given: MethodOptions, timeSteps: number): Required
   const gradientCheckpoint = option('gradientCheckpoint')
   const { maxSteps } = traitsOf({ method, stepMode })
   expect(
-    timeSteps <= maxSteps,
-    () => `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}`,
+    !training || timeSteps <= maxSteps,
+    () =>
+      `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}; purpose ` +
+      `'inference' or 'stream' takes up to ${MOST_STEPS}`,
   )
   return { method, stepMode, update, mseWeight, backwardSteps, gradientCheckpoint }
 }

@@ -1,8 +1,8 @@
 /** Spiking neurons whose threshold follows the potentials of their layer. */
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
-import { checkSurrogate, type SurrogateName } from '../surrogates.js'
 import { type LayerKind, sameShape } from './kind.js'
+import { checkSurrogate, type SurrogateName } from './surrogates.js'
 
 /** What `stabilizedLif` makes. */
 export interface StabilizedLif {
@@ -41,7 +41,9 @@ export interface StabilizedLifOptions {
   surrogate?: SurrogateName
   /** Sharpness α of the surrogate, > 0; defaults as those of `lif`. */
   alpha?: number
-  /** Share of a batch in the running threshold, 0…1; each step moves it by momentum/T. Default 0.1. */
+  /**
+   * Share of a batch in the running threshold, 0…1; each step moves it by momentum/T. Default 0.1.
+   */
   momentum?: number
 }
 
@@ -73,9 +75,9 @@ const names = [
  */
 export function stabilizedLif(options: StabilizedLifOptions = {}): StabilizedLif {
   checkOptions('stabilizedLif', options, names)
-  const { tau = 2, vThreshold = 1, vReset = null, surrogate = 'sigmoid', momentum = 0.1 } = options
+  const { tau = 2, vThreshold = 1, vReset = null, momentum = 0.1 } = options
   const name = 'stabilizedLif'
-  const alpha = checkSurrogate(name, surrogate, options.alpha)
+  const { surrogate, alpha } = checkSurrogate(name, options)
   expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
   expect(
     Number.isFinite(vThreshold) && vThreshold > 0 && Number.isFinite(Math.fround(vThreshold)),
@@ -97,5 +99,6 @@ export const stabilizedLifKind: LayerKind<StabilizedLif> = {
   ...sameShape,
   again: (options) => stabilizedLif(options),
   title: 'neurons',
+  spikes: () => true,
   statistics: ({ vThreshold }) => [{ name: 'running_threshold', shape: [1], initial: vThreshold }],
 }

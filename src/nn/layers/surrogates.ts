@@ -1,6 +1,6 @@
-/** Functions that stand in for the derivative of a spike. */
+/** Surrogates of a spike's derivative, and numbers of each neuron or channel. */
 
-import { describe, expect } from '../errors.js'
+import { describe, expect } from '../../errors.js'
 
 /**
  * Functions h'(x) that stand in for the derivative of a spike in the backward pass; x is the
@@ -33,24 +33,21 @@ const defaultAlpha: Record<SurrogateName, number> = {
   erf: 2,
 }
 
-/**
- * Checks a surrogate and completes its sharpness.
- *
- * @param name of the layer, for messages
- * @returns α
- * @throws SpikewasmError for an unknown surrogate, or α out of range
- */
-export function checkSurrogate(name: string, surrogate: SurrogateName, given?: number): number {
+/** @throws SpikewasmError for a surrogate or a sharpness that is none */
+export function checkSurrogate(
+  name: string,
+  options: { readonly surrogate?: SurrogateName; readonly alpha?: number },
+): { surrogate: SurrogateName; alpha: number } {
+  const { surrogate = 'sigmoid' } = options
   const surrogates = Object.keys(defaultAlpha)
   expect(
     surrogates.includes(surrogate),
     () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`,
   )
-  const { [surrogate]: standard } = defaultAlpha
-  const alpha = given === undefined ? standard : given
+  const { alpha = defaultAlpha[surrogate] } = options
   expect(
     Number.isFinite(alpha) && alpha > 0,
     () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`,
   )
-  return alpha
+  return { surrogate, alpha }
 }
