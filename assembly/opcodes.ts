@@ -273,7 +273,9 @@ export enum Op {
   NeuronBackwardTime = 32,
   /** δ = (Σ contributions) ⊙ h' at one step (online methods). NeuronBackWord. */
   NeuronBackwardOnline = 33,
-  /** Potentials before firing, and their sums; unit = chunk of pixels. NeuronWord, StabilizedWord. */
+  /**
+   * Potentials before firing, and their sums; unit = chunk of pixels. NeuronWord, StabilizedWord.
+   */
   StabilizedCharge = 151,
   /** The threshold of a step, from those sums; one unit. NeuronWord, StabilizedWord. */
   StabilizedThreshold = 152,

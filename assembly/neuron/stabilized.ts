@@ -108,7 +108,8 @@ export function stabilizedThreshold(rec: usize, unit: i32, t: i32, scratch: usiz
 /**
  * Masks, Counts, SurrogateOut = κ h'(u − θ_t), Charged = v_t from u_t in Charged. Where Charged is
  * 0, u is charged here at each step of the call; V, where present, is read at t > 0 and written.
- * Counts and CountPartials += at t > 0 of an outer loop. The threshold is at ThresholdAt. Unit = PixelsPerUnit pixels. Scratch: as `neuron`.
+ * Counts and CountPartials += at t > 0 of an outer loop. The threshold is at ThresholdAt. Unit =
+ * PixelsPerUnit pixels. Scratch: as `neuron`.
  */
 export function stabilizedFire(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)
