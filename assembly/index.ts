@@ -199,6 +199,18 @@ export {
   neuronTimeB,
   neuronTimeS,
 } from './neuron/time-loops'
+export { normAllTime } from './norm/all-time'
+export {
+  normApply,
+  normApplyCentred,
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normCentredProducts,
+  normProducts,
+  normProducts16,
+} from './norm/backward'
+export { normEvaluate, normFinish, normStatistics } from './norm/forward'
 export {
   addNormalised,
   addProduct,
@@ -212,17 +224,6 @@ export {
   sumFloats,
 } from './norm/group-norm'
 export {
-  normApply,
-  normApplyCentred,
-  normBackwardApply,
-  normBackwardFinish,
-  normBackwardReduce,
-  normCentredProducts,
-  normProducts,
-  normProducts16,
-} from './norm/backward'
-export { normEvaluate, normFinish, normStatistics } from './norm/forward'
-export {
   addMoments,
   addMoments4,
   combineMoments,
@@ -230,7 +231,6 @@ export {
   normSums16,
   startMoments,
 } from './norm/moments'
-export { normAllTime } from './norm/all-time'
 export { weightStandardise, weightStandardiseBackward } from './norm/standardise'
 export { adam, adamRange, stepStart } from './optimizer/adam'
 export {

@@ -112,14 +112,7 @@ function valueAt(row: usize, c: i32, wide: bool): f64 {
  * Loss of one exit and image; writes its gradient. share: how many times the divergence counts, 0
  * without a teacher.
  */
-function exitLoss(
-  rec: usize,
-  exit: i32,
-  image: i32,
-  valid: i32,
-  share: f64,
-  teacher: usize,
-): f64 {
+function exitLoss(rec: usize, exit: i32, image: i32, valid: i32, share: f64, teacher: usize): f64 {
   const classes = load<i32>(rec, LossWord.Classes * 4)
   const alpha = <f64>load<f32>(rec, LossWord.Alpha * 4)
   const beta = <f64>load<f32>(rec, LossWord.Beta * 4)
@@ -132,8 +125,7 @@ function exitLoss(
   const taught = logSum(teacher, classes, cold, true)
   const delta = load<u32>(exitAt(rec, exit), ExitWord.Delta * 4)
   const scale =
-    (<f64>load<f32>(rec, LossWord.GradientScale * 4) *
-      <f64>load<i32>(rec, LossWord.Images * 4)) /
+    (<f64>load<f32>(rec, LossWord.GradientScale * 4) * <f64>load<i32>(rec, LossWord.Images * 4)) /
     <f64>valid
   let divergence: f64 = 0
   for (let c = 0; c < classes; c++) {
