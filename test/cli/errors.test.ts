@@ -44,7 +44,7 @@ const cases: [args: string, message: RegExp][] = [
   ['train --limit-test x', /--limit-test must be an integer ≥ 1, got "x"/],
   ['train --dataset cifar', /--dataset must be one of digits, mnist, .*, got "cifar"/],
   ['train --model lenet', /--model must be one of .*cnn.*, got "lenet"/],
-  ['train --method backprop', /--method must be one of rate, bptt, ottt, sltt, got "backprop"/],
+  ['train --method backprop', /--method must be one of rate, bptt, ottt, sltt, os, got "backprop"/],
   ['train --step-mode x', /--step-mode must be one of m, s, got "x"/],
   ['train --step-mode m --method ottt --model mlp', /--step-mode must be 's' with method ottt/],
   ['train --backward-steps 2', /--backward-steps is an option of method sltt/],
