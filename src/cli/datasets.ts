@@ -149,6 +149,30 @@ export async function loadData({
   })
 }
 
+/** T unless --time-steps says otherwise, for data without frames. */
+const TIME_STEPS = 4
+
+/**
+ * What a model is compiled with for some data: data of frames say themselves how many there are.
+ *
+ * @param asked what --time-steps says
+ * @throws SpikewasmError when it asks for others
+ */
+export function stepsFor(
+  { name, timeSteps }: Dataset,
+  asked: number | undefined,
+  otherwise = TIME_STEPS,
+): { timeSteps: number; frames?: true } {
+  if (timeSteps === undefined) return { timeSteps: asked ?? otherwise }
+  expect(
+    asked === undefined || asked === timeSteps,
+    () =>
+      `--time-steps must be ${timeSteps}, the frames of a sample of ${name}, or left out, got ` +
+      asked,
+  )
+  return { timeSteps, frames: true }
+}
+
 /** Names of the data sets that `--augment` is for. */
 export function augmentable(): string[] {
   return datasetNames.filter((name) => 'augmentation' in datasets[name])

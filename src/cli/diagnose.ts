@@ -30,7 +30,7 @@ interface DiagnoseArguments extends DataArguments {
   readonly run?: string
   readonly weights?: string
   readonly model?: ModelName
-  readonly timeSteps: readonly number[]
+  readonly timeSteps?: readonly number[]
   readonly methods: readonly Variant[]
   readonly tau?: number
   readonly steps: number
@@ -55,9 +55,10 @@ export function diagnoseCommand(command: Command): Command {
     .addOption(networkOnly(modelOptions.run()))
     .addOption(networkOnly(modelOptions.weights()))
     .addOption(
-      new Option('--time-steps <list>', 'time steps to compare, separated by commas')
-        .argParser(integers)
-        .default([1, 2, 4, 8, 16], '1,2,4,8,16'),
+      new Option(
+        '--time-steps <list>',
+        "time steps to compare, separated by commas (default: 1,2,4,8,16, or the data's frames)",
+      ).argParser(integers),
     )
     .addOption(
       new Option('--methods <list>', 'methods whose time and memory is measured')
@@ -132,7 +133,7 @@ async function run(args: DiagnoseArguments): Promise<void> {
       network: () => given.network(input, classes),
       data,
       name: given.name,
-      timeSteps,
+      ...(timeSteps === undefined ? {} : { timeSteps }),
       methods,
       batchSize,
       steps,

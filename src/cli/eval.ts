@@ -6,7 +6,7 @@ import { expect } from '../errors.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
-import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
+import { type DatasetName, datasets, defaultThreads, loadData, stepsFor } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
@@ -118,7 +118,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
     ...options,
     purpose: 'inference',
     input,
-    timeSteps: args.timeSteps ?? options.timeSteps ?? 4,
+    ...stepsFor(part, args.timeSteps, options.timeSteps),
     batchSize: args.batchSize ?? run?.batchSize ?? 64,
     threads: args.threads ?? defaultThreads(dataset),
   })

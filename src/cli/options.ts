@@ -131,7 +131,8 @@ export const shared = {
         `${gradientCheckpoints[0]})`,
       gradientCheckpoints,
     ),
-  timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
+  timeSteps: (): Option =>
+    numeric('--time-steps <T>', "time steps (default: 4, or the data's frames)"),
   tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),
   threads: (): Option =>
     numeric(

@@ -35,6 +35,8 @@ const runOptions = v.object({
   input: v.tuple([positive, positive, positive]),
   classes: positive,
   timeSteps: positive,
+  /** Whether the data give a frame for each step. */
+  frames: v.optional(v.literal(true)),
   tau: v.number(),
   method: v.picklist(methodNames),
   stepMode: v.picklist(stepModes),

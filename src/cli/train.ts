@@ -17,6 +17,7 @@ import {
   defaultThreads,
   describeDefault,
   loadData,
+  stepsFor,
 } from './datasets.js'
 import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
@@ -40,7 +41,7 @@ interface TrainArguments extends DataArguments, TrainingArguments {
   readonly update?: MethodOptions['update']
   readonly backwardSteps?: number
   readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
-  readonly timeSteps: number
+  readonly timeSteps?: number
   readonly tau: number
   readonly epochs?: number
   readonly batchSize?: number
@@ -216,7 +217,8 @@ async function trainAs(
   const data = await loadData(args)
   const { epochs = defaults.epochs, threads = defaultThreads(args.dataset) } = args
   const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
-  const { timeSteps, seed } = args
+  const { seed } = args
+  const { timeSteps, ...framed } = stepsFor(data.train, args.timeSteps)
   const training = trainingOf(args, { method, timeSteps, backwardSteps, epochs, defaults })
   const { data: part, validation = data.test } = splitOf(data.train, training.fit)
   const { batchSize = Math.min(defaults.batchSize, part.length) } = args
@@ -230,6 +232,7 @@ async function trainAs(
     backwardSteps,
     gradientCheckpoint,
     timeSteps,
+    ...framed,
     batchSize,
     threads,
     seed,
@@ -247,6 +250,7 @@ async function trainAs(
       input: [...imageShape(input)],
       classes,
       timeSteps,
+      ...framed,
       tau,
       method,
       stepMode: model.stepMode,

@@ -156,5 +156,6 @@ const optionsOf = ({ input, timeSteps, frames, method }: ModelJson): GivenModel[
 const optionsOfRun = (run: RunOptions): GivenModel['options'] => ({
   input: run.input,
   timeSteps: run.timeSteps,
+  frames: run.frames ?? false,
   ...takenOptions(run),
 })

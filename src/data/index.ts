@@ -42,6 +42,16 @@ export const datasets = {
   cifar100: async (path: string): Promise<Split> => (await import('./cifar.js')).cifar100(path),
 }
 
+export type { EventFrames, FramesOptions } from '../events/frames.js'
+export type { EventFormat } from '../events/parse.js'
+export type { EventArrays, EventRecording, Sensor } from '../events/recording.js'
+export type { SliceOptions, SplitBy } from '../events/slices.js'
+export type {
+  DropEventOptions,
+  DropPartOptions,
+  EventDraw,
+  TimeJitterOptions,
+} from '../events/transforms.js'
 export { permutation } from '../random.js'
 export { type ArraysOptions, fromArrays } from './arrays.js'
 export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
@@ -56,3 +66,5 @@ export {
   subset,
   type TargetSource,
 } from './dataset.js'
+export { events } from './events/events.js'
+export type { ReadEventsOptions } from './events/read.js'

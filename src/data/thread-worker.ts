@@ -11,7 +11,7 @@ import { Ring, type RingMemory } from './ring.js'
 export interface BatchTask {
   readonly plain: Plain
   /** What takes the place of the plain data's own. */
-  readonly described: Pick<Dataset, 'name' | 'length' | 'shape' | 'classes'>
+  readonly described: Pick<Dataset, 'name' | 'length' | 'shape' | 'timeSteps' | 'classes'>
   readonly options: BatchesOptions
   readonly epochs: number
   readonly ring: RingMemory
@@ -28,7 +28,7 @@ export default function makeBatches(task: BatchTask): void {
   let batch = 0
   try {
     const dataset: Dataset = { ...openPlain(task.plain), ...task.described }
-    const batches = new Batches(dataset, task.options)
+    const batches = new Batches(dataset, task.options, 'slots')
     const total = task.epochs * batches.length
     let epoch = 0
     for (batch = ring.awaitRoom(0); batch < total; batch = ring.awaitRoom(batch + 1)) {

@@ -5,12 +5,13 @@
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { SpikewasmError } from '../errors.js'
+import type { InputShape } from '../nn/value.js'
 import { letGo } from '../runtime/collect.js'
 import { endOf } from '../runtime/end-pool.js'
 import { expectPackageFile } from '../runtime/load.js'
 import { Piscina } from '../runtime/vendor/piscina/index.js'
 import type { BatchesOptions } from './batches.js'
-import type { Dataset } from './dataset.js'
+import { type Dataset, sampleFloats } from './dataset.js'
 import type { Plain } from './plain.js'
 import { makeRing, Ring } from './ring.js'
 import type { BatchTask } from './thread-worker.js'
@@ -49,14 +50,8 @@ export class BatchThread {
       targetSize,
     }: { readonly first: number; readonly epochs: number; readonly targetSize?: number },
   ) {
-    const { name, length, shape, classes } = dataset
-    this.ring = new Ring(
-      makeRing(
-        options.batchSize,
-        shape.reduce((a, b) => a * b, 1),
-        targetSize,
-      ),
-    )
+    const { name, length, shape, timeSteps, classes } = dataset
+    this.ring = new Ring(makeRing(options.batchSize, sampleFloats(dataset), targetSize))
     this.ring.goOn(first)
     this.pool = new Piscina<BatchTask, void>({
       filename: workerFile.href,
@@ -71,7 +66,7 @@ export class BatchThread {
     const task: BatchTask = {
       plain,
       // As the data set is now: it may be a copy of another one under a new name.
-      described: { name, length, shape: [...shape], classes },
+      described: { name, length, shape: [...shape] as unknown as InputShape, timeSteps, classes },
       options,
       epochs,
       ring: this.ring.memory,

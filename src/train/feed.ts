@@ -57,7 +57,7 @@ export class Feed {
     const { batchSize, seed } = session
     const whole = data.length >= batchSize
     const options: BatchesOptions = { batchSize, seed, training: true, dropLast: dropLast && whole }
-    const batches = new Batches(data, options)
+    const batches = new Batches(data, options, 'slots')
     const first = from.epoch * batches.length + from.step
     const samples = (epochs * batches.length - first) * batchSize
     const plain = isNode && whole && numWorkers !== 0 ? plainOf(data) : undefined

@@ -1,6 +1,6 @@
 /** A hash of a data set, so that a run goes on with the data that it has begun with. */
 
-import type { Dataset } from '../data/dataset.js'
+import { type Dataset, sampleFloats } from '../data/dataset.js'
 import { isOurs } from '../data/plain.js'
 
 /** Samples that are looked at where reading one may be slow. */
@@ -15,7 +15,7 @@ const fingerprints = new WeakMap<Dataset, string>()
 export function fingerprint(data: Dataset): string {
   const known = fingerprints.get(data)
   if (known !== undefined) return known
-  const sample = new Float32Array(data.shape.reduce((a, b) => a * b, 1))
+  const sample = new Float32Array(sampleFloats(data))
   const wanted = new Float32Array(data.targets?.size ?? 0)
   const [sampleBits, wantedBits] = [sample, wanted].map(({ buffer }) => new Uint32Array(buffer))
   const count = isOurs(data) ? data.length : Math.min(LOOKED_AT, data.length)
@@ -29,6 +29,15 @@ export function fingerprint(data: Dataset): string {
   }
   fingerprints.set(data, hash.text)
   return hash.text
+}
+
+/** Of data whose samples must be got first: does so, and notes the hash for `fingerprint`. */
+export async function prepareFingerprint(data: Dataset | undefined): Promise<void> {
+  if (!data?.prepare || fingerprints.has(data)) return
+  const count = isOurs(data) ? data.length : Math.min(LOOKED_AT, data.length)
+  const looked = Array.from({ length: count }, (_, i) => Math.floor((i * data.length) / count))
+  await data.prepare(looked)
+  fingerprint(data)
 }
 
 /** Two hashes like FNV-1a side by side, of words of 32 bits. */

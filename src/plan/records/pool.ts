@@ -1,7 +1,7 @@
 /** Max pooling of spikes and of floats, and its gradient. */
 
 import { Op, PoolWord } from '../../../assembly/opcodes.js'
-import { carries, flag, number, reads, readsIf, record, writes, writesIf } from './schema.js'
+import { carriesIf, flag, number, reads, readsIf, record, writes, writesIf } from './schema.js'
 
 const window = {
   images: number(PoolWord.Images),
@@ -28,7 +28,7 @@ export const maxPool = record(Op.MaxPool, {
   inPlaneBytes: number(PoolWord.InPlaneBytes),
   /** By which the choice is made, unless it is made at each step. */
   inCounts: readsIf(PoolWord.InCounts),
-  counts: carries(PoolWord.OutCounts),
+  counts: carriesIf(PoolWord.OutCounts),
   choice: writesIf(PoolWord.Choice),
   choicePerStep: flag(PoolWord.ChoicePerStep),
   loop: flag(PoolWord.Loop),
