@@ -39,11 +39,12 @@ export function evalCommand(command: Command): Command {
   return command
     .description(
       "Test trained weights: those of a run's folder, a safetensors file with the " +
-        'options that rebuild its network, or an exported network.',
+        'options that rebuild its network, one that comes with the package, or an exported network.',
     )
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
+    .addOption(modelOptions.pretrained())
     .addOption(
       new Option(
         '--on <file>',

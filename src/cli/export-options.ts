@@ -5,6 +5,7 @@ import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from '
 import { describe, expect } from '../errors.js'
 import { kindOfPath, readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
+import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import type { Method, StepMode } from '../plan/methods.js'
 import type { DataArguments } from './datasets.js'
@@ -16,6 +17,7 @@ export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' |
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
+  readonly pretrained?: PretrainedName
   readonly model?: ModelName
   readonly input?: readonly number[]
   readonly classes?: number
@@ -41,6 +43,7 @@ export function exportOptions(command: Command): Command {
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
+    .addOption(modelOptions.pretrained())
     .addOption(
       new Option(
         '--out <file>',

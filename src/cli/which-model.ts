@@ -1,6 +1,7 @@
 /** Which model a command is about: that of a run's folder, or of a file, or one by its name. */
 
 import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Option } from 'commander'
 import { expect } from '../errors.js'
 import { compositeOf } from '../graph/json.js'
@@ -9,13 +10,21 @@ import { readRunFiles } from '../io/folder/folder.js'
 import type { ModelData, ModelJson } from '../io/model-json.js'
 import { expectWeightsOf, inFile, readModel } from '../load.js'
 import type { Model } from '../model.js'
+import {
+  type PretrainedName,
+  pretrainedDataset,
+  pretrainedFile,
+  pretrainedNames,
+} from '../models/pretrained.js'
 import { type ModelName, models } from '../models/registry.js'
 import type { CompileOptions } from '../network.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
+import { type DatasetName, datasetNames } from './datasets.js'
 import { withFiles } from './mistakes.js'
+import { named } from './options.js'
 import { areOfProgram, parseRunOptions, type RunOptions } from './run-folder.js'
 
 /** What names a model on the command line. */
@@ -23,6 +32,8 @@ export interface ModelArguments {
   readonly run?: string
   readonly best?: boolean
   readonly weights?: string
+  /** A trained network that comes with the package. */
+  readonly pretrained?: PretrainedName
   /** The network by name, whatever the file says. */
   readonly model?: ModelName
   readonly tau?: number
@@ -35,6 +46,8 @@ export interface GivenModel {
   readonly saved?: ModelJson
   /** What the file says about the data that the model was trained with. */
   readonly data?: ModelData
+  /** The data set of a network that comes with the package. */
+  readonly dataset?: DatasetName
   /** For people. */
   readonly name: string
   /**
@@ -61,6 +74,8 @@ export const modelOptions = {
       '--weights <file>',
       'safetensors file of a model; where it holds weights alone, give --model too',
     ),
+  pretrained: (): Option =>
+    named('--pretrained <name>', 'trained network that comes with the package', pretrainedNames),
 }
 
 /** The option where a command reads the network of a file, and no weights. */
@@ -79,7 +94,8 @@ export async function givenModel(
   args: ModelArguments,
   { networkAlone = false } = {},
 ): Promise<GivenModel> {
-  const { run: folder, weights, best = false } = args
+  const { run: folder, best = false } = args
+  const weights = weightsOf(args)
   expect(
     (folder === undefined) !== (weights === undefined),
     () =>
@@ -101,6 +117,9 @@ export async function givenModel(
     run,
     saved,
     data: json?.data,
+    dataset: datasetNames.find(
+      (name) => args.pretrained !== undefined && name === pretrainedDataset(args.pretrained),
+    ),
     name: named ?? (saved ? basename(folder ?? path, '.safetensors') : 'cnn'),
     network(input, classes) {
       const network = saved
@@ -112,6 +131,17 @@ export async function givenModel(
     options: saved ? optionsOf(saved) : run ? optionsOfRun(run) : {},
     load: (model) => inFile(path, () => model.loadStateDict(state)),
   }
+}
+
+/** The file of --weights or --pretrained. */
+function weightsOf({ run, weights, pretrained }: ModelArguments): string | undefined {
+  if (pretrained === undefined) return weights
+  const other = run === undefined ? weights : run
+  expect(
+    other === undefined,
+    () => `--run and --weights must be left out with --pretrained, got ${other}`,
+  )
+  return fileURLToPath(pretrainedFile('--pretrained', pretrained))
 }
 
 /** Weights, and the run that they come from, if any. */
