@@ -2,23 +2,73 @@
 on rate-based backpropagation: for a part of the training, to lay both curves side by side.
 
   node examples/cifar10/batches.mjs --data FOLDER --weights start.safetensors --steps 400 |
-    python3 examples/cifar10/twin.py --official DIR --spikingjelly DIR --weights start.safetensors --out twin.csv
+    python3 examples/cifar10/twin.py --official DIR --weights start.safetensors --out twin.csv
 
-Pictures, their order and the first weights are those of train.mjs with the same options. DIR are checkouts of
-github.com/Tab-ct/rate-based-backpropagation and of github.com/fangwei123456/spikingjelly 0.0.0.0.14.
+Pictures, their order and the first weights are those of train.mjs with the same options. DIR is a checkout of
+github.com/Tab-ct/rate-based-backpropagation. Its neurons build on those of SpikingJelly 0.0.0.0.14; --spikingjelly
+names a checkout of that. Without, what they need of it is below: charge, fire and reset of a LIF neuron.
 """
-import argparse, json, math, struct, sys, time
+import argparse, json, math, struct, sys, time, types
 
 p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-for name in 'official', 'spikingjelly', 'weights', 'out':
+for name in 'official', 'weights', 'out':
     p.add_argument('--' + name, required=True)
+p.add_argument('--spikingjelly')
 p.add_argument('--threads', type=int, default=2)
 o = p.parse_args()
-sys.path[:0] = [o.spikingjelly, o.official]
 import numpy as np, torch, torch.nn as nn
+
+
+class BaseNode(nn.Module):
+    """A LIF neuron by its equations: v ← v·(1 − 1/tau) + x; a spike from the threshold on, which is then subtracted."""
+
+    def __init__(self, tau=2.0, decay_input=False, v_threshold=1.0, v_reset=None, detach_reset=True, step_mode='s'):
+        super().__init__()
+        assert v_reset is None and not decay_input
+        self.memories = {}
+        self.tau, self.v_threshold, self.v_reset, self.detach_reset, self.step_mode = tau, v_threshold, v_reset, detach_reset, step_mode
+        self.register_memory('v', 0.0)
+
+    def register_memory(self, name, value):
+        self.memories[name] = value
+        setattr(self, name, value)
+
+    def reset(self):
+        for name, value in self.memories.items():
+            setattr(self, name, value)
+
+    def v_float_to_tensor(self, x):
+        if isinstance(self.v, float):
+            self.v = torch.full_like(x.data, self.v)
+
+    def neuronal_charge(self, x):
+        self.v = self.v * (1 - 1 / self.tau) + x
+
+    def neuronal_fire(self):
+        return (self.v >= self.v_threshold).to(self.v)
+
+    def neuronal_reset(self, spike):
+        self.v = self.v - spike * self.v_threshold
+
+
+def stand_in():
+    """Modules under the names that the official code imports."""
+    parts = {name: types.ModuleType(name) for name in ('spikingjelly', 'spikingjelly.activation_based', 'spikingjelly.activation_based.neuron',
+                                                       'spikingjelly.activation_based.functional')}
+    root, base, neuron, functional = parts.values()
+    root.activation_based, base.neuron, base.functional = base, neuron, functional
+    neuron.BaseNode = neuron.LIFNode = BaseNode
+    functional.reset_net = lambda net: [module.reset() for module in net.modules() if isinstance(module, BaseNode)]
+    sys.modules.update(parts)
+
+
+sys.path[:0] = [o.spikingjelly, o.official] if o.spikingjelly else [o.official]
+if not o.spikingjelly:
+    stand_in()
 from spikingjelly.activation_based import functional
 from model.layer import CustomEvaluator, LIFLayer, ReadOut
 from model.model_setting import rate_model_setting
+
 
 torch.set_num_threads(o.threads)
 stream = sys.stdin.buffer
