@@ -18,6 +18,8 @@ const model = await compile({ ...options, threads: 1 })
 await model.save(options.weights)
 await model.dispose()
 
+const PIXELS = 32 * 32
+const sample = new Float32Array(3 * PIXELS)
 const write = async (array) => {
   if (!process.stdout.write(Buffer.from(array.buffer))) await once(process.stdout, 'drain')
 }
@@ -29,10 +31,12 @@ let order
 for (let step = 0; step < options.steps; step++) {
   const [epoch, first] = [Math.floor(step / stepsOfEpoch), (step % stepsOfEpoch) * BATCH]
   if (first === 0) order = sw.permutation(train.length, seed, epoch)
-  const [images, labels] = [new Float32Array(BATCH * 3072), new Int32Array(BATCH)]
+  const [images, labels] = [new Float32Array(BATCH * 3 * PIXELS), new Int32Array(BATCH)]
   for (let i = 0; i < BATCH; i++) {
-    const image = images.subarray(i * 3072, (i + 1) * 3072)
-    labels[i] = train.read(order[first + i], image, { seed, epoch })
+    labels[i] = train.read(order[first + i], sample, { seed, epoch })
+    // Data sets give [H][W][C], PyTorch takes [C][H][W].
+    for (let k = 0; k < PIXELS * 3; k++)
+      images[(3 * i + (k % 3)) * PIXELS + Math.floor(k / 3)] = sample[k]
   }
   await write(images)
   await write(labels)
