@@ -1,7 +1,7 @@
 /** `compile`: a network becomes a model. */
 
 import { checkBoolean, checkOptions, describe, expect } from './errors.js'
-import { trace } from './graph/trace.js'
+import { type Graph, trace } from './graph/trace.js'
 import {
   checkLoss,
   checkPenalties,
@@ -44,7 +44,7 @@ export interface CompileOptions extends MethodOptions {
   batchSize?: number
   /**
    * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.
-   * `fit` may start one more, which prepares batches; see its `numWorkers`.
+   * `fit` may start more, which prepare batches; see its `numWorkers`.
    */
   threads?: number
   /** Seed of initialisation, shuffling, dropout and augmentation, 0…2³² − 1; default 0. */
@@ -59,6 +59,11 @@ export interface CompileOptions extends MethodOptions {
    * `diagnostics`; takes more memory. Default false.
    */
   inspect?: boolean
+  /**
+   * Layers of neurons whose spikes `spikes` and `monitor` can read: true for all, or their names.
+   * It takes a bit for each neuron and step of a batch. Default none.
+   */
+  record?: boolean | readonly string[]
   /** 'debug' runs the build with assertions; default 'release'. */
   engine?: 'release' | 'debug'
   /**
@@ -100,6 +105,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     'seed',
     'frames',
     'inspect',
+    'record',
     'engine',
     ...methodOptionKeys,
     'purpose',
@@ -115,7 +121,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     )
     return value
   }
-  const settings: Omit<Settings, 'revectorized'> = {
+  const settings: Omit<Settings, 'revectorized' | 'record'> = {
     timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, MOST_STEPS),
     batchSize: integer('batchSize', options.batchSize ?? 64, 1, 1 << 20),
     threads: integer('threads', options.threads ?? 1, 1, 256),
@@ -151,7 +157,8 @@ export async function compile(network: Module, options: CompileOptions): Promise
       'last layer smaller',
   )
   const revectorized = revectorize && (await switchOnWideVectors()).on
-  const session = new Session(graph, input, { ...settings, revectorized })
+  const record = recordedLayers(graph, options.record)
+  const session = new Session(graph, input, { ...settings, record, revectorized })
   const { optimizer = sgd(), loss = crossEntropy(), penalties } = options
   checkOptimizer('compile.optimizer', optimizer)
   checkLoss('compile.loss', loss)
@@ -160,4 +167,25 @@ export async function compile(network: Module, options: CompileOptions): Promise
   session.optimizer = optimizer
   await session.replan(pickMethodOptions(options), spec)
   return new Model(session)
+}
+
+/** Kinds of layers that spike. */
+const spiking: readonly string[] = ['neuron', 'cell']
+
+/** Names of the layers to be recorded, in the order of the network. */
+function recordedLayers(graph: Graph, record: CompileOptions['record'] = false): string[] {
+  const names = graph.nodes.filter(({ kind }) => spiking.includes(kind)).map(({ name }) => name)
+  if (typeof record === 'boolean') return record ? names : []
+  expect(
+    Array.isArray(record),
+    () => `compile.record must be true, false or a list of layers, got ${describe(record)}`,
+  )
+  for (const name of record)
+    expect(
+      names.includes(name),
+      () =>
+        `compile.record must name layers of neurons, got ${describe(name)}; there are ` +
+        (names.join(', ') || 'none'),
+    )
+  return names.filter((name) => record.includes(name))
 }

@@ -11,11 +11,12 @@ import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type DatasetName, datasets } from './datasets.js'
 import { readLabels } from './export-options.js'
+import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, numbers, shared } from './options.js'
 import { percent, printJson } from './report.js'
 import { givenModel, modelOptions } from './which-model.js'
 
-interface PredictArguments {
+interface PredictArguments extends NirArguments {
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
@@ -32,7 +33,7 @@ interface PredictArguments {
 }
 
 export function predictCommand(command: Command): Command {
-  return command
+  command
     .description(
       'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
         '.png, .jpg. Sizes must be those that the network takes.',
@@ -42,6 +43,8 @@ export function predictCommand(command: Command): Command {
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
     .addOption(modelOptions.pretrained())
+  for (const option of readingNir()) command.addOption(option)
+  return command
     .addOption(fromRun(shared.dataset()))
     .addOption(fromRun(shared.model()))
     .addOption(fromRun(shared.timeSteps()))

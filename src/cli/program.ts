@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<(command: Command) => Comm
   info: async () => (await import('./info.js')).infoCommand,
   diagnose: async () => (await import('./diagnose.js')).diagnoseCommand,
   verify: async () => (await import('./verify.js')).verifyCommand,
+  show: async () => (await import('./show.js')).showCommand,
   bench: async () => (await import('./bench.js')).benchCommand,
 }
 

@@ -5,7 +5,7 @@ import { Purpose, RandomStream } from '../random.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
 import { normalizationTable, normalize } from './bytes.js'
 import { type Dataset, expectDataset, sampleFloats } from './dataset.js'
-import { type Plain, plainOf, withPlain } from './plain.js'
+import { hashOf, type Plain, plainOf, withPlain } from './plain.js'
 import { copyRow, mirrorRow } from './rows.js'
 
 /** Steps of an augmentation, applied in this order. Each is off unless it is asked for. */
@@ -132,7 +132,7 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     const of = plainOf(dataset)
     return of && { kind: 'augmented', of, options: sent }
   }
-  return withPlain(augmented, made, sent)
+  return withPlain(augmented, made, sent, hashOf(dataset))
 }
 
 /**

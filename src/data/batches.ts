@@ -110,7 +110,7 @@ export class Batches {
    */
   startEpoch(epoch: number): void {
     checkInteger('batches.startEpoch: epoch', epoch, 0)
-    if (!this.training) return
+    if (!this.training || epoch === this.context?.epoch) return
     this.order = undefined
     this.context = { seed: this.seed, epoch }
   }

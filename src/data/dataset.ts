@@ -1,7 +1,7 @@
 /** What a training loop needs of a data set, and parts of data sets. */
 import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import { type InputShape, sizeOf } from '../nn/value.js'
-import { changesOf, type Plain, plainOf, withPlain } from './plain.js'
+import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 
 /** More classes than any data set has; each costs memory before anything else is known. */
 export const MOST_CLASSES = 1 << 16
@@ -172,7 +172,8 @@ export function slice(dataset: Dataset, first: number, limit: number): Dataset {
     const of = plainOf(dataset)
     return of && { kind: 'subset', of, first, limit }
   }
-  return withPlain(part, made, changesOf(dataset))
+  const hash = hashOf(dataset)
+  return withPlain(part, made, changesOf(dataset), hash && (() => `${hash()} ${first} ${limit}`))
 }
 
 /**

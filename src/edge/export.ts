@@ -71,6 +71,7 @@ export async function exportWasm(
     ...session.plan.options,
     training: standardTraining,
     inspect: false,
+    record: [],
     batchSize: settings.batchSize,
     purpose: planPurposes[mode],
     fixed: mode !== 'train',

@@ -24,7 +24,8 @@ export function endOfHeader(bytes: Uint8Array): number {
 }
 
 /**
- * As SpikingJelly reads them: x = 127 − ((a ≫ 8) & 127), y = 127 − ((a ≫ 1) & 127), p = 1 − (a & 1).
+ * As SpikingJelly reads them: x = 127 − ((a ≫ 8) & 127), y = 127 − ((a ≫ 1) & 127),
+ * p = 1 − (a & 1).
  *
  * @param name what error messages call the file
  * @throws SpikewasmError for addresses of another camera, and when bytes are left over

@@ -19,6 +19,9 @@ const POLARITY = 1
 const BYTES = 8
 const END = '#!END-HEADER'
 
+/** Events of times from the first to below the second, in µs. */
+export type Interval = readonly [from: number, to: number]
+
 /** Where packets begin: behind the line that ends the header. */
 function packetsBegin(bytes: Uint8Array): number {
   const end = new TextEncoder().encode(END)
@@ -36,20 +39,29 @@ function packetsBegin(bytes: Uint8Array): number {
  * t = time + overflow · 2³¹. Packets of other types are passed over.
  *
  * @param name what error messages call the file
+ * @param interval of the events that are wanted; default: all
  * @throws SpikewasmError naming the packet that is damaged or cut off
  */
-export function parseAedat3(bytes: Uint8Array, name: string, sensor?: Sensor): EventRecording {
+export function parseAedat3(
+  bytes: Uint8Array,
+  name: string,
+  sensor?: Sensor,
+  [from, to]: Interval = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+): EventRecording {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const begin = packetsBegin(bytes)
   let room = 0
-  walk(view, begin, name, (_, count) => {
-    room += count
+  const isWithin = (t: number): boolean => t >= from && t < to
+  walk(view, begin, name, (start, count, late) => {
+    for (let at = start; at < start + count * BYTES; at += BYTES)
+      if (isWithin(view.getUint32(at + 4, true) + late)) room++
   })
   const events = new Events(room)
-  walk(view, begin, name, (start, count, overflow) => {
+  walk(view, begin, name, (start, count, late) => {
     for (let at = start; at < start + count * BYTES; at += BYTES) {
+      const t = view.getUint32(at + 4, true) + late
+      if (!isWithin(t)) continue
       const data = view.getUint32(at, true)
-      const t = view.getUint32(at + 4, true) + overflow * 2 ** 31
       events.add((data >>> 17) & 0x7fff, (data >>> 2) & 0x7fff, t, (data >>> 1) & 1)
     }
   })
@@ -61,7 +73,7 @@ function walk(
   view: DataView,
   begin: number,
   name: string,
-  polarity: (start: number, count: number, overflow: number) => void,
+  polarity: (start: number, count: number, late: number) => void,
 ): void {
   for (let at = begin, packet = 0; at < view.byteLength; packet++) {
     const cut = (what: string): never =>
@@ -80,7 +92,7 @@ function walk(
       if (count > capacity)
         refuse(name, `have at most ${capacity} events in packet ${packet}`, `${count}`)
       if (overflow > 2 ** 21) refuse(name, 'have times below 2⁵² µs', `overflow ${overflow}`)
-      polarity(at + HEADER, count, overflow)
+      polarity(at + HEADER, count, overflow * 2 ** 31)
     }
     at = end
   }

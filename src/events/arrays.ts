@@ -127,8 +127,11 @@ function rowsOf(bytes: Uint8Array, name: string, names: readonly string[]): Rows
   const add = (key: string, type: string): void => {
     const [, letters] = /^[<|=]?([a-z]\d)$/.exec(type) ?? []
     const read = letters !== undefined && Object.hasOwn(readers, letters) && readers[letters]
-    if (!read) return refuse(name, 'hold little-endian numbers', `${quote(type)}; use astype`)
-    columns.set(key, { read, offset: stride })
+    const rule = 'hold little-endian numbers'
+    columns.set(key, {
+      read: read || refuse(name, rule, `${quote(type)}; use astype`),
+      offset: stride,
+    })
     stride += Number(letters[1])
   }
   if (structured)

@@ -5,10 +5,10 @@
  *
  * What that does to the numbers, since counts are no shares of one:
  *
- * 1. `ToPILImage` multiplies by 255 and keeps the low byte: n events become (255 · n) mod 256, which
- *    is 256 − n for 1 ≤ n ≤ 256. One event is nearly white, many are darker.
- * 2. Two channels are taken for grey with transparency ("LA"). Pillow then resizes the premultiplied
- *    picture: OFF · ON / 255 and ON, bilinear over the whole window, and divides again. Where ON is
+ * 1. `ToPILImage` multiplies by 255 and keeps the low byte: n events become (255 · n) mod 256,
+ *    which is 256 − n for 1 ≤ n ≤ 256. One event is nearly white, many are darker.
+ * 2. Two channels are taken for grey with transparency ("LA"). Pillow then resizes the
+ *    premultiplied picture: OFF · ON / 255 and ON, bilinear over the whole window, and divides again. Where ON is
  *    0, OFF is lost.
  * 3. `ToTensor` divides by 255.
  *

@@ -1,6 +1,6 @@
 /**
- * Recordings cut into slices, by the conventions of SpikingJelly and of Tonic. A slice is a range of
- * events, [start, end).
+ * Recordings cut into slices, by the conventions of SpikingJelly and of Tonic. A slice is a range
+ * of events, [start, end).
  *
  * Sources: SpikingJelly 0.0.0.1 `datasets/utils.py`; Tonic 1.6 `slicers.py`
  */
@@ -34,8 +34,8 @@ export interface SliceOptions {
   /** Tonic's `n_event_bins`: so many slices, as many events in each. */
   readonly nEventBins?: number
   /**
-   * Tonic's `overlap` of neighbours: µs with `timeWindow`, events with `eventCount`, a share below 1
-   * with the bins; default 0.
+   * Tonic's `overlap` of neighbours: µs with `timeWindow`, events with `eventCount`, a share below
+   * 1 with the bins; default 0.
    */
   readonly overlap?: number
   /** Tonic's `include_incomplete`, with `timeWindow` and `eventCount`; default false. */

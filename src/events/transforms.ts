@@ -40,8 +40,8 @@ export function checkNumber(name: string, value: unknown, least: number, most = 
 
 /**
  * Drops events without a neighbour: an event stays when one of the four pixels beside it had an
- * event within `filterTime` before it. As Tonic's `Denoise`, by which all neighbours count as active
- * at time 0.
+ * event within `filterTime` before it. As Tonic's `Denoise`, by which all neighbours count as
+ * active at time 0.
  *
  * @param filterTime µs, ≥ 0; Tonic's default is 10,000
  * @throws SpikewasmError when it is no recording, or the time is out of range
@@ -110,8 +110,8 @@ export interface TimeJitterOptions extends EventDraw {
 }
 
 /**
- * Adds a number from N(0, std) to the time of each event, cuts it to whole µs, and sorts by time. As
- * Tonic's `TimeJitter` with `sort_timestamps`.
+ * Adds a number from N(0, std) to the time of each event, cuts it to whole µs, and sorts by time.
+ * As Tonic's `TimeJitter` with `sort_timestamps`.
  */
 export function timeJitter(recording: EventRecording, options: TimeJitterOptions): EventRecording {
   expectRecording('events.timeJitter: the recording', recording)

@@ -84,6 +84,8 @@ export interface PlanOptions extends Given {
   readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
+  /** Layers of neurons whose spikes stay readable after a run; default none. */
+  readonly record?: readonly string[]
   /** Default 'train'. */
   readonly purpose?: PlanPurpose
   /** What training programs do beside the method. */
@@ -186,6 +188,8 @@ export class Context {
       readonly output: Buffer
       /** Where there are labels. */
       readonly losses?: Buffer
+      /** A u32 by which the host says whether it wants activity counted. */
+      readonly activityWanted?: Buffer
       readonly predictions: Buffer
     },
     readonly run: Run = 'training',

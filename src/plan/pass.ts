@@ -5,6 +5,7 @@
 
 import { Control, Plane } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
+import type { ActivityProbes } from './activity-probes.js'
 import { type Context, isLong } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
@@ -34,6 +35,8 @@ export interface RateProbe {
   readonly eligibility?: Buffer
   readonly shape: readonly [number, number, number]
   readonly stored: number
+  /** Masks of all steps, where the layer is recorded, and how many steps these are. */
+  readonly recorded?: { readonly masks: Buffer; readonly steps: number }
 }
 
 /**
@@ -92,6 +95,7 @@ export class Pass {
     weights: [],
   }
   readonly penalties: PenaltyProbe[] = []
+  readonly activity: ActivityProbes = { values: [], neurons: [] }
   private readonly tape: { readonly node: GraphNode; readonly run: () => void }[] = []
   private readonly last: { readonly node: GraphNode; readonly run: () => void }[] = []
   private streams = 0
@@ -225,6 +229,11 @@ export class Pass {
     }
   }
 
+  /** Whether a layer's spikes are kept for who reads them after a run. */
+  isRecorded(name: string): boolean {
+    return !this.options.fixed && (this.options.record ?? []).includes(name)
+  }
+
   spikeTensor(name: string, shape: Shape, lambda: number, sums?: SpikeTensor['sums']): SpikeTensor {
     const stored = storedChannels(shape[0])
     const neurons = this.images * shape[1] * shape[2] * stored
@@ -232,7 +241,7 @@ export class Pass {
       `${name} masks`,
       neurons * Math.ceil(this.callSteps / Plane.Steps),
       'scratch',
-      this.options.inspect,
+      this.options.inspect || this.isRecorded(name),
     )
     this.context.remade?.holdsImages(masks, shape[1] * shape[2] * stored)
     const counts = isLong(this.options)

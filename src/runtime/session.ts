@@ -42,7 +42,7 @@ const BUSY_MS = 4
 
 const SAVE = 'parameters can still be saved: save them and compile again'
 
-const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
+const NOTHING: LastRun = { probes: [], valid: 0, images: 0, steps: 0, outputs: 0 }
 
 export class Session implements Arena {
   plan!: Plan
@@ -272,7 +272,7 @@ export class Session implements Arena {
     if (program === 'stream') this.streamed++
     const steps = program === 'stream' ? this.streamed : this.timeSteps
     const outputs = passes * passImages
-    this.lastRun = { probes: rates, images: this.batchSize, steps, spikes, outputs }
+    this.lastRun = { probes: rates, valid, images: this.batchSize, steps, spikes, outputs }
     return { ...found, loss: found.loss + found.penalty, count: valid }
   }
 

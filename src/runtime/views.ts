@@ -59,6 +59,8 @@ export function firingRates(arena: Arena, last: LastRun): Record<string, number>
 export interface LastRun {
   /** Of its program; empty before the first run. */
   readonly probes: readonly RateProbe[]
+  /** Images without repeats. */
+  readonly valid: number
   /** Images, repeats among them, and steps whose spikes were counted. */
   readonly images: number
   readonly steps: number

@@ -1,7 +1,7 @@
 /** A hash of a data set, so that a run goes on with the data that it has begun with. */
 
 import { type Dataset, sampleFloats } from '../data/dataset.js'
-import { isOurs } from '../data/plain.js'
+import { hashOf, isOurs } from '../data/plain.js'
 
 /** Samples that are looked at where reading one may be slow. */
 const LOOKED_AT = 16
@@ -10,11 +10,13 @@ const fingerprints = new WeakMap<Dataset, string>()
 
 /**
  * A hash of samples, labels and targets, without augmentation; 16 hexadecimal digits. Of data sets
- * of this package all samples count. Of one's own, whose `read` may be slow, 16 do that lie evenly.
+ * of this package all samples count, or what stands for them. Of one's own, whose `read` may be slow, 16 do that lie evenly.
  */
 export function fingerprint(data: Dataset): string {
   const known = fingerprints.get(data)
   if (known !== undefined) return known
+  const whole = hashOf(data)
+  if (whole !== undefined) return whole()
   const sample = new Float32Array(sampleFloats(data))
   const wanted = new Float32Array(data.targets?.size ?? 0)
   const [sampleBits, wantedBits] = [sample, wanted].map(({ buffer }) => new Uint32Array(buffer))

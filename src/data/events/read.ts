@@ -2,7 +2,8 @@
 
 import { readFileSync } from 'node:fs'
 import { checkOptions, checkPath, describe, expect, SpikewasmError } from '../../errors.js'
-import { needsZstd, type Unpack } from '../../events/aedat4.js'
+import { type Interval, parseAedat3 } from '../../events/aedat3.js'
+import { needsZstd } from '../../events/aedat4.js'
 import { parseEventArchive } from '../../events/arrays.js'
 import { type EventFormat, eventFormats, formatOf, parseRecording } from '../../events/parse.js'
 import { checkSensor, type EventRecording, type Sensor } from '../../events/recording.js'
@@ -39,7 +40,7 @@ export async function readEvents(
   checkPath('events.read.path', path)
   const checked = checkReading('events.read', options)
   const bytes = await readFileClear(path, 'recording')
-  return parseFile(bytes, path, checked, await zstdFor(bytes, path, checked.format))
+  return parseFile(bytes, path, checked)
 }
 
 /** @throws SpikewasmError when an option is wrong */
@@ -53,34 +54,21 @@ export function checkReading(name: string, options: ReadEventsOptions): ReadEven
   return { format, sensor: checkSensor(`${name}.sensor`, options.sensor) }
 }
 
-/** The decoder, where the file needs it and it is installed. */
-async function zstdFor(
-  bytes: Uint8Array,
-  path: string,
-  format: EventFormat = formatOf(bytes, path),
-): Promise<Unpack | undefined> {
-  return format === 'aedat4' && needsZstd(bytes, path) ? await loadZstd() : undefined
-}
-
-/** A recording from the bytes of its file. */
+/**
+ * A recording from the bytes of its file.
+ * @param interval of the events that are wanted, of AEDAT 3 alone
+ */
 export function parseFile(
   bytes: Uint8Array,
   path: string,
   { format = formatOf(bytes, path), sensor }: ReadEventsOptions,
-  zstd?: Unpack,
+  interval?: Interval,
 ): EventRecording {
+  if (format === 'aedat3') return parseAedat3(bytes, path, sensor, interval)
+  const zstd = format === 'aedat4' && needsZstd(bytes, path) ? loadZstd() : undefined
   if (format !== 'npz') return parseRecording(bytes, path, format, sensor, zstd)
   const keys = ['t', 'x', 'y', 'p']
   return parseEventArchive(unpackNpz(bytes, path, keys), path, sensor)
-}
-
-/** The same at once, for `read` of a data set, which cannot wait. */
-export function readEventsSync(
-  path: string,
-  options: ReadEventsOptions,
-  zstd: Unpack | undefined,
-): EventRecording {
-  return parseFile(readBytesSync(path), path, options, zstd)
 }
 
 /** @throws SpikewasmError that names the file */

@@ -1,5 +1,6 @@
 /** Zstandard, by an optional package, with bounds on what it may allocate. */
 
+import { createRequire } from 'node:module'
 import { SpikewasmError } from '../../errors.js'
 import type { Unpack } from '../../events/aedat4.js'
 import { refuse } from '../../events/recording.js'
@@ -10,10 +11,10 @@ const MAGIC = 0xfd2fb528
 const MOST_WINDOW = 1 << 23
 
 /** The decoder; undefined where the package is not installed. */
-export async function loadZstd(): Promise<Unpack | undefined> {
+export function loadZstd(): Unpack | undefined {
   let fzstd: typeof import('fzstd')
   try {
-    fzstd = await import(zstdPackage)
+    fzstd = createRequire(import.meta.url)(zstdPackage)
   } catch {
     return undefined
   }
