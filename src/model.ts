@@ -29,8 +29,8 @@ import {
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
 import { fit } from './train/fit.js'
-import type { FitOptions } from './train/options.js'
 import { type MonitorOptions, monitor, type Recording } from './train/monitor.js'
+import type { FitOptions } from './train/options.js'
 import type { History } from './train/records.js'
 
 /**

@@ -60,11 +60,15 @@ export function neuronConstants(
       at + <usize>CellRow.Drift * rowBytes,
       <f32>(rate * <f64>load<f32>(at + <usize>CellRow.Rest * rowBytes)),
     )
-    if (decayInput) store<f32>(at + <usize>CellRow.Gain * rowBytes, <f32>(synapse ? rate : rate * scale))
+    if (decayInput)
+      store<f32>(at + <usize>CellRow.Gain * rowBytes, <f32>(synapse ? rate : rate * scale))
   }
   const threshold = valueAt(rec, CellConstantsWord.Threshold, neuron, channel)
   if (threshold)
-    store<f32>(at + <usize>CellRow.Threshold * rowBytes, max(load<f32>(threshold), LOWEST_THRESHOLD))
+    store<f32>(
+      at + <usize>CellRow.Threshold * rowBytes,
+      max(load<f32>(threshold), LOWEST_THRESHOLD),
+    )
   const tauSyn = valueAt(rec, CellConstantsWord.TauSyn, neuron, channel)
   if (tauSyn) {
     const rate = rateAt(tauSyn)

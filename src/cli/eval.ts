@@ -15,7 +15,15 @@ import type { EventArguments } from './event-options.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
-import { decimal, keyValueTable, operationRows, peakMemoryMB, percent, printJson, rateRows } from './report.js'
+import {
+  decimal,
+  keyValueTable,
+  operationRows,
+  peakMemoryMB,
+  percent,
+  printJson,
+  rateRows,
+} from './report.js'
 import { dataOf } from './run-folder.js'
 import { type GivenModel, givenModel, modelOptions } from './which-model.js'
 

@@ -117,11 +117,12 @@ export function trace(network: Module, input: InputShape): Graph {
         return result
       }
     }
+    const label = labelOf({ kind: module.kind, layer: module })
     return (x) => {
       expect(
         isValue(x),
         () =>
-          `${name} (${labelOf({ kind: module.kind, layer: module })}) must be called with the value that it takes in, got ` +
+          `${name} (${label}) must be called with the value that it takes in, got ` +
           `${describe(x)}`,
       )
       const kind = kindOf(module)
@@ -130,17 +131,13 @@ export function trace(network: Module, input: InputShape): Graph {
       if (hasParameters && earlier !== undefined)
         throw new SpikewasmError(
           earlier === name
-            ? `${name} (${labelOf({ kind: module.kind, layer: module })}) is called twice; shared parameters are not ` +
+            ? `${name} (${label}) is called twice; shared parameters are not ` +
                 'supported: make a layer for each call'
-            : `${earlier} and ${name} are the same ${labelOf({ kind: module.kind, layer: module })} layer; shared parameters ` +
+            : `${earlier} and ${name} are the same ${label} layer; shared parameters ` +
                 'are not supported: make a layer for each place',
         )
       visited.set(module, name)
-      const [shape, flat] = kind.output(
-        module,
-        x,
-        `${name || 'network'} (${labelOf({ kind: module.kind, layer: module })})`,
-      )
+      const [shape, flat] = kind.output(module, x, `${name || 'network'} (${label})`)
       return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
     }
   }

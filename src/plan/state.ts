@@ -37,7 +37,8 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
       expect(
         !names.has(prefix + spec.name),
         () =>
-          `${name} (${labelOf(node)}) is called more than once; make a layer of its own for each call`,
+          `${name} (${labelOf(node)}) is called more than once; make a layer of its own for ` +
+          'each call',
       )
       names.add(prefix + spec.name)
       const layout =

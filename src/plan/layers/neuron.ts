@@ -4,8 +4,8 @@ import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
 import { cellOfNeuron } from '../../nn/layers/spiking.js'
-import { lowerCell } from '../cell.js'
 import { countNeurons, recordMasks } from '../activity.js'
+import { lowerCell } from '../cell.js'
 import {
   giveGradient,
   gradientTimeSum,
