@@ -150,7 +150,10 @@ async function evaluate(args: EvalArguments): Promise<void> {
   const given = await givenModel(args)
   const { run, name, options } = given
   const { timeSteps = options.timeSteps } = args
-  const source = dataOf({ ...args, ...windowsOf(args), timeSteps }, run)
+  const source = dataOf(
+    { ...args, dataset: args.dataset ?? given.dataset, ...windowsOf(args), timeSteps },
+    run,
+  )
   const { dataset } = source
   const { split } = args
   const part = (await loadData(source))[split]

@@ -66,7 +66,10 @@ test('another name: the names that there are', async () => {
 
 test('--pretrained stands alone, and brings its data set', async () => {
   const both = await run(['eval', '--pretrained', there[0], '--weights', 'w'])
-  assert.match(both.stderr, /: --run, --weights and --nir must be left out with --pretrained, got w\n$/)
+  assert.match(
+    both.stderr,
+    /: --run, --weights and --nir must be left out with --pretrained, got w\n$/,
+  )
   const none = await run(['eval', '--pretrained', 'fashion-mnist-cnn'])
   assert.match(
     none.stderr,
