@@ -1,6 +1,6 @@
 // Draws the curves of docs/cifar10.md: losses of both programs step by step, accuracy by epoch.
 //
-//   node examples/cifar10/curves.mjs --run runs/cifar10 [--twin twin.csv] --svg docs/cifar10.svg
+//   node examples/cifar10/curves.mjs --run runs/cifar10 [--twin twin.csv] --svg cifar10.svg
 //
 // Prints how far the losses of the twin lie from ours.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'

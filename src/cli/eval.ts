@@ -109,13 +109,14 @@ export function evalCommand(command: Command): Command {
 function expectShape(
   { name, shape }: Dataset,
   { options: { input = shape }, isWhole }: GivenModel,
-  { run, weights, nir }: EvalArguments,
+  { run, weights, nir, pretrained }: EvalArguments,
 ): void {
+  const source = run ?? weights ?? nir ?? pretrained
   const [has, takes] = [shape, input].map((of) => imageShape(of).join(', '))
   expect(
     !isWhole || has === takes,
     () =>
-      `${run ?? weights ?? nir}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
+      `${source}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
       'give --dataset with the data that it was trained with',
   )
 }
