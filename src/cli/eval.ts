@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander'
 import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
 import type { Model } from '../model.js'
+import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape, sizeOf } from '../nn/value.js'
@@ -33,6 +34,7 @@ interface EvalArguments extends EventArguments, NirArguments {
   /** Path of an exported network. */
   readonly on?: string
   readonly weights?: string
+  readonly pretrained?: PretrainedName
   readonly dataset?: DatasetName
   readonly data?: string
   readonly model?: ModelName
