@@ -6,6 +6,7 @@ import { describe, expect } from '../errors.js'
 import { kindOfPath, readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import type { SaveNirOptions } from '../io/nir/options.js'
+import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import type { Method, StepMode } from '../plan/methods.js'
 import { type DataArguments, datasets } from './datasets.js'
@@ -18,6 +19,7 @@ export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' |
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
+  readonly pretrained?: PretrainedName
   readonly model?: ModelName
   readonly input?: readonly number[]
   readonly classes?: number
@@ -47,6 +49,7 @@ export function exportOptions(command: Command): Command {
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
+    .addOption(modelOptions.pretrained())
     .addOption(
       new Option(
         '--out <file>',

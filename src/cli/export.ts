@@ -146,9 +146,10 @@ async function checkHeader(path: string): Promise<void> {
 }
 
 /** The data set that the options or the run name, if any. */
-function datasetName(args: ExportArguments, { run, saved }: GivenModel): DatasetName | undefined {
+function datasetName(args: ExportArguments, given: GivenModel): DatasetName | undefined {
+  const { run, saved, dataset } = given
   const known = args.input !== undefined || saved !== undefined
-  return args.dataset ?? run?.dataset ?? (known ? undefined : 'digits')
+  return args.dataset ?? run?.dataset ?? dataset ?? (known ? undefined : 'digits')
 }
 
 /** What a data set says about itself; nothing that is not known. */
