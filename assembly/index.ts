@@ -25,6 +25,24 @@ export { addScaledRow, addToRow, multiplyRow, scaleRow } from './activity/rows'
 export { scaled } from './activity/scaled'
 export { random64 } from './base/random'
 export { touchLines } from './base/touch'
+export { cellBack, cellBackwardTime } from './cell/backward'
+export { cell, cellFactor } from './cell/cell'
+export { cellConstants, cellLearnGradient, cellLearnSum, neuronConstants } from './cell/constants'
+export { cellPlain } from './cell/plain'
+export { cellAdd, cellAddTimes, cellDot, cellRecurrentGradient } from './cell/recurrent'
+export {
+  cellAtan,
+  cellErf,
+  cellFastSigmoid,
+  cellMark,
+  cellPiecewiseExp,
+  cellRectangle,
+  cellSigmoid,
+  cellStart,
+  cellStep,
+  cellTriangle,
+} from './cell/step'
+export { cellTrace } from './cell/trace'
 export { convDense } from './conv/forward'
 export { convInputGradient, transposeWeight } from './conv/input-gradient'
 export { matmulNN, matmulNT, matmulScratch, matmulTN } from './conv/matmul'

@@ -160,7 +160,7 @@ export class Model {
    * Outputs and classes of any number of samples, with running statistics and without dropout. A
    * few samples, or a few that are left behind the last full batch, run one by one and cost no
    * whole batch; the numbers are the same, bit for bit.
-   * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W], n at most the batch size
+   * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W]
    * @throws SpikewasmError when the length is no multiple of a sample's, and for wrong options
    */
   predict(x: Float32Array, options: PredictOptions = {}): Promise<Prediction> {

@@ -14,7 +14,12 @@ import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape, type InputShape } from './nn/value.js'
 import { checkOptimizer, type Optimizer, sgd } from './optimizer/index.js'
 import { type Purpose, purposes } from './plan/context.js'
-import { type MethodOptions, methodOptionKeys, pickMethodOptions } from './plan/methods.js'
+import {
+  type MethodOptions,
+  MOST_STEPS,
+  methodOptionKeys,
+  pickMethodOptions,
+} from './plan/methods.js'
 import { switchOnWideVectors } from './runtime/revectorize.js'
 import { Session } from './runtime/session.js'
 import type { Settings } from './runtime/settings.js'
@@ -30,13 +35,16 @@ export interface CompileOptions extends MethodOptions {
    * height, width] of an image. Layers see a series as an image of one row, [channels, 1, length].
    */
   input: InputShape
-  /** T, time steps for which each sample is presented, 1…255 (1…32 online); default 4. */
+  /**
+   * T, time steps for which each sample is presented; default 4. In training 1…255 (1…32 online),
+   * with purpose 'inference' or 'stream' 1…4096.
+   */
   timeSteps?: number
   /** B, samples of a training step, an integer ≥ 1; default 64. */
   batchSize?: number
   /**
    * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.
-   * `fit` may start one more, which prepares batches; see its `numWorkers`.
+   * `fit` may start more, which prepare batches; see its `numWorkers`.
    */
   threads?: number
   /** Seed of initialisation, shuffling, dropout and augmentation, 0…2³² − 1; default 0. */
@@ -108,7 +116,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     return value
   }
   const settings: Omit<Settings, 'revectorized'> = {
-    timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, 255),
+    timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, MOST_STEPS),
     batchSize: integer('batchSize', options.batchSize ?? 64, 1, 1 << 20),
     threads: integer('threads', options.threads ?? 1, 1, 256),
     seed: integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1),

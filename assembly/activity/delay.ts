@@ -96,7 +96,7 @@ export function delaySpikes(rec: usize, unit: i32, t: i32, scratch: usize): void
       const out = address(rec, DelayWord.Out) + i
       const ring = history + i * ringBytes
       if (history && t == 0) memory.fill(ring, 0, ringBytes)
-      let count: i32 = history && t > 0 ? load<u8>(counts + i) : 0
+      let count: i32 = counts && history && t > 0 ? load<u8>(counts + i) : 0
       for (let plane = 0; plane << 3 < T; plane++) {
         let mask = 0
         const last = min(8, T - (plane << 3))
@@ -112,7 +112,7 @@ export function delaySpikes(rec: usize, unit: i32, t: i32, scratch: usize): void
         store<u8>(out + <usize>plane * planeBytes, mask)
         count += popcnt<i32>(mask)
       }
-      store<u8>(counts + i, count)
+      if (counts) store<u8>(counts + i, count)
       if (!history) continue
       for (let step = max(0, T - most); step < T; step++) {
         const slot = (start + step) % most

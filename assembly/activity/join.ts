@@ -64,7 +64,7 @@ export function spreadBytes(to: usize, toBytes: usize, from: usize, count: usize
 export function joinSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const planes = (word(rec, JoinWord.T) + 7) >> 3
   for (let plane = 0; plane < planes; plane++) joinBytes(rec, unit, plane)
-  joinBytes(rec, unit, -1)
+  if (address(rec, JoinWord.Counts)) joinBytes(rec, unit, -1)
 }
 
 /** A plane of masks; −1: the counts. */

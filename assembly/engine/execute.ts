@@ -5,6 +5,10 @@ import { join, joinSpikes, split } from '../activity/join'
 import { materialise } from '../activity/materialise'
 import { relu, reluBackward } from '../activity/relu'
 import { scaled } from '../activity/scaled'
+import { cellBackwardTime } from '../cell/backward'
+import { cell } from '../cell/cell'
+import { cellConstants, cellLearnGradient } from '../cell/constants'
+import { cellRecurrentGradient } from '../cell/recurrent'
 import { convDense } from '../conv/forward'
 import { convInputGradient, transposeWeight } from '../conv/input-gradient'
 import { convNarrow } from '../conv/narrow'
@@ -285,6 +289,21 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Split:
       split(rec, unit, t, scratch)
+      break
+    case Op.CellConstants:
+      cellConstants(rec, unit, t, scratch)
+      break
+    case Op.Cell:
+      cell(rec, unit, t, scratch)
+      break
+    case Op.CellBackwardTime:
+      cellBackwardTime(rec, unit, t, scratch)
+      break
+    case Op.CellRecurrentGradient:
+      cellRecurrentGradient(rec, unit, t, scratch)
+      break
+    case Op.CellLearnGradient:
+      cellLearnGradient(rec, unit, t, scratch)
       break
     default:
       unreachable()

@@ -296,8 +296,8 @@ export function neuronFire(
       masks += planeBytes
     } while (left)
     if (state) v128.store(state + at, v)
+    total = i32x4.add(total, count)
     if (load<u32>(rec, NeuronWord.Counts * 4)) {
-      total = i32x4.add(total, count)
       const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4) + row + c
       if (resume) count = i32x4.add(count, widenBytes(counts))
       v128.store32_lane(counts, packBytes(count), 0)

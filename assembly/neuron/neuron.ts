@@ -33,7 +33,7 @@ import { runPlain } from './plain'
  *   eligibility g = κ/TotalSteps Σ_t h'(u_t − θ) ρ_t,  ρ_1 = 1,  ρ_{t+1} = 1 + λ ρ_t ∂v_t/∂u_t
  *   x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd
  *
- * Where Counts and CountPartials are 0, nothing is counted (not with Eligibility or SurrogateOut).
+ * Where Counts or CountPartials is 0, it is not counted (not with Eligibility or SurrogateOut).
  * Step strides count the steps of this call. No output may overlap another tensor. Unit =
  * PixelsPerUnit pixels. Scratch, with the sizes of `NeuronScratch`: HeadBytes + StepBytes·T +
  * ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes; with groups of statistics

@@ -92,10 +92,8 @@ function plainBody(
         masks += planeBytes
         if (hasS) source += sPlaneBytes
       } while (left)
-      if (counts) {
-        v128.store32_lane(counts + row + c, packBytes(count), 0)
-        total = i32x4.add(total, count)
-      }
+      if (counts) v128.store32_lane(counts + row + c, packBytes(count), 0)
+      total = i32x4.add(total, count)
     }
   }
   return sumLanes(total)

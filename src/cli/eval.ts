@@ -6,15 +6,17 @@ import { expect } from '../errors.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
-import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
+import { type DatasetName, datasets, defaultThreads, loadData, stepsFor } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
+import { addEventFlags } from './event-flags.js'
+import type { EventArguments } from './event-options.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
 import { decimal, keyValueTable, peakMemoryMB, percent, printJson, rateRows } from './report.js'
 import { dataOf } from './run-folder.js'
 import { type GivenModel, givenModel, modelOptions } from './which-model.js'
 
-interface EvalArguments {
+interface EvalArguments extends EventArguments {
   readonly run?: string
   readonly best: boolean
   /** Path of an exported network. */
@@ -36,7 +38,7 @@ interface EvalArguments {
 }
 
 export function evalCommand(command: Command): Command {
-  return command
+  return addEventFlags(command)
     .description(
       "Test trained weights: those of a run's folder, a safetensors file with the " +
         'options that rebuild its network, or an exported network.',
@@ -52,7 +54,7 @@ export function evalCommand(command: Command): Command {
     )
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
-    .addOption(fromRun(shared.model()))
+    .addOption(fromRun(shared.modelOfData()))
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
     .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
@@ -106,7 +108,8 @@ function expectShape(
 async function evaluate(args: EvalArguments): Promise<void> {
   const given = await givenModel(args)
   const { run, name, options } = given
-  const source = dataOf(args, run)
+  const { timeSteps = options.timeSteps } = args
+  const source = dataOf({ ...args, timeSteps }, run)
   const { dataset } = source
   const { split } = args
   const part = (await loadData(source))[split]
@@ -118,7 +121,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
     ...options,
     purpose: 'inference',
     input,
-    timeSteps: args.timeSteps ?? options.timeSteps ?? 4,
+    ...stepsFor(part, args.timeSteps, options.timeSteps),
     batchSize: args.batchSize ?? run?.batchSize ?? 64,
     threads: args.threads ?? defaultThreads(dataset),
   })

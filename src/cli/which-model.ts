@@ -15,6 +15,7 @@ import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
+import { type DatasetName, defaultModel } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { areOfProgram, parseRunOptions, type RunOptions } from './run-folder.js'
 
@@ -26,6 +27,8 @@ export interface ModelArguments {
   /** The network by name, whatever the file says. */
   readonly model?: ModelName
   readonly tau?: number
+  /** Of it follows the network where nothing else names one. */
+  readonly dataset?: DatasetName
 }
 
 /** A model that a command was given. */
@@ -97,15 +100,16 @@ export async function givenModel(
   const byName = args.model !== undefined || args.tau !== undefined
   const saved = byName ? undefined : json
   const named = args.model ?? run?.model
+  const usual = defaultModel(args.dataset ?? 'digits')
   return {
     run,
     saved,
     data: json?.data,
-    name: named ?? (saved ? basename(folder ?? path, '.safetensors') : 'cnn'),
+    name: named ?? (saved ? basename(folder ?? path, '.safetensors') : usual),
     network(input, classes) {
       const network = saved
         ? compositeOf(saved.network, path)
-        : models[named ?? 'cnn'](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 })
+        : models[named ?? usual](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 })
       if (saved || !networkAlone) expectWeightsOf(network, input, state, path)
       return network
     },
@@ -138,7 +142,7 @@ export async function givenNetwork(
 ): Promise<Pick<GivenModel, 'name' | 'saved' | 'run' | 'options' | 'network'>> {
   if (args.run !== undefined || args.weights !== undefined)
     return givenModel(args, { networkAlone: true })
-  const { model: name = 'cnn', tau = 1.25 } = args
+  const { model: name = defaultModel(args.dataset ?? 'digits'), tau = 1.25 } = args
   return {
     name,
     options: {},
@@ -156,5 +160,6 @@ const optionsOf = ({ input, timeSteps, frames, method }: ModelJson): GivenModel[
 const optionsOfRun = (run: RunOptions): GivenModel['options'] => ({
   input: run.input,
   timeSteps: run.timeSteps,
+  frames: run.frames ?? false,
   ...takenOptions(run),
 })

@@ -3,6 +3,8 @@
  */
 
 import type { Split } from './dataset.js'
+import type { EventDatasetOptions } from './events/options.js'
+import type { EventFolderOptions } from './events/sets.js'
 
 /**
  * Loaders of data sets. `digits()` comes with the package; the others read a folder or archive that
@@ -40,8 +42,50 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing or damaged
    */
   cifar100: async (path: string): Promise<Split> => (await import('./cifar.js')).cifar100(path),
+  /**
+   * N-MNIST, frames of [2, 34, 34], 10 classes (Orchard et al. 2015).
+   * @param folder with `Train/<label>/*.bin` and `Test/<label>/*.bin`
+   * @param options how recordings become frames; default: 10 by number of events
+   * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
+   */
+  nmnist: async (folder: string, options: EventDatasetOptions = {}): Promise<Split> =>
+    (await import('./events/sets.js')).nmnist(folder, options),
+  /**
+   * CIFAR10-DVS, frames of [2, 128, 128], 10 classes (Li et al. 2017); the first nine tenths of
+   * each class are for training. `cifar10DvsOfficial` has the official code's options.
+   * @param folder with `<class>/*.aedat`
+   * @param options how recordings become frames; default: 10 by number of events
+   * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
+   */
+  cifar10Dvs: async (folder: string, options: EventDatasetOptions = {}): Promise<Split> =>
+    (await import('./events/sets.js')).cifar10Dvs(folder, options),
+  /**
+   * DVS128 Gesture, frames of [2, 128, 128], 11 classes (Amir et al. 2017).
+   * @param folder with `trials_to_train.txt`, `trials_to_test.txt`, recordings and `_labels.csv`
+   * @param options how recordings become frames; default: 10 by number of events
+   * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
+   */
+  dvsGesture: async (folder: string, options: EventDatasetOptions = {}): Promise<Split> =>
+    (await import('./events/sets.js')).dvsGesture(folder, options),
+  /**
+   * Recordings of any format in `train/<class>/` and `test/<class>/`, or in `<class>/` alone.
+   * @param options how recordings become frames, a name, and the share that is for training
+   * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
+   */
+  eventFolder: async (folder: string, options: EventFolderOptions = {}): Promise<Split> =>
+    (await import('./events/sets.js')).eventFolder(folder, options),
 }
 
+export type { EventFrames, FramesOptions } from '../events/frames.js'
+export type { EventFormat } from '../events/parse.js'
+export type { EventArrays, EventRecording, Sensor } from '../events/recording.js'
+export type { SliceOptions, SplitBy } from '../events/slices.js'
+export type {
+  DropEventOptions,
+  DropPartOptions,
+  EventDraw,
+  TimeJitterOptions,
+} from '../events/transforms.js'
 export { permutation } from '../random.js'
 export { type ArraysOptions, fromArrays } from './arrays.js'
 export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
@@ -56,3 +100,16 @@ export {
   subset,
   type TargetSource,
 } from './dataset.js'
+export {
+  type ConstantOptions,
+  type DeltaOptions,
+  encoders,
+  type LatencyOptions,
+  type PhaseOptions,
+  type RateOptions,
+} from './encoders.js'
+export { events } from './events/events.js'
+export { cifar10DvsOfficial } from './events/official-options.js'
+export type { EventAugmentOptions, EventDatasetOptions, EventSplit } from './events/options.js'
+export type { ReadEventsOptions } from './events/read.js'
+export type { EventFolderOptions } from './events/sets.js'

@@ -1,6 +1,7 @@
 /** Synaptic operations: additions of a weight because a neuron before it fired. */
 
 import type { Graph, GraphNode } from '../graph/trace.js'
+import { fires } from '../nn/layers/kinds.js'
 import { sizeOf } from '../nn/value.js'
 
 /**
@@ -36,13 +37,14 @@ export function synapticOperations(
 /** Whether a node's values are the same at every step: no neuron is before it. */
 function isStill(graph: Graph, index: number): boolean {
   const { kind, inputs } = graph.nodes[index]
-  return kind !== 'neuron' && inputs.every((input) => isStill(graph, input))
+  const remembers = kind === 'neuron' || kind === 'cell'
+  return !remembers && inputs.every((input) => isStill(graph, input))
 }
 
 /** Share of a node's values that are not zero, 0 … 1, at most. */
 function shareOf(graph: Graph, index: number, rates: Readonly<Record<string, number>>): number {
   const node = graph.nodes[index]
-  if (node.kind === 'neuron') return rates[node.name] ?? 1
+  if (fires(node.layer)) return rates[node.name] ?? 1
   const shares = node.inputs.map((input) => shareOf(graph, input, rates))
   switch (node.kind) {
     case 'add':

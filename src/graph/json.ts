@@ -41,12 +41,20 @@ export function graphToJson(graph: Graph): NetworkJson {
     const { kind: _, ...fields } = layer
     const plain = Object.entries(fields).map(([key, value]) => [
       key,
-      value === Number.POSITIVE_INFINITY ? 'Infinity' : value,
+      withInfinity(value, Number.POSITIVE_INFINITY, 'Infinity'),
     ])
     return { kind, name, inputs, layer: Object.fromEntries(plain) }
   })
   return { version: 1, nodes, output: graph.output }
 }
+
+/** A field with `to` in the place of `from`, in lists as well. */
+const withInfinity = (value: unknown, from: unknown, to: unknown): unknown =>
+  Array.isArray(value) && value.includes(from)
+    ? value.map((one) => (one === from ? to : one))
+    : value === from
+      ? to
+      : value
 
 /**
  * A block that is traced to the same graph. Its layers are made by their own functions, so that
@@ -91,7 +99,7 @@ function layerOf({ kind, layer = {} }: NodeJson, where: string): Layer {
   const fields = Object.fromEntries(
     Object.entries(layer).map(([key, value]) => [
       key,
-      value === 'Infinity' ? Number.POSITIVE_INFINITY : value,
+      withInfinity(value, 'Infinity', Number.POSITIVE_INFINITY),
     ]),
   )
   const own = { kind } as Layer

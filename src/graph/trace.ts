@@ -5,7 +5,7 @@
 
 import { describe, expect, SpikewasmError } from '../errors.js'
 import type { Layer } from '../nn/layers/index.js'
-import { kindOf } from '../nn/layers/kinds.js'
+import { kindOf, labelOf } from '../nn/layers/kinds.js'
 import { type Apply, checkModule, type Module, type Ops } from '../nn/module.js'
 import {
   checkInputShape,
@@ -121,7 +121,7 @@ export function trace(network: Module, input: InputShape): Graph {
       expect(
         isValue(x),
         () =>
-          `${name} (${module.kind}) must be called with the value that it takes in, got ` +
+          `${name} (${labelOf({ kind: module.kind, layer: module })}) must be called with the value that it takes in, got ` +
           `${describe(x)}`,
       )
       const kind = kindOf(module)
@@ -130,13 +130,17 @@ export function trace(network: Module, input: InputShape): Graph {
       if (hasParameters && earlier !== undefined)
         throw new SpikewasmError(
           earlier === name
-            ? `${name} (${module.kind}) is called twice; shared parameters are not ` +
+            ? `${name} (${labelOf({ kind: module.kind, layer: module })}) is called twice; shared parameters are not ` +
                 'supported: make a layer for each call'
-            : `${earlier} and ${name} are the same ${module.kind} layer; shared parameters ` +
+            : `${earlier} and ${name} are the same ${labelOf({ kind: module.kind, layer: module })} layer; shared parameters ` +
                 'are not supported: make a layer for each place',
         )
       visited.set(module, name)
-      const [shape, flat] = kind.output(module, x, `${name || 'network'} (${module.kind})`)
+      const [shape, flat] = kind.output(
+        module,
+        x,
+        `${name || 'network'} (${labelOf({ kind: module.kind, layer: module })})`,
+      )
       return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
     }
   }

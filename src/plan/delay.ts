@@ -66,7 +66,7 @@ export function emitDelaySpikes(
     inPlaneBytes,
     ...job
   }: DelayJob & {
-    readonly counts: Buffer
+    readonly counts?: Buffer
     readonly inPlaneBytes: number
   },
 ): void {

@@ -59,7 +59,7 @@ export function emitJoin(
   })
 }
 
-type Spikes = { readonly masks: Buffer; readonly counts: Buffer }
+type Spikes = { readonly masks: Buffer; readonly counts?: Buffer }
 
 export function emitJoinSpikes(
   b: ProgramBuilder,

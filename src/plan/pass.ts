@@ -5,7 +5,7 @@
 
 import { Control, Plane } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
-import type { Context } from './context.js'
+import { type Context, isLong } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
 import { timeSum } from './records/sums.js'
@@ -28,7 +28,8 @@ export interface RateProbe {
   readonly units: number
   /** Neurons of one image. */
   readonly neurons: number
-  readonly counts: Buffer
+  /** Absent where steps are too many for a byte. */
+  readonly counts?: Buffer
   readonly masks: Buffer
   readonly eligibility?: Buffer
   readonly shape: readonly [number, number, number]
@@ -234,7 +235,9 @@ export class Pass {
       this.options.inspect,
     )
     this.context.remade?.holdsImages(masks, shape[1] * shape[2] * stored)
-    const counts = this.carried(`${name} counts`, neurons, 'kept', this.options.inspect)
+    const counts = isLong(this.options)
+      ? undefined
+      : this.carried(`${name} counts`, neurons, 'kept', this.options.inspect)
     return { kind: 'spikes', name, shape, stored, masks, counts, sums, lambda, gradient: [] }
   }
 

@@ -5,6 +5,7 @@ import { SpikewasmError } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import { type InputShape, type Shape, sizeOf } from '../nn/value.js'
 import { type Optimizer, sgd } from '../optimizer/index.js'
+import { purposes } from '../plan/context.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
 import type { Plan, PlanOptions, ProgramName } from '../plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
@@ -135,7 +136,8 @@ export class Session implements Arena {
    */
   async replan(method?: MethodOptions, training?: Partial<TrainingSpec>): Promise<void> {
     const options = this.plan?.options
-    const complete = method ? methodOptions(method, this.settings.timeSteps) : options
+    const trains = purposes[this.settings.purpose].training
+    const complete = method ? methodOptions(method, this.timeSteps, trains) : options
     if (!complete) throw new Error('the first plan needs a method')
     const spec = { ...(options?.training ?? standardTraining), ...training }
     if (

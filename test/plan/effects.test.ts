@@ -12,6 +12,7 @@ import { SpikewasmError } from '../../src/errors.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   adaptiveAvgPool2d,
+  alif,
   type Block,
   batchNorm2d,
   block,
@@ -19,7 +20,9 @@ import {
   delay,
   flatten,
   groupNorm,
+  type Layer,
   layerNorm,
+  leakyIntegrator,
   lif,
   linear,
   type Method,
@@ -27,6 +30,7 @@ import {
   mse,
   plif,
   ratePenalty,
+  recurrent,
   relu,
   scale,
   sequential,
@@ -359,6 +363,23 @@ test('so do those of layers between neurons', () => {
   for (const floats of [true, false])
     for (const method of ['rate', 'bptt'] as const)
       checkPlan(planOptions(network(floats), input, method), 'layers', testRandom(seed), checked)
+})
+
+test('so do those of cells', () => {
+  const input = [2, 6, 6] as const
+  const network = (cell: Layer): Block =>
+    sequential(conv2d(2, 5, 3), cell, maxPool2d(2), flatten(), linear(20, 6), leakyIntegrator())
+  const each = Array.from({ length: 80 }, (_, i) => 1 + i / 100)
+  const learn = ['tau', 'vThreshold', 'tauSyn', 'beta', 'tauAdaptation'] as const
+  const check = (cell: Layer, method: Method): void =>
+    checkPlan(planOptions(network(cell), input, method, 5), 'cells', testRandom(seed), checked)
+  for (const method of ['bptt', 'rate', 'sltt'] as const)
+    check(alif({ tauSyn: 2, refractory: 1, vThreshold: each }), method)
+  for (const method of ['bptt', 'rate'] as const) {
+    check(alif({ tauSyn: 2, vThreshold: each, beta: [1, 2, 1, 2, 1], learn }), method)
+    check(lif({ tau: [2, 3, 4, 5, 6], vReset: 0 }), method)
+  }
+  for (const method of ['bptt', 'ottt'] as const) check(recurrent(lif()), method)
 })
 
 test('so do those of optimizers, with all that belongs to their steps', () => {

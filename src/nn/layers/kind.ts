@@ -11,9 +11,13 @@ export type Pair = readonly [number, number]
 
 /**
  * Initial values of a parameter: a constant, a normal distribution with mean 0 and this standard
- * deviation, or a uniform one between minus and plus this bound.
+ * deviation, a uniform one between minus and plus this bound, or a number for each element.
  */
-export type Initial = number | { readonly normal: number } | { readonly uniform: number }
+export type Initial =
+  | number
+  | { readonly normal: number }
+  | { readonly uniform: number }
+  | { readonly values: readonly number[] }
 
 /** A parameter of a layer. */
 export interface ParameterSpec {
@@ -49,6 +53,10 @@ export interface LayerKind<L> {
   readonly statistics?: (layer: L) => readonly StatisticSpec[]
   /** Whether it draws random numbers in training, so that two runs differ. */
   readonly random?: boolean
+  /** What messages and summaries call a layer; its kind where this is absent. */
+  readonly label?: (layer: L) => string
+  /** Whether a layer's output is spikes of its own; it is not where this is absent. */
+  readonly spikes?: (layer: L) => boolean
   /** What reports call such layers; the kind itself where this is absent. */
   readonly title?: string
 }

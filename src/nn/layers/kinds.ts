@@ -6,6 +6,7 @@ import { avgPool1dKind } from './avg-pool1d.js'
 import { avgPool2dKind } from './avg-pool2d.js'
 import { batchNorm2dKind } from './batch-norm.js'
 import { batchNorm1dKind } from './batch-norm1d.js'
+import { cellKind } from './cell.js'
 import { conv1dKind } from './conv1d.js'
 import { conv2dKind } from './conv2d.js'
 import { delayKind } from './delay.js'
@@ -30,6 +31,7 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   linear: linearKind,
   batchNorm2d: batchNorm2dKind,
   neuron: neuronKind,
+  cell: cellKind,
   avgPool2d: avgPool2dKind,
   maxPool2d: maxPool2dKind,
   adaptiveAvgPool2d: adaptiveAvgPool2dKind,
@@ -52,6 +54,19 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
 
 /** The kind of a layer. Its functions take that layer as their first argument. */
 export const kindOf = <L extends Layer>({ kind }: L): LayerKind<L> => kinds[kind] as LayerKind<L>
+
+/** What messages and summaries call a layer, or a node of a graph. */
+export const labelOf = ({
+  kind,
+  layer,
+}: {
+  readonly kind: string
+  readonly layer?: Layer
+}): string => (layer && kindOf(layer).label?.(layer)) ?? kind
+
+/** Whether a layer fires: its output is spikes of its own. */
+export const fires = (layer: Layer | undefined): boolean =>
+  layer !== undefined && (kindOf(layer).spikes?.(layer) ?? false)
 
 /** Names of all kinds of layers. */
 export const layerKinds = Object.keys(kinds) as readonly Layer['kind'][]

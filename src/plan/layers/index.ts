@@ -8,6 +8,7 @@ import { avgPool1d } from './avg-pool1d.js'
 import { avgPool2d } from './avg-pool2d.js'
 import { batchNorm2d } from './batch-norm.js'
 import { batchNorm1d } from './batch-norm1d.js'
+import { cell } from './cell.js'
 import { concat } from './concat.js'
 import { conv1d } from './conv1d.js'
 import { conv2d } from './conv2d.js'
@@ -35,6 +36,7 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   linear,
   batchNorm2d,
   neuron,
+  cell,
   avgPool2d,
   adaptiveAvgPool2d,
   maxPool2d,

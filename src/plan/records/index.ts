@@ -3,6 +3,7 @@
 import type { Op } from '../../../assembly/opcodes.js'
 import { reluBackward, reluForward } from '../layers/relu.js'
 import { materialise } from './activity.js'
+import { cellRecords } from './cell.js'
 import { convolutionRecords } from './convolution.js'
 import { dropout, dropoutFloats } from './dropout.js'
 import * as gradient from './gradient.js'
@@ -54,6 +55,7 @@ export const records: Table = byOp([
   loss.tet,
   loss.ratePenalty,
   ...convolutionRecords,
+  ...cellRecords,
   reluForward,
   reluBackward,
   signals.scaled,

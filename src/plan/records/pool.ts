@@ -2,7 +2,7 @@
 
 import { AdaptiveWord, Op, PoolWord } from '../../../assembly/opcodes.js'
 import {
-  carries,
+  carriesIf,
   flag,
   flagIf,
   number,
@@ -38,7 +38,7 @@ export const maxPool = record(Op.MaxPool, {
   inPlaneBytes: number(PoolWord.InPlaneBytes),
   /** By which the choice is made, unless it is made at each step. */
   inCounts: readsIf(PoolWord.InCounts),
-  counts: carries(PoolWord.OutCounts),
+  counts: carriesIf(PoolWord.OutCounts),
   choice: writesIf(PoolWord.Choice),
   choicePerStep: flag(PoolWord.ChoicePerStep),
   loop: flag(PoolWord.Loop),

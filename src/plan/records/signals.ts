@@ -9,7 +9,6 @@ import {
   SplitWord,
 } from '../../../assembly/opcodes.js'
 import {
-  carries,
   carriesIf,
   data,
   dataIf,
@@ -19,8 +18,10 @@ import {
   number,
   numberIf,
   reads,
+  readsIf,
   record,
   writes,
+  writesIf,
 } from './schema.js'
 
 export const scaled = record(Op.Scaled, {
@@ -58,7 +59,7 @@ export const delaySpikes = record(Op.DelaySpikes, {
   ...delayed,
   planeBytes: number(DelayWord.PlaneBytes),
   inPlaneBytes: number(DelayWord.InPlaneBytes),
-  counts: carries(DelayWord.Counts),
+  counts: carriesIf(DelayWord.Counts),
 })
 
 const part = {
@@ -72,7 +73,7 @@ const part = {
 const spikePart = {
   ...part,
   planeBytes: number(JoinPart.PlaneBytes),
-  counts: reads(JoinPart.Counts),
+  counts: readsIf(JoinPart.Counts),
 }
 /** A tensor of floats among those that are joined. */
 export type PartFields = Fields<typeof part>
@@ -96,7 +97,7 @@ export const joinSpikes = record(Op.JoinSpikes, {
   ...joined,
   parts: entries(JoinWord.Parts, spikePart, JoinPart.Bytes),
   planeBytes: number(JoinWord.PlaneBytes),
-  counts: writes(JoinWord.Counts),
+  counts: writesIf(JoinWord.Counts),
 })
 
 export const split = record(Op.Split, {
