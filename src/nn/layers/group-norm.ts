@@ -22,7 +22,8 @@ export interface GroupNorm {
 /**
  * Group normalisation (Wu, He, ECCV 2018; PyTorch's GroupNorm), any shape with C channels: y =
  * weight · (x − mean) / √(variance + eps) + bias. Mean and (biased) variance are those of one
- * group of channels of one sample at one time step, over its height and width; in training and evaluation
+ * group of channels of one sample at one time step, over its height and width; in training and
+ * evaluation
  * alike. There are no running statistics.
  *
  * Parameters, unless `affine` is false: `weight` (starts at 1) and `bias` (0), each [channels].
