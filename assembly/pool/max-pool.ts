@@ -6,8 +6,9 @@ import { endOf } from './units'
 
 /**
  * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. OutCounts =
- * its spikes, += at steps t > 0 of an outer loop, where they are wanted. Choice = the position in the window that the
- * gradient goes to: the first with the highest rate so far, or with ChoicePerStep at each step the
+ * its spikes, += at steps t > 0 of an outer loop, where they are wanted. Choice = the position in
+ * the window that the gradient goes to: the first with the highest rate so far, or with
+ * ChoicePerStep at each step the
  * first that spikes (as PyTorch's max pooling does). With CountsOfRates, OutCounts = the highest
  * InCounts of the window. Positions outside the image are never chosen.
  * Unit = PixelsPerUnit pixels. Scratch: none.
@@ -58,8 +59,7 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
       }
       if (address(rec, PoolWord.OutCounts)) {
         const counts = address(rec, PoolWord.OutCounts) + <usize>(pixel * C + c)
-        if (ofRates)
-          store<u8>(counts, highestCount(rec, image, y0, x0, yEnd, xEnd, <usize>c))
+        if (ofRates) store<u8>(counts, highestCount(rec, image, y0, x0, yEnd, xEnd, <usize>c))
         else store<u8>(counts, add ? <i32>load<u8>(counts) + count : count)
       }
       if (!choice) continue

@@ -170,7 +170,7 @@ export function randomNetwork(
   if (isPooled) {
     shape = [width, 1, 1]
     layers.push(adaptiveAvgPool2d(1))
-  } else if (own() < 0.3) shape = seriesLayers(own, layers, shape)
+  } else if (own() < 0.5) shape = seriesLayers(own, layers, shape)
   layers.push(flatten(), linear(shape[0] * shape[1] * shape[2], 5))
   return sequential(...layers)
 }
