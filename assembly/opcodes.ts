@@ -1553,12 +1553,12 @@ export enum Surrogate {
 
 /** Words of max pooling, forward and backward. */
 export enum RecordWord {
-  /** Masks u8 of a call [plane][Bytes]. */
+  /** Masks u8 of a call [plane][PlaneBytes]. */
   In = 4,
-  /** Masks u8 of all steps [plane][Bytes]. */
+  /** Masks u8 of all steps [plane][PlaneBytes]. */
   Out = 5,
   /** Bytes of a plane. */
-  Bytes = 6,
+  PlaneBytes = 6,
   BytesPerUnit = 7,
   /** Steps of one call. */
   T = 8,

@@ -103,70 +103,97 @@ export function takeBytes(out: usize, counts: usize, bytes: usize): void {
 
 /**
  * counts += the steps of a plane at which any spike is in a pixel's window; pixels first … end − 1
- * of the image whose masks lie `at` bytes behind each source's first. Returns bits of steps at which
- * there are two.
+ * of the image whose masks lie `at` bytes behind each source's first. Returns not 0 where there are
+ * two at a step.
  */
 function activeWindows(rec: usize, at: usize, first: i32, end: i32, counts: usize): u32 {
   const C = <usize>word(rec, ActiveWord.C)
   const W = word(rec, ActiveWord.W)
+  const sourceH = word(rec, ActiveWord.SourceH)
+  const sourceW = word(rec, ActiveWord.SourceW)
+  const kernelH = word(rec, ActiveWord.KernelH)
+  const kernelW = word(rec, ActiveWord.KernelW)
+  const strideH = word(rec, ActiveWord.StrideH)
+  const strideW = word(rec, ActiveWord.StrideW)
+  const padH = word(rec, ActiveWord.PadH)
+  const padW = word(rec, ActiveWord.PadW)
+  const lineBytes = <usize>sourceW * C
+  const sources = address(rec, ActiveWord.Sources)
+  const behind = sources + <usize>word(rec, ActiveWord.SourceCount) * SourceWord.Bytes
+  const whole = C & ~15
   let twice: u32 = 0
   for (let pixel = first; pixel < end; pixel++) {
-    const y = (pixel / W) * word(rec, ActiveWord.StrideH) - word(rec, ActiveWord.PadH)
-    const x = (pixel % W) * word(rec, ActiveWord.StrideW) - word(rec, ActiveWord.PadW)
-    let c: usize = 0
-    for (; c + 16 <= C; c += 16) {
-      twice |= activeWide(rec, at + c, y, x, counts)
-      counts += 16
-    }
-    for (; c < C; c += 4) {
-      twice |= activeQuad(rec, at + c, y, x, counts)
-      counts += 4
-    }
+    const y0 = (pixel / W) * strideH - padH
+    const x0 = (pixel % W) * strideW - padW
+    const top = max(0, y0)
+    const left = max(0, x0)
+    const rows = min(sourceH, y0 + kernelH) - top
+    const width = <usize>max(0, min(sourceW, x0 + kernelW) - left) * C
+    const corner = at + <usize>top * lineBytes + <usize>left * C
+    for (let c: usize = 0; c < whole; c += 16)
+      twice |= activeWide(sources, behind, corner + c, rows, lineBytes, width, C, counts + c)
+    for (let c = whole; c < C; c += 4)
+      twice |= activeQuad(sources, behind, corner + c, rows, lineBytes, width, C, counts + c)
+    counts += C
   }
   return twice
 }
 
-/** The same for sixteen channels of one window whose corner is (y, x). */
-export function activeWide(rec: usize, at: usize, y0: i32, x0: i32, counts: usize): u32 {
-  const C = word(rec, ActiveWord.C)
-  const sourceW = word(rec, ActiveWord.SourceW)
-  const yEnd = min(word(rec, ActiveWord.SourceH), y0 + word(rec, ActiveWord.KernelH))
-  const xEnd = min(sourceW, x0 + word(rec, ActiveWord.KernelW))
-  const sources = address(rec, ActiveWord.Sources)
-  const count = word(rec, ActiveWord.SourceCount)
+/**
+ * Sixteen bytes of counts += the steps at which any spike is in a window: of each source the rows
+ * from `corner` on, of which pixels of C bytes are read up to `width`. Returns whether there are
+ * two at a step.
+ */
+export function activeWide(
+  sources: usize,
+  behind: usize,
+  corner: usize,
+  rows: i32,
+  lineBytes: usize,
+  width: usize,
+  C: usize,
+  counts: usize,
+): u32 {
   let seen = i8x16.splat(0)
   let twice = i8x16.splat(0)
-  for (let s = 0; s < count; s++) {
-    const masks = load<u32>(sources + <usize>s * SourceWord.Bytes, SourceWord.Masks * 4)
-    for (let y = max(0, y0); y < yEnd; y++)
-      for (let x = max(0, x0); x < xEnd; x++) {
-        const mask = v128.load(<usize>masks + at + <usize>((y * sourceW + x) * C))
+  for (let source = sources; source < behind; source += SourceWord.Bytes) {
+    let line = <usize>load<u32>(source, SourceWord.Masks * 4) + corner
+    for (let row = 0; row < rows; row++) {
+      for (let x: usize = 0; x < width; x += C) {
+        const mask = v128.load(line + x)
         twice = v128.or(twice, v128.and(seen, mask))
         seen = v128.or(seen, mask)
       }
+      line += lineBytes
+    }
   }
   v128.store(counts, i8x16.add(v128.load(counts), i8x16.popcnt(seen)))
   return v128.any_true(twice) ? 1 : 0
 }
 
-/** The same for four channels of one window whose corner is (y, x). */
-export function activeQuad(rec: usize, at: usize, y0: i32, x0: i32, counts: usize): u32 {
-  const C = word(rec, ActiveWord.C)
-  const sourceW = word(rec, ActiveWord.SourceW)
-  const yEnd = min(word(rec, ActiveWord.SourceH), y0 + word(rec, ActiveWord.KernelH))
-  const xEnd = min(sourceW, x0 + word(rec, ActiveWord.KernelW))
-  const sources = address(rec, ActiveWord.Sources)
-  const count = word(rec, ActiveWord.SourceCount)
+/** The same of four bytes. */
+export function activeQuad(
+  sources: usize,
+  behind: usize,
+  corner: usize,
+  rows: i32,
+  lineBytes: usize,
+  width: usize,
+  C: usize,
+  counts: usize,
+): u32 {
   let seen: u32 = 0
   let twice: u32 = 0
-  for (let s = 0; s < count; s++) {
-    const masks = load<u32>(sources + <usize>s * SourceWord.Bytes, SourceWord.Masks * 4)
-    for (let y = max(0, y0); y < yEnd; y++)
-      for (let x = max(0, x0); x < xEnd; x++) {
-        const mask = load<u32>(<usize>masks + at + <usize>((y * sourceW + x) * C))
+  for (let source = sources; source < behind; source += SourceWord.Bytes) {
+    let line = <usize>load<u32>(source, SourceWord.Masks * 4) + corner
+    for (let row = 0; row < rows; row++) {
+      for (let x: usize = 0; x < width; x += C) {
+        const mask = load<u32>(line + x)
         twice |= seen & mask
         seen |= mask
       }
+      line += lineBytes
+    }
   }
   addQuad(counts, i32x4.splat(seen))
   return twice

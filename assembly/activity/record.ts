@@ -8,7 +8,7 @@ import { RecordWord } from '../opcodes'
  * cleared with the first of a byte. Unit = BytesPerUnit bytes of a plane. Scratch: none.
  */
 export function recordSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const bytes = address(rec, RecordWord.Bytes)
+  const bytes = address(rec, RecordWord.PlaneBytes)
   const per = address(rec, RecordWord.BytesPerUnit)
   const first = <usize>unit * per
   const count = min(per, bytes - first)

@@ -124,7 +124,7 @@ export function recordMasks(
   b.emit(recordSpikes, Math.ceil(bytes / bytesPerUnit), {
     in: masks,
     out,
-    bytes,
+    planeBytes: bytes,
     bytesPerUnit,
     steps: callSteps,
   })

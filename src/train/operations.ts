@@ -318,9 +318,11 @@ function weightOf(session: Session, { index, layer }: GraphNode): Weight {
   return { size, zero: zerosOf(data), data }
 }
 
-function zerosOf(values: Float32Array): number {
+/** How many are 0 or −0. */
+function zerosOf({ buffer, byteOffset, length }: Float32Array): number {
+  const bits = new Int32Array(buffer, byteOffset, length)
   let zeros = 0
-  for (let i = 0; i < values.length; i++) if (values[i] === 0) zeros++
+  for (let i = 0; i < length; i++) zeros += bits[i] << 1 === 0 ? 1 : 0
   return zeros
 }
 

@@ -13,6 +13,7 @@ import { trace } from '../../src/graph/trace.js'
 import {
   adaptiveAvgPool2d,
   alif,
+  avgPool2d,
   type Block,
   batchNorm2d,
   block,
@@ -145,6 +146,7 @@ class Machine {
       [Control.Seed, 7],
     ])
       this.view.setUint32(word, value, true)
+    if (named.activityWanted) this.view.setUint32(named.activityWanted.address, 1, true)
     for (const word of [Control.LearningRate, Control.Momentum, Control.Decay])
       this.view.setFloat32(word, 0.01, true)
   }
@@ -442,6 +444,16 @@ test('so do those of stabilised neurons, and of several outputs', () => {
   for (const method of ['rate', 'bptt'] as const) {
     const options = { ...planOptions(forked, input, method), training }
     checkPlan(options, `distillation ${method}`, testRandom(seed), checked)
+  }
+})
+
+test('so do those that record spikes in calls', () => {
+  const network = sequential(conv2d(2, 5, 3), lif(), avgPool2d(2), relu(), flatten(), linear(5, 3))
+  for (const timeSteps of [3, 300]) {
+    const purpose = 'inference' as const
+    const options = { ...planOptions(network, [2, 4, 4], 'sltt', 3), timeSteps, purpose }
+    const recorded = { ...options, record: ['1'], backwardSteps: timeSteps }
+    checkPlan(recorded, `recorded ${timeSteps}`, testRandom(seed), checked)
   }
 })
 

@@ -43,7 +43,7 @@ export const activeFloats = record(Op.ActiveFloats, {
 export const recordSpikes = record(Op.RecordSpikes, {
   in: reads(RecordWord.In),
   out: carries(RecordWord.Out),
-  bytes: number(RecordWord.Bytes),
+  planeBytes: number(RecordWord.PlaneBytes),
   bytesPerUnit: number(RecordWord.BytesPerUnit),
   steps: number(RecordWord.T),
 })
