@@ -4,13 +4,25 @@
  */
 
 export {
+  activeFloats,
+  activeMasks,
+  activeQuad,
+  activeRow,
+  activeSpikes,
+  activeWide,
+  takeBytes,
+} from './activity/active'
+export {
   gradientAdd,
   gradientAddTimes,
   gradientPair,
   gradientScaled,
   gradientTimes,
 } from './activity/contributions'
+export { delay, delaySpikes } from './activity/delay'
+export { join, joinSpikes, split, spread, spreadBytes } from './activity/join'
 export { addAffineRow, addCountWindow, addRow, materialise } from './activity/materialise'
+export { recordSpikes, recordStep } from './activity/record'
 export {
   countPositive,
   passWherePositive,
@@ -19,8 +31,28 @@ export {
   reluFloats,
   scaleByCounts,
 } from './activity/relu'
+export { addScaledRow, addToRow, multiplyRow, scaleRow } from './activity/rows'
+export { scaled } from './activity/scaled'
 export { random64 } from './base/random'
 export { touchLines } from './base/touch'
+export { cellBack, cellBackwardTime } from './cell/backward'
+export { cell, cellFactor } from './cell/cell'
+export { cellConstants, cellLearnGradient, cellLearnSum, neuronConstants } from './cell/constants'
+export { cellPlain } from './cell/plain'
+export { cellAdd, cellAddTimes, cellDot, cellRecurrentGradient } from './cell/recurrent'
+export {
+  cellAtan,
+  cellErf,
+  cellFastSigmoid,
+  cellMark,
+  cellPiecewiseExp,
+  cellRectangle,
+  cellSigmoid,
+  cellStart,
+  cellStep,
+  cellTriangle,
+} from './cell/step'
+export { cellTrace } from './cell/trace'
 export { convDense } from './conv/forward'
 export { convInputGradient, transposeWeight } from './conv/input-gradient'
 export { matmulNN, matmulNT, matmulScratch, matmulTN } from './conv/matmul'
@@ -137,7 +169,14 @@ export {
   neuronLearnStill4,
 } from './neuron/learn-loops'
 export { neuron } from './neuron/neuron'
-export { neuronPlain, neuronPlainB, neuronPlainS } from './neuron/plain'
+export {
+  countedPlain,
+  countedPlainB,
+  countedPlainS,
+  neuronPlain,
+  neuronPlainB,
+  neuronPlainS,
+} from './neuron/plain'
 export {
   neuronAtan,
   neuronErf,
@@ -169,6 +208,18 @@ export {
   neuronTimeS,
 } from './neuron/time-loops'
 export {
+  addNormalised,
+  addProduct,
+  addSquares,
+  applyAffine,
+  backRow,
+  fillFloats,
+  groupNorm,
+  groupNormBackward,
+  normalise,
+  sumFloats,
+} from './norm/group-norm'
+export {
   normApply,
   normApplyCentred,
   normBackwardApply,
@@ -198,6 +249,7 @@ export {
   squareSum,
 } from './optimizer/blend'
 export { sgd, sgdRange } from './optimizer/sgd'
+export { adaptivePool, adaptivePoolBackward } from './pool/adaptive'
 export { dropout, dropoutFloats } from './pool/dropout'
 export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'
 export { clear, sumScalars, timeSum } from './pool/sums'

@@ -40,6 +40,17 @@ export {
 export { Model } from './model.js'
 export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'
+export {
+  type Discretisation,
+  type LoadNirOptions,
+  loadNir,
+  type NirConventions,
+  type NirNetwork,
+  type NirOptions,
+  type NirReset,
+  networkFromNir,
+  type SaveNirOptions,
+} from './nir/index.js'
 export * from './nn/layers/index.js'
 export type { Apply, Composite, Module, Ops } from './nn/module.js'
 export type { InputShape, Shape, Value } from './nn/value.js'
@@ -76,6 +87,7 @@ export type { Phase } from './plan/program.js'
 export type { Prediction, PredictOptions } from './runtime/predict.js'
 export type { OperationTime } from './runtime/profile.js'
 export type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
+export type { SpikeTrains } from './runtime/spikes.js'
 export type { NamedTensor, StateDict } from './runtime/state.js'
 export type { Diagnostics, NeuronActivity } from './runtime/views.js'
 export type { Callback, FitStart, Training } from './train/callback.js'
@@ -86,5 +98,7 @@ export { type ProgressOptions, type ProgressStream, progress } from './train/cal
 export { type ComparableLrOptions, comparableLr } from './train/comparable-lr.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
 export type { Answers, ClassMetrics } from './train/metrics.js'
+export type { LayerRecording, MonitorOptions, Recording } from './train/monitor.js'
+export type { Energy, LayerOperations, Operations } from './train/operations.js'
 export type { FitOptions } from './train/options.js'
 export type { EpochRecord, History, StepInfo } from './train/records.js'

@@ -1,8 +1,9 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import { checkOptions, checkPath } from './errors.js'
-import { type ModelJson, modelJson, modelKey } from './io/model-json.js'
+import { checkPath } from './errors.js'
+import { type ModelJson, modelJson } from './io/model-json.js'
+import type { SaveNirOptions } from './io/nir/options.js'
 import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
@@ -13,10 +14,10 @@ import { type Prediction, type PredictOptions, predict } from './runtime/predict
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
 import type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
+import { type SpikeTrains, spikeTrains } from './runtime/spikes.js'
 import { averages, gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
 import { streamStep, trainStep } from './runtime/step.js'
 import { setOptimizer } from './runtime/training.js'
-import { wantsAverages } from './runtime/update.js'
 import {
   activity,
   type Diagnostics,
@@ -28,6 +29,7 @@ import {
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
 import { fit } from './train/fit.js'
+import { type MonitorOptions, monitor, type Recording } from './train/monitor.js'
 import type { FitOptions } from './train/options.js'
 import type { History } from './train/records.js'
 
@@ -171,9 +173,10 @@ export class Model {
    * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
    * far out. Membrane potentials are kept from call to call until `reset`.
    *
-   * T steps give the bits of `predict` of those T frames in step mode 's' (rate, ottt and sltt); in
-   * step mode 'm' outputs may differ in rounding. A stream may go on for longer than T.
-   * `loadStateDict` amid a stream changes weights alone.
+   * T steps give the bits of `predict` of those T frames in step mode 's' (rate, ottt and sltt; bptt
+   * above 255 steps); else outputs may differ in rounding. A stream may go on for longer than T.
+   * `loadStateDict` amid a stream changes weights alone. The result's `spikes` are sums since
+   * `reset`; `spikes(layer)` has those of the step alone.
    * @param x float32 [B, C, H, W]; B must be the batch size.
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */
@@ -199,6 +202,26 @@ export class Model {
    */
   firingRates(): Record<string, number> {
     return firingRates(this.session, this.session.lastRun)
+  }
+
+  /**
+   * Spikes of a layer of neurons in the last run: of its samples without repeats, at all T steps; in
+   * a stream at the last step. The model must be compiled with `record`.
+   * @param layer its name
+   * @throws SpikewasmError for a layer that is not recorded, and before the first run
+   */
+  spikes(layer: string): SpikeTrains {
+    return spikeTrains(this.session, layer)
+  }
+
+  /**
+   * Spikes or rates of chosen layers over the first samples of a data set. The model must be compiled
+   * with `record`.
+   * @throws SpikewasmError when the data or an option does not match, or the arrays would take more
+   *   than `maxBytes`; the signal's reason when it aborts
+   */
+  monitor(data: Dataset, options: MonitorOptions = {}): Promise<Recording> {
+    return this.session.alone(() => monitor(this.session, data, options))
   }
 
   /**
@@ -273,15 +296,24 @@ export class Model {
     metadata: Record<string, string> = {},
     options: SaveOptions = {},
   ): Promise<void> {
-    checkPath('save.path', path)
-    checkOptions('save', options, ['averages'])
-    const state = wantsAverages('save.averages', this.session, options.averages)
-      ? this.averages()
-      : this.stateDict()
-    const { serializeState } = await import('./io/state.js')
-    const { writeFileAtomic } = await import('./io/files.js')
-    const all = { ...metadata, [modelKey]: JSON.stringify(this.toJSON()) }
-    await writeFileAtomic(path, serializeState(state, all))
+    const { saveModel } = await import('./train/save-model.js')
+    await saveModel(this.session, path, metadata, options)
+  }
+
+  /**
+   * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
+   * read. `loadNir` gives it back with the same numbers. Batch normalisation becomes part of the
+   * convolution before it, which rounds differently. All of the file is written, or nothing.
+   *
+   * NIR counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
+   * @param path of the file, usually with the ending .nir
+   * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
+   *   when the package h5wasm is not installed, and when the file cannot be written
+   */
+  async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
+    checkPath('saveNir.path', path)
+    const { saveNir } = await import('./io/nir/save.js')
+    await saveNir(this.session, path, options)
   }
 
   /**

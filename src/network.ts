@@ -1,7 +1,7 @@
 /** `compile`: a network becomes a model. */
 
 import { checkBoolean, checkOptions, describe, expect } from './errors.js'
-import { trace } from './graph/trace.js'
+import { type Graph, trace } from './graph/trace.js'
 import {
   checkLoss,
   checkPenalties,
@@ -14,7 +14,12 @@ import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape, type InputShape } from './nn/value.js'
 import { checkOptimizer, type Optimizer, sgd } from './optimizer/index.js'
 import { type Purpose, purposes } from './plan/context.js'
-import { type MethodOptions, methodOptionKeys, pickMethodOptions } from './plan/methods.js'
+import {
+  type MethodOptions,
+  MOST_STEPS,
+  methodOptionKeys,
+  pickMethodOptions,
+} from './plan/methods.js'
 import { switchOnWideVectors } from './runtime/revectorize.js'
 import { Session } from './runtime/session.js'
 import type { Settings } from './runtime/settings.js'
@@ -30,7 +35,10 @@ export interface CompileOptions extends MethodOptions {
    * height, width] of an image. Layers see a series as an image of one row, [channels, 1, length].
    */
   input: InputShape
-  /** T, time steps for which each sample is presented, 1…255 (1…32 online); default 4. */
+  /**
+   * T, time steps for which each sample is presented; default 4. In training 1…255 (1…32 online),
+   * with purpose 'inference' or 'stream' 1…4096.
+   */
   timeSteps?: number
   /** B, samples of a training step, an integer ≥ 1; default 64. */
   batchSize?: number
@@ -51,6 +59,11 @@ export interface CompileOptions extends MethodOptions {
    * `diagnostics`; takes more memory. Default false.
    */
   inspect?: boolean
+  /**
+   * Layers of neurons whose spikes `spikes` and `monitor` can read: true for all, or their names.
+   * It takes a bit for each neuron and step of a batch. Default none.
+   */
+  record?: boolean | readonly string[]
   /** 'debug' runs the build with assertions; default 'release'. */
   engine?: 'release' | 'debug'
   /**
@@ -92,6 +105,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     'seed',
     'frames',
     'inspect',
+    'record',
     'engine',
     ...methodOptionKeys,
     'purpose',
@@ -107,8 +121,8 @@ export async function compile(network: Module, options: CompileOptions): Promise
     )
     return value
   }
-  const settings: Omit<Settings, 'revectorized'> = {
-    timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, 255),
+  const settings: Omit<Settings, 'revectorized' | 'record'> = {
+    timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, MOST_STEPS),
     batchSize: integer('batchSize', options.batchSize ?? 64, 1, 1 << 20),
     threads: integer('threads', options.threads ?? 1, 1, 256),
     seed: integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1),
@@ -143,7 +157,8 @@ export async function compile(network: Module, options: CompileOptions): Promise
       'last layer smaller',
   )
   const revectorized = revectorize && (await switchOnWideVectors()).on
-  const session = new Session(graph, input, { ...settings, revectorized })
+  const record = recordedLayers(graph, options.record)
+  const session = new Session(graph, input, { ...settings, record, revectorized })
   const { optimizer = sgd(), loss = crossEntropy(), penalties } = options
   checkOptimizer('compile.optimizer', optimizer)
   checkLoss('compile.loss', loss)
@@ -152,4 +167,25 @@ export async function compile(network: Module, options: CompileOptions): Promise
   session.optimizer = optimizer
   await session.replan(pickMethodOptions(options), spec)
   return new Model(session)
+}
+
+/** Kinds of layers that spike. */
+const spiking: readonly string[] = ['neuron', 'cell']
+
+/** Names of the layers to be recorded, in the order of the network. */
+function recordedLayers(graph: Graph, record: CompileOptions['record'] = false): string[] {
+  const names = graph.nodes.filter(({ kind }) => spiking.includes(kind)).map(({ name }) => name)
+  if (typeof record === 'boolean') return record ? names : []
+  expect(
+    Array.isArray(record),
+    () => `compile.record must be true, false or a list of layers, got ${describe(record)}`,
+  )
+  for (const name of record)
+    expect(
+      names.includes(name),
+      () =>
+        `compile.record must name layers of neurons, got ${describe(name)}; there are ` +
+        (names.join(', ') || 'none'),
+    )
+  return names.filter((name) => record.includes(name))
 }

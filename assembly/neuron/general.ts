@@ -5,7 +5,15 @@
 
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
-import { hasCommonTrace, resetDerivative, resetPotential, TERM_B, traceAt } from './dynamics'
+import {
+  addActivity,
+  hasCommonTrace,
+  realLanes,
+  resetDerivative,
+  resetPotential,
+  TERM_B,
+  traceAt,
+} from './dynamics'
 import { surrogate } from './surrogate-loops'
 
 /** Is the sum of the terms the same at every step of a call? Then it is one row. */
@@ -185,7 +193,10 @@ export function neuronRowNormalised(
   }
 }
 
-/** Pixels first … end − 1, one at a time; returns their spikes. */
+/**
+ * Pixels first … end − 1, one at a time; returns their spikes. Where there is an `ActivityCount`,
+ * changes and spikes add to it.
+ */
 export function runGeneral(
   rec: usize,
   first: u32,
@@ -194,6 +205,7 @@ export function runGeneral(
   potentials: usize,
   lambda: f32,
   kappa: f32,
+  activity: usize,
 ): u32 {
   const derivatives =
     potentials + ((<usize>load<u32>(rec, NeuronWord.T * 4) * load<u32>(rec, NeuronWord.C * 4)) << 2)
@@ -204,7 +216,8 @@ export function runGeneral(
   let spikes: u32 = 0
   for (let pixel = first; pixel < end; pixel++) {
     const current = currents(rec, pixel, potentials)
-    spikes += neuronFire(rec, pixel, current, currentStep(rec), potentials, t, lambda, kappa)
+    const step = currentStep(rec)
+    spikes += neuronFire(rec, pixel, current, step, potentials, t, lambda, kappa, activity)
     normalisedMean(rec, rec, pixel, t)
     normalisedMean(rec, rec + TERM_B, pixel, t)
     if (!needsDerivatives) continue
@@ -249,6 +262,7 @@ export function neuronFire(
   t: i32,
   lambdaValue: f32,
   kappaValue: f32,
+  activity: usize,
 ): u32 {
   const channels = <usize>load<u32>(rec, NeuronWord.C * 4)
   const rowBytes = channels << 2
@@ -265,9 +279,13 @@ export function neuronFire(
   const state = <usize>load<u32>(rec, NeuronWord.V * 4)
   const resume = state != 0 && t > 0
   let total = i32x4.splat(0)
+  let changes = i32x4.splat(0)
   for (let c: usize = 0; c < channels; c += 4) {
     const at = (row + c) << 2
     let v = resume ? v128.load(state + at) : rest
+    let changed = i32x4.splat(0)
+    // Nothing equals NaN, so that the first step is a change.
+    let before = resume ? v : f32x4.splat(NaN)
     let count = i32x4.splat(0)
     let source = current + (c << 2)
     let potential = potentials + (c << 2)
@@ -291,18 +309,22 @@ export function neuronFire(
         bit = i32x4.shl(bit, 1)
         count = i32x4.sub(count, fired)
         v = resetPotential(hard, fired, u, theta, rest)
+        changed = i32x4.sub(changed, f32x4.ne(v, before))
+        before = v
       } while (--n)
       v128.store32_lane(masks, packBytes(mask), 0)
       masks += planeBytes
     } while (left)
     if (state) v128.store(state + at, v)
+    total = i32x4.add(total, count)
+    if (activity) changes = i32x4.add(changes, v128.and(changed, realLanes(rec, <i32>c)))
     if (load<u32>(rec, NeuronWord.Counts * 4)) {
-      total = i32x4.add(total, count)
       const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4) + row + c
       if (resume) count = i32x4.add(count, widenBytes(counts))
       v128.store32_lane(counts, packBytes(count), 0)
     }
   }
+  if (activity) addActivity(activity, sumLanes(changes), sumLanes(total))
   return sumLanes(total)
 }
 

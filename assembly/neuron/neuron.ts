@@ -19,7 +19,7 @@
  * general.ts. The backward passes are backward-rate.ts and backward-time.ts.
  */
 
-import { NeuronWord } from '../opcodes'
+import { ActivityCount, Control, NeuronWord } from '../opcodes'
 import { hasCommonTrace, hasGroups, inputGain, leak } from './dynamics'
 import { runGeneral } from './general'
 import { runLearn } from './learn'
@@ -33,8 +33,9 @@ import { runPlain } from './plain'
  *   eligibility g = κ/TotalSteps Σ_t h'(u_t − θ) ρ_t,  ρ_1 = 1,  ρ_{t+1} = 1 + λ ρ_t ∂v_t/∂u_t
  *   x̂ = 1/TotalSteps Σ_t (x_t − mean)·invStd
  *
- * Where Counts and CountPartials are 0, nothing is counted (not with Eligibility or SurrogateOut).
- * Step strides count the steps of this call. No output may overlap another tensor. Unit =
+ * Where Counts or CountPartials is 0, it is not counted (not with Eligibility or SurrogateOut).
+ * Activity += what `ActivityCount` says, of valid images, where and when it is wanted and neither
+ * Eligibility nor SurrogateOut is. Step strides count the steps of this call. No output may overlap another tensor. Unit =
  * PixelsPerUnit pixels. Scratch, with the sizes of `NeuronScratch`: HeadBytes + StepBytes·T +
  * ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes; with groups of statistics
  * max(ChannelBytes, GroupBytes·T) in the place of ChannelBytes.
@@ -51,12 +52,37 @@ export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
     (load<u32>(rec, NeuronWord.Eligibility * 4) | load<u32>(rec, NeuronWord.SurrogateOut * 4)) != 0
   ) {
     spikes = runLearn(rec, first, end, t, scratch, lambda, kappa)
-  } else if (isUsual(rec) && isPlain(rec, kappa)) spikes = runPlain(rec, first, end, lambda)
-  else spikes = runGeneral(rec, first, end, t, scratch, lambda, kappa)
+  } else {
+    const activity = activityOf(rec, unit)
+    const counted = activity ? validEnd(rec, first, end) : first
+    const plain = isUsual(rec) && isPlain(rec, kappa)
+    spikes = 0
+    if (counted > first)
+      spikes += plain
+        ? runPlain(rec, first, counted, lambda, activity)
+        : runGeneral(rec, first, counted, t, scratch, lambda, kappa, activity)
+    if (counted < end)
+      spikes += plain
+        ? runPlain(rec, counted, end, lambda, 0)
+        : runGeneral(rec, counted, end, t, scratch, lambda, kappa, 0)
+  }
   if (load<u32>(rec, NeuronWord.CountPartials * 4) == 0) return
   const partial = <usize>load<u32>(rec, NeuronWord.CountPartials * 4) + ((<usize>unit) << 2)
   if (load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0) spikes += load<u32>(partial)
   store<u32>(partial, spikes)
+}
+
+/** Where a unit counts its activity, if it is counted in this run. */
+function activityOf(rec: usize, unit: i32): usize {
+  const counts = <usize>load<u32>(rec, NeuronWord.Activity * 4)
+  if (!counts || !load<u32>(<usize>load<u32>(rec, NeuronWord.ActivityWanted * 4))) return 0
+  return counts + <usize>unit * ActivityCount.Bytes
+}
+
+/** The pixel behind the last of first … end − 1 that is of a valid image. */
+function validEnd(rec: usize, first: u32, end: u32): u32 {
+  const images = max(0, load<i32>(Control.Valid) - load<i32>(Control.FirstImage))
+  return max(first, min(end, <u32>images * load<u32>(rec, NeuronWord.PixelsPerImage * 4)))
 }
 
 /** Is it a neuron that learn.ts can run: v0 = 0, soft detached reset, one or two terms? */

@@ -5,9 +5,19 @@
 
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
+import { addActivity, realLanes } from './dynamics'
 
-/** Runs pixels first … end − 1 and returns their spikes. Masks and counts are written. */
-export function runPlain(rec: usize, first: u32, end: u32, lambda: f32): u32 {
+/**
+ * Runs pixels first … end − 1 and returns their spikes. Masks and counts are written; where there is
+ * an `ActivityCount`, these add to it.
+ */
+export function runPlain(rec: usize, first: u32, end: u32, lambda: f32, activity: usize): u32 {
+  if (activity) {
+    if (load<u32>(rec, NeuronWord.B * 4)) return countedPlainB(rec, first, end, lambda, activity)
+    return load<u32>(rec, NeuronWord.S * 4)
+      ? countedPlainS(rec, first, end, lambda, activity)
+      : countedPlain(rec, first, end, lambda, activity)
+  }
   if (load<u32>(rec, NeuronWord.B * 4)) return neuronPlainB(rec, first, end, lambda)
   return load<u32>(rec, NeuronWord.S * 4)
     ? neuronPlainS(rec, first, end, lambda)
@@ -23,6 +33,8 @@ function plainBody(
   lambdaValue: f32,
   hasB: bool,
   hasS: bool,
+  counted: bool,
+  activity: usize,
 ): u32 {
   const channels = <usize>load<u32>(rec, NeuronWord.C * 4)
   const steps = load<u32>(rec, NeuronWord.T * 4)
@@ -35,6 +47,7 @@ function plainBody(
   const sPlaneBytes = <usize>load<u32>(rec, NeuronWord.SPlaneBytes * 4)
   const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4)
   let total = i32x4.splat(0)
+  let changes = i32x4.splat(0)
   for (let pixel = first; pixel < end; pixel++) {
     const row = <usize>pixel * channels
     for (let c: usize = 0; c < channels; c += 4) {
@@ -58,6 +71,9 @@ function plainBody(
       let source = hasS ? <usize>load<u32>(rec, NeuronWord.S * 4) + row + c : 0
       let masks = <usize>load<u32>(rec, NeuronWord.Masks * 4) + row + c
       let v = f32x4.splat(0)
+      let changed = i32x4.splat(0)
+      // Nothing equals it, so that the first step is a change.
+      let before = f32x4.splat(NaN)
       let count = i32x4.splat(0)
       let left = steps
       do {
@@ -87,31 +103,68 @@ function plainBody(
           bit = i32x4.shl(bit, 1)
           count = i32x4.sub(count, fired)
           v = f32x4.sub(u, v128.and(fired, theta))
+          if (counted) {
+            changed = i32x4.sub(changed, f32x4.ne(v, before))
+            before = v
+          }
         } while (--n)
         v128.store32_lane(masks, packBytes(mask), 0)
         masks += planeBytes
         if (hasS) source += sPlaneBytes
       } while (left)
-      if (counts) {
-        v128.store32_lane(counts + row + c, packBytes(count), 0)
-        total = i32x4.add(total, count)
-      }
+      if (counted) changes = i32x4.add(changes, v128.and(changed, realLanes(rec, <i32>c)))
+      if (counts) v128.store32_lane(counts + row + c, packBytes(count), 0)
+      total = i32x4.add(total, count)
     }
   }
+  if (counted) addActivity(activity, sumLanes(changes), sumLanes(total))
   return sumLanes(total)
 }
 
 /** Neurons on term A; returns their spikes. */
 export function neuronPlain(rec: usize, first: u32, end: u32, lambda: f32): u32 {
-  return plainBody(rec, first, end, lambda, false, false)
+  return plainBody(rec, first, end, lambda, false, false, false, 0)
 }
 
 /** Neurons on terms A and B; returns their spikes. */
 export function neuronPlainB(rec: usize, first: u32, end: u32, lambda: f32): u32 {
-  return plainBody(rec, first, end, lambda, true, false)
+  return plainBody(rec, first, end, lambda, true, false, false, 0)
 }
 
 /** Neurons on term A and the spikes S; returns their spikes. */
 export function neuronPlainS(rec: usize, first: u32, end: u32, lambda: f32): u32 {
-  return plainBody(rec, first, end, lambda, false, true)
+  return plainBody(rec, first, end, lambda, false, true, false, 0)
+}
+
+/** `neuronPlain`, which also counts. */
+export function countedPlain(
+  rec: usize,
+  first: u32,
+  end: u32,
+  lambda: f32,
+  activity: usize,
+): u32 {
+  return plainBody(rec, first, end, lambda, false, false, true, activity)
+}
+
+/** `neuronPlainB`, which also counts. */
+export function countedPlainB(
+  rec: usize,
+  first: u32,
+  end: u32,
+  lambda: f32,
+  activity: usize,
+): u32 {
+  return plainBody(rec, first, end, lambda, true, false, true, activity)
+}
+
+/** `neuronPlainS`, which also counts. */
+export function countedPlainS(
+  rec: usize,
+  first: u32,
+  end: u32,
+  lambda: f32,
+  activity: usize,
+): u32 {
+  return plainBody(rec, first, end, lambda, false, true, true, activity)
 }

@@ -1,25 +1,38 @@
 /** Data sets by name, with the default options of training for each. */
 
 import { availableParallelism } from 'node:os'
+import type { EventDatasetOptions } from '../data/events/options.js'
 import {
   type AugmentOptions,
   augment,
   cifarAugmentation,
   type Dataset,
+  encoders,
   datasets as loaders,
   type Split,
   subset,
 } from '../data/index.js'
 import { expect } from '../errors.js'
+import type { ModelName } from '../models/registry.js'
 import type { Shape } from '../nn/value.js'
+import { type EventArguments, eventOptionsOf, expectNoEvents } from './event-options.js'
 import { withFiles } from './mistakes.js'
 
 interface Entry {
   /** What `--data` names; absent for data in the package. */
   readonly source?: string
-  readonly load: (path: string, options: PictureArguments) => Split | Promise<Split>
+  /** @param options of recordings and of pictures */
+  readonly load: (
+    path: string,
+    options: EventDatasetOptions,
+    pictures: PictureArguments,
+  ) => Split | Promise<Split>
   /** Whether `--image-size` and `--cache` are for it. */
   readonly pictures?: true
+  /** Of recordings: pixels that frames are moved by in training. */
+  readonly events?: { readonly shift?: number }
+  /** The network, unless --model says otherwise; default: cnn. */
+  readonly model?: ModelName
   /** [C, H, W] of the data set as published, for `info`. */
   readonly shape: Shape
   readonly classes: number
@@ -65,6 +78,11 @@ const cifarLike = {
 /** Share of the picture that the middle of ImageNet's is. */
 const MIDDLE = 224 / 256
 const IMAGENET_SIZE = 224
+const eventLike = {
+  events: {},
+  model: 'eventCnn',
+  defaults: { epochs: 40, batchSize: 20, lr: 0.2, weightDecay: 5e-4 },
+} as const
 
 export const datasets = {
   digits: {
@@ -91,7 +109,7 @@ export const datasets = {
   images: {
     source: 'a folder with train/<class>/*.jpg and val/ or test/ likewise',
     pictures: true,
-    load: (path, { imageSize: size, cache }) =>
+    load: (path, _, { imageSize: size, cache }) =>
       loaders.imageFolder(path, { cache, ...(size ? { size: [size, size] } : {}) }),
     shape: [3, 32, 32],
     classes: 10,
@@ -101,7 +119,7 @@ export const datasets = {
   imagenet: {
     source: 'the folder with train/<synset>/*.JPEG and val/',
     pictures: true,
-    load: (path, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) =>
+    load: (path, _, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) =>
       loaders.imageNet(path, {
         size: Math.round(crop / MIDDLE),
         crop,
@@ -113,6 +131,28 @@ export const datasets = {
     classes: 1000,
     moves: true,
     defaults: { epochs: 90, batchSize: 64, lr: 0.1, weightDecay: 1e-4 },
+  },
+  nmnist: {
+    ...eventLike,
+    source: 'the folder with Train/<label>/*.bin and Test/<label>/*.bin',
+    shape: [2, 34, 34],
+    classes: 10,
+    events: { shift: 2 },
+    load: loaders.nmnist,
+  },
+  'cifar10-dvs': {
+    ...eventLike,
+    source: 'the folder with <class>/*.aedat',
+    shape: [2, 128, 128],
+    classes: 10,
+    load: loaders.cifar10Dvs,
+  },
+  'dvs-gesture': {
+    ...eventLike,
+    source: 'the folder with trials_to_train.txt, recordings and their labels',
+    shape: [2, 128, 128],
+    classes: 11,
+    load: loaders.dvsGesture,
   },
 } satisfies Record<string, Entry>
 
@@ -143,12 +183,21 @@ export function defaultThreads(name: DatasetName): number {
   return Math.min(maxThreads, availableParallelism())
 }
 
-export interface DataArguments extends PictureArguments {
+export interface DataArguments extends EventArguments, PictureArguments {
   readonly dataset: DatasetName
   /** Path that `--data` gives. */
   readonly data?: string
   readonly limitTrain?: number
   readonly limitTest?: number
+  readonly augment?: boolean
+  /** Frames of a recording, or of what an encoder makes. */
+  readonly timeSteps?: number | readonly number[]
+}
+
+/** The network for a data set, unless --model says otherwise. */
+export const defaultModel = (name: DatasetName): ModelName => {
+  const { model = 'cnn' }: Entry = datasets[name]
+  return model
 }
 
 /**
@@ -157,16 +206,17 @@ export interface DataArguments extends PictureArguments {
  * @throws SpikewasmError when `--data` is missing or superfluous, files are missing or damaged, or
  *   augmentation is not offered
  */
-export async function loadData({
-  dataset: name,
-  data,
-  limitTrain,
-  limitTest,
-  augment: augmented,
-  imageSize,
-  cache,
-}: DataArguments): Promise<Split> {
+export async function loadData(args: DataArguments): Promise<Split> {
+  const { dataset: name, data, limitTrain, limitTest, augment: augmented, imageSize, cache } = args
   const entry: Entry = datasets[name]
+  const { timeSteps: asked } = args
+  const timeSteps = typeof asked === 'object' ? framesOf(name, entry, args, asked) : asked
+  if (!entry.events) expectNoEvents(args, name)
+  expect(
+    !entry.events || args.encoder === undefined,
+    () => `--encoder must be left out for --dataset ${name}, whose samples are frames already`,
+  )
+  const options = entry.events ? eventOptionsOf(args, timeSteps, entry.events) : {}
   expect(
     entry.source === undefined || data !== undefined,
     () => `--data must be ${entry.source} for --dataset ${name}, got none`,
@@ -190,15 +240,38 @@ export async function loadData({
         ofPictures().join(' and '),
     )
   return withFiles(async () => {
-    const { train, test } = await entry.load(data ?? '', { imageSize, cache, augment: augmented })
+    const pictures = { imageSize, cache, augment: augmented }
+    const { train, test } = await entry.load(data ?? '', options, pictures)
     const limited = (part: Dataset, limit: number | undefined): Dataset =>
       limit === undefined ? part : subset(part, limit)
     const training = limited(train, limitTrain)
-    return {
+    const still = {
       train: augmented && entry.augmentation ? augment(training, entry.augmentation) : training,
       test: limited(test, limitTest),
     }
+    const { encoder } = args
+    if (encoder === undefined) return still
+    const encode = (part: Dataset): Dataset =>
+      encoders[encoder](part, { timeSteps: timeSteps ?? TIME_STEPS })
+    return { train: encode(still.train), test: encode(still.test) }
   })
+}
+
+/** Of a list of time steps, where samples are frames: their number. */
+function framesOf(
+  name: DatasetName,
+  entry: Entry,
+  { encoder }: DataArguments,
+  list: readonly number[],
+): number | undefined {
+  if (!entry.events && encoder === undefined) return undefined
+  expect(
+    list.length === 1,
+    () =>
+      `--time-steps must be one number where samples are frames (--dataset ${name}), got ` +
+      list.join(','),
+  )
+  return list[0]
 }
 
 /** T unless --time-steps says otherwise, for data without frames. */

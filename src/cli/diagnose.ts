@@ -20,6 +20,7 @@ import {
   describeDefault,
   loadData,
 } from './datasets.js'
+import { addEventFlags } from './event-flags.js'
 import { withFiles } from './mistakes.js'
 import { counting, fromRun, numeric, shared } from './options.js'
 import { openOutFolder, removeIfEmpty } from './run-folder.js'
@@ -43,7 +44,7 @@ interface DiagnoseArguments extends DataArguments {
 }
 
 export function diagnoseCommand(command: Command): Command {
-  return command
+  return addEventFlags(command, { training: true })
     .description(
       'Measure on a network what the paper claims: its assumptions while training with ' +
         'BPTT, rate gradients against those of BPTT, time and memory of each method over ' +
@@ -53,7 +54,7 @@ export function diagnoseCommand(command: Command): Command {
     .addOption(shared.data())
     .addOption(shared.imageSize())
     .addOption(shared.cache())
-    .addOption(fromRun(shared.model()))
+    .addOption(fromRun(shared.modelOfData()))
     .addOption(networkOnly(modelOptions.run()))
     .addOption(networkOnly(modelOptions.weights()))
     .addOption(

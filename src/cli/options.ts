@@ -100,6 +100,8 @@ export const shared = {
       `where the data set is: ${describeSources()}; digits come with the package`,
     ),
   model: (): Option => named('--model <name>', 'network', modelNames, 'cnn'),
+  modelOfData: (): Option =>
+    named('--model <name>', 'network (default: cnn, for recordings eventCnn)', modelNames),
   method: (): Option =>
     named('--method <name>', 'how gradients are computed', methodNames, methodNames[0]),
   stepMode: (): Option =>

@@ -3,6 +3,7 @@
 import { SingleBar } from 'cli-progress'
 import Table from 'cli-table3'
 import { decimal, epochLine, percent, stepBar } from '../train/callbacks/progress.js'
+import type { Operations } from '../train/operations.js'
 import type { EpochRecord, StepInfo } from '../train/records.js'
 
 export { decimal, percent }
@@ -135,6 +136,21 @@ export function rateRows(firingRates: Record<string, number>): [string, string][
     `firing rate, layer ${layer}`,
     rate.toFixed(4),
   ])
+}
+
+/** What one sample takes, by NeuroBench's definitions. */
+export function operationRows(operations: Operations | undefined): [string, string][] {
+  if (!operations) return []
+  const count = (n: number): string => Math.round(n).toLocaleString('en')
+  return [
+    ['effective MACs a sample', count(operations.effectiveMacs)],
+    ['effective ACs a sample', count(operations.effectiveAcs)],
+    ['dense operations', count(operations.dense)],
+    ['membrane updates', count(operations.membraneUpdates)],
+    ['activation sparsity', operations.activationSparsity.toFixed(4)],
+    ['connection sparsity', operations.connectionSparsity.toFixed(4)],
+    ['energy (45 nm, Horowitz)', `${operations.energy.microjoules.toPrecision(3)} µJ`],
+  ]
 }
 
 /** The most that the process has held in memory so far, in MB of 2²⁰ bytes. */

@@ -13,6 +13,7 @@ import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/me
 import * as v from '../runtime/vendor/valibot/index.js'
 import { monitors, runFiles } from '../train/callbacks/checkpoint.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
+import { eventSchema, givenEvents } from './event-options.js'
 import { withFiles } from './mistakes.js'
 import { trainingSchema } from './training-options.js'
 
@@ -33,6 +34,7 @@ const runOptions = v.object({
   limitTrain: v.optional(positive),
   limitTest: v.optional(positive),
   augment: v.boolean(),
+  ...eventSchema,
   /** [C, H, W] */
   input: v.tuple([positive, positive, positive]),
   classes: positive,
@@ -159,5 +161,8 @@ export function dataOf(
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
   const { data = source.data, imageSize = source.imageSize, cache } = args
   const { limitTrain = source.limitTrain, limitTest = source.limitTest } = args
-  return { dataset, data, imageSize, cache, limitTrain, limitTest }
+  const { timeSteps = source.timeSteps } = args
+  // What changes samples in training says nothing about a test.
+  const cut = { ...givenEvents(source), ...givenEvents(args) }
+  return { dataset, data, imageSize, cache, limitTrain, limitTest, timeSteps, ...cut }
 }

@@ -14,11 +14,14 @@ import {
   augmentable,
   type DataArguments,
   datasets,
+  defaultModel,
   defaultThreads,
   describeDefault,
   loadData,
   stepsFor,
 } from './datasets.js'
+import { addEventFlags } from './event-flags.js'
+import { givenEvents } from './event-options.js'
 import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
 import { parseRunOptions, type RunOptions } from './run-folder.js'
@@ -35,7 +38,7 @@ import { type TrainingArguments, trainingOf } from './training-options.js'
 import { packageVersion } from './version.js'
 
 interface TrainArguments extends DataArguments, TrainingArguments {
-  readonly model: ModelName
+  readonly model?: ModelName
   readonly method: Method
   readonly stepMode?: StepMode
   readonly update?: MethodOptions['update']
@@ -66,7 +69,7 @@ export function trainCommand(command: Command): Command {
     .addOption(shared.data())
     .addOption(shared.imageSize())
     .addOption(shared.cache())
-    .addOption(shared.model())
+    .addOption(shared.modelOfData())
     .addOption(shared.method())
     .addOption(shared.stepMode())
     .addOption(shared.update())
@@ -83,7 +86,7 @@ export function trainCommand(command: Command): Command {
     .addOption(
       numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
     )
-  return addTrainingFlags(begun)
+  return addTrainingFlags(addEventFlags(begun, { training: true }))
     .addOption(shared.threads())
     .addOption(
       numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0),
@@ -227,7 +230,8 @@ async function trainAs(
   const { data: part, validation = data.test } = splitOf(data.train, training.fit)
   const { batchSize = Math.min(defaults.batchSize, part.length) } = args
   const { shape: input, classes } = data.train
-  const network = models[args.model](input, classes, { tau })
+  const { model: modelName = defaultModel(args.dataset) } = args
+  const network = models[modelName](input, classes, { tau })
   const model = await compile(network, {
     input,
     method,
@@ -245,13 +249,14 @@ async function trainAs(
     if (first) inFile(load!, () => model.loadStateDict(first.state))
     const options: RunOptions = run ?? {
       version: packageVersion(),
-      model: args.model,
+      model: modelName,
       dataset: args.dataset,
       data: args.data && resolve(args.data),
       imageSize: args.imageSize,
       limitTrain: args.limitTrain,
       limitTest: args.limitTest,
       augment: args.augment ?? false,
+      ...givenEvents(args),
       input: [...imageShape(input)],
       classes,
       timeSteps,

@@ -4,6 +4,8 @@
 
 import { describe, expect } from '../errors.js'
 import type { Split } from './dataset.js'
+import type { EventDatasetOptions } from './events/options.js'
+import type { EventFolderOptions } from './events/sets.js'
 import type { PictureOptions } from './pictures/options.js'
 
 /**
@@ -80,6 +82,38 @@ export const datasets = {
     refuseMore('imageNet', 2, more)
     return (await import('./pictures/imagenet.js')).imageNet(folder, options)
   },
+  /**
+   * N-MNIST, frames of [2, 34, 34], 10 classes (Orchard et al. 2015).
+   * @param folder with `Train/<label>/*.bin` and `Test/<label>/*.bin`
+   * @param options how recordings become frames; default: 10 by number of events
+   * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
+   */
+  nmnist: async (folder: string, options: EventDatasetOptions = {}): Promise<Split> =>
+    (await import('./events/sets.js')).nmnist(folder, options),
+  /**
+   * CIFAR10-DVS, frames of [2, 128, 128], 10 classes (Li et al. 2017); the first nine tenths of
+   * each class are for training. `cifar10DvsOfficial` has the official code's options.
+   * @param folder with `<class>/*.aedat`
+   * @param options how recordings become frames; default: 10 by number of events
+   * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
+   */
+  cifar10Dvs: async (folder: string, options: EventDatasetOptions = {}): Promise<Split> =>
+    (await import('./events/sets.js')).cifar10Dvs(folder, options),
+  /**
+   * DVS128 Gesture, frames of [2, 128, 128], 11 classes (Amir et al. 2017).
+   * @param folder with `trials_to_train.txt`, `trials_to_test.txt`, recordings and `_labels.csv`
+   * @param options how recordings become frames; default: 10 by number of events
+   * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
+   */
+  dvsGesture: async (folder: string, options: EventDatasetOptions = {}): Promise<Split> =>
+    (await import('./events/sets.js')).dvsGesture(folder, options),
+  /**
+   * Recordings of any format in `train/<class>/` and `test/<class>/`, or in `<class>/` alone.
+   * @param options how recordings become frames, a name, and the share that is for training
+   * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
+   */
+  eventFolder: async (folder: string, options: EventFolderOptions = {}): Promise<Split> =>
+    (await import('./events/sets.js')).eventFolder(folder, options),
 }
 
 /** @throws SpikewasmError for arguments that a loader does not take, such as options */
@@ -93,6 +127,16 @@ function refuseMore(name: string, most: number, more: readonly unknown[]): void 
   )
 }
 
+export type { EventFrames, FramesOptions } from '../events/frames.js'
+export type { EventFormat } from '../events/parse.js'
+export type { EventArrays, EventRecording, Sensor } from '../events/recording.js'
+export type { SliceOptions, SplitBy } from '../events/slices.js'
+export type {
+  DropEventOptions,
+  DropPartOptions,
+  EventDraw,
+  TimeJitterOptions,
+} from '../events/transforms.js'
 export { permutation } from '../random.js'
 export { type ArraysOptions, fromArrays } from './arrays.js'
 export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
@@ -107,5 +151,18 @@ export {
   subset,
   type TargetSource,
 } from './dataset.js'
+export {
+  type ConstantOptions,
+  type DeltaOptions,
+  encoders,
+  type LatencyOptions,
+  type PhaseOptions,
+  type RateOptions,
+} from './encoders.js'
+export { events } from './events/events.js'
+export { cifar10DvsOfficial } from './events/official-options.js'
+export type { EventAugmentOptions, EventDatasetOptions, EventSplit } from './events/options.js'
+export type { ReadEventsOptions } from './events/read.js'
+export type { EventFolderOptions } from './events/sets.js'
 export type { PictureOptions } from './pictures/options.js'
 export type { ColorJitter, ResizedCrop } from './pictures/transforms.js'

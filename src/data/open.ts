@@ -4,10 +4,11 @@ import { ofSamples, type PlainArrays } from './arrays.js'
 import { augment, type PlainAugmented } from './augment.js'
 import { fromBytes, type PlainBytes } from './bytes.js'
 import { type Dataset, type PlainSubset, slice } from './dataset.js'
+import { encoded, type PlainEncoded } from './encoders.js'
 import { makerOf } from './makers.js'
 import type { Plain } from './plain.js'
 
-type Known = PlainArrays | PlainBytes | PlainSubset | PlainAugmented
+type Known = PlainArrays | PlainBytes | PlainSubset | PlainAugmented | PlainEncoded
 
 /** The data set that `plainOf` gave this of. */
 export function openPlain(plain: Plain): Dataset {
@@ -21,6 +22,8 @@ export function openPlain(plain: Plain): Dataset {
       return slice(openPlain(known.of), known.first, known.limit)
     case 'augmented':
       return augment(openPlain(known.of), known.options)
+    case 'encoded':
+      return encoded(known.encoder, openPlain(known.of), known.options)
     default:
       known satisfies never
       return makerOf(plain).open(plain)
@@ -33,6 +36,7 @@ const bytesOptions = ({ kind: _, ...options }: PlainBytes) => options
 export function readingNs(plain: Plain): number {
   const known = plain as Known
   if (known.kind === 'subset') return readingNs(known.of)
+  if (known.kind === 'encoded') return 10 + readingNs(known.of)
   if (known.kind === 'augmented') return 5 + readingNs(known.of)
   return known.kind === 'arrays' || known.kind === 'bytes' ? 1 : makerOf(plain).readingNs(plain)
 }
@@ -43,6 +47,7 @@ const files: Readonly<Record<string, () => Promise<unknown>>> = {
     await import('./pictures/dataset.js')
     await (await import('./pictures/decode.js')).loadCodecs()
   },
+  events: () => import('./events/source.js'),
 }
 
 /** Loads what `openPlain` needs, in a thread. */

@@ -3,6 +3,7 @@
 import { describe, expect } from '../errors.js'
 import { Model } from '../model.js'
 import type { PlanPurpose } from '../plan/context.js'
+import { MOST_COUNTED_STEPS } from '../plan/methods.js'
 import type { PlanOptions } from '../plan/plan.js'
 import { standardTraining } from '../plan/training.js'
 import { engineBytes } from '../runtime/load.js'
@@ -56,6 +57,12 @@ export async function exportWasm(
     () => `exportWasm: the model must be what compile() gives, got ${describe(model)}`,
   )
   const { session } = model
+  expect(
+    session.timeSteps <= MOST_COUNTED_STEPS,
+    () =>
+      `exportWasm: timeSteps of the model must be at most ${MOST_COUNTED_STEPS}, got ` +
+      `${session.timeSteps}; load it with fewer, and export mode 'step': its stream has no end`,
+  )
   const facts = { channels: session.input[0], classes: session.classes }
   const settings = checkExportOptions(options, facts)
   const { target, mode, onProgress } = settings
@@ -64,6 +71,7 @@ export async function exportWasm(
     ...session.plan.options,
     training: standardTraining,
     inspect: false,
+    record: [],
     batchSize: settings.batchSize,
     purpose: planPurposes[mode],
     fixed: mode !== 'train',

@@ -4,7 +4,13 @@
  */
 
 import { describe, SpikewasmError } from '../errors.js'
-import { type Method, methodNames, type StepMode, stepModes } from '../plan/methods.js'
+import {
+  type Method,
+  MOST_COUNTED_STEPS,
+  methodNames,
+  type StepMode,
+  stepModes,
+} from '../plan/methods.js'
 import {
   ABI_VERSION,
   inputCount,
@@ -96,7 +102,7 @@ const fields = {
   },
   inputType: oneOf(inputTypes),
   frames: oneOf([false, true]),
-  timeSteps: integer(1, 255),
+  timeSteps: integer(1, MOST_COUNTED_STEPS),
   classes: integer(1, LIMITS.classes),
   labels: optional(list(text, LIMITS.classes)),
   mean: optional(list(number, LIMITS.side)),

@@ -3,7 +3,7 @@
 import { describe, expect, SpikewasmError } from '../errors.js'
 import { graphToJson, type NetworkJson } from '../graph/json.js'
 import type { InputShape } from '../nn/value.js'
-import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
+import { type MethodOptions, MOST_STEPS, methodOptionKeys } from '../plan/methods.js'
 import type { Session } from '../runtime/session.js'
 
 /** A model without its weights: plain data. */
@@ -59,8 +59,6 @@ const isList = (value: unknown, most: number, of: (item: unknown) => boolean): b
   Array.isArray(value) && value.length >= 1 && value.length <= most && value.every(of)
 
 const MOST_CLASSES = 1 << 16
-/** As in `compile`. */
-const MOST_STEPS = 255
 const LONGEST_NAME = 1000
 
 /**

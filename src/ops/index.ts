@@ -5,6 +5,7 @@
  * @module ops
  */
 
+export type { CellOpOptions } from './cells.js'
 export type { GradientMemory, GradientsOf, GradientTerm } from './contributions.js'
 export type { ConvShape, LinearShape } from './convolution.js'
 export { load } from './engine.js'
@@ -40,6 +41,8 @@ export type {
   BatchNormGradients,
 } from './kinds/batch-norm-backward.js'
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
+export type { CellBackwardTypes, CellGradients, CellResults, CellTypes } from './kinds/cell.js'
+export { cell, cellBackward } from './kinds/cell.js'
 export type { ClearMemory, ShapeOptions, SumMemory } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'
 export type {

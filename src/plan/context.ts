@@ -1,10 +1,11 @@
 /** What one plan is made for, and the parameters and statistics that all its programs share. */
 
+import { Plane } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import type { Initial } from '../nn/layers/kind.js'
 import { type Calls, callsOf, mostCallSteps } from './calls.js'
 import type { ParameterLayout } from './layout.js'
-import { type MethodOptions, type MethodTraits, traitsOf } from './methods.js'
+import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'
 import type { ProgramBuilder } from './program.js'
 import type { Remade } from './remade.js'
 import type { TrainingSpec } from './training.js'
@@ -83,6 +84,8 @@ export interface PlanOptions extends Given {
   readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
+  /** Layers of neurons whose spikes stay readable after a run; default none. */
+  readonly record?: readonly string[]
   /** Default 'train'. */
   readonly purpose?: PlanPurpose
   /** What training programs do beside the method. */
@@ -140,6 +143,14 @@ export interface Statistic {
   readonly initial: number
 }
 
+/**
+ * Whether steps are so many that a byte cannot count a neuron's spikes. Inference then runs in calls
+ * outside the layers, counts nothing by neuron, and its output is a sum instead of a mean: sums of
+ * spikes are exact.
+ */
+export const isLong = ({ timeSteps }: Pick<PlanOptions, 'timeSteps'>): boolean =>
+  timeSteps > MOST_COUNTED_STEPS
+
 /** What the programs of a context do: train, run forward alone, or run one step of a stream. */
 export type Run = 'training' | 'forward' | 'stream'
 
@@ -177,6 +188,8 @@ export class Context {
       readonly output: Buffer
       /** Where there are labels. */
       readonly losses?: Buffer
+      /** A u32 by which the host says whether it wants activity counted. */
+      readonly activityWanted?: Buffer
       readonly predictions: Buffer
     },
     readonly run: Run = 'training',
@@ -191,7 +204,9 @@ export class Context {
     // A stream is one step a call, whatever the method, and takes one frame.
     const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
     this.options = stream ? { ...options, frames: false } : options
-    this.method = stream ? { ...traitsOf(options), ...streaming } : traitsOf(options)
+    const traits = traitsOf(options)
+    const calls = run === 'forward' && isLong(options) ? ({ loop: 'network' } as const) : undefined
+    this.method = stream ? { ...traits, ...streaming } : { ...traits, ...calls }
     this.online = this.method.backward === 'everyCall'
     this.masked = this.online && options.backwardSteps < options.timeSteps
     this.calls = callsOf(stream ? 1 : options.timeSteps, this.mostSteps(stream))
@@ -206,8 +221,9 @@ export class Context {
 
   /** The most steps of a call. */
   private mostSteps(stream: boolean): number {
-    const { timeSteps, update, backwardSteps } = this.options
+    const { timeSteps, update, backwardSteps, stepMode } = this.options
     if (stream) return 1
+    if (this.run === 'forward' && isLong(this.options) && stepMode === 'm') return Plane.Steps
     if (this.method.loop === 'layers') return timeSteps
     // Forward alone it has the bits of a stream. Otherwise weights may move at every step; or too
     // few steps have a backward pass for what those without one would take in a call of several.

@@ -2,7 +2,7 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import type { PlanOptions } from './context.js'
+import { isLong, type PlanOptions } from './context.js'
 import { giveTensorGradient, gradientRows } from './gradients.js'
 import { plainFloat } from './materialise.js'
 import { isStandard, quoteMethodsWith, traitsOf } from './methods.js'
@@ -37,6 +37,8 @@ export interface Loss {
   /** Steps of a call, and of all calls together. */
   readonly steps: number
   readonly totalSteps: number
+  /** What the output is divided by; default all steps. */
+  readonly outputOver?: number
   /** Classes as stored, and as they are. */
   readonly channels: number
   readonly classes: number
@@ -50,9 +52,12 @@ export interface Loss {
 }
 
 /** Output and predictions, and with labels the loss and its gradient. */
-export function emitLoss(b: ProgramBuilder, { output: out, rows, loss, ...of }: Loss): void {
+export function emitLoss(
+  b: ProgramBuilder,
+  { output: out, rows, loss, outputOver, ...of }: Loss,
+): void {
   const shared = { ...of, stepBytes: rows > 1 ? of.channels * 4 : 0 }
-  b.emit(output, 1, { ...shared, out })
+  b.emit(output, 1, { ...shared, out, totalSteps: outputOver ?? of.totalSteps })
   if (!loss) return
   const { of: which, instantaneous, ...places } = loss
   const { kind, ...own } = which
@@ -116,7 +121,8 @@ function kindOf(options: PlanOptions, online: boolean): LossKind {
     return { kind: 'tet', lambda: loss.lambda, mean: loss.mean, allSteps: !online }
   const counts = loss.of === 'counts' && options.timeSteps > 1
   const factor = counts ? options.timeSteps : 1
-  const outputScale = counts ? factor : undefined
+  const scale = factor / (isLong(options) && !online ? options.timeSteps : 1)
+  const outputScale = scale === 1 ? undefined : scale
   if (loss.kind === 'crossEntropy')
     return {
       kind: 'crossEntropy',
@@ -155,6 +161,7 @@ export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
     images,
     steps: pass.callSteps,
     totalSteps: options.timeSteps,
+    outputOver: isLong(options) ? 1 : undefined,
     channels: logits.stored,
     classes: node.shape[0],
     rows: logits.steps,

@@ -140,7 +140,7 @@ const rate = {
   presynaptic: 'mean',
   neuron: 'eligibility',
   lossOver: 'imagesAndSteps',
-  learnsTau: false,
+  learnsTau: true,
   maxSteps: 255,
 } as const
 const bptt = {
@@ -192,6 +192,12 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
     options: ['update', 'mseWeight', 'backwardSteps'],
   },
 }
+
+/** Most steps of inference and of a stream's plan, whatever the method. */
+export const MOST_STEPS = 4096
+
+/** Steps whose spikes a byte can count: longer inference runs in calls, outside the layers. */
+export const MOST_COUNTED_STEPS = 255
 
 /** Names of all methods. */
 export const methodNames = Object.keys(methods) as Method[]
@@ -269,9 +275,14 @@ function optionOf<K extends ExtraOption>(
 /**
  * Checks and completes a method's options.
  * @param timeSteps T of the model
+ * @param training whether the model trains: then T has the method's limit
  * @throws SpikewasmError for an option out of range or one that the method does not take
  */
-export function methodOptions(given: MethodOptions, timeSteps: number): Required<MethodOptions> {
+export function methodOptions(
+  given: MethodOptions,
+  timeSteps: number,
+  training = true,
+): Required<MethodOptions> {
   const { method = 'rate' } = given
   const list = `${methodNames.slice(0, -1).join(', ')} or ${methodNames.at(-1)}`
   expect(methodNames.includes(method), () => `method must be ${list}, got ${describe(method)}`)
@@ -294,8 +305,10 @@ export function methodOptions(given: MethodOptions, timeSteps: number): Required
   const gradientCheckpoint = option('gradientCheckpoint')
   const { maxSteps } = traitsOf({ method, stepMode })
   expect(
-    timeSteps <= maxSteps,
-    () => `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}`,
+    !training || timeSteps <= maxSteps,
+    () =>
+      `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}; purpose ` +
+      `'inference' or 'stream' takes up to ${MOST_STEPS}`,
   )
   return { method, stepMode, update, mseWeight, backwardSteps, gradientCheckpoint }
 }

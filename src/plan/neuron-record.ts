@@ -63,12 +63,15 @@ export interface NeuronRecord extends NeuronCharge {
   readonly countPartials?: Buffer
   readonly eligibility?: Buffer
   readonly surrogateOut?: Buffer
+  /** `ActivityCount` [units], and whether it is wanted. */
+  readonly activity?: Buffer
+  readonly activityWanted?: Buffer
   /** State of a loop over t outside. */
   readonly potential?: Buffer
   readonly rho?: Buffer
 }
 
-const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
+export const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
   sigmoid: Surrogate.Sigmoid,
   atan: Surrogate.Atan,
   triangle: Surrogate.Triangle,
@@ -171,6 +174,10 @@ export function emitNeuron(pass: NeuronScope, r: NeuronRecord): void {
       potential: r.potential,
       rho: r.rho,
       totalSteps: pass.options.timeSteps,
+      activity: r.activity,
+      activityWanted: r.activityWanted,
+      pixelsPerImage: r.activity && r.shape[1] * r.shape[2],
+      realChannels: r.activity && r.shape[0],
     },
     { scratch: neuronScratch(fields.steps, r.stored, Boolean(a.groupBytes || b?.groupBytes)) },
   )

@@ -5,7 +5,8 @@
 
 import { Control, Plane } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
-import type { Context } from './context.js'
+import type { ActivityProbes } from './activity-probes.js'
+import { type Context, isLong } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
 import { timeSum } from './records/sums.js'
@@ -28,11 +29,14 @@ export interface RateProbe {
   readonly units: number
   /** Neurons of one image. */
   readonly neurons: number
-  readonly counts: Buffer
+  /** Absent where steps are too many for a byte. */
+  readonly counts?: Buffer
   readonly masks: Buffer
   readonly eligibility?: Buffer
   readonly shape: readonly [number, number, number]
   readonly stored: number
+  /** Masks of all steps, where the layer is recorded, and how many steps these are. */
+  readonly recorded?: { readonly masks: Buffer; readonly steps: number }
 }
 
 /**
@@ -91,6 +95,7 @@ export class Pass {
     weights: [],
   }
   readonly penalties: PenaltyProbe[] = []
+  readonly activity: ActivityProbes = { values: [], neurons: [] }
   private readonly tape: { readonly node: GraphNode; readonly run: () => void }[] = []
   private readonly last: { readonly node: GraphNode; readonly run: () => void }[] = []
   private streams = 0
@@ -224,6 +229,11 @@ export class Pass {
     }
   }
 
+  /** Whether a layer's spikes are kept for who reads them after a run. */
+  isRecorded(name: string): boolean {
+    return !this.options.fixed && (this.options.record ?? []).includes(name)
+  }
+
   spikeTensor(name: string, shape: Shape, lambda: number, sums?: SpikeTensor['sums']): SpikeTensor {
     const stored = storedChannels(shape[0])
     const neurons = this.images * shape[1] * shape[2] * stored
@@ -231,10 +241,12 @@ export class Pass {
       `${name} masks`,
       neurons * Math.ceil(this.callSteps / Plane.Steps),
       'scratch',
-      this.options.inspect,
+      this.options.inspect || this.isRecorded(name),
     )
     this.context.remade?.holdsImages(masks, shape[1] * shape[2] * stored)
-    const counts = this.carried(`${name} counts`, neurons, 'kept', this.options.inspect)
+    const counts = isLong(this.options)
+      ? undefined
+      : this.carried(`${name} counts`, neurons, 'kept', this.options.inspect)
     return { kind: 'spikes', name, shape, stored, masks, counts, sums, lambda, gradient: [] }
   }
 

@@ -63,7 +63,8 @@ export function givePenalties(pass: Pass, node: GraphNode, spikes: SpikeTensor):
     )
     const partials = b.buffer(`${node.name} penalty ${i}`, units * 8, 'statistics')
     const factor = penalty.weight / neurons
-    const record = { counts: spikes.counts, out, partials, images, shape, stored, penalty }
+    const counts = spikes.counts as Buffer
+    const record = { counts, out, partials, images, shape, stored, penalty }
     emitRatePenalty(b, { ...record, steps: timeSteps, scale: factor / over })
     // Of the time mean every step's spike has its share.
     giveTensorGradient(spikes, out, 1, 1 / pass.gradientSteps)

@@ -62,6 +62,8 @@ export interface Program {
   readonly probes: Pass['probes']
   /** Penalties on firing rates that it adds to the loss; training programs have them. */
   readonly penalties?: Pass['penalties']
+  /** What it counts where `named.activityWanted` is not 0; of the program `evaluate`. */
+  readonly activity?: Pass['activity']
 }
 
 export interface Plan {
@@ -81,6 +83,8 @@ export interface Plan {
     readonly outputSoFar: Buffer
     /** Not in a stream, which has no labels. */
     readonly losses?: Buffer
+    /** Not 0: activity is counted. Where there is a program `evaluate` with labels. */
+    readonly activityWanted?: Buffer
     readonly predictions: Buffer
     /** What only training has. */
     readonly training?: TrainingBuffers
@@ -168,8 +172,8 @@ export function makePlan(options: PlanOptions, workers: number): Plan {
  * rates count each image once.
  */
 function imagesOfPass({ options, memory }: Plan, workers: number): number {
-  const { batchSize, inspect } = options
-  if (!purposeOf(options).passes || inspect) return batchSize
+  const { batchSize, inspect, record = [] } = options
+  if (!purposeOf(options).passes || inspect || record.length > 0) return batchSize
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
@@ -233,6 +237,8 @@ function planRuns(
     losses:
       purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
     predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
+    activityWanted:
+      purpose.evaluate && !options.fixed ? b.buffer('activity wanted', 4, 'statistics') : undefined,
   }
   // Not overwritten by what runs between two steps of a stream.
   const outputSoFar =
@@ -286,9 +292,10 @@ function planRuns(
     contextOf(images, { ...unlabelled, output }, run)
   if (purpose.evaluate)
     planned.push(evaluateProgram(contextOf(passImages, shared, 'forward', carried)))
-  // Where batches of one image run already, it is not needed. With `inspect`, results of whole
-  // batches are kept to be read.
-  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !options.inspect))) {
+  // Where batches of one image run already, it is not needed. With `inspect` or `record`, results of
+  // whole batches are kept to be read.
+  const keeps = options.inspect || (options.record ?? []).length > 0
+  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keeps))) {
     starts.push(b.now)
     planned.push(singleProgram(forwardOf(1)))
   }
@@ -321,6 +328,7 @@ function planRuns(
   const sum = (of: MemoryKind): number =>
     used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)
   const persistent = used.filter((x) => x.persistent).reduce((n, x) => n + x.bytes + 64, 0)
+  const scratch = Math.max(0, end - base - persistent) + sum('kept')
   return {
     options,
     parameters,
@@ -353,8 +361,8 @@ function planRuns(
       optimizer: sum('optimizer'),
       statistics: sum('statistics'),
       input: sum('input'),
-      kept: keptBytes,
-      scratch: Math.max(0, end - base - persistent) + sum('kept'),
+      kept: Math.min(keptBytes, scratch),
+      scratch,
       workers: workerScratch * workers,
       total,
     },

@@ -29,6 +29,8 @@ export interface ProgramPlan extends PlannedProgram {
   readonly probes: Pass['probes']
   /** Of training programs. */
   readonly penalties?: Pass['penalties']
+  /** Of the program that evaluates. */
+  readonly activity?: Pass['activity']
 }
 
 /**
@@ -74,10 +76,12 @@ export function trainingPrograms(
   pass.complete()
   b.startSection(1)
   if (!updatesInLoop) step()
+  // What no backward record reads makes room for others before the forward pass has ended.
   const kept = b.buffers.filter(
     (x) =>
-      (x.purpose === 'kept' && x.first < forwardEnd) ||
-      (x.purpose === 'scratch' && x.first < forwardEnd && x.last >= forwardEnd),
+      (x.purpose === 'kept' || x.purpose === 'scratch') &&
+      x.first < forwardEnd &&
+      (x.last >= forwardEnd || (x.purpose === 'kept' && x.persistent)),
   )
   const withoutUpdate = sections.map((section) => ({
     ...section,
@@ -127,8 +131,8 @@ export function streamProgram(context: Context): ProgramPlan {
 
 function forwardProgram(context: Context, name: ProgramName): ProgramPlan {
   const { sections } = context.builder.program(name, stepsInside(context))
-  const { rates, probes } = lowerCalls(context, false)
-  return { name, sections, rates, probes }
+  const { rates, probes, activity } = lowerCalls(context, false)
+  return { name, sections, rates, probes, activity }
 }
 
 /** Steps of a program's first section, which makes the call where there is one. */

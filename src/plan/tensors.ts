@@ -87,7 +87,8 @@ export interface SpikeTensor {
   readonly shape: Shape
   readonly stored: number
   readonly masks: Buffer
-  readonly counts: Buffer
+  /** Absent where steps are too many for a byte; only inference has so many. */
+  readonly counts?: Buffer
   /** Sums of its spikes by units, when neurons made it: what kernels are chosen by. */
   readonly sums?: { readonly buffer: Buffer; readonly units: number }
   /** Leak of the neurons that made them, for traces. */

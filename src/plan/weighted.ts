@@ -2,6 +2,7 @@
 
 import type { Graph, GraphNode } from '../graph/trace.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
+import { countValues } from './activity.js'
 import {
   chooseBySpikes,
   denseWithoutChoice,
@@ -53,7 +54,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
   layout({ name, shape }, graph, node) {
     if (name !== 'weight') return undefined
     const [c, h, w] = graph.nodes[node.inputs[0]].shape
-    const taps = shape.length > 2 ? shape[2] * shape[3] : h * w
+    const taps = shape.length > 2 ? shape.slice(2).reduce((a, b) => a * b, 1) : h * w
     const inC = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
     const grouping = groupingOf(node.layer as Conv2d | Linear, inC)
     return grouping
@@ -81,6 +82,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     const bias = context.parameter(index, 'bias') || undefined
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
+    countValues(pass, node, 'input', floats?.shape ?? x.shape, floats ?? (onSpikes as SpikeInput))
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
     if (bytes) emitForwardOnBytes(b, { ...job, ...bytes })

@@ -5,6 +5,7 @@ import { SpikewasmError } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import { type InputShape, type Shape, sizeOf } from '../nn/value.js'
 import { type Optimizer, sgd } from '../optimizer/index.js'
+import { purposes } from '../plan/context.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
 import type { Plan, PlanOptions, ProgramName } from '../plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
@@ -41,7 +42,7 @@ const BUSY_MS = 4
 
 const SAVE = 'parameters can still be saved: save them and compile again'
 
-const NOTHING: LastRun = { probes: [], images: 0, steps: 0, outputs: 0 }
+const NOTHING: LastRun = { probes: [], valid: 0, images: 0, steps: 0, outputs: 0 }
 
 export class Session implements Arena {
   plan!: Plan
@@ -135,7 +136,8 @@ export class Session implements Arena {
    */
   async replan(method?: MethodOptions, training?: Partial<TrainingSpec>): Promise<void> {
     const options = this.plan?.options
-    const complete = method ? methodOptions(method, this.settings.timeSteps) : options
+    const trains = purposes[this.settings.purpose].training
+    const complete = method ? methodOptions(method, this.timeSteps, trains) : options
     if (!complete) throw new Error('the first plan needs a method')
     const spec = { ...(options?.training ?? standardTraining), ...training }
     if (
@@ -270,7 +272,7 @@ export class Session implements Arena {
     if (program === 'stream') this.streamed++
     const steps = program === 'stream' ? this.streamed : this.timeSteps
     const outputs = passes * passImages
-    this.lastRun = { probes: rates, images: this.batchSize, steps, spikes, outputs }
+    this.lastRun = { probes: rates, valid, images: this.batchSize, steps, spikes, outputs }
     return { ...found, loss: found.loss + found.penalty, count: valid }
   }
 

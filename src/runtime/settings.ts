@@ -33,6 +33,8 @@ export interface Settings {
   readonly seed: number
   readonly frames: boolean
   readonly inspect: boolean
+  /** Layers of neurons whose spikes can be read after a run. */
+  readonly record: readonly string[]
   readonly engine: 'release' | 'debug'
   readonly purpose: Purpose
   /** Whether wide vectors were asked for and are on. */

@@ -1,14 +1,17 @@
 /** Results that a program left in memory: outputs, rates, eligibilities, the paper's measures. */
 
 import { expect, SpikewasmError } from '../errors.js'
+import { isLong } from '../plan/context.js'
 import { storedChannels } from '../plan/layout.js'
-import { type MethodTraits, methodsWith, traitsOf } from '../plan/methods.js'
+import { type MethodTraits, MOST_COUNTED_STEPS, methodsWith, traitsOf } from '../plan/methods.js'
 import type { RateProbe } from '../plan/plan.js'
+import type { Buffer } from '../plan/words.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 
 /**
  * Time-mean output of the last run, [count, classes]. `steps`: of a stream, those so far. The
- * memory holds Σ logits / T, which is the mean itself when T steps have come. `images`: how many
+ * memory holds Σ logits / T, which is the mean itself when T steps have come; of very many steps
+ * Σ logits. `images`: how many
  * have run; behind them they are repeated, as a batch that is not full is.
  */
 export function output(
@@ -17,7 +20,8 @@ export function output(
   count = arena.plan.options.batchSize,
   images = count,
 ): Float32Array {
-  const scale = arena.plan.options.timeSteps / steps
+  const { options } = arena.plan
+  const scale = (isLong(options) ? 1 : options.timeSteps) / steps
   const classes = classesOf(arena)
   const width = storedChannels(classes)
   const all = floatsAt(arena, arena.plan.named.output.address, images * width)
@@ -55,6 +59,8 @@ export function firingRates(arena: Arena, last: LastRun): Record<string, number>
 export interface LastRun {
   /** Of its program; empty before the first run. */
   readonly probes: readonly RateProbe[]
+  /** Images without repeats. */
+  readonly valid: number
   /** Images, repeats among them, and steps whose spikes were counted. */
   readonly images: number
   readonly steps: number
@@ -83,8 +89,11 @@ export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<st
   expect(
     arena.plan.options.inspect &&
       traitsOf(arena.plan.options).loop === 'layers' &&
+      !isLong(arena.plan.options) &&
       arena.plan.options.purpose !== 'stream',
-    () => "stepRates needs compile({ inspect: true }) and stepMode 'm', and no stream",
+    () =>
+      "stepRates needs compile({ inspect: true }), stepMode 'm', at most " +
+      `${MOST_COUNTED_STEPS} time steps, and no stream`,
   )
   const out: Record<string, number[]> = {}
   for (const { name, masks, neurons, shape, stored } of probes) {
@@ -164,7 +173,9 @@ export function activity(
     )
   const [C, H, W] = probe.shape
   const total = arena.plan.options.batchSize * H * W * probe.stored
-  const counts = new Uint8Array(arena.memory.buffer, probe.counts.address, total)
+  // Training has them: its steps fit a byte.
+  const { address } = probe.counts as Buffer
+  const counts = new Uint8Array(arena.memory.buffer, address, total)
   const eligibility = probe.eligibility && floatsAt(arena, probe.eligibility.address, total)
   const reorder = (source: ArrayLike<number>, factor: number): Float32Array => {
     const out = new Float32Array(arena.plan.options.batchSize * C * H * W)

@@ -2,15 +2,24 @@
 
 import { Batches } from '../data/batches.js'
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkInteger, checkOptions, describe, expect, expectFinite } from '../errors.js'
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+  expectFinite,
+} from '../errors.js'
 import { crossEntropy, type Loss } from '../loss/index.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
+import { programOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { expectFiniteOutput } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { wantsAverages, withAverages } from '../runtime/update.js'
 import { firingRates, output, predictions } from '../runtime/views.js'
 import { type Answers, absoluteErrors, makeTally } from './metrics.js'
+import { OperationCounts, type Operations } from './operations.js'
 
 /** What `evaluate` returns. What belongs to labels is absent where the loss is of targets. */
 export interface Evaluation extends Partial<Answers> {
@@ -22,6 +31,8 @@ export interface Evaluation extends Partial<Answers> {
   readonly meanAbsoluteError?: number
   /** Spikes per neuron and time step, 0…1, by layer name. */
   readonly firingRates: Record<string, number>
+  /** Operations of a sample by NeuroBench's definitions; absent with `operations: false`. */
+  readonly operations?: Operations
   /** Number of samples. */
   readonly count: number
 }
@@ -39,6 +50,8 @@ export interface EvaluateOptions {
    * which stay as they are. Default false.
    */
   averages?: boolean
+  /** Whether operations are counted; default true. It takes a few percent of the time. */
+  operations?: boolean
 }
 
 /** The loss that a session is planned for. */
@@ -154,7 +167,8 @@ export async function evaluate(
   data: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  checkOptions('evaluate', options, ['signal', 'topK', 'averages'])
+  checkOptions('evaluate', options, ['signal', 'topK', 'averages', 'operations'])
+  const counting = checkBoolean('evaluate.operations', options.operations, true)
   checkSignal('evaluate.signal', options.signal)
   checkDataset(session, data)
   const { topK } = options
@@ -165,7 +179,16 @@ export async function evaluate(
   )
   if (topK !== undefined) checkInteger('evaluate.topK', topK, 1, session.classes)
   const averages = wantsAverages('evaluate.averages', session, options.averages)
-  const run = (): Promise<Evaluation> => measure(session, data, options)
+  const run = async (): Promise<Evaluation> => {
+    if (!counting) return measure(session, data, options)
+    programOf(session, 'evaluate')
+    const counts = new OperationCounts(session)
+    try {
+      return await measure(session, data, options, counts)
+    } finally {
+      counts.end()
+    }
+  }
   return averages ? withAverages(session, run) : run()
 }
 
@@ -173,6 +196,7 @@ async function measure(
   session: Session,
   data: Dataset,
   { topK, signal }: EvaluateOptions,
+  counts?: OperationCounts,
 ): Promise<Evaluation> {
   const values = wantsValues(session)
   const tally = values ? undefined : makeTally(session.classes, topK)
@@ -195,6 +219,7 @@ async function measure(
     )
     const [result, following] = await both(running, ahead)
     next = following
+    counts?.add(result.count)
     loss += result.loss * result.count
     const logits = output(session, session.timeSteps, result.count)
     const first = count
@@ -209,7 +234,8 @@ async function measure(
   const answers = tally
     ? { accuracy: correct / count, ...tally.result() }
     : { meanAbsoluteError: errors / (count * session.classes) }
-  return { loss: loss / count, ...answers, firingRates: sums, count }
+  const operations = counts && { operations: counts.result() }
+  return { loss: loss / count, ...answers, firingRates: sums, ...operations, count }
 }
 
 /** What outputs are multiplied by before they are compared with targets. */

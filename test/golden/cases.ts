@@ -27,9 +27,11 @@ import { cnn } from '../../src/models/cnn.js'
 import { mlp } from '../../src/models/mlp.js'
 import {
   branched,
+  cells,
   dropped,
   grouped,
   learnable,
+  looped,
   maxPooled,
   normal,
   plain,
@@ -199,6 +201,11 @@ function smallCases(): GoldenCase[] {
   for (const method of ['bptt m', 'bptt s'] as const)
     for (const T of [1, 4, 9])
       cases.push(make('plif', learnable, method, { T, B: 5, threaded: T === 9 }))
+  for (const method of ['bptt m', 'rate s'] as const)
+    cases.push(make('cells', () => cells(true), method, { T: 9, B: 3, threaded: true }))
+  cases.push(make('cells', () => cells(false), 'sltt', { T: 5, B: 3 }))
+  for (const method of ['bptt m', 'ottt'] as const)
+    cases.push(make('recurrent', looped, method, { T: 5, B: 3, more: { frames: true } }))
   const hard = { tau: 3, vReset: -0.25, surrogate: 'triangle' } as const
   for (const method of ['ottt', 'sltt'] as const)
     cases.push(make('standardised hard reset', () => standardised(hard), method, { T: 4, B: 3 }))

@@ -1,20 +1,24 @@
 /** Small networks that hold between them every kind of layer and every option of one. */
 import {
   adaptiveAvgPool2d,
+  alif,
   avgPool2d,
   type Block,
   batchNorm2d,
   block,
   conv2d,
+  cubaLif,
   dropout,
   flatten,
   identity,
   integrateAndFire,
+  leakyIntegrator,
   lif,
   linear,
   maxPool2d,
   type NeuronOptions,
   plif,
+  recurrent,
   relu,
   residual,
   scale,
@@ -106,6 +110,25 @@ export const learnable = (): Block =>
     flatten(),
     linear(72, 5),
   )
+
+/** Cells of most kinds; what they learn only where the method can. */
+export const cells = (learns: boolean): Block => {
+  const learn = learns ? (['tau', 'vThreshold'] as const) : []
+  return sequential(
+    conv2d(3, 6, 3, { padding: 1 }),
+    cubaLif({ tau: [1.5, 2, 2.5, 3, 4, 5], tauSyn: 2, decayInput: true, inputScale: 4, learn }),
+    avgPool2d(2),
+    conv2d(6, 8, 3, { padding: 1 }),
+    alif({ tau: 2, tauAdaptation: 5, vThreshold: 0.5, refractory: 1, fires: 'above', learn }),
+    flatten(),
+    linear(72, 5),
+    leakyIntegrator({ tau: 2, decayInput: true }),
+  )
+}
+
+/** A recurrent layer between two linear ones. */
+export const looped = (): Block =>
+  sequential(flatten(), linear(126, 20), recurrent(lif({ tau: 2, vThreshold: 0.5 })), linear(20, 5))
 
 /** OTTT's networks: standardised weights, τ = 2, spikes times 2.74. */
 export const standardised = (neuron: NeuronOptions = { tau: 2 }): Block =>

@@ -11,10 +11,13 @@ import { Control, Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcod
 import { SpikewasmError } from '../../src/errors.js'
 import { trace } from '../../src/graph/trace.js'
 import {
+  alif,
   type Block,
   batchNorm2d,
   conv2d,
   flatten,
+  type Layer,
+  leakyIntegrator,
   lif,
   linear,
   type Method,
@@ -22,6 +25,7 @@ import {
   mse,
   plif,
   ratePenalty,
+  recurrent,
   relu,
   sequential,
   tet,
@@ -329,6 +333,23 @@ test('so do those of relu, by its counts and by its output', () => {
   )
   for (const method of ['rate', 'bptt', 'sltt'] as const)
     checkPlan(planOptions(network, input, method), 'relu', testRandom(seed), checked)
+})
+
+test('so do those of cells', () => {
+  const input = [2, 6, 6] as const
+  const network = (cell: Layer): Block =>
+    sequential(conv2d(2, 5, 3), cell, maxPool2d(2), flatten(), linear(20, 6), leakyIntegrator())
+  const each = Array.from({ length: 80 }, (_, i) => 1 + i / 100)
+  const learn = ['tau', 'vThreshold', 'tauSyn', 'beta', 'tauAdaptation'] as const
+  const check = (cell: Layer, method: Method): void =>
+    checkPlan(planOptions(network(cell), input, method, 5), 'cells', testRandom(seed), checked)
+  for (const method of ['bptt', 'rate', 'sltt'] as const)
+    check(alif({ tauSyn: 2, refractory: 1, vThreshold: each }), method)
+  for (const method of ['bptt', 'rate'] as const) {
+    check(alif({ tauSyn: 2, vThreshold: each, beta: [1, 2, 1, 2, 1], learn }), method)
+    check(lif({ tau: [2, 3, 4, 5, 6], vReset: 0 }), method)
+  }
+  for (const method of ['bptt', 'ottt'] as const) check(recurrent(lif()), method)
 })
 
 test('so do those of optimizers, with all that belongs to their steps', () => {

@@ -3,17 +3,21 @@
 import { trace } from '../../src/graph/trace.js'
 import {
   adaptiveAvgPool2d,
+  alif,
   avgPool2d,
   type Block,
   batchNorm2d,
   block,
+  type CellOptions,
   conv2d,
   crossEntropy,
+  cubaLif,
   dropout,
   flatten,
   identity,
   integrateAndFire,
   type Loss,
+  leakyIntegrator,
   lif,
   linear,
   type Method,
@@ -28,6 +32,7 @@ import {
   sequential,
   tet,
 } from '../../src/index.js'
+import { fires } from '../../src/nn/layers/kinds.js'
 import type { Module } from '../../src/nn/module.js'
 import type { PlanOptions } from '../../src/plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../../src/plan/training.js'
@@ -39,6 +44,17 @@ const integer = (random: Random, from: number, to: number): number =>
   from + Math.floor(random() * (to - from + 1))
 const one = <T>(random: Random, of: readonly T[]): T => of[integer(random, 0, of.length - 1)]
 
+/** Numbers of its own, so that networks behind it do not depend on what it draws. */
+function cell(seed: number, tau: number, options: CellOptions, learnable: boolean): Module {
+  const random = testRandom(seed)
+  const learn = learnable && random() < 0.4 ? (['tau', 'vThreshold'] as const) : []
+  const kind = random()
+  if (kind < 0.3) return lif({ tau, ...options, refractory: 1, learn })
+  if (kind < 0.6) return cubaLif({ tau, tauSyn: 3, ...options, learn })
+  if (learnable && kind < 0.75) return leakyIntegrator({ tau, decayInput: true })
+  return alif({ tau, tauAdaptation: 4, ...options, fires: 'above', learn })
+}
+
 const neuron = (random: Random, learnable: boolean): Module => {
   const options = {
     vReset: one(random, [null, null, 0, -0.25]),
@@ -46,7 +62,12 @@ const neuron = (random: Random, learnable: boolean): Module => {
     decayInput: random() < 0.3,
   }
   if (learnable && random() < 0.3) return plif(options)
-  return random() < 0.1 ? integrateAndFire() : lif({ tau: one(random, [1.25, 2]), ...options })
+  const kind = random()
+  if (kind < 0.1) return integrateAndFire()
+  const tau = one(random, [1.25, 2])
+  return kind < 0.88
+    ? lif({ tau, ...options })
+    : cell(Math.floor(kind * 1e6), tau, options, learnable)
 }
 
 /** One group for most, else any number that divides both. */
@@ -184,7 +205,7 @@ function randomTraining(random: Random, { method, graph }: PlanOptions): Trainin
     mse({ of, targets: 'values' }),
     ...(method === 'rate' ? [] : [tet(), tet({ lambda: 0.5, mean: 0.5 })]),
   ]
-  const layers = graph.nodes.filter(({ kind }) => kind === 'neuron').map(({ name }) => name)
+  const layers = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
   const penalties = (['L1', 'L2'] as const)
     .filter(() => !online && random() < 0.5)
     .map((norm) => ({ ...ratePenalty({ weight: 0.5, norm, target: 0.25 }), layers }))

@@ -80,26 +80,38 @@ async function parts(kind: keyof typeof files): Promise<[unknown, WebAssembly.Mo
 
 async function loadJpeg(): Promise<Codecs['jpeg']> {
   const [script, compiled] = await parts('jpeg')
-  const { default: make } = script as { default(options: object): Promise<JpegModule> }
+  const { default: make } = script as { default(options: object): Promise<unknown> }
   /** What the decoder says of the picture at hand. */
   const said: string[] = []
-  const module = await make({
-    noInitialRun: true,
-    print: () => undefined,
-    printErr: (text: unknown) => said.push(String(text)),
-    instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void) {
-      const instance = new WebAssembly.Instance(compiled, imports)
-      done(instance)
-      return instance.exports
-    },
-  })
+  // The module is complete when `make` returns, since it need not wait for its code.
+  const fresh = (): JpegModule => {
+    const module = {
+      noInitialRun: true,
+      print: () => undefined,
+      printErr: (text: unknown) => said.push(String(text)),
+      instantiateWasm(
+        imports: WebAssembly.Imports,
+        done: (instance: WebAssembly.Instance) => void,
+      ) {
+        const instance = new WebAssembly.Instance(compiled, imports)
+        done(instance)
+        return instance.exports
+      },
+    }
+    make(module).catch(() => undefined)
+    return module as unknown as JpegModule
+  }
+  let module = fresh()
   return (bytes) => {
     said.length = 0
     let picture: Picture | null
     try {
       picture = module.decode(bytes, false)
     } catch (error) {
-      throw new Error(said.at(-1) ?? String((error as Error)?.message ?? error))
+      const why = said.at(-1) ?? String((error as Error)?.message ?? error)
+      // It stopped halfway: its memory is not to be trusted, and what it holds is never let go of.
+      module = fresh()
+      throw new Error(why)
     }
     // It fills the rest with grey.
     const cut = said.find((text) => /premature end/i.test(text))

@@ -6,6 +6,7 @@
 import { spikeSources } from '../materialise.js'
 import { listWeightGradient, rateLists } from '../records/lists.js'
 import { type Expression, noPool, type SpikeTensor, samePool } from '../tensors.js'
+import type { Buffer } from '../words.js'
 import { sizesOf } from './geometry.js'
 import { listPlan, listsPay } from './list-geometry.js'
 import type { ListGradient, Strategy } from './strategy.js'
@@ -39,7 +40,7 @@ export const listGradient: Strategy<ListGradient> = {
       {
         ...sizesOf(rateLists, g, steps),
         ...buffers,
-        counts: tensor.counts,
+        counts: tensor.counts as Buffer,
         delta,
         imagesPerGroup,
       },

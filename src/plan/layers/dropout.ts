@@ -44,10 +44,10 @@ export const dropout: LayerPlan<Dropout> = {
       b.emit(dropoutRecord, units, {
         ...shared,
         in: input.masks,
-        inCounts: input.counts,
+        inCounts: input.counts as Buffer,
         inPlaneBytes: pixels * input.stored,
         out: output.masks,
-        counts: output.counts,
+        counts: output.counts as Buffer,
         planeBytes: pixels * input.stored,
         steps: pass.callSteps,
       })

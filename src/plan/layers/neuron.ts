@@ -3,6 +3,9 @@
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
+import { cellOfNeuron } from '../../nn/layers/spiking.js'
+import { countNeurons, recordMasks } from '../activity.js'
+import { lowerCell } from '../cell.js'
 import {
   giveGradient,
   gradientTimeSum,
@@ -71,6 +74,9 @@ export const neuron: LayerPlan<Neuron> = {
         `${quoteMethodsWith(({ learnsTau }) => learnsTau)}, got '${options.method}'; use lif() ` +
         `with this method`,
     )
+    // Its derivative runs forward beside the potential, which the kernels of cells do.
+    if (layer.learnable && training && method.neuron === 'eligibility')
+      return lowerCell(pass, node, cellOfNeuron(layer), x)
     const stored = storedChannels(node.shape[0])
     const { read, floats, spikes } = readable(pass, node, x, stored)
     const pixels = pass.images * node.shape[1] * node.shape[2]
@@ -112,6 +118,7 @@ export const neuron: LayerPlan<Neuron> = {
           ? pass.carried(`${node.name} rho`, values, 'kept')
           : undefined,
       learnable: layer.learnable ? context.parameter(node.index, 'w') : 0,
+      ...countNeurons(pass, node, units),
     }
     emitNeuron(pass, record)
     const { masks, counts } = output
@@ -126,6 +133,7 @@ export const neuron: LayerPlan<Neuron> = {
       eligibility,
       shape: node.shape,
       stored,
+      recorded: recordMasks(pass, output),
     })
 
     pass.backward(node, () => {

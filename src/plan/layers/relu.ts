@@ -2,6 +2,7 @@
 
 import { Op, ReluBackwardWord, ReluWord } from '../../../assembly/opcodes.js'
 import type { Relu } from '../../nn/layers/index.js'
+import { countValues } from '../activity.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { perUnit, term } from '../pass.js'
@@ -57,6 +58,8 @@ export const relu: LayerPlan<Relu> = {
         steps,
       }),
     )
+
+    countValues(pass, node, 'output', node.shape, output)
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return

@@ -13,6 +13,7 @@ import {
   reads,
   readsIf,
   record,
+  updatesIf,
   writes,
   writesIf,
 } from './schema.js'
@@ -66,6 +67,10 @@ export const neuron = record(Op.Neuron, {
   potential: carriesIf(NeuronWord.V),
   rho: carriesIf(NeuronWord.Rho),
   totalSteps: number(NeuronWord.TotalSteps),
+  activity: updatesIf(NeuronWord.Activity),
+  activityWanted: readsIf(NeuronWord.ActivityWanted),
+  pixelsPerImage: numberIf(NeuronWord.PixelsPerImage),
+  realChannels: numberIf(NeuronWord.RealC),
 })
 
 export const neuronBackwardTime = record(Op.NeuronBackwardTime, {

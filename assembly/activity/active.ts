@@ -1,0 +1,237 @@
+/**
+ * What a weighted layer reads, counted by place: at how many steps of the valid images an input is
+ * not 0. From these counts and the weights that are not 0 follow the effective operations of a
+ * layer (NeuroBench, Yik et al. 2025, doi 10.1038/s41467-025-56739-4).
+ */
+
+import { address, word } from '../base/record'
+import { ActiveWord, Control, SourceWord } from '../opcodes'
+
+/** Images of the run that are no padding. */
+function validImages(rec: usize): i32 {
+  const left = load<i32>(Control.Valid) - load<i32>(Control.FirstImage)
+  return max(0, min(left, word(rec, ActiveWord.Images)))
+}
+
+/** 1 in the unit's word of Others. */
+function noteOther(rec: usize, unit: i32): void {
+  store<u32>(address(rec, ActiveWord.Others) + ((<usize>unit) << 2), 1)
+}
+
+/**
+ * Out [P][C] += the number of steps, over the valid images, at which any spike comes: of any source
+ * in the window of the pixel. Others = 1 where two came together. Bytes count first, which words
+ * take over in time. Unit = PixelsPerUnit pixels. Scratch: PixelsPerUnit·C bytes.
+ */
+export function activeSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const C = <usize>word(rec, ActiveWord.C)
+  const per = word(rec, ActiveWord.PixelsPerUnit)
+  const first = unit * per
+  const end = min(word(rec, ActiveWord.Pixels), first + per)
+  const bytes = <usize>(end - first) * C
+  const out = address(rec, ActiveWord.Out) + ((<usize>first * C) << 2)
+  const images = validImages(rec)
+  const T = word(rec, ActiveWord.T)
+  const planes = (T + 7) >> 3
+  const most = min(8, T)
+  const windows = isWindow(rec)
+  const masks = load<u32>(address(rec, ActiveWord.Sources), SourceWord.Masks * 4)
+  const imageBytes =
+    <usize>(word(rec, ActiveWord.SourceH) * word(rec, ActiveWord.SourceW)) * C
+  memory.fill(scratch, 0, bytes)
+  let room = 255
+  let twice: u32 = 0
+  for (let image = 0; image < images; image++) {
+    for (let plane = 0; plane < planes; plane++) {
+      if (room < most) {
+        takeBytes(out, scratch, bytes)
+        memory.fill(scratch, 0, bytes)
+        room = 255
+      }
+      room -= most
+      const at =
+        <usize>plane * address(rec, ActiveWord.PlaneBytes) + <usize>image * imageBytes
+      if (windows) twice |= activeWindows(rec, at, first, end, scratch)
+      else activeMasks(scratch, <usize>masks + at + <usize>first * C, bytes)
+    }
+  }
+  takeBytes(out, scratch, bytes)
+  if (twice) noteOther(rec, unit)
+}
+
+/** Are there several sources, or a window that is not a single pixel at its place? */
+function isWindow(rec: usize): bool {
+  return (
+    word(rec, ActiveWord.SourceCount) > 1 ||
+    (word(rec, ActiveWord.KernelH) |
+      word(rec, ActiveWord.KernelW) |
+      word(rec, ActiveWord.StrideH) |
+      word(rec, ActiveWord.StrideW)) !=
+      1 ||
+    (word(rec, ActiveWord.PadH) | word(rec, ActiveWord.PadW)) != 0
+  )
+}
+
+/** counts [bytes] += bits that are set; `bytes` a multiple of 4. */
+export function activeMasks(counts: usize, masks: usize, bytes: usize): void {
+  const whole = bytes & ~15
+  for (let i: usize = 0; i < whole; i += 16)
+    v128.store(
+      counts + i,
+      i8x16.add(v128.load(counts + i), i8x16.popcnt(v128.load(masks + i))),
+    )
+  for (let i = whole; i < bytes; i += 4) addQuad(counts + i, v128.load32_zero(masks + i))
+}
+
+/** Four bytes of counts += the bits of four bytes of masks. */
+// @ts-ignore: decorator
+@inline
+function addQuad(counts: usize, mask: v128): void {
+  v128.store32_lane(counts, i8x16.add(v128.load32_zero(counts), i8x16.popcnt(mask)), 0)
+}
+
+/** u32 out [bytes] += bytes; `bytes` a multiple of 4. */
+export function takeBytes(out: usize, counts: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 4) {
+    const wide = i32x4.extend_low_i16x8_u(
+      i16x8.extend_low_i8x16_u(v128.load32_zero(counts + i)),
+    )
+    const at = out + (i << 2)
+    v128.store(at, i32x4.add(v128.load(at), wide))
+  }
+}
+
+/**
+ * counts += the steps of a plane at which any spike is in a pixel's window; pixels first … end − 1
+ * of the image whose masks lie `at` bytes behind each source's first. Returns bits of steps at which
+ * there are two.
+ */
+function activeWindows(rec: usize, at: usize, first: i32, end: i32, counts: usize): u32 {
+  const C = <usize>word(rec, ActiveWord.C)
+  const W = word(rec, ActiveWord.W)
+  let twice: u32 = 0
+  for (let pixel = first; pixel < end; pixel++) {
+    const y = (pixel / W) * word(rec, ActiveWord.StrideH) - word(rec, ActiveWord.PadH)
+    const x = (pixel % W) * word(rec, ActiveWord.StrideW) - word(rec, ActiveWord.PadW)
+    let c: usize = 0
+    for (; c + 16 <= C; c += 16) {
+      twice |= activeWide(rec, at + c, y, x, counts)
+      counts += 16
+    }
+    for (; c < C; c += 4) {
+      twice |= activeQuad(rec, at + c, y, x, counts)
+      counts += 4
+    }
+  }
+  return twice
+}
+
+/** The same for sixteen channels of one window whose corner is (y, x). */
+export function activeWide(rec: usize, at: usize, y0: i32, x0: i32, counts: usize): u32 {
+  const C = word(rec, ActiveWord.C)
+  const sourceW = word(rec, ActiveWord.SourceW)
+  const yEnd = min(word(rec, ActiveWord.SourceH), y0 + word(rec, ActiveWord.KernelH))
+  const xEnd = min(sourceW, x0 + word(rec, ActiveWord.KernelW))
+  const sources = address(rec, ActiveWord.Sources)
+  const count = word(rec, ActiveWord.SourceCount)
+  let seen = i8x16.splat(0)
+  let twice = i8x16.splat(0)
+  for (let s = 0; s < count; s++) {
+    const masks = load<u32>(sources + <usize>s * SourceWord.Bytes, SourceWord.Masks * 4)
+    for (let y = max(0, y0); y < yEnd; y++)
+      for (let x = max(0, x0); x < xEnd; x++) {
+        const mask = v128.load(<usize>masks + at + <usize>((y * sourceW + x) * C))
+        twice = v128.or(twice, v128.and(seen, mask))
+        seen = v128.or(seen, mask)
+      }
+  }
+  v128.store(counts, i8x16.add(v128.load(counts), i8x16.popcnt(seen)))
+  return v128.any_true(twice) ? 1 : 0
+}
+
+/** The same for four channels of one window whose corner is (y, x). */
+export function activeQuad(rec: usize, at: usize, y0: i32, x0: i32, counts: usize): u32 {
+  const C = word(rec, ActiveWord.C)
+  const sourceW = word(rec, ActiveWord.SourceW)
+  const yEnd = min(word(rec, ActiveWord.SourceH), y0 + word(rec, ActiveWord.KernelH))
+  const xEnd = min(sourceW, x0 + word(rec, ActiveWord.KernelW))
+  const sources = address(rec, ActiveWord.Sources)
+  const count = word(rec, ActiveWord.SourceCount)
+  let seen: u32 = 0
+  let twice: u32 = 0
+  for (let s = 0; s < count; s++) {
+    const masks = load<u32>(sources + <usize>s * SourceWord.Bytes, SourceWord.Masks * 4)
+    for (let y = max(0, y0); y < yEnd; y++)
+      for (let x = max(0, x0); x < xEnd; x++) {
+        const mask = load<u32>(<usize>masks + at + <usize>((y * sourceW + x) * C))
+        twice |= seen & mask
+        seen |= mask
+      }
+  }
+  addQuad(counts, i32x4.splat(seen))
+  return twice
+}
+
+/**
+ * Out [P][C] += the number of steps, over the valid images, at which a float is not 0. One that is
+ * the same at every step of the call (StepBytes 0) counts for all of them. Others = 1 where one is
+ * not ±1 either. Unit = PixelsPerUnit pixels. Scratch: none.
+ */
+export function activeFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const stepBytes = address(rec, ActiveWord.StepBytes)
+  const T = word(rec, ActiveWord.T)
+  const rows = stepBytes ? T : 1
+  const times = stepBytes ? 1 : T
+  const C = <usize>word(rec, ActiveWord.C)
+  const per = word(rec, ActiveWord.PixelsPerUnit)
+  const first = unit * per
+  const end = min(word(rec, ActiveWord.Pixels), first + per)
+  const pixelBytes = address(rec, ActiveWord.PixelBytes)
+  const images = validImages(rec)
+  const out = address(rec, ActiveWord.Out) + ((<usize>first * C) << 2)
+  let x = address(rec, ActiveWord.In)
+  if (word(rec, ActiveWord.Indirect)) x = <usize>load<u32>(x)
+  x += <usize>t * address(rec, ActiveWord.LoopBytes)
+  const together = rows == 1 && pixelBytes == C << 2
+  let other: u32 = 0
+  for (let image = 0; image < images; image++) {
+    let pixel = x + <usize>(image * word(rec, ActiveWord.Pixels) + first) * pixelBytes
+    if (together) {
+      other |= activeRow(out, pixel, <usize>(end - first) * C, times)
+      continue
+    }
+    let counts = out
+    for (let p = first; p < end; p++) {
+      for (let row = 0; row < rows; row++)
+        other |= activeRow(counts, pixel + <usize>row * stepBytes, C, times)
+      counts += C << 2
+      pixel += pixelBytes
+    }
+  }
+  if (other) noteOther(rec, unit)
+}
+
+/** u32 out [count] += times where x is not 0. Returns whether one is not ±1 either. */
+export function activeRow(out: usize, x: usize, count: usize, times: u32): u32 {
+  const end = count & ~3
+  const zero = f32x4.splat(0)
+  const one = f32x4.splat(1)
+  const more = i32x4.splat(times)
+  let others = i32x4.splat(0)
+  for (let i: usize = 0; i < end; i += 4) {
+    const value = v128.load(x + (i << 2))
+    const active = f32x4.ne(value, zero)
+    const at = out + (i << 2)
+    v128.store(at, i32x4.add(v128.load(at), v128.and(active, more)))
+    others = v128.or(others, v128.and(active, f32x4.ne(f32x4.abs(value), one)))
+  }
+  let other: u32 = v128.any_true(others) ? 1 : 0
+  for (let i = end; i < count; i++) {
+    const value = load<f32>(x + (i << 2))
+    if (value == 0) continue
+    const at = out + (i << 2)
+    store<u32>(at, load<u32>(at) + times)
+    if (abs(value) != 1) other = 1
+  }
+  return other
+}

@@ -1,0 +1,35 @@
+/** Spikes of all steps, where the network runs in calls of a few. */
+
+import { address, word } from '../base/record'
+import { RecordWord } from '../opcodes'
+
+/**
+ * Bit t + s of Out = bit s of In, for the T steps s of the call from t on; bits of later steps are
+ * cleared with the first of a byte. Unit = BytesPerUnit bytes of a plane. Scratch: none.
+ */
+export function recordSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const bytes = address(rec, RecordWord.Bytes)
+  const per = address(rec, RecordWord.BytesPerUnit)
+  const first = <usize>unit * per
+  const count = min(per, bytes - first)
+  const T = word(rec, RecordWord.T)
+  for (let s = 0; s < T; s++) {
+    const step = t + s
+    recordStep(
+      address(rec, RecordWord.Out) + <usize>(step >> 3) * bytes + first,
+      address(rec, RecordWord.In) + <usize>(s >> 3) * bytes + first,
+      count,
+      step & 7,
+      s & 7,
+    )
+  }
+}
+
+/** Bit `to` of out = bit `from` of masks; the first bit clears the others. A multiple of 4 bytes. */
+export function recordStep(out: usize, masks: usize, bytes: usize, to: i32, from: i32): void {
+  const keep: u32 = to == 0 ? 0 : 0xffffffff
+  for (let i: usize = 0; i < bytes; i += 4) {
+    const bit = (load<u32>(masks + i) >> from) & 0x01010101
+    store<u32>(out + i, (load<u32>(out + i) & keep) | (bit << to))
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * What evaluation counts of a network's activity: at how many steps each input of a layer with
+ * weights is not 0, and what neurons do. The records run only when the host wants it, and count on
+ * from run to run until the host takes what they have counted.
+ */
+
+import { ActivityCount, Plane } from '../../assembly/opcodes.js'
+import type { GraphNode } from '../graph/trace.js'
+import type { ValueCounts } from './activity-probes.js'
+import { type Pass, perUnit, type RateProbe } from './pass.js'
+import { activeFloats, activeSpikes, recordSpikes } from './records/active.js'
+import type { FloatTensor, Pool, Shape, SpikeTensor } from './tensors.js'
+import { type Buffer, ref } from './words.js'
+
+/** Where the host says whether it wants counts; undefined where the program has none. */
+const wantedIn = ({ context, training }: Pass): Buffer | undefined =>
+  training || context.run !== 'forward' || !context.buffers.losses
+    ? undefined
+    : context.buffers.activityWanted
+
+/** Memory that all calls of a layer count in. */
+function countBuffer({ b, context }: Pass, name: string, bytes: number): Buffer {
+  return b.carried(context.carried, name, bytes, 'statistics')
+}
+
+/** Spikes as a layer sees them: through a window, times a factor. */
+export interface SeenSpikes {
+  readonly sources: readonly SpikeTensor[]
+  readonly pool: Pool
+  readonly scale: number
+}
+
+/** Counts the values of `shape`, which are floats or spikes. */
+export function countValues(
+  pass: Pass,
+  node: GraphNode,
+  of: ValueCounts['of'],
+  shape: Shape,
+  seen: FloatTensor | SeenSpikes,
+): void {
+  const wanted = wantedIn(pass)
+  if (!wanted) return
+  const { stored } = 'sources' in seen ? seen.sources[0] : seen
+  const pixels = shape[1] * shape[2]
+  const pixelsPerUnit = perUnit(pixels, stored)
+  const units = Math.ceil(pixels / pixelsPerUnit)
+  const out = countBuffer(pass, `${node.name} ${of} counts`, pixels * stored * 4)
+  const others = countBuffer(pass, `${node.name} ${of} others`, units * 4)
+  const { images, callSteps: steps } = pass
+  const shared = { out, others, images, pixels, channels: stored, steps, pixelsPerUnit }
+  pass.b.when(ref(wanted), () => {
+    if ('sources' in seen) {
+      const { sources, pool } = seen
+      const [, sourceH, sourceW] = sources[0].shape
+      pass.b.emit(
+        activeSpikes,
+        units,
+        {
+          ...shared,
+          width: shape[2],
+          sources: sources.map(({ masks }) => ({ masks: ref(masks) })),
+          sourceCount: sources.length,
+          planeBytes: pass.context.images * sourceH * sourceW * stored,
+          sourceH,
+          sourceW,
+          kernelH: pool.kernel[0],
+          kernelW: pool.kernel[1],
+          strideH: pool.stride[0],
+          strideW: pool.stride[1],
+          padH: pool.padding[0],
+          padW: pool.padding[1],
+        },
+        { scratch: pixelsPerUnit * stored + 16 },
+      )
+    } else {
+      const { address, indirect, pixelBytes, stepBytes, loopBytes } = pass.dense(seen)
+      const place = { in: address, indirect, pixelBytes, stepBytes, loopBytes }
+      pass.b.emit(activeFloats, units, { ...shared, ...place })
+    }
+  })
+  pass.activity.values.push({
+    node: node.index,
+    of,
+    counts: out,
+    others,
+    units,
+    shape,
+    stored,
+    scaled: 'sources' in seen && seen.scale !== 1,
+  })
+}
+
+/** Where a layer of neurons counts, as its record has it; nothing where nobody wants to know. */
+export function countNeurons(pass: Pass, node: GraphNode, units: number): NeuronActivity {
+  const activityWanted = wantedIn(pass)
+  if (!activityWanted) return {}
+  const activity = countBuffer(pass, `${node.name} activity`, units * ActivityCount.Bytes)
+  const [c, h, w] = node.shape
+  pass.activity.neurons.push({ node: node.index, counts: activity, units, neurons: c * h * w })
+  return { activity, activityWanted }
+}
+
+interface NeuronActivity {
+  readonly activity?: Buffer
+  readonly activityWanted?: Buffer
+}
+
+/**
+ * Keeps a layer's spikes of all steps, where they are recorded: those of calls are put together. A
+ * stream has those of its last step.
+ */
+export function recordMasks(
+  pass: Pass,
+  { masks, shape, stored, name }: SpikeTensor,
+): RateProbe['recorded'] {
+  const { b, context, callSteps, options } = pass
+  if (!pass.isRecorded(name)) return undefined
+  if (!context.outer || context.run === 'stream') return { masks, steps: callSteps }
+  const { timeSteps: steps } = options
+  const bytes = pass.images * shape[1] * shape[2] * stored
+  const planes = Math.ceil(steps / Plane.Steps)
+  const out = b.carried(context.carried, `${name} record`, planes * bytes, 'statistics')
+  const bytesPerUnit = 4096
+  b.emit(recordSpikes, Math.ceil(bytes / bytesPerUnit), {
+    in: masks,
+    out,
+    bytes,
+    bytesPerUnit,
+    steps: callSteps,
+  })
+  return { masks: out, steps }
+}

@@ -1,0 +1,73 @@
+/** Spike trains of the last run. */
+
+import { describe, SpikewasmError } from '../errors.js'
+import type { RateProbe } from '../plan/plan.js'
+import type { Session } from './session.js'
+
+/** What each neuron of a layer did at each step. */
+export interface SpikeTrains {
+  /** [B, C, H, W, T]: samples, channels, height, width, time steps. */
+  readonly shape: readonly [number, number, number, number, number]
+  /** 1 where a neuron fired, else 0. */
+  readonly data: Uint8Array
+}
+
+/** `Model.spikes`. */
+export function spikeTrains(session: Session, name: string): SpikeTrains {
+  const { lastRun } = session
+  const probe = recordedProbe(session, 'spikes', name, lastRun.probes)
+  const [C, H, W] = probe.shape
+  const { steps } = probe.recorded
+  const data = new Uint8Array(lastRun.valid * C * H * W * steps)
+  writeTrains(session, probe, lastRun.valid, data)
+  return { shape: [lastRun.valid, C, H, W, steps], data }
+}
+
+type Recorded = RateProbe & Required<Pick<RateProbe, 'recorded'>>
+
+/** @throws SpikewasmError that says what to compile with, or that nothing has run */
+export function recordedProbe(
+  { settings: { record }, plan }: Session,
+  method: string,
+  name: string,
+  probes: readonly RateProbe[],
+): Recorded {
+  const known = Object.values(plan.programs).flatMap((program) => program?.rates ?? [])
+  const names = [...new Set(known.map((probe) => probe.name))]
+  if (!names.includes(name))
+    throw new SpikewasmError(
+      `${method}: no layer of neurons ${describe(name)}; there are ${names.join(', ')}`,
+    )
+  if (!record.includes(name))
+    throw new SpikewasmError(
+      `${method}: the spikes of layer ${describe(name)} are not kept; compile with record: true, ` +
+        `or record: [${JSON.stringify(name)}]`,
+    )
+  const probe = probes.find((each) => each.name === name)
+  if (!probe?.recorded)
+    throw new SpikewasmError(`${method}: nothing has run yet; call predict, evaluate or step first`)
+  return probe as Recorded
+}
+
+/** Bits of masks [plane][B][H][W][stored] as bytes [B][C][H][W][T], of the first images. */
+export function writeTrains(
+  { memory, plan }: Session,
+  { shape: [C, H, W], stored, recorded: { masks, steps } }: Recorded,
+  images: number,
+  out: Uint8Array,
+): void {
+  const pixels = H * W
+  const plane = plan.passImages * pixels * stored
+  const planes = Math.ceil(steps / 8)
+  const bytes = new Uint8Array(memory.buffer, masks.address, planes * plane)
+  let at = 0
+  for (let b = 0; b < images; b++)
+    for (let c = 0; c < C; c++)
+      for (let p = 0; p < pixels; p++) {
+        let from = (b * pixels + p) * stored + c
+        for (let t = 0; t < steps; t++) {
+          if (t > 0 && (t & 7) === 0) from += plane
+          out[at++] = (bytes[from] >> (t & 7)) & 1
+        }
+      }
+}

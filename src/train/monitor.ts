@@ -1,0 +1,140 @@
+/** Spikes of chosen layers over a data set. */
+
+import { Batches } from '../data/batches.js'
+import type { Dataset } from '../data/dataset.js'
+import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { sizeOf } from '../nn/value.js'
+import { programOf } from '../runtime/arena.js'
+import { breathe } from '../runtime/breathe.js'
+import type { Session } from '../runtime/session.js'
+import { recordedProbe, writeTrains } from '../runtime/spikes.js'
+import { predictions } from '../runtime/views.js'
+import { checkDataset, checkSignal, fillBatch } from './evaluate.js'
+
+/** Options of `monitor`; each has a default. */
+export interface MonitorOptions {
+  /** Layers of neurons, among those that `compile` records. Default: all of these. */
+  layers?: readonly string[]
+  /** Only the first samples, ≥ 1. Default 64. */
+  limit?: number
+  /**
+   * 'spikes': the trains of all neurons, a byte for each neuron and step. 'rates': only means over
+   * the steps, and over the neurons. Default 'spikes'.
+   */
+  keep?: 'spikes' | 'rates'
+  /** What the arrays may take together, in bytes. Default 2³⁰. */
+  maxBytes?: number
+  /** Ends it before its next batch; it then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** What one layer did. */
+export interface LayerRecording {
+  /** [C, H, W] */
+  readonly shape: readonly [number, number, number]
+  /** 1 where a neuron fired, [samples][C][H][W][T]; absent with `keep: 'rates'`. */
+  readonly spikes?: Uint8Array
+  /** Spikes per step of each neuron, 0…1, [samples][C][H][W]. */
+  readonly rates: Float32Array
+  /** Share of the neurons that fired at each step, mean over the samples, 0…1, [T]. */
+  readonly stepRates: Float64Array
+}
+
+/** What `monitor` has recorded. */
+export interface Recording {
+  /** Number of samples. */
+  readonly samples: number
+  /** T */
+  readonly timeSteps: number
+  /** Label of each sample; absent where the data have none. */
+  readonly labels?: Int32Array
+  /** Predicted class of each sample. */
+  readonly classes: Int32Array
+  /** By name, in the order of the network. */
+  readonly layers: Readonly<Record<string, LayerRecording>>
+}
+
+const LIMIT = 64
+const MOST_BYTES = 2 ** 30
+
+/** `Model.monitor`. The caller must hold the model's lock. */
+export async function monitor(
+  session: Session,
+  data: Dataset,
+  options: MonitorOptions = {},
+): Promise<Recording> {
+  checkOptions('monitor', options, ['layers', 'limit', 'keep', 'maxBytes', 'signal'])
+  const { record } = session.settings
+  const { layers = record, limit = LIMIT, keep = 'spikes', maxBytes = MOST_BYTES } = options
+  checkSignal('monitor.signal', options.signal)
+  checkInteger('monitor.limit', limit, 1)
+  checkInteger('monitor.maxBytes', maxBytes, 1)
+  expect(
+    keep === 'spikes' || keep === 'rates',
+    () => `monitor.keep must be 'spikes' or 'rates', got ${describe(keep)}`,
+  )
+  expect(
+    Array.isArray(layers),
+    () => `monitor.layers must be a list of layers, got ${describe(layers)}`,
+  )
+  expect(
+    layers.length > 0,
+    () => 'monitor needs layers whose spikes are kept; compile with record: true',
+  )
+  const { rates } = programOf(session, 'evaluate')
+  const probes = layers.map((name) => recordedProbe(session, 'monitor', name, rates))
+  checkDataset(session, data)
+  const samples = Math.min(limit, data.length)
+  const { timeSteps: T, batchSize } = session
+  const neurons = probes.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+  const bytes = samples * neurons * (keep === 'spikes' ? T + 4 : 4)
+  expect(
+    bytes <= maxBytes,
+    () =>
+      `monitor: ${samples} samples of ${neurons} neurons take ${bytes} bytes, more than maxBytes ` +
+      `(${maxBytes}); record fewer samples (limit) or layers, or keep: 'rates'`,
+  )
+  const recordings = probes.map(({ shape }) => ({
+    shape,
+    spikes: keep === 'spikes' ? new Uint8Array(samples * sizeOf(shape) * T) : undefined,
+    rates: new Float32Array(samples * sizeOf(shape)),
+    stepRates: new Float64Array(T),
+  }))
+  const labels = new Int32Array(samples)
+  const classes = new Int32Array(samples)
+  const batches = new Batches(data, { batchSize }, 'slots')
+  for (let batch = 0, first = 0; first < samples; batch++, first += batchSize) {
+    if (session.workersOf('evaluate') === 1) await breathe()
+    options.signal?.throwIfAborted()
+    const valid = await fillBatch(session, batches, batch, 0)
+    labels.set(session.slot(0).labels.subarray(0, Math.min(valid, samples - first)), first)
+    await session.run('evaluate', 0, valid)
+    const count = Math.min(valid, samples - first)
+    classes.set(predictions(session).subarray(0, count), first)
+    for (const [i, probe] of probes.entries()) {
+      const { shape, spikes, rates, stepRates } = recordings[i]
+      const size = sizeOf(shape)
+      const trains = new Uint8Array(count * size * T)
+      writeTrains(session, probe, count, trains)
+      spikes?.set(trains, first * size * T)
+      for (let n = 0, at = 0; n < count * size; n++) {
+        let sum = 0
+        for (let t = 0; t < T; t++) {
+          const fired = trains[at++]
+          sum += fired
+          stepRates[t] += fired
+        }
+        rates[first * size + n] = sum / T
+      }
+    }
+  }
+  for (const { shape, stepRates } of recordings)
+    for (let t = 0; t < T; t++) stepRates[t] /= samples * sizeOf(shape)
+  return {
+    samples,
+    timeSteps: T,
+    ...(data.classes > 0 ? { labels } : {}),
+    classes,
+    layers: Object.fromEntries(layers.map((name, i) => [name, recordings[i]])),
+  }
+}

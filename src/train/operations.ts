@@ -1,0 +1,343 @@
+/**
+ * Operations of a network, counted while it is evaluated, by the definitions of NeuroBench (Yik et
+ * al., Nature Communications 16, 2025, doi 10.1038/s41467-025-56739-4; metrics of its code).
+ */
+
+import { ActivityCount } from '../../assembly/opcodes.js'
+import { SpikewasmError } from '../errors.js'
+import type { GraphNode } from '../graph/trace.js'
+import type { Conv2d, Linear } from '../nn/layers/index.js'
+import { type Shape, sizeOf } from '../nn/value.js'
+import type { NeuronCounts, ValueCounts } from '../plan/activity-probes.js'
+import { unpack } from '../plan/layout.js'
+import { standardised } from '../plan/quantise.js'
+import { programOf, storedAt } from '../runtime/arena.js'
+import type { Session } from '../runtime/session.js'
+
+/** What a layer did, means over the samples. What a kind of layer has not is absent. */
+export interface LayerOperations {
+  /** Kind of the layer: `conv2d`, `neuron`, … */
+  readonly kind: string
+  /** Of a layer with weights: products with values that are not all 0 and ±1. */
+  readonly effectiveMacs?: number
+  /** Of a layer with weights: additions of a weight, because each value it reads is 0 or ±1. */
+  readonly effectiveAcs?: number
+  /** Of a layer with weights: operations if no weight and no value were 0. */
+  readonly dense?: number
+  /** Share of the weights that are 0. */
+  readonly connectionSparsity?: number
+  /** Of neurons and relu: share of the outputs, over all steps, that are 0. */
+  readonly activationSparsity?: number
+  /** Of neurons: how often a potential was another than a step before. */
+  readonly membraneUpdates?: number
+}
+
+/** Operations of one sample, means over all that were evaluated. */
+export interface Operations {
+  /** Multiply-accumulates of layers that read numbers; a weight or value of 0 does not count. */
+  readonly effectiveMacs: number
+  /** Accumulates of layers that read spikes; a weight of 0 does not count. */
+  readonly effectiveAcs: number
+  /** Operations of all layers with weights, zeros included. */
+  readonly dense: number
+  /** How often a neuron's potential was another than a step before, the first step included. */
+  readonly membraneUpdates: number
+  /** Share of the outputs of neurons and relu, over all steps, that are 0; 0 without such. */
+  readonly activationSparsity: number
+  /** Share of all weights that are 0. */
+  readonly connectionSparsity: number
+  /** What these accumulates would take in 45 nm. */
+  readonly energy: Energy
+  /** The same of each layer, by name. */
+  readonly layers: Readonly<Record<string, LayerOperations>>
+}
+
+/** An estimate of the energy of additions and products alone, without memory and control. */
+export interface Energy {
+  /** Microjoules of one sample. */
+  readonly microjoules: number
+  /** Picojoules of a multiply-accumulate and of an accumulate. */
+  readonly macPicojoules: number
+  readonly acPicojoules: number
+  readonly source: string
+}
+
+/** Horowitz 2014, 45 nm, 0.9 V: a float32 product takes 3.7 pJ, a sum 0.9 pJ. */
+const AC_PICOJOULES = 0.9
+const MAC_PICOJOULES = 4.6
+const ENERGY_SOURCE =
+  "M. Horowitz, Computing's energy problem, ISSCC 2014: float32 in 45 nm, MAC 4.6 pJ, AC 0.9 pJ"
+
+/** Counts that words of 32 bits hold for sure. */
+const MOST_COUNTS = 2 ** 31
+
+/** How many outputs each input value reaches: of all weights, and of those that are not 0. */
+interface Fan {
+  readonly dense: number
+  /** [C][H][W] */
+  readonly active: Float64Array
+}
+
+/** `weight` is absent where none is 0. */
+type FanOf<L> = (layer: L, weight: ArrayLike<number> | undefined, from: Shape, to: Shape) => Fan
+
+/** Layers with weights, by kind. */
+const fans: {
+  readonly conv2d: FanOf<Conv2d>
+  readonly linear: FanOf<Linear>
+} = {
+  conv2d({ kernelSize, stride, padding, groups }, weight, [C, H, W], [out, outH, outW]) {
+    const [kernelH, kernelW] = kernelSize
+    const taps = kernelH * kernelW
+    const [groupIn, groupOut] = [C / groups, out / groups]
+    const active = new Float64Array(C * H * W)
+    const rows = reaching(H, kernelH, stride[0], padding[0], outH)
+    const columns = reaching(W, kernelW, stride[1], padding[1], outW)
+    let places = 0
+    for (const row of rows) for (const column of columns) places += row.length * column.length
+    const nonZero = new Float64Array(taps).fill(groupOut)
+    for (let c = 0, at = 0; c < C; c++) {
+      if (weight) {
+        const group = Math.floor(c / groupIn)
+        nonZero.fill(0)
+        for (let o = group * groupOut; o < (group + 1) * groupOut; o++)
+          for (let tap = 0; tap < taps; tap++)
+            if (weight[(o * groupIn + (c % groupIn)) * taps + tap] !== 0) nonZero[tap]++
+      } else if (c > 0) {
+        active.copyWithin(at, 0, H * W)
+        at += H * W
+        continue
+      }
+      for (const row of rows)
+        for (const column of columns) {
+          let sum = 0
+          for (const ky of row) for (const kx of column) sum += nonZero[ky * kernelW + kx]
+          active[at++] = sum
+        }
+    }
+    return { dense: places * C * groupOut, active }
+  },
+  linear(_layer, weight, from, [out]) {
+    const size = sizeOf(from)
+    const active = new Float64Array(size)
+    if (!weight) active.fill(out)
+    else
+      for (let o = 0, at = 0; o < out; o++)
+        for (let i = 0; i < size; i++) if (weight[at++] !== 0) active[i]++
+    return { dense: size * out, active }
+  },
+}
+
+/** For each place along an axis the rows of the kernel that reach an output from it. */
+function reaching(
+  size: number,
+  kernel: number,
+  stride: number,
+  padding: number,
+  out: number,
+): number[][] {
+  return Array.from({ length: size }, (_, place) =>
+    Array.from({ length: kernel }, (_, k) => k).filter((k) => {
+      const to = (place + padding - k) / stride
+      return Number.isInteger(to) && to >= 0 && to < out
+    }),
+  )
+}
+
+/** Counts that were taken from the model's memory. */
+interface Taken {
+  /** [H][W][stored] */
+  readonly counts: Float64Array
+  others: boolean
+}
+
+/**
+ * Counts what a model does while `evaluate` runs. Only the samples count, no repeats that fill a
+ * batch. Whoever makes one holds the model's lock, and ends it.
+ */
+export class OperationCounts {
+  private readonly values: ReadonlyMap<ValueCounts, Taken>
+  private readonly neurons: Map<NeuronCounts, { changes: number; spikes: number }>
+  private samples = 0
+  /** Samples whose counts are still in memory. */
+  private waiting = 0
+
+  constructor(private readonly session: Session) {
+    const { activity } = programOf(session, 'evaluate')
+    if (!activity) throw new SpikewasmError('the model counts no operations')
+    this.values = new Map(
+      activity.values.map((probe) => [
+        probe,
+        { counts: new Float64Array(probe.shape[1] * probe.shape[2] * probe.stored), others: false },
+      ]),
+    )
+    this.neurons = new Map(activity.neurons.map((probe) => [probe, { changes: 0, spikes: 0 }]))
+    this.take(false)
+    this.want(1)
+  }
+
+  /** A batch with so many samples has run. */
+  add(samples: number): void {
+    this.samples += samples
+    this.waiting += samples
+    const next = this.waiting + this.session.batchSize
+    if (next * this.session.timeSteps > MOST_COUNTS) this.take(true)
+  }
+
+  /** Counts no more. */
+  end(): void {
+    this.want(0)
+  }
+
+  private want(value: 0 | 1): void {
+    const { memory, plan } = this.session
+    const { activityWanted } = plan.named
+    if (activityWanted) new DataView(memory.buffer).setUint32(activityWanted.address, value, true)
+  }
+
+  /** Takes counts out of the memory, and adds them up if they are of this evaluation. */
+  private take(counts: boolean): void {
+    const { buffer } = this.session.memory
+    for (const [probe, taken] of this.values) {
+      const found = new Uint32Array(buffer, probe.counts.address, taken.counts.length)
+      const others = new Uint32Array(buffer, probe.others.address, probe.units)
+      if (counts) {
+        for (let i = 0; i < found.length; i++) taken.counts[i] += found[i]
+        taken.others ||= others.some((other) => other !== 0)
+      }
+      found.fill(0)
+      others.fill(0)
+    }
+    for (const [probe, sums] of this.neurons) {
+      const view = new DataView(buffer, probe.counts.address, probe.units * ActivityCount.Bytes)
+      const number = (at: number): number =>
+        view.getUint32(at, true) + 2 ** 32 * view.getUint32(at + 4, true)
+      for (let at = 0; at < view.byteLength; at += ActivityCount.Bytes) {
+        if (counts) {
+          sums.changes += number(at + ActivityCount.Changes)
+          sums.spikes += number(at + ActivityCount.Spikes)
+        }
+        for (let i = 0; i < ActivityCount.Bytes; i += 4) view.setUint32(at + i, 0, true)
+      }
+    }
+    this.waiting = 0
+  }
+
+  /** What was counted since it was made. */
+  result(): Operations {
+    this.take(true)
+    const { session, samples } = this
+    const { nodes } = session.graph
+    const layers: Record<string, LayerOperations> = {}
+    const sums = { macs: 0, acs: 0, dense: 0, updates: 0, active: 0, outputs: 0 }
+    const weights = { zero: 0, all: 0 }
+    const put = (node: GraphNode, found: Omit<LayerOperations, 'kind'>): void => {
+      layers[node.name] = { ...layers[node.name], kind: node.kind, ...found }
+    }
+    const sparsity = (active: number, size: number): number => {
+      const all = size * session.timeSteps * samples
+      sums.active += active
+      sums.outputs += all
+      return 1 - active / all
+    }
+    for (const [probe, { counts, others }] of this.values) {
+      const node = nodes[probe.node]
+      if (probe.of === 'output') {
+        const active = counts.reduce((a, b) => a + b, 0)
+        put(node, { activationSparsity: sparsity(active, sizeOf(node.shape)) })
+        continue
+      }
+      const weight = weightOf(session, node)
+      const fan = fanOf(node, weight, nodes[node.inputs[0]].shape)
+      const effective = effectiveOf(probe, counts, fan.active) / samples
+      const products = probe.scaled || others
+      const dense = fan.dense * session.timeSteps
+      weights.zero += weight.zero
+      weights.all += weight.size
+      sums.dense += dense
+      if (products) sums.macs += effective
+      else sums.acs += effective
+      put(node, {
+        effectiveMacs: products ? effective : 0,
+        effectiveAcs: products ? 0 : effective,
+        dense,
+        connectionSparsity: weight.zero / weight.size,
+      })
+    }
+    for (const [probe, { changes, spikes }] of this.neurons) {
+      const node = nodes[probe.node]
+      sums.updates += changes / samples
+      put(node, {
+        activationSparsity: sparsity(spikes, probe.neurons),
+        membraneUpdates: changes / samples,
+      })
+    }
+    return {
+      effectiveMacs: sums.macs,
+      effectiveAcs: sums.acs,
+      dense: sums.dense,
+      membraneUpdates: sums.updates,
+      activationSparsity: sums.outputs > 0 ? 1 - sums.active / sums.outputs : 0,
+      connectionSparsity: weights.all > 0 ? weights.zero / weights.all : 0,
+      energy: {
+        microjoules: (sums.macs * MAC_PICOJOULES + sums.acs * AC_PICOJOULES) / 1e6,
+        macPicojoules: MAC_PICOJOULES,
+        acPicojoules: AC_PICOJOULES,
+        source: ENERGY_SOURCE,
+      },
+      layers,
+    }
+  }
+}
+
+interface Weight {
+  readonly size: number
+  /** How many are 0. */
+  readonly zero: number
+  /** In PyTorch's layout, as the network reads it; absent where none is 0. */
+  readonly data?: Float32Array
+}
+
+/** Most weights are not 0, which is seen where they are: padding is. */
+function weightOf(session: Session, { index, layer }: GraphNode): Weight {
+  const place = (role: string) => {
+    const found = session.plan.parameters.find((p) => p.node === index && p.role === role)
+    if (!found) throw new Error(`node ${index} has no ${role}`)
+    const stored = storedAt(session, session.plan.named.parameters.address, found)
+    return { layout: found.layout, stored }
+  }
+  const { layout, stored } = place('weight')
+  const size = layout.shape.reduce((a, b) => a * b, 1)
+  const standardise = layer && 'standardise' in layer && layer.standardise
+  if (!standardise && zerosOf(stored) === stored.length - size) return { size, zero: 0 }
+  let data = unpack(layout, stored)
+  if (standardise) {
+    const gain = place('gain')
+    data = standardised(data, unpack(gain.layout, gain.stored))
+  }
+  return { size, zero: zerosOf(data), data }
+}
+
+function zerosOf(values: Float32Array): number {
+  let zeros = 0
+  for (let i = 0; i < values.length; i++) if (values[i] === 0) zeros++
+  return zeros
+}
+
+function fanOf({ layer, shape, name }: GraphNode, { data }: Weight, from: Shape): Fan {
+  if (layer?.kind === 'conv2d') return fans.conv2d(layer, data, from, shape)
+  if (layer?.kind === 'linear') return fans.linear(layer, data, from, shape)
+  throw new Error(`${name}: no rule how often its weights are used`)
+}
+
+/** Σ over the values of the steps at which they are not 0, times the weights that they meet. */
+function effectiveOf(
+  { shape: [C, H, W], stored }: ValueCounts,
+  counts: Float64Array,
+  active: Float64Array,
+): number {
+  let sum = 0
+  for (let p = 0; p < H * W; p++)
+    for (let c = 0; c < C; c++) sum += counts[p * stored + c] * active[c * H * W + p]
+  return sum
+}

@@ -1,0 +1,427 @@
+/** Operations, membrane updates and spikes beside a simulation that loops over everything. */
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  type CompileOptions,
+  conv2d,
+  type Dataset,
+  flatten,
+  fromArrays,
+  integrateAndFire,
+  lif,
+  linear,
+  type Model,
+  type Module,
+  maxPool2d,
+  relu,
+  residual,
+  type StateDict,
+  scale,
+  sequential,
+} from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+import { testRandom } from '../support/engine.js'
+
+/** A value of one image and step: [C][H][W]. */
+interface Map3 {
+  readonly shape: readonly [number, number, number]
+  readonly data: Float64Array
+}
+
+/** What the simulation counts. */
+interface Sums {
+  macs: number
+  acs: number
+  dense: number
+  updates: number
+  active: number
+  outputs: number
+  /** Operations of each layer with weights, and whether all that it reads is 0 or ±1. */
+  readonly layers: { operations: number; binary: boolean }[]
+  /** Trains of the layers of neurons, [image][t][C·H·W]. */
+  readonly trains: number[][][]
+}
+
+interface Spec {
+  readonly module: () => Module
+  /** A new simulation of one image. */
+  readonly simulate: (weights: Weights, sums: Sums) => (x: Map3) => Map3
+}
+type Weights = () => Float32Array
+
+const map = (shape: Map3['shape'], at: (c: number, y: number, x: number) => number): Map3 => {
+  const [C, H, W] = shape
+  const data = new Float64Array(C * H * W)
+  for (let c = 0, i = 0; c < C; c++)
+    for (let y = 0; y < H; y++) for (let x = 0; x < W; x++) data[i++] = at(c, y, x)
+  return { shape, data }
+}
+const get = ({ shape: [, H, W], data }: Map3, c: number, y: number, x: number): number =>
+  data[(c * H + y) * W + x]
+
+/** A layer with weights, as NeuroBench counts it: products of what is not 0, inside the image. */
+const conv = (
+  from: number,
+  to: number,
+  kernel: number,
+  stride: number,
+  padding: number,
+  groups: number,
+): Spec => ({
+  module: () => conv2d(from, to, kernel, { stride, padding, groups, bias: true }),
+  simulate(weights, sums) {
+    const [weight, bias] = [weights(), weights()]
+    const layer = { operations: 0, binary: true }
+    sums.layers.push(layer)
+    return (x) => {
+      const [, H, W] = x.shape
+      const size = (n: number): number => Math.floor((n + 2 * padding - kernel) / stride) + 1
+      const [groupIn, groupOut] = [from / groups, to / groups]
+      if (x.data.some((v) => v !== 0 && Math.abs(v) !== 1)) layer.binary = false
+      return map([to, size(H), size(W)], (o, y, xo) => {
+        let sum = bias[o]
+        for (let i = 0; i < groupIn; i++)
+          for (let ky = 0; ky < kernel; ky++)
+            for (let kx = 0; kx < kernel; kx++) {
+              const [sy, sx] = [y * stride + ky - padding, xo * stride + kx - padding]
+              if (sy < 0 || sy >= H || sx < 0 || sx >= W) continue
+              const value = get(x, Math.floor(o / groupOut) * groupIn + i, sy, sx)
+              const w = weight[((o * groupIn + i) * kernel + ky) * kernel + kx]
+              sums.dense++
+              if (value !== 0 && w !== 0) layer.operations++
+              sum += value * w
+            }
+        return sum
+      })
+    }
+  },
+})
+
+const full = (from: number, to: number): Spec => ({
+  module: () => linear(from, to),
+  simulate(weights, sums) {
+    const [weight, bias] = [weights(), weights()]
+    const layer = { operations: 0, binary: true }
+    sums.layers.push(layer)
+    return (x) => {
+      assert.is(x.data.length, from)
+      if (x.data.some((v) => v !== 0 && Math.abs(v) !== 1)) layer.binary = false
+      return map([to, 1, 1], (o) =>
+        x.data.reduce((sum, value, i) => {
+          const w = weight[o * from + i]
+          sums.dense++
+          if (value !== 0 && w !== 0) layer.operations++
+          return sum + value * w
+        }, bias[o]),
+      )
+    }
+  },
+})
+
+const neurons = (leak: number, hard: boolean): Spec => ({
+  module: () => {
+    const options = { vReset: hard ? 0 : null }
+    return leak === 1 ? integrateAndFire(options) : lif({ tau: 2, ...options })
+  },
+  simulate(_weights, sums) {
+    let v: Float64Array | undefined
+    const train: number[][] = []
+    sums.trains.push(train)
+    return ({ shape, data }) => {
+      const spikes = new Float64Array(data.length)
+      const before = v
+      v = data.map((current, i) => {
+        const u = leak * (before?.[i] ?? 0) + current
+        if (u >= 1) spikes[i] = 1
+        return u >= 1 ? (hard ? 0 : u - 1) : u
+      })
+      for (const [i, value] of v.entries()) if (!before || value !== before[i]) sums.updates++
+      sums.outputs += spikes.length
+      sums.active += spikes.reduce((a, b) => a + b, 0)
+      train.push([...spikes])
+      return { shape, data: spikes }
+    }
+  },
+})
+
+const stateless = (module: () => Module, run: (x: Map3, sums: Sums) => Map3): Spec => ({
+  module,
+  simulate: (_weights, sums) => (x) => run(x, sums),
+})
+const pool = (kind: 'avg' | 'max', kernel: number, stride: number, padding: number): Spec =>
+  stateless(
+    () => (kind === 'avg' ? avgPool2d : maxPool2d)(kernel, { stride, padding }),
+    (x) => {
+      const [C, H, W] = x.shape
+      const size = (n: number): number => Math.floor((n + 2 * padding - kernel) / stride) + 1
+      return map([C, size(H), size(W)], (c, y, xo) => {
+        const values: number[] = []
+        for (let ky = 0; ky < kernel; ky++)
+          for (let kx = 0; kx < kernel; kx++) {
+            const [sy, sx] = [y * stride + ky - padding, xo * stride + kx - padding]
+            if (sy >= 0 && sy < H && sx >= 0 && sx < W) values.push(get(x, c, sy, sx))
+          }
+        return kind === 'max'
+          ? Math.max(...values)
+          : values.reduce((a, b) => a + b, 0) / kernel ** 2
+      })
+    },
+  )
+const positive = stateless(relu, ({ shape, data }, sums) => {
+  const out = data.map((v) => Math.max(0, v))
+  sums.outputs += out.length
+  sums.active += out.filter((v) => v !== 0).length
+  return { shape, data: out }
+})
+const flat = stateless(flatten, ({ shape, data }) => ({
+  shape: [shape[0], shape[1], shape[2]],
+  data,
+}))
+const times = (factor: number): Spec =>
+  stateless(
+    () => scale(factor),
+    ({ shape, data }) => ({ shape, data: data.map((v) => v * factor) }),
+  )
+/** x + the layers of x. */
+const around = (...inside: Spec[]): Spec => ({
+  module: () => residual(sequential(...inside.map(({ module }) => module()))),
+  simulate(weights, sums) {
+    const runs = inside.map(({ simulate }) => simulate(weights, sums))
+    return (x) => {
+      const y = runs.reduce((value, run) => run(value), x)
+      return { shape: y.shape, data: y.data.map((v, i) => v + x.data[i]) }
+    }
+  },
+})
+
+interface Case {
+  readonly name: string
+  readonly input: readonly [number, number, number]
+  readonly layers: readonly Spec[]
+}
+
+const cases: readonly Case[] = [
+  {
+    name: 'edges, strides, groups, pooled spikes',
+    input: [3, 7, 6],
+    layers: [
+      conv(3, 8, 3, 1, 1, 1),
+      neurons(0.5, false),
+      conv(8, 12, 3, 2, 2, 4),
+      neurons(0.5, true),
+      pool('max', 3, 1, 1),
+      conv(12, 12, 3, 1, 0, 12),
+      neurons(1, false),
+      pool('avg', 2, 1, 0),
+      flat,
+      full(24, 5),
+    ],
+  },
+  {
+    name: 'sums of spikes, relu, scales',
+    input: [2, 6, 6],
+    layers: [
+      conv(2, 16, 3, 1, 1, 1),
+      positive,
+      conv(16, 16, 1, 1, 0, 1),
+      neurons(0.5, false),
+      around(conv(16, 16, 3, 1, 1, 1), neurons(0.5, true)),
+      conv(16, 20, 3, 3, 1, 1),
+      neurons(1, true),
+      times(0.5),
+      flat,
+      full(80, 6),
+      neurons(0.5, false),
+      full(6, 3),
+    ],
+  },
+]
+
+/** Eighths, a third of them 0: sums are exact in float32 and float64. */
+function dyadic(count: number, seed: number, range = 6): Float32Array {
+  const random = testRandom(seed)
+  return Float32Array.from({ length: count }, () =>
+    random() < 0.33 ? 0 : Math.round((random() - 0.4) * range) / 8,
+  )
+}
+
+function quantise(model: Model, seed: number): StateDict {
+  const state = Object.fromEntries(
+    Object.entries(model.stateDict()).map(([name, { shape, data }], i) => [
+      name,
+      { shape, data: dyadic(data.length, seed + i) },
+    ]),
+  )
+  model.loadStateDict(state)
+  return state
+}
+
+function simulate(
+  { layers, input }: Case,
+  state: StateDict,
+  images: Float32Array,
+  samples: number,
+  T: number,
+): Sums {
+  const sums: Sums = {
+    ...{ macs: 0, acs: 0, dense: 0, updates: 0, active: 0, outputs: 0 },
+    layers: [],
+    trains: [],
+  }
+  const all: Sums['layers'][] = []
+  const size = images.length / samples
+  const trains: number[][][][] = []
+  for (let n = 0; n < samples; n++) {
+    const tensors = Object.values(state).map(({ data }) => data)
+    const own: Sums = { ...sums, layers: [], trains: [] }
+    const runs = layers.map((layer) => layer.simulate(() => tensors.shift() as Float32Array, own))
+    const x = { shape: input, data: Float64Array.from(images.subarray(n * size, (n + 1) * size)) }
+    for (let t = 0; t < T; t++) runs.reduce((value: Map3, run) => run(value), x)
+    all.push(own.layers)
+    trains.push(own.trains)
+    Object.assign(sums, { ...own, layers: sums.layers, trains: sums.trains })
+  }
+  for (const [i] of all[0].entries()) {
+    const operations = all.reduce((sum, of) => sum + of[i].operations, 0)
+    if (all.every((of) => of[i].binary)) sums.acs += operations
+    else sums.macs += operations
+  }
+  // By layer instead of by image.
+  for (const [i] of trains[0].entries()) sums.trains.push(trains.map((of) => of[i].flat()))
+  return sums
+}
+
+const settings: readonly Partial<CompileOptions>[] = [
+  { timeSteps: 3, stepMode: 'm', purpose: 'inference' },
+  { timeSteps: 9, stepMode: 's', purpose: 'train' },
+  { timeSteps: 4, stepMode: 'm', purpose: 'train', threads: 2, batchSize: 2 },
+  { timeSteps: 3, stepMode: 's', purpose: 'inference', batchSize: 1 },
+]
+
+for (const each of cases)
+  for (const setting of settings) {
+    const { timeSteps: T = 0, stepMode, purpose } = setting
+    test(`${each.name}: T ${T}, ${stepMode}, ${purpose} count what a loop over everything counts`, async () => {
+      const samples = 5
+      const net = sequential(...each.layers.map(({ module }) => module()))
+      const shared = { input: [...each.input], batchSize: 3, ...setting } as CompileOptions
+      const model = await net.compile({ ...shared, record: true })
+      const state = quantise(model, 11)
+      const images = dyadic(samples * each.input.reduce((a, b) => a * b, 1), 3, 12)
+      const labels = [0, 1, 2, 0, 1]
+      const data = fromArrays({ images, labels, shape: [...each.input], classes: 3 })
+      const expected = simulate(each, state, images, samples, T)
+      for (let round = 0; round < 2; round++) {
+        const { operations: found } = await model.evaluate(data)
+        assert.ok(found)
+        assert.is(Math.round(found.effectiveMacs * samples), expected.macs)
+        assert.is(Math.round(found.effectiveAcs * samples), expected.acs)
+        assert.is(Math.round(found.dense * samples), expected.dense)
+        assert.is(Math.round(found.membraneUpdates * samples), expected.updates)
+        assert.ok(
+          Math.abs(found.activationSparsity - (1 - expected.active / expected.outputs)) < 1e-12,
+        )
+        const weights = Object.entries(state).filter(([name]) => name.endsWith('weight'))
+        const all = weights.flatMap(([, { data }]) => [...data])
+        const zero = all.filter((w) => w === 0).length
+        assert.ok(Math.abs(found.connectionSparsity - zero / all.length) < 1e-12)
+        assert.ok(expected.acs > 0 && expected.macs > 0 && zero > 0)
+      }
+      await checkSpikes(model, data, images, expected, T)
+      await model.dispose()
+    })
+  }
+
+/** Spike trains of `spikes` and `monitor` are those of the simulation. */
+async function checkSpikes(
+  model: Model,
+  data: Dataset,
+  images: Float32Array,
+  { trains }: Sums,
+  T: number,
+): Promise<void> {
+  const names = model.session.settings.record
+  assert.is(names.length, trains.length)
+  const n = Math.min(2, model.batchSize)
+  await model.predict(images.subarray(0, (n * images.length) / 5))
+  const recording = await model.monitor(data, { limit: 4 })
+  assert.is(recording.samples, 4)
+  assert.equal([...(recording.labels ?? [])], [0, 1, 2, 0])
+  await model.predict(images.subarray(0, (n * images.length) / 5))
+  for (const [i, name] of names.entries()) {
+    const { shape, data: spikes } = model.spikes(name)
+    const size = shape[1] * shape[2] * shape[3]
+    assert.equal([shape[0], shape[4]], [n, T])
+    const layer = recording.layers[name]
+    for (let b = 0; b < 4; b++)
+      for (let neuron = 0; neuron < size; neuron++) {
+        let sum = 0
+        for (let t = 0; t < T; t++) {
+          const expected = trains[i][b][t * size + neuron]
+          sum += expected
+          const at = (b * size + neuron) * T + t
+          if (b < n) assert.is(spikes[at], expected, `${name} ${b} ${neuron} ${t}`)
+          assert.is(layer.spikes?.[at], expected, `${name} ${b} ${neuron} ${t}`)
+        }
+        assert.is(layer.rates[b * size + neuron], Math.fround(sum / T))
+      }
+    const mean = layer.rates.reduce((a, b) => a + b, 0) / layer.rates.length
+    assert.ok(Math.abs(layer.stepRates.reduce((a, b) => a + b, 0) / T - mean) < 1e-6)
+  }
+}
+
+test('what is not recorded, or does not fit, is refused by name', async () => {
+  const net = sequential(flatten(), linear(4, 8), lif(), linear(8, 3))
+  const at = (more: Partial<CompileOptions>) =>
+    net.compile({ input: [4], batchSize: 2, purpose: 'inference', ...more })
+  const plain = await at({})
+  const data = fromArrays({ images: new Float32Array(8), labels: [0, 1], shape: [4], classes: 3 })
+  assert.match(await messageOf(() => plain.spikes('2')), /"2" are not kept; compile with record/)
+  assert.match(await messageOf(() => plain.spikes('x')), /no layer of neurons "x"; there are 2/)
+  assert.match(await messageOf(() => plain.monitor(data)), /compile with record: true/)
+  assert.is((await plain.evaluate(data, { operations: false })).operations, undefined)
+  const model = await at({ record: ['2'] })
+  assert.match(await messageOf(() => model.spikes('2')), /nothing has run yet/)
+  for (const [options, message] of [
+    [{ limit: 0 }, /monitor.limit must be/],
+    [{ keep: 'all' }, /'spikes' or 'rates', got "all"/],
+    [{ layers: ['1'] }, /no layer of neurons "1"/],
+    [{ layers: [] }, /needs layers/],
+    [{ maxBytes: 100 }, /take 128 bytes, more than maxBytes \(100\)/],
+    [{ rates: true }, /rates/],
+  ] as const)
+    assert.match(await messageOf(() => model.monitor(data, options as never)), message)
+  for (const record of [['0'], 'all', 3, [null]])
+    assert.match(await messageOf(() => at({ record: record as never })), /compile.record must/)
+  const rates = await model.monitor(data, { keep: 'rates' })
+  assert.is(rates.layers[2].spikes, undefined)
+  await plain.dispose()
+  await model.dispose()
+})
+
+test('in a stream spikes are those of the last step; long runs keep all', async () => {
+  const net = () => sequential(flatten(), linear(4, 8), lif({ tau: 2 }), linear(8, 3))
+  const shared = { input: [4], batchSize: 1, timeSteps: 300, record: true, seed: 2 } as const
+  const stream = await net().compile({ ...shared, purpose: 'stream' })
+  const long = await net().compile({ ...shared, purpose: 'inference' })
+  const x = Float32Array.of(3, -2, 4, 1)
+  await long.predict(x)
+  const { shape, data } = long.spikes('2')
+  assert.equal([...shape], [1, 8, 1, 1, 300])
+  let total = 0
+  for (let t = 0; t < 300; t++) {
+    const { spikes } = await stream.step(x)
+    const step = stream.spikes('2')
+    assert.equal([...step.shape], [1, 8, 1, 1, 1])
+    for (let i = 0; i < 8; i++) assert.is(step.data[i], data[i * 300 + t])
+    total += step.data.reduce((a, b) => a + b, 0)
+    assert.is(spikes['2'], total)
+  }
+  assert.ok(total > 255)
+  await stream.dispose()
+  await long.dispose()
+})
+
+test.run()
