@@ -219,26 +219,30 @@ export {
 export { normAllTime } from './norm/all-time'
 export {
   normApply,
-  normApplyCentred,
-  normBackwardApply,
-  normBackwardFinish,
-  normBackwardReduce,
-  normCentredProducts,
-  normProducts,
-  normProducts16,
-} from './norm/backward'
-export { normEvaluate, normFinish, normStatistics } from './norm/forward'
-export {
   normApply,
   normApplyCentred,
+  normApplyCentred,
+  normBackwardApply,
   normBackwardApply,
   normBackwardFinish,
+  normBackwardFinish,
+  normBackwardReduce,
   normBackwardReduce,
   normCentredProducts,
+  normCentredProducts,
+  normProducts,
   normProducts,
   normProducts16,
+  normProducts16,
 } from './norm/backward'
-export { normEvaluate, normFinish, normStatistics } from './norm/forward'
+export {
+  normEvaluate,
+  normEvaluate,
+  normFinish,
+  normFinish,
+  normStatistics,
+  normStatistics,
+} from './norm/forward'
 export {
   addNormalised,
   addProduct,
