@@ -1,7 +1,6 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import { checkPath } from './errors.js'
 import { type ModelJson, modelJson } from './io/model-json.js'
 import type { SaveNirOptions } from './io/nir/options.js'
 import type { InputShape } from './nn/value.js'
@@ -10,6 +9,7 @@ import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
+import { idle } from './runtime/idle.js'
 import { type Prediction, type PredictOptions, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
@@ -35,7 +35,6 @@ import type { History } from './train/records.js'
 
 /**
  * A compiled network: trains, predicts, and gives its parameters. `compile` makes it.
- *
  * It runs one operation at a time; a second call before the first has ended is refused. With
  * `threads` above 1 it holds threads until `dispose`.
  */
@@ -172,10 +171,9 @@ export class Model {
   /**
    * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
    * far out. Membrane potentials are kept from call to call until `reset`.
-   *
-   * T steps give the bits of `predict` of those T frames in step mode 's' (rate, ottt and sltt; bptt
-   * above 255 steps); else outputs may differ in rounding. A stream may go on for longer than T.
-   * `loadStateDict` amid a stream changes weights alone. The result's `spikes` are sums since
+   * T steps give the bits of `predict` of those T frames in step mode 's' (rate, ottt and sltt;
+   * bptt above 255 steps); else outputs may differ in rounding. A stream may go on for longer than
+   * T. `loadStateDict` amid a stream changes weights alone. The result's `spikes` are sums since
    * `reset`; `spikes(layer)` has those of the step alone.
    * @param x float32 [B, C, H, W]; B must be the batch size.
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
@@ -191,9 +189,7 @@ export class Model {
    */
   reset(): void {
     programOf(this.session, 'stream')
-    this.session.checkAlive()
-    this.session.lock.checkIdle()
-    this.session.streamed = 0
+    idle(this.session).streamed = 0
   }
 
   /**
@@ -205,8 +201,8 @@ export class Model {
   }
 
   /**
-   * Spikes of a layer of neurons in the last run: of its samples without repeats, at all T steps; in
-   * a stream at the last step. The model must be compiled with `record`.
+   * Spikes of a layer of neurons in the last run: of its samples without repeats, at all T steps;
+   * in a stream at the last step. The model must be compiled with `record`.
    * @param layer its name
    * @throws SpikewasmError for a layer that is not recorded, and before the first run
    */
@@ -215,8 +211,8 @@ export class Model {
   }
 
   /**
-   * Spikes or rates of chosen layers over the first samples of a data set. The model must be compiled
-   * with `record`.
+   * Spikes or rates of chosen layers over the first samples of a data set. The model must be
+   * compiled with `record`.
    * @throws SpikewasmError when the data or an option does not match, or the arrays would take more
    *   than `maxBytes`; the signal's reason when it aborts
    */
@@ -274,9 +270,7 @@ export class Model {
    *   not finite, and while the model runs; nothing is changed then
    */
   loadStateDict(state: StateDict): void {
-    this.session.checkAlive()
-    this.session.lock.checkIdle()
-    takeState(this.session, state)
+    takeState(idle(this.session), state)
   }
 
   /** The model without its weights, for `networkFromJSON`; layers and wiring, no code. */
@@ -296,24 +290,20 @@ export class Model {
     metadata: Record<string, string> = {},
     options: SaveOptions = {},
   ): Promise<void> {
-    const { saveModel } = await import('./train/save-model.js')
-    await saveModel(this.session, path, metadata, options)
+    await (await import('./train/save-model.js')).saveModel(this.session, path, metadata, options)
   }
 
   /**
    * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
    * read. `loadNir` gives it back with the same numbers. Batch normalisation becomes part of the
-   * convolution before it, which rounds differently. All of the file is written, or nothing.
-   *
-   * NIR counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
+   * convolution before it, which rounds differently. All of the file is written, or nothing. NIR
+   * counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
    * @param path of the file, usually with the ending .nir
    * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
    *   when the package h5wasm is not installed, and when the file cannot be written
    */
   async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
-    checkPath('saveNir.path', path)
-    const { saveNir } = await import('./io/nir/save.js')
-    await saveNir(this.session, path, options)
+    await (await import('./io/nir/save.js')).saveNir(this.session, path, options)
   }
 
   /**
@@ -393,9 +383,7 @@ export class Model {
    * @throws SpikewasmError while the model runs
    */
   resetOptimizer(): void {
-    this.session.checkAlive()
-    this.session.lock.checkIdle()
-    this.session.resetOptimizer()
+    idle(this.session).resetOptimizer()
   }
 
   /** A table of layers, output shapes, parameters and memory, as text. */

@@ -96,7 +96,7 @@ export function trainCommand(command: Command): Command {
     .addOption(
       new Option(
         '--augment',
-        'change training pictures at random: crop, flip and, for cifar10 and cifar100, AutoAugment ' +
+        'change training pictures at random: crop, flip; for cifar10 and cifar100 AutoAugment ' +
           `and Cutout; for ${augmentable().join(', ')}`,
       ).default(false),
     )

@@ -142,7 +142,7 @@ function refuseMore(name: string, most: number, more: readonly unknown[]): void 
   expect(
     first === undefined,
     () =>
-      `datasets.${name} takes ${['no argument', 'a path alone', 'a path and options'][most]}, got ` +
+      `datasets.${name} takes ${['no argument', 'a path', 'a path and options'][most]}, got ` +
       `${describe(first)} as well; options of training belong to augment and fit`,
   )
 }
