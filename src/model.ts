@@ -57,8 +57,8 @@ export class Model {
   /**
    * Takes effect with the next step; what one rule keeps, such as momentum, stays until the next
    * step of another rule.
-   * @throws SpikewasmError for what is no optimizer, for a group that names what the network does
-   *   not have, and while the model runs; in `fit` a schedule changes the learning rate
+   * @throws SpikewasmError for what is no optimizer, for a group that names what the network has
+   *   not, and while the model runs; in `fit` a schedule changes the learning rate
    */
   set optimizer(optimizer: Optimizer) {
     setOptimizer(this.session, optimizer)
@@ -251,8 +251,8 @@ export class Model {
   }
 
   /**
-   * As `stateDict`, with the moving averages that `fit` keeps with `ema` instead of the parameters;
-   * statistics are the current ones. Before the first step they are the parameters.
+   * As `stateDict`, with the averages that `fit` keeps with `ema` instead of the parameters, and
+   * the current statistics. Before the first step they are the parameters.
    * @throws SpikewasmError when no average is kept
    */
   averages(): StateDict {
@@ -319,8 +319,7 @@ export class Model {
   }
 
   /**
-   * Writes all that training depends on as one file: parameters, statistics, the optimizer's state,
-   * the method, and how far training has come. `loadCheckpoint` goes on from it, to the bit.
+   * Writes all that training depends on as one file, for `loadCheckpoint` to go on to the bit.
    * @throws SpikewasmError when the file cannot be written
    */
   saveCheckpoint(path: string): Promise<void> {
@@ -330,8 +329,8 @@ export class Model {
   }
 
   /**
-   * Goes on from a file of `saveCheckpoint`, or from the checkpoint of a run of `fit`, its file or
-   * its folder: with its parameters, optimizer, method and progress.
+   * Goes on from a file of `saveCheckpoint`, or from a checkpoint of `fit`, its file or its folder:
+   * with its parameters, statistics, optimizer, method and progress.
    * @throws SpikewasmError for a file that is missing or damaged, or of another network, input,
    *   seed, batch size or number of time steps, and while `fit` runs; nothing is changed then
    */
@@ -365,8 +364,8 @@ export class Model {
   }
 
   /**
-   * Times every operation of a training step on this thread. It trains `repeats` times on the batch
-   * that ran last, so parameters and statistics change: call it right after `trainStep` or `fit`.
+   * Times each operation of a training step on this thread. It trains `repeats` times on the last
+   * batch, so parameters and statistics change: call it right after `trainStep` or `fit`.
    * @param repeats runs, an integer from 1 to 10000; default 5
    * @returns the operations that ran, in the order of the program
    * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
