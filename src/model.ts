@@ -346,8 +346,7 @@ export class Model {
    * @param data training samples, at least one. A last batch that is not full is left out, unless
    *   there is no other or `dropLast` is false: it is then filled with repeats, which count for the
    *   statistics of batchNorm2d and for firing rates, but not for loss, accuracy and gradients
-   * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
-   *   finite
+   * @throws SpikewasmError for data or options that don't match; when a loss or gradient is not finite
    */
   fit(data: Dataset, options: FitOptions = {}): Promise<History> {
     return this.session.alone(() => fit(this.session, data, options), false)
@@ -356,8 +355,7 @@ export class Model {
   /**
    * Loss, accuracy, other measures of the answers, and firing rates on a data set. Above 1,000
    * classes there is no confusion matrix.
-   * @throws SpikewasmError when the data or an option does not match; the signal's reason when it
-   *   aborts
+   * @throws SpikewasmError when data or an option don't match; the signal's reason when it aborts
    */
   evaluate(data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
     return this.session.alone(() => evaluate(this.session, data, options))
