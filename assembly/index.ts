@@ -19,6 +19,8 @@ export {
   gradientScaled,
   gradientTimes,
 } from './activity/contributions'
+export { delay, delaySpikes } from './activity/delay'
+export { join, joinSpikes, split, spread, spreadBytes } from './activity/join'
 export { addAffineRow, addCountWindow, addRow, materialise } from './activity/materialise'
 export { recordSpikes, recordStep } from './activity/record'
 export {
@@ -29,8 +31,28 @@ export {
   reluFloats,
   scaleByCounts,
 } from './activity/relu'
+export { addScaledRow, addToRow, multiplyRow, scaleRow } from './activity/rows'
+export { scaled } from './activity/scaled'
 export { random64 } from './base/random'
 export { touchLines } from './base/touch'
+export { cellBack, cellBackwardTime } from './cell/backward'
+export { cell, cellFactor } from './cell/cell'
+export { cellConstants, cellLearnGradient, cellLearnSum, neuronConstants } from './cell/constants'
+export { cellPlain } from './cell/plain'
+export { cellAdd, cellAddTimes, cellDot, cellRecurrentGradient } from './cell/recurrent'
+export {
+  cellAtan,
+  cellErf,
+  cellFastSigmoid,
+  cellMark,
+  cellPiecewiseExp,
+  cellRectangle,
+  cellSigmoid,
+  cellStart,
+  cellStep,
+  cellTriangle,
+} from './cell/step'
+export { cellTrace } from './cell/trace'
 export { convDense } from './conv/forward'
 export { convInputGradient, transposeWeight } from './conv/input-gradient'
 export { matmulNN, matmulNT, matmulScratch, matmulTN } from './conv/matmul'
@@ -197,6 +219,18 @@ export {
 } from './norm/backward'
 export { normEvaluate, normFinish, normStatistics } from './norm/forward'
 export {
+  addNormalised,
+  addProduct,
+  addSquares,
+  applyAffine,
+  backRow,
+  fillFloats,
+  groupNorm,
+  groupNormBackward,
+  normalise,
+  sumFloats,
+} from './norm/group-norm'
+export {
   addMoments,
   addMoments4,
   combineMoments,
@@ -215,6 +249,7 @@ export {
   squareSum,
 } from './optimizer/blend'
 export { sgd, sgdRange } from './optimizer/sgd'
+export { adaptivePool, adaptivePoolBackward } from './pool/adaptive'
 export { dropout, dropoutFloats } from './pool/dropout'
 export { maxPool, maxPoolBackward, maxPoolFloats } from './pool/max-pool'
 export { clear, sumScalars, timeSum } from './pool/sums'

@@ -355,6 +355,39 @@ export enum Op {
   GroupedExpand = 64,
   /** Out = the gradient of the weight from that without groups; unit = group. GroupedWord. */
   GroupedExtract = 65,
+
+  // Neurons with a state of their own: cell/cell.ts.
+  /** Rows of constants of each neuron from what is learned of them; one unit. CellConstantsWord. */
+  CellConstants = 100,
+  /** Forward over T; unit = PixelsPerUnit pixels, an image where it is recurrent. CellWord. */
+  Cell = 101,
+  /** Backward through time; units as forward. CellWord. */
+  CellBackwardTime = 102,
+  /** Gradient of a recurrent weight; unit = four neurons, one of the bias. CellRecurrentWord. */
+  CellRecurrentGradient = 103,
+  /** Gradient of what is learned of neurons; unit = four channels. CellLearnWord. */
+  CellLearnGradient = 104,
+  // Layers between neurons.
+  /** Out = In times constants of channels or neurons; unit = chunk of pixels. ScaledWord. */
+  Scaled = 120,
+  /** Means over windows of unequal sizes; unit = chunk of pixels of Out. AdaptiveWord. */
+  AdaptivePool = 121,
+  /** Its gradient; unit = chunk of pixels of Out. AdaptiveWord. */
+  AdaptivePoolBackward = 122,
+  /** Normalisation of groups of channels of an image; unit = image. GroupNormWord. */
+  GroupNorm = 123,
+  /** Its gradients; unit = image. GroupNormWord. */
+  GroupNormBackward = 124,
+  /** Out = In of some steps before, or behind; unit = chunk of pixels. DelayWord. */
+  Delay = 125,
+  /** The same of spikes; unit = chunk of pixels. DelayWord. */
+  DelaySpikes = 126,
+  /** Channels of several tensors in a row; unit = image. JoinWord. */
+  Join = 127,
+  /** The same of spikes; unit = image. JoinWord. */
+  JoinSpikes = 128,
+  /** Out = some channels of In; unit = image. SplitWord. */
+  Split = 129,
 }
 
 /**
@@ -915,6 +948,184 @@ export enum NeuronScratch {
   BackBytes = 64,
 }
 
+/** Rows of constants of a cell, float32 [C] each. */
+export enum CellRow {
+  /** λ = 1 − 1/τ. */
+  Leak = 0,
+  /** κ: what the synaptic current (or the input) is multiplied with. */
+  Gain = 1,
+  /** vRest/τ. */
+  Drift = 2,
+  /** θ. */
+  Threshold = 3,
+  /** Potential to start from, and behind a hard reset. */
+  Reset = 4,
+  /** λ of the synaptic current, and what the input is multiplied with. */
+  SynapseLeak = 5,
+  SynapseGain = 6,
+  /** β, and λ of the adaptation. */
+  Beta = 7,
+  AdaptationLeak = 8,
+  // Where something is learned; the rows before are those of every cell.
+  /** 1/τ of potential, current and adaptation. */
+  Rate = 9,
+  SynapseRate = 10,
+  AdaptationRate = 11,
+  /** vRest. */
+  Rest = 12,
+  /** What the input is multiplied with beside 1/τ. */
+  Scale = 13,
+}
+
+/** What of a cell can be learned, as bits; its place among them says which of the parameters. */
+export enum CellLearn {
+  Tau = 1,
+  Threshold = 2,
+  TauSyn = 4,
+  Beta = 8,
+  TauAdaptation = 16,
+  /** How many there are. */
+  Count = 5,
+}
+
+/** Words of the constants of cells. */
+export enum CellConstantsWord {
+  /** float32 [Pixels][Rows][C] with the constants that nobody learns. */
+  In = 4,
+  Out = 5,
+  /** 1, or pixels of an image where neurons differ. */
+  Pixels = 6,
+  C = 7,
+  Rows = 8,
+  /** A parameter is w with 1/τ = σ(w), or the number itself; 0: it is not learned. */
+  Tau = 9,
+  Threshold = 10,
+  TauSyn = 11,
+  Beta = 12,
+  TauAdaptation = 13,
+  /** Of Tau and those behind it: a scalar, [C], or [Pixels][C], `CellShape`. */
+  TauShape = 14,
+  ThresholdShape = 15,
+  TauSynShape = 16,
+  BetaShape = 17,
+  TauAdaptationShape = 18,
+  /** Whether there is a synaptic current, and whether the input is divided by τ. */
+  Synapse = 19,
+  DecayInput = 20,
+}
+
+/** How many numbers a parameter of cells has. */
+export enum CellShape {
+  Scalar = 0,
+  Channel = 1,
+  Neuron = 2,
+}
+
+/** Words of cells, forward and backward: see cell/cell.ts. */
+export enum CellWord {
+  /** Input [P][T][C]; bytes between pixels and between steps (0: the same at every step). */
+  In = 4,
+  InPixelBytes = 5,
+  InStepBytes = 6,
+  Pixels = 7,
+  C = 8,
+  PixelsPerUnit = 9,
+  /** Steps of one call, and of all. */
+  T = 10,
+  TotalSteps = 11,
+  /** Pixels of an image. */
+  ImagePixels = 12,
+  /** float32 [1 or ImagePixels][Rows][C]: written by CellConstants, or the data themselves. */
+  Constants = 13,
+  ConstantData = 14,
+  /** Bytes between pixels; 0: the same for all. */
+  ConstantPixelBytes = 15,
+  /** What it is: flags, and f32 Refractory steps. */
+  Spikes = 16,
+  Synapse = 17,
+  Adapts = 18,
+  Refractory = 19,
+  /** Fires above the threshold alone. */
+  Above = 20,
+  HardReset = 21,
+  Detach = 22,
+  DecayInput = 23,
+  /** A `Surrogate`, f32. */
+  Surrogate = 24,
+  Alpha = 25,
+  /** Results: masks and counts as of neurons, or potentials [P][T][C] where nothing spikes. */
+  Masks = 26,
+  PlaneBytes = 27,
+  Counts = 28,
+  CountPartials = 29,
+  Out = 30,
+  /** Where a loop over t is outside: float32 [P][rows][C], see cell/rows.ts; 0: in scratch. */
+  State = 31,
+  /** float32 [P][C], or 0. */
+  Eligibility = 32,
+  /** Derivative of output by input at each step, float32 [P][T][C], or 0. */
+  SurrogateOut = 33,
+  /** Bits of `CellLearn`, and for each of them [C] in Traces [P][…][C]; Traces 0: not wanted. */
+  Learn = 34,
+  Traces = 35,
+  /** Recurrent weight [N][N], from neuron to neuron as stored, and bias [N] or 0. */
+  Weight = 36,
+  Bias = 37,
+  /** What the weight multiplies with at each step, float32 [P][T][C], or 0; as a trace or not. */
+  Presynaptic = 38,
+  Traced = 39,
+  /** Backward: gradient of the input [P][T][C], gathered from contributions. */
+  Delta = 40,
+  Contributions = 41,
+  ContributionCount = 42,
+  H = 43,
+  W = 44,
+}
+
+/** Words of the gradient of a recurrent weight. */
+export enum CellRecurrentWord {
+  /** [N][N], from neuron to neuron as stored; [N], or 0. */
+  Out = 4,
+  BiasOut = 5,
+  /** float32 [images][Pixels][T][C]: what the weight multiplied with, and gradient of the input. */
+  In = 6,
+  Delta = 7,
+  Images = 8,
+  /** Of an image. */
+  Pixels = 9,
+  C = 10,
+  T = 11,
+  /** Non-zero: add to what is there. */
+  Accumulate = 12,
+}
+
+/** Words of the gradient of what is learned of cells. */
+export enum CellLearnWord {
+  /** A scalar, [C], or [ImagePixels][C], by Shape. */
+  Out = 4,
+  Shape = 5,
+  /** Its row among Rows of Traces [P][Rows][C]. */
+  Traces = 6,
+  Rows = 7,
+  Row = 8,
+  /** Gradient of the time mean of the output [P][C], or 0: 1. */
+  Delta = 9,
+  Pixels = 10,
+  ImagePixels = 11,
+  C = 12,
+}
+
+/** Sizes of the memory of cells. */
+export enum CellScratch {
+  /** Rows of constants, and those where something is learned. */
+  Constants = 9,
+  LearnConstants = 14,
+  /** Rows [C] that a step leaves for what comes behind it: see cell/rows.ts. */
+  StepRows = 8,
+  /** Rows [C] of the gradients of a pixel's state. */
+  BackRows = 3,
+}
+
 /** Words of gradients that are summed, times a factor or not. */
 export enum NeuronBackWord {
   /** Float tensor [P][T][C]. */
@@ -1344,6 +1555,8 @@ export enum PoolWord {
   ChoicePerStep = 25,
   /** Non-zero: t is the step of an outer loop, counts add up over it. */
   Loop = 26,
+  /** Non-zero: OutCounts are the highest InCounts of windows, and not those of Out's spikes. */
+  CountsOfRates = 27,
 }
 
 /** Out[P][C] = Σ_t In[P][T][C]. */
@@ -1536,4 +1749,150 @@ export enum ExpandWord {
   GroupTaps = 9,
   /** Bytes of an entry. */
   Bytes = 40,
+}
+
+export enum ScaledWord {
+  /** float32 [P][T][C]; Out may be In. */
+  In = 4,
+  Out = 5,
+  /** float32 [FactorPixels][C]. */
+  Factor = 6,
+  /** Pixels that have factors of their own: 1, or those of an image. */
+  FactorPixels = 7,
+  Pixels = 8,
+  C = 9,
+  T = 10,
+  PixelsPerUnit = 11,
+}
+
+/** Backward, In is the gradient of the output, and Out that of the input. */
+export enum AdaptiveWord {
+  /** float32 [B][H][W][T][C], of its own height and width. */
+  In = 4,
+  Out = 5,
+  Images = 6,
+  /** Of the layer's input. */
+  InH = 7,
+  InW = 8,
+  /** Of the layer's output. */
+  OutH = 9,
+  OutW = 10,
+  C = 11,
+  T = 12,
+  PixelsPerUnit = 13,
+}
+
+export enum GroupNormWord {
+  /** float32 [B][Pixels][T][C]. */
+  In = 4,
+  /** The same shape: the output; backward the gradient of the input. */
+  Out = 5,
+  /** float32 [AffinePixels][C], or 0. */
+  Weight = 6,
+  Bias = 7,
+  /** 1: a weight for each channel; else Pixels: one for each neuron. */
+  AffinePixels = 8,
+  /** Of an image. */
+  Pixels = 9,
+  /** Channels as stored, and those that hold numbers. */
+  C = 10,
+  Channels = 11,
+  Groups = 12,
+  /** Rows of a pixel. */
+  T = 13,
+  /** f32: added to the variance. */
+  Epsilon = 14,
+  /** float32 [B][T][Groups], or 0. */
+  Mean = 15,
+  InvStd = 16,
+  /** float32 [B][Pixels][C] and [B][Groups]: means over time of x̂ and 1/σ; or 0. */
+  Xhat = 17,
+  MeanInvStd = 18,
+  /** f32: share of one row in these means. */
+  Share = 19,
+  /** Backward: float32 [B][Pixels][T][C]; Out may be Delta. */
+  Delta = 20,
+  /** Backward: parts of the gradients of Weight and Bias, float32 [B][AffinePixels][C]; or 0. */
+  WeightPartial = 21,
+  BiasPartial = 22,
+}
+
+export enum DelayWord {
+  /** float32 [P][InRows][C], or masks. Out is never In. */
+  In = 4,
+  Out = 5,
+  /** Rows of a pixel of In: T, or 1 where all steps have the same. */
+  InRows = 6,
+  /** Steps, where all channels have the same. */
+  Steps = 7,
+  /** i32 [C]: steps of each channel; or 0. */
+  Delays = 8,
+  /** The most of these, and how many steps the history holds. */
+  Most = 9,
+  /**
+   * What came before this call, in rings by step modulo Most: float32 [P][Most][C], of spikes bits
+   * [P][C][⌈Most / 8⌉]; or 0 where a call has all steps.
+   */
+  History = 10,
+  Pixels = 11,
+  C = 12,
+  T = 13,
+  PixelsPerUnit = 14,
+  /** Non-zero: backward, Out is In of some steps behind. */
+  Back = 15,
+  /** Spikes: bytes between planes, and counts u8 [P][C]. */
+  PlaneBytes = 16,
+  Counts = 17,
+  InPlaneBytes = 18,
+}
+
+export enum JoinWord {
+  /** float32 [B][Pixels][T][C], or masks. */
+  Out = 4,
+  /** Table of JoinPart, and its length. */
+  Parts = 5,
+  Count = 6,
+  /** Of an image. */
+  Pixels = 7,
+  C = 8,
+  T = 9,
+  /** Spikes: bytes between planes, and counts u8 [B][Pixels][C]. */
+  PlaneBytes = 10,
+  Counts = 11,
+}
+
+/** One tensor of a row. */
+export enum JoinPart {
+  /** float32 [B][Pixels][Rows][C], or masks [plane][B][Pixels][C]. */
+  From = 0,
+  /** Of an image: those of the whole, or with one pixel there all of them become channels. */
+  Pixels = 1,
+  /** Channels as stored, and those that hold numbers. */
+  C = 2,
+  Channels = 3,
+  /** Rows of a pixel: T, or 1 where all steps have the same. */
+  Rows = 4,
+  /** The first channel that it has in Out. */
+  Offset = 5,
+  /** Spikes. */
+  PlaneBytes = 6,
+  Counts = 7,
+  /** Bytes of an entry. */
+  Bytes = 32,
+}
+
+export enum SplitWord {
+  /** float32 [B][InPixels][T][InC]. */
+  In = 4,
+  /** float32 [B][Pixels][T][C]. */
+  Out = 5,
+  InPixels = 6,
+  InC = 7,
+  Pixels = 8,
+  C = 9,
+  /** Channels of Out that hold numbers. */
+  Channels = 10,
+  /** The first channel that they have in In. */
+  Offset = 11,
+  T = 12,
 }

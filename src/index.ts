@@ -40,6 +40,17 @@ export {
 export { Model } from './model.js'
 export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'
+export {
+  type Discretisation,
+  type LoadNirOptions,
+  loadNir,
+  type NirConventions,
+  type NirNetwork,
+  type NirOptions,
+  type NirReset,
+  networkFromNir,
+  type SaveNirOptions,
+} from './nir/index.js'
 export * from './nn/layers/index.js'
 export type { Apply, Composite, Module, Ops } from './nn/module.js'
 export type { InputShape, Shape, Value } from './nn/value.js'

@@ -1,7 +1,9 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
+import { checkPath } from './errors.js'
 import { type ModelJson, modelJson } from './io/model-json.js'
+import type { SaveNirOptions } from './io/nir/options.js'
 import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
@@ -27,8 +29,8 @@ import {
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
 import { fit } from './train/fit.js'
-import type { FitOptions } from './train/options.js'
 import { type MonitorOptions, monitor, type Recording } from './train/monitor.js'
+import type { FitOptions } from './train/options.js'
 import type { History } from './train/records.js'
 
 /**
@@ -160,7 +162,7 @@ export class Model {
    * Outputs and classes of any number of samples, with running statistics and without dropout. A
    * few samples, or a few that are left behind the last full batch, run one by one and cost no
    * whole batch; the numbers are the same, bit for bit.
-   * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W], n at most the batch size
+   * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W]
    * @throws SpikewasmError when the length is no multiple of a sample's, and for wrong options
    */
   predict(x: Float32Array, options: PredictOptions = {}): Promise<Prediction> {
@@ -296,6 +298,22 @@ export class Model {
   ): Promise<void> {
     const { saveModel } = await import('./train/save-model.js')
     await saveModel(this.session, path, metadata, options)
+  }
+
+  /**
+   * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
+   * read. `loadNir` gives it back with the same numbers. Batch normalisation becomes part of the
+   * convolution before it, which rounds differently. All of the file is written, or nothing.
+   *
+   * NIR counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
+   * @param path of the file, usually with the ending .nir
+   * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
+   *   when the package h5wasm is not installed, and when the file cannot be written
+   */
+  async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
+    checkPath('saveNir.path', path)
+    const { saveNir } = await import('./io/nir/save.js')
+    await saveNir(this.session, path, options)
   }
 
   /**

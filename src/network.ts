@@ -44,7 +44,7 @@ export interface CompileOptions extends MethodOptions {
   batchSize?: number
   /**
    * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.
-   * `fit` may start one more, which prepares batches; see its `numWorkers`.
+   * `fit` may start more, which prepare batches; see its `numWorkers`.
    */
   threads?: number
   /** Seed of initialisation, shuffling, dropout and augmentation, 0…2³² − 1; default 0. */

@@ -16,6 +16,7 @@ export enum Purpose {
   Init = 2,
   Dropout = 3,
   Steps = 4,
+  Encode = 5,
 }
 
 /**

@@ -39,8 +39,17 @@ const operations = 'assembly/opcodes.ts'
 
 /** Folders with one file for each kind of layer; their lists of all kinds, and what kinds share. */
 const kindFolders = ['src/nn/layers', 'src/plan/layers']
-const lists = ['index.ts', 'kinds.ts']
-const sharedByKinds = ['kind.ts', 'layer.ts', 'weights.ts', 'window.ts']
+const lists = ['index.ts', 'kinds.ts', 'spiking.ts']
+const sharedByKinds = [
+  'cell-options.ts',
+  'kind.ts',
+  'layer.ts',
+  'normalise.ts',
+  'numbers.ts',
+  'surrogates.ts',
+  'weights.ts',
+  'window.ts',
+]
 
 const root = resolve(process.argv[2] ?? '.')
 

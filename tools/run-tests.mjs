@@ -1,7 +1,8 @@
 // Builds what is stale, then runs every test/**/*.test.ts from build/, each file in a process of
 // its own, two at a time. Those that look at times or need all processors run alone.
 // Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
-// a file that does not load, ends early or hangs counts as one failure.
+// a file that does not load, ends early or hangs counts as one failure. With --times the files
+// follow by processor time, the costliest first: it tells what a test costs on a busy machine too.
 import { spawn, spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -19,6 +20,7 @@ function filesBelow(folder) {
 /** Runs one built file and resolves with its counts. */
 function runFile(file) {
   return new Promise((resolve) => {
+    const start = performance.now()
     const child = spawn(process.execPath, ['tools/test-file.mjs', file], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -49,7 +51,9 @@ function runFile(file) {
               : `exit code ${code}`
         problem = `  FAIL  ${file}: ${why}\n`
       }
-      resolve({ passed, failed, output: output + problem })
+      const seconds = (performance.now() - start) / 1000
+      const processor = Number(output.match(/^ *Processor: +([\d.]+) s/m)?.[1] ?? 0)
+      resolve({ passed, failed, seconds, processor, output: output + problem })
     })
   })
 }
@@ -62,19 +66,25 @@ process.env.SPIKEWASM_ALL_THREADS = '1'
 const args = process.argv.slice(2)
 // Snapshots are written instead of compared.
 if (args.includes('--update')) process.env.UPDATE_SNAPSHOTS = '1'
-const wanted = args.filter((part) => part !== '--update').map((part) => part.replaceAll('\\', '/'))
+const times = args.includes('--times')
+if (times) process.env.SPIKEWASM_TEST_TIMES = '1'
+const wanted = args
+  .filter((part) => part !== '--update' && part !== '--times')
+  .map((part) => part.replaceAll('\\', '/'))
 const sources = filesBelow('test').filter(
   (path) =>
     path.endsWith('.test.ts') &&
     (wanted.length === 0 || wanted.some((part) => path.includes(part))),
 )
 let [passed, failed] = [0, 0]
+const costs = []
 
 /** Runs files one after the other, until the list is empty. */
 async function runAll(list) {
   for (let source = list.shift(); source; source = list.shift()) {
     const counts = await runFile(`build/${source.replace(/\.ts$/, '.js')}`)
     console.log(`\n${source}\n${counts.output}`)
+    costs.push({ source, ...counts })
     passed += counts.passed
     failed += counts.failed
   }
@@ -99,6 +109,15 @@ const alone = sources.filter(runsAlone)
 const others = sources.filter((path) => !runsAlone(path)).reverse()
 await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runAll(others)))
 await runAll(alone)
+if (times) {
+  const row = (processor, seconds, name) =>
+    console.log(`${processor.toFixed(1).padStart(7)} ${seconds.toFixed(1).padStart(7)}  ${name}`)
+  console.log('processor  time  (s)')
+  for (const { processor, seconds, source } of costs.sort((a, b) => b.processor - a.processor))
+    row(processor, seconds, source)
+  const sum = (key) => costs.reduce((total, cost) => total + cost[key], 0)
+  row(sum('processor'), sum('seconds'), `sum of ${costs.length} files`)
+}
 if (passed + failed === 0) console.log(`no test matches ${JSON.stringify(wanted)}`)
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 console.log(`${passed} passed, ${failed} failed`)

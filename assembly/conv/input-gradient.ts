@@ -44,7 +44,9 @@ export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): 
 }
 
 /**
- * A stride class of at most so many pixels is taken pixel by pixel, all images of one pixel first.
+ * A stride class of at most so many pixels is taken pixel by pixel, all images of one pixel first;
+ * so is any where there is one output pixel, as of a linear layer over an image: then each input
+ * pixel has one tap, and the rest of the taps need not be looked at.
  */
 const SMALL_PIXELS: i32 = 16
 
@@ -137,7 +139,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   const rows = min(rowsPerUnit, rowsAll - first)
   check(rows > 0)
   const origins = scratch + EDGE_BYTES
-  const isSmall = ch * cw <= SMALL_PIXELS
+  const isSmall = ch * cw <= SMALL_PIXELS || outH * outW == 1
   for (let i = 0; i < rowsPerUnit; i++) {
     const row = first + min(i, rows - 1)
     const at = row / T
@@ -162,9 +164,28 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
   // Bit i: the i-th five rows have been written.
   let written: u64 = accumulate ? -1 : 0
   check(rows <= 64 * MR)
-  for (let ky = 0; ky < kernelH; ky++) {
+  // The taps that reach one of the unit's pixels: no more than these.
+  let kyStart = 0
+  let kyEnd = kernelH
+  let kxStart = 0
+  let kxEnd = kernelW
+  if (isSmall) {
+    const p0 = first / T / B
+    const p1 = (first + rows - 1) / T / B
+    const y0 = p0 / cw
+    const y1 = p1 / cw
+    const padH = word(rec, ConvWord.PadH)
+    const padW = word(rec, ConvWord.PadW)
+    kyStart = max(0, y0 * sh + qy + padH - (outH - 1) * sh)
+    kyEnd = min(kernelH, y1 * sh + qy + padH + 1)
+    if (y0 == y1) {
+      kxStart = max(0, (p0 % cw) * sw + qx + padW - (outW - 1) * sw)
+      kxEnd = min(kernelW, (p1 % cw) * sw + qx + padW + 1)
+    }
+  }
+  for (let ky = kyStart; ky < kyEnd; ky++) {
     if ((qy + word(rec, ConvWord.PadH) - ky) % sh != 0) continue
-    for (let kx = 0; kx < kernelW; kx++) {
+    for (let kx = kxStart; kx < kxEnd; kx++) {
       if ((qx + word(rec, ConvWord.PadW) - kx) % sw != 0) continue
       // Bit i: this tap reaches one of the i-th five rows.
       let reached: u64 = 0

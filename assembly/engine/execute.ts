@@ -1,9 +1,16 @@
 /** From an operation's number to its kernel. */
 
 import { activeFloats, activeSpikes } from '../activity/active'
+import { delay, delaySpikes } from '../activity/delay'
+import { join, joinSpikes, split } from '../activity/join'
 import { materialise } from '../activity/materialise'
 import { recordSpikes } from '../activity/record'
 import { relu, reluBackward } from '../activity/relu'
+import { scaled } from '../activity/scaled'
+import { cellBackwardTime } from '../cell/backward'
+import { cell } from '../cell/cell'
+import { cellConstants, cellLearnGradient } from '../cell/constants'
+import { cellRecurrentGradient } from '../cell/recurrent'
 import { convDense } from '../conv/forward'
 import { convInputGradient, transposeWeight } from '../conv/input-gradient'
 import { convNarrow } from '../conv/narrow'
@@ -23,11 +30,13 @@ import { neuronBackwardTime } from '../neuron/backward-time'
 import { neuron } from '../neuron/neuron'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce } from '../norm/backward'
 import { normEvaluate, normFinish, normStatistics } from '../norm/forward'
+import { groupNorm, groupNormBackward } from '../norm/group-norm'
 import { weightStandardise, weightStandardiseBackward } from '../norm/standardise'
 import { Op, Rec } from '../opcodes'
 import { adam, stepStart } from '../optimizer/adam'
 import { blend, clipFinish, squaredNorm } from '../optimizer/blend'
 import { sgd } from '../optimizer/sgd'
+import { adaptivePool, adaptivePoolBackward } from '../pool/adaptive'
 import { dropout, dropoutFloats } from '../pool/dropout'
 import { maxPool, maxPoolBackward, maxPoolFloats } from '../pool/max-pool'
 import { clear, sumScalars, timeSum } from '../pool/sums'
@@ -261,6 +270,51 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.GroupedExtract:
       groupedExtract(rec, unit, t, scratch)
+      break
+    case Op.Scaled:
+      scaled(rec, unit, t, scratch)
+      break
+    case Op.AdaptivePool:
+      adaptivePool(rec, unit, t, scratch)
+      break
+    case Op.AdaptivePoolBackward:
+      adaptivePoolBackward(rec, unit, t, scratch)
+      break
+    case Op.GroupNorm:
+      groupNorm(rec, unit, t, scratch)
+      break
+    case Op.GroupNormBackward:
+      groupNormBackward(rec, unit, t, scratch)
+      break
+    case Op.Delay:
+      delay(rec, unit, t, scratch)
+      break
+    case Op.DelaySpikes:
+      delaySpikes(rec, unit, t, scratch)
+      break
+    case Op.Join:
+      join(rec, unit, t, scratch)
+      break
+    case Op.JoinSpikes:
+      joinSpikes(rec, unit, t, scratch)
+      break
+    case Op.Split:
+      split(rec, unit, t, scratch)
+      break
+    case Op.CellConstants:
+      cellConstants(rec, unit, t, scratch)
+      break
+    case Op.Cell:
+      cell(rec, unit, t, scratch)
+      break
+    case Op.CellBackwardTime:
+      cellBackwardTime(rec, unit, t, scratch)
+      break
+    case Op.CellRecurrentGradient:
+      cellRecurrentGradient(rec, unit, t, scratch)
+      break
+    case Op.CellLearnGradient:
+      cellLearnGradient(rec, unit, t, scratch)
       break
     default:
       unreachable()

@@ -8,7 +8,8 @@ import { endOf } from './units'
  * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. OutCounts =
  * its spikes, += at steps t > 0 of an outer loop, where they are wanted. Choice = the position in the window that the
  * gradient goes to: the first with the highest rate so far, or with ChoicePerStep at each step the
- * first that spikes (as PyTorch's max pooling does). Positions outside the image are never chosen.
+ * first that spikes (as PyTorch's max pooling does). With CountsOfRates, OutCounts = the highest
+ * InCounts of the window. Positions outside the image are never chosen.
  * Unit = PixelsPerUnit pixels. Scratch: none.
  */
 export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -20,6 +21,7 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const sourceW = word(rec, PoolWord.SourceW)
   const kernelW = word(rec, PoolWord.KernelW)
   const perStep = word(rec, PoolWord.ChoicePerStep) != 0
+  const ofRates = word(rec, PoolWord.CountsOfRates) != 0
   const choice = address(rec, PoolWord.Choice)
   const planes = (T + 7) >> 3
   const add = word(rec, PoolWord.Loop) != 0 && t > 0
@@ -56,7 +58,9 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
       }
       if (address(rec, PoolWord.OutCounts)) {
         const counts = address(rec, PoolWord.OutCounts) + <usize>(pixel * C + c)
-        store<u8>(counts, add ? <i32>load<u8>(counts) + count : count)
+        if (ofRates)
+          store<u8>(counts, highestCount(rec, image, y0, x0, yEnd, xEnd, <usize>c))
+        else store<u8>(counts, add ? <i32>load<u8>(counts) + count : count)
       }
       if (!choice) continue
       const choices = perStep ? T : 1
@@ -86,6 +90,27 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
       }
     }
   }
+}
+
+/** The most spikes so far of a neuron of a window. */
+function highestCount(
+  rec: usize,
+  image: usize,
+  y0: i32,
+  x0: i32,
+  yEnd: i32,
+  xEnd: i32,
+  c: usize,
+): i32 {
+  const C = <usize>word(rec, PoolWord.C)
+  const sourceW = <usize>word(rec, PoolWord.SourceW)
+  let highest = 0
+  for (let y = max(0, y0); y < yEnd; y++)
+    for (let x = max(0, x0); x < xEnd; x++) {
+      const neuron = ((image + <usize>y) * sourceW + <usize>x) * C + c
+      highest = max(highest, <i32>load<u8>(address(rec, PoolWord.InCounts) + neuron))
+    }
+  return highest
 }
 
 /**

@@ -5,7 +5,9 @@
  * M stands for the multiply-adds of a layer's dense product for one image and one step, places of
  * the padding included.
  */
+
 import type { Graph, GraphNode } from '../graph/trace.js'
+import { fires } from '../nn/layers/kinds.js'
 import type { MethodTraits } from '../plan/methods.js'
 
 export interface Operations {
@@ -54,6 +56,10 @@ function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): S
     switch (node.kind) {
       case 'input':
         return { kind: 'still', density: 1 }
+      case 'cell':
+        return fires(node.layer)
+          ? { kind: 'spikes', density: rates[node.name] }
+          : { kind: 'numbers', density: 1 }
       case 'neuron':
         return { kind: 'spikes', density: rates[node.name] }
       case 'avgPool2d':

@@ -1,54 +1,6 @@
-/** The commands of `spikewasm`: which one to run, and how errors end. */
+/** Runs the command line of this process. */
 
-import { Command } from 'commander'
-import { switchOnWideVectors } from '../runtime/revectorize.js'
-import { complain } from './complain.js'
-import { FAILED, guardBench, guardOutput, plainWarnings } from './faults.js'
-import { ignoreHangup } from './interrupt.js'
-import { packageVersion } from './version.js'
+import { runProgram } from './program.js'
 
-/** Each is read when it is asked for: all of them take longer than many a run. */
-const commands: Readonly<Record<string, () => Promise<(command: Command) => Command>>> = {
-  train: async () => (await import('./train.js')).trainCommand,
-  eval: async () => (await import('./eval.js')).evalCommand,
-  predict: async () => (await import('./predict.js')).predictCommand,
-  export: async () => (await import('./export.js')).exportCommand,
-  info: async () => (await import('./info.js')).infoCommand,
-  diagnose: async () => (await import('./diagnose.js')).diagnoseCommand,
-  verify: async () => (await import('./verify.js')).verifyCommand,
-  bench: async () => (await import('./bench.js')).benchCommand,
-}
-
-const program = new Command('spikewasm')
-  .description('Train spiking neural networks in Node with SIMD WebAssembly.')
-  .version(packageVersion())
-  .helpOption('-h, --help', 'show options and their defaults')
-  // Errors are written in one place, below.
-  .exitOverride()
-  .configureOutput({ outputError: () => {} })
-  .showHelpAfterError(false)
-const asked = process.argv[2]
-// Help is about all of them, and so is what is said to a name that is none.
-for (const name of Object.hasOwn(commands, asked) ? [asked] : Object.keys(commands)) {
-  const add = await commands[name]()
-  add(program.command(name))
-}
-
-// Before a command has compiled anything. The process is ours, so its flags are too.
-program.hook('preAction', async (_, command) => {
-  if (command.opts<{ revectorize?: boolean }>().revectorize !== false) await switchOnWideVectors()
-})
-
-const command = program.commands.find((candidate) => candidate.name() === asked)
-
-ignoreHangup()
-plainWarnings(asked === 'train' ? ['SPIKEWASM_SILENT'] : [])
-if (asked === 'bench') guardBench(command)
-else guardOutput(command, asked === 'train')
-
-try {
-  await program.parseAsync()
-} catch (error) {
-  // A slow-down is what 1 means in `bench`.
-  process.exitCode = complain(error, command, asked === 'bench' ? FAILED : 1)
-}
+// The process is ours, so its flags are too.
+await runProgram(process.argv.slice(2))

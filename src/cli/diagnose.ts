@@ -20,6 +20,7 @@ import {
   describeDefault,
   loadData,
 } from './datasets.js'
+import { addEventFlags } from './event-flags.js'
 import { withFiles } from './mistakes.js'
 import { counting, fromRun, numeric, shared } from './options.js'
 import { openOutFolder, removeIfEmpty } from './run-folder.js'
@@ -30,7 +31,7 @@ interface DiagnoseArguments extends DataArguments {
   readonly run?: string
   readonly weights?: string
   readonly model?: ModelName
-  readonly timeSteps: readonly number[]
+  readonly timeSteps?: readonly number[]
   readonly methods: readonly Variant[]
   readonly tau?: number
   readonly steps: number
@@ -43,7 +44,7 @@ interface DiagnoseArguments extends DataArguments {
 }
 
 export function diagnoseCommand(command: Command): Command {
-  return command
+  return addEventFlags(command, { training: true })
     .description(
       'Measure on a network what the paper claims: its assumptions while training with ' +
         'BPTT, rate gradients against those of BPTT, time and memory of each method over ' +
@@ -51,13 +52,14 @@ export function diagnoseCommand(command: Command): Command {
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
-    .addOption(fromRun(shared.model()))
+    .addOption(fromRun(shared.modelOfData()))
     .addOption(networkOnly(modelOptions.run()))
     .addOption(networkOnly(modelOptions.weights()))
     .addOption(
-      new Option('--time-steps <list>', 'time steps to compare, separated by commas')
-        .argParser(integers)
-        .default([1, 2, 4, 8, 16], '1,2,4,8,16'),
+      new Option(
+        '--time-steps <list>',
+        "time steps to compare, separated by commas (default: 1,2,4,8,16, or the data's frames)",
+      ).argParser(integers),
     )
     .addOption(
       new Option('--methods <list>', 'methods whose time and memory is measured')
@@ -132,7 +134,7 @@ async function run(args: DiagnoseArguments): Promise<void> {
       network: () => given.network(input, classes),
       data,
       name: given.name,
-      timeSteps,
+      ...(timeSteps === undefined ? {} : { timeSteps }),
       methods,
       batchSize,
       steps,

@@ -20,7 +20,7 @@ const superfluous = [
 ] as const
 
 export interface FileArguments
-  extends Partial<DataArguments>,
+  extends Partial<Omit<DataArguments, 'timeSteps'>>,
     Partial<Record<(typeof superfluous)[number], string | number | boolean>> {
   /** Path of the exported network. */
   readonly on: string
@@ -47,7 +47,9 @@ export async function evaluateFile(args: FileArguments): Promise<void> {
 async function evaluate(net: ApartNet, args: FileArguments): Promise<void> {
   const { on: file, split } = args
   const run = args.run === undefined ? undefined : await readRunOptions(args.run)
-  const source = dataOf(args, run)
+  const { timeSteps: _, ...given } = args
+  // The file has its steps; recordings are cut into as many frames.
+  const source = { ...dataOf(given, run), timeSteps: net.info.timeSteps }
   const part = (await loadData(source))[split]
   const bar = shareBar(args.json)
   const began = performance.now()

@@ -3,18 +3,31 @@
 import { type Command, Option } from 'commander'
 import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
+import type { Model } from '../model.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
-import { imageShape } from '../nn/value.js'
-import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
+import { imageShape, sizeOf } from '../nn/value.js'
+import type { Evaluation } from '../train/evaluate.js'
+import { type DatasetName, datasets, defaultThreads, loadData, stepsFor } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
+import { addEventFlags } from './event-flags.js'
+import type { EventArguments } from './event-options.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
+import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
-import { decimal, keyValueTable, operationRows, peakMemoryMB, percent, printJson, rateRows } from './report.js'
+import {
+  decimal,
+  keyValueTable,
+  operationRows,
+  peakMemoryMB,
+  percent,
+  printJson,
+  rateRows,
+} from './report.js'
 import { dataOf } from './run-folder.js'
 import { type GivenModel, givenModel, modelOptions } from './which-model.js'
 
-interface EvalArguments {
+interface EvalArguments extends EventArguments, NirArguments {
   readonly run?: string
   readonly best: boolean
   /** Path of an exported network. */
@@ -36,10 +49,10 @@ interface EvalArguments {
 }
 
 export function evalCommand(command: Command): Command {
-  return command
+  addEventFlags(command)
     .description(
       "Test trained weights: those of a run's folder, a safetensors file with the " +
-        'options that rebuild its network, or an exported network.',
+        'options that rebuild its network, a NIR file, or an exported network.',
     )
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
@@ -50,9 +63,11 @@ export function evalCommand(command: Command): Command {
         'exported network, a .wasm file: the very file runs, no weights are read',
       ),
     )
+  for (const option of readingNir()) command.addOption(option)
+  return command
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
-    .addOption(fromRun(shared.model()))
+    .addOption(fromRun(shared.modelOfData()))
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
     .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
@@ -91,22 +106,49 @@ export function evalCommand(command: Command): Command {
 /** @throws SpikewasmError when the network of a file takes other samples than the data have */
 function expectShape(
   { name, shape }: Dataset,
-  { options: { input = shape }, saved }: GivenModel,
-  { run, weights }: EvalArguments,
+  { options: { input = shape }, isWhole }: GivenModel,
+  { run, weights, nir }: EvalArguments,
 ): void {
   const [has, takes] = [shape, input].map((of) => imageShape(of).join(', '))
   expect(
-    saved === undefined || has === takes,
+    !isWhole || has === takes,
     () =>
-      `${run ?? weights}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
+      `${run ?? weights ?? nir}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
       'give --dataset with the data that it was trained with',
+  )
+}
+
+/** Windows of recordings as simulators of NIR cut them: from time 0 on, the last takes the rest. */
+function windowsOf({ nir, timeWindow, startTime, rest }: EvalArguments): EventArguments {
+  if (nir === undefined || timeWindow === undefined) return {}
+  return { startTime: startTime ?? 0, rest: rest ?? 'last' }
+}
+
+/** Samples at a time that divide their number, so that spikes are counted to the last one. */
+function evenBatch(samples: number): number {
+  for (let size = Math.min(64, samples); size >= 8; size--) if (samples % size === 0) return size
+  return 64
+}
+
+/** Spikes of all samples together, by layer. */
+function spikesOf(
+  { session, timeSteps }: Model,
+  { firingRates, count }: Evaluation,
+): Record<string, number> {
+  const sizes = new Map(session.graph.nodes.map(({ name, shape }) => [name, sizeOf(shape)]))
+  return Object.fromEntries(
+    Object.entries(firingRates).map(([name, rate]) => [
+      name,
+      Math.round(rate * (sizes.get(name) ?? 0) * timeSteps * count),
+    ]),
   )
 }
 
 async function evaluate(args: EvalArguments): Promise<void> {
   const given = await givenModel(args)
   const { run, name, options } = given
-  const source = dataOf(args, run)
+  const { timeSteps = options.timeSteps } = args
+  const source = dataOf({ ...args, ...windowsOf(args), timeSteps }, run)
   const { dataset } = source
   const { split } = args
   const part = (await loadData(source))[split]
@@ -118,8 +160,8 @@ async function evaluate(args: EvalArguments): Promise<void> {
     ...options,
     purpose: 'inference',
     input,
-    timeSteps: args.timeSteps ?? options.timeSteps ?? 4,
-    batchSize: args.batchSize ?? run?.batchSize ?? 64,
+    ...stepsFor(part, args.timeSteps, options.timeSteps),
+    batchSize: args.batchSize ?? run?.batchSize ?? (args.nir ? evenBatch(part.length) : 64),
     threads: args.threads ?? defaultThreads(dataset),
   })
   try {
@@ -138,6 +180,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
         peakMemoryMB: peakMemoryMB(),
         firingRates,
         operations,
+        spikes: spikesOf(model, measured),
         ...answersOf(measured),
       }
       printJson({

@@ -7,7 +7,7 @@ import { kindOfPath, readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import type { ModelName } from '../models/registry.js'
 import type { Method, StepMode } from '../plan/methods.js'
-import type { DataArguments } from './datasets.js'
+import { type DataArguments, datasets } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { counting, fromRun, named, numbers, shared } from './options.js'
 import { modelOptions } from './which-model.js'
@@ -144,7 +144,7 @@ export async function readLabels(
  * @throws SpikewasmError when neither is at hand: bytes without them would give wrong answers
  */
 export function scalingOf(
-  { inputType, mean, std }: ExportArguments,
+  { inputType, mean, std, dataset }: ExportArguments,
   { normalization }: ModelData,
 ): Pick<ExportOptions, 'mean' | 'std'> {
   if (inputType === 'f32') {
@@ -157,8 +157,16 @@ export function scalingOf(
       )
     return {}
   }
+  const missing = (mean === undefined || std === undefined) && normalization === undefined
   expect(
-    (mean !== undefined && std !== undefined) || normalization !== undefined,
+    !missing || dataset === undefined || !('events' in datasets[dataset]),
+    () =>
+      `--mean and --std must be given with --input-type u8 for --dataset ${dataset}: its frames ` +
+      'are counts of events and not byte / 255; --mean 0,0 --std 0.003921569,0.003921569 takes ' +
+      'counts up to 255 as bytes',
+  )
+  expect(
+    !missing,
     () =>
       `--${mean === undefined ? 'mean' : 'std'} must be given with --input-type u8, since the ` +
       "data set is not at hand, got none; give the training data's, or --data",

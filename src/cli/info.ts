@@ -14,12 +14,13 @@ import { type PrintedProgram, printProgram, programJson, programNames } from '..
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { wideVectors } from '../runtime/revectorize.js'
 import { type DatasetName, datasets, defaultThreads, describeDefault } from './datasets.js'
+import { type NirArguments, readingNir } from './nir.js'
 import { fromRun, numeric, shared } from './options.js'
 import { printJson } from './report.js'
 import { packageVersion } from './version.js'
 import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
 
-interface InfoArguments {
+interface InfoArguments extends NirArguments {
   readonly run?: string
   readonly weights?: string
   readonly model?: ModelName
@@ -38,14 +39,16 @@ interface InfoArguments {
 export function infoCommand(command: Command): Command {
   const model = shared.model().default(undefined)
   model.description = 'network to plan: shows its layers, parameters and memory'
-  return command
+  command
     .description(
-      'Show version, machine and what it supports; with --model, --run or --weights, the ' +
+      'Show version, machine and what it supports; with --model, --run, --weights or --nir, the ' +
         'layers, parameters and memory of a network.',
     )
     .addOption(model)
     .addOption(networkOnly(modelOptions.run()))
     .addOption(networkOnly(modelOptions.weights()))
+  for (const option of readingNir()) command.addOption(option)
+  return command
     .addOption(shared.dataset())
     .addOption(
       numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
@@ -79,10 +82,12 @@ async function info(args: InfoArguments): Promise<void> {
     threads: await compiles('engine-threads'),
     wideVectors: await wideVectors(),
   }
-  const wanted = [args.model, args.run, args.weights].some((name) => name !== undefined)
+  const wanted = [args.model, args.run, args.weights, args.nir].some((name) => name !== undefined)
   const planned = wanted ? await planModel(args) : undefined
   if (args.program !== undefined && planned === undefined)
-    throw new SpikewasmError('--program needs a network: --model, --run or --weights must name it')
+    throw new SpikewasmError(
+      '--program needs a network: --model, --run, --weights or --nir must name it',
+    )
   const program =
     args.program === undefined || planned === undefined
       ? undefined
@@ -111,7 +116,7 @@ async function info(args: InfoArguments): Promise<void> {
 
 async function planModel(args: InfoArguments) {
   const given = await givenNetwork(args)
-  const { name, run, saved, options: own } = given
+  const { name, run, isWhole, options: own } = given
   const { dataset, threads = defaultThreads(dataset) } = args
   const { shape, classes: all, defaults } = datasets[dataset]
   const input = own.input ?? shape
@@ -130,7 +135,7 @@ async function planModel(args: InfoArguments) {
   try {
     const facts = {
       name,
-      dataset: saved ? undefined : dataset,
+      dataset: isWhole ? undefined : dataset,
       input,
       classes: model.classes,
       batchSize,
@@ -162,7 +167,7 @@ async function planModel(args: InfoArguments) {
         },
         threads,
       )
-    const title = saved ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
+    const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
     return { title, summary: model.summary(), facts, planFor }
   } finally {
     await model.dispose()

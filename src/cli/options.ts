@@ -100,6 +100,8 @@ export const shared = {
       `where the data set is: ${describeSources()}; digits come with the package`,
     ),
   model: (): Option => named('--model <name>', 'network', modelNames, 'cnn'),
+  modelOfData: (): Option =>
+    named('--model <name>', 'network (default: cnn, for recordings eventCnn)', modelNames),
   method: (): Option =>
     named('--method <name>', 'how gradients are computed', methodNames, methodNames[0]),
   stepMode: (): Option =>
@@ -131,7 +133,8 @@ export const shared = {
         `${gradientCheckpoints[0]})`,
       gradientCheckpoints,
     ),
-  timeSteps: (): Option => numeric('--time-steps <T>', 'time steps', 4),
+  timeSteps: (): Option =>
+    numeric('--time-steps <T>', "time steps (default: 4, or the data's frames)"),
   tau: (): Option => numeric('--tau <steps>', 'membrane time constant of the neurons, > 1', 1.25),
   threads: (): Option =>
     numeric(

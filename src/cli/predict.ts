@@ -10,11 +10,12 @@ import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type DatasetName, datasets } from './datasets.js'
 import { readLabels } from './export-options.js'
+import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, numbers, shared } from './options.js'
 import { percent, printJson } from './report.js'
 import { givenModel, modelOptions } from './which-model.js'
 
-interface PredictArguments {
+interface PredictArguments extends NirArguments {
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
@@ -30,7 +31,7 @@ interface PredictArguments {
 }
 
 export function predictCommand(command: Command): Command {
-  return command
+  command
     .description(
       'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
         '.png, .jpg. Sizes must be those that the network takes.',
@@ -39,6 +40,8 @@ export function predictCommand(command: Command): Command {
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
+  for (const option of readingNir()) command.addOption(option)
+  return command
     .addOption(fromRun(shared.dataset()))
     .addOption(fromRun(shared.model()))
     .addOption(fromRun(shared.timeSteps()))

@@ -13,6 +13,7 @@ import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/me
 import * as v from '../runtime/vendor/valibot/index.js'
 import { monitors, runFiles } from '../train/callbacks/checkpoint.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
+import { eventSchema, givenEvents } from './event-options.js'
 import { withFiles } from './mistakes.js'
 import { trainingSchema } from './training-options.js'
 
@@ -31,10 +32,13 @@ const runOptions = v.object({
   limitTrain: v.optional(positive),
   limitTest: v.optional(positive),
   augment: v.boolean(),
+  ...eventSchema,
   /** [C, H, W] */
   input: v.tuple([positive, positive, positive]),
   classes: positive,
   timeSteps: positive,
+  /** Whether the data give a frame for each step. */
+  frames: v.optional(v.literal(true)),
   tau: v.number(),
   method: v.picklist(methodNames),
   stepMode: v.picklist(stepModes),
@@ -154,5 +158,8 @@ export function dataOf(
   // Another data set than the run's is another path and another number of samples too.
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
   const { data = source.data, limitTrain = source.limitTrain, limitTest = source.limitTest } = args
-  return { dataset, data, limitTrain, limitTest }
+  const { timeSteps = source.timeSteps } = args
+  // What changes samples in training says nothing about a test.
+  const cut = { ...givenEvents(source), ...givenEvents(args) }
+  return { dataset, data, limitTrain, limitTest, timeSteps, ...cut }
 }

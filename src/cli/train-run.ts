@@ -124,7 +124,7 @@ export interface RunParts {
   readonly place?: RunPlace
   readonly due: Due
   readonly monitor?: Monitor
-  readonly numWorkers?: 0 | 1
+  readonly numWorkers?: number
   readonly json: boolean
   readonly stop: Stop
 }

@@ -14,10 +14,14 @@ import {
   augmentable,
   type DataArguments,
   datasets,
+  defaultModel,
   defaultThreads,
   describeDefault,
   loadData,
+  stepsFor,
 } from './datasets.js'
+import { addEventFlags } from './event-flags.js'
+import { givenEvents } from './event-options.js'
 import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
 import { parseRunOptions, type RunOptions } from './run-folder.js'
@@ -34,13 +38,13 @@ import { type TrainingArguments, trainingOf } from './training-options.js'
 import { packageVersion } from './version.js'
 
 interface TrainArguments extends DataArguments, TrainingArguments {
-  readonly model: ModelName
+  readonly model?: ModelName
   readonly method: Method
   readonly stepMode?: StepMode
   readonly update?: MethodOptions['update']
   readonly backwardSteps?: number
   readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
-  readonly timeSteps: number
+  readonly timeSteps?: number
   readonly tau: number
   readonly epochs?: number
   readonly batchSize?: number
@@ -51,7 +55,7 @@ interface TrainArguments extends DataArguments, TrainingArguments {
   readonly overwrite: boolean
   readonly resume?: string
   readonly checkpointEvery?: number | string
-  readonly numWorkers?: 0 | 1
+  readonly numWorkers?: number
   readonly json: boolean
 }
 
@@ -63,7 +67,7 @@ export function trainCommand(command: Command): Command {
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
-    .addOption(shared.model())
+    .addOption(shared.modelOfData())
     .addOption(shared.method())
     .addOption(shared.stepMode())
     .addOption(shared.update())
@@ -80,7 +84,7 @@ export function trainCommand(command: Command): Command {
     .addOption(
       numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
     )
-  return addTrainingFlags(begun)
+  return addTrainingFlags(addEventFlags(begun, { training: true }))
     .addOption(shared.threads())
     .addOption(
       numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0),
@@ -96,7 +100,7 @@ export function trainCommand(command: Command): Command {
     .addOption(
       numeric(
         '--num-workers <n>',
-        'threads that prepare batches ahead, 0 or 1 (default: 1 where there is enough to prepare)',
+        'threads that read and prepare batches ahead (default: 1 where there is enough to prepare)',
       ),
     )
     .addOption(new Option('--load <file>', 'start from the weights in a safetensors file'))
@@ -216,12 +220,14 @@ async function trainAs(
   const data = await loadData(args)
   const { epochs = defaults.epochs, threads = defaultThreads(args.dataset) } = args
   const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
-  const { timeSteps, seed } = args
+  const { seed } = args
+  const { timeSteps, ...framed } = stepsFor(data.train, args.timeSteps)
   const training = trainingOf(args, { method, timeSteps, backwardSteps, epochs, defaults })
   const { data: part, validation = data.test } = splitOf(data.train, training.fit)
   const { batchSize = Math.min(defaults.batchSize, part.length) } = args
   const { shape: input, classes } = data.train
-  const network = models[args.model](input, classes, { tau })
+  const { model: modelName = defaultModel(args.dataset) } = args
+  const network = models[modelName](input, classes, { tau })
   const model = await compile(network, {
     input,
     method,
@@ -230,6 +236,7 @@ async function trainAs(
     backwardSteps,
     gradientCheckpoint,
     timeSteps,
+    ...framed,
     batchSize,
     threads,
     seed,
@@ -238,15 +245,17 @@ async function trainAs(
     if (first) inFile(load!, () => model.loadStateDict(first.state))
     const options: RunOptions = run ?? {
       version: packageVersion(),
-      model: args.model,
+      model: modelName,
       dataset: args.dataset,
       data: args.data && resolve(args.data),
       limitTrain: args.limitTrain,
       limitTest: args.limitTest,
       augment: args.augment ?? false,
+      ...givenEvents(args),
       input: [...imageShape(input)],
       classes,
       timeSteps,
+      ...framed,
       tau,
       method,
       stepMode: model.stepMode,

@@ -15,17 +15,21 @@ import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
+import { type DatasetName, defaultModel } from './datasets.js'
 import { withFiles } from './mistakes.js'
+import { expectNir, type NirArguments, nirModel } from './nir.js'
 import { areOfProgram, parseRunOptions, type RunOptions } from './run-folder.js'
 
 /** What names a model on the command line. */
-export interface ModelArguments {
+export interface ModelArguments extends NirArguments {
   readonly run?: string
   readonly best?: boolean
   readonly weights?: string
   /** The network by name, whatever the file says. */
   readonly model?: ModelName
   readonly tau?: number
+  /** Of it follows the network where nothing else names one. */
+  readonly dataset?: DatasetName
 }
 
 /** A model that a command was given. */
@@ -33,6 +37,8 @@ export interface GivenModel {
   readonly run?: RunOptions
   /** What the file says; undefined where it holds weights alone, or a network by name is wanted. */
   readonly saved?: ModelJson
+  /** Whether the file says what the network is and takes. */
+  readonly isWhole: boolean
   /** What the file says about the data that the model was trained with. */
   readonly data?: ModelData
   /** For people. */
@@ -79,13 +85,18 @@ export async function givenModel(
   args: ModelArguments,
   { networkAlone = false } = {},
 ): Promise<GivenModel> {
-  const { run: folder, weights, best = false } = args
+  const { run: folder, weights, nir, best = false } = args
+  const given = [folder, weights, nir].filter((path) => path !== undefined).length
   expect(
-    (folder === undefined) !== (weights === undefined),
+    given === 1,
     () =>
       'either --run <folder> or --weights <file> must be given, got ' +
-      (folder === undefined ? 'neither; train --out writes such a folder' : 'both; leave one out'),
+      (given === 0
+        ? 'neither; train --out writes such a folder'
+        : `${given === 2 ? 'both' : 'all'}; leave ${given === 2 ? 'one' : 'two'} out`),
   )
+  if (nir !== undefined) return nirModelOf(args)
+  expectNir(args)
   expect(
     !best || folder !== undefined,
     () => '--best must be left out with --weights, got it; it chooses a file of --run',
@@ -97,21 +108,31 @@ export async function givenModel(
   const byName = args.model !== undefined || args.tau !== undefined
   const saved = byName ? undefined : json
   const named = args.model ?? run?.model
+  const usual = defaultModel(args.dataset ?? 'digits')
   return {
     run,
     saved,
+    isWhole: saved !== undefined,
     data: json?.data,
-    name: named ?? (saved ? basename(folder ?? path, '.safetensors') : 'cnn'),
+    name: named ?? (saved ? basename(folder ?? path, '.safetensors') : usual),
     network(input, classes) {
       const network = saved
         ? compositeOf(saved.network, path)
-        : models[named ?? 'cnn'](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 })
+        : models[named ?? usual](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 })
       if (saved || !networkAlone) expectWeightsOf(network, input, state, path)
       return network
     },
     options: saved ? optionsOf(saved) : run ? optionsOfRun(run) : {},
     load: (model) => inFile(path, () => model.loadStateDict(state)),
   }
+}
+
+/** @throws SpikewasmError for options that a NIR file leaves nothing to say */
+async function nirModelOf(args: ModelArguments): Promise<GivenModel> {
+  const { best, model, tau } = args
+  for (const [option, value] of Object.entries({ best: best || undefined, model, tau }))
+    expect(value === undefined, () => `--${option} must be left out with --nir, got ${value}`)
+  return nirModel(args)
 }
 
 /** Weights, and the run that they come from, if any. */
@@ -135,12 +156,14 @@ async function filesOf(
  */
 export async function givenNetwork(
   args: ModelArguments,
-): Promise<Pick<GivenModel, 'name' | 'saved' | 'run' | 'options' | 'network'>> {
-  if (args.run !== undefined || args.weights !== undefined)
+): Promise<Pick<GivenModel, 'name' | 'saved' | 'isWhole' | 'run' | 'options' | 'network'>> {
+  if ([args.run, args.weights, args.nir].some((path) => path !== undefined))
     return givenModel(args, { networkAlone: true })
-  const { model: name = 'cnn', tau = 1.25 } = args
+  expectNir(args)
+  const { model: name = defaultModel(args.dataset ?? 'digits'), tau = 1.25 } = args
   return {
     name,
+    isWhole: false,
     options: {},
     network: (input, classes) => models[name](input, classes, { tau }),
   }
@@ -156,5 +179,6 @@ const optionsOf = ({ input, timeSteps, frames, method }: ModelJson): GivenModel[
 const optionsOfRun = (run: RunOptions): GivenModel['options'] => ({
   input: run.input,
   timeSteps: run.timeSteps,
+  frames: run.frames ?? false,
   ...takenOptions(run),
 })

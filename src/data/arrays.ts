@@ -1,7 +1,7 @@
 /** Data sets from numbers in memory. */
 import { checkOptions, describe, expect } from '../errors.js'
-import { type InputShape, imageShape, sizeOf } from '../nn/value.js'
-import { checkRead, type Dataset } from './dataset.js'
+import { type InputShape, imageShape } from '../nn/value.js'
+import { checkRead, type Dataset, sampleFloats } from './dataset.js'
 import { type Checked, checkClasses, checkDescribed, expectLabels } from './description.js'
 import { bytesToShare, type Plain, withPlain } from './plain.js'
 
@@ -11,9 +11,11 @@ export interface ArraysOptions {
   readonly name?: string
   /** Sizes of one sample: [C, H, W] of an image, [C, L] of a series, [features] of a vector. */
   readonly shape: InputShape
+  /** T, where a sample is a series of frames; 1 to 4,096. Absent where it is one input. */
+  readonly timeSteps?: number
   /**
-   * The samples, already normalised: [N][C][H][W], [N][C][L] or [N][features]; copied. Numbers must
-   * be finite in float32.
+   * The samples, already normalised: [N][C][H][W], [N][C][L] or [N][features]; of frames
+   * [N][T][C][H][W] and so on. Copied. Numbers must be finite in float32.
    */
   readonly images?: Float32Array | Float64Array
   /** The same under a name for what is no image; give one of both. */
@@ -34,7 +36,7 @@ export interface ArraysOptions {
 /** What `fromArrays` makes, as plain data. */
 export interface PlainArrays extends Plain, Checked {
   readonly kind: 'arrays'
-  /** [N][H][W][C] */
+  /** [N][H][W][C], of frames [N][T][H][W][C] */
   readonly samples: Float32Array
   readonly labels: Int32Array
   /** [N][outputs] */
@@ -54,7 +56,10 @@ export interface PlainArrays extends Plain, Checked {
  */
 export function fromArrays(options: ArraysOptions): Dataset {
   const own = ['images', 'inputs', 'targets']
-  checkOptions('fromArrays', options, ['name', 'shape', 'labels', 'classes', 'classNames', ...own])
+  checkOptions('fromArrays', options, [
+    ...['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames'],
+    ...own,
+  ])
   const { images, inputs, targets, labels, name = 'arrays' } = options
   expect(
     (images === undefined) !== (inputs === undefined),
@@ -74,14 +79,13 @@ export function fromArrays(options: ArraysOptions): Dataset {
   )
   const classed = { ...options, classes: options.classes ?? 0 }
   const described = checkDescribed('fromArrays', classed, name)
-  const { shape } = described
-  const size = sizeOf(shape)
+  const size = sampleFloats(described)
   if (labels !== undefined) expectLabels(name, labels)
   const checked = labels
     ? checkClasses(described, labels, values.length)
     : { labels: withoutLabels(described, values.length), classNames: undefined }
   const count = values.length / size
-  const samples = toSamples(name, values, shape)
+  const samples = toSamples(described, values)
   return ofSamples(
     { ...described, classNames: checked.classNames },
     samples,
@@ -91,8 +95,9 @@ export function fromArrays(options: ArraysOptions): Dataset {
 }
 
 /** Zeros in the place of labels. */
-function withoutLabels({ name, shape, classes, classNames }: Checked, values: number): Int32Array {
-  const size = sizeOf(shape)
+function withoutLabels(described: Checked, values: number): Int32Array {
+  const { name, classes, classNames } = described
+  const size = sampleFloats(described)
   expect(
     values % size === 0,
     () => `${name}: inputs must be samples of ${size} numbers each, got ${values}; check shape`,
@@ -114,11 +119,10 @@ function expectFloats(
   )
 }
 
-/** [N][C][H][W] → [N][H][W][C] */
+/** [N][C][H][W] → [N][H][W][C]; a frame like a sample */
 function toSamples(
-  name: string,
+  { name, shape, timeSteps = 1 }: Checked,
   values: Float32Array | Float64Array,
-  shape: InputShape,
 ): Float32Array {
   const [channels, height, width] = imageShape(shape)
   const [size, pixels] = [channels * height * width, height * width]
@@ -128,7 +132,11 @@ function toSamples(
       const from = n * size + i
       const value = values[from]
       if (!Number.isFinite(Math.fround(value)))
-        expect(false, () => `${name}: ${notFinite(value)} at index ${from}, in sample ${n}`)
+        expect(
+          false,
+          () =>
+            `${name}: ${notFinite(value)} at index ${from}, in sample ${Math.floor(n / timeSteps)}`,
+        )
       const c = Math.floor(i / pixels)
       samples[n * size + (i - c * pixels) * channels + c] = value
     }
@@ -160,18 +168,19 @@ function copyTargets(
 
 /** A data set of samples that are laid out already, [N][H][W][C], and checked. */
 export function ofSamples(
-  { name, shape, classes, classNames }: Checked,
+  { name, shape, timeSteps, classes, classNames }: Checked,
   samples: Float32Array,
   labels: Int32Array,
   targets: Float32Array | undefined,
 ): Dataset {
-  const size = sizeOf(shape)
+  const size = sampleFloats({ shape, timeSteps })
   const { length } = labels
   const outputs = targets ? targets.length / length : 0
   const dataset: Dataset = {
     name,
     length,
     shape,
+    timeSteps,
     classes,
     classNames,
     read(index, out) {
@@ -188,7 +197,7 @@ export function ofSamples(
       },
     },
   }
-  const described = { name, shape, classes, classNames }
+  const described = { name, shape, timeSteps, classes, classNames }
   const plain: PlainArrays = { kind: 'arrays', ...described, samples, labels, targets }
   return withPlain(dataset, () => plain)
 }

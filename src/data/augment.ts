@@ -1,11 +1,11 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
-import { checkBoolean, checkInteger, checkOptions, SpikewasmError } from '../errors.js'
+import { checkBoolean, checkInteger, checkOptions, expect, SpikewasmError } from '../errors.js'
 import { imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
 import { normalizationTable, normalize } from './bytes.js'
-import { type Dataset, expectDataset } from './dataset.js'
-import { type Plain, plainOf, withPlain } from './plain.js'
+import { type Dataset, expectDataset, sampleFloats } from './dataset.js'
+import { hashOf, type Plain, plainOf, withPlain } from './plain.js'
 import { copyRow, mirrorRow } from './rows.js'
 
 /** Steps of an augmentation, applied in this order. Each is off unless it is asked for. */
@@ -56,7 +56,7 @@ export const cifarAugmentation: AugmentOptions = {
 export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   expectDataset('augment: dataset', dataset)
   checkOptions('augment', options, ['crop', 'flip', 'autoAugment', 'cutout'])
-  const { pixels, name, length, shape, classes, classNames, targets } = dataset
+  const { pixels, name, length, shape, timeSteps, classes, classNames, targets, prepare } = dataset
   const { crop = 0, cutout = 0 } = options
   const flip = checkBoolean('augment.flip', options.flip, false)
   const auto = checkBoolean('augment.autoAugment', options.autoAugment, false)
@@ -68,6 +68,10 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     )
   checkInteger('augment.crop', crop, 0)
   checkInteger('augment.cutout', cutout, 0)
+  expect(
+    !auto || timeSteps === undefined,
+    () => `augment.autoAugment must be false for frames, got true for "${name}"; leave it out`,
+  )
   if (auto && (pixels.normalization.scale !== 255 || (channels !== 1 && channels !== 3))) {
     const got = `"${name}" with ${channels} channels of 0 … ${pixels.normalization.scale}`
     throw new SpikewasmError(
@@ -78,16 +82,23 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   const size: ImageSize = { height, width, channels }
   const table = normalizationTable(pixels.normalization, channels)
   const random = new RandomStream(Purpose.Augment)
-  const bufferA = new Uint8Array(channels * height * width)
+  const bufferA = new Uint8Array(sampleFloats(dataset))
   const bufferB = new Uint8Array(bufferA.length)
+  const frame = channels * height * width
+  /** The same part of both buffers for each frame; all frames change alike. */
+  const frames = Array.from({ length: timeSteps ?? 1 }, (_, t) =>
+    [bufferA, bufferB].map((buffer) => buffer.subarray(t * frame, (t + 1) * frame)),
+  )
 
   const augmented: Dataset = {
     name,
     length,
     shape,
+    timeSteps,
     classes,
     classNames,
     targets,
+    ...(prepare && { prepare: dataset.prepare!.bind(dataset) }),
     read(index, out, context) {
       if (!context) return dataset.read(index, out)
       if (out.length < bufferA.length)
@@ -101,12 +112,17 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
       if (crop > 0 || flip) {
         const dx = crop > 0 ? random.below(2 * crop + 1) - crop : 0
         const dy = crop > 0 ? random.below(2 * crop + 1) - crop : 0
-        shift(other, image, size, dx, dy, flip && random.below(2) === 1)
+        const mirror = flip && random.below(2) === 1
+        for (const [a, b] of frames) shift(b, a, size, dx, dy, mirror)
         image = bufferB
         other = bufferA
       }
       if (auto) image = autoAugment(image, other, size, random)
-      if (cutout > 0) blacken(image, size, random.below(width), random.below(height), cutout)
+      if (cutout > 0) {
+        const [x, y] = [random.below(width), random.below(height)]
+        for (let t = 0; t < frames.length; t++)
+          blacken(image.subarray(t * frame, (t + 1) * frame), size, x, y, cutout)
+      }
       normalize(out, image, 0, image.length, table, channels)
       return label
     },
@@ -116,7 +132,7 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     const of = plainOf(dataset)
     return of && { kind: 'augmented', of, options: sent }
   }
-  return withPlain(augmented, made, sent)
+  return withPlain(augmented, made, sent, hashOf(dataset))
 }
 
 /**

@@ -1,12 +1,20 @@
 /** Batches of a data set, gathered into arrays of the caller. */
-import { checkBoolean, checkInteger, checkOptions, describe, SpikewasmError } from '../errors.js'
-import { checkInputShape, sizeOf } from '../nn/value.js'
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+  SpikewasmError,
+} from '../errors.js'
+import { checkInputShape, imageShape } from '../nn/value.js'
 import { permutation } from '../random.js'
 import {
   type Dataset,
   expectDataset,
   MOST_CLASSES,
   type ReadContext,
+  sampleFloats,
   type TargetSource,
 } from './dataset.js'
 
@@ -52,12 +60,16 @@ export class Batches {
   /** Of the epoch; made when a batch of it is needed. */
   private order: Uint32Array | undefined
   private context: ReadContext | undefined
+  /** Of a sample whose steps are to lie inside its pixels: [T, pixels, channels]. */
+  private readonly inside: readonly [number, number, number] | undefined
 
   /** Starts at epoch 0. @throws SpikewasmError when an option is wrong or leaves no batch */
   constructor(
     /** Where the samples come from. */
     readonly dataset: Dataset,
     options: BatchesOptions,
+    /** @internal How frames lie in `images`: [T][H][W][C], or as a model's slots have them. */
+    layout: 'frames' | 'slots' = 'frames',
   ) {
     checkOptions('batches', options, ['batchSize', 'training', 'seed', 'dropLast'])
     const { batchSize, seed = 0 } = options
@@ -70,7 +82,12 @@ export class Batches {
     this.batchSize = batchSize
     this.training = checkBoolean('batches.training', options.training, false)
     this.seed = seed
-    this.sampleSize = sizeOf(checkInputShape(`the data ${dataset.name}: shape`, dataset.shape))
+    const shape = checkInputShape(`the data ${dataset.name}: shape`, dataset.shape)
+    const { timeSteps = 1 } = dataset
+    this.sampleSize = sampleFloats(dataset)
+    const [channels, height, width] = imageShape(shape)
+    const isInside = layout === 'slots' && timeSteps > 1
+    this.inside = isInside ? [timeSteps, height * width, channels] : undefined
     this.sample = new Float32Array(this.sampleSize)
     this.target = new Float32Array(dataset.targets?.size ?? 0)
     this.length = dropLast
@@ -93,15 +110,41 @@ export class Batches {
    */
   startEpoch(epoch: number): void {
     checkInteger('batches.startEpoch: epoch', epoch, 0)
-    if (!this.training) return
+    if (!this.training || epoch === this.context?.epoch) return
     this.order = undefined
     this.context = { seed: this.seed, epoch }
   }
 
   /**
+   * For data sets with a `prepare`: gets the samples of a batch, before `fill`. Others have none.
+   * @throws SpikewasmError when `batchIndex` is out of range
+   */
+  prepare(batchIndex: number): Promise<void> | undefined {
+    const { dataset, context } = this
+    if (!dataset.prepare) return undefined
+    const [begin, count] = this.rangeOf('prepare', batchIndex)
+    const order = this.orderOf()
+    const all = Array.from({ length: count }, (_, i) => order?.[begin + i] ?? begin + i)
+    return dataset.prepare(all, context)
+  }
+
+  /** The first place of a batch in the order of the epoch, and its samples. */
+  private rangeOf(method: string, batchIndex: number): [number, number] {
+    checkInteger(`batches.${method}: batchIndex`, batchIndex, 0, this.length - 1)
+    const begin = batchIndex * this.batchSize
+    return [begin, Math.min(this.batchSize, this.dataset.length - begin)]
+  }
+
+  private orderOf(): Uint32Array | undefined {
+    const { context, dataset } = this
+    if (context) this.order ??= permutation(dataset.length, context.seed, context.epoch)
+    return this.order
+  }
+
+  /**
    * Gathers batch `batchIndex` of the epoch.
    *
-   * @param images [B][H][W][C], normalised; places behind the last sample of the data set become 0
+   * @param images [B][H][W][C], of frames [B][T][H][W][C], normalised; places behind the last sample of the data set become 0
    * @param labels [B]; places behind the last sample become 0
    * @param targets [B][numbers of a sample], likewise; left out where they are not needed
    * @returns the number of samples: B, or less for the last batch
@@ -115,7 +158,7 @@ export class Batches {
     targets?: Float32Array,
   ): number {
     const { batchSize, sampleSize, sample, context, dataset } = this
-    checkInteger('batches.fill: batchIndex', batchIndex, 0, this.length - 1)
+    const [begin, count] = this.rangeOf('fill', batchIndex)
     if (images.length < batchSize * sampleSize || labels.length < batchSize) {
       const needed = `${batchSize * sampleSize} values and ${batchSize} labels`
       throw new RangeError(
@@ -124,10 +167,7 @@ export class Batches {
       )
     }
     const source = targets && this.targetsFor(targets)
-    if (context) this.order ??= permutation(dataset.length, context.seed, context.epoch)
-    const { order } = this
-    const begin = batchIndex * batchSize
-    const count = Math.min(batchSize, dataset.length - begin)
+    const order = this.orderOf()
     for (let i = 0; i < count; i++) {
       // Read into an array of one sample, then copied: a view into `images` would be a new object
       // for each sample.
@@ -136,13 +176,15 @@ export class Batches {
       // Checked here: an array of integers would cut 2.5 to 2.
       const isFree = dataset.targets !== undefined && dataset.classes === 0
       if (!isFree && !(Number.isInteger(label) && label >= 0 && label < dataset.classes)) {
+        expectNoPromise(dataset, label)
         const range = `labels must be integers from 0 to ${dataset.classes - 1}`
         throw new SpikewasmError(
           `the data ${dataset.name}: ${range}, got ${describe(label)} at index ${index}`,
         )
       }
       labels[i] = isFree ? 0 : label
-      images.set(sample, i * sampleSize)
+      if (this.inside) stepsInside(images, i * sampleSize, sample, ...this.inside)
+      else images.set(sample, i * sampleSize)
       if (targets && source) {
         source.read(index, this.target)
         targets.set(this.target, i * source.size)
@@ -167,4 +209,33 @@ export class Batches {
       )
     return source
   }
+}
+
+/** @throws SpikewasmError for what an async `read` gives */
+function expectNoPromise({ name }: Dataset, label: unknown): void {
+  const isPromise = typeof (label as PromiseLike<number> | undefined)?.then === 'function'
+  // It may fail later, when nobody listens.
+  if (isPromise) Promise.resolve(label).catch(() => undefined)
+  expect(
+    !isPromise,
+    () =>
+      `the data ${name}: read must give a label, got a promise; get samples in ` +
+      'prepare(indices), which is awaited before a batch is read, and take them from memory in read',
+  )
+}
+
+/** [T][pixels][channels] → [pixels][T][channels], from `to` on. */
+export function stepsInside(
+  out: Float32Array,
+  to: number,
+  sample: Float32Array,
+  steps: number,
+  pixels: number,
+  channels: number,
+): void {
+  for (let t = 0; t < steps; t++)
+    for (let p = 0, from = t * pixels * channels; p < pixels; p++) {
+      const at = to + (p * steps + t) * channels
+      for (let c = 0; c < channels; c++) out[at + c] = sample[from++]
+    }
 }

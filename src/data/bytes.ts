@@ -1,14 +1,14 @@
 /** Data sets from bytes in memory. */
 import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
-import { imageShape, sizeOf } from '../nn/value.js'
-import { checkRead, type Dataset, type Normalization } from './dataset.js'
+import { imageShape } from '../nn/value.js'
+import { checkRead, type Dataset, type Normalization, sampleFloats } from './dataset.js'
 import { checkClasses, checkDescribed, type Description, expectLabels } from './description.js'
 import { type Plain, sharedBytes, withPlain } from './plain.js'
 
 /** What `fromBytes` makes a data set of. */
 export interface BytesOptions extends Description {
   /**
-   * [N][H][W][C] ([N][L][C] of a series); must not change. It is not copied, but where a thread
+   * [N][H][W][C] ([N][L][C] of a series, [N][T][H][W][C] of frames); must not change. It is not copied, but where a thread
    * prepares batches for `fit`: that one has a copy, unless the bytes lie in a SharedArrayBuffer.
    */
   readonly images: Uint8Array
@@ -30,7 +30,10 @@ export interface PlainBytes extends Plain, BytesOptions {
  */
 export function fromBytes(options: BytesOptions): Dataset {
   const own = ['images', 'normalization']
-  checkOptions('fromBytes', options, ['name', 'shape', 'labels', 'classes', 'classNames', ...own])
+  checkOptions('fromBytes', options, [
+    ...['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames'],
+    ...own,
+  ])
   const { images, name = 'bytes' } = options
   const described = checkDescribed('fromBytes', options, name)
   expect(
@@ -38,16 +41,17 @@ export function fromBytes(options: BytesOptions): Dataset {
     () => `${name}: images must be a Uint8Array, got ${describe(images)}`,
   )
   expectLabels(name, options.labels)
-  const { shape, classes } = described
+  const { shape, timeSteps, classes } = described
   const [channels] = imageShape(shape)
   const { labels, classNames } = checkClasses(described, options.labels, images.length)
-  const size = sizeOf(shape)
+  const size = sampleFloats(described)
   const normalization = checkNormalization(options.normalization, channels)
   const table = normalizationTable(normalization, channels)
   const dataset: Dataset = {
     name,
     length: labels.length,
     shape,
+    timeSteps,
     classes,
     classNames,
     read(index, out) {
@@ -67,7 +71,7 @@ export function fromBytes(options: BytesOptions): Dataset {
   }
   return withPlain(dataset, (): PlainBytes => {
     // What else the caller's object has may not be sent to a thread.
-    const of = { name, labels, shape, classes, classNames, normalization }
+    const of = { name, labels, shape, timeSteps, classes, classNames, normalization }
     return { kind: 'bytes', images: sharedBytes(images), ...of }
   })
 }

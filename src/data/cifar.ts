@@ -64,10 +64,19 @@ const CIFAR100: Flavour = {
  * are read from `batches.meta.txt` if it is there.
  *
  * @param path the archive `cifar-10-binary.tar.gz` (packed or not), the folder with the files, or a
- *   folder that holds either
+ *   folder that holds either; also a folder with `train/airplane/*.jpg` and so on
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
-export function cifar10(path: string): Promise<Split> {
+export async function cifar10(path: string): Promise<Split> {
+  // As jpg files in a folder for each class, whose names are in the order of the labels.
+  if (
+    typeof path === 'string' &&
+    (await kindOfPath(join(path, 'train', 'airplane'))) === 'folder'
+  ) {
+    const { mean, std } = CIFAR10.normalization
+    const { imageFolder } = await import('./pictures/folder.js')
+    return imageFolder(path, { size: [32, 32], mean, std }, 'cifar10')
+  }
   return readSplit(path, CIFAR10)
 }
 

@@ -1,7 +1,7 @@
 /** What a training loop needs of a data set, and parts of data sets. */
 import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
-import type { InputShape } from '../nn/value.js'
-import { changesOf, type Plain, plainOf, withPlain } from './plain.js'
+import { type InputShape, sizeOf } from '../nn/value.js'
+import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 
 /** More classes than any data set has; each costs memory before anything else is known. */
 export const MOST_CLASSES = 1 << 16
@@ -18,6 +18,12 @@ export interface Dataset {
   /** Sizes of one sample: [C, H, W] of an image, [C, L] of a series, [features] of a vector. */
   readonly shape: InputShape
   /**
+   * T, where a sample is a series of frames, an input for each time step: an integer from 1 to
+   * 4,096. Models for it are compiled with `frames: true` and the same `timeSteps`. Absent where a
+   * sample is one input, which is shown at every step.
+   */
+  readonly timeSteps?: number
+  /**
    * Number of classes, at most 65,536; labels are 0 … classes − 1. 0 where samples have targets and
    * no labels.
    */
@@ -29,15 +35,21 @@ export interface Dataset {
   /** Numbers that a network is to give for each sample, for regression (`mse`). */
   readonly targets?: TargetSource
   /**
-   * Writes sample `index`, normalised, into `out` ([H][W][C], C·H·W numbers; of a series [L][C])
-   * and returns its label, 0 where there are no labels. The same arguments always give the same
-   * numbers.
+   * Writes sample `index`, normalised, into `out` ([H][W][C], C·H·W numbers; of a series [L][C];
+   * of frames [T][H][W][C]) and returns its label, 0 where there are no labels. The same arguments
+   * always give the same numbers. All of `out` is written.
    *
    * @param index integer from 0 to length − 1
    * @param context present in training. A data set that augments does so then, with random numbers
    *   that depend on the context and the index alone.
    */
   read(index: number, out: Float32Array, context?: ReadContext): number
+  /**
+   * Where samples take time to get, from a network or a disk: gets these, so that `read` finds them
+   * in memory. It is awaited before the samples of a batch are read, and a batch's are asked for at
+   * once. What was got before may be let go of. Absent where `read` needs nothing before.
+   */
+  prepare?(indices: readonly number[], context?: ReadContext): Promise<void>
 }
 
 /** Tells `read` that it is for training, and with which random numbers. */
@@ -70,7 +82,7 @@ export interface Normalization {
 export interface PixelSource {
   /** How these bytes become the numbers of the data set. */
   readonly normalization: Normalization
-  /** Writes sample `index` as bytes into `out` ([H][W][C]) and returns its label. */
+  /** Writes sample `index` as bytes into `out`, laid out as by `Dataset.read`; its label. */
   read(index: number, out: Uint8Array): number
 }
 
@@ -81,6 +93,13 @@ export interface TargetSource {
   /** Writes the numbers of sample `index` into `out`, which has room for `size`. */
   read(index: number, out: Float32Array): void
 }
+
+/** More time steps than any model takes. */
+export const MOST_STEPS = 4096
+
+/** Numbers of a sample, all its frames together. */
+export const sampleFloats = ({ shape, timeSteps = 1 }: Pick<Dataset, 'shape' | 'timeSteps'>) =>
+  sizeOf(shape) * timeSteps
 
 /** What `subset` and `slice` make, as plain data. */
 export interface PlainSubset extends Plain {
@@ -97,6 +116,8 @@ export function expectDataset(name: string, data: Dataset): void {
     () => `${name} must be a data set, from fromArrays for example, got ${describe(data)}`,
   )
   checkInteger(`${name} ${data.name}: length`, data.length, 0)
+  if (data.timeSteps !== undefined)
+    checkInteger(`${name} ${data.name}: timeSteps`, data.timeSteps, 1, MOST_STEPS)
 }
 
 /**
@@ -113,17 +134,25 @@ export function subset(dataset: Dataset, limit: number): Dataset {
 
 /** Samples first … first + limit − 1 of a data set, which has them. */
 export function slice(dataset: Dataset, first: number, limit: number): Dataset {
-  const { name, shape, classes, classNames, pixels, targets } = dataset
+  const { name, shape, timeSteps, classes, classNames, pixels, targets, prepare } = dataset
   const part: Dataset = {
     name,
     length: limit,
     shape,
+    timeSteps,
     classes,
     classNames,
     read(index, out, context) {
       checkIndex(name, index, limit)
       return dataset.read(first + index, out, context)
     },
+    ...(prepare && {
+      prepare: (indices: readonly number[], context?: ReadContext) =>
+        dataset.prepare!(
+          indices.map((index) => first + index),
+          context,
+        ),
+    }),
     pixels: pixels && {
       normalization: pixels.normalization,
       read(index, out) {
@@ -143,7 +172,8 @@ export function slice(dataset: Dataset, first: number, limit: number): Dataset {
     const of = plainOf(dataset)
     return of && { kind: 'subset', of, first, limit }
   }
-  return withPlain(part, made, changesOf(dataset))
+  const hash = hashOf(dataset)
+  return withPlain(part, made, changesOf(dataset), hash && (() => `${hash()} ${first} ${limit}`))
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What data sets in memory are described by: checked and copied, so that nothing changes later. */
 import { checkInteger, describe, expect } from '../errors.js'
 import { checkInputShape, type InputShape } from '../nn/value.js'
-import { checkLabels, MOST_CLASSES } from './dataset.js'
+import { checkLabels, MOST_CLASSES, MOST_STEPS, sampleFloats } from './dataset.js'
 
 /** What every data set in memory is described by. */
 export interface Description {
@@ -9,6 +9,8 @@ export interface Description {
   readonly name?: string
   /** Sizes of one sample: [C, H, W] of an image, [C, L] of a series, [features] of a vector. */
   readonly shape: InputShape
+  /** T, where a sample is a series of frames; 1 to 4,096. Absent where it is one input. */
+  readonly timeSteps?: number
   /** Number of classes, at most 65,536; labels are 0 … classes − 1. */
   readonly classes: number
   /** A name for each class, in the order of the labels. */
@@ -23,11 +25,13 @@ export interface Checked extends Description {
 /** @throws SpikewasmError for a name or a shape that is none */
 export function checkDescribed(
   maker: string,
-  { shape, classes, classNames }: Description,
+  { shape, timeSteps, classes, classNames }: Description,
   name: string,
 ): Checked {
   expect(typeof name === 'string', () => `${maker}.name must be a text, got ${describe(name)}`)
-  return { name, shape: checkInputShape(`${name}: shape`, shape), classes, classNames }
+  if (timeSteps !== undefined) checkInteger(`${name}: timeSteps`, timeSteps, 1, MOST_STEPS)
+  const checked = checkInputShape(`${name}: shape`, shape)
+  return { name, shape: checked, timeSteps, classes, classNames }
 }
 
 /** @throws SpikewasmError unless it is an array of numbers */
@@ -41,16 +45,17 @@ export function expectLabels(name: string, labels: unknown): asserts labels is A
  * @throws SpikewasmError when sizes do not fit together or a label is out of range
  */
 export function checkClasses(
-  { name, shape, classes, classNames }: Checked,
+  { name, shape, timeSteps, classes, classNames }: Checked,
   labels: ArrayLike<number>,
   values: number,
 ): { labels: Int32Array; classNames: readonly string[] | undefined } {
   checkInteger(`${name}: classes`, classes, 1, MOST_CLASSES)
-  const needed = labels.length * shape.reduce((a, b) => a * b, 1)
+  const needed = labels.length * sampleFloats({ shape, timeSteps })
   expect(
     values === needed,
     () =>
-      `${name}: images must have ${labels.length} labels × ${shape.join(' × ')} = ${needed} ` +
+      `${name}: images must have ${labels.length} labels × ` +
+      `${[...(timeSteps === undefined ? [] : [timeSteps]), ...shape].join(' × ')} = ${needed} ` +
       `values, got ${values}; check shape and labels`,
   )
   expect(

@@ -23,6 +23,7 @@ interface Note {
   readonly targets: unknown
   readonly plain: () => Plain | undefined
   readonly changes: object | undefined
+  readonly hash: (() => string) | undefined
 }
 
 const notes = new WeakMap<object, Note>()
@@ -31,15 +32,17 @@ const notes = new WeakMap<object, Note>()
  * Notes how a data set can be made again.
  * @param plain is called when the data set is to be sent; undefined where what it reads from cannot
  * @param changes how samples change from epoch to epoch, as plain data; default: they do not
+ * @param hash what stands for all samples, where reading them takes long; default: they themselves
  * @returns the data set
  */
 export function withPlain<D extends Readable>(
   dataset: D,
   plain: Note['plain'],
   changes?: object,
+  hash?: () => string,
 ): D {
   const { pixels, targets } = dataset
-  notes.set(dataset.read, { pixels: pixels?.read, targets: targets?.read, plain, changes })
+  notes.set(dataset.read, { pixels: pixels?.read, targets: targets?.read, plain, changes, hash })
   return dataset
 }
 
@@ -48,6 +51,10 @@ export function withPlain<D extends Readable>(
  * cannot be known.
  */
 export const changesOf = ({ read }: Readable): object | undefined => notes.get(read)?.changes
+
+/** What stands for all samples of a data set of this package; undefined where they do. */
+export const hashOf = (dataset: Readable): (() => string) | undefined =>
+  isOurs(dataset) ? notes.get(dataset.read)?.hash : undefined
 
 /** Whether a data set is as its maker in this package has made it. */
 export const isOurs = (dataset: Readable): boolean => {

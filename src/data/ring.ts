@@ -1,28 +1,35 @@
 /**
- * Memory in which one thread lays batches down and another takes them up, in the order of their
- * numbers. Batch n lies in slot n mod `SLOTS`. All words are read and written by `Atomics`.
+ * Memory in which threads lay batches down and another takes them up, in the order of their
+ * numbers. Batch n lies in slot n mod (number of slots). All words are read and written by
+ * `Atomics`.
  */
-
-/** Batches that are made ahead. */
-const SLOTS = 2
 
 enum Word {
   /** Batches that the other side has taken or made itself: the number of the one it needs next. */
   Taken = 0,
-  /** One more than the number of the batch that is being made. */
-  Making = 1,
-  /** One more than the number of the batch that could not be made. */
-  Failed = 2,
+  /** The number of the first batch that nobody has begun. */
+  Next = 1,
   /** One more than the number of the batch that the other side waits for. */
-  Wanted = 3,
-  /** Slots: one more than the number of the batch that lies there. */
-  Ready = 4,
+  Wanted = 2,
+  /** Words before those of the slots. */
+  Count = 3,
+}
+
+/** Words of each slot. */
+enum SlotWord {
+  /** One more than the number of the batch that lies there. */
+  Ready = 0,
+  /** One more than the number of the batch that could not be made. */
+  Failed = 1,
+  /** Whether a thread writes there. */
+  Busy = 2,
+  Count = 3,
 }
 
 /** What both sides have. */
 export interface RingMemory {
   readonly words: Int32Array
-  /** [slot][B · C · H · W] */
+  /** [slot][numbers of a batch's samples] */
   readonly images: Float32Array
   /** [slot][B] */
   readonly labels: Int32Array
@@ -35,30 +42,46 @@ export type BatchState = 'ready' | 'making' | 'failed' | 'not begun'
 
 const shared = (words: number): SharedArrayBuffer => new SharedArrayBuffer(4 * words)
 
-/** @param targetSize numbers that are wanted of a sample; 0 where there are labels alone */
-export function makeRing(batchSize: number, sampleSize: number, targetSize = 0): RingMemory {
+/**
+ * @param targetSize numbers that are wanted of a sample; 0 where there are labels alone
+ * @param slots batches that are made ahead: one for each thread, and one that is ready
+ */
+export function makeRing(
+  batchSize: number,
+  sampleSize: number,
+  targetSize = 0,
+  slots = 2,
+): RingMemory {
   return {
-    words: new Int32Array(shared(Word.Ready + SLOTS)),
-    images: new Float32Array(shared(SLOTS * batchSize * sampleSize)),
-    labels: new Int32Array(shared(SLOTS * batchSize)),
-    targets: new Float32Array(shared(SLOTS * batchSize * targetSize)),
+    words: new Int32Array(shared(Word.Count + slots * SlotWord.Count)),
+    images: new Float32Array(shared(slots * batchSize * sampleSize)),
+    labels: new Int32Array(shared(slots * batchSize)),
+    targets: new Float32Array(shared(slots * batchSize * targetSize)),
   }
 }
 
 /** Either side of the memory. */
 export class Ring {
-  constructor(readonly memory: RingMemory) {}
+  private readonly slots: number
+
+  constructor(readonly memory: RingMemory) {
+    this.slots = (memory.words.length - Word.Count) / SlotWord.Count
+  }
 
   get bytes(): number {
     return Object.values(this.memory).reduce((sum, { byteLength }) => sum + byteLength, 0)
   }
 
+  private wordOf(batch: number, word: SlotWord): number {
+    return Word.Count + (batch % this.slots) * SlotWord.Count + word
+  }
+
   /** The place of a batch. */
   slot(batch: number): { images: Float32Array; labels: Int32Array; targets?: Float32Array } {
     const { images, labels, targets } = this.memory
-    const at = batch % SLOTS
-    const [size, count] = [images.length / SLOTS, labels.length / SLOTS]
-    const wanted = targets.length / SLOTS
+    const at = batch % this.slots
+    const [size, count] = [images.length / this.slots, labels.length / this.slots]
+    const wanted = targets.length / this.slots
     return {
       images: images.subarray(at * size, (at + 1) * size),
       labels: labels.subarray(at * count, (at + 1) * count),
@@ -66,28 +89,46 @@ export class Ring {
     }
   }
 
-  /** Of the side that makes: the first batch from `next` on that is of use; waits for its slot. */
-  awaitRoom(next: number): number {
+  /**
+   * Of a side that makes: begins the next batch that nobody has begun and that is of use; waits
+   * for room.
+   */
+  begin(): number {
     const { words } = this.memory
     for (;;) {
+      const next = Atomics.load(words, Word.Next)
       const taken = Atomics.load(words, Word.Taken)
-      if (next < taken + SLOTS) return Math.max(next, taken)
-      Atomics.wait(words, Word.Taken, taken)
+      const batch = Math.max(next, taken)
+      if (batch >= taken + this.slots) Atomics.wait(words, Word.Taken, taken)
+      else if (Atomics.compareExchange(words, Word.Next, next, batch + 1) === next) return batch
     }
   }
 
-  making(batch: number): void {
-    Atomics.store(this.memory.words, Word.Making, batch + 1)
-  }
-
-  /** @returns whether the other side waits for it */
-  made(batch: number): boolean {
-    Atomics.store(this.memory.words, Word.Ready + (batch % SLOTS), batch + 1)
-    return Atomics.load(this.memory.words, Word.Wanted) === batch + 1
-  }
-
-  failed(batch: number): void {
-    Atomics.store(this.memory.words, Word.Failed, batch + 1)
+  /**
+   * Makes a batch that was begun, once nobody else writes in its slot; not where the other side
+   * has gone on meanwhile, since the slot may then be of a later batch.
+   *
+   * @param make fills the slot; where it throws, the batch counts as one that cannot be made
+   * @returns whether the other side waits for what has become of it
+   */
+  make(batch: number, make: () => void): boolean {
+    const { words } = this.memory
+    const busy = this.wordOf(batch, SlotWord.Busy)
+    while (Atomics.compareExchange(words, busy, 0, 1) !== 0) Atomics.wait(words, busy, 1)
+    try {
+      if (Atomics.load(words, Word.Taken) > batch) return false
+      let outcome = SlotWord.Ready
+      try {
+        make()
+      } catch {
+        outcome = SlotWord.Failed
+      }
+      Atomics.store(words, this.wordOf(batch, outcome), batch + 1)
+    } finally {
+      Atomics.store(words, busy, 0)
+      Atomics.notify(words, busy)
+    }
+    return Atomics.load(words, Word.Wanted) === batch + 1
   }
 
   /** Of the side that takes: it goes on to a batch, and needs none before it. */
@@ -96,12 +137,19 @@ export class Ring {
       Atomics.notify(this.memory.words, Word.Taken)
   }
 
-  /** What there is of a batch; who asks waits for it then. */
+  /**
+   * What there is of a batch; who asks waits for it then. One that nobody has begun is for who
+   * asks to make: no thread begins it any more.
+   */
   want(batch: number): BatchState {
     const { words } = this.memory
     Atomics.store(words, Word.Wanted, batch + 1)
-    if (Atomics.load(words, Word.Ready + (batch % SLOTS)) === batch + 1) return 'ready'
-    if (Atomics.load(words, Word.Failed) === batch + 1) return 'failed'
-    return Atomics.load(words, Word.Making) === batch + 1 ? 'making' : 'not begun'
+    for (;;) {
+      if (Atomics.load(words, this.wordOf(batch, SlotWord.Ready)) === batch + 1) return 'ready'
+      if (Atomics.load(words, this.wordOf(batch, SlotWord.Failed)) === batch + 1) return 'failed'
+      const next = Atomics.load(words, Word.Next)
+      if (next > batch) return 'making'
+      if (Atomics.compareExchange(words, Word.Next, next, batch + 1) === next) return 'not begun'
+    }
   }
 }

@@ -1,17 +1,17 @@
-/** The other side of `BatchThread`: makes one batch after another, as far as there is room. */
+/** The other side of `BatchThreads`: makes one batch after another, as far as there is room. */
 
 import type { MessagePort } from 'node:worker_threads'
 import { expectFinite } from '../errors.js'
 import { Batches, type BatchesOptions } from './batches.js'
 import type { Dataset } from './dataset.js'
-import { openPlain } from './open.js'
+import { loadMaker, openPlain } from './open.js'
 import type { Plain } from './plain.js'
 import { Ring, type RingMemory } from './ring.js'
 
 export interface BatchTask {
   readonly plain: Plain
   /** What takes the place of the plain data's own. */
-  readonly described: Pick<Dataset, 'name' | 'length' | 'shape' | 'classes'>
+  readonly described: Pick<Dataset, 'name' | 'length' | 'shape' | 'timeSteps' | 'classes'>
   readonly options: BatchesOptions
   readonly epochs: number
   readonly ring: RingMemory
@@ -19,33 +19,38 @@ export interface BatchTask {
 }
 
 /**
- * Returns when all batches are made. One that cannot be made ends it, without an error: who needs
- * that batch makes it once more, and has the error where it can be caught.
+ * Returns when all batches are begun. One that cannot be made is left to who needs it, without an
+ * error: it makes that batch once more, and has the error where it can be caught. So does who needs
+ * a batch of data that cannot be opened here.
  */
-export default function makeBatches(task: BatchTask): void {
+export default async function makeBatches(task: BatchTask): Promise<void> {
   const { port } = task
   const ring = new Ring(task.ring)
-  let batch = 0
   try {
-    const dataset: Dataset = { ...openPlain(task.plain), ...task.described }
-    const batches = new Batches(dataset, task.options)
+    const batches = await open(task)
+    if (batches === undefined) return
     const total = task.epochs * batches.length
-    let epoch = 0
-    for (batch = ring.awaitRoom(0); batch < total; batch = ring.awaitRoom(batch + 1)) {
-      ring.making(batch)
-      const now = Math.floor(batch / batches.length)
-      if (now !== epoch) batches.startEpoch(now)
-      epoch = now
-      const { images, labels, targets } = ring.slot(batch)
-      const count = batches.fill(batch % batches.length, images, labels, targets)
-      expectFinite(dataset.name, images, images.length / labels.length, count)
-      if (targets) expectFinite(dataset.name, targets, targets.length / labels.length, count)
-      if (ring.made(batch)) port.postMessage(batch)
+    for (let batch = ring.begin(); batch < total; batch = ring.begin()) {
+      const wanted = ring.make(batch, () => {
+        batches.startEpoch(Math.floor(batch / batches.length))
+        const { images, labels, targets } = ring.slot(batch)
+        const count = batches.fill(batch % batches.length, images, labels, targets)
+        const { name } = batches.dataset
+        expectFinite(name, images, images.length / labels.length, count)
+        if (targets) expectFinite(name, targets, targets.length / labels.length, count)
+      })
+      if (wanted) port.postMessage(batch)
     }
-  } catch {
-    ring.failed(batch)
-    port.postMessage(batch)
   } finally {
     port.close()
+  }
+}
+
+async function open({ plain, described, options }: BatchTask): Promise<Batches | undefined> {
+  try {
+    await loadMaker(plain)
+    return new Batches({ ...openPlain(plain), ...described }, options, 'slots')
+  } catch {
+    return undefined
   }
 }

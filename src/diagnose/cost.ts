@@ -17,9 +17,9 @@ const MEASURE_MS = 250
  */
 export async function measureCost(
   model: Model,
-  fill: (slot: ReturnType<Session['slot']>) => void,
+  fill: (slot: ReturnType<Session['slot']>) => Promise<void>,
 ): Promise<Omit<Cost, 'method' | 'timeSteps'>> {
-  fill(model.session.slot(0))
+  await fill(model.session.slot(0))
   const step = (): Promise<unknown> => model.session.run('train', 0, model.batchSize, 0)
   await timeRepeated(step, WARM_UP_MS)
   const stepMs = median(await timeRepeated(step, MEASURE_MS))

@@ -36,7 +36,10 @@ export interface DiagnoseOptions {
   readonly data: Split
   /** Name of the network in reports; default 'network'. */
   readonly name?: string
-  /** T, each an integer 1…255 (1…32 with online methods); default 1, 2, 4, 8, 16. */
+  /**
+   * T, each an integer 1…255 (1…32 with online methods); default 1, 2, 4, 8, 16. Of data with
+   * frames the number of frames alone.
+   */
   readonly timeSteps?: readonly number[]
   /** Methods whose cost is measured; default all. */
   readonly methods?: readonly Variant[]
@@ -76,7 +79,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     network,
     data,
     name = 'network',
-    timeSteps = [1, 2, 4, 8, 16],
+    timeSteps = data.train.timeSteps === undefined ? [1, 2, 4, 8, 16] : [data.train.timeSteps],
     methods = variantNames,
     batchSize = 32,
     steps = 200,
@@ -105,9 +108,19 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
       'diagnose.batchSize must be at most the number of training samples, ' +
       `${data.train.length}, got ${batchSize}`,
   )
-  const input = data.train.shape
+  const { shape: input, timeSteps: frames } = data.train
+  expect(
+    frames === undefined || (timeSteps.length === 1 && timeSteps[0] === frames),
+    () =>
+      `diagnose.timeSteps must be [${frames}], the frames of a sample of ${data.train.name}, got ` +
+      `[${timeSteps.join(', ')}]; leave it out`,
+  )
   const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
-    compile(module, { input, batchSize, threads, seed, timeSteps: T, inspect, ...variants[method] })
+    compile(module, {
+      ...{ input, batchSize, threads, seed, timeSteps: T, inspect },
+      ...(frames === undefined ? {} : { frames: true }),
+      ...variants[method],
+    })
   const buildReference = (T: number): Promise<Model> =>
     build(withoutRandomness(network()), T, claimed.reference, true)
   const buildCompared = (T: number): Promise<Model> =>
@@ -205,7 +218,7 @@ async function train({
       points.push({ step, a1: last.a1, a2: last.a2, a3: last.a3 })
     }
     if (step === steps) break
-    fill(step, bptt.session.slot(0))
+    await fill(step, bptt.session.slot(0))
     await bptt.session.run('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
     const problem = nonFinite(bptt.session, 0)
     if (problem !== undefined)
@@ -219,13 +232,14 @@ async function train({
 }
 
 /** Writes a batch, counted over all epochs, into a slot. */
-type Fill = (batch: number, slot: ReturnType<Session['slot']>) => void
+type Fill = (batch: number, slot: ReturnType<Session['slot']>) => Promise<void>
 
 /** Full batches without end, in a new order each epoch. */
 function stream(data: Dataset, batchSize: number, seed: number): Fill {
-  const batches = new Batches(data, { batchSize, training: true, seed, dropLast: true })
-  return (batch, { images, labels }) => {
+  const batches = new Batches(data, { batchSize, training: true, seed, dropLast: true }, 'slots')
+  return async (batch, { images, labels }) => {
     batches.startEpoch(Math.floor(batch / batches.length))
+    await batches.prepare(batch % batches.length)
     batches.fill(batch % batches.length, images, labels)
   }
 }

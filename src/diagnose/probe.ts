@@ -25,7 +25,7 @@ export interface Probe extends Omit<Point, 'step'> {
 export async function probe(
   bptt: Model,
   rate: Model,
-  fill: (batch: number, slot: ReturnType<Session['slot']>) => void,
+  fill: (batch: number, slot: ReturnType<Session['slot']>) => Promise<void>,
   batches: number,
 ): Promise<Probe> {
   rate.loadStateDict(bptt.stateDict())
@@ -36,7 +36,7 @@ export async function probe(
   const weights = new Set<string>()
   for (let batch = 0; batch < batches; batch++) {
     for (const model of [bptt, rate]) {
-      fill(batch, model.session.slot(0))
+      await fill(batch, model.session.slot(0))
       await model.session.run('gradients', 0, model.batchSize)
     }
     const assumptions = bptt.diagnostics()

@@ -46,12 +46,19 @@ export async function evaluateNet(
 ): Promise<NetEvaluation> {
   checkOptions('evaluateNet', options, ['limit', 'signal', 'onProgress'])
   checkSignal('evaluateNet.signal', options.signal)
-  checkData(net, data)
+  checkData(net, data, 'or steps')
   const { limit = data.length, signal, onProgress } = options
   checkInteger('evaluateNet.limit', limit, 1)
   const count = Math.min(limit, data.length)
-  const fill = sampleFiller(net, data)
-  const show = shower(net)
+  const size = net.input.length
+  const stepwise = net.info.mode === 'step' && data.timeSteps !== undefined
+  const frames = framesFor(net, stepwise ? net.info.timeSteps : 0)
+  const fill = stepwise
+    ? sampleFiller({ info: { ...net.info, mode: 'infer', frames: true }, input: frames }, data)
+    : sampleFiller(net, data)
+  const show = stepwise
+    ? stepper(net, (t) => frames.subarray(t * size, (t + 1) * size))
+    : shower(net)
   let correct = 0
   let paused = Number.NEGATIVE_INFINITY
   for (let index = 0; index < count; index++) {
@@ -61,6 +68,8 @@ export async function evaluateNet(
       signal?.throwIfAborted()
       paused = performance.now()
     }
+    const preparing = data.prepare?.([index])
+    if (preparing) await preparing
     const label = fill(index)
     show()
     if (net.predictedClass() === label) correct++
@@ -70,7 +79,7 @@ export async function evaluateNet(
 }
 
 /** @throws SpikewasmError when shape or classes do not match the file's */
-export function checkData(net: Pick<Net, 'info'>, data: Dataset): void {
+export function checkData(net: Pick<Net, 'info'>, data: Dataset, stepwise?: 'or steps'): void {
   expect(
     typeof net?.info === 'object',
     () =>
@@ -92,6 +101,15 @@ export function checkData(net: Pick<Net, 'info'>, data: Dataset): void {
       `the data ${data.name} must have ${info.classes} classes, as the exported network gives, ` +
       `got ${data.classes}; choose the data set that it was trained on`,
   )
+  const { timeSteps } = data
+  const inSteps = stepwise !== undefined && info.mode === 'step'
+  expect(
+    timeSteps === undefined || ((info.frames || inSteps) && info.timeSteps === timeSteps),
+    () =>
+      `the data ${data.name} gives ${timeSteps} frames a sample, the exported network takes ` +
+      `${info.frames || inSteps ? `${info.timeSteps} frames` : 'one image'}; export the model ` +
+      'that was trained on frames, or choose other data',
+  )
   expect(data.length > 0, () => `the data ${data.name} must have samples, got none`)
 }
 
@@ -99,16 +117,30 @@ export function checkData(net: Pick<Net, 'info'>, data: Dataset): void {
 function shower(net: Net): () => void {
   if (net.info.mode !== 'step') return () => net.infer()
   const image = net.input.slice()
+  const show = stepper(net, () => image)
   return () => {
     // The input need not survive a step.
     image.set(net.input)
+    show()
+  }
+}
+
+/** Runs the network step by step, from rest. */
+function stepper(net: Net, frame: (t: number) => Float32Array | Uint8Array): () => void {
+  return () => {
     net.reset()
     for (let t = 0; t < net.info.timeSteps; t++) {
-      net.input.set(image)
+      net.input.set(frame(t))
       net.step()
     }
   }
 }
+
+/** Room for the frames of a sample, of the type that a network takes. */
+const framesFor = ({ input }: Net, timeSteps: number): Float32Array | Uint8Array =>
+  input instanceof Uint8Array
+    ? new Uint8Array(timeSteps * input.length)
+    : new Float32Array(timeSteps * input.length)
 
 /** @returns what writes a sample into the network's input, [C][H][W], and gives its label */
 export function sampleFiller(
@@ -116,12 +148,15 @@ export function sampleFiller(
   data: Dataset,
 ): (index: number) => number {
   const [channels, height, width] = info.input
-  const size = channels * height * width
+  const frame = channels * height * width
+  const given = data.timeSteps ?? 1
+  const size = given * frame
   const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1
   const write = (sample: ArrayLike<number>): void => {
-    for (let c = 0, o = 0; c < channels; c++)
-      for (let p = 0; p < height * width; p++) input[o++] = sample[p * channels + c]
-    for (let t = 1; t < frames; t++) input.copyWithin(t * size, 0, size)
+    for (let t = 0, o = 0; t < given; t++)
+      for (let c = 0; c < channels; c++)
+        for (let p = 0; p < height * width; p++) input[o++] = sample[t * frame + p * channels + c]
+    for (let t = given; t < frames; t++) input.copyWithin(t * frame, 0, frame)
   }
   const { pixels } = data
   if (info.inputType === 'u8' && pixels) {

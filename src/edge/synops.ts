@@ -1,6 +1,8 @@
 /** Synaptic operations: additions of a weight because a neuron before it fired. */
 
 import type { Graph, GraphNode } from '../graph/trace.js'
+import { fires } from '../nn/layers/kinds.js'
+import { sizeOf } from '../nn/value.js'
 
 /**
  * Synaptic operations of one inference.
@@ -21,12 +23,10 @@ export function synapticOperations(
 ): number {
   let sum = 0
   for (const { layer, shape, inputs } of graph.nodes) {
-    if (layer?.kind !== 'conv2d' && layer?.kind !== 'linear') continue
+    if (layer?.kind !== 'conv2d' && layer?.kind !== 'conv1d' && layer?.kind !== 'linear') continue
     const [c, h, w] = graph.nodes[inputs[0]].shape
     const each =
-      layer.kind === 'linear'
-        ? c * h * w
-        : (c / layer.groups) * layer.kernelSize[0] * layer.kernelSize[1]
+      layer.kind === 'linear' ? c * h * w : (c / layer.groups) * sizeOf([layer.kernelSize].flat())
     const steps = !frames && isStill(graph, inputs[0]) ? 1 : timeSteps
     const share = rates === undefined ? 1 : shareOf(graph, inputs[0], rates)
     sum += shape[0] * shape[1] * shape[2] * each * steps * share
@@ -37,13 +37,14 @@ export function synapticOperations(
 /** Whether a node's values are the same at every step: no neuron is before it. */
 function isStill(graph: Graph, index: number): boolean {
   const { kind, inputs } = graph.nodes[index]
-  return kind !== 'neuron' && inputs.every((input) => isStill(graph, input))
+  const remembers = kind === 'neuron' || kind === 'cell'
+  return !remembers && inputs.every((input) => isStill(graph, input))
 }
 
 /** Share of a node's values that are not zero, 0 … 1, at most. */
 function shareOf(graph: Graph, index: number, rates: Readonly<Record<string, number>>): number {
   const node = graph.nodes[index]
-  if (node.kind === 'neuron') return rates[node.name] ?? 1
+  if (fires(node.layer)) return rates[node.name] ?? 1
   const shares = node.inputs.map((input) => shareOf(graph, input, rates))
   switch (node.kind) {
     case 'add':
@@ -51,13 +52,23 @@ function shareOf(graph: Graph, index: number, rates: Readonly<Record<string, num
         1,
         shares.reduce((a, b) => a + b, 0),
       )
+    case 'concat': {
+      const values = node.inputs.map((input) => sizeOf(graph.nodes[input].shape))
+      return shares.reduce((sum, share, i) => sum + share * values[i], 0) / sizeOf(node.shape)
+    }
     case 'flatten':
+    case 'delay':
     case 'dropout':
     case 'identity':
     case 'scale':
       return shares[0]
+    case 'avgPool1d':
     case 'avgPool2d':
+    case 'sumPool1d':
+    case 'sumPool2d':
+    case 'maxPool1d':
     case 'maxPool2d':
+    case 'adaptiveAvgPool1d':
     case 'adaptiveAvgPool2d':
       return Math.min(1, shares[0] * windowOf(node, graph.nodes[node.inputs[0]]))
     default:
@@ -68,7 +79,9 @@ function shareOf(graph: Graph, index: number, rates: Readonly<Record<string, num
 
 /** Values of a window of a pooling. */
 function windowOf({ layer, shape }: GraphNode, before: GraphNode): number {
-  if (layer?.kind === 'avgPool2d' || layer?.kind === 'maxPool2d')
-    return layer.kernelSize[0] * layer.kernelSize[1]
-  return Math.ceil(before.shape[1] / shape[1]) * Math.ceil(before.shape[2] / shape[2])
+  if (layer && 'kernelSize' in layer) return sizeOf([layer.kernelSize].flat())
+  // Windows that are not equal may be larger by one.
+  const longest = (n: number, windows: number): number =>
+    Math.ceil(n / windows) + (n % windows === 0 ? 0 : 1)
+  return longest(before.shape[1], shape[1]) * longest(before.shape[2], shape[2])
 }

@@ -23,6 +23,10 @@ export function initialValues(
   first = 0,
 ): Float32Array {
   if (typeof initial === 'number') return values.fill(initial)
+  if ('values' in initial) {
+    values.set(initial.values.slice(first, first + values.length))
+    return values
+  }
   const stream = new RandomStream(Purpose.Init)
   for (let i = 0; i < values.length; i++) {
     stream.start(seed, position, first + i)

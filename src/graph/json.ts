@@ -7,9 +7,9 @@ import type { Composite } from '../nn/module.js'
 import type { Value } from '../nn/value.js'
 import type { Graph, TraceOps } from './trace.js'
 
-/** A node of a network: a layer with its fields, or a sum. */
+/** A node of a network: a layer with its fields, a sum, or values joined. */
 export interface NodeJson {
-  /** Kind of the layer, or 'add'. */
+  /** Kind of the layer, 'add' or 'concat'. */
   readonly kind: string
   /** Path of the layer: `layer1.0.conv1`. */
   readonly name: string
@@ -41,12 +41,20 @@ export function graphToJson(graph: Graph): NetworkJson {
     const { kind: _, ...fields } = layer
     const plain = Object.entries(fields).map(([key, value]) => [
       key,
-      value === Number.POSITIVE_INFINITY ? 'Infinity' : value,
+      withInfinity(value, Number.POSITIVE_INFINITY, 'Infinity'),
     ])
     return { kind, name, inputs, layer: Object.fromEntries(plain) }
   })
   return { version: 1, nodes, output: graph.output }
 }
+
+/** A field with `to` in the place of `from`, in lists as well. */
+const withInfinity = (value: unknown, from: unknown, to: unknown): unknown =>
+  Array.isArray(value) && value.includes(from)
+    ? value.map((one) => (one === from ? to : one))
+    : value === from
+      ? to
+      : value
 
 /**
  * A block that is traced to the same graph. Its layers are made by their own functions, so that
@@ -60,7 +68,7 @@ export function compositeOf(json: unknown, name: string): Composite {
   const children: [string, Layer][] = []
   const known = new Map<string, string>()
   for (const [i, node] of nodes.entries()) {
-    if (node.kind === 'add') continue
+    if (isJoint(node.kind)) continue
     const text = JSON.stringify([node.kind, node.layer])
     const before = known.get(node.name)
     expect(
@@ -78,7 +86,9 @@ export function compositeOf(json: unknown, name: string): Composite {
       const values: Value[] = [x]
       for (const { kind, name: of, inputs } of nodes) {
         const read = inputs.map((index) => values[index])
-        values.push(kind === 'add' ? (ops as TraceOps).addAs(of, ...read) : layers[of](read[0]))
+        const { addAs, concatAs } = ops as TraceOps
+        if (kind === 'add') values.push(addAs(of, ...read))
+        else values.push(kind === 'concat' ? concatAs(of, ...read) : layers[of](read[0]))
       }
       return values[output]
     },
@@ -89,7 +99,7 @@ function layerOf({ kind, layer = {} }: NodeJson, where: string): Layer {
   const fields = Object.fromEntries(
     Object.entries(layer).map(([key, value]) => [
       key,
-      value === 'Infinity' ? Number.POSITIVE_INFINITY : value,
+      withInfinity(value, 'Infinity', Number.POSITIVE_INFINITY),
     ]),
   )
   const own = { kind } as Layer
@@ -128,8 +138,8 @@ function checkNode(node: Partial<NodeJson> | null, index: number, name: string):
   expect(typeof node === 'object' && node !== null, () => `${where} must be an object`)
   const { kind, name: path, inputs, layer } = node
   expect(
-    kind === 'add' || layerKinds.includes(kind as Layer['kind']),
-    () => `${where} must be one of ${layerKinds.join(', ')}, add, got ${describe(kind)}`,
+    isJoint(kind) || layerKinds.includes(kind as Layer['kind']),
+    () => `${where} must be one of ${layerKinds.join(', ')}, add, concat, got ${describe(kind)}`,
   )
   const isPath = typeof path === 'string' && path.length <= LONGEST_NAME
   expect(isPath, () => `${where}: its name must be a text of at most ${LONGEST_NAME} characters`)
@@ -143,9 +153,9 @@ function checkNode(node: Partial<NodeJson> | null, index: number, name: string):
     Array.isArray(inputs) &&
       inputs.length <= MOST_INPUTS &&
       inputs.every(isBefore) &&
-      (kind === 'add' ? inputs.length >= 2 : inputs.length === 1),
+      (isJoint(kind) ? inputs.length >= 2 : inputs.length === 1),
     () =>
-      `${where} must read ${kind === 'add' ? 'two or more nodes' : 'one node'} before it, got ` +
+      `${where} must read ${isJoint(kind) ? 'two or more nodes' : 'one node'} before it, got ` +
       countOf(inputs),
   )
   expect(
@@ -153,6 +163,9 @@ function checkNode(node: Partial<NodeJson> | null, index: number, name: string):
     () => `${where}: its fields must be an object, got ${describe(layer)}`,
   )
 }
+
+/** Whether a node puts several others together. */
+const isJoint = (kind: unknown): boolean => kind === 'add' || kind === 'concat'
 
 const countOf = (list: unknown): string =>
   Array.isArray(list) ? `a list of ${list.length}` : describe(list)

@@ -5,7 +5,7 @@
 
 import { describe, expect, SpikewasmError } from '../errors.js'
 import type { Layer } from '../nn/layers/index.js'
-import { kindOf } from '../nn/layers/kinds.js'
+import { kindOf, labelOf } from '../nn/layers/kinds.js'
 import { type Apply, checkModule, type Module, type Ops } from '../nn/module.js'
 import {
   checkInputShape,
@@ -13,17 +13,19 @@ import {
   imageShape,
   type Shape,
   show,
+  sizeOf,
   type Value,
 } from '../nn/value.js'
 
-/** What a traced graph that is traced once more needs beside `add`: the names that sums had. */
+/** What a traced graph that is traced once more needs: the names that sums and joins had. */
 export interface TraceOps extends Ops {
   addAs(name: string, ...values: Value[]): Value
+  concatAs(name: string, ...values: Value[]): Value
 }
 
 export interface GraphNode {
   readonly index: number
-  readonly kind: 'input' | 'add' | Layer['kind']
+  readonly kind: 'input' | 'add' | 'concat' | Layer['kind']
   /** Path of the module: `layer1.0.conv1`; empty for the input. */
   readonly name: string
   readonly layer?: Layer
@@ -61,44 +63,66 @@ export function trace(network: Module, input: InputShape): Graph {
       for (const [key, child] of Object.entries(module.children))
         children[key] = apply(child, name === '' ? key : `${name}.${key}`)
       const where = name || 'network'
-      const addAs = (name: string, ...values: Value[]): Value => {
-        expect(values.length >= 2, () => `${where}: add needs two or more values`)
-        for (const value of values) {
+      const several = (what: string, values: readonly Value[]): void => {
+        expect(values.length >= 2, () => `${where}: ${what} needs two or more values`)
+        for (const value of values)
           expect(
             isValue(value),
-            () => `${where}: add needs values that the children gave, got ${describe(value)}`,
+            () => `${where}: ${what} needs values that the children gave, got ${describe(value)}`,
           )
+      }
+      const addAs = (name: string, ...values: Value[]): Value => {
+        several('add', values)
+        const [{ shape, flat }] = values
+        for (const value of values)
           expect(
-            value.flat === values[0].flat && value.shape.every((n, i) => n === values[0].shape[i]),
+            value.flat === flat && value.shape.every((n, i) => n === shape[i]),
             () => `${where}: add needs values of one shape, got ${values.map(show).join(' and ')}`,
           )
-        }
+        return push({ kind: 'add', name, inputs: values.map((v) => v.node), shape, flat })
+      }
+      const concatAs = (name: string, ...values: Value[]): Value => {
+        several('concat', values)
+        const [{ shape, flat }] = values
+        expect(
+          values.every(
+            (v) => v.flat === flat && (flat || [1, 2].every((i) => v.shape[i] === shape[i])),
+          ),
+          () =>
+            `${where}: concat joins channels of values of one height and width, or flat values, ` +
+            `got ${values.map(show).join(' and ')}`,
+        )
+        const width = (v: Value): number => (flat ? sizeOf(v.shape) : v.shape[0])
+        const joined = values.reduce((sum, v) => sum + width(v), 0)
         return push({
-          kind: 'add',
+          kind: 'concat',
           name,
           inputs: values.map((v) => v.node),
-          shape: values[0].shape,
-          flat: values[0].flat,
+          shape: flat ? [joined, 1, 1] : [joined, shape[1], shape[2]],
+          flat,
         })
       }
       const add = (...values: Value[]): Value => addAs(name, ...values)
+      const concat = (...values: Value[] | [readonly Value[]]): Value =>
+        concatAs(name, ...(Array.isArray(values[0]) ? values[0] : (values as Value[])))
       return (x) => {
-        const ops: TraceOps = { add, addAs }
+        const ops: TraceOps = { add, addAs, concat, concatAs }
         const result = module.forward(children, x, ops)
         expect(
           isValue(result),
           () =>
-            `${where}: the forward function of a block must return what a child or add ` +
+            `${where}: the forward function of a block must return what a child, add or concat ` +
             `gave, got ${describe(result)}; is a return missing?`,
         )
         return result
       }
     }
+    const label = labelOf({ kind: module.kind, layer: module })
     return (x) => {
       expect(
         isValue(x),
         () =>
-          `${name} (${module.kind}) must be called with the value that it takes in, got ` +
+          `${name} (${label}) must be called with the value that it takes in, got ` +
           `${describe(x)}`,
       )
       const kind = kindOf(module)
@@ -107,13 +131,13 @@ export function trace(network: Module, input: InputShape): Graph {
       if (hasParameters && earlier !== undefined)
         throw new SpikewasmError(
           earlier === name
-            ? `${name} (${module.kind}) is called twice; shared parameters are not ` +
+            ? `${name} (${label}) is called twice; shared parameters are not ` +
                 'supported: make a layer for each call'
-            : `${earlier} and ${name} are the same ${module.kind} layer; shared parameters ` +
+            : `${earlier} and ${name} are the same ${label} layer; shared parameters ` +
                 'are not supported: make a layer for each place',
         )
       visited.set(module, name)
-      const [shape, flat] = kind.output(module, x, `${name || 'network'} (${module.kind})`)
+      const [shape, flat] = kind.output(module, x, `${name || 'network'} (${label})`)
       return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
     }
   }

@@ -4,6 +4,7 @@
  */
 
 export { cnn } from './cnn.js'
+export { eventCnn } from './event-cnn.js'
 export { mlp } from './mlp.js'
 export type { NetworkOptions } from './options.js'
 export { preactResnet34 } from './preact.js'

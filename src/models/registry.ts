@@ -4,6 +4,7 @@ import type { NeuronOptions } from '../nn/layers/index.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { cnn } from './cnn.js'
+import { eventCnn } from './event-cnn.js'
 import { mlp } from './mlp.js'
 import { preactResnet34 } from './preact.js'
 import { resnet18, resnet19 } from './resnet.js'
@@ -19,6 +20,7 @@ export type ModelFactory = (input: InputShape, classes: number, neuron?: NeuronO
 export const models = {
   mlp,
   cnn,
+  eventCnn,
   vgg11: ([inChannels], classes, neuron) => vgg11({ inChannels, classes, neuron }),
   vgg13: ([inChannels], classes, neuron) => vgg13({ inChannels, classes, neuron }),
   vggsnn: ([inChannels, imageSize = 1], classes, neuron) =>

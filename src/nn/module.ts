@@ -14,6 +14,12 @@ export interface Ops {
    * SEW-ResNet (Fang et al., NeurIPS 2021).
    */
   add(...values: Value[]): Value
+  /**
+   * Joins two or more values along their channels, as PyTorch's `torch.cat(values, 1)`: spikes,
+   * currents or both, of one height and width; or flat values of any origin, in a row. Values one
+   * by one, or in one list.
+   */
+  concat(...values: Value[] | [readonly Value[]]): Value
 }
 
 /** Children and how they are wired: plain data. */

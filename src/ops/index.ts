@@ -5,11 +5,17 @@
  * @module ops
  */
 
+export type { CellOpOptions } from './cells.js'
 export type { GradientMemory, GradientsOf, GradientTerm } from './contributions.js'
 export type { ConvShape, LinearShape } from './convolution.js'
 export { load } from './engine.js'
 export type { AdamOptions, AdamSettings } from './kinds/adam.js'
 export { adam } from './kinds/adam.js'
+export {
+  type AdaptiveAvgPool2dOptions,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool2dBackward,
+} from './kinds/adaptive-avg-pool2d.js'
 export type {
   AddMemory,
   AddOptions,
@@ -40,6 +46,8 @@ export type {
   BatchNormGradients,
 } from './kinds/batch-norm-backward.js'
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
+export type { CellBackwardTypes, CellGradients, CellResults, CellTypes } from './kinds/cell.js'
+export { cell, cellBackward } from './kinds/cell.js'
 export type { ClearMemory, ShapeOptions, SumMemory } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'
 export type {
@@ -49,6 +57,14 @@ export type {
   EmaSettings,
 } from './kinds/clip-and-average.js'
 export { clipNorm, ema } from './kinds/clip-and-average.js'
+export {
+  type ConcatOptions,
+  type ConcatTypes,
+  concat,
+  type SplitOptions,
+  type SplitTypes,
+  split,
+} from './kinds/concat.js'
 export type { Conv2dOptions } from './kinds/conv2d.js'
 export { conv2d } from './kinds/conv2d.js'
 export type {
@@ -67,6 +83,14 @@ export type {
   CrossEntropySettings,
 } from './kinds/cross-entropy.js'
 export { crossEntropy } from './kinds/cross-entropy.js'
+export {
+  type DelayBackwardOptions,
+  type DelayMemory,
+  type DelayOptions,
+  type DelayTypes,
+  delay,
+  delayBackward,
+} from './kinds/delay.js'
 export type {
   DropoutBackwardOptions,
   DropoutMemory,
@@ -83,6 +107,12 @@ export type {
   GradientSumTypes,
 } from './kinds/gradient-sum.js'
 export { avgPool2dBackward, gradientSum } from './kinds/gradient-sum.js'
+export {
+  type GroupNormGradients,
+  type GroupNormOptions,
+  groupNorm,
+  groupNormBackward,
+} from './kinds/group-norm.js'
 export type {
   LifMemory,
   LifOptions,
@@ -142,6 +172,7 @@ export type {
   StepsOfCounts,
 } from './kinds/relu.js'
 export { relu, reluBackward } from './kinds/relu.js'
+export { type ScaleOptions, scale } from './kinds/scale.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
 export type { TetOptions } from './kinds/tet.js'

@@ -2,6 +2,7 @@
 
 import { Op } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
+import { labelOf } from '../nn/layers/kinds.js'
 import type { PlannedProgram, PlannedRecord, Section } from './program.js'
 import { type Access, accesses } from './records/schema.js'
 import type { Buffer } from './words.js'
@@ -71,5 +72,5 @@ const quote = ({ name }: Buffer): string => JSON.stringify(name)
 
 function title({ op, layer }: PlannedRecord, graph?: Pick<Graph, 'nodes'>): string {
   const node = graph?.nodes[layer]
-  return node ? `${Op[op]} of ${node.name || 'network'}, ${node.kind}` : Op[op]
+  return node ? `${Op[op]} of ${node.name || 'network'}, ${labelOf(node)}` : Op[op]
 }

@@ -44,6 +44,13 @@ export function encode(
     size += roundUp(bytes.length, 64)
     return base + at
   }
+  // Constants that several records read are there once.
+  const constants = new Map<Uint8Array, number>()
+  const constant = (bytes: Uint8Array): number => {
+    const at = constants.get(bytes) ?? reserve(bytes)
+    constants.set(bytes, at)
+    return at
+  }
   const writeWords = (view: DataView, at: number, words: Words): void => {
     for (const [key, value] of Object.entries(words)) {
       const offset = at + Number(key) * 4
@@ -54,7 +61,7 @@ export function encode(
         if (!measure && value.buffer.address === 0)
           throw new Error(`buffer ${value.buffer.name} has no address`)
         view.setUint32(offset, value.buffer.address + value.offset, true)
-      } else if ('data' in value) view.setUint32(offset, reserve(value.data), true)
+      } else if ('data' in value) view.setUint32(offset, constant(value.data), true)
       else {
         const bytes = new Uint8Array(value.table.length * value.entryBytes)
         const tableView = new DataView(bytes.buffer)

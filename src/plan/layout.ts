@@ -185,6 +185,24 @@ export function vectorLayout(shape: readonly number[], channels: number): Parame
   }
 }
 
+/** A number for each neuron of an image [C][H][W], stored as the images are, [H][W][C']. */
+export function neuronLayout(
+  shape: readonly number[],
+  [channels, height, width]: readonly [number, number, number],
+): ParameterLayout {
+  const pixels = height * width
+  if (pixels === 1) return vectorLayout(shape, channels)
+  const stored = storedChannels(channels)
+  return {
+    shape,
+    stored: pixels * stored,
+    each(visit) {
+      for (let c = 0; c < channels; c++)
+        for (let pixel = 0; pixel < pixels; pixel++) visit(c * pixels + pixel, pixel * stored + c)
+    },
+  }
+}
+
 /** Consecutive outputs of a weight. */
 export interface Outputs {
   readonly first: number

@@ -54,7 +54,12 @@ export function emitMaxPool(
   pool: MaxPool,
   input: Spikes,
   output: Spikes,
-  { choice, perStep, loop }: { choice?: Buffer; perStep: boolean; loop: boolean },
+  {
+    choice,
+    perStep,
+    loop,
+    countsOfRates = false,
+  }: { choice?: Buffer; perStep: boolean; loop: boolean; countsOfRates?: boolean },
 ): void {
   const { stored } = pool
   const pixels = pixelsOf(pool, pool.to)
@@ -62,7 +67,7 @@ export function emitMaxPool(
   b.emit(maxPool, Math.ceil(pixels / pixelsPerUnit), {
     ...fieldsOf(pool),
     in: input.masks,
-    inCounts: choice && !perStep ? input.counts : undefined,
+    inCounts: (choice && !perStep) || countsOfRates ? input.counts : undefined,
     inPlaneBytes: pixelsOf(pool, pool.from) * stored,
     out: output.masks,
     counts: output.counts,
@@ -72,6 +77,7 @@ export function emitMaxPool(
     steps: pool.steps,
     pixelsPerUnit,
     loop,
+    countsOfRates: countsOfRates || undefined,
   })
 }
 

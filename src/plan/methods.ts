@@ -140,7 +140,7 @@ const rate = {
   presynaptic: 'mean',
   neuron: 'eligibility',
   lossOver: 'imagesAndSteps',
-  learnsTau: false,
+  learnsTau: true,
   maxSteps: 255,
 } as const
 const bptt = {

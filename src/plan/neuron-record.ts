@@ -71,7 +71,7 @@ export interface NeuronRecord extends NeuronCharge {
   readonly rho?: Buffer
 }
 
-const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
+export const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
   sigmoid: Surrogate.Sigmoid,
   atan: Surrogate.Atan,
   triangle: Surrogate.Triangle,

@@ -1,4 +1,4 @@
-/** Means over windows: nothing runs for them, the layer that reads them takes the means. */
+/** Means and sums over windows: nothing runs for them, the layer that reads them takes them. */
 
 import type { GraphNode } from '../graph/trace.js'
 import type { Pair } from '../nn/layers/index.js'
@@ -6,16 +6,18 @@ import { type Pass, term } from './pass.js'
 import { type Expression, isIdentity, usedStrides } from './tensors.js'
 import { materialise } from './write-out.js'
 
-type Window = { readonly kernelSize: Pair; readonly stride: Pair; readonly padding: Pair }
+/** Windows that slide over an image. */
+export type Window = { readonly kernelSize: Pair; readonly stride: Pair; readonly padding: Pair }
 
 export function pooled(
   pass: Pass,
   node: GraphNode,
   x: Expression,
   { kernelSize, stride, padding }: Window,
+  /** What the sums of windows are multiplied by; absent: means. */
+  factor = 1 / (kernelSize[0] * kernelSize[1]),
 ): Expression {
   const pool = { kernel: kernelSize, stride: usedStrides(x.shape, padding, stride), padding }
-  const factor = 1 / (kernelSize[0] * kernelSize[1])
   // Pooling of pooled or normalised values is written out first.
   const terms = x.terms.every((t) => isIdentity(t.pool) && !t.norm)
     ? x.terms

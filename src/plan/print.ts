@@ -1,6 +1,7 @@
 /** Programs as text and as data: what runs in which order, and what it does to which memory. */
 
 import { Control, Op } from '../../assembly/opcodes.js'
+import { labelOf } from '../nn/layers/kinds.js'
 import type { Plan } from './plan.js'
 import type { Condition, PlannedRecord, Section } from './program.js'
 import { type Access, type AnyFields, accesses, type Schema } from './records/schema.js'
@@ -99,7 +100,7 @@ function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Liv
   return {
     index,
     phase,
-    layer: node ? { index: node.index, name: node.name, kind: node.kind } : null,
+    layer: node ? { index: node.index, name: node.name, kind: labelOf(node) } : null,
     operation: Op[op],
     condition: conditionJson(condition),
     units,

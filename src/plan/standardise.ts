@@ -46,7 +46,7 @@ export function standardisedWeight(
   const { b, context } = pass
   const { index, name } = node
   const realC = layer.kind === 'conv2d' ? layer.inChannels : layer.inFeatures / tapsOf(g)
-  const { units, sizes } = standardiseBlocks(`${name} (conv2d)`, g, realC)
+  const { units, sizes } = standardiseBlocks(`${name} (${node.kind})`, g, realC)
   const shared = {
     weight: context.parameter(index, 'weight') as Reference,
     gain: context.parameter(index, 'gain') || undefined,

@@ -2,7 +2,7 @@
 
 import { expect } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
-import { kindOf } from '../nn/layers/kinds.js'
+import { kindOf, labelOf } from '../nn/layers/kinds.js'
 import { roundUp } from '../round-up.js'
 import type { Parameter, Statistic } from './context.js'
 import { planOf } from './layers/index.js'
@@ -37,7 +37,8 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
       expect(
         !names.has(prefix + spec.name),
         () =>
-          `${name} (${node.kind}) is called more than once; make a layer of its own for each call`,
+          `${name} (${labelOf(node)}) is called more than once; make a layer of its own for ` +
+          'each call',
       )
       names.add(prefix + spec.name)
       const layout =

@@ -1,6 +1,7 @@
 /** The text of `model.summary()`. */
 
 import type { Graph } from '../graph/trace.js'
+import { labelOf } from '../nn/layers/kinds.js'
 import { show } from '../nn/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
@@ -21,7 +22,7 @@ export function summarize(
     .filter((node) => node.kind !== 'input')
     .map((node) => [
       node.name || '(network)',
-      node.kind,
+      labelOf(node),
       show(node),
       count(
         parameters

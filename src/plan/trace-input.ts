@@ -2,6 +2,7 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
+import { labelOf } from '../nn/layers/kinds.js'
 import { pixelsOf } from './convolution/geometry.js'
 import { emitWeightGradient } from './convolution/index.js'
 import type { WeightGradient } from './convolution/strategy.js'
@@ -43,14 +44,14 @@ export function traceOf(
   expect(
     spikes.length === input.terms.length,
     () =>
-      `${node.name} (${node.kind}): method '${options.method}' traces the spikes that a ` +
+      `${node.name} (${labelOf(node)}): method '${options.method}' traces the spikes that a ` +
       `layer reads, this one reads currents; put a neuron layer before it or use ${without()}`,
   )
   const [{ lambda }] = spikes
   expect(
     spikes.every((tensor) => tensor.lambda === lambda),
     () =>
-      `${node.name} (${node.kind}): method '${options.method}' needs one tau for all ` +
+      `${node.name} (${labelOf(node)}): method '${options.method}' needs one tau for all ` +
       `neurons whose spikes a layer adds up; give them the same tau or use ${without()}`,
   )
   if (!context.outer) return { lambda, inC }

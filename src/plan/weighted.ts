@@ -54,7 +54,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
   layout({ name, shape }, graph, node) {
     if (name !== 'weight') return undefined
     const [c, h, w] = graph.nodes[node.inputs[0]].shape
-    const taps = shape.length > 2 ? shape[2] * shape[3] : h * w
+    const taps = shape.length > 2 ? shape.slice(2).reduce((a, b) => a * b, 1) : h * w
     const inC = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
     const grouping = groupingOf(node.layer as Conv2d | Linear, inC)
     return grouping

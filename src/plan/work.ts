@@ -38,6 +38,9 @@ const PRODUCT_NS: { readonly [O in Op]?: number } = {
 const BYTE_NS: { readonly [O in Op]?: number } = {
   [Op.Neuron]: 0.07,
   [Op.NeuronBackwardTime]: 0.09,
+  [Op.Cell]: 0.15,
+  [Op.CellBackwardTime]: 0.3,
+  [Op.CellRecurrentGradient]: 0.5,
   [Op.SpikeLists]: 0.05,
   [Op.RateLists]: 0.06,
   [Op.PatternLists]: 0.06,

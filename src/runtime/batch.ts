@@ -55,7 +55,7 @@ export function checkTargets(session: Session, y: ArrayLike<number>, count: numb
 }
 
 /**
- * Copies a batch in PyTorch's layout into a slot. What is behind it is filled with repeats, unless
+ * Copies samples first … first + count − 1 of `of`, in PyTorch's layout, into a slot. What is behind it is filled with repeats, unless
  * only these images will run (`pad` false).
  *
  * @param y labels, or wanted outputs where the loss is of them
@@ -66,7 +66,7 @@ export function fillSlot(
   x: Float32Array,
   y: ArrayLike<number> | undefined,
   count: number,
-  pad = true,
+  { pad = true, first = 0, of = count }: { pad?: boolean; first?: number; of?: number } = {},
 ): void {
   const [C, H, W] = session.input
   const T = session.settings.frames ? session.timeSteps : 1
@@ -75,8 +75,8 @@ export function fillSlot(
   for (let t = 0; t < T; t++)
     for (let b = 0; b < count; b++)
       for (let c = 0; c < C; c++)
-        for (let p = 0; p < H * W; p++)
-          slot.images[((b * H * W + p) * T + t) * C + c] = x[((t * count + b) * C + c) * H * W + p]
+        for (let p = 0, from = ((t * of + first + b) * C + c) * H * W; p < H * W; p++)
+          slot.images[((b * H * W + p) * T + t) * C + c] = x[from + p]
   const size = C * H * W * T
   expectFinite('x', slot.images, size, count)
   for (let b = count; b < B; b++)

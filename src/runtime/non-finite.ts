@@ -2,6 +2,7 @@
 
 import { Control, Rec } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
+import { labelOf } from '../nn/layers/kinds.js'
 import type { ProgramName } from '../plan/plan.js'
 import { storedAt, trainingOf } from './arena.js'
 import type { Session } from './session.js'
@@ -27,7 +28,7 @@ export function nonFinite(
     : `the loss is ${loss}`
   const where =
     flag > 1
-      ? `layer ${layerName(session, flag - 2)} (${session.graph.nodes[flag - 2].kind})`
+      ? `layer ${layerName(session, flag - 2)} (${labelOf(session.graph.nodes[flag - 2])})`
       : locateNonFinite(session, slot)
   // The optimizer does nothing when the loss is not finite; but updates at every step come before
   // the loss is known.
@@ -58,7 +59,7 @@ export function expectFiniteOutput(
   const at = logits.findIndex((value) => !Number.isFinite(value))
   if (at < 0) return
   const { graph, classes } = session
-  const layer = `layer ${layerName(session, graph.output)} (${graph.nodes[graph.output].kind})`
+  const layer = `layer ${layerName(session, graph.output)} (${labelOf(graph.nodes[graph.output])})`
   throw new SpikewasmError(
     `${layer} gives ${logits[at]} for ${where(Math.floor(at / classes))}; its weights, or the ` +
       'input, are too large for float32',
@@ -90,5 +91,5 @@ function locateNonFinite(session: Session, slot: 0 | 1): string {
 export function layerName({ graph }: Session, index: number): string {
   if (index === Rec.NoLayer) return 'optimizer'
   const node = graph.nodes[index]
-  return node.name || node.kind
+  return node.name || labelOf(node)
 }

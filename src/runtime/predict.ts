@@ -51,17 +51,12 @@ async function predictAll(session: Session, x: Float32Array): Promise<Prediction
     Number.isInteger(n) && n > 0,
     () => `x must hold samples of [${asked.join(', ')}] = ${size} numbers each, got ${x.length}`,
   )
-  expect(
-    !frames || n <= batchSize,
-    () => `x must hold at most batchSize (${batchSize}) samples of frames, got ${n}`,
-  )
   const logits = new Float32Array(n * outputs)
   const classes = new Int32Array(n)
   for (let first = 0; first < n; first += batchSize) {
     const count = Math.min(batchSize, n - first)
     const singly = count <= session.plan.singles.most
-    const samples = x.subarray(first * size, (first + count) * size)
-    fillSlot(session, 0, samples, undefined, count, !singly)
+    fillSlot(session, 0, x, undefined, count, { pad: !singly, first, of: n })
     await session.run(singly ? 'single' : 'evaluate', 0, count)
     const given = output(session, timeSteps, count)
     expectFiniteOutput(session, given, (row) => `sample ${first + row}`)

@@ -3,6 +3,7 @@
 import { describe, expect } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
+import { fires } from '../nn/layers/kinds.js'
 import {
   checkOptimizer,
   checkRate,
@@ -33,7 +34,7 @@ export interface TrainingOptions {
 export function trainingSpec(name: string, graph: Graph, options: TrainingOptions): TrainingSpec {
   const { optimizer, loss, penalties = [], freeze, clipNorm, accumulate = 1, ema } = options
   const parameters = collectState(graph).parameters.map((p) => p.name)
-  const neurons = graph.nodes.filter(({ kind }) => kind === 'neuron').map((node) => node.name)
+  const neurons = graph.nodes.filter(({ layer }) => fires(layer)).map((node) => node.name)
   expect(
     penalties.length === 0 || neurons.length > 0,
     () =>

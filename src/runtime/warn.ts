@@ -1,7 +1,11 @@
 /** Warnings: what works, but hardly as it was meant. */
 
 /** Under which codes they come; `process.on('warning', …)` can tell them apart (Node). */
-export type WarningCode = 'SPIKEWASM_THREADS' | 'SPIKEWASM_VERSION' | 'SPIKEWASM_SILENT'
+export type WarningCode =
+  | 'SPIKEWASM_THREADS'
+  | 'SPIKEWASM_VERSION'
+  | 'SPIKEWASM_SILENT'
+  | 'SPIKEWASM_CACHE'
 
 export function warn(message: string, code: WarningCode): void {
   if (typeof process !== 'undefined' && process.emitWarning !== undefined)

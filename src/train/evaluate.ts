@@ -71,11 +71,24 @@ export const wantsValues = (session: Session): boolean => isOfValues(lossOf(sess
 export function checkDataset(session: Session, data: Dataset, loss = lossOf(session)): void {
   expectDataset('the data', data)
   const shape = imageShape(checkInputShape(`the data ${data.name}: shape`, data.shape))
+  const { timeSteps: T } = data
   expect(
-    !session.frames,
+    !session.frames || T !== undefined,
     () =>
       `the model was compiled with frames, but the data ${data.name} gives one image a sample; ` +
-      'compile without frames, or use trainStep and predict',
+      'compile without frames, or give data with timeSteps',
+  )
+  expect(
+    session.frames || T === undefined,
+    () =>
+      `the data ${data.name} gives ${T} frames a sample, but the model was compiled without ` +
+      `frames; compile it with frames: true and timeSteps: ${T}`,
+  )
+  expect(
+    T === undefined || T === session.timeSteps,
+    () =>
+      `the data ${data.name} gives ${T} frames a sample, but the model was compiled for ` +
+      `${session.timeSteps} time steps; compile it with timeSteps: ${T}`,
   )
   expect(
     shape.every((n, i) => n === session.input[i]),
@@ -128,7 +141,14 @@ export function checkSignal(name: string, signal: AbortSignal | undefined): void
  * Fills a slot with a batch and returns the number of samples. A batch that is not full is repeated
  * until the slot is, so that firing rates stay meaningful.
  */
-export function fillBatch(session: Session, batches: Batches, batch: number, slot: 0 | 1): number {
+export async function fillBatch(
+  session: Session,
+  batches: Batches,
+  batch: number,
+  slot: 0 | 1,
+): Promise<number> {
+  const preparing = batches.prepare(batch)
+  if (preparing) await preparing
   const { images, labels, targets } = session.slot(slot)
   const count = batches.fill(batch, images, labels, targets)
   const size = images.length / labels.length
@@ -181,10 +201,10 @@ async function measure(
   const values = wantsValues(session)
   const tally = values ? undefined : makeTally(session.classes, topK)
   let errors = 0
-  const batches = new Batches(data, { batchSize: session.batchSize })
+  const batches = new Batches(data, { batchSize: session.batchSize }, 'slots')
   let [loss, correct, count] = [0, 0, 0]
   const sums: Record<string, number> = {}
-  let next = fillBatch(session, batches, 0, 0)
+  let next = await fillBatch(session, batches, 0, 0)
   for (let batch = 0; batch < batches.length; batch++) {
     if (session.workersOf('evaluate') === 1) await breathe()
     signal?.throwIfAborted()
@@ -233,7 +253,7 @@ export async function fillAhead(
   batches: number,
   batch: number,
   running: Promise<unknown>,
-  fill: (slot: 0 | 1) => number | Promise<number>,
+  fill: (slot: 0 | 1) => Promise<number>,
 ): Promise<number> {
   if (batch >= batches) return 0
   // With one slot there is nowhere to put it before.

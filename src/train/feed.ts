@@ -1,28 +1,31 @@
-/** Where the batches of a training come from: the calling thread, or one of their own. */
+/** Where the batches of a training come from: the calling thread, or threads of their own. */
 
 import { Batches, type BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import { readingNs } from '../data/open.js'
 import { plainOf } from '../data/plain.js'
-import type { BatchThread } from '../data/thread.js'
+import type { BatchThreads } from '../data/threads.js'
 import { describe, expect } from '../errors.js'
 import { expectPackageFile } from '../runtime/load.js'
 import { availableParallelism, isNode } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { fillBatch, wantsValues } from './evaluate.js'
 
-const threadFile = new URL('../data/thread.js', import.meta.url)
+const threadFile = new URL('../data/threads.js', import.meta.url)
 
 /** Work of a whole training for which starting a thread pays. */
 const WORTH_NS = 2e8
 
-/** @throws SpikewasmError unless it is 0, 1 or absent */
-export function checkNumWorkers(name: string, value: 0 | 1 | undefined): void {
+/** More threads than any machine that trains has for reading. */
+const MOST_WORKERS = 64
+
+/** @throws SpikewasmError unless it is an integer from 0 to 64, or absent */
+export function checkNumWorkers(name: string, value: number | undefined): void {
   expect(
-    value === undefined || value === 0 || value === 1,
+    value === undefined || (Number.isInteger(value) && value >= 0 && value <= MOST_WORKERS),
     () =>
-      `${name} must be 0 (the calling thread prepares batches) or 1 (a thread of its own), ` +
-      `got ${describe(value)}; leave it out to have it chosen`,
+      `${name} must be 0 (the calling thread prepares batches) or the number of threads that do, ` +
+      `at most ${MOST_WORKERS}, got ${describe(value)}; leave it out to have it chosen`,
   )
 }
 
@@ -35,7 +38,7 @@ export class Feed {
   private constructor(
     private readonly session: Session,
     private readonly batches: Batches,
-    private readonly thread: BatchThread | undefined,
+    private readonly threads: BatchThreads | undefined,
   ) {
     this.full = Math.min(session.batchSize, batches.dataset.length)
   }
@@ -44,31 +47,32 @@ export class Feed {
    * @param from the epoch and the step of the first batch that is asked for
    * @param epochs the epoch at which the training ends
    * @param options `dropLast` leaves out a last batch that is not full, unless there is no other.
-   *   `numWorkers` 0: no thread; 1: one, if the data set can be sent to it; undefined: one if it
-   *   pays as well. That follows from sizes alone. The batches are the same.
+   *   `numWorkers`: threads, if the data set can be sent to them; 0: none; undefined: one if it
+   *   pays. That follows from sizes alone. The batches are the same.
    */
   static async open(
     session: Session,
     data: Dataset,
     from: { readonly epoch: number; readonly step: number },
     epochs: number,
-    { numWorkers, dropLast = true }: { numWorkers?: 0 | 1; dropLast?: boolean },
+    { numWorkers, dropLast = true }: { numWorkers?: number; dropLast?: boolean },
   ): Promise<Feed> {
     const { batchSize, seed } = session
     const whole = data.length >= batchSize
     const options: BatchesOptions = { batchSize, seed, training: true, dropLast: dropLast && whole }
-    const batches = new Batches(data, options)
+    const batches = new Batches(data, options, 'slots')
     const first = from.epoch * batches.length + from.step
     const samples = (epochs * batches.length - first) * batchSize
     const plain = isNode && whole && numWorkers !== 0 ? plainOf(data) : undefined
     const pays = (): boolean =>
       availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain!) >= WORTH_NS
-    if (!plain || !(numWorkers === 1 || pays())) return new Feed(session, batches, undefined)
+    if (!plain || (numWorkers === undefined && !pays()))
+      return new Feed(session, batches, undefined)
     await expectPackageFile(threadFile)
-    const { BatchThread } = await import('../data/thread.js')
+    const { BatchThreads } = await import('../data/threads.js')
     const targetSize = wantsValues(session) ? session.classes : 0
-    const task = { first, epochs, targetSize }
-    return new Feed(session, batches, await BatchThread.start(data, plain, options, task))
+    const task = { first, epochs, targetSize, threads: numWorkers }
+    return new Feed(session, batches, await BatchThreads.start(data, plain, options, task))
   }
 
   /** Batches of an epoch. */
@@ -87,11 +91,11 @@ export class Feed {
     const number = this.epoch * this.batches.length + batch
     const isFull = (batch + 1) * this.full <= this.batches.dataset.length
     // Repeats are made here.
-    if (isFull && (await this.thread?.take(number, images, labels, targets))) return labels.length
+    if (isFull && (await this.threads?.take(number, images, labels, targets))) return labels.length
     return fillBatch(this.session, this.batches, batch, slot)
   }
 
   close(): Promise<void> | undefined {
-    return this.thread?.close()
+    return this.threads?.close()
   }
 }

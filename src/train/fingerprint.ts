@@ -1,7 +1,7 @@
 /** A hash of a data set, so that a run goes on with the data that it has begun with. */
 
-import type { Dataset } from '../data/dataset.js'
-import { isOurs } from '../data/plain.js'
+import { type Dataset, sampleFloats } from '../data/dataset.js'
+import { hashOf, isOurs } from '../data/plain.js'
 
 /** Samples that are looked at where reading one may be slow. */
 const LOOKED_AT = 16
@@ -10,12 +10,14 @@ const fingerprints = new WeakMap<Dataset, string>()
 
 /**
  * A hash of samples, labels and targets, without augmentation; 16 hexadecimal digits. Of data sets
- * of this package all samples count. Of one's own, whose `read` may be slow, 16 do that lie evenly.
+ * of this package all samples count, or what stands for them. Of one's own, whose `read` may be slow, 16 do that lie evenly.
  */
 export function fingerprint(data: Dataset): string {
   const known = fingerprints.get(data)
   if (known !== undefined) return known
-  const sample = new Float32Array(data.shape.reduce((a, b) => a * b, 1))
+  const whole = hashOf(data)
+  if (whole !== undefined) return whole()
+  const sample = new Float32Array(sampleFloats(data))
   const wanted = new Float32Array(data.targets?.size ?? 0)
   const [sampleBits, wantedBits] = [sample, wanted].map(({ buffer }) => new Uint32Array(buffer))
   const count = isOurs(data) ? data.length : Math.min(LOOKED_AT, data.length)
@@ -29,6 +31,15 @@ export function fingerprint(data: Dataset): string {
   }
   fingerprints.set(data, hash.text)
   return hash.text
+}
+
+/** Of data whose samples must be got first: does so, and notes the hash for `fingerprint`. */
+export async function prepareFingerprint(data: Dataset | undefined): Promise<void> {
+  if (!data?.prepare || fingerprints.has(data)) return
+  const count = isOurs(data) ? data.length : Math.min(LOOKED_AT, data.length)
+  const looked = Array.from({ length: count }, (_, i) => Math.floor((i * data.length) / count))
+  await data.prepare(looked)
+  fingerprint(data)
 }
 
 /** Two hashes like FNV-1a side by side, of words of 32 bits. */

@@ -13,6 +13,7 @@ import { VERSION } from '../version.js'
 import { restoreCallbacks } from './callback-state.js'
 import { checkDataset, isOfValues } from './evaluate.js'
 import { Feed } from './feed.js'
+import { prepareFingerprint } from './fingerprint.js'
 import { Loop } from './loop.js'
 import { checkFitOptions, type FitOptions } from './options.js'
 import type { History } from './records.js'
@@ -53,6 +54,8 @@ export async function fit(
   const asked = { ...options, optimizer, loss, penalties, validation }
   const spec = trainingSpec('fit', session.graph, asked)
   await session.replan(methodOf(session, options), spec)
+  await prepareFingerprint(data)
+  await prepareFingerprint(validation)
   // Made when it is asked for: it looks at the data.
   let known: Setting | undefined
   const setting = (): Setting => {

@@ -3,6 +3,7 @@
 import { checkPath, describe, expect, quote, SpikewasmError } from '../errors.js'
 import { parseCheckpoint, serializeCheckpoint } from '../io/checkpoint.js'
 import { checkLoss, checkPenalties, type Loss } from '../loss/index.js'
+import { fires } from '../nn/layers/kinds.js'
 import { checkOptimizer, type Optimizer, type Rule, rules } from '../optimizer/index.js'
 import { type MethodOptions, methodNames, takenOptions } from '../plan/methods.js'
 import { collectState } from '../plan/state.js'
@@ -118,7 +119,7 @@ function specOf({ graph }: Session, setting: Setting): Spec {
   checkLoss('the loss', output.loss)
   checkPenalties('the penalties', output.penalties)
   const parameters = collectState(graph).parameters.map(({ name }) => name)
-  const neurons = graph.nodes.filter(({ kind }) => kind === 'neuron').map(({ name }) => name)
+  const neurons = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
   for (const group of output.groups) expectNames('a group', group, parameters)
   expectNames('frozen', output.frozen, parameters)
   for (const { layers } of output.penalties) expectNames('a penalty', layers, neurons)

@@ -106,7 +106,7 @@ export async function monitor(
   for (let batch = 0, first = 0; first < samples; batch++, first += batchSize) {
     if (session.workersOf('evaluate') === 1) await breathe()
     options.signal?.throwIfAborted()
-    const valid = fillBatch(session, batches, batch, 0)
+    const valid = await fillBatch(session, batches, batch, 0)
     labels.set(session.slot(0).labels.subarray(0, Math.min(valid, samples - first)), first)
     await session.run('evaluate', 0, valid)
     const count = Math.min(valid, samples - first)

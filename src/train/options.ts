@@ -109,13 +109,13 @@ export interface FitOptions extends MethodOptions {
    */
   onEpoch?: (record: EpochRecord) => unknown
   /**
-   * Threads that prepare batches ahead of the steps: shuffle, augment, convert. 0: none, the
-   * calling thread does it between or during steps. 1: one of its own. It takes data sets of this
-   * package (loaders, `fromArrays`, `fromBytes`, `subset`, `augment`). An object with a `read` of
-   * your own is read on the calling thread in any case, and so is everything in a page. Default: 1
-   * where there is enough to prepare. Batches are the same, bit for bit.
+   * Threads that prepare batches ahead of the steps: read, decode, shuffle, augment, convert; at
+   * most 64. 0: none, the calling thread does it between or during steps. They take data sets of
+   * this package (loaders, `fromArrays`, `fromBytes`, `subset`, `augment`). An object with a `read`
+   * of your own is read on the calling thread in any case, and so is everything in a page. Default:
+   * 1 where there is enough to prepare. Batches are the same, bit for bit, for any number.
    */
-  numWorkers?: 0 | 1
+  numWorkers?: number
   /** Ends the training after the running step; `fit` then returns with `aborted: true`. */
   signal?: AbortSignal
 }

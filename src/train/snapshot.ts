@@ -187,13 +187,14 @@ export function modelSetting(session: Session): Setting {
 }
 
 const describeData = (data: Dataset) => {
-  const { name, length, shape, classes, classNames, pixels, targets } = data
+  const { name, length, shape, timeSteps, classes, classNames, pixels, targets } = data
   const normalization = pixels?.normalization
   const samples = fingerprint(data)
   return {
     name,
     length,
     shape,
+    timeSteps,
     classes,
     classNames,
     normalization,

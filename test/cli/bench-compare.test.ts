@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { copyBuild } from '../../bench/slow-build.js'
 import { ownRoot } from '../../src/bench/compare/builds.js'
 import { run } from './command.js'
+import { run as runHere } from './in-process.js'
 
 let folder = ''
 test.before(async () => {
@@ -17,6 +18,8 @@ test.after(() => rm(folder, { recursive: true }))
 const NAME = 'relu 8x8x8 B4 T4'
 const small = ['--shape', '8x8x8', '--filter', NAME]
 const bench = (...args: string[]) => run(['bench', ...args], { cwd: folder })
+/** Where nothing is measured. */
+const benchHere = (...args: string[]) => runHere(['bench', ...args], { cwd: folder })
 
 test('--against an equal build: 0, and a row with all columns', async () => {
   const args = ['--against', ownRoot(), ...small, '--seconds', '1', '--threshold', '7']
@@ -83,7 +86,7 @@ test('--save-baseline, then --baseline: 0 both', async () => {
 
 test('--list with a comparison names what it would measure', async () => {
   const list = async (...args: string[]): Promise<string[]> => {
-    const { code, stdout, stderr } = await bench('--list', '--against', ownRoot(), ...args)
+    const { code, stdout, stderr } = await benchHere('--list', '--against', ownRoot(), ...args)
     assert.equal([code, stderr], [0, ''])
     return stdout.trimEnd().split('\n')
   }
@@ -104,7 +107,7 @@ test('mistakes end with 2', async () => {
     [[...against, '--filter', 'nothing', '--list'], /^spikewasm: --filter must be a part/],
     [['--against', 'nowhere'], /^spikewasm: --against must be a folder .*does not exist/],
   ] as const) {
-    const { code, stderr } = await bench(...args)
+    const { code, stderr } = await benchHere(...args)
     assert.is(code, 2, args.join(' '))
     assert.match(stderr, message)
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { run } from './command.js'
+import { run as runHere } from './in-process.js'
 
 let folder = ''
 test.before(async () => {
@@ -13,6 +14,8 @@ test.before(async () => {
 test.after(() => rm(folder, { recursive: true }))
 
 const bench = (...args: string[]) => run(['bench', ...args], { cwd: folder })
+/** Where nothing is measured. */
+const benchHere = (...args: string[]) => runHere(['bench', ...args], { cwd: folder })
 
 interface Entry {
   readonly name: string
@@ -36,7 +39,7 @@ function checkEntries(entries: readonly Entry[], units: readonly string[]): void
 }
 
 test('--list: a name a line and nothing else; --filter takes parts of names', async () => {
-  const { code, stdout, stderr } = await bench('--list')
+  const { code, stdout, stderr } = await benchHere('--list')
   assert.equal([code, stderr], [0, ''])
   const names = stdout.trimEnd().split('\n')
   assert.is(new Set(names).size, names.length)
@@ -45,7 +48,7 @@ test('--list: a name a line and nothing else; --filter takes parts of names', as
       names.some((name) => name.startsWith(start)),
       start,
     )
-  const filtered = await bench('--list', '--filter', 'lif hard')
+  const filtered = await benchHere('--list', '--filter', 'lif hard')
   assert.equal(
     filtered.stdout.trimEnd().split('\n'),
     names.filter((name) => name.includes('lif hard')),
@@ -159,7 +162,7 @@ test('mistakes: one line that names the option, exit code 2, nothing measured', 
     [['--fast'], /^spikewasm: unknown option '--fast'.*--help\n$/],
     [['nothing.bench.js'], /^spikewasm: .*nothing\.bench\.js.*\n$/],
   ] as const) {
-    const { code, stdout, stderr } = await bench(...args)
+    const { code, stdout, stderr } = await benchHere(...args)
     assert.equal([code, stdout], [2, ''], args.join(' '))
     assert.match(stderr, message)
   }

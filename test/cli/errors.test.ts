@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withFolder } from '../io/temporary.js'
-import { run, tiny } from './command.js'
+import { run as runProcess } from './command.js'
+import { run, tiny } from './in-process.js'
 
 /** One line on standard error, nothing on standard output, exit code 1, no stack. */
-async function refuses(args: readonly string[], message: RegExp): Promise<void> {
-  const { code, stdout, stderr } = await run(args)
+async function refuses(args: readonly string[], message: RegExp, how = run): Promise<void> {
+  const { code, stdout, stderr } = await how(args)
   const where = `${args.join(' ')} → ${code}: ${stderr}`
   assert.is(code, 1, where)
   assert.match(stderr, message, where)
@@ -94,13 +95,14 @@ const cases: [args: string, message: RegExp][] = [
   ['info --time-steps 1000 --model cnn', /--time-steps must be an integer from 1 to 255, got 1000/],
 ]
 
-// Processes are slow to start: a few at a time.
-for (let first = 0; first < cases.length; first += 4) {
-  const some = cases.slice(first, first + 4)
-  test(`refuses ${some.map(([args]) => args).join(' | ')}`, async () => {
-    await Promise.all(some.map(([args, message]) => refuses(args.split(' '), message)))
-  })
-}
+for (const [args, message] of cases)
+  test(`refuses ${args}`, () => refuses(args.split(' '), message))
+
+// What the parser, the library before and behind a compilation, and the files' readers refuse.
+test('a process of its own says the same', async () => {
+  for (const [args, message] of cases.filter((_, i) => [0, 1, 16, 34].includes(i)))
+    await refuses(args.split(' '), message, runProcess)
+})
 
 test('a folder for --out that cannot be written is refused before training', () =>
   withFolder(async (folder) => {
@@ -122,7 +124,7 @@ test('a loss that is not a number names step and layer, and leaves what was save
     const before = await readFile(weights)
     await refuses(['train', ...tiny, '--out', folder], /holds a run already; --resume/)
     const args = ['train', '--lr', '1e38', '--epochs', '1', '--out', join(folder, 'other')]
-    const { code, stderr } = await run(args)
+    const { code, stderr } = await runProcess(args)
     assert.is(code, 1)
     assert.match(
       stderr,

@@ -7,7 +7,7 @@ import { openNet } from '../../src/edge/net.js'
 import { conv2d, flatten, lif, linear, mlp, sequential } from '../../src/index.js'
 import { withFolder } from '../io/temporary.js'
 import { uniform } from '../support/measure.js'
-import { run, tiny } from './command.js'
+import { run, tiny } from './in-process.js'
 
 async function succeeds(args: readonly string[], cwd: string): Promise<void> {
   const { code, stderr } = await run([...args, '--json'], { cwd })

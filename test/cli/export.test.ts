@@ -9,7 +9,8 @@ import { netInfo } from '../../src/edge/net.js'
 import { parseState, serializeState } from '../../src/io/state.js'
 import { withFolder } from '../io/temporary.js'
 import { tinyNet } from '../support/tiny-net.js'
-import { parseLines, run, tiny } from './command.js'
+import { run as runProcess } from './command.js'
+import { parseLines, run, tiny } from './in-process.js'
 
 /** What the command prints with --json; it must succeed. */
 async function json(args: readonly string[], cwd: string): Promise<Record<string, unknown>> {
@@ -74,7 +75,7 @@ test('export of a run: module, header, and the accuracy of the very file', () =>
     )
     const all = await json(['eval', '--on', 'mlp.wasm', '--dataset', 'digits'], folder)
     assert.is(all.samples, 355)
-    const { stdout } = await run(['eval', '--on', 'mlp.wasm'], { cwd: folder })
+    const { stdout } = await runProcess(['eval', '--on', 'mlp.wasm'], { cwd: folder })
     assert.match(stdout, /^mlp\.wasm \(simd, infer, f32, T 4\) on digits test\n/)
     assert.match(stdout, /test accuracy/)
   }))
@@ -85,7 +86,7 @@ test('export with bytes, labels, a name, steps; both targets; from weights alone
     await writeFile(join(folder, 'labels.txt'), 'o\neins\nzwei\n3\n4\n5\n6\n7\n8\nneun\n')
     const source = ['--weights', 'w.safetensors', '--model', 'mlp']
     const more = ['--labels', 'labels.txt', '--input-type', 'u8', '--name', 'Ziffern']
-    const { code, stdout, stderr } = await run(
+    const { code, stdout, stderr } = await runProcess(
       ['export', ...source, ...more, '--target', 'both', '--out', 'z.wasm', '--limit-test', '50'],
       { cwd: folder },
     )
@@ -188,12 +189,7 @@ test('export: mistakes', () =>
         /--dataset must be given with --data and --limit-test, got none/,
       ],
     ]
-    for (let first = 0; first < cases.length; first += 4)
-      await Promise.all(
-        cases
-          .slice(first, first + 4)
-          .map(([args, message]) => refuses(`export ${args}`, message, folder)),
-      )
+    for (const [args, message] of cases) await refuses(`export ${args}`, message, folder)
     const shape = '--model mlp --input 1,8,8 --classes 10 --input-type u8'
     const weights = '--weights w'
     if (spawnSync('mkfifo', [join(folder, 'pipe')]).status === 0) {
@@ -237,12 +233,7 @@ test('eval --on: mistakes, damaged and foreign files', () =>
       ['good.wasm --run no', /the run's options\.json must be a readable file/],
       ['good.wasm --dataset mnist', /--data must be the folder with .* for --dataset mnist/],
     ]
-    for (let first = 0; first < cases.length; first += 4)
-      await Promise.all(
-        cases
-          .slice(first, first + 4)
-          .map(([args, message]) => refuses(`eval --on ${args}`, message, folder)),
-      )
+    for (const [args, message] of cases) await refuses(`eval --on ${args}`, message, folder)
   }))
 
 test.run()

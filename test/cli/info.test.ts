@@ -4,7 +4,8 @@ import * as assert from 'uvu/assert'
 import { modelNames } from '../../src/models/registry.js'
 import type { PrintedProgram } from '../../src/plan/print.js'
 import type { WideVectors } from '../../src/runtime/revectorize.js'
-import { parseLines, run, tiny } from './command.js'
+import { run as runProcess } from './command.js'
+import { parseLines, run, tiny } from './in-process.js'
 
 const { version } = JSON.parse(
   readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
@@ -33,21 +34,21 @@ test('--help: every option of every command, and the networks by name', async ()
     for (const name of modelNames) assert.match(stdout, `"${name}"`)
     assert.not.match(stdout, /undefined|\(default:[^)]*\)\s+\(default:/)
   }
-  const { code, stdout } = await run(['--help'])
+  const { code, stdout } = await runProcess(['--help'])
   assert.is(code, 0)
   for (const command of ['train', 'eval', 'info']) assert.match(stdout, `\n  ${command} `)
 })
 
 test('--version', async () => {
-  assert.equal(await run(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+  assert.equal(await runProcess(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
 })
 
 test('info: machine and support', async () => {
-  const text = await run(['info'])
+  const text = await runProcess(['info'])
   assert.is(text.code, 0, text.stderr)
   assert.match(text.stdout, `Node         ${process.versions.node}\n`)
   assert.match(text.stdout, /WebAssembly {2}SIMD yes, threads yes/)
-  const [facts] = parseLines((await run(['info', '--json'])).stdout)
+  const [facts] = parseLines((await runProcess(['info', '--json'])).stdout)
   assert.equal(
     [facts.version, facts.node, facts.simd, facts.threads],
     [version, process.versions.node, true, true],
@@ -60,7 +61,7 @@ test('info: machine and support', async () => {
 
 test('--no-revectorize is taken by what computes, and no flag of V8 makes it complain', async () => {
   for (const more of [[], ['--no-revectorize']]) {
-    const { code, stderr } = await run(['train', ...tiny, '--json', ...more])
+    const { code, stderr } = await runProcess(['train', ...tiny, '--json', ...more])
     assert.equal([code, stderr], [0, ''])
   }
 })

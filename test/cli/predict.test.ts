@@ -5,7 +5,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { conv2d, datasets, flatten, lif, linear, sequential } from '../../src/index.js'
 import { withFolder } from '../io/temporary.js'
-import { parseLines, run, tiny } from './command.js'
+import { run as runProcess } from './command.js'
+import { parseLines, run, tiny } from './in-process.js'
 
 test('a network of one’s own: eval, info, export, verify and predict take it from the file', () =>
   withFolder(async (folder) => {
@@ -29,7 +30,11 @@ test('a network of one’s own: eval, info, export, verify and predict take it f
     await writeFile(join(folder, 'x.bin'), x)
     const { classes, logits } = await model.predict(x)
     const args = ['predict', '--weights', path, '--json', '--top-k', '2']
-    const { code, stdout } = await run([...args, join(folder, 'x.bin'), join(folder, 'none.npy')])
+    const { code, stdout } = await runProcess([
+      ...args,
+      join(folder, 'x.bin'),
+      join(folder, 'none.npy'),
+    ])
     const [answer, problem] = parseLines(stdout)
     assert.equal([code, answer.class, answer.logits], [1, classes[0], [...logits]])
     assert.is((answer.top as unknown[]).length, 2)

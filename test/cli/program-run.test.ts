@@ -17,7 +17,7 @@ import {
 } from '../../src/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
-import { run } from './command.js'
+import { run } from './in-process.js'
 
 const data = fromArrays({
   inputs: Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)),

@@ -31,7 +31,7 @@ import {
 } from '../../src/index.js'
 import * as v from '../../src/runtime/vendor/valibot/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
-import { parseLines, run, tiny } from './command.js'
+import { parseLines, run, tiny } from './in-process.js'
 
 const context: TrainingContext = {
   method: 'rate',

@@ -28,7 +28,7 @@ function indices(images: Float32Array, targets: Float32Array, count: number): nu
 }
 
 for (const training of [false, true])
-  test(`training=${training}: batches hold the targets of their samples, as a thread’s do`, () => {
+  test(`training=${training}: batches hold the targets of their samples, as a thread’s do`, async () => {
     const options = { batchSize: 4, training, seed: 3 }
     const batches = new Batches(data(10), options)
     const [images, labels] = [new Float32Array(8), new Int32Array(4).fill(9)]
@@ -47,7 +47,7 @@ for (const training of [false, true])
     const described = { name: 'own', length: 4, shape: [2] as const, classes: 0 }
     const { port1, port2 } = new MessageChannel()
     const task = { plain: plainOf(data(4))!, described, options, epochs: 1 }
-    makeBatches({ ...task, ring: ring.memory, port: port2 })
+    await makeBatches({ ...task, ring: ring.memory, port: port2 })
     port1.close()
     const short = new Batches(data(4), options)
     short.fill(0, images, labels, targets)

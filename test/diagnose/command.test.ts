@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Diagnosis } from '../../src/diagnose/diagnosis.js'
-import { main, parseLines, run } from '../cli/command.js'
+import { main, run as runProcess } from '../cli/command.js'
+import { parseLines, run } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 
 const quick = [
@@ -24,7 +25,7 @@ const few = ['--limit-train', '48', '--limit-test', '20']
 test('diagnose: tables, JSON and a page that loads nothing', () =>
   withFolder(async (folder) => {
     const out = join(folder, 'new', 'folder')
-    const { code, stdout, stderr } = await run([...quick, ...few, '--out', out])
+    const { code, stdout, stderr } = await runProcess([...quick, ...few, '--out', out])
     assert.equal([code, stderr], [0, ''])
     for (const title of [
       'What the paper claims',
@@ -89,7 +90,7 @@ Module._resolveFilename = function (request, ...rest) {
 }`,
     )
     const out = join(folder, 'out')
-    const { code, stdout, stderr } = await run(
+    const { code, stdout, stderr } = await runProcess(
       ['--require', hide, main, ...quick, ...few, '--out', out],
       { node: true },
     )

@@ -4,20 +4,25 @@ import * as assert from 'uvu/assert'
 import type { NetMode } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
 import {
+  alif,
   avgPool2d,
   batchNorm2d,
   type CompileOptions,
   cnn,
   compile,
   conv2d,
+  cubaLif,
   dropout,
   flatten,
+  integrateAndFire,
+  leakyIntegrator,
   lif,
   linear,
   type Model,
   maxPool2d,
   mlp,
   plif,
+  recurrent,
   resnet18,
   sequential,
   sewResnet34,
@@ -141,6 +146,23 @@ networks['a learnable time constant'] = [
   sequential(flatten(), linear(192, 20), plif(), linear(20, 5)),
   { input: small, method: 'bptt' },
 ]
+
+for (const timeSteps of [5, 9])
+  networks[`cells, T = ${timeSteps}`] = [
+    sequential(
+      conv2d(3, 6, 3, { padding: 1 }),
+      cubaLif({ tau: [1.5, 2, 2.5, 3, 4, 5], tauSyn: 2, refractory: 1, vReset: 0 }),
+      avgPool2d(2),
+      integrateAndFire({ vThreshold: Array.from({ length: 96 }, (_, i) => 0.1 + i / 100) }),
+      flatten(),
+      linear(96, 12),
+      recurrent(alif({ tau: 2, vThreshold: 0.5, fires: 'above', learn: ['tau', 'beta'] })),
+      linear(12, 5),
+      leakyIntegrator({ tauSyn: 2, decayInput: true, learn: ['tauSyn'] }),
+    ),
+    { input: small, timeSteps, method: 'bptt' },
+    timeSteps === 5 ? 'step' : 'infer',
+  ]
 
 for (const [name, [network, options, mode]] of Object.entries(networks))
   test(`${name}: lanes give the bits of vectors`, async () => {

@@ -28,6 +28,10 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.match(text, /image 7 shows vertical stripes; the network says vertical/)
   },
 
+  'nmnist.mjs'(text) {
+    assert.ok(percentages(text)[0] > 90, text)
+  },
+
   'resume.mjs'(text) {
     assert.match(text, /^stopped in epoch 2\nresumed, 4 epochs in all\nthe same bits: true$/m)
   },

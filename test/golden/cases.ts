@@ -26,13 +26,18 @@ import {
 import { cnn } from '../../src/models/cnn.js'
 import { mlp } from '../../src/models/mlp.js'
 import {
+  between,
   branched,
+  cells,
+  delayed,
   dropped,
   grouped,
   learnable,
+  looped,
   maxPooled,
   normal,
   plain,
+  series,
   smallInput,
   standardised,
   stem,
@@ -191,6 +196,12 @@ function smallCases(): GoldenCase[] {
     make('grouped', grouped, 'sltt', { T: 4, B: 5 }),
     make('grouped', grouped, 'sltt everyStep', { T: 4, B: 5 }),
   )
+  for (const method of [...offline, 'sltt'] as const)
+    cases.push(
+      make('between neurons', between, method, { T: 4, B: 3, threaded: method === 'bptt m' }),
+      make('series', series, method, { T: 4, B: 3, input: [3, 15] }),
+    )
+  for (const method of offline) cases.push(make('delayed', delayed, method, { T: 9, B: 3 }))
   for (const surrogate of surrogates)
     for (const method of ['rate m', 'bptt m', 'ottt'] as const) {
       const network = (): Block => plain({ surrogate, ...(surrogate === 'atan' && { alpha: 3 }) })
@@ -199,6 +210,11 @@ function smallCases(): GoldenCase[] {
   for (const method of ['bptt m', 'bptt s'] as const)
     for (const T of [1, 4, 9])
       cases.push(make('plif', learnable, method, { T, B: 5, threaded: T === 9 }))
+  for (const method of ['bptt m', 'rate s'] as const)
+    cases.push(make('cells', () => cells(true), method, { T: 9, B: 3, threaded: true }))
+  cases.push(make('cells', () => cells(false), 'sltt', { T: 5, B: 3 }))
+  for (const method of ['bptt m', 'ottt'] as const)
+    cases.push(make('recurrent', looped, method, { T: 5, B: 3, more: { frames: true } }))
   const hard = { tau: 3, vReset: -0.25, surrogate: 'triangle' } as const
   for (const method of ['ottt', 'sltt'] as const)
     cases.push(make('standardised hard reset', () => standardised(hard), method, { T: 4, B: 3 }))

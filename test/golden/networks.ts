@@ -1,24 +1,38 @@
 /** Small networks that hold between them every kind of layer and every option of one. */
 import {
+  adaptiveAvgPool1d,
   adaptiveAvgPool2d,
+  alif,
+  avgPool1d,
   avgPool2d,
   type Block,
+  batchNorm1d,
   batchNorm2d,
   block,
+  conv1d,
   conv2d,
+  cubaLif,
+  delay,
   dropout,
   flatten,
+  groupNorm,
   identity,
   integrateAndFire,
+  layerNorm,
+  leakyIntegrator,
   lif,
   linear,
+  maxPool1d,
   maxPool2d,
   type NeuronOptions,
   plif,
+  recurrent,
   relu,
   residual,
   scale,
   sequential,
+  sumPool1d,
+  sumPool2d,
 } from '../../src/index.js'
 
 /** All of them take [3, 7, 6] and give 5 classes. */
@@ -106,6 +120,25 @@ export const learnable = (): Block =>
     flatten(),
     linear(72, 5),
   )
+
+/** Cells of most kinds; what they learn only where the method can. */
+export const cells = (learns: boolean): Block => {
+  const learn = learns ? (['tau', 'vThreshold'] as const) : []
+  return sequential(
+    conv2d(3, 6, 3, { padding: 1 }),
+    cubaLif({ tau: [1.5, 2, 2.5, 3, 4, 5], tauSyn: 2, decayInput: true, inputScale: 4, learn }),
+    avgPool2d(2),
+    conv2d(6, 8, 3, { padding: 1 }),
+    alif({ tau: 2, tauAdaptation: 5, vThreshold: 0.5, refractory: 1, fires: 'above', learn }),
+    flatten(),
+    linear(72, 5),
+    leakyIntegrator({ tau: 2, decayInput: true }),
+  )
+}
+
+/** A recurrent layer between two linear ones. */
+export const looped = (): Block =>
+  sequential(flatten(), linear(126, 20), recurrent(lif({ tau: 2, vThreshold: 0.5 })), linear(20, 5))
 
 /** OTTT's networks: standardised weights, τ = 2, spikes times 2.74. */
 export const standardised = (neuron: NeuronOptions = { tau: 2 }): Block =>
@@ -208,4 +241,51 @@ export const normal = (): Block =>
     linear(6 * 5 * 4, 10, { init: { normal: 0.25, bias: 'default' } }),
     lif(),
     linear(10, 5),
+  )
+
+/** Normalisations of samples, sums over windows, constants, channels side by side. */
+export const between = (): Block =>
+  block(
+    {
+      stem: sequential(conv2d(3, 6, 3), groupNorm(2, 6), lif()),
+      side: sequential(conv2d(6, 5, 3, { padding: 1 }), scale([1, 2, 0.5, -1, 4]), lif()),
+      sums: sequential(sumPool2d(2), conv2d(11, 7, 1), layerNorm([7, 2, 2]), lif()),
+      flat: flatten(),
+      wide: sequential(adaptiveAvgPool2d([3, 2]), flatten(), linear(36, 8), lif()),
+      out: linear(36, 5),
+    },
+    (m, x, { concat }) => {
+      const stem = m.stem(x)
+      return m.out(concat(m.flat(m.sums(concat(stem, m.side(stem)))), m.wide(stem)))
+    },
+  )
+
+/** Delays of spikes and of currents. */
+export const delayed = (): Block =>
+  sequential(
+    conv2d(3, 6, 3),
+    lif(),
+    delay([0, 1, 2, 3, 0, 1]),
+    conv2d(6, 5, 2),
+    delay(1),
+    lif(),
+    maxPool2d(2, { rate: 'official' }),
+    flatten(),
+    linear(10, 5),
+  )
+
+/** A series. Input [3, 15]. */
+export const series = (): Block =>
+  sequential(
+    conv1d(3, 6, 4, { padding: 1, bias: false }),
+    batchNorm1d(6),
+    lif(),
+    avgPool1d(2),
+    conv1d(6, 8, 3),
+    maxPool1d(2),
+    lif(),
+    sumPool1d(2, { stride: 1 }),
+    adaptiveAvgPool1d(1),
+    flatten(),
+    linear(8, 5),
   )

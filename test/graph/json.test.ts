@@ -4,22 +4,35 @@ import * as assert from 'uvu/assert'
 import { compositeOf, graphToJson, type NetworkJson, type NodeJson } from '../../src/graph/json.js'
 import { trace } from '../../src/graph/trace.js'
 import {
+  adaptiveAvgPool1d,
   adaptiveAvgPool2d,
+  alif,
+  avgPool1d,
   avgPool2d,
   type Block,
+  batchNorm1d,
   batchNorm2d,
   block,
+  conv1d,
   conv2d,
+  cubaLif,
+  delay,
   dropout,
   flatten,
+  groupNorm,
   identity,
   integrateAndFire,
+  integrator,
   type Layer,
+  layerNorm,
+  leakyIntegrator,
   lif,
   linear,
+  maxPool1d,
   maxPool2d,
   networkFromJSON,
   plif,
+  recurrent,
   relu,
   residual,
   resnet18,
@@ -27,10 +40,13 @@ import {
   scale,
   sequential,
   sewResnet34,
+  sumPool1d,
+  sumPool2d,
   vggsnn,
 } from '../../src/index.js'
 import { layerKinds } from '../../src/nn/layers/kinds.js'
 import type { Module } from '../../src/nn/module.js'
+import type { InputShape } from '../../src/nn/value.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { randomNetwork } from '../support/random-network.js'
@@ -129,6 +145,24 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     linear(128, 5, { init: { normal: 0.3 } }),
   ],
   batchNorm2d: [batchNorm2d(2), batchNorm2d(2, { eps: 1e-3 }), batchNorm2d(2, { momentum: 0.3 })],
+  cell: [
+    lif({ tau: [2, Number.POSITIVE_INFINITY] }),
+    lif({ vThreshold: new Float32Array([0.5, 1]), vReset: [-0.5, 0.25] }),
+    lif({ refractory: 2, fires: 'above', vRest: 0.5, inputScale: 2 }),
+    plif({ tau: [2, 3], learn: ['vThreshold'] }),
+    integrateAndFire({ vThreshold: [1, 2] }),
+    cubaLif(),
+    cubaLif({ tauSyn: [2, 3], decayInput: true, learn: ['tauSyn', 'tau'], vReset: 0 }),
+    alif(),
+    alif({ tauAdaptation: 5, beta: [0.5, 1], surrogate: 'atan', detachReset: false }),
+    leakyIntegrator({ tau: 3, tauSyn: 4, learn: ['tau'] }),
+    integrator(),
+    integrator({ inputScale: 0.5 }),
+    recurrent(lif()),
+    recurrent(integrateAndFire({ vReset: 0 }), { bias: false }),
+    recurrent(plif({ tau: 3 }), { init: { normal: 0.1 } }),
+    recurrent(cubaLif({ refractory: 1 })),
+  ],
   neuron: [
     lif(),
     lif({ tau: 3 }),
@@ -154,14 +188,40 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     maxPool2d(2),
     maxPool2d([2, 4], { stride: [1, 2] }),
     maxPool2d(3, { padding: [1, 0] }),
+    maxPool2d(2, { rate: 'official' }),
   ],
-  adaptiveAvgPool2d: [adaptiveAvgPool2d(1), adaptiveAvgPool2d([4, 2])],
+  adaptiveAvgPool2d: [adaptiveAvgPool2d(1), adaptiveAvgPool2d([4, 2]), adaptiveAvgPool2d(3)],
   flatten: [flatten()],
   dropout: [dropout(), dropout(0.125)],
-  scale: [scale(-0.3), scale(1e-7)],
+  scale: [scale(-0.3), scale(1e-7), scale([0.5, -2])],
   identity: [identity()],
   relu: [relu()],
+  sumPool2d: [sumPool2d(2), sumPool2d([2, 4], { stride: [1, 2] }), sumPool2d(3, { padding: 1 })],
+  groupNorm: [groupNorm(1, 2), groupNorm(2, 2, { eps: 0.5 }), groupNorm(1, 2, { affine: false })],
+  layerNorm: [
+    layerNorm([2, 8, 8]),
+    layerNorm([2, 8, 8], { eps: 0.5 }),
+    layerNorm([2, 8, 8], { affine: false }),
+  ],
+  delay: [delay(0), delay(3), delay([1, 0])],
+  conv1d: [
+    conv1d(2, 6, 3),
+    conv1d(2, 6, 3, { stride: 2 }),
+    conv1d(2, 6, 3, { padding: 1 }),
+    conv1d(2, 6, 3, { groups: 2 }),
+    conv1d(2, 6, 3, { bias: false }),
+    conv1d(2, 6, 3, { standardise: true }),
+    conv1d(2, 6, 3, { init: { normal: 0.02 } }),
+  ],
+  avgPool1d: [avgPool1d(2), avgPool1d(2, { stride: 1 }), avgPool1d(3, { padding: 1 })],
+  sumPool1d: [sumPool1d(2), sumPool1d(2, { stride: 1 }), sumPool1d(3, { padding: 1 })],
+  maxPool1d: [maxPool1d(2), maxPool1d(2, { stride: 1 }), maxPool1d(3, { padding: 1 })],
+  adaptiveAvgPool1d: [adaptiveAvgPool1d(1), adaptiveAvgPool1d(4), adaptiveAvgPool1d(3)],
+  batchNorm1d: [batchNorm1d(2), batchNorm1d(2, { eps: 1e-3 }), batchNorm1d(2, { momentum: 0.3 })],
 }
+
+/** Layers of series end in 1d. */
+const inputOf = (kind: Layer['kind']): InputShape => (kind.endsWith('1d') ? [2, 8] : [2, 8, 8])
 
 /** A network of images in which the layer is the first of its kind. */
 function networkWith(layer: Layer): Block {
@@ -175,17 +235,18 @@ for (const kind of layerKinds)
     const texts = new Set<string>()
     for (const layer of layers[kind]) {
       const net = networkWith(layer)
-      const model = await net.compile({ input: [2, 8, 8], method: 'bptt', timeSteps: 2 })
+      const input = inputOf(kind)
+      const model = await net.compile({ input, method: 'bptt', timeSteps: 2 })
       const json = model.toJSON()
       const text = JSON.stringify(json)
       texts.add(text)
       // From a text and from an object; what is made again says the same again.
       for (const from of [text, json]) {
         const network = networkFromJSON(from)
-        const found = trace(network, [2, 8, 8])
+        const found = trace(network, input)
         const own = found.nodes.find((node) => node.kind === kind)?.layer
         assert.equal(own, layer)
-        const again = await network.compile({ input: [2, 8, 8], method: 'bptt', timeSteps: 2 })
+        const again = await network.compile({ input, method: 'bptt', timeSteps: 2 })
         assert.is(JSON.stringify(again.toJSON()), text)
         assert.equal(
           Object.entries(again.stateDict()).map(([name, { shape }]) => [name, shape]),

@@ -28,6 +28,7 @@ import { readTar } from '../../src/io/tar.js'
 import { readModel } from '../../src/load.js'
 import { changed, checkpoints, readers as readersOfCheckpoints } from '../support/checkpoints.js'
 import { testRandom } from '../support/engine.js'
+import { eventReaders } from './fuzz-events.js'
 
 interface Reader {
   readonly bytes: Uint8Array
@@ -117,6 +118,7 @@ async function readersOf(): Promise<Record<string, Reader>> {
     tar: { bytes: tar, read: (bytes) => readTar(bytes, 'it') },
     gz: { bytes: new Uint8Array(gzipSync(tar)), read: (bytes) => unpack(bytes, 'it') },
     net: { bytes: wasm, read: (bytes) => netInfo(bytes) },
+    ...eventReaders(),
     ...(await goingOn()),
   }
 }
@@ -189,9 +191,14 @@ function mutated(bytes: Uint8Array, random: () => number): Uint8Array {
   return out
 }
 
-/** @returns how many were read, how many refused, and what ended otherwise */
-export async function fuzz(count: number, seed: number) {
-  const readers = Object.entries(await readersOf())
+/**
+ * @param only a word of the readers' names; default: all
+ * @returns how many were read, how many refused, and what ended otherwise
+ */
+export async function fuzz(count: number, seed: number, only = '') {
+  const all = Object.entries(await readersOf())
+  const readers = all.filter(([name]) => name.includes(only))
+  for (const [name, { close }] of all) if (!name.includes(only)) await close?.()
   const random = testRandom(seed)
   const result = { read: 0, refused: 0, faults: [] as string[] }
   for (const [name, { bytes, read, mutate, close }] of readers) {

@@ -3,6 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   adaptiveAvgPool2d,
+  alif,
   avgPool2d,
   type Block,
   batchNorm2d,
@@ -10,17 +11,20 @@ import {
   type CompileOptions,
   compile,
   conv2d,
+  cubaLif,
   dropout,
   flatten,
   fromArrays,
   identity,
   integrateAndFire,
+  leakyIntegrator,
   lif,
   linear,
   type Module,
   maxPool2d,
   plif,
   ratePenalty,
+  recurrent,
   residual,
   scale,
   sequential,
@@ -36,13 +40,13 @@ const wrong = (value: unknown): Anything => value
 const mistakes: [() => unknown, string][] = [
   [
     () => lif(wrong({ thau: 2 })),
-    'lif.thau is not an option; known are tau, decayInput, vThreshold, vReset, ' +
-      'detachReset, surrogate, alpha',
+    'lif.thau is not an option; known are tau, decayInput, vThreshold, vReset, vRest, ' +
+      'inputScale, fires, refractory, detachReset, surrogate, alpha, learn',
   ],
   [
     () => lif(wrong(2)),
-    "lif's options must be an object with any of tau, decayInput, vThreshold, vReset, " +
-      'detachReset, surrogate, alpha, got 2',
+    "lif's options must be an object with any of tau, decayInput, vThreshold, vReset, vRest, " +
+      'inputScale, fires, refractory, detachReset, surrogate, alpha, learn, got 2',
   ],
   [() => lif({ tau: wrong('2') }), 'lif.tau must be > 1, got "2"'],
   [() => lif({ tau: Number.NaN }), 'lif.tau must be > 1, got NaN'],
@@ -59,13 +63,66 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => integrateAndFire(wrong({ tau: 2 })),
-    'integrateAndFire.tau is not an option; known are vThreshold, vReset, detachReset, ' +
-      'surrogate, alpha',
+    'integrateAndFire.tau is not an option; known are vThreshold, vReset, vRest, inputScale, ' +
+      'fires, refractory, detachReset, surrogate, alpha, learn',
   ],
   [() => plif(wrong({ vReset: '0' })), 'plif.vReset must be null or < vThreshold (1), got "0"'],
   [
     () => plif({ tau: Number.POSITIVE_INFINITY }),
     'plif.tau must be finite, got Infinity; use integrateAndFire()',
+  ],
+  [() => lif({ tau: 1 }), 'lif.tau must be > 1, got 1'],
+  [() => lif({ tau: [1] }), 'lif.tau[0] must be > 1, got 1'],
+  [() => lif({ tau: new Float32Array([2, 0.5]) }), 'lif.tau[1] must be > 1, got 0.5'],
+  [() => lif({ vThreshold: [1, 1e39] }), 'lif.vThreshold[1] must be > 0 and finite, got 1e+39'],
+  [() => cubaLif({ tauSyn: wrong([2n]) }), 'cubaLif.tauSyn[0] must be > 1, got 2'],
+  [
+    () => cubaLif({ tauSyn: wrong(Symbol('a')) }),
+    'cubaLif.tauSyn must be a number, or an array of numbers for each channel or neuron, got Symbol(a)',
+  ],
+  [() => alif({ beta: Number.NaN }), 'alif.beta must be ≥ 0 and finite, got NaN'],
+  [
+    () => alif({ beta: [] }),
+    'alif.beta must have a number for each channel or neuron, got 0 numbers',
+  ],
+  [
+    () => leakyIntegrator({ tau: wrong(null), learn: wrong(['vThreshold']) }),
+    "leakyIntegrator.learn must be a list of 'tau', 'tauSyn', each at most once, got [\"vThreshold\"]",
+  ],
+  [
+    () => lif({ learn: ['tau', 'tau'] }),
+    'lif.learn must be a list of \'tau\', \'vThreshold\', each at most once, got ["tau","tau"]',
+  ],
+  [
+    () => leakyIntegrator({ learn: ['tauSyn'] }),
+    "leakyIntegrator.learn names 'tauSyn', so that leakyIntegrator.tauSyn must be given and finite, got null",
+  ],
+  [() => lif({ refractory: 1.5 }), 'lif.refractory must be an integer from 0 to 4096, got 1.5'],
+  [() => lif({ fires: wrong('over') }), "lif.fires must be 'atOrAbove' or 'above', got \"over\""],
+  [
+    () => lif({ vReset: [0, 2], vThreshold: 1 }),
+    'lif.vReset must be null or < vThreshold (1), got 2',
+  ],
+  [
+    () => recurrent(leakyIntegrator()),
+    'recurrent(leakyIntegrator()) has no spikes to send; it takes cells that spike, as lif()',
+  ],
+  [() => recurrent(recurrent(lif())), 'recurrent() takes a cell that is not recurrent yet'],
+  [
+    () => recurrent(wrong(lif)),
+    'recurrent() takes a spiking layer such as lif() or cubaLif(), got the function lif',
+  ],
+  [
+    () => compile(sequential(lif({ tau: [2, 3] }), flatten()), { input: [3, 2, 2] }),
+    '0 (lif): lif.tau has 2 numbers, expected 3 (one for each channel) or 12 (one for each neuron of [3, 2, 2]), or a single number',
+  ],
+  [
+    () => compile(sequential(flatten(), recurrent(lif())), { input: [3] }),
+    "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight, whose input is the layer's own output; use 'bptt' or 'ottt' or 'sltt'",
+  ],
+  [
+    () => compile(sequential(flatten(), lif({ learn: ['tau'] })), { input: [3], method: 'sltt' }),
+    "1 (lif): what it learns (tau) needs method 'rate' or 'bptt', got 'sltt'; use them, or leave out learn",
   ],
   [
     () => conv2d(1, 2, 3, wrong({ pading: 1 })),

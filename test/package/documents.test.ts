@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { main, run } from '../cli/command.js'
+import { run as runHere } from '../cli/in-process.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 /** A file's text, with line ends that do not depend on the system. */
@@ -145,7 +146,7 @@ test('every page in docs can be reached from README', () => {
 
 /** The options of a command, by --help. */
 async function optionsOf(command: string): Promise<Set<string>> {
-  const { code, stdout } = await run([...(command === '' ? [] : [command]), '--help'])
+  const { code, stdout } = await runHere([...(command === '' ? [] : [command]), '--help'])
   assert.is(code, 0, command)
   return new Set([...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option))
 }
@@ -161,6 +162,7 @@ test('commands and options that pages name exist', async () => {
     'verify',
     'info',
     'diagnose',
+    'show',
     'bench',
   ])
     options.set(command, await optionsOf(command))
@@ -191,6 +193,7 @@ test('docs/command-line.md lists each option of each command, and no other', asy
     'verify',
     'info',
     'diagnose',
+    'show',
     'bench',
   ]) {
     const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''
@@ -209,13 +212,13 @@ test('docs/command-line.md names each field of the JSON that commands print', as
   const folder = await mkdtemp(join(root, 'build/pages-'))
   try {
     const tiny = ['--limit-train', '64', '--limit-test', '20', '--epochs', '1', '--threads', '1']
-    const trained = await run(['train', ...tiny, '--json', '--out', folder])
-    const tested = await run(['eval', '--run', folder, '--json', '--threads', '1'])
+    const trained = await runHere(['train', ...tiny, '--json', '--out', folder])
+    const tested = await runHere(['eval', '--run', folder, '--json', '--threads', '1'])
     const net = join(folder, 'net.wasm')
-    const exported = await run(['export', '--run', folder, '--out', net, '--json'])
-    const onFile = await run(['eval', '--on', net, '--json'])
+    const exported = await runHere(['export', '--run', folder, '--out', net, '--json'])
+    const onFile = await runHere(['eval', '--on', net, '--json'])
     const hosts = ['--hosts', 'node', '--samples', '5', '--json']
-    const verified = await run(['verify', net, '--run', folder, ...hosts])
+    const verified = await runHere(['verify', net, '--run', folder, ...hosts])
     const measured = await run(['bench', '--quick', '--filter', 'relu', '--json'])
     for (const file of [net, join(folder, 'net.h')]) await rm(file)
     const fields = [trained, tested, exported, onFile, verified]

@@ -13,7 +13,7 @@ import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { parseLines, run, tiny } from '../cli/command.js'
+import { parseLines, run, tiny } from '../cli/in-process.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 
 type Section = Record<string, readonly string[]>

@@ -11,11 +11,19 @@ import { Control, Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcod
 import { SpikewasmError } from '../../src/errors.js'
 import { trace } from '../../src/graph/trace.js'
 import {
+  adaptiveAvgPool2d,
+  alif,
   avgPool2d,
   type Block,
   batchNorm2d,
+  block,
   conv2d,
+  delay,
   flatten,
+  groupNorm,
+  type Layer,
+  layerNorm,
+  leakyIntegrator,
   lif,
   linear,
   type Method,
@@ -23,7 +31,9 @@ import {
   mse,
   plif,
   ratePenalty,
+  recurrent,
   relu,
+  scale,
   sequential,
   tet,
 } from '../../src/index.js'
@@ -331,6 +341,47 @@ test('so do those of relu, by its counts and by its output', () => {
   )
   for (const method of ['rate', 'bptt', 'sltt'] as const)
     checkPlan(planOptions(network, input, method), 'relu', testRandom(seed), checked)
+})
+
+test('so do those of cells', () => {
+  const input = [2, 6, 6] as const
+  const network = (cell: Layer): Block =>
+    sequential(conv2d(2, 5, 3), cell, maxPool2d(2), flatten(), linear(20, 6), leakyIntegrator())
+  const each = Array.from({ length: 80 }, (_, i) => 1 + i / 100)
+  const learn = ['tau', 'vThreshold', 'tauSyn', 'beta', 'tauAdaptation'] as const
+  const check = (cell: Layer, method: Method): void =>
+    checkPlan(planOptions(network(cell), input, method, 5), 'cells', testRandom(seed), checked)
+  for (const method of ['bptt', 'rate', 'sltt'] as const)
+    check(alif({ tauSyn: 2, refractory: 1, vThreshold: each }), method)
+  for (const method of ['bptt', 'rate'] as const) {
+    check(alif({ tauSyn: 2, vThreshold: each, beta: [1, 2, 1, 2, 1], learn }), method)
+    check(lif({ tau: [2, 3, 4, 5, 6], vReset: 0 }), method)
+  }
+  for (const method of ['bptt', 'ottt'] as const) check(recurrent(lif()), method)
+})
+
+test('so do those of layers between neurons', () => {
+  const input = [3, 6, 6] as const
+  const parts = { a: conv2d(3, 8, 3), b: sequential(conv2d(3, 5, 3), lif()), spikes: lif() }
+  const network = (floats: boolean): Block =>
+    sequential(
+      block(parts, (m, x, { concat }) =>
+        floats ? concat(m.a(x), m.b(x)) : concat([m.spikes(m.a(x)), m.b(x)]),
+      ),
+      delay([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3]),
+      conv2d(13, 8, 2),
+      delay(2),
+      groupNorm(2, 8),
+      scale([1, 2, 3, 4, 5, 6, 7, 8]),
+      lif(),
+      adaptiveAvgPool2d(2),
+      layerNorm([8, 2, 2]),
+      flatten(),
+      linear(32, 3),
+    )
+  for (const floats of [true, false])
+    for (const method of ['rate', 'bptt'] as const)
+      checkPlan(planOptions(network(floats), input, method), 'layers', testRandom(seed), checked)
 })
 
 test('so do those of optimizers, with all that belongs to their steps', () => {

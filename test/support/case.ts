@@ -55,7 +55,7 @@ export async function makeCase(
     const random = testRandom(tried)
     const state: StateDict = {}
     for (const [name, { shape, data }] of Object.entries(initial)) {
-      const isNorm = layers[Number(name.split('.')[0])].kind === 'batchNorm2d'
+      const isNorm = layers[Number(name.split('.')[0])].kind.includes('Norm')
       const value = (v: number): number => {
         if (name.endsWith('running_var')) return 0.5 + random()
         if (name.endsWith('running_mean')) return random() - 0.5

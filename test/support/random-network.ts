@@ -2,21 +2,33 @@
 
 import { trace } from '../../src/graph/trace.js'
 import {
+  adaptiveAvgPool1d,
   adaptiveAvgPool2d,
+  alif,
+  avgPool1d,
   avgPool2d,
   type Block,
+  batchNorm1d,
   batchNorm2d,
   block,
+  type CellOptions,
+  conv1d,
   conv2d,
   crossEntropy,
+  cubaLif,
+  delay,
   dropout,
   flatten,
+  groupNorm,
   identity,
   integrateAndFire,
   type Loss,
+  layerNorm,
+  leakyIntegrator,
   lif,
   linear,
   type Method,
+  maxPool1d,
   maxPool2d,
   mse,
   plif,
@@ -26,8 +38,11 @@ import {
   type StepMode,
   scale,
   sequential,
+  sumPool1d,
+  sumPool2d,
   tet,
 } from '../../src/index.js'
+import { fires } from '../../src/nn/layers/kinds.js'
 import type { Module } from '../../src/nn/module.js'
 import type { PlanOptions } from '../../src/plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../../src/plan/training.js'
@@ -39,6 +54,17 @@ const integer = (random: Random, from: number, to: number): number =>
   from + Math.floor(random() * (to - from + 1))
 const one = <T>(random: Random, of: readonly T[]): T => of[integer(random, 0, of.length - 1)]
 
+/** Numbers of its own, so that networks behind it do not depend on what it draws. */
+function cell(seed: number, tau: number, options: CellOptions, learnable: boolean): Module {
+  const random = testRandom(seed)
+  const learn = learnable && random() < 0.4 ? (['tau', 'vThreshold'] as const) : []
+  const kind = random()
+  if (kind < 0.3) return lif({ tau, ...options, refractory: 1, learn })
+  if (kind < 0.6) return cubaLif({ tau, tauSyn: 3, ...options, learn })
+  if (learnable && kind < 0.75) return leakyIntegrator({ tau, decayInput: true })
+  return alif({ tau, tauAdaptation: 4, ...options, fires: 'above', learn })
+}
+
 const neuron = (random: Random, learnable: boolean): Module => {
   const options = {
     vReset: one(random, [null, null, 0, -0.25]),
@@ -46,7 +72,12 @@ const neuron = (random: Random, learnable: boolean): Module => {
     decayInput: random() < 0.3,
   }
   if (learnable && random() < 0.3) return plif(options)
-  return random() < 0.1 ? integrateAndFire() : lif({ tau: one(random, [1.25, 2]), ...options })
+  const kind = random()
+  if (kind < 0.1) return integrateAndFire()
+  const tau = one(random, [1.25, 2])
+  return kind < 0.88
+    ? lif({ tau, ...options })
+    : cell(Math.floor(kind * 1e6), tau, options, learnable)
 }
 
 /** One group for most, else any number that divides both. */
@@ -123,12 +154,95 @@ export function randomNetwork(
         neuron(random, learnable),
       )
   }
-  if (random() < 0.5) {
-    size = 1
+  const isPooled = random() < 0.5
+  // Numbers of its own, so that what is drawn behind them does not depend on them.
+  const own = testRandom(sumOf(JSON.stringify(layers)))
+  if (own() < 0.6) [width, size] = moreLayers(own, layers, width, size, learnable)
+  let shape: readonly [number, number, number] = [width, size, size]
+  if (isPooled) {
+    shape = [width, 1, 1]
     layers.push(adaptiveAvgPool2d(1))
-  }
-  layers.push(flatten(), linear(width * size * size, 5))
+  } else if (own() < 0.3) shape = seriesLayers(own, layers, shape)
+  layers.push(flatten(), linear(shape[0] * shape[1] * shape[2], 5))
   return sequential(...layers)
+}
+
+const sumOf = (text: string): number =>
+  Array.from(text).reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 1000003, 7)
+
+/** Constants that no rounding changes. */
+const constants = (random: Random, count: number): number[] =>
+  Array.from({ length: count }, () => integer(random, -4, 8) / 4)
+
+/**
+ * Two layers between neurons, at most of each kind one: a normalisation of samples, pooling by sums
+ * or to another size, constants, channels side by side, a delay where the method takes it.
+ */
+function moreLayers(
+  random: Random,
+  layers: Module[],
+  channels: number,
+  height: number,
+  learnable: boolean,
+): [number, number] {
+  let [width, size] = [channels, height]
+  const kinds = ['groups', 'layer', 'scale', 'concat', 'sums', 'size']
+  for (const kind of [one(random, kinds), learnable ? 'delay' : one(random, kinds)]) {
+    if (kind === 'groups')
+      layers.push(
+        groupNorm(one(random, [1, width % 2 ? 1 : 2, width]), width, { affine: random() < 0.7 }),
+      )
+    else if (kind === 'layer') layers.push(layerNorm([width, size, size]))
+    else if (kind === 'scale')
+      layers.push(scale(constants(random, width * (random() < 0.5 ? 1 : size * size))))
+    else if (kind === 'delay')
+      layers.push(
+        delay(
+          random() < 0.5
+            ? integer(random, 1, 3)
+            : Array.from({ length: width }, () => integer(random, 0, 3)),
+        ),
+      )
+    else if (kind === 'concat') {
+      const to = one(random, [3, 8])
+      const main = convolution(random, width, to)
+      layers.push(
+        block(
+          { main: random() < 0.6 ? sequential(main, neuron(random, learnable)) : main },
+          (m, x, { concat }) => concat(x, m.main(x)),
+        ),
+      )
+      width += to
+    } else if (kind === 'sums' && size >= 4) {
+      size >>= 1
+      layers.push(sumPool2d(2))
+    } else if (kind === 'size' && size >= 3) {
+      size--
+      layers.push(adaptiveAvgPool2d(size))
+    }
+    if (random() < 0.5) layers.push(neuron(random, learnable))
+  }
+  return [width, size]
+}
+
+/** The image as a series. */
+function seriesLayers(
+  random: Random,
+  layers: Module[],
+  [width]: readonly [number, number, number],
+): [number, number, number] {
+  const to = one(random, [4, 6])
+  layers.push(
+    adaptiveAvgPool2d([1, 8]),
+    neuron(random, false),
+    conv1d(width, to, 3, { padding: 1, bias: random() < 0.5 }),
+    batchNorm1d(to),
+    neuron(random, false),
+    one(random, [avgPool1d(2), sumPool1d(2), maxPool1d(2)]),
+  )
+  const length = random() < 0.5 ? 4 : 3
+  layers.push(adaptiveAvgPool1d(length))
+  return [to, 1, length]
 }
 
 const methods: readonly [Method, StepMode][] = [
@@ -184,7 +298,7 @@ function randomTraining(random: Random, { method, graph }: PlanOptions): Trainin
     mse({ of, targets: 'values' }),
     ...(method === 'rate' ? [] : [tet(), tet({ lambda: 0.5, mean: 0.5 })]),
   ]
-  const layers = graph.nodes.filter(({ kind }) => kind === 'neuron').map(({ name }) => name)
+  const layers = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
   const penalties = (['L1', 'L2'] as const)
     .filter(() => !online && random() < 0.5)
     .map((norm) => ({ ...ratePenalty({ weight: 0.5, norm, target: 0.25 }), layers }))

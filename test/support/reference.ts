@@ -1,12 +1,11 @@
 /**
- * The methods by their definitions, in float64 and as slowly as they read: chains of conv2d,
- * linear, batchNorm2d, neurons, avgPool2d, scale and flatten. Every gradient is written out by hand
+ * The methods by their definitions, in float64 and as slowly as they read: chains of convolutions,
+ * linear, normalisations, neurons, pooling by means and sums, scale, delay and flatten. Every gradient is written out by hand
  * for every step; nothing here shares code or memory layout with the engine.
  *
  * A tensor is one Float64Array [B][C][H][W]; over time it is an array of T of them.
  */
 import type {
-  AvgPool2d,
   BatchNorm2d,
   Conv2d,
   Layer,
@@ -16,6 +15,16 @@ import type {
   StateDict,
   StepMode,
 } from '../../src/index.js'
+import {
+  adaptiveTaps,
+  delayBack,
+  delayed,
+  factorOf,
+  sampleNormBackward,
+  sampleNormForward,
+  shapeOf,
+  windowOf,
+} from './reference-layers.js'
 
 export interface ReferenceOptions {
   method: Method
@@ -128,32 +137,21 @@ interface Node {
   taps: Taps
 }
 
-function outputShape(layer: Layer, [c, h, w]: Shape): Shape {
-  switch (layer.kind) {
-    case 'linear':
-      return [layer.outFeatures, 1, 1]
-    case 'conv2d':
-    case 'avgPool2d': {
-      const size = (n: number, i: 0 | 1): number =>
-        Math.floor((n + 2 * layer.padding[i] - layer.kernelSize[i]) / layer.stride[i]) + 1
-      return [layer.kind === 'conv2d' ? layer.outChannels : c, size(h, 0), size(w, 1)]
-    }
-    default:
-      return [c, h, w]
-  }
+function outputShape(layer: Layer, from: Shape): Shape {
+  const window = windowOf(layer)
+  if (layer.kind === 'linear') return [layer.outFeatures, 1, 1]
+  if (!window) return shapeOf(layer, from)
+  const size = (n: number, i: 0 | 1): number =>
+    Math.floor((n + 2 * window.padding[i] - window.kernelSize[i]) / window.stride[i]) + 1
+  const channels = 'outChannels' in layer ? layer.outChannels : from[0]
+  return [channels, size(from[1], 0), size(from[2], 1)]
 }
 
 /** A linear layer is a convolution whose window is its whole input. */
 function windowsOf(layer: Layer, from: Shape): Windows {
-  switch (layer.kind) {
-    case 'conv2d':
-    case 'avgPool2d':
-      return layer
-    case 'linear':
-      return { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
-    default:
-      return { kernelSize: [0, 0], stride: [1, 1], padding: [0, 0] }
-  }
+  if (layer.kind === 'linear')
+    return { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
+  return windowOf(layer) ?? { kernelSize: [0, 0], stride: [1, 1], padding: [0, 0] }
 }
 
 /** The input channels that output channel n reads: those of its group. */
@@ -163,7 +161,7 @@ function inputsOf(
   to: Shape,
   n: number,
 ): { first: number; count: number } {
-  const groups = layer.kind === 'conv2d' ? layer.groups : 1
+  const groups = 'groups' in layer ? layer.groups : 1
   const count = from[0] / groups
   return { first: Math.floor(n / (to[0] / groups)) * count, count }
 }
@@ -323,10 +321,33 @@ class Reference {
     { layer, from, to, taps }: Node,
     visit: (out: number, input: number, share: number) => void,
   ): void {
-    const share = 1 / product((layer as AvgPool2d).kernelSize)
+    const share = layer.kind.startsWith('avg') ? 1 / product(windowsOf(layer, from).kernelSize) : 1
+    const all = layer.kind.startsWith('adaptive')
+      ? adaptiveTaps(from, to)
+      : Array.from(taps.out, (out, k) => ({ out, input: taps.input[k], share }))
     for (let plane = 0; plane < this.options.batch * from[0]; plane++)
-      for (let k = 0; k < taps.out.length; k++)
-        visit(plane * to[1] * to[2] + taps.out[k], plane * from[1] * from[2] + taps.input[k], share)
+      for (const { out, input, share } of all)
+        visit(plane * to[1] * to[2] + out, plane * from[1] * from[2] + input, share)
+  }
+
+  // Normalisation of samples.
+
+  sampleForward(node: Node, x: Tensor) {
+    return sampleNormForward(node.layer, node.to, x, this.affine(node))
+  }
+
+  /** By x̂ and 1/σ of a step, or their means; adds the gradients of the parameters. */
+  sampleBackward(node: Node, xhat: Tensor, invStd: Tensor, delta: Tensor): Tensor {
+    const { name, layer, to } = node
+    const back = sampleNormBackward(layer, to, { xhat, invStd, delta }, this.affine(node))
+    for (const role of ['weight', 'bias'] as const)
+      if (`${name}.${role}` in this.state)
+        back[role].forEach((g, i) => void this.add(`${name}.${role}`, i, g))
+    return back.input
+  }
+
+  private affine({ name }: Node) {
+    return { weight: this.state[`${name}.weight`], bias: this.state[`${name}.bias`] }
   }
 
   // Batch normalisation over a group of steps.
@@ -535,17 +556,32 @@ class Reference {
   }
 }
 
+const isBatchNorm = ({ layer }: Node): boolean =>
+  layer.kind === 'batchNorm2d' || layer.kind === 'batchNorm1d'
+
+const isSampleNorm = ({ layer }: Node): boolean =>
+  layer.kind === 'groupNorm' || layer.kind === 'layerNorm'
+
 /** Layers whose steps do not see each other. */
 function forwardStep(r: Reference, node: Node, x: Tensor): Tensor {
   const { layer } = node
   switch (layer.kind) {
+    case 'conv1d':
     case 'conv2d':
     case 'linear':
       return r.convForward(node, x)
+    case 'avgPool1d':
     case 'avgPool2d':
+    case 'sumPool1d':
+    case 'sumPool2d':
+    case 'adaptiveAvgPool1d':
+    case 'adaptiveAvgPool2d':
       return r.poolForward(node, x)
+    case 'groupNorm':
+    case 'layerNorm':
+      return r.sampleForward(node, x).out
     case 'scale':
-      return x.map((v) => v * layer.factor)
+      return x.map((v, i) => v * factorOf(layer, node.from, i))
     case 'flatten':
       return x
     default:
@@ -556,13 +592,24 @@ function forwardStep(r: Reference, node: Node, x: Tensor): Tensor {
 function backwardStep(r: Reference, node: Node, x: Tensor, delta: Tensor): Tensor {
   const { layer } = node
   switch (layer.kind) {
+    case 'conv1d':
     case 'conv2d':
     case 'linear':
       return r.convBackward(node, x, delta)
+    case 'avgPool1d':
     case 'avgPool2d':
+    case 'sumPool1d':
+    case 'sumPool2d':
+    case 'adaptiveAvgPool1d':
+    case 'adaptiveAvgPool2d':
       return r.poolBackward(node, delta)
+    case 'groupNorm':
+    case 'layerNorm': {
+      const { xhat, invStd } = r.sampleForward(node, x)
+      return r.sampleBackward(node, xhat, invStd, delta)
+    }
     case 'scale':
-      return delta.map((v) => v * layer.factor)
+      return delta.map((v, i) => v * factorOf(layer, node.from, i))
     default:
       return delta
   }
@@ -589,7 +636,8 @@ function layerwise(
   for (const node of r.nodes) {
     const record: Kept = { inputs: steps, u: [], s: [], groups: [] }
     records.push(record)
-    if (node.layer.kind === 'neuron') {
+    if (node.layer.kind === 'delay') steps = delayed(node.layer, node.to, steps)
+    else if (node.layer.kind === 'neuron') {
       const v = r.rest(node)
       for (const current of steps) {
         const { u, s } = r.fire(node, current, v)
@@ -599,7 +647,7 @@ function layerwise(
       steps = record.s
       r.rates[node.name] = mean(steps)
       r.eligibilities[node.name] = r.eligibility(node, record.u, record.s)
-    } else if (node.layer.kind === 'batchNorm2d') {
+    } else if (isBatchNorm(node)) {
       const groups = options.stepMode === 's' ? steps.map((x) => [x]) : [steps]
       steps = groups.flatMap((group) => {
         const { out, xhat, invStd } = r.normForward(node, group)
@@ -617,11 +665,16 @@ function layerwise(
   for (let i = r.nodes.length - 1; i >= 0; i--) {
     const node = r.nodes[i]
     const { inputs, u, s, groups } = records[i]
-    if (node.layer.kind === 'neuron') {
+    if (node.layer.kind === 'delay') deltas = delayBack(node.layer, node.to, deltas, T)
+    else if (rate && isSampleNorm(node)) {
+      const all = inputs.map((x) => r.sampleForward(node, x))
+      const [xhat, invStd] = [mean(all.map((x) => x.xhat)), mean(all.map((x) => x.invStd))]
+      deltas = [r.sampleBackward(node, xhat, invStd, deltas[0])]
+    } else if (node.layer.kind === 'neuron') {
       deltas = rate
         ? [deltas[0].map((d, k) => d * r.eligibilities[node.name][k])]
         : r.fireBackward(node, inputs, u, s, deltas)
-    } else if (node.layer.kind === 'batchNorm2d') {
+    } else if (isBatchNorm(node)) {
       if (rate) {
         const invStd = groups[0].invStd.map(
           (_, c) => groups.reduce((sum, g) => sum + g.invStd[c], 0) / groups.length,
@@ -670,7 +723,7 @@ function online(
         x = s
         spikes[node.name] = [...(spikes[node.name] ?? []), s]
         lambda = 1 - 1 / layer.tau
-      } else if (layer.kind === 'batchNorm2d') {
+      } else if (isBatchNorm(node)) {
         const { out, xhat, invStd } = r.normForward(node, [x])
         record.xhat = xhat
         record.invStd = invStd
@@ -681,7 +734,7 @@ function online(
         if (
           method === 'ottt' &&
           decay !== undefined &&
-          (layer.kind === 'conv2d' || layer.kind === 'linear')
+          (layer.kind === 'conv1d' || layer.kind === 'conv2d' || layer.kind === 'linear')
         ) {
           const before = traces[i]
           record.x = x.map((v, k) => v + (before ? decay * before[k] : 0))
@@ -702,7 +755,7 @@ function online(
       if (node.layer.kind === 'neuron') {
         const kappa = node.layer.decayInput ? 1 / node.layer.tau : 1
         d = d.map((v, k) => v * kappa * r.slope(node, (u as Tensor)[k]))
-      } else if (node.layer.kind === 'batchNorm2d')
+      } else if (isBatchNorm(node))
         d = r.normBackward(node, xhat as Tensor[], invStd as Float64Array, [d])[0]
       else d = backwardStep(r, node, input, d)
     }

@@ -10,7 +10,8 @@ import type { ExportOptions } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { compile } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
-import { main, parseLines, run } from '../cli/command.js'
+import { main, run as runProcess } from '../cli/command.js'
+import { parseLines, run } from '../cli/in-process.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const [input, classes] = [[1, 8, 8] as const, 10]
@@ -63,7 +64,7 @@ const quick = ['--hosts', 'node', '--seconds', '1']
 test('a table of all hosts: no float differs from predict', async () => {
   const net = await exportRun('cnn')
   const args = ['verify', net, '--run', runOf('cnn'), '--samples', '40', '--seconds', '1']
-  const { code, stdout, stderr } = await run(args)
+  const { code, stdout, stderr } = await runProcess(args)
   assert.is(code, 0, stdout + stderr)
   assert.match(stdout, /host .* version .* floats differ .* µs\/sample .* memory .* cold/)
   assert.match(stdout, /│ node +│ [\d.]+ +│ infer │ +40 │ +0 │ +[\d.]+ │ [\d.]+ MB │ +[\d.]+ ms │/)
@@ -140,7 +141,7 @@ test('other weights end in a clear line and exit code 1', async () => {
   const net = await exportRun('mlp')
   const weights = join(runOf('other'), 'weights.safetensors')
   const options = ['--weights', weights, '--model', 'mlp', '--samples', '5', ...quick]
-  const { code, stdout } = await run(['verify', net, ...options])
+  const { code, stdout } = await runProcess(['verify', net, ...options])
   assert.is(code, 1)
   assert.match(
     stdout,

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module'
 import { SpikewasmError } from '../../errors.js'
 import { readFileClear } from '../files.js'
+import { jpegHead, pngSize } from './picture-head.js'
 import { planes } from './pnm.js'
 import type { SampleArray } from './sample.js'
 
@@ -37,7 +38,7 @@ const formats: Readonly<Record<'png' | 'jpeg', Format>> = {
     title: 'JPEG',
     package: '@jsquash/jpeg',
     wasm: 'codec/dec/mozjpeg_dec.wasm',
-    size: jpegSize,
+    size: (bytes) => jpegHead(bytes)?.size,
   },
 }
 
@@ -109,24 +110,4 @@ class Image implements Pixels {
     readonly width: number,
     readonly height: number,
   ) {}
-}
-
-function pngSize(bytes: Uint8Array): readonly [number, number] | undefined {
-  const magic = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
-  if (bytes.length < 24 || magic.some((byte, i) => bytes[i] !== byte)) return undefined
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  return [view.getUint32(16), view.getUint32(20)]
-}
-
-/** Of the first frame header, SOF0 to SOF15 without DHT, JPG and DAC. */
-function jpegSize(bytes: Uint8Array): readonly [number, number] | undefined {
-  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  for (let at = 2; at + 9 <= bytes.length && bytes[at] === 0xff; ) {
-    const marker = bytes[at + 1]
-    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
-    if (isFrame) return [view.getUint16(at + 7), view.getUint16(at + 5)]
-    at += 2 + view.getUint16(at + 2)
-  }
-  return undefined
 }

@@ -46,10 +46,13 @@ export async function arrayOf(
 ): Promise<SampleArray> {
   const begins = (...start: number[]): boolean => start.every((byte, i) => bytes[i] === byte)
   const ending = /\.(\w+)$/.exec(path)?.[1].toLowerCase()
+  const isRaw = ending === 'bin' || ending === 'json'
+  const picture = begins(0x89, 0x50, 0x4e) ? 'png' : begins(0xff, 0xd8, 0xff) ? 'jpeg' : undefined
+  // A picture under the name of another kind is what it is.
+  if (picture !== undefined && !isRaw) return readPicture(bytes, picture, shape.slice(-3), path)
   if (begins(0x93, 0x4e) || ending === 'npy') return parseNpy(bytes, path)
-  if (begins(0x89, 0x50) || ending === 'png')
-    return readPicture(bytes, 'png', shape.slice(-3), path)
-  if (begins(0xff, 0xd8) || ending === 'jpg' || ending === 'jpeg')
+  if (ending === 'png') return readPicture(bytes, 'png', shape.slice(-3), path)
+  if (ending === 'jpg' || ending === 'jpeg')
     return readPicture(bytes, 'jpeg', shape.slice(-3), path)
   if (ending === 'json') return parseJsonArray(bytes, path)
   if (ending === 'bin') return parseRaw(bytes, path, shape)

@@ -1,8 +1,7 @@
 /** Average pooling to a given size. */
 
-import { checkOptions, expect } from '../../errors.js'
-import { show } from '../value.js'
-import { type LayerKind, type Pair, pair, type Size } from './kind.js'
+import { checkOptions } from '../../errors.js'
+import { expectImage, type LayerKind, type Pair, pair, type Size } from './kind.js'
 
 /** What `adaptiveAvgPool2d` makes. */
 export interface AdaptiveAvgPool2d {
@@ -13,8 +12,13 @@ export interface AdaptiveAvgPool2d {
 }
 
 /**
- * Mean over equal windows: [C, H, W] → [C, H', W'], where `outputSize` gives H' and W'. They must
- * divide H and W; compiling the network checks that.
+ * Means over windows, so many as asked for: [C, H, W] → [C, H', W'], where `outputSize` gives H'
+ * and W'. Row i of the output is the mean of the rows ⌊i·H/H'⌋ … ⌈(i + 1)·H/H'⌉ − 1, columns alike, as
+ * in PyTorch. Where H' divides H these windows are equal and share no row; else neighbours may
+ * share one. A size above the input's repeats rows.
+ *
+ * Where the windows are equal nothing runs for the layer, and spikes stay spikes for the layer
+ * behind it. Where they are not, it gives numbers.
  * @param outputSize height and width of the output, or one number for both
  * @throws SpikewasmError when a size is not a positive integer
  */
@@ -30,12 +34,8 @@ export const adaptiveAvgPool2dKind: LayerKind<AdaptiveAvgPool2d> = {
     checkOptions('adaptiveAvgPool2d', rest, [])
     return adaptiveAvgPool2d(outputSize)
   },
-  output({ outputSize: [oh, ow] }, x, where) {
-    const [c, h, w] = x.shape
-    expect(
-      !x.flat && h % oh === 0 && w % ow === 0,
-      () => `${where}: its output ${oh}×${ow} must divide the input ${show(x)}`,
-    )
-    return [[c, oh, ow], false]
+  output({ outputSize }, x, where) {
+    expectImage(where, x)
+    return [[x.shape[0], ...outputSize], false]
   },
 }

@@ -1,8 +1,9 @@
 /** Batch normalisation. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { expect } from '../../errors.js'
 import { show } from '../value.js'
-import { count, type LayerKind } from './kind.js'
+import type { LayerKind } from './kind.js'
+import { type BatchNormOptions, batchNormalising, batchNormState } from './normalise.js'
 
 /** What `batchNorm2d` makes. */
 export interface BatchNorm2d {
@@ -14,14 +15,6 @@ export interface BatchNorm2d {
   readonly eps: number
   /** Share of a batch in the running statistics, 0…1. */
   readonly momentum: number
-}
-
-/** Options of `batchNorm2d`; each has a default. */
-export interface BatchNormOptions {
-  /** Added to the variance, > 0; default 1e-5. */
-  eps?: number
-  /** Share of a batch in the running statistics, 0…1; default 0.1. */
-  momentum?: number
 }
 
 /**
@@ -38,14 +31,7 @@ export interface BatchNormOptions {
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function batchNorm2d(channels: number, options: BatchNormOptions = {}): BatchNorm2d {
-  checkOptions('batchNorm2d', options, ['eps', 'momentum'])
-  const { eps = 1e-5, momentum = 0.1 } = options
-  expect(Number.isFinite(eps) && eps > 0, () => `batchNorm2d.eps must be > 0, got ${describe(eps)}`)
-  expect(
-    Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
-    () => `batchNorm2d.momentum must lie in 0…1, got ${describe(momentum)}`,
-  )
-  return { kind: 'batchNorm2d', channels: count('batchNorm2d.channels', channels), eps, momentum }
+  return { kind: 'batchNorm2d', ...batchNormalising('batchNorm2d', channels, options) }
 }
 
 export const batchNorm2dKind: LayerKind<BatchNorm2d> = {
@@ -58,12 +44,5 @@ export const batchNorm2dKind: LayerKind<BatchNorm2d> = {
     )
     return [x.shape, x.flat]
   },
-  parameters: ({ channels }) => [
-    { name: 'weight', shape: [channels], decays: false, initial: 1 },
-    { name: 'bias', shape: [channels], decays: false, initial: 0 },
-  ],
-  statistics: ({ channels }) => [
-    { name: 'running_mean', shape: [channels], initial: 0 },
-    { name: 'running_var', shape: [channels], initial: 1 },
-  ],
+  ...batchNormState,
 }

@@ -2,8 +2,9 @@
 
 import { checkOptions, expect } from '../../errors.js'
 import { show } from '../value.js'
-import { count, expectImage, type LayerKind, type Pair, pair, type Size, windows } from './kind.js'
+import { expectImage, type LayerKind, type Pair, pair, type Size, windows } from './kind.js'
 import {
+  channelGroups,
   type Init,
   type LinearOptions,
   weightOptions,
@@ -82,17 +83,7 @@ export function conv2d(
   checkOptions('conv2d', options, ['stride', 'padding', 'groups', ...weightOptions])
   const { stride = 1, padding = 0 } = options
   const kernel = pair('conv2d.kernelSize', kernelSize, 1)
-  const groups = count('conv2d.groups', options.groups ?? 1)
-  for (const [name, channels] of [
-    ['inChannels', count('conv2d.inChannels', inChannels)],
-    ['outChannels', count('conv2d.outChannels', outChannels)],
-  ] as const)
-    expect(
-      channels % groups === 0,
-      () =>
-        `conv2d.groups must divide inChannels and outChannels, got ${groups} with ` +
-        `${name} ${channels}; choose a divisor of both`,
-    )
+  const groups = channelGroups('conv2d', inChannels, outChannels, options.groups)
   return {
     kind: 'conv2d',
     inChannels,

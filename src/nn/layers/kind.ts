@@ -11,9 +11,13 @@ export type Pair = readonly [number, number]
 
 /**
  * Initial values of a parameter: a constant, a normal distribution with mean 0 and this standard
- * deviation, or a uniform one between minus and plus this bound.
+ * deviation, a uniform one between minus and plus this bound, or a number for each element.
  */
-export type Initial = number | { readonly normal: number } | { readonly uniform: number }
+export type Initial =
+  | number
+  | { readonly normal: number }
+  | { readonly uniform: number }
+  | { readonly values: readonly number[] }
 
 /** A parameter of a layer. */
 export interface ParameterSpec {
@@ -49,6 +53,10 @@ export interface LayerKind<L> {
   readonly statistics?: (layer: L) => readonly StatisticSpec[]
   /** Whether it draws random numbers in training, so that two runs differ. */
   readonly random?: boolean
+  /** What messages and summaries call a layer; its kind where this is absent. */
+  readonly label?: (layer: L) => string
+  /** Whether a layer's output is spikes of its own; it is not where this is absent. */
+  readonly spikes?: (layer: L) => boolean
   /** What reports call such layers; the kind itself where this is absent. */
   readonly title?: string
 }
@@ -94,6 +102,29 @@ export function windows(where: string, x: Value, kernel: Pair, stride: Pair, pad
     () => `${where}: its kernel ${kernel.join('×')} is larger than the padded input of ${show(x)}`,
   )
   return out
+}
+
+/** @throws SpikewasmError unless `x` is a series [C, L], which has one row */
+export function expectSeries(where: string, x: Value): void {
+  expect(
+    !x.flat && x.shape[1] === 1,
+    () =>
+      `${where}: expects a series [C, L], got ${x.flat ? 'the flat' : 'the image'} ${show(x)}; ` +
+      (x.flat
+        ? x.node === 0
+          ? 'give compile an input [C, L]'
+          : 'put it before flatten() and linear()'
+        : 'use the layer for images, whose name ends in 2d'),
+  )
+}
+
+/** @throws SpikewasmError unless `value` is an integer ≥ minimum */
+export function integer(name: string, value: number, minimum: number): number {
+  expect(
+    Number.isInteger(value) && value >= minimum,
+    () => `${name} must be an integer ≥ ${minimum}, got ${describe(value)}`,
+  )
+  return value
 }
 
 /** @throws SpikewasmError when `x` was flattened */

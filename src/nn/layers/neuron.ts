@@ -2,27 +2,7 @@
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
-
-/**
- * Functions h'(x) that stand in for the derivative of a spike in the backward pass; x is the
- * potential minus the threshold, α the option `alpha`:
- *
- * - `sigmoid` α σ(αx) (1 − σ(αx))
- * - `atan` (α/2) / (1 + (παx/2)²)
- * - `triangle` max(0, α − α²|x|)
- * - `rectangle` α where |x| < 1/(2α), else 0
- * - `fastSigmoid` 1 / (1 + α|x|)² (snnTorch's)
- * - `piecewiseExp` (α/2) exp(−α|x|)
- * - `erf` (α/√π) exp(−α²x²)
- */
-export type SurrogateName =
-  | 'sigmoid'
-  | 'atan'
-  | 'triangle'
-  | 'rectangle'
-  | 'fastSigmoid'
-  | 'piecewiseExp'
-  | 'erf'
+import { checkSurrogate, type SurrogateName } from './surrogates.js'
 
 /** What `lif`, `integrateAndFire` and `plif` make. */
 export interface Neuron {
@@ -44,16 +24,6 @@ export interface Neuron {
   readonly alpha: number
   /** τ is a parameter (PLIF). */
   readonly learnable: boolean
-}
-
-const defaultAlpha: Record<SurrogateName, number> = {
-  sigmoid: 4,
-  atan: 2,
-  triangle: 1,
-  rectangle: 1,
-  fastSigmoid: 25,
-  piecewiseExp: 1,
-  erf: 2,
 }
 
 /** Options of `lif`, `plif` and, but for `tau` and `decayInput`, `integrateAndFire`. */
@@ -83,18 +53,25 @@ export interface NeuronOptions {
   alpha?: number
 }
 
-const fixedTauOptions = ['vThreshold', 'vReset', 'detachReset', 'surrogate', 'alpha']
+/** Options of neurons without `tau` and `decayInput`, and of all. */
+export const fixedTauOptions = ['vThreshold', 'vReset', 'detachReset', 'surrogate', 'alpha']
 
-const neuronOptions = ['tau', 'decayInput', ...fixedTauOptions]
+export const neuronOptions = ['tau', 'decayInput', ...fixedTauOptions]
 
-function neuron(name: string, tau: number, learnable: boolean, options: NeuronOptions): Neuron {
-  const { vThreshold = 1, vReset = null, surrogate = 'sigmoid' } = options
-  const surrogates = Object.keys(defaultAlpha)
-  expect(
-    surrogates.includes(surrogate),
-    () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`,
-  )
-  const { alpha = defaultAlpha[surrogate] } = options
+/**
+ * Neurons of one kind for a whole layer.
+ *
+ * @param name what messages call it
+ * @param learnable τ is a parameter
+ */
+export function neuron(
+  name: string,
+  tau: number,
+  learnable: boolean,
+  options: NeuronOptions,
+): Neuron {
+  const { vThreshold = 1, vReset = null } = options
+  const { surrogate, alpha } = checkSurrogate(name, options)
   expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
   expect(
     !learnable || tau < Number.POSITIVE_INFINITY,
@@ -107,10 +84,6 @@ function neuron(name: string, tau: number, learnable: boolean, options: NeuronOp
   expect(
     vReset === null || (Number.isFinite(vReset) && vReset < vThreshold),
     () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
-  )
-  expect(
-    Number.isFinite(alpha) && alpha > 0,
-    () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`,
   )
   const decayInput = checkBoolean(`${name}.decayInput`, options.decayInput, false)
   const detachReset = checkBoolean(`${name}.detachReset`, options.detachReset, true)
@@ -127,49 +100,15 @@ function neuron(name: string, tau: number, learnable: boolean, options: NeuronOp
   }
 }
 
-/**
- * Leaky integrate-and-fire neurons, one for each number of the input: [C, H, W] → [C, H, W], spikes
- * 0 or 1. At each time step, with input current I and potential v:
- *
- * - charge: u = v − (v − v0)/τ + I, or u = v + (I − (v − v0))/τ with `decayInput`
- * - fire: the spike s is 1 where u ≥ vThreshold, else 0
- * - reset: v = u − vThreshold·s, or v = (1 − s)·u + s·vReset where `vReset` is a number
- *
- * v0 is `vReset`, or 0 where that is null; v starts at v0 for each batch. Defaults are those of the
- * paper on rate-based backpropagation (Yu et al., NeurIPS 2024, arXiv 2410.11488).
- * @throws SpikewasmError when an option is unknown or out of range
- */
-export function lif(options: NeuronOptions = {}): Neuron {
-  checkOptions('lif', options, neuronOptions)
-  const { tau = 1.25 } = options
-  return neuron('lif', tau, false, options)
-}
-
-/**
- * Integrate-and-fire neurons: as `lif`, without leak (τ = ∞). [C, H, W] → [C, H, W].
- * @throws SpikewasmError when an option is unknown or out of range
- */
-export function integrateAndFire(options: Omit<NeuronOptions, 'tau' | 'decayInput'> = {}): Neuron {
-  checkOptions('integrateAndFire', options, fixedTauOptions)
-  return neuron('integrateAndFire', Number.POSITIVE_INFINITY, false, options)
-}
-
-/**
- * LIF neurons with a learnable time constant (PLIF; Fang et al., ICCV 2021): as `lif`, with 1/τ =
- * σ(w) and one parameter `w`, a scalar, for the layer. `tau` is where τ starts, default 2. Only
- * method bptt can train it.
- * @throws SpikewasmError when an option is unknown or out of range
- */
-export function plif(options: NeuronOptions = {}): Neuron {
-  checkOptions('plif', options, neuronOptions)
-  const { tau = 2 } = options
-  return neuron('plif', tau, true, options)
-}
-
 export const neuronKind: LayerKind<Neuron> = {
   ...sameShape,
-  again: ({ learnable, ...options }) =>
-    checkBoolean('neuron.learnable', learnable, false) ? plif(options) : lif(options),
+  again: ({ learnable, ...options }) => {
+    const learns = checkBoolean('neuron.learnable', learnable, false)
+    const name = learns ? 'plif' : 'lif'
+    checkOptions(name, options, neuronOptions)
+    return neuron(name, options.tau, learns, options)
+  },
+  spikes: () => true,
   title: 'neurons',
   // 1/τ = σ(w)
   parameters: ({ learnable, tau }) =>

@@ -1,7 +1,7 @@
 /** What convolutions and linear layers share. */
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
-import type { Initial, ParameterSpec } from './kind.js'
+import { count, type Initial, type ParameterSpec } from './kind.js'
 
 /**
  * Initial values of a layer. `'default'`: PyTorch's, weight and bias uniform in ±1/√fanIn (fanIn:
@@ -18,7 +18,7 @@ export type Init =
 
 export const weightOptions = ['bias', 'standardise', 'init']
 
-/** Options of `linear`, which `conv2d` takes too; each has a default. */
+/** Options of `linear`, which convolutions take too; each has a default. */
 export interface LinearOptions {
   /** Whether there is a bias for each output; default true, as in PyTorch. */
   bias?: boolean
@@ -61,6 +61,30 @@ export function weights(
     () => `${name}.standardise needs more than one input for each output`,
   )
   return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
+}
+
+/**
+ * Checks the channels of a convolution, and completes into how many groups they fall.
+ * @throws SpikewasmError unless `groups` divides both numbers of channels
+ */
+export function channelGroups(
+  name: string,
+  inChannels: number,
+  outChannels: number,
+  given: number | undefined,
+): number {
+  const groups = count(`${name}.groups`, given ?? 1)
+  for (const [side, channels] of [
+    ['inChannels', count(`${name}.inChannels`, inChannels)],
+    ['outChannels', count(`${name}.outChannels`, outChannels)],
+  ] as const)
+    expect(
+      channels % groups === 0,
+      () =>
+        `${name}.groups must divide inChannels and outChannels, got ${groups} with ` +
+        `${side} ${channels}; choose a divisor of both`,
+    )
+  return groups
 }
 
 /**

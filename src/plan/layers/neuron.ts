@@ -3,7 +3,9 @@
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
+import { cellOfNeuron } from '../../nn/layers/spiking.js'
 import { countNeurons, recordMasks } from '../activity.js'
+import { lowerCell } from '../cell.js'
 import {
   giveGradient,
   gradientTimeSum,
@@ -72,6 +74,9 @@ export const neuron: LayerPlan<Neuron> = {
         `${quoteMethodsWith(({ learnsTau }) => learnsTau)}, got '${options.method}'; use lif() ` +
         `with this method`,
     )
+    // Its derivative runs forward beside the potential, which the kernels of cells do.
+    if (layer.learnable && training && method.neuron === 'eligibility')
+      return lowerCell(pass, node, cellOfNeuron(layer), x)
     const stored = storedChannels(node.shape[0])
     const { read, floats, spikes } = readable(pass, node, x, stored)
     const pixels = pass.images * node.shape[1] * node.shape[2]

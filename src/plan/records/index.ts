@@ -4,15 +4,18 @@ import type { Op } from '../../../assembly/opcodes.js'
 import { reluBackward, reluForward } from '../layers/relu.js'
 import * as active from './active.js'
 import { materialise } from './activity.js'
+import { cellRecords } from './cell.js'
 import { convolutionRecords } from './convolution.js'
 import { dropout, dropoutFloats } from './dropout.js'
 import * as gradient from './gradient.js'
+import { groupNorm, groupNormBackward } from './group-norm.js'
 import * as loss from './loss.js'
 import * as neurons from './neuron.js'
 import * as norm from './norm.js'
 import * as optimizer from './optimizer.js'
 import * as pool from './pool.js'
 import { byOp, type RecordKind } from './schema.js'
+import * as signals from './signals.js'
 import { sumScalars, timeSum, trace, traceGradient } from './sums.js'
 
 type Table = Readonly<Record<Exclude<Op, Op.None>, RecordKind>>
@@ -56,6 +59,17 @@ export const records: Table = byOp([
   loss.tet,
   loss.ratePenalty,
   ...convolutionRecords,
+  ...cellRecords,
   reluForward,
   reluBackward,
+  signals.scaled,
+  pool.adaptivePool,
+  pool.adaptivePoolBackward,
+  groupNorm,
+  groupNormBackward,
+  signals.delay,
+  signals.delaySpikes,
+  signals.join,
+  signals.joinSpikes,
+  signals.split,
 ])

@@ -1,7 +1,17 @@
-/** Max pooling of spikes and of floats, and its gradient. */
+/** Max pooling of spikes and of floats, adaptive average pooling, and their gradients. */
 
-import { Op, PoolWord } from '../../../assembly/opcodes.js'
-import { carriesIf, flag, number, reads, readsIf, record, writes, writesIf } from './schema.js'
+import { AdaptiveWord, Op, PoolWord } from '../../../assembly/opcodes.js'
+import {
+  carriesIf,
+  flag,
+  flagIf,
+  number,
+  reads,
+  readsIf,
+  record,
+  writes,
+  writesIf,
+} from './schema.js'
 
 const window = {
   images: number(PoolWord.Images),
@@ -32,6 +42,7 @@ export const maxPool = record(Op.MaxPool, {
   choice: writesIf(PoolWord.Choice),
   choicePerStep: flag(PoolWord.ChoicePerStep),
   loop: flag(PoolWord.Loop),
+  countsOfRates: flagIf(PoolWord.CountsOfRates),
 })
 
 export const maxPoolFloats = record(Op.MaxPoolFloats, {
@@ -46,3 +57,19 @@ export const maxPoolBackward = record(Op.MaxPoolBackward, {
   choice: reads(PoolWord.Choice),
   choicePerStep: flag(PoolWord.ChoicePerStep),
 })
+
+const adaptive = {
+  in: reads(AdaptiveWord.In),
+  out: writes(AdaptiveWord.Out),
+  images: number(AdaptiveWord.Images),
+  inH: number(AdaptiveWord.InH),
+  inW: number(AdaptiveWord.InW),
+  outH: number(AdaptiveWord.OutH),
+  outW: number(AdaptiveWord.OutW),
+  channels: number(AdaptiveWord.C),
+  steps: number(AdaptiveWord.T),
+  pixelsPerUnit: number(AdaptiveWord.PixelsPerUnit),
+}
+
+export const adaptivePool = record(Op.AdaptivePool, adaptive)
+export const adaptivePoolBackward = record(Op.AdaptivePoolBackward, adaptive)

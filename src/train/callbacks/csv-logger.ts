@@ -122,7 +122,9 @@ const isTable = (text: string): boolean => /^epoch,trainLoss,/.test(text)
 /** Those that records will have, as far as it is known before the first. */
 function columnsOf(start: FitStart, training: Training): string[] {
   const { nodes } = snapshotOf(training).about.setting.network as NetworkJson
-  const neurons = nodes.filter(({ kind }) => kind === 'neuron')
+  const neurons = nodes.filter(
+    ({ kind, layer }) => kind === 'neuron' || (kind === 'cell' && layer?.vThreshold !== null),
+  )
   return [...start.figures, ...neurons.map((node) => `firingRates.${node.name}`)]
 }
 

@@ -1,4 +1,5 @@
 /** Plans of neurons, of what reads their spikes through time, and of rectified units. */
+import { alif, recurrent } from '../../../src/index.js'
 import * as ops from '../../../src/ops/index.js'
 import type { Example } from './example.js'
 
@@ -12,6 +13,14 @@ export const examples: readonly Example[] = [
   },
   { name: 'lifBackward, online', plan: () => ops.lifBackward.plan({ input, mode: 'online' }) },
   { name: 'lifBackward, time', plan: () => ops.lifBackward.plan({ input, mode: 'time' }) },
+  {
+    name: 'cell',
+    plan: () => ops.cell.plan({ input, cell: recurrent(alif({ learn: ['tau'] })) }),
+  },
+  {
+    name: 'cellBackward',
+    plan: () => ops.cellBackward.plan({ input, cell: recurrent(alif({ learn: ['tau'] })) }),
+  },
   { name: 'timeSum', plan: () => ops.timeSum.plan({ input }) },
   { name: 'trace', plan: () => ops.trace.plan({ input }) },
   { name: 'traceGradient', plan: () => ops.traceGradient.plan({ input }) },

@@ -38,4 +38,24 @@ export const examples: readonly Example[] = [
   { name: 'ema', plan: () => ops.ema.plan({ shape: [5, 4] }) },
   { name: 'clear', plan: () => ops.clear.plan({ shape: [5, 4] }) },
   { name: 'sum', plan: () => ops.sum.plan({ shape: [5] }) },
+  { name: 'scale', plan: () => ops.scale.plan({ input, factor: [1, 2, 3, 4, 5] }) },
+  {
+    name: 'adaptiveAvgPool2d',
+    plan: () => ops.adaptiveAvgPool2d.plan({ input, outputSize: [4, 5] }),
+  },
+  {
+    name: 'adaptiveAvgPool2dBackward',
+    plan: () => ops.adaptiveAvgPool2dBackward.plan({ input, outputSize: [4, 5] }),
+  },
+  { name: 'groupNorm', plan: () => ops.groupNorm.plan({ input, groups: 5 }) },
+  { name: 'groupNormBackward', plan: () => ops.groupNormBackward.plan({ input, groups: 1 }) },
+  { name: 'delay', plan: () => ops.delay.plan({ input, steps: 1 }) },
+  { name: 'delay of spikes', plan: () => ops.delay.plan({ input, steps: 1, spikes: true }) },
+  { name: 'delayBackward', plan: () => ops.delayBackward.plan({ input, steps: [0, 1, 2, 1, 0] }) },
+  { name: 'concat', plan: () => ops.concat.plan({ inputs: [input, input] }) },
+  {
+    name: 'concat of spikes',
+    plan: () => ops.concat.plan({ inputs: [input, input], spikes: true }),
+  },
+  { name: 'split', plan: () => ops.split.plan({ inputs: [input, input] }) },
 ]

@@ -1,4 +1,4 @@
-/** Batches from a thread of their own: the bits, errors and ends of those of the calling thread. */
+/** Batches from threads of their own: the bits, errors and ends of those of the calling thread. */
 
 import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { ofSamples } from '../../src/data/arrays.js'
 import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
-import { BatchThread } from '../../src/data/thread.js'
+import { BatchThreads } from '../../src/data/threads.js'
 import {
   augment,
   Batches,
@@ -137,27 +137,32 @@ test('what somebody else reads cannot be sent: copies with another read, and wha
   assert.ok(plainOf(renamed))
 })
 
-test('the thread makes the batches that fill makes, in any epoch, when some are left out too', async () => {
-  const options = { batchSize: 7, training: true, seed: 9, dropLast: true }
-  const thread = new BatchThread(train, plainOf(train)!, options, { first: 0, epochs: 1000 })
-  const batches = new Batches(train, options)
-  const [images, expected] = [new Float32Array(7 * size), new Float32Array(7 * size)]
-  const [labels, expectedLabels] = [new Int32Array(7), new Int32Array(7)]
-  const numbers: number[] = []
-  // The thread needs a while to start, and may be held up: what it has not begun is not taken.
-  for (let number = 0; numbers.length < 40; number += number % 5 === 4 ? 3 : 1) {
-    if (!(await soon(thread.take(number, images, labels)))) {
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      continue
+for (const count of [1, 3])
+  test(`${count} of threads make the batches that fill makes, in any epoch, when some are left out too`, async () => {
+    const options = { batchSize: 7, training: true, seed: 9, dropLast: true }
+    const thread = new BatchThreads(train, plainOf(train)!, options, {
+      first: 0,
+      epochs: 1000,
+      threads: count,
+    })
+    const batches = new Batches(train, options)
+    const [images, expected] = [new Float32Array(7 * size), new Float32Array(7 * size)]
+    const [labels, expectedLabels] = [new Int32Array(7), new Int32Array(7)]
+    const numbers: number[] = []
+    // The thread needs a while to start, and may be held up: what it has not begun is not taken.
+    for (let number = 0; numbers.length < 40; number += number % 5 === 4 ? 3 : 1) {
+      if (!(await soon(thread.take(number, images, labels)))) {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        continue
+      }
+      batches.startEpoch(Math.floor(number / batches.length))
+      batches.fill(number % batches.length, expected, expectedLabels)
+      assert.equal(images, expected, `batch ${number}`)
+      assert.equal(labels, expectedLabels, `batch ${number}`)
+      numbers.push(number)
     }
-    batches.startEpoch(Math.floor(number / batches.length))
-    batches.fill(number % batches.length, expected, expectedLabels)
-    assert.equal(images, expected, `batch ${number}`)
-    assert.equal(labels, expectedLabels, `batch ${number}`)
-    numbers.push(number)
-  }
-  await soon(thread.close())
-})
+    await soon(thread.close())
+  })
 
 test('a training with a thread for its data leaves the bits of one without', () =>
   watching(async (threads) => {
@@ -165,8 +170,9 @@ test('a training with a thread for its data leaves the bits of one without', () 
       const without = await fitted(data, { numWorkers: 0 })
       assert.is(threads.length, 0)
       for (const workers of [1, 2]) {
-        const made = await fitted(data, { numWorkers: 1 }, workers)
-        assert.is(threads.length, workers === 1 ? 1 : 3)
+        const numWorkers = data === train ? 3 : 1
+        const made = await fitted(data, { numWorkers }, workers)
+        assert.is(threads.length, numWorkers + (workers === 1 ? 0 : workers))
         threads.length = 0
         assert.equal(made.epochs, without.epochs)
         expectSameBits('state', made.state, without.state)
@@ -204,7 +210,7 @@ test('what goes wrong in the data is the same error with a thread and without', 
     // fromArrays would refuse it.
     const data = ofSamples({ name: 'broken', shape, classes }, images, labels, undefined)
     const errors: unknown[] = []
-    for (const numWorkers of [0, 1] as const)
+    for (const numWorkers of [0, 2])
       for (const wrong of [data, { ...bytes(40), classes: 3 }, { ...bytes(40), length: 60 }]) {
         const model = await compiled({ ...wrong, classes })
         errors.push(await soon(model.fit(wrong, { epochs: 9, numWorkers })).catch((error) => error))
@@ -231,10 +237,10 @@ test('a thread that dies: one clear error, and the model goes on without it', ()
     const onStep = (): void => {
       ended ??= threads[0]?.terminate()
     }
-    const running = model.fit(train, { epochs: 100_000, numWorkers: 1, onStep })
+    const running = model.fit(train, { epochs: 100_000, numWorkers: 2, onStep })
     assert.match(
       await messageOf(() => soon(running)),
-      /^the thread that prepares batches ended \(.+\); with numWorkers: 0 batches are prepared/,
+      /^a thread that prepares batches ended \(.+\); with numWorkers: 0 batches are prepared/,
     )
     await ended
     await model.fit(train, { epochs: 1, numWorkers: 0 })
@@ -260,22 +266,24 @@ test('the thread ends with fit: at its end, when it is aborted, fails or its mod
         if (++steps === 3) end(model, controller)
       }
       const epochs = end === ends[0] ? 2 : 100_000
-      const fit = model.fit(train, { epochs, numWorkers: 1, onStep, signal: controller.signal })
+      const fit = model.fit(train, { epochs, numWorkers: 2, onStep, signal: controller.signal })
       await soon(fit).catch((error: Error) => error)
       await new Promise((resolve) => setImmediate(resolve))
-      assert.is(threads.length, 1)
-      // `fit` has waited for its end.
-      assert.is(threads[0].threadId, -1)
+      // `fit` has waited for their end.
+      assert.equal(
+        threads.map(({ threadId }) => threadId),
+        [-1, -1],
+      )
       await model.dispose()
     }
   }))
 
-test('numWorkers is 0 or 1', async () => {
+test('numWorkers is a number of threads', async () => {
   const model = await compiled(train)
-  for (const numWorkers of [2, -1, true, '1'])
+  for (const numWorkers of [65, 1.5, -1, true, '1'])
     assert.match(
       await messageOf(() => model.fit(train, { numWorkers: numWorkers as 1 })),
-      /^fit\.numWorkers must be 0 .* or 1 .*, got /,
+      /^fit\.numWorkers must be 0 .* or the number .*, at most 64, got /,
     )
   await model.dispose()
 })

@@ -1,6 +1,6 @@
 /**
- * A thread that makes the batches of a training ahead of its steps (Node). What it lays down has
- * the bits that `Batches.fill` gives on any thread.
+ * Threads that make the batches of a training ahead of its steps (Node). What they lay down has the
+ * bits that `Batches.fill` gives on any thread, whichever of them makes a batch.
  */
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
@@ -10,34 +10,36 @@ import { endOf } from '../runtime/end-pool.js'
 import { expectPackageFile } from '../runtime/load.js'
 import { Piscina } from '../runtime/vendor/piscina/index.js'
 import type { BatchesOptions } from './batches.js'
-import type { Dataset } from './dataset.js'
+import { type Dataset, sampleFloats } from './dataset.js'
 import type { Plain } from './plain.js'
 import { makeRing, Ring } from './ring.js'
 import type { BatchTask } from './thread-worker.js'
 
 const workerFile = new URL('./thread-worker.js', import.meta.url)
 
-export class BatchThread {
-  /** @throws SpikewasmError when the file that it starts from is missing */
-  static async start(...args: ConstructorParameters<typeof BatchThread>): Promise<BatchThread> {
+export class BatchThreads {
+  /** @throws SpikewasmError when the file that they start from is missing */
+  static async start(...args: ConstructorParameters<typeof BatchThreads>): Promise<BatchThreads> {
     await expectPackageFile(workerFile)
-    return new BatchThread(...args)
+    return new BatchThreads(...args)
   }
 
   private readonly pool: Piscina<BatchTask, void>
   private readonly endPool: () => Promise<void>
   private readonly ring: Ring
-  /** To this side the thread says that a batch is there, or that it could not be made. */
-  private readonly port: MessagePort
+  /** To this side threads say that a batch is there, or that it could not be made. */
+  private readonly ports: MessagePort[] = []
   private wake: (() => void) | undefined
-  private ended = false
+  /** Threads that may still make batches. */
+  private running: number
   private failure: Error | undefined
 
   /**
-   * @param plain what the thread makes the data set of (`plainOf`)
+   * @param plain what the threads make the data set of (`plainOf`)
    * @param first number of the first batch, counted through all epochs
    * @param epochs passes over the data, those before `first` included
    * @param targetSize numbers that are wanted of a sample; 0 where there are labels alone
+   * @param threads how many; each has a batch of its own at hand
    */
   constructor(
     dataset: Dataset,
@@ -47,56 +49,60 @@ export class BatchThread {
       first,
       epochs,
       targetSize,
-    }: { readonly first: number; readonly epochs: number; readonly targetSize?: number },
+      threads = 1,
+    }: {
+      readonly first: number
+      readonly epochs: number
+      readonly targetSize?: number
+      readonly threads?: number
+    },
   ) {
-    const { name, length, shape, classes } = dataset
-    this.ring = new Ring(
-      makeRing(
-        options.batchSize,
-        shape.reduce((a, b) => a * b, 1),
-        targetSize,
-      ),
-    )
+    const { name, length, shape, timeSteps, classes } = dataset
+    const { batchSize } = options
+    this.ring = new Ring(makeRing(batchSize, sampleFloats(dataset), targetSize, threads + 1))
     this.ring.goOn(first)
     this.pool = new Piscina<BatchTask, void>({
       filename: workerFile.href,
-      minThreads: 1,
-      maxThreads: 1,
+      minThreads: threads,
+      maxThreads: threads,
       idleTimeout: Number.POSITIVE_INFINITY,
     })
     this.endPool = endOf(this.pool)
-    const { port1, port2 } = new MessageChannel()
-    this.port = port1
-    port1.on('message', () => this.wake?.())
-    const task: BatchTask = {
-      plain,
-      // As the data set is now: it may be a copy of another one under a new name.
-      described: { name, length, shape: [...shape], classes },
-      options,
-      epochs,
-      ring: this.ring.memory,
-      port: port2,
+    this.running = threads
+    // As the data set is now: it may be a copy of another one under a new name.
+    const described = { name, length, shape, timeSteps, classes }
+    for (let i = 0; i < threads; i++) {
+      const { port1, port2 } = new MessageChannel()
+      this.ports.push(port1)
+      port1.on('message', () => this.wake?.())
+      const ring = this.ring.memory
+      const task: BatchTask = { plain, described, options, epochs, ring, port: port2 }
+      this.pool.run(task, { transferList: [port2] }).then(
+        () => this.end(),
+        (error: Error) => this.end(error),
+      )
     }
-    this.pool.run(task, { transferList: [port2] }).then(
-      () => this.end(),
-      (error: Error) => this.end(error),
-    )
   }
 
   private end(error?: Error): void {
-    this.ended = true
-    this.failure = error
+    this.running--
+    this.failure ??= error
     this.wake?.()
   }
 
+  /** Whether to wait for nothing more. */
+  private get ended(): boolean {
+    return this.running === 0 || this.failure !== undefined
+  }
+
   /**
-   * Copies a batch into a slot, if the thread has made it or is about to. Batches must be asked for
+   * Copies a batch into a slot, if a thread has made it or is about to. Batches must be asked for
    * in order; some may be left out.
    *
    * @param batch its number, counted through all epochs
-   * @returns whether it did; if not, the caller makes it: the thread has not come to it yet, since
-   *   it starts or other programs hold it up, or it cannot make it
-   * @throws SpikewasmError when the thread has died
+   * @returns whether it did; if not, the caller makes it: no thread has come to it yet, since they
+   *   start or other programs hold them up, or it cannot be made
+   * @throws SpikewasmError when a thread has died
    */
   async take(
     batch: number,
@@ -118,7 +124,7 @@ export class BatchThread {
     }
     if (this.failure)
       throw new SpikewasmError(
-        `the thread that prepares batches ended (${this.failure.message}); with numWorkers: 0 ` +
+        `a thread that prepares batches ended (${this.failure.message}); with numWorkers: 0 ` +
           'batches are prepared on the calling thread',
         { cause: this.failure },
       )
@@ -133,9 +139,9 @@ export class BatchThread {
     return isReady
   }
 
-  /** Ends the thread, whatever it is at. */
+  /** Ends the threads, whatever they are at. */
   async close(): Promise<void> {
-    this.port.close()
+    for (const port of this.ports) port.close()
     await this.endPool()
     await letGo(this.ring.bytes)
   }

@@ -1,0 +1,27 @@
+/** Rows of floats: sums and products, a multiple of four floats each. */
+
+/** Out += in. */
+export function addToRow(out: usize, input: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(out + i, f32x4.add(v128.load(out + i), v128.load(input + i)))
+}
+
+/** Out += in · factor. */
+export function addScaledRow(out: usize, input: usize, factor: f32, bytes: usize): void {
+  const scale = f32x4.splat(factor)
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(out + i, f32x4.add(v128.load(out + i), f32x4.mul(v128.load(input + i), scale)))
+}
+
+/** Out = out · factor. */
+export function scaleRow(out: usize, factor: f32, bytes: usize): void {
+  const scale = f32x4.splat(factor)
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(out + i, f32x4.mul(v128.load(out + i), scale))
+}
+
+/** Out = in · factors; Out may be in. */
+export function multiplyRow(out: usize, input: usize, factors: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(out + i, f32x4.mul(v128.load(input + i), v128.load(factors + i)))
+}

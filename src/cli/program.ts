@@ -1,0 +1,72 @@
+/** The commands of `spikewasm`: which one to run, and how errors end. */
+
+import { Command } from 'commander'
+import { switchOnWideVectors } from '../runtime/revectorize.js'
+import { complain } from './complain.js'
+import { FAILED, guardBench, guardOutput, plainWarnings } from './faults.js'
+import { ignoreHangup } from './interrupt.js'
+import { packageVersion } from './version.js'
+
+/** Each is read when it is asked for: all of them take longer than many a run. */
+const commands: Readonly<Record<string, () => Promise<(command: Command) => Command>>> = {
+  train: async () => (await import('./train.js')).trainCommand,
+  eval: async () => (await import('./eval.js')).evalCommand,
+  predict: async () => (await import('./predict.js')).predictCommand,
+  export: async () => (await import('./export.js')).exportCommand,
+  info: async () => (await import('./info.js')).infoCommand,
+  diagnose: async () => (await import('./diagnose.js')).diagnoseCommand,
+  verify: async () => (await import('./verify.js')).verifyCommand,
+  show: async () => (await import('./show.js')).showCommand,
+  bench: async () => (await import('./bench.js')).benchCommand,
+}
+
+/** What needs no command to be read. */
+const aboutItself = ['-V', '--version']
+
+/**
+ * Runs a command line. What goes wrong is written to standard error and becomes the process's exit
+ * code; nothing is thrown.
+ *
+ * @param args without Node and the script
+ * @param wideVectors whether V8's flags may be changed, where the command allows it
+ */
+export async function runProgram(
+  args: readonly string[],
+  { wideVectors = true } = {},
+): Promise<void> {
+  const program = new Command('spikewasm')
+    .description('Train spiking neural networks in Node with SIMD WebAssembly.')
+    .version(packageVersion())
+    .helpOption('-h, --help', 'show options and their defaults')
+    // Errors are written in one place, below.
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .showHelpAfterError(false)
+  const [asked = ''] = args
+  // Help is about all of them, and so is what is said to a name that is none.
+  const wanted = Object.hasOwn(commands, asked) ? [asked] : Object.keys(commands)
+  for (const name of aboutItself.includes(asked) ? [] : wanted) {
+    const add = await commands[name]()
+    add(program.command(name))
+  }
+
+  // Before a command has compiled anything.
+  program.hook('preAction', async (_, command) => {
+    const { revectorize = true } = command.opts<{ revectorize?: boolean }>()
+    if (wideVectors && revectorize) await switchOnWideVectors()
+  })
+
+  const command = program.commands.find((candidate) => candidate.name() === asked)
+
+  ignoreHangup()
+  plainWarnings(asked === 'train' ? ['SPIKEWASM_SILENT'] : [])
+  if (asked === 'bench') guardBench(command)
+  else guardOutput(command, asked === 'train')
+
+  try {
+    await program.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    // A slow-down is what 1 means in `bench`.
+    process.exitCode = complain(error, command, asked === 'bench' ? FAILED : 1)
+  }
+}

@@ -1,0 +1,349 @@
+/**
+ * Encoders: data sets of still inputs as data sets of frames, [T][C][H][W] of each sample. Names
+ * and formulas are those of SpikingJelly's `encoding` and snnTorch's `spikegen`.
+ */
+
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+  SpikewasmError,
+} from '../errors.js'
+import { type InputShape, imageShape } from '../nn/value.js'
+import { Purpose, RandomStream } from '../random.js'
+import { type Dataset, expectDataset, type ReadContext } from './dataset.js'
+import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
+
+/** Encoders by name. */
+export const encoderNames = ['constant', 'rate', 'latency', 'delta', 'phase'] as const
+
+/** One of them. */
+export type EncoderName = (typeof encoderNames)[number]
+
+/** What every encoder of still inputs takes. */
+export interface ConstantOptions {
+  /** T, frames of a sample, 1 to 4,096. */
+  readonly timeSteps: number
+}
+
+/** Options of `encoders.rate`. */
+export interface RateOptions extends ConstantOptions {
+  /** Integer from 0 to 2³² − 1; default 0. It decides the spikes of a test, and with the run's seed
+   * and the epoch those of training. */
+  readonly seed?: number
+  /** snnTorch's `gain`: the chance of a spike is gain · x + offset; default 1. */
+  readonly gain?: number
+  /** snnTorch's `offset`; default 0. */
+  readonly offset?: number
+  /** snnTorch's `first_spike_time`: no spike in the steps before it; default 0. */
+  readonly firstSpikeTime?: number
+}
+
+/** Options of `encoders.latency`. */
+export interface LatencyOptions extends ConstantOptions {
+  /**
+   * When an input spikes. SpikingJelly's `enc_function`: 'linear', the default, at
+   * (T − 1) · (1 − x); 'log' at T − 1 − ln(α · x + 1) with α = e^(T − 1) − 1. snnTorch's default,
+   * here 'rc': at τ · ln(x / (x − θ)). Times are rounded, halves to the even step.
+   */
+  readonly function?: 'linear' | 'log' | 'rc'
+  /** 'rc': τ in steps, > 0; default 1. */
+  readonly tau?: number
+  /** 'rc': θ, above 0 and below 1; default 0.01. Inputs below it spike last. */
+  readonly threshold?: number
+  /** 'rc': times of a sample are stretched so that the last is T − 1; default false. */
+  readonly normalize?: boolean
+  /** 'rc': inputs below the threshold do not spike; default false. */
+  readonly clip?: boolean
+}
+
+/** Options of `encoders.delta`. */
+export interface DeltaOptions {
+  /** A spike where an input grew by at least so much since the step before; default 0.1. */
+  readonly threshold?: number
+  /** snnTorch's `padding`: the first step is its own predecessor, not zeros; default false. */
+  readonly padding?: boolean
+  /** snnTorch's `off_spike`: −1 where it fell by at least so much; default false. */
+  readonly offSpike?: boolean
+}
+
+/** Options of `encoders.phase`. */
+export interface PhaseOptions extends ConstantOptions {
+  /** K, steps of a period, 1 to 24; default T. Step t has the bit of weight 2^−(1 + t mod K). */
+  readonly phases?: number
+}
+
+/** What an encoder makes, as plain data. */
+export interface PlainEncoded extends Plain {
+  readonly kind: 'encoded'
+  readonly of: Plain
+  readonly encoder: EncoderName
+  readonly options: object
+}
+
+const MOST_STEPS = 4096
+
+/** Fills the frames, [T][n] numbers, of one sample. */
+type Encode = (
+  x: Float32Array,
+  out: Float32Array,
+  index: number,
+  context: ReadContext | undefined,
+) => void
+
+/**
+ * Encoders make a data set of frames of a data set of still inputs. Where the data are bytes, an
+ * encoder but `constant` reads byte / scale, a number from 0 to 1, not the normalised number; other
+ * data must be in 0 … 1 themselves. Spikes are 0 and 1.
+ *
+ * ```ts
+ * const spikes = encoders.rate(train, { timeSteps: 8 })
+ * ```
+ */
+export const encoders = {
+  /**
+   * The input itself at each step (SpikingJelly's examples call it direct encoding). A network for
+   * still inputs is shown the same without an encoder, and faster.
+   */
+  constant: (data: Dataset, options: ConstantOptions): Dataset =>
+    encoded('constant', data, options),
+  /**
+   * A spike at each step with probability x (`PoissonEncoder`, `spikegen.rate`). The spikes depend
+   * on seed, epoch and index alone. In training they are new in each epoch.
+   */
+  rate: (data: Dataset, options: RateOptions): Dataset => encoded('rate', data, options),
+  /** One spike, the sooner the larger x is (`LatencyEncoder`, `spikegen.latency`). */
+  latency: (data: Dataset, options: LatencyOptions): Dataset => encoded('latency', data, options),
+  /**
+   * A spike where an input grew since the step before (`spikegen.delta`). The data are frames, or
+   * series [C, L], which become L steps of C numbers.
+   */
+  delta: (data: Dataset, options: DeltaOptions = {}): Dataset => encoded('delta', data, options),
+  /** The bits of x, one a step (`WeightedPhaseEncoder`); x above 1 − 2^−K counts as that. */
+  phase: (data: Dataset, options: PhaseOptions): Dataset => encoded('phase', data, options),
+}
+
+const keys: Readonly<Record<EncoderName, readonly string[]>> = {
+  constant: ['timeSteps'],
+  rate: ['timeSteps', 'seed', 'gain', 'offset', 'firstSpikeTime'],
+  latency: ['timeSteps', 'function', 'tau', 'threshold', 'normalize', 'clip'],
+  delta: ['threshold', 'padding', 'offSpike'],
+  phase: ['timeSteps', 'phases'],
+}
+
+/** A data set through an encoder. @throws SpikewasmError when an option or the data are wrong */
+export function encoded(encoder: EncoderName, data: Dataset, options: object): Dataset {
+  const name = `encoders.${encoder}`
+  expectDataset(`${name}: the data`, data)
+  checkOptions(name, options, keys[encoder])
+  expect(
+    Array.isArray(data.shape),
+    () => `${name}: the data ${data.name}: shape must be given, got ${describe(data.shape)}`,
+  )
+  imageShape(data.shape)
+  const made = encoder === 'delta' ? deltaOf(name, data, options) : stillOf(encoder, data, options)
+  const { timeSteps, shape, encode, read } = made
+  const size = shape.reduce((a, b) => a * b, 1)
+  const x = new Float32Array(encoder === 'delta' ? timeSteps * size : size)
+  const { length, classes, classNames, targets, prepare } = data
+  const dataset: Dataset = {
+    ...{ name: data.name, length, shape, timeSteps, classes, classNames, targets },
+    read(index, out, context) {
+      if (out.length < timeSteps * size)
+        throw new RangeError(
+          `${data.name}: out must have room for ${timeSteps * size} values, got ${out.length}`,
+        )
+      const label = read(index, x, context)
+      encode(x, out, index, context)
+      return label
+    },
+    ...(prepare ? { prepare: (indices, context) => prepare.call(data, indices, context) } : {}),
+  }
+  const plain = (): PlainEncoded | undefined => {
+    const of = plainOf(data)
+    return of && { kind: 'encoded', of, encoder, options: { ...options } }
+  }
+  const hash = hashOf(data)
+  const changes = encoder === 'rate' ? { rate: options, of: changesOf(data) } : changesOf(data)
+  const encoding = JSON.stringify([encoder, options])
+  return withPlain(dataset, plain, changes, hash && (() => `${encoding} ${hash()}`))
+}
+
+interface Made {
+  readonly timeSteps: number
+  readonly shape: InputShape
+  readonly encode: Encode
+  readonly read: (index: number, x: Float32Array, context?: ReadContext) => number
+}
+
+function stillOf(encoder: EncoderName, data: Dataset, options: object): Made {
+  const name = `encoders.${encoder}`
+  expect(
+    data.timeSteps === undefined,
+    () =>
+      `${name}: the data ${data.name} must be still inputs, got frames; ` +
+      'encoders.delta takes frames',
+  )
+  const { timeSteps } = options as ConstantOptions
+  checkInteger(`${name}.timeSteps`, timeSteps, 1, MOST_STEPS)
+  const read: Made['read'] =
+    encoder === 'constant'
+      ? (index, x, context) => data.read(index, x, context)
+      : sharesOf(name, data, encoder !== 'rate')
+  return { timeSteps, shape: data.shape, read, encode: encodeOf(encoder, name, options) }
+}
+
+/** Reads a sample as numbers from 0 to 1. */
+function sharesOf(name: string, data: Dataset, strict: boolean): Made['read'] {
+  const { pixels } = data
+  if (pixels) {
+    const bytes = new Uint8Array(data.shape.reduce((a, b) => a * b, 1))
+    const { scale } = pixels.normalization
+    return (index, x) => {
+      const label = pixels.read(index, bytes)
+      for (let i = 0; i < bytes.length; i++) x[i] = bytes[i] / scale
+      return label
+    }
+  }
+  return (index, x, context) => {
+    const label = data.read(index, x, context)
+    for (let i = 0; i < x.length; i++)
+      if (!(x[i] >= 0 && x[i] <= 1))
+        throw new SpikewasmError(
+          `${name}: numbers of ${data.name} must be from 0 to 1, got ${x[i]} in sample ${index}; ` +
+            (strict ? 'scale them first' : 'scale them first, or change gain and offset') +
+            ', and encode before augment',
+        )
+    return label
+  }
+}
+
+function encodeOf(encoder: EncoderName, name: string, options: object): Encode {
+  if (encoder === 'constant')
+    return (x, out) => {
+      for (let at = 0; at < out.length; at += x.length) out.set(x, at)
+    }
+  if (encoder === 'rate') return rate(name, options as RateOptions)
+  if (encoder === 'phase') return phase(name, options as PhaseOptions)
+  return latency(name, options as LatencyOptions)
+}
+
+function number(name: string, value: unknown, isRight: (n: number) => boolean, rule: string): void {
+  expect(
+    typeof value === 'number' && Number.isFinite(value) && isRight(value),
+    () => `${name} must be ${rule}, got ${describe(value)}`,
+  )
+}
+
+function rate(name: string, options: RateOptions): Encode {
+  const { timeSteps, seed = 0, gain = 1, offset = 0, firstSpikeTime = 0 } = options
+  checkInteger(`${name}.seed`, seed, 0, 2 ** 32 - 1)
+  number(`${name}.gain`, gain, () => true, 'a finite number')
+  number(`${name}.offset`, offset, () => true, 'a finite number')
+  checkInteger(`${name}.firstSpikeTime`, firstSpikeTime, 0, timeSteps - 1)
+  const random = new RandomStream(Purpose.Encode)
+  return (x, out, index, context) => {
+    // Tests have an epoch of their own.
+    if (context) random.start(seed ^ Math.imul(context.seed, 0x9e3779b1), context.epoch + 1, index)
+    else random.start(seed, 0, index)
+    for (let t = 0; t < timeSteps; t++)
+      for (let i = 0; i < x.length; i++) {
+        const spikes = random.uniform() < gain * x[i] + offset
+        out[t * x.length + i] = spikes && t >= firstSpikeTime ? 1 : 0
+      }
+  }
+}
+
+function phase(
+  name: string,
+  { timeSteps, phases = Math.min(timeSteps, 24) }: PhaseOptions,
+): Encode {
+  checkInteger(`${name}.phases`, phases, 1, 24)
+  return (x, out) => {
+    for (let i = 0; i < x.length; i++) {
+      const bits = Math.min(Math.floor(x[i] * 2 ** phases), 2 ** phases - 1)
+      for (let t = 0; t < timeSteps; t++)
+        out[t * x.length + i] = (bits >> (phases - 1 - (t % phases))) & 1
+    }
+  }
+}
+
+function latency(name: string, options: LatencyOptions): Encode {
+  const { timeSteps, function: kind = 'linear', tau = 1, threshold = 0.01 } = options
+  const kinds = ['linear', 'log', 'rc']
+  expect(
+    kinds.includes(kind),
+    () => `${name}.function must be one of ${kinds.join(', ')}, got ${describe(kind)}`,
+  )
+  for (const key of ['tau', 'threshold', 'normalize', 'clip'] as const)
+    expect(
+      kind === 'rc' || options[key] === undefined,
+      () => `${name}.${key} belongs to function: 'rc', got it with '${kind}'; leave it out`,
+    )
+  number(`${name}.tau`, tau, (n) => n > 0, '> 0')
+  number(`${name}.threshold`, threshold, (n) => n > 0 && n < 1, 'above 0 and below 1')
+  const normalize = checkBoolean(`${name}.normalize`, options.normalize, false)
+  const clip = checkBoolean(`${name}.clip`, options.clip, false)
+  const last = timeSteps - 1
+  // e^(T − 1) overflows; the logarithm of α · x + 1 does not.
+  const alpha = Math.expm1(Math.min(last, 700))
+  const time =
+    kind === 'linear'
+      ? (x: number) => last * (1 - x)
+      : kind === 'log'
+        ? (x: number) => last - Math.log(alpha * x + 1)
+        : (x: number) => rcTime(Math.max(x, threshold + 1e-7), tau, threshold)
+  return (x, out) => {
+    out.fill(0)
+    let most = 0
+    if (normalize) for (let i = 0; i < x.length; i++) most = Math.max(most, time(x[i]))
+    const stretch = normalize && most > 0 ? last / most : 1
+    for (let i = 0; i < x.length; i++) {
+      if (clip && x[i] < threshold) continue
+      const step = roundToEven(time(x[i]) * stretch)
+      if (step <= last) out[Math.max(0, step) * x.length + i] = 1
+    }
+  }
+}
+
+const rcTime = (x: number, tau: number, threshold: number): number =>
+  tau * Math.log(x / (x - threshold))
+
+/** As PyTorch rounds. */
+function roundToEven(value: number): number {
+  const below = Math.floor(value)
+  const rest = value - below
+  if (rest !== 0.5) return Math.round(value)
+  return below % 2 === 0 ? below : below + 1
+}
+
+function deltaOf(name: string, data: Dataset, options: DeltaOptions): Made {
+  const { threshold = 0.1 } = options
+  number(`${name}.threshold`, threshold, (n) => n >= 0, '≥ 0')
+  const padding = checkBoolean(`${name}.padding`, options.padding, false)
+  const offSpike = checkBoolean(`${name}.offSpike`, options.offSpike, false)
+  const isSeries = data.timeSteps === undefined && data.shape.length === 2
+  expect(
+    data.timeSteps !== undefined || isSeries,
+    () =>
+      `${name}: the data ${data.name} must be frames or series [C, L], got samples of ` +
+      `[${data.shape.join(', ')}]; encoders.rate takes them`,
+  )
+  // A series lies as [L][C], which are L frames already.
+  const shape: InputShape = isSeries ? [data.shape[0]] : data.shape
+  const timeSteps = isSeries ? (data.shape[1] as number) : (data.timeSteps as number)
+  checkInteger(`${name}: steps of ${data.name}`, timeSteps, 1, MOST_STEPS)
+  const size = shape.reduce((a, b) => a * b, 1)
+  // PyTorch compares float32 with it.
+  const least = Math.fround(threshold)
+  const encode: Encode = (x, out) => {
+    for (let i = 0; i < timeSteps * size; i++) {
+      const before = i >= size ? x[i - size] : padding ? x[i] : 0
+      const grown = Math.fround(x[i] - before)
+      out[i] = grown >= least ? 1 : offSpike && grown <= -least ? -1 : 0
+    }
+  }
+  return { timeSteps, shape, encode, read: (index, x, context) => data.read(index, x, context) }
+}

@@ -1,0 +1,333 @@
+/** Data sets of recordings as they are published, and folders of recordings (Node). */
+
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { checkOptions, checkPath, expect, listNames, SpikewasmError } from '../../errors.js'
+import { eventEndings } from '../../events/parse.js'
+import { refuse, type Sensor } from '../../events/recording.js'
+import { explainRead, kindOfPath, readFileClear } from '../../io/files.js'
+import type { Dataset, Split } from '../dataset.js'
+import { checkEvents, type EventDatasetOptions, eventKeys } from './options.js'
+import { parseFile, readBytesSync } from './read.js'
+import { type EventSample, openEvents } from './source.js'
+
+const isRecording = (name: string): boolean =>
+  Object.hasOwn(eventEndings, /\.([a-z0-9]{1,10})$/i.exec(name)?.[1].toLowerCase() ?? '')
+
+/** Names in a folder, sorted as Python sorts them; '.'-names are left out. */
+async function namesIn(folder: string): Promise<{ folders: string[]; files: string[] }> {
+  try {
+    const entries = (await readdir(folder, { withFileTypes: true })).filter(
+      ({ name }) => !name.startsWith('.'),
+    )
+    const kinds = await Promise.all(
+      entries.map(async (entry) =>
+        entry.isSymbolicLink() ? await kindOfPath(join(folder, entry.name)) : entry,
+      ),
+    )
+    const pick = (folders: boolean): string[] =>
+      entries
+        .filter((_, i) => {
+          const kind = kinds[i]
+          return typeof kind === 'object'
+            ? kind.isDirectory() === folders
+            : kind === (folders ? 'folder' : 'file')
+        })
+        .map(({ name }) => name)
+        .sort((a, b) => (a < b ? -1 : 1))
+    return { folders: pick(true), files: pick(false) }
+  } catch (error) {
+    throw new SpikewasmError(
+      `the data must be a folder, got "${folder}": ${await explainRead(error, folder)}`,
+      { cause: error },
+    )
+  }
+}
+
+/** The recordings of each class: one folder each. */
+async function classesIn(folder: string, names: readonly string[]): Promise<string[][]> {
+  return Promise.all(
+    names.map(async (name) => {
+      const { files } = await namesIn(join(folder, name))
+      return files.filter(isRecording).map((file) => join(folder, name, file))
+    }),
+  )
+}
+
+/**
+ * Samples such that the first few lie evenly over the classes: the first of each, then the second
+ * of each, and so on.
+ */
+export function evenly<S extends { readonly label: number }>(samples: readonly S[]): S[] {
+  const seen = new Map<number, number>()
+  const ranked = samples.map((sample, i) => {
+    const rank = seen.get(sample.label) ?? 0
+    seen.set(sample.label, rank + 1)
+    return { sample, rank, i }
+  })
+  ranked.sort((a, b) => a.rank - b.rank || a.sample.label - b.sample.label || a.i - b.i)
+  return ranked.map(({ sample }) => sample)
+}
+
+const samplesOf = (paths: readonly (readonly string[])[]): EventSample[] =>
+  evenly(paths.flatMap((of, label) => of.map((path) => ({ path, label }))))
+
+interface Set {
+  readonly title: string
+  readonly classNames: readonly string[]
+  readonly sensor: Sensor
+}
+
+function open(
+  { title, classNames, sensor }: Set,
+  part: 'train' | 'test',
+  samples: readonly EventSample[],
+  options: EventDatasetOptions,
+): Dataset {
+  const name = `${title} ${part}`
+  const checked = checkEvents(title, options)
+  const set = { name, samples, classes: classNames.length, classNames, sensor }
+  return openEvents({ kind: 'events', ...set, options: checked })
+}
+
+function expectSome(title: string, folder: string, paths: readonly (readonly string[])[]): void {
+  expect(
+    paths.some((of) => of.length > 0),
+    () => `${title}: must find recordings in "${folder}", got none`,
+  )
+}
+
+const digits = Array.from({ length: 10 }, (_, i) => String(i))
+
+/**
+ * N-MNIST: `Train/<label>/*.bin` and `Test/<label>/*.bin`, labels 0 to 9.
+ *
+ * @throws SpikewasmError naming what is missing
+ */
+export async function nmnist(folder: string, given: EventDatasetOptions = {}): Promise<Split> {
+  const isCut = given?.timeWindow !== undefined
+  const options = isCut ? { startTime: 0, rest: 'last' as const, ...given } : given
+  const set = { title: 'N-MNIST', classNames: digits, sensor: options?.sensor ?? [34, 34] } as Set
+  checkEvents(set.title, options)
+  checkPath('N-MNIST folder', folder)
+  const [train, test] = await Promise.all(
+    ['Train', 'Test'].map(async (part) => {
+      const path = await partOf(folder, [part, part.toLowerCase()], set.title)
+      const { folders } = await namesIn(path)
+      const known = digits.filter((digit) => folders.includes(digit))
+      const paths = await classesIn(path, known)
+      expectSome(set.title, path, paths)
+      return samplesOf(digits.map((digit) => paths[known.indexOf(digit)] ?? []))
+    }),
+  )
+  return { train: open(set, 'train', train, options), test: open(set, 'test', test, options) }
+}
+
+async function partOf(folder: string, names: readonly string[], title: string): Promise<string> {
+  const { folders } = await namesIn(folder)
+  const name = names.find((each) => folders.includes(each))
+  return name === undefined
+    ? refuse(`${title} folder`, `hold ${names.join(' or ')}`, `"${folder}" with ${listed(folders)}`)
+    : join(folder, name)
+}
+
+const listed = (names: readonly string[]): string =>
+  names.length === 0 ? 'no folders' : listNames(names)
+
+const cifarNames = [
+  ...['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'],
+]
+
+/**
+ * CIFAR10-DVS: `<class>/*.aedat` (AEDAT 2, or 4 as Tonic's copy has). Of each class, in the order
+ * of the names, the first nine tenths are for training, as SpikingJelly's `split_to_train_test_set`
+ * with 0.9 has it.
+ *
+ * @throws SpikewasmError naming what is missing
+ */
+export async function cifar10Dvs(
+  folder: string,
+  options: EventDatasetOptions = {},
+): Promise<Split> {
+  checkEvents('CIFAR10-DVS', options)
+  checkPath('CIFAR10-DVS folder', folder)
+  const { folders } = await namesIn(folder)
+  const missing = cifarNames.filter((name) => !folders.includes(name))
+  if (missing.length > 0)
+    refuse('CIFAR10-DVS folder', 'hold a folder for each class', `none for ${listNames(missing)}`)
+  const sensor = options.sensor ?? ([128, 128] as const)
+  return shared({ title: 'CIFAR10-DVS', classNames: cifarNames, sensor }, folder, 0.9, options)
+}
+
+async function shared(
+  set: Set,
+  folder: string,
+  share: number,
+  options: EventDatasetOptions,
+): Promise<Split> {
+  const paths = await classesIn(folder, set.classNames)
+  expectSome(set.title, folder, paths)
+  const ends = paths.map(({ length }) => Math.ceil(length * share))
+  const train = samplesOf(paths.map((of, i) => of.slice(0, ends[i])))
+  const test = samplesOf(paths.map((of, i) => of.slice(ends[i])))
+  return { train: open(set, 'train', train, options), test: open(set, 'test', test, options) }
+}
+
+const gestures = [
+  ...['hand clapping', 'right hand wave', 'left hand wave', 'right arm clockwise'],
+  ...['right arm counter-clockwise', 'left arm clockwise', 'left arm counter-clockwise'],
+  ...['arm roll', 'air drums', 'air guitar', 'other gestures'],
+]
+
+/**
+ * DVS128 Gesture: `trials_to_train.txt`, `trials_to_test.txt`, and for each name in them an
+ * `.aedat` (3.1) with its `_labels.csv` (class 1 to 11, start and end in µs). A row is a sample:
+ * the events of start ≤ t < end, as SpikingJelly cuts them.
+ *
+ * @throws SpikewasmError naming what is missing, or the line that is wrong
+ */
+export async function dvsGesture(
+  folder: string,
+  options: EventDatasetOptions = {},
+): Promise<Split> {
+  const title = 'DVS128 Gesture'
+  checkEvents(title, options)
+  checkPath(`${title} folder`, folder)
+  const set = { title, classNames: gestures, sensor: options.sensor ?? [128, 128] } as Set
+  const [train, test] = await Promise.all(
+    ['train', 'test'].map(async (part) => {
+      const path = join(folder, `trials_to_${part}.txt`)
+      const names = lines(await readFileClear(path, `${title} trials`))
+      const samples = await Promise.all(names.map((name) => trialsOf(folder, name, path)))
+      return evenly(samples.flat())
+    }),
+  )
+  return { train: open(set, 'train', train, options), test: open(set, 'test', test, options) }
+}
+
+const MOST_LINES = 1_000_000
+
+function lines(bytes: Uint8Array): string[] {
+  const text = new TextDecoder().decode(bytes)
+  return text
+    .split('\n', MOST_LINES)
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+}
+
+async function trialsOf(folder: string, name: string, list: string): Promise<EventSample[]> {
+  if (!/^[\w.-]{1,200}$/.test(name) || !name.endsWith('.aedat'))
+    refuse(list, 'hold names of .aedat files', JSON.stringify(name.slice(0, 60)))
+  const path = join(folder, name)
+  const labels = join(folder, name.replace(/\.aedat$/, '_labels.csv'))
+  return parseGestureLabels(await readFileClear(labels, 'labels'), labels).map((row) => ({
+    ...row,
+    path,
+  }))
+}
+
+/**
+ * Rows `class,startTime_usec,endTime_usec` behind a line of titles.
+ *
+ * @throws SpikewasmError naming the line that is wrong
+ */
+export function parseGestureLabels(
+  bytes: Uint8Array,
+  name: string,
+): { readonly label: number; readonly interval: readonly [number, number] }[] {
+  return lines(bytes)
+    .slice(1)
+    .map((line, i) => {
+      const numbers = line
+        .split(',')
+        .map((part) => (/^\s*\d{1,15}\s*$/.test(part) ? Number(part) : -1))
+      const [label, from, to] = numbers
+      if (numbers.length !== 3 || label < 1 || label > gestures.length || from < 0 || to < from)
+        refuse(
+          name,
+          `have a class from 1 to ${gestures.length}, a start and an end in each line`,
+          `${JSON.stringify(line.slice(0, 60))} in line ${i + 2}`,
+        )
+      return { label: label - 1, interval: [from, to] as const }
+    })
+}
+
+/** What `datasets.eventFolder` takes. */
+export interface EventFolderOptions extends EventDatasetOptions {
+  /** For people and error messages; default 'events'. */
+  readonly name?: string
+  /**
+   * Where there are no folders train and test: the share of each class, from its first name on,
+   * that is for training, above 0 and below 1; default 0.9.
+   */
+  readonly trainShare?: number
+}
+
+/**
+ * A folder of recordings of any format: `train/<class>/…` and `test/<class>/…` (or `val`), or
+ * `<class>/…` alone. Classes are numbered in the order of their names; names that are numbers in
+ * that of the numbers. All recordings are of one sensor: that of `sensor`, else of the first.
+ *
+ * @throws SpikewasmError when the parts do not have the same classes, or there are no recordings
+ */
+export async function eventFolder(
+  folder: string,
+  options: EventFolderOptions = {},
+): Promise<Split> {
+  checkOptions('eventFolder', options, [...eventKeys, 'name', 'trainShare'])
+  const { name: title = 'events', trainShare = 0.9, ...own } = options
+  expect(typeof title === 'string', () => 'eventFolder.name must be a text')
+  expect(
+    trainShare > 0 && trainShare < 1,
+    () => `eventFolder.trainShare must be above 0 and below 1, got ${String(trainShare)}`,
+  )
+  checkEvents(title, own)
+  checkPath('eventFolder.folder', folder)
+  const { folders } = await namesIn(folder)
+  const find = (names: readonly string[]): string | undefined =>
+    folders.find((each) => names.includes(each.toLowerCase()))
+  const [train, test] = [find(['train']), find(['test', 'val', 'validation'])]
+  if (train === undefined || test === undefined) {
+    if (folders.length === 0) refuse(title, 'have a folder for each class', `none in "${folder}"`)
+    const set = { title, classNames: inOrder(folders), sensor: [1, 1] as const }
+    const paths = await classesIn(folder, set.classNames)
+    return shared({ ...set, sensor: sensorOf(own.sensor, paths) }, folder, trainShare, own)
+  }
+  const parts = [join(folder, train), join(folder, test)]
+  const names = await Promise.all(parts.map(async (path) => inOrder((await namesIn(path)).folders)))
+  const classNames = names[0]
+  const others = names[1].filter((name) => !classNames.includes(name))
+  if (others.length > 0)
+    refuse(title, `have the classes of ${train} in ${test}`, `${listNames(others)} more`)
+  const all = await Promise.all(
+    parts.map((path, i) =>
+      classesIn(
+        path,
+        classNames.filter((name) => names[i].includes(name)),
+      ),
+    ),
+  )
+  for (const [i, paths] of all.entries()) expectSome(title, parts[i], paths)
+  const set = { title, classNames, sensor: sensorOf(own.sensor, all[0]) }
+  const spread = (i: number): EventSample[] => {
+    const present = classNames.filter((name) => names[i].includes(name))
+    return samplesOf(classNames.map((name) => all[i][present.indexOf(name)] ?? []))
+  }
+  return {
+    train: open(set, 'train', spread(0), own),
+    test: open(set, 'test', spread(1), own),
+  }
+}
+
+function sensorOf(sensor: Sensor | undefined, paths: readonly (readonly string[])[]): Sensor {
+  if (sensor) return sensor
+  const path = paths.flat()[0]
+  if (path === undefined) return [1, 1]
+  const { width, height } = parseFile(readBytesSync(path), path, {})
+  return [width, height]
+}
+
+function inOrder(names: readonly string[]): string[] {
+  const numbers = names.every((name) => /^\d{1,9}$/.test(name))
+  return numbers ? names.toSorted((a, b) => Number(a) - Number(b)) : [...names]
+}

@@ -1,0 +1,100 @@
+/** Data sets of recordings in files (Node): each is read and cut when it is asked for. */
+
+import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { sep } from 'node:path'
+import type { EventRecording, Sensor } from '../../events/recording.js'
+import { checkRead, type Dataset } from '../dataset.js'
+import { registerMaker } from '../makers.js'
+import { cacheKey, SampleCache } from '../pictures/cache.js'
+import { type Plain, withPlain } from '../plain.js'
+import { type CheckedEvents, changesSamples, FrameMaker } from './options.js'
+import { parseFile, readBytesSync } from './read.js'
+
+/** A recording, or the part of one from a time on to below another. */
+export interface EventSample {
+  readonly path: string
+  readonly label: number
+  /** µs */
+  readonly interval?: readonly [from: number, to: number]
+}
+
+/** Recordings of one sensor with their labels. */
+export interface EventSet {
+  readonly name: string
+  readonly samples: readonly EventSample[]
+  readonly classes: number
+  readonly classNames: readonly string[]
+  readonly sensor: Sensor
+}
+
+/** A data set of recordings, as plain data. */
+export interface PlainEvents extends Plain, EventSet {
+  readonly kind: 'events'
+  readonly options: CheckedEvents
+}
+
+export function openEvents({ kind: _, options, ...set }: PlainEvents): Dataset {
+  const { name, samples, classes, classNames } = set
+  const sensor = options.sensor ?? set.sensor
+  const maker = new FrameMaker(options, sensor)
+  const { shape } = maker
+  const { timeSteps } = options
+  const size = timeSteps * shape[0] * shape[1] * shape[2]
+  /** Neighbours are often parts of one file. */
+  let held: { readonly path: string; readonly bytes: Uint8Array } | undefined
+  let cache: SampleCache | undefined
+  const plain: PlainEvents = { kind: 'events', ...set, options }
+  const dataset: Dataset = {
+    name,
+    length: samples.length,
+    shape,
+    timeSteps,
+    classes,
+    classNames,
+    read(index, out, context) {
+      checkRead(name, index, samples.length, out.length, size)
+      const { path, label, interval } = samples[index]
+      const load = (): EventRecording => {
+        if (held?.path !== path || interval === undefined)
+          held = { path, bytes: readBytesSync(path) }
+        return parseFile(held.bytes, path, { sensor }, interval)
+      }
+      if (options.cache !== undefined) cache ??= openCache(options.cache, plain, maker.keptBytes)
+      maker.make(load, out.length === size ? out : out.subarray(0, size), index, context, cache)
+      return label
+    },
+  }
+  const changes = changesSamples(options) ? options.augment : undefined
+  return withPlain(
+    dataset,
+    () => plain,
+    changes,
+    () => hashOf(plain),
+  )
+}
+
+/** A file of one folder, by a hash of the files, their times and the options. */
+function openCache(folder: string, plain: PlainEvents, size: number): SampleCache {
+  const { name: title, samples } = plain
+  const times = samples.map(({ path }) => statSync(path).mtimeMs).join()
+  const key = cacheKey([hashOf(plain), times])
+  return SampleCache.open({ folder, title, key, samples: samples.length, size })
+}
+
+/** Of what the samples follow from: reading all of them takes long. Folders may be moved. */
+function hashOf({ samples, options }: PlainEvents): string {
+  const hash = createHash('sha256').update(
+    JSON.stringify({ ...options, augment: undefined, cache: undefined }),
+  )
+  for (const { path, label, interval } of samples) {
+    const names = path.split(sep).slice(-3)
+    hash.update(JSON.stringify([names, label, interval, statSync(path).size]))
+  }
+  return hash.digest('hex')
+}
+
+registerMaker('events', {
+  open: (plain) => openEvents(plain as PlainEvents),
+  readingNs: () => 30,
+})

@@ -1,0 +1,154 @@
+/** Data sets of picture files: read, decoded and resized when a sample is asked for. */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SpikewasmError } from '../../errors.js'
+import { Purpose, RandomStream } from '../../random.js'
+import { normalizationTable, normalize } from '../bytes.js'
+import { checkRead, type Dataset, type Normalization } from '../dataset.js'
+import { registerMaker } from '../makers.js'
+import { type Plain, withPlain } from '../plain.js'
+import { type CacheOf, SampleCache } from './cache.js'
+import { decodePicture } from './decode.js'
+import { type FileTable, pathOf } from './files.js'
+import {
+  type Bytes,
+  type ColorJitter,
+  centreCrop,
+  colorJitter,
+  flip,
+  type ResizedCrop,
+  randomResizedCrop,
+  resizeTo,
+  toChannels,
+} from './transforms.js'
+
+/** What is done to pictures in training alone, by seed, epoch and index. */
+export interface TrainingTransforms {
+  readonly resizedCrop?: ResizedCrop
+  readonly flip?: boolean
+  readonly verticalFlip?: boolean
+  readonly colorJitter?: ColorJitter
+}
+
+/** Pictures as plain data: all that reading them follows from. */
+export interface PlainPictures extends Plain {
+  readonly kind: 'pictures'
+  readonly name: string
+  readonly files: FileTable
+  readonly channels: 1 | 3
+  /** Of a sample, [H, W]. */
+  readonly crop: readonly [number, number]
+  readonly size: number | readonly [number, number] | undefined
+  readonly classes: number
+  readonly classNames: readonly string[]
+  readonly normalization: Normalization
+  readonly training: TrainingTransforms
+  readonly cache: CacheOf | undefined
+  /** Hash of files and options. */
+  readonly hash: string
+}
+
+/** Nanoseconds for a number of a sample: decoding takes some 20 to 30 on one processor. */
+const DECODING_NS = 25
+
+/** The data set; `loadCodecs` must have been awaited. */
+export function openPictures(plain: PlainPictures): Dataset {
+  const { name, files, channels, crop, size, classes, classNames, normalization } = plain
+  const { training } = plain
+  const [height, width] = crop
+  const length = files.labels.length
+  const count = channels * height * width
+  const table = normalizationTable(normalization, channels)
+  const random = new RandomStream(Purpose.Augment)
+  let cache: SampleCache | undefined
+
+  const decoded = (index: number): Bytes => {
+    const path = join(files.folder, pathOf(files, index))
+    let bytes: Uint8Array
+    try {
+      bytes = readFileSync(path)
+    } catch (error) {
+      throw new SpikewasmError(
+        `${path}: the picture could not be read (${(error as Error).message}); it was there when ` +
+          'the folder was listed',
+        { cause: error },
+      )
+    }
+    return toChannels(decodePicture(bytes, path), channels)
+  }
+  const sized = (picture: Bytes): Bytes => (size === undefined ? picture : resizeTo(picture, size))
+  /** A pair says what is kept; else it is the sample. */
+  const keepsSized = typeof size === 'object'
+  const [keptHeight, keptWidth] = keepsSized ? size : crop
+  const kept = (index: number): Bytes => {
+    if (plain.cache) cache ??= SampleCache.open(plain.cache)
+    const found = cache?.read(index)
+    if (found) return { data: found, width: keptWidth, height: keptHeight, channels }
+    const whole = sized(decoded(index))
+    if (size === undefined) expectSize(whole, crop, files, index)
+    const made = keepsSized ? whole : centreCrop(whole, crop)
+    cache?.write(index, made.data)
+    return made
+  }
+  const still = (index: number): Bytes => centreCrop(kept(index), crop)
+  const moved = (index: number, seed: number, epoch: number): Bytes => {
+    random.start(seed, epoch, index)
+    const { resizedCrop } = training
+    let picture: Bytes
+    if (resizedCrop) {
+      const source = keepsSized ? kept(index) : decoded(index)
+      picture = randomResizedCrop(source, crop, resizedCrop, random)
+    } else {
+      const { data, ...sizes } = still(index)
+      picture = { ...sizes, data: data.slice() }
+    }
+    if (training.flip && random.below(2) === 1) flip(picture, 'across')
+    if (training.verticalFlip && random.below(2) === 1) flip(picture, 'down')
+    if (training.colorJitter) colorJitter(picture, training.colorJitter, random)
+    return picture
+  }
+  const changes = Object.keys(training).length > 0
+  const dataset: Dataset = {
+    name,
+    length,
+    shape: [channels, height, width],
+    classes,
+    classNames,
+    read(index, out, context) {
+      checkRead(name, index, length, out.length, count)
+      const of = context && changes ? moved(index, context.seed, context.epoch) : still(index)
+      normalize(out, of.data, 0, count, table, channels)
+      return files.labels[index]
+    },
+    pixels: {
+      normalization,
+      read(index, out) {
+        checkRead(name, index, length, out.length, count)
+        out.set(still(index).data)
+        return files.labels[index]
+      },
+    },
+  }
+  const changing = changes ? { pictures: training } : undefined
+  return withPlain(
+    dataset,
+    () => plain,
+    changing,
+    () => plain.hash,
+  )
+}
+
+/** @throws SpikewasmError where pictures of their own size differ */
+function expectSize(picture: Bytes, [height, width]: readonly number[], of: FileTable, i: number) {
+  if (picture.height === height && picture.width === width) return
+  throw new SpikewasmError(
+    `${join(of.folder, pathOf(of, i))}: must have ${width} × ${height} pixels, as the first ` +
+      `picture has, got ${picture.width} × ${picture.height}; give size to resize all of them`,
+  )
+}
+
+registerMaker('pictures', {
+  open: (plain) => openPictures(plain as PlainPictures),
+  readingNs: () => DECODING_NS,
+})

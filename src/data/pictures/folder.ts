@@ -1,0 +1,211 @@
+/** Data sets from folders of pictures: a folder for each class. */
+
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, SpikewasmError } from '../../errors.js'
+import { kindOfPath } from '../../io/files.js'
+import { type Dataset, MOST_CLASSES, type Split } from '../dataset.js'
+import { cacheKey } from './cache.js'
+import { openPictures, type PlainPictures } from './dataset.js'
+import { decodePicture, loadCodecs } from './decode.js'
+import { type FileEntry, pathOf, tableOf } from './files.js'
+import { type CheckedPictures, checkPictureOptions, type PictureOptions } from './options.js'
+import { resizeTo, toChannels } from './transforms.js'
+
+/** Folders below that of a class. */
+const DEEPEST = 8
+/** More pictures than any data set has. */
+const MOST_FILES = 1 << 26
+const LARGEST_FILE = 1 << 28
+
+const isPicture = (name: string): boolean => /^[^.].*\.(jpe?g|png)$/i.test(name)
+
+/** Names in the order of their characters' numbers, as Python sorts them. */
+export const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/**
+ * Pictures in a folder for each class: `train/<class>/…` and `val/<class>/…` or `test/<class>/…`,
+ * jpg or png, told apart by their content. Labels are the classes' places in the order of their
+ * names. Pictures are read and decoded when they are asked for.
+ *
+ * @throws SpikewasmError that names the folder, file or option that is not as it must be
+ */
+export async function imageFolder(
+  folder: string,
+  options: PictureOptions = {},
+  title = 'imageFolder',
+): Promise<Split> {
+  const checked = checkPictureOptions(title, options)
+  const parts = await partsOf(folder, title)
+  const classNames = namesOf(parts.train)
+  const order = new Map(classNames.map((name, label) => [name, label]))
+  const train = entriesOf(parts.train, order)
+  const test = entriesOf(parts.test, order)
+  return splitOf({ folder, checked, classNames, title }, [parts.train, train], [parts.test, test])
+}
+
+/** Folders of both parts. */
+export async function partsOf(
+  folder: string,
+  title: string,
+): Promise<{ train: string; test: string }> {
+  expect(
+    typeof folder === 'string' && (await kindOfPath(folder)) === 'folder',
+    () => `${title} must be a folder with train/ and val/ or test/, got ${JSON.stringify(folder)}`,
+  )
+  const found: Record<string, string> = {}
+  for (const name of ['train', 'test', 'val'])
+    if ((await kindOfPath(join(folder, name))) === 'folder') found[name] = join(folder, name)
+  const { train, test, val } = found
+  const last = test ?? val
+  if (train === undefined || last === undefined)
+    throw new SpikewasmError(
+      `${folder}: must hold the folders train and val (or test), each with a folder for every ` +
+        `class, got ${Object.keys(found).join(' and ') || 'neither'}`,
+    )
+  return { train, test: last }
+}
+
+/** Names of the classes' folders, in order. */
+export function namesOf(folder: string): string[] {
+  const names = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => !entry.name.startsWith('.') && isFolder(folder, entry))
+    .map(({ name }) => name)
+    .sort(byName)
+  expect(
+    names.length > 0 && names.length <= MOST_CLASSES,
+    () =>
+      `${folder}: must hold a folder for each class, 1 to ${MOST_CLASSES}, got ` +
+      `${names.length === 0 ? 'none' : names.length}`,
+  )
+  return names
+}
+
+interface Found {
+  readonly name: string
+  isDirectory(): boolean
+  isSymbolicLink(): boolean
+}
+
+const isFolder = (folder: string, entry: Found): boolean =>
+  entry.isDirectory() ||
+  (entry.isSymbolicLink() &&
+    (statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false))
+
+/** Pictures of all classes, in the order of classes and names. */
+export function entriesOf(folder: string, order: ReadonlyMap<string, number>): FileEntry[] {
+  const entries: FileEntry[] = []
+  for (const name of namesOf(folder)) {
+    const label = order.get(name)
+    expect(
+      label !== undefined,
+      () =>
+        `${join(folder, name)}: must be a class that there are training pictures of, got another ` +
+        `(classes are ${[...order.keys()].slice(0, 5).join(', ')}, …)`,
+    )
+    const before = entries.length
+    walk(folder, name, label, entries, 0)
+    expect(
+      entries.length > before,
+      () => `${join(folder, name)}: must hold jpg or png pictures, got none`,
+    )
+  }
+  return entries
+}
+
+function walk(
+  folder: string,
+  below: string,
+  label: number,
+  entries: FileEntry[],
+  depth: number,
+): void {
+  const inside = join(folder, below)
+  const found = readdirSync(inside, { withFileTypes: true })
+  found.sort((a, b) => byName(a.name, b.name))
+  for (const entry of found) {
+    if (isFolder(inside, entry)) {
+      expect(depth < DEEPEST, () => `${inside}: must have at most ${DEEPEST} folders below a class`)
+      if (!entry.name.startsWith('.'))
+        walk(folder, `${below}/${entry.name}`, label, entries, depth + 1)
+    } else if (isPicture(entry.name)) entries.push(entryOf(folder, `${below}/${entry.name}`, label))
+  }
+  expect(
+    entries.length <= MOST_FILES,
+    () => `${folder}: must hold at most ${MOST_FILES} pictures, got more`,
+  )
+}
+
+/** @throws SpikewasmError for what is no regular file, or too large for a picture */
+export function entryOf(folder: string, path: string, label: number): FileEntry {
+  const status = statSync(join(folder, path), { throwIfNoEntry: false })
+  expect(
+    status?.isFile() === true && status.size <= LARGEST_FILE,
+    () =>
+      `${join(folder, path)}: must be a file of at most ${LARGEST_FILE} bytes, got ` +
+      `${status?.isFile() ? `${status.size}` : 'something else'}; repair or remove it`,
+  )
+  return { path, label, bytes: status!.size, changed: status!.mtimeMs }
+}
+
+/** What both parts of a data set share. */
+export interface Shared {
+  readonly folder: string
+  readonly title: string
+  readonly checked: CheckedPictures
+  readonly classNames: readonly string[]
+}
+
+type Part = readonly [folder: string, entries: readonly FileEntry[]]
+
+/** @throws SpikewasmError where the size of a sample is not known, or decoders are missing */
+export async function splitOf(shared: Shared, train: Part, test: Part): Promise<Split> {
+  await loadCodecs()
+  const { title, checked } = shared
+  const crop = checked.crop ?? sizeOfFirst(checked, train)
+  const make = ([folder, entries]: Part, part: string): Dataset => {
+    const { size, channels, normalization, training } = checked
+    const files = tableOf(folder, entries)
+    const facts = entries.map(({ path, bytes, changed }) => `${path} ${bytes} ${changed}`)
+    const how = JSON.stringify({ size, crop, channels })
+    const key = cacheKey([how, ...facts])
+    const keeps = typeof size === 'object' || !(part === 'train' && training.resizedCrop)
+    const [height, width] = typeof size === 'object' ? size : crop
+    const of = { title: part, key, samples: entries.length, size: height * width * channels }
+    const plain: PlainPictures = {
+      kind: 'pictures',
+      name: `${shared.folder} ${part}`,
+      files,
+      channels,
+      crop,
+      size,
+      classes: shared.classNames.length,
+      classNames: shared.classNames,
+      normalization,
+      training: part === 'train' ? training : {},
+      cache: checked.cache !== undefined && keeps ? { folder: checked.cache, ...of } : undefined,
+      hash: cacheKey([
+        how,
+        ...entries.map(({ path, bytes, label }) => `${path} ${bytes} ${label}`),
+      ]),
+    }
+    expect(entries.length > 0, () => `${title}: ${folder} must hold pictures, got none`)
+    return openPictures(plain)
+  }
+  return { train: make(train, 'train'), test: make(test, 'test') }
+}
+
+/** [H, W] of the first picture, where all have one size. */
+function sizeOfFirst({ size }: CheckedPictures, [folder, entries]: Part): [number, number] {
+  if (typeof size === 'object') return [size[0], size[1]]
+  const path = join(folder, pathOf(tableOf(folder, entries.slice(0, 1)), 0))
+  const picture = toChannels(decodePicture(readFileSync(path), path), 3)
+  const { height, width } = size === undefined ? picture : resizeTo(picture, size)
+  expect(
+    size === undefined || height === width,
+    () =>
+      `size ${size} is that of the shorter side, and pictures such as ${path} become ${height} × ` +
+      `${width}; give crop too, or size: [${size}, ${size}]`,
+  )
+  return [height, width]
+}

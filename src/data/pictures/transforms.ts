@@ -1,0 +1,195 @@
+/** What is done to a picture: as torchvision does it to one of Pillow. */
+
+import type { RandomStream } from '../../random.js'
+import type { Picture } from './decode.js'
+import { type Box, resize } from './resize.js'
+
+/** Bytes [H][W][C] with their sizes. */
+export interface Bytes {
+  readonly data: Uint8Array
+  readonly width: number
+  readonly height: number
+  readonly channels: number
+}
+
+/** Red, green and blue, or their grey as in Pillow (ITU-R 601). */
+export function toChannels({ data, width, height, channels }: Picture, wanted: 1 | 3): Bytes {
+  const out = new Uint8Array(width * height * wanted)
+  if (wanted === 3)
+    for (let p = 0, from = 0, to = 0; p < width * height; p++, from += channels, to += 3) {
+      out[to] = data[from]
+      out[to + 1] = data[from + 1]
+      out[to + 2] = data[from + 2]
+    }
+  else
+    for (let p = 0, from = 0; p < width * height; p++, from += channels)
+      out[p] = (data[from] * 19595 + data[from + 1] * 38470 + data[from + 2] * 7471 + 32768) >> 16
+  return { data: out, width, height, channels: wanted }
+}
+
+/** The whole picture, resized; a number is its shorter side. */
+export function resizeTo(picture: Bytes, size: number | readonly [number, number]): Bytes {
+  const { width, height, channels } = picture
+  const [h, w] = typeof size === 'number' ? shorterSide(width, height, size) : size
+  if (h === height && w === width) return picture
+  const box = { left: 0, top: 0, right: width, bottom: height }
+  return { data: resize(picture, box, [h, w], channels), width: w, height: h, channels }
+}
+
+function shorterSide(width: number, height: number, size: number): [number, number] {
+  return height <= width
+    ? [size, Math.trunc((size * width) / height)]
+    : [Math.trunc((size * height) / width), size]
+}
+
+/** Halves go to the even side, as in Python. */
+const round = (x: number): number => {
+  const floor = Math.floor(x)
+  const rest = x - floor
+  return rest < 0.5 ? floor : rest > 0.5 ? floor + 1 : floor + (floor % 2)
+}
+
+/** The middle of a picture; black where it is smaller. */
+export function centreCrop(picture: Bytes, [height, width]: readonly [number, number]): Bytes {
+  const { channels } = picture
+  if (picture.height === height && picture.width === width) return picture
+  const at = (has: number, wanted: number): number =>
+    has < wanted ? -Math.floor((wanted - has) / 2) : round((has - wanted) / 2)
+  const [top, left] = [at(picture.height, height), at(picture.width, width)]
+  const out = new Uint8Array(height * width * channels)
+  const first = Math.max(0, -left)
+  const end = Math.min(width, picture.width - left)
+  for (let y = Math.max(0, -top); y < Math.min(height, picture.height - top); y++) {
+    const from = ((y + top) * picture.width + left + first) * channels
+    const part = picture.data.subarray(from, from + (end - first) * channels)
+    out.set(part, (y * width + first) * channels)
+  }
+  return { data: out, width, height, channels }
+}
+
+/** Of a random-resized crop. */
+export interface ResizedCrop {
+  /** Share of the area, from and to; default [0.08, 1]. */
+  readonly scale?: readonly [number, number]
+  /** Width by height, from and to; default [3/4, 4/3]. */
+  readonly ratio?: readonly [number, number]
+}
+
+/** A random part, resized to a size; torchvision's RandomResizedCrop. */
+export function randomResizedCrop(
+  picture: Bytes,
+  size: readonly [number, number],
+  { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] }: ResizedCrop,
+  random: RandomStream,
+): Bytes {
+  const box = cropBox(picture, scale, ratio, random)
+  const [height, width] = size
+  const { channels } = picture
+  return { data: resize(picture, box, size, channels), width, height, channels }
+}
+
+function cropBox(
+  { width, height }: Bytes,
+  scale: readonly [number, number],
+  ratio: readonly [number, number],
+  random: RandomStream,
+): Box {
+  const between = (low: number, high: number): number => low + (high - low) * random.uniform()
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const area = width * height * between(...scale)
+    const aspect = Math.exp(between(Math.log(ratio[0]), Math.log(ratio[1])))
+    const w = round(Math.sqrt(area * aspect))
+    const h = round(Math.sqrt(area / aspect))
+    if (w < 1 || h < 1 || w > width || h > height) continue
+    const [top, left] = [random.below(height - h + 1), random.below(width - w + 1)]
+    return { left, top, right: left + w, bottom: top + h }
+  }
+  // The middle, as large as the ratio allows.
+  const given = width / height
+  const aspect = Math.min(ratio[1], Math.max(ratio[0], given))
+  const w = given < ratio[0] ? width : Math.min(width, round(height * aspect))
+  const h = given < ratio[0] ? Math.min(height, round(width / aspect)) : height
+  const [top, left] = [Math.floor((height - h) / 2), Math.floor((width - w) / 2)]
+  return { left, top, right: left + w, bottom: top + h }
+}
+
+/** Mirrors in place: left and right, or top and bottom. */
+export function flip({ data, width, height, channels }: Bytes, axis: 'across' | 'down'): void {
+  const [rows, columns] = axis === 'across' ? [height, width >> 1] : [height >> 1, width]
+  for (let y = 0; y < rows; y++)
+    for (let x = 0; x < columns; x++) {
+      const a = (y * width + x) * channels
+      const [otherY, otherX] = axis === 'across' ? [y, width - 1 - x] : [height - 1 - y, x]
+      const b = (otherY * width + otherX) * channels
+      for (let c = 0; c < channels; c++) {
+        const kept = data[a + c]
+        data[a + c] = data[b + c]
+        data[b + c] = kept
+      }
+    }
+}
+
+/** How far colours may change: factors from 1 − x to 1 + x; the hue by −x … x turns, x ≤ 0.5. */
+export interface ColorJitter {
+  readonly brightness?: number
+  readonly contrast?: number
+  readonly saturation?: number
+  readonly hue?: number
+}
+
+const grey = (r: number, g: number, b: number): number => 0.299 * r + 0.587 * g + 0.114 * b
+const clip = (x: number): number => (x <= 0 ? 0 : x >= 255 ? 255 : Math.trunc(x))
+
+/** Changes brightness, contrast, saturation and hue in place, in a random order (ColorJitter). */
+export function colorJitter(picture: Bytes, jitter: ColorJitter, random: RandomStream): void {
+  const order = (['brightness', 'contrast', 'saturation', 'hue'] as const).slice()
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = random.below(i + 1)
+    const kept = order[i]
+    order[i] = order[j]
+    order[j] = kept
+  }
+  for (const kind of order) {
+    const most = jitter[kind] ?? 0
+    if (most === 0) continue
+    const turn = (2 * random.uniform() - 1) * most
+    if (kind === 'hue') turnHue(picture, turn)
+    else blend(picture, kind, Math.max(0, 1 + turn))
+  }
+}
+
+function blend({ data, channels }: Bytes, kind: string, factor: number): void {
+  const greyAt = (i: number): number =>
+    channels === 3 ? grey(data[i], data[i + 1], data[i + 2]) : data[i]
+  let mean = 0
+  if (kind === 'contrast') {
+    for (let i = 0; i < data.length; i += channels) mean += Math.round(greyAt(i))
+    mean = Math.trunc(mean / (data.length / channels) + 0.5)
+  }
+  for (let i = 0; i < data.length; i += channels) {
+    const base = kind === 'saturation' ? Math.round(greyAt(i)) : mean
+    for (let c = 0; c < channels; c++) data[i + c] = clip(base + factor * (data[i + c] - base))
+  }
+}
+
+/** By turns of the circle of colours; grey pictures have none. */
+function turnHue({ data, channels }: Bytes, turn: number): void {
+  if (channels !== 3) return
+  for (let i = 0; i < data.length; i += 3) {
+    const [r, g, b] = [data[i], data[i + 1], data[i + 2]]
+    const most = Math.max(r, g, b)
+    const spread = most - Math.min(r, g, b)
+    if (spread === 0) continue
+    const sector =
+      most === r
+        ? ((g - b) / spread + 6) % 6
+        : most === g
+          ? (b - r) / spread + 2
+          : (r - g) / spread + 4
+    const hue = (sector + 6 * turn + 12) % 6
+    for (let c = 0; c < 3; c++) {
+      const k = (5 - 2 * c + hue) % 6
+      data[i + c] = Math.round(most - spread * Math.max(0, Math.min(k, 4 - k, 1)))
+    }
+  }
+}

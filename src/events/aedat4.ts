@@ -1,0 +1,166 @@
+/**
+ * AEDAT 4: a line, a FlatBuffers header, then packets of streams, each packed by LZ4 or Zstandard.
+ *
+ * ```
+ * #!AER-DAT4.0\r\n | size u32, IOHeader | stream i32, size i32, packet | … | table of the packets
+ * packet, unpacked:  size u32, EventPacket: vector of { t i64, x i16, y i16, on bool } (16 bytes)
+ * ```
+ *
+ * Sources: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-4.0.html;
+ * the streams and sizes are in the header's XML (dv's `infoNode`).
+ */
+
+import { SpikewasmError } from '../errors.js'
+import { Table } from './flat.js'
+import { unpackLz4 } from './lz4.js'
+import { type EventRecording, Events, refuse, type Sensor } from './recording.js'
+
+const LINE = '#!AER-DAT4.0\r\n'.length
+const EVENT = 16
+/** Streams that a file may name. */
+const MOST_STREAMS = 1000
+/** Packed events take a half to a tenth. What unpacks to far more may be made to fill memory. */
+const FREE = 64_000_000
+const RATIO = 20
+
+/** Unpacks Zstandard frames to at most so many bytes; throws when there are more. */
+export type Unpack = (bytes: Uint8Array, most: number, name: string) => Uint8Array
+
+interface Header {
+  readonly compression: number
+  /** Where the packets end. */
+  readonly end: number
+  readonly begin: number
+  readonly stream: number
+  readonly sensor: Sensor | undefined
+}
+
+/** Whether the packets of the file are packed by Zstandard. */
+export const needsZstd = (bytes: Uint8Array, name: string): boolean =>
+  [3, 4].includes(headerOf(bytes, name).compression)
+
+/**
+ * The events of the first stream of events (as Tonic reads it).
+ *
+ * @param name what error messages call the file
+ * @param zstd unpacks Zstandard; without it such a file is refused
+ * @throws SpikewasmError when the file is damaged or unpacks to far more than its size
+ */
+export function parseAedat4(
+  bytes: Uint8Array,
+  name: string,
+  sensor?: Sensor,
+  zstd?: Unpack,
+): EventRecording {
+  const header = headerOf(bytes, name)
+  const packets: { readonly at: Uint8Array; readonly start: number; readonly count: number }[] = []
+  let [left, room] = [FREE + RATIO * bytes.length, 0]
+  for (const packed of packetsOf(bytes, header, name)) {
+    const plain = unpacked(packed, header.compression, left, name, zstd)
+    left -= plain.length
+    const found = packetOf(plain, name)
+    if (found === undefined) continue
+    packets.push({ at: found.buffer, start: found.start, count: found.count })
+    room += found.count
+  }
+  const events = new Events(room)
+  for (const { at, start, count } of packets) {
+    const view = new DataView(at.buffer, at.byteOffset, at.length)
+    for (let i = 0; i < count; i++) {
+      const from = start + i * EVENT
+      const t = view.getUint32(from, true) + view.getInt32(from + 4, true) * 2 ** 32
+      const [x, y] = [view.getInt16(from + 8, true), view.getInt16(from + 10, true)]
+      if (x < 0 || y < 0) refuse(name, 'have pixels from 0', `(${x}, ${y}) as event ${i}`)
+      if (!Number.isSafeInteger(t)) refuse(name, 'have times below 2⁵³ µs', `${t} as event ${i}`)
+      events.add(x, y, t, view.getUint8(from + 12) === 0 ? 0 : 1)
+    }
+  }
+  return events.done(name, sensor ?? header.sensor, [0, 0])
+}
+
+function unpacked(
+  bytes: Uint8Array,
+  compression: number,
+  most: number,
+  name: string,
+  zstd: Unpack | undefined,
+): Uint8Array {
+  if (compression === 0) return bytes
+  if (compression <= 2) return unpackLz4(bytes, most, name)
+  if (zstd === undefined)
+    throw new SpikewasmError(
+      `${name}: needs a decoder for Zstandard, got none; run npm install fzstd`,
+    )
+  return zstd(bytes, most, name)
+}
+
+/** The vector of events in a packet; undefined where it has none. */
+function packetOf(plain: Uint8Array, name: string) {
+  if (plain.length < 12) refuse(name, 'hold packets of events', `one of ${plain.length} bytes`)
+  const size = new DataView(plain.buffer, plain.byteOffset).getUint32(0, true)
+  if (size > plain.length - 4) refuse(name, `hold a packet of ${size} bytes`, `${plain.length - 4}`)
+  const buffer = plain.subarray(4, 4 + size)
+  const kind = Table.identifier(buffer)
+  if (kind !== 'EVTS') refuse(name, 'hold packets of events, EVTS', JSON.stringify(kind))
+  const found = new Table(buffer, name).vector(0, EVENT)
+  return found && { buffer, ...found }
+}
+
+/** The packets of the stream, as they are in the file. */
+function* packetsOf(bytes: Uint8Array, { begin, end, stream }: Header, name: string) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (let at = begin; at < end; ) {
+    if (at + 8 > end) refuse(name, 'end behind a whole packet', `${end - at} bytes more`)
+    const [of, size] = [view.getInt32(at, true), view.getInt32(at + 4, true)]
+    at += 8
+    if (size < 0 || size > end - at)
+      refuse(name, `hold a packet of ${size} bytes`, `${end - at}; is it truncated?`)
+    if (of === stream) yield bytes.subarray(at, at + size)
+    at += size
+  }
+}
+
+function headerOf(bytes: Uint8Array, name: string): Header {
+  if (bytes.length < LINE + 12) refuse(name, 'have an AEDAT 4 header', `${bytes.length} bytes`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const size = view.getUint32(LINE, true)
+  const begin = LINE + 4 + size
+  if (begin > bytes.length)
+    refuse(name, 'hold its header whole', `${bytes.length} of ${begin} bytes; is it truncated?`)
+  const buffer = bytes.subarray(LINE + 4, begin)
+  if (Table.identifier(buffer) !== 'IOHE') refuse(name, 'have an AEDAT 4 header', 'other bytes')
+  const table = new Table(buffer, name)
+  const compression = table.int(0, 0)
+  if (compression < 0 || compression > 4)
+    refuse(name, 'be packed by LZ4 or Zstandard', `compression ${compression}`)
+  // Where the table of packets is; −1 where writing it was cut short.
+  const position = table.long(1, -1)
+  const end = position < begin || position > bytes.length ? bytes.length : position
+  return { compression, begin, end, ...streamOf(table.text(2), name) }
+}
+
+/** The stream of events with the smallest number, and its sensor. */
+function streamOf(xml: string, name: string): { stream: number; sensor: Sensor | undefined } {
+  const streams = new Map<number, Map<string, string>>()
+  const open: string[] = []
+  for (const part of xml.split('<')) {
+    if (part.startsWith('node ')) open.push(/name="([^"]{0,100})"/.exec(part)?.[1] ?? '')
+    else if (part.startsWith('/node')) open.pop()
+    else if (part.startsWith('attr ')) {
+      const [outer, stream, inner] = open
+      const isInfo = open.length === 2 || (open.length === 3 && inner === 'info')
+      if (outer !== 'outInfo' || !isInfo || !/^\d{1,9}$/.test(stream)) continue
+      const found = /key="([^"]{0,100})"[^>]{0,100}>([^<]{0,100})/.exec(part)
+      if (!found) continue
+      const of = streams.get(Number(stream)) ?? new Map<string, string>()
+      streams.set(Number(stream), of.set(found[1], found[2]))
+      if (streams.size > MOST_STREAMS) refuse(name, `have at most ${MOST_STREAMS} streams`, 'more')
+    }
+  }
+  const ours = [...streams].filter(([, attributes]) => attributes.get('typeIdentifier') === 'EVTS')
+  if (ours.length === 0) refuse(name, 'have a stream of events, EVTS', `${streams.size} others`)
+  const [stream, attributes] = ours.reduce((a, b) => (b[0] < a[0] ? b : a))
+  const sensor = [attributes.get('sizeX'), attributes.get('sizeY')].map(Number)
+  const known = sensor.every((side) => Number.isInteger(side) && side > 0 && side <= 8192)
+  return { stream, sensor: known ? [sensor[0], sensor[1]] : undefined }
+}

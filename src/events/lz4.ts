@@ -1,0 +1,142 @@
+/**
+ * LZ4, unpacked: frames of blocks, the format of `lz4` files. Checksums are passed over.
+ *
+ * Sources: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md and lz4_Block_format.md
+ */
+
+import { refuse } from './recording.js'
+
+const MAGIC = 0x184d2204
+/** Of a frame that programs put in for themselves: sixteen numbers from here. */
+const SKIPPABLE = 0x184d2a50
+
+/**
+ * The content of the frames, one behind the other.
+ *
+ * @param most bytes; what unpacks to more is refused as soon as it does
+ * @param name what error messages call the file
+ * @throws SpikewasmError when it is damaged, or larger
+ */
+export function unpackLz4(bytes: Uint8Array, most: number, name: string): Uint8Array {
+  return new Unpacker(bytes, most, name).run()
+}
+
+class Unpacker {
+  private readonly view: DataView
+  private out: Uint8Array
+  private length = 0
+  private at = 0
+
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly most: number,
+    private readonly name: string,
+  ) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.out = new Uint8Array(Math.min(most, 4 * bytes.length + 64))
+  }
+
+  run(): Uint8Array {
+    while (this.at < this.bytes.length) {
+      const magic = this.u32()
+      if (magic === MAGIC) this.frame()
+      else if (magic >>> 4 === SKIPPABLE >>> 4) this.skip(this.u32())
+      else this.damaged('no frame begins there')
+    }
+    return this.out.subarray(0, this.length)
+  }
+
+  private frame(): void {
+    const begin = this.length
+    const flags = this.u8()
+    if (flags >>> 6 !== 1) this.damaged('its version is not 1')
+    this.u8()
+    const [independent, blockSum, hasSize, contentSum, hasDictionary] = [5, 4, 3, 2, 0].map(
+      (bit) => ((flags >> bit) & 1) === 1,
+    )
+    if (hasDictionary) this.damaged('it needs a dictionary')
+    this.skip((hasSize ? 8 : 0) + 1)
+    for (;;) {
+      const word = this.u32()
+      if (word === 0) break
+      const size = word & 0x7fffffff
+      if (size > this.bytes.length - this.at) this.damaged('a block ends behind its end')
+      const end = this.at + size
+      if (word >>> 31 === 1) this.literals(size)
+      else this.block(end, independent ? this.length : begin)
+      if (blockSum) this.skip(4)
+    }
+    if (contentSum) this.skip(4)
+  }
+
+  /** Sequences: literals, then a piece of what is there already. */
+  private block(end: number, first: number): void {
+    while (this.at < end) {
+      const token = this.u8()
+      this.literals(this.count(token >>> 4))
+      if (this.at > end) this.damaged('a block ends within its literals')
+      // The last sequence has literals alone.
+      if (this.at === end) return
+      const distance = this.u8() | (this.u8() << 8)
+      const from = this.length - distance
+      if (distance === 0 || from < first) this.damaged('it points before its begin')
+      this.repeat(from, this.count(token & 15) + 4)
+    }
+  }
+
+  /** 15 goes on in the next bytes, up to one below 255. */
+  private count(nibble: number): number {
+    let sum = nibble
+    if (nibble < 15) return sum
+    for (;;) {
+      const byte = this.u8()
+      sum += byte
+      if (byte < 255) return sum
+    }
+  }
+
+  private literals(count: number): void {
+    if (count > this.bytes.length - this.at) this.damaged('literals end behind its end')
+    this.room(count)
+    this.out.set(this.bytes.subarray(this.at, this.at + count), this.length)
+    this.length += count
+    this.at += count
+  }
+
+  private repeat(from: number, count: number): void {
+    this.room(count)
+    const { out } = this
+    // The piece may reach into what it writes.
+    for (let i = 0; i < count; i++) out[this.length + i] = out[from + i]
+    this.length += count
+  }
+
+  private room(count: number): void {
+    const needed = this.length + count
+    if (needed > this.most) refuse(this.name, `unpack to at most ${this.most} bytes`, 'more')
+    if (needed <= this.out.length) return
+    const larger = new Uint8Array(Math.min(this.most, Math.max(needed, 2 * this.out.length)))
+    larger.set(this.out.subarray(0, this.length))
+    this.out = larger
+  }
+
+  private u8(): number {
+    if (this.at >= this.bytes.length) this.damaged('it is cut off')
+    return this.bytes[this.at++]
+  }
+
+  private u32(): number {
+    if (this.at + 4 > this.bytes.length) this.damaged('it is cut off')
+    this.at += 4
+    return this.view.getUint32(this.at - 4, true)
+  }
+
+  private skip(count: number): void {
+    if (count > this.bytes.length - this.at) this.damaged('it is cut off')
+    this.at += count
+  }
+
+  private damaged(why: string): never {
+    return refuse(this.name, 'hold valid LZ4 data', `an error at byte ${this.at}: ${why}`)
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * Recordings cut into slices, by the conventions of SpikingJelly and of Tonic. A slice is a range
+ * of events, [start, end).
+ *
+ * Sources: SpikingJelly 0.0.0.1 `datasets/utils.py`; Tonic 1.6 `slicers.py`
+ */
+
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { type EventRecording, MOST_FRAMES } from './recording.js'
+
+/** How frames of SpikingJelly share the events: as many in each, or as long each. */
+export const splits = ['number', 'time'] as const
+
+/** One of the two. */
+export type SplitBy = (typeof splits)[number]
+
+/** How a recording is cut. Exactly one of the ways must be given. */
+export interface SliceOptions {
+  /** SpikingJelly's `frames_number`: M slices, by `splitBy`. */
+  readonly framesNumber?: number
+  /**
+   * SpikingJelly's `split_by`, with `framesNumber`. 'number', the default: ⌊N/M⌋ events each, the
+   * last takes the rest. 'time': ⌊(last time − first)/M⌋ µs each, the last takes the rest.
+   */
+  readonly splitBy?: SplitBy
+  /** SpikingJelly's `duration`: µs of a slice, from the first event; the last takes the rest. */
+  readonly duration?: number
+  /** Tonic's `time_window`: µs of a slice; a last one that is not full is left out. */
+  readonly timeWindow?: number
+  /** Tonic's `event_count`: events of a slice; a last one that is not full is left out. */
+  readonly eventCount?: number
+  /** Tonic's `n_time_bins`: so many slices, as long each. */
+  readonly nTimeBins?: number
+  /** Tonic's `n_event_bins`: so many slices, as many events in each. */
+  readonly nEventBins?: number
+  /**
+   * Tonic's `overlap` of neighbours: µs with `timeWindow`, events with `eventCount`, a share below
+   * 1 with the bins; default 0.
+   */
+  readonly overlap?: number
+  /** Tonic's `include_incomplete`, with `timeWindow` and `eventCount`; default false. */
+  readonly includeIncomplete?: boolean
+  /** Tonic's `start_time`, with `timeWindow`, in µs; default: the time of the first event. */
+  readonly startTime?: number
+  /** Tonic's `end_time`, with `timeWindow`, in µs; default: the time of the last event. */
+  readonly endTime?: number
+}
+
+/** Slice i holds the events starts[i] … ends[i] − 1. */
+export interface Slices {
+  readonly starts: readonly number[]
+  readonly ends: readonly number[]
+}
+
+const ways = [
+  ...['framesNumber', 'duration', 'timeWindow', 'eventCount', 'nTimeBins', 'nEventBins'],
+] as const
+export const sliceKeys = [
+  ...ways,
+  ...['splitBy', 'overlap', 'includeIncomplete', 'startTime', 'endTime'],
+]
+
+const number = (name: string, value: unknown, least: number, rule: string): void =>
+  expect(
+    typeof value === 'number' && Number.isFinite(value) && value >= least,
+    () => `${name} must be ${rule}, got ${describe(value)}`,
+  )
+
+/** @throws SpikewasmError unless exactly one way is given, with what belongs to it */
+export function checkSlices(name: string, options: SliceOptions): void {
+  checkOptions(name, options, sliceKeys)
+  const of = options as Readonly<Record<string, number | undefined>>
+  const given = ways.filter((way) => of[way] !== undefined)
+  expect(
+    given.length === 1,
+    () =>
+      `${name} must have exactly one of ${ways.join(', ')}, got ` +
+      `${given.length === 0 ? 'none' : given.join(' and ')}`,
+  )
+  const [way] = given
+  const value = of[way] as number
+  if (way === 'duration' || way === 'timeWindow') {
+    number(`${name}.${way}`, value, 0, 'microseconds > 0')
+    expect(value > 0, () => `${name}.${way} must be microseconds > 0, got ${value}`)
+  } else checkInteger(`${name}.${way}`, value, 1, way === 'eventCount' ? 2 ** 32 : MOST_FRAMES)
+  const { splitBy, overlap, includeIncomplete, startTime, endTime } = options
+  const belongs = (key: string, value: unknown, to: readonly string[]): void =>
+    expect(
+      value === undefined || to.includes(way),
+      () => `${name}.${key} belongs to ${to.join(' and ')}, got it with ${way}; leave it out`,
+    )
+  belongs('splitBy', splitBy, ['framesNumber'])
+  belongs('overlap', overlap, ['timeWindow', 'eventCount', 'nTimeBins', 'nEventBins'])
+  belongs('includeIncomplete', includeIncomplete, ['timeWindow', 'eventCount'])
+  belongs('startTime', startTime, ['timeWindow'])
+  belongs('endTime', endTime, ['timeWindow'])
+  expect(
+    splitBy === undefined || splits.includes(splitBy),
+    () => `${name}.splitBy must be one of ${splits.join(', ')}, got ${describe(splitBy)}`,
+  )
+  checkBoolean(`${name}.includeIncomplete`, includeIncomplete, false)
+  for (const [key, time] of Object.entries({ startTime, endTime }))
+    if (time !== undefined) number(`${name}.${key}`, time, -(2 ** 53), 'microseconds')
+  if (overlap === undefined) return
+  number(`${name}.overlap`, overlap, 0, '>= 0')
+  const most = way.endsWith('Bins') ? 1 : value
+  expect(overlap < most, () => `${name}.overlap must be below ${most}, got ${overlap}`)
+}
+
+/**
+ * @param recording in the order of its times where it is cut by time
+ * @param most slices; what lies behind them is not looked for
+ * @throws SpikewasmError when there are more than a million slices
+ */
+export function slicesOf(
+  { t, length }: EventRecording,
+  options: SliceOptions,
+  most = MOST_FRAMES,
+): Slices {
+  const { framesNumber, splitBy = 'number', duration, timeWindow, eventCount } = options
+  const { nTimeBins, nEventBins, overlap = 0 } = options
+  if (framesNumber !== undefined)
+    return splitBy === 'number' ? ofNumber(length, framesNumber) : ofTime(t, length, framesNumber)
+  if (duration !== undefined) return ofDuration(t, length, duration, most)
+  if (timeWindow !== undefined) return ofWindows(t, length, timeWindow, options, most)
+  if (eventCount !== undefined) return ofCounts(length, eventCount, options, most)
+  if (nTimeBins !== undefined) {
+    const all = length === 0 ? 0 : t[length - 1] - t[0]
+    const width = Math.floor(all / nTimeBins) * (1 + overlap)
+    return windows(t, length, nTimeBins, length === 0 ? 0 : t[0], width * (1 - overlap), width)
+  }
+  const bins = nEventBins as number
+  const size = Math.trunc(Math.floor(length / bins) * (1 + overlap))
+  return ranges(length, bins, Math.trunc(size * (1 - overlap)), size)
+}
+
+function ofNumber(length: number, count: number): Slices {
+  const slices = ranges(length, count, Math.floor(length / count), Math.floor(length / count))
+  return { ...slices, ends: slices.ends.with(-1, length) }
+}
+
+function ofTime(t: Float64Array, length: number, count: number): Slices {
+  if (length === 0) return ranges(0, count, 0, 0)
+  const width = Math.floor((t[length - 1] - t[0]) / count)
+  const slices = windows(t, length, count, t[0], width, width)
+  return { ...slices, ends: slices.ends.with(-1, length) }
+}
+
+function ofDuration(t: Float64Array, length: number, duration: number, most: number): Slices {
+  const last = length === 0 ? 0 : t[length - 1] - t[0]
+  const all = checkCount(Math.max(1, Math.ceil(last / duration)), most)
+  const slices = windows(t, length, Math.min(all, most), t[0] ?? 0, duration, duration)
+  return all > most ? slices : { ...slices, ends: slices.ends.with(-1, length) }
+}
+
+function ofWindows(
+  t: Float64Array,
+  length: number,
+  width: number,
+  { overlap = 0, includeIncomplete = false, startTime, endTime }: SliceOptions,
+  most: number,
+): Slices {
+  if (length === 0) return ranges(0, 1, 0, 0)
+  const first = startTime ?? t[0]
+  const stride = width - overlap
+  const full = ((endTime ?? t[length - 1]) - first - width) / stride
+  const count = Math.max(1, (includeIncomplete ? Math.ceil(full) : Math.floor(full)) + 1)
+  return windows(t, length, Math.min(checkCount(count, most), most), first, stride, width)
+}
+
+function ofCounts(
+  length: number,
+  wanted: number,
+  { overlap = 0, includeIncomplete = false }: SliceOptions,
+  most: number,
+): Slices {
+  if (length === 0) return ranges(0, 1, 0, 0)
+  const size = Math.min(wanted, length)
+  const stride = wanted - overlap
+  const full = (length - size) / stride
+  const count = (includeIncomplete ? Math.ceil(full) : Math.floor(full)) + 1
+  return ranges(length, Math.min(checkCount(count, most), most), stride, size)
+}
+
+function checkCount(count: number, most: number): number {
+  if (most >= MOST_FRAMES) checkInteger('slices of the recording', count, 1, MOST_FRAMES)
+  return count
+}
+
+/** Slices of `size` events, each `stride` behind the one before. */
+function ranges(length: number, count: number, stride: number, size: number): Slices {
+  const starts = Array.from({ length: count }, (_, i) => Math.min(length, Math.trunc(i * stride)))
+  return { starts, ends: starts.map((_, i) => Math.min(length, Math.trunc(i * stride) + size)) }
+}
+
+/** Slices of `width` µs, each `stride` behind the one before. */
+function windows(
+  t: Float64Array,
+  length: number,
+  count: number,
+  first: number,
+  stride: number,
+  width: number,
+): Slices {
+  const begins = Array.from({ length: count }, (_, i) => i * stride + first)
+  const find = (time: number): number => firstAtLeast(t, length, time)
+  return { starts: begins.map(find), ends: begins.map((begin) => find(begin + width)) }
+}
+
+/** The first event whose time is ≥ `time`; `length` if there is none. */
+export function firstAtLeast(t: Float64Array, length: number, time: number): number {
+  let [low, high] = [0, length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (t[middle] < time) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,251 @@
+/** Recordings changed event by event. Random changes depend on (seed, epoch, index) alone. */
+
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { Purpose, RandomStream } from '../random.js'
+import { type EventRecording, Events, expectRecording, inOrder, picked } from './recording.js'
+
+/** Which random numbers a change takes. */
+export interface EventDraw {
+  /** Integer from 0 to 2³² − 1; default 0. */
+  readonly seed?: number
+  /** Integer ≥ 0; default 0. */
+  readonly epoch?: number
+  /** Which sample it is, an integer ≥ 0; default 0. */
+  readonly index?: number
+}
+
+const drawKeys = ['seed', 'epoch', 'index']
+
+/** The stream of a draw. */
+export function streamOf(
+  name: string,
+  { seed = 0, epoch = 0, index = 0 }: EventDraw,
+): RandomStream {
+  checkInteger(`${name}.seed`, seed, 0, 2 ** 32 - 1)
+  checkInteger(`${name}.epoch`, epoch, 0)
+  checkInteger(`${name}.index`, index, 0)
+  const random = new RandomStream(Purpose.Augment)
+  random.start(seed, epoch, index)
+  return random
+}
+
+/** @throws SpikewasmError unless it is a number from `least` to `most` */
+export function checkNumber(name: string, value: unknown, least: number, most = 2 ** 53): void {
+  const range = most === 2 ** 53 ? `a number >= ${least}` : `a number from ${least} to ${most}`
+  expect(
+    typeof value === 'number' && value >= least && value <= most,
+    () => `${name} must be ${range}, got ${describe(value)}`,
+  )
+}
+
+/**
+ * Drops events without a neighbour: an event stays when one of the four pixels beside it had an
+ * event within `filterTime` before it. As Tonic's `Denoise`, by which all neighbours count as
+ * active at time 0.
+ *
+ * @param filterTime µs, ≥ 0; Tonic's default is 10,000
+ * @throws SpikewasmError when it is no recording, or the time is out of range
+ */
+export function denoise(recording: EventRecording, filterTime = 10_000): EventRecording {
+  expectRecording('events.denoise: the recording', recording)
+  checkNumber('events.denoise.filterTime', filterTime, 0)
+  const { x, y, t, length } = recording
+  let [width, height] = [0, 0]
+  for (let i = 0; i < length; i++) {
+    width = Math.max(width, x[i] + 1)
+    height = Math.max(height, y[i] + 1)
+  }
+  const until = new Float64Array(width * height).fill(filterTime)
+  return picked(recording, (i) => {
+    const at = y[i] * width + x[i]
+    until[at] = t[i] + filterTime
+    return (
+      (x[i] > 0 && until[at - 1] > t[i]) ||
+      (x[i] < width - 1 && until[at + 1] > t[i]) ||
+      (y[i] > 0 && until[at - width] > t[i]) ||
+      (y[i] < height - 1 && until[at + width] > t[i])
+    )
+  })
+}
+
+/**
+ * Fewer pixels: x ← ⌊x · width'/width⌋ and y alike, as Tonic's `Downsample` with a target size. No
+ * event is lost, so frames of sums add up.
+ *
+ * @param size [height, width], at least 1
+ */
+export function downsample(
+  recording: EventRecording,
+  size: readonly [height: number, width: number],
+): EventRecording {
+  expectRecording('events.downsample: the recording', recording)
+  const [height, width] = checkSize('events.downsample.size', size)
+  const { x, y, t, p, length } = recording
+  const [right, down] = [width / recording.width, height / recording.height]
+  const events = new Events(length)
+  for (let i = 0; i < length; i++)
+    events.add(Math.trunc(x[i] * right), Math.trunc(y[i] * down), t[i], p[i])
+  return events.done('events', [width, height], [width, height])
+}
+
+/** @returns [height, width] @throws SpikewasmError unless it is one or two integers */
+export function checkSize(name: string, size: unknown): [height: number, width: number] {
+  const both = typeof size === 'number' ? [size, size] : size
+  expect(
+    Array.isArray(both) && both.length === 2,
+    () => `${name} must be a number of pixels or [height, width], got ${describe(size)}`,
+  )
+  const [height, width] = both as [number, number]
+  checkInteger(`${name}: the height`, height, 1, 8192)
+  checkInteger(`${name}: the width`, width, 1, 8192)
+  return [height, width]
+}
+
+/** Options of `events.timeJitter`. */
+export interface TimeJitterOptions extends EventDraw {
+  /** Standard deviation in µs, ≥ 0. */
+  readonly std: number
+  /** Drops events whose time becomes negative; default false. */
+  readonly clipNegative?: boolean
+}
+
+/**
+ * Adds a number from N(0, std) to the time of each event, cuts it to whole µs, and sorts by time.
+ * As Tonic's `TimeJitter` with `sort_timestamps`.
+ */
+export function timeJitter(recording: EventRecording, options: TimeJitterOptions): EventRecording {
+  expectRecording('events.timeJitter: the recording', recording)
+  checkOptions('events.timeJitter', options, [...drawKeys, 'std', 'clipNegative'])
+  checkNumber('events.timeJitter.std', options.std, 0)
+  const clip = checkBoolean('events.timeJitter.clipNegative', options.clipNegative, false)
+  const moved = jittered(recording, options.std, streamOf('events.timeJitter', options))
+  return clip ? picked(moved, (i) => moved.t[i] >= 0) : moved
+}
+
+/** Box and Muller's transform of two uniform numbers. */
+export function jittered(
+  recording: EventRecording,
+  std: number,
+  random: RandomStream,
+): EventRecording {
+  const t = recording.t.map((time) => {
+    const radius = Math.sqrt(-2 * Math.log(1 - random.uniform()))
+    return Math.trunc(time + std * radius * Math.cos(2 * Math.PI * random.uniform()))
+  })
+  return inOrder({ ...recording, t })
+}
+
+/** Options of `events.dropEvent`. */
+export interface DropEventOptions extends EventDraw {
+  /** Share of the events that go, 0 … 1. */
+  readonly p: number
+}
+
+/** Drops ⌊p · N + ½⌋ random events, as Tonic's `DropEvent`. */
+export function dropEvent(recording: EventRecording, options: DropEventOptions): EventRecording {
+  expectRecording('events.dropEvent: the recording', recording)
+  checkOptions('events.dropEvent', options, [...drawKeys, 'p'])
+  checkNumber('events.dropEvent.p', options.p, 0, 1)
+  return withoutShare(recording, options.p, streamOf('events.dropEvent', options))
+}
+
+export function withoutShare(
+  recording: EventRecording,
+  p: number,
+  random: RandomStream,
+): EventRecording {
+  const { length } = recording
+  const order = Uint32Array.from({ length }, (_, i) => i)
+  const gone = new Uint8Array(length)
+  const drop = Math.trunc(p * length + 0.5)
+  for (let i = 0; i < drop; i++) {
+    const j = i + random.below(length - i)
+    const index = order[j]
+    order[j] = order[i]
+    gone[index] = 1
+  }
+  return picked(recording, (i) => gone[i] === 0)
+}
+
+/** Options of `events.dropEventByTime` and `events.dropEventByArea`. */
+export interface DropPartOptions extends EventDraw {
+  /** Share of the duration, or of each side of the sensor, 0 … 1, below 1; default 0.2. */
+  readonly ratio?: number
+}
+
+/** Drops the events of a random interval, `ratio` of the recording's duration long. */
+export function dropEventByTime(
+  recording: EventRecording,
+  options: DropPartOptions = {},
+): EventRecording {
+  const ratio = checkPart('events.dropEventByTime', recording, options)
+  return withoutInterval(recording, ratio, streamOf('events.dropEventByTime', options))
+}
+
+/** Drops the events of a random box, `ratio` of each side of the sensor long. */
+export function dropEventByArea(
+  recording: EventRecording,
+  options: DropPartOptions = {},
+): EventRecording {
+  const ratio = checkPart('events.dropEventByArea', recording, options)
+  return withoutBox(recording, ratio, streamOf('events.dropEventByArea', options))
+}
+
+function checkPart(name: string, recording: EventRecording, options: DropPartOptions): number {
+  expectRecording(`${name}: the recording`, recording)
+  checkOptions(name, options, [...drawKeys, 'ratio'])
+  const { ratio = 0.2 } = options
+  checkNumber(`${name}.ratio`, ratio, 0, 1)
+  expect(ratio < 1, () => `${name}.ratio must be below 1, got ${ratio}`)
+  return ratio
+}
+
+/** From the first event on; Tonic counts from time 0, which is the same for N-MNIST. */
+function withoutInterval(
+  recording: EventRecording,
+  ratio: number,
+  random: RandomStream,
+): EventRecording {
+  const { t, length } = recording
+  let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (let i = 0; i < length; i++) {
+    first = Math.min(first, t[i])
+    last = Math.max(last, t[i])
+  }
+  const long = (last - first) * ratio
+  const begin = first + random.uniform() * (last - first - long)
+  return picked(recording, (i) => !(t[i] >= begin && t[i] <= begin + long))
+}
+
+function withoutBox(
+  recording: EventRecording,
+  ratio: number,
+  random: RandomStream,
+): EventRecording {
+  const { x, y, width, height } = recording
+  const [across, down] = [Math.trunc(width * ratio), Math.trunc(height * ratio)]
+  const [left, top] = [random.below(width - across), random.below(height - down)]
+  return picked(
+    recording,
+    (i) => !(x[i] >= left && x[i] < left + across && y[i] >= top && y[i] < top + down),
+  )
+}
+
+/**
+ * EventDrop (Gu et al., IJCAI 2021): with equal chances nothing, or drops an interval of 0.1 … 0.9
+ * of the duration, a box of 0.05 … 0.25 of the sides, or 0.1 … 0.9 of the events. As Tonic's
+ * `EventDrop`.
+ */
+export function eventDrop(recording: EventRecording, options: EventDraw = {}): EventRecording {
+  expectRecording('events.eventDrop: the recording', recording)
+  checkOptions('events.eventDrop', options, drawKeys)
+  return droppedBy(recording, streamOf('events.eventDrop', options))
+}
+
+export function droppedBy(recording: EventRecording, random: RandomStream): EventRecording {
+  const choice = random.below(4)
+  if (choice === 1) return withoutInterval(recording, (1 + random.below(9)) / 10, random)
+  if (choice === 2) return withoutBox(recording, (1 + random.below(5)) / 20, random)
+  if (choice === 3) return withoutShare(recording, (1 + random.below(9)) / 10, random)
+  return recording
+}

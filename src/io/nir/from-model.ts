@@ -1,0 +1,285 @@
+/** A model as a NIR graph: the tree of the file that `saveNir` writes. */
+
+import { expect, SpikewasmError } from '../../errors.js'
+import type { GraphNode } from '../../graph/trace.js'
+import { type InputShape, sizeOf } from '../../nn/value.js'
+import type { Session } from '../../runtime/session.js'
+import type { StateDict } from '../../runtime/state.js'
+import { type Draft, integer, integers, type Place, spread } from './draft.js'
+import { neuronNode } from './from-neuron.js'
+import { type NirNote, type NirTime, noteKey } from './note.js'
+import { type Group, group, type Numbers, numbers, type Tree, texts } from './tree.js'
+
+/** The version of NIR whose layout is written. */
+const VERSION = '1.0'
+
+/** What a layer becomes: nothing, or nodes in a row, each with the end of its name. */
+type Made = readonly { readonly end: string; readonly draft: Draft }[]
+
+/** @throws SpikewasmError that names the layer, for what NIR cannot say */
+function refuse({ node }: Pick<Place, 'node'>, why: string): never {
+  throw new SpikewasmError(
+    `saveNir: ${node.name || 'the network'} (${node.kind}) cannot be written as NIR: ${why}`,
+  )
+}
+
+const tensor = (data: Numbers, shape: readonly number[]): Tree => numbers(data, shape)
+
+/**
+ * The tree of a file.
+ * @throws SpikewasmError that names the layer, for what NIR cannot say
+ */
+export function nirTree(session: Session, state: StateDict, time: NirTime): Group {
+  const { graph, asked, timeSteps, frames } = session
+  const nodes = new Map<string, Draft>()
+  const edges: [string, string][] = []
+  const shapeOf = shapes(graph.nodes, asked)
+  const readers = graph.nodes.map(
+    ({ index }) => graph.nodes.filter(({ inputs }) => inputs.includes(index)).length,
+  )
+  /** The nodes of the file whose sum a node of the graph gives. */
+  const sources: string[][] = []
+  const add = (name: string, draft: Draft, from: readonly string[]): string => {
+    expect(
+      !name.includes('/') && name !== '.' && name !== '__proto__',
+      () => `saveNir: names of layers must be without /, got ${name}; rename it`,
+    )
+    let own = name
+    while (nodes.has(own)) own += '_'
+    nodes.set(own, draft)
+    for (const source of from) edges.push([source, own])
+    return own
+  }
+  const ones = (shape: readonly number[]): Draft => ({
+    type: 'Scale',
+    fields: { scale: tensor(new Float32Array(sizeOf(shape)).fill(1), shape) },
+  })
+  for (const node of graph.nodes) {
+    const shape = shapeOf(node)
+    if (node.kind === 'input') {
+      const draft = { type: 'Input', fields: { shape: integers(...shape) } }
+      sources.push([add('input', draft, [])])
+      continue
+    }
+    const from = node.inputs.map((index) => sources[index])
+    if (node.kind === 'add') {
+      // What is added twice needs two nodes: an edge counts once.
+      const joined: string[] = []
+      for (const source of from.flat())
+        joined.push(
+          joined.includes(source) ? add(`${source}.again`, ones(shape), [source]) : source,
+        )
+      sources.push(joined)
+      continue
+    }
+    const [read] = from
+    const place: Place = { node, state, time, inShape: shapeOf(graph.nodes[node.inputs[0]]), shape }
+    if (node.kind === 'batchNorm2d' || (node.kind as string) === 'batchNorm1d') {
+      const only = readers[node.inputs[0]] === 1 && read.length === 1
+      foldNorm(place, only ? nodes.get(read[0]) : undefined)
+      sources.push(read)
+      continue
+    }
+    let last: readonly string[] = read
+    for (const { end, draft } of made(place))
+      last = [add(node.name === '' ? node.kind : `${node.name}${end}`, draft, last)]
+    // Spikes come back through nodes of their own.
+    const back = recurrenceOf(place)
+    if (back) edges.push([add(`${last[0]}.recurrent`, back, last), last[0]])
+    sources.push([...last])
+  }
+  const output = graph.nodes[graph.output]
+  add('output', { type: 'Output', fields: { shape: integers(...shapeOf(output)) } }, [
+    ...sources[graph.output],
+  ])
+  const note: NirNote = { ...time, integration: 'step', timeSteps, frames }
+  return group([
+    ['version', texts([VERSION], [])],
+    ['node', graphTree(nodes, edges, note)],
+  ])
+}
+
+function graphTree(
+  nodes: ReadonlyMap<string, Draft>,
+  edges: readonly (readonly [string, string])[],
+  note: NirNote,
+): Group {
+  const written = [...nodes].map(([name, { type, fields }]) => [
+    name,
+    group([['type', texts([type], [])], ...Object.entries(fields)]),
+  ]) as [string, Group][]
+  return group([
+    ['type', texts(['NIRGraph'], [])],
+    ['nodes', group(written)],
+    ['edges', texts(edges.flat(), [edges.length, 2])],
+    ['metadata', group([[noteKey, texts([JSON.stringify(note)], [])]])],
+  ])
+}
+
+/** Sizes as NIR has them. A series is one where nothing in the network is about images. */
+function shapes(
+  nodes: readonly GraphNode[],
+  asked: InputShape,
+): (node: GraphNode) => readonly number[] {
+  const images = nodes.some(({ kind }) => kind.endsWith('2d'))
+  return ({ shape, flat }) => {
+    if (flat) return [sizeOf(shape)]
+    return asked.length === 2 && !images ? [shape[0], shape[2]] : shape
+  }
+}
+
+function made(place: Place): Made {
+  const { node, inShape, shape, state } = place
+  const { layer, name } = node
+  const one = (type: string, fields: Record<string, Tree>): Made => [
+    { end: '', draft: { type, fields } },
+  ]
+  const weight = (key: string): { shape: readonly number[]; data: Float32Array } | undefined =>
+    state[name === '' ? key : `${name}.${key}`]
+  if (layer === undefined) return []
+  const before: Made =
+    layer.kind === 'linear' && inShape.length > 1
+      ? [{ end: '.flatten', draft: flattened(inShape) }]
+      : []
+  switch (layer.kind) {
+    case 'identity':
+    case 'dropout':
+      return []
+    case 'linear': {
+      const { data, shape: sizes } = standardised(place, weight('weight')!, weight('gain'))
+      const bias = weight('bias')
+      const fields = { weight: tensor(data, sizes) }
+      return [
+        ...before,
+        {
+          end: '',
+          draft: bias
+            ? { type: 'Affine', fields: { ...fields, bias: tensor(bias.data, bias.shape) } }
+            : { type: 'Linear', fields },
+        },
+      ]
+    }
+    case 'conv2d': {
+      const { data, shape: sizes } = standardised(place, weight('weight')!, weight('gain'))
+      return one('Conv2d', {
+        input_shape: integers(...inShape.slice(1)),
+        weight: tensor(data, sizes),
+        stride: integers(...layer.stride),
+        padding: integers(...layer.padding),
+        dilation: integers(1, 1),
+        groups: integer(layer.groups),
+        bias: biasTree(weight('bias'), layer.outChannels),
+      })
+    }
+    case 'conv1d': {
+      const { data, shape: sizes } = standardised(place, weight('weight')!, weight('gain'))
+      return one('Conv1d', {
+        input_shape: integer(inShape[inShape.length - 1]),
+        weight: tensor(data, sizes),
+        stride: integer(layer.stride),
+        padding: integer(layer.padding),
+        dilation: integer(1),
+        groups: integer(layer.groups),
+        bias: biasTree(weight('bias'), layer.outChannels),
+      })
+    }
+    case 'avgPool2d':
+    case 'sumPool2d':
+      return one(layer.kind === 'avgPool2d' ? 'AvgPool2d' : 'SumPool2d', {
+        kernel_size: integers(...layer.kernelSize),
+        stride: integers(...layer.stride),
+        padding: integers(...layer.padding),
+      })
+    case 'adaptiveAvgPool2d': {
+      const [h, w] = [inShape[1], inShape[2]]
+      const [oh, ow] = layer.outputSize
+      if (h % oh !== 0 || w % ow !== 0)
+        refuse(place, `its windows differ in size; ${oh}×${ow} must divide ${h}×${w}`)
+      const kernel = integers(h / oh, w / ow)
+      return one('AvgPool2d', { kernel_size: kernel, stride: kernel, padding: integers(0, 0) })
+    }
+    case 'flatten':
+      return inShape.length === 1 ? [] : [{ end: '', draft: flattened(inShape) }]
+    case 'scale':
+      return one('Scale', { scale: tensor(spread(place, layer.factor), shape) })
+    case 'delay':
+      return one('Delay', {
+        delay: tensor(
+          spread(place, layer.steps).map((steps) => steps * place.time.dt),
+          shape,
+        ),
+      })
+    default: {
+      const draft = neuronNode(place)
+      if (draft) return [{ end: '', draft }]
+      return refuse(
+        place,
+        'NIR has no such node; it has convolutions, linear layers, sum and average pooling, ' +
+          'neurons, scale and delay',
+      )
+    }
+  }
+}
+
+const flattened = (shape: readonly number[]): Draft => ({
+  type: 'Flatten',
+  fields: { start_dim: integer(0), end_dim: integer(-1), input_type: integers(...shape) },
+})
+
+const biasTree = (bias: { readonly data: Float32Array } | undefined, outputs: number): Tree =>
+  tensor(bias?.data ?? new Float32Array(outputs), [outputs])
+
+function standardised(
+  place: Place,
+  weight: { readonly shape: readonly number[]; readonly data: Float32Array },
+  gain: unknown,
+): { readonly shape: readonly number[]; readonly data: Float32Array } {
+  const { layer } = place.node
+  if (gain !== undefined || (layer && 'standardise' in layer && layer.standardise))
+    refuse(place, 'its weights are standardised; train without standardise')
+  return weight
+}
+
+/**
+ * Running statistics become part of the convolution or linear layer before them: weight ·
+ * w/√(variance + eps) and a bias.
+ */
+function foldNorm(place: Place, before: Draft | undefined): void {
+  const { node, state } = place
+  const { layer } = node
+  if (before === undefined || !['Conv1d', 'Conv2d', 'Affine', 'Linear'].includes(before.type))
+    refuse(
+      place,
+      'NIR has no normalisation; one right behind a convolution or linear layer that nothing else ' +
+        'reads becomes part of it',
+    )
+  const of = (key: string): Float32Array =>
+    state[`${node.name === '' ? '' : `${node.name}.`}${key}`].data
+  const [weight, bias, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(of)
+  const { eps } = layer as { eps: number }
+  const old = before.fields.weight
+  const oldBias = before.fields.bias
+  if (old.kind !== 'numbers') return
+  const each = old.data.length / weight.length
+  const factors = Float64Array.from(weight, (value, c) => value / Math.sqrt(variance[c] + eps))
+  const data = (old.data as Float32Array).map((value, i) => value * factors[Math.floor(i / each)])
+  const shift = Float32Array.from(factors, (factor, c) => {
+    const own = oldBias?.kind === 'numbers' ? Number(oldBias.data[c]) : 0
+    return bias[c] + factor * (own - mean[c])
+  })
+  before.fields.weight = tensor(data, old.shape)
+  before.fields.bias = tensor(shift, [shift.length])
+  if (before.type === 'Linear') before.type = 'Affine'
+}
+
+/** The weight by which spikes of a recurrent layer come back; undefined for other layers. */
+function recurrenceOf({ node, state }: Place): Draft | undefined {
+  const own = node.name === '' ? '' : `${node.name}.`
+  const weight = state[`${own}recurrent.weight`]
+  if (weight === undefined) return undefined
+  const bias = state[`${own}recurrent.bias`]
+  const fields = { weight: tensor(weight.data, weight.shape) }
+  return bias
+    ? { type: 'Affine', fields: { ...fields, bias: tensor(bias.data, bias.shape) } }
+    : { type: 'Linear', fields }
+}

@@ -1,0 +1,182 @@
+/**
+ * HDF5 files, the container of NIR, read and written in a thread of their own: a damaged or hostile
+ * file can make the library run without end, or fail. Both end in one clear error.
+ */
+
+import { Worker } from 'node:worker_threads'
+import { SpikewasmError } from '../../errors.js'
+import { expectPackageFile } from '../../runtime/load.js'
+import { hdf5Package } from './package.js'
+import { type Answer, type Group, most, type Question } from './tree.js'
+
+const workerFile = new URL('./hdf5-worker.js', import.meta.url)
+
+/** The first bytes of every HDF5 file without a user block. */
+const magic = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
+
+/** Seconds that a file of usual size may take, the start of the thread included. */
+const SECONDS = 30
+
+/** More for large files: so many bytes are read in a second on any machine. */
+const BYTES_A_SECOND = 4e6
+
+/** Reads and writes one file after another; a thread that has failed is replaced. */
+export class Hdf5Thread {
+  private worker: Worker | undefined
+  private ending: NodeJS.Timeout | undefined
+
+  /** @param seconds that a small file may take */
+  constructor(private readonly seconds = SECONDS) {}
+
+  /**
+   * @param name what messages call the file
+   * @throws SpikewasmError for what is no HDF5 file, is damaged, too large, or takes too long, and
+   *   when the library is not installed
+   */
+  async read(bytes: Uint8Array, name: string): Promise<Group> {
+    if (bytes.length > most.file)
+      throw new SpikewasmError(
+        `${name}: must be at most ${most.file} bytes, got ${bytes.length}; is it a NIR file?`,
+      )
+    if (magic.some((byte, i) => bytes[i] !== byte))
+      throw new SpikewasmError(
+        `${name}: must be a NIR file, which is HDF5, got other bytes; write it with nir.write`,
+      )
+    const answer = await this.ask({ ask: 'read', bytes }, name, bytes.length)
+    if (answer.kind === 'tree') return answer.tree
+    throw refusal(answer, name)
+  }
+
+  /**
+   * The bytes of a file.
+   * @throws SpikewasmError when the library is not installed
+   */
+  async write(tree: Group, name: string, size = 0): Promise<Uint8Array> {
+    const answer = await this.ask({ ask: 'write', tree }, name, size)
+    if (answer.kind === 'bytes') return answer.bytes
+    throw refusal(answer, name)
+  }
+
+  /** Lets the process end, and ends the thread itself when nobody has asked for a while. */
+  waits(onEnd: () => void): void {
+    this.worker?.unref()
+    this.ending = setTimeout(() => {
+      onEnd()
+      void this.close()
+    }, IDLE_MS)
+    this.ending.unref()
+  }
+
+  /** Ends the thread, whatever it is at. */
+  async close(): Promise<void> {
+    const { worker } = this
+    clearTimeout(this.ending)
+    this.worker = undefined
+    await worker?.terminate()
+  }
+
+  private async ask(question: Question, name: string, size: number): Promise<Answer> {
+    await expectPackageFile(workerFile)
+    // The library prints its errors: they are ours to tell.
+    clearTimeout(this.ending)
+    this.worker ??= started()
+    this.worker.ref()
+    const { worker } = this
+    const seconds = this.seconds + size / BYTES_A_SECOND
+    let timer: NodeJS.Timeout | undefined
+    // biome-ignore lint/suspicious/noExplicitAny: what events hand over differs.
+    const listeners: [string, (value: any) => void][] = []
+    try {
+      const answer = await new Promise<Answer>((resolve, reject) => {
+        timer = setTimeout(() => reject(late(name, seconds)), 1000 * seconds)
+        listeners.push(
+          ['message', resolve],
+          ['error', (error: Error) => reject(died(name, error.message))],
+          ['exit', () => reject(died(name, 'its thread ended'))],
+        )
+        for (const [event, listener] of listeners) worker.on(event, listener)
+        worker.postMessage(question)
+      })
+      if (answer.kind === 'refused' && answer.faulty) await this.close()
+      return answer
+    } catch (error) {
+      await this.close()
+      throw error
+    } finally {
+      clearTimeout(timer)
+      for (const [event, listener] of listeners) worker.off(event, listener)
+    }
+  }
+}
+
+function started(): Worker {
+  const worker = new Worker(workerFile, {
+    ...{ execArgv: [], stdout: true, stderr: true },
+    resourceLimits: { maxOldGenerationSizeMb: 2048 },
+  })
+  // What comes when nobody asks is nobody's, but must not end the process.
+  worker.on('error', () => {})
+  return worker
+}
+
+/** A thread that waits for the next file: to start one takes longer than to read most files. */
+let idle: Hdf5Thread | undefined
+
+/** Milliseconds that it waits. */
+const IDLE_MS = 3000
+
+/** A file that was read or written well leaves the thread for the next one. */
+async function inThread<T>(use: (thread: Hdf5Thread) => Promise<T>): Promise<T> {
+  const thread = idle ?? new Hdf5Thread()
+  idle = undefined
+  try {
+    const result = await use(thread)
+    const other = idle as Hdf5Thread | undefined
+    idle = thread
+    await other?.close()
+    thread.waits(() => {
+      if (idle === thread) idle = undefined
+    })
+    return result
+  } catch (error) {
+    await thread.close()
+    throw error
+  }
+}
+
+/** Reads a file. */
+export const readHdf5 = (bytes: Uint8Array, name: string): Promise<Group> =>
+  inThread((thread) => thread.read(bytes, name))
+
+/**
+ * The bytes of a file.
+ *
+ * @param size bytes of its numbers, about
+ */
+export const writeHdf5 = (tree: Group, name: string, size: number): Promise<Uint8Array> =>
+  inThread((thread) => thread.write(tree, name, size))
+
+const late = (name: string, seconds: number): SpikewasmError =>
+  new SpikewasmError(
+    `${name}: must be read within ${Math.round(seconds)} s, got no end: it was stopped; the file ` +
+      'is damaged, or hostile: write it again with nir.write',
+  )
+
+const died = (name: string, why: string): SpikewasmError =>
+  new SpikewasmError(
+    `${name}: must be a valid HDF5 file, got one at which the HDF5 library failed (${why}); write ` +
+      'it again with nir.write',
+  )
+
+function refusal(answer: Answer, name: string): SpikewasmError {
+  if (answer.kind === 'missing')
+    return new SpikewasmError(
+      `${name}: NIR files need the HDF5 library ${hdf5Package}, got none; run npm install ` +
+        hdf5Package,
+    )
+  const why = answer.kind === 'refused' ? answer.why : `it answered ${answer.kind}`
+  return new SpikewasmError(
+    `${name}: must be a valid NIR file, got one that cannot be read: ${why}; write it again with ` +
+      'nir.write',
+  )
+}

@@ -1,0 +1,24 @@
+/** A model as a NIR file. */
+
+import type { Session } from '../../runtime/session.js'
+import { stateDict } from '../../runtime/state.js'
+import { writeFileAtomic } from '../files.js'
+import { nirTree } from './from-model.js'
+import { writeHdf5 } from './hdf5.js'
+import { checkSaveOptions, type SaveNirOptions } from './options.js'
+
+/**
+ * Writes the file, or an error leaves what was there.
+ * @throws SpikewasmError as `model.saveNir` does
+ */
+export async function saveNir(
+  session: Session,
+  path: string,
+  options: SaveNirOptions,
+): Promise<void> {
+  const time = checkSaveOptions(options)
+  const state = stateDict(session)
+  const tree = nirTree(session, state, time)
+  const bytes = Object.values(state).reduce((sum, { data }) => sum + data.byteLength, 0)
+  await writeFileAtomic(path, await writeHdf5(tree, path, bytes))
+}

@@ -1,0 +1,256 @@
+/** Layers without a state: what each node of a NIR graph becomes. */
+
+import { expect, SpikewasmError } from '../errors.js'
+import type { Fields } from '../io/nir/graph.js'
+import { conv1d } from '../nn/layers/conv1d.js'
+import { delay } from '../nn/layers/delay.js'
+import {
+  avgPool2d,
+  conv2d,
+  flatten,
+  type Layer,
+  linear,
+  scale,
+  sumPool2d,
+} from '../nn/layers/index.js'
+import { type Shape, show, sizeOf, type Value } from '../nn/value.js'
+import type { Weights } from './builder.js'
+import { expectEach, float32, map, shared, valuesOf } from './values.js'
+
+/** What a node becomes. */
+export interface Step {
+  readonly layer: () => Layer
+  readonly weights?: Weights
+}
+
+/** What is known where a node is mapped. */
+export interface Setting {
+  /** Seconds of a time step. */
+  readonly dt: number
+  /** Whether biases of zeros stay parameters. */
+  readonly keepBias: boolean
+  /** Numbers that the nodes take that read this one; undefined where they take any. */
+  readonly readersTake: number | undefined
+}
+
+type Mapping = (fields: Fields, x: Value, setting: Setting) => readonly Step[]
+
+/** Nodes with a state are mapped elsewhere: neurons.ts. */
+export const stateless: Readonly<Record<string, Mapping>> = {
+  Affine: (fields, x, setting) => dense(fields, x, biasOf(fields, setting)),
+  Linear: (fields, x) => dense(fields, x, undefined),
+  Scale: (fields, { shape }) => {
+    const values = valuesOf(fields, 'scale', shape)
+    expectEach(fields, 'scale', values, 'hold float32 numbers', (value) =>
+      Number.isFinite(Math.fround(value)),
+    )
+    const factor = shared(values, shape)
+    // One factor of 0 is refused by the layer, which gives it to the next one; a list is not.
+    const listed = typeof factor === 'number' && Math.fround(factor) === 0
+    if (listed) return [{ layer: () => scale([...values]) }]
+    return factor === 1 ? [] : [{ layer: () => scale(factor as number | number[]) }]
+  },
+  Conv1d: (fields, x, setting) => [convolution1d(fields, x, setting)],
+  Conv2d: (fields, x, setting) => [convolution2d(fields, x, setting)],
+  SumPool2d: (fields, x) => [{ layer: () => sumPool2d(...pooling(fields, x)) }],
+  AvgPool2d: (fields, x) => [{ layer: () => avgPool2d(...pooling(fields, x)) }],
+  Flatten: flattening,
+  Delay: (fields, { shape }, { dt }) => {
+    const seconds = valuesOf(fields, 'delay', shape)
+    expectEach(fields, 'delay', seconds, 'be >= 0', (value) => value >= 0)
+    const steps = map(seconds, (value) => Math.round(value / dt))
+    expectEach(
+      fields,
+      'delay',
+      seconds,
+      `be whole time steps of dt = ${dt} (choose another dt)`,
+      (value, i) => Math.abs(value / dt - steps[i]) <= 1e-6 * Math.max(1, steps[i]),
+    )
+    const by = shared(steps, shape)
+    expect(
+      typeof by === 'number' || by.length === shape[0],
+      () =>
+        `${fields.where}: delay must be one number or one for each of ${shape[0]} channels, got ` +
+        'neurons of a channel that differ; split the node',
+    )
+    return by === 0 ? [] : [{ layer: () => delay(by) }]
+  },
+}
+
+function biasOf(fields: Fields, { keepBias }: Setting): Weights[string] {
+  const bias = float32(fields, 'bias')
+  return keepBias || bias.data.some((value) => value !== 0) ? bias : undefined
+}
+
+/** A weight [out, in] as it is in the file. */
+export function matrixOf(fields: Fields): { shape: number[]; data: Float32Array } {
+  const weight = float32(fields, 'weight')
+  // Some programs write sizes of 1 in front.
+  while (weight.shape.length > 2 && weight.shape[0] === 1) weight.shape.shift()
+  expect(
+    weight.shape.length === 2 && weight.data.length > 0,
+    () =>
+      `${fields.where}: weight must have shape [out, in], got [${weight.shape.join(', ')}]; ` +
+      'put a Flatten before it',
+  )
+  return weight
+}
+
+/** @throws SpikewasmError unless the bias has one number for each output */
+function checkBias(fields: Fields, bias: Weights[string], outputs: number): Weights[string] {
+  expect(
+    bias === undefined || bias.data.length === outputs,
+    () => `${fields.where}: bias must have ${outputs} numbers, got ${bias?.data.length}`,
+  )
+  return bias && { shape: [outputs], data: bias.data }
+}
+
+function dense(fields: Fields, x: Value, bias: Weights[string]): Step[] {
+  const weight = matrixOf(fields)
+  const [outputs, inputs] = weight.shape
+  const own = checkBias(fields, bias, outputs)
+  const [, h, w] = x.shape
+  expect(
+    (x.flat || (h === 1 && w === 1)) && sizeOf(x.shape) === inputs,
+    () =>
+      `${fields.where}: its weight takes ${inputs} numbers, got ${show(x)}` +
+      (sizeOf(x.shape) === inputs ? '; put a Flatten before it' : ''),
+  )
+  return [
+    {
+      layer: () => linear(inputs, outputs, { bias: own !== undefined }),
+      weights: { weight, bias: own },
+    },
+  ]
+}
+
+/** @throws SpikewasmError for a dilation, which no layer has */
+function expectUndilated(fields: Fields, dimensions: number): void {
+  if (!fields.has('dilation')) return
+  const dilation = fields.integers('dilation', dimensions, 1)
+  expect(
+    dilation.every((n) => n === 1),
+    () =>
+      `${fields.where}: dilation must be 1, got [${dilation.join(', ')}]; write zeros between the ` +
+      'places of a larger kernel instead',
+  )
+}
+
+/** Zeros on every side, as numbers, 'same' or 'valid'. */
+function paddingOf(fields: Fields, kernel: readonly number[], stride: readonly number[]): number[] {
+  const text = fields.text('padding')
+  if (text === undefined) return fields.integers('padding', kernel.length, 0)
+  if (text === 'valid') return kernel.map(() => 0)
+  if (text !== 'same')
+    throw new SpikewasmError(
+      `${fields.where}: padding must be numbers, 'same' or 'valid', got '${text.slice(0, 20)}'`,
+    )
+  expect(
+    kernel.every((n) => n % 2 === 1) && stride.every((n) => n === 1),
+    () =>
+      `${fields.where}: padding 'same' needs a kernel of odd sizes and stride 1, got kernel ` +
+      `[${kernel.join(', ')}] and stride [${stride.join(', ')}]; write a kernel with a row and ` +
+      'column of zeros, or the padding as numbers',
+  )
+  return kernel.map((n) => (n - 1) / 2)
+}
+
+function convolved(fields: Fields, dimensions: number, setting: Setting) {
+  const weight = float32(fields, 'weight')
+  const { shape } = weight
+  expect(
+    shape.length === dimensions + 2 && weight.data.length > 0,
+    () =>
+      `${fields.where}: weight must have ${dimensions + 2} sizes, [out, in / groups, kernel…], ` +
+      `got [${shape.join(', ')}]`,
+  )
+  expectUndilated(fields, dimensions)
+  const groups = fields.integer('groups', 1, 1)
+  const kernel = shape.slice(2)
+  const stride = fields.has('stride')
+    ? fields.integers('stride', dimensions, 1)
+    : kernel.map(() => 1)
+  const padding = paddingOf(fields, kernel, stride)
+  const bias = checkBias(fields, fields.has('bias') ? biasOf(fields, setting) : undefined, shape[0])
+  const options = { groups, bias: bias !== undefined }
+  return { weight, bias, kernel, stride, padding, options, inputs: shape[1] * groups }
+}
+
+/** @throws SpikewasmError where the file says another size of the input than it gets */
+function expectInputShape(fields: Fields, { shape }: Value, dimensions: number): void {
+  if (!fields.has('input_shape')) return
+  const said = fields.integers('input_shape', dimensions, 1)
+  const got = shape.slice(3 - dimensions)
+  expect(
+    said.every((n, i) => n === got[i]),
+    () =>
+      `${fields.where}: its input_shape is [${said.join(', ')}], but it gets ` +
+      `[${shape.join(', ')}]; one of them is wrong`,
+  )
+}
+
+function convolution1d(fields: Fields, x: Value, setting: Setting): Step {
+  const { weight, bias, kernel, stride, padding, options, inputs } = convolved(fields, 1, setting)
+  expectInputShape(fields, x, 1)
+  const [places] = kernel
+  return {
+    layer: () =>
+      conv1d(inputs, weight.shape[0], places, {
+        ...options,
+        stride: stride[0],
+        padding: padding[0],
+      }),
+    weights: { weight, bias },
+  }
+}
+
+function convolution2d(fields: Fields, x: Value, setting: Setting): Step {
+  const { weight, bias, kernel, stride, padding, options, inputs } = convolved(fields, 2, setting)
+  expectInputShape(fields, x, 2)
+  const two = ([a, b]: readonly number[]): readonly [number, number] => [a, b]
+  return {
+    layer: () =>
+      conv2d(inputs, weight.shape[0], two(kernel), {
+        ...options,
+        stride: two(stride),
+        padding: two(padding),
+      }),
+    weights: { weight, bias },
+  }
+}
+
+type Two = readonly [number, number]
+
+function pooling(fields: Fields, _x: Value): [Two, { stride: Two; padding: Two }] {
+  const two = (field: string, least: number): Two => {
+    const [a, b] = fields.integers(field, 2, least)
+    return [a, b]
+  }
+  const padding: Two = fields.has('padding') ? two('padding', 0) : [0, 0]
+  return [two('kernel_size', 1), { stride: two('stride', 1), padding }]
+}
+
+/**
+ * All of a sample becomes features. Programs write the first dimension as 0 or, where they count
+ * the batch, as 1; what is meant by 1 shows in what reads it.
+ */
+function flattening(fields: Fields, x: Value, { readersTake }: Setting): readonly Step[] {
+  if (x.flat) return []
+  const first = fields.integer('start_dim', -9, 1)
+  const last = fields.integer('end_dim', -9, -1)
+  const sizes = dimensionsOf(x.shape)
+  const all = sizeOf(x.shape)
+  const batched = fields.has('input_type') && fields.tensor('input_type').data.length > sizes
+  const isAll =
+    (last === -1 || last >= sizes - 1) &&
+    (first === 0 || first === -sizes || (first === 1 && (batched || readersTake === all)))
+  expect(
+    isAll,
+    () =>
+      `${fields.where}: must flatten all of ${show(x)}, got start_dim ${first} and end_dim ` +
+      `${last}; write start_dim 0 and end_dim -1`,
+  )
+  return [{ layer: () => flatten() }]
+}
+
+const dimensionsOf = ([, h, w]: Shape): number => (h === 1 ? (w === 1 ? 1 : 2) : 3)

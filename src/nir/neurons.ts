@@ -1,0 +1,253 @@
+/** Neurons of a NIR graph: equations in continuous time become layers that run in steps. */
+
+import { expect, SpikewasmError } from '../errors.js'
+import { Fields } from '../io/nir/graph.js'
+import type { NirConventions, NirOptions, NirReset } from '../io/nir/options.js'
+import { stepsOf } from '../io/nir/time.js'
+import {
+  type CellOptions,
+  cubaLif,
+  integrateAndFire,
+  integrator,
+  type Layer,
+  leakyIntegrator,
+  lif,
+  recurrent,
+} from '../nn/layers/index.js'
+import { type Shape, sizeOf, type Value } from '../nn/value.js'
+import type { Builder, Weights } from './builder.js'
+import type { FlatNode } from './flatten.js'
+import { matrixOf } from './layers.js'
+import {
+  every,
+  expectEach,
+  float32,
+  map,
+  type Shared,
+  shared,
+  type Values,
+  valuesOf,
+} from './values.js'
+
+/** A node that becomes neurons. */
+export interface NeuronPlace {
+  readonly builder: Builder
+  readonly node: FlatNode
+  readonly fields: Fields
+  readonly x: Value
+  readonly how: NirConventions
+  readonly options: NirOptions
+}
+
+/** Neurons that one is joined to straight back; a weight of their number squared is made. */
+const MOST_STRAIGHT_BACK = 4096
+
+export const neurons: Readonly<Record<string, (place: NeuronPlace) => Value>> = {
+  LIF: (place) => {
+    const tau = timesOf(place, 'tau')
+    const input = inputOf(place, tau)
+    return spiking(place, (more) => lif({ ...more, ...input, tau: taus(place, tau) }), true)
+  },
+  IF: (place) => spiking(place, (more) => integrateAndFire({ ...more, ...perStep(place) }), false),
+  CubaLIF: (place) => {
+    const tau = timesOf(place, 'tau_mem')
+    const tauSyn = timesOf(place, 'tau_syn')
+    const input = inputOf(place, tau, tauSyn)
+    const times = { tau: taus(place, tau), tauSyn: taus(place, tauSyn) }
+    return spiking(place, (more) => cubaLif({ ...more, ...input, ...times }), true)
+  },
+  LI: (place) => {
+    const tau = timesOf(place, 'tau')
+    const options = { ...inputOf(place, tau), ...restOf(place), tau: taus(place, tau) }
+    return silent(place, () => leakyIntegrator(options))
+  },
+  CubaLI: (place) => {
+    const tau = timesOf(place, 'tau_mem')
+    const tauSyn = timesOf(place, 'tau_syn')
+    const options = { ...inputOf(place, tau, tauSyn), ...restOf(place) }
+    const times = { tau: taus(place, tau), tauSyn: taus(place, tauSyn) }
+    return silent(place, () => leakyIntegrator({ ...options, ...times }))
+  },
+  I: (place) => silent(place, () => integrator(perStep(place))),
+  Threshold: (place) => {
+    const { fields, x } = place
+    const vThreshold = thresholdsOf(place, 'threshold')
+    const fires = firesOf(place)
+    // Neurons that forget all of a step: what is left is lost beside any other number.
+    const tau = 1 + Number.EPSILON
+    return place.builder.layer(place.node.name, fields.where, x, () =>
+      lif({ tau, vThreshold: shared(vThreshold, x.shape), vReset: 0, ...fires }),
+    )
+  },
+}
+
+function spiking(
+  place: NeuronPlace,
+  make: (more: CellOptions) => ReturnType<typeof lif>,
+  leaks: boolean,
+): Value {
+  const { builder, node, fields, x } = place
+  const { shape } = x
+  const vThreshold = thresholdsOf(place, 'v_threshold')
+  const vReset = resetOf(place, vThreshold)
+  const more: CellOptions = {
+    vThreshold: shared(vThreshold, shape),
+    ...(vReset === null ? {} : { vReset: shared(vReset, shape) }),
+    ...(leaks ? restOf(place, vReset) : {}),
+    ...firesOf(place),
+  }
+  const back = weightBack(place)
+  return builder.layer(
+    node.name,
+    fields.where,
+    x,
+    () => {
+      const cell = make(more)
+      return back ? recurrent(cell, { bias: back['recurrent.bias'] !== undefined }) : cell
+    },
+    back,
+  )
+}
+
+const silent = ({ builder, node, fields, x }: NeuronPlace, make: () => Layer): Value =>
+  builder.layer(node.name, fields.where, x, make)
+
+/** A time constant in steps. */
+function timesOf({ fields, x, how }: NeuronPlace, field: string): Values {
+  const seconds = valuesOf(fields, field, x.shape)
+  expectEach(fields, field, seconds, 'be > 0 seconds', (value) => value > 0)
+  const steps = map(seconds, (value) => stepsOf(value, how))
+  expectEach(
+    fields,
+    field,
+    seconds,
+    `be at least dt = ${how.dt} with Euler (choose a smaller dt, or discretisation: 'exact')`,
+    (_, i) => steps[i] >= 1 && Number.isFinite(steps[i]),
+  )
+  // At 1 nothing of the step before is left; layers want more than 1.
+  return map(steps, (value) => Math.max(value, 1 + Number.EPSILON))
+}
+
+const taus = ({ x }: NeuronPlace, tau: Values): Shared => shared(tau, x.shape)
+
+const isOne = (value: number): boolean => Math.fround(value) === 1
+
+/** What a step makes of the input: R/τ of it, with a synaptic current w_in/τ_syn of that. */
+function inputOf(
+  { fields, x }: NeuronPlace,
+  tau: Values,
+  tauSyn?: Values,
+): Pick<CellOptions, 'decayInput' | 'inputScale'> {
+  const r = valuesOf(fields, 'r', x.shape)
+  // Files of early versions have no w_in.
+  const weight = tauSyn && fields.has('w_in') ? valuesOf(fields, 'w_in', x.shape) : map(r, () => 1)
+  const charge = map(r, (value, i) => value / tau[i])
+  const current = map(weight, (value, i) => (tauSyn ? value / tauSyn[i] : 1))
+  if (every(charge, isOne) && every(current, isOne)) return {}
+  if (every(r, isOne) && every(weight, isOne)) return { decayInput: true }
+  return scaled(
+    fields,
+    map(charge, (value, i) => value * current[i]),
+    x.shape,
+  )
+}
+
+/** What a step adds to the potential of neurons without a time constant, for an input of 1. */
+function perStep({ fields, x, how }: NeuronPlace): Pick<CellOptions, 'inputScale'> {
+  const r = valuesOf(fields, 'r', x.shape)
+  const scale = how.integration === 'dt' ? map(r, (value) => value * how.dt) : r
+  return every(scale, isOne) ? {} : scaled(fields, scale, x.shape)
+}
+
+function scaled(fields: Fields, values: Values, shape: Shape): { inputScale: Shared } {
+  const rounded = map(values, Math.fround)
+  expectEach(fields, 'r', rounded, 'give a float32 number', Number.isFinite)
+  return { inputScale: shared(rounded, shape) }
+}
+
+/** What the leak draws to, where it is not what a layer draws to anyway. */
+function restOf({ fields, x }: NeuronPlace, vReset: Values | null = null): { vRest?: Shared } {
+  const rest = fields.has('v_leak') ? valuesOf(fields, 'v_leak', x.shape) : undefined
+  if (rest === undefined || every(rest, (value, i) => value === (vReset?.[i] ?? 0))) return {}
+  return { vRest: shared(rest, x.shape) }
+}
+
+function thresholdsOf({ fields, x }: NeuronPlace, field: string): Values {
+  const values = valuesOf(fields, field, x.shape)
+  expectEach(
+    fields,
+    field,
+    values,
+    'be a float32 number > 0 (move v_leak and the threshold up together)',
+    (value) => Math.fround(value) > 0 && Number.isFinite(Math.fround(value)),
+  )
+  return values
+}
+
+/** What becomes of the potential of a neuron that spikes; null: the threshold is subtracted. */
+function resetOf({ fields, x, how, options }: NeuronPlace, vThreshold: Values): Values | null {
+  const stored = fields.has('v_reset') ? valuesOf(fields, 'v_reset', x.shape) : undefined
+  const noted = fields.note('reset')
+  const isKnown = (text: string | undefined): text is NirReset =>
+    text === 'subtract' || text === 'zero' || text === 'stored'
+  const usual = stored?.some((value) => value !== 0) ? 'stored' : 'subtract'
+  const reset = options.reset ?? (isKnown(noted) ? noted : undefined) ?? how.reset ?? usual
+  if (reset === 'subtract') return null
+  const values = reset === 'stored' && stored ? stored : map(vThreshold, () => 0)
+  expectEach(
+    fields,
+    'v_reset',
+    values,
+    'lie below v_threshold',
+    (value, i) => Math.fround(value) < Math.fround(vThreshold[i]),
+  )
+  return values
+}
+
+/** When a neuron spikes; nothing where it does at its threshold too, as layers do by themselves. */
+function firesOf({ fields, how, options }: NeuronPlace): Pick<CellOptions, 'fires'> {
+  const noted = fields.note('fires')
+  const own = noted === 'at' || noted === 'above' ? noted : undefined
+  return (options.fires ?? own ?? how.fires ?? 'above') === 'above' ? { fires: 'above' } : {}
+}
+
+/** The weight by which spikes come back; undefined where they do not. */
+function weightBack({ node, fields, x, builder }: NeuronPlace): Weights | undefined {
+  const { recurrent: way } = node
+  if (way === undefined) return undefined
+  const { shape, flat } = x
+  const count = sizeOf(shape)
+  const [channels] = shape
+  expect(
+    flat || channels === count,
+    () =>
+      `${fields.where}: spikes can come back to neurons [features] alone, got ` +
+      `[${shape.join(', ')}]; put a Flatten before them`,
+  )
+  if (way.weight === undefined) {
+    expect(
+      count <= MOST_STRAIGHT_BACK,
+      () =>
+        `${fields.where}: an edge straight back is for ${MOST_STRAIGHT_BACK} neurons at most, ` +
+        `got ${count}`,
+    )
+    const data = new Float32Array(count * count)
+    for (let i = 0; i < count; i++) data[i * count + i] = 1
+    return { 'recurrent.weight': { shape: [count, count], data } }
+  }
+  const from = new Fields(way.weight.fields, builder.where(way.weight))
+  const weight = matrixOf(from)
+  expect(
+    weight.shape.every((n) => n === count),
+    () =>
+      `${from.where}: its weight must be [${count}, ${count}], as many as the neurons it joins, ` +
+      `got [${weight.shape.join(', ')}]`,
+  )
+  if (way.weight.type !== 'Affine') return { 'recurrent.weight': weight }
+  const bias = float32(from, 'bias')
+  if (bias.data.length !== count)
+    throw new SpikewasmError(
+      `${from.where}: bias must have ${count} numbers, got ${bias.data.length}`,
+    )
+  return { 'recurrent.weight': weight, 'recurrent.bias': { shape: [count], data: bias.data } }
+}

@@ -1,0 +1,76 @@
+/** Parameters of neurons: one number for each, in PyTorch's order [C][H][W]. */
+
+import { expect, SpikewasmError } from '../errors.js'
+import type { Fields } from '../io/nir/graph.js'
+import { type Shape, sizeOf } from '../nn/value.js'
+
+/** One number for each neuron. */
+export type Values = Float64Array
+
+/** What layers take: one number for all, one for each channel, or one for each neuron. */
+export type Shared = number | readonly number[]
+
+/**
+ * A field of a node for each of its neurons. It may be one number, one for each channel ([C], or
+ * [C, 1, 1]), or one for each neuron.
+ * @throws SpikewasmError for another shape
+ */
+export function valuesOf(fields: Fields, field: string, shape: Shape): Values {
+  const { shape: given, data } = fields.tensor(field)
+  const neurons = sizeOf(shape)
+  const [channels] = shape
+  if (data.length === 1) return new Float64Array(neurons).fill(data[0])
+  if (data.length === neurons) return Float64Array.from(data)
+  const each = neurons / channels
+  expect(
+    data.length === channels && given.filter((n) => n !== 1).length === 1,
+    () =>
+      `${fields.where}: ${field} must have one number, one for each channel (${channels}) or one ` +
+      `for each neuron (${neurons}), got shape [${given.join(', ')}]`,
+  )
+  return Float64Array.from({ length: neurons }, (_, i) => data[Math.floor(i / each)])
+}
+
+/** The same with as few numbers as say it. */
+export function shared(values: Values, [channels]: Shape): Shared {
+  if (values.every((value) => value === values[0])) return values[0]
+  const each = values.length / channels
+  const first = Array.from({ length: channels }, (_, c) => values[c * each])
+  if (values.every((value, i) => value === first[Math.floor(i / each)])) return first
+  return [...values]
+}
+
+export const map = (values: Values, change: (value: number, i: number) => number): Values =>
+  values.map(change)
+
+export const every = (values: Values, holds: (value: number, i: number) => boolean): boolean =>
+  values.every(holds)
+
+/** @throws SpikewasmError that says which neuron has a value that no neuron can have */
+export function expectEach(
+  fields: Fields,
+  field: string,
+  values: Values,
+  rule: string,
+  holds: (value: number, i: number) => boolean,
+): void {
+  const wrong = values.findIndex((value, i) => !holds(value, i))
+  if (wrong < 0) return
+  const of = values.length > 1 ? ` for neuron ${wrong}` : ''
+  throw new SpikewasmError(`${fields.where}: ${field} must ${rule}, got ${values[wrong]}${of}`)
+}
+
+/**
+ * Numbers of a file as the engine has them.
+ * @throws SpikewasmError for one that is too large
+ */
+export function float32(fields: Fields, field: string): { shape: number[]; data: Float32Array } {
+  const { shape, data } = fields.tensor(field)
+  const rounded = Float32Array.from(data)
+  const wrong = rounded.findIndex((value) => !Number.isFinite(value))
+  if (wrong >= 0)
+    throw new SpikewasmError(
+      `${fields.where}: ${field} must hold float32 numbers, got ${data[wrong]}`,
+    )
+  return { shape: [...shape], data: rounded }
+}

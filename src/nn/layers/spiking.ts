@@ -1,0 +1,159 @@
+/** The functions that make spiking layers: neurons of one kind, or cells. */
+
+import { checkOptions, describe, expect } from '../../errors.js'
+import { type Cell, cellOf, cellTypes, withRecurrence } from './cell.js'
+import type {
+  AlifOptions,
+  CellOptions,
+  CubaLifOptions,
+  LeakyIntegratorOptions,
+} from './cell-options.js'
+import { type Neuron, type NeuronOptions, neuron } from './neuron.js'
+import type { PerNeuron } from './numbers.js'
+import type { Init } from './weights.js'
+
+/** Whether options ask for more than one kind of neuron for the whole layer. */
+function asksForCell(options: object): boolean {
+  const { tau, vThreshold, vReset, refractory, learn, fires, ...others } = options as CellOptions
+  return (
+    [tau, vThreshold, vReset].some((x) => typeof x === 'object' && x !== null) ||
+    (refractory !== undefined && refractory !== 0) ||
+    (learn !== undefined && !(Array.isArray(learn) && learn.length === 0)) ||
+    (fires !== undefined && fires !== 'atOrAbove') ||
+    others.vRest !== undefined ||
+    others.inputScale !== undefined
+  )
+}
+
+/** Neurons of one kind as long as that is enough: their kernels are the fastest. */
+function spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron | Cell {
+  checkOptions(type, options, cellTypes[type].options)
+  if (asksForCell(options)) {
+    if (type !== 'plif') return cellOf(type, options)
+    const { learn = [] } = options as CellOptions
+    const all = Array.isArray(learn) && !learn.includes('tau') ? ['tau', ...learn] : learn
+    return cellOf(type, { ...options, learn: all })
+  }
+  const { learn: _, refractory: __, fires: ___, ...plain } = options as CellOptions
+  const { tau = cellTypes[type].tau } = plain as NeuronOptions
+  return neuron(type, tau, type === 'plif', plain as NeuronOptions)
+}
+
+/**
+ * Leaky integrate-and-fire neurons, one for each number of the input: [C, H, W] → [C, H, W], spikes
+ * 0 or 1. At each time step, with input current I and potential v:
+ *
+ * - charge: u = v − (v − v0)/τ + I, or u = v + (I − (v − v0))/τ with `decayInput`
+ * - fire: the spike s is 1 where u ≥ vThreshold, else 0
+ * - reset: v = u − vThreshold·s, or v = (1 − s)·u + s·vReset where `vReset` is a number
+ *
+ * v0 is `vReset`, or 0 where that is null; v starts at v0 for each batch. Defaults are those of the
+ * paper on rate-based backpropagation (Yu et al., NeurIPS 2024, arXiv 2410.11488).
+ *
+ * `tau`, `vThreshold` and `vReset` may be arrays: a number for each channel (length C) or each
+ * neuron (length C·H·W). With such an array, or with `refractory`, `learn`, `fires: 'above'`,
+ * `vRest` or `inputScale`, the layer is a cell, which has kernels of its own.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function lif(options?: NeuronOptions): Neuron
+export function lif(options: CellOptions): Neuron | Cell
+export function lif(options: NeuronOptions | CellOptions = {}): Neuron | Cell {
+  return spiking('lif', options)
+}
+
+/**
+ * Integrate-and-fire neurons: as `lif`, without leak (τ = ∞). [C, H, W] → [C, H, W].
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function integrateAndFire(options?: Omit<NeuronOptions, 'tau' | 'decayInput'>): Neuron
+export function integrateAndFire(options: Omit<CellOptions, 'tau' | 'decayInput'>): Neuron | Cell
+export function integrateAndFire(
+  options: Omit<NeuronOptions | CellOptions, 'tau' | 'decayInput'> = {},
+): Neuron | Cell {
+  return spiking('integrateAndFire', options)
+}
+
+/**
+ * LIF neurons with a learnable time constant (PLIF; Fang et al., ICCV 2021): as `lif`, with 1/τ =
+ * σ(w) and a parameter `w`: a scalar for the layer, or one for each channel or neuron where `tau`
+ * is such an array. `tau` is where τ starts, default 2. Methods rate and bptt can train it.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function plif(options?: NeuronOptions): Neuron
+export function plif(options: CellOptions): Neuron | Cell
+export function plif(options: NeuronOptions | CellOptions = {}): Neuron | Cell {
+  return spiking('plif', options)
+}
+
+/**
+ * LIF neurons on a synaptic current (CUBA): [C, H, W] → [C, H, W]. At each step i ← i·(1 −
+ * 1/tauSyn) + x, and then as `lif` with i as the input. With `decayInput` x is divided by tauSyn
+ * and i by τ. i starts at 0 for each batch and goes on while a neuron rests.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function cubaLif(options: CubaLifOptions = {}): Cell {
+  return cellOf('cubaLif', options)
+}
+
+/**
+ * LIF neurons whose threshold adapts (ALIF; Bellec et al., NeurIPS 2018 and Nature Communications
+ * 2020): [C, H, W] → [C, H, W]. As `lif`, or with `tauSyn` as `cubaLif`, but a neuron fires at
+ * vThreshold + beta·a, where a ← a·(1 − 1/tauAdaptation) + s behind each step. A soft reset
+ * subtracts vThreshold.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function alif(options: AlifOptions = {}): Cell {
+  return cellOf('alif', options)
+}
+
+/**
+ * Leaky integrators (LI), as a readout or between layers: [C, H, W] → [C, H, W], at each step the
+ * potential v ← v − (v − vRest)/τ + x, or v + (x − (v − vRest))/τ with `decayInput`. There are no
+ * spikes. v starts at 0 for each batch.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function leakyIntegrator(options: LeakyIntegratorOptions = {}): Cell {
+  return cellOf('leakyIntegrator', options)
+}
+
+/**
+ * Integrators (I): as `leakyIntegrator` without leak, v ← v + x. [C, H, W] → [C, H, W].
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function integrator(options: { inputScale?: PerNeuron } = {}): Cell {
+  return cellOf('integrator', options)
+}
+
+/** Options of `recurrent`. */
+export interface RecurrentOptions {
+  /** Whether there is a bias for each neuron; default true, as in PyTorch. */
+  bias?: boolean
+  /** Where weight and bias start; default 'default', PyTorch's of a linear layer. */
+  init?: Init
+}
+
+/**
+ * A spiking layer whose own spikes of the step before are added to its input: x[t] + W·s[t − 1] +
+ * b. [C, H, W] → [C, H, W]. Parameters, for N = C·H·W neurons in PyTorch's order:
+ * `recurrent.weight` [N, N] and `recurrent.bias` [N]. There are no spikes before the first step.
+ * Methods bptt, ottt and sltt can train it.
+ *
+ * @param cell a spiking layer: `lif()`, `cubaLif()`, `alif()` …
+ * @throws SpikewasmError when `cell` does not spike or is recurrent already, or for a wrong option
+ */
+export function recurrent(cell: Neuron | Cell, options: RecurrentOptions = {}): Cell {
+  const kind = (cell as Partial<Cell> | null)?.kind as string | undefined
+  expect(
+    kind === 'neuron' || kind === 'cell',
+    () => `recurrent() takes a spiking layer such as lif() or cubaLif(), got ${describe(cell)}`,
+  )
+  return withRecurrence(cell.kind === 'neuron' ? cellOfNeuron(cell) : cell, options)
+}
+
+/** Neurons of one kind as cells. */
+export function cellOfNeuron({ kind: _, learnable, tau, ...options }: Neuron): Cell {
+  if (learnable) return cellOf('plif', { ...options, tau, learn: ['tau'] })
+  if (tau < Number.POSITIVE_INFINITY) return cellOf('lif', { ...options, tau })
+  const { decayInput: __, ...others } = options
+  return cellOf('integrateAndFire', others)
+}

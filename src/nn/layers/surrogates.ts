@@ -1,0 +1,53 @@
+/** Surrogates of a spike's derivative, and numbers of each neuron or channel. */
+
+import { describe, expect } from '../../errors.js'
+
+/**
+ * Functions h'(x) that stand in for the derivative of a spike in the backward pass; x is the
+ * potential minus the threshold, α the option `alpha`:
+ *
+ * - `sigmoid` α σ(αx) (1 − σ(αx))
+ * - `atan` (α/2) / (1 + (παx/2)²)
+ * - `triangle` max(0, α − α²|x|)
+ * - `rectangle` α where |x| < 1/(2α), else 0
+ * - `fastSigmoid` 1 / (1 + α|x|)² (snnTorch's)
+ * - `piecewiseExp` (α/2) exp(−α|x|)
+ * - `erf` (α/√π) exp(−α²x²)
+ */
+export type SurrogateName =
+  | 'sigmoid'
+  | 'atan'
+  | 'triangle'
+  | 'rectangle'
+  | 'fastSigmoid'
+  | 'piecewiseExp'
+  | 'erf'
+
+const defaultAlpha: Record<SurrogateName, number> = {
+  sigmoid: 4,
+  atan: 2,
+  triangle: 1,
+  rectangle: 1,
+  fastSigmoid: 25,
+  piecewiseExp: 1,
+  erf: 2,
+}
+
+/** @throws SpikewasmError for a surrogate or a sharpness that is none */
+export function checkSurrogate(
+  name: string,
+  options: { readonly surrogate?: SurrogateName; readonly alpha?: number },
+): { surrogate: SurrogateName; alpha: number } {
+  const { surrogate = 'sigmoid' } = options
+  const surrogates = Object.keys(defaultAlpha)
+  expect(
+    surrogates.includes(surrogate),
+    () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`,
+  )
+  const { alpha = defaultAlpha[surrogate] } = options
+  expect(
+    Number.isFinite(alpha) && alpha > 0,
+    () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`,
+  )
+  return { surrogate, alpha }
+}

@@ -1,0 +1,171 @@
+/** BatchNorm: statistics forward; its affine map is applied by whoever reads it. */
+
+import { Plane, Surrogate } from '../../assembly/opcodes.js'
+import { giveTensorGradient, gradientRows, overGradient, takeGradient } from './gradients.js'
+import type { LayerPlan } from './layers/layer.js'
+import { plainFloat } from './materialise.js'
+import { emitNeuron } from './neuron-record.js'
+import { emitNormBackward, emitNormFinish, emitNormStatistics } from './norm.js'
+import { type Pass, perUnit } from './pass.js'
+import { normEvaluate } from './records/norm.js'
+import { type Norm, noPool } from './tensors.js'
+import type { Buffer } from './words.js'
+import { materialise } from './write-out.js'
+
+/** Whether each step of a batch has statistics of its own. */
+const byStep = ({ training, context }: Pass): boolean =>
+  training && context.method.statistics === 'step'
+
+export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentum: number }> = {
+  wants: (pass) => ({ moments: pass.training && !(byStep(pass) && pass.callSteps > 1) }),
+
+  lower(pass, node, layer, x) {
+    const { b, context, images, training, callSteps } = pass
+    const { method } = context
+    const plain = plainFloat(x)
+    const tensor = plain && !plain.input ? plain : materialise(pass, node, x)
+    const { stored } = tensor
+    // Groups of rows that have statistics of their own: one, or one a step.
+    const groups = byStep(pass) ? tensor.steps : 1
+    const bytes = groups * stored * 4
+    const vector = (name: string): Buffer =>
+      training
+        ? b.buffer(`${node.name} ${name}`, bytes, 'kept')
+        : pass.forParameters(`${node.name} ${name}`, bytes, 'statistics')
+    const averages = training && method.presynaptic === 'mean'
+    let xhat: Buffer | undefined
+    const norm: Norm = {
+      name: node.name,
+      tensor,
+      groups,
+      scale: vector('scale'),
+      shift: vector('shift'),
+      mean: vector('mean'),
+      invStd: vector('inverse deviation'),
+      claimMean() {
+        if (!averages || xhat) return undefined
+        xhat = pass.carried(
+          `${node.name} normalised mean`,
+          images * tensor.shape[1] * tensor.shape[2] * stored * 4,
+          'kept',
+        )
+        return xhat
+      },
+      averageUnread: () => {
+        if (averages && !xhat) averageBySilentNeurons(pass, norm)
+      },
+      gradient: [],
+    }
+    const meanInvStd =
+      averages && byStep(pass)
+        ? pass.carried(`${node.name} mean inverse deviation`, stored * 4, 'kept')
+        : undefined
+    const shape = { channels: stored, groups }
+    const weight = context.parameter(node.index, 'weight') || undefined
+    const affine = {
+      weight,
+      bias: context.parameter(node.index, 'bias') || undefined,
+      epsilon: layer.eps,
+      runningMean: context.statistic(node.index, 'running_mean'),
+      runningVar: context.statistic(node.index, 'running_var'),
+      scale: norm.scale,
+      shift: norm.shift,
+    }
+    const output = { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
+    if (!training) {
+      pass.fromParameters(() => b.emit(normEvaluate, 1, { ...shape, ...affine }))
+      return output
+    }
+    const rows = images * node.shape[1] * node.shape[2] * tensor.steps
+    const { buffer: partial, units } =
+      tensor.moments ??
+      emitNormStatistics(b, node.name, { ...shape, rows }, tensor.buffer as Buffer)
+    emitNormFinish(b, {
+      ...shape,
+      ...affine,
+      rows,
+      units,
+      partial,
+      repeats: byStep(pass) ? 1 : callSteps / tensor.steps,
+      moves: byStep(pass) ? callSteps / tensor.steps : undefined,
+      momentum: layer.momentum,
+      mean: norm.mean,
+      invStd: norm.invStd,
+      meanInvStd,
+      totalSteps: pass.options.timeSteps,
+    })
+
+    pass.backward(node, () => {
+      if (norm.gradient.length === 0) return
+      const steps = gradientRows(pass, tensor)
+      const groups = method.rows === 'steps' ? norm.groups : 1
+      const delta = takeGradient(pass, { ...norm, shape: tensor.shape, stored }, steps)
+      const rows = images * tensor.shape[1] * tensor.shape[2] * steps
+      const name = `${node.name} input gradient`
+      const out = overGradient(pass, delta, { name, shape: tensor.shape, steps, stored })
+      emitNormBackward(b, {
+        name: node.name,
+        rows,
+        channels: stored,
+        groups,
+        delta,
+        out,
+        xhat,
+        in: tensor.buffer as Buffer,
+        mean: norm.mean,
+        invStd: norm.invStd,
+        meanInvStd,
+        weight,
+        weightGradient: context.gradient(node.index, 'weight') || undefined,
+        biasGradient: context.gradient(node.index, 'bias') || undefined,
+        accumulate: context.accumulate,
+        inParts(rowsPerUnit, emit) {
+          const perImage = rows / images
+          pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) =>
+            emit(perImage * pass.images, firstUnit),
+          )
+        },
+      })
+      giveTensorGradient(tensor, out, steps)
+    })
+    return output
+  },
+}
+
+/**
+ * Time mean of x̂ for a normalisation that no neuron reads directly: neurons that never fire
+ * average it.
+ */
+function averageBySilentNeurons(pass: Pass, norm: Norm): void {
+  const { b, context } = pass
+  const { stored, shape } = norm.tensor
+  const pixels = pass.images * shape[1] * shape[2]
+  const pixelsPerUnit = perUnit(pixels, stored)
+  const units = Math.ceil(pixels / pixelsPerUnit)
+  const masks = b.buffer(
+    `${norm.name} unused masks`,
+    pixels * stored * Math.ceil(pass.callSteps / Plane.Steps),
+  )
+  const carried = (name: string, bytes: number): Buffer =>
+    pass.carried(`${norm.name} unused ${name}`, bytes, 'scratch')
+  const counts = carried('counts', pixels * stored)
+  const countPartials = carried('sums', units * 4)
+  const potential = context.outer ? carried('potential', pixels * stored * 4) : undefined
+  emitNeuron(pass, {
+    shape,
+    stored,
+    pixelsPerUnit,
+    a: { tensor: norm.tensor, norm, xhat: norm.claimMean() },
+    masks,
+    counts,
+    countPartials,
+    potential,
+    lambda: 0,
+    kappa: 1,
+    threshold: 3e38,
+    reset: null,
+    detach: true,
+    surrogate: Surrogate.Sigmoid,
+    alpha: 1,
+  })
+}

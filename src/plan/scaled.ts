@@ -1,0 +1,47 @@
+/** The record of a multiplication by constants of channels or neurons. */
+
+import { perUnit } from './pass.js'
+import type { ProgramBuilder } from './program.js'
+import { scaled } from './records/signals.js'
+import type { Shape } from './tensors.js'
+import type { Buffer } from './words.js'
+
+/** Constants as the kernel reads them, [pixels][stored]. */
+export interface Factors {
+  readonly factor: Uint8Array
+  /** Pixels that have constants of their own: 1, or those of an image. */
+  readonly factorPixels: number
+}
+
+/**
+ * @param list one for each channel, or one for each neuron in the order [C][H][W]
+ * @param stored channels as stored; those behind are multiplied by 0
+ */
+export function factorsOf(list: readonly number[], [c, h, w]: Shape, stored: number): Factors {
+  const factorPixels = list.length === c ? 1 : h * w
+  const values = new Float32Array(factorPixels * stored)
+  for (let channel = 0; channel < c; channel++)
+    for (let pixel = 0; pixel < factorPixels; pixel++)
+      values[pixel * stored + channel] = list[channel * factorPixels + pixel]
+  return { factor: new Uint8Array(values.buffer), factorPixels }
+}
+
+export interface Scaling extends Factors {
+  readonly images: number
+  readonly shape: Shape
+  readonly stored: number
+  readonly steps: number
+  readonly in: Buffer
+  readonly out: Buffer
+}
+
+export function emitScaled(b: ProgramBuilder, { images, shape, stored, ...job }: Scaling): void {
+  const pixels = images * shape[1] * shape[2]
+  const pixelsPerUnit = perUnit(pixels, stored * job.steps)
+  b.emit(scaled, Math.ceil(pixels / pixelsPerUnit), {
+    ...job,
+    pixels,
+    channels: stored,
+    pixelsPerUnit,
+  })
+}

@@ -1,0 +1,107 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { withFolder } from '../io/temporary.js'
+import { type Event, nmnistFile } from '../support/event-files.js'
+import { parseLines, run } from './command.js'
+
+const recording = (label: number): Event[] =>
+  Array.from({ length: 150 }, (_, i) => [
+    5 + ((i * (label + 3)) % 20),
+    5 + ((i * 7) % 24),
+    300 * i,
+    (i + label) & 1,
+  ])
+
+async function write(folder: string): Promise<string> {
+  for (const part of ['Train', 'Test'])
+    for (let label = 0; label < 10; label++) {
+      const path = join(folder, 'nmnist', part, String(label))
+      await mkdir(path, { recursive: true })
+      for (let i = 0; i < 2; i++)
+        await writeFile(join(path, `${i}.bin`), nmnistFile(recording(label)))
+    }
+  return join(folder, 'nmnist')
+}
+
+test('train and eval on recordings; eval takes the cutting from the run', () =>
+  withFolder(async (folder) => {
+    const data = await write(folder)
+    const out = join(folder, 'run')
+    const own = ['--dataset', 'nmnist', '--data', data, '--threads', '1', '--json']
+    const cut = ['--time-steps', '3', '--time-window', '9000', '--binary', '--event-size', '17']
+    const more = [
+      '--epochs',
+      '1',
+      '--batch-size',
+      '10',
+      '--limit-train',
+      '10',
+      '--flip',
+      '--roll',
+      '2',
+    ]
+    const trained = await run(['train', ...own, ...cut, ...more, '--out', out])
+    assert.is(trained.code, 0, trained.stderr)
+    const final = parseLines(trained.stdout).at(-1)!
+    assert.equal([final.model, final.timeSteps], ['eventCnn', 3])
+    const options = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
+    assert.equal(
+      [options.timeWindow, options.binary, options.eventSize, options.roll, options.input],
+      [9000, true, 17, 2, [2, 17, 17]],
+    )
+    const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
+    assert.is(tested.code, 0, tested.stderr)
+    assert.is(parseLines(tested.stdout).at(-1)!.testLoss, final.testLoss)
+  }))
+
+test('encoders on the command line', async () => {
+  const tiny = ['--limit-train', '64', '--limit-test', '20', '--epochs', '1', '--threads', '1']
+  for (const encoder of ['rate', 'phase']) {
+    const own = ['--encoder', encoder, '--time-steps', '3', '--json']
+    const { code, stdout, stderr } = await run(['train', ...tiny, ...own])
+    assert.is(code, 0, stderr)
+    assert.is(parseLines(stdout).at(-1)!.timeSteps, 3)
+  }
+})
+
+test('flags that belong elsewhere are refused', async () => {
+  const cases: [string[], RegExp][] = [
+    [['--split-by', 'time'], /--split-by must be left out for --dataset digits/],
+    [
+      ['--dataset', 'nmnist', '--data', '.', '--time-window', '5'],
+      /--time-window needs --time-steps/,
+    ],
+    [['--dataset', 'nmnist', '--data', '.', '--encoder', 'rate'], /--encoder must be left out/],
+    [['--dataset', 'nmnist', '--data', '.'], /N-MNIST folder: must hold Train/],
+  ]
+  const results = await Promise.all(cases.map(([flags]) => run(['train', ...flags])))
+  for (const [i, { code, stderr }] of results.entries()) {
+    assert.is(code, 1)
+    assert.match(stderr, cases[i][1])
+    assert.is(stderr.trimEnd().split('\n').length, 1, stderr)
+  }
+})
+
+test('show prints a still and writes a page', () =>
+  withFolder(async (folder) => {
+    const file = join(folder, 'a <b>.bin')
+    await writeFile(file, nmnistFile(recording(1)))
+    const page = join(folder, 'page.html')
+    const { code, stdout, stderr } = await run(['show', file, '--frames', '5', '--out', page])
+    assert.is(code, 0, stderr)
+    assert.match(stdout, /34 × 34 pixels, 150 events \(75 ON, 75 OFF\) in 44\.7 ms/)
+    assert.match(stdout, /▁|█/)
+    assert.not.ok(stdout.includes('\u001b'))
+    const html = await readFile(page, 'utf8')
+    assert.match(html, /"begins":\[0,8940,17880,26820,35760\]/)
+    assert.not.match(html, /<b>|src=|href=/)
+    const told = await run(['show', file, '--json'])
+    const [{ events, duration, out }] = parseLines(told.stdout)
+    assert.equal([events, duration, out], [150, 44700, null])
+    const wrong = await run(['show', join(folder, 'none.bin')])
+    assert.match(wrong.stderr, /recording must be a readable file/)
+  }))
+
+test.run()

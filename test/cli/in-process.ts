@@ -1,0 +1,96 @@
+/**
+ * Runs the command line within this process: a test then costs no start of Node and no compilation
+ * of the engine. What only a process of its own can show is left to `command.ts`: signals, how the
+ * event loop ends, flags of V8, output that cannot be written, threads that outlive a command.
+ */
+
+import { runProgram } from '../../src/cli/program.js'
+import type { Result } from './command.js'
+
+export { parseLines, tiny } from './command.js'
+
+export interface Options {
+  /** Folder to run in. */
+  readonly cwd?: string
+}
+
+let last: Promise<unknown> = Promise.resolve()
+
+/** As in `command.ts`. One command runs at a time, whoever asks. */
+export function run(args: readonly string[], { cwd }: Options = {}): Promise<Result> {
+  const result = last.then(() => runAlone(args, cwd ?? process.cwd()))
+  last = result.catch(() => {})
+  return result
+}
+
+/** Where commands listen, and for what. */
+const emitters = [
+  [process, ['warning', 'uncaughtException', 'SIGINT', 'SIGTERM', 'SIGHUP']],
+  [process.stdout, ['error']],
+  [process.stderr, ['error']],
+] as const
+
+type Listener = (...args: unknown[]) => void
+
+/** Removes the listeners that come from now on, and brings back those that go. */
+function keepListeners(): () => void {
+  const kept = emitters.flatMap(([emitter, events]) =>
+    events.map((event) => [emitter, event, emitter.rawListeners(event) as Listener[]] as const),
+  )
+  return () => {
+    for (const [emitter, event, listeners] of kept) {
+      emitter.removeAllListeners(event)
+      for (const listener of listeners) emitter.on(event, listener)
+    }
+  }
+}
+
+/** Keeps what is written, as to a file: no terminal, no width. */
+function capture(stream: NodeJS.WriteStream): { text: string; release(): void } {
+  const own = Object.getOwnPropertyDescriptors(stream)
+  const captured = {
+    text: '',
+    release() {
+      for (const name of ['write', 'isTTY', 'columns'] as const)
+        if (own[name]) Object.defineProperty(stream, name, own[name])
+        else Reflect.deleteProperty(stream, name)
+    },
+  }
+  const define = (name: string, value: unknown): void => {
+    Object.defineProperty(stream, name, { value, configurable: true, writable: true })
+  }
+  define('write', (chunk: string | Uint8Array, ...rest: unknown[]) => {
+    captured.text += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString()
+    const done = rest.at(-1)
+    if (typeof done === 'function') process.nextTick(done as () => void)
+    return true
+  })
+  define('isTTY', undefined)
+  define('columns', undefined)
+  return captured
+}
+
+async function runAlone(args: readonly string[], cwd: string): Promise<Result> {
+  const [folder, before, exit] = [process.cwd(), process.exitCode, process.exit]
+  const release = keepListeners()
+  const [stdout, stderr] = [capture(process.stdout), capture(process.stderr)]
+  process.exitCode = undefined
+  process.exit = (code) => {
+    stderr.text += `\nprocess.exit(${code}) was called; run this command in a process of its own\n`
+    throw new Error(stderr.text)
+  }
+  try {
+    process.chdir(cwd)
+    await runProgram(args, { wideVectors: false })
+    // Warnings come with the next tick.
+    await new Promise((resolve) => setImmediate(resolve))
+    const code = Number(process.exitCode ?? 0)
+    return { code, stdout: stdout.text, stderr: stderr.text }
+  } finally {
+    process.chdir(folder)
+    for (const stream of [stdout, stderr]) stream.release()
+    process.exit = exit
+    process.exitCode = before
+    release()
+  }
+}

@@ -1,0 +1,167 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parseAedat4 } from '../../src/events/aedat4.js'
+import { unpackLz4 } from '../../src/events/lz4.js'
+import { type EventRecording, events } from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+import {
+  aedat2File,
+  aedat3File,
+  type Event,
+  fixture,
+  joined,
+  nmnistFile,
+  npyFile,
+  npzFile,
+  structuredNpy,
+} from '../support/event-files.js'
+
+const list: readonly Event[] = Array.from({ length: 40 }, (_, i) => [
+  (i * 7) % 34,
+  (i * 5) % 30,
+  1000 + 977 * i,
+  (i >> 1) & 1,
+])
+
+const listed = ({ x, y, t, p, length }: EventRecording): Event[] =>
+  Array.from({ length }, (_, i) => [x[i], y[i], t[i], p[i]])
+
+let folder = ''
+const readOf = async (name: string, bytes: Uint8Array, options = {}): Promise<EventRecording> => {
+  const path = join(folder, name)
+  await writeFile(path, bytes)
+  return events.read(path, options)
+}
+const refused = (name: string, bytes: Uint8Array, options = {}): Promise<string> =>
+  messageOf(() => readOf(name, bytes, options))
+
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spikewasm-events-'))
+})
+test.after(() => rm(folder, { recursive: true, force: true }))
+
+test('each format gives the events that were written', async () => {
+  const plain = Uint8Array.from(list.flatMap(([x, y, t, p]) => [x, y, p, t >> 8]))
+  const files: [string, Uint8Array, [number, number]][] = [
+    ['a.bin', nmnistFile(list), [34, 34]],
+    ['a.bs2', nmnistFile(list), [34, 34]],
+    ['a2.aedat', aedat2File(list), [128, 128]],
+    ['a3.aedat', aedat3File(list), [128, 128]],
+    ['a.npy', structuredNpy(list), [34, 30]],
+    ['a.npz', npzFile(list), [34, 30]],
+    ['stored.npz', npzFile(list, false), [34, 30]],
+  ]
+  for (const [name, bytes, size] of files) {
+    const recording = await readOf(name, bytes)
+    assert.equal(listed(recording), list, name)
+    const most = name.startsWith('a.n') || name.startsWith('st') ? [34, 26] : size
+    assert.is(recording.width, size[0], name)
+    assert.ok(recording.height >= Math.min(most[1], size[1]), name)
+  }
+  const rows = await readOf('rows.npy', npyFile("'|u1'", '40, 4', plain))
+  assert.equal(
+    listed(rows),
+    list.map(([x, y, t, p]) => [x, y, t >> 8, p]),
+  )
+})
+
+test('times beyond 31 bits of AEDAT 3 are put together', async () => {
+  const late = await readOf('late.aedat', aedat3File(list, 3))
+  assert.equal(
+    listed(late),
+    list.map(([x, y, t, p]) => [x, y, t + 3 * 2 ** 31, p]),
+  )
+})
+
+test('AEDAT 4: plain, LZ4 and Zstandard hold the same events', async () => {
+  const expected = Array.from({ length: 300 }, (_, i) => [
+    (i * 7) % 20,
+    (i * i) % 16,
+    1605537493718345 + 90 * i,
+    Math.floor(i / 3) % 2,
+  ])
+  for (const name of ['plain', 'lz4', 'zstd']) {
+    const recording = await readOf(`${name}.aedat4`, fixture(`${name}.aedat4`))
+    assert.equal(listed(recording), expected)
+    assert.equal([recording.width, recording.height], [20, 16])
+  }
+  assert.throws(() => parseAedat4(fixture('zstd.aedat4'), 'it'), /npm install fzstd/)
+})
+
+test('events in row 240 of N-MNIST are none, and later times go on', async () => {
+  const bytes = nmnistFile([list[0], [0, 240, 0, 0], list[1], [0, 240, 0, 0], list[2]])
+  assert.equal(
+    listed(await readOf('overflow.bin', bytes)),
+    [0, 1, 2].map((i) => [list[i][0], list[i][1], list[i][2] + 8192 * i, list[i][3]]),
+  )
+})
+
+test('the sensor is as large as the events need, or as it is said to be', async () => {
+  const large = nmnistFile([[200, 100, 5, 1]])
+  const { width, height } = await readOf('large.bin', large)
+  assert.equal([width, height], [201, 101])
+  const said = await readOf('large.bin', large, { sensor: [240, 180] })
+  assert.equal([said.width, said.height], [240, 180])
+  assert.match(
+    await refused('large.bin', large, { sensor: [34, 34] }),
+    /large.bin: must have events within the sensor's 34 × 34 pixels, got one at \(200, 100\)/,
+  )
+})
+
+test('damaged files are refused by name', async () => {
+  const cases: [string, Uint8Array, RegExp][] = [
+    ['cut.bin', nmnistFile(list).slice(0, -1), /5 bytes for each event, got 199 bytes/],
+    ['cut2.aedat', aedat2File(list).slice(0, -3), /8 bytes for each event behind its header/],
+    ['cut3.aedat', aedat3File(list).slice(0, -3), /hold packet 1 whole/],
+    ['cut.aedat4', fixture('lz4.aedat4').slice(0, 1500), /truncated/],
+    ['davis.aedat', aedat2File(list, '#!AER-DAT2.0\r\n# AEChip: Davis346red\r\n'), /DVS128/],
+    ['other.txt', new Uint8Array(30), /must be a recording: AEDAT 2, 3.1 or 4/],
+    ['cut.npy', structuredNpy(list).slice(0, -2), /as its shape says/],
+    ['cut.npz', npzFile(list).slice(0, -30), /directory/],
+  ]
+  for (const [name, bytes, message] of cases) {
+    const said = await refused(name, bytes)
+    assert.match(said, message)
+    assert.ok(said.includes(join(folder, name)), said)
+  }
+  assert.match(await messageOf(() => events.read(join(folder, 'none.bin'))), /no such file/)
+  for (const options of [{ format: 'x' }, { sensor: [1] }, { sensor: [0, 3] }, { size: 3 }, 5])
+    assert.match(await messageOf(() => events.read('a.bin', options as never)), /events\.read/)
+})
+
+test('what claims to unpack to far more than it is, is refused', async () => {
+  // One literal, then a repeat of it whose length is 255 again and again.
+  const claim = joined([
+    [0x04, 0x22, 0x4d, 0x18, 0x40, 0x40, 0xc0, 5, 0, 8, 0],
+    [0x1f, 65, 1, 0],
+    new Uint8Array(0x80000).fill(255),
+    [0],
+  ])
+  assert.throws(() => unpackLz4(claim, 1e8, 'it'), /it: must unpack to at most 100000000 bytes/)
+  const bytes = fixture('zstd.aedat4')
+  const at = bytes.findIndex((_, i) => bytes[i] === 0x28 && bytes[i + 1] === 0xb5)
+  // Another window descriptor: 3.75 TiB.
+  const large = bytes.with(at + 5, 0xff).with(at + 4, bytes[at + 4] & 0xdf)
+  assert.match(await refused('large.aedat4', large), /window of at most|Zstandard data|unpack/)
+})
+
+test('arrays become a recording', () => {
+  const arrays = { x: [1, 2], y: new Uint8Array([0, 4]), t: [5, 6.5], p: [true, 0] }
+  const { width, height, length, p } = events.from(arrays)
+  assert.equal([width, height, length, ...p], [3, 5, 2, 1, 0])
+  for (const [change, message] of [
+    [{ x: [1] }, /y must have 1 numbers as x has, got 2/],
+    [{ x: [1, 2.5] }, /pixels from 0 to 8191, got 2.5 as x of event 1/],
+    [{ t: [1, Number.NaN] }, /finite times/],
+    [{ p: [0, 2] }, /polarities 0 and 1, got 2/],
+    [{ y: null }, /y must be an array of numbers, got null/],
+    [{ sensor: [2, 2] }, /within the sensor's 2 × 2/],
+    [{ more: 1 }, /more is not an option/],
+  ] as const)
+    assert.throws(() => events.from({ ...arrays, ...change } as never), message)
+})
+
+test.run()

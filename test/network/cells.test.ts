@@ -1,0 +1,252 @@
+/** Cells against PyTorch's autograd (test/fixtures/cells), and that their bits repeat. */
+import { readFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  alif,
+  type Block,
+  conv2d,
+  cubaLif,
+  flatten,
+  integrateAndFire,
+  integrator,
+  type Layer,
+  leakyIntegrator,
+  lif,
+  linear,
+  type Method,
+  type Model,
+  networkFromJSON,
+  plif,
+  recurrent,
+  type StateDict,
+  sequential,
+} from '../../src/index.js'
+import { parseSafetensors, toFloat32 } from '../../src/io/safetensors.js'
+import { expectClose, expectSameBits } from '../support/measure.js'
+
+const file = new URL('../../../test/fixtures/cells/cells.safetensors', import.meta.url)
+const { tensors, metadata } = parseSafetensors(readFileSync(file), 'cells.safetensors')
+const LIMIT = 1e-4
+
+interface Case {
+  readonly type: string
+  readonly method: Method
+  readonly T: number
+  readonly last?: boolean
+  readonly recurrent?: { readonly bias: boolean }
+  readonly [option: string]: unknown
+}
+
+const factories: Readonly<Record<string, (options: object) => Layer>> = {
+  lif,
+  integrateAndFire,
+  plif,
+  cubaLif,
+  alif,
+  leakyIntegrator,
+  integrator,
+}
+
+function cellOf({
+  type,
+  method: _,
+  T: __,
+  name: ___,
+  last: ____,
+  recurrent: of,
+  ...options
+}: Case) {
+  const made = factories[type](options)
+  return of ? recurrent(made as never, of) : made
+}
+
+const networkOf = (of: Case): Block =>
+  of.last
+    ? sequential({ flat: flatten(), out: linear(24, 4), cell: cellOf(of) })
+    : sequential({
+        conv: conv2d(2, 5, 3, { padding: 1 }),
+        cell: cellOf(of),
+        flat: flatten(),
+        out: linear(60, 4),
+      })
+
+const values = (name: string): Float32Array => {
+  const tensor = tensors.get(name)
+  if (!tensor) throw new Error(`there is no ${name}`)
+  return toFloat32(tensor)
+}
+const namesOf = (prefix: string): string[] =>
+  [...tensors.keys()].filter((k) => k.startsWith(prefix)).map((k) => k.slice(prefix.length))
+
+async function compiled(name: string, of: Case, more: object = {}): Promise<Model> {
+  const online = of.method === 'sltt' || of.method === 'ottt'
+  const model = await networkOf(of).compile({
+    input: [2, 4, 3],
+    timeSteps: of.T,
+    batchSize: 3,
+    frames: true,
+    method: of.method,
+    ...(online ? { mseWeight: 0 } : {}),
+    ...more,
+  })
+  const before: StateDict = Object.fromEntries(
+    namesOf(`${name}/before.`).map((key) => [
+      key,
+      {
+        shape: tensors.get(`${name}/before.${key}`)?.shape ?? [],
+        data: values(`${name}/before.${key}`),
+      },
+    ]),
+  )
+  model.loadStateDict(before)
+  return model
+}
+
+const step = (model: Model, name: string) =>
+  model.trainStep(values(`${name}/input`), Array.from(values(`${name}/target`)))
+
+for (const [name, text] of Object.entries(metadata)) {
+  const of = JSON.parse(text) as Case
+  test(`${name} has the gradients of PyTorch`, async () => {
+    const model = await compiled(name, of, { inspect: of.method === 'rate' })
+    try {
+      await step(model, name)
+      expectClose('output', model.output(), values(`${name}/output`), LIMIT)
+      const gradients = model.gradients()
+      assert.equal(Object.keys(gradients).sort(), namesOf(`${name}/grad.`).sort())
+      for (const key of namesOf(`${name}/grad.`))
+        expectClose(key, gradients[key].data, values(`${name}/grad.${key}`), LIMIT)
+    } finally {
+      await model.dispose()
+    }
+  })
+
+  if (of.method === 'bptt' || of.method === 'sltt')
+    test(`${name}: any number of threads, step modes and parts give the same bits`, async () => {
+      const run = async (more: object): Promise<StateDict> => {
+        const model = await compiled(name, of, more)
+        try {
+          await step(model, name)
+          return model.stateDict()
+        } finally {
+          await model.dispose()
+        }
+      }
+      const first = await run({ threads: 1 })
+      expectSameBits('threads', await run({ threads: 2 }), first)
+      if (of.method !== 'bptt') return
+      expectSameBits('mode s', await run({ stepMode: 's' }), first)
+      expectSameBits('checkpoint', await run({ gradientCheckpoint: 'layers' }), first)
+    })
+}
+
+/** Cells of each kind in a chain. */
+const chain = (): Block =>
+  sequential(
+    conv2d(2, 5, 3, { padding: 1 }),
+    cubaLif({ tau: Float32Array.of(1.5, 2, 3, 4, 5), refractory: 1, vThreshold: 0.4 }),
+    flatten(),
+    linear(60, 12),
+    recurrent(alif({ vThreshold: Float64Array.from({ length: 12 }, (_, i) => 0.2 + i / 20) })),
+    linear(12, 4),
+    leakyIntegrator({ tauSyn: 2, decayInput: true }),
+  )
+const numbers = (count: number): Float32Array =>
+  Float32Array.from({ length: count }, (_, i) => Math.sin(i * 1.7) + 0.4)
+
+test('inference, single samples and a stream give the same bits', async () => {
+  const options = { input: [2, 4, 3], timeSteps: 9, frames: true, batchSize: 3, seed: 4 } as const
+  const x = numbers(9 * 3 * 24)
+  const outputs: Float32Array[] = []
+  for (const more of [{ method: 'bptt' }, { method: 'bptt', purpose: 'inference' }] as const) {
+    const model = await chain().compile({ ...options, ...more })
+    outputs.push(Float32Array.from((await model.predict(x)).logits))
+    await model.dispose()
+  }
+  assert.equal(outputs[1], outputs[0])
+  const stream = await chain().compile({
+    ...options,
+    frames: false,
+    purpose: 'stream',
+    method: 'bptt',
+  })
+  const mean = new Float32Array(12)
+  for (let t = 0; t < 9; t++) mean.set((await stream.step(x.subarray(72 * t, 72 * (t + 1)))).logits)
+  await stream.dispose()
+  expectClose('stream', mean, outputs[0], 1e-6)
+})
+
+for (const options of [
+  { tau: 2 },
+  { tau: 3, decayInput: true, vReset: -0.25 },
+  { vThreshold: 0.5, vReset: 0, detachReset: false },
+] as const)
+  test(`cells with equal numbers are lif(${JSON.stringify(options)})`, async () => {
+    const x = numbers(6 * 3 * 24)
+    const states: StateDict[] = []
+    for (const own of [options, { ...options, inputScale: 1 }])
+      for (const method of ['rate', 'bptt'] as const) {
+        const net = sequential(conv2d(2, 5, 3), lif(own), flatten(), linear(10, 4))
+        const model = await net.compile({
+          input: [2, 4, 3],
+          timeSteps: 6,
+          batchSize: 3,
+          frames: true,
+          method,
+          seed: 3,
+        })
+        await model.trainStep(x, [0, 1, 2])
+        states.push(model.gradients())
+        await model.dispose()
+      }
+    for (const i of [0, 1])
+      for (const [name, { data }] of Object.entries(states[i]))
+        expectClose(name, states[i + 2][name].data, data, 1e-5)
+  })
+
+test('summaries, statistics and files name cells', async () => {
+  const model = await chain().compile({
+    input: [2, 4, 3],
+    timeSteps: 3,
+    batchSize: 2,
+    method: 'bptt',
+  })
+  const summary = model.summary()
+  for (const name of ['cubaLif', 'recurrent(alif)', 'leakyIntegrator'])
+    assert.ok(summary.includes(name), name)
+  await model.trainStep(numbers(48), [0, 1])
+  assert.equal(Object.keys(model.firingRates()), ['1', '4'])
+  const again = await networkFromJSON(JSON.stringify(model.toJSON())).compile({
+    input: [2, 4, 3],
+    timeSteps: 3,
+    batchSize: 2,
+    method: 'bptt',
+  })
+  assert.is(JSON.stringify(again.toJSON()), JSON.stringify(model.toJSON()))
+  await again.dispose()
+  await model.dispose()
+})
+
+test('a threshold that training or a file makes 0 or less counts as 1/1024', async () => {
+  const net = sequential(flatten(), linear(4, 3), lif({ learn: ['vThreshold'] }))
+  const model = await net.compile({ input: [4], timeSteps: 4, batchSize: 1 })
+  const state = model.stateDict()
+  const weight = { shape: [3, 4], data: new Float32Array(12).fill(0) }
+  const bias = { shape: [3], data: Float32Array.of(0, 0.0009, 0.002) }
+  const threshold = { shape: [], data: Float32Array.of(-1) }
+  model.loadStateDict({ ...state, '1.weight': weight, '1.bias': bias, '2.v_threshold': threshold })
+  const { logits } = await model.predict(new Float32Array(4))
+  assert.equal([...logits], [0, 0.5, 1])
+  await model.dispose()
+})
+
+test('plif learns in rate mode', async () => {
+  const net = sequential(flatten(), linear(24, 12), plif({ vReset: 0 }), linear(12, 4))
+  const model = await net.compile({ input: [2, 4, 3], timeSteps: 5, batchSize: 3, frames: true })
+  await model.trainStep(numbers(5 * 72), [0, 1, 2])
+  assert.ok(Math.abs(model.gradients()['2.w'].data[0]) > 1e-6)
+  await model.dispose()
+})
+
+test.run()

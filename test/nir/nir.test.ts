@@ -1,0 +1,421 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  alif,
+  avgPool2d,
+  batchNorm2d,
+  block,
+  conv1d,
+  conv2d,
+  cubaLif,
+  delay,
+  flatten,
+  integrateAndFire,
+  integrator,
+  leakyIntegrator,
+  lif,
+  linear,
+  loadNir,
+  type Module,
+  maxPool2d,
+  networkFromNir,
+  plif,
+  recurrent,
+  relu,
+  SpikewasmError,
+  scale,
+  sequential,
+  sumPool2d,
+} from '../../src/index.js'
+import { readHdf5, writeHdf5 } from '../../src/io/nir/hdf5.js'
+import { type Group, group, numbers, type Tree, texts } from '../../src/io/nir/tree.js'
+import { testRandom } from '../support/engine.js'
+import { simulate } from './simulate.js'
+
+const fixture = (name: string): Promise<Uint8Array> =>
+  readFile(fileURLToPath(new URL(`../../../test/fixtures/nir/${name}.nir`, import.meta.url)))
+
+const random = testRandom(11)
+
+/** Spikes of an input, [T][n][size]: small whole numbers, as counts of events are. */
+function inputs(steps: number, samples: number, size: number): Float32Array {
+  return Float32Array.from({ length: steps * samples * size }, () =>
+    random() < 0.3 ? 1 + Math.floor(2 * random()) : 0,
+  )
+}
+
+/** Frames of one sample. */
+const framesOf = (x: Float32Array, steps: number, samples: number, size: number, b: number) =>
+  Array.from({ length: steps }, (_, t) =>
+    Array.from(x.subarray((t * samples + b) * size, (t * samples + b + 1) * size)),
+  )
+
+const mean = (rows: readonly number[][]): number[] =>
+  rows[0].map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length)
+
+const dt = 2 ** -10
+
+for (const [name, shape, steps, last] of [
+  ['conv', [2, 8, 8], 8, 'n3'],
+  ['recurrent', [6], 8, 'li'],
+  ['series', [3, 10], 6, 'i'],
+] as const)
+  for (const options of [{}, { reset: 'zero' }, { fires: 'at' }] as const)
+    test(`${name}.nir gives what a plain simulation gives, ${JSON.stringify(options)}`, async () => {
+      const bytes = await fixture(name)
+      const samples = 3
+      const size = shape.reduce((a, b) => a * b, 1)
+      const model = await loadNir(bytes, { dt, timeSteps: steps, batchSize: samples, ...options })
+      assert.equal(model.input, shape)
+      const x = inputs(steps, samples, size)
+      const { logits } = await model.predict(x)
+      const rates = model.firingRates()
+      const spikes: Record<string, number> = {}
+      for (let b = 0; b < samples; b++) {
+        const all = await simulate(bytes, framesOf(x, steps, samples, size, b), { dt, ...options })
+        const wanted = mean(all.get(last)!)
+        const got = [...logits.subarray(b * wanted.length, (b + 1) * wanted.length)]
+        wanted.forEach((value, i) => {
+          assert.ok(
+            Math.abs(got[i] - value) <= 1e-6 * Math.max(1, Math.abs(value)),
+            `${i}: ${value}`,
+          )
+        })
+        for (const node of Object.keys(rates))
+          spikes[node] =
+            (spikes[node] ?? 0) +
+            all
+              .get(node)!
+              .flat()
+              .reduce((a, c) => a + c, 0)
+      }
+      for (const [node, rate] of Object.entries(rates)) {
+        const neurons = model.session.graph.nodes.find((of) => of.name === node)!.shape
+        const count = rate * neurons.reduce((a, c) => a * c, 1) * steps * samples
+        assert.is(Math.round(count), spikes[node], node)
+      }
+      await model.dispose()
+    })
+
+/** A model, the file that it writes, and the model of that file give the same bits. */
+async function expectSameBits(
+  network: Module,
+  input: readonly [number, ...number[]],
+  how: { discretisation?: 'exact' | 'euler'; dt?: number } = {},
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
+  try {
+    const [steps, samples] = [5, 3]
+    const options = { timeSteps: steps, batchSize: samples, frames: true, seed: 3 }
+    const model = await sequential(network).compile({
+      ...options,
+      input: input as never,
+      purpose: 'inference',
+    })
+    const path = join(folder, 'net.nir')
+    await model.saveNir(path, how)
+    const again = await loadNir(path, { batchSize: samples })
+    assert.is(again.timeSteps, steps)
+    const x = inputs(
+      steps,
+      samples,
+      input.reduce((a, b) => a * b, 1),
+    )
+    const [a, b] = [await model.predict(x), await again.predict(x)]
+    assert.equal(b.logits, a.logits)
+    assert.equal(Object.values(again.firingRates()), Object.values(model.firingRates()))
+    for (const one of [model, again]) await one.dispose()
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+const perNeuron = (n: number, least: number, most: number): number[] =>
+  Array.from({ length: n }, () => least + (most - least) * random())
+
+test('what is written is read with the same bits: layers', async () => {
+  const images = sequential(
+    conv2d(2, 4, 3, { padding: 1, stride: [1, 2] }),
+    lif({ tau: 1.7, decayInput: true }),
+    sumPool2d(2),
+    conv2d(4, 6, 3, { padding: 1, groups: 2, bias: false }),
+    integrateAndFire({ vThreshold: 0.4, vReset: 0.1 }),
+    avgPool2d(2, { stride: 1 }),
+    scale(1.3),
+    flatten(),
+    linear(12, 5),
+    delay(1),
+    lif(),
+  )
+  await expectSameBits(images, [2, 6, 8])
+  const series = sequential(
+    conv1d(3, 4, 3, { padding: 1 }),
+    lif({ tau: 3 }),
+    flatten(),
+    linear(32, 4),
+  )
+  await expectSameBits(series, [3, 8])
+})
+
+test('what is written is read with the same bits: neurons', async () => {
+  const n = 12
+  for (const how of [
+    { discretisation: 'euler', dt: 1e-4 },
+    { discretisation: 'exact', dt: 3e-3 },
+  ] as const)
+    for (const neurons of [
+      lif({ tau: perNeuron(n, 1.2, 5), vThreshold: perNeuron(n, 0.2, 1), fires: 'above' }),
+      lif({
+        tau: 2.3,
+        vReset: perNeuron(n, -0.5, 0.1),
+        vRest: 0.2,
+        inputScale: perNeuron(n, 0.5, 2),
+      }),
+      integrateAndFire({ inputScale: 1.7, fires: 'above' }),
+      cubaLif({ tau: 3.3, tauSyn: perNeuron(n, 1.5, 4), vThreshold: 0.3 }),
+      cubaLif({ tau: 3.3, tauSyn: 2.1, decayInput: true, vThreshold: 0.1 }),
+      recurrent(cubaLif({ tau: 3, tauSyn: 1.5, vThreshold: 0.2 })),
+      recurrent(lif({ tau: 1.9, vThreshold: 0.2 }), { bias: false }),
+      leakyIntegrator({ tau: 2.7, vRest: 0.1 }),
+      leakyIntegrator({ tau: perNeuron(n, 2, 3), tauSyn: 1.6, decayInput: true }),
+      integrator({ inputScale: perNeuron(n, 0.5, 2) }),
+    ])
+      await expectSameBits(sequential(linear(7, n), neurons, linear(n, 3)), [7], how)
+})
+
+test('what is written is read with the same bits: wiring', async () => {
+  // The same spikes are read twice.
+  const twice = block(
+    { a: linear(5, 6), b: linear(5, 6), s: lif({ vThreshold: 0.3 }), t: lif(), c: linear(6, 6) },
+    (m, x, { add }) => {
+      const spikes = m.s(add(m.a(x), m.b(x)))
+      return m.t(add(m.c(spikes), spikes, spikes))
+    },
+  )
+  await expectSameBits(twice, [5])
+})
+
+test('batch normalisation becomes part of the convolution before it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
+  const network = sequential(
+    conv2d(1, 4, 3),
+    batchNorm2d(4),
+    leakyIntegrator({ tau: 2 }),
+    flatten(),
+    linear(64, 3),
+  )
+  const options = { timeSteps: 4, batchSize: 2, frames: true } as const
+  const model = await network.compile({ ...options, input: [1, 6, 6], purpose: 'inference' })
+  const state = model.stateDict()
+  for (const [name, { data }] of Object.entries(state))
+    if (name.startsWith('1.')) data.set(data.map(() => 0.5 + random()))
+  model.loadStateDict(state)
+  await model.saveNir(join(folder, 'a.nir'))
+  const again = await loadNir(join(folder, 'a.nir'), { batchSize: 2 })
+  const x = inputs(4, 2, 36)
+  const [a, b] = [(await model.predict(x)).logits, (await again.predict(x)).logits]
+  for (const [i, value] of a.entries())
+    assert.ok(Math.abs(value - b[i]) <= 1e-5 * (1 + Math.abs(value)))
+  await model.dispose()
+  await again.dispose()
+  await rm(folder, { recursive: true })
+})
+
+test('a model of a file trains on', async () => {
+  const model = await loadNir(await fixture('recurrent'), {
+    ...{ dt, timeSteps: 4, batchSize: 2, purpose: 'train', method: 'bptt' },
+  })
+  const { loss } = await model.trainStep(inputs(4, 2, 6), [0, 1])
+  assert.ok(Number.isFinite(loss))
+  assert.ok('rnn.lif.recurrent.weight' in model.gradients())
+  await model.dispose()
+})
+
+/** A small file with some fields of its nodes changed. */
+async function changed(
+  change: (nodes: Map<string, Tree>, edges: string[][], root: Map<string, Tree>) => void,
+): Promise<Uint8Array> {
+  const one = numbers(new Float64Array([1, 1, 1]), [3])
+  const node = (type: string, fields: Record<string, Tree>): Group =>
+    group([['type', texts([type], [])], ...Object.entries(fields)])
+  const nodes = new Map<string, Tree>([
+    ['in', node('Input', { shape: numbers(new BigInt64Array([2n])) })],
+    ['w', node('Linear', { weight: numbers(new Float32Array(6), [3, 2]) })],
+    ['n', node('LIF', { tau: one, r: one, v_leak: one, v_threshold: one })],
+    ['out', node('Output', { shape: numbers(new BigInt64Array([3n])) })],
+  ])
+  const edges = [
+    ['in', 'w'],
+    ['w', 'n'],
+    ['n', 'out'],
+  ]
+  const root = new Map<string, Tree>([['version', texts(['1.0'], [])]])
+  change(nodes, edges, root)
+  root.set(
+    'node',
+    group([
+      ['type', texts(['NIRGraph'], [])],
+      ['nodes', { kind: 'group', members: nodes }],
+      ['edges', texts(edges.flat(), [edges.length, 2])],
+    ]),
+  )
+  return writeHdf5({ kind: 'group', members: root }, 'it', 0)
+}
+
+const set =
+  (name: string, field: string, value: Tree) =>
+  (nodes: Map<string, Tree>): void => {
+    const old = nodes.get(name) as Group
+    nodes.set(name, { kind: 'group', members: new Map([...old.members, [field, value]]) })
+  }
+
+test('what cannot be expressed is refused by the name of the node', async () => {
+  const three = (...values: number[]): Tree => numbers(new Float64Array(values))
+  const cases: [Parameters<typeof changed>[0], RegExp][] = [
+    [(_, __, root) => root.set('version', texts(['9.1'], [])), /known version of NIR, got "9.1"/],
+    [(_, __, root) => root.delete('version'), /must say the version/],
+    [
+      set('n', 'type', texts(['Izhikevich'], [])),
+      /node "n" \(Izhikevich\) must be of a known type/,
+    ],
+    [
+      set('n', 'v_threshold', three(1, 0, 1)),
+      /node "n" \(LIF\): v_threshold must be .* got 0 for neuron 1/,
+    ],
+    [set('n', 'tau', three(1, Number.NaN, 1)), /"n" \(LIF\) must have finite numbers tau, got NaN/],
+    [set('n', 'tau', three(1, -1, 1)), /tau must be > 0 seconds, got -1 for neuron 1/],
+    [set('n', 'tau', three(1, 1e-5, 1)), /tau must be at least dt = 0.0001 with Euler/],
+    [set('n', 'r', three(1, 1)), /r must have one number.*got shape \[2\]/],
+    [set('n', 'v_reset', three(0, 2, 0)), /v_reset must lie below v_threshold, got 2 for neuron 1/],
+    [set('w', 'weight', three(1, 1)), /weight must have shape \[out, in\], got \[2\]/],
+    [
+      set('w', 'weight', numbers(new Float64Array(6).fill(1e300), [3, 2])),
+      /float32 numbers, got 1e\+300/,
+    ],
+    [set('in', 'shape', three(4)), /its weight takes 2 numbers, got \[4\]/],
+    [set('out', 'shape', three(4)), /its shape is \[4\], but it gets \[3, 1, 1\]/],
+    [(_, edges) => edges.push(['n', 'w']), /edges must form no circle.* got one at/],
+    [(_, edges) => edges.push(['out', 'w']), /nothing may read the Output "out"/],
+    [(_, edges) => edges.push(['x', 'w']), /got no node "x"; nodes are/],
+    [(_, edges) => edges.pop(), /must lead to the Output|must read a node/],
+    [(nodes) => nodes.set('in2', nodes.get('in')!), /must have one Input, got in, in2/],
+    [(nodes) => nodes.set('y', nodes.get('n')!), /y must get input, got no edge/],
+  ]
+  for (const [change, message] of cases) {
+    const bytes = await changed(change)
+    try {
+      await networkFromNir(bytes)
+      assert.unreachable(`should be refused: ${message}`)
+    } catch (error) {
+      assert.instance(error, SpikewasmError)
+      assert.match((error as Error).message, message)
+    }
+  }
+  assert.is((await networkFromNir(await changed(() => {}))).input[0], 2)
+})
+
+test('dilation, other parts of a step and several paddings are refused or done', async () => {
+  const tree = await readHdf5(await fixture('conv'), 'it')
+  const nodes = ((tree.members.get('node') as Group).members.get('nodes') as Group).members
+  const conv = (nodes.get('c1') as Group).members as Map<string, Tree>
+  conv.set('dilation', numbers(new BigInt64Array([2n, 1n])))
+  const dilated = await writeHdf5(tree, 'it', 0)
+  await networkFromNir(dilated).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, /"c1" \(Conv2d\): dilation must be 1, got \[2, 1\]/),
+  )
+  const bytes = await fixture('recurrent')
+  await networkFromNir(bytes, { dt: 0.0015 }).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, /"delay" \(Delay\): delay must be whole time steps/),
+  )
+})
+
+test('layers that NIR does not have are refused by their names', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
+  const cases: [Module, RegExp][] = [
+    [maxPool2d(2), /1 \(maxPool2d\) cannot be written as NIR/],
+    [relu(), /1 \(relu\) cannot be written as NIR/],
+    [alif(), /1 \(alif\) cannot be written as NIR, which has no adaptive threshold/],
+    [lif({ refractory: 2 }), /1 \(lif\) cannot be written as NIR, which has no refractory time/],
+  ]
+  for (const [i, [layer, message]] of cases.entries()) {
+    const network = sequential(conv2d(1, 4, 3), layer, flatten(), linear(i === 0 ? 16 : 64, 2))
+    const model = await network.compile({ input: [1, 6, 6], purpose: 'inference', frames: true })
+    await model.saveNir(join(folder, 'x.nir')).then(
+      () => assert.unreachable(),
+      (error) => assert.match(error.message, message),
+    )
+    await model.dispose()
+  }
+  await rm(folder, { recursive: true })
+})
+
+test('a learned time constant is written as the number that it is', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
+  const network = sequential(linear(3, 4), plif({ tau: 3 }))
+  const model = await network.compile({ input: [3], method: 'bptt' })
+  await model.saveNir(join(folder, 'p.nir'), { dt: 1e-3 })
+  const tree = await readHdf5(await readFile(join(folder, 'p.nir')), 'it')
+  const nodes = ((tree.members.get('node') as Group).members.get('nodes') as Group).members
+  const tau = (nodes.get('1') as Group).members.get('tau') as { data: Float64Array }
+  assert.ok(Math.abs(tau.data[0] - 3e-3) < 1e-9)
+  await model.dispose()
+  await rm(folder, { recursive: true })
+})
+
+test('wrong arguments and files are refused clearly', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
+  const bytes = await fixture('series')
+  const cut = bytes.slice(0, 3000)
+  await writeFile(join(folder, 'text.nir'), 'no HDF5')
+  const cases: [unknown, unknown, RegExp][] = [
+    [null, {}, /loadNir needs the path or the bytes of a NIR file, got null/],
+    [Number.NaN, {}, /got NaN/],
+    [12n, {}, /got 12/],
+    [Symbol('x'), {}, /got Symbol\(x\)/],
+    ['', {}, /needs the path/],
+    [join(folder, 'none.nir'), {}, /there is no such file/],
+    [folder, {}, /it is a folder/],
+    [join(folder, 'text.nir'), {}, /must be a NIR file, which is HDF5, got other bytes/],
+    [new Uint8Array(0), {}, /got other bytes/],
+    [cut, {}, /the NIR file: must be a valid/],
+    [bytes, null, /loadNir's options must be an object/],
+    [bytes, { dt: Number.NaN }, /loadNir.dt must be the seconds of a time step/],
+    [bytes, { dt: 0 }, /loadNir.dt must be/],
+    [bytes, { dt: 1n }, /loadNir.dt must be/],
+    [bytes, { discretisation: 'rk4' }, /loadNir.discretisation must be one of 'euler', 'exact'/],
+    [bytes, { reset: 'none' }, /loadNir.reset must be one of/],
+    [bytes, { fires: true }, /loadNir.fires must be one of/],
+    [bytes, { input: [3] }, /loadNir.input is not an option/],
+    [bytes, { timeSteps: 5000 }, /timeSteps must be an integer from 1 to 4096/],
+  ]
+  for (const [from, options, message] of cases)
+    await loadNir(from as string, options as object).then(
+      () => assert.unreachable(String(message)),
+      (error) => {
+        assert.instance(error, SpikewasmError)
+        assert.match(error.message, message)
+      },
+    )
+  const model = await sequential(linear(2, 2)).compile({ input: [2] })
+  for (const [path, options] of [
+    ['', {}],
+    [null, {}],
+    [join(folder, 'a.nir'), { dt: -1 }],
+    [join(folder, 'a.nir'), { every: 1 }],
+    [join(folder, 'no', 'a.nir'), {}],
+  ])
+    await model.saveNir(path as string, options as object).then(
+      () => assert.unreachable(),
+      (error) => assert.instance(error, SpikewasmError),
+    )
+  await model.dispose()
+  await rm(folder, { recursive: true })
+})
+
+test.run()
