@@ -303,7 +303,7 @@ export enum Op {
    * Dropout of floats, and the gradient behind any dropout; unit = chunk of pixels. DropoutWord.
    */
   DropoutFloats = 49,
-  /** Counts the steps at which inputs that are spikes are not 0; unit = chunk of pixels. ActiveWord. */
+  /** Counts steps at which inputs that are spikes are not 0; unit = chunk of pixels. ActiveWord. */
   ActiveSpikes = 140,
   /** The same of inputs that are floats. ActiveWord. */
   ActiveFloats = 141,
@@ -914,8 +914,8 @@ export enum NeuronWord {
 
   // What evaluation counts.
   /**
-   * `ActivityCount` of each unit, to which the valid images add: potentials that changed, spikes; 0:
-   * not counted.
+   * `ActivityCount` of each unit, to which the valid images add: potentials that changed, spikes;
+   * 0: not counted.
    */
   Activity = 53,
   /** Address of a u32: whether it is counted in this run. */

@@ -8,8 +8,8 @@ import { NeuronWord } from '../opcodes'
 import { addActivity, realLanes } from './dynamics'
 
 /**
- * Runs pixels first … end − 1 and returns their spikes. Masks and counts are written; where there is
- * an `ActivityCount`, these add to it.
+ * Runs pixels first … end − 1 and returns their spikes. Masks and counts are written; where there
+ * is an `ActivityCount`, these add to it.
  */
 export function runPlain(rec: usize, first: u32, end: u32, lambda: f32, activity: usize): u32 {
   if (activity) {
