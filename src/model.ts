@@ -346,7 +346,8 @@ export class Model {
    * @param data training samples, at least one. A last batch that is not full is left out, unless
    *   there is no other or `dropLast` is false: it is then filled with repeats, which count for the
    *   statistics of batchNorm2d and for firing rates, but not for loss, accuracy and gradients
-   * @throws SpikewasmError for data or options that don't match; when a loss or gradient is not finite
+   * @throws SpikewasmError for data or options that don't match, or a loss or gradient that is not
+   *   finite
    */
   fit(data: Dataset, options: FitOptions = {}): Promise<History> {
     return this.session.alone(() => fit(this.session, data, options), false)

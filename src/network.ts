@@ -1,7 +1,7 @@
 /** `compile`: a network becomes a model. */
 
 import { checkBoolean, checkOptions, describe, expect } from './errors.js'
-import { type Graph, trace } from './graph/trace.js'
+import { type Graph, type GraphNode, trace } from './graph/trace.js'
 import {
   checkLoss,
   checkPenalties,
@@ -11,6 +11,7 @@ import {
   selfDistillation,
 } from './loss/index.js'
 import { Model } from './model.js'
+import { isSpiking } from './nn/layers/cell.js'
 import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape, type InputShape } from './nn/value.js'
 import { checkOptimizer, type Optimizer, sgd } from './optimizer/index.js'
@@ -171,12 +172,12 @@ export async function compile(network: Module, options: CompileOptions): Promise
   return new Model(session)
 }
 
-/** Kinds of layers that spike. */
-const spiking: readonly string[] = ['neuron', 'cell']
+const spikes = ({ layer }: GraphNode): boolean =>
+  layer?.kind === 'neuron' || (layer?.kind === 'cell' && isSpiking(layer))
 
 /** Names of the layers to be recorded, in the order of the network. */
 function recordedLayers(graph: Graph, record: CompileOptions['record'] = false): string[] {
-  const names = graph.nodes.filter(({ kind }) => spiking.includes(kind)).map(({ name }) => name)
+  const names = graph.nodes.filter(spikes).map(({ name }) => name)
   if (typeof record === 'boolean') return record ? names : []
   expect(
     Array.isArray(record),

@@ -48,6 +48,8 @@ function plainBody(
   const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4)
   let total = i32x4.splat(0)
   let changes = i32x4.splat(0)
+  const real = <usize>load<u32>(rec, NeuronWord.RealC * 4)
+  const nothing = f32x4.splat(NaN)
   for (let pixel = first; pixel < end; pixel++) {
     const row = <usize>pixel * channels
     for (let c: usize = 0; c < channels; c += 4) {
@@ -73,7 +75,7 @@ function plainBody(
       let v = f32x4.splat(0)
       let changed = i32x4.splat(0)
       // Nothing equals it, so that the first step is a change.
-      let before = f32x4.splat(NaN)
+      let before = nothing
       let count = i32x4.splat(0)
       let left = steps
       do {
@@ -112,7 +114,10 @@ function plainBody(
         masks += planeBytes
         if (hasS) source += sPlaneBytes
       } while (left)
-      if (counted) changes = i32x4.add(changes, v128.and(changed, realLanes(rec, <i32>c)))
+      if (counted) {
+        if (c + 4 > real) changed = v128.and(changed, realLanes(rec, <i32>c))
+        changes = i32x4.add(changes, changed)
+      }
       if (counts) v128.store32_lane(counts + row + c, packBytes(count), 0)
       total = i32x4.add(total, count)
     }

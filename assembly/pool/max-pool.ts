@@ -8,9 +8,9 @@ import { endOf } from './units'
  * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. OutCounts =
  * its spikes, += at steps t > 0 of an outer loop, where they are wanted. Choice = the position in
  * the window that the gradient goes to: the first with the highest rate so far, or with
- * ChoicePerStep at each step the
- * first that spikes (as PyTorch's max pooling does). With CountsOfRates, OutCounts = the highest
- * InCounts of the window. Positions outside the image are never chosen.
+ * ChoicePerStep at each step the first that spikes (as PyTorch's max pooling does). With
+ * CountsOfRates, OutCounts = the highest InCounts of the window. Positions outside the image are
+ * never chosen.
  * Unit = PixelsPerUnit pixels. Scratch: none.
  */
 export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {

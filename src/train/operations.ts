@@ -7,6 +7,7 @@ import { ActivityCount } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
+import { windowsOfSeries } from '../nn/layers/window.js'
 import { type Shape, sizeOf } from '../nn/value.js'
 import type { NeuronCounts, ValueCounts } from '../plan/activity-probes.js'
 import { unpack } from '../plan/layout.js'
@@ -328,6 +329,8 @@ function zerosOf({ buffer, byteOffset, length }: Float32Array): number {
 
 function fanOf({ layer, shape, name }: GraphNode, { data }: Weight, from: Shape): Fan {
   if (layer?.kind === 'conv2d') return fans.conv2d(layer, data, from, shape)
+  if (layer?.kind === 'conv1d')
+    return fans.conv2d({ ...layer, ...windowsOfSeries(layer), kind: 'conv2d' }, data, from, shape)
   if (layer?.kind === 'linear') return fans.linear(layer, data, from, shape)
   throw new Error(`${name}: no rule how often its weights are used`)
 }

@@ -57,7 +57,7 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     const kept = (row: string[]): number => Number.parseFloat(row[4])
     assert.is(kept(rows[0]), kept(rows[1]), text)
     // Online methods run T = 4 in one call. With more calls a little is carried from one to the next.
-    for (const i of [4, 6]) assert.ok(kept(rows[i + 1]) <= 1.25 * kept(rows[i]), text)
+    for (const i of [4, 6]) assert.ok(kept(rows[i + 1]) <= 1.3 * kept(rows[i]), text)
     assert.ok(kept(rows[3]) > kept(rows[2]), 'BPTT keeps more for more steps')
   },
 

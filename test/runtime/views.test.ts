@@ -52,7 +52,7 @@ test('stepRates and diagnostics say what they need', async () => {
     const model = await stepped(options)
     assert.is(
       await messageOf(() => model.stepRates()),
-      "stepRates needs compile({ inspect: true }) and stepMode 'm', and no stream",
+      "stepRates needs compile({ inspect: true }), stepMode 'm', at most 255 time steps, and no stream",
     )
     assert.is(
       await messageOf(() => model.diagnostics()),

@@ -5,11 +5,14 @@ import * as assert from 'uvu/assert'
 import {
   avgPool2d,
   type CompileOptions,
+  conv1d,
   conv2d,
+  cubaLif,
   type Dataset,
   flatten,
   fromArrays,
   integrateAndFire,
+  leakyIntegrator,
   lif,
   linear,
   type Model,
@@ -398,6 +401,33 @@ test('what is not recorded, or does not fit, is refused by name', async () => {
   const rates = await model.monitor(data, { keep: 'rates' })
   assert.is(rates.layers[2].spikes, undefined)
   await plain.dispose()
+  await model.dispose()
+})
+
+test('series and cells count, and are recorded', async () => {
+  const net = sequential(
+    conv1d(2, 8, 3, { stride: 2, padding: 1 }),
+    cubaLif({ tauSyn: 2, tau: 2, vThreshold: 0.2 }),
+    flatten(),
+    linear(32, 3),
+    leakyIntegrator({ tau: 2 }),
+  )
+  const input = [2, 8] as const
+  const model = await net.compile({ input, timeSteps: 5, batchSize: 2, record: true })
+  const images = dyadic(3 * 16, 4, 20)
+  const data = fromArrays({ images, labels: [0, 1, 2], shape: [...input], classes: 3 })
+  const { operations } = await model.evaluate(data)
+  const { layers } = await model.monitor(data)
+  assert.equal(Object.keys(layers), ['1'])
+  const { spikes = new Uint8Array(), rates } = layers['1']
+  const fired = spikes.reduce((a, b) => a + b, 0)
+  assert.ok(fired > 0)
+  // Each spike of the series meets three weights; of T · 3 samples · 32 neurons.
+  assert.is(Math.round((operations?.effectiveAcs ?? 0) * 3), fired * 3)
+  assert.ok(Math.abs((operations?.activationSparsity ?? 0) - (1 - fired / (5 * 3 * 32))) < 1e-12)
+  assert.is(rates.length, 3 * 32)
+  // The taps of outputs at 0, 2, 4, 6 in a series of 8.
+  assert.is(operations?.layers['0'].dense, 5 * (11 * 2 * 8))
   await model.dispose()
 })
 
